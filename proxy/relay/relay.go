@@ -1,0 +1,99 @@
+// Package relay moves the bytes of signed-in sessions between client and mailbox server and measures every command on
+// the way. It is handed two connections whose sign-in is over, and from then on owns them.
+//
+// What was read is scanned in place and written as it is; the only bytes the relay changes are the interceptions of
+// intercept.go. A session is judged by the code of session.go and tracker.go, which do no I/O; two drivers feed it: event
+// loops on Linux (loop_linux.go) and a pair of goroutines elsewhere (pump.go).
+//
+// The package knows nothing of sign-in, routing, configuration, logging or metric libraries.
+package relay
+
+import (
+	"context"
+	"crypto/tls"
+	"net/netip"
+	"time"
+)
+
+// End is one of a session's two connections, as the set-up leaves it.
+type End struct {
+	Conn *Conn
+	TLS  *tls.Conn // over Conn, its handshake complete; nil when this end is plain
+	Rest []byte    // read from this peer and not used yet: it goes to the other side first
+}
+
+// Offers says whether the mailbox server offers what the relay must intercept (COMPRESS, UNAUTHENTICATE). Where it does, or
+// may, a session in doubt is ended instead of carried on unjudged.
+type Offers uint8
+
+// The three answers to that question.
+const (
+	OffersUnknown Offers = iota // no capability list seen since sign-in
+	OffersNone
+	OffersHidden // COMPRESS or UNAUTHENTICATE was in the list and taken out
+)
+
+// Session is a signed-in session for the relay to carry.
+type Session struct {
+	ID       string         // session id
+	User     string         // canonical user name
+	Remote   netip.AddrPort // the client's address
+	Server   string         // the mailbox server's name, a metric label
+	Client   End
+	Upstream End
+	Offers   Offers
+	Ended    func(Ending) // called exactly once, by the relay's own goroutines: it must neither block nor log
+}
+
+// Ending is what the relay knows of a session when it is over.
+type Ending struct {
+	Reason      Reason
+	ClientBytes uint64 // read from the client, after TLS
+	ServerBytes uint64 // read from the mailbox server, after TLS
+	Commands    uint64 // ended by an answer
+	Unjudged    bool   // judging stopped before the session did
+}
+
+// Reason is why a session ended.
+type Reason uint8
+
+// The reasons.
+const (
+	ReasonLogout  Reason = iota // the server said BYE, or both sides closed in order
+	ReasonClient                // the client went away
+	ReasonServer                // the mailbox server went away without BYE
+	ReasonIdle                  // the client sent nothing for too long
+	ReasonDrain                 // drained
+	ReasonClosed                // closed by Close
+	ReasonDoubt                 // what was said made no sense, and the server offers what must not slip past
+	ReasonError                 // a fault of ours: a panic, a failing system call
+	numReasons
+)
+
+var reasonNames = [numReasons]string{"logout", "client", "server", "idle", "drain", "closed", "doubt", "error"}
+
+// String returns the reason as metrics and logs show it.
+func (r Reason) String() string { return reasonNames[r] }
+
+// Relay carries sessions. Loops and Pumps implement it; all methods are safe for concurrent use.
+type Relay interface {
+	// Add takes a session over, both its connections included, whatever it returns.
+	Add(Session) error
+	// Drain ends each session as soon as it has no open command, and at ctx's end those that still have. It returns when none
+	// is left. Sessions added meanwhile are drained too.
+	Drain(ctx context.Context)
+	// Close ends every session at once and stops the relay; it returns when all is released.
+	Close()
+	// Stats returns a merged copy of everything counted so far.
+	Stats() *Stats
+}
+
+// Options of a relay. The zero value of a field means its default.
+type Options struct {
+	Loops         int           // event loops; default one
+	IdleTimeout   time.Duration // without a byte from the client; default 30 minutes (RFC 9051 section 5.4)
+	LingerTimeout time.Duration // for answers after a client's half-close, and for the last bytes of a closing session; default 30 s
+	KeepAlive     time.Duration // of silence before TCP keep-alives to a client begin; default 10 minutes
+	UserTimeout   time.Duration // that sent bytes may stay unacknowledged; default 1 minute
+	Now           func() int64  // monotonic nanoseconds; default the process's own clock
+}

@@ -1,0 +1,112 @@
+package wire
+
+import "bytes"
+
+// Args is a cursor over the arguments of a Command. Each method reads one thing and moves on; where that thing does not
+// stand, it answers false and stays. The zero value is at its end.
+type Args struct {
+	raw []byte
+	pos int
+}
+
+// Pos returns the offset in the command, for error messages.
+func (a *Args) Pos() int { return a.pos }
+
+// End says whether only the line end is left.
+func (a *Args) End() bool { return len(trimLine(a.raw[a.pos:])) == 0 }
+
+// Space reads one blank.
+func (a *Args) Space() bool { return a.byte(' ') }
+
+// Open reads "(".
+func (a *Args) Open() bool { return a.byte('(') }
+
+// Close reads ")".
+func (a *Args) Close() bool { return a.byte(')') }
+
+func (a *Args) byte(c byte) bool {
+	if a.pos == len(a.raw) || a.raw[a.pos] != c {
+		return false
+	}
+	a.pos++
+	return true
+}
+
+// Atom reads an atom; "=" and "+" may stand in it, so that base64 is read too.
+func (a *Args) Atom() (string, bool) { return a.word(charAtom) }
+
+// Astring reads an atom, a quoted string or a literal (RFC 9051 section 9, astring).
+func (a *Args) Astring() (string, bool) {
+	if s, ok := a.str(); ok {
+		return s, true
+	}
+	return a.word(charAtom | charTag)
+}
+
+// NString reads a string or NIL; NIL reads as "".
+func (a *Args) NString() (string, bool) {
+	if s, ok := a.str(); ok {
+		return s, true
+	}
+	rest := a.raw[a.pos:]
+	if len(rest) >= 3 && bytes.EqualFold(rest[:3], []byte("NIL")) {
+		a.pos += 3
+		return "", true
+	}
+	return "", false
+}
+
+func (a *Args) word(class uint8) (string, bool) {
+	rest := a.raw[a.pos:]
+	n := span(rest, class, len(rest))
+	a.pos += n
+	return string(rest[:n]), n > 0
+}
+
+func (a *Args) str() (string, bool) {
+	if a.pos == len(a.raw) {
+		return "", false
+	}
+	switch a.raw[a.pos] {
+	case '"':
+		return a.quoted()
+	case '{', '~':
+		return a.literal()
+	}
+	return "", false
+}
+
+func (a *Args) quoted() (string, bool) {
+	var text []byte
+	for i := a.pos + 1; i < len(a.raw); i++ {
+		switch c := a.raw[i]; {
+		case c == '"':
+			a.pos = i + 1
+			return string(text), true
+		case c == '\\' && i+1 < len(a.raw) && (a.raw[i+1] == '"' || a.raw[i+1] == '\\'):
+			i++
+			text = append(text, a.raw[i])
+		case c == '\\' || c == 0 || isLineEnd(c):
+			return "", false
+		default:
+			text = append(text, c)
+		}
+	}
+	return "", false
+}
+
+func (a *Args) literal() (string, bool) {
+	rest := a.raw[a.pos:]
+	eol := bytes.IndexByte(rest, '\n')
+	if eol < 0 {
+		return "", false
+	}
+	m, found := lineMarker(rest[:eol])
+	open := bytes.IndexByte(rest[:eol], '{')
+	if !found || open > 1 || open != bytes.LastIndexByte(rest[:eol], '{') || int64(len(rest)-eol-1) < m.size {
+		return "", false
+	}
+	end := eol + 1 + int(m.size)
+	a.pos += end
+	return string(rest[eol+1 : end]), true
+}

@@ -1,0 +1,133 @@
+package wire
+
+import (
+	"bytes"
+	"io"
+	"strings"
+)
+
+// ResponseKind is the kind of a response (RFC 9051 section 7).
+type ResponseKind uint8
+
+// The kinds.
+const (
+	Untagged ResponseKind = iota
+	Continuation
+	Tagged
+)
+
+// Response is one response of a server, as far as sign-in needs to understand it.
+type Response struct {
+	Raw     []byte // as it came, literals and line end included; valid until the next ReadResponse
+	Kind    ResponseKind
+	Tag     string // of a tagged response
+	Status  Status // StatusNone for data
+	Name    string // of data such as "* CAPABILITY ...", in upper case
+	Code    string // response code, in upper case, without its arguments
+	CodeArg string // its arguments
+	Text    string // what follows
+}
+
+// Capabilities returns the capability list that the response carries, and whether it carries one.
+func (r *Response) Capabilities() (Capabilities, bool) {
+	switch {
+	case r.Name == "CAPABILITY":
+		return ParseCapabilities(r.Text), true
+	case r.Code == "CAPABILITY":
+		return ParseCapabilities(r.CodeArg), true
+	}
+	return nil, false
+}
+
+// ResponseReader reads what a server says up to the end of sign-in. It is not safe for concurrent use.
+type ResponseReader struct {
+	buf   buffer
+	limit int
+}
+
+// NewResponseReader returns a reader of r; limit bounds one response, its literals included, in bytes.
+func NewResponseReader(r io.Reader, limit int) *ResponseReader {
+	return &ResponseReader{buf: buffer{r: r}, limit: limit}
+}
+
+// Buffered returns what was read and not used, valid until the next call.
+func (r *ResponseReader) Buffered() []byte { return r.buf.data[r.buf.used:] }
+
+// Reset drops all that was read and goes on with another source.
+func (r *ResponseReader) Reset(src io.Reader) { r.buf = buffer{r: src} }
+
+// ReadResponse reads one response. Errors are as of Reader.ReadCommand.
+func (r *ResponseReader) ReadResponse() (Response, error) {
+	r.buf.discard()
+	line, err := r.buf.line(0, r.limit, "response")
+	if err != nil {
+		return Response{}, err
+	}
+	resp, err := parseResponse(line)
+	if err != nil || resp.Kind != Untagged || resp.Status != StatusNone {
+		return resp, err
+	}
+	for {
+		m, found := lineMarker(line[:len(line)-1])
+		if !found {
+			resp.Raw = r.buf.data[:r.buf.used]
+			return resp, nil
+		}
+		from := r.buf.used
+		if m.size > int64(r.limit-from) {
+			return Response{}, &LimitError{"response", r.limit}
+		}
+		if err := r.buf.need(from, int(m.size)); err != nil {
+			return Response{}, err
+		}
+		from = r.buf.used
+		if line, err = r.buf.line(from, max(r.limit-from, 0), "response"); err != nil {
+			return Response{}, err
+		}
+	}
+}
+
+func parseResponse(raw []byte) (Response, error) {
+	resp := Response{Raw: raw}
+	text := trimLine(raw)
+	switch {
+	case len(text) > 0 && text[0] == '+':
+		resp.Kind = Continuation
+		resp.Text = string(bytes.TrimPrefix(text[1:], []byte(" ")))
+		return resp, nil
+	case bytes.HasPrefix(text, []byte("* ")):
+		text = text[2:]
+	default:
+		tag := span(text, charTag, MaxTag)
+		if tag == 0 || tag == len(text) || text[tag] != ' ' {
+			return resp, &SyntaxError{Reason: "not an IMAP response"}
+		}
+		resp.Kind, resp.Tag = Tagged, string(text[:tag])
+		text = text[tag+1:]
+	}
+	word, rest, _ := bytes.Cut(text, []byte(" "))
+	resp.Status = statusOf(word)
+	if resp.Kind == Tagged && (resp.Status == StatusNone || resp.Status > StatusBAD) {
+		return resp, &SyntaxError{Tag: resp.Tag, Pos: len(resp.Tag) + 1, Reason: "not an IMAP response"}
+	}
+	if resp.Status == StatusNone {
+		resp.Name, resp.Text = strings.ToUpper(string(word)), string(rest)
+		return resp, nil
+	}
+	resp.Code, resp.CodeArg, resp.Text = parseCode(rest)
+	return resp, nil
+}
+
+// parseCode splits the text of a status response into its response code and the rest.
+func parseCode(rest []byte) (code, arg, text string) {
+	rest = bytes.TrimLeft(rest, " ")
+	if len(rest) == 0 || rest[0] != '[' {
+		return "", "", string(rest)
+	}
+	inside, after, ok := bytes.Cut(rest[1:], []byte("]"))
+	if !ok {
+		return "", "", string(rest)
+	}
+	name, value, _ := bytes.Cut(bytes.Trim(inside, " "), []byte(" "))
+	return strings.ToUpper(string(name)), string(value), string(bytes.TrimLeft(after, " "))
+}
