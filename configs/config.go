@@ -1,0 +1,220 @@
+// Package configs reads the configuration file of Portico.
+//
+// It holds the types, their defaults, a strict reader that reports every
+// mistake with file, line and column, and the rules a configuration must keep.
+// It stands at the bottom of the import graph: it knows neither the proxy nor
+// the mailbox servers it describes, opens no socket and starts nothing. Beside
+// the package lie the files people copy: portico.yaml and the systemd unit.
+package configs
+
+import (
+	"crypto/tls"
+	"time"
+)
+
+// Config is one whole configuration. A value from [Load] or [Parse] is
+// read-only by convention: a reload makes a new one and swaps it.
+//
+// Struct tags carry what the reader, the rules and the reference share:
+// `yaml` names the key, `range` bounds a number or duration ("low..high"),
+// `file` marks a path that is relative to the configuration file, and
+// `reload:"no"` marks what only a restart takes.
+type Config struct {
+	Listeners      []Listener               `yaml:"listeners" reload:"no"`
+	TLS            TLS                      `yaml:"tls"`
+	Admin          Admin                    `yaml:"admin"`
+	MailboxServers map[string]MailboxServer `yaml:"mailbox_servers"`
+	Databases      map[string]Database      `yaml:"databases"`
+	Routing        Routing                  `yaml:"routing"`
+	Settings       Settings                 `yaml:"settings"`
+	Timeouts       Timeouts                 `yaml:"timeouts"`
+	// DefaultDomain is appended to user names that have none.
+	DefaultDomain string `yaml:"default_domain"`
+	// Loops is the number of relay event loops; 0 means one per CPU.
+	Loops int `yaml:"loops" range:"0..1024" reload:"no"`
+	// SetupSlots bounds the sign-ins that compute at once; 0 means Loops.
+	SetupSlots int `yaml:"setup_slots" range:"0..4096" reload:"no"`
+	// ShutdownTimeout is how long sessions may finish their open command.
+	ShutdownTimeout time.Duration `yaml:"shutdown_timeout" range:"0s..1h"`
+	// KeepaliveIdle is the silence after which TCP asks whether a client lives.
+	KeepaliveIdle time.Duration `yaml:"keepalive_idle" range:"10s..9h"`
+	// DataDir holds the store and, unless told otherwise, the protocol log.
+	DataDir string `yaml:"data_dir" file:"relative" reload:"no"`
+	Log     Log    `yaml:"log"`
+
+	source   *source  // where each value stands in the file; nil if made in code
+	warnings Problems // what Load found to warn about
+}
+
+// Listener is one address clients connect to.
+type Listener struct {
+	Address string  `yaml:"address" reload:"no"` // host:port; an empty host is every interface
+	TLS     TLSMode `yaml:"tls" reload:"no"`     // no default: it must be said
+}
+
+// TLS is what clients see of us.
+type TLS struct {
+	Certificates []KeyPair  `yaml:"certificates"` // the first is used when no name matches
+	MinVersion   TLSVersion `yaml:"min_version"`
+}
+
+// KeyPair names the PEM files of a certificate chain and its private key.
+type KeyPair struct {
+	Cert string `yaml:"cert" file:"relative"`
+	Key  string `yaml:"key" file:"relative"`
+}
+
+// Admin is the way in for operators.
+type Admin struct {
+	Socket       string   `yaml:"socket" file:"relative" reload:"no"` // Unix socket that may change things; "" for none
+	Address      string   `yaml:"address" reload:"no"`                // HTTP; "" for none
+	TLS          KeyPair  `yaml:"tls"`                                // for Address
+	TokenFile    string   `yaml:"token_file" file:"relative"`         // bearer token for Address; see ReadToken
+	AllowedHosts []string `yaml:"allowed_hosts"`                      // Host headers taken beside loopback names
+}
+
+// MailboxServer is a server that holds mailboxes. Exactly one of Address and
+// Addresses is given; [MailboxServer.Targets] reads both.
+type MailboxServer struct {
+	Address    string   `yaml:"address"`
+	Addresses  []string `yaml:"addresses"` // tried in turn
+	TLS        TLSMode  `yaml:"tls"`
+	CA         string   `yaml:"ca" file:"relative"` // PEM; "" for the system's roots
+	ServerName string   `yaml:"server_name"`        // name the certificate must carry; "" for the address's host
+	// InsecureSkipVerify takes any certificate. Whoever sits between then reads every password.
+	InsecureSkipVerify bool `yaml:"insecure_skip_verify"`
+	// TrustedID sends the client's address and session id to the server in ID.
+	TrustedID bool `yaml:"trusted_id"`
+}
+
+// Targets returns the host:port pairs of the server in the order to try them.
+func (m MailboxServer) Targets() []string {
+	if m.Address != "" {
+		return []string{m.Address}
+	}
+	return m.Addresses
+}
+
+// Database is a group of mailboxes and the servers that hold a copy of it.
+type Database struct {
+	Copies []string `yaml:"copies"` // names of mailbox servers; the first starts active
+	// Interchangeable says that all copies are the same mail at all times
+	// (shared storage), so that a sign-in may try the next one.
+	Interchangeable bool `yaml:"interchangeable"`
+}
+
+// Settings are those of Exchange's Get-/Set-ImapSettings that a proxy has a
+// use for. Each can change at run time; see [Settings.With].
+type Settings struct {
+	LoginType                         LoginType     `yaml:"login_type"`
+	Banner                            string        `yaml:"banner"`
+	MaxConnections                    int           `yaml:"max_connections" range:"1..2147483647"`
+	MaxConnectionFromSingleIP         int           `yaml:"max_connection_from_single_ip" range:"1..2147483647"`
+	MaxConnectionsPerUser             int           `yaml:"max_connections_per_user" range:"1..2147483647"`
+	MaxUnauthenticatedConnections     int           `yaml:"max_unauthenticated_connections" range:"1..2147483647"`
+	MaxCommandSize                    int           `yaml:"max_command_size" range:"1024..16384"` // bytes
+	PreAuthenticatedConnectionTimeout time.Duration `yaml:"pre_authenticated_connection_timeout" range:"30s..1h"`
+	AuthenticatedConnectionTimeout    time.Duration `yaml:"authenticated_connection_timeout" range:"30s..24h"`
+}
+
+// Timeouts bound the steps of setting a session up.
+type Timeouts struct {
+	Connect        time.Duration `yaml:"connect" range:"100ms..5m"`         // TCP connect to one address of a mailbox server
+	Handshake      time.Duration `yaml:"handshake" range:"100ms..5m"`       // one TLS handshake, on either side
+	ServerGreeting time.Duration `yaml:"server_greeting" range:"100ms..5m"` // a mailbox server's greeting and capabilities
+	ServerSignin   time.Duration `yaml:"server_signin" range:"100ms..5m"`   // a mailbox server's answer to the sign-in
+}
+
+// Log is the program's own log, not the protocol log.
+type Log struct {
+	Level  LogLevel  `yaml:"level"`
+	Format LogFormat `yaml:"format" reload:"no"`
+}
+
+// TLSMode is how a connection gets its TLS.
+type TLSMode string
+
+// The three ways of TLS on an IMAP connection (RFC 8314).
+const (
+	TLSNone     TLSMode = "none"
+	TLSStartTLS TLSMode = "starttls"
+	TLSImplicit TLSMode = "implicit"
+)
+
+// TLSVersion is the oldest TLS version clients may use.
+type TLSVersion string
+
+// The versions that are still safe to offer.
+const (
+	TLS12 TLSVersion = "1.2"
+	TLS13 TLSVersion = "1.3"
+)
+
+// Number returns the version as crypto/tls counts it.
+func (v TLSVersion) Number() uint16 {
+	if v == TLS13 {
+		return tls.VersionTLS13
+	}
+	return tls.VersionTLS12
+}
+
+// Routing says how users come to their database without a directory.
+type Routing string
+
+// RoutingSingle puts everybody into the one database; RoutingHash spreads
+// users by rendezvous hashing.
+const (
+	RoutingSingle Routing = "single"
+	RoutingHash   Routing = "hash"
+)
+
+// LoginType says how far a password may travel without TLS.
+type LoginType string
+
+// PlainTextLogin takes a password on any connection. The other two demand TLS
+// first; they differ in the mechanisms that carry no password.
+const (
+	PlainTextLogin          LoginType = "plain_text_login"
+	PlainTextAuthentication LoginType = "plain_text_authentication"
+	SecureLogin             LoginType = "secure_login"
+)
+
+// LogLevel is the least severe level that is written.
+type LogLevel string
+
+// The levels of the program's log.
+const (
+	LogDebug LogLevel = "debug"
+	LogInfo  LogLevel = "info"
+	LogWarn  LogLevel = "warn"
+	LogError LogLevel = "error"
+)
+
+// LogFormat is the form of a log line.
+type LogFormat string
+
+// JSON is for machines, console for people.
+const (
+	LogJSON    LogFormat = "json"
+	LogConsole LogFormat = "console"
+)
+
+// choice is a text type with a closed set of values.
+type choice interface{ choices() []string }
+
+func (TLSMode) choices() []string    { return texts(TLSNone, TLSStartTLS, TLSImplicit) }
+func (TLSVersion) choices() []string { return texts(TLS12, TLS13) }
+func (Routing) choices() []string    { return texts(RoutingSingle, RoutingHash) }
+func (LoginType) choices() []string {
+	return texts(PlainTextLogin, PlainTextAuthentication, SecureLogin)
+}
+func (LogLevel) choices() []string  { return texts(LogDebug, LogInfo, LogWarn, LogError) }
+func (LogFormat) choices() []string { return texts(LogJSON, LogConsole) }
+
+func texts[T ~string](values ...T) []string {
+	out := make([]string, len(values))
+	for i, v := range values {
+		out[i] = string(v)
+	}
+	return out
+}

@@ -1,0 +1,45 @@
+package configs
+
+import (
+	"math"
+	"time"
+)
+
+// Default returns the configuration of an empty file. It is not complete:
+// listeners, mailbox servers and databases have no sensible default.
+func Default() *Config {
+	return &Config{
+		TLS: TLS{MinVersion: TLS12},
+		Admin: Admin{
+			Socket:  "/run/portico/admin.sock",
+			Address: "127.0.0.1:8143",
+		},
+		Routing: RoutingSingle,
+		Settings: Settings{
+			LoginType:                         SecureLogin,
+			Banner:                            "Portico is ready.",
+			MaxConnections:                    math.MaxInt32,
+			MaxConnectionFromSingleIP:         math.MaxInt32,
+			MaxConnectionsPerUser:             16,
+			MaxUnauthenticatedConnections:     10_000,
+			MaxCommandSize:                    10 << 10,
+			PreAuthenticatedConnectionTimeout: time.Minute,
+			AuthenticatedConnectionTimeout:    30 * time.Minute,
+		},
+		Timeouts: Timeouts{
+			Connect:        5 * time.Second,
+			Handshake:      10 * time.Second,
+			ServerGreeting: 10 * time.Second,
+			ServerSignin:   30 * time.Second,
+		},
+		ShutdownTimeout: 30 * time.Second,
+		KeepaliveIdle:   10 * time.Minute,
+		DataDir:         "/var/lib/portico",
+		Log:             Log{Level: LogInfo, Format: LogJSON},
+	}
+}
+
+// defaulter is a list or map element that does not start out empty.
+type defaulter interface{ setDefaults() }
+
+func (m *MailboxServer) setDefaults() { m.TLS = TLSImplicit }

@@ -1,0 +1,164 @@
+package configs
+
+import (
+	"maps"
+	"reflect"
+	"slices"
+	"strings"
+	"time"
+)
+
+var durationType = reflect.TypeFor[time.Duration]()
+
+// field is one key of a configuration with the value it has there.
+type field struct {
+	path  string
+	value reflect.Value
+	tag   reflect.StructTag
+}
+
+// walk visits every key of the struct v and of the structs in it, outer first
+// and in the order of the types; maps go by name. Values inside maps are
+// copies: what is set there is lost unless visit sees the map itself.
+func walk(path string, v reflect.Value, visit func(field)) {
+	for i := range v.NumField() {
+		f := v.Type().Field(i)
+		name := f.Tag.Get("yaml")
+		if name == "" {
+			continue
+		}
+		at := field{join(path, name), v.Field(i), f.Tag}
+		visit(at)
+		walkInto(at, visit)
+	}
+}
+
+func walkInto(at field, visit func(field)) {
+	switch at.value.Kind() {
+	case reflect.Struct:
+		walk(at.path, at.value, visit)
+	case reflect.Slice:
+		if at.value.Type().Elem().Kind() != reflect.Struct {
+			return
+		}
+		for i := range at.value.Len() {
+			walk(item(at.path, i), at.value.Index(i), visit)
+		}
+	case reflect.Map:
+		names := slices.Sorted(maps.Keys(textKeys(at.value)))
+		for _, name := range names {
+			walk(join(at.path, name), at.value.MapIndex(reflect.ValueOf(name)), visit)
+		}
+	}
+}
+
+func textKeys(m reflect.Value) map[string]bool {
+	names := make(map[string]bool, m.Len())
+	for _, k := range m.MapKeys() {
+		names[k.String()] = true
+	}
+	return names
+}
+
+// keysOf returns the key names of a struct type.
+func keysOf(t reflect.Type) []string {
+	var names []string
+	for i := range t.NumField() {
+		if name := t.Field(i).Tag.Get("yaml"); name != "" {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+// Key describes one key of the configuration file.
+type Key struct {
+	Path    string // such as "settings.banner", "listeners[].tls", "databases.<name>.copies"
+	Type    string // text, file, number, duration, true/false, list, map, section, or the values it can have
+	Default string // as it would stand in the file; "" if there is none
+	Range   string // "low..high"; "" if any value will do
+	Reload  bool   // a reload takes a change; otherwise it waits for a restart
+}
+
+// Keys lists every key of the configuration file in the order of the types.
+func Keys() []Key {
+	specimen := Default()
+	specimen.Listeners = make([]Listener, 1)
+	specimen.TLS.Certificates = make([]KeyPair, 1)
+	specimen.MailboxServers = map[string]MailboxServer{"<name>": {TLS: TLSImplicit}}
+	specimen.Databases = map[string]Database{"<name>": {}}
+	names := strings.NewReplacer(`"<name>"`, "<name>", "[0]", "[]")
+
+	var keys []Key
+	walk("", reflect.ValueOf(specimen).Elem(), func(f field) {
+		keys = append(keys, Key{
+			Path:    names.Replace(f.path),
+			Type:    typeName(f),
+			Default: defaultText(f),
+			Range:   f.tag.Get("range"),
+			Reload:  f.tag.Get("reload") != "no",
+		})
+	})
+	return keys
+}
+
+// typeName says in the reference's words what a key takes.
+func typeName(f field) string {
+	if c, ok := f.value.Interface().(choice); ok {
+		return strings.Join(c.choices(), ", ")
+	}
+	if f.value.Type() == durationType {
+		return "duration"
+	}
+	switch f.value.Kind() {
+	case reflect.Bool:
+		return "true/false"
+	case reflect.Int:
+		return "number"
+	case reflect.Slice:
+		return "list"
+	case reflect.Map:
+		return "map"
+	case reflect.Struct:
+		return "section"
+	default:
+		if f.tag.Get("file") != "" {
+			return "file"
+		}
+		return "text"
+	}
+}
+
+func defaultText(f field) string {
+	switch f.value.Kind() {
+	case reflect.Slice, reflect.Map, reflect.Struct:
+		return ""
+	default:
+		return scalarText(f.value)
+	}
+}
+
+// NeedsRestart lists the keys that differ between two configurations and that
+// a reload cannot take. A key inside a list or map stands for the whole.
+func NeedsRestart(running, wanted *Config) []string {
+	was := fixed(running)
+	var changed []string
+	for path, value := range fixed(wanted) {
+		if !reflect.DeepEqual(value, was[path]) {
+			changed = append(changed, path)
+		}
+	}
+	slices.Sort(changed)
+	return changed
+}
+
+// fixed returns the values only a restart takes, each at its outermost key.
+func fixed(c *Config) map[string]any {
+	values := make(map[string]any)
+	walk("", reflect.ValueOf(c).Elem(), func(f field) {
+		if f.tag.Get("reload") == "no" && !strings.Contains(f.path, "[") {
+			values[f.path] = f.value.Interface()
+		}
+	})
+	return values
+}

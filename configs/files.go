@@ -1,0 +1,130 @@
+package configs
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"slices"
+	"strings"
+)
+
+// minTokenLength keeps out tokens that can be guessed.
+const minTokenLength = 16
+
+// ReadToken returns the bearer token in a file: its text without the white
+// space around it. It is a secret: never log it.
+func ReadToken(path string) (string, error) {
+	data, err := readFile(path)
+	if err != nil {
+		return "", err
+	}
+	token := strings.TrimSpace(string(data))
+	if len(token) < minTokenLength {
+		return "", fmt.Errorf("%s holds a token of %d characters: %d are the least", path, len(token), minTokenLength)
+	}
+	if strings.ContainsFunc(token, func(r rune) bool { return r <= ' ' || r > '~' }) {
+		return "", fmt.Errorf("%s must hold one word of printable ASCII", path)
+	}
+	return token, nil
+}
+
+// ReadCA returns the certificates of a PEM file as a pool to verify with.
+func ReadCA(path string) (*x509.CertPool, error) {
+	chain, err := readCertificates(path)
+	if err != nil {
+		return nil, err
+	}
+	pool := x509.NewCertPool()
+	for _, cert := range chain {
+		pool.AddCert(cert)
+	}
+	return pool, nil
+}
+
+// certificates reads every file the configuration names for TLS and access.
+func (v *validator) certificates() {
+	for i, pair := range v.c.TLS.Certificates {
+		v.pair(item("tls.certificates", i), pair)
+	}
+	if a := v.c.Admin.TLS; a.Cert != "" && a.Key != "" {
+		v.pair("admin.tls", a)
+	}
+	if file := v.c.Admin.TokenFile; file != "" {
+		if _, err := ReadToken(file); err != nil {
+			v.failKey("admin.token_file", "%s", err)
+		} else {
+			v.secret("admin.token_file", file)
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(v.c.MailboxServers)) {
+		if file := v.c.MailboxServers[name].CA; file != "" {
+			if _, err := readCertificates(file); err != nil {
+				v.failKey(join(join("mailbox_servers", name), "ca"), "%s", err)
+			}
+		}
+	}
+}
+
+// pair reads a certificate and its key, and says which of them is at fault.
+func (v *validator) pair(path string, pair KeyPair) {
+	cert, key := join(path, "cert"), join(path, "key")
+	if pair.Cert == "" {
+		v.failKey(cert, "is missing")
+	}
+	if pair.Key == "" {
+		v.failKey(key, "is missing")
+	}
+	if pair.Cert == "" || pair.Key == "" {
+		return
+	}
+	_, certErr := readCertificates(pair.Cert)
+	if certErr != nil {
+		v.failKey(cert, "%s", certErr)
+	}
+	if _, err := readFile(pair.Key); err != nil {
+		v.failKey(key, "%s", err)
+		return
+	}
+	v.secret(key, pair.Key)
+	if certErr != nil {
+		return
+	}
+	if _, err := tls.LoadX509KeyPair(pair.Cert, pair.Key); err != nil {
+		v.failKey(key, "%s is not the key of %s: %s", pair.Key, pair.Cert, err)
+	}
+}
+
+// secret warns of a file that holds a secret everybody may read.
+func (v *validator) secret(path, file string) {
+	if info, err := os.Stat(file); err == nil && info.Mode().Perm()&0o004 != 0 {
+		v.warn(path, "every user of this machine can read %s: chmod 0640 it", file)
+	}
+}
+
+func readCertificates(path string) ([]*x509.Certificate, error) {
+	data, err := readFile(path)
+	if err != nil {
+		return nil, err
+	}
+	var chain []*x509.Certificate
+	for block, rest := pem.Decode(data); block != nil; block, rest = pem.Decode(rest) {
+		if block.Type != "CERTIFICATE" {
+			continue
+		}
+		cert, err := x509.ParseCertificate(block.Bytes)
+		if err != nil {
+			return nil, fmt.Errorf("%s holds a broken certificate: %w", path, err)
+		}
+		chain = append(chain, cert)
+	}
+	if len(chain) == 0 {
+		return nil, fmt.Errorf("%s: %w", path, errNoCertificate)
+	}
+	return chain, nil
+}
+
+var errNoCertificate = errors.New("holds no PEM certificate")

@@ -1,0 +1,145 @@
+package configs
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"reflect"
+
+	"github.com/goccy/go-yaml/ast"
+	"github.com/goccy/go-yaml/parser"
+	"github.com/goccy/go-yaml/token"
+)
+
+// maxFileSize is far above any real configuration; it keeps a wrong path (a
+// device, a log) from filling memory.
+const maxFileSize = 1 << 20
+
+// Load reads, parses and validates the configuration at path. Every mistake of
+// the file is in the error, which is then of type [Problems] and holds the
+// warnings too; an unreadable file gives another error. Warnings of a good
+// configuration are in [Config.Warnings].
+func Load(path string) (*Config, error) {
+	data, err := readFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("configuration: %w", err)
+	}
+	c, problems := parse(path, data)
+	problems = append(problems, c.Validate()...)
+	problems.sort()
+	if err := problems.Err(); err != nil {
+		return nil, err
+	}
+	c.warnings = problems
+	return c, nil
+}
+
+// Parse reads a configuration from data without looking at any other file and
+// without [Config.Validate]. The name stands in messages, and paths in the file
+// are relative to its folder. The error is of type [Problems].
+func Parse(name string, data []byte) (*Config, error) {
+	c, problems := parse(name, data)
+	if err := problems.Err(); err != nil {
+		return nil, err
+	}
+	return c, nil
+}
+
+// Warnings returns what [Load] found to warn about.
+func (c *Config) Warnings() Problems { return c.warnings }
+
+func readFile(path string) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return io.ReadAll(io.LimitReader(f, maxFileSize+1))
+}
+
+// parse always returns a configuration: what could not be read keeps its default.
+func parse(name string, data []byte) (*Config, Problems) {
+	c := Default()
+	c.source = &source{file: name, places: map[string]place{}, broken: map[string]bool{}}
+	d := &decoder{source: c.source}
+	if body := d.syntax(data); body != nil {
+		d.places[""] = place{startOf(body), startOf(body)}
+		d.value("", body, reflect.ValueOf(c).Elem())
+	}
+	c.resolve(filepath.Dir(name))
+	d.problems.sort()
+	return c, d.problems
+}
+
+// syntax turns data into the one document it must hold, or nil.
+func (d *decoder) syntax(data []byte) ast.Node {
+	if len(data) > maxFileSize {
+		d.unreadable(position{1, 1}, fmt.Sprintf("larger than %d bytes: this is no configuration", maxFileSize))
+		return nil
+	}
+	file, err := parser.ParseBytes(data, 0, parser.AllowDuplicateMapKey())
+	if err != nil {
+		d.syntaxError(err)
+		return nil
+	}
+	var body ast.Node
+	for _, doc := range file.Docs {
+		if doc.Body == nil {
+			continue
+		}
+		if body != nil {
+			d.unreadable(startOf(doc.Body), "a second document: the file must hold one")
+			break
+		}
+		body = doc.Body
+	}
+	return body
+}
+
+func (d *decoder) syntaxError(err error) {
+	at, message := position{1, 1}, err.Error()
+	var detail interface {
+		GetToken() *token.Token
+		GetMessage() string
+	}
+	if errors.As(err, &detail) {
+		message = detail.GetMessage()
+		if tk := detail.GetToken(); tk != nil && tk.Position != nil {
+			at = position{tk.Position.Line, tk.Position.Column}
+		}
+	}
+	d.unreadable(at, "not YAML: "+message)
+}
+
+// unreadable reports a mistake that leaves nothing to judge: every rule keeps quiet.
+func (d *decoder) unreadable(at position, message string) {
+	d.fail("", at, "%s", message)
+	for _, key := range keysOf(reflect.TypeFor[Config]()) {
+		d.broken[key] = true
+	}
+}
+
+// resolve makes the file names of the configuration absolute.
+func (c *Config) resolve(dir string) {
+	absolute := func(name *string) {
+		if *name == "" || filepath.IsAbs(*name) {
+			return
+		}
+		joined := filepath.Join(dir, *name)
+		if abs, err := filepath.Abs(joined); err == nil {
+			joined = abs
+		}
+		*name = joined
+	}
+	walk("", reflect.ValueOf(c).Elem(), func(f field) {
+		if f.tag.Get("file") != "" && f.value.CanAddr() {
+			absolute(f.value.Addr().Interface().(*string))
+		}
+	})
+	for name, server := range c.MailboxServers { // map elements cannot be set in place
+		absolute(&server.CA)
+		c.MailboxServers[name] = server
+	}
+}

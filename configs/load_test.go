@@ -1,0 +1,215 @@
+package configs
+
+import (
+	"errors"
+	"flag"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+)
+
+var update = flag.Bool("update", false, "write the .expected files anew")
+
+// TestBadFiles loads one file per rule and expects all its problems, in order.
+func TestBadFiles(t *testing.T) {
+	dir := secrets(t)
+	for _, name := range yamlFiles(t, "testdata/bad") {
+		t.Run(name, func(t *testing.T) {
+			c, err := Load(beside(t, dir, "testdata/bad/"+name))
+			if err == nil {
+				t.Fatal("loads without an error")
+			}
+			if c != nil {
+				t.Error("a configuration comes with the error")
+			}
+			var problems Problems
+			if !errors.As(err, &problems) {
+				t.Fatalf("error is a %T, want Problems", err)
+			}
+			compare(t, "testdata/bad/"+name, dir, problems)
+		})
+	}
+}
+
+// TestWarnings loads files that work but deserve a word.
+func TestWarnings(t *testing.T) {
+	dir := secrets(t)
+	for _, name := range yamlFiles(t, "testdata/warn") {
+		t.Run(name, func(t *testing.T) {
+			c, err := Load(beside(t, dir, "testdata/warn/"+name))
+			if err != nil {
+				t.Fatal(err)
+			}
+			compare(t, "testdata/warn/"+name, dir, c.Warnings())
+		})
+	}
+}
+
+func TestSmallest(t *testing.T) {
+	dir := secrets(t)
+	c := loadGood(t, dir, "smallest.yaml")
+	want := Default()
+	want.Listeners = []Listener{{"0.0.0.0:143", TLSStartTLS}, {"0.0.0.0:993", TLSImplicit}}
+	want.TLS.Certificates = []KeyPair{{dir + "/mail.crt", dir + "/mail.key"}}
+	want.MailboxServers = map[string]MailboxServer{
+		"mbx1": {Address: "10.0.0.11:993", TLS: TLSImplicit, CA: dir + "/ca.crt"},
+	}
+	want.Databases = map[string]Database{"db1": {Copies: []string{"mbx1"}}}
+	want.Loops = 2
+	same(t, c, want)
+}
+
+func TestEverything(t *testing.T) {
+	dir := secrets(t)
+	c := loadGood(t, dir, "everything.yaml")
+	pair := KeyPair{dir + "/mail.crt", dir + "/mail.key"}
+	same(t, c, &Config{
+		Listeners: []Listener{{"[::]:143", TLSStartTLS}, {":993", TLSImplicit}},
+		TLS:       TLS{Certificates: []KeyPair{pair, pair}, MinVersion: TLS13},
+		Admin: Admin{
+			Socket: dir + "/run/admin.sock", Address: "0.0.0.0:8143", TLS: pair,
+			TokenFile: dir + "/admin.token", AllowedHosts: []string{"portico.example.org", "192.0.2.1"},
+		},
+		MailboxServers: map[string]MailboxServer{
+			"mbx1.example.org": {
+				Addresses: []string{"10.0.0.11:993", "[2001:db8::11]:993"}, TLS: TLSImplicit,
+				CA: dir + "/ca.crt", ServerName: "mbx1.example.org", TrustedID: true,
+			},
+			"2": {Address: "mbx2.example.org:143", TLS: TLSStartTLS},
+		},
+		Databases: map[string]Database{
+			"db1": {Copies: []string{"mbx1.example.org", "2"}, Interchangeable: true},
+			"db2": {Copies: []string{"2"}},
+		},
+		Routing: RoutingHash,
+		Settings: Settings{
+			LoginType: PlainTextAuthentication, Banner: "Welcome to example.org.",
+			MaxConnections: 20000, MaxConnectionFromSingleIP: 100, MaxConnectionsPerUser: 32,
+			MaxUnauthenticatedConnections: 500, MaxCommandSize: 16384,
+			PreAuthenticatedConnectionTimeout: 30 * time.Second, AuthenticatedConnectionTimeout: 24 * time.Hour,
+		},
+		Timeouts:      Timeouts{time.Second, 2 * time.Second, 3 * time.Second, 4 * time.Second},
+		DefaultDomain: "example.org", Loops: 4, SetupSlots: 6,
+		KeepaliveIdle: 5 * time.Minute, DataDir: dir + "/data",
+		Log: Log{LogDebug, LogConsole},
+	})
+}
+
+func TestLoadWithoutFile(t *testing.T) {
+	_, err := Load(filepath.Join(t.TempDir(), "portico.yaml"))
+	if !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("error is %v, want ErrNotExist", err)
+	}
+}
+
+func TestParseTooLarge(t *testing.T) {
+	_, err := Parse("big.yaml", []byte(strings.Repeat("#\n", maxFileSize)))
+	var problems Problems
+	if !errors.As(err, &problems) || len(problems) != 1 {
+		t.Errorf("error is %v, want one problem", err)
+	}
+}
+
+// TestValidateWithoutFile judges a configuration made in code: no positions.
+func TestValidateWithoutFile(t *testing.T) {
+	c := Default()
+	c.Listeners = []Listener{{Address: "127.0.0.1:143", TLS: "maybe"}}
+	c.MailboxServers = map[string]MailboxServer{"a": {Address: "127.0.0.1:993", TLS: TLSImplicit}}
+	c.Databases = map[string]Database{"d": {Copies: []string{"a"}}}
+	c.TLS.Certificates = []KeyPair{{}}
+	got := c.Validate().Error()
+	want := `listeners[0].tls: must be one of none, starttls, implicit, is "maybe"
+tls.certificates[0].cert: is missing
+tls.certificates[0].key: is missing`
+	if got != want {
+		t.Errorf("problems are\n%s\nwant\n%s", got, want)
+	}
+}
+
+// FuzzParse: whatever the file holds, reading and judging it never panics, and
+// every problem points into the file.
+func FuzzParse(f *testing.F) {
+	for _, pattern := range []string{"testdata/*/*.yaml", "portico.yaml"} {
+		files, _ := filepath.Glob(pattern)
+		for _, file := range files {
+			data, err := os.ReadFile(file)
+			if err != nil {
+				f.Fatal(err)
+			}
+			f.Add(data)
+		}
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		c, problems := parse("fuzz.yaml", data)
+		c.TLS, c.Admin, c.MailboxServers = TLS{}, Admin{}, nil // Validate must not open files a fuzzer names
+		for _, p := range append(problems, c.Validate()...) {
+			if p.Line < 1 || p.Column < 1 {
+				t.Errorf("%q has no place in the file", p)
+			}
+		}
+	})
+}
+
+func loadGood(t *testing.T, dir, name string) *Config {
+	t.Helper()
+	c, err := Load(beside(t, dir, "testdata/good/"+name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(c.Warnings()) > 0 {
+		t.Errorf("warnings: %v", c.Warnings())
+	}
+	return c
+}
+
+// beside copies a file beside the secrets it names, as portico.yaml.
+func beside(t *testing.T, dir, file string) string {
+	t.Helper()
+	data, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return write(t, dir, "portico.yaml", string(data))
+}
+
+func compare(t *testing.T, file, dir string, problems Problems) {
+	t.Helper()
+	got := strings.ReplaceAll(problems.Error(), dir+"/", "") + "\n"
+	expected := strings.TrimSuffix(file, ".yaml") + ".expected"
+	if *update {
+		if err := os.WriteFile(expected, []byte(got), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(expected)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got != string(want) {
+		t.Errorf("problems are\n%swant\n%s", got, want)
+	}
+}
+
+func same(t *testing.T, got, want *Config) {
+	t.Helper()
+	plain := *got
+	plain.source, plain.warnings = nil, nil
+	if !reflect.DeepEqual(&plain, want) {
+		t.Errorf("configuration is\n%+v\nwant\n%+v", &plain, want)
+	}
+}
+
+func yamlFiles(t *testing.T, dir string) []string {
+	t.Helper()
+	files, err := filepath.Glob(dir + "/*.yaml")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no files in %s: %v", dir, err)
+	}
+	for i := range files {
+		files[i] = filepath.Base(files[i])
+	}
+	return files
+}

@@ -1,0 +1,80 @@
+package configs
+
+import (
+	"strconv"
+	"strings"
+)
+
+// source remembers where each value of a configuration stands in its file.
+type source struct {
+	file   string
+	places map[string]place
+	broken map[string]bool // paths the reader already complained about
+}
+
+// place is where a key and its value begin. A list element has no key; both
+// positions are then the element's.
+type place struct{ key, value position }
+
+type position struct{ line, column int }
+
+// find returns the place of path, or of the nearest thing around it that the
+// file holds, in which case exact is false.
+func (s *source) find(path string) (p place, exact bool) {
+	for at := path; ; at = parent(at) {
+		if p, ok := s.places[at]; ok {
+			return p, at == path
+		}
+		if at == "" {
+			start := position{1, 1}
+			return place{start, start}, false
+		}
+	}
+}
+
+// complained tells whether path or something around it failed to be read, so
+// that a rule about it would only repeat the news.
+func (s *source) complained(path string) bool {
+	for at := path; at != ""; at = parent(at) {
+		if s.broken[at] {
+			return true
+		}
+	}
+	return false
+}
+
+// join appends a key to a path. A key that is not plain is quoted, so that no
+// two keys share a path.
+func join(path, key string) string {
+	if !plain(key) {
+		key = strconv.Quote(key)
+	}
+	if path == "" {
+		return key
+	}
+	return path + "." + key
+}
+
+func item(path string, i int) string { return path + "[" + strconv.Itoa(i) + "]" }
+
+// parent removes the last key or index of a path.
+func parent(path string) string {
+	cut := strings.LastIndexByte(path, '.')
+	switch {
+	case strings.HasSuffix(path, "]"):
+		cut = strings.LastIndexByte(path, '[')
+	case strings.HasSuffix(path, `"`):
+		cut = strings.LastIndex(path, `."`) // inside quotes a quote follows a backslash
+	}
+	return path[:max(cut, 0)]
+}
+
+func plain(key string) bool {
+	for _, c := range []byte(key) {
+		letter := 'a' <= c|0x20 && c|0x20 <= 'z'
+		if !letter && (c < '0' || c > '9') && c != '_' && c != '-' {
+			return false
+		}
+	}
+	return key != ""
+}

@@ -1,0 +1,124 @@
+package configs
+
+import (
+	"fmt"
+	"reflect"
+	"regexp"
+)
+
+// Validate holds the configuration against every rule and returns all that is
+// wrong or doubtful, sorted by place. It reads the certificates, keys and token
+// the configuration names, and nothing else.
+func (c *Config) Validate() Problems {
+	v := &validator{c: c}
+	walk("", reflect.ValueOf(c).Elem(), v.field)
+	v.listeners()
+	v.login()
+	v.banner()
+	v.admin()
+	v.mailboxServers()
+	v.databases()
+	v.certificates()
+	if c.DataDir == "" {
+		v.fail("data_dir", "is missing")
+	}
+	if d := c.DefaultDomain; d != "" && !hostName.MatchString(d) {
+		v.fail("default_domain", "must be a domain name, is %q", d)
+	}
+	v.problems.sort()
+	return v.problems
+}
+
+// validator gathers what the rules find.
+type validator struct {
+	c        *Config
+	problems Problems
+}
+
+// fail reports an error at the value of path.
+func (v *validator) fail(path, format string, args ...any) {
+	v.add(path, false, false, fmt.Sprintf(format, args...))
+}
+
+// failKey reports an error at the key of path.
+func (v *validator) failKey(path, format string, args ...any) {
+	v.add(path, true, false, fmt.Sprintf(format, args...))
+}
+
+// warn reports a warning at the value of path.
+func (v *validator) warn(path, format string, args ...any) {
+	v.add(path, false, true, fmt.Sprintf(format, args...))
+}
+
+func (v *validator) add(path string, atKey, warning bool, message string) {
+	p := Problem{Path: path, Message: message, Warning: warning}
+	if s := v.c.source; s != nil {
+		if s.complained(path) {
+			return
+		}
+		found, exact := s.find(path)
+		at := found.value
+		if atKey || !exact { // nothing stands there: point at the key around it
+			at = found.key
+		}
+		p.File, p.Line, p.Column = s.file, at.line, at.column
+	}
+	v.problems = append(v.problems, p)
+}
+
+// unread tells whether the value at path is not what the file meant, because
+// the reader could not take it.
+func (v *validator) unread(path string) bool {
+	return v.c.source != nil && v.c.source.complained(path)
+}
+
+// given returns path if the file sets it, else the key to point at instead.
+func (v *validator) given(path, instead string) string {
+	if s := v.c.source; s != nil {
+		if _, ok := s.places[path]; !ok {
+			return instead
+		}
+	}
+	return path
+}
+
+// field holds one value against what its type and tags say.
+func (v *validator) field(f field) {
+	if err := checkChoice(f); err != nil {
+		v.fail(f.path, "%s", err)
+	}
+	if err := checkRange(f); err != nil {
+		v.fail(f.path, "%s", err)
+	}
+}
+
+func (v *validator) banner() {
+	const longest = 200
+	banner := v.c.Settings.Banner
+	switch {
+	case len(banner) > longest:
+		v.fail("settings.banner", "must have at most %d bytes, has %d", longest, len(banner))
+	case banner == "":
+		v.fail("settings.banner", "must not be empty: a greeting needs text (RFC 9051 section 7.1)")
+	case banner[0] == '[':
+		v.fail("settings.banner", "must not begin with [: clients would take it for a response code")
+	}
+	for _, b := range []byte(banner) {
+		if b < ' ' || b > '~' {
+			v.fail("settings.banner", "must be one line of printable ASCII")
+			return
+		}
+	}
+}
+
+// A name goes into metric labels, store keys and command lines.
+var (
+	itemName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$`)
+	hostName = regexp.MustCompile(`^[\pL\pN]([\pL\pN.-]{0,251}[\pL\pN])?$`)
+)
+
+func (v *validator) name(path, name string) {
+	if !itemName.MatchString(name) {
+		v.failKey(path, "a name has 1 to 64 letters, digits, dots, dashes and underscores and begins with a letter or digit")
+	}
+}

@@ -1,0 +1,117 @@
+package configs
+
+import (
+	"net"
+	"net/netip"
+	"slices"
+	"strconv"
+)
+
+func (v *validator) listeners() {
+	listeners := v.c.Listeners
+	if len(listeners) == 0 {
+		v.failKey("listeners", "there is none: clients need an address to connect to")
+	}
+	first := make(map[string]int)
+	for i, l := range listeners {
+		path := item("listeners", i)
+		if !v.address(join(path, "address"), l.Address, bindable) {
+			continue
+		}
+		if before, twice := first[l.Address]; twice {
+			v.fail(join(path, "address"), "%s is already listeners[%d]", l.Address, before)
+		} else {
+			first[l.Address] = i
+		}
+		if l.TLS != TLSNone && l.TLS != "" && len(v.c.TLS.Certificates) == 0 && !v.unread("tls.certificates") {
+			v.fail(join(path, "tls"), "%s needs a certificate: give tls.certificates", l.TLS)
+		}
+	}
+}
+
+// login warns where passwords travel in the open, or where nobody can sign in.
+func (v *validator) login() {
+	login := v.c.Settings.LoginType
+	if v.unread("settings.login_type") {
+		return
+	}
+	for i, l := range v.c.Listeners {
+		path := join(item("listeners", i), "tls")
+		_, _, err := net.SplitHostPort(l.Address)
+		switch {
+		case err != nil: // reported as such
+		case login == PlainTextLogin && (l.TLS == TLSNone || l.TLS == TLSStartTLS) && !loopback(l.Address):
+			v.warn("settings.login_type", "%s: passwords may reach %s unencrypted", login, l.Address)
+		case login != PlainTextLogin && l.TLS == TLSNone:
+			v.warn(path, "nobody can sign in at %s: settings.login_type %s wants TLS first", l.Address, login)
+		}
+	}
+}
+
+func (v *validator) admin() {
+	a := v.c.Admin
+	if (a.TLS.Cert == "") != (a.TLS.Key == "") {
+		v.failKey("admin.tls", "needs both cert and key")
+	}
+	for i, host := range a.AllowedHosts {
+		if _, err := netip.ParseAddr(host); err != nil && !hostName.MatchString(host) {
+			v.fail(item("admin.allowed_hosts", i), "must be a host name or address without port, is %q", host)
+		}
+	}
+	if a.Address == "" || !v.address("admin.address", a.Address, bindable) {
+		return
+	}
+	if slices.ContainsFunc(v.c.Listeners, func(l Listener) bool { return l.Address == a.Address }) {
+		v.fail("admin.address", "%s is already a listener", a.Address)
+	}
+	if loopback(a.Address) {
+		return
+	}
+	if a.TLS.Cert == "" && !v.unread("admin.tls.cert") {
+		v.fail("admin.address", "%s is not loopback: that needs admin.tls", a.Address)
+	}
+	if a.TokenFile == "" && !v.unread("admin.token_file") {
+		v.fail("admin.address", "%s is not loopback: that needs admin.token_file", a.Address)
+	}
+}
+
+// bindable addresses may leave the host out (every interface) and may name
+// port 0 (any free one); dialable ones may not.
+const (
+	bindable = true
+	dialable = false
+)
+
+// address reports whether text is host:port.
+func (v *validator) address(path, text string, bind bool) bool {
+	if text == "" {
+		v.fail(path, "is missing")
+		return false
+	}
+	host, port, err := net.SplitHostPort(text)
+	if err != nil {
+		v.fail(path, "must be host:port, is %q", text)
+		return false
+	}
+	n, err := strconv.ParseUint(port, 10, 16)
+	if err != nil || n == 0 && !bind {
+		v.fail(path, "has no valid port: %q", text)
+		return false
+	}
+	if _, err := netip.ParseAddr(host); err != nil && !hostName.MatchString(host) && (host != "" || !bind) {
+		v.fail(path, "has no valid host: %q", text)
+		return false
+	}
+	return true
+}
+
+// loopback tells whether what is sent to an address stays on this machine. A
+// name other than localhost may resolve to anything.
+func loopback(address string) bool {
+	host, _, err := net.SplitHostPort(address)
+	if err != nil {
+		return false
+	}
+	ip, err := netip.ParseAddr(host)
+	return host == "localhost" || err == nil && ip.Unmap().IsLoopback()
+}

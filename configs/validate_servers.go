@@ -1,0 +1,87 @@
+package configs
+
+import (
+	"maps"
+	"slices"
+	"strings"
+)
+
+func (v *validator) mailboxServers() {
+	if len(v.c.MailboxServers) == 0 {
+		v.failKey("mailbox_servers", "there is none: users need a server that holds their mail")
+	}
+	for _, name := range slices.Sorted(maps.Keys(v.c.MailboxServers)) {
+		path, server := join("mailbox_servers", name), v.c.MailboxServers[name]
+		v.name(path, name)
+		v.targets(path, server)
+		if server.TLS == TLSNone && !allLoopback(server.Targets()) {
+			v.warn(join(path, "tls"), "passwords and mail travel to this server unencrypted")
+		}
+		if server.InsecureSkipVerify {
+			v.warn(join(path, "insecure_skip_verify"), "anybody on the way can pose as this server and read every password")
+		}
+		if n := server.ServerName; n != "" && !hostName.MatchString(n) {
+			v.fail(join(path, "server_name"), "must be a host name, is %q", n)
+		}
+	}
+}
+
+func (v *validator) targets(path string, server MailboxServer) {
+	switch {
+	case server.Address != "" && len(server.Addresses) > 0:
+		v.failKey(join(path, "addresses"), "stands beside address: give one of the two")
+	case len(server.Addresses) > 0:
+		seen := make(map[string]bool)
+		for i, address := range server.Addresses {
+			at := item(join(path, "addresses"), i)
+			if v.address(at, address, dialable) && seen[address] {
+				v.fail(at, "%s is given twice", address)
+			}
+			seen[address] = true
+		}
+	case !v.unread(join(path, "addresses")):
+		v.address(join(path, "address"), server.Address, dialable)
+	}
+}
+
+func allLoopback(addresses []string) bool {
+	return !slices.ContainsFunc(addresses, func(a string) bool { return !loopback(a) })
+}
+
+func (v *validator) databases() {
+	names := slices.Sorted(maps.Keys(v.c.Databases))
+	if len(names) == 0 {
+		v.failKey("databases", "there is none: users need a database that holds their mail")
+	}
+	if len(names) > 1 && v.c.Routing == RoutingSingle && !v.unread("routing") {
+		v.fail(v.given("routing", "databases"), "routing single wants exactly one database, but there are %d (%s); hash spreads users over them",
+			len(names), strings.Join(names, ", "))
+	}
+	for _, name := range names {
+		path := join("databases", name)
+		v.name(path, name)
+		v.copies(join(path, "copies"), v.c.Databases[name].Copies)
+	}
+}
+
+func (v *validator) copies(path string, copies []string) {
+	if len(copies) == 0 {
+		v.failKey(path, "there is none: name the mailbox servers that hold this database")
+	}
+	known := slices.Sorted(maps.Keys(v.c.MailboxServers))
+	seen := make(map[string]bool)
+	for i, name := range copies {
+		_, ok := v.c.MailboxServers[name]
+		switch {
+		case !ok && !v.unread("mailbox_servers"):
+			message := ""
+			if near := nearest(name, known); near != "" {
+				message = "; did you mean " + near + "?"
+			}
+			v.fail(item(path, i), "there is no mailbox server %q%s", name, message)
+		case seen[name]:
+			v.fail(item(path, i), "%s is given twice", name)
+		}
+		seen[name] = true
+	}
+}
