@@ -1,0 +1,178 @@
+package backendtest
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
+	"fmt"
+	"math/big"
+	"net"
+	"os"
+	"path/filepath"
+	"time"
+)
+
+// defaultValidity is how long certificates last when nothing else is asked for.
+const defaultValidity = 30 * 24 * time.Hour
+
+// clockSkew is how far certificates reach into the past by default.
+const clockSkew = time.Hour
+
+// CA is a throw-away certificate authority. Its key never leaves memory. It may
+// be used by several goroutines at once.
+type CA struct {
+	// CertPEM is the authority's own certificate.
+	CertPEM []byte
+
+	cert *x509.Certificate
+	key  *ecdsa.PrivateKey
+}
+
+// CertOptions describe one server certificate.
+type CertOptions struct {
+	// Hosts are the DNS names and IP addresses it is good for; the first is
+	// its common name.
+	Hosts []string
+	// NotBefore and NotAfter bound its validity; zero means an hour ago and 30
+	// days from now. Both in the past make an expired certificate.
+	NotBefore, NotAfter time.Time
+}
+
+// Certificate is a server certificate with its key.
+type Certificate struct {
+	CertPEM, KeyPEM []byte
+	// TLS is the same pair for a tls.Config.
+	TLS tls.Certificate
+}
+
+// NewCA makes an authority with an ECDSA P-256 key, called name.
+func NewCA(name string) (*CA, error) {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return nil, fmt.Errorf("make the key of %s: %w", name, err)
+	}
+	now := time.Now()
+	template := &x509.Certificate{
+		Subject:               pkix.Name{CommonName: name},
+		NotBefore:             now.Add(-10 * 365 * 24 * time.Hour), // expired leaves need an issuer that was valid then
+		NotAfter:              now.Add(10 * 365 * 24 * time.Hour),
+		IsCA:                  true,
+		BasicConstraintsValid: true,
+		KeyUsage:              x509.KeyUsageCertSign | x509.KeyUsageCRLSign,
+	}
+	der, err := sign(template, template, key, key)
+	if err != nil {
+		return nil, fmt.Errorf("sign %s: %w", name, err)
+	}
+	cert, err := x509.ParseCertificate(der)
+	if err != nil {
+		return nil, fmt.Errorf("read back %s: %w", name, err)
+	}
+	return &CA{CertPEM: encodePEM("CERTIFICATE", der), cert: cert, key: key}, nil
+}
+
+// Issue makes a server certificate with an ECDSA P-256 key of its own.
+func (ca *CA) Issue(o CertOptions) (*Certificate, error) {
+	if len(o.Hosts) == 0 {
+		return nil, fmt.Errorf("issue certificate: no host given")
+	}
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return nil, fmt.Errorf("make the key of %s: %w", o.Hosts[0], err)
+	}
+	template := leafTemplate(o)
+	der, err := sign(template, ca.cert, key, ca.key)
+	if err != nil {
+		return nil, fmt.Errorf("sign %s: %w", o.Hosts[0], err)
+	}
+	keyDER, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		return nil, fmt.Errorf("encode the key of %s: %w", o.Hosts[0], err)
+	}
+	c := &Certificate{CertPEM: encodePEM("CERTIFICATE", der), KeyPEM: encodePEM("PRIVATE KEY", keyDER)}
+	if c.TLS, err = tls.X509KeyPair(c.CertPEM, c.KeyPEM); err != nil {
+		return nil, fmt.Errorf("pair key and certificate of %s: %w", o.Hosts[0], err)
+	}
+	return c, nil
+}
+
+// Pool returns a pool with this authority alone.
+func (ca *CA) Pool() *x509.CertPool {
+	pool := x509.NewCertPool()
+	pool.AddCert(ca.cert)
+	return pool
+}
+
+// ClientConfig returns a client configuration that trusts this authority alone
+// and expects a server of the given name (DNS name or IP address).
+func (ca *CA) ClientConfig(serverName string) *tls.Config {
+	return &tls.Config{RootCAs: ca.Pool(), ServerName: serverName, MinVersion: tls.VersionTLS12}
+}
+
+// WriteFile writes the authority's certificate as ca.crt in dir and returns the
+// path.
+func (ca *CA) WriteFile(dir string) (string, error) {
+	path := filepath.Join(dir, "ca.crt")
+	return path, os.WriteFile(path, ca.CertPEM, 0o644)
+}
+
+// ServerConfig returns a server configuration that presents c.
+func (c *Certificate) ServerConfig() *tls.Config {
+	return &tls.Config{Certificates: []tls.Certificate{c.TLS}, MinVersion: tls.VersionTLS12}
+}
+
+// WriteFiles writes NAME.crt and NAME.key (readable by the owner alone) in dir
+// and returns their paths.
+func (c *Certificate) WriteFiles(dir, name string) (certFile, keyFile string, err error) {
+	certFile = filepath.Join(dir, name+".crt")
+	keyFile = filepath.Join(dir, name+".key")
+	if err := os.WriteFile(certFile, c.CertPEM, 0o644); err != nil {
+		return "", "", err
+	}
+	if err := os.WriteFile(keyFile, c.KeyPEM, 0o600); err != nil {
+		return "", "", err
+	}
+	return certFile, keyFile, nil
+}
+
+func leafTemplate(o CertOptions) *x509.Certificate {
+	now := time.Now()
+	t := &x509.Certificate{
+		Subject:     pkix.Name{CommonName: o.Hosts[0]},
+		NotBefore:   o.NotBefore,
+		NotAfter:    o.NotAfter,
+		KeyUsage:    x509.KeyUsageDigitalSignature,
+		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
+	}
+	if t.NotBefore.IsZero() {
+		t.NotBefore = now.Add(-clockSkew)
+	}
+	if t.NotAfter.IsZero() {
+		t.NotAfter = now.Add(defaultValidity)
+	}
+	for _, host := range o.Hosts {
+		if ip := net.ParseIP(host); ip != nil {
+			t.IPAddresses = append(t.IPAddresses, ip)
+		} else {
+			t.DNSNames = append(t.DNSNames, host)
+		}
+	}
+	return t
+}
+
+func sign(template, parent *x509.Certificate, key, signer *ecdsa.PrivateKey) ([]byte, error) {
+	serial, err := rand.Int(rand.Reader, new(big.Int).Lsh(big.NewInt(1), 127))
+	if err != nil {
+		return nil, err
+	}
+	template.SerialNumber = serial
+	return x509.CreateCertificate(rand.Reader, template, parent, &key.PublicKey, signer)
+}
+
+func encodePEM(kind string, der []byte) []byte {
+	return pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der})
+}
