@@ -71,6 +71,16 @@ func keysOf(t reflect.Type) []string {
 	return names
 }
 
+// fieldOf returns the field of a struct that has the key name.
+func fieldOf(v reflect.Value, name string) reflect.Value {
+	for i := range v.NumField() {
+		if v.Type().Field(i).Tag.Get("yaml") == name {
+			return v.Field(i)
+		}
+	}
+	panic("configs: " + v.Type().Name() + " has no key " + name) // callers ask for names of keysOf
+}
+
 // Key describes one key of the configuration file.
 type Key struct {
 	Path    string // such as "settings.banner", "listeners[].tls", "databases.<name>.copies"

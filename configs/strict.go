@@ -3,6 +3,7 @@ package configs
 import (
 	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 
 	"github.com/goccy/go-yaml/ast"
@@ -53,11 +54,9 @@ func (d *decoder) value(path string, node ast.Node, into reflect.Value) {
 func (d *decoder) section(path string, node ast.Node, into reflect.Value) {
 	known := keysOf(into.Type())
 	d.entries(path, node, func(key, at string, where position, value ast.Node) {
-		for i := range into.NumField() {
-			if into.Type().Field(i).Tag.Get("yaml") == key {
-				d.value(at, value, into.Field(i))
-				return
-			}
+		if slices.Contains(known, key) {
+			d.value(at, value, fieldOf(into, key))
+			return
 		}
 		message := "unknown key"
 		if near := nearest(strings.ToLower(key), known); near != "" {

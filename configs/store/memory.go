@@ -1,0 +1,166 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+)
+
+// memory is the store itself. commit makes a change last before anybody sees
+// it; a file store gives its own.
+type memory struct {
+	commit func(Change) error
+	free   func() error // called once by Close, after the last commit
+
+	writing sync.Mutex // held across commit; always taken before mu
+
+	mu       sync.RWMutex // guards the rest; never held across commit
+	entries  map[string]Entry
+	revision uint64
+	watchers map[*watcher]struct{}
+	watching sync.WaitGroup
+	done     chan struct{} // closed by Close
+}
+
+var _ Store = (*memory)(nil)
+
+// Memory returns an empty store that forgets everything when it is closed.
+func Memory() Store {
+	return newMemory(nil, 0, func(Change) error { return nil }, func() error { return nil })
+}
+
+func newMemory(entries map[string]Entry, revision uint64, commit func(Change) error, free func() error) *memory {
+	if entries == nil {
+		entries = make(map[string]Entry)
+	}
+	return &memory{
+		commit: commit, free: free,
+		entries: entries, revision: revision,
+		watchers: make(map[*watcher]struct{}), done: make(chan struct{}),
+	}
+}
+
+func (m *memory) Get(ctx context.Context, key string) (Entry, error) {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	if err := m.usable(ctx); err != nil {
+		return Entry{}, err
+	}
+	e, ok := m.entries[key]
+	if !ok {
+		return Entry{}, fmt.Errorf("%w: %q", ErrNotFound, key)
+	}
+	return e.clone(), nil
+}
+
+func (m *memory) List(ctx context.Context, prefix string) ([]Entry, error) {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	if err := m.usable(ctx); err != nil {
+		return nil, err
+	}
+	return m.under(prefix), nil
+}
+
+func (m *memory) CompareAndSet(ctx context.Context, key string, revision uint64, value []byte) (uint64, error) {
+	if key == "" || len(key) > MaxKey || len(value) > MaxValue {
+		return 0, fmt.Errorf("%w: key of %d bytes, value of %d", ErrInvalid, len(key), len(value))
+	}
+	return m.change(ctx, revision, Change{Entry: Entry{Key: key, Value: bytesOf(value)}})
+}
+
+func (m *memory) Delete(ctx context.Context, key string, revision uint64) error {
+	if revision == 0 { // would mean: delete what does not exist
+		return fmt.Errorf("%w: %q", ErrConflict, key)
+	}
+	_, err := m.change(ctx, revision, Change{Entry: Entry{Key: key}, Deleted: true})
+	return err
+}
+
+// change commits and then publishes one change. Only the holder of writing
+// changes entries, so what was compared still holds after the commit.
+func (m *memory) change(ctx context.Context, revision uint64, c Change) (uint64, error) {
+	m.writing.Lock()
+	defer m.writing.Unlock()
+
+	m.mu.RLock()
+	err := m.usable(ctx)
+	current := m.entries[c.Key].Revision
+	c.Revision = m.revision + 1
+	m.mu.RUnlock()
+	if err != nil {
+		return 0, err
+	}
+	if current != revision {
+		return 0, fmt.Errorf("%w: %q is at revision %d, not %d", ErrConflict, c.Key, current, revision)
+	}
+	if err := m.commit(c); err != nil {
+		return 0, fmt.Errorf("store: writing %q: %w", c.Key, err)
+	}
+	m.publish(c)
+	return c.Revision, nil
+}
+
+func (m *memory) publish(c Change) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.revision = c.Revision
+	if c.Deleted {
+		delete(m.entries, c.Key)
+	} else {
+		m.entries[c.Key] = c.Entry
+	}
+	for w := range m.watchers {
+		if strings.HasPrefix(c.Key, w.prefix) {
+			w.put(c)
+		}
+	}
+}
+
+func (m *memory) Close() error {
+	m.writing.Lock() // waits for a commit under way
+	defer m.writing.Unlock()
+	m.mu.Lock()
+	select {
+	case <-m.done:
+		m.mu.Unlock()
+		return ErrClosed
+	default:
+	}
+	close(m.done)
+	m.mu.Unlock()
+	m.watching.Wait()
+	return m.free()
+}
+
+// usable reports whether a call may go on. The caller holds mu.
+func (m *memory) usable(ctx context.Context) error {
+	select {
+	case <-m.done:
+		return ErrClosed
+	default:
+		return ctx.Err()
+	}
+}
+
+// under returns the entries below prefix. The caller holds mu.
+func (m *memory) under(prefix string) []Entry {
+	var found []Entry
+	for key, e := range m.entries {
+		if strings.HasPrefix(key, prefix) {
+			found = append(found, e.clone())
+		}
+	}
+	slices.SortFunc(found, func(a, b Entry) int { return strings.Compare(a.Key, b.Key) })
+	return found
+}
+
+func (e Entry) clone() Entry {
+	e.Value = bytesOf(e.Value)
+	return e
+}
+
+// bytesOf copies a value; an empty one is not nil, so that nil means deleted.
+func bytesOf(value []byte) []byte { return append([]byte{}, value...) }

@@ -1,0 +1,269 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"sync"
+	"testing"
+)
+
+// each runs a test on both kinds of store.
+func each(t *testing.T, test func(t *testing.T, s Store)) {
+	t.Run("memory", func(t *testing.T) {
+		s := Memory()
+		defer s.Close()
+		test(t, s)
+	})
+	t.Run("file", func(t *testing.T) {
+		s := open(t, t.TempDir())
+		defer s.Close()
+		test(t, s)
+	})
+}
+
+func open(t *testing.T, dir string) Store {
+	t.Helper()
+	s, err := Open(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func set(t *testing.T, s Store, key string, revision uint64, value string) uint64 {
+	t.Helper()
+	r, err := s.CompareAndSet(t.Context(), key, revision, []byte(value))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+func wantEntry(t *testing.T, s Store, key string, revision uint64, value string) {
+	t.Helper()
+	e, err := s.Get(t.Context(), key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if e.Key != key || string(e.Value) != value || e.Revision != revision {
+		t.Errorf("entry is %q %q at %d, want %q %q at %d", e.Key, e.Value, e.Revision, key, value, revision)
+	}
+}
+
+func wantErr(t *testing.T, err, want error) {
+	t.Helper()
+	if !errors.Is(err, want) {
+		t.Errorf("error is %v, want %v", err, want)
+	}
+}
+
+func TestCompareAndSet(t *testing.T) {
+	each(t, func(t *testing.T, s Store) {
+		ctx := t.Context()
+		_, err := s.Get(ctx, "a")
+		wantErr(t, err, ErrNotFound)
+		_, err = s.CompareAndSet(ctx, "a", 1, []byte("x"))
+		wantErr(t, err, ErrConflict)
+
+		first := set(t, s, "a", 0, "one")
+		wantEntry(t, s, "a", first, "one")
+		_, err = s.CompareAndSet(ctx, "a", 0, []byte("x"))
+		wantErr(t, err, ErrConflict)
+		second := set(t, s, "a", first, "two")
+		_, err = s.CompareAndSet(ctx, "a", first, []byte("x"))
+		wantErr(t, err, ErrConflict)
+		wantEntry(t, s, "a", second, "two")
+
+		wantErr(t, s.Delete(ctx, "a", first), ErrConflict)
+		wantErr(t, s.Delete(ctx, "b", 0), ErrConflict)
+		wantErr(t, s.Delete(ctx, "a", second), nil)
+		_, err = s.Get(ctx, "a")
+		wantErr(t, err, ErrNotFound)
+		if third := set(t, s, "a", 0, "three"); third <= second {
+			t.Errorf("revision %d comes after %d", third, second)
+		}
+	})
+}
+
+func TestBounds(t *testing.T) {
+	each(t, func(t *testing.T, s Store) {
+		for _, key := range []string{"", strings.Repeat("k", MaxKey+1)} {
+			_, err := s.CompareAndSet(t.Context(), key, 0, nil)
+			wantErr(t, err, ErrInvalid)
+		}
+		_, err := s.CompareAndSet(t.Context(), "a", 0, make([]byte, MaxValue+1))
+		wantErr(t, err, ErrInvalid)
+		r := set(t, s, strings.Repeat("k", MaxKey), 0, "")
+		wantEntry(t, s, strings.Repeat("k", MaxKey), r, "")
+	})
+}
+
+func TestListIsSortedAndCopied(t *testing.T) {
+	each(t, func(t *testing.T, s Store) {
+		for _, key := range []string{"active/db2", "block/mbx1", "active/db1", "activex"} {
+			set(t, s, key, 0, key)
+		}
+		found, err := s.List(t.Context(), "active/")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(found) != 2 || found[0].Key != "active/db1" || found[1].Key != "active/db2" {
+			t.Fatalf("found %v", found)
+		}
+		found[0].Value[0] = 'X'
+		wantEntry(t, s, "active/db1", 3, "active/db1")
+	})
+}
+
+func TestClosed(t *testing.T) {
+	each(t, func(t *testing.T, s Store) {
+		ctx := t.Context()
+		changes, err := s.Watch(ctx, "")
+		wantErr(t, err, nil)
+		wantErr(t, s.Close(), nil)
+		for range changes { // ends
+		}
+		wantErr(t, s.Close(), ErrClosed)
+		_, err = s.Get(ctx, "a")
+		wantErr(t, err, ErrClosed)
+		_, err = s.List(ctx, "a")
+		wantErr(t, err, ErrClosed)
+		_, err = s.CompareAndSet(ctx, "a", 0, nil)
+		wantErr(t, err, ErrClosed)
+		wantErr(t, s.Delete(ctx, "a", 1), ErrClosed)
+		_, err = s.Watch(ctx, "")
+		wantErr(t, err, ErrClosed)
+	})
+}
+
+func TestCancelled(t *testing.T) {
+	each(t, func(t *testing.T, s Store) {
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		_, err := s.CompareAndSet(ctx, "a", 0, nil)
+		wantErr(t, err, context.Canceled)
+		_, err = s.Get(t.Context(), "a")
+		wantErr(t, err, ErrNotFound)
+	})
+}
+
+func TestReopen(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "made", "by", "open")
+	s := open(t, dir)
+	a := set(t, s, "a", 0, "one")
+	b := set(t, s, "b", 0, "")
+	c := set(t, s, "c", 0, "gone")
+	wantErr(t, s.Delete(t.Context(), "c", c), nil)
+	wantErr(t, s.Close(), nil)
+
+	s = open(t, dir)
+	defer s.Close()
+	wantEntry(t, s, "a", a, "one")
+	wantEntry(t, s, "b", b, "")
+	_, err := s.Get(t.Context(), "c")
+	wantErr(t, err, ErrNotFound)
+	if next := set(t, s, "c", 0, "again"); next <= c+1 {
+		t.Errorf("revision %d was used before the restart", next)
+	}
+}
+
+func TestFileIsPrivateAndLocked(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, FileName)
+	open(t, dir).Close()
+	if err := os.Chmod(path, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	s := open(t, dir)
+	defer s.Close()
+	info, err := os.Stat(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if info.Mode().Perm() != 0o600 {
+		t.Errorf("mode is %o, want 600", info.Mode().Perm())
+	}
+
+	_, err = Open(dir)
+	wantErr(t, err, ErrLocked)
+	if err == nil || !strings.Contains(err.Error(), path) {
+		t.Errorf("error %v does not name %s", err, path)
+	}
+}
+
+func TestBrokenFile(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, FileName), []byte(strings.Repeat("no database ", 4096)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Open(dir); err == nil || !strings.Contains(err.Error(), FileName) {
+		t.Errorf("error is %v, want one that names the file", err)
+	}
+}
+
+// TestCounting lets several writers add to one key: no addition may be lost.
+func TestCounting(t *testing.T) {
+	each(t, func(t *testing.T, s Store) {
+		const writers, rounds = 4, 20
+		var wg sync.WaitGroup
+		for range writers {
+			wg.Go(func() {
+				for range rounds {
+					add(t, s)
+				}
+			})
+		}
+		wg.Wait()
+		wantEntry(t, s, "n", writers*rounds, fmt.Sprint(writers*rounds))
+	})
+}
+
+func add(t *testing.T, s Store) {
+	for {
+		n := 0
+		e, err := s.Get(t.Context(), "n")
+		if err == nil {
+			fmt.Sscan(string(e.Value), &n)
+		}
+		_, err = s.CompareAndSet(t.Context(), "n", e.Revision, fmt.Append(nil, n+1))
+		if err == nil {
+			return
+		}
+		if !errors.Is(err, ErrConflict) {
+			t.Error(err)
+			return
+		}
+	}
+}
+
+func TestFailedCommitChangesNothing(t *testing.T) {
+	full := errors.New("disk full")
+	fail := false
+	s := newMemory(nil, 0, func(Change) error {
+		if fail {
+			return full
+		}
+		return nil
+	}, func() error { return nil })
+	defer s.Close()
+	r := set(t, s, "a", 0, "one")
+	changes, err := s.Watch(t.Context(), "")
+	wantErr(t, err, nil)
+	<-changes
+
+	fail = true
+	_, err = s.CompareAndSet(t.Context(), "a", r, []byte("two"))
+	wantErr(t, err, full)
+	wantEntry(t, s, "a", r, "one")
+	fail = false
+	r = set(t, s, "a", r, "three")
+	want := []Change{{Entry: Entry{"a", []byte("three"), r}}}
+	if got := <-changes; !reflect.DeepEqual(got, want) {
+		t.Errorf("batch is %v, want %v", got, want)
+	}
+}
