@@ -1,0 +1,154 @@
+package proxy
+
+import (
+	"context"
+	"crypto/tls"
+	"io"
+	"net"
+	"sync"
+	"time"
+
+	"portico/proxy/relay"
+	"portico/proxy/wire"
+)
+
+// client is a session's connection to its client during set-up: deadlines, commands in, answers out. Answers are kept until the
+// next wait for the client, so that those to pipelined commands leave together.
+type client struct {
+	sock     *slotConn
+	conn     *relay.Conn // over sock
+	tls      *tls.Conn   // over conn; nil while plain
+	commands *wire.Reader
+	out      []byte // answers not sent yet
+
+	drain    context.Context
+	now      func() time.Time
+	timeouts *Timeouts
+	end      time.Time // of the whole set-up
+
+	mu      sync.Mutex
+	leaving bool // guarded by mu
+}
+
+// maxOut is how many bytes of answers are kept before they are sent even though more commands have come.
+const maxOut = 4 << 10
+
+func newClient(sock *slotConn, drain context.Context, now func() time.Time, set *Settings) *client {
+	c := &client{sock: sock, conn: relay.NewConn(sock), drain: drain, now: now, timeouts: &set.Timeouts}
+	c.end = now().Add(set.Timeouts.SetUp)
+	c.commands = wire.NewReader(c, set.Limits.Commands)
+	return c
+}
+
+// stream is the connection as it is now, with TLS or without.
+func (c *client) stream() net.Conn {
+	if c.tls != nil {
+		return c.tls
+	}
+	return c.conn
+}
+
+// Read reads for commands: first the client gets its answers, then it has some time to say more.
+func (c *client) Read(p []byte) (int, error) {
+	if err := c.flush(); err != nil {
+		return 0, err
+	}
+	if err := c.allow(c.timeouts.Idle); err != nil {
+		return 0, err
+	}
+	return c.stream().Read(p)
+}
+
+// allow gives the next calls d, at most until the end of the set-up. When the server drains, it says so: it is checked behind
+// the deadline, so that a drain begun meanwhile is either seen here or sets a deadline behind ours.
+func (c *client) allow(d time.Duration) error {
+	deadline := c.now().Add(d)
+	if c.end.Before(deadline) {
+		deadline = c.end
+	}
+	if err := c.sock.SetDeadline(deadline); err != nil {
+		return err
+	}
+	return context.Cause(c.drain)
+}
+
+// interrupt ends a wait for the client from another goroutine, but for the last one, in goodbye.
+func (c *client) interrupt() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.leaving {
+		c.sock.SetDeadline(time.Unix(1, 0))
+	}
+}
+
+// leave begins the last wait.
+func (c *client) leave() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.leaving = true
+	c.sock.SetDeadline(c.now().Add(lingerTime))
+}
+
+// say adds to the answers.
+func (c *client) say(line string) error { return c.keep(append(append(c.out, line...), "\r\n"...)) }
+
+// answer adds a tagged or untagged status response.
+func (c *client) answer(r reply, tag, code, text string) error {
+	return c.keep(appendAnswer(c.out, r, tag, code, text))
+}
+
+func (c *client) keep(out []byte) error {
+	c.out = out
+	if len(c.out) > maxOut {
+		return c.flush()
+	}
+	return nil
+}
+
+// flush sends the answers.
+func (c *client) flush() error {
+	if len(c.out) == 0 {
+		return nil
+	}
+	if err := c.allow(c.timeouts.Write); err != nil {
+		return err
+	}
+	return c.send()
+}
+
+func (c *client) send() error {
+	_, err := c.stream().Write(c.out)
+	c.out = nil
+	return err
+}
+
+// How long, and for how much, a connection of ours stays open for the client to read our last words: closing a socket that
+// holds unread bytes resets it, and the words are lost.
+const (
+	lingerTime  = time.Second
+	lingerBytes = 64 << 10
+)
+
+// goodbye sends what is left to say, to a client that may be stuck, and lets it be read unless time is short.
+func (c *client) goodbye() {
+	c.leave()
+	if len(c.out) == 0 || c.send() != nil {
+		return
+	}
+	if c.tls != nil {
+		c.tls.CloseWrite()
+	}
+	c.sock.CloseWrite()
+	if c.drain.Err() == nil {
+		io.CopyN(io.Discard, c.conn, lingerBytes)
+	}
+}
+
+// close closes the connection.
+func (c *client) close() { c.sock.Close() }
+
+// deliver sends what a mailbox server said.
+func (c *client) deliver(replies []byte) error {
+	c.out = append(c.out, replies...)
+	return c.flush()
+}

@@ -1,0 +1,137 @@
+package proxy
+
+import (
+	"portico/backend"
+	"portico/proxy/wire"
+)
+
+// command reads one command and does what it says. It returns a link when that was a sign-in and the mailbox server agreed, nil
+// and nil when the client may go on, and an error for everything else.
+func (s *session) command() (*backend.Link, error) {
+	s.tag = ""
+	cmd, err := s.client.commands.ReadCommand(s.proceed)
+	s.tag = cmd.Tag
+	if cmd.Verb == wire.VerbOther && speaksHTTP(cmd.Tag) {
+		return nil, OutcomeHTTP
+	}
+	if err != nil {
+		return nil, err
+	}
+	s.server.stats.begin()
+	s.asked = s.server.opt.Now()
+	link, err := s.execute(cmd)
+	s.server.stats.end(cmd.Verb, resultOf(err), s.server.opt.Now().Sub(s.asked))
+	return link, err
+}
+
+// execute does what a command says.
+func (s *session) execute(cmd wire.Command) (*backend.Link, error) {
+	switch cmd.Verb {
+	case wire.VerbLogin:
+		return s.login(&cmd.Args)
+	case wire.VerbAuthenticate:
+		return s.authenticate(&cmd.Args)
+	case wire.VerbID:
+		return nil, s.identify(&cmd.Args)
+	case wire.VerbCapability, wire.VerbNoop, wire.VerbStartTLS, wire.VerbLogout:
+		if err := end(&cmd.Args); err != nil {
+			return nil, err
+		}
+		return nil, s.bare(cmd.Verb)
+	case wire.VerbOther:
+		return nil, OutcomeUnknownCommand
+	}
+	return nil, OutcomeNotBefore
+}
+
+// bare does the commands that have no arguments.
+func (s *session) bare(v wire.Verb) error {
+	switch v {
+	case wire.VerbCapability:
+		s.client.say("* " + s.capabilities())
+		return s.client.say(s.tag + " OK CAPABILITY completed.")
+	case wire.VerbNoop:
+		return s.client.say(s.tag + " OK NOOP completed.")
+	case wire.VerbStartTLS:
+		return s.startTLS()
+	}
+	s.client.say("* BYE Logging out.")
+	s.client.say(s.tag + " OK LOGOUT completed.")
+	return OutcomeLogout
+}
+
+// proceed asks for a literal.
+func (s *session) proceed() error {
+	s.client.say("+ Ready.")
+	return s.client.flush()
+}
+
+// identify is ID (RFC 2971): the client's words are read and not believed, ours give no version away.
+func (s *session) identify(args *wire.Args) error {
+	if !args.Space() {
+		return syntaxError(args, "no argument")
+	}
+	if args.Open() {
+		for !args.Close() {
+			if _, ok := args.NString(); !ok {
+				return syntaxError(args, "string or NIL expected")
+			}
+			args.Space()
+		}
+	} else if text, ok := args.NString(); !ok || text != "" {
+		return syntaxError(args, "list or NIL expected")
+	}
+	if err := end(args); err != nil {
+		return err
+	}
+	s.client.say(`* ID ("name" "Portico")`)
+	return s.client.say(s.tag + " OK ID completed.")
+}
+
+// login is LOGIN (RFC 9051 section 6.2.3).
+func (s *session) login(args *wire.Args) (*backend.Link, error) {
+	if !s.passwordAllowed() {
+		return nil, OutcomePrivacyRequired
+	}
+	user, ok := argument(args)
+	if !ok {
+		return nil, syntaxError(args, "user name expected")
+	}
+	password, ok := argument(args)
+	if !ok {
+		return nil, syntaxError(args, "password expected")
+	}
+	if err := end(args); err != nil {
+		return nil, err
+	}
+	return s.signIn(backend.Credential{Username: user, Password: backend.Secret(password)})
+}
+
+// argument reads a blank and a string.
+func argument(args *wire.Args) (string, bool) {
+	if !args.Space() {
+		return "", false
+	}
+	return args.Astring()
+}
+
+func end(args *wire.Args) error {
+	if !args.End() {
+		return syntaxError(args, "more than the command takes")
+	}
+	return nil
+}
+
+func syntaxError(args *wire.Args, reason string) error {
+	return &wire.SyntaxError{Pos: args.Pos(), Reason: reason}
+}
+
+// speaksHTTP tells a request line, whose method stands where a tag belongs. Its body may have been written by somebody else to
+// be taken for commands, so nothing of it is read.
+func speaksHTTP(tag string) bool {
+	switch tag {
+	case "GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH", "PRI":
+		return true
+	}
+	return false
+}

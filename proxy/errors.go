@@ -1,0 +1,94 @@
+package proxy
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"syscall"
+
+	"portico/backend"
+	"portico/proxy/wire"
+)
+
+// panicError is a panic as an error.
+type panicError struct {
+	value any
+	stack []byte
+}
+
+func (e *panicError) Error() string { return fmt.Sprint("panic: ", e.value) }
+
+// ofBackend maps the kinds of errors that the mailbox servers' side knows.
+var ofBackend = [backend.NumKinds]Outcome{
+	backend.KindNoMailbox:     OutcomeNoMailbox,
+	backend.KindNoActiveCopy:  OutcomeNoActiveCopy,
+	backend.KindDial:          OutcomeDial,
+	backend.KindTLS:           OutcomeServerTLS,
+	backend.KindGreeting:      OutcomeServerGreeting,
+	backend.KindNoMechanism:   OutcomeServerMechanism,
+	backend.KindBadCredential: OutcomeBadCredential,
+	backend.KindRefused:       OutcomeServerRefused,
+	backend.KindOwnCredential: OutcomeOwnCredential,
+	backend.KindProtocol:      OutcomeServerProtocol,
+	backend.KindBye:           OutcomeServerRefused,
+	backend.KindClosed:        OutcomeServerClosed,
+	backend.KindTimeout:       OutcomeServerTimeout,
+	backend.KindCancelled:     OutcomeDraining,
+}
+
+// outcomeOf finds the outcome that an error stands for. What it does not know is OutcomeInternal.
+func outcomeOf(err error) Outcome {
+	var (
+		outcome Outcome
+		server  *backend.Error
+		syntax  *wire.SyntaxError
+		limit   *wire.LimitError
+		panicky *panicError
+	)
+	switch {
+	case errors.As(err, &outcome):
+		return outcome
+	case errors.As(err, &server):
+		return ofBackend[server.Kind]
+	case errors.Is(err, backend.ErrUserName):
+		return OutcomeBadUser
+	case errors.As(err, &syntax):
+		return OutcomeSyntax
+	case errors.As(err, &limit):
+		return OutcomeTooLong
+	case errors.Is(err, wire.ErrBase64):
+		return OutcomeBase64
+	case errors.Is(err, wire.ErrCancelled):
+		return OutcomeCancelled
+	case errors.As(err, &panicky):
+		return OutcomePanic
+	}
+	return outcomeOfIO(err)
+}
+
+// outcomeOfIO judges what reading from or writing to the client gave.
+func outcomeOfIO(err error) Outcome {
+	switch {
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return OutcomeTimeout
+	case errors.Is(err, context.Canceled):
+		return OutcomeDraining
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, net.ErrClosed),
+		errors.Is(err, io.ErrClosedPipe), errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE),
+		errors.Is(err, syscall.ETIMEDOUT), errors.Is(err, syscall.EHOSTUNREACH), errors.Is(err, syscall.ENETUNREACH):
+		return OutcomeClientGone
+	}
+	return OutcomeInternal
+}
+
+// serverWords returns the response code and text of a mailbox server's refusal that the client may see.
+func serverWords(err error) (code, text string) {
+	var server *backend.Error
+	if errors.As(err, &server) && outcomeOf(err) == OutcomeServerRefused {
+		return server.Code, server.Text
+	}
+	return "", ""
+}

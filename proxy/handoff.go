@@ -1,0 +1,50 @@
+package proxy
+
+import (
+	"bytes"
+	"fmt"
+	"time"
+
+	"portico/backend"
+	"portico/proxy/relay"
+)
+
+// handOff gives the client the mailbox server's answer and both connections to the relay. What the client sent behind its
+// sign-in and what the server sent behind its answer go with them. release undoes the hold that the server has on the client's
+// connection; where that was already used, the session ends here.
+func (s *session) handOff(link *backend.Link, release func() bool) error {
+	if err := s.client.deliver(link.Replies); err != nil {
+		link.Conn.Close()
+		return fmt.Errorf("answer of the mailbox server: %w", err)
+	}
+	if !release() {
+		link.Conn.Close()
+		return OutcomeDraining
+	}
+	s.slot.leave()
+	s.client.sock.SetDeadline(time.Time{})
+	s.ticket.sign()
+	s.handedOver = true
+	over := &relayed{id: s.id, user: s.user, server: link.Server, remote: s.remote, door: s.door.Name, ticket: s.ticket}
+	err := s.server.opt.Relay.Add(relay.Session{
+		ID: s.id, User: s.user, Remote: s.remote, Server: link.Server,
+		Client:   relay.End{Conn: s.client.conn, TLS: s.client.tls, Rest: bytes.Clone(s.client.commands.Buffered())},
+		Upstream: relay.End{Conn: link.Conn.(*relay.Conn), TLS: link.TLS, Rest: link.Rest},
+		Offers:   offers[link.Offers],
+		Ended: func(e relay.Ending) {
+			over.ending = e
+			s.server.ended.put(over)
+		},
+	})
+	if err != nil {
+		return fmt.Errorf("%w: %w", OutcomeRelayUnavailable, err)
+	}
+	return OutcomeSignedIn
+}
+
+// offers are the relay's words for the mailbox servers' side's.
+var offers = [...]relay.Offers{
+	backend.OffersUnknown: relay.OffersUnknown,
+	backend.OffersNone:    relay.OffersNone,
+	backend.OffersHidden:  relay.OffersHidden,
+}

@@ -1,0 +1,127 @@
+package proxy
+
+import (
+	"errors"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"portico/backend"
+)
+
+// phase is a part of the set-up whose duration is measured.
+type phase uint8
+
+const (
+	phaseTLS          phase = iota // handshake with the client
+	phaseConversation              // from connecting until the sign-in command is read
+	phaseRoute
+	phaseDial
+	phaseServerTLS
+	phaseGreeting
+	phaseSignIn
+	phaseTotal // from the sign-in command read to the mailbox server's answer
+	numPhases
+)
+
+var phaseNames = [numPhases]string{
+	"tls", "conversation", "route", "dial", "server_tls", "greeting", "signin", "total",
+}
+
+// ofStep maps the phases that the mailbox servers' side measures.
+var ofStep = map[string]phase{
+	backend.PhaseDial:     phaseDial,
+	backend.PhaseTLS:      phaseServerTLS,
+	backend.PhaseGreeting: phaseGreeting,
+	backend.PhaseSignIn:   phaseSignIn,
+}
+
+// phases has one histogram for each.
+type phases [numPhases]prometheus.Observer
+
+func (p *phases) observe(at phase, d time.Duration) { p[at].Observe(d.Seconds()) }
+
+// step is told of a phase by the mailbox servers' side.
+func (p *phases) step(name string, d time.Duration) {
+	if at, ok := ofStep[name]; ok {
+		p.observe(at, d)
+	}
+}
+
+// results counts the outcomes of one listener's connections.
+type results [numOutcomes]prometheus.Counter
+
+func (r *results) count(o Outcome) { r[o].Inc() }
+
+// metrics is what the set-up counts. Children are resolved once, so that counting is one atomic addition.
+type metrics struct {
+	byListener   *prometheus.CounterVec
+	acceptErrors *prometheus.CounterVec
+	refusals     [numOutcomes]prometheus.Counter // nil for outcomes that end the connection
+	phases       phases
+}
+
+// newMetrics registers the metrics with reg, or with nobody. counts gives the sessions before and after sign-in.
+func newMetrics(reg prometheus.Registerer, counts func() (unsigned, signed int)) (*metrics, error) {
+	m := &metrics{
+		byListener: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "portico_connections_total",
+			Help: "Client connections whose set-up is over, by how it ended.",
+		}, []string{"listener", "result"}),
+		acceptErrors: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "portico_accept_errors_total",
+			Help: "Failures to accept a client connection.",
+		}, []string{"listener"}),
+	}
+	refusals := prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "portico_signin_refusals_total",
+		Help: "Commands before sign-in that were refused, the connection going on.",
+	}, []string{"result"})
+	durations := prometheus.NewHistogramVec(prometheus.HistogramOpts{
+		Name:                            "portico_signin_duration_seconds",
+		Help:                            "Duration of the phases of a sign-in.",
+		Buckets:                         []float64{0.001, 0.005, 0.025, 0.1, 0.25, 1, 2.5, 10, 60},
+		NativeHistogramBucketFactor:     1.2,
+		NativeHistogramMaxBucketNumber:  100,
+		NativeHistogramMinResetDuration: time.Hour,
+	}, []string{"phase"})
+	for o := range outcomes {
+		if !outcomes[o].ends {
+			m.refusals[o] = refusals.WithLabelValues(outcomes[o].label)
+		}
+	}
+	for i, name := range phaseNames {
+		m.phases[i] = durations.WithLabelValues(name)
+	}
+	if reg == nil {
+		return m, nil
+	}
+	return m, errors.Join(reg.Register(m.byListener), reg.Register(m.acceptErrors), reg.Register(refusals),
+		reg.Register(durations), reg.Register(sessionGauge{counts}))
+}
+
+// connections returns the counters of one listener.
+func (m *metrics) connections(listener string) *results {
+	var r results
+	for o := range r {
+		r[o] = m.byListener.WithLabelValues(listener, outcomes[o].label)
+	}
+	return &r
+}
+
+// sessionGauge collects portico_sessions from the counts that admission goes by.
+type sessionGauge struct {
+	counts func() (unsigned, signed int)
+}
+
+var sessionsDesc = prometheus.NewDesc("portico_sessions", "Client connections open now.", []string{"state"}, nil)
+
+// Describe implements prometheus.Collector.
+func (g sessionGauge) Describe(ch chan<- *prometheus.Desc) { ch <- sessionsDesc }
+
+// Collect implements prometheus.Collector.
+func (g sessionGauge) Collect(ch chan<- prometheus.Metric) {
+	unsigned, signed := g.counts()
+	ch <- prometheus.MustNewConstMetric(sessionsDesc, prometheus.GaugeValue, float64(unsigned), "signing_in")
+	ch <- prometheus.MustNewConstMetric(sessionsDesc, prometheus.GaugeValue, float64(signed), "relayed")
+}

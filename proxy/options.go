@@ -1,0 +1,72 @@
+package proxy
+
+import (
+	"cmp"
+	"context"
+	"crypto/rand"
+	"errors"
+	"io"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/rs/zerolog"
+
+	"portico/proxy/relay"
+)
+
+// Options is what a Server is built from, once.
+type Options struct {
+	Settings   Settings              // the first; see Server.Reload
+	Relay      relay.Relay           // required; the server owns it from now on and closes it
+	Log        zerolog.Logger        // the zero value writes nothing
+	Registerer prometheus.Registerer // for the metrics; nil for none
+	SetupSlots int                   // sessions in set-up that may compute at once; default 1
+
+	Random io.Reader                                        // for session ids, safe for concurrent use; default crypto/rand
+	Now    func() time.Time                                 // for deadlines and durations; default time.Now
+	Sleep  func(ctx context.Context, d time.Duration) error // waits, and returns ctx's error if that ends first
+}
+
+func (o Options) withDefaults() (Options, error) {
+	if o.Relay == nil {
+		return o, errors.New("no relay")
+	}
+	o.SetupSlots = cmp.Or(o.SetupSlots, 1)
+	if o.Random == nil {
+		o.Random = rand.Reader
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Sleep == nil {
+		o.Sleep = sleep
+	}
+	return o, nil
+}
+
+func sleep(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// TLSMode is how the connections of a listener get their TLS (RFC 8314).
+type TLSMode uint8
+
+// The three ways.
+const (
+	TLSNone     TLSMode = iota // never
+	TLSStartTLS                // by STARTTLS
+	TLSImplicit                // from the first byte
+)
+
+// Listener says what Serve has to know of a net.Listener.
+type Listener struct {
+	Name string // for logs and the metric label listener: an address, a role
+	TLS  TLSMode
+}

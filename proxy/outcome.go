@@ -1,0 +1,222 @@
+package proxy
+
+import (
+	"github.com/rs/zerolog"
+)
+
+// Outcome says how a command before sign-in, or the whole set-up of a session, came out. It is a closed list with one row
+// each in the table below. An Outcome is also an error, so that a phase can return it, alone or wrapped.
+type Outcome uint8
+
+// The outcomes. The zero value stands for an error that nobody foresaw.
+const (
+	OutcomeInternal Outcome = iota // a fault of ours
+	OutcomePanic                   // the same, by a panic
+
+	OutcomeSignedIn   // handed over to the relay
+	OutcomeLogout     // the client said LOGOUT
+	OutcomeClientGone // the client closed or reset the connection
+	OutcomeTimeout    // the client was silent or slow for too long
+	OutcomeDraining   // we are shutting down
+
+	OutcomeLimitTotal    // too many connections
+	OutcomeLimitAddress  // too many connections from this client address
+	OutcomeLimitUnsigned // too many connections before sign-in
+	OutcomeLimitUser     // too many connections of this user
+
+	OutcomeTLSHandshake    // the client's TLS handshake failed
+	OutcomePlainOnTLS      // plain text where TLS is spoken from the first byte
+	OutcomeTLSOnPlain      // TLS where plain text is spoken first
+	OutcomePrivacyRequired // a password without TLS, refused by login_type
+
+	OutcomeSyntax         // no IMAP command
+	OutcomeUnknownCommand // a command that nobody knows
+	OutcomeNotBefore      // a command for after sign-in
+	OutcomeNoStartTLS     // STARTTLS where it is not offered, or a second time
+	OutcomeNoMechanism    // AUTHENTICATE with a mechanism that is not offered
+	OutcomeBase64         // a SASL response that is no base64
+	OutcomeBadSASL        // a SASL response that is no answer to its challenge
+	OutcomeCancelled      // AUTHENTICATE, cancelled by the client
+	OutcomeTooLong        // a line, literal or command beyond its limit
+	OutcomeHTTP           // a request line of HTTP
+	OutcomeTooManyBad     // the last of too many bad commands
+	OutcomeTooManyFailed  // the last of too many failed sign-ins
+
+	OutcomeBadCredential    // the mailbox server refused the user's credential
+	OutcomeBadUser          // a user name that can not be one
+	OutcomeNoMailbox        // no database for this user
+	OutcomeDirectoryDown    // the directory does not answer
+	OutcomeNoActiveCopy     // no server holds an active copy
+	OutcomeDial             // no connection to the mailbox server
+	OutcomeServerTLS        // no TLS with the mailbox server
+	OutcomeServerGreeting   // a greeting of the mailbox server that can not be trusted
+	OutcomeServerProtocol   // the mailbox server made no sense during sign-in
+	OutcomeServerTimeout    // the mailbox server was too slow
+	OutcomeServerClosed     // the mailbox server closed the connection
+	OutcomeServerMechanism  // the mailbox server offers no mechanism that could carry the credential
+	OutcomeServerRefused    // the mailbox server refused the sign-in for a reason of its own
+	OutcomeOwnCredential    // the mailbox server refused our own credential
+	OutcomeRelayUnavailable // the relay did not take the session
+	numOutcomes
+)
+
+// reply is the kind of answer: its status, and whether it carries the command's tag.
+type reply uint8
+
+const (
+	replyNone reply = iota // nothing, or nobody there to read it
+	replyNO                // tagged
+	replyBAD               // tagged; untagged when the tag could not be read
+	replyBYE               // untagged
+)
+
+// charge is what an outcome costs a client that goes on.
+type charge uint8
+
+const (
+	chargeNone   charge = iota
+	chargeBad           // one of Limits.BadCommands
+	chargeFailed        // one of Limits.FailedSignIns, and a pause
+)
+
+// row is everything that follows from an outcome.
+type row struct {
+	label  string // metric label
+	log    string // text for the log
+	level  zerolog.Level
+	reply  reply
+	code   string // response code (RFC 5530), or ""
+	text   string
+	charge charge
+	ends   bool // the connection is over
+}
+
+// What a client reads when it is not to learn more: one text for all credentials, so that nobody can find out which users
+// exist, and one for all that is broken behind us.
+const (
+	textBadCredential = "Authentication failed."
+	textUnavailable   = "Temporary failure, try again later."
+	textRefused       = "Sign-in refused."
+	textTooMany       = "Too many connections."
+	textSASL          = "Invalid response to the challenge."
+)
+
+func unavailable(label, log string) row {
+	return row{label: label, log: log, level: zerolog.WarnLevel, reply: replyNO, code: "UNAVAILABLE", text: textUnavailable}
+}
+
+func badCredential(label, log string) row {
+	return row{label: label, log: log, level: zerolog.InfoLevel, reply: replyNO, code: "AUTHENTICATIONFAILED",
+		text: textBadCredential, charge: chargeFailed}
+}
+
+func badCommand(label, log, text string) row {
+	return row{label: label, log: log, level: zerolog.DebugLevel, reply: replyBAD, text: text, charge: chargeBad}
+}
+
+func limited(label, log string) row {
+	return row{label: label, log: log, level: zerolog.WarnLevel, reply: replyBYE, code: "LIMIT", text: textTooMany, ends: true}
+}
+
+func goodbye(label, log, text string) row {
+	return row{label: label, log: log, level: zerolog.InfoLevel, reply: replyBYE, text: text, ends: true}
+}
+
+func silent(label, log string, level zerolog.Level) row {
+	return row{label: label, log: log, level: level, ends: true}
+}
+
+// Limits are labelled with the name of their setting.
+var outcomes = [numOutcomes]row{
+	OutcomeInternal: {label: "internal_error", log: "internal error", level: zerolog.ErrorLevel,
+		reply: replyBYE, code: "SERVERBUG", text: "Internal error.", ends: true},
+	OutcomePanic: {label: "panic", log: "panic", level: zerolog.ErrorLevel,
+		reply: replyBYE, code: "SERVERBUG", text: "Internal error.", ends: true},
+
+	OutcomeSignedIn:   silent("signed_in", "signed in", zerolog.InfoLevel),
+	OutcomeLogout:     silent("logout", "logged out before sign-in", zerolog.DebugLevel),
+	OutcomeClientGone: silent("client_gone", "client went away before sign-in", zerolog.DebugLevel),
+	OutcomeTimeout:    goodbye("timeout", "client took too long to sign in", "Too slow, closing."),
+	OutcomeDraining: {label: "draining", log: "closed before sign-in: shutting down", level: zerolog.InfoLevel,
+		reply: replyBYE, code: "UNAVAILABLE", text: "Shutting down, try again.", ends: true},
+
+	OutcomeLimitTotal:    limited("max_connections", "refused: too many connections"),
+	OutcomeLimitAddress:  limited("max_connection_from_single_ip", "refused: too many connections from this address"),
+	OutcomeLimitUnsigned: limited("max_unauthenticated_connections", "refused: too many connections before sign-in"),
+	OutcomeLimitUser: {label: "max_connections_per_user", log: "sign-in refused: too many connections of this user",
+		level: zerolog.WarnLevel, reply: replyNO, code: "LIMIT", text: "Too many connections of this user."},
+
+	OutcomeTLSHandshake: silent("tls_handshake", "TLS handshake with client failed", zerolog.DebugLevel),
+	OutcomePlainOnTLS:   goodbye("plain_on_tls_port", "client speaks plain text on a TLS port", "This port speaks TLS."),
+	OutcomeTLSOnPlain: goodbye("tls_on_plain_port", "client speaks TLS on a plain port",
+		"This port does not begin with TLS."),
+	OutcomePrivacyRequired: {label: "privacy_required", log: "sign-in refused: TLS is required first",
+		level: zerolog.InfoLevel, reply: replyNO, code: "PRIVACYREQUIRED", text: "TLS is required first.", charge: chargeBad},
+
+	OutcomeSyntax:         badCommand("syntax", "bad command", "Syntax error."),
+	OutcomeUnknownCommand: badCommand("unknown_command", "unknown command", "Unknown command."),
+	OutcomeNotBefore: badCommand("not_before_signin", "command not valid before sign-in",
+		"Command not valid before sign-in."),
+	OutcomeNoStartTLS: badCommand("no_starttls", "STARTTLS not available", "STARTTLS is not available."),
+	OutcomeNoMechanism: {label: "no_mechanism", log: "authentication mechanism not offered", level: zerolog.DebugLevel,
+		reply: replyNO, code: "CANNOT", text: "Authentication mechanism not available.", charge: chargeBad},
+	OutcomeBase64:    badCommand("base64", "response is not base64", textSASL),
+	OutcomeBadSASL:   badCommand("bad_sasl", "response does not fit the mechanism", textSASL),
+	OutcomeCancelled: badCommand("cancelled", "authentication cancelled by the client", "Authentication cancelled."),
+	OutcomeTooLong: {label: "too_long", log: "command beyond its limit", level: zerolog.InfoLevel,
+		reply: replyBYE, code: "LIMIT", text: "Command too long.", ends: true},
+	OutcomeHTTP:          goodbye("http", "client speaks HTTP", "This is not a web server."),
+	OutcomeTooManyBad:    goodbye("too_many_bad_commands", "too many bad commands", "Too many bad commands."),
+	OutcomeTooManyFailed: goodbye("too_many_failed_signins", "too many failed sign-ins", "Too many failed sign-ins."),
+
+	OutcomeBadCredential: badCredential("bad_credential", "sign-in refused: bad credential"),
+	OutcomeBadUser:       badCredential("bad_user", "sign-in refused: not a user name"),
+	OutcomeNoMailbox:     badCredential("no_mailbox", "sign-in refused: no mailbox for this user"),
+
+	OutcomeDirectoryDown:    unavailable("directory_down", "sign-in failed: directory does not answer"),
+	OutcomeNoActiveCopy:     unavailable("no_active_copy", "sign-in failed: no active copy of the database"),
+	OutcomeDial:             unavailable("server_dial", "sign-in failed: no connection to the mailbox server"),
+	OutcomeServerTLS:        unavailable("server_tls", "sign-in failed: no TLS with the mailbox server"),
+	OutcomeServerGreeting:   unavailable("server_greeting", "sign-in failed: bad greeting of the mailbox server"),
+	OutcomeServerProtocol:   unavailable("server_protocol", "sign-in failed: mailbox server makes no sense"),
+	OutcomeServerTimeout:    unavailable("server_timeout", "sign-in failed: mailbox server too slow"),
+	OutcomeServerClosed:     unavailable("server_closed", "sign-in failed: mailbox server closed the connection"),
+	OutcomeServerMechanism:  unavailable("server_mechanism", "sign-in failed: mailbox server offers no fitting mechanism"),
+	OutcomeServerRefused:    unavailable("server_refused", "sign-in refused by the mailbox server"),
+	OutcomeOwnCredential:    unavailable("own_credential", "sign-in failed: mailbox server refused our own credential"),
+	OutcomeRelayUnavailable: silent("relay", "signed in, but the relay did not take the session", zerolog.ErrorLevel),
+}
+
+func (o Outcome) row() *row { return &outcomes[o] }
+
+// Error makes an Outcome an error.
+func (o Outcome) Error() string { return outcomes[o].log }
+
+// String returns the outcome as metrics show it.
+func (o Outcome) String() string { return outcomes[o].label }
+
+// appendAnswer appends the answer of a row, under tag where it is a tagged one. An empty code or text is left out.
+func appendAnswer(dst []byte, r reply, tag, code, text string) []byte {
+	if r == replyNone {
+		return dst
+	}
+	if tag == "" || r == replyBYE {
+		tag = "*"
+	}
+	dst = append(dst, tag...)
+	switch r {
+	case replyNO:
+		dst = append(dst, " NO "...)
+	case replyBAD:
+		dst = append(dst, " BAD "...)
+	case replyBYE:
+		dst = append(dst, " BYE "...)
+	}
+	if code != "" {
+		dst = append(dst, '[')
+		dst = append(dst, code...)
+		dst = append(dst, "] "...)
+	}
+	dst = append(dst, text...)
+	return append(dst, "\r\n"...)
+}

@@ -1,0 +1,102 @@
+package proxy
+
+import (
+	"context"
+	"errors"
+	"net"
+	"sync"
+	"sync/atomic"
+)
+
+// Server accepts connections, signs their users in and hands them to its relay. Its methods are safe for concurrent use. A
+// server that has been shut down stays so.
+type Server struct {
+	opt     Options
+	gate    *admission
+	slots   *slots
+	metrics *metrics
+	ended   endings
+	stats   setupStats
+
+	settings atomic.Pointer[Settings]
+
+	drain  context.Context // ends when sessions in set-up have to say goodbye
+	kill   context.Context // ends when their connections are closed under them
+	cancel struct {
+		drain context.CancelCauseFunc
+		kill  context.CancelFunc
+	}
+	setup sync.WaitGroup // accept loops and sessions in set-up
+
+	mu        sync.Mutex
+	listeners []net.Listener
+
+	closeRelay sync.Once
+}
+
+// New returns a Server. From now on it owns Options.Relay, even if New fails.
+func New(opt Options) (*Server, error) {
+	s, err := newServer(opt)
+	if err != nil && opt.Relay != nil {
+		opt.Relay.Close()
+	}
+	return s, err
+}
+
+func newServer(opt Options) (*Server, error) {
+	opt, err := opt.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	settings, err := opt.Settings.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	s := &Server{opt: opt, gate: newAdmission(), slots: newSlots(opt.SetupSlots)}
+	if s.metrics, err = newMetrics(opt.Registerer, s.gate.counts); err != nil {
+		return nil, err
+	}
+	s.settings.Store(settings)
+	s.drain, s.cancel.drain = context.WithCancelCause(context.Background())
+	s.kill, s.cancel.kill = context.WithCancel(context.Background())
+	s.ended.log = opt.Log
+	return s, nil
+}
+
+// Reload puts other settings in place, as a whole, for connections accepted from now on. Sessions that have begun are left
+// alone. On an error nothing has changed.
+func (s *Server) Reload(settings Settings) error {
+	checked, err := settings.withDefaults()
+	if err != nil {
+		return err
+	}
+	if checked.TLS == nil && s.settings.Load().TLS != nil {
+		return errors.New("settings: TLS can not be taken away while listeners offer it")
+	}
+	s.settings.Store(checked)
+	return nil
+}
+
+// Shutdown stops the server: it stops accepting, tells sessions in set-up goodbye, and drains the relay until ctx ends, when
+// what is left is closed. It returns when no goroutine of the server is left: nil if all ended in order, else ctx's error.
+func (s *Server) Shutdown(ctx context.Context) error {
+	s.stopListening(s.cancel.drain)
+	stop := context.AfterFunc(ctx, s.cancel.kill)
+	s.setup.Wait()
+	s.opt.Relay.Drain(ctx)
+	inOrder := stop()
+	s.cancel.kill()
+	s.closeRelay.Do(s.opt.Relay.Close)
+	s.ended.wait()
+	if inOrder {
+		return nil
+	}
+	return context.Cause(ctx)
+}
+
+// Close is Shutdown without patience.
+func (s *Server) Close() {
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	s.Shutdown(ctx)
+}

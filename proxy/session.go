@@ -1,0 +1,180 @@
+package proxy
+
+import (
+	"cmp"
+	"context"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/netip"
+	"runtime/debug"
+	"time"
+
+	"github.com/rs/zerolog"
+)
+
+// session is one connection from accept to hand-off. All of it belongs to the goroutine of run.
+type session struct {
+	server *Server
+	set    *Settings
+	door   *door
+	id     string
+	log    zerolog.Logger
+	drain  context.Context // the server's, with this session's slot in it
+	began  time.Time
+
+	remote, local netip.AddrPort
+	client        *client
+	slot          slot
+	ticket        *ticket
+
+	tag           string    // of the command being answered; "" when it has none
+	asked         time.Time // when the last byte of that command was read
+	user          string    // canonical; "" until a sign-in was tried
+	mailboxServer string    // signed in to; "" until then
+	bad           int       // bad commands so far
+	failed        int       // failed sign-ins so far
+	handedOver    bool      // connection and ticket are the relay's
+}
+
+func newSession(s *Server, set *Settings, door *door, conn net.Conn, t *ticket) *session {
+	session := &session{
+		server: s, set: set, door: door, ticket: t,
+		id:     sessionID(s.opt.Random),
+		began:  s.opt.Now(),
+		remote: addrPort(conn.RemoteAddr()), local: addrPort(conn.LocalAddr()),
+		slot: slot{slots: s.slots},
+	}
+	session.drain = withSlot(s.drain, &session.slot)
+	session.client = newClient(newSlotConn(conn, &session.slot), s.drain, s.opt.Now, set)
+	session.log = s.opt.Log.With().Str("session", session.id).Str("listener", door.Name).
+		Stringer("remote", session.remote).Logger()
+	return session
+}
+
+// sessionID returns 16 hex digits. Where random fails it returns what there is: an id is for people, not for safety.
+func sessionID(random io.Reader) string {
+	var id [8]byte
+	io.ReadFull(random, id[:])
+	return hex.EncodeToString(id[:])
+}
+
+// run is the top frame of the session: whatever happens below comes back as an error and is reported here.
+func (s *session) run() {
+	defer s.ticketBack()
+	defer s.slot.leave()
+	stop := context.AfterFunc(s.server.drain, s.client.interrupt)
+	defer stop()
+	kill := context.AfterFunc(s.server.kill, s.client.close)
+	defer kill()
+
+	s.slot.take()
+	err := s.live(func() bool { return stop() && kill() })
+	outcome := s.report(s.drained(err))
+	s.door.results.count(outcome)
+	if !s.handedOver {
+		s.client.goodbye()
+		s.client.close()
+	}
+}
+
+func (s *session) ticketBack() {
+	if !s.handedOver {
+		s.ticket.giveBack()
+	}
+}
+
+// live leads the session to its end and returns what that was. A panic ends this session alone. release undoes the hold that
+// the server has on the connection; it answers false when that was already used.
+func (s *session) live(release func() bool) (err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			err = &panicError{value: v, stack: debug.Stack()}
+		}
+	}()
+	if err := s.open(); err != nil {
+		return err
+	}
+	for {
+		link, err := s.command()
+		if link != nil {
+			return s.handOff(link, release)
+		}
+		if err == nil {
+			continue
+		}
+		if err = s.drained(err); outcomeOf(err).row().ends {
+			return err
+		}
+		if err := s.penalty(s.report(err)); err != nil {
+			return err
+		}
+	}
+}
+
+// drained puts the server's shutdown before whatever it made go wrong here.
+func (s *session) drained(err error) error {
+	cause := context.Cause(s.drain)
+	if cause == nil || s.handedOver || errors.Is(err, cause) {
+		return err
+	}
+	return fmt.Errorf("%w: %w", cause, err)
+}
+
+// penalty charges the client for an outcome and returns an error when it has had too many.
+func (s *session) penalty(o Outcome) error {
+	switch o.row().charge {
+	case chargeBad:
+		if s.bad++; s.bad >= s.set.Limits.BadCommands {
+			return fmt.Errorf("%w: the last: %w", OutcomeTooManyBad, o)
+		}
+	case chargeFailed:
+		if s.failed++; s.failed >= s.set.Limits.FailedSignIns {
+			return fmt.Errorf("%w: the last: %w", OutcomeTooManyFailed, o)
+		}
+	}
+	return nil
+}
+
+// report logs an outcome, counts it and answers the client: the only place that does. What follows from an error is in the
+// table of outcomes.
+func (s *session) report(err error) Outcome {
+	outcome := outcomeOf(err)
+	row := outcome.row()
+	event := s.log.WithLevel(row.level)
+	if s.user != "" {
+		event = event.Str("user", s.user)
+	}
+	if s.mailboxServer != "" {
+		event = event.Str("server", s.mailboxServer)
+	}
+	if err != error(outcome) {
+		event = event.Err(err)
+	}
+	var panicked *panicError
+	if errors.As(err, &panicked) {
+		event = event.Bytes("stack", panicked.stack)
+	}
+	event.Msg(row.log)
+	if !row.ends {
+		s.server.metrics.refusals[outcome].Inc()
+	}
+	if row.charge == chargeFailed {
+		s.pause(s.set.Timeouts.FailedSignIn)
+	}
+	code, text := row.code, row.text
+	if serverCode, serverText := serverWords(err); serverCode != "" {
+		code, text = serverCode, cmp.Or(serverText, textRefused)
+	}
+	s.client.answer(row.reply, s.tag, code, text)
+	return outcome
+}
+
+// pause lets time pass without the slot, or less of it when the server drains.
+func (s *session) pause(d time.Duration) {
+	if d > 0 {
+		s.slot.away(func() { s.server.opt.Sleep(s.drain, d) })
+	}
+}

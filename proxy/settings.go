@@ -1,0 +1,93 @@
+package proxy
+
+import (
+	"cmp"
+	"context"
+	"crypto/tls"
+	"errors"
+	"time"
+
+	"portico/backend"
+	"portico/proxy/wire"
+)
+
+// LoginType says how far a password may travel without TLS.
+type LoginType uint8
+
+// The login types. PlainTextAuthentication differs from SecureLogin for mechanisms that carry no password: it takes those
+// without TLS. With PLAIN and LOGIN alone the two are the same.
+const (
+	SecureLogin             LoginType = iota // TLS before any sign-in
+	PlainTextAuthentication                  // TLS before any password
+	PlainTextLogin                           // a password on any connection
+)
+
+// Tier is what stands behind the proxy: the mailbox servers. *backend.Tier is one.
+type Tier interface {
+	Route(user string) (backend.Route, error)
+	SignIn(ctx context.Context, route backend.Route, request backend.SignInRequest) (*backend.Link, error)
+}
+
+// Settings is what can change while the server runs. A Settings given to New or Reload must not be changed afterwards: a
+// session keeps the one that it began with.
+type Settings struct {
+	Banner    string    // text of the greeting; default "Portico is ready."
+	LoginType LoginType // default SecureLogin
+	TLS       *tls.Config
+	Tier      Tier // required
+	Limits    Limits
+	Timeouts  Timeouts
+	// DefaultDomain is appended to user names that have none; "" for nothing.
+	DefaultDomain string
+}
+
+// Limits bound what clients may have and do. Zero means the default, which for the first four is no limit.
+type Limits struct {
+	Connections           int // all, signed in or not
+	ConnectionsPerAddress int // of one IPv4 address or one IPv6 /64
+	Unauthenticated       int // before sign-in
+	ConnectionsPerUser    int
+
+	Commands      wire.Limits // bytes before sign-in; default 10 KiB a line, literal and command, 64 KiB a SASL line
+	BadCommands   int         // that end the connection; default 10
+	FailedSignIns int         // that end the connection; default 3
+}
+
+// Timeouts of the set-up, as far as clients are concerned. Zero means the default.
+type Timeouts struct {
+	Handshake    time.Duration // one TLS handshake; default 10 s
+	Idle         time.Duration // client's silence before sign-in; default 1 minute
+	SetUp        time.Duration // from connecting to sign-in, whatever the client does; default 5 minutes
+	Write        time.Duration // for the client to take an answer; default 10 s
+	FailedSignIn time.Duration // pause before a bad credential is answered; default 2 s, negative for none
+}
+
+// withDefaults returns a checked copy that has no zero left that means a default.
+func (s Settings) withDefaults() (*Settings, error) {
+	if s.Tier == nil {
+		return nil, errors.New("settings: no tier of mailbox servers")
+	}
+	s.Banner = cmp.Or(s.Banner, "Portico is ready.")
+	for _, c := range []byte(s.Banner) {
+		if c < ' ' || c >= 0x7f {
+			return nil, errors.New("settings: banner is not printable ASCII")
+		}
+	}
+	if s.Banner[0] == '[' {
+		return nil, errors.New("settings: banner begins like a response code")
+	}
+	l := &s.Limits
+	l.Commands.Line = cmp.Or(l.Commands.Line, 10<<10)
+	l.Commands.Literal = cmp.Or(l.Commands.Literal, 10<<10)
+	l.Commands.Command = cmp.Or(l.Commands.Command, 10<<10)
+	l.Commands.SASL = cmp.Or(l.Commands.SASL, 64<<10)
+	l.BadCommands = cmp.Or(l.BadCommands, 10)
+	l.FailedSignIns = cmp.Or(l.FailedSignIns, 3)
+	t := &s.Timeouts
+	t.Handshake = cmp.Or(t.Handshake, 10*time.Second)
+	t.Idle = cmp.Or(t.Idle, time.Minute)
+	t.SetUp = cmp.Or(t.SetUp, 5*time.Minute)
+	t.Write = cmp.Or(t.Write, 10*time.Second)
+	t.FailedSignIn = cmp.Or(t.FailedSignIn, 2*time.Second)
+	return &s, nil
+}
