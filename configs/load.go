@@ -1,6 +1,7 @@
 package configs
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -79,6 +80,7 @@ func (d *decoder) syntax(data []byte) ast.Node {
 		d.unreadable(position{1, 1}, fmt.Sprintf("larger than %d bytes: this is no configuration", maxFileSize))
 		return nil
 	}
+	data = bytes.ReplaceAll(data, []byte("\r\n"), []byte("\n")) // the parser miscounts lines with CRLF
 	file, err := parser.ParseBytes(data, 0, parser.AllowDuplicateMapKey())
 	if err != nil {
 		d.syntaxError(err)

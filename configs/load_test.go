@@ -113,6 +113,21 @@ func TestParseTooLarge(t *testing.T) {
 	}
 }
 
+// TestPositions: line ends, comments, blank lines and wide letters do not shift
+// what a problem points at.
+func TestPositions(t *testing.T) {
+	lines := []string{"# ünï", "admin:", "  # c", `  socket: "ü"`, "", "  adress: x # ü", `settings: {banner: "üü", bannr: x}`, "logg: 1"}
+	want := `x.yaml:6:3: admin.adress: unknown key; did you mean address?
+x.yaml:7:26: settings.bannr: unknown key; did you mean banner?
+x.yaml:8:1: logg: unknown key; did you mean log?`
+	for _, end := range []string{"\n", "\r\n"} {
+		_, err := Parse("x.yaml", []byte(strings.Join(lines, end)))
+		if err == nil || err.Error() != want {
+			t.Errorf("with %q problems are\n%v\nwant\n%s", end, err, want)
+		}
+	}
+}
+
 // TestValidateWithoutFile judges a configuration made in code: no positions.
 func TestValidateWithoutFile(t *testing.T) {
 	c := Default()
