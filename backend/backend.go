@@ -1,0 +1,208 @@
+// Package backend is the way to the mailbox servers: which database a user is in (Router), which server holds its active copy
+// (ActiveManager), and a connection there that is signed in as the client asked (Tier.SignIn).
+//
+// A sign-in is a conversation in sequential code, one file per step: dial.go, tls.go, greeting.go, signin.go. It reports errors
+// by kind (Error) and phase latencies through a callback; what to tell the client, count or log is the caller's business. The
+// package knows nothing of clients' connections, of the relay, of the configuration file, of logs and metrics.
+package backend
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"slices"
+	"time"
+
+	"portico/configs/store"
+)
+
+// TLSMode is how a connection to a mailbox server gets its TLS.
+type TLSMode uint8
+
+// The three ways (RFC 8314).
+const (
+	TLSNone TLSMode = iota
+	TLSStartTLS
+	TLSImplicit
+)
+
+// ServerOptions describe one mailbox server.
+type ServerOptions struct {
+	Name      string   // metric label
+	Addresses []string // host:port, tried in turn
+	TLS       TLSMode
+	// TLSConfig has the roots and perhaps the name to verify the server by; nil means the system's roots and the address's host.
+	TLSConfig *tls.Config
+	// TrustedID says that the server may learn the client's address and session id by ID (RFC 2971), and believes them.
+	TrustedID bool
+}
+
+// DatabaseOptions describe one database: a group of mailboxes.
+type DatabaseOptions struct {
+	Name   string
+	Copies []string // names of mailbox servers; the first starts active
+	// Interchangeable says that all copies are the same mail at all times, so that a sign-in may try the next one.
+	Interchangeable bool
+}
+
+// Timeouts bound the phases of one attempt to sign in. Zero means the default.
+type Timeouts struct {
+	Dial     time.Duration // TCP connect to one address; 5 s
+	TLS      time.Duration // STARTTLS and handshake; 10 s
+	Greeting time.Duration // the greeting, and again each answer to CAPABILITY; 10 s
+	SignIn   time.Duration // ID and sign-in until the tagged answer; 30 s, as servers make those wait who failed before
+}
+
+// Dialer opens connections to mailbox servers. *net.Dialer is one.
+type Dialer interface {
+	DialContext(ctx context.Context, network, address string) (net.Conn, error)
+}
+
+// Options of a Tier.
+type Options struct {
+	Servers   []ServerOptions
+	Databases []DatabaseOptions
+	Routing   Routing
+	Store     store.Store // with RoutingHash: keeps the set of databases users are spread over
+	Dialer    Dialer      // nil means a net.Dialer with slow keep-alives
+	// Wrap is put around each TCP connection before TLS; nil means none. Closing the result must close the connection.
+	Wrap     func(net.Conn) net.Conn
+	Timeouts Timeouts
+	Now      func() time.Time // nil means time.Now; deadlines are set by it
+}
+
+// Tier is the mailbox tier: all mailbox servers and databases. It is safe for concurrent use.
+type Tier struct {
+	servers         map[string]*mailboxServer
+	interchangeable map[string]bool // by database
+	active          *ActiveManager
+	router          *Router
+	dialer          Dialer
+	wrap            func(net.Conn) net.Conn
+	timeouts        Timeouts
+	now             func() time.Time
+}
+
+// New checks the options and returns a Tier over them. It opens no connection. With RoutingHash it pins the set of databases at
+// the first start, and returns a *PinMismatchError when the pinned set is another; ctx
+// bounds only that.
+func New(ctx context.Context, o Options) (*Tier, error) {
+	t := &Tier{
+		servers:         make(map[string]*mailboxServer),
+		interchangeable: make(map[string]bool),
+		dialer:          o.Dialer,
+		wrap:            o.Wrap,
+		timeouts:        o.Timeouts.withDefaults(),
+		now:             o.Now,
+	}
+	if t.dialer == nil {
+		t.dialer = defaultDialer()
+	}
+	if t.wrap == nil {
+		t.wrap = func(c net.Conn) net.Conn { return c }
+	}
+	if t.now == nil {
+		t.now = time.Now
+	}
+	for _, s := range o.Servers {
+		if err := t.addServer(s); err != nil {
+			return nil, err
+		}
+	}
+	names := make([]string, 0, len(o.Databases))
+	for _, d := range o.Databases {
+		if err := t.addDatabase(d); err != nil {
+			return nil, err
+		}
+		names = append(names, d.Name)
+	}
+	if err := checkRouting(ctx, o, names); err != nil {
+		return nil, err
+	}
+	t.router = NewRouter(names)
+	t.active = newActiveManager(o.Databases)
+	return t, nil
+}
+
+func (t *Tier) addServer(o ServerOptions) error {
+	if _, twice := t.servers[o.Name]; twice || o.Name == "" {
+		return fmt.Errorf("mailbox server %q: the name must be given once", o.Name)
+	}
+	s, err := newMailboxServer(o)
+	if err != nil {
+		return fmt.Errorf("mailbox server %q: %w", o.Name, err)
+	}
+	t.servers[o.Name] = s
+	return nil
+}
+
+func (t *Tier) addDatabase(o DatabaseOptions) error {
+	if _, twice := t.interchangeable[o.Name]; twice || o.Name == "" {
+		return fmt.Errorf("database %q: the name must be given once", o.Name)
+	}
+	if len(o.Copies) == 0 {
+		return fmt.Errorf("database %q: no mailbox server holds a copy", o.Name)
+	}
+	for i, name := range o.Copies {
+		if t.servers[name] == nil {
+			return fmt.Errorf("database %q: there is no mailbox server %q", o.Name, name)
+		}
+		if slices.Contains(o.Copies[:i], name) {
+			return fmt.Errorf("database %q: mailbox server %q is named twice", o.Name, name)
+		}
+	}
+	t.interchangeable[o.Name] = o.Interchangeable
+	return nil
+}
+
+func checkRouting(ctx context.Context, o Options, databases []string) error {
+	switch {
+	case len(databases) == 0:
+		return errors.New("there is no database")
+	case o.Routing == RoutingHash && o.Store == nil:
+		return errors.New("routing by hash needs a store")
+	case o.Routing == RoutingHash:
+		return checkPin(ctx, o.Store, databases)
+	case len(databases) > 1:
+		return fmt.Errorf("%d databases, but nothing says which user is in which: that takes a directory or routing by hash", len(databases))
+	}
+	return nil
+}
+
+func (t Timeouts) withDefaults() Timeouts {
+	set := func(d *time.Duration, to time.Duration) {
+		if *d <= 0 {
+			*d = to
+		}
+	}
+	set(&t.Dial, 5*time.Second)
+	set(&t.TLS, 10*time.Second)
+	set(&t.Greeting, 10*time.Second)
+	set(&t.SignIn, 30*time.Second)
+	return t
+}
+
+// ActiveManager returns the keeper of which copy is active.
+func (t *Tier) ActiveManager() *ActiveManager { return t.active }
+
+// Route is where a user's mailbox is.
+type Route struct {
+	Database string
+	Servers  []string // to try, in this order; at least one
+}
+
+// Route finds the database of a user, given by the canonical name, and the servers to try now: the one with the active copy,
+// and the others only if the database's copies are interchangeable. Errors are *Error.
+func (t *Tier) Route(user string) (Route, error) {
+	r := Route{Database: t.router.Database(user)}
+	r.Servers = t.active.copiesFrom(r.Database)
+	if len(r.Servers) == 0 {
+		return Route{}, &Error{Kind: KindNoActiveCopy, Phase: PhaseRoute, Err: fmt.Errorf("database %s has no active copy", r.Database)}
+	}
+	if !t.interchangeable[r.Database] {
+		r.Servers = r.Servers[:1]
+	}
+	return r, nil
+}

@@ -1,0 +1,139 @@
+package backend
+
+import (
+	"encoding/base64"
+	"errors"
+	"slices"
+	"strconv"
+	"strings"
+
+	"portico/proxy/wire"
+)
+
+// The ways to sign in with a password, as Credential.Mechanism names them.
+const (
+	mechanismCommand = ""      // the LOGIN command (RFC 9051 section 6.2.3)
+	mechanismPlain   = "PLAIN" // RFC 4616
+	mechanismLogin   = "LOGIN" // never standardised, widely spoken
+)
+
+// maxShortLiteral is the longest literal that LITERAL- lets go without waiting (RFC 7888 section 5), in bytes.
+const maxShortLiteral = 4096
+
+var (
+	errNoMechanism = errors.New("the server offers no mechanism that can carry this credential")
+	errNUL         = errors.New("the credential has a NUL byte, which no mechanism can carry")
+)
+
+// Credential is a user name and password as the client gave them.
+type Credential struct {
+	Mechanism string // the SASL mechanism the client used, in upper case: "PLAIN" or "LOGIN"; "" is the LOGIN command
+	Authzid   string // whom to act as, if not Username; PLAIN alone can carry it
+	Username  string
+	Password  Secret
+}
+
+// script is a sign-in command, cut where the server must first send a continuation.
+type script [][]byte
+
+// script writes the credential as a command for a server of such capabilities: by the client's own mechanism if the server
+// offers it, else by another.
+func (c Credential) script(tag string, offers wire.Capabilities) (script, error) {
+	if strings.ContainsRune(c.Authzid+c.Username+c.Password.Reveal(), 0) {
+		return nil, errNUL
+	}
+	switch mechanism, ok := c.choose(offers); {
+	case !ok:
+		return nil, errNoMechanism
+	case mechanism == mechanismPlain:
+		return plainScript(tag, c.plainMessage(), offers.Has("SASL-IR")), nil
+	case mechanism == mechanismLogin:
+		return script{
+			[]byte(tag + " AUTHENTICATE LOGIN\r\n"),
+			base64Line(c.Username),
+			base64Line(c.Password.Reveal()),
+		}, nil
+	default:
+		s := script{[]byte(tag + " LOGIN ")}
+		s.astring(c.Username, offers)
+		s.text(" ")
+		s.astring(c.Password.Reveal(), offers)
+		s.text("\r\n")
+		return s, nil
+	}
+}
+
+// choose returns the mechanism to use: the first of those worth trying that the server offers.
+func (c Credential) choose(offers wire.Capabilities) (mechanism string, ok bool) {
+	var worth []string
+	switch {
+	case !slices.Contains([]string{mechanismCommand, mechanismPlain, mechanismLogin}, c.Mechanism):
+		return "", false
+	case c.Authzid != "" && c.Authzid != c.Username:
+		worth = []string{mechanismPlain}
+	default:
+		worth = []string{c.Mechanism, mechanismPlain, mechanismCommand}
+	}
+	i := slices.IndexFunc(worth, func(m string) bool {
+		if m == mechanismCommand {
+			return !offers.Has("LOGINDISABLED")
+		}
+		return offers.Has("AUTH=" + m)
+	})
+	if i < 0 {
+		return "", false
+	}
+	return worth[i], true
+}
+
+func (c Credential) plainMessage() string {
+	return c.Authzid + "\x00" + c.Username + "\x00" + c.Password.Reveal()
+}
+
+func plainScript(tag, message string, initialResponse bool) script {
+	if !initialResponse {
+		return script{[]byte(tag + " AUTHENTICATE PLAIN\r\n"), base64Line(message)}
+	}
+	return script{append([]byte(tag+" AUTHENTICATE PLAIN "), base64Line(message)...)}
+}
+
+func base64Line(s string) []byte {
+	return append(base64.StdEncoding.AppendEncode(nil, []byte(s)), "\r\n"...)
+}
+
+// text appends to the last part.
+func (s script) text(t string) { s[len(s)-1] = append(s[len(s)-1], t...) }
+
+// astring appends v as a quoted string or, where none can carry it, as a literal; one the server must agree to first begins a
+// new part.
+func (s *script) astring(v string, offers wire.Capabilities) {
+	last := &(*s)[len(*s)-1]
+	quoted, ok := wire.AppendAstring(*last, v)
+	if ok {
+		*last = quoted
+		return
+	}
+	size := strconv.Itoa(len(v))
+	if offers.Has("LITERAL+") || offers.Has("LITERAL-") && len(v) <= maxShortLiteral {
+		s.text("{" + size + "+}\r\n" + v)
+		return
+	}
+	s.text("{" + size + "}\r\n")
+	*s = append(*s, []byte(v))
+}
+
+// quotedIn says whether text of a server repeats the password in any form it was sent in.
+func (c Credential) quotedIn(text string) bool {
+	password := c.Password.Reveal()
+	if password == "" {
+		return false
+	}
+	quoted, _ := wire.AppendAstring(nil, password)
+	text = strings.ToUpper(text)
+	return slices.ContainsFunc([]string{
+		password,
+		strings.Trim(string(quoted), `"`),
+		base64.StdEncoding.EncodeToString([]byte(password)),
+		base64.StdEncoding.EncodeToString([]byte(c.plainMessage())),
+	}, func(form string) bool { return form != "" && strings.Contains(text, strings.ToUpper(form)) })
+}

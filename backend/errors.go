@@ -1,0 +1,77 @@
+package backend
+
+import "strings"
+
+// Kind is what went wrong on the way to a mailbox, for the one table that turns it into a reply, a metric label and a log
+// level. The set is closed: NumKinds lets that table prove that it is complete.
+type Kind uint8
+
+// The kinds.
+const (
+	KindNoMailbox     Kind = iota // the user has no mailbox here
+	KindNoActiveCopy              // the database has no active copy
+	KindDial                      // no TCP connection to the mailbox server
+	KindTLS                       // STARTTLS refused, handshake failed, or the certificate is not the server's
+	KindGreeting                  // PREAUTH, no IMAP, no capabilities, bytes behind the STARTTLS answer
+	KindNoMechanism               // the server offers no mechanism that can carry the credential
+	KindBadCredential             // the server says that the credential is wrong; counts against the client
+	KindRefused                   // the server refuses the sign-in for another reason; see Code and Text
+	KindOwnCredential             // the server refuses a credential of the proxy's own
+	KindProtocol                  // the server answered the sign-in with BAD or with something that makes no sense
+	KindBye                       // the server said BYE; see Code
+	KindClosed                    // the server closed or reset the connection
+	KindTimeout                   // the phase took too long
+	KindCancelled                 // the caller gave up: its context ended
+	NumKinds          = int(iota)
+)
+
+var kindNames = [NumKinds]string{
+	"no_mailbox", "no_active_copy", "dial", "tls", "greeting", "no_mechanism", "bad_credential", "refused",
+	"own_credential", "protocol", "bye", "closed", "timeout", "cancelled",
+}
+
+// String returns the kind as a metric label.
+func (k Kind) String() string { return kindNames[k] }
+
+// The phases of reaching a mailbox server, as metric labels and logs show them. With STARTTLS the greeting comes before TLS and
+// the capabilities, asked again, after it; both count as greeting.
+const (
+	PhaseRoute    = "route"
+	PhaseDial     = "dial"
+	PhaseTLS      = "tls"
+	PhaseGreeting = "greeting"
+	PhaseSignIn   = "signin"
+)
+
+// Error is every error that Tier's Route and SignIn return; use errors.As. It holds no secret.
+type Error struct {
+	Kind   Kind
+	Server string // the mailbox server's name; "" before there is one
+	Phase  string // one of the Phase constants
+	Code   string // with KindRefused and KindBye: the server's response code if the client may see it (RFC 5530, or ALERT)
+	Text   string // with Code ALERT: the server's text, cleaned and bounded, for the client's user (RFC 9051 section 7.1)
+	Err    error  // the cause; its text may quote the server, cleaned and bounded, and is for logs only
+}
+
+// Error implements error.
+func (e *Error) Error() string {
+	parts := make([]string, 0, 3)
+	for _, part := range []string{e.Server, e.Phase} {
+		if part != "" {
+			parts = append(parts, part)
+		}
+	}
+	if e.Err != nil {
+		parts = append(parts, e.Err.Error())
+	} else {
+		parts = append(parts, e.Kind.String())
+	}
+	return strings.Join(parts, ": ")
+}
+
+// Unwrap returns the cause.
+func (e *Error) Unwrap() error { return e.Err }
+
+// tryNextCopy says whether another copy of an interchangeable database may do better: the server was not reached. A server that
+// took the credential has had its say.
+func (e *Error) tryNextCopy() bool { return e.Phase != PhaseSignIn && e.Kind != KindCancelled }

@@ -1,0 +1,266 @@
+package backend
+
+import (
+	"context"
+	"crypto/x509"
+	"errors"
+	"net"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"portico/backend/backendtest"
+	"portico/proxy/wire"
+)
+
+const (
+	greeting = "S: * OK [CAPABILITY IMAP4rev1] ready"
+	hello    = "S: * OK ready"
+)
+
+// TestPlainFailures breaks each stage of a plain connection.
+func TestPlainFailures(t *testing.T) {
+	quick := Timeouts{Greeting: short, SignIn: short}
+	tests := []struct {
+		name     string
+		timeouts Timeouts
+		dialogue dialogue
+		kind     Kind
+		phase    string
+	}{
+		{"silent", quick, dialogue{}, KindTimeout, PhaseGreeting},
+		{"half a greeting", quick, dialogue{"s: * OK rea"}, KindTimeout, PhaseGreeting},
+		{"reset", Timeouts{}, dialogue{"reset"}, KindClosed, PhaseGreeting},
+		{"closed", Timeouts{}, dialogue{"close"}, KindClosed, PhaseGreeting},
+		{"BYE", Timeouts{}, dialogue{"S: * BYE [UNAVAILABLE] too many"}, KindBye, PhaseGreeting},
+		{"PREAUTH", Timeouts{}, dialogue{"S: * PREAUTH hello root"}, KindGreeting, PhaseGreeting},
+		{"NO", Timeouts{}, dialogue{"S: * NO not today"}, KindGreeting, PhaseGreeting},
+		{"another protocol", Timeouts{}, dialogue{"S: 220 mail.example.org ESMTP"}, KindGreeting, PhaseGreeting},
+		{"nonsense", Timeouts{}, dialogue{"s: \x16\x03\x01\x00\xa5\x01\n"}, KindGreeting, PhaseGreeting},
+		{"endless line", Timeouts{}, dialogue{"flood"}, KindGreeting, PhaseGreeting},
+		{"no answer to CAPABILITY", quick, dialogue{hello, "C: p1 CAPABILITY"}, KindTimeout, PhaseGreeting},
+		{"CAPABILITY refused", Timeouts{}, dialogue{hello, "C: p1 CAPABILITY", "S: p1 BAD what"}, KindGreeting, PhaseGreeting},
+		{"CAPABILITY empty", Timeouts{}, dialogue{hello, "C: p1 CAPABILITY", "S: p1 OK done"}, KindGreeting, PhaseGreeting},
+		{"CAPABILITY of another tag", Timeouts{}, dialogue{hello, "C: p1 CAPABILITY", "S: p2 OK done"}, KindGreeting, PhaseGreeting},
+		{"late PREAUTH", Timeouts{}, dialogue{hello, "C: p1 CAPABILITY", "S: * PREAUTH hello"}, KindGreeting, PhaseGreeting},
+		{"no answer to LOGIN", quick, dialogue{greeting, aliceLogin}, KindTimeout, PhaseSignIn},
+		{"reset in LOGIN", Timeouts{}, dialogue{greeting, aliceLogin, "reset"}, KindClosed, PhaseSignIn},
+		{"BYE in LOGIN", Timeouts{}, dialogue{greeting, aliceLogin, "S: * BYE bored"}, KindBye, PhaseSignIn},
+		{"BAD", Timeouts{}, dialogue{greeting, aliceLogin, "S: a1 BAD what"}, KindProtocol, PhaseSignIn},
+		{"another tag", Timeouts{}, dialogue{greeting, aliceLogin, "S: a2 OK in"}, KindProtocol, PhaseSignIn},
+		{"PREAUTH in LOGIN", Timeouts{}, dialogue{greeting, aliceLogin, "S: * PREAUTH hello"}, KindProtocol, PhaseSignIn},
+		{"continuation of nothing", Timeouts{}, dialogue{greeting, aliceLogin, "S: + more"}, KindProtocol, PhaseSignIn},
+		{"endless line in LOGIN", Timeouts{}, dialogue{greeting, aliceLogin, "flood"}, KindProtocol, PhaseSignIn},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			tier := tier(t, test.timeouts, server(TLSNone, nil, fake(t, nil, test.dialogue)))
+			_, err := signInAs(t, tier, alice())
+			wantFailure(t, err, test.kind, test.phase)
+		})
+	}
+}
+
+func wantFailure(t *testing.T, err error, kind Kind, phase string) {
+	t.Helper()
+	e := failure(t, err)
+	if e.Kind != kind || e.Phase != phase || e.Server != "mbx1" {
+		t.Errorf("got kind %s in phase %s of %q, want %s in %s of mbx1: %v", e.Kind, e.Phase, e.Server, kind, phase, err)
+	}
+	if strings.Contains(err.Error(), "wonder") {
+		t.Errorf("the error shows the password: %v", err)
+	}
+}
+
+// TestStartTLSFailures breaks STARTTLS in all the ways that somebody between us and the server could.
+func TestStartTLSFailures(t *testing.T) {
+	const starttls = "C: p1 STARTTLS"
+	quick := Timeouts{TLS: short, Greeting: short}
+	tests := []struct {
+		name     string
+		timeouts Timeouts
+		dialogue dialogue
+		kind     Kind
+		phase    string
+	}{
+		{"PREAUTH", Timeouts{}, dialogue{"S: * PREAUTH hello"}, KindGreeting, PhaseGreeting},
+		{"no answer", quick, dialogue{greeting, starttls}, KindTimeout, PhaseTLS},
+		{"closed", Timeouts{}, dialogue{greeting, starttls, "close"}, KindClosed, PhaseTLS},
+		{"NO", Timeouts{}, dialogue{greeting, starttls, "S: p1 NO not here"}, KindTLS, PhaseTLS},
+		{"BAD", Timeouts{}, dialogue{greeting, starttls, "S: p1 BAD not here"}, KindTLS, PhaseTLS},
+		{"injected response", Timeouts{}, dialogue{greeting, starttls, "s: p1 OK go\r\n* CAPABILITY IMAP4rev1\r\n"}, KindGreeting, PhaseTLS},
+		{"injected half line", Timeouts{}, dialogue{greeting, starttls, "s: p1 OK go\r\n*"}, KindGreeting, PhaseTLS},
+		{"no handshake", quick, dialogue{greeting, starttls, "S: p1 OK go"}, KindTimeout, PhaseTLS},
+		{"closed in the handshake", Timeouts{}, dialogue{greeting, starttls, "S: p1 OK go", "close"}, KindTLS, PhaseTLS},
+		{"silent behind TLS", quick, dialogue{greeting, starttls, "S: p1 OK go", "TLS", "C: p2 CAPABILITY"}, KindTimeout, PhaseGreeting},
+	}
+	client, config := certificates(t, loopback())
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			tier := tier(t, test.timeouts, server(TLSStartTLS, client, fake(t, config, test.dialogue)))
+			_, err := signInAs(t, tier, alice())
+			wantFailure(t, err, test.kind, test.phase)
+		})
+	}
+}
+
+// TestCertificates offers certificates that are not the server's.
+func TestCertificates(t *testing.T) {
+	now := time.Now()
+	isWrongName := func(err error) bool { _, ok := errors.AsType[x509.HostnameError](err); return ok }
+	isUnknown := func(err error) bool { _, ok := errors.AsType[x509.UnknownAuthorityError](err); return ok }
+	isInvalid := func(err error) bool { _, ok := errors.AsType[x509.CertificateInvalidError](err); return ok }
+	tests := []struct {
+		name    string
+		cert    backendtest.CertOptions
+		strange bool // signed by another authority
+		as      string
+		cause   func(error) bool
+	}{
+		{"wrong name", backendtest.CertOptions{Hosts: []string{"mail.example.org"}}, false, "", isWrongName},
+		{"wrong configured name", loopback(), false, "mail.example.org", isWrongName},
+		{"unknown authority", loopback(), true, "", isUnknown},
+		{"expired", backendtest.CertOptions{Hosts: []string{"127.0.0.1"}, NotBefore: now.Add(-2 * time.Hour), NotAfter: now.Add(-time.Hour)}, false, "", isInvalid},
+	}
+	for _, test := range tests {
+		client, config := certificates(t, test.cert)
+		if test.strange {
+			client, _ = certificates(t, loopback())
+		}
+		client.ServerName = test.as
+		for _, mode := range []struct {
+			name     string
+			mode     TLSMode
+			dialogue dialogue
+		}{
+			{"implicit", TLSImplicit, dialogue{"TLS"}},
+			{"starttls", TLSStartTLS, dialogue{greeting, "C: p1 STARTTLS", "S: p1 OK go", "TLS"}},
+		} {
+			t.Run(test.name+"/"+mode.name, func(t *testing.T) {
+				tier := tier(t, Timeouts{}, server(mode.mode, client, fake(t, config, mode.dialogue)))
+				_, err := signInAs(t, tier, alice())
+				wantFailure(t, err, KindTLS, PhaseTLS)
+				if !test.cause(err) {
+					t.Errorf("wrong cause: %v", err)
+				}
+			})
+		}
+	}
+}
+
+func TestImplicitTLSSilent(t *testing.T) {
+	client, _ := certificates(t, loopback())
+	tier := tier(t, Timeouts{TLS: short}, server(TLSImplicit, client, fake(t, nil, dialogue{})))
+	_, err := signInAs(t, tier, alice())
+	wantFailure(t, err, KindTimeout, PhaseTLS)
+}
+
+// TestReceivedIsBounded lets a server talk for ever in responses that are each of proper size.
+func TestReceivedIsBounded(t *testing.T) {
+	talk := slices.Repeat(dialogue{"S: * OK " + strings.Repeat("x", 8<<10)}, 33)
+	d := append(dialogue{greeting, aliceLogin}, talk...)
+	tier := tier(t, Timeouts{}, server(TLSNone, nil, fake(t, nil, d)))
+	_, err := signInAs(t, tier, alice())
+	wantFailure(t, err, KindProtocol, PhaseSignIn)
+	if limit, ok := errors.AsType[*wire.LimitError](err); !ok {
+		t.Errorf("got %v, want a limit", limit)
+	}
+}
+
+func TestDialRefused(t *testing.T) {
+	l := listen(t)
+	l.Close()
+	_, err := signInAs(t, tier(t, Timeouts{}, server(TLSNone, nil, l.Addr().String())), alice())
+	wantFailure(t, err, KindDial, PhaseDial)
+}
+
+// hangingDialer never connects to one address.
+type hangingDialer struct {
+	net.Dialer
+	dead string
+}
+
+func (d *hangingDialer) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
+	if address == d.dead {
+		<-ctx.Done()
+		return nil, &net.OpError{Op: "dial", Net: network, Err: ctx.Err()}
+	}
+	return d.Dialer.DialContext(ctx, network, address)
+}
+
+// TestDialHangs has one address that never answers: alone it is a time-out, beside another it costs its own time, once.
+func TestDialHangs(t *testing.T) {
+	const dead = "192.0.2.1:143"
+	alone := tier(t, Timeouts{Dial: short}, server(TLSNone, nil, dead))
+	alone.dialer = &hangingDialer{dead: dead}
+	_, err := signInAs(t, alone, alice())
+	wantFailure(t, err, KindTimeout, PhaseDial)
+
+	well := dialogue{greeting, aliceLogin, "S: a1 OK in"}
+	both := tier(t, Timeouts{Dial: short}, server(TLSNone, nil, dead, fake(t, nil, well, well)))
+	both.dialer = &hangingDialer{dead: dead}
+	var dials []time.Duration
+	q := alice()
+	q.Step = func(phase string, d time.Duration) {
+		if phase == PhaseDial {
+			dials = append(dials, d)
+		}
+	}
+	for range 2 {
+		link, err := signInAs(t, both, q)
+		if err != nil {
+			t.Fatal(err)
+		}
+		link.Conn.Close()
+	}
+	if len(dials) != 2 || dials[0] < short || dials[1] >= short {
+		t.Errorf("dials took %v, want the first alone to wait %v", dials, short)
+	}
+}
+
+// TestCancelled ends the caller's context while each stage reads.
+func TestCancelled(t *testing.T) {
+	client, _ := certificates(t, loopback())
+	tests := []struct {
+		name     string
+		mode     TLSMode
+		dialogue dialogue
+		reads    int
+		phase    string
+	}{
+		{"handshake", TLSImplicit, dialogue{}, 1, PhaseTLS},
+		{"greeting", TLSNone, dialogue{}, 1, PhaseGreeting},
+		{"signin", TLSNone, dialogue{greeting, aliceLogin}, 2, PhaseSignIn},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			ctx, cancel := context.WithCancel(t.Context())
+			defer cancel()
+			tier := tier(t, Timeouts{}, server(test.mode, client, fake(t, nil, test.dialogue)))
+			count := tier.wrap
+			tier.wrap = func(c net.Conn) net.Conn {
+				return &cancelling{Conn: count(c), reads: test.reads, cancel: cancel}
+			}
+			_, err := tier.SignIn(ctx, Route{Database: "db1", Servers: []string{"mbx1"}}, alice())
+			wantFailure(t, err, KindCancelled, test.phase)
+			if !errors.Is(err, context.Canceled) {
+				t.Errorf("got %v", err)
+			}
+		})
+	}
+}
+
+// cancelling is a connection that cancels a context when so many reads have begun.
+type cancelling struct {
+	net.Conn
+	reads  int
+	cancel func()
+}
+
+func (c *cancelling) Read(p []byte) (int, error) {
+	if c.reads--; c.reads == 0 {
+		c.cancel()
+	}
+	return c.Conn.Read(p)
+}

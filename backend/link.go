@@ -1,0 +1,120 @@
+package backend
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"time"
+)
+
+// SignInRequest is who wants to sign in, and how.
+type SignInRequest struct {
+	Tag        string // of the client's command; the server's answer in Link.Replies carries it
+	User       string // canonical user name: for whom a credential of the proxy's own would sign in
+	Credential Credential
+	Client     ClientInfo
+	Step       func(phase string, d time.Duration) // told the latency of each phase when an attempt is over; may be nil
+}
+
+// ClientInfo is what a trusted server may learn of the client.
+type ClientInfo struct {
+	Addr      netip.AddrPort // the client's
+	Local     netip.AddrPort // where it connected to
+	SessionID string
+	TLS       bool // its connection has TLS; no server is told yet
+}
+
+// Offers says whether a server offers, after sign-in, what the relay must keep from working: COMPRESS or UNAUTHENTICATE.
+type Offers uint8
+
+// The three answers.
+const (
+	OffersUnknown Offers = iota // no capability list came with the sign-in
+	OffersNone
+	OffersHidden // it does; the names are taken out of Replies
+)
+
+// Link is a connection that is signed in. Who gets it owns it. Its deadlines are cleared.
+type Link struct {
+	Server   string // name of the mailbox server
+	Database string
+	Addr     string    // the address that was dialled, host:port
+	Conn     net.Conn  // what Options.Wrap returned
+	TLS      *tls.Conn // over Conn; nil when plain
+	Replies  []byte    // for the client: untagged responses of the sign-in and its tagged OK, hidden capabilities taken out
+	Rest     []byte    // read behind them and not looked at; goes to the client next
+	Offers   Offers
+}
+
+// SignIn connects to the route's first server and signs in there, under the client's tag. If the server is not reached it goes
+// on to the route's next one; an answer to the credential is final. Errors are *Error, of the first server tried; on error
+// every connection is closed. The context bounds everything, beside the time-outs of each phase.
+func (t *Tier) SignIn(ctx context.Context, r Route, q SignInRequest) (*Link, error) {
+	var first *Error
+	for _, name := range r.Servers {
+		link, err := t.signInTo(ctx, name, q)
+		if err == nil {
+			link.Database = r.Database
+			return link, nil
+		}
+		var e *Error
+		if !errors.As(err, &e) || !e.tryNextCopy() {
+			return nil, err
+		}
+		if first == nil {
+			first = e
+		} else {
+			first.Err = errors.Join(first.Err, e)
+		}
+	}
+	if first == nil {
+		first = &Error{Kind: KindNoActiveCopy, Phase: PhaseRoute}
+	}
+	return nil, first
+}
+
+func (t *Tier) signInTo(ctx context.Context, name string, q SignInRequest) (*Link, error) {
+	server := t.servers[name]
+	if server == nil {
+		return nil, &Error{Kind: KindNoActiveCopy, Phase: PhaseRoute, Err: fmt.Errorf("there is no mailbox server %q", name)}
+	}
+	c := &conversation{ctx: ctx, tier: t, server: server, request: q, laps: stopwatch{now: t.now}}
+	defer func() { c.laps.report(q.Step) }()
+	if err := c.connect(); err != nil {
+		return nil, err
+	}
+	stop := context.AfterFunc(ctx, func() { interrupt(c.conn) })
+	link, err := c.link()
+	if !stop() && err == nil { // it has fired: the deadline in the past may come at any moment
+		err = c.ioError(KindClosed, ctx.Err())
+	}
+	if err != nil {
+		c.conn.Close() // not the TLS connection, which would stop to say good-bye
+		return nil, err
+	}
+	c.conn.SetDeadline(time.Time{})
+	return link, nil
+}
+
+func (c *conversation) link() (*Link, error) {
+	if err := c.prepare(); err != nil {
+		return nil, err
+	}
+	s, err := c.signIn()
+	if err != nil {
+		return nil, err
+	}
+	return &Link{
+		Server:  c.server.name,
+		Addr:    c.address.hostPort,
+		Conn:    c.conn,
+		TLS:     c.tls,
+		Replies: s.replies,
+		Rest:    bytes.Clone(c.responses.Buffered()),
+		Offers:  s.offers,
+	}, nil
+}

@@ -1,0 +1,56 @@
+package backend
+
+import (
+	"crypto/tls"
+	"fmt"
+
+	"portico/proxy/wire"
+)
+
+// tlsConfigFor returns base, or the default, completed for a server at host. Sessions are resumed, which spares both sides most
+// of a handshake.
+func tlsConfigFor(base *tls.Config, host string) *tls.Config {
+	config := &tls.Config{MinVersion: tls.VersionTLS12}
+	if base != nil {
+		config = base.Clone()
+	}
+	if config.ServerName == "" {
+		config.ServerName = host
+	}
+	if config.ClientSessionCache == nil {
+		config.ClientSessionCache = tls.NewLRUClientSessionCache(1)
+	}
+	return config
+}
+
+// startTLS asks for TLS (RFC 9051 section 6.2.1). Whatever the server said so far, anybody on the way may have said: its
+// capabilities are not looked at, and bytes behind its OK end the conversation, as they would be taken for the server's own.
+func (c *conversation) startTLS() error {
+	tag := c.ownTag()
+	if err := c.write([]byte(tag + " STARTTLS\r\n")); err != nil {
+		return err
+	}
+	resp, err := c.answer(tag)
+	switch {
+	case err != nil:
+		return err
+	case resp.Status != wire.StatusOK:
+		return c.fail(KindTLS, fmt.Errorf("STARTTLS refused: %s", c.clean(resp.Text)))
+	}
+	if n := len(c.responses.Buffered()); n > 0 {
+		return c.fail(KindGreeting, fmt.Errorf("%d bytes behind the answer to STARTTLS", n))
+	}
+	c.capabilities, c.capabilitiesKnown = nil, false
+	return c.handshake()
+}
+
+// handshake puts TLS around the connection, for all that follows.
+func (c *conversation) handshake() error {
+	conn := tls.Client(c.conn, c.address.tls)
+	if err := conn.Handshake(); err != nil { // bounded by the connection's deadline, without a goroutine for a context
+		return c.ioError(KindTLS, err)
+	}
+	c.tls, c.stream = conn, conn
+	c.responses.Reset(conn)
+	return nil
+}
