@@ -59,14 +59,14 @@ type Reason uint8
 
 // The reasons.
 const (
-	ReasonLogout  Reason = iota // the server said BYE, or both sides closed in order
-	ReasonClient                // the client went away
-	ReasonServer                // the mailbox server went away without BYE
-	ReasonIdle                  // the client sent nothing for too long
-	ReasonDrain                 // drained
-	ReasonClosed                // closed by Close
-	ReasonDoubt                 // what was said made no sense, and the server offers what must not slip past
-	ReasonError                 // a fault of ours: a panic, a failing system call
+	ReasonLogout Reason = iota // the server said BYE, or both sides closed in order
+	ReasonClient               // the client went away
+	ReasonServer               // the mailbox server went away without BYE
+	ReasonIdle                 // the client sent nothing for too long
+	ReasonDrain                // drained
+	ReasonClosed               // closed by Close
+	ReasonDoubt                // what was said made no sense, and the server offers what must not slip past
+	ReasonError                // a fault of ours: a panic, a failing system call
 	numReasons
 )
 

@@ -1,0 +1,127 @@
+package relay
+
+import "golang.org/x/sys/unix"
+
+// finish begins the end of a session: the mailbox server is closed now, the client when it has all that is meant for it. Where
+// the client was cut off in the middle of a response it is reset, so that nothing cut passes for whole.
+func (l *link) finish(r Reason, now int64) {
+	if l.phase != carrying {
+		return
+	}
+	l.reason = r
+	line, whole := l.farewell(r)
+	if r == ReasonServer && len(l.upstream.held) > 0 {
+		l.client.write(l.upstream.held)
+		line, whole = "", l.saidBye
+	}
+	l.upstream.sayClose()
+	l.upstream.closeFD()
+	if line != "" {
+		l.client.write([]byte(line))
+	}
+	l.phase = parting
+	if !whole {
+		l.phase = resetting
+	}
+	l.closeBy(now + int64(l.loop.opts.LingerTimeout))
+	l.closeFurther(now)
+}
+
+// closeBy has the loop look at the link at each tick, up to a deadline.
+func (l *link) closeBy(deadline int64) {
+	if l.deadline == 0 {
+		l.loop.closing = append(l.loop.closing, l)
+	}
+	l.deadline = deadline
+}
+
+// closeFurther takes a link that is ending as far as it goes now.
+func (l *link) closeFurther(now int64) {
+	late := now >= l.deadline
+	if l.phase == carrying {
+		if late {
+			l.finish(ReasonClient, now)
+		}
+		return
+	}
+	if l.phase == parting && len(l.client.pending) == 0 && !l.client.broken {
+		l.client.shut()
+		if l.client.shutDone {
+			l.phase = lingering
+			l.deadline = min(l.deadline, now+int64(closeLinger))
+			late = now >= l.deadline
+		}
+	}
+	switch {
+	case l.phase == closed:
+	case late, l.client.broken,
+		l.phase == lingering && l.client.eof,
+		l.phase == resetting && l.client.delivered():
+		l.close()
+	default:
+		l.client.await(!l.client.eof)
+	}
+}
+
+// close releases everything. It is the only way out of a loop.
+func (l *link) close() {
+	if l.phase == closed {
+		return
+	}
+	if l.phase == resetting {
+		l.client.reset()
+	}
+	l.phase = closed
+	l.client.closeFD()
+	l.upstream.closeFD()
+	ending := Ending{
+		Reason: l.reason, ClientBytes: l.clientBytes, ServerBytes: l.serverBytes,
+		Commands: l.tracker.commands, Unjudged: l.unjudged,
+	}
+	l.over()
+	l.loop.forget(l)
+	l.ended(ending)
+}
+
+// delivered says whether the peer has acknowledged all we sent.
+func (e *end) delivered() bool {
+	if len(e.pending) > 0 {
+		return false
+	}
+	unsent, err := unix.IoctlGetInt(e.fd, unix.SIOCOUTQ)
+	return err != nil || unsent == 0
+}
+
+// reset has the close that follows cut the connection.
+func (e *end) reset() {
+	if e.fd >= 0 {
+		unix.SetsockoptLinger(e.fd, unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1})
+	}
+}
+
+// sayClose sends TLS's close_notify, once.
+func (e *end) sayClose() {
+	if e.tls == nil || e.saidClose || e.broken || e.fd < 0 {
+		return
+	}
+	e.saidClose = true
+	lp := e.link.loop
+	lp.gather = lp.gather[:0]
+	if e.tls.CloseWrite() == nil {
+		e.send(lp.gather)
+	}
+}
+
+// shut ends our direction behind the bytes still pending.
+func (e *end) shut() {
+	e.sayClose()
+	e.shutWanted = true
+	e.shutNow()
+}
+
+func (e *end) shutNow() {
+	if e.shutWanted && !e.shutDone && len(e.pending) == 0 && e.fd >= 0 {
+		e.shutDone = true
+		unix.Shutdown(e.fd, unix.SHUT_WR)
+	}
+}

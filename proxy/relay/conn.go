@@ -1,0 +1,105 @@
+package relay
+
+import (
+	"errors"
+	"net"
+	"os"
+	"time"
+)
+
+// Conn is a TCP connection in two lives. In the first, under the Go scheduler, it passes every call on to the connection it was
+// made of; a *tls.Conn may be laid over it and its handshake done. In the second, on an event loop, it is a bare descriptor:
+// Read answers at once, with a temporary error when there is nothing, and Write takes everything, for the loop to send. The
+// same *tls.Conn works through both.
+//
+// In its first life it belongs to the set-up's goroutine, in its second to one loop.
+type Conn struct {
+	net    net.Conn // nil in the second life
+	gather *[]byte  // the loop's; collects what one write of TLS gives
+	fd     int
+	empty  bool // the last read took all there was
+}
+
+// NewConn returns a Conn in its first life. For a loop to take it over, c must give its descriptor (syscall.Conn).
+func NewConn(c net.Conn) *Conn { return &Conn{net: c, fd: -1} }
+
+// Read reads from the connection.
+func (c *Conn) Read(p []byte) (int, error) {
+	if c.net != nil {
+		return c.net.Read(p)
+	}
+	return c.readNow(p)
+}
+
+// Write writes to the connection.
+func (c *Conn) Write(p []byte) (int, error) {
+	if c.net != nil {
+		return c.net.Write(p)
+	}
+	*c.gather = append(*c.gather, p...)
+	return len(p), nil
+}
+
+// Close closes the connection in its first life. In the second its loop does that.
+func (c *Conn) Close() error {
+	if c.net != nil {
+		return c.net.Close()
+	}
+	return nil
+}
+
+// LocalAddr returns the local address in the first life, and nil in the second.
+func (c *Conn) LocalAddr() net.Addr {
+	if c.net != nil {
+		return c.net.LocalAddr()
+	}
+	return nil
+}
+
+// RemoteAddr returns the peer's address in the first life, and nil in the second.
+func (c *Conn) RemoteAddr() net.Addr {
+	if c.net != nil {
+		return c.net.RemoteAddr()
+	}
+	return nil
+}
+
+// SetDeadline bounds both directions in the first life; a loop has time-outs of its own.
+func (c *Conn) SetDeadline(t time.Time) error {
+	if c.net != nil {
+		return c.net.SetDeadline(t)
+	}
+	return nil
+}
+
+// SetReadDeadline is SetDeadline for reading.
+func (c *Conn) SetReadDeadline(t time.Time) error {
+	if c.net != nil {
+		return c.net.SetReadDeadline(t)
+	}
+	return nil
+}
+
+// SetWriteDeadline is SetDeadline for writing.
+func (c *Conn) SetWriteDeadline(t time.Time) error {
+	if c.net != nil {
+		return c.net.SetWriteDeadline(t)
+	}
+	return nil
+}
+
+// wouldBlock says that there is nothing to read now. crypto/tls keeps what it has and may be called again, because the error
+// calls itself temporary.
+type wouldBlock struct{}
+
+func (wouldBlock) Error() string   { return "nothing to read now" }
+func (wouldBlock) Timeout() bool   { return true }
+func (wouldBlock) Temporary() bool { return true }
+func (wouldBlock) Unwrap() error   { return os.ErrDeadlineExceeded }
+
+var errWouldBlock error = wouldBlock{}
+
+func isWouldBlock(err error) bool {
+	var blocked wouldBlock
+	return err == errWouldBlock || errors.As(err, &blocked)
+}

@@ -1,0 +1,75 @@
+package relay
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"syscall"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+var errNoDescriptor = errors.New("connection without a descriptor")
+
+// detach begins the second life: the descriptor leaves the Go scheduler's hands. gather is where writes go.
+func (c *Conn) detach(gather *[]byte) error {
+	source, ok := c.net.(syscall.Conn)
+	if !ok {
+		return errNoDescriptor
+	}
+	raw, err := source.SyscallConn()
+	if err != nil {
+		return fmt.Errorf("take descriptor: %w", err)
+	}
+	fd, dupErr := -1, error(nil)
+	if err := raw.Control(func(open uintptr) {
+		fd, dupErr = unix.FcntlInt(open, unix.F_DUPFD_CLOEXEC, 0)
+	}); err != nil {
+		return fmt.Errorf("take descriptor: %w", err)
+	}
+	if dupErr != nil {
+		return fmt.Errorf("take descriptor: %w", dupErr)
+	}
+	c.net.Close() // its own descriptor only: the connection lives on in ours
+	c.net, c.fd, c.gather = nil, fd, gather
+	return nil
+}
+
+// readNow reads what is there. After a read that took all there was it says so without asking the kernel again, until the next
+// event clears empty.
+func (c *Conn) readNow(p []byte) (int, error) {
+	if c.empty {
+		return 0, errWouldBlock
+	}
+	n, errno := rawRead(c.fd, p)
+	switch {
+	case errno == unix.EAGAIN:
+		return 0, errWouldBlock
+	case errno != 0:
+		return 0, errno
+	case n == 0 && len(p) > 0:
+		return 0, io.EOF
+	}
+	c.empty = n < len(p)
+	return n, nil
+}
+
+// rawRead and rawWrite leave the scheduler out: on a non-blocking descriptor the kernel answers at once.
+func rawRead(fd int, p []byte) (int, syscall.Errno) {
+	for {
+		n, _, errno := syscall.RawSyscall(syscall.SYS_READ, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(p))), uintptr(len(p)))
+		if errno != unix.EINTR {
+			return int(n), errno
+		}
+	}
+}
+
+func rawWrite(fd int, p []byte) (int, syscall.Errno) {
+	for {
+		n, _, errno := syscall.RawSyscall(syscall.SYS_WRITE, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(p))), uintptr(len(p)))
+		if errno != unix.EINTR {
+			return int(n), errno
+		}
+	}
+}

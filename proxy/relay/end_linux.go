@@ -1,0 +1,232 @@
+package relay
+
+import (
+	"crypto/tls"
+	"errors"
+	"io"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// end is one of a link's two connections, plain or TLS. Its loop owns it.
+type end struct {
+	link    *link
+	tls     *tls.Conn // nil = plain
+	conn    *Conn     // under tls
+	held    []byte    // read and not used yet: a line whose head is not known, or what came while the client had to wait
+	pending []byte    // not taken by the kernel yet; TLS records already
+	sent    int       // so much of pending is
+	fd      int
+	slot    int32
+	watched uint32 // the events that epoll looks for; 0 = not in the set
+
+	ready      bool // on the loop's ready list
+	more       bool // TLS may have bytes that epoll does not know of
+	stalled    bool // held waits for mayReadClient, not for more bytes
+	eof        bool // the peer has sent its last byte
+	broken     bool // the connection has failed
+	deaf       bool // writing has failed; what the peer sent may still be read
+	saidClose  bool
+	shutWanted bool
+	shutDone   bool
+}
+
+func (e *end) isClient() bool { return e == &e.link.client }
+
+// take brings the connection's descriptor under the loop.
+func (e *end) take(lp *loop) error {
+	if err := e.conn.detach(&lp.gather); err != nil {
+		return err
+	}
+	e.fd = e.conn.fd
+	if e.tls == nil {
+		e.conn = nil
+	}
+	return nil
+}
+
+// keepAlive sets the kernel's own time-outs. A failure costs nothing but them.
+func (e *end) keepAlive(idle, unacknowledged time.Duration) {
+	unix.SetsockoptInt(e.fd, unix.SOL_SOCKET, unix.SO_KEEPALIVE, 1)
+	unix.SetsockoptInt(e.fd, unix.IPPROTO_TCP, unix.TCP_KEEPIDLE, max(int(idle/time.Second), 1))
+	unix.SetsockoptInt(e.fd, unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT, int(unacknowledged/time.Millisecond))
+}
+
+// read reads what is there, at most p.
+func (e *end) read(p []byte) int {
+	if e.tls != nil {
+		return e.readTLS(p)
+	}
+	n, errno := rawRead(e.fd, p)
+	switch {
+	case errno == unix.EAGAIN:
+		return 0
+	case errno != 0:
+		e.broken = true
+		return 0
+	case n == 0:
+		e.eof = true
+	}
+	return n
+}
+
+// readTLS reads records until p is full or none is left, so that they are passed on in one write.
+func (e *end) readTLS(p []byte) int {
+	lp := e.link.loop
+	lp.gather = lp.gather[:0]
+	e.conn.empty = false
+	n := 0
+	e.more = true
+	for n < len(p) && e.more {
+		m, err := e.tls.Read(p[n:])
+		n += m
+		switch {
+		case err == nil:
+		case isWouldBlock(err):
+			e.more = false
+		case err == io.EOF || e.isClient() && errors.Is(err, io.ErrUnexpectedEOF):
+			e.eof, e.more = true, false
+		default:
+			e.broken, e.more = true, false
+		}
+	}
+	if len(lp.gather) > 0 { // reading may answer: a key update, an alert
+		e.send(lp.gather)
+	}
+	return n
+}
+
+// discard throws away what the peer says after the end, so that it does not turn the close into a reset.
+func (e *end) discard() {
+	e.more = false
+	n, errno := rawRead(e.fd, e.link.loop.buf)
+	if errno == 0 && n == 0 {
+		e.eof = true
+	} else if errno != 0 && errno != unix.EAGAIN {
+		e.broken = true
+	}
+	if e.eof || e.broken {
+		e.watch(e.watched &^ unix.EPOLLIN)
+	}
+}
+
+// write implements sink.
+func (e *end) write(p []byte) {
+	if e.deaf || e.broken || e.fd < 0 || len(p) == 0 {
+		return
+	}
+	if e.tls == nil {
+		e.send(p)
+		return
+	}
+	lp := e.link.loop
+	lp.gather = lp.gather[:0]
+	if _, err := e.tls.Write(p); err != nil {
+		e.fail()
+		return
+	}
+	e.send(lp.gather)
+}
+
+// send gives bytes to the kernel and keeps what it does not take.
+func (e *end) send(p []byte) {
+	if len(e.pending) == 0 {
+		n, errno := rawWrite(e.fd, p)
+		if errno != 0 && errno != unix.EAGAIN {
+			e.fail()
+			return
+		}
+		if errno == 0 {
+			p = p[n:]
+		}
+		if len(p) == 0 {
+			return
+		}
+		e.pending = e.link.loop.buffer()
+	}
+	e.pending = append(e.pending, p...)
+}
+
+// flush goes on with what is pending.
+func (e *end) flush() {
+	n, errno := rawWrite(e.fd, e.pending[e.sent:])
+	switch {
+	case errno == unix.EAGAIN:
+		return
+	case errno != 0:
+		e.fail()
+		return
+	}
+	if e.sent += n; e.sent == len(e.pending) {
+		e.dropPending()
+		e.shutNow()
+	}
+}
+
+// fail notes that nothing more can be written. What a mailbox server has said before is still to be read.
+func (e *end) fail() {
+	e.dropPending()
+	e.deaf = true
+	if e.isClient() {
+		e.broken = true
+	}
+}
+
+func (e *end) dropPending() {
+	e.link.loop.recycle(e.pending)
+	e.pending, e.sent = nil, 0
+}
+
+// await has epoll look for what the end is waiting for. Reading that has to pause stays in the set until something comes: mostly
+// nothing does.
+func (e *end) await(mayRead bool) {
+	if e.fd < 0 {
+		return
+	}
+	want := e.watched & unix.EPOLLIN
+	if mayRead {
+		want = unix.EPOLLIN
+	}
+	if len(e.pending) > 0 {
+		want |= unix.EPOLLOUT
+	}
+	e.watch(want)
+	if mayRead && e.more && !e.ready {
+		e.ready = true
+		e.link.loop.ready = append(e.link.loop.ready, e)
+	}
+}
+
+// watch sets the events epoll looks for. An end that waits for nothing leaves the set, because a hang-up would be reported over
+// and over.
+func (e *end) watch(want uint32) {
+	if want == e.watched {
+		return
+	}
+	lp := e.link.loop
+	op := unix.EPOLL_CTL_MOD
+	switch {
+	case e.watched == 0:
+		op = unix.EPOLL_CTL_ADD
+	case want == 0:
+		op = unix.EPOLL_CTL_DEL
+	}
+	if err := lp.control(op, e.fd, e.slot, lp.slots[e.slot].generation, want); err != nil {
+		e.broken = true
+		return
+	}
+	e.watched = want
+}
+
+// closeFD closes the descriptor, with which it leaves epoll's set.
+func (e *end) closeFD() {
+	if e.fd < 0 {
+		return
+	}
+	unix.Close(e.fd)
+	e.fd = -1
+	e.watched = 0
+	e.held = nil
+	e.dropPending()
+}

@@ -1,0 +1,226 @@
+package relay
+
+import (
+	"net/netip"
+
+	"golang.org/x/sys/unix"
+)
+
+// phase is how far a link is in its life. It only moves forward.
+type phase uint8
+
+const (
+	carrying  phase = iota
+	parting         // the client's last bytes are being sent; the mailbox server is closed
+	lingering       // all is sent, and we wait for the client to close
+	resetting       // the stream was cut: when the last bytes have arrived, the client is reset
+	closed
+)
+
+// link is a session on a loop, which owns it and both its connections.
+type link struct {
+	session
+	loop        *loop
+	client      end
+	upstream    end
+	heard       int64 // when the client last sent something
+	deadline    int64 // of the phases after carrying, and of a half-closed session; 0 = none
+	clientBytes uint64
+	serverBytes uint64
+	phase       phase
+	ended       func(Ending)
+
+	// What a view of the session shows.
+	id, user string
+	remote   netip.AddrPort
+}
+
+// newLink takes both connections from the Go scheduler. When it fails both are closed.
+func newLink(lp *loop, s Session) (*link, error) {
+	l := &link{loop: lp, ended: s.Ended, id: s.ID, user: s.User, remote: s.Remote}
+	l.offers = s.Offers
+	l.toClient, l.toServer = &l.client, &l.upstream
+	l.client = end{link: l, tls: s.Client.TLS, conn: s.Client.Conn, fd: -1}
+	l.upstream = end{link: l, tls: s.Upstream.TLS, conn: s.Upstream.Conn, fd: -1}
+	err := l.client.take(lp)
+	if err == nil {
+		err = l.upstream.take(lp)
+	}
+	if err != nil {
+		s.Client.Conn.Close()
+		s.Upstream.Conn.Close()
+		l.abandon()
+		return nil, err
+	}
+	l.client.keepAlive(lp.opts.KeepAlive, lp.opts.UserTimeout)
+	l.upstream.keepAlive(lp.opts.KeepAlive, lp.opts.UserTimeout)
+	return l, nil
+}
+
+// abandon closes the connections of a link that no loop has seen.
+func (l *link) abandon() {
+	l.reason = ReasonClosed
+	l.client.closeFD()
+	l.upstream.closeFD()
+	l.ended(Ending{Reason: ReasonClosed})
+}
+
+// begin carries what came before the relay did, and starts listening.
+func (l *link) begin(fromClient, fromServer []byte) {
+	now := l.loop.opts.Now()
+	if len(fromServer) > 0 {
+		l.used(&l.upstream, fromServer, now)
+	}
+	if len(fromClient) > 0 {
+		l.used(&l.client, fromClient, now)
+	}
+	l.client.more = l.client.tls != nil
+	l.upstream.more = l.upstream.tls != nil
+	l.settle(now)
+}
+
+// guard runs f so that a panic ends this session alone.
+func (l *link) guard(f func()) {
+	defer l.recovered()
+	f()
+}
+
+func (l *link) recovered() {
+	if r := recover(); r != nil {
+		l.loop.stats.Panics++
+		l.reason = ReasonError
+		l.close()
+	}
+}
+
+// serve handles an event on one of the ends.
+func (l *link) serve(e *end, events uint32) {
+	defer l.recovered()
+	now := l.loop.opts.Now()
+	if len(e.pending) > 0 && events&(unix.EPOLLOUT|unix.EPOLLERR|unix.EPOLLHUP) != 0 {
+		e.flush()
+	}
+	if events&(unix.EPOLLIN|unix.EPOLLHUP|unix.EPOLLERR) != 0 {
+		l.read(e, now)
+	}
+	l.settle(now)
+}
+
+// read takes one share of what an end has to say.
+func (l *link) read(e *end, now int64) {
+	switch {
+	case l.phase == closed:
+		return
+	case l.phase != carrying:
+		e.discard()
+		return
+	case !l.mayRead(e):
+		e.watch(e.watched &^ unix.EPOLLIN) // left in so far because it costs nothing while nothing comes
+		return
+	}
+	buf := l.loop.buf
+	kept := copy(buf, e.held)
+	n := e.read(buf[kept : kept+readSize])
+	if n == 0 {
+		return
+	}
+	if e.isClient() {
+		l.heard = now
+		l.clientBytes += uint64(n)
+		l.tracker.stats.ClientBytes += uint64(n)
+	} else {
+		l.serverBytes += uint64(n)
+		l.tracker.stats.ServerBytes += uint64(n)
+	}
+	l.used(e, buf[:kept+n], now)
+}
+
+// used hands bytes to the session and keeps what it did not use.
+func (l *link) used(e *end, p []byte, now int64) {
+	var n int
+	if e.isClient() {
+		n = l.fromClient(p, now)
+	} else {
+		n = l.fromServer(p, now)
+	}
+	e.held, e.stalled = nil, false
+	if n < len(p) {
+		e.held = append([]byte(nil), p[n:]...)
+		e.stalled = e.isClient() && !l.mayReadClient()
+	}
+}
+
+// mayRead says whether more of an end can be used: what it leads to is kept nowhere but in the other end's pending bytes.
+func (l *link) mayRead(e *end) bool {
+	if l.phase != carrying || e.eof || e.broken {
+		return false
+	}
+	if e.isClient() {
+		return len(l.upstream.pending) == 0 && len(l.client.pending) < readSize && l.mayReadClient()
+	}
+	return len(l.client.pending) == 0
+}
+
+// quiet says whether the session may be ended without cutting anything.
+func (l *link) quiet() bool {
+	return !l.tracker.busy() && l.commands.AtLineStart() && len(l.client.held) == 0 && l.atServerBoundary()
+}
+
+// settle draws the conclusions from what has happened: more to read, ends to close, other events to wait for.
+func (l *link) settle(now int64) {
+	for l.phase == carrying && l.client.stalled && l.mayRead(&l.client) && !l.ending {
+		l.used(&l.client, l.client.held, now)
+	}
+	if l.phase == carrying {
+		l.settleEnds(now)
+	}
+	if l.phase != carrying {
+		l.closeFurther(now)
+		return
+	}
+	if len(l.client.pending) > 0 {
+		l.tracker.pause(now)
+	} else if l.tracker.pausedSince != 0 {
+		l.tracker.resume(now)
+	}
+	l.client.await(l.mayRead(&l.client))
+	l.upstream.await(l.mayRead(&l.upstream))
+}
+
+// settleEnds sees to connections that have failed or come to their end.
+func (l *link) settleEnds(now int64) {
+	switch {
+	case l.client.broken:
+		l.reason = ReasonClient
+		l.close()
+	case l.ending:
+		l.finish(l.reason, now)
+	case l.upstream.broken || l.upstream.eof:
+		l.finish(l.serverGone(), now)
+	case l.client.eof && !l.client.stalled && l.deadline == 0:
+		l.halfClose(now)
+	case l.loop.drain.on && l.quiet():
+		l.finish(ReasonDrain, now)
+	}
+}
+
+// halfClose passes the client's end of stream on, behind all it has sent. Answers still flow, for a time.
+func (l *link) halfClose(now int64) {
+	if len(l.client.held) > 0 {
+		l.upstream.write(l.client.held)
+		l.client.held = nil
+	}
+	l.upstream.shut()
+	l.closeBy(now + int64(l.loop.opts.LingerTimeout))
+}
+
+// serverGone says what it means that the mailbox server has closed or failed.
+func (l *link) serverGone() Reason {
+	switch {
+	case l.saidBye, l.unjudged && !l.upstream.broken:
+		return ReasonLogout
+	case l.client.eof && l.atServerBoundary() && len(l.upstream.held) == 0:
+		return ReasonClient
+	}
+	return ReasonServer
+}

@@ -1,0 +1,292 @@
+package relay
+
+import (
+	"encoding/binary"
+	"errors"
+	"runtime"
+	"sync"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+const (
+	// readSize is the room of the buffer that all sessions of a loop share. What is kept of an earlier read stands in front.
+	readSize = 64 << 10
+	headRoom = readSize + 16<<10
+	// maxEvents is how many events are taken from the kernel at a time.
+	maxEvents = 256
+	// tick is the period of a loop's housekeeping; from it also comes the measure of its wake-up delay.
+	tick = 100 * time.Millisecond
+	// keptBuffers bounds how many empty buffers for unsent bytes a loop keeps.
+	keptBuffers = 32
+)
+
+// The two slots of the table that are no session's.
+const (
+	slotWake = iota
+	slotTimer
+	firstSlot
+)
+
+// loop is one event loop. All its fields but those of the mailbox belong to its goroutine.
+type loop struct {
+	opts  Options
+	epoll int
+	wake  int // eventfd: the mailbox has something
+	timer int // timerfd: tick
+
+	slots    []slot // what an event's number means
+	free     []int32
+	ready    []*end  // ends with bytes that epoll does not know of: records inside TLS
+	closing  []*link // sessions that are over but not closed yet
+	sessions int
+
+	buf     []byte // reads of all sessions
+	gather  []byte // what TLS wants sent
+	spare   [][]byte
+	pool    commandPool
+	stats   *Stats
+	events  [maxEvents]unix.EpollEvent
+	sweep   int // where the search for idle sessions goes on
+	drain   drain
+	ticks   uint64 // so far
+	started int64  // when the timer was set
+	stopped bool   // leave the loop
+
+	mail mailbox
+}
+
+// slot is a place for an end. Events carry the generation, because an event may come late for a place that has been given to
+// another.
+type slot struct {
+	end        *end
+	generation uint32
+}
+
+// mailbox is how others ask a loop for something.
+type mailbox struct {
+	mu     sync.Mutex
+	calls  []func()
+	closed bool
+}
+
+func newLoop(opts Options) (*loop, error) {
+	lp := &loop{opts: opts, epoll: -1, wake: -1, timer: -1, stats: NewStats()}
+	lp.buf = make([]byte, headRoom+readSize)
+	lp.slots = make([]slot, firstSlot)
+	var err error
+	if lp.epoll, err = unix.EpollCreate1(unix.EPOLL_CLOEXEC); err == nil {
+		lp.wake, err = unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK)
+	}
+	if err == nil {
+		lp.timer, err = unix.TimerfdCreate(unix.CLOCK_MONOTONIC, unix.TFD_CLOEXEC|unix.TFD_NONBLOCK)
+	}
+	if err == nil {
+		err = errors.Join(lp.control(unix.EPOLL_CTL_ADD, lp.wake, slotWake, 0, unix.EPOLLIN),
+			lp.control(unix.EPOLL_CTL_ADD, lp.timer, slotTimer, 0, unix.EPOLLIN))
+	}
+	if err != nil {
+		lp.release()
+		return nil, err
+	}
+	return lp, nil
+}
+
+func (lp *loop) control(op, fd int, slot int32, generation, events uint32) error {
+	return unix.EpollCtl(lp.epoll, op, fd, &unix.EpollEvent{Events: events, Fd: slot, Pad: int32(generation)})
+}
+
+func (lp *loop) release() {
+	for _, fd := range []int{lp.epoll, lp.wake, lp.timer} {
+		if fd >= 0 {
+			unix.Close(fd)
+		}
+	}
+}
+
+// post has the loop call f soon. It answers false when the loop has stopped, f being not called then.
+func (lp *loop) post(f func()) bool {
+	lp.mail.mu.Lock()
+	defer lp.mail.mu.Unlock()
+	if lp.mail.closed {
+		return false
+	}
+	lp.mail.calls = append(lp.mail.calls, f)
+	if len(lp.mail.calls) == 1 {
+		var one [8]byte
+		binary.NativeEndian.PutUint64(one[:], 1)
+		rawWrite(lp.wake, one[:])
+	}
+	return true
+}
+
+// run is the loop's goroutine.
+func (lp *loop) run() {
+	runtime.LockOSThread()
+	defer lp.release()
+	interval := unix.NsecToTimespec(int64(tick))
+	lp.started = lp.opts.Now()
+	if err := unix.TimerfdSettime(lp.timer, 0, &unix.ItimerSpec{Interval: interval, Value: interval}, nil); err != nil {
+		panic(err) // the arguments are constants
+	}
+	for !lp.stopped {
+		timeout := -1
+		if len(lp.ready) > 0 {
+			timeout = 0
+		}
+		n, err := unix.EpollWait(lp.epoll, lp.events[:], timeout)
+		if err != nil && err != unix.EINTR {
+			panic(err) // the descriptor is ours and open
+		}
+		for _, ev := range lp.events[:max(n, 0)] {
+			lp.dispatch(ev)
+		}
+		lp.serveReady()
+	}
+}
+
+func (lp *loop) dispatch(ev unix.EpollEvent) {
+	switch ev.Fd {
+	case slotWake:
+		lp.readMail()
+	case slotTimer:
+		lp.onTick()
+	default:
+		if s := lp.slots[ev.Fd]; s.end != nil && s.generation == uint32(ev.Pad) {
+			s.end.link.serve(s.end, ev.Events)
+		}
+	}
+}
+
+// serveReady gives each end with hidden bytes its turn. Those that still have some are there again for the next round.
+func (lp *loop) serveReady() {
+	ready := lp.ready
+	lp.ready = nil
+	for _, e := range ready {
+		e.ready = false
+		if e.fd >= 0 {
+			e.link.serve(e, unix.EPOLLIN)
+		}
+	}
+	if lp.ready == nil {
+		lp.ready = ready[:0]
+	}
+}
+
+func (lp *loop) readMail() {
+	var count [8]byte
+	rawRead(lp.wake, count[:])
+	lp.mail.mu.Lock()
+	calls := lp.mail.calls
+	lp.mail.calls = nil
+	lp.mail.mu.Unlock()
+	for _, call := range calls {
+		call()
+	}
+}
+
+// onTick does the housekeeping. How late it comes is how late every session's event comes.
+func (lp *loop) onTick() {
+	var count [8]byte
+	if _, errno := rawRead(lp.timer, count[:]); errno != 0 {
+		return
+	}
+	now := lp.opts.Now()
+	lp.ticks++
+	lp.stats.WakeupDelay.Observe(now - lp.started - int64(lp.ticks)*int64(tick))
+	lp.ticks += binary.NativeEndian.Uint64(count[:]) - 1
+	lp.sweepIdle(now)
+	lp.drainSome(now)
+	for i := 0; i < len(lp.closing); {
+		if l := lp.closing[i]; l.phase == closed {
+			lp.closing[i] = lp.closing[len(lp.closing)-1]
+			lp.closing[len(lp.closing)-1] = nil
+			lp.closing = lp.closing[:len(lp.closing)-1]
+		} else {
+			l.guard(func() { l.closeFurther(now) })
+			i++
+		}
+	}
+}
+
+// sweepIdle looks for sessions whose client has been silent too long. All are looked at once in a sixteenth of that time.
+func (lp *loop) sweepIdle(now int64) {
+	timeout := int64(lp.opts.IdleTimeout)
+	rounds := max(timeout/16/int64(tick), 1)
+	for range (int64(len(lp.slots)) + rounds - 1) / rounds {
+		lp.sweep++
+		if lp.sweep >= len(lp.slots) {
+			lp.sweep = firstSlot
+		}
+		if lp.sweep >= len(lp.slots) {
+			return
+		}
+		e := lp.slots[lp.sweep].end
+		if e == nil || !e.isClient() || e.link.phase != carrying {
+			continue
+		}
+		if e.link.heard+timeout <= now {
+			e.link.guard(func() { e.link.finish(ReasonIdle, now) })
+		}
+	}
+}
+
+// place gives an end a slot.
+func (lp *loop) place(e *end) {
+	if n := len(lp.free); n > 0 {
+		e.slot = lp.free[n-1]
+		lp.free = lp.free[:n-1]
+	} else {
+		e.slot = int32(len(lp.slots))
+		lp.slots = append(lp.slots, slot{})
+	}
+	s := &lp.slots[e.slot]
+	s.end = e
+	s.generation++
+}
+
+// vacate takes the slot back.
+func (lp *loop) vacate(e *end) {
+	lp.slots[e.slot].end = nil
+	lp.free = append(lp.free, e.slot)
+}
+
+// buffer and recycle handle buffers for unsent bytes.
+func (lp *loop) buffer() []byte {
+	if n := len(lp.spare); n > 0 {
+		b := lp.spare[n-1]
+		lp.spare = lp.spare[:n-1]
+		return b
+	}
+	return make([]byte, 0, readSize+readSize/8)
+}
+
+func (lp *loop) recycle(b []byte) {
+	if cap(b) >= readSize && cap(b) <= 2*readSize && len(lp.spare) < keptBuffers {
+		lp.spare = append(lp.spare, b[:0])
+	}
+}
+
+// adopt takes a new session in.
+func (lp *loop) adopt(l *link, s Session) {
+	lp.sessions++
+	l.all = lp.stats
+	l.tracker.pool = &lp.pool
+	l.tracker.stats = lp.stats.Server(s.Server)
+	l.tracker.stats.Sessions++
+	l.heard = lp.opts.Now()
+	lp.place(&l.client)
+	lp.place(&l.upstream)
+	l.guard(func() { l.begin(s.Client.Rest, s.Upstream.Rest) })
+}
+
+// forget lets a session go.
+func (lp *loop) forget(l *link) {
+	lp.vacate(&l.client)
+	lp.vacate(&l.upstream)
+	l.tracker.stats.Sessions--
+	lp.stats.Ended[l.reason]++
+	lp.sessions--
+	lp.drain.check(lp.sessions)
+}

@@ -1,0 +1,102 @@
+package relay
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// ErrClosed is returned for sessions that come after Close.
+var ErrClosed = errors.New("relay closed")
+
+// Loops is the Relay of event loops: one goroutine each, locked to its thread. Both ends of a session live on one loop, so
+// that carrying it takes no lock.
+type Loops struct {
+	opts  Options
+	loops []*loop
+	next  atomic.Uint32
+	done  sync.WaitGroup
+}
+
+// New starts the relay of this system: Loops.
+func New(opts Options) (Relay, error) { return NewLoops(opts) }
+
+// NewLoops starts event loops. They run until Close.
+func NewLoops(opts Options) (*Loops, error) {
+	opts = opts.withDefaults()
+	ls := &Loops{opts: opts}
+	for range opts.Loops {
+		lp, err := newLoop(opts)
+		if err != nil {
+			ls.Close()
+			return nil, fmt.Errorf("start event loop: %w", err)
+		}
+		ls.loops = append(ls.loops, lp)
+		ls.done.Go(lp.run)
+	}
+	return ls, nil
+}
+
+// Add implements Relay.
+func (ls *Loops) Add(s Session) error {
+	lp := ls.loops[int(ls.next.Add(1)-1)%len(ls.loops)]
+	l, err := newLink(lp, s)
+	if err != nil {
+		return fmt.Errorf("hand over to the relay: %w", err)
+	}
+	if !lp.post(func() { lp.adopt(l, s) }) {
+		l.abandon()
+		return ErrClosed
+	}
+	return nil
+}
+
+// Drain implements Relay.
+func (ls *Loops) Drain(ctx context.Context) {
+	half := 5 * time.Second
+	if deadline, ok := ctx.Deadline(); ok {
+		half = time.Until(deadline) / 2
+	}
+	empty := make([]chan struct{}, len(ls.loops))
+	for i, lp := range ls.loops {
+		empty[i] = make(chan struct{})
+		if !lp.post(func() { lp.beginDrain(half, empty[i]) }) {
+			close(empty[i])
+		}
+	}
+	for i, lp := range ls.loops {
+		select {
+		case <-empty[i]:
+		case <-ctx.Done():
+			lp.post(func() { lp.endAll(ReasonDrain) })
+			<-empty[i]
+		}
+	}
+}
+
+// Close implements Relay.
+func (ls *Loops) Close() {
+	for _, lp := range ls.loops {
+		lp.post(lp.stop)
+	}
+	ls.done.Wait()
+}
+
+// Stats implements Relay.
+func (ls *Loops) Stats() *Stats {
+	total := NewStats()
+	copies := make(chan *Stats, len(ls.loops))
+	waiting := 0
+	for _, lp := range ls.loops {
+		if lp.post(func() { copies <- lp.stats.Clone() }) {
+			waiting++
+		}
+	}
+	for range waiting {
+		total.Add(<-copies)
+	}
+	return total
+}

@@ -1,0 +1,27 @@
+package relay
+
+import "time"
+
+// closeLinger is how long a client that was told BYE may take to close, and how long the last bytes before a reset may take.
+const closeLinger = 2 * time.Second
+
+// withDefaults fills in what was left out.
+func (o Options) withDefaults() Options {
+	o.Loops = max(o.Loops, 1)
+	o.IdleTimeout = defaultTo(o.IdleTimeout, 30*time.Minute)
+	o.LingerTimeout = defaultTo(o.LingerTimeout, 30*time.Second)
+	o.KeepAlive = defaultTo(o.KeepAlive, 10*time.Minute)
+	o.UserTimeout = defaultTo(o.UserTimeout, time.Minute)
+	if o.Now == nil {
+		start := time.Now()
+		o.Now = func() int64 { return int64(time.Since(start)) + 1 }
+	}
+	return o
+}
+
+func defaultTo(d, def time.Duration) time.Duration {
+	if d <= 0 {
+		return def
+	}
+	return d
+}

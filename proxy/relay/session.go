@@ -1,0 +1,335 @@
+package relay
+
+import (
+	"portico/proxy/wire"
+)
+
+// sink takes bytes for one of a session's ends; it keeps no slice. Each driver has its own.
+type sink interface{ write(p []byte) }
+
+// session judges what passes between the two ends of one session. It does no I/O and knows no clock: a driver hands it what
+// was read, and it writes what is to be sent to two sinks. Only its loop may touch it.
+//
+// The driver offers bytes in order and again those that were not used, with more behind them. When mayReadClient is false, the
+// client's bytes have to wait.
+type session struct {
+	toClient, toServer sink
+
+	commands  wire.CommandScanner
+	responses wire.ResponseScanner
+	tracker   tracker
+	current   *command // the one whose bytes the client is sending, or whose lines follow
+	waiting   *command // the one whose "+" or answer has to come before more of the client is used
+	answers   []byte   // our own lines, held until the server is at a line boundary
+
+	all      *Stats // the loop's
+	offers   Offers
+	refusing bool // current is not passed on
+	unjudged bool
+	saidBye  bool // the server has
+	ending   bool // over: reason says why
+	reason   Reason
+}
+
+// mayReadClient says whether more bytes of the client can be used.
+func (s *session) mayReadClient() bool {
+	return s.waiting == nil && len(s.answers) < maxAnswers && (s.tracker.open < maxOpen || !s.commands.AtLineStart())
+}
+
+// maxAnswers bounds our own lines that wait for a place, in bytes.
+const maxAnswers = 4 << 10
+
+// fromClient takes what the client sent and returns how much of it is used.
+func (s *session) fromClient(p []byte, now int64) int {
+	if s.unjudged {
+		s.toServer.write(p)
+		return len(p)
+	}
+	from, at := 0, 0 // p[from:at] is judged and to be passed on
+	for s.mayReadClient() && !s.ending {
+		n, event, head := s.commands.Next(p[at:])
+		at += n
+		switch event {
+		case wire.CommandMore:
+			s.pass(p[from:at])
+			return at
+		case wire.CommandBegin, wire.CommandLongTag:
+			tag := p[at : at+head.TagLen]
+			if event == wire.CommandLongTag {
+				tag = []byte("*")
+			}
+			if event == wire.CommandLongTag || head.Verb.Intercepted() {
+				s.pass(p[from:at])
+				from = at
+				s.refusing = true
+			}
+			s.current = s.tracker.begin(tag, head.Verb)
+		case wire.CommandSync:
+			if s.refusing {
+				s.commands.CancelLiteral()
+				s.answerRefused(now)
+				from = at
+			} else {
+				s.wait(now)
+			}
+		case wire.CommandEnd, wire.CommandLine:
+			if s.refusing {
+				s.answerRefused(now)
+				from = at
+			} else {
+				s.lineSent(now)
+			}
+		case wire.CommandStray:
+			s.pass(p[from:at])
+			from = at
+			if s.doubt(); s.unjudged {
+				s.toServer.write(p[at:])
+				return len(p)
+			}
+		}
+	}
+	s.pass(p[from:at])
+	return at
+}
+
+// pass hands judged bytes of the client on, unless they belong to a refused command.
+func (s *session) pass(p []byte) {
+	if len(p) > 0 && !s.refusing {
+		s.toServer.write(p)
+	}
+}
+
+// answerRefused answers the current command in the server's place.
+func (s *session) answerRefused(now int64) {
+	c := s.current
+	s.refusing, s.current = false, nil
+	s.answers = append(s.answers, c.name()...)
+	s.answers = append(s.answers, refusal(c.verb)...)
+	s.all.Intercepted++
+	s.tracker.answered(c, refusalResult(c.verb), now)
+	if s.atServerBoundary() {
+		s.sendAnswers()
+	}
+}
+
+// lineSent notes that the server has got the current command as far as a line goes.
+func (s *session) lineSent(now int64) {
+	c := s.current
+	if c == nil { // answered before its last byte
+		return
+	}
+	switch {
+	case c.verb == wire.VerbIdle && !c.idling, c.verb == wire.VerbAuthenticate:
+		s.wait(now)
+		return
+	case c.idling: // DONE, or whatever stood in its place
+		s.tracker.idle(c, false)
+	}
+	s.tracker.owe(c, now)
+	s.current = nil
+}
+
+// wait holds the client back until the server's "+" or the answer to the current command. Where that was answered already,
+// the literal will not come.
+func (s *session) wait(now int64) {
+	if s.current == nil {
+		s.commands.CancelLiteral()
+		return
+	}
+	s.tracker.owe(s.current, now)
+	s.waiting = s.current
+}
+
+// fromServer takes what the server sent and returns how much of it is used.
+func (s *session) fromServer(p []byte, now int64) int {
+	if s.unjudged {
+		s.toClient.write(p)
+		return len(p)
+	}
+	used := 0
+	for len(s.answers) > 0 && used < len(p) && !s.ending && !s.unjudged {
+		line := nextLine(p[used:])
+		n := s.serverBytes(p[used:used+line], now)
+		if n < line {
+			break
+		}
+		used += n
+		if s.atServerBoundary() {
+			s.sendAnswers()
+		}
+	}
+	if used < len(p) && !s.ending {
+		used += s.serverBytes(p[used:], now)
+	}
+	return used
+}
+
+// serverBytes judges bytes of the server and passes them on.
+func (s *session) serverBytes(p []byte, now int64) int {
+	if s.unjudged {
+		s.toClient.write(p)
+		return len(p)
+	}
+	from, at := 0, 0
+	for {
+		n, event, line := s.responses.Next(p[at:])
+		at += n
+		if event == wire.ResponseMore {
+			if from < at {
+				s.toClient.write(p[from:at])
+			}
+			return at
+		}
+		var answered *command
+		if event == wire.ResponseTagged {
+			if answered = s.tracker.find(p[at : at+line.TagLen]); answered == nil {
+				event = wire.ResponseStray
+			}
+		}
+		if event == wire.ResponseStray {
+			if from < at {
+				s.toClient.write(p[from:at])
+			}
+			if s.doubt(); s.unjudged {
+				s.toClient.write(p[at:])
+				return len(p)
+			}
+			return at
+		}
+		if line.Capabilities > 0 {
+			from = s.filter(p, from, at, line.Capabilities)
+		}
+		s.respond(event, line, answered, now)
+	}
+}
+
+// respond acts on a line of the server that means something.
+func (s *session) respond(event wire.ResponseEvent, line wire.ResponseLine, answered *command, now int64) {
+	if line.TooLong {
+		s.all.LongCapabilities++
+	}
+	switch event {
+	case wire.ResponseTagged:
+		s.release(answered)
+		s.tracker.answered(answered, Result(line.Status-wire.StatusOK), now)
+	case wire.ResponseContinue:
+		s.proceed(now)
+	case wire.ResponseStatus:
+		s.saidBye = s.saidBye || line.Status == wire.StatusBYE
+	}
+}
+
+// release ends what the client was waiting for, or its IDLE: what it sends next is a command of its own. A command that is
+// answered before its last byte goes on being sent.
+func (s *session) release(c *command) {
+	if c != s.current {
+		return
+	}
+	if c == s.waiting || s.commands.AtLineStart() {
+		s.commands.CancelLiteral()
+	}
+	s.current, s.waiting = nil, nil
+}
+
+// proceed lets the client go on behind the server's "+". A "+" that nobody waits for means nothing.
+func (s *session) proceed(now int64) {
+	c := s.waiting
+	if c == nil {
+		return
+	}
+	s.waiting = nil
+	s.tracker.paid(c, now)
+	if s.commands.AtLineStart() {
+		s.commands.ExpectLine()
+		s.tracker.idle(c, c.verb == wire.VerbIdle)
+	}
+}
+
+// filter writes the capability list of size bytes at p[at] without the hidden names, and what stands before it. It returns from
+// where p is still to be written.
+func (s *session) filter(p []byte, from, at, size int) int {
+	filtered, offered := wire.AppendFilteredCapabilities(nil, p[at:at+size])
+	switch {
+	case offered:
+		s.offers = OffersHidden
+	case s.offers == OffersUnknown:
+		s.offers = OffersNone
+	}
+	if from < at {
+		s.toClient.write(p[from:at])
+	}
+	s.toClient.write(filtered)
+	return at + size
+}
+
+// doubt is for a conversation that makes no sense: from here on it is carried unjudged, or ended where something might slip
+// past an interception.
+func (s *session) doubt() {
+	if s.offers != OffersNone {
+		s.end(ReasonDoubt)
+		return
+	}
+	s.unjudged = true
+	s.tracker.stats.Unjudged++
+	s.current, s.waiting, s.refusing = nil, nil, false
+	s.tracker.clear()
+	if len(s.answers) > 0 {
+		s.sendAnswers()
+	}
+}
+
+// end asks the driver to end the session.
+func (s *session) end(r Reason) {
+	if !s.ending {
+		s.ending, s.reason = true, r
+	}
+}
+
+// atServerBoundary says whether a line of ours may be sent to the client here.
+func (s *session) atServerBoundary() bool { return !s.unjudged && s.responses.AtLineStart() }
+
+func (s *session) sendAnswers() {
+	s.toClient.write(s.answers)
+	s.answers = nil
+}
+
+// farewell returns the line to say when the session ends for a reason other than the server's BYE. It is false where a line
+// can not be said because the client is in the middle of one.
+func (s *session) farewell(r Reason) (string, bool) {
+	switch {
+	case s.saidBye, s.unjudged && (r == ReasonLogout || r == ReasonClient):
+		return "", true
+	case !s.atServerBoundary():
+		return "", false
+	}
+	switch r {
+	case ReasonServer:
+		return byeServerGone, true
+	case ReasonIdle:
+		return byeIdle, true
+	case ReasonDrain, ReasonClosed:
+		return byeDrain, true
+	case ReasonDoubt:
+		return byeDoubt, true
+	}
+	return "", true
+}
+
+// over releases what the session holds in its loop's tables.
+func (s *session) over() {
+	if s.unjudged {
+		s.tracker.stats.Unjudged--
+	}
+	s.tracker.clear()
+	s.current, s.waiting = nil, nil
+}
+
+// nextLine returns the length of p's first line, or of p.
+func nextLine(p []byte) int {
+	for i, c := range p {
+		if c == '\n' {
+			return i + 1
+		}
+	}
+	return len(p)
+}

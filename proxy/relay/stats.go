@@ -1,0 +1,213 @@
+package relay
+
+import (
+	"maps"
+	"math"
+	"math/bits"
+	"slices"
+
+	"portico/proxy/wire"
+)
+
+// Result is how a command ended.
+type Result uint8
+
+// The results: the server's status, or that the session ended first.
+const (
+	ResultOK Result = iota
+	ResultNO
+	ResultBAD
+	ResultAborted
+	NumResults
+)
+
+var resultNames = [NumResults]string{"ok", "no", "bad", "aborted"}
+
+// String returns the result as the metric label result.
+func (r Result) String() string { return resultNames[r] }
+
+// ClassicBounds are the upper bounds of Histogram.Classic, in seconds. They are few, because each is a series per verb and
+// server.
+var ClassicBounds = [...]float64{0.001, 0.005, 0.025, 0.1, 0.25, 1, 2.5, 10, 60}
+
+// A native histogram's bucket boundaries are powers of 2^(1/4) seconds (Prometheus' schema 2), from 2^-17 s, 8 us, to 2^12 s.
+const (
+	NativeSchema = 2
+	perOctave    = 1 << NativeSchema
+	lowestExp    = -17
+	highestExp   = 12
+	numNative    = (highestExp-lowestExp)*perOctave + 1
+	// NativeOffset is the index that Prometheus gives to Histogram.Native[0].
+	NativeOffset = lowestExp * perOctave
+)
+
+// nativeBounds[i] is the upper bound of native bucket i in nanoseconds; nativeStart[n] is the first bucket that may hold a
+// number of n bits.
+var nativeBounds, nativeStart = func() (bounds [numNative]int64, start [65]uint8) {
+	for i := range bounds {
+		bounds[i] = int64(1e9 * math.Exp2(float64(NativeOffset+i)/perOctave))
+	}
+	for n := range start {
+		for start[n] < numNative-1 && n > 0 && bounds[start[n]] < 1<<min(n-1, 62) {
+			start[n]++
+		}
+	}
+	return bounds, start
+}()
+
+var classicBounds = func() (bounds [len(ClassicBounds)]int64) {
+	for i, seconds := range ClassicBounds {
+		bounds[i] = int64(seconds * 1e9)
+	}
+	return bounds
+}()
+
+// Histogram counts durations in classic and native buckets at once. The zero value is empty.
+type Histogram struct {
+	Count   uint64
+	Sum     int64                          // nanoseconds
+	Classic [len(ClassicBounds) + 1]uint64 // the last one is for all above; not cumulative
+	Native  [numNative]uint64              // the outermost ones also take what lies beyond
+}
+
+// Observe counts a duration in nanoseconds.
+func (h *Histogram) Observe(ns int64) {
+	ns = max(ns, 0)
+	h.Count++
+	h.Sum += ns
+	i := 0
+	for i < len(classicBounds) && ns > classicBounds[i] {
+		i++
+	}
+	h.Classic[i]++
+	j := int(nativeStart[bits.Len64(uint64(ns))])
+	for j < numNative-1 && ns > nativeBounds[j] {
+		j++
+	}
+	h.Native[j]++
+}
+
+// Add counts all of another histogram.
+func (h *Histogram) Add(o *Histogram) {
+	h.Count += o.Count
+	h.Sum += o.Sum
+	for i := range h.Classic {
+		h.Classic[i] += o.Classic[i]
+	}
+	for i := range h.Native {
+		h.Native[i] += o.Native[i]
+	}
+}
+
+// ServerStats is what is counted per mailbox server.
+type ServerStats struct {
+	Commands    [wire.NumVerbs]*Histogram // server time of each verb; nil while there was none
+	Results     [wire.NumVerbs][NumResults]uint64
+	Queued      int64  // commands begun and not ended
+	ClientBytes uint64 // read from clients
+	ServerBytes uint64 // read from the server
+	Sessions    int64
+	Unjudged    int64 // sessions that are no longer judged
+}
+
+// Observe counts a finished command.
+func (s *ServerStats) Observe(v wire.Verb, r Result, ns int64) {
+	h := s.Commands[v]
+	if h == nil {
+		h = new(Histogram)
+		s.Commands[v] = h
+	}
+	h.Observe(ns)
+	s.Results[v][r]++
+}
+
+func (s *ServerStats) clone() *ServerStats {
+	c := *s
+	for v, h := range c.Commands {
+		if h != nil {
+			copied := *h
+			c.Commands[v] = &copied
+		}
+	}
+	return &c
+}
+
+func (s *ServerStats) add(o *ServerStats) {
+	for v, h := range o.Commands {
+		if h == nil {
+			continue
+		}
+		if s.Commands[v] == nil {
+			s.Commands[v] = new(Histogram)
+		}
+		s.Commands[v].Add(h)
+	}
+	for v := range s.Results {
+		for r := range s.Results[v] {
+			s.Results[v][r] += o.Results[v][r]
+		}
+	}
+	s.Queued += o.Queued
+	s.ClientBytes += o.ClientBytes
+	s.ServerBytes += o.ServerBytes
+	s.Sessions += o.Sessions
+	s.Unjudged += o.Unjudged
+}
+
+// Stats is what a relay has counted. Each loop owns one and counts without lock or atomic; Relay.Stats merges copies. It
+// serves the sign-in phase too, with server "".
+type Stats struct {
+	Servers          map[string]*ServerStats
+	Ended            [numReasons]uint64
+	WakeupDelay      Histogram // from when a loop should have woken to when it ran
+	Intercepted      uint64    // commands answered by the proxy
+	LongCapabilities uint64    // capability lists too long to be filtered
+	Panics           uint64
+}
+
+// NewStats returns empty statistics.
+func NewStats() *Stats { return &Stats{Servers: make(map[string]*ServerStats)} }
+
+// Server returns the statistics of one server, which it makes when there are none.
+func (s *Stats) Server(name string) *ServerStats {
+	if s.Servers[name] == nil {
+		s.Servers[name] = new(ServerStats)
+	}
+	return s.Servers[name]
+}
+
+// Clone returns a deep copy.
+func (s *Stats) Clone() *Stats {
+	c := *s
+	c.Servers = make(map[string]*ServerStats, len(s.Servers))
+	for name, server := range s.Servers {
+		c.Servers[name] = server.clone()
+	}
+	return &c
+}
+
+// Add counts all of another's.
+func (s *Stats) Add(o *Stats) {
+	for name, server := range o.Servers {
+		s.Server(name).add(server)
+	}
+	for r := range s.Ended {
+		s.Ended[r] += o.Ended[r]
+	}
+	s.WakeupDelay.Add(&o.WakeupDelay)
+	s.Intercepted += o.Intercepted
+	s.LongCapabilities += o.LongCapabilities
+	s.Panics += o.Panics
+}
+
+// ServerNames returns the names in order.
+func (s *Stats) ServerNames() []string { return slices.Sorted(maps.Keys(s.Servers)) }
+
+// Reasons returns how many sessions have ended, by reason.
+func (s *Stats) Reasons() map[Reason]uint64 {
+	ended := make(map[Reason]uint64, numReasons)
+	for r, n := range s.Ended {
+		ended[Reason(r)] = n
+	}
+	return ended
+}

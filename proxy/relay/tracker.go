@@ -1,0 +1,171 @@
+package relay
+
+import (
+	"bytes"
+
+	"portico/proxy/wire"
+)
+
+// maxOpen is how many commands a session may have open; then its client is not read.
+const maxOpen = 256
+
+// command is an open command. It belongs to one session, and before and after to its loop's pool.
+type command struct {
+	next   *command
+	spent  int64 // server time so far, in nanoseconds
+	since  int64 // when the server began to owe something; 0 when it owes nothing
+	paused int64 // session.paused then
+	verb   wire.Verb
+	idling bool // IDLE between its "+" and DONE: neither queued nor slow
+	tagLen uint8
+	tag    [wire.MaxTag]byte
+}
+
+// name returns the command's tag.
+func (c *command) name() []byte { return c.tag[:c.tagLen] }
+
+// commandPool keeps commands for re-use by the sessions of one loop.
+type commandPool struct{ free *command }
+
+func (p *commandPool) get() *command {
+	c := p.free
+	if c == nil {
+		return new(command)
+	}
+	p.free = c.next
+	c.next = nil
+	return c
+}
+
+func (p *commandPool) put(c *command) {
+	*c = command{next: p.free}
+	p.free = c
+}
+
+// tracker knows a session's open commands, the oldest first, and the server time of each (see package wire for how they are
+// found). All of it belongs to the session's loop.
+type tracker struct {
+	pool        *commandPool
+	stats       *ServerStats
+	first, last *command
+	open        int
+	paused      int64  // time in which the server was not read because the client took nothing
+	pausedSince int64  // since when it is not read; 0 when it is
+	commands    uint64 // answered so far
+}
+
+// begin opens a command.
+func (t *tracker) begin(tag []byte, verb wire.Verb) *command {
+	c := t.pool.get()
+	c.verb = verb
+	c.tagLen = uint8(copy(c.tag[:], tag))
+	if t.last == nil {
+		t.first = c
+	} else {
+		t.last.next = c
+	}
+	t.last = c
+	t.open++
+	t.stats.Queued++
+	return c
+}
+
+// find returns the oldest open command with this tag.
+func (t *tracker) find(tag []byte) *command {
+	for c := t.first; c != nil; c = c.next {
+		if bytes.Equal(c.name(), tag) {
+			return c
+		}
+	}
+	return nil
+}
+
+// owe starts the clock: from now on the server owes a "+" or the answer.
+func (t *tracker) owe(c *command, now int64) {
+	c.since = now
+	c.paused = t.pausedUntil(now)
+}
+
+// paid stops it.
+func (t *tracker) paid(c *command, now int64) {
+	if c.since != 0 {
+		c.spent += now - c.since - (t.pausedUntil(now) - c.paused)
+		c.since = 0
+	}
+}
+
+// idle says that the command's wait for new mail has begun or is over.
+func (t *tracker) idle(c *command, idling bool) {
+	if c.idling == idling {
+		return
+	}
+	c.idling = idling
+	if idling {
+		t.stats.Queued--
+	} else {
+		t.stats.Queued++
+	}
+}
+
+// answered closes a command.
+func (t *tracker) answered(c *command, r Result, now int64) {
+	t.paid(c, now)
+	t.stats.Observe(c.verb, r, c.spent)
+	t.commands++
+	t.remove(c)
+}
+
+// remove forgets a command.
+func (t *tracker) remove(c *command) {
+	t.idle(c, false)
+	t.stats.Queued--
+	t.open--
+	if t.first == c {
+		t.first = c.next
+		if t.first == nil {
+			t.last = nil
+		}
+	} else {
+		before := t.first
+		for before.next != c {
+			before = before.next
+		}
+		before.next = c.next
+		if t.last == c {
+			t.last = before
+		}
+	}
+	t.pool.put(c)
+}
+
+// clear closes all commands: no answer will come, or none can be told any more.
+func (t *tracker) clear() {
+	for t.first != nil {
+		t.stats.Results[t.first.verb][ResultAborted]++
+		t.remove(t.first)
+	}
+}
+
+// busy says whether any command is open, an IDLE that waits not counted.
+func (t *tracker) busy() bool {
+	return t.open > 1 || t.open == 1 && !t.first.idling
+}
+
+// pause and resume say when the server is not read because the client takes nothing.
+func (t *tracker) pause(now int64) {
+	if t.pausedSince == 0 {
+		t.pausedSince = now
+	}
+}
+
+func (t *tracker) resume(now int64) {
+	t.paused = t.pausedUntil(now)
+	t.pausedSince = 0
+}
+
+func (t *tracker) pausedUntil(now int64) int64 {
+	if t.pausedSince == 0 {
+		return t.paused
+	}
+	return t.paused + now - t.pausedSince
+}
