@@ -21,18 +21,6 @@ func newCA(t *testing.T) *backendtest.CA {
 	return ca
 }
 
-// newServerTLS returns a server configuration for 127.0.0.1 and a client
-// configuration that trusts it.
-func newServerTLS(t *testing.T) (server, client *tls.Config) {
-	t.Helper()
-	ca := newCA(t)
-	cert, err := ca.Issue(backendtest.CertOptions{Hosts: []string{"127.0.0.1", "localhost"}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return cert.ServerConfig(), ca.ClientConfig("127.0.0.1")
-}
-
 func TestIssue(t *testing.T) {
 	ca := newCA(t)
 	now := time.Now()

@@ -1,0 +1,103 @@
+//go:build unix
+
+package backendtest
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"syscall"
+	"time"
+)
+
+// errEnded says that a server ended before it was ready.
+var errEnded = errors.New("it ended by itself")
+
+// process is a program in a process group of its own.
+type process struct {
+	group int
+	done  chan struct{} // closed when the program itself has ended
+}
+
+// startProcess starts the program. It ends with this process, however that ends.
+func startProcess(program string, args ...string) (*process, error) {
+	cmd := exec.Command(program, args...)
+	cmd.Env = []string{"PATH=" + os.Getenv("PATH")}
+	cmd.SysProcAttr = processAttributes()
+	p := &process{done: make(chan struct{})}
+	started := make(chan error, 1)
+	go p.run(cmd, started)
+	return p, <-started
+}
+
+// run starts the program and waits for it. The kernel signals a child when the thread
+// that started it ends, so that thread must stay until the child is gone.
+func (p *process) run(cmd *exec.Cmd, started chan<- error) {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	defer close(p.done)
+	err := cmd.Start()
+	if err == nil {
+		p.group = cmd.Process.Pid
+	}
+	started <- err
+	if err == nil {
+		_ = cmd.Wait() // how it ended is in its log
+	}
+}
+
+// stop asks the program to end, then kills what is left of its group.
+func (p *process) stop(patience time.Duration) error {
+	if p.group == 0 {
+		return nil // never started
+	}
+	select {
+	case <-p.done:
+	default:
+		_ = syscall.Kill(p.group, syscall.SIGTERM) // if it ended just now, all the better
+		select {
+		case <-p.done:
+		case <-time.After(patience):
+		}
+	}
+	for deadline := time.Now().Add(patience); p.groupAlive(); time.Sleep(5 * time.Millisecond) {
+		if err := syscall.Kill(-p.group, syscall.SIGKILL); err != nil && !errors.Is(err, syscall.ESRCH) {
+			return fmt.Errorf("kill process group %d: %w", p.group, err)
+		}
+		if time.Now().After(deadline) {
+			return fmt.Errorf("process group %d is still there", p.group)
+		}
+	}
+	<-p.done
+	return nil
+}
+
+// groupAlive reports whether a process of the group is left. Those that have ended but
+// were not collected by their parent do not count.
+func (p *process) groupAlive() bool {
+	if p.group == 0 || errors.Is(syscall.Kill(-p.group, 0), syscall.ESRCH) {
+		return false
+	}
+	stats, err := filepath.Glob("/proc/[0-9]*/stat")
+	if err != nil || len(stats) == 0 {
+		return true // no /proc here: believe the signal
+	}
+	want := strconv.Itoa(p.group)
+	for _, path := range stats {
+		stat, err := os.ReadFile(path)
+		if err != nil {
+			continue // ended meanwhile
+		}
+		// pid (name) state ppid pgrp ...; the name may hold anything.
+		fields := bytes.Fields(stat[bytes.LastIndexByte(stat, ')')+1:])
+		if len(fields) > 2 && string(fields[2]) == want && string(fields[0]) != "Z" {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,9 @@
+package backendtest
+
+import "syscall"
+
+// processAttributes give a child its own group and end it with its parent: by
+// SIGTERM, upon which Dovecot's master process takes its children along.
+func processAttributes() *syscall.SysProcAttr {
+	return &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGTERM}
+}

@@ -1,0 +1,21 @@
+//go:build !unix
+
+package backendtest
+
+import (
+	"errors"
+	"time"
+)
+
+var errEnded = errors.New("it ended by itself")
+
+// process needs process groups, which this system has not.
+type process struct{ done chan struct{} }
+
+func startProcess(program string, _ ...string) (*process, error) {
+	return nil, &MissingError{Part: program, Err: errors.ErrUnsupported}
+}
+
+func (p *process) stop(time.Duration) error { return nil }
+
+func (p *process) groupAlive() bool { return false }

@@ -1,0 +1,58 @@
+package testkit
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"testing"
+
+	"portico/backend/backendtest"
+)
+
+// SkipsFile is the environment variable that names the file in which Need notes what
+// was skipped, so that a run of all tests can say it at its end.
+const SkipsFile = "PORTICO_SKIPS"
+
+// Need skips the test if one of the named programs is not on this machine, and
+// fails it where CI is true: there, nothing may be missing. The name dovecot
+// stands for all parts of Dovecot that backendtest needs.
+func Need(t testing.TB, programs ...string) {
+	t.Helper()
+	for _, program := range programs {
+		err := look(program)
+		if err == nil {
+			continue
+		}
+		if os.Getenv("CI") == "true" {
+			t.Fatalf("needed here: %v", err)
+		}
+		noteSkip(t, err)
+		t.Skipf("skipped: %v", err)
+	}
+}
+
+func look(program string) error {
+	if program == "dovecot" {
+		return backendtest.LookupDovecot()
+	}
+	if _, err := exec.LookPath(program); err != nil {
+		return &backendtest.MissingError{Part: program, Err: err}
+	}
+	return nil
+}
+
+func noteSkip(t testing.TB, reason error) {
+	t.Helper()
+	path := os.Getenv(SkipsFile)
+	if path == "" {
+		return
+	}
+	f, err := os.OpenFile(path, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o644)
+	if err != nil {
+		t.Fatalf("note a skip: %v", err)
+	}
+	defer f.Close()
+	if _, err := fmt.Fprintf(f, "%s: %v\n", t.Name(), reason); err != nil {
+		t.Fatalf("note a skip: %v", err)
+	}
+}
