@@ -31,7 +31,7 @@ func TestPlainFailures(t *testing.T) {
 	}{
 		{"silent", quick, dialogue{}, KindTimeout, PhaseGreeting},
 		{"half a greeting", quick, dialogue{"s: * OK rea"}, KindTimeout, PhaseGreeting},
-		{"reset", Timeouts{}, dialogue{"reset"}, KindClosed, PhaseGreeting},
+		{"reset", Timeouts{}, dialogue{hello, "C: p1 CAPABILITY", "reset"}, KindClosed, PhaseGreeting},
 		{"closed", Timeouts{}, dialogue{"close"}, KindClosed, PhaseGreeting},
 		{"BYE", Timeouts{}, dialogue{"S: * BYE [UNAVAILABLE] too many"}, KindBye, PhaseGreeting},
 		{"PREAUTH", Timeouts{}, dialogue{"S: * PREAUTH hello root"}, KindGreeting, PhaseGreeting},

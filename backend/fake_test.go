@@ -161,12 +161,15 @@ func tier(t *testing.T, timeouts Timeouts, servers ...ServerOptions) *Tier {
 	return got
 }
 
-// counted is a connection that says when it is closed, and counts writes.
+// counted is a connection that says when it is closed, counts writes and remembers its deadline.
 type counted struct {
 	net.Conn
-	closed func()
-	writes int
+	closed   func()
+	writes   int
+	deadline time.Time
 }
+
+func (c *counted) SetDeadline(t time.Time) error { c.deadline = t; return c.Conn.SetDeadline(t) }
 
 func (c *counted) Write(p []byte) (int, error) { c.writes++; return c.Conn.Write(p) }
 func (c *counted) Close() error                { c.closed(); return c.Conn.Close() }

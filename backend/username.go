@@ -20,6 +20,8 @@ const maxUserName = 640
 // ErrUserName says that a name cannot be any user's. The error that wraps it tells why, without the name.
 var ErrUserName = errors.New("not a user name")
 
+var errLongUserName = fmt.Errorf("%w: it is longer than %d bytes", ErrUserName, maxUserName)
+
 // Canonical returns the one form of a user name that routing, limits, penalties and logs use: lower case, in Unicode's NFC,
 // with "@defaultDomain" appended if it has no domain and defaultDomain is not "". The result is its own canonical form. Names
 // that are empty, too long, no UTF-8 or that hold a control character (NUL, CR and LF are such) or MasterSeparator give an
@@ -29,7 +31,7 @@ func Canonical(name, defaultDomain string) (string, error) {
 	case name == "":
 		return "", fmt.Errorf("%w: it is empty", ErrUserName)
 	case len(name) > maxUserName:
-		return "", fmt.Errorf("%w: it is longer than %d bytes", ErrUserName, maxUserName)
+		return "", errLongUserName
 	case !utf8.ValidString(name):
 		return "", fmt.Errorf("%w: it is not UTF-8", ErrUserName)
 	case strings.ContainsRune(name, MasterSeparator):
@@ -44,5 +46,9 @@ func Canonical(name, defaultDomain string) (string, error) {
 		return "", fmt.Errorf("%w: nothing before or behind the @", ErrUserName)
 	}
 	// A letter may have no lower case until it is composed, so compose on both sides of lower-casing.
-	return norm.NFC.String(strings.ToLower(norm.NFC.String(name))), nil
+	name = norm.NFC.String(strings.ToLower(norm.NFC.String(name)))
+	if len(name) > maxUserName {
+		return "", errLongUserName
+	}
+	return name, nil
 }

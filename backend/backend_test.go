@@ -1,0 +1,175 @@
+package backend
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"portico/configs/store"
+)
+
+func TestRoute(t *testing.T) {
+	tests := []struct {
+		interchangeable bool
+		active          string
+		want            []string // nil: no active copy
+	}{
+		{false, "mbx1", []string{"mbx1"}},
+		{false, "mbx2", []string{"mbx2"}},
+		{true, "mbx1", []string{"mbx1", "mbx2", "mbx3"}},
+		{true, "mbx2", []string{"mbx2", "mbx3", "mbx1"}},
+		{true, "", nil},
+	}
+	for _, test := range tests {
+		o := Options{Databases: []DatabaseOptions{{Name: "db1", Copies: []string{"mbx1", "mbx2", "mbx3"}, Interchangeable: test.interchangeable}}}
+		for _, name := range o.Databases[0].Copies {
+			o.Servers = append(o.Servers, ServerOptions{Name: name, Addresses: []string{"127.0.0.1:143"}})
+		}
+		tier, err := New(t.Context(), o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, _ := tier.ActiveManager().Active("db1"); got != "mbx1" {
+			t.Errorf("starts on %q", got)
+		}
+		if err := tier.ActiveManager().Activate("db1", test.active); err != nil {
+			t.Fatal(err)
+		}
+		route, err := tier.Route("alice@example.org")
+		if test.want == nil {
+			if failure(t, err).Kind != KindNoActiveCopy {
+				t.Errorf("got %v", err)
+			}
+			continue
+		}
+		if err != nil || route.Database != "db1" || !slices.Equal(route.Servers, test.want) {
+			t.Errorf("got %v, %v; want %v", route, err, test.want)
+		}
+	}
+}
+
+func TestActivateUnknown(t *testing.T) {
+	m := newActiveManager([]DatabaseOptions{{Name: "db1", Copies: []string{"mbx1"}}})
+	if m.Activate("db1", "mbx2") == nil || m.Activate("db2", "mbx1") == nil {
+		t.Error("a copy that does not exist was activated")
+	}
+	if got, ok := m.Active("db1"); got != "mbx1" || !ok {
+		t.Errorf("active is %q", got)
+	}
+	if _, ok := m.Active("db2"); ok {
+		t.Error("an unknown database has an active copy")
+	}
+}
+
+func TestSignInNowhere(t *testing.T) {
+	tier, err := New(t.Context(), hashed(store.Memory(), "db1"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, route := range []Route{{}, {Servers: []string{"mbx9"}}} {
+		if _, err := tier.SignIn(t.Context(), route, alice()); failure(t, err).Kind != KindNoActiveCopy {
+			t.Errorf("got %v", err)
+		}
+	}
+}
+
+func TestNewRefuses(t *testing.T) {
+	mbx1 := server(TLSNone, nil, "127.0.0.1:143")
+	db1 := DatabaseOptions{Name: "db1", Copies: []string{"mbx1"}}
+	tests := []struct {
+		options Options
+		want    string
+	}{
+		{Options{Servers: []ServerOptions{mbx1}}, "no database"},
+		{Options{Servers: []ServerOptions{mbx1, mbx1}}, "given once"},
+		{Options{Servers: []ServerOptions{server(TLSNone, nil)}}, "no address"},
+		{Options{Servers: []ServerOptions{server(TLSNone, nil, "127.0.0.1")}}, "missing port"},
+		{Options{Servers: []ServerOptions{mbx1}, Databases: []DatabaseOptions{db1, db1}}, "given once"},
+		{Options{Servers: []ServerOptions{mbx1}, Databases: []DatabaseOptions{{Name: "db1"}}}, "holds a copy"},
+		{Options{Databases: []DatabaseOptions{db1}}, `no mailbox server "mbx1"`},
+		{Options{Servers: []ServerOptions{mbx1}, Databases: []DatabaseOptions{{Name: "db1", Copies: []string{"mbx1", "mbx1"}}}}, "twice"},
+		{Options{Servers: []ServerOptions{mbx1}, Databases: []DatabaseOptions{db1, {Name: "db2", Copies: []string{"mbx1"}}}}, "which user is in which"},
+		{Options{Servers: []ServerOptions{mbx1}, Databases: []DatabaseOptions{db1}, Routing: RoutingHash}, "store"},
+	}
+	for _, test := range tests {
+		if _, err := New(t.Context(), test.options); err == nil || !strings.Contains(err.Error(), test.want) {
+			t.Errorf("got %v, want %q", err, test.want)
+		}
+	}
+}
+
+func TestSecret(t *testing.T) {
+	c := Credential{Username: "alice", Password: "wonder"}
+	encoded, err := json.Marshal(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, got := range []string{
+		fmt.Sprint(c.Password), fmt.Sprintf("%v %+v %#v %s %q %x %d", c, &c, c, c.Password, c.Password, c.Password, c.Password),
+		fmt.Sprintf("%#v", c.Password), string(encoded), c.Password.String(),
+	} {
+		if strings.Contains(got, "wonder") || strings.Contains(got, fmt.Sprintf("%x", "wonder")) || !strings.Contains(got, mask) {
+			t.Errorf("got %q", got)
+		}
+	}
+	if c.Password.Reveal() != "wonder" {
+		t.Error("Reveal does not")
+	}
+}
+
+// TestKindNames wants a label for each kind, and no two the same.
+func TestKindNames(t *testing.T) {
+	seen := make(map[string]bool)
+	for k := range Kind(NumKinds) {
+		if k.String() == "" || seen[k.String()] {
+			t.Errorf("kind %d is called %q", k, k)
+		}
+		seen[k.String()] = true
+	}
+	if got := (&Error{Kind: KindNoMailbox, Phase: PhaseRoute}).Error(); got != "route: no_mailbox" {
+		t.Errorf("got %q", got)
+	}
+}
+
+func TestCanonical(t *testing.T) {
+	tests := []struct{ name, domain, want string }{
+		{"Alice", "", "alice"},
+		{"Alice", "Example.ORG", "alice@example.org"},
+		{"Alice@Other.org", "example.org", "alice@other.org"},
+		{"JO\u0308RG@x", "", "j\u00f6rg@x"},
+		{"\u212bngstr\u00f6m", "", "\u00e5ngstr\u00f6m"},
+		{"o'hara+tag@x", "", "o'hara+tag@x"},
+	}
+	for _, test := range tests {
+		if got, err := Canonical(test.name, test.domain); err != nil || got != test.want {
+			t.Errorf("%q: got %q, %v; want %q", test.name, got, err, test.want)
+		}
+	}
+	for _, name := range []string{
+		"", "a\x00", "a\r", "a\n", "a\tb", "alice*root", "\xff", "@x", "alice@", strings.Repeat("a", maxUserName+1),
+		strings.Repeat("\u023a", maxUserName/2), // longer in lower case
+	} {
+		if got, err := Canonical(name, ""); !errors.Is(err, ErrUserName) {
+			t.Errorf("%q: got %q, %v", name, got, err)
+		}
+	}
+}
+
+// FuzzCanonical wants the canonical form to be its own, whatever the name.
+func FuzzCanonical(f *testing.F) {
+	for _, name := range []string{"alice", "J\u00d6RG@x", "\u0130", "\u1e9e", "A\u030a\u0323", "\u03a3\u0345"} {
+		f.Add(name)
+	}
+	f.Fuzz(func(t *testing.T, name string) {
+		once, err := Canonical(name, "example.org")
+		if err != nil {
+			return
+		}
+		if twice, err := Canonical(once, "example.org"); err != nil || twice != once {
+			t.Errorf("%q: %q, then %q, %v", name, once, twice, err)
+		}
+	})
+}

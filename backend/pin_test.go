@@ -1,0 +1,106 @@
+package backend
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"portico/configs/store"
+)
+
+// hashed returns options that spread users over databases of these names.
+func hashed(s store.Store, names ...string) Options {
+	o := Options{Servers: []ServerOptions{server(TLSNone, nil, "127.0.0.1:143")}, Routing: RoutingHash, Store: s}
+	for _, name := range names {
+		o.Databases = append(o.Databases, DatabaseOptions{Name: name, Copies: []string{"mbx1"}})
+	}
+	return o
+}
+
+// TestPinnedDatabases walks through the life of a pinned set: first start, restart, another configuration, the command.
+func TestPinnedDatabases(t *testing.T) {
+	s, ctx := store.Memory(), t.Context()
+	start := func(names ...string) error { _, err := New(ctx, hashed(s, names...)); return err }
+	pinned := func(want ...string) {
+		t.Helper()
+		if got, err := PinnedDatabases(ctx, s); err != nil || !slices.Equal(got, want) {
+			t.Fatalf("pinned %q, %v; want %q", got, err, want)
+		}
+	}
+
+	pinned()
+	if err := start("db2", "db1"); err != nil {
+		t.Fatal(err)
+	}
+	pinned("db1", "db2")
+	if err := start("db1", "db2"); err != nil {
+		t.Errorf("in another order: %v", err)
+	}
+	for _, names := range [][]string{{"db1"}, {"db1", "db2", "db3"}, {"db1", "db3"}} {
+		err := start(names...)
+		e, ok := errors.AsType[*PinMismatchError](err)
+		if !ok || !slices.Equal(e.Pinned, []string{"db1", "db2"}) || !slices.Equal(e.Configured, names) {
+			t.Errorf("start with %q: %v", names, err)
+			continue
+		}
+		for _, part := range []string{fmt.Sprintf("%q", e.Pinned), fmt.Sprintf("%q", names), "portico database pin"} {
+			if !strings.Contains(err.Error(), part) {
+				t.Errorf("%q does not name %s", err, part)
+			}
+		}
+	}
+	pinned("db1", "db2")
+	if err := PinDatabases(ctx, s, []string{"db3", "db1", "db3"}); err != nil {
+		t.Fatal(err)
+	}
+	pinned("db1", "db3")
+	if err := start("db1", "db3"); err != nil {
+		t.Error(err)
+	}
+	if err := PinDatabases(ctx, s, nil); err == nil {
+		t.Error("no databases can be pinned")
+	}
+}
+
+// racing is a store on which another node pins its set first.
+type racing struct {
+	store.Store
+	names []string
+}
+
+func (r *racing) CompareAndSet(ctx context.Context, key string, revision uint64, value []byte) (uint64, error) {
+	if names := r.names; names != nil {
+		r.names = nil
+		if err := PinDatabases(ctx, r.Store, names); err != nil {
+			return 0, err
+		}
+	}
+	return r.Store.CompareAndSet(ctx, key, revision, value)
+}
+
+func TestPinRace(t *testing.T) {
+	if _, err := New(t.Context(), hashed(&racing{store.Memory(), []string{"db1", "db2"}}, "db1", "db2")); err != nil {
+		t.Errorf("the other node pinned the same: %v", err)
+	}
+	_, err := New(t.Context(), hashed(&racing{store.Memory(), []string{"db1"}}, "db1", "db2"))
+	if _, ok := errors.AsType[*PinMismatchError](err); !ok {
+		t.Errorf("the other node pinned another set: %v", err)
+	}
+}
+
+func TestPinUnreadable(t *testing.T) {
+	s := store.Memory()
+	if _, err := s.CompareAndSet(t.Context(), pinKey, 0, []byte("{")); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := New(t.Context(), hashed(s, "db1")); err == nil {
+		t.Error("an unreadable pin is taken for none")
+	}
+	s.Close()
+	if _, err := New(t.Context(), hashed(s, "db1")); !errors.Is(err, store.ErrClosed) {
+		t.Errorf("got %v", err)
+	}
+}

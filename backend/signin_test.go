@@ -1,0 +1,378 @@
+package backend
+
+import (
+	"encoding/base64"
+	"fmt"
+	"net"
+	"net/netip"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+func b64(s string) string { return base64.StdEncoding.EncodeToString([]byte(s)) }
+
+// TestMechanisms signs in by each mechanism to servers that offer this and that. The dialogue stands between the greeting and
+// the server's OK.
+func TestMechanisms(t *testing.T) {
+	password := func(p string) Credential { return Credential{Username: "alice", Password: Secret(p)} }
+	with := func(c Credential, mechanism string) Credential { c.Mechanism = mechanism; return c }
+	acting := with(password("pw"), "PLAIN")
+	acting.Authzid = "bob"
+	long := strings.Repeat("é", 3000)
+
+	tests := []struct {
+		name       string
+		offers     string
+		credential Credential
+		dialogue   dialogue
+	}{
+		{"LOGIN", "", password("pw"), dialogue{`C: a1 LOGIN "alice" "pw"`}},
+		{"LOGIN beside PLAIN", "AUTH=PLAIN SASL-IR", password("pw"), dialogue{`C: a1 LOGIN "alice" "pw"`}},
+		{"LOGIN quoted", "", password(`p"w\ {3}`), dialogue{`C: a1 LOGIN "alice" "p\"w\\ {3}"`}},
+		{"LOGIN empty", "", password(""), dialogue{`C: a1 LOGIN "alice" ""`}},
+		{"LOGIN literal", "", password("pé"), dialogue{`C: a1 LOGIN "alice" {3}`, "S: + go", "C: pé"}},
+		{"LOGIN two literals", "", Credential{Username: "é", Password: "é\r\n"},
+			dialogue{"C: a1 LOGIN {2}", "S: +", "C: é {4}", "S: + ", "C: é", "C: "}},
+		{"LOGIN LITERAL+", "LITERAL+", password(long), dialogue{`C: a1 LOGIN "alice" {6000+}`, "C: " + long}},
+		{"LOGIN LITERAL-", "LITERAL-", password("pé"), dialogue{`C: a1 LOGIN "alice" {3+}`, "C: pé"}},
+		{"LOGIN long LITERAL-", "LITERAL-", password(long), dialogue{`C: a1 LOGIN "alice" {6000}`, "S: + ", "C: " + long}},
+		{"LOGINDISABLED", "LOGINDISABLED AUTH=PLAIN SASL-IR", password("pw"), dialogue{"C: a1 AUTHENTICATE PLAIN " + b64("\x00alice\x00pw")}},
+		{"PLAIN", "AUTH=PLAIN SASL-IR", with(password("pw"), "PLAIN"), dialogue{"C: a1 AUTHENTICATE PLAIN " + b64("\x00alice\x00pw")}},
+		{"PLAIN without SASL-IR", "AUTH=PLAIN", with(password("pw"), "PLAIN"),
+			dialogue{"C: a1 AUTHENTICATE PLAIN", "S: + ", "C: " + b64("\x00alice\x00pw")}},
+		{"PLAIN of an authzid", "AUTH=PLAIN SASL-IR", acting, dialogue{"C: a1 AUTHENTICATE PLAIN " + b64("bob\x00alice\x00pw")}},
+		{"PLAIN not offered", "AUTH=SCRAM-SHA-256", with(password("pw"), "PLAIN"), dialogue{`C: a1 LOGIN "alice" "pw"`}},
+		{"AUTHENTICATE LOGIN", "AUTH=PLAIN AUTH=LOGIN SASL-IR", with(password("pw"), "LOGIN"),
+			dialogue{"C: a1 AUTHENTICATE LOGIN", "S: + " + b64("Username:"), "C: " + b64("alice"), "S: + " + b64("Password:"), "C: " + b64("pw")}},
+		{"AUTHENTICATE LOGIN not offered", "AUTH=PLAIN SASL-IR", with(password("pw"), "LOGIN"), dialogue{"C: a1 AUTHENTICATE PLAIN " + b64("\x00alice\x00pw")}},
+		{"AUTHENTICATE LOGIN where there is nothing", "", with(password("pw"), "LOGIN"), dialogue{`C: a1 LOGIN "alice" "pw"`}},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			d := slices.Concat(dialogue{"S: * OK [CAPABILITY IMAP4rev1 " + test.offers + "] ready"}, test.dialogue, dialogue{"S: a1 OK in"})
+			tier := tier(t, Timeouts{}, server(TLSNone, nil, fake(t, nil, d)))
+			q := alice()
+			q.Credential = test.credential
+			link, err := signInAs(t, tier, q)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := string(link.Replies); got != "a1 OK in\r\n" {
+				t.Errorf("replies %q", got)
+			}
+		})
+	}
+}
+
+// TestUnsendable has credentials that the server gives no way to send; it must hear nothing of them.
+func TestUnsendable(t *testing.T) {
+	tests := []struct {
+		name       string
+		offers     string
+		credential Credential
+		kind       Kind
+	}{
+		{"nothing offered", "LOGINDISABLED", Credential{Username: "alice", Password: "wonder"}, KindNoMechanism},
+		{"authzid without PLAIN", "AUTH=LOGIN", Credential{Mechanism: "PLAIN", Authzid: "bob", Username: "alice", Password: "wonder"}, KindNoMechanism},
+		{"no password mechanism", "AUTH=XOAUTH2", Credential{Mechanism: "XOAUTH2", Username: "alice", Password: "wonder"}, KindNoMechanism},
+		{"NUL", "", Credential{Username: "alice", Password: "won\x00der"}, KindBadCredential},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			d := dialogue{"S: * OK [CAPABILITY IMAP4rev1 " + test.offers + "] ready"}
+			tier := tier(t, Timeouts{}, server(TLSNone, nil, fake(t, nil, d)))
+			q := alice()
+			q.Credential = test.credential
+			_, err := signInAs(t, tier, q)
+			wantFailure(t, err, test.kind, PhaseSignIn)
+		})
+	}
+}
+
+func TestRefusals(t *testing.T) {
+	tests := []struct {
+		answer string
+		kind   Kind
+		code   string
+		text   string
+	}{
+		{"S: a1 NO wrong", KindBadCredential, "", ""},
+		{"S: a1 NO [AUTHENTICATIONFAILED] wrong", KindBadCredential, "AUTHENTICATIONFAILED", ""},
+		{"S: a1 NO [UNAVAILABLE] database down", KindRefused, "UNAVAILABLE", ""},
+		{"S: a1 NO [authorizationfailed] no", KindRefused, "AUTHORIZATIONFAILED", ""},
+		{"S: a1 NO [EXPIRED] old", KindRefused, "EXPIRED", ""},
+		{"S: a1 NO [LIMIT] many", KindRefused, "LIMIT", ""},
+		{"S: a1 NO [ALERT] Read [this]\x07 \xc3\xa9", KindRefused, "ALERT", "Read (this)? ??"},
+		{"S: a1 NO [REFERRAL imap://other/] go there", KindRefused, "", ""},
+		{"S: a1 NO [X-ODD] what", KindRefused, "", ""},
+		{"S: a1 BAD [CLIENTBUG] what", KindProtocol, "", ""},
+		{"S: * BYE [UNAVAILABLE] going down", KindBye, "UNAVAILABLE", ""},
+		{"S: * BYE [ALERT] maintenance", KindBye, "ALERT", "maintenance"},
+		{"S: a1 NO [ALERT] WONDER is wrong", KindRefused, "ALERT", mask},
+		{"S: a1 BAD no command wonder", KindProtocol, "", ""},
+		{"S: a1 NO [wonder] wrong", KindRefused, "", ""},
+	}
+	for _, test := range tests {
+		t.Run(test.answer, func(t *testing.T) {
+			tier := tier(t, Timeouts{}, server(TLSNone, nil, fake(t, nil, dialogue{greeting, aliceLogin, test.answer})))
+			_, err := signInAs(t, tier, alice())
+			wantFailure(t, err, test.kind, PhaseSignIn)
+			if e := failure(t, err); e.Code != test.code || e.Text != test.text {
+				t.Errorf("got code %q, text %q; want %q, %q", e.Code, e.Text, test.code, test.text)
+			}
+			if text := strings.ToLower(err.Error()); strings.Contains(text, "wonder") {
+				t.Errorf("the password is in %q", err)
+			}
+		})
+	}
+}
+
+// TestPasswordQuotedBack covers the other forms in which a server may send the password back.
+func TestPasswordQuotedBack(t *testing.T) {
+	c := Credential{Username: "alice", Password: `so"secret`}
+	for text, want := range map[string]bool{
+		`LOGIN "alice" "so\"secret"`:                true,
+		"AUTHENTICATE " + b64(`so"secret`):          true,
+		"what is " + b64("\x00alice\x00so\"secret"): true,
+		"alice is unknown":                          false,
+	} {
+		if c.quotedIn(text) != want {
+			t.Errorf("%q: want %v", text, want)
+		}
+	}
+	if (Credential{Username: "alice"}).quotedIn("anything") {
+		t.Error("an empty password is quoted everywhere")
+	}
+}
+
+// TestReplies checks what of a sign-in reaches the client.
+func TestReplies(t *testing.T) {
+	tests := []struct {
+		name     string
+		greeting string
+		server   string
+		replies  string
+		rest     string
+		offers   Offers
+	}{
+		{"OK alone", "IMAP4rev1", "a1 OK in\r\n", "a1 OK in\r\n", "", OffersUnknown},
+		{"offered before", "IMAP4rev1 COMPRESS=DEFLATE", "a1 OK in\r\n", "a1 OK in\r\n", "", OffersHidden},
+		{"capabilities in OK", "IMAP4rev1", "a1 OK [CAPABILITY IMAP4rev1 IDLE] in\r\n", "a1 OK [CAPABILITY IMAP4rev1 IDLE] in\r\n", "", OffersNone},
+		{"hidden in OK", "IMAP4rev1",
+			"a1 OK [CAPABILITY IMAP4rev1 COMPRESS=DEFLATE IDLE] in\r\n", "a1 OK [CAPABILITY IMAP4rev1 IDLE] in\r\n", "", OffersHidden},
+		{"untagged before", "IMAP4rev1",
+			"* CAPABILITY IMAP4rev1 UNAUTHENTICATE\r\n* OK [ALERT] hey {3}\r\n* X {3}\r\nabc d\r\na1 OK [CAPABILITY IMAP4rev1] in\r\n",
+			"* CAPABILITY IMAP4rev1\r\n* OK [ALERT] hey {3}\r\n* X {3}\r\nabc d\r\na1 OK [CAPABILITY IMAP4rev1] in\r\n", "", OffersHidden},
+		{"more behind", "IMAP4rev1", "a1 OK in\r\n* 3 EXISTS\r\n* half", "a1 OK in\r\n", "* 3 EXISTS\r\n* half", OffersUnknown},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			d := dialogue{"S: * OK [CAPABILITY " + test.greeting + "] ready", aliceLogin, "s: " + test.server}
+			link, err := signInAs(t, tier(t, Timeouts{}, server(TLSNone, nil, fake(t, nil, d))), alice())
+			if err != nil {
+				t.Fatal(err)
+			}
+			if string(link.Replies) != test.replies || string(link.Rest) != test.rest || link.Offers != test.offers {
+				t.Errorf("replies %q, rest %q, offers %d\nwant    %q,      %q,        %d",
+					link.Replies, link.Rest, link.Offers, test.replies, test.rest, test.offers)
+			}
+		})
+	}
+}
+
+// idLine is the ID that bob's client of TestID gives rise to.
+const idLine = ` ID ("name" "Portico" "x-originating-ip" "192.0.2.7" "x-originating-port" "5000"` +
+	` "x-connected-ip" "2001:db8::1" "x-connected-port" "993" "x-session-id" "s\"1")`
+
+// TestID sends ID where it is trusted and offered, in one write with the sign-in, and keeps its answers from the client.
+func TestID(t *testing.T) {
+	hello := "S: * OK [CAPABILITY IMAP4rev1 ID] ready"
+	tests := []struct {
+		name     string
+		trusted  bool
+		tag      string
+		dialogue dialogue
+		replies  string
+	}{
+		{"trusted", true, "a1", dialogue{hello, "C: p1" + idLine, aliceLogin, "S: * ID NIL", "S: p1 OK hi", "S: a1 OK in"}, "a1 OK in\r\n"},
+		{"refused", true, "a1", dialogue{hello, "C: p1" + idLine, aliceLogin, "S: p1 BAD what", "S: a1 OK in"}, "a1 OK in\r\n"},
+		{"answered last", true, "a1", dialogue{hello, "C: p1" + idLine, aliceLogin, "S: a1 OK in", `S: * ID ("name" "x")`, "S: p1 OK hi"}, "a1 OK in\r\n"},
+		{"the client's tag is ours", true, "p1", dialogue{hello, "C: p2" + idLine, `C: p1 LOGIN "alice" "wonder"`, "S: p2 OK hi", "S: p1 OK in"}, "p1 OK in\r\n"},
+		{"not trusted", false, "a1", dialogue{hello, aliceLogin, "S: * ID NIL", "S: a1 OK in"}, "* ID NIL\r\na1 OK in\r\n"},
+		{"not offered", true, "a1", dialogue{greeting, aliceLogin, "S: a1 OK in"}, "a1 OK in\r\n"},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			o := server(TLSNone, nil, fake(t, nil, test.dialogue))
+			o.TrustedID = test.trusted
+			q := alice()
+			q.Tag = test.tag
+			q.Client = ClientInfo{
+				Addr:      netip.MustParseAddrPort("[::ffff:192.0.2.7]:5000"),
+				Local:     netip.MustParseAddrPort("[2001:db8::1%eth0]:993"),
+				SessionID: `s"1`,
+			}
+			link, err := signInAs(t, tier(t, Timeouts{}, o), q)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if string(link.Replies) != test.replies {
+				t.Errorf("replies %q, want %q", link.Replies, test.replies)
+			}
+			if n := link.Conn.(*counted).writes; n != 1 {
+				t.Errorf("%d writes, want ID and sign-in in one", n)
+			}
+		})
+	}
+}
+
+// TestIDLeavesOut sends nothing that is not known or cannot be quoted.
+func TestIDLeavesOut(t *testing.T) {
+	got := string(appendID(nil, "p1", ClientInfo{SessionID: "s\r\np2 LOGOUT"}))
+	if want := "p1 ID (\"name\" \"Portico\")\r\n"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
+// TestTLS signs in over TLS, where a server's capabilities from before STARTTLS are forgotten.
+func TestTLS(t *testing.T) {
+	client, config := certificates(t, loopback())
+	login := dialogue{aliceLogin, "s: a1 OK in\r\n* 1 EXISTS\r\n"}
+	tests := []struct {
+		name     string
+		mode     TLSMode
+		dialogue dialogue
+		phases   string
+	}{
+		{"implicit", TLSImplicit, dialogue{"TLS", greeting}, "[dial tls greeting signin]"},
+		{"starttls", TLSStartTLS, dialogue{
+			"S: * OK [CAPABILITY IMAP4rev1 LOGINDISABLED STARTTLS COMPRESS=DEFLATE] ready", "S: * OK still ready",
+			"C: p1 STARTTLS", "S: * CAPABILITY LOGINDISABLED", "S: p1 OK go", "TLS",
+			"C: p2 CAPABILITY", "S: * CAPABILITY IMAP4rev1", "S: p2 OK done",
+		}, "[dial greeting tls signin]"},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			address := fake(t, config, append(test.dialogue, login...))
+			var phases []string
+			q := alice()
+			q.Step = func(phase string, d time.Duration) {
+				phases = append(phases, phase)
+				if d <= 0 {
+					t.Errorf("phase %s took %v", phase, d)
+				}
+			}
+			link, err := signInAs(t, tier(t, Timeouts{}, server(test.mode, client, address)), q)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if fmt.Sprint(phases) != test.phases {
+				t.Errorf("phases %v, want %s", phases, test.phases)
+			}
+			if link.TLS == nil || string(link.Rest) != "* 1 EXISTS\r\n" || link.Offers != OffersUnknown || link.Addr != address {
+				t.Errorf("got %+v", link)
+			}
+			if !link.TLS.ConnectionState().HandshakeComplete || link.TLS.NetConn() != link.Conn {
+				t.Error("the TLS connection is not over what Wrap returned")
+			}
+		})
+	}
+}
+
+// TestTLSResumed spares the second connection to a server most of the handshake.
+func TestTLSResumed(t *testing.T) {
+	client, config := certificates(t, loopback())
+	d := dialogue{"TLS", greeting, aliceLogin, "S: a1 OK in"}
+	tier := tier(t, Timeouts{}, server(TLSImplicit, client, fake(t, config, d, d)))
+	for i := range 2 {
+		link, err := signInAs(t, tier, alice())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if resumed := link.TLS.ConnectionState().DidResume; resumed != (i == 1) {
+			t.Errorf("connection %d: resumed %v", i, resumed)
+		}
+		link.Conn.Close()
+	}
+}
+
+// TestDeadlinesAreCleared so that a link lives on after the time-outs of its set-up.
+func TestDeadlinesAreCleared(t *testing.T) {
+	address := fake(t, nil, dialogue{greeting, aliceLogin, "S: a1 OK in"})
+	link, err := signInAs(t, tier(t, Timeouts{}, server(TLSNone, nil, address)), alice())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d := link.Conn.(*counted).deadline; !d.IsZero() {
+		t.Errorf("deadline %v is still set", d)
+	}
+}
+
+// TestNextCopy tries another copy only where the server was not reached.
+func TestNextCopy(t *testing.T) {
+	refused := listen(t)
+	refused.Close()
+	well := dialogue{greeting, aliceLogin, "S: a1 OK in"}
+	full := dialogue{"S: * BYE full"}
+	tests := []struct {
+		name   string
+		first  string // address of mbx1
+		second []dialogue
+		kind   string // of the error; "" for a sign-in to mbx2
+	}{
+		{"dial", refused.Addr().String(), []dialogue{well}, ""},
+		{"greeting", fake(t, nil, full), []dialogue{well}, ""},
+		{"credential", fake(t, nil, dialogue{greeting, aliceLogin, "S: a1 NO wrong"}), nil, "bad_credential"},
+		{"both", refused.Addr().String(), []dialogue{full}, "dial"},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			mbx2 := server(TLSNone, nil, fake(t, nil, test.second...))
+			mbx2.Name = "mbx2"
+			link, err := signInAs(t, tier(t, Timeouts{}, server(TLSNone, nil, test.first), mbx2), alice())
+			if test.kind == "" {
+				if err != nil || link.Server != "mbx2" || link.Database != "db1" {
+					t.Errorf("got %+v, %v", link, err)
+				}
+				return
+			}
+			if e := failure(t, err); e.Kind.String() != test.kind || e.Server != "mbx1" {
+				t.Errorf("got %v of %s, want %s of mbx1", e.Kind, e.Server, test.kind)
+			}
+			if tried := strings.Contains(err.Error(), "mbx2"); tried != (len(test.second) > 0) {
+				t.Errorf("what became of mbx2? %v", err)
+			}
+		})
+	}
+}
+
+// TestDefaultDialer wants TCP_NODELAY, as commands are small, on the default connection.
+func TestDefaultDialer(t *testing.T) {
+	l := listen(t)
+	conn, err := defaultDialer().DialContext(t.Context(), "tcp", l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	if !noDelay(t, conn.(*net.TCPConn)) {
+		t.Error("TCP_NODELAY is off")
+	}
+}
+
+func noDelay(t *testing.T, conn *net.TCPConn) bool {
+	t.Helper()
+	raw, err := conn.SyscallConn()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var on int
+	if e := raw.Control(func(fd uintptr) {
+		on, err = syscall.GetsockoptInt(int(fd), syscall.IPPROTO_TCP, syscall.TCP_NODELAY)
+	}); e != nil || err != nil {
+		t.Fatal(e, err)
+	}
+	return on != 0
+}
