@@ -35,7 +35,8 @@ func (a *Args) byte(c byte) bool {
 // Atom reads an atom; "=" and "+" may stand in it, so that base64 is read too.
 func (a *Args) Atom() (string, bool) { return a.word(charAtom) }
 
-// Astring reads an atom, a quoted string or a literal (RFC 9051 section 9, astring).
+// Astring reads an atom, a quoted string or a literal (RFC 9051 section 9, astring). Only a literal marked as binary may have
+// NUL in it.
 func (a *Args) Astring() (string, bool) {
 	if s, ok := a.str(); ok {
 		return s, true
@@ -48,11 +49,11 @@ func (a *Args) NString() (string, bool) {
 	if s, ok := a.str(); ok {
 		return s, true
 	}
-	rest := a.raw[a.pos:]
-	if len(rest) >= 3 && bytes.EqualFold(rest[:3], []byte("NIL")) {
-		a.pos += 3
+	start := a.pos
+	if word, _ := a.Atom(); equalFold(word, "NIL") {
 		return "", true
 	}
+	a.pos = start
 	return "", false
 }
 
@@ -96,17 +97,14 @@ func (a *Args) quoted() (string, bool) {
 }
 
 func (a *Args) literal() (string, bool) {
-	rest := a.raw[a.pos:]
-	eol := bytes.IndexByte(rest, '\n')
-	if eol < 0 {
+	line, rest, _ := bytes.Cut(a.raw[a.pos:], []byte("\n"))
+	m := lineMarker(line)
+	if open := bytes.IndexByte(line, '{'); !m.found() || open > 1 || open != bytes.LastIndexByte(line, '{') {
 		return "", false
 	}
-	m, found := lineMarker(rest[:eol])
-	open := bytes.IndexByte(rest[:eol], '{')
-	if !found || open > 1 || open != bytes.LastIndexByte(rest[:eol], '{') || int64(len(rest)-eol-1) < m.size {
+	if m.size > int64(len(rest)) || bytes.IndexByte(rest[:m.size], 0) >= 0 && line[0] != '~' {
 		return "", false
 	}
-	end := eol + 1 + int(m.size)
-	a.pos += end
-	return string(rest[eol+1 : end]), true
+	a.pos += len(line) + 1 + int(m.size)
+	return string(rest[:m.size]), true
 }

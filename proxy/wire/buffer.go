@@ -16,17 +16,20 @@ type buffer struct {
 // firstRead is how much room the first read gets: most clients' whole sign-in.
 const firstRead = 1 << 10
 
+// reset wipes everything and goes on with another source.
+func (b *buffer) reset(r io.Reader) {
+	clear(b.data)
+	*b = buffer{r: r}
+}
+
+// unused returns what was read ahead.
+func (b *buffer) unused() []byte { return b.data[b.used:] }
+
 // discard wipes what was given out.
 func (b *buffer) discard() {
-	clear(b.data[:b.used])
-	if b.used == len(b.data) {
-		b.data = b.data[:0]
-	} else {
-		n := copy(b.data, b.data[b.used:])
-		clear(b.data[n:])
-		b.data = b.data[:n]
-	}
-	b.used = 0
+	n := copy(b.data, b.unused())
+	clear(b.data[n:])
+	b.data, b.used = b.data[:n], 0
 }
 
 // fill reads once more. The data may move.
@@ -40,89 +43,81 @@ func (b *buffer) fill() error {
 	for range 100 {
 		n, err := b.r.Read(b.data[len(b.data):cap(b.data)])
 		b.data = b.data[:len(b.data)+n]
-		if n > 0 {
+		switch {
+		case n > 0:
 			return nil
-		}
-		if err != nil {
+		case err == io.EOF && len(b.data) > 0:
+			return io.ErrUnexpectedEOF
+		case err != nil:
 			return err
 		}
 	}
 	return io.ErrNoProgress
 }
 
-// line gives out the bytes from offset from to the next LF, which is included, reading as needed. A line longer than limit
-// is a LimitError about what.
-func (b *buffer) line(from, limit int, what string) ([]byte, error) {
-	scanned := from
+// bounds of one command or response, in bytes; what names it for a LimitError.
+type bounds struct {
+	line, literal, total int
+	what                 string
+}
+
+// line gives out the bytes up to the next LF, which is included, reading as needed.
+func (b *buffer) line(limit int, what string) ([]byte, error) {
+	start, seen := b.used, b.used
 	for {
-		if i := bytes.IndexByte(b.data[scanned:], '\n'); i >= 0 {
-			end := scanned + i + 1
-			if end-from > limit {
-				return nil, &LimitError{what, limit}
-			}
-			b.used = end
-			return b.data[from:end], nil
+		if i := bytes.IndexByte(b.data[seen:], '\n'); i >= 0 && seen+i-start < limit {
+			b.used = seen + i + 1
+			return b.data[start:b.used], nil
 		}
-		scanned = len(b.data)
-		if scanned-from >= limit {
+		if seen = len(b.data); seen-start >= limit {
 			return nil, &LimitError{what, limit}
 		}
 		if err := b.fill(); err != nil {
-			return nil, b.cut(from, err)
-		}
-	}
-}
-
-// need reads until n bytes stand behind offset from, and gives them out.
-func (b *buffer) need(from, n int) error {
-	for len(b.data)-from < n {
-		if err := b.fill(); err != nil {
-			return b.cut(from, err)
-		}
-	}
-	b.used = from + n
-	return nil
-}
-
-// cut turns an end in the middle of something into io.ErrUnexpectedEOF.
-func (b *buffer) cut(from int, err error) error {
-	if err == io.EOF && (from > 0 || len(b.data) > 0) {
-		return io.ErrUnexpectedEOF
-	}
-	return err
-}
-
-// withLiterals gives out one line and, as long as it ends in a literal's marker, the literal and the line behind it.
-func (b *buffer) withLiterals(line, literal, total int, what string, proceed func() error) ([]byte, error) {
-	b.discard()
-	from := 0
-	for {
-		text, err := b.line(from, line, what)
-		if err != nil {
 			return nil, err
 		}
-		m, found := lineMarker(text[:len(text)-1])
-		if !found {
+	}
+}
+
+// withLiterals gives out the line that was given out last, and with it, as long as it ends in a literal's marker, the literal
+// and the line behind it. Before it waits for a synchronising literal it calls proceed, if there is one.
+func (b *buffer) withLiterals(line []byte, lim bounds, proceed func() error) ([]byte, error) {
+	for {
+		if b.used > lim.total {
+			return nil, &LimitError{lim.what, lim.total}
+		}
+		m := lineMarker(line[:len(line)-1])
+		if !m.found() {
 			return b.data[:b.used], nil
 		}
-		if m.size > int64(literal) {
-			return nil, &LimitError{"literal", literal}
-		}
-		from = b.used
-		if from+int(m.size) > total {
-			return nil, &LimitError{what, total}
-		}
-		if !m.plus && proceed != nil {
-			if err := proceed(); err != nil {
-				return nil, err
-			}
-		}
-		if err := b.need(from, int(m.size)); err != nil {
+		if err := b.literal(m, lim, proceed); err != nil {
 			return nil, err
 		}
-		from = b.used
-		if line = min(line, total-from); line <= 0 {
-			return nil, &LimitError{what, total}
+		var err error
+		if line, err = b.line(lim.line, "line"); err != nil {
+			return nil, err
 		}
 	}
+}
+
+// literal gives out the literal that m announces.
+func (b *buffer) literal(m marker, lim bounds, proceed func() error) error {
+	switch {
+	case m.size > int64(lim.literal):
+		return &LimitError{"literal", lim.literal}
+	case int(m.size) > lim.total-b.used:
+		return &LimitError{lim.what, lim.total}
+	}
+	if !m.plus && proceed != nil {
+		if err := proceed(); err != nil {
+			return err
+		}
+	}
+	end := b.used + int(m.size)
+	for len(b.data) < end {
+		if err := b.fill(); err != nil {
+			return err
+		}
+	}
+	b.used = end
+	return nil
 }

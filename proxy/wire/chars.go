@@ -36,6 +36,19 @@ func upperCase(c byte) byte {
 	return c
 }
 
+// equalFold compares a word with one given in upper case. Only ASCII letters have cases here.
+func equalFold[T string | []byte](word T, upper string) bool {
+	if len(word) != len(upper) {
+		return false
+	}
+	for i := range len(upper) {
+		if upperCase(word[i]) != upper[i] {
+			return false
+		}
+	}
+	return true
+}
+
 // span returns how many bytes at the start of p are of a class, at most limit.
 func span(p []byte, class uint8, limit int) int {
 	if len(p) > limit {
@@ -51,3 +64,28 @@ func span(p []byte, class uint8, limit int) int {
 
 // isLineEnd tells CR and LF.
 func isLineEnd(c byte) bool { return c == '\r' || c == '\n' }
+
+// endsWord tells what the grammar allows behind a verb or a status.
+func endsWord(c byte) bool { return c == ' ' || isLineEnd(c) }
+
+// maxBlanks bounds the blanks passed over in search of a word, where the grammar allows one.
+const maxBlanks = 64
+
+// blanks counts the blanks that p begins with, bounded.
+func blanks(p []byte) int {
+	n := 0
+	for n < len(p) && n < maxBlanks && p[n] == ' ' {
+		n++
+	}
+	return n
+}
+
+// maxWord is longer than any word looked for; of a longer one only the beginning is read.
+const maxWord = maxVerb + 1
+
+// nextWord reads blanks and the letters behind them. With an empty rest, more bytes are needed to tell the word.
+func nextWord(p []byte) (word, rest []byte) {
+	p = p[blanks(p):]
+	n := span(p, charAlpha, maxWord)
+	return p[:n], p[n:]
+}

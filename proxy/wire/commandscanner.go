@@ -1,7 +1,5 @@
 package wire
 
-import "bytes"
-
 // MaxTag is the longest tag that is waited for, in bytes.
 const MaxTag = 64
 
@@ -19,7 +17,8 @@ const (
 	CommandEnd
 	// CommandLine: the line that ExpectLine announced is behind us.
 	CommandLine
-	// CommandStray: here begins a line without a valid tag. None of it is used yet; it ends in CommandEnd.
+	// CommandStray: here begins a line without a valid tag, or without anything behind it that could be told to be no verb.
+	// None of it is used yet; it ends in CommandEnd.
 	CommandStray
 	// CommandLongTag: as CommandStray, the tag being longer than MaxTag.
 	CommandLongTag
@@ -31,22 +30,12 @@ type CommandHead struct {
 	TagLen int // the tag is so many bytes from where the command begins
 }
 
-type scanState uint8
-
-const (
-	atLineStart scanState = iota
-	inLine                // in a line that may end in a literal's marker
-	inText                // in a line that never does
-)
-
 // CommandScanner finds the commands in what a client sends, however it is cut. It keeps no byte of it. The zero value stands
 // at the start of a line. It is not safe for concurrent use.
 //
-// Blank lines are passed over in silence.
+// Blank lines are passed over in silence. Only LF ends a line, with or without a CR.
 type CommandScanner struct {
-	literal  int64 // bytes of a literal still to come
-	marker   marker
-	state    scanState
+	frame    frame
 	expected bool // the next line belongs to the command before it
 }
 
@@ -58,142 +47,92 @@ func (s *CommandScanner) ExpectLine() { s.expected = true }
 func (s *CommandScanner) CancelLiteral() { *s = CommandScanner{} }
 
 // AtLineStart says whether all commands so far are complete.
-func (s *CommandScanner) AtLineStart() bool { return s.state == atLineStart && s.literal == 0 }
+func (s *CommandScanner) AtLineStart() bool { return s.frame.state == atLineStart }
 
 // Next walks on through p, which continues where the last call stopped, and stops at the first event. It returns how many
 // bytes it has passed; the rest is to be offered again.
 func (s *CommandScanner) Next(p []byte) (n int, event CommandEvent, head CommandHead) {
 	for n < len(p) {
 		switch {
-		case s.literal > 0:
-			skip := min(s.literal, int64(len(p)-n))
-			s.literal -= skip
-			n += int(skip)
-		case s.state == atLineStart && s.expected:
-			s.expected = false
-			s.state = inText
-		case s.state == atLineStart:
-			var blank int
-			event, head, blank = commandHead(p[n:])
-			if event == CommandMore && blank == 0 {
-				return n, CommandMore, head
-			}
-			if n += blank; blank == 0 {
-				s.state = inLine
+		case s.frame.state != atLineStart:
+			passed, b := s.frame.pass(p[n:])
+			n += passed
+			if event = commandEvents[b]; event != CommandMore {
 				return n, event, head
 			}
+		case s.expected:
+			s.expected, s.frame.state = false, inText
 		default:
-			eol := bytes.IndexByte(p[n:], '\n')
-			if eol < 0 {
-				if s.state == inLine {
-					s.marker.feed(p[n:])
-				}
-				return len(p), CommandMore, head
+			if blank := blankLine(p[n:]); blank > 0 {
+				n += blank
+				continue
 			}
-			line := p[n : n+eol]
-			n += eol + 1
-			if event = s.endLine(line); event != CommandMore {
-				return n, event, head
+			if event, head = commandHead(p[n:]); event != CommandMore {
+				s.frame.state = inLine
 			}
+			return n, event, head
 		}
 	}
 	return n, CommandMore, head
 }
 
-// endLine closes a line, whose last piece is given without LF.
-func (s *CommandScanner) endLine(line []byte) CommandEvent {
-	if s.state == inText {
-		s.state = atLineStart
-		return CommandLine
-	}
-	m, found := s.marker, false
-	if m.phase == markerNone {
-		m, found = lineMarker(line)
-	} else {
-		m.feed(line)
-		found = m.found()
-	}
-	s.marker = marker{}
-	if !found {
-		s.state = atLineStart
-		return CommandEnd
-	}
-	s.literal = m.size
-	if m.plus {
-		return CommandMore
-	}
-	return CommandSync
+var commandEvents = [...]CommandEvent{
+	noBoundary:  CommandMore,
+	lineEnd:     CommandEnd,
+	textEnd:     CommandLine,
+	literalSync: CommandSync,
+	literalFree: CommandMore,
 }
 
-// commandHead looks at the start of a line. It answers CommandMore when more bytes are needed to tell, and a number of bytes
-// when the line is blank.
-func commandHead(p []byte) (event CommandEvent, head CommandHead, blank int) {
-	if p[0] == '\n' {
-		return CommandMore, head, 1
+// blankLine returns the length of the line that p begins with if it is blank, else 0.
+func blankLine(p []byte) int {
+	switch {
+	case p[0] == '\n':
+		return 1
+	case p[0] == '\r' && len(p) > 1 && p[1] == '\n':
+		return 2
 	}
-	if p[0] == '\r' {
-		switch {
-		case len(p) == 1:
-			return CommandMore, head, 0
-		case p[1] == '\n':
-			return CommandMore, head, 2
-		}
-		return CommandStray, head, 0
+	return 0
+}
+
+// commandHead looks at the start of a line that is not blank. It answers CommandMore when more bytes are needed to tell.
+func commandHead(p []byte) (event CommandEvent, head CommandHead) {
+	if len(p) == 1 && p[0] == '\r' {
+		return CommandMore, head
 	}
 	tag := span(p, charTag, MaxTag+1)
 	switch {
 	case tag > MaxTag:
-		return CommandLongTag, head, 0
+		return CommandLongTag, head
 	case tag == len(p):
-		return CommandMore, head, 0
-	case tag == 0 || p[tag] != ' ' && !isLineEnd(p[tag]):
-		return CommandStray, head, 0
+		return CommandMore, head
+	case tag == 0 || !endsWord(p[tag]):
+		return CommandStray, head
 	}
-	head.TagLen = tag
-	event, head.Verb = headVerb(p[tag:])
-	return event, head, 0
+	verb, event := headVerb(p[tag:])
+	if event == CommandBegin {
+		head = CommandHead{verb, tag}
+	}
+	return event, head
 }
 
-// maxSpaces bounds the blanks looked through before a verb; the grammar allows one.
-const maxSpaces = 64
-
-// headVerb reads the verb behind a tag. A verb ends at the first byte that is no letter, so that no server's idea of a blank
-// hides one that must be intercepted.
-func headVerb(p []byte) (CommandEvent, Verb) {
-	word, rest, event := headWord(p)
-	if event != CommandBegin {
-		return event, VerbOther
-	}
-	uid := rest[0] == ' ' && bytes.EqualFold(word, []byte("UID"))
+// headVerb reads the verb behind a tag. No server's idea of a blank may hide one that must be intercepted: such a verb ends at
+// the first byte that is no letter, and one that may begin behind a control character or too many blanks makes the line stray.
+func headVerb(p []byte) (Verb, CommandEvent) {
+	word, rest := nextWord(p)
+	uid := len(rest) > 0 && rest[0] == ' ' && equalFold(word, "UID")
 	if uid {
-		if word, rest, event = headWord(rest); event != CommandBegin {
-			return event, VerbOther
-		}
+		word, rest = nextWord(rest)
 	}
-	v := lookupVerb(word, uid)
-	if rest[0] != ' ' && !isLineEnd(rest[0]) && !v.Intercepted() {
-		v = VerbOther
+	switch {
+	case len(rest) == 0:
+		return VerbOther, CommandMore
+	case len(word) == 0 && rest[0] <= ' ' && !isLineEnd(rest[0]):
+		return VerbOther, CommandStray
 	}
-	return CommandBegin, v
-}
-
-// headWord reads blanks and the letters behind them. With CommandBegin, rest has at least one byte.
-func headWord(p []byte) (word, rest []byte, event CommandEvent) {
-	spaces := 0
-	for spaces < len(p) && p[spaces] == ' ' {
-		if spaces++; spaces > maxSpaces {
-			return nil, nil, CommandStray
-		}
+	verb := lookupVerb(word, uid)
+	if !endsWord(rest[0]) && !verb.Intercepted() {
+		verb = VerbOther
 	}
-	p = p[spaces:]
-	n := span(p, charAlpha, maxVerb+1)
-	if n == len(p) && n <= maxVerb {
-		return nil, nil, CommandMore
-	}
-	return p[:n], p[n:], CommandBegin
-}
-
-// Intercepted says whether the proxy itself answers the verb after sign-in: it would change the stream under the scanner.
-func (v Verb) Intercepted() bool {
-	return v == VerbCompress || v == VerbStartTLS || v == VerbUnauthenticate
+	return verb, CommandBegin
 }

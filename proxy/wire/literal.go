@@ -67,14 +67,18 @@ func (m *marker) found() bool { return m.phase >= markerClosed }
 
 // lineMarker looks for a marker at the end of a whole line, which is given without its LF. Almost every line is done with
 // after one or two bytes.
-func lineMarker(line []byte) (m marker, ok bool) {
+func lineMarker(line []byte) (m marker) {
+	if mayEndInMarker(line) {
+		m.feed(line)
+	}
+	return m
+}
+
+// mayEndInMarker looks for the marker's last byte only, so that it is inlined where each line counts.
+func mayEndInMarker(line []byte) bool {
 	n := len(line)
 	if n > 0 && line[n-1] == '\r' {
 		n--
 	}
-	if n < 3 || line[n-1] != '}' {
-		return m, false
-	}
-	m.feed(line)
-	return m, m.found()
+	return n > 0 && line[n-1] == '}'
 }

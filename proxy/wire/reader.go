@@ -25,11 +25,9 @@ func NewReader(r io.Reader, lim Limits) *Reader {
 	return &Reader{buf: buffer{r: r}, lim: lim}
 }
 
-// Reset drops all that was read and goes on with another source: after STARTTLS nothing that came in plain text may be used.
-func (r *Reader) Reset(src io.Reader) {
-	clear(r.buf.data)
-	r.buf = buffer{r: src}
-}
+// Reset drops all that was read, wiping it, and goes on with another source: after STARTTLS nothing that came in plain text may
+// be used. After sign-in Reset(nil) leaves no password behind; what was Buffered has to be copied before.
+func (r *Reader) Reset(src io.Reader) { r.buf.reset(src) }
 
 // Peek waits for the next byte and returns it without using it.
 func (r *Reader) Peek() (byte, error) {
@@ -43,7 +41,7 @@ func (r *Reader) Peek() (byte, error) {
 }
 
 // Buffered returns what was read and not used, valid until the next call.
-func (r *Reader) Buffered() []byte { return r.buf.data[r.buf.used:] }
+func (r *Reader) Buffered() []byte { return r.buf.unused() }
 
 // Command is a client's command. Args is valid until the Reader's next call.
 type Command struct {
@@ -57,7 +55,13 @@ type Command struct {
 // request. A *SyntaxError leaves the reader behind the command, a *LimitError does not; errors of the source pass unchanged,
 // an end in mid-command as io.ErrUnexpectedEOF.
 func (r *Reader) ReadCommand(proceed func() error) (Command, error) {
-	raw, err := r.buf.withLiterals(r.lim.Line, r.lim.Literal, r.lim.Command, "command", proceed)
+	r.buf.discard()
+	line, err := r.buf.line(r.lim.Line, "line")
+	if err != nil {
+		return Command{}, err
+	}
+	lim := bounds{line: r.lim.Line, literal: r.lim.Literal, total: r.lim.Command, what: "command"}
+	raw, err := r.buf.withLiterals(line, lim, proceed)
 	if err != nil {
 		return Command{}, err
 	}
@@ -81,7 +85,7 @@ func parseCommand(raw []byte) (Command, error) {
 	}
 	rest := raw[tag+1:]
 	word := span(rest, charAtom, maxName+1)
-	if word == 0 || word > maxName || rest[word] != ' ' && !isLineEnd(rest[word]) {
+	if word == 0 || word > maxName || !endsWord(rest[word]) {
 		return cmd, &SyntaxError{Tag: cmd.Tag, Pos: tag + 1, Reason: "no command behind the tag"}
 	}
 	cmd.Name = string(bytes.ToUpper(rest[:word]))
@@ -94,11 +98,15 @@ func parseCommand(raw []byte) (Command, error) {
 // ErrBase64, after which the reader stands behind it.
 func (r *Reader) ReadSASL() ([]byte, error) {
 	r.buf.discard()
-	line, err := r.buf.line(0, r.lim.SASL, "SASL response")
+	line, err := r.buf.line(r.lim.SASL, "SASL response")
 	if err != nil {
 		return nil, err
 	}
-	return decodeSASL(trimLine(line))
+	text := trimLine(line)
+	if string(text) == "*" {
+		return nil, ErrCancelled
+	}
+	return decodeBase64(text)
 }
 
 // DecodeInitialResponse decodes the initial response of AUTHENTICATE, where "=" stands for an empty one (RFC 4959).
@@ -106,16 +114,17 @@ func DecodeInitialResponse(arg string) ([]byte, error) {
 	if arg == "=" {
 		return []byte{}, nil
 	}
-	return decodeSASL([]byte(arg))
+	return decodeBase64([]byte(arg))
 }
 
-func decodeSASL(line []byte) ([]byte, error) {
-	if string(line) == "*" {
-		return nil, ErrCancelled
+func decodeBase64(text []byte) ([]byte, error) {
+	if bytes.ContainsAny(text, "\r\n") { // the decoder would pass over them
+		return nil, ErrBase64
 	}
-	out := make([]byte, base64.StdEncoding.DecodedLen(len(line)))
-	n, err := base64.StdEncoding.Strict().Decode(out, line)
+	out := make([]byte, base64.StdEncoding.DecodedLen(len(text)))
+	n, err := base64.StdEncoding.Strict().Decode(out, text)
 	if err != nil {
+		clear(out)
 		return nil, ErrBase64
 	}
 	return out[:n], nil

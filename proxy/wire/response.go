@@ -51,15 +51,15 @@ func NewResponseReader(r io.Reader, limit int) *ResponseReader {
 }
 
 // Buffered returns what was read and not used, valid until the next call.
-func (r *ResponseReader) Buffered() []byte { return r.buf.data[r.buf.used:] }
+func (r *ResponseReader) Buffered() []byte { return r.buf.unused() }
 
 // Reset drops all that was read and goes on with another source.
-func (r *ResponseReader) Reset(src io.Reader) { r.buf = buffer{r: src} }
+func (r *ResponseReader) Reset(src io.Reader) { r.buf.reset(src) }
 
 // ReadResponse reads one response. Errors are as of Reader.ReadCommand.
 func (r *ResponseReader) ReadResponse() (Response, error) {
 	r.buf.discard()
-	line, err := r.buf.line(0, r.limit, "response")
+	line, err := r.buf.line(r.limit, "response")
 	if err != nil {
 		return Response{}, err
 	}
@@ -67,24 +67,11 @@ func (r *ResponseReader) ReadResponse() (Response, error) {
 	if err != nil || resp.Kind != Untagged || resp.Status != StatusNone {
 		return resp, err
 	}
-	for {
-		m, found := lineMarker(line[:len(line)-1])
-		if !found {
-			resp.Raw = r.buf.data[:r.buf.used]
-			return resp, nil
-		}
-		from := r.buf.used
-		if m.size > int64(r.limit-from) {
-			return Response{}, &LimitError{"response", r.limit}
-		}
-		if err := r.buf.need(from, int(m.size)); err != nil {
-			return Response{}, err
-		}
-		from = r.buf.used
-		if line, err = r.buf.line(from, max(r.limit-from, 0), "response"); err != nil {
-			return Response{}, err
-		}
+	lim := bounds{line: r.limit, literal: r.limit, total: r.limit, what: "response"}
+	if resp.Raw, err = r.buf.withLiterals(line, lim, nil); err != nil {
+		return Response{}, err
 	}
+	return resp, nil
 }
 
 func parseResponse(raw []byte) (Response, error) {
@@ -107,7 +94,7 @@ func parseResponse(raw []byte) (Response, error) {
 	}
 	word, rest, _ := bytes.Cut(text, []byte(" "))
 	resp.Status = statusOf(word)
-	if resp.Kind == Tagged && (resp.Status == StatusNone || resp.Status > StatusBAD) {
+	if resp.Kind == Tagged && !resp.Status.endsCommand() {
 		return resp, &SyntaxError{Tag: resp.Tag, Pos: len(resp.Tag) + 1, Reason: "not an IMAP response"}
 	}
 	if resp.Status == StatusNone {

@@ -6,19 +6,6 @@ import "bytes"
 // as it is.
 const MaxCapabilityLine = 8 << 10
 
-// Status is a response's status (RFC 9051 section 7.1).
-type Status uint8
-
-// The statuses.
-const (
-	StatusNone Status = iota
-	StatusOK
-	StatusNO
-	StatusBAD
-	StatusBYE
-	StatusPREAUTH
-)
-
 // ResponseEvent is what a ResponseScanner came upon. At every event but ResponseMore a line begins, none of it used yet.
 type ResponseEvent uint8
 
@@ -46,145 +33,90 @@ type ResponseLine struct {
 // ResponseScanner finds in what a server sends, however it is cut, the lines that mean something to a proxy. All others pass
 // without an event. It keeps no byte. The zero value stands at the start of a line. It is not safe for concurrent use.
 type ResponseScanner struct {
-	literal int64
-	marker  marker
-	state   scanState
+	frame frame
 }
 
 // AtLineStart says whether all responses so far are complete: here, and only here, a line of our own may go in.
-func (s *ResponseScanner) AtLineStart() bool { return s.state == atLineStart && s.literal == 0 }
+func (s *ResponseScanner) AtLineStart() bool { return s.frame.state == atLineStart }
 
 // Next walks on through p, which continues where the last call stopped, and stops at the first event. It returns how many
 // bytes it has passed; the rest is to be offered again.
 func (s *ResponseScanner) Next(p []byte) (n int, event ResponseEvent, line ResponseLine) {
 	for n < len(p) {
-		switch {
-		case s.literal > 0:
-			skip := min(s.literal, int64(len(p)-n))
-			s.literal -= skip
-			n += int(skip)
-		case s.state == atLineStart:
-			if n = s.dataLines(p, n); n == len(p) || s.state != atLineStart || s.literal > 0 {
-				continue
-			}
-			var known bool
-			event, line, s.state, known = responseHead(p[n:])
-			if !known || event != ResponseMore {
-				return n, event, line
-			}
-		default:
-			eol := bytes.IndexByte(p[n:], '\n')
-			if eol < 0 {
-				if s.state == inLine {
-					s.marker.feed(p[n:])
-				}
-				return len(p), ResponseMore, line
-			}
-			s.endLine(p[n : n+eol])
-			n += eol + 1
+		if s.frame.state != atLineStart {
+			passed, _ := s.frame.pass(p[n:])
+			n += passed
+			continue
+		}
+		if passed := s.dataLines(p[n:]); passed > 0 {
+			n += passed
+			continue
+		}
+		event, line, s.frame.state = responseHead(p[n:])
+		if event != ResponseMore || s.frame.state == atLineStart {
+			return n, event, line
 		}
 	}
 	return n, ResponseMore, line
 }
 
-// dataLines passes whole lines of the commonest kind, message data ("* 12 FETCH ..."), and stops at any other.
-func (s *ResponseScanner) dataLines(p []byte, n int) int {
-	for n+3 < len(p) && p[n] == '*' && p[n+1] == ' ' && p[n+2]-'0' <= 9 {
-		eol := bytes.IndexByte(p[n:], '\n')
+// dataLines passes whole lines of the commonest kind, message data ("* 12 FETCH ..."), and stops behind a literal's marker or
+// in front of any other line. It tells nothing that responseHead would not; it is there for its speed.
+func (s *ResponseScanner) dataLines(p []byte) (n int) {
+	for rest := p; len(rest) > 3 && rest[0] == '*' && rest[1] == ' ' && rest[2]-'0' <= 9; rest = p[n:] {
+		eol := bytes.IndexByte(rest, '\n')
 		if eol < 0 {
-			s.state = inLine
 			return n
 		}
-		line := p[n : n+eol]
 		n += eol + 1
-		if m, found := lineMarker(line); found {
-			s.state, s.literal = inLine, m.size
-			return n
+		if mayEndInMarker(rest[:eol]) {
+			s.frame.state = inLine
+			if s.frame.endLine(rest[:eol]); s.frame.state == inLine {
+				return n
+			}
 		}
 	}
 	return n
 }
 
-// endLine closes a line, whose last piece is given without LF.
-func (s *ResponseScanner) endLine(line []byte) {
-	m, found := s.marker, false
-	switch {
-	case s.state == inText:
-	case m.phase == markerNone:
-		m, found = lineMarker(line)
-	default:
-		m.feed(line)
-		found = m.found()
+// responseHead looks at the start of a line, and says how the rest of it is to be read. The state is atLineStart when more bytes
+// are needed to tell.
+func responseHead(p []byte) (event ResponseEvent, line ResponseLine, state frameState) {
+	if p[0] == '+' {
+		return ResponseContinue, line, inText
 	}
-	s.marker = marker{}
-	if found {
-		s.literal = m.size
-	} else {
-		s.state = atLineStart
+	prefix, ok := responsePrefix(p)
+	switch ok {
+	case unknown:
+		return ResponseMore, line, atLineStart
+	case no:
+		return ResponseStray, line, inText
 	}
-}
-
-// responseHead looks at the start of a line. It says how the rest of the line is to be read, and known=false when more bytes
-// are needed to tell anything.
-func responseHead(p []byte) (event ResponseEvent, line ResponseLine, state scanState, known bool) {
-	switch {
-	case p[0] == '+':
-		return ResponseContinue, line, inText, true
-	case p[0] == '*':
-		return untaggedHead(p)
-	}
-	tag := span(p, charTag, MaxTag+1)
-	if tag == len(p) && tag <= MaxTag {
-		return ResponseMore, line, atLineStart, false
-	}
-	if tag == 0 || tag > MaxTag || p[tag] != ' ' {
-		return ResponseStray, line, inText, true
-	}
-	word, rest, known := responseWord(p[tag+1:])
+	status, list, known := responseStatus(p[prefix:])
+	tagged := p[0] != '*'
 	if !known {
-		return ResponseMore, line, atLineStart, false
+		return ResponseMore, line, atLineStart
 	}
-	line.TagLen = tag
-	line.Status = statusOf(word)
-	if line.Status == StatusNone || line.Status > StatusBAD {
-		return ResponseStray, ResponseLine{}, inText, true
+	if tagged && !status.endsCommand() {
+		return ResponseStray, line, inText
 	}
-	if !line.list(p, codeMayList(rest)) {
-		return ResponseMore, line, atLineStart, false
-	}
-	return ResponseTagged, line, inText, true
-}
-
-func untaggedHead(p []byte) (event ResponseEvent, line ResponseLine, state scanState, known bool) {
-	if len(p) == 1 {
-		return ResponseMore, line, atLineStart, false
-	}
-	if p[1] != ' ' {
-		return ResponseStray, line, inText, true
-	}
-	word, rest, known := responseWord(p[2:])
-	if !known {
-		return ResponseMore, line, atLineStart, false
-	}
-	list := no
-	if line.Status = statusOf(word); line.Status != StatusNone {
-		list = codeMayList(rest)
-	} else if bytes.EqualFold(word, capabilityWord) {
-		list = yes
-	}
-	if !line.list(p, list) {
-		return ResponseMore, line, atLineStart, false
+	line.Status = status
+	if list > 0 && !line.hasList(p) {
+		return ResponseMore, ResponseLine{}, atLineStart
 	}
 	switch {
-	case line.Capabilities > 0 || line.TooLong || line.Status == StatusBYE:
-		return ResponseStatus, line, inText, true
-	case line.Status != StatusNone:
-		return ResponseMore, line, inText, true
+	case tagged:
+		line.TagLen = prefix - 1
+		return ResponseTagged, line, inText
+	case list > 0 || status == StatusBYE:
+		return ResponseStatus, line, inText
+	case status != StatusNone:
+		return ResponseMore, ResponseLine{}, inText
 	}
-	return ResponseMore, line, inLine, true
+	return ResponseMore, line, inLine
 }
 
-// answer is yes, no, or that more bytes are needed.
+// answer is no, yes, or that more bytes are needed.
 type answer uint8
 
 const (
@@ -193,85 +125,64 @@ const (
 	unknown
 )
 
-var capabilityWord = []byte("CAPABILITY")
-
-// list notes the capability list of the line that begins p. It answers false when the line has to be waited for.
-func (l *ResponseLine) list(p []byte, a answer) bool {
-	switch a {
-	case no:
-		return true
-	case unknown:
-		return false
+// responsePrefix returns the length of what a response begins with: "* ", or a tag and a blank.
+func responsePrefix(p []byte) (n int, ok answer) {
+	n = 1
+	if len(p) == 0 || p[0] != '*' {
+		n = span(p, charTag, MaxTag+1)
 	}
+	switch {
+	case n == 0 || n > MaxTag:
+		return 0, no
+	case n == len(p):
+		return 0, unknown
+	case p[n] != ' ':
+		return 0, no
+	}
+	return n + 1, yes
+}
+
+const capabilityWord = "CAPABILITY"
+
+// responseStatus reads what stands behind the prefix: the status, and where the names of a capability list begin, 0 without
+// one. It is not known when more bytes are needed to tell.
+func responseStatus(p []byte) (status Status, list int, known bool) {
+	word, rest := nextWord(p)
+	if len(rest) == 0 {
+		return StatusNone, 0, false
+	}
+	if !endsWord(rest[0]) {
+		return StatusNone, 0, true
+	}
+	if equalFold(word, capabilityWord) {
+		return StatusNone, len(p) - len(rest), true
+	}
+	if status = statusOf(word); status == StatusNone {
+		return StatusNone, 0, true
+	}
+	rest = rest[blanks(rest):]
+	if len(rest) == 0 {
+		return StatusNone, 0, false
+	}
+	if rest[0] != '[' {
+		return status, 0, true
+	}
+	word, rest = nextWord(rest[1:])
+	switch {
+	case len(rest) == 0:
+		return StatusNone, 0, false
+	case rest[0] == ' ' && equalFold(word, capabilityWord):
+		list = len(p) - len(rest)
+	}
+	return status, list, true
+}
+
+// hasList notes that the line that p begins with holds a capability list. It answers false when the line has to be waited for.
+func (l *ResponseLine) hasList(p []byte) bool {
 	if eol := bytes.IndexByte(p[:min(len(p), MaxCapabilityLine)], '\n'); eol >= 0 {
 		l.Capabilities = eol + 1
 		return true
 	}
 	l.TooLong = len(p) >= MaxCapabilityLine
 	return l.TooLong
-}
-
-// codeMayList says whether what follows a status word is " [CAPABILITY".
-func codeMayList(rest []byte) answer {
-	spaces := blanks(rest)
-	rest = rest[spaces:]
-	if len(rest) == 0 {
-		return unknown
-	}
-	if rest[0] != '[' || spaces == 0 {
-		return no
-	}
-	rest = rest[1:]
-	rest = rest[blanks(rest):]
-	for i, c := range capabilityWord {
-		if i == len(rest) {
-			return unknown
-		}
-		if upperCase(rest[i]) != c {
-			return no
-		}
-	}
-	return yes
-}
-
-// responseWord reads the letters or digits behind "* " or a tag. It answers false when more bytes are needed.
-func responseWord(p []byte) (word, rest []byte, known bool) {
-	p = p[blanks(p):]
-	n := span(p, charAlpha, len(capabilityWord)+1)
-	if n == len(p) && n <= len(capabilityWord) {
-		return nil, nil, false
-	}
-	return p[:n], p[n:], true
-}
-
-// blanks counts the blanks that p begins with, bounded.
-func blanks(p []byte) int {
-	n := 0
-	for n < len(p) && n < maxSpaces && p[n] == ' ' {
-		n++
-	}
-	return n
-}
-
-func statusOf(word []byte) Status {
-	if len(word) > 7 || len(word) < 2 {
-		return StatusNone
-	}
-	var upper [7]byte
-	for i, c := range word {
-		upper[i] = upperCase(c)
-	}
-	switch string(upper[:len(word)]) {
-	case "OK":
-		return StatusOK
-	case "NO":
-		return StatusNO
-	case "BAD":
-		return StatusBAD
-	case "BYE":
-		return StatusBYE
-	case "PREAUTH":
-		return StatusPREAUTH
-	}
-	return StatusNone
 }

@@ -57,125 +57,82 @@ const (
 const NumVerbs = int(numVerbs)
 
 var verbNames = [numVerbs]string{
-	"other", "APPEND", "AUTHENTICATE", "CAPABILITY", "CHECK", "CLOSE", "COMPRESS", "COPY", "CREATE", "DELETE", "ENABLE",
-	"EXAMINE", "EXPUNGE", "FETCH", "ID", "IDLE", "LIST", "LOGIN", "LOGOUT", "LSUB", "MOVE", "NAMESPACE", "NOOP", "RENAME",
-	"SEARCH", "SELECT", "SORT", "STARTTLS", "STATUS", "STORE", "SUBSCRIBE", "THREAD", "UID COPY", "UID EXPUNGE", "UID FETCH",
-	"UID MOVE", "UID SEARCH", "UID SORT", "UID STORE", "UID THREAD", "UNAUTHENTICATE", "UNSELECT", "UNSUBSCRIBE",
+	VerbOther:          "other",
+	VerbAppend:         "APPEND",
+	VerbAuthenticate:   "AUTHENTICATE",
+	VerbCapability:     "CAPABILITY",
+	VerbCheck:          "CHECK",
+	VerbClose:          "CLOSE",
+	VerbCompress:       "COMPRESS",
+	VerbCopy:           "COPY",
+	VerbCreate:         "CREATE",
+	VerbDelete:         "DELETE",
+	VerbEnable:         "ENABLE",
+	VerbExamine:        "EXAMINE",
+	VerbExpunge:        "EXPUNGE",
+	VerbFetch:          "FETCH",
+	VerbID:             "ID",
+	VerbIdle:           "IDLE",
+	VerbList:           "LIST",
+	VerbLogin:          "LOGIN",
+	VerbLogout:         "LOGOUT",
+	VerbLsub:           "LSUB",
+	VerbMove:           "MOVE",
+	VerbNamespace:      "NAMESPACE",
+	VerbNoop:           "NOOP",
+	VerbRename:         "RENAME",
+	VerbSearch:         "SEARCH",
+	VerbSelect:         "SELECT",
+	VerbSort:           "SORT",
+	VerbStartTLS:       "STARTTLS",
+	VerbStatus:         "STATUS",
+	VerbStore:          "STORE",
+	VerbSubscribe:      "SUBSCRIBE",
+	VerbThread:         "THREAD",
+	VerbUIDCopy:        "UID COPY",
+	VerbUIDExpunge:     "UID EXPUNGE",
+	VerbUIDFetch:       "UID FETCH",
+	VerbUIDMove:        "UID MOVE",
+	VerbUIDSearch:      "UID SEARCH",
+	VerbUIDSort:        "UID SORT",
+	VerbUIDStore:       "UID STORE",
+	VerbUIDThread:      "UID THREAD",
+	VerbUnauthenticate: "UNAUTHENTICATE",
+	VerbUnselect:       "UNSELECT",
+	VerbUnsubscribe:    "UNSUBSCRIBE",
 }
 
 // String returns the verb in upper case, "other" for VerbOther: the value of the metric label command.
 func (v Verb) String() string { return verbNames[v] }
 
-// maxVerb is the length of the longest name; a longer word is VerbOther.
+// Intercepted says whether the proxy itself answers the verb after sign-in: it would change the stream under the scanner.
+func (v Verb) Intercepted() bool {
+	return v == VerbCompress || v == VerbStartTLS || v == VerbUnauthenticate
+}
+
+var verbs = func() map[string]Verb {
+	byName := make(map[string]Verb, numVerbs)
+	for v := VerbOther + 1; v < numVerbs; v++ {
+		byName[verbNames[v]] = v
+	}
+	return byName
+}()
+
+// maxVerb is the length of the longest verb; a longer word is VerbOther.
 const maxVerb = len("UNAUTHENTICATE")
 
 // lookupVerb finds a word in any case. A UID command's second word is looked up with uid set.
 func lookupVerb(word []byte, uid bool) Verb {
-	if len(word) == 0 || len(word) > maxVerb {
+	if len(word) > maxVerb {
 		return VerbOther
 	}
-	var upper [maxVerb]byte
-	for i, c := range word {
-		upper[i] = upperCase(c)
-	}
+	var room [len("UID ") + maxVerb]byte
+	name := room[:0]
 	if uid {
-		return uidVerb(string(upper[:len(word)]))
+		name = append(name, "UID "...)
 	}
-	return plainVerb(string(upper[:len(word)]))
-}
-
-func plainVerb(name string) Verb {
-	switch name {
-	case "APPEND":
-		return VerbAppend
-	case "AUTHENTICATE":
-		return VerbAuthenticate
-	case "CAPABILITY":
-		return VerbCapability
-	case "CHECK":
-		return VerbCheck
-	case "CLOSE":
-		return VerbClose
-	case "COMPRESS":
-		return VerbCompress
-	case "COPY":
-		return VerbCopy
-	case "CREATE":
-		return VerbCreate
-	case "DELETE":
-		return VerbDelete
-	case "ENABLE":
-		return VerbEnable
-	case "EXAMINE":
-		return VerbExamine
-	case "EXPUNGE":
-		return VerbExpunge
-	case "FETCH":
-		return VerbFetch
-	case "ID":
-		return VerbID
-	case "IDLE":
-		return VerbIdle
-	case "LIST":
-		return VerbList
-	case "LOGIN":
-		return VerbLogin
-	case "LOGOUT":
-		return VerbLogout
-	case "LSUB":
-		return VerbLsub
-	case "MOVE":
-		return VerbMove
-	case "NAMESPACE":
-		return VerbNamespace
-	case "NOOP":
-		return VerbNoop
-	case "RENAME":
-		return VerbRename
-	case "SEARCH":
-		return VerbSearch
-	case "SELECT":
-		return VerbSelect
-	case "SORT":
-		return VerbSort
-	case "STARTTLS":
-		return VerbStartTLS
-	case "STATUS":
-		return VerbStatus
-	case "STORE":
-		return VerbStore
-	case "SUBSCRIBE":
-		return VerbSubscribe
-	case "THREAD":
-		return VerbThread
-	case "UNAUTHENTICATE":
-		return VerbUnauthenticate
-	case "UNSELECT":
-		return VerbUnselect
-	case "UNSUBSCRIBE":
-		return VerbUnsubscribe
+	for _, c := range word {
+		name = append(name, upperCase(c))
 	}
-	return VerbOther
-}
-
-func uidVerb(name string) Verb {
-	switch name {
-	case "COPY":
-		return VerbUIDCopy
-	case "EXPUNGE":
-		return VerbUIDExpunge
-	case "FETCH":
-		return VerbUIDFetch
-	case "MOVE":
-		return VerbUIDMove
-	case "SEARCH":
-		return VerbUIDSearch
-	case "SORT":
-		return VerbUIDSort
-	case "STORE":
-		return VerbUIDStore
-	case "THREAD":
-		return VerbUIDThread
-	}
-	return VerbOther
+	return verbs[string(name)]
 }
