@@ -65,7 +65,8 @@ type Memory struct {
 	tls     *tls.Config
 	imap    *imapserver.Server
 
-	conns sync.WaitGroup
+	conns   sync.WaitGroup
+	changes changes
 
 	mu       sync.Mutex
 	users    map[string]*imapmemserver.User
@@ -145,6 +146,7 @@ func (m *Memory) DeliverMail(user string, mail Mail) error {
 	if err := u.Create(mail.Mailbox, nil); err != nil && !isCode(err, imap.ResponseCodeAlreadyExists) {
 		return fmt.Errorf("deliver to %s: create %s: %w", user, mail.Mailbox, err)
 	}
+	defer m.changes.rouse()
 	options := &imap.AppendOptions{Flags: mail.Flags}
 	if _, err := u.Append(mail.Mailbox, bytes.NewReader(mail.Message), options); err != nil {
 		return fmt.Errorf("deliver to %s: %w", user, err)
