@@ -5,7 +5,6 @@ import (
 	"errors"
 	"runtime"
 	"sync"
-	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -16,8 +15,6 @@ const (
 	headRoom = readSize + 16<<10
 	// maxEvents is how many events are taken from the kernel at a time.
 	maxEvents = 256
-	// tick is the period of a loop's housekeeping; from it also comes the measure of its wake-up delay.
-	tick = 100 * time.Millisecond
 	// keptBuffers bounds how many empty buffers for unsent bytes a loop keeps.
 	keptBuffers = 32
 )

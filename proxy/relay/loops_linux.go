@@ -2,15 +2,11 @@ package relay
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"sync"
 	"sync/atomic"
 	"time"
 )
-
-// ErrClosed is returned for sessions that come after Close.
-var ErrClosed = errors.New("relay closed")
 
 // Loops is the Relay of event loops: one goroutine each, locked to its thread. Both ends of a session live on one loop, so
 // that carrying it takes no lock.

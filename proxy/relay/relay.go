@@ -11,6 +11,7 @@ package relay
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"net/netip"
 	"time"
 )
@@ -87,6 +88,9 @@ type Relay interface {
 	// Stats returns a merged copy of everything counted so far.
 	Stats() *Stats
 }
+
+// ErrClosed is returned for sessions that come after Close.
+var ErrClosed = errors.New("relay closed")
 
 // Options of a relay. The zero value of a field means its default.
 type Options struct {

@@ -1,0 +1,6 @@
+//go:build !linux
+
+package relay
+
+// drivers are all that this system has.
+var drivers = []driver{pumps}

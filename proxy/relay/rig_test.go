@@ -1,0 +1,253 @@
+package relay
+
+import (
+	"bufio"
+	"bytes"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"io"
+	"math/big"
+	"net"
+	"strings"
+	"testing"
+	"time"
+)
+
+// patience bounds every wait of these tests. It decides nothing: only a test that fails ever waits so long.
+const patience = 20 * time.Second
+
+// driver is one implementation of Relay under test.
+type driver struct {
+	name string
+	open func(Options) (Relay, error)
+}
+
+// ways are the combinations of plain and TLS ends.
+type ways struct{ client, server bool }
+
+func (w ways) String() string {
+	name := map[bool]string{false: "plain", true: "tls"}
+	return name[w.client] + "-" + name[w.server]
+}
+
+var allWays = []ways{{false, false}, {true, false}, {false, true}, {true, true}}
+
+// eachWay runs a test on every driver with every combination of ends.
+func eachWay(t *testing.T, test func(t *testing.T, r *rig)) {
+	for _, d := range drivers {
+		for _, w := range allWays {
+			t.Run(d.name+"/"+w.String(), func(t *testing.T) {
+				t.Parallel()
+				test(t, newRig(t, d, Options{}, w))
+			})
+		}
+	}
+}
+
+// rig is a relay with a client and a mailbox server in the test's hands.
+type rig struct {
+	t     testing.TB
+	relay Relay
+	ways  ways
+}
+
+func newRig(t testing.TB, d driver, opts Options, w ways) *rig {
+	t.Helper()
+	r, err := d.open(opts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(r.Close)
+	return &rig{t: t, relay: r, ways: w}
+}
+
+// talk is one session: the two peers of the relay.
+type talk struct {
+	t              testing.TB
+	client, server *peer
+	ended          chan Ending
+}
+
+// peer is the test's side of one connection.
+type peer struct {
+	t    testing.TB
+	name string
+	net.Conn
+	tcp *net.TCPConn
+	in  *bufio.Reader
+}
+
+type setup func(*Session)
+
+// start hands the relay a new session.
+func (r *rig) start(change ...setup) *talk {
+	r.t.Helper()
+	tk := &talk{t: r.t, ended: make(chan Ending, 1)}
+	s := Session{ID: "0123456789abcdef", User: "alice", Server: "mbx1", Offers: OffersNone, Ended: func(e Ending) { tk.ended <- e }}
+	tk.client, s.Client = r.connect("client", r.ways.client, true)
+	tk.server, s.Upstream = r.connect("server", r.ways.server, false)
+	for _, f := range change {
+		f(&s)
+	}
+	if err := r.relay.Add(s); err != nil {
+		r.t.Fatal(err)
+	}
+	return tk
+}
+
+// connect makes one connection: the test's side of it, and the end for the relay.
+func (r *rig) connect(name string, secure, relayServes bool) (*peer, End) {
+	r.t.Helper()
+	near, far := tcpPair(r.t)
+	p := &peer{t: r.t, name: name, Conn: near, tcp: near}
+	end := End{Conn: NewConn(far)}
+	if secure {
+		config := testTLS()
+		var ours *tls.Conn
+		if relayServes {
+			ours, end.TLS = tls.Client(near, config), tls.Server(end.Conn, config)
+		} else {
+			ours, end.TLS = tls.Server(near, config), tls.Client(end.Conn, config)
+		}
+		failed := make(chan error, 1)
+		go func() { failed <- ours.Handshake() }()
+		if err := errors.Join(end.TLS.Handshake(), <-failed); err != nil {
+			r.t.Fatal(err)
+		}
+		p.Conn = ours
+	}
+	p.in = bufio.NewReaderSize(p.Conn, 64<<10)
+	r.t.Cleanup(func() { near.Close() })
+	return p, end
+}
+
+func tcpPair(t testing.TB) (near, far *net.TCPConn) {
+	t.Helper()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	a, err := net.Dial("tcp", ln.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := ln.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return a.(*net.TCPConn), b.(*net.TCPConn)
+}
+
+// testTLS is a configuration for both sides, with a certificate made once.
+var testTLS = func() func() *tls.Config {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		panic(err)
+	}
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour), DNSNames: []string{"test"}}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	if err != nil {
+		panic(err)
+	}
+	roots := x509.NewCertPool()
+	leaf, _ := x509.ParseCertificate(der)
+	roots.AddCert(leaf)
+	return func() *tls.Config {
+		return &tls.Config{
+			Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: key}}, RootCAs: roots, ServerName: "test",
+		}
+	}
+}()
+
+// say sends text; "\n" in it stands for CRLF.
+func (p *peer) say(text string) {
+	p.t.Helper()
+	p.raw(crlf(text))
+}
+
+func (p *peer) raw(text string) {
+	p.t.Helper()
+	p.SetWriteDeadline(time.Now().Add(patience))
+	if _, err := io.WriteString(p.Conn, text); err != nil {
+		p.t.Fatalf("%s says %q: %v", p.name, text, err)
+	}
+}
+
+// drip sends text byte by byte.
+func (p *peer) drip(text string) {
+	p.t.Helper()
+	for i := range len(text) {
+		p.raw(text[i : i+1])
+	}
+}
+
+// hears checks that exactly text comes next.
+func (p *peer) hears(text string) {
+	p.t.Helper()
+	want := []byte(crlf(text))
+	got := make([]byte, len(want))
+	p.SetReadDeadline(time.Now().Add(patience))
+	n, err := io.ReadFull(p.in, got)
+	if err != nil || !bytes.Equal(got, want) {
+		p.t.Fatalf("%s hears %q (%v), want %q", p.name, got[:n], err, want)
+	}
+}
+
+// hearsLine reads one line, without its end.
+func (p *peer) hearsLine() string {
+	p.t.Helper()
+	p.SetReadDeadline(time.Now().Add(patience))
+	line, err := p.in.ReadString('\n')
+	if err != nil {
+		p.t.Fatalf("%s hears %q: %v", p.name, line, err)
+	}
+	return strings.TrimRight(line, "\r\n")
+}
+
+// hearsEnd checks that the stream ends here, in order.
+func (p *peer) hearsEnd() {
+	p.t.Helper()
+	if rest, err := p.rest(); err != nil || rest != "" {
+		p.t.Fatalf("%s hears %q (%v), want the end", p.name, rest, err)
+	}
+}
+
+// hearsCut checks that the stream ends here, and not in order.
+func (p *peer) hearsCut() {
+	p.t.Helper()
+	if rest, err := p.rest(); err == nil || rest != "" || errors.Is(err, errTimeout) {
+		p.t.Fatalf("%s hears %q (%v), want the stream cut", p.name, rest, err)
+	}
+}
+
+var errTimeout = errors.New("time-out")
+
+// rest reads to the end. An end in order has no error.
+func (p *peer) rest() (string, error) {
+	p.SetReadDeadline(time.Now().Add(patience))
+	rest, err := io.ReadAll(p.in)
+	if t, ok := err.(net.Error); ok && t.Timeout() {
+		err = errTimeout
+	}
+	return string(rest), err
+}
+
+// end waits for the session's end.
+func (tk *talk) end() Ending {
+	tk.t.Helper()
+	select {
+	case e := <-tk.ended:
+		return e
+	case <-time.After(patience):
+		tk.t.Fatal("the session does not end")
+		return Ending{}
+	}
+}
+
+// crlf makes line ends of IMAP.
+func crlf(text string) string { return strings.ReplaceAll(text, "\n", "\r\n") }

@@ -1,0 +1,177 @@
+package proxy
+
+import (
+	"github.com/prometheus/client_golang/prometheus"
+	dto "github.com/prometheus/client_model/go"
+	"google.golang.org/protobuf/proto"
+
+	"portico/proxy/relay"
+	"portico/proxy/wire"
+)
+
+// relayCollector shows relay.Stats as metrics. It asks for a merged copy at each scrape and keeps nothing, so that counting
+// costs the loops no lock.
+type relayCollector struct {
+	stats func() *relay.Stats
+
+	duration, queued, results, sessions, unjudged, bytes, ended, wakeup, intercepted, longLists, panics *prometheus.Desc
+}
+
+func newRelayCollector(stats func() *relay.Stats) *relayCollector {
+	desc := func(name, help string, labels ...string) *prometheus.Desc {
+		return prometheus.NewDesc("portico_"+name, help, labels, nil)
+	}
+	return &relayCollector{
+		stats:       stats,
+		duration:    desc("command_duration_seconds", "Server time of finished commands: from the last byte to the answer, waits for \"+\" included, waits for the client not.", "command", "server"),
+		queued:      desc("requests_queued", "Commands begun and not ended; an IDLE that waits for mail is not among them.", "server"),
+		results:     desc("command_results_total", "Commands by how they ended.", "command", "server", "result"),
+		sessions:    desc("server_sessions", "Signed-in sessions by mailbox server.", "server"),
+		unjudged:    desc("sessions_unjudged", "Sessions carried without being understood any more.", "server"),
+		bytes:       desc("relay_bytes_total", "Bytes carried after sign-in, TLS not counted, by where they came from.", "direction", "server"),
+		ended:       desc("sessions_ended_total", "Signed-in sessions that have ended.", "reason"),
+		wakeup:      desc("loop_wakeup_delay_seconds", "How late the event loops ran, measured ten times a second on each."),
+		intercepted: desc("commands_intercepted_total", "Commands after sign-in that the proxy answered in the server's place."),
+		longLists:   desc("capability_lists_too_long_total", "Capability lists that passed unfiltered because of their length."),
+		panics:      desc("relay_panics_total", "Sessions ended by a fault of the relay."),
+	}
+}
+
+// Describe implements prometheus.Collector.
+func (c *relayCollector) Describe(ch chan<- *prometheus.Desc) {
+	for _, d := range []*prometheus.Desc{
+		c.duration, c.queued, c.results, c.sessions, c.unjudged, c.bytes, c.ended, c.wakeup, c.intercepted, c.longLists, c.panics,
+	} {
+		ch <- d
+	}
+}
+
+// Collect implements prometheus.Collector.
+func (c *relayCollector) Collect(ch chan<- prometheus.Metric) {
+	stats := c.stats()
+	counter := func(d *prometheus.Desc, n uint64, labels ...string) {
+		ch <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, float64(n), labels...)
+	}
+	gauge := func(d *prometheus.Desc, n int64, labels ...string) {
+		ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, float64(n), labels...)
+	}
+	fold := len(stats.Servers) > manyServers
+	for _, name := range stats.ServerNames() {
+		server := stats.Servers[name]
+		if fold {
+			foldRareVerbs(server)
+		}
+		c.commands(ch, name, server)
+		gauge(c.queued, server.Queued, name)
+		if name == "" { // before sign-in there is nothing more to tell
+			continue
+		}
+		gauge(c.sessions, server.Sessions, name)
+		gauge(c.unjudged, server.Unjudged, name)
+		counter(c.bytes, server.ClientBytes, "client", name)
+		counter(c.bytes, server.ServerBytes, "server", name)
+	}
+	for reason, n := range stats.Reasons() {
+		counter(c.ended, n, reason.String())
+	}
+	ch <- histogramMetric{c.wakeup, &stats.WakeupDelay, nil}
+	counter(c.intercepted, stats.Intercepted)
+	counter(c.longLists, stats.LongCapabilities)
+	counter(c.panics, stats.Panics)
+}
+
+func (c *relayCollector) commands(ch chan<- prometheus.Metric, name string, server *relay.ServerStats) {
+	for v := range server.Commands {
+		verb := wire.Verb(v).String()
+		if h := server.Commands[v]; h != nil {
+			ch <- histogramMetric{c.duration, h, []*dto.LabelPair{labelPair("command", verb), labelPair("server", name)}}
+		}
+		for r, n := range server.Results[v] {
+			if n > 0 {
+				ch <- prometheus.MustNewConstMetric(c.results, prometheus.CounterValue, float64(n), verb, name, relay.Result(r).String())
+			}
+		}
+	}
+}
+
+// manyServers is from how many servers on the rarer verbs share the label "other", which keeps the number of series bounded.
+const manyServers = 32
+
+// commonVerbs are those that keep a label of their own even then.
+var commonVerbs = [wire.NumVerbs]bool{
+	wire.VerbAppend: true, wire.VerbFetch: true, wire.VerbIdle: true, wire.VerbList: true, wire.VerbNoop: true,
+	wire.VerbSelect: true, wire.VerbStatus: true, wire.VerbUIDFetch: true, wire.VerbUIDSearch: true, wire.VerbUIDStore: true,
+}
+
+func foldRareVerbs(s *relay.ServerStats) {
+	for v := range s.Commands {
+		if commonVerbs[v] || wire.Verb(v) == wire.VerbOther {
+			continue
+		}
+		if h := s.Commands[v]; h != nil {
+			if s.Commands[wire.VerbOther] == nil {
+				s.Commands[wire.VerbOther] = new(relay.Histogram)
+			}
+			s.Commands[wire.VerbOther].Add(h)
+			s.Commands[v] = nil
+		}
+		for r, n := range s.Results[v] {
+			s.Results[wire.VerbOther][r] += n
+			s.Results[v][r] = 0
+		}
+	}
+}
+
+// histogramMetric is a relay.Histogram as a metric that is classic and native at once.
+type histogramMetric struct {
+	desc   *prometheus.Desc
+	from   *relay.Histogram
+	labels []*dto.LabelPair // in order of their names
+}
+
+// Desc implements prometheus.Metric.
+func (m histogramMetric) Desc() *prometheus.Desc { return m.desc }
+
+// Write implements prometheus.Metric.
+func (m histogramMetric) Write(out *dto.Metric) error {
+	h := &dto.Histogram{
+		SampleCount:   proto.Uint64(m.from.Count),
+		SampleSum:     proto.Float64(float64(m.from.Sum) / 1e9),
+		Schema:        proto.Int32(relay.NativeSchema),
+		ZeroThreshold: proto.Float64(0),
+		ZeroCount:     proto.Uint64(0),
+	}
+	var below uint64
+	for i, bound := range relay.ClassicBounds {
+		below += m.from.Classic[i]
+		h.Bucket = append(h.Bucket, &dto.Bucket{CumulativeCount: proto.Uint64(below), UpperBound: proto.Float64(bound)})
+	}
+	addNative(h, m.from.Native[:])
+	out.Label, out.Histogram = m.labels, h
+	return nil
+}
+
+// addNative writes the used native buckets as spans with differences, as Prometheus wants them.
+func addNative(h *dto.Histogram, buckets []uint64) {
+	next, before := int32(0), int64(0) // the index behind the last span; the last count
+	for i, n := range buckets {
+		if n == 0 {
+			continue
+		}
+		index := int32(relay.NativeOffset + i)
+		if len(h.PositiveSpan) == 0 || index != next {
+			h.PositiveSpan = append(h.PositiveSpan, &dto.BucketSpan{Offset: proto.Int32(index - next), Length: proto.Uint32(0)})
+		}
+		span := h.PositiveSpan[len(h.PositiveSpan)-1]
+		span.Length = proto.Uint32(span.GetLength() + 1)
+		h.PositiveDelta = append(h.PositiveDelta, int64(n)-before)
+		next, before = index+1, int64(n)
+	}
+	if len(h.PositiveSpan) == 0 { // an empty native histogram is told from a classic one by an empty span
+		h.PositiveSpan = []*dto.BucketSpan{{Offset: proto.Int32(0), Length: proto.Uint32(0)}}
+	}
+}
+
+func labelPair(name, value string) *dto.LabelPair {
+	return &dto.LabelPair{Name: proto.String(name), Value: proto.String(value)}
+}
