@@ -3,6 +3,7 @@ package backend
 import (
 	"encoding/base64"
 	"fmt"
+	"io"
 	"net"
 	"net/netip"
 	"slices"
@@ -206,7 +207,7 @@ func TestID(t *testing.T) {
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			o := server(TLSNone, nil, fake(t, nil, test.dialogue))
+			o := server(TLSNone, nil, fake(t, nil, append(test.dialogue, "close")))
 			o.TrustedID = test.trusted
 			q := alice()
 			q.Tag = test.tag
@@ -219,8 +220,9 @@ func TestID(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if string(link.Replies) != test.replies {
-				t.Errorf("replies %q, want %q", link.Replies, test.replies)
+			later, err := io.ReadAll(link.Conn)
+			if string(link.Replies) != test.replies || len(link.Rest)+len(later) > 0 || err != nil {
+				t.Errorf("replies %q, want %q; then %q, %q, %v", link.Replies, test.replies, link.Rest, later, err)
 			}
 			if n := link.Conn.(*counted).writes; n != 1 {
 				t.Errorf("%d writes, want ID and sign-in in one", n)
