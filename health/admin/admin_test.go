@@ -1,0 +1,441 @@
+package admin
+
+import (
+	"bufio"
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"portico/backend/backendtest/testkit"
+)
+
+const token = "correct-horse-battery"
+
+// site is a running server with one listener.
+type site struct {
+	server *Server
+	addr   net.Addr
+	client *http.Client
+}
+
+// open runs a server on ln until the test ends. The client trusts config, if any.
+func open(t *testing.T, ln net.Listener, o Options, config *tls.Config) *site {
+	t.Helper()
+	if o.Gatherer == nil {
+		o.Gatherer = prometheus.NewRegistry()
+	}
+	server, err := New(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	served := make(chan error, 1)
+	go func() { served <- server.Serve(ln) }()
+	s := &site{server: server, addr: ln.Addr(), client: &http.Client{Timeout: testkit.Patience, Transport: &http.Transport{
+		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			return new(net.Dialer).DialContext(ctx, ln.Addr().Network(), ln.Addr().String())
+		},
+		TLSClientConfig: config,
+	}}}
+	t.Cleanup(func() {
+		s.client.CloseIdleConnections()
+		ctx, cancel := context.WithTimeout(context.Background(), testkit.Patience)
+		defer cancel()
+		if err := server.Shutdown(ctx); err != nil {
+			t.Errorf("Shutdown: %v", err)
+		}
+		if err := <-served; err != nil {
+			t.Errorf("Serve: %v", err)
+		}
+	})
+	return s
+}
+
+// get asks for a page under a host name, with a token unless it is "".
+func (s *site) get(t *testing.T, scheme, host, path, token string) (status int, body string, header http.Header) {
+	t.Helper()
+	request, err := http.NewRequestWithContext(testkit.Context(t), http.MethodGet, scheme+"://localhost"+path, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	request.Host = host
+	if token != "" {
+		request.Header.Set("Authorization", "Bearer "+token)
+	}
+	response, err := s.client.Do(request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	text, err := io.ReadAll(response.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return response.StatusCode, string(text), response.Header
+}
+
+func TestHostHeader(t *testing.T) {
+	testkit.NoLeaks(t)
+	s := open(t, testkit.Listen(t), Options{Access: Access{AllowedHosts: []string{"Mail.example.org", "192.0.2.7"}}}, nil)
+	for host, want := range map[string]int{
+		"localhost":                 http.StatusOK,
+		"LOCALHOST:8143":            http.StatusOK,
+		"127.0.0.1:8143":            http.StatusOK,
+		"127.8.8.8":                 http.StatusOK,
+		"[::1]:8143":                http.StatusOK,
+		"[::1]":                     http.StatusOK,
+		"mail.example.org:8143":     http.StatusOK,
+		"192.0.2.7":                 http.StatusOK,
+		"rebound.example.com":       http.StatusMisdirectedRequest,
+		"localhost.example.com":     http.StatusMisdirectedRequest,
+		"127.0.0.1.example.com":     http.StatusMisdirectedRequest,
+		"192.0.2.8:8143":            http.StatusMisdirectedRequest,
+		"mail.example.org.evil.com": http.StatusMisdirectedRequest,
+		"0.0.0.0:8143":              http.StatusMisdirectedRequest,
+	} {
+		if status, body, _ := s.get(t, "http", host, "/livez", ""); status != want {
+			t.Errorf("Host %s: %d %s, want %d", host, status, body, want)
+		}
+	}
+}
+
+func TestHostHeaderMissing(t *testing.T) {
+	s := open(t, testkit.Listen(t), Options{}, nil)
+	conn, err := net.Dial("tcp", s.addr.String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	fmt.Fprint(conn, "GET /metrics HTTP/1.0\r\n\r\n")
+	if line, _ := bufio.NewReader(conn).ReadString('\n'); !strings.Contains(line, "421") {
+		t.Errorf("got %q", line)
+	}
+}
+
+// far makes a listener look like one that other machines reach.
+type far struct{ net.Listener }
+
+func (far) Addr() net.Addr { return &net.TCPAddr{IP: net.IPv4(192, 0, 2, 1), Port: 8143} }
+
+func TestBeyondLoopbackIsRefusedWithoutTLSAndToken(t *testing.T) {
+	config, _ := testkit.TLS(t)
+	for name, c := range map[string]struct {
+		access Access
+		ok     bool
+	}{
+		"nothing":    {Access{}, false},
+		"only TLS":   {Access{TLS: config}, false},
+		"only token": {Access{Token: token}, false},
+		"both":       {Access{TLS: config, Token: token}, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			for _, address := range []string{":0", "0.0.0.0:0", "[::]:0"} {
+				ln, err := ListenTCP(testkit.Context(t), address, c.access)
+				if err == nil {
+					ln.Close()
+				}
+				if (err == nil) != c.ok || err != nil && !errors.Is(err, ErrOpen) {
+					t.Errorf("ListenTCP %s: %v", address, err)
+				}
+			}
+			server, err := New(Options{Gatherer: prometheus.NewRegistry(), Access: c.access})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := server.open(far{}.Addr()); (err == nil) != c.ok {
+				t.Errorf("open: %v", err)
+			}
+			if !c.ok {
+				if err := server.Serve(far{testkit.Listen(t)}); !errors.Is(err, ErrOpen) {
+					t.Errorf("Serve: %v", err)
+				}
+			}
+		})
+	}
+}
+
+func TestTokenBeyondLoopback(t *testing.T) {
+	testkit.NoLeaks(t)
+	config, trust := testkit.TLS(t)
+	access := Access{TLS: config, Token: token}
+	ln := testkit.Listen(t)
+	s := open(t, far{ln}, Options{Access: access}, trust)
+	s.client.Transport.(*http.Transport).DialContext = func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return new(net.Dialer).DialContext(ctx, "tcp", ln.Addr().String())
+	}
+	for _, path := range []string{"/", "/metrics", "/livez", "/readyz", "/nothing"} {
+		for given, ok := range map[string]bool{"": false, "wrong": false, token + "x": false, token: true} {
+			status, _, header := s.get(t, "https", "localhost", path, given)
+			if (status != http.StatusUnauthorized) != ok {
+				t.Errorf("%s with token %q: %d", path, given, status)
+			}
+			if !ok && header.Get("WWW-Authenticate") != "Bearer" {
+				t.Errorf("%s: no challenge", path)
+			}
+		}
+	}
+	if err := s.server.Reload(Access{Token: token}); !errors.Is(err, ErrOpen) {
+		t.Errorf("Reload without TLS: %v", err)
+	}
+	const next = "another-token-of-some-length"
+	if err := s.server.Reload(Access{TLS: config, Token: next}); err != nil {
+		t.Fatal(err)
+	}
+	for given, want := range map[string]int{token: http.StatusUnauthorized, next: http.StatusOK} {
+		if status, _, _ := s.get(t, "https", "localhost", "/livez", given); status != want {
+			t.Errorf("after Reload, %s: %d", given, status)
+		}
+	}
+}
+
+func TestLoopbackTakesOnAndOffTLS(t *testing.T) {
+	config, trust := testkit.TLS(t)
+	s := open(t, testkit.Listen(t), Options{}, trust)
+	for _, step := range []struct {
+		scheme string
+		access Access
+	}{{"http", Access{}}, {"https", Access{TLS: config}}, {"http", Access{}}} {
+		s.client.CloseIdleConnections()
+		if err := s.server.Reload(step.access); err != nil {
+			t.Fatal(err)
+		}
+		if status, _, _ := s.get(t, step.scheme, "localhost", "/livez", ""); status != http.StatusOK {
+			t.Errorf("%s: %d", step.scheme, status)
+		}
+	}
+}
+
+func TestPages(t *testing.T) {
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "portico_test", Help: "Test."}, func() float64 { return 7 }))
+	missing := errors.New("the door is shut")
+	checks := []Check{
+		{"configuration", func() error { return nil }},
+		{"listeners", func() error { return missing }},
+	}
+	s := open(t, testkit.Listen(t), Options{Gatherer: registry, Checks: checks}, nil)
+	for _, c := range []struct {
+		path   string
+		status int
+		body   string
+	}{
+		{"/metrics", http.StatusOK, "portico_test 7"},
+		{"/livez", http.StatusOK, "alive"},
+		{"/readyz", http.StatusServiceUnavailable, "not ready\nconfiguration: ok\nlisteners: the door is shut\n"},
+		{"/", http.StatusOK, "/metrics"},
+		{"/nothing", http.StatusNotFound, ""},
+	} {
+		status, body, header := s.get(t, "http", "localhost", c.path, "")
+		if status != c.status || !strings.Contains(body, c.body) {
+			t.Errorf("%s: %d %q", c.path, status, body)
+		}
+		if header.Get("Cache-Control") != "no-store" || header.Get("X-Content-Type-Options") != "nosniff" {
+			t.Errorf("%s: headers %v", c.path, header)
+		}
+	}
+	missing = nil
+	if status, body, _ := s.get(t, "http", "localhost", "/readyz", ""); status != http.StatusOK || !strings.HasPrefix(body, "ready\n") {
+		t.Errorf("ready: %d %q", status, body)
+	}
+}
+
+func TestMetricsFormats(t *testing.T) {
+	registry := prometheus.NewRegistry()
+	h := prometheus.NewHistogram(prometheus.HistogramOpts{Name: "portico_test_seconds", Help: "Test.", NativeHistogramBucketFactor: 1.2})
+	h.Observe(1)
+	registry.MustRegister(h)
+	s := open(t, testkit.Listen(t), Options{Gatherer: registry}, nil)
+	for accept, want := range map[string]string{
+		"": "text/plain",
+		"application/openmetrics-text; version=1.0.0":                                                       "application/openmetrics-text",
+		"application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily; encoding=delimited; q=1": "application/vnd.google.protobuf",
+	} {
+		request, err := http.NewRequestWithContext(testkit.Context(t), http.MethodGet, "http://localhost/metrics", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		request.Header.Set("Accept", accept)
+		response, err := s.client.Do(request)
+		if err != nil {
+			t.Fatal(err)
+		}
+		response.Body.Close()
+		if got := response.Header.Get("Content-Type"); !strings.HasPrefix(got, want) {
+			t.Errorf("Accept %q: %s", accept, got)
+		}
+	}
+}
+
+func TestRequestsThatChangeAreRefused(t *testing.T) {
+	s := open(t, testkit.Listen(t), Options{}, nil)
+	for _, method := range []string{http.MethodPost, http.MethodPut, http.MethodDelete} {
+		request, err := http.NewRequestWithContext(testkit.Context(t), method, "http://localhost/metrics", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		response, err := s.client.Do(request)
+		if err != nil {
+			t.Fatal(err)
+		}
+		response.Body.Close()
+		if response.StatusCode != http.StatusMethodNotAllowed {
+			t.Errorf("%s: %d", method, response.StatusCode)
+		}
+	}
+}
+
+func TestLongHeadersAreRefused(t *testing.T) {
+	s := open(t, testkit.Listen(t), Options{}, nil)
+	conn, err := net.Dial("tcp", s.addr.String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	fmt.Fprintf(conn, "GET /livez HTTP/1.1\r\nHost: localhost\r\nX-Long: %s\r\n\r\n", strings.Repeat("x", 2*maxHeader))
+	if line, _ := bufio.NewReader(conn).ReadString('\n'); !strings.Contains(line, "431") {
+		t.Errorf("got %q", line)
+	}
+}
+
+func TestConnectionsAreBounded(t *testing.T) {
+	testkit.NoLeaks(t)
+	s := open(t, testkit.Listen(t), Options{}, nil)
+	var held []net.Conn
+	for range maxConnections {
+		conn, err := net.Dial("tcp", s.addr.String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		held = append(held, conn)
+	}
+	late, err := net.Dial("tcp", s.addr.String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer late.Close()
+	fmt.Fprint(late, "GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n")
+	late.SetReadDeadline(time.Now().Add(100 * time.Millisecond))
+	if n, _ := late.Read(make([]byte, 1)); n != 0 {
+		t.Error("one connection too many was served")
+	}
+	held[0].Close()
+	late.SetReadDeadline(time.Now().Add(testkit.Patience))
+	if line, err := bufio.NewReader(late).ReadString('\n'); !strings.Contains(line, "200") {
+		t.Errorf("after one left: %q, %v", line, err)
+	}
+}
+
+func TestSocketServesTheSame(t *testing.T) {
+	testkit.NoLeaks(t)
+	path := filepath.Join(t.TempDir(), "made", "admin.sock")
+	ln, err := ListenUnix(testkit.Context(t), path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for file, want := range map[string]os.FileMode{path: 0o600, filepath.Dir(path): 0o700} {
+		info, err := os.Stat(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if info.Mode().Perm() != want {
+			t.Errorf("%s has mode %v", file, info.Mode())
+		}
+	}
+	config, _ := testkit.TLS(t)
+	s := open(t, ln, Options{Access: Access{TLS: config, Token: token}}, nil)
+	for _, page := range []string{"/", "/metrics", "/livez", "/readyz"} {
+		if status, _, _ := s.get(t, "http", "portico", page, ""); status != http.StatusOK {
+			t.Errorf("%s: %d", page, status)
+		}
+	}
+	if _, err := ListenUnix(testkit.Context(t), path); !errors.Is(err, ErrAnswered) {
+		t.Errorf("a second server: %v", err)
+	}
+	s.client.CloseIdleConnections()
+	if err := s.server.Shutdown(testkit.Context(t)); err != nil {
+		t.Fatal(err)
+	}
+	left, err := os.ReadDir(filepath.Dir(path))
+	if err != nil || len(left) != 0 {
+		t.Errorf("left behind: %v, %v", left, err)
+	}
+}
+
+func TestSocketLeftBehindIsReplaced(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "admin.sock")
+	old, err := net.ListenUnix("unix", &net.UnixAddr{Name: path, Net: "unix"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	old.SetUnlinkOnClose(false)
+	old.Close()
+	ln, err := ListenUnix(testkit.Context(t), path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	conn, err := net.Dial("unix", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	conn.Close()
+	ln.Close()
+}
+
+func TestOtherFilesAreNotReplaced(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "admin.sock")
+	if err := os.WriteFile(path, []byte("precious"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if ln, err := ListenUnix(testkit.Context(t), path); err == nil {
+		ln.Close()
+		t.Error("a file was taken for a socket")
+	}
+	if data, err := os.ReadFile(path); err != nil || string(data) != "precious" {
+		t.Errorf("the file is gone: %q, %v", data, err)
+	}
+}
+
+// A socket that its successor has replaced is the successor's to remove.
+func TestCloseLeavesAnothersSocket(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "admin.sock")
+	first, err := ListenUnix(testkit.Context(t), path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Remove(path); err != nil {
+		t.Fatal(err)
+	}
+	second, err := ListenUnix(testkit.Context(t), path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer second.Close()
+	first.Close()
+	if _, err := os.Stat(path); err != nil {
+		t.Errorf("the second socket is gone: %v", err)
+	}
+}
+
+func TestServeAfterShutdown(t *testing.T) {
+	server, err := New(Options{Gatherer: prometheus.NewRegistry()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := server.Shutdown(testkit.Context(t)); err != nil {
+		t.Fatal(err)
+	}
+	if err := server.Serve(testkit.Listen(t)); err != nil {
+		t.Errorf("Serve: %v", err)
+	}
+}

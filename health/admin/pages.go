@@ -1,0 +1,89 @@
+package admin
+
+import (
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+)
+
+// maxScrapes at once: each holds a copy of every counter.
+const maxScrapes = 4
+
+// Check is one thing that must be so before clients should be sent here.
+type Check struct {
+	Name string
+	// Ready returns nil, or what is missing in a few words. It must not block, and is called by several goroutines at once.
+	Ready func() error
+}
+
+// index is the page at /.
+const index = `<!DOCTYPE html>
+<html lang="en">
+<head><meta charset="utf-8"><title>Portico</title></head>
+<body>
+<h1>Portico</h1>
+<ul>
+<li><a href="/metrics">/metrics</a>: what is measured, for Prometheus</li>
+<li><a href="/livez">/livez</a>: the process answers</li>
+<li><a href="/readyz">/readyz</a>: it takes clients, or what keeps it from that</li>
+</ul>
+</body>
+</html>
+`
+
+// pages are the same on every listener.
+func pages(o Options) http.Handler {
+	mux := http.NewServeMux()
+	mux.Handle("GET /metrics", promhttp.HandlerFor(o.Gatherer, promhttp.HandlerOpts{
+		EnableOpenMetrics:   true,
+		MaxRequestsInFlight: maxScrapes,
+		ErrorHandling:       promhttp.ContinueOnError, // a collector in trouble must not hide the others
+		ErrorLog:            scrapeErrors{o},
+	}))
+	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "alive\n") })
+	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) { readiness(w, o.Checks) })
+	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "text/html; charset=utf-8")
+		io.WriteString(w, index)
+	})
+	return private(mux)
+}
+
+// readiness answers 200 if all checks are ready, else 503; either way with one line for each.
+func readiness(w http.ResponseWriter, checks []Check) {
+	var lines strings.Builder
+	status, verdict := http.StatusOK, "ready"
+	for _, c := range checks {
+		state := "ok"
+		if err := c.Ready(); err != nil {
+			status, verdict, state = http.StatusServiceUnavailable, "not ready", err.Error()
+		}
+		fmt.Fprintf(&lines, "%s: %s\n", c.Name, state)
+	}
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	w.WriteHeader(status)
+	fmt.Fprintf(w, "%s\n%s", verdict, lines.String())
+}
+
+// private keeps answers out of caches, frames and other sites' scripts.
+func private(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h := w.Header()
+		h.Set("Cache-Control", "no-store")
+		h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
+		h.Set("Cross-Origin-Resource-Policy", "same-origin")
+		h.Set("X-Content-Type-Options", "nosniff")
+		next.ServeHTTP(w, r)
+	})
+}
+
+// scrapeErrors logs collectors that fail.
+type scrapeErrors struct{ o Options }
+
+// Println implements promhttp.Logger.
+func (s scrapeErrors) Println(v ...any) {
+	s.o.Log.Error().Str("problem", fmt.Sprint(v...)).Msg("metrics are incomplete")
+}

@@ -1,0 +1,138 @@
+package admin
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log"
+	"net"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/rs/zerolog"
+)
+
+// Bounds of what one listener's clients may take.
+const (
+	maxHeader      = 16 << 10 // bytes
+	maxConnections = 128
+	readTimeout    = 10 * time.Second
+	writeTimeout   = time.Minute // a scrape may be large and its line thin
+	idleTimeout    = 2 * time.Minute
+)
+
+// Options is what a Server is built from, once.
+type Options struct {
+	Gatherer prometheus.Gatherer // what /metrics shows; required
+	Checks   []Check             // what /readyz asks, in this order
+	Access   Access              // the first; see Server.Reload
+	Log      zerolog.Logger      // the zero value writes nothing
+}
+
+// Server answers HTTP. Its methods are safe for concurrent use.
+type Server struct {
+	pages  http.Handler
+	log    zerolog.Logger
+	access atomic.Pointer[Access]
+
+	mu     sync.Mutex
+	doors  []*door
+	closed bool
+}
+
+// door is one listener and the HTTP server behind it.
+type door struct {
+	server   *Server
+	http     *http.Server
+	loopback bool // only this machine reaches it
+	private  bool // the file system guards it
+}
+
+// New returns a Server. It opens nothing; see ListenTCP, ListenUnix and Serve.
+func New(o Options) (*Server, error) {
+	if o.Gatherer == nil {
+		return nil, errors.New("admin: no metrics to show")
+	}
+	s := &Server{pages: pages(o), log: o.Log}
+	s.access.Store(&o.Access)
+	return s, nil
+}
+
+// Reload puts another access in place for connections and requests from now on. On an error nothing has changed.
+func (s *Server) Reload(a Access) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, d := range s.doors {
+		if err := a.allowed(d.loopback); err != nil {
+			return fmt.Errorf("admin: %w", err)
+		}
+	}
+	s.access.Store(&a)
+	return nil
+}
+
+// Serve answers on ln until Shutdown, and then returns nil. It owns ln. A listener of TCP beyond loopback is refused with
+// ErrOpen if the access is not strict enough for it.
+func (s *Server) Serve(ln net.Listener) error {
+	defer ln.Close()
+	d, err := s.open(ln.Addr())
+	if d == nil {
+		return err
+	}
+	err = d.http.Serve(&listener{Listener: ln, door: d, room: make(chan struct{}, maxConnections), closed: make(chan struct{})})
+	if errors.Is(err, http.ErrServerClosed) {
+		return nil
+	}
+	return fmt.Errorf("admin: %s: %w", ln.Addr(), err)
+}
+
+// open makes the door of a listener; there is none, and no error, after Shutdown.
+func (s *Server) open(addr net.Addr) (*door, error) {
+	d := &door{server: s, loopback: isLoopback(addr), private: addr.Network() == "unix"}
+	d.http = &http.Server{
+		Handler:           d.guard(s.pages),
+		ReadHeaderTimeout: readTimeout,
+		ReadTimeout:       readTimeout,
+		WriteTimeout:      writeTimeout,
+		IdleTimeout:       idleTimeout,
+		MaxHeaderBytes:    maxHeader,
+		ErrorLog:          log.New(complaints{s.log}, "", 0),
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return nil, nil
+	}
+	if err := s.access.Load().allowed(d.loopback); err != nil {
+		return nil, fmt.Errorf("admin: %s: %w", addr, err)
+	}
+	s.doors = append(s.doors, d)
+	return d, nil
+}
+
+// Shutdown closes the listeners and waits until every request is answered or ctx ends, when it cuts what is left.
+func (s *Server) Shutdown(ctx context.Context) error {
+	s.mu.Lock()
+	s.closed = true
+	doors := s.doors
+	s.doors = nil
+	s.mu.Unlock()
+	var errs []error
+	for _, d := range doors {
+		if err := d.http.Shutdown(ctx); err != nil {
+			errs = append(errs, err, d.http.Close())
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// complaints takes the HTTP library's words about clients.
+type complaints struct{ log zerolog.Logger }
+
+func (c complaints) Write(p []byte) (int, error) {
+	c.log.Debug().Str("complaint", string(p)).Msg("admin request")
+	return len(p), nil
+}

@@ -1,0 +1,100 @@
+package admin
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"os"
+	"path/filepath"
+	"time"
+)
+
+// ErrAnswered says that another program serves the socket.
+var ErrAnswered = errors.New("another program answers there")
+
+// ListenUnix opens the Unix socket at path, which only the program's own user can open (mode 0600), for Serve. Its folder is
+// made if it is missing, for that user alone. A socket that a program left behind is replaced; one that is answered, and any
+// other kind of file, is not touched. Closing the listener removes the socket.
+func ListenUnix(ctx context.Context, path string) (net.Listener, error) {
+	dir := filepath.Dir(path)
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, err
+	}
+	if err := freeToTake(ctx, path); err != nil {
+		return nil, fmt.Errorf("socket %s: %w", path, err)
+	}
+	// The socket gets its mode in a folder that nobody else can enter, and then its place: it is never there with another mode.
+	nest, err := os.MkdirTemp(dir, ".new")
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(nest)
+	born := filepath.Join(nest, "s")
+	var lc net.ListenConfig
+	ln, err := lc.Listen(ctx, "unix", born)
+	if err != nil {
+		return nil, fmt.Errorf("socket %s: %w", path, err)
+	}
+	ln.(*net.UnixListener).SetUnlinkOnClose(false)
+	socket := &socket{Listener: ln, path: path}
+	if err := socket.place(born); err != nil {
+		ln.Close()
+		return nil, err
+	}
+	return socket, nil
+}
+
+// freeToTake returns nil if there is nothing at path, or a socket that nobody answers.
+func freeToTake(ctx context.Context, path string) error {
+	info, err := os.Lstat(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if info.Mode().Type() != fs.ModeSocket {
+		return errors.New("there is a file that is no socket")
+	}
+	dialer := net.Dialer{Timeout: time.Second}
+	conn, err := dialer.DialContext(ctx, "unix", path)
+	if err == nil {
+		conn.Close()
+		return ErrAnswered
+	}
+	if !refused(err) { // its owner may only be busy
+		return fmt.Errorf("is it answered? %w", err)
+	}
+	return nil
+}
+
+// socket is a Unix listener that was moved to its place.
+type socket struct {
+	net.Listener
+	path string
+	file fs.FileInfo
+}
+
+// Addr returns the place of the socket.
+func (s *socket) Addr() net.Addr { return &net.UnixAddr{Name: s.path, Net: "unix"} }
+
+func (s *socket) place(from string) (err error) {
+	if err := os.Chmod(from, 0o600); err != nil {
+		return err
+	}
+	if s.file, err = os.Lstat(from); err != nil {
+		return err
+	}
+	return os.Rename(from, s.path)
+}
+
+// Close stops listening and removes the socket, if it is still this one.
+func (s *socket) Close() error {
+	err := s.Listener.Close()
+	if info, statErr := os.Lstat(s.path); statErr == nil && os.SameFile(info, s.file) {
+		err = errors.Join(err, os.Remove(s.path))
+	}
+	return err
+}
