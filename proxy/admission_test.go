@@ -1,0 +1,99 @@
+package proxy
+
+import (
+	"net/netip"
+	"testing"
+)
+
+func TestAdmissionLimits(t *testing.T) {
+	tests := []struct {
+		name    string
+		limits  Limits
+		present []string // addresses admitted before
+		signed  int      // of those, signed in
+		next    string
+		want    error
+	}{
+		{"no limits", Limits{}, []string{"192.0.2.1", "192.0.2.1"}, 0, "192.0.2.1", nil},
+		{"total", Limits{Connections: 2}, []string{"192.0.2.1", "192.0.2.2"}, 2, "192.0.2.3", OutcomeLimitTotal},
+		{"below total", Limits{Connections: 3}, []string{"192.0.2.1", "192.0.2.2"}, 0, "192.0.2.3", nil},
+		{"before sign-in", Limits{Unauthenticated: 1}, []string{"192.0.2.1"}, 0, "192.0.2.3", OutcomeLimitUnsigned},
+		{"signed in do not count", Limits{Unauthenticated: 1}, []string{"192.0.2.1"}, 1, "192.0.2.3", nil},
+		{"address", Limits{ConnectionsPerAddress: 1}, []string{"192.0.2.1"}, 1, "192.0.2.1", OutcomeLimitAddress},
+		{"other address", Limits{ConnectionsPerAddress: 1}, []string{"192.0.2.1"}, 0, "192.0.2.2", nil},
+		{"mapped address", Limits{ConnectionsPerAddress: 1}, []string{"192.0.2.1"}, 0, "::ffff:192.0.2.1", OutcomeLimitAddress},
+		{"same network", Limits{ConnectionsPerAddress: 1}, []string{"2001:db8:1:2::3"}, 0, "2001:db8:1:2:f::9", OutcomeLimitAddress},
+		{"next network", Limits{ConnectionsPerAddress: 1}, []string{"2001:db8:1:2::3"}, 0, "2001:db8:1:3::3", nil},
+		{"zones are one network", Limits{ConnectionsPerAddress: 1}, []string{"fe80::1%a"}, 0, "fe80::2%b", OutcomeLimitAddress},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			gate := newAdmission()
+			for i, address := range test.present {
+				ticket, err := gate.enter(netip.MustParseAddr(address), Limits{})
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer checkEmpty(t, gate)
+				defer ticket.giveBack()
+				if i < test.signed {
+					ticket.sign()
+				}
+			}
+			ticket, err := gate.enter(netip.MustParseAddr(test.next), test.limits)
+			if err != test.want {
+				t.Fatalf("got %v, want %v", err, test.want)
+			}
+			if ticket != nil {
+				ticket.giveBack()
+			}
+		})
+	}
+}
+
+func checkEmpty(t *testing.T, gate *admission) {
+	t.Helper()
+	if gate.total < 0 || gate.unsigned < 0 || gate.total == 0 && (gate.unsigned != 0 || len(gate.addresses)+len(gate.users) != 0) {
+		t.Errorf("counts are off: %d in all, %d before sign-in, %v, %v", gate.total, gate.unsigned, gate.addresses, gate.users)
+	}
+}
+
+func TestTicketIsReturnedOnce(t *testing.T) {
+	gate := newAdmission()
+	addr := netip.MustParseAddr("192.0.2.1")
+	stays, err := gate.enter(addr, Limits{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	goes, err := gate.enter(addr, Limits{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := goes.claim("bob", 1); err != nil {
+		t.Fatal(err)
+	}
+	if err := stays.claim("bob", 1); err != OutcomeLimitUser {
+		t.Fatalf("second claim: %v", err)
+	}
+	goes.sign()
+	goes.sign()
+	goes.giveBack()
+	goes.giveBack()
+	goes.disclaim()
+	goes.sign()
+	if unsigned, signed := gate.counts(); unsigned != 1 || signed != 0 {
+		t.Fatalf("%d before sign-in, %d after", unsigned, signed)
+	}
+	if err := goes.claim("bob", 0); err == nil {
+		t.Fatal("a returned ticket can still claim")
+	}
+	if err := stays.claim("bob", 1); err != nil {
+		t.Fatalf("claim after the other is gone: %v", err)
+	}
+	stays.disclaim()
+	stays.giveBack()
+	checkEmpty(t, gate)
+	if gate.total != 0 {
+		t.Fatalf("%d left", gate.total)
+	}
+}

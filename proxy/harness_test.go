@@ -1,0 +1,322 @@
+package proxy
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"crypto/tls"
+	"io"
+	"net"
+	"runtime"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	dto "github.com/prometheus/client_model/go"
+	"github.com/rs/zerolog"
+
+	"portico/backend"
+	"portico/backend/backendtest"
+	"portico/proxy/relay"
+)
+
+// patience is how long a test waits for what must come.
+const patience = 5 * time.Second
+
+// harness is a running server with everything around it faked: mailbox servers, relay, metrics, log.
+type harness struct {
+	t       *testing.T
+	server  *Server
+	opt     Options
+	mode    TLSMode
+	address string
+	tier    *fakeTier
+	relay   *fakeRelay
+	metrics *prometheus.Registry
+	log     *logBuffer
+	roots   *tls.Config // for clients
+}
+
+// start starts a server with one listener; change may alter it before.
+func start(t *testing.T, mode TLSMode, change func(*Options)) *harness {
+	t.Helper()
+	h := &harness{t: t, mode: mode, tier: &fakeTier{}, relay: newFakeRelay(), metrics: prometheus.NewRegistry(), log: &logBuffer{}}
+	h.opt = Options{
+		Relay: h.relay, Registerer: h.metrics, Log: zerolog.New(h.log), SetupSlots: 2,
+		Sleep:    func(ctx context.Context, _ time.Duration) error { return ctx.Err() },
+		Settings: Settings{Tier: h.tier, LoginType: PlainTextLogin},
+	}
+	h.opt.Settings.TLS, h.roots = testTLS(t)
+	if change != nil {
+		change(&h.opt)
+	}
+	server, err := New(h.opt)
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.server = server
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.address = ln.Addr().String()
+	served := make(chan error, 1)
+	go func() { served <- server.Serve(ln, Listener{Name: "test", TLS: mode}) }()
+	t.Cleanup(func() {
+		server.Close()
+		if err := <-served; err != nil {
+			t.Errorf("Serve: %v", err)
+		}
+		if unsigned, signed := server.gate.counts(); unsigned != 0 || signed != 0 ||
+			len(server.gate.addresses) != 0 || len(server.gate.users) != 0 {
+			t.Errorf("counts leaked: %d before sign-in, %d after, %v, %v", unsigned, signed, server.gate.addresses, server.gate.users)
+		}
+		if n := len(server.slots.taken); n != 0 {
+			t.Errorf("%d set-up slots leaked", n)
+		}
+		checkGoroutines(t)
+	})
+	return h
+}
+
+var testCA = sync.OnceValues(func() (*backendtest.CA, error) { return backendtest.NewCA("test") })
+
+func testTLS(t *testing.T) (server, client *tls.Config) {
+	t.Helper()
+	ca, err := testCA()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cert, err := ca.Issue(backendtest.CertOptions{Hosts: []string{"localhost"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return cert.ServerConfig(), ca.ClientConfig("localhost")
+}
+
+// checkGoroutines fails the test if a goroutine of the package outlives its server. Functions started by a context's end are on
+// their way out when Close returns, so they get a moment.
+func checkGoroutines(t *testing.T) {
+	t.Helper()
+	stacks := make([]byte, 1<<20)
+	for deadline := time.Now().Add(patience); ; runtime.Gosched() {
+		n := runtime.Stack(stacks, true)
+		left := 0
+		for stack := range strings.SplitSeq(string(stacks[:n]), "\n\n") {
+			if strings.Contains(stack, "portico/proxy.") && !strings.Contains(stack, "testing.tRunner") {
+				left++
+			}
+		}
+		if left == 0 {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("%d goroutines left:\n%s", left, stacks[:n])
+		}
+	}
+}
+
+// metric returns the value of a counter or gauge, or the count of a histogram; 0 if it is not there.
+func (h *harness) metric(name string, labels ...string) float64 {
+	h.t.Helper()
+	families, err := h.metrics.Gather()
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	for _, family := range families {
+		for _, m := range family.GetMetric() {
+			if family.GetName() == name && hasLabels(m, labels) {
+				return m.GetCounter().GetValue() + m.GetGauge().GetValue() + float64(m.GetHistogram().GetSampleCount())
+			}
+		}
+	}
+	return 0
+}
+
+func hasLabels(m *dto.Metric, want []string) bool {
+	for i := 0; i < len(want); i += 2 {
+		found := false
+		for _, l := range m.GetLabel() {
+			found = found || l.GetName() == want[i] && l.GetValue() == want[i+1]
+		}
+		if !found {
+			return false
+		}
+	}
+	return true
+}
+
+// ended returns how many connections ended with a result.
+func (h *harness) ended(o Outcome) float64 {
+	return h.metric("portico_connections_total", "listener", "test", "result", o.String())
+}
+
+// refused returns how many commands were refused with a result.
+func (h *harness) refused(o Outcome) float64 {
+	return h.metric("portico_signin_refusals_total", "result", o.String())
+}
+
+// peer is a client in a test.
+type peer struct {
+	t *testing.T
+	net.Conn
+	in *bufio.Reader
+}
+
+func (h *harness) dial() *peer {
+	h.t.Helper()
+	conn, err := net.Dial("tcp", h.address)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	return newPeer(h.t, conn)
+}
+
+func newPeer(t *testing.T, conn net.Conn) *peer {
+	t.Cleanup(func() { conn.Close() })
+	conn.SetDeadline(time.Now().Add(patience))
+	return &peer{t: t, Conn: conn, in: bufio.NewReader(conn)}
+}
+
+// client connects, with TLS where the listener begins so, and reads the greeting.
+func (h *harness) client() *peer {
+	h.t.Helper()
+	p := h.dial()
+	if h.mode == TLSImplicit {
+		p = newPeer(h.t, tls.Client(p.Conn, h.roots))
+	}
+	p.expect("* OK [CAPABILITY IMAP4rev1 ")
+	return p
+}
+
+func (p *peer) send(text string) {
+	p.t.Helper()
+	if _, err := io.WriteString(p.Conn, text); err != nil {
+		p.t.Fatalf("send: %v", err)
+	}
+}
+
+// expect reads one line that begins with prefix.
+func (p *peer) expect(prefix string) string {
+	p.t.Helper()
+	line, err := p.in.ReadString('\n')
+	if err != nil {
+		p.t.Fatalf("read %q, then: %v; want %q", line, err, prefix)
+	}
+	if !strings.HasPrefix(line, prefix) {
+		p.t.Fatalf("got %q, want %q", line, prefix)
+	}
+	return line
+}
+
+// rest reads until the server closes.
+func (p *peer) rest() string {
+	p.t.Helper()
+	all, err := io.ReadAll(p.in)
+	if err != nil {
+		p.t.Fatalf("read %q, then: %v", all, err)
+	}
+	return string(all)
+}
+
+// fakeTier is a mailbox tier by functions. Without them everybody's mailbox is in db1 and password "secret" opens it.
+type fakeTier struct {
+	route  func(user string) (backend.Route, error)
+	signIn func(ctx context.Context, q backend.SignInRequest) (*backend.Link, error)
+}
+
+func (f *fakeTier) Route(user string) (backend.Route, error) {
+	if f.route != nil {
+		return f.route(user)
+	}
+	return backend.Route{Database: "db1", Servers: []string{"mbx1"}}, nil
+}
+
+func (f *fakeTier) SignIn(ctx context.Context, _ backend.Route, q backend.SignInRequest) (*backend.Link, error) {
+	if f.signIn != nil {
+		return f.signIn(ctx, q)
+	}
+	if q.Credential.Password.Reveal() != "secret" {
+		return nil, &backend.Error{Kind: backend.KindBadCredential, Server: "mbx1", Phase: backend.PhaseSignIn}
+	}
+	return fakeLink(q), nil
+}
+
+func fakeLink(q backend.SignInRequest) *backend.Link {
+	conn, _ := net.Pipe()
+	return &backend.Link{
+		Server: "mbx1", Database: "db1", Conn: relay.NewConn(conn),
+		Replies: []byte("* OK hello\r\n" + q.Tag + " OK signed in\r\n"), Rest: []byte("* 1 EXISTS\r\n"),
+	}
+}
+
+// fakeRelay takes sessions and carries nothing.
+type fakeRelay struct {
+	mu       sync.Mutex
+	sessions []relay.Session
+	added    chan relay.Session
+	refuse   error
+}
+
+func newFakeRelay() *fakeRelay { return &fakeRelay{added: make(chan relay.Session, 16)} }
+
+func (r *fakeRelay) Add(s relay.Session) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.refuse != nil {
+		s.Client.Conn.Close()
+		s.Upstream.Conn.Close()
+		s.Ended(relay.Ending{Reason: relay.ReasonError})
+		return r.refuse
+	}
+	r.sessions = append(r.sessions, s)
+	r.added <- s
+	return nil
+}
+
+func (r *fakeRelay) end(reason relay.Reason) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, s := range r.sessions {
+		s.Client.Conn.Close()
+		s.Upstream.Conn.Close()
+		s.Ended(relay.Ending{Reason: reason})
+	}
+	r.sessions = nil
+}
+
+func (r *fakeRelay) Drain(context.Context) { r.end(relay.ReasonDrain) }
+func (r *fakeRelay) Close()                { r.end(relay.ReasonClosed) }
+func (r *fakeRelay) Stats() *relay.Stats   { return relay.NewStats() }
+
+// take returns the next session that was handed over.
+func (r *fakeRelay) take(t *testing.T) relay.Session {
+	t.Helper()
+	select {
+	case s := <-r.added:
+		return s
+	case <-time.After(patience):
+		t.Fatal("nothing was handed over")
+		panic("not reached")
+	}
+}
+
+// logBuffer keeps what was logged.
+type logBuffer struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (b *logBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.text.Write(p)
+}
+
+func (b *logBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.text.String()
+}
