@@ -36,23 +36,19 @@ func hiddenCapability[T string | []byte](name T) bool {
 
 // capabilityList finds the names behind the word CAPABILITY: up to the line's end, or to the bracket that closes the code.
 func capabilityList(line []byte) (start, end int) {
-	prefix, ok := responsePrefix(line)
-	if ok != yes {
+	h, ok := readHead(line)
+	if ok != yes || h.list == 0 {
 		return 0, 0
 	}
-	status, list, _ := responseStatus(line[prefix:])
-	if list == 0 {
-		return 0, 0
+	stops := "\r\n"
+	if h.status != StatusNone {
+		stops = "]\r\n"
 	}
-	start = prefix + list
-	length := bytes.IndexAny(line[start:], "\r\n")
-	if status != StatusNone {
-		length = bytes.IndexAny(line[start:], "]\r\n")
-	}
+	length := bytes.IndexAny(line[h.list:], stops)
 	if length < 0 {
-		return start, len(line)
+		length = len(line) - h.list
 	}
-	return start, start + length
+	return h.list, h.list + length
 }
 
 // Capabilities is a server's capability list, its names in upper case.

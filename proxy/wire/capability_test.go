@@ -32,6 +32,7 @@ func TestAppendFilteredCapabilities(t *testing.T) {
 		{"other code", "* OK [CAPABILITIES STARTTLS] x\r\n", "* OK [CAPABILITIES STARTTLS] x\r\n", false},
 		{"data", "* 1 FETCH (BODY {20}\r\n* CAPABILITY STARTTLS\r\n)\r\n", "* 1 FETCH (BODY {20}\r\n* CAPABILITY STARTTLS\r\n)\r\n", false},
 		{"continuation", "+ CAPABILITY STARTTLS\r\n", "+ CAPABILITY STARTTLS\r\n", false},
+		{"tagged list", "a CAPABILITY STARTTLS\r\n", "a CAPABILITY STARTTLS\r\n", false},
 		{"no response", "\r\n", "\r\n", false},
 		{"nothing", "", "", false},
 	} {

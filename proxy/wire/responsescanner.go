@@ -85,96 +85,27 @@ func responseHead(p []byte) (event ResponseEvent, line ResponseLine, state frame
 	if p[0] == '+' {
 		return ResponseContinue, line, inText
 	}
-	prefix, ok := responsePrefix(p)
+	h, ok := readHead(p)
 	switch ok {
 	case unknown:
 		return ResponseMore, line, atLineStart
 	case no:
 		return ResponseStray, line, inText
 	}
-	status, list, known := responseStatus(p[prefix:])
-	tagged := p[0] != '*'
-	if !known {
-		return ResponseMore, line, atLineStart
-	}
-	if tagged && !status.endsCommand() {
-		return ResponseStray, line, inText
-	}
-	line.Status = status
-	if list > 0 && !line.hasList(p) {
+	line.Status = h.status
+	if h.list > 0 && !line.hasList(p) {
 		return ResponseMore, ResponseLine{}, atLineStart
 	}
 	switch {
-	case tagged:
-		line.TagLen = prefix - 1
+	case h.tag > 0:
+		line.TagLen = h.tag
 		return ResponseTagged, line, inText
-	case list > 0 || status == StatusBYE:
+	case h.list > 0 || h.status == StatusBYE:
 		return ResponseStatus, line, inText
-	case status != StatusNone:
+	case h.status != StatusNone:
 		return ResponseMore, ResponseLine{}, inText
 	}
 	return ResponseMore, line, inLine
-}
-
-// answer is no, yes, or that more bytes are needed.
-type answer uint8
-
-const (
-	no answer = iota
-	yes
-	unknown
-)
-
-// responsePrefix returns the length of what a response begins with: "* ", or a tag and a blank.
-func responsePrefix(p []byte) (n int, ok answer) {
-	n = 1
-	if len(p) == 0 || p[0] != '*' {
-		n = span(p, charTag, MaxTag+1)
-	}
-	switch {
-	case n == 0 || n > MaxTag:
-		return 0, no
-	case n == len(p):
-		return 0, unknown
-	case p[n] != ' ':
-		return 0, no
-	}
-	return n + 1, yes
-}
-
-const capabilityWord = "CAPABILITY"
-
-// responseStatus reads what stands behind the prefix: the status, and where the names of a capability list begin, 0 without
-// one. It is not known when more bytes are needed to tell.
-func responseStatus(p []byte) (status Status, list int, known bool) {
-	word, rest := nextWord(p)
-	if len(rest) == 0 {
-		return StatusNone, 0, false
-	}
-	if !endsWord(rest[0]) {
-		return StatusNone, 0, true
-	}
-	if equalFold(word, capabilityWord) {
-		return StatusNone, len(p) - len(rest), true
-	}
-	if status = statusOf(word); status == StatusNone {
-		return StatusNone, 0, true
-	}
-	rest = rest[blanks(rest):]
-	if len(rest) == 0 {
-		return StatusNone, 0, false
-	}
-	if rest[0] != '[' {
-		return status, 0, true
-	}
-	word, rest = nextWord(rest[1:])
-	switch {
-	case len(rest) == 0:
-		return StatusNone, 0, false
-	case rest[0] == ' ' && equalFold(word, capabilityWord):
-		list = len(p) - len(rest)
-	}
-	return status, list, true
 }
 
 // hasList notes that the line that p begins with holds a capability list. It answers false when the line has to be waited for.
