@@ -208,3 +208,23 @@ func TestSinkNoAllocations(t *testing.T) {
 		}
 	}
 }
+
+func TestSinkHoldsManyIdle(t *testing.T) {
+	testkit.NoLeaks(t)
+	const many = 2000 // two descriptors each, in one process
+	addr := testkit.Serve(t, backendtest.NewSink(nil))
+	conns := make([]net.Conn, many)
+	for i := range conns {
+		conn, err := net.Dial("tcp", addr)
+		if err != nil {
+			t.Fatal(i, err)
+		}
+		defer conn.Close()
+		conns[i] = conn
+	}
+	for _, i := range []int{0, many / 2, many - 1} {
+		c := testkit.NewConn(t, conns[i])
+		c.Expect("* OK *")
+		c.Command("a", "NOOP")
+	}
+}
