@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"portico/backend/backendtest"
+	"portico/backend/backendtest/testkit"
 	"portico/proxy/wire"
 )
 
@@ -21,6 +22,7 @@ const (
 
 // TestPlainFailures breaks each stage of a plain connection.
 func TestPlainFailures(t *testing.T) {
+	testkit.NoLeaks(t)
 	quick := Timeouts{Greeting: short, SignIn: short}
 	tests := []struct {
 		name     string
@@ -75,6 +77,7 @@ func wantFailure(t *testing.T, err error, kind Kind, phase string) {
 
 // TestStartTLSFailures breaks STARTTLS in all the ways that somebody between us and the server could.
 func TestStartTLSFailures(t *testing.T) {
+	testkit.NoLeaks(t)
 	const starttls = "C: p1 STARTTLS"
 	quick := Timeouts{TLS: short, Greeting: short}
 	tests := []struct {
@@ -107,6 +110,7 @@ func TestStartTLSFailures(t *testing.T) {
 
 // TestCertificates offers certificates that are not the server's.
 func TestCertificates(t *testing.T) {
+	testkit.NoLeaks(t)
 	now := time.Now()
 	isWrongName := func(err error) bool { _, ok := errors.AsType[x509.HostnameError](err); return ok }
 	isUnknown := func(err error) bool { _, ok := errors.AsType[x509.UnknownAuthorityError](err); return ok }
@@ -150,6 +154,7 @@ func TestCertificates(t *testing.T) {
 }
 
 func TestImplicitTLSSilent(t *testing.T) {
+	testkit.NoLeaks(t)
 	client, _ := certificates(t, loopback())
 	tier := tier(t, Timeouts{TLS: short}, server(TLSImplicit, client, fake(t, nil, dialogue{})))
 	_, err := signInAs(t, tier, alice())
@@ -158,6 +163,7 @@ func TestImplicitTLSSilent(t *testing.T) {
 
 // TestReceivedIsBounded lets a server talk for ever in responses that are each of proper size.
 func TestReceivedIsBounded(t *testing.T) {
+	testkit.NoLeaks(t)
 	talk := slices.Repeat(dialogue{"S: * OK " + strings.Repeat("x", 8<<10)}, 33)
 	d := append(dialogue{greeting, aliceLogin}, talk...)
 	tier := tier(t, Timeouts{}, server(TLSNone, nil, fake(t, nil, d)))
@@ -169,7 +175,8 @@ func TestReceivedIsBounded(t *testing.T) {
 }
 
 func TestDialRefused(t *testing.T) {
-	l := listen(t)
+	testkit.NoLeaks(t)
+	l := testkit.Listen(t)
 	l.Close()
 	_, err := signInAs(t, tier(t, Timeouts{}, server(TLSNone, nil, l.Addr().String())), alice())
 	wantFailure(t, err, KindDial, PhaseDial)
@@ -191,6 +198,7 @@ func (d *hangingDialer) DialContext(ctx context.Context, network, address string
 
 // TestDialHangs has one address that never answers: alone it is a time-out, beside another it costs its own time, once.
 func TestDialHangs(t *testing.T) {
+	testkit.NoLeaks(t)
 	const dead = "192.0.2.1:143"
 	alone := tier(t, Timeouts{Dial: short}, server(TLSNone, nil, dead))
 	alone.dialer = &hangingDialer{dead: dead}
@@ -221,6 +229,7 @@ func TestDialHangs(t *testing.T) {
 
 // TestCancelled ends the caller's context while each stage reads.
 func TestCancelled(t *testing.T) {
+	testkit.NoLeaks(t)
 	client, _ := certificates(t, loopback())
 	tests := []struct {
 		name     string

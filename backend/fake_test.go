@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"portico/backend/backendtest"
+	"portico/backend/backendtest/testkit"
 )
 
 // patience bounds what must happen in a test; short is a time-out that a test waits for.
@@ -41,7 +42,7 @@ type dialogue []string
 // address. When the test ends all dialogues must have come to their end.
 func fake(t *testing.T, config *tls.Config, dialogues ...dialogue) string {
 	t.Helper()
-	l := listen(t)
+	l := testkit.Listen(t)
 	var running sync.WaitGroup
 	running.Go(func() {
 		for _, d := range dialogues {
@@ -62,16 +63,6 @@ func fake(t *testing.T, config *tls.Config, dialogues ...dialogue) string {
 		running.Wait()
 	})
 	return l.Addr().String()
-}
-
-func listen(t *testing.T) net.Listener {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { l.Close() })
-	return l
 }
 
 func (d dialogue) hold(conn net.Conn, config *tls.Config) error {

@@ -11,6 +11,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"portico/backend/backendtest/testkit"
 )
 
 func b64(s string) string { return base64.StdEncoding.EncodeToString([]byte(s)) }
@@ -18,6 +20,7 @@ func b64(s string) string { return base64.StdEncoding.EncodeToString([]byte(s)) 
 // TestMechanisms signs in by each mechanism to servers that offer this and that. The dialogue stands between the greeting and
 // the server's OK.
 func TestMechanisms(t *testing.T) {
+	testkit.NoLeaks(t)
 	password := func(p string) Credential { return Credential{Username: "alice", Password: Secret(p)} }
 	with := func(c Credential, mechanism string) Credential { c.Mechanism = mechanism; return c }
 	acting := with(password("pw"), "PLAIN")
@@ -70,6 +73,7 @@ func TestMechanisms(t *testing.T) {
 
 // TestUnsendable has credentials that the server gives no way to send; it must hear nothing of them.
 func TestUnsendable(t *testing.T) {
+	testkit.NoLeaks(t)
 	tests := []struct {
 		name       string
 		offers     string
@@ -94,6 +98,7 @@ func TestUnsendable(t *testing.T) {
 }
 
 func TestRefusals(t *testing.T) {
+	testkit.NoLeaks(t)
 	tests := []struct {
 		answer string
 		kind   Kind
@@ -151,6 +156,7 @@ func TestPasswordQuotedBack(t *testing.T) {
 
 // TestReplies checks what of a sign-in reaches the client.
 func TestReplies(t *testing.T) {
+	testkit.NoLeaks(t)
 	tests := []struct {
 		name     string
 		greeting string
@@ -241,6 +247,7 @@ func TestIDLeavesOut(t *testing.T) {
 
 // TestTLS signs in over TLS, where a server's capabilities from before STARTTLS are forgotten.
 func TestTLS(t *testing.T) {
+	testkit.NoLeaks(t)
 	client, config := certificates(t, loopback())
 	login := dialogue{aliceLogin, "s: a1 OK in\r\n* 1 EXISTS\r\n"}
 	tests := []struct {
@@ -315,7 +322,8 @@ func TestDeadlinesAreCleared(t *testing.T) {
 
 // TestNextCopy tries another copy only where the server was not reached.
 func TestNextCopy(t *testing.T) {
-	refused := listen(t)
+	testkit.NoLeaks(t)
+	refused := testkit.Listen(t)
 	refused.Close()
 	well := dialogue{greeting, aliceLogin, "S: a1 OK in"}
 	full := dialogue{"S: * BYE full"}
@@ -353,7 +361,7 @@ func TestNextCopy(t *testing.T) {
 
 // TestDefaultDialer wants TCP_NODELAY, as commands are small, on the default connection.
 func TestDefaultDialer(t *testing.T) {
-	l := listen(t)
+	l := testkit.Listen(t)
 	conn, err := defaultDialer().DialContext(t.Context(), "tcp", l.Addr().String())
 	if err != nil {
 		t.Fatal(err)
