@@ -213,6 +213,9 @@ func referenceResponse(rest string) (event string, text bool) {
 			status = word
 		}
 	}
+	if tag != "*" && (status == "" || status == "BYE" || status == "PREAUTH") {
+		return "stray", true
+	}
 	if status != "" {
 		var bare string
 		for i := 0; i < 64 && isOneOf(behind, " "); i++ {
@@ -228,9 +231,6 @@ func referenceResponse(rest string) (event string, text bool) {
 				return "held", true
 			}
 		}
-	}
-	if tag != "*" && (status == "" || status == "BYE" || status == "PREAUTH") {
-		return "stray", true
 	}
 	noted := ""
 	if list {
