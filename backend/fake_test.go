@@ -22,7 +22,7 @@ import (
 // patience bounds what must happen in a test; short is a time-out that a test waits for.
 const (
 	patience = 20 * time.Second
-	short    = 50 * time.Millisecond
+	short    = 200 * time.Millisecond
 )
 
 // dialogue is what a fake mailbox server says and wants to hear, one step each:
