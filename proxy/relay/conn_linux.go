@@ -42,7 +42,7 @@ func (c *Conn) readNow(p []byte) (int, error) {
 	if c.empty {
 		return 0, errWouldBlock
 	}
-	n, errno := rawRead(c.fd, p)
+	n, errno := receive(c.fd, p)
 	switch {
 	case errno == unix.EAGAIN:
 		return 0, errWouldBlock
@@ -57,17 +57,25 @@ func (c *Conn) readNow(p []byte) (int, error) {
 
 // rawRead and rawWrite leave the scheduler out: on a non-blocking descriptor the kernel answers at once.
 func rawRead(fd int, p []byte) (int, syscall.Errno) {
-	for {
-		n, _, errno := syscall.RawSyscall(syscall.SYS_READ, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(p))), uintptr(len(p)))
-		if errno != unix.EINTR {
-			return int(n), errno
-		}
-	}
+	return rawCall(syscall.SYS_READ, fd, p, 0)
 }
 
 func rawWrite(fd int, p []byte) (int, syscall.Errno) {
+	return rawCall(syscall.SYS_WRITE, fd, p, 0)
+}
+
+// receive and send are rawRead and rawWrite for sockets: a shorter way through the kernel, and no SIGPIPE.
+func receive(fd int, p []byte) (int, syscall.Errno) {
+	return rawCall(syscall.SYS_RECVFROM, fd, p, 0)
+}
+
+func send(fd int, p []byte) (int, syscall.Errno) {
+	return rawCall(syscall.SYS_SENDTO, fd, p, unix.MSG_NOSIGNAL)
+}
+
+func rawCall(call uintptr, fd int, p []byte, flags uintptr) (int, syscall.Errno) {
 	for {
-		n, _, errno := syscall.RawSyscall(syscall.SYS_WRITE, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(p))), uintptr(len(p)))
+		n, _, errno := syscall.RawSyscall6(call, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(p))), uintptr(len(p)), flags, 0, 0)
 		if errno != unix.EINTR {
 			return int(n), errno
 		}

@@ -58,7 +58,7 @@ func (e *end) read(p []byte) int {
 	if e.tls != nil {
 		return e.readTLS(p)
 	}
-	n, errno := rawRead(e.fd, p)
+	n, errno := receive(e.fd, p)
 	switch {
 	case errno == unix.EAGAIN:
 		return 0
@@ -100,7 +100,7 @@ func (e *end) readTLS(p []byte) int {
 // discard throws away what the peer says after the end, so that it does not turn the close into a reset.
 func (e *end) discard() {
 	e.more = false
-	n, errno := rawRead(e.fd, e.link.loop.buf)
+	n, errno := receive(e.fd, e.link.loop.buf)
 	if errno == 0 && n == 0 {
 		e.eof = true
 	} else if errno != 0 && errno != unix.EAGAIN {
@@ -132,7 +132,7 @@ func (e *end) write(p []byte) {
 // send gives bytes to the kernel and keeps what it does not take.
 func (e *end) send(p []byte) {
 	if len(e.pending) == 0 {
-		n, errno := rawWrite(e.fd, p)
+		n, errno := send(e.fd, p)
 		if errno != 0 && errno != unix.EAGAIN {
 			e.fail()
 			return
@@ -150,7 +150,7 @@ func (e *end) send(p []byte) {
 
 // flush goes on with what is pending.
 func (e *end) flush() {
-	n, errno := rawWrite(e.fd, e.pending[e.sent:])
+	n, errno := send(e.fd, e.pending[e.sent:])
 	switch {
 	case errno == unix.EAGAIN:
 		return

@@ -1,0 +1,228 @@
+package peers
+
+import (
+	"crypto/tls"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"slices"
+	"syscall"
+	"testing"
+	"time"
+
+	"portico/backend/backendtest"
+)
+
+// roleVar makes this program the mailbox server of a run: a process of its own, so that only the proxies are measured.
+const roleVar = "PORTICO_PEERS_SINK"
+
+func TestMain(m *testing.M) {
+	if addr := os.Getenv(roleVar); addr != "" {
+		runSink(addr)
+		return
+	}
+	os.Exit(m.Run())
+}
+
+const (
+	rounds   = 7
+	sessions = 50
+	commands = 400 // of each session in a round
+)
+
+// BenchmarkPeers prints what a NOOP costs each proxy, plain and with TLS, in rounds that take turns.
+func BenchmarkPeers(b *testing.B) {
+	s, config := newSite(b)
+	for _, way := range []struct {
+		name   string
+		config *tls.Config
+	}{{"noop plain", nil}, {"noop tls", config}} {
+		b.Run(way.name, func(b *testing.B) { compareNoop(b, s, way.config) })
+	}
+}
+
+func compareNoop(b *testing.B, s *site, config *tls.Config) {
+	peers := startAll(b, s)
+	spent := make(map[string][]float64)
+	clients := make(map[string][]*client)
+	for _, p := range peers {
+		addr := p.Plain
+		if config != nil {
+			addr = p.TLS
+		}
+		opened, err := signInMany(addr, config, sessions)
+		if err != nil {
+			b.Fatalf("%s: %v", p.Name, err)
+		}
+		clients[p.Name] = opened
+	}
+	for round := range rounds {
+		for i := range peers {
+			p := peers[(i+round)%len(peers)]
+			before, err := cpuTime(p.pid())
+			if err != nil {
+				b.Fatal(err)
+			}
+			if err := noops(clients[p.Name], commands); err != nil {
+				b.Fatalf("%s: %v", p.Name, err)
+			}
+			after, _ := cpuTime(p.pid())
+			spent[p.Name] = append(spent[p.Name], float64((after-before).Nanoseconds())/1e3/(sessions*commands))
+		}
+	}
+	for _, p := range peers {
+		closeAll(clients[p.Name])
+		slices.Sort(spent[p.Name])
+		b.Logf("%-8s %6.2f us per command (%.2f to %.2f)  %s", p.Name, median(spent[p.Name]), spent[p.Name][0], spent[p.Name][rounds-1], p.Version)
+		b.ReportMetric(median(spent[p.Name]), p.Name+"-us/cmd")
+	}
+}
+
+// BenchmarkIdle prints what a signed-in session that is idle costs Portico in memory.
+func BenchmarkIdle(b *testing.B) {
+	const idle = 4000
+	s, config := newSite(b)
+	for _, way := range []struct {
+		name   string
+		config *tls.Config
+	}{{"plain", nil}, {"tls", config}} {
+		b.Run(way.name, func(b *testing.B) {
+			p, err := startPortico(s, buildPortico(b, s))
+			if err != nil {
+				b.Fatal(err)
+			}
+			defer p.Stop()
+			time.Sleep(time.Second) // a fresh process at rest
+			before, err := pss(p.pid())
+			if err != nil {
+				b.Fatal(err)
+			}
+			addr := p.Plain
+			if way.config != nil {
+				addr = p.TLS
+			}
+			clients, err := signInMany(addr, way.config, idle)
+			if err != nil {
+				b.Fatal(err)
+			}
+			if err := noops(clients, 1); err != nil {
+				b.Fatal(err)
+			}
+			time.Sleep(3 * time.Second) // what the measure is defined as
+			after, _ := pss(p.pid())
+			b.ReportMetric(float64(after-before)/idle/1024, "KiB/session")
+			closeAll(clients)
+		})
+	}
+}
+
+func median(sorted []float64) float64 { return sorted[len(sorted)/2] }
+
+// newSite makes the certificate and starts the mailbox server.
+func newSite(b *testing.B) (*site, *tls.Config) {
+	for _, program := range []string{"nginx", "haproxy"} {
+		if _, err := exec.LookPath(program); err != nil {
+			b.Skipf("%s is not installed", program)
+		}
+	}
+	ca, err := backendtest.NewCA("peers")
+	if err != nil {
+		b.Fatal(err)
+	}
+	s := &site{dir: b.TempDir()}
+	cert, err := ca.Issue(backendtest.CertOptions{Hosts: []string{"localhost"}})
+	if err != nil {
+		b.Fatal(err)
+	}
+	if _, s.key, err = cert.WriteFiles(s.dir, "bench"); err != nil {
+		b.Fatal(err)
+	}
+	if s.cert, err = s.file("both.pem", string(cert.CertPEM)+string(cert.KeyPEM)); err != nil { // as HAProxy wants it
+		b.Fatal(err)
+	}
+	addrs, err := freePorts(1)
+	if err != nil {
+		b.Fatal(err)
+	}
+	s.sink = addrs[0]
+	sink := exec.Command(os.Args[0])
+	sink.Env = append(os.Environ(), roleVar+"="+s.sink)
+	if err := sink.Start(); err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() { sink.Process.Kill(); sink.Wait() })
+	if err := answers(s.sink); err != nil {
+		b.Fatal(err)
+	}
+	config := ca.ClientConfig("localhost")
+	config.MinVersion = tls.VersionTLS13
+	config.CurvePreferences = []tls.CurveID{tls.X25519}
+	return s, config
+}
+
+func startAll(b *testing.B, s *site) []*Peer {
+	path := buildPortico(b, s)
+	var peers []*Peer
+	for _, start := range []func() (*Peer, error){
+		func() (*Peer, error) { return startPortico(s, path) },
+		func() (*Peer, error) { return startNginx(s) },
+		func() (*Peer, error) { return startHAProxy(s) },
+	} {
+		p, err := start()
+		if err != nil {
+			b.Fatal(err)
+		}
+		b.Cleanup(func() { p.Stop() })
+		peers = append(peers, p)
+	}
+	return peers
+}
+
+func buildPortico(b *testing.B, s *site) string {
+	path := filepath.Join(s.dir, "portico")
+	if out, err := exec.Command("go", "build", "-o", path, "portico/cmd/zz").CombinedOutput(); err != nil {
+		b.Fatalf("%v\n%s", err, out)
+	}
+	return path
+}
+
+func runSink(addr string) {
+	ln, err := net.Listen("tcp", addr)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(2)
+	}
+	stop := make(chan os.Signal, 1)
+	signal.Notify(stop, syscall.SIGTERM)
+	go backendtest.NewSink(nil).Serve(ln)
+	<-stop
+}
+
+// BenchmarkHold keeps a load on Portico for a profiler to look at: set PORTICO_PEERS_HOLD to a duration.
+func BenchmarkHold(b *testing.B) {
+	d, err := time.ParseDuration(os.Getenv("PORTICO_PEERS_HOLD"))
+	if err != nil {
+		b.Skip("PORTICO_PEERS_HOLD is not set")
+	}
+	s, _ := newSite(b)
+	p, err := startPortico(s, buildPortico(b, s))
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer p.Stop()
+	clients, err := signInMany(p.Plain, nil, sessions)
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Logf("process %d", p.pid())
+	fmt.Fprintln(os.Stderr, "process", p.pid())
+	for end := time.Now().Add(d); time.Now().Before(end); {
+		if err := noops(clients, commands); err != nil {
+			b.Fatal(err)
+		}
+	}
+	closeAll(clients)
+}
