@@ -89,6 +89,7 @@ func TestCommandScanner(t *testing.T) {
 		{"expected line is blank", "a IDLE\r\n\r\nb NOOP\r\n", []string{"0 begin a IDLE", "8 end", "10 line", "10 begin b NOOP", "18 end", "18 line start, 0 held"}},
 		{"expected line is a command", "a IDLE\nb NOOP\nc NOOP\n", []string{"0 begin a IDLE", "7 end", "14 line", "14 begin c NOOP", "21 end", "21 line start, 0 held"}},
 		{"expected line has a marker", "a IDLE\nDONE {5}\nb NOOP\n", []string{"0 begin a IDLE", "7 end", "16 line", "16 begin b NOOP", "23 end", "23 line start, 0 held"}},
+		{"expected line opens a marker", "a IDLE\nDONE {\n1}\nb NOOP\n", []string{"0 begin a IDLE", "7 end", "14 line", "14 begin 1} other", "17 end", "17 begin b NOOP", "24 end", "24 line start, 0 held"}},
 		{"expected line is cut", "a IDLE\nDO", []string{"0 begin a IDLE", "7 end", "9 inside, 0 held"}},
 		{"nothing is expected in a literal", "a IDLE {2}\nDOx\nDONE\nb NOOP\n", []string{"0 begin a IDLE", "11 sync", "15 end", "20 line", "20 begin b NOOP", "27 end", "27 line start, 0 held"}},
 	}, traceCommands, referenceCommands)

@@ -11,7 +11,7 @@ func TestAppendAstring(t *testing.T) {
 		ok      bool
 	}{
 		{"", `""`, true}, {"x", `"x"`, true}, {`a"b\c d{5}`, `"a\"b\\c d{5}"`, true}, {"\t\x01\x7f", "\"\t\x01\x7f\"", true},
-		{"a\x00", "", false}, {"a\r", "", false}, {"a\nb", "", false}, {"é", "", false},
+		{"a\x00", "", false}, {"a\r", "", false}, {"a\nb", "", false}, {"\x80", "", false}, {"é", "", false},
 	} {
 		got, ok := AppendAstring([]byte("> "), c.s)
 		if string(got) != "> "+c.want || ok != c.ok {

@@ -63,7 +63,7 @@ func (s *ResponseScanner) Next(p []byte) (n int, event ResponseEvent, line Respo
 // dataLines passes whole lines of the commonest kind, message data ("* 12 FETCH ..."), and stops behind a literal's marker or
 // in front of any other line. It tells nothing that responseHead would not; it is there for its speed.
 func (s *ResponseScanner) dataLines(p []byte) (n int) {
-	for rest := p; len(rest) > 3 && rest[0] == '*' && rest[1] == ' ' && rest[2]-'0' <= 9; rest = p[n:] {
+	for rest := p; len(rest) > 2 && rest[0] == '*' && rest[1] == ' ' && rest[2]-'0' <= 9; rest = p[n:] {
 		eol := bytes.IndexByte(rest, '\n')
 		if eol < 0 {
 			return n
