@@ -17,8 +17,8 @@ const (
 	CommandEnd
 	// CommandLine: the line that ExpectLine announced is behind us.
 	CommandLine
-	// CommandStray: here begins a line without a valid tag, or without anything behind it that could be told to be no verb.
-	// None of it is used yet; it ends in CommandEnd.
+	// CommandStray: here begins a line without a valid tag, or with a control character or too many blanks in front of its
+	// verb. None of it is used yet; it ends in CommandEnd.
 	CommandStray
 	// CommandLongTag: as CommandStray, the tag being longer than MaxTag.
 	CommandLongTag
