@@ -7,7 +7,6 @@ import (
 	"crypto/tls"
 	"io"
 	"net"
-	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -18,7 +17,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"portico/backend"
-	"portico/backend/backendtest"
+	"portico/backend/backendtest/testkit"
 	"portico/proxy/relay"
 )
 
@@ -42,13 +41,14 @@ type harness struct {
 // start starts a server with one listener; change may alter it before.
 func start(t *testing.T, mode TLSMode, change func(*Options)) *harness {
 	t.Helper()
+	testkit.NoLeaks(t)
 	h := &harness{t: t, mode: mode, tier: &fakeTier{}, relay: newFakeRelay(), metrics: prometheus.NewRegistry(), log: &logBuffer{}}
 	h.opt = Options{
 		Relay: h.relay, Registerer: h.metrics, Log: zerolog.New(h.log), SetupSlots: 2,
 		Sleep:    func(ctx context.Context, _ time.Duration) error { return ctx.Err() },
 		Settings: Settings{Tier: h.tier, LoginType: PlainTextLogin},
 	}
-	h.opt.Settings.TLS, h.roots = testTLS(t)
+	h.opt.Settings.TLS, h.roots = testkit.TLS(t)
 	if change != nil {
 		change(&h.opt)
 	}
@@ -76,46 +76,8 @@ func start(t *testing.T, mode TLSMode, change func(*Options)) *harness {
 		if n := len(server.slots.taken); n != 0 {
 			t.Errorf("%d set-up slots leaked", n)
 		}
-		checkGoroutines(t)
 	})
 	return h
-}
-
-var testCA = sync.OnceValues(func() (*backendtest.CA, error) { return backendtest.NewCA("test") })
-
-func testTLS(t *testing.T) (server, client *tls.Config) {
-	t.Helper()
-	ca, err := testCA()
-	if err != nil {
-		t.Fatal(err)
-	}
-	cert, err := ca.Issue(backendtest.CertOptions{Hosts: []string{"localhost"}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return cert.ServerConfig(), ca.ClientConfig("localhost")
-}
-
-// checkGoroutines fails the test if a goroutine of the package outlives its server. Functions started by a context's end are on
-// their way out when Close returns, so they get a moment.
-func checkGoroutines(t *testing.T) {
-	t.Helper()
-	stacks := make([]byte, 1<<20)
-	for deadline := time.Now().Add(patience); ; runtime.Gosched() {
-		n := runtime.Stack(stacks, true)
-		left := 0
-		for stack := range strings.SplitSeq(string(stacks[:n]), "\n\n") {
-			if strings.Contains(stack, "portico/proxy.") && !strings.Contains(stack, "testing.tRunner") {
-				left++
-			}
-		}
-		if left == 0 {
-			return
-		}
-		if time.Now().After(deadline) {
-			t.Fatalf("%d goroutines left:\n%s", left, stacks[:n])
-		}
-	}
 }
 
 // metric returns the value of a counter or gauge, or the count of a histogram; 0 if it is not there.

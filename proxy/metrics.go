@@ -61,8 +61,9 @@ type metrics struct {
 	phases       phases
 }
 
-// newMetrics registers the metrics with reg, or with nobody. counts gives the sessions before and after sign-in.
-func newMetrics(reg prometheus.Registerer, counts func() (unsigned, signed int)) (*metrics, error) {
+// newMetrics registers the metrics, and those of the relay, with reg, or with nobody. counts gives the sessions before and after
+// sign-in.
+func newMetrics(reg prometheus.Registerer, counts func() (unsigned, signed int), relayed prometheus.Collector) (*metrics, error) {
 	m := &metrics{
 		byListener: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "portico_connections_total",
@@ -97,7 +98,7 @@ func newMetrics(reg prometheus.Registerer, counts func() (unsigned, signed int))
 		return m, nil
 	}
 	return m, errors.Join(reg.Register(m.byListener), reg.Register(m.acceptErrors), reg.Register(refusals),
-		reg.Register(durations), reg.Register(sessionGauge{counts}))
+		reg.Register(durations), reg.Register(sessionGauge{counts}), reg.Register(relayed))
 }
 
 // connections returns the counters of one listener.

@@ -53,7 +53,7 @@ func newServer(opt Options) (*Server, error) {
 		return nil, err
 	}
 	s := &Server{opt: opt, gate: newAdmission(), slots: newSlots(opt.SetupSlots)}
-	if s.metrics, err = newMetrics(opt.Registerer, s.gate.counts); err != nil {
+	if s.metrics, err = newMetrics(opt.Registerer, s.gate.counts, newRelayCollector(s.Stats)); err != nil {
 		return nil, err
 	}
 	s.settings.Store(settings)

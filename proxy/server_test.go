@@ -13,6 +13,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"portico/backend"
+	"portico/backend/backendtest/testkit"
 	"portico/proxy/relay"
 )
 
@@ -130,12 +131,11 @@ func TestLimitsAreAnsweredAtTheDoor(t *testing.T) {
 			if h.ended(test.want) != 1 {
 				t.Error("not counted")
 			}
-			first.send("a LOGOUT\r\n")
-			first.rest()
-			for h.metric("portico_sessions", "state", "signing_in") != 0 {
-				time.Sleep(time.Millisecond) // until the first has given its place back
-			}
-			h.client()
+			first.Close()
+			testkit.Eventually(t, "the first has given its place back", func() bool {
+				return h.metric("portico_sessions", "state", "signing_in") == 0
+			})
+			h.client() // there is room again
 		})
 	}
 }
