@@ -1,0 +1,64 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/spf13/cobra"
+
+	"portico/configs"
+)
+
+// Exit statuses.
+const (
+	statusFine   = 0 // done, and the answer is good
+	statusBad    = 1 // done, and the answer is bad news
+	statusFailed = 2 // could not be done
+)
+
+// errBadNews ends a command that has done its work and told what is wrong.
+var errBadNews = errors.New("bad news")
+
+// defaultFile is where the configuration is if nobody says otherwise.
+const defaultFile = "/etc/portico/portico.yaml"
+
+// run executes one command line and returns the exit status.
+func run(args []string, stdout, stderr io.Writer) int {
+	root := newRoot()
+	root.SetArgs(args)
+	root.SetOut(stdout)
+	root.SetErr(stderr)
+	err := root.Execute()
+	var problems configs.Problems
+	switch {
+	case err == nil:
+		return statusFine
+	case errors.Is(err, errBadNews):
+		return statusBad
+	case errors.As(err, &problems): // a line each, with its place in the file
+		fmt.Fprintln(stderr, problems.Error())
+	default:
+		fmt.Fprintf(stderr, "portico: %v\n", err)
+	}
+	return statusFailed
+}
+
+func newRoot() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "portico",
+		Short: "The front door of a mail system: an IMAP proxy that measures every command",
+		Long: "Portico takes IMAP clients' connections, signs the users in to the mailbox servers that hold their mail,\n" +
+			"and moves the bytes between the two while it measures every command.\n\n" +
+			"Exit status: 0 done and fine, 1 done and the answer is bad news, 2 could not do it.",
+		SilenceErrors: true,
+		SilenceUsage:  true,
+	}
+	root.AddCommand(newServe(), newCheck(), newDemo(), newDatabase(), newVersion(), newMan())
+	return root
+}
+
+// configFlag gives a command the flag that names the configuration file.
+func configFlag(cmd *cobra.Command) *string {
+	return cmd.Flags().StringP("config", "c", defaultFile, "configuration `file`")
+}

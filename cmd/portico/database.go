@@ -1,0 +1,126 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"portico/backend"
+	"portico/configs"
+	"portico/configs/store"
+)
+
+func newDatabase() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "database",
+		Short: "Look at and change what is known of the databases",
+		Args:  cobra.NoArgs,
+	}
+	cmd.AddCommand(newDatabasePin(), newDatabasePinned())
+	return cmd
+}
+
+func newDatabasePin() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "pin",
+		Short: "Spread users over the databases that the configuration has now",
+		Long: "With \"routing: hash\" the set of databases that users are spread over is kept in data_dir, and portico does not\n" +
+			"start with another one, since users whose database changes would find an empty mailbox. This command makes the\n" +
+			"databases of the configuration file that set. Move the mail first. Portico must not be running.",
+		Args: cobra.NoArgs,
+	}
+	file := configFlag(cmd)
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		config, err := configs.Load(*file)
+		if err != nil {
+			return err
+		}
+		if config.Routing != configs.RoutingHash {
+			return fmt.Errorf("%s has routing: %s; only routing: %s pins databases", *file, config.Routing, configs.RoutingHash)
+		}
+		s, err := openStore(config)
+		if err != nil {
+			return err
+		}
+		names := databaseNames(config)
+		before, err := backend.PinnedDatabases(cmd.Context(), s)
+		if err == nil {
+			err = backend.PinDatabases(cmd.Context(), s, names)
+		}
+		if err = errors.Join(err, s.Close()); err != nil {
+			return err
+		}
+		fmt.Fprintf(cmd.OutOrStdout(), "before: %s\nnow:    %s\n", listOf(before), listOf(names))
+		return nil
+	}
+	return cmd
+}
+
+func newDatabasePinned() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "pinned",
+		Short: "Tell which databases users are spread over",
+		Long: "Pinned prints the databases that \"routing: hash\" spreads users over. Portico must not be running.\n\n" +
+			"Exit status: 0 the configuration agrees, 1 it does not, 2 the answer is not to be had.",
+		Args: cobra.NoArgs,
+	}
+	file := configFlag(cmd)
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		config, err := configs.Load(*file)
+		if err != nil {
+			return err
+		}
+		names, err := pinnedIn(cmd.Context(), config)
+		if err != nil {
+			return err
+		}
+		fmt.Fprintln(cmd.OutOrStdout(), listOf(names))
+		configured := databaseNames(config)
+		if names != nil && config.Routing == configs.RoutingHash && !slices.Equal(names, configured) {
+			fmt.Fprintf(cmd.OutOrStdout(), "%s has other databases: %s\n", *file, listOf(configured))
+			return errBadNews
+		}
+		return nil
+	}
+	return cmd
+}
+
+// pinnedIn reads the pinned set. It makes no store where there is none.
+func pinnedIn(ctx context.Context, config *configs.Config) ([]string, error) {
+	if _, err := os.Stat(filepath.Join(config.DataDir, store.FileName)); errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	s, err := openStore(config)
+	if err != nil {
+		return nil, err
+	}
+	names, err := backend.PinnedDatabases(ctx, s)
+	return names, errors.Join(err, s.Close())
+}
+
+func openStore(config *configs.Config) (store.Store, error) {
+	s, err := store.Open(config.DataDir)
+	if err != nil {
+		return nil, fmt.Errorf("data_dir %s: %w", config.DataDir, err)
+	}
+	return s, nil
+}
+
+func databaseNames(config *configs.Config) []string {
+	return slices.Sorted(maps.Keys(config.Databases))
+}
+
+func listOf(names []string) string {
+	if len(names) == 0 {
+		return "(none)"
+	}
+	return strings.Join(names, " ")
+}

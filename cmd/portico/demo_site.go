@@ -1,0 +1,143 @@
+package main
+
+import (
+	"bytes"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"portico/backend"
+	"portico/backend/backendtest"
+)
+
+// demoPassword is everybody's.
+const demoPassword = "demo"
+
+// demoUsers, demoServers and demoDatabases are who and what is there: db1 is on mbx1, db2 on mbx2.
+var (
+	demoUsers     = []string{"alice", "bob", "carol"}
+	demoServers   = []string{"mbx1", "mbx2"}
+	demoDatabases = []string{"db1", "db2"}
+)
+
+// demoMark is the first line of a configuration that demo wrote, and so may overwrite.
+const demoMark = "# Written by portico demo; it will be overwritten by the next.\n"
+
+// demoSite is what the demo's proxy stands in front of, and the files it uses.
+type demoSite struct {
+	dir       string
+	ca        *backendtest.CA
+	servers   []*backendtest.Memory
+	addresses []string          // of the servers
+	homes     map[string]string // the server that holds a user's mail
+	group     sync.WaitGroup
+}
+
+// startDemoSite starts the mailbox servers and writes the certificates.
+func startDemoSite(dir string) (*demoSite, error) {
+	site := &demoSite{dir: dir, homes: make(map[string]string)}
+	if err := site.start(); err != nil {
+		site.close()
+		return nil, fmt.Errorf("demo: %w", err)
+	}
+	return site, nil
+}
+
+func (d *demoSite) start() (err error) {
+	if d.ca, err = backendtest.NewCA("Portico demo"); err != nil {
+		return err
+	}
+	if _, err = d.ca.WriteFile(d.dir); err != nil {
+		return err
+	}
+	cert, err := d.ca.Issue(backendtest.CertOptions{Hosts: []string{"localhost", "127.0.0.1", "::1"}})
+	if err != nil {
+		return err
+	}
+	if _, _, err = cert.WriteFiles(d.dir, "portico"); err != nil {
+		return err
+	}
+	for i := range demoServers {
+		if err := d.startServer(i, cert.ServerConfig()); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// startServer starts one mailbox server, with those users who belong there.
+func (d *demoSite) startServer(i int, config *tls.Config) error {
+	name, now := demoServers[i], time.Now()
+	router := backend.NewRouter(demoDatabases)
+	var users []backendtest.User
+	for _, user := range demoUsers {
+		if router.Database(user) == demoDatabases[i] {
+			d.homes[user] = name
+			users = append(users, backendtest.User{Name: user, Password: demoPassword, Mail: backendtest.DemoMail(user, name, now)})
+		}
+	}
+	server, err := backendtest.NewMemory(backendtest.MemoryOptions{Name: name, Users: users, TLSConfig: config})
+	if err != nil {
+		return err
+	}
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return err
+	}
+	d.servers = append(d.servers, server)
+	d.addresses = append(d.addresses, ln.Addr().String())
+	d.group.Go(func() { server.ServeTLS(ln) })
+	return nil
+}
+
+// close ends the mailbox servers.
+func (d *demoSite) close() {
+	for _, server := range d.servers {
+		server.Close()
+	}
+	d.group.Wait()
+}
+
+func (d *demoSite) path(name string) string { return filepath.Join(d.dir, name) }
+
+// writeConfig writes the configuration that the proxy is served from. A file that is not the demo's is left alone.
+func (d *demoSite) writeConfig(o demoOptions) (file string, err error) {
+	file = d.path("portico.yaml")
+	old, err := os.ReadFile(file)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return "", err
+	}
+	if err == nil && !bytes.HasPrefix(old, []byte(demoMark)) {
+		return "", fmt.Errorf("%s is not the demo's: it is not overwritten", file)
+	}
+	text := fmt.Sprintf(demoConfig, o.imapPort, o.imapsPort, o.adminPort, d.addresses[0], d.addresses[1])
+	return file, os.WriteFile(file, []byte(demoMark+text), 0o600)
+}
+
+const demoConfig = `listeners:
+  - {address: "127.0.0.1:%d", tls: starttls}
+  - {address: "127.0.0.1:%d", tls: implicit}
+tls:
+  certificates: [{cert: portico.crt, key: portico.key}]
+admin:
+  socket: admin.sock
+  address: "127.0.0.1:%d"
+mailbox_servers:
+  mbx1: {address: "%s", tls: implicit, ca: ca.crt}
+  mbx2: {address: "%s", tls: implicit, ca: ca.crt}
+databases:
+  db1: {copies: [mbx1]}
+  db2: {copies: [mbx2]}
+routing: hash
+settings:
+  login_type: plain_text_login
+data_dir: data
+log:
+  format: console
+`

@@ -1,0 +1,96 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"portico/configs"
+)
+
+// reload reads configuration, certificates and keys again and puts all of it in force, or nothing. Sessions go on as they are.
+// Keys that only a restart takes are named in the log.
+func (s *service) reload() error {
+	config, err := configs.Load(s.file)
+	if err != nil {
+		return err
+	}
+	access, err := adminAccess(config.Admin)
+	if err != nil {
+		return err
+	}
+	// The store stays that of the start, whatever data_dir says now.
+	settings, err := proxySettings(context.Background(), config, s.store)
+	if err != nil {
+		return err
+	}
+	if err := s.admin.Reload(access); err != nil {
+		return err
+	}
+	if err := s.server.Reload(settings); err != nil {
+		s.admin.Reload(s.access)
+		return err
+	}
+	s.sink.setLevel(config.Log.Level)
+	s.access, s.config = access, config
+	for _, warning := range config.Warnings() {
+		s.log.Warn().Msg(warning.Error())
+	}
+	later := append(configs.NeedsRestart(s.started, config), fixedInRelay(s.started, config)...)
+	if len(later) > 0 {
+		s.log.Warn().Strs("keys", slices.Sorted(slices.Values(later))).Msg("a restart is needed for some of the changes")
+	}
+	return nil
+}
+
+// reloadAndTell reports a reload's outcome to everybody who may want to know.
+func (s *service) reloadAndTell() {
+	s.log.Info().Str("config", s.file).Msg("reloading")
+	err := s.reload()
+	s.reloads.count(err, time.Now())
+	if problems, ok := err.(configs.Problems); ok {
+		for _, problem := range problems.Errors() {
+			s.log.Error().Msg(problem.Error())
+		}
+		err = fmt.Errorf("%d mistakes in the file", len(problems.Errors()))
+	}
+	if err != nil {
+		s.log.Error().Err(err).Msg("not reloaded: nothing has changed")
+		return
+	}
+	s.log.Info().Msg("reloaded")
+}
+
+// reloadMetrics tell whether what runs is what the file says.
+type reloadMetrics struct {
+	good prometheus.Gauge
+	at   prometheus.Gauge
+}
+
+func newReloadMetrics(reg prometheus.Registerer) *reloadMetrics {
+	m := &reloadMetrics{
+		good: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "portico_config_last_reload_successful",
+			Help: "Whether the configuration was good when it was last read: 1 or 0.",
+		}),
+		at: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "portico_config_last_reload_success_timestamp_seconds",
+			Help: "When the configuration in force was read.",
+		}),
+	}
+	reg.MustRegister(m.good, m.at)
+	m.count(nil, time.Now())
+	return m
+}
+
+func (m *reloadMetrics) count(err error, now time.Time) {
+	if err != nil {
+		m.good.Set(0)
+		return
+	}
+	m.good.Set(1)
+	m.at.Set(float64(now.UnixMilli()) / 1e3)
+}

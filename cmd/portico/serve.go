@@ -1,0 +1,99 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"portico/configs"
+)
+
+// lastPatience is how long a forced stop may take before the process ends as it is.
+const lastPatience = 5 * time.Second
+
+func newServe() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "serve",
+		Short: "Run the proxy",
+		Long: "Serve runs the proxy in the foreground and logs to standard error.\n\n" +
+			"SIGHUP reads the configuration and the certificates again; sessions are not touched. SIGTERM and SIGINT stop it:\n" +
+			"sessions may finish their open command within shutdown_timeout. A second one stops it at once.",
+		Args: cobra.NoArgs,
+	}
+	file := configFlag(cmd)
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		signals := notifySignals()
+		defer signal.Stop(signals)
+		return serve(*file, signals, cmd.ErrOrStderr(), func(*service) {})
+	}
+	return cmd
+}
+
+func notifySignals() chan os.Signal {
+	signals := make(chan os.Signal, 8)
+	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP)
+	return signals
+}
+
+// serve runs a service from a configuration file until a signal ends it. started is called once it takes clients.
+func serve(file string, signals <-chan os.Signal, log io.Writer, started func(*service)) error {
+	config, err := configs.Load(file)
+	if err != nil {
+		return err
+	}
+	s, err := startService(config, file, log)
+	if err != nil {
+		return err
+	}
+	watched := startWatchdog(s.log, func() { s.server.Stats() })
+	defer watched()
+	notify(s.log, stateReady)
+	s.log.Info().Msg("ready")
+	started(s)
+	for {
+		select {
+		case got := <-signals:
+			if got != syscall.SIGHUP {
+				s.log.Info().Stringer("signal", got).Dur("timeout", s.config.ShutdownTimeout).Msg("stopping")
+				return s.stop(signals)
+			}
+			notify(s.log, reloadingState())
+			s.reloadAndTell()
+			notify(s.log, stateReady)
+		case err := <-s.failed:
+			s.log.Error().Err(err).Msg("stopping: a listener failed")
+			return errors.Join(err, s.stop(signals))
+		}
+	}
+}
+
+// stop shuts down within shutdown_timeout. A signal, other than one to reload, ends the patience.
+func (s *service) stop(signals <-chan os.Signal) error {
+	notify(s.log, stateStopping)
+	ctx, cancel := context.WithTimeout(context.Background(), s.config.ShutdownTimeout)
+	defer cancel()
+	stopped := make(chan bool, 1)
+	go func() { stopped <- s.shutdown(ctx) }()
+	var last <-chan time.Time
+	for {
+		select {
+		case inOrder := <-stopped:
+			s.log.Info().Bool("in_order", inOrder).Msg("stopped")
+			return nil
+		case got := <-signals:
+			if got != syscall.SIGHUP && last == nil {
+				s.log.Warn().Stringer("signal", got).Msg("stopping at once")
+				cancel()
+				last = time.After(lastPatience)
+			}
+		case <-last:
+			return errors.New("stopping at once did not work: the process ends with sessions open")
+		}
+	}
+}

@@ -1,0 +1,201 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/rs/zerolog"
+
+	"portico/configs"
+	"portico/configs/store"
+	"portico/health/admin"
+	"portico/proxy"
+	"portico/proxy/relay"
+)
+
+// adminPatience is how long requests over HTTP may take to end when the service stops.
+const adminPatience = time.Second
+
+// service is Portico at work: everything that serve starts and stops. Its methods are for one goroutine, but for those of
+// checks.go.
+type service struct {
+	file    string
+	log     zerolog.Logger
+	sink    *logSink
+	started *configs.Config // what it runs with, where only a restart takes a change
+	config  *configs.Config // what it runs with else
+	access  admin.Access
+
+	store     store.Store
+	registry  *prometheus.Registry
+	reloads   *reloadMetrics
+	admin     *admin.Server
+	server    *proxy.Server
+	addresses struct { // as opened, in the order of the file
+		listeners []net.Addr
+		admin     net.Addr
+	}
+
+	serving  atomic.Int32 // listeners that take clients
+	draining atomic.Bool
+	group    sync.WaitGroup // every goroutine it starts
+	failed   chan error     // a listener that came to an unforeseen end
+}
+
+// startService opens and starts everything that config asks for, or nothing.
+func startService(config *configs.Config, file string, out io.Writer) (*service, error) {
+	s := &service{file: file, started: config, config: config, registry: prometheus.NewRegistry()}
+	s.log, s.sink = newLog(out, config.Log)
+	s.failed = make(chan error, len(config.Listeners)+2)
+	for _, warning := range config.Warnings() {
+		s.log.Warn().Msg(warning.Error())
+	}
+	if err := s.start(); err != nil {
+		s.shutdown(cancelled())
+		return nil, err
+	}
+	return s, nil
+}
+
+// start is startService without the cleaning up.
+func (s *service) start() (err error) {
+	cpus := runtime.GOMAXPROCS(0) // what the machine or its control group allows
+	s.log.Info().Str("version", version()).Str("config", s.file).Uint64("descriptors", descriptorLimit()).
+		Int("loops", loops(s.config, cpus)).Int("setup_slots", setupSlots(s.config, cpus)).Msg("starting")
+	if s.store, err = openStore(s.config); err != nil {
+		return err
+	}
+	settings, err := proxySettings(context.Background(), s.config, s.store)
+	if err != nil {
+		return err
+	}
+	s.registry.MustRegister(collectors.NewGoCollector(), collectors.NewBuildInfoCollector(),
+		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	s.reloads = newReloadMetrics(s.registry)
+	if err := s.startAdmin(); err != nil {
+		return err
+	}
+	if err := s.startProxy(settings, cpus); err != nil {
+		return err
+	}
+	return s.listen()
+}
+
+// startProxy starts relay and server. A loop that has to run must not wait for a thread behind sign-ins that compute, so there
+// is one for each of them.
+func (s *service) startProxy(settings proxy.Settings, cpus int) error {
+	runtime.GOMAXPROCS(loops(s.config, cpus) + setupSlots(s.config, cpus))
+	carrier, err := relay.New(relayOptions(s.config, cpus))
+	if err != nil {
+		return fmt.Errorf("relay: %w", err)
+	}
+	s.server, err = proxy.New(proxy.Options{
+		Settings: settings, Relay: carrier, Log: s.log, Registerer: s.registry, SetupSlots: setupSlots(s.config, cpus),
+	})
+	return err
+}
+
+// listen opens all listeners before the first of them takes a client.
+func (s *service) listen() error {
+	opened := make([]net.Listener, 0, len(s.config.Listeners))
+	for i, l := range s.config.Listeners {
+		ln, err := listenTCP(l.Address, s.config.Listeners)
+		if err != nil {
+			for _, ln := range opened {
+				ln.Close()
+			}
+			return fmt.Errorf("listeners[%d]: %w", i, err)
+		}
+		opened = append(opened, ln)
+	}
+	for i, ln := range opened {
+		l := s.config.Listeners[i]
+		s.addresses.listeners = append(s.addresses.listeners, ln.Addr())
+		s.log.Info().Stringer("address", ln.Addr()).Str("tls", string(l.TLS)).Msg("listening")
+		s.serving.Add(1)
+		s.group.Go(func() {
+			defer s.serving.Add(-1)
+			s.fail(s.server.Serve(ln, proxy.Listener{Name: l.Address, TLS: listenerTLS[l.TLS]}))
+		})
+	}
+	return nil
+}
+
+func (s *service) startAdmin() (err error) {
+	if s.access, err = adminAccess(s.config.Admin); err != nil {
+		return err
+	}
+	s.admin, err = admin.New(admin.Options{Gatherer: s.registry, Checks: s.checks(), Access: s.access, Log: s.log})
+	if err != nil {
+		return err
+	}
+	if address := s.config.Admin.Address; address != "" {
+		ln, err := admin.ListenTCP(context.Background(), address, s.access)
+		if err != nil {
+			return fmt.Errorf("admin.address %s: %w", address, err)
+		}
+		s.addresses.admin = ln.Addr()
+		s.serveAdmin(ln)
+	}
+	if path := s.config.Admin.Socket; path != "" {
+		ln, err := admin.ListenUnix(context.Background(), path)
+		if err != nil {
+			return fmt.Errorf("admin.socket: %w", err)
+		}
+		s.serveAdmin(ln)
+	}
+	return nil
+}
+
+func (s *service) serveAdmin(ln net.Listener) {
+	s.log.Info().Stringer("address", ln.Addr()).Msg("answering HTTP")
+	s.group.Go(func() { s.fail(s.admin.Serve(ln)) })
+}
+
+// fail passes the end of a listener on, if it was not asked to end.
+func (s *service) fail(err error) {
+	if err != nil {
+		s.failed <- err
+	}
+}
+
+// shutdown ends everything: sessions when they have no open command, or at ctx's end, and the rest after them. It returns when
+// no goroutine and no descriptor is left, and tells whether all ended by itself. It may be called on a service that is only half
+// started.
+func (s *service) shutdown(ctx context.Context) (inOrder bool) {
+	s.draining.Store(true)
+	inOrder = true
+	if s.server != nil {
+		inOrder = s.server.Shutdown(ctx) == nil
+		runtime.SetDefaultGOMAXPROCS()
+	}
+	if s.admin != nil {
+		patience, cancel := context.WithTimeout(context.WithoutCancel(ctx), adminPatience)
+		defer cancel()
+		if err := s.admin.Shutdown(patience); err != nil && !errors.Is(err, context.DeadlineExceeded) {
+			s.log.Warn().Err(err).Msg("HTTP did not end in order")
+		}
+	}
+	s.group.Wait()
+	if s.store != nil {
+		if err := s.store.Close(); err != nil {
+			s.log.Error().Err(err).Msg("the store did not close in order")
+		}
+	}
+	return inOrder
+}
+
+func cancelled() context.Context {
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	return ctx
+}

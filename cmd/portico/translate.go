@@ -1,0 +1,170 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"crypto/tls"
+	"fmt"
+	"maps"
+	"net"
+	"slices"
+	"time"
+
+	"portico/backend"
+	"portico/configs"
+	"portico/configs/store"
+	"portico/health/admin"
+	"portico/proxy"
+	"portico/proxy/relay"
+)
+
+// The configuration in the words of each part. Errors name the key they come from.
+
+// maxSetUp is how long a client may take from connecting to sign-in, busy or not, unless it may be silent for longer.
+const maxSetUp = 5 * time.Minute
+
+// loops returns the number of event loops on a machine of that many CPUs.
+func loops(config *configs.Config, cpus int) int { return cmp.Or(config.Loops, cpus) }
+
+// setupSlots returns how many sign-ins may compute at once.
+func setupSlots(config *configs.Config, cpus int) int {
+	return cmp.Or(config.SetupSlots, loops(config, cpus))
+}
+
+func relayOptions(config *configs.Config, cpus int) relay.Options {
+	return relay.Options{
+		Loops:       loops(config, cpus),
+		IdleTimeout: config.Settings.AuthenticatedConnectionTimeout,
+		KeepAlive:   config.KeepaliveIdle,
+	}
+}
+
+// fixedInRelay lists the keys that a running relay cannot take, beside those that configs knows to need a restart.
+func fixedInRelay(running, wanted *configs.Config) []string {
+	var keys []string
+	if running.KeepaliveIdle != wanted.KeepaliveIdle {
+		keys = append(keys, "keepalive_idle")
+	}
+	if running.Settings.AuthenticatedConnectionTimeout != wanted.Settings.AuthenticatedConnectionTimeout {
+		keys = append(keys, "settings.authenticated_connection_timeout")
+	}
+	return keys
+}
+
+// proxySettings builds everything that clients' sessions go by, the way to the mailbox servers included. It comes last of what
+// can fail in a reload, since routing by hash may pin the databases.
+func proxySettings(ctx context.Context, config *configs.Config, s store.Store) (proxy.Settings, error) {
+	clients, err := clientTLS(config.TLS)
+	if err != nil {
+		return proxy.Settings{}, err
+	}
+	tier, err := newTier(ctx, config, s)
+	if err != nil {
+		return proxy.Settings{}, err
+	}
+	of := config.Settings
+	settings := proxy.Settings{
+		Banner: of.Banner, LoginType: loginTypes[of.LoginType], TLS: clients, Tier: tier, DefaultDomain: config.DefaultDomain,
+		Limits: proxy.Limits{
+			Connections: of.MaxConnections, ConnectionsPerAddress: of.MaxConnectionFromSingleIP,
+			Unauthenticated: of.MaxUnauthenticatedConnections, ConnectionsPerUser: of.MaxConnectionsPerUser,
+		},
+		Timeouts: proxy.Timeouts{
+			Handshake: config.Timeouts.Handshake, Idle: of.PreAuthenticatedConnectionTimeout,
+			SetUp: max(maxSetUp, of.PreAuthenticatedConnectionTimeout),
+		},
+	}
+	commands := &settings.Limits.Commands
+	commands.Line, commands.Literal, commands.Command = of.MaxCommandSize, of.MaxCommandSize, of.MaxCommandSize
+	return settings, nil
+}
+
+func newTier(ctx context.Context, config *configs.Config, s store.Store) (*backend.Tier, error) {
+	options := backend.Options{
+		Routing: routings[config.Routing],
+		Store:   s,
+		// The relay sets keep-alives when it takes a connection over.
+		Dialer: proxy.SlotDialer{Dialer: &net.Dialer{KeepAlive: -1}},
+		Wrap:   func(c net.Conn) net.Conn { return relay.NewConn(c) },
+		Timeouts: backend.Timeouts{
+			Dial: config.Timeouts.Connect, TLS: config.Timeouts.Handshake,
+			Greeting: config.Timeouts.ServerGreeting, SignIn: config.Timeouts.ServerSignin,
+		},
+	}
+	for _, name := range slices.Sorted(maps.Keys(config.MailboxServers)) {
+		server, err := serverOptions(name, config.MailboxServers[name])
+		if err != nil {
+			return nil, fmt.Errorf("mailbox_servers.%s: %w", name, err)
+		}
+		options.Servers = append(options.Servers, server)
+	}
+	for _, name := range databaseNames(config) {
+		of := config.Databases[name]
+		options.Databases = append(options.Databases, backend.DatabaseOptions{
+			Name: name, Copies: of.Copies, Interchangeable: of.Interchangeable,
+		})
+	}
+	tier, err := backend.New(ctx, options)
+	if err != nil {
+		return nil, fmt.Errorf("databases: %w", err)
+	}
+	return tier, nil
+}
+
+func serverOptions(name string, of configs.MailboxServer) (backend.ServerOptions, error) {
+	server := backend.ServerOptions{
+		Name: name, Addresses: of.Targets(), TLS: serverTLS[of.TLS], TrustedID: of.TrustedID,
+		TLSConfig: &tls.Config{MinVersion: tls.VersionTLS12, ServerName: of.ServerName, InsecureSkipVerify: of.InsecureSkipVerify},
+	}
+	if of.CA != "" {
+		roots, err := configs.ReadCA(of.CA)
+		if err != nil {
+			return server, fmt.Errorf("ca: %w", err)
+		}
+		server.TLSConfig.RootCAs = roots
+	}
+	return server, nil
+}
+
+// adminAccess says who may ask over HTTP.
+func adminAccess(config configs.Admin) (admin.Access, error) {
+	access := admin.Access{AllowedHosts: config.AllowedHosts}
+	if config.TLS.Cert != "" {
+		cert, err := tls.LoadX509KeyPair(config.TLS.Cert, config.TLS.Key)
+		if err != nil {
+			return access, fmt.Errorf("admin.tls: %w", err)
+		}
+		access.TLS = &tls.Config{MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{cert}}
+	}
+	if config.TokenFile != "" {
+		token, err := configs.ReadToken(config.TokenFile)
+		if err != nil {
+			return access, fmt.Errorf("admin.token_file: %w", err)
+		}
+		access.Token = token
+	}
+	return access, nil
+}
+
+var loginTypes = map[configs.LoginType]proxy.LoginType{
+	configs.PlainTextLogin:          proxy.PlainTextLogin,
+	configs.PlainTextAuthentication: proxy.PlainTextAuthentication,
+	configs.SecureLogin:             proxy.SecureLogin,
+}
+
+var listenerTLS = map[configs.TLSMode]proxy.TLSMode{
+	configs.TLSNone:     proxy.TLSNone,
+	configs.TLSStartTLS: proxy.TLSStartTLS,
+	configs.TLSImplicit: proxy.TLSImplicit,
+}
+
+var serverTLS = map[configs.TLSMode]backend.TLSMode{
+	configs.TLSNone:     backend.TLSNone,
+	configs.TLSStartTLS: backend.TLSStartTLS,
+	configs.TLSImplicit: backend.TLSImplicit,
+}
+
+var routings = map[configs.Routing]backend.Routing{
+	configs.RoutingSingle: backend.RoutingSingle,
+	configs.RoutingHash:   backend.RoutingHash,
+}
