@@ -4,15 +4,17 @@ import "golang.org/x/sys/unix"
 
 // finish begins the end of a session: the mailbox server is closed now, the client when it has all that is meant for it. Where
 // the client was cut off in the middle of a response it is reset, so that nothing cut passes for whole.
+//
+// The mailbox server's last bytes, too few to know what they are, are passed on where it said no more.
 func (l *link) finish(r Reason, now int64) {
 	if l.phase != carrying {
 		return
 	}
 	l.reason = r
 	line, whole := l.farewell(r)
-	if r == ReasonServer && len(l.upstream.held) > 0 {
+	if (r == ReasonServer || r == ReasonLogout) && len(l.upstream.held) > 0 {
 		l.client.write(l.upstream.held)
-		line, whole = "", l.saidBye
+		line, whole = "", r == ReasonLogout
 	}
 	l.upstream.sayClose()
 	l.upstream.closeFD()
@@ -63,33 +65,29 @@ func (l *link) closeFurther(now int64) {
 	}
 }
 
-// close releases everything. It is the only way out of a loop.
+// close releases everything. It is the only way out of a loop. A client that has not got all that was meant for it is reset.
 func (l *link) close() {
 	if l.phase == closed {
 		return
 	}
-	if l.phase == resetting {
+	if l.phase == resetting || len(l.client.pending) > 0 {
 		l.client.reset()
 	}
 	l.phase = closed
-	l.client.closeFD()
-	l.upstream.closeFD()
-	ending := Ending{
+	defer l.loop.drained()
+	defer l.ended(Ending{
 		Reason: l.reason, ClientBytes: l.clientBytes, ServerBytes: l.serverBytes,
 		Commands: l.tracker.commands, Unjudged: l.unjudged,
-	}
+	})
+	defer l.loop.forget(l)
+	l.client.closeFD()
+	l.upstream.closeFD()
 	l.over()
-	l.loop.forget(l)
-	l.ended(ending)
 }
 
 // delivered says whether the peer has acknowledged all we sent.
 func (e *end) delivered() bool {
-	if len(e.pending) > 0 {
-		return false
-	}
-	unsent, err := unix.IoctlGetInt(e.fd, unix.SIOCOUTQ)
-	return err != nil || unsent == 0
+	return len(e.pending) == 0 && acknowledged(e.fd)
 }
 
 // reset has the close that follows cut the connection.

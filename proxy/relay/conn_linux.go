@@ -81,3 +81,20 @@ func rawCall(call uintptr, fd int, p []byte, flags uintptr) (int, syscall.Errno)
 		}
 	}
 }
+
+// acknowledged says whether the peer's kernel has got all that ours was given.
+func acknowledged(fd int) bool {
+	unsent, err := unix.IoctlGetInt(fd, unix.SIOCOUTQ)
+	return err != nil || unsent == 0
+}
+
+// delivered is acknowledged for the first life.
+func (c *Conn) delivered() bool {
+	done := true
+	if source, ok := c.net.(syscall.Conn); ok {
+		if raw, err := source.SyscallConn(); err == nil {
+			raw.Control(func(fd uintptr) { done = acknowledged(int(fd)) })
+		}
+	}
+	return done
+}

@@ -6,6 +6,7 @@ import "time"
 // at once; busy ones when their last command is answered.
 type drain struct {
 	on      bool
+	late    bool // the deadline has passed
 	perTick int
 	cursor  int
 	emptied []chan struct{} // closed when no session is left
@@ -20,18 +21,28 @@ func (lp *loop) beginDrain(d time.Duration, emptied chan struct{}) {
 	lp.drain.perTick = max(drainPerTick, lp.sessions/max(int(d/tick), 1)+1)
 	lp.drain.cursor = firstSlot
 	lp.drain.emptied = append(lp.drain.emptied, emptied)
-	lp.drain.check(lp.sessions)
+	lp.drained()
 	lp.drainSome(lp.opts.Now())
 }
 
-func (d *drain) check(sessions int) {
-	if sessions > 0 {
+// drained tells those who wait for it when no session is left.
+func (lp *loop) drained() {
+	if lp.sessions > 0 {
 		return
 	}
-	for _, emptied := range d.emptied {
+	for _, emptied := range lp.drain.emptied {
 		close(emptied)
 	}
-	d.emptied = nil
+	lp.drain.emptied = nil
+}
+
+// ends says whether a session has to go as soon as it has been served.
+func (d *drain) ends(l *link) bool { return d.on && (d.late || l.quiet()) }
+
+// endDrain ends the sessions that are still there, those with open commands too, and any that come after.
+func (lp *loop) endDrain() {
+	lp.drain.late = true
+	lp.endAll(ReasonDrain)
 }
 
 // drainSome ends the next quiet sessions. Those found busy end by themselves.

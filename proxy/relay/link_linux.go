@@ -88,9 +88,17 @@ func (l *link) guard(f func()) {
 func (l *link) recovered() {
 	if r := recover(); r != nil {
 		l.loop.stats.Panics++
-		l.reason = ReasonError
-		l.close()
+		l.cut(ReasonError)
 	}
+}
+
+// cut ends the session here and now, whatever state it is in.
+func (l *link) cut(r Reason) {
+	if l.phase == closed {
+		return
+	}
+	l.phase, l.reason = resetting, r
+	l.guard(l.close)
 }
 
 // serve handles an event on one of the ends.
@@ -113,6 +121,8 @@ func (l *link) read(e *end, now int64) {
 		return
 	case l.phase != carrying:
 		e.discard()
+		return
+	case e.stalled: // settle uses up what is held first
 		return
 	case !l.mayRead(e):
 		e.watch(e.watched &^ unix.EPOLLIN) // left in so far because it costs nothing while nothing comes
@@ -150,13 +160,17 @@ func (l *link) used(e *end, p []byte, now int64) {
 	}
 }
 
-// mayRead says whether more of an end can be used: what it leads to is kept nowhere but in the other end's pending bytes.
-func (l *link) mayRead(e *end) bool {
-	if l.phase != carrying || e.eof || e.broken {
+// mayRead says whether an end is to be read.
+func (l *link) mayRead(e *end) bool { return !e.eof && !e.broken && l.mayUse(e) }
+
+// mayUse says whether more of an end can be used: what it leads to is kept nowhere but in the other end's pending bytes. A
+// client that does not read is still read, as the mailbox server would, unless answers of ours make its pending bytes grow.
+func (l *link) mayUse(e *end) bool {
+	if l.phase != carrying {
 		return false
 	}
 	if e.isClient() {
-		return len(l.upstream.pending) == 0 && len(l.client.pending) < readSize && l.mayReadClient()
+		return len(l.upstream.pending) == 0 && len(l.client.pending) < maxPending && l.mayReadClient()
 	}
 	return len(l.client.pending) == 0
 }
@@ -168,7 +182,7 @@ func (l *link) quiet() bool {
 
 // settle draws the conclusions from what has happened: more to read, ends to close, other events to wait for.
 func (l *link) settle(now int64) {
-	for l.phase == carrying && l.client.stalled && l.mayRead(&l.client) && !l.ending {
+	for l.phase == carrying && l.client.stalled && l.mayUse(&l.client) && !l.ending {
 		l.used(&l.client, l.client.held, now)
 	}
 	if l.phase == carrying {
@@ -197,21 +211,26 @@ func (l *link) settleEnds(now int64) {
 		l.finish(l.reason, now)
 	case l.upstream.broken || l.upstream.eof:
 		l.finish(l.serverGone(), now)
-	case l.client.eof && !l.client.stalled && l.deadline == 0:
-		l.halfClose(now)
-	case l.loop.drain.on && l.quiet():
+	case l.loop.drain.ends(l):
 		l.finish(ReasonDrain, now)
+	case l.client.eof && !l.upstream.shutWanted:
+		l.halfClose(now)
 	}
 }
 
 // halfClose passes the client's end of stream on, behind all it has sent. Answers still flow, for a time.
 func (l *link) halfClose(now int64) {
+	if l.deadline == 0 {
+		l.closeBy(now + int64(l.loop.opts.LingerTimeout))
+	}
+	if l.client.stalled { // later
+		return
+	}
 	if len(l.client.held) > 0 {
 		l.upstream.write(l.client.held)
 		l.client.held = nil
 	}
 	l.upstream.shut()
-	l.closeBy(now + int64(l.loop.opts.LingerTimeout))
 }
 
 // serverGone says what it means that the mailbox server has closed or failed.

@@ -13,6 +13,8 @@ const (
 	// readSize is the room of the buffer that all sessions of a loop share. What is kept of an earlier read stands in front.
 	readSize = 64 << 10
 	headRoom = readSize + 16<<10
+	// maxPending is how many unsent bytes an end may have, and more than what one read leads to.
+	maxPending = 2 * readSize
 	// maxEvents is how many events are taken from the kernel at a time.
 	maxEvents = 256
 	// keptBuffers bounds how many empty buffers for unsent bytes a loop keeps.
@@ -36,6 +38,7 @@ type loop struct {
 	slots    []slot // what an event's number means
 	free     []int32
 	ready    []*end  // ends with bytes that epoll does not know of: records inside TLS
+	served   []*end  // the ready list's other half, empty between rounds
 	closing  []*link // sessions that are over but not closed yet
 	sessions int
 
@@ -158,17 +161,16 @@ func (lp *loop) dispatch(ev unix.EpollEvent) {
 
 // serveReady gives each end with hidden bytes its turn. Those that still have some are there again for the next round.
 func (lp *loop) serveReady() {
-	ready := lp.ready
-	lp.ready = nil
-	for _, e := range ready {
+	round := lp.ready
+	lp.ready = lp.served[:0]
+	for _, e := range round {
 		e.ready = false
 		if e.fd >= 0 {
 			e.link.serve(e, unix.EPOLLIN)
 		}
 	}
-	if lp.ready == nil {
-		lp.ready = ready[:0]
-	}
+	clear(round)
+	lp.served = round[:0]
 }
 
 func (lp *loop) readMail() {
@@ -267,6 +269,10 @@ func (lp *loop) recycle(b []byte) {
 
 // adopt takes a new session in.
 func (lp *loop) adopt(l *link, s Session) {
+	if lp.stopped {
+		l.abandon()
+		return
+	}
 	lp.sessions++
 	l.all = lp.stats
 	l.tracker.pool = &lp.pool
@@ -282,8 +288,7 @@ func (lp *loop) adopt(l *link, s Session) {
 func (lp *loop) forget(l *link) {
 	lp.vacate(&l.client)
 	lp.vacate(&l.upstream)
-	l.tracker.stats.Sessions--
-	lp.stats.Ended[l.reason]++
 	lp.sessions--
-	lp.drain.check(lp.sessions)
+	lp.stats.Ended[l.reason]++
+	l.tracker.stats.Sessions--
 }

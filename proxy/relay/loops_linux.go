@@ -67,7 +67,7 @@ func (ls *Loops) Drain(ctx context.Context) {
 		select {
 		case <-empty[i]:
 		case <-ctx.Done():
-			lp.post(func() { lp.endAll(ReasonDrain) })
+			lp.post(lp.endDrain)
 			<-empty[i]
 		}
 	}
@@ -85,13 +85,13 @@ func (ls *Loops) Close() {
 func (ls *Loops) Stats() *Stats {
 	total := NewStats()
 	copies := make(chan *Stats, len(ls.loops))
-	waiting := 0
 	for _, lp := range ls.loops {
-		if lp.post(func() { copies <- lp.stats.Clone() }) {
-			waiting++
+		if !lp.post(func() { copies <- lp.stats.Clone() }) {
+			ls.done.Wait() // it was closed: nothing changes any more
+			copies <- lp.stats.Clone()
 		}
 	}
-	for range waiting {
+	for range ls.loops {
 		total.Add(<-copies)
 	}
 	return total

@@ -1,6 +1,8 @@
 package relay
 
 import (
+	"bytes"
+
 	"portico/proxy/wire"
 )
 
@@ -142,81 +144,73 @@ func (s *session) wait(now int64) {
 
 // fromServer takes what the server sent and returns how much of it is used.
 func (s *session) fromServer(p []byte, now int64) int {
-	if s.unjudged {
-		s.toClient.write(p)
-		return len(p)
-	}
-	used := 0
-	for len(s.answers) > 0 && used < len(p) && !s.ending && !s.unjudged {
-		line := nextLine(p[used:])
-		n := s.serverBytes(p[used:used+line], now)
-		if n < line {
+	from, at := 0, 0 // p[from:at] is judged and to be passed on
+	for !s.ending {
+		if s.unjudged && len(s.answers) == 0 {
+			at = len(p)
 			break
 		}
-		used += n
-		if s.atServerBoundary() {
-			s.sendAnswers()
+		rest := p[at:]
+		if len(s.answers) > 0 { // they go in behind the first line that ends a response
+			rest = rest[:nextLine(rest)]
 		}
-	}
-	if used < len(p) && !s.ending {
-		used += s.serverBytes(p[used:], now)
-	}
-	return used
-}
-
-// serverBytes judges bytes of the server and passes them on.
-func (s *session) serverBytes(p []byte, now int64) int {
-	if s.unjudged {
-		s.toClient.write(p)
-		return len(p)
-	}
-	from, at := 0, 0
-	for {
-		n, event, line := s.responses.Next(p[at:])
+		n, event, line := s.responses.Next(rest)
 		at += n
-		if event == wire.ResponseMore {
-			if from < at {
-				s.toClient.write(p[from:at])
-			}
-			return at
+		switch {
+		case event != wire.ResponseMore:
+			from = s.respond(p, from, at, event, line, now)
+			continue
+		case n > 0 && len(s.answers) > 0 && s.responses.AtLineStart():
+			s.toClient.write(p[from:at])
+			s.sendAnswers()
+			from = at
+			continue
 		}
-		var answered *command
-		if event == wire.ResponseTagged {
-			if answered = s.tracker.find(p[at : at+line.TagLen]); answered == nil {
-				event = wire.ResponseStray
-			}
+		if n < len(rest) || at == len(p) {
+			break
 		}
-		if event == wire.ResponseStray {
-			if from < at {
-				s.toClient.write(p[from:at])
-			}
-			if s.doubt(); s.unjudged {
-				s.toClient.write(p[at:])
-				return len(p)
-			}
-			return at
-		}
-		if line.Capabilities > 0 {
-			from = s.filter(p, from, at, line.Capabilities)
-		}
-		s.respond(event, line, answered, now)
 	}
+	if from < at {
+		s.toClient.write(p[from:at])
+	}
+	return at
 }
 
-// respond acts on a line of the server that means something.
-func (s *session) respond(event wire.ResponseEvent, line wire.ResponseLine, answered *command, now int64) {
-	if line.TooLong {
-		s.all.LongCapabilities++
-	}
+// respond acts on the line of the server at p[at], which means something, and returns from where p is still to be passed on.
+func (s *session) respond(p []byte, from, at int, event wire.ResponseEvent, line wire.ResponseLine, now int64) int {
 	switch event {
 	case wire.ResponseTagged:
-		s.release(answered)
-		s.tracker.answered(answered, Result(line.Status-wire.StatusOK), now)
+		c := s.tracker.find(p[at : at+line.TagLen])
+		if c == nil || s.refusing && c == s.current {
+			s.strayAnswer()
+			return from
+		}
+		s.release(c)
+		s.tracker.answered(c, Result(line.Status-wire.StatusOK), now)
 	case wire.ResponseContinue:
 		s.proceed(now)
 	case wire.ResponseStatus:
 		s.saidBye = s.saidBye || line.Status == wire.StatusBYE
+	case wire.ResponseStray:
+		s.strayAnswer()
+		return from
 	}
+	switch {
+	case line.TooLong:
+		s.all.LongCapabilities++
+		if s.offers == OffersNone {
+			s.offers = OffersUnknown
+		}
+	case line.Capabilities > 0:
+		return s.filter(p, from, at, line.Capabilities)
+	}
+	return from
+}
+
+// strayAnswer is for a line of the server that makes no sense. None of it is passed on yet: the client is still at a boundary.
+func (s *session) strayAnswer() {
+	s.responses = wire.ResponseScanner{}
+	s.doubt()
 }
 
 // release ends what the client was waiting for, or its IDLE: what it sends next is a command of its own. A command that is
@@ -263,7 +257,7 @@ func (s *session) filter(p []byte, from, at, size int) int {
 }
 
 // doubt is for a conversation that makes no sense: from here on it is carried unjudged, or ended where something might slip
-// past an interception.
+// past an interception. Answers of ours that still wait for a place get it.
 func (s *session) doubt() {
 	if s.offers != OffersNone {
 		s.end(ReasonDoubt)
@@ -273,9 +267,6 @@ func (s *session) doubt() {
 	s.tracker.stats.Unjudged++
 	s.current, s.waiting, s.refusing = nil, nil, false
 	s.tracker.clear()
-	if len(s.answers) > 0 {
-		s.sendAnswers()
-	}
 }
 
 // end asks the driver to end the session.
@@ -326,10 +317,8 @@ func (s *session) over() {
 
 // nextLine returns the length of p's first line, or of p.
 func nextLine(p []byte) int {
-	for i, c := range p {
-		if c == '\n' {
-			return i + 1
-		}
+	if eol := bytes.IndexByte(p, '\n'); eol >= 0 {
+		return eol + 1
 	}
 	return len(p)
 }
