@@ -25,6 +25,7 @@ func (s *session) handOff(link *backend.Link, release func() bool) error {
 	s.client.sock.SetDeadline(time.Time{})
 	s.ticket.sign()
 	s.handedOver = true
+	endings := &s.server.ended // not s: the relay would keep all of the set-up in memory
 	over := &relayed{id: s.id, user: s.user, server: link.Server, remote: s.remote, door: s.door.Name, ticket: s.ticket}
 	err := s.server.opt.Relay.Add(relay.Session{
 		ID: s.id, User: s.user, Remote: s.remote, Server: link.Server,
@@ -33,7 +34,7 @@ func (s *session) handOff(link *backend.Link, release func() bool) error {
 		Offers:   offers[link.Offers],
 		Ended: func(e relay.Ending) {
 			over.ending = e
-			s.server.ended.put(over)
+			endings.put(over)
 		},
 	})
 	if err != nil {

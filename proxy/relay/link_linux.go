@@ -1,10 +1,6 @@
 package relay
 
-import (
-	"net/netip"
-
-	"golang.org/x/sys/unix"
-)
+import "golang.org/x/sys/unix"
 
 // phase is how far a link is in its life. It only moves forward.
 type phase uint8
@@ -29,15 +25,11 @@ type link struct {
 	serverBytes uint64
 	phase       phase
 	ended       func(Ending)
-
-	// What a view of the session shows.
-	id, user string
-	remote   netip.AddrPort
 }
 
 // newLink takes both connections from the Go scheduler. When it fails both are closed.
 func newLink(lp *loop, s Session) (*link, error) {
-	l := &link{loop: lp, ended: s.Ended, id: s.ID, user: s.User, remote: s.Remote}
+	l := &link{loop: lp, ended: s.Ended}
 	l.offers = s.Offers
 	l.toClient, l.toServer = &l.client, &l.upstream
 	l.client = end{link: l, tls: s.Client.TLS, conn: s.Client.Conn, fd: -1}

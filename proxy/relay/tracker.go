@@ -24,8 +24,13 @@ type command struct {
 // name returns the command's tag.
 func (c *command) name() []byte { return c.tag[:c.tagLen] }
 
-// commandPool keeps commands for re-use by the sessions of one loop.
-type commandPool struct{ free *command }
+// commandPool keeps commands for re-use by the sessions of one loop, a bounded number of them.
+type commandPool struct {
+	free *command
+	kept int
+}
+
+const keptCommands = 1 << 10
 
 func (p *commandPool) get() *command {
 	c := p.free
@@ -33,13 +38,17 @@ func (p *commandPool) get() *command {
 		return new(command)
 	}
 	p.free = c.next
+	p.kept--
 	c.next = nil
 	return c
 }
 
 func (p *commandPool) put(c *command) {
-	*c = command{next: p.free}
-	p.free = c
+	if p.kept < keptCommands {
+		*c = command{next: p.free}
+		p.free = c
+		p.kept++
+	}
 }
 
 // tracker knows a session's open commands, the oldest first, and the server time of each (see package wire for how they are
