@@ -154,3 +154,14 @@ func TestFailedHandshakeIsCounted(t *testing.T) {
 		t.Errorf("counted %v times; log:\n%s", got, h.log)
 	}
 }
+
+// A client that is still sending when it is told goodbye must be able to read that, so it is not reset at once.
+func TestLastWordsAreNotCutOff(t *testing.T) {
+	h := start(t, TLSNone, nil)
+	p := h.client()
+	p.send("GET / HTTP/1.1\r\n")
+	p.rest()
+	for range 10 {
+		p.send("Accept: everything\r\n")
+	}
+}

@@ -68,6 +68,7 @@ func TestEndToEnd(t *testing.T) {
 			p.send("e LOGOUT\r\n")
 			p.until("e OK ")
 			p.rest()
+			p.Close()
 			h.server.Close()
 			if !strings.Contains(h.log.String(), `"reason":"logout"`) || h.ended(OutcomeSignedIn) != 1 {
 				t.Errorf("log:\n%s", h.log)
@@ -82,11 +83,14 @@ func TestShutdownDrainsSignedInSessions(t *testing.T) {
 	p := h.client()
 	p.send("a LOGIN bob secret\r\n")
 	p.until("a OK ")
-	if err := h.server.Shutdown(testkit.Context(t)); err != nil {
-		t.Fatal(err)
-	}
+	done := make(chan error)
+	go func() { done <- h.server.Shutdown(testkit.Context(t)) }()
 	if told := p.rest(); !strings.HasPrefix(told, "* BYE ") {
 		t.Errorf("told %q", told)
+	}
+	p.Close()
+	if err := <-done; err != nil {
+		t.Error(err)
 	}
 }
 

@@ -85,18 +85,18 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	s.setup.Wait()
 	s.opt.Relay.Drain(ctx)
 	inOrder := stop()
-	s.cancel.kill()
-	s.closeRelay.Do(s.opt.Relay.Close)
-	s.ended.wait()
+	s.Close()
 	if inOrder {
 		return nil
 	}
 	return context.Cause(ctx)
 }
 
-// Close is Shutdown without patience.
+// Close ends everything at once, and returns when no goroutine of the server is left.
 func (s *Server) Close() {
-	ctx, cancel := context.WithCancel(context.Background())
-	cancel()
-	s.Shutdown(ctx)
+	s.stopListening(s.cancel.drain)
+	s.cancel.kill()
+	s.setup.Wait()
+	s.closeRelay.Do(s.opt.Relay.Close)
+	s.ended.wait()
 }
