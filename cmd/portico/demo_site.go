@@ -16,8 +16,10 @@ import (
 	"portico/backend/backendtest"
 )
 
-// demoPassword is everybody's.
-const demoPassword = "demo"
+const (
+	demoPassword = "demo"        // everybody's
+	demoDomain   = "example.org" // of users who sign in without one
+)
 
 // demoUsers, demoServers and demoDatabases are who and what is there: db1 is on mbx1, db2 on mbx2.
 var (
@@ -77,7 +79,7 @@ func (d *demoSite) startServer(i int, config *tls.Config) error {
 	router := backend.NewRouter(demoDatabases)
 	var users []backendtest.User
 	for _, user := range demoUsers {
-		if router.Database(user) == demoDatabases[i] {
+		if router.Database(user+"@"+demoDomain) == demoDatabases[i] {
 			d.homes[user] = name
 			users = append(users, backendtest.User{Name: user, Password: demoPassword, Mail: backendtest.DemoMail(user, name, now)})
 		}
@@ -116,7 +118,7 @@ func (d *demoSite) writeConfig(o demoOptions) (file string, err error) {
 	if err == nil && !bytes.HasPrefix(old, []byte(demoMark)) {
 		return "", fmt.Errorf("%s is not the demo's: it is not overwritten", file)
 	}
-	text := fmt.Sprintf(demoConfig, o.imapPort, o.imapsPort, o.adminPort, d.addresses[0], d.addresses[1])
+	text := fmt.Sprintf(demoConfig, o.imapPort, o.imapsPort, o.adminPort, d.addresses[0], d.addresses[1], demoDomain)
 	return file, os.WriteFile(file, []byte(demoMark+text), 0o600)
 }
 
@@ -135,6 +137,7 @@ databases:
   db1: {copies: [mbx1]}
   db2: {copies: [mbx2]}
 routing: hash
+default_domain: %s
 settings:
   login_type: plain_text_login
 data_dir: data

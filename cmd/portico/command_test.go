@@ -1,0 +1,111 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+func TestExitStatus(t *testing.T) {
+	dir := t.TempDir()
+	bad := filepath.Join(dir, "bad.yaml")
+	if err := os.WriteFile(bad, []byte("listeners: []\nbogus: 1\nrouting: round\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	good := newSite(t).write(t, "")
+	missing := filepath.Join(dir, "missing.yaml")
+	for _, c := range []struct {
+		args     string
+		status   int
+		out, err string // part of what is written
+	}{
+		{"check --config " + good, statusFine, "fine", ""},
+		{"check --config " + bad, statusBad, bad + ":2:1: bogus", ""},
+		{"check --config " + bad, statusBad, bad + ":3:10: routing", ""},
+		{"check --config " + missing, statusFailed, "", missing},
+		{"check more", statusFailed, "", "portico: "},
+		{"serve --config " + bad, statusFailed, "", bad + ":2:1: bogus"},
+		{"serve --config " + missing, statusFailed, "", missing},
+		{"serve --bogus", statusFailed, "", "bogus"},
+		{"bogus", statusFailed, "", "bogus"},
+		{"version", statusFine, "portico ", ""},
+		{"database pin --config " + good, statusFailed, "", "routing: single"},
+		{"completion bash", statusFine, "portico", ""},
+		{"man", statusFailed, "", "dir"},
+		{"--help", statusFine, "serve", ""},
+	} {
+		status, out, errs := command(strings.Fields(c.args)...)
+		if status != c.status || !strings.Contains(out, c.out) || !strings.Contains(errs, c.err) {
+			t.Errorf("%s: status %d, wrote %q and %q; want %d with %q and %q", c.args, status, out, errs, c.status, c.out, c.err)
+		}
+	}
+}
+
+func TestCheckShowsWarnings(t *testing.T) {
+	site := newSite(t)
+	file := site.write(t, "settings: {login_type: plain_text_login}\n")
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	open := strings.ReplaceAll(string(text), `"127.0.0.1:0", tls: starttls`, `"0.0.0.0:1143", tls: starttls`)
+	if err := os.WriteFile(file, []byte(open), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	status, out, _ := command("check", "--config", file)
+	if status != statusFine || !strings.Contains(out, "passwords may reach 0.0.0.0:1143 unencrypted") {
+		t.Errorf("status %d: %s", status, out)
+	}
+}
+
+func TestManualPages(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "man")
+	if status, _, errs := command("man", "--dir", dir); status != statusFine {
+		t.Fatal(errs)
+	}
+	for page, words := range map[string]string{
+		"portico.1": "front door", "portico-serve.1": "SIGHUP", "portico-check.1": "mistakes", "portico-database-pin.1": "data_dir",
+		"portico-demo.1": "loopback", "portico-completion-bash.1": "bash",
+	} {
+		text, err := os.ReadFile(filepath.Join(dir, page))
+		if err != nil || !strings.Contains(string(text), words) {
+			t.Errorf("%s: %v, does not say %q", page, err, words)
+		}
+	}
+}
+
+// The set of hashed databases changes by command alone.
+func TestDatabasePin(t *testing.T) {
+	site := newSite(t)
+	hashed := func(names ...string) string {
+		lines := "routing: hash\ndatabases:\n"
+		for _, name := range names {
+			lines += "  " + name + ": {copies: [mbx1]}\n"
+		}
+		return site.writeWithout(t, "databases", lines)
+	}
+	steps := []struct {
+		command   string
+		databases []string
+		status    int
+		out       string
+	}{
+		{"pinned", []string{"db1", "db2"}, statusFine, "(none)"},
+		{"pin", []string{"db1", "db2"}, statusFine, "before: (none)\nnow:    db1 db2\n"},
+		{"pinned", []string{"db2", "db1"}, statusFine, "db1 db2\n"},
+		{"pinned", []string{"db1", "db2", "db3"}, statusBad, "has other databases: db1 db2 db3"},
+		{"pin", []string{"db1", "db2", "db3"}, statusFine, "before: db1 db2\nnow:    db1 db2 db3\n"},
+		{"pinned", []string{"db1", "db2", "db3"}, statusFine, "db1 db2 db3\n"},
+	}
+	for _, step := range steps {
+		status, out, errs := command("database", step.command, "--config", hashed(step.databases...))
+		if status != step.status || !strings.Contains(out, step.out) {
+			t.Fatalf("%s with %v: status %d, wrote %q and %q", step.command, step.databases, status, out, errs)
+		}
+	}
+	status, _, errs := command("serve", "--config", hashed("db1"))
+	if status != statusFailed || !strings.Contains(errs, "portico database pin") {
+		t.Errorf("serve with other databases: status %d, %s", status, errs)
+	}
+}
