@@ -13,6 +13,11 @@ import (
 // sign-in and what the server sent behind its answer go with them. release undoes the hold that the server has on the client's
 // connection; where that was already used, the session ends here.
 func (s *session) handOff(link *backend.Link, release func() bool) error {
+	upstream, ok := link.Conn.(*relay.Conn)
+	if !ok {
+		link.Conn.Close()
+		return fmt.Errorf("%w: the tier's connections are %T", OutcomeInternal, link.Conn)
+	}
 	if err := s.client.deliver(link.Replies); err != nil {
 		link.Conn.Close()
 		return fmt.Errorf("answer of the mailbox server: %w", err)
@@ -30,7 +35,7 @@ func (s *session) handOff(link *backend.Link, release func() bool) error {
 	err := s.server.opt.Relay.Add(relay.Session{
 		ID: s.id, User: s.user, Remote: s.remote, Server: link.Server,
 		Client:   relay.End{Conn: s.client.conn, TLS: s.client.tls, Rest: bytes.Clone(s.client.commands.Buffered())},
-		Upstream: relay.End{Conn: link.Conn.(*relay.Conn), TLS: link.TLS, Rest: link.Rest},
+		Upstream: relay.End{Conn: upstream, TLS: link.TLS, Rest: link.Rest},
 		Offers:   offers[link.Offers],
 		Ended: func(e relay.Ending) {
 			over.ending = e

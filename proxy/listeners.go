@@ -72,7 +72,7 @@ func (s *Server) admit(conn net.Conn, door *door) {
 func (s *Server) refuse(conn net.Conn, door *door, remote netip.AddrPort, o Outcome) {
 	door.results.count(o)
 	row := o.row()
-	s.opt.Log.WithLevel(row.level).Str("listener", door.Name).Stringer("remote", remote).Msg(row.log)
+	s.doorLog.WithLevel(row.level).Str("listener", door.Name).Stringer("remote", remote).Msg(row.log)
 	if door.TLS != TLSImplicit {
 		conn.SetWriteDeadline(s.opt.Now().Add(acceptPauseMin))
 		conn.Write(appendAnswer(nil, row.reply, "", row.code, row.text))

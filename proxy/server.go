@@ -6,6 +6,9 @@ import (
 	"net"
 	"sync"
 	"sync/atomic"
+	"time"
+
+	"github.com/rs/zerolog"
 )
 
 // Server accepts connections, signs their users in and hands them to its relay. Its methods are safe for concurrent use. A
@@ -16,6 +19,7 @@ type Server struct {
 	slots   *slots
 	metrics *metrics
 	ended   endings
+	doorLog zerolog.Logger // for refusals at the door: a flood of connections must not become a flood of lines
 	stats   setupStats
 
 	settings atomic.Pointer[Settings]
@@ -33,6 +37,9 @@ type Server struct {
 
 	closeRelay sync.Once
 }
+
+// refusalsLogged is how many connections refused at the door are logged each second; all are counted.
+const refusalsLogged = 10
 
 // New returns a Server. From now on it owns Options.Relay, even if New fails.
 func New(opt Options) (*Server, error) {
@@ -60,6 +67,7 @@ func newServer(opt Options) (*Server, error) {
 	s.drain, s.cancel.drain = context.WithCancelCause(context.Background())
 	s.kill, s.cancel.kill = context.WithCancel(context.Background())
 	s.ended.log = opt.Log
+	s.doorLog = opt.Log.Sample(&zerolog.BurstSampler{Burst: refusalsLogged, Period: time.Second})
 	return s, nil
 }
 

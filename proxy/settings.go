@@ -22,7 +22,8 @@ const (
 	PlainTextLogin                           // a password on any connection
 )
 
-// Tier is what stands behind the proxy: the mailbox servers. *backend.Tier is one.
+// Tier is what stands behind the proxy: the mailbox servers. *backend.Tier is one, if it wraps its connections by relay.NewConn;
+// it should dial by SlotDialer.
 type Tier interface {
 	Route(user string) (backend.Route, error)
 	SignIn(ctx context.Context, route backend.Route, request backend.SignInRequest) (*backend.Link, error)
