@@ -1,0 +1,147 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+
+	"portico/backend/backendtest/testkit"
+)
+
+// demoRun is a demo in this process, on free ports.
+type demoRun struct {
+	out, log *logBuffer
+	signals  chan os.Signal
+	ended    chan error
+}
+
+func startDemo(t *testing.T, dir string) *demoRun {
+	t.Helper()
+	d := &demoRun{out: &logBuffer{}, log: &logBuffer{}, signals: make(chan os.Signal, 2), ended: make(chan error, 1)}
+	go func() { d.ended <- demo(context.Background(), demoOptions{dir: dir}, d.signals, d.out, d.log) }()
+	testkit.Eventually(t, "the demo to run", func() bool { return strings.HasSuffix(d.out.String(), "\n\n") || len(d.ended) > 0 })
+	return d
+}
+
+func (d *demoRun) stop(t *testing.T) {
+	t.Helper()
+	d.signals <- syscall.SIGINT
+	if err := <-d.ended; err != nil {
+		t.Errorf("demo: %v\n%s", err, d.log)
+	}
+}
+
+// pasted returns the lines to paste by what is said of them. One may be several lines of text.
+func (d *demoRun) pasted(t *testing.T) map[string]string {
+	t.Helper()
+	_, all, ok := strings.Cut(d.out.String(), "To paste into another terminal:\n")
+	if !ok {
+		t.Fatalf("printed: %s", d.out)
+	}
+	lines := make(map[string]string)
+	for part := range strings.SplitSeq(strings.TrimSpace(all), "\n\n") {
+		what, line, _ := strings.Cut(part, ":\n")
+		lines[what] = line
+	}
+	return lines
+}
+
+// What the demo prints must work as it is, in a folder of any name.
+func TestDemoLines(t *testing.T) {
+	testkit.NoLeaks(t)
+	testkit.Need(t, "sh", "curl", "openssl", "python3", "grep")
+	dir := filepath.Join(t.TempDir(), "it's a folder")
+	d := startDemo(t, dir)
+	wants := []struct{ what, output string }{
+		{"alice's folders", "INBOX"},
+		{"her first mail", "Subject: Welcome to the demo"},
+		{"bob's first mail", "Received: by mbx2"},
+		{"IMAP by hand", "d OK LOGOUT"},
+		{"Python", "('OK', [b'1 2'])"},
+		{"what was measured", `portico_command_duration_seconds_count{command="FETCH",server="mbx2"}`},
+		{"is it ready", "ready\n"},
+	}
+	lines := d.pasted(t)
+	if len(lines) != len(wants) {
+		t.Errorf("%d lines are printed, %d are tried", len(lines), len(wants))
+	}
+	for _, want := range wants {
+		for what, line := range lines {
+			if !strings.HasPrefix(what, want.what) {
+				continue
+			}
+			t.Log(line)
+			out, err := exec.CommandContext(testkit.Context(t), "sh", "-c", line).CombinedOutput()
+			if err != nil || !strings.Contains(string(out), want.output) {
+				t.Errorf("%s: %v\n%s", what, err, out)
+			}
+			delete(lines, what)
+		}
+	}
+	for what := range lines {
+		t.Errorf("not tried: %s", what)
+	}
+	d.stop(t)
+	for _, name := range []string{"portico.yaml", "ca.crt", "portico.crt", "portico.key"} {
+		if _, err := os.Stat(filepath.Join(dir, name)); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+func TestDemoUsersAreOnBothServers(t *testing.T) {
+	d := startDemo(t, t.TempDir())
+	d.stop(t)
+	for _, user := range demoUsers {
+		if !strings.Contains(d.out.String(), " "+user+" on mbx") {
+			t.Errorf("%s is nowhere", user)
+		}
+	}
+	for _, server := range demoServers {
+		if !strings.Contains(d.out.String(), " on "+server) {
+			t.Errorf("%s is empty", server)
+		}
+	}
+}
+
+func TestDemoFolder(t *testing.T) {
+	testkit.NoLeaks(t)
+	t.Setenv("TMPDIR", t.TempDir())
+	startDemo(t, "").stop(t)
+	if left, err := os.ReadDir(os.TempDir()); err != nil || len(left) != 0 {
+		t.Errorf("left behind: %v, %v", left, err)
+	}
+
+	dir := t.TempDir()
+	for range 2 { // its own files are overwritten
+		startDemo(t, dir).stop(t)
+	}
+	file := filepath.Join(dir, "portico.yaml")
+	if status, out, errs := command("check", "--config", file); status != statusFine {
+		t.Errorf("check: %d, %s%s", status, out, errs)
+	}
+	if err := os.WriteFile(file, []byte("precious\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	status, _, errs := command("demo", "--dir", dir)
+	if text, _ := os.ReadFile(file); status != statusFailed || !strings.Contains(errs, "not overwritten") || string(text) != "precious\n" {
+		t.Errorf("status %d, %s; the file: %s", status, errs, text)
+	}
+}
+
+func TestDemoPorts(t *testing.T) {
+	ln := testkit.Listen(t)
+	_, port, _ := strings.Cut(ln.Addr().String(), ":")
+	status, _, errs := command("demo", "--imap-port", port, "--imaps-port", "0", "--http-port", "0")
+	if status != statusFailed || !strings.Contains(errs, "listeners[0]") || !strings.Contains(errs, port) {
+		t.Errorf("status %d: %s", status, errs)
+	}
+	if o := fmt.Sprint(demoIMAPPort, demoIMAPSPort, demoHTTPPort); o != "1143 1993 8143" {
+		t.Errorf("the demo's ports are %s", o)
+	}
+}

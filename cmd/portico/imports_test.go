@@ -1,0 +1,169 @@
+package main
+
+import (
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"maps"
+	"path"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+// bans keep the layers apart. A package, or with "/..." a tree, must not need another, by whatever way through our own packages.
+var bans = []struct{ from, to, why string }{
+	{"portico/...", "portico/cmd/...", "the command knows everything, so nothing may know it"},
+	{"portico/configs", "portico/...", "the file's words are everybody's: they must not drag the parts along"},
+	{"portico/configs/store", "portico/...", "it keeps keys and bytes and does not know what they mean"},
+
+	{"portico/proxy/wire", "portico/...", "the grammar stands on its own"},
+	{"portico/proxy/wire", "net", "it reads and writes through io: tests need no socket"},
+	{"portico/proxy/wire", "time", "it has no clock: the same bytes give the same answer"},
+	{"portico/proxy/wire", "log", "it sees passwords"},
+	{"portico/proxy/wire", "log/slog", "it sees passwords"},
+	{"portico/proxy/wire", "github.com/...", "libraries for metrics and logs do not belong in the grammar, or a fuzzer's way"},
+
+	{"portico/proxy/relay", "portico/backend/...", "it is handed connections and knows no sign-in"},
+	{"portico/proxy/relay", "portico/configs/...", "its options are passed in"},
+	{"portico/proxy/relay", "portico/health/...", "health reads what the relay counts, not the other way round"},
+	{"portico/proxy/relay", "github.com/...", "counters are plain fields of a loop; a library would bring locks to the hot path"},
+
+	{"portico/backend", "portico/proxy", "the way to the servers is used by probes too, without a front door"},
+	{"portico/backend", "portico/proxy/relay", "what happens after sign-in is not its business"},
+	{"portico/backend", "portico/configs", "its options are passed in"},
+	{"portico/backend", "portico/health/...", "probes use the servers; the servers do not know of probes"},
+	{"portico/backend", "github.com/rs/zerolog", "it returns errors; the session's top frame logs them"},
+	{"portico/backend", "github.com/prometheus/...", "it reports durations through a callback"},
+
+	{"portico/proxy/...", "portico/configs", "its settings are passed in"},
+	{"portico/proxy/...", "portico/health/...", "health reads what the proxy counts, not the other way round"},
+
+	{"portico/proxy/...", "portico/backend/backendtest", "servers for tests have no place in the front door"},
+	{"portico/health/...", "portico/backend/backendtest", "servers for tests have no place in health"},
+	{"portico/...", "testing", "what is shipped holds no test code; the servers of the demo are in it"},
+	{"portico/proxy/...", "github.com/emersion/...", "the library has its own view of IMAP; the proxy moves bytes it has not understood"},
+	{"portico/backend", "github.com/emersion/...", "sign-in is our own conversation, bounded at every step"},
+}
+
+// testOnly are packages that only test files import.
+const testOnly = "portico/backend/backendtest/testkit"
+
+func TestImports(t *testing.T) {
+	graph := importGraph(t)
+	for _, ban := range bans {
+		matched := false
+		for from := range graph {
+			if !inTree(ban.from, from) || from == testOnly {
+				continue
+			}
+			matched = true
+			if way := wayTo(graph, from, ban.to); way != nil {
+				t.Errorf("%s: %s", strings.Join(way, " -> "), ban.why)
+			}
+		}
+		if !matched {
+			t.Errorf("there is no package %s to ban from %s", ban.from, ban.to)
+		}
+	}
+}
+
+// The test above is worth something only if it finds ways.
+func TestWayTo(t *testing.T) {
+	graph := map[string][]string{
+		"portico/a": {"portico/b", "net"}, "portico/b": {"portico/c/d"}, "portico/c/d": {"portico/a", "github.com/x/y"},
+	}
+	for to, want := range map[string]string{
+		"net":             "portico/a net",
+		"portico/c/...":   "portico/a portico/b portico/c/d",
+		"github.com/...":  "portico/a portico/b portico/c/d github.com/x/y",
+		"portico/a":       "",
+		"portico/c":       "",
+		"portico/b/...":   "portico/a portico/b",
+		"github.com/x/yz": "",
+	} {
+		if got := strings.Join(wayTo(graph, "portico/a", to), " "); got != want {
+			t.Errorf("to %s: %q, want %q", to, got, want)
+		}
+	}
+}
+
+// inTree tells whether a package is the one, or in the tree, that pattern names.
+func inTree(pattern, pkg string) bool {
+	root, tree := strings.CutSuffix(pattern, "/...")
+	return pkg == root || tree && strings.HasPrefix(pkg, root+"/")
+}
+
+// wayTo returns the imports that lead from one package to another, through our own; nil if there are none. A package is no way
+// to itself, nor to the tree it is the root of.
+func wayTo(graph map[string][]string, from, to string) []string {
+	seen := map[string]bool{from: true}
+	ways := [][]string{{from}}
+	for len(ways) > 0 {
+		way := ways[0]
+		ways = ways[1:]
+		for _, next := range graph[way[len(way)-1]] {
+			if seen[next] {
+				continue
+			}
+			seen[next] = true
+			longer := append(slices.Clone(way), next)
+			if inTree(to, next) {
+				return longer
+			}
+			ways = append(ways, longer)
+		}
+	}
+	return nil
+}
+
+// importGraph reads the imports of all packages, test files left out, for every system.
+func importGraph(t *testing.T) map[string][]string {
+	t.Helper()
+	root := filepath.Join("..", "..")
+	sets := make(map[string]map[string]bool)
+	err := filepath.WalkDir(root, func(file string, entry fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if entry.IsDir() {
+			if name := entry.Name(); file != root && (strings.HasPrefix(name, ".") && name != ".." || name == "testdata") {
+				return fs.SkipDir
+			}
+			return nil
+		}
+		if !strings.HasSuffix(file, ".go") || strings.HasSuffix(file, "_test.go") {
+			return nil
+		}
+		dir, err := filepath.Rel(root, filepath.Dir(file))
+		if err != nil {
+			return err
+		}
+		pkg := path.Join("portico", filepath.ToSlash(dir))
+		if sets[pkg] == nil {
+			sets[pkg] = make(map[string]bool)
+		}
+		parsed, err := parser.ParseFile(token.NewFileSet(), file, nil, parser.ImportsOnly)
+		if err != nil {
+			return err
+		}
+		for _, spec := range parsed.Imports {
+			name, err := strconv.Unquote(spec.Path.Value)
+			if err != nil {
+				return err
+			}
+			sets[pkg][name] = true
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	graph := make(map[string][]string)
+	for pkg, set := range sets {
+		graph[pkg] = slices.Sorted(maps.Keys(set))
+	}
+	return graph
+}
