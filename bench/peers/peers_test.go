@@ -183,7 +183,7 @@ func startAll(b *testing.B, s *site) []*Peer {
 
 func buildPortico(b *testing.B, s *site) string {
 	path := filepath.Join(s.dir, "portico")
-	if out, err := exec.Command("go", "build", "-o", path, "portico/cmd/zz").CombinedOutput(); err != nil {
+	if out, err := exec.Command("go", "build", "-o", path, "portico/cmd/portico").CombinedOutput(); err != nil {
 		b.Fatalf("%v\n%s", err, out)
 	}
 	return path
@@ -201,28 +201,33 @@ func runSink(addr string) {
 	<-stop
 }
 
-// BenchmarkHold keeps a load on Portico for a profiler to look at: set PORTICO_PEERS_HOLD to a duration.
+// BenchmarkHold keeps a load on one proxy for a profiler to look at: PORTICO_PEERS_HOLD is for how long, as "nginx 20s".
 func BenchmarkHold(b *testing.B) {
-	d, err := time.ParseDuration(os.Getenv("PORTICO_PEERS_HOLD"))
+	var name, length string
+	fmt.Sscan(os.Getenv("PORTICO_PEERS_HOLD"), &name, &length)
+	d, err := time.ParseDuration(length)
 	if err != nil {
 		b.Skip("PORTICO_PEERS_HOLD is not set")
 	}
 	s, _ := newSite(b)
-	p, err := startPortico(s, buildPortico(b, s))
-	if err != nil {
-		b.Fatal(err)
-	}
-	defer p.Stop()
-	clients, err := signInMany(p.Plain, nil, sessions)
-	if err != nil {
-		b.Fatal(err)
-	}
-	b.Logf("process %d", p.pid())
-	fmt.Fprintln(os.Stderr, "process", p.pid())
-	for end := time.Now().Add(d); time.Now().Before(end); {
-		if err := noops(clients, commands); err != nil {
+	for _, p := range startAll(b, s) {
+		if p.Name != name {
+			continue
+		}
+		clients, err := signInMany(p.Plain, nil, sessions)
+		if err != nil {
 			b.Fatal(err)
 		}
+		defer closeAll(clients)
+		fmt.Fprintln(os.Stderr, "processes", family(p.pid()))
+		done := 0
+		for end := time.Now().Add(d); time.Now().Before(end); done += sessions * commands {
+			if err := noops(clients, commands); err != nil {
+				b.Fatal(err)
+			}
+		}
+		spent, _ := cpuTime(p.pid())
+		b.ReportMetric(float64(spent.Microseconds())/float64(done), "us/cmd")
+		b.ReportMetric(float64(done), "commands")
 	}
-	closeAll(clients)
 }
