@@ -13,8 +13,11 @@ import (
 	"math/big"
 	"net"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
+
+	"portico/backend/backendtest/testkit"
 )
 
 // patience bounds every wait of these tests. It decides nothing: only a test that fails ever waits so long.
@@ -38,14 +41,23 @@ var allWays = []ways{{false, false}, {true, false}, {false, true}, {true, true}}
 
 // eachWay runs a test on every driver with every combination of ends.
 func eachWay(t *testing.T, test func(t *testing.T, r *rig)) {
-	for _, d := range drivers {
-		for _, w := range allWays {
-			t.Run(d.name+"/"+w.String(), func(t *testing.T) {
-				t.Parallel()
-				test(t, newRig(t, d, Options{}, w))
-			})
+	eachWayWith(t, Options{}, test)
+}
+
+// eachWayWith is eachWay for relays with options. Nothing may be left behind.
+func eachWayWith(t *testing.T, opts Options, test func(t *testing.T, r *rig)) {
+	t.Helper()
+	testkit.NoLeaks(t)
+	t.Run("on", func(t *testing.T) {
+		for _, d := range drivers {
+			for _, w := range allWays {
+				t.Run(d.name+"/"+w.String(), func(t *testing.T) {
+					t.Parallel()
+					test(t, newRig(t, d, opts, w))
+				})
+			}
 		}
-	}
+	})
 }
 
 // rig is a relay with a client and a mailbox server in the test's hands.
@@ -53,6 +65,7 @@ type rig struct {
 	t     testing.TB
 	relay Relay
 	ways  ways
+	talks []*talk
 }
 
 func newRig(t testing.TB, d driver, opts Options, w ways) *rig {
@@ -61,15 +74,35 @@ func newRig(t testing.TB, d driver, opts Options, w ways) *rig {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(r.Close)
-	return &rig{t: t, relay: r, ways: w}
+	rg := &rig{t: t, relay: r, ways: w}
+	t.Cleanup(rg.close)
+	return rg
 }
+
+// close ends the relay and checks that nothing is left of its sessions.
+func (r *rig) close() {
+	r.relay.Close()
+	for i, tk := range r.talks {
+		if n := tk.endings.Load(); n != 1 {
+			r.t.Errorf("session %d was told %d times that it is over", i, n)
+		}
+	}
+	for name, s := range r.relay.Stats().Servers {
+		if s.Sessions != 0 || s.Queued != 0 || s.Unjudged != 0 {
+			r.t.Errorf("gauges of %s after the end: %d sessions, %d queued, %d unjudged", name, s.Sessions, s.Queued, s.Unjudged)
+		}
+	}
+}
+
+// server returns what is counted for the rig's only mailbox server.
+func (r *rig) server() *ServerStats { return r.relay.Stats().Server("mbx1") }
 
 // talk is one session: the two peers of the relay.
 type talk struct {
 	t              testing.TB
 	client, server *peer
 	ended          chan Ending
+	endings        atomic.Int32
 }
 
 // peer is the test's side of one connection.
@@ -87,7 +120,8 @@ type setup func(*Session)
 func (r *rig) start(change ...setup) *talk {
 	r.t.Helper()
 	tk := &talk{t: r.t, ended: make(chan Ending, 1)}
-	s := Session{ID: "0123456789abcdef", User: "alice", Server: "mbx1", Offers: OffersNone, Ended: func(e Ending) { tk.ended <- e }}
+	s := Session{ID: "0123456789abcdef", User: "alice", Server: "mbx1", Offers: OffersNone, Ended: tk.over}
+	r.talks = append(r.talks, tk)
 	tk.client, s.Client = r.connect("client", r.ways.client, true)
 	tk.server, s.Upstream = r.connect("server", r.ways.server, false)
 	for _, f := range change {
@@ -97,6 +131,13 @@ func (r *rig) start(change ...setup) *talk {
 		r.t.Fatal(err)
 	}
 	return tk
+}
+
+// over is Session.Ended.
+func (tk *talk) over(e Ending) {
+	if tk.endings.Add(1) == 1 {
+		tk.ended <- e
+	}
 }
 
 // connect makes one connection: the test's side of it, and the end for the relay.
@@ -172,18 +213,45 @@ func (p *peer) say(text string) {
 
 func (p *peer) raw(text string) {
 	p.t.Helper()
-	p.SetWriteDeadline(time.Now().Add(patience))
-	if _, err := io.WriteString(p.Conn, text); err != nil {
-		p.t.Fatalf("%s says %q: %v", p.name, text, err)
-	}
+	p.pieces([]string{text}, false)
 }
 
 // drip sends text byte by byte.
 func (p *peer) drip(text string) {
 	p.t.Helper()
-	for i := range len(text) {
-		p.raw(text[i : i+1])
+	p.pieces(bytewise(text), false)
+}
+
+// pieces sends texts one by one. Where the session may end in between, the rest need not arrive.
+func (p *peer) pieces(texts []string, mayEnd bool) {
+	p.t.Helper()
+	for _, text := range texts {
+		if err := p.try(text); err != nil && !mayEnd {
+			p.t.Fatalf("%s says %q: %v", p.name, text, err)
+		}
 	}
+}
+
+// try sends text as it is.
+func (p *peer) try(text string) error {
+	p.SetWriteDeadline(time.Now().Add(patience))
+	_, err := io.WriteString(p.Conn, text)
+	return err
+}
+
+// halfClose ends the peer's direction in order.
+func (p *peer) halfClose() {
+	p.t.Helper()
+	if c, ok := p.Conn.(*tls.Conn); ok {
+		c.CloseWrite()
+	}
+	p.tcp.CloseWrite()
+}
+
+// reset ends the connection without order.
+func (p *peer) reset() {
+	p.tcp.SetLinger(0)
+	p.tcp.Close()
 }
 
 // hears checks that exactly text comes next.

@@ -1,0 +1,82 @@
+package relay
+
+import "testing"
+
+func TestInDoubtBytesGoOnUnjudged(t *testing.T) {
+	after := passes(clientSays, "c COMPRESS DEFLATE\n(\nd IDLE\ne NOOP\n")
+	play(t, []script{
+		{name: "an answer to no command", offers: OffersNone, unjudged: true, steps: join(
+			passes(clientSays, "a NOOP\nb APPEND x {5}\n"), passes(serverSays, "* 1 EXISTS\nzz OK\n* 2 EXISTS\n"), after)},
+		{name: "an answer twice", offers: OffersNone, unjudged: true, steps: join(
+			passes(clientSays, "a NOOP\n"), passes(serverSays, "a OK\n", "a OK\n"), after)},
+		{name: "a server that speaks no IMAP", offers: OffersNone, unjudged: true, steps: join(
+			passes(serverSays, "HTTP/1.1 400 Bad Request\n", "\x00\x01\x02\n\n"), after)},
+		{name: "a tagged BYE", offers: OffersNone, unjudged: true, steps: join(passes(clientSays, "a NOOP\n"), passes(serverSays, "a BYE\n"), after)},
+		{name: "a client that speaks no IMAP", offers: OffersNone, unjudged: true, steps: join(
+			passes(clientSays, "x NOOP\n(NOOP)\n"), passes(serverSays, "* BAD what\nx OK\nzz OK\n"), after)},
+		{name: "a blank at the start of a line", offers: OffersNone, unjudged: true, steps: join(passes(clientSays, " a NOOP\n"), after)},
+		{name: "an answer of ours still finds its place", offers: OffersNone, unjudged: true, steps: join(
+			passes(serverSays, "* 1 FETCH (BODY[] {7}\n12"),
+			says(clientSays, "a COMPRESS DEFLATE\n(stray\n", serverHears, "(stray\n"),
+			passes(serverSays, "\n345"),
+			says(serverSays, ")\n* 3 EXISTS\n", clientHears, ")\na"+refusedCompress+"* 3 EXISTS\n"), after)},
+	})
+}
+
+func TestAnswerToACommandThatWasNotPassedOn(t *testing.T) {
+	d := newDesk(OffersNone)
+	d.say(clientSays, "a COMPRESS {9+}\r\n")
+	d.say(serverSays, "a OK\r\n")
+	d.say(clientSays, "123456789\r\nb NOOP\r\n")
+	d.hears(t, clientHears, "a OK\r\n")
+	d.hears(t, serverHears, "123456789\r\nb NOOP\r\n")
+	if !d.unjudged {
+		t.Error("still judged")
+	}
+}
+
+func TestInDoubtASessionEndsWhereSomethingMightSlipPast(t *testing.T) {
+	for _, offers := range []Offers{OffersHidden, OffersUnknown} {
+		play(t, []script{
+			{name: "an answer to no command", offers: offers, ends: true, queued: 1, steps: join(
+				passes(clientSays, "a NOOP\n"),
+				says(serverSays, "* 1 EXISTS\nzz OK\n", clientHears, "* 1 EXISTS\n"+lfs(byeDoubt)))},
+			{name: "a server that speaks no IMAP", offers: offers, ends: true,
+				steps: says(serverSays, "HTTP/1.1 400 Bad Request\n", clientHears, lfs(byeDoubt))},
+			{name: "a client that speaks no IMAP", offers: offers, ends: true, queued: 1,
+				steps: join(
+					passes(clientSays, "a NOOP\n"), says(clientSays, "(NOOP)\n", clientHears, lfs(byeDoubt)))},
+		})
+	}
+}
+
+func TestNothingHidesBehindALiteralTrueOrFalse(t *testing.T) {
+	out := func(name, commands, answers, hears string) script {
+		return script{name: name, offers: OffersHidden, ends: true, steps: join(
+			passes(clientSays, commands), says(serverSays, answers, clientHears, hears+lfs(byeDoubt)))}
+	}
+	caught := func(name, commands, server string) script {
+		return script{name: name, offers: OffersHidden, queued: 1, steps: says(
+			clientSays, commands, serverHears, server, clientHears, "b"+refusedCompress)}
+	}
+	play(t, []script{
+		// The server takes these for no literal, and compresses behind its second answer.
+		out("not waited for", "a NOOP {8+}\nb COMPRESS DEFLATE\n", "a OK\nb OK begin\n\x01\x02", "a OK\n"),
+		out("as long as the command", "a NOOP {20+}\nb COMPRESS DEFLATE\n\n", "a OK\nb OK begin\n\x01\x02", "a OK\n"),
+		out("longer", "a NOOP {2000+}\nb COMPRESS DEFLATE\n\n", "a OK\nb OK begin\n\x01\x02", "a OK\n"),
+		out("of no bytes", "a NOOP {0+}\nb COMPRESS DEFLATE\n", "a OK\nb OK begin\n\x01\x02", "a OK\n"),
+		out("with a tilde", "a NOOP ~{8+}\nb COMPRESS DEFLATE\n", "a OK\nb OK begin\n\x01\x02", "a OK\n"),
+		{name: "waited for", offers: OffersHidden, steps: join(
+			says(clientSays, "a NOOP {8}\nb COMPRESS DEFLATE\n", serverHears, "a NOOP {8}\n"),
+			says(serverSays, "a OK\n", clientHears, "a OK\nb"+refusedCompress))},
+		// These are literals for nobody.
+		caught("too large a number", "a NOOP {9223372036854775808+}\nb COMPRESS DEFLATE\n", "a NOOP {9223372036854775808+}\n"),
+		caught("a blank behind", "a NOOP {8+} \nb COMPRESS DEFLATE\n", "a NOOP {8+} \n"),
+		caught("quoted", "a NOOP \"{8+}\"\nb COMPRESS DEFLATE\n", "a NOOP \"{8+}\"\n"),
+		caught("two signs", "a NOOP {8++}\nb COMPRESS DEFLATE\n", "a NOOP {8++}\n"),
+		// And this is one.
+		{name: "a true one", offers: OffersHidden, steps: join(
+			passes(clientSays, "a APPEND x {20+}\nb COMPRESS DEFLATE\n\n"), passes(serverSays, "a OK\n"),
+			says(clientSays, "b COMPRESS DEFLATE\n", clientHears, "b"+refusedCompress))},
+	})
+}

@@ -1,0 +1,186 @@
+package relay
+
+import (
+	"bytes"
+	"strings"
+	"testing"
+)
+
+// A script is a conversation through the relay, told step by step. It is played on the bare session and on every driver, with
+// whole texts and byte by byte.
+type script struct {
+	name     string
+	offers   Offers // what the server is known to offer when the relay begins
+	steps    []step
+	unjudged bool // at the end
+	queued   int64
+	ends     bool // in doubt, with BYE
+}
+
+// step is one side's words, or what reaches one side. In text "\n" stands for CRLF.
+type step struct {
+	who  who
+	text string
+}
+
+type who byte
+
+const (
+	clientSays  who = 'c'
+	serverSays  who = 's'
+	clientHears who = 'C'
+	serverHears who = 'S'
+)
+
+// both are steps for words that reach the other side as they are.
+func passes(says who, texts ...string) (steps []step) {
+	hears := clientHears
+	if says == clientSays {
+		hears = serverHears
+	}
+	for _, text := range texts {
+		steps = append(steps, step{says, text}, step{hears, text})
+	}
+	return steps
+}
+
+// play plays scripts everywhere.
+func play(t *testing.T, scripts []script) {
+	for _, sc := range scripts {
+		for name, cut := range map[string]func(string) []string{"whole": whole, "bytes": bytewise} {
+			t.Run("session/"+name+"/"+sc.name, func(t *testing.T) { playOnDesk(t, sc, cut) })
+		}
+	}
+	eachWay(t, func(t *testing.T, r *rig) {
+		for _, sc := range scripts {
+			for _, cut := range []func(string) []string{whole, bytewise} {
+				playOnWires(t, r, sc, cut)
+			}
+		}
+	})
+}
+
+func whole(text string) []string { return []string{text} }
+
+func bytewise(text string) []string { return strings.Split(text, "") }
+
+// desk is a session without a driver. It offers again what was not used, as a driver does.
+type desk struct {
+	session
+	now              int64
+	client, server   record // what has reached them
+	cHeld, sHeld     []byte
+	closed, complete bool // the session has ended; and the client can tell that it has got everything
+}
+
+// record is a sink that keeps what it is given.
+type record struct{ bytes.Buffer }
+
+func (r *record) write(p []byte) { r.Write(p) }
+
+func newDesk(offers Offers) *desk {
+	d := &desk{now: 1}
+	d.toClient, d.toServer = &d.client, &d.server
+	d.all = NewStats()
+	d.tracker.pool = new(commandPool)
+	d.tracker.stats = d.all.Server("mbx1")
+	d.offers = offers
+	return d
+}
+
+// say hands the session what one side says.
+func (d *desk) say(from who, text string) {
+	if d.closed {
+		return
+	}
+	if from == clientSays {
+		d.cHeld = append(d.cHeld, text...)
+	} else {
+		d.sHeld = append(d.sHeld, text...)
+		d.sHeld = bytes.Clone(d.sHeld[d.fromServer(d.sHeld, d.now):])
+	}
+	if from == clientSays || d.mayReadClient() {
+		d.cHeld = bytes.Clone(d.cHeld[d.fromClient(d.cHeld, d.now):])
+	}
+	if d.ending {
+		var line string
+		line, d.complete = d.farewell(d.reason)
+		d.client.WriteString(line)
+		d.closed = true
+	}
+}
+
+func (d *desk) hears(t *testing.T, to who, text string) {
+	t.Helper()
+	r := &d.client
+	if to == serverHears {
+		r = &d.server
+	}
+	if got := string(r.Next(len(text))); got != text {
+		t.Fatalf("%c hears %q, want %q", to, got, text)
+	}
+}
+
+func (d *desk) hearsNothingElse(t *testing.T) {
+	t.Helper()
+	if d.client.Len()+d.server.Len() > 0 {
+		t.Fatalf("the client hears %q and the server %q out of turn", d.client.String(), d.server.String())
+	}
+}
+
+func playOnDesk(t *testing.T, sc script, cut func(string) []string) {
+	d := newDesk(sc.offers)
+	for _, s := range sc.steps {
+		switch text := crlf(s.text); s.who {
+		case clientSays, serverSays:
+			d.hearsNothingElse(t)
+			for _, piece := range cut(text) {
+				d.say(s.who, piece)
+			}
+		default:
+			d.hears(t, s.who, text)
+		}
+	}
+	d.hearsNothingElse(t)
+	stats := d.tracker.stats
+	if d.unjudged != sc.unjudged || (stats.Unjudged == 1) != sc.unjudged || stats.Queued != sc.queued {
+		t.Errorf("unjudged %v (gauge %d), queued %d; want %v, %d", d.unjudged, stats.Unjudged, stats.Queued, sc.unjudged, sc.queued)
+	}
+	if d.closed != sc.ends || sc.ends && (d.reason != ReasonDoubt || !d.complete) {
+		t.Errorf("ended %v for reason %v, wholly %v", d.closed, d.reason, d.complete)
+	}
+	d.over()
+	if *stats != (ServerStats{Commands: stats.Commands, Results: stats.Results}) {
+		t.Errorf("gauges of a session that is over: %+v", stats)
+	}
+}
+
+func playOnWires(t *testing.T, r *rig, sc script, cut func(string) []string) {
+	defer func() {
+		if t.Failed() {
+			t.Logf("script %q", sc.name)
+		}
+	}()
+	tk := r.start(func(s *Session) { s.Offers = sc.offers })
+	for _, s := range sc.steps {
+		switch text := crlf(s.text); s.who {
+		case clientSays:
+			tk.client.pieces(cut(text), sc.ends)
+		case serverSays:
+			tk.server.pieces(cut(text), sc.ends)
+		case clientHears:
+			tk.client.hears(s.text)
+		case serverHears:
+			tk.server.hears(s.text)
+		}
+	}
+	if sc.ends {
+		tk.server.rest()
+		tk.client.hearsEnd()
+	}
+	tk.client.Close()
+	tk.server.Close()
+	if e := tk.end(); e.Unjudged != sc.unjudged || (e.Reason == ReasonDoubt) != sc.ends {
+		t.Errorf("ended with %+v", e)
+	}
+}
