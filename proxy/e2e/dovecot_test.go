@@ -1,0 +1,149 @@
+package e2e
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"portico/backend"
+	"portico/backend/backendtest"
+	"portico/backend/backendtest/testkit"
+)
+
+// password is everybody's.
+const password = "open-sesame"
+
+// users is how many mailboxes the real servers have. Each test takes new ones.
+const users = 400
+
+// realServer is a Dovecot that all tests share; it starts with the first that needs it.
+type realServer struct {
+	extra string // of its configuration
+
+	once   sync.Once
+	server *backendtest.Dovecot
+	ca     *backendtest.CA
+	err    error
+	taken  atomic.Int32 // users
+}
+
+// The real servers. One offers COMPRESS, as most do; with it Portico ends a session that it can not follow. The other offers
+// nothing that has to be intercepted.
+var (
+	compressing = &realServer{}
+	simple      = &realServer{extra: "protocol imap {\n  mail_plugins = zlib\n}\n"}
+)
+
+// quickFailures keeps Dovecot from making those wait who failed before.
+const quickFailures = `
+auth_failure_delay = 0
+service anvil {
+  unix_listener anvil-auth-penalty {
+    mode = 0
+  }
+}
+`
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	for _, r := range []*realServer{compressing, simple} {
+		if r.server != nil {
+			r.server.Stop()
+		}
+	}
+	os.Exit(code)
+}
+
+// need starts the server if no test has yet, and skips the test where there is no Dovecot. From here on the test must leave
+// nothing behind.
+func (r *realServer) need(t *testing.T) {
+	t.Helper()
+	testkit.Need(t, "dovecot")
+	r.once.Do(r.start)
+	if r.err != nil {
+		t.Fatal(r.err)
+	}
+	testkit.NoLeaks(t)
+}
+
+func (r *realServer) start() {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	ca, err := backendtest.NewCA("Mailbox server test CA")
+	if err != nil {
+		r.err = err
+		return
+	}
+	cert, err := ca.Issue(backendtest.CertOptions{Hosts: []string{"127.0.0.1"}})
+	if err != nil {
+		r.err = err
+		return
+	}
+	o := backendtest.DovecotOptions{Certificate: cert, Extra: quickFailures + r.extra}
+	for i := range users {
+		o.Users = append(o.Users, backendtest.User{Name: userName(i), Password: password})
+	}
+	r.ca = ca
+	r.server, r.err = backendtest.StartDovecot(ctx, o)
+}
+
+// userName returns names of the same length.
+func userName(i int) string { return fmt.Sprintf("user%03d", i) }
+
+// user returns a user whom no other test has, with some mail.
+func (r *realServer) user(t *testing.T, messages int) string {
+	t.Helper()
+	i := int(r.taken.Add(1)) - 1
+	if i >= users {
+		t.Fatal("out of users")
+	}
+	for n := range messages {
+		r.deliver(t, userName(i), n)
+	}
+	return userName(i)
+}
+
+// deliver puts the n-th of the test messages in a user's INBOX.
+func (r *realServer) deliver(t *testing.T, user string, n int) {
+	t.Helper()
+	if err := r.server.AddMail(user, "", testMessage(n)); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// testMessage returns a message that tells its number.
+func testMessage(n int) []byte {
+	return []byte(strings.ReplaceAll(fmt.Sprintf(`From: Ada <ada@example.org>
+To: Bob <bob@example.org>
+Subject: Message number %d
+Date: Mon, 5 Jan 2026 12:00:00 +0000
+Message-ID: <%d@example.org>
+MIME-Version: 1.0
+Content-Type: multipart/mixed; boundary=part
+
+--part
+Content-Type: text/plain
+
+Text of message %d.
+--part
+Content-Type: text/html
+
+<p>Another text, {12}
+and a line that ends like a literal {3+}
+--part--
+`, n, n, n), "\n", "\r\n"))
+}
+
+// behind returns the server as the front door's only one.
+func (r *realServer) behind(mode backend.TLSMode) []backend.ServerOptions {
+	address := r.server.Plain
+	if mode == backend.TLSImplicit {
+		address = r.server.TLS
+	}
+	return []backend.ServerOptions{{Name: "mbx1", Addresses: []string{address}, TLS: mode, TLSConfig: r.ca.ClientConfig("127.0.0.1")}}
+}

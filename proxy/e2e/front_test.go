@@ -1,0 +1,245 @@
+package e2e
+
+import (
+	"bytes"
+	"crypto/tls"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/common/expfmt"
+	"github.com/rs/zerolog"
+
+	"portico/backend"
+	"portico/backend/backendtest"
+	"portico/backend/backendtest/testkit"
+	"portico/proxy"
+	"portico/proxy/relay"
+)
+
+// options are what a front door may differ in from the usual one.
+type options struct {
+	servers  []backend.ServerOptions // all hold an interchangeable copy of the one database
+	timeouts backend.Timeouts
+	settings proxy.Settings // Tier and TLS are filled in
+	relay    relay.Options
+	log      zerolog.Level
+	tier     func(proxy.Tier) proxy.Tier // put around the tier
+}
+
+// frontDoor is a running proxy with three listeners.
+type frontDoor struct {
+	t       *testing.T
+	server  *proxy.Server
+	plain   string // address without TLS
+	start   string // address with STARTTLS
+	tls     string // address with implicit TLS
+	trust   *tls.Config
+	ca      *backendtest.CA
+	tier    proxy.Tier
+	metrics *prometheus.Registry
+	log     *logBuffer
+}
+
+// front starts a front door that stops with the test, which must not leak by then: call it behind the start of what outlives the
+// test. Passwords may travel in plain text, and the pause behind a bad one is left out.
+func front(t *testing.T, o options) *frontDoor {
+	t.Helper()
+	f := &frontDoor{t: t, metrics: prometheus.NewRegistry(), log: &logBuffer{}}
+	f.tier = newTier(t, o)
+	serverTLS := f.certify()
+	o.settings.LoginType = proxy.PlainTextLogin
+	o.settings.TLS, o.settings.Tier = serverTLS, f.tier
+	if o.settings.Timeouts.FailedSignIn == 0 {
+		o.settings.Timeouts.FailedSignIn = -1
+	}
+	carrier, err := relay.New(o.relay)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.server, err = proxy.New(proxy.Options{
+		Settings: o.settings, Relay: carrier, Registerer: f.metrics, SetupSlots: 2,
+		Log: zerolog.New(f.log).Level(o.log),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(f.server.Close)
+	f.plain = f.listen("plain", proxy.TLSNone)
+	f.start = f.listen("starttls", proxy.TLSStartTLS)
+	f.tls = f.listen("tls", proxy.TLSImplicit)
+	return f
+}
+
+func newTier(t *testing.T, o options) proxy.Tier {
+	t.Helper()
+	var copies []string
+	for _, s := range o.servers {
+		copies = append(copies, s.Name)
+	}
+	tier, err := backend.New(t.Context(), backend.Options{
+		Servers:   o.servers,
+		Databases: []backend.DatabaseOptions{{Name: "db1", Copies: copies, Interchangeable: true}},
+		Dialer:    proxy.SlotDialer{Dialer: &net.Dialer{KeepAlive: -1}},
+		Wrap:      func(c net.Conn) net.Conn { return relay.NewConn(c) },
+		Timeouts:  o.timeouts,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if o.tier != nil {
+		return o.tier(tier)
+	}
+	return tier
+}
+
+// certify makes the front door's certificate and what clients trust it by.
+func (f *frontDoor) certify() *tls.Config {
+	f.t.Helper()
+	ca, err := backendtest.NewCA("Front door test CA")
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	cert, err := ca.Issue(backendtest.CertOptions{Hosts: []string{"localhost", "127.0.0.1"}})
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	f.ca, f.trust = ca, ca.ClientConfig("localhost")
+	return cert.ServerConfig()
+}
+
+func (f *frontDoor) listen(name string, mode proxy.TLSMode) string {
+	f.t.Helper()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	served := make(chan error, 1)
+	go func() { served <- f.server.Serve(ln, proxy.Listener{Name: name, TLS: mode}) }()
+	f.t.Cleanup(func() {
+		f.server.Close()
+		if err := <-served; err != nil {
+			f.t.Errorf("listener %s: %v", name, err)
+		}
+	})
+	return ln.Addr().String()
+}
+
+// caFile writes what clients trust to a file.
+func (f *frontDoor) caFile() string {
+	f.t.Helper()
+	path := filepath.Join(f.t.TempDir(), "front.crt")
+	if err := os.WriteFile(path, f.ca.CertPEM, 0o644); err != nil {
+		f.t.Fatal(err)
+	}
+	return path
+}
+
+// way is one way in: a listener and what a client does to get TLS there.
+type way struct {
+	name    string
+	address func(*frontDoor) string
+	tls     proxy.TLSMode
+}
+
+var ways = []way{
+	{"plain", func(f *frontDoor) string { return f.plain }, proxy.TLSNone},
+	{"starttls", func(f *frontDoor) string { return f.start }, proxy.TLSStartTLS},
+	{"tls", func(f *frontDoor) string { return f.tls }, proxy.TLSImplicit},
+}
+
+// dial connects by a way, up to and including the greeting and STARTTLS.
+func (f *frontDoor) dial(w way) *testkit.Conn {
+	f.t.Helper()
+	var config *tls.Config
+	if w.tls == proxy.TLSImplicit {
+		config = f.trust
+	}
+	c := testkit.Dial(f.t, w.address(f), config)
+	c.Expect("* OK [CAPABILITY IMAP4rev1 *")
+	if w.tls == proxy.TLSStartTLS {
+		c.Command("s", "STARTTLS")
+		c.StartTLS(f.trust)
+	}
+	return c
+}
+
+// signIn connects by a way and signs in.
+func (f *frontDoor) signIn(w way, user string) *testkit.Conn {
+	f.t.Helper()
+	c := f.dial(w)
+	c.Command("l", "LOGIN "+user+" "+password)
+	return c
+}
+
+// metric returns the sum of a counter's or gauge's values, or of a histogram's counts, over all series that have the labels.
+func (f *frontDoor) metric(name string, labels ...string) (sum float64) {
+	f.t.Helper()
+	families, err := f.metrics.Gather()
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	for _, family := range families {
+		if family.GetName() != name {
+			continue
+		}
+		for _, m := range family.GetMetric() {
+			has := make(map[string]string)
+			for _, l := range m.GetLabel() {
+				has[l.GetName()] = l.GetValue()
+			}
+			fits := true
+			for i := 0; i < len(labels); i += 2 {
+				fits = fits && has[labels[i]] == labels[i+1]
+			}
+			if fits {
+				sum += m.GetCounter().GetValue() + m.GetGauge().GetValue() + float64(m.GetHistogram().GetSampleCount())
+			}
+		}
+	}
+	return sum
+}
+
+// metricsText is what a scrape would show.
+func (f *frontDoor) metricsText() string {
+	f.t.Helper()
+	families, err := f.metrics.Gather()
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	var text strings.Builder
+	for _, family := range families {
+		if _, err := expfmt.MetricFamilyToText(&text, family); err != nil {
+			f.t.Fatal(err)
+		}
+	}
+	return text.String()
+}
+
+// gone waits until no connection is counted any more.
+func (f *frontDoor) gone() {
+	f.t.Helper()
+	testkit.Eventually(f.t, "no session is counted", func() bool { return f.metric("portico_sessions") == 0 })
+}
+
+// logBuffer keeps what was logged.
+type logBuffer struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (b *logBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.text.Write(p)
+}
+
+func (b *logBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.text.String()
+}
