@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"crypto/tls"
 	"io"
 	"net"
@@ -69,7 +70,7 @@ func (r *running) get(t *testing.T, path string) (status int, body string) {
 	}
 	defer conn.Close()
 	client := http.Client{Timeout: testkit.Patience, Transport: &http.Transport{
-		Dial: func(string, string) (net.Conn, error) { return conn, nil }, DisableKeepAlives: true,
+		DialContext: func(context.Context, string, string) (net.Conn, error) { return conn, nil }, DisableKeepAlives: true,
 	}}
 	response, err := client.Get("http://localhost" + path)
 	if err != nil {

@@ -1,0 +1,135 @@
+package main
+
+import (
+	"fmt"
+	"io/fs"
+	"net"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"portico/backend/backendtest/testkit"
+)
+
+// root is the repository.
+var root = filepath.Join("..", "..")
+
+var link = regexp.MustCompile(`\]\(([^)#]+)(#[^)]*)?\)`)
+
+// Files that pages name must be there.
+func TestLinksInDocuments(t *testing.T) {
+	pages, err := filepath.Glob(filepath.Join(root, "docs", "*.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, page := range append(pages, filepath.Join(root, "README.md"), filepath.Join(root, "CHANGELOG.md")) {
+		text, err := os.ReadFile(page)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, match := range link.FindAllStringSubmatch(string(text), -1) {
+			if target := match[1]; !strings.Contains(target, "://") {
+				if _, err := os.Stat(filepath.Join(filepath.Dir(page), filepath.FromSlash(target))); err != nil {
+					t.Errorf("%s: %v", page, err)
+				}
+			}
+		}
+	}
+}
+
+var metricName = regexp.MustCompile("portico_[a-z_]+[a-z]")
+
+// Metrics that pages name must be there.
+func TestMetricsInDocuments(t *testing.T) {
+	known := metricsInCode(t)
+	for _, page := range []string{"README.md", "docs/operations.md", "docs/flow.md"} {
+		text, err := os.ReadFile(filepath.Join(root, page))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, name := range metricName.FindAllString(string(text), -1) {
+			if !known[name] {
+				t.Errorf("%s: there is no metric %s", page, name)
+			}
+		}
+	}
+}
+
+// metricsInCode collects the names that code registers: whole, or behind the common prefix.
+func metricsInCode(t *testing.T) map[string]bool {
+	t.Helper()
+	known := make(map[string]bool)
+	registered := regexp.MustCompile(`(?:Name:\s*"|NewDesc\("|desc\(")(portico_)?([a-z_]+)"`)
+	for _, dir := range []string{"proxy", "cmd", "health"} {
+		err := filepath.WalkDir(filepath.Join(root, dir), func(file string, entry fs.DirEntry, err error) error {
+			if err != nil || entry.IsDir() || !strings.HasSuffix(file, ".go") || strings.HasSuffix(file, "_test.go") {
+				return err
+			}
+			text, err := os.ReadFile(file)
+			for _, match := range registered.FindAllStringSubmatch(string(text), -1) {
+				known["portico_"+match[2]] = true
+			}
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	return known
+}
+
+// The first configuration of the README must work when pasted.
+func TestReadme(t *testing.T) {
+	testkit.Need(t, "sh", "openssl")
+	text, err := os.ReadFile(filepath.Join(root, "README.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var paste string
+	for _, block := range regexp.MustCompile("(?s)```sh\n(.*?)```").FindAllStringSubmatch(string(text), -1) {
+		if strings.Contains(block[1], "./portico check") {
+			paste = block[1]
+		}
+	}
+	paste, ok := strings.CutPrefix(paste, "make build\n") // this program is what it would build
+	if !ok {
+		t.Fatal("the README has no such block")
+	}
+	dir := t.TempDir()
+	cmd := program(t)
+	if err := os.Symlink(cmd.Path, filepath.Join(dir, "portico")); err != nil {
+		t.Fatal(err)
+	}
+	cmd.Path, cmd.Args, cmd.Dir = "/bin/sh", []string{"sh", "-e", "-c", paste}, dir
+	out, err := cmd.CombinedOutput()
+	if err != nil || !strings.HasSuffix(string(out), "portico.yaml: fine\n") {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	serveReadme(t, filepath.Join(dir, "portico.yaml"))
+}
+
+// serveReadme serves the README's file on other ports, as the ones in it may be taken here.
+func serveReadme(t *testing.T, file string) {
+	t.Helper()
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	served := string(text)
+	for _, port := range []string{"1143", "1993", "8143"} {
+		ln, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer ln.Close()
+		served = strings.Replace(served, ":"+port+`"`, fmt.Sprintf(`:%d"`, ln.Addr().(*net.TCPAddr).Port), 1)
+		ln.Close()
+	}
+	if err := os.WriteFile(file, []byte(served), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	r := newSite(t).serve(t, file)
+	testkit.Dial(t, r.addresses.listeners[0].String(), nil).Expect("* OK *")
+}
