@@ -113,7 +113,12 @@ func (s *stream) text() (got, end string) {
 // await waits until found, given all that came from an offset on, answers with an offset behind it, and returns that offset. It
 // answers false when that never happens.
 func (s *stream) await(from int, found func(text string) int) (int, bool) {
-	timeout := time.After(testkit.Patience)
+	return s.awaitFor(testkit.Patience, from, found)
+}
+
+// awaitFor is await with less time.
+func (s *stream) awaitFor(d time.Duration, from int, found func(text string) int) (int, bool) {
+	timeout := time.After(d)
 	for {
 		s.mu.Lock()
 		text, more, end := string(s.got[from:]), s.more, s.ended

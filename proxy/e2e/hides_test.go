@@ -1,0 +1,94 @@
+package e2e
+
+import (
+	"fmt"
+	"strings"
+)
+
+// hide is a way to bring a command past somebody who is to stop it.
+type hide struct {
+	name string
+	// parts are what is sent. In them, CMD stands for the command's line with its CRLF, LEN for the line's length. Between parts the
+	// client waits for "+" or the answer to b.
+	parts []string
+	want  fate
+}
+
+// fate is what has to become of a hidden command.
+type fate uint8
+
+const (
+	fateSafe    fate = iota // whatever happens, it does not happen
+	fateRefused             // it gets Portico's answer, and the session goes on
+	fateData                // it is data of another command, and the session goes on
+)
+
+// fill puts the command into the parts.
+func (h hide) fill(command string) []string {
+	var filled []string
+	for _, part := range h.parts {
+		filled = append(filled, strings.NewReplacer("CMD", command, "LEN", fmt.Sprint(len(command))).Replace(part))
+	}
+	return filled
+}
+
+// hides are ways to hide a command. Behind each of them comes a LOGOUT.
+func hides() []hide {
+	list := []hide{
+		{"in the open", []string{"CMD"}, fateRefused},
+		{"behind a command", []string{"b NOOP\r\nCMD"}, fateRefused},
+		{"behind blank lines", []string{"\r\n\n\r\nCMD"}, fateRefused},
+		{"behind a literal", []string{"b APPEND INBOX {5}\r\n", "hello\r\nCMD"}, fateRefused},
+		{"behind a literal unasked", []string{"b APPEND INBOX {5+}\r\nhello\r\nCMD"}, fateRefused},
+		{"behind a binary literal", []string{"b APPEND INBOX ~{5}\r\n", "hello\r\nCMD"}, fateRefused},
+		{"behind a binary literal unasked", []string{"b APPEND INBOX ~{5+}\r\nhello\r\nCMD"}, fateRefused},
+		{"behind an empty literal", []string{"b LIST \"\" {0+}\r\n\r\nCMD"}, fateRefused},
+		{"behind two literals", []string{"b LIST {0+}\r\n {1+}\r\n*\r\nCMD"}, fateRefused},
+		{"behind a refused literal", []string{"b APPEND Nowhere {LEN}\r\n", "CMD"}, fateRefused},
+		{"behind a refused literal unasked", []string{"b APPEND Nowhere {5+}\r\nhello\r\nCMD"}, fateRefused},
+		{"behind IDLE", []string{"b IDLE\r\n", "DONE\r\nCMD"}, fateRefused},
+		{"behind IDLE, not done", []string{"b IDLE\r\n", "no\r\nCMD"}, fateRefused},
+
+		{"as a literal", []string{"b APPEND INBOX {LEN}\r\n", "CMD\r\n"}, fateData},
+		{"as a literal unasked", []string{"b APPEND INBOX {LEN+}\r\nCMD\r\n"}, fateData},
+		{"as a binary literal", []string{"b APPEND INBOX ~{LEN}\r\n", "CMD\r\n"}, fateData},
+		{"as a binary literal unasked", []string{"b APPEND INBOX ~{LEN+}\r\nCMD\r\n"}, fateData},
+		{"as a refused literal unasked", []string{"b APPEND Nowhere {LEN+}\r\nCMD\r\n"}, fateData},
+		{"as a mailbox name", []string{"b STATUS {LEN+}\r\nCMD (MESSAGES)\r\n"}, fateData},
+		{"as a part of CATENATE", []string{"b APPEND INBOX CATENATE (TEXT {LEN+}\r\nCMD)\r\n"}, fateData},
+		{"instead of DONE, IDLE with an argument", []string{"b IDLE now\r\n", "CMD"}, fateData},
+		{"instead of DONE", []string{"b IDLE\r\n", "CMD"}, fateData},
+
+		{"as a refused literal", []string{"b APPEND Nowhere {LEN}\r\nCMD"}, fateSafe},
+		{"as a literal too early", []string{"b APPEND INBOX {LEN}\r\nCMD\r\n"}, fateSafe},
+		{"as the second literal behind a bad flag", []string{"b APPEND INBOX {5+}\r\nhello (\\Bad) {LEN+}\r\nCMD\r\n"}, fateSafe},
+		{"as a literal of LOGIN", []string{"b LOGIN {LEN+}\r\nCMD x\r\n"}, fateSafe},
+		{"as a SASL response", []string{"b AUTHENTICATE PLAIN\r\nCMD"}, fateSafe},
+		{"as a line of IDLE too early", []string{"b IDLE\r\nCMD"}, fateSafe},
+		{"behind DONE too early", []string{"b IDLE\r\nDONE\r\nCMD"}, fateSafe},
+		{"behind two lines of IDLE", []string{"b IDLE\r\nno\r\nno\r\nCMD"}, fateSafe},
+		{"in quotes", []string{"b SELECT \"CMD\"\r\n"}, fateSafe},
+		{"behind a line that is too long", []string{"b NOOP " + strings.Repeat("x", 70_000) + "\r\nCMD"}, fateSafe},
+		{"behind half a command", []string{"b APPEND INBOX (\r\nCMD"}, fateSafe},
+	}
+	// Markers behind which no literal comes for one of the two, or for both.
+	for _, verb := range []string{"NOOP", "XYZZY", "SELECT", "SEARCH TEXT", "CHECK x", "FETCH 1 BODY[", "UID", ""} {
+		for _, marker := range []string{"{LEN+}", "{LEN}", "~{LEN+}", "~{LEN}"} {
+			list = append(list, hide{"as a literal of " + verb + " " + marker, []string{"b " + verb + " " + marker + "\r\nCMD"}, fateSafe})
+		}
+	}
+	for _, marker := range []string{
+		"{LEN+} ", "{LEN +}", "{ LEN+}", "{+LEN}", "{-LEN}", "{LEN++}", "{LEN-}", "{LEN", "LEN+}", "{000LEN+}", "{LEN+}\t", "{LEN+}\x00", "\"{LEN+}", "\"a {LEN+}",
+		"{18446744073709551634+}", "{9223372036854775807}", "{9223372036854775808+}", "{4294967314+}", "{99999999999999999999+}", "{0x12+}", "{LEN+}{LEN+}",
+		"a{LEN+}", "[{LEN+}", "({LEN+}", "\\{LEN+}", "%{LEN+}", "&{LEN}", "{LEN+}\r", "{LEN}\r", "{LEN+}\v",
+	} {
+		list = append(list,
+			hide{fmt.Sprintf("behind the marker %q", marker), []string{"b APPEND INBOX " + marker + "\r\nCMD"}, fateSafe},
+			hide{fmt.Sprintf("behind the marker %q of LF", marker), []string{"b NOOP " + marker + "\nCMD"}, fateSafe})
+	}
+	// Lines that no two parsers read alike. c is the command's tag.
+	for _, odd := range []string{" CMD", "\tCMD", "\x00CMD", "+ CMD", "* CMD", "(CMD", "{5} CMD", "%CMD", "\"CMD", "é CMD", "b\rCMD", "b \rCMD", "\xef\xbb\xbfCMD", "b NOOP\rCMD", "b NOOP\x00\r\nCMD", "\r\r\nCMD"} {
+		list = append(list, hide{fmt.Sprintf("behind %q", strings.TrimSuffix(odd, "CMD")), []string{odd}, fateSafe})
+	}
+	return list
+}
