@@ -90,5 +90,11 @@ func hides() []hide {
 	for _, odd := range []string{" CMD", "\tCMD", "\x00CMD", "+ CMD", "* CMD", "(CMD", "{5} CMD", "%CMD", "\"CMD", "é CMD", "b\rCMD", "b \rCMD", "\xef\xbb\xbfCMD", "b NOOP\rCMD", "b NOOP\x00\r\nCMD", "\r\r\nCMD"} {
 		list = append(list, hide{fmt.Sprintf("behind %q", strings.TrimSuffix(odd, "CMD")), []string{odd}, fateSafe})
 	}
+	// Spellings that one parser may take for the command and another not.
+	for _, odd := range []string{"c COMPRESS\tDEFLATE", "c\tCOMPRESS DEFLATE", "c  COMPRESS DEFLATE", "c COMPRESS  DEFLATE", "c COMPRESS \"DEFLATE\"",
+		"c COMPRESS {7+}\r\nDEFLATE", "c COMPRESS {7}\r\nDEFLATE", "c COMPRESS(DEFLATE)", "c COMPRESS\x00 DEFLATE", "c \x00COMPRESS DEFLATE", "c UID COMPRESS DEFLATE",
+		"c COMPRESS\rDEFLATE", "c COMPRESS\r DEFLATE", "c \"COMPRESS\" DEFLATE", "c {8+}\r\nCOMPRESS DEFLATE"} {
+		list = append(list, hide{fmt.Sprintf("as %q", odd), []string{odd + "\r\n"}, fateSafe})
+	}
 	return list
 }
