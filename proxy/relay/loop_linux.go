@@ -5,6 +5,8 @@ import (
 	"errors"
 	"runtime"
 	"sync"
+	"syscall"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -131,19 +133,39 @@ func (lp *loop) run() {
 		panic(err) // the arguments are constants
 	}
 	for !lp.stopped {
-		timeout := -1
-		if len(lp.ready) > 0 {
-			timeout = 0
-		}
-		n, err := unix.EpollWait(lp.epoll, lp.events[:], timeout)
-		if err != nil && err != unix.EINTR {
-			panic(err) // the descriptor is ours and open
-		}
-		for _, ev := range lp.events[:max(n, 0)] {
+		for _, ev := range lp.events[:lp.wait()] {
 			lp.dispatch(ev)
 		}
 		lp.serveReady()
 	}
+}
+
+// briefly is how long a loop waits for events while it keeps its Go processor, in milliseconds.
+const briefly = 1
+
+// wait waits for events and returns how many came. A system call that the scheduler knows of gives the processor away when it
+// lasts, and its supervisor runs hot to find that out; where events come one on another's heels, that costs more than the
+// events. So the loop waits behind the scheduler's back first, and in its sight only when nothing has come for a while.
+func (lp *loop) wait() int {
+	timeout := briefly
+	if len(lp.ready) > 0 {
+		timeout = 0
+	}
+	n, _, errno := syscall.RawSyscall6(syscall.SYS_EPOLL_PWAIT, uintptr(lp.epoll),
+		uintptr(unsafe.Pointer(&lp.events)), maxEvents, uintptr(timeout), 0, 0)
+	switch {
+	case errno == unix.EINTR: // the scheduler wants something of us
+		return 0
+	case errno != 0:
+		panic(errno) // the descriptor is ours and open
+	case n > 0 || timeout == 0:
+		return int(n)
+	}
+	blocked, err := unix.EpollWait(lp.epoll, lp.events[:], -1)
+	if err != nil && err != unix.EINTR {
+		panic(err)
+	}
+	return max(blocked, 0)
 }
 
 func (lp *loop) dispatch(ev unix.EpollEvent) {

@@ -227,7 +227,7 @@ func (p *peer) pieces(texts []string, mayEnd bool) {
 	p.t.Helper()
 	for _, text := range texts {
 		if err := p.try(text); err != nil && !mayEnd {
-			p.t.Fatalf("%s says %q: %v", p.name, text, err)
+			p.t.Fatalf("%s says %q: %v", p.name, excerpt(text), err)
 		}
 	}
 }
@@ -262,9 +262,21 @@ func (p *peer) hears(text string) {
 	p.SetReadDeadline(time.Now().Add(patience))
 	n, err := io.ReadFull(p.in, got)
 	if err != nil || !bytes.Equal(got, want) {
-		p.t.Fatalf("%s hears %q (%v), want %q", p.name, got[:n], err, want)
+		from := max(firstDifference(got[:n], want)-60, 0)
+		p.t.Fatalf("%s hears, from byte %d on, %q (%v), want %q", p.name, from, excerpt(got[from:n]), err, excerpt(want[from:]))
 	}
 }
+
+func firstDifference(a, b []byte) int {
+	for i := range min(len(a), len(b)) {
+		if a[i] != b[i] {
+			return i
+		}
+	}
+	return min(len(a), len(b))
+}
+
+func excerpt[T string | []byte](p T) T { return p[:min(len(p), 300)] }
 
 // hearsLine reads one line, without its end.
 func (p *peer) hearsLine() string {
@@ -281,7 +293,7 @@ func (p *peer) hearsLine() string {
 func (p *peer) hearsEnd() {
 	p.t.Helper()
 	if rest, err := p.rest(); err != nil || rest != "" {
-		p.t.Fatalf("%s hears %q (%v), want the end", p.name, rest, err)
+		p.t.Fatalf("%s hears %q (%v), want the end", p.name, excerpt(rest), err)
 	}
 }
 
@@ -289,7 +301,7 @@ func (p *peer) hearsEnd() {
 func (p *peer) hearsCut() {
 	p.t.Helper()
 	if rest, err := p.rest(); err == nil || rest != "" || errors.Is(err, errTimeout) {
-		p.t.Fatalf("%s hears %q (%v), want the stream cut", p.name, rest, err)
+		p.t.Fatalf("%s hears %q (%v), want the stream cut", p.name, excerpt(rest), err)
 	}
 }
 

@@ -1,0 +1,44 @@
+package relay
+
+import "testing"
+
+func (r *rig) isLoops() bool { _, ok := r.relay.(*Loops); return ok }
+
+// inside runs f on each loop, and waits.
+func inside(t testing.TB, r Relay, f func(*loop)) {
+	t.Helper()
+	for _, lp := range r.(*Loops).loops {
+		done := make(chan struct{})
+		if !lp.post(func() { defer close(done); f(lp) }) {
+			t.Fatal("the loop has stopped")
+		}
+		<-done
+	}
+}
+
+// links calls f for each session of a loop.
+func (lp *loop) links(f func(*link)) {
+	for _, s := range lp.slots {
+		if s.end != nil && s.end.isClient() {
+			f(s.end.link)
+		}
+	}
+}
+
+// checkBounded checks that no session has more in store than is allowed.
+func (r *rig) checkBounded() {
+	r.t.Helper()
+	if !r.isLoops() {
+		checkPumpsBounded(r)
+		return
+	}
+	inside(r.t, r.relay, func(lp *loop) {
+		lp.links(func(l *link) {
+			for _, e := range []*end{&l.client, &l.upstream} {
+				if len(e.pending) > maxPending+readSize || len(e.held) > headRoom {
+					r.t.Errorf("%d bytes are pending and %d held", len(e.pending), len(e.held))
+				}
+			}
+		})
+	})
+}

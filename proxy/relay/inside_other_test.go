@@ -1,0 +1,7 @@
+//go:build !linux
+
+package relay
+
+func (r *rig) isLoops() bool { return false }
+
+func (r *rig) checkBounded() { checkPumpsBounded(r) }

@@ -1,0 +1,113 @@
+package relay
+
+import (
+	"math"
+	"reflect"
+	"testing"
+	"time"
+
+	"portico/proxy/wire"
+)
+
+func TestHistogramPutsEachDurationInItsBuckets(t *testing.T) {
+	for _, ns := range []int64{-5, 0, 1, 999, 1000, 7629, 7630, 7631, 1e6, 1e6 + 1, 5e6, 25e6, 1e8, 3e8, 1e9, 1e9 + 1, 25e8, 1e10, 6e10, 6e10 + 1,
+		4096e9, 4097e9, math.MaxInt64} {
+		var h Histogram
+		h.Observe(ns)
+		value := float64(max(ns, 0)) / 1e9
+		classic := 0
+		for classic < len(ClassicBounds) && value > ClassicBounds[classic] {
+			classic++
+		}
+		native := 0
+		for native < numNative-1 && value > math.Exp2(float64(NativeOffset+native)/perOctave) {
+			native++
+		}
+		if h.Classic[classic] != 1 {
+			t.Errorf("%d ns is not in classic bucket %d: %v", ns, classic, h.Classic)
+		}
+		if h.Native[native] != 1 && h.Native[max(native-1, 0)] != 1 { // on a bound, the last digit decides
+			t.Errorf("%d ns is not in native bucket %d: %v", ns, native, h.Native)
+		}
+		if h.Count != 1 || h.Sum != max(ns, 0) {
+			t.Errorf("%d ns: count %d, sum %d", ns, h.Count, h.Sum)
+		}
+	}
+}
+
+func TestEveryNativeBucketIsReached(t *testing.T) {
+	for i := range numNative {
+		var h Histogram
+		h.Observe(nativeBounds[i])
+		if h.Native[i] != 1 {
+			t.Errorf("the upper bound of bucket %d, %v, is not in it", i, time.Duration(nativeBounds[i]))
+		}
+	}
+}
+
+func TestStatsAddAndCopy(t *testing.T) {
+	fill := func(n uint64) *Stats {
+		s := NewStats()
+		server := s.Server("mbx1")
+		for range n {
+			server.Observe(wire.VerbNoop, ResultOK, 1e6)
+			s.WakeupDelay.Observe(5)
+		}
+		server.Queued, server.ClientBytes, server.ServerBytes, server.Sessions, server.Unjudged = int64(n), n, n, int64(n), int64(n)
+		s.Ended[ReasonIdle], s.Intercepted, s.LongCapabilities, s.Panics = n, n, n, n
+		return s
+	}
+	sum := fill(2)
+	sum.Add(fill(3))
+	if want := fill(5); !reflect.DeepEqual(sum, want) {
+		t.Errorf("2 and 3 make\n%+v\nwant\n%+v", sum, want)
+	}
+	copied := sum.Clone()
+	sum.Add(fill(1))
+	sum.Server("mbx2").Observe(wire.VerbFetch, ResultNO, 1)
+	if !reflect.DeepEqual(copied, fill(5)) {
+		t.Error("a copy changes with what it was copied from")
+	}
+	if names := sum.ServerNames(); !reflect.DeepEqual(names, []string{"mbx1", "mbx2"}) {
+		t.Errorf("names %v", names)
+	}
+	if n := sum.Reasons()[ReasonIdle]; n != 6 {
+		t.Errorf("%d ended for idleness", n)
+	}
+}
+
+func TestEveryReasonAndResultHasAName(t *testing.T) {
+	seen := make(map[string]bool)
+	for r := range numReasons {
+		seen[r.String()] = true
+	}
+	for r := range NumResults {
+		seen[r.String()] = true
+	}
+	if len(seen) != int(numReasons)+int(NumResults) || seen[""] {
+		t.Errorf("names %v", seen)
+	}
+}
+
+func TestBytesAreCountedAfterTLS(t *testing.T) {
+	eachWay(t, func(t *testing.T, r *rig) {
+		tk := r.start()
+		tk.client.say("a NOOP\n")
+		tk.server.hears("a NOOP\n")
+		tk.server.say("* 1 EXISTS\na OK\n")
+		tk.client.hears("* 1 EXISTS\na OK\n")
+		s := r.server()
+		if s.ClientBytes != 8 || s.ServerBytes != 18 || s.Sessions != 1 || s.Results[wire.VerbNoop][ResultOK] != 1 {
+			t.Errorf("%d and %d bytes, %d sessions, results %v", s.ClientBytes, s.ServerBytes, s.Sessions, s.Results[wire.VerbNoop])
+		}
+		tk.client.Close()
+		tk.server.Close()
+		if e := tk.end(); e.ClientBytes != 8 || e.ServerBytes != 18 || e.Commands != 1 {
+			t.Errorf("ended with %+v", e)
+		}
+		r.relay.Close()
+		if n := r.server().Results[wire.VerbNoop][ResultOK]; n != 1 {
+			t.Errorf("after Close %d are left of 1 command", n)
+		}
+	})
+}
