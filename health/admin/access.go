@@ -58,7 +58,7 @@ func (a Access) hostAllowed(hostPort string) bool {
 	if ip, err := netip.ParseAddr(host); err == nil && ip.Unmap().IsLoopback() {
 		return true
 	}
-	return host != "" && slices.ContainsFunc(a.AllowedHosts, func(h string) bool { return strings.EqualFold(h, host) })
+	return slices.ContainsFunc(a.AllowedHosts, func(h string) bool { return strings.EqualFold(h, host) })
 }
 
 // guard lets only those requests through that come from someone who may ask.
