@@ -22,7 +22,7 @@ type session struct {
 	tracker   tracker
 	current   *command // the one whose bytes the client is sending, or whose lines follow
 	waiting   *command // the one whose "+" or answer has to come before more of the client is used
-	answers   []byte   // our own lines, held until the server is at a line boundary
+	answers   []byte   // our own lines, collected and held until the server is at a line boundary
 
 	all      *Stats // the loop's
 	offers   Offers
@@ -47,6 +47,7 @@ func (s *session) fromClient(p []byte, now int64) int {
 		s.toServer.write(p)
 		return len(p)
 	}
+	defer s.sendAnswers()
 	from, at := 0, 0 // p[from:at] is judged and to be passed on
 	for s.mayReadClient() && !s.ending {
 		n, event, head := s.commands.Next(p[at:])
@@ -109,7 +110,7 @@ func (s *session) answerRefused(now int64) {
 	s.answers = append(s.answers, refusal(c.verb)...)
 	s.all.Intercepted++
 	s.tracker.answered(c, refusalResult(c.verb), now)
-	if s.atServerBoundary() {
+	if len(s.answers) >= maxAnswers {
 		s.sendAnswers()
 	}
 }
@@ -279,9 +280,12 @@ func (s *session) end(r Reason) {
 // atServerBoundary says whether a line of ours may be sent to the client here.
 func (s *session) atServerBoundary() bool { return !s.unjudged && s.responses.AtLineStart() }
 
+// sendAnswers sends our own lines, if here is a place for them.
 func (s *session) sendAnswers() {
-	s.toClient.write(s.answers)
-	s.answers = nil
+	if len(s.answers) > 0 && s.responses.AtLineStart() {
+		s.toClient.write(s.answers)
+		s.answers = nil
+	}
 }
 
 // farewell returns the line to say when the session ends for a reason other than the server's BYE. It is false where a line
