@@ -1,6 +1,10 @@
 package relay
 
-import "golang.org/x/sys/unix"
+import (
+	"time"
+
+	"golang.org/x/sys/unix"
+)
 
 // phase is how far a link is in its life. It only moves forward.
 type phase uint8
@@ -44,8 +48,9 @@ func newLink(lp *loop, s Session) (*link, error) {
 		l.abandon()
 		return nil, err
 	}
-	l.client.keepAlive(lp.opts.KeepAlive, lp.opts.UserTimeout)
-	l.upstream.keepAlive(lp.opts.KeepAlive, lp.opts.UserTimeout)
+	idle := time.Duration(lp.keepAlive.Load())
+	l.client.keepAlive(idle, lp.opts.UserTimeout)
+	l.upstream.keepAlive(idle, lp.opts.UserTimeout)
 	return l, nil
 }
 
@@ -114,10 +119,10 @@ func (l *link) read(e *end, now int64) {
 	case l.phase != carrying:
 		e.discard()
 		return
-	case e.stalled: // settle uses up what is held first
-		return
 	case !l.mayRead(e):
 		e.watch(e.watched &^ unix.EPOLLIN) // left in so far because it costs nothing while nothing comes
+		return
+	case e.stalled: // settle uses up what is held first
 		return
 	}
 	buf := l.loop.buf

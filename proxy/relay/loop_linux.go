@@ -5,6 +5,7 @@ import (
 	"errors"
 	"runtime"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"unsafe"
 
@@ -56,7 +57,8 @@ type loop struct {
 	started int64  // when the timer was set
 	stopped bool   // leave the loop
 
-	mail mailbox
+	mail      mailbox
+	keepAlive atomic.Int64 // time.Duration, for new sessions; set by anybody
 }
 
 // slot is a place for an end. Events carry the generation, because an event may come late for a place that has been given to
@@ -75,6 +77,7 @@ type mailbox struct {
 
 func newLoop(opts Options) (*loop, error) {
 	lp := &loop{opts: opts, epoll: -1, wake: -1, timer: -1, stats: NewStats()}
+	lp.keepAlive.Store(int64(opts.KeepAlive))
 	lp.buf = make([]byte, headRoom+readSize)
 	lp.slots = make([]slot, firstSlot)
 	var err error

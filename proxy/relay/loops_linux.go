@@ -73,6 +73,15 @@ func (ls *Loops) Drain(ctx context.Context) {
 	}
 }
 
+// Retime implements Relay.
+func (ls *Loops) Retime(idle, keepAlive time.Duration) {
+	idle, keepAlive = defaultTo(idle, defaultIdle), defaultTo(keepAlive, defaultKeepAlive)
+	for _, lp := range ls.loops {
+		lp.keepAlive.Store(int64(keepAlive))
+		lp.post(func() { lp.opts.IdleTimeout = idle })
+	}
+}
+
 // Close implements Relay.
 func (ls *Loops) Close() {
 	for _, lp := range ls.loops {

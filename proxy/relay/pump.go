@@ -110,6 +110,13 @@ func (p *Pumps) wait() {
 	}
 }
 
+// Retime implements Relay.
+func (p *Pumps) Retime(idle, keepAlive time.Duration) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.opts.IdleTimeout, p.opts.KeepAlive = defaultTo(idle, defaultIdle), defaultTo(keepAlive, defaultKeepAlive)
+}
+
 // Close implements Relay.
 func (p *Pumps) Close() {
 	p.mu.Lock()

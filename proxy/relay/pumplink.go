@@ -34,7 +34,10 @@ const (
 // run carries the session and releases it.
 func (l *pumpLink) run() {
 	p := l.relay
+	p.mu.Lock()
 	l.silence = l.after(p.opts.IdleTimeout, ReasonIdle)
+	l.guard(func() { l.use(&l.upstream, nil) }) // what came before the relay did, of both
+	p.mu.Unlock()
 	l.running.Go(func() { l.readFrom(&l.upstream) })
 	l.running.Go(func() { l.writeTo(&l.client) })
 	l.running.Go(func() { l.writeTo(&l.upstream) })
@@ -72,7 +75,6 @@ func (l *pumpLink) readFrom(e *pumpEnd) {
 	p := l.relay
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	l.guard(func() { l.use(e, nil) })
 	for l.mayRead(e) {
 		p.mu.Unlock()
 		n, err := e.conn.Read(buf)

@@ -85,6 +85,8 @@ type Relay interface {
 	Drain(ctx context.Context)
 	// Close ends every session at once and stops the relay; it returns when all is released.
 	Close()
+	// Retime changes, while running, the IdleTimeout of all sessions and the KeepAlive of those to come; see Options.
+	Retime(idle, keepAlive time.Duration)
 	// Stats returns a merged copy of everything counted so far.
 	Stats() *Stats
 }
@@ -95,9 +97,9 @@ var ErrClosed = errors.New("relay closed")
 // Options of a relay. The zero value of a field means its default.
 type Options struct {
 	Loops         int           // event loops; default one
-	IdleTimeout   time.Duration // without a byte from the client; default 30 minutes (RFC 9051 section 5.4)
+	IdleTimeout   time.Duration // without a byte from the client; default defaultIdle
 	LingerTimeout time.Duration // for answers after a client's half-close, and for the last bytes of a closing session; default 30 s
-	KeepAlive     time.Duration // of silence before TCP keep-alives to a client begin; default 10 minutes
+	KeepAlive     time.Duration // of silence before TCP keep-alives begin; default defaultKeepAlive
 	UserTimeout   time.Duration // that sent bytes may stay unacknowledged; default 1 minute
 	Now           func() int64  // monotonic nanoseconds; default the process's own clock
 }

@@ -13,7 +13,9 @@ import (
 	"math/big"
 	"net"
 	"strings"
+	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -65,6 +67,9 @@ type rig struct {
 	t     testing.TB
 	relay Relay
 	ways  ways
+	tls   uint16 // the highest version to use; 0 = any
+
+	mu    sync.Mutex
 	talks []*talk
 }
 
@@ -82,6 +87,8 @@ func newRig(t testing.TB, d driver, opts Options, w ways) *rig {
 // close ends the relay and checks that nothing is left of its sessions.
 func (r *rig) close() {
 	r.relay.Close()
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	for i, tk := range r.talks {
 		if n := tk.endings.Load(); n != 1 {
 			r.t.Errorf("session %d was told %d times that it is over", i, n)
@@ -110,8 +117,30 @@ type peer struct {
 	t    testing.TB
 	name string
 	net.Conn
-	tcp *net.TCPConn
-	in  *bufio.Reader
+	tcp  *net.TCPConn
+	cork *cork // under TLS
+	in   *bufio.Reader
+}
+
+// cork holds back what is written while it is in, and then sends it at once.
+type cork struct {
+	net.Conn
+	in   bool
+	held []byte
+}
+
+func (c *cork) Write(p []byte) (int, error) {
+	if c.in {
+		c.held = append(c.held, p...)
+		return len(p), nil
+	}
+	return c.Conn.Write(p)
+}
+
+func (c *cork) pull() error {
+	c.in = false
+	_, err := c.Conn.Write(c.held)
+	return err
 }
 
 type setup func(*Session)
@@ -121,7 +150,9 @@ func (r *rig) start(change ...setup) *talk {
 	r.t.Helper()
 	tk := &talk{t: r.t, ended: make(chan Ending, 1)}
 	s := Session{ID: "0123456789abcdef", User: "alice", Server: "mbx1", Offers: OffersNone, Ended: tk.over}
+	r.mu.Lock()
 	r.talks = append(r.talks, tk)
+	r.mu.Unlock()
 	tk.client, s.Client = r.connect("client", r.ways.client, true)
 	tk.server, s.Upstream = r.connect("server", r.ways.server, false)
 	for _, f := range change {
@@ -144,15 +175,16 @@ func (tk *talk) over(e Ending) {
 func (r *rig) connect(name string, secure, relayServes bool) (*peer, End) {
 	r.t.Helper()
 	near, far := tcpPair(r.t)
-	p := &peer{t: r.t, name: name, Conn: near, tcp: near}
+	p := &peer{t: r.t, name: name, Conn: near, tcp: near, cork: &cork{Conn: near}}
 	end := End{Conn: NewConn(far)}
 	if secure {
 		config := testTLS()
+		config.MaxVersion = r.tls
 		var ours *tls.Conn
 		if relayServes {
-			ours, end.TLS = tls.Client(near, config), tls.Server(end.Conn, config)
+			ours, end.TLS = tls.Client(p.cork, config), tls.Server(end.Conn, config)
 		} else {
-			ours, end.TLS = tls.Server(near, config), tls.Client(end.Conn, config)
+			ours, end.TLS = tls.Server(p.cork, config), tls.Client(end.Conn, config)
 		}
 		failed := make(chan error, 1)
 		go func() { failed <- ours.Handshake() }()
@@ -331,3 +363,8 @@ func (tk *talk) end() Ending {
 
 // crlf makes line ends of IMAP.
 func crlf(text string) string { return strings.ReplaceAll(text, "\n", "\r\n") }
+
+// isReset says whether an error is that of a connection that the other side has cut.
+func isReset(err error) bool {
+	return errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE) || errors.Is(err, io.ErrUnexpectedEOF)
+}

@@ -1,0 +1,57 @@
+package relay
+
+import (
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"portico/backend/backendtest/testkit"
+)
+
+// waitTicks waits until a loop has done its housekeeping n times.
+func waitTicks(t testing.TB, r Relay, n uint64) {
+	t.Helper()
+	count := func() (ticks uint64) {
+		inside(t, r, func(lp *loop) { ticks = lp.ticks })
+		return ticks
+	}
+	from := count()
+	testkit.Eventually(t, "the loop ticks", func() bool { return count() >= from+n })
+}
+
+func TestOnlyTheClientsBytesCountAgainstIdleness(t *testing.T) {
+	testkit.NoLeaks(t)
+	t.Run("on", func(t *testing.T) {
+		for _, w := range allWays {
+			t.Run(w.String(), func(t *testing.T) {
+				t.Parallel()
+				var clock atomic.Int64
+				clock.Store(1)
+				r := newRig(t, drivers[0], Options{IdleTimeout: time.Minute, Now: clock.Load}, w)
+				onlyTheClientsBytesCount(t, r, func(d time.Duration) {
+					clock.Add(int64(d))
+					waitTicks(t, r.relay, 3) // then every session has been looked at
+				})
+			})
+		}
+	})
+}
+
+func onlyTheClientsBytesCount(t *testing.T, r *rig, advance func(time.Duration)) {
+	tk := r.start()
+	for range 2 {
+		advance(50 * time.Second)
+		tk.client.say("a NOOP\n")
+		tk.server.hears("a NOOP\n")
+		tk.server.say("a OK\n")
+		tk.client.hears("a OK\n")
+	}
+	for range 2 {
+		advance(29 * time.Second)
+		tk.server.say("* 1 EXISTS\n")
+		tk.client.hears("* 1 EXISTS\n")
+	}
+	advance(3 * time.Second)
+	tk.client.hears(lfs(byeIdle))
+	tk.client.hearsEnd()
+}
