@@ -113,6 +113,7 @@ func TestMbsync(t *testing.T) {
 			t.Errorf("there: %q", lines)
 		}
 		c.Command("e", "LOGOUT")
+		c.Close()
 	})
 }
 

@@ -19,16 +19,20 @@ const SkipsFile = "PORTICO_SKIPS"
 func Need(t testing.TB, programs ...string) {
 	t.Helper()
 	for _, program := range programs {
-		err := look(program)
-		if err == nil {
-			continue
+		if err := look(program); err != nil {
+			Lack(t, err)
 		}
-		if os.Getenv("CI") == "true" {
-			t.Fatalf("needed here: %v", err)
-		}
-		noteSkip(t, err)
-		t.Skipf("skipped: %v", err)
 	}
+}
+
+// Lack does what Need does, for anything else that this machine lacks.
+func Lack(t testing.TB, reason error) {
+	t.Helper()
+	if os.Getenv("CI") == "true" {
+		t.Fatalf("needed here: %v", reason)
+	}
+	noteSkip(t, reason)
+	t.Skipf("skipped: %v", reason)
 }
 
 func look(program string) error {

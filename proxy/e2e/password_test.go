@@ -1,0 +1,192 @@
+package e2e
+
+import (
+	"context"
+	"encoding/base64"
+	"encoding/hex"
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"portico/backend"
+	"portico/backend/backendtest/testkit"
+	"portico/proxy"
+)
+
+// mark is a password that is looked for.
+const mark = "Zw31eck-mark"
+
+// confession is one way for a client to tell its password, right or not.
+type confession struct {
+	name  string
+	sends []string // after each but the last, "+" is waited for
+}
+
+func confessions() []confession {
+	encode := func(s string) string { return base64.StdEncoding.EncodeToString([]byte(s)) }
+	plain := encode("\x00ada\x00" + mark)
+	size := fmt.Sprint(len(mark))
+	return []confession{
+		{"atom", []string{"a LOGIN ada " + mark + "\r\n"}},
+		{"quoted", []string{"a LOGIN \"ada\" \"" + mark + "\"\r\n"}},
+		{"literal", []string{"a LOGIN {3}\r\n", "ada {" + size + "}\r\n", mark + "\r\n"}},
+		{"literal unasked", []string{"a LOGIN {3+}\r\nada {" + size + "+}\r\n" + mark + "\r\n"}},
+		{"PLAIN", []string{"a AUTHENTICATE PLAIN\r\n", plain + "\r\n"}},
+		{"PLAIN at once", []string{"a AUTHENTICATE PLAIN " + plain + "\r\n"}},
+		{"PLAIN for another", []string{"a AUTHENTICATE PLAIN " + encode("ada\x00bob\x00"+mark) + "\r\n"}},
+		{"LOGIN mechanism", []string{"a AUTHENTICATE LOGIN\r\n", encode("ada") + "\r\n", encode(mark) + "\r\n"}},
+		{"LOGIN mechanism at once", []string{"a AUTHENTICATE LOGIN " + encode("ada") + "\r\n", encode(mark) + "\r\n"}},
+
+		{"half an atom", []string{"a LOGIN ada " + mark}},
+		{"half a quoted string", []string{"a LOGIN ada \"" + mark}},
+		{"quotes left open", []string{"a LOGIN ada \"" + mark + "\r\n"}},
+		{"half a literal", []string{"a LOGIN ada {100}\r\n", mark}},
+		{"half a response", []string{"a AUTHENTICATE PLAIN\r\n", plain[:len(plain)-4]}},
+		{"too many arguments", []string{"a LOGIN ada " + mark + " " + mark + "\r\n"}},
+		{"too few arguments", []string{"a LOGIN\r\n" + mark + "\r\n"}},
+		{"bytes that may not be", []string{"a LOGIN ada " + mark + "\x00\xff\r\n"}},
+		{"no command", []string{mark + "\r\n", ""}},
+		{"a line too long", []string{"a LOGIN ada " + mark + strings.Repeat("x", 20_000) + "\r\n"}},
+		{"a literal too long", []string{"a LOGIN ada {200000+}\r\n" + mark + strings.Repeat("x", 20_000)}},
+		{"no base64", []string{"a AUTHENTICATE PLAIN\r\n", mark + "!\r\n"}},
+		{"no base64 at once", []string{"a AUTHENTICATE PLAIN " + mark + "!\r\n"}},
+		{"too few fields", []string{"a AUTHENTICATE PLAIN " + encode("ada"+mark) + "\r\n"}},
+		{"too many fields", []string{"a AUTHENTICATE PLAIN " + encode("\x00ada\x00"+mark+"\x00") + "\r\n"}},
+		{"unknown mechanism", []string{"a AUTHENTICATE XMARK " + plain + "\r\n"}},
+		{"after sign-in", []string{"a LOGIN ada " + mark + "\r\nb LOGIN ada " + mark + "\r\n"}},
+	}
+}
+
+// ears are mailbox servers, as what they do with a credential.
+var ears = map[string]string{
+	"accepts":          greets + "C: ${tag} *\nS: ${tag} OK in\nanswer-all",
+	"refuses":          greets + "C: ${tag} *\nS: ${tag} NO no",
+	"says it again":    greets + "C: ${tag} *\nS: * OK you said " + mark + "\nS: ${tag} NO [ALERT] the password " + mark + " is wrong",
+	"says it in BYE":   greets + "C: ${tag} *\nS: * BYE [ALERT] not with " + mark,
+	"says it in BAD":   greets + "C: ${tag} *\nS: ${tag} BAD what is " + mark + "?",
+	"says it as a tag": greets + "C: ${tag} *\nS: " + mark + " OK in",
+	"dies":             greets + "C: ${tag} *\nreset",
+	"hangs":            greets + "C: ${tag} *\nsilent",
+}
+
+// However a sign-in goes, the password is in no log, no metric, no error and no answer to the client; not encoded either.
+func TestPasswordsStayUnsaid(t *testing.T) {
+	for name, script := range ears {
+		t.Run(strings.ReplaceAll(name, " ", "_"), func(t *testing.T) { listen(t, script, nil) })
+	}
+	t.Run("panics", func(t *testing.T) {
+		listen(t, ears["accepts"], func(tier proxy.Tier) proxy.Tier { return panicking{tier} })
+	})
+	t.Run("unreachable", func(t *testing.T) {
+		listen(t, "close", nil)
+	})
+}
+
+// listen makes every confession, in plain text and with TLS, and looks for the mark.
+func listen(t *testing.T, script string, around func(proxy.Tier) proxy.Tier) {
+	testkit.NoLeaks(t)
+	errs := &errorLog{}
+	f := front(t, options{
+		servers:  []backend.ServerOptions{{Name: "mbx1", Addresses: []string{lenient(t, script)}}},
+		timeouts: backend.Timeouts{SignIn: 30 * time.Millisecond},
+		settings: proxy.Settings{Timeouts: proxy.Timeouts{Idle: 2 * time.Second}},
+		log:      zerolog.TraceLevel,
+		tier: func(tier proxy.Tier) proxy.Tier {
+			if around != nil {
+				tier = around(tier)
+			}
+			errs.Tier = tier
+			return errs
+		},
+	})
+	var told strings.Builder
+	for _, c := range confessions() {
+		for _, secure := range []bool{false, true} {
+			s := dialStream(t, f.plain, nil)
+			if secure {
+				s = dialStream(t, f.tls, f.trust)
+			}
+			at, _ := s.await(0, begins("*"))
+			for i, text := range c.sends {
+				s.send(text)
+				if i+1 < len(c.sends) {
+					at, _ = s.await(at, line(func(l string) bool { return strings.HasPrefix(l, "+") || strings.Contains(l, "BAD") }))
+				}
+			}
+			s.send("z LOGOUT\r\n")
+			s.Conn.(interface{ CloseWrite() error }).CloseWrite()
+			said, _ := s.rest()
+			told.WriteString(said)
+			s.Close()
+		}
+	}
+	f.server.Close()
+	if !strings.Contains(f.log.String(), "ada") {
+		t.Error("nothing was logged at all")
+	}
+	heard := strings.ReplaceAll(told.String(), "\n"+mark+" BAD ", "\n") // who writes it as a tag gets it back
+	for where, text := range map[string]string{
+		"the log": f.log.String(), "the metrics": f.metricsText(), "errors": errs.String(), "answers": heard,
+	} {
+		for _, form := range forms(mark) {
+			if i := strings.Index(text, form); i >= 0 {
+				t.Errorf("%q in %s: ...%s", form, where, (text[max(i-200, 0):min(i+100, len(text))]))
+			}
+		}
+	}
+}
+
+// lenient starts a scripted server whose clients may leave the script.
+func lenient(t *testing.T, script string) string {
+	t.Helper()
+	server := testkit.Scripted(quietly{t}, nil, script)
+	return server.Addr()
+}
+
+// quietly is a test to which a server's complaints mean nothing.
+type quietly struct{ testing.TB }
+
+func (quietly) Errorf(string, ...any) {}
+
+// forms are all that a secret may look like: itself, in hexadecimal, and in base64 behind any number of other bytes.
+func forms(secret string) []string {
+	all := []string{secret, strings.ToLower(secret), strings.ToUpper(secret), hex.EncodeToString([]byte(secret)), fmt.Sprint([]byte(secret))}
+	for before := range 3 {
+		encoded := base64.StdEncoding.EncodeToString([]byte(strings.Repeat("x", before) + secret))
+		all = append(all, encoded[4:len(encoded)-4])
+	}
+	return all
+}
+
+// panicking is a tier that panics with all it was told.
+type panicking struct{ proxy.Tier }
+
+func (p panicking) SignIn(_ context.Context, r backend.Route, q backend.SignInRequest) (*backend.Link, error) {
+	panic(fmt.Sprintf("%v %+v %#v %s %q %x", r, q.Credential, q.Credential, q.Credential.Password, q.Credential.Password, q.Credential.Password))
+}
+
+// errorLog is a tier whose errors are kept, printed in every way.
+type errorLog struct {
+	proxy.Tier
+	mu   sync.Mutex
+	text strings.Builder
+}
+
+func (e *errorLog) SignIn(ctx context.Context, r backend.Route, q backend.SignInRequest) (*backend.Link, error) {
+	link, err := e.Tier.SignIn(ctx, r, q)
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	fmt.Fprintf(&e.text, "%v %+v %#v\n", err, err, err)
+	fmt.Fprintf(&e.text, "%v %+v %#v %s %q %x %d\n", q, q, q, q.Credential.Password, q.Credential.Password, q.Credential.Password, q.Credential.Password)
+	return link, err
+}
+
+func (e *errorLog) String() string {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.text.String()
+}
