@@ -1,0 +1,18 @@
+//go:build !linux
+
+package bench
+
+import (
+	"errors"
+	"time"
+)
+
+var errNoAccounts = errors.New("only Linux keeps accounts that can be read")
+
+func (accounting) processesTime([]int) (cpuTime, error) { return cpuTime{}, errNoAccounts }
+func (accounting) family([]int) ([]int, error)          { return nil, errNoAccounts }
+func (accounting) memory([]int) (int64, error)          { return 0, errNoAccounts }
+func (accounting) unitTime(string) (cpuTime, error)     { return cpuTime{}, errNoAccounts }
+func (accounting) unitProcesses(string) ([]int, error)  { return nil, errNoAccounts }
+func unitGroup(string) (string, error)                  { return "", errNoAccounts }
+func ownCPU() time.Duration                             { return 0 }

@@ -1,0 +1,84 @@
+package bench
+
+import (
+	"context"
+	"slices"
+	"time"
+)
+
+// bulk moves a batch of mail in, out, and away, with several commands under way.
+type bulk struct {
+	resident
+	profile *BulkProfile
+	folder  folder
+}
+
+func (*bulk) row() row { return rowOpBulk }
+
+func (b *bulk) setUp(_ context.Context, s *session) error {
+	if err := s.main.learn(); err != nil {
+		return err
+	}
+	if err := b.folder.create(s, s.main); err != nil {
+		return err
+	}
+	return b.folder.selectFolder(s, s.main)
+}
+
+func (b *bulk) operate(_ context.Context, s *session) error {
+	c := s.main
+	batch := make([]*message, b.profile.Batch)
+	for i := range batch {
+		batch[i] = b.folder.newMessage(s, pickSize(b.profile.Sizes, s.random.Float64()))
+	}
+	from := s.takeDue()
+	for group := range slices.Chunk(batch, b.profile.Depth) {
+		if err := b.upload(s, group, from); err != nil {
+			return err
+		}
+		from = time.Time{}
+	}
+	if err := c.command(rowNoop, "", time.Time{}, nil); err != nil { // servers may tell of new messages late
+		return err
+	}
+	b.folder.count(s, c, rowNoop)
+	if err := b.folder.list(s, c); err != nil {
+		return err
+	}
+	if err := s.fetchBodies(c, batch, b.profile.Depth, time.Time{}); err != nil {
+		return err
+	}
+	return b.folder.expunge(s, c, len(b.folder.messages))
+}
+
+// upload appends messages with all of them under way.
+func (b *bulk) upload(s *session, group []*message, from time.Time) error {
+	c := s.main
+	first := c.last + 1
+	take := func(r *response) {
+		if r.kind != tagged || len(r.tag) < 2 {
+			return
+		}
+		if tag, ok := number(r.tag[1:]); ok && tag >= first && tag-first < uint64(len(group)) {
+			group[tag-first].takeUID(r)
+		}
+	}
+	for _, m := range group {
+		if err := c.beginAppend(s.engine.text, b.folder.name, m, from, take); err != nil {
+			return err
+		}
+		from = time.Time{}
+	}
+	if err := c.wait(rowAppend, take); err != nil {
+		return err
+	}
+	for _, m := range group {
+		b.folder.messages = append(b.folder.messages, m)
+		if !s.strict() && m.uid == 0 {
+			m.uid = uint64(len(b.folder.messages))
+		}
+	}
+	return nil
+}
+
+func (b *bulk) tearDown(s *session) error { return b.folder.remove(s.main) }

@@ -1,0 +1,202 @@
+package bench
+
+import (
+	"bytes"
+	"hash/crc32"
+)
+
+// fetched is what an untagged FETCH says of a message.
+type fetched struct {
+	seq      uint64
+	uid      uint64 // 0 if it was not said
+	size     uint64 // RFC822.SIZE
+	hasSize  bool
+	flags    []byte // between the parentheses
+	hasFlags bool
+	body     literal // of BODY[...]
+	hasBody  bool
+}
+
+// parseFetch reads an untagged FETCH; what is not asked for by any profile is skipped.
+func parseFetch(r *response) (fetched, error) {
+	f := fetched{seq: r.num}
+	c := cursor{rest: r.args, literals: r.literals}
+	if !r.hasNum || !c.take('(') {
+		return f, protocolError("not a FETCH: %q", bounded(r.args))
+	}
+	for !c.take(')') {
+		name := c.item()
+		if len(name) == 0 || !c.take(' ') || !f.value(name, &c) {
+			return f, protocolError("a FETCH that cannot be read: %q", bounded(r.args))
+		}
+		c.take(' ')
+	}
+	if len(c.rest) > 0 {
+		return f, protocolError("a FETCH with more behind its end: %q", bounded(c.rest))
+	}
+	return f, nil
+}
+
+func (f *fetched) value(name []byte, c *cursor) (ok bool) {
+	switch {
+	case bytes.EqualFold(name, []byte("UID")):
+		f.uid, ok = c.number()
+		return ok && f.uid > 0
+	case bytes.EqualFold(name, []byte("RFC822.SIZE")):
+		f.size, ok = c.number()
+		f.hasSize = true
+		return ok
+	case bytes.EqualFold(name, []byte("FLAGS")):
+		f.flags, ok = c.list()
+		f.hasFlags = true
+		return ok
+	case len(name) > 5 && bytes.EqualFold(name[:5], []byte("BODY[")):
+		f.body, ok = c.text()
+		f.hasBody = ok
+		return ok
+	}
+	return c.skip()
+}
+
+// hasFlag reports whether a flag is among those of f.
+func (f *fetched) hasFlag(flag string) bool {
+	for word := range bytes.FieldsSeq(f.flags) {
+		if bytes.EqualFold(word, []byte(flag)) {
+			return true
+		}
+	}
+	return false
+}
+
+// cursor walks over a response's text.
+type cursor struct {
+	rest     []byte
+	literals []literal // those that are announced in rest
+}
+
+func (c *cursor) take(b byte) bool {
+	if len(c.rest) == 0 || c.rest[0] != b {
+		return false
+	}
+	c.rest = c.rest[1:]
+	return true
+}
+
+// item reads the name of a FETCH item, which may hold spaces between brackets.
+func (c *cursor) item() []byte {
+	depth := 0
+	for i, b := range c.rest {
+		switch {
+		case b == '[':
+			depth++
+		case b == ']':
+			depth--
+		case depth == 0 && (b == ' ' || b == '(' || b == ')'):
+			name := c.rest[:i]
+			c.rest = c.rest[i:]
+			return name
+		}
+	}
+	return nil
+}
+
+// atom reads up to a space or a parenthesis.
+func (c *cursor) atom() []byte {
+	end := bytes.IndexAny(c.rest, " ()")
+	if end < 0 {
+		end = len(c.rest)
+	}
+	word := c.rest[:end]
+	c.rest = c.rest[end:]
+	return word
+}
+
+func (c *cursor) number() (uint64, bool) { return number(c.atom()) }
+
+// list returns what is between parentheses that hold no strings and no further parentheses.
+func (c *cursor) list() ([]byte, bool) {
+	end := bytes.IndexByte(c.rest, ')')
+	if end < 0 || c.rest[0] != '(' {
+		return nil, false
+	}
+	inside := c.rest[1:end]
+	c.rest = c.rest[end+1:]
+	return inside, true
+}
+
+// text reads a string, or NIL as an empty one.
+func (c *cursor) text() (literal, bool) {
+	if len(c.rest) == 0 {
+		return literal{}, false
+	}
+	switch c.rest[0] {
+	case '"':
+		return c.quoted()
+	case '{', '~':
+		return c.literal()
+	}
+	return literal{}, bytes.EqualFold(c.atom(), []byte("NIL"))
+}
+
+func (c *cursor) quoted() (literal, bool) {
+	var text []byte
+	for i := 1; i < len(c.rest); i++ {
+		switch c.rest[i] {
+		case '"':
+			c.rest = c.rest[i+1:]
+			return literal{uint64(len(text)), crc32.Checksum(text, castagnoli)}, true
+		case '\\':
+			if i++; i == len(c.rest) {
+				return literal{}, false
+			}
+		}
+		text = append(text, c.rest[i])
+	}
+	return literal{}, false
+}
+
+func (c *cursor) literal() (literal, bool) {
+	end := bytes.IndexByte(c.rest, '}')
+	if end < 0 || len(c.literals) == 0 {
+		return literal{}, false
+	}
+	l := c.literals[0]
+	c.rest, c.literals = c.rest[end+1:], c.literals[1:]
+	return l, true
+}
+
+// skip passes one value of any kind.
+func (c *cursor) skip() bool {
+	for depth := 0; len(c.rest) > 0; {
+		switch b := c.rest[0]; b {
+		case '(':
+			depth++
+			c.rest = c.rest[1:]
+		case ')':
+			depth--
+			c.rest = c.rest[1:]
+		case ' ':
+			c.rest = c.rest[1:]
+		default:
+			if !c.skipOne(b) {
+				return false
+			}
+		}
+		if depth <= 0 {
+			return depth == 0
+		}
+	}
+	return false
+}
+
+func (c *cursor) skipOne(first byte) (ok bool) {
+	switch first {
+	case '"':
+		_, ok = c.quoted()
+		return ok
+	case '{', '~':
+		_, ok = c.literal()
+		return ok
+	}
+	return len(c.atom()) > 0
+}

@@ -1,0 +1,153 @@
+package bench
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"slices"
+	"time"
+)
+
+// Limits of every run, whatever is asked for.
+const (
+	MaxDuration = 24 * time.Hour // of the measured time, and of the ramp
+	MaxSessions = 50_000
+	maxRate     = 1_000_000 // operations a second
+	maxBacklog  = 100_000   // operations of one session
+)
+
+// Defaults of Options.
+const (
+	DefaultDuration = 30 * time.Second
+	DefaultSessions = 10
+	DefaultTimeout  = 30 * time.Second
+	DefaultBacklog  = 1000
+	DefaultGrace    = 5 * time.Second
+)
+
+// Mechanism is how sessions sign in.
+type Mechanism uint8
+
+// The mechanisms.
+const (
+	MechanismLogin Mechanism = iota // the LOGIN command
+	MechanismPlain                  // AUTHENTICATE PLAIN
+)
+
+var mechanismNames = [...]string{"login", "plain"}
+
+// String returns login or plain.
+func (m Mechanism) String() string { return mechanismNames[m] }
+
+// UnmarshalText reads what String writes.
+func (m *Mechanism) UnmarshalText(text []byte) error {
+	i := slices.Index(mechanismNames[:], string(text))
+	if i < 0 {
+		return fmt.Errorf("%q is neither login nor plain", text)
+	}
+	*m = Mechanism(i)
+	return nil
+}
+
+// Verify says how much of the answers is checked.
+type Verify uint8
+
+// The levels. Framing, tags, and what an answer must hold to be one are always checked.
+const (
+	VerifyAll  Verify = iota // counts, UIDs, flags, lengths and checksums too
+	VerifyWire               // nothing else: for servers that mean nothing by their answers, as the sink, or that change messages
+)
+
+var verifyNames = [...]string{"all", "wire"}
+
+// String returns all or wire.
+func (v Verify) String() string { return verifyNames[v] }
+
+// UnmarshalText reads what String writes.
+func (v *Verify) UnmarshalText(text []byte) error {
+	i := slices.Index(verifyNames[:], string(text))
+	if i < 0 {
+		return fmt.Errorf("%q is neither all nor wire", text)
+	}
+	*v = Verify(i)
+	return nil
+}
+
+// DialFunc connects to a target, from the source address unless that is the zero value.
+type DialFunc func(ctx context.Context, source netip.Addr, target *Target) (net.Conn, error)
+
+// Options are what a run is to be. Targets, Users and Profile are needed; what else is zero has a default.
+type Options struct {
+	Targets   []Target // from Resolve; sessions take turns
+	Users     []User   // sessions take turns
+	Profile   *Profile
+	TLS       TLSMode
+	TLSConfig *tls.Config // for TLS; its ServerName, if any, holds for all targets
+	Mechanism Mechanism
+	Sources   []netip.Addr // source addresses; sessions take turns
+	Verify    Verify
+
+	Sessions int
+	Duration time.Duration // of the measured time
+	Ramp     time.Duration // before it, over which sessions sign in
+	Closed   bool          // each session begins an operation when the one before has ended
+	Rate     float64       // otherwise, operations due a second, over all sessions; the profile's by default
+	Backlog  int           // how many operations of one session may be due and not begun; older ones are given up
+	Timeout  time.Duration // for an answer
+	Grace    time.Duration // at the end, for what is under way
+
+	Seed     uint64         // of the choices sessions make; the same seed makes the same choices
+	RunID    string         // part of mailbox names and messages; made up by default
+	Account  *Account       // of the processes under load; may be nil
+	Progress func(Progress) // told while it runs, from one goroutine; may be nil
+	Dial     DialFunc       // nil is the network
+}
+
+// complete fills in defaults and refuses what is out of bounds.
+func (o *Options) complete() error {
+	var errs []error
+	check := func(ok bool, format string, args ...any) {
+		if !ok {
+			errs = append(errs, fmt.Errorf(format, args...))
+		}
+	}
+	setDefault(&o.Sessions, DefaultSessions)
+	setDefault(&o.Duration, DefaultDuration)
+	setDefault(&o.Timeout, DefaultTimeout)
+	setDefault(&o.Backlog, DefaultBacklog)
+	setDefault(&o.Grace, DefaultGrace)
+	check(len(o.Targets) > 0, "no target")
+	check(len(o.Users) > 0, "no user")
+	check(o.Profile != nil, "no profile")
+	check(o.Sessions > 0 && o.Sessions <= MaxSessions, "%d sessions: want 1 to %d", o.Sessions, MaxSessions)
+	check(o.Duration > 0 && o.Duration <= MaxDuration, "duration %v: want at most %v", o.Duration, MaxDuration)
+	check(o.Ramp >= 0 && o.Ramp <= MaxDuration, "ramp %v: want at most %v", o.Ramp, MaxDuration)
+	check(o.Timeout > 0 && o.Timeout <= maxLatency, "time-out %v: want at most %v", o.Timeout, maxLatency)
+	check(o.Grace > 0 && o.Grace <= time.Minute, "grace %v: want at most a minute", o.Grace)
+	check(o.Backlog > 0 && o.Backlog <= maxBacklog, "backlog %d: want 1 to %d", o.Backlog, maxBacklog)
+	check(o.TLS == TLSNone || o.TLSConfig != nil, "no TLS configuration")
+	if o.Profile != nil && !o.Closed && o.Rate == 0 {
+		o.Rate = o.Profile.PerSession * float64(o.Sessions)
+	}
+	check(o.Closed || o.Rate >= minRate && o.Rate <= maxRate, "rate %v: want %v to %d a second", o.Rate, minRate, maxRate)
+	if o.RunID == "" {
+		o.RunID = fmt.Sprintf("%x", time.Now().UnixNano())
+	}
+	if o.Dial == nil {
+		o.Dial = dialer
+	}
+	return errors.Join(errs...)
+}
+
+// minRate is one operation in a day.
+const minRate = 1.0 / (24 * 60 * 60)
+
+func setDefault[T comparable](value *T, to T) {
+	var zero T
+	if *value == zero {
+		*value = to
+	}
+}

@@ -1,0 +1,105 @@
+package bench
+
+import (
+	"context"
+	"time"
+)
+
+// phone waits in IDLE. A second connection of the same user delivers a message, which wakes it: it leaves IDLE, looks, and idles
+// again.
+type phone struct {
+	resident
+	profile *PhoneProfile
+	folder  folder
+	sender  *conversation
+}
+
+func (*phone) row() row { return rowOpPhone }
+
+func (p *phone) setUp(ctx context.Context, s *session) error {
+	c := s.main
+	if err := c.learn(); err != nil {
+		return err
+	}
+	if err := p.folder.create(s, c); err != nil {
+		return err
+	}
+	if err := p.folder.selectFolder(s, c); err != nil {
+		return err
+	}
+	var err error
+	if p.sender, err = s.signIn(ctx, time.Time{}); err != nil {
+		return err
+	}
+	if err := p.sender.learn(); err != nil {
+		return err
+	}
+	return c.idle()
+}
+
+func (p *phone) operate(_ context.Context, s *session) error {
+	c := s.main
+	sent := time.Now()
+	m, err := p.folder.add(s, p.sender, pickSize(p.profile.Sizes, s.random.Float64()), s.takeDue())
+	if err != nil {
+		return err // where the sender is gone, all begins anew
+	}
+	if err := p.awaitNews(s, sent); err != nil {
+		return err
+	}
+	if err := c.endIdle(); err != nil {
+		return err
+	}
+	if err := p.look(s, m); err != nil {
+		return err
+	}
+	return c.idle()
+}
+
+// awaitNews waits until the new message is announced.
+func (p *phone) awaitNews(s *session, sent time.Time) error {
+	c := s.main
+	want := uint64(len(p.folder.messages))
+	for c.exists < want {
+		resp, err := c.next(rowWake)
+		if err == nil && resp.kind != untagged {
+			err = failed(KindProtocol, rowWake, "an answer in the middle of IDLE")
+		}
+		if err != nil {
+			s.shard.done(rowWake, time.Since(sent), true)
+			return c.giveUp(err)
+		}
+	}
+	s.shard.done(rowWake, time.Since(sent), false)
+	p.folder.count(s, c, rowWake)
+	return nil
+}
+
+// look does what a phone does about a new message.
+func (p *phone) look(s *session, m *message) error {
+	c := s.main
+	if m.uid == 0 {
+		if err := p.folder.list(s, c); err != nil {
+			return err
+		}
+	}
+	if err := s.fetchBodies(c, []*message{m}, 1, time.Time{}); err != nil {
+		return err
+	}
+	if err := p.folder.store(s, c, m, `\Seen`); err != nil {
+		return err
+	}
+	if surplus := len(p.folder.messages) - p.profile.Keep; surplus > 0 {
+		return p.folder.expunge(s, c, surplus)
+	}
+	return nil
+}
+
+func (p *phone) tearDown(s *session) error {
+	if len(s.main.pending) > 0 {
+		if err := s.main.endIdle(); err != nil {
+			return err
+		}
+	}
+	return p.folder.remove(s.main)
+}

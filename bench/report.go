@@ -1,0 +1,238 @@
+package bench
+
+import (
+	"encoding/json"
+	"io"
+	"runtime"
+	"time"
+
+	"github.com/HdrHistogram/hdrhistogram-go"
+)
+
+// Report is what a run has found. Latencies are in microseconds.
+type Report struct {
+	Started  time.Time    `json:"started"`
+	Seconds  float64      `json:"seconds"` // of measured time
+	Setup    Setup        `json:"setup"`
+	Totals   Totals       `json:"totals"`
+	Sessions SessionCount `json:"sessions"`
+	Loop     Loop         `json:"loop"`
+	Rows     []Row        `json:"rows"`
+	Errors   []ErrorCount `json:"errors"`
+	Series   []Point      `json:"series"`
+	Spent    *Spent       `json:"spent,omitempty"` // by the processes under load
+	Tool     Tool         `json:"tool"`
+}
+
+// Setup is what was asked for.
+type Setup struct {
+	Targets  []string `json:"targets"`
+	TLS      string   `json:"tls"`
+	Profile  string   `json:"profile"`
+	Sessions int      `json:"sessions"`
+	Users    int      `json:"users"`
+	Closed   bool     `json:"closed"`
+	Rate     float64  `json:"rate,omitempty"` // operations due a second; not in a closed loop
+	Ramp     float64  `json:"ramp_s"`
+	Duration float64  `json:"duration_s"`
+	Verify   string   `json:"verify"`
+	Seed     uint64   `json:"seed"`
+}
+
+// Totals are counts of the measured time.
+type Totals struct {
+	Commands            uint64  `json:"commands"`
+	CommandsPerSecond   float64 `json:"commands_per_second"`
+	Operations          uint64  `json:"operations"`
+	OperationsPerSecond float64 `json:"operations_per_second"`
+	In                  uint64  `json:"bytes_in"`
+	Out                 uint64  `json:"bytes_out"`
+	Errors              uint64  `json:"errors"`     // of the whole run
+	Unfinished          uint64  `json:"unfinished"` // commands that were still not answered at the end
+}
+
+// SessionCount is about those that stay.
+type SessionCount struct {
+	Most       int64  `json:"most"`   // signed in at once
+	AtEnd      int64  `json:"at_end"` // signed in when the measured time ended
+	Reconnects uint64 `json:"reconnects"`
+}
+
+// Loop is how well an open loop was kept.
+type Loop struct {
+	NeverBegun uint64 `json:"never_begun"`     // operations that were due; their waiting is in the latencies of operations
+	MostBehind int64  `json:"largest_backlog"` // operations due and not begun, at once
+	DelayP99   int64  `json:"own_delay_p99_us"`
+	DelayMax   int64  `json:"own_delay_max_us"`
+}
+
+// Row is about one kind of command, part of sign-in or operation.
+type Row struct {
+	Name      string   `json:"name"`
+	Command   bool     `json:"command"` // one exchange with the server, not a part or a whole of several
+	Count     int64    `json:"count"`
+	PerSecond float64  `json:"per_second"` // in the measured time; sign-in counts from the start of the run
+	Errors    uint64   `json:"errors"`
+	Mean      float64  `json:"mean_us"`
+	P50       int64    `json:"p50_us"`
+	P90       int64    `json:"p90_us"`
+	P99       int64    `json:"p99_us"`
+	P999      int64    `json:"p999_us"`
+	Max       int64    `json:"max_us"`
+	Curve     []Latest `json:"curve"`
+}
+
+// Latest is one point of a latency distribution.
+type Latest struct {
+	Percentile float64 `json:"percentile"`
+	Latency    int64   `json:"us"`
+}
+
+// ErrorCount is about one kind of error.
+type ErrorCount struct {
+	Kind    string   `json:"kind"`
+	Count   uint64   `json:"count"`
+	Samples []string `json:"samples"` // the first few
+}
+
+// Spent is what the processes under load took in the measured time.
+type Spent struct {
+	CPU           float64 `json:"cpu_s"`
+	User          float64 `json:"user_s"`
+	System        float64 `json:"system_s"`
+	PerCommand    float64 `json:"cpu_us_per_command,omitempty"`
+	PerGB         float64 `json:"cpu_s_per_gb,omitempty"` // 10^9 bytes, both directions
+	PerSignIn     float64 `json:"cpu_us_per_signin,omitempty"`
+	MemoryBefore  int64   `json:"pss_before_bytes"` // before the first connection
+	Memory        int64   `json:"pss_bytes"`        // at the end of the measured time
+	PssPerSession float64 `json:"pss_per_session_bytes,omitempty"`
+	Problem       string  `json:"problem,omitempty"` // the account is not complete
+}
+
+// Tool is about the load tool itself: one that is short of CPU measures itself.
+type Tool struct {
+	CPU     float64 `json:"cpu_s"`
+	CPUs    int     `json:"cpus"`
+	Version string  `json:"go"`
+}
+
+// Fine reports whether nothing went wrong.
+func (r *Report) Fine() bool { return r.Totals.Errors == 0 }
+
+// WriteJSON writes the report for machines.
+func (r *Report) WriteJSON(w io.Writer) error {
+	enc := json.NewEncoder(w)
+	enc.SetIndent("", "  ")
+	return enc.Encode(r)
+}
+
+// report puts the report of a run together.
+func (e *engine) report(began time.Time, first, last mark, watch *observer) *Report {
+	all := e.recorder.results()
+	seconds := last.at.Sub(first.at).Seconds()
+	measured := last.totals.minus(first.totals)
+	r := &Report{
+		Started: began.UTC().Truncate(time.Second), Seconds: seconds, Setup: e.setup(),
+		Totals: Totals{
+			Commands: measured.Commands, CommandsPerSecond: per(float64(measured.Commands), seconds),
+			Operations: measured.Operations, OperationsPerSecond: per(float64(measured.Operations), seconds),
+			In: measured.In, Out: measured.Out, Errors: all.totals.Errors, Unfinished: all.totals.Unfinished,
+		},
+		Sessions: SessionCount{Most: e.peak, AtEnd: last.sessions, Reconnects: all.totals.Reconnects},
+		Loop: Loop{
+			NeverBegun: all.totals.Abandoned, MostBehind: watch.maximum,
+			DelayP99: all.delay.ValueAtQuantile(99), DelayMax: all.delay.Max(),
+		},
+		Errors: errorCounts(all),
+		Spent:  e.spent(first, last),
+		Tool:   Tool{CPU: (last.own - first.own).Seconds(), CPUs: runtime.GOMAXPROCS(0), Version: runtime.Version()},
+	}
+	for i, h := range all.rows {
+		if h != nil && h.TotalCount() > 0 {
+			r.Rows = append(r.Rows, newRow(row(i), h, all.rowErrors[i], per(float64(all.measured[i]), seconds)))
+		}
+	}
+	for _, p := range watch.series {
+		p.At = p.at.Sub(first.at).Seconds()
+		r.Series = append(r.Series, p.Point)
+	}
+	return r
+}
+
+func (e *engine) setup() Setup {
+	o := &e.options
+	s := Setup{
+		TLS: o.TLS.String(), Profile: o.Profile.Name, Sessions: o.Sessions, Users: len(o.Users), Closed: o.Closed,
+		Ramp: o.Ramp.Seconds(), Duration: o.Duration.Seconds(), Verify: o.Verify.String(), Seed: o.Seed,
+	}
+	if !o.Closed {
+		s.Rate = o.Rate
+	}
+	for _, t := range o.Targets {
+		s.Targets = append(s.Targets, t.Name)
+	}
+	return s
+}
+
+func (e *engine) spent(first, last mark) *Spent {
+	a := e.options.Account
+	if a == nil {
+		return nil
+	}
+	cpu := last.spent.minus(first.spent)
+	measured := last.totals.minus(first.totals)
+	s := &Spent{
+		CPU: cpu.whole.Seconds(), User: cpu.user.Seconds(), System: cpu.system.Seconds(),
+		PerCommand:   per(cpu.whole.Seconds()*1e6, float64(measured.Commands)),
+		PerGB:        per(cpu.whole.Seconds(), float64(measured.In+measured.Out)/1e9),
+		PerSignIn:    per(cpu.whole.Seconds()*1e6, float64(measured.SignIns)),
+		MemoryBefore: a.before, Memory: last.memory,
+		PssPerSession: per(float64(last.memory-a.before), float64(last.sessions)),
+	}
+	if a.problem != nil {
+		s.Problem = a.problem.Error()
+	}
+	return s
+}
+
+// per divides, and says 0 where there is nothing to divide by.
+func per(a, b float64) float64 {
+	if b == 0 {
+		return 0
+	}
+	return a / b
+}
+
+func newRow(r row, h *hdrhistogram.Histogram, errors uint64, perSecond float64) Row {
+	return Row{
+		Name: r.String(), Command: r.command(), Count: h.TotalCount(), PerSecond: perSecond, Errors: errors,
+		Mean: h.Mean(), P50: h.ValueAtQuantile(50), P90: h.ValueAtQuantile(90), P99: h.ValueAtQuantile(99),
+		P999: h.ValueAtQuantile(99.9), Max: h.Max(), Curve: curve(h),
+	}
+}
+
+// curve samples a distribution, as far as there are enough latencies for.
+func curve(h *hdrhistogram.Histogram) []Latest {
+	var points []Latest
+	add := func(percentile float64) {
+		points = append(points, Latest{percentile, h.ValueAtQuantile(percentile)})
+	}
+	add(0)
+	for _, p := range []float64{25, 50, 75, 90, 95, 97.5, 99, 99.5, 99.75, 99.9, 99.95, 99.975, 99.99, 99.995, 99.999} {
+		if float64(h.TotalCount())*(100-p)/100 < 1 {
+			break
+		}
+		add(p)
+	}
+	return append(points, Latest{100, h.Max()})
+}
+
+func errorCounts(all *results) []ErrorCount {
+	counts := []ErrorCount{}
+	for i := range all.kinds {
+		if k := &all.kinds[i]; k.count > 0 {
+			counts = append(counts, ErrorCount{Kind(i).String(), k.count, k.samples})
+		}
+	}
+	return counts
+}

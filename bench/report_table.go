@@ -1,0 +1,126 @@
+package bench
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"text/tabwriter"
+	"time"
+)
+
+// WriteTable writes the report for people.
+func (r *Report) WriteTable(w io.Writer) error {
+	var b strings.Builder
+	r.writeHead(&b)
+	r.writeRows(&b)
+	r.writeLoop(&b)
+	r.writeSpent(&b)
+	r.writeErrors(&b)
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+func (r *Report) writeHead(b *strings.Builder) {
+	loop := fmt.Sprintf("open loop, %s operations due a second", short(r.Setup.Rate))
+	if r.Setup.Closed {
+		loop = "closed loop"
+	}
+	fmt.Fprintf(b, "%s against %s, TLS %s, %d sessions, %s\n", r.Setup.Profile, strings.Join(r.Setup.Targets, ", "), r.Setup.TLS, r.Setup.Sessions, loop)
+	fmt.Fprintf(b, "%s commands in %s s: %s a second; %s operations: %s a second; %s in, %s out\n\n",
+		short(float64(r.Totals.Commands)), short(r.Seconds), short(r.Totals.CommandsPerSecond), short(float64(r.Totals.Operations)),
+		short(r.Totals.OperationsPerSecond), bytesText(float64(r.Totals.In)), bytesText(float64(r.Totals.Out)))
+}
+
+func (r *Report) writeRows(b *strings.Builder) {
+	t := tabwriter.NewWriter(b, 0, 0, 2, ' ', tabwriter.AlignRight)
+	fmt.Fprintln(t, "latency\tcount\ta second\tp50\tp90\tp99\tp99.9\tmax\terrors\t")
+	for _, row := range r.Rows {
+		fmt.Fprintf(t, "%s\t%d\t%s\t%s\t%s\t%s\t%s\t%s\t%d\t\n", row.Name, row.Count, short(row.PerSecond),
+			micros(row.P50), micros(row.P90), micros(row.P99), micros(row.P999), micros(row.Max), row.Errors)
+	}
+	t.Flush() // into memory
+}
+
+func (r *Report) writeLoop(b *strings.Builder) {
+	fmt.Fprintf(b, "\nsessions: %d of %d signed in at the end, at most %d at once, %d reconnects\n",
+		r.Sessions.AtEnd, r.Setup.Sessions, r.Sessions.Most, r.Sessions.Reconnects)
+	if !r.Setup.Closed {
+		fmt.Fprintf(b, "open loop: at most %d operations due and not begun at once; %d never begun; the tool's own delay p99 %s, max %s\n",
+			r.Loop.MostBehind, r.Loop.NeverBegun, micros(r.Loop.DelayP99), micros(r.Loop.DelayMax))
+	}
+	fmt.Fprintf(b, "the tool itself took %s of %d CPUs\n", short(per(r.Tool.CPU, r.Seconds)), r.Tool.CPUs)
+}
+
+func (r *Report) writeSpent(b *strings.Builder) {
+	s := r.Spent
+	if s == nil {
+		return
+	}
+	fmt.Fprintf(b, "\nunder load: %.3f s CPU (%.3f user, %.3f system): %.2f us a command, %.3f s a GB", s.CPU, s.User, s.System, s.PerCommand, s.PerGB)
+	if s.PerSignIn > 0 {
+		fmt.Fprintf(b, ", %.1f us a sign-in", s.PerSignIn)
+	}
+	fmt.Fprintf(b, "\nmemory (Pss): %s before, %s at the end", bytesText(float64(s.MemoryBefore)), bytesText(float64(s.Memory)))
+	if s.PssPerSession != 0 {
+		fmt.Fprintf(b, ": %s a session", bytesText(s.PssPerSession))
+	}
+	b.WriteString("\n")
+	if s.Problem != "" {
+		fmt.Fprintf(b, "NOT COMPLETE: %s\n", s.Problem)
+	}
+}
+
+func (r *Report) writeErrors(b *strings.Builder) {
+	if r.Totals.Unfinished > 0 {
+		fmt.Fprintf(b, "\n%d commands were not answered when time was up; the latencies hold how long they had waited\n", r.Totals.Unfinished)
+	}
+	if len(r.Errors) == 0 {
+		b.WriteString("\nno errors\n")
+		return
+	}
+	fmt.Fprintf(b, "\n%d errors\n", r.Totals.Errors)
+	for _, e := range r.Errors {
+		fmt.Fprintf(b, "  %s: %d\n", e.Kind, e.Count)
+		for _, sample := range e.Samples {
+			fmt.Fprintf(b, "    %s\n", sample)
+		}
+	}
+}
+
+// micros writes microseconds so that they can be read.
+func micros(us int64) string {
+	switch d := time.Duration(us) * time.Microsecond; {
+	case d < time.Millisecond:
+		return fmt.Sprintf("%d us", us)
+	case d < 100*time.Millisecond:
+		return fmt.Sprintf("%.2f ms", float64(us)/1e3)
+	case d < 10*time.Second:
+		return fmt.Sprintf("%.0f ms", float64(us)/1e3)
+	default:
+		return fmt.Sprintf("%.1f s", d.Seconds())
+	}
+}
+
+// short writes a number with as many digits as one looks at.
+func short(n float64) string {
+	switch {
+	case n == float64(int64(n)) || n >= 1000:
+		return fmt.Sprintf("%.0f", n)
+	case n >= 10:
+		return fmt.Sprintf("%.1f", n)
+	}
+	return fmt.Sprintf("%.2f", n)
+}
+
+// bytesText writes a number of bytes in binary units.
+func bytesText(n float64) string {
+	switch a := max(n, -n); {
+	case a >= 1<<30:
+		return fmt.Sprintf("%.2f GiB", n/(1<<30))
+	case a >= 1<<20:
+		return fmt.Sprintf("%.2f MiB", n/(1<<20))
+	case a >= 1<<10:
+		return fmt.Sprintf("%.2f KiB", n/(1<<10))
+	}
+	return fmt.Sprintf("%.0f B", n)
+}

@@ -1,0 +1,71 @@
+package bench
+
+// row is what latencies are kept for: a command, a part of signing in, or a whole operation of a profile.
+type row uint8
+
+const (
+	rowConnect row = iota
+	rowStartTLS
+	rowTLS
+	rowLogin
+	rowAuthenticate
+	rowSignIn
+	rowCapability
+	rowNoop
+	rowList
+	rowCreate
+	rowDelete
+	rowSelect
+	rowStatus
+	rowFetch
+	rowFetchBody
+	rowEnvelopes
+	rowStore
+	rowCopy
+	rowExpunge
+	rowAppend
+	rowIdle
+	rowWake
+	rowDone
+	rowLogout
+	rowOpNoop
+	rowOpFetch
+	rowOpPhone
+	rowOpDesktop
+	rowOpWebmail
+	rowOpBulk
+	rowOpStorm
+	numRows
+)
+
+// rowNames are verbs as sent, or in small letters what is no command.
+var rowNames = [numRows]string{
+	rowConnect: "connect", rowStartTLS: "STARTTLS", rowTLS: "tls handshake", rowLogin: "LOGIN", rowAuthenticate: "AUTHENTICATE",
+	rowSignIn: "sign-in", rowCapability: "CAPABILITY", rowNoop: "NOOP", rowList: "LIST", rowCreate: "CREATE", rowDelete: "DELETE",
+	rowSelect: "SELECT", rowStatus: "STATUS", rowFetch: "UID FETCH", rowFetchBody: "UID FETCH body", rowEnvelopes: "FETCH envelopes", rowStore: "UID STORE", rowCopy: "UID COPY",
+	rowExpunge: "EXPUNGE", rowAppend: "APPEND", rowIdle: "IDLE", rowWake: "wake-up", rowDone: "DONE", rowLogout: "LOGOUT",
+	rowOpNoop: "noop, whole", rowOpFetch: "fetch, whole", rowOpPhone: "phone, whole", rowOpDesktop: "desktop, whole",
+	rowOpWebmail: "webmail, whole", rowOpBulk: "bulk, whole", rowOpStorm: "storm, whole",
+}
+
+func (r row) String() string { return rowNames[r] }
+
+// command reports whether the row is one exchange with the server, and so one of the commands that are counted.
+func (r row) command() bool {
+	switch r {
+	case rowConnect, rowTLS, rowSignIn, rowWake:
+		return false
+	}
+	return r < rowOpNoop
+}
+
+// verb is what is sent for the row. The rows of one verb differ in what they cost.
+func (r row) verb() string {
+	switch r {
+	case rowFetchBody:
+		return "UID FETCH"
+	case rowEnvelopes:
+		return "FETCH"
+	}
+	return rowNames[r]
+}

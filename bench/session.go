@@ -1,0 +1,297 @@
+package bench
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"net/netip"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// Pauses between attempts to sign in again: a server that drops everybody is not to be hammered.
+const (
+	firstPause = 100 * time.Millisecond
+	lastPause  = 5 * time.Second
+)
+
+// script is what one session does. It belongs to the session's goroutine.
+type script interface {
+	// row is where whole operations are recorded.
+	row() row
+	// stays says whether sessions are signed in before operations begin, and stay so in between.
+	stays() bool
+	// setUp prepares what operations need, after each sign-in.
+	setUp(ctx context.Context, s *session) error
+	// operate carries out one operation.
+	operate(ctx context.Context, s *session) error
+	// tearDown leaves nothing behind on the server.
+	tearDown(s *session) error
+}
+
+// session is one of the simulated users.
+type session struct {
+	// Set once.
+	engine *engine
+	shard  *shard
+	number int
+	user   User
+	target *Target
+	source netip.Addr // the zero value leaves it to the system
+	script script
+	random *rand.Rand
+
+	// The session's goroutine's own.
+	main     *conversation // nil if not connected
+	due      time.Time     // when the operation under way was due, until its first command has taken it
+	schedule schedule
+	pause    time.Duration
+	signIns  int
+	timer    *time.Timer
+	wasReady bool
+	joined   bool // signed in and set up
+
+	dueAt atomic.Int64 // when the next operation is due, in Unix nanoseconds; for the observer
+
+	mu    sync.Mutex
+	conns map[*conversation]struct{} // open ones, for the engine to cut
+}
+
+// run is the session's life.
+func (s *session) run(ctx context.Context) {
+	defer s.ready()
+	if s.script.stays() && !s.join(ctx) {
+		return
+	}
+	s.ready()
+	if !s.engine.awaitStart() {
+		s.leave()
+		return
+	}
+	if !s.engine.options.Closed {
+		s.schedule.start(s.engine.startedAt)
+	}
+	for s.nextOperation() {
+		if s.script.stays() && s.main == nil && !s.join(ctx) {
+			s.endOperation(errNeverBegun)
+			break
+		}
+		s.endOperation(s.script.operate(ctx, s))
+	}
+	s.leave()
+}
+
+var errNeverBegun = errors.New("never begun")
+
+// ready tells the engine, once, that the session is signed in or has tried.
+func (s *session) ready() {
+	if !s.wasReady {
+		s.wasReady = true
+		s.engine.waiting.Done()
+	}
+}
+
+// join signs in and sets up, again and again, until that works or the run is over.
+func (s *session) join(ctx context.Context) bool {
+	for {
+		err := s.open(ctx, time.Time{})
+		if err == nil {
+			if err = s.script.setUp(ctx, s); err == nil {
+				s.pause, s.joined = 0, true
+				s.engine.joined.Add(1)
+				return true
+			}
+		}
+		s.report(err)
+		s.disconnect()
+		s.ready()
+		if !s.rest() {
+			return false
+		}
+	}
+}
+
+// rest waits a while before the next attempt, longer each time. It reports false when the run is over.
+func (s *session) rest() bool {
+	s.pause = min(max(2*s.pause, firstPause), lastPause)
+	jitter := time.Duration(s.random.Int64N(int64(s.pause)/2 + 1))
+	return s.sleep(s.pause/2 + jitter)
+}
+
+// open makes the session's main connection and signs in.
+func (s *session) open(ctx context.Context, from time.Time) error {
+	if s.signIns++; s.signIns > 1 && s.script.stays() {
+		s.shard.count(&s.shard.totals.Reconnects)
+	}
+	c, err := s.signIn(ctx, from)
+	if err != nil {
+		return err
+	}
+	s.main = c
+	return nil
+}
+
+// disconnect closes whatever is open.
+func (s *session) disconnect() {
+	if s.joined {
+		s.joined = false
+		s.engine.joined.Add(-1)
+	}
+	s.main = nil
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for c := range s.conns {
+		c.conn.Close()
+		delete(s.conns, c)
+	}
+}
+
+// adopt makes a connection one that the engine can cut.
+func (s *session) adopt(c *conversation) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.conns[c] = struct{}{}
+}
+
+// quieten ends the measuring of what the session's connections do.
+func (s *session) quieten() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for c := range s.conns {
+		c.shard = s.engine.unseen
+	}
+}
+
+// drop closes one connection.
+func (s *session) drop(c *conversation) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	c.conn.Close()
+	delete(s.conns, c)
+}
+
+// cutOff closes the connections from another goroutine, at the end of a run.
+func (s *session) cutOff() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for c := range s.conns {
+		c.conn.Close()
+	}
+}
+
+// nextOperation waits until an operation is due. It reports false when no more may begin.
+func (s *session) nextOperation() bool {
+	if s.engine.options.Closed {
+		s.due = time.Time{}
+		s.schedule.began = time.Now()
+		return !s.engine.isOver()
+	}
+	for {
+		now := time.Now()
+		due, abandoned := s.schedule.next(now, s.engine.options.Backlog)
+		s.dueAt.Store(due.UnixNano())
+		for _, late := range abandoned {
+			s.shard.count(&s.shard.totals.Abandoned)
+			s.shard.done(s.script.row(), late, true)
+		}
+		if s.engine.isOver() {
+			return false
+		}
+		if !due.After(now) {
+			s.begin(due, now)
+			return true
+		}
+		if !s.sleep(due.Sub(now)) {
+			return false
+		}
+		s.schedule.idle = true
+	}
+}
+
+// begin takes the operation that is due. If this session was free when it was, and we only woke late, then the delay is our own: it
+// is reported apart, and the latency counts from now. Otherwise the server has kept us, and it counts from when it was due.
+func (s *session) begin(due, now time.Time) {
+	if s.schedule.idle {
+		s.shard.late(now.Sub(due))
+		due = now
+	}
+	s.schedule.idle = false
+	s.schedule.taken()
+	s.dueAt.Store(s.schedule.nextDue.UnixNano())
+	s.due, s.schedule.began = due, due
+}
+
+// takeDue returns when the first command of an operation counts from; for later ones it is the zero time, which is now.
+func (s *session) takeDue() time.Time {
+	due := s.due
+	s.due = time.Time{}
+	return due
+}
+
+// endOperation records how an operation went.
+func (s *session) endOperation(err error) {
+	s.shard.done(s.script.row(), time.Since(s.schedule.began), err != nil)
+	if err == nil {
+		s.pause = 0
+		return
+	}
+	s.report(err)
+	if errors.Is(err, errNeverBegun) {
+		return
+	}
+	var f *failure
+	if errors.As(err, &f) && f.kind.keeps() {
+		return
+	}
+	s.disconnect()
+	if !s.script.stays() {
+		s.rest()
+	}
+}
+
+// report counts an error, unless it comes of our own ending.
+func (s *session) report(err error) {
+	var f *failure
+	if errors.As(err, &f) && !s.engine.isCut() {
+		s.shard.wrong(f.kind, s.user.Name+": "+shown(f.Error(), s.user.Password))
+	}
+}
+
+// wrong reports an answer that cannot be right, and goes on.
+func (s *session) wrong(kind Kind, r row, format string, args ...any) {
+	s.report(failed(kind, r, format, args...))
+}
+
+// leave ends the session in order.
+func (s *session) leave() {
+	if s.main != nil {
+		s.quieten() // leaving is not what is measured
+		if err := s.script.tearDown(s); err != nil {
+			s.report(err)
+		} else {
+			s.main.command(rowLogout, "", time.Time{}, nil) // how it answers does not matter
+		}
+	}
+	s.disconnect()
+	for _, late := range s.schedule.leftover(s.engine.endedAt) {
+		s.shard.count(&s.shard.totals.Abandoned)
+		s.shard.done(s.script.row(), late, true)
+	}
+}
+
+// sleep waits. It reports false when the run is over before that.
+func (s *session) sleep(d time.Duration) bool {
+	if s.timer == nil {
+		s.timer = time.NewTimer(d)
+	} else {
+		s.timer.Reset(d)
+	}
+	select {
+	case <-s.timer.C:
+		return true
+	case <-s.engine.over:
+		s.timer.Stop()
+		return false
+	}
+}

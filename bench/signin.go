@@ -1,0 +1,209 @@
+package bench
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"crypto/tls"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"strings"
+	"time"
+)
+
+// signIn makes a connection and signs the session's user in. The latency of the whole counts from the given time, or from now.
+func (s *session) signIn(ctx context.Context, from time.Time) (*conversation, error) {
+	if from.IsZero() {
+		from = time.Now()
+	}
+	c, err := s.connect(ctx, from)
+	if err == nil {
+		err = s.authenticate(c)
+	}
+	s.shard.done(rowSignIn, time.Since(from), err != nil)
+	if err != nil {
+		if c != nil {
+			s.drop(c)
+		}
+		return nil, err
+	}
+	return c, nil
+}
+
+// connect makes a connection that is ready for sign-in.
+func (s *session) connect(ctx context.Context, from time.Time) (*conversation, error) {
+	o := &s.engine.options
+	dialCtx, cancel := context.WithTimeout(ctx, o.Timeout)
+	defer cancel()
+	conn, err := o.Dial(dialCtx, s.source, s.target)
+	if err != nil {
+		s.shard.done(rowConnect, time.Since(from), true)
+		kind := KindConnect
+		if errors.Is(err, context.DeadlineExceeded) {
+			kind = KindTimeout
+		}
+		return nil, &failure{kind, rowConnect, err}
+	}
+	c := &conversation{shard: s.shard, secret: s.user.Password, timeout: o.Timeout, cut: s.engine.isCut}
+	c.setConn(conn)
+	s.adopt(c)
+	if s.engine.isCut() { // it came too late for the engine
+		return c, c.giveUp(failed(KindConnect, rowConnect, "the run is over"))
+	}
+	if o.TLS == TLSImplicit {
+		if err := s.handshake(ctx, c, from); err != nil {
+			return c, err
+		}
+		from = time.Now()
+	}
+	err = c.greeting()
+	s.shard.done(rowConnect, time.Since(from), err != nil)
+	if err != nil || o.TLS != TLSStartTLS {
+		return c, err
+	}
+	if err := c.command(rowStartTLS, "", time.Time{}, nil); err != nil {
+		return c, c.giveUp(err)
+	}
+	c.caps = capabilities{} // what was said in the clear means nothing
+	return c, s.handshake(ctx, c, time.Now())
+}
+
+// handshake turns to TLS.
+func (s *session) handshake(ctx context.Context, c *conversation, from time.Time) error {
+	o := &s.engine.options
+	config := o.TLSConfig.Clone()
+	config.ServerName = cmp.Or(config.ServerName, s.target.Host)
+	conn := tls.Client(c.conn, config)
+	ctx, cancel := context.WithTimeout(ctx, o.Timeout)
+	defer cancel()
+	err := conn.HandshakeContext(ctx)
+	s.shard.done(rowTLS, time.Since(from), err != nil)
+	if err != nil {
+		kind := KindTLS
+		if errors.Is(err, context.DeadlineExceeded) {
+			kind = KindTimeout
+		}
+		return c.giveUp(&failure{kind, rowTLS, err})
+	}
+	s.mu.Lock()
+	left := c.setConn(conn)
+	s.mu.Unlock()
+	if left > 0 {
+		return c.giveUp(failed(KindTLS, rowTLS, "%d bytes in the clear before the handshake", left))
+	}
+	return nil
+}
+
+// greeting reads the server's first words.
+func (c *conversation) greeting() error {
+	c.arm()
+	resp, err := c.in.read()
+	c.shard.moved(c.in.total, 0)
+	c.counted = c.in.total
+	if err != nil {
+		return c.giveUp(broken(rowConnect, err))
+	}
+	if resp.kind != untagged || resp.status != statusOK {
+		return c.giveUp(failed(KindGreeting, rowConnect, "%s %s", shown(string(resp.name), c.secret), shown(string(resp.args), c.secret)))
+	}
+	c.caps.read(resp)
+	return nil
+}
+
+// authenticate signs in by LOGIN, or by PLAIN where that is wanted or the name needs it.
+func (s *session) authenticate(c *conversation) error {
+	name, password := quoted(s.user.Name), quoted(string(s.user.Password))
+	before := c.caps
+	c.caps = capabilities{} // after sign-in others hold
+	if s.engine.options.Mechanism == MechanismLogin && name != "" && password != "" {
+		return fatal(c.command(rowLogin, name+" "+password, time.Time{}, c.caps.read))
+	}
+	plain := base64.StdEncoding.EncodeToString([]byte("\x00" + s.user.Name + "\x00" + string(s.user.Password)))
+	if before.saslIR {
+		return fatal(c.command(rowAuthenticate, "PLAIN "+plain, time.Time{}, c.caps.read))
+	}
+	c.begin(rowAuthenticate, "PLAIN", time.Time{})
+	return fatal(c.wait(rowAuthenticate, func(resp *response) {
+		c.caps.read(resp)
+		if resp.kind == continuation {
+			c.Write([]byte(plain + "\r\n")) // if this fails, so does reading the answer
+			plain = "*"
+		}
+	}))
+}
+
+// fatal makes a refusal an error that the connection does not survive.
+func fatal(err error) error {
+	var f *failure
+	if errors.As(err, &f) && f.kind.keeps() {
+		return &failure{KindSignIn, f.row, f.err}
+	}
+	return err
+}
+
+// quoted makes a quoted string, or "" of what can be none.
+func quoted(text string) string {
+	for _, b := range []byte(text) {
+		if b < ' ' || b > '~' {
+			return ""
+		}
+	}
+	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(text) + `"`
+}
+
+// read takes a capability list from wherever it may stand. A new one replaces the one before.
+func (caps *capabilities) read(resp *response) {
+	list, ok := resp.codeIs("CAPABILITY")
+	if !ok && resp.is("CAPABILITY") {
+		list, ok = resp.args, true
+	}
+	if !ok {
+		return
+	}
+	*caps = capabilities{known: true}
+	for word := range bytes.FieldsSeq(list) {
+		switch string(bytes.ToUpper(word)) {
+		case "LITERAL+":
+			caps.literalPlus = true
+		case "UIDPLUS":
+			caps.uidPlus = true
+		case "SASL-IR":
+			caps.saslIR = true
+		}
+	}
+}
+
+// learn asks for the capabilities unless the server has said them since sign-in.
+func (c *conversation) learn() error {
+	if c.caps.known {
+		return nil
+	}
+	return c.command(rowCapability, "", time.Time{}, c.caps.read)
+}
+
+// dialer connects to a target from a source address.
+func dialer(ctx context.Context, source netip.Addr, target *Target) (net.Conn, error) {
+	d := net.Dialer{KeepAlive: -1}
+	if source.IsValid() {
+		d.LocalAddr = &net.TCPAddr{IP: source.AsSlice(), Zone: source.Zone()}
+		d.Control = bindWithoutPort
+	}
+	var errs []error
+	for _, addr := range target.Addrs {
+		if source.IsValid() && source.Is4() != addr.Addr().Is4() {
+			continue
+		}
+		conn, err := d.DialContext(ctx, "tcp", addr.String())
+		if err == nil {
+			return conn, nil
+		}
+		errs = append(errs, err)
+	}
+	if len(errs) == 0 {
+		return nil, fmt.Errorf("%s has no address of the family of the source %s", target.Name, source)
+	}
+	return nil, errors.Join(errs...)
+}

@@ -1,0 +1,107 @@
+package bench
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/netip"
+	"slices"
+)
+
+// TLSMode is how a connection gets TLS.
+type TLSMode uint8
+
+// The ways to TLS.
+const (
+	TLSNone TLSMode = iota
+	TLSStartTLS
+	TLSImplicit
+)
+
+var tlsModeNames = [...]string{"none", "starttls", "implicit"}
+
+// String returns none, starttls or implicit.
+func (m TLSMode) String() string { return tlsModeNames[m] }
+
+// MarshalText is String.
+func (m TLSMode) MarshalText() ([]byte, error) { return []byte(m.String()), nil }
+
+// UnmarshalText reads what String writes.
+func (m *TLSMode) UnmarshalText(text []byte) error {
+	i := slices.Index(tlsModeNames[:], string(text))
+	if i < 0 {
+		return fmt.Errorf("%q is not one of none, starttls, implicit", text)
+	}
+	*m = TLSMode(i)
+	return nil
+}
+
+// Target is a server under load. Its addresses were resolved and checked once: a name that changes later changes nothing.
+type Target struct {
+	Name  string           // as it was given, host:port
+	Host  string           // what its certificate is expected to be for, unless told otherwise
+	Addrs []netip.AddrPort // tried in this order
+}
+
+// Resolver looks host names up; *net.Resolver does.
+type Resolver interface {
+	LookupNetIP(ctx context.Context, network, host string) ([]netip.Addr, error)
+}
+
+// RemoteError says that a target is not on this machine, and nobody allowed that.
+type RemoteError struct {
+	Target string
+	Addr   netip.Addr
+}
+
+func (e *RemoteError) Error() string {
+	if e.Target == e.Addr.String() {
+		return fmt.Sprintf("%s is not a loopback address; put load on other machines only with --allow-remote", e.Target)
+	}
+	return fmt.Sprintf("%s is %s, which is not a loopback address; put load on other machines only with --allow-remote", e.Target, e.Addr)
+}
+
+// Resolve makes a target of host:port. Every address of the host must be a loopback address, unless remote ones are allowed;
+// otherwise the error is a *RemoteError.
+func Resolve(ctx context.Context, r Resolver, hostport string, allowRemote bool) (Target, error) {
+	host, portText, err := net.SplitHostPort(hostport)
+	if err != nil {
+		return Target{}, fmt.Errorf("target %q: %w", hostport, err)
+	}
+	port, err := net.DefaultResolver.LookupPort(ctx, "tcp", portText)
+	if err != nil || port < 1 || port > 65535 {
+		return Target{}, fmt.Errorf("target %q: port %q is none", hostport, portText)
+	}
+	t := Target{Name: hostport, Host: host}
+	addrs, err := hostAddrs(ctx, r, host)
+	if err != nil {
+		return Target{}, fmt.Errorf("target %q: %w", hostport, err)
+	}
+	for _, addr := range addrs {
+		addr = addr.Unmap()
+		if !allowRemote && !addr.IsLoopback() {
+			return Target{}, &RemoteError{Target: host, Addr: addr}
+		}
+		t.Addrs = append(t.Addrs, netip.AddrPortFrom(addr, uint16(port)))
+	}
+	return t, nil
+}
+
+// hostAddrs returns what a host's addresses are, those of IPv4 first.
+func hostAddrs(ctx context.Context, r Resolver, host string) ([]netip.Addr, error) {
+	if addr, err := netip.ParseAddr(host); err == nil {
+		return []netip.Addr{addr}, nil
+	}
+	if host == "" {
+		return nil, fmt.Errorf("no host")
+	}
+	addrs, err := r.LookupNetIP(ctx, "ip", host)
+	if err != nil {
+		return nil, err
+	}
+	if len(addrs) == 0 {
+		return nil, fmt.Errorf("%s has no address", host)
+	}
+	slices.SortStableFunc(addrs, func(a, b netip.Addr) int { return a.Unmap().BitLen() - b.Unmap().BitLen() })
+	return addrs, nil
+}

@@ -1,0 +1,136 @@
+package bench
+
+import (
+	"bufio"
+	"bytes"
+	"fmt"
+	"io"
+	"os"
+	"strconv"
+	"strings"
+)
+
+// Bounds of who signs in.
+const (
+	maxUsers        = 1_000_000
+	maxPasswordFile = 32 << 20
+	passwordMask    = "*****"
+)
+
+// Password is a secret: however it is printed, it shows as *****.
+type Password string
+
+// String implements fmt.Stringer.
+func (Password) String() string { return passwordMask }
+
+// Format implements fmt.Formatter, so that no verb prints it.
+func (Password) Format(f fmt.State, _ rune) { io.WriteString(f, passwordMask) }
+
+// MarshalText implements encoding.TextMarshaler.
+func (Password) MarshalText() ([]byte, error) { return []byte(passwordMask), nil }
+
+// User is somebody to sign in as.
+type User struct {
+	Name     string
+	Password Password
+}
+
+// ParseUsers reads who signs in: a name, or a pattern with a range such as "user%04d:1-2000", which is user0001 to user2000. The
+// pattern knows %d and %0Nd, once.
+func ParseUsers(pattern string) ([]string, error) {
+	before, rest, found := strings.Cut(pattern, "%")
+	if !found {
+		if err := checkName(pattern); err != nil {
+			return nil, err
+		}
+		return []string{pattern}, nil
+	}
+	bad := func(why string) error {
+		return fmt.Errorf("users %q: %s; want for example user%%04d:1-2000", pattern, why)
+	}
+	digits, after, found := strings.Cut(rest, "d")
+	width := 0
+	if digits != "" {
+		var err error
+		if width, err = strconv.Atoi(digits); err != nil || digits[0] != '0' || width > 20 {
+			return nil, bad("only %d and %0Nd are known")
+		}
+	}
+	colon := strings.LastIndexByte(after, ':')
+	if !found || colon < 0 || strings.Contains(after, "%") {
+		return nil, bad("want one %d and a range")
+	}
+	first, last, ok := strings.Cut(after[colon+1:], "-")
+	from, err1 := strconv.ParseUint(first, 10, 63)
+	to, err2 := strconv.ParseUint(last, 10, 63)
+	if !ok || err1 != nil || err2 != nil || to < from || to-from >= maxUsers {
+		return nil, bad("the range is none, or of more than a million")
+	}
+	names := make([]string, 0, to-from+1)
+	for n := from; n <= to; n++ {
+		names = append(names, fmt.Sprintf("%s%0*d%s", before, width, n, after[:colon]))
+	}
+	return names, checkName(names[0])
+}
+
+// checkName refuses what no mail user is called, and what would break a line.
+func checkName(name string) error {
+	if name == "" || strings.ContainsAny(name, "\x00\r\n") {
+		return fmt.Errorf("user %q: not a name", name)
+	}
+	return nil
+}
+
+// ReadPasswords gives the users their passwords from a file: of one line, which is everybody's password, or of lines NAME:PASSWORD,
+// which must name every user.
+func ReadPasswords(file string, names []string) ([]User, error) {
+	f, err := os.Open(file)
+	if err != nil {
+		return nil, fmt.Errorf("password file: %w", err)
+	}
+	defer f.Close()
+	text, err := io.ReadAll(io.LimitReader(f, maxPasswordFile+1))
+	if err != nil || len(text) > maxPasswordFile {
+		return nil, fmt.Errorf("password file %s cannot be read, or is longer than %d bytes: %w", file, maxPasswordFile, err)
+	}
+	users, err := givePasswords(text, names)
+	if err != nil {
+		return nil, fmt.Errorf("password file %s: %w", file, err)
+	}
+	return users, nil
+}
+
+func givePasswords(text []byte, names []string) ([]User, error) {
+	if bytes.ContainsRune(text, 0) {
+		return nil, fmt.Errorf("it holds a NUL")
+	}
+	var lines []string
+	for scan := bufio.NewScanner(bytes.NewReader(text)); scan.Scan(); {
+		if line := strings.TrimSuffix(scan.Text(), "\r"); line != "" {
+			lines = append(lines, line)
+		}
+	}
+	users := make([]User, len(names))
+	if len(lines) == 1 {
+		for i, name := range names {
+			users[i] = User{name, Password(lines[0])}
+		}
+		return users, nil
+	}
+	passwords := make(map[string]Password, len(lines))
+	for n, line := range lines {
+		name, password, found := strings.Cut(line, ":")
+		if !found {
+			return nil, fmt.Errorf("line %d has no colon; want one password for all, or lines NAME:PASSWORD", n+1)
+		}
+		passwords[name] = Password(password)
+	}
+	for i, name := range names {
+		password, known := passwords[name]
+		if !known {
+			return nil, fmt.Errorf("no password for %s", name)
+		}
+		users[i] = User{name, password}
+	}
+	return users, nil
+}
