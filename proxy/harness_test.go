@@ -249,9 +249,10 @@ func (r *fakeRelay) end(reason relay.Reason) {
 	r.sessions = nil
 }
 
-func (r *fakeRelay) Drain(context.Context) { r.end(relay.ReasonDrain) }
-func (r *fakeRelay) Close()                { r.end(relay.ReasonClosed) }
-func (r *fakeRelay) Stats() *relay.Stats   { return relay.NewStats() }
+func (r *fakeRelay) Drain(context.Context)     { r.end(relay.ReasonDrain) }
+func (r *fakeRelay) Close()                    { r.end(relay.ReasonClosed) }
+func (r *fakeRelay) Retime(_, _ time.Duration) {}
+func (r *fakeRelay) Stats() *relay.Stats       { return relay.NewStats() }
 
 // take returns the next session that was handed over.
 func (r *fakeRelay) take(t *testing.T) relay.Session {

@@ -34,12 +34,13 @@ func (s *service) reload() error {
 		s.admin.Reload(s.access)
 		return err
 	}
+	s.relay.Retime(config.Settings.AuthenticatedConnectionTimeout, config.KeepaliveIdle)
 	s.sink.setLevel(config.Log.Level)
 	s.access, s.config = access, config
 	for _, warning := range config.Warnings() {
 		s.log.Warn().Msg(warning.Error())
 	}
-	later := append(configs.NeedsRestart(s.started, config), fixedInRelay(s.started, config)...)
+	later := configs.NeedsRestart(s.started, config)
 	if len(later) > 0 {
 		s.log.Warn().Strs("keys", slices.Sorted(slices.Values(later))).Msg("a restart is needed for some of the changes")
 	}

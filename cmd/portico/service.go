@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"os"
 	"runtime"
+	"runtime/debug"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -39,7 +41,8 @@ type service struct {
 	registry  *prometheus.Registry
 	reloads   *reloadMetrics
 	admin     *admin.Server
-	server    *proxy.Server
+	server    *proxy.Server // owns relay
+	relay     relay.Relay
 	addresses struct { // as opened, in the order of the file
 		listeners []net.Addr
 		admin     net.Addr
@@ -90,16 +93,23 @@ func (s *service) start() (err error) {
 	return s.listen()
 }
 
+// gcPercent is how much garbage the heap may grow by. Only signing in makes garbage, relaying none: what is saved here is
+// memory of sessions that are idle, which is most of what there is.
+const gcPercent = 50
+
 // startProxy starts relay and server. A loop that has to run must not wait for a thread behind sign-ins that compute, so there
 // is one for each of them.
 func (s *service) startProxy(settings proxy.Settings, cpus int) error {
 	runtime.GOMAXPROCS(loops(s.config, cpus) + setupSlots(s.config, cpus))
-	carrier, err := relay.New(relayOptions(s.config, cpus))
-	if err != nil {
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(gcPercent)
+	}
+	var err error
+	if s.relay, err = relay.New(relayOptions(s.config, cpus)); err != nil {
 		return fmt.Errorf("relay: %w", err)
 	}
 	s.server, err = proxy.New(proxy.Options{
-		Settings: settings, Relay: carrier, Log: s.log, Registerer: s.registry, SetupSlots: setupSlots(s.config, cpus),
+		Settings: settings, Relay: s.relay, Log: s.log, Registerer: s.registry, SetupSlots: setupSlots(s.config, cpus),
 	})
 	return err
 }

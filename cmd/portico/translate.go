@@ -39,18 +39,6 @@ func relayOptions(config *configs.Config, cpus int) relay.Options {
 	}
 }
 
-// fixedInRelay lists the keys that a running relay cannot take, beside those that configs knows to need a restart.
-func fixedInRelay(running, wanted *configs.Config) []string {
-	var keys []string
-	if running.KeepaliveIdle != wanted.KeepaliveIdle {
-		keys = append(keys, "keepalive_idle")
-	}
-	if running.Settings.AuthenticatedConnectionTimeout != wanted.Settings.AuthenticatedConnectionTimeout {
-		keys = append(keys, "settings.authenticated_connection_timeout")
-	}
-	return keys
-}
-
 // proxySettings builds everything that clients' sessions go by, the way to the mailbox servers included. It comes last of what
 // can fail in a reload, since routing by hash may pin the databases.
 func proxySettings(ctx context.Context, config *configs.Config, s store.Store) (proxy.Settings, error) {

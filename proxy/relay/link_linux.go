@@ -66,9 +66,11 @@ func (l *link) abandon() {
 func (l *link) begin(fromClient, fromServer []byte) {
 	now := l.loop.opts.Now()
 	if len(fromServer) > 0 {
+		l.count(&l.upstream, len(fromServer), now)
 		l.used(&l.upstream, fromServer, now)
 	}
 	if len(fromClient) > 0 {
+		l.count(&l.client, len(fromClient), now)
 		l.used(&l.client, fromClient, now)
 	}
 	l.client.more = l.client.tls != nil
@@ -131,6 +133,12 @@ func (l *link) read(e *end, now int64) {
 	if n == 0 {
 		return
 	}
+	l.count(e, n, now)
+	l.used(e, buf[:kept+n], now)
+}
+
+// count counts bytes that an end has sent.
+func (l *link) count(e *end, n int, now int64) {
 	if e.isClient() {
 		l.heard = now
 		l.clientBytes += uint64(n)
@@ -139,7 +147,6 @@ func (l *link) read(e *end, now int64) {
 		l.serverBytes += uint64(n)
 		l.tracker.stats.ServerBytes += uint64(n)
 	}
-	l.used(e, buf[:kept+n], now)
 }
 
 // used hands bytes to the session and keeps what it did not use.

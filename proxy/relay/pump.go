@@ -51,9 +51,7 @@ func (p *Pumps) Add(s Session) error {
 	l.all, l.tracker.pool, l.tracker.stats = p.stats, &p.pool, p.stats.Server(s.Server)
 	l.tracker.stats.Sessions++
 	p.links[l] = struct{}{}
-	l.client.held = append(l.client.held, s.Client.Rest...)
-	l.upstream.held = append(l.upstream.held, s.Upstream.Rest...)
-	go l.run()
+	go l.run(s.Client.Rest, s.Upstream.Rest)
 	return nil
 }
 

@@ -31,12 +31,15 @@ const (
 	pumpCutting            // as before, but the client is then reset
 )
 
-// run carries the session and releases it.
-func (l *pumpLink) run() {
+// run carries the session, beginning with what came before the relay did, and releases it.
+func (l *pumpLink) run(fromClient, fromServer []byte) {
 	p := l.relay
 	p.mu.Lock()
 	l.silence = l.after(p.opts.IdleTimeout, ReasonIdle)
-	l.guard(func() { l.use(&l.upstream, nil) }) // what came before the relay did, of both
+	l.guard(func() {
+		l.use(&l.upstream, fromServer)
+		l.use(&l.client, fromClient)
+	})
 	p.mu.Unlock()
 	l.running.Go(func() { l.readFrom(&l.upstream) })
 	l.running.Go(func() { l.writeTo(&l.client) })
