@@ -19,7 +19,7 @@ import (
 const password = "open-sesame"
 
 // users is how many mailboxes the real servers have. Each test takes new ones.
-const users = 400
+const users = 1000
 
 // realServer is a Dovecot that all tests share; it starts with the first that needs it.
 type realServer struct {

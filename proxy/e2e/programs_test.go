@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -45,6 +46,10 @@ func byEachWay(t *testing.T, name string, test func(t *testing.T, f *frontDoor, 
 }
 
 func TestCurl(t *testing.T) {
+	testkit.Need(t, "curl")
+	if version := program(t, "curl", "--version"); !strings.Contains(version, " imaps ") {
+		testkit.Lack(t, errors.New("curl knows no IMAP"))
+	}
 	byEachWay(t, "curl", func(t *testing.T, f *frontDoor, w way, user string) {
 		base := []string{"--silent", "--show-error", "--cacert", f.caFile(), "--user", user + ":" + password}
 		scheme := "imap://"

@@ -12,7 +12,8 @@ import (
 	"portico/backend/backendtest/testkit"
 )
 
-// Every dialogue gives the same bytes with Portico in between, in plain text and with TLS on both sides, as without.
+// Every dialogue gives the same bytes with Portico in between as without: in plain text, with TLS on both sides, and with what
+// either side says cut into odd pieces on its way to Portico.
 func TestTransparency(t *testing.T) {
 	files, err := filepath.Glob("testdata/dialogues/*.txt")
 	if err != nil || len(files) < 40 {
@@ -50,6 +51,10 @@ func compareReal(t *testing.T, d dialogue) {
 	secure := front(t, options{servers: server.behind(backend.TLSImplicit)})
 	got, end = run(secure.tls, secure.trust)
 	same(t, "TLS", got, end, want, wantEnd)
+	chopped := front(t, options{servers: []backend.ServerOptions{
+		{Name: "mbx1", Addresses: []string{chop(t, server.server.Plain, 1)}}}})
+	got, end = run(chop(t, chopped.plain, 2), nil)
+	same(t, "chopped", got, end, want, wantEnd)
 }
 
 func compareScripted(t *testing.T, d dialogue) {
@@ -71,6 +76,10 @@ func compareScripted(t *testing.T, d dialogue) {
 			Addresses: []string{testkit.Scripted(t, serverTLS, "tls\n"+d.script).Addr()}}}})
 	got, end = run(secure.tls, secure.trust)
 	same(t, "TLS", got, end, want, wantEnd)
+	chopped := front(t, options{servers: []backend.ServerOptions{
+		{Name: "mbx1", Addresses: []string{chop(t, testkit.Scripted(t, nil, d.script).Addr(), 1)}}}})
+	got, end = run(chop(t, chopped.plain, 2), nil)
+	same(t, "chopped", got, end, want, wantEnd)
 }
 
 func same(t *testing.T, how, got, end, want, wantEnd string) {
