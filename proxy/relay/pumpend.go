@@ -15,12 +15,13 @@ type pumpEnd struct {
 	pending []byte // not written yet
 	eof     bool
 	broken  bool
+	deaf    bool // writing has failed; what the peer sent may still be read
 	shut    bool // end our direction behind pending
 	written bool // the writer is done
 }
 
 func (e *pumpEnd) write(p []byte) {
-	if !e.broken && !e.shut && len(p) > 0 {
+	if !e.deaf && !e.shut && len(p) > 0 {
 		e.pending = append(e.pending, p...)
 		e.link.changed.Broadcast()
 	}
@@ -41,7 +42,7 @@ func (l *pumpLink) writeTo(e *pumpEnd) {
 		for len(e.pending) == 0 && !e.shut && !e.broken {
 			l.changed.Wait()
 		}
-		if len(e.pending) == 0 || e.broken {
+		if len(e.pending) == 0 || e.broken || e.deaf {
 			break
 		}
 		out := e.pending
@@ -50,14 +51,15 @@ func (l *pumpLink) writeTo(e *pumpEnd) {
 		_, err := e.conn.Write(out)
 		p.mu.Lock()
 		if err != nil {
-			e.broken, e.pending = true, nil
+			e.deaf, e.pending = true, nil
 			if e == &l.client {
+				e.broken = true
 				l.guard(func() { l.finish(ReasonClient) })
 			}
 		}
 		l.changed.Broadcast()
 	}
-	if !e.broken && l.phase != pumpCutting {
+	if !e.broken && !e.deaf && l.phase != pumpCutting {
 		p.mu.Unlock()
 		closeWrite(e.conn, e.under)
 		p.mu.Lock()

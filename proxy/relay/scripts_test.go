@@ -22,3 +22,6 @@ func lengthOf(text string) string { return strconv.Itoa(len(crlf(text))) }
 
 // lfs turns a line of the relay's into a script's text.
 func lfs(line string) string { return strings.ReplaceAll(line, "\r\n", "\n") }
+
+// headed puts a literal's size in the place of "%".
+func headed(text string, size int) string { return strings.Replace(text, "%", strconv.Itoa(size), 1) }

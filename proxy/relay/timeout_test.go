@@ -20,7 +20,7 @@ func TestSilentClientsAreSentAway(t *testing.T) {
 		{"in the middle of a response", "", "", "* 1 FETCH (BODY[] {9}\n1234", true},
 		{"in the middle of a line of theirs", "a NOO", "", "", false},
 	}
-	eachWayWith(t, Options{IdleTimeout: 200 * time.Millisecond}, func(t *testing.T, r *rig) {
+	eachWayWith(t, Options{IdleTimeout: 500 * time.Millisecond}, func(t *testing.T, r *rig) {
 		talks := make([]*talk, len(tests))
 		for i, test := range tests {
 			talks[i] = r.start()
