@@ -46,7 +46,7 @@ func (l *link) closeFurther(now int64) {
 		}
 		return
 	}
-	if l.phase == parting && len(l.client.pending) == 0 && !l.client.broken {
+	if l.phase == parting && l.client.pending == nil && !l.client.broken {
 		l.client.shut()
 		if l.client.shutDone {
 			l.phase = lingering
@@ -70,7 +70,7 @@ func (l *link) close() {
 	if l.phase == closed {
 		return
 	}
-	if l.phase == resetting || len(l.client.pending) > 0 {
+	if l.phase == resetting || l.client.pending != nil {
 		l.client.reset()
 	}
 	l.phase = closed
@@ -87,7 +87,7 @@ func (l *link) close() {
 
 // delivered says whether the peer has acknowledged all we sent.
 func (e *end) delivered() bool {
-	return len(e.pending) == 0 && acknowledged(e.fd)
+	return e.pending == nil && acknowledged(e.fd)
 }
 
 // reset has the close that follows cut the connection.
@@ -118,7 +118,7 @@ func (e *end) shut() {
 }
 
 func (e *end) shutNow() {
-	if e.shutWanted && !e.shutDone && len(e.pending) == 0 && e.fd >= 0 {
+	if e.shutWanted && !e.shutDone && e.pending == nil && e.fd >= 0 {
 		e.shutDone = true
 		unix.Shutdown(e.fd, unix.SHUT_WR)
 	}

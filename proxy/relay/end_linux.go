@@ -15,9 +15,8 @@ type end struct {
 	tls     *tls.Conn // nil = plain
 	conn    *Conn     // under tls
 	held    []byte    // read and not used yet: a line whose head is not known, or what came while the client had to wait
-	pending []byte    // not taken by the kernel yet; TLS records already
-	sent    int       // so much of pending is
-	fd      int
+	pending *pending  // nil = the kernel has taken everything
+	fd      int32
 	slot    int32
 	watched uint32 // the events that epoll looks for; 0 = not in the set
 
@@ -39,7 +38,7 @@ func (e *end) take(lp *loop) error {
 	if err := e.conn.detach(&lp.gather); err != nil {
 		return err
 	}
-	e.fd = e.conn.fd
+	e.fd = int32(e.conn.fd)
 	if e.tls == nil {
 		e.conn = nil
 	}
@@ -48,9 +47,9 @@ func (e *end) take(lp *loop) error {
 
 // keepAlive sets the kernel's own time-outs. A failure costs nothing but them.
 func (e *end) keepAlive(idle, unacknowledged time.Duration) {
-	unix.SetsockoptInt(e.fd, unix.SOL_SOCKET, unix.SO_KEEPALIVE, 1)
-	unix.SetsockoptInt(e.fd, unix.IPPROTO_TCP, unix.TCP_KEEPIDLE, max(int(idle/time.Second), 1))
-	unix.SetsockoptInt(e.fd, unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT, int(unacknowledged/time.Millisecond))
+	unix.SetsockoptInt(int(e.fd), unix.SOL_SOCKET, unix.SO_KEEPALIVE, 1)
+	unix.SetsockoptInt(int(e.fd), unix.IPPROTO_TCP, unix.TCP_KEEPIDLE, max(int(idle/time.Second), 1))
+	unix.SetsockoptInt(int(e.fd), unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT, int(unacknowledged/time.Millisecond))
 }
 
 // read reads what is there, at most p.
@@ -131,7 +130,7 @@ func (e *end) write(p []byte) {
 
 // send gives bytes to the kernel and keeps what it does not take.
 func (e *end) send(p []byte) {
-	if len(e.pending) == 0 {
+	if e.pending == nil {
 		n, errno := send(e.fd, p)
 		if errno != 0 && errno != unix.EAGAIN {
 			e.fail()
@@ -145,12 +144,12 @@ func (e *end) send(p []byte) {
 		}
 		e.pending = e.link.loop.buffer()
 	}
-	e.pending = append(e.pending, p...)
+	e.pending.data = append(e.pending.data, p...)
 }
 
 // flush goes on with what is pending.
 func (e *end) flush() {
-	n, errno := send(e.fd, e.pending[e.sent:])
+	n, errno := send(e.fd, e.pending.data[e.pending.sent:])
 	switch {
 	case errno == unix.EAGAIN:
 		return
@@ -158,7 +157,7 @@ func (e *end) flush() {
 		e.fail()
 		return
 	}
-	if e.sent += n; e.sent == len(e.pending) {
+	if e.pending.sent += n; e.pending.size() == 0 {
 		e.dropPending()
 		e.shutNow()
 	}
@@ -175,7 +174,7 @@ func (e *end) fail() {
 
 func (e *end) dropPending() {
 	e.link.loop.recycle(e.pending)
-	e.pending, e.sent = nil, 0
+	e.pending = nil
 }
 
 // await has epoll look for what the end is waiting for. Reading that has to pause stays in the set until something comes: mostly
@@ -188,7 +187,7 @@ func (e *end) await(mayRead bool) {
 	if mayRead {
 		want = unix.EPOLLIN
 	}
-	if len(e.pending) > 0 {
+	if e.pending != nil {
 		want |= unix.EPOLLOUT
 	}
 	e.watch(want)
@@ -224,7 +223,7 @@ func (e *end) closeFD() {
 	if e.fd < 0 {
 		return
 	}
-	unix.Close(e.fd)
+	unix.Close(int(e.fd))
 	e.fd = -1
 	e.watched = 0
 	e.held = nil

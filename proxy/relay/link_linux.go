@@ -104,7 +104,7 @@ func (l *link) cut(r Reason) {
 func (l *link) serve(e *end, events uint32) {
 	defer l.recovered()
 	now := l.loop.opts.Now()
-	if len(e.pending) > 0 && events&(unix.EPOLLOUT|unix.EPOLLERR|unix.EPOLLHUP) != 0 {
+	if e.pending != nil && events&(unix.EPOLLOUT|unix.EPOLLERR|unix.EPOLLHUP) != 0 {
 		e.flush()
 	}
 	if events&(unix.EPOLLIN|unix.EPOLLHUP|unix.EPOLLERR) != 0 {
@@ -174,9 +174,9 @@ func (l *link) mayUse(e *end) bool {
 		return false
 	}
 	if e.isClient() {
-		return len(l.upstream.pending) == 0 && len(l.client.pending) < maxPending && l.mayReadClient()
+		return l.upstream.pending == nil && l.client.pending.size() < maxPending && l.mayReadClient()
 	}
-	return len(l.client.pending) == 0
+	return l.client.pending == nil
 }
 
 // quiet says whether the session may be ended without cutting anything.
@@ -196,7 +196,7 @@ func (l *link) settle(now int64) {
 		l.closeFurther(now)
 		return
 	}
-	if len(l.client.pending) > 0 {
+	if l.client.pending != nil {
 		l.tracker.pause(now)
 	} else if l.tracker.pausedSince != 0 {
 		l.tracker.resume(now)

@@ -20,8 +20,6 @@ const (
 	maxPending = 2 * readSize
 	// maxEvents is how many events are taken from the kernel at a time.
 	maxEvents = 256
-	// keptBuffers bounds how many empty buffers for unsent bytes a loop keeps.
-	keptBuffers = 32
 )
 
 // The two slots of the table that are no session's.
@@ -47,7 +45,7 @@ type loop struct {
 
 	buf     []byte // reads of all sessions
 	gather  []byte // what TLS wants sent
-	spare   [][]byte
+	spare   []*pending
 	pool    commandPool
 	stats   *Stats
 	events  [maxEvents]unix.EpollEvent
@@ -274,22 +272,6 @@ func (lp *loop) place(e *end) {
 func (lp *loop) vacate(e *end) {
 	lp.slots[e.slot].end = nil
 	lp.free = append(lp.free, e.slot)
-}
-
-// buffer and recycle handle buffers for unsent bytes.
-func (lp *loop) buffer() []byte {
-	if n := len(lp.spare); n > 0 {
-		b := lp.spare[n-1]
-		lp.spare = lp.spare[:n-1]
-		return b
-	}
-	return make([]byte, 0, readSize+readSize/8)
-}
-
-func (lp *loop) recycle(b []byte) {
-	if cap(b) >= readSize && cap(b) <= 2*readSize && len(lp.spare) < keptBuffers {
-		lp.spare = append(lp.spare, b[:0])
-	}
 }
 
 // adopt takes a new session in.
