@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -41,6 +42,11 @@ type step struct {
 	verb string
 	text string
 	n    int
+}
+
+// pipelined says whether several commands are sent without waiting for answers.
+func (d dialogue) pipelined() bool {
+	return slices.ContainsFunc(d.steps, func(s step) bool { return s.verb == "packet" })
 }
 
 func readDialogue(t *testing.T, path string) dialogue {

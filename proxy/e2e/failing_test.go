@@ -56,7 +56,7 @@ func failures() []failure {
 		{"trickles", none, login + strings.Repeat("S: * OK wait\nsleep 50ms\n", 40), saysUnavailable, "server_timeout", signInTime},
 
 		{"closes at once", none, "close", saysUnavailable, "server_closed", nil},
-		{"resets at once", none, "reset", saysUnavailable, "server_closed", nil},
+		{"resets instead of a greeting", none, "sleep 100ms\nreset", saysUnavailable, "server_closed", nil},
 		{"closes in the greeting", none, "raw \"* OK\"\nclose", saysUnavailable, "server_closed", nil},
 		{"closes in the handshake", implicit, "close", saysUnavailable, "server_tls", nil},
 		{"closes behind STARTTLS", start, greets + "C: ${tag} STARTTLS\nS: ${tag} OK\nclose", saysUnavailable, "server_tls", nil},

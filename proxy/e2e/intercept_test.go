@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -43,6 +44,37 @@ func TestForbiddenCommands(t *testing.T) {
 	}
 	if n := f.metric("portico_commands_intercepted_total"); n != float64(len(forbidden)*len(spellings)*2) {
 		t.Errorf("%v counted", n)
+	}
+}
+
+// Portico's answer never comes in the middle of one of the server's, wherever that stops for a while.
+func TestAnswersStandBetweenResponses(t *testing.T) {
+	const response = "* 1 FETCH (BODY[] {20}\r\nx OK y\r\n* BYE\r\nz OK)\r\n"
+	const answer = "c NO [CANNOT] Compression is not available here\r\n"
+	testkit.NoLeaks(t)
+	var scripts []string
+	for cut := range len(response) {
+		scripts = append(scripts, login+"S: ${tag} OK [CAPABILITY IMAP4rev1 COMPRESS=DEFLATE] in\nC: ${fetch} FETCH 1 BODY[]\n"+
+			"raw "+strconv.Quote("* 1 EXISTS\r\n"+response[:cut])+"\nC: ${noop} NOOP\nraw "+strconv.Quote(response[cut:])+
+			"\nS: ${fetch} OK\nS: ${noop} OK\neof")
+	}
+	server := testkit.Scripted(t, nil, scripts...)
+	f := front(t, options{servers: []backend.ServerOptions{{Name: "mbx1", Addresses: []string{server.Addr()}}}})
+	for cut := range len(response) {
+		s := dialStream(t, f.plain, nil)
+		s.send("l LOGIN ada " + password + "\r\nb FETCH 1 BODY[]\r\n")
+		at, _ := s.await(0, begins("l"))
+		s.await(at, line(func(l string) bool { return l == "* 1 EXISTS\r\n" }))
+		s.send("c COMPRESS DEFLATE\r\nd NOOP\r\n")
+		s.await(at, begins("d"))
+		said, _ := s.text()
+		s.Close()
+		// Up to there the line is held back, since it may be a capability list, and the answer may pass it.
+		held := cut <= len("* ")
+		behind, before := "* 1 EXISTS\r\n"+response+answer, "* 1 EXISTS\r\n"+answer+response
+		if !strings.HasPrefix(said[at:], behind) && !(held && strings.HasPrefix(said[at:], before)) {
+			t.Errorf("cut at %d: %q", cut, said[at:])
+		}
 	}
 }
 
