@@ -41,6 +41,7 @@ func (a *Account) begin() error {
 	if a == nil {
 		return nil
 	}
+	a.problem = nil
 	a.system.proc, a.system.cgroup = cmp.Or(a.system.proc, "/proc"), cmp.Or(a.system.cgroup, "/sys/fs/cgroup")
 	if a.system.unitGroup == nil {
 		a.system.unitGroup = unitGroup

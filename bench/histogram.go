@@ -141,6 +141,15 @@ func (s *shard) wrong(kind Kind, text string) {
 	}
 }
 
+// wrongRow counts a wrong answer to a command that was OK.
+func (s *shard) wrongRow(r row) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.measuring {
+		s.rowErrors[r]++
+	}
+}
+
 // moved counts bytes.
 func (s *shard) moved(in, out uint64) {
 	s.mu.Lock()

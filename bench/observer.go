@@ -88,7 +88,7 @@ func (o *observer) look(now time.Time) {
 		Errors: t.errors, In: t.in, Out: t.out, Behind: o.behind(now),
 	}}
 	o.maximum = max(o.maximum, point.Behind)
-	if len(o.series) < 4*maxPoints { // what drags on behind the end is of no interest
+	if len(o.series) < 4*maxPoints && length >= o.step/2 { // a short rest says nothing of rates, and what drags on behind the end is of no interest
 		o.series = append(o.series, point)
 	}
 	o.tell(now, point.Point)

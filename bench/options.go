@@ -42,6 +42,9 @@ var mechanismNames = [...]string{"login", "plain"}
 // String returns login or plain.
 func (m Mechanism) String() string { return mechanismNames[m] }
 
+// MarshalText is String.
+func (m Mechanism) MarshalText() ([]byte, error) { return []byte(m.String()), nil }
+
 // UnmarshalText reads what String writes.
 func (m *Mechanism) UnmarshalText(text []byte) error {
 	i := slices.Index(mechanismNames[:], string(text))
@@ -65,6 +68,9 @@ var verifyNames = [...]string{"all", "wire"}
 
 // String returns all or wire.
 func (v Verify) String() string { return verifyNames[v] }
+
+// MarshalText is String.
+func (v Verify) MarshalText() ([]byte, error) { return []byte(v.String()), nil }
 
 // UnmarshalText reads what String writes.
 func (v *Verify) UnmarshalText(text []byte) error {

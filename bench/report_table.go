@@ -42,8 +42,11 @@ func (r *Report) writeRows(b *strings.Builder) {
 }
 
 func (r *Report) writeLoop(b *strings.Builder) {
-	fmt.Fprintf(b, "\nsessions: %d of %d signed in at the end, at most %d at once, %d reconnects\n",
-		r.Sessions.AtEnd, r.Setup.Sessions, r.Sessions.Most, r.Sessions.Reconnects)
+	b.WriteString("\n")
+	if r.Sessions.Most > 0 {
+		fmt.Fprintf(b, "sessions that stay: %d signed in at the end, at most %d at once, %d reconnects\n",
+			r.Sessions.AtEnd, r.Sessions.Most, r.Sessions.Reconnects)
+	}
 	if !r.Setup.Closed {
 		fmt.Fprintf(b, "open loop: at most %d operations due and not begun at once; %d never begun; the tool's own delay p99 %s, max %s\n",
 			r.Loop.MostBehind, r.Loop.NeverBegun, micros(r.Loop.DelayP99), micros(r.Loop.DelayMax))

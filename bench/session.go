@@ -60,21 +60,15 @@ type session struct {
 
 // run is the session's life.
 func (s *session) run(ctx context.Context) {
-	defer s.ready()
-	if s.script.stays() && !s.join(ctx) {
-		return
-	}
+	joined := !s.script.stays() || s.join(ctx)
 	s.ready()
-	if !s.engine.awaitStart() {
-		s.leave()
-		return
-	}
+	s.engine.awaitStart()
 	if !s.engine.options.Closed {
 		s.schedule.start(s.engine.startedAt)
 	}
-	for s.nextOperation() {
+	for joined && s.nextOperation() {
 		if s.script.stays() && s.main == nil && !s.join(ctx) {
-			s.endOperation(errNeverBegun)
+			s.neverBegun(time.Since(s.schedule.began))
 			break
 		}
 		s.endOperation(s.script.operate(ctx, s))
@@ -82,7 +76,11 @@ func (s *session) run(ctx context.Context) {
 	s.leave()
 }
 
-var errNeverBegun = errors.New("never begun")
+// neverBegun counts an operation that was due, with how long ago that was: its waiting must not vanish from the percentiles.
+func (s *session) neverBegun(late time.Duration) {
+	s.shard.count(&s.shard.totals.Abandoned)
+	s.shard.done(s.script.row(), late, true)
+}
 
 // ready tells the engine, once, that the session is signed in or has tried.
 func (s *session) ready() {
@@ -95,24 +93,25 @@ func (s *session) ready() {
 // join signs in and sets up, again and again, until that works or the run is over.
 func (s *session) join(ctx context.Context) bool {
 	for {
+		if s.engine.isOver() || s.signIns > 0 && !s.rest() {
+			return false
+		}
 		err := s.open(ctx, time.Time{})
 		if err == nil {
-			if err = s.script.setUp(ctx, s); err == nil {
-				s.pause, s.joined = 0, true
-				s.engine.joined.Add(1)
-				return true
-			}
+			err = s.script.setUp(ctx, s)
+		}
+		if err == nil {
+			s.joined = true
+			s.engine.joined.Add(1)
+			return true
 		}
 		s.report(err)
 		s.disconnect()
 		s.ready()
-		if !s.rest() {
-			return false
-		}
 	}
 }
 
-// rest waits a while before the next attempt, longer each time. It reports false when the run is over.
+// rest waits a while before the next attempt, longer each time until an operation works. It reports false when the run is over.
 func (s *session) rest() bool {
 	s.pause = min(max(2*s.pause, firstPause), lastPause)
 	jitter := time.Duration(s.random.Int64N(int64(s.pause)/2 + 1))
@@ -192,8 +191,7 @@ func (s *session) nextOperation() bool {
 		due, abandoned := s.schedule.next(now, s.engine.options.Backlog)
 		s.dueAt.Store(due.UnixNano())
 		for _, late := range abandoned {
-			s.shard.count(&s.shard.totals.Abandoned)
-			s.shard.done(s.script.row(), late, true)
+			s.neverBegun(late)
 		}
 		if s.engine.isOver() {
 			return false
@@ -202,10 +200,10 @@ func (s *session) nextOperation() bool {
 			s.begin(due, now)
 			return true
 		}
+		s.schedule.idle = true
 		if !s.sleep(due.Sub(now)) {
 			return false
 		}
-		s.schedule.idle = true
 	}
 }
 
@@ -237,9 +235,6 @@ func (s *session) endOperation(err error) {
 		return
 	}
 	s.report(err)
-	if errors.Is(err, errNeverBegun) {
-		return
-	}
 	var f *failure
 	if errors.As(err, &f) && f.kind.keeps() {
 		return
@@ -260,6 +255,7 @@ func (s *session) report(err error) {
 
 // wrong reports an answer that cannot be right, and goes on.
 func (s *session) wrong(kind Kind, r row, format string, args ...any) {
+	s.shard.wrongRow(r)
 	s.report(failed(kind, r, format, args...))
 }
 
@@ -274,9 +270,10 @@ func (s *session) leave() {
 		}
 	}
 	s.disconnect()
-	for _, late := range s.schedule.leftover(s.engine.endedAt) {
-		s.shard.count(&s.shard.totals.Abandoned)
-		s.shard.done(s.script.row(), late, true)
+	if !s.schedule.idle {
+		for _, late := range s.schedule.leftover(s.engine.endedAt) {
+			s.neverBegun(late)
+		}
 	}
 }
 

@@ -69,7 +69,7 @@ func Resolve(ctx context.Context, r Resolver, hostport string, allowRemote bool)
 		return Target{}, fmt.Errorf("target %q: %w", hostport, err)
 	}
 	port, err := net.DefaultResolver.LookupPort(ctx, "tcp", portText)
-	if err != nil || port < 1 || port > 65535 {
+	if err != nil || port > 65535 {
 		return Target{}, fmt.Errorf("target %q: port %q is none", hostport, portText)
 	}
 	t := Target{Name: hostport, Host: host}

@@ -1,0 +1,195 @@
+package bench
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"text/tabwriter"
+)
+
+// maxRounds bounds a comparison.
+const maxRounds = 1000
+
+// Contestant is one target of a comparison.
+type Contestant struct {
+	Name    string
+	Options Options // its Account, if any, is of this contestant's processes
+}
+
+// Comparison is the result of the same work against several targets.
+type Comparison struct {
+	Rounds  int      `json:"rounds"`
+	Base    string   `json:"base"` // what ratios are against
+	Results []Result `json:"results"`
+	Errors  uint64   `json:"errors"`
+}
+
+// Result is what one target did.
+type Result struct {
+	Name    string            `json:"name"`
+	Figures map[string]Figure `json:"figures"`
+	Errors  uint64            `json:"errors"`
+	Reports []*Report         `json:"-"`
+}
+
+// Figure is one measure over all rounds.
+type Figure struct {
+	Median float64   `json:"median"`
+	Low    float64   `json:"low"`
+	High   float64   `json:"high"`
+	Ratio  float64   `json:"ratio,omitempty"` // of the medians, to that of the base; 0 if there is none
+	Rounds []float64 `json:"rounds"`
+}
+
+// figureOrder are the measures, as they are printed. Which of them there are depends on the run.
+var figureOrder = []string{
+	"commands a second", "p50 us", "p99 us", "CPU us a command", "CPU s a GB", "CPU us a sign-in", "Pss KiB a session",
+}
+
+// Compare has all contestants do their work in each round, one after another, and begins each round with another one: what the
+// machine does meanwhile falls on all. told is told before each run; it may be nil.
+func Compare(ctx context.Context, contestants []Contestant, rounds int, base string, told func(round int, name string)) (*Comparison, error) {
+	if rounds < 1 || rounds > maxRounds || len(contestants) == 0 {
+		return nil, fmt.Errorf("compare: want 1 to %d rounds and a target", maxRounds)
+	}
+	if base == "" {
+		base = contestants[0].Name
+	}
+	if !slices.ContainsFunc(contestants, func(c Contestant) bool { return c.Name == base }) {
+		return nil, fmt.Errorf("compare: no target is called %q", base)
+	}
+	reports := make([][]*Report, len(contestants))
+	for round := range rounds {
+		for i := range contestants {
+			which := (i + round) % len(contestants)
+			c := contestants[which]
+			if ctx.Err() != nil {
+				return nil, fmt.Errorf("compare: %w", errors.Join(ctx.Err(), context.Cause(ctx)))
+			}
+			if told != nil {
+				told(round+1, c.Name)
+			}
+			report, err := Run(ctx, c.Options)
+			if err != nil {
+				return nil, fmt.Errorf("compare: %s: %w", c.Name, err)
+			}
+			reports[which] = append(reports[which], report)
+		}
+	}
+	return newComparison(contestants, reports, base), nil
+}
+
+func newComparison(contestants []Contestant, reports [][]*Report, base string) *Comparison {
+	c := &Comparison{Rounds: len(reports[0]), Base: base}
+	for i, of := range contestants {
+		r := Result{Name: of.Name, Figures: make(map[string]Figure), Reports: reports[i]}
+		for _, report := range reports[i] {
+			r.Errors += report.Totals.Errors
+		}
+		c.Errors += r.Errors
+		for _, name := range figureOrder {
+			if f, ok := newFigure(reports[i], name); ok {
+				r.Figures[name] = f
+			}
+		}
+		c.Results = append(c.Results, r)
+	}
+	at := slices.IndexFunc(c.Results, func(r Result) bool { return r.Name == base })
+	for _, r := range c.Results {
+		for name, f := range r.Figures {
+			f.Ratio = per(f.Median, c.Results[at].Figures[name].Median)
+			r.Figures[name] = f
+		}
+	}
+	return c
+}
+
+// newFigure reads one measure from the reports; it is there if it is in all of them.
+func newFigure(reports []*Report, name string) (Figure, bool) {
+	var f Figure
+	for _, r := range reports {
+		value := r.figure(name)
+		if value == 0 {
+			return f, false
+		}
+		f.Rounds = append(f.Rounds, value)
+	}
+	f.Median, f.Low, f.High = median(f.Rounds), slices.Min(f.Rounds), slices.Max(f.Rounds)
+	return f, true
+}
+
+func (r *Report) figure(name string) float64 {
+	spent := r.Spent
+	if spent == nil {
+		spent = &Spent{}
+	}
+	switch main := r.mainRow(); name {
+	case "commands a second":
+		return r.Totals.CommandsPerSecond
+	case "p50 us":
+		return float64(main.P50)
+	case "p99 us":
+		return float64(main.P99)
+	case "CPU us a command":
+		return spent.PerCommand
+	case "CPU s a GB":
+		return spent.PerGB
+	case "CPU us a sign-in":
+		return spent.PerSignIn
+	case "Pss KiB a session":
+		return spent.PssPerSession / 1024
+	}
+	return 0
+}
+
+func median(values []float64) float64 {
+	sorted := slices.Sorted(slices.Values(values))
+	middle := len(sorted) / 2
+	if len(sorted)%2 == 0 {
+		return (sorted[middle-1] + sorted[middle]) / 2
+	}
+	return sorted[middle]
+}
+
+// WriteTable writes the comparison for people.
+func (c *Comparison) WriteTable(w io.Writer) error {
+	var b strings.Builder
+	fmt.Fprintf(&b, "medians of %d rounds in turns (lowest to highest), ratios to %s\n", c.Rounds, c.Base)
+	for _, name := range figureOrder {
+		t := tabwriter.NewWriter(&b, 0, 0, 2, ' ', tabwriter.AlignRight)
+		shown := false
+		for _, r := range c.Results {
+			f, ok := r.Figures[name]
+			if !ok {
+				continue
+			}
+			if !shown {
+				fmt.Fprintf(&b, "\n%s\n", name)
+				shown = true
+			}
+			fmt.Fprintf(t, "%s\t%s\t(%s to %s)\t%.3f x\t\n", r.Name, short(f.Median), short(f.Low), short(f.High), f.Ratio)
+		}
+		t.Flush() // into memory
+	}
+	for _, r := range c.Results {
+		if r.Errors > 0 {
+			fmt.Fprintf(&b, "\n%s: %d errors\n", r.Name, r.Errors)
+			for _, e := range r.Reports[len(r.Reports)-1].Errors {
+				fmt.Fprintf(&b, "  %s: %d in the last round, for example %s\n", e.Kind, e.Count, e.Samples[0])
+			}
+		}
+	}
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+// WriteJSON writes the comparison for machines.
+func (c *Comparison) WriteJSON(w io.Writer) error {
+	enc := json.NewEncoder(w)
+	enc.SetIndent("", "  ")
+	return enc.Encode(c)
+}

@@ -1,0 +1,112 @@
+package bench
+
+import (
+	"fmt"
+	"net"
+	"strings"
+	"testing"
+	"time"
+
+	"portico/backend/backendtest"
+	"portico/backend/backendtest/testkit"
+)
+
+// target is a target on loopback.
+func target(t testing.TB, addr string) Target {
+	t.Helper()
+	resolved, err := Resolve(t.Context(), net.DefaultResolver, addr, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return resolved
+}
+
+// builtInProfile loads a built-in profile.
+func builtInProfile(t testing.TB, name string) *Profile {
+	t.Helper()
+	p, err := LoadProfile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+// someUsers are user1 and so on with the password secret.
+func someUsers(n int) []User {
+	var users []User
+	for i := range n {
+		users = append(users, User{fmt.Sprintf("user%d", i+1), "secret"})
+	}
+	return users
+}
+
+// serverUsers are the same users to a server, each with some mail in INBOX.
+func serverUsers(users []User) []backendtest.User {
+	var all []backendtest.User
+	for _, u := range users {
+		owner := backendtest.User{Name: u.Name, Password: string(u.Password)}
+		for i := range 3 {
+			text := fmt.Sprintf("From: a@example.org\r\nSubject: message %d\r\n\r\nHello.\r\n", i)
+			owner.Mail = append(owner.Mail, backendtest.Mail{Mailbox: "INBOX", Message: []byte(text)})
+		}
+		all = append(all, owner)
+	}
+	return all
+}
+
+// mustRun runs and returns the report.
+func mustRun(t testing.TB, o Options) *Report {
+	t.Helper()
+	report, err := Run(t.Context(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return report
+}
+
+// table is the report as people read it.
+func table(r *Report) string {
+	var b strings.Builder
+	r.WriteTable(&b)
+	return b.String()
+}
+
+// rowOf returns the row of a name, or an empty one.
+func (r *Report) rowOf(name string) Row {
+	for _, row := range r.Rows {
+		if row.Name == name {
+			return row
+		}
+	}
+	return Row{}
+}
+
+// errorsOf returns how many errors of a kind there were.
+func (r *Report) errorsOf(kind Kind) ErrorCount {
+	for _, e := range r.Errors {
+		if e.Kind == kind.String() {
+			return e
+		}
+	}
+	return ErrorCount{}
+}
+
+// startSink starts a sink without TLS.
+func startSink(t testing.TB) string {
+	return testkit.Serve(t, backendtest.NewSink(nil))
+}
+
+// scripted is a run of the profile against a server that follows scripts: one session, a closed loop, as short as it can be.
+func scripted(t *testing.T, p *Profile, scripts ...string) (*Report, *backendtest.Scripted) {
+	t.Helper()
+	testkit.NoLeaks(t)
+	s, err := backendtest.StartScripted(testkit.Listen(t), nil, scripts...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	return mustRun(t, Options{
+		Targets: []Target{target(t, s.Addr())}, Users: someUsers(1), Profile: p, Sessions: 1, RunID: "t",
+		Duration: 300 * time.Millisecond, Timeout: 200 * time.Millisecond, Grace: time.Second, Closed: true,
+	}), s
+}

@@ -1,0 +1,227 @@
+package bench
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/goccy/go-yaml"
+)
+
+// Plan is a run as people write it, in flags or in a file. What is zero has a default.
+type Plan struct {
+	Target       []string      `yaml:"target"` // host:port
+	TLS          TLSMode       `yaml:"tls"`
+	CA           string        `yaml:"ca"`          // PEM file; the system's by default
+	Insecure     bool          `yaml:"insecure"`    // certificates are not checked
+	ServerName   string        `yaml:"server_name"` // that certificates must be for; the target's host by default
+	TLSVersion   string        `yaml:"tls_version"` // 1.2 or 1.3 alone; what both sides like best by default
+	Curve        string        `yaml:"tls_curve"`   // X25519, P256 or X25519MLKEM768 alone
+	Users        string        `yaml:"users"`       // a name, or a pattern: see ParseUsers
+	PasswordFile string        `yaml:"password_file"`
+	Mechanism    Mechanism     `yaml:"mechanism"`
+	Profile      string        `yaml:"profile"`
+	Verify       Verify        `yaml:"verify"`
+	Sessions     int           `yaml:"sessions"`
+	Closed       bool          `yaml:"closed"`
+	Rate         float64       `yaml:"rate"`
+	Duration     time.Duration `yaml:"duration"`
+	Ramp         time.Duration `yaml:"ramp"`
+	Timeout      time.Duration `yaml:"timeout"`
+	Backlog      int           `yaml:"backlog"`
+	Source       []string      `yaml:"source"` // addresses
+	Seed         uint64        `yaml:"seed"`
+	PIDs         []int         `yaml:"pid"`
+	PIDFile      string        `yaml:"pid_file"`
+	Units        []string      `yaml:"unit"`
+}
+
+// ComparePlan is a comparison as people write it.
+type ComparePlan struct {
+	Rounds  int          `yaml:"rounds"`
+	Base    string       `yaml:"base"` // the target that ratios are against; the first by default
+	Work    Plan         `yaml:"work"` // the same for all
+	Targets []RivalEntry `yaml:"targets"`
+}
+
+// RivalEntry is what is not the same for all targets of a comparison.
+type RivalEntry struct {
+	Name       string  `yaml:"name"`
+	Target     string  `yaml:"target"`
+	TLS        TLSMode `yaml:"tls"`
+	CA         string  `yaml:"ca"`
+	Insecure   bool    `yaml:"insecure"`
+	ServerName string  `yaml:"server_name"`
+	PIDs       []int   `yaml:"pid"`
+	PIDFile    string  `yaml:"pid_file"`
+	Unit       string  `yaml:"unit"`
+}
+
+// Options turns a plan into options: files are read, names looked up, and targets beyond loopback refused unless they are allowed.
+func (p *Plan) Options(ctx context.Context, r Resolver, allowRemote bool) (Options, error) {
+	o := Options{
+		TLS: p.TLS, Mechanism: p.Mechanism, Verify: p.Verify, Sessions: p.Sessions, Duration: p.Duration, Ramp: p.Ramp,
+		Closed: p.Closed, Rate: p.Rate, Backlog: p.Backlog, Timeout: p.Timeout, Seed: p.Seed,
+	}
+	for _, name := range p.Target {
+		target, err := Resolve(ctx, r, name, allowRemote)
+		if err != nil {
+			return o, err
+		}
+		o.Targets = append(o.Targets, target)
+	}
+	for _, text := range p.Source {
+		source, err := netip.ParseAddr(text)
+		if err != nil {
+			return o, fmt.Errorf("source: %w", err)
+		}
+		o.Sources = append(o.Sources, source.Unmap())
+	}
+	names, err := ParseUsers(p.Users)
+	if err != nil {
+		return o, err
+	}
+	if o.Users, err = ReadPasswords(p.PasswordFile, names); err != nil {
+		return o, err
+	}
+	if o.Profile, err = LoadProfile(p.Profile); err != nil {
+		return o, err
+	}
+	if o.TLSConfig, err = p.tlsConfig(); err != nil {
+		return o, err
+	}
+	o.Account, err = p.account()
+	return o, err
+}
+
+func (p *Plan) tlsConfig() (*tls.Config, error) {
+	config := &tls.Config{MinVersion: tls.VersionTLS12, ServerName: p.ServerName, InsecureSkipVerify: p.Insecure}
+	switch p.TLSVersion {
+	case "":
+	case "1.2":
+		config.MaxVersion = tls.VersionTLS12
+	case "1.3":
+		config.MinVersion = tls.VersionTLS13
+	default:
+		return nil, fmt.Errorf("TLS version %q is neither 1.2 nor 1.3", p.TLSVersion)
+	}
+	curves := map[string]tls.CurveID{"X25519": tls.X25519, "P256": tls.CurveP256, "X25519MLKEM768": tls.X25519MLKEM768}
+	if p.Curve != "" {
+		curve, known := curves[p.Curve]
+		if !known {
+			return nil, fmt.Errorf("key exchange %q is none of X25519, P256, X25519MLKEM768", p.Curve)
+		}
+		config.CurvePreferences = []tls.CurveID{curve}
+	}
+	if p.CA != "" {
+		text, err := os.ReadFile(p.CA)
+		if err != nil {
+			return nil, fmt.Errorf("CA: %w", err)
+		}
+		config.RootCAs = x509.NewCertPool()
+		if !config.RootCAs.AppendCertsFromPEM(text) {
+			return nil, fmt.Errorf("CA: %s holds no certificate", p.CA)
+		}
+	}
+	return config, nil
+}
+
+func (p *Plan) account() (*Account, error) {
+	a := &Account{PIDs: p.PIDs, Units: p.Units}
+	if p.PIDFile != "" {
+		text, err := os.ReadFile(p.PIDFile)
+		if err != nil {
+			return nil, fmt.Errorf("pid file: %w", err)
+		}
+		pid, err := strconv.Atoi(strings.TrimSpace(string(text)))
+		if err != nil {
+			return nil, fmt.Errorf("pid file %s: %w", p.PIDFile, err)
+		}
+		a.PIDs = append(a.PIDs[:len(a.PIDs):len(a.PIDs)], pid)
+	}
+	if len(a.PIDs) == 0 && len(a.Units) == 0 {
+		return nil, nil
+	}
+	return a, nil
+}
+
+// LoadComparePlan reads a comparison's file. Names of files in it are relative to its folder.
+func LoadComparePlan(file string) (*ComparePlan, error) {
+	f, err := os.Open(file)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	text, err := io.ReadAll(io.LimitReader(f, maxProfile))
+	if err != nil {
+		return nil, err
+	}
+	plan := &ComparePlan{Rounds: 7}
+	if err := yaml.UnmarshalWithOptions(text, plan, yaml.Strict()); err != nil {
+		return nil, fmt.Errorf("%s: %w", file, err)
+	}
+	if len(plan.Targets) == 0 || len(plan.Work.Target) > 0 {
+		return nil, fmt.Errorf("%s: want targets, and none in work", file)
+	}
+	names := make(map[string]bool)
+	for i := range plan.Targets {
+		t := &plan.Targets[i]
+		if t.Name == "" || names[t.Name] {
+			return nil, fmt.Errorf("%s: targets[%d]: want a name of its own", file, i)
+		}
+		names[t.Name] = true
+		relative(file, &t.CA, &t.PIDFile)
+	}
+	relative(file, &plan.Work.CA, &plan.Work.PasswordFile)
+	if strings.ContainsAny(plan.Work.Profile, "/.") {
+		relative(file, &plan.Work.Profile)
+	}
+	return plan, nil
+}
+
+func relative(file string, paths ...*string) {
+	for _, path := range paths {
+		if *path != "" && !filepath.IsAbs(*path) {
+			*path = filepath.Join(filepath.Dir(file), *path)
+		}
+	}
+}
+
+// Contestants turns the plan into what Compare takes.
+func (p *ComparePlan) Contestants(ctx context.Context, r Resolver, allowRemote bool) ([]Contestant, error) {
+	var all []Contestant
+	var errs []error
+	for _, t := range p.Targets {
+		plan := p.Work
+		plan.Target, plan.PIDs, plan.PIDFile = []string{t.Target}, t.PIDs, t.PIDFile
+		if t.TLS != TLSNone {
+			plan.TLS = t.TLS
+		}
+		if t.CA != "" {
+			plan.CA = t.CA
+		}
+		if t.ServerName != "" {
+			plan.ServerName = t.ServerName
+		}
+		plan.Insecure = plan.Insecure || t.Insecure
+		plan.Units = nil
+		if t.Unit != "" {
+			plan.Units = []string{t.Unit}
+		}
+		o, err := plan.Options(ctx, r, allowRemote)
+		if err != nil {
+			errs = append(errs, fmt.Errorf("%s: %w", t.Name, err))
+		}
+		all = append(all, Contestant{Name: t.Name, Options: o})
+	}
+	return all, errors.Join(errs...)
+}

@@ -1,0 +1,166 @@
+package bench
+
+import (
+	"cmp"
+	_ "embed"
+	"fmt"
+	"html/template"
+	"io"
+	"math"
+	"slices"
+)
+
+//go:embed report.html
+var reportPage string
+
+// mostLines is how many lines a plot of latencies has at most: more cannot be told apart.
+const mostLines = 6
+
+// WriteHTML writes the report as one page that needs nothing else, for browsers.
+func (r *Report) WriteHTML(w io.Writer) error {
+	page, err := template.New("report").Funcs(template.FuncMap{
+		"micros": micros, "short": short, "bytes": bytesText,
+		"count": func(n uint64) float64 { return float64(n) },
+		"whole": func(n int64) float64 { return float64(n) },
+	}).Parse(reportPage)
+	if err != nil {
+		return err
+	}
+	return page.Execute(w, map[string]any{
+		"Report": r,
+		"Plots":  []*plot{r.percentilePlot(), r.latencyPlot(), r.throughputPlot(), r.errorPlot()},
+		"Main":   r.mainRow(),
+	})
+}
+
+// mainRow is the command that was sent most often.
+func (r *Report) mainRow() Row {
+	return slices.MaxFunc(append([]Row{{}}, r.Rows...), func(a, b Row) int {
+		if a.Command != b.Command {
+			return cmp.Compare(boolRank(a.Command), boolRank(b.Command))
+		}
+		return cmp.Compare(a.Count, b.Count)
+	})
+}
+
+func boolRank(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+// percentilePlot shows the distributions of the most frequent commands: each step to the right is a tenth of the requests.
+func (r *Report) percentilePlot() *plot {
+	rows := slices.DeleteFunc(slices.Clone(r.Rows), func(row Row) bool { return !row.Command })
+	if len(rows) == 0 {
+		rows = slices.Clone(r.Rows)
+	}
+	slices.SortStableFunc(rows, func(a, b Row) int { return cmp.Compare(b.Count, a.Count) })
+	rows = rows[:min(len(rows), mostLines)]
+	p := &plot{Title: "Latency by percentile", Note: "the commands sent most often; both axes logarithmic"}
+	low, high, right := math.Inf(1), 1.0, 2.0
+	for i, row := range rows {
+		line := plotLine{Name: row.Name, Class: fmt.Sprintf("s%d", i)}
+		for _, c := range row.Curve {
+			if c.Percentile == 100 {
+				continue // it has no place on this axis; the table has it
+			}
+			line.x = append(line.x, nines(c.Percentile))
+			line.y = append(line.y, float64(c.Latency))
+			low, high, right = min(low, float64(c.Latency)), max(high, float64(c.Latency)), max(right, nines(c.Percentile))
+		}
+		p.Lines = append(p.Lines, line)
+	}
+	p.x = axis{low: 0, high: right, text: func(v float64) string {
+		return fmt.Sprintf("%.6g%%", 100-math.Round(1e5*math.Pow(10, 2-v))/1e5)
+	}}
+	for _, percentile := range []float64{0, 50, 90, 99, 99.9, 99.99, 99.999} {
+		if nines(percentile) <= right {
+			p.x.ticks = append(p.x.ticks, nines(percentile))
+		}
+	}
+	p.y = logAxis(low, high, axisMicros)
+	return p
+}
+
+// nines is 1 for 90 percent, 2 for 99, 3 for 99.9.
+func nines(percentile float64) float64 { return -math.Log10(1 - percentile/100) }
+
+// overTime begins a plot with the series' time as its x axis.
+func (r *Report) overTime(title, note string) (*plot, []float64) {
+	p := &plot{Title: title, Note: note}
+	var at []float64
+	for _, point := range r.Series {
+		at = append(at, point.At-point.Length/2)
+	}
+	low, high := 0.0, r.Seconds
+	if len(at) > 0 {
+		low, high = min(0, at[0]), max(high, at[len(at)-1])
+	}
+	p.x = linearAxis(low, high, false, func(v float64) string { return fmt.Sprintf("%.4g s", v) })
+	return p, at
+}
+
+func (r *Report) latencyPlot() *plot {
+	p, at := r.overTime("Latency over time", "all commands of each step; logarithmic; before 0 s sessions sign in")
+	lines := []plotLine{{Name: "max", Class: "s5"}, {Name: "p99", Class: "s1"}, {Name: "p50", Class: "s0"}} // the last on top
+	low, high := math.Inf(1), 1.0
+	for i, point := range r.Series {
+		for j, us := range []int64{point.Max, point.P99, point.P50} {
+			if us == 0 {
+				continue // nothing was answered
+			}
+			lines[j].x, lines[j].y = append(lines[j].x, at[i]), append(lines[j].y, float64(us))
+			low, high = min(low, float64(us)), max(high, float64(us))
+		}
+	}
+	p.Lines, p.y = lines, logAxis(low, high, axisMicros)
+	return p
+}
+
+func (r *Report) throughputPlot() *plot {
+	p, at := r.overTime("Throughput over time", "commands answered a second")
+	line := plotLine{Name: "commands a second", Class: "s2", area: true, x: at}
+	high := 1.0
+	for _, point := range r.Series {
+		line.y = append(line.y, point.PerSecond)
+		high = max(high, point.PerSecond)
+	}
+	p.Lines, p.y = []plotLine{line}, linearAxis(0, high, true, axisCount)
+	return p
+}
+
+func (r *Report) errorPlot() *plot {
+	p, at := r.overTime("Errors over time", "errors in each step")
+	line := plotLine{Name: "errors", Class: "bad", bars: true, x: at}
+	high := 1.0
+	for _, point := range r.Series {
+		line.y = append(line.y, float64(point.Errors))
+		high = max(high, float64(point.Errors))
+	}
+	p.Lines, p.y = []plotLine{line}, linearAxis(0, high, true, axisCount)
+	p.y.ticks = slices.DeleteFunc(p.y.ticks, func(v float64) bool { return v != math.Trunc(v) }) // there is no half error
+	if r.Totals.Errors == 0 {
+		p.Note = "there were none"
+	}
+	return p
+}
+
+// axisMicros writes a latency as short as an axis wants it.
+func axisMicros(us float64) string {
+	switch {
+	case us < 1e3:
+		return fmt.Sprintf("%.3g us", us)
+	case us < 1e6:
+		return fmt.Sprintf("%.3g ms", us/1e3)
+	}
+	return fmt.Sprintf("%.3g s", us/1e6)
+}
+
+func axisCount(n float64) string {
+	if n >= 10_000 {
+		return fmt.Sprintf("%.4gk", n/1e3)
+	}
+	return fmt.Sprintf("%.4g", n)
+}

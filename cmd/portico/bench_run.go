@@ -1,0 +1,123 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"time"
+
+	"github.com/mattn/go-isatty"
+	"github.com/spf13/cobra"
+
+	"portico/bench"
+)
+
+func newBenchRun() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "run --target HOST:PORT --users PATTERN --password-file FILE",
+		Short: "Sign sessions in, have them work by a profile, and report",
+		Long: "Run signs sessions in to an IMAP server, has them work by a profile for a while, measures every command and checks every\n" +
+			"answer. By default operations are due at a rate, whatever the server does, and latencies count from when they were due; with\n" +
+			"--closed each session waits for its answer before it goes on. Mailboxes that sessions make are removed at the end.\n\n" +
+			"Exit status: 0 no errors, 1 there were errors, 2 it could not be done.",
+		Args: cobra.NoArgs,
+	}
+	plan := runFlags(cmd)
+	page := cmd.Flags().String("report", "", "also write the report as a page, to this HTML `file`")
+	output := outputFlag(cmd)
+	remote := allowRemoteFlag(cmd)
+	cmd.MarkFlagRequired("target")
+	cmd.MarkFlagRequired("users")
+	cmd.MarkFlagRequired("password-file")
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		if err := checkOutput(*output); err != nil {
+			return err
+		}
+		ctx, stop := untilSignal(cmd.Context())
+		defer stop()
+		o, err := plan.Options(ctx, net.DefaultResolver, *remote)
+		if err != nil {
+			return err
+		}
+		o.Progress = progressLine(cmd.ErrOrStderr())
+		report, err := bench.Run(ctx, o)
+		clearLine(cmd.ErrOrStderr())
+		if err != nil {
+			return err
+		}
+		if *page != "" {
+			if err := writeFile(*page, report.WriteHTML); err != nil {
+				return fmt.Errorf("report: %w", err)
+			}
+		}
+		if err := writeResult(cmd.OutOrStdout(), *output, report); err != nil {
+			return err
+		}
+		if !report.Fine() {
+			return errBadNews
+		}
+		return nil
+	}
+	return cmd
+}
+
+// runFlags fills a plan from flags.
+func runFlags(cmd *cobra.Command) *bench.Plan {
+	p := &bench.Plan{}
+	flags := cmd.Flags()
+	flags.StringArrayVar(&p.Target, "target", nil, "`host:port` of the server; may be repeated, sessions take turns")
+	flags.TextVar(&p.TLS, "tls", bench.TLSNone, "how connections get TLS: `none, starttls or implicit`")
+	flags.StringVar(&p.CA, "ca", "", "PEM `file` with the authority of the server's certificate; the system's by default")
+	flags.BoolVar(&p.Insecure, "insecure", false, "do not check the server's certificate")
+	flags.StringVar(&p.ServerName, "server-name", "", "`name` the certificate must be for; the target's host by default")
+	flags.StringVar(&p.TLSVersion, "tls-version", "", "only this `version` of TLS: 1.2 or 1.3")
+	flags.StringVar(&p.Curve, "tls-curve", "", "only this key `exchange`: X25519, P256 or X25519MLKEM768")
+	flags.StringVar(&p.Users, "users", "", "a user's name, or a `pattern` with a range: user%04d:1-2000")
+	flags.StringVar(&p.PasswordFile, "password-file", "", "`file` with one line, everybody's password, or with lines NAME:PASSWORD")
+	flags.TextVar(&p.Mechanism, "mechanism", bench.MechanismLogin, "how to sign in: `login or plain`")
+	flags.StringVar(&p.Profile, "profile", "noop", "what sessions do: a `name` of bench profile list, or a file (with a / or . in its name)")
+	flags.TextVar(&p.Verify, "verify", bench.VerifyAll, "which answers are checked: `all or wire`; wire leaves out what they mean, for bench sink")
+	flags.IntVar(&p.Sessions, "sessions", bench.DefaultSessions, "how many sessions, `at most` 50000")
+	flags.BoolVar(&p.Closed, "closed", false, "closed loop: a session's next operation begins when the one before has ended")
+	flags.Float64Var(&p.Rate, "rate", 0, "`operations` due a second, of all sessions together; the profile's by default")
+	flags.DurationVar(&p.Duration, "duration", bench.DefaultDuration, "measured time, `at most` 24h")
+	flags.DurationVar(&p.Ramp, "ramp", 0, "`time` before it, over which sessions sign in")
+	flags.DurationVar(&p.Timeout, "timeout", bench.DefaultTimeout, "`time` to wait for an answer")
+	flags.IntVar(&p.Backlog, "backlog", bench.DefaultBacklog, "`operations` of one session that may be due and not begun; older ones are given up, and counted")
+	flags.StringArrayVar(&p.Source, "source", nil, "source `address`; may be repeated, sessions take turns")
+	flags.Uint64Var(&p.Seed, "seed", 1, "`number` that decides the choices sessions make")
+	flags.IntSliceVar(&p.PIDs, "pid", nil, "`process` under load, for its CPU and memory, children included; may be repeated")
+	flags.StringArrayVar(&p.Units, "unit", nil, "systemd `unit` under load, likewise; may be repeated")
+	return p
+}
+
+// onTerminal reports whether somebody looks at w.
+func onTerminal(w io.Writer) bool {
+	f, ok := w.(*os.File)
+	return ok && isatty.IsTerminal(f.Fd())
+}
+
+// progressLine tells how a run goes, in one line that is written over and over. It is nil where nobody looks.
+func progressLine(w io.Writer) func(bench.Progress) {
+	if !onTerminal(w) {
+		return nil
+	}
+	return func(p bench.Progress) {
+		what := "signing in"
+		if p.Measuring {
+			what = p.Left.Round(time.Second).String() + " left"
+		}
+		line := fmt.Sprintf("%s: %d sessions, %.0f commands/s, p50 %v, p99 %v, %d errors", what, p.Sessions, p.PerSecond, p.P50, p.P99, p.Errors)
+		if p.Behind > 0 {
+			line += fmt.Sprintf(", %d behind", p.Behind)
+		}
+		fmt.Fprintf(w, "\r%s\x1b[K", line)
+	}
+}
+
+func clearLine(w io.Writer) {
+	if onTerminal(w) {
+		io.WriteString(w, "\r\x1b[K")
+	}
+}
