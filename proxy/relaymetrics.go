@@ -31,8 +31,8 @@ func newRelayCollector(stats func() *relay.Stats) *relayCollector {
 		bytes:       desc("relay_bytes_total", "Bytes carried after sign-in, TLS not counted, by where they came from.", "direction", "server"),
 		ended:       desc("sessions_ended_total", "Signed-in sessions that have ended.", "reason"),
 		wakeup:      desc("loop_wakeup_delay_seconds", "How late the event loops ran, measured ten times a second on each."),
-		intercepted: desc("commands_intercepted_total", "Commands after sign-in that the proxy answered in the server's place."),
-		longLists:   desc("capability_lists_too_long_total", "Capability lists that passed unfiltered because of their length."),
+		intercepted: desc("commands_intercepted_total", "Commands after sign-in that the proxy answered in the server's place.", "server"),
+		longLists:   desc("capability_lists_too_long_total", "Capability lists that passed unfiltered because of their length.", "server"),
 		panics:      desc("relay_panics_total", "Sessions ended by a fault of the relay."),
 	}
 }
@@ -68,6 +68,8 @@ func (c *relayCollector) Collect(ch chan<- prometheus.Metric) {
 		}
 		gauge(c.sessions, server.Sessions, name)
 		gauge(c.unjudged, server.Unjudged, name)
+		counter(c.intercepted, server.Intercepted, name)
+		counter(c.longLists, server.LongCapabilities, name)
 		counter(c.bytes, server.ClientBytes, "client", name)
 		counter(c.bytes, server.ServerBytes, "server", name)
 	}
@@ -75,8 +77,6 @@ func (c *relayCollector) Collect(ch chan<- prometheus.Metric) {
 		counter(c.ended, n, reason.String())
 	}
 	ch <- histogramMetric{c.wakeup, &stats.WakeupDelay, nil}
-	counter(c.intercepted, stats.Intercepted)
-	counter(c.longLists, stats.LongCapabilities)
 	counter(c.panics, stats.Panics)
 }
 

@@ -95,7 +95,7 @@ func (s *service) start() (err error) {
 
 // gcPercent is how much garbage the heap may grow by. Only signing in makes garbage, relaying none: what is saved here is
 // memory of sessions that are idle, which is most of what there is.
-const gcPercent = 50
+const gcPercent = 30
 
 // startProxy starts relay and server. A loop that has to run must not wait for a thread behind sign-ins that compute, so there
 // is one for each of them.

@@ -38,8 +38,8 @@ func TestListsTooLongAreCountedAndLeaveDoubt(t *testing.T) {
 	d := newDesk(OffersNone)
 	d.say(serverSays, "* CAPABILITY"+strings.Repeat(" COMPRESS=DEFLATE", 1000))
 	d.say(serverSays, "\r\n* 1 EXISTS\r\n")
-	if d.all.LongCapabilities != 1 || d.offers != OffersUnknown {
-		t.Errorf("%d counted, offers %d", d.all.LongCapabilities, d.offers)
+	if d.tracker.stats.LongCapabilities != 1 || d.offers != OffersUnknown {
+		t.Errorf("%d counted, offers %d", d.tracker.stats.LongCapabilities, d.offers)
 	}
 }
 

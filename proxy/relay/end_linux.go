@@ -16,7 +16,7 @@ type end struct {
 	conn    *Conn     // under tls
 	held    []byte    // read and not used yet: a line whose head is not known, or what came while the client had to wait
 	pending *pending  // nil = the kernel has taken everything
-	fd      int32
+	fd      int
 	slot    int32
 	watched uint32 // the events that epoll looks for; 0 = not in the set
 
@@ -38,7 +38,7 @@ func (e *end) take(lp *loop) error {
 	if err := e.conn.detach(&lp.gather); err != nil {
 		return err
 	}
-	e.fd = int32(e.conn.fd)
+	e.fd = e.conn.fd
 	if e.tls == nil {
 		e.conn = nil
 	}
@@ -47,9 +47,9 @@ func (e *end) take(lp *loop) error {
 
 // keepAlive sets the kernel's own time-outs. A failure costs nothing but them.
 func (e *end) keepAlive(idle, unacknowledged time.Duration) {
-	unix.SetsockoptInt(int(e.fd), unix.SOL_SOCKET, unix.SO_KEEPALIVE, 1)
-	unix.SetsockoptInt(int(e.fd), unix.IPPROTO_TCP, unix.TCP_KEEPIDLE, max(int(idle/time.Second), 1))
-	unix.SetsockoptInt(int(e.fd), unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT, int(unacknowledged/time.Millisecond))
+	unix.SetsockoptInt(e.fd, unix.SOL_SOCKET, unix.SO_KEEPALIVE, 1)
+	unix.SetsockoptInt(e.fd, unix.IPPROTO_TCP, unix.TCP_KEEPIDLE, max(int(idle/time.Second), 1))
+	unix.SetsockoptInt(e.fd, unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT, int(unacknowledged/time.Millisecond))
 }
 
 // read reads what is there, at most p.
@@ -223,7 +223,7 @@ func (e *end) closeFD() {
 	if e.fd < 0 {
 		return
 	}
-	unix.Close(int(e.fd))
+	unix.Close(e.fd)
 	e.fd = -1
 	e.watched = 0
 	e.held = nil

@@ -281,7 +281,6 @@ func (lp *loop) adopt(l *link, s Session) {
 		return
 	}
 	lp.sessions++
-	l.all = lp.stats
 	l.tracker.pool = &lp.pool
 	l.tracker.stats = lp.stats.Server(s.Server)
 	l.tracker.stats.Sessions++

@@ -48,7 +48,7 @@ func (p *Pumps) Add(s Session) error {
 		l.ended(Ending{Reason: ReasonClosed})
 		return ErrClosed
 	}
-	l.all, l.tracker.pool, l.tracker.stats = p.stats, &p.pool, p.stats.Server(s.Server)
+	l.tracker.pool, l.tracker.stats = &p.pool, p.stats.Server(s.Server)
 	l.tracker.stats.Sessions++
 	p.links[l] = struct{}{}
 	go l.run(s.Client.Rest, s.Upstream.Rest)

@@ -81,9 +81,8 @@ func (r *record) write(p []byte) { r.Write(p) }
 func newDesk(offers Offers) *desk {
 	d := &desk{now: 1}
 	d.toClient, d.toServer = &d.client, &d.server
-	d.all = NewStats()
 	d.tracker.pool = new(commandPool)
-	d.tracker.stats = d.all.Server("mbx1")
+	d.tracker.stats = new(ServerStats)
 	d.offers = offers
 	return d
 }

@@ -24,7 +24,6 @@ type session struct {
 	waiting   *command // the one whose "+" or answer has to come before more of the client is used
 	answers   []byte   // our own lines, collected and held until the server is at a line boundary
 
-	all      *Stats // the loop's
 	offers   Offers
 	refusing bool // current is not passed on
 	unjudged bool
@@ -108,7 +107,7 @@ func (s *session) answerRefused(now int64) {
 	s.refusing, s.current = false, nil
 	s.answers = append(s.answers, c.name()...)
 	s.answers = append(s.answers, refusal(c.verb)...)
-	s.all.Intercepted++
+	s.tracker.stats.Intercepted++
 	s.tracker.answered(c, refusalResult(c.verb), now)
 	if len(s.answers) >= maxAnswers {
 		s.sendAnswers()
@@ -198,7 +197,7 @@ func (s *session) respond(p []byte, from, at int, event wire.ResponseEvent, line
 	}
 	switch {
 	case line.TooLong:
-		s.all.LongCapabilities++
+		s.tracker.stats.LongCapabilities++
 		if s.offers == OffersNone {
 			s.offers = OffersUnknown
 		}

@@ -108,6 +108,9 @@ type ServerStats struct {
 	ServerBytes uint64 // read from the server
 	Sessions    int64
 	Unjudged    int64 // sessions that are no longer judged
+
+	Intercepted      uint64 // commands answered by the proxy
+	LongCapabilities uint64 // capability lists too long to be filtered
 }
 
 // Observe counts a finished command.
@@ -152,17 +155,17 @@ func (s *ServerStats) add(o *ServerStats) {
 	s.ServerBytes += o.ServerBytes
 	s.Sessions += o.Sessions
 	s.Unjudged += o.Unjudged
+	s.Intercepted += o.Intercepted
+	s.LongCapabilities += o.LongCapabilities
 }
 
 // Stats is what a relay has counted. Each loop owns one and counts without lock or atomic; Relay.Stats merges copies. It
 // serves the sign-in phase too, with server "".
 type Stats struct {
-	Servers          map[string]*ServerStats
-	Ended            [numReasons]uint64
-	WakeupDelay      Histogram // from when a loop should have woken to when it ran
-	Intercepted      uint64    // commands answered by the proxy
-	LongCapabilities uint64    // capability lists too long to be filtered
-	Panics           uint64
+	Servers     map[string]*ServerStats
+	Ended       [numReasons]uint64
+	WakeupDelay Histogram // from when a loop should have woken to when it ran
+	Panics      uint64
 }
 
 // NewStats returns empty statistics.
@@ -195,8 +198,6 @@ func (s *Stats) Add(o *Stats) {
 		s.Ended[r] += o.Ended[r]
 	}
 	s.WakeupDelay.Add(&o.WakeupDelay)
-	s.Intercepted += o.Intercepted
-	s.LongCapabilities += o.LongCapabilities
 	s.Panics += o.Panics
 }
 

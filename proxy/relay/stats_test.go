@@ -54,7 +54,8 @@ func TestStatsAddAndCopy(t *testing.T) {
 			s.WakeupDelay.Observe(5)
 		}
 		server.Queued, server.ClientBytes, server.ServerBytes, server.Sessions, server.Unjudged = int64(n), n, n, int64(n), int64(n)
-		s.Ended[ReasonIdle], s.Intercepted, s.LongCapabilities, s.Panics = n, n, n, n
+		server.Intercepted, server.LongCapabilities = n, n
+		s.Ended[ReasonIdle], s.Panics = n, n
 		return s
 	}
 	sum := fill(2)

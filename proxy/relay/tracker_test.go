@@ -126,8 +126,8 @@ func TestResultsAreCountedByVerb(t *testing.T) {
 			t.Errorf("%v: %v, want %v", wire.Verb(v), results, want[wire.Verb(v)])
 		}
 	}
-	if d.all.Intercepted != 2 || d.tracker.commands != 6 {
-		t.Errorf("%d intercepted, %d ended", d.all.Intercepted, d.tracker.commands)
+	if d.tracker.stats.Intercepted != 2 || d.tracker.commands != 6 {
+		t.Errorf("%d intercepted, %d ended", d.tracker.stats.Intercepted, d.tracker.commands)
 	}
 }
 

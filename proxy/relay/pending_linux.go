@@ -1,0 +1,36 @@
+package relay
+
+// keptBuffers bounds how many buffers for unsent bytes a loop keeps while nobody needs them.
+const keptBuffers = 32
+
+// pending is what the kernel has not taken yet; of TLS, the records. Few sessions ever have any, so it is lent by the loop.
+type pending struct {
+	data []byte
+	sent int // so much of data is
+}
+
+// size returns how many bytes are left to send. A nil pending has none.
+func (p *pending) size() int {
+	if p == nil {
+		return 0
+	}
+	return len(p.data) - p.sent
+}
+
+// buffer lends an empty pending.
+func (lp *loop) buffer() *pending {
+	if n := len(lp.spare); n > 0 {
+		p := lp.spare[n-1]
+		lp.spare = lp.spare[:n-1]
+		return p
+	}
+	return &pending{data: make([]byte, 0, readSize+readSize/8)}
+}
+
+// recycle takes it back; one that has grown large is not kept.
+func (lp *loop) recycle(p *pending) {
+	if p != nil && cap(p.data) <= 2*readSize && len(lp.spare) < keptBuffers {
+		p.data, p.sent = p.data[:0], 0
+		lp.spare = append(lp.spare, p)
+	}
+}
