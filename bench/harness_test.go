@@ -3,6 +3,8 @@ package bench
 import (
 	"fmt"
 	"net"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -109,4 +111,18 @@ func scripted(t *testing.T, p *Profile, scripts ...string) (*Report, *backendtes
 		Targets: []Target{target(t, s.Addr())}, Users: someUsers(1), Profile: p, Sessions: 1, RunID: "t",
 		Duration: 300 * time.Millisecond, Timeout: 200 * time.Millisecond, Grace: time.Second, Closed: true,
 	}), s
+}
+
+// lay writes files below a folder.
+func lay(t *testing.T, root string, files map[string]string) {
+	t.Helper()
+	for name, text := range files {
+		path := filepath.Join(root, name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
 }

@@ -32,10 +32,10 @@ type message struct {
 
 // newMessage makes a message of exactly size bytes, at least minMessage. No two of the same run are equal.
 func (b body) newMessage(run string, session, number, size int) *message {
-	size = max(size, minMessage)
 	head := fmt.Sprintf("Date: Mon, 02 Jan 2006 15:04:05 +0000\r\nFrom: Load Tool <load@example.org>\r\nTo: Load Tool <load@example.org>\r\n"+
 		"Message-ID: <%s.%d.%d@bench.example.org>\r\nSubject: Message %d of session %d\r\nMIME-Version: 1.0\r\n"+
 		"Content-Type: text/plain; charset=us-ascii\r\n\r\n", run, session, number, number, session)
+	size = max(size, minMessage, len(head)+len("\r\n"))
 	m := &message{head: head, size: size, sum: crc32.Checksum([]byte(head), castagnoli)}
 	b.each(m, func(piece []byte) error {
 		m.sum = crc32.Update(m.sum, castagnoli, piece)

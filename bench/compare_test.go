@@ -1,0 +1,102 @@
+package bench
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"portico/backend/backendtest/testkit"
+)
+
+// TestCompare runs from a file, in turns, against two sinks.
+func TestCompare(t *testing.T) {
+	testkit.NoLeaks(t)
+	dir := t.TempDir()
+	lay(t, dir, map[string]string{"pw": "secret\n", "me.pid": fmt.Sprintln(os.Getpid()), "compare.yaml": fmt.Sprintf(`
+rounds: 3
+base: second
+work: {profile: noop, users: "user%%d:1-3", password_file: pw, sessions: 3, duration: 100ms, closed: true}
+targets:
+  - {name: first, target: "%s", pid_file: me.pid}
+  - {name: second, target: "%s"}
+`, startSink(t), startSink(t))})
+	plan, err := LoadComparePlan(filepath.Join(dir, "compare.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	contestants, err := plan.Contestants(t.Context(), fixedNames{}, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var order []string
+	result, err := Compare(t.Context(), contestants, plan.Rounds, plan.Base, func(round int, name string) {
+		order = append(order, fmt.Sprint(round, name))
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := []string{"1first", "1second", "2second", "2first", "3first", "3second"}; !slices.Equal(order, want) {
+		t.Errorf("order %v, want %v", order, want)
+	}
+	first, second := result.Results[0].Figures, result.Results[1].Figures
+	if len(first["CPU us a command"].Rounds) != 3 || len(second["CPU us a command"].Rounds) != 0 || second["commands a second"].Ratio != 1 || result.Errors != 0 {
+		t.Errorf("%+v", result)
+	}
+}
+
+// TestComparisonTable is about medians, spread and ratios.
+func TestComparisonTable(t *testing.T) {
+	reports := func(rates ...float64) (all []*Report) {
+		for _, rate := range rates {
+			all = append(all, &Report{Totals: Totals{CommandsPerSecond: rate}, Spent: &Spent{PerCommand: 1e4 / rate}})
+		}
+		return all
+	}
+	of := [][]*Report{reports(100, 300, 200), reports(400, 410, 390)}
+	of[1][2].Totals.Errors = 2
+	of[1][2].Errors = []ErrorCount{{"time-out", 2, []string{"user1: NOOP: no answer in time"}}}
+	c := newComparison([]Contestant{{Name: "one"}, {Name: "other"}}, of, "one")
+	if f := c.Results[1].Figures["commands a second"]; f.Median != 400 || f.Low != 390 || f.High != 410 || f.Ratio != 2 {
+		t.Errorf("%+v", f)
+	}
+	golden(t, "compare.txt", c.WriteTable)
+	golden(t, "compare.json", c.WriteJSON)
+}
+
+func TestBadComparePlans(t *testing.T) {
+	dir := t.TempDir()
+	work := "work: {profile: noop, users: u, password_file: pw, duration: 1s}\n"
+	lay(t, dir, map[string]string{"pw": "secret\n"})
+	for text, want := range map[string]string{
+		work: "want targets",
+		work + "targets: [{name: a, target: \"127.0.0.1:1\"}]\nbogus: 1\n":                                              "bogus",
+		work + "targets: [{target: \"127.0.0.1:1\"}]\n":                                                                 "name of its own",
+		work + "targets: [{name: a, target: \"127.0.0.1:1\"}, {name: a, target: \"127.0.0.1:2\"}]\n":                    "name of its own",
+		work + "targets: [{name: a, target: \"192.0.2.1:1\"}]\n":                                                        "loopback",
+		strings.Replace(work, "work: {", "work: {target: [x], ", 1) + "targets: [{name: a, target: \"127.0.0.1:1\"}]\n": "none in work",
+		work + "base: b\ntargets: [{name: a, target: \"127.0.0.1:1\"}]\n":                                               `called "b"`,
+		work + "rounds: 5000\ntargets: [{name: a, target: \"127.0.0.1:1\"}]\n":                                          "1000 rounds",
+		work + "targets: [{name: a, target: \"127.0.0.1:1\", pid_file: pw}]\n":                                          "pid file",
+	} {
+		lay(t, dir, map[string]string{"plan.yaml": text})
+		plan, err := LoadComparePlan(filepath.Join(dir, "plan.yaml"))
+		if err == nil {
+			var contestants []Contestant
+			if contestants, err = plan.Contestants(t.Context(), fixedNames{}, false); err == nil {
+				_, err = Compare(t.Context(), contestants, plan.Rounds, plan.Base, nil)
+			}
+		}
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v, want %q", text, err, want)
+		}
+	}
+}
+
+func TestMedian(t *testing.T) {
+	if median([]float64{3, 1, 2}) != 2 || median([]float64{4, 1, 2, 3}) != 2.5 {
+		t.Error("a median is wrong")
+	}
+}

@@ -1,0 +1,121 @@
+package bench
+
+import (
+	"bytes"
+	"flag"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/HdrHistogram/hdrhistogram-go"
+)
+
+var update = flag.Bool("update", false, "write the golden files anew")
+
+// sampleReport is a report with something in every part of it.
+func sampleReport() *Report {
+	h := func(low, high int64) *hdrhistogram.Histogram {
+		h := newHistogram()
+		for i := range int64(1000) {
+			h.RecordValue(low + (high-low)*i*i/1_000_000)
+		}
+		return h
+	}
+	r := &Report{
+		Started: time.Date(2030, 1, 2, 3, 4, 5, 0, time.UTC), Seconds: 10,
+		Setup: Setup{
+			Targets: []string{"127.0.0.1:143", "<u>:993"}, TLS: "implicit", Profile: "desktop", Sessions: 50, Users: 20, Rate: 200,
+			Ramp: 2, Duration: 10, Verify: "all", Seed: 1,
+		},
+		Totals: Totals{
+			Commands: 2000, CommandsPerSecond: 200, Operations: 1000, OperationsPerSecond: 100, In: 5 << 20, Out: 300 << 10, Errors: 4, Unfinished: 1,
+		},
+		Sessions: SessionCount{Most: 50, AtEnd: 49, Reconnects: 2},
+		Loop:     Loop{NeverBegun: 7, MostBehind: 12, DelayP99: 900, DelayMax: 1500},
+		Rows: []Row{
+			newRow(rowLogin, h(800, 9000), 0, 0), newRow(rowNoop, h(40, 2_000_000), 1, 100), newRow(rowFetchBody, h(300, 80_000), 2, 100),
+			newRow(rowOpDesktop, h(400, 12_000_000), 3, 100),
+		},
+		Errors: []ErrorCount{
+			{"dropped", 1, []string{"user1: NOOP: dropped: the server closed the connection"}},
+			{"wrong checksum", 3, []string{"user2: UID FETCH body: wrong checksum: <script>alert(1)</script>"}},
+		},
+		Spent: &Spent{
+			CPU: 0.5, User: 0.2, System: 0.3, PerCommand: 250, PerGB: 90, PerSignIn: 10_000, MemoryBefore: 20 << 20, Memory: 21 << 20,
+			PssPerSession: 20_971.5, Problem: "no process 7",
+		},
+		Tool: Tool{CPU: 1.25, CPUs: 2, Version: "go"},
+	}
+	for i := range 12 {
+		r.Series = append(r.Series, Point{
+			At: float64(i - 1), Length: 1, Sessions: min(50, 25*i), PerSecond: float64(180 + 10*(i%4)), P50: 90 + int64(i), P99: 2000 + 100*int64(i),
+			Max: 5000 * (1 + int64(i)%3), Errors: uint64(i % 5 / 4 * 2), In: 400_000, Out: 25_000, Behind: int64(i),
+		})
+	}
+	return r
+}
+
+func TestReportGolden(t *testing.T) {
+	r := sampleReport()
+	for name, write := range map[string]func(io.Writer) error{
+		"report.txt": r.WriteTable, "report.json": r.WriteJSON, "report.html": r.WriteHTML,
+	} {
+		golden(t, name, write)
+	}
+}
+
+// golden compares what is written with a file in testdata.
+func golden(t *testing.T, name string, write func(io.Writer) error) {
+	t.Helper()
+	var got bytes.Buffer
+	if err := write(&got); err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join("testdata", name)
+	if *update {
+		if err := os.WriteFile(file, got.Bytes(), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(got.Bytes(), want) {
+		t.Errorf("%s differs; see what -update changes. It is now:\n%.3000s", name, got.Bytes())
+	}
+}
+
+// TestPageStandsAlone wants the page to load nothing, to run nothing, and to show words as words.
+func TestPageStandsAlone(t *testing.T) {
+	var b strings.Builder
+	if err := sampleReport().WriteHTML(&b); err != nil {
+		t.Fatal(err)
+	}
+	page := b.String()
+	for _, bad := range []string{"<script", "http://", "https://", "src=", "href=", "url(", "@import", "<u>", "NaN", "Inf"} {
+		if strings.Contains(page, bad) {
+			t.Errorf("the page holds %q", bad)
+		}
+	}
+	for _, good := range []string{"&lt;u&gt;:993", "&lt;script&gt;", "prefers-color-scheme: dark", "Latency by percentile", "Errors over time"} {
+		if !strings.Contains(page, good) {
+			t.Errorf("the page does not hold %q", good)
+		}
+	}
+}
+
+// TestEmptyReport: a run in which nothing happened can be shown too.
+func TestEmptyReport(t *testing.T) {
+	for _, r := range []*Report{{}, {Series: []Point{{}}, Rows: []Row{{Command: true}}}} {
+		for _, write := range []func(io.Writer) error{r.WriteTable, r.WriteJSON, r.WriteHTML} {
+			var b strings.Builder
+			if err := write(&b); err != nil || strings.Contains(b.String(), "NaN") || strings.Contains(b.String(), "Inf") {
+				t.Errorf("%v: %s", err, b.String())
+			}
+		}
+	}
+}

@@ -1,0 +1,115 @@
+package main
+
+import (
+	"encoding/json"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"portico/backend/backendtest"
+	"portico/backend/backendtest/testkit"
+)
+
+// benchSink starts a sink and writes everybody's password to a file.
+func benchSink(t *testing.T) (addr, passwords string) {
+	t.Helper()
+	passwords = filepath.Join(t.TempDir(), "passwords")
+	if err := os.WriteFile(passwords, []byte("hush\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return testkit.Serve(t, backendtest.NewSink(nil)), passwords
+}
+
+func TestBenchRun(t *testing.T) {
+	addr, passwords := benchSink(t)
+	page := filepath.Join(t.TempDir(), "report.html")
+	common := []string{"bench", "run", "--target", addr, "--users", "user%02d:1-5", "--password-file", passwords, "--duration", "300ms", "--sessions", "3"}
+
+	status, out, errs := command(append(common, "--report", page, "--pid", "self")...)
+	if status != statusFailed || !strings.Contains(errs, "pid") {
+		t.Errorf("status %d, %q, %q", status, out, errs)
+	}
+	status, out, errs = command(append(common, "--report", page)...)
+	if status != statusFine || !strings.Contains(out, "noop, whole") || strings.Contains(out+errs, "hush") {
+		t.Errorf("status %d, %q, %q", status, out, errs)
+	}
+	if text, err := os.ReadFile(page); err != nil || !strings.Contains(string(text), "Latency over time") {
+		t.Errorf("page: %v", err)
+	}
+	status, out, _ = command(append(common, "-o", "json", "--profile", "webmail", "--closed")...)
+	var report struct {
+		Errors []struct{ Kind string }
+		Totals struct{ Commands int }
+	}
+	if err := json.Unmarshal([]byte(out), &report); err != nil || status != statusBad || len(report.Errors) == 0 || report.Totals.Commands == 0 {
+		t.Errorf("the sink tells nothing in STATUS, and that is an error: status %d, %v, %.300s", status, err, out)
+	}
+}
+
+func TestBenchRefuses(t *testing.T) {
+	addr, passwords := benchSink(t)
+	for _, c := range []struct{ change, says string }{
+		{"--target 192.0.2.1:143", "--allow-remote"},
+		{"--sessions 50001", "50001 sessions"},
+		{"--duration 25h", "duration 25h"},
+		{"--output xml", "neither table nor json"},
+		{"--tls perhaps", "none, starttls, implicit"},
+		{"--tls-version 1.1", "neither 1.2 nor 1.3"},
+		{"--tls-curve P521", "X25519"},
+		{"--users user%d", "users"},
+		{"--profile nothing", "noop"},
+		{"--source here", "source"},
+		{"--pid 99999999", "no process"},
+	} {
+		args := append([]string{"bench", "run", "--target", addr, "--users", "u", "--password-file", passwords}, strings.Fields(c.change)...)
+		if status, _, errs := command(args...); status != statusFailed || !strings.Contains(errs, c.says) {
+			t.Errorf("%s: status %d, %q", c.change, status, errs)
+		}
+	}
+	if status, _, errs := command("bench", "sink", "--listen", "0.0.0.0:0"); status != statusFailed || !strings.Contains(errs, "--allow-remote") {
+		t.Errorf("sink: status %d, %q", status, errs)
+	}
+}
+
+func TestBenchProfiles(t *testing.T) {
+	if status, out, _ := command("bench", "profile", "list"); status != statusFine || !strings.Contains(out, "desktop") {
+		t.Errorf("status %d, %q", status, out)
+	}
+	if status, out, _ := command("bench", "profile", "show", "storm"); status != statusFine || !strings.Contains(out, "storm:") {
+		t.Errorf("status %d, %q", status, out)
+	}
+	if status, _, errs := command("bench", "profile", "show", "../storm"); status != statusFailed || !strings.Contains(errs, "../storm") {
+		t.Errorf("status %d, %q", status, errs)
+	}
+}
+
+// TestBenchSink starts a sink with TLS that ends by itself, and runs against it.
+func TestBenchSink(t *testing.T) {
+	_, passwords := benchSink(t)
+	ln := testkit.Listen(t)
+	addr := ln.Addr().String()
+	ln.Close()
+	ca := filepath.Join(t.TempDir(), "ca.crt")
+	ended := make(chan int, 1)
+	go func() {
+		status, _, _ := command("bench", "sink", "--listen", addr, "--make-ca", ca, "--duration", "3s")
+		ended <- status
+	}()
+	testkit.Eventually(t, "the sink listens", func() bool {
+		conn, err := net.Dial("tcp", addr)
+		if err == nil {
+			conn.Close()
+		}
+		return err == nil
+	})
+	status, out, errs := command("bench", "run", "--target", addr, "--users", "u", "--password-file", passwords, "--duration", "300ms",
+		"--tls", "implicit", "--ca", ca, "--tls-version", "1.3", "--tls-curve", "X25519", "--profile", "storm")
+	if status != statusFine || !strings.Contains(out, "tls handshake") {
+		t.Errorf("status %d, %q, %q", status, out, errs)
+	}
+	if status := <-ended; status != statusFine {
+		t.Errorf("sink: status %d", status)
+	}
+}
