@@ -2,10 +2,11 @@ package peers
 
 import (
 	"bufio"
+	"bytes"
 	"crypto/tls"
 	"fmt"
 	"net"
-	"strings"
+	"strconv"
 
 	"golang.org/x/sync/errgroup"
 )
@@ -25,11 +26,13 @@ func signIn(addr string, config *tls.Config, user string) (*client, error) {
 	if config != nil {
 		conn = tls.Client(conn, config)
 	}
-	c := &client{conn: conn, in: bufio.NewReaderSize(conn, 512)}
-	if _, err := c.in.ReadString('\n'); err != nil {
+	c := &client{conn: conn, in: bufio.NewReaderSize(conn, 4<<10)}
+	if _, err := c.in.ReadSlice('\n'); err != nil {
+		conn.Close()
 		return nil, fmt.Errorf("greeting: %w", err)
 	}
 	if err := c.do("a LOGIN " + user + " secret\r\n"); err != nil {
+		conn.Close()
 		return nil, fmt.Errorf("sign-in: %w", err)
 	}
 	return c, nil
@@ -45,16 +48,43 @@ func (c *client) do(command string) error {
 		if err != nil {
 			return err
 		}
-		if len(line) > 4 && line[0] == 'a' && line[1] == ' ' {
-			if !strings.HasPrefix(string(line[2:4]), "OK") {
+		if bytes.HasPrefix(line, []byte("a ")) {
+			if !bytes.HasPrefix(line, []byte("a OK")) {
 				return fmt.Errorf("answer %q", line)
 			}
 			return nil
 		}
+		if err := c.skipLiteral(line); err != nil {
+			return err
+		}
 	}
 }
 
-// signInMany opens sessions, a few at a time.
+// skipLiteral reads past the literal that a line announces, if it does.
+func (c *client) skipLiteral(line []byte) error {
+	line, ok := bytes.CutSuffix(line, []byte("}\r\n"))
+	if !ok {
+		return nil
+	}
+	size, err := strconv.Atoi(string(line[bytes.LastIndexByte(line, '{')+1:]))
+	if err != nil {
+		return fmt.Errorf("literal: %w", err)
+	}
+	_, err = c.in.Discard(size)
+	return err
+}
+
+// repeat sends a command n times, each after the answer to the one before.
+func (c *client) repeat(command string, n int) error {
+	for range n {
+		if err := c.do(command); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// signInMany opens sessions, a few at a time. It returns those it has opened even when it fails.
 func signInMany(addr string, config *tls.Config, n int) ([]*client, error) {
 	clients := make([]*client, n)
 	var work errgroup.Group
@@ -66,22 +96,6 @@ func signInMany(addr string, config *tls.Config, n int) ([]*client, error) {
 		})
 	}
 	return clients, work.Wait()
-}
-
-// noops has every client send n NOOPs, each after the answer to the one before.
-func noops(clients []*client, n int) error {
-	var work errgroup.Group
-	for _, c := range clients {
-		work.Go(func() error {
-			for range n {
-				if err := c.do("a NOOP\r\n"); err != nil {
-					return err
-				}
-			}
-			return nil
-		})
-	}
-	return work.Wait()
 }
 
 func closeAll(clients []*client) {

@@ -96,6 +96,14 @@ func (p *Peer) Stop() error {
 	return err
 }
 
+// address returns where the peer listens.
+func (p *Peer) address(tls bool) string {
+	if tls {
+		return p.TLS
+	}
+	return p.Plain
+}
+
 func (p *Peer) pid() int { return p.cmd.Process.Pid }
 
 // startPortico starts the program at path.

@@ -3,6 +3,8 @@ package peers
 import (
 	"crypto/tls"
 	"fmt"
+	"maps"
+	"math"
 	"net"
 	"os"
 	"os/exec"
@@ -27,58 +29,50 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-const (
-	rounds   = 7
-	sessions = 50
-	commands = 400 // of each session in a round
-)
+// rounds is how often each peer takes its turn.
+const rounds = 7
 
-// BenchmarkPeers prints what a NOOP costs each proxy, plain and with TLS, in rounds that take turns.
+// BenchmarkPeers prints what each kind of work costs each proxy, in rounds that take turns.
 func BenchmarkPeers(b *testing.B) {
+	s, config := newSite(b)
+	for _, r := range loadRows() {
+		b.Run(r.name, func(b *testing.B) {
+			costs, err := compare(startAll(b, s), r, config, rounds)
+			report(b, r.unit, costs, err)
+		})
+	}
+}
+
+// BenchmarkSignIn prints what a sign-in costs the proxies that sign in.
+func BenchmarkSignIn(b *testing.B) {
 	s, config := newSite(b)
 	for _, way := range []struct {
 		name   string
 		config *tls.Config
-	}{{"noop plain", nil}, {"noop tls", config}} {
-		b.Run(way.name, func(b *testing.B) { compareNoop(b, s, way.config) })
+	}{{"plain", nil}, {"new TLS session", config}} {
+		b.Run(way.name, func(b *testing.B) {
+			peers := slices.DeleteFunc(startAll(b, s), func(p *Peer) bool { return p.Name == "haproxy" })
+			costs, err := signIns(peers, 400, way.config, rounds)
+			report(b, "us each", costs, err)
+		})
 	}
 }
 
-func compareNoop(b *testing.B, s *site, config *tls.Config) {
-	peers := startAll(b, s)
-	spent := make(map[string][]float64)
-	clients := make(map[string][]*client)
-	for _, p := range peers {
-		addr := p.Plain
-		if config != nil {
-			addr = p.TLS
-		}
-		opened, err := signInMany(addr, config, sessions)
-		if err != nil {
-			b.Fatalf("%s: %v", p.Name, err)
-		}
-		clients[p.Name] = opened
+// report prints the costs and Portico's ratio to the best of the others.
+func report(b *testing.B, unit string, costs map[string]spread, err error) {
+	if err != nil {
+		b.Fatal(err)
 	}
-	for round := range rounds {
-		for i := range peers {
-			p := peers[(i+round)%len(peers)]
-			before, err := cpuTime(p.pid())
-			if err != nil {
-				b.Fatal(err)
-			}
-			if err := noops(clients[p.Name], commands); err != nil {
-				b.Fatalf("%s: %v", p.Name, err)
-			}
-			after, _ := cpuTime(p.pid())
-			spent[p.Name] = append(spent[p.Name], float64((after-before).Nanoseconds())/1e3/(sessions*commands))
+	best := math.Inf(1)
+	for _, name := range slices.Sorted(maps.Keys(costs)) {
+		b.Logf("%-8s %s %s", name, costs[name], unit)
+		b.ReportMetric(costs[name].median, name)
+		if name != "portico" {
+			best = min(best, costs[name].median)
 		}
 	}
-	for _, p := range peers {
-		closeAll(clients[p.Name])
-		slices.Sort(spent[p.Name])
-		b.Logf("%-8s %6.2f us per command (%.2f to %.2f)  %s", p.Name, median(spent[p.Name]), spent[p.Name][0], spent[p.Name][rounds-1], p.Version)
-		b.ReportMetric(median(spent[p.Name]), p.Name+"-us/cmd")
-	}
+	b.ReportMetric(costs["portico"].median/best, "x-best")
+	b.ReportMetric(0, "ns/op") // means nothing here
 }
 
 // BenchmarkIdle prints what a signed-in session that is idle costs Portico in memory.
@@ -108,7 +102,7 @@ func BenchmarkIdle(b *testing.B) {
 			if err != nil {
 				b.Fatal(err)
 			}
-			if err := noops(clients, 1); err != nil {
+			if err := each(clients, func(c *client) error { return c.do("a NOOP\r\n") }); err != nil {
 				b.Fatal(err)
 			}
 			time.Sleep(3 * time.Second) // what the measure is defined as
@@ -118,8 +112,6 @@ func BenchmarkIdle(b *testing.B) {
 		})
 	}
 }
-
-func median(sorted []float64) float64 { return sorted[len(sorted)/2] }
 
 // newSite makes the certificate and starts the mailbox server.
 func newSite(b *testing.B) (*site, *tls.Config) {
@@ -214,15 +206,15 @@ func BenchmarkHold(b *testing.B) {
 		if p.Name != name {
 			continue
 		}
-		clients, err := signInMany(p.Plain, nil, sessions)
+		clients, err := signInMany(p.Plain, nil, 50)
 		if err != nil {
 			b.Fatal(err)
 		}
 		defer closeAll(clients)
 		fmt.Fprintln(os.Stderr, "processes", family(p.pid()))
 		done := 0
-		for end := time.Now().Add(d); time.Now().Before(end); done += sessions * commands {
-			if err := noops(clients, commands); err != nil {
+		for end := time.Now().Add(d); time.Now().Before(end); done += 50 * 100 {
+			if err := each(clients, func(c *client) error { return c.repeat("a NOOP\r\n", 100) }); err != nil {
 				b.Fatal(err)
 			}
 		}
