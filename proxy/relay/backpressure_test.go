@@ -119,7 +119,7 @@ func TestASlowClientLosesNothingAndHoldsNobodyUp(t *testing.T) {
 
 func TestBothDirectionsFullAtOnce(t *testing.T) {
 	eachWay(t, func(t *testing.T, r *rig) {
-		up, down := flow{24 << 20, 2}, flow{24 << 20, 3}
+		up, down := flow{6 << 20, 2}, flow{6 << 20, 3}
 		tk := r.start(tight)
 		upload, fetch := "a APPEND x {"+strconv.Itoa(up.size)+"+}\n", "* 1 FETCH (BODY[] {"+strconv.Itoa(down.size)+"}\n"
 		tk.client.say(upload)
@@ -173,7 +173,7 @@ func TestAClientMaySendAllBeforeItReads(t *testing.T) {
 func TestAClientThatNeverReadsOurAnswersIsStopped(t *testing.T) {
 	eachWay(t, func(t *testing.T, r *rig) {
 		tk := r.start(tight)
-		asked := 100000
+		asked := 40000
 		done := make(chan error, 1)
 		go func() { done <- tk.client.try(strings.Repeat("a COMPRESS X\r\n", asked)) }()
 		r.waitStalled()

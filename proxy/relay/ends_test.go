@@ -48,27 +48,30 @@ func TestAHalfClosedSessionEnds(t *testing.T) {
 		"with an answer outstanding":    {"a NOOP\n", ""},
 		"with the answer cut in a line": {"a NOOP\n", "* 1 FET"},
 	}
-	for name, test := range tests {
-		t.Run(name, func(t *testing.T) {
-			eachWayWith(t, Options{LingerTimeout: 200 * time.Millisecond}, func(t *testing.T, r *rig) {
-				tk := r.start()
-				tk.client.say(test.says)
-				tk.client.halfClose()
-				tk.server.hears(test.says[:strings.Index(test.says, "\n")+1])
-				tk.server.say(test.answer)
-				tk.client.hears(test.answer)
-				if strings.HasSuffix(test.answer, "FET") {
-					tk.client.hearsCut()
-				} else {
-					tk.client.hearsEnd()
-				}
-				tk.server.rest()
-				if e := tk.end(); e.Reason != ReasonClient {
-					t.Errorf("ended with %+v", e)
-				}
-			})
-		})
-	}
+	eachWayWith(t, Options{LingerTimeout: 200 * time.Millisecond}, func(t *testing.T, r *rig) {
+		talks := make(map[string]*talk)
+		for name, test := range tests {
+			tk := r.start()
+			talks[name] = tk
+			tk.client.say(test.says)
+			tk.client.halfClose()
+			tk.server.hears(test.says)
+			tk.server.say(test.answer)
+		}
+		for name, test := range tests {
+			tk := talks[name]
+			tk.client.hears(test.answer)
+			if strings.HasSuffix(test.answer, "FET") {
+				tk.client.hearsCut()
+			} else {
+				tk.client.hearsEnd()
+			}
+			tk.server.rest()
+			if e := tk.end(); e.Reason != ReasonClient {
+				t.Errorf("%s: ended with %+v", name, e)
+			}
+		}
+	})
 }
 
 func TestAClientThatIsResetTakesTheServersEndAlong(t *testing.T) {
@@ -111,22 +114,26 @@ func TestWhatADyingServerSaidIsDelivered(t *testing.T) {
 	for name, die := range dies {
 		t.Run(name, func(t *testing.T) {
 			eachWay(t, func(t *testing.T, r *rig) {
-				for _, test := range tests {
+				talks := make([]*talk, len(tests))
+				for i, test := range tests {
 					tk := r.start()
+					talks[i] = tk
 					tk.client.say("a NOOP\n")
 					tk.server.hears("a NOOP\n")
 					tk.server.say(test.says)
 					die(tk.server)
+				}
+				for i, test := range tests {
+					tk := talks[i]
 					tk.client.hears(test.says + test.adds)
-					reason := test.reason
 					if test.cut {
 						tk.client.hearsCut()
 					} else {
 						tk.client.hearsEnd()
 						tk.client.Close()
 					}
-					if e := tk.end(); e.Reason != reason {
-						t.Errorf("%s: ended with %+v, want %v", test.name, e, reason)
+					if e := tk.end(); e.Reason != test.reason {
+						t.Errorf("%s: ended with %+v, want %v", test.name, e, test.reason)
 					}
 				}
 			})

@@ -53,7 +53,7 @@ func otherSide(from who, client, server *string) (who, *string) {
 // checkSession checks what came out of a session into which client and server went.
 func checkSession(t *testing.T, d *desk, client, server string) {
 	toServer, toClient := d.server.Bytes(), d.client.Bytes()
-	if !mayBeRefused(client) && d.all.Intercepted == 0 && !d.closed {
+	if !mayBeRefused(client) && d.tracker.stats.Intercepted == 0 && !d.closed {
 		if want := client[:len(client)-len(d.cHeld)]; string(toServer) != want {
 			t.Errorf("the server hears %q, want %q", toServer, want)
 		}
@@ -62,7 +62,7 @@ func checkSession(t *testing.T, d *desk, client, server string) {
 		t.Errorf("the server hears %q of %q", toServer, client)
 	}
 	lists := bytes.Contains(bytes.ToUpper([]byte(server)), []byte("CAPABILITY"))
-	if d.all.Intercepted == 0 && !d.closed && !lists {
+	if d.tracker.stats.Intercepted == 0 && !d.closed && !lists {
 		if want := server[:len(server)-len(d.sHeld)]; string(toClient) != want {
 			t.Errorf("the client hears %q, want %q", toClient, want)
 		}
