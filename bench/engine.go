@@ -175,8 +175,14 @@ func (e *engine) finish(running *sync.WaitGroup, stopDialing func()) {
 	running.Wait()
 }
 
-// awaitStart waits for the measured time, which every run comes to, also one that is ended at once.
-func (e *engine) awaitStart() { <-e.started }
+func (e *engine) hasStarted() bool {
+	select {
+	case <-e.started:
+		return true
+	default:
+		return false
+	}
+}
 
 func (e *engine) isOver() bool {
 	select {

@@ -58,7 +58,7 @@ func (m *Mechanism) UnmarshalText(text []byte) error {
 // Verify says how much of the answers is checked.
 type Verify uint8
 
-// The levels. Framing, tags, and what an answer must hold to be one are always checked.
+// The levels. Framing and tags are checked at both.
 const (
 	VerifyAll  Verify = iota // counts, UIDs, flags, lengths and checksums too
 	VerifyWire               // nothing else: for servers that mean nothing by their answers, as the sink, or that change messages

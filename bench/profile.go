@@ -149,6 +149,7 @@ func loadProfile(nameOrFile, dir string, depth int) (*Profile, error) {
 	if err := yaml.UnmarshalWithOptions(text, p, yaml.Strict()); err != nil {
 		return nil, fmt.Errorf("profile %s: %w", nameOrFile, err)
 	}
+	p.Description = strings.TrimSpace(p.Description)
 	if err := p.complete(); err != nil {
 		return nil, fmt.Errorf("profile %s: %w", nameOrFile, err)
 	}

@@ -61,7 +61,7 @@ func TestProfiles(t *testing.T) {
 				t.Run(name, func(t *testing.T) {
 					o := Options{
 						Targets: []Target{target(t, addr)}, Users: users, Profile: small(builtInProfile(t, name)), TLS: mode, TLSConfig: config,
-						Sessions: 6, Duration: 1500 * time.Millisecond, Rate: 30, Closed: i%2 == 0, Mechanism: Mechanism(i / 2 % 2),
+						Sessions: 6, Duration: time.Second, Rate: 30, Closed: i%2 == 0, Mechanism: Mechanism(i / 2 % 2),
 					}
 					checkGood(t, mustRun(t, o), name)
 				})

@@ -62,7 +62,8 @@ type session struct {
 func (s *session) run(ctx context.Context) {
 	joined := !s.script.stays() || s.join(ctx)
 	s.ready()
-	s.engine.awaitStart()
+	s.schedule.idle = joined && !s.engine.hasStarted() // one that signs in for longer than that was kept by the server
+	<-s.engine.started                                 // every run comes to that, also one that is ended at once
 	if !s.engine.options.Closed {
 		s.schedule.start(s.engine.startedAt)
 	}
