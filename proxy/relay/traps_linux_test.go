@@ -1,6 +1,7 @@
 package relay
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -198,13 +199,33 @@ func TestLateEventsAreForNobody(t *testing.T) {
 		for _, ev := range late {
 			lp.dispatch(ev)
 		}
+		if lp.sessions != 1 {
+			t.Error("an event for another end has reached this one")
+		}
+		lp.links(func(l *link) { l.client.broken = false })
+	})
+}
+
+// What is held has to be used up before more is read: it may fill the buffer alone.
+func TestAClientIsNotReadWhileItsBytesAreHeld(t *testing.T) {
+	r := newRig(t, drivers[0], Options{}, ways{})
+	tk := r.start()
+	commands := strings.Repeat("b NOOP\n", 100)
+	tk.client.say("a IDLE\n" + commands)
+	tk.server.hears("a IDLE\n")
+	tk.client.say("c NOOP\n")
+	r.waitStalled()
+	inside(t, r.relay, func(lp *loop) {
 		lp.links(func(l *link) {
-			if l.phase != carrying {
-				t.Error("an event for another end has reached this one")
+			l.release(l.waiting) // as an answer does
+			before := l.clientBytes
+			if l.read(&l.client, 1); l.clientBytes != before {
+				t.Errorf("%d bytes are read while others are held", l.clientBytes-before)
 			}
-			l.client.broken = false
+			l.settle(1)
 		})
 	})
+	tk.server.hears(commands + "c NOOP\n")
 }
 
 // epoll does not know of records that crypto/tls has read already.
