@@ -42,6 +42,7 @@ func (c *Conn) readNow(p []byte) (int, error) {
 	if c.empty {
 		return 0, errWouldBlock
 	}
+	p = p[:min(len(p), lentRead)]
 	n, errno := receive(c.fd, p)
 	switch {
 	case errno == unix.EAGAIN:

@@ -75,6 +75,7 @@ func (e *end) readTLS(p []byte) int {
 	lp := e.link.loop
 	lp.gather = lp.gather[:0]
 	e.conn.empty = false
+	lp.lend(e.tls)
 	n := 0
 	e.more = true
 	for n < len(p) && e.more {
@@ -90,6 +91,7 @@ func (e *end) readTLS(p []byte) int {
 			e.broken, e.more = true, false
 		}
 	}
+	lp.takeBack(e.tls)
 	if len(lp.gather) > 0 { // reading may answer: a key update, an alert
 		e.send(lp.gather)
 	}

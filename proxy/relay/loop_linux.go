@@ -45,6 +45,7 @@ type loop struct {
 
 	buf     []byte // reads of all sessions
 	gather  []byte // what TLS wants sent
+	records []byte // lent to the TLS connection being read; nil while a session keeps it
 	spare   []*pending
 	pool    commandPool
 	stats   *Stats

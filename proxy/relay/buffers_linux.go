@@ -1,5 +1,7 @@
 package relay
 
+import "crypto/tls"
+
 // keptBuffers bounds how many buffers for unsent bytes a loop keeps while nobody needs them.
 const keptBuffers = 32
 
@@ -32,5 +34,22 @@ func (lp *loop) recycle(p *pending) {
 	if p != nil && cap(p.data) <= 2*readSize && len(lp.spare) < keptBuffers {
 		p.data, p.sent = p.data[:0], 0
 		lp.spare = append(lp.spare, p)
+	}
+}
+
+// lend gives a TLS connection the loop's buffer to read with.
+func (lp *loop) lend(c *tls.Conn) {
+	if lp.records == nil {
+		lp.records = make([]byte, 0, lentSize)
+	}
+	if inTLS.lend(c, lp.records) {
+		lp.records = nil
+	}
+}
+
+// takeBack takes it back, if no record is left in it.
+func (lp *loop) takeBack(c *tls.Conn) {
+	if buf := inTLS.takeBack(c); cap(buf) >= lentSize {
+		lp.records = buf
 	}
 }

@@ -1,0 +1,29 @@
+package relay
+
+import (
+	"strings"
+	"testing"
+)
+
+func TestAnIdleTLSSessionKeepsNoBuffer(t *testing.T) {
+	r := newRig(t, drivers[0], Options{}, ways{true, true})
+	tk := r.start()
+	const size = 1 << 20
+	tk.client.say("a FETCH 1 BODY[]\n")
+	tk.server.hears("a FETCH 1 BODY[]\n")
+	answer := "* 1 FETCH (BODY[] {1048576}\n" + strings.Repeat("m", size) + ")\na OK\n"
+	go tk.server.say(answer)
+	tk.client.hears(answer)
+	inside(t, r.relay, func(lp *loop) {
+		lp.links(func(l *link) {
+			for _, e := range []*end{&l.client, &l.upstream} {
+				if n := rawInput(e.tls).Cap(); n > 0 {
+					t.Errorf("an idle connection keeps %d bytes", n)
+				}
+			}
+		})
+		if cap(lp.records) < lentSize {
+			t.Errorf("the loop's own buffer has %d bytes", cap(lp.records))
+		}
+	})
+}
