@@ -87,6 +87,7 @@ func (t *Tier) signInTo(ctx context.Context, name string, q SignInRequest) (*Lin
 	if err := c.connect(); err != nil {
 		return nil, err
 	}
+	defer c.responses.Reset(nil) // what is needed of them has been copied
 	stop := context.AfterFunc(ctx, func() { interrupt(c.conn) })
 	link, err := c.link()
 	if !stop() && err == nil { // it has fired: the deadline in the past may come at any moment

@@ -63,6 +63,7 @@ func sessionID(random io.Reader) string {
 
 // run is the top frame of the session: whatever happens below comes back as an error and is reported here.
 func (s *session) run() {
+	defer s.client.commands.Reset(nil) // and no password is left
 	defer s.ticketBack()
 	defer s.slot.leave()
 	stop := context.AfterFunc(s.server.drain, s.client.interrupt)

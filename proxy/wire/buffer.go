@@ -3,23 +3,50 @@ package wire
 import (
 	"bytes"
 	"io"
+	"sync"
 )
 
 // buffer reads ahead from r and keeps what is not used yet. What was used is wiped before the next read, because it may have
 // been a password.
 type buffer struct {
 	r    io.Reader
-	data []byte // data[:used] was given out, data[used:] was read ahead
+	room *[firstRead]byte // where data is as long as it is small; from rooms
+	data []byte           // data[:used] was given out, data[used:] was read ahead
 	used int
 }
 
 // firstRead is how much room the first read gets: most clients' whole sign-in.
 const firstRead = 1 << 10
 
+// rooms are first rooms that nobody uses, all wiped. Signing in would make twice as much garbage without.
+var rooms = sync.Pool{New: func() any { return new([firstRead]byte) }}
+
 // reset wipes everything and goes on with another source.
 func (b *buffer) reset(r io.Reader) {
-	clear(b.data)
+	b.moveOut()
 	*b = buffer{r: r}
+}
+
+// moveOut wipes what is there and gives the room back.
+func (b *buffer) moveOut() {
+	clear(b.data)
+	if b.room != nil {
+		rooms.Put(b.room)
+		b.room = nil
+	}
+}
+
+// grow makes room for more.
+func (b *buffer) grow() {
+	if b.data == nil {
+		b.room = rooms.Get().(*[firstRead]byte)
+		b.data = b.room[:0]
+		return
+	}
+	grown := make([]byte, len(b.data), 2*cap(b.data))
+	copy(grown, b.data)
+	b.moveOut()
+	b.data = grown
 }
 
 // unused returns what was read ahead.
@@ -35,10 +62,7 @@ func (b *buffer) discard() {
 // fill reads once more. The data may move.
 func (b *buffer) fill() error {
 	if len(b.data) == cap(b.data) {
-		grown := make([]byte, len(b.data), max(firstRead, 2*cap(b.data)))
-		copy(grown, b.data)
-		clear(b.data)
-		b.data = grown
+		b.grow()
 	}
 	for range 100 {
 		n, err := b.r.Read(b.data[len(b.data):cap(b.data)])
