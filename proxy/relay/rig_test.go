@@ -310,17 +310,6 @@ func firstDifference(a, b []byte) int {
 
 func excerpt[T string | []byte](p T) T { return p[:min(len(p), 300)] }
 
-// hearsLine reads one line, without its end.
-func (p *peer) hearsLine() string {
-	p.t.Helper()
-	p.SetReadDeadline(time.Now().Add(patience))
-	line, err := p.in.ReadString('\n')
-	if err != nil {
-		p.t.Fatalf("%s hears %q: %v", p.name, line, err)
-	}
-	return strings.TrimRight(line, "\r\n")
-}
-
 // hearsEnd checks that the stream ends here, in order.
 func (p *peer) hearsEnd() {
 	p.t.Helper()
