@@ -1,6 +1,7 @@
 package relay
 
 import (
+	"context"
 	"testing"
 	"time"
 
@@ -48,5 +49,25 @@ func TestADrainKeepsItsTimeHoweverManyThereAre(t *testing.T) {
 	lp.beginDrain(10*time.Second, make(chan struct{}))
 	if ticks := lp.sessions / lp.drain.perTick; ticks > 100 {
 		t.Errorf("takes %d ticks", ticks)
+	}
+}
+
+// Clients that do not close keep each loop waiting for a while, and all loops at the same time.
+func TestAllLoopsDrainAtTheSameTime(t *testing.T) {
+	testkit.NoLeaks(t)
+	const loops, speed = 8, 10
+	started := time.Now()
+	r := newRig(t, drivers[0], Options{Loops: loops, Now: func() int64 { return speed*int64(time.Since(started)) + 1 }}, ways{})
+	for range loops { // they are given out in turn
+		busy := r.start()
+		busy.client.say("a NOOP\n")
+		busy.server.hears("a NOOP\n")
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	began := time.Now()
+	r.relay.Drain(ctx)
+	if took := time.Since(began); took > loops/2*closeLinger/speed {
+		t.Errorf("took %v, of which each loop may %v", took, closeLinger/speed)
 	}
 }

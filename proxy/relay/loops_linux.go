@@ -63,13 +63,15 @@ func (ls *Loops) Drain(ctx context.Context) {
 			close(empty[i])
 		}
 	}
-	for i, lp := range ls.loops {
-		select {
-		case <-empty[i]:
-		case <-ctx.Done():
+	// At the end all loops are told at once: each gives its last bytes some time.
+	stop := context.AfterFunc(ctx, func() {
+		for _, lp := range ls.loops {
 			lp.post(lp.endDrain)
-			<-empty[i]
 		}
+	})
+	defer stop()
+	for _, done := range empty {
+		<-done
 	}
 }
 
