@@ -80,6 +80,11 @@ func TestBadInput(t *testing.T) {
 			told: "a NO [AUTHENTICATIONFAILED] Authentication failed.\r\nb NO [AUTHENTICATIONFAILED] Authentication failed.\r\n" +
 				"c NO [AUTHENTICATIONFAILED] Authentication failed.\r\n* BYE Too many failed sign-ins.\r\n",
 			refused: map[Outcome]float64{OutcomeBadUser: 3}, ends: OutcomeTooManyFailed},
+		{name: "impossible names of those who act for another", // bob's mailbox, as al*master and as al<CR>ice
+			send: "a AUTHENTICATE PLAIN Ym9iAGFsKm1hc3RlcgBzZWNyZXQ=\r\nb AUTHENTICATE PLAIN Ym9iAGFsDWljZQBzZWNyZXQ=\r\nc LOGOUT\r\n",
+			told: "a NO [AUTHENTICATIONFAILED] Authentication failed.\r\nb NO [AUTHENTICATIONFAILED] Authentication failed.\r\n" +
+				"* BYE Logging out.\r\nc OK LOGOUT completed.\r\n",
+			refused: map[Outcome]float64{OutcomeBadUser: 2}, ends: OutcomeLogout},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {

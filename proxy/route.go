@@ -7,13 +7,12 @@ import (
 )
 
 // route finds out who signs in, in canonical form, and where the mailbox is. A client that names an authorization identity
-// wants that user's mailbox.
+// wants that user's mailbox; the name it signs in by goes to the mailbox server too, and has to be one.
 func (s *session) route(c *backend.Credential) (user string, route backend.Route, err error) {
-	name := c.Username
-	if c.Authzid != "" {
-		name = c.Authzid
+	if user, err = backend.Canonical(c.Username, s.set.DefaultDomain); err == nil && c.Authzid != "" {
+		user, err = backend.Canonical(c.Authzid, s.set.DefaultDomain)
 	}
-	if user, err = backend.Canonical(name, s.set.DefaultDomain); err != nil {
+	if err != nil {
 		return "", route, err
 	}
 	began := s.server.opt.Now()
