@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"portico/backend"
+	"portico/proxy/relay"
 	"portico/proxy/wire"
 )
 
@@ -19,8 +20,10 @@ func (s *session) command() (*backend.Link, error) {
 	}
 	s.server.stats.begin()
 	s.asked = s.server.opt.Now()
+	result := relay.ResultAborted // by a panic
+	defer func() { s.server.stats.end(cmd.Verb, result, s.server.opt.Now().Sub(s.asked)) }()
 	link, err := s.execute(cmd)
-	s.server.stats.end(cmd.Verb, resultOf(err), s.server.opt.Now().Sub(s.asked))
+	result = resultOf(err)
 	return link, err
 }
 

@@ -106,6 +106,9 @@ func TestPanicEndsOneSession(t *testing.T) {
 	if h.ended(OutcomePanic) != 1 || !strings.Contains(h.log.String(), "server_test.go") {
 		t.Errorf("not counted, or without its stack; log:\n%s", h.log)
 	}
+	if n := h.server.Stats().Servers[""].Queued; n != 0 {
+		t.Errorf("%d commands are still queued", n)
+	}
 	other.send("a LOGIN bob secret\r\n")
 	other.expect("* OK ")
 }
