@@ -4,12 +4,29 @@ import (
 	"bufio"
 	"bytes"
 	"crypto/tls"
+	"crypto/x509"
+	"errors"
 	"fmt"
 	"net"
+	"os"
 	"strconv"
 
 	"golang.org/x/sync/errgroup"
 )
+
+// clientTLS returns the clients' configuration; without curves they offer what Go offers, post-quantum ones included. There is
+// no session cache, so each connection is a new TLS session.
+func clientTLS(caFile string, curves ...tls.CurveID) (*tls.Config, error) {
+	pem, err := os.ReadFile(caFile)
+	if err != nil {
+		return nil, err
+	}
+	pool := x509.NewCertPool()
+	if !pool.AppendCertsFromPEM(pem) {
+		return nil, errors.New("no certificate in " + caFile)
+	}
+	return &tls.Config{MinVersion: tls.VersionTLS13, RootCAs: pool, ServerName: "localhost", CurvePreferences: curves}, nil
+}
 
 // client is a signed-in session with a peer.
 type client struct {
@@ -104,4 +121,23 @@ func closeAll(clients []*client) {
 			c.conn.Close()
 		}
 	}
+}
+
+// each runs f for all clients at once.
+func each(all []*client, f func(*client) error) error {
+	var work errgroup.Group
+	for _, c := range all {
+		work.Go(func() error { return f(c) })
+	}
+	return work.Wait()
+}
+
+// eachOfFew is each with a few at a time.
+func eachOfFew(all []*client, f func(*client) error) error {
+	var work errgroup.Group
+	work.SetLimit(8)
+	for _, c := range all {
+		work.Go(func() error { return f(c) })
+	}
+	return work.Wait()
 }

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -18,21 +17,61 @@ type Peer struct {
 	Name       string
 	Version    string
 	Plain, TLS string // addresses
+	metrics    string // URL, if it has one
+	noSignIn   bool   // it passes sign-ins on without looking at them
 	cmd        *exec.Cmd
-	helper     *http.Server
+	helper     *exec.Cmd // answers its authentication requests; not part of its cost
 }
 
-// site is what all peers of a run share.
-type site struct {
-	dir  string // for their files
-	cert string // PEM, certificate and key in one file
-	key  string // the key alone
-	sink string // the mailbox server's address
+// starter starts a peer. serverTLS is whether it is to speak TLS to the mailbox server.
+type starter struct {
+	name      string
+	start     func(s *site, serverTLS bool) (*Peer, error)
+	serverTLS bool // it can
+	noSignIn  bool
 }
 
-func (s *site) file(name, text string) (string, error) {
-	path := filepath.Join(s.dir, name)
-	return path, os.WriteFile(path, []byte(text), 0o600)
+// launch starts a peer's program and waits until both its ports answer.
+func (p *Peer) launch(s *site, program string, args ...string) error {
+	logTo := filepath.Join(s.dir, p.Name+".log")
+	var err error
+	if p.cmd, err = run(logTo, program, args...); err != nil {
+		p.Stop()
+		return err
+	}
+	for _, addr := range []string{p.Plain, p.TLS} {
+		if err := answers(addr); err != nil {
+			text, _ := os.ReadFile(logTo)
+			p.Stop()
+			return fmt.Errorf("%s does not answer at %s: %w\n%s", p.Name, addr, err, text)
+		}
+	}
+	return nil
+}
+
+// run starts a program in a process group of its own, so that all it starts can be ended with it.
+func run(logTo, program string, args ...string) (*exec.Cmd, error) {
+	log, err := os.Create(logTo)
+	if err != nil {
+		return nil, err
+	}
+	defer log.Close()
+	cmd := exec.Command(program, args...)
+	cmd.Stdout, cmd.Stderr = log, log
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
+	return cmd, cmd.Start()
+}
+
+// end kills what run started, and waits.
+func end(cmd *exec.Cmd) {
+	if cmd == nil || cmd.Process == nil {
+		return
+	}
+	for _, pid := range family(cmd.Process.Pid) {
+		syscall.Kill(pid, syscall.SIGKILL) // some make process groups of their own
+	}
+	syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL)
+	cmd.Wait() // killed
 }
 
 // freePorts returns addresses on loopback that nobody listens on.
@@ -49,29 +88,6 @@ func freePorts(n int) ([]string, error) {
 	return addrs, nil
 }
 
-// launch starts a peer's program and waits until both its ports answer.
-func (p *Peer) launch(logTo string, program string, args ...string) error {
-	log, err := os.Create(logTo)
-	if err != nil {
-		return err
-	}
-	defer log.Close()
-	p.cmd = exec.Command(program, args...)
-	p.cmd.Stdout, p.cmd.Stderr = log, log
-	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	if err := p.cmd.Start(); err != nil {
-		return err
-	}
-	for _, addr := range []string{p.Plain, p.TLS} {
-		if err := answers(addr); err != nil {
-			text, _ := os.ReadFile(logTo)
-			p.Stop()
-			return fmt.Errorf("%s does not answer at %s: %w\n%s", p.Name, addr, err, text)
-		}
-	}
-	return nil
-}
-
 func answers(addr string) (err error) {
 	for range 100 {
 		var conn net.Conn
@@ -83,17 +99,10 @@ func answers(addr string) (err error) {
 	return err
 }
 
-// Stop ends the peer.
-func (p *Peer) Stop() error {
-	if p.helper != nil {
-		p.helper.Close()
-	}
-	if p.cmd == nil || p.cmd.Process == nil {
-		return nil
-	}
-	err := syscall.Kill(-p.cmd.Process.Pid, syscall.SIGKILL)
-	p.cmd.Wait() // killed
-	return err
+// Stop ends the peer and its helper.
+func (p *Peer) Stop() {
+	end(p.cmd)
+	end(p.helper)
 }
 
 // address returns where the peer listens.
@@ -106,104 +115,37 @@ func (p *Peer) address(tls bool) string {
 
 func (p *Peer) pid() int { return p.cmd.Process.Pid }
 
-// startPortico starts the program at path.
-func startPortico(s *site, path string) (*Peer, error) {
-	addrs, err := freePorts(2)
-	if err != nil {
-		return nil, err
+// pids returns the peer's processes, and those that answer its questions of who may sign in.
+func (p *Peer) pids() (own, helping []int) {
+	for _, pid := range family(p.pid()) {
+		if programName(pid) == "auth" { // Dovecot's
+			helping = append(helping, pid)
+		} else {
+			own = append(own, pid)
+		}
 	}
-	config, err := s.file("portico.yaml", fmt.Sprintf(`
-listeners:
-  - {address: %q, tls: none}
-  - {address: %q, tls: implicit}
-tls: {certificates: [{cert: %q, key: %q}]}
-admin: {socket: %q, address: "127.0.0.1:0"}
-mailbox_servers: {sink: {address: %q, tls: none}}
-databases: {db: {copies: [sink]}}
-settings: {login_type: plain_text_login, max_connections_per_user: 100000}
-log: {level: warn}
-loops: 1
-data_dir: %q
-`, addrs[0], addrs[1], s.cert, s.key, filepath.Join(s.dir, "admin.sock"), s.sink, s.dir))
-	if err != nil {
-		return nil, err
+	if p.helper != nil {
+		helping = append(helping, family(p.helper.Process.Pid)...)
 	}
-	p := &Peer{Name: "portico", Plain: addrs[0], TLS: addrs[1], Version: version(path, "version")}
-	return p, p.launch(filepath.Join(s.dir, "portico.log"), path, "serve", "--config", config)
+	return own, helping
 }
 
-// startNginx starts nginx with its mail module; this process answers its authentication requests, so that they are not counted.
-func startNginx(s *site) (*Peer, error) {
-	addrs, err := freePorts(3)
-	if err != nil {
-		return nil, err
+// spentOn returns the CPU time that the peer and its helper spend while f runs.
+func (p *Peer) spentOn(f func() error) (own, helping usage, err error) {
+	mine, helpers := p.pids()
+	ownBefore, err := cpuTime(mine)
+	helpBefore, err2 := cpuTime(helpers)
+	if err := errors.Join(err, err2, f()); err != nil {
+		return own, helping, err
 	}
-	ln, err := net.Listen("tcp", addrs[2])
-	if err != nil {
-		return nil, err
-	}
-	host, port, _ := net.SplitHostPort(s.sink)
-	helper := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		w.Header().Set("Auth-Status", "OK")
-		w.Header().Set("Auth-Server", host)
-		w.Header().Set("Auth-Port", port)
-	})}
-	go helper.Serve(ln)
-	config, err := s.file("nginx.conf", fmt.Sprintf(`
-include /etc/nginx/modules-enabled/*mail.conf;
-worker_processes 1; daemon off; master_process on; pid %[1]s/nginx.pid; error_log stderr warn;
-events { worker_connections 18000; }
-mail {
-  server_name bench; auth_http %[2]s/auth; proxy_pass_error_message on;
-  imap_capabilities IMAP4rev1 UIDPLUS IDLE;
-  ssl_certificate %[3]s; ssl_certificate_key %[4]s; ssl_protocols TLSv1.3; ssl_ecdh_curve X25519;
-  server { listen %[5]s; protocol imap; proxy on; }
-  server { listen %[6]s ssl; protocol imap; proxy on; }
-}
-`, s.dir, addrs[2], s.cert, s.key, addrs[0], addrs[1]))
-	if err != nil {
-		return nil, err
-	}
-	p := &Peer{Name: "nginx", Plain: addrs[0], TLS: addrs[1], helper: helper, Version: version("nginx", "-v")}
-	return p, p.launch(filepath.Join(s.dir, "nginx.log"), "nginx", "-c", config)
-}
-
-// startHAProxy starts HAProxy in TCP mode, which does not sign anybody in.
-func startHAProxy(s *site) (*Peer, error) {
-	addrs, err := freePorts(2)
-	if err != nil {
-		return nil, err
-	}
-	config, err := s.file("haproxy.cfg", fmt.Sprintf(`
-global
-  nbthread 1
-  maxconn 9000
-  ssl-default-bind-curves X25519
-  ssl-default-bind-options ssl-min-ver TLSv1.3
-defaults
-  mode tcp
-  timeout connect 5s
-  timeout client 1h
-  timeout server 1h
-frontend plain
-  bind %s
-  default_backend sink
-frontend tls
-  bind %s ssl crt %s
-  default_backend sink
-backend sink
-  server sink %s
-`, addrs[0], addrs[1], s.cert, s.sink))
-	if err != nil {
-		return nil, err
-	}
-	p := &Peer{Name: "haproxy", Plain: addrs[0], TLS: addrs[1], Version: version("haproxy", "-v")}
-	return p, p.launch(filepath.Join(s.dir, "haproxy.log"), "haproxy", "-db", "-f", config)
+	own, err = cpuTime(mine)
+	helping, err2 = cpuTime(helpers)
+	return own.minus(ownBefore), helping.minus(helpBefore), errors.Join(err, err2)
 }
 
 // version returns the first line that a program says of itself.
-func version(program, flag string) string {
-	text, err := exec.Command(program, flag).CombinedOutput()
+func version(program string, args ...string) string {
+	text, err := exec.Command(program, args...).CombinedOutput()
 	if err != nil {
 		return errors.Join(errors.New("unknown"), err).Error()
 	}

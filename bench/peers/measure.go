@@ -1,0 +1,114 @@
+package peers
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"regexp"
+	"syscall"
+	"time"
+)
+
+// Options say what is measured.
+type Options struct {
+	Rounds int            // that each peer takes its turn
+	Only   *regexp.Regexp // groups of rows; nil is all
+	Log    io.Writer      // gets a line per group
+}
+
+// Result is what was measured.
+type Result struct {
+	rows   []*row
+	peers  []string
+	about  []string // versions, machine, method
+	rounds int
+}
+
+// group is rows that are measured together.
+type group struct {
+	name    string
+	measure func() ([]*row, error)
+}
+
+// Measure installs nothing: it runs the peers that are there, in a temporary folder, and takes about twenty minutes with seven
+// rounds. This program must call [Role] at its start. Not being able to run one of the peers is an error.
+func Measure(o Options) (*Result, error) {
+	if err := raiseDescriptors(); err != nil {
+		return nil, err
+	}
+	dir, err := os.MkdirTemp("", "portico-peers")
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(dir)
+	// Peers that leave root's rights still read the certificate.
+	if err := os.Chmod(dir, 0o755); err != nil {
+		return nil, err
+	}
+	self, err := os.Executable()
+	if err != nil {
+		return nil, err
+	}
+	s, err := newSite(dir, self)
+	if err != nil {
+		return nil, err
+	}
+	defer s.close()
+	program, err := s.build()
+	if err != nil {
+		return nil, err
+	}
+	all := starters(program)
+	result := &Result{rounds: o.Rounds}
+	for _, st := range all {
+		result.peers = append(result.peers, st.name)
+	}
+	if result.about, err = about(s, all); err != nil {
+		return nil, err
+	}
+	for _, g := range groups(s, all, program, o.Rounds) {
+		if o.Only != nil && !o.Only.MatchString(g.name) {
+			continue
+		}
+		start := time.Now()
+		rows, err := g.measure()
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", g.name, err)
+		}
+		result.rows = append(result.rows, rows...)
+		fmt.Fprintf(o.Log, "%s: %.0f s\n", g.name, time.Since(start).Seconds())
+	}
+	return result, nil
+}
+
+func groups(s *site, all []starter, program string, rounds int) []group {
+	one := func(r *row, err error) ([]*row, error) { return []*row{r}, err }
+	two := func(a, b *row, err error) ([]*row, error) { return []*row{a, b}, err }
+	var list []group
+	for _, l := range loads() {
+		list = append(list, group{l.name, func() ([]*row, error) { return one(loadRow(s, all, l, rounds)) }})
+	}
+	for i, w := range memoryWays {
+		list = append(list, group{"idle session, " + w.name, func() ([]*row, error) { return two(memoryRows(s, all, i, rounds)) }})
+	}
+	return append(list,
+		group{"sign-in, plain", func() ([]*row, error) { return one(signInRow(s, all, false, rounds)) }},
+		group{"sign-in, new TLS session", func() ([]*row, error) { return one(signInRow(s, all, true, rounds)) }},
+		group{"storm", func() ([]*row, error) { return two(stormRows(s, all, rounds)) }},
+		group{"9,000 sessions", func() ([]*row, error) { return one(crowdRow(s, all, rounds)) }},
+		group{"scrape", func() ([]*row, error) { return two(scrapeRows(s, program, rounds)) }},
+	)
+}
+
+// raiseDescriptors sets the limit for this process and, as it is set by hand, for those it starts.
+func raiseDescriptors() error {
+	var limit syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {
+		return err
+	}
+	if limit.Max < 2*crowd+500 {
+		return fmt.Errorf("the hard limit of descriptors is %d: 9,000 sessions take %d", limit.Max, 2*crowd+500)
+	}
+	limit.Cur = min(limit.Max, 1<<20)
+	return syscall.Setrlimit(syscall.RLIMIT_NOFILE, &limit)
+}

@@ -1,0 +1,51 @@
+// Measure runs Portico and other proxies side by side, prints one table, and writes it into docs/performance.md. It is a program
+// of its own, not a subcommand of portico: it needs the source tree, and nobody should carry it into production.
+package main
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"regexp"
+
+	"portico/bench/peers"
+)
+
+func main() {
+	if err := run(os.Args[1:]); err != nil {
+		fmt.Fprintln(os.Stderr, "measure:", err)
+		os.Exit(2)
+	}
+}
+
+func run(args []string) error {
+	if asked, err := peers.Role(args); asked {
+		return err
+	}
+	flags := flag.NewFlagSet("measure", flag.ContinueOnError)
+	rounds := flags.Int("rounds", 7, "how often each peer takes its turn; fewer are good for trying out")
+	only := flags.String("only", "", "measure only rows that match this regular `expression`; writes no document")
+	document := flags.String("document", "", "Markdown `file` whose figures are replaced")
+	if err := flags.Parse(args); err != nil {
+		return err
+	}
+	if *rounds < 1 || flags.NArg() > 0 {
+		return fmt.Errorf("want at least one round and no arguments")
+	}
+	o := peers.Options{Rounds: *rounds, Log: os.Stderr}
+	if *only != "" {
+		var err error
+		if o.Only, err = regexp.Compile(*only); err != nil {
+			return err
+		}
+	}
+	result, err := peers.Measure(o)
+	if err != nil {
+		return err
+	}
+	fmt.Print(result.Text())
+	if *document == "" || o.Only != nil {
+		return nil
+	}
+	return result.UpdateFile(*document)
+}

@@ -1,0 +1,99 @@
+package peers
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+)
+
+// Table writes all rows as a Markdown table.
+func (r *Result) Table() string {
+	var out strings.Builder
+	fmt.Fprintf(&out, "| row | unit | %s | ratio to the best | bar | |\n", strings.Join(r.peers, " | "))
+	fmt.Fprintf(&out, "|---|---%s|---|---|---|\n", strings.Repeat("|---:", len(r.peers)))
+	for _, row := range r.rows {
+		fmt.Fprintf(&out, "| %s | %s ", row.name, row.unit)
+		for _, name := range r.peers {
+			cell := "-"
+			if values := row.values[name]; len(values) > 0 {
+				cell = spreadOf(values).String()
+			}
+			if row.unranked[name] {
+				cell = "(" + cell + ")"
+			}
+			fmt.Fprintf(&out, "| %s ", cell)
+		}
+		fmt.Fprintf(&out, "| %s | %s | %s |\n", ratioCell(row), figure(row.bar), verdict(row))
+	}
+	for _, row := range r.rows {
+		if row.note != "" {
+			fmt.Fprintf(&out, "\n- %s: %s", row.name, row.note)
+		}
+	}
+	return out.String() + "\n"
+}
+
+// ratioCell names the best peer and Portico's ratio to it, also where the bar is Portico's own figure.
+func ratioCell(r *row) string {
+	best := r.best()
+	if best == "" {
+		return "-"
+	}
+	ratio := *r
+	if r.against == absolute {
+		ratio.against = bestOfAll
+	}
+	return ratio.judged().String() + " x " + best
+}
+
+func verdict(r *row) string {
+	if r.met() {
+		return "met"
+	}
+	return "**short**"
+}
+
+// Text is the table with all that is to be known about it.
+func (r *Result) Text() string {
+	return r.Table() + "\n" + strings.Join(r.about, "\n") + "\n"
+}
+
+// Marks around what [Result.WriteTo] replaces.
+const (
+	beginFigures = "<!-- figures: written by make bench-peers -->"
+	endFigures   = "<!-- end of figures -->"
+)
+
+// UpdateFile replaces the figures in a document, between its marks.
+func (r *Result) UpdateFile(path string) error {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return err
+	}
+	updated, err := between(string(text), r.Text())
+	if err != nil {
+		return fmt.Errorf("%s: %w", path, err)
+	}
+	return os.WriteFile(path, []byte(updated), 0o644)
+}
+
+func between(document, figures string) (string, error) {
+	before, rest, ok := strings.Cut(document, beginFigures)
+	_, after, ok2 := strings.Cut(rest, endFigures)
+	if !ok || !ok2 {
+		return "", errors.New("there are no marks for figures")
+	}
+	return before + beginFigures + "\n\n" + figures + "\n" + endFigures + after, nil
+}
+
+// inOrder writes what is known of each peer, sorted by name.
+func inOrder(of map[string]string) string {
+	var parts []string
+	for name, text := range of {
+		parts = append(parts, name+" "+text)
+	}
+	slices.Sort(parts)
+	return strings.Join(parts, ", ")
+}

@@ -1,0 +1,123 @@
+package peers
+
+import (
+	"crypto/tls"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+
+	"portico/backend/backendtest"
+)
+
+// site is what all peers of a run share.
+type site struct {
+	dir           string // for their files
+	ca            string // PEM, the authority of the certificate
+	cert          string // PEM, certificate and key in one file
+	key           string // the key alone
+	sink, sinkTLS string // the mailbox server's addresses
+	client        *tls.Config
+	self          string // this program, which has roles
+	sinks         []*exec.Cmd
+	atEnd         []func()
+}
+
+// newSite makes the certificate and starts the mailbox servers in dir. self is a program that calls Role first.
+func newSite(dir, self string) (*site, error) {
+	s := &site{dir: dir, self: self}
+	ca, err := backendtest.NewCA("peers")
+	if err != nil {
+		return nil, err
+	}
+	cert, err := ca.Issue(backendtest.CertOptions{Hosts: []string{"localhost", "127.0.0.1"}})
+	if err != nil {
+		return nil, err
+	}
+	if _, s.key, err = cert.WriteFiles(dir, "bench"); err != nil {
+		return nil, err
+	}
+	if s.cert, err = s.file("both.pem", string(cert.CertPEM)+string(cert.KeyPEM)); err != nil { // as HAProxy wants it
+		return nil, err
+	}
+	if s.ca, err = s.file("ca.pem", string(ca.CertPEM)); err != nil {
+		return nil, err
+	}
+	if s.client, err = clientTLS(s.ca, tls.X25519); err != nil {
+		return nil, err
+	}
+	addrs, err := freePorts(2)
+	if err != nil {
+		return nil, err
+	}
+	s.sink, s.sinkTLS = addrs[0], addrs[1]
+	for i, args := range [][]string{{"sink", s.sink}, {"sink", s.sinkTLS, s.cert, s.key}} {
+		cmd, err := run(filepath.Join(dir, fmt.Sprintf("sink%d.log", i)), self, args...)
+		if err != nil {
+			s.close()
+			return nil, err
+		}
+		s.sinks = append(s.sinks, cmd)
+		if err := answers(args[1]); err != nil {
+			s.close()
+			return nil, err
+		}
+	}
+	return s, nil
+}
+
+// close ends the mailbox servers.
+func (s *site) close() {
+	for _, cmd := range s.sinks {
+		end(cmd)
+	}
+	for _, f := range s.atEnd {
+		f()
+	}
+}
+
+func (s *site) file(name, text string) (string, error) {
+	path := filepath.Join(s.dir, name)
+	return path, os.WriteFile(path, []byte(text), 0o600)
+}
+
+// build makes the program under measurement.
+func (s *site) build() (string, error) {
+	path := filepath.Join(s.dir, "portico-program")
+	if out, err := exec.Command("go", "build", "-o", path, "portico/cmd/portico").CombinedOutput(); err != nil {
+		return "", fmt.Errorf("build: %w\n%s", err, out)
+	}
+	return path, nil
+}
+
+// Role makes this program one of a run's other processes if its arguments ask for it: the mailbox server, or the storm of
+// sign-ins. They are apart so that only the proxies are measured and descriptors suffice.
+func Role(args []string) (asked bool, err error) {
+	switch {
+	case len(args) >= 2 && args[0] == "sink":
+		return true, serveSink(args[1], args[2:])
+	case len(args) == 5 && args[0] == "storm":
+		return true, storm(args[1], args[2], args[3], args[4])
+	}
+	return false, nil
+}
+
+// serveSink is the mailbox server of a run, with TLS if files are named. It ends with the process.
+func serveSink(addr string, files []string) error {
+	ln, err := net.Listen("tcp", addr)
+	if err != nil {
+		return err
+	}
+	var config *tls.Config
+	if len(files) == 2 {
+		pair, err := tls.LoadX509KeyPair(files[0], files[1])
+		if err != nil {
+			return err
+		}
+		config = &tls.Config{
+			MinVersion: tls.VersionTLS13, Certificates: []tls.Certificate{pair}, CurvePreferences: []tls.CurveID{tls.X25519},
+		}
+	}
+	return backendtest.NewSink(config).Serve(ln)
+}
