@@ -2,7 +2,6 @@ package proxy
 
 import (
 	"bufio"
-	"bytes"
 	"context"
 	"crypto/tls"
 	"io"
@@ -34,7 +33,7 @@ type harness struct {
 	tier    *fakeTier
 	relay   *fakeRelay
 	metrics *prometheus.Registry
-	log     *logBuffer
+	log     *testkit.Log
 	roots   *tls.Config // for clients
 }
 
@@ -42,7 +41,7 @@ type harness struct {
 func start(t *testing.T, mode TLSMode, change func(*Options)) *harness {
 	t.Helper()
 	testkit.NoLeaks(t)
-	h := &harness{t: t, mode: mode, tier: &fakeTier{}, relay: newFakeRelay(), metrics: prometheus.NewRegistry(), log: &logBuffer{}}
+	h := &harness{t: t, mode: mode, tier: &fakeTier{}, relay: newFakeRelay(), metrics: prometheus.NewRegistry(), log: &testkit.Log{}}
 	h.opt = Options{
 		Relay: h.relay, Registerer: h.metrics, Log: zerolog.New(h.log), SetupSlots: 2,
 		Sleep:    func(ctx context.Context, _ time.Duration) error { return ctx.Err() },
@@ -264,22 +263,4 @@ func (r *fakeRelay) take(t *testing.T) relay.Session {
 		t.Fatal("nothing was handed over")
 		panic("not reached")
 	}
-}
-
-// logBuffer keeps what was logged.
-type logBuffer struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-func (b *logBuffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.text.Write(p)
-}
-
-func (b *logBuffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.text.String()
 }

@@ -15,14 +15,14 @@ import (
 
 // demoRun is a demo in this process, on free ports.
 type demoRun struct {
-	out, log *logBuffer
+	out, log *testkit.Log
 	signals  chan os.Signal
 	ended    chan error
 }
 
 func startDemo(t *testing.T, dir string) *demoRun {
 	t.Helper()
-	d := &demoRun{out: &logBuffer{}, log: &logBuffer{}, signals: make(chan os.Signal, 2), ended: make(chan error, 1)}
+	d := &demoRun{out: &testkit.Log{}, log: &testkit.Log{}, signals: make(chan os.Signal, 2), ended: make(chan error, 1)}
 	go func() { d.ended <- demo(context.Background(), demoOptions{dir: dir}, d.signals, d.out, d.log) }()
 	testkit.Eventually(t, "the demo to run", func() bool { return strings.HasSuffix(d.out.String(), "\n\n") || len(d.ended) > 0 })
 	return d

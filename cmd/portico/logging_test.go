@@ -6,11 +6,12 @@ import (
 	"testing"
 	"time"
 
+	"portico/backend/backendtest/testkit"
 	"portico/configs"
 )
 
 func TestLog(t *testing.T) {
-	out := &logBuffer{}
+	out := &testkit.Log{}
 	log, sink := newLog(out, configs.Log{Level: configs.LogWarn, Format: configs.LogJSON})
 	child := log.With().Str("session", "1").Logger()
 	child.Info().Msg("one")
@@ -33,7 +34,7 @@ func TestLog(t *testing.T) {
 }
 
 func TestConsoleLogHasNoColourInAFile(t *testing.T) {
-	out := &logBuffer{}
+	out := &testkit.Log{}
 	log, _ := newLog(out, configs.Log{Level: configs.LogInfo, Format: configs.LogConsole})
 	log.Info().Str("server", "mbx1").Msg("words")
 	if text := out.String(); strings.Contains(text, "\x1b") || !strings.HasSuffix(text, "INF words server=mbx1\n") {

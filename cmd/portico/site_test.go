@@ -118,14 +118,14 @@ type running struct {
 	*service
 	site    *site
 	signals chan os.Signal
-	log     *logBuffer
+	log     *testkit.Log
 	ended   chan error
 }
 
 // serve starts a service from the site's file. It is stopped with the test.
 func (s *site) serve(t *testing.T, file string) *running {
 	t.Helper()
-	r := &running{site: s, signals: make(chan os.Signal, 4), log: &logBuffer{}, ended: make(chan error, 1)}
+	r := &running{site: s, signals: make(chan os.Signal, 4), log: &testkit.Log{}, ended: make(chan error, 1)}
 	started := make(chan *service, 1)
 	go func() { r.ended <- serve(file, r.signals, r.log, func(s *service) { started <- s }) }()
 	select {

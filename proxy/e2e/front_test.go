@@ -1,13 +1,11 @@
 package e2e
 
 import (
-	"bytes"
 	"crypto/tls"
 	"net"
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -42,14 +40,14 @@ type frontDoor struct {
 	ca      *backendtest.CA
 	tier    proxy.Tier
 	metrics *prometheus.Registry
-	log     *logBuffer
+	log     *testkit.Log
 }
 
 // front starts a front door that stops with the test, which must not leak by then: call it behind the start of what outlives the
 // test. Passwords may travel in plain text, and the pause behind a bad one is left out.
 func front(t *testing.T, o options) *frontDoor {
 	t.Helper()
-	f := &frontDoor{t: t, metrics: prometheus.NewRegistry(), log: &logBuffer{}}
+	f := &frontDoor{t: t, metrics: prometheus.NewRegistry(), log: &testkit.Log{}}
 	f.tier = newTier(t, o)
 	serverTLS := f.certify()
 	o.settings.LoginType = proxy.PlainTextLogin
@@ -224,22 +222,4 @@ func (f *frontDoor) metricsText() string {
 func (f *frontDoor) gone() {
 	f.t.Helper()
 	testkit.Eventually(f.t, "no session is counted", func() bool { return f.metric("portico_sessions") == 0 })
-}
-
-// logBuffer keeps what was logged.
-type logBuffer struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-func (b *logBuffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.text.Write(p)
-}
-
-func (b *logBuffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.text.String()
 }
