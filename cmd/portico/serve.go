@@ -30,7 +30,7 @@ func newServe() *cobra.Command {
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		signals := notifySignals()
 		defer signal.Stop(signals)
-		return serve(*file, signals, cmd.ErrOrStderr(), func(*service) {})
+		return serve(*file, signals, cmd.ErrOrStderr(), (*service).favourLoops)
 	}
 	return cmd
 }

@@ -114,6 +114,21 @@ func (s *service) startProxy(settings proxy.Settings, cpus int) error {
 	return err
 }
 
+// setupNiceness is that of all threads but the loops'. Sign-ins then take a little longer on a busy machine, and nobody else's
+// command waits for them.
+const setupNiceness = 10
+
+// favourLoops lets the loops have the processor before everything else. It changes the whole process for good.
+func (s *service) favourLoops() {
+	loops, ok := s.relay.(interface{ LowerOthers(niceness int) error })
+	if !ok {
+		return
+	}
+	if err := loops.LowerOthers(setupNiceness); err != nil {
+		s.log.Warn().Err(err).Msg("sign-ins may hold up commands")
+	}
+}
+
 // listen opens all listeners before the first of them takes a client.
 func (s *service) listen() error {
 	opened := make([]net.Listener, 0, len(s.config.Listeners))

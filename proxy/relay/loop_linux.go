@@ -36,6 +36,9 @@ type loop struct {
 	wake  int // eventfd: the mailbox has something
 	timer int // timerfd: tick
 
+	running chan struct{} // closed when thread is known
+	thread  int           // that it is locked to
+
 	slots    []slot // what an event's number means
 	free     []int32
 	ready    []*end  // ends with bytes that epoll does not know of: records inside TLS
@@ -75,7 +78,7 @@ type mailbox struct {
 }
 
 func newLoop(opts Options) (*loop, error) {
-	lp := &loop{opts: opts, epoll: -1, wake: -1, timer: -1, stats: NewStats()}
+	lp := &loop{opts: opts, running: make(chan struct{}), epoll: -1, wake: -1, timer: -1, stats: NewStats()}
 	lp.keepAlive.Store(int64(opts.KeepAlive))
 	lp.buf = make([]byte, headRoom+readSize)
 	lp.slots = make([]slot, firstSlot)
@@ -128,6 +131,8 @@ func (lp *loop) post(f func()) bool {
 // run is the loop's goroutine.
 func (lp *loop) run() {
 	runtime.LockOSThread()
+	lp.thread = unix.Gettid()
+	close(lp.running)
 	defer lp.release()
 	interval := unix.NsecToTimespec(int64(tick))
 	lp.started = lp.opts.Now()

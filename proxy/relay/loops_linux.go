@@ -32,6 +32,7 @@ func NewLoops(opts Options) (*Loops, error) {
 		}
 		ls.loops = append(ls.loops, lp)
 		ls.done.Go(lp.run)
+		<-lp.running
 	}
 	return ls, nil
 }

@@ -1,0 +1,50 @@
+package relay
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"testing"
+
+	"golang.org/x/sys/unix"
+)
+
+// TestLowersAllThreadsButTheLoops runs in a process of its own, which it changes for good.
+func TestLowersAllThreadsButTheLoops(t *testing.T) {
+	const child = "PORTICO_TEST_LOWER_OTHERS"
+	if os.Getenv(child) == "" {
+		cmd := exec.Command(os.Args[0], "-test.run", "^"+t.Name()+"$", "-test.v")
+		cmd.Env = append(os.Environ(), child+"=1")
+		if out, err := cmd.CombinedOutput(); err != nil {
+			t.Fatalf("%v\n%s", err, out)
+		}
+		return
+	}
+	ls, err := NewLoops(Options{Loops: 2})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ls.Close()
+	if err := ls.LowerOthers(7); err != nil {
+		t.Fatal(err)
+	}
+	own := map[string]bool{}
+	for _, lp := range ls.loops {
+		own[fmt.Sprint(lp.thread)] = true
+	}
+	tasks, err := os.ReadDir("/proc/self/task")
+	if err != nil || len(own) != 2 {
+		t.Fatalf("threads of the loops: %v (%v)", own, err)
+	}
+	for _, task := range tasks {
+		var thread int
+		fmt.Sscan(task.Name(), &thread)
+		raw, err := unix.Getpriority(unix.PRIO_PROCESS, thread) // the kernel gives 20 minus the niceness
+		if err != nil {
+			continue // it has ended
+		}
+		if want := map[bool]int{true: 0, false: 7}[own[task.Name()]]; 20-raw != want {
+			t.Errorf("thread %s has niceness %d, want %d", task.Name(), 20-raw, want)
+		}
+	}
+}
