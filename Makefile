@@ -4,7 +4,7 @@ FUZZTIME ?= 30s
 
 .PHONY: help
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: demo
 demo: build ## run the proxy with mailbox servers, users and mail of its own
@@ -26,10 +26,19 @@ lint: ## gofmt, go vet, staticcheck, govulncheck
 fuzz: ## run each fuzz target for FUZZTIME (30s)
 	FUZZTIME=$(FUZZTIME) scripts/fuzz
 
+# RECORD=1 makes the figures the recorded ones.
 .PHONY: bench
-bench: ## run the benchmarks
+bench: ## run the benchmarks, each beside its recorded figure
+	@results=$$(mktemp) && trap 'rm -f "$$results"' EXIT && \
+	{ go test -run '^$$' -bench . -benchmem -benchtime 0.5s -count 3 -p 1 ./... >"$$results" || { cat "$$results"; exit 1; }; } && \
+	go run ./bench/record $(if $(RECORD),-write) <"$$results"
+
+ROUNDS ?= 7
+# ROUNDS=1 tries it out in a few minutes; ONLY='sign-in|storm' measures some rows and leaves the document alone.
+.PHONY: bench-peers
+bench-peers: ## measure beside nginx, HAProxy and Dovecot, write docs/performance.md
 	scripts/test-deps bench
-	go test -run '^$$' -bench . -benchmem ./...
+	go run ./bench/peers/measure -rounds $(ROUNDS) -only '$(ONLY)' -document docs/performance.md
 
 .PHONY: clean
 clean: ## remove what was built

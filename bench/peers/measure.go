@@ -1,6 +1,7 @@
 package peers
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"os"
@@ -18,10 +19,9 @@ type Options struct {
 
 // Result is what was measured.
 type Result struct {
-	rows   []*row
-	peers  []string
-	about  []string // versions, machine, method
-	rounds int
+	rows  []*row
+	peers []string
+	about []string // versions, machine
 }
 
 // group is rows that are measured together.
@@ -32,7 +32,8 @@ type group struct {
 
 // Measure installs nothing: it runs the peers that are there, in a temporary folder, and takes about twenty minutes with seven
 // rounds. This program must call [Role] at its start. Not being able to run one of the peers is an error.
-func Measure(o Options) (*Result, error) {
+// When ctx is done, what runs is killed.
+func Measure(ctx context.Context, o Options) (*Result, error) {
 	if err := raiseDescriptors(); err != nil {
 		return nil, err
 	}
@@ -54,12 +55,13 @@ func Measure(o Options) (*Result, error) {
 		return nil, err
 	}
 	defer s.close()
+	defer context.AfterFunc(ctx, s.stop)()
 	program, err := s.build()
 	if err != nil {
 		return nil, err
 	}
 	all := starters(program)
-	result := &Result{rounds: o.Rounds}
+	result := &Result{}
 	for _, st := range all {
 		result.peers = append(result.peers, st.name)
 	}

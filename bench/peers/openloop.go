@@ -7,11 +7,10 @@ import (
 	"time"
 
 	"golang.org/x/sync/errgroup"
-	"golang.org/x/sys/unix"
 )
 
-// pace calls f when something is due, rate times a second for d. It sleeps in the kernel, on a thread of its own: the
-// runtime's timers are late by up to a millisecond, which is what is to be measured.
+// pace calls f when something is due, rate times a second for d. It has a thread of its own to
+// sleep on.
 func pace(rate float64, d time.Duration, f func(i int, due time.Time)) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
@@ -19,8 +18,7 @@ func pace(rate float64, d time.Duration, f func(i int, due time.Time)) {
 	for i := range int(rate * d.Seconds()) {
 		due := start.Add(time.Duration(float64(i) / rate * float64(time.Second)))
 		if wait := time.Until(due); wait > 0 {
-			ts := unix.NsecToTimespec(int64(wait))
-			unix.Nanosleep(&ts, nil) // early by a signal at worst
+			sleep(wait)
 		}
 		f(i, due)
 	}

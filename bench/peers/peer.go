@@ -18,7 +18,7 @@ type Peer struct {
 	Version    string
 	Plain, TLS string // addresses
 	metrics    string // URL, if it has one
-	noSignIn   bool   // it passes sign-ins on without looking at them
+	site       *site
 	cmd        *exec.Cmd
 	helper     *exec.Cmd // answers its authentication requests; not part of its cost
 }
@@ -28,14 +28,13 @@ type starter struct {
 	name      string
 	start     func(s *site, serverTLS bool) (*Peer, error)
 	serverTLS bool // it can
-	noSignIn  bool
 }
 
 // launch starts a peer's program and waits until both its ports answer.
 func (p *Peer) launch(s *site, program string, args ...string) error {
 	logTo := filepath.Join(s.dir, p.Name+".log")
 	var err error
-	if p.cmd, err = run(logTo, program, args...); err != nil {
+	if p.cmd, err = s.run(logTo, program, args...); err != nil {
 		p.Stop()
 		return err
 	}
@@ -49,29 +48,21 @@ func (p *Peer) launch(s *site, program string, args ...string) error {
 	return nil
 }
 
-// run starts a program in a process group of its own, so that all it starts can be ended with it.
-func run(logTo, program string, args ...string) (*exec.Cmd, error) {
-	log, err := os.Create(logTo)
-	if err != nil {
-		return nil, err
-	}
-	defer log.Close()
-	cmd := exec.Command(program, args...)
-	cmd.Stdout, cmd.Stderr = log, log
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
-	return cmd, cmd.Start()
-}
-
-// end kills what run started, and waits.
+// end kills a program with all it started, and waits.
 func end(cmd *exec.Cmd) {
 	if cmd == nil || cmd.Process == nil {
 		return
 	}
-	for _, pid := range family(cmd.Process.Pid) {
-		syscall.Kill(pid, syscall.SIGKILL) // some make process groups of their own
-	}
-	syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL)
+	kill(cmd.Process.Pid)
 	cmd.Wait() // killed
+}
+
+// kill kills a process, its descendants, some of which make process groups of their own, and its group.
+func kill(pid int) {
+	for _, member := range family(pid) {
+		syscall.Kill(member, syscall.SIGKILL)
+	}
+	syscall.Kill(-pid, syscall.SIGKILL)
 }
 
 // freePorts returns addresses on loopback that nobody listens on.
@@ -101,8 +92,8 @@ func answers(addr string) (err error) {
 
 // Stop ends the peer and its helper.
 func (p *Peer) Stop() {
-	end(p.cmd)
-	end(p.helper)
+	p.site.end(p.cmd)
+	p.site.end(p.helper)
 }
 
 // address returns where the peer listens.

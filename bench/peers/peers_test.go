@@ -1,8 +1,11 @@
 package peers
 
 import (
+	"crypto/tls"
 	"fmt"
 	"os"
+	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 )
@@ -61,5 +64,73 @@ func BenchmarkHold(b *testing.B) {
 		spent, _ := cpuTime(own)
 		b.ReportMetric(micros(spent.cpu)/float64(done), "us/cmd")
 		b.ReportMetric(float64(done), "commands")
+	}
+}
+
+// alone starts Portico without peers.
+func alone(b *testing.B) (*site, *Peer) {
+	if err := raiseDescriptors(); err != nil {
+		b.Fatal(err)
+	}
+	s, err := newSite(b.TempDir(), os.Args[0])
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(s.close)
+	program, err := s.build()
+	if err != nil {
+		b.Fatal(err)
+	}
+	p, err := startPortico(s, program, false, 1)
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(p.Stop)
+	return s, p
+}
+
+// BenchmarkSignIn prints what a sign-in costs Portico.
+func BenchmarkSignIn(b *testing.B) {
+	s, p := alone(b)
+	for _, overTLS := range []bool{false, true} {
+		name, config := "plain", (*tls.Config)(nil)
+		if overTLS {
+			name, config = "tls", s.client
+		}
+		b.Run(name, func(b *testing.B) {
+			done := 0
+			spent, _, err := p.spentOn(func() error {
+				for b.Loop() {
+					clients, err := signInMany(p.address(overTLS), config, 100)
+					closeAll(clients)
+					if err != nil {
+						return err
+					}
+					done += 100
+				}
+				return nil
+			})
+			if err != nil {
+				b.Fatal(err)
+			}
+			b.ReportMetric(micros(spent.cpu)/float64(done), "us-CPU/sign-in")
+			b.ReportMetric(0, "ns/op") // means nothing here
+		})
+	}
+}
+
+// BenchmarkIdle prints what an idle session takes.
+func BenchmarkIdle(b *testing.B) {
+	s, _ := alone(b)
+	all := starters(filepath.Join(s.dir, "portico-program"))
+	for way, w := range memoryWays {
+		b.Run(strings.ReplaceAll(w.name, " ", "-"), func(b *testing.B) {
+			fresh, _, err := idleMemory(s, all[0], way, false)
+			if err != nil {
+				b.Fatal(err)
+			}
+			b.ReportMetric(fresh, "KiB/session")
+			b.ReportMetric(0, "ns/op") // means nothing here
+		})
 	}
 }

@@ -2,11 +2,14 @@ package peers
 
 import (
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"sync"
+	"syscall"
 
 	"portico/backend/backendtest"
 )
@@ -22,11 +25,15 @@ type site struct {
 	self          string // this program, which has roles
 	sinks         []*exec.Cmd
 	atEnd         []func()
+
+	mu      sync.Mutex
+	stopped bool
+	started map[*exec.Cmd]bool // what runs, or has run
 }
 
 // newSite makes the certificate and starts the mailbox servers in dir. self is a program that calls Role first.
 func newSite(dir, self string) (*site, error) {
-	s := &site{dir: dir, self: self}
+	s := &site{dir: dir, self: self, started: make(map[*exec.Cmd]bool)}
 	ca, err := backendtest.NewCA("peers")
 	if err != nil {
 		return nil, err
@@ -53,7 +60,7 @@ func newSite(dir, self string) (*site, error) {
 	}
 	s.sink, s.sinkTLS = addrs[0], addrs[1]
 	for i, args := range [][]string{{"sink", s.sink}, {"sink", s.sinkTLS, s.cert, s.key}} {
-		cmd, err := run(filepath.Join(dir, fmt.Sprintf("sink%d.log", i)), self, args...)
+		cmd, err := s.run(filepath.Join(dir, fmt.Sprintf("sink%d.log", i)), self, args...)
 		if err != nil {
 			s.close()
 			return nil, err
@@ -67,10 +74,52 @@ func newSite(dir, self string) (*site, error) {
 	return s, nil
 }
 
+// run starts a program in a process group of its own, so that all it starts can be ended with it.
+func (s *site) run(logTo, program string, args ...string) (*exec.Cmd, error) {
+	log, err := os.Create(logTo)
+	if err != nil {
+		return nil, err
+	}
+	defer log.Close()
+	cmd := exec.Command(program, args...)
+	cmd.Stdout, cmd.Stderr = log, log
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.stopped {
+		return nil, errStopped
+	}
+	if err := cmd.Start(); err != nil {
+		return nil, err
+	}
+	s.started[cmd] = true
+	return cmd, nil
+}
+
+var errStopped = errors.New("stopped by a signal")
+
+// stop kills what runs, from any goroutine; measuring then ends with errors.
+func (s *site) stop() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.stopped = true
+	for cmd := range s.started {
+		kill(cmd.Process.Pid)
+	}
+}
+
+// end ends what run started.
+func (s *site) end(cmd *exec.Cmd) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.started, cmd) // its number may soon be another's
+	end(cmd)
+}
+
 // close ends the mailbox servers.
 func (s *site) close() {
 	for _, cmd := range s.sinks {
-		end(cmd)
+		s.end(cmd)
 	}
 	for _, f := range s.atEnd {
 		f()

@@ -14,7 +14,7 @@ func starters(path string) []starter {
 	return []starter{
 		{name: portico, serverTLS: true, start: func(s *site, tls bool) (*Peer, error) { return startPortico(s, path, tls, 1) }},
 		{name: "nginx", start: startNginx},
-		{name: "haproxy", start: startHAProxy, serverTLS: true, noSignIn: true},
+		{name: "haproxy", start: startHAProxy, serverTLS: true},
 		{name: "dovecot", start: startDovecot, serverTLS: true},
 	}
 }
@@ -61,7 +61,7 @@ data_dir: %q
 	if err != nil {
 		return nil, err
 	}
-	p := &Peer{Name: portico, Plain: addrs[0], TLS: addrs[1], Version: version(path, "version"), metrics: "http://" + addrs[2] + "/metrics"}
+	p := &Peer{site: s, Name: portico, Plain: addrs[0], TLS: addrs[1], Version: version(path, "version"), metrics: "http://" + addrs[2] + "/metrics"}
 	return p, p.launch(s, path, "serve", "--config", config)
 }
 
@@ -108,8 +108,8 @@ mail {
 	if err != nil {
 		return nil, err
 	}
-	p := &Peer{Name: "nginx", Plain: addrs[0], TLS: addrs[1], Version: version("nginx", "-v")}
-	if p.helper, err = run(filepath.Join(s.dir, "nginx-auth.log"), "nginx", "-c", authConfig); err != nil {
+	p := &Peer{site: s, Name: "nginx", Plain: addrs[0], TLS: addrs[1], Version: version("nginx", "-v")}
+	if p.helper, err = s.run(filepath.Join(s.dir, "nginx-auth.log"), "nginx", "-c", authConfig); err != nil {
 		return nil, err
 	}
 	if err := answers(addrs[2]); err != nil {
@@ -152,7 +152,7 @@ backend sink
 	if err != nil {
 		return nil, err
 	}
-	p := &Peer{Name: "haproxy", Plain: addrs[0], TLS: addrs[1], Version: version("haproxy", "-v"), noSignIn: true}
+	p := &Peer{site: s, Name: "haproxy", Plain: addrs[0], TLS: addrs[1], Version: version("haproxy", "-v")}
 	return p, p.launch(s, "haproxy", "-db", "-f", config)
 }
 
@@ -223,6 +223,6 @@ passdb {
 	if err != nil {
 		return nil, err
 	}
-	p := &Peer{Name: "dovecot", Plain: addrs[0], TLS: addrs[1], Version: version("dovecot", "--version")}
+	p := &Peer{site: s, Name: "dovecot", Plain: addrs[0], TLS: addrs[1], Version: version("dovecot", "--version")}
 	return p, p.launch(s, "dovecot", "-F", "-c", config)
 }

@@ -3,10 +3,13 @@
 package main
 
 import (
+	"context"
 	"flag"
 	"fmt"
 	"os"
+	"os/signal"
 	"regexp"
+	"syscall"
 
 	"portico/bench/peers"
 )
@@ -39,7 +42,9 @@ func run(args []string) error {
 			return err
 		}
 	}
-	result, err := peers.Measure(o)
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	result, err := peers.Measure(ctx, o)
 	if err != nil {
 		return err
 	}
