@@ -1,3 +1,5 @@
+//go:build unix
+
 package peers
 
 import (
@@ -19,9 +21,9 @@ func (r *Result) Table() string {
 			cell := "-"
 			if values := row.values[name]; len(values) > 0 {
 				cell = spreadOf(values).String()
-			}
-			if row.unranked[name] {
-				cell = "(" + cell + ")"
+				if row.unranked[name] {
+					cell = "(" + cell + ")"
+				}
 			}
 			fmt.Fprintf(&out, "| %s ", cell)
 		}

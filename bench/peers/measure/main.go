@@ -1,3 +1,5 @@
+//go:build unix
+
 // Measure runs Portico and other proxies side by side, prints one table, and writes it into docs/performance.md. It is a program
 // of its own, not a subcommand of portico: it needs the source tree, and nobody should carry it into production.
 package main
