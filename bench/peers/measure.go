@@ -14,9 +14,10 @@ import (
 
 // Options say what is measured.
 type Options struct {
-	Rounds int            // that each peer takes its turn
-	Only   *regexp.Regexp // groups of rows; nil is all
-	Log    io.Writer      // gets a line per group
+	Rounds       int            // that each peer takes its turn
+	MemoryRounds int            // the same of the memory rows, which take long
+	Only         *regexp.Regexp // groups of rows; nil is all
+	Log          io.Writer      // gets a line per group
 }
 
 // Result is what was measured.
@@ -70,7 +71,8 @@ func Measure(ctx context.Context, o Options) (*Result, error) {
 	if result.about, err = about(s, all); err != nil {
 		return nil, err
 	}
-	for _, g := range groups(s, all, program, o.Rounds) {
+	result.about = append(result.about, fmt.Sprintf("- Rounds: %d; of the memory rows %d", o.Rounds, o.MemoryRounds))
+	for _, g := range groups(s, all, program, o) {
 		if o.Only != nil && !o.Only.MatchString(g.name) {
 			continue
 		}
@@ -85,7 +87,8 @@ func Measure(ctx context.Context, o Options) (*Result, error) {
 	return result, nil
 }
 
-func groups(s *site, all []starter, program string, rounds int) []group {
+func groups(s *site, all []starter, program string, o Options) []group {
+	rounds := o.Rounds
 	one := func(r *row, err error) ([]*row, error) { return []*row{r}, err }
 	two := func(a, b *row, err error) ([]*row, error) { return []*row{a, b}, err }
 	var list []group
@@ -93,7 +96,7 @@ func groups(s *site, all []starter, program string, rounds int) []group {
 		list = append(list, group{l.name, func() ([]*row, error) { return one(loadRow(s, all, l, rounds)) }})
 	}
 	for i, w := range memoryWays {
-		list = append(list, group{"idle session, " + w.name, func() ([]*row, error) { return two(memoryRows(s, all, i, rounds)) }})
+		list = append(list, group{"idle session, " + w.name, func() ([]*row, error) { return two(memoryRows(s, all, i, o.MemoryRounds)) }})
 	}
 	return append(list,
 		group{"sign-in, plain", func() ([]*row, error) { return one(signInRow(s, all, false, rounds)) }},

@@ -38,7 +38,7 @@ func memoryRows(s *site, all []starter, way, rounds int) (fresh, fetched *row, e
 			if w.server && !st.serverTLS {
 				continue
 			}
-			before, after, err := idleMemory(s, st, way, st.name == portico || round == 0)
+			before, after, err := idleMemory(s, st, way, st.name == portico || round == 0 && !(st.slowTLS && w.clientTLS))
 			if err != nil {
 				return nil, nil, fmt.Errorf("%s: %w", st.name, err)
 			}

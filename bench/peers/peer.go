@@ -30,6 +30,7 @@ type starter struct {
 	name      string
 	start     func(s *site, serverTLS bool) (*Peer, error)
 	serverTLS bool // it can
+	slowTLS   bool // a gigabyte takes it many times as long as others
 }
 
 // launch starts a peer's program and waits until both its ports answer.

@@ -17,7 +17,7 @@ func starters(path string) []starter {
 		{name: portico, serverTLS: true, start: func(s *site, tls bool) (*Peer, error) { return startPortico(s, path, tls, 1) }},
 		{name: "nginx", start: startNginx},
 		{name: "haproxy", start: startHAProxy, serverTLS: true},
-		{name: "dovecot", start: startDovecot, serverTLS: true},
+		{name: "dovecot", start: startDovecot, serverTLS: true, slowTLS: true},
 	}
 }
 

@@ -5,6 +5,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"flag"
 	"fmt"
@@ -29,6 +30,7 @@ func run(args []string) error {
 	}
 	flags := flag.NewFlagSet("measure", flag.ContinueOnError)
 	rounds := flags.Int("rounds", 7, "how often each peer takes its turn; fewer are good for trying out")
+	memoryRounds := flags.Int("memory-rounds", 0, "the same for the memory rows; 0 is as for others")
 	only := flags.String("only", "", "measure only rows that match this regular `expression`; writes no document")
 	document := flags.String("document", "", "Markdown `file` whose figures are replaced")
 	if err := flags.Parse(args); err != nil {
@@ -37,7 +39,7 @@ func run(args []string) error {
 	if *rounds < 1 || flags.NArg() > 0 {
 		return fmt.Errorf("want at least one round and no arguments")
 	}
-	o := peers.Options{Rounds: *rounds, Log: os.Stderr}
+	o := peers.Options{Rounds: *rounds, MemoryRounds: cmp.Or(*memoryRounds, *rounds), Log: os.Stderr}
 	if *only != "" {
 		var err error
 		if o.Only, err = regexp.Compile(*only); err != nil {
