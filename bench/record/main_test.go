@@ -24,6 +24,8 @@ func TestCompare(t *testing.T) {
 		{"same", "pkg: portico/proxy/wire\nBenchmarkScan-2 1 109 ns/op 91 MB/s", "1.09", 0},
 		{"slower", "pkg: portico/proxy/wire\nBenchmarkScan-2 1 120 ns/op 80 MB/s", "1.20  <-- WORSE", 2},
 		{"faster", "pkg: portico/proxy/wire\nBenchmarkScan-2 1 50 ns/op 200 MB/s", "0.50", 0},
+		{"a few bytes", "pkg: portico/proxy/wire\nBenchmarkScan-2 1 100 ns/op 3 B/op", "-", 0},
+		{"many bytes", "pkg: portico/proxy/wire\nBenchmarkScan-2 1 100 ns/op 4096 B/op", "<-- WORSE", 1},
 		{"allocates", "pkg: portico/proxy/wire\nBenchmarkScan-2 1 100 ns/op 1 allocs/op", "<-- WORSE", 1},
 		{"best of two", "pkg: portico/proxy/wire\nBenchmarkScan-2 1 150 ns/op\nBenchmarkScan-2 1 100 ns/op", "1.00", 0},
 		{"another package", "pkg: portico/bench\nBenchmarkScan-2 1 900 ns/op", "not recorded", 0},
