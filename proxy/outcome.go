@@ -76,7 +76,7 @@ type charge uint8
 const (
 	chargeNone   charge = iota
 	chargeBad           // one of Limits.BadCommands
-	chargeFailed        // one of Limits.FailedSignIns, and a pause
+	chargeFailed        // one of Limits.FailedSignIns, and a pause: a credential was judged, or a server's own refusal came back
 )
 
 // row is everything that follows from an outcome.
@@ -101,8 +101,10 @@ const (
 	textSASL          = "Invalid response to the challenge."
 )
 
+// unavailable charges too: each try has cost a connection to a mailbox server or the wait for one.
 func unavailable(label, log string) row {
-	return row{label: label, log: log, level: zerolog.WarnLevel, reply: replyNO, code: "UNAVAILABLE", text: textUnavailable}
+	return row{label: label, log: log, level: zerolog.WarnLevel, reply: replyNO, code: "UNAVAILABLE",
+		text: textUnavailable, charge: chargeBad}
 }
 
 func badCredential(label, log string) row {
@@ -144,7 +146,7 @@ var outcomes = [numOutcomes]row{
 	OutcomeLimitAddress:  limited("max_connection_from_single_ip", "refused: too many connections from this address"),
 	OutcomeLimitUnsigned: limited("max_unauthenticated_connections", "refused: too many connections before sign-in"),
 	OutcomeLimitUser: {label: "max_connections_per_user", log: "sign-in refused: too many connections of this user",
-		level: zerolog.WarnLevel, reply: replyNO, code: "LIMIT", text: "Too many connections of this user."},
+		level: zerolog.WarnLevel, reply: replyNO, code: "LIMIT", text: "Too many connections of this user.", charge: chargeBad},
 
 	OutcomeTLSHandshake: silent("tls_handshake", "TLS handshake with client failed", zerolog.DebugLevel),
 	OutcomePlainOnTLS:   goodbye("plain_on_tls_port", "client speaks plain text on a TLS port", "This port speaks TLS."),
@@ -173,16 +175,17 @@ var outcomes = [numOutcomes]row{
 	OutcomeBadUser:       badCredential("bad_user", "sign-in refused: not a user name"),
 	OutcomeNoMailbox:     badCredential("no_mailbox", "sign-in refused: no mailbox for this user"),
 
-	OutcomeDirectoryDown:    unavailable("directory_down", "sign-in failed: directory does not answer"),
-	OutcomeNoActiveCopy:     unavailable("no_active_copy", "sign-in failed: no active copy of the database"),
-	OutcomeDial:             unavailable("server_dial", "sign-in failed: no connection to the mailbox server"),
-	OutcomeServerTLS:        unavailable("server_tls", "sign-in failed: no TLS with the mailbox server"),
-	OutcomeServerGreeting:   unavailable("server_greeting", "sign-in failed: bad greeting of the mailbox server"),
-	OutcomeServerProtocol:   unavailable("server_protocol", "sign-in failed: mailbox server makes no sense"),
-	OutcomeServerTimeout:    unavailable("server_timeout", "sign-in failed: mailbox server too slow"),
-	OutcomeServerClosed:     unavailable("server_closed", "sign-in failed: mailbox server closed the connection"),
-	OutcomeServerMechanism:  unavailable("server_mechanism", "sign-in failed: mailbox server offers no fitting mechanism"),
-	OutcomeServerRefused:    unavailable("server_refused", "sign-in refused by the mailbox server"),
+	OutcomeDirectoryDown:   unavailable("directory_down", "sign-in failed: directory does not answer"),
+	OutcomeNoActiveCopy:    unavailable("no_active_copy", "sign-in failed: no active copy of the database"),
+	OutcomeDial:            unavailable("server_dial", "sign-in failed: no connection to the mailbox server"),
+	OutcomeServerTLS:       unavailable("server_tls", "sign-in failed: no TLS with the mailbox server"),
+	OutcomeServerGreeting:  unavailable("server_greeting", "sign-in failed: bad greeting of the mailbox server"),
+	OutcomeServerProtocol:  unavailable("server_protocol", "sign-in failed: mailbox server makes no sense"),
+	OutcomeServerTimeout:   unavailable("server_timeout", "sign-in failed: mailbox server too slow"),
+	OutcomeServerClosed:    unavailable("server_closed", "sign-in failed: mailbox server closed the connection"),
+	OutcomeServerMechanism: unavailable("server_mechanism", "sign-in failed: mailbox server offers no fitting mechanism"),
+	OutcomeServerRefused: {label: "server_refused", log: "sign-in refused by the mailbox server", level: zerolog.WarnLevel,
+		reply: replyNO, code: "UNAVAILABLE", text: textUnavailable, charge: chargeFailed},
 	OutcomeOwnCredential:    unavailable("own_credential", "sign-in failed: mailbox server refused our own credential"),
 	OutcomeRelayUnavailable: silent("relay", "signed in, but the relay did not take the session", zerolog.ErrorLevel),
 }

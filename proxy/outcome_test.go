@@ -34,8 +34,8 @@ func TestOutcomeTableIsComplete(t *testing.T) {
 		if wantEnd := row.reply == replyBYE || row.reply == replyNone; row.ends != wantEnd {
 			t.Errorf("%v: ends %v with reply %d", o, row.ends, row.reply)
 		}
-		if row.ends && row.charge != chargeNone {
-			t.Errorf("%v: charges a client that is gone", o)
+		if row.ends != (row.charge == chargeNone) {
+			t.Errorf("%v: ends %v, charges %d: a refusal costs something, or a client could go on for ever", o, row.ends, row.charge)
 		}
 	}
 }

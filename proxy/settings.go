@@ -50,8 +50,8 @@ type Limits struct {
 	ConnectionsPerUser    int
 
 	Commands      wire.Limits // bytes before sign-in; default 10 KiB a line, literal and command, 64 KiB a SASL line
-	BadCommands   int         // that end the connection; default 10
-	FailedSignIns int         // that end the connection; default 3
+	BadCommands   int         // and sign-ins that came to no server's verdict, that end the connection; default 10
+	FailedSignIns int         // refused for the credential or by a mailbox server, that end the connection; default 3
 }
 
 // Timeouts of the set-up, as far as clients are concerned. Zero means the default.
@@ -60,7 +60,7 @@ type Timeouts struct {
 	Idle         time.Duration // client's silence before sign-in; default 1 minute
 	SetUp        time.Duration // from connecting to sign-in, whatever the client does; default 5 minutes
 	Write        time.Duration // for the client to take an answer; default 10 s
-	FailedSignIn time.Duration // pause before a bad credential is answered; default 2 s, negative for none
+	FailedSignIn time.Duration // pause before a refused sign-in is answered; default 2 s, negative for none
 }
 
 // withDefaults returns a checked copy that has no zero left that means a default.

@@ -143,6 +143,46 @@ func TestBadCredentialsAreBoundedAndSlow(t *testing.T) {
 	}
 }
 
+// A server's own refusal is as slow and as bounded as a bad credential; a server that is not there, and a user with too many
+// connections, are bounded as bad commands are.
+func TestOtherRefusalsAreBounded(t *testing.T) {
+	tests := []struct {
+		err    error
+		tries  int
+		pauses int
+		ends   Outcome
+	}{
+		{&backend.Error{Kind: backend.KindRefused, Code: "ALERT", Text: "no"}, 2, 2, OutcomeTooManyFailed},
+		{&backend.Error{Kind: backend.KindRefused}, 2, 2, OutcomeTooManyFailed},
+		{&backend.Error{Kind: backend.KindDial}, 3, 0, OutcomeTooManyBad},
+		{&backend.Error{Kind: backend.KindOwnCredential}, 3, 0, OutcomeTooManyBad},
+		{OutcomeLimitUser, 3, 0, OutcomeTooManyBad},
+	}
+	for _, test := range tests {
+		t.Run(fmt.Sprint(outcomeOf(test.err), test.tries), func(t *testing.T) {
+			pauses := make(chan struct{}, 3)
+			h := start(t, TLSNone, func(o *Options) {
+				sleep := o.Sleep
+				o.Settings.Limits.FailedSignIns, o.Settings.Limits.BadCommands = 2, 3
+				o.Sleep = func(ctx context.Context, d time.Duration) error {
+					pauses <- struct{}{}
+					return sleep(ctx, d)
+				}
+			})
+			h.tier.signIn = func(context.Context, backend.SignInRequest) (*backend.Link, error) { return nil, test.err }
+			p := h.client()
+			p.send(strings.Repeat("a LOGIN bob secret\r\n", 4))
+			told := p.rest()
+			if n := strings.Count(told, "a NO ["); n != test.tries || !strings.HasPrefix(told[strings.LastIndex(told, "* "):], "* BYE ") {
+				t.Errorf("told %q", told)
+			}
+			if len(pauses) != test.pauses || h.refused(outcomeOf(test.err)) != float64(test.tries) || h.ended(test.ends) != 1 {
+				t.Errorf("%d pauses; log:\n%s", len(pauses), h.log)
+			}
+		})
+	}
+}
+
 func TestLoginType(t *testing.T) {
 	tests := []struct {
 		loginType LoginType

@@ -3,6 +3,7 @@ package e2e
 import (
 	"crypto/tls"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -10,6 +11,7 @@ import (
 	"portico/backend"
 	"portico/backend/backendtest"
 	"portico/backend/backendtest/testkit"
+	"portico/proxy"
 )
 
 // What clients read of failing mailbox servers.
@@ -234,20 +236,44 @@ func TestOtherCopy(t *testing.T) {
 	}
 }
 
-// Only sign-ins that fail for their credential end the connection when there have been too many.
+// No refusal is free: whatever the mailbox servers say, and if they say nothing, a connection ends after so many tries.
 func TestTriesAreCounted(t *testing.T) {
-	testkit.NoLeaks(t)
-	f := front(t, options{servers: []backend.ServerOptions{{Name: "mbx1", Addresses: []string{
-		testkit.Scripted(t, nil, "close", "close", "close", "close", "close", login+"S: ${tag} NO").Addr()}}}})
-	c := f.dial(ways[0])
-	for i := range 8 {
-		c.Sendf("a%d LOGIN ada %s", i, password)
-		want := saysUnavailable
-		if i >= 5 {
-			want = saysBad
-		}
-		c.Expect(fmt.Sprintf("a%d %s", i, want))
+	const badCommands, failedSignIns = 5, 3
+	const tooManyBad, tooManyFailed = "* BYE Too many bad commands.", "* BYE Too many failed sign-ins."
+	alert := login + "S: ${tag} NO [ALERT] no"
+	for _, tt := range []struct {
+		name    string
+		scripts []string // one each connection, the last for all further ones
+		told    []string // behind the tags
+		bye     string
+	}{
+		{"bad credential", []string{login + "S: ${tag} NO"}, repeat(saysBad, failedSignIns), tooManyFailed},
+		{"refuses", []string{alert}, repeat("NO [ALERT] no", failedSignIns), tooManyFailed},
+		{"refuses or calls it bad", []string{alert, login + "S: ${tag} NO", alert}, []string{"NO [ALERT] no", saysBad, "NO [ALERT] no"}, tooManyFailed},
+		{"refuses at once", []string{"S: * BYE no"}, repeat(saysUnavailable, failedSignIns), tooManyFailed},
+		{"dead", []string{"close"}, repeat(saysUnavailable, badCommands), tooManyBad},
+		{"dead, then refuses", []string{"close", "close", "close", "close", alert},
+			append(repeat(saysUnavailable, badCommands-1), repeat("NO [ALERT] no", failedSignIns)...), tooManyFailed},
+	} {
+		t.Run(strings.ReplaceAll(tt.name, " ", "_"), func(t *testing.T) {
+			testkit.NoLeaks(t)
+			server := testkit.Scripted(t, nil, tt.scripts...)
+			f := front(t, options{
+				servers:  []backend.ServerOptions{{Name: "mbx1", Addresses: []string{server.Addr()}}},
+				settings: proxy.Settings{Limits: proxy.Limits{BadCommands: badCommands, FailedSignIns: failedSignIns}},
+			})
+			c := f.dial(ways[0])
+			for i, want := range tt.told {
+				c.Sendf("a%d LOGIN ada %s", i, password)
+				c.Expect(fmt.Sprintf("a%d %s", i, want))
+			}
+			c.Expect(tt.bye)
+			c.ExpectEOF()
+			if n := server.Conns(); n != len(tt.told) {
+				t.Errorf("server asked %d times, want %d", n, len(tt.told))
+			}
+		})
 	}
-	c.Expect("* BYE Too many failed sign-ins.")
-	c.ExpectEOF()
 }
+
+func repeat(s string, n int) []string { return slices.Repeat([]string{s}, n) }
