@@ -37,7 +37,7 @@ ROUNDS ?= 7
 # ROUNDS=1 tries it out in a few minutes; ONLY='sign-in|storm' measures some rows and leaves the document alone.
 .PHONY: bench-peers
 bench-peers: ## measure beside nginx, HAProxy and Dovecot, write docs/performance.md
-	scripts/test-deps bench
+	scripts/test-deps
 	go run ./bench/peers/measure -rounds $(ROUNDS) -only '$(ONLY)' -document docs/performance.md
 
 .PHONY: clean
