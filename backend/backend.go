@@ -66,7 +66,7 @@ type Options struct {
 	Databases []DatabaseOptions
 	Routing   Routing
 	Store     store.Store // with RoutingHash: keeps the set of databases users are spread over
-	Dialer    Dialer      // nil means a net.Dialer with slow keep-alives
+	Dialer    Dialer      // nil means a net.Dialer as it comes
 	// Wrap is put around each TCP connection before TLS; nil means none. Closing the result must close the connection.
 	Wrap     func(net.Conn) net.Conn
 	Timeouts Timeouts
@@ -98,7 +98,7 @@ func New(ctx context.Context, o Options) (*Tier, error) {
 		now:             o.Now,
 	}
 	if t.dialer == nil {
-		t.dialer = defaultDialer()
+		t.dialer = &net.Dialer{}
 	}
 	if t.wrap == nil {
 		t.wrap = func(c net.Conn) net.Conn { return c }

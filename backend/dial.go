@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"net"
 	"sync/atomic"
-	"time"
 )
 
 // mailboxServer is a server as sign-in uses it: read-only but for where to begin.
@@ -37,12 +36,6 @@ func newMailboxServer(o ServerOptions) (*mailboxServer, error) {
 		s.addresses = append(s.addresses, address{hostPort: hostPort, tls: tlsConfigFor(o.TLSConfig, host)})
 	}
 	return s, nil
-}
-
-// defaultDialer leaves TCP_NODELAY as Go sets it: on. Its keep-alives find servers that vanished without a word, and are slow
-// since sessions are many and most are idle.
-func defaultDialer() *net.Dialer {
-	return &net.Dialer{KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: 5 * time.Minute, Interval: 30 * time.Second, Count: 4}}
 }
 
 // dial connects to the first address that answers, each within its own time.

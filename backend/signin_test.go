@@ -4,11 +4,9 @@ import (
 	"encoding/base64"
 	"fmt"
 	"io"
-	"net"
 	"net/netip"
 	"slices"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -357,32 +355,4 @@ func TestNextCopy(t *testing.T) {
 			}
 		})
 	}
-}
-
-// TestDefaultDialer wants TCP_NODELAY, as commands are small, on the default connection.
-func TestDefaultDialer(t *testing.T) {
-	l := testkit.Listen(t)
-	conn, err := defaultDialer().DialContext(t.Context(), "tcp", l.Addr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer conn.Close()
-	if !noDelay(t, conn.(*net.TCPConn)) {
-		t.Error("TCP_NODELAY is off")
-	}
-}
-
-func noDelay(t *testing.T, conn *net.TCPConn) bool {
-	t.Helper()
-	raw, err := conn.SyscallConn()
-	if err != nil {
-		t.Fatal(err)
-	}
-	var on int
-	if e := raw.Control(func(fd uintptr) {
-		on, err = syscall.GetsockoptInt(int(fd), syscall.IPPROTO_TCP, syscall.TCP_NODELAY)
-	}); e != nil || err != nil {
-		t.Fatal(e, err)
-	}
-	return on != 0
 }
