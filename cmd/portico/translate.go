@@ -129,7 +129,7 @@ func adminAccess(config configs.Admin) (admin.Access, error) {
 		if err != nil {
 			return access, fmt.Errorf("admin.token_file: %w", err)
 		}
-		access.Token = token
+		access.Token = admin.Token(token)
 	}
 	return access, nil
 }

@@ -16,7 +16,7 @@ import (
 // Access says who gets in by TCP. A value given to a Server must not be changed afterwards.
 type Access struct {
 	TLS          *tls.Config // nil: plain HTTP
-	Token        string      // bearer token (RFC 6750 section 2.1), a secret; "" for none
+	Token        Token       // a secret; "" for none
 	AllowedHosts []string    // names and addresses that a Host header may have beside those of loopback, without port
 }
 
