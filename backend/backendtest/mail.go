@@ -54,7 +54,8 @@ you reached this mailbox through Portico: it took your connection, found the
 server that holds your mail and has moved the bytes ever since. The first line of
 this message's header names that server.
 
-Have a look at "portico session list" while you read this.`, 10 * time.Minute, nil},
+The demo's terminal says when your session began and ends, and the page that it
+names for metrics counts every command you give.`, 10 * time.Minute, nil},
 		{"INBOX", "Grace Lindqvist", "Ferry times for Saturday", `
 The early boat leaves at 07:40, the next one not before 11:15. I vote for the
 early one and a second breakfast on deck.
