@@ -66,7 +66,7 @@ type KeyPair struct {
 
 // Admin is the way in for operators.
 type Admin struct {
-	Socket       string   `yaml:"socket" file:"relative" reload:"no"` // Unix socket that may change things; "" for none
+	Socket       string   `yaml:"socket" file:"relative" reload:"no"` // Unix socket of the same HTTP as Address; "" for none
 	Address      string   `yaml:"address" reload:"no"`                // HTTP; "" for none
 	TLS          KeyPair  `yaml:"tls"`                                // for Address
 	TokenFile    string   `yaml:"token_file" file:"relative"`         // bearer token for Address; see ReadToken
@@ -97,7 +97,7 @@ func (m MailboxServer) Targets() []string {
 
 // Database is a group of mailboxes and the servers that hold a copy of it.
 type Database struct {
-	Copies []string `yaml:"copies"` // names of mailbox servers; the first starts active
+	Copies []string `yaml:"copies"` // names of mailbox servers; the first is active
 	// Interchangeable says that all copies are the same mail at all times
 	// (shared storage), so that a sign-in may try the next one.
 	Interchangeable bool `yaml:"interchangeable"`
