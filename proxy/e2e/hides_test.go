@@ -20,14 +20,14 @@ type fate uint8
 const (
 	fateSafe    fate = iota // whatever happens, it does not happen
 	fateRefused             // it gets Portico's answer, and the session goes on
-	fateData                // it is data of another command, and the session goes on
+	fateData                // it is data of another command: the session goes on, or ends where some server might take it for more
 )
 
 // fill puts the command into the parts.
 func (h hide) fill(command string) []string {
 	var filled []string
 	for _, part := range h.parts {
-		filled = append(filled, strings.NewReplacer("CMD", command, "LEN", fmt.Sprint(len(command))).Replace(part))
+		filled = append(filled, strings.NewReplacer("CMD", command, "LEN+6", fmt.Sprint(len(command)+6), "LEN", fmt.Sprint(len(command))).Replace(part))
 	}
 	return filled
 }
@@ -60,6 +60,9 @@ func hides() []hide {
 		{"instead of DONE", []string{"b IDLE\r\n", "CMD"}, fateData},
 
 		{"as a refused literal", []string{"b APPEND Nowhere {LEN}\r\nCMD"}, fateSafe},
+		{"under a tag that comes again", []string{"b NOOP {LEN+}\r\nCMD\r\nc NOOP\r\n"}, fateSafe},
+		{"under a tag that comes again at once", []string{"b NOOP {LEN+}\r\nCMDc NOOP\r\nc NOOP\r\n"}, fateSafe},
+		{"behind DONE in a literal of IDLE", []string{"b IDLE {LEN+6}\r\n", "DONE\r\nCMDc NOOP\r\n"}, fateSafe},
 		{"as a literal too early", []string{"b APPEND INBOX {LEN}\r\nCMD\r\n"}, fateSafe},
 		{"as the second literal behind a bad flag", []string{"b APPEND INBOX {5+}\r\nhello (\\Bad) {LEN+}\r\nCMD\r\n"}, fateSafe},
 		{"as a literal of LOGIN", []string{"b LOGIN {LEN+}\r\nCMD x\r\n"}, fateSafe},

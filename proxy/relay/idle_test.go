@@ -18,7 +18,7 @@ func TestIdle(t *testing.T) {
 			says(clientSays, "a IDLE\nDONE\nb NOOP\n", serverHears, "a IDLE\n"),
 			says(serverSays, "+\n", clientHears, "+\n", serverHears, "DONE\nb NOOP\n"),
 			passes(serverSays, "a OK\nb OK\n"))},
-		{name: "a line that is not DONE belongs to it", steps: join(begin,
+		{name: "a line that is not DONE belongs to it", offers: OffersNone, steps: join(begin,
 			passes(clientSays, "x COMPRESS DEFLATE {5}\n"), passes(serverSays, "a BAD what\n"),
 			says(clientSays, "b COMPRESS DEFLATE\n", clientHears, "b"+refusedCompress))},
 		{name: "an empty line belongs to it", steps: join(begin,
@@ -49,7 +49,7 @@ func TestAuthenticateAfterSignIn(t *testing.T) {
 			says(clientSays, "a AUTHENTICATE PLAIN\nb NOOP\n", serverHears, "a AUTHENTICATE PLAIN\n"),
 			says(serverSays, "a BAD already\n", clientHears, "a BAD already\n", serverHears, "b NOOP\n"),
 			passes(serverSays, "b OK\n"))},
-		{name: "with an exchange", steps: join(
+		{name: "with an exchange", offers: OffersNone, steps: join(
 			says(clientSays, "a AUTHENTICATE X\nAGE=\nb COMPRESS {4}\nc NOOP\n", serverHears, "a AUTHENTICATE X\n"),
 			says(serverSays, "+ Y2hhbGxlbmdl\n", clientHears, "+ Y2hhbGxlbmdl\n", serverHears, "AGE=\n"),
 			says(serverSays, "+\n", clientHears, "+\n", serverHears, "b COMPRESS {4}\n"),

@@ -146,6 +146,9 @@ func (l *link) count(e *end, n int, now int64) {
 	} else {
 		l.serverBytes += uint64(n)
 		l.tracker.stats.ServerBytes += uint64(n)
+		if l.deadline != 0 { // half-closed: as long as answers flow
+			l.deadline = now + int64(l.loop.opts.LingerTimeout)
+		}
 	}
 }
 
@@ -176,7 +179,7 @@ func (l *link) mayUse(e *end) bool {
 	if e.isClient() {
 		return l.upstream.pending == nil && l.client.pending.size() < maxPending && l.mayReadClient()
 	}
-	return l.client.pending == nil
+	return l.client.pending == nil && l.upstream.pending.size() < maxPending // TLS answers key updates
 }
 
 // quiet says whether the session may be ended without cutting anything.

@@ -26,7 +26,7 @@ func TestLiterals(t *testing.T) {
 		{name: "of no bytes", steps: join(
 			passes(clientSays, "a APPEND x {0}\n"), passes(serverSays, "+\n"), passes(clientSays, "\n"),
 			passes(clientSays, "b APPEND x {0+}\n\n"), passes(serverSays, "a OK\nb OK\n"))},
-		{name: "that do not wait", steps: join(
+		{name: "that do not wait", offers: OffersNone, steps: join(
 			passes(clientSays, "a LOGIN {2+}\nab {3+}\ncde\nb NOOP\n"), passes(serverSays, "a OK\nb OK\n"))},
 		{name: "with a tilde", steps: join(
 			passes(clientSays, "a APPEND x ~{3+}\na\x00b\n"), passes(clientSays, "b APPEND x ~{3}\n"),
@@ -47,7 +47,7 @@ func TestLiterals(t *testing.T) {
 		{name: "more of them behind an answer that came early", steps: join(
 			passes(clientSays, "a APPEND x {3+}\na"), passes(serverSays, "a NO over quota\n"),
 			passes(clientSays, "bc {4}\n"), passes(clientSays, "b NOOP\n"), passes(serverSays, "b OK\n"))},
-		{name: "full of commands", steps: join(
+		{name: "full of commands", offers: OffersNone, steps: join(
 			passes(clientSays, "a APPEND x {"+lengthOf(commands)+"+}\n"+commands+"\n"), passes(serverSays, "a OK\n"))},
 		{name: "full of answers", steps: join(
 			passes(serverSays, "* 1 FETCH (BODY[] {"+lengthOf(answers)+"}\n"+answers+" X ~{2}\n\n)\n"),

@@ -24,6 +24,7 @@ type session struct {
 	waiting   *command // the one whose "+" or answer has to come before more of the client is used
 	answers   []byte   // our own lines, collected and held until the server is at a line boundary
 
+	lookout  wire.Lookout // for what a server may take for a command, be it in a literal
 	offers   Offers
 	refusing bool // current is not passed on
 	unjudged bool
@@ -96,9 +97,17 @@ func (s *session) fromClient(p []byte, now int64) int {
 
 // pass hands judged bytes of the client on, unless they belong to a refused command.
 func (s *session) pass(p []byte) {
-	if len(p) > 0 && !s.refusing {
-		s.toServer.write(p)
+	if len(p) == 0 || s.refusing || s.ending {
+		return
 	}
+	if s.offers != OffersNone {
+		if at := s.lookout.Sees(p); at >= 0 {
+			s.toServer.write(p[:at]) // not the line's end: the server does nothing
+			s.end(ReasonDoubt)
+			return
+		}
+	}
+	s.toServer.write(p)
 }
 
 // answerRefused answers the current command in the server's place.
@@ -185,6 +194,10 @@ func (s *session) respond(p []byte, from, at int, event wire.ResponseEvent, line
 			s.strayAnswer()
 			return from
 		}
+		if s.signedInAgain(c, line.Status) {
+			s.strayAnswer()
+			return from
+		}
 		s.release(c)
 		s.tracker.answered(c, Result(line.Status-wire.StatusOK), now)
 	case wire.ResponseContinue:
@@ -205,6 +218,11 @@ func (s *session) respond(p []byte, from, at int, event wire.ResponseEvent, line
 		return s.filter(p, from, at, line.Capabilities)
 	}
 	return from
+}
+
+// signedInAgain says whether the server has just signed somebody in: then it had signed the user out before.
+func (s *session) signedInAgain(c *command, status wire.Status) bool {
+	return status == wire.StatusOK && (c.verb == wire.VerbLogin || c.verb == wire.VerbAuthenticate) && s.offers != OffersNone
 }
 
 // strayAnswer is for a line of the server that makes no sense. None of it is passed on yet: the client is still at a boundary.

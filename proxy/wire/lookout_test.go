@@ -1,0 +1,69 @@
+package wire
+
+import (
+	"strings"
+	"testing"
+)
+
+func TestLookout(t *testing.T) {
+	tests := []struct {
+		text string
+		seen bool
+	}{
+		{"a COMPRESS DEFLATE\r\n", true},
+		{"a compress deflate x\r\n", true},
+		{"a COMPRESS\tDEFLATE\n", true},
+		{" a \x00 CoMpReSs  DeFlAtE\n", true},
+		{"a COMPRESS \"DEFLATE\"\r\n", true},
+		{"a COMPRESS {7+}\r\nDEFLATE\r\n", true},
+		{"a COMPRESS~{7}\r\n", true},
+		{"a NOOP {20+}\r\nb COMPRESS DEFLATE\r\nc NOOP\r\n", true},
+		{"x APPEND i {7+}\r\nc COMPRESS DEFLATE\r\n", true},
+		{"DONE\r\nc UNAUTHENTICATE\r\n", true},
+		{"c UNAUTHENTICATE\n", true},
+		{"c UNAUTHENTICATE(\n", true},
+		{"\xff\xfe UNAUTHENTICATE \r\n", true},
+		{"a NOOP\r\nb COMPRESS\r\n", false},
+		{"We compress data\r\n", false},
+		{"a COMPRESSED DEFLATE\r\n", false},
+		{"a COMPRESS DEFLAT\r\n", false},
+		{"a COMPRESS DE\r\nFLATE\r\n", false},
+		{"COMPRESS DEFLATE\r\n", false},
+		{"a b COMPRESS DEFLATE\r\n", false},
+		{"a UNAUTHENTICATED\r\n", false},
+		{"a UNAUTH\r\nENTICATE\r\n", false},
+		{"UNAUTHENTICATE\r\n", false},
+		{strings.Repeat("ABCDEFGH", 1000) + "\r\n", false},
+	}
+	for _, test := range tests {
+		for cut := range len(test.text) {
+			var l Lookout
+			at := l.Sees([]byte(test.text[:cut]))
+			if at < 0 {
+				if at = l.Sees([]byte(test.text[cut:])); at >= 0 {
+					at += cut
+				}
+			}
+			if (at >= 0) != test.seen {
+				t.Errorf("%.60q cut at %d: seen at %d", test.text, cut, at)
+			}
+			if rest := at + 1; at >= 0 && test.text[at] != '\n' && !strings.Contains(test.text[rest:], "\n") {
+				t.Errorf("%.60q: seen only at %d, when the server has it all", test.text, at)
+			}
+		}
+	}
+}
+
+func BenchmarkLookout(b *testing.B) {
+	for name, line := range map[string]string{"base64": strings.Repeat("QUJD", 19) + "\r\n", "text": "the quick brown fox jumps over the lazy dog\r\n"} {
+		text := []byte(strings.Repeat(line, 1<<20/len(line)))
+		b.Run(name, func(b *testing.B) {
+			b.SetBytes(int64(len(text)))
+			b.ReportAllocs()
+			var l Lookout
+			for b.Loop() {
+				l.Sees(text)
+			}
+		})
+	}
+}
