@@ -4,15 +4,17 @@ package peers
 
 import (
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"time"
 )
 
 // Of the memory rows.
 const (
-	idleSessions = 1000
-	rest         = 3 * time.Second // after which a session counts as idle
-	fetches      = 5               // of a mebibyte each
+	idleSessions  = 4000            // so many that what a process needs but once does not count for much
+	fetchSessions = 1000            // what they fetch takes long enough
+	rest          = 3 * time.Second // after which a session counts as idle
+	fetches       = 5               // of a mebibyte each
 )
 
 // memoryWays are how client and mailbox server are connected.
@@ -38,55 +40,56 @@ func memoryRows(s *site, all []starter, way, rounds int) (fresh, fetched *row, e
 			if w.server && !st.serverTLS {
 				continue
 			}
-			before, after, err := idleMemory(s, st, way, st.name == portico || round == 0 && !(st.slowTLS && w.clientTLS))
+			idle, err := sessionMemory(s, st, way, idleSessions, 0)
 			if err != nil {
 				return nil, nil, fmt.Errorf("%s: %w", st.name, err)
 			}
-			fresh.add(st.name, before)
-			if after > 0 {
-				fetched.add(st.name, after)
+			fresh.add(st.name, idle)
+			if st.name != portico && (round > 0 || st.slowTLS && w.clientTLS) {
+				continue
 			}
+			if idle, err = sessionMemory(s, st, way, fetchSessions, fetches); err != nil {
+				return nil, nil, fmt.Errorf("%s: %w", st.name, err)
+			}
+			fetched.add(st.name, idle)
 		}
 	}
 	fetched.bar = 1.2 * spreadOf(fresh.values[portico]).median
 	return fresh, fetched, nil
 }
 
-// idleMemory returns the KiB of a session in a fresh process, and after fetching unless that was not asked for.
-func idleMemory(s *site, st starter, way int, fetch bool) (fresh, fetched float64, err error) {
+// sessionMemory returns the KiB that each of n sessions takes of a fresh process, idle after a NOOP and so many fetches.
+func sessionMemory(s *site, st starter, way, n, fetches int) (float64, error) {
 	p, err := st.start(s, memoryWays[way].server)
 	if err != nil {
-		return 0, 0, err
+		return 0, err
 	}
 	defer p.Stop()
 	time.Sleep(time.Second)
 	empty, err := pss(family(p.pid()))
 	if err != nil {
-		return 0, 0, err
+		return 0, err
 	}
 	var config *tls.Config
 	if memoryWays[way].clientTLS {
 		config = s.client
 	}
-	clients, err := signInMany(p.address(config != nil), config, idleSessions)
+	clients, err := signInMany(p.address(config != nil), config, n)
 	defer closeAll(clients)
 	if err != nil {
-		return 0, 0, err
+		return 0, err
 	}
-	measure := func(command string, n int) (float64, error) {
-		if err := eachOfFew(clients, func(c *client) error { return c.repeat(command, n) }); err != nil {
-			return 0, err
+	err = eachOfFew(clients, func(c *client) error {
+		err := errors.Join(c.do("a NOOP\r\n"), c.do(fmt.Sprintf("a SELECT SIZE%d\r\n", mebibyte)))
+		if err == nil {
+			err = c.repeat("a UID FETCH 1 BODY.PEEK[]\r\n", fetches)
 		}
-		time.Sleep(rest)
-		now, err := pss(family(p.pid()))
-		return float64(now-empty) / 1024 / idleSessions, err
+		return err
+	})
+	if err != nil {
+		return 0, err
 	}
-	if fresh, err = measure("a NOOP\r\n", 1); err != nil || !fetch {
-		return fresh, 0, err
-	}
-	if _, err := measure(fmt.Sprintf("a SELECT SIZE%d\r\n", mebibyte), 1); err != nil {
-		return 0, 0, err
-	}
-	fetched, err = measure("a UID FETCH 1 BODY.PEEK[]\r\n", fetches)
-	return fresh, fetched, err
+	time.Sleep(rest)
+	now, err := pss(family(p.pid()))
+	return float64(now-empty) / 1024 / float64(n), err
 }

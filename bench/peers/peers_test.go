@@ -127,7 +127,7 @@ func BenchmarkIdle(b *testing.B) {
 	all := starters(filepath.Join(s.dir, "portico-program"))
 	for way, w := range memoryWays {
 		b.Run(strings.ReplaceAll(w.name, " ", "-"), func(b *testing.B) {
-			fresh, _, err := idleMemory(s, all[0], way, false)
+			fresh, err := sessionMemory(s, all[0], way, idleSessions, 0)
 			if err != nil {
 				b.Fatal(err)
 			}
