@@ -21,7 +21,8 @@ type end struct {
 	watched uint32 // the events that epoll looks for; 0 = not in the set
 
 	ready      bool // on the loop's ready list
-	more       bool // TLS may have bytes that epoll does not know of
+	more       bool // there may be more to read, of which epoll will not tell again
+	hungUp     bool // epoll has told of the end, or of a failure
 	stalled    bool // held waits for mayReadClient, not for more bytes
 	eof        bool // the peer has sent its last byte
 	broken     bool // the connection has failed
@@ -58,6 +59,7 @@ func (e *end) read(p []byte) int {
 		return e.readTLS(p)
 	}
 	n, errno := receive(e.fd, p)
+	e.more = n > 0 && (n == len(p) || e.hungUp) // less than there was room for is all there was, but for an end behind it
 	switch {
 	case errno == unix.EAGAIN:
 		return 0
@@ -91,6 +93,7 @@ func (e *end) readTLS(p []byte) int {
 			e.broken, e.more = true, false
 		}
 	}
+	e.more = e.more || e.hungUp && n > 0 && !e.eof && !e.broken // the end is still to be read
 	lp.takeBack(e.tls)
 	if len(lp.gather) > 0 { // reading may answer: a key update, an alert
 		e.send(lp.gather)
@@ -100,15 +103,12 @@ func (e *end) readTLS(p []byte) int {
 
 // discard throws away what the peer says after the end, so that it does not turn the close into a reset.
 func (e *end) discard() {
-	e.more = false
 	n, errno := receive(e.fd, e.link.loop.buf)
+	e.more = errno == 0 && n > 0
 	if errno == 0 && n == 0 {
 		e.eof = true
 	} else if errno != 0 && errno != unix.EAGAIN {
 		e.broken = true
-	}
-	if e.eof || e.broken {
-		e.watch(e.watched &^ unix.EPOLLIN)
 	}
 }
 
@@ -185,10 +185,7 @@ func (e *end) await(mayRead bool) {
 	if e.fd < 0 {
 		return
 	}
-	want := e.watched & unix.EPOLLIN
-	if mayRead {
-		want = unix.EPOLLIN
-	}
+	want := uint32(unix.EPOLLIN | unix.EPOLLRDHUP | unix.EPOLLET)
 	if e.pending != nil {
 		want |= unix.EPOLLOUT
 	}
@@ -199,19 +196,16 @@ func (e *end) await(mayRead bool) {
 	}
 }
 
-// watch sets the events epoll looks for. An end that waits for nothing leaves the set, because a hang-up would be reported over
-// and over.
+// watch sets the events epoll looks for. They are told once, when they come (edge-triggered): more remembers what an end that may
+// not be read has been told, and a hang-up is not told over and over.
 func (e *end) watch(want uint32) {
 	if want == e.watched {
 		return
 	}
 	lp := e.link.loop
 	op := unix.EPOLL_CTL_MOD
-	switch {
-	case e.watched == 0:
+	if e.watched == 0 {
 		op = unix.EPOLL_CTL_ADD
-	case want == 0:
-		op = unix.EPOLL_CTL_DEL
 	}
 	if err := lp.control(op, e.fd, e.slot, lp.slots[e.slot].generation, want); err != nil {
 		e.broken = true

@@ -107,7 +107,11 @@ func (l *link) serve(e *end, events uint32) {
 	if e.pending != nil && events&(unix.EPOLLOUT|unix.EPOLLERR|unix.EPOLLHUP) != 0 {
 		e.flush()
 	}
-	if events&(unix.EPOLLIN|unix.EPOLLHUP|unix.EPOLLERR) != 0 {
+	if events&(unix.EPOLLRDHUP|unix.EPOLLHUP|unix.EPOLLERR) != 0 {
+		e.hungUp = true
+	}
+	if e.hungUp || events&unix.EPOLLIN != 0 {
+		e.more = true
 		l.read(e, now)
 	}
 	l.settle(now)
@@ -121,10 +125,7 @@ func (l *link) read(e *end, now int64) {
 	case l.phase != carrying:
 		e.discard()
 		return
-	case !l.mayRead(e):
-		e.watch(e.watched &^ unix.EPOLLIN) // left in so far because it costs nothing while nothing comes
-		return
-	case e.stalled: // settle uses up what is held first
+	case !l.mayRead(e), e.stalled: // more remembers it; settle uses up what is held first
 		return
 	}
 	buf := l.loop.buf

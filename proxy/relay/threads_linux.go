@@ -13,18 +13,34 @@ import (
 // loop wants the processor. Threads that the Go runtime starts later inherit it: it starts none from a thread that a goroutine
 // is locked to. It concerns the whole process, and can not be undone without privilege.
 func (ls *Loops) LowerOthers(niceness int) error {
+	for again := true; again; { // a thread not lowered yet may have started another
+		var err error
+		if again, err = ls.lowerOthers(niceness); err != nil {
+			return fmt.Errorf("lower the priority of set-up: %w", err)
+		}
+	}
+	return nil
+}
+
+// lowerOthers goes through the threads once, and says whether it found one to lower.
+func (ls *Loops) lowerOthers(niceness int) (found bool, err error) {
 	tasks, err := os.ReadDir("/proc/self/task")
 	if err != nil {
-		return fmt.Errorf("lower the priority of set-up: %w", err)
+		return false, err
 	}
 	for _, task := range tasks {
 		thread, err := strconv.Atoi(task.Name())
 		if err != nil || slices.ContainsFunc(ls.loops, func(lp *loop) bool { return lp.thread == thread }) {
 			continue
 		}
-		if err := unix.Setpriority(unix.PRIO_PROCESS, thread, niceness); err != nil && err != unix.ESRCH { // it may just have ended
-			return fmt.Errorf("lower the priority of set-up: %w", err)
+		now, err := unix.Getpriority(unix.PRIO_PROCESS, thread)
+		if err == nil && 20-now < niceness { // the kernel gives 20 minus the niceness
+			found = true
+			err = unix.Setpriority(unix.PRIO_PROCESS, thread, niceness)
+		}
+		if err != nil && err != unix.ESRCH { // it may just have ended
+			return false, err
 		}
 	}
-	return nil
+	return found, nil
 }
