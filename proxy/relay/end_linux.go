@@ -179,8 +179,7 @@ func (e *end) dropPending() {
 	e.pending = nil
 }
 
-// await has epoll look for what the end is waiting for. Reading that has to pause stays in the set until something comes: mostly
-// nothing does.
+// await has epoll look for what the end is waiting for, and puts an end that may be read and has more on the loop's ready list.
 func (e *end) await(mayRead bool) {
 	if e.fd < 0 {
 		return
