@@ -18,6 +18,7 @@ type Conn struct {
 	gather *[]byte  // the loop's; collects what one write of TLS gives
 	fd     int
 	empty  bool // the last read took all there was
+	hungUp bool // an end stands behind what there is
 }
 
 // NewConn returns a Conn in its first life. For a loop to take it over, c must give its descriptor (syscall.Conn).

@@ -52,7 +52,7 @@ func (c *Conn) readNow(p []byte) (int, error) {
 	case n == 0 && len(p) > 0:
 		return 0, io.EOF
 	}
-	c.empty = n < len(p)
+	c.empty = n < len(p) && !c.hungUp
 	return n, nil
 }
 

@@ -76,7 +76,7 @@ func (e *end) read(p []byte) int {
 func (e *end) readTLS(p []byte) int {
 	lp := e.link.loop
 	lp.gather = lp.gather[:0]
-	e.conn.empty = false
+	e.conn.empty, e.conn.hungUp = false, e.hungUp
 	lp.lend(e.tls)
 	n := 0
 	e.more = true
@@ -93,7 +93,6 @@ func (e *end) readTLS(p []byte) int {
 			e.broken, e.more = true, false
 		}
 	}
-	e.more = e.more || e.hungUp && n > 0 && !e.eof && !e.broken // the end is still to be read
 	lp.takeBack(e.tls)
 	if len(lp.gather) > 0 { // reading may answer: a key update, an alert
 		e.send(lp.gather)

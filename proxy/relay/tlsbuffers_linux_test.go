@@ -27,3 +27,21 @@ func TestAnIdleTLSSessionKeepsNoBuffer(t *testing.T) {
 		}
 	})
 }
+
+func TestSeesTheEndBehindHalfARecord(t *testing.T) {
+	r := newRig(t, drivers[0], Options{}, ways{true, true})
+	tk := r.start()
+	tk.client.say("a NOOP\n")
+	tk.server.hears("a NOOP\n")
+	tk.server.say("a OK\n")
+	tk.client.hears("a OK\n")
+	inside(t, r.relay, func(*loop) { // both come in one event
+		tk.server.tcp.Write([]byte{0x17, 3, 3, 1, 0, 'h', 'a', 'l', 'f'})
+		tk.server.tcp.Close()
+	})
+	tk.client.hears(lfs(byeServerGone))
+	tk.client.Close()
+	if e := tk.end(); e.Reason != ReasonServer {
+		t.Errorf("ended with %+v", e)
+	}
+}
