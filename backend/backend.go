@@ -15,6 +15,7 @@ import (
 	"slices"
 	"time"
 
+	"portico/backend/directory"
 	"portico/configs/store"
 )
 
@@ -189,14 +190,15 @@ func (t *Tier) ActiveManager() *ActiveManager { return t.active }
 
 // Route is where a user's mailbox is.
 type Route struct {
+	User     string // the canonical name to go by from here on
 	Database string
 	Servers  []string // to try, in this order; at least one
 }
 
-// Route finds the database of a user, given by the canonical name, and the servers to try now: the one with the active copy,
-// and the others only if the database's copies are interchangeable. Errors are *Error.
-func (t *Tier) Route(user string) (Route, error) {
-	r := Route{Database: t.router.Database(user)}
+// Route finds the database of a user and the servers to try now: the one with the active copy, and the others only if the
+// database's copies are interchangeable. The context bounds the search. Errors are *Error.
+func (t *Tier) Route(ctx context.Context, q directory.Query) (Route, error) {
+	r := Route{User: q.User, Database: t.router.Database(q.User)}
 	r.Servers = t.active.copiesFrom(r.Database)
 	if len(r.Servers) == 0 {
 		return Route{}, &Error{Kind: KindNoActiveCopy, Phase: PhaseRoute, Err: fmt.Errorf("database %s has no active copy", r.Database)}

@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"time"
 
+	"portico/backend/secret"
 	"portico/proxy/wire"
 )
 
@@ -164,7 +165,7 @@ func (c *conversation) nonsenseKind() Kind {
 // clean makes a server's text fit to quote: printable, bounded, and without the password it may repeat.
 func (c *conversation) clean(text string) string {
 	if c.request.Credential.quotedIn(text) {
-		return mask
+		return secret.Mask
 	}
 	return string(wire.AppendText(nil, text, maxQuoted))
 }

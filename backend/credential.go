@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 
+	"portico/backend/secret"
 	"portico/proxy/wire"
 )
 
@@ -30,7 +31,7 @@ type Credential struct {
 	Mechanism string // the SASL mechanism the client used, in upper case: "PLAIN" or "LOGIN"; "" is the LOGIN command
 	Authzid   string // whom to act as, if not Username; PLAIN alone can carry it
 	Username  string
-	Password  Secret
+	Password  secret.Value
 }
 
 // script is a sign-in command, cut where the server must first send a continuation.

@@ -17,6 +17,7 @@ import (
 
 	"portico/backend/backendtest"
 	"portico/backend/backendtest/testkit"
+	"portico/backend/directory"
 )
 
 // patience bounds what must happen in a test; short is a time-out that a test waits for.
@@ -170,7 +171,7 @@ func signInAs(t *testing.T, tier *Tier, q SignInRequest) (*Link, error) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
-	route, err := tier.Route("alice@example.org")
+	route, err := tier.Route(ctx, directory.Query{User: "alice@example.org"})
 	if err != nil {
 		t.Fatal(err)
 	}

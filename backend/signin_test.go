@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"portico/backend/backendtest/testkit"
+	"portico/backend/secret"
 )
 
 func b64(s string) string { return base64.StdEncoding.EncodeToString([]byte(s)) }
@@ -19,7 +20,7 @@ func b64(s string) string { return base64.StdEncoding.EncodeToString([]byte(s)) 
 // the server's OK.
 func TestMechanisms(t *testing.T) {
 	testkit.NoLeaks(t)
-	password := func(p string) Credential { return Credential{Username: "alice", Password: Secret(p)} }
+	password := func(p string) Credential { return Credential{Username: "alice", Password: secret.Value(p)} }
 	with := func(c Credential, mechanism string) Credential { c.Mechanism = mechanism; return c }
 	acting := with(password("pw"), "PLAIN")
 	acting.Authzid = "bob"
@@ -115,7 +116,7 @@ func TestRefusals(t *testing.T) {
 		{"S: a1 BAD [CLIENTBUG] what", KindProtocol, "", ""},
 		{"S: * BYE [UNAVAILABLE] going down", KindBye, "UNAVAILABLE", ""},
 		{"S: * BYE [ALERT] maintenance", KindBye, "ALERT", "maintenance"},
-		{"S: a1 NO [ALERT] WONDER is wrong", KindRefused, "ALERT", mask},
+		{"S: a1 NO [ALERT] WONDER is wrong", KindRefused, "ALERT", secret.Mask},
 		{"S: a1 BAD no command wonder", KindProtocol, "", ""},
 		{"S: a1 NO [wonder] wrong", KindRefused, "", ""},
 	}

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"portico/backend"
+	"portico/backend/secret"
 	"portico/proxy/wire"
 )
 
@@ -87,7 +88,7 @@ func (s *session) readPlain(initial []byte) (backend.Credential, error) {
 	if len(fields) != 3 {
 		return backend.Credential{}, fmt.Errorf("%w: PLAIN with %d fields", OutcomeBadSASL, len(fields))
 	}
-	return backend.Credential{Authzid: fields[0], Username: fields[1], Password: backend.Secret(fields[2])}, nil
+	return backend.Credential{Authzid: fields[0], Username: fields[1], Password: secret.Value(fields[2])}, nil
 }
 
 // readLogin is LOGIN, of draft-murchison-sasl-login: two challenges, two responses.
@@ -100,5 +101,5 @@ func (s *session) readLogin(initial []byte) (backend.Credential, error) {
 	if err != nil {
 		return backend.Credential{}, err
 	}
-	return backend.Credential{Username: string(user), Password: backend.Secret(password)}, nil
+	return backend.Credential{Username: string(user), Password: secret.Value(password)}, nil
 }

@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"portico/backend"
+	"portico/backend/secret"
 	"portico/proxy/relay"
 	"portico/proxy/wire"
 )
@@ -107,7 +108,7 @@ func (s *session) login(args *wire.Args) (*backend.Link, error) {
 	if err := end(args); err != nil {
 		return nil, err
 	}
-	return s.signIn(backend.Credential{Username: user, Password: backend.Secret(password)})
+	return s.signIn(backend.Credential{Username: user, Password: secret.Value(password)})
 }
 
 // argument reads a blank and a string.

@@ -17,6 +17,7 @@ import (
 
 	"portico/backend"
 	"portico/backend/backendtest/testkit"
+	"portico/backend/directory"
 	"portico/proxy/relay"
 )
 
@@ -188,11 +189,13 @@ type fakeTier struct {
 	signIn func(ctx context.Context, q backend.SignInRequest) (*backend.Link, error)
 }
 
-func (f *fakeTier) Route(user string) (backend.Route, error) {
+func (f *fakeTier) Route(_ context.Context, q directory.Query) (backend.Route, error) {
 	if f.route != nil {
-		return f.route(user)
+		route, err := f.route(q.User)
+		route.User = q.User
+		return route, err
 	}
-	return backend.Route{Database: "db1", Servers: []string{"mbx1"}}, nil
+	return backend.Route{User: q.User, Database: "db1", Servers: []string{"mbx1"}}, nil
 }
 
 func (f *fakeTier) SignIn(ctx context.Context, _ backend.Route, q backend.SignInRequest) (*backend.Link, error) {

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"portico/backend"
+	"portico/backend/directory"
 	"portico/proxy/wire"
 )
 
@@ -25,7 +26,7 @@ const (
 // Tier is what stands behind the proxy: the mailbox servers. *backend.Tier is one, if it wraps its connections by relay.NewConn;
 // it should dial by SlotDialer.
 type Tier interface {
-	Route(user string) (backend.Route, error)
+	Route(ctx context.Context, q directory.Query) (backend.Route, error)
 	SignIn(ctx context.Context, route backend.Route, request backend.SignInRequest) (*backend.Link, error)
 }
 

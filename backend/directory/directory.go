@@ -1,33 +1,77 @@
-// Package directory answers who a user is and where the mailbox lies: in which database, or on which mailbox server.
+// Package directory answers who a user is, where the mailbox lies (in which database, or on which mailbox server), and, where
+// the proxy has to know it itself, whether a password is right.
 //
-// A Source is one place to ask; package backend routes by what it says. Sources whose client library is large stand in packages
-// of their own beneath this one. The package knows nothing of clients, of sign-in, of mailbox servers' addresses and of the
-// configuration file; it opens only the connections to the directories themselves, and logs nothing.
+// A Source is one place to ask for the way, a Verifier one to ask about passwords; package backend routes by what they say.
+// Those whose client library is large stand in packages of their own beneath this one. The package knows nothing of clients'
+// connections, of sign-in, of mailbox servers' addresses and of the configuration file; it opens only the connections to the
+// directories themselves, and logs nothing.
 package directory
 
 import (
 	"context"
 	"errors"
 	"fmt"
+	"net/netip"
+
+	"portico/backend/secret"
 )
+
+// Query is who asks to be let in. Most directories look at User alone.
+type Query struct {
+	User      string         // canonical name of the mailbox's user
+	Login     string         // canonical name of who signs in: User, or one who acts for User
+	Password  secret.Value   // what the client gave; "" where the mechanism shows none
+	Mechanism string         // SASL mechanism in upper case; "" is the LOGIN command
+	Client    netip.AddrPort // the zero value where there is none, as in a question by the operator
+	Local     netip.AddrPort // where the client connected to
+	TLS       bool           // the client's connection has TLS
+	SessionID string
+	Attempt   int // of this connection, from 1
+}
 
 // Source is one directory. Its methods are called by many sign-ins at once.
 type Source interface {
-	// Lookup finds a user, given by the canonical name. It returns ErrNotFound for one it does not know, a *RefusedError for one
-	// that must not sign in, and an error that wraps ErrUnavailable when it cannot tell: a time-out, a directory that is down,
-	// an answer that makes no sense. It never guesses.
-	Lookup(ctx context.Context, user string) (Entry, error)
+	// Lookup finds q.User. It returns ErrNotFound for one it does not know, a *RefusedError for one that must not sign in, and an
+	// error that wraps ErrUnavailable when it cannot tell: a time-out, a directory that is down, an answer that makes no sense.
+	// It never guesses.
+	Lookup(ctx context.Context, q Query) (Entry, error)
 }
 
-// Entry is what a directory knows of a user. At least one of Database and Server is given when it comes from a whole directory.
+// Verifier knows passwords. Its methods are called by many sign-ins at once.
+type Verifier interface {
+	// Verify returns nil if q.Password is q.Login's; ErrBadCredential if it is not, which is the answer for an empty one too;
+	// ErrNotFound for a user it does not know; a *RefusedError for one that must not sign in whatever the password; and an error
+	// that wraps ErrUnavailable when it cannot tell.
+	Verify(ctx context.Context, q Query) error
+}
+
+// Entry is what a directory knows of a user. At least one of Database, Server and Address is given when it comes from a whole
+// directory.
 type Entry struct {
 	User     string // the canonical name to go by from here on; "" leaves it as it was asked for
 	Database string // name of a database
 	Server   string // name of a mailbox server, for a user who is in no database; "" with Database
+	Address  string // host:port of a mailbox server, from directories that know no names; "" with Database or Server
+
+	Mode           Mode
+	MaxConnections int // of this user at once; 0 leaves it to the setting
 }
+
+// Mode is how the proxy signs in to the mailbox server for a user.
+type Mode uint8
+
+// The modes.
+const (
+	ModeDefault     Mode = iota // as the configuration says for all
+	ModePassthrough             // with what the client gave
+	ModeMaster                  // the proxy verifies the password and signs in with a credential of its own
+)
 
 // ErrNotFound says that the directory is well and does not have the user.
 var ErrNotFound = errors.New("directory: no such user")
+
+// ErrBadCredential says that the password is not the user's.
+var ErrBadCredential = errors.New("directory: wrong password")
 
 // ErrUnavailable says that the directory could not be asked, or that its answer makes no sense: nothing is known of the user.
 var ErrUnavailable = errors.New("directory: unavailable")

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"portico/backend"
+	"portico/backend/secret"
 	"portico/configs"
 	"portico/configs/store"
 	"portico/health/admin"
@@ -129,7 +130,7 @@ func adminAccess(config configs.Admin) (admin.Access, error) {
 		if err != nil {
 			return access, fmt.Errorf("admin.token_file: %w", err)
 		}
-		access.Token = admin.Token(token)
+		access.Token = secret.Value(token)
 	}
 	return access, nil
 }

@@ -11,13 +11,15 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+
+	"portico/backend/secret"
 )
 
 // Access says who gets in by TCP. A value given to a Server must not be changed afterwards.
 type Access struct {
-	TLS          *tls.Config // nil: plain HTTP
-	Token        Token       // a secret; "" for none
-	AllowedHosts []string    // names and addresses that a Host header may have beside those of loopback, without port
+	TLS          *tls.Config  // nil: plain HTTP
+	Token        secret.Value // RFC 6750 section 2.1; "" for none
+	AllowedHosts []string     // names and addresses that a Host header may have beside those of loopback, without port
 }
 
 // ErrOpen says that an address beyond loopback would be open to whoever reaches it.
@@ -40,7 +42,7 @@ func (a Access) tokenFits(r *http.Request) bool {
 	if a.Token == "" || !strings.EqualFold(scheme, "Bearer") {
 		return false
 	}
-	want, got := sha256.Sum256([]byte(a.Token)), sha256.Sum256([]byte(strings.TrimSpace(given)))
+	want, got := sha256.Sum256([]byte(a.Token.Reveal())), sha256.Sum256([]byte(strings.TrimSpace(given)))
 	return subtle.ConstantTimeCompare(want[:], got[:]) == 1
 }
 
