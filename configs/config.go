@@ -32,7 +32,7 @@ type Config struct {
 	DefaultDomain string `yaml:"default_domain"`
 	// Loops is the number of relay event loops; 0 means one per CPU.
 	Loops int `yaml:"loops" range:"0..1024" reload:"no"`
-	// SetupSlots bounds the sign-ins that compute at once; 0 means Loops.
+	// SetupSlots is the number of threads that set sessions up; 0 means Loops.
 	SetupSlots int `yaml:"setup_slots" range:"0..4096" reload:"no"`
 	// ShutdownTimeout is how long sessions may finish their open command.
 	ShutdownTimeout time.Duration `yaml:"shutdown_timeout" range:"0s..1h"`

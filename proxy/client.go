@@ -9,13 +9,14 @@ import (
 	"time"
 
 	"portico/proxy/relay"
+	"portico/proxy/setup"
 	"portico/proxy/wire"
 )
 
 // client is a session's connection to its client during set-up: deadlines, commands in, answers out. Answers are kept until the
 // next wait for the client, so that those to pipelined commands leave together.
 type client struct {
-	sock     *slotConn
+	sock     *setup.Conn
 	conn     *relay.Conn // over sock
 	tls      *tls.Conn   // over conn; nil while plain
 	commands *wire.Reader
@@ -33,7 +34,7 @@ type client struct {
 // maxOut is how many bytes of answers are kept before they are sent even though more commands have come.
 const maxOut = 4 << 10
 
-func newClient(sock *slotConn, drain context.Context, now func() time.Time, set *Settings) *client {
+func newClient(sock *setup.Conn, drain context.Context, now func() time.Time, set *Settings) *client {
 	c := &client{sock: sock, conn: relay.NewConn(sock), drain: drain, now: now, timeouts: &set.Timeouts}
 	c.end = now().Add(set.Timeouts.SetUp)
 	c.commands = wire.NewReader(c, set.Limits.Commands)

@@ -11,6 +11,7 @@ import (
 	"portico/backend/backendtest"
 	"portico/backend/backendtest/testkit"
 	"portico/proxy/relay"
+	"portico/proxy/setup"
 )
 
 // realTier puts a memory server with TLS and the real relay behind the server.
@@ -29,7 +30,7 @@ func realTier(t *testing.T) func(*Options) {
 			Name: "mbx1", Addresses: []string{testkit.Serve(t, memory)}, TLS: backend.TLSStartTLS, TLSConfig: trust,
 		}},
 		Databases: []backend.DatabaseOptions{{Name: "db1", Copies: []string{"mbx1"}}},
-		Dialer:    SlotDialer{Dialer: &net.Dialer{}},
+		Dialer:    setup.Dialer{Dialer: &net.Dialer{}},
 		Wrap:      func(c net.Conn) net.Conn { return relay.NewConn(c) },
 	})
 	if err != nil {

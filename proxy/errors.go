@@ -7,9 +7,11 @@ import (
 	"io"
 	"net"
 	"os"
+	"runtime/debug"
 	"syscall"
 
 	"portico/backend"
+	"portico/proxy/setup"
 	"portico/proxy/wire"
 )
 
@@ -17,6 +19,14 @@ import (
 type panicError struct {
 	value any
 	stack []byte
+}
+
+// panicked makes an error of what recover gave.
+func panicked(v any) error {
+	if away, ok := v.(*setup.Panic); ok {
+		return &panicError{value: away.Value, stack: away.Stack}
+	}
+	return &panicError{value: v, stack: debug.Stack()}
 }
 
 func (e *panicError) Error() string { return fmt.Sprint("panic: ", e.value) }

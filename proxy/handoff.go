@@ -26,7 +26,6 @@ func (s *session) handOff(link *backend.Link, release func() bool) error {
 		link.Conn.Close()
 		return OutcomeDraining
 	}
-	s.slot.leave()
 	s.client.sock.SetDeadline(time.Time{})
 	s.ticket.sign()
 	s.handedOver = true

@@ -6,7 +6,10 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"sync/atomic"
 	"time"
+
+	"portico/proxy/setup"
 )
 
 // Pauses of an accept loop that keeps failing, as when descriptors are short.
@@ -27,67 +30,100 @@ func (s *Server) Serve(ln net.Listener, l Listener) error {
 	}
 	defer s.setup.Done()
 	door := &door{Listener: l, results: s.metrics.connections(l.Name)}
-	pause := acceptPauseMin
+	if tcp, ok := ln.(*net.TCPListener); ok {
+		err := s.acceptOnThreads(tcp, door)
+		if !errors.Is(err, errors.ErrUnsupported) {
+			return err
+		}
+	}
+	return s.acceptHere(ln, door)
+}
+
+// acceptOnThreads has the set-up threads accept for themselves, which spares each connection a way through the Go scheduler.
+func (s *Server) acceptOnThreads(ln *net.TCPListener, door *door) error {
+	end, err := s.threads.Accept(ln, func(conn *setup.Conn) {
+		door.failures.Store(0)
+		s.admit(conn, door)
+	}, func(err error) time.Duration { return s.acceptFailed(door, err) })
+	switch {
+	case s.drain.Err() != nil && err != nil:
+		return nil
+	case err != nil:
+		return fmt.Errorf("listener %s: %w", door.Name, err)
+	}
+	<-s.drain.Done()
+	end()
+	return nil
+}
+
+// acceptHere is for all other listeners.
+func (s *Server) acceptHere(ln net.Listener, door *door) error {
 	for {
 		conn, err := ln.Accept()
+		if err == nil {
+			door.failures.Store(0)
+			s.setup.Add(1)
+			err = s.threads.Adopt(conn, func(conn *setup.Conn) {
+				defer s.setup.Done()
+				s.admit(conn, door)
+			})
+			if err != nil {
+				s.setup.Done()
+			}
+		}
 		switch {
 		case err == nil:
-			pause = acceptPauseMin
-			s.admit(conn, door)
 		case s.drain.Err() != nil:
 			return nil
 		case errors.Is(err, net.ErrClosed):
-			return fmt.Errorf("listener %s: %w", l.Name, err)
-		default:
-			s.metrics.acceptErrors.WithLabelValues(l.Name).Inc()
-			s.opt.Log.Error().Err(err).Str("listener", l.Name).Dur("pause", pause).Msg("accept failed")
-			if s.opt.Sleep(s.drain, pause) != nil {
-				return nil
-			}
-			pause = min(2*pause, acceptPauseMax)
+			return fmt.Errorf("listener %s: %w", door.Name, err)
+		case s.opt.Sleep(s.drain, s.acceptFailed(door, err)) != nil:
+			return nil
 		}
 	}
+}
+
+// acceptFailed counts and logs a failure, and says how long to leave off: longer each time until one is accepted.
+func (s *Server) acceptFailed(door *door, err error) time.Duration {
+	pause := min(acceptPauseMin<<min(door.failures.Add(1)-1, 10), acceptPauseMax)
+	s.metrics.acceptErrors.WithLabelValues(door.Name).Inc()
+	s.opt.Log.Error().Err(err).Str("listener", door.Name).Dur("pause", pause).Msg("accept failed")
+	return pause
 }
 
 // door is a listener with its counters.
 type door struct {
 	Listener
-	results *results
+	results  *results
+	failures atomic.Int32 // to accept, one after the other
 }
 
 // admit starts a session on a new connection, or refuses it. It does not block.
-func (s *Server) admit(conn net.Conn, door *door) {
+func (s *Server) admit(conn *setup.Conn, door *door) {
 	set := s.settings.Load()
-	remote := addrPort(conn.RemoteAddr())
+	remote := conn.RemotePort()
 	ticket, err := s.gate.enter(remote.Addr(), set.Limits)
 	if err != nil {
 		s.refuse(conn, door, remote, outcomeOf(err))
 		return
 	}
-	s.setup.Go(func() { newSession(s, set, door, conn, ticket).run() })
+	s.setup.Add(1)
+	conn.Start(func(turn *setup.Turn) {
+		defer s.setup.Done()
+		newSession(s, set, door, conn, turn, ticket).run()
+	})
 }
 
 // refuse ends a connection that there is no room for. A new socket has room for one line, so the write does not wait; TLS is
 // not worth a handshake.
-func (s *Server) refuse(conn net.Conn, door *door, remote netip.AddrPort, o Outcome) {
+func (s *Server) refuse(conn *setup.Conn, door *door, remote netip.AddrPort, o Outcome) {
 	door.results.count(o)
 	row := o.row()
 	s.doorLog.WithLevel(row.level).Str("listener", door.Name).Stringer("remote", remote).Msg(row.log)
 	if door.TLS != TLSImplicit {
-		conn.SetWriteDeadline(s.opt.Now().Add(acceptPauseMin))
-		conn.Write(appendAnswer(nil, row.reply, "", row.code, row.text))
+		conn.TryWrite(appendAnswer(nil, row.reply, "", row.code, row.text))
 	}
 	conn.Close()
-}
-
-// addrPort returns a TCP address, and for any other kind the zero value.
-func addrPort(addr net.Addr) netip.AddrPort {
-	tcp, ok := addr.(*net.TCPAddr)
-	if !ok {
-		return netip.AddrPort{}
-	}
-	ap := tcp.AddrPort()
-	return netip.AddrPortFrom(ap.Addr().Unmap(), ap.Port())
 }
 
 // enlist notes a listener for Shutdown, and its accept loop among the goroutines waited for. It answers false when the server

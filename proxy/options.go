@@ -20,7 +20,7 @@ type Options struct {
 	Relay      relay.Relay           // required; the server owns it from now on and closes it
 	Log        zerolog.Logger        // the zero value writes nothing
 	Registerer prometheus.Registerer // for the metrics; nil for none
-	SetupSlots int                   // sessions in set-up that may compute at once; default 1
+	SetupSlots int                   // threads for the set-up of sessions, so many compute at once; default 1
 
 	Random io.Reader                                        // for session ids, safe for concurrent use; default crypto/rand
 	Now    func() time.Time                                 // for deadlines and durations; default time.Now

@@ -20,10 +20,11 @@ func (s *session) route(c *backend.Credential) (user string, route backend.Route
 	}
 	q := directory.Query{
 		User: user, Login: login, Password: c.Password, Mechanism: c.Mechanism,
-		Client: s.remote, Local: s.local, TLS: s.client.tls != nil, SessionID: s.id, Attempt: s.failed + 1,
+		Client: s.remote, Local: s.client.sock.LocalPort(), TLS: s.client.tls != nil, SessionID: s.id, Attempt: s.failed + 1,
+		Away: s.turn.Away,
 	}
 	began := s.server.opt.Now()
-	s.slot.away(func() { route, err = s.set.Tier.Route(s.drain, q) })
+	route, err = s.set.Tier.Route(s.drain, q)
 	s.server.metrics.phases.observe(phaseRoute, s.server.opt.Now().Sub(began))
 	if err != nil {
 		return user, route, fmt.Errorf("route: %w", err)

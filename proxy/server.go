@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/rs/zerolog"
+
+	"portico/proxy/setup"
 )
 
 // Server accepts connections, signs their users in and hands them to its relay. Its methods are safe for concurrent use. A
@@ -16,7 +18,7 @@ import (
 type Server struct {
 	opt     Options
 	gate    *admission
-	slots   *slots
+	threads *setup.Threads
 	metrics *metrics
 	ended   endings
 	doorLog zerolog.Logger // for refusals at the door: a flood of connections must not become a flood of lines
@@ -35,7 +37,7 @@ type Server struct {
 	mu        sync.Mutex
 	listeners []net.Listener
 
-	closeRelay sync.Once
+	closeOnce sync.Once
 }
 
 // refusalsLogged is how many connections refused at the door are logged each second; all are counted.
@@ -59,8 +61,13 @@ func newServer(opt Options) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{opt: opt, gate: newAdmission(), slots: newSlots(opt.SetupSlots)}
+	threads, err := setup.Start(opt.SetupSlots)
+	if err != nil {
+		return nil, err
+	}
+	s := &Server{opt: opt, gate: newAdmission(), threads: threads}
 	if s.metrics, err = newMetrics(opt.Registerer, s.gate.counts, newRelayCollector(s.Stats)); err != nil {
+		threads.Stop()
 		return nil, err
 	}
 	s.settings.Store(settings)
@@ -105,6 +112,9 @@ func (s *Server) Close() {
 	s.stopListening(s.cancel.drain)
 	s.cancel.kill()
 	s.setup.Wait()
-	s.closeRelay.Do(s.opt.Relay.Close)
+	s.closeOnce.Do(func() {
+		s.threads.Stop()
+		s.opt.Relay.Close()
+	})
 	s.ended.wait()
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"net/netip"
 	"strings"
 	"sync"
 	"testing"
@@ -284,7 +285,7 @@ func TestEndingsKeepNoneBack(t *testing.T) {
 	for range 4 {
 		loops.Go(func() {
 			for range 500 {
-				ticket, err := gate.enter(addrPort(nil).Addr(), Limits{})
+				ticket, err := gate.enter(netip.Addr{}, Limits{})
 				if err != nil {
 					t.Error(err)
 					return

@@ -7,12 +7,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/netip"
-	"runtime/debug"
 	"time"
 
 	"github.com/rs/zerolog"
+
+	"portico/proxy/setup"
 )
 
 // session is one connection from accept to hand-off. All of it belongs to the goroutine of run.
@@ -22,13 +22,13 @@ type session struct {
 	door   *door
 	id     string
 	log    zerolog.Logger
-	drain  context.Context // the server's, with this session's slot in it
+	drain  context.Context // the server's, with this session's turn in it
 	began  time.Time
 
-	remote, local netip.AddrPort
-	client        *client
-	slot          slot
-	ticket        *ticket
+	remote netip.AddrPort
+	client *client
+	turn   *setup.Turn
+	ticket *ticket
 
 	tag           string    // of the command being answered; "" when it has none
 	asked         time.Time // when the last byte of that command was read
@@ -39,16 +39,16 @@ type session struct {
 	handedOver    bool      // connection and ticket are the relay's
 }
 
-func newSession(s *Server, set *Settings, door *door, conn net.Conn, t *ticket) *session {
+func newSession(s *Server, set *Settings, door *door, conn *setup.Conn, turn *setup.Turn, t *ticket) *session {
 	session := &session{
 		server: s, set: set, door: door, ticket: t,
 		id:     sessionID(s.opt.Random),
 		began:  s.opt.Now(),
-		remote: addrPort(conn.RemoteAddr()), local: addrPort(conn.LocalAddr()),
-		slot: slot{slots: s.slots},
+		remote: conn.RemotePort(),
+		turn:   turn,
 	}
-	session.drain = withSlot(s.drain, &session.slot)
-	session.client = newClient(newSlotConn(conn, &session.slot), s.drain, s.opt.Now, set)
+	session.drain = setup.With(s.drain, turn)
+	session.client = newClient(conn, s.drain, s.opt.Now, set)
 	session.log = s.opt.Log.With().Str("session", session.id).Str("listener", door.Name).
 		Stringer("remote", session.remote).Logger()
 	return session
@@ -65,13 +65,11 @@ func sessionID(random io.Reader) string {
 func (s *session) run() {
 	defer s.client.commands.Reset(nil) // and no password is left
 	defer s.ticketBack()
-	defer s.slot.leave()
 	stop := context.AfterFunc(s.server.drain, s.client.interrupt)
 	defer stop()
-	kill := context.AfterFunc(s.server.kill, s.client.close)
+	kill := context.AfterFunc(s.server.kill, s.client.sock.Abort)
 	defer kill()
 
-	s.slot.take()
 	err := s.live(func() bool { return stop() && kill() })
 	outcome := s.report(s.drained(err))
 	s.door.results.count(outcome)
@@ -92,7 +90,7 @@ func (s *session) ticketBack() {
 func (s *session) live(release func() bool) (err error) {
 	defer func() {
 		if v := recover(); v != nil {
-			err = &panicError{value: v, stack: debug.Stack()}
+			err = panicked(v)
 		}
 	}()
 	if err := s.open(); err != nil {
@@ -173,9 +171,9 @@ func (s *session) report(err error) Outcome {
 	return outcome
 }
 
-// pause lets time pass without the slot, or less of it when the server drains.
+// pause lets time pass, or less of it when the server drains.
 func (s *session) pause(d time.Duration) {
 	if d > 0 {
-		s.slot.away(func() { s.server.opt.Sleep(s.drain, d) })
+		s.turn.Away(func() { s.server.opt.Sleep(s.drain, d) })
 	}
 }

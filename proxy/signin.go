@@ -23,7 +23,7 @@ func (s *session) signIn(c backend.Credential) (*backend.Link, error) {
 	}
 	link, err := s.set.Tier.SignIn(s.drain, route, backend.SignInRequest{
 		Tag: s.tag, User: user, Credential: c,
-		Client: backend.ClientInfo{Addr: s.remote, Local: s.local, SessionID: s.id, TLS: s.client.tls != nil},
+		Client: backend.ClientInfo{Addr: s.remote, Local: s.client.sock.LocalPort(), SessionID: s.id, TLS: s.client.tls != nil},
 		Step:   s.server.metrics.phases.step,
 	})
 	if err != nil {

@@ -27,6 +27,19 @@ type Query struct {
 	TLS       bool           // the client's connection has TLS
 	SessionID string
 	Attempt   int // of this connection, from 1
+
+	// Away runs what may have to wait, and lets others compute meanwhile: every question to a directory goes through it, but not
+	// an answer that is at hand. Nil runs it right here; see Query.Wait.
+	Away func(func())
+}
+
+// Wait runs f, which may have to wait, by Away if there is one.
+func (q Query) Wait(f func()) {
+	if q.Away == nil {
+		f()
+		return
+	}
+	q.Away(f)
 }
 
 // Source is one directory. Its methods are called by many sign-ins at once.

@@ -38,6 +38,9 @@ var bans = []struct{ from, to, why string }{
 	{"portico/backend", "github.com/rs/zerolog", "it returns errors; the session's top frame logs them"},
 	{"portico/backend", "github.com/prometheus/...", "it reports durations through a callback"},
 
+	{"portico/proxy/setup", "portico/...", "it has turns and connections, whoever they are for"},
+	{"portico/proxy/setup", "github.com/...", "it runs beneath everything that signs in"},
+
 	{"portico/proxy/...", "portico/configs", "its settings are passed in"},
 	{"portico/proxy/...", "portico/health/...", "health reads what the proxy counts, not the other way round"},
 

@@ -8,9 +8,10 @@ import (
 	"portico/configs"
 )
 
-// listenTCP opens one of the listeners. Go sets no keep-alives: the relay does, in its own time.
+// listenTCP opens one of the listeners. Go sets no keep-alives: the relay does, in its own time. What is accepted inherits that
+// small writes are not delayed.
 func listenTCP(address string, all []configs.Listener) (net.Listener, error) {
-	lc := net.ListenConfig{KeepAlive: -1}
+	lc := net.ListenConfig{KeepAlive: -1, Control: noDelay}
 	return lc.Listen(context.Background(), networkOf(address, all), address)
 }
 

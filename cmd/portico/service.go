@@ -97,10 +97,10 @@ func (s *service) start() (err error) {
 // memory of sessions that are idle, which is most of what there is.
 const gcPercent = 30
 
-// startProxy starts relay and server. A loop that has to run must not wait for a thread behind sign-ins that compute, so there
-// is one for each of them.
+// startProxy starts relay and server. Each loop and each set-up thread keeps a processor of the Go scheduler to itself; one more is
+// for everything else: lookups, the collector of garbage, the admin's HTTP.
 func (s *service) startProxy(settings proxy.Settings, cpus int) error {
-	runtime.GOMAXPROCS(loops(s.config, cpus) + setupSlots(s.config, cpus))
+	runtime.GOMAXPROCS(loops(s.config, cpus) + setupSlots(s.config, cpus) + 1)
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(gcPercent)
 	}

@@ -2,9 +2,16 @@
 
 package main
 
-import "github.com/coreos/go-systemd/v22/daemon"
+import (
+	"syscall"
+
+	"github.com/coreos/go-systemd/v22/daemon"
+)
 
 // descriptorLimit returns 0: no limit is known.
 func descriptorLimit() uint64 { return 0 }
+
+// noDelay does nothing: what is accepted gets it from the Go library.
+func noDelay(_, _ string, _ syscall.RawConn) error { return nil }
 
 func reloadingState() string { return daemon.SdNotifyReloading }

@@ -20,6 +20,11 @@ func descriptorLimit() uint64 {
 	return uint64(limit.Cur)
 }
 
+// noDelay sets TCP_NODELAY on a socket that is about to listen.
+func noDelay(_, _ string, c syscall.RawConn) error {
+	return c.Control(func(fd uintptr) { unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_NODELAY, 1) })
+}
+
 // reloadingState carries the time, by which systemd (Type=notify-reload) tells this reload from earlier ones.
 func reloadingState() string {
 	var now unix.Timespec

@@ -17,6 +17,7 @@ import (
 	"portico/health/admin"
 	"portico/proxy"
 	"portico/proxy/relay"
+	"portico/proxy/setup"
 )
 
 // The configuration in the words of each part. Errors name the key they come from.
@@ -73,7 +74,7 @@ func newTier(ctx context.Context, config *configs.Config, s store.Store) (*backe
 		Routing: routings[config.Routing],
 		Store:   s,
 		// The relay sets keep-alives when it takes a connection over.
-		Dialer: proxy.SlotDialer{Dialer: &net.Dialer{KeepAlive: -1}},
+		Dialer: setup.Dialer{Dialer: &net.Dialer{KeepAlive: -1}},
 		Wrap:   func(c net.Conn) net.Conn { return relay.NewConn(c) },
 		Timeouts: backend.Timeouts{
 			Dial: config.Timeouts.Connect, TLS: config.Timeouts.Handshake,

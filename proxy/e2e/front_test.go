@@ -17,6 +17,7 @@ import (
 	"portico/backend/backendtest/testkit"
 	"portico/proxy"
 	"portico/proxy/relay"
+	"portico/proxy/setup"
 )
 
 // options are what a front door may differ in from the usual one.
@@ -82,7 +83,7 @@ func newTier(t *testing.T, o options) proxy.Tier {
 	tier, err := backend.New(t.Context(), backend.Options{
 		Servers:   o.servers,
 		Databases: []backend.DatabaseOptions{{Name: "db1", Copies: copies, Interchangeable: true}},
-		Dialer:    proxy.SlotDialer{Dialer: &net.Dialer{KeepAlive: -1}},
+		Dialer:    setup.Dialer{Dialer: &net.Dialer{KeepAlive: -1}},
 		Wrap:      func(c net.Conn) net.Conn { return relay.NewConn(c) },
 		Timeouts:  o.timeouts,
 	})

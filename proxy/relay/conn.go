@@ -2,6 +2,7 @@ package relay
 
 import (
 	"errors"
+	"fmt"
 	"net"
 	"os"
 	"time"
@@ -23,6 +24,28 @@ type Conn struct {
 
 // NewConn returns a Conn in its first life. For a loop to take it over, c must give its descriptor (syscall.Conn).
 func NewConn(c net.Conn) *Conn { return &Conn{net: c, fd: -1} }
+
+// detachable is a connection whose descriptor can be had for good, such as one that belongs to a thread of the set-up.
+type detachable interface{ Detach() (fd int, err error) }
+
+// Release gives a connection that belongs to a thread into the hands of whichever goroutine wants it. Loops do without: they take
+// the descriptor.
+func (c *Conn) Release() error {
+	bound, ok := c.net.(detachable)
+	if !ok {
+		return nil
+	}
+	fd, err := bound.Detach()
+	if err != nil {
+		return fmt.Errorf("take descriptor: %w", err)
+	}
+	file := os.NewFile(uintptr(fd), "session")
+	defer file.Close() // the connection has its own
+	if c.net, err = net.FileConn(file); err != nil {
+		return fmt.Errorf("take descriptor: %w", err)
+	}
+	return nil
+}
 
 // Read reads from the connection.
 func (c *Conn) Read(p []byte) (int, error) {

@@ -14,6 +14,14 @@ var errNoDescriptor = errors.New("connection without a descriptor")
 
 // detach begins the second life: the descriptor leaves the Go scheduler's hands. gather is where writes go.
 func (c *Conn) detach(gather *[]byte) error {
+	if whole, ok := c.net.(detachable); ok {
+		fd, err := whole.Detach()
+		if err != nil {
+			return fmt.Errorf("take descriptor: %w", err)
+		}
+		c.net, c.fd, c.gather = nil, fd, gather
+		return nil
+	}
 	source, ok := c.net.(syscall.Conn)
 	if !ok {
 		return errNoDescriptor

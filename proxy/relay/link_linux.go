@@ -1,8 +1,6 @@
 package relay
 
 import (
-	"time"
-
 	"golang.org/x/sys/unix"
 )
 
@@ -28,6 +26,7 @@ type link struct {
 	clientBytes uint64
 	serverBytes uint64
 	phase       phase
+	seen        bool // the sweep has been here
 	ended       func(Ending)
 }
 
@@ -48,9 +47,6 @@ func newLink(lp *loop, s Session) (*link, error) {
 		l.abandon()
 		return nil, err
 	}
-	idle := time.Duration(lp.keepAlive.Load())
-	l.client.keepAlive(idle, lp.opts.UserTimeout)
-	l.upstream.keepAlive(idle, lp.opts.UserTimeout)
 	return l, nil
 }
 

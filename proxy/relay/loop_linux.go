@@ -5,8 +5,8 @@ import (
 	"errors"
 	"runtime"
 	"sync"
-	"sync/atomic"
 	"syscall"
+	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -59,8 +59,7 @@ type loop struct {
 	started int64  // when the timer was set
 	stopped bool   // leave the loop
 
-	mail      mailbox
-	keepAlive atomic.Int64 // time.Duration, for new sessions; set by anybody
+	mail mailbox
 }
 
 // slot is a place for an end. Events carry the generation, because an event may come late for a place that has been given to
@@ -74,12 +73,12 @@ type slot struct {
 type mailbox struct {
 	mu     sync.Mutex
 	calls  []func()
+	sleeps bool // the loop waits for long, and has to be woken
 	closed bool
 }
 
 func newLoop(opts Options) (*loop, error) {
 	lp := &loop{opts: opts, running: make(chan struct{}), epoll: -1, wake: -1, timer: -1, stats: NewStats()}
-	lp.keepAlive.Store(int64(opts.KeepAlive))
 	lp.buf = make([]byte, headRoom+readSize)
 	lp.slots = make([]slot, firstSlot)
 	var err error
@@ -120,7 +119,8 @@ func (lp *loop) post(f func()) bool {
 		return false
 	}
 	lp.mail.calls = append(lp.mail.calls, f)
-	if len(lp.mail.calls) == 1 {
+	if lp.mail.sleeps {
+		lp.mail.sleeps = false
 		var one [8]byte
 		binary.NativeEndian.PutUint64(one[:], 1)
 		rawWrite(lp.wake, one[:])
@@ -139,13 +139,21 @@ func (lp *loop) run() {
 	if err := unix.TimerfdSettime(lp.timer, 0, &unix.ItimerSpec{Interval: interval, Value: interval}, nil); err != nil {
 		panic(err) // the arguments are constants
 	}
-	for !lp.stopped {
-		for _, ev := range lp.events[:lp.wait()] {
+	for rounds := 0; !lp.stopped; rounds++ {
+		n := lp.wait()
+		for _, ev := range lp.events[:n] {
 			lp.dispatch(ev)
 		}
 		lp.serveReady()
+		if n == 0 || rounds%mailRounds == 0 {
+			lp.readMail()
+		}
 	}
 }
+
+// mailRounds is how often a busy loop looks into its mailbox. One with little to do looks each millisecond, and one that sleeps is
+// woken: so most sessions come without a system call.
+const mailRounds = 16
 
 // briefly is how long a loop waits for events while it keeps its Go processor, in milliseconds.
 const briefly = 1
@@ -168,7 +176,11 @@ func (lp *loop) wait() int {
 	case n > 0 || timeout == 0:
 		return int(n)
 	}
+	if !lp.maySleep(true) {
+		return 0
+	}
 	blocked, err := unix.EpollWait(lp.epoll, lp.events[:], -1)
+	lp.maySleep(false)
 	if err != nil && err != unix.EINTR {
 		panic(err)
 	}
@@ -178,7 +190,7 @@ func (lp *loop) wait() int {
 func (lp *loop) dispatch(ev unix.EpollEvent) {
 	switch ev.Fd {
 	case slotWake:
-		lp.readMail()
+		lp.woken()
 	case slotTimer:
 		lp.onTick()
 	default:
@@ -202,9 +214,22 @@ func (lp *loop) serveReady() {
 	lp.served = round[:0]
 }
 
-func (lp *loop) readMail() {
+// maySleep says whether nobody has asked for anything, so that the loop may wait for long; with false it has waited.
+func (lp *loop) maySleep(sleeps bool) bool {
+	lp.mail.mu.Lock()
+	defer lp.mail.mu.Unlock()
+	lp.mail.sleeps = sleeps && len(lp.mail.calls) == 0
+	return lp.mail.sleeps
+}
+
+// woken takes the wake-up back, and does what it was for.
+func (lp *loop) woken() {
 	var count [8]byte
 	rawRead(lp.wake, count[:])
+	lp.readMail()
+}
+
+func (lp *loop) readMail() {
 	lp.mail.mu.Lock()
 	calls := lp.mail.calls
 	lp.mail.calls = nil
@@ -238,10 +263,14 @@ func (lp *loop) onTick() {
 	}
 }
 
-// sweepIdle looks for sessions whose client has been silent too long. All are looked at once in a sixteenth of that time.
+// sweepTime is the longest that the sweep takes for all sessions.
+const sweepTime = time.Minute
+
+// sweepIdle looks for sessions whose client has been silent too long. All are looked at once in a sixteenth of that time. Those it
+// sees for the first time get their keep-alives then: a session that is over sooner has no use for them.
 func (lp *loop) sweepIdle(now int64) {
 	timeout := int64(lp.opts.IdleTimeout)
-	rounds := max(timeout/16/int64(tick), 1)
+	rounds := max(min(timeout/16, int64(sweepTime))/int64(tick), 1)
 	for range (int64(len(lp.slots)) + rounds - 1) / rounds {
 		lp.sweep++
 		if lp.sweep >= len(lp.slots) {
@@ -253,6 +282,11 @@ func (lp *loop) sweepIdle(now int64) {
 		e := lp.slots[lp.sweep].end
 		if e == nil || !e.isClient() || e.link.phase != carrying {
 			continue
+		}
+		if l := e.link; !l.seen {
+			l.seen = true
+			l.client.keepAlive(lp.opts.KeepAlive, lp.opts.UserTimeout)
+			l.upstream.keepAlive(lp.opts.KeepAlive, lp.opts.UserTimeout)
 		}
 		if e.link.heard+timeout <= now {
 			e.link.guard(func() { e.link.finish(ReasonIdle, now) })

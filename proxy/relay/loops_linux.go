@@ -80,8 +80,7 @@ func (ls *Loops) Drain(ctx context.Context) {
 func (ls *Loops) Retime(idle, keepAlive time.Duration) {
 	idle, keepAlive = defaultTo(idle, defaultIdle), defaultTo(keepAlive, defaultKeepAlive)
 	for _, lp := range ls.loops {
-		lp.keepAlive.Store(int64(keepAlive))
-		lp.post(func() { lp.opts.IdleTimeout = idle })
+		lp.post(func() { lp.opts.IdleTimeout, lp.opts.KeepAlive = idle, keepAlive })
 	}
 }
 

@@ -2,6 +2,7 @@ package relay
 
 import (
 	"context"
+	"errors"
 	"net"
 	"sync"
 	"time"
@@ -34,6 +35,12 @@ func NewPumps(opts Options) *Pumps {
 
 // Add implements Relay.
 func (p *Pumps) Add(s Session) error {
+	if err := errors.Join(s.Client.Conn.Release(), s.Upstream.Conn.Release()); err != nil {
+		s.Client.Conn.Close()
+		s.Upstream.Conn.Close()
+		s.Ended(Ending{Reason: ReasonError})
+		return err
+	}
 	l := &pumpLink{relay: p, ended: s.Ended}
 	l.changed = sync.NewCond(&p.mu)
 	l.client = pumpEnd{link: l, conn: s.Client.over(), under: s.Client.Conn}

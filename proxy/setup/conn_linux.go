@@ -1,0 +1,290 @@
+package setup
+
+import (
+	"io"
+	"net"
+	"net/netip"
+	"os"
+	"sync/atomic"
+	"syscall"
+	"time"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// Conn is a TCP connection of a set-up. Reads, writes and Close are for the turn it belongs to, which lets others go on while one
+// of them waits. Deadlines may be set, and Abort called, from anywhere.
+type Conn struct {
+	thread  *thread
+	turn    *Turn // nil until the set-up has begun
+	fd      int
+	at      int32  // its place; 0 = epoll does not know of it
+	told    uint32 // events since the turn began to wait
+	quiet   bool   // there was nothing left to read, and epoll has not told of anything since
+	hungUp  bool   // epoll has told of the end, or of a failure
+	remote  netip.AddrPort
+	local   netip.AddrPort // the zero value until somebody asks
+	read    atomic.Int64   // deadline on the thread's clock; 0 = none
+	write   atomic.Int64
+	aborted atomic.Bool
+}
+
+var _ net.Conn = (*Conn)(nil)
+
+func (th *thread) newConn(fd int, remote netip.AddrPort) *Conn {
+	return &Conn{thread: th, fd: fd, remote: remote, quiet: true} // if not, epoll tells at once
+}
+
+// Start begins the set-up of a connection just accepted. The function must not return with the connection open, unless
+// somebody has detached it.
+func (c *Conn) Start(job func(*Turn)) {
+	c.thread.start(func(t *Turn) {
+		c.turn = t
+		job(t)
+	})
+}
+
+// events are those that wake a wait. They are told once (edge-triggered), so every call tries before it waits.
+const events = unix.EPOLLIN | unix.EPOLLOUT | unix.EPOLLRDHUP | unix.EPOLLET
+
+// watch has epoll tell of the connection.
+func (c *Conn) watch() error {
+	if c.at != 0 {
+		return nil
+	}
+	var err error
+	c.at, err = c.thread.watch(c.fd, c, events)
+	return os.NewSyscallError("epoll_ctl", err)
+}
+
+// ready implements watched.
+func (c *Conn) ready(events uint32) {
+	if events&^unix.EPOLLOUT != 0 {
+		c.quiet = false
+		c.hungUp = c.hungUp || events&^(unix.EPOLLOUT|unix.EPOLLIN) != 0
+	}
+	t := c.turn
+	if t == nil || t.on != c || events&(t.want|unix.EPOLLERR|unix.EPOLLHUP|unix.EPOLLRDHUP) == 0 {
+		return
+	}
+	c.told |= events
+	t.resume()
+}
+
+func (c *Conn) deadline(want uint32) *atomic.Int64 {
+	if want == unix.EPOLLIN {
+		return &c.read
+	}
+	return &c.write
+}
+
+// late says whether a wait's time is over, be it by Abort.
+func (c *Conn) late(want uint32, now int64) bool {
+	at := c.deadline(want).Load()
+	return at != 0 && at <= now || c.aborted.Load()
+}
+
+// over returns the error of a wait whose time is over, or nil.
+func (c *Conn) over(want uint32) error {
+	switch at := c.deadline(want).Load(); {
+	case c.aborted.Load():
+		return net.ErrClosed
+	case at != 0 && at <= c.thread.now():
+		return os.ErrDeadlineExceeded
+	}
+	return nil
+}
+
+// Read reads what is there, or waits for something. It does not ask the kernel in vain where epoll would have told.
+func (c *Conn) Read(p []byte) (int, error) {
+	if err := c.usable(unix.EPOLLIN); err != nil || len(p) == 0 {
+		return 0, err
+	}
+	for {
+		for c.quiet {
+			if err := c.turn.await(c, unix.EPOLLIN); err != nil {
+				return 0, c.fail("read", err)
+			}
+		}
+		n, errno := receive(c.fd, p)
+		switch {
+		case errno == unix.EAGAIN:
+			c.quiet = true
+		case errno != 0:
+			return 0, c.fail("read", os.NewSyscallError("read", errno))
+		case n == 0:
+			return 0, io.EOF
+		default:
+			c.quiet = n < len(p) && !c.hungUp
+			return n, nil
+		}
+	}
+}
+
+// Write writes all of p.
+func (c *Conn) Write(p []byte) (n int, err error) {
+	if err := c.usable(unix.EPOLLOUT); err != nil {
+		return 0, err
+	}
+	for n < len(p) {
+		m, errno := send(c.fd, p[n:])
+		switch {
+		case errno == unix.EAGAIN:
+			if err := c.turn.await(c, unix.EPOLLOUT); err != nil {
+				return n, c.fail("write", err)
+			}
+		case errno != 0:
+			return n, c.fail("write", os.NewSyscallError("write", errno))
+		default:
+			n += m
+		}
+	}
+	return n, nil
+}
+
+// TryWrite writes what the kernel takes at once. It may be called before the set-up has begun.
+func (c *Conn) TryWrite(p []byte) { send(c.fd, p) }
+
+// usable returns the error that a call begins with, or nil.
+func (c *Conn) usable(want uint32) error {
+	if c.fd < 0 {
+		return net.ErrClosed
+	}
+	return c.over(want)
+}
+
+func (c *Conn) fail(op string, err error) error {
+	return &net.OpError{Op: op, Net: "tcp", Addr: c.RemoteAddr(), Err: err}
+}
+
+// Close closes the connection.
+func (c *Conn) Close() error {
+	fd := c.leave()
+	if fd < 0 {
+		return net.ErrClosed
+	}
+	return os.NewSyscallError("close", unix.Close(fd))
+}
+
+// Detach takes the descriptor out of the set-up's hands. It is the caller's from now on, non-blocking; the Conn is as closed.
+func (c *Conn) Detach() (fd int, err error) {
+	if c.fd < 0 {
+		return -1, net.ErrClosed
+	}
+	if c.at != 0 {
+		if err := c.thread.control(unix.EPOLL_CTL_DEL, c.fd, c.at, 0); err != nil {
+			return -1, os.NewSyscallError("epoll_ctl", err)
+		}
+	}
+	return c.leave(), nil
+}
+
+func (c *Conn) leave() (fd int) {
+	fd, c.fd = c.fd, -1
+	if c.at != 0 {
+		c.thread.forget(c.at)
+		c.at = 0
+	}
+	return fd
+}
+
+// CloseWrite ends our side, so that the peer reads what was sent to its end.
+func (c *Conn) CloseWrite() error {
+	if c.fd < 0 {
+		return net.ErrClosed
+	}
+	return os.NewSyscallError("shutdown", unix.Shutdown(c.fd, unix.SHUT_WR))
+}
+
+// Abort makes every call fail, that under way too. The turn still has to close the connection.
+func (c *Conn) Abort() {
+	c.aborted.Store(true)
+	c.nudge()
+}
+
+// nudge has the thread look at a wait again.
+func (c *Conn) nudge() {
+	c.thread.post(func() {
+		if t := c.turn; t != nil && t.on == c && c.late(t.want, c.thread.now()) {
+			t.resume()
+		}
+	})
+}
+
+// SetDeadline bounds reads and writes; the zero time is no bound.
+func (c *Conn) SetDeadline(t time.Time) error {
+	c.set(t, &c.read, &c.write)
+	return nil
+}
+
+// SetReadDeadline bounds reads.
+func (c *Conn) SetReadDeadline(t time.Time) error {
+	c.set(t, &c.read)
+	return nil
+}
+
+// SetWriteDeadline bounds writes.
+func (c *Conn) SetWriteDeadline(t time.Time) error {
+	c.set(t, &c.write)
+	return nil
+}
+
+// set sets deadlines. One in the past breaks off the call under way.
+func (c *Conn) set(t time.Time, deadlines ...*atomic.Int64) {
+	var at int64
+	if !t.IsZero() {
+		left := int64(time.Until(t))
+		if at = c.thread.now() + left; left <= 0 {
+			at = 1
+			defer c.nudge()
+		}
+	}
+	for _, d := range deadlines {
+		d.Store(at)
+	}
+}
+
+// RemotePort returns the peer's address.
+func (c *Conn) RemotePort() netip.AddrPort { return c.remote }
+
+// RemoteAddr returns the peer's address.
+func (c *Conn) RemoteAddr() net.Addr { return net.TCPAddrFromAddrPort(c.remote) }
+
+// LocalPort returns our own address, or the zero value when it is not to be had.
+func (c *Conn) LocalPort() netip.AddrPort {
+	if c.local.IsValid() {
+		return c.local
+	}
+	var raw unix.RawSockaddrAny
+	size := uint32(unsafe.Sizeof(raw))
+	_, _, errno := syscall.RawSyscall(syscall.SYS_GETSOCKNAME, uintptr(c.fd), uintptr(unsafe.Pointer(&raw)), uintptr(unsafe.Pointer(&size)))
+	if errno != 0 {
+		return netip.AddrPort{}
+	}
+	c.local = addrPortOf(&raw)
+	return c.local
+}
+
+// LocalAddr returns our own address.
+func (c *Conn) LocalAddr() net.Addr { return net.TCPAddrFromAddrPort(c.LocalPort()) }
+
+// SyscallConn gives the descriptor, for the length of a call.
+func (c *Conn) SyscallConn() (syscall.RawConn, error) { return rawConn{c}, nil }
+
+// rawConn is a Conn's descriptor. It never waits.
+type rawConn struct{ c *Conn }
+
+func (r rawConn) Control(f func(fd uintptr)) error {
+	if r.c.fd < 0 {
+		return net.ErrClosed
+	}
+	f(uintptr(r.c.fd))
+	return nil
+}
+
+func (r rawConn) Read(f func(fd uintptr) bool) error {
+	return r.Control(func(fd uintptr) { f(fd) })
+}
+
+func (r rawConn) Write(f func(fd uintptr) bool) error { return r.Read(f) }

@@ -1,0 +1,96 @@
+package setup
+
+import (
+	"context"
+	"net"
+	"net/netip"
+	"os"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// soon is how long a connect is given before its context's end is looked out for: nearly all are done by then.
+const soon = 100 * time.Millisecond
+
+// dial connects to address. A plain *net.Dialer is done without, if address is no name that has to be looked up; everything else
+// is that dialer's business, and the turn is away meanwhile.
+func (t *Turn) dial(ctx context.Context, by ContextDialer, network, address string) (net.Conn, error) {
+	if std, ok := by.(*net.Dialer); ok && network == "tcp" && std.LocalAddr == nil && std.Control == nil && std.ControlContext == nil {
+		if to, err := netip.ParseAddrPort(address); err == nil && to.Addr().Zone() == "" {
+			return t.connect(ctx, to)
+		}
+	}
+	var conn net.Conn
+	var err error
+	t.Away(func() { conn, err = by.DialContext(ctx, network, address) })
+	if err != nil {
+		return nil, err
+	}
+	c, err := t.thread.adopt(conn)
+	if err != nil {
+		return nil, err
+	}
+	c.turn = t
+	return c, nil
+}
+
+// connect opens a socket and waits until it is connected.
+func (t *Turn) connect(ctx context.Context, to netip.AddrPort) (net.Conn, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	sa, family := sockaddrOf(to)
+	fd, err := unix.Socket(family, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, unix.IPPROTO_TCP)
+	if err != nil {
+		return nil, dialError(to, os.NewSyscallError("socket", err))
+	}
+	c := t.thread.newConn(fd, to)
+	c.turn = t
+	unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1)
+	if err = unix.Connect(fd, sa); err == unix.EINPROGRESS {
+		err = c.connected(ctx)
+	} else {
+		err = os.NewSyscallError("connect", err)
+	}
+	if err != nil {
+		c.Close()
+		return nil, dialError(to, err)
+	}
+	c.SetDeadline(time.Time{})
+	return c, nil
+}
+
+// connected waits for the end of a connect.
+func (c *Conn) connected(ctx context.Context) error {
+	end, bounded := ctx.Deadline()
+	begun := time.Now().Add(soon)
+	if bounded && end.Before(begun) {
+		begun = end
+	}
+	c.SetWriteDeadline(begun)
+	err := c.turn.await(c, unix.EPOLLOUT)
+	if err == os.ErrDeadlineExceeded && (!bounded || time.Now().Before(end)) {
+		c.SetWriteDeadline(end) // the zero time if it has none
+		defer context.AfterFunc(ctx, c.Abort)()
+		err = c.turn.await(c, unix.EPOLLOUT)
+	}
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	if err != nil {
+		return err
+	}
+	if c.told&(unix.EPOLLERR|unix.EPOLLHUP) == 0 {
+		return nil
+	}
+	errno, err := unix.GetsockoptInt(c.fd, unix.SOL_SOCKET, unix.SO_ERROR)
+	if err == nil && errno != 0 {
+		err = unix.Errno(errno)
+	}
+	return os.NewSyscallError("connect", err)
+}
+
+func dialError(to netip.AddrPort, err error) error {
+	return &net.OpError{Op: "dial", Net: "tcp", Addr: net.TCPAddrFromAddrPort(to), Err: err}
+}

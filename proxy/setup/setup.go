@@ -1,0 +1,67 @@
+// Package setup gives the set-ups of sessions, which are conversations in plain sequential code, threads of their own to take
+// turns on.
+//
+// On Linux each thread has an epoll set and runs one set-up at a time. Where a set-up would wait for a connection, the thread
+// goes on with another: a switch between coroutines, of which neither the Go scheduler nor its poller knows. What waits for
+// anything else goes through Turn.Away. So a sign-in wakes no thread but its own, and no more set-ups compute at once than there
+// are threads. On other systems, for development, every set-up is a goroutine.
+//
+// The package knows connections and turns. It must not know what is said on them, nor limits, settings, logs or metrics.
+package setup
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/netip"
+)
+
+// Panic is what Turn.Away panics with when what it ran has.
+type Panic struct {
+	Value any
+	Stack []byte // where that was
+}
+
+// ErrStopped is returned for what comes after Threads.Stop.
+var ErrStopped = errors.New("set-up threads stopped")
+
+type turnKey struct{}
+
+// With returns a context by which a Dialer finds the turn.
+func With(ctx context.Context, t *Turn) context.Context { return context.WithValue(ctx, turnKey{}, t) }
+
+// turnOf returns the turn in a context, or nil.
+func turnOf(ctx context.Context) *Turn {
+	t, _ := ctx.Value(turnKey{}).(*Turn)
+	return t
+}
+
+// ContextDialer opens connections; *net.Dialer is one.
+type ContextDialer interface {
+	DialContext(ctx context.Context, network, address string) (net.Conn, error)
+}
+
+// Dialer opens connections for set-ups: the turn in the context has them, and others have theirs while it waits. Without a turn
+// it is Dialer and nothing else, so that probes can share it.
+type Dialer struct {
+	Dialer ContextDialer
+}
+
+// DialContext connects to address by TCP.
+func (d Dialer) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
+	t := turnOf(ctx)
+	if t == nil {
+		return d.Dialer.DialContext(ctx, network, address)
+	}
+	return t.dial(ctx, d.Dialer, network, address)
+}
+
+// addrPort returns a TCP address, and for any other kind the zero value.
+func addrPort(addr net.Addr) netip.AddrPort {
+	tcp, ok := addr.(*net.TCPAddr)
+	if !ok {
+		return netip.AddrPort{}
+	}
+	ap := tcp.AddrPort()
+	return netip.AddrPortFrom(ap.Addr().Unmap(), ap.Port())
+}

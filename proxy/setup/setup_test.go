@@ -1,0 +1,306 @@
+package setup
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"os"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"portico/backend/backendtest/testkit"
+)
+
+const patience = 5 * time.Second
+
+// serve starts threads and has every connection to the address returned given to job.
+func serve(t *testing.T, threads int, job func(*Turn, *Conn)) (address string) {
+	t.Helper()
+	ts, err := Start(threads)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(ts.Stop)
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { ln.Close() })
+	take := func(c *Conn) {
+		c.Start(func(turn *Turn) {
+			defer c.Close()
+			job(turn, c)
+		})
+	}
+	end, err := ts.Accept(ln.(*net.TCPListener), take, func(err error) time.Duration {
+		t.Errorf("accept: %v", err)
+		return time.Second
+	})
+	if errors.Is(err, errors.ErrUnsupported) {
+		var accepting sync.WaitGroup
+		accepting.Go(func() {
+			for {
+				conn, err := ln.Accept()
+				if err != nil {
+					return
+				}
+				ts.Adopt(conn, take)
+			}
+		})
+		t.Cleanup(func() { ln.Close(); accepting.Wait() })
+		return ln.Addr().String()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(end)
+	return ln.Addr().String()
+}
+
+func dial(t *testing.T, address string) *net.TCPConn {
+	t.Helper()
+	conn, err := net.DialTimeout("tcp", address, patience)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { conn.Close() })
+	conn.SetDeadline(time.Now().Add(patience))
+	return conn.(*net.TCPConn)
+}
+
+// echo sends back what comes until the end of it.
+func echo(_ *Turn, c *Conn) { io.Copy(c, struct{ io.Reader }{c}) }
+
+// While one waits for its client, others on the same thread have their turn; and bytes that are more than the kernel takes at
+// once arrive whole.
+func TestTurns(t *testing.T) {
+	testkit.NoLeaks(t)
+	for _, threads := range []int{1, 3} {
+		takeTurns(t, serve(t, threads, echo))
+	}
+}
+
+func takeTurns(t *testing.T, address string) {
+	idle := dial(t, address)
+	var clients sync.WaitGroup
+	for range 20 {
+		clients.Go(func() {
+			c := dial(t, address)
+			text := strings.Repeat("0123456789abcdef", 64<<10)
+			go func() {
+				io.WriteString(c, text)
+				c.CloseWrite()
+			}()
+			got, err := io.ReadAll(c)
+			if err != nil || string(got) != text {
+				t.Errorf("%d bytes of %d came back: %v", len(got), len(text), err)
+			}
+		})
+	}
+	clients.Wait()
+	io.WriteString(idle, "still here")
+	idle.CloseWrite()
+	if got, err := io.ReadAll(idle); string(got) != "still here" || err != nil {
+		t.Errorf("%q, %v", got, err)
+	}
+}
+
+func TestDeadlines(t *testing.T) {
+	testkit.NoLeaks(t)
+	for name, test := range map[string]struct {
+		job  func(*Turn, *Conn) error
+		want error
+	}{
+		"past": {func(_ *Turn, c *Conn) error {
+			c.SetDeadline(time.Unix(1, 0))
+			_, err := c.Read(make([]byte, 1))
+			return err
+		}, os.ErrDeadlineExceeded},
+		"while reading": {func(_ *Turn, c *Conn) error {
+			c.SetReadDeadline(time.Now().Add(time.Millisecond))
+			_, err := c.Read(make([]byte, 1))
+			return err
+		}, os.ErrDeadlineExceeded},
+		"while writing": {func(_ *Turn, c *Conn) error {
+			c.SetReadDeadline(time.Unix(1, 0)) // not ours
+			c.SetWriteDeadline(time.Now().Add(time.Millisecond))
+			_, err := c.Write(make([]byte, 64<<20))
+			return err
+		}, os.ErrDeadlineExceeded},
+		"from elsewhere": {func(_ *Turn, c *Conn) error {
+			time.AfterFunc(time.Millisecond, func() { c.SetDeadline(time.Unix(1, 0)) })
+			_, err := c.Read(make([]byte, 1))
+			return err
+		}, os.ErrDeadlineExceeded},
+		"taken back": {func(_ *Turn, c *Conn) error {
+			c.SetDeadline(time.Unix(1, 0))
+			c.SetDeadline(time.Time{})
+			_, err := c.Write([]byte("x"))
+			return err
+		}, nil},
+		"abort": {func(_ *Turn, c *Conn) error {
+			time.AfterFunc(time.Millisecond, c.Abort)
+			_, err := c.Read(make([]byte, 1))
+			c.SetDeadline(time.Now().Add(time.Hour))
+			_, again := c.Read(make([]byte, 1))
+			if !errors.Is(again, net.ErrClosed) {
+				return again
+			}
+			return err
+		}, net.ErrClosed},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got := make(chan error, 1)
+			address := serve(t, 1, func(turn *Turn, c *Conn) { got <- test.job(turn, c) })
+			dial(t, address)
+			if err := <-got; !errors.Is(err, test.want) {
+				t.Errorf("got %v, want %v", err, test.want)
+			}
+		})
+	}
+}
+
+// A turn that is away holds up nobody, and comes back with what it went for.
+func TestAway(t *testing.T) {
+	testkit.NoLeaks(t)
+	there := make(chan struct{})
+	address := serve(t, 1, func(turn *Turn, c *Conn) {
+		var p [1]byte
+		if c.Read(p[:]); p[0] == 'w' {
+			turn.Away(func() { <-there })
+		}
+		c.Write([]byte("!"))
+	})
+	waits, goes := dial(t, address), dial(t, address)
+	io.WriteString(waits, "w")
+	io.WriteString(goes, "g")
+	if got, err := io.ReadAll(goes); string(got) != "!" {
+		t.Fatalf("%q, %v", got, err)
+	}
+	close(there)
+	if got, err := io.ReadAll(waits); string(got) != "!" {
+		t.Errorf("%q, %v", got, err)
+	}
+}
+
+func TestPanicAway(t *testing.T) {
+	testkit.NoLeaks(t)
+	got := make(chan any, 1)
+	address := serve(t, 1, func(turn *Turn, c *Conn) {
+		defer func() { got <- recover() }()
+		turn.Away(func() { panic("away") })
+	})
+	dial(t, address)
+	p, ok := (<-got).(*Panic)
+	if !ok || p.Value != "away" || !strings.Contains(string(p.Stack), "TestPanicAway") {
+		t.Errorf("got %+v", p)
+	}
+}
+
+func TestDial(t *testing.T) {
+	testkit.NoLeaks(t)
+	server := serve(t, 1, echo)
+	free, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	free.Close()
+	cancelled, cancel := context.WithCancelCause(t.Context())
+	late := errors.New("too late")
+	cancel(late)
+	for name, test := range map[string]struct {
+		ctx    context.Context
+		dialer ContextDialer
+		to     string
+		want   error
+	}{
+		"address":       {t.Context(), &net.Dialer{}, server, nil},
+		"name":          {t.Context(), &net.Dialer{}, strings.Replace(server, "127.0.0.1", "localhost", 1), nil},
+		"other dialer":  {t.Context(), struct{ ContextDialer }{&net.Dialer{}}, server, nil},
+		"refused":       {t.Context(), &net.Dialer{}, free.Addr().String(), syscall.ECONNREFUSED},
+		"ended context": {cancelled, &net.Dialer{}, server, context.Canceled},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got := make(chan error, 1)
+			address := serve(t, 1, func(turn *Turn, c *Conn) {
+				conn, err := Dialer{test.dialer}.DialContext(With(test.ctx, turn), "tcp", test.to)
+				if err == nil {
+					defer conn.Close()
+					conn.SetDeadline(time.Now().Add(patience))
+					if _, err = io.WriteString(conn, "hello"); err == nil {
+						_, err = io.ReadFull(conn, make([]byte, len("hello")))
+					}
+				}
+				got <- err
+			})
+			dial(t, address)
+			if err := <-got; !errors.Is(err, test.want) {
+				t.Errorf("got %v, want %v", err, test.want)
+			}
+		})
+	}
+}
+
+// Without a turn the dialer is the one beneath.
+func TestDialWithoutTurn(t *testing.T) {
+	testkit.NoLeaks(t)
+	conn, err := Dialer{&net.Dialer{}}.DialContext(t.Context(), "tcp", serve(t, 1, echo))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, ok := conn.(*net.TCPConn); !ok {
+		t.Errorf("got a %T", conn)
+	}
+	conn.Close()
+}
+
+func TestAddresses(t *testing.T) {
+	testkit.NoLeaks(t)
+	got := make(chan [2]string, 1)
+	address := serve(t, 1, func(_ *Turn, c *Conn) { got <- [2]string{c.LocalPort().String(), c.RemoteAddr().String()} })
+	c := dial(t, address)
+	if want := [2]string{address, c.LocalAddr().String()}; <-got != want {
+		t.Errorf("want %v", want)
+	}
+}
+
+// Stop waits for the last set-up.
+func TestStop(t *testing.T) {
+	testkit.NoLeaks(t)
+	ts, err := Start(1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	dial(t, ln.Addr().String())
+	conn, err := ln.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	there, stopped := make(chan struct{}), make(chan struct{})
+	over := false
+	err = ts.Adopt(conn, func(c *Conn) {
+		c.Start(func(turn *Turn) {
+			defer c.Close()
+			close(stopped) // it may begin to
+			turn.Away(func() { <-there })
+			over = true
+		})
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	<-stopped
+	time.AfterFunc(10*time.Millisecond, func() { close(there) })
+	if ts.Stop(); !over {
+		t.Error("stopped with a set-up at work")
+	}
+}

@@ -1,0 +1,194 @@
+package setup
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// Threads are a fixed number of threads. Methods are safe for concurrent use.
+type Threads struct {
+	threads []*thread
+	next    atomic.Uint32
+	done    sync.WaitGroup
+}
+
+// Start starts threads, which run until Stop.
+func Start(n int) (*Threads, error) {
+	ts := &Threads{}
+	for range max(n, 1) {
+		th, err := newThread()
+		if err != nil {
+			ts.Stop()
+			return nil, fmt.Errorf("start set-up thread: %w", err)
+		}
+		ts.threads = append(ts.threads, th)
+		ts.done.Go(th.run)
+	}
+	return ts, nil
+}
+
+// Stop waits until the last set-up is over, and ends the threads. Nothing must be accepted any more.
+func (ts *Threads) Stop() {
+	for _, th := range ts.threads {
+		th.post(func() { th.stopping = true })
+	}
+	ts.done.Wait()
+}
+
+// Adopt brings a connection under a thread, and calls take there with it. It owns conn.
+func (ts *Threads) Adopt(conn net.Conn, take func(*Conn)) error {
+	th := ts.threads[int(ts.next.Add(1)-1)%len(ts.threads)]
+	c, err := th.adopt(conn)
+	if err == nil && !th.post(func() { take(c) }) {
+		unix.Close(c.fd)
+		err = ErrStopped
+	}
+	return err
+}
+
+// adopt takes a connection's descriptor. It owns conn.
+func (th *thread) adopt(conn net.Conn) (*Conn, error) {
+	defer conn.Close() // its own descriptor only
+	source, ok := conn.(syscall.Conn)
+	if !ok {
+		return nil, errors.New("connection without a descriptor")
+	}
+	fd, err := duplicate(source)
+	if err != nil {
+		return nil, err
+	}
+	return th.newConn(fd, addrPort(conn.RemoteAddr())), nil
+}
+
+// duplicate returns another descriptor of the same socket.
+func duplicate(source syscall.Conn) (int, error) {
+	raw, err := source.SyscallConn()
+	if err != nil {
+		return -1, fmt.Errorf("take descriptor: %w", err)
+	}
+	fd, dupErr := -1, error(nil)
+	if err = raw.Control(func(open uintptr) { fd, dupErr = unix.FcntlInt(open, unix.F_DUPFD_CLOEXEC, 0) }); err == nil {
+		err = dupErr
+	}
+	if err != nil {
+		return -1, fmt.Errorf("take descriptor: %w", err)
+	}
+	return fd, nil
+}
+
+// Accept accepts connections from ln, on all threads, until ln's descriptor is given back by the function returned, and calls take
+// with each on its thread; take must not wait. Where accepting fails, failed says how long to leave off. It does not own ln.
+func (ts *Threads) Accept(ln *net.TCPListener, take func(*Conn), failed func(error) time.Duration) (end func(), err error) {
+	fd, err := duplicate(ln)
+	if err != nil {
+		return nil, err
+	}
+	inherits, _ := unix.GetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY)
+	var left sync.WaitGroup
+	all := make([]*listening, 0, len(ts.threads))
+	for _, th := range ts.threads {
+		l := &listening{thread: th, fd: fd, local: addrPort(ln.Addr()), noDelay: inherits == 1, take: take, failed: failed, left: left.Done}
+		if !th.post(l.begin) {
+			err = ErrStopped
+			break
+		}
+		left.Add(1)
+		all = append(all, l)
+	}
+	end = sync.OnceFunc(func() {
+		for _, l := range all {
+			if !l.thread.post(l.end) {
+				l.left()
+			}
+		}
+		left.Wait()
+		unix.Close(fd)
+	})
+	if err != nil {
+		end()
+		return nil, err
+	}
+	return end, nil
+}
+
+// listening is a listener on one thread, which owns it.
+type listening struct {
+	thread *thread
+	fd     int
+	local  netip.AddrPort
+	take   func(*Conn)
+	failed func(error) time.Duration
+	left   func()
+
+	noDelay bool  // what is accepted has TCP_NODELAY already
+	at      int32 // its place; 0 = it accepts nothing now
+	until   int64 // when it goes on after a failure
+}
+
+func (l *listening) begin() {
+	l.thread.listeners[l] = struct{}{}
+	at, err := l.thread.watch(l.fd, l, unix.EPOLLIN|unix.EPOLLEXCLUSIVE)
+	if err != nil {
+		l.pause(err)
+		return
+	}
+	l.at = at
+}
+
+func (l *listening) end() {
+	l.ignore()
+	delete(l.thread.listeners, l)
+	l.left()
+}
+
+// ignore takes the listener out of the epoll set.
+func (l *listening) ignore() {
+	if l.at != 0 {
+		l.thread.control(unix.EPOLL_CTL_DEL, l.fd, l.at, 0)
+		l.thread.forget(l.at)
+		l.at = 0
+	}
+}
+
+func (l *listening) pause(err error) {
+	l.ignore()
+	l.until = l.thread.now() + int64(l.failed(err))
+}
+
+// sweep goes on accepting after a pause.
+func (l *listening) sweep(now int64) {
+	if l.at == 0 && now >= l.until {
+		l.begin()
+	}
+}
+
+// ready implements watched: it accepts one connection. If there are more, epoll tells again, perhaps another thread.
+func (l *listening) ready(uint32) {
+	var raw unix.RawSockaddrAny
+	size := uint32(unsafe.Sizeof(raw))
+	fd, _, errno := syscall.RawSyscall6(syscall.SYS_ACCEPT4, uintptr(l.fd), uintptr(unsafe.Pointer(&raw)),
+		uintptr(unsafe.Pointer(&size)), unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0, 0)
+	switch errno {
+	case 0:
+		c := l.thread.newConn(int(fd), addrPortOf(&raw))
+		if !l.noDelay {
+			unix.SetsockoptInt(c.fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1)
+		}
+		if !l.local.Addr().IsUnspecified() {
+			c.local = l.local
+		}
+		l.take(c)
+	case unix.EAGAIN, unix.EINTR, unix.ECONNABORTED: // another thread was faster, or the client is gone again
+	default:
+		l.pause(errno)
+	}
+}

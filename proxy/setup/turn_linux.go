@@ -1,0 +1,102 @@
+package setup
+
+import (
+	"iter"
+	"runtime/debug"
+)
+
+// Turn is one set-up's place on a thread. It belongs to the function it was given to, whose goroutine is a coroutine of the
+// thread.
+type Turn struct {
+	thread *thread
+	job    func(*Turn)
+	next   func() (struct{}, bool) // goes on with the coroutine until it waits
+	stop   func()
+	yield  func(struct{}) bool // inside: waits
+
+	on   *Conn // waited for; nil otherwise
+	want uint32
+}
+
+// start gives a set-up its turn, on a coroutine that has none or on a new one. It returns when the set-up waits, or is over.
+func (th *thread) start(job func(*Turn)) {
+	var t *Turn
+	if n := len(th.spare); n > 0 {
+		t = th.spare[n-1]
+		th.spare = th.spare[:n-1]
+	} else {
+		t = &Turn{thread: th}
+		t.next, t.stop = iter.Pull(t.work)
+	}
+	t.job = job
+	th.turns[t] = struct{}{}
+	t.resume()
+}
+
+// work is the coroutine: one set-up after the other.
+func (t *Turn) work(yield func(struct{}) bool) {
+	t.yield = yield
+	for {
+		t.job(t)
+		t.job = nil
+		delete(t.thread.turns, t)
+		if len(t.thread.spare) >= keptTurns {
+			return
+		}
+		t.thread.spare = append(t.thread.spare, t)
+		if !yield(struct{}{}) {
+			return
+		}
+	}
+}
+
+// resume goes on with the set-up until it waits again. It is called on the thread, outside of any turn.
+func (t *Turn) resume() { t.next() }
+
+// pause lets the thread go on with others. It returns when somebody resumes the turn.
+func (t *Turn) pause() { t.yield(struct{}{}) }
+
+// await returns when c has something of want to tell, or when its time is over. Not being told what is known already, it asks the
+// caller to try first.
+func (t *Turn) await(c *Conn, want uint32) error {
+	if err := c.watch(); err != nil {
+		return err
+	}
+	for {
+		if err := c.over(want); err != nil {
+			return err
+		}
+		t.on, t.want = c, want
+		c.told = 0
+		t.pause()
+		t.on = nil
+		if c.told != 0 {
+			return c.over(want)
+		}
+	}
+}
+
+// Away runs f, which may wait for anything, in a goroutine of its own, and lets other set-ups have their turn meanwhile. A panic of
+// f is one of the caller's, as a *Panic.
+func (t *Turn) Away(f func()) {
+	var panicked *Panic
+	back := false
+	go func() {
+		defer func() {
+			if v := recover(); v != nil {
+				panicked = &Panic{Value: v, Stack: debug.Stack()}
+			}
+			t.thread.post(func() {
+				back = true
+				t.resume()
+			})
+		}()
+		f()
+	}()
+	for !back {
+		t.pause()
+	}
+	if panicked != nil {
+		panic(panicked)
+	}
+}
