@@ -6,9 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"os"
 	"runtime"
-	"runtime/debug"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -51,6 +49,7 @@ type service struct {
 	serving  atomic.Int32 // listeners that take clients
 	draining atomic.Bool
 	group    sync.WaitGroup // every goroutine it starts
+	untidy   func()         // ends keepTidy; nil while it has not begun
 	failed   chan error     // a listener that came to an unforeseen end
 }
 
@@ -93,17 +92,13 @@ func (s *service) start() (err error) {
 	return s.listen()
 }
 
-// gcPercent is how much garbage the heap may grow by. Only signing in makes garbage, relaying none: what is saved here is
-// memory of sessions that are idle, which is most of what there is.
-const gcPercent = 30
-
 // startProxy starts relay and server. Each loop and each set-up thread keeps a processor of the Go scheduler to itself; one more is
 // for everything else: lookups, the collector of garbage, the admin's HTTP.
 func (s *service) startProxy(settings proxy.Settings, cpus int) error {
 	runtime.GOMAXPROCS(loops(s.config, cpus) + setupSlots(s.config, cpus) + 1)
-	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(gcPercent)
-	}
+	ctx, cancel := context.WithCancel(context.Background())
+	s.untidy = cancel
+	s.group.Go(func() { keepTidy(ctx) })
 	var err error
 	if s.relay, err = relay.New(relayOptions(s.config, cpus)); err != nil {
 		return fmt.Errorf("relay: %w", err)
@@ -209,6 +204,9 @@ func (s *service) shutdown(ctx context.Context) (inOrder bool) {
 		if err := s.admin.Shutdown(patience); err != nil && !errors.Is(err, context.DeadlineExceeded) {
 			s.log.Warn().Err(err).Msg("HTTP did not end in order")
 		}
+	}
+	if s.untidy != nil {
+		s.untidy()
 	}
 	s.group.Wait()
 	if s.store != nil {

@@ -1,0 +1,94 @@
+package main
+
+import (
+	"context"
+	"os"
+	"runtime/debug"
+	"runtime/metrics"
+	"time"
+)
+
+// Only signing in makes garbage, relaying none. So the collector's usual measure, a share of what is alive, does not fit: a front
+// end with few sessions would collect after each hundred sign-ins, and one with many keep megabytes of garbage for hours.
+const (
+	// heapSlack is how much garbage there may be before a collection while people sign in, in bytes; with many sessions
+	// it may be gcPercent of what is alive.
+	heapSlack = 8 << 20
+	gcPercent = 30
+	// When things are quiet, so much garbage and empty room is worth a collection, in bytes and as a share of what is alive: then
+	// what all collections cost does not depend on how much that is.
+	worthBytes = 256 << 10
+	worthShare = 8
+	// quietRate is how much is allocated in garbageTick while things are quiet, in bytes: a scrape, a sign-in now and then.
+	quietRate   = 256 << 10
+	garbageTick = time.Second
+)
+
+// keepTidy sees to garbage until ctx ends. It leaves all to the runtime where the environment sets GOGC. It concerns the whole
+// process.
+func keepTidy(ctx context.Context) {
+	if os.Getenv("GOGC") != "" {
+		return
+	}
+	percent := percentFor(0)
+	debug.SetGCPercent(percent)
+	tick := time.NewTicker(garbageTick)
+	defer tick.Stop()
+	h := newHeap()
+	before := h.read()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+			seen := h.read()
+			if p := percentFor(seen.live); p < percent-percent/8 || p > percent+percent/8 { // it stops the world
+				percent = p
+				debug.SetGCPercent(percent)
+			}
+			if seen.quietSince(before) {
+				debug.FreeOSMemory()
+				seen = h.read()
+			}
+			before = seen
+		}
+	}
+}
+
+// percentFor returns the percentage that lets the heap grow by heapSlack, or by gcPercent if that is more.
+func percentFor(live uint64) int {
+	const least = 4 << 20 // the runtime takes no heap for smaller
+	return max(gcPercent, int(100*heapSlack/max(live, least)))
+}
+
+// heapState is the heap as the runtime counts it, in bytes.
+type heapState struct {
+	live      uint64 // when it was last collected
+	objects   uint64 // alive or garbage
+	empty     uint64 // kept from the system for what is to come
+	allocated uint64 // since the start
+}
+
+// quietSince says whether hardly anything has been allocated since an earlier state, and there is garbage worth collecting.
+func (s heapState) quietSince(before heapState) bool {
+	return s.allocated-before.allocated < quietRate && s.objects+s.empty > s.live+max(worthBytes, s.live/worthShare)
+}
+
+// heap reads heapState.
+type heap struct{ samples [4]metrics.Sample }
+
+func newHeap() *heap {
+	h := &heap{}
+	for i, name := range []string{
+		"/gc/heap/live:bytes", "/memory/classes/heap/objects:bytes", "/memory/classes/heap/free:bytes", "/gc/heap/allocs:bytes",
+	} {
+		h.samples[i].Name = name
+	}
+	return h
+}
+
+func (h *heap) read() heapState {
+	metrics.Read(h.samples[:])
+	of := func(i int) uint64 { return h.samples[i].Value.Uint64() }
+	return heapState{live: of(0), objects: of(1), empty: of(2), allocated: of(3)}
+}

@@ -1,0 +1,37 @@
+package main
+
+import "testing"
+
+func TestPercentFor(t *testing.T) {
+	const mib = 1 << 20
+	for live, want := range map[uint64]int{0: 200, 1 * mib: 200, 4 * mib: 200, 16 * mib: 50, 1000 * mib: gcPercent} {
+		if got := percentFor(live); got != want {
+			t.Errorf("%d MiB alive: %d %%, want %d", live/mib, got, want)
+		}
+	}
+}
+
+func TestQuietSince(t *testing.T) {
+	const mib = 1 << 20
+	before := heapState{live: 4 * mib, objects: 8 * mib, allocated: 100 * mib}
+	for name, test := range map[string]struct {
+		now  heapState
+		want bool
+	}{
+		"quiet":            {heapState{4 * mib, 8 * mib, 0, 100*mib + 1}, true},
+		"busy":             {heapState{4 * mib, 9 * mib, 0, 101 * mib}, false},
+		"hardly any there": {heapState{8 * mib, 8*mib + 1, 0, 100*mib + 1}, false},
+		"empty room":       {heapState{8 * mib, 8 * mib, 2 * mib, 100*mib + 1}, true},
+	} {
+		if got := test.now.quietSince(before); got != test.want {
+			t.Errorf("%s: %v", name, got)
+		}
+	}
+}
+
+// The runtime knows all that is asked of it, under these names.
+func TestHeapRead(t *testing.T) {
+	if h := newHeap().read(); h.objects == 0 || h.allocated < h.objects {
+		t.Errorf("got %+v", h)
+	}
+}
