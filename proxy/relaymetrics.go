@@ -132,20 +132,36 @@ type histogramMetric struct {
 // Desc implements prometheus.Metric.
 func (m histogramMetric) Desc() *prometheus.Desc { return m.desc }
 
-// Write implements prometheus.Metric.
+// zero and what else all histograms share.
+var (
+	zeroCount     = proto.Uint64(0)
+	zeroThreshold = proto.Float64(0)
+	nativeSchema  = proto.Int32(relay.NativeSchema)
+)
+
+// Write implements prometheus.Metric. There are hundreds of histograms in a scrape, so each is made of few pieces.
 func (m histogramMetric) Write(out *dto.Metric) error {
-	h := &dto.Histogram{
-		SampleCount:   proto.Uint64(m.from.Count),
-		SampleSum:     proto.Float64(float64(m.from.Sum) / 1e9),
-		Schema:        proto.Int32(relay.NativeSchema),
-		ZeroThreshold: proto.Float64(0),
-		ZeroCount:     proto.Uint64(0),
-	}
+	const n = len(relay.ClassicBounds)
+	room := &struct {
+		histogram dto.Histogram
+		sum       float64
+		counts    [n + 1]uint64
+		buckets   [n]dto.Bucket
+		list      [n]*dto.Bucket
+	}{}
+	h := &room.histogram
+	room.sum = float64(m.from.Sum) / 1e9
+	room.counts[n] = m.from.Count
+	h.SampleSum, h.SampleCount = &room.sum, &room.counts[n]
+	h.Schema, h.ZeroThreshold, h.ZeroCount = nativeSchema, zeroThreshold, zeroCount
 	var below uint64
-	for i, bound := range relay.ClassicBounds {
+	for i := range relay.ClassicBounds {
 		below += m.from.Classic[i]
-		h.Bucket = append(h.Bucket, &dto.Bucket{CumulativeCount: proto.Uint64(below), UpperBound: proto.Float64(bound)})
+		room.counts[i] = below
+		room.buckets[i].CumulativeCount, room.buckets[i].UpperBound = &room.counts[i], &relay.ClassicBounds[i]
+		room.list[i] = &room.buckets[i]
 	}
+	h.Bucket = room.list[:]
 	addNative(h, m.from.Native[:])
 	out.Label, out.Histogram = m.labels, h
 	return nil
@@ -153,21 +169,28 @@ func (m histogramMetric) Write(out *dto.Metric) error {
 
 // addNative writes the used native buckets as spans with differences, as Prometheus wants them.
 func addNative(h *dto.Histogram, buckets []uint64) {
+	type span struct {
+		dto.BucketSpan
+		offset int32
+		length uint32
+	}
+	var last *span
 	next, before := int32(0), int64(0) // the index behind the last span; the last count
 	for i, n := range buckets {
 		if n == 0 {
 			continue
 		}
 		index := int32(relay.NativeOffset + i)
-		if len(h.PositiveSpan) == 0 || index != next {
-			h.PositiveSpan = append(h.PositiveSpan, &dto.BucketSpan{Offset: proto.Int32(index - next), Length: proto.Uint32(0)})
+		if last == nil || index != next {
+			last = &span{offset: index - next}
+			last.Offset, last.Length = &last.offset, &last.length
+			h.PositiveSpan = append(h.PositiveSpan, &last.BucketSpan)
 		}
-		span := h.PositiveSpan[len(h.PositiveSpan)-1]
-		span.Length = proto.Uint32(span.GetLength() + 1)
+		last.length++
 		h.PositiveDelta = append(h.PositiveDelta, int64(n)-before)
 		next, before = index+1, int64(n)
 	}
-	if len(h.PositiveSpan) == 0 { // an empty native histogram is told from a classic one by an empty span
+	if last == nil { // an empty native histogram is told from a classic one by an empty span
 		h.PositiveSpan = []*dto.BucketSpan{{Offset: proto.Int32(0), Length: proto.Uint32(0)}}
 	}
 }

@@ -39,6 +39,7 @@ func pages(o Options) http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", promhttp.HandlerFor(o.Gatherer, promhttp.HandlerOpts{
 		EnableOpenMetrics:   true,
+		DisableCompression:  true, // it took longer than all the rest, and the program has better things to do
 		MaxRequestsInFlight: maxScrapes,
 		ErrorHandling:       promhttp.ContinueOnError, // a collector in trouble must not hide the others
 		ErrorLog:            scrapeErrors{o},

@@ -15,6 +15,9 @@ type Loops struct {
 	loops []*loop
 	next  atomic.Uint32
 	done  sync.WaitGroup
+
+	reading sync.Mutex // guards copies
+	copies  []*Stats   // of each loop's statistics, to be used again
 }
 
 // New starts the relay of this system: Loops.
@@ -31,6 +34,7 @@ func NewLoops(opts Options) (*Loops, error) {
 			return nil, fmt.Errorf("start event loop: %w", err)
 		}
 		ls.loops = append(ls.loops, lp)
+		ls.copies = append(ls.copies, NewStats())
 		ls.done.Go(lp.run)
 		<-lp.running
 	}
@@ -94,16 +98,22 @@ func (ls *Loops) Close() {
 
 // Stats implements Relay.
 func (ls *Loops) Stats() *Stats {
+	ls.reading.Lock()
+	defer ls.reading.Unlock()
 	total := NewStats()
-	copies := make(chan *Stats, len(ls.loops))
-	for _, lp := range ls.loops {
-		if !lp.post(func() { copies <- lp.stats.Clone() }) {
+	copied := make(chan *Stats, len(ls.loops))
+	for i, lp := range ls.loops {
+		copyNow := func() {
+			lp.stats.copyTo(ls.copies[i])
+			copied <- ls.copies[i]
+		}
+		if !lp.post(copyNow) {
 			ls.done.Wait() // it was closed: nothing changes any more
-			copies <- lp.stats.Clone()
+			copyNow()
 		}
 	}
 	for range ls.loops {
-		total.Add(<-copies)
+		total.Add(<-copied)
 	}
 	return total
 }
