@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"net/netip"
+	"strings"
 	"sync"
 )
 
@@ -12,6 +13,22 @@ type admission struct {
 	unsigned  int // of total: before sign-in
 	addresses map[netip.Prefix]int
 	users     map[string]int
+	names     strings.Builder // where the names in users stand, several in one piece
+}
+
+// namesSize is how many bytes of names stand in one piece of memory. Each for itself, they would lie scattered among the garbage of
+// sign-ins, and keep it from being used otherwise for as long as sessions live.
+const namesSize = 1 << 10
+
+// keep returns a copy of a name that may be kept for long.
+func (a *admission) keep(name string) string {
+	if a.names.Cap()-a.names.Len() < len(name) {
+		a.names = strings.Builder{}
+		a.names.Grow(max(namesSize, len(name)))
+	}
+	from := a.names.Len()
+	a.names.WriteString(name)
+	return a.names.String()[from:]
 }
 
 func newAdmission() *admission {
@@ -25,6 +42,8 @@ type ticket struct {
 	user     string // counted when not ""
 	signedIn bool
 	returned bool
+
+	over relayed // used once the relay has the connection; here so that each session leaves one thing in memory, not several
 }
 
 // exceeds says whether count has reached a limit, of which zero means none.
@@ -68,8 +87,8 @@ func (t *ticket) claim(user string, limit int) error {
 	if t.returned || exceeds(t.gate.users[user], limit) {
 		return OutcomeLimitUser
 	}
-	t.gate.users[user]++
-	t.user = user
+	t.user = t.gate.keep(user)
+	t.gate.users[t.user]++
 	return nil
 }
 

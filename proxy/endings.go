@@ -13,13 +13,20 @@ import (
 // relayed is what the proxy remembers of a session while the relay carries it.
 type relayed struct {
 	next   *relayed // in endings
-	id     string
+	id     [16]byte // as text; not a string of its own, of which each would hold a page of garbage
 	user   string
 	server string
 	remote netip.AddrPort
 	door   string
 	ticket *ticket
+	to     *endings
 	ending relay.Ending
+}
+
+// Ended implements relay.Owner.
+func (r *relayed) Ended(e relay.Ending) {
+	r.ending = e
+	r.to.put(r)
 }
 
 // endings takes sessions that are over off the relay's hands. put is called by the loops and must not hold them up: it takes no
@@ -50,7 +57,7 @@ func (e *endings) put(r *relayed) {
 func (e *endings) work() {
 	for r := e.list.Swap(nil); r != nil; r = r.next {
 		r.ticket.giveBack()
-		e.log.Info().Str("session", r.id).Str("listener", r.door).Stringer("remote", r.remote).Str("user", r.user).
+		e.log.Info().Bytes("session", r.id[:]).Str("listener", r.door).Stringer("remote", r.remote).Str("user", r.user).
 			Str("server", r.server).Stringer("reason", r.ending.Reason).Uint64("client_bytes", r.ending.ClientBytes).
 			Uint64("server_bytes", r.ending.ServerBytes).Uint64("commands", r.ending.Commands).
 			Bool("unjudged", r.ending.Unjudged).Msg("session ended")

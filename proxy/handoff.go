@@ -10,9 +10,9 @@ import (
 )
 
 // handOff gives the client the mailbox server's answer and both connections to the relay. What the client sent behind its
-// sign-in and what the server sent behind its answer go with them. release undoes the hold that the server has on the client's
-// connection; where that was already used, the session ends here.
-func (s *session) handOff(link *backend.Link, release func() bool) error {
+// sign-in and what the server sent behind its answer go with them. Where the server has told the client to end, the session ends
+// here.
+func (s *session) handOff(link *backend.Link) error {
 	upstream, ok := link.Conn.(*relay.Conn)
 	if !ok {
 		link.Conn.Close()
@@ -22,24 +22,22 @@ func (s *session) handOff(link *backend.Link, release func() bool) error {
 		link.Conn.Close()
 		return fmt.Errorf("answer of the mailbox server: %w", err)
 	}
-	if !release() {
+	if !s.server.inSetUp.remove(s.client) {
 		link.Conn.Close()
 		return OutcomeDraining
 	}
 	s.client.sock.SetDeadline(time.Time{})
 	s.ticket.sign()
 	s.handedOver = true
-	endings := &s.server.ended // not s: the relay would keep all of the set-up in memory
-	over := &relayed{id: s.id, user: s.user, server: link.Server, remote: s.remote, door: s.door.Name, ticket: s.ticket}
+	over := &s.ticket.over // not s: the relay would keep all of the set-up in memory
+	*over = relayed{user: s.ticket.user, server: link.Server, remote: s.remote, door: s.door.Name, ticket: s.ticket, to: &s.server.ended}
+	copy(over.id[:], s.id)
 	err := s.server.opt.Relay.Add(relay.Session{
 		ID: s.id, User: s.user, Remote: s.remote, Server: link.Server,
 		Client:   relay.End{Conn: s.client.conn, TLS: s.client.tls, Rest: bytes.Clone(s.client.commands.Buffered())},
 		Upstream: relay.End{Conn: upstream, TLS: link.TLS, Rest: link.Rest},
 		Offers:   offers[link.Offers],
-		Ended: func(e relay.Ending) {
-			over.ending = e
-			endings.put(over)
-		},
+		Owner:    over,
 	})
 	if err != nil {
 		return fmt.Errorf("%w: %w", OutcomeRelayUnavailable, err)

@@ -230,7 +230,7 @@ func (r *fakeRelay) Add(s relay.Session) error {
 	if r.refuse != nil {
 		s.Client.Conn.Close()
 		s.Upstream.Conn.Close()
-		s.Ended(relay.Ending{Reason: relay.ReasonError})
+		s.Owner.Ended(relay.Ending{Reason: relay.ReasonError})
 		return r.refuse
 	}
 	if err := errors.Join(s.Client.Conn.Release(), s.Upstream.Conn.Release()); err != nil {
@@ -247,7 +247,7 @@ func (r *fakeRelay) end(reason relay.Reason) {
 	for _, s := range r.sessions {
 		s.Client.Conn.Close()
 		s.Upstream.Conn.Close()
-		s.Ended(relay.Ending{Reason: reason})
+		s.Owner.Ended(relay.Ending{Reason: reason})
 	}
 	r.sessions = nil
 }

@@ -1,7 +1,6 @@
 package proxy
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"net"
@@ -140,10 +139,11 @@ func (s *Server) enlist(ln net.Listener) bool {
 }
 
 // stopListening closes the listeners and tells all sessions in set-up to end.
-func (s *Server) stopListening(cancel context.CancelCauseFunc) {
+func (s *Server) stopListening() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	cancel(OutcomeDraining)
+	s.cancel(OutcomeDraining)
+	s.inSetUp.drain()
 	for _, ln := range s.listeners {
 		ln.Close()
 	}

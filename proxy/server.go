@@ -26,13 +26,10 @@ type Server struct {
 
 	settings atomic.Pointer[Settings]
 
-	drain  context.Context // ends when sessions in set-up have to say goodbye
-	kill   context.Context // ends when their connections are closed under them
-	cancel struct {
-		drain context.CancelCauseFunc
-		kill  context.CancelFunc
-	}
-	setup sync.WaitGroup // accept loops and sessions in set-up
+	drain   context.Context         // ends when sessions in set-up have to say goodbye
+	cancel  context.CancelCauseFunc // ends drain
+	inSetUp registry
+	setup   sync.WaitGroup // accept loops and sessions in set-up
 
 	mu        sync.Mutex
 	listeners []net.Listener
@@ -71,8 +68,7 @@ func newServer(opt Options) (*Server, error) {
 		return nil, err
 	}
 	s.settings.Store(settings)
-	s.drain, s.cancel.drain = context.WithCancelCause(context.Background())
-	s.kill, s.cancel.kill = context.WithCancel(context.Background())
+	s.drain, s.cancel = context.WithCancelCause(context.Background())
 	s.ended.log = opt.Log
 	s.doorLog = opt.Log.Sample(&zerolog.BurstSampler{Burst: refusalsLogged, Period: time.Second})
 	return s, nil
@@ -95,8 +91,8 @@ func (s *Server) Reload(settings Settings) error {
 // Shutdown stops the server: it stops accepting, tells sessions in set-up goodbye, and drains the relay until ctx ends, when
 // what is left is closed. It returns when no goroutine of the server is left: nil if all ended in order, else ctx's error.
 func (s *Server) Shutdown(ctx context.Context) error {
-	s.stopListening(s.cancel.drain)
-	stop := context.AfterFunc(ctx, s.cancel.kill)
+	s.stopListening()
+	stop := context.AfterFunc(ctx, s.inSetUp.kill)
 	s.setup.Wait()
 	s.opt.Relay.Drain(ctx)
 	inOrder := stop()
@@ -109,8 +105,8 @@ func (s *Server) Shutdown(ctx context.Context) error {
 
 // Close ends everything at once, and returns when no goroutine of the server is left.
 func (s *Server) Close() {
-	s.stopListening(s.cancel.drain)
-	s.cancel.kill()
+	s.stopListening()
+	s.inSetUp.kill()
 	s.setup.Wait()
 	s.closeOnce.Do(func() {
 		s.threads.Stop()

@@ -10,8 +10,6 @@ import (
 	"net/netip"
 	"time"
 
-	"github.com/rs/zerolog"
-
 	"portico/proxy/setup"
 )
 
@@ -21,7 +19,6 @@ type session struct {
 	set    *Settings
 	door   *door
 	id     string
-	log    zerolog.Logger
 	drain  context.Context // the server's, with this session's turn in it
 	began  time.Time
 
@@ -49,8 +46,6 @@ func newSession(s *Server, set *Settings, door *door, conn *setup.Conn, turn *se
 	}
 	session.drain = setup.With(s.drain, turn)
 	session.client = newClient(conn, s.drain, s.opt.Now, set)
-	session.log = s.opt.Log.With().Str("session", session.id).Str("listener", door.Name).
-		Stringer("remote", session.remote).Logger()
 	return session
 }
 
@@ -65,12 +60,10 @@ func sessionID(random io.Reader) string {
 func (s *session) run() {
 	defer s.client.commands.Reset(nil) // and no password is left
 	defer s.ticketBack()
-	stop := context.AfterFunc(s.server.drain, s.client.interrupt)
-	defer stop()
-	kill := context.AfterFunc(s.server.kill, s.client.sock.Abort)
-	defer kill()
+	s.server.inSetUp.add(s.client)
+	defer s.server.inSetUp.remove(s.client)
 
-	err := s.live(func() bool { return stop() && kill() })
+	err := s.live()
 	outcome := s.report(s.drained(err))
 	s.door.results.count(outcome)
 	if !s.handedOver {
@@ -85,9 +78,8 @@ func (s *session) ticketBack() {
 	}
 }
 
-// live leads the session to its end and returns what that was. A panic ends this session alone. release undoes the hold that
-// the server has on the connection; it answers false when that was already used.
-func (s *session) live(release func() bool) (err error) {
+// live leads the session to its end and returns what that was. A panic ends this session alone.
+func (s *session) live() (err error) {
 	defer func() {
 		if v := recover(); v != nil {
 			err = panicked(v)
@@ -99,7 +91,7 @@ func (s *session) live(release func() bool) (err error) {
 	for {
 		link, err := s.command()
 		if link != nil {
-			return s.handOff(link, release)
+			return s.handOff(link)
 		}
 		if err == nil {
 			continue
@@ -142,7 +134,7 @@ func (s *session) penalty(o Outcome) error {
 func (s *session) report(err error) Outcome {
 	outcome := outcomeOf(err)
 	row := outcome.row()
-	event := s.log.WithLevel(row.level)
+	event := s.server.opt.Log.WithLevel(row.level).Str("session", s.id).Str("listener", s.door.Name).Stringer("remote", s.remote)
 	if s.user != "" {
 		event = event.Str("user", s.user)
 	}

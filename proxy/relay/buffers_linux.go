@@ -21,6 +21,7 @@ func (p *pending) size() int {
 
 // buffer lends an empty pending.
 func (lp *loop) buffer() *pending {
+	lp.lent = true
 	if n := len(lp.spare); n > 0 {
 		p := lp.spare[n-1]
 		lp.spare = lp.spare[:n-1]
@@ -35,6 +36,16 @@ func (lp *loop) recycle(p *pending) {
 		p.data, p.sent = p.data[:0], 0
 		lp.spare = append(lp.spare, p)
 	}
+}
+
+// trim lets half of the spare buffers go if none has been wanted since the last call.
+func (lp *loop) trim() {
+	if !lp.lent {
+		left := len(lp.spare) / 2
+		clear(lp.spare[left:])
+		lp.spare = lp.spare[:left]
+	}
+	lp.lent = false
 }
 
 // lend gives a TLS connection the loop's buffer to read with.

@@ -75,7 +75,7 @@ func (l *link) close() {
 	}
 	l.phase = closed
 	defer l.loop.drained()
-	defer l.ended(Ending{
+	defer l.owner.Ended(Ending{
 		Reason: l.reason, ClientBytes: l.clientBytes, ServerBytes: l.serverBytes,
 		Commands: l.tracker.commands, Unjudged: l.unjudged,
 	})

@@ -138,7 +138,7 @@ func TestAddAfterCloseIsRefused(t *testing.T) {
 	eachWay(t, func(t *testing.T, r *rig) {
 		r.relay.Close()
 		ended := make(chan Ending, 2)
-		s := Session{Ended: func(e Ending) { ended <- e }}
+		s := Session{Owner: ownerFunc(func(e Ending) { ended <- e })}
 		var client, server *peer
 		client, s.Client = r.connect("client", r.ways.client, true)
 		server, s.Upstream = r.connect("server", r.ways.server, false)
@@ -165,7 +165,7 @@ func TestAddWhileClosing(t *testing.T) {
 			adding.Go(func() {
 				for n := range 20 {
 					tk := &talk{t: t, ended: make(chan Ending, 1)}
-					s := Session{ID: strconv.Itoa(i), Server: "mbx1", Ended: tk.over}
+					s := Session{ID: strconv.Itoa(i), Server: "mbx1", Owner: ownerFunc(tk.over)}
 					tk.client, s.Client = r.connect("client", false, true)
 					tk.server, s.Upstream = r.connect("server", false, false)
 					r.mu.Lock()

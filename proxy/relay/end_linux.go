@@ -12,10 +12,9 @@ import (
 // end is one of a link's two connections, plain or TLS. Its loop owns it.
 type end struct {
 	link    *link
-	tls     *tls.Conn // nil = plain
-	conn    *Conn     // under tls
-	held    []byte    // read and not used yet: a line whose head is not known, or what came while the client had to wait
-	pending *pending  // nil = the kernel has taken everything
+	tls     *tlsConn // nil = plain
+	held    []byte   // read and not used yet: a line whose head is not known, or what came while the client had to wait
+	pending *pending // nil = the kernel has taken everything
 	fd      int
 	slot    int32
 	watched uint32 // the events that epoll looks for; 0 = not in the set
@@ -34,14 +33,20 @@ type end struct {
 
 func (e *end) isClient() bool { return e == &e.link.client }
 
-// take brings the connection's descriptor under the loop.
-func (e *end) take(lp *loop) error {
-	if err := e.conn.detach(&lp.gather); err != nil {
+// tlsConn is a TLS connection in its second life, and what it lies over.
+type tlsConn struct {
+	*tls.Conn
+	over *Conn
+}
+
+// take brings a connection's descriptor under the loop.
+func (e *end) take(lp *loop, from End) error {
+	if err := from.Conn.detach(&lp.gather); err != nil {
 		return err
 	}
-	e.fd = e.conn.fd
-	if e.tls == nil {
-		e.conn = nil
+	e.fd = from.Conn.fd
+	if from.TLS != nil {
+		e.tls = &tlsConn{from.TLS, from.Conn}
 	}
 	return nil
 }
@@ -76,8 +81,8 @@ func (e *end) read(p []byte) int {
 func (e *end) readTLS(p []byte) int {
 	lp := e.link.loop
 	lp.gather = lp.gather[:0]
-	e.conn.empty, e.conn.hungUp = false, e.hungUp
-	lp.lend(e.tls)
+	e.tls.over.empty, e.tls.over.hungUp = false, e.hungUp
+	lp.lend(e.tls.Conn)
 	n := 0
 	e.more = true
 	for n < len(p) && e.more {
@@ -93,7 +98,7 @@ func (e *end) readTLS(p []byte) int {
 			e.broken, e.more = true, false
 		}
 	}
-	lp.takeBack(e.tls)
+	lp.takeBack(e.tls.Conn)
 	if len(lp.gather) > 0 { // reading may answer: a key update, an alert
 		e.send(lp.gather)
 	}

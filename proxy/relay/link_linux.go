@@ -27,19 +27,19 @@ type link struct {
 	serverBytes uint64
 	phase       phase
 	seen        bool // the sweep has been here
-	ended       func(Ending)
+	owner       Owner
 }
 
 // newLink takes both connections from the Go scheduler. When it fails both are closed.
 func newLink(lp *loop, s Session) (*link, error) {
-	l := &link{loop: lp, ended: s.Ended}
+	l := &link{loop: lp, owner: s.Owner}
 	l.offers = s.Offers
 	l.toClient, l.toServer = &l.client, &l.upstream
-	l.client = end{link: l, tls: s.Client.TLS, conn: s.Client.Conn, fd: -1}
-	l.upstream = end{link: l, tls: s.Upstream.TLS, conn: s.Upstream.Conn, fd: -1}
-	err := l.client.take(lp)
+	l.client = end{link: l, fd: -1}
+	l.upstream = end{link: l, fd: -1}
+	err := l.client.take(lp, s.Client)
 	if err == nil {
-		err = l.upstream.take(lp)
+		err = l.upstream.take(lp, s.Upstream)
 	}
 	if err != nil {
 		s.Client.Conn.Close()
@@ -55,7 +55,7 @@ func (l *link) abandon() {
 	l.reason = ReasonClosed
 	l.client.closeFD()
 	l.upstream.closeFD()
-	l.ended(Ending{Reason: ReasonClosed})
+	l.owner.Ended(Ending{Reason: ReasonClosed})
 }
 
 // begin carries what came before the relay did, and starts listening.

@@ -50,6 +50,7 @@ type loop struct {
 	gather  []byte // what TLS wants sent
 	records []byte // lent to the TLS connection being read; nil while a session keeps it
 	spare   []*pending
+	lent    bool // a buffer since the last tick
 	pool    commandPool
 	stats   *Stats
 	events  [maxEvents]unix.EpollEvent
@@ -251,6 +252,7 @@ func (lp *loop) onTick() {
 	lp.ticks += binary.NativeEndian.Uint64(count[:]) - 1
 	lp.sweepIdle(now)
 	lp.drainSome(now)
+	lp.trim()
 	for i := 0; i < len(lp.closing); {
 		if l := lp.closing[i]; l.phase == closed {
 			lp.closing[i] = lp.closing[len(lp.closing)-1]

@@ -38,10 +38,10 @@ func (p *Pumps) Add(s Session) error {
 	if err := errors.Join(s.Client.Conn.Release(), s.Upstream.Conn.Release()); err != nil {
 		s.Client.Conn.Close()
 		s.Upstream.Conn.Close()
-		s.Ended(Ending{Reason: ReasonError})
+		s.Owner.Ended(Ending{Reason: ReasonError})
 		return err
 	}
-	l := &pumpLink{relay: p, ended: s.Ended}
+	l := &pumpLink{relay: p, owner: s.Owner}
 	l.changed = sync.NewCond(&p.mu)
 	l.client = pumpEnd{link: l, conn: s.Client.over(), under: s.Client.Conn}
 	l.upstream = pumpEnd{link: l, conn: s.Upstream.over(), under: s.Upstream.Conn}
@@ -52,7 +52,7 @@ func (p *Pumps) Add(s Session) error {
 	if p.closed {
 		s.Client.Conn.Close()
 		s.Upstream.Conn.Close()
-		l.ended(Ending{Reason: ReasonClosed})
+		l.owner.Ended(Ending{Reason: ReasonClosed})
 		return ErrClosed
 	}
 	l.tracker.pool, l.tracker.stats = &p.pool, p.stats.Server(s.Server)

@@ -15,7 +15,7 @@ type pumpLink struct {
 	client   pumpEnd
 	upstream pumpEnd
 	phase    pumpPhase
-	ended    func(Ending)
+	owner    Owner
 	running  sync.WaitGroup // the readers and writers
 	silence  *time.Timer    // ends the session when its client has said nothing for too long
 	linger   *time.Timer    // ends a half-closed session; nil before
@@ -60,7 +60,7 @@ func (l *pumpLink) run(fromClient, fromServer []byte) {
 	}
 	l.guard(l.over)
 	l.guard(func() { p.forget(l) })
-	l.ended(ending)
+	l.owner.Ended(ending)
 }
 
 // after ends the session some time from now, unless the timer is stopped.

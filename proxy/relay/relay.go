@@ -43,7 +43,13 @@ type Session struct {
 	Client   End
 	Upstream End
 	Offers   Offers
-	Ended    func(Ending) // called exactly once, by the relay's own goroutines: it must neither block nor log
+	Owner    Owner
+}
+
+// Owner is whose a session is.
+type Owner interface {
+	// Ended is called exactly once, by the relay's own goroutines: it must neither block nor log.
+	Ended(Ending)
 }
 
 // Ending is what the relay knows of a session when it is over.

@@ -149,7 +149,7 @@ type setup func(*Session)
 func (r *rig) start(change ...setup) *talk {
 	r.t.Helper()
 	tk := &talk{t: r.t, ended: make(chan Ending, 1)}
-	s := Session{ID: "0123456789abcdef", User: "alice", Server: "mbx1", Offers: OffersNone, Ended: tk.over}
+	s := Session{ID: "0123456789abcdef", User: "alice", Server: "mbx1", Offers: OffersNone, Owner: ownerFunc(tk.over)}
 	r.mu.Lock()
 	r.talks = append(r.talks, tk)
 	r.mu.Unlock()
@@ -164,7 +164,12 @@ func (r *rig) start(change ...setup) *talk {
 	return tk
 }
 
-// over is Session.Ended.
+// ownerFunc is an Owner by a function.
+type ownerFunc func(Ending)
+
+func (f ownerFunc) Ended(e Ending) { f(e) }
+
+// over is told of the end.
 func (tk *talk) over(e Ending) {
 	if tk.endings.Add(1) == 1 {
 		tk.ended <- e

@@ -17,7 +17,7 @@ func TestAnIdleTLSSessionKeepsNoBuffer(t *testing.T) {
 	inside(t, r.relay, func(lp *loop) {
 		lp.links(func(l *link) {
 			for _, e := range []*end{&l.client, &l.upstream} {
-				if n := rawInput(e.tls).Cap(); n > 0 {
+				if n := rawInput(e.tls.Conn).Cap(); n > 0 {
 					t.Errorf("an idle connection keeps %d bytes", n)
 				}
 			}
