@@ -15,6 +15,7 @@ const (
 	fetchSessions = 1000            // what they fetch takes long enough
 	rest          = 3 * time.Second // after which a session counts as idle
 	fetches       = 5               // of a mebibyte each
+	warmUp        = 16              // sessions that come and go before the first look
 )
 
 // memoryWays are how client and mailbox server are connected.
@@ -65,31 +66,47 @@ func sessionMemory(s *site, st starter, way, n, fetches int) (float64, error) {
 		return 0, err
 	}
 	defer p.Stop()
-	time.Sleep(time.Second)
-	empty, err := pss(family(p.pid()))
-	if err != nil {
-		return 0, err
-	}
 	var config *tls.Config
 	if memoryWays[way].clientTLS {
 		config = s.client
 	}
-	clients, err := signInMany(p.address(config != nil), config, n)
-	defer closeAll(clients)
+	before, err := afterWork(p, config, warmUp, fetches)
 	if err != nil {
 		return 0, err
 	}
-	err = eachOfFew(clients, func(c *client) error {
-		err := errors.Join(c.do("a NOOP\r\n"), c.do(fmt.Sprintf("a SELECT SIZE%d\r\n", mebibyte)))
-		if err == nil {
-			err = c.repeat("a UID FETCH 1 BODY.PEEK[]\r\n", fetches)
-		}
-		return err
-	})
+	clients, err := signInMany(p.address(config != nil), config, n)
+	defer closeAll(clients)
+	if err == nil {
+		err = eachOfFew(clients, func(c *client) error { return c.beIdle(fetches) })
+	}
 	if err != nil {
 		return 0, err
 	}
 	time.Sleep(rest)
 	now, err := pss(family(p.pid()))
-	return float64(now-empty) / 1024 / float64(n), err
+	return float64(now-before) / 1024 / float64(n), err
+}
+
+// afterWork returns what a process takes in bytes when n sessions have come and gone: what it needs but once is in it then, and it
+// has not been large.
+func afterWork(p *Peer, config *tls.Config, n, fetches int) (int64, error) {
+	clients, err := signInMany(p.address(config != nil), config, n)
+	if err == nil {
+		err = eachOfFew(clients, func(c *client) error { return c.beIdle(fetches) })
+	}
+	closeAll(clients)
+	if err != nil {
+		return 0, err
+	}
+	time.Sleep(rest)
+	return pss(family(p.pid()))
+}
+
+// beIdle does what a session has done before it is idle.
+func (c *client) beIdle(fetches int) error {
+	err := errors.Join(c.do("a NOOP\r\n"), c.do(fmt.Sprintf("a SELECT SIZE%d\r\n", mebibyte)))
+	if err == nil {
+		err = c.repeat("a UID FETCH 1 BODY.PEEK[]\r\n", fetches)
+	}
+	return err
 }
