@@ -66,6 +66,8 @@ type Options struct {
 	Servers   []ServerOptions
 	Databases []DatabaseOptions
 	Routing   Routing
+	// Directory says who is where; nil leaves that to Routing. What it remembers is its own business.
+	Directory directory.Source
 	Store     store.Store // with RoutingHash: keeps the set of databases users are spread over
 	Dialer    Dialer      // nil means a net.Dialer as it comes
 	// Wrap is put around each TCP connection before TLS; nil means none. Closing the result must close the connection.
@@ -80,6 +82,8 @@ type Tier struct {
 	interchangeable map[string]bool // by database
 	active          *ActiveManager
 	router          *Router
+	directory       directory.Source
+	byAddress       map[string]string // host:port -> mailbox server
 	dialer          Dialer
 	wrap            func(net.Conn) net.Conn
 	timeouts        Timeouts
@@ -93,6 +97,8 @@ func New(ctx context.Context, o Options) (*Tier, error) {
 	t := &Tier{
 		servers:         make(map[string]*mailboxServer),
 		interchangeable: make(map[string]bool),
+		byAddress:       make(map[string]string),
+		directory:       o.Directory,
 		dialer:          o.Dialer,
 		wrap:            o.Wrap,
 		timeouts:        o.Timeouts.withDefaults(),
@@ -122,7 +128,9 @@ func New(ctx context.Context, o Options) (*Tier, error) {
 	if err := checkRouting(ctx, o, names); err != nil {
 		return nil, err
 	}
-	t.router = NewRouter(names)
+	if len(names) == 1 || o.Routing == RoutingHash {
+		t.router = NewRouter(names)
+	}
 	t.active = newActiveManager(o.Databases)
 	return t, nil
 }
@@ -136,6 +144,9 @@ func (t *Tier) addServer(o ServerOptions) error {
 		return fmt.Errorf("mailbox server %q: %w", o.Name, err)
 	}
 	t.servers[o.Name] = s
+	for _, a := range o.Addresses {
+		t.byAddress[a] = o.Name
+	}
 	return nil
 }
 
@@ -166,7 +177,7 @@ func checkRouting(ctx context.Context, o Options, databases []string) error {
 		return errors.New("routing by hash needs a store")
 	case o.Routing == RoutingHash:
 		return checkPin(ctx, o.Store, databases)
-	case len(databases) > 1:
+	case len(databases) > 1 && o.Directory == nil:
 		return fmt.Errorf("%d databases, but nothing says which user is in which: that takes a directory or routing by hash", len(databases))
 	}
 	return nil
@@ -187,24 +198,3 @@ func (t Timeouts) withDefaults() Timeouts {
 
 // ActiveManager returns the keeper of which copy is active.
 func (t *Tier) ActiveManager() *ActiveManager { return t.active }
-
-// Route is where a user's mailbox is.
-type Route struct {
-	User     string // the canonical name to go by from here on
-	Database string
-	Servers  []string // to try, in this order; at least one
-}
-
-// Route finds the database of a user and the servers to try now: the one with the active copy, and the others only if the
-// database's copies are interchangeable. The context bounds the search. Errors are *Error.
-func (t *Tier) Route(ctx context.Context, q directory.Query) (Route, error) {
-	r := Route{User: q.User, Database: t.router.Database(q.User)}
-	r.Servers = t.active.copiesFrom(r.Database)
-	if len(r.Servers) == 0 {
-		return Route{}, &Error{Kind: KindNoActiveCopy, Phase: PhaseRoute, Err: fmt.Errorf("database %s has no active copy", r.Database)}
-	}
-	if !t.interchangeable[r.Database] {
-		r.Servers = r.Servers[:1]
-	}
-	return r, nil
-}

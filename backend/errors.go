@@ -9,6 +9,8 @@ type Kind uint8
 // The kinds.
 const (
 	KindNoMailbox     Kind = iota // the user has no mailbox here
+	KindDisabled                  // the directory has the user, who must not sign in
+	KindDirectory                 // the directory cannot tell
 	KindNoActiveCopy              // the database has no active copy
 	KindDial                      // no TCP connection to the mailbox server
 	KindTLS                       // STARTTLS refused, handshake failed, or the certificate is not the server's
@@ -26,7 +28,7 @@ const (
 )
 
 var kindNames = [NumKinds]string{
-	"no_mailbox", "no_active_copy", "dial", "tls", "greeting", "no_mechanism", "bad_credential", "refused",
+	"no_mailbox", "disabled", "directory", "no_active_copy", "dial", "tls", "greeting", "no_mechanism", "bad_credential", "refused",
 	"own_credential", "protocol", "bye", "closed", "timeout", "cancelled",
 }
 
