@@ -26,6 +26,7 @@ type Config struct {
 	MailboxServers map[string]MailboxServer `yaml:"mailbox_servers"`
 	Databases      map[string]Database      `yaml:"databases"`
 	Routing        Routing                  `yaml:"routing"`
+	Directory      Directory                `yaml:"directory"`
 	Settings       Settings                 `yaml:"settings"`
 	Timeouts       Timeouts                 `yaml:"timeouts"`
 	// DefaultDomain is appended to user names that have none.
@@ -101,6 +102,49 @@ type Database struct {
 	// Interchangeable says that all copies are the same mail at all times
 	// (shared storage), so that a sign-in may try the next one.
 	Interchangeable bool `yaml:"interchangeable"`
+}
+
+// Directory says who knows where a user's mailbox is. Without sources, Routing
+// alone decides.
+type Directory struct {
+	Sources  []DirectorySource `yaml:"sources"` // asked in order
+	Cache    DirectoryCache    `yaml:"cache"`
+	Timeout  time.Duration     `yaml:"timeout" range:"100ms..1m"`  // of one question, the wait for its turn included
+	InFlight int               `yaml:"in_flight" range:"1..10000"` // questions at once
+}
+
+// DirectorySource is one place to ask. Exactly one of its keys is given.
+type DirectorySource struct {
+	Rules []DirectoryRule `yaml:"rules"`
+	File  string          `yaml:"file" file:"relative"` // a map file, read again when it changes
+	HTTP  HTTPDirectory   `yaml:"http"`
+}
+
+// HTTPDirectory is a server that answers in the protocol of nginx's auth_http.
+type HTTPDirectory struct {
+	URLs         []string `yaml:"urls"`               // asked in turn
+	CA           string   `yaml:"ca" file:"relative"` // PEM; "" for the system's roots
+	SendPassword bool     `yaml:"send_password"`      // the server judges passwords too; nothing is remembered then
+	SecretHeader string   `yaml:"secret_header"`
+	SecretFile   string   `yaml:"secret_file" file:"relative"` // what to send in SecretHeader; see ReadToken
+}
+
+// DirectoryRule says something of the users whose whole name fits. Exactly
+// one of Match and Regexp is given.
+type DirectoryRule struct {
+	Match    string `yaml:"match"` // * is any characters, ? is one
+	Regexp   string `yaml:"regexp"`
+	User     string `yaml:"user"` // the name to go by; $1 is what the first * or group was
+	Database string `yaml:"database"`
+	Server   string `yaml:"server"`
+	Refuse   string `yaml:"refuse"` // why such users must not sign in; for the log
+}
+
+// DirectoryCache bounds what is remembered of the sources' answers.
+type DirectoryCache struct {
+	Positive time.Duration `yaml:"positive" range:"1ms..24h"` // where a user is
+	Negative time.Duration `yaml:"negative" range:"1ms..1h"`  // that there is no such user, or a refusal
+	Size     int           `yaml:"size" range:"1..10000000"`  // users
 }
 
 // Settings are those of Exchange's Get-/Set-ImapSettings that a proxy has a

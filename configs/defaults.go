@@ -15,6 +15,11 @@ func Default() *Config {
 			Address: "127.0.0.1:8143",
 		},
 		Routing: RoutingSingle,
+		Directory: Directory{
+			Cache:    DirectoryCache{Positive: 5 * time.Minute, Negative: 30 * time.Second, Size: 100_000},
+			Timeout:  5 * time.Second,
+			InFlight: 64,
+		},
 		Settings: Settings{
 			LoginType:                         SecureLogin,
 			Banner:                            "Portico is ready.",

@@ -95,6 +95,7 @@ func Keys() []Key {
 	specimen := Default()
 	specimen.Listeners = make([]Listener, 1)
 	specimen.TLS.Certificates = make([]KeyPair, 1)
+	specimen.Directory.Sources = []DirectorySource{{Rules: make([]DirectoryRule, 1)}}
 	specimen.MailboxServers = map[string]MailboxServer{"<name>": {TLS: TLSImplicit}}
 	specimen.Databases = map[string]Database{"<name>": {}}
 	names := strings.NewReplacer(`"<name>"`, "<name>", "[0]", "[]")

@@ -48,9 +48,9 @@ func TestSampleHasEveryKey(t *testing.T) {
 	}
 }
 
-// uncomment turns on the keys that are off: "#" and then indent and a key.
+// uncomment turns on the keys that are off: "#" and then indent, perhaps a dash, and a key.
 func uncomment(data []byte) []byte {
-	return regexp.MustCompile(`(?m)^#( {2,}[a-z_]+:)`).ReplaceAll(data, []byte("$1"))
+	return regexp.MustCompile(`(?m)^#( {2,}(?:- )?[a-z_]+:)`).ReplaceAll(data, []byte("$1"))
 }
 
 // TestReference: docs/configuration.md has one row per key, and what the row

@@ -18,6 +18,7 @@ func (c *Config) Validate() Problems {
 	v.admin()
 	v.mailboxServers()
 	v.databases()
+	v.directory()
 	v.certificates()
 	if c.DataDir == "" {
 		v.fail("data_dir", "is missing")

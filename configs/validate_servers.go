@@ -53,8 +53,8 @@ func (v *validator) databases() {
 	if len(names) == 0 {
 		v.failKey("databases", "there is none: users need a database that holds their mail")
 	}
-	if len(names) > 1 && v.c.Routing == RoutingSingle && !v.unread("routing") {
-		v.fail(v.given("routing", "databases"), "routing single wants exactly one database, but there are %d (%s); hash spreads users over them",
+	if len(names) > 1 && v.c.Routing == RoutingSingle && len(v.c.Directory.Sources) == 0 && !v.unread("routing") && !v.unread("directory.sources") {
+		v.fail(v.given("routing", "databases"), "routing single wants exactly one database, but there are %d (%s); directory says who is where, hash spreads users over them",
 			len(names), strings.Join(names, ", "))
 	}
 	for _, name := range names {
@@ -68,20 +68,30 @@ func (v *validator) copies(path string, copies []string) {
 	if len(copies) == 0 {
 		v.failKey(path, "there is none: name the mailbox servers that hold this database")
 	}
-	known := slices.Sorted(maps.Keys(v.c.MailboxServers))
 	seen := make(map[string]bool)
 	for i, name := range copies {
-		_, ok := v.c.MailboxServers[name]
-		switch {
-		case !ok && !v.unread("mailbox_servers"):
-			message := ""
-			if near := nearest(name, known); near != "" {
-				message = "; did you mean " + near + "?"
-			}
-			v.fail(item(path, i), "there is no mailbox server %q%s", name, message)
-		case seen[name]:
+		if v.serverThere(item(path, i), name) && seen[name] {
 			v.fail(item(path, i), "%s is given twice", name)
 		}
 		seen[name] = true
 	}
+}
+
+// serverThere reports whether there is a mailbox server of that name.
+func (v *validator) serverThere(path, name string) bool {
+	_, ok := v.c.MailboxServers[name]
+	if !ok && !v.unread("mailbox_servers") {
+		v.missing(path, "mailbox server", name, slices.Collect(maps.Keys(v.c.MailboxServers)))
+	}
+	return ok
+}
+
+// missing reports a name that nothing has, and the nearest that something has.
+func (v *validator) missing(path, what, name string, known []string) {
+	message := ""
+	slices.Sort(known)
+	if near := nearest(name, known); near != "" {
+		message = "; did you mean " + near + "?"
+	}
+	v.fail(path, "there is no %s %q%s", what, name, message)
 }

@@ -34,6 +34,8 @@ func (e *panicError) Error() string { return fmt.Sprint("panic: ", e.value) }
 // ofBackend maps the kinds of errors that the mailbox servers' side knows.
 var ofBackend = [backend.NumKinds]Outcome{
 	backend.KindNoMailbox:     OutcomeNoMailbox,
+	backend.KindDisabled:      OutcomeDisabled,
+	backend.KindDirectory:     OutcomeDirectoryDown,
 	backend.KindNoActiveCopy:  OutcomeNoActiveCopy,
 	backend.KindDial:          OutcomeDial,
 	backend.KindTLS:           OutcomeServerTLS,

@@ -29,5 +29,12 @@ func (s *session) route(c *backend.Credential) (user string, route backend.Route
 	if err != nil {
 		return user, route, fmt.Errorf("route: %w", err)
 	}
+	if route.User != user { // the mailbox server knows the other name
+		if c.Authzid != "" {
+			c.Authzid = route.User
+		} else {
+			c.Username = route.User
+		}
+	}
 	return route.User, route, nil
 }

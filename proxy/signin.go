@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"cmp"
 	"fmt"
 
 	"portico/backend"
@@ -18,7 +19,7 @@ func (s *session) signIn(c backend.Credential) (*backend.Link, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := s.ticket.claim(user, s.set.Limits.ConnectionsPerUser); err != nil {
+	if err := s.ticket.claim(user, cmp.Or(route.MaxConnections, s.set.Limits.ConnectionsPerUser)); err != nil {
 		return nil, err
 	}
 	link, err := s.set.Tier.SignIn(s.drain, route, backend.SignInRequest{

@@ -41,6 +41,11 @@ var bans = []struct{ from, to, why string }{
 	{"portico/proxy/setup", "portico/...", "it has turns and connections, whoever they are for"},
 	{"portico/proxy/setup", "github.com/...", "it runs beneath everything that signs in"},
 
+	{"portico/backend/directory/...", "portico/proxy/...", "who a user is depends on no protocol"},
+	{"portico/backend/directory/...", "portico/configs", "its options are passed in"},
+	{"portico/backend/directory/...", "github.com/rs/zerolog", "it sees passwords, and returns errors"},
+	{"portico/backend", "portico/backend/directory/httpdir", "the command chooses the sources; whoever needs none carries none along"},
+
 	{"portico/proxy/...", "portico/configs", "its settings are passed in"},
 	{"portico/proxy/...", "portico/health/...", "health reads what the proxy counts, not the other way round"},
 

@@ -23,7 +23,7 @@ func (s *service) reload() error {
 		return err
 	}
 	// The store stays that of the start, whatever data_dir says now.
-	settings, err := proxySettings(context.Background(), config, s.store)
+	settings, err := proxySettings(context.Background(), config, s.store, s.directoryFailed)
 	if err != nil {
 		return err
 	}

@@ -76,7 +76,7 @@ func (s *service) start() (err error) {
 	if s.store, err = openStore(s.config); err != nil {
 		return err
 	}
-	settings, err := proxySettings(context.Background(), s.config, s.store)
+	settings, err := proxySettings(context.Background(), s.config, s.store, s.directoryFailed)
 	if err != nil {
 		return err
 	}

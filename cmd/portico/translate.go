@@ -43,12 +43,12 @@ func relayOptions(config *configs.Config, cpus int) relay.Options {
 
 // proxySettings builds everything that clients' sessions go by, the way to the mailbox servers included. It comes last of what
 // can fail in a reload, since routing by hash may pin the databases.
-func proxySettings(ctx context.Context, config *configs.Config, s store.Store) (proxy.Settings, error) {
+func proxySettings(ctx context.Context, config *configs.Config, s store.Store, report func(error)) (proxy.Settings, error) {
 	clients, err := clientTLS(config.TLS)
 	if err != nil {
 		return proxy.Settings{}, err
 	}
-	tier, err := newTier(ctx, config, s)
+	tier, err := newTier(ctx, config, s, report)
 	if err != nil {
 		return proxy.Settings{}, err
 	}
@@ -69,7 +69,8 @@ func proxySettings(ctx context.Context, config *configs.Config, s store.Store) (
 	return settings, nil
 }
 
-func newTier(ctx context.Context, config *configs.Config, s store.Store) (*backend.Tier, error) {
+// newTier builds the way to the mailbox servers. report is told of what goes wrong with it later.
+func newTier(ctx context.Context, config *configs.Config, s store.Store, report func(error)) (*backend.Tier, error) {
 	options := backend.Options{
 		Routing: routings[config.Routing],
 		Store:   s,
@@ -80,6 +81,10 @@ func newTier(ctx context.Context, config *configs.Config, s store.Store) (*backe
 			Dial: config.Timeouts.Connect, TLS: config.Timeouts.Handshake,
 			Greeting: config.Timeouts.ServerGreeting, SignIn: config.Timeouts.ServerSignin,
 		},
+	}
+	var err error
+	if options.Directory, err = newDirectory(config.Directory, report); err != nil {
+		return nil, err
 	}
 	for _, name := range slices.Sorted(maps.Keys(config.MailboxServers)) {
 		server, err := serverOptions(name, config.MailboxServers[name])

@@ -1,0 +1,136 @@
+package main
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"portico/backend/backendtest/testkit"
+	"portico/configs"
+)
+
+// tries signs in over TLS and returns the answer.
+func (r *running) tries(t *testing.T, user string) string {
+	t.Helper()
+	c := testkit.Dial(t, r.addresses.listeners[1].String(), r.trust())
+	defer c.Close()
+	c.Expect("* OK *")
+	c.Send("a LOGIN " + user + " secret")
+	lines := c.ReadUntilTagged("a")
+	return lines[len(lines)-1]
+}
+
+// Rules, a map file and a web server together, through the front door; and what happens when they change, or go.
+func TestDirectory(t *testing.T) {
+	testkit.NoLeaks(t)
+	site := newSite(t)
+	site.serveMail(t)
+	asked := 0
+	web := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		asked++
+		switch r.Header.Get("Auth-User") {
+		case "alice":
+			w.Header().Set("Auth-Status", "OK")
+			w.Header().Set("Auth-Database", "db2")
+		default:
+			w.Header().Set("Auth-Status", "Invalid login or password")
+		}
+	}))
+	defer web.Close()
+	users := filepath.Join(site.dir, "users.map")
+	put := func(text string) {
+		t.Helper()
+		if err := os.WriteFile(users+".new", []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Rename(users+".new", users); err != nil {
+			t.Fatal(err)
+		}
+	}
+	put("dave refuse has left\nelse server=mbx9\n")
+	r := site.serve(t, site.withDirectory(t, web.URL))
+	for user, want := range map[string]string{
+		"alice":     "a OK ",
+		"alice@old": "a OK ",
+		"dave":      "a NO [AUTHENTICATIONFAILED] ",
+		"nobody":    "a NO [AUTHENTICATIONFAILED] ",
+		"else":      "a NO [UNAVAILABLE] ",
+		"broken":    "a NO [UNAVAILABLE] ",
+	} {
+		if got := r.tries(t, user); !strings.HasPrefix(got, want) {
+			t.Errorf("%s: %q, want %q", user, got, want)
+		}
+	}
+	r.logged(t, "has left")
+	before := asked
+	if r.tries(t, "alice"); asked != before {
+		t.Error("what was said of alice was not remembered")
+	}
+	put("alice refuse is away\n")
+	testkit.Eventually(t, "the new map file in force", func() bool { return strings.HasPrefix(r.tries(t, "alice"), "a NO ") })
+	put("alice\n")
+	testkit.Eventually(t, "the mistake told", func() bool {
+		return strings.HasPrefix(r.tries(t, "alice"), "a NO ") && strings.Contains(r.log.String(), "users.map:1: ")
+	})
+	put("# nothing\n")
+	testkit.Eventually(t, "the third map file in force", func() bool { return strings.HasPrefix(r.tries(t, "alice"), "a OK ") })
+}
+
+// withDirectory writes a site of two databases, of which users are in one by a directory.
+func (s *site) withDirectory(t *testing.T, url string) (file string) {
+	t.Helper()
+	file = s.writeWithout(t, "databases", "")
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	changed := strings.Replace(string(text), "mailbox_servers: {mbx1:", `mailbox_servers: {mbx2: {address: "127.0.0.1:1", tls: none}, mbx1:`, 1) + `
+databases: {db1: {copies: [mbx2]}, db2: {copies: [mbx1]}}
+directory:
+  sources:
+    - rules: [{match: "*@old", user: "$1"}, {match: "broken", database: db1}]
+    - file: users.map
+    - http: {urls: ["` + url + `"]}
+`
+	if err := os.WriteFile(file, []byte(changed), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return file
+}
+
+// The examples of the document are a configuration and a map file that load.
+func TestDirectoryDocument(t *testing.T) {
+	text, err := os.ReadFile(filepath.Join(root, "docs", "directory.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	block := func(begin string) string {
+		_, rest, ok := strings.Cut(string(text), "```"+begin+"\n")
+		example, _, closed := strings.Cut(rest, "```")
+		if !ok || !closed {
+			t.Fatalf("no block of %q", begin)
+		}
+		return example
+	}
+	site := newSite(t)
+	if _, err := site.ca.WriteFile(site.dir); err != nil {
+		t.Fatal(err)
+	}
+	_, lines, _ := strings.Cut(string(text), "```\n# name")
+	lines, _, _ = strings.Cut(lines, "```")
+	for name, content := range map[string]string{"users.map": "# name" + lines, "portico.yaml": block("yaml")} {
+		if err := os.WriteFile(filepath.Join(site.dir, name), []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	config, err := configs.Load(filepath.Join(site.dir, "portico.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if source, err := newDirectory(config.Directory, nil); source == nil || err != nil {
+		t.Errorf("%v, %v", source, err)
+	}
+}
