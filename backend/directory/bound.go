@@ -3,24 +3,39 @@ package directory
 import (
 	"context"
 	"errors"
+	"sync/atomic"
 	"time"
 )
 
-// Bound lets only so many questions be under way to a source that is not at hand, each for so long, and has sign-ins wait for it
-// where they hold nobody up. It is safe for concurrent use.
+// waitersPerTurn is how many questions may wait for each that may be under way.
+const waitersPerTurn = 16
+
+// Bound lets only so many questions be under way to what is not at hand, each for so long, and has sign-ins wait for it where they hold
+// nobody up. It is safe for concurrent use.
 type Bound struct {
-	source  Source
 	turns   chan struct{}
+	inside  atomic.Int64 // questions under way and waiting
 	timeout time.Duration
 }
 
-// NewBound returns a bounded source: inFlight questions at once, and timeout for each, the wait for its turn included.
-func NewBound(source Source, inFlight int, timeout time.Duration) *Bound {
-	return &Bound{source: source, turns: make(chan struct{}, inFlight), timeout: timeout}
+// NewBound returns a bound of inFlight questions at once, and timeout for each, the wait for its turn included. 16 times as many may
+// wait; nobody knows what there is to know for those beyond.
+func NewBound(inFlight int, timeout time.Duration) *Bound {
+	return &Bound{turns: make(chan struct{}, inFlight), timeout: timeout}
 }
 
-// Lookup implements Source.
-func (b *Bound) Lookup(ctx context.Context, q Query) (entry Entry, err error) {
+// Source returns s within the bound.
+func (b *Bound) Source(s Source) Source { return boundSource{b, s} }
+
+// Verifier returns v within the bound.
+func (b *Bound) Verifier(v Verifier) Verifier { return boundVerifier{b, v} }
+
+// do asks when it is this question's turn.
+func (b *Bound) do(ctx context.Context, q Query, ask func(context.Context, Query) error) (err error) {
+	defer b.inside.Add(-1)
+	if b.inside.Add(1) > int64(cap(b.turns))*(1+waitersPerTurn) {
+		return Unavailable("directory", errors.New("too many questions wait"))
+	}
 	ctx, cancel := context.WithTimeout(ctx, b.timeout)
 	defer cancel()
 	asked := q
@@ -29,10 +44,34 @@ func (b *Bound) Lookup(ctx context.Context, q Query) (entry Entry, err error) {
 		select {
 		case b.turns <- struct{}{}:
 			defer func() { <-b.turns }()
-			entry, err = b.source.Lookup(ctx, asked)
+			err = ask(ctx, asked)
 		case <-ctx.Done():
-			err = Unavailable("directory", errors.New("too many questions wait"))
+			err = Unavailable("directory", errors.New("no turn in time"))
 		}
 	})
+	return err
+}
+
+type boundSource struct {
+	bound  *Bound
+	source Source
+}
+
+// Lookup implements Source.
+func (b boundSource) Lookup(ctx context.Context, q Query) (entry Entry, err error) {
+	err = b.bound.do(ctx, q, func(ctx context.Context, q Query) (err error) {
+		entry, err = b.source.Lookup(ctx, q)
+		return err
+	})
 	return entry, err
+}
+
+type boundVerifier struct {
+	bound    *Bound
+	verifier Verifier
+}
+
+// Verify implements Verifier.
+func (b boundVerifier) Verify(ctx context.Context, q Query) error {
+	return b.bound.do(ctx, q, b.verifier.Verify)
 }

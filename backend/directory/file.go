@@ -1,25 +1,13 @@
 package directory
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
-	"os"
 	"strconv"
 	"strings"
-	"sync"
-	"sync/atomic"
-	"time"
 )
-
-// fileRest is the least time between two looks at whether a file has changed.
-const fileRest = time.Second
-
-// maxLine bounds a line of a map file, in bytes.
-const maxLine = 4 << 10
 
 // File is a Source that reads a map file: a name and what is known of it on each line. It looks for changes when it is asked, and
 // keeps what it has when the new file has a mistake. It is safe for concurrent use.
@@ -33,16 +21,7 @@ const maxLine = 4 << 10
 //	*                   db1
 //
 // A name is a user's, "@" and a domain for all of it, or "*" for everybody; the most exact counts.
-type File struct {
-	path   string
-	now    func() time.Time
-	report func(error)
-
-	lines   atomic.Pointer[map[string]line]
-	looking sync.Mutex // guards what follows; whoever has to wait for it does without
-	looked  time.Time
-	seen    fs.FileInfo
-}
+type File struct{ file watched[map[string]line] }
 
 // line is what a map file says of a name.
 type line struct {
@@ -50,23 +29,10 @@ type line struct {
 	refuse string
 }
 
-// FileOptions of a File. Only Path is required.
-type FileOptions struct {
-	Path   string
-	Now    func() time.Time // default time.Now
-	Report func(error)      // told of a new file that is not taken; called once for each
-}
-
 // OpenFile reads a map file. Mistakes are errors with file and line.
 func OpenFile(o FileOptions) (*File, error) {
-	f := &File{path: o.Path, now: o.Now, report: o.Report}
-	if f.now == nil {
-		f.now = time.Now
-	}
-	if f.report == nil {
-		f.report = func(error) {}
-	}
-	if err := f.read(); err != nil {
+	f := &File{}
+	if err := f.file.open(o, parseMap); err != nil {
 		return nil, err
 	}
 	return f, nil
@@ -74,8 +40,7 @@ func OpenFile(o FileOptions) (*File, error) {
 
 // Lookup implements Source.
 func (f *File) Lookup(_ context.Context, q Query) (Entry, error) {
-	f.look(q)
-	lines := *f.lines.Load()
+	lines := f.file.now(q)
 	names := [...]string{q.User, domainOf(q.User), "*"}
 	for _, name := range names {
 		if l, ok := lines[name]; ok && name != "" {
@@ -96,70 +61,8 @@ func domainOf(user string) string {
 	return ""
 }
 
-// look reads the file again if it has changed and nobody else is at it.
-func (f *File) look(q Query) {
-	if !f.looking.TryLock() {
-		return
-	}
-	defer f.looking.Unlock()
-	now := f.now()
-	if now.Sub(f.looked) < fileRest {
-		return
-	}
-	f.looked = now
-	info, err := os.Stat(f.path)
-	if err == nil && os.SameFile(info, f.seen) && info.ModTime().Equal(f.seen.ModTime()) && info.Size() == f.seen.Size() {
-		return
-	}
-	q.Wait(func() { err = f.read() })
-	if err != nil {
-		f.report(err)
-	}
-}
-
-// read takes the file as it is now, or leaves all as it was.
-func (f *File) read() error {
-	file, err := os.Open(f.path)
-	if err != nil {
-		return err
-	}
-	defer file.Close()
-	info, err := file.Stat()
-	if err != nil {
-		return err
-	}
-	f.looked, f.seen = f.now(), info // a mistake is told once
-	lines, err := parseMap(file)
-	if err != nil {
-		return fmt.Errorf("%s:%w", f.path, err)
-	}
-	f.lines.Store(&lines)
-	return nil
-}
-
 // parseMap reads a map file. Errors begin with the line's number.
-func parseMap(r io.Reader) (map[string]line, error) {
-	lines := make(map[string]line)
-	scanner := bufio.NewScanner(r)
-	scanner.Buffer(nil, maxLine)
-	for n := 1; scanner.Scan(); n++ {
-		name, l, err := parseLine(scanner.Text())
-		switch {
-		case err != nil:
-			return nil, fmt.Errorf("%d: %w", n, err)
-		case name == "":
-			continue
-		}
-		if _, twice := lines[name]; twice {
-			return nil, fmt.Errorf("%d: %q stands here a second time", n, name)
-		}
-		lines[name] = l
-	}
-	if err := scanner.Err(); err != nil {
-		return nil, fmt.Errorf("%d: %w", len(lines)+1, err)
-	}
-	return lines, nil
-}
+func parseMap(r io.Reader) (map[string]line, error) { return parseLines(r, parseLine) }
 
 // parseLine reads one line. The name is "" on one that says nothing.
 func parseLine(text string) (name string, l line, err error) {

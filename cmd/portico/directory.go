@@ -66,7 +66,7 @@ func newHTTPSource(config configs.Directory, of configs.HTTPDirectory) (director
 	if err != nil {
 		return nil, fmt.Errorf("http: %w", err)
 	}
-	bounded := directory.NewBound(asked, config.InFlight, config.Timeout)
+	bounded := directory.NewBound(config.InFlight, config.Timeout).Source(asked)
 	if of.SendPassword {
 		return bounded, nil
 	}
