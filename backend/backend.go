@@ -68,8 +68,10 @@ type Options struct {
 	Routing   Routing
 	// Directory says who is where; nil leaves that to Routing. What it remembers is its own business.
 	Directory directory.Source
-	Store     store.Store // with RoutingHash: keeps the set of databases users are spread over
-	Dialer    Dialer      // nil means a net.Dialer as it comes
+	// Verifier judges passwords where the proxy has to know them itself; nil where it never has.
+	Verifier directory.Verifier
+	Store    store.Store // with RoutingHash: keeps the set of databases users are spread over
+	Dialer   Dialer      // nil means a net.Dialer as it comes
 	// Wrap is put around each TCP connection before TLS; nil means none. Closing the result must close the connection.
 	Wrap     func(net.Conn) net.Conn
 	Timeouts Timeouts
@@ -83,6 +85,7 @@ type Tier struct {
 	active          *ActiveManager
 	router          *Router
 	directory       directory.Source
+	verifier        directory.Verifier
 	byAddress       map[string]string // host:port -> mailbox server
 	dialer          Dialer
 	wrap            func(net.Conn) net.Conn
@@ -99,6 +102,7 @@ func New(ctx context.Context, o Options) (*Tier, error) {
 		interchangeable: make(map[string]bool),
 		byAddress:       make(map[string]string),
 		directory:       o.Directory,
+		verifier:        o.Verifier,
 		dialer:          o.Dialer,
 		wrap:            o.Wrap,
 		timeouts:        o.Timeouts.withDefaults(),

@@ -16,7 +16,7 @@ const (
 	KindTLS                       // STARTTLS refused, handshake failed, or the certificate is not the server's
 	KindGreeting                  // PREAUTH, no IMAP, no capabilities, bytes behind the STARTTLS answer
 	KindNoMechanism               // the server offers no mechanism that can carry the credential
-	KindBadCredential             // the server says that the credential is wrong; counts against the client
+	KindBadCredential             // the server, or a verifier, says that the credential is wrong; counts against the client
 	KindRefused                   // the server refuses the sign-in for another reason; see Code and Text
 	KindOwnCredential             // the server refuses a credential of the proxy's own
 	KindProtocol                  // the server answered the sign-in with BAD or with something that makes no sense
@@ -39,13 +39,14 @@ func (k Kind) String() string { return kindNames[k] }
 // the capabilities, asked again, after it; both count as greeting.
 const (
 	PhaseRoute    = "route"
+	PhaseVerify   = "verify"
 	PhaseDial     = "dial"
 	PhaseTLS      = "tls"
 	PhaseGreeting = "greeting"
 	PhaseSignIn   = "signin"
 )
 
-// Error is every error that Tier's Route and SignIn return; use errors.As. It holds no secret.
+// Error is every error that Tier's Route, Verify and SignIn return; use errors.As. It holds no secret.
 type Error struct {
 	Kind   Kind
 	Server string // the mailbox server's name; "" before there is one
