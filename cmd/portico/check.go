@@ -13,8 +13,8 @@ func newCheck() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "check",
 		Short: "Tell everything that is wrong with a configuration file",
-		Long: "Check reads a configuration file and the certificates it names, and prints every mistake and warning with\n" +
-			"file, line and column. It starts nothing.\n\n" +
+		Long: "Check reads a configuration file, the certificates and the map files it names, and prints every mistake and\n" +
+			"warning with file, line and column. It starts nothing.\n\n" +
 			"Exit status: 0 the file can be used, 1 it has mistakes, 2 it cannot be read.",
 		Args: cobra.NoArgs,
 	}
@@ -31,6 +31,10 @@ func newCheck() *cobra.Command {
 		}
 		for _, warning := range config.Warnings() {
 			fmt.Fprintln(cmd.OutOrStdout(), warning.Error())
+		}
+		if _, err := newDirectory(config.Directory, nil); err != nil {
+			fmt.Fprintf(cmd.OutOrStdout(), "%s: %s\n", *file, err)
+			return errBadNews
 		}
 		fmt.Fprintf(cmd.OutOrStdout(), "%s: fine\n", *file)
 		return nil

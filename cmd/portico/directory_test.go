@@ -101,6 +101,27 @@ directory:
 	return file
 }
 
+// A map file that could not be taken at the start is told beforehand.
+func TestCheckReadsMapFiles(t *testing.T) {
+	site := newSite(t)
+	file := site.withDirectory(t, "http://127.0.0.1:1")
+	users := filepath.Join(site.dir, "users.map")
+	for text, want := range map[string]struct {
+		status int
+		out    string
+	}{
+		"alice db1\n":            {statusFine, ": fine"},
+		"alice db1\nbob db1 db2": {statusBad, "directory.sources[1]: " + users + ":2: "},
+	} {
+		if err := os.WriteFile(users, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if status, out, _ := command("check", "--config", file); status != want.status || !strings.Contains(out, want.out) {
+			t.Errorf("%q: status %d, %s", text, status, out)
+		}
+	}
+}
+
 // The examples of the document are a configuration and a map file that load.
 func TestDirectoryDocument(t *testing.T) {
 	text, err := os.ReadFile(filepath.Join(root, "docs", "directory.md"))
