@@ -71,7 +71,9 @@ type Options struct {
 	// Verifier judges passwords where the proxy has to know them itself; nil where it never has.
 	Verifier directory.Verifier
 	Store    store.Store // with RoutingHash: keeps the set of databases users are spread over
-	Dialer   Dialer      // nil means a net.Dialer as it comes
+	// Active keeps the active copies, and is told of the databases; nil means one of the tier's own that forgets.
+	Active *ActiveManager
+	Dialer Dialer // nil means a net.Dialer as it comes
 	// Wrap is put around each TCP connection before TLS; nil means none. Closing the result must close the connection.
 	Wrap     func(net.Conn) net.Conn
 	Timeouts Timeouts
@@ -135,7 +137,15 @@ func New(ctx context.Context, o Options) (*Tier, error) {
 	if len(names) == 1 || o.Routing == RoutingHash {
 		t.router = NewRouter(names)
 	}
-	t.active = newActiveManager(o.Databases)
+	if t.active = o.Active; t.active == nil {
+		var err error
+		if t.active, err = NewActiveManager(ctx, nil); err != nil {
+			return nil, err
+		}
+	}
+	if err := t.active.Configure(ctx, o.Databases); err != nil {
+		return nil, err
+	}
 	return t, nil
 }
 

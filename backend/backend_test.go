@@ -23,7 +23,6 @@ func TestRoute(t *testing.T) {
 		{false, "mbx2", []string{"mbx2"}},
 		{true, "mbx1", []string{"mbx1", "mbx2", "mbx3"}},
 		{true, "mbx2", []string{"mbx2", "mbx3", "mbx1"}},
-		{true, "", nil},
 	}
 	for _, test := range tests {
 		o := Options{Databases: []DatabaseOptions{{Name: "db1", Copies: []string{"mbx1", "mbx2", "mbx3"}, Interchangeable: test.interchangeable}}}
@@ -37,32 +36,13 @@ func TestRoute(t *testing.T) {
 		if got, _ := tier.ActiveManager().Active("db1"); got != "mbx1" {
 			t.Errorf("starts on %q", got)
 		}
-		if err := tier.ActiveManager().Activate("db1", test.active); err != nil {
+		if err := tier.ActiveManager().Move(t.Context(), "db1", test.active, func(string) {}); err != nil {
 			t.Fatal(err)
 		}
 		route, err := tier.Route(t.Context(), directory.Query{User: "alice@example.org"})
-		if test.want == nil {
-			if failure(t, err).Kind != KindNoActiveCopy {
-				t.Errorf("got %v", err)
-			}
-			continue
-		}
 		if err != nil || route.Database != "db1" || !slices.Equal(route.Servers, test.want) {
 			t.Errorf("got %v, %v; want %v", route, err, test.want)
 		}
-	}
-}
-
-func TestActivateUnknown(t *testing.T) {
-	m := newActiveManager([]DatabaseOptions{{Name: "db1", Copies: []string{"mbx1"}}})
-	if m.Activate("db1", "mbx2") == nil || m.Activate("db2", "mbx1") == nil {
-		t.Error("a copy that does not exist was activated")
-	}
-	if got, ok := m.Active("db1"); got != "mbx1" || !ok {
-		t.Errorf("active is %q", got)
-	}
-	if _, ok := m.Active("db2"); ok {
-		t.Error("an unknown database has an active copy")
 	}
 }
 

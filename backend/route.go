@@ -14,10 +14,13 @@ type Route struct {
 	Database       string   // "" for a user who is in none
 	Servers        []string // to try, in this order; at least one
 	MaxConnections int      // of this user at once; 0 leaves it to the setting
+
+	leased bool // the database can not move until Tier.Done
 }
 
-// Route finds a user's database and the servers to try now: the one with the active copy, and the others only if the database's
-// copies are interchangeable. The context bounds the search. Errors are *Error.
+// Route finds a user's database, waits while that moves, and gives the servers to try now: the one with the active copy, and the others only if the database's
+// copies are interchangeable. The context bounds all of it. Done has to be called with what
+// it returns, when the sign-in is over. Errors are *Error.
 func (t *Tier) Route(ctx context.Context, q directory.Query) (Route, error) {
 	r := Route{User: q.User}
 	entry, err := t.find(ctx, q)
@@ -33,10 +36,14 @@ func (t *Tier) Route(ctx context.Context, q directory.Query) (Route, error) {
 		return r, nil
 	}
 	r.Database = entry.Database
-	r.Servers = t.active.copiesFrom(r.Database)
-	if len(r.Servers) == 0 {
-		return r, &Error{Kind: KindNoActiveCopy, Phase: PhaseRoute, Err: fmt.Errorf("database %s has no active copy", r.Database)}
+	if r.Servers, err = t.active.lease(ctx, r.Database, q.Wait); err != nil {
+		kind := KindNoActiveCopy
+		if ctx.Err() != nil {
+			kind = KindCancelled
+		}
+		return r, &Error{Kind: kind, Phase: PhaseRoute, Err: err}
 	}
+	r.leased = true
 	if !t.interchangeable[r.Database] {
 		r.Servers = r.Servers[:1]
 	}

@@ -16,6 +16,7 @@ type relayed struct {
 	id     [16]byte // as text; not a string of its own, of which each would hold a page of garbage
 	user   string
 	server string
+	base   string // the database
 	remote netip.AddrPort
 	door   string
 	ticket *ticket

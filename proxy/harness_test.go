@@ -196,6 +196,8 @@ func (f *fakeTier) Route(_ context.Context, q directory.Query) (backend.Route, e
 	return backend.Route{User: q.User, Database: "db1", Servers: []string{"mbx1"}}, nil
 }
 
+func (f *fakeTier) Done(backend.Route) {}
+
 func (f *fakeTier) SignIn(ctx context.Context, _ backend.Route, q backend.SignInRequest) (*backend.Link, error) {
 	if f.signIn != nil {
 		return f.signIn(ctx, q)
@@ -252,8 +254,11 @@ func (r *fakeRelay) end(reason relay.Reason) {
 	r.sessions = nil
 }
 
-func (r *fakeRelay) Drain(context.Context)     { r.end(relay.ReasonDrain) }
-func (r *fakeRelay) Close()                    { r.end(relay.ReasonClosed) }
+func (r *fakeRelay) Drain(context.Context) { r.end(relay.ReasonDrain) }
+func (r *fakeRelay) Close()                { r.end(relay.ReasonClosed) }
+func (r *fakeRelay) End(_ func(relay.Owner) bool, reason relay.Reason, _ time.Duration) {
+	r.end(reason)
+}
 func (r *fakeRelay) Retime(_, _ time.Duration) {}
 func (r *fakeRelay) Stats() *relay.Stats       { return relay.NewStats() }
 

@@ -10,6 +10,7 @@ import (
 	"net/netip"
 	"time"
 
+	"portico/backend"
 	"portico/proxy/setup"
 )
 
@@ -27,13 +28,14 @@ type session struct {
 	turn   *setup.Turn
 	ticket *ticket
 
-	tag           string    // of the command being answered; "" when it has none
-	asked         time.Time // when the last byte of that command was read
-	user          string    // canonical; "" until a sign-in was tried
-	mailboxServer string    // signed in to; "" until then
-	bad           int       // bad commands so far
-	failed        int       // failed sign-ins so far
-	handedOver    bool      // connection and ticket are the relay's
+	tag           string        // of the command being answered; "" when it has none
+	asked         time.Time     // when the last byte of that command was read
+	user          string        // canonical; "" until a sign-in was tried
+	mailboxServer string        // signed in to; "" until then
+	bad           int           // bad commands so far
+	failed        int           // failed sign-ins so far
+	handedOver    bool          // connection and ticket are the relay's
+	way           backend.Route // of the sign-in under way; its end has to be told
 }
 
 func newSession(s *Server, set *Settings, door *door, conn *setup.Conn, turn *setup.Turn, t *ticket) *session {
@@ -60,6 +62,7 @@ func sessionID(random io.Reader) string {
 func (s *session) run() {
 	defer s.client.commands.Reset(nil) // and no password is left
 	defer s.ticketBack()
+	defer s.tierDone()
 	s.server.inSetUp.add(s.client)
 	defer s.server.inSetUp.remove(s.client)
 
@@ -70,6 +73,12 @@ func (s *session) run() {
 		s.client.goodbye()
 		s.client.close()
 	}
+}
+
+// tierDone tells the tier that the sign-in is over: it failed, or the relay has the session.
+func (s *session) tierDone() {
+	s.set.Tier.Done(s.way)
+	s.way = backend.Route{}
 }
 
 func (s *session) ticketBack() {

@@ -27,6 +27,8 @@ const (
 // it should dial by SlotDialer.
 type Tier interface {
 	Route(ctx context.Context, q directory.Query) (backend.Route, error)
+	// Done ends what Route began; it is called once the sign-in has failed or the relay has the session.
+	Done(route backend.Route)
 	SignIn(ctx context.Context, route backend.Route, request backend.SignInRequest) (*backend.Link, error)
 }
 

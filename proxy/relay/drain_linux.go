@@ -101,5 +101,9 @@ func (lp *loop) stop() {
 			})
 		}
 	}
+	for _, l := range lp.leaving {
+		close(l.done)
+	}
+	lp.leaving = nil
 	lp.stopped = true
 }

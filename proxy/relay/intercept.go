@@ -7,6 +7,7 @@ const (
 	byeServerGone = "* BYE [UNAVAILABLE] The mailbox server closed the connection, please try again\r\n"
 	byeIdle       = "* BYE Idle for too long\r\n"
 	byeDrain      = "* BYE [UNAVAILABLE] Going down for maintenance, please connect again\r\n"
+	byeMoved      = "* BYE [UNAVAILABLE] Your mailbox is being moved, please connect again\r\n"
 	byeDoubt      = "* BYE The conversation is out of step\r\n"
 )
 

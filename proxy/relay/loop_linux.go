@@ -56,9 +56,10 @@ type loop struct {
 	events  [maxEvents]unix.EpollEvent
 	sweep   int // where the search for idle sessions goes on
 	drain   drain
-	ticks   uint64 // so far
-	started int64  // when the timer was set
-	stopped bool   // leave the loop
+	leaving []leaving // sessions being ended some at each tick
+	ticks   uint64    // so far
+	started int64     // when the timer was set
+	stopped bool      // leave the loop
 
 	mail mailbox
 }
@@ -252,6 +253,7 @@ func (lp *loop) onTick() {
 	lp.ticks += binary.NativeEndian.Uint64(count[:]) - 1
 	lp.sweepIdle(now)
 	lp.drainSome(now)
+	lp.endSome(now)
 	lp.trim()
 	for i := 0; i < len(lp.closing); {
 		if l := lp.closing[i]; l.phase == closed {

@@ -115,6 +115,24 @@ func (p *Pumps) wait() {
 	}
 }
 
+// End implements Relay. It ends all at once.
+func (p *Pumps) End(pick func(Owner) bool, r Reason, _ time.Duration) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	var leaving []*pumpLink
+	for l := range p.links {
+		if pick(l.owner) {
+			leaving = append(leaving, l)
+			l.guard(func() { l.finish(r) })
+		}
+	}
+	for _, l := range leaving {
+		for _, there := p.links[l]; there; _, there = p.links[l] {
+			p.emptied.Wait()
+		}
+	}
+}
+
 // Retime implements Relay.
 func (p *Pumps) Retime(idle, keepAlive time.Duration) {
 	p.mu.Lock()

@@ -71,13 +71,14 @@ const (
 	ReasonServer               // the mailbox server went away without BYE
 	ReasonIdle                 // the client sent nothing for too long
 	ReasonDrain                // drained
+	ReasonMoved                // its mailbox is moving to another mailbox server
 	ReasonClosed               // closed by Close
 	ReasonDoubt                // what was said made no sense, and the server offers what must not slip past
 	ReasonError                // a fault of ours: a panic, a failing system call
 	numReasons
 )
 
-var reasonNames = [numReasons]string{"logout", "client", "server", "idle", "drain", "closed", "doubt", "error"}
+var reasonNames = [numReasons]string{"logout", "client", "server", "idle", "drain", "moved", "closed", "doubt", "error"}
 
 // String returns the reason as metrics and logs show it.
 func (r Reason) String() string { return reasonNames[r] }
@@ -89,6 +90,9 @@ type Relay interface {
 	// Drain ends each session as soon as it has no open command, and at ctx's end those that still have. It returns when none
 	// is left. Sessions added meanwhile are drained too.
 	Drain(ctx context.Context)
+	// End ends the sessions whose owner is picked, with open commands or not, spread over about d, and returns when none of them
+	// has a connection to a mailbox server any more. pick is called by the relay's own goroutines and must not block.
+	End(pick func(Owner) bool, r Reason, d time.Duration)
 	// Close ends every session at once and stops the relay; it returns when all is released.
 	Close()
 	// Retime changes, while running, the IdleTimeout of all sessions and the KeepAlive of those to come; see Options.

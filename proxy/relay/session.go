@@ -319,6 +319,8 @@ func (s *session) farewell(r Reason) (string, bool) {
 		return byeServerGone, true
 	case ReasonIdle:
 		return byeIdle, true
+	case ReasonMoved:
+		return byeMoved, true
 	case ReasonDrain, ReasonClosed:
 		return byeDrain, true
 	case ReasonDoubt:

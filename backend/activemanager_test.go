@@ -1,0 +1,185 @@
+package backend
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"portico/configs/store"
+)
+
+var twoCopies = []DatabaseOptions{{Name: "db1", Copies: []string{"mbx1", "mbx2"}}, {Name: "db2", Copies: []string{"mbx2", "mbx1"}}}
+
+func manager(t *testing.T, s store.Store) *ActiveManager {
+	t.Helper()
+	m, err := NewActiveManager(t.Context(), s)
+	if err == nil {
+		err = m.Configure(t.Context(), twoCopies)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return m
+}
+
+func nobody(string) {}
+
+func at(wait func()) func(func()) {
+	return func(f func()) { wait(); f() }
+}
+
+// What was moved and blocked is so after a restart and a reload; a copy that the configuration takes away is not active any more.
+func TestActiveCopiesLast(t *testing.T) {
+	s := store.Memory()
+	defer s.Close()
+	m := manager(t, s)
+	if err := m.Move(t.Context(), "db1", "mbx2", nobody); err != nil {
+		t.Fatal(err)
+	}
+	if err := m.Block(t.Context(), "mbx1"); err != nil {
+		t.Fatal(err)
+	}
+	for _, again := range []*ActiveManager{m, manager(t, s)} {
+		if err := again.Configure(t.Context(), twoCopies); err != nil {
+			t.Fatal(err)
+		}
+		if at, _ := again.Active("db1"); at != "mbx2" || !again.Blocked("mbx1") {
+			t.Errorf("db1 is active on %s; mbx1 blocked: %v", at, again.Blocked("mbx1"))
+		}
+	}
+	if err := m.Unblock(t.Context(), "mbx1"); err != nil || m.Blocked("mbx1") || manager(t, s).Blocked("mbx1") {
+		t.Errorf("still blocked: %v", err)
+	}
+	if at, _ := m.Active("db1"); at != "mbx2" {
+		t.Errorf("lifting the block moved db1 to %s", at)
+	}
+	if err := m.Configure(t.Context(), []DatabaseOptions{{Name: "db1", Copies: []string{"mbx3", "mbx1"}}}); err != nil {
+		t.Fatal(err)
+	}
+	if at, _ := m.Active("db1"); at != "mbx3" {
+		t.Errorf("without its copy there, db1 is active on %s", at)
+	}
+}
+
+func TestMoveRefused(t *testing.T) {
+	m := manager(t, nil)
+	if err := m.Block(t.Context(), "mbx2"); err != nil {
+		t.Fatal(err)
+	}
+	ended := 0
+	for _, test := range []struct {
+		database, server string
+		want             error
+	}{
+		{"db3", "mbx1", ErrUnknownName},
+		{"db1", "mbx3", ErrNoCopy},
+		{"db1", "mbx2", ErrBlocked},
+		{"db1", "mbx1", nil}, // it is there
+	} {
+		if err := m.Move(t.Context(), test.database, test.server, func(string) { ended++ }); !errors.Is(err, test.want) {
+			t.Errorf("%s to %s: %v, want %v", test.database, test.server, err, test.want)
+		}
+	}
+	if at, _ := m.Active("db1"); at != "mbx1" || ended > 0 {
+		t.Errorf("db1 is on %s, sessions ended %d times", at, ended)
+	}
+}
+
+// A move waits for the sign-ins under way, holds those that come, ends the sessions in between, and nobody gets to two copies.
+func TestMoveHoldsSignIns(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := manager(t, nil)
+		if servers, err := m.lease(t.Context(), "db1", at(func() { t.Error("waits") })); err != nil || servers[0] != "mbx1" {
+			t.Fatalf("%v, %v", servers, err)
+		}
+		var steps []string
+		var moved sync.WaitGroup
+		moved.Go(func() {
+			err := m.Move(t.Context(), "db1", "mbx2", func(name string) { steps = append(steps, "sessions of "+name+" ended") })
+			steps = append(steps, "moved")
+			if err != nil {
+				t.Error(err)
+			}
+		})
+		synctest.Wait()
+		var after atomic.Int32
+		for range 100 {
+			moved.Go(func() {
+				servers, err := m.lease(t.Context(), "db1", at(func() {}))
+				if err != nil || servers[0] != "mbx2" {
+					t.Errorf("%v, %v", servers, err)
+				}
+				after.Add(1)
+			})
+		}
+		if servers, err := m.lease(t.Context(), "db2", at(func() { t.Error("another database waits") })); err != nil || servers[0] != "mbx2" {
+			t.Errorf("db2: %v, %v", servers, err)
+		}
+		synctest.Wait()
+		if len(steps) > 0 || after.Load() > 0 {
+			t.Errorf("with a sign-in under way: %q, %d let in", steps, after.Load())
+		}
+		m.release("db1")
+		moved.Wait()
+		if !slices.Equal(steps, []string{"sessions of db1 ended", "moved"}) || after.Load() != 100 {
+			t.Errorf("%q, %d let in", steps, after.Load())
+		}
+	})
+}
+
+// Who waits does so for a bounded time; a sign-in that never ends keeps the database from moving, and from nothing else.
+func TestMoveThatHangs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := manager(t, nil)
+		m.lease(t.Context(), "db1", at(func() {}))
+		var group sync.WaitGroup
+		group.Go(func() {
+			if err := m.Move(t.Context(), "db1", "mbx2", nobody); !errors.Is(err, context.DeadlineExceeded) {
+				t.Errorf("moved: %v", err)
+			}
+		})
+		synctest.Wait()
+		began := time.Now()
+		if _, err := m.lease(t.Context(), "db1", at(func() {})); err == nil || time.Since(began) != holdTime {
+			t.Errorf("after %v: %v", time.Since(began), err)
+		}
+		gone, cancel := context.WithCancelCause(t.Context())
+		left := errors.New("left")
+		cancel(left)
+		if _, err := m.lease(gone, "db1", at(func() {})); !errors.Is(err, left) {
+			t.Errorf("got %v", err)
+		}
+		group.Wait()
+		if servers, err := m.lease(t.Context(), "db1", at(func() { t.Error("still held") })); err != nil || servers[0] != "mbx1" {
+			t.Errorf("%v, %v", servers, err)
+		}
+	})
+}
+
+// brokenStore takes no change.
+type brokenStore struct{ store.Store }
+
+func (brokenStore) CompareAndSet(context.Context, string, uint64, []byte) (uint64, error) {
+	return 0, errors.New("disk full")
+}
+
+// What can not be stored has not happened.
+func TestMoveThatCannotBeStored(t *testing.T) {
+	s := store.Memory()
+	defer s.Close()
+	m := manager(t, brokenStore{s})
+	if err := m.Move(t.Context(), "db1", "mbx2", nobody); err == nil {
+		t.Error("moved")
+	}
+	if err := m.Block(t.Context(), "mbx1"); err == nil || m.Blocked("mbx1") {
+		t.Errorf("blocked: %v", err)
+	}
+	if servers, err := m.lease(t.Context(), "db1", at(func() { t.Error("held") })); err != nil || servers[0] != "mbx1" {
+		t.Errorf("%v, %v", servers, err)
+	}
+}

@@ -1,0 +1,130 @@
+package backend
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+)
+
+// MoveResult is what became of a database that was to move.
+type MoveResult struct {
+	Database string
+	From, To string // To is "" if it stays
+	Err      error  // why it stays, or nil if it has moved
+}
+
+// ErrNoHealthyCopy says that no other server with a copy answers and may have it.
+var ErrNoHealthyCopy = errors.New("no healthy copy")
+
+// Check says whether a mailbox server can be reached now: it connects, does TLS, and reads greeting and capabilities. Errors are
+// *Error, or wrap ErrUnknownName.
+func (t *Tier) Check(ctx context.Context, server string) error {
+	s := t.servers[server]
+	if s == nil {
+		return fmt.Errorf("mailbox server %s: %w", server, ErrUnknownName)
+	}
+	c := &conversation{ctx: ctx, tier: t, server: s, laps: stopwatch{now: t.now}}
+	if err := c.connect(); err != nil {
+		return err
+	}
+	defer c.conn.Close()
+	stop := context.AfterFunc(ctx, func() { interrupt(c.conn) })
+	defer stop()
+	return c.prepare()
+}
+
+// Servers lists the names of the mailbox servers, sorted.
+func (t *Tier) Servers() []string {
+	var names []string
+	for name := range t.servers {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	return names
+}
+
+// Healthy checks servers at the same time.
+func (t *Tier) Healthy(ctx context.Context, servers []string) map[string]error {
+	var mu sync.Mutex
+	var group sync.WaitGroup
+	found := make(map[string]error)
+	for _, name := range servers {
+		group.Go(func() {
+			err := t.Check(ctx, name)
+			mu.Lock()
+			defer mu.Unlock()
+			found[name] = err
+		})
+	}
+	group.Wait()
+	return found
+}
+
+// Evacuate moves every database whose active copy is on a server to the next copy, in its order, that is healthy and not blocked. A
+// database without one stays. end is as in ActiveManager.Move.
+func (t *Tier) Evacuate(ctx context.Context, server string, end func(database string)) []MoveResult {
+	return t.moveEach(ctx, end, func(name string, copies []CopyState) []CopyState {
+		at := slices.IndexFunc(copies, func(c CopyState) bool { return c.Active })
+		if copies[at].Server != server {
+			return nil
+		}
+		return slices.Concat(copies[at+1:], copies[:at])
+	})
+}
+
+// Rebalance moves every database to its first copy that is healthy and not blocked.
+func (t *Tier) Rebalance(ctx context.Context, end func(database string)) []MoveResult {
+	return t.moveEach(ctx, end, func(name string, copies []CopyState) []CopyState {
+		at := slices.IndexFunc(copies, func(c CopyState) bool { return c.Active })
+		return copies[:at]
+	})
+}
+
+// moveEach moves each database to the first of its candidates that will do. Those without any are left out.
+func (t *Tier) moveEach(ctx context.Context, end func(string), candidates func(string, []CopyState) []CopyState) []MoveResult {
+	var results []MoveResult
+	all := t.active.Copies()
+	for len(all) > 0 {
+		n := 1
+		for n < len(all) && all[n].Database == all[0].Database {
+			n++
+		}
+		copies := all[:n]
+		all = all[n:]
+		wanted := candidates(copies[0].Database, copies)
+		if len(wanted) == 0 {
+			continue
+		}
+		from := copies[slices.IndexFunc(copies, func(c CopyState) bool { return c.Active })].Server
+		results = append(results, t.moveToFirst(ctx, from, wanted, end))
+	}
+	return results
+}
+
+func (t *Tier) moveToFirst(ctx context.Context, from string, wanted []CopyState, end func(string)) MoveResult {
+	r := MoveResult{Database: wanted[0].Database, From: from, Err: ErrNoHealthyCopy}
+	for _, c := range wanted {
+		if c.Blocked {
+			r.Err = ErrBlocked
+			continue
+		}
+		if err := t.Check(ctx, c.Server); err != nil {
+			r.Err = fmt.Errorf("%w: %w", ErrNoHealthyCopy, err)
+			continue
+		}
+		if r.Err = t.active.Move(ctx, c.Database, c.Server, end); r.Err == nil {
+			r.To = c.Server
+		}
+		return r
+	}
+	return r
+}
+
+// Done ends the sign-in that Route has begun: it has failed, or its session is where a move finds it.
+func (t *Tier) Done(r Route) {
+	if r.leased {
+		t.active.release(r.Database)
+	}
+}

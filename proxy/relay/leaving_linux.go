@@ -1,0 +1,56 @@
+package relay
+
+import "time"
+
+// leaving are sessions that somebody wants ended: some at each tick, so that their clients do not all come back at once.
+type leaving struct {
+	links   []*link
+	reason  Reason
+	perTick int
+	done    chan struct{} // closed when all have ended
+}
+
+// End implements Relay.
+func (ls *Loops) End(pick func(Owner) bool, r Reason, d time.Duration) {
+	var waits []chan struct{}
+	for _, lp := range ls.loops {
+		done := make(chan struct{})
+		if lp.post(func() { lp.beginEnd(pick, r, d, done) }) {
+			waits = append(waits, done)
+		}
+	}
+	for _, done := range waits {
+		<-done
+	}
+}
+
+// beginEnd chooses the sessions. Those that come later are not among them.
+func (lp *loop) beginEnd(pick func(Owner) bool, r Reason, d time.Duration, done chan struct{}) {
+	l := leaving{reason: r, done: done}
+	for _, s := range lp.slots {
+		if s.end != nil && s.end.isClient() && s.end.link.phase == carrying && pick(s.end.link.owner) {
+			l.links = append(l.links, s.end.link)
+		}
+	}
+	l.perTick = len(l.links)/max(int(d/tick), 1) + 1
+	lp.leaving = append(lp.leaving, l)
+	lp.endSome(lp.opts.Now())
+}
+
+// endSome ends the next ones of each choice.
+func (lp *loop) endSome(now int64) {
+	rest := lp.leaving[:0]
+	for _, l := range lp.leaving {
+		next := l.links[:min(l.perTick, len(l.links))]
+		for _, link := range next {
+			link.guard(func() { link.finish(l.reason, now) }) // nothing happens where it has ended
+		}
+		if l.links = l.links[len(next):]; len(l.links) == 0 {
+			close(l.done)
+			continue
+		}
+		rest = append(rest, l)
+	}
+	clear(lp.leaving[len(rest):])
+	lp.leaving = rest
+}
