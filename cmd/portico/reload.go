@@ -8,6 +8,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"portico/backend"
 	"portico/configs"
 )
 
@@ -23,7 +24,7 @@ func (s *service) reload() error {
 		return err
 	}
 	// The store stays that of the start, whatever data_dir says now.
-	settings, err := proxySettings(context.Background(), config, s.store, s.directoryFailed)
+	settings, err := proxySettings(context.Background(), config, s.store, s.active, s.directoryFailed)
 	if err != nil {
 		return err
 	}
@@ -34,6 +35,7 @@ func (s *service) reload() error {
 		s.admin.Reload(s.access)
 		return err
 	}
+	s.tier.Store(settings.Tier.(*backend.Tier))
 	s.relay.Retime(config.Settings.AuthenticatedConnectionTimeout, config.KeepaliveIdle)
 	s.sink.setLevel(config.Log.Level)
 	s.access, s.config = access, config

@@ -15,6 +15,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/rs/zerolog"
 
+	"portico/backend"
 	"portico/configs"
 	"portico/configs/store"
 	"portico/health/admin"
@@ -36,6 +37,8 @@ type service struct {
 	access  admin.Access
 
 	store     store.Store
+	active    *backend.ActiveManager
+	tier      atomic.Pointer[backend.Tier] // as configured now
 	registry  *prometheus.Registry
 	reloads   *reloadMetrics
 	admin     *admin.Server
@@ -76,17 +79,21 @@ func (s *service) start() (err error) {
 	if s.store, err = openStore(s.config); err != nil {
 		return err
 	}
-	settings, err := proxySettings(context.Background(), s.config, s.store, s.directoryFailed)
+	if s.active, err = backend.NewActiveManager(context.Background(), s.store); err != nil {
+		return err
+	}
+	settings, err := proxySettings(context.Background(), s.config, s.store, s.active, s.directoryFailed)
 	if err != nil {
 		return err
 	}
+	s.tier.Store(settings.Tier.(*backend.Tier))
 	s.registry.MustRegister(collectors.NewGoCollector(), collectors.NewBuildInfoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	s.reloads = newReloadMetrics(s.registry)
-	if err := s.startAdmin(); err != nil {
+	if err := s.startProxy(settings, cpus); err != nil {
 		return err
 	}
-	if err := s.startProxy(settings, cpus); err != nil {
+	if err := s.startAdmin(); err != nil { // its API needs the proxy
 		return err
 	}
 	return s.listen()
@@ -154,7 +161,7 @@ func (s *service) startAdmin() (err error) {
 	if s.access, err = adminAccess(s.config.Admin); err != nil {
 		return err
 	}
-	s.admin, err = admin.New(admin.Options{Gatherer: s.registry, Checks: s.checks(), Access: s.access, Log: s.log})
+	s.admin, err = admin.New(admin.Options{Gatherer: s.registry, Checks: s.checks(), Control: control{s}, Access: s.access, Log: s.log})
 	if err != nil {
 		return err
 	}

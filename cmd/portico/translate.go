@@ -43,12 +43,12 @@ func relayOptions(config *configs.Config, cpus int) relay.Options {
 
 // proxySettings builds everything that clients' sessions go by, the way to the mailbox servers included. It comes last of what
 // can fail in a reload, since routing by hash may pin the databases.
-func proxySettings(ctx context.Context, config *configs.Config, s store.Store, report func(error)) (proxy.Settings, error) {
+func proxySettings(ctx context.Context, config *configs.Config, s store.Store, active *backend.ActiveManager, report func(error)) (proxy.Settings, error) {
 	clients, err := clientTLS(config.TLS)
 	if err != nil {
 		return proxy.Settings{}, err
 	}
-	tier, err := newTier(ctx, config, s, report)
+	tier, err := newTier(ctx, config, s, active, report)
 	if err != nil {
 		return proxy.Settings{}, err
 	}
@@ -70,10 +70,11 @@ func proxySettings(ctx context.Context, config *configs.Config, s store.Store, r
 }
 
 // newTier builds the way to the mailbox servers. report is told of what goes wrong with it later.
-func newTier(ctx context.Context, config *configs.Config, s store.Store, report func(error)) (*backend.Tier, error) {
+func newTier(ctx context.Context, config *configs.Config, s store.Store, active *backend.ActiveManager, report func(error)) (*backend.Tier, error) {
 	options := backend.Options{
 		Routing: routings[config.Routing],
 		Store:   s,
+		Active:  active,
 		// The relay sets keep-alives when it takes a connection over.
 		Dialer: setup.Dialer{Dialer: &net.Dialer{KeepAlive: -1}},
 		Wrap:   func(c net.Conn) net.Conn { return relay.NewConn(c) },

@@ -33,8 +33,10 @@ func (a Access) allowed(loopback bool) error {
 	return nil
 }
 
-// tokenNeeded says that a request must carry the token. On loopback everybody may read, and there is nothing else to do yet.
-func (a Access) tokenNeeded(loopback bool) bool { return !loopback }
+// tokenNeeded says that a request must carry the token. On loopback everybody may read, and nobody may change anything without one.
+func (a Access) tokenNeeded(loopback bool, method string) bool {
+	return !loopback || method != http.MethodGet && method != http.MethodHead
+}
 
 // tokenFits compares without telling by its duration how much of the token was right.
 func (a Access) tokenFits(r *http.Request) bool {
@@ -72,9 +74,9 @@ func (d *door) guard(next http.Handler) http.Handler {
 		case !access.hostAllowed(r.Host):
 			http.Error(w, fmt.Sprintf("The host %q is not known here: see admin.allowed_hosts.", r.Host), http.StatusMisdirectedRequest)
 			return
-		case access.tokenNeeded(d.loopback) && !access.tokenFits(r):
+		case access.tokenNeeded(d.loopback, r.Method) && !access.tokenFits(r):
 			w.Header().Set("WWW-Authenticate", "Bearer")
-			http.Error(w, "A token is needed.", http.StatusUnauthorized)
+			http.Error(w, "A token is needed, or the admin socket.", http.StatusUnauthorized)
 			return
 		}
 		next.ServeHTTP(w, r)

@@ -44,6 +44,9 @@ func pages(o Options) http.Handler {
 		ErrorHandling:       promhttp.ContinueOnError, // a collector in trouble must not hide the others
 		ErrorLog:            scrapeErrors{o},
 	}))
+	if o.Control != nil {
+		api(mux, o.Control)
+	}
 	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "alive\n") })
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) { readiness(w, o.Checks) })
 	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) {

@@ -1,0 +1,153 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"portico/backend"
+	"portico/health/admin"
+)
+
+const (
+	// checkTime is how long all mailbox servers together may take to show that they answer.
+	checkTime = 10 * time.Second
+	// moveSpread is the time over which the sessions of a database that moves end, so that their clients do not all come back at once.
+	moveSpread = 5 * time.Second
+)
+
+// control is what the admin's API sees of a service and does to it. Its methods may be called from anywhere.
+type control struct{ s *service }
+
+var _ admin.Control = control{}
+
+// tier returns the mailbox servers as they are configured now.
+func (c control) tier() *backend.Tier { return c.s.tier.Load() }
+
+func (c control) end(database string) { c.s.server.EndDatabase(database, moveSpread) }
+
+// Servers implements admin.Control.
+func (c control) Servers(ctx context.Context) []admin.ServerState {
+	ctx, cancel := context.WithTimeout(ctx, checkTime)
+	defer cancel()
+	tier := c.tier()
+	names := tier.Servers()
+	healthy := tier.Healthy(ctx, names)
+	active := make(map[string]int)
+	for _, copied := range tier.ActiveManager().Copies() {
+		if copied.Active {
+			active[copied.Server]++
+		}
+	}
+	states := []admin.ServerState{}
+	for _, name := range names {
+		s := admin.ServerState{Name: name, Up: healthy[name] == nil, Active: active[name], Blocked: tier.ActiveManager().Blocked(name)}
+		if err := healthy[name]; err != nil {
+			s.Error = err.Error()
+		}
+		states = append(states, s)
+	}
+	return states
+}
+
+// Databases implements admin.Control.
+func (c control) Databases(ctx context.Context) []admin.CopyStatus {
+	ctx, cancel := context.WithTimeout(ctx, checkTime)
+	defer cancel()
+	tier := c.tier()
+	healthy := tier.Healthy(ctx, tier.Servers())
+	states := []admin.CopyStatus{}
+	for _, copied := range tier.ActiveManager().Copies() {
+		states = append(states, admin.CopyStatus{
+			Database: copied.Database, Server: copied.Server, Blocked: copied.Blocked, Status: statusOf(copied, healthy[copied.Server] == nil),
+		})
+	}
+	return states
+}
+
+// statusOf is a copy's state in Exchange's words.
+func statusOf(c backend.CopyState, answers bool) string {
+	switch {
+	case c.Active && c.Moving:
+		return "Dismounting"
+	case c.Active && answers:
+		return "Mounted"
+	case c.Active:
+		return "Dismounted"
+	case answers:
+		return "Healthy"
+	}
+	return "ServiceDown"
+}
+
+// Block implements admin.Control.
+func (c control) Block(ctx context.Context, server string, move bool) ([]admin.Move, error) {
+	if err := c.known(server); err != nil {
+		return nil, err
+	}
+	if err := c.tier().ActiveManager().Block(ctx, server); err != nil {
+		return nil, err
+	}
+	c.s.log.Warn().Str("server", server).Bool("move", move).Msg("activation blocked on a mailbox server")
+	if !move {
+		return []admin.Move{}, nil
+	}
+	return c.told(c.tier().Evacuate(ctx, server, c.end)), nil
+}
+
+// Unblock implements admin.Control.
+func (c control) Unblock(ctx context.Context, server string) error {
+	if err := c.known(server); err != nil {
+		return err
+	}
+	err := c.tier().ActiveManager().Unblock(ctx, server)
+	if err == nil {
+		c.s.log.Info().Str("server", server).Msg("activation allowed again on a mailbox server")
+	}
+	return err
+}
+
+func (c control) known(server string) error {
+	for _, name := range c.tier().Servers() {
+		if name == server {
+			return nil
+		}
+	}
+	return fmt.Errorf("there is no mailbox server %q: %w", server, admin.ErrUnknown)
+}
+
+// MoveDatabase implements admin.Control.
+func (c control) MoveDatabase(ctx context.Context, database, server string) error {
+	manager := c.tier().ActiveManager()
+	from, _ := manager.Active(database)
+	err := manager.Move(ctx, database, server, c.end)
+	if errors.Is(err, backend.ErrUnknownName) {
+		return fmt.Errorf("%w: %w", admin.ErrUnknown, err)
+	}
+	c.told([]backend.MoveResult{{Database: database, From: from, To: server, Err: err}})
+	return err
+}
+
+// Rebalance implements admin.Control.
+func (c control) Rebalance(ctx context.Context) []admin.Move {
+	return c.told(c.tier().Rebalance(ctx, c.end))
+}
+
+// told logs what became of moves, and returns it in the API's words.
+func (c control) told(results []backend.MoveResult) []admin.Move {
+	moves := []admin.Move{}
+	for _, r := range results {
+		m := admin.Move{Database: r.Database, From: r.From}
+		event := c.s.log.Info()
+		if r.Err != nil {
+			event = c.s.log.Error().Err(r.Err)
+			m.Reason = r.Err.Error()
+		} else {
+			m.To = r.To
+		}
+		event.Str("database", r.Database).Str("from", r.From).Str("to", r.To).Bool("moved", r.Err == nil).Msg("move of a database")
+		moves = append(moves, m)
+	}
+	return moves
+}

@@ -1,0 +1,85 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+
+	"portico/backend/secret"
+	"portico/configs"
+	"portico/health/admin/client"
+)
+
+// asking is what commands that ask a running Portico have in common.
+type asking struct {
+	admin     string // --admin
+	tokenFile string
+	output    string
+}
+
+// askFlags gives a command those flags.
+func askFlags(cmd *cobra.Command) *asking {
+	a := &asking{}
+	cmd.Flags().StringVar(&a.admin, "admin", os.Getenv("PORTICO_ADMIN"), "`socket or URL` of the Portico to ask; PORTICO_ADMIN by default, then "+client.DefaultSocket+", then "+client.DefaultURL)
+	cmd.Flags().StringVar(&a.tokenFile, "token-file", "", "`file` with the token, for an URL that wants one")
+	cmd.Flags().StringVarP(&a.output, "output", "o", "table", "how results are written: `table, list or json`")
+	return a
+}
+
+// client returns who to ask.
+func (a *asking) client() (*client.Client, error) {
+	switch a.output {
+	case "table", "list", "json":
+	default:
+		return nil, fmt.Errorf("--output must be table, list or json, is %q", a.output)
+	}
+	var token secret.Value
+	if a.tokenFile != "" {
+		text, err := configs.ReadToken(a.tokenFile)
+		if err != nil {
+			return nil, err
+		}
+		token = secret.Value(text)
+	}
+	return client.New(a.admin, token), nil
+}
+
+// print writes rows below their heads, as the flags say; as JSON it writes value.
+func (a *asking) print(out io.Writer, value any, heads []string, rows [][]string) error {
+	switch a.output {
+	case "json":
+		encoder := json.NewEncoder(out)
+		encoder.SetIndent("", "  ")
+		return encoder.Encode(value)
+	case "list":
+		for i, row := range rows {
+			if i > 0 {
+				fmt.Fprintln(out)
+			}
+			table := tabwriter.NewWriter(out, 0, 0, 1, ' ', 0)
+			for j, head := range heads {
+				fmt.Fprintf(table, "%s\t: %s\n", head, row[j])
+			}
+			table.Flush()
+		}
+		return nil
+	}
+	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	for _, row := range append([][]string{heads}, rows...) {
+		fmt.Fprintln(table, strings.TrimRight(strings.Join(row, "\t"), "\t"))
+	}
+	return table.Flush()
+}
+
+// yesNo is a flag as people read it.
+func yesNo(b bool) string {
+	if b {
+		return "yes"
+	}
+	return "no"
+}

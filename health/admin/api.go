@@ -1,0 +1,119 @@
+package admin
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"time"
+)
+
+// Control is what can be seen and done through the API. Its methods are called by several goroutines at once. An error that wraps
+// ErrUnknown names what is not there; every other error is a refusal, with its reason for people.
+type Control interface {
+	Servers(ctx context.Context) []ServerState
+	Databases(ctx context.Context) []CopyStatus
+	// Block forbids new active copies on a server, and moves those that are there if it is asked to.
+	Block(ctx context.Context, server string, move bool) ([]Move, error)
+	Unblock(ctx context.Context, server string) error
+	// MoveDatabase makes a server's copy the active one.
+	MoveDatabase(ctx context.Context, database, server string) error
+	// Rebalance moves databases to the first of their copies that can have them.
+	Rebalance(ctx context.Context) []Move
+}
+
+// ErrUnknown says that a name in a request is nobody's.
+var ErrUnknown = errors.New("unknown name")
+
+// ServerState is a mailbox server as the API shows it.
+type ServerState struct {
+	Name    string `json:"name"`
+	Up      bool   `json:"up"`                // it answered when it was asked just now
+	Error   string `json:"error,omitempty"`   // or why it did not
+	Blocked bool   `json:"blocked,omitempty"` // no database may be activated there
+	Active  int    `json:"active"`            // databases that are
+}
+
+// CopyStatus is one copy of a database as the API shows it: Get-MailboxDatabaseCopyStatus.
+type CopyStatus struct {
+	Database string `json:"database"`
+	Server   string `json:"server"`
+	Status   string `json:"status"` // of the active copy Mounted, Dismounting, Dismounted; of another Healthy, ServiceDown
+	Blocked  bool   `json:"blocked,omitempty"`
+}
+
+// Move is what became of a database that was to move.
+type Move struct {
+	Database string `json:"database"`
+	From     string `json:"from"`
+	To       string `json:"to,omitempty"`     // "" if it stays
+	Reason   string `json:"reason,omitempty"` // why it stays
+}
+
+// Bounds of the API.
+const (
+	maxBody  = 64 << 10        // of a request, in bytes
+	moveTime = 5 * time.Minute // of a request that moves databases
+)
+
+// api adds the API to the pages.
+func api(mux *http.ServeMux, c Control) {
+	mux.HandleFunc("GET /api/v1/servers", func(w http.ResponseWriter, r *http.Request) { answer(w, c.Servers(r.Context()), nil) })
+	mux.HandleFunc("GET /api/v1/databases", func(w http.ResponseWriter, r *http.Request) { answer(w, c.Databases(r.Context()), nil) })
+	change(mux, "servers/{name}/block", func(ctx context.Context, name string, body struct{ Move bool }) (any, error) {
+		return c.Block(ctx, name, body.Move)
+	})
+	change(mux, "servers/{name}/unblock", func(ctx context.Context, name string, _ struct{}) (any, error) {
+		return struct{}{}, c.Unblock(ctx, name)
+	})
+	change(mux, "databases/{name}/move", func(ctx context.Context, name string, body struct{ Server string }) (any, error) {
+		return struct{}{}, c.MoveDatabase(ctx, name, body.Server)
+	})
+	change(mux, "rebalance", func(ctx context.Context, _ string, _ struct{}) (any, error) { return c.Rebalance(ctx), nil })
+}
+
+// change adds a request that changes something: a POST with a body of JSON. Who may send it is for guard to say.
+func change[Body any](mux *http.ServeMux, path string, do func(ctx context.Context, name string, body Body) (any, error)) {
+	mux.HandleFunc("POST /api/v1/"+path, func(w http.ResponseWriter, r *http.Request) {
+		var body Body
+		decoder := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxBody))
+		decoder.DisallowUnknownFields()
+		if err := decoder.Decode(&body); err != nil && !errors.Is(err, io.EOF) {
+			fail(w, http.StatusBadRequest, fmt.Errorf("the request makes no sense: %w", err))
+			return
+		}
+		// A move takes as long as its sessions need, whatever becomes of who asked for it.
+		http.NewResponseController(w).SetWriteDeadline(time.Now().Add(moveTime + writeTimeout))
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), moveTime)
+		defer cancel()
+		value, err := do(ctx, r.PathValue("name"), body)
+		answer(w, value, err)
+	})
+}
+
+// answer sends a value, or an error.
+func answer(w http.ResponseWriter, value any, err error) {
+	switch {
+	case errors.Is(err, ErrUnknown):
+		fail(w, http.StatusNotFound, err)
+		return
+	case err != nil:
+		fail(w, http.StatusConflict, err)
+		return
+	}
+	w.Header().Set("Content-Type", "application/json")
+	json.NewEncoder(w).Encode(value)
+}
+
+// Failure is the body of every answer that is an error.
+type Failure struct {
+	Error string `json:"error"`
+}
+
+func fail(w http.ResponseWriter, status int, err error) {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	json.NewEncoder(w).Encode(Failure{err.Error()})
+}

@@ -1,0 +1,77 @@
+package admin
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+)
+
+// noted is a Control that writes down what it was asked.
+type noted struct{ asked []string }
+
+func (n *noted) note(format string, args ...any) {
+	n.asked = append(n.asked, fmt.Sprintf(format, args...))
+}
+
+func (n *noted) Servers(context.Context) []ServerState {
+	return []ServerState{{Name: "mbx1", Up: true, Active: 2}}
+}
+func (n *noted) Databases(context.Context) []CopyStatus {
+	return []CopyStatus{{Database: "db1", Server: "mbx1", Status: "Mounted"}}
+}
+func (n *noted) Block(_ context.Context, server string, move bool) ([]Move, error) {
+	n.note("block %s %v", server, move)
+	if server == "none" {
+		return nil, fmt.Errorf("there is no mailbox server: %w", ErrUnknown)
+	}
+	return []Move{{Database: "db1", From: server, To: "mbx2"}}, nil
+}
+func (n *noted) Unblock(_ context.Context, server string) error {
+	n.note("unblock %s", server)
+	return nil
+}
+func (n *noted) MoveDatabase(_ context.Context, database, server string) error {
+	n.note("move %s %s", database, server)
+	return errors.New("it is blocked there")
+}
+func (n *noted) Rebalance(context.Context) []Move {
+	n.note("rebalance")
+	return []Move{}
+}
+
+func TestAPI(t *testing.T) {
+	for _, test := range []struct {
+		method, path, body string
+		status             int
+		answer, asked      string
+	}{
+		{"GET", "servers", "", 200, `[{"name":"mbx1","up":true,"active":2}]`, ""},
+		{"GET", "databases", "", 200, `[{"database":"db1","server":"mbx1","status":"Mounted"}]`, ""},
+		{"POST", "servers/mbx1/block", `{"move":true}`, 200, `[{"database":"db1","from":"mbx1","to":"mbx2"}]`, "block mbx1 true"},
+		{"POST", "servers/mbx1/block", "", 200, `[{"database":"db1","from":"mbx1","to":"mbx2"}]`, "block mbx1 false"},
+		{"POST", "servers/none/block", "{}", 404, `{"error":"there is no mailbox server: unknown name"}`, "block none false"},
+		{"POST", "servers/a%2Fb/unblock", "{}", 200, `{}`, "unblock a/b"},
+		{"POST", "databases/db1/move", `{"server":"mbx2"}`, 409, `{"error":"it is blocked there"}`, "move db1 mbx2"},
+		{"POST", "rebalance", "{}", 200, `[]`, "rebalance"},
+		{"POST", "rebalance", `{"sever":1}`, 400, `{"error":"the request makes no sense: json: unknown field \"sever\""}`, ""},
+		{"POST", "rebalance", `{`, 400, `{"error":"the request makes no sense: unexpected EOF"}`, ""},
+		{"POST", "databases/db1/move", `{"server":"` + strings.Repeat("x", 1<<20) + `"}`, 400, `{"error":"the request makes no sense: http: request body too large"}`, ""},
+		{"GET", "servers/mbx1/block", "", 405, "Method Not Allowed", ""},
+		{"POST", "servers", "", 405, "Method Not Allowed", ""},
+	} {
+		control := &noted{}
+		mux := http.NewServeMux()
+		api(mux, control)
+		recorder := httptest.NewRecorder()
+		mux.ServeHTTP(recorder, httptest.NewRequest(test.method, "/api/v1/"+test.path, strings.NewReader(test.body)))
+		answer, _ := io.ReadAll(recorder.Body)
+		if recorder.Code != test.status || strings.TrimSpace(string(answer)) != test.answer || strings.Join(control.asked, " ") != test.asked {
+			t.Errorf("%s %s %.40s: %d %s, asked %q", test.method, test.path, test.body, recorder.Code, answer, control.asked)
+		}
+	}
+}

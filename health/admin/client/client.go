@@ -1,0 +1,99 @@
+// Package client asks a running Portico over its admin socket or address. The command line is made of it. It knows how to ask and
+// what an error is, and leaves the questions to its callers.
+package client
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"strings"
+
+	"portico/backend/secret"
+	"portico/health/admin"
+)
+
+// Where Portico is looked for if nobody says.
+const (
+	DefaultSocket = "/run/portico/admin.sock"
+	DefaultURL    = "http://127.0.0.1:8143"
+)
+
+// maxAnswer bounds an answer, in bytes.
+const maxAnswer = 64 << 20
+
+// Client asks one Portico. It is safe for concurrent use.
+type Client struct {
+	http  *http.Client
+	base  string // scheme and host
+	where string // as people say it
+	token secret.Value
+}
+
+// New returns a client of the Portico at a Unix socket or URL; with "" at the default socket if there is one, else at the default
+// URL. The token is for an URL; "" is none. It opens no connection.
+func New(where string, token secret.Value) *Client {
+	if where == "" {
+		where = DefaultURL
+		if _, err := os.Stat(DefaultSocket); err == nil {
+			where = DefaultSocket
+		}
+	}
+	if strings.HasPrefix(where, "http://") || strings.HasPrefix(where, "https://") {
+		return &Client{http: &http.Client{}, base: strings.TrimSuffix(where, "/"), where: where, token: token}
+	}
+	dial := func(ctx context.Context, _, _ string) (net.Conn, error) {
+		var d net.Dialer
+		return d.DialContext(ctx, "unix", where)
+	}
+	return &Client{http: &http.Client{Transport: &http.Transport{DialContext: dial}}, base: "http://localhost", where: where}
+}
+
+// Get reads path (such as /api/v1/servers) into a value.
+func (c *Client) Get(ctx context.Context, path string, into any) error {
+	return c.do(ctx, http.MethodGet, path, nil, into)
+}
+
+// Post asks for a change at path and reads what came of it.
+func (c *Client) Post(ctx context.Context, path string, body, into any) error {
+	text, err := json.Marshal(body)
+	if err != nil {
+		return err
+	}
+	return c.do(ctx, http.MethodPost, path, bytes.NewReader(text), into)
+}
+
+func (c *Client) do(ctx context.Context, method, path string, body io.Reader, into any) error {
+	request, err := http.NewRequestWithContext(ctx, method, c.base+path, body)
+	if err != nil {
+		return err
+	}
+	if c.token != "" {
+		request.Header.Set("Authorization", "Bearer "+c.token.Reveal())
+	}
+	response, err := c.http.Do(request)
+	if err != nil {
+		return fmt.Errorf("ask portico at %s: %w", c.where, err)
+	}
+	defer response.Body.Close()
+	text, err := io.ReadAll(io.LimitReader(response.Body, maxAnswer))
+	if err != nil {
+		return fmt.Errorf("ask portico at %s: %w", c.where, err)
+	}
+	if response.StatusCode != http.StatusOK {
+		var failure admin.Failure
+		if json.Unmarshal(text, &failure) == nil && failure.Error != "" {
+			return errors.New(failure.Error)
+		}
+		return fmt.Errorf("portico at %s answers %s: %s", c.where, response.Status, strings.TrimSpace(string(text)))
+	}
+	if err := json.Unmarshal(text, into); err != nil {
+		return fmt.Errorf("portico at %s answers what makes no sense: %w", c.where, err)
+	}
+	return nil
+}
