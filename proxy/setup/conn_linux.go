@@ -117,6 +117,7 @@ func (c *Conn) Read(p []byte) (int, error) {
 			return 0, io.EOF
 		default:
 			c.quiet = n < len(p) && !c.hungUp
+			c.turn.hasRead()
 			return n, nil
 		}
 	}

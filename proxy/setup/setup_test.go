@@ -8,6 +8,7 @@ import (
 	"os"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -15,7 +16,7 @@ import (
 	"portico/backend/backendtest/testkit"
 )
 
-const patience = 5 * time.Second
+const patience = 30 * time.Second
 
 // serve starts threads and has every connection to the address returned given to job.
 func serve(t *testing.T, threads int, job func(*Turn, *Conn)) (address string) {
@@ -90,7 +91,7 @@ func takeTurns(t *testing.T, address string) {
 	for range 20 {
 		clients.Go(func() {
 			c := dial(t, address)
-			text := strings.Repeat("0123456789abcdef", 64<<10)
+			text := strings.Repeat("0123456789abcdef", 32<<10)
 			go func() {
 				io.WriteString(c, text)
 				c.CloseWrite()
@@ -107,6 +108,33 @@ func takeTurns(t *testing.T, address string) {
 	if got, err := io.ReadAll(idle); string(got) != "still here" || err != nil {
 		t.Errorf("%q, %v", got, err)
 	}
+}
+
+// A client that never stops sending does not keep others from their turn.
+func TestNobodyKeepsTheThread(t *testing.T) {
+	testkit.NoLeaks(t)
+	const size = 100_000
+	var eaten atomic.Int64
+	began := make(chan struct{}, 1)
+	address := serve(t, 1, func(_ *Turn, c *Conn) {
+		var p [1]byte
+		if c.Read(p[:]); p[0] != 'x' {
+			c.Write(p[:])
+			return
+		}
+		began <- struct{}{}
+		for n := 1; n > 0; eaten.Add(1) {
+			n, _ = c.Read(p[:]) // always something there
+		}
+	})
+	greedy, modest := dial(t, address), dial(t, address)
+	io.WriteString(greedy, strings.Repeat("x", size))
+	<-began
+	io.WriteString(modest, "!")
+	if got, err := io.ReadAll(modest); string(got) != "!" || eaten.Load() >= size-1 {
+		t.Errorf("%q, %v, when the other had read %d bytes", got, err, eaten.Load())
+	}
+	greedy.Close()
 }
 
 func TestDeadlines(t *testing.T) {

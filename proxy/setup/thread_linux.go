@@ -44,6 +44,7 @@ type thread struct {
 	free   []int32
 	turns  map[*Turn]struct{} // at work or waiting
 	spare  []*Turn            // coroutines without a set-up
+	again  []*Turn            // that have let others go first
 	swept  int64              // when turns were last looked at
 	events [maxEvents]unix.EpollEvent
 
@@ -146,6 +147,7 @@ func (th *thread) run() {
 			}
 		}
 		th.readMail()
+		th.goOn()
 		if now := th.now(); now-th.swept >= int64(sweepTime) {
 			th.swept = now
 			th.sweep(now)
@@ -153,6 +155,15 @@ func (th *thread) run() {
 		if th.stopping && len(th.turns) == 0 && th.leave() {
 			return
 		}
+	}
+}
+
+// goOn resumes those that have let others go first.
+func (th *thread) goOn() {
+	round := th.again
+	th.again = nil
+	for _, t := range round {
+		t.resume()
 	}
 }
 
@@ -173,14 +184,18 @@ func (th *thread) leave() bool {
 // wait waits for events and returns how many came: behind the scheduler's back first, and in its sight when nothing has come
 // for a while.
 func (th *thread) wait() int {
+	timeout := briefly
+	if len(th.again) > 0 {
+		timeout = 0
+	}
 	n, _, errno := syscall.RawSyscall6(syscall.SYS_EPOLL_PWAIT, uintptr(th.epoll),
-		uintptr(unsafe.Pointer(&th.events)), maxEvents, briefly, 0, 0)
+		uintptr(unsafe.Pointer(&th.events)), maxEvents, uintptr(timeout), 0, 0)
 	switch {
 	case errno == unix.EINTR: // the scheduler wants something of us
 		return 0
 	case errno != 0:
 		panic(errno) // the descriptor is ours and open
-	case n > 0:
+	case n > 0 || timeout == 0:
 		return int(n)
 	}
 	if !th.maySleep(true) {

@@ -14,9 +14,14 @@ type Turn struct {
 	stop   func()
 	yield  func(struct{}) bool // inside: waits
 
-	on   *Conn // waited for; nil otherwise
-	want uint32
+	on    *Conn // waited for; nil otherwise
+	want  uint32
+	reads int // since it last let others go on
 }
+
+// readsInTurn is how often a set-up may read without waiting, before others have their turn: a client that never stops sending must
+// not keep the thread.
+const readsInTurn = 16
 
 // start gives a set-up its turn, on a coroutine that has none or on a new one. It returns when the set-up waits, or is over.
 func (th *thread) start(job func(*Turn)) {
@@ -54,7 +59,19 @@ func (t *Turn) work(yield func(struct{}) bool) {
 func (t *Turn) resume() { t.next() }
 
 // pause lets the thread go on with others. It returns when somebody resumes the turn.
-func (t *Turn) pause() { t.yield(struct{}{}) }
+func (t *Turn) pause() {
+	t.reads = 0
+	t.yield(struct{}{})
+}
+
+// hasRead lets others have their turn now and then, though there is no need to wait.
+func (t *Turn) hasRead() {
+	if t.reads++; t.reads < readsInTurn {
+		return
+	}
+	t.thread.again = append(t.thread.again, t)
+	t.pause()
+}
 
 // await returns when c has something of want to tell, or when its time is over. Not being told what is known already, it asks the
 // caller to try first.
