@@ -65,25 +65,23 @@ func (t *Tier) Healthy(ctx context.Context, servers []string) map[string]error {
 // Evacuate moves every database whose active copy is on a server to the next copy, in its order, that is healthy and not blocked. A
 // database without one stays. end is as in ActiveManager.Move.
 func (t *Tier) Evacuate(ctx context.Context, server string, end func(database string)) []MoveResult {
-	return t.moveEach(ctx, end, func(name string, copies []CopyState) []CopyState {
-		at := slices.IndexFunc(copies, func(c CopyState) bool { return c.Active })
-		if copies[at].Server != server {
-			return nil
-		}
-		return slices.Concat(copies[at+1:], copies[:at])
+	return t.moveEach(ctx, end, func(copies []CopyState, active int) (wanted []CopyState, concerned bool) {
+		return slices.Concat(copies[active+1:], copies[:active]), copies[active].Server == server
 	})
 }
 
 // Rebalance moves every database to its first copy that is healthy and not blocked.
 func (t *Tier) Rebalance(ctx context.Context, end func(database string)) []MoveResult {
-	return t.moveEach(ctx, end, func(name string, copies []CopyState) []CopyState {
-		at := slices.IndexFunc(copies, func(c CopyState) bool { return c.Active })
-		return copies[:at]
+	return t.moveEach(ctx, end, func(copies []CopyState, active int) (wanted []CopyState, concerned bool) {
+		return copies[:active], active > 0
 	})
 }
 
-// moveEach moves each database to the first of its candidates that will do. Those without any are left out.
-func (t *Tier) moveEach(ctx context.Context, end func(string), candidates func(string, []CopyState) []CopyState) []MoveResult {
+// moveEach moves each database that is concerned to the first of the copies wanted that will do. choose gets a database's copies, and
+// which of them is active.
+func (t *Tier) moveEach(
+	ctx context.Context, end func(string), choose func(copies []CopyState, active int) (wanted []CopyState, concerned bool),
+) []MoveResult {
 	var results []MoveResult
 	all := t.active.Copies()
 	for len(all) > 0 {
@@ -93,18 +91,16 @@ func (t *Tier) moveEach(ctx context.Context, end func(string), candidates func(s
 		}
 		copies := all[:n]
 		all = all[n:]
-		wanted := candidates(copies[0].Database, copies)
-		if len(wanted) == 0 {
-			continue
+		active := slices.IndexFunc(copies, func(c CopyState) bool { return c.Active })
+		if wanted, concerned := choose(copies, active); concerned {
+			results = append(results, t.moveToFirst(ctx, copies[active], wanted, end))
 		}
-		from := copies[slices.IndexFunc(copies, func(c CopyState) bool { return c.Active })].Server
-		results = append(results, t.moveToFirst(ctx, from, wanted, end))
 	}
 	return results
 }
 
-func (t *Tier) moveToFirst(ctx context.Context, from string, wanted []CopyState, end func(string)) MoveResult {
-	r := MoveResult{Database: wanted[0].Database, From: from, Err: ErrNoHealthyCopy}
+func (t *Tier) moveToFirst(ctx context.Context, active CopyState, wanted []CopyState, end func(string)) MoveResult {
+	r := MoveResult{Database: active.Database, From: active.Server, Err: ErrNoHealthyCopy}
 	for _, c := range wanted {
 		if c.Blocked {
 			r.Err = ErrBlocked
