@@ -24,15 +24,11 @@ func newDatabaseStatus() *cobra.Command {
 	ask := askFlags(cmd)
 	group := cmd.Flags().String("group-by", "", "count the copies by this `field` instead: status")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		c, err := ask.client()
-		if err != nil {
-			return err
-		}
 		if *group != "" && *group != "status" {
 			return fmt.Errorf("--group-by must be status, is %q", *group)
 		}
 		var copies []admin.CopyStatus
-		if err := c.Get(cmd.Context(), "/api/v1/databases", &copies); err != nil {
+		if err := ask.get(cmd.Context(), "/api/v1/databases", &copies); err != nil {
 			return err
 		}
 		heads, rows := []string{"Database", "Server", "Status", "Blocked"}, [][]string{}
@@ -48,7 +44,7 @@ func newDatabaseStatus() *cobra.Command {
 				rows = append(rows, []string{strconv.Itoa(counts[status]), status})
 			}
 		}
-		err = ask.print(cmd.OutOrStdout(), value, heads, rows)
+		err := ask.print(cmd.OutOrStdout(), value, heads, rows)
 		if err == nil && counts["Dismounted"] > 0 {
 			return errBadNews
 		}
@@ -67,13 +63,9 @@ func newDatabaseMove() *cobra.Command {
 	}
 	ask := askFlags(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		c, err := ask.client()
-		if err != nil {
-			return err
-		}
 		var nothing struct{}
 		path := "/api/v1/databases/" + url.PathEscape(args[0]) + "/move"
-		if err := c.Post(cmd.Context(), path, map[string]string{"server": args[1]}, &nothing); err != nil {
+		if err := ask.post(cmd.Context(), path, map[string]string{"server": args[1]}, &nothing); err != nil {
 			return err
 		}
 		fmt.Fprintf(cmd.OutOrStdout(), "%s is active on %s.\n", args[0], args[1])
@@ -91,12 +83,8 @@ func newDatabaseRebalance() *cobra.Command {
 	}
 	ask := askFlags(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		c, err := ask.client()
-		if err != nil {
-			return err
-		}
 		var moves []admin.Move
-		if err := c.Post(cmd.Context(), "/api/v1/rebalance", struct{}{}, &moves); err != nil {
+		if err := ask.post(cmd.Context(), "/api/v1/rebalance", struct{}{}, &moves); err != nil {
 			return err
 		}
 		return ask.moves(cmd.OutOrStdout(), moves)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -29,6 +30,24 @@ func askFlags(cmd *cobra.Command) *asking {
 	cmd.Flags().StringVar(&a.tokenFile, "token-file", "", "`file` with the token, for an URL that wants one")
 	cmd.Flags().StringVarP(&a.output, "output", "o", "table", "how results are written: `table, list or json`")
 	return a
+}
+
+// get reads what the running Portico shows at a path.
+func (a *asking) get(ctx context.Context, path string, into any) error {
+	c, err := a.client()
+	if err != nil {
+		return err
+	}
+	return c.Get(ctx, path, into)
+}
+
+// post asks for a change, and reads what came of it.
+func (a *asking) post(ctx context.Context, path string, body, into any) error {
+	c, err := a.client()
+	if err != nil {
+		return err
+	}
+	return c.Post(ctx, path, body, into)
 }
 
 // client returns who to ask.

@@ -30,12 +30,8 @@ func newServerList() *cobra.Command {
 	}
 	ask := askFlags(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		c, err := ask.client()
-		if err != nil {
-			return err
-		}
 		var servers []admin.ServerState
-		if err := c.Get(cmd.Context(), "/api/v1/servers", &servers); err != nil {
+		if err := ask.get(cmd.Context(), "/api/v1/servers", &servers); err != nil {
 			return err
 		}
 		var rows [][]string
@@ -47,7 +43,7 @@ func newServerList() *cobra.Command {
 			}
 			rows = append(rows, []string{s.Name, state, yesNo(s.Blocked), strconv.Itoa(s.Active), s.Error})
 		}
-		err = ask.print(cmd.OutOrStdout(), servers, []string{"Name", "State", "Blocked", "ActiveDatabases", "Error"}, rows)
+		err := ask.print(cmd.OutOrStdout(), servers, []string{"Name", "State", "Blocked", "ActiveDatabases", "Error"}, rows)
 		if err == nil && down {
 			return errBadNews
 		}
@@ -69,13 +65,9 @@ func newServerBlock() *cobra.Command {
 	ask := askFlags(cmd)
 	move := cmd.Flags().Bool("move", false, "move the databases that are active there")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		c, err := ask.client()
-		if err != nil {
-			return err
-		}
 		var moves []admin.Move
 		path := "/api/v1/servers/" + url.PathEscape(args[0]) + "/block"
-		if err := c.Post(cmd.Context(), path, map[string]bool{"move": *move}, &moves); err != nil {
+		if err := ask.post(cmd.Context(), path, map[string]bool{"move": *move}, &moves); err != nil {
 			return err
 		}
 		return ask.moves(cmd.OutOrStdout(), moves)
@@ -109,12 +101,8 @@ func newServerUnblock() *cobra.Command {
 	}
 	ask := askFlags(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		c, err := ask.client()
-		if err != nil {
-			return err
-		}
 		var nothing struct{}
-		if err := c.Post(cmd.Context(), "/api/v1/servers/"+url.PathEscape(args[0])+"/unblock", nothing, &nothing); err != nil {
+		if err := ask.post(cmd.Context(), "/api/v1/servers/"+url.PathEscape(args[0])+"/unblock", nothing, &nothing); err != nil {
 			return err
 		}
 		fmt.Fprintln(cmd.OutOrStdout(), "Unblocked. No database moves back by itself: portico database rebalance.")
