@@ -38,7 +38,11 @@ var bans = []struct{ from, to, why string }{
 	{"portico/backend", "github.com/rs/zerolog", "it returns errors; the session's top frame logs them"},
 	{"portico/backend", "github.com/prometheus/...", "it reports durations through a callback"},
 
-	{"portico/proxy/setup", "portico/...", "it has turns and connections, whoever they are for"},
+	{"portico/proxy/poll", "portico/...", "it waits, whatever for"},
+	{"portico/proxy/setup", "portico/proxy", "it has turns and connections, whoever they are for"},
+	{"portico/proxy/setup", "portico/proxy/relay", "a connection leaves it for good, wherever it goes"},
+	{"portico/proxy/setup", "portico/proxy/wire", "it does not know what is said"},
+	{"portico/proxy/setup", "portico/backend/...", "it does not know whom it connects to"},
 	{"portico/proxy/setup", "github.com/...", "it runs beneath everything that signs in"},
 
 	{"portico/backend/directory/...", "portico/proxy/...", "who a user is depends on no protocol"},

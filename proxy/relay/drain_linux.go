@@ -83,14 +83,7 @@ func (lp *loop) endAll(r Reason) {
 
 // stop ends the loop and every session on it at once.
 func (lp *loop) stop() {
-	lp.mail.mu.Lock()
-	lp.mail.closed = true
-	late := lp.mail.calls
-	lp.mail.calls = nil
-	lp.mail.mu.Unlock()
-	for _, call := range late {
-		call()
-	}
+	lp.poller.CloseMail()
 	now := lp.opts.Now()
 	for _, s := range lp.slots {
 		if s.end != nil && s.end.isClient() {

@@ -210,7 +210,7 @@ func (e *end) watch(want uint32) {
 	if e.watched == 0 {
 		op = unix.EPOLL_CTL_ADD
 	}
-	if err := lp.control(op, e.fd, e.slot, lp.slots[e.slot].generation, want); err != nil {
+	if err := lp.poller.Control(op, e.fd, e.slot, lp.slots[e.slot].generation, want); err != nil {
 		e.broken = true
 		return
 	}

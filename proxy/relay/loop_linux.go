@@ -2,14 +2,12 @@ package relay
 
 import (
 	"encoding/binary"
-	"errors"
 	"runtime"
-	"sync"
-	"syscall"
 	"time"
-	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"portico/proxy/poll"
 )
 
 const (
@@ -18,23 +16,20 @@ const (
 	headRoom = readSize + 16<<10
 	// maxPending is how many unsent bytes an end may have, and more than what one read leads to.
 	maxPending = 2 * readSize
-	// maxEvents is how many events are taken from the kernel at a time.
-	maxEvents = 256
 )
 
 // The two slots of the table that are no session's.
 const (
-	slotWake = iota
-	slotTimer
-	firstSlot
+	slotWake  = poll.SlotWake
+	slotTimer = slotWake + 1
+	firstSlot = slotTimer + 1
 )
 
-// loop is one event loop. All its fields but those of the mailbox belong to its goroutine.
+// loop is one event loop. All its fields belong to its goroutine.
 type loop struct {
-	opts  Options
-	epoll int
-	wake  int // eventfd: the mailbox has something
-	timer int // timerfd: tick
+	opts   Options
+	poller *poll.Poller
+	timer  int // timerfd: tick
 
 	running chan struct{} // closed when thread is known
 	thread  int           // that it is locked to
@@ -53,15 +48,12 @@ type loop struct {
 	lent    bool // a buffer since the last tick
 	pool    commandPool
 	stats   *Stats
-	events  [maxEvents]unix.EpollEvent
 	sweep   int // where the search for idle sessions goes on
 	drain   drain
 	leaving []leaving // sessions being ended some at each tick
 	ticks   uint64    // so far
 	started int64     // when the timer was set
 	stopped bool      // leave the loop
-
-	mail mailbox
 }
 
 // slot is a place for an end. Events carry the generation, because an event may come late for a place that has been given to
@@ -71,28 +63,16 @@ type slot struct {
 	generation uint32
 }
 
-// mailbox is how others ask a loop for something.
-type mailbox struct {
-	mu     sync.Mutex
-	calls  []func()
-	sleeps bool // the loop waits for long, and has to be woken
-	closed bool
-}
-
 func newLoop(opts Options) (*loop, error) {
-	lp := &loop{opts: opts, running: make(chan struct{}), epoll: -1, wake: -1, timer: -1, stats: NewStats()}
+	poller, err := poll.New()
+	if err != nil {
+		return nil, err
+	}
+	lp := &loop{opts: opts, running: make(chan struct{}), poller: poller, stats: NewStats()}
 	lp.buf = make([]byte, headRoom+readSize)
 	lp.slots = make([]slot, firstSlot)
-	var err error
-	if lp.epoll, err = unix.EpollCreate1(unix.EPOLL_CLOEXEC); err == nil {
-		lp.wake, err = unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK)
-	}
-	if err == nil {
-		lp.timer, err = unix.TimerfdCreate(unix.CLOCK_MONOTONIC, unix.TFD_CLOEXEC|unix.TFD_NONBLOCK)
-	}
-	if err == nil {
-		err = errors.Join(lp.control(unix.EPOLL_CTL_ADD, lp.wake, slotWake, 0, unix.EPOLLIN),
-			lp.control(unix.EPOLL_CTL_ADD, lp.timer, slotTimer, 0, unix.EPOLLIN))
+	if lp.timer, err = unix.TimerfdCreate(unix.CLOCK_MONOTONIC, unix.TFD_CLOEXEC|unix.TFD_NONBLOCK); err == nil {
+		err = lp.poller.Control(unix.EPOLL_CTL_ADD, lp.timer, slotTimer, 0, unix.EPOLLIN)
 	}
 	if err != nil {
 		lp.release()
@@ -101,34 +81,15 @@ func newLoop(opts Options) (*loop, error) {
 	return lp, nil
 }
 
-func (lp *loop) control(op, fd int, slot int32, generation, events uint32) error {
-	return unix.EpollCtl(lp.epoll, op, fd, &unix.EpollEvent{Events: events, Fd: slot, Pad: int32(generation)})
-}
-
 func (lp *loop) release() {
-	for _, fd := range []int{lp.epoll, lp.wake, lp.timer} {
-		if fd >= 0 {
-			unix.Close(fd)
-		}
+	lp.poller.Release()
+	if lp.timer >= 0 {
+		unix.Close(lp.timer)
 	}
 }
 
 // post has the loop call f soon. It answers false when the loop has stopped, f being not called then.
-func (lp *loop) post(f func()) bool {
-	lp.mail.mu.Lock()
-	defer lp.mail.mu.Unlock()
-	if lp.mail.closed {
-		return false
-	}
-	lp.mail.calls = append(lp.mail.calls, f)
-	if lp.mail.sleeps {
-		lp.mail.sleeps = false
-		var one [8]byte
-		binary.NativeEndian.PutUint64(one[:], 1)
-		rawWrite(lp.wake, one[:])
-	}
-	return true
-}
+func (lp *loop) post(f func()) bool { return lp.poller.Post(f) }
 
 // run is the loop's goroutine.
 func (lp *loop) run() {
@@ -142,13 +103,17 @@ func (lp *loop) run() {
 		panic(err) // the arguments are constants
 	}
 	for rounds := 0; !lp.stopped; rounds++ {
-		n := lp.wait()
-		for _, ev := range lp.events[:n] {
-			lp.dispatch(ev)
+		longest := -1
+		if len(lp.ready) > 0 {
+			longest = 0
+		}
+		events := lp.poller.Wait(longest)
+		for i := range events {
+			lp.dispatch(&events[i])
 		}
 		lp.serveReady()
-		if n == 0 || rounds%mailRounds == 0 {
-			lp.readMail()
+		if len(events) == 0 || rounds%mailRounds == 0 {
+			lp.poller.ReadMail()
 		}
 	}
 }
@@ -157,46 +122,15 @@ func (lp *loop) run() {
 // woken: so most sessions come without a system call.
 const mailRounds = 16
 
-// briefly is how long a loop waits for events while it keeps its Go processor, in milliseconds.
-const briefly = 1
-
-// wait waits for events and returns how many came. A system call that the scheduler knows of gives the processor away when it
-// lasts, and its supervisor runs hot to find that out; where events come one on another's heels, that costs more than the
-// events. So the loop waits behind the scheduler's back first, and in its sight only when nothing has come for a while.
-func (lp *loop) wait() int {
-	timeout := briefly
-	if len(lp.ready) > 0 {
-		timeout = 0
-	}
-	n, _, errno := syscall.RawSyscall6(syscall.SYS_EPOLL_PWAIT, uintptr(lp.epoll),
-		uintptr(unsafe.Pointer(&lp.events)), maxEvents, uintptr(timeout), 0, 0)
-	switch {
-	case errno == unix.EINTR: // the scheduler wants something of us
-		return 0
-	case errno != 0:
-		panic(errno) // the descriptor is ours and open
-	case n > 0 || timeout == 0:
-		return int(n)
-	}
-	if !lp.maySleep(true) {
-		return 0
-	}
-	blocked, err := unix.EpollWait(lp.epoll, lp.events[:], -1)
-	lp.maySleep(false)
-	if err != nil && err != unix.EINTR {
-		panic(err)
-	}
-	return max(blocked, 0)
-}
-
-func (lp *loop) dispatch(ev unix.EpollEvent) {
-	switch ev.Fd {
+func (lp *loop) dispatch(ev *unix.EpollEvent) {
+	switch at := poll.Slot(ev); at {
 	case slotWake:
-		lp.woken()
+		lp.poller.Woken()
+		lp.poller.ReadMail()
 	case slotTimer:
 		lp.onTick()
 	default:
-		if s := lp.slots[ev.Fd]; s.end != nil && s.generation == uint32(ev.Pad) {
+		if s := lp.slots[at]; s.end != nil && s.generation == poll.Generation(ev) {
 			s.end.link.serve(s.end, ev.Events)
 		}
 	}
@@ -214,31 +148,6 @@ func (lp *loop) serveReady() {
 	}
 	clear(round)
 	lp.served = round[:0]
-}
-
-// maySleep says whether nobody has asked for anything, so that the loop may wait for long; with false it has waited.
-func (lp *loop) maySleep(sleeps bool) bool {
-	lp.mail.mu.Lock()
-	defer lp.mail.mu.Unlock()
-	lp.mail.sleeps = sleeps && len(lp.mail.calls) == 0
-	return lp.mail.sleeps
-}
-
-// woken takes the wake-up back, and does what it was for.
-func (lp *loop) woken() {
-	var count [8]byte
-	rawRead(lp.wake, count[:])
-	lp.readMail()
-}
-
-func (lp *loop) readMail() {
-	lp.mail.mu.Lock()
-	calls := lp.mail.calls
-	lp.mail.calls = nil
-	lp.mail.mu.Unlock()
-	for _, call := range calls {
-		call()
-	}
 }
 
 // onTick does the housekeeping. How late it comes is how late every session's event comes.

@@ -197,7 +197,7 @@ func TestLateEventsAreForNobody(t *testing.T) {
 			l.client.broken = true
 		})
 		for _, ev := range late {
-			lp.dispatch(ev)
+			lp.dispatch(&ev)
 		}
 		if lp.sessions != 1 {
 			t.Error("an event for another end has reached this one")

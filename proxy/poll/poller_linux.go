@@ -1,0 +1,162 @@
+package poll
+
+import (
+	"encoding/binary"
+	"sync"
+	"syscall"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+const (
+	// SlotWake is the number of the events that Woken is for. Loops give other numbers to their own.
+	SlotWake = 0
+	// maxEvents is how many events are taken from the kernel at a time.
+	maxEvents = 256
+	// briefly is how long a loop waits for events while it keeps its Go processor, in milliseconds.
+	briefly = 1
+)
+
+// Poller belongs to its loop's goroutine, which is locked to a thread; Post alone may be called from anywhere.
+type Poller struct {
+	epoll, wake int
+	events      [maxEvents]unix.EpollEvent
+	mail        mailbox
+}
+
+// mailbox is how others ask a loop for something.
+type mailbox struct {
+	mu     sync.Mutex
+	calls  []func()
+	sleeps bool // the loop waits for long, and has to be woken
+	closed bool
+}
+
+// New returns a poller that watches nothing.
+func New() (*Poller, error) {
+	p := &Poller{epoll: -1, wake: -1}
+	var err error
+	if p.epoll, err = unix.EpollCreate1(unix.EPOLL_CLOEXEC); err == nil {
+		p.wake, err = unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK)
+	}
+	if err == nil {
+		err = p.Control(unix.EPOLL_CTL_ADD, p.wake, SlotWake, 0, unix.EPOLLIN)
+	}
+	if err != nil {
+		p.Release()
+		return nil, err
+	}
+	return p, nil
+}
+
+// Release frees the descriptors. The poller is of no use any more.
+func (p *Poller) Release() {
+	for _, fd := range []int{p.epoll, p.wake} {
+		if fd >= 0 {
+			unix.Close(fd)
+		}
+	}
+}
+
+// Control is epoll_ctl(2). Events of the descriptor carry the slot and the generation, as Slot and Generation give them.
+func (p *Poller) Control(op, fd int, slot int32, generation, events uint32) error {
+	return unix.EpollCtl(p.epoll, op, fd, &unix.EpollEvent{Events: events, Fd: slot, Pad: int32(generation)})
+}
+
+// Slot and Generation are what Control was given for the descriptor of an event.
+func Slot(ev *unix.EpollEvent) int32        { return ev.Fd }
+func Generation(ev *unix.EpollEvent) uint32 { return uint32(ev.Pad) }
+
+// Wait waits for events, at most longest milliseconds if that is not negative, and not at all with 0. What it returns is good until
+// the next call.
+//
+// A system call that the scheduler knows of gives the processor away when it lasts, and its supervisor runs hot to find that out;
+// where events come one on another's heels, that costs more than the events. So the wait is behind the scheduler's back first, and
+// in its sight only when nothing has come for a while.
+func (p *Poller) Wait(longest int) []unix.EpollEvent {
+	timeout := briefly
+	if longest == 0 {
+		timeout = 0
+	}
+	n, _, errno := syscall.RawSyscall6(syscall.SYS_EPOLL_PWAIT, uintptr(p.epoll),
+		uintptr(unsafe.Pointer(&p.events)), maxEvents, uintptr(timeout), 0, 0)
+	switch {
+	case errno == unix.EINTR: // the scheduler wants something of us
+		return nil
+	case errno != 0:
+		panic(errno) // the descriptor is ours and open
+	case n > 0 || timeout == 0:
+		return p.events[:n]
+	case !p.maySleep(true):
+		return nil
+	}
+	blocked, err := unix.EpollWait(p.epoll, p.events[:], longest)
+	p.maySleep(false)
+	if err != nil && err != unix.EINTR {
+		panic(err)
+	}
+	return p.events[:max(blocked, 0)]
+}
+
+// maySleep says whether nobody has asked for anything, so that the loop may wait for long; with false it has waited.
+func (p *Poller) maySleep(sleeps bool) bool {
+	p.mail.mu.Lock()
+	defer p.mail.mu.Unlock()
+	p.mail.sleeps = sleeps && len(p.mail.calls) == 0
+	return p.mail.sleeps
+}
+
+// Post has the loop call f when it next reads its mail, and wakes it for that if it waits for long. It answers false when the mailbox is
+// closed, f being not called then.
+func (p *Poller) Post(f func()) bool {
+	p.mail.mu.Lock()
+	defer p.mail.mu.Unlock()
+	if p.mail.closed {
+		return false
+	}
+	p.mail.calls = append(p.mail.calls, f)
+	if p.mail.sleeps {
+		p.mail.sleeps = false
+		var one [8]byte
+		binary.NativeEndian.PutUint64(one[:], 1)
+		unix.Write(p.wake, one[:])
+	}
+	return true
+}
+
+// Woken takes a wake-up back. It is for the event of SlotWake.
+func (p *Poller) Woken() {
+	var count [8]byte
+	unix.Read(p.wake, count[:])
+}
+
+// ReadMail calls what was posted.
+func (p *Poller) ReadMail() {
+	for _, call := range p.take(false) {
+		call()
+	}
+}
+
+// CloseMail closes the mailbox and calls what was posted before.
+func (p *Poller) CloseMail() {
+	for _, call := range p.take(true) {
+		call()
+	}
+}
+
+func (p *Poller) take(last bool) []func() {
+	p.mail.mu.Lock()
+	defer p.mail.mu.Unlock()
+	calls := p.mail.calls
+	p.mail.calls, p.mail.closed = nil, p.mail.closed || last
+	return calls
+}
+
+// CloseEmptyMail closes the mailbox unless something is in it. It says whether it is closed.
+func (p *Poller) CloseEmptyMail() bool {
+	p.mail.mu.Lock()
+	defer p.mail.mu.Unlock()
+	p.mail.closed = p.mail.closed || len(p.mail.calls) == 0
+	return p.mail.closed
+}
