@@ -10,7 +10,6 @@ import (
 
 	"github.com/rs/zerolog"
 
-	"portico/proxy/relay"
 	"portico/proxy/setup"
 )
 
@@ -87,12 +86,6 @@ func (s *Server) Reload(settings Settings) error {
 	}
 	s.settings.Store(checked)
 	return nil
-}
-
-// EndDatabase ends the relayed sessions of a database, spread over about d, and returns when none of them has a connection to a
-// mailbox server any more.
-func (s *Server) EndDatabase(database string, d time.Duration) {
-	s.opt.Relay.End(func(o relay.Owner) bool { r, ok := o.(*relayed); return ok && r.base == database }, relay.ReasonMoved, d)
 }
 
 // Shutdown stops the server: it stops accepting, tells sessions in set-up goodbye, and drains the relay until ctx ends, when

@@ -8,6 +8,7 @@ const (
 	byeIdle       = "* BYE Idle for too long\r\n"
 	byeDrain      = "* BYE [UNAVAILABLE] Going down for maintenance, please connect again\r\n"
 	byeMoved      = "* BYE [UNAVAILABLE] Your mailbox is being moved, please connect again\r\n"
+	byeKicked     = "* BYE Closed by the administrator\r\n"
 	byeDoubt      = "* BYE The conversation is out of step\r\n"
 )
 

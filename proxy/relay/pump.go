@@ -133,6 +133,17 @@ func (p *Pumps) End(pick func(Owner) bool, r Reason, _ time.Duration) {
 	}
 }
 
+// Sessions implements Relay. It does not know how long a client has been silent.
+func (p *Pumps) Sessions() []Carried {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	var all []Carried
+	for l := range p.links {
+		all = append(all, l.carried(l.owner, 0))
+	}
+	return all
+}
+
 // Retime implements Relay.
 func (p *Pumps) Retime(idle, keepAlive time.Duration) {
 	p.mu.Lock()

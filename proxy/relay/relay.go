@@ -52,6 +52,16 @@ type Owner interface {
 	Ended(Ending)
 }
 
+// Carried is what the relay knows of a session that it carries.
+type Carried struct {
+	Owner    Owner
+	Commands uint64        // answered so far
+	Open     int           // commands begun and not ended
+	Idling   bool          // the only open command is an IDLE that waits for mail
+	Silent   time.Duration // since the client last sent something
+	Unjudged bool
+}
+
 // Ending is what the relay knows of a session when it is over.
 type Ending struct {
 	Reason      Reason
@@ -72,13 +82,14 @@ const (
 	ReasonIdle                 // the client sent nothing for too long
 	ReasonDrain                // drained
 	ReasonMoved                // its mailbox is moving to another mailbox server
+	ReasonKicked               // an operator ended it
 	ReasonClosed               // closed by Close
 	ReasonDoubt                // what was said made no sense, and the server offers what must not slip past
 	ReasonError                // a fault of ours: a panic, a failing system call
 	numReasons
 )
 
-var reasonNames = [numReasons]string{"logout", "client", "server", "idle", "drain", "moved", "closed", "doubt", "error"}
+var reasonNames = [numReasons]string{"logout", "client", "server", "idle", "drain", "moved", "kicked", "closed", "doubt", "error"}
 
 // String returns the reason as metrics and logs show it.
 func (r Reason) String() string { return reasonNames[r] }
@@ -93,6 +104,8 @@ type Relay interface {
 	// End ends the sessions whose owner is picked, with open commands or not, spread over about d, and returns when none of them
 	// has a connection to a mailbox server any more. pick is called by the relay's own goroutines and must not block.
 	End(pick func(Owner) bool, r Reason, d time.Duration)
+	// Sessions lists the sessions there are. It holds nobody up, so those that come and go meanwhile may be in it or not.
+	Sessions() []Carried
 	// Close ends every session at once and stops the relay; it returns when all is released.
 	Close()
 	// Retime changes, while running, the IdleTimeout of all sessions and the KeepAlive of those to come; see Options.

@@ -2,6 +2,7 @@ package relay
 
 import (
 	"bytes"
+	"time"
 
 	"portico/proxy/wire"
 )
@@ -321,6 +322,8 @@ func (s *session) farewell(r Reason) (string, bool) {
 		return byeIdle, true
 	case ReasonMoved:
 		return byeMoved, true
+	case ReasonKicked:
+		return byeKicked, true
 	case ReasonDrain, ReasonClosed:
 		return byeDrain, true
 	case ReasonDoubt:
@@ -344,4 +347,10 @@ func nextLine(p []byte) int {
 		return eol + 1
 	}
 	return len(p)
+}
+
+// carried says what is known of the session for people.
+func (s *session) carried(o Owner, silent time.Duration) Carried {
+	t := &s.tracker
+	return Carried{Owner: o, Commands: t.commands, Open: t.open, Idling: t.open == 1 && t.first.idling, Silent: silent, Unjudged: s.unjudged}
 }

@@ -1,0 +1,41 @@
+package relay
+
+import "time"
+
+// listedAtOnce is how many places a loop looks at before it goes on with its work.
+const listedAtOnce = 500
+
+// Sessions implements Relay.
+func (ls *Loops) Sessions() []Carried {
+	var all []Carried
+	for _, lp := range ls.loops {
+		part := make([]Carried, 0, listedAtOnce)
+		done := make(chan int)
+		for at := firstSlot; at >= 0; {
+			if !lp.post(func() { done <- lp.list(&part, at) }) {
+				break
+			}
+			at = <-done
+			all = append(all, part...)
+			part = part[:0]
+		}
+	}
+	return all
+}
+
+// list adds the sessions in some places, and returns where to go on, or -1 behind the last.
+func (lp *loop) list(to *[]Carried, from int) (next int) {
+	now := lp.opts.Now()
+	next = min(from+listedAtOnce, len(lp.slots))
+	for _, s := range lp.slots[min(from, next):next] {
+		if s.end == nil || !s.end.isClient() || s.end.link.phase != carrying {
+			continue
+		}
+		l := s.end.link
+		*to = append(*to, l.carried(l.owner, time.Duration(now-l.heard)))
+	}
+	if next == len(lp.slots) {
+		return -1
+	}
+	return next
+}
