@@ -1,12 +1,16 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"portico/backend"
+	"portico/backend/directory"
 	"portico/health/admin"
 )
 
@@ -150,4 +154,56 @@ func (c control) told(results []backend.MoveResult) []admin.Move {
 		moves = append(moves, m)
 	}
 	return moves
+}
+
+// Sessions implements admin.Control.
+func (c control) Sessions(context.Context) []admin.SessionState {
+	states := []admin.SessionState{}
+	for _, s := range c.s.server.Sessions() {
+		states = append(states, admin.SessionState{
+			ID: s.ID, User: s.User, Remote: s.Remote.String(), Listener: s.Listener, Server: s.Server, Database: s.Database,
+			Commands: s.Commands, Open: s.Open, Idling: s.Idling, Silent: s.Silent.Seconds(),
+		})
+	}
+	slices.SortFunc(states, func(a, b admin.SessionState) int {
+		return cmp.Or(strings.Compare(a.User, b.User), strings.Compare(a.ID, b.ID))
+	})
+	return states
+}
+
+// Where implements admin.Control.
+func (c control) Where(ctx context.Context, user string) (admin.Place, error) {
+	name, err := c.canonical(user)
+	if err != nil {
+		return admin.Place{}, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, checkTime)
+	defer cancel()
+	route, err := c.tier().Route(ctx, directory.Query{User: name, Login: name})
+	c.tier().Done(route)
+	if err != nil {
+		return admin.Place{}, fmt.Errorf("user %s: %w", name, err)
+	}
+	place := admin.Place{User: route.User, Database: route.Database, Server: route.Servers[0]}
+	for _, s := range c.s.server.Sessions() {
+		if s.User == route.User {
+			place.Sessions++
+		}
+	}
+	return place, nil
+}
+
+// Kick implements admin.Control.
+func (c control) Kick(_ context.Context, user string) (int, error) {
+	name, err := c.canonical(user)
+	if err != nil {
+		return 0, err
+	}
+	n := c.s.server.EndUser(name)
+	c.s.log.Warn().Str("user", name).Int("sessions", n).Msg("sessions of a user ended by an operator")
+	return n, nil
+}
+
+func (c control) canonical(user string) (string, error) {
+	return backend.Canonical(user, c.s.started.DefaultDomain)
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"encoding/json"
 	"fmt"
 	"net"
 	"os"
@@ -14,6 +15,7 @@ import (
 	"time"
 
 	"portico/backend/backendtest/testkit"
+	"portico/health/admin"
 )
 
 // twoServers is a site whose one database has copies on two mailbox servers, which keep a book of who is on which.
@@ -183,6 +185,7 @@ func TestBlockAndMove(t *testing.T) {
 		})
 	}
 	testkit.Eventually(t, "all sessions", func() bool { return site.book.count("mbx1") == users })
+	checkListed(t, site.site, users)
 	if got := site.portico(t, 0, "database", "status"); !strings.Contains(got, "mbx1    Mounted") {
 		t.Errorf("before:\n%s", got)
 	}
@@ -234,6 +237,56 @@ func appendTo(file, text string) error {
 	defer f.Close()
 	_, err = f.WriteString(text)
 	return err
+}
+
+// checkListed wants so many sessions listed, each of another user.
+func checkListed(t *testing.T, site *site, users int) {
+	t.Helper()
+	var listed []admin.SessionState
+	if err := json.Unmarshal([]byte(site.portico(t, 0, "session", "list", "-o", "json")), &listed); err != nil {
+		t.Fatal(err)
+	}
+	seen := make(map[string]bool)
+	for _, s := range listed {
+		seen[s.User] = true
+	}
+	if len(listed) != users || len(seen) != users {
+		t.Errorf("%d sessions of %d users are listed", len(listed), len(seen))
+	}
+}
+
+// Who is where, what they do, and their end.
+func TestUserCommands(t *testing.T) {
+	testkit.NoLeaks(t)
+	site := newSite(t)
+	site.serveMail(t)
+	r := site.serve(t, site.write(t, ""))
+	first, second := r.signIn(t), r.signIn(t)
+	first.Command("b", "NOOP")
+	if got := site.portico(t, 0, "user", "where", "ALICE"); !strings.Contains(got, "alice  db1       mbx1    2") {
+		t.Errorf("where:\n%s", got)
+	}
+	list := func() string { return site.portico(t, 0, "session", "list", "--user", "alice", "--server", "mbx1") }
+	testkit.Eventually(t, "what the session does", func() bool { return strings.Contains(list(), "db1       mbx1    1         0 open") })
+	second.Send("c IDLE")
+	second.Expect("+ *")
+	testkit.Eventually(t, "that it idles", func() bool { return strings.Contains(list(), "IDLE") })
+	if got := site.portico(t, 0, "session", "list", "--user", "bob"); strings.Count(got, "\n") != 1 {
+		t.Errorf("bob's sessions:\n%s", got)
+	}
+	if got := site.portico(t, 0, "user", "kick", "alice"); got != "2 sessions ended.\n" {
+		t.Errorf("kick says %q", got)
+	}
+	first.Expect("* BYE Closed by the administrator")
+	first.ExpectEOF()
+	second.Expect("* BYE Closed by the administrator")
+	r.logged(t, `"reason":"kicked"`)
+	if got := site.portico(t, 0, "user", "kick", "alice"); got != "0 sessions ended.\n" {
+		t.Errorf("kick again says %q", got)
+	}
+	if got := site.portico(t, 2, "user", "where", "a*b"); !strings.Contains(got, "not a user name") {
+		t.Errorf("no name:\n%s", got)
+	}
 }
 
 // signInPlain signs a user in, without TLS and as cheaply as it goes.

@@ -22,6 +22,33 @@ type Control interface {
 	MoveDatabase(ctx context.Context, database, server string) error
 	// Rebalance moves databases to the first of their copies that can have them.
 	Rebalance(ctx context.Context) []Move
+	Sessions(ctx context.Context) []SessionState
+	// Where says where a user's mailbox is.
+	Where(ctx context.Context, user string) (Place, error)
+	// Kick ends a user's sessions and returns how many there were.
+	Kick(ctx context.Context, user string) (int, error)
+}
+
+// SessionState is a signed-in session as the API shows it.
+type SessionState struct {
+	ID       string  `json:"id"`
+	User     string  `json:"user"`
+	Remote   string  `json:"remote"` // the client's address
+	Listener string  `json:"listener"`
+	Server   string  `json:"server"`
+	Database string  `json:"database,omitempty"`
+	Commands uint64  `json:"commands"` // answered so far
+	Open     int     `json:"open"`     // begun and not ended
+	Idling   bool    `json:"idling"`   // waits for mail
+	Silent   float64 `json:"silent"`   // seconds since the client last sent something
+}
+
+// Place is where a user's mailbox is.
+type Place struct {
+	User     string `json:"user"` // the name to go by, which the directory may have changed
+	Database string `json:"database,omitempty"`
+	Server   string `json:"server"`
+	Sessions int    `json:"sessions"` // of this user, now
 }
 
 // ErrUnknown says that a name in a request is nobody's.
@@ -70,6 +97,15 @@ func api(mux *http.ServeMux, c Control) {
 	})
 	change(mux, "databases/{name}/move", func(ctx context.Context, name string, body struct{ Server string }) (any, error) {
 		return struct{}{}, c.MoveDatabase(ctx, name, body.Server)
+	})
+	mux.HandleFunc("GET /api/v1/sessions", func(w http.ResponseWriter, r *http.Request) { answer(w, c.Sessions(r.Context()), nil) })
+	mux.HandleFunc("GET /api/v1/users/{name}", func(w http.ResponseWriter, r *http.Request) {
+		place, err := c.Where(r.Context(), r.PathValue("name"))
+		answer(w, place, err)
+	})
+	change(mux, "users/{name}/kick", func(ctx context.Context, name string, _ struct{}) (any, error) {
+		n, err := c.Kick(ctx, name)
+		return map[string]int{"ended": n}, err
 	})
 	change(mux, "rebalance", func(ctx context.Context, _ string, _ struct{}) (any, error) { return c.Rebalance(ctx), nil })
 }

@@ -44,6 +44,18 @@ func (n *noted) Rebalance(context.Context) []Move {
 	return []Move{}
 }
 
+func (n *noted) Sessions(context.Context) []SessionState {
+	return []SessionState{{ID: "1", User: "ann", Server: "mbx1", Open: 1, Silent: 2.5}}
+}
+func (n *noted) Where(_ context.Context, user string) (Place, error) {
+	n.note("where %s", user)
+	return Place{User: user, Server: "mbx1"}, nil
+}
+func (n *noted) Kick(_ context.Context, user string) (int, error) {
+	n.note("kick %s", user)
+	return 3, nil
+}
+
 func TestAPI(t *testing.T) {
 	for _, test := range []struct {
 		method, path, body string
@@ -52,6 +64,9 @@ func TestAPI(t *testing.T) {
 	}{
 		{"GET", "servers", "", 200, `[{"name":"mbx1","up":true,"active":2}]`, ""},
 		{"GET", "databases", "", 200, `[{"database":"db1","server":"mbx1","status":"Mounted"}]`, ""},
+		{"GET", "sessions", "", 200, `[{"id":"1","user":"ann","remote":"","listener":"","server":"mbx1","commands":0,"open":1,"idling":false,"silent":2.5}]`, ""},
+		{"GET", "users/ann@example.org", "", 200, `{"user":"ann@example.org","server":"mbx1","sessions":0}`, "where ann@example.org"},
+		{"POST", "users/a%2Fb/kick", "", 200, `{"ended":3}`, "kick a/b"},
 		{"POST", "servers/mbx1/block", `{"move":true}`, 200, `[{"database":"db1","from":"mbx1","to":"mbx2"}]`, "block mbx1 true"},
 		{"POST", "servers/mbx1/block", "", 200, `[{"database":"db1","from":"mbx1","to":"mbx2"}]`, "block mbx1 false"},
 		{"POST", "servers/none/block", "{}", 404, `{"error":"there is no mailbox server: unknown name"}`, "block none false"},
