@@ -29,6 +29,7 @@ type Config struct {
 	Directory      Directory                `yaml:"directory"`
 	Settings       Settings                 `yaml:"settings"`
 	Timeouts       Timeouts                 `yaml:"timeouts"`
+	Penalties      Penalties                `yaml:"penalties"`
 	// DefaultDomain is appended to user names that have none.
 	DefaultDomain string `yaml:"default_domain"`
 	// Loops is the number of relay event loops; 0 means one per CPU.
@@ -159,6 +160,15 @@ type Settings struct {
 	MaxCommandSize                    int           `yaml:"max_command_size" range:"1024..16384"` // bytes
 	PreAuthenticatedConnectionTimeout time.Duration `yaml:"pre_authenticated_connection_timeout" range:"30s..1h"`
 	AuthenticatedConnectionTimeout    time.Duration `yaml:"authenticated_connection_timeout" range:"30s..24h"`
+}
+
+// Penalties say how long the answer to a refused sign-in waits: First after
+// the first failure of an address or user, then ever longer.
+type Penalties struct {
+	First   time.Duration `yaml:"first" range:"0s..1m"`
+	Longest time.Duration `yaml:"longest" range:"0s..5m"`
+	Forget  time.Duration `yaml:"forget" range:"1s..24h"` // after the last failure
+	Exempt  []string      `yaml:"exempt"`                 // client networks that wait no longer than First
 }
 
 // Timeouts bound the steps of setting a session up.

@@ -37,6 +37,11 @@ func Default() *Config {
 			ServerGreeting: 10 * time.Second,
 			ServerSignin:   30 * time.Second,
 		},
+		Penalties: Penalties{
+			First:   2 * time.Second,
+			Longest: 15 * time.Second,
+			Forget:  time.Hour,
+		},
 		ShutdownTimeout: 30 * time.Second,
 		KeepaliveIdle:   10 * time.Minute,
 		DataDir:         "/var/lib/portico",

@@ -2,6 +2,7 @@ package configs
 
 import (
 	"fmt"
+	"net/netip"
 	"reflect"
 	"regexp"
 )
@@ -20,6 +21,7 @@ func (c *Config) Validate() Problems {
 	v.databases()
 	v.directory()
 	v.certificates()
+	v.penalties()
 	if c.DataDir == "" {
 		v.fail("data_dir", "is missing")
 	}
@@ -108,6 +110,14 @@ func (v *validator) banner() {
 		if b < ' ' || b > '~' {
 			v.fail("settings.banner", "must be one line of printable ASCII")
 			return
+		}
+	}
+}
+
+func (v *validator) penalties() {
+	for i, network := range v.c.Penalties.Exempt {
+		if _, err := netip.ParsePrefix(network); err != nil {
+			v.fail(item("penalties.exempt", i), "must be a network such as 10.0.0.0/8, is %q", network)
 		}
 	}
 }

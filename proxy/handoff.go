@@ -28,6 +28,7 @@ func (s *session) handOff(link *backend.Link) error {
 	}
 	s.client.sock.SetDeadline(time.Time{})
 	s.ticket.sign()
+	s.server.penalties.succeed(s.remote.Addr(), s.user)
 	s.handedOver = true
 	over := &s.ticket.over // not s: the relay would keep all of the set-up in memory
 	*over = relayed{user: s.ticket.user, server: link.Server, base: link.Database, remote: s.remote, door: s.door.Name, ticket: s.ticket, to: &s.server.ended}

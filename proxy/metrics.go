@@ -58,6 +58,7 @@ type metrics struct {
 	byListener   *prometheus.CounterVec
 	acceptErrors *prometheus.CounterVec
 	refusals     [numOutcomes]prometheus.Counter // nil for outcomes that end the connection
+	waited       prometheus.Counter
 	phases       phases
 }
 
@@ -86,6 +87,10 @@ func newMetrics(reg prometheus.Registerer, counts func() (unsigned, signed int),
 		NativeHistogramMaxBucketNumber:  100,
 		NativeHistogramMinResetDuration: time.Hour,
 	}, []string{"phase"})
+	m.waited = prometheus.NewCounter(prometheus.CounterOpts{
+		Name: "portico_signin_penalty_seconds_total",
+		Help: "Time that answers to refused sign-ins have waited.",
+	})
 	for o := range outcomes {
 		if !outcomes[o].ends {
 			m.refusals[o] = refusals.WithLabelValues(outcomes[o].label)
@@ -97,7 +102,7 @@ func newMetrics(reg prometheus.Registerer, counts func() (unsigned, signed int),
 	if reg == nil {
 		return m, nil
 	}
-	return m, errors.Join(reg.Register(m.byListener), reg.Register(m.acceptErrors), reg.Register(refusals),
+	return m, errors.Join(reg.Register(m.byListener), reg.Register(m.acceptErrors), reg.Register(refusals), reg.Register(m.waited),
 		reg.Register(durations), reg.Register(sessionGauge{counts}), reg.Register(relayed))
 }
 

@@ -16,13 +16,14 @@ import (
 // Server accepts connections, signs their users in and hands them to its relay. Its methods are safe for concurrent use. A
 // server that has been shut down stays so.
 type Server struct {
-	opt     Options
-	gate    *admission
-	threads *setup.Threads
-	metrics *metrics
-	ended   endings
-	doorLog zerolog.Logger // for refusals at the door: a flood of connections must not become a flood of lines
-	stats   setupStats
+	opt       Options
+	gate      *admission
+	threads   *setup.Threads
+	penalties *penalties
+	metrics   *metrics
+	ended     endings
+	doorLog   zerolog.Logger // for refusals at the door: a flood of connections must not become a flood of lines
+	stats     setupStats
 
 	settings atomic.Pointer[Settings]
 
@@ -62,7 +63,7 @@ func newServer(opt Options) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{opt: opt, gate: newAdmission(), threads: threads}
+	s := &Server{opt: opt, gate: newAdmission(), threads: threads, penalties: newPenalties(opt.Now)}
 	if s.metrics, err = newMetrics(opt.Registerer, s.gate.counts, newRelayCollector(s.Stats)); err != nil {
 		threads.Stop()
 		return nil, err

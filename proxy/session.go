@@ -162,7 +162,9 @@ func (s *session) report(err error) Outcome {
 		s.server.metrics.refusals[outcome].Inc()
 	}
 	if row.charge == chargeFailed {
-		s.pause(s.set.Timeouts.FailedSignIn)
+		wait := s.server.penalties.fail(s.remote.Addr(), s.user, s.set.Penalties)
+		s.server.metrics.waited.Add(wait.Seconds())
+		s.pause(wait)
 	}
 	code, text := row.code, row.text
 	if serverCode, serverText := serverWords(err); serverCode != "" {

@@ -41,6 +41,7 @@ type Settings struct {
 	Tier      Tier // required
 	Limits    Limits
 	Timeouts  Timeouts
+	Penalties PenaltyOptions
 	// DefaultDomain is appended to user names that have none; "" for nothing.
 	DefaultDomain string
 }
@@ -59,11 +60,10 @@ type Limits struct {
 
 // Timeouts of the set-up, as far as clients are concerned. Zero means the default.
 type Timeouts struct {
-	Handshake    time.Duration // one TLS handshake; default 10 s
-	Idle         time.Duration // client's silence before sign-in; default 1 minute
-	SetUp        time.Duration // from connecting to sign-in, whatever the client does; default 5 minutes
-	Write        time.Duration // for the client to take an answer; default 10 s
-	FailedSignIn time.Duration // pause before a refused sign-in is answered; default 2 s, negative for none
+	Handshake time.Duration // one TLS handshake; default 10 s
+	Idle      time.Duration // client's silence before sign-in; default 1 minute
+	SetUp     time.Duration // from connecting to sign-in, whatever the client does; default 5 minutes
+	Write     time.Duration // for the client to take an answer; default 10 s
 }
 
 // withDefaults returns a checked copy that has no zero left that means a default.
@@ -92,6 +92,9 @@ func (s Settings) withDefaults() (*Settings, error) {
 	t.Idle = cmp.Or(t.Idle, time.Minute)
 	t.SetUp = cmp.Or(t.SetUp, 5*time.Minute)
 	t.Write = cmp.Or(t.Write, 10*time.Second)
-	t.FailedSignIn = cmp.Or(t.FailedSignIn, 2*time.Second)
+	p := &s.Penalties
+	p.First = cmp.Or(p.First, 2*time.Second)
+	p.Longest = cmp.Or(p.Longest, 15*time.Second)
+	p.Forget = cmp.Or(p.Forget, time.Hour)
 	return &s, nil
 }

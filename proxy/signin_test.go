@@ -119,13 +119,12 @@ func TestRefusals(t *testing.T) {
 }
 
 func TestBadCredentialsAreBoundedAndSlow(t *testing.T) {
-	pauses := make(chan struct{}, 3)
+	waits := make(chan time.Duration, 10)
 	h := start(t, TLSNone, func(o *Options) {
-		sleep := o.Sleep
 		o.Settings.Limits.FailedSignIns = 2
 		o.Sleep = func(ctx context.Context, d time.Duration) error {
-			pauses <- struct{}{}
-			return sleep(ctx, d)
+			waits <- d
+			return ctx.Err()
 		}
 	})
 	p := h.client()
@@ -135,11 +134,27 @@ func TestBadCredentialsAreBoundedAndSlow(t *testing.T) {
 	if told := p.rest(); told != "* BYE Too many failed sign-ins.\r\n" {
 		t.Errorf("told %q", told)
 	}
-	if len(pauses) != 2 || h.refused(OutcomeBadCredential) != 2 || h.ended(OutcomeTooManyFailed) != 1 {
-		t.Errorf("%d pauses", len(pauses))
+	if h.refused(OutcomeBadCredential) != 2 || h.ended(OutcomeTooManyFailed) != 1 {
+		t.Error("not counted")
 	}
 	if log := h.log.String(); strings.Contains(log, "wrong") || strings.Contains(log, "worse") {
 		t.Errorf("password in the log:\n%s", log)
+	}
+	// Another connection does not begin anew; a right password waits for nothing, and then this is the user's address.
+	q := h.client()
+	q.send("a LOGIN carol wrong\r\nb LOGIN carol secret\r\n")
+	q.expect("a NO [AUTHENTICATIONFAILED]")
+	q.expect("* OK ")
+	r := h.client()
+	r.send("a LOGIN carol wrong\r\n")
+	r.expect("a NO [AUTHENTICATIONFAILED]")
+	for i, want := range []time.Duration{2, 4, 8, 2} {
+		if got := <-waits; got != want*time.Second {
+			t.Errorf("refusal %d waited %v, want %d s", i+1, got, want)
+		}
+	}
+	if len(waits) > 0 || h.metric("portico_signin_penalty_seconds_total") != 16 {
+		t.Errorf("%d more waits; %v s counted", len(waits), h.metric("portico_signin_penalty_seconds_total"))
 	}
 }
 

@@ -89,6 +89,7 @@ func (s *site) withDirectory(t *testing.T, url string) (file string) {
 	}
 	changed := strings.Replace(string(text), "mailbox_servers: {mbx1:", `mailbox_servers: {mbx2: {address: "127.0.0.1:1", tls: none}, mbx1:`, 1) + `
 databases: {db1: {copies: [mbx2]}, db2: {copies: [mbx1]}}
+penalties: {first: 0s}
 directory:
   sources:
     - rules: [{match: "*@old", user: "$1"}, {match: "broken", database: db1}]

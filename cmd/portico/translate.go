@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"maps"
 	"net"
+	"net/netip"
 	"slices"
 	"time"
 
@@ -64,6 +65,7 @@ func proxySettings(ctx context.Context, config *configs.Config, s store.Store, a
 			SetUp: max(maxSetUp, of.PreAuthenticatedConnectionTimeout),
 		},
 	}
+	settings.Penalties = penalties(config.Penalties)
 	commands := &settings.Limits.Commands
 	commands.Line, commands.Literal, commands.Command = of.MaxCommandSize, of.MaxCommandSize, of.MaxCommandSize
 	return settings, nil
@@ -120,6 +122,17 @@ func serverOptions(name string, of configs.MailboxServer) (backend.ServerOptions
 		server.TLSConfig.RootCAs = roots
 	}
 	return server, nil
+}
+
+func penalties(of configs.Penalties) proxy.PenaltyOptions {
+	o := proxy.PenaltyOptions{First: of.First, Longest: max(of.Longest, of.First), Forget: of.Forget}
+	if o.First == 0 {
+		o.First = -1
+	}
+	for _, network := range of.Exempt {
+		o.Exempt = append(o.Exempt, netip.MustParsePrefix(network).Masked()) // Validate has seen it
+	}
+	return o
 }
 
 // adminAccess says who may ask over HTTP.

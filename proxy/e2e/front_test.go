@@ -53,8 +53,8 @@ func front(t *testing.T, o options) *frontDoor {
 	serverTLS := f.certify()
 	o.settings.LoginType = proxy.PlainTextLogin
 	o.settings.TLS, o.settings.Tier = serverTLS, f.tier
-	if o.settings.Timeouts.FailedSignIn == 0 {
-		o.settings.Timeouts.FailedSignIn = -1
+	if o.settings.Penalties.First == 0 {
+		o.settings.Penalties.First = -1
 	}
 	carrier, err := relay.New(o.relay)
 	if err != nil {

@@ -1,0 +1,118 @@
+package proxy
+
+import (
+	"hash/maphash"
+	"net/netip"
+	"sync"
+	"time"
+)
+
+// PenaltyOptions say how long the answer to a refused sign-in waits. Zero means the default.
+type PenaltyOptions struct {
+	First   time.Duration  // after the first failure; it doubles with each; default 2 s, negative for none at all
+	Longest time.Duration  // default 15 s
+	Forget  time.Duration  // after the last failure; default 1 hour
+	Exempt  []netip.Prefix // client networks that wait no longer than First
+}
+
+// penalties remember who failed to sign in, by address and by user. What they give is how long a refusal waits before it is answered:
+// who signs in rightly never waits for what others have done, so nobody can be locked out, while guessing slows down however it
+// is spread. An address from which a user has signed in within a day counts no failures of others against that user.
+//
+// Memory is bounded: where there is no more room, some entry goes. Safe for concurrent use.
+type penalties struct {
+	seed maphash.Seed
+	now  func() time.Time
+
+	mu     sync.Mutex
+	failed map[uint64]failures // by address, and by user
+	good   map[uint64]int64    // by address and user: when they last signed in, in Unix seconds
+}
+
+type failures struct {
+	n    int32
+	last int64 // Unix seconds
+}
+
+const (
+	maxPenalties = 200_000        // entries of each kind
+	goodTime     = 24 * time.Hour // that an address is remembered for a user
+	maxDoublings = 20
+)
+
+func newPenalties(now func() time.Time) *penalties {
+	return &penalties{seed: maphash.MakeSeed(), now: now, failed: make(map[uint64]failures), good: make(map[uint64]int64)}
+}
+
+// The keys are hashes: an entry is small then, and one of a hundred million that meets another's costs somebody some seconds at most.
+func (p *penalties) addressKey(addr netip.Prefix) uint64 { return maphash.Comparable(p.seed, addr) }
+func (p *penalties) userKey(user string) uint64          { return maphash.String(p.seed, user) }
+func (p *penalties) pairKey(addr netip.Prefix, user string) uint64 {
+	return maphash.Comparable(p.seed, struct {
+		addr netip.Prefix
+		user string
+	}{addr, user})
+}
+
+// fail counts a failed sign-in, of "" if nobody knows whose, and returns how long its answer waits.
+func (p *penalties) fail(addr netip.Addr, user string, o PenaltyOptions) time.Duration {
+	if o.First < 0 {
+		return 0
+	}
+	key := addressKey(addr)
+	now := p.now()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	wait := o.First
+	known := user != "" && now.Unix()-p.good[p.pairKey(key, user)] < int64(goodTime/time.Second)
+	if !known && !contains(o.Exempt, addr) {
+		wait = max(wait, p.count(p.addressKey(key), now, o))
+	}
+	if user != "" {
+		wait = max(wait, p.count(p.userKey(user), now, o))
+	}
+	return wait
+}
+
+// count adds a failure to an entry and returns how long that means to wait.
+func (p *penalties) count(key uint64, now time.Time, o PenaltyOptions) time.Duration {
+	f := p.failed[key]
+	if now.Unix()-f.last >= int64(o.Forget/time.Second) {
+		f.n = 0
+	}
+	f = failures{n: min(f.n+1, maxDoublings), last: now.Unix()}
+	makeRoom(p.failed)
+	p.failed[key] = f
+	return min(o.First<<(f.n-1), o.Longest)
+}
+
+// succeed notes that a user has signed in from an address, and forgets the failures of that user. Those of the address stay: else one right password would buy any number of wrong ones.
+func (p *penalties) succeed(addr netip.Addr, user string) {
+	key := addressKey(addr)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if len(p.failed) > 0 {
+		delete(p.failed, p.userKey(user))
+	}
+	makeRoom(p.good)
+	p.good[p.pairKey(key, user)] = p.now().Unix()
+}
+
+// makeRoom drops some entry, whichever, where there are too many: nobody can choose that it is their own.
+func makeRoom[V any](entries map[uint64]V) {
+	for key := range entries {
+		if len(entries) < maxPenalties {
+			return
+		}
+		delete(entries, key)
+	}
+}
+
+func contains(networks []netip.Prefix, addr netip.Addr) bool {
+	for _, n := range networks {
+		if n.Contains(addr.Unmap().WithZone("")) {
+			return true
+		}
+	}
+	return false
+}
