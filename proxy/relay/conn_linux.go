@@ -64,16 +64,12 @@ func (c *Conn) readNow(p []byte) (int, error) {
 	return n, nil
 }
 
-// rawRead and rawWrite leave the scheduler out: on a non-blocking descriptor the kernel answers at once.
+// rawRead leaves the scheduler out: on a non-blocking descriptor the kernel answers at once.
 func rawRead(fd int, p []byte) (int, syscall.Errno) {
 	return rawCall(syscall.SYS_READ, fd, p, 0)
 }
 
-func rawWrite(fd int, p []byte) (int, syscall.Errno) {
-	return rawCall(syscall.SYS_WRITE, fd, p, 0)
-}
-
-// receive and send are rawRead and rawWrite for sockets: a shorter way through the kernel, and no SIGPIPE.
+// receive and send do so for sockets: a shorter way through the kernel than read and write have, and no SIGPIPE.
 func receive(fd int, p []byte) (int, syscall.Errno) {
 	return rawCall(syscall.SYS_RECVFROM, fd, p, 0)
 }
