@@ -39,7 +39,7 @@ type Options struct {
 	InFlight     int         // connections kept for each URL
 }
 
-// Directory is a directory.Source. It is safe for concurrent use.
+// Directory is a directory.Source and a directory.Verifier. It is safe for concurrent use.
 type Directory struct {
 	urls   []string
 	opt    Options
@@ -71,66 +71,84 @@ func New(o Options) (*Directory, error) {
 // Close closes the connections that are kept.
 func (d *Directory) Close() { d.client.CloseIdleConnections() }
 
-// Lookup implements directory.Source. An URL that does not answer, or not as it should, is passed over for the next.
+// Lookup implements directory.Source. The password goes along only with SendPassword.
 func (d *Directory) Lookup(ctx context.Context, q directory.Query) (directory.Entry, error) {
+	password := ""
+	if d.opt.SendPassword {
+		password = q.Password.Reveal()
+	}
+	header, err := d.tour(ctx, d.question(q, q.User, password))
+	if err != nil {
+		return directory.Entry{}, err
+	}
+	return place(header)
+}
+
+// Verify implements directory.Verifier. It sends the password whatever SendPassword says. A refusal that gives no Auth-Result
+// is that of a wrong password.
+func (d *Directory) Verify(ctx context.Context, q directory.Query) error {
+	if q.Password == "" {
+		return directory.ErrBadCredential
+	}
+	header, err := d.tour(ctx, d.question(q, q.Login, q.Password.Reveal()))
+	var refused *directory.RefusedError
+	if errors.As(err, &refused) && header.Get("Auth-Result") == "" {
+		return directory.ErrBadCredential
+	}
+	return err
+}
+
+// tour asks one URL after the other until one can tell. It returns the answer's header, with the error it stands for.
+func (d *Directory) tour(ctx context.Context, question http.Header) (http.Header, error) {
 	var failures []error
 	first := int(d.first.Load())
 	for i := range d.urls {
 		at := (first + i) % len(d.urls)
-		entry, err := d.ask(ctx, d.urls[at], q)
+		header, err := d.ask(ctx, d.urls[at], question)
 		if !errors.Is(err, directory.ErrUnavailable) {
 			d.first.Store(int32(at))
-			return entry, err
+			return header, err
 		}
 		failures = append(failures, err)
 		if ctx.Err() != nil {
 			break
 		}
 	}
-	return directory.Entry{}, errors.Join(failures...)
+	return nil, errors.Join(failures...)
 }
 
-// ask asks one URL.
-func (d *Directory) ask(ctx context.Context, to string, q directory.Query) (directory.Entry, error) {
+// ask asks one URL. The status line tells only of trouble, as nginx does not look at it: what counts is Auth-Status.
+func (d *Directory) ask(ctx context.Context, to string, question http.Header) (http.Header, error) {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, to, nil)
 	if err != nil {
-		return directory.Entry{}, directory.Unavailable("http", err)
+		return nil, directory.Unavailable("http", withoutURL(err))
 	}
-	request.Header = d.question(q)
+	request.Header = question
 	response, err := d.client.Do(request)
 	if err != nil {
-		return directory.Entry{}, directory.Unavailable("http", withoutURL(err))
+		return nil, directory.Unavailable("http", withoutURL(err))
 	}
 	defer response.Body.Close()
 	io.CopyN(io.Discard, response.Body, maxBody) // so that the connection can be used again
-	if response.StatusCode != http.StatusOK {
-		return directory.Entry{}, directory.Unavailable("http", fmt.Errorf("%s answers %s", host(to), response.Status))
+	if code := response.StatusCode; code >= 500 || code/100 == 3 {
+		return nil, directory.Unavailable("http", fmt.Errorf("%s answers %d", host(to), code))
 	}
-	return answer(response.Header)
+	return response.Header, status(response.Header)
 }
 
-// question is what nginx's mail module sends. Values are escaped as it does it: everything that is no printable ASCII, blanks and
-// percent signs.
-func (d *Directory) question(q directory.Query) http.Header {
+// question is what nginx's mail module sends of an IMAP client.
+func (d *Directory) question(q directory.Query, user, password string) http.Header {
 	h := d.opt.Header.Clone()
 	if h == nil {
 		h = make(http.Header)
 	}
-	method := "none"
-	if q.Password != "" {
-		method = "plain"
-	}
-	h.Set("Auth-Method", method)
-	h.Set("Auth-User", escape(q.User))
-	h.Set("Auth-Pass", "")
-	if d.opt.SendPassword {
-		h.Set("Auth-Pass", escape(q.Password.Reveal()))
-	}
+	h.Set("Auth-Method", method(q))
+	h.Set("Auth-User", escape(user))
+	h.Set("Auth-Pass", escape(password))
 	h.Set("Auth-Protocol", "imap")
 	h.Set("Auth-Login-Attempt", strconv.Itoa(max(q.Attempt, 1)))
 	if q.Client.IsValid() {
-		h.Set("Client-IP", q.Client.Addr().String())
-		h.Set("Client-Host", "[UNAVAILABLE]")
+		h.Set("Client-IP", q.Client.Addr().Unmap().String())
 	}
 	if q.TLS {
 		h.Set("Auth-SSL", "on")
@@ -138,38 +156,61 @@ func (d *Directory) question(q directory.Query) http.Header {
 	return h
 }
 
-// answer reads what nginx's mail module reads: Auth-Status, Auth-Server, Auth-Port, Auth-User; and of our own Auth-Database,
-// and a mailbox server's name for Auth-Server.
-func answer(h http.Header) (directory.Entry, error) {
-	status := h.Get("Auth-Status")
+// method is nginx's word for how the client signs in; none where there is no password to judge.
+func method(q directory.Query) string {
 	switch {
-	case status == "":
-		return directory.Entry{}, directory.Unavailable("http", errors.New("the answer has no Auth-Status"))
-	case strings.EqualFold(status, "OK"):
-	case strings.Contains(strings.ToLower(status), "temporary"):
-		return directory.Entry{}, directory.Unavailable("http", errors.New("the server has a temporary problem"))
-	default:
-		return directory.Entry{}, &directory.RefusedError{Reason: clean(status)}
+	case q.Mechanism == "EXTERNAL":
+		return "external"
+	case q.Password == "":
+		return "none"
 	}
+	return "plain"
+}
+
+// status reads what nginx's mail module reads of a verdict: Auth-Status, and Auth-Error-Code, whose 4 at the beginning means
+// "try again"; and of our own Auth-Result.
+func status(h http.Header) error {
+	text := h.Get("Auth-Status")
+	switch result := h.Get("Auth-Result"); {
+	case text == "":
+		return directory.Unavailable("http", errors.New("the answer has no Auth-Status"))
+	case strings.EqualFold(text, "OK"):
+		return nil
+	case result == "unknown":
+		return directory.ErrNotFound
+	case result == "unavailable", text == "WAIT", strings.HasPrefix(h.Get("Auth-Error-Code"), "4"),
+		result == "" && strings.Contains(strings.ToLower(text), "temporary"):
+		return directory.Unavailable("http", errors.New("the server has a temporary problem"))
+	}
+	return &directory.RefusedError{Reason: clean(text)}
+}
+
+// place reads where the mailbox is: Auth-Server, Auth-Port, Auth-User; and of our own Auth-Database, and a mailbox server's name
+// for Auth-Server.
+func place(h http.Header) (directory.Entry, error) {
 	entry := directory.Entry{User: h.Get("Auth-User"), Database: h.Get("Auth-Database")}
-	server, port := h.Get("Auth-Server"), h.Get("Auth-Port")
+	server, port := strings.Trim(h.Get("Auth-Server"), "[]"), h.Get("Auth-Port")
 	switch {
 	case entry.Database != "":
 	case server == "":
-		return entry, directory.Unavailable("http", errors.New("the answer names no server"))
+		return directory.Entry{}, directory.Unavailable("http", errors.New("the answer names no server"))
 	case port == "":
 		entry.Server = server
 	default:
-		entry.Address = net.JoinHostPort(strings.Trim(server, "[]"), port)
+		if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 {
+			return directory.Entry{}, directory.Unavailable("http", errors.New("the answer's Auth-Port is none"))
+		}
+		entry.Address = net.JoinHostPort(server, port)
 	}
 	return entry, nil
 }
 
-// escape makes a value fit to stand in a header.
+// escape makes a value fit to stand in a header, just as nginx does it: control characters, blanks and percent signs by number,
+// and bytes beyond ASCII as they are. Alone DEL, which nginx leaves, is no byte of a header and goes by number too.
 func escape(value string) string {
 	var b strings.Builder
 	for _, c := range []byte(value) {
-		if c <= ' ' || c >= 0x7f || c == '%' {
+		if c <= ' ' || c == 0x7f || c == '%' {
 			fmt.Fprintf(&b, "%%%02X", c)
 			continue
 		}

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"portico/backend/directory"
+	"portico/backend/secret"
 )
 
 // verdict is what a lookup gives, in words.
@@ -36,8 +37,21 @@ func TestAnswers(t *testing.T) {
 		"database":   headers("Auth-Status", "OK", "Auth-Database", "db1", "Auth-User", "other@example.org"),
 		"refused":    headers("Auth-Status", "Invalid login \u00e9 or password"),
 		"temporary":  headers("Auth-Status", "Temporary server problem, try again later"),
-		"no status":  headers("Auth-Server", "10.0.0.11"),
-		"no server":  headers("Auth-Status", "OK"),
+		"try again":  headers("Auth-Status", "Busy", "Auth-Error-Code", "451 4.3.0"),
+		"wait":       headers("Auth-Status", "WAIT", "Auth-Wait", "1"),
+		"unknown":    headers("Auth-Status", "Who is that?", "Auth-Result", "unknown"),
+		"disabled":   headers("Auth-Status", "Left, not temporary", "Auth-Result", "refused"),
+		"bad port":   headers("Auth-Status", "OK", "Auth-Server", "10.0.0.11", "Auth-Port", "0"),
+		"no body": func(w http.ResponseWriter) {
+			headers("Auth-Status", "OK", "Auth-Server", "mbx1")(w)
+			w.WriteHeader(http.StatusNoContent)
+		},
+		"forbidden": func(w http.ResponseWriter) {
+			headers("Auth-Status", "No")(w)
+			w.WriteHeader(http.StatusForbidden)
+		},
+		"no status": headers("Auth-Server", "10.0.0.11"),
+		"no server": headers("Auth-Status", "OK"),
 		"error": func(w http.ResponseWriter) {
 			w.Header().Set("Auth-Status", "OK")
 			w.WriteHeader(http.StatusInternalServerError)
@@ -69,6 +83,8 @@ func TestAnswers(t *testing.T) {
 		"by address": "10.0.0.11:143", "IPv6": "[fd00::1]:143", "by name": "mbx1", "database": "other@example.org db1",
 		"refused": "refused: Invalid login ? or password", "temporary": "unavailable", "no status": "unavailable",
 		"no server": "unavailable", "error": "unavailable", "elsewhere": "unavailable", "long": "unavailable",
+		"try again": "unavailable", "wait": "unavailable", "unknown": directory.ErrNotFound.Error(),
+		"disabled": "refused: Left, not temporary", "bad port": "unavailable", "no body": "mbx1", "forbidden": "refused: No",
 		"big body": "mbx1", "panics": "unavailable",
 	} {
 		if got := verdict(d.Lookup(t.Context(), directory.Query{User: user})); got != want {
@@ -107,7 +123,7 @@ func TestQuestion(t *testing.T) {
 		d.Close()
 		password := map[bool]string{true: "p%20w%25%0D%0A%00", false: ""}[sends]
 		for name, want := range map[string]string{
-			"Auth-User": "a%20b%25%0D%0AX-Evil:%201%C3%A9@x", "Auth-Pass": password, "Auth-Method": "plain", "Auth-Protocol": "imap",
+			"Auth-User": "a%20b%25%0D%0AX-Evil:%201\u00e9@x", "Auth-Pass": password, "Auth-Method": "plain", "Auth-Protocol": "imap",
 			"Auth-Login-Attempt": "2", "Client-Ip": "192.0.2.1", "Auth-Ssl": "on", "X-Secret": "s", "X-Evil": "",
 		} {
 			if got.Get(name) != want {
@@ -186,5 +202,41 @@ func TestBadURLs(t *testing.T) {
 		if _, err := New(Options{URLs: urls}); err == nil {
 			t.Errorf("%q is taken", urls)
 		}
+	}
+}
+
+// A password is judged by Auth-Status; only what says so is something else than a wrong one.
+func TestVerify(t *testing.T) {
+	var got http.Header
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		got = r.Header
+		switch r.Header.Get("Auth-Pass") {
+		case "right":
+			headers("Auth-Status", "OK")(w)
+		case "unknown", "refused":
+			headers("Auth-Status", "No", "Auth-Result", r.Header.Get("Auth-Pass"))(w)
+		case "broken":
+			w.WriteHeader(http.StatusInternalServerError)
+		default:
+			headers("Auth-Status", "Invalid login or password", "Auth-Wait", "3")(w)
+		}
+	}))
+	defer server.Close()
+	d, err := New(Options{URLs: []string{server.URL}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer d.Close()
+	for password, want := range map[secret.Value]string{
+		"right": "", "wrong": directory.ErrBadCredential.Error(), "": directory.ErrBadCredential.Error(),
+		"unknown": directory.ErrNotFound.Error(), "refused": "refused: No", "broken": "unavailable",
+	} {
+		err := d.Verify(t.Context(), directory.Query{User: "ann", Login: "root", Password: password})
+		if verdict := verdict(directory.Entry{}, err); verdict != want {
+			t.Errorf("%q: %s, want %s", password.Reveal(), verdict, want)
+		}
+	}
+	if got.Get("Auth-User") != "root" {
+		t.Errorf("asked for %s", got.Get("Auth-User"))
 	}
 }
