@@ -189,12 +189,12 @@ func (m *ActiveManager) move(ctx context.Context, name, server string, end func(
 		return err
 	}
 	defer m.letGo(d)
-	ctx, cancel := context.WithTimeout(ctx, quietTime)
+	patient, cancel := context.WithTimeout(ctx, quietTime)
 	defer cancel()
 	select {
 	case <-quiet:
-	case <-ctx.Done():
-		return fmt.Errorf("database %s: waiting for the sign-ins under way: %w", name, context.Cause(ctx))
+	case <-patient.Done():
+		return fmt.Errorf("database %s: waiting for the sign-ins under way: %w", name, context.Cause(patient))
 	}
 	end(name)
 	if err := m.put(ctx, activeKey+name, server); err != nil {

@@ -168,6 +168,31 @@ func (brokenStore) CompareAndSet(context.Context, string, uint64, []byte) (uint6
 	return 0, errors.New("disk full")
 }
 
+// punctualStore takes no change under a context that has ended, as a store behind a network does.
+type punctualStore struct{ store.Store }
+
+func (s punctualStore) CompareAndSet(ctx context.Context, key string, revision uint64, value []byte) (uint64, error) {
+	if ctx.Err() != nil {
+		return 0, ctx.Err()
+	}
+	return s.Store.CompareAndSet(ctx, key, revision, value)
+}
+
+// Only the wait for sign-ins under way is bounded: a database whose many sessions take long to end moves all the same.
+func TestMoveWithSlowEnds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := store.Memory()
+		defer s.Close()
+		m := manager(t, punctualStore{s})
+		if err := m.Move(t.Context(), "db1", "mbx2", func(string) { time.Sleep(2 * quietTime) }); err != nil {
+			t.Error(err)
+		}
+		if at, _ := m.Active("db1"); at != "mbx2" {
+			t.Errorf("db1 is on %s", at)
+		}
+	})
+}
+
 // What can not be stored has not happened.
 func TestMoveThatCannotBeStored(t *testing.T) {
 	s := store.Memory()
