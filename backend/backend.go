@@ -84,6 +84,7 @@ type Options struct {
 type Tier struct {
 	servers         map[string]*mailboxServer
 	interchangeable map[string]bool // by database
+	databases       []DatabaseOptions
 	active          *ActiveManager
 	router          *Router
 	directory       directory.Source
@@ -95,13 +96,14 @@ type Tier struct {
 	now             func() time.Time
 }
 
-// New checks the options and returns a Tier over them. It opens no connection. With RoutingHash it pins the set of databases at
-// the first start, and returns a *PinMismatchError when the pinned set is another; ctx
-// bounds only that.
+// New checks the options and returns a Tier over them, its databases in force (see Configure). It opens no connection. With
+// RoutingHash it pins the set of databases at the first start, and returns a *PinMismatchError when the pinned set is another; ctx
+// bounds only what is done at the store.
 func New(ctx context.Context, o Options) (*Tier, error) {
 	t := &Tier{
 		servers:         make(map[string]*mailboxServer),
 		interchangeable: make(map[string]bool),
+		databases:       o.Databases,
 		byAddress:       make(map[string]string),
 		directory:       o.Directory,
 		verifier:        o.Verifier,
@@ -143,11 +145,15 @@ func New(ctx context.Context, o Options) (*Tier, error) {
 			return nil, err
 		}
 	}
-	if err := t.active.Configure(ctx, o.Databases); err != nil {
+	if err := t.Configure(ctx); err != nil {
 		return nil, err
 	}
 	return t, nil
 }
+
+// Configure makes the tier's databases those that its ActiveManager knows. One that shares the manager with a later Tier takes its
+// place back by it.
+func (t *Tier) Configure(ctx context.Context) error { return t.active.Configure(ctx, t.databases) }
 
 func (t *Tier) addServer(o ServerOptions) error {
 	if _, twice := t.servers[o.Name]; twice || o.Name == "" {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"sync"
 )
@@ -37,12 +38,7 @@ func (t *Tier) Check(ctx context.Context, server string) error {
 
 // Servers lists the names of the mailbox servers, sorted.
 func (t *Tier) Servers() []string {
-	var names []string
-	for name := range t.servers {
-		names = append(names, name)
-	}
-	slices.Sort(names)
-	return names
+	return slices.Sorted(maps.Keys(t.servers))
 }
 
 // Healthy checks servers at the same time.

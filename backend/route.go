@@ -18,9 +18,9 @@ type Route struct {
 	leased bool // the database can not move until Tier.Done
 }
 
-// Route finds a user's database, waits while that moves, and gives the servers to try now: the one with the active copy, and the others only if the database's
-// copies are interchangeable. The context bounds all of it. Done has to be called with what
-// it returns, when the sign-in is over. Errors are *Error.
+// Route finds a user's database, waits while that moves, and gives the servers to try now: the one with the active copy, and the
+// others only if the database's copies are interchangeable. The context bounds all of it. Done has to be called with what it
+// returns, when the sign-in is over. Errors are *Error.
 func (t *Tier) Route(ctx context.Context, q directory.Query) (Route, error) {
 	r := Route{User: q.User}
 	entry, err := t.find(ctx, q)

@@ -31,7 +31,10 @@ func (s *session) handOff(link *backend.Link) error {
 	s.server.penalties.succeed(s.remote.Addr(), s.user)
 	s.handedOver = true
 	over := &s.ticket.over // not s: the relay would keep all of the set-up in memory
-	*over = relayed{user: s.ticket.user, server: link.Server, base: link.Database, remote: s.remote, door: s.door.Name, ticket: s.ticket, to: &s.server.ended}
+	*over = relayed{
+		user: s.ticket.user, server: link.Server, base: link.Database, remote: s.remote, door: s.door.Name,
+		ticket: s.ticket, to: &s.server.ended,
+	}
 	copy(over.id[:], s.id)
 	err := s.server.opt.Relay.Add(relay.Session{
 		ID: s.id, User: s.user, Remote: s.remote, Server: link.Server,

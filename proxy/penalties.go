@@ -86,7 +86,8 @@ func (p *penalties) count(key uint64, now time.Time, o PenaltyOptions) time.Dura
 	return min(o.First<<(f.n-1), o.Longest)
 }
 
-// succeed notes that a user has signed in from an address, and forgets the failures of that user. Those of the address stay: else one right password would buy any number of wrong ones.
+// succeed notes that a user has signed in from an address, and forgets the failures of that user. Those of the address stay: else
+// one right password would buy any number of wrong ones.
 func (p *penalties) succeed(addr netip.Addr, user string) {
 	key := addressKey(addr)
 	p.mu.Lock()

@@ -89,6 +89,9 @@ func (s *Server) Reload(settings Settings) error {
 	return nil
 }
 
+// Settings returns those in force for connections accepted from now on, defaults filled in.
+func (s *Server) Settings() Settings { return *s.settings.Load() }
+
 // Shutdown stops the server: it stops accepting, tells sessions in set-up goodbye, and drains the relay until ctx ends, when
 // what is left is closed. It returns when no goroutine of the server is left: nil if all ended in order, else ctx's error.
 func (s *Server) Shutdown(ctx context.Context) error {

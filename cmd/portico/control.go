@@ -27,7 +27,7 @@ type control struct{ s *service }
 var _ admin.Control = control{}
 
 // tier returns the mailbox servers as they are configured now.
-func (c control) tier() *backend.Tier { return c.s.tier.Load() }
+func (c control) tier() *backend.Tier { return c.s.server.Settings().Tier.(*backend.Tier) }
 
 func (c control) end(database string) { c.s.server.EndDatabase(database, moveSpread) }
 
@@ -113,10 +113,8 @@ func (c control) Unblock(ctx context.Context, server string) error {
 }
 
 func (c control) known(server string) error {
-	for _, name := range c.tier().Servers() {
-		if name == server {
-			return nil
-		}
+	if slices.Contains(c.tier().Servers(), server) {
+		return nil
 	}
 	return fmt.Errorf("there is no mailbox server %q: %w", server, admin.ErrUnknown)
 }
@@ -205,5 +203,5 @@ func (c control) Kick(_ context.Context, user string) (int, error) {
 }
 
 func (c control) canonical(user string) (string, error) {
-	return backend.Canonical(user, c.s.started.DefaultDomain)
+	return backend.Canonical(user, c.s.server.Settings().DefaultDomain)
 }

@@ -17,7 +17,8 @@ func newDatabaseStatus() *cobra.Command {
 		Use:   "status",
 		Short: "List the copies of the databases: which is active, which could be",
 		Long: "Status lists every copy, as Exchange's Get-MailboxDatabaseCopyStatus does: Mounted is the active one, Dismounting one whose\n" +
-			"sessions are just being moved, Dismounted one whose mailbox server does not answer; of the others Healthy is one whose mailbox server answers, ServiceDown one whose server does not.\n\n" +
+			"sessions are just being moved, Dismounted one whose mailbox server does not answer; of the others Healthy is one whose\n" +
+			"mailbox server answers, ServiceDown one whose server does not.\n\n" +
 			"Exit status: 0 every database has its active copy on a server that answers, 1 one has not, 2 portico can not be asked.",
 		Args: cobra.NoArgs,
 	}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -10,6 +11,8 @@ import (
 
 	"portico/backend"
 	"portico/configs"
+	"portico/health/admin"
+	"portico/proxy"
 )
 
 // reload reads configuration, certificates and keys again and puts all of it in force, or nothing. Sessions go on as they are.
@@ -28,14 +31,9 @@ func (s *service) reload() error {
 	if err != nil {
 		return err
 	}
-	if err := s.admin.Reload(access); err != nil {
+	if err := s.enforce(access, settings); err != nil {
 		return err
 	}
-	if err := s.server.Reload(settings); err != nil {
-		s.admin.Reload(s.access)
-		return err
-	}
-	s.tier.Store(settings.Tier.(*backend.Tier))
 	s.relay.Retime(config.Settings.AuthenticatedConnectionTimeout, config.KeepaliveIdle)
 	s.sink.setLevel(config.Log.Level)
 	s.access, s.config = access, config
@@ -47,6 +45,19 @@ func (s *service) reload() error {
 		s.log.Warn().Strs("keys", slices.Sorted(slices.Values(later))).Msg("a restart is needed for some of the changes")
 	}
 	return nil
+}
+
+// enforce puts both in force, or leaves what was: the databases too, which are in force as soon as a tier is made of them.
+func (s *service) enforce(access admin.Access, settings proxy.Settings) error {
+	before := s.server.Settings()
+	err := s.admin.Reload(access)
+	if err == nil {
+		err = s.server.Reload(settings)
+	}
+	if err == nil {
+		return nil
+	}
+	return errors.Join(err, s.admin.Reload(s.access), before.Tier.(*backend.Tier).Configure(context.Background()))
 }
 
 // reloadAndTell reports a reload's outcome to everybody who may want to know.

@@ -139,16 +139,35 @@ func TestReloadOfABadFileChangesNothing(t *testing.T) {
 	r.logged(t, "settings.baner")
 }
 
+// What a reload has put in force before it fails is taken back.
 func TestReloadDoesNotTakeTLSAway(t *testing.T) {
 	site := newSite(t)
+	site.serveMail(t)
 	r := site.serve(t, site.write(t, ""))
 	site.writeWithout(t, "listeners", "listeners: [{address: \"127.0.0.1:0\", tls: none}]\n")
 	text, _ := os.ReadFile(filepath.Join(site.dir, "portico.yaml"))
 	without := strings.ReplaceAll(string(text), "tls: {certificates: [{cert: mail.crt, key: mail.key}]}\n", "")
+	without = strings.ReplaceAll(without, "db1", "db2")
 	os.WriteFile(filepath.Join(site.dir, "portico.yaml"), []byte(without), 0o600)
 	r.signals <- syscall.SIGHUP
 	r.logged(t, "nothing has changed")
 	r.shownName(t)
+	r.signIn(t)
+	if _, ok := r.active.Active("db1"); !ok {
+		t.Error("db1 is not known any more")
+	}
+}
+
+func TestReloadOfTheDefaultDomain(t *testing.T) {
+	site := newSite(t)
+	r := site.serve(t, site.write(t, "default_domain: old.example\n"))
+	site.write(t, "default_domain: new.example\n")
+	r.signals <- syscall.SIGHUP
+	r.logged(t, `"message":"reloaded"`)
+	status, out, errs := command("user", "where", "--admin", filepath.Join(site.dir, "admin.sock"), "alice")
+	if status != statusFine || !strings.Contains(out, "alice@new.example") {
+		t.Errorf("status %d: %s%s", status, out, errs)
+	}
 }
 
 func TestLogLevelIsReloaded(t *testing.T) {

@@ -38,7 +38,6 @@ type service struct {
 
 	store     store.Store
 	active    *backend.ActiveManager
-	tier      atomic.Pointer[backend.Tier] // as configured now
 	registry  *prometheus.Registry
 	reloads   *reloadMetrics
 	admin     *admin.Server
@@ -86,7 +85,6 @@ func (s *service) start() (err error) {
 	if err != nil {
 		return err
 	}
-	s.tier.Store(settings.Tier.(*backend.Tier))
 	s.registry.MustRegister(collectors.NewGoCollector(), collectors.NewBuildInfoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	s.reloads = newReloadMetrics(s.registry)
