@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"net"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"portico/backend/directory"
@@ -70,9 +71,16 @@ type Options struct {
 	Directory directory.Source
 	// Verifier judges passwords where the proxy has to know them itself; nil where it never has.
 	Verifier directory.Verifier
-	Store    store.Store // with RoutingHash: keeps the set of databases users are spread over
+	// Mode is that of users of whom the directory says none; zero means passthrough.
+	Mode   directory.Mode
+	Master *Master // for users in mode master; nil where there is none
+	// Certificates says that clients may show by a certificate who they are.
+	Certificates bool
+	Store        store.Store // with RoutingHash: keeps the set of databases users are spread over
 	// Active keeps the active copies, and is told of the databases; nil means one of the tier's own that forgets.
 	Active *ActiveManager
+	// Survey remembers what the servers offer; nil means one of the tier's own that forgets.
+	Survey *Survey
 	Dialer Dialer // nil means a net.Dialer as it comes
 	// Wrap is put around each TCP connection before TLS; nil means none. Closing the result must close the connection.
 	Wrap     func(net.Conn) net.Conn
@@ -89,7 +97,12 @@ type Tier struct {
 	router          *Router
 	directory       directory.Source
 	verifier        directory.Verifier
-	byAddress       map[string]string // host:port -> mailbox server
+	mode            directory.Mode
+	master          *Master
+	judged          []string // the mechanisms of mode master
+	survey          *Survey
+	offered         atomic.Pointer[offered] // what the survey said last
+	byAddress       map[string]string       // host:port -> mailbox server
 	dialer          Dialer
 	wrap            func(net.Conn) net.Conn
 	timeouts        Timeouts
@@ -107,6 +120,10 @@ func New(ctx context.Context, o Options) (*Tier, error) {
 		byAddress:       make(map[string]string),
 		directory:       o.Directory,
 		verifier:        o.Verifier,
+		mode:            o.Mode,
+		master:          o.Master,
+		judged:          judgedBy(o.Verifier, o.Certificates),
+		survey:          o.Survey,
 		dialer:          o.Dialer,
 		wrap:            o.Wrap,
 		timeouts:        o.Timeouts.withDefaults(),
@@ -120,6 +137,9 @@ func New(ctx context.Context, o Options) (*Tier, error) {
 	}
 	if t.now == nil {
 		t.now = time.Now
+	}
+	if err := checkMaster(o); err != nil {
+		return nil, err
 	}
 	for _, s := range o.Servers {
 		if err := t.addServer(s); err != nil {
@@ -142,6 +162,12 @@ func New(ctx context.Context, o Options) (*Tier, error) {
 	if t.active = o.Active; t.active == nil {
 		var err error
 		if t.active, err = NewActiveManager(ctx, nil); err != nil {
+			return nil, err
+		}
+	}
+	if t.survey == nil {
+		var err error
+		if t.survey, err = NewSurvey(ctx, nil); err != nil {
 			return nil, err
 		}
 	}

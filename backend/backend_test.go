@@ -85,7 +85,7 @@ func TestNewRefuses(t *testing.T) {
 
 // A credential shows nothing of its password, however it is printed.
 func TestCredentialIsSecret(t *testing.T) {
-	c := Credential{Username: "alice", Password: "wonder"}
+	c := Credential{Username: "alice", Password: "wonder", First: "user=alice\x01auth=Bearer wonder\x01\x01"}
 	encoded, err := json.Marshal(c)
 	if err != nil {
 		t.Fatal(err)

@@ -11,11 +11,15 @@ import (
 	"portico/proxy/wire"
 )
 
-// The ways to sign in with a password, as Credential.Mechanism names them.
+// The ways to sign in, as Credential.Mechanism names them. The first three carry a password, and stand for each other.
 const (
-	mechanismCommand = ""      // the LOGIN command (RFC 9051 section 6.2.3)
-	mechanismPlain   = "PLAIN" // RFC 4616
-	mechanismLogin   = "LOGIN" // never standardised, widely spoken
+	mechanismCommand     = ""            // the LOGIN command (RFC 9051 section 6.2.3)
+	mechanismPlain       = "PLAIN"       // RFC 4616
+	mechanismLogin       = "LOGIN"       // never standardised, widely spoken
+	mechanismXOAUTH2     = "XOAUTH2"     // Google's and Microsoft's, before there was
+	mechanismOAuthBearer = "OAUTHBEARER" // RFC 7628
+	mechanismSCRAM1      = "SCRAM-SHA-1" // RFC 5802
+	mechanismSCRAM256    = "SCRAM-SHA-256"
 )
 
 // maxShortLiteral is the longest literal that LITERAL- lets go without waiting (RFC 7888 section 5), in bytes.
@@ -26,12 +30,13 @@ var (
 	errNUL         = errors.New("the credential has a NUL byte, which no mechanism can carry")
 )
 
-// Credential is a user name and password as the client gave them.
+// Credential is what a client signs in with, as it gave it.
 type Credential struct {
-	Mechanism string // the SASL mechanism the client used, in upper case: "PLAIN" or "LOGIN"; "" is the LOGIN command
-	Authzid   string // whom to act as, if not Username; PLAIN alone can carry it
+	Mechanism string // the SASL mechanism the client used, in upper case; "" is the LOGIN command
+	Authzid   string // whom to act as, if not Username; PLAIN and SCRAM alone can carry it
 	Username  string
-	Password  secret.Value
+	Password  secret.Value // or the token; "" where the mechanism shows none
+	First     secret.Value // of a mechanism that is relayed message by message: the client's first, which tells the names above
 }
 
 // script is a sign-in command, cut where the server must first send a continuation.
@@ -46,8 +51,8 @@ func (c Credential) script(tag string, offers wire.Capabilities) (script, error)
 	switch mechanism, ok := c.choose(offers); {
 	case !ok:
 		return nil, errNoMechanism
-	case mechanism == mechanismPlain:
-		return plainScript(tag, c.plainMessage(), offers.Has("SASL-IR")), nil
+	case mechanism == mechanismPlain, relayed(mechanism):
+		return messageScript(tag, mechanism, c.firstMessage(), offers.Has("SASL-IR")), nil
 	case mechanism == mechanismLogin:
 		return script{
 			[]byte(tag + " AUTHENTICATE LOGIN\r\n"),
@@ -64,16 +69,28 @@ func (c Credential) script(tag string, offers wire.Capabilities) (script, error)
 	}
 }
 
+func carriesPassword(mechanism string) bool {
+	return mechanism == mechanismCommand || mechanism == mechanismPlain || mechanism == mechanismLogin
+}
+
+// relayed says whether the mechanism goes between client and server message by message.
+func relayed(mechanism string) bool {
+	return mechanism == mechanismXOAUTH2 || mechanism == mechanismOAuthBearer ||
+		mechanism == mechanismSCRAM1 || mechanism == mechanismSCRAM256
+}
+
 // choose returns the mechanism to use: the first of those worth trying that the server offers.
 func (c Credential) choose(offers wire.Capabilities) (mechanism string, ok bool) {
 	var worth []string
 	switch {
-	case !slices.Contains([]string{mechanismCommand, mechanismPlain, mechanismLogin}, c.Mechanism):
+	case relayed(c.Mechanism): // a client that finds binding on offer, and not from us, would take us for an attacker (RFC 5802 section 6)
+		return c.Mechanism, offers.Has("AUTH="+c.Mechanism) && !offers.Has("AUTH="+c.Mechanism+"-PLUS")
+	case !carriesPassword(c.Mechanism):
 		return "", false
 	case c.Authzid != "" && c.Authzid != c.Username:
 		worth = []string{mechanismPlain}
 	default:
-		worth = []string{c.Mechanism, mechanismPlain, mechanismCommand}
+		worth = []string{c.Mechanism, mechanismPlain, mechanismLogin, mechanismCommand}
 	}
 	i := slices.IndexFunc(worth, func(m string) bool {
 		if m == mechanismCommand {
@@ -85,21 +102,6 @@ func (c Credential) choose(offers wire.Capabilities) (mechanism string, ok bool)
 		return "", false
 	}
 	return worth[i], true
-}
-
-func (c Credential) plainMessage() string {
-	return c.Authzid + "\x00" + c.Username + "\x00" + c.Password.Reveal()
-}
-
-func plainScript(tag, message string, initialResponse bool) script {
-	if !initialResponse {
-		return script{[]byte(tag + " AUTHENTICATE PLAIN\r\n"), base64Line(message)}
-	}
-	return script{append([]byte(tag+" AUTHENTICATE PLAIN "), base64Line(message)...)}
-}
-
-func base64Line(s string) []byte {
-	return append(base64.StdEncoding.AppendEncode(nil, []byte(s)), "\r\n"...)
 }
 
 // text appends to the last part.
@@ -135,6 +137,6 @@ func (c Credential) quotedIn(text string) bool {
 		password,
 		strings.Trim(string(quoted), `"`),
 		base64.StdEncoding.EncodeToString([]byte(password)),
-		base64.StdEncoding.EncodeToString([]byte(c.plainMessage())),
+		base64.StdEncoding.EncodeToString([]byte(c.firstMessage())),
 	}, func(form string) bool { return form != "" && strings.Contains(text, strings.ToUpper(form)) })
 }

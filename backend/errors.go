@@ -18,18 +18,20 @@ const (
 	KindNoMechanism               // the server offers no mechanism that can carry the credential
 	KindBadCredential             // the server, or a verifier, says that the credential is wrong; counts against the client
 	KindRefused                   // the server refuses the sign-in for another reason; see Code and Text
+	KindNotAuthorized             // who signs in is who it says, and may not open that mailbox
 	KindOwnCredential             // the server refuses a credential of the proxy's own
 	KindProtocol                  // the server answered the sign-in with BAD or with something that makes no sense
 	KindBye                       // the server said BYE; see Code
 	KindClosed                    // the server closed or reset the connection
 	KindTimeout                   // the phase took too long
 	KindCancelled                 // the caller gave up: its context ended
+	KindClient                    // the client did not go on with the exchange; the cause is what SignInRequest.Converse returned
 	NumKinds          = int(iota)
 )
 
 var kindNames = [NumKinds]string{
 	"no_mailbox", "disabled", "directory", "no_active_copy", "dial", "tls", "greeting", "no_mechanism", "bad_credential", "refused",
-	"own_credential", "protocol", "bye", "closed", "timeout", "cancelled",
+	"not_authorized", "own_credential", "protocol", "bye", "closed", "timeout", "cancelled", "client",
 }
 
 // String returns the kind as a metric label.

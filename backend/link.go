@@ -9,6 +9,8 @@ import (
 	"net"
 	"net/netip"
 	"time"
+
+	"portico/backend/directory"
 )
 
 // SignInRequest is who wants to sign in, and how.
@@ -16,8 +18,13 @@ type SignInRequest struct {
 	Tag        string // of the client's command; the server's answer in Link.Replies carries it
 	User       string // canonical user name: for whom a credential of the proxy's own would sign in
 	Credential Credential
-	Client     ClientInfo
-	Step       func(phase string, d time.Duration) // told the latency of each phase when an attempt is over; may be nil
+	// Converse passes a challenge of the server on to the client, and returns the client's response. Mechanisms that are relayed
+	// message by message need it. Its error ends the sign-in.
+	Converse func(challenge []byte) (response []byte, err error)
+	Client   ClientInfo
+	Step     func(phase string, d time.Duration) // told the latency of each phase when an attempt is over; may be nil
+
+	own bool // Credential is the proxy's own
 }
 
 // ClientInfo is what a trusted server may learn of the client.
@@ -54,6 +61,12 @@ type Link struct {
 // on to the route's next one; an answer to the credential is final. Errors are *Error, of the first server tried; on error
 // every connection is closed. The context bounds everything, beside the time-outs of each phase.
 func (t *Tier) SignIn(ctx context.Context, r Route, q SignInRequest) (*Link, error) {
+	if r.Mode == directory.ModeMaster {
+		if !r.verified || t.master == nil {
+			return nil, &Error{Kind: KindOwnCredential, Phase: PhaseVerify, Err: errNotVerified}
+		}
+		q.Credential, q.own = t.master.credential(q.User), true
+	}
 	var first *Error
 	for _, name := range r.Servers {
 		link, err := t.signInTo(ctx, name, q)

@@ -33,7 +33,11 @@ func (t *Tier) Check(ctx context.Context, server string) error {
 	defer c.conn.Close()
 	stop := context.AfterFunc(ctx, func() { interrupt(c.conn) })
 	defer stop()
-	return c.prepare()
+	if err := c.prepare(); err != nil {
+		return err
+	}
+	t.survey.learn(server, c.capabilities)
+	return nil
 }
 
 // Servers lists the names of the mailbox servers, sorted.

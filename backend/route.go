@@ -13,9 +13,11 @@ type Route struct {
 	User           string   // the canonical name to go by from here on
 	Database       string   // "" for a user who is in none
 	Servers        []string // to try, in this order; at least one
-	MaxConnections int      // of this user at once; 0 leaves it to the setting
+	Mode           directory.Mode
+	MaxConnections int // of this user at once; 0 leaves it to the setting
 
-	leased bool // the database can not move until Tier.Done
+	verified bool // the proxy may sign in for the user with its own credential
+	leased   bool // the database can not move until Tier.Done
 }
 
 // Route finds a user's database, waits while that moves, and gives the servers to try now: the one with the active copy, and the
@@ -30,7 +32,10 @@ func (t *Tier) Route(ctx context.Context, q directory.Query) (Route, error) {
 	if entry.User != "" {
 		r.User = entry.User
 	}
-	r.MaxConnections = entry.MaxConnections
+	r.Mode, r.MaxConnections = entry.Mode, entry.MaxConnections
+	if r.Mode == directory.ModeDefault {
+		r.Mode = t.mode
+	}
 	if entry.Server != "" {
 		r.Servers = []string{entry.Server}
 		return r, nil

@@ -1,6 +1,7 @@
 package backend
 
 import (
+	"encoding/base64"
 	"errors"
 	"fmt"
 
@@ -12,6 +13,7 @@ type signIn struct {
 	*conversation
 	idTag     string // of our ID while its answer is missing
 	pending   script // what the server has not asked for yet
+	asked     int    // challenges passed on to the client
 	replies   []byte
 	offers    Offers
 	succeeded bool
@@ -47,6 +49,7 @@ func (s *signIn) begin() error {
 	case errors.Is(err, errNUL):
 		return s.fail(KindBadCredential, err)
 	case err != nil:
+		s.tier.survey.learn(s.server.name, s.capabilities) // so that the next client is not promised it
 		return s.fail(KindNoMechanism, err)
 	}
 	s.pending = parts[1:]
@@ -64,6 +67,8 @@ func (s *signIn) handle(resp wire.Response) error {
 		next := s.pending[0]
 		s.pending = s.pending[1:]
 		return s.write(next)
+	case resp.Kind == wire.Continuation && relayed(s.request.Credential.Mechanism) && !s.succeeded:
+		return s.converse(resp)
 	case resp.Kind == wire.Untagged:
 		if s.idTag == "" || resp.Name != "ID" {
 			s.keep(resp)
@@ -76,6 +81,27 @@ func (s *signIn) handle(resp wire.Response) error {
 		return s.judge(resp)
 	}
 	return s.fail(KindProtocol, errNonsense)
+}
+
+// maxChallenges is how many challenges of one sign-in are passed on. SCRAM has two.
+const maxChallenges = 8
+
+// converse takes a challenge to the client, and the response back. What the client takes for it is nobody else's time.
+func (s *signIn) converse(resp wire.Response) error {
+	if s.asked++; s.asked > maxChallenges {
+		return s.fail(KindProtocol, fmt.Errorf("more than %d challenges", maxChallenges))
+	}
+	challenge, err := base64.StdEncoding.DecodeString(resp.Text)
+	if err != nil {
+		return s.fail(KindProtocol, errors.New("a challenge that is no base64"))
+	}
+	s.laps.enter("")
+	response, err := s.request.Converse(challenge)
+	s.enter(PhaseSignIn, s.tier.timeouts.SignIn)
+	if err != nil {
+		return s.fail(KindClient, err)
+	}
+	return s.write(base64Line(string(response)))
 }
 
 // judge takes the answer to the sign-in.
@@ -93,11 +119,15 @@ func (s *signIn) judge(resp wire.Response) error {
 	return nil
 }
 
-// refusal reads a NO. Only a plain one and AUTHENTICATIONFAILED say that the credential is wrong.
+// refusal reads a NO. Only a plain one and AUTHENTICATIONFAILED say that the credential is wrong; if that is ours, the client can do
+// nothing about it.
 func (s *signIn) refusal(resp wire.Response) *Error {
 	kind := KindRefused
 	if resp.Code == "" || resp.Code == "AUTHENTICATIONFAILED" {
 		kind = KindBadCredential
+		if s.request.own {
+			kind = KindOwnCredential
+		}
 	}
 	text := s.clean(resp.Text)
 	if resp.Code != "" {

@@ -81,7 +81,9 @@ func TestUnsendable(t *testing.T) {
 	}{
 		{"nothing offered", "LOGINDISABLED", Credential{Username: "alice", Password: "wonder"}, KindNoMechanism},
 		{"authzid without PLAIN", "AUTH=LOGIN", Credential{Mechanism: "PLAIN", Authzid: "bob", Username: "alice", Password: "wonder"}, KindNoMechanism},
-		{"no password mechanism", "AUTH=XOAUTH2", Credential{Mechanism: "XOAUTH2", Username: "alice", Password: "wonder"}, KindNoMechanism},
+		{"unknown mechanism", "AUTH=GSSAPI", Credential{Mechanism: "GSSAPI", Username: "alice", Password: "wonder"}, KindNoMechanism},
+		{"relayed mechanism", "AUTH=PLAIN", Credential{Mechanism: "XOAUTH2", Username: "alice", First: "wonder"}, KindNoMechanism},
+		{"channel binding", "AUTH=SCRAM-SHA-256 AUTH=SCRAM-SHA-256-PLUS", Credential{Mechanism: "SCRAM-SHA-256", First: "n,,n=alice,r=x"}, KindNoMechanism},
 		{"NUL", "", Credential{Username: "alice", Password: "won\x00der"}, KindBadCredential},
 	}
 	for _, test := range tests {

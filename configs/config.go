@@ -26,6 +26,7 @@ type Config struct {
 	MailboxServers map[string]MailboxServer `yaml:"mailbox_servers"`
 	Databases      map[string]Database      `yaml:"databases"`
 	Routing        Routing                  `yaml:"routing"`
+	Signin         Signin                   `yaml:"signin"`
 	Directory      Directory                `yaml:"directory"`
 	Settings       Settings                 `yaml:"settings"`
 	Timeouts       Timeouts                 `yaml:"timeouts"`
@@ -103,6 +104,20 @@ type Database struct {
 	// Interchangeable says that all copies are the same mail at all times
 	// (shared storage), so that a sign-in may try the next one.
 	Interchangeable bool `yaml:"interchangeable"`
+}
+
+// Signin says how the proxy signs in to the mailbox servers for a user of whom
+// the directory does not say it.
+type Signin struct {
+	Mode   SigninMode `yaml:"mode"`
+	Master Master     `yaml:"master"`
+}
+
+// Master is a credential that opens every mailbox.
+type Master struct {
+	User         string     `yaml:"user"`                          // "" for none
+	PasswordFile string     `yaml:"password_file" file:"relative"` // see ReadPassword
+	Form         MasterForm `yaml:"form"`
 }
 
 // Directory says who knows where a user's mailbox is. Without sources, Routing
@@ -222,6 +237,25 @@ const (
 	RoutingHash   Routing = "hash"
 )
 
+// SigninMode says who finds out whether a user is who it says.
+type SigninMode string
+
+// In passthrough the mailbox server does, by what the client gave. In master
+// the proxy does, and signs in with its own credential.
+const (
+	SigninPassthrough SigninMode = "passthrough"
+	SigninMaster      SigninMode = "master"
+)
+
+// MasterForm is how a master credential says whose mailbox is wanted.
+type MasterForm string
+
+// By the authorization identity of PLAIN, or by the name USER*MASTER.
+const (
+	MasterAuthzid   MasterForm = "authzid"
+	MasterSeparator MasterForm = "separator"
+)
+
 // LoginType says how far a password may travel without TLS.
 type LoginType string
 
@@ -259,6 +293,8 @@ type choice interface{ choices() []string }
 func (TLSMode) choices() []string    { return texts(TLSNone, TLSStartTLS, TLSImplicit) }
 func (TLSVersion) choices() []string { return texts(TLS12, TLS13) }
 func (Routing) choices() []string    { return texts(RoutingSingle, RoutingHash) }
+func (SigninMode) choices() []string { return texts(SigninPassthrough, SigninMaster) }
+func (MasterForm) choices() []string { return texts(MasterAuthzid, MasterSeparator) }
 func (LoginType) choices() []string {
 	return texts(PlainTextLogin, PlainTextAuthentication, SecureLogin)
 }

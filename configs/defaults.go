@@ -15,6 +15,7 @@ func Default() *Config {
 			Address: "127.0.0.1:8143",
 		},
 		Routing: RoutingSingle,
+		Signin:  Signin{Mode: SigninPassthrough, Master: Master{Form: MasterAuthzid}},
 		Directory: Directory{
 			Cache:    DirectoryCache{Positive: 5 * time.Minute, Negative: 30 * time.Second, Size: 100_000},
 			Timeout:  5 * time.Second,

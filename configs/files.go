@@ -32,6 +32,23 @@ func ReadToken(path string) (string, error) {
 	return token, nil
 }
 
+// ReadPassword returns the password in a file: its text without the line end
+// behind it. It is a secret: never log it.
+func ReadPassword(path string) (string, error) {
+	data, err := readFile(path)
+	if err != nil {
+		return "", err
+	}
+	password := strings.TrimRight(string(data), "\r\n")
+	switch {
+	case password == "":
+		return "", fmt.Errorf("%s holds no password", path)
+	case strings.ContainsAny(password, "\x00\r\n"):
+		return "", fmt.Errorf("%s must hold one line", path)
+	}
+	return password, nil
+}
+
 // ReadCA returns the certificates of a PEM file as a pool to verify with.
 func ReadCA(path string) (*x509.CertPool, error) {
 	chain, err := readCertificates(path)

@@ -19,6 +19,7 @@ func (c *Config) Validate() Problems {
 	v.admin()
 	v.mailboxServers()
 	v.databases()
+	v.signin()
 	v.directory()
 	v.certificates()
 	v.penalties()
@@ -111,6 +112,21 @@ func (v *validator) banner() {
 			v.fail("settings.banner", "must be one line of printable ASCII")
 			return
 		}
+	}
+}
+
+func (v *validator) signin() {
+	master := v.c.Signin.Master
+	switch {
+	case master.User == "" && v.c.Signin.Mode == SigninMaster:
+		v.fail("signin.master.user", "is missing: mode master signs in with it")
+	case master.User != "" && master.PasswordFile == "":
+		v.fail("signin.master.password_file", "is missing: the master's password is read from it")
+	case master.PasswordFile != "":
+		if _, err := ReadPassword(master.PasswordFile); err != nil {
+			v.failKey("signin.master.password_file", "%s", err)
+		}
+		v.secret("signin.master.password_file", master.PasswordFile)
 	}
 }
 

@@ -2,7 +2,7 @@ package proxy
 
 import (
 	"encoding/base64"
-	"fmt"
+	"slices"
 	"strings"
 
 	"portico/backend"
@@ -10,61 +10,75 @@ import (
 	"portico/proxy/wire"
 )
 
-// mechanism is one SASL mechanism that clients may use. read leads its exchange to a credential; initial is the client's
-// initial response, nil if it sent none.
+// mechanism is one SASL mechanism that clients may use.
 type mechanism struct {
-	name string
-	read func(s *session, initial []byte) (backend.Credential, error)
+	secret bool // it shows a password or a token
+	// read leads the client's part to a credential; initial is the client's initial response, nil if it sent none.
+	read func(s *session, name string, initial []byte) (backend.Credential, error)
 }
 
-var mechanisms = [...]mechanism{
-	{"PLAIN", (*session).readPlain},
-	{"LOGIN", (*session).readLogin},
+// The mechanisms that are treated apart.
+const (
+	plain    = "PLAIN"
+	external = "EXTERNAL"
+)
+
+var mechanisms = map[string]mechanism{
+	plain:           {secret: true, read: (*session).readMessage},
+	"LOGIN":         {secret: true, read: (*session).readLogin},
+	"XOAUTH2":       {secret: true, read: (*session).readMessage},
+	"OAUTHBEARER":   {secret: true, read: (*session).readMessage},
+	"SCRAM-SHA-1":   {read: (*session).readMessage},
+	"SCRAM-SHA-256": {read: (*session).readMessage},
+	external:        {read: (*session).readExternal},
 }
 
 // authenticate is AUTHENTICATE (RFC 9051 section 6.2.2), with or without an initial response (RFC 4959).
 func (s *session) authenticate(args *wire.Args) (*backend.Link, error) {
-	mechanism, initial, err := authenticateArguments(args)
+	name, initial, err := authenticateArguments(args)
+	if err == nil {
+		err = s.usable(name)
+	}
 	if err != nil {
 		return nil, err
 	}
-	if !s.passwordAllowed() {
-		return nil, OutcomePrivacyRequired
-	}
-	credential, err := mechanism.read(s, initial)
+	credential, err := mechanisms[name].read(s, name, initial)
 	if err != nil {
 		return nil, err
 	}
-	credential.Mechanism = mechanism.name
+	credential.Mechanism = name
 	return s.signIn(credential)
 }
 
-func authenticateArguments(args *wire.Args) (m mechanism, initial []byte, err error) {
+// usable is offered, for a mechanism that the mailbox tier may not take.
+func (s *session) usable(name string) error {
+	if !slices.Contains(s.set.Tier.Mechanisms(), name) {
+		return OutcomeNoMechanism
+	}
+	return s.offered(name)
+}
+
+func authenticateArguments(args *wire.Args) (name string, initial []byte, err error) {
 	if !args.Space() {
-		return m, nil, syntaxError(args, "mechanism expected")
+		return "", nil, syntaxError(args, "mechanism expected")
 	}
 	name, ok := args.Atom()
 	if !ok {
-		return m, nil, syntaxError(args, "mechanism expected")
+		return "", nil, syntaxError(args, "mechanism expected")
 	}
 	var response string
 	if args.Space() {
 		if response, ok = args.Atom(); !ok {
-			return m, nil, syntaxError(args, "initial response expected")
+			return "", nil, syntaxError(args, "initial response expected")
 		}
 	}
 	if err := end(args); err != nil {
-		return m, nil, err
+		return "", nil, err
 	}
-	for _, m := range mechanisms {
-		if strings.EqualFold(m.name, name) {
-			if response != "" {
-				initial, err = wire.DecodeInitialResponse(response)
-			}
-			return m, initial, err
-		}
+	if response != "" {
+		initial, err = wire.DecodeInitialResponse(response)
 	}
-	return m, nil, OutcomeNoMechanism
+	return strings.ToUpper(name), initial, err
 }
 
 // respond sends a challenge and reads the client's response. With an initial response at hand it is that, and nothing is sent.
@@ -72,27 +86,39 @@ func (s *session) respond(challenge string, initial []byte) ([]byte, error) {
 	if initial != nil {
 		return initial, nil
 	}
-	s.client.say("+ " + base64.StdEncoding.EncodeToString([]byte(challenge)))
+	return s.challenge([]byte(challenge))
+}
+
+// challenge sends a challenge and reads the client's response.
+func (s *session) challenge(challenge []byte) ([]byte, error) {
+	s.client.say("+ " + base64.StdEncoding.EncodeToString(challenge))
+	began := s.server.opt.Now()
 	response, err := s.client.commands.ReadSASL()
 	s.asked = s.server.opt.Now() // what the client took for it is not ours
+	s.thought += s.asked.Sub(began)
 	return response, err
 }
 
-// readPlain is PLAIN (RFC 4616): authorization identity, user name and password in one response.
-func (s *session) readPlain(initial []byte) (backend.Credential, error) {
-	response, err := s.respond("", initial)
+// readMessage is a mechanism whose first message tells who signs in. If there is more to say, that is between client and mailbox server.
+func (s *session) readMessage(name string, initial []byte) (backend.Credential, error) {
+	message, err := s.respond("", initial)
 	if err != nil {
 		return backend.Credential{}, err
 	}
-	fields := strings.Split(string(response), "\x00")
-	if len(fields) != 3 {
-		return backend.Credential{}, fmt.Errorf("%w: PLAIN with %d fields", OutcomeBadSASL, len(fields))
+	return backend.ReadMessage(name, message)
+}
+
+// readExternal is EXTERNAL (RFC 4422 appendix A): the client has shown who it is by its certificate, and may say whose mailbox it wants.
+func (s *session) readExternal(_ string, initial []byte) (backend.Credential, error) {
+	authzid, err := s.respond("", initial)
+	if err != nil {
+		return backend.Credential{}, err
 	}
-	return backend.Credential{Authzid: fields[0], Username: fields[1], Password: secret.Value(fields[2])}, nil
+	return backend.Credential{Username: identity(s.certificate()), Authzid: string(authzid)}, nil
 }
 
 // readLogin is LOGIN, of draft-murchison-sasl-login: two challenges, two responses.
-func (s *session) readLogin(initial []byte) (backend.Credential, error) {
+func (s *session) readLogin(_ string, initial []byte) (backend.Credential, error) {
 	user, err := s.respond("Username:", initial)
 	if err != nil {
 		return backend.Credential{}, err

@@ -1,6 +1,9 @@
 package proxy
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // capabilities returns what the client may use now, as it stands in an untagged response or a response code. STARTTLS and the
 // mechanisms depend on TLS and on login_type (RFC 9051 section 6.2.3 and 7.2.2).
@@ -10,14 +13,28 @@ func (s *session) capabilities() string {
 	if s.offersStartTLS() {
 		list.WriteString(" STARTTLS")
 	}
-	if !s.passwordAllowed() {
+	names := s.set.Tier.Mechanisms()
+	if !slices.Contains(names, plain) || !s.passwordAllowed() {
 		list.WriteString(" LOGINDISABLED")
-		return list.String()
 	}
-	for _, m := range mechanisms {
-		list.WriteString(" AUTH=" + m.name)
+	for _, name := range names {
+		if s.offered(name) == nil {
+			list.WriteString(" AUTH=" + name)
+		}
 	}
 	return list.String()
+}
+
+// offered says whether the client may use a mechanism that the mailbox tier takes, here and now; if not, why.
+func (s *session) offered(name string) error {
+	m, ok := mechanisms[name]
+	switch {
+	case !ok, name == external && s.certificate() == nil:
+		return OutcomeNoMechanism
+	case m.secret && !s.passwordAllowed(), s.client.tls == nil && s.set.LoginType == SecureLogin:
+		return OutcomePrivacyRequired
+	}
+	return nil
 }
 
 func (s *session) offersStartTLS() bool {

@@ -94,8 +94,8 @@ func (s *session) identify(args *wire.Args) error {
 
 // login is LOGIN (RFC 9051 section 6.2.3).
 func (s *session) login(args *wire.Args) (*backend.Link, error) {
-	if !s.passwordAllowed() {
-		return nil, OutcomePrivacyRequired
+	if err := s.usable(plain); err != nil { // the two go together
+		return nil, err
 	}
 	user, ok := argument(args)
 	if !ok {

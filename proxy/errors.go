@@ -43,12 +43,14 @@ var ofBackend = [backend.NumKinds]Outcome{
 	backend.KindNoMechanism:   OutcomeServerMechanism,
 	backend.KindBadCredential: OutcomeBadCredential,
 	backend.KindRefused:       OutcomeServerRefused,
+	backend.KindNotAuthorized: OutcomeNotAuthorized,
 	backend.KindOwnCredential: OutcomeOwnCredential,
 	backend.KindProtocol:      OutcomeServerProtocol,
 	backend.KindBye:           OutcomeServerRefused,
 	backend.KindClosed:        OutcomeServerClosed,
 	backend.KindTimeout:       OutcomeServerTimeout,
 	backend.KindCancelled:     OutcomeDraining,
+	backend.KindClient:        OutcomeClientGone, // but see outcomeOf
 }
 
 // outcomeOf finds the outcome that an error stands for. What it does not know is OutcomeInternal.
@@ -63,6 +65,8 @@ func outcomeOf(err error) Outcome {
 	switch {
 	case errors.As(err, &outcome):
 		return outcome
+	case errors.As(err, &server) && server.Kind == backend.KindClient && server.Err != nil:
+		return outcomeOf(server.Err)
 	case errors.As(err, &server):
 		return ofBackend[server.Kind]
 	case errors.Is(err, backend.ErrUserName):
@@ -71,6 +75,8 @@ func outcomeOf(err error) Outcome {
 		return OutcomeSyntax
 	case errors.As(err, &limit):
 		return OutcomeTooLong
+	case errors.Is(err, backend.ErrMessage):
+		return OutcomeBadSASL
 	case errors.Is(err, wire.ErrBase64):
 		return OutcomeBase64
 	case errors.Is(err, wire.ErrCancelled):

@@ -185,6 +185,9 @@ func (p *peer) rest() string {
 type fakeTier struct {
 	route  func(user string) (backend.Route, error)
 	signIn func(ctx context.Context, q backend.SignInRequest) (*backend.Link, error)
+
+	verify     error
+	mechanisms []string // nil for PLAIN and LOGIN
 }
 
 func (f *fakeTier) Route(_ context.Context, q directory.Query) (backend.Route, error) {
@@ -194,6 +197,15 @@ func (f *fakeTier) Route(_ context.Context, q directory.Query) (backend.Route, e
 		return route, err
 	}
 	return backend.Route{User: q.User, Database: "db1", Servers: []string{"mbx1"}}, nil
+}
+
+func (f *fakeTier) Verify(context.Context, *backend.Route, directory.Query) error { return f.verify }
+
+func (f *fakeTier) Mechanisms() []string {
+	if f.mechanisms == nil {
+		return []string{"PLAIN", "LOGIN"}
+	}
+	return f.mechanisms
 }
 
 func (f *fakeTier) Done(backend.Route) {}

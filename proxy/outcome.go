@@ -44,6 +44,7 @@ const (
 
 	OutcomeBadCredential    // the mailbox server refused the user's credential
 	OutcomeBadUser          // a user name that can not be one
+	OutcomeNotAuthorized    // who signed in may not open that mailbox
 	OutcomeNoMailbox        // no database for this user
 	OutcomeDisabled         // the directory says that this user must not sign in
 	OutcomeDirectoryDown    // the directory does not answer
@@ -174,8 +175,10 @@ var outcomes = [numOutcomes]row{
 
 	OutcomeBadCredential: badCredential("bad_credential", "sign-in refused: bad credential"),
 	OutcomeBadUser:       badCredential("bad_user", "sign-in refused: not a user name"),
-	OutcomeNoMailbox:     badCredential("no_mailbox", "sign-in refused: no mailbox for this user"),
-	OutcomeDisabled:      badCredential("user_disabled", "sign-in refused: the directory refuses this user"),
+	OutcomeNotAuthorized: {label: "not_authorized", log: "sign-in refused: not authorized for that mailbox", level: zerolog.InfoLevel,
+		reply: replyNO, code: "AUTHORIZATIONFAILED", text: "Not authorized for that mailbox.", charge: chargeFailed},
+	OutcomeNoMailbox: badCredential("no_mailbox", "sign-in refused: no mailbox for this user"),
+	OutcomeDisabled:  badCredential("user_disabled", "sign-in refused: the directory refuses this user"),
 
 	OutcomeDirectoryDown:   unavailable("directory_down", "sign-in failed: directory does not answer"),
 	OutcomeNoActiveCopy:    unavailable("no_active_copy", "sign-in failed: no active copy of the database"),

@@ -30,6 +30,7 @@ type session struct {
 
 	tag           string        // of the command being answered; "" when it has none
 	asked         time.Time     // when the last byte of that command was read
+	thought       time.Duration // the client's share of the sign-in under way
 	user          string        // canonical; "" until a sign-in was tried
 	mailboxServer string        // signed in to; "" until then
 	bad           int           // bad commands so far

@@ -15,8 +15,8 @@ import (
 // LoginType says how far a password may travel without TLS.
 type LoginType uint8
 
-// The login types. PlainTextAuthentication differs from SecureLogin for mechanisms that carry no password: it takes those
-// without TLS. With PLAIN and LOGIN alone the two are the same.
+// The login types. PlainTextAuthentication differs from SecureLogin for mechanisms that show no secret, such as SCRAM: it takes those
+// without TLS.
 const (
 	SecureLogin             LoginType = iota // TLS before any sign-in
 	PlainTextAuthentication                  // TLS before any password
@@ -27,6 +27,10 @@ const (
 // it should dial by SlotDialer.
 type Tier interface {
 	Route(ctx context.Context, q directory.Query) (backend.Route, error)
+	// Verify makes sure of who signs in where the proxy has to; it comes between Route and SignIn.
+	Verify(ctx context.Context, route *backend.Route, q directory.Query) error
+	// Mechanisms lists the SASL mechanisms that clients can sign in by. It is not to be changed.
+	Mechanisms() []string
 	// Done ends what Route began; it is called once the sign-in has failed or the relay has the session.
 	Done(route backend.Route)
 	SignIn(ctx context.Context, route backend.Route, request backend.SignInRequest) (*backend.Link, error)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"portico/backend"
+	"portico/backend/directory"
 )
 
 // signIn takes a client's credential to the mailbox server that has the user's mailbox. Only this call knows the credential.
@@ -19,25 +20,42 @@ func (s *session) signIn(c backend.Credential) (link *backend.Link, err error) {
 	if err := s.client.flush(); err != nil {
 		return nil, err
 	}
-	user, route, err := s.route(&c)
-	s.way = route
-	s.user = user
+	s.thought = 0
+	q, err := s.query(&c)
+	s.user = q.User
 	if err != nil {
 		return nil, err
 	}
-	if err := s.ticket.claim(user, cmp.Or(route.MaxConnections, s.set.Limits.ConnectionsPerUser)); err != nil {
+	s.way, err = s.route(q, &c)
+	s.user = s.way.User
+	if err != nil {
 		return nil, err
 	}
-	link, err = s.set.Tier.SignIn(s.drain, route, backend.SignInRequest{
-		Tag: s.tag, User: user, Credential: c,
-		Client: backend.ClientInfo{Addr: s.remote, Local: s.client.sock.LocalPort(), SessionID: s.id, TLS: s.client.tls != nil},
+	if err := s.ticket.claim(s.user, cmp.Or(s.way.MaxConnections, s.set.Limits.ConnectionsPerUser)); err != nil {
+		return nil, err
+	}
+	link, err = s.openMailbox(q, c)
+	if err != nil {
+		s.ticket.disclaim()
+		return nil, err
+	}
+	s.mailboxServer = link.Server
+	s.server.metrics.phases.observe(phaseTotal, s.server.opt.Now().Sub(began)-s.thought)
+	return link, nil
+}
+
+// openMailbox makes sure of who it is, where that is ours to do, and opens the mailbox.
+func (s *session) openMailbox(q directory.Query, c backend.Credential) (*backend.Link, error) {
+	if err := s.set.Tier.Verify(s.drain, &s.way, q); err != nil {
+		return nil, fmt.Errorf("verify: %w", err)
+	}
+	link, err := s.set.Tier.SignIn(s.drain, s.way, backend.SignInRequest{
+		Tag: s.tag, User: s.user, Credential: c, Converse: s.challenge,
+		Client: backend.ClientInfo{Addr: q.Client, Local: q.Local, SessionID: s.id, TLS: q.TLS},
 		Step:   s.server.metrics.phases.step,
 	})
 	if err != nil {
-		s.ticket.disclaim()
 		return nil, fmt.Errorf("sign-in: %w", err)
 	}
-	s.mailboxServer = link.Server
-	s.server.metrics.phases.observe(phaseTotal, s.server.opt.Now().Sub(began))
 	return link, nil
 }

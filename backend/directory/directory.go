@@ -27,6 +27,8 @@ type Query struct {
 	TLS       bool           // the client's connection has TLS
 	SessionID string
 	Attempt   int // of this connection, from 1
+	// Certificate says that Login is what a certificate says that was verified; there is no password then.
+	Certificate bool
 
 	// Away runs what may have to wait, and lets others compute meanwhile: every question to a directory goes through it, but not
 	// an answer that is at hand. Nil runs it right here; see Query.Wait.

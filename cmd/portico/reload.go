@@ -27,7 +27,7 @@ func (s *service) reload() error {
 		return err
 	}
 	// The store stays that of the start, whatever data_dir says now.
-	settings, err := proxySettings(context.Background(), config, s.store, s.active, s.directoryFailed)
+	settings, err := proxySettings(context.Background(), config, s.lasting)
 	if err != nil {
 		return err
 	}

@@ -36,8 +36,7 @@ type service struct {
 	config  *configs.Config // what it runs with else
 	access  admin.Access
 
-	store     store.Store
-	active    *backend.ActiveManager
+	lasting
 	registry  *prometheus.Registry
 	reloads   *reloadMetrics
 	admin     *admin.Server
@@ -51,8 +50,16 @@ type service struct {
 	serving  atomic.Int32 // listeners that take clients
 	draining atomic.Bool
 	group    sync.WaitGroup // every goroutine it starts
-	untidy   func()         // ends keepTidy; nil while it has not begun
+	upkeep   func()         // ends what goes on beside all else; nil while it has not begun
 	failed   chan error     // a listener that came to an unforeseen end
+}
+
+// lasting is what the mailbox tiers of all reloads share.
+type lasting struct {
+	store  store.Store
+	active *backend.ActiveManager
+	survey *backend.Survey
+	report func(error) // told of what goes wrong with a directory later
 }
 
 // startService opens and starts everything that config asks for, or nothing.
@@ -75,13 +82,17 @@ func (s *service) start() (err error) {
 	cpus := runtime.GOMAXPROCS(0) // what the machine or its control group allows
 	s.log.Info().Str("version", version()).Str("config", s.file).Uint64("descriptors", descriptorLimit()).
 		Int("loops", loops(s.config, cpus)).Int("setup_slots", setupSlots(s.config, cpus)).Msg("starting")
+	s.report = s.directoryFailed
 	if s.store, err = openStore(s.config); err != nil {
 		return err
 	}
 	if s.active, err = backend.NewActiveManager(context.Background(), s.store); err != nil {
 		return err
 	}
-	settings, err := proxySettings(context.Background(), s.config, s.store, s.active, s.directoryFailed)
+	if s.survey, err = backend.NewSurvey(context.Background(), s.store); err != nil {
+		return err
+	}
+	settings, err := proxySettings(context.Background(), s.config, s.lasting)
 	if err != nil {
 		return err
 	}
@@ -102,7 +113,7 @@ func (s *service) start() (err error) {
 func (s *service) startProxy(settings proxy.Settings, cpus int) error {
 	runtime.GOMAXPROCS(loops(s.config, cpus) + setupSlots(s.config, cpus) + 1)
 	ctx, cancel := context.WithCancel(context.Background())
-	s.untidy = cancel
+	s.upkeep = cancel
 	s.group.Go(func() { keepTidy(ctx) })
 	var err error
 	if s.relay, err = relay.New(relayOptions(s.config, cpus)); err != nil {
@@ -111,6 +122,9 @@ func (s *service) startProxy(settings proxy.Settings, cpus int) error {
 	s.server, err = proxy.New(proxy.Options{
 		Settings: settings, Relay: s.relay, Log: s.log, Registerer: s.registry, SetupSlots: setupSlots(s.config, cpus),
 	})
+	if err == nil {
+		s.group.Go(func() { s.keepSurvey(ctx) })
+	}
 	return err
 }
 
@@ -210,8 +224,8 @@ func (s *service) shutdown(ctx context.Context) (inOrder bool) {
 			s.log.Warn().Err(err).Msg("HTTP did not end in order")
 		}
 	}
-	if s.untidy != nil {
-		s.untidy()
+	if s.upkeep != nil {
+		s.upkeep()
 	}
 	s.group.Wait()
 	if s.store != nil {

@@ -12,9 +12,9 @@ import (
 	"time"
 
 	"portico/backend"
+	"portico/backend/directory"
 	"portico/backend/secret"
 	"portico/configs"
-	"portico/configs/store"
 	"portico/health/admin"
 	"portico/proxy"
 	"portico/proxy/relay"
@@ -44,39 +44,41 @@ func relayOptions(config *configs.Config, cpus int) relay.Options {
 
 // proxySettings builds everything that clients' sessions go by, the way to the mailbox servers included. It comes last of what
 // can fail in a reload, since routing by hash may pin the databases.
-func proxySettings(ctx context.Context, config *configs.Config, s store.Store, active *backend.ActiveManager, report func(error)) (proxy.Settings, error) {
+func proxySettings(ctx context.Context, config *configs.Config, of lasting) (proxy.Settings, error) {
 	clients, err := clientTLS(config.TLS)
 	if err != nil {
 		return proxy.Settings{}, err
 	}
-	tier, err := newTier(ctx, config, s, active, report)
+	tier, err := newTier(ctx, config, of)
 	if err != nil {
 		return proxy.Settings{}, err
 	}
-	of := config.Settings
+	set := config.Settings
 	settings := proxy.Settings{
-		Banner: of.Banner, LoginType: loginTypes[of.LoginType], TLS: clients, Tier: tier, DefaultDomain: config.DefaultDomain,
+		Banner: set.Banner, LoginType: loginTypes[set.LoginType], TLS: clients, Tier: tier, DefaultDomain: config.DefaultDomain,
 		Limits: proxy.Limits{
-			Connections: of.MaxConnections, ConnectionsPerAddress: of.MaxConnectionFromSingleIP,
-			Unauthenticated: of.MaxUnauthenticatedConnections, ConnectionsPerUser: of.MaxConnectionsPerUser,
+			Connections: set.MaxConnections, ConnectionsPerAddress: set.MaxConnectionFromSingleIP,
+			Unauthenticated: set.MaxUnauthenticatedConnections, ConnectionsPerUser: set.MaxConnectionsPerUser,
 		},
 		Timeouts: proxy.Timeouts{
-			Handshake: config.Timeouts.Handshake, Idle: of.PreAuthenticatedConnectionTimeout,
-			SetUp: max(maxSetUp, of.PreAuthenticatedConnectionTimeout),
+			Handshake: config.Timeouts.Handshake, Idle: set.PreAuthenticatedConnectionTimeout,
+			SetUp: max(maxSetUp, set.PreAuthenticatedConnectionTimeout),
 		},
 	}
 	settings.Penalties = penalties(config.Penalties)
 	commands := &settings.Limits.Commands
-	commands.Line, commands.Literal, commands.Command = of.MaxCommandSize, of.MaxCommandSize, of.MaxCommandSize
+	commands.Line, commands.Literal, commands.Command = set.MaxCommandSize, set.MaxCommandSize, set.MaxCommandSize
 	return settings, nil
 }
 
-// newTier builds the way to the mailbox servers. report is told of what goes wrong with it later.
-func newTier(ctx context.Context, config *configs.Config, s store.Store, active *backend.ActiveManager, report func(error)) (*backend.Tier, error) {
+// newTier builds the way to the mailbox servers.
+func newTier(ctx context.Context, config *configs.Config, of lasting) (*backend.Tier, error) {
 	options := backend.Options{
 		Routing: routings[config.Routing],
-		Store:   s,
-		Active:  active,
+		Store:   of.store,
+		Active:  of.active,
+		Survey:  of.survey,
+		Mode:    modes[config.Signin.Mode],
 		// The relay sets keep-alives when it takes a connection over.
 		Dialer: setup.Dialer{Dialer: &net.Dialer{KeepAlive: -1}},
 		Wrap:   func(c net.Conn) net.Conn { return relay.NewConn(c) },
@@ -86,7 +88,10 @@ func newTier(ctx context.Context, config *configs.Config, s store.Store, active 
 		},
 	}
 	var err error
-	if options.Directory, err = newDirectory(config.Directory, report); err != nil {
+	if options.Directory, err = newDirectory(config.Directory, of.report); err != nil {
+		return nil, err
+	}
+	if options.Master, err = newMaster(config.Signin.Master); err != nil {
 		return nil, err
 	}
 	for _, name := range slices.Sorted(maps.Keys(config.MailboxServers)) {
@@ -122,6 +127,18 @@ func serverOptions(name string, of configs.MailboxServer) (backend.ServerOptions
 		server.TLSConfig.RootCAs = roots
 	}
 	return server, nil
+}
+
+// newMaster returns the credential that opens every mailbox; nil if there is none.
+func newMaster(of configs.Master) (*backend.Master, error) {
+	if of.User == "" {
+		return nil, nil
+	}
+	password, err := configs.ReadPassword(of.PasswordFile)
+	if err != nil {
+		return nil, fmt.Errorf("signin.master.password_file: %w", err)
+	}
+	return &backend.Master{User: of.User, Password: secret.Value(password), Separator: of.Form == configs.MasterSeparator}, nil
 }
 
 func penalties(of configs.Penalties) proxy.PenaltyOptions {
@@ -171,6 +188,11 @@ var serverTLS = map[configs.TLSMode]backend.TLSMode{
 	configs.TLSNone:     backend.TLSNone,
 	configs.TLSStartTLS: backend.TLSStartTLS,
 	configs.TLSImplicit: backend.TLSImplicit,
+}
+
+var modes = map[configs.SigninMode]directory.Mode{
+	configs.SigninPassthrough: directory.ModePassthrough,
+	configs.SigninMaster:      directory.ModeMaster,
 }
 
 var routings = map[configs.Routing]backend.Routing{

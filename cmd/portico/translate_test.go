@@ -66,7 +66,7 @@ timeouts: {handshake: 3s}
 	if err != nil {
 		t.Fatal(err)
 	}
-	settings, err := proxySettings(context.Background(), config, store.Memory(), nil, nil)
+	settings, err := proxySettings(context.Background(), config, lasting{store: store.Memory()})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -131,7 +131,7 @@ func TestErrorsNameTheKey(t *testing.T) {
 			t.Fatal(err)
 		}
 		change(config)
-		_, err = proxySettings(context.Background(), config, store.Memory(), nil, nil)
+		_, err = proxySettings(context.Background(), config, lasting{store: store.Memory()})
 		if strings.HasPrefix(key, "admin") {
 			_, err = adminAccess(config.Admin)
 		}

@@ -1,0 +1,79 @@
+package backend
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"portico/backend/directory"
+	"portico/backend/secret"
+)
+
+// Master is a credential of the proxy's own, which opens every mailbox: the proxy uses it for users it has verified.
+type Master struct {
+	User     string
+	Password secret.Value
+	// Separator signs in as USER*MASTER, for servers that want that; else it is PLAIN with USER as authorization identity.
+	Separator bool
+}
+
+// credential opens a user's mailbox.
+func (m *Master) credential(user string) Credential {
+	c := Credential{Mechanism: mechanismPlain, Authzid: user, Username: m.User, Password: m.Password}
+	if m.Separator {
+		c.Authzid, c.Username = "", user+string(MasterSeparator)+m.User
+	}
+	return c
+}
+
+// errNotVerified would let everybody into every mailbox.
+var errNotVerified = errors.New("the master credential is for verified users alone")
+
+// checkMaster refuses what would let nobody in, or everybody.
+func checkMaster(o Options) error {
+	switch {
+	case o.Mode != directory.ModeMaster:
+		return nil
+	case o.Master == nil:
+		return errors.New("mode master needs a master credential")
+	case o.Verifier == nil && !o.Certificates:
+		return errors.New("mode master needs something that verifies users")
+	}
+	return nil
+}
+
+// Verify makes sure that who signs in is q.Login and may open the mailbox of q.User, where the proxy has to know: before it signs in
+// to the mailbox server with a credential of its own. Where it has not, there is nothing to do. Only nil lets anybody in; SignIn
+// takes no route of that kind that Verify has not passed. A user whom no verifier knows is answered as a wrong password is. The
+// context bounds it. Errors are *Error.
+func (t *Tier) Verify(ctx context.Context, r *Route, q directory.Query) error {
+	if r.Mode != directory.ModeMaster {
+		return nil
+	}
+	if !q.Certificate && !carriesPassword(q.Mechanism) {
+		return &Error{Kind: KindNoMechanism, Phase: PhaseVerify, Err: fmt.Errorf("%s shows no password to judge", q.Mechanism)}
+	}
+	if err := t.prove(ctx, q); err != nil {
+		kind := kindOfDirectory(err)
+		if errors.Is(err, directory.ErrBadCredential) || errors.Is(err, directory.ErrNotFound) {
+			kind = KindBadCredential
+		}
+		return &Error{Kind: kind, Phase: PhaseVerify, Err: err}
+	}
+	if q.User != q.Login {
+		return &Error{Kind: KindNotAuthorized, Phase: PhaseVerify, Err: fmt.Errorf("%s may not act for another user", q.Login)}
+	}
+	r.verified = true
+	return nil
+}
+
+// prove makes sure that who signs in is q.Login.
+func (t *Tier) prove(ctx context.Context, q directory.Query) error {
+	switch {
+	case q.Certificate:
+		return nil
+	case t.verifier == nil:
+		return directory.Unavailable("verify", errors.New("nothing judges passwords"))
+	}
+	return t.verifier.Verify(ctx, q)
+}

@@ -1,0 +1,111 @@
+package backend
+
+import (
+	"context"
+	"errors"
+	"testing"
+
+	"portico/backend/directory"
+)
+
+// verdict is a Verifier that always says the same.
+type verdict struct{ err error }
+
+func (v verdict) Verify(context.Context, directory.Query) error { return v.err }
+
+// masterOptions are of a tier whose users the proxy verifies.
+func masterOptions(v directory.Verifier) Options {
+	return Options{
+		Servers:   []ServerOptions{{Name: "mbx1", Addresses: []string{"192.0.2.1:993"}}},
+		Databases: []DatabaseOptions{{Name: "db1", Copies: []string{"mbx1"}}},
+		Mode:      directory.ModeMaster, Master: &Master{User: "portico", Password: "open sesame"}, Verifier: v,
+	}
+}
+
+func TestVerify(t *testing.T) {
+	ann := directory.Query{User: "ann", Login: "ann", Password: "secret", Mechanism: "PLAIN"}
+	for name, test := range map[string]struct {
+		verdict error
+		change  func(*directory.Query)
+		kind    Kind
+	}{
+		"wrong":           {verdict: directory.ErrBadCredential, kind: KindBadCredential},
+		"unknown":         {verdict: directory.ErrNotFound, kind: KindBadCredential},
+		"locked":          {verdict: &directory.RefusedError{Reason: "left"}, kind: KindDisabled},
+		"down":            {verdict: directory.Unavailable("test", errors.New("down")), kind: KindDirectory},
+		"in vain":         {verdict: context.Canceled, kind: KindCancelled},
+		"odd":             {verdict: errors.New("odd"), kind: KindDirectory},
+		"somebody else":   {change: func(q *directory.Query) { q.User = "bob" }, kind: KindNotAuthorized},
+		"no password":     {change: func(q *directory.Query) { q.Mechanism = "SCRAM-SHA-256" }, kind: KindNoMechanism},
+		"else, and wrong": {verdict: directory.ErrBadCredential, change: func(q *directory.Query) { q.User = "bob" }, kind: KindBadCredential},
+		"another's certificate": {
+			change: func(q *directory.Query) { q.User, q.Certificate, q.Mechanism = "bob", true, "EXTERNAL" }, kind: KindNotAuthorized,
+		},
+	} {
+		tier, err := New(t.Context(), masterOptions(verdict{test.verdict}))
+		if err != nil {
+			t.Fatal(err)
+		}
+		q := ann
+		if test.change != nil {
+			test.change(&q)
+		}
+		route := Route{User: q.User, Servers: []string{"mbx1"}, Mode: directory.ModeMaster}
+		var e *Error
+		if err := tier.Verify(t.Context(), &route, q); !errors.As(err, &e) || e.Kind != test.kind || e.Phase != PhaseVerify {
+			t.Errorf("%s: %v, want %s", name, err, test.kind)
+		}
+		if _, err := tier.SignIn(t.Context(), route, SignInRequest{Tag: "a", User: q.User}); !errors.Is(err, errNotVerified) {
+			t.Errorf("%s: the master credential was used all the same: %v", name, err)
+		}
+	}
+
+	tier, err := New(t.Context(), masterOptions(verdict{}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	byCertificate := directory.Query{User: "ann", Login: "ann", Mechanism: "EXTERNAL", Certificate: true}
+	for _, q := range []directory.Query{ann, byCertificate} {
+		route := Route{User: "ann", Mode: directory.ModeMaster}
+		if err := tier.Verify(t.Context(), &route, q); err != nil || !route.verified {
+			t.Errorf("%s: %v", q.Mechanism, err)
+		}
+	}
+	if err := tier.Verify(t.Context(), &Route{Mode: directory.ModePassthrough}, directory.Query{}); err != nil {
+		t.Errorf("passthrough: %v", err)
+	}
+}
+
+// A mode that would let everybody in, or nobody, does not start.
+func TestMasterNeedsAll(t *testing.T) {
+	for name, change := range map[string]func(*Options){
+		"no master":   func(o *Options) { o.Master = nil },
+		"no verifier": func(o *Options) { o.Verifier = nil },
+	} {
+		o := masterOptions(verdict{})
+		change(&o)
+		if _, err := New(t.Context(), o); err == nil {
+			t.Errorf("%s: it starts", name)
+		}
+	}
+	o := masterOptions(nil)
+	o.Certificates = true
+	tier, err := New(t.Context(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := tier.Mechanisms(); len(got) != 1 || got[0] != "EXTERNAL" {
+		t.Errorf("with certificates alone it offers %q", got)
+	}
+
+	// A user whom the directory puts in mode master, and nobody to judge.
+	o.Mode, o.Certificates = directory.ModePassthrough, false
+	if tier, err = New(t.Context(), o); err != nil {
+		t.Fatal(err)
+	}
+	route := Route{User: "ann", Mode: directory.ModeMaster}
+	var e *Error
+	if err := tier.Verify(t.Context(), &route, directory.Query{User: "ann", Login: "ann"}); !errors.As(err, &e) || e.Kind != KindDirectory {
+		t.Errorf("nobody judges: %v", err)
+	}
+}
