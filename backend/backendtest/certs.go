@@ -13,6 +13,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 )
 
@@ -32,11 +33,12 @@ type CA struct {
 	key  *ecdsa.PrivateKey
 }
 
-// CertOptions describe one server certificate.
+// CertOptions describe one certificate, of a server unless Client says otherwise.
 type CertOptions struct {
-	// Hosts are the DNS names and IP addresses it is good for; the first is
-	// its common name.
-	Hosts []string
+	// Hosts are the DNS names and IP addresses it is good for, or a client's name
+	// and mail addresses; the first is its common name.
+	Hosts  []string
+	Client bool
 	// NotBefore and NotAfter bound its validity; zero means an hour ago and 30
 	// days from now. Both in the past make an expired certificate.
 	NotBefore, NotAfter time.Time
@@ -154,10 +156,17 @@ func leafTemplate(o CertOptions) *x509.Certificate {
 	if t.NotAfter.IsZero() {
 		t.NotAfter = now.Add(defaultValidity)
 	}
+	if o.Client {
+		t.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}
+	}
 	for _, host := range o.Hosts {
-		if ip := net.ParseIP(host); ip != nil {
+		ip := net.ParseIP(host)
+		switch {
+		case ip != nil:
 			t.IPAddresses = append(t.IPAddresses, ip)
-		} else {
+		case strings.Contains(host, "@"):
+			t.EmailAddresses = append(t.EmailAddresses, host)
+		case !o.Client:
 			t.DNSNames = append(t.DNSNames, host)
 		}
 	}

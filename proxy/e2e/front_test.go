@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"crypto/tls"
+	"crypto/x509"
 	"net"
 	"os"
 	"path/filepath"
@@ -28,6 +29,10 @@ type options struct {
 	relay    relay.Options
 	log      zerolog.Level
 	tier     func(proxy.Tier) proxy.Tier // put around the tier
+	backend  func(*backend.Options)      // changes what the tier is made of
+	login    proxy.LoginType             // instead of PlainTextLogin, with strict
+	strict   bool
+	clients  *x509.CertPool // who vouches for clients' certificates
 }
 
 // frontDoor is a running proxy with three listeners.
@@ -45,13 +50,19 @@ type frontDoor struct {
 }
 
 // front starts a front door that stops with the test, which must not leak by then: call it behind the start of what outlives the
-// test. Passwords may travel in plain text, and the pause behind a bad one is left out.
+// test. Passwords may travel in plain text unless it is strict, and the pause behind a bad one is left out.
 func front(t *testing.T, o options) *frontDoor {
 	t.Helper()
 	f := &frontDoor{t: t, metrics: prometheus.NewRegistry(), log: &testkit.Log{}}
 	f.tier = newTier(t, o)
 	serverTLS := f.certify()
 	o.settings.LoginType = proxy.PlainTextLogin
+	if o.strict {
+		o.settings.LoginType = o.login
+	}
+	if o.clients != nil {
+		serverTLS.ClientCAs, serverTLS.ClientAuth = o.clients, tls.VerifyClientCertIfGiven
+	}
 	o.settings.TLS, o.settings.Tier = serverTLS, f.tier
 	if o.settings.Penalties.First == 0 {
 		o.settings.Penalties.First = -1
@@ -80,13 +91,17 @@ func newTier(t *testing.T, o options) proxy.Tier {
 	for _, s := range o.servers {
 		copies = append(copies, s.Name)
 	}
-	tier, err := backend.New(t.Context(), backend.Options{
+	of := backend.Options{
 		Servers:   o.servers,
 		Databases: []backend.DatabaseOptions{{Name: "db1", Copies: copies, Interchangeable: true}},
 		Dialer:    setup.Dialer{Dialer: &net.Dialer{KeepAlive: -1}},
 		Wrap:      func(c net.Conn) net.Conn { return relay.NewConn(c) },
 		Timeouts:  o.timeouts,
-	})
+	}
+	if o.backend != nil {
+		o.backend(&of)
+	}
+	tier, err := backend.New(t.Context(), of)
 	if err != nil {
 		t.Fatal(err)
 	}

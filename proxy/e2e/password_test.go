@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/base64"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"strings"
 	"sync"
@@ -14,6 +15,7 @@ import (
 
 	"portico/backend"
 	"portico/backend/backendtest/testkit"
+	"portico/backend/directory"
 	"portico/proxy"
 )
 
@@ -41,6 +43,11 @@ func confessions() []confession {
 		{"LOGIN mechanism", []string{"a AUTHENTICATE LOGIN\r\n", encode("ada") + "\r\n", encode(mark) + "\r\n"}},
 		{"LOGIN mechanism at once", []string{"a AUTHENTICATE LOGIN " + encode("ada") + "\r\n", encode(mark) + "\r\n"}},
 
+		{"XOAUTH2", []string{"a AUTHENTICATE XOAUTH2 " + encode("user=ada\x01auth=Bearer "+mark+"\x01\x01") + "\r\n"}},
+		{"OAUTHBEARER", []string{"a AUTHENTICATE OAUTHBEARER\r\n", encode("n,a=ada,\x01auth=Bearer "+mark+"\x01\x01") + "\r\n"}},
+		{"half a token", []string{"a AUTHENTICATE XOAUTH2 " + encode("user=ada\x01auth=Bearer "+mark) + "\r\n"}},
+		{"a token in its user's place", []string{"a AUTHENTICATE OAUTHBEARER " + encode("n,a="+mark+"\x01") + "\r\n"}},
+
 		{"half an atom", []string{"a LOGIN ada " + mark}},
 		{"half a quoted string", []string{"a LOGIN ada \"" + mark}},
 		{"quotes left open", []string{"a LOGIN ada \"" + mark + "\r\n"}},
@@ -61,33 +68,56 @@ func confessions() []confession {
 	}
 }
 
+// hears is the greeting of a server that takes every mechanism.
+const hears = "S: * OK [CAPABILITY IMAP4rev1 LITERAL+ SASL-IR AUTH=PLAIN AUTH=XOAUTH2 AUTH=OAUTHBEARER AUTH=SCRAM-SHA-256] hello\n"
+
 // ears are mailbox servers, as what they do with a credential.
 var ears = map[string]string{
-	"accepts":          greets + "C: ${tag} *\nS: ${tag} OK in\nanswer-all",
-	"refuses":          greets + "C: ${tag} *\nS: ${tag} NO no",
-	"says it again":    greets + "C: ${tag} *\nS: * OK you said " + mark + "\nS: ${tag} NO [ALERT] the password " + mark + " is wrong",
-	"says it in BYE":   greets + "C: ${tag} *\nS: * BYE [ALERT] not with " + mark,
-	"says it in BAD":   greets + "C: ${tag} *\nS: ${tag} BAD what is " + mark + "?",
-	"says it as a tag": greets + "C: ${tag} *\nS: " + mark + " OK in",
-	"dies":             greets + "C: ${tag} *\nreset",
-	"hangs":            greets + "C: ${tag} *\nsilent",
+	"accepts":          hears + "C: ${tag} *\nS: ${tag} OK in\nanswer-all",
+	"refuses":          hears + "C: ${tag} *\nS: ${tag} NO no",
+	"says it again":    hears + "C: ${tag} *\nS: * OK you said " + mark + "\nS: ${tag} NO [ALERT] the password " + mark + " is wrong",
+	"says it in BYE":   hears + "C: ${tag} *\nS: * BYE [ALERT] not with " + mark,
+	"says it in BAD":   hears + "C: ${tag} *\nS: ${tag} BAD what is " + mark + "?",
+	"says it as a tag": hears + "C: ${tag} *\nS: " + mark + " OK in",
+	"dies":             hears + "C: ${tag} *\nreset",
+	"hangs":            hears + "C: ${tag} *\nsilent",
 }
 
 // However a sign-in goes, the password is in no log, no metric, no error and no answer to the client; not encoded either.
 func TestPasswordsStayUnsaid(t *testing.T) {
 	for name, script := range ears {
-		t.Run(strings.ReplaceAll(name, " ", "_"), func(t *testing.T) { listen(t, script, nil) })
+		t.Run(strings.ReplaceAll(name, " ", "_"), func(t *testing.T) { listen(t, script, nil, nil) })
 	}
 	t.Run("panics", func(t *testing.T) {
-		listen(t, ears["accepts"], func(tier proxy.Tier) proxy.Tier { return panicking{tier} })
+		listen(t, ears["accepts"], func(tier proxy.Tier) proxy.Tier { return panicking{tier} }, nil)
 	})
 	t.Run("unreachable", func(t *testing.T) {
-		listen(t, "close", nil)
+		listen(t, "close", nil, nil)
 	})
+	for name, verifier := range map[string]directory.Verifier{
+		"verified": knows{"ada", mark}, "refused": knows{"ada", "another"}, "verifier talks": talks{}, "verifier panics": talks{panics: true},
+	} {
+		t.Run(strings.ReplaceAll(name, " ", "_"), func(t *testing.T) {
+			listen(t, ears["accepts"], nil, func(o *backend.Options) {
+				o.Mode, o.Verifier, o.Master = directory.ModeMaster, verifier, &backend.Master{User: "portico", Password: mark}
+			})
+		})
+	}
+}
+
+// talks is a verifier that tells all it was told.
+type talks struct{ panics bool }
+
+func (v talks) Verify(_ context.Context, q directory.Query) error {
+	text := fmt.Sprintf("%v %+v %#v %s %q %x", q, q, q, q.Password, q.Password, q.Password)
+	if v.panics {
+		panic(text)
+	}
+	return errors.New(text)
 }
 
 // listen makes every confession, in plain text and with TLS, and looks for the mark.
-func listen(t *testing.T, script string, around func(proxy.Tier) proxy.Tier) {
+func listen(t *testing.T, script string, around func(proxy.Tier) proxy.Tier, of func(*backend.Options)) {
 	testkit.NoLeaks(t)
 	errs := &errorLog{}
 	f := front(t, options{
@@ -95,7 +125,11 @@ func listen(t *testing.T, script string, around func(proxy.Tier) proxy.Tier) {
 		timeouts: backend.Timeouts{SignIn: 30 * time.Millisecond},
 		settings: proxy.Settings{Timeouts: proxy.Timeouts{Idle: 2 * time.Second}},
 		log:      zerolog.TraceLevel,
+		backend:  of,
 		tier: func(tier proxy.Tier) proxy.Tier {
+			if err := tier.(*backend.Tier).Survey(t.Context()); err != nil { // so that tokens are taken, where they are
+				t.Error(err)
+			}
 			if around != nil {
 				tier = around(tier)
 			}
