@@ -129,7 +129,7 @@ func startDovecot(ctx context.Context, program string, o DovecotOptions) (*Dovec
 	if err != nil {
 		return nil, err
 	}
-	d.process, err = startProcess(program, "-F", "-c", filepath.Join(d.Dir, "dovecot.conf"))
+	d.process, err = startProcess(nil, program, "-F", "-c", filepath.Join(d.Dir, "dovecot.conf"))
 	if err == nil {
 		err = d.waitReady(ctx)
 	}

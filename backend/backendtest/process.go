@@ -24,11 +24,11 @@ type process struct {
 	done  chan struct{} // closed when the program itself has ended
 }
 
-// startProcess starts the program. It ends with this process, however that ends.
-func startProcess(program string, args ...string) (*process, error) {
+// startProcess starts the program, as account if that is not nil. It ends with this process, however that ends.
+func startProcess(account *owner, program string, args ...string) (*process, error) {
 	cmd := exec.Command(program, args...)
 	cmd.Env = []string{"PATH=" + os.Getenv("PATH")}
-	cmd.SysProcAttr = processAttributes()
+	cmd.SysProcAttr = processAttributes(account)
 	p := &process{done: make(chan struct{})}
 	started := make(chan error, 1)
 	go p.run(cmd, started)
@@ -75,6 +75,34 @@ func (p *process) stop(patience time.Duration) error {
 	}
 	<-p.done
 	return nil
+}
+
+// interrupt asks the program to end without waiting for its clients.
+func (p *process) interrupt() {
+	if p.group != 0 {
+		_ = syscall.Kill(p.group, syscall.SIGINT) // if it has ended, all the better
+	}
+}
+
+// freeze stops the program's group where it is, or lets it go on.
+func (p *process) freeze(stop bool) error {
+	if stop {
+		return syscall.Kill(-p.group, syscall.SIGSTOP)
+	}
+	return syscall.Kill(-p.group, syscall.SIGCONT)
+}
+
+// runAs has a program run as account.
+func runAs(cmd *exec.Cmd, account *owner) {
+	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: credential(account)}
+}
+
+// credential is an account as the kernel knows it; nil is the current user.
+func credential(account *owner) *syscall.Credential {
+	if account == nil {
+		return nil
+	}
+	return &syscall.Credential{Uid: uint32(account.UID), Gid: uint32(account.GID)}
 }
 
 // groupAlive reports whether a process of the group is left. Those that have ended but

@@ -4,6 +4,7 @@ package backendtest
 
 import (
 	"errors"
+	"os/exec"
 	"time"
 )
 
@@ -12,10 +13,16 @@ var errEnded = errors.New("it ended by itself")
 // process needs process groups, which this system has not.
 type process struct{ done chan struct{} }
 
-func startProcess(program string, _ ...string) (*process, error) {
+func startProcess(_ *owner, program string, _ ...string) (*process, error) {
 	return nil, &MissingError{Part: program, Err: errors.ErrUnsupported}
 }
 
 func (p *process) stop(time.Duration) error { return nil }
+
+func (p *process) interrupt() {}
+
+func runAs(*exec.Cmd, *owner) {}
+
+func (p *process) freeze(bool) error { return errors.ErrUnsupported }
 
 func (p *process) groupAlive() bool { return false }

@@ -4,7 +4,7 @@ package backendtest
 
 import "syscall"
 
-// processAttributes give a child its own group.
-func processAttributes() *syscall.SysProcAttr {
-	return &syscall.SysProcAttr{Setpgid: true}
+// processAttributes give a child an account and its own group.
+func processAttributes(account *owner) *syscall.SysProcAttr {
+	return &syscall.SysProcAttr{Setpgid: true, Credential: credential(account)}
 }

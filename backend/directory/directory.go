@@ -12,6 +12,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"strings"
 
 	"portico/backend/secret"
 )
@@ -94,6 +95,25 @@ var ErrUnavailable = errors.New("directory: unavailable")
 // RefusedError says that the user is known and must not sign in.
 type RefusedError struct {
 	Reason string // for the log; printable, bounded
+}
+
+// maxReason bounds a reason, in bytes.
+const maxReason = 200
+
+// Refused makes a *RefusedError of a reason that a directory gives, whatever that holds. A reason that is a truth value is one or none:
+// what says no gives nil.
+func Refused(reason string) error {
+	switch strings.ToLower(reason) {
+	case "", "0", "f", "false", "no":
+		return nil
+	}
+	reason = strings.Map(func(r rune) rune {
+		if r < ' ' || r > '~' {
+			return '?'
+		}
+		return r
+	}, reason)
+	return &RefusedError{Reason: reason[:min(len(reason), maxReason)]}
 }
 
 // Error implements error.

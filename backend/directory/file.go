@@ -3,9 +3,7 @@ package directory
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
-	"strconv"
 	"strings"
 )
 
@@ -15,7 +13,7 @@ import (
 //	# name              where
 //	alice@example.org   db1
 //	bob@example.org     server=mbx2
-//	carol@example.org   database=db1 user=carol.new@example.org max_connections=5
+//	carol@example.org   database=db1 user=carol.new@example.org mode=master max_connections=5
 //	dave@example.org    refuse has left the company
 //	@example.net        db2
 //	*                   db1
@@ -97,27 +95,5 @@ func (e *Entry) set(word string) error {
 	if !ok {
 		key, value = "database", word
 	}
-	var to *string
-	switch key {
-	case "database":
-		to = &e.Database
-	case "server":
-		to = &e.Server
-	case "user":
-		to = &e.User
-	case "max_connections":
-		n, err := strconv.ParseUint(value, 10, 31)
-		if err != nil || n == 0 || e.MaxConnections != 0 {
-			return fmt.Errorf("max_connections must be a number from 1 on, given once, is %q", value)
-		}
-		e.MaxConnections = int(n)
-		return nil
-	default:
-		return fmt.Errorf("unknown key %q: there are database, server, user, max_connections", key)
-	}
-	if value == "" || *to != "" {
-		return fmt.Errorf("%s must be given once, with a value", key)
-	}
-	*to = value
-	return nil
+	return e.Set(key, value)
 }

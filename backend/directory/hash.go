@@ -12,6 +12,8 @@ import (
 
 	"golang.org/x/crypto/argon2"
 	"golang.org/x/crypto/bcrypt"
+
+	"portico/backend/secret"
 )
 
 // What a hash may cost at most: about two seconds of one CPU, or 256 MiB.
@@ -34,6 +36,26 @@ var (
 	argon2Form      = regexp.MustCompile(`^\$argon2id\$v=19\$m=([0-9]{1,9}),t=([0-9]{1,9}),p=([0-9]{1,9})\$([0-9A-Za-z+/]+)\$([0-9A-Za-z+/]+)$`)
 	sha512CryptForm = regexp.MustCompile(`^\$6\$(?:rounds=([0-9]{1,9})\$)?([^$:]{1,16})\$([./0-9A-Za-z]{86})$`)
 )
+
+// CheckHash judges a password by its hash, in one of the forms that Passwd reads. It returns ErrBadCredential if it is not the hash's, also for an empty
+// one; a *RefusedError if the hash locks the user out; and another error, which does not show the hash, if it is none. It computes
+// for long.
+func CheckHash(text string, password secret.Value) error {
+	switch {
+	case text == "":
+		return errors.New("the hash is empty")
+	case text[0] == '!' || text[0] == '*':
+		return &RefusedError{Reason: "locked by the password's hash"}
+	}
+	h, err := parseHash(text)
+	if err != nil {
+		return err
+	}
+	if given := password.Reveal(); given == "" || len(given) > maxPassword || !h.matches([]byte(given)) {
+		return ErrBadCredential
+	}
+	return nil
+}
 
 // dovecotSchemes are the names that Dovecot may put before the hashes there are.
 var dovecotSchemes = []string{"BLF-CRYPT", "ARGON2ID", "SHA512-CRYPT", "CRYPT"}

@@ -49,6 +49,8 @@ var bans = []struct{ from, to, why string }{
 	{"portico/backend/directory/...", "portico/configs", "its options are passed in"},
 	{"portico/backend/directory/...", "github.com/rs/zerolog", "it sees passwords, and returns errors"},
 	{"portico/backend", "portico/backend/directory/httpdir", "the command chooses the sources; whoever needs none carries none along"},
+	{"portico/backend", "portico/backend/directory/sqldir", "the same"},
+	{"portico/backend", "portico/backend/directory/ldapdir", "the same"},
 
 	{"portico/proxy/...", "portico/configs", "its settings are passed in"},
 	{"portico/proxy/...", "portico/health/...", "health reads what the proxy counts, not the other way round"},

@@ -26,7 +26,6 @@ import (
 const (
 	maxHeader = 16 << 10
 	maxBody   = 4 << 10
-	maxReason = 200
 )
 
 // Options of a Directory.
@@ -182,7 +181,7 @@ func status(h http.Header) error {
 		result == "" && strings.Contains(strings.ToLower(text), "temporary"):
 		return directory.Unavailable("http", errors.New("the server has a temporary problem"))
 	}
-	return &directory.RefusedError{Reason: clean(text)}
+	return directory.Refused(text)
 }
 
 // place reads where the mailbox is: Auth-Server, Auth-Port, Auth-User; and of our own Auth-Database, and a mailbox server's name
@@ -217,17 +216,6 @@ func escape(value string) string {
 		b.WriteByte(c)
 	}
 	return b.String()
-}
-
-// clean makes a server's text fit for a log.
-func clean(text string) string {
-	text = strings.Map(func(r rune) rune {
-		if r < ' ' || r > '~' {
-			return '?'
-		}
-		return r
-	}, text)
-	return text[:min(len(text), maxReason)]
 }
 
 // withoutURL drops the URL from an error, since it may hold a secret.
