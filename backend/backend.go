@@ -71,6 +71,8 @@ type Options struct {
 	Directory directory.Source
 	// Verifier judges passwords where the proxy has to know them itself; nil where it never has.
 	Verifier directory.Verifier
+	// Close ends what Directory and Verifier keep; nil where they keep nothing. See Tier.Close.
+	Close func()
 	// Mode is that of users of whom the directory says none; zero means passthrough.
 	Mode   directory.Mode
 	Master *Master // for users in mode master; nil where there is none
@@ -99,6 +101,7 @@ type Tier struct {
 	verifier        directory.Verifier
 	mode            directory.Mode
 	master          *Master
+	close           func()
 	judged          []string // the mechanisms of mode master
 	survey          *Survey
 	offered         atomic.Pointer[offered] // what the survey said last
@@ -124,6 +127,7 @@ func New(ctx context.Context, o Options) (*Tier, error) {
 		master:          o.Master,
 		judged:          judgedBy(o.Verifier, o.Certificates),
 		survey:          o.Survey,
+		close:           o.Close,
 		dialer:          o.Dialer,
 		wrap:            o.Wrap,
 		timeouts:        o.Timeouts.withDefaults(),
@@ -140,6 +144,9 @@ func New(ctx context.Context, o Options) (*Tier, error) {
 	}
 	if err := checkMaster(o); err != nil {
 		return nil, err
+	}
+	if t.close == nil {
+		t.close = func() {}
 	}
 	for _, s := range o.Servers {
 		if err := t.addServer(s); err != nil {
@@ -241,6 +248,9 @@ func (t Timeouts) withDefaults() Timeouts {
 	set(&t.SignIn, 30*time.Second)
 	return t
 }
+
+// Close ends the connections to directories. Sign-ins that come later are answered as if those were down.
+func (t *Tier) Close() { t.close() }
 
 // ActiveManager returns the keeper of which copy is active.
 func (t *Tier) ActiveManager() *ActiveManager { return t.active }

@@ -54,3 +54,7 @@ func Default() *Config {
 type defaulter interface{ setDefaults() }
 
 func (m *MailboxServer) setDefaults() { m.TLS = TLSImplicit }
+
+func (s *DirectorySource) setDefaults() { s.LDAP.Scope, s.SQL.Driver = ScopeSub, Postgres }
+
+func (v *Verifier) setDefaults() { v.LDAP.Scope, v.SQL.Driver = ScopeSub, Postgres }

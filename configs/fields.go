@@ -95,8 +95,10 @@ func Keys() []Key {
 	specimen := Default()
 	specimen.Listeners = make([]Listener, 1)
 	specimen.TLS.Certificates = make([]KeyPair, 1)
-	specimen.Directory.Sources = []DirectorySource{{Rules: make([]DirectoryRule, 1)}}
-	specimen.MailboxServers = map[string]MailboxServer{"<name>": {TLS: TLSImplicit}}
+	source, verifier := fresh[DirectorySource](), fresh[Verifier]()
+	source.Rules = make([]DirectoryRule, 1)
+	specimen.Directory.Sources, specimen.Directory.Verify = []DirectorySource{source}, []Verifier{verifier}
+	specimen.MailboxServers = map[string]MailboxServer{"<name>": fresh[MailboxServer]()}
 	specimen.Databases = map[string]Database{"<name>": {}}
 	names := strings.NewReplacer(`"<name>"`, "<name>", "[0]", "[]")
 
@@ -112,6 +114,9 @@ func Keys() []Key {
 	})
 	return keys
 }
+
+// fresh returns an element of a list or map as it starts out.
+func fresh[T any]() T { return newElement(reflect.TypeFor[T]()).Interface().(T) }
 
 // typeName says in the reference's words what a key takes.
 func typeName(f field) string {

@@ -122,12 +122,10 @@ func (v *validator) signin() {
 		v.fail("signin.master.user", "is missing: mode master signs in with it")
 	case master.User != "" && master.PasswordFile == "":
 		v.fail("signin.master.password_file", "is missing: the master's password is read from it")
-	case master.PasswordFile != "":
-		if _, err := ReadPassword(master.PasswordFile); err != nil {
-			v.failKey("signin.master.password_file", "%s", err)
-		}
-		v.secret("signin.master.password_file", master.PasswordFile)
+	case v.c.Signin.Mode == SigninMaster && len(v.c.Directory.Verify) == 0 && !v.unread("directory.verify"):
+		v.fail("signin.mode", "master lets in whom Portico has verified: name in directory.verify who judges passwords")
 	}
+	v.password("signin.master.password_file", master.PasswordFile)
 }
 
 func (v *validator) penalties() {

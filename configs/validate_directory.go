@@ -6,29 +6,60 @@ import (
 	"net/url"
 	"regexp"
 	"slices"
+	"strings"
 )
 
 func (v *validator) directory() {
 	for i, source := range v.c.Directory.Sources {
 		path := item("directory.sources", i)
-		given := 0
-		for _, there := range []bool{len(source.Rules) > 0, source.File != "", len(source.HTTP.URLs) > 0} {
-			if there {
-				given++
-			}
-		}
-		if given != 1 && !v.unread(join(path, "rules")) && !v.unread(join(path, "file")) && !v.unread(join(path, "http")) {
-			v.fail(path, "needs one of rules, file and http.urls")
-		}
-		v.httpDirectory(join(path, "http"), source.HTTP)
-		if source.File != "" {
-			if _, err := readFile(source.File); err != nil {
-				v.failKey(join(path, "file"), "%s", err)
-			}
-		}
+		v.oneOf(path, map[string]bool{
+			"rules": len(source.Rules) > 0, "file": source.File != "", "http": len(source.HTTP.URLs) > 0,
+			"sql": source.SQL.given(), "ldap": source.LDAP.given(),
+		})
+		v.readable(join(path, "file"), source.File)
 		for j, rule := range source.Rules {
 			v.rule(item(join(path, "rules"), j), rule)
 		}
+		v.httpDirectory(join(path, "http"), source.HTTP)
+		v.sqlDirectory(join(path, "sql"), source.SQL)
+		v.ldapDirectory(join(path, "ldap"), source.LDAP)
+		if source.LDAP.given() && source.LDAP.Filter == "" {
+			v.fail(join(path, "ldap"), "needs a filter, which finds the user")
+		}
+	}
+	for i, verifier := range v.c.Directory.Verify {
+		path := item("directory.verify", i)
+		v.oneOf(path, map[string]bool{
+			"file": verifier.File != "", "http": len(verifier.HTTP.URLs) > 0, "sql": verifier.SQL.given(), "ldap": verifier.LDAP.given(),
+		})
+		v.readable(join(path, "file"), verifier.File)
+		v.secret(join(path, "file"), verifier.File)
+		v.httpDirectory(join(path, "http"), verifier.HTTP)
+		v.sqlDirectory(join(path, "sql"), verifier.SQL)
+		v.ldapDirectory(join(path, "ldap"), verifier.LDAP)
+	}
+}
+
+// oneOf wants exactly one of the keys beneath path.
+func (v *validator) oneOf(path string, given map[string]bool) {
+	count := 0
+	for key, there := range given {
+		if there || v.unread(join(path, key)) {
+			count++
+		}
+	}
+	if count != 1 {
+		v.fail(path, "needs one of %s", strings.Join(slices.Sorted(maps.Keys(given)), ", "))
+	}
+}
+
+// readable wants a file that can be read, if one is named.
+func (v *validator) readable(path, file string) {
+	if file == "" {
+		return
+	}
+	if _, err := readFile(file); err != nil {
+		v.failKey(path, "%s", err)
 	}
 }
 
@@ -74,9 +105,76 @@ func (v *validator) httpDirectory(path string, of HTTPDirectory) {
 			v.secret(join(path, "secret_file"), of.SecretFile)
 		}
 	}
-	if of.CA != "" {
-		if _, err := readCertificates(of.CA); err != nil {
-			v.failKey(join(path, "ca"), "%s", err)
+	v.authorities(join(path, "ca"), of.CA)
+}
+
+// authorities wants a file of certificates, if one is named.
+func (v *validator) authorities(path, file string) {
+	if file == "" {
+		return
+	}
+	if _, err := readCertificates(file); err != nil {
+		v.failKey(path, "%s", err)
+	}
+}
+
+// password wants a file with a password, if one is named.
+func (v *validator) password(path, file string) {
+	if file == "" {
+		return
+	}
+	if _, err := ReadPassword(file); err != nil {
+		v.failKey(path, "%s", err)
+		return
+	}
+	v.secret(path, file)
+}
+
+func (of SQLDirectory) given() bool { return of.DSNFile != "" || of.Query != "" }
+
+func (v *validator) sqlDirectory(path string, of SQLDirectory) {
+	if !of.given() {
+		return
+	}
+	if of.DSNFile == "" || of.Query == "" {
+		v.fail(path, "needs both dsn_file and query")
+	}
+	v.password(join(path, "dsn_file"), of.DSNFile)
+	dsn, _ := ReadPassword(of.DSNFile)
+	for _, open := range []string{"sslmode=disable", "sslmode=allow", "sslmode=prefer", "sslmode=require", "tls=false", "tls=preferred", "tls=skip-verify"} {
+		if strings.Contains(dsn, open) && !strings.Contains(dsn, "127.0.0.1") && !strings.Contains(dsn, "localhost") {
+			v.warn(join(path, "dsn_file"), "%s: anybody on the way can pose as the database", open)
 		}
 	}
+}
+
+func (of LDAPDirectory) given() bool { return len(of.URLs) > 0 || of.Filter != "" || of.UserDN != "" }
+
+func (v *validator) ldapDirectory(path string, of LDAPDirectory) {
+	if !of.given() {
+		return
+	}
+	if len(of.URLs) == 0 {
+		v.fail(path, "needs urls")
+	}
+	for i, text := range of.URLs {
+		u, err := url.Parse(text)
+		switch {
+		case err != nil || u.Host == "" || u.Scheme != "ldap" && u.Scheme != "ldaps":
+			v.fail(item(join(path, "urls"), i), "must be an URL of ldap or ldaps, is %q", text)
+		case u.Scheme == "ldap" && !of.StartTLS && !loopback(net.JoinHostPort(u.Hostname(), "389")):
+			v.warn(item(join(path, "urls"), i), "passwords travel there unencrypted: turn starttls on, or use ldaps")
+		}
+	}
+	switch {
+	case of.Filter != "" && of.Base == "":
+		v.fail(join(path, "base"), "is missing: a filter needs a place to search")
+	case of.Filter == "" && of.UserDN == "":
+		v.fail(path, "needs a filter or a user_dn")
+	}
+	if (of.BindDN == "") != (of.BindPasswordFile == "") {
+		v.fail(path, "needs both bind_dn and bind_password_file, or none")
+	}
+	v.password(join(path, "bind_password_file"), of.BindPasswordFile)
+	v.authorities(join(path, "ca"), of.CA)
 }

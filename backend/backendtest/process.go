@@ -84,12 +84,29 @@ func (p *process) interrupt() {
 	}
 }
 
-// freeze stops the program's group where it is, or lets it go on.
+// freeze stops the program's group where it is, or lets it go on. It returns when the program's threads have stopped.
 func (p *process) freeze(stop bool) error {
-	if stop {
-		return syscall.Kill(-p.group, syscall.SIGSTOP)
+	if !stop {
+		return syscall.Kill(-p.group, syscall.SIGCONT)
 	}
-	return syscall.Kill(-p.group, syscall.SIGCONT)
+	err := syscall.Kill(-p.group, syscall.SIGSTOP)
+	for deadline := time.Now().Add(time.Second); err == nil && !p.frozen() && time.Now().Before(deadline); {
+		time.Sleep(time.Millisecond)
+	}
+	return err
+}
+
+// frozen says whether all threads of the program have stopped; where there is no /proc it believes so.
+func (p *process) frozen() bool {
+	stats, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/stat", p.group))
+	for _, path := range stats {
+		stat, err := os.ReadFile(path)
+		state := bytes.Fields(stat[bytes.LastIndexByte(stat, ')')+1:])
+		if err == nil && len(state) > 0 && string(state[0]) != "T" {
+			return false
+		}
+	}
+	return true
 }
 
 // runAs has a program run as account.

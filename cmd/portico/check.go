@@ -32,7 +32,7 @@ func newCheck() *cobra.Command {
 		for _, warning := range config.Warnings() {
 			fmt.Fprintln(cmd.OutOrStdout(), warning.Error())
 		}
-		if _, err := newDirectory(config.Directory, nil); err != nil {
+		if _, err := newDirectories(config.Directory, nil); err != nil {
 			fmt.Fprintf(cmd.OutOrStdout(), "%s: %s\n", *file, err)
 			return errBadNews
 		}

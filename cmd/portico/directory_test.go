@@ -9,7 +9,6 @@ import (
 	"testing"
 
 	"portico/backend/backendtest/testkit"
-	"portico/configs"
 )
 
 // tries signs in over TLS and returns the answer.
@@ -120,39 +119,5 @@ func TestCheckReadsMapFiles(t *testing.T) {
 		if status, out, _ := command("check", "--config", file); status != want.status || !strings.Contains(out, want.out) {
 			t.Errorf("%q: status %d, %s", text, status, out)
 		}
-	}
-}
-
-// The examples of the document are a configuration and a map file that load.
-func TestDirectoryDocument(t *testing.T) {
-	text, err := os.ReadFile(filepath.Join(root, "docs", "directory.md"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	block := func(begin string) string {
-		_, rest, ok := strings.Cut(string(text), "```"+begin+"\n")
-		example, _, closed := strings.Cut(rest, "```")
-		if !ok || !closed {
-			t.Fatalf("no block of %q", begin)
-		}
-		return example
-	}
-	site := newSite(t)
-	if _, err := site.ca.WriteFile(site.dir); err != nil {
-		t.Fatal(err)
-	}
-	_, lines, _ := strings.Cut(string(text), "```\n# name")
-	lines, _, _ = strings.Cut(lines, "```")
-	for name, content := range map[string]string{"users.map": "# name" + lines, "portico.yaml": block("yaml")} {
-		if err := os.WriteFile(filepath.Join(site.dir, name), []byte(content), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	config, err := configs.Load(filepath.Join(site.dir, "portico.yaml"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if source, err := newDirectory(config.Directory, nil); source == nil || err != nil {
-		t.Errorf("%v, %v", source, err)
 	}
 }

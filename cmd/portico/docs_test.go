@@ -110,6 +110,52 @@ func TestReadme(t *testing.T) {
 	serveReadme(t, filepath.Join(dir, "portico.yaml"))
 }
 
+// The examples of these documents are parts of configurations that load.
+func TestExamplesInDocuments(t *testing.T) {
+	for _, name := range []string{"directory.md", "signin.md", "operations.md"} {
+		text, err := os.ReadFile(filepath.Join(root, "docs", name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i, block := range regexp.MustCompile("(?s)```yaml\n(.*?)```").FindAllStringSubmatch(string(text), -1) {
+			t.Run(fmt.Sprintf("%s %d", name, i+1), func(t *testing.T) { loadExample(t, block[1]) })
+		}
+	}
+}
+
+// loadExample loads an example, with what every configuration has where it has not.
+func loadExample(t *testing.T, example string) {
+	site := newSite(t)
+	if _, err := site.ca.WriteFile(site.dir); err != nil {
+		t.Fatal(err)
+	}
+	for name, content := range map[string]string{
+		"users.map": "alice@example.org db1", "passwords": "alice@example.org:!", "master.secret": "sesame", "ldap.secret": "sesame",
+		"directory.dsn": "postgres://portico:sesame@db.example.org/mail?sslmode=verify-full",
+	} {
+		if err := os.WriteFile(filepath.Join(site.dir, name), []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for key, value := range map[string]string{
+		"listeners":       `[{address: "127.0.0.1:143", tls: starttls}]`,
+		"tls":             "{certificates: [{cert: mail.crt, key: mail.key}]}",
+		"mailbox_servers": `{mbx1: {address: "10.0.0.11:993"}, mbx2: {address: "10.0.0.12:993"}}`,
+		"databases":       "{db1: {copies: [mbx1, mbx2]}}",
+	} {
+		if !regexp.MustCompile("(?m)^" + key + ":").MatchString(example) {
+			example += key + ": " + value + "\n"
+		}
+	}
+	file := filepath.Join(site.dir, "portico.yaml")
+	if err := os.WriteFile(file, []byte(example), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if status, out, errs := command("check", "--config", file); status != statusFine {
+		t.Errorf("status %d: %s%s", status, out, errs)
+	}
+}
+
 // serveReadme serves the README's file on other ports, as the ones in it may be taken here.
 func serveReadme(t *testing.T, file string) {
 	t.Helper()

@@ -31,9 +31,12 @@ func (s *service) reload() error {
 	if err != nil {
 		return err
 	}
+	before := (control{s}).tier()
 	if err := s.enforce(access, settings); err != nil {
+		settings.Tier.(*backend.Tier).Close()
 		return err
 	}
+	s.retire(before, settings.Timeouts.SetUp)
 	s.relay.Retime(config.Settings.AuthenticatedConnectionTimeout, config.KeepaliveIdle)
 	s.sink.setLevel(config.Log.Level)
 	s.access, s.config = access, config
@@ -58,6 +61,19 @@ func (s *service) enforce(access admin.Access, settings proxy.Settings) error {
 		return nil
 	}
 	return errors.Join(err, s.admin.Reload(s.access), before.Tier.(*backend.Tier).Configure(context.Background()))
+}
+
+// retire closes a tier that a reload has replaced, once nobody can be in set-up who knows it.
+func (s *service) retire(tier *backend.Tier, after time.Duration) {
+	s.group.Go(func() {
+		timer := time.NewTimer(after)
+		defer timer.Stop()
+		select {
+		case <-timer.C:
+		case <-s.upkeep.Done():
+		}
+		tier.Close()
+	})
 }
 
 // reloadAndTell reports a reload's outcome to everybody who may want to know.

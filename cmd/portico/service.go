@@ -49,9 +49,10 @@ type service struct {
 
 	serving  atomic.Int32 // listeners that take clients
 	draining atomic.Bool
-	group    sync.WaitGroup // every goroutine it starts
-	upkeep   func()         // ends what goes on beside all else; nil while it has not begun
-	failed   chan error     // a listener that came to an unforeseen end
+	group    sync.WaitGroup  // every goroutine it starts
+	upkeep   context.Context // of what goes on beside all else
+	idle     func()          // ends upkeep
+	failed   chan error      // a listener that came to an unforeseen end
 }
 
 // lasting is what the mailbox tiers of all reloads share.
@@ -66,6 +67,7 @@ type lasting struct {
 func startService(config *configs.Config, file string, out io.Writer) (*service, error) {
 	s := &service{file: file, started: config, config: config, registry: prometheus.NewRegistry()}
 	s.log, s.sink = newLog(out, config.Log)
+	s.upkeep, s.idle = context.WithCancel(context.Background())
 	s.failed = make(chan error, len(config.Listeners)+2)
 	for _, warning := range config.Warnings() {
 		s.log.Warn().Msg(warning.Error())
@@ -112,9 +114,7 @@ func (s *service) start() (err error) {
 // for everything else: lookups, the collector of garbage, the admin's HTTP.
 func (s *service) startProxy(settings proxy.Settings, cpus int) error {
 	runtime.GOMAXPROCS(loops(s.config, cpus) + setupSlots(s.config, cpus) + 1)
-	ctx, cancel := context.WithCancel(context.Background())
-	s.upkeep = cancel
-	s.group.Go(func() { keepTidy(ctx) })
+	s.group.Go(func() { keepTidy(s.upkeep) })
 	var err error
 	if s.relay, err = relay.New(relayOptions(s.config, cpus)); err != nil {
 		return fmt.Errorf("relay: %w", err)
@@ -123,7 +123,7 @@ func (s *service) startProxy(settings proxy.Settings, cpus int) error {
 		Settings: settings, Relay: s.relay, Log: s.log, Registerer: s.registry, SetupSlots: setupSlots(s.config, cpus),
 	})
 	if err == nil {
-		s.group.Go(func() { s.keepSurvey(ctx) })
+		s.group.Go(func() { s.keepSurvey(s.upkeep) })
 	}
 	return err
 }
@@ -224,10 +224,11 @@ func (s *service) shutdown(ctx context.Context) (inOrder bool) {
 			s.log.Warn().Err(err).Msg("HTTP did not end in order")
 		}
 	}
-	if s.upkeep != nil {
-		s.upkeep()
-	}
+	s.idle()
 	s.group.Wait()
+	if s.server != nil {
+		(control{s}).tier().Close()
+	}
 	if s.store != nil {
 		if err := s.store.Close(); err != nil {
 			s.log.Error().Err(err).Msg("the store did not close in order")

@@ -88,9 +88,6 @@ func newTier(ctx context.Context, config *configs.Config, of lasting) (*backend.
 		},
 	}
 	var err error
-	if options.Directory, err = newDirectory(config.Directory, of.report); err != nil {
-		return nil, err
-	}
 	if options.Master, err = newMaster(config.Signin.Master); err != nil {
 		return nil, err
 	}
@@ -107,8 +104,14 @@ func newTier(ctx context.Context, config *configs.Config, of lasting) (*backend.
 			Name: name, Copies: of.Copies, Interchangeable: of.Interchangeable,
 		})
 	}
+	known, err := newDirectories(config.Directory, of.report)
+	if err != nil {
+		return nil, err
+	}
+	options.Directory, options.Verifier, options.Close = known.source, known.verifier, known.close
 	tier, err := backend.New(ctx, options)
 	if err != nil {
+		known.close()
 		return nil, fmt.Errorf("databases: %w", err)
 	}
 	return tier, nil
