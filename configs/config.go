@@ -57,8 +57,19 @@ type Listener struct {
 
 // TLS is what clients see of us.
 type TLS struct {
-	Certificates []KeyPair  `yaml:"certificates"` // the first is used when no name matches
-	MinVersion   TLSVersion `yaml:"min_version"`
+	Certificates []Certificate `yaml:"certificates"` // the first is used when no name matches
+	MinVersion   TLSVersion    `yaml:"min_version"`
+	// ClientCA vouches for clients' certificates, which sign them in; see Signin.
+	ClientCA string `yaml:"client_ca" file:"relative"`
+}
+
+// Certificate is one to show to clients, or a folder of them.
+type Certificate struct {
+	Cert string `yaml:"cert" file:"relative"`
+	Key  string `yaml:"key" file:"relative"`
+	// Dir holds pairs NAME.crt and NAME.key, or folders with fullchain.pem and
+	// privkey.pem.
+	Dir string `yaml:"dir" file:"relative"`
 }
 
 // KeyPair names the PEM files of a certificate chain and its private key.

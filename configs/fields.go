@@ -94,7 +94,7 @@ type Key struct {
 func Keys() []Key {
 	specimen := Default()
 	specimen.Listeners = make([]Listener, 1)
-	specimen.TLS.Certificates = make([]KeyPair, 1)
+	specimen.TLS.Certificates = make([]Certificate, 1)
 	source, verifier := fresh[DirectorySource](), fresh[Verifier]()
 	source.Rules = make([]DirectoryRule, 1)
 	specimen.Directory.Sources, specimen.Directory.Verify = []DirectorySource{source}, []Verifier{verifier}

@@ -64,9 +64,20 @@ func ReadCA(path string) (*x509.CertPool, error) {
 
 // certificates reads every file the configuration names for TLS and access.
 func (v *validator) certificates() {
-	for i, pair := range v.c.TLS.Certificates {
-		v.pair(item("tls.certificates", i), pair)
+	for i, c := range v.c.TLS.Certificates {
+		path := item("tls.certificates", i)
+		switch {
+		case c.Dir == "":
+			v.pair(path, KeyPair{c.Cert, c.Key})
+		case c.Cert+c.Key != "":
+			v.failKey(join(path, "dir"), "stands beside cert or key: give one of the two")
+		default:
+			if _, err := os.ReadDir(c.Dir); err != nil {
+				v.failKey(join(path, "dir"), "%s", err)
+			}
+		}
 	}
+	v.authorities("tls.client_ca", v.c.TLS.ClientCA)
 	if a := v.c.Admin.TLS; a.Cert != "" && a.Key != "" {
 		v.pair("admin.tls", a)
 	}

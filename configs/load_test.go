@@ -53,7 +53,7 @@ func TestSmallest(t *testing.T) {
 	c := loadGood(t, dir, "smallest.yaml")
 	want := Default()
 	want.Listeners = []Listener{{"0.0.0.0:143", TLSStartTLS}, {"0.0.0.0:993", TLSImplicit}}
-	want.TLS.Certificates = []KeyPair{{dir + "/mail.crt", dir + "/mail.key"}}
+	want.TLS.Certificates = []Certificate{{Cert: dir + "/mail.crt", Key: dir + "/mail.key"}}
 	want.MailboxServers = map[string]MailboxServer{
 		"mbx1": {Address: "10.0.0.11:993", TLS: TLSImplicit, CA: dir + "/ca.crt"},
 	}
@@ -68,7 +68,7 @@ func TestEverything(t *testing.T) {
 	pair := KeyPair{dir + "/mail.crt", dir + "/mail.key"}
 	same(t, c, &Config{
 		Listeners: []Listener{{"[::]:143", TLSStartTLS}, {":993", TLSImplicit}},
-		TLS:       TLS{Certificates: []KeyPair{pair, pair}, MinVersion: TLS13},
+		TLS:       TLS{Certificates: []Certificate{{Cert: pair.Cert, Key: pair.Key}, {Cert: pair.Cert, Key: pair.Key}}, MinVersion: TLS13},
 		Admin: Admin{
 			Socket: dir + "/run/admin.sock", Address: "0.0.0.0:8143", TLS: pair,
 			TokenFile: dir + "/admin.token", AllowedHosts: []string{"portico.example.org", "192.0.2.1"},
@@ -134,7 +134,7 @@ func TestValidateWithoutFile(t *testing.T) {
 	c.Listeners = []Listener{{Address: "127.0.0.1:143", TLS: "maybe"}}
 	c.MailboxServers = map[string]MailboxServer{"a": {Address: "127.0.0.1:993", TLS: TLSImplicit}}
 	c.Databases = map[string]Database{"d": {Copies: []string{"a"}}}
-	c.TLS.Certificates = []KeyPair{{}}
+	c.TLS.Certificates = []Certificate{{}}
 	got := c.Validate().Error()
 	want := `listeners[0].tls: must be one of none, starttls, implicit, is "maybe"
 tls.certificates[0].cert: is missing

@@ -122,8 +122,10 @@ func (v *validator) signin() {
 		v.fail("signin.master.user", "is missing: mode master signs in with it")
 	case master.User != "" && master.PasswordFile == "":
 		v.fail("signin.master.password_file", "is missing: the master's password is read from it")
-	case v.c.Signin.Mode == SigninMaster && len(v.c.Directory.Verify) == 0 && !v.unread("directory.verify"):
-		v.fail("signin.mode", "master lets in whom Portico has verified: name in directory.verify who judges passwords")
+	case v.c.Signin.Mode == SigninMaster && len(v.c.Directory.Verify) == 0 && v.c.TLS.ClientCA == "" && !v.unread("directory.verify"):
+		v.fail("signin.mode", "master lets in whom Portico has verified: name in directory.verify who judges passwords, or a tls.client_ca")
+	case v.c.Signin.Mode != SigninMaster && v.c.TLS.ClientCA != "":
+		v.warn("tls.client_ca", "certificates sign nobody in without signin.mode master")
 	}
 	v.password("signin.master.password_file", master.PasswordFile)
 }

@@ -1,60 +1,94 @@
 package main
 
 import (
+	"context"
 	"crypto/tls"
 	"fmt"
-	"strings"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
 
 	"portico/configs"
+	"portico/proxy/certs"
 )
 
-// certificates are those that clients may be shown. Read-only once made.
-type certificates struct {
-	all    []*tls.Certificate // in the file's order
-	byName map[string][]*tls.Certificate
-}
+const (
+	refreshEvery = 30 * time.Second // a look at whether certificates have changed
+	rotateEvery  = 8 * time.Hour    // a new key for session tickets
+)
 
-// clientTLS returns what clients see of TLS; nil if there is no certificate.
-func clientTLS(config configs.TLS) (*tls.Config, error) {
+// clientTLS returns what clients see of TLS, and the certificates in it; nil if there is none.
+func clientTLS(config configs.TLS) (*tls.Config, *certs.Certificates, error) {
 	if len(config.Certificates) == 0 {
-		return nil, nil
+		return nil, nil, nil
 	}
-	chosen, err := loadCertificates(config.Certificates)
+	sources := make([]certs.Source, len(config.Certificates))
+	for i, c := range config.Certificates {
+		sources[i] = certs.Source(c)
+	}
+	shown, err := certs.Open(sources)
 	if err != nil {
-		return nil, err
+		return nil, nil, fmt.Errorf("tls.certificates: %w", err)
 	}
-	return &tls.Config{MinVersion: config.MinVersion.Number(), GetCertificate: chosen.choose}, nil
+	made := &tls.Config{MinVersion: config.MinVersion.Number(), GetCertificate: shown.Choose}
+	if config.ClientCA != "" {
+		if made.ClientCAs, err = configs.ReadCA(config.ClientCA); err != nil {
+			return nil, nil, fmt.Errorf("tls.client_ca: %w", err)
+		}
+		made.ClientAuth = tls.VerifyClientCertIfGiven
+	}
+	return made, shown, nil
 }
 
-func loadCertificates(pairs []configs.KeyPair) (*certificates, error) {
-	c := &certificates{byName: make(map[string][]*tls.Certificate)}
-	for i, pair := range pairs {
-		cert, err := tls.LoadX509KeyPair(pair.Cert, pair.Key)
-		if err != nil {
-			return nil, fmt.Errorf("tls.certificates[%d]: %w", i, err)
-		}
-		c.all = append(c.all, &cert)
-		for _, name := range cert.Leaf.DNSNames {
-			name = strings.ToLower(name)
-			c.byName[name] = append(c.byName[name], &cert)
-		}
+// certificateMetrics tell what there is to do about certificates.
+type certificateMetrics struct{ expires, failing prometheus.Gauge }
+
+func newCertificateMetrics(reg prometheus.Registerer) *certificateMetrics {
+	m := &certificateMetrics{
+		expires: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "portico_certificate_expiry_timestamp_seconds",
+			Help: "When the first of the certificates that clients are shown ends.",
+		}),
+		failing: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "portico_certificates_failing",
+			Help: "Certificates whose files can not be taken as they are; the ones before are shown.",
+		}),
 	}
-	return c, nil
+	reg.MustRegister(m.expires, m.failing)
+	return m
 }
 
-// choose picks a certificate for the name the client asks for (SNI): one with that very name, else with a wildcard for it, else
-// the first. Where several fit, the first wins whose kind of key the client can use.
-func (c *certificates) choose(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
-	anyName := *hello
-	anyName.ServerName = ""
-	name := strings.ToLower(strings.TrimSuffix(hello.ServerName, "."))
-	_, parent, _ := strings.Cut(name, ".")
-	for _, candidates := range [][]*tls.Certificate{c.byName[name], c.byName["*."+parent], c.all} {
-		for _, cert := range candidates {
-			if anyName.SupportsCertificate(cert) == nil {
-				return cert, nil
+func (m *certificateMetrics) set(c *certs.Certificates) {
+	m.expires.Set(float64(c.Expires().Unix()))
+	m.failing.Set(float64(c.Failing()))
+}
+
+// keepCertificates takes certificates that have changed, and changes the keys of session tickets, until ctx ends.
+func (s *service) keepCertificates(ctx context.Context) {
+	refresh, rotate := time.NewTicker(refreshEvery), time.NewTicker(rotateEvery)
+	defer refresh.Stop()
+	defer rotate.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-rotate.C:
+			if err := s.tickets.Rotate(); err != nil {
+				s.log.Error().Err(err).Msg("no new key for session tickets")
 			}
+		case <-refresh.C:
+			s.refreshCertificates()
 		}
 	}
-	return c.all[0], nil // the handshake fails, and says why
+}
+
+func (s *service) refreshCertificates() {
+	shown := s.front.Load().certificates
+	if shown == nil {
+		return
+	}
+	if err := shown.Refresh(); err != nil {
+		s.log.Error().Err(err).Msg("a certificate has changed and can not be taken; the old one is shown")
+	}
+	s.shown.set(shown)
 }

@@ -2,6 +2,8 @@ package main
 
 import (
 	"crypto/tls"
+	"strings"
+	"syscall"
 	"testing"
 
 	"portico/backend/backendtest"
@@ -9,55 +11,9 @@ import (
 	"portico/configs"
 )
 
-func TestCertificateByName(t *testing.T) {
-	dir := t.TempDir()
-	ca, err := backendtest.NewCA("test")
-	if err != nil {
-		t.Fatal(err)
-	}
-	config := configs.TLS{MinVersion: configs.TLS12}
-	for name, hosts := range map[string][]string{
-		"first": {"mail.example.org"}, "wild": {"*.example.com"}, "exact": {"imap.example.com", "pop.example.com"},
-	} {
-		cert, err := ca.Issue(backendtest.CertOptions{Hosts: hosts})
-		if err == nil {
-			_, _, err = cert.WriteFiles(dir, name)
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
-	for _, name := range []string{"first", "wild", "exact"} {
-		config.Certificates = append(config.Certificates, configs.KeyPair{Cert: dir + "/" + name + ".crt", Key: dir + "/" + name + ".key"})
-	}
-	server, err := clientTLS(config)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for asked, want := range map[string]string{
-		"mail.example.org":     "mail.example.org",
-		"imap.example.com":     "imap.example.com",
-		"POP.Example.COM":      "imap.example.com",
-		"other.example.com":    "*.example.com",
-		"deep.sub.example.com": "mail.example.org",
-		"example.com":          "mail.example.org",
-		"unknown.test":         "mail.example.org",
-		"":                     "mail.example.org",
-	} {
-		state, err := handshake(t, server, &tls.Config{ServerName: asked, InsecureSkipVerify: true})
-		if err != nil {
-			t.Errorf("%q: %v", asked, err)
-			continue
-		}
-		if got := state.PeerCertificates[0].DNSNames[0]; got != want {
-			t.Errorf("%q is shown the certificate of %s, want %s", asked, got, want)
-		}
-	}
-}
-
 func TestOldTLSIsRefused(t *testing.T) {
 	site := newSite(t)
-	pair := configs.KeyPair{Cert: site.dir + "/mail.crt", Key: site.dir + "/mail.key"}
+	shown := configs.Certificate{Cert: site.dir + "/mail.crt", Key: site.dir + "/mail.key"}
 	for _, c := range []struct {
 		least   configs.TLSVersion
 		version uint16
@@ -68,7 +24,7 @@ func TestOldTLSIsRefused(t *testing.T) {
 		{configs.TLS13, tls.VersionTLS12, false},
 		{configs.TLS13, tls.VersionTLS13, true},
 	} {
-		server, err := clientTLS(configs.TLS{Certificates: []configs.KeyPair{pair}, MinVersion: c.least})
+		server, _, err := clientTLS(configs.TLS{Certificates: []configs.Certificate{shown}, MinVersion: c.least})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -95,4 +51,112 @@ func handshake(t *testing.T, server, client *tls.Config) (tls.ConnectionState, e
 	}
 	defer conn.Close()
 	return conn.ConnectionState(), nil
+}
+
+// A renewed certificate is shown without a reload, and what is broken is not.
+func TestCertificatesAreReadAgain(t *testing.T) {
+	site := newSite(t)
+	r := site.serve(t, site.write(t, ""))
+	site.certificate(t, "mail", "renewed.example.org", "localhost")
+	r.refreshCertificates()
+	if name := r.shownName(t); name != "renewed.example.org" {
+		t.Errorf("shown is %s", name)
+	}
+	if _, metrics := r.get(t, "/metrics"); !strings.Contains(metrics, "portico_certificates_failing 0") ||
+		!strings.Contains(metrics, "portico_certificate_expiry_timestamp_seconds ") {
+		t.Error("/metrics does not tell of certificates")
+	}
+}
+
+// A client that was here before resumes its TLS session after a reload.
+func TestReloadKeepsTickets(t *testing.T) {
+	site := newSite(t)
+	site.serveMail(t)
+	r := site.serve(t, site.write(t, ""))
+	client := r.trust()
+	client.ClientSessionCache = tls.NewLRUClientSessionCache(1)
+	resumed := func() bool {
+		t.Helper()
+		conn, err := tls.Dial("tcp", r.addresses.listeners[1].String(), client)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c := testkit.NewConn(t, conn)
+		defer c.Close()
+		c.Expect("* OK *") // and so has the ticket
+		return conn.ConnectionState().DidResume
+	}
+	if resumed() {
+		t.Fatal("the first is resumed")
+	}
+	r.signals <- syscall.SIGHUP
+	r.logged(t, `"message":"reloaded"`)
+	if !resumed() {
+		t.Error("not resumed after a reload")
+	}
+}
+
+// Clients with a certificate of the right authority sign in by it; those of another do not get in; those without may use a password.
+func TestClientCertificates(t *testing.T) {
+	server := testkit.Dovecot(t, backendtest.DovecotOptions{
+		Users: []backendtest.User{{Name: "alice", Password: "x"}}, Masters: map[string]string{"portico": "sesame"},
+	})
+	site := newSite(t)
+	site.server = server.Plain
+	users, foreign := newCA(t), newCA(t)
+	if _, err := users.WriteFile(site.dir); err != nil {
+		t.Fatal(err)
+	}
+	site.put(t, "master.secret", "sesame")
+	r := site.serve(t, site.writeWithout(t, "tls", "tls: {certificates: [{cert: mail.crt, key: mail.key}], client_ca: ca.crt}\n"+
+		"signin: {mode: master, master: {user: portico, password_file: master.secret}}\n"))
+	dial := func(ca *backendtest.CA, version uint16) (*tls.Conn, error) {
+		t.Helper()
+		config := r.trust()
+		config.MaxVersion = version
+		if ca != nil {
+			cert, err := ca.Issue(backendtest.CertOptions{Hosts: []string{"Alice"}, Client: true})
+			if err != nil {
+				t.Fatal(err)
+			}
+			config.Certificates = []tls.Certificate{cert.TLS}
+		}
+		return tls.Dial("tcp", r.addresses.listeners[1].String(), config)
+	}
+	for _, version := range []uint16{tls.VersionTLS12, tls.VersionTLS13} {
+		conn, err := dial(users, version)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c := testkit.NewConn(t, conn)
+		c.Expect("* OK [CAPABILITY * LOGINDISABLED AUTH=EXTERNAL] *")
+		c.Command("a", "AUTHENTICATE EXTERNAL =")
+		c.Command("b", "SELECT INBOX")
+		c.Close()
+
+		if conn, err := dial(foreign, version); err == nil {
+			if _, err := conn.Read(make([]byte, 1)); err == nil {
+				t.Errorf("%s: a certificate of another authority is taken", tls.VersionName(version))
+			}
+			conn.Close()
+		}
+		conn, err = dial(nil, version)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c = testkit.NewConn(t, conn)
+		c.Expect("* OK [CAPABILITY * LOGINDISABLED] *")
+		c.Send("a AUTHENTICATE EXTERNAL =")
+		c.Expect("a NO [CANNOT] *")
+		c.Close()
+	}
+}
+
+func newCA(t *testing.T) *backendtest.CA {
+	t.Helper()
+	ca, err := backendtest.NewCA("users")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return ca
 }

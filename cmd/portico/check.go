@@ -32,7 +32,11 @@ func newCheck() *cobra.Command {
 		for _, warning := range config.Warnings() {
 			fmt.Fprintln(cmd.OutOrStdout(), warning.Error())
 		}
-		if _, err := newDirectories(config.Directory, nil); err != nil {
+		_, _, err = clientTLS(config.TLS)
+		if err == nil {
+			_, err = newDirectories(config.Directory, nil)
+		}
+		if err != nil {
 			fmt.Fprintf(cmd.OutOrStdout(), "%s: %s\n", *file, err)
 			return errBadNews
 		}

@@ -27,7 +27,7 @@ type control struct{ s *service }
 var _ admin.Control = control{}
 
 // tier returns the mailbox servers as they are configured now.
-func (c control) tier() *backend.Tier { return c.s.server.Settings().Tier.(*backend.Tier) }
+func (c control) tier() *backend.Tier { return c.s.front.Load().tier }
 
 func (c control) end(database string) { c.s.server.EndDatabase(database, moveSpread) }
 

@@ -27,16 +27,17 @@ func (s *service) reload() error {
 		return err
 	}
 	// The store stays that of the start, whatever data_dir says now.
-	settings, err := proxySettings(context.Background(), config, s.lasting)
+	front, err := newFront(context.Background(), config, s.lasting)
 	if err != nil {
 		return err
 	}
-	before := (control{s}).tier()
-	if err := s.enforce(access, settings); err != nil {
-		settings.Tier.(*backend.Tier).Close()
+	before := s.front.Load()
+	settings := front.settings(config)
+	if err := s.enforce(access, front, settings); err != nil {
+		front.tier.Close()
 		return err
 	}
-	s.retire(before, settings.Timeouts.SetUp)
+	s.retire(before.tier, settings.Timeouts.SetUp)
 	s.relay.Retime(config.Settings.AuthenticatedConnectionTimeout, config.KeepaliveIdle)
 	s.sink.setLevel(config.Log.Level)
 	s.access, s.config = access, config
@@ -50,17 +51,20 @@ func (s *service) reload() error {
 	return nil
 }
 
-// enforce puts both in force, or leaves what was: the databases too, which are in force as soon as a tier is made of them.
-func (s *service) enforce(access admin.Access, settings proxy.Settings) error {
-	before := s.server.Settings()
+// enforce puts all in force, or leaves what was: the databases too, which are in force as soon as a tier is made of them.
+func (s *service) enforce(access admin.Access, f *front, settings proxy.Settings) error {
+	before := s.front.Load()
 	err := s.admin.Reload(access)
+	if err == nil {
+		err = s.use(f)
+	}
 	if err == nil {
 		err = s.server.Reload(settings)
 	}
 	if err == nil {
 		return nil
 	}
-	return errors.Join(err, s.admin.Reload(s.access), before.Tier.(*backend.Tier).Configure(context.Background()))
+	return errors.Join(err, s.admin.Reload(s.access), s.use(before), before.tier.Configure(context.Background()))
 }
 
 // retire closes a tier that a reload has replaced, once nobody can be in set-up who knows it.

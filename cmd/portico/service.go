@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
@@ -20,6 +21,7 @@ import (
 	"portico/configs/store"
 	"portico/health/admin"
 	"portico/proxy"
+	"portico/proxy/certs"
 	"portico/proxy/relay"
 )
 
@@ -37,6 +39,9 @@ type service struct {
 	access  admin.Access
 
 	lasting
+	front     atomic.Pointer[front] // in force
+	tickets   *certs.Tickets
+	shown     *certificateMetrics
 	registry  *prometheus.Registry
 	reloads   *reloadMetrics
 	admin     *admin.Server
@@ -94,14 +99,21 @@ func (s *service) start() (err error) {
 	if s.survey, err = backend.NewSurvey(context.Background(), s.store); err != nil {
 		return err
 	}
-	settings, err := proxySettings(context.Background(), s.config, s.lasting)
+	if s.tickets, err = certs.NewTickets(rand.Reader); err != nil {
+		return err
+	}
+	front, err := newFront(context.Background(), s.config, s.lasting)
 	if err != nil {
 		return err
 	}
 	s.registry.MustRegister(collectors.NewGoCollector(), collectors.NewBuildInfoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	s.reloads = newReloadMetrics(s.registry)
-	if err := s.startProxy(settings, cpus); err != nil {
+	s.shown = newCertificateMetrics(s.registry)
+	if err := s.use(front); err != nil {
+		return err
+	}
+	if err := s.startProxy(front.settings(s.config), cpus); err != nil {
 		return err
 	}
 	if err := s.startAdmin(); err != nil { // its API needs the proxy
@@ -124,8 +136,21 @@ func (s *service) startProxy(settings proxy.Settings, cpus int) error {
 	})
 	if err == nil {
 		s.group.Go(func() { s.keepSurvey(s.upkeep) })
+		s.group.Go(func() { s.keepCertificates(s.upkeep) })
 	}
 	return err
+}
+
+// use puts a front in force, but for the settings that lead to it.
+func (s *service) use(f *front) error {
+	if f.tls != nil {
+		if err := s.tickets.Use(f.tls); err != nil {
+			return err
+		}
+		s.shown.set(f.certificates)
+	}
+	s.front.Store(f)
+	return nil
 }
 
 // setupNiceness is that of all threads but the loops'. Sign-ins then take a little longer on a busy machine, and nobody else's
@@ -226,8 +251,8 @@ func (s *service) shutdown(ctx context.Context) (inOrder bool) {
 	}
 	s.idle()
 	s.group.Wait()
-	if s.server != nil {
-		(control{s}).tier().Close()
+	if f := s.front.Load(); f != nil {
+		f.tier.Close()
 	}
 	if s.store != nil {
 		if err := s.store.Close(); err != nil {

@@ -2,8 +2,6 @@ package main
 
 import (
 	"fmt"
-	"os"
-	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
@@ -24,18 +22,12 @@ func TestModeMaster(t *testing.T) {
 	testkit.NoLeaks(t)
 	site := newSite(t)
 	site.server = server.Plain
-	put := func(name, content string) {
-		t.Helper()
-		if err := os.WriteFile(filepath.Join(site.dir, name), []byte(content), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
 	hash, err := bcrypt.GenerateFromPassword([]byte("secret"), bcrypt.MinCost)
 	if err != nil {
 		t.Fatal(err)
 	}
-	put("passwords", fmt.Sprintf("alice:%s\nbob:!\n", hash))
-	put("master.secret", "sesame\n")
+	site.put(t, "passwords", fmt.Sprintf("alice:%s\nbob:!\n", hash))
+	site.put(t, "master.secret", "sesame\n")
 	const signin = "signin: {mode: master, master: {user: portico, password_file: master.secret}}\npenalties: {first: 0s}\n"
 	r := site.serve(t, site.write(t, signin+"directory: {verify: [file: passwords]}\n"))
 	for user, want := range map[string]string{"alice": "a OK ", "bob": "a NO [AUTHENTICATIONFAILED] ", "carol": "a NO [AUTHENTICATIONFAILED] "} {
@@ -44,15 +36,15 @@ func TestModeMaster(t *testing.T) {
 		}
 	}
 
-	put("master.secret", "wrong\n")
+	site.put(t, "master.secret", "wrong\n")
 	r.signals <- syscall.SIGHUP
 	r.logged(t, `"message":"reloaded"`)
 	if got := r.tries(t, "alice"); !strings.HasPrefix(got, "a NO [UNAVAILABLE] ") {
 		t.Errorf("with a master that is refused: %s", got)
 	}
 
-	put("master.secret", "sesame\n")
-	put("ldap.secret", "sesame\n")
+	site.put(t, "master.secret", "sesame\n")
+	site.put(t, "ldap.secret", "sesame\n")
 	site.write(t, signin+`directory: {timeout: 1s, verify: [ldap: {urls: ["ldap://127.0.0.1:1"], user_dn: "uid={user}"}]}`+"\n")
 	r.signals <- syscall.SIGHUP
 	testkit.Eventually(t, "the other verifier in force", func() bool { return strings.HasPrefix(r.tries(t, "alice"), "a NO [UNAVAILABLE] ") })
@@ -66,9 +58,7 @@ func TestDirectoryDown(t *testing.T) {
 	testkit.NoLeaks(t)
 	site := newSite(t)
 	site.serveMail(t)
-	if err := os.WriteFile(filepath.Join(site.dir, "dsn"), []byte("postgres://portico:hidden@127.0.0.1:1/mail"), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	site.put(t, "dsn", "postgres://portico:hidden@127.0.0.1:1/mail")
 	for name, source := range map[string]string{
 		"SQL":  `{sql: {dsn_file: dsn, query: "SELECT database FROM users WHERE name = {user}"}}`,
 		"LDAP": `{ldap: {urls: ["ldap://127.0.0.1:1"], base: dc=x, filter: "(mail={user})"}}`,

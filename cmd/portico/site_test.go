@@ -46,6 +46,14 @@ func (s *site) certificate(t *testing.T, name string, hosts ...string) {
 	}
 }
 
+// put writes a file of the site.
+func (s *site) put(t *testing.T, name, content string) {
+	t.Helper()
+	if err := os.WriteFile(filepath.Join(s.dir, name), []byte(content), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // serveMail starts the mailbox server: alice, password secret.
 func (s *site) serveMail(t *testing.T) {
 	t.Helper()

@@ -17,6 +17,7 @@ import (
 	"portico/configs"
 	"portico/health/admin"
 	"portico/proxy"
+	"portico/proxy/certs"
 	"portico/proxy/relay"
 	"portico/proxy/setup"
 )
@@ -42,20 +43,32 @@ func relayOptions(config *configs.Config, cpus int) relay.Options {
 	}
 }
 
-// proxySettings builds everything that clients' sessions go by, the way to the mailbox servers included. It comes last of what
-// can fail in a reload, since routing by hash may pin the databases.
-func proxySettings(ctx context.Context, config *configs.Config, of lasting) (proxy.Settings, error) {
-	clients, err := clientTLS(config.TLS)
-	if err != nil {
-		return proxy.Settings{}, err
+// front is what clients' sessions need beside settings. A reload makes another.
+type front struct {
+	tls          *tls.Config         // what clients see of TLS; nil for none
+	certificates *certs.Certificates // in it; nil for none
+	tier         *backend.Tier       // the way to the mailbox servers
+}
+
+// newFront builds one. It comes last of what can fail in a reload but for what is checked in passing, since routing by hash may pin the
+// databases, and a tier puts its databases in force.
+func newFront(ctx context.Context, config *configs.Config, of lasting) (*front, error) {
+	f := &front{}
+	var err error
+	if f.tls, f.certificates, err = clientTLS(config.TLS); err != nil {
+		return nil, err
 	}
-	tier, err := newTier(ctx, config, of)
-	if err != nil {
-		return proxy.Settings{}, err
+	if f.tier, err = newTier(ctx, config, of); err != nil {
+		return nil, err
 	}
+	return f, nil
+}
+
+// settings are what clients' sessions go by.
+func (f *front) settings(config *configs.Config) proxy.Settings {
 	set := config.Settings
 	settings := proxy.Settings{
-		Banner: set.Banner, LoginType: loginTypes[set.LoginType], TLS: clients, Tier: tier, DefaultDomain: config.DefaultDomain,
+		Banner: set.Banner, LoginType: loginTypes[set.LoginType], TLS: f.tls, Tier: f.tier, DefaultDomain: config.DefaultDomain,
 		Limits: proxy.Limits{
 			Connections: set.MaxConnections, ConnectionsPerAddress: set.MaxConnectionFromSingleIP,
 			Unauthenticated: set.MaxUnauthenticatedConnections, ConnectionsPerUser: set.MaxConnectionsPerUser,
@@ -68,7 +81,7 @@ func proxySettings(ctx context.Context, config *configs.Config, of lasting) (pro
 	settings.Penalties = penalties(config.Penalties)
 	commands := &settings.Limits.Commands
 	commands.Line, commands.Literal, commands.Command = set.MaxCommandSize, set.MaxCommandSize, set.MaxCommandSize
-	return settings, nil
+	return settings
 }
 
 // newTier builds the way to the mailbox servers.
@@ -79,6 +92,8 @@ func newTier(ctx context.Context, config *configs.Config, of lasting) (*backend.
 		Active:  of.active,
 		Survey:  of.survey,
 		Mode:    modes[config.Signin.Mode],
+
+		Certificates: config.TLS.ClientCA != "",
 		// The relay sets keep-alives when it takes a connection over.
 		Dialer: setup.Dialer{Dialer: &net.Dialer{KeepAlive: -1}},
 		Wrap:   func(c net.Conn) net.Conn { return relay.NewConn(c) },

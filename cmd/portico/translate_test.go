@@ -66,10 +66,11 @@ timeouts: {handshake: 3s}
 	if err != nil {
 		t.Fatal(err)
 	}
-	settings, err := proxySettings(context.Background(), config, lasting{store: store.Memory()})
+	front, err := newFront(context.Background(), config, lasting{store: store.Memory()})
 	if err != nil {
 		t.Fatal(err)
 	}
+	settings := front.settings(config)
 	wantLimits := proxy.Limits{Connections: 5, ConnectionsPerAddress: 4, ConnectionsPerUser: 3, Unauthenticated: 2}
 	wantLimits.Commands.Line, wantLimits.Commands.Literal, wantLimits.Commands.Command = 2048, 2048, 2048
 	if settings.Limits != wantLimits {
@@ -120,7 +121,7 @@ func TestErrorsNameTheKey(t *testing.T) {
 		t.Fatal(err)
 	}
 	for key, change := range map[string]func(*configs.Config){
-		"tls.certificates[0]":      func(c *configs.Config) { c.TLS.Certificates[0].Cert = broken },
+		"tls.certificates":         func(c *configs.Config) { c.TLS.Certificates[0].Cert = broken },
 		"mailbox_servers.mbx1: ca": func(c *configs.Config) { c.MailboxServers["mbx1"] = configs.MailboxServer{Address: "a:1", CA: broken} },
 		"databases":                func(c *configs.Config) { c.Databases = nil },
 		"admin.tls":                func(c *configs.Config) { c.Admin.TLS = configs.KeyPair{Cert: broken, Key: broken} },
@@ -131,7 +132,7 @@ func TestErrorsNameTheKey(t *testing.T) {
 			t.Fatal(err)
 		}
 		change(config)
-		_, err = proxySettings(context.Background(), config, lasting{store: store.Memory()})
+		_, err = newFront(context.Background(), config, lasting{store: store.Memory()})
 		if strings.HasPrefix(key, "admin") {
 			_, err = adminAccess(config.Admin)
 		}

@@ -1,0 +1,71 @@
+package certs
+
+import (
+	"crypto/tls"
+	"io"
+	"sync"
+)
+
+// ticketKeys is how many keys of session tickets are good at once: the newest seals, the others still open.
+const ticketKeys = 3
+
+// Tickets are the keys that session tickets are sealed with. They live as long as the program, so that clients resume their TLS
+// sessions across a reload; only a change of who vouches for clients ends that. Its methods are safe for concurrent use.
+type Tickets struct {
+	random io.Reader
+
+	mu   sync.Mutex
+	keys [][32]byte
+	live *tls.Config // the configuration that has them
+}
+
+// NewTickets returns a first key, from random.
+func NewTickets(random io.Reader) (*Tickets, error) {
+	t := &Tickets{random: random}
+	return t, t.Rotate()
+}
+
+// Use gives a configuration the keys, now and after each Rotate, in place of the one that had them. It is not in use yet.
+func (t *Tickets) Use(config *tls.Config) error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if before := t.live; before != nil && !samePool(before, config) { // a ticket says that a certificate was verified
+		t.keys = nil
+		if err := t.add(); err != nil {
+			return err
+		}
+	}
+	t.live = config
+	config.SetSessionTicketKeys(t.keys)
+	return nil
+}
+
+func samePool(a, b *tls.Config) bool {
+	if a.ClientCAs == nil || b.ClientCAs == nil {
+		return a.ClientCAs == b.ClientCAs
+	}
+	return a.ClientCAs.Equal(b.ClientCAs)
+}
+
+// Rotate makes a new key and forgets the oldest. On an error all stays as it is.
+func (t *Tickets) Rotate() error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if err := t.add(); err != nil {
+		return err
+	}
+	if t.live != nil {
+		t.live.SetSessionTicketKeys(t.keys)
+	}
+	return nil
+}
+
+func (t *Tickets) add() error {
+	var key [32]byte
+	if _, err := io.ReadFull(t.random, key[:]); err != nil {
+		return err
+	}
+	kept := append([][32]byte{key}, t.keys...)
+	t.keys = kept[:min(len(kept), ticketKeys)]
+	return nil
+}
