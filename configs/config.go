@@ -253,6 +253,8 @@ type Timeouts struct {
 type Log struct {
 	Level  LogLevel  `yaml:"level"`
 	Format LogFormat `yaml:"format" reload:"no"`
+	// Signins has a line for each sign-in, however it goes.
+	Signins bool `yaml:"signins"`
 }
 
 // TLSMode is how a connection gets its TLS.

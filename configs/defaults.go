@@ -46,7 +46,7 @@ func Default() *Config {
 		ShutdownTimeout: 30 * time.Second,
 		KeepaliveIdle:   10 * time.Minute,
 		DataDir:         "/var/lib/portico",
-		Log:             Log{Level: LogInfo, Format: LogJSON},
+		Log:             Log{Level: LogInfo, Format: LogJSON, Signins: true},
 	}
 }
 

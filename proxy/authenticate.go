@@ -36,6 +36,10 @@ var mechanisms = map[string]mechanism{
 // authenticate is AUTHENTICATE (RFC 9051 section 6.2.2), with or without an initial response (RFC 4959).
 func (s *session) authenticate(args *wire.Args) (*backend.Link, error) {
 	name, initial, err := authenticateArguments(args)
+	s.mechanism, s.user = "other", ""
+	if _, known := mechanisms[name]; known {
+		s.mechanism = name
+	}
 	if err == nil {
 		err = s.usable(name)
 	}

@@ -49,6 +49,14 @@ func (c *client) stream() net.Conn {
 	return c.conn
 }
 
+// tlsVersion names the version of TLS, or says that there is none.
+func (c *client) tlsVersion() string {
+	if c.tls == nil {
+		return "none"
+	}
+	return tls.VersionName(c.tls.ConnectionState().Version)
+}
+
 // Read reads for commands: first the client gets its answers, then it has some time to say more.
 func (c *client) Read(p []byte) (int, error) {
 	if err := c.flush(); err != nil {

@@ -10,7 +10,7 @@ import (
 // command reads one command and does what it says. It returns a link when that was a sign-in and the mailbox server agreed, nil
 // and nil when the client may go on, and an error for everything else.
 func (s *session) command() (*backend.Link, error) {
-	s.tag = ""
+	s.tag, s.mechanism = "", ""
 	cmd, err := s.client.commands.ReadCommand(s.proceed)
 	s.tag = cmd.Tag
 	if cmd.Verb == wire.VerbOther && speaksHTTP(cmd.Tag) {
@@ -94,6 +94,7 @@ func (s *session) identify(args *wire.Args) error {
 
 // login is LOGIN (RFC 9051 section 6.2.3).
 func (s *session) login(args *wire.Args) (*backend.Link, error) {
+	s.mechanism, s.user = "command", ""
 	if err := s.usable(plain); err != nil { // the two go together
 		return nil, err
 	}

@@ -10,6 +10,8 @@ import (
 	"net/netip"
 	"time"
 
+	"github.com/rs/zerolog"
+
 	"portico/backend"
 	"portico/proxy/setup"
 )
@@ -29,6 +31,7 @@ type session struct {
 	ticket *ticket
 
 	tag           string        // of the command being answered; "" when it has none
+	mechanism     string        // of the sign-in being answered; "" when it is none
 	asked         time.Time     // when the last byte of that command was read
 	thought       time.Duration // the client's share of the sign-in under way
 	user          string        // canonical; "" until a sign-in was tried
@@ -144,16 +147,24 @@ func (s *session) penalty(o Outcome) error {
 func (s *session) report(err error) Outcome {
 	outcome := outcomeOf(err)
 	row := outcome.row()
-	event := s.server.opt.Log.WithLevel(row.level).Str("session", s.id).Str("listener", s.door.Name).Stringer("remote", s.remote)
-	if s.user != "" {
-		event = event.Str("user", s.user)
+	level := row.level
+	if s.mechanism != "" {
+		level = max(level, zerolog.InfoLevel)
 	}
-	if s.mailboxServer != "" {
-		event = event.Str("server", s.mailboxServer)
+	event := s.server.opt.Log.WithLevel(level).Str("session", s.id).Str("listener", s.door.Name).Stringer("remote", s.remote)
+	switch {
+	case s.mechanism != "" && s.set.QuietSignIns:
+		event = event.Discard()
+	case s.mechanism != "": // in this order, and always all of them: programs read these lines
+		event = event.Str("user", s.user).Str("mechanism", s.mechanism).Str("tls", s.client.tlsVersion()).
+			Stringer("result", outcome).Str("server", s.mailboxServer)
+	case s.user != "":
+		event = event.Str("user", s.user)
 	}
 	if err != error(outcome) {
 		event = event.Err(err)
 	}
+	s.mechanism = ""
 	var panicked *panicError
 	if errors.As(err, &panicked) {
 		event = event.Bytes("stack", panicked.stack)

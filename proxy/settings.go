@@ -48,6 +48,7 @@ type Settings struct {
 	Penalties PenaltyOptions
 	// DefaultDomain is appended to user names that have none; "" for nothing.
 	DefaultDomain string
+	QuietSignIns  bool // no line in the log for a sign-in, however it goes
 }
 
 // Limits bound what clients may have and do. Zero means the default, which for the first four is no limit.

@@ -69,6 +69,7 @@ func (f *front) settings(config *configs.Config) proxy.Settings {
 	set := config.Settings
 	settings := proxy.Settings{
 		Banner: set.Banner, LoginType: loginTypes[set.LoginType], TLS: f.tls, Tier: f.tier, DefaultDomain: config.DefaultDomain,
+		QuietSignIns: !config.Log.Signins,
 		Limits: proxy.Limits{
 			Connections: set.MaxConnections, ConnectionsPerAddress: set.MaxConnectionFromSingleIP,
 			Unauthenticated: set.MaxUnauthenticatedConnections, ConnectionsPerUser: set.MaxConnectionsPerUser,
