@@ -83,7 +83,9 @@ type Options struct {
 	Active *ActiveManager
 	// Survey remembers what the servers offer; nil means one of the tier's own that forgets.
 	Survey *Survey
-	Dialer Dialer // nil means a net.Dialer as it comes
+	// Breakers leave servers alone that fail; nil means none.
+	Breakers *Breakers
+	Dialer   Dialer // nil means a net.Dialer as it comes
 	// Wrap is put around each TCP connection before TLS; nil means none. Closing the result must close the connection.
 	Wrap     func(net.Conn) net.Conn
 	Timeouts Timeouts
@@ -104,6 +106,7 @@ type Tier struct {
 	close           func()
 	judged          []string // the mechanisms of mode master
 	survey          *Survey
+	breakers        *Breakers
 	offered         atomic.Pointer[offered] // what the survey said last
 	byAddress       map[string]string       // host:port -> mailbox server
 	dialer          Dialer
@@ -127,11 +130,15 @@ func New(ctx context.Context, o Options) (*Tier, error) {
 		master:          o.Master,
 		judged:          judgedBy(o.Verifier, o.Certificates),
 		survey:          o.Survey,
+		breakers:        o.Breakers,
 		close:           o.Close,
 		dialer:          o.Dialer,
 		wrap:            o.Wrap,
 		timeouts:        o.Timeouts.withDefaults(),
 		now:             o.Now,
+	}
+	if t.breakers == nil {
+		t.breakers = NewBreakers(time.Now, func() float64 { return 0 })
 	}
 	if t.dialer == nil {
 		t.dialer = &net.Dialer{}

@@ -12,6 +12,7 @@ const (
 	KindDisabled                  // the directory has the user, who must not sign in
 	KindDirectory                 // the directory cannot tell
 	KindNoActiveCopy              // the database has no active copy
+	KindResting                   // the mailbox server has failed too often, and is left alone for a while; see Breakers
 	KindDial                      // no TCP connection to the mailbox server
 	KindTLS                       // STARTTLS refused, handshake failed, or the certificate is not the server's
 	KindGreeting                  // PREAUTH, no IMAP, no capabilities, bytes behind the STARTTLS answer
@@ -30,7 +31,7 @@ const (
 )
 
 var kindNames = [NumKinds]string{
-	"no_mailbox", "disabled", "directory", "no_active_copy", "dial", "tls", "greeting", "no_mechanism", "bad_credential", "refused",
+	"no_mailbox", "disabled", "directory", "no_active_copy", "resting", "dial", "tls", "greeting", "no_mechanism", "bad_credential", "refused",
 	"not_authorized", "own_credential", "protocol", "bye", "closed", "timeout", "cancelled", "client",
 }
 

@@ -95,6 +95,21 @@ func (t *Tier) signInTo(ctx context.Context, name string, q SignInRequest) (*Lin
 	if server == nil {
 		return nil, &Error{Kind: KindNoActiveCopy, Phase: PhaseRoute, Err: fmt.Errorf("there is no mailbox server %q", name)}
 	}
+	if err := t.breakers.enter(name); err != nil {
+		return nil, &Error{Kind: KindResting, Server: name, Phase: PhaseDial, Err: err}
+	}
+	reached := &Error{Kind: KindCancelled} // by a panic
+	defer func() { t.breakers.leave(name, reached) }()
+	link, err := t.converse(ctx, server, q)
+	reached = nil
+	if err != nil {
+		errors.As(err, &reached)
+	}
+	return link, err
+}
+
+// converse is one attempt to sign in to one server.
+func (t *Tier) converse(ctx context.Context, server *mailboxServer, q SignInRequest) (*Link, error) {
 	c := &conversation{ctx: ctx, tier: t, server: server, request: q, laps: stopwatch{now: t.now}}
 	defer func() { c.laps.report(q.Step) }()
 	if err := c.connect(); err != nil {

@@ -30,6 +30,7 @@ type Config struct {
 	Directory      Directory                `yaml:"directory"`
 	Settings       Settings                 `yaml:"settings"`
 	Timeouts       Timeouts                 `yaml:"timeouts"`
+	Breaker        Breaker                  `yaml:"breaker"`
 	Penalties      Penalties                `yaml:"penalties"`
 	// DefaultDomain is appended to user names that have none.
 	DefaultDomain string `yaml:"default_domain"`
@@ -230,6 +231,14 @@ type Settings struct {
 	MaxCommandSize                    int           `yaml:"max_command_size" range:"1024..16384"` // bytes
 	PreAuthenticatedConnectionTimeout time.Duration `yaml:"pre_authenticated_connection_timeout" range:"30s..1h"`
 	AuthenticatedConnectionTimeout    time.Duration `yaml:"authenticated_connection_timeout" range:"30s..24h"`
+}
+
+// Breaker says when a mailbox server that fails is left alone for a while, so
+// that sign-ins are refused at once and do not wait for it.
+type Breaker struct {
+	Failures int           `yaml:"failures" range:"0..1000"` // in a row; 0 is never
+	First    time.Duration `yaml:"first" range:"100ms..5m"`  // then it is left alone for so long
+	Longest  time.Duration `yaml:"longest" range:"100ms..1h"`
 }
 
 // Penalties say how long the answer to a refused sign-in waits: First after

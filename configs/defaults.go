@@ -38,6 +38,11 @@ func Default() *Config {
 			ServerGreeting: 10 * time.Second,
 			ServerSignin:   30 * time.Second,
 		},
+		Breaker: Breaker{
+			Failures: 5,
+			First:    time.Second,
+			Longest:  30 * time.Second,
+		},
 		Penalties: Penalties{
 			First:   2 * time.Second,
 			Longest: 15 * time.Second,

@@ -84,7 +84,7 @@ func TestEverything(t *testing.T) {
 			"db1": {Copies: []string{"mbx1.example.org", "2"}, Interchangeable: true},
 			"db2": {Copies: []string{"2"}},
 		},
-		Routing: RoutingHash, Signin: Default().Signin, Directory: Default().Directory, Penalties: Default().Penalties,
+		Routing: RoutingHash, Signin: Default().Signin, Breaker: Default().Breaker, Directory: Default().Directory, Penalties: Default().Penalties,
 		Settings: Settings{
 			LoginType: PlainTextAuthentication, Banner: "Welcome to example.org.",
 			MaxConnections: 20000, MaxConnectionFromSingleIP: 100, MaxConnectionsPerUser: 32,

@@ -37,6 +37,7 @@ var ofBackend = [backend.NumKinds]Outcome{
 	backend.KindDisabled:      OutcomeDisabled,
 	backend.KindDirectory:     OutcomeDirectoryDown,
 	backend.KindNoActiveCopy:  OutcomeNoActiveCopy,
+	backend.KindResting:       OutcomeServerResting,
 	backend.KindDial:          OutcomeDial,
 	backend.KindTLS:           OutcomeServerTLS,
 	backend.KindGreeting:      OutcomeServerGreeting,

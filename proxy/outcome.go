@@ -49,6 +49,7 @@ const (
 	OutcomeDisabled         // the directory says that this user must not sign in
 	OutcomeDirectoryDown    // the directory does not answer
 	OutcomeNoActiveCopy     // no server holds an active copy
+	OutcomeServerResting    // the mailbox server has failed too often
 	OutcomeDial             // no connection to the mailbox server
 	OutcomeServerTLS        // no TLS with the mailbox server
 	OutcomeServerGreeting   // a greeting of the mailbox server that can not be trusted
@@ -182,6 +183,7 @@ var outcomes = [numOutcomes]row{
 
 	OutcomeDirectoryDown:   unavailable("directory_down", "sign-in failed: directory does not answer"),
 	OutcomeNoActiveCopy:    unavailable("no_active_copy", "sign-in failed: no active copy of the database"),
+	OutcomeServerResting:   unavailable("server_breaker_open", "sign-in failed: the mailbox server is left alone, as it has failed too often"),
 	OutcomeDial:            unavailable("server_dial", "sign-in failed: no connection to the mailbox server"),
 	OutcomeServerTLS:       unavailable("server_tls", "sign-in failed: no TLS with the mailbox server"),
 	OutcomeServerGreeting:  unavailable("server_greeting", "sign-in failed: bad greeting of the mailbox server"),

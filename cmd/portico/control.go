@@ -38,6 +38,7 @@ func (c control) Servers(ctx context.Context) []admin.ServerState {
 	tier := c.tier()
 	names := tier.Servers()
 	healthy := tier.Healthy(ctx, names)
+	open := c.s.breakers.Open()
 	active := make(map[string]int)
 	for _, copied := range tier.ActiveManager().Copies() {
 		if copied.Active {
@@ -46,7 +47,7 @@ func (c control) Servers(ctx context.Context) []admin.ServerState {
 	}
 	states := []admin.ServerState{}
 	for _, name := range names {
-		s := admin.ServerState{Name: name, Up: healthy[name] == nil, Active: active[name], Blocked: tier.ActiveManager().Blocked(name)}
+		s := admin.ServerState{Name: name, Up: healthy[name] == nil, Active: active[name], Blocked: tier.ActiveManager().Blocked(name), Breaker: open[name]}
 		if err := healthy[name]; err != nil {
 			s.Error = err.Error()
 		}

@@ -45,7 +45,7 @@ func TestFail2banFilter(t *testing.T) {
 			}
 		}
 	}
-	const refused = 7 // of each address
+	const refused = 7                                                                                    // of each address
 	for _, command := range []string{"LOGIN alice secret", "AUTHENTICATE NONE", "LOGIN alice", "NOOP"} { // nobody is banned for these
 		try(2, command)
 	}
@@ -106,7 +106,10 @@ func TestSignInLine(t *testing.T) {
 	quiet.serveMail(t)
 	q := quiet.serve(t, quiet.write(t, "log: {signins: false}\n"))
 	q.signIn(t).Close()
-	testkit.Eventually(t, "the session's end", func() bool { _, m := q.get(t, "/metrics"); return strings.Contains(m, `portico_sessions{state="relayed"} 0`) })
+	testkit.Eventually(t, "the session's end", func() bool {
+		_, m := q.get(t, "/metrics")
+		return strings.Contains(m, `portico_sessions{state="relayed"} 0`)
+	})
 	if strings.Contains(q.log.String(), `"mechanism":`) {
 		t.Error("a line in spite of signins: false")
 	}

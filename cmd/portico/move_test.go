@@ -207,7 +207,7 @@ func TestBlockAndMove(t *testing.T) {
 		t.Errorf("rebalance with the block on:\n%s", got)
 	}
 	site.portico(t, 0, "server", "unblock", "mbx1")
-	if got := site.portico(t, 0, "server", "list", "-o", "list"); !strings.Contains(got, "Name            : mbx1\nState           : up\nBlocked         : no\nActiveDatabases : 0") {
+	if got := site.portico(t, 0, "server", "list", "-o", "list"); !strings.Contains(got, "Name            : mbx1\nState           : up\nBreakerOpen     : no\nBlocked         : no\nActiveDatabases : 0") {
 		t.Errorf("servers:\n%s", got)
 	}
 	close(over)

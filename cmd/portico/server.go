@@ -25,7 +25,7 @@ func newServerList() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "list",
 		Short: "List the mailbox servers, and whether they answer",
-		Long:  "List asks each mailbox server for its greeting, now.\n\nExit status: 0 all answer, 1 some do not, 2 portico can not be asked.",
+		Long:  "List asks each mailbox server for its greeting, now. BreakerOpen says that sign-ins leave it alone, as it has failed too often.\n\nExit status: 0 all answer, 1 some do not, 2 portico can not be asked.",
 		Args:  cobra.NoArgs,
 	}
 	ask := askFlags(cmd)
@@ -41,9 +41,9 @@ func newServerList() *cobra.Command {
 			if !s.Up {
 				state, down = "down", true
 			}
-			rows = append(rows, []string{s.Name, state, yesNo(s.Blocked), strconv.Itoa(s.Active), s.Error})
+			rows = append(rows, []string{s.Name, state, yesNo(s.Breaker), yesNo(s.Blocked), strconv.Itoa(s.Active), s.Error})
 		}
-		err := ask.print(cmd.OutOrStdout(), servers, []string{"Name", "State", "Blocked", "ActiveDatabases", "Error"}, rows)
+		err := ask.print(cmd.OutOrStdout(), servers, []string{"Name", "State", "BreakerOpen", "Blocked", "ActiveDatabases", "Error"}, rows)
 		if err == nil && down {
 			return errBadNews
 		}

@@ -2,10 +2,11 @@ package main
 
 import (
 	"context"
-	"crypto/rand"
+	cryptorand "crypto/rand"
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"runtime"
 	"sync"
@@ -62,10 +63,11 @@ type service struct {
 
 // lasting is what the mailbox tiers of all reloads share.
 type lasting struct {
-	store  store.Store
-	active *backend.ActiveManager
-	survey *backend.Survey
-	report func(error) // told of what goes wrong with a directory later
+	store    store.Store
+	active   *backend.ActiveManager
+	survey   *backend.Survey
+	breakers *backend.Breakers
+	report   func(error) // told of what goes wrong with a directory later
 }
 
 // startService opens and starts everything that config asks for, or nothing.
@@ -89,7 +91,7 @@ func (s *service) start() (err error) {
 	cpus := runtime.GOMAXPROCS(0) // what the machine or its control group allows
 	s.log.Info().Str("version", version()).Str("config", s.file).Uint64("descriptors", descriptorLimit()).
 		Int("loops", loops(s.config, cpus)).Int("setup_slots", setupSlots(s.config, cpus)).Msg("starting")
-	s.report = s.directoryFailed
+	s.report, s.breakers = s.directoryFailed, backend.NewBreakers(time.Now, rand.Float64)
 	if s.store, err = openStore(s.config); err != nil {
 		return err
 	}
@@ -99,7 +101,7 @@ func (s *service) start() (err error) {
 	if s.survey, err = backend.NewSurvey(context.Background(), s.store); err != nil {
 		return err
 	}
-	if s.tickets, err = certs.NewTickets(rand.Reader); err != nil {
+	if s.tickets, err = certs.NewTickets(cryptorand.Reader); err != nil {
 		return err
 	}
 	front, err := newFront(context.Background(), s.config, s.lasting)
@@ -110,6 +112,7 @@ func (s *service) start() (err error) {
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	s.reloads = newReloadMetrics(s.registry)
 	s.shown = newCertificateMetrics(s.registry)
+	s.registry.MustRegister(breakerCollector{s})
 	if err := s.use(front); err != nil {
 		return err
 	}
@@ -149,6 +152,7 @@ func (s *service) use(f *front) error {
 		}
 		s.shown.set(f.certificates)
 	}
+	s.breakers.Configure(f.breaker)
 	s.front.Store(f)
 	return nil
 }

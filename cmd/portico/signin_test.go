@@ -75,3 +75,29 @@ func TestDirectoryDown(t *testing.T) {
 		r.stopped(t)
 	}
 }
+
+// A server that is down is left alone after some sign-ins, and everybody who asks can see it.
+func TestBreaker(t *testing.T) {
+	site := newSite(t)
+	site.server = "127.0.0.1:1"
+	r := site.serve(t, site.write(t, "penalties: {first: 0s}\nbreaker: {failures: 2, first: 5m, longest: 5m}\n"))
+	for range 3 {
+		if got := r.tries(t, "alice"); !strings.HasPrefix(got, "a NO [UNAVAILABLE] ") {
+			t.Error(got)
+		}
+	}
+	r.logged(t, `"result":"server_breaker_open"`)
+	if _, metrics := r.get(t, "/metrics"); !strings.Contains(metrics, `portico_server_breaker_open{server="mbx1"} 1`) {
+		t.Error("/metrics does not tell")
+	}
+	status, out, _ := command("server", "list", "-o", "list", "--admin", site.dir+"/admin.sock")
+	if status != statusBad || !strings.Contains(out, "BreakerOpen     : yes") {
+		t.Errorf("status %d:\n%s", status, out)
+	}
+	r.signals <- syscall.SIGHUP // changes nothing about it
+	r.logged(t, `"message":"reloaded"`)
+	r.tries(t, "alice")
+	if n := strings.Count(r.log.String(), `"result":"server_breaker_open"`); n != 2 {
+		t.Errorf("after a reload: %d left alone", n)
+	}
+}

@@ -48,12 +48,15 @@ type front struct {
 	tls          *tls.Config         // what clients see of TLS; nil for none
 	certificates *certs.Certificates // in it; nil for none
 	tier         *backend.Tier       // the way to the mailbox servers
+	breaker      backend.BreakerOptions
 }
 
 // newFront builds one. It comes last of what can fail in a reload but for what is checked in passing, since routing by hash may pin the
 // databases, and a tier puts its databases in force.
 func newFront(ctx context.Context, config *configs.Config, of lasting) (*front, error) {
-	f := &front{}
+	f := &front{breaker: backend.BreakerOptions{
+		Failures: config.Breaker.Failures, First: config.Breaker.First, Longest: max(config.Breaker.First, config.Breaker.Longest),
+	}}
 	var err error
 	if f.tls, f.certificates, err = clientTLS(config.TLS); err != nil {
 		return nil, err
@@ -92,7 +95,9 @@ func newTier(ctx context.Context, config *configs.Config, of lasting) (*backend.
 		Store:   of.store,
 		Active:  of.active,
 		Survey:  of.survey,
-		Mode:    modes[config.Signin.Mode],
+
+		Breakers: of.breakers,
+		Mode:     modes[config.Signin.Mode],
 
 		Certificates: config.TLS.ClientCA != "",
 		// The relay sets keep-alives when it takes a connection over.

@@ -57,10 +57,11 @@ var ErrUnknown = errors.New("unknown name")
 // ServerState is a mailbox server as the API shows it.
 type ServerState struct {
 	Name    string `json:"name"`
-	Up      bool   `json:"up"`                // it answered when it was asked just now
-	Error   string `json:"error,omitempty"`   // or why it did not
-	Blocked bool   `json:"blocked,omitempty"` // no database may be activated there
-	Active  int    `json:"active"`            // databases that are
+	Up      bool   `json:"up"`                     // it answered when it was asked just now
+	Error   string `json:"error,omitempty"`        // or why it did not
+	Breaker bool   `json:"breaker_open,omitempty"` // sign-ins leave it alone
+	Blocked bool   `json:"blocked,omitempty"`      // no database may be activated there
+	Active  int    `json:"active"`                 // databases that are
 }
 
 // CopyStatus is one copy of a database as the API shows it: Get-MailboxDatabaseCopyStatus.
