@@ -12,6 +12,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"slices"
 	"sync/atomic"
 	"time"
@@ -37,6 +38,11 @@ type ServerOptions struct {
 	TLS       TLSMode
 	// TLSConfig has the roots and perhaps the name to verify the server by; nil means the system's roots and the address's host.
 	TLSConfig *tls.Config
+	// Sources are addresses of this machine to connect from, in turn: each has ports of its own towards the server. None leaves it to the
+	// system.
+	Sources []netip.Addr
+	// ProxyProtocol is the version of HAProxy's PROXY protocol that tells the server who the client is, 1 or 2; 0 for none.
+	ProxyProtocol int
 	// TrustedID says that the server may learn the client's address and session id by ID (RFC 2971), and believes them.
 	TrustedID bool
 }
@@ -86,6 +92,8 @@ type Options struct {
 	// Breakers leave servers alone that fail; nil means none.
 	Breakers *Breakers
 	Dialer   Dialer // nil means a net.Dialer as it comes
+	// DialFrom returns a dialer that connects from an address; required where a server has Sources.
+	DialFrom func(source netip.Addr) Dialer
 	// Wrap is put around each TCP connection before TLS; nil means none. Closing the result must close the connection.
 	Wrap     func(net.Conn) net.Conn
 	Timeouts Timeouts
@@ -156,7 +164,7 @@ func New(ctx context.Context, o Options) (*Tier, error) {
 		t.close = func() {}
 	}
 	for _, s := range o.Servers {
-		if err := t.addServer(s); err != nil {
+		if err := t.addServer(s, o.DialFrom); err != nil {
 			return nil, err
 		}
 	}
@@ -195,11 +203,11 @@ func New(ctx context.Context, o Options) (*Tier, error) {
 // place back by it.
 func (t *Tier) Configure(ctx context.Context) error { return t.active.Configure(ctx, t.databases) }
 
-func (t *Tier) addServer(o ServerOptions) error {
+func (t *Tier) addServer(o ServerOptions, dialFrom func(netip.Addr) Dialer) error {
 	if _, twice := t.servers[o.Name]; twice || o.Name == "" {
 		return fmt.Errorf("mailbox server %q: the name must be given once", o.Name)
 	}
-	s, err := newMailboxServer(o)
+	s, err := newMailboxServer(o, dialFrom)
 	if err != nil {
 		return fmt.Errorf("mailbox server %q: %w", o.Name, err)
 	}

@@ -42,8 +42,7 @@ type conversation struct {
 	capabilitiesKnown bool
 }
 
-// connect takes the conversation to where the sign-in can begin. The connection, if there is one, is in c.conn even when it
-// fails.
+// connect opens the connection, or leaves none behind.
 func (c *conversation) connect() error {
 	c.laps.enter(PhaseDial)
 	conn, address, err := c.tier.dial(c.ctx, c.server)
@@ -53,7 +52,7 @@ func (c *conversation) connect() error {
 	c.conn, c.address = c.tier.wrap(conn), address
 	c.stream = c.conn
 	c.responses = wire.NewResponseReader(c.conn, maxResponse)
-	return nil
+	return c.introduce()
 }
 
 // enter begins a phase: its time starts now.

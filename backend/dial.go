@@ -6,7 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
+	"slices"
 	"sync/atomic"
+	"syscall"
 )
 
 // mailboxServer is a server as sign-in uses it: read-only but for where to begin.
@@ -15,7 +18,10 @@ type mailboxServer struct {
 	addresses []address
 	tls       TLSMode
 	trustedID bool
-	first     atomic.Int32 // the address that answered last, so that a dead one before it costs its time-out once
+	sources   []source
+	turn      atomic.Uint32 // of the sources
+	proxy     int           // version of the PROXY protocol; 0 for none
+	first     atomic.Int32  // the address that answered last, so that a dead one before it costs its time-out once
 }
 
 type address struct {
@@ -23,11 +29,23 @@ type address struct {
 	tls      *tls.Config
 }
 
-func newMailboxServer(o ServerOptions) (*mailboxServer, error) {
+// source is an address to connect from.
+type source struct {
+	addr   netip.Addr
+	dialer Dialer
+}
+
+func newMailboxServer(o ServerOptions, dialFrom func(netip.Addr) Dialer) (*mailboxServer, error) {
 	if len(o.Addresses) == 0 {
 		return nil, errors.New("it has no address")
 	}
-	s := &mailboxServer{name: o.Name, tls: o.TLS, trustedID: o.TrustedID}
+	s := &mailboxServer{name: o.Name, tls: o.TLS, trustedID: o.TrustedID, proxy: o.ProxyProtocol}
+	for _, addr := range o.Sources {
+		if dialFrom == nil {
+			return nil, errors.New("nothing dials from its sources")
+		}
+		s.sources = append(s.sources, source{addr, dialFrom(addr)})
+	}
 	for _, hostPort := range o.Addresses {
 		host, _, err := net.SplitHostPort(hostPort)
 		if err != nil {
@@ -45,7 +63,7 @@ func (t *Tier) dial(ctx context.Context, s *mailboxServer) (net.Conn, address, e
 	for i := range s.addresses {
 		at := (first + i) % len(s.addresses)
 		to := s.addresses[at]
-		conn, err := t.dialOne(ctx, to.hostPort)
+		conn, err := t.dialOne(ctx, s, to.hostPort)
 		if err == nil {
 			if at != first {
 				s.first.Store(int32(at))
@@ -60,12 +78,36 @@ func (t *Tier) dial(ctx context.Context, s *mailboxServer) (net.Conn, address, e
 	return nil, address{}, errors.Join(failures...)
 }
 
-func (t *Tier) dialOne(ctx context.Context, hostPort string) (net.Conn, error) {
+// dialOne connects to one address: from the server's next source, or where that has no port left, from the ones behind it.
+func (t *Tier) dialOne(ctx context.Context, s *mailboxServer, hostPort string) (net.Conn, error) {
 	ctx, cancel := context.WithTimeout(ctx, t.timeouts.Dial)
 	defer cancel()
-	conn, err := t.dialer.DialContext(ctx, "tcp", hostPort)
+	conn, err := t.dialFrom(ctx, s, hostPort)
 	if err != nil {
 		return nil, fmt.Errorf("connect to %s: %w", hostPort, err)
 	}
 	return conn, nil
+}
+
+func (t *Tier) dialFrom(ctx context.Context, s *mailboxServer, hostPort string) (net.Conn, error) {
+	sources := s.sourcesTo(hostPort)
+	if len(sources) == 0 {
+		return t.dialer.DialContext(ctx, "tcp", hostPort)
+	}
+	first := int(s.turn.Add(1))
+	for i := 0; ; i++ {
+		conn, err := sources[(first+i)%len(sources)].dialer.DialContext(ctx, "tcp", hostPort)
+		if err == nil || i+1 == len(sources) || !errors.Is(err, syscall.EADDRNOTAVAIL) {
+			return conn, err
+		}
+	}
+}
+
+// sourcesTo returns the sources of the address's family, or all if that is a name.
+func (s *mailboxServer) sourcesTo(hostPort string) []source {
+	to, err := netip.ParseAddrPort(hostPort)
+	if err != nil {
+		return s.sources
+	}
+	return slices.DeleteFunc(slices.Clone(s.sources), func(from source) bool { return from.addr.Is4() != to.Addr().Unmap().Is4() })
 }

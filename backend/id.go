@@ -15,6 +15,9 @@ func appendID(dst []byte, tag string, client ClientInfo) []byte {
 	dst = appendAddress(dst, "x-originating-", client.Addr)
 	dst = appendAddress(dst, "x-connected-", client.Local)
 	dst = appendField(dst, "x-session-id", client.SessionID)
+	if client.Hops > 0 {
+		dst = appendField(dst, "x-proxy-ttl", strconv.Itoa(client.Hops))
+	}
 	return append(dst, ")\r\n"...)
 }
 

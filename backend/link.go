@@ -32,6 +32,7 @@ type ClientInfo struct {
 	Addr      netip.AddrPort // the client's
 	Local     netip.AddrPort // where it connected to
 	SessionID string
+	Hops      int  // how often the sign-in may still be passed on; 0 is not told
 	TLS       bool // its connection has TLS; no server is told yet
 }
 

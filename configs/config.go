@@ -32,6 +32,8 @@ type Config struct {
 	Timeouts       Timeouts                 `yaml:"timeouts"`
 	Breaker        Breaker                  `yaml:"breaker"`
 	Penalties      Penalties                `yaml:"penalties"`
+	// TrustedNetworks are where proxies are that may say who the real client is.
+	TrustedNetworks []string `yaml:"trusted_networks"`
 	// DefaultDomain is appended to user names that have none.
 	DefaultDomain string `yaml:"default_domain"`
 	// Loops is the number of relay event loops; 0 means one per CPU.
@@ -54,6 +56,9 @@ type Config struct {
 type Listener struct {
 	Address string  `yaml:"address" reload:"no"` // host:port; an empty host is every interface
 	TLS     TLSMode `yaml:"tls" reload:"no"`     // no default: it must be said
+	// ProxyProtocol says that clients in the trusted networks begin with a header
+	// of HAProxy's PROXY protocol.
+	ProxyProtocol bool `yaml:"proxy_protocol" reload:"no"`
 }
 
 // TLS is what clients see of us.
@@ -98,6 +103,10 @@ type MailboxServer struct {
 	ServerName string   `yaml:"server_name"`        // name the certificate must carry; "" for the address's host
 	// InsecureSkipVerify takes any certificate. Whoever sits between then reads every password.
 	InsecureSkipVerify bool `yaml:"insecure_skip_verify"`
+	// SourceAddresses are addresses of this machine to connect from, in turn.
+	SourceAddresses []string `yaml:"source_addresses"`
+	// ProxyProtocol tells the server the client's address.
+	ProxyProtocol ProxyProtocol `yaml:"proxy_protocol"`
 	// TrustedID sends the client's address and session id to the server in ID.
 	TrustedID bool `yaml:"trusted_id"`
 }
@@ -322,6 +331,16 @@ const (
 	MasterSeparator MasterForm = "separator"
 )
 
+// ProxyProtocol is a version of HAProxy's PROXY protocol.
+type ProxyProtocol string
+
+// The versions, and none.
+const (
+	ProxyProtocolNone ProxyProtocol = "none"
+	ProxyProtocolV1   ProxyProtocol = "v1"
+	ProxyProtocolV2   ProxyProtocol = "v2"
+)
+
 // SQLDriver is a kind of database.
 type SQLDriver string
 
@@ -378,6 +397,9 @@ type choice interface{ choices() []string }
 func (TLSMode) choices() []string    { return texts(TLSNone, TLSStartTLS, TLSImplicit) }
 func (TLSVersion) choices() []string { return texts(TLS12, TLS13) }
 func (Routing) choices() []string    { return texts(RoutingSingle, RoutingHash) }
+func (ProxyProtocol) choices() []string {
+	return texts(ProxyProtocolNone, ProxyProtocolV1, ProxyProtocolV2)
+}
 func (SQLDriver) choices() []string  { return texts(Postgres, MySQL) }
 func (Scope) choices() []string      { return texts(ScopeBase, ScopeOne, ScopeSub) }
 func (SigninMode) choices() []string { return texts(SigninPassthrough, SigninMaster) }

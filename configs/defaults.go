@@ -58,7 +58,7 @@ func Default() *Config {
 // defaulter is a list or map element that does not start out empty.
 type defaulter interface{ setDefaults() }
 
-func (m *MailboxServer) setDefaults() { m.TLS = TLSImplicit }
+func (m *MailboxServer) setDefaults() { m.TLS, m.ProxyProtocol = TLSImplicit, ProxyProtocolNone }
 
 func (s *DirectorySource) setDefaults() { s.LDAP.Scope, s.SQL.Driver = ScopeSub, Postgres }
 

@@ -52,10 +52,10 @@ func TestSmallest(t *testing.T) {
 	dir := secrets(t)
 	c := loadGood(t, dir, "smallest.yaml")
 	want := Default()
-	want.Listeners = []Listener{{"0.0.0.0:143", TLSStartTLS}, {"0.0.0.0:993", TLSImplicit}}
+	want.Listeners = []Listener{{Address: "0.0.0.0:143", TLS: TLSStartTLS}, {Address: "0.0.0.0:993", TLS: TLSImplicit}}
 	want.TLS.Certificates = []Certificate{{Cert: dir + "/mail.crt", Key: dir + "/mail.key"}}
 	want.MailboxServers = map[string]MailboxServer{
-		"mbx1": {Address: "10.0.0.11:993", TLS: TLSImplicit, CA: dir + "/ca.crt"},
+		"mbx1": {Address: "10.0.0.11:993", TLS: TLSImplicit, CA: dir + "/ca.crt", ProxyProtocol: ProxyProtocolNone},
 	}
 	want.Databases = map[string]Database{"db1": {Copies: []string{"mbx1"}}}
 	want.Loops = 2
@@ -67,7 +67,7 @@ func TestEverything(t *testing.T) {
 	c := loadGood(t, dir, "everything.yaml")
 	pair := KeyPair{dir + "/mail.crt", dir + "/mail.key"}
 	same(t, c, &Config{
-		Listeners: []Listener{{"[::]:143", TLSStartTLS}, {":993", TLSImplicit}},
+		Listeners: []Listener{{Address: "[::]:143", TLS: TLSStartTLS}, {Address: ":993", TLS: TLSImplicit}},
 		TLS:       TLS{Certificates: []Certificate{{Cert: pair.Cert, Key: pair.Key}, {Cert: pair.Cert, Key: pair.Key}}, MinVersion: TLS13},
 		Admin: Admin{
 			Socket: dir + "/run/admin.sock", Address: "0.0.0.0:8143", TLS: pair,
@@ -76,9 +76,9 @@ func TestEverything(t *testing.T) {
 		MailboxServers: map[string]MailboxServer{
 			"mbx1.example.org": {
 				Addresses: []string{"10.0.0.11:993", "[2001:db8::11]:993"}, TLS: TLSImplicit,
-				CA: dir + "/ca.crt", ServerName: "mbx1.example.org", TrustedID: true,
+				CA: dir + "/ca.crt", ServerName: "mbx1.example.org", TrustedID: true, ProxyProtocol: ProxyProtocolNone,
 			},
-			"2": {Address: "mbx2.example.org:143", TLS: TLSStartTLS},
+			"2": {Address: "mbx2.example.org:143", TLS: TLSStartTLS, ProxyProtocol: ProxyProtocolNone},
 		},
 		Databases: map[string]Database{
 			"db1": {Copies: []string{"mbx1.example.org", "2"}, Interchangeable: true},
@@ -132,7 +132,7 @@ x.yaml:8:1: logg: unknown key; did you mean log?`
 func TestValidateWithoutFile(t *testing.T) {
 	c := Default()
 	c.Listeners = []Listener{{Address: "127.0.0.1:143", TLS: "maybe"}}
-	c.MailboxServers = map[string]MailboxServer{"a": {Address: "127.0.0.1:993", TLS: TLSImplicit}}
+	c.MailboxServers = map[string]MailboxServer{"a": {Address: "127.0.0.1:993", TLS: TLSImplicit, ProxyProtocol: ProxyProtocolNone}}
 	c.Databases = map[string]Database{"d": {Copies: []string{"a"}}}
 	c.TLS.Certificates = []Certificate{{}}
 	got := c.Validate().Error()

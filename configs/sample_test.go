@@ -22,7 +22,7 @@ func TestSample(t *testing.T) {
 	}
 	want := Default()
 	want.Listeners, want.TLS.Certificates = c.Listeners, c.TLS.Certificates
-	want.MailboxServers = map[string]MailboxServer{"mbx1": {Address: "10.0.0.11:993", TLS: TLSImplicit}}
+	want.MailboxServers = map[string]MailboxServer{"mbx1": {Address: "10.0.0.11:993", TLS: TLSImplicit, ProxyProtocol: ProxyProtocolNone}}
 	want.Databases = map[string]Database{"db1": {Copies: []string{"mbx1"}}}
 	same(t, c, want)
 }

@@ -23,6 +23,7 @@ func (c *Config) Validate() Problems {
 	v.directory()
 	v.certificates()
 	v.penalties()
+	v.trusted()
 	if c.DataDir == "" {
 		v.fail("data_dir", "is missing")
 	}
@@ -130,12 +131,26 @@ func (v *validator) signin() {
 	v.password("signin.master.password_file", master.PasswordFile)
 }
 
-func (v *validator) penalties() {
-	for i, network := range v.c.Penalties.Exempt {
-		if _, err := netip.ParsePrefix(network); err != nil {
-			v.fail(item("penalties.exempt", i), "must be a network such as 10.0.0.0/8, is %q", network)
+func (v *validator) penalties() { v.networks("penalties.exempt", v.c.Penalties.Exempt) }
+
+func (v *validator) trusted() {
+	for i, network := range v.networks("trusted_networks", v.c.TrustedNetworks) {
+		if network.IsValid() && network.Bits() == 0 {
+			v.warn(item("trusted_networks", i), "everybody may claim to come from any address")
 		}
 	}
+}
+
+// networks reads a list of networks; one that is none is not valid.
+func (v *validator) networks(path string, texts []string) []netip.Prefix {
+	networks := make([]netip.Prefix, len(texts))
+	for i, text := range texts {
+		var err error
+		if networks[i], err = netip.ParsePrefix(text); err != nil {
+			v.fail(item(path, i), "must be a network such as 10.0.0.0/8, is %q", text)
+		}
+	}
+	return networks
 }
 
 // A name goes into metric labels, store keys and command lines.

@@ -23,6 +23,9 @@ func (v *validator) listeners() {
 		} else {
 			first[l.Address] = i
 		}
+		if l.ProxyProtocol && len(v.c.TrustedNetworks) == 0 && !v.unread("trusted_networks") {
+			v.failKey(join(path, "proxy_protocol"), "believes nobody: name the proxies' networks in trusted_networks")
+		}
 		if l.TLS != TLSNone && l.TLS != "" && len(v.c.TLS.Certificates) == 0 && !v.unread("tls.certificates") {
 			v.fail(join(path, "tls"), "%s needs a certificate: give tls.certificates", l.TLS)
 		}

@@ -2,6 +2,7 @@ package configs
 
 import (
 	"maps"
+	"net/netip"
 	"slices"
 	"strings"
 )
@@ -19,6 +20,11 @@ func (v *validator) mailboxServers() {
 		}
 		if server.InsecureSkipVerify {
 			v.warn(join(path, "insecure_skip_verify"), "anybody on the way can pose as this server and read every password")
+		}
+		for i, source := range server.SourceAddresses {
+			if _, err := netip.ParseAddr(source); err != nil {
+				v.fail(item(join(path, "source_addresses"), i), "must be an IP address, is %q", source)
+			}
 		}
 		if n := server.ServerName; n != "" && !hostName.MatchString(n) {
 			v.fail(join(path, "server_name"), "must be a host name, is %q", n)

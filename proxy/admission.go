@@ -79,6 +79,23 @@ func (a *admission) enter(addr netip.Addr, lim Limits) (*ticket, error) {
 	return &ticket{gate: a, address: key}, nil
 }
 
+// move counts the connection for another address, or says that this has too many.
+func (t *ticket) move(addr netip.Addr, lim Limits) error {
+	key := addressKey(addr)
+	t.gate.mu.Lock()
+	defer t.gate.mu.Unlock()
+	switch {
+	case t.returned || key == t.address:
+		return nil
+	case exceeds(t.gate.addresses[key], lim.ConnectionsPerAddress):
+		return OutcomeLimitAddress
+	}
+	decrement(t.gate.addresses, t.address)
+	t.gate.addresses[key]++
+	t.address = key
+	return nil
+}
+
 // claim counts the connection as one of user's before the sign-in begins, so that sign-ins side by side can not slip past the
 // limit. A sign-in that fails has to disclaim.
 func (t *ticket) claim(user string, limit int) error {

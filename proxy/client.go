@@ -21,6 +21,7 @@ type client struct {
 	tls      *tls.Conn   // over conn; nil while plain
 	commands *wire.Reader
 	out      []byte // answers not sent yet
+	muted    bool   // there are to be none
 
 	drain    context.Context
 	now      func() time.Time
@@ -107,6 +108,9 @@ func (c *client) answer(r reply, tag, code, text string) error {
 }
 
 func (c *client) keep(out []byte) error {
+	if c.muted {
+		return nil
+	}
 	c.out = out
 	if len(c.out) > maxOut {
 		return c.flush()

@@ -70,28 +70,6 @@ func (s *session) proceed() error {
 	return s.client.flush()
 }
 
-// identify is ID (RFC 2971): the client's words are read and not believed, ours give no version away.
-func (s *session) identify(args *wire.Args) error {
-	if !args.Space() {
-		return syntaxError(args, "no argument")
-	}
-	if args.Open() {
-		for !args.Close() {
-			if _, ok := args.NString(); !ok {
-				return syntaxError(args, "string or NIL expected")
-			}
-			args.Space()
-		}
-	} else if text, ok := args.NString(); !ok || text != "" {
-		return syntaxError(args, "list or NIL expected")
-	}
-	if err := end(args); err != nil {
-		return err
-	}
-	s.client.say(`* ID ("name" "Portico")`)
-	return s.client.say(s.tag + " OK ID completed.")
-}
-
 // login is LOGIN (RFC 9051 section 6.2.3).
 func (s *session) login(args *wire.Args) (*backend.Link, error) {
 	s.mechanism, s.user = "command", ""

@@ -42,8 +42,30 @@ type harness struct {
 // start starts a server with one listener; change may alter it before.
 func start(t *testing.T, mode TLSMode, change func(*Options)) *harness {
 	t.Helper()
+	return startDoor(t, Listener{Name: "test", TLS: mode}, change)
+}
+
+// asks has the mailbox tier take every sign-in, and returns what it is asked.
+func (h *harness) asks() <-chan backend.SignInRequest {
+	asked := make(chan backend.SignInRequest, 1)
+	h.tier.signIn = func(_ context.Context, q backend.SignInRequest) (*backend.Link, error) {
+		asked <- q
+		return fakeLink(q), nil
+	}
+	return asked
+}
+
+// waitUntil waits for what another goroutine does.
+func waitUntil(t *testing.T, so func() bool) {
+	t.Helper()
+	testkit.Eventually(t, "what was waited for", so)
+}
+
+// startDoor is start, for any listener.
+func startDoor(t *testing.T, door Listener, change func(*Options)) *harness {
+	t.Helper()
 	testkit.NoLeaks(t)
-	h := &harness{t: t, mode: mode, tier: &fakeTier{}, relay: newFakeRelay(), metrics: prometheus.NewRegistry(), log: &testkit.Log{}}
+	h := &harness{t: t, mode: door.TLS, tier: &fakeTier{}, relay: newFakeRelay(), metrics: prometheus.NewRegistry(), log: &testkit.Log{}}
 	h.opt = Options{
 		Relay: h.relay, Registerer: h.metrics, Log: zerolog.New(h.log), SetupSlots: 2,
 		Sleep:    func(ctx context.Context, _ time.Duration) error { return ctx.Err() },
@@ -64,7 +86,7 @@ func start(t *testing.T, mode TLSMode, change func(*Options)) *harness {
 	}
 	h.address = ln.Addr().String()
 	served := make(chan error, 1)
-	go func() { served <- server.Serve(ln, Listener{Name: "test", TLS: mode}) }()
+	go func() { served <- server.Serve(ln, door) }()
 	t.Cleanup(func() {
 		server.Close()
 		if err := <-served; err != nil {

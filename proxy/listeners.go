@@ -101,7 +101,11 @@ type door struct {
 func (s *Server) admit(conn *setup.Conn, door *door) {
 	set := s.settings.Load()
 	remote := conn.RemotePort()
-	ticket, err := s.gate.enter(remote.Addr(), set.Limits)
+	limits := set.Limits
+	if set.trusts(remote.Addr()) {
+		limits.ConnectionsPerAddress = 0 // many clients come from there; their own addresses count
+	}
+	ticket, err := s.gate.enter(remote.Addr(), limits)
 	if err != nil {
 		s.refuse(conn, door, remote, outcomeOf(err))
 		return

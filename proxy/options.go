@@ -69,4 +69,6 @@ const (
 type Listener struct {
 	Name string // for logs and the metric label listener: an address, a role
 	TLS  TLSMode
+	// ProxyProtocol says that clients in trusted networks begin with a header of HAProxy's PROXY protocol.
+	ProxyProtocol bool
 }

@@ -24,6 +24,7 @@ const (
 	OutcomeLimitUnsigned // too many connections before sign-in
 	OutcomeLimitUser     // too many connections of this user
 
+	OutcomeProxyHeader     // no header of the PROXY protocol from where one is due
 	OutcomeTLSHandshake    // the client's TLS handshake failed
 	OutcomePlainOnTLS      // plain text where TLS is spoken from the first byte
 	OutcomeTLSOnPlain      // TLS where plain text is spoken first
@@ -58,6 +59,7 @@ const (
 	OutcomeServerClosed     // the mailbox server closed the connection
 	OutcomeServerMechanism  // the mailbox server offers no mechanism that could carry the credential
 	OutcomeServerRefused    // the mailbox server refused the sign-in for a reason of its own
+	OutcomeLoop             // passed on from proxy to proxy too often
 	OutcomeOwnCredential    // the mailbox server refused our own credential
 	OutcomeRelayUnavailable // the relay did not take the session
 	numOutcomes
@@ -151,6 +153,8 @@ var outcomes = [numOutcomes]row{
 	OutcomeLimitUser: {label: "max_connections_per_user", log: "sign-in refused: too many connections of this user",
 		level: zerolog.WarnLevel, reply: replyNO, code: "LIMIT", text: "Too many connections of this user.", charge: chargeBad},
 
+	OutcomeProxyHeader: silent("proxy_header", "a trusted proxy has sent no header of the PROXY protocol", zerolog.WarnLevel),
+
 	OutcomeTLSHandshake: silent("tls_handshake", "TLS handshake with client failed", zerolog.DebugLevel),
 	OutcomePlainOnTLS:   goodbye("plain_on_tls_port", "client speaks plain text on a TLS port", "This port speaks TLS."),
 	OutcomeTLSOnPlain: goodbye("tls_on_plain_port", "client speaks TLS on a plain port",
@@ -193,6 +197,7 @@ var outcomes = [numOutcomes]row{
 	OutcomeServerMechanism: unavailable("server_mechanism", "sign-in failed: mailbox server offers no fitting mechanism"),
 	OutcomeServerRefused: {label: "server_refused", log: "sign-in refused by the mailbox server", level: zerolog.WarnLevel,
 		reply: replyNO, code: "UNAVAILABLE", text: textUnavailable, charge: chargeFailed},
+	OutcomeLoop:             unavailable("proxy_loop", "sign-in refused: passed on too often, the mailbox server seems to be a proxy that leads back"),
 	OutcomeOwnCredential:    unavailable("own_credential", "sign-in failed: mailbox server refused our own credential"),
 	OutcomeRelayUnavailable: silent("relay", "signed in, but the relay did not take the session", zerolog.ErrorLevel),
 }

@@ -20,7 +20,7 @@ func (s *session) query(c *backend.Credential) (directory.Query, error) {
 	}
 	return directory.Query{
 		User: user, Login: login, Password: c.Password, Mechanism: c.Mechanism, Certificate: c.Mechanism == external,
-		Client: s.remote, Local: s.client.sock.LocalPort(), TLS: s.client.tls != nil, SessionID: s.id, Attempt: s.failed + 1,
+		Client: s.remote, Local: s.local, TLS: s.client.tls != nil, SessionID: s.id, Attempt: s.failed + 1,
 		Away: s.turn.Away,
 	}, nil
 }

@@ -25,7 +25,8 @@ type session struct {
 	drain  context.Context // the server's, with this session's turn in it
 	began  time.Time
 
-	remote netip.AddrPort
+	remote netip.AddrPort // the client's address, as far as we know
+	local  netip.AddrPort // where it has connected to
 	client *client
 	turn   *setup.Turn
 	ticket *ticket
@@ -38,6 +39,8 @@ type session struct {
 	mailboxServer string        // signed in to; "" until then
 	bad           int           // bad commands so far
 	failed        int           // failed sign-ins so far
+	hops          int           // how often the sign-in may still be passed on
+	frontSession  string        // the session's id at the proxy in front of us; "" if there is none
 	handedOver    bool          // connection and ticket are the relay's
 	way           backend.Route // of the sign-in under way; its end has to be told
 }
@@ -48,7 +51,9 @@ func newSession(s *Server, set *Settings, door *door, conn *setup.Conn, turn *se
 		id:     sessionID(s.opt.Random),
 		began:  s.opt.Now(),
 		remote: conn.RemotePort(),
+		local:  conn.LocalPort(),
 		turn:   turn,
+		hops:   maxHops,
 	}
 	session.drain = setup.With(s.drain, turn)
 	session.client = newClient(conn, s.drain, s.opt.Now, set)
@@ -98,6 +103,9 @@ func (s *session) live() (err error) {
 			err = panicked(v)
 		}
 	}()
+	if err := s.introduced(); err != nil {
+		return err
+	}
 	if err := s.open(); err != nil {
 		return err
 	}
@@ -160,6 +168,9 @@ func (s *session) report(err error) Outcome {
 			Stringer("result", outcome).Str("server", s.mailboxServer)
 	case s.user != "":
 		event = event.Str("user", s.user)
+	}
+	if s.frontSession != "" {
+		event = event.Str("front_session", s.frontSession)
 	}
 	if err != error(outcome) {
 		event = event.Err(err)

@@ -5,6 +5,8 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"net/netip"
+	"slices"
 	"time"
 
 	"portico/backend"
@@ -48,7 +50,15 @@ type Settings struct {
 	Penalties PenaltyOptions
 	// DefaultDomain is appended to user names that have none; "" for nothing.
 	DefaultDomain string
-	QuietSignIns  bool // no line in the log for a sign-in, however it goes
+	// TrustedNetworks are where proxies are that may say who the real client is: by the PROXY protocol, where the listener has it, and
+	// by ID.
+	TrustedNetworks []netip.Prefix
+	QuietSignIns    bool // no line in the log for a sign-in, however it goes
+}
+
+// trusts says whether a client may speak for another.
+func (s *Settings) trusts(addr netip.Addr) bool {
+	return slices.ContainsFunc(s.TrustedNetworks, func(n netip.Prefix) bool { return n.Contains(addr.Unmap().WithZone("")) })
 }
 
 // Limits bound what clients may have and do. Zero means the default, which for the first four is no limit.

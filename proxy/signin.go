@@ -20,6 +20,9 @@ func (s *session) signIn(c backend.Credential) (link *backend.Link, err error) {
 	if err := s.client.flush(); err != nil {
 		return nil, err
 	}
+	if s.hops <= 1 {
+		return nil, OutcomeLoop
+	}
 	s.thought = 0
 	q, err := s.query(&c)
 	s.user = q.User
@@ -51,7 +54,7 @@ func (s *session) openMailbox(q directory.Query, c backend.Credential) (*backend
 	}
 	link, err := s.set.Tier.SignIn(s.drain, s.way, backend.SignInRequest{
 		Tag: s.tag, User: s.user, Credential: c, Converse: s.challenge,
-		Client: backend.ClientInfo{Addr: q.Client, Local: q.Local, SessionID: s.id, TLS: q.TLS},
+		Client: backend.ClientInfo{Addr: q.Client, Local: q.Local, SessionID: cmp.Or(s.frontSession, s.id), TLS: q.TLS, Hops: s.hops - 1},
 		Step:   s.server.metrics.phases.step,
 	})
 	if err != nil {

@@ -19,11 +19,7 @@ func TestFail2banFilter(t *testing.T) {
 	site := newSite(t)
 	site.serveMail(t)
 	file := site.writeWithout(t, "admin", "admin: {socket: admin.sock, address: \"\"}\npenalties: {first: 0s}\n")
-	text, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	site.put(t, "portico.yaml", strings.Replace(string(text), `listeners: [`, `listeners: [{address: "[::1]:0", tls: implicit}, `, 1))
+	site.replace(t, `listeners: [`, `listeners: [{address: "[::1]:0", tls: implicit}, `)
 	r := site.serve(t, file)
 	try := func(listener int, command string) string {
 		t.Helper()

@@ -192,7 +192,7 @@ func (s *service) listen() error {
 		s.serving.Add(1)
 		s.group.Go(func() {
 			defer s.serving.Add(-1)
-			s.fail(s.server.Serve(ln, proxy.Listener{Name: l.Address, TLS: listenerTLS[l.TLS]}))
+			s.fail(s.server.Serve(ln, proxy.Listener{Name: l.Address, TLS: listenerTLS[l.TLS], ProxyProtocol: l.ProxyProtocol}))
 		})
 	}
 	return nil

@@ -54,6 +54,20 @@ func (s *site) put(t *testing.T, name, content string) {
 	}
 }
 
+// replace changes what the configuration has.
+func (s *site) replace(t *testing.T, old, new string) {
+	t.Helper()
+	file := filepath.Join(s.dir, "portico.yaml")
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(string(text), old) {
+		t.Fatalf("the configuration has no %q", old)
+	}
+	s.put(t, "portico.yaml", strings.Replace(string(text), old, new, 1))
+}
+
 // serveMail starts the mailbox server: alice, password secret.
 func (s *site) serveMail(t *testing.T) {
 	t.Helper()

@@ -82,7 +82,7 @@ func (f *front) settings(config *configs.Config) proxy.Settings {
 			SetUp: max(maxSetUp, set.PreAuthenticatedConnectionTimeout),
 		},
 	}
-	settings.Penalties = penalties(config.Penalties)
+	settings.Penalties, settings.TrustedNetworks = penalties(config.Penalties), networks(config.TrustedNetworks)
 	commands := &settings.Limits.Commands
 	commands.Line, commands.Literal, commands.Command = set.MaxCommandSize, set.MaxCommandSize, set.MaxCommandSize
 	return settings
@@ -102,7 +102,10 @@ func newTier(ctx context.Context, config *configs.Config, of lasting) (*backend.
 		Certificates: config.TLS.ClientCA != "",
 		// The relay sets keep-alives when it takes a connection over.
 		Dialer: setup.Dialer{Dialer: &net.Dialer{KeepAlive: -1}},
-		Wrap:   func(c net.Conn) net.Conn { return relay.NewConn(c) },
+		DialFrom: func(source netip.Addr) backend.Dialer {
+			return setup.Dialer{Dialer: &net.Dialer{KeepAlive: -1}, Source: source}
+		},
+		Wrap: func(c net.Conn) net.Conn { return relay.NewConn(c) },
 		Timeouts: backend.Timeouts{
 			Dial: config.Timeouts.Connect, TLS: config.Timeouts.Handshake,
 			Greeting: config.Timeouts.ServerGreeting, SignIn: config.Timeouts.ServerSignin,
@@ -141,7 +144,11 @@ func newTier(ctx context.Context, config *configs.Config, of lasting) (*backend.
 func serverOptions(name string, of configs.MailboxServer) (backend.ServerOptions, error) {
 	server := backend.ServerOptions{
 		Name: name, Addresses: of.Targets(), TLS: serverTLS[of.TLS], TrustedID: of.TrustedID,
-		TLSConfig: &tls.Config{MinVersion: tls.VersionTLS12, ServerName: of.ServerName, InsecureSkipVerify: of.InsecureSkipVerify},
+		ProxyProtocol: proxyProtocols[of.ProxyProtocol],
+		TLSConfig:     &tls.Config{MinVersion: tls.VersionTLS12, ServerName: of.ServerName, InsecureSkipVerify: of.InsecureSkipVerify},
+	}
+	for _, source := range of.SourceAddresses {
+		server.Sources = append(server.Sources, netip.MustParseAddr(source)) // Validate has seen it
 	}
 	if of.CA != "" {
 		roots, err := configs.ReadCA(of.CA)
@@ -170,10 +177,17 @@ func penalties(of configs.Penalties) proxy.PenaltyOptions {
 	if o.First == 0 {
 		o.First = -1
 	}
-	for _, network := range of.Exempt {
-		o.Exempt = append(o.Exempt, netip.MustParsePrefix(network).Masked()) // Validate has seen it
-	}
+	o.Exempt = networks(of.Exempt)
 	return o
+}
+
+// networks reads what Validate has seen.
+func networks(texts []string) []netip.Prefix {
+	var all []netip.Prefix
+	for _, text := range texts {
+		all = append(all, netip.MustParsePrefix(text).Masked())
+	}
+	return all
 }
 
 // adminAccess says who may ask over HTTP.
@@ -212,6 +226,12 @@ var serverTLS = map[configs.TLSMode]backend.TLSMode{
 	configs.TLSNone:     backend.TLSNone,
 	configs.TLSStartTLS: backend.TLSStartTLS,
 	configs.TLSImplicit: backend.TLSImplicit,
+}
+
+var proxyProtocols = map[configs.ProxyProtocol]int{
+	configs.ProxyProtocolNone: 0,
+	configs.ProxyProtocolV1:   1,
+	configs.ProxyProtocolV2:   2,
 }
 
 var modes = map[configs.SigninMode]directory.Mode{

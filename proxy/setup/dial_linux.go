@@ -15,15 +15,15 @@ const soon = 100 * time.Millisecond
 
 // dial connects to address. A plain *net.Dialer is done without, if address is no name that has to be looked up; everything else
 // is that dialer's business, and the turn is away meanwhile.
-func (t *Turn) dial(ctx context.Context, by ContextDialer, network, address string) (net.Conn, error) {
-	if std, ok := by.(*net.Dialer); ok && network == "tcp" && std.LocalAddr == nil && std.Control == nil && std.ControlContext == nil {
+func (t *Turn) dial(ctx context.Context, by Dialer, network, address string) (net.Conn, error) {
+	if std, ok := by.Dialer.(*net.Dialer); ok && network == "tcp" && std.LocalAddr == nil && std.Control == nil && std.ControlContext == nil {
 		if to, err := netip.ParseAddrPort(address); err == nil && to.Addr().Zone() == "" {
-			return t.connect(ctx, to)
+			return t.connect(ctx, by.Source, to)
 		}
 	}
 	var conn net.Conn
 	var err error
-	t.Away(func() { conn, err = by.DialContext(ctx, network, address) })
+	t.Away(func() { conn, err = by.sourced().DialContext(ctx, network, address) })
 	if err != nil {
 		return nil, err
 	}
@@ -35,8 +35,8 @@ func (t *Turn) dial(ctx context.Context, by ContextDialer, network, address stri
 	return c, nil
 }
 
-// connect opens a socket and waits until it is connected.
-func (t *Turn) connect(ctx context.Context, to netip.AddrPort) (net.Conn, error) {
+// connect opens a socket, from an address if one is given, and waits until it is connected.
+func (t *Turn) connect(ctx context.Context, from netip.Addr, to netip.AddrPort) (net.Conn, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
@@ -48,6 +48,12 @@ func (t *Turn) connect(ctx context.Context, to netip.AddrPort) (net.Conn, error)
 	c := t.thread.newConn(fd, to)
 	c.turn = t
 	unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1)
+	if from.IsValid() {
+		if err := bind(fd, from); err != nil {
+			c.Close()
+			return nil, dialError(to, err)
+		}
+	}
 	if err = unix.Connect(fd, sa); err == unix.EINPROGRESS {
 		err = c.connected(ctx)
 	} else {

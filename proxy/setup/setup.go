@@ -45,15 +45,27 @@ type ContextDialer interface {
 // it is Dialer and nothing else, so that probes can share it.
 type Dialer struct {
 	Dialer ContextDialer
+	Source netip.Addr // to connect from, if Dialer is a *net.Dialer; the zero value leaves that to the system
 }
 
 // DialContext connects to address by TCP.
 func (d Dialer) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
 	t := turnOf(ctx)
 	if t == nil {
-		return d.Dialer.DialContext(ctx, network, address)
+		return d.sourced().DialContext(ctx, network, address)
 	}
-	return t.dial(ctx, d.Dialer, network, address)
+	return t.dial(ctx, d, network, address)
+}
+
+// sourced returns the dialer that connects from the source.
+func (d Dialer) sourced() ContextDialer {
+	std, ok := d.Dialer.(*net.Dialer)
+	if !ok || !d.Source.IsValid() {
+		return d.Dialer
+	}
+	from := *std
+	from.LocalAddr, from.Control = net.TCPAddrFromAddrPort(netip.AddrPortFrom(d.Source, 0)), withoutPort
+	return &from
 }
 
 // addrPort returns a TCP address, and for any other kind the zero value.

@@ -38,8 +38,8 @@ func (ts *Threads) Accept(*net.TCPListener, func(*Conn), func(error) time.Durati
 // Away runs f.
 func (*Turn) Away(f func()) { f() }
 
-func (*Turn) dial(ctx context.Context, by ContextDialer, network, address string) (net.Conn, error) {
-	return by.DialContext(ctx, network, address)
+func (*Turn) dial(ctx context.Context, by Dialer, network, address string) (net.Conn, error) {
+	return by.sourced().DialContext(ctx, network, address)
 }
 
 // Conn is a connection of a set-up.

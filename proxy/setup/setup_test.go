@@ -5,7 +5,9 @@ import (
 	"errors"
 	"io"
 	"net"
+	"net/netip"
 	"os"
+	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -255,7 +257,7 @@ func TestDial(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			got := make(chan error, 1)
 			address := serve(t, 1, func(turn *Turn, c *Conn) {
-				conn, err := Dialer{test.dialer}.DialContext(With(test.ctx, turn), "tcp", test.to)
+				conn, err := Dialer{Dialer: test.dialer}.DialContext(With(test.ctx, turn), "tcp", test.to)
 				if err == nil {
 					defer conn.Close()
 					conn.SetDeadline(time.Now().Add(patience))
@@ -276,7 +278,7 @@ func TestDial(t *testing.T) {
 // Without a turn the dialer is the one beneath.
 func TestDialWithoutTurn(t *testing.T) {
 	testkit.NoLeaks(t)
-	conn, err := Dialer{&net.Dialer{}}.DialContext(t.Context(), "tcp", serve(t, 1, echo))
+	conn, err := Dialer{Dialer: &net.Dialer{}}.DialContext(t.Context(), "tcp", serve(t, 1, echo))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -330,5 +332,41 @@ func TestStop(t *testing.T) {
 	time.AfterFunc(10*time.Millisecond, func() { close(there) })
 	if ts.Stop(); !over {
 		t.Error("stopped with a set-up at work")
+	}
+}
+
+// A connection comes from the address it is to come from, with a turn, away from it, and without.
+func TestDialFromSource(t *testing.T) {
+	testkit.NoLeaks(t)
+	from := netip.MustParseAddr("127.0.0.2")
+	if runtime.GOOS != "linux" {
+		t.Skip("other systems have no such address")
+	}
+	told := make(chan string, 3)
+	server := serve(t, 3, func(_ *Turn, c *Conn) { told <- c.RemotePort().Addr().String() })
+	for name, to := range map[string]string{"address": server, "name": strings.Replace(server, "127.0.0.1", "localhost", 1)} {
+		done := make(chan error, 1)
+		address := serve(t, 1, func(turn *Turn, c *Conn) {
+			conn, err := Dialer{Dialer: &net.Dialer{}, Source: from}.DialContext(With(t.Context(), turn), "tcp", to)
+			if err == nil {
+				conn.Close()
+			}
+			done <- err
+		})
+		dial(t, address)
+		if err := <-done; err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		if got := <-told; got != from.String() {
+			t.Errorf("%s: it comes from %s", name, got)
+		}
+	}
+	conn, err := Dialer{Dialer: &net.Dialer{}, Source: from}.DialContext(t.Context(), "tcp", server)
+	if err != nil {
+		t.Fatal(err)
+	}
+	conn.Close()
+	if got := <-told; got != from.String() {
+		t.Errorf("without a turn: it comes from %s", got)
 	}
 }

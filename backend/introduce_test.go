@@ -1,0 +1,157 @@
+package backend
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/netip"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+
+	"portico/backend/backendtest"
+	"portico/backend/backendtest/testkit"
+)
+
+// The PROXY protocol comes before all else, and a check says that it is one.
+func TestProxyProtocol(t *testing.T) {
+	testkit.NoLeaks(t)
+	for _, test := range []struct {
+		client, local, want string
+	}{
+		{"192.0.2.7:5000", "192.0.2.8:993", "PROXY TCP4 192.0.2.7 192.0.2.8 5000 993"},
+		{"[::ffff:192.0.2.7]:5000", "192.0.2.8:993", "PROXY TCP4 192.0.2.7 192.0.2.8 5000 993"},
+		{"[2001:db8::7]:5000", "[2001:db8::8]:993", "PROXY TCP6 2001:db8::7 2001:db8::8 5000 993"},
+	} {
+		o := server(TLSNone, nil, fake(t, nil, dialogue{"C: " + test.want, greeting, aliceLogin, "S: a1 OK in"}, dialogue{"C: PROXY UNKNOWN", greeting}))
+		o.ProxyProtocol = 1
+		tier := tier(t, Timeouts{}, o)
+		q := alice()
+		q.Client = ClientInfo{Addr: netip.MustParseAddrPort(test.client), Local: netip.MustParseAddrPort(test.local)}
+		link, err := signInAs(t, tier, q)
+		if err != nil {
+			t.Fatal(err)
+		}
+		link.Conn.Close()
+		if err := tier.Check(testkit.Context(t), "mbx1"); err != nil {
+			t.Errorf("check: %v", err)
+		}
+	}
+}
+
+// A real Dovecot believes it, over TLS and without, in both versions.
+func TestProxyProtocolToDovecot(t *testing.T) {
+	ca, err := backendtest.NewCA("test")
+	if err != nil {
+		t.Fatal(err)
+	}
+	cert, err := ca.Issue(loopback())
+	if err != nil {
+		t.Fatal(err)
+	}
+	plain, implicit := freePort(t), freePort(t)
+	d := testkit.Dovecot(t, backendtest.DovecotOptions{
+		Users: []backendtest.User{{Name: "alice", Password: "wonder"}}, Certificate: cert,
+		Extra: "haproxy_trusted_networks = 127.0.0.0/8\nservice imap-login {\n" +
+			"  inet_listener proxied {\n    port = " + plain + "\n    haproxy = yes\n  }\n" +
+			"  inet_listener proxieds {\n    port = " + implicit + "\n    haproxy = yes\n    ssl = yes\n  }\n}\n",
+	})
+	testkit.NoLeaks(t)
+	for _, s := range []ServerOptions{
+		server(TLSStartTLS, ca.ClientConfig(""), "127.0.0.1:"+plain), server(TLSImplicit, ca.ClientConfig(""), "127.0.0.1:"+implicit),
+	} {
+		for version, client := range map[int]string{1: "192.0.2.1:5000", 2: "192.0.2.2:5000"} {
+			s.ProxyProtocol = version
+			tier := tier(t, Timeouts{}, s)
+			q := alice()
+			q.Client = ClientInfo{Addr: netip.MustParseAddrPort(client), Local: netip.MustParseAddrPort("192.0.2.8:993")}
+			link, err := signInAs(t, tier, q)
+			if err != nil {
+				t.Fatal(err)
+			}
+			hangUp(t, link)
+			if host, _, _ := strings.Cut(client, ":"); !strings.Contains(d.ReadLog(), "rip="+host+", lip=192.0.2.8") {
+				t.Errorf("version %d: the server's log does not know %s:\n%s", version, host, d.ReadLog())
+			}
+			if err := tier.Check(testkit.Context(t), "mbx1"); err != nil {
+				t.Errorf("check by version %d: %v", version, err)
+			}
+		}
+	}
+}
+
+func freePort(t *testing.T) string {
+	t.Helper()
+	ln := testkit.Listen(t)
+	defer ln.Close()
+	_, port, err := net.SplitHostPort(ln.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return port
+}
+
+// from is a dialer that notes what it connects from, and whose ports may have run out.
+type from struct {
+	used func(netip.Addr)
+	addr netip.Addr
+	full bool
+}
+
+func (d from) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
+	d.used(d.addr)
+	if d.full {
+		return nil, &net.OpError{Op: "dial", Err: syscall.EADDRNOTAVAIL}
+	}
+	return (&net.Dialer{}).DialContext(ctx, network, address)
+}
+
+// Sources take turns; one that has no port left passes its turn on; those of the other family are not for this server.
+func TestSources(t *testing.T) {
+	testkit.NoLeaks(t)
+	var mu sync.Mutex
+	var used []string
+	full := map[string]bool{}
+	dialFrom := func(addr netip.Addr) Dialer {
+		return from{addr: addr, full: full[addr.String()], used: func(a netip.Addr) {
+			mu.Lock()
+			defer mu.Unlock()
+			used = append(used, a.String())
+		}}
+	}
+	check := func(address string, sources ...string) error {
+		t.Helper()
+		used = nil
+		o := server(TLSNone, nil, address)
+		for _, s := range sources {
+			o.Sources = append(o.Sources, netip.MustParseAddr(s))
+		}
+		tier, err := New(t.Context(), Options{Servers: []ServerOptions{o}, Databases: []DatabaseOptions{{Name: "db1", Copies: []string{"mbx1"}}}, DialFrom: dialFrom})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return errors.Join(tier.Check(testkit.Context(t), "mbx1"), tier.Check(testkit.Context(t), "mbx1"))
+	}
+	hello := dialogue{greeting}
+	expect := func(want string) {
+		t.Helper()
+		if got := strings.Join(used, " "); got != want {
+			t.Errorf("connected from %s, want %s", got, want)
+		}
+	}
+	if err := check(fake(t, nil, hello, hello), "127.0.0.2", "::1", "127.0.0.3"); err != nil {
+		t.Error(err)
+	}
+	expect("127.0.0.3 127.0.0.2")
+	full["127.0.0.3"] = true
+	if err := check(fake(t, nil, hello, hello), "127.0.0.2", "127.0.0.3"); err != nil {
+		t.Error(err)
+	}
+	expect("127.0.0.3 127.0.0.2 127.0.0.2")
+	full["127.0.0.2"] = true
+	if err := check("127.0.0.1:1", "127.0.0.2", "127.0.0.3"); !errors.Is(err, syscall.EADDRNOTAVAIL) {
+		t.Error(err)
+	}
+	expect("127.0.0.3 127.0.0.2 127.0.0.2 127.0.0.3")
+}
