@@ -9,6 +9,9 @@ package configs
 
 import (
 	"crypto/tls"
+	"net"
+	"strconv"
+	"strings"
 	"time"
 )
 
@@ -111,12 +114,26 @@ type MailboxServer struct {
 	TrustedID bool `yaml:"trusted_id"`
 }
 
-// Targets returns the host:port pairs of the server in the order to try them.
-func (m MailboxServer) Targets() []string {
+// Targets returns the host:port pairs of the server in the order to try them;
+// port is for those that have none.
+func (m MailboxServer) Targets(port int) []string {
+	addresses := m.Addresses
 	if m.Address != "" {
-		return []string{m.Address}
+		addresses = []string{m.Address}
 	}
-	return m.Addresses
+	targets := make([]string, len(addresses))
+	for i, address := range addresses {
+		targets[i] = withPort(address, port)
+	}
+	return targets
+}
+
+// withPort completes an address that is a host alone.
+func withPort(address string, port int) string {
+	if _, _, err := net.SplitHostPort(address); err == nil || address == "" {
+		return address
+	}
+	return net.JoinHostPort(strings.Trim(address, "[]"), strconv.Itoa(port))
 }
 
 // Database is a group of mailboxes and the servers that hold a copy of it.
@@ -231,13 +248,17 @@ type DirectoryCache struct {
 // Settings are those of Exchange's Get-/Set-ImapSettings that a proxy has a
 // use for. Each can change at run time; see [Settings.With].
 type Settings struct {
-	LoginType                         LoginType     `yaml:"login_type"`
-	Banner                            string        `yaml:"banner"`
-	MaxConnections                    int           `yaml:"max_connections" range:"1..2147483647"`
-	MaxConnectionFromSingleIP         int           `yaml:"max_connection_from_single_ip" range:"1..2147483647"`
-	MaxConnectionsPerUser             int           `yaml:"max_connections_per_user" range:"1..2147483647"`
-	MaxUnauthenticatedConnections     int           `yaml:"max_unauthenticated_connections" range:"1..2147483647"`
-	MaxCommandSize                    int           `yaml:"max_command_size" range:"1024..16384"` // bytes
+	LoginType                     LoginType `yaml:"login_type"`
+	Banner                        string    `yaml:"banner"`
+	MaxConnections                int       `yaml:"max_connections" range:"1..2147483647"`
+	MaxConnectionFromSingleIP     int       `yaml:"max_connection_from_single_ip" range:"1..2147483647"`
+	MaxConnectionsPerUser         int       `yaml:"max_connections_per_user" range:"1..2147483647"`
+	MaxUnauthenticatedConnections int       `yaml:"max_unauthenticated_connections" range:"1..2147483647"`
+	MaxCommandSize                int       `yaml:"max_command_size" range:"1024..16384"` // bytes
+	ProxyTargetPort               int       `yaml:"proxy_target_port" range:"1..65535"`   // of mailbox servers whose address has none
+	// EnforceCertificateErrors refuses a mailbox server whose certificate can not
+	// be verified. Without it such errors are told, and the server is used.
+	EnforceCertificateErrors          bool          `yaml:"enforce_certificate_errors"`
 	PreAuthenticatedConnectionTimeout time.Duration `yaml:"pre_authenticated_connection_timeout" range:"30s..1h"`
 	AuthenticatedConnectionTimeout    time.Duration `yaml:"authenticated_connection_timeout" range:"30s..24h"`
 }

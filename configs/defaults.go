@@ -29,6 +29,8 @@ func Default() *Config {
 			MaxConnectionsPerUser:             16,
 			MaxUnauthenticatedConnections:     10_000,
 			MaxCommandSize:                    10 << 10,
+			ProxyTargetPort:                   993,
+			EnforceCertificateErrors:          true,
 			PreAuthenticatedConnectionTimeout: time.Minute,
 			AuthenticatedConnectionTimeout:    30 * time.Minute,
 		},

@@ -61,6 +61,14 @@ func (s Settings) With(name, text string) (Settings, error) {
 	return changed, nil
 }
 
+// SettingsWarnings returns what is doubtful about the settings alone.
+func (c *Config) SettingsWarnings() Problems {
+	v := &validator{c: c}
+	v.login()
+	v.enforcing()
+	return v.problems
+}
+
 func settingOf(settings reflect.Value, name string) (found field) {
 	walk("", settings, func(f field) {
 		if f.path == name {

@@ -16,6 +16,7 @@ func (c *Config) Validate() Problems {
 	v.listeners()
 	v.login()
 	v.banner()
+	v.enforcing()
 	v.admin()
 	v.mailboxServers()
 	v.databases()
@@ -94,6 +95,12 @@ func (v *validator) field(f field) {
 	}
 	if err := checkRange(f); err != nil {
 		v.fail(f.path, "%s", err)
+	}
+}
+
+func (v *validator) enforcing() {
+	if !v.c.Settings.EnforceCertificateErrors {
+		v.warn("settings.enforce_certificate_errors", "a mailbox server's certificate is looked at and not enforced: anybody on the way can pose as the server")
 	}
 }
 

@@ -15,7 +15,7 @@ func (v *validator) mailboxServers() {
 		path, server := join("mailbox_servers", name), v.c.MailboxServers[name]
 		v.name(path, name)
 		v.targets(path, server)
-		if server.TLS == TLSNone && !allLoopback(server.Targets()) {
+		if server.TLS == TLSNone && !allLoopback(server.Targets(v.c.Settings.ProxyTargetPort)) {
 			v.warn(join(path, "tls"), "passwords and mail travel to this server unencrypted")
 		}
 		if server.InsecureSkipVerify {
@@ -40,13 +40,13 @@ func (v *validator) targets(path string, server MailboxServer) {
 		seen := make(map[string]bool)
 		for i, address := range server.Addresses {
 			at := item(join(path, "addresses"), i)
-			if v.address(at, address, dialable) && seen[address] {
+			if v.address(at, withPort(address, v.c.Settings.ProxyTargetPort), dialable) && seen[address] {
 				v.fail(at, "%s is given twice", address)
 			}
 			seen[address] = true
 		}
 	case !v.unread(join(path, "addresses")):
-		v.address(join(path, "address"), server.Address, dialable)
+		v.address(join(path, "address"), withPort(server.Address, v.c.Settings.ProxyTargetPort), dialable)
 	}
 }
 

@@ -20,13 +20,13 @@ type directories struct {
 	verifier directory.Verifier
 
 	config configs.Directory
-	bound  *directory.Bound // of questions to verifiers
-	report func(error)      // told of files that change and can not be taken
+	bound  *directory.Bound    // of questions to verifiers
+	report func(string, error) // told of what goes wrong later
 	closes []func()
 }
 
 // newDirectories builds them. report is told of files that change and can not be taken.
-func newDirectories(config configs.Directory, report func(error)) (*directories, error) {
+func newDirectories(config configs.Directory, report func(what string, err error)) (*directories, error) {
 	d := &directories{config: config, report: report, bound: directory.NewBound(config.InFlight, config.Timeout)}
 	err := d.build()
 	if err != nil {
@@ -74,7 +74,7 @@ func (d *directories) build() error {
 func (d *directories) newSource(of configs.DirectorySource) (directory.Source, error) {
 	switch {
 	case of.File != "":
-		return directory.OpenFile(directory.FileOptions{Path: of.File, Report: d.report})
+		return directory.OpenFile(directory.FileOptions{Path: of.File, Report: d.fileFailed})
 	case len(of.HTTP.URLs) > 0:
 		asked, err := d.newHTTP(of.HTTP)
 		if err != nil {
@@ -104,6 +104,10 @@ func (d *directories) newSource(of configs.DirectorySource) (directory.Source, e
 	return directory.NewRules(rules)
 }
 
+func (d *directories) fileFailed(err error) {
+	d.report("directory: a file has changed and can not be taken; the old one stays in force", err)
+}
+
 // remembered is a source that is not at hand: bounded, and what it says is kept for a while.
 func (d *directories) remembered(asked directory.Source) directory.Source {
 	of := d.config.Cache
@@ -120,7 +124,7 @@ func (d *directories) newVerifier(of configs.Verifier) (directory.Verifier, erro
 	case len(of.LDAP.URLs) > 0:
 		return d.newLDAP(of.LDAP)
 	}
-	return directory.OpenPasswd(directory.FileOptions{Path: of.File, Report: d.report})
+	return directory.OpenPasswd(directory.FileOptions{Path: of.File, Report: d.fileFailed})
 }
 
 func (d *directories) newHTTP(of configs.HTTPDirectory) (*httpdir.Directory, error) {
@@ -204,9 +208,4 @@ func directoryTLS(ca string) (*tls.Config, error) {
 	roots, err := configs.ReadCA(ca)
 	config.RootCAs = roots
 	return config, err
-}
-
-// directoryFailed tells of a change that was not taken. Sessions go on with what was known before.
-func (s *service) directoryFailed(err error) {
-	s.log.Error().Err(err).Msg("directory: a file has changed and can not be taken; the old one stays in force")
 }

@@ -18,7 +18,13 @@ import (
 // reload reads configuration, certificates and keys again and puts all of it in force, or nothing. Sessions go on as they are.
 // Keys that only a restart takes are named in the log.
 func (s *service) reload() error {
-	config, err := configs.Load(s.file)
+	s.changing.Lock()
+	defer s.changing.Unlock()
+	loaded, err := configs.Load(s.file)
+	if err != nil {
+		return err
+	}
+	config, err := s.withStored(loaded) // the store stays that of the start, whatever data_dir says now
 	if err != nil {
 		return err
 	}
@@ -26,7 +32,6 @@ func (s *service) reload() error {
 	if err != nil {
 		return err
 	}
-	// The store stays that of the start, whatever data_dir says now.
 	front, err := newFront(context.Background(), config, s.lasting)
 	if err != nil {
 		return err
@@ -40,8 +45,8 @@ func (s *service) reload() error {
 	s.retire(before.tier, settings.Timeouts.SetUp)
 	s.relay.Retime(config.Settings.AuthenticatedConnectionTimeout, config.KeepaliveIdle)
 	s.sink.setLevel(config.Log.Level)
-	s.access, s.config = access, config
-	for _, warning := range config.Warnings() {
+	s.access, s.config, s.inFile = access, config, loaded.Settings
+	for _, warning := range loaded.Warnings() {
 		s.log.Warn().Msg(warning.Error())
 	}
 	later := configs.NeedsRestart(s.started, config)

@@ -36,8 +36,11 @@ type service struct {
 	log     zerolog.Logger
 	sink    *logSink
 	started *configs.Config // what it runs with, where only a restart takes a change
-	config  *configs.Config // what it runs with else
-	access  admin.Access
+
+	changing sync.Mutex       // one reload or change of settings at a time; guards the rest
+	config   *configs.Config  // what it runs with else
+	inFile   configs.Settings // the settings of the file, some of which stored ones may beat
+	access   admin.Access
 
 	lasting
 	front     atomic.Pointer[front] // in force
@@ -67,12 +70,12 @@ type lasting struct {
 	active   *backend.ActiveManager
 	survey   *backend.Survey
 	breakers *backend.Breakers
-	report   func(error) // told of what goes wrong with a directory later
+	report   func(what string, err error) // told of what goes wrong later, and is lived with
 }
 
 // startService opens and starts everything that config asks for, or nothing.
 func startService(config *configs.Config, file string, out io.Writer) (*service, error) {
-	s := &service{file: file, started: config, config: config, registry: prometheus.NewRegistry()}
+	s := &service{file: file, started: config, config: config, inFile: config.Settings, registry: prometheus.NewRegistry()}
 	s.log, s.sink = newLog(out, config.Log)
 	s.upkeep, s.idle = context.WithCancel(context.Background())
 	s.failed = make(chan error, len(config.Listeners)+2)
@@ -91,8 +94,11 @@ func (s *service) start() (err error) {
 	cpus := runtime.GOMAXPROCS(0) // what the machine or its control group allows
 	s.log.Info().Str("version", version()).Str("config", s.file).Uint64("descriptors", descriptorLimit()).
 		Int("loops", loops(s.config, cpus)).Int("setup_slots", setupSlots(s.config, cpus)).Msg("starting")
-	s.report, s.breakers = s.directoryFailed, backend.NewBreakers(time.Now, rand.Float64)
+	s.report, s.breakers = s.reported, backend.NewBreakers(time.Now, rand.Float64)
 	if s.store, err = openStore(s.config); err != nil {
+		return err
+	}
+	if s.config, err = s.withStored(s.started); err != nil {
 		return err
 	}
 	if s.active, err = backend.NewActiveManager(context.Background(), s.store); err != nil {
@@ -143,6 +149,9 @@ func (s *service) startProxy(settings proxy.Settings, cpus int) error {
 	}
 	return err
 }
+
+// reported logs what is lived with.
+func (s *service) reported(what string, err error) { s.log.Error().Err(err).Msg(what) }
 
 // use puts a front in force, but for the settings that lead to it.
 func (s *service) use(f *front) error {

@@ -4,11 +4,13 @@ import (
 	"cmp"
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"fmt"
 	"maps"
 	"net"
 	"net/netip"
 	"slices"
+	"sync"
 	"time"
 
 	"portico/backend"
@@ -116,9 +118,14 @@ func newTier(ctx context.Context, config *configs.Config, of lasting) (*backend.
 		return nil, err
 	}
 	for _, name := range slices.Sorted(maps.Keys(config.MailboxServers)) {
-		server, err := serverOptions(name, config.MailboxServers[name])
+		server, err := serverOptions(name, config.MailboxServers[name], config.Settings.ProxyTargetPort)
 		if err != nil {
 			return nil, fmt.Errorf("mailbox_servers.%s: %w", name, err)
+		}
+		if !config.Settings.EnforceCertificateErrors {
+			tolerate(server.TLSConfig, func(err error) {
+				of.report("a mailbox server's certificate is no good, and it is used all the same", fmt.Errorf("%s: %w", name, err))
+			})
 		}
 		options.Servers = append(options.Servers, server)
 	}
@@ -141,9 +148,9 @@ func newTier(ctx context.Context, config *configs.Config, of lasting) (*backend.
 	return tier, nil
 }
 
-func serverOptions(name string, of configs.MailboxServer) (backend.ServerOptions, error) {
+func serverOptions(name string, of configs.MailboxServer, port int) (backend.ServerOptions, error) {
 	server := backend.ServerOptions{
-		Name: name, Addresses: of.Targets(), TLS: serverTLS[of.TLS], TrustedID: of.TrustedID,
+		Name: name, Addresses: of.Targets(port), TLS: serverTLS[of.TLS], TrustedID: of.TrustedID,
 		ProxyProtocol: proxyProtocols[of.ProxyProtocol],
 		TLSConfig:     &tls.Config{MinVersion: tls.VersionTLS12, ServerName: of.ServerName, InsecureSkipVerify: of.InsecureSkipVerify},
 	}
@@ -158,6 +165,26 @@ func serverOptions(name string, of configs.MailboxServer) (backend.ServerOptions
 		server.TLSConfig.RootCAs = roots
 	}
 	return server, nil
+}
+
+// tolerate has a certificate that can not be verified told, once, and not refused.
+func tolerate(config *tls.Config, tell func(error)) {
+	if config.InsecureSkipVerify {
+		return
+	}
+	roots := config.RootCAs
+	config.InsecureSkipVerify = true
+	var once sync.Once
+	config.VerifyConnection = func(state tls.ConnectionState) error {
+		of := x509.VerifyOptions{Roots: roots, DNSName: state.ServerName, Intermediates: x509.NewCertPool()}
+		for _, cert := range state.PeerCertificates[1:] {
+			of.Intermediates.AddCert(cert)
+		}
+		if _, err := state.PeerCertificates[0].Verify(of); err != nil {
+			once.Do(func() { tell(err) })
+		}
+		return nil
+	}
 }
 
 // newMaster returns the credential that opens every mailbox; nil if there is none.

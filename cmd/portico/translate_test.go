@@ -4,6 +4,7 @@ import (
 	"context"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -102,12 +103,12 @@ func TestServerTranslation(t *testing.T) {
 		t.Fatal(err)
 	}
 	got, err := serverOptions("mbx1", configs.MailboxServer{
-		Addresses: []string{"a:1", "b:2"}, TLS: configs.TLSStartTLS, CA: ca, ServerName: "name", TrustedID: true,
-	})
+		Addresses: []string{"a:1", "b"}, TLS: configs.TLSStartTLS, CA: ca, ServerName: "name", TrustedID: true,
+	}, 1993)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got.Name != "mbx1" || len(got.Addresses) != 2 || got.TLS != backend.TLSStartTLS || !got.TrustedID ||
+	if got.Name != "mbx1" || !slices.Equal(got.Addresses, []string{"a:1", "b:1993"}) || got.TLS != backend.TLSStartTLS || !got.TrustedID ||
 		got.TLSConfig.ServerName != "name" || got.TLSConfig.InsecureSkipVerify || !got.TLSConfig.RootCAs.Equal(site.ca.Pool()) {
 		t.Errorf("%+v", got)
 	}

@@ -25,8 +25,26 @@ type Control interface {
 	Sessions(ctx context.Context) []SessionState
 	// Where says where a user's mailbox is.
 	Where(ctx context.Context, user string) (Place, error)
+	Settings(ctx context.Context) ([]SettingState, error)
+	// ChangeSettings makes all of a change, or nothing, and returns the settings as they are then.
+	ChangeSettings(ctx context.Context, change SettingsChange) ([]SettingState, error)
 	// Kick ends a user's sessions and returns how many there were.
 	Kick(ctx context.Context, user string) (int, error)
+}
+
+// SettingState is a setting as the API shows it: Get-ImapSettings.
+type SettingState struct {
+	Name   string `json:"name"`
+	Value  string `json:"value"`          // in force
+	Source string `json:"source"`         // where it comes from: default, file, or stored by a change at run time
+	File   string `json:"file,omitempty"` // what the file says, if that is something else
+}
+
+// SettingsChange is what to change, in this order: forget what is stored, and store. Names are taken in Exchange's spelling too.
+type SettingsChange struct {
+	ResetAll bool              `json:"reset_all,omitempty"`
+	Reset    []string          `json:"reset,omitempty"`
+	Set      map[string]string `json:"set,omitempty"`
 }
 
 // SessionState is a signed-in session as the API shows it.
@@ -98,6 +116,13 @@ func api(mux *http.ServeMux, c Control) {
 	})
 	change(mux, "databases/{name}/move", func(ctx context.Context, name string, body struct{ Server string }) (any, error) {
 		return struct{}{}, c.MoveDatabase(ctx, name, body.Server)
+	})
+	mux.HandleFunc("GET /api/v1/settings", func(w http.ResponseWriter, r *http.Request) {
+		states, err := c.Settings(r.Context())
+		answer(w, states, err)
+	})
+	change(mux, "settings", func(ctx context.Context, _ string, body SettingsChange) (any, error) {
+		return c.ChangeSettings(ctx, body)
 	})
 	mux.HandleFunc("GET /api/v1/sessions", func(w http.ResponseWriter, r *http.Request) { answer(w, c.Sessions(r.Context()), nil) })
 	mux.HandleFunc("GET /api/v1/users/{name}", func(w http.ResponseWriter, r *http.Request) {

@@ -51,6 +51,13 @@ func (n *noted) Where(_ context.Context, user string) (Place, error) {
 	n.note("where %s", user)
 	return Place{User: user, Server: "mbx1"}, nil
 }
+func (n *noted) Settings(context.Context) ([]SettingState, error) {
+	return []SettingState{{Name: "banner", Value: "Hi", Source: "stored", File: "Ho"}}, nil
+}
+func (n *noted) ChangeSettings(_ context.Context, c SettingsChange) ([]SettingState, error) {
+	n.note("set %v reset %v %v", c.Set, c.Reset, c.ResetAll)
+	return []SettingState{}, nil
+}
 func (n *noted) Kick(_ context.Context, user string) (int, error) {
 	n.note("kick %s", user)
 	return 3, nil
@@ -66,6 +73,8 @@ func TestAPI(t *testing.T) {
 		{"GET", "databases", "", 200, `[{"database":"db1","server":"mbx1","status":"Mounted"}]`, ""},
 		{"GET", "sessions", "", 200, `[{"id":"1","user":"ann","remote":"","listener":"","server":"mbx1","commands":0,"open":1,"idling":false,"silent":2.5}]`, ""},
 		{"GET", "users/ann@example.org", "", 200, `{"user":"ann@example.org","server":"mbx1","sessions":0}`, "where ann@example.org"},
+		{"GET", "settings", "", 200, `[{"name":"banner","value":"Hi","source":"stored","file":"Ho"}]`, ""},
+		{"POST", "settings", `{"set":{"banner":"Hi"},"reset":["login_type"]}`, 200, `[]`, "set map[banner:Hi] reset [login_type] false"},
 		{"POST", "users/a%2Fb/kick", "", 200, `{"ended":3}`, "kick a/b"},
 		{"POST", "servers/mbx1/block", `{"move":true}`, 200, `[{"database":"db1","from":"mbx1","to":"mbx2"}]`, "block mbx1 true"},
 		{"POST", "servers/mbx1/block", "", 200, `[{"database":"db1","from":"mbx1","to":"mbx2"}]`, "block mbx1 false"},

@@ -1,0 +1,151 @@
+package main
+
+import (
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+
+	"portico/backend/backendtest"
+	"portico/backend/backendtest/testkit"
+)
+
+// settings runs a command of the settings and returns what it prints.
+func (r *running) settings(t *testing.T, status int, args ...string) string {
+	t.Helper()
+	args = append(args, "--admin", filepath.Join(r.site.dir, "admin.sock"))
+	got, out, errs := command(args...)
+	if got != status {
+		t.Errorf("%v: status %d, %s%s", args, got, out, errs)
+	}
+	return out + errs
+}
+
+func (r *running) banner(t *testing.T, want string) {
+	t.Helper()
+	c := testkit.Dial(t, r.addresses.listeners[0].String(), nil)
+	defer c.Close()
+	c.Expect("* OK * " + want)
+}
+
+// A change is in force at once, beats the file across reload and restart, and ends with a reset.
+func TestSettings(t *testing.T) {
+	testkit.NoLeaks(t)
+	site := newSite(t)
+	site.serveMail(t)
+	file := site.write(t, "settings: {banner: Of the file.}\n")
+	r := site.serve(t, file)
+	live := r.signIn(t)
+	if got := r.settings(t, statusFine, "settings", "get", "Banner", "MaxConnectionsPerUser"); strings.Count(got, "\n") != 3 || !strings.Contains(got, "Of the file.") {
+		t.Errorf("get:\n%s", got)
+	}
+	r.settings(t, statusFine, "config", "diff")
+
+	r.settings(t, statusFine, "settings", "set", "Banner=Set now.", "max_connections_per_user=1", "LoginType=PlainTextLogin")
+	r.banner(t, "Set now.")
+	live.Command("b", "NOOP")
+	c := testkit.Dial(t, r.addresses.listeners[0].String(), nil)
+	c.Expect("* OK *")
+	c.Send("a LOGIN alice secret") // taken without TLS now, and one too many
+	c.Expect("a NO [LIMIT] *")
+	c.Close()
+	r.logged(t, "settings changed by an operator")
+	if got := r.settings(t, statusBad, "config", "diff", "-o", "list"); !strings.Contains(got, "Value  : Set now.\nSource : stored\nFile   : Of the file.") {
+		t.Errorf("diff:\n%s", got)
+	}
+
+	r.signals <- syscall.SIGHUP
+	r.logged(t, `"message":"reloaded"`)
+	r.banner(t, "Set now.")
+	if status, out, _ := command("check", "--config", file); status != statusFine || !strings.Contains(out, "settings.banner: the stored value Set now. beats the file's Of the file.") {
+		t.Errorf("check beside a running Portico: status %d, %s", status, out)
+	}
+	live.Close()
+	r.signals <- syscall.SIGTERM
+	r.stopped(t)
+	if status, out, _ := command("check", "--config", file); status != statusFine || !strings.Contains(out, "settings.login_type: the stored value plain_text_login beats") {
+		t.Errorf("check: status %d, %s", status, out)
+	}
+
+	r = site.serve(t, file)
+	r.banner(t, "Set now.")
+	r.logged(t, "a stored setting beats the file")
+	r.settings(t, statusFine, "settings", "reset", "Banner")
+	r.banner(t, "Of the file.")
+	r.settings(t, statusFine, "settings", "reset", "--all")
+	r.settings(t, statusFine, "config", "diff")
+}
+
+// What can not be is refused, with the name and the range; and nothing of the rest is done.
+func TestBadSettings(t *testing.T) {
+	site := newSite(t)
+	r := site.serve(t, site.write(t, ""))
+	for arg, want := range map[string]string{
+		"max_connections=0":        "settings.max_connections: must lie in 1..2147483647",
+		"max_connections=many":     "settings.max_connections",
+		"max_conections=5":         "did you mean max_connections?",
+		"banner=[CAPABILITY x]":    "must not begin with [",
+		"banner=":                  "must not be empty",
+		"login_type=none":          "must be one of",
+		"max_connections":          "NAME=VALUE",
+		"proxy_target_port=100000": "settings.proxy_target_port",
+	} {
+		if got := r.settings(t, statusFailed, "settings", "set", "max_command_size=2048", arg); !strings.Contains(got, want) {
+			t.Errorf("%s: %s", arg, got)
+		}
+	}
+	r.settings(t, statusFailed, "settings", "reset")
+	r.settings(t, statusFailed, "settings", "reset", "nothing")
+	r.settings(t, statusFine, "config", "diff")
+	r.banner(t, "Portico is ready.")
+}
+
+// A stored setting that this version does not take any more does not keep it from starting.
+func TestStaleSettings(t *testing.T) {
+	site := newSite(t)
+	file := site.write(t, "")
+	r := site.serve(t, file)
+	if _, err := r.store.CompareAndSet(t.Context(), storedSettings, 0, []byte(`{"banner":"Kept.","max_connections":"-5","gone":"x"}`)); err != nil {
+		t.Fatal(err)
+	}
+	r.signals <- syscall.SIGTERM
+	r.stopped(t)
+	r = site.serve(t, file)
+	r.banner(t, "Kept.")
+	r.logged(t, "can not be taken")
+	r.settings(t, statusFine, "settings", "set", "max_command_size=2048")
+}
+
+// Certificate errors can be tolerated, and enforced again, while it runs.
+func TestEnforceCertificateErrors(t *testing.T) {
+	foreign, err := backendtest.NewCA("foreign")
+	if err != nil {
+		t.Fatal(err)
+	}
+	cert, err := foreign.Issue(backendtest.CertOptions{Hosts: []string{"127.0.0.1"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := testkit.Dovecot(t, backendtest.DovecotOptions{Users: []backendtest.User{{Name: "alice", Password: "secret"}}, Certificate: cert})
+	testkit.NoLeaks(t)
+	site := newSite(t)
+	site.server = server.TLS
+	file := site.write(t, "penalties: {first: 0s}\nbreaker: {failures: 0}\n")
+	site.replace(t, "tls: none}}", "tls: implicit}}")
+	r := site.serve(t, file)
+	expect := func(want string) {
+		t.Helper()
+		if got := r.tries(t, "alice"); !strings.HasPrefix(got, want) {
+			t.Error(got)
+		}
+	}
+	expect("a NO [UNAVAILABLE] ")
+	r.settings(t, statusFine, "settings", "set", "EnforceCertificateErrors=false")
+	expect("a OK ")
+	expect("a OK ")
+	if n := strings.Count(r.log.String(), "is no good, and it is used all the same"); n != 1 {
+		t.Errorf("the server's certificate was told %d times", n)
+	}
+	r.settings(t, statusFine, "settings", "reset", "--all")
+	expect("a NO [UNAVAILABLE] ")
+}
