@@ -94,7 +94,7 @@ func TestMoveRefused(t *testing.T) {
 func TestMoveHoldsSignIns(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := manager(t, nil)
-		if servers, err := m.lease(t.Context(), "db1", at(func() { t.Error("waits") })); err != nil || servers[0] != "mbx1" {
+		if servers, err := m.lease(t.Context(), "db1", "", at(func() { t.Error("waits") })); err != nil || servers[0] != "mbx1" {
 			t.Fatalf("%v, %v", servers, err)
 		}
 		var steps []string
@@ -110,21 +110,21 @@ func TestMoveHoldsSignIns(t *testing.T) {
 		var after atomic.Int32
 		for range 100 {
 			moved.Go(func() {
-				servers, err := m.lease(t.Context(), "db1", at(func() {}))
+				servers, err := m.lease(t.Context(), "db1", "", at(func() {}))
 				if err != nil || servers[0] != "mbx2" {
 					t.Errorf("%v, %v", servers, err)
 				}
 				after.Add(1)
 			})
 		}
-		if servers, err := m.lease(t.Context(), "db2", at(func() { t.Error("another database waits") })); err != nil || servers[0] != "mbx2" {
+		if servers, err := m.lease(t.Context(), "db2", "", at(func() { t.Error("another database waits") })); err != nil || servers[0] != "mbx2" {
 			t.Errorf("db2: %v, %v", servers, err)
 		}
 		synctest.Wait()
 		if len(steps) > 0 || after.Load() > 0 {
 			t.Errorf("with a sign-in under way: %q, %d let in", steps, after.Load())
 		}
-		m.release("db1")
+		m.release("db1", "")
 		moved.Wait()
 		if !slices.Equal(steps, []string{"sessions of db1 ended", "moved"}) || after.Load() != 100 {
 			t.Errorf("%q, %d let in", steps, after.Load())
@@ -136,7 +136,7 @@ func TestMoveHoldsSignIns(t *testing.T) {
 func TestMoveThatHangs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := manager(t, nil)
-		m.lease(t.Context(), "db1", at(func() {}))
+		m.lease(t.Context(), "db1", "", at(func() {}))
 		var group sync.WaitGroup
 		group.Go(func() {
 			if err := m.Move(t.Context(), "db1", "mbx2", nobody); !errors.Is(err, context.DeadlineExceeded) {
@@ -145,17 +145,17 @@ func TestMoveThatHangs(t *testing.T) {
 		})
 		synctest.Wait()
 		began := time.Now()
-		if _, err := m.lease(t.Context(), "db1", at(func() {})); err == nil || time.Since(began) != holdTime {
+		if _, err := m.lease(t.Context(), "db1", "", at(func() {})); err == nil || time.Since(began) != holdTime {
 			t.Errorf("after %v: %v", time.Since(began), err)
 		}
 		gone, cancel := context.WithCancelCause(t.Context())
 		left := errors.New("left")
 		cancel(left)
-		if _, err := m.lease(gone, "db1", at(func() {})); !errors.Is(err, left) {
+		if _, err := m.lease(gone, "db1", "", at(func() {})); !errors.Is(err, left) {
 			t.Errorf("got %v", err)
 		}
 		group.Wait()
-		if servers, err := m.lease(t.Context(), "db1", at(func() { t.Error("still held") })); err != nil || servers[0] != "mbx1" {
+		if servers, err := m.lease(t.Context(), "db1", "", at(func() { t.Error("still held") })); err != nil || servers[0] != "mbx1" {
 			t.Errorf("%v, %v", servers, err)
 		}
 	})
@@ -204,7 +204,7 @@ func TestMoveThatCannotBeStored(t *testing.T) {
 	if err := m.Block(t.Context(), "mbx1"); err == nil || m.Blocked("mbx1") {
 		t.Errorf("blocked: %v", err)
 	}
-	if servers, err := m.lease(t.Context(), "db1", at(func() { t.Error("held") })); err != nil || servers[0] != "mbx1" {
+	if servers, err := m.lease(t.Context(), "db1", "", at(func() { t.Error("held") })); err != nil || servers[0] != "mbx1" {
 		t.Errorf("%v, %v", servers, err)
 	}
 }

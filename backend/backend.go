@@ -38,6 +38,8 @@ type ServerOptions struct {
 	TLS       TLSMode
 	// TLSConfig has the roots and perhaps the name to verify the server by; nil means the system's roots and the address's host.
 	TLSConfig *tls.Config
+	// Policy says whether databases are activated there of themselves; zero means Unrestricted.
+	Policy Policy
 	// Sources are addresses of this machine to connect from, in turn: each has ports of its own towards the server. None leaves it to the
 	// system.
 	Sources []netip.Addr
@@ -53,6 +55,7 @@ type DatabaseOptions struct {
 	Copies []string // names of mailbox servers; the first starts active
 	// Interchangeable says that all copies are the same mail at all times, so that a sign-in may try the next one.
 	Interchangeable bool
+	Hook            Hook // told of moves; nil where nothing has to be
 }
 
 // Timeouts bound the phases of one attempt to sign in. Zero means the default.
@@ -89,6 +92,8 @@ type Options struct {
 	Active *ActiveManager
 	// Survey remembers what the servers offer; nil means one of the tier's own that forgets.
 	Survey *Survey
+	// Gates hold sign-ins to servers; nil means open ones.
+	Gates *Gates
 	// Breakers leave servers alone that fail; nil means none.
 	Breakers *Breakers
 	Dialer   Dialer // nil means a net.Dialer as it comes
@@ -115,6 +120,7 @@ type Tier struct {
 	judged          []string // the mechanisms of mode master
 	survey          *Survey
 	breakers        *Breakers
+	gates           *Gates
 	offered         atomic.Pointer[offered] // what the survey said last
 	byAddress       map[string]string       // host:port -> mailbox server
 	dialer          Dialer
@@ -139,11 +145,15 @@ func New(ctx context.Context, o Options) (*Tier, error) {
 		judged:          judgedBy(o.Verifier, o.Certificates),
 		survey:          o.Survey,
 		breakers:        o.Breakers,
+		gates:           o.Gates,
 		close:           o.Close,
 		dialer:          o.Dialer,
 		wrap:            o.Wrap,
 		timeouts:        o.Timeouts.withDefaults(),
 		now:             o.Now,
+	}
+	if t.gates == nil {
+		t.gates = NewGates(time.Now)
 	}
 	if t.breakers == nil {
 		t.breakers = NewBreakers(time.Now, func() float64 { return 0 })

@@ -18,6 +18,7 @@ type mailboxServer struct {
 	addresses []address
 	tls       TLSMode
 	trustedID bool
+	policy    Policy
 	sources   []source
 	turn      atomic.Uint32 // of the sources
 	proxy     int           // version of the PROXY protocol; 0 for none
@@ -39,7 +40,7 @@ func newMailboxServer(o ServerOptions, dialFrom func(netip.Addr) Dialer) (*mailb
 	if len(o.Addresses) == 0 {
 		return nil, errors.New("it has no address")
 	}
-	s := &mailboxServer{name: o.Name, tls: o.TLS, trustedID: o.TrustedID, proxy: o.ProxyProtocol}
+	s := &mailboxServer{name: o.Name, tls: o.TLS, trustedID: o.TrustedID, policy: o.Policy, proxy: o.ProxyProtocol}
 	for _, addr := range o.Sources {
 		if dialFrom == nil {
 			return nil, errors.New("nothing dials from its sources")

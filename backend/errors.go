@@ -75,6 +75,15 @@ func (e *Error) Error() string {
 	return strings.Join(parts, ": ")
 }
 
+// ClientError says that a client has gone, or can not be told that it has to wait. Query.Waits returns it.
+type ClientError struct{ Err error }
+
+// Error implements error.
+func (e *ClientError) Error() string { return "client: " + e.Err.Error() }
+
+// Unwrap returns the cause.
+func (e *ClientError) Unwrap() error { return e.Err }
+
 // Unwrap returns the cause.
 func (e *Error) Unwrap() error { return e.Err }
 

@@ -62,6 +62,28 @@ func (t *Tier) Healthy(ctx context.Context, servers []string) map[string]error {
 	return found
 }
 
+// Move is ActiveManager.Move; the sign-ins that have waited, and the clients that come back, are let in at the set pace.
+func (t *Tier) Move(ctx context.Context, database, server string, end func(database string)) error {
+	from, _ := t.active.Active(database)
+	t.gates.slow(server)
+	err := t.active.Move(ctx, database, server, end)
+	if err == nil {
+		t.gates.sendAway(from)
+	}
+	return err
+}
+
+// Policy returns a server's policy: as it was changed by command, else as it is configured.
+func (t *Tier) Policy(server string) Policy {
+	if p := t.active.Policy(server); p != "" {
+		return p
+	}
+	if s := t.servers[server]; s != nil && s.policy != "" {
+		return s.policy
+	}
+	return Unrestricted
+}
+
 // Evacuate moves every database whose active copy is on a server to the next copy, in its order, that is healthy and not blocked. A
 // database without one stays. end is as in ActiveManager.Move.
 func (t *Tier) Evacuate(ctx context.Context, server string, end func(database string)) []MoveResult {
@@ -102,7 +124,7 @@ func (t *Tier) moveEach(
 func (t *Tier) moveToFirst(ctx context.Context, active CopyState, wanted []CopyState, end func(string)) MoveResult {
 	r := MoveResult{Database: active.Database, From: active.Server, Err: ErrNoHealthyCopy}
 	for _, c := range wanted {
-		if c.Blocked {
+		if c.Blocked || t.Policy(c.Server) == BlockedByPolicy {
 			r.Err = ErrBlocked
 			continue
 		}
@@ -110,7 +132,7 @@ func (t *Tier) moveToFirst(ctx context.Context, active CopyState, wanted []CopyS
 			r.Err = fmt.Errorf("%w: %w", ErrNoHealthyCopy, err)
 			continue
 		}
-		if r.Err = t.active.Move(ctx, c.Database, c.Server, end); r.Err == nil {
+		if r.Err = t.Move(ctx, c.Database, c.Server, end); r.Err == nil {
 			r.To = c.Server
 		}
 		return r
@@ -121,6 +143,6 @@ func (t *Tier) moveToFirst(ctx context.Context, active CopyState, wanted []CopyS
 // Done ends the sign-in that Route has begun: it has failed, or its session is where a move finds it.
 func (t *Tier) Done(r Route) {
 	if r.leased {
-		t.active.release(r.Database)
+		t.active.release(r.Database, r.User)
 	}
 }

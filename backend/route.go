@@ -1,6 +1,7 @@
 package backend
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -29,30 +30,86 @@ func (t *Tier) Route(ctx context.Context, q directory.Query) (Route, error) {
 	if err != nil {
 		return r, &Error{Kind: kindOfDirectory(err), Phase: PhaseRoute, Err: err}
 	}
-	if entry.User != "" {
-		r.User = entry.User
-	}
+	r.User = cmp.Or(entry.User, q.User)
 	r.Mode, r.MaxConnections = entry.Mode, entry.MaxConnections
 	if r.Mode == directory.ModeDefault {
 		r.Mode = t.mode
 	}
 	if entry.Server != "" {
 		r.Servers = []string{entry.Server}
+		for in := t.gates.pass(entry.Server); !in; {
+			if in, err = t.gates.wait(ctx, entry.Server, q.Wait, q.Waits); err != nil {
+				return r, t.notIn(ctx, err)
+			}
+		}
+		if _, err := t.active.lease(ctx, "", r.User, q.Wait); err != nil {
+			return r, t.notIn(ctx, err)
+		}
+		r.leased = true
 		return r, nil
 	}
 	r.Database = entry.Database
-	if r.Servers, err = t.active.lease(ctx, r.Database, q.Wait); err != nil {
-		kind := KindNoActiveCopy
-		if ctx.Err() != nil {
-			kind = KindCancelled
-		}
-		return r, &Error{Kind: kind, Phase: PhaseRoute, Err: err}
+	if err := t.lease(ctx, q, &r); err != nil {
+		return r, t.notIn(ctx, err)
 	}
 	r.leased = true
 	if !t.interchangeable[r.Database] {
 		r.Servers = r.Servers[:1]
 	}
 	return r, nil
+}
+
+// lease leases the database and finds its servers, when the gate of the active one is open. Nobody who waits at a gate has a lease,
+// so that the database can move away meanwhile.
+func (t *Tier) lease(ctx context.Context, q directory.Query, r *Route) (err error) {
+	admitted := "" // the server whose gate has let this sign-in in
+	for {
+		if r.Servers, err = t.active.lease(ctx, r.Database, r.User, q.Wait); err != nil {
+			return err
+		}
+		server := r.Servers[0]
+		if server == admitted || t.gates.pass(server) {
+			return nil
+		}
+		t.active.release(r.Database, r.User)
+		in, err := t.gates.wait(ctx, server, q.Wait, q.Waits)
+		if err != nil {
+			return err
+		}
+		if in {
+			admitted = server
+		}
+	}
+}
+
+// notIn is for a sign-in that was held too long, or gave up.
+func (t *Tier) notIn(ctx context.Context, err error) *Error {
+	var told *ClientError
+	switch {
+	case errors.As(err, &told):
+		return &Error{Kind: KindClient, Phase: PhaseRoute, Err: told.Err}
+	case ctx.Err() != nil:
+		return &Error{Kind: KindCancelled, Phase: PhaseRoute, Err: err}
+	}
+	return &Error{Kind: KindNoActiveCopy, Phase: PhaseRoute, Err: err}
+}
+
+// Where finds a user's database and its active copy, as Route does but for waiting and counting; placed says that the user was moved
+// there by command. Errors are *Error.
+func (t *Tier) Where(ctx context.Context, q directory.Query) (r Route, placed bool, err error) {
+	r.User = q.User
+	entry, err := t.find(ctx, q)
+	if err != nil {
+		return r, false, &Error{Kind: kindOfDirectory(err), Phase: PhaseRoute, Err: err}
+	}
+	r.User = cmp.Or(entry.User, q.User)
+	r.Database, r.Servers = entry.Database, []string{entry.Server}
+	if entry.Database != "" {
+		server, _ := t.active.Active(entry.Database)
+		r.Servers = []string{server}
+	}
+	_, placed = t.active.Placed(r.User)
+	return r, placed, nil
 }
 
 // find asks the directory, if there is one, and gives those a database of whom it knows no place. The entry names a database or
@@ -64,6 +121,9 @@ func (t *Tier) find(ctx context.Context, q directory.Query) (directory.Entry, er
 		if entry, err = t.directory.Lookup(ctx, q); err != nil {
 			return entry, err
 		}
+	}
+	if database, ok := t.active.Placed(cmp.Or(entry.User, q.User)); ok {
+		entry.Database, entry.Server, entry.Address = database, "", ""
 	}
 	switch {
 	case entry.Address != "":
@@ -82,11 +142,7 @@ func (t *Tier) find(ctx context.Context, q directory.Query) (directory.Entry, er
 	case t.router == nil:
 		return entry, directory.Unavailable("directory", errors.New("it knows the user and not the place, and there are several"))
 	default:
-		name := q.User
-		if entry.User != "" {
-			name = entry.User
-		}
-		entry.Database = t.router.Database(name)
+		entry.Database = t.router.Database(cmp.Or(entry.User, q.User))
 	}
 	return entry, nil
 }

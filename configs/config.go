@@ -34,6 +34,7 @@ type Config struct {
 	Settings       Settings                 `yaml:"settings"`
 	Timeouts       Timeouts                 `yaml:"timeouts"`
 	Breaker        Breaker                  `yaml:"breaker"`
+	Pace           Pace                     `yaml:"pace"`
 	Penalties      Penalties                `yaml:"penalties"`
 	// TrustedNetworks are where proxies are that may say who the real client is.
 	TrustedNetworks []string `yaml:"trusted_networks"`
@@ -106,6 +107,8 @@ type MailboxServer struct {
 	ServerName string   `yaml:"server_name"`        // name the certificate must carry; "" for the address's host
 	// InsecureSkipVerify takes any certificate. Whoever sits between then reads every password.
 	InsecureSkipVerify bool `yaml:"insecure_skip_verify"`
+	// ActivationPolicy may be changed by command.
+	ActivationPolicy ActivationPolicy `yaml:"activation_policy"`
 	// SourceAddresses are addresses of this machine to connect from, in turn.
 	SourceAddresses []string `yaml:"source_addresses"`
 	// ProxyProtocol tells the server the client's address.
@@ -142,7 +145,36 @@ type Database struct {
 	// Interchangeable says that all copies are the same mail at all times
 	// (shared storage), so that a sign-in may try the next one.
 	Interchangeable bool `yaml:"interchangeable"`
+	// Activate tells the storage which copy is to be active, when that changes.
+	Activate Hook `yaml:"activate"`
 }
+
+// Hook is a program or a call over HTTP. At most one of Command and URL is
+// given.
+type Hook struct {
+	Command   []string      `yaml:"command"` // a program and its arguments; no shell
+	URL       string        `yaml:"url"`
+	CA        string        `yaml:"ca" file:"relative"`         // PEM; "" for the system's roots
+	TokenFile string        `yaml:"token_file" file:"relative"` // bearer token for URL; see ReadToken
+	Timeout   time.Duration `yaml:"timeout" range:"100ms..4m"`  // of one call
+}
+
+// Pace says how fast sign-ins are let in to a mailbox server after a pause or a
+// move, when many may have waited.
+type Pace struct {
+	SigninsPerSecond int           `yaml:"signins_per_second" range:"0..1000000"` // 0 is as fast as they come
+	For              time.Duration `yaml:"for" range:"1s..1h"`                    // how long after it
+}
+
+// ActivationPolicy says whether databases are activated on a server of
+// themselves: Exchange's DatabaseCopyAutoActivationPolicy.
+type ActivationPolicy string
+
+// Somebody who names server and database is obeyed whatever the policy.
+const (
+	PolicyUnrestricted ActivationPolicy = "unrestricted"
+	PolicyBlocked      ActivationPolicy = "blocked"
+)
 
 // Signin says how the proxy signs in to the mailbox servers for a user of whom
 // the directory does not say it.
@@ -421,10 +453,11 @@ func (Routing) choices() []string    { return texts(RoutingSingle, RoutingHash) 
 func (ProxyProtocol) choices() []string {
 	return texts(ProxyProtocolNone, ProxyProtocolV1, ProxyProtocolV2)
 }
-func (SQLDriver) choices() []string  { return texts(Postgres, MySQL) }
-func (Scope) choices() []string      { return texts(ScopeBase, ScopeOne, ScopeSub) }
-func (SigninMode) choices() []string { return texts(SigninPassthrough, SigninMaster) }
-func (MasterForm) choices() []string { return texts(MasterAuthzid, MasterSeparator) }
+func (ActivationPolicy) choices() []string { return texts(PolicyUnrestricted, PolicyBlocked) }
+func (SQLDriver) choices() []string        { return texts(Postgres, MySQL) }
+func (Scope) choices() []string            { return texts(ScopeBase, ScopeOne, ScopeSub) }
+func (SigninMode) choices() []string       { return texts(SigninPassthrough, SigninMaster) }
+func (MasterForm) choices() []string       { return texts(MasterAuthzid, MasterSeparator) }
 func (LoginType) choices() []string {
 	return texts(PlainTextLogin, PlainTextAuthentication, SecureLogin)
 }

@@ -45,6 +45,7 @@ func Default() *Config {
 			First:    time.Second,
 			Longest:  30 * time.Second,
 		},
+		Pace: Pace{SigninsPerSecond: 200, For: 30 * time.Second},
 		Penalties: Penalties{
 			First:   2 * time.Second,
 			Longest: 15 * time.Second,
@@ -60,7 +61,11 @@ func Default() *Config {
 // defaulter is a list or map element that does not start out empty.
 type defaulter interface{ setDefaults() }
 
-func (m *MailboxServer) setDefaults() { m.TLS, m.ProxyProtocol = TLSImplicit, ProxyProtocolNone }
+func (m *MailboxServer) setDefaults() {
+	m.TLS, m.ProxyProtocol, m.ActivationPolicy = TLSImplicit, ProxyProtocolNone, PolicyUnrestricted
+}
+
+func (d *Database) setDefaults() { d.Activate.Timeout = time.Minute }
 
 func (s *DirectorySource) setDefaults() { s.LDAP.Scope, s.SQL.Driver = ScopeSub, Postgres }
 

@@ -99,7 +99,7 @@ func Keys() []Key {
 	source.Rules = make([]DirectoryRule, 1)
 	specimen.Directory.Sources, specimen.Directory.Verify = []DirectorySource{source}, []Verifier{verifier}
 	specimen.MailboxServers = map[string]MailboxServer{"<name>": fresh[MailboxServer]()}
-	specimen.Databases = map[string]Database{"<name>": {}}
+	specimen.Databases = map[string]Database{"<name>": fresh[Database]()}
 	names := strings.NewReplacer(`"<name>"`, "<name>", "[0]", "[]")
 
 	var keys []Key

@@ -55,9 +55,9 @@ func TestSmallest(t *testing.T) {
 	want.Listeners = []Listener{{Address: "0.0.0.0:143", TLS: TLSStartTLS}, {Address: "0.0.0.0:993", TLS: TLSImplicit}}
 	want.TLS.Certificates = []Certificate{{Cert: dir + "/mail.crt", Key: dir + "/mail.key"}}
 	want.MailboxServers = map[string]MailboxServer{
-		"mbx1": {Address: "10.0.0.11:993", TLS: TLSImplicit, CA: dir + "/ca.crt", ProxyProtocol: ProxyProtocolNone},
+		"mbx1": {Address: "10.0.0.11:993", TLS: TLSImplicit, CA: dir + "/ca.crt", ProxyProtocol: ProxyProtocolNone, ActivationPolicy: PolicyUnrestricted},
 	}
-	want.Databases = map[string]Database{"db1": {Copies: []string{"mbx1"}}}
+	want.Databases = map[string]Database{"db1": {Copies: []string{"mbx1"}, Activate: Hook{Timeout: time.Minute}}}
 	want.Loops = 2
 	same(t, c, want)
 }
@@ -76,15 +76,15 @@ func TestEverything(t *testing.T) {
 		MailboxServers: map[string]MailboxServer{
 			"mbx1.example.org": {
 				Addresses: []string{"10.0.0.11:993", "[2001:db8::11]:993"}, TLS: TLSImplicit,
-				CA: dir + "/ca.crt", ServerName: "mbx1.example.org", TrustedID: true, ProxyProtocol: ProxyProtocolNone,
+				CA: dir + "/ca.crt", ServerName: "mbx1.example.org", TrustedID: true, ProxyProtocol: ProxyProtocolNone, ActivationPolicy: PolicyUnrestricted,
 			},
-			"2": {Address: "mbx2.example.org:143", TLS: TLSStartTLS, ProxyProtocol: ProxyProtocolNone},
+			"2": {Address: "mbx2.example.org:143", TLS: TLSStartTLS, ProxyProtocol: ProxyProtocolNone, ActivationPolicy: PolicyUnrestricted},
 		},
 		Databases: map[string]Database{
-			"db1": {Copies: []string{"mbx1.example.org", "2"}, Interchangeable: true},
-			"db2": {Copies: []string{"2"}},
+			"db1": {Copies: []string{"mbx1.example.org", "2"}, Interchangeable: true, Activate: Hook{Timeout: time.Minute}},
+			"db2": {Copies: []string{"2"}, Activate: Hook{Timeout: time.Minute}},
 		},
-		Routing: RoutingHash, Signin: Default().Signin, Breaker: Default().Breaker, Directory: Default().Directory, Penalties: Default().Penalties,
+		Routing: RoutingHash, Signin: Default().Signin, Breaker: Default().Breaker, Pace: Default().Pace, Directory: Default().Directory, Penalties: Default().Penalties,
 		Settings: Settings{
 			LoginType: PlainTextAuthentication, Banner: "Welcome to example.org.",
 			MaxConnections: 20000, MaxConnectionFromSingleIP: 100, MaxConnectionsPerUser: 32,
@@ -132,8 +132,8 @@ x.yaml:8:1: logg: unknown key; did you mean log?`
 func TestValidateWithoutFile(t *testing.T) {
 	c := Default()
 	c.Listeners = []Listener{{Address: "127.0.0.1:143", TLS: "maybe"}}
-	c.MailboxServers = map[string]MailboxServer{"a": {Address: "127.0.0.1:993", TLS: TLSImplicit, ProxyProtocol: ProxyProtocolNone}}
-	c.Databases = map[string]Database{"d": {Copies: []string{"a"}}}
+	c.MailboxServers = map[string]MailboxServer{"a": {Address: "127.0.0.1:993", TLS: TLSImplicit, ProxyProtocol: ProxyProtocolNone, ActivationPolicy: PolicyUnrestricted}}
+	c.Databases = map[string]Database{"d": {Copies: []string{"a"}, Activate: Hook{Timeout: time.Minute}}}
 	c.TLS.Certificates = []Certificate{{}}
 	got := c.Validate().Error()
 	want := `listeners[0].tls: must be one of none, starttls, implicit, is "maybe"

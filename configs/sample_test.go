@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 )
 
 // TestSample: the file people copy loads, says nothing but defaults, and leaves
@@ -22,8 +23,8 @@ func TestSample(t *testing.T) {
 	}
 	want := Default()
 	want.Listeners, want.TLS.Certificates = c.Listeners, c.TLS.Certificates
-	want.MailboxServers = map[string]MailboxServer{"mbx1": {Address: "10.0.0.11:993", TLS: TLSImplicit, ProxyProtocol: ProxyProtocolNone}}
-	want.Databases = map[string]Database{"db1": {Copies: []string{"mbx1"}}}
+	want.MailboxServers = map[string]MailboxServer{"mbx1": {Address: "10.0.0.11:993", TLS: TLSImplicit, ProxyProtocol: ProxyProtocolNone, ActivationPolicy: PolicyUnrestricted}}
+	want.Databases = map[string]Database{"db1": {Copies: []string{"mbx1"}, Activate: Hook{Timeout: time.Minute}}}
 	same(t, c, want)
 }
 

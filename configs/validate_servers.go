@@ -2,7 +2,9 @@ package configs
 
 import (
 	"maps"
+	"net"
 	"net/netip"
+	"net/url"
 	"slices"
 	"strings"
 )
@@ -67,7 +69,31 @@ func (v *validator) databases() {
 		path := join("databases", name)
 		v.name(path, name)
 		v.copies(join(path, "copies"), v.c.Databases[name].Copies)
+		v.hook(join(path, "activate"), v.c.Databases[name].Activate)
 	}
+}
+
+func (v *validator) hook(path string, of Hook) {
+	if len(of.Command) > 0 && of.URL != "" {
+		v.failKey(join(path, "url"), "stands beside command: give one of the two")
+	}
+	if of.URL != "" {
+		u, err := url.Parse(of.URL)
+		switch {
+		case err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https":
+			v.fail(join(path, "url"), "must be an URL of http or https, is %q", of.URL)
+		case u.Scheme == "http" && !loopback(net.JoinHostPort(u.Hostname(), "80")):
+			v.warn(join(path, "url"), "anybody on the way can pose as the storage")
+		}
+	}
+	if of.TokenFile != "" {
+		if _, err := ReadToken(of.TokenFile); err != nil {
+			v.failKey(join(path, "token_file"), "%s", err)
+		} else {
+			v.secret(join(path, "token_file"), of.TokenFile)
+		}
+	}
+	v.authorities(join(path, "ca"), of.CA)
 }
 
 func (v *validator) copies(path string, copies []string) {

@@ -21,8 +21,18 @@ func (s *session) query(c *backend.Credential) (directory.Query, error) {
 	return directory.Query{
 		User: user, Login: login, Password: c.Password, Mechanism: c.Mechanism, Certificate: c.Mechanism == external,
 		Client: s.remote, Local: s.local, TLS: s.client.tls != nil, SessionID: s.id, Attempt: s.failed + 1,
-		Away: s.turn.Away,
+		Away: s.turn.Away, Still: s.stillWaits,
 	}, nil
+}
+
+// stillWaits keeps a client that is held from giving up, and finds out whether it has (RFC 9051 section 7.1: an untagged OK may come at
+// any time).
+func (s *session) stillWaits() error {
+	s.client.say("* OK Still waiting for the mailbox server.")
+	if err := s.client.flush(); err != nil {
+		return &backend.ClientError{Err: err}
+	}
+	return nil
 }
 
 // route finds out where the mailbox is. The directory may have changed the user's name: the route has the one to go by from here on,

@@ -34,6 +34,16 @@ type Query struct {
 	// Away runs what may have to wait, and lets others compute meanwhile: every question to a directory goes through it, but not
 	// an answer that is at hand. Nil runs it right here; see Query.Wait.
 	Away func(func())
+	// Still tells the client that it has to wait on. Its error ends the wait. Nil tells nobody.
+	Still func() error
+}
+
+// Waits tells the client, if there is one, that it has to wait on.
+func (q Query) Waits() error {
+	if q.Still == nil {
+		return nil
+	}
+	return q.Still()
 }
 
 // Wait runs f, which may have to wait, by Away if there is one.
@@ -100,13 +110,17 @@ type RefusedError struct {
 // maxReason bounds a reason, in bytes.
 const maxReason = 200
 
-// Refused makes a *RefusedError of a reason that a directory gives, whatever that holds. A reason that is a truth value is one or none:
-// what says no gives nil.
-func Refused(reason string) error {
-	switch strings.ToLower(reason) {
+// RefusedIf is Refused for a value that may say that there is no reason: an empty one, and a truth value that says no, give nil.
+func RefusedIf(value string) error {
+	switch strings.ToLower(value) {
 	case "", "0", "f", "false", "no":
 		return nil
 	}
+	return Refused(value)
+}
+
+// Refused makes a *RefusedError of a reason that a directory gives, whatever that holds.
+func Refused(reason string) error {
 	reason = strings.Map(func(r rune) rune {
 		if r < ' ' || r > '~' {
 			return '?'

@@ -48,6 +48,8 @@ func (c control) Servers(ctx context.Context) []admin.ServerState {
 	states := []admin.ServerState{}
 	for _, name := range names {
 		s := admin.ServerState{Name: name, Up: healthy[name] == nil, Active: active[name], Blocked: tier.ActiveManager().Blocked(name), Breaker: open[name]}
+		gate := c.s.gates.State(name)
+		s.Policy, s.Paused, s.Waiting = string(tier.Policy(name)), gate.Paused.Seconds(), gate.Waiting
 		if err := healthy[name]; err != nil {
 			s.Error = err.Error()
 		}
@@ -74,6 +76,8 @@ func (c control) Databases(ctx context.Context) []admin.CopyStatus {
 // statusOf is a copy's state in Exchange's words.
 func statusOf(c backend.CopyState, answers bool) string {
 	switch {
+	case c.Suspended && !c.Moving:
+		return "FailedAndSuspended"
 	case c.Active && c.Moving:
 		return "Dismounting"
 	case c.Active && answers:
@@ -120,11 +124,72 @@ func (c control) known(server string) error {
 	return fmt.Errorf("there is no mailbox server %q: %w", server, admin.ErrUnknown)
 }
 
+// SetPolicy implements admin.Control.
+func (c control) SetPolicy(ctx context.Context, server, policy string) error {
+	if err := c.known(server); err != nil {
+		return err
+	}
+	var set backend.Policy
+	for _, p := range []backend.Policy{backend.Unrestricted, backend.BlockedByPolicy, ""} {
+		if strings.EqualFold(string(p), policy) {
+			set = p
+		}
+	}
+	if !strings.EqualFold(string(set), policy) {
+		return fmt.Errorf("a policy is %s or %s, not %q", backend.Unrestricted, backend.BlockedByPolicy, policy)
+	}
+	err := c.tier().ActiveManager().SetPolicy(ctx, server, set)
+	if err == nil {
+		c.s.log.Warn().Str("server", server).Str("policy", string(c.tier().Policy(server))).Msg("activation policy of a mailbox server changed")
+	}
+	return err
+}
+
+// Pause implements admin.Control.
+func (c control) Pause(_ context.Context, server string, d time.Duration) error {
+	if err := c.known(server); err != nil {
+		return err
+	}
+	if d == 0 {
+		c.s.gates.Resume(server)
+		c.s.log.Warn().Str("server", server).Msg("sign-ins to a mailbox server go on")
+		return nil
+	}
+	err := c.s.gates.Pause(server, d)
+	if err == nil {
+		c.s.log.Warn().Str("server", server).Dur("for", d).Msg("sign-ins to a mailbox server are held")
+	}
+	return err
+}
+
+// MoveUser implements admin.Control.
+func (c control) MoveUser(ctx context.Context, user, database string) (admin.Place, error) {
+	place, err := c.Where(ctx, user)
+	if err != nil && database != "" {
+		return place, err // whom the directory does not know, nobody can sign in as
+	}
+	name := place.User
+	if name == "" {
+		if name, err = c.canonical(user); err != nil {
+			return place, err
+		}
+	}
+	err = c.tier().ActiveManager().MoveUser(ctx, name, database, func(user string) { c.s.server.EndUser(user) })
+	if errors.Is(err, backend.ErrUnknownName) {
+		return place, fmt.Errorf("%w: %w", admin.ErrUnknown, err)
+	}
+	if err != nil {
+		return place, err
+	}
+	c.s.log.Warn().Str("user", name).Str("from", place.Database).Str("to", database).Msg("a user was moved by an operator")
+	return c.Where(ctx, user)
+}
+
 // MoveDatabase implements admin.Control.
 func (c control) MoveDatabase(ctx context.Context, database, server string) error {
 	manager := c.tier().ActiveManager()
 	from, _ := manager.Active(database)
-	err := manager.Move(ctx, database, server, c.end)
+	err := c.tier().Move(ctx, database, server, c.end)
 	if errors.Is(err, backend.ErrUnknownName) {
 		return fmt.Errorf("%w: %w", admin.ErrUnknown, err)
 	}
@@ -178,12 +243,11 @@ func (c control) Where(ctx context.Context, user string) (admin.Place, error) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, checkTime)
 	defer cancel()
-	route, err := c.tier().Route(ctx, directory.Query{User: name, Login: name})
-	c.tier().Done(route)
+	route, placed, err := c.tier().Where(ctx, directory.Query{User: name, Login: name})
 	if err != nil {
 		return admin.Place{}, fmt.Errorf("user %s: %w", name, err)
 	}
-	place := admin.Place{User: route.User, Database: route.Database, Server: route.Servers[0]}
+	place := admin.Place{User: route.User, Database: route.Database, Server: route.Servers[0], Moved: placed}
 	for _, s := range c.s.server.Sessions() {
 		if s.User == route.User {
 			place.Sessions++

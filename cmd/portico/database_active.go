@@ -18,7 +18,8 @@ func newDatabaseStatus() *cobra.Command {
 		Short: "List the copies of the databases: which is active, which could be",
 		Long: "Status lists every copy, as Exchange's Get-MailboxDatabaseCopyStatus does: Mounted is the active one, Dismounting one whose\n" +
 			"sessions are just being moved, Dismounted one whose mailbox server does not answer; of the others Healthy is one whose\n" +
-			"mailbox server answers, ServiceDown one whose server does not.\n\n" +
+			"mailbox server answers, ServiceDown one whose server does not. FailedAndSuspended are the copies of a database between which\n" +
+			"its storage was to switch and could not: nobody is let in until the database is moved again.\n\n" +
 			"Exit status: 0 every database has its active copy on a server that answers, 1 one has not, 2 portico can not be asked.",
 		Args: cobra.NoArgs,
 	}
@@ -46,7 +47,7 @@ func newDatabaseStatus() *cobra.Command {
 			}
 		}
 		err := ask.print(cmd.OutOrStdout(), value, heads, rows)
-		if err == nil && counts["Dismounted"] > 0 {
+		if err == nil && counts["Dismounted"]+counts["FailedAndSuspended"] > 0 {
 			return errBadNews
 		}
 		return err
@@ -59,7 +60,8 @@ func newDatabaseMove() *cobra.Command {
 		Use:   "move DATABASE SERVER",
 		Short: "Make a server's copy of a database the active one",
 		Long: "Move holds the sign-ins of the database, waits for those under way, ends its sessions, and then lets everybody in on the other\n" +
-			"server. If it fails, everything is as before, but for the sessions that have ended.",
+			"server. If it fails, everything is as before, but for the sessions that have ended; unless the storage that had to be told\n" +
+			"(databases.<name>.activate) has failed: then nobody is let in until the database is moved again, to whichever server.",
 		Args: cobra.ExactArgs(2),
 	}
 	ask := askFlags(cmd)

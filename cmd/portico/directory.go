@@ -128,7 +128,7 @@ func (d *directories) newVerifier(of configs.Verifier) (directory.Verifier, erro
 }
 
 func (d *directories) newHTTP(of configs.HTTPDirectory) (*httpdir.Directory, error) {
-	config, err := directoryTLS(of.CA)
+	config, err := trusting(of.CA)
 	if err != nil {
 		return nil, fmt.Errorf("http.ca: %w", err)
 	}
@@ -162,7 +162,7 @@ func (d *directories) newSQL(of configs.SQLDirectory) (*sqldir.Directory, error)
 }
 
 func (d *directories) newLDAP(of configs.LDAPDirectory) (*ldapdir.Directory, error) {
-	config, err := directoryTLS(of.CA)
+	config, err := trusting(of.CA)
 	if err != nil {
 		return nil, fmt.Errorf("ldap.ca: %w", err)
 	}
@@ -199,8 +199,8 @@ var scopes = map[configs.Scope]ldapdir.Scope{
 	configs.ScopeSub:  ldapdir.Sub,
 }
 
-// directoryTLS trusts the authorities of a file, or the system's.
-func directoryTLS(ca string) (*tls.Config, error) {
+// trusting returns a client's configuration that trusts the authorities of a file, or the system's.
+func trusting(ca string) (*tls.Config, error) {
 	config := &tls.Config{MinVersion: tls.VersionTLS12}
 	if ca == "" {
 		return config, nil

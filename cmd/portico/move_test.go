@@ -207,7 +207,7 @@ func TestBlockAndMove(t *testing.T) {
 		t.Errorf("rebalance with the block on:\n%s", got)
 	}
 	site.portico(t, 0, "server", "unblock", "mbx1")
-	if got := site.portico(t, 0, "server", "list", "-o", "list"); !strings.Contains(got, "Name            : mbx1\nState           : up\nBreakerOpen     : no\nBlocked         : no\nActiveDatabases : 0") {
+	if got := site.portico(t, 0, "server", "list", "-o", "list"); !strings.Contains(got, "Name            : mbx1\nState           : up\nPaused          : no\nBreakerOpen     : no\nPolicy          : Unrestricted\nBlocked         : no\nActiveDatabases : 0") {
 		t.Errorf("servers:\n%s", got)
 	}
 	close(over)
@@ -263,7 +263,7 @@ func TestUserCommands(t *testing.T) {
 	r := site.serve(t, site.write(t, ""))
 	first, second := r.signIn(t), r.signIn(t)
 	first.Command("b", "NOOP")
-	if got := site.portico(t, 0, "user", "where", "ALICE"); !strings.Contains(got, "alice  db1       mbx1    2") {
+	if got := site.portico(t, 0, "user", "where", "ALICE"); !strings.Contains(got, "alice  db1       mbx1    no     2") {
 		t.Errorf("where:\n%s", got)
 	}
 	list := func() string { return site.portico(t, 0, "session", "list", "--user", "alice", "--server", "mbx1") }

@@ -14,10 +14,10 @@ import (
 func newServer() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "server",
-		Short: "Look at the mailbox servers, and keep databases from them",
+		Short: "Look at the mailbox servers, pause them, and keep databases from them",
 		Args:  cobra.NoArgs,
 	}
-	cmd.AddCommand(newServerList(), newServerBlock(), newServerUnblock())
+	cmd.AddCommand(newServerList(), newServerBlock(), newServerUnblock(), newServerPolicy(), newServerPause(), newServerResume())
 	return cmd
 }
 
@@ -41,9 +41,9 @@ func newServerList() *cobra.Command {
 			if !s.Up {
 				state, down = "down", true
 			}
-			rows = append(rows, []string{s.Name, state, yesNo(s.Breaker), yesNo(s.Blocked), strconv.Itoa(s.Active), s.Error})
+			rows = append(rows, []string{s.Name, state, paused(s), yesNo(s.Breaker), s.Policy, yesNo(s.Blocked), strconv.Itoa(s.Active), s.Error})
 		}
-		err := ask.print(cmd.OutOrStdout(), servers, []string{"Name", "State", "BreakerOpen", "Blocked", "ActiveDatabases", "Error"}, rows)
+		err := ask.print(cmd.OutOrStdout(), servers, []string{"Name", "State", "Paused", "BreakerOpen", "Policy", "Blocked", "ActiveDatabases", "Error"}, rows)
 		if err == nil && down {
 			return errBadNews
 		}

@@ -70,6 +70,7 @@ type lasting struct {
 	active   *backend.ActiveManager
 	survey   *backend.Survey
 	breakers *backend.Breakers
+	gates    *backend.Gates
 	report   func(what string, err error) // told of what goes wrong later, and is lived with
 }
 
@@ -94,7 +95,7 @@ func (s *service) start() (err error) {
 	cpus := runtime.GOMAXPROCS(0) // what the machine or its control group allows
 	s.log.Info().Str("version", version()).Str("config", s.file).Uint64("descriptors", descriptorLimit()).
 		Int("loops", loops(s.config, cpus)).Int("setup_slots", setupSlots(s.config, cpus)).Msg("starting")
-	s.report, s.breakers = s.reported, backend.NewBreakers(time.Now, rand.Float64)
+	s.report, s.breakers, s.gates = s.reported, backend.NewBreakers(time.Now, rand.Float64), backend.NewGates(time.Now)
 	if s.store, err = openStore(s.config); err != nil {
 		return err
 	}
@@ -118,7 +119,7 @@ func (s *service) start() (err error) {
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	s.reloads = newReloadMetrics(s.registry)
 	s.shown = newCertificateMetrics(s.registry)
-	s.registry.MustRegister(breakerCollector{s})
+	s.registry.MustRegister(tierCollector{s})
 	if err := s.use(front); err != nil {
 		return err
 	}
@@ -162,6 +163,7 @@ func (s *service) use(f *front) error {
 		s.shown.set(f.certificates)
 	}
 	s.breakers.Configure(f.breaker)
+	s.gates.Configure(f.pace)
 	s.front.Store(f)
 	return nil
 }

@@ -15,6 +15,7 @@ import (
 
 	"portico/backend"
 	"portico/backend/directory"
+	"portico/backend/hooks"
 	"portico/backend/secret"
 	"portico/configs"
 	"portico/health/admin"
@@ -51,6 +52,7 @@ type front struct {
 	certificates *certs.Certificates // in it; nil for none
 	tier         *backend.Tier       // the way to the mailbox servers
 	breaker      backend.BreakerOptions
+	pace         backend.PaceOptions
 }
 
 // newFront builds one. It comes last of what can fail in a reload but for what is checked in passing, since routing by hash may pin the
@@ -58,7 +60,7 @@ type front struct {
 func newFront(ctx context.Context, config *configs.Config, of lasting) (*front, error) {
 	f := &front{breaker: backend.BreakerOptions{
 		Failures: config.Breaker.Failures, First: config.Breaker.First, Longest: max(config.Breaker.First, config.Breaker.Longest),
-	}}
+	}, pace: backend.PaceOptions{PerSecond: config.Pace.SigninsPerSecond, For: config.Pace.For}}
 	var err error
 	if f.tls, f.certificates, err = clientTLS(config.TLS); err != nil {
 		return nil, err
@@ -98,6 +100,7 @@ func newTier(ctx context.Context, config *configs.Config, of lasting) (*backend.
 		Active:  of.active,
 		Survey:  of.survey,
 
+		Gates:    of.gates,
 		Breakers: of.breakers,
 		Mode:     modes[config.Signin.Mode],
 
@@ -131,8 +134,12 @@ func newTier(ctx context.Context, config *configs.Config, of lasting) (*backend.
 	}
 	for _, name := range databaseNames(config) {
 		of := config.Databases[name]
+		hook, err := newHook(of.Activate)
+		if err != nil {
+			return nil, fmt.Errorf("databases.%s.activate: %w", name, err)
+		}
 		options.Databases = append(options.Databases, backend.DatabaseOptions{
-			Name: name, Copies: of.Copies, Interchangeable: of.Interchangeable,
+			Name: name, Copies: of.Copies, Interchangeable: of.Interchangeable, Hook: hook,
 		})
 	}
 	known, err := newDirectories(config.Directory, of.report)
@@ -151,8 +158,8 @@ func newTier(ctx context.Context, config *configs.Config, of lasting) (*backend.
 func serverOptions(name string, of configs.MailboxServer, port int) (backend.ServerOptions, error) {
 	server := backend.ServerOptions{
 		Name: name, Addresses: of.Targets(port), TLS: serverTLS[of.TLS], TrustedID: of.TrustedID,
-		ProxyProtocol: proxyProtocols[of.ProxyProtocol],
-		TLSConfig:     &tls.Config{MinVersion: tls.VersionTLS12, ServerName: of.ServerName, InsecureSkipVerify: of.InsecureSkipVerify},
+		ProxyProtocol: proxyProtocols[of.ProxyProtocol], Policy: policies[of.ActivationPolicy],
+		TLSConfig: &tls.Config{MinVersion: tls.VersionTLS12, ServerName: of.ServerName, InsecureSkipVerify: of.InsecureSkipVerify},
 	}
 	for _, source := range of.SourceAddresses {
 		server.Sources = append(server.Sources, netip.MustParseAddr(source)) // Validate has seen it
@@ -185,6 +192,29 @@ func tolerate(config *tls.Config, tell func(error)) {
 		}
 		return nil
 	}
+}
+
+// newHook returns what is told of a database's moves; nil if nothing is.
+func newHook(of configs.Hook) (backend.Hook, error) {
+	switch {
+	case len(of.Command) > 0:
+		return &hooks.Command{Program: of.Command, Timeout: of.Timeout}, nil
+	case of.URL == "":
+		return nil, nil
+	}
+	made := &hooks.HTTP{URL: of.URL, Timeout: of.Timeout}
+	var err error
+	if made.TLS, err = trusting(of.CA); err != nil {
+		return nil, fmt.Errorf("ca: %w", err)
+	}
+	if of.TokenFile != "" {
+		token, err := configs.ReadToken(of.TokenFile)
+		if err != nil {
+			return nil, fmt.Errorf("token_file: %w", err)
+		}
+		made.Token = secret.Value(token)
+	}
+	return made, nil
 }
 
 // newMaster returns the credential that opens every mailbox; nil if there is none.
@@ -259,6 +289,11 @@ var proxyProtocols = map[configs.ProxyProtocol]int{
 	configs.ProxyProtocolNone: 0,
 	configs.ProxyProtocolV1:   1,
 	configs.ProxyProtocolV2:   2,
+}
+
+var policies = map[configs.ActivationPolicy]backend.Policy{
+	configs.PolicyUnrestricted: backend.Unrestricted,
+	configs.PolicyBlocked:      backend.BlockedByPolicy,
 }
 
 var modes = map[configs.SigninMode]directory.Mode{

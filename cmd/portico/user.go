@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"net/url"
 	"strconv"
@@ -13,10 +14,10 @@ import (
 func newUser() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "user",
-		Short: "Find a user's mailbox, and end a user's sessions",
+		Short: "Find a user's mailbox, put a user in another database, and end a user's sessions",
 		Args:  cobra.NoArgs,
 	}
-	cmd.AddCommand(newUserWhere(), newUserKick())
+	cmd.AddCommand(newUserWhere(), newUserMove(), newUserKick())
 	return cmd
 }
 
@@ -34,8 +35,41 @@ func newUserWhere() *cobra.Command {
 		if err := ask.get(cmd.Context(), "/api/v1/users/"+url.PathEscape(args[0]), &at); err != nil {
 			return err
 		}
-		row := []string{at.User, at.Database, at.Server, strconv.Itoa(at.Sessions)}
-		return ask.print(cmd.OutOrStdout(), at, []string{"User", "Database", "Server", "Sessions"}, [][]string{row})
+		return ask.place(cmd, at)
+	}
+	return cmd
+}
+
+// place prints where a user is.
+func (a *asking) place(cmd *cobra.Command, at admin.Place) error {
+	row := []string{at.User, at.Database, at.Server, yesNo(at.Moved), strconv.Itoa(at.Sessions)}
+	return a.print(cmd.OutOrStdout(), at, []string{"User", "Database", "Server", "Moved", "Sessions"}, [][]string{row})
+}
+
+func newUserMove() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "move USER DATABASE|--clear",
+		Short: "Put a user in another database, whatever the directory says",
+		Long: "Move holds the user's sign-ins, waits for those under way, ends the user's sessions, and from then on routes the user to the other\n" +
+			"database, also after a restart; --clear goes back to what the directory says. Portico moves no mail: do that first, and\n" +
+			"once more behind this.",
+		Args: cobra.RangeArgs(1, 2),
+	}
+	ask := askFlags(cmd)
+	back := cmd.Flags().Bool("clear", false, "go back to what the directory says")
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if *back == (len(args) == 2) {
+			return errors.New("give a database, or --clear")
+		}
+		database := ""
+		if !*back {
+			database = args[1]
+		}
+		var at admin.Place
+		if err := ask.post(cmd.Context(), "/api/v1/users/"+url.PathEscape(args[0])+"/move", map[string]string{"database": database}, &at); err != nil {
+			return err
+		}
+		return ask.place(cmd, at)
 	}
 	return cmd
 }

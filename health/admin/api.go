@@ -18,6 +18,10 @@ type Control interface {
 	// Block forbids new active copies on a server, and moves those that are there if it is asked to.
 	Block(ctx context.Context, server string, move bool) ([]Move, error)
 	Unblock(ctx context.Context, server string) error
+	// SetPolicy says whether databases are activated on a server of themselves: Unrestricted, Blocked, or "" for as it is configured.
+	SetPolicy(ctx context.Context, server, policy string) error
+	// Pause holds the sign-ins to a server; zero ends that.
+	Pause(ctx context.Context, server string, d time.Duration) error
 	// MoveDatabase makes a server's copy the active one.
 	MoveDatabase(ctx context.Context, database, server string) error
 	// Rebalance moves databases to the first of their copies that can have them.
@@ -28,6 +32,8 @@ type Control interface {
 	Settings(ctx context.Context) ([]SettingState, error)
 	// ChangeSettings makes all of a change, or nothing, and returns the settings as they are then.
 	ChangeSettings(ctx context.Context, change SettingsChange) ([]SettingState, error)
+	// MoveUser puts a user into another database, or with "" back to where the directory has the user.
+	MoveUser(ctx context.Context, user, database string) (Place, error)
 	// Kick ends a user's sessions and returns how many there were.
 	Kick(ctx context.Context, user string) (int, error)
 }
@@ -66,7 +72,8 @@ type Place struct {
 	User     string `json:"user"` // the name to go by, which the directory may have changed
 	Database string `json:"database,omitempty"`
 	Server   string `json:"server"`
-	Sessions int    `json:"sessions"` // of this user, now
+	Moved    bool   `json:"moved,omitempty"` // there by command, whatever the directory says
+	Sessions int    `json:"sessions"`        // of this user, now
 }
 
 // ErrUnknown says that a name in a request is nobody's.
@@ -74,19 +81,22 @@ var ErrUnknown = errors.New("unknown name")
 
 // ServerState is a mailbox server as the API shows it.
 type ServerState struct {
-	Name    string `json:"name"`
-	Up      bool   `json:"up"`                     // it answered when it was asked just now
-	Error   string `json:"error,omitempty"`        // or why it did not
-	Breaker bool   `json:"breaker_open,omitempty"` // sign-ins leave it alone
-	Blocked bool   `json:"blocked,omitempty"`      // no database may be activated there
-	Active  int    `json:"active"`                 // databases that are
+	Name    string  `json:"name"`
+	Up      bool    `json:"up"`                     // it answered when it was asked just now
+	Error   string  `json:"error,omitempty"`        // or why it did not
+	Breaker bool    `json:"breaker_open,omitempty"` // sign-ins leave it alone
+	Policy  string  `json:"policy"`                 // whether databases are activated there of themselves
+	Paused  float64 `json:"paused,omitempty"`       // seconds that sign-ins are still held
+	Waiting int     `json:"waiting,omitempty"`      // sign-ins that are held
+	Blocked bool    `json:"blocked,omitempty"`      // no database may be activated there
+	Active  int     `json:"active"`                 // databases that are
 }
 
 // CopyStatus is one copy of a database as the API shows it: Get-MailboxDatabaseCopyStatus.
 type CopyStatus struct {
 	Database string `json:"database"`
 	Server   string `json:"server"`
-	Status   string `json:"status"` // of the active copy Mounted, Dismounting, Dismounted; of another Healthy, ServiceDown
+	Status   string `json:"status"` // of the active copy Mounted, Dismounting, Dismounted; of another Healthy, ServiceDown; of either FailedAndSuspended
 	Blocked  bool   `json:"blocked,omitempty"`
 }
 
@@ -113,6 +123,15 @@ func api(mux *http.ServeMux, c Control) {
 	})
 	change(mux, "servers/{name}/unblock", func(ctx context.Context, name string, _ struct{}) (any, error) {
 		return struct{}{}, c.Unblock(ctx, name)
+	})
+	change(mux, "servers/{name}/policy", func(ctx context.Context, name string, body struct{ Policy string }) (any, error) {
+		return struct{}{}, c.SetPolicy(ctx, name, body.Policy)
+	})
+	change(mux, "servers/{name}/pause", func(ctx context.Context, name string, body struct{ Seconds float64 }) (any, error) {
+		return struct{}{}, c.Pause(ctx, name, time.Duration(body.Seconds*float64(time.Second)))
+	})
+	change(mux, "users/{name}/move", func(ctx context.Context, name string, body struct{ Database string }) (any, error) {
+		return c.MoveUser(ctx, name, body.Database)
 	})
 	change(mux, "databases/{name}/move", func(ctx context.Context, name string, body struct{ Server string }) (any, error) {
 		return struct{}{}, c.MoveDatabase(ctx, name, body.Server)

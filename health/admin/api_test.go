@@ -9,6 +9,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 )
 
 // noted is a Control that writes down what it was asked.
@@ -34,6 +35,18 @@ func (n *noted) Block(_ context.Context, server string, move bool) ([]Move, erro
 func (n *noted) Unblock(_ context.Context, server string) error {
 	n.note("unblock %s", server)
 	return nil
+}
+func (n *noted) SetPolicy(_ context.Context, server, policy string) error {
+	n.note("policy %s %s", server, policy)
+	return nil
+}
+func (n *noted) Pause(_ context.Context, server string, d time.Duration) error {
+	n.note("pause %s %v", server, d)
+	return nil
+}
+func (n *noted) MoveUser(_ context.Context, user, database string) (Place, error) {
+	n.note("move user %s %s", user, database)
+	return Place{User: user, Database: database, Server: "mbx1", Moved: true}, nil
 }
 func (n *noted) MoveDatabase(_ context.Context, database, server string) error {
 	n.note("move %s %s", database, server)
@@ -69,12 +82,15 @@ func TestAPI(t *testing.T) {
 		status             int
 		answer, asked      string
 	}{
-		{"GET", "servers", "", 200, `[{"name":"mbx1","up":true,"active":2}]`, ""},
+		{"GET", "servers", "", 200, `[{"name":"mbx1","up":true,"policy":"","active":2}]`, ""},
 		{"GET", "databases", "", 200, `[{"database":"db1","server":"mbx1","status":"Mounted"}]`, ""},
 		{"GET", "sessions", "", 200, `[{"id":"1","user":"ann","remote":"","listener":"","server":"mbx1","commands":0,"open":1,"idling":false,"silent":2.5}]`, ""},
 		{"GET", "users/ann@example.org", "", 200, `{"user":"ann@example.org","server":"mbx1","sessions":0}`, "where ann@example.org"},
 		{"GET", "settings", "", 200, `[{"name":"banner","value":"Hi","source":"stored","file":"Ho"}]`, ""},
 		{"POST", "settings", `{"set":{"banner":"Hi"},"reset":["login_type"]}`, 200, `[]`, "set map[banner:Hi] reset [login_type] false"},
+		{"POST", "servers/mbx1/policy", `{"policy":"Blocked"}`, 200, `{}`, "policy mbx1 Blocked"},
+		{"POST", "servers/mbx1/pause", `{"seconds":1.5}`, 200, `{}`, "pause mbx1 1.5s"},
+		{"POST", "users/ann/move", `{"database":"db2"}`, 200, `{"user":"ann","database":"db2","server":"mbx1","moved":true,"sessions":0}`, "move user ann db2"},
 		{"POST", "users/a%2Fb/kick", "", 200, `{"ended":3}`, "kick a/b"},
 		{"POST", "servers/mbx1/block", `{"move":true}`, 200, `[{"database":"db1","from":"mbx1","to":"mbx2"}]`, "block mbx1 true"},
 		{"POST", "servers/mbx1/block", "", 200, `[{"database":"db1","from":"mbx1","to":"mbx2"}]`, "block mbx1 false"},

@@ -338,7 +338,7 @@ func (d *Directory) read(found *ldap.Entry) (directory.Entry, error) {
 		}
 		var err error
 		if key == "refuse" {
-			if err = directory.Refused(values[0]); err != nil {
+			if err = directory.RefusedIf(values[0]); err != nil {
 				return directory.Entry{}, err
 			}
 			continue

@@ -195,7 +195,7 @@ func read(columns []string, values []sql.NullString) (a answer, err error) {
 		case strings.EqualFold(name, "password"):
 			a.password = value
 		case strings.EqualFold(name, "refuse"):
-			if err := directory.Refused(value); err != nil {
+			if err := directory.RefusedIf(value); err != nil {
 				return answer{}, err
 			}
 		default:

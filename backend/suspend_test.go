@@ -1,0 +1,337 @@
+package backend
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"portico/backend/directory"
+	"portico/configs/store"
+)
+
+// storage is a Hook that keeps, in a folder, which copies are active; and a call of it that fails.
+type storage struct {
+	dir   string
+	calls []string
+	fails string // the call, as it is written down
+}
+
+func (s *storage) call(phase, database, from, to string) error {
+	call := strings.Join([]string{phase, database, from, to}, " ")
+	s.calls = append(s.calls, call)
+	if s.fails != "" && strings.HasPrefix(call, s.fails) {
+		return errors.New("volume busy")
+	}
+	return nil
+}
+
+func (s *storage) Deactivate(_ context.Context, database, from, to string) error {
+	if err := s.call("deactivate", database, from, to); err != nil || s.dir == "" {
+		return err
+	}
+	err := os.Remove(filepath.Join(s.dir, from))
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	return err
+}
+
+func (s *storage) Activate(_ context.Context, database, from, to string) error {
+	if err := s.call("activate", database, from, to); err != nil || s.dir == "" {
+		return err
+	}
+	return os.WriteFile(filepath.Join(s.dir, to), nil, 0o600)
+}
+
+func managerWith(t *testing.T, s store.Store, hook Hook, copies ...string) *ActiveManager {
+	t.Helper()
+	m, err := NewActiveManager(t.Context(), s)
+	if err == nil {
+		err = m.Configure(t.Context(), []DatabaseOptions{{Name: "db1", Copies: copies, Hook: hook}, {Name: "db2", Copies: copies[:1]}})
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return m
+}
+
+func TestMoveWithHook(t *testing.T) {
+	hook := &storage{}
+	m := managerWith(t, nil, hook, "mbx1", "mbx2", "mbx3")
+	ended := false
+	if err := m.Move(t.Context(), "db1", "mbx2", func(string) { ended = len(hook.calls) == 0 }); err != nil {
+		t.Fatal(err)
+	}
+	if want := []string{"deactivate db1 mbx1 mbx2", "activate db1 mbx1 mbx2"}; !slices.Equal(hook.calls, want) || !ended {
+		t.Errorf("calls %q, sessions ended before: %v", hook.calls, ended)
+	}
+	if at, _ := m.Active("db1"); at != "mbx2" {
+		t.Errorf("active on %s", at)
+	}
+}
+
+// A hook that fails leaves the database suspended, also over a restart, until it is moved again; and every copy that may be active is
+// deactivated by that.
+func TestFailingHook(t *testing.T) {
+	for _, fails := range []string{"deactivate", "activate"} {
+		s := store.Memory()
+		hook := &storage{fails: fails}
+		m := managerWith(t, s, hook, "mbx1", "mbx2", "mbx3")
+		if err := m.Move(t.Context(), "db1", "mbx2", nobody); !errors.Is(err, ErrSuspended) || !strings.Contains(err.Error(), "volume busy") {
+			t.Fatalf("%s: %v", fails, err)
+		}
+		for range 2 {
+			if _, err := m.lease(t.Context(), "db1", "ann", func(func()) { t.Error("it waits") }); !errors.Is(err, ErrSuspended) {
+				t.Errorf("%s: a sign-in: %v", fails, err)
+			}
+			for _, c := range m.Copies() {
+				if c.Suspended != (c.Database == "db1" && c.Server != "mbx3") {
+					t.Errorf("%+v", c)
+				}
+			}
+			m = managerWith(t, s, hook, "mbx1", "mbx2", "mbx3") // a restart
+		}
+		hook.fails, hook.calls = "", nil
+		if err := m.Move(t.Context(), "db1", "mbx3", nobody); err != nil {
+			t.Fatal(err)
+		}
+		if want := []string{"deactivate db1 mbx1 mbx3", "deactivate db1 mbx2 mbx3", "activate db1 mbx1 mbx3"}; !slices.Equal(hook.calls, want) {
+			t.Errorf("%s: calls %q", fails, hook.calls)
+		}
+		servers, err := managerWith(t, s, hook, "mbx1", "mbx2", "mbx3").lease(t.Context(), "db1", "ann", nil)
+		if err != nil || servers[0] != "mbx3" {
+			t.Errorf("%s: %q, %v", fails, servers, err)
+		}
+	}
+}
+
+// Back to where it was counts as a move while it is suspended.
+func TestSuspendedGoesBack(t *testing.T) {
+	hook := &storage{fails: "activate"}
+	m := managerWith(t, nil, hook, "mbx1", "mbx2")
+	m.Move(t.Context(), "db1", "mbx2", nobody)
+	hook.fails, hook.calls = "", nil
+	if err := m.Move(t.Context(), "db1", "mbx1", nobody); err != nil {
+		t.Fatal(err)
+	}
+	if want := []string{"deactivate db1 mbx2 mbx1", "activate db1 mbx1 mbx1"}; !slices.Equal(hook.calls, want) {
+		t.Errorf("calls %q", hook.calls)
+	}
+}
+
+// Cut off at any write of the store, a restart never lets anybody in to a copy that the storage has not activated.
+func TestHookSurvivesCuts(t *testing.T) {
+	for cut := range 8 {
+		hook := &storage{dir: t.TempDir()}
+		hook.Activate(t.Context(), "db1", "", "mbx1")
+		s := &cutStore{Store: store.Memory(), left: cut}
+		m := managerWith(t, s, hook, "mbx1", "mbx2")
+		func() {
+			defer func() { recover() }() // the process is gone
+			m.Move(t.Context(), "db1", "mbx2", nobody)
+		}()
+		after := managerWith(t, s.Store, hook, "mbx1", "mbx2")
+		servers, err := after.lease(t.Context(), "db1", "ann", nil)
+		if err != nil {
+			if !errors.Is(err, ErrSuspended) {
+				t.Errorf("cut %d: %v", cut, err)
+			}
+			continue
+		}
+		if _, err := os.Stat(filepath.Join(hook.dir, servers[0])); err != nil {
+			t.Errorf("cut %d: users are let in on %s, which is not active", cut, servers[0])
+		}
+	}
+}
+
+// cutStore panics instead of its last writes.
+type cutStore struct {
+	store.Store
+	left int
+}
+
+func (s *cutStore) write() {
+	if s.left--; s.left < 0 {
+		panic("killed")
+	}
+}
+
+func (s *cutStore) CompareAndSet(ctx context.Context, key string, revision uint64, value []byte) (uint64, error) {
+	s.write()
+	return s.Store.CompareAndSet(ctx, key, revision, value)
+}
+
+func (s *cutStore) Delete(ctx context.Context, key string, revision uint64) error {
+	s.write()
+	return s.Store.Delete(ctx, key, revision)
+}
+
+// A user who moves is held, ended, and then somewhere else, whatever the directory says; nobody else waits.
+func TestMoveUser(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := store.Memory()
+		m := managerWith(t, s, nil, "mbx1", "mbx2")
+		ctx := t.Context()
+		at := func(f func()) { f() }
+		if _, err := m.lease(ctx, "db1", "ann", at); err != nil { // under way
+			t.Fatal(err)
+		}
+		var did []string
+		moved := make(chan error)
+		go func() {
+			moved <- m.MoveUser(ctx, "ann", "db2", func(user string) { did = append(did, "end "+user) })
+		}()
+		synctest.Wait()
+		if _, err := m.lease(ctx, "db1", "bob", at); err != nil {
+			t.Errorf("somebody else: %v", err)
+		}
+		m.release("db1", "bob")
+		waited := make(chan error)
+		go func() {
+			_, err := m.lease(ctx, "db1", "ann", at)
+			did = append(did, "let in")
+			waited <- err
+		}()
+		synctest.Wait()
+		time.Sleep(time.Second)
+		if len(did) > 0 {
+			t.Errorf("while a sign-in is under way: %q", did)
+		}
+		m.release("db1", "ann")
+		if err := errors.Join(<-moved, <-waited); err != nil {
+			t.Error(err)
+		}
+		if fmt.Sprint(did) != "[end ann let in]" {
+			t.Errorf("it went %q", did)
+		}
+		m.release("db1", "ann")
+		if len(m.users) > 0 {
+			t.Errorf("counts are left: %v", m.users)
+		}
+		for _, m := range []*ActiveManager{m, managerWith(t, s, nil, "mbx1", "mbx2")} {
+			if db, ok := m.Placed("ann"); !ok || db != "db2" {
+				t.Errorf("ann is in %q", db)
+			}
+		}
+		if err := m.MoveUser(ctx, "ann", "nowhere", nobody); !errors.Is(err, ErrUnknownName) {
+			t.Error(err)
+		}
+		if err := m.MoveUser(ctx, "ann", "", nobody); err != nil {
+			t.Error(err)
+		}
+		if _, ok := managerWith(t, s, nil, "mbx1").Placed("ann"); ok {
+			t.Error("ann is still moved")
+		}
+	})
+}
+
+// Whatever says where a user is, a move by command beats it, and Where tells; a database that is there no more does not.
+func TestPlacedUsersRoute(t *testing.T) {
+	manager := managerWith(t, nil, nil, "mbx1")
+	tier, err := New(t.Context(), Options{
+		Servers:   []ServerOptions{{Name: "mbx1", Addresses: []string{"192.0.2.1:993"}}},
+		Databases: []DatabaseOptions{{Name: "db1", Copies: []string{"mbx1"}}, {Name: "db2", Copies: []string{"mbx1"}}},
+		Active:    manager, Directory: says{directory.Entry{User: "ann.new", Server: "mbx1"}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	where := func(want string, moved bool) {
+		t.Helper()
+		r, placed, err := tier.Where(t.Context(), directory.Query{User: "ann"})
+		if err != nil || r.Database != want || placed != moved || r.Servers[0] != "mbx1" || r.User != "ann.new" {
+			t.Errorf("%+v, moved %v, %v", r, placed, err)
+		}
+	}
+	where("", false)
+	if err := manager.MoveUser(t.Context(), "ann.new", "db2", nobody); err != nil {
+		t.Fatal(err)
+	}
+	where("db2", true)
+	if r, err := tier.Route(t.Context(), directory.Query{User: "ann"}); err != nil || r.Database != "db2" {
+		t.Errorf("%+v, %v", r, err)
+	}
+	if err := manager.Configure(t.Context(), []DatabaseOptions{{Name: "db1", Copies: []string{"mbx1"}}}); err != nil {
+		t.Fatal(err)
+	}
+	where("", false)
+}
+
+// says is a directory that says the same of everybody.
+type says struct{ entry directory.Entry }
+
+func (s says) Lookup(context.Context, directory.Query) (directory.Entry, error) { return s.entry, nil }
+
+// Nothing is activated of itself where the policy forbids it; somebody who asks for it by name is obeyed.
+func TestPolicy(t *testing.T) {
+	manager, err := NewActiveManager(t.Context(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tier, err := New(t.Context(), Options{
+		Servers: []ServerOptions{
+			{Name: "mbx1", Addresses: []string{"192.0.2.1:993"}}, {Name: "mbx2", Addresses: []string{"192.0.2.2:993"}, Policy: BlockedByPolicy},
+		},
+		Databases: []DatabaseOptions{{Name: "db1", Copies: []string{"mbx1", "mbx2"}}}, Active: manager,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if results := tier.Evacuate(t.Context(), "mbx1", nobody); len(results) != 1 || !errors.Is(results[0].Err, ErrBlocked) {
+		t.Errorf("%+v", results)
+	}
+	if err := tier.Move(t.Context(), "db1", "mbx2", nobody); err != nil {
+		t.Errorf("by name: %v", err)
+	}
+	for _, p := range []Policy{Unrestricted, BlockedByPolicy, ""} {
+		if err := manager.SetPolicy(t.Context(), "mbx2", p); err != nil {
+			t.Fatal(err)
+		}
+		want := p
+		if want == "" {
+			want = BlockedByPolicy
+		}
+		if got := tier.Policy("mbx2"); got != want {
+			t.Errorf("policy %q: %q", p, got)
+		}
+	}
+}
+
+// Who waits for a paused server does not keep its database from moving, and goes where that goes.
+func TestPausedSignInsFollowAMove(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		manager := managerWith(t, nil, nil, "mbx1", "mbx2")
+		gates := NewGates(time.Now)
+		tier, err := New(t.Context(), Options{
+			Servers:   []ServerOptions{{Name: "mbx1", Addresses: []string{"192.0.2.1:993"}}, {Name: "mbx2", Addresses: []string{"192.0.2.2:993"}}},
+			Databases: []DatabaseOptions{{Name: "db1", Copies: []string{"mbx1", "mbx2"}}}, Active: manager, Gates: gates,
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		gates.Pause("mbx1", time.Minute)
+		routed := make(chan Route)
+		go func() {
+			r, err := tier.Route(t.Context(), directory.Query{User: "ann"})
+			if err != nil {
+				t.Error(err)
+			}
+			routed <- r
+		}()
+		synctest.Wait()
+		began := time.Now()
+		if err := tier.Move(t.Context(), "db1", "mbx2", nobody); err != nil || time.Since(began) > 0 {
+			t.Errorf("the move: %v after %v", err, time.Since(began))
+		}
+		if r := <-routed; r.Servers[0] != "mbx2" || time.Since(began) > 0 {
+			t.Errorf("routed to %q after %v", r.Servers, time.Since(began))
+		}
+	})
+}
