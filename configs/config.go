@@ -286,8 +286,10 @@ type Settings struct {
 	MaxConnectionFromSingleIP     int       `yaml:"max_connection_from_single_ip" range:"1..2147483647"`
 	MaxConnectionsPerUser         int       `yaml:"max_connections_per_user" range:"1..2147483647"`
 	MaxUnauthenticatedConnections int       `yaml:"max_unauthenticated_connections" range:"1..2147483647"`
-	MaxCommandSize                int       `yaml:"max_command_size" range:"1024..16384"` // bytes
-	ProxyTargetPort               int       `yaml:"proxy_target_port" range:"1..65535"`   // of mailbox servers whose address has none
+	MaxCommandSize                int       `yaml:"max_command_size" range:"1024..16384"`       // bytes
+	MaxCommandsPerSecond          int       `yaml:"max_commands_per_second" range:"0..1000000"` // of one user; 0 is no limit
+	MaxCommandsBurst              int       `yaml:"max_commands_burst" range:"1..1000000"`      // of one user at once
+	ProxyTargetPort               int       `yaml:"proxy_target_port" range:"1..65535"`         // of mailbox servers whose address has none
 	// EnforceCertificateErrors refuses a mailbox server whose certificate can not
 	// be verified. Without it such errors are told, and the server is used.
 	EnforceCertificateErrors          bool          `yaml:"enforce_certificate_errors"`

@@ -29,6 +29,7 @@ func Default() *Config {
 			MaxConnectionsPerUser:             16,
 			MaxUnauthenticatedConnections:     10_000,
 			MaxCommandSize:                    10 << 10,
+			MaxCommandsBurst:                  200,
 			ProxyTargetPort:                   993,
 			EnforceCertificateErrors:          true,
 			PreAuthenticatedConnectionTimeout: time.Minute,

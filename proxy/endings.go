@@ -24,6 +24,9 @@ type relayed struct {
 	ending relay.Ending
 }
 
+// User implements relay.Owner.
+func (r *relayed) User() string { return r.user }
+
 // Ended implements relay.Owner.
 func (r *relayed) Ended(e relay.Ending) {
 	r.ending = e

@@ -14,7 +14,7 @@ import (
 type relayCollector struct {
 	stats func() *relay.Stats
 
-	duration, queued, results, sessions, unjudged, bytes, ended, wakeup, intercepted, longLists, panics *prometheus.Desc
+	duration, queued, results, sessions, unjudged, bytes, ended, wakeup, throttled, intercepted, longLists, panics *prometheus.Desc
 }
 
 func newRelayCollector(stats func() *relay.Stats) *relayCollector {
@@ -31,6 +31,7 @@ func newRelayCollector(stats func() *relay.Stats) *relayCollector {
 		bytes:       desc("relay_bytes_total", "Bytes carried after sign-in, TLS not counted, by where they came from.", "direction", "server"),
 		ended:       desc("sessions_ended_total", "Signed-in sessions that have ended.", "reason"),
 		wakeup:      desc("loop_wakeup_delay_seconds", "How late the event loops ran, measured ten times a second on each."),
+		throttled:   desc("sessions_throttled_total", "Times that a client was made to wait since its user had sent too many commands.", "server"),
 		intercepted: desc("commands_intercepted_total", "Commands after sign-in that the proxy answered in the server's place.", "server"),
 		longLists:   desc("capability_lists_too_long_total", "Capability lists that passed unfiltered because of their length.", "server"),
 		panics:      desc("relay_panics_total", "Sessions ended by a fault of the relay."),
@@ -40,7 +41,7 @@ func newRelayCollector(stats func() *relay.Stats) *relayCollector {
 // Describe implements prometheus.Collector.
 func (c *relayCollector) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
-		c.duration, c.queued, c.results, c.sessions, c.unjudged, c.bytes, c.ended, c.wakeup, c.intercepted, c.longLists, c.panics,
+		c.duration, c.queued, c.results, c.sessions, c.unjudged, c.bytes, c.ended, c.wakeup, c.throttled, c.intercepted, c.longLists, c.panics,
 	} {
 		ch <- d
 	}
@@ -68,6 +69,7 @@ func (c *relayCollector) Collect(ch chan<- prometheus.Metric) {
 		}
 		gauge(c.sessions, server.Sessions, name)
 		gauge(c.unjudged, server.Unjudged, name)
+		counter(c.throttled, server.Throttled, name)
 		counter(c.intercepted, server.Intercepted, name)
 		counter(c.longLists, server.LongCapabilities, name)
 		counter(c.bytes, server.ClientBytes, "client", name)

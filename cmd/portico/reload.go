@@ -43,7 +43,7 @@ func (s *service) reload() error {
 		return err
 	}
 	s.retire(before.tier, settings.Timeouts.SetUp)
-	s.relay.Retime(config.Settings.AuthenticatedConnectionTimeout, config.KeepaliveIdle)
+	s.bound(config)
 	s.sink.setLevel(config.Log.Level)
 	s.access, s.config, s.inFile = access, config, loaded.Settings
 	for _, warning := range loaded.Warnings() {
@@ -70,6 +70,12 @@ func (s *service) enforce(access admin.Access, f *front, settings proxy.Settings
 		return nil
 	}
 	return errors.Join(err, s.admin.Reload(s.access), s.use(before), before.tier.Configure(context.Background()))
+}
+
+// bound tells the relay what holds for all sessions.
+func (s *service) bound(config *configs.Config) {
+	s.relay.Retime(config.Settings.AuthenticatedConnectionTimeout, config.KeepaliveIdle)
+	s.relay.Limit(config.Settings.MaxCommandsPerSecond, config.Settings.MaxCommandsBurst)
 }
 
 // retire closes a tier that a reload has replaced, once nobody can be in set-up who knows it.

@@ -141,6 +141,7 @@ func (s *service) startProxy(settings proxy.Settings, cpus int) error {
 	if s.relay, err = relay.New(relayOptions(s.config, cpus)); err != nil {
 		return fmt.Errorf("relay: %w", err)
 	}
+	s.bound(s.config)
 	s.server, err = proxy.New(proxy.Options{
 		Settings: settings, Relay: s.relay, Log: s.log, Registerer: s.registry, SetupSlots: setupSlots(s.config, cpus),
 	})

@@ -177,7 +177,7 @@ func (s *service) changeSettings(ctx context.Context, stored map[string]string, 
 	if err != nil {
 		return fmt.Errorf("change settings: %w", err)
 	}
-	s.relay.Retime(config.Settings.AuthenticatedConnectionTimeout, config.KeepaliveIdle)
+	s.bound(config)
 	s.config = config
 	s.log.Warn().Interface("stored", stored).Msg("settings changed by an operator")
 	for _, warning := range config.SettingsWarnings() {

@@ -149,3 +149,19 @@ func TestEnforceCertificateErrors(t *testing.T) {
 	r.settings(t, statusFine, "settings", "reset", "--all")
 	expect("a NO [UNAVAILABLE] ")
 }
+
+// A user who sends too many commands waits, as soon as a setting says so.
+func TestCommandsPerSecond(t *testing.T) {
+	site := newSite(t)
+	site.serveMail(t)
+	r := site.serve(t, site.write(t, ""))
+	c := r.signIn(t)
+	r.settings(t, statusFine, "settings", "set", "max_commands_per_second=50", "max_commands_burst=1")
+	for range 5 {
+		c.Command("b", "NOOP")
+	}
+	_, metrics := r.get(t, "/metrics")
+	if strings.Contains(metrics, `portico_sessions_throttled_total{server="mbx1"} 0`) || !strings.Contains(metrics, "portico_sessions_throttled_total") {
+		t.Error("nobody was made to wait")
+	}
+}

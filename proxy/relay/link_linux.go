@@ -27,6 +27,7 @@ type link struct {
 	serverBytes uint64
 	phase       phase
 	seen        bool // the sweep has been here
+	throttled   bool // the client is not read: its user has sent too many commands
 	owner       Owner
 }
 
@@ -153,7 +154,9 @@ func (l *link) count(e *end, n int, now int64) {
 func (l *link) used(e *end, p []byte, now int64) {
 	var n int
 	if e.isClient() {
+		before := l.tracker.begun()
 		n = l.fromClient(p, now)
+		l.spend(l.tracker.begun()-before, now)
 	} else {
 		n = l.fromServer(p, now)
 	}
@@ -174,7 +177,7 @@ func (l *link) mayUse(e *end) bool {
 		return false
 	}
 	if e.isClient() {
-		return l.upstream.pending == nil && l.client.pending.size() < maxPending && l.mayReadClient()
+		return !l.throttled && l.upstream.pending == nil && l.client.pending.size() < maxPending && l.mayReadClient()
 	}
 	return l.client.pending == nil && l.upstream.pending.size() < maxPending // TLS answers key updates
 }

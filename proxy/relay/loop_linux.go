@@ -27,9 +27,10 @@ const (
 
 // loop is one event loop. All its fields belong to its goroutine.
 type loop struct {
-	opts   Options
-	poller *poll.Poller
-	timer  int // timerfd: tick
+	opts      Options
+	allowance *allowance // shared by all loops
+	poller    *poll.Poller
+	timer     int // timerfd: tick
 
 	running chan struct{} // closed when thread is known
 	thread  int           // that it is locked to
@@ -41,19 +42,23 @@ type loop struct {
 	closing  []*link // sessions that are over but not closed yet
 	sessions int
 
-	buf     []byte // reads of all sessions
-	gather  []byte // what TLS wants sent
-	records []byte // lent to the TLS connection being read; nil while a session keeps it
-	spare   []*pending
-	lent    bool // a buffer since the last tick
-	pool    commandPool
-	stats   *Stats
-	sweep   int // where the search for idle sessions goes on
-	drain   drain
-	leaving []leaving // sessions being ended some at each tick
-	ticks   uint64    // so far
-	started int64     // when the timer was set
-	stopped bool      // leave the loop
+	buf      []byte // reads of all sessions
+	gather   []byte // what TLS wants sent
+	records  []byte // lent to the TLS connection being read; nil while a session keeps it
+	spare    []*pending
+	lent     bool // a buffer since the last tick
+	pool     commandPool
+	stats    *Stats
+	sweep    int // where the search for idle sessions goes on
+	drain    drain
+	leaving  []leaving // sessions being ended some at each tick
+	limited  bool      // users may send only so many commands
+	draws    int       // tokens drawn at a time
+	purses   map[string]*purse
+	indebted []*link // whose clients are not read since their users have sent too much
+	ticks    uint64  // so far
+	started  int64   // when the timer was set
+	stopped  bool    // leave the loop
 }
 
 // slot is a place for an end. Events carry the generation, because an event may come late for a place that has been given to
@@ -63,12 +68,12 @@ type slot struct {
 	generation uint32
 }
 
-func newLoop(opts Options) (*loop, error) {
+func newLoop(opts Options, a *allowance) (*loop, error) {
 	poller, err := poll.New()
 	if err != nil {
 		return nil, err
 	}
-	lp := &loop{opts: opts, running: make(chan struct{}), poller: poller, stats: NewStats()}
+	lp := &loop{opts: opts, allowance: a, purses: make(map[string]*purse), running: make(chan struct{}), poller: poller, stats: NewStats()}
 	lp.buf = make([]byte, headRoom+readSize)
 	lp.slots = make([]slot, firstSlot)
 	if lp.timer, err = unix.TimerfdCreate(unix.CLOCK_MONOTONIC, unix.TFD_CLOEXEC|unix.TFD_NONBLOCK); err == nil {
@@ -163,6 +168,10 @@ func (lp *loop) onTick() {
 	lp.sweepIdle(now)
 	lp.drainSome(now)
 	lp.endSome(now)
+	if len(lp.purses) > 0 {
+		lp.payDebts(now)
+		lp.tidyPurses(now)
+	}
 	lp.trim()
 	for i := 0; i < len(lp.closing); {
 		if l := lp.closing[i]; l.phase == closed {

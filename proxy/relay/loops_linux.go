@@ -16,6 +16,8 @@ type Loops struct {
 	next  atomic.Uint32
 	done  sync.WaitGroup
 
+	allowance *allowance // of commands, of all users
+
 	reading sync.Mutex // guards copies
 	copies  []*Stats   // of each loop's statistics, to be used again
 }
@@ -26,9 +28,9 @@ func New(opts Options) (Relay, error) { return NewLoops(opts) }
 // NewLoops starts event loops. They run until Close.
 func NewLoops(opts Options) (*Loops, error) {
 	opts = opts.withDefaults()
-	ls := &Loops{opts: opts}
+	ls := &Loops{opts: opts, allowance: &allowance{users: make(map[string]*bucket)}}
 	for range opts.Loops {
-		lp, err := newLoop(opts)
+		lp, err := newLoop(opts, ls.allowance)
 		if err != nil {
 			ls.Close()
 			return nil, fmt.Errorf("start event loop: %w", err)

@@ -151,6 +151,9 @@ func (p *Pumps) Retime(idle, keepAlive time.Duration) {
 	p.opts.IdleTimeout, p.opts.KeepAlive = defaultTo(idle, defaultIdle), defaultTo(keepAlive, defaultKeepAlive)
 }
 
+// Limit implements Relay. It does nothing.
+func (p *Pumps) Limit(_, _ int) {}
+
 // Close implements Relay.
 func (p *Pumps) Close() {
 	p.mu.Lock()

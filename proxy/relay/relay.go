@@ -48,6 +48,8 @@ type Session struct {
 
 // Owner is whose a session is.
 type Owner interface {
+	// User names whose session it is: all commands of a user count together; see Relay.Limit.
+	User() string
 	// Ended is called exactly once, by the relay's own goroutines: it must neither block nor log.
 	Ended(Ending)
 }
@@ -110,6 +112,9 @@ type Relay interface {
 	Close()
 	// Retime changes, while running, the IdleTimeout of all sessions and the KeepAlive of those to come; see Options.
 	Retime(idle, keepAlive time.Duration)
+	// Limit bounds, while running, the commands that each user may send, over all sessions: so many a second, and burst at once; 0 a second is
+	// no limit. Who sends more is not read until they are due. It works with event loops alone.
+	Limit(perSecond, burst int)
 	// Stats returns a merged copy of everything counted so far.
 	Stats() *Stats
 }

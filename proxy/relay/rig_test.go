@@ -169,6 +169,8 @@ type ownerFunc func(Ending)
 
 func (f ownerFunc) Ended(e Ending) { f(e) }
 
+func (f ownerFunc) User() string { return "alice" }
+
 // over is told of the end.
 func (tk *talk) over(e Ending) {
 	if tk.endings.Add(1) == 1 {

@@ -109,6 +109,7 @@ type ServerStats struct {
 	Sessions    int64
 	Unjudged    int64 // sessions that are no longer judged
 
+	Throttled        uint64 // times that a client was not read since its user had sent too many commands
 	Intercepted      uint64 // commands answered by the proxy
 	LongCapabilities uint64 // capability lists too long to be filtered
 }
@@ -160,6 +161,7 @@ func (s *ServerStats) add(o *ServerStats) {
 	s.ServerBytes += o.ServerBytes
 	s.Sessions += o.Sessions
 	s.Unjudged += o.Unjudged
+	s.Throttled += o.Throttled
 	s.Intercepted += o.Intercepted
 	s.LongCapabilities += o.LongCapabilities
 }

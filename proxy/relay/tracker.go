@@ -79,6 +79,9 @@ func (t *tracker) begin(tag []byte, verb wire.Verb) *command {
 	return c
 }
 
+// begun returns how many commands have begun so far.
+func (t *tracker) begun() int { return int(t.commands) + t.open }
+
 // find returns the oldest open command with this tag.
 func (t *tracker) find(tag []byte) *command {
 	for c := t.first; c != nil; c = c.next {
