@@ -35,15 +35,13 @@ func newAdmission() *admission {
 	return &admission{addresses: make(map[netip.Prefix]int), users: make(map[string]int)}
 }
 
-// ticket is one connection's place in the counts. It has to be returned, once or more often.
+// ticket is one connection's place in the counts until the relay has it. It has to be returned, once or more often, or its place left for it.
 type ticket struct {
 	gate     *admission
 	address  netip.Prefix
 	user     string // counted when not ""
 	signedIn bool
 	returned bool
-
-	over relayed // used once the relay has the connection; here so that each session leaves one thing in memory, not several
 }
 
 // exceeds says whether count has reached a limit, of which zero means none.
@@ -134,11 +132,24 @@ func (t *ticket) giveBack() {
 		return
 	}
 	t.returned = true
-	t.dropUser()
-	decrement(t.gate.addresses, t.address)
-	t.gate.total--
-	if !t.signedIn {
-		t.gate.unsigned--
+	t.gate.left(t.address, t.user, t.signedIn)
+}
+
+// leave takes a connection that is no ticket's any more out of all counts.
+func (a *admission) leave(address netip.Prefix, user string, signedIn bool) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.left(address, user, signedIn)
+}
+
+func (a *admission) left(address netip.Prefix, user string, signedIn bool) {
+	if user != "" {
+		decrement(a.users, user)
+	}
+	decrement(a.addresses, address)
+	a.total--
+	if !signedIn {
+		a.unsigned--
 	}
 }
 

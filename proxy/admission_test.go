@@ -97,3 +97,16 @@ func TestTicketIsReturnedOnce(t *testing.T) {
 		t.Fatalf("%d left", gate.total)
 	}
 }
+
+// A session that is carried keeps its address in less room, and gives back what it was counted by.
+func TestCompactAddress(t *testing.T) {
+	for _, text := range []string{"192.0.2.1:5000", "[2001:db8::1]:1", "[::]:0", "0.0.0.0:65535"} {
+		a := netip.MustParseAddrPort(text)
+		if got := compact(a).AddrPort(); got != a {
+			t.Errorf("%v became %v", a, got)
+		}
+	}
+	if got := compact(netip.AddrPort{}).AddrPort(); got.IsValid() || got.Addr() != (netip.Addr{}) {
+		t.Errorf("no address became %v", got)
+	}
+}

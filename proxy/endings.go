@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"encoding/hex"
 	"net/netip"
 	"sync"
 	"sync/atomic"
@@ -10,18 +11,42 @@ import (
 	"portico/proxy/relay"
 )
 
-// relayed is what the proxy remembers of a session while the relay carries it.
+// relayed is what the proxy remembers of a session while the relay carries it, and all that it does: there are as many as sessions. So it
+// is small, shares what many have in common, and lets go of what was needed for the sign-in.
 type relayed struct {
 	next   *relayed // in endings
-	id     [16]byte // as text; not a string of its own, of which each would hold a page of garbage
-	user   string
-	server string
-	base   string // the database
-	remote netip.AddrPort
-	door   string
-	ticket *ticket
-	to     *endings
-	ending relay.Ending
+	server *Server
+	place  *place
+	user   string         // stands in the gate's memory for names
+	ending *relay.Ending  // nil while it is carried
+	id     [8]byte        // as bytes
+	remote compactAddress // the client's
+}
+
+// place is what sessions have in common.
+type place struct{ server, database, door string }
+
+// compactAddress is an address and a port in a little more than half of the room that netip takes; without a zone.
+type compactAddress struct {
+	addr [16]byte
+	port uint16
+	bits uint8 // 0 is no address
+}
+
+func compact(a netip.AddrPort) compactAddress {
+	return compactAddress{addr: a.Addr().As16(), port: a.Port(), bits: uint8(a.Addr().BitLen())}
+}
+
+// AddrPort returns the address as all else has it.
+func (c compactAddress) AddrPort() netip.AddrPort {
+	addr := netip.AddrFrom16(c.addr)
+	switch c.bits {
+	case 0:
+		addr = netip.Addr{}
+	case 32:
+		addr = addr.Unmap()
+	}
+	return netip.AddrPortFrom(addr, c.port)
 }
 
 // User implements relay.Owner.
@@ -29,8 +54,28 @@ func (r *relayed) User() string { return r.user }
 
 // Ended implements relay.Owner.
 func (r *relayed) Ended(e relay.Ending) {
-	r.ending = e
-	r.to.put(r)
+	r.ending = &e
+	r.server.ended.put(r)
+}
+
+// places hands the same place to all who have it in common. There are as many as mailbox servers, databases and listeners make; it is safe
+// for concurrent use.
+type places struct {
+	mu  sync.Mutex
+	all map[place]*place
+}
+
+func (p *places) of(at place) *place {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if shared := p.all[at]; shared != nil {
+		return shared
+	}
+	if p.all == nil {
+		p.all = make(map[place]*place)
+	}
+	p.all[at] = &at
+	return &at
 }
 
 // endings takes sessions that are over off the relay's hands. put is called by the loops and must not hold them up: it takes no
@@ -38,6 +83,7 @@ func (r *relayed) Ended(e relay.Ending) {
 // keeps its place in the counts until then, the list can not outgrow the limit of connections.
 type endings struct {
 	log     zerolog.Logger
+	gate    *admission
 	list    atomic.Pointer[relayed]
 	workers sync.WaitGroup
 }
@@ -60,9 +106,10 @@ func (e *endings) put(r *relayed) {
 // work takes the whole list and goes through it.
 func (e *endings) work() {
 	for r := e.list.Swap(nil); r != nil; r = r.next {
-		r.ticket.giveBack()
-		e.log.Info().Bytes("session", r.id[:]).Str("listener", r.door).Stringer("remote", r.remote).Str("user", r.user).
-			Str("server", r.server).Stringer("reason", r.ending.Reason).Uint64("client_bytes", r.ending.ClientBytes).
+		remote := r.remote.AddrPort()
+		e.gate.leave(addressKey(remote.Addr()), r.user, true)
+		e.log.Info().Str("session", hex.EncodeToString(r.id[:])).Str("listener", r.place.door).Stringer("remote", remote).Str("user", r.user).
+			Str("server", r.place.server).Stringer("reason", r.ending.Reason).Uint64("client_bytes", r.ending.ClientBytes).
 			Uint64("server_bytes", r.ending.ServerBytes).Uint64("commands", r.ending.Commands).
 			Bool("unjudged", r.ending.Unjudged).Msg("session ended")
 	}

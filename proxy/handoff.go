@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"bytes"
+	"encoding/hex"
 	"fmt"
 	"time"
 
@@ -18,6 +19,7 @@ func (s *session) handOff(link *backend.Link) error {
 		link.Conn.Close()
 		return fmt.Errorf("%w: the tier's connections are %T", OutcomeInternal, link.Conn)
 	}
+	s.server.penalties.succeed(s.remote.Addr(), s.user) // before the client knows: what it does next may fail
 	if err := s.client.deliver(link.Replies); err != nil {
 		link.Conn.Close()
 		return fmt.Errorf("answer of the mailbox server: %w", err)
@@ -28,14 +30,12 @@ func (s *session) handOff(link *backend.Link) error {
 	}
 	s.client.sock.SetDeadline(time.Time{})
 	s.ticket.sign()
-	s.server.penalties.succeed(s.remote.Addr(), s.user)
 	s.handedOver = true
-	over := &s.ticket.over // not s: the relay would keep all of the set-up in memory
-	*over = relayed{
-		user: s.ticket.user, server: link.Server, base: link.Database, remote: s.remote, door: s.door.Name,
-		ticket: s.ticket, to: &s.server.ended,
+	over := &relayed{ // of s it keeps nothing, nor of the ticket: the relay would keep all of the set-up in memory
+		server: s.server, user: s.ticket.user, remote: compact(s.remote),
+		place: s.server.places.of(place{server: link.Server, database: link.Database, door: s.door.Name}),
 	}
-	copy(over.id[:], s.id)
+	hex.Decode(over.id[:], []byte(s.id))
 	err := s.server.opt.Relay.Add(relay.Session{
 		ID: s.id, User: s.user, Remote: s.remote, Server: link.Server,
 		Client:   relay.End{Conn: s.client.conn, TLS: s.client.tls, Rest: bytes.Clone(s.client.commands.Buffered())},

@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"encoding/hex"
 	"net/netip"
 	"sync/atomic"
 	"time"
@@ -27,7 +28,8 @@ func (s *Server) Sessions() []Session {
 	for _, c := range s.opt.Relay.Sessions() {
 		if r, ok := c.Owner.(*relayed); ok {
 			all = append(all, Session{
-				ID: string(r.id[:]), User: r.user, Server: r.server, Database: r.base, Listener: r.door, Remote: r.remote, Carried: c,
+				ID: hex.EncodeToString(r.id[:]), User: r.user, Server: r.place.server, Database: r.place.database, Listener: r.place.door,
+				Remote: r.remote.AddrPort(), Carried: c,
 			})
 		}
 	}
@@ -52,5 +54,5 @@ func (s *Server) EndUser(user string) int {
 // EndDatabase ends the relayed sessions of a database, spread over about d, and returns when none of them has a connection to a
 // mailbox server any more.
 func (s *Server) EndDatabase(database string, d time.Duration) {
-	s.opt.Relay.End(func(o relay.Owner) bool { r, ok := o.(*relayed); return ok && r.base == database }, relay.ReasonMoved, d)
+	s.opt.Relay.End(func(o relay.Owner) bool { r, ok := o.(*relayed); return ok && r.place.database == database }, relay.ReasonMoved, d)
 }

@@ -60,7 +60,7 @@ func TestProxyHeader(t *testing.T) {
 				p.expect("* OK ")
 				p.expect("a OK ")
 				relayed := h.relay.take(t).Owner.(*relayed)
-				if got := relayed.remote.String(); got != "192.0.2.7:5000" {
+				if got := relayed.remote.AddrPort().String(); got != "192.0.2.7:5000" {
 					t.Errorf("the client is %s", got)
 				}
 				waitUntil(t, func() bool { return strings.Contains(h.log.String(), `"remote":"192.0.2.7:5000"`) })
@@ -78,7 +78,7 @@ func TestProxyHeaderLocal(t *testing.T) {
 		p.expect("* OK ")
 		p.send("a LOGIN bob secret\r\n")
 		p.expect("* OK ")
-		if got := h.relay.take(t).Owner.(*relayed).remote.Addr().String(); got != "127.0.0.1" {
+		if got := h.relay.take(t).Owner.(*relayed).remote.AddrPort().Addr().String(); got != "127.0.0.1" {
 			t.Errorf("%q: the client is %s", header, got)
 		}
 	}

@@ -22,6 +22,7 @@ type Server struct {
 	penalties *penalties
 	metrics   *metrics
 	ended     endings
+	places    places
 	doorLog   zerolog.Logger // for refusals at the door: a flood of connections must not become a flood of lines
 	stats     setupStats
 
@@ -70,7 +71,7 @@ func newServer(opt Options) (*Server, error) {
 	}
 	s.settings.Store(settings)
 	s.drain, s.cancel = context.WithCancelCause(context.Background())
-	s.ended.log = opt.Log
+	s.ended.log, s.ended.gate = opt.Log, s.gate
 	s.doorLog = opt.Log.Sample(&zerolog.BurstSampler{Burst: refusalsLogged, Period: time.Second})
 	return s, nil
 }

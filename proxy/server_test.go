@@ -279,8 +279,8 @@ func TestSessionID(t *testing.T) {
 }
 
 func TestEndingsKeepNoneBack(t *testing.T) {
-	var e endings
 	gate := newAdmission()
+	e := endings{gate: gate}
 	var loops sync.WaitGroup
 	for range 4 {
 		loops.Go(func() {
@@ -290,7 +290,8 @@ func TestEndingsKeepNoneBack(t *testing.T) {
 					t.Error(err)
 					return
 				}
-				e.put(&relayed{ticket: ticket})
+				ticket.sign()
+				e.put(&relayed{place: &place{}, ending: &relay.Ending{}})
 			}
 		})
 	}
