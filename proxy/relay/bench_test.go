@@ -17,7 +17,7 @@ func (nowhere) write([]byte) {}
 
 func newNoopSession() func() {
 	d := newDesk(OffersNone)
-	d.toClient, d.toServer = nowhere{}, nowhere{}
+	d.out = sinks{nowhere{}, nowhere{}}
 	return func() {
 		d.now += 1000
 		d.fromClient(noop, d.now)

@@ -12,8 +12,8 @@ func (l *link) finish(r Reason, now int64) {
 	}
 	l.reason = r
 	line, whole := l.farewell(r)
-	if (r == ReasonServer || r == ReasonLogout) && len(l.upstream.held) > 0 {
-		l.client.write(l.upstream.held)
+	if (r == ReasonServer || r == ReasonLogout) && l.upstream.held.len() > 0 {
+		l.client.write(l.upstream.held.bytes())
 		line, whole = "", r == ReasonLogout
 	}
 	l.upstream.sayClose()
@@ -77,7 +77,7 @@ func (l *link) close() {
 	defer l.loop.drained()
 	defer l.owner.Ended(Ending{
 		Reason: l.reason, ClientBytes: l.clientBytes, ServerBytes: l.serverBytes,
-		Commands: l.tracker.commands, Unjudged: l.unjudged,
+		Commands: uint64(l.tracker.commands), Unjudged: l.unjudged,
 	})
 	defer l.loop.forget(l)
 	l.client.closeFD()
@@ -87,13 +87,13 @@ func (l *link) close() {
 
 // delivered says whether the peer has acknowledged all we sent.
 func (e *end) delivered() bool {
-	return e.pending == nil && acknowledged(e.fd)
+	return e.pending == nil && acknowledged(int(e.fd))
 }
 
 // reset has the close that follows cut the connection.
 func (e *end) reset() {
 	if e.fd >= 0 {
-		unix.SetsockoptLinger(e.fd, unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1})
+		unix.SetsockoptLinger(int(e.fd), unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1})
 	}
 }
 
@@ -120,6 +120,6 @@ func (e *end) shut() {
 func (e *end) shutNow() {
 	if e.shutWanted && !e.shutDone && e.pending == nil && e.fd >= 0 {
 		e.shutDone = true
-		unix.Shutdown(e.fd, unix.SHUT_WR)
+		unix.Shutdown(int(e.fd), unix.SHUT_WR)
 	}
 }

@@ -13,9 +13,9 @@ import (
 type end struct {
 	link    *link
 	tls     *tlsConn // nil = plain
-	held    []byte   // read and not used yet: a line whose head is not known, or what came while the client had to wait
+	held    few      // read and not used yet: a line whose head is not known, or what came while the client had to wait
 	pending *pending // nil = the kernel has taken everything
-	fd      int
+	fd      int32
 	slot    int32
 	watched uint32 // the events that epoll looks for; 0 = not in the set
 
@@ -44,7 +44,7 @@ func (e *end) take(lp *loop, from End) error {
 	if err := from.Conn.detach(&lp.gather); err != nil {
 		return err
 	}
-	e.fd = from.Conn.fd
+	e.fd = int32(from.Conn.fd)
 	if from.TLS != nil {
 		e.tls = &tlsConn{from.TLS, from.Conn}
 	}
@@ -53,9 +53,9 @@ func (e *end) take(lp *loop, from End) error {
 
 // keepAlive sets the kernel's own time-outs. A failure costs nothing but them.
 func (e *end) keepAlive(idle, unacknowledged time.Duration) {
-	unix.SetsockoptInt(e.fd, unix.SOL_SOCKET, unix.SO_KEEPALIVE, 1)
-	unix.SetsockoptInt(e.fd, unix.IPPROTO_TCP, unix.TCP_KEEPIDLE, max(int(idle/time.Second), 1))
-	unix.SetsockoptInt(e.fd, unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT, int(unacknowledged/time.Millisecond))
+	unix.SetsockoptInt(int(e.fd), unix.SOL_SOCKET, unix.SO_KEEPALIVE, 1)
+	unix.SetsockoptInt(int(e.fd), unix.IPPROTO_TCP, unix.TCP_KEEPIDLE, max(int(idle/time.Second), 1))
+	unix.SetsockoptInt(int(e.fd), unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT, int(unacknowledged/time.Millisecond))
 }
 
 // read reads what is there, at most p.
@@ -63,7 +63,7 @@ func (e *end) read(p []byte) int {
 	if e.tls != nil {
 		return e.readTLS(p)
 	}
-	n, errno := receive(e.fd, p)
+	n, errno := receive(int(e.fd), p)
 	e.more = n > 0 && (n == len(p) || e.hungUp) // less than there was room for is all there was, but for an end behind it
 	switch {
 	case errno == unix.EAGAIN:
@@ -107,7 +107,7 @@ func (e *end) readTLS(p []byte) int {
 
 // discard throws away what the peer says after the end, so that it does not turn the close into a reset.
 func (e *end) discard() {
-	n, errno := receive(e.fd, e.link.loop.buf)
+	n, errno := receive(int(e.fd), e.link.loop.buf)
 	e.more = errno == 0 && n > 0
 	if errno == 0 && n == 0 {
 		e.eof = true
@@ -116,7 +116,7 @@ func (e *end) discard() {
 	}
 }
 
-// write implements sink.
+// write sends bytes, or keeps them to be sent.
 func (e *end) write(p []byte) {
 	if e.deaf || e.broken || e.fd < 0 || len(p) == 0 {
 		return
@@ -137,7 +137,7 @@ func (e *end) write(p []byte) {
 // send gives bytes to the kernel and keeps what it does not take.
 func (e *end) send(p []byte) {
 	if e.pending == nil {
-		n, errno := send(e.fd, p)
+		n, errno := send(int(e.fd), p)
 		if errno != 0 && errno != unix.EAGAIN {
 			e.fail()
 			return
@@ -155,7 +155,7 @@ func (e *end) send(p []byte) {
 
 // flush goes on with what is pending.
 func (e *end) flush() {
-	n, errno := send(e.fd, e.pending.data[e.pending.sent:])
+	n, errno := send(int(e.fd), e.pending.data[e.pending.sent:])
 	switch {
 	case errno == unix.EAGAIN:
 		return
@@ -210,7 +210,7 @@ func (e *end) watch(want uint32) {
 	if e.watched == 0 {
 		op = unix.EPOLL_CTL_ADD
 	}
-	if err := lp.poller.Control(op, e.fd, e.slot, lp.slots[e.slot].generation, want); err != nil {
+	if err := lp.poller.Control(op, int(e.fd), e.slot, lp.slots[e.slot].generation, want); err != nil {
 		e.broken = true
 		return
 	}
@@ -222,9 +222,9 @@ func (e *end) closeFD() {
 	if e.fd < 0 {
 		return
 	}
-	unix.Close(e.fd)
+	unix.Close(int(e.fd))
 	e.fd = -1
 	e.watched = 0
-	e.held = nil
+	e.held.drop()
 	e.dropPending()
 }

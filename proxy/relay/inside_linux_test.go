@@ -36,8 +36,8 @@ func (r *rig) checkBounded() {
 		lp.links(func(l *link) {
 			for _, e := range []*end{&l.client, &l.upstream} {
 				// A read may be all commands that are refused, at five times their length.
-				if e.pending.size() > maxPending+5*readSize || len(e.held) > headRoom {
-					r.t.Errorf("%d bytes are pending and %d held", e.pending.size(), len(e.held))
+				if e.pending.size() > maxPending+5*readSize || e.held.len() > headRoom {
+					r.t.Errorf("%d bytes are pending and %d held", e.pending.size(), e.held.len())
 				}
 			}
 		})

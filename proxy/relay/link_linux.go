@@ -35,7 +35,7 @@ type link struct {
 func newLink(lp *loop, s Session) (*link, error) {
 	l := &link{loop: lp, owner: s.Owner}
 	l.offers = s.Offers
-	l.toClient, l.toServer = &l.client, &l.upstream
+	l.out = l
 	l.client = end{link: l, fd: -1}
 	l.upstream = end{link: l, fd: -1}
 	err := l.client.take(lp, s.Client)
@@ -50,6 +50,10 @@ func newLink(lp *loop, s Session) (*link, error) {
 	}
 	return l, nil
 }
+
+// toClient and toServer implement ends.
+func (l *link) toClient(p []byte) { l.client.write(p) }
+func (l *link) toServer(p []byte) { l.upstream.write(p) }
 
 // abandon closes the connections of a link that no loop has seen.
 func (l *link) abandon() {
@@ -126,7 +130,7 @@ func (l *link) read(e *end, now int64) {
 		return
 	}
 	buf := l.loop.buf
-	kept := copy(buf, e.held)
+	kept := copy(buf, e.held.bytes())
 	n := e.read(buf[kept : kept+readSize])
 	if n == 0 {
 		return
@@ -160,9 +164,10 @@ func (l *link) used(e *end, p []byte, now int64) {
 	} else {
 		n = l.fromServer(p, now)
 	}
-	e.held, e.stalled = nil, false
+	e.stalled = false
+	e.held.drop() // p may be what it was
 	if n < len(p) {
-		e.held = append([]byte(nil), p[n:]...)
+		e.held.add(p[n:])
 		e.stalled = e.isClient() && !l.mayReadClient()
 	}
 }
@@ -184,13 +189,13 @@ func (l *link) mayUse(e *end) bool {
 
 // quiet says whether the session may be ended without cutting anything.
 func (l *link) quiet() bool {
-	return !l.tracker.busy() && l.commands.AtLineStart() && len(l.client.held) == 0 && l.atServerBoundary()
+	return !l.tracker.busy() && l.commands.AtLineStart() && l.client.held.len() == 0 && l.atServerBoundary()
 }
 
 // settle draws the conclusions from what has happened: more to read, ends to close, other events to wait for.
 func (l *link) settle(now int64) {
 	for l.phase == carrying && l.client.stalled && l.mayUse(&l.client) && !l.ending {
-		l.used(&l.client, l.client.held, now)
+		l.used(&l.client, l.client.held.bytes(), now)
 	}
 	if l.phase == carrying {
 		l.settleEnds(now)
@@ -233,9 +238,9 @@ func (l *link) halfClose(now int64) {
 	if l.client.stalled { // later
 		return
 	}
-	if len(l.client.held) > 0 {
-		l.upstream.write(l.client.held)
-		l.client.held = nil
+	if l.client.held.len() > 0 {
+		l.upstream.write(l.client.held.bytes())
+		l.client.held.drop()
 	}
 	l.upstream.shut()
 }
@@ -245,7 +250,7 @@ func (l *link) serverGone() Reason {
 	switch {
 	case l.saidBye, l.unjudged && !l.upstream.broken:
 		return ReasonLogout
-	case l.client.eof && l.atServerBoundary() && len(l.upstream.held) == 0:
+	case l.client.eof && l.atServerBoundary() && l.upstream.held.len() == 0:
 		return ReasonClient
 	}
 	return ReasonServer

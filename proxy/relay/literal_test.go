@@ -91,8 +91,8 @@ func TestAnswersThatFindNoPlaceStopTheClient(t *testing.T) {
 	for range 1000 {
 		d.say(clientSays, "a COMPRESS DEFLATE\r\n")
 	}
-	if d.mayReadClient() || len(d.answers) > 2*maxAnswers || len(d.cHeld) == 0 {
-		t.Fatalf("%d bytes of answers wait, %d bytes of the client", len(d.answers), len(d.cHeld))
+	if d.mayReadClient() || d.answers.len() > 2*maxAnswers || len(d.cHeld) == 0 {
+		t.Fatalf("%d bytes of answers wait, %d bytes of the client", d.answers.len(), len(d.cHeld))
 	}
 	d.say(serverSays, strings.Repeat("\n", 1000000)+")\r\n")
 	if d.client.Len() != 1000000+3+1000*len("a"+crlf(refusedCompress)) {
@@ -104,7 +104,7 @@ func TestAnswersThatFindNoPlaceStopTheClient(t *testing.T) {
 func TestAnswersWaitWithoutAWriteForEachLine(t *testing.T) {
 	d := newDesk(OffersNone)
 	counter := &countingSink{}
-	d.toClient = counter
+	d.out = sinks{counter, &d.server}
 	d.fromServer([]byte("* 1 FETCH (BODY[] {1000000}\r\n"), 1)
 	d.fromClient([]byte("a COMPRESS DEFLATE\r\n"), 1)
 	d.fromServer([]byte(strings.Repeat("\n", 60000)), 1)

@@ -45,7 +45,7 @@ func (p *Pumps) Add(s Session) error {
 	l.changed = sync.NewCond(&p.mu)
 	l.client = pumpEnd{link: l, conn: s.Client.over(), under: s.Client.Conn}
 	l.upstream = pumpEnd{link: l, conn: s.Upstream.over(), under: s.Upstream.Conn}
-	l.toClient, l.toServer = &l.client, &l.upstream
+	l.out = l
 	l.offers = s.Offers
 	p.mu.Lock()
 	defer p.mu.Unlock()

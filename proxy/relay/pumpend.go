@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// pumpEnd is one of a pumpLink's connections, and implements sink.
+// pumpEnd is one of a pumpLink's connections.
 type pumpEnd struct {
 	link    *pumpLink
 	conn    net.Conn

@@ -56,7 +56,7 @@ func (l *pumpLink) run(fromClient, fromServer []byte) {
 		l.linger.Stop()
 	}
 	ending := Ending{
-		Reason: l.reason, ClientBytes: l.clientBytes, ServerBytes: l.serverBytes, Commands: l.tracker.commands, Unjudged: l.unjudged,
+		Reason: l.reason, ClientBytes: l.clientBytes, ServerBytes: l.serverBytes, Commands: uint64(l.tracker.commands), Unjudged: l.unjudged,
 	}
 	l.guard(l.over)
 	l.guard(func() { p.forget(l) })
@@ -246,3 +246,7 @@ func (l *pumpLink) discard(buf []byte) {
 		}
 	}
 }
+
+// toClient and toServer implement ends.
+func (l *pumpLink) toClient(p []byte) { l.client.write(p) }
+func (l *pumpLink) toServer(p []byte) { l.upstream.write(p) }

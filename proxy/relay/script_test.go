@@ -73,6 +73,15 @@ type desk struct {
 	closed, complete bool // the session has ended; and the client can tell that it has got everything
 }
 
+// sink takes bytes for one end.
+type sink interface{ write(p []byte) }
+
+// sinks are both.
+type sinks struct{ client, server sink }
+
+func (s sinks) toClient(p []byte) { s.client.write(p) }
+func (s sinks) toServer(p []byte) { s.server.write(p) }
+
 // record is a sink that keeps what it is given.
 type record struct{ bytes.Buffer }
 
@@ -80,7 +89,7 @@ func (r *record) write(p []byte) { r.Write(p) }
 
 func newDesk(offers Offers) *desk {
 	d := &desk{now: 1}
-	d.toClient, d.toServer = &d.client, &d.server
+	d.out = sinks{&d.client, &d.server}
 	d.tracker.pool = new(commandPool)
 	d.tracker.stats = new(ServerStats)
 	d.offers = offers

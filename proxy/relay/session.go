@@ -7,23 +7,26 @@ import (
 	"portico/proxy/wire"
 )
 
-// sink takes bytes for one of a session's ends; it keeps no slice. Each driver has its own.
-type sink interface{ write(p []byte) }
+// ends takes bytes for a session's two ends; it keeps no slice. Each driver has its own.
+type ends interface {
+	toClient(p []byte)
+	toServer(p []byte)
+}
 
 // session judges what passes between the two ends of one session. It does no I/O and knows no clock: a driver hands it what
-// was read, and it writes what is to be sent to two sinks. Only its loop may touch it.
+// was read, and it writes what is to be sent to its ends. Only its loop may touch it.
 //
 // The driver offers bytes in order and again those that were not used, with more behind them. When mayReadClient is false, the
 // client's bytes have to wait.
 type session struct {
-	toClient, toServer sink
+	out ends
 
 	commands  wire.CommandScanner
 	responses wire.ResponseScanner
 	tracker   tracker
 	current   *command // the one whose bytes the client is sending, or whose lines follow
 	waiting   *command // the one whose "+" or answer has to come before more of the client is used
-	answers   []byte   // our own lines, collected and held until the server is at a line boundary
+	answers   few      // our own lines, collected and held until the server is at a line boundary
 
 	lookout  wire.Lookout // for what a server may take for a command, be it in a literal
 	offers   Offers
@@ -36,7 +39,7 @@ type session struct {
 
 // mayReadClient says whether more bytes of the client can be used.
 func (s *session) mayReadClient() bool {
-	return s.waiting == nil && len(s.answers) < maxAnswers && (s.tracker.open < maxOpen || !s.commands.AtLineStart())
+	return s.waiting == nil && s.answers.len() < maxAnswers && (s.tracker.open < maxOpen || !s.commands.AtLineStart())
 }
 
 // maxAnswers bounds our own lines that wait for a place, in bytes.
@@ -45,7 +48,7 @@ const maxAnswers = 4 << 10
 // fromClient takes what the client sent and returns how much of it is used.
 func (s *session) fromClient(p []byte, now int64) int {
 	if s.unjudged {
-		s.toServer.write(p)
+		s.out.toServer(p)
 		return len(p)
 	}
 	defer s.sendAnswers()
@@ -87,7 +90,7 @@ func (s *session) fromClient(p []byte, now int64) int {
 			s.pass(p[from:at])
 			from = at
 			if s.doubt(); s.unjudged {
-				s.toServer.write(p[at:])
+				s.out.toServer(p[at:])
 				return len(p)
 			}
 		}
@@ -103,23 +106,23 @@ func (s *session) pass(p []byte) {
 	}
 	if s.offers != OffersNone {
 		if at := s.lookout.Sees(p); at >= 0 {
-			s.toServer.write(p[:at]) // not the line's end: the server does nothing
+			s.out.toServer(p[:at]) // not the line's end: the server does nothing
 			s.end(ReasonDoubt)
 			return
 		}
 	}
-	s.toServer.write(p)
+	s.out.toServer(p)
 }
 
 // answerRefused answers the current command in the server's place.
 func (s *session) answerRefused(now int64) {
 	c := s.current
 	s.refusing, s.current = false, nil
-	s.answers = append(s.answers, c.name()...)
-	s.answers = append(s.answers, refusal(c.verb)...)
+	s.answers.add(c.name())
+	s.answers.add([]byte(refusal(c.verb)))
 	s.tracker.stats.Intercepted++
 	s.tracker.answered(c, refusalResult(c.verb), now)
-	if len(s.answers) >= maxAnswers {
+	if s.answers.len() >= maxAnswers {
 		s.sendAnswers()
 	}
 }
@@ -156,12 +159,12 @@ func (s *session) wait(now int64) {
 func (s *session) fromServer(p []byte, now int64) int {
 	from, at := 0, 0 // p[from:at] is judged and to be passed on
 	for !s.ending {
-		if s.unjudged && len(s.answers) == 0 {
+		if s.unjudged && s.answers.len() == 0 {
 			at = len(p)
 			break
 		}
 		rest := p[at:]
-		if len(s.answers) > 0 { // they go in behind the first line that ends a response
+		if s.answers.len() > 0 { // they go in behind the first line that ends a response
 			rest = rest[:nextLine(rest)]
 		}
 		n, event, line := s.responses.Next(rest)
@@ -170,8 +173,8 @@ func (s *session) fromServer(p []byte, now int64) int {
 		case event != wire.ResponseMore:
 			from = s.respond(p, from, at, event, line, now)
 			continue
-		case n > 0 && len(s.answers) > 0 && s.responses.AtLineStart():
-			s.toClient.write(p[from:at])
+		case n > 0 && s.answers.len() > 0 && s.responses.AtLineStart():
+			s.out.toClient(p[from:at])
 			s.sendAnswers()
 			from = at
 			continue
@@ -181,7 +184,7 @@ func (s *session) fromServer(p []byte, now int64) int {
 		}
 	}
 	if from < at {
-		s.toClient.write(p[from:at])
+		s.out.toClient(p[from:at])
 	}
 	return at
 }
@@ -269,9 +272,9 @@ func (s *session) filter(p []byte, from, at, size int) int {
 		s.offers = OffersNone
 	}
 	if from < at {
-		s.toClient.write(p[from:at])
+		s.out.toClient(p[from:at])
 	}
-	s.toClient.write(filtered)
+	s.out.toClient(filtered)
 	return at + size
 }
 
@@ -300,9 +303,9 @@ func (s *session) atServerBoundary() bool { return !s.unjudged && s.responses.At
 
 // sendAnswers sends our own lines, if here is a place for them.
 func (s *session) sendAnswers() {
-	if len(s.answers) > 0 && s.responses.AtLineStart() {
-		s.toClient.write(s.answers)
-		s.answers = nil
+	if s.answers.len() > 0 && s.responses.AtLineStart() {
+		s.out.toClient(s.answers.bytes())
+		s.answers.drop()
 	}
 }
 
@@ -352,5 +355,5 @@ func nextLine(p []byte) int {
 // carried says what is known of the session for people.
 func (s *session) carried(o Owner, silent time.Duration) Carried {
 	t := &s.tracker
-	return Carried{Owner: o, Commands: t.commands, Open: t.open, Idling: t.open == 1 && t.first.idling, Silent: silent, Unjudged: s.unjudged}
+	return Carried{Owner: o, Commands: uint64(t.commands), Open: int(t.open), Idling: t.open == 1 && t.first.idling, Silent: silent, Unjudged: s.unjudged}
 }

@@ -57,10 +57,10 @@ type tracker struct {
 	pool        *commandPool
 	stats       *ServerStats
 	first, last *command
-	open        int
+	open        int32
+	commands    uint32 // answered so far
 	paused      int64  // time in which the server was not read because the client took nothing
 	pausedSince int64  // since when it is not read; 0 when it is
-	commands    uint64 // answered so far
 }
 
 // begin opens a command.
@@ -80,7 +80,7 @@ func (t *tracker) begin(tag []byte, verb wire.Verb) *command {
 }
 
 // begun returns how many commands have begun so far.
-func (t *tracker) begun() int { return int(t.commands) + t.open }
+func (t *tracker) begun() int { return int(t.commands) + int(t.open) }
 
 // find returns the oldest open command with this tag.
 func (t *tracker) find(tag []byte) *command {

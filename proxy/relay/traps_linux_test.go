@@ -116,8 +116,8 @@ func TestAPausedEndDoesNotSpin(t *testing.T) {
 
 func TestAPanicEndsItsSessionAlone(t *testing.T) {
 	breakIt := map[string]func(*link){
-		"once":                     func(l *link) { l.toServer = nil },
-		"and again while it ends":  func(l *link) { l.toServer, l.tracker.pool = nil, nil },
+		"once":                     func(l *link) { l.out = nil },
+		"and again while it ends":  func(l *link) { l.out, l.tracker.pool = nil, nil },
 		"and in the loop's tables": func(l *link) { l.tracker.stats = nil },
 	}
 	for name, f := range breakIt {
