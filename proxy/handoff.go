@@ -37,7 +37,7 @@ func (s *session) handOff(link *backend.Link) error {
 	}
 	hex.Decode(over.id[:], []byte(s.id))
 	err := s.server.opt.Relay.Add(relay.Session{
-		ID: s.id, User: s.user, Remote: s.remote, Server: link.Server,
+		Server:   link.Server,
 		Client:   relay.End{Conn: s.client.conn, TLS: s.client.tls, Rest: bytes.Clone(s.client.commands.Buffered())},
 		Upstream: relay.End{Conn: upstream, TLS: link.TLS, Rest: link.Rest},
 		Offers:   offers[link.Offers],

@@ -26,7 +26,7 @@ const (
 )
 
 // Tier is what stands behind the proxy: the mailbox servers. *backend.Tier is one, if it wraps its connections by relay.NewConn;
-// it should dial by SlotDialer.
+// it should dial by setup.Dialer.
 type Tier interface {
 	Route(ctx context.Context, q directory.Query) (backend.Route, error)
 	// Verify makes sure of who signs in where the proxy has to; it comes between Route and SignIn.

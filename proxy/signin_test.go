@@ -3,6 +3,7 @@ package proxy
 import (
 	"context"
 	"crypto/tls"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"strings"
@@ -63,8 +64,9 @@ func TestSignIn(t *testing.T) {
 					t.Errorf("asked for %+v", q)
 				}
 				s := h.relay.take(t)
-				if s.User != user || s.Server != "mbx1" || len(s.ID) != 16 || s.ID != q.Client.SessionID ||
-					s.Remote.String() != p.LocalAddr().String() || (s.Client.TLS != nil) != (mode == TLSImplicit) {
+				over := s.Owner.(*relayed)
+				if over.user != user || s.Server != "mbx1" || hex.EncodeToString(over.id[:]) != q.Client.SessionID ||
+					over.remote.AddrPort().String() != p.LocalAddr().String() || (s.Client.TLS != nil) != (mode == TLSImplicit) {
 					t.Errorf("handed over %+v", s)
 				}
 				if string(s.Upstream.Rest) != "* 1 EXISTS\r\n" || len(s.Client.Rest) != 0 {

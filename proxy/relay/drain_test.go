@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"io"
-	"strconv"
 	"sync"
 	"testing"
 	"time"
@@ -161,11 +160,11 @@ func TestAddWhileClosing(t *testing.T) {
 		const adders = 4
 		var adding sync.WaitGroup
 		begun := make(chan struct{}, adders)
-		for i := range adders {
+		for range adders {
 			adding.Go(func() {
 				for n := range 20 {
 					tk := &talk{t: t, ended: make(chan Ending, 1)}
-					s := Session{ID: strconv.Itoa(i), Server: "mbx1", Owner: ownerFunc(tk.over)}
+					s := Session{Server: "mbx1", Owner: ownerFunc(tk.over)}
 					tk.client, s.Client = r.connect("client", false, true)
 					tk.server, s.Upstream = r.connect("server", false, false)
 					r.mu.Lock()

@@ -31,7 +31,7 @@ type link struct {
 	owner       Owner
 }
 
-// newLink takes both connections from the Go scheduler. When it fails both are closed.
+// newLink takes both connections from the set-up. When it fails both are closed.
 func newLink(lp *loop, s Session) (*link, error) {
 	l := &link{loop: lp, owner: s.Owner}
 	l.offers = s.Offers

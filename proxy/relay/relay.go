@@ -12,7 +12,6 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
-	"net/netip"
 	"time"
 )
 
@@ -36,10 +35,7 @@ const (
 
 // Session is a signed-in session for the relay to carry.
 type Session struct {
-	ID       string         // session id
-	User     string         // canonical user name
-	Remote   netip.AddrPort // the client's address
-	Server   string         // the mailbox server's name, a metric label
+	Server   string // the mailbox server's name, a metric label
 	Client   End
 	Upstream End
 	Offers   Offers
