@@ -1,0 +1,87 @@
+package backend
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+)
+
+// Of sign-ins that are held.
+const (
+	maxHeld  = 10_000           // of one database; more are refused
+	holdTime = 30 * time.Second // then it is refused
+	// quietTime is how long a move waits for sign-ins under way.
+	quietTime = time.Minute
+)
+
+// held counts sign-ins that are under way, and holds those to come while something moves. It is guarded by the manager's mutex.
+type held struct {
+	signIns int
+	idle    chan struct{} // while held: closed when no sign-in is under way any more
+	held    chan struct{} // while held: closed when sign-ins may go on
+	waiting int           // sign-ins that are held
+}
+
+// await waits until what is held is let go. The mutex is free meanwhile.
+func (m *ActiveManager) await(ctx context.Context, h *held, wait func(func())) error {
+	if h.waiting >= maxHeld {
+		return fmt.Errorf("%d sign-ins wait already", h.waiting)
+	}
+	h.waiting++
+	held := h.held
+	m.mu.Unlock()
+	err := errors.New("it took too long")
+	wait(func() {
+		timer := time.NewTimer(holdTime)
+		defer timer.Stop()
+		select {
+		case <-held:
+			err = nil
+		case <-ctx.Done():
+			err = context.Cause(ctx)
+		case <-timer.C:
+		}
+	})
+	m.mu.Lock()
+	h.waiting--
+	return err
+}
+
+// over counts one sign-in less.
+func (h *held) over() {
+	if h.signIns = max(h.signIns-1, 0); h.signIns == 0 && h.idle != nil {
+		close(h.idle)
+		h.idle = nil
+	}
+}
+
+// hold holds the sign-ins to come. What it returns is closed when none is under way any more.
+func (h *held) hold() (quiet chan struct{}) {
+	h.held = make(chan struct{})
+	quiet = make(chan struct{})
+	if h.signIns == 0 {
+		close(quiet)
+	} else {
+		h.idle = quiet
+	}
+	return quiet
+}
+
+// letGo lets them go on.
+func (h *held) letGo() {
+	close(h.held)
+	h.held, h.idle = nil, nil
+}
+
+// calm waits until no sign-in is under way any more.
+func calm(ctx context.Context, quiet <-chan struct{}) error {
+	patient, cancel := context.WithTimeout(ctx, quietTime)
+	defer cancel()
+	select {
+	case <-quiet:
+		return nil
+	case <-patient.Done():
+		return fmt.Errorf("waiting for the sign-ins under way: %w", context.Cause(patient))
+	}
+}
