@@ -161,7 +161,7 @@ func (s *session) report(err error) Outcome {
 	}
 	event := s.server.opt.Log.WithLevel(level).Str("session", s.id).Str("listener", s.door.Name).Stringer("remote", s.remote)
 	switch {
-	case s.mechanism != "" && s.set.QuietSignIns:
+	case s.mechanism != "" && s.set.QuietSignIns && level < zerolog.WarnLevel: // a fault of ours is told all the same
 		event = event.Discard()
 	case s.mechanism != "": // in this order, and always all of them: programs read these lines
 		event = event.Str("user", s.user).Str("mechanism", s.mechanism).Str("tls", s.client.tlsVersion()).

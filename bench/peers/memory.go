@@ -12,7 +12,7 @@ import (
 // Of the memory rows.
 const (
 	idleSessions  = 4000            // so many that what a process needs but once does not count for much
-	fetchSessions = 1000            // what they fetch takes long enough
+	fetchSessions = 4000            // as many, or what a process needs but once would count for four times as much in the one row
 	rest          = 3 * time.Second // after which a session counts as idle
 	fetches       = 5               // of a mebibyte each
 	warmUp        = 16              // sessions that come and go before the first look

@@ -88,7 +88,7 @@ func (s *service) refreshCertificates() {
 		return
 	}
 	if err := shown.Refresh(); err != nil {
-		s.log.Error().Err(err).Msg("a certificate has changed and can not be taken; the old one is shown")
+		s.log.Error().Err(err).Msg("certificates that can not be taken: what was before is shown")
 	}
 	s.shown.set(shown)
 }

@@ -17,8 +17,8 @@ const (
 	gcPercent = 30
 	// When things are quiet, so much garbage and empty room is worth a collection, in bytes and as a share of what is alive: then
 	// what all collections cost does not depend on how much that is.
-	worthBytes = 256 << 10
-	worthShare = 8
+	worthBytes = 128 << 10
+	worthShare = 16
 	// quietRate is how much is allocated in garbageTick while things are quiet, in bytes: a scrape, a sign-in now and then.
 	quietRate   = 256 << 10
 	garbageTick = time.Second

@@ -30,7 +30,8 @@ type Certificates struct {
 	sources []Source
 	shown   atomic.Pointer[set]
 	read    map[pair]file
-	failing map[pair]int // how often in a row a pair could not be taken
+	changed map[pair][2]stamp // what has changed since it was read, as it was at the last look
+	failing map[pair]int      // how often in a row a pair, or a folder, could not be taken
 }
 
 // pair names the files of one certificate.
@@ -55,68 +56,106 @@ type set struct {
 	expires  time.Time          // the first that does
 }
 
-// Open reads all certificates. The first that can not be taken is the error.
+// Open reads all certificates. The first that is named and can not be taken is the error; in a folder such a pair is left out, and Refresh tells.
 func Open(sources []Source) (*Certificates, error) {
-	c := &Certificates{sources: sources, read: make(map[pair]file), failing: make(map[pair]int)}
-	pairs, err := c.pairs()
-	if err != nil {
-		return nil, err
+	c := &Certificates{
+		sources: sources, read: make(map[pair]file), changed: make(map[pair][2]stamp), failing: make(map[pair]int),
 	}
-	for _, p := range pairs {
-		if c.read[p], err = load(p); err != nil {
+	for _, s := range sources {
+		if s.Dir == "" {
+			continue
+		}
+		if _, err := os.ReadDir(s.Dir); err != nil {
 			return nil, err
 		}
 	}
-	if len(pairs) == 0 {
+	named := make(map[pair]bool)
+	for _, s := range sources {
+		named[pair{s.Cert, s.Key}] = s.Dir == ""
+	}
+	var taken []pair
+	for _, p := range c.pairs(func(error) {}) {
+		loaded, err := load(p)
+		switch {
+		case err == nil:
+			c.read[p] = loaded
+			taken = append(taken, p)
+		case named[p]:
+			return nil, err
+		default:
+			c.failing[p] = 1
+		}
+	}
+	if len(taken) == 0 {
 		return nil, errors.New("there is no certificate")
 	}
-	c.show(pairs)
+	c.show(taken)
 	return c, nil
 }
 
-// Refresh looks whether files have changed, and takes those that have. A pair that can not be taken stays as it was; it is an error when
-// that happens a second time, since the first may be the middle of a change, and not again until it has been taken.
+// Refresh looks whether files have changed, and takes those that have and were the same at the look before, so that nothing half written is
+// taken. A pair that can not be taken stays as it was, and so does one of a folder that has gone for one look. What fails at two looks in a
+// row is an error, once.
 func (c *Certificates) Refresh() error {
-	pairs, err := c.pairs()
-	if err != nil {
-		return err
-	}
 	var failures []error
-	changed := len(pairs) != len(c.read)
-	known := make(map[pair]file, len(pairs))
-	var kept []pair
-	for _, p := range pairs {
-		before, there := c.read[p]
-		now, err := stamps(p)
-		if err == nil && there && now == before.stamps {
-			delete(c.failing, p)
-			known[p], kept = before, append(kept, p)
-			continue
-		}
-		taken, err := load(p)
-		if err == nil {
-			delete(c.failing, p)
-			changed = true
-			known[p], kept = taken, append(kept, p)
-			continue
-		}
+	fail := func(p pair, err error) {
 		if c.failing[p]++; c.failing[p] == 2 {
 			failures = append(failures, err)
 		}
-		if there {
-			known[p], kept = before, append(kept, p)
+	}
+	known := make(map[pair]file, len(c.read))
+	var kept []pair
+	for _, p := range c.pairs(func(err error) { failures = append(failures, err) }) {
+		now, ok := c.look(p, fail)
+		if ok {
+			known[p], kept = now, append(kept, p)
 		}
 	}
+	for p := range c.read {
+		if _, there := known[p]; there {
+			continue
+		}
+		if c.failing[p]++; c.failing[p] > 1 { // gone for good
+			delete(c.failing, p)
+			continue
+		}
+		known[p], kept = c.read[p], append(kept, p)
+	}
 	for p := range c.failing {
-		if _, there := known[p]; !there && !exists(p) {
+		if _, there := known[p]; !there && p.key != "" && !exists(p.cert) {
 			delete(c.failing, p)
 		}
 	}
-	if changed && len(kept) > 0 {
+	if len(kept) > 0 {
 		c.read = known
 		c.show(kept)
 	}
 	return errors.Join(failures...)
+}
+
+// look returns what is to be shown of a pair; ok is false if there is nothing.
+func (c *Certificates) look(p pair, fail func(pair, error)) (f file, ok bool) {
+	before, there := c.read[p]
+	now, err := stamps(p)
+	switch {
+	case err != nil:
+	case there && now == before.stamps:
+		delete(c.failing, p)
+		delete(c.changed, p)
+		return before, true
+	case now != c.changed[p]: // it may still be being written
+		c.changed[p] = now
+		return before, there
+	default:
+		var taken file
+		if taken, err = load(p); err == nil {
+			delete(c.failing, p)
+			delete(c.changed, p)
+			return taken, true
+		}
+	}
+	fail(p, err)
+	return before, there
 }
 
 // Failing returns how many pairs can not be taken as they are.
@@ -125,32 +164,44 @@ func (c *Certificates) Failing() int { return len(c.failing) }
 // Expires returns when the first of the certificates shown ends. It may be called by any goroutine.
 func (c *Certificates) Expires() time.Time { return c.shown.Load().expires }
 
-// pairs lists the files, in the order of the sources.
-func (c *Certificates) pairs() ([]pair, error) {
+// pairs lists the files, in the order of the sources. A folder that can not be read is told once, and what is known of it stays.
+func (c *Certificates) pairs(tell func(error)) []pair {
 	var all []pair
 	for _, s := range c.sources {
 		if s.Dir == "" {
 			all = append(all, pair{s.Cert, s.Key})
 			continue
 		}
+		folder := pair{cert: s.Dir}
 		entries, err := os.ReadDir(s.Dir) // sorted
 		if err != nil {
-			return nil, err
+			if c.failing[folder]++; c.failing[folder] == 2 {
+				tell(err)
+			}
+			for p := range c.read {
+				if strings.HasPrefix(p.cert, s.Dir+string(filepath.Separator)) {
+					all = append(all, p)
+				}
+			}
+			continue
 		}
+		delete(c.failing, folder)
 		for _, e := range entries {
 			path := filepath.Join(s.Dir, e.Name())
+			p := pair{filepath.Join(path, "fullchain.pem"), filepath.Join(path, "privkey.pem")}
 			if name, ok := strings.CutSuffix(path, ".crt"); ok {
-				all = append(all, pair{path, name + ".key"})
-			} else if p := (pair{filepath.Join(path, "fullchain.pem"), filepath.Join(path, "privkey.pem")}); exists(p) {
+				p = pair{path, name + ".key"}
+			}
+			if _, known := c.read[p]; known || exists(p.cert) && exists(p.key) { // an issuer's certificate has no key
 				all = append(all, p)
 			}
 		}
 	}
-	return all, nil
+	return all
 }
 
-func exists(p pair) bool {
-	_, err := os.Stat(p.cert)
+func exists(path string) bool {
+	_, err := os.Stat(path)
 	return err == nil
 }
 

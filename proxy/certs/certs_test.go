@@ -121,7 +121,7 @@ func TestChoose(t *testing.T) {
 	}
 }
 
-// A renewed pair is taken when it is whole; until then, and whatever else comes, the old one is shown.
+// A renewed pair is taken when it is whole and nobody writes it any more; until then, and whatever else comes, the old one is shown.
 func TestRefresh(t *testing.T) {
 	f := newFolder(t)
 	source := f.issue("mail", "old.example.org")
@@ -146,11 +146,14 @@ func TestRefresh(t *testing.T) {
 		t.Fatal(err)
 	}
 	f.put("mail.crt", renewed.CertPEM)
-	expect("half renewed", "old.example.org", 1, "")
+	expect("half renewed", "old.example.org", 0, "")
+	expect("half renewed for long", "old.example.org", 1, "")
 	f.put("mail.key", renewed.KeyPEM)
+	expect("just renewed", "old.example.org", 1, "")
 	expect("renewed", "new.example.org", 0, "")
 
 	f.put("mail.crt", []byte("nonsense"))
+	expect("just broken", "new.example.org", 0, "")
 	expect("broken", "new.example.org", 1, "")
 	expect("still broken", "new.example.org", 1, "mail.crt")
 	expect("broken for long", "new.example.org", 1, "")
@@ -158,6 +161,7 @@ func TestRefresh(t *testing.T) {
 	expect("gone", "new.example.org", 1, "")
 	f.put("mail.crt", renewed.CertPEM)
 	f.put("mail.key", renewed.KeyPEM)
+	c.Refresh()
 	expect("mended", "new.example.org", 0, "")
 }
 
@@ -166,6 +170,9 @@ func TestFolder(t *testing.T) {
 	f.issue("a", "a.example.org")
 	f.issue("b", "b.example.org")
 	f.put("README", []byte("no certificate"))
+	f.put("a.issuer.crt", []byte("has no key"))
+	f.put("broken.crt", []byte("nonsense"))
+	f.put("broken.key", nil)
 	if err := os.Mkdir(filepath.Join(f.dir, "c.example.org"), 0o700); err != nil {
 		t.Fatal(err)
 	}
@@ -176,21 +183,42 @@ func TestFolder(t *testing.T) {
 	f.put("c.example.org/fullchain.pem", live.CertPEM)
 	f.put("c.example.org/privkey.pem", live.KeyPEM)
 	c := f.open(certs.Source{Dir: f.dir})
-	for _, name := range []string{"a.example.org", "b.example.org", "c.example.org"} {
-		if got := shown(t, c, name); got != name {
-			t.Errorf("%s is shown %s", name, got)
+	all := func(when string, want map[string]string) {
+		t.Helper()
+		for name, want := range want {
+			if got := shown(t, c, name); got != want {
+				t.Errorf("%s: %s is shown %s, want %s", when, name, got, want)
+			}
 		}
 	}
+	all("at first", map[string]string{"a.example.org": "a.example.org", "b.example.org": "b.example.org", "c.example.org": "c.example.org"})
+	if c.Failing() != 1 {
+		t.Errorf("%d fail, want the broken one", c.Failing())
+	}
+
 	f.issue("d", "d.example.org")
 	os.Remove(filepath.Join(f.dir, "b.crt"))
-	if err := c.Refresh(); err != nil {
+	c.Refresh()
+	all("one look later", map[string]string{"d.example.org": "a.example.org", "b.example.org": "b.example.org"})
+	if err := c.Refresh(); err == nil || !strings.Contains(err.Error(), "broken.crt") {
+		t.Errorf("the broken pair is not told: %v", err)
+	}
+	all("two looks later", map[string]string{"d.example.org": "d.example.org", "b.example.org": "a.example.org"})
+
+	if err := os.Rename(f.dir, f.dir+".away"); err != nil {
 		t.Fatal(err)
 	}
-	for name, want := range map[string]string{"d.example.org": "d.example.org", "b.example.org": "a.example.org"} {
-		if got := shown(t, c, name); got != want {
-			t.Errorf("%s is shown %s, want %s", name, got, want)
+	told := 0
+	for range 4 {
+		if err := c.Refresh(); err != nil {
+			told++
 		}
 	}
+	all("with the folder gone", map[string]string{"d.example.org": "d.example.org"})
+	if told != 1 || c.Failing() == 0 {
+		t.Errorf("told %d times that the folder has gone, %d fail", told, c.Failing())
+	}
+
 	for name, sources := range map[string][]certs.Source{
 		"nothing": nil, "no folder": {{Dir: f.dir + "/none"}}, "empty folder": {{Dir: t.TempDir()}}, "no file": {{Cert: "none", Key: "none"}},
 	} {
