@@ -319,6 +319,14 @@ func BenchmarkChoose(b *testing.B) {
 			ServerName: "host0.example.org", SupportedVersions: []uint16{tls.VersionTLS13}, SignatureSchemes: []tls.SignatureScheme{tls.ECDSAWithP256AndSHA256},
 			SupportedCurves: []tls.CurveID{tls.X25519},
 		}
+		b.Run(fmt.Sprintf("handshake with one of %d", n), func(b *testing.B) {
+			server, client := &tls.Config{GetCertificate: c.Choose}, &tls.Config{ServerName: "host0.example.org", RootCAs: f.ca.Pool()}
+			for b.Loop() {
+				if _, err := handshake(b, server, client); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
 		for name, asked := range map[string]string{"known": "host0.example.org", "unknown": "unknown.example.org"} {
 			b.Run(fmt.Sprintf("%s of %d", name, n), func(b *testing.B) {
 				hello.ServerName = asked
