@@ -78,6 +78,27 @@ func TestAnswersStandBetweenResponses(t *testing.T) {
 	}
 }
 
+// Dovecot says "+" at the CR of IDLE, and a client's packets may be cut behind it.
+func TestPlusBeforeTheLineEnds(t *testing.T) {
+	compressing.need(t)
+	f := front(t, options{servers: compressing.behind(backend.TLSNone)})
+	s := dialStream(t, f.plain, nil)
+	defer s.Close()
+	s.send("l LOGIN " + compressing.user(t, 0) + " " + password + "\r\ni IDLE\r")
+	at, said := s.await(0, begins("+"))
+	if !said {
+		t.Fatal("no + before the line's end: this shows nothing")
+	}
+	s.send("\nDONE\r\nc COMPRESS DEFLATE\r\nd NOOP\r\n")
+	s.await(at, begins("d"))
+	got, _ := s.text()
+	for _, answer := range []string{"\ni OK ", "\nc NO [CANNOT] ", "\nd OK "} {
+		if !strings.Contains("\n"+got[at:], answer) {
+			t.Errorf("behind the rest of the line: %q", got[at:])
+		}
+	}
+}
+
 // However it is hidden, a forbidden command never reaches Dovecot, which offers COMPRESS: at worst the session ends.
 func TestHiddenCommands(t *testing.T) {
 	compressing.need(t)

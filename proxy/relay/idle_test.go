@@ -18,6 +18,9 @@ func TestIdle(t *testing.T) {
 			says(clientSays, "a IDLE\nDONE\nb NOOP\n", serverHears, "a IDLE\n"),
 			says(serverSays, "+\n", clientHears, "+\n", serverHears, "DONE\nb NOOP\n"),
 			passes(serverSays, "a OK\nb OK\n"))},
+		{name: "the + comes before the line's end", steps: join(
+			passes(clientSays, "a IDLE\r"), passes(serverSays, "+\n"), passes(clientSays, "␊"),
+			says(clientSays, "DONE\nb COMPRESS DEFLATE\n", serverHears, "DONE\n", clientHears, "b"+refusedCompress), passes(serverSays, "a OK\n"))},
 		{name: "a line that is not DONE belongs to it", offers: OffersNone, steps: join(begin,
 			passes(clientSays, "x COMPRESS DEFLATE {5}\n"), passes(serverSays, "a BAD what\n"),
 			says(clientSays, "b COMPRESS DEFLATE\n", clientHears, "b"+refusedCompress))},

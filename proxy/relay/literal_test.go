@@ -23,6 +23,15 @@ func TestLiterals(t *testing.T) {
 			says(clientSays, "x NOOP\na APPEND x {7}\nb NOOP\n", serverHears, "x NOOP\na APPEND x {7}\n"),
 			passes(serverSays, "x OK\n", "* 3 EXISTS\n"),
 			says(serverSays, "+\n", clientHears, "+\n", serverHears, "b NOOP\n"))},
+		{name: "the + comes before the line's end", steps: join(
+			passes(clientSays, "a APPEND x {3}"), passes(serverSays, "+\n"), passes(clientSays, "\n", "abc {4}\r"),
+			says(serverSays, "+\n", clientHears, "+\n"), passes(clientSays, "␊cdef\nb NOOP\n"), passes(serverSays, "a OK\nb OK\n"))},
+		{name: "a + before the line's end is for one literal", queued: 1, steps: join(
+			passes(clientSays, "a APPEND x {3}"), passes(serverSays, "+\n"),
+			says(clientSays, "\nabc {4}\nb NOOP\n", serverHears, "\nabc {4}\n"))},
+		{name: "a + that nobody asked for is not for the next command", queued: 1, steps: join(
+			passes(clientSays, "a NOOP x"), passes(serverSays, "+\n"), passes(clientSays, "\n"),
+			says(clientSays, "b APPEND x {4}\nb NOOP\n", serverHears, "b APPEND x {4}\n"), passes(serverSays, "a OK\n"))},
 		{name: "of no bytes", steps: join(
 			passes(clientSays, "a APPEND x {0}\n"), passes(serverSays, "+\n"), passes(clientSays, "\n"),
 			passes(clientSays, "b APPEND x {0+}\n\n"), passes(serverSays, "a OK\nb OK\n"))},

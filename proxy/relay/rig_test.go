@@ -358,7 +358,7 @@ func (tk *talk) end() Ending {
 }
 
 // crlf makes line ends of IMAP.
-func crlf(text string) string { return strings.ReplaceAll(text, "\n", "\r\n") }
+func crlf(text string) string { return strings.NewReplacer("\n", "\r\n", "␊", "\n").Replace(text) }
 
 // isReset says whether an error is that of a connection that the other side has cut.
 func isReset(err error) bool {

@@ -17,7 +17,7 @@ type script struct {
 	ends     bool // in doubt, with BYE
 }
 
-// step is one side's words, or what reaches one side. In text "\n" stands for CRLF.
+// step is one side's words, or what reaches one side. In text "\n" stands for CRLF, and "␊" for LF.
 type step struct {
 	who  who
 	text string

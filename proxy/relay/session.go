@@ -25,11 +25,12 @@ type session struct {
 	responses wire.ResponseScanner
 	tracker   tracker
 	current   *command // the one whose bytes the client is sending, or whose lines follow
-	waiting   *command // the one whose "+" or answer has to come before more of the client is used
 	answers   few      // our own lines, collected and held until the server is at a line boundary
 
 	lookout  wire.Lookout // for what a server may take for a command, be it in a literal
 	offers   Offers
+	waits    bool // the "+" for current, or its answer, has to come before more of the client is used
+	early    bool // that "+" is here already, before the end of the line that asks for it
 	refusing bool // current is not passed on
 	unjudged bool
 	saidBye  bool // the server has
@@ -39,7 +40,7 @@ type session struct {
 
 // mayReadClient says whether more bytes of the client can be used.
 func (s *session) mayReadClient() bool {
-	return s.waiting == nil && s.answers.len() < maxAnswers && (s.tracker.open < maxOpen || !s.commands.AtLineStart())
+	return !s.waits && s.answers.len() < maxAnswers && (s.tracker.open < maxOpen || !s.commands.AtLineStart())
 }
 
 // maxAnswers bounds our own lines that wait for a place, in bytes.
@@ -70,7 +71,7 @@ func (s *session) fromClient(p []byte, now int64) int {
 				from = at
 				s.refusing = true
 			}
-			s.current = s.tracker.begin(tag, head.Verb)
+			s.current, s.early = s.tracker.begin(tag, head.Verb), false
 		case wire.CommandSync:
 			if s.refusing {
 				s.commands.CancelLiteral()
@@ -152,7 +153,10 @@ func (s *session) wait(now int64) {
 		return
 	}
 	s.tracker.owe(s.current, now)
-	s.waiting = s.current
+	s.waits = true
+	if s.early {
+		s.proceed(now)
+	}
 }
 
 // fromServer takes what the server sent and returns how much of it is used.
@@ -241,19 +245,20 @@ func (s *session) release(c *command) {
 	if c != s.current {
 		return
 	}
-	if c == s.waiting || s.commands.AtLineStart() {
+	if s.waits || s.commands.AtLineStart() {
 		s.commands.CancelLiteral()
 	}
-	s.current, s.waiting = nil, nil
+	s.current, s.waits = nil, false
 }
 
-// proceed lets the client go on behind the server's "+". A "+" that nobody waits for means nothing.
+// proceed lets the client go on behind the server's "+". Where that comes while a line is still being sent, the client may go on behind
+// the line: Dovecot says "+" at the CR of IDLE. A "+" that nobody asks for means nothing.
 func (s *session) proceed(now int64) {
-	c := s.waiting
-	if c == nil {
+	c := s.current
+	if s.early = !s.waits && c != nil; !s.waits {
 		return
 	}
-	s.waiting = nil
+	s.waits = false
 	s.tracker.paid(c, now)
 	if s.commands.AtLineStart() {
 		s.commands.ExpectLine()
@@ -287,7 +292,7 @@ func (s *session) doubt() {
 	}
 	s.unjudged = true
 	s.tracker.stats.Unjudged++
-	s.current, s.waiting, s.refusing = nil, nil, false
+	s.current, s.waits, s.refusing = nil, false, false
 	s.tracker.clear()
 }
 
@@ -341,7 +346,7 @@ func (s *session) over() {
 		s.tracker.stats.Unjudged--
 	}
 	s.tracker.clear()
-	s.current, s.waiting = nil, nil
+	s.current, s.waits = nil, false
 }
 
 // nextLine returns the length of p's first line, or of p.

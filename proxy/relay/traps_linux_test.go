@@ -217,7 +217,7 @@ func TestAClientIsNotReadWhileItsBytesAreHeld(t *testing.T) {
 	r.waitStalled()
 	inside(t, r.relay, func(lp *loop) {
 		lp.links(func(l *link) {
-			l.release(l.waiting) // as an answer does
+			l.release(l.current) // as an answer does
 			before := l.clientBytes
 			if l.read(&l.client, 1); l.clientBytes != before {
 				t.Errorf("%d bytes are read while others are held", l.clientBytes-before)
