@@ -267,6 +267,7 @@ type DirectoryRule struct {
 	User     string `yaml:"user"` // the name to go by; $1 is what the first * or group was
 	Database string `yaml:"database"`
 	Server   string `yaml:"server"`
+	Mode     string `yaml:"mode"`   // passthrough or master; "" for as signin says
 	Refuse   string `yaml:"refuse"` // why such users must not sign in; for the log
 }
 

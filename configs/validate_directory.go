@@ -67,12 +67,15 @@ func (v *validator) rule(path string, rule DirectoryRule) {
 	switch {
 	case (rule.Match == "") == (rule.Regexp == ""):
 		v.fail(path, "needs one of match and regexp")
-	case rule.User+rule.Database+rule.Server+rule.Refuse == "":
-		v.fail(path, "says nothing: needs a user, database, server or refuse")
+	case rule.User+rule.Database+rule.Server+rule.Mode+rule.Refuse == "":
+		v.fail(path, "says nothing: needs a user, database, server, mode or refuse")
 	case rule.Database != "" && rule.Server != "":
 		v.failKey(join(path, "server"), "stands beside database: give one of the two")
-	case rule.Refuse != "" && rule.User+rule.Database+rule.Server != "":
+	case rule.Refuse != "" && rule.User+rule.Database+rule.Server+rule.Mode != "":
 		v.failKey(join(path, "refuse"), "stands beside what is for users who may sign in")
+	}
+	if !slices.Contains([]string{"", string(SigninPassthrough), string(SigninMaster)}, rule.Mode) {
+		v.fail(join(path, "mode"), "must be %s or %s, is %q", SigninPassthrough, SigninMaster, rule.Mode)
 	}
 	if _, err := regexp.Compile(rule.Regexp); err != nil {
 		v.fail(join(path, "regexp"), "%s", err)

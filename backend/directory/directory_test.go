@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -34,14 +35,13 @@ func says(t *testing.T, s Source, user string) string {
 		return err.Error()
 	}
 	words := []string{}
-	for key, value := range map[string]string{"user": e.User, "database": e.Database, "server": e.Server} {
+	mode := map[Mode]string{ModePassthrough: "passthrough", ModeMaster: "master"}[e.Mode]
+	for key, value := range map[string]string{"user": e.User, "database": e.Database, "server": e.Server, "mode": mode} {
 		if value != "" {
 			words = append(words, key+"="+value)
 		}
 	}
-	if len(words) > 1 && words[0] > words[1] {
-		words[0], words[1] = words[1], words[0]
-	}
+	slices.Sort(words)
 	return strings.Join(words, " ")
 }
 
@@ -52,6 +52,8 @@ func TestRules(t *testing.T) {
 		{Regexp: `(a|b)[0-9]+`, Server: "mbx2"},
 		{Match: "a.b*", Database: "db3"},
 		{Match: "*@x.example", User: "${1}1@x.example"},
+		{Match: "m*", Mode: "master"},
+		{Match: "p*", Mode: "passthrough", Database: "db4"},
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -65,6 +67,8 @@ func TestRules(t *testing.T) {
 		"a.bcd":              "database=db3",
 		"axb":                "not found", // a dot is a dot
 		"bob@x.example":      "user=bob1@x.example",
+		"mary":               "mode=master",
+		"paul":               "database=db4 mode=passthrough",
 		"$1@old.example":     "database=db1 user=$1@new.example", // what a name says is not expanded again
 		"*@old.example":      "database=db1 user=*@new.example",
 		"(a|b)[0-9]+":        "not found",
@@ -76,6 +80,7 @@ func TestRules(t *testing.T) {
 	for _, bad := range []Rule{
 		{}, {Match: "*"}, {Match: "*", Regexp: "x", Database: "db1"}, {Regexp: "(", Database: "db1"},
 		{Match: "*", Database: "db1", Server: "mbx1"}, {Match: "*", Database: "db1", Refuse: "no"},
+		{Match: "*", Mode: "open"}, {Match: "*", Mode: "master", Refuse: "no"},
 	} {
 		if _, err := NewRules([]Rule{bad}); err == nil {
 			t.Errorf("%+v is taken", bad)
@@ -84,7 +89,7 @@ func TestRules(t *testing.T) {
 }
 
 func TestChain(t *testing.T) {
-	rename, err := NewRules([]Rule{{Match: "*@old", User: "$1@NEW"}, {Match: "odd", User: "a*b"}})
+	rename, err := NewRules([]Rule{{Match: "*@old", User: "$1@NEW"}, {Match: "odd", User: "a*b"}, {Match: "mary", Mode: "master"}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -111,6 +116,7 @@ func TestChain(t *testing.T) {
 		"bob@old":  "server=last user=bob@new",
 		"down@old": "unavailable", // and not what the next would say
 		"carol":    "server=last user=carol",
+		"mary":     "mode=master server=last user=mary",
 		"odd":      "unavailable",
 	} {
 		if got := says(t, chain, user); got != want {

@@ -36,8 +36,10 @@ func (e *Entry) Set(key, value string) error {
 	return nil
 }
 
+// modes are the names that directories have for them.
+var modes = map[string]Mode{"passthrough": ModePassthrough, "master": ModeMaster}
+
 func (e *Entry) setMode(value string) error {
-	modes := map[string]Mode{"passthrough": ModePassthrough, "master": ModeMaster}
 	mode, ok := modes[value]
 	if !ok || e.Mode != ModeDefault {
 		return fmt.Errorf("mode must be passthrough or master, given once, is %q", value)

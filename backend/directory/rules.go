@@ -16,6 +16,7 @@ type Rule struct {
 	User     string // the name to go by from here on; $1 is what the first * or group was, ${1} before a letter or digit
 	Database string
 	Server   string
+	Mode     string // passthrough or master; "" leaves it
 	Refuse   string // why the user must not sign in; for the log
 }
 
@@ -54,12 +55,14 @@ func (r Rule) Compile() (*regexp.Regexp, error) {
 		return nil, err
 	}
 	switch {
-	case r.User+r.Database+r.Server+r.Refuse == "":
-		return nil, errors.New("says nothing: needs a user, database, server or refuse")
+	case r.User+r.Database+r.Server+r.Mode+r.Refuse == "":
+		return nil, errors.New("says nothing: needs a user, database, server, mode or refuse")
 	case r.Database != "" && r.Server != "":
 		return nil, errors.New("has both a database and a server")
-	case r.Refuse != "" && r.User+r.Database+r.Server != "":
+	case r.Refuse != "" && r.User+r.Database+r.Server+r.Mode != "":
 		return nil, errors.New("refuses, and says more")
+	case r.Mode != "":
+		return name, new(Entry).setMode(r.Mode)
 	}
 	return name, nil
 }
@@ -93,5 +96,5 @@ func (r *compiled) entry(user string) (Entry, error) {
 	if r.Refuse != "" {
 		return Entry{}, &RefusedError{Reason: r.Refuse}
 	}
-	return Entry{User: user, Database: r.Database, Server: r.Server}, nil
+	return Entry{User: user, Database: r.Database, Server: r.Server, Mode: modes[r.Mode]}, nil
 }

@@ -184,10 +184,17 @@ func status(h http.Header) error {
 	return directory.Refused(text)
 }
 
-// place reads where the mailbox is: Auth-Server, Auth-Port, Auth-User; and of our own Auth-Database, and a mailbox server's name
-// for Auth-Server.
+// place reads where the mailbox is: Auth-Server, Auth-Port, Auth-User; and of our own Auth-Database, Auth-Mode, Auth-Max-Connections,
+// and a mailbox server's name for Auth-Server.
 func place(h http.Header) (directory.Entry, error) {
 	entry := directory.Entry{User: h.Get("Auth-User"), Database: h.Get("Auth-Database")}
+	for key, header := range map[string]string{"mode": "Auth-Mode", "max_connections": "Auth-Max-Connections"} {
+		if value := h.Get(header); value != "" {
+			if err := entry.Set(key, value); err != nil {
+				return directory.Entry{}, directory.Unavailable("http", err)
+			}
+		}
+	}
 	server, port := strings.Trim(h.Get("Auth-Server"), "[]"), h.Get("Auth-Port")
 	switch {
 	case entry.Database != "":

@@ -3,6 +3,7 @@ package httpdir
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
@@ -26,7 +27,14 @@ func verdict(e directory.Entry, err error) string {
 	case err != nil:
 		return err.Error()
 	}
-	return strings.TrimSpace(e.User + " " + e.Database + e.Server + e.Address)
+	text := strings.TrimSpace(e.User + " " + e.Database + e.Server + e.Address)
+	if e.Mode == directory.ModeMaster {
+		text += " as master"
+	}
+	if e.MaxConnections > 0 {
+		text += fmt.Sprintf(" at most %d", e.MaxConnections)
+	}
+	return text
 }
 
 func TestAnswers(t *testing.T) {
@@ -35,6 +43,9 @@ func TestAnswers(t *testing.T) {
 		"IPv6":       headers("Auth-Status", "OK", "Auth-Server", "[fd00::1]", "Auth-Port", "143"),
 		"by name":    headers("Auth-Status", "ok", "Auth-Server", "mbx1"),
 		"database":   headers("Auth-Status", "OK", "Auth-Database", "db1", "Auth-User", "other@example.org"),
+		"overrides":  headers("Auth-Status", "OK", "Auth-Server", "mbx1", "Auth-Mode", "master", "Auth-Max-Connections", "3"),
+		"bad mode":   headers("Auth-Status", "OK", "Auth-Server", "mbx1", "Auth-Mode", "open"),
+		"bad count":  headers("Auth-Status", "OK", "Auth-Server", "mbx1", "Auth-Max-Connections", "-1"),
 		"refused":    headers("Auth-Status", "Invalid login \u00e9 or password"),
 		"temporary":  headers("Auth-Status", "Temporary server problem, try again later"),
 		"try again":  headers("Auth-Status", "Busy", "Auth-Error-Code", "451 4.3.0"),
@@ -85,7 +96,8 @@ func TestAnswers(t *testing.T) {
 		"no server": "unavailable", "error": "unavailable", "elsewhere": "unavailable", "long": "unavailable",
 		"try again": "unavailable", "wait": "unavailable", "unknown": directory.ErrNotFound.Error(),
 		"disabled": "refused: Left, not temporary", "bad port": "unavailable", "no body": "mbx1", "forbidden": "refused: No",
-		"big body": "mbx1", "panics": "unavailable",
+		"big body": "mbx1", "panics": "unavailable", "overrides": "mbx1 as master at most 3", "bad mode": "unavailable",
+		"bad count": "unavailable",
 	} {
 		if got := verdict(d.Lookup(t.Context(), directory.Query{User: user})); got != want {
 			t.Errorf("%s: %s, want %s", user, got, want)
