@@ -117,10 +117,20 @@ func (th *thread) longest() int {
 	switch {
 	case len(th.again) > 0:
 		return 0
-	case len(th.turns) > 0 || len(th.listeners) > 0:
+	case len(th.turns) > 0 || th.pausing():
 		return int(sweepTime / time.Millisecond)
 	}
-	return -1
+	return -1 // each time a quiet thread wakes, the scheduler's supervisor runs hot for milliseconds
+}
+
+// pausing says whether a listener is to be asked again later.
+func (th *thread) pausing() bool {
+	for l := range th.listeners {
+		if l.at == 0 {
+			return true
+		}
+	}
+	return false
 }
 
 // goOn resumes those that have let others go first.
