@@ -17,6 +17,7 @@ type Options struct {
 	Rounds       int            // that each peer takes its turn
 	MemoryRounds int            // the same of the memory rows, which take long
 	Only         *regexp.Regexp // groups of rows; nil is all
+	Beside       string         // another Portico program, measured instead of the other proxies; "" is those
 	Log          io.Writer      // gets a line per group
 }
 
@@ -64,6 +65,9 @@ func Measure(ctx context.Context, o Options) (*Result, error) {
 		return nil, err
 	}
 	all := starters(program)
+	if o.Beside != "" {
+		all = []starter{all[0], porticoAt("the other portico", o.Beside)}
+	}
 	result := &Result{}
 	for _, st := range all {
 		result.peers = append(result.peers, st.name)

@@ -14,7 +14,7 @@ import (
 // starters are all peers; Portico, whose program is at path, comes first.
 func starters(path string) []starter {
 	return []starter{
-		{name: portico, serverTLS: true, start: func(s *site, tls bool) (*Peer, error) { return startPortico(s, path, tls, 1) }},
+		porticoAt(portico, path),
 		{name: "nginx", start: startNginx},
 		{name: "haproxy", start: startHAProxy, serverTLS: true},
 		{name: "dovecot", start: startDovecot, serverTLS: true, slowTLS: true},
@@ -23,6 +23,16 @@ func starters(path string) []starter {
 
 // portico is the name of the peer that all are compared with.
 const portico = "portico"
+
+func porticoAt(name, path string) starter {
+	return starter{name: name, serverTLS: true, start: func(s *site, tls bool) (*Peer, error) {
+		p, err := startPortico(s, path, tls, 1)
+		if p != nil {
+			p.Name = name
+		}
+		return p, err
+	}}
+}
 
 // startPortico starts the program at path. With more than one server, all have the same address, and users are spread.
 func startPortico(s *site, path string, serverTLS bool, servers int) (*Peer, error) {

@@ -175,8 +175,10 @@ func signInRow(s *site, all []starter, overTLS bool, rounds int) (*row, error) {
 		}
 		return err
 	})
-	r.note = fmt.Sprintf("who answers their questions, apart: nginx %s, dovecot %s; haproxy signs nobody in",
-		spreadOf(helping["nginx"]), spreadOf(helping["dovecot"]))
+	if helping["nginx"] != nil {
+		r.note = fmt.Sprintf("who answers their questions, apart: nginx %s, dovecot %s; haproxy signs nobody in",
+			spreadOf(helping["nginx"]), spreadOf(helping["dovecot"]))
+	}
 	if overTLS {
 		r.note += fmt.Sprintf("; portico with X25519MLKEM768, its default: %s", spreadOf(quantum))
 	}

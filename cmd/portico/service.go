@@ -132,10 +132,10 @@ func (s *service) start() (err error) {
 	return s.listen()
 }
 
-// startProxy starts relay and server. Each loop and each set-up thread keeps a processor of the Go scheduler to itself; one more is
-// for everything else: lookups, the collector of garbage, the admin's HTTP.
+// startProxy starts relay and server. Each loop and each set-up thread keeps a processor of the Go scheduler to itself; as many as the
+// machine has are for everything else: passwords to verify, lookups, the collector of garbage, the admin's HTTP.
 func (s *service) startProxy(settings proxy.Settings, cpus int) error {
-	runtime.GOMAXPROCS(loops(s.config, cpus) + setupSlots(s.config, cpus) + 1)
+	runtime.GOMAXPROCS(loops(s.config, cpus) + setupSlots(s.config, cpus) + cpus)
 	s.group.Go(func() { keepTidy(s.upkeep) })
 	var err error
 	if s.relay, err = relay.New(relayOptions(s.config, cpus)); err != nil {

@@ -14,8 +14,10 @@ const (
 	SlotWake = 0
 	// maxEvents is how many events are taken from the kernel at a time.
 	maxEvents = 256
-	// briefly is how long a loop waits for events while it keeps its Go processor, in milliseconds.
-	briefly = 1
+	// briefly is how long a loop waits for events at a time while it keeps its Go processor, in milliseconds, and patience how often in a
+	// row before it gives that away. Between two waits it reads its mail.
+	briefly  = 1
+	patience = 8
 )
 
 // Poller belongs to its loop's goroutine, which is locked to a thread; Post alone may be called from anywhere.
@@ -23,6 +25,7 @@ type Poller struct {
 	epoll, wake int
 	events      [maxEvents]unix.EpollEvent
 	mail        mailbox
+	quiet       int // waits in a row in which nothing has come
 }
 
 // mailbox is how others ask a loop for something.
@@ -87,10 +90,13 @@ func (p *Poller) Wait(longest int) []unix.EpollEvent {
 	case errno != 0:
 		panic(errno) // the descriptor is ours and open
 	case n > 0 || timeout == 0:
+		p.quiet = 0
 		return p.events[:n]
-	case !p.maySleep(true):
+	}
+	if p.quiet++; p.quiet < patience || !p.maySleep(true) {
 		return nil
 	}
+	p.quiet = 0
 	blocked, err := unix.EpollWait(p.epoll, p.events[:], longest)
 	p.maySleep(false)
 	if err != nil && err != unix.EINTR {

@@ -32,6 +32,7 @@ func run(args []string) error {
 	rounds := flags.Int("rounds", 7, "how often each peer takes its turn; fewer are good for trying out")
 	memoryRounds := flags.Int("memory-rounds", 0, "the same for the memory rows; 0 is as for others")
 	only := flags.String("only", "", "measure only rows that match this regular `expression`; writes no document")
+	beside := flags.String("beside", "", "another Portico `program`, to measure beside instead of the other proxies; writes no document")
 	document := flags.String("document", "", "Markdown `file` whose figures are replaced")
 	if err := flags.Parse(args); err != nil {
 		return err
@@ -39,7 +40,7 @@ func run(args []string) error {
 	if *rounds < 1 || flags.NArg() > 0 {
 		return fmt.Errorf("want at least one round and no arguments")
 	}
-	o := peers.Options{Rounds: *rounds, MemoryRounds: cmp.Or(*memoryRounds, *rounds), Log: os.Stderr}
+	o := peers.Options{Rounds: *rounds, MemoryRounds: cmp.Or(*memoryRounds, *rounds), Log: os.Stderr, Beside: *beside}
 	if *only != "" {
 		var err error
 		if o.Only, err = regexp.Compile(*only); err != nil {
@@ -53,7 +54,7 @@ func run(args []string) error {
 		return err
 	}
 	fmt.Print(result.Text())
-	if *document == "" || o.Only != nil {
+	if *document == "" || o.Only != nil || o.Beside != "" {
 		return nil
 	}
 	return result.UpdateFile(*document)
