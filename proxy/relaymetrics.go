@@ -83,17 +83,49 @@ func (c *relayCollector) Collect(ch chan<- prometheus.Metric) {
 }
 
 func (c *relayCollector) commands(ch chan<- prometheus.Metric, name string, server *relay.ServerStats) {
+	at := labelPair("server", name)
 	for v := range server.Commands {
-		verb := wire.Verb(v).String()
 		if h := server.Commands[v]; h != nil {
-			ch <- histogramMetric{c.duration, h, []*dto.LabelPair{labelPair("command", verb), labelPair("server", name)}}
+			ch <- histogramMetric{c.duration, h, []*dto.LabelPair{verbLabels[v], at}}
 		}
 		for r, n := range server.Results[v] {
 			if n > 0 {
-				ch <- prometheus.MustNewConstMetric(c.results, prometheus.CounterValue, float64(n), verb, name, relay.Result(r).String())
+				ch <- &counterMetric{c.results, float64(n), []*dto.LabelPair{verbLabels[v], resultLabels[r], at}}
 			}
 		}
 	}
+}
+
+// The labels that all servers' metrics share. Nobody writes to them.
+var (
+	verbLabels = func() (labels [wire.NumVerbs]*dto.LabelPair) {
+		for v := range labels {
+			labels[v] = labelPair("command", wire.Verb(v).String())
+		}
+		return labels
+	}()
+	resultLabels = func() (labels [relay.NumResults]*dto.LabelPair) {
+		for r := range labels {
+			labels[r] = labelPair("result", relay.Result(r).String())
+		}
+		return labels
+	}()
+)
+
+// counterMetric is a counter whose labels are made already, in order of their names.
+type counterMetric struct {
+	desc   *prometheus.Desc
+	value  float64
+	labels []*dto.LabelPair
+}
+
+// Desc implements prometheus.Metric.
+func (m *counterMetric) Desc() *prometheus.Desc { return m.desc }
+
+// Write implements prometheus.Metric.
+func (m *counterMetric) Write(out *dto.Metric) error {
+	out.Label, out.Counter = m.labels, &dto.Counter{Value: &m.value}
+	return nil
 }
 
 // manyServers is from how many servers on the rarer verbs share the label "other", which keeps the number of series bounded.
@@ -171,29 +203,41 @@ func (m histogramMetric) Write(out *dto.Metric) error {
 
 // addNative writes the used native buckets as spans with differences, as Prometheus wants them.
 func addNative(h *dto.Histogram, buckets []uint64) {
+	used, spans := 0, 0
+	for i, n := range buckets {
+		if n > 0 {
+			used++
+			if i == 0 || buckets[i-1] == 0 {
+				spans++
+			}
+		}
+	}
+	if used == 0 { // an empty native histogram is told from a classic one by an empty span
+		h.PositiveSpan = []*dto.BucketSpan{{Offset: proto.Int32(0), Length: proto.Uint32(0)}}
+		return
+	}
 	type span struct {
 		dto.BucketSpan
 		offset int32
 		length uint32
 	}
-	var last *span
+	room := make([]span, 0, spans)
+	h.PositiveSpan = make([]*dto.BucketSpan, 0, spans)
+	h.PositiveDelta = make([]int64, 0, used)
 	next, before := int32(0), int64(0) // the index behind the last span; the last count
 	for i, n := range buckets {
 		if n == 0 {
 			continue
 		}
-		index := int32(relay.NativeOffset + i)
-		if last == nil || index != next {
-			last = &span{offset: index - next}
+		if i == 0 || buckets[i-1] == 0 {
+			room = append(room, span{offset: int32(relay.NativeOffset+i) - next})
+			last := &room[len(room)-1]
 			last.Offset, last.Length = &last.offset, &last.length
 			h.PositiveSpan = append(h.PositiveSpan, &last.BucketSpan)
 		}
-		last.length++
+		room[len(room)-1].length++
 		h.PositiveDelta = append(h.PositiveDelta, int64(n)-before)
-		next, before = index+1, int64(n)
-	}
-	if last == nil { // an empty native histogram is told from a classic one by an empty span
-		h.PositiveSpan = []*dto.BucketSpan{{Offset: proto.Int32(0), Length: proto.Uint32(0)}}
+		next, before = int32(relay.NativeOffset+i)+1, int64(n)
 	}
 }
 
