@@ -4,7 +4,6 @@ package peers
 
 import (
 	"fmt"
-	"slices"
 	"time"
 )
 
@@ -65,9 +64,10 @@ func crowdOf(s *site, st starter, r *row, rounds int) error {
 // Of the scrape's rows.
 const (
 	scrapeServers = 20
-	scrapeEvery   = 500 * time.Millisecond
-	scrapeProbes  = 20
-	probeRate     = 1000.0 // NOOPs a second while scraped
+	scrapeEvery   = 250 * time.Millisecond // in turns with pages of the bystander
+	scrapeProbes  = 10                     // of both
+	probeRate     = 1000.0                 // NOOPs a second while scraped
+	bystanderWork = 5 * time.Millisecond   // for a page, as much as a scrape
 )
 
 // scrapeVerbs are twenty commands that any session may send.
@@ -96,52 +96,63 @@ func scrapeRows(s *site, program string, rounds int) (took, waited *row, err err
 		}
 	}
 	took = &row{name: "scrape of /metrics: 9,000 sessions, 20 servers, 20 verbs", unit: "ms", bar: 15, against: absolute}
-	waited = &row{name: "how much longer a command waits at most while scraped", unit: "ms", bar: 1, against: absolute,
-		note: fmt.Sprintf("the longest wait in a scrape less the longest in an equally long time before it, at %.0f NOOPs a second; median and ends over scrapes", probeRate)}
+	text, err := scrape(p.metrics)
+	if err != nil {
+		return nil, nil, err
+	}
+	page, err := startBystander(s, bystanderWork, len(text))
+	if err != nil {
+		return nil, nil, err
+	}
+	waited = &row{name: "how much longer a command waits at most for a scrape than for a bystander", unit: "ms", bar: 1, against: absolute}
+	var inScrape, beside []float64
 	for range rounds {
-		scrapes, commands, err := scrapeRound(p, clients[:few])
+		probes, commands, err := scrapeRound(clients[:few], p.metrics, page)
 		if err != nil {
 			return nil, nil, err
 		}
-		for _, at := range scrapes {
-			took.add(portico, millis(at.took))
-			quiet := longest(commands, at.due.Add(-20*time.Millisecond-at.took), at.due.Add(-20*time.Millisecond))
-			waited.add(portico, millis(longest(commands, at.due, at.due.Add(at.took))-quiet))
+		for i := 0; i < len(probes); i += 2 {
+			scraped, other := probes[i], probes[i+1]
+			took.add(portico, millis(scraped.took))
+			inScrape = append(inScrape, millis(longest(commands, scraped)))
+			beside = append(beside, millis(longest(commands, other)))
+			waited.add(portico, inScrape[len(inScrape)-1]-beside[len(beside)-1])
 		}
 	}
+	waited.note = fmt.Sprintf("at %.0f NOOPs a second; the longest waits: in a scrape %s, while the bystander makes a page of the same length %s",
+		probeRate, spreadOf(inScrape), spreadOf(beside))
 	return took, waited, nil
 }
 
-// scrapeRound scrapes some times while commands are due, and returns when each was and how long it took.
-func scrapeRound(p *Peer, clients []*client) (scrapes, commands waits, err error) {
+// scrapeRound reads pages in turns while commands are due, and returns when each was and how long it took.
+func scrapeRound(clients []*client, pages ...string) (probes, commands waits, err error) {
 	failed := make(chan error, 1)
 	go func() {
 		defer close(failed)
-		for range scrapeProbes / 4 {
+		for i := range scrapeProbes {
 			time.Sleep(scrapeEvery)
 			start := time.Now()
-			if _, err := scrape(p); err != nil {
+			if _, err := scrape(pages[i%len(pages)]); err != nil {
 				failed <- err
 				return
 			}
-			scrapes = append(scrapes, sample{start, time.Since(start)})
+			probes = append(probes, sample{start, time.Since(start)})
 		}
 	}()
-	commands, err = openLoop(clients, probeRate, scrapeEvery*(scrapeProbes/4+1))
+	commands, err = openLoop(clients, probeRate, scrapeEvery*(scrapeProbes+2))
 	if failure := <-failed; err == nil {
 		err = failure
 	}
-	return scrapes, commands, err
+	return probes, commands, err
 }
 
 // longest returns the longest of the waits that overlap a time.
-func longest(w waits, from, to time.Time) time.Duration {
-	overlapping := slices.DeleteFunc(slices.Clone(w), func(s sample) bool {
-		return s.due.After(to) || s.due.Add(s.took).Before(from)
-	})
+func longest(w waits, of sample) time.Duration {
 	var most time.Duration
-	for _, s := range overlapping {
-		most = max(most, s.took)
+	for _, s := range w {
+		if !s.due.After(of.due.Add(of.took)) && !s.due.Add(s.took).Before(of.due) {
+			most = max(most, s.took)
+		}
 	}
 	return most
 }

@@ -15,16 +15,16 @@ import (
 	"strings"
 )
 
-// scrape reads all metrics of a peer.
-func scrape(p *Peer) ([]byte, error) {
-	answer, err := http.Get(p.metrics)
+// scrape reads a page of metrics.
+func scrape(url string) ([]byte, error) {
+	answer, err := http.Get(url)
 	if err != nil {
 		return nil, err
 	}
 	defer answer.Body.Close()
 	text, err := io.ReadAll(answer.Body)
 	if err == nil && answer.StatusCode != http.StatusOK {
-		err = fmt.Errorf("%s: %s", p.metrics, answer.Status)
+		err = fmt.Errorf("%s: %s", url, answer.Status)
 	}
 	return text, err
 }
@@ -62,7 +62,7 @@ func (b buckets) quantile(q float64) float64 {
 
 // wakeups reads how late the loops ran.
 func wakeups(p *Peer) (buckets, error) {
-	text, err := scrape(p)
+	text, err := scrape(p.metrics)
 	if err != nil {
 		return nil, err
 	}

@@ -74,7 +74,7 @@ func TestWaits(t *testing.T) {
 	if got := w.quantile(0.5); got != 4 {
 		t.Errorf("median %v ms", got)
 	}
-	if got := longest(w, start.Add(8*time.Millisecond), start.Add(10*time.Millisecond)); got != 4*time.Millisecond {
+	if got := longest(w, sample{start.Add(8 * time.Millisecond), 2 * time.Millisecond}); got != 4*time.Millisecond {
 		t.Errorf("longest %v", got)
 	}
 }

@@ -142,12 +142,14 @@ func (s *site) build() (string, error) {
 	return path, nil
 }
 
-// Role makes this program one of a run's other processes if its arguments ask for it: the mailbox server, or the storm of
-// sign-ins. They are apart so that only the proxies are measured and descriptors suffice.
+// Role makes this program one of a run's other processes if its arguments ask for it: the mailbox server, the storm of
+// sign-ins, or the bystander. They are apart so that only the proxies are measured and descriptors suffice.
 func Role(args []string) (asked bool, err error) {
 	switch {
 	case len(args) >= 2 && args[0] == "sink":
 		return true, serveSink(args[1], args[2:])
+	case len(args) == 4 && args[0] == "bystander":
+		return true, bystander(args[1], args[2], args[3])
 	case len(args) == 5 && args[0] == "storm":
 		return true, storm(args[1], args[2], args[3], args[4])
 	}
