@@ -41,6 +41,10 @@ bench-peers: ## measure beside nginx, HAProxy and Dovecot, write docs/performanc
 	scripts/test-deps
 	go run ./bench/peers/measure -rounds $(ROUNDS) -only '$(ONLY)' -beside '$(BESIDE)' -document docs/performance.md
 
+.PHONY: profile
+profile: ## renew cmd/portico/default.pgo, which the compiler goes by
+	go run ./bench/peers/measure -profile cmd/portico/default.pgo
+
 .PHONY: clean
 clean: ## remove what was built
 	rm -f portico

@@ -6,7 +6,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"os"
 	"regexp"
 	"syscall"
 	"time"
@@ -38,28 +37,11 @@ type group struct {
 // rounds. This program must call [Role] at its start. Not being able to run one of the peers is an error.
 // When ctx is done, what runs is killed.
 func Measure(ctx context.Context, o Options) (*Result, error) {
-	if err := raiseDescriptors(); err != nil {
-		return nil, err
-	}
-	dir, err := os.MkdirTemp("", "portico-peers")
-	if err != nil {
-		return nil, err
-	}
-	defer os.RemoveAll(dir)
-	// Peers that leave root's rights still read the certificate.
-	if err := os.Chmod(dir, 0o755); err != nil {
-		return nil, err
-	}
-	self, err := os.Executable()
-	if err != nil {
-		return nil, err
-	}
-	s, err := newSite(dir, self)
+	s, err := openSite(ctx)
 	if err != nil {
 		return nil, err
 	}
 	defer s.close()
-	defer context.AfterFunc(ctx, s.stop)()
 	program, err := s.build()
 	if err != nil {
 		return nil, err

@@ -3,6 +3,7 @@
 package peers
 
 import (
+	"context"
 	"crypto/tls"
 	"errors"
 	"fmt"
@@ -10,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"sync"
 	"syscall"
 
@@ -24,13 +26,40 @@ type site struct {
 	key           string // the key alone
 	sink, sinkTLS string // the mailbox server's addresses
 	client        *tls.Config
-	self          string // this program, which has roles
+	self          string   // this program, which has roles
+	env           []string // of what it runs, beside this program's own
 	sinks         []*exec.Cmd
 	atEnd         []func()
 
 	mu      sync.Mutex
 	stopped bool
 	started map[*exec.Cmd]bool // what runs, or has run
+}
+
+// openSite makes a site in a temporary folder, which close removes. When ctx is done, what runs is killed.
+func openSite(ctx context.Context) (*site, error) {
+	if err := raiseDescriptors(); err != nil {
+		return nil, err
+	}
+	self, err := os.Executable()
+	if err != nil {
+		return nil, err
+	}
+	dir, err := os.MkdirTemp("", "portico-peers")
+	if err != nil {
+		return nil, err
+	}
+	var s *site
+	if err = os.Chmod(dir, 0o755); err == nil { // peers that leave root's rights still read the certificate
+		s, err = newSite(dir, self)
+	}
+	if err != nil {
+		os.RemoveAll(dir)
+		return nil, err
+	}
+	unwatch := context.AfterFunc(ctx, s.stop)
+	s.atEnd = append(s.atEnd, func() { unwatch() }, func() { os.RemoveAll(dir) })
+	return s, nil
 }
 
 // newSite makes the certificate and starts the mailbox servers in dir. self is a program that calls Role first.
@@ -85,6 +114,7 @@ func (s *site) run(logTo, program string, args ...string) (*exec.Cmd, error) {
 	defer log.Close()
 	cmd := exec.Command(program, args...)
 	cmd.Stdout, cmd.Stderr = log, log
+	cmd.Env = append(os.Environ(), s.env...)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -134,9 +164,10 @@ func (s *site) file(name, text string) (string, error) {
 }
 
 // build makes the program under measurement.
-func (s *site) build() (string, error) {
+func (s *site) build(flags ...string) (string, error) {
 	path := filepath.Join(s.dir, "portico-program")
-	if out, err := exec.Command("go", "build", "-o", path, "portico/cmd/portico").CombinedOutput(); err != nil {
+	args := slices.Concat([]string{"build", "-o", path}, flags, []string{"portico/cmd/portico"})
+	if out, err := exec.Command("go", args...).CombinedOutput(); err != nil {
 		return "", fmt.Errorf("build: %w\n%s", err, out)
 	}
 	return path, nil

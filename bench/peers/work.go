@@ -49,6 +49,19 @@ func loads() []load {
 	}
 }
 
+// open signs in the sessions of a load and prepares them. It returns those it has opened even when it fails.
+func (l load) open(s *site, p *Peer) ([]*client, error) {
+	var config *tls.Config
+	if l.tls {
+		config = s.client
+	}
+	opened, err := signInMany(p.address(l.tls), config, l.sessions)
+	if err == nil && l.prepare != "" {
+		err = each(opened, func(c *client) error { return c.do(l.prepare) })
+	}
+	return opened, err
+}
+
 // loadRow has the peers do a load in turns.
 func loadRow(s *site, all []starter, l load, rounds int) (*row, error) {
 	running, err := startAll(s, all)
@@ -56,17 +69,10 @@ func loadRow(s *site, all []starter, l load, rounds int) (*row, error) {
 	if err != nil {
 		return nil, err
 	}
-	var config *tls.Config
-	if l.tls {
-		config = s.client
-	}
 	sessions := make(map[string][]*client)
 	for _, p := range running {
-		opened, err := signInMany(p.address(l.tls), config, l.sessions)
+		opened, err := l.open(s, p)
 		defer closeAll(opened)
-		if err == nil && l.prepare != "" {
-			err = each(opened, func(c *client) error { return c.do(l.prepare) })
-		}
 		if err == nil {
 			err = l.work(opened) // what is first is not measured
 		}

@@ -33,6 +33,7 @@ func run(args []string) error {
 	memoryRounds := flags.Int("memory-rounds", 0, "the same for the memory rows; 0 is as for others")
 	only := flags.String("only", "", "measure only rows that match this regular `expression`; writes no document")
 	beside := flags.String("beside", "", "another Portico `program`, to measure beside instead of the other proxies; writes no document")
+	profile := flags.String("profile", "", "measure nothing, and write to this `file` where Portico's processor time goes, for go build")
 	document := flags.String("document", "", "Markdown `file` whose figures are replaced")
 	if err := flags.Parse(args); err != nil {
 		return err
@@ -49,6 +50,9 @@ func run(args []string) error {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
+	if *profile != "" {
+		return peers.Profile(ctx, *profile)
+	}
 	result, err := peers.Measure(ctx, o)
 	if err != nil {
 		return err
