@@ -105,7 +105,8 @@ func (e *endings) put(r *relayed) {
 
 // work takes the whole list and goes through it.
 func (e *endings) work() {
-	for r := e.list.Swap(nil); r != nil; r = r.next {
+	for r, next := e.list.Swap(nil), (*relayed)(nil); r != nil; r = next {
+		next, r.next = r.next, nil // somebody may keep one of them
 		remote := r.remote.AddrPort()
 		e.gate.leave(addressKey(remote.Addr()), r.user, true)
 		e.log.Info().Str("session", hex.EncodeToString(r.id[:])).Str("listener", r.place.door).Stringer("remote", remote).Str("user", r.user).

@@ -291,6 +291,7 @@ func (r *fakeRelay) end(reason relay.Reason) {
 func (r *fakeRelay) Drain(context.Context)     { r.end(relay.ReasonDrain) }
 func (r *fakeRelay) Close()                    { r.end(relay.ReasonClosed) }
 func (r *fakeRelay) Sessions() []relay.Carried { return nil }
+func (r *fakeRelay) Slow() []relay.SlowCommand { return nil }
 func (r *fakeRelay) End(_ func(relay.Owner) bool, reason relay.Reason, _ time.Duration) {
 	r.end(reason)
 }

@@ -1,8 +1,10 @@
 package proxy
 
 import (
+	"cmp"
 	"encoding/hex"
 	"net/netip"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -27,12 +29,43 @@ func (s *Server) Sessions() []Session {
 	var all []Session
 	for _, c := range s.opt.Relay.Sessions() {
 		if r, ok := c.Owner.(*relayed); ok {
-			all = append(all, Session{
-				ID: hex.EncodeToString(r.id[:]), User: r.user, Server: r.place.server, Database: r.place.database, Listener: r.place.door,
-				Remote: r.remote.AddrPort(), Carried: c,
+			session := r.session()
+			session.Carried = c
+			all = append(all, session)
+		}
+	}
+	return all
+}
+
+// session tells people whose it is.
+func (r *relayed) session() Session {
+	return Session{
+		ID: hex.EncodeToString(r.id[:]), User: r.user, Server: r.place.server, Database: r.place.database, Listener: r.place.door,
+		Remote: r.remote.AddrPort(),
+	}
+}
+
+// SlowCommand is one of the slowest commands of a mailbox server, a verb and an hour.
+type SlowCommand struct {
+	Session Session // as it was, without what it does
+	Verb    string
+	Result  string        // ok, no, bad, or aborted if the session ended first
+	Took    time.Duration // server time
+	Ended   time.Time
+}
+
+// Slow lists the slowest commands of the last day, the slowest first.
+func (s *Server) Slow() []SlowCommand {
+	var all []SlowCommand
+	now := time.Now()
+	for _, c := range s.opt.Relay.Slow() {
+		if r, ok := c.Owner.(*relayed); ok {
+			all = append(all, SlowCommand{
+				Session: r.session(), Verb: c.Verb.String(), Result: c.Result.String(), Took: c.Spent, Ended: now.Add(-c.Ago),
 			})
 		}
 	}
+	slices.SortFunc(all, func(a, b SlowCommand) int { return cmp.Compare(b.Took, a.Took) })
 	return all
 }
 

@@ -226,13 +226,25 @@ func (c control) Sessions(context.Context) []admin.SessionState {
 	for _, s := range c.s.server.Sessions() {
 		states = append(states, admin.SessionState{
 			ID: s.ID, User: s.User, Remote: s.Remote.String(), Listener: s.Listener, Server: s.Server, Database: s.Database,
-			Commands: s.Commands, Open: s.Open, Idling: s.Idling, Silent: s.Silent.Seconds(),
+			Commands: s.Commands, Open: s.Open, Idling: s.Idling, Oldest: s.Oldest.Seconds(), Silent: s.Silent.Seconds(),
 		})
 	}
 	slices.SortFunc(states, func(a, b admin.SessionState) int {
 		return cmp.Or(strings.Compare(a.User, b.User), strings.Compare(a.ID, b.ID))
 	})
 	return states
+}
+
+// Slow implements admin.Control.
+func (c control) Slow(context.Context) []admin.SlowCommand {
+	all := []admin.SlowCommand{}
+	for _, s := range c.s.server.Slow() {
+		all = append(all, admin.SlowCommand{
+			Ended: s.Ended.UTC().Truncate(time.Millisecond), Command: s.Verb, Seconds: s.Took.Seconds(), Result: s.Result,
+			Server: s.Session.Server, User: s.Session.User, Session: s.Session.ID, Remote: s.Session.Remote.String(),
+		})
+	}
+	return all
 }
 
 // Where implements admin.Control.

@@ -15,7 +15,7 @@ func newSession() *cobra.Command {
 		Short: "Look at the signed-in sessions",
 		Args:  cobra.NoArgs,
 	}
-	cmd.AddCommand(newSessionList())
+	cmd.AddCommand(newSessionList(), newSessionSlow())
 	return cmd
 }
 
@@ -40,10 +40,13 @@ func newSessionList() *cobra.Command {
 			}
 			wanted = append(wanted, s)
 			doing := strconv.Itoa(s.Open) + " open"
+			if s.Oldest >= 1 {
+				doing += ", " + inSeconds(s.Oldest).Round(time.Second).String()
+			}
 			if s.Idling {
 				doing = "IDLE"
 			}
-			silent := time.Duration(s.Silent * float64(time.Second)).Round(time.Second).String()
+			silent := inSeconds(s.Silent).Round(time.Second).String()
 			rows = append(rows, []string{s.ID, s.User, s.Remote, s.Database, s.Server, strconv.FormatUint(s.Commands, 10), doing, silent})
 		}
 		return ask.print(cmd.OutOrStdout(), wanted, []string{"Session", "User", "Client", "Database", "Server", "Commands", "Doing", "Silent"}, rows)

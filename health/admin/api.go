@@ -27,6 +27,8 @@ type Control interface {
 	// Rebalance moves databases to the first of their copies that can have them.
 	Rebalance(ctx context.Context) []Move
 	Sessions(ctx context.Context) []SessionState
+	// Slow lists the slowest commands of the last day, the slowest first.
+	Slow(ctx context.Context) []SlowCommand
 	// Where says where a user's mailbox is.
 	Where(ctx context.Context, user string) (Place, error)
 	Settings(ctx context.Context) ([]SettingState, error)
@@ -64,7 +66,20 @@ type SessionState struct {
 	Commands uint64  `json:"commands"` // answered so far
 	Open     int     `json:"open"`     // begun and not ended
 	Idling   bool    `json:"idling"`   // waits for mail
+	Oldest   float64 `json:"oldest"`   // seconds for which the oldest open command has waited for its answer
 	Silent   float64 `json:"silent"`   // seconds since the client last sent something
+}
+
+// SlowCommand is one of the slowest commands of its mailbox server, verb and hour.
+type SlowCommand struct {
+	Ended   time.Time `json:"ended"`
+	Command string    `json:"command"`
+	Seconds float64   `json:"seconds"` // server time
+	Result  string    `json:"result"`  // ok, no, bad, or aborted if the session ended first
+	Server  string    `json:"server"`
+	User    string    `json:"user"`
+	Session string    `json:"session"`
+	Remote  string    `json:"remote"` // the client's address
 }
 
 // Place is where a user's mailbox is.
@@ -144,6 +159,7 @@ func api(mux *http.ServeMux, c Control) {
 		return c.ChangeSettings(ctx, body)
 	})
 	mux.HandleFunc("GET /api/v1/sessions", func(w http.ResponseWriter, r *http.Request) { answer(w, c.Sessions(r.Context()), nil) })
+	mux.HandleFunc("GET /api/v1/slow", func(w http.ResponseWriter, r *http.Request) { answer(w, c.Slow(r.Context()), nil) })
 	mux.HandleFunc("GET /api/v1/users/{name}", func(w http.ResponseWriter, r *http.Request) {
 		place, err := c.Where(r.Context(), r.PathValue("name"))
 		answer(w, place, err)

@@ -60,6 +60,9 @@ func (n *noted) Rebalance(context.Context) []Move {
 func (n *noted) Sessions(context.Context) []SessionState {
 	return []SessionState{{ID: "1", User: "ann", Server: "mbx1", Open: 1, Silent: 2.5}}
 }
+func (n *noted) Slow(context.Context) []SlowCommand {
+	return []SlowCommand{{Ended: time.Unix(0, 0).UTC(), Command: "NOOP", Seconds: 1.5, Result: "ok", User: "ann"}}
+}
 func (n *noted) Where(_ context.Context, user string) (Place, error) {
 	n.note("where %s", user)
 	return Place{User: user, Server: "mbx1"}, nil
@@ -84,7 +87,8 @@ func TestAPI(t *testing.T) {
 	}{
 		{"GET", "servers", "", 200, `[{"name":"mbx1","up":true,"policy":"","active":2}]`, ""},
 		{"GET", "databases", "", 200, `[{"database":"db1","server":"mbx1","status":"Mounted"}]`, ""},
-		{"GET", "sessions", "", 200, `[{"id":"1","user":"ann","remote":"","listener":"","server":"mbx1","commands":0,"open":1,"idling":false,"silent":2.5}]`, ""},
+		{"GET", "sessions", "", 200, `[{"id":"1","user":"ann","remote":"","listener":"","server":"mbx1","commands":0,"open":1,"idling":false,"oldest":0,"silent":2.5}]`, ""},
+		{"GET", "slow", "", 200, `[{"ended":"1970-01-01T00:00:00Z","command":"NOOP","seconds":1.5,"result":"ok","server":"","user":"ann","session":"","remote":""}]`, ""},
 		{"GET", "users/ann@example.org", "", 200, `{"user":"ann@example.org","server":"mbx1","sessions":0}`, "where ann@example.org"},
 		{"GET", "settings", "", 200, `[{"name":"banner","value":"Hi","source":"stored","file":"Ho"}]`, ""},
 		{"POST", "settings", `{"set":{"banner":"Hi"},"reset":["login_type"]}`, 200, `[]`, "set map[banner:Hi] reset [login_type] false"},

@@ -18,6 +18,7 @@ func (l *link) finish(r Reason, now int64) {
 	}
 	l.upstream.sayClose()
 	l.upstream.closeFD()
+	l.abort(now)
 	if line != "" {
 		l.client.write([]byte(line))
 	}
@@ -82,7 +83,7 @@ func (l *link) close() {
 	defer l.loop.forget(l)
 	l.client.closeFD()
 	l.upstream.closeFD()
-	l.over()
+	l.over(l.loop.opts.Now())
 }
 
 // delivered says whether the peer has acknowledged all we sent.

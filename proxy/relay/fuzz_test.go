@@ -73,7 +73,7 @@ func checkSession(t *testing.T, d *desk, client, server string) {
 	if stats := d.tracker.stats; stats.Queued < 0 || stats.Queued > int64(d.tracker.open) || d.tracker.open > maxOpen {
 		t.Errorf("%d queued, %d open", stats.Queued, d.tracker.open)
 	}
-	d.over()
+	d.over(d.now)
 	if s := d.tracker.stats; s.Queued != 0 || s.Unjudged != 0 {
 		t.Errorf("left behind: %d queued, %d unjudged", s.Queued, s.Unjudged)
 	}

@@ -51,9 +51,10 @@ func newLink(lp *loop, s Session) (*link, error) {
 	return l, nil
 }
 
-// toClient and toServer implement ends.
+// toClient, toServer and whose implement ends.
 func (l *link) toClient(p []byte) { l.client.write(p) }
 func (l *link) toServer(p []byte) { l.upstream.write(p) }
+func (l *link) whose() Owner      { return l.owner }
 
 // abandon closes the connections of a link that no loop has seen.
 func (l *link) abandon() {

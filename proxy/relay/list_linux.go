@@ -32,7 +32,7 @@ func (lp *loop) list(to *[]Carried, from int) (next int) {
 			continue
 		}
 		l := s.end.link
-		*to = append(*to, l.carried(l.owner, time.Duration(now-l.heard)))
+		*to = append(*to, l.carried(now, time.Duration(now-l.heard)))
 	}
 	if next == len(lp.slots) {
 		return -1

@@ -139,7 +139,18 @@ func (p *Pumps) Sessions() []Carried {
 	defer p.mu.Unlock()
 	var all []Carried
 	for l := range p.links {
-		all = append(all, l.carried(l.owner, 0))
+		all = append(all, l.carried(p.opts.Now(), 0))
+	}
+	return all
+}
+
+// Slow implements Relay.
+func (p *Pumps) Slow() []SlowCommand {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	var all []SlowCommand
+	for server := range p.stats.Servers {
+		all = p.stats.appendSlow(all, server, p.opts.Now())
 	}
 	return all
 }

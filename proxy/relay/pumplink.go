@@ -58,7 +58,7 @@ func (l *pumpLink) run(fromClient, fromServer []byte) {
 	ending := Ending{
 		Reason: l.reason, ClientBytes: l.clientBytes, ServerBytes: l.serverBytes, Commands: uint64(l.tracker.commands), Unjudged: l.unjudged,
 	}
-	l.guard(l.over)
+	l.guard(func() { l.over(p.opts.Now()) })
 	l.guard(func() { p.forget(l) })
 	l.owner.Ended(ending)
 }
@@ -220,6 +220,7 @@ func (l *pumpLink) leave(phase pumpPhase) {
 	l.client.shut = true
 	l.upstream.pending, l.upstream.shut = nil, true
 	l.upstream.under.Close()
+	l.abort(l.relay.opts.Now())
 	l.client.under.SetDeadline(time.Now().Add(l.relay.opts.LingerTimeout))
 	l.changed.Broadcast()
 }
@@ -247,6 +248,7 @@ func (l *pumpLink) discard(buf []byte) {
 	}
 }
 
-// toClient and toServer implement ends.
+// toClient, toServer and whose implement ends.
 func (l *pumpLink) toClient(p []byte) { l.client.write(p) }
 func (l *pumpLink) toServer(p []byte) { l.upstream.write(p) }
+func (l *pumpLink) whose() Owner      { return l.owner }

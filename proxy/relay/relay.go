@@ -56,6 +56,7 @@ type Carried struct {
 	Commands uint64        // answered so far
 	Open     int           // commands begun and not ended
 	Idling   bool          // the only open command is an IDLE that waits for mail
+	Oldest   time.Duration // for how long the server has owed something on the oldest open command; 0 if it owes nothing
 	Silent   time.Duration // since the client last sent something
 	Unjudged bool
 }
@@ -104,6 +105,8 @@ type Relay interface {
 	End(pick func(Owner) bool, r Reason, d time.Duration)
 	// Sessions lists the sessions there are. It holds nobody up, so those that come and go meanwhile may be in it or not.
 	Sessions() []Carried
+	// Slow lists the slowest commands of the last day: some of each mailbox server, verb and hour, in no order.
+	Slow() []SlowCommand
 	// Close ends every session at once and stops the relay; it returns when all is released.
 	Close()
 	// Retime changes, while running, the IdleTimeout of all sessions and the KeepAlive of those to come; see Options.

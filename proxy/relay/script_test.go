@@ -81,6 +81,7 @@ type sinks struct{ client, server sink }
 
 func (s sinks) toClient(p []byte) { s.client.write(p) }
 func (s sinks) toServer(p []byte) { s.server.write(p) }
+func (sinks) whose() Owner        { return nil }
 
 // record is a sink that keeps what it is given.
 type record struct{ bytes.Buffer }
@@ -157,7 +158,7 @@ func playOnDesk(t *testing.T, sc script, cut func(string) []string) {
 	if d.closed != sc.ends || sc.ends && (d.reason != ReasonDoubt || !d.complete) {
 		t.Errorf("ended %v for reason %v, wholly %v", d.closed, d.reason, d.complete)
 	}
-	d.over()
+	d.over(d.now)
 	if stats.Queued != 0 || stats.Unjudged != 0 {
 		t.Errorf("gauges of a session that is over: queued %d, unjudged %d", stats.Queued, stats.Unjudged)
 	}

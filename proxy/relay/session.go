@@ -7,10 +7,11 @@ import (
 	"portico/proxy/wire"
 )
 
-// ends takes bytes for a session's two ends; it keeps no slice. Each driver has its own.
+// ends takes bytes for a session's two ends, keeping no slice, and knows whose they are. Each driver has its own.
 type ends interface {
 	toClient(p []byte)
 	toServer(p []byte)
+	whose() Owner
 }
 
 // session judges what passes between the two ends of one session. It does no I/O and knows no clock: a driver hands it what
@@ -122,7 +123,7 @@ func (s *session) answerRefused(now int64) {
 	s.answers.add(c.name())
 	s.answers.add([]byte(refusal(c.verb)))
 	s.tracker.stats.Intercepted++
-	s.tracker.answered(c, refusalResult(c.verb), now)
+	s.answered(c, refusalResult(c.verb), now)
 	if s.answers.len() >= maxAnswers {
 		s.sendAnswers()
 	}
@@ -207,7 +208,7 @@ func (s *session) respond(p []byte, from, at int, event wire.ResponseEvent, line
 			return from
 		}
 		s.release(c)
-		s.tracker.answered(c, Result(line.Status-wire.StatusOK), now)
+		s.answered(c, Result(line.Status-wire.StatusOK), now)
 	case wire.ResponseContinue:
 		s.proceed(now)
 	case wire.ResponseStatus:
@@ -231,6 +232,14 @@ func (s *session) respond(p []byte, from, at int, event wire.ResponseEvent, line
 // signedInAgain says whether the server has just signed somebody in: then it had signed the user out before.
 func (s *session) signedInAgain(c *command, status wire.Status) bool {
 	return status == wire.StatusOK && (c.verb == wire.VerbLogin || c.verb == wire.VerbAuthenticate) && s.offers != OffersNone
+}
+
+// answered closes a command.
+func (s *session) answered(c *command, r Result, now int64) {
+	verb := c.verb
+	if spent := s.tracker.answered(c, r, now); spent >= slowFloor {
+		s.tracker.stats.noteSlow(verb, slowCommand{s.out.whose(), now, spent, r})
+	}
 }
 
 // strayAnswer is for a line of the server that makes no sense. None of it is passed on yet: the client is still at a boundary.
@@ -341,9 +350,19 @@ func (s *session) farewell(r Reason) (string, bool) {
 }
 
 // over releases what the session holds in its loop's tables.
-func (s *session) over() {
+func (s *session) over(now int64) {
 	if s.unjudged {
 		s.tracker.stats.Unjudged--
+	}
+	s.abort(now)
+}
+
+// abort closes the open commands: the mailbox server is gone.
+func (s *session) abort(now int64) {
+	for c := s.tracker.first; c != nil; c = c.next {
+		if s.tracker.paid(c, now); c.spent >= slowFloor {
+			s.tracker.stats.noteSlow(c.verb, slowCommand{s.out.whose(), now, c.spent, ResultAborted})
+		}
 	}
 	s.tracker.clear()
 	s.current, s.waits = nil, false
@@ -358,7 +377,14 @@ func nextLine(p []byte) int {
 }
 
 // carried says what is known of the session for people.
-func (s *session) carried(o Owner, silent time.Duration) Carried {
+func (s *session) carried(now int64, silent time.Duration) Carried {
 	t := &s.tracker
-	return Carried{Owner: o, Commands: uint64(t.commands), Open: int(t.open), Idling: t.open == 1 && t.first.idling, Silent: silent, Unjudged: s.unjudged}
+	c := Carried{Owner: s.out.whose(), Commands: uint64(t.commands), Open: int(t.open), Silent: silent, Unjudged: s.unjudged}
+	if t.first != nil {
+		c.Idling = t.open == 1 && t.first.idling
+		if t.first.since != 0 {
+			c.Oldest = time.Duration(t.spent(t.first, now))
+		}
+	}
+	return c
 }

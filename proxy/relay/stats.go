@@ -109,6 +109,8 @@ type ServerStats struct {
 	Sessions    int64
 	Unjudged    int64 // sessions that are no longer judged
 
+	slow *[wire.NumVerbs]*slowest // nil while nothing was; never copied
+
 	Throttled        uint64 // times that a client was not read since its user had sent too many commands
 	Intercepted      uint64 // commands answered by the proxy
 	LongCapabilities uint64 // capability lists too long to be filtered
@@ -129,6 +131,7 @@ func (s *ServerStats) Observe(v wire.Verb, r Result, ns int64) {
 func (s *ServerStats) copyTo(to *ServerStats) {
 	rooms := to.Commands
 	*to = *s
+	to.slow = nil
 	for v, h := range s.Commands {
 		if h == nil {
 			continue

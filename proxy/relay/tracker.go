@@ -100,10 +100,16 @@ func (t *tracker) owe(c *command, now int64) {
 
 // paid stops it.
 func (t *tracker) paid(c *command, now int64) {
-	if c.since != 0 {
-		c.spent += now - c.since - (t.pausedUntil(now) - c.paused)
-		c.since = 0
+	c.spent = t.spent(c, now)
+	c.since = 0
+}
+
+// spent returns the command's server time up to now.
+func (t *tracker) spent(c *command, now int64) int64 {
+	if c.since == 0 {
+		return c.spent
 	}
+	return c.spent + now - c.since - (t.pausedUntil(now) - c.paused)
 }
 
 // idle says that the command's wait for new mail has begun or is over.
@@ -119,12 +125,14 @@ func (t *tracker) idle(c *command, idling bool) {
 	}
 }
 
-// answered closes a command.
-func (t *tracker) answered(c *command, r Result, now int64) {
+// answered closes a command and returns its server time.
+func (t *tracker) answered(c *command, r Result, now int64) (spent int64) {
 	t.paid(c, now)
-	t.stats.Observe(c.verb, r, c.spent)
+	spent = c.spent
+	t.stats.Observe(c.verb, r, spent)
 	t.commands++
 	t.remove(c)
+	return spent
 }
 
 // remove forgets a command.

@@ -116,7 +116,7 @@ func TestResultsAreCountedByVerb(t *testing.T) {
 	d := newDesk(OffersNone)
 	d.say(clientSays, "a NOOP\r\nb noop\r\nc UID FETCH 1 X\r\nd XYZZY\r\ne COMPRESS X\r\nf STARTTLS\r\ng SELECT x\r\nh IDLE\r\n")
 	d.say(serverSays, "a OK\r\nb no\r\nc BAD\r\nd OK\r\n")
-	d.over()
+	d.over(d.now)
 	want := map[wire.Verb][NumResults]uint64{
 		wire.VerbNoop: {1, 1}, wire.VerbUIDFetch: {0, 0, 1}, wire.VerbOther: {1}, wire.VerbCompress: {0, 1},
 		wire.VerbStartTLS: {0, 0, 1}, wire.VerbSelect: {ResultAborted: 1}, wire.VerbIdle: {ResultAborted: 1},
@@ -195,7 +195,7 @@ func TestPoolKeepsNothingOfACommand(t *testing.T) {
 	d := newDesk(OffersNone)
 	d.at(10).say(clientSays, "a IDLE\r\n")
 	d.at(11).say(serverSays, "+\r\n")
-	d.over()
+	d.over(d.now)
 	next := newDesk(OffersNone)
 	next.tracker.pool = d.tracker.pool
 	next.at(100).say(clientSays, "b NOOP\r\n")

@@ -1,0 +1,82 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"portico/health/admin"
+)
+
+func newSessionSlow() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "slow",
+		Short: "List the slowest commands of the last day",
+		Long: "Slow lists the slowest commands of the last day, the slowest first: some of each mailbox server, command and hour that took a\n" +
+			"mailbox server at least 100 ms. Nothing has to be switched on for it; a restart forgets them. What is slow now and not\n" +
+			"answered yet is in session list.",
+		Example: "  portico session slow --from 14:30 --until 15:30\n  portico session slow --server mbx1 --command fetch",
+		Args:    cobra.NoArgs,
+	}
+	ask := askFlags(cmd)
+	user := cmd.Flags().String("user", "", "only commands of this `user`, by the name as it is listed")
+	server := cmd.Flags().String("server", "", "only commands to this mailbox `server`")
+	verb := cmd.Flags().String("command", "", "only this `command`, such as FETCH or \"UID FETCH\"")
+	from := cmd.Flags().String("from", "24h", "only commands that ended after this `time`: 15:04 today or yesterday, 2006-01-02T15:04:05Z, or 2h ago")
+	until := cmd.Flags().String("until", "0s", "only commands that ended before this `time`, likewise")
+	limit := cmd.Flags().Int("limit", 20, "at most so many; 0 is all")
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		now := time.Now()
+		after, err := moment(*from, now)
+		if err != nil {
+			return fmt.Errorf("--from: %w", err)
+		}
+		before, err := moment(*until, now)
+		if err != nil {
+			return fmt.Errorf("--until: %w", err)
+		}
+		var all []admin.SlowCommand
+		if err := ask.get(cmd.Context(), "/api/v1/slow", &all); err != nil {
+			return err
+		}
+		wanted, rows := []admin.SlowCommand{}, [][]string{}
+		for _, s := range all {
+			switch {
+			case *limit > 0 && len(wanted) == *limit:
+			case *user != "" && s.User != *user, *server != "" && s.Server != *server, *verb != "" && !strings.EqualFold(s.Command, *verb):
+			case s.Ended.Before(after), s.Ended.After(before.Add(time.Second)): // this Portico's clock may be another's
+			default:
+				wanted = append(wanted, s)
+				rows = append(rows, []string{
+					s.Ended.Local().Format(time.DateTime), inSeconds(s.Seconds).Round(time.Millisecond).String(), s.Command, s.Result,
+					s.User, s.Remote, s.Server, s.Session,
+				})
+			}
+		}
+		return ask.print(cmd.OutOrStdout(), wanted, []string{"Ended", "Took", "Command", "Result", "User", "Client", "Server", "Session"}, rows)
+	}
+	return cmd
+}
+
+// moment reads a point in time as people write it.
+func moment(text string, now time.Time) (time.Time, error) {
+	if ago, err := time.ParseDuration(text); err == nil {
+		return now.Add(-ago), nil
+	}
+	if t, err := time.Parse(time.RFC3339, text); err == nil {
+		return t, nil
+	}
+	clock, err := time.Parse("15:04", text)
+	if err != nil {
+		return clock, fmt.Errorf("%q is no time: write 15:04, 2006-01-02T15:04:05Z, or 2h for two hours ago", text)
+	}
+	t := time.Date(now.Year(), now.Month(), now.Day(), clock.Hour(), clock.Minute(), 0, 0, now.Location())
+	if t.After(now) {
+		t = time.Date(now.Year(), now.Month(), now.Day()-1, clock.Hour(), clock.Minute(), 0, 0, now.Location())
+	}
+	return t, nil
+}
+
+func inSeconds(s float64) time.Duration { return time.Duration(s * float64(time.Second)) }

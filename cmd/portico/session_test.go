@@ -1,0 +1,72 @@
+package main
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+	"time"
+
+	"portico/backend/backendtest/testkit"
+	"portico/health/admin"
+)
+
+// A server that does not answer: while a command waits, session list says for how long; when the client has given up, session slow
+// has it.
+func TestSlowCommand(t *testing.T) {
+	testkit.NoLeaks(t)
+	site := newSite(t)
+	site.serveSilence(t)
+	r := site.serve(t, site.write(t, ""))
+	if got := site.portico(t, 0, "session", "slow"); strings.Count(got, "\n") != 1 {
+		t.Errorf("before anything was slow:\n%s", got)
+	}
+	client := r.signIn(t)
+	client.Send("b UID FETCH 1:* FLAGS")
+	testkit.Eventually(t, "that the command waits", func() bool {
+		var all []admin.SessionState
+		if err := json.Unmarshal([]byte(site.portico(t, 0, "session", "list", "-o", "json")), &all); err != nil {
+			t.Fatal(err)
+		}
+		return len(all) == 1 && all[0].Oldest > 0.1
+	})
+	site.portico(t, 0, "user", "kick", "alice")
+	for _, test := range []struct {
+		flags []string
+		lines int
+	}{
+		{nil, 2},
+		{[]string{"--command", "uid fetch", "--server", "mbx1", "--user", "alice", "--from", "1h"}, 2},
+		{[]string{"--command", "FETCH"}, 1},
+		{[]string{"--server", "mbx2"}, 1},
+		{[]string{"--user", "bob"}, 1},
+		{[]string{"--from", "2h", "--until", "1h"}, 1},
+	} {
+		got := site.portico(t, 0, append([]string{"session", "slow"}, test.flags...)...)
+		if strings.Count(got, "\n") != test.lines || test.lines == 2 && !strings.Contains(got, "UID FETCH  aborted  alice") {
+			t.Errorf("%q:\n%s", test.flags, got)
+		}
+	}
+	if got := site.portico(t, 2, "session", "slow", "--from", "three"); !strings.Contains(got, `--from: "three" is no time`) {
+		t.Errorf("no time:\n%s", got)
+	}
+}
+
+func TestMoment(t *testing.T) {
+	now := time.Date(2026, 3, 1, 10, 30, 15, 0, time.FixedZone("", 3600))
+	for text, want := range map[string]string{
+		"2h":                   "2026-03-01T08:30:15+01:00",
+		"0s":                   "2026-03-01T10:30:15+01:00",
+		"09:05":                "2026-03-01T09:05:00+01:00",
+		"10:31":                "2026-02-28T10:31:00+01:00",
+		"2026-02-03T04:05:06Z": "2026-02-03T04:05:06Z",
+	} {
+		if got, err := moment(text, now); err != nil || got.Format(time.RFC3339) != want {
+			t.Errorf("%s: %s, %v", text, got.Format(time.RFC3339), err)
+		}
+	}
+	for _, text := range []string{"", "3", "25:00", "yesterday"} {
+		if got, err := moment(text, now); err == nil {
+			t.Errorf("%q is %v", text, got)
+		}
+	}
+}
