@@ -88,7 +88,7 @@ func stormRows(s *site, all []starter, rounds int) (p99, wakeup *row, err error)
 	var delays buckets
 	err = takeTurns(running, rounds, func(p *Peer) error {
 		var before, after buckets
-		if p.metrics != "" {
+		if p.Name == portico {
 			if before, err = wakeups(p); err != nil {
 				return err
 			}
@@ -98,7 +98,7 @@ func stormRows(s *site, all []starter, rounds int) (p99, wakeup *row, err error)
 			return err
 		}
 		p99.add(p.Name, value)
-		if p.metrics == "" {
+		if p.Name != portico {
 			return nil
 		}
 		if after, err = wakeups(p); err != nil {

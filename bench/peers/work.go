@@ -6,6 +6,7 @@ import (
 	"crypto/tls"
 	"fmt"
 	"maps"
+	"strings"
 	"time"
 )
 
@@ -186,7 +187,7 @@ func signInRow(s *site, all []starter, overTLS bool, rounds int) (*row, error) {
 			spreadOf(helping["nginx"]), spreadOf(helping["dovecot"]))
 	}
 	if overTLS {
-		r.note += fmt.Sprintf("; portico with X25519MLKEM768, its default: %s", spreadOf(quantum))
+		r.note = strings.TrimPrefix(fmt.Sprintf("%s; portico with X25519MLKEM768, its default: %s", r.note, spreadOf(quantum)), "; ")
 	}
 	return r, err
 }
