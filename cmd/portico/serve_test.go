@@ -23,8 +23,8 @@ func TestServe(t *testing.T) {
 	site.serveMail(t)
 	before := runtime.GOMAXPROCS(0)
 	r := site.serve(t, site.write(t, "setup_slots: 3\n"))
-	if got := runtime.GOMAXPROCS(0); got != 2+3+1 {
-		t.Errorf("GOMAXPROCS is %d with 2 loops and 3 set-up slots", got)
+	if got := runtime.GOMAXPROCS(0); got != 2+3+before {
+		t.Errorf("GOMAXPROCS is %d with 2 loops and 3 set-up slots, and was %d", got, before)
 	}
 
 	c := testkit.Dial(t, r.addresses.listeners[0].String(), nil)
