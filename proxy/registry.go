@@ -6,8 +6,9 @@ import "sync"
 type registry struct {
 	mu       sync.Mutex
 	clients  map[*client]struct{}
-	draining bool // all have been interrupted
-	killed   bool // all have been cut off
+	total    uint64 // so far
+	draining bool   // all have been interrupted
+	killed   bool   // all have been cut off
 }
 
 // add notes a client. One that comes late is told at once.
@@ -18,12 +19,20 @@ func (r *registry) add(c *client) {
 		r.clients = make(map[*client]struct{})
 	}
 	r.clients[c] = struct{}{}
+	r.total++
 	if r.draining {
 		c.interrupt()
 	}
 	if r.killed {
 		c.sock.Abort()
 	}
+}
+
+// count returns how many clients there have been so far.
+func (r *registry) count() uint64 {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.total
 }
 
 // remove forgets a client, and answers false if it has been told something, which may come true at any moment.

@@ -93,6 +93,9 @@ func (s *Server) Reload(settings Settings) error {
 // Settings returns those in force for connections accepted from now on, defaults filled in.
 func (s *Server) Settings() Settings { return *s.settings.Load() }
 
+// Clients returns how many clients have been set up or tried to be, so far.
+func (s *Server) Clients() uint64 { return s.inSetUp.count() }
+
 // Shutdown stops the server: it stops accepting, tells sessions in set-up goodbye, and drains the relay until ctx ends, when
 // what is left is closed. It returns when no goroutine of the server is left: nil if all ended in order, else ctx's error.
 func (s *Server) Shutdown(ctx context.Context) error {

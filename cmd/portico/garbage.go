@@ -11,10 +11,15 @@ import (
 // Only signing in makes garbage, relaying none. So the collector's usual measure, a share of what is alive, does not fit: a front
 // end with few sessions would collect after each hundred sign-ins, and one with many keep megabytes of garbage for hours.
 const (
-	// heapSlack is how much garbage there may be before a collection while people sign in, in bytes; with many sessions
-	// it may be gcPercent of what is alive.
-	heapSlack = 8 << 20
-	gcPercent = 30
+	// Between two collections there may be the garbage of so many set-ups, within bounds in bytes; with many sessions it may be gcPercent
+	// of what is alive. What a set-up leaves differs tenfold, by TLS for the most part. The more set-ups, the cheaper they are, and
+	// the wider sessions lie scattered among what was garbage.
+	setupsToCollect = 560
+	leastSlack      = 4 << 20
+	usualSlack      = 8 << 20 // while too few have been seen
+	mostSlack       = 24 << 20
+	enoughSeen      = 50 // set-ups in garbageTick
+	gcPercent       = 30
 	// When things are quiet, so much garbage and empty room is worth a collection, in bytes and as a share of what is alive: then
 	// what all collections cost does not depend on how much that is.
 	worthBytes = 128 << 10
@@ -24,13 +29,13 @@ const (
 	garbageTick = time.Second
 )
 
-// keepTidy sees to garbage until ctx ends. It leaves all to the runtime where the environment sets GOGC. It concerns the whole
-// process.
-func keepTidy(ctx context.Context) {
+// keepTidy sees to garbage until ctx ends; setups is how many clients there have been so far. It leaves all to the runtime where the
+// environment sets GOGC. It concerns the whole process.
+func keepTidy(ctx context.Context, setups func() uint64) {
 	if os.Getenv("GOGC") != "" {
 		return
 	}
-	percent := percentFor(0)
+	slack, percent, had := uint64(usualSlack), percentFor(0, usualSlack), setups()
 	debug.SetGCPercent(percent)
 	tick := time.NewTicker(garbageTick)
 	defer tick.Stop()
@@ -41,8 +46,9 @@ func keepTidy(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
-			seen := h.read()
-			if p := percentFor(seen.live); p < percent-percent/8 || p > percent+percent/8 { // it stops the world
+			seen, have := h.read(), setups()
+			slack, had = slackFor(have-had, seen.allocated-before.allocated, slack), have
+			if p := percentFor(seen.live, slack); p < percent-percent/8 || p > percent+percent/8 { // it stops the world
 				percent = p
 				debug.SetGCPercent(percent)
 			}
@@ -55,10 +61,18 @@ func keepTidy(ctx context.Context) {
 	}
 }
 
-// percentFor returns the percentage that lets the heap grow by heapSlack, or by gcPercent if that is more.
-func percentFor(live uint64) int {
+// slackFor returns how much garbage there may be, given what set-ups have just allocated; too few change nothing.
+func slackFor(setups, allocated, slack uint64) uint64 {
+	if setups < enoughSeen {
+		return slack
+	}
+	return min(max(setupsToCollect*allocated/setups, leastSlack), mostSlack)
+}
+
+// percentFor returns the percentage that lets the heap grow by slack, or by gcPercent if that is more.
+func percentFor(live, slack uint64) int {
 	const least = 4 << 20 // the runtime takes no heap for smaller
-	return max(gcPercent, int(100*heapSlack/max(live, least)))
+	return max(gcPercent, int(100*slack/max(live, least)))
 }
 
 // heapState is the heap as the runtime counts it, in bytes.

@@ -5,8 +5,23 @@ import "testing"
 func TestPercentFor(t *testing.T) {
 	const mib = 1 << 20
 	for live, want := range map[uint64]int{0: 200, 1 * mib: 200, 4 * mib: 200, 16 * mib: 50, 1000 * mib: gcPercent} {
-		if got := percentFor(live); got != want {
+		if got := percentFor(live, 8*mib); got != want {
 			t.Errorf("%d MiB alive: %d %%, want %d", live/mib, got, want)
+		}
+	}
+}
+
+func TestSlackFor(t *testing.T) {
+	const mib = 1 << 20
+	for name, test := range map[string]struct{ setups, allocated, want uint64 }{
+		"nobody":  {0, 0, 7 * mib},
+		"too few": {enoughSeen - 1, 100 * mib, 7 * mib},
+		"plain":   {1000, 5 * mib, leastSlack},
+		"between": {setupsToCollect, 11 * mib, 11 * mib},
+		"TLS":     {1000, 100 * mib, mostSlack},
+	} {
+		if got := slackFor(test.setups, test.allocated, 7*mib); got != test.want {
+			t.Errorf("%s: %d bytes", name, got)
 		}
 	}
 }

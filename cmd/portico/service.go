@@ -136,7 +136,6 @@ func (s *service) start() (err error) {
 // machine has are for everything else: passwords to verify, lookups, the collector of garbage, the admin's HTTP.
 func (s *service) startProxy(settings proxy.Settings, cpus int) error {
 	runtime.GOMAXPROCS(loops(s.config, cpus) + setupSlots(s.config, cpus) + cpus)
-	s.group.Go(func() { keepTidy(s.upkeep) })
 	var err error
 	if s.relay, err = relay.New(relayOptions(s.config, cpus)); err != nil {
 		return fmt.Errorf("relay: %w", err)
@@ -146,6 +145,7 @@ func (s *service) startProxy(settings proxy.Settings, cpus int) error {
 		Settings: settings, Relay: s.relay, Log: s.log, Registerer: s.registry, SetupSlots: setupSlots(s.config, cpus),
 	})
 	if err == nil {
+		s.group.Go(func() { keepTidy(s.upkeep, s.server.Clients) })
 		s.group.Go(func() { s.keepSurvey(s.upkeep) })
 		s.group.Go(func() { s.keepCertificates(s.upkeep) })
 	}
