@@ -13,20 +13,23 @@ import (
 const (
 	// Between two collections there may be the garbage of so many set-ups, within bounds in bytes; with many sessions it may be gcPercent
 	// of what is alive. What a set-up leaves differs tenfold, by TLS for the most part. The more set-ups, the cheaper they are, and
-	// the wider sessions lie scattered among what was garbage.
+	// the wider sessions lie scattered among what was garbage. It is so only after a few seconds of sign-ins: for fewer, more memory
+	// costs more than it spares.
 	setupsToCollect = 560
 	leastSlack      = 4 << 20
-	usualSlack      = 8 << 20 // while too few have been seen
+	usualSlack      = 8 << 20 // after a quiet time
 	mostSlack       = 24 << 20
-	enoughSeen      = 50 // set-ups in garbageTick
+	enoughSeen      = 25 // set-ups in garbageTick
 	gcPercent       = 30
-	// When things are quiet, so much garbage and empty room is worth a collection, in bytes and as a share of what is alive: then
+	// When things have been quiet for some ticks, so much garbage and empty room is worth a collection, in bytes and as a share of what is alive: then
 	// what all collections cost does not depend on how much that is.
 	worthBytes = 128 << 10
 	worthShare = 16
-	// quietRate is how much is allocated in garbageTick while things are quiet, in bytes: a scrape, a sign-in now and then.
-	quietRate   = 256 << 10
-	garbageTick = time.Second
+	// quietRate is how much is allocated in garbageTick while things are quiet, in bytes: a sign-in now and then. Memory given back sooner
+	// than after quietTicks has to be got again for the next sign-ins, page by page.
+	quietRate   = 128 << 10
+	quietTicks  = 4
+	garbageTick = 500 * time.Millisecond
 )
 
 // keepTidy sees to garbage until ctx ends; setups is how many clients there have been so far. It leaves all to the runtime where the
@@ -40,7 +43,7 @@ func keepTidy(ctx context.Context, setups func() uint64) {
 	tick := time.NewTicker(garbageTick)
 	defer tick.Stop()
 	h := newHeap()
-	before := h.read()
+	before, quiet := h.read(), 0
 	for {
 		select {
 		case <-ctx.Done():
@@ -52,21 +55,24 @@ func keepTidy(ctx context.Context, setups func() uint64) {
 				percent = p
 				debug.SetGCPercent(percent)
 			}
-			if seen.quietSince(before) {
+			if quiet++; !seen.quietSince(before) {
+				quiet = 0
+			}
+			if quiet >= quietTicks && seen.worthCollecting() {
 				debug.FreeOSMemory()
-				seen = h.read()
+				seen, slack = h.read(), usualSlack
 			}
 			before = seen
 		}
 	}
 }
 
-// slackFor returns how much garbage there may be, given what set-ups have just allocated; too few change nothing.
+// slackFor brings the garbage that there may be nearer to what set-ups of the kind just seen call for; too few change nothing.
 func slackFor(setups, allocated, slack uint64) uint64 {
 	if setups < enoughSeen {
 		return slack
 	}
-	return min(max(setupsToCollect*allocated/setups, leastSlack), mostSlack)
+	return (3*slack + min(max(setupsToCollect*allocated/setups, leastSlack), mostSlack)) / 4
 }
 
 // percentFor returns the percentage that lets the heap grow by slack, or by gcPercent if that is more.
@@ -83,9 +89,11 @@ type heapState struct {
 	allocated uint64 // since the start
 }
 
-// quietSince says whether hardly anything has been allocated since an earlier state, and there is garbage worth collecting.
-func (s heapState) quietSince(before heapState) bool {
-	return s.allocated-before.allocated < quietRate && s.objects+s.empty > s.live+max(worthBytes, s.live/worthShare)
+// quietSince says whether hardly anything has been allocated since a tick ago.
+func (s heapState) quietSince(before heapState) bool { return s.allocated-before.allocated < quietRate }
+
+func (s heapState) worthCollecting() bool {
+	return s.objects+s.empty > s.live+max(worthBytes, s.live/worthShare)
 }
 
 // heap reads heapState.

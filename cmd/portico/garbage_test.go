@@ -14,32 +14,32 @@ func TestPercentFor(t *testing.T) {
 func TestSlackFor(t *testing.T) {
 	const mib = 1 << 20
 	for name, test := range map[string]struct{ setups, allocated, want uint64 }{
-		"nobody":  {0, 0, 7 * mib},
-		"too few": {enoughSeen - 1, 100 * mib, 7 * mib},
-		"plain":   {1000, 5 * mib, leastSlack},
-		"between": {setupsToCollect, 11 * mib, 11 * mib},
-		"TLS":     {1000, 100 * mib, mostSlack},
+		"nobody":  {0, 0, 8 * mib},
+		"too few": {enoughSeen - 1, 100 * mib, 8 * mib},
+		"plain":   {1000, 5 * mib, 6*mib + leastSlack/4},
+		"between": {setupsToCollect, 12 * mib, 9 * mib},
+		"TLS":     {1000, 100 * mib, 6*mib + mostSlack/4},
 	} {
-		if got := slackFor(test.setups, test.allocated, 7*mib); got != test.want {
+		if got := slackFor(test.setups, test.allocated, 8*mib); got != test.want {
 			t.Errorf("%s: %d bytes", name, got)
 		}
 	}
 }
 
-func TestQuietSince(t *testing.T) {
+func TestQuiet(t *testing.T) {
 	const mib = 1 << 20
 	before := heapState{live: 4 * mib, objects: 8 * mib, allocated: 100 * mib}
 	for name, test := range map[string]struct {
-		now  heapState
-		want bool
+		now         heapState
+		quiet, much bool
 	}{
-		"quiet":            {heapState{4 * mib, 8 * mib, 0, 100*mib + 1}, true},
-		"busy":             {heapState{4 * mib, 9 * mib, 0, 101 * mib}, false},
-		"hardly any there": {heapState{8 * mib, 8*mib + 1, 0, 100*mib + 1}, false},
-		"empty room":       {heapState{8 * mib, 8 * mib, 2 * mib, 100*mib + 1}, true},
+		"quiet":            {heapState{4 * mib, 8 * mib, 0, 100*mib + 1}, true, true},
+		"busy":             {heapState{4 * mib, 9 * mib, 0, 101 * mib}, false, true},
+		"hardly any there": {heapState{8 * mib, 8*mib + 1, 0, 100*mib + 1}, true, false},
+		"empty room":       {heapState{8 * mib, 8 * mib, 2 * mib, 100*mib + 1}, true, true},
 	} {
-		if got := test.now.quietSince(before); got != test.want {
-			t.Errorf("%s: %v", name, got)
+		if quiet, much := test.now.quietSince(before), test.now.worthCollecting(); quiet != test.quiet || much != test.much {
+			t.Errorf("%s: quiet %v, worth collecting %v", name, quiet, much)
 		}
 	}
 }
