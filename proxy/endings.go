@@ -105,14 +105,16 @@ func (e *endings) put(r *relayed) {
 
 // work takes the whole list and goes through it.
 func (e *endings) work() {
-	for r, next := e.list.Swap(nil), (*relayed)(nil); r != nil; r = next {
-		next, r.next = r.next, nil // somebody may keep one of them
+	for r := e.list.Swap(nil); r != nil; {
+		next := r.next
+		r.next = nil // somebody may keep one of them
 		remote := r.remote.AddrPort()
 		e.gate.leave(addressKey(remote.Addr()), r.user, true)
 		e.log.Info().Str("session", hex.EncodeToString(r.id[:])).Str("listener", r.place.door).Stringer("remote", remote).Str("user", r.user).
 			Str("server", r.place.server).Stringer("reason", r.ending.Reason).Uint64("client_bytes", r.ending.ClientBytes).
 			Uint64("server_bytes", r.ending.ServerBytes).Uint64("commands", r.ending.Commands).
 			Bool("unjudged", r.ending.Unjudged).Msg("session ended")
+		r = next
 	}
 }
 

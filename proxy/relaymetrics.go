@@ -203,13 +203,15 @@ func (m histogramMetric) Write(out *dto.Metric) error {
 
 // addNative writes the used native buckets as spans with differences, as Prometheus wants them.
 func addNative(h *dto.Histogram, buckets []uint64) {
+	beginsSpan := func(i int) bool { return i == 0 || buckets[i-1] == 0 }
 	used, spans := 0, 0
 	for i, n := range buckets {
-		if n > 0 {
-			used++
-			if i == 0 || buckets[i-1] == 0 {
-				spans++
-			}
+		if n == 0 {
+			continue
+		}
+		used++
+		if beginsSpan(i) {
+			spans++
 		}
 	}
 	if used == 0 { // an empty native histogram is told from a classic one by an empty span
@@ -229,15 +231,16 @@ func addNative(h *dto.Histogram, buckets []uint64) {
 		if n == 0 {
 			continue
 		}
-		if i == 0 || buckets[i-1] == 0 {
-			room = append(room, span{offset: int32(relay.NativeOffset+i) - next})
+		index := int32(relay.NativeOffset + i)
+		if beginsSpan(i) {
+			room = append(room, span{offset: index - next})
 			last := &room[len(room)-1]
 			last.Offset, last.Length = &last.offset, &last.length
 			h.PositiveSpan = append(h.PositiveSpan, &last.BucketSpan)
 		}
 		room[len(room)-1].length++
 		h.PositiveDelta = append(h.PositiveDelta, int64(n)-before)
-		next, before = int32(relay.NativeOffset+i)+1, int64(n)
+		next, before = index+1, int64(n)
 	}
 }
 

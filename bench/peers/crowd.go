@@ -79,7 +79,7 @@ var scrapeVerbs = []string{
 
 // scrapeRows measure how long /metrics takes with many sessions, and how much longer commands wait for it.
 func scrapeRows(s *site, program string, rounds int) (took, waited *row, err error) {
-	p, err := startPortico(s, program, false, scrapeServers)
+	p, err := startPortico(s, portico, program, false, scrapeServers)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -114,9 +114,9 @@ func scrapeRows(s *site, program string, rounds int) (took, waited *row, err err
 		for i := 0; i < len(probes); i += 2 {
 			scraped, other := probes[i], probes[i+1]
 			took.add(portico, millis(scraped.took))
-			inScrape = append(inScrape, millis(longest(commands, scraped)))
-			beside = append(beside, millis(longest(commands, other)))
-			waited.add(portico, inScrape[len(inScrape)-1]-beside[len(beside)-1])
+			forScrape, forOther := millis(longest(commands, scraped)), millis(longest(commands, other))
+			inScrape, beside = append(inScrape, forScrape), append(beside, forOther)
+			waited.add(portico, forScrape-forOther)
 		}
 	}
 	waited.note = fmt.Sprintf("at %.0f NOOPs a second; the longest waits: in a scrape %s, while the bystander makes a page of the same length %s",

@@ -83,7 +83,7 @@ func alone(b *testing.B) (*site, *Peer) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	p, err := startPortico(s, program, false, 1)
+	p, err := startPortico(s, portico, program, false, 1)
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -6,12 +6,8 @@ import (
 	"context"
 	"crypto/tls"
 	"fmt"
-	"os"
 	"os/exec"
-	"path/filepath"
 	"time"
-
-	"golang.org/x/sync/errgroup"
 )
 
 // profileTime is how long Portico is watched at each work.
@@ -34,21 +30,22 @@ func Profile(ctx context.Context, path string) error {
 		return err
 	}
 	s.env = append(s.env, "PORTICO_PPROF="+addrs[0])
-	p, err := startPortico(s, program, false, 1)
+	p, err := startPortico(s, portico, program, false, 1)
 	if err != nil {
 		return err
 	}
 	defer p.Stop()
 	url := fmt.Sprintf("http://%s/debug/pprof/profile?seconds=%.0f", addrs[0], profileTime.Seconds())
 
-	files := []string{"tool", "pprof", "-proto", "-output", path}
+	var files []string
 	watch := func(work func() error) error {
 		profile, err := during(url, work)
 		if err != nil {
 			return err
 		}
-		files = append(files, filepath.Join(s.dir, fmt.Sprintf("profile%d", len(files))))
-		return os.WriteFile(files[len(files)-1], profile, 0o600)
+		file, err := s.file(fmt.Sprintf("profile%d", len(files)), string(profile))
+		files = append(files, file)
+		return err
 	}
 	for _, l := range loads() {
 		sessions, err := l.open(s, p)
@@ -73,28 +70,32 @@ func Profile(ctx context.Context, path string) error {
 			return fmt.Errorf("sign-in: %w", err)
 		}
 	}
-	if out, err := exec.CommandContext(ctx, "go", files...).CombinedOutput(); err != nil {
+	merge := append([]string{"tool", "pprof", "-proto", "-output", path}, files...)
+	if out, err := exec.CommandContext(ctx, "go", merge...).CombinedOutput(); err != nil {
 		return fmt.Errorf("merge profiles: %w\n%s", err, out)
 	}
 	return nil
 }
 
 // during reads a page that takes its time, and does a work again and again meanwhile.
-func during(url string, work func() error) (page []byte, err error) {
-	var reading errgroup.Group
-	done := make(chan struct{})
-	reading.Go(func() (err error) {
-		defer close(done)
-		page, err = scrape(url)
-		return err
-	})
-	for err == nil {
+func during(url string, work func() error) ([]byte, error) {
+	type answer struct {
+		page []byte
+		err  error
+	}
+	read := make(chan answer, 1)
+	go func() {
+		page, err := scrape(url)
+		read <- answer{page, err}
+	}()
+	for {
 		select {
-		case <-done:
-			return page, reading.Wait()
+		case a := <-read:
+			return a.page, a.err
 		default:
-			err = work()
+			if err := work(); err != nil {
+				return nil, err
+			}
 		}
 	}
-	return nil, err
 }

@@ -25,17 +25,11 @@ func starters(path string) []starter {
 const portico = "portico"
 
 func porticoAt(name, path string) starter {
-	return starter{name: name, serverTLS: true, start: func(s *site, tls bool) (*Peer, error) {
-		p, err := startPortico(s, path, tls, 1)
-		if p != nil {
-			p.Name = name
-		}
-		return p, err
-	}}
+	return starter{name: name, serverTLS: true, start: func(s *site, tls bool) (*Peer, error) { return startPortico(s, name, path, tls, 1) }}
 }
 
-// startPortico starts the program at path. With more than one server, all have the same address, and users are spread.
-func startPortico(s *site, path string, serverTLS bool, servers int) (*Peer, error) {
+// startPortico starts the program at path as a peer of that name. With more than one server, all have the same address, and users are spread.
+func startPortico(s *site, name, path string, serverTLS bool, servers int) (*Peer, error) {
 	addrs, err := freePorts(3)
 	if err != nil {
 		return nil, err
@@ -73,7 +67,7 @@ data_dir: %q
 	if err != nil {
 		return nil, err
 	}
-	p := &Peer{site: s, Name: portico, Plain: addrs[0], TLS: addrs[1], Version: version(path, "version"), metrics: "http://" + addrs[2] + "/metrics"}
+	p := &Peer{site: s, Name: name, Plain: addrs[0], TLS: addrs[1], Version: version(path, "version"), metrics: "http://" + addrs[2] + "/metrics"}
 	return p, p.launch(s, path, "serve", "--config", config)
 }
 

@@ -182,13 +182,15 @@ func signInRow(s *site, all []starter, overTLS bool, rounds int) (*row, error) {
 		}
 		return err
 	})
+	var notes []string
 	if helping["nginx"] != nil {
-		r.note = fmt.Sprintf("who answers their questions, apart: nginx %s, dovecot %s; haproxy signs nobody in",
-			spreadOf(helping["nginx"]), spreadOf(helping["dovecot"]))
+		notes = append(notes, fmt.Sprintf("who answers their questions, apart: nginx %s, dovecot %s; haproxy signs nobody in",
+			spreadOf(helping["nginx"]), spreadOf(helping["dovecot"])))
 	}
 	if overTLS {
-		r.note = strings.TrimPrefix(fmt.Sprintf("%s; portico with X25519MLKEM768, its default: %s", r.note, spreadOf(quantum)), "; ")
+		notes = append(notes, fmt.Sprintf("portico with X25519MLKEM768, its default: %s", spreadOf(quantum)))
 	}
+	r.note = strings.Join(notes, "; ")
 	return r, err
 }
 

@@ -21,8 +21,8 @@ const (
 	mostSlack       = 24 << 20
 	enoughSeen      = 25 // set-ups in garbageTick
 	gcPercent       = 30
-	// When things have been quiet for some ticks, so much garbage and empty room is worth a collection, in bytes and as a share of what is alive: then
-	// what all collections cost does not depend on how much that is.
+	// When things have been quiet for some ticks, so much garbage and empty room is worth a collection, in bytes and as a share of what
+	// is alive: then what all collections cost does not depend on how much that is.
 	worthBytes = 128 << 10
 	worthShare = 16
 	// quietRate is how much is allocated in garbageTick while things are quiet, in bytes: a sign-in now and then. Memory given back sooner

@@ -8,6 +8,7 @@ import (
 	"os"
 	"strings"
 	"text/tabwriter"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -94,6 +95,9 @@ func (a *asking) print(out io.Writer, value any, heads []string, rows [][]string
 	}
 	return table.Flush()
 }
+
+// inSeconds is a time as the API tells it.
+func inSeconds(s float64) time.Duration { return time.Duration(s * float64(time.Second)) }
 
 // yesNo is a flag as people read it.
 func yesNo(b bool) string {

@@ -64,7 +64,7 @@ func paused(s admin.ServerState) string {
 	if s.Paused == 0 && s.Waiting == 0 {
 		return "no"
 	}
-	return fmt.Sprintf("%v, %d wait", time.Duration(s.Paused*float64(time.Second)).Round(time.Second), s.Waiting)
+	return fmt.Sprintf("%v, %d wait", inSeconds(s.Paused).Round(time.Second), s.Waiting)
 }
 
 func newServerPolicy() *cobra.Command {

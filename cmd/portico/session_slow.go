@@ -74,9 +74,7 @@ func moment(text string, now time.Time) (time.Time, error) {
 	}
 	t := time.Date(now.Year(), now.Month(), now.Day(), clock.Hour(), clock.Minute(), 0, 0, now.Location())
 	if t.After(now) {
-		t = time.Date(now.Year(), now.Month(), now.Day()-1, clock.Hour(), clock.Minute(), 0, 0, now.Location())
+		t = t.AddDate(0, 0, -1)
 	}
 	return t, nil
 }
-
-func inSeconds(s float64) time.Duration { return time.Duration(s * float64(time.Second)) }

@@ -149,8 +149,8 @@ func (p *Pumps) Slow() []SlowCommand {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	var all []SlowCommand
-	for server := range p.stats.Servers {
-		all = p.stats.appendSlow(all, server, p.opts.Now())
+	for name, server := range p.stats.Servers {
+		all = server.appendSlow(all, name, p.opts.Now())
 	}
 	return all
 }

@@ -236,9 +236,15 @@ func (s *session) signedInAgain(c *command, status wire.Status) bool {
 
 // answered closes a command.
 func (s *session) answered(c *command, r Result, now int64) {
-	verb := c.verb
-	if spent := s.tracker.answered(c, r, now); spent >= slowFloor {
-		s.tracker.stats.noteSlow(verb, slowCommand{s.out.whose(), now, spent, r})
+	s.stopClock(c, r, now)
+	s.tracker.answered(c, r)
+}
+
+// stopClock is for a command that is over. It is remembered if it took long.
+func (s *session) stopClock(c *command, r Result, now int64) {
+	s.tracker.paid(c, now)
+	if c.spent >= slowFloor {
+		s.tracker.stats.noteSlow(c.verb, slowCommand{s.out.whose(), now, c.spent, r})
 	}
 }
 
@@ -360,9 +366,7 @@ func (s *session) over(now int64) {
 // abort closes the open commands: the mailbox server is gone.
 func (s *session) abort(now int64) {
 	for c := s.tracker.first; c != nil; c = c.next {
-		if s.tracker.paid(c, now); c.spent >= slowFloor {
-			s.tracker.stats.noteSlow(c.verb, slowCommand{s.out.whose(), now, c.spent, ResultAborted})
-		}
+		s.stopClock(c, ResultAborted, now)
 	}
 	s.tracker.clear()
 	s.current, s.waits = nil, false

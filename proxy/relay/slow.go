@@ -77,11 +77,11 @@ func (s *ServerStats) noteSlow(v wire.Verb, c slowCommand) {
 }
 
 // appendSlow adds what was slow at a server in the last day.
-func (s *Stats) appendSlow(to []SlowCommand, server string, now int64) []SlowCommand {
-	if s.Servers[server] == nil || s.Servers[server].slow == nil {
+func (s *ServerStats) appendSlow(to []SlowCommand, server string, now int64) []SlowCommand {
+	if s.slow == nil {
 		return to
 	}
-	for v, of := range s.Servers[server].slow {
+	for v, of := range s.slow {
 		if of == nil {
 			continue
 		}

@@ -12,7 +12,7 @@ func (ls *Loops) Slow() []SlowCommand {
 			done := make(chan struct{})
 			if !lp.post(func() {
 				defer close(done)
-				all = lp.stats.appendSlow(all, server, lp.opts.Now())
+				all = lp.stats.Servers[server].appendSlow(all, server, lp.opts.Now())
 			}) {
 				break
 			}

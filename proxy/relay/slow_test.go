@@ -12,8 +12,7 @@ import (
 
 // slowOf lists what a desk's statistics have of a server's slow commands, by server time, the slowest first.
 func slowOf(d *desk) []SlowCommand {
-	stats := &Stats{Servers: map[string]*ServerStats{"mbx1": d.tracker.stats}}
-	all := stats.appendSlow(nil, "mbx1", d.now)
+	all := d.tracker.stats.appendSlow(nil, "mbx1", d.now)
 	slices.SortFunc(all, func(a, b SlowCommand) int { return int(b.Spent - a.Spent) })
 	return all
 }

@@ -109,11 +109,11 @@ type ServerStats struct {
 	Sessions    int64
 	Unjudged    int64 // sessions that are no longer judged
 
-	slow *[wire.NumVerbs]*slowest // nil while nothing was; never copied
-
 	Throttled        uint64 // times that a client was not read since its user had sent too many commands
 	Intercepted      uint64 // commands answered by the proxy
 	LongCapabilities uint64 // capability lists too long to be filtered
+
+	slow *[wire.NumVerbs]*slowest // nil while nothing was; never copied
 }
 
 // Observe counts a finished command.

@@ -125,14 +125,11 @@ func (t *tracker) idle(c *command, idling bool) {
 	}
 }
 
-// answered closes a command and returns its server time.
-func (t *tracker) answered(c *command, r Result, now int64) (spent int64) {
-	t.paid(c, now)
-	spent = c.spent
-	t.stats.Observe(c.verb, r, spent)
+// answered closes a command whose clock has stopped.
+func (t *tracker) answered(c *command, r Result) {
+	t.stats.Observe(c.verb, r, c.spent)
 	t.commands++
 	t.remove(c)
-	return spent
 }
 
 // remove forgets a command.
