@@ -5,6 +5,8 @@ const (
 	charTag   = 1 << iota // may stand in a tag: ASTRING-CHAR but for "+" (RFC 9051 section 9)
 	charAtom              // may stand in an atom
 	charAlpha             // a letter
+	charDigit
+	charPlain // ends no atom, whatever is made of brackets
 )
 
 var charClass = func() (class [256]uint8) {
@@ -24,6 +26,12 @@ var charClass = func() (class [256]uint8) {
 		}
 		if upper := upperCase(b); upper >= 'A' && upper <= 'Z' {
 			class[c] |= charAlpha
+		}
+		if b != '[' && b != ']' && b != '<' && b != '>' && b != '(' && b != ')' {
+			class[c] |= charPlain
+		}
+		if b >= '0' && b <= '9' {
+			class[c] |= charDigit
 		}
 	}
 	return class

@@ -3,19 +3,21 @@ package wire
 import "bytes"
 
 // frame is where a scanner stands between two chunks, and all that it keeps: in front of a line, in one, or in a literal. The
-// zero value stands in front of a line.
+// zero value stands in front of a line. There are three of them in every session, so its parts share their room.
 type frame struct {
-	literal int64  // bytes of a literal still to come
-	marker  marker // the line's last bytes, where the line comes in pieces
-	state   frameState
+	size  int64       // in a literal: the bytes still to come; in a line: what the marker that has begun says so far
+	phase markerPhase // of the line's last bytes, where the line comes in pieces
+	plus  bool        // in that marker
+	state frameState
 }
 
 type frameState uint8
 
 const (
 	atLineStart frameState = iota
-	inLine                 // in a line that may end in a literal's marker, or in such a literal
-	inText                 // in a line that never does
+	inLine                 // in a line that may end in a literal's marker
+	inLiteral              // in one that such a line announced
+	inText                 // in a line that never announces one
 )
 
 // boundary is what a frame came to.
@@ -31,15 +33,19 @@ const (
 
 // pass walks on through the line or literal that the frame stands in, and returns how many bytes of p it has passed.
 func (f *frame) pass(p []byte) (n int, b boundary) {
-	if f.literal > 0 {
-		n = int(min(f.literal, int64(len(p))))
-		f.literal -= int64(n)
+	if f.state == inLiteral {
+		n = int(min(f.size, int64(len(p))))
+		if f.size -= int64(n); f.size == 0 {
+			f.state = inLine
+		}
 		return n, noBoundary
 	}
 	eol := bytes.IndexByte(p, '\n')
 	if eol < 0 {
 		if f.state == inLine {
-			f.marker.feed(p)
+			m := marker{f.size, f.phase, f.plus}
+			m.feed(p)
+			f.size, f.phase, f.plus = m.size, m.phase, m.plus
 		}
 		return len(p), noBoundary
 	}
@@ -52,21 +58,22 @@ func (f *frame) endLine(piece []byte) boundary {
 		f.state = atLineStart
 		return textEnd
 	}
-	m := f.marker
-	f.marker = marker{}
+	m := marker{f.size, f.phase, f.plus}
 	if m.phase == markerNone {
 		m = lineMarker(piece)
 	} else {
 		m.feed(piece)
 	}
-	switch {
-	case !m.found():
-		f.state = atLineStart
+	if !m.found() {
+		*f = frame{}
 		return lineEnd
-	case m.plus:
-		f.literal = m.size
+	}
+	*f = frame{size: m.size, state: inLiteral}
+	if m.size == 0 {
+		f.state = inLine
+	}
+	if m.plus {
 		return literalFree
 	}
-	f.literal = m.size
 	return literalSync
 }

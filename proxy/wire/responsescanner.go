@@ -34,7 +34,11 @@ type ResponseLine struct {
 // without an event. It keeps no byte. The zero value stands at the start of a line. It is not safe for concurrent use.
 type ResponseScanner struct {
 	frame frame
+	data  uint32
 }
+
+// Data returns how many responses with data have begun so far, such as FETCH, LIST or EXISTS. It wraps around.
+func (s *ResponseScanner) Data() uint32 { return s.data }
 
 // AtLineStart says whether all responses so far are complete: here, and only here, a line of our own may go in.
 func (s *ResponseScanner) AtLineStart() bool { return s.frame.state == atLineStart }
@@ -53,6 +57,9 @@ func (s *ResponseScanner) Next(p []byte) (n int, event ResponseEvent, line Respo
 			continue
 		}
 		event, line, s.frame.state = responseHead(p[n:])
+		if s.frame.state == inLine {
+			s.data++
+		}
 		if event != ResponseMore || s.frame.state == atLineStart {
 			return n, event, line
 		}
@@ -69,9 +76,10 @@ func (s *ResponseScanner) dataLines(p []byte) (n int) {
 			return n
 		}
 		n += eol + 1
+		s.data++
 		if mayEndInMarker(rest[:eol]) {
 			s.frame.state = inLine
-			if s.frame.endLine(rest[:eol]); s.frame.state == inLine {
+			if s.frame.endLine(rest[:eol]); s.frame.state != atLineStart {
 				return n
 			}
 		}

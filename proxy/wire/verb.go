@@ -1,5 +1,7 @@
 package wire
 
+import "strings"
+
 // Verb is a command's name as a small number. Verbs that are rare, unknown or nonsense share VerbOther, so that a client can
 // not invent metric labels.
 type Verb uint8
@@ -104,6 +106,19 @@ var verbNames = [numVerbs]string{
 
 // String returns the verb in upper case, "other" for VerbOther: the value of the metric label command.
 func (v Verb) String() string { return verbNames[v] }
+
+// Lower returns the verb in lower case.
+func (v Verb) Lower() string { return lowerNames[v] }
+
+var lowerNames = func() (lower [numVerbs]string) {
+	for v, name := range verbNames {
+		lower[v] = strings.ToLower(name)
+	}
+	return lower
+}()
+
+// isUID says whether the verb is UID and another.
+func isUID(v Verb) bool { return strings.HasPrefix(verbNames[v], "UID ") }
 
 // Intercepted says whether the proxy itself answers the verb after sign-in: it would change the stream under the scanner.
 func (v Verb) Intercepted() bool {

@@ -1,0 +1,396 @@
+package wire
+
+import "strconv"
+
+// Mask takes a command of a client as it comes, in pieces of any size, and keeps of it what may be shown. Keywords of IMAP are shown, in
+// their own spelling; numbers, dates and names of mailboxes where the command has a place for them (see shows); of everything else only the
+// size, as IMAP writes a literal's: {5}. Begin comes first; it is not safe for concurrent use.
+type Mask struct {
+	shown  Shown
+	frame  frame
+	policy shows
+	name   string // of a VerbOther that is known all the same
+
+	place  maskPlace
+	tag    uint8 // bytes of the tag still to come
+	uid    bool  // the verb's second word is still to come
+	depth  int8  // of parentheses
+	names  uint8 // how many may still be shown
+	hide   uint8 // so many tokens to come are the text of a search key
+	doubt  bool  // the last token was not shown: numbers behind it may belong to it
+	value  idValue
+	began  bool // there was a token
+	hidden bool // something was not shown
+	cut    bool // there was no room for more
+
+	escaped bool // the byte before, in a quoted string, was a backslash
+	size    int  // of the token so far, or of all arguments of which nothing is shown, in bytes
+	one     [1]byte
+	token   [maxToken]byte
+}
+
+// maxToken is how much of a token is looked at, and shown.
+const maxToken = 64
+
+// idValue is what the next string of ID is.
+type idValue uint8
+
+const (
+	valueNone   idValue = iota // a name
+	valueShown                 // the value of a name whose values are shown
+	valueHidden                // that of another
+)
+
+// maskPlace is where in the command a Mask stands.
+type maskPlace uint8
+
+const (
+	maskTag maskPlace = iota
+	maskVerb
+	maskBetween // tokens
+	maskAtom
+	maskQuoted
+	maskMarker // in "{12}", or what looks like it
+	maskSizes  // in arguments of which nothing is shown
+	maskDone   // behind the command's line
+)
+
+// Begin starts with the command whose head was read.
+func (m *Mask) Begin(head CommandHead) {
+	*m = Mask{tag: uint8(min(head.TagLen, MaxTag)), policy: policies[head.Verb], uid: isUID(head.Verb), frame: frame{state: inLine}}
+}
+
+// Name returns the command's name in lower case. Of one that is not known it is "other".
+func (m *Mask) Name(v Verb) string {
+	if m.name != "" {
+		return m.name
+	}
+	return v.Lower()
+}
+
+// End says that no more is fed, and returns what may be shown.
+func (m *Mask) End() *Shown {
+	if m.place != maskDone {
+		m.lineEnds()
+	}
+	return &m.shown
+}
+
+// ShownAll says whether nothing of the arguments was kept back. Then no answer of the server can tell more.
+func (m *Mask) ShownAll() bool { return !m.hidden && !m.cut }
+
+// Feed takes the next piece, which begins where the last one ended.
+func (m *Mask) Feed(p []byte) {
+	for len(p) > 0 && m.place != maskDone {
+		inside := m.frame.state == inLiteral
+		n, b := m.frame.pass(p)
+		switch {
+		case !inside:
+			m.line(p[:n])
+		case m.place == maskSizes:
+			m.size += n
+		}
+		switch b {
+		case lineEnd:
+			m.lineEnds()
+		case literalSync, literalFree:
+			m.literal()
+		}
+		p = p[n:]
+	}
+}
+
+// line takes a piece of a line.
+func (m *Mask) line(p []byte) {
+	if m.place == maskTag {
+		n := min(int(m.tag), len(p))
+		p = p[n:]
+		if m.tag -= uint8(n); m.tag > 0 {
+			return
+		}
+		m.place = maskVerb
+	}
+	for i := 0; i < len(p) && !m.cut; i++ {
+		c := p[i]
+		switch {
+		case m.place == maskVerb:
+			m.verb(c)
+		case isLineEnd(c):
+		case m.place == maskSizes:
+			m.size++
+		default:
+			m.argument(c)
+			if m.place == maskAtom {
+				i += m.atom(p[i+1:])
+			}
+		}
+	}
+}
+
+// atom takes what p begins with and certainly belongs to the atom, at once.
+func (m *Mask) atom(p []byte) int {
+	n := 0
+	for n < len(p) && charClass[p[n]]&charPlain != 0 {
+		n++
+	}
+	if m.size < maxToken {
+		copy(m.token[m.size:], p[:n])
+	}
+	m.size += n
+	return n
+}
+
+// verb reads the verb. What it means is known from the head, but for rare ones.
+func (m *Mask) verb(c byte) {
+	switch {
+	case charClass[c]&charAlpha != 0:
+		m.collect(upperCase(c))
+		return
+	case m.size == 0: // a blank in front
+		return
+	}
+	if m.policy.rare && m.size <= maxToken && endsWord(c) {
+		if known, ok := rareVerbs[string(m.token[:m.size])]; ok {
+			m.policy, m.name = known.shows, known.name
+		}
+	}
+	m.size = 0
+	if m.uid {
+		m.uid = false
+		return
+	}
+	m.names = m.policy.names
+	m.place = maskBetween
+	if m.policy.sizes {
+		m.place = maskSizes
+		if !endsWord(c) {
+			m.size++
+		}
+	}
+}
+
+// argument takes a byte of the arguments.
+func (m *Mask) argument(c byte) {
+	switch m.place {
+	case maskQuoted:
+		if c == '"' && !m.escaped {
+			m.endToken()
+			return
+		}
+		m.escaped = c == '\\' && !m.escaped
+		m.collect(c)
+		return
+	case maskAtom, maskMarker:
+		if !m.separates(c) {
+			m.collect(c)
+			return
+		}
+		m.endToken()
+	}
+	switch {
+	case c == '"':
+		m.place = maskQuoted
+	case c == '{', c == '~':
+		m.place = maskMarker
+		m.collect(c)
+	case m.separates(c):
+		m.separate(c)
+	default:
+		m.place = maskAtom
+		m.collect(c)
+	}
+}
+
+// collect adds a byte to the token.
+func (m *Mask) collect(c byte) {
+	if m.size < maxToken {
+		m.token[m.size] = c
+	}
+	m.size++
+}
+
+// separates says whether a byte ends an atom. The name of a mailbox may have brackets in it.
+func (m *Mask) separates(c byte) bool {
+	switch c {
+	case ' ', '(', ')':
+		return true
+	case '[', ']', '<', '>':
+		return m.names == 0 || m.depth > 0
+	}
+	return false
+}
+
+func (m *Mask) separate(c byte) {
+	switch c {
+	case '(':
+		m.depth = min(m.depth+1, 100)
+	case ')', '<':
+		if c == ')' {
+			m.depth = max(m.depth-1, 0)
+		}
+		m.doubt = m.doubt && m.policy.search
+	case ' ':
+		if m.shown.n == 0 {
+			return
+		}
+	}
+	m.one[0] = c
+	m.put(m.one[:])
+}
+
+// put adds to what is shown, or ends it where there is no more room.
+func (m *Mask) put(p []byte) {
+	const more = "..."
+	if !m.cut && !m.shown.add(p, maxShown-len(more)) {
+		m.cut = true
+		m.shown.n += uint8(copy(m.shown.text[m.shown.n:], more))
+	}
+}
+
+// putSize stands for what is not shown.
+func (m *Mask) putSize(n int64) {
+	m.hidden = true
+	var room [24]byte
+	m.put(append(strconv.AppendInt(append(room[:0], '{'), n, 10), '}'))
+}
+
+// literal notes that one is to come. Its marker is all of it that may be shown.
+func (m *Mask) literal() {
+	if m.place == maskSizes {
+		return
+	}
+	if m.place == maskAtom || m.place == maskQuoted {
+		m.endToken()
+	}
+	m.place, m.size, m.began = maskBetween, 0, true
+	if m.names > 0 && m.depth == 0 {
+		m.names--
+	}
+	if m.policy.pairs {
+		m.pair(maskMarker, nil, m.frame.size)
+		return
+	}
+	m.putSize(m.frame.size)
+	m.doubt = m.hide == 0
+	m.hide = max(m.hide, 1) - 1
+}
+
+// lineEnds is for the command's end.
+func (m *Mask) lineEnds() {
+	switch m.place {
+	case maskBetween:
+	case maskSizes:
+		if m.size > 0 {
+			m.putSize(int64(m.size))
+		}
+	case maskAtom, maskQuoted, maskMarker:
+		m.endToken()
+	}
+	for m.shown.n > 0 && m.shown.text[m.shown.n-1] == ' ' {
+		m.shown.n--
+	}
+	m.place = maskDone
+}
+
+// endToken shows the token that ends here, or its size.
+func (m *Mask) endToken() {
+	place, size, text, first := m.place, m.size, m.token[:min(m.size, maxToken)], !m.began
+	m.place, m.size, m.began = maskBetween, 0, true
+	known := keyword{}
+	if place == maskAtom && size <= maxToken {
+		known = m.policy.keyword(text, first)
+	}
+	switch {
+	case m.hide > 0:
+		m.hide--
+		m.putSize(int64(size))
+	case m.policy.pairs:
+		m.pair(place, text, int64(size))
+	case place == maskMarker:
+		m.hideToken(size)
+	case m.names > 0 && m.depth == 0 && !(first && m.policy.sequence):
+		m.names--
+		m.putString(place, text, size)
+	case known.name != "":
+		m.put([]byte(known.name))
+		m.doubt = false
+		if m.policy.search {
+			m.hide = known.texts
+		}
+	case m.policy.numbers && !m.doubt && (place == maskAtom && isSet(text) || size <= maxToken && isDate(text)):
+		m.putString(place, text, size)
+	default:
+		m.hideToken(size)
+	}
+}
+
+// hideToken shows a token's size. Numbers behind it may belong to it.
+func (m *Mask) hideToken(size int) {
+	m.putSize(int64(size))
+	m.doubt = true
+}
+
+// putString shows a token as the client has written it, as far as it was kept.
+func (m *Mask) putString(place maskPlace, text []byte, size int) {
+	quote := []byte(nil)
+	if place == maskQuoted {
+		quote = []byte{'"'}
+	}
+	m.put(quote)
+	m.put(text)
+	if size > len(text) {
+		m.hidden = true
+		m.put([]byte("..."))
+	}
+	m.put(quote)
+}
+
+// pair shows one of ID's names or values.
+func (m *Mask) pair(place maskPlace, text []byte, size int64) {
+	switch m.value {
+	case valueNone:
+		m.value = valueHidden
+		if place == maskQuoted && idNames[string(text)] {
+			m.value = valueShown
+			m.putString(place, text, int(size))
+			return
+		}
+	case valueShown:
+		m.value = valueNone
+		if place != maskMarker {
+			m.putString(place, text, int(size))
+			return
+		}
+	case valueHidden:
+		m.value = valueNone
+	}
+	m.putSize(size)
+}
+
+// isSet tells what may stand in a sequence set, or is a number.
+func isSet(text []byte) bool {
+	for _, c := range text {
+		if charClass[c]&charDigit == 0 && c != ':' && c != ',' && c != '*' && c != '.' && c != '$' {
+			return false
+		}
+	}
+	return true
+}
+
+// isDate tells a date, with a time behind it or not: 1-Feb-2024, 01-Feb-2024 10:00:00 +0100.
+func isDate(text []byte) bool {
+	day := text[blanks(text):]
+	digits := span(day, charDigit, 2)
+	if digits == 0 || len(day) < digits+len("-Jan-2000") || day[digits] != '-' || day[digits+4] != '-' {
+		return false
+	}
+	if !months[string(day[digits+1:digits+4])] {
+		return false
+	}
+	for _, c := range day[digits+5:] {
+		if charClass[c]&charDigit == 0 && c != ' ' && c != ':' && c != '+' && c != '-' {
+			return false
+		}
+	}
+	return true
+}
