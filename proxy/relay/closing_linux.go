@@ -76,11 +76,13 @@ func (l *link) close() {
 	}
 	l.phase = closed
 	defer l.loop.drained()
-	defer l.owner.Ended(Ending{
+	ending := Ending{
 		Reason: l.reason, ClientBytes: l.clientBytes, ServerBytes: l.serverBytes,
 		Commands: uint64(l.tracker.commands), Unjudged: l.unjudged,
-	})
+	}
+	defer l.owner.Ended(ending)
 	defer l.loop.forget(l)
+	defer l.ended(ending)
 	l.client.closeFD()
 	l.upstream.closeFD()
 	l.over(l.loop.opts.Now())

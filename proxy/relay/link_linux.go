@@ -207,7 +207,7 @@ func (l *link) settle(now int64) {
 	}
 	if l.client.pending != nil {
 		l.tracker.pause(now)
-	} else if l.tracker.pausedSince != 0 {
+	} else if l.tracker.pausing {
 		l.tracker.resume(now)
 	}
 	l.client.await(l.mayRead(&l.client))

@@ -27,6 +27,7 @@ const (
 
 // loop is one event loop. All its fields belong to its goroutine.
 type loop struct {
+	number    int // of all loops
 	opts      Options
 	allowance *allowance // shared by all loops
 	poller    *poll.Poller
@@ -68,12 +69,12 @@ type slot struct {
 	generation uint32
 }
 
-func newLoop(opts Options, a *allowance) (*loop, error) {
+func newLoop(number int, opts Options, a *allowance) (*loop, error) {
 	poller, err := poll.New()
 	if err != nil {
 		return nil, err
 	}
-	lp := &loop{opts: opts, allowance: a, purses: make(map[string]*purse), running: make(chan struct{}), poller: poller, stats: NewStats()}
+	lp := &loop{number: number, opts: opts, allowance: a, purses: make(map[string]*purse), running: make(chan struct{}), poller: poller, stats: NewStats()}
 	lp.buf = make([]byte, headRoom+readSize)
 	lp.slots = make([]slot, firstSlot)
 	if lp.timer, err = unix.TimerfdCreate(unix.CLOCK_MONOTONIC, unix.TFD_CLOEXEC|unix.TFD_NONBLOCK); err == nil {
@@ -243,12 +244,13 @@ func (lp *loop) adopt(l *link, s Session) {
 		return
 	}
 	lp.sessions++
-	l.tracker.pool = &lp.pool
 	l.tracker.stats = lp.stats.Server(s.Server)
+	l.tracker.stats.pool = &lp.pool
 	l.tracker.stats.Sessions++
 	l.heard = lp.opts.Now()
 	lp.place(&l.client)
 	lp.place(&l.upstream)
+	lp.watch(l)
 	l.guard(func() { l.begin(s.Client.Rest, s.Upstream.Rest) })
 }
 

@@ -29,8 +29,8 @@ func New(opts Options) (Relay, error) { return NewLoops(opts) }
 func NewLoops(opts Options) (*Loops, error) {
 	opts = opts.withDefaults()
 	ls := &Loops{opts: opts, allowance: &allowance{users: make(map[string]*bucket)}}
-	for range opts.Loops {
-		lp, err := newLoop(opts, ls.allowance)
+	for i := range opts.Loops {
+		lp, err := newLoop(i, opts, ls.allowance)
 		if err != nil {
 			ls.Close()
 			return nil, fmt.Errorf("start event loop: %w", err)

@@ -55,9 +55,11 @@ func (p *Pumps) Add(s Session) error {
 		l.owner.Ended(Ending{Reason: ReasonClosed})
 		return ErrClosed
 	}
-	l.tracker.pool, l.tracker.stats = &p.pool, p.stats.Server(s.Server)
+	l.tracker.stats = p.stats.Server(s.Server)
+	l.tracker.stats.pool = &p.pool
 	l.tracker.stats.Sessions++
 	p.links[l] = struct{}{}
+	p.watch(l)
 	go l.run(s.Client.Rest, s.Upstream.Rest)
 	return nil
 }
@@ -160,6 +162,22 @@ func (p *Pumps) Retime(idle, keepAlive time.Duration) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.opts.IdleTimeout, p.opts.KeepAlive = defaultTo(idle, defaultIdle), defaultTo(keepAlive, defaultKeepAlive)
+}
+
+// watch asks who watches a session.
+func (p *Pumps) watch(l *pumpLink) {
+	if p.opts.Watch != nil {
+		l.observe(p.opts.Watch(0, l.owner, uint64(l.tracker.commands)))
+	}
+}
+
+// Rewatch implements Relay.
+func (p *Pumps) Rewatch() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for l := range p.links {
+		p.watch(l)
+	}
 }
 
 // Limit implements Relay. It does nothing.

@@ -59,6 +59,7 @@ func (l *pumpLink) run(fromClient, fromServer []byte) {
 		Reason: l.reason, ClientBytes: l.clientBytes, ServerBytes: l.serverBytes, Commands: uint64(l.tracker.commands), Unjudged: l.unjudged,
 	}
 	l.guard(func() { l.over(p.opts.Now()) })
+	l.guard(func() { l.ended(ending) })
 	l.guard(func() { p.forget(l) })
 	l.owner.Ended(ending)
 }

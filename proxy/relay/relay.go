@@ -111,6 +111,8 @@ type Relay interface {
 	Close()
 	// Retime changes, while running, the IdleTimeout of all sessions and the KeepAlive of those to come; see Options.
 	Retime(idle, keepAlive time.Duration)
+	// Rewatch asks Options.Watch again for every session there is, some at a time, and returns when all are asked.
+	Rewatch()
 	// Limit bounds, while running, the commands that each user may send, over all sessions: so many a second, and burst at once; 0 a second is
 	// no limit. Who sends more is not read until they are due. It works with event loops alone.
 	Limit(perSecond, burst int)
@@ -128,5 +130,9 @@ type Options struct {
 	LingerTimeout time.Duration // for answers after a client's half-close, and for the last bytes of a closing session; default 30 s
 	KeepAlive     time.Duration // of silence before TCP keep-alives begin; default defaultKeepAlive
 	UserTimeout   time.Duration // that sent bytes may stay unacknowledged; default 1 minute
-	Now           func() int64  // monotonic nanoseconds; default the process's own clock
+	// Watch is asked, when a session begins and by Rewatch, who is to be told of its commands: nil for nobody. loop is the event loop
+	// that carries it and calls the Watcher; answered is how many commands the session has behind it. It is called by the relay's own
+	// goroutines and must not block. Nobody watches anything where it is nil.
+	Watch func(loop int, o Owner, answered uint64) Watcher
+	Now   func() int64 // monotonic nanoseconds; default the process's own clock
 }

@@ -91,8 +91,7 @@ func (r *record) write(p []byte) { r.Write(p) }
 func newDesk(offers Offers) *desk {
 	d := &desk{now: 1}
 	d.out = sinks{&d.client, &d.server}
-	d.tracker.pool = new(commandPool)
-	d.tracker.stats = new(ServerStats)
+	d.tracker.stats = &ServerStats{pool: new(commandPool)}
 	d.offers = offers
 	return d
 }

@@ -28,6 +28,8 @@ type session struct {
 	current   *command // the one whose bytes the client is sending, or whose lines follow
 	answers   few      // our own lines, collected and held until the server is at a line boundary
 
+	watching *watching // nil while nobody watches
+
 	lookout  wire.Lookout // for what a server may take for a command, be it in a literal
 	offers   Offers
 	waits    bool // the "+" for current, or its answer, has to come before more of the client is used
@@ -58,6 +60,9 @@ func (s *session) fromClient(p []byte, now int64) int {
 	for s.mayReadClient() && !s.ending {
 		n, event, head := s.commands.Next(p[at:])
 		at += n
+		if s.watching != nil {
+			s.noteSent(p[at-n : at])
+		}
 		switch event {
 		case wire.CommandMore:
 			s.pass(p[from:at])
@@ -73,6 +78,9 @@ func (s *session) fromClient(p []byte, now int64) int {
 				s.refusing = true
 			}
 			s.current, s.early = s.tracker.begin(tag, head.Verb), false
+			if s.watching != nil {
+				s.noteBegin(s.current, head)
+			}
 		case wire.CommandSync:
 			if s.refusing {
 				s.commands.CancelLiteral()
@@ -120,10 +128,10 @@ func (s *session) pass(p []byte) {
 func (s *session) answerRefused(now int64) {
 	c := s.current
 	s.refusing, s.current = false, nil
-	s.answers.add(c.name())
-	s.answers.add([]byte(refusal(c.verb)))
+	answer := append(append([]byte(nil), c.name()...), refusal(c.verb)...)
+	s.answers.add(answer)
 	s.tracker.stats.Intercepted++
-	s.answered(c, refusalResult(c.verb), now)
+	s.answered(c, refusalResult(c.verb), answer, ours, now)
 	if s.answers.len() >= maxAnswers {
 		s.sendAnswers()
 	}
@@ -191,6 +199,9 @@ func (s *session) fromServer(p []byte, now int64) int {
 	if from < at {
 		s.out.toClient(p[from:at])
 	}
+	if s.watching != nil {
+		s.watching.served += uint64(at)
+	}
 	return at
 }
 
@@ -208,7 +219,7 @@ func (s *session) respond(p []byte, from, at int, event wire.ResponseEvent, line
 			return from
 		}
 		s.release(c)
-		s.answered(c, Result(line.Status-wire.StatusOK), now)
+		s.answered(c, Result(line.Status-wire.StatusOK), p, at, now)
 	case wire.ResponseContinue:
 		s.proceed(now)
 	case wire.ResponseStatus:
@@ -234,9 +245,12 @@ func (s *session) signedInAgain(c *command, status wire.Status) bool {
 	return status == wire.StatusOK && (c.verb == wire.VerbLogin || c.verb == wire.VerbAuthenticate) && s.offers != OffersNone
 }
 
-// answered closes a command.
-func (s *session) answered(c *command, r Result, now int64) {
+// answered closes a command; see tell.
+func (s *session) answered(c *command, r Result, p []byte, at int, now int64) {
 	s.stopClock(c, r, now)
+	if s.watching != nil {
+		s.tell(c, r, p, at)
+	}
 	s.tracker.answered(c, r)
 }
 
@@ -307,6 +321,11 @@ func (s *session) doubt() {
 	}
 	s.unjudged = true
 	s.tracker.stats.Unjudged++
+	for c := s.tracker.first; c != nil; c = c.next {
+		if s.watching != nil {
+			s.tell(c, ResultAborted, nil, ours)
+		}
+	}
 	s.current, s.waits, s.refusing = nil, false, false
 	s.tracker.clear()
 }
@@ -355,6 +374,13 @@ func (s *session) farewell(r Reason) (string, bool) {
 	return "", true
 }
 
+// ended tells the watcher.
+func (s *session) ended(e Ending) {
+	if s.watching != nil {
+		s.watching.to.Ended(e)
+	}
+}
+
 // over releases what the session holds in its loop's tables.
 func (s *session) over(now int64) {
 	if s.unjudged {
@@ -367,6 +393,9 @@ func (s *session) over(now int64) {
 func (s *session) abort(now int64) {
 	for c := s.tracker.first; c != nil; c = c.next {
 		s.stopClock(c, ResultAborted, now)
+		if s.watching != nil {
+			s.tell(c, ResultAborted, nil, ours)
+		}
 	}
 	s.tracker.clear()
 	s.current, s.waits = nil, false

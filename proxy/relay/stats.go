@@ -114,6 +114,7 @@ type ServerStats struct {
 	LongCapabilities uint64 // capability lists too long to be filtered
 
 	slow *[wire.NumVerbs]*slowest // nil while nothing was; never copied
+	pool *commandPool             // its loop's; never copied
 }
 
 // Observe counts a finished command.
@@ -131,7 +132,7 @@ func (s *ServerStats) Observe(v wire.Verb, r Result, ns int64) {
 func (s *ServerStats) copyTo(to *ServerStats) {
 	rooms := to.Commands
 	*to = *s
-	to.slow = nil
+	to.slow, to.pool = nil, nil
 	for v, h := range s.Commands {
 		if h == nil {
 			continue

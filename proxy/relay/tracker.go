@@ -19,6 +19,7 @@ type command struct {
 	idling bool // IDLE between its "+" and DONE: neither queued nor slow
 	tagLen uint8
 	tag    [wire.MaxTag]byte
+	memo   *memo // nil while nobody watches the session
 }
 
 // name returns the command's tag.
@@ -26,8 +27,9 @@ func (c *command) name() []byte { return c.tag[:c.tagLen] }
 
 // commandPool keeps commands for re-use by the sessions of one loop, a bounded number of them.
 type commandPool struct {
-	free *command
-	kept int
+	free  *command
+	kept  int
+	memos *memo // as many as were in use at once: few sessions are watched, or for a short time
 }
 
 const keptCommands = 1 << 10
@@ -44,6 +46,9 @@ func (p *commandPool) get() *command {
 }
 
 func (p *commandPool) put(c *command) {
+	if c.memo != nil {
+		p.putMemo(c.memo)
+	}
 	if p.kept < keptCommands {
 		*c = command{next: p.free}
 		p.free = c
@@ -54,18 +59,17 @@ func (p *commandPool) put(c *command) {
 // tracker knows a session's open commands, the oldest first, and the server time of each (see package wire for how they are
 // found). All of it belongs to the session's loop.
 type tracker struct {
-	pool        *commandPool
 	stats       *ServerStats
 	first, last *command
-	open        int32
+	paused      int64  // time in which the server was not read because the client took nothing; while it is not: without the time now
 	commands    uint32 // answered so far
-	paused      int64  // time in which the server was not read because the client took nothing
-	pausedSince int64  // since when it is not read; 0 when it is
+	open        int16
+	pausing     bool // the server is not read
 }
 
 // begin opens a command.
 func (t *tracker) begin(tag []byte, verb wire.Verb) *command {
-	c := t.pool.get()
+	c := t.stats.pool.get()
 	c.verb = verb
 	c.tagLen = uint8(copy(c.tag[:], tag))
 	if t.last == nil {
@@ -152,7 +156,7 @@ func (t *tracker) remove(c *command) {
 			t.last = before
 		}
 	}
-	t.pool.put(c)
+	t.stats.pool.put(c)
 }
 
 // clear closes all commands: no answer will come, or none can be told any more.
@@ -170,19 +174,20 @@ func (t *tracker) busy() bool {
 
 // pause and resume say when the server is not read because the client takes nothing.
 func (t *tracker) pause(now int64) {
-	if t.pausedSince == 0 {
-		t.pausedSince = now
+	if !t.pausing {
+		t.pausing = true
+		t.paused -= now
 	}
 }
 
 func (t *tracker) resume(now int64) {
 	t.paused = t.pausedUntil(now)
-	t.pausedSince = 0
+	t.pausing = false
 }
 
 func (t *tracker) pausedUntil(now int64) int64 {
-	if t.pausedSince == 0 {
-		return t.paused
+	if t.pausing {
+		return t.paused + now
 	}
-	return t.paused + now - t.pausedSince
+	return t.paused
 }

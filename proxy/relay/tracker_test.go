@@ -197,7 +197,7 @@ func TestPoolKeepsNothingOfACommand(t *testing.T) {
 	d.at(11).say(serverSays, "+\r\n")
 	d.over(d.now)
 	next := newDesk(OffersNone)
-	next.tracker.pool = d.tracker.pool
+	next.tracker.stats.pool = d.tracker.stats.pool
 	next.at(100).say(clientSays, "b NOOP\r\n")
 	if c := next.tracker.first; c.idling || c.spent != 0 || c.since != next.now || string(c.name()) != "b" {
 		t.Errorf("%+v", c)

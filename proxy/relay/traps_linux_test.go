@@ -117,7 +117,7 @@ func TestAPausedEndDoesNotSpin(t *testing.T) {
 func TestAPanicEndsItsSessionAlone(t *testing.T) {
 	breakIt := map[string]func(*link){
 		"once":                     func(l *link) { l.out = nil },
-		"and again while it ends":  func(l *link) { l.out, l.tracker.pool = nil, nil },
+		"and again while it ends":  func(l *link) { l.out, l.tracker.first = nil, &command{verb: 255} },
 		"and in the loop's tables": func(l *link) { l.tracker.stats = nil },
 	}
 	for name, f := range breakIt {

@@ -1,0 +1,119 @@
+package relay
+
+import (
+	"time"
+
+	"portico/proxy/wire"
+)
+
+// Watcher is told what becomes of the commands of one session. Its methods are called by the relay's own goroutines, for one session never
+// two at a time; they must not block, and keep nothing of what they are given.
+type Watcher interface {
+	// Finished is told of a command that is over.
+	Finished(*Finished)
+	// Ended is told that the session is over. Nothing comes after it.
+	Ended(Ending)
+}
+
+// Finished is a command that is over. It holds nothing that a client has sent but what may be shown.
+type Finished struct {
+	Name       string      // of the command, in lower case; see wire.Mask
+	Parameters *wire.Shown // nil where the session was not watched yet when the command began
+	Result     Result
+	Code       []byte        // the response code of the answer, without its arguments
+	Text       []byte        // of an answer other than OK, where nothing of it can be the client's
+	Spent      time.Duration // server time
+	Request    uint64        // bytes of the command, its literals included
+	Response   uint64        // bytes of the server since the answer before
+	Data       uint32        // responses with data among them
+}
+
+// watching is what a session that is watched has more than others. It belongs to the session's loop.
+type watching struct {
+	to     Watcher
+	served uint64   // bytes of the server so far
+	told   uint64   // of them: up to the last answer
+	data   uint32   // responses with data up to there
+	over   Finished // what the watcher is told of, to be used again
+}
+
+// memo is what is kept of an open command of a watched session.
+type memo struct {
+	next    *memo // in the pool
+	mask    wire.Mask
+	request uint64
+}
+
+// observe puts another watcher in place, or none.
+func (s *session) observe(w Watcher) {
+	switch {
+	case w == nil:
+		s.watching = nil
+	case s.watching == nil:
+		s.watching = &watching{to: w, data: s.responses.Data()}
+	default:
+		s.watching.to = w
+	}
+}
+
+// noteBegin is for a command of a watched session that begins. What the server has sent since its last answer belongs to it if it is alone.
+func (s *session) noteBegin(c *command, head wire.CommandHead) {
+	c.memo = s.tracker.stats.pool.memo()
+	c.memo.mask.Begin(head)
+	if w := s.watching; s.tracker.open == 1 {
+		w.told, w.data = max(w.told, w.served), s.responses.Data()
+	}
+}
+
+// noteSent is for bytes of the client that belong to the current command.
+func (s *session) noteSent(p []byte) {
+	if s.current != nil && s.current.memo != nil {
+		s.current.memo.request += uint64(len(p))
+		s.current.memo.mask.Feed(p)
+	}
+}
+
+// ours is where an answer stands that the server did not give.
+const ours = -1
+
+// tell tells the watcher of a command that is over. The line that ended it stands at p[at], p being what the server has sent, or is p and
+// ours, or there is none.
+func (s *session) tell(c *command, r Result, p []byte, at int) {
+	w := s.watching
+	f := &w.over
+	*f = Finished{Name: c.verb.Lower(), Result: r, Spent: time.Duration(c.spent)}
+	all := false // of the command is shown, so that the answer can not tell more
+	if c.memo != nil {
+		f.Name, f.Parameters, f.Request = c.memo.mask.Name(c.verb), c.memo.mask.End(), c.memo.request
+		all = c.memo.mask.ShownAll()
+	}
+	if at == ours {
+		f.Code, f.Text = wire.StatusText(p)
+		f.Response = uint64(len(p))
+	} else {
+		end := at + nextLine(p[at:])
+		f.Code, f.Text = wire.StatusText(p[at:end])
+		if r != ResultNO || !all {
+			f.Text = nil
+		}
+		told := w.served + uint64(end)
+		f.Response, f.Data = told-w.told, s.responses.Data()-w.data
+		w.told, w.data = told, s.responses.Data()
+	}
+	w.to.Finished(f)
+}
+
+func (p *commandPool) memo() *memo {
+	m := p.memos
+	if m == nil {
+		return new(memo)
+	}
+	p.memos = m.next
+	m.next, m.request = nil, 0
+	return m
+}
+
+func (p *commandPool) putMemo(m *memo) {
+	m.next = p.memos
+	p.memos = m
+}
