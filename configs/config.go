@@ -296,6 +296,17 @@ type Settings struct {
 	EnforceCertificateErrors          bool          `yaml:"enforce_certificate_errors"`
 	PreAuthenticatedConnectionTimeout time.Duration `yaml:"pre_authenticated_connection_timeout" range:"30s..1h"`
 	AuthenticatedConnectionTimeout    time.Duration `yaml:"authenticated_connection_timeout" range:"30s..24h"`
+
+	ProtocolLogEnabled          bool              `yaml:"protocol_log_enabled"`                      // of all sessions
+	LogFileLocation             string            `yaml:"log_file_location" file:"relative"`         // folder; "" is protolog in data_dir
+	LogFileRollOverSettings     RollOver          `yaml:"log_file_roll_over_settings"`               // when a new file begins
+	LogPerFileSizeQuota         Size              `yaml:"log_per_file_size_quota"`                   // 0 goes by the setting above, unlimited is one file
+	ProtocolLogAgeQuota         time.Duration     `yaml:"protocol_log_age_quota" range:"0s..87600h"` // older files are deleted; 0 is never
+	ProtocolLogSizeQuota        Size              `yaml:"protocol_log_size_quota"`                   // of all files: the oldest are deleted beyond it
+	ProtocolLogCompress         bool              `yaml:"protocol_log_compress"`                     // files that are done
+	ProtocolLogFormat           ProtocolLogFormat `yaml:"protocol_log_format"`
+	ProtocolLogHashUsers        bool              `yaml:"protocol_log_hash_users"`        // users are shown as a hash
+	ProtocolLogShortenAddresses bool              `yaml:"protocol_log_shorten_addresses"` // of clients the network is shown
 }
 
 // Breaker says when a mailbox server that fails is left alone for a while, so
@@ -447,6 +458,26 @@ const (
 	LogConsole LogFormat = "console"
 )
 
+// RollOver is when the protocol log begins a new file.
+type RollOver string
+
+// Exchange's periods; they begin at UTC's.
+const (
+	Hourly  RollOver = "hourly"
+	Daily   RollOver = "daily"
+	Weekly  RollOver = "weekly"
+	Monthly RollOver = "monthly"
+)
+
+// ProtocolLogFormat is the form of the protocol log's rows.
+type ProtocolLogFormat string
+
+// CSV is Exchange's; JSON is an object in each line.
+const (
+	ProtocolLogCSV  ProtocolLogFormat = "csv"
+	ProtocolLogJSON ProtocolLogFormat = "json"
+)
+
 // choice is a text type with a closed set of values.
 type choice interface{ choices() []string }
 
@@ -464,8 +495,10 @@ func (MasterForm) choices() []string       { return texts(MasterAuthzid, MasterS
 func (LoginType) choices() []string {
 	return texts(PlainTextLogin, PlainTextAuthentication, SecureLogin)
 }
-func (LogLevel) choices() []string  { return texts(LogDebug, LogInfo, LogWarn, LogError) }
-func (LogFormat) choices() []string { return texts(LogJSON, LogConsole) }
+func (RollOver) choices() []string          { return texts(Hourly, Daily, Weekly, Monthly) }
+func (ProtocolLogFormat) choices() []string { return texts(ProtocolLogCSV, ProtocolLogJSON) }
+func (LogLevel) choices() []string          { return texts(LogDebug, LogInfo, LogWarn, LogError) }
+func (LogFormat) choices() []string         { return texts(LogJSON, LogConsole) }
 
 func texts[T ~string](values ...T) []string {
 	out := make([]string, len(values))

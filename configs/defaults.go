@@ -34,6 +34,12 @@ func Default() *Config {
 			EnforceCertificateErrors:          true,
 			PreAuthenticatedConnectionTimeout: time.Minute,
 			AuthenticatedConnectionTimeout:    30 * time.Minute,
+
+			LogFileRollOverSettings: Daily,
+			ProtocolLogAgeQuota:     30 * 24 * time.Hour,
+			ProtocolLogSizeQuota:    1 << 30,
+			ProtocolLogCompress:     true,
+			ProtocolLogFormat:       ProtocolLogCSV,
 		},
 		Timeouts: Timeouts{
 			Connect:        5 * time.Second,

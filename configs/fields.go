@@ -126,6 +126,9 @@ func typeName(f field) string {
 	if f.value.Type() == durationType {
 		return "duration"
 	}
+	if f.value.Type() == sizeType {
+		return "size"
+	}
 	switch f.value.Kind() {
 	case reflect.Bool:
 		return "true/false"

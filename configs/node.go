@@ -65,6 +65,9 @@ func wantedKind(v reflect.Value) string {
 	if v.Type() == durationType {
 		return "a duration such as 90s, 30m or 00:30:00"
 	}
+	if v.Type() == sizeType {
+		return "a size such as 65536, 64KB, 10MB or unlimited"
+	}
 	switch v.Kind() {
 	case reflect.Bool:
 		return "true or false"

@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// setScalar reads text into a choice, duration, number, true/false or text.
+// setScalar reads text into a choice, duration, size, number, true/false or text.
 func setScalar(into reflect.Value, text string) error {
 	if c, ok := into.Interface().(choice); ok {
 		if !slices.Contains(c.choices(), text) {
@@ -24,6 +24,14 @@ func setScalar(into reflect.Value, text string) error {
 			return err
 		}
 		into.SetInt(int64(d))
+		return nil
+	}
+	if into.Type() == sizeType {
+		size, err := ParseSize(text)
+		if err != nil {
+			return err
+		}
+		into.SetInt(int64(size))
 		return nil
 	}
 	switch into.Kind() {

@@ -2,6 +2,7 @@ package configs
 
 import (
 	"fmt"
+	"path/filepath"
 	"reflect"
 	"strings"
 )
@@ -16,7 +17,7 @@ func (Settings) Names() []string { return keysOf(reflect.TypeFor[Settings]()) }
 // Name returns the file's spelling of a setting.
 func (s Settings) Name(spelling string) (string, error) {
 	for _, name := range s.Names() {
-		if bare(name) == bare(spelling) {
+		if bare(name) == bare(spelling) || bare(name) == misspelt[bare(spelling)] {
 			return name, nil
 		}
 	}
@@ -26,6 +27,10 @@ func (s Settings) Name(spelling string) (string, error) {
 	}
 	return "", fmt.Errorf("settings: %s", message)
 }
+
+// misspelt maps names that people use for a setting to what it is called:
+// EXCHANGE.md section 0.
+var misspelt = map[string]string{"protocolloggingenabled": "protocollogenabled"}
 
 // Text returns the value of a setting as it would stand in the file.
 func (s Settings) Text(name string) (string, error) {
@@ -45,14 +50,20 @@ func (s Settings) With(name, text string) (Settings, error) {
 	}
 	changed := s
 	f := settingOf(reflect.ValueOf(&changed).Elem(), name)
-	if c, ok := f.value.Interface().(choice); ok {
+	switch c := f.value.Interface().(type) {
+	case choice:
 		text = spelled(text, c.choices())
+	case bool: // Exchange writes $true
+		text = strings.ToLower(strings.TrimPrefix(text, "$"))
 	}
 	if err := setScalar(f.value, text); err != nil {
 		return s, fmt.Errorf("settings.%s: %w", name, err)
 	}
 	if err := checkRange(f); err != nil {
 		return s, fmt.Errorf("settings.%s: %w", name, err)
+	}
+	if f.tag.Get("file") != "" && text != "" && !filepath.IsAbs(text) { // relative to what?
+		return s, fmt.Errorf("settings.%s: must be a whole path, from / on, is %q", name, text)
 	}
 	v := &validator{c: &Config{Settings: changed}}
 	if v.banner(); name == "banner" && v.problems != nil {

@@ -142,13 +142,13 @@ func scalarOf(node ast.Node, into reflect.Value) (string, bool) {
 	_, closed := into.Interface().(choice)
 	switch n := node.(type) {
 	case *ast.StringNode:
-		return n.Value, into.Kind() == reflect.String || into.Type() == durationType
+		return n.Value, into.Kind() == reflect.String || into.Type() == durationType || into.Type() == sizeType
 	case *ast.LiteralNode:
 		return n.Value.Value, into.Kind() == reflect.String
 	case *ast.FloatNode:
 		return n.Token.Value, closed
 	case *ast.IntegerNode:
-		return n.Token.Value, closed || into.Kind() == reflect.Int || into.Type() == durationType
+		return n.Token.Value, closed || into.Kind() == reflect.Int || into.Type() == durationType || into.Type() == sizeType
 	case *ast.BoolNode:
 		return n.Token.Value, into.Kind() == reflect.Bool
 	default:

@@ -21,6 +21,7 @@ type client struct {
 	tls      *tls.Conn   // over conn; nil while plain
 	commands *wire.Reader
 	out      []byte // answers not sent yet
+	said     uint64 // bytes of answers so far
 	muted    bool   // there are to be none
 
 	drain    context.Context
@@ -111,6 +112,7 @@ func (c *client) keep(out []byte) error {
 	if c.muted {
 		return nil
 	}
+	c.said += uint64(len(out) - len(c.out))
 	c.out = out
 	if len(c.out) > maxOut {
 		return c.flush()
@@ -163,5 +165,6 @@ func (c *client) close() { c.sock.Close() }
 // deliver sends what a mailbox server said.
 func (c *client) deliver(replies []byte) error {
 	c.out = append(c.out, replies...)
+	c.said += uint64(len(replies))
 	return c.flush()
 }

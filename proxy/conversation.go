@@ -1,6 +1,8 @@
 package proxy
 
 import (
+	"errors"
+
 	"portico/backend"
 	"portico/backend/secret"
 	"portico/proxy/relay"
@@ -16,6 +18,9 @@ func (s *session) command() (*backend.Link, error) {
 	if cmd.Verb == wire.VerbOther && speaksHTTP(cmd.Tag) {
 		return nil, OutcomeHTTP
 	}
+	if s.answerable(err) {
+		s.logBegin(&cmd, err)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -26,6 +31,12 @@ func (s *session) command() (*backend.Link, error) {
 	link, err := s.execute(cmd)
 	result = resultOf(err)
 	return link, err
+}
+
+// answerable says whether there was a command, or what was meant for one.
+func (s *session) answerable(err error) bool {
+	var syntax *wire.SyntaxError
+	return err == nil || errors.As(err, &syntax)
 }
 
 // execute does what a command says.

@@ -21,10 +21,14 @@ type relayed struct {
 	ending *relay.Ending  // nil while it is carried
 	id     [8]byte        // as bytes
 	remote compactAddress // the client's
+	rows   uint16         // of the protocol log that its set-up could have
 }
 
 // place is what sessions have in common.
-type place struct{ server, database, door string }
+type place struct {
+	server, database, door string
+	local                  netip.AddrPort // where the client has connected to
+}
 
 // compactAddress is an address and a port in a little more than half of the room that netip takes; without a zone.
 type compactAddress struct {
@@ -58,12 +62,15 @@ func (r *relayed) Ended(e relay.Ending) {
 	r.server.ended.put(r)
 }
 
-// places hands the same place to all who have it in common. There are as many as mailbox servers, databases and listeners make; it is safe
-// for concurrent use.
+// places hands the same place to all who have it in common. There are as many as mailbox servers, databases and addresses of ours make, and
+// where proxies in front say what clients have connected to, at most maxPlaces. It is safe for concurrent use.
 type places struct {
 	mu  sync.Mutex
 	all map[place]*place
 }
+
+// maxPlaces bounds what is kept; then it begins anew.
+const maxPlaces = 10_000
 
 func (p *places) of(at place) *place {
 	p.mu.Lock()
@@ -71,7 +78,7 @@ func (p *places) of(at place) *place {
 	if shared := p.all[at]; shared != nil {
 		return shared
 	}
-	if p.all == nil {
+	if p.all == nil || len(p.all) >= maxPlaces {
 		p.all = make(map[place]*place)
 	}
 	p.all[at] = &at

@@ -4,9 +4,11 @@ import (
 	"bytes"
 	"encoding/hex"
 	"fmt"
+	"math"
 	"time"
 
 	"portico/backend"
+	"portico/protolog"
 	"portico/proxy/relay"
 )
 
@@ -31,9 +33,11 @@ func (s *session) handOff(link *backend.Link) error {
 	s.client.sock.SetDeadline(time.Time{})
 	s.ticket.sign()
 	s.handedOver = true
-	over := &relayed{ // of s it keeps nothing, nor of the ticket: the relay would keep all of the set-up in memory
+	s.logCommand(protolog.OK, "", OutcomeSignedIn) // before the relay has rows of its own
+	over := &relayed{                              // of s it keeps nothing, nor of the ticket: the relay would keep all of the set-up in memory
 		server: s.server, user: s.ticket.user, remote: compact(s.remote),
-		place: s.server.places.of(place{server: link.Server, database: link.Database, door: s.door.Name}),
+		place: s.server.places.of(place{server: link.Server, database: link.Database, door: s.door.Name, local: s.local}),
+		rows:  uint16(min(s.rows.number, math.MaxUint16)),
 	}
 	hex.Decode(over.id[:], []byte(s.id))
 	err := s.server.opt.Relay.Add(relay.Session{

@@ -297,6 +297,7 @@ func (r *fakeRelay) End(_ func(relay.Owner) bool, reason relay.Reason, _ time.Du
 }
 func (r *fakeRelay) Retime(_, _ time.Duration) {}
 func (r *fakeRelay) Limit(_, _ int)            {}
+func (r *fakeRelay) Rewatch()                  {}
 func (r *fakeRelay) Stats() *relay.Stats       { return relay.NewStats() }
 
 // take returns the next session that was handed over.

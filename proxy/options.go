@@ -11,6 +11,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/rs/zerolog"
 
+	"portico/protolog"
 	"portico/proxy/relay"
 )
 
@@ -20,7 +21,10 @@ type Options struct {
 	Relay      relay.Relay           // required; the server owns it from now on and closes it
 	Log        zerolog.Logger        // the zero value writes nothing
 	Registerer prometheus.Registerer // for the metrics; nil for none
-	SetupSlots int                   // threads for the set-up of sessions, so many compute at once; default 1
+	// ProtocolLog is told what sessions do, if it is not nil: of those in set-up by the server, of those that Relay carries by what Watch
+	// makes.
+	ProtocolLog *protolog.Log
+	SetupSlots  int // threads for the set-up of sessions, so many compute at once; default 1
 
 	Random io.Reader                                        // for session ids, safe for concurrent use; default crypto/rand
 	Now    func() time.Time                                 // for deadlines and durations; default time.Now

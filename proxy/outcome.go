@@ -204,6 +204,21 @@ var outcomes = [numOutcomes]row{
 
 func (o Outcome) row() *row { return &outcomes[o] }
 
+// verdict says in Exchange's words what a sign-in has come to, as far as that is anybody's verdict; else "" (EXCHANGE.md section 3).
+func (o Outcome) verdict() string {
+	switch {
+	case o == OutcomeSignedIn:
+		return "ProxySuccess"
+	case o == OutcomeLimitUser:
+		return "UserConnectionLimitReached"
+	case o == OutcomeDisabled, o == OutcomeNotAuthorized:
+		return "LogonDenied"
+	case o.row().charge == chargeFailed:
+		return "ProxyNotAuthenticated"
+	}
+	return ""
+}
+
 // Error makes an Outcome an error.
 func (o Outcome) Error() string { return outcomes[o].log }
 

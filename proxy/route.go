@@ -40,7 +40,11 @@ func (s *session) stillWaits() error {
 func (s *session) route(q directory.Query, c *backend.Credential) (backend.Route, error) {
 	began := s.server.opt.Now()
 	route, err := s.set.Tier.Route(s.drain, q)
-	s.server.metrics.phases.observe(phaseRoute, s.server.opt.Now().Sub(began))
+	s.rows.phases.Directory = s.server.opt.Now().Sub(began)
+	s.server.metrics.phases.observe(phaseRoute, s.rows.phases.Directory)
+	if len(route.Servers) > 0 {
+		s.rows.server = route.Servers[0]
+	}
 	switch {
 	case err != nil:
 		return route, fmt.Errorf("route: %w", err)

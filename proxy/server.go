@@ -37,6 +37,8 @@ type Server struct {
 	listeners []net.Listener
 
 	closeOnce sync.Once
+	closed    chan struct{}
+	upkeep    sync.WaitGroup // goroutines that live as long as the server
 }
 
 // refusalsLogged is how many connections refused at the door are logged each second; all are counted.
@@ -64,7 +66,7 @@ func newServer(opt Options) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{opt: opt, gate: newAdmission(), threads: threads, penalties: newPenalties(opt.Now)}
+	s := &Server{opt: opt, gate: newAdmission(), threads: threads, closed: make(chan struct{}), penalties: newPenalties(opt.Now)}
 	if s.metrics, err = newMetrics(opt.Registerer, s.gate.counts, newRelayCollector(s.Stats)); err != nil {
 		threads.Stop()
 		return nil, err
@@ -72,6 +74,9 @@ func newServer(opt Options) (*Server, error) {
 	s.settings.Store(settings)
 	s.drain, s.cancel = context.WithCancelCause(context.Background())
 	s.ended.log, s.ended.gate = opt.Log, s.gate
+	if opt.ProtocolLog != nil {
+		s.upkeep.Go(s.rewatch)
+	}
 	s.doorLog = opt.Log.Sample(&zerolog.BurstSampler{Burst: refusalsLogged, Period: time.Second})
 	return s, nil
 }
@@ -117,6 +122,8 @@ func (s *Server) Close() {
 	s.inSetUp.kill()
 	s.setup.Wait()
 	s.closeOnce.Do(func() {
+		close(s.closed)
+		s.upkeep.Wait()
 		s.threads.Stop()
 		s.opt.Relay.Close()
 	})

@@ -13,6 +13,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"portico/backend"
+	"portico/protolog"
 	"portico/proxy/setup"
 )
 
@@ -43,6 +44,7 @@ type session struct {
 	frontSession  string        // the session's id at the proxy in front of us; "" if there is none
 	handedOver    bool          // connection and ticket are the relay's
 	way           backend.Route // of the sign-in under way; its end has to be told
+	rows          setupRows
 }
 
 func newSession(s *Server, set *Settings, door *door, conn *setup.Conn, turn *setup.Turn, t *ticket) *session {
@@ -54,6 +56,9 @@ func newSession(s *Server, set *Settings, door *door, conn *setup.Conn, turn *se
 		local:  conn.LocalPort(),
 		turn:   turn,
 		hops:   maxHops,
+	}
+	if s.opt.ProtocolLog != nil {
+		session.rows.to = s.opt.ProtocolLog.SetUp()
 	}
 	session.drain = setup.With(s.drain, turn)
 	session.client = newClient(conn, s.drain, s.opt.Now, set)
@@ -77,6 +82,7 @@ func (s *session) run() {
 
 	err := s.live()
 	outcome := s.report(s.drained(err))
+	s.logClose(outcome)
 	s.door.results.count(outcome)
 	if !s.handedOver {
 		s.client.goodbye()
@@ -106,7 +112,9 @@ func (s *session) live() (err error) {
 	if err := s.introduced(); err != nil {
 		return err
 	}
-	if err := s.open(); err != nil {
+	err = s.open()
+	s.logOpen()
+	if err != nil {
 		return err
 	}
 	for {
@@ -115,6 +123,7 @@ func (s *session) live() (err error) {
 			return s.handOff(link)
 		}
 		if err == nil {
+			s.logCommand(protolog.OK, "", OutcomeSignedIn)
 			continue
 		}
 		if err = s.drained(err); outcomeOf(err).row().ends {
@@ -194,6 +203,7 @@ func (s *session) report(err error) Outcome {
 		code, text = serverCode, cmp.Or(serverText, textRefused)
 	}
 	s.client.answer(row.reply, s.tag, code, text)
+	s.logCommand(resultOfReply[row.reply], code, outcome)
 	return outcome
 }
 

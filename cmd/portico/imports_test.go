@@ -52,6 +52,13 @@ var bans = []struct{ from, to, why string }{
 	{"portico/backend", "portico/backend/directory/sqldir", "the same"},
 	{"portico/backend", "portico/backend/directory/ldapdir", "the same"},
 
+	{"portico/protolog", "portico/proxy/relay", "events come to it from anywhere; it does not know of loops"},
+	{"portico/protolog", "portico/proxy", "the same"},
+	{"portico/protolog", "portico/backend/...", "it sees names, not how they are found"},
+	{"portico/protolog", "portico/configs/...", "its settings and rules are passed in"},
+	{"portico/protolog", "portico/health/...", "health asks the log how it is, not the other way round"},
+	{"portico/proxy/relay", "portico/protolog", "it tells whoever watches, and does not know what becomes of it"},
+
 	{"portico/proxy/...", "portico/configs", "its settings are passed in"},
 	{"portico/proxy/...", "portico/health/...", "health reads what the proxy counts, not the other way round"},
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -22,11 +23,12 @@ type asking struct {
 	admin     string // --admin
 	tokenFile string
 	output    string
+	forms     []string // of output
 }
 
 // askFlags gives a command those flags.
 func askFlags(cmd *cobra.Command) *asking {
-	a := &asking{}
+	a := &asking{forms: []string{"table", "list", "json"}}
 	cmd.Flags().StringVar(&a.admin, "admin", os.Getenv("PORTICO_ADMIN"), "`socket or URL` of the Portico to ask; PORTICO_ADMIN by default, then "+client.DefaultSocket+", then "+client.DefaultURL)
 	cmd.Flags().StringVar(&a.tokenFile, "token-file", "", "`file` with the token, for an URL that wants one")
 	cmd.Flags().StringVarP(&a.output, "output", "o", "table", "how results are written: `table, list or json`")
@@ -53,10 +55,8 @@ func (a *asking) post(ctx context.Context, path string, body, into any) error {
 
 // client returns who to ask.
 func (a *asking) client() (*client.Client, error) {
-	switch a.output {
-	case "table", "list", "json":
-	default:
-		return nil, fmt.Errorf("--output must be table, list or json, is %q", a.output)
+	if !slices.Contains(a.forms, a.output) {
+		return nil, fmt.Errorf("--output must be one of %s, is %q", strings.Join(a.forms, ", "), a.output)
 	}
 	var token secret.Value
 	if a.tokenFile != "" {

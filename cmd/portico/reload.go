@@ -72,9 +72,10 @@ func (s *service) enforce(access admin.Access, f *front, settings proxy.Settings
 	return errors.Join(err, s.admin.Reload(s.access), s.use(before), before.tier.Configure(context.Background()))
 }
 
-// bound tells the relay what holds for all sessions.
+// bound tells relay and protocol log what holds for all sessions.
 func (s *service) bound(config *configs.Config) {
 	s.relay.Retime(config.Settings.AuthenticatedConnectionTimeout, config.KeepaliveIdle)
+	s.protocol.Configure(protocolSettings(config))
 	s.relay.Limit(config.Settings.MaxCommandsPerSecond, config.Settings.MaxCommandsBurst)
 }
 

@@ -21,6 +21,7 @@ import (
 	"portico/configs"
 	"portico/configs/store"
 	"portico/health/admin"
+	"portico/protolog"
 	"portico/proxy"
 	"portico/proxy/certs"
 	"portico/proxy/relay"
@@ -51,6 +52,7 @@ type service struct {
 	admin     *admin.Server
 	server    *proxy.Server // owns relay
 	relay     relay.Relay
+	protocol  *protolog.Log
 	addresses struct { // as opened, in the order of the file
 		listeners []net.Addr
 		admin     net.Addr
@@ -123,6 +125,9 @@ func (s *service) start() (err error) {
 	if err := s.use(front); err != nil {
 		return err
 	}
+	if err := s.startProtocolLog(loops(s.config, cpus)); err != nil {
+		return err
+	}
 	if err := s.startProxy(front.settings(s.config), cpus); err != nil {
 		return err
 	}
@@ -136,13 +141,16 @@ func (s *service) start() (err error) {
 // machine has are for everything else: passwords to verify, lookups, the collector of garbage, the admin's HTTP.
 func (s *service) startProxy(settings proxy.Settings, cpus int) error {
 	runtime.GOMAXPROCS(loops(s.config, cpus) + setupSlots(s.config, cpus) + cpus)
+	options := relayOptions(s.config, cpus)
+	options.Watch = proxy.Watch(s.protocol)
 	var err error
-	if s.relay, err = relay.New(relayOptions(s.config, cpus)); err != nil {
+	if s.relay, err = relay.New(options); err != nil {
 		return fmt.Errorf("relay: %w", err)
 	}
 	s.bound(s.config)
 	s.server, err = proxy.New(proxy.Options{
 		Settings: settings, Relay: s.relay, Log: s.log, Registerer: s.registry, SetupSlots: setupSlots(s.config, cpus),
+		ProtocolLog: s.protocol,
 	})
 	if err == nil {
 		s.group.Go(func() { keepTidy(s.upkeep, s.server.Clients) })
@@ -214,7 +222,7 @@ func (s *service) startAdmin() (err error) {
 	if s.access, err = adminAccess(s.config.Admin); err != nil {
 		return err
 	}
-	s.admin, err = admin.New(admin.Options{Gatherer: s.registry, Checks: s.checks(), Control: control{s}, Access: s.access, Log: s.log})
+	s.admin, err = admin.New(admin.Options{Gatherer: s.registry, Checks: s.checks(), Control: control{s}, Access: s.access, Log: s.log, Protocol: protocolControl{s.protocol, s}})
 	if err != nil {
 		return err
 	}
@@ -257,6 +265,9 @@ func (s *service) shutdown(ctx context.Context) (inOrder bool) {
 	if s.server != nil {
 		inOrder = s.server.Shutdown(ctx) == nil
 		runtime.SetDefaultGOMAXPROCS()
+	}
+	if s.protocol != nil { // it has the last rows now; who watches goes before the admin waits for them
+		s.protocol.Close()
 	}
 	if s.admin != nil {
 		patience, cancel := context.WithTimeout(context.WithoutCancel(ctx), adminPatience)

@@ -47,6 +47,9 @@ func pages(o Options) http.Handler {
 	if o.Control != nil {
 		api(mux, o.Control)
 	}
+	if o.Protocol != nil {
+		logAPI(mux, o.Protocol)
+	}
 	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "alive\n") })
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) { readiness(w, o.Checks) })
 	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) {

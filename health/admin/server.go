@@ -29,6 +29,7 @@ type Options struct {
 	Gatherer prometheus.Gatherer // what /metrics shows; required
 	Checks   []Check             // what /readyz asks, in this order
 	Control  Control             // what the API shows and does; nil: there is none
+	Protocol ProtocolLog         // the protocol log; nil: there is none
 	Access   Access              // the first; see Server.Reload
 	Log      zerolog.Logger      // the zero value writes nothing
 }

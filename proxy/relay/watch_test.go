@@ -88,7 +88,7 @@ func TestWatching(t *testing.T) {
 			[]string{"idle ok 2ms 14/40 2"}},
 		{"SASL after sign-in, which a server takes for commands", OffersNone,
 			[]step{{'c', "a AUTHENTICATE PLAIN\n"}, {'s', "a NO [CANNOT] no\n"}, {'c', "aHVudGVyMg hunter2\n"}, {'s', "aHVudGVyMg BAD hunter2\n"}},
-			[]string{"authenticate no 1ms 22/18 0 PLAIN [CANNOT] \"no\"", "other bad 1ms 20/24 0 {1}"}},
+			[]string{"authenticate no 1ms 22/18 0 PLAIN [CANNOT]", "other bad 1ms 20/24 0 {1}"}},
 		{"SASL lines", OffersNone, []step{{'c', "a AUTHENTICATE PLAIN\n"}, {'s', "+ \n"}, {'c', "AGFubgBodW50ZXIy\n"}, {'s', "a BAD AGFubgBodW50ZXIy\n"}},
 			[]string{"authenticate bad 2ms 40/28 0 PLAIN"}},
 		{"an answer of ours", OffersHidden, []step{{'c', "a COMPRESS DEFLATE\n"}},

@@ -13,6 +13,7 @@ type buffer struct {
 	room *[firstRead]byte // where data is as long as it is small; from rooms
 	data []byte           // data[:used] was given out, data[used:] was read ahead
 	used int
+	past uint64 // bytes given out before data
 }
 
 // firstRead is how much room the first read gets: most clients' whole sign-in.
@@ -24,7 +25,7 @@ var rooms = sync.Pool{New: func() any { return new([firstRead]byte) }}
 // reset wipes everything and goes on with another source.
 func (b *buffer) reset(r io.Reader) {
 	b.moveOut()
-	*b = buffer{r: r}
+	*b = buffer{r: r, past: b.past + uint64(b.used)}
 }
 
 // moveOut wipes what is there and gives the room back.
@@ -56,6 +57,7 @@ func (b *buffer) unused() []byte { return b.data[b.used:] }
 func (b *buffer) discard() {
 	n := copy(b.data, b.unused())
 	clear(b.data[n:])
+	b.past += uint64(b.used)
 	b.data, b.used = b.data[:n], 0
 }
 

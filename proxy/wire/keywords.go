@@ -11,7 +11,7 @@ type shows struct {
 	names     uint8 // and so many mailbox names, not in parentheses
 	search    bool  // with search keys, some of which have a text behind them
 	pairs     bool  // ID's names and values
-	mechanism bool  // a SASL mechanism, and of what is behind it the size
+	mechanism bool  // a SASL mechanism, and nothing of what is behind it
 }
 
 var (

@@ -110,7 +110,7 @@ func (m *Mask) line(p []byte) {
 		}
 		m.place = maskVerb
 	}
-	for i := 0; i < len(p) && !m.cut; i++ {
+	for i := 0; i < len(p) && !m.cut && m.place != maskDone; i++ {
 		c := p[i]
 		switch {
 		case m.place == maskVerb:
@@ -304,6 +304,11 @@ func (m *Mask) endToken() {
 	case m.hide > 0:
 		m.hide--
 		m.putSize(int64(size))
+	case m.policy.mechanism: // behind it may be a secret whose size is one
+		if m.put([]byte(known.name)); known.name == "" {
+			m.putSize(int64(size))
+		}
+		m.hidden, m.place = true, maskDone
 	case m.policy.pairs:
 		m.pair(place, text, int64(size))
 	case place == maskMarker:

@@ -43,12 +43,23 @@ func (r *Reader) Peek() (byte, error) {
 // Buffered returns what was read and not used, valid until the next call.
 func (r *Reader) Buffered() []byte { return r.buf.unused() }
 
+// Used returns how many bytes were used so far.
+func (r *Reader) Used() uint64 { return r.buf.past + uint64(r.buf.used) }
+
 // Command is a client's command. Args is valid until the Reader's next call.
 type Command struct {
 	Tag  string
 	Verb Verb
 	Name string // the verb in upper case, of letters, digits and a few signs only, bounded
 	Args Args
+}
+
+// Masked returns the command's name in lower case and what may be shown of its arguments. It is as valid as Args is.
+func (c *Command) Masked() (name string, shown Shown) {
+	var m Mask
+	m.Begin(CommandHead{Verb: c.Verb, TagLen: len(c.Tag)})
+	m.Feed(c.Args.raw)
+	return m.Name(c.Verb), *m.End()
 }
 
 // ReadCommand reads one whole command. Before each synchronising literal it calls proceed, which has to send the continuation

@@ -68,32 +68,64 @@ func (c *Client) Post(ctx context.Context, path string, body, into any) error {
 	return c.do(ctx, http.MethodPost, path, bytes.NewReader(text), into)
 }
 
+// Stream asks for what goes on at path, for as long as the context lasts. The caller closes it.
+func (c *Client) Stream(ctx context.Context, path string) (io.ReadCloser, error) {
+	response, err := c.ask(ctx, http.MethodGet, path, nil)
+	if err != nil {
+		return nil, err
+	}
+	return response.Body, nil
+}
+
 func (c *Client) do(ctx context.Context, method, path string, body io.Reader, into any) error {
-	request, err := http.NewRequestWithContext(ctx, method, c.base+path, body)
+	response, err := c.ask(ctx, method, path, body)
 	if err != nil {
 		return err
+	}
+	defer response.Body.Close()
+	text, err := c.read(response)
+	if err != nil {
+		return err
+	}
+	if err := json.Unmarshal(text, into); err != nil {
+		return fmt.Errorf("portico at %s answers what makes no sense: %w", c.where, err)
+	}
+	return nil
+}
+
+// ask sends a request. An answer that is an error is one.
+func (c *Client) ask(ctx context.Context, method, path string, body io.Reader) (*http.Response, error) {
+	request, err := http.NewRequestWithContext(ctx, method, c.base+path, body)
+	if err != nil {
+		return nil, err
 	}
 	if c.token != "" {
 		request.Header.Set("Authorization", "Bearer "+c.token.Reveal())
 	}
 	response, err := c.http.Do(request)
 	if err != nil {
-		return fmt.Errorf("ask portico at %s: %w", c.where, err)
+		return nil, fmt.Errorf("ask portico at %s: %w", c.where, err)
+	}
+	if response.StatusCode == http.StatusOK {
+		return response, nil
 	}
 	defer response.Body.Close()
+	text, err := c.read(response)
+	if err != nil {
+		return nil, err
+	}
+	var failure admin.Failure
+	if json.Unmarshal(text, &failure) == nil && failure.Error != "" {
+		return nil, errors.New(failure.Error)
+	}
+	return nil, fmt.Errorf("portico at %s answers %s: %s", c.where, response.Status, strings.TrimSpace(string(text)))
+}
+
+// read reads a whole answer.
+func (c *Client) read(response *http.Response) ([]byte, error) {
 	text, err := io.ReadAll(io.LimitReader(response.Body, maxAnswer))
 	if err != nil {
-		return fmt.Errorf("ask portico at %s: %w", c.where, err)
+		return nil, fmt.Errorf("ask portico at %s: %w", c.where, err)
 	}
-	if response.StatusCode != http.StatusOK {
-		var failure admin.Failure
-		if json.Unmarshal(text, &failure) == nil && failure.Error != "" {
-			return errors.New(failure.Error)
-		}
-		return fmt.Errorf("portico at %s answers %s: %s", c.where, response.Status, strings.TrimSpace(string(text)))
-	}
-	if err := json.Unmarshal(text, into); err != nil {
-		return fmt.Errorf("portico at %s answers what makes no sense: %w", c.where, err)
-	}
-	return nil
+	return text, nil
 }

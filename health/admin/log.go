@@ -1,0 +1,203 @@
+package admin
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strconv"
+	"time"
+
+	"portico/protolog"
+)
+
+// ProtocolLog is the protocol log as the API shows it and changes what it asks for. Its methods may be called from anywhere.
+type ProtocolLog interface {
+	Status() protolog.Status
+	// On begins a rule that ends by itself after d, or if that is 0 never.
+	On(ctx context.Context, f protolog.Filter, d time.Duration) (protolog.Rule, error)
+	// Off ends a rule, or all if id is "", and returns how many there were.
+	Off(ctx context.Context, id string) (int, error)
+	Tail(f protolog.Filter, format protolog.Format) (*protolog.Tail, error)
+	Find(ctx context.Context, session string, format protolog.Format, yield func(row []byte) error) error
+}
+
+// LogStatus is the state of the protocol log.
+type LogStatus struct {
+	Rules    []LogRule  `json:"rules"`
+	Watchers int        `json:"watchers"`                // who watch rows as they come
+	Rows     uint64     `json:"rows"`                    // written to files since the start
+	Dropped  uint64     `json:"dropped"`                 // not written, or not shown to somebody who watched
+	File     string     `json:"file,omitempty"`          // that is written to now
+	Failing  string     `json:"failing,omitempty"`       // why nothing can be written
+	Since    *time.Time `json:"failing_since,omitempty"` // and since when
+}
+
+// LogRule asks for rows of the protocol log: of all that fit everything that is given.
+type LogRule struct {
+	ID string `json:"id"`
+	LogFilter
+	Since time.Time  `json:"since"`
+	Until *time.Time `json:"until,omitempty"` // missing: without end
+}
+
+// LogFilter says which.
+type LogFilter struct {
+	User    string  `json:"user,omitempty"` // * is any characters, ? is one
+	IP      string  `json:"ip,omitempty"`   // an address or a network
+	Server  string  `json:"server,omitempty"`
+	Session string  `json:"session,omitempty"`
+	Command string  `json:"command,omitempty"`
+	Slower  float64 `json:"slower,omitempty"` // seconds of server time, at least
+}
+
+// filter is the log's own form.
+func (f LogFilter) filter() protolog.Filter {
+	return protolog.Filter{User: f.User, IP: f.IP, Server: f.Server, Session: f.Session, Command: f.Command, Slower: inSeconds(f.Slower)}
+}
+
+func inSeconds(s float64) time.Duration { return time.Duration(s * float64(time.Second)) }
+
+// Query is the filter as the stream's URL has it.
+func (f LogFilter) Query() url.Values {
+	q := url.Values{}
+	for name, value := range map[string]string{"user": f.User, "ip": f.IP, "server": f.Server, "session": f.Session, "command": f.Command} {
+		if value != "" {
+			q.Set(name, value)
+		}
+	}
+	if f.Slower != 0 {
+		q.Set("slower", strconv.FormatFloat(f.Slower, 'f', -1, 64))
+	}
+	return q
+}
+
+func readQuery(q url.Values) (f LogFilter, format protolog.Format, err error) {
+	f = LogFilter{User: q.Get("user"), IP: q.Get("ip"), Server: q.Get("server"), Session: q.Get("session"), Command: q.Get("command")}
+	if text := q.Get("slower"); text != "" {
+		if f.Slower, err = strconv.ParseFloat(text, 64); err != nil {
+			return f, format, fmt.Errorf("slower: %q is no number of seconds", text)
+		}
+	}
+	switch text := q.Get("format"); text {
+	case "", "csv":
+	case "json":
+		format = protolog.JSON
+	default:
+		return f, format, fmt.Errorf("format: csv or json, not %q", text)
+	}
+	return f, format, nil
+}
+
+func logRule(r protolog.Rule) LogRule {
+	shown := LogRule{ID: r.ID, Since: r.Since, LogFilter: LogFilter{
+		User: r.Filter.User, IP: r.Filter.IP, Server: r.Filter.Server, Session: r.Filter.Session, Command: r.Filter.Command, Slower: r.Filter.Slower.Seconds(),
+	}}
+	if !r.Until.IsZero() {
+		shown.Until = &r.Until
+	}
+	return shown
+}
+
+// logAPI adds the protocol log to the pages.
+func logAPI(mux *http.ServeMux, l ProtocolLog) {
+	mux.HandleFunc("GET /api/v1/log", func(w http.ResponseWriter, _ *http.Request) {
+		s := l.Status()
+		shown := LogStatus{Rules: []LogRule{}, Watchers: s.Watchers, Rows: s.Rows, Dropped: s.Dropped, File: s.File, Failing: s.Failing}
+		if s.Failing != "" {
+			shown.Since = &s.Since
+		}
+		for _, r := range s.Rules {
+			shown.Rules = append(shown.Rules, logRule(r))
+		}
+		answer(w, shown, nil)
+	})
+	change(mux, "log/on", func(ctx context.Context, _ string, body struct {
+		LogFilter
+		For float64
+	}) (any, error) {
+		r, err := l.On(ctx, body.filter(), inSeconds(body.For))
+		return logRule(r), err
+	})
+	change(mux, "log/off", func(ctx context.Context, _ string, body struct{ ID string }) (any, error) {
+		n, err := l.Off(ctx, body.ID)
+		return map[string]int{"ended": n}, err
+	})
+	mux.HandleFunc("GET /api/v1/log/stream", func(w http.ResponseWriter, r *http.Request) { stream(w, r, l) })
+	mux.HandleFunc("GET /api/v1/log/sessions/{id}", func(w http.ResponseWriter, r *http.Request) { past(w, r, l) })
+}
+
+// rowTypes are the media types of rows.
+var rowTypes = [...]string{protolog.CSV: "text/csv; charset=utf-8", protolog.JSON: "application/x-ndjson"}
+
+// stream sends rows as they come, until the client goes away. One that does not read keeps nobody waiting: the rows that find no room are
+// told to it as lost.
+func stream(w http.ResponseWriter, r *http.Request, l ProtocolLog) {
+	f, format, err := readQuery(r.URL.Query())
+	if err != nil {
+		fail(w, http.StatusBadRequest, err)
+		return
+	}
+	tail, err := l.Tail(f.filter(), format)
+	switch {
+	case errors.Is(err, protolog.ErrTooMany), errors.Is(err, protolog.ErrClosed):
+		fail(w, http.StatusServiceUnavailable, err)
+		return
+	case err != nil:
+		fail(w, http.StatusBadRequest, err)
+		return
+	}
+	defer tail.Close()
+	out := http.NewResponseController(w)
+	out.SetWriteDeadline(time.Time{})
+	w.Header().Set("Content-Type", rowTypes[format])
+	if format == protolog.CSV {
+		io.WriteString(w, protolog.Heading())
+	}
+	var rows []byte
+	for err := out.Flush(); err == nil; err = out.Flush() {
+		var lost uint64
+		if rows, lost, err = tail.Next(r.Context(), rows[:0]); err != nil {
+			return
+		}
+		if lost > 0 {
+			rows = append(rows, protolog.LostLine(format, lost)...)
+		}
+		if _, err := w.Write(rows); err != nil {
+			return
+		}
+	}
+}
+
+// past sends the rows of a session that the files have.
+func past(w http.ResponseWriter, r *http.Request, l ProtocolLog) {
+	_, format, err := readQuery(r.URL.Query())
+	if err != nil {
+		fail(w, http.StatusBadRequest, err)
+		return
+	}
+	out := http.NewResponseController(w)
+	found := false
+	err = l.Find(r.Context(), r.PathValue("id"), format, func(row []byte) error {
+		if !found {
+			found = true
+			w.Header().Set("Content-Type", rowTypes[format])
+			if format == protolog.CSV {
+				io.WriteString(w, protolog.Heading())
+			}
+		}
+		out.SetWriteDeadline(time.Now().Add(writeTimeout))
+		_, err := w.Write(row)
+		return err
+	})
+	switch {
+	case found && err != nil:
+		panic(http.ErrAbortHandler) // the client is not to take it for all there is
+	case err != nil:
+		fail(w, http.StatusInternalServerError, err)
+	case !found:
+		fail(w, http.StatusNotFound, fmt.Errorf("no row of session %q in the files: %w", r.PathValue("id"), ErrUnknown))
+	}
+}

@@ -1,0 +1,105 @@
+package protolog
+
+import (
+	"fmt"
+	"net/netip"
+	"strings"
+	"time"
+)
+
+// Filter says which sessions and commands somebody wants to see. What is empty fits everything; what is given must fit all.
+type Filter struct {
+	User    string        `json:"user,omitempty"` // a pattern for the whole canonical name: * is any characters, ? is one
+	IP      string        `json:"ip,omitempty"`   // the client's address, or a network
+	Server  string        `json:"server,omitempty"`
+	Session string        `json:"session,omitempty"`
+	Command string        `json:"command,omitempty"` // such as fetch, which is "uid fetch" too
+	Slower  time.Duration `json:"slower,omitempty"`  // only commands with at least this server time, in nanoseconds
+}
+
+// maxPattern bounds what a filter may hold, in bytes.
+const maxPattern = 256
+
+// filter is a Filter that can be asked.
+type filter struct {
+	Filter
+	network netip.Prefix
+	uid     string // the command, behind UID
+}
+
+// compile checks a filter.
+func (f Filter) compile() (filter, error) {
+	c := filter{Filter: f}
+	for name, text := range map[string]string{"user": f.User, "server": f.Server, "session": f.Session, "command": f.Command} {
+		if len(text) > maxPattern {
+			return c, fmt.Errorf("%s: longer than %d bytes", name, maxPattern)
+		}
+	}
+	c.User, c.Command, c.Session = strings.ToLower(f.User), strings.ToLower(f.Command), strings.ToLower(f.Session)
+	c.uid = "uid " + c.Command
+	if f.Slower < 0 {
+		return c, fmt.Errorf("slower: %v is less than nothing", f.Slower)
+	}
+	if f.IP == "" {
+		return c, nil
+	}
+	var err error
+	if c.network, err = netip.ParsePrefix(f.IP); err == nil {
+		c.network = c.network.Masked()
+		return c, nil
+	}
+	addr, err := netip.ParseAddr(f.IP)
+	if err != nil {
+		return c, fmt.Errorf("ip: %q is neither an address nor a network such as 192.0.2.0/24", f.IP)
+	}
+	addr = addr.Unmap().WithZone("")
+	c.network = netip.PrefixFrom(addr, addr.BitLen())
+	return c, nil
+}
+
+// fits says whether a session may be meant: of one that is not signed in yet, only what is known counts.
+func (f *filter) fits(s Subject) bool {
+	return (f.User == "" || s.User != "" && glob(f.User, s.User)) &&
+		(f.Server == "" || s.Server != "" && f.Server == s.Server) &&
+		(f.Session == "" || f.Session == s.ID) &&
+		(!f.network.IsValid() || f.network.Contains(s.Client.Addr().Unmap().WithZone("")))
+}
+
+// open says whether a session that does not fit yet may when more is known of it.
+func (f *filter) open(s Subject) bool {
+	known := *f
+	if s.User == "" {
+		known.User = ""
+	}
+	if s.Server == "" {
+		known.Server = ""
+	}
+	return known.fits(s) && !f.fits(s)
+}
+
+// wants says whether an event of a session that fits is meant.
+func (f *filter) wants(command string, took time.Duration) bool {
+	return (f.Command == "" || strings.EqualFold(f.Command, command) || f.uid == command) && took >= f.Slower
+}
+
+// glob matches a whole text: * is any characters, ? is one.
+func glob(pattern, text string) bool {
+	star, from := -1, 0 // where the last * stands, and from where on in the text it has to try
+	p, t := 0, 0
+	for t < len(text) {
+		switch {
+		case p < len(pattern) && pattern[p] == '*':
+			star, from = p, t
+			p++
+		case p < len(pattern) && (pattern[p] == '?' || pattern[p] == text[t]):
+			p++
+			t++
+		case star >= 0:
+			from++
+			p, t = star+1, from
+		default:
+			return false
+		}
+	}
+	return strings.Trim(pattern[p:], "*") == ""
+}

@@ -1,0 +1,434 @@
+package protolog
+
+import (
+	"cmp"
+	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"net/netip"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/rs/zerolog"
+)
+
+// ErrClosed is returned for what comes after Close.
+var ErrClosed = errors.New("the protocol log is closed")
+
+// Settings are what can change at any time.
+type Settings struct {
+	Enabled          bool // everything is logged, without a rule
+	Files            FileSettings
+	Format           Format
+	HashUsers        bool // users are shown as a keyed hash, the same for a user at all times
+	ShortenAddresses bool // of clients' addresses the network is shown: /24, or /48 of IPv6
+}
+
+// Options is what a Log is built from, once.
+type Options struct {
+	Settings   Settings
+	Loops      int                   // of the relay: so many rings
+	Key        []byte                // for HashUsers
+	Version    string                // of the program, for the files' headers
+	Log        zerolog.Logger        // told of files that can not be written
+	Registerer prometheus.Registerer // for the metrics; nil for none
+	Now        func() time.Time      // default time.Now
+}
+
+// Log is the protocol log. Its methods are safe for concurrent use; a Ring is its loop's alone.
+type Log struct {
+	opt    Options
+	writer *writer
+	counts counts
+
+	demand  atomic.Pointer[demand]
+	changed chan struct{} // holds one: Match has to be asked again
+	wake    chan struct{} // holds one: there is a demand again
+	done    chan struct{}
+	group   sync.WaitGroup
+
+	mu       sync.Mutex // guards what follows, and changes of demand
+	settings Settings
+	rules    []rule // without the one that Enabled stands for
+	closed   bool
+
+	rings  []*Ring // the set-ups', and behind it those of the loops
+	setups sync.Mutex
+
+	// What follows belongs to collect's goroutine.
+	batch []*Event
+	rows  rowWriter
+	ends  []uint64
+	seen  []uint64 // dropped by each ring, as told
+	chunk chunk
+}
+
+// New returns a log at work. It makes no file before there is a row.
+func New(opt Options) (*Log, error) {
+	if opt.Now == nil {
+		opt.Now = time.Now
+	}
+	l := &Log{
+		opt: opt, settings: opt.Settings, changed: make(chan struct{}, 1), wake: make(chan struct{}, 1), done: make(chan struct{}),
+	}
+	for range opt.Loops + 1 {
+		l.rings = append(l.rings, new(Ring))
+	}
+	l.ends, l.seen = make([]uint64, len(l.rings)), make([]uint64, len(l.rings))
+	l.demand.Store(new(demand))
+	l.writer = newWriter(opt, &l.counts)
+	if opt.Registerer != nil {
+		if err := opt.Registerer.Register(collector{l}); err != nil {
+			return nil, err
+		}
+	}
+	l.group.Go(l.run)
+	l.group.Go(l.writer.run)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.enforce()
+	return l, nil
+}
+
+// closeTime is how long the last rows may take to be written.
+const closeTime = 2 * time.Second
+
+// Close writes what there is and ends the log. Where the disk does not answer, it gives up after two seconds; the goroutine that waits for
+// the disk is then left behind.
+func (l *Log) Close() {
+	l.mu.Lock()
+	if l.closed {
+		l.mu.Unlock()
+		return
+	}
+	l.closed = true
+	l.mu.Unlock()
+	close(l.done)
+	ended := make(chan struct{})
+	go func() {
+		l.group.Wait()
+		close(ended)
+	}()
+	select {
+	case <-ended:
+	case <-time.After(closeTime):
+	}
+	for _, t := range l.demand.Load().tails {
+		t.end()
+	}
+}
+
+// Configure puts other settings in force.
+func (l *Log) Configure(s Settings) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	before := l.settings
+	l.settings = s
+	l.writer.configure(s.Files)
+	if before != s {
+		l.enforce()
+	}
+}
+
+// SetRules puts other rules in force, all of them. Those whose end has come, and those that can not be understood, are passed over: CheckRule
+// says why.
+func (l *Log) SetRules(rules []Rule) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.rules = nil
+	for _, r := range rules[:min(len(rules), maxRules)] {
+		if f, err := r.Filter.compile(); err == nil {
+			l.rules = append(l.rules, rule{r, f})
+		}
+	}
+	l.enforce()
+}
+
+// CheckRule says whether a filter can be understood.
+func CheckRule(f Filter) error {
+	_, err := f.compile()
+	return err
+}
+
+// Rules returns those in force.
+func (l *Log) Rules() []Rule {
+	var all []Rule
+	for _, r := range l.demand.Load().rules {
+		all = append(all, r.Rule)
+	}
+	return all
+}
+
+// RuleOfSetting is the ID of the rule that Settings.Enabled stands for.
+const RuleOfSetting = "setting"
+
+// enforce makes the demand of what it consists of. The caller holds mu.
+func (l *Log) enforce() {
+	d := &demand{rules: slices.Clone(l.rules), tails: l.demand.Load().tails}
+	if l.settings.Enabled {
+		d.rules = append(d.rules, rule{Rule: Rule{ID: RuleOfSetting}})
+	}
+	d, _ = d.without(l.opt.Now())
+	l.put(d)
+}
+
+// put puts a demand in force. The caller holds mu.
+func (l *Log) put(d *demand) {
+	if !d.empty() && l.rings[0].events == nil {
+		for _, r := range l.rings {
+			r.events = make([]Event, ringSize)
+		}
+	}
+	l.demand.Store(d)
+	signal(l.changed)
+	signal(l.wake)
+}
+
+func signal(c chan struct{}) {
+	select {
+	case c <- struct{}{}:
+	default:
+	}
+}
+
+// Changed is told when Match has to be asked again for sessions that live.
+func (l *Log) Changed() <-chan struct{} { return l.changed }
+
+// On says whether anything is asked for.
+func (l *Log) On() bool { return !l.demand.Load().empty() }
+
+// Match returns what is wanted of a session, nil if nothing.
+func (l *Log) Match(s Subject) *Match { return l.demand.Load().match(s) }
+
+// Session returns whose rows are written, as they are to show it.
+func (l *Log) Session(s Subject) *Session {
+	l.mu.Lock()
+	set := l.settings
+	l.mu.Unlock()
+	client := s.Client
+	if set.ShortenAddresses {
+		client = netip.AddrPortFrom(shorten(client.Addr()), 0)
+	}
+	user := printable(s.User)
+	if set.HashUsers && user != "" {
+		mac := hmac.New(sha256.New, l.opt.Key)
+		mac.Write([]byte(s.User))
+		user = hex.EncodeToString(mac.Sum(nil)[:8])
+	}
+	return &Session{id: s.ID, local: s.Local.String(), client: client.String(), user: user, mailbox: printable(s.Server), subject: s}
+}
+
+func shorten(a netip.Addr) netip.Addr {
+	a = a.Unmap().WithZone("")
+	bits := 24
+	if a.Is6() {
+		bits = 48
+	}
+	p, err := a.Prefix(bits)
+	if err != nil { // no address
+		return a
+	}
+	return p.Addr()
+}
+
+// Ring returns the way of a loop's events. Only its goroutine may use it, and only for events that Match asks for.
+func (l *Log) Ring(loop int) *Ring { return l.rings[1+loop] }
+
+// Tail begins to watch: rows come for it alone, beside those that rules ask for.
+func (l *Log) Tail(f Filter, format Format) (*Tail, error) {
+	compiled, err := f.compile()
+	if err != nil {
+		return nil, err
+	}
+	t := &Tail{filter: compiled, format: format, news: make(chan struct{}, 1)}
+	t.leave = func() { l.leave(t) }
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	d := l.demand.Load()
+	switch {
+	case l.closed:
+		return nil, ErrClosed
+	case len(d.tails) >= maxTails:
+		return nil, ErrTooMany
+	}
+	l.put(&demand{rules: d.rules, tails: append(slices.Clone(d.tails), t)})
+	return t, nil
+}
+
+func (l *Log) leave(t *Tail) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	d := l.demand.Load()
+	l.put(&demand{rules: d.rules, tails: slices.DeleteFunc(slices.Clone(d.tails), func(o *Tail) bool { return o == t })})
+}
+
+// lookPeriod is how often the rings are looked into while something is asked for. Nobody who puts an event has to wake anybody.
+const lookPeriod = 10 * time.Millisecond
+
+// run takes events from the rings until the log is closed.
+func (l *Log) run() {
+	defer close(l.writer.in)
+	ticker := time.NewTicker(lookPeriod)
+	defer ticker.Stop()
+	for quiet := 0; ; {
+		select {
+		case <-l.done:
+			l.collect()
+			return
+		case <-ticker.C:
+		case <-l.wake:
+			ticker.Reset(lookPeriod)
+			quiet = 0
+		}
+		l.expire()
+		if l.collect() > 0 || l.On() {
+			quiet = 0
+		} else if quiet++; quiet == 100 { // a loop may still not know that nothing is asked for
+			ticker.Stop()
+		}
+	}
+}
+
+// expire ends rules whose time has come.
+func (l *Log) expire() {
+	now := l.opt.Now()
+	if _, some := l.demand.Load().without(now); !some {
+		return
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.rules = slices.DeleteFunc(l.rules, func(r rule) bool { return !r.Until.IsZero() && !now.Before(r.Until) })
+	l.enforce()
+}
+
+// collect takes all there is: rows for the files and for those who watch. It returns how many events there were.
+func (l *Log) collect() (n int) {
+	d := l.demand.Load()
+	l.batch = l.batch[:0]
+	lost := uint64(0)
+	for i, r := range slices.Backward(l.rings) { // what a session's loop says comes behind what its set-up has said
+		l.ends[i] = r.end()
+	}
+	for i, r := range l.rings {
+		for at := r.taken.Load(); at < l.ends[i]; at++ {
+			l.batch = append(l.batch, r.at(at))
+		}
+		dropped := r.dropped.Load()
+		lost += dropped - l.seen[i]
+		l.seen[i] = dropped
+	}
+	slices.SortStableFunc(l.batch, func(a, b *Event) int { return a.Time.Compare(b.Time) })
+	format := l.format()
+	for _, e := range l.batch {
+		l.distribute(d, e, format)
+	}
+	n = len(l.batch)
+	clear(l.batch)
+	for i, r := range l.rings {
+		r.release(l.ends[i])
+	}
+	l.lose(d, lost)
+	l.flush()
+	for _, t := range d.tails {
+		t.tell()
+	}
+	return n
+}
+
+// lose tells of events that found no room.
+func (l *Log) lose(d *demand, n uint64) {
+	if n == 0 {
+		return
+	}
+	l.counts.dropped[dropRing].Add(n)
+	l.chunk.lost += n
+	for _, t := range d.tails {
+		t.lose(n)
+	}
+}
+
+// chunkSize is how much is given to the writer at once.
+const chunkSize = 64 << 10
+
+// distribute makes an event's row for whoever wants it.
+func (l *Log) distribute(d *demand, e *Event, format Format) {
+	if e.file {
+		if len(l.chunk.data) > 0 && l.chunk.format != format {
+			l.flush()
+		}
+		l.chunk.format = format
+		l.chunk.data = l.rows.append(l.chunk.data, format, e)
+		if l.chunk.rows++; len(l.chunk.data) >= chunkSize {
+			l.flush()
+		}
+	}
+	var made [2][]byte
+	for _, t := range d.tails {
+		if e.given != nil && slices.Contains(e.given.tails, &t.filter) {
+			continue
+		}
+		if !t.filter.fits(e.Session.subject) || !t.filter.wants(e.Command, e.Duration) {
+			continue
+		}
+		if made[t.format] == nil {
+			made[t.format] = l.rows.append(nil, t.format, e)
+		}
+		if !t.offer(made[t.format]) {
+			l.counts.dropped[dropTail].Add(1)
+		}
+	}
+}
+
+func (l *Log) format() Format {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.settings.Format
+}
+
+// flush gives the writer what there is, or drops it where the disk does not keep up.
+func (l *Log) flush() {
+	if l.chunk.rows == 0 && l.chunk.lost == 0 {
+		return
+	}
+	select {
+	case l.writer.in <- l.chunk:
+		l.chunk = chunk{data: l.writer.room()}
+	default:
+		l.counts.dropped[dropQueue].Add(uint64(l.chunk.rows))
+		l.chunk = chunk{data: l.chunk.data[:0], lost: l.chunk.lost + uint64(l.chunk.rows)}
+	}
+}
+
+// Status is what operators see of the log.
+type Status struct {
+	Rules    []Rule `json:"rules"`
+	Watchers int    `json:"watchers"`
+	Rows     uint64 `json:"rows"`    // written to files
+	Dropped  uint64 `json:"dropped"` // not written, or not shown
+	File     string `json:"file,omitempty"`
+	// Failing says why nothing is written at present, and since when.
+	Failing string    `json:"failing,omitempty"`
+	Since   time.Time `json:"failing_since,omitzero"`
+}
+
+// Status returns the state of things.
+func (l *Log) Status() Status {
+	d := l.demand.Load()
+	s := Status{Rules: l.Rules(), Watchers: len(d.tails), Rows: l.counts.rows.Load()}
+	for i := range l.counts.dropped {
+		s.Dropped += l.counts.dropped[i].Load()
+	}
+	l.writer.status(&s)
+	slices.SortFunc(s.Rules, func(a, b Rule) int { return cmp.Or(a.Since.Compare(b.Since), cmp.Compare(a.ID, b.ID)) })
+	return s
+}
+
+// Find looks through the files for a session's rows; see find.
+func (l *Log) Find(ctx context.Context, session string, f Format, yield func(row []byte) error) error {
+	return find(ctx, l.writer.location(), session, f, yield)
+}

@@ -1,0 +1,215 @@
+package protolog
+
+import (
+	"bytes"
+	"strconv"
+	"time"
+	"unicode/utf8"
+)
+
+// Format is how rows are written.
+type Format uint8
+
+// The formats: Exchange's, and an object in each line with the same fields.
+const (
+	CSV Format = iota
+	JSON
+)
+
+// Fields are the names of a row's fields, in order (EXCHANGE.md section 3).
+var Fields = [...]string{
+	"dateTime", "sessionId", "seqNumber", "sIp", "cIp", "user", "duration", "rqsize", "rpsize", "command", "parameters", "context", "puid",
+}
+
+// numFields is 13.
+const numFields = len(Fields)
+
+// timeForm is how a row says when: UTC, milliseconds.
+const timeForm = "2006-01-02T15:04:05.000Z"
+
+// numeric says which fields are numbers in JSON.
+var numeric = [numFields]bool{2: true, 6: true, 7: true, 8: true}
+
+// rowWriter turns events into rows. It keeps memory from one to the next; it is not safe for concurrent use.
+type rowWriter struct {
+	context []byte
+	field   []byte
+}
+
+// append appends a row, line end included.
+func (w *rowWriter) append(dst []byte, f Format, e *Event) []byte {
+	w.context = appendContext(w.context[:0], e)
+	s := e.Session
+	for i := range numFields {
+		dst = appendBefore(dst, f, i)
+		switch i {
+		case 0:
+			w.field = e.Time.UTC().AppendFormat(w.field[:0], timeForm)
+		case 1:
+			w.field = append(w.field[:0], s.id...)
+		case 2:
+			w.field = strconv.AppendUint(w.field[:0], uint64(e.Number), 10)
+		case 3:
+			w.field = append(w.field[:0], s.local...)
+		case 4:
+			w.field = append(w.field[:0], s.client...)
+		case 5:
+			w.field = append(w.field[:0], s.user...)
+		case 6:
+			w.field = strconv.AppendInt(w.field[:0], e.Duration.Milliseconds(), 10)
+		case 7:
+			w.field = strconv.AppendUint(w.field[:0], e.Request, 10)
+		case 8:
+			w.field = strconv.AppendUint(w.field[:0], e.Response, 10)
+		case 9:
+			w.field = append(w.field[:0], e.Command...)
+		case 10:
+			w.field = e.Parameters.AppendTo(w.field[:0])
+		case 11:
+			w.field = append(w.field[:0], w.context...)
+		case 12: // Exchange's Passport id, empty as on premises
+			w.field = w.field[:0]
+		}
+		dst = appendField(dst, f, i, w.field)
+	}
+	return appendEnd(dst, f)
+}
+
+// appendBefore appends what stands in front of a field.
+func appendBefore(dst []byte, f Format, i int) []byte {
+	if f == CSV {
+		if i > 0 {
+			dst = append(dst, ',')
+		}
+		return dst
+	}
+	if i == 0 {
+		dst = append(dst, '{', '"')
+	} else {
+		dst = append(dst, ',', '"')
+	}
+	dst = append(dst, Fields[i]...)
+	return append(dst, '"', ':')
+}
+
+func appendEnd(dst []byte, f Format) []byte {
+	if f == JSON {
+		dst = append(dst, '}')
+	}
+	return append(dst, '\n')
+}
+
+func appendField(dst []byte, f Format, i int, text []byte) []byte {
+	switch {
+	case f == CSV:
+		return appendCSV(dst, text)
+	case numeric[i]:
+		return append(dst, text...)
+	}
+	dst = append(dst, '"')
+	for _, c := range text { // valid UTF-8 without control characters; see printable
+		if c == '"' || c == '\\' {
+			dst = append(dst, '\\')
+		}
+		dst = append(dst, c)
+	}
+	return append(dst, '"')
+}
+
+// appendCSV quotes a field where it has to be (RFC 4180). No field has a line end: what is cut off is seen to be, whatever it is.
+func appendCSV(dst, text []byte) []byte {
+	if bytes.IndexByte(text, '"') < 0 && bytes.IndexByte(text, ',') < 0 && !bytes.HasPrefix(text, []byte(" ")) {
+		return append(dst, text...)
+	}
+	dst = append(dst, '"')
+	for _, c := range text {
+		if c == '"' {
+			dst = append(dst, '"')
+		}
+		dst = append(dst, c)
+	}
+	return append(dst, '"')
+}
+
+// appendContext appends what is known beside the numbers: key=value, separated by semicolons.
+func appendContext(dst []byte, e *Event) []byte {
+	switch e.Result {
+	case None:
+	case OK:
+		dst = append(dst, "R=OK"...)
+	default:
+		dst = append(append(dst, `R="`...), resultNames[e.Result]...)
+		if code := e.code.bytes(); len(code) > 0 {
+			dst = append(appendClean(append(dst, " ["...), code), ']')
+		}
+		if text := e.text.bytes(); len(text) > 0 {
+			dst = appendClean(append(dst, ' '), text)
+		}
+		dst = append(dst, '"')
+	}
+	if e.Msg != "" {
+		dst = append(appendClean(append(next(dst), `Msg="`...), []byte(e.Msg)), '"')
+	}
+	if e.Err != "" {
+		dst = append(next(dst), "ErrMsg="...)
+		dst = appendClean(dst, []byte(e.Err))
+	}
+	if e.Session.mailbox != "" {
+		dst = append(append(next(dst), "_Mbx:"...), e.Session.mailbox...)
+	}
+	if e.Rows > 0 {
+		dst = strconv.AppendInt(append(next(dst), "Rows="...), int64(e.Rows), 10)
+	}
+	if p := e.Phases; p != nil {
+		for _, phase := range [...]struct {
+			name string
+			took time.Duration
+		}{{"Directory", p.Directory}, {"Dial", p.Dial}, {"TLS", p.TLS}, {"Greeting", p.Greeting}, {"SignIn", p.SignIn}} {
+			if phase.took > 0 {
+				dst = append(append(next(dst), phase.name...), '=')
+				dst = strconv.AppendFloat(dst, float64(phase.took.Microseconds())/1000, 'f', -1, 64)
+			}
+		}
+	}
+	return dst
+}
+
+// next appends what stands between two of a context's parts.
+func next(dst []byte) []byte {
+	if len(dst) > 0 {
+		dst = append(dst, ';')
+	}
+	return dst
+}
+
+// appendClean appends a text that stands in quotes.
+func appendClean(dst, text []byte) []byte {
+	for _, c := range text {
+		switch {
+		case c == '"':
+			c = '\''
+		case c < ' ' || c >= 0x7f:
+			c = '?'
+		}
+		dst = append(dst, c)
+	}
+	return dst
+}
+
+// printable makes a name fit for a line: what no terminal and no reader of lines should see is escaped.
+func printable(name string) string {
+	out := make([]byte, 0, len(name))
+	for i := 0; i < len(name); {
+		r, size := utf8.DecodeRuneInString(name[i:])
+		if quoted := strconv.QuoteRune(r); r == utf8.RuneError && size <= 1 || quoted[1] == '\\' && r != '\'' && r != '\\' {
+			for _, c := range []byte(name[i : i+size]) {
+				out = append(out, `\x`...)
+				out = append(out, "0123456789abcdef"[c>>4], "0123456789abcdef"[c&15])
+			}
+		} else {
+			out = append(out, name[i:i+size]...)
+		}
+		i += size
+	}
+	return string(out)
+}

@@ -1,0 +1,62 @@
+package protolog
+
+// SetUp takes the events of a session whose set-up is under way, which may be wanted as soon as it is known whose it is. One goroutine may
+// use it.
+type SetUp struct {
+	log     *Log
+	pending []pendingEvent
+}
+
+// pendingEvent is one that may still be wanted.
+type pendingEvent struct {
+	event Event
+	given *Match // what it was wanted for so far
+}
+
+// maxPending is how many events wait for it to be known whose they are. Those behind are missed by whom they would be for then.
+const maxPending = 64
+
+// SetUp returns the way of a session's events before the relay has it.
+func (l *Log) SetUp() SetUp { return SetUp{log: l} }
+
+// Note takes an event; s is what is known of the session now.
+func (u *SetUp) Note(s Subject, e Event) {
+	d := u.log.demand.Load()
+	u.pending = append(u.pending, pendingEvent{event: e})
+	if m := d.match(s); m != nil {
+		for i := range u.pending {
+			u.give(&u.pending[i], m, s)
+		}
+	}
+	switch open := d.open(s); {
+	case !open:
+		u.pending = nil
+	case len(u.pending) > maxPending:
+		u.pending = u.pending[:maxPending]
+	}
+}
+
+// give puts an event into the ring for those who do not have it yet.
+func (u *SetUp) give(p *pendingEvent, m *Match, s Subject) {
+	rest := m.without(p.given)
+	if rest == nil || !rest.Wants(p.event.Command, p.event.Duration) {
+		return
+	}
+	e := p.event
+	e.Session = e.Session.of(s)
+	e.given = p.given
+	rest.Mark(&e)
+	p.given = m
+	u.log.note(e)
+}
+
+// note puts an event into the ring that all set-ups share.
+func (l *Log) note(e Event) {
+	l.setups.Lock()
+	defer l.setups.Unlock()
+	r := l.rings[0]
+	if slot := r.Slot(); slot != nil {
+		*slot = e
+		r.Put()
+	}
+}

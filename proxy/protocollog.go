@@ -1,0 +1,244 @@
+package proxy
+
+import (
+	"cmp"
+	"encoding/hex"
+	"time"
+
+	"portico/backend"
+	"portico/protolog"
+	"portico/proxy/relay"
+	"portico/proxy/wire"
+)
+
+// The protocol log's rows of sessions: of those in set-up here, of those that the relay carries by a Watcher.
+
+// setupRows is what the protocol log needs to know of a session in set-up. It belongs to the session's goroutine.
+type setupRows struct {
+	to       protolog.SetUp
+	number   uint32          // of the next row; also counted when nothing is logged
+	command  string          // being answered; "" when there is none
+	shown    *wire.Shown     // of its arguments; nil while nothing is logged
+	request  uint64          // bytes used up to the last answer
+	response uint64          // bytes said up to it
+	phases   protolog.Phases // of the sign-in under way
+	server   string          // the mailbox server's name, as far as that has come; "" if nowhere
+	upstream string          // and as rows name it
+}
+
+// logging says whether anybody may want rows.
+func (s *session) logging() bool {
+	return s.server.opt.ProtocolLog != nil && s.server.opt.ProtocolLog.On()
+}
+
+// logBegin notes the command that is to be answered. What could not be read has no name.
+func (s *session) logBegin(cmd *wire.Command, err error) {
+	s.rows.command = wire.VerbOther.Lower()
+	s.rows.shown = nil
+	if s.logging() && err == nil {
+		name, shown := cmd.Masked()
+		s.rows.command, s.rows.shown = name, &shown
+	}
+}
+
+// logRow gives the log a row, which change fills in.
+func (s *session) logRow(change func(*protolog.Event)) {
+	number := s.rows.number
+	s.rows.number++
+	if !s.logging() {
+		return
+	}
+	subject := s.subject()
+	e := protolog.Event{Session: s.server.opt.ProtocolLog.Session(subject), Time: time.Now(), Number: number}
+	if s.mailboxServer == "" {
+		e.Session = e.Session.Anonymous()
+	}
+	change(&e)
+	s.rows.to.Note(subject, e)
+}
+
+// transferred returns how many bytes came and went since the last time.
+func (s *session) transferred() (request, response uint64) {
+	used, said := s.client.commands.Used(), s.client.said
+	request, response = used-s.rows.request, said-s.rows.response
+	s.rows.request, s.rows.response = used, said
+	return request, response
+}
+
+// subject is whom the session is known to be of.
+func (s *session) subject() protolog.Subject {
+	return protolog.Subject{ID: s.id, User: s.user, Server: cmp.Or(s.mailboxServer, s.rows.server), Client: s.remote, Local: s.local}
+}
+
+// logOpen is for the greeting.
+func (s *session) logOpen() {
+	request, response := s.transferred()
+	s.logRow(func(e *protolog.Event) {
+		e.Command, e.Request, e.Response = protolog.OpenSession, request, response
+	})
+}
+
+// logCommand is for a command that is over, if there was one. code is the answer's.
+func (s *session) logCommand(r protolog.Result, code string, o Outcome) {
+	command, shown := s.rows.command, s.rows.shown
+	if command == "" {
+		return
+	}
+	s.rows.command = ""
+	request, response := s.transferred()
+	s.logRow(func(e *protolog.Event) {
+		e.Request, e.Response = request, response
+		e.Command, e.Duration = command, s.server.opt.Now().Sub(s.asked)
+		if shown != nil {
+			e.Parameters = *shown
+		}
+		e.Answer(r, []byte(code), nil)
+		switch command {
+		case wire.VerbLogin.Lower():
+			e.Parameters = wire.ShownLogin(s.user)
+			fallthrough
+		case wire.VerbAuthenticate.Lower():
+			e.Msg = s.proxied(o)
+			phases := s.rows.phases
+			e.Phases = &phases
+		}
+		if r != protolog.OK {
+			e.Err = o.String()
+		}
+	})
+}
+
+// logProxy is for the way to the mailbox server, once it was tried.
+func (s *session) logProxy(link *backend.Link, err error, took time.Duration) {
+	name, o := s.subject().Server, OutcomeSignedIn
+	s.rows.upstream = name
+	switch {
+	case link == nil:
+		o = outcomeOf(err)
+	case link.TLS != nil:
+		s.rows.upstream = link.Addr + ":SSL"
+	default:
+		s.rows.upstream = link.Addr
+	}
+	s.logRow(func(e *protolog.Event) {
+		e.Command, e.Parameters, e.Duration, e.Msg = protolog.Proxy, wire.ShownName(name), took, s.proxied(o)
+		if o != OutcomeSignedIn {
+			e.Err = o.String()
+		}
+	})
+}
+
+// proxied says in Exchange's words what became of a sign-in.
+func (s *session) proxied(o Outcome) string {
+	if s.rows.upstream == "" {
+		return o.verdict()
+	}
+	return "Proxy:" + s.rows.upstream + ";" + cmp.Or(o.verdict(), "ProxyFailed")
+}
+
+// logClose is for the end of a session that the relay does not have.
+func (s *session) logClose(o Outcome) {
+	if o == OutcomeSignedIn {
+		return
+	}
+	s.logRow(func(e *protolog.Event) {
+		e.Command, e.Duration, e.Err = protolog.CloseSession, s.server.opt.Now().Sub(s.began), o.String()
+		e.Request, e.Response = s.client.commands.Used(), s.client.said
+	})
+}
+
+// rewatch asks for all sessions anew who wants to be told of them, whenever that has changed.
+func (s *Server) rewatch() {
+	for {
+		select {
+		case <-s.opt.ProtocolLog.Changed():
+			s.opt.Relay.Rewatch()
+		case <-s.closed:
+			return
+		}
+	}
+}
+
+// Watch returns who is told of the sessions that the relay carries; see relay.Options. The sessions must be a Server's.
+func Watch(log *protolog.Log) func(loop int, o relay.Owner, answered uint64) relay.Watcher {
+	return func(loop int, o relay.Owner, answered uint64) relay.Watcher {
+		r, ok := o.(*relayed)
+		if !ok || !log.On() {
+			return nil
+		}
+		subject := protolog.Subject{
+			ID: hex.EncodeToString(r.id[:]), User: r.user, Server: r.place.server, Client: r.remote.AddrPort(), Local: r.place.local,
+		}
+		match := log.Match(subject)
+		if match == nil {
+			return nil
+		}
+		return &watcher{
+			ring: log.Ring(loop), match: match, session: log.Session(subject), number: uint32(r.rows) + uint32(answered),
+		}
+	}
+}
+
+// watcher makes rows of what the relay tells of a session. Only the session's loop calls it.
+type watcher struct {
+	ring    *protolog.Ring
+	match   *protolog.Match
+	session *protolog.Session
+	number  uint32 // of the next row
+}
+
+// Finished implements relay.Watcher.
+func (w *watcher) Finished(f *relay.Finished) {
+	e := w.slot(f.Name, f.Spent)
+	if e == nil {
+		return
+	}
+	if f.Parameters != nil {
+		e.Parameters = *f.Parameters
+	} else {
+		e.Msg = "begun before the log"
+	}
+	e.Request, e.Response, e.Rows = f.Request, f.Response, int32(f.Data)
+	e.Answer(ofRelay[f.Result], f.Code, f.Text)
+	w.put(e)
+}
+
+// Ended implements relay.Watcher.
+func (w *watcher) Ended(end relay.Ending) {
+	e := w.slot(protolog.CloseSession, 0)
+	if e == nil {
+		return
+	}
+	e.Request, e.Response, e.Err = end.ClientBytes, end.ServerBytes, end.Reason.String()
+	if end.Unjudged {
+		e.Msg = "unjudged"
+	}
+	w.put(e)
+}
+
+// slot returns where an event is to be written, nil if nobody wants it.
+func (w *watcher) slot(command string, took time.Duration) *protolog.Event {
+	number := w.number
+	w.number++
+	if !w.match.Wants(command, took) {
+		return nil
+	}
+	e := w.ring.Slot()
+	if e != nil {
+		e.Session, e.Time, e.Number, e.Command, e.Duration = w.session, time.Now(), number, command, took
+	}
+	return e
+}
+
+func (w *watcher) put(e *protolog.Event) {
+	w.match.Mark(e)
+	w.ring.Put()
+}
+
+// ofRelay are the log's words for the relay's.
+var ofRelay = [relay.NumResults]protolog.Result{
+	relay.ResultOK: protolog.OK, relay.ResultNO: protolog.NO, relay.ResultBAD: protolog.BAD, relay.ResultAborted: protolog.Aborted,
+}
+
+// resultOfReply are the log's words for the proxy's own answers.
+var resultOfReply = [...]protolog.Result{replyNone: protolog.None, replyNO: protolog.NO, replyBAD: protolog.BAD, replyBYE: protolog.BYE}
