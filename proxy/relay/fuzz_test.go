@@ -13,34 +13,43 @@ import (
 )
 
 // FuzzSession lets client and server say anything, cut anywhere and mixed in any order. What comes out has to be what went in,
-// but for the interceptions; and the session must neither panic nor forget to free what it counted.
+// but for the interceptions; and the session must neither panic nor forget to free what it counted. A watched session behaves the same.
 func FuzzSession(f *testing.F) {
 	f.Fuzz(func(t *testing.T, client, server string, cuts []byte, offers uint8) {
 		if len(client)+len(server) > 20<<10 {
 			return
 		}
-		d := newDesk(Offers(offers % 3))
-		c, s := client, server
-		for i := 0; len(c)+len(s) > 0; i++ {
-			from, text := clientSays, &c
-			n := 1 << 10
-			if len(cuts) > 0 {
-				cut := cuts[i%len(cuts)]
-				n = 1 + int(cut>>1)
-				if cut&1 == 1 {
-					from, text = serverSays, &s
-				}
+		for _, watched := range []bool{false, true} {
+			d := newDesk(Offers(offers % 3))
+			if watched {
+				d.observe(silent{})
 			}
-			if *text == "" {
-				from, text = otherSide(from, &c, &s)
-			}
-			n = min(n, len(*text))
-			d.now++
-			d.say(from, (*text)[:n])
-			*text = (*text)[n:]
+			d.hearBoth(client, server, cuts)
+			checkSession(t, d, client, server)
 		}
-		checkSession(t, d, client, server)
 	})
+}
+
+// hearBoth says what client and server say, cut and mixed as cuts tell.
+func (d *desk) hearBoth(client, server string, cuts []byte) {
+	for i := 0; len(client)+len(server) > 0; i++ {
+		from, text := clientSays, &client
+		n := 1 << 10
+		if len(cuts) > 0 {
+			cut := cuts[i%len(cuts)]
+			n = 1 + int(cut>>1)
+			if cut&1 == 1 {
+				from, text = serverSays, &server
+			}
+		}
+		if *text == "" {
+			from, text = otherSide(from, &client, &server)
+		}
+		n = min(n, len(*text))
+		d.now++
+		d.say(from, (*text)[:n])
+		*text = (*text)[n:]
+	}
 }
 
 func otherSide(from who, client, server *string) (who, *string) {
@@ -111,7 +120,15 @@ func FuzzRelay(f *testing.F) {
 			return
 		}
 		d := drivers[int(driverNumber)%len(drivers)]
-		r := newRig(t, d, Options{LingerTimeout: 2 * time.Second}, allWays[secure%4])
+		r := newRig(t, d, Options{
+			LingerTimeout: 2 * time.Second,
+			Watch: func(int, Owner, uint64) Watcher {
+				if secure < 128 {
+					return nil
+				}
+				return silent{}
+			},
+		}, allWays[secure%4])
 		defer r.close()
 		playFuzzed(t, r.start(), script)
 	})

@@ -48,7 +48,11 @@ func passes(says who, texts ...string) (steps []step) {
 func play(t *testing.T, scripts []script) {
 	for _, sc := range scripts {
 		for name, cut := range map[string]func(string) []string{"whole": whole, "bytes": bytewise} {
-			t.Run("session/"+name+"/"+sc.name, func(t *testing.T) { playOnDesk(t, sc, cut) })
+			t.Run("session/"+name+"/"+sc.name, func(t *testing.T) { playOnDesk(t, newDesk(sc.offers), sc, cut) })
+			t.Run("watched/"+name+"/"+sc.name, func(t *testing.T) {
+				d, _ := watchedDesk(sc.offers)
+				playOnDesk(t, d, sc, cut)
+			})
 		}
 	}
 	eachWay(t, func(t *testing.T, r *rig) {
@@ -136,8 +140,7 @@ func (d *desk) hearsNothingElse(t *testing.T) {
 	}
 }
 
-func playOnDesk(t *testing.T, sc script, cut func(string) []string) {
-	d := newDesk(sc.offers)
+func playOnDesk(t *testing.T, d *desk, sc script, cut func(string) []string) {
 	for _, s := range sc.steps {
 		switch text := crlf(s.text); s.who {
 		case clientSays, serverSays:

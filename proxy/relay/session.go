@@ -182,6 +182,10 @@ func (s *session) fromServer(p []byte, now int64) int {
 		}
 		n, event, line := s.responses.Next(rest)
 		at += n
+		if event == wire.ResponseTagged && s.watching != nil && s.waitsForLine(p[at:]) {
+			s.responses.Hold()
+			break
+		}
 		switch {
 		case event != wire.ResponseMore:
 			from = s.respond(p, from, at, event, line, now)

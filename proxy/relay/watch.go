@@ -1,6 +1,7 @@
 package relay
 
 import (
+	"bytes"
 	"time"
 
 	"portico/proxy/wire"
@@ -71,6 +72,11 @@ func (s *session) noteSent(p []byte) {
 		s.current.memo.request += uint64(len(p))
 		s.current.memo.mask.Feed(p)
 	}
+}
+
+// waitsForLine says whether an answer is not all there yet: a watcher is told of it whole.
+func (s *session) waitsForLine(p []byte) bool {
+	return len(p) < wire.MaxCapabilityLine && bytes.IndexByte(p, '\n') < 0
 }
 
 // ours is where an answer stands that the server did not give.
