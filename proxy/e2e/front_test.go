@@ -16,6 +16,7 @@ import (
 	"portico/backend"
 	"portico/backend/backendtest"
 	"portico/backend/backendtest/testkit"
+	"portico/protolog"
 	"portico/proxy"
 	"portico/proxy/relay"
 	"portico/proxy/setup"
@@ -33,6 +34,7 @@ type options struct {
 	login    proxy.LoginType             // instead of PlainTextLogin, with strict
 	strict   bool
 	clients  *x509.CertPool // who vouches for clients' certificates
+	logged   bool           // everything is in the protocol log
 }
 
 // frontDoor is a running proxy with three listeners.
@@ -47,6 +49,8 @@ type frontDoor struct {
 	tier    proxy.Tier
 	metrics *prometheus.Registry
 	log     *testkit.Log
+	rows    *protolog.Log // its files are in rowsDir
+	rowsDir string
 }
 
 // front starts a front door that stops with the test, which must not leak by then: call it behind the start of what outlives the
@@ -67,13 +71,24 @@ func front(t *testing.T, o options) *frontDoor {
 	if o.settings.Penalties.First == 0 {
 		o.settings.Penalties.First = -1
 	}
+	f.rowsDir = filepath.Join(t.TempDir(), "protocol-log")
+	var err error
+	f.rows, err = protolog.New(protolog.Options{
+		Settings: protolog.Settings{Enabled: o.logged, Files: protolog.FileSettings{Location: f.rowsDir, RollOver: protolog.Monthly}},
+		Loops:    max(o.relay.Loops, 1), Registerer: f.metrics, Log: zerolog.New(f.log),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(f.rows.Close)
+	o.relay.Watch = proxy.Watch(f.rows)
 	carrier, err := relay.New(o.relay)
 	if err != nil {
 		t.Fatal(err)
 	}
 	f.server, err = proxy.New(proxy.Options{
 		Settings: o.settings, Relay: carrier, Registerer: f.metrics, SetupSlots: 2,
-		Log: zerolog.New(f.log).Level(o.log),
+		Log: zerolog.New(f.log).Level(o.log), ProtocolLog: f.rows,
 	})
 	if err != nil {
 		t.Fatal(err)

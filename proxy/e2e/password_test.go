@@ -65,7 +65,29 @@ func confessions() []confession {
 		{"too many fields", []string{"a AUTHENTICATE PLAIN " + encode("\x00ada\x00"+mark+"\x00") + "\r\n"}},
 		{"unknown mechanism", []string{"a AUTHENTICATE XMARK " + plain + "\r\n"}},
 		{"after sign-in", []string{"a LOGIN ada " + mark + "\r\nb LOGIN ada " + mark + "\r\n"}},
+		{"after sign-in, everywhere", []string{"a LOGIN ada " + mark + "\r\n" + later(plain)}},
 	}
+}
+
+// later is what a client may say after sign-in, with the password where it may get by mistake, or hold what nobody else is to read. Names
+// of mailboxes are not among it: those are shown.
+func later(plain string) string {
+	size := fmt.Sprint(len(mark))
+	var all strings.Builder
+	for i, command := range []string{
+		mark, mark + " " + mark, "X" + mark + " " + mark, "NOOP " + mark, "UID " + mark, "UID NOOP " + mark,
+		"SEARCH TEXT " + mark, "SEARCH " + mark, "SEARCH HEADER " + mark + " " + mark, "UID SEARCH SUBJECT \"" + mark + "\"", "SORT (DATE) UTF-8 FROM {" + size + "+}\r\n" + mark,
+		"FETCH " + mark + " FLAGS", "FETCH 1 (" + mark + ")", "FETCH 1 BODY[HEADER.FIELDS (" + mark + ")]", "STORE 1 +FLAGS (" + mark + ")",
+		"COPY " + mark + " x", "MOVE 1 {" + size + "+}\r\n" + mark, "SELECT {" + size + "+}\r\n" + mark, "APPEND x (" + mark + ") {" + size + "+}\r\n" + mark,
+		"SETMETADATA x (/private/comment \"" + mark + "\")", "GENURLAUTH \"imap://ada@x/;urlauth=" + mark + "\" INTERNAL", "URLFETCH \"" + mark + "\"",
+		"RESETKEY " + mark, "SETACL x " + mark + " lrs", "ID (\"" + mark + "\" \"" + mark + "\" \"token\" \"" + mark + "\")", "ENABLE " + mark,
+		"COMPRESS " + mark, "STARTTLS " + mark, "NOTIFY SET (" + mark + ")",
+		// A server that takes one of these has signed the user out before, and the session ends.
+		"AUTHENTICATE " + mark, "AUTHENTICATE PLAIN " + plain, "LOGIN {3+}\r\nada {" + size + "+}\r\n" + mark, "LOGIN \"ada\" \"" + mark + "\"",
+	} {
+		fmt.Fprintf(&all, "c%d %s\r\n", i, command)
+	}
+	return all.String() + mark + " NOOP\r\n" + plain + " NOOP\r\n" // as tags
 }
 
 // hears is the greeting of a server that takes every mechanism.
@@ -121,6 +143,7 @@ func listen(t *testing.T, script string, around func(proxy.Tier) proxy.Tier, of 
 	testkit.NoLeaks(t)
 	errs := &errorLog{}
 	f := front(t, options{
+		logged:   true,
 		servers:  []backend.ServerOptions{{Name: "mbx1", Addresses: []string{lenient(t, script)}}},
 		timeouts: backend.Timeouts{SignIn: 30 * time.Millisecond},
 		settings: proxy.Settings{Timeouts: proxy.Timeouts{Idle: 2 * time.Second}},
@@ -137,6 +160,7 @@ func listen(t *testing.T, script string, around func(proxy.Tier) proxy.Tier, of 
 			return errs
 		},
 	})
+	watched := f.watch()
 	var told strings.Builder
 	for _, c := range confessions() {
 		for _, secure := range []bool{false, true} {
@@ -162,9 +186,21 @@ func listen(t *testing.T, script string, around func(proxy.Tier) proxy.Tier, of 
 	if !strings.Contains(f.log.String(), "ada") {
 		t.Error("nothing was logged at all")
 	}
+	rows, stream := f.rowsText(), watched()
+	if strings.Contains(rows, ",R=OK;") { // somebody was signed in
+		for _, row := range []string{",search,TEXT {12},", ",login,ada *****,", ",authenticate,PLAIN,", ",append,x ({12}) {12},", ",setmetadata,{"} {
+			if !strings.Contains(rows, row) {
+				t.Errorf("the protocol log has no row %s", row)
+			}
+		}
+		if !strings.Contains(stream, `"search","parameters":"TEXT {12}"`) {
+			t.Error("who watches has missed something")
+		}
+	}
 	heard := strings.ReplaceAll(told.String(), "\n"+mark+" BAD ", "\n") // who writes it as a tag gets it back
 	for where, text := range map[string]string{
 		"the log": f.log.String(), "the metrics": f.metricsText(), "errors": errs.String(), "answers": heard,
+		"the protocol log": rows, "the stream": stream, "the slow commands": fmt.Sprintf("%+v", f.server.Slow()),
 	} {
 		for _, form := range forms(mark) {
 			if i := strings.Index(text, form); i >= 0 {

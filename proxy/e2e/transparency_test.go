@@ -52,9 +52,16 @@ func compareReal(t *testing.T, d dialogue) {
 	secure := front(t, options{servers: server.behind(backend.TLSImplicit)})
 	got, end = run(secure.tls, secure.trust)
 	same(t, "TLS", got, end, want, wantEnd)
+	logged := front(t, options{servers: server.behind(backend.TLSNone), logged: true})
+	got, end = run(logged.plain, nil)
+	same(t, "logged", got, end, want, wantEnd)
+	logged.sameRows(d)
 	chopped := front(t, options{servers: []backend.ServerOptions{
-		{Name: "mbx1", Addresses: []string{chop(t, server.server.Plain, 1)}}}})
+		{Name: "mbx1", Addresses: []string{chop(t, server.server.Plain, 1)}}}, logged: true})
 	got, end = run(chop(t, chopped.plain, 2), nil)
+	if !d.pipelined() {
+		chopped.sameRows(d)
+	}
 	if d.pipelined() {
 		got, want = sortLines(got), sortLines(want)
 	}
@@ -80,10 +87,16 @@ func compareScripted(t *testing.T, d dialogue) {
 			Addresses: []string{testkit.Scripted(t, serverTLS, "tls\n"+d.script).Addr()}}}})
 	got, end = run(secure.tls, secure.trust)
 	same(t, "TLS", got, end, want, wantEnd)
-	chopped := front(t, options{servers: []backend.ServerOptions{
+	logged := front(t, options{logged: true, servers: []backend.ServerOptions{
+		{Name: "mbx1", Addresses: []string{testkit.Scripted(t, nil, d.script).Addr()}}}})
+	got, end = run(logged.plain, nil)
+	same(t, "logged", got, end, want, wantEnd)
+	logged.sameRows(d)
+	chopped := front(t, options{logged: true, servers: []backend.ServerOptions{
 		{Name: "mbx1", Addresses: []string{chop(t, testkit.Scripted(t, nil, d.script).Addr(), 1)}}}})
 	got, end = run(chop(t, chopped.plain, 2), nil)
 	same(t, "chopped", got, end, want, wantEnd)
+	chopped.sameRows(d)
 }
 
 func same(t *testing.T, how, got, end, want, wantEnd string) {

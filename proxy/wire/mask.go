@@ -185,7 +185,9 @@ func (m *Mask) argument(c byte) {
 			m.collect(c)
 			return
 		}
-		m.endToken()
+		if m.endToken(); m.place == maskDone {
+			return
+		}
 	}
 	switch {
 	case c == '"':

@@ -88,7 +88,11 @@ func TestMask(t *testing.T) {
 	} {
 		for _, size := range []int{1 << 20, 1, 3, 7} {
 			name, shown, _ := maskOf(t, test.command, size)
-			if got := strings.TrimRight(name+" "+shown, " "); got != test.want {
+			got := name
+			if shown != "" {
+				got += " " + shown
+			}
+			if got != test.want {
 				t.Errorf("%.60q in pieces of %d: %q, want %q", test.command, size, got, test.want)
 			}
 		}
