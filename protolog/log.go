@@ -279,6 +279,7 @@ func (l *Log) run() {
 		select {
 		case <-l.done:
 			l.collect()
+			l.flushLast()
 			return
 		case <-ticker.C:
 		case <-l.wake:
@@ -401,6 +402,17 @@ func (l *Log) flush() {
 	default:
 		l.counts.dropped[dropQueue].Add(uint64(l.chunk.rows))
 		l.chunk = chunk{data: l.chunk.data[:0], lost: l.chunk.lost + uint64(l.chunk.rows)}
+	}
+}
+
+// flushLast waits for the disk, as long as Close does.
+func (l *Log) flushLast() {
+	if l.chunk.rows == 0 && l.chunk.lost == 0 {
+		return
+	}
+	select {
+	case l.writer.in <- l.chunk:
+	case <-time.After(closeTime):
 	}
 }
 

@@ -40,7 +40,8 @@ type writer struct {
 	in      chan chunk
 	free    chan []byte   // for the next chunks
 	changed chan struct{} // holds one: there are other settings
-	packing atomic.Bool   // files are being compressed
+	writeAt func(f *os.File, p []byte, at int64) (int, error)
+	packing atomic.Bool // files are being compressed
 	packers sync.WaitGroup
 
 	mu       sync.Mutex // guards what follows
@@ -64,6 +65,7 @@ func newWriter(opt Options, c *counts) *writer {
 	return &writer{
 		now: opt.Now, log: opt.Log, version: opt.Version, counts: c, settings: opt.Settings.Files,
 		in: make(chan chunk, maxQueue), free: make(chan []byte, maxQueue), changed: make(chan struct{}, 1),
+		writeAt: (*os.File).WriteAt,
 	}
 }
 
@@ -267,16 +269,12 @@ func lostLine(f Format, n uint64) []byte {
 // LostLine tells who watches of rows that are missing.
 func LostLine(f Format, n uint64) []byte { return lostLine(f, n) }
 
-// put writes all of p or nothing.
+// put writes all of p or nothing. What WriteAt says of how much was written before a failure is not to be trusted.
 func (w *writer) put(p []byte) error {
-	n, err := w.file.WriteAt(p, w.size)
-	if err != nil {
-		if n > 0 {
-			err = errors.Join(err, w.file.Truncate(w.size))
-		}
-		return err
+	if _, err := w.writeAt(w.file, p, w.size); err != nil {
+		return errors.Join(err, w.file.Truncate(w.size))
 	}
-	w.size += int64(n)
+	w.size += int64(len(p))
 	return nil
 }
 
