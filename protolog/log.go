@@ -61,10 +61,10 @@ type Log struct {
 	setups sync.Mutex
 
 	// What follows belongs to collect's goroutine.
-	batch []*Event
 	rows  rowWriter
-	ends  []uint64
-	seen  []uint64 // dropped by each ring, as told
+	at    []uint64 // how far each ring is
+	ends  []uint64 // how far it goes
+	seen  []uint64 // dropped by it, as told
 	chunk chunk
 }
 
@@ -79,7 +79,7 @@ func New(opt Options) (*Log, error) {
 	for range opt.Loops + 1 {
 		l.rings = append(l.rings, new(Ring))
 	}
-	l.ends, l.seen = make([]uint64, len(l.rings)), make([]uint64, len(l.rings))
+	l.at, l.ends, l.seen = make([]uint64, len(l.rings)), make([]uint64, len(l.rings)), make([]uint64, len(l.rings))
 	l.demand.Store(new(demand))
 	l.writer = newWriter(opt, &l.counts)
 	if opt.Registerer != nil {
@@ -310,26 +310,21 @@ func (l *Log) expire() {
 // collect takes all there is: rows for the files and for those who watch. It returns how many events there were.
 func (l *Log) collect() (n int) {
 	d := l.demand.Load()
-	l.batch = l.batch[:0]
 	lost := uint64(0)
 	for i, r := range slices.Backward(l.rings) { // what a session's loop says comes behind what its set-up has said
 		l.ends[i] = r.end()
 	}
 	for i, r := range l.rings {
-		for at := r.taken.Load(); at < l.ends[i]; at++ {
-			l.batch = append(l.batch, r.at(at))
-		}
+		l.at[i] = r.taken.Load()
 		dropped := r.dropped.Load()
 		lost += dropped - l.seen[i]
 		l.seen[i] = dropped
 	}
-	slices.SortStableFunc(l.batch, func(a, b *Event) int { return a.Time.Compare(b.Time) })
 	format := l.format()
-	for _, e := range l.batch {
+	for e := l.earliest(); e != nil; e = l.earliest() {
 		l.distribute(d, e, format)
+		n++
 	}
-	n = len(l.batch)
-	clear(l.batch)
 	for i, r := range l.rings {
 		r.release(l.ends[i])
 	}
@@ -339,6 +334,23 @@ func (l *Log) collect() (n int) {
 		t.tell()
 	}
 	return n
+}
+
+// earliest takes the next event of all rings, of which each has its own in order; nil behind the last.
+func (l *Log) earliest() (first *Event) {
+	from := 0
+	for i, r := range l.rings {
+		if l.at[i] == l.ends[i] {
+			continue
+		}
+		if e := r.at(l.at[i]); first == nil || e.Time.Before(first.Time) {
+			first, from = e, i
+		}
+	}
+	if first != nil {
+		l.at[from]++
+	}
+	return first
 }
 
 // lose tells of events that found no room.

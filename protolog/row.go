@@ -1,7 +1,6 @@
 package protolog
 
 import (
-	"bytes"
 	"strconv"
 	"time"
 	"unicode/utf8"
@@ -34,17 +33,22 @@ var numeric = [numFields]bool{2: true, 6: true, 7: true, 8: true}
 type rowWriter struct {
 	context []byte
 	field   []byte
+	milli   int64 // when stamp is
+	stamp   []byte
 }
 
 // append appends a row, line end included.
 func (w *rowWriter) append(dst []byte, f Format, e *Event) []byte {
 	w.context = appendContext(w.context[:0], e)
+	if f == CSV {
+		return w.appendCSV(dst, e)
+	}
 	s := e.Session
 	for i := range numFields {
 		dst = appendBefore(dst, f, i)
 		switch i {
 		case 0:
-			w.field = e.Time.UTC().AppendFormat(w.field[:0], timeForm)
+			w.field = w.appendTime(w.field[:0], e.Time)
 		case 1:
 			w.field = append(w.field[:0], s.id...)
 		case 2:
@@ -73,6 +77,32 @@ func (w *rowWriter) append(dst []byte, f Format, e *Event) []byte {
 		dst = appendField(dst, f, i, w.field)
 	}
 	return appendEnd(dst, f)
+}
+
+// appendCSV is append for CSV, whose context is made already. It is what the log does most, so that it goes straight.
+func (w *rowWriter) appendCSV(dst []byte, e *Event) []byte {
+	s := e.Session
+	dst = append(w.appendTime(dst, e.Time), ',')
+	dst = append(append(dst, s.id...), ',')
+	dst = append(strconv.AppendUint(dst, uint64(e.Number), 10), ',')
+	dst = append(append(dst, s.local...), ',')
+	dst = append(append(dst, s.client...), ',')
+	dst = append(appendCSV(dst, s.user), ',')
+	dst = append(strconv.AppendInt(dst, e.Duration.Milliseconds(), 10), ',')
+	dst = append(strconv.AppendUint(dst, e.Request, 10), ',')
+	dst = append(strconv.AppendUint(dst, e.Response, 10), ',')
+	dst = append(append(dst, e.Command...), ',')
+	w.field = e.Parameters.AppendTo(w.field[:0])
+	dst = append(appendCSV(dst, w.field), ',')
+	return append(appendCSV(dst, w.context), ',', '\n')
+}
+
+// appendTime appends a row's time. Many rows share a millisecond.
+func (w *rowWriter) appendTime(dst []byte, t time.Time) []byte {
+	if milli := t.UnixMilli(); milli != w.milli || w.stamp == nil {
+		w.milli, w.stamp = milli, t.UTC().AppendFormat(w.stamp[:0], timeForm)
+	}
+	return append(dst, w.stamp...)
 }
 
 // appendBefore appends what stands in front of a field.
@@ -117,16 +147,20 @@ func appendField(dst []byte, f Format, i int, text []byte) []byte {
 }
 
 // appendCSV quotes a field where it has to be (RFC 4180). No field has a line end: what is cut off is seen to be, whatever it is.
-func appendCSV(dst, text []byte) []byte {
-	if bytes.IndexByte(text, '"') < 0 && bytes.IndexByte(text, ',') < 0 && !bytes.HasPrefix(text, []byte(" ")) {
+func appendCSV[T string | []byte](dst []byte, text T) []byte {
+	quote := len(text) > 0 && text[0] == ' '
+	for i := 0; i < len(text) && !quote; i++ {
+		quote = text[i] == '"' || text[i] == ','
+	}
+	if !quote {
 		return append(dst, text...)
 	}
 	dst = append(dst, '"')
-	for _, c := range text {
-		if c == '"' {
+	for i := range len(text) {
+		if text[i] == '"' {
 			dst = append(dst, '"')
 		}
-		dst = append(dst, c)
+		dst = append(dst, text[i])
 	}
 	return append(dst, '"')
 }

@@ -20,6 +20,7 @@ type Peer struct {
 	Version    string
 	Plain, TLS string // addresses
 	metrics    string // URL, if it has one
+	admin      string // socket, if it has one
 	site       *site
 	cmd        *exec.Cmd
 	helper     *exec.Cmd // answers its authentication requests; not part of its cost

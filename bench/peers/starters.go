@@ -67,7 +67,7 @@ data_dir: %q
 	if err != nil {
 		return nil, err
 	}
-	p := &Peer{site: s, Name: name, Plain: addrs[0], TLS: addrs[1], Version: version(path, "version"), metrics: "http://" + addrs[2] + "/metrics"}
+	p := &Peer{site: s, Name: name, Plain: addrs[0], TLS: addrs[1], Version: version(path, "version"), metrics: "http://" + addrs[2] + "/metrics", admin: filepath.Join(dir, "admin.sock")}
 	return p, p.launch(s, path, "serve", "--config", config)
 }
 

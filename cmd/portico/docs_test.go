@@ -44,7 +44,7 @@ var metricName = regexp.MustCompile("portico_[a-z_]+[a-z]")
 // Metrics that pages name must be there.
 func TestMetricsInDocuments(t *testing.T) {
 	known := metricsInCode(t)
-	for _, page := range []string{"README.md", "docs/operations.md", "docs/flow.md"} {
+	for _, page := range []string{"README.md", "docs/operations.md", "docs/flow.md", "docs/protocol-log.md"} {
 		text, err := os.ReadFile(filepath.Join(root, page))
 		if err != nil {
 			t.Fatal(err)
@@ -62,7 +62,7 @@ func metricsInCode(t *testing.T) map[string]bool {
 	t.Helper()
 	known := make(map[string]bool)
 	registered := regexp.MustCompile(`(?:Name:\s*"|NewDesc\("|desc\(")(portico_)?([a-z_]+)"`)
-	for _, dir := range []string{"proxy", "cmd", "health"} {
+	for _, dir := range []string{"proxy", "cmd", "health", "protolog"} {
 		err := filepath.WalkDir(filepath.Join(root, dir), func(file string, entry fs.DirEntry, err error) error {
 			if err != nil || entry.IsDir() || !strings.HasSuffix(file, ".go") || strings.HasSuffix(file, "_test.go") {
 				return err

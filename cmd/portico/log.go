@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os/signal"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -14,6 +15,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"portico/health/admin"
+	"portico/protolog"
 )
 
 func newLogCommand() *cobra.Command {
@@ -84,7 +86,17 @@ func newLogOff() *cobra.Command {
 		if err := ask.post(cmd.Context(), "/api/v1/log/off", map[string]string{"id": strings.Join(args, "")}, &ended); err != nil {
 			return err
 		}
-		return ask.print(cmd.OutOrStdout(), ended, []string{"Ended"}, [][]string{{strconv.Itoa(ended.Ended)}})
+		if err := ask.print(cmd.OutOrStdout(), ended, []string{"Ended"}, [][]string{{strconv.Itoa(ended.Ended)}}); err != nil {
+			return err
+		}
+		var status admin.LogStatus
+		if err := ask.get(cmd.Context(), "/api/v1/log", &status); err != nil {
+			return err
+		}
+		if slices.ContainsFunc(status.Rules, func(r admin.LogRule) bool { return r.ID == protolog.RuleOfSetting }) {
+			fmt.Fprintln(cmd.ErrOrStderr(), "Everything is still logged: portico settings set ProtocolLogEnabled=false ends that.")
+		}
+		return nil
 	}
 	return cmd
 }

@@ -26,12 +26,12 @@ func (ls *Loops) Sessions() []Carried {
 // list adds the sessions in some places, and returns where to go on.
 func (lp *loop) list(to *[]Carried, from int) (next int) {
 	now := lp.opts.Now()
-	return lp.each(from, func(l *link) { *to = append(*to, l.carried(now, time.Duration(now-l.heard))) })
+	return lp.each(from, listedAtOnce, func(l *link) { *to = append(*to, l.carried(now, time.Duration(now-l.heard))) })
 }
 
 // each goes through the sessions in some places, and returns where to go on, or -1 behind the last.
-func (lp *loop) each(from int, do func(*link)) (next int) {
-	next = min(from+listedAtOnce, len(lp.slots))
+func (lp *loop) each(from, places int, do func(*link)) (next int) {
+	next = min(from+places, len(lp.slots))
 	for _, s := range lp.slots[min(from, next):next] {
 		if s.end != nil && s.end.isClient() && s.end.link.phase == carrying {
 			do(s.end.link)

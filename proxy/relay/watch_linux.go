@@ -7,6 +7,9 @@ func (lp *loop) watch(l *link) {
 	}
 }
 
+// rewatchedAtOnce is how many places a loop asks for before it goes on with its work. It may make something for each.
+const rewatchedAtOnce = 100
+
 // Rewatch implements Relay.
 func (ls *Loops) Rewatch() {
 	for _, lp := range ls.loops {
@@ -22,5 +25,5 @@ func (ls *Loops) Rewatch() {
 
 // rewatch asks for the sessions in some places, and returns where to go on; see each.
 func (lp *loop) rewatch(from int) (next int) {
-	return lp.each(from, lp.watch)
+	return lp.each(from, rewatchedAtOnce, lp.watch)
 }
