@@ -26,6 +26,9 @@ type Subject struct {
 	Local  netip.AddrPort // where it has connected to
 }
 
+// User returns the user as rows show it.
+func (s *Session) User() string { return s.user }
+
 // Anonymous returns the session as it is shown before anybody is signed in.
 func (s *Session) Anonymous() *Session {
 	anonymous := *s

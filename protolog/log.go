@@ -205,6 +205,9 @@ func (l *Log) On() bool { return !l.demand.Load().empty() }
 // Match returns what is wanted of a session, nil if nothing.
 func (l *Log) Match(s Subject) *Match { return l.demand.Load().match(s) }
 
+// Now is the log's clock.
+func (l *Log) Now() time.Time { return l.opt.Now() }
+
 // Session returns whose rows are written, as they are to show it.
 func (l *Log) Session(s Subject) *Session {
 	l.mu.Lock()

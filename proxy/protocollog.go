@@ -48,12 +48,12 @@ func (s *session) logRow(change func(*protolog.Event)) {
 	if !s.logging() {
 		return
 	}
-	subject := s.subject()
-	e := protolog.Event{Session: s.server.opt.ProtocolLog.Session(subject), Time: time.Now(), Number: number}
+	log, subject := s.server.opt.ProtocolLog, s.subject()
+	e := protolog.Event{Session: log.Session(subject), Time: log.Now(), Number: number}
+	change(&e)
 	if s.mailboxServer == "" {
 		e.Session = e.Session.Anonymous()
 	}
-	change(&e)
 	s.rows.to.Note(subject, e)
 }
 
@@ -95,7 +95,7 @@ func (s *session) logCommand(r protolog.Result, code string, o Outcome) {
 		e.Answer(r, []byte(code), nil)
 		switch command {
 		case wire.VerbLogin.Lower():
-			e.Parameters = wire.ShownLogin(s.user)
+			e.Parameters = wire.ShownLogin(e.Session.User())
 			fallthrough
 		case wire.VerbAuthenticate.Lower():
 			e.Msg = s.proxied(o)
@@ -174,13 +174,14 @@ func Watch(log *protolog.Log) func(loop int, o relay.Owner, answered uint64) rel
 			return nil
 		}
 		return &watcher{
-			ring: log.Ring(loop), match: match, session: log.Session(subject), number: uint32(r.rows) + uint32(answered),
+			log: log, ring: log.Ring(loop), match: match, session: log.Session(subject), number: uint32(r.rows) + uint32(answered),
 		}
 	}
 }
 
 // watcher makes rows of what the relay tells of a session. Only the session's loop calls it.
 type watcher struct {
+	log     *protolog.Log
 	ring    *protolog.Ring
 	match   *protolog.Match
 	session *protolog.Session
@@ -225,7 +226,7 @@ func (w *watcher) slot(command string, took time.Duration) *protolog.Event {
 	}
 	e := w.ring.Slot()
 	if e != nil {
-		e.Session, e.Time, e.Number, e.Command, e.Duration = w.session, time.Now(), number, command, took
+		e.Session, e.Time, e.Number, e.Command, e.Duration = w.session, w.log.Now(), number, command, took
 	}
 	return e
 }
