@@ -1,0 +1,31 @@
+package backend
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"portico/backend/directory"
+	"portico/backend/secret"
+)
+
+// OpenRequest is whose mailbox a probe opens on one server.
+type OpenRequest struct {
+	User     string       // canonical
+	Password secret.Value // for servers that judge users themselves
+	Step     func(phase string, d time.Duration)
+}
+
+// Open signs in to one mailbox server, as a user's sign-in would be taken there, and whatever breakers, gates and databases say: it is for
+// whoever wants to know how the server is. Errors are *Error, or wrap ErrUnknownName.
+func (t *Tier) Open(ctx context.Context, server string, q OpenRequest) (*Link, error) {
+	s := t.servers[server]
+	if s == nil {
+		return nil, fmt.Errorf("mailbox server %s: %w", server, ErrUnknownName)
+	}
+	request := SignInRequest{Tag: "probe", User: q.User, Step: q.Step, Credential: Credential{Username: q.User, Password: q.Password}}
+	if t.mode == directory.ModeMaster && t.master != nil {
+		request.Credential, request.own = t.master.credential(q.User), true
+	}
+	return t.converse(ctx, s, request)
+}

@@ -1,0 +1,118 @@
+package health
+
+import (
+	"bytes"
+	"context"
+	"net"
+	"strings"
+	"time"
+
+	"github.com/emersion/go-imap/v2/imapclient"
+
+	"portico/backend/secret"
+	"portico/proxy/wire"
+)
+
+// overheard is a probe's connection: it ends with the probe's context, and its last lines are kept for the result. What may be a secret is
+// not among them: of what is sent only what may be shown, and the password, wherever a server repeats it, is starred.
+type overheard struct {
+	net.Conn
+	greeting []byte // read before anything else
+	password string
+	stop     func() bool
+
+	sent     string
+	received string
+	partial  []byte // of a received line
+}
+
+// maxLine bounds a kept line, in bytes.
+const maxLine = 200
+
+func overhear(ctx context.Context, conn net.Conn, password secret.Value) *overheard {
+	o := &overheard{Conn: conn, password: password.Reveal()}
+	if deadline, ok := ctx.Deadline(); ok {
+		conn.SetDeadline(deadline)
+	}
+	o.stop = context.AfterFunc(ctx, func() { conn.SetDeadline(time.Unix(1, 0)) })
+	return o
+}
+
+// SetDeadline and the like do nothing: the probe's context alone says how long it may take. The library would set its own.
+func (o *overheard) SetDeadline(time.Time) error      { return nil }
+func (o *overheard) SetReadDeadline(time.Time) error  { return nil }
+func (o *overheard) SetWriteDeadline(time.Time) error { return nil }
+
+// Read implements net.Conn.
+func (o *overheard) Read(p []byte) (n int, err error) {
+	if len(o.greeting) > 0 {
+		n = copy(p, o.greeting)
+		o.greeting = o.greeting[n:]
+		return n, nil
+	}
+	n, err = o.Conn.Read(p)
+	o.hear(p[:n])
+	return n, err
+}
+
+// hear keeps the last line.
+func (o *overheard) hear(p []byte) {
+	for len(p) > 0 {
+		eol := bytes.IndexByte(p, '\n')
+		piece := p
+		if eol >= 0 {
+			piece = p[:eol]
+		}
+		o.partial = append(o.partial, piece[:min(len(piece), maxLine-len(o.partial))]...)
+		if eol < 0 {
+			return
+		}
+		o.received = o.clean(o.partial)
+		o.partial, p = o.partial[:0], p[eol+1:]
+	}
+}
+
+// clean makes a server's line fit to be shown.
+func (o *overheard) clean(line []byte) string {
+	text := string(bytes.TrimRight(line, "\r"))
+	if o.password != "" {
+		text = strings.ReplaceAll(text, o.password, "*****")
+	}
+	return string(wire.AppendText(nil, text, maxLine))
+}
+
+// Write implements net.Conn. The library sends whole commands.
+func (o *overheard) Write(p []byte) (int, error) {
+	o.sent = shownCommand(p)
+	return o.Conn.Write(p)
+}
+
+// shownCommand is what may be shown of a command.
+func shownCommand(p []byte) string {
+	_, event, head := new(wire.CommandScanner).Next(p)
+	if event != wire.CommandBegin {
+		return ""
+	}
+	var m wire.Mask
+	m.Begin(head)
+	m.Feed(p)
+	shown := m.End().String()
+	return strings.TrimSpace(strings.ToUpper(m.Name(head.Verb)) + " " + shown)
+}
+
+// Close implements net.Conn.
+func (o *overheard) Close() error {
+	o.stop()
+	return o.Conn.Close()
+}
+
+// client returns a client of what the connection leads to. Its lines are noted on the run when the probe calls the function that comes with
+// it, which also ends the client.
+func (o *overheard) client(run *Run) (*imapclient.Client, func()) {
+	c := imapclient.New(o, nil)
+	return c, func() {
+		c.Close()
+		<-c.Closed()
+		run.Sent, run.Received = o.sent, o.received
+	}
+}

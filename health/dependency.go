@@ -1,0 +1,64 @@
+package health
+
+import (
+	"errors"
+
+	"portico/backend"
+)
+
+// Dependency is what a failure blames, in the words of the seed (EXCHANGE.md section 2).
+type Dependency string
+
+// The dependencies. None is for what is well, and for faults of our own.
+const (
+	None                        Dependency = ""
+	ActiveDirectory             Dependency = "Active Directory"              // the directory of users
+	Authentication              Dependency = "Authentication"                // a user's credential, or who judges it
+	MailboxServerAuthentication Dependency = "Mailbox Server Authentication" // our own credential or certificate
+	HighAvailability            Dependency = "High Availability"             // no active copy, or it moves
+	Networking                  Dependency = "Networking"                    // no connection, no TLS, no answer
+	InformationStore            Dependency = "Information Store"             // the mailbox behind a sign-in that worked
+)
+
+var ofKind = map[backend.Kind]Dependency{
+	backend.KindNoMailbox:     ActiveDirectory,
+	backend.KindDisabled:      ActiveDirectory,
+	backend.KindDirectory:     ActiveDirectory,
+	backend.KindNoActiveCopy:  HighAvailability,
+	backend.KindResting:       Networking,
+	backend.KindDial:          Networking,
+	backend.KindTLS:           Networking,
+	backend.KindGreeting:      Networking,
+	backend.KindNoMechanism:   Authentication,
+	backend.KindBadCredential: Authentication,
+	backend.KindRefused:       Authentication,
+	backend.KindNotAuthorized: Authentication,
+	backend.KindOwnCredential: MailboxServerAuthentication,
+	backend.KindProtocol:      Networking,
+	backend.KindBye:           Authentication,
+	backend.KindClosed:        Networking,
+	backend.KindTimeout:       Networking,
+	backend.KindCancelled:     Networking,
+}
+
+// blame finds the dependency and the phase of an error of the mailbox servers' side.
+func blame(err error) (d Dependency, phase string) {
+	var known *backend.Error
+	if !errors.As(err, &known) {
+		return None, ""
+	}
+	return ofKind[known.Kind], known.Phase
+}
+
+// Failure is an error that says whom it blames.
+type Failure struct {
+	Dependency Dependency
+	Phase      string
+	Err        error
+}
+
+// Error implements error.
+func (f *Failure) Error() string { return f.Phase + ": " + f.Err.Error() }
+
+// Unwrap returns the cause.
+func (f *Failure) Unwrap() error { return f.Err }

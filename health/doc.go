@@ -1,0 +1,18 @@
+// Package health is managed availability: it finds out whether users can reach their mail, and says what is at fault.
+//
+//	result.go      what a run of a probe has found, and the history of a probe's results
+//	dependency.go  which of the things that a sign-in needs an error blames
+//	probe.go       a probe: what it runs, how often, and what becomes of one that panics
+//	monitor.go     a monitor: how it judges a probe's results, its state and transitions
+//	set.go         health sets: the worst monitor wins; reports
+//	engine.go      the goroutines that run probes and keep states
+//	conversation.go  a probe's connection: deadline, steps, last lines
+//	backprobes.go  ImapSelfTestProbe and ImapDeepTestProbe
+//	frontprobes.go ImapCTPProbe and ImapProxyTestProbe
+//	counters.go    the checks of the numbers that the relay keeps
+//
+// As in Exchange, each stage reads only the stored results of the one before: probes measure, monitors judge. Names and values are
+// Exchange's (EXCHANGE.md sections 1 and 2).
+//
+// The package must not know of HTTP, nor of the proxy's inside: what it looks at is passed in.
+package health

@@ -1,0 +1,342 @@
+package health
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+)
+
+// Plan is what an engine does: all probes and all monitors.
+type Plan struct {
+	Probes   []*Probe
+	Monitors []Monitor
+}
+
+// Options is what an Engine is built from.
+type Options struct {
+	Now    func() time.Time // default time.Now
+	Random func() float64   // from 0 to 1, for jitter; default math/rand
+	// Changed is told of a monitor's change of state. It must not block, nor call the engine.
+	Changed func(before AlertValue, now MonitorState)
+}
+
+// Engine runs probes and keeps what monitors make of their results. Its methods are safe for concurrent use.
+type Engine struct {
+	opt     Options
+	changed chan struct{} // holds one: there is another plan, or another time to look
+
+	mu       sync.Mutex // guards what follows
+	probes   map[string]*running
+	monitors map[string]*monitor
+	byProbe  map[string][]*monitor // by the probe's set, name and target
+	last     uint64                // ID of a result
+	work     sync.WaitGroup
+	life     context.Context // of the probes' goroutines; nil before Run
+}
+
+// running is a probe at work. The engine's mutex guards it.
+type running struct {
+	probe   *Probe
+	stop    context.CancelFunc // ends its goroutine
+	history history
+	busy    bool      // it runs
+	panics  int       // in a row
+	until   time.Time // it is left alone
+}
+
+// NewEngine returns an engine without a plan.
+func NewEngine(o Options) *Engine {
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Random == nil {
+		o.Random = rand.Float64
+	}
+	if o.Changed == nil {
+		o.Changed = func(AlertValue, MonitorState) {}
+	}
+	return &Engine{
+		opt: o, changed: make(chan struct{}, 1), probes: make(map[string]*running), monitors: make(map[string]*monitor), byProbe: make(map[string][]*monitor),
+	}
+}
+
+// Use puts a plan in the place of the one before. What is in both goes on as it was.
+func (e *Engine) Use(p Plan) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	before, monitors := e.probes, e.monitors
+	e.probes, e.monitors, e.byProbe = make(map[string]*running), make(map[string]*monitor), make(map[string][]*monitor)
+	for _, probe := range p.Probes {
+		r := before[probe.ID()]
+		if r == nil {
+			r = &running{}
+		} else if r.stop != nil {
+			r.stop()
+			r.stop = nil
+		}
+		r.probe = probe
+		e.probes[probe.ID()] = r
+		e.start(r)
+	}
+	for id, r := range before {
+		if e.probes[id] == nil && r.stop != nil {
+			r.stop()
+		}
+	}
+	for _, of := range p.Monitors {
+		m := monitors[of.ID()]
+		if fresh := newMonitor(of, e.opt.Now()); m == nil {
+			m = fresh
+		} else {
+			m.Monitor = fresh.Monitor
+		}
+		e.monitors[of.ID()] = m
+		judged := of.HealthSet + "/" + nameOf(of.Probe, of.Target)
+		e.byProbe[judged] = append(e.byProbe[judged], m)
+	}
+	e.tell()
+}
+
+// tell wakes Run. The caller holds mu, or nobody.
+func (e *Engine) tell() {
+	select {
+	case e.changed <- struct{}{}:
+	default:
+	}
+}
+
+// start begins a probe's goroutine, if the engine runs. The caller holds mu.
+func (e *Engine) start(r *running) {
+	if e.life == nil || e.life.Err() != nil {
+		return
+	}
+	ctx, stop := context.WithCancel(e.life)
+	r.stop = stop
+	e.work.Go(func() { e.repeat(ctx, r, r.probe) })
+}
+
+// Run runs the plan until the context ends, and returns when no probe runs any more.
+func (e *Engine) Run(ctx context.Context) {
+	e.mu.Lock()
+	e.life = ctx
+	for _, r := range e.probes {
+		e.start(r)
+	}
+	e.mu.Unlock()
+	e.lookOn(ctx)
+	e.work.Wait()
+}
+
+// lookOn looks at monitors whose state changes with time alone.
+func (e *Engine) lookOn(ctx context.Context) {
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-e.changed:
+		case <-timer.C:
+		}
+		timer.Reset(e.lookAll())
+	}
+}
+
+// longestLook is how long nobody looks though nothing is due.
+const longestLook = time.Minute
+
+// lookAll looks at all monitors, and returns when to look again.
+func (e *Engine) lookAll() time.Duration {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	now := e.opt.Now()
+	next := now.Add(longestLook)
+	for _, m := range e.monitors {
+		e.transition(m, func() { m.look(now) })
+		if at := m.next(); !at.IsZero() && at.Before(next) {
+			next = at
+		}
+	}
+	return max(next.Sub(now), 0)
+}
+
+// transition tells of what a change has made of a monitor's state. The caller holds mu.
+func (e *Engine) transition(m *monitor, change func()) {
+	before := m.Value
+	if change(); m.Value != before {
+		e.opt.Changed(before, m.MonitorState)
+	}
+}
+
+// repeat runs a probe at its interval. The first run comes at a random time within one, so that not all run at once; and each a little
+// sooner or later.
+func (e *Engine) repeat(ctx context.Context, r *running, p *Probe) {
+	timer := time.NewTimer(time.Duration(e.opt.Random() * float64(min(p.Interval, firstWithin))))
+	defer timer.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-timer.C:
+		}
+		began := e.opt.Now()
+		if _, err := e.run(ctx, r, p, p.Timeout, new(Run), false); err != nil {
+			return
+		}
+		jitter := time.Duration((e.opt.Random() - 0.5) / 5 * float64(p.Interval))
+		timer.Reset(max(p.Interval+jitter-e.opt.Now().Sub(began), 0))
+	}
+}
+
+// firstWithin bounds the wait for a probe's first run: whoever has just started Portico wants to know.
+const firstWithin = 5 * time.Second
+
+// run runs a probe once and has its monitors judge. It is an error if the context ends first: then there is no result.
+func (e *Engine) run(ctx context.Context, r *running, p *Probe, timeout time.Duration, run *Run, byHand bool) (*Result, error) {
+	e.mu.Lock()
+	now := e.opt.Now()
+	skip := ResultType(0)
+	switch {
+	case r.busy:
+		skip = Rejected
+	case now.Before(r.until):
+		skip = Quarantined
+	}
+	if skip != 0 {
+		defer e.mu.Unlock()
+		result := &Result{HealthSet: p.HealthSet, Probe: p.Name, Target: p.Target, Type: skip, Start: now, End: now, ByHand: byHand}
+		result.Err = map[ResultType]string{Rejected: "it is running", Quarantined: "it has panicked too often"}[skip]
+		e.keep(r, result)
+		return result, nil
+	}
+	r.busy = true
+	e.mu.Unlock()
+
+	result := p.execute(ctx, timeout, e.opt.Now, run)
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	r.busy = false
+	if ctx.Err() != nil {
+		return nil, context.Cause(ctx)
+	}
+	if result == nil {
+		return nil, nil
+	}
+	result.ByHand = byHand
+	if result.Type == Poisoned {
+		if r.panics++; r.panics >= maxPanics {
+			r.until, r.panics = e.opt.Now().Add(quarantine), 0
+		}
+	} else {
+		r.panics = 0
+	}
+	e.keep(r, result)
+	return result, nil
+}
+
+// keep keeps a result, and has monitors judge by it. The caller holds mu.
+func (e *Engine) keep(r *running, result *Result) {
+	e.last++
+	result.ID = e.last
+	r.history.add(result)
+	if !result.counts() {
+		return
+	}
+	now := e.opt.Now()
+	for _, m := range e.byProbe[r.probe.ID()] {
+		e.transition(m, func() { m.judge(result, now) })
+	}
+	e.tell()
+}
+
+// ErrUnknown says that there is no such probe or monitor.
+var ErrUnknown = errors.New("unknown name")
+
+// RunNow runs probes by hand: those of a health set, name and target, of which the last may be "" for all. What they find does not
+// count for monitors.
+func (e *Engine) RunNow(ctx context.Context, set, name, target string, timeout time.Duration, account, password string) ([]*Result, error) {
+	e.mu.Lock()
+	var chosen []*running
+	for _, r := range e.probes {
+		p := r.probe
+		if strings.EqualFold(p.HealthSet, set) && strings.EqualFold(p.Name, name) && (target == "" || p.Target == target) {
+			chosen = append(chosen, r)
+		}
+	}
+	e.mu.Unlock()
+	if len(chosen) == 0 {
+		return nil, fmt.Errorf("there is no probe %s/%s: %w", set, nameOf(name, target), ErrUnknown)
+	}
+	slices.SortFunc(chosen, func(a, b *running) int { return cmp.Compare(a.probe.Target, b.probe.Target) })
+	results := make([]*Result, len(chosen))
+	errs := make([]error, len(chosen))
+	var work sync.WaitGroup
+	for i, r := range chosen {
+		work.Go(func() {
+			t := timeout
+			if t == 0 {
+				t = r.probe.Timeout
+			}
+			results[i], errs[i] = e.run(ctx, r, r.probe, t, &Run{Account: account, Password: password}, true)
+		})
+	}
+	work.Wait()
+	return results, errors.Join(errs...)
+}
+
+// Monitors returns the state of all monitors, by health set, name and target.
+func (e *Engine) Monitors() []MonitorState {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	now := e.opt.Now()
+	all := make([]MonitorState, 0, len(e.monitors))
+	for _, m := range e.monitors {
+		e.transition(m, func() { m.look(now) })
+		all = append(all, m.MonitorState)
+	}
+	slices.SortFunc(all, func(a, b MonitorState) int { return cmp.Compare(a.ID(), b.ID()) })
+	return all
+}
+
+// Sets returns the health sets.
+func (e *Engine) Sets() []SetState { return rollUp(e.Monitors()) }
+
+// ProbeState is a probe and what it has found, the latest first. It is a copy.
+type ProbeState struct {
+	*Probe
+	Results []*Result
+	Busy    bool
+	Until   time.Time // in quarantine until then
+}
+
+// Probes returns all probes with their results.
+func (e *Engine) Probes() []ProbeState {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	all := make([]ProbeState, 0, len(e.probes))
+	for _, r := range e.probes {
+		all = append(all, ProbeState{Probe: r.probe, Results: r.history.all(), Busy: r.busy, Until: r.until})
+	}
+	slices.SortFunc(all, func(a, b ProbeState) int { return cmp.Compare(a.ID(), b.ID()) })
+	return all
+}
+
+// SetRepairing says that somebody works on what a monitor watches, or no longer.
+func (e *Engine) SetRepairing(id string, on bool) error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	m := e.monitors[id]
+	if m == nil {
+		return fmt.Errorf("there is no monitor %s: %w", id, ErrUnknown)
+	}
+	m.repairing = on
+	now := e.opt.Now()
+	e.transition(m, func() { m.look(now) })
+	return nil
+}

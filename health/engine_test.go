@@ -1,0 +1,311 @@
+package health
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// simulated runs a test in a time that passes by itself, with an engine at work on a plan. transitions returns what monitors have done so far.
+func simulated(t *testing.T, plan Plan, test func(t *testing.T, e *Engine, transitions func() []string)) {
+	synctest.Test(t, func(t *testing.T) {
+		began := time.Now()
+		told := make(chan string, 10_000)
+		e := NewEngine(Options{Random: rand.New(rand.NewPCG(1, 2)).Float64, Changed: func(before AlertValue, now MonitorState) {
+			told <- fmt.Sprintf("%s %v->%v after %v", nameOf(now.Name, now.Target), before, now.Value, time.Since(began).Round(time.Second))
+		}})
+		e.Use(plan)
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan struct{})
+		go func() {
+			e.Run(ctx)
+			close(done)
+		}()
+		test(t, e, func() (all []string) {
+			synctest.Wait()
+			for {
+				select {
+				case line := <-told:
+					all = append(all, line)
+				default:
+					return all
+				}
+			}
+		})
+		cancel()
+		<-done
+	})
+}
+
+// one is a plan of one probe and its monitor, as ImapSelfTest has them.
+func one(run func(context.Context, *Run) error) Plan {
+	return Plan{
+		Probes:   []*Probe{{HealthSet: "S", Name: "P", Target: "mbx1", Interval: time.Minute, Timeout: 20 * time.Second, Run: run}},
+		Monitors: []Monitor{{HealthSet: "S", Name: "M", Target: "mbx1", Probe: "P", Failures: 3, StaleAfter: 5 * time.Minute}},
+	}
+}
+
+func states(e *Engine) string {
+	var all []string
+	for _, m := range e.Monitors() {
+		all = append(all, nameOf(m.Name, m.Target)+" "+m.Value.String())
+	}
+	return strings.Join(all, ", ")
+}
+
+// Three failures in a row degrade, a minute more is unhealthy, one success heals; each within the time that intervals and time-outs say.
+func TestMonitorTurnsAndTurnsBack(t *testing.T) {
+	var broken atomic.Bool
+	simulated(t, one(func(_ context.Context, run *Run) error {
+		run.Step("dial")
+		time.Sleep(10 * time.Millisecond)
+		if broken.Load() {
+			return &Failure{Networking, "dial", errors.New("refused")}
+		}
+		return nil
+	}), func(t *testing.T, e *Engine, transitions func() []string) {
+		if got := states(e); got != "M/mbx1 UnInitialized" {
+			t.Errorf("at first: %s", got)
+		}
+		time.Sleep(2 * time.Minute)
+		if got := transitions(); len(got) != 1 || !strings.HasPrefix(got[0], "M/mbx1 UnInitialized->Healthy") {
+			t.Errorf("then: %q", got)
+		}
+		broken.Store(true)
+		time.Sleep(2 * time.Minute)
+		if got := transitions(); len(got) != 0 {
+			t.Errorf("two failures turn it: %q", got)
+		}
+		time.Sleep(2*time.Minute + 20*time.Second) // the third, and a minute more
+		if got := transitions(); len(got) != 2 || !strings.Contains(got[0], "Healthy->Degraded") || !strings.Contains(got[1], "Degraded->Unhealthy") {
+			t.Errorf("with the fault: %q", got)
+		}
+		m := e.Monitors()[0]
+		if m.LastFailure.Dependency != Networking || m.LastFailure.Phase != "dial" || m.LastFailure.Err != "dial: refused" || m.LastFailure.Steps[0].Took != 10*time.Millisecond {
+			t.Errorf("the failure is %+v", m.LastFailure)
+		}
+		if waited := m.LastTransition.Sub(m.FirstAlert); waited != time.Minute {
+			t.Errorf("degraded for %v", waited)
+		}
+		if set := e.Sets()[0]; set.Value != Unhealthy || set.LastTransition != m.LastTransition {
+			t.Errorf("the set is %v", set.Value)
+		}
+		broken.Store(false)
+		time.Sleep(80 * time.Second)
+		if got := transitions(); len(got) != 1 || !strings.Contains(got[0], "Unhealthy->Healthy") {
+			t.Errorf("when it is over: %q", got)
+		}
+	})
+}
+
+// A probe that hangs ends at its time-out; one that panics is poisoned, then left alone for a time; both count as failures, and nothing else
+// goes down.
+func TestProbesThatHangAndPanic(t *testing.T) {
+	plan := one(func(ctx context.Context, run *Run) error {
+		run.Step("select")
+		<-ctx.Done()
+		return &Failure{InformationStore, "select", ctx.Err()}
+	})
+	var runs atomic.Int32
+	plan.Probes = append(plan.Probes, &Probe{HealthSet: "S", Name: "P", Target: "mad", Interval: time.Minute, Timeout: time.Second, Run: func(context.Context, *Run) error {
+		runs.Add(1)
+		panic("ouch")
+	}})
+	plan.Monitors = append(plan.Monitors, Monitor{HealthSet: "S", Name: "M", Target: "mad", Probe: "P", Failures: 3})
+	simulated(t, plan, func(t *testing.T, e *Engine, _ func() []string) {
+		time.Sleep(10 * time.Minute)
+		if got := states(e); got != "M/mad Unhealthy, M/mbx1 Unhealthy" {
+			t.Errorf("states are %s", got)
+		}
+		for _, p := range e.Probes() {
+			switch last := p.Results[0]; {
+			case p.Target == "mbx1" && (last.Type != Timeout || last.Dependency != InformationStore || last.End.Sub(last.Start) != 20*time.Second):
+				t.Errorf("%+v", last)
+			case p.Target == "mad" && (last.Type != Quarantined || p.Until.IsZero() || runs.Load() != maxPanics):
+				t.Errorf("%+v after %d runs", last, runs.Load())
+			case p.Target == "mad" && !strings.Contains(p.Results[len(p.Results)-1].Err, "panic: ouch"):
+				t.Errorf("%+v", p.Results[len(p.Results)-1])
+			}
+		}
+		time.Sleep(quarantine)
+		if runs.Load() <= maxPanics {
+			t.Error("it is left alone for ever")
+		}
+	})
+}
+
+// A run by hand does not count; while it goes on the probe's own run is rejected, and the other way round.
+func TestByHand(t *testing.T) {
+	var broken atomic.Bool
+	plan := one(func(_ context.Context, run *Run) error {
+		time.Sleep(time.Second)
+		if broken.Load() || run.Account == "nobody" {
+			return errors.New("no")
+		}
+		return nil
+	})
+	plan.Monitors[0].Failures = 1
+	simulated(t, plan, func(t *testing.T, e *Engine, transitions func() []string) {
+		time.Sleep(time.Minute + 30*time.Second)
+		transitions()
+		for range 5 {
+			results, err := e.RunNow(t.Context(), "s", "p", "", 0, "nobody", "")
+			if err != nil || len(results) != 1 || results[0].Type != Failed || !results[0].ByHand {
+				t.Fatalf("%v, %v", results, err)
+			}
+		}
+		if got := transitions(); len(got) != 0 {
+			t.Errorf("runs by hand count: %q", got)
+		}
+		both := make(chan ResultType, 2)
+		for range 2 {
+			go func() {
+				results, err := e.RunNow(t.Context(), "S", "P", "mbx1", 0, "", "")
+				if err != nil {
+					t.Error(err)
+				}
+				both <- results[0].Type
+			}()
+		}
+		types := []ResultType{<-both, <-both}
+		slices.Sort(types)
+		if types[0] != Succeeded || types[1] != Rejected {
+			t.Errorf("two at once: %v", types)
+		}
+		if _, err := e.RunNow(t.Context(), "S", "Q", "", 0, "", ""); !errors.Is(err, ErrUnknown) {
+			t.Errorf("no such probe: %v", err)
+		}
+		results, err := e.RunNow(t.Context(), "S", "P", "mbx1", 100*time.Millisecond, "", "")
+		if err != nil || results[0].Type != Succeeded { // it ends late, and well
+			t.Errorf("%v, %v", results, err)
+		}
+	})
+}
+
+// Where results stop coming, that is noticed; repairing is shown; another plan keeps what is known.
+func TestStaleRepairingAndAnotherPlan(t *testing.T) {
+	var hang atomic.Bool
+	plan := one(func(context.Context, *Run) error {
+		for hang.Load() {
+			time.Sleep(time.Second)
+		}
+		return nil
+	})
+	simulated(t, plan, func(t *testing.T, e *Engine, transitions func() []string) {
+		time.Sleep(2 * time.Minute)
+		if err := e.SetRepairing("S/M/mbx1", true); err != nil {
+			t.Fatal(err)
+		}
+		if got := states(e); got != "M/mbx1 Repairing" {
+			t.Errorf("states are %s", got)
+		}
+		if err := e.SetRepairing("S/M/none", true); !errors.Is(err, ErrUnknown) {
+			t.Error(err)
+		}
+		e.SetRepairing("S/M/mbx1", false)
+		transitions()
+		e.Use(plan)
+		if got := states(e); got != "M/mbx1 Healthy" {
+			t.Errorf("after another plan: %s", got)
+		}
+		hang.Store(true)
+		time.Sleep(10 * time.Minute)
+		if got := transitions(); len(got) != 1 || !strings.Contains(got[0], "Healthy->Unavailable") {
+			t.Errorf("without results: %q", got)
+		}
+		hang.Store(false)
+		time.Sleep(3 * time.Minute)
+		if got := states(e); got != "M/mbx1 Healthy" {
+			t.Errorf("when they come again: %s", got)
+		}
+		e.Use(Plan{})
+		if got := states(e); got != "" {
+			t.Errorf("without a plan: %s", got)
+		}
+	})
+}
+
+// A day of 20 servers whose probes fail now and then, alone: nothing alerts.
+func TestNoFalseAlarms(t *testing.T) {
+	for seed := range uint64(5) {
+		var plan Plan
+		random := rand.New(rand.NewPCG(seed, 7))
+		var isolated [20]bool // the run before has failed
+		for i := range 20 {
+			target := fmt.Sprintf("mbx%02d", i)
+			plan.Probes = append(plan.Probes, &Probe{
+				HealthSet: SetProtocol, Name: ImapSelfTestProbe, Target: target, Interval: time.Minute, Timeout: 20 * time.Second,
+				Run: func(context.Context, *Run) error {
+					if isolated[i] = !isolated[i] && random.Float64() < 0.01; isolated[i] {
+						return errors.New("now and then")
+					}
+					return nil
+				},
+			})
+			plan.Monitors = append(plan.Monitors, Monitor{HealthSet: SetProtocol, Name: ImapSelfTestMonitor, Target: target, Probe: ImapSelfTestProbe, Failures: 3})
+		}
+		simulated(t, plan, func(t *testing.T, e *Engine, transitions func() []string) {
+			time.Sleep(24 * time.Hour)
+			for _, line := range transitions() {
+				if !strings.Contains(line, "UnInitialized->Healthy") {
+					t.Errorf("seed %d: %s", seed, line)
+				}
+			}
+			results := 0
+			for _, p := range e.Probes() {
+				results += len(p.Results)
+			}
+			if results < 20*(keptGood+5) {
+				t.Errorf("%d results are kept", results)
+			}
+		})
+	}
+}
+
+// The average counts commands that still wait with their age, and a time without any says nothing.
+func TestAverageTime(t *testing.T) {
+	load := []Load{{Server: "mbx1"}, {Server: "mbx2", Finished: 1000, Spent: time.Second}}
+	check := AverageTime(func() []Load { return load }, "mbx1", time.Minute)
+	for i, step := range []struct {
+		finished uint64
+		spent    time.Duration
+		open     int
+		age      time.Duration
+		want     float64 // -1: no sample
+		bad      bool
+	}{
+		{100, time.Second, 0, 0, -1, false},
+		{100, time.Second, 0, 0, -1, false},
+		{200, 2 * time.Second, 0, 0, 0.01, false},
+		{200, 2 * time.Second, 2, 10 * time.Minute, 300, true},
+		{201, 12 * time.Minute, 0, 0, 718, true},
+		{301, 12*time.Minute + time.Second, 1, time.Minute, 61. / 101, false},
+	} {
+		load[0].Finished, load[0].Spent, load[0].Open, load[0].Age = step.finished, step.spent, step.open, step.age
+		run := new(Run)
+		switch err := check(t.Context(), run); {
+		case step.want < 0 && !errors.Is(err, ErrNoSample):
+			t.Errorf("%d: %v", i, err)
+		case step.want >= 0 && (run.Value < step.want-0.001 || run.Value > step.want+0.001 || (err != nil) != step.bad):
+			t.Errorf("%d: %v s, %v", i, run.Value, err)
+		}
+	}
+}
+
+func TestQueued(t *testing.T) {
+	load := func() []Load { return []Load{{Server: "mbx1", Queued: 501}, {Server: "mbx2", Queued: 2}} }
+	for server, want := range map[string]float64{"mbx1": 501, "mbx2": 2, "": 503} {
+		run := new(Run)
+		err := Queued(load, server, 500)(t.Context(), run)
+		if run.Value != want || (err != nil) != (want > 500) {
+			t.Errorf("%q: %v, %v", server, run.Value, err)
+		}
+	}
+}

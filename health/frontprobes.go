@@ -1,0 +1,169 @@
+package health
+
+import (
+	"bufio"
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"strings"
+	"time"
+
+	"github.com/emersion/go-imap/v2"
+
+	"portico/backend"
+	"portico/backend/directory"
+)
+
+// Door is one of our own listeners, as a client finds it.
+type Door struct {
+	Address  string // host:port to dial
+	Implicit bool   // TLS from the first byte
+	StartTLS bool   // TLS by STARTTLS
+}
+
+// Front is what probes look at from the clients' side.
+type Front struct {
+	Back
+	// Doors lists our listeners that take clients, those with TLS from the first byte first.
+	Doors func() []Door
+}
+
+// CTP is ImapCTPProbe, of a customer touch point: through the front door, end to end, to the active copy of a database.
+func (f Front) CTP(database string) func(context.Context, *Run) error {
+	return func(ctx context.Context, run *Run) error {
+		if server, ok := f.Tier().ActiveManager().Active(database); ok {
+			run.Mailbox = server
+		}
+		user, password, err := f.account(run, database)
+		if err != nil {
+			return &Failure{Authentication, "account", err}
+		}
+		doors := f.Doors()
+		if len(doors) == 0 {
+			return &Failure{Networking, "dial", errors.New("no listener of ours takes clients")}
+		}
+		conn, err := enter(ctx, run, doors[0])
+		if err != nil {
+			return err
+		}
+		o := overhear(ctx, conn, password)
+		if doors[0].StartTLS {
+			o.greeting = []byte("* OK behind STARTTLS\r\n")
+		}
+		client, end := o.client(run)
+		defer end()
+		run.Step("greeting")
+		if err := client.WaitGreeting(); err != nil {
+			return &Failure{Networking, "greeting", err}
+		}
+		run.Step("signin")
+		if err := client.Login(user, password.Reveal()).Wait(); err != nil {
+			return f.diagnose(ctx, run, user, database, err)
+		}
+		if err := client.Noop().Wait(); err != nil {
+			return inStore(run, err)
+		}
+		return readMailbox(client, run)
+	}
+}
+
+// enter connects to a door of ours, TLS included.
+func enter(ctx context.Context, run *Run, door Door) (net.Conn, error) {
+	run.Step("dial")
+	conn, err := new(net.Dialer).DialContext(ctx, "tcp", door.Address)
+	if err != nil {
+		return nil, &Failure{Networking, "dial", err}
+	}
+	if !door.Implicit && !door.StartTLS {
+		return conn, nil
+	}
+	run.Step("tls")
+	secure, err := secured(ctx, conn, door.StartTLS)
+	if err != nil {
+		conn.Close()
+		return nil, &Failure{Networking, "tls", err}
+	}
+	return secure, nil
+}
+
+// secured puts TLS on a connection to ourselves. The certificate is for the names that clients use; here it only has to be valid now.
+func secured(ctx context.Context, conn net.Conn, startTLS bool) (net.Conn, error) {
+	if deadline, ok := ctx.Deadline(); ok {
+		conn.SetDeadline(deadline)
+	}
+	stop := context.AfterFunc(ctx, func() { conn.SetDeadline(time.Unix(1, 0)) })
+	defer stop()
+	if startTLS {
+		if err := askForTLS(conn); err != nil {
+			return nil, err
+		}
+	}
+	secure := tls.Client(conn, &tls.Config{InsecureSkipVerify: true, VerifyConnection: validNow})
+	if err := secure.HandshakeContext(ctx); err != nil {
+		return nil, err
+	}
+	return secure, nil
+}
+
+func askForTLS(conn net.Conn) error {
+	if _, err := conn.Write([]byte("s STARTTLS\r\n")); err != nil {
+		return err
+	}
+	lines := bufio.NewReaderSize(conn, 1<<10)
+	for {
+		line, err := lines.ReadSlice('\n')
+		if err != nil {
+			return err
+		}
+		if text, ok := strings.CutPrefix(string(line), "s "); ok {
+			if !strings.HasPrefix(text, "OK") {
+				return fmt.Errorf("STARTTLS is answered %.100q", text)
+			}
+			return nil
+		}
+	}
+}
+
+// validNow refuses a certificate of ours that is over, or has not begun.
+func validNow(state tls.ConnectionState) error {
+	cert := state.PeerCertificates[0]
+	now := time.Now()
+	if now.After(cert.NotAfter) {
+		return fmt.Errorf("our own certificate has expired on %s", cert.NotAfter.Format(time.DateOnly))
+	}
+	if now.Before(cert.NotBefore) {
+		return fmt.Errorf("our own certificate is valid from %s on", cert.NotBefore.Format(time.DateOnly))
+	}
+	return nil
+}
+
+// diagnose finds out why the front door refuses a health mailbox: clients are told little, so it goes the same way by itself.
+func (f Front) diagnose(ctx context.Context, run *Run, user, database string, refusal error) error {
+	tier := f.Tier()
+	if _, _, err := tier.Where(ctx, directory.Query{User: user, Login: user, Client: netip.AddrPort{}}); err != nil {
+		d, _ := blame(err)
+		return &Failure{d, "route", fmt.Errorf("%w: %w", refusal, err)}
+	}
+	server, ok := tier.ActiveManager().Active(database)
+	if !ok {
+		return &Failure{HighAvailability, "route", fmt.Errorf("%w: there is no active copy", refusal)}
+	}
+	link, err := f.open(ctx, new(Run), server, database)
+	if err == nil {
+		link.Conn.Close()
+	}
+	var known *backend.Error
+	if errors.As(err, &known) {
+		d, phase := blame(err)
+		return &Failure{d, phase, fmt.Errorf("%w: %w", refusal, err)}
+	}
+	// The server takes what the front door refuses.
+	var answered *imap.Error
+	if errors.As(refusal, &answered) && answered.Code == imap.ResponseCodeUnavailable {
+		return &Failure{HighAvailability, "signin", refusal}
+	}
+	return &Failure{Authentication, "signin", refusal}
+}

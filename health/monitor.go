@@ -1,0 +1,134 @@
+package health
+
+import (
+	"time"
+)
+
+// AlertValue is a monitor's state.
+type AlertValue uint8
+
+// The states, from the best to the worst for a health set's roll-up.
+const (
+	Disabled      AlertValue = iota // switched off by an override
+	Healthy                         // all is well
+	UnInitialized                   // no result yet
+	Repairing                       // somebody knows, and works on it
+	Degraded                        // it fails, for less than UnhealthyAfter
+	Unavailable                     // no results come any more
+	Unhealthy                       // it has failed for longer
+)
+
+var alertValues = [...]string{
+	Disabled: "Disabled", Healthy: "Healthy", UnInitialized: "UnInitialized", Repairing: "Repairing", Degraded: "Degraded",
+	Unavailable: "Unavailable", Unhealthy: "Unhealthy",
+}
+
+// String returns Exchange's name.
+func (v AlertValue) String() string { return alertValues[v] }
+
+// Monitor is one instance of a monitor: it judges the results of one probe, of the same target.
+type Monitor struct {
+	HealthSet      string
+	Name           string
+	Target         string
+	Probe          string        // whose results
+	Failures       int           // so many in a row are a failure: Exchange's OverallConsecutiveProbeFailures
+	UnhealthyAfter time.Duration // Degraded so long; default 60 s
+	StaleAfter     time.Duration // without a result it is Unavailable
+	Component      string        // that it belongs to, such as ImapProxy
+	Description    string
+}
+
+// ID is the monitor's identity, as a probe's.
+func (m *Monitor) ID() string { return m.HealthSet + "/" + nameOf(m.Name, m.Target) }
+
+// defaultUnhealthyAfter is Exchange's (EXCHANGE.md 1.3).
+const defaultUnhealthyAfter = time.Minute
+
+// MonitorState is what is known of a monitor. It is a copy.
+type MonitorState struct {
+	Monitor
+	Value          AlertValue
+	LastTransition time.Time // when Value changed
+	FirstAlert     time.Time // since when it fails; zero while it does not
+	LastResult     *Result   // by which it judges; nil if there was none
+	LastFailure    *Result   // the latest that failed
+	Stale          bool      // results do not come any more
+	InRow          int       // failures in a row
+}
+
+// monitor is a monitor at work. Its engine's mutex guards it.
+type monitor struct {
+	MonitorState
+	began     time.Time // when it was made
+	disabled  bool
+	repairing bool
+}
+
+func newMonitor(m Monitor, now time.Time) *monitor {
+	if m.UnhealthyAfter == 0 {
+		m.UnhealthyAfter = defaultUnhealthyAfter
+	}
+	m.Failures = max(m.Failures, 1)
+	return &monitor{MonitorState: MonitorState{Monitor: m, Value: UnInitialized, LastTransition: now}, began: now}
+}
+
+// judge takes a result in.
+func (m *monitor) judge(r *Result, now time.Time) {
+	m.LastResult = r
+	if r.good() {
+		m.InRow, m.FirstAlert = 0, time.Time{}
+	} else {
+		m.LastFailure = r
+		if m.InRow++; m.InRow == m.Failures {
+			m.FirstAlert = now
+		}
+	}
+	m.look(now)
+}
+
+// look draws the conclusions from what is known and the time, and says whether the state has changed.
+func (m *monitor) look(now time.Time) bool {
+	last := m.began
+	if m.LastResult != nil {
+		last = m.LastResult.End
+	}
+	m.Stale = m.StaleAfter > 0 && now.Sub(last) > m.StaleAfter
+	value := Healthy
+	switch {
+	case m.disabled:
+		value = Disabled
+	case m.repairing:
+		value = Repairing
+	case m.Stale:
+		value = Unavailable
+	case m.LastResult == nil:
+		value = UnInitialized
+	case !m.FirstAlert.IsZero() && now.Sub(m.FirstAlert) >= m.UnhealthyAfter:
+		value = Unhealthy
+	case !m.FirstAlert.IsZero():
+		value = Degraded
+	case m.InRow > 0 && m.Value == UnInitialized: // a failure alone says nothing yet
+		value = UnInitialized
+	}
+	if value == m.Value {
+		return false
+	}
+	m.Value, m.LastTransition = value, now
+	return true
+}
+
+// next returns when to look again though nothing has come.
+func (m *monitor) next() (at time.Time) {
+	if m.Value == Degraded {
+		at = m.FirstAlert.Add(m.UnhealthyAfter)
+	}
+	last := m.began
+	if m.LastResult != nil {
+		last = m.LastResult.End
+	}
+	if stale := last.Add(m.StaleAfter + 1); m.StaleAfter > 0 && !m.Stale && (at.IsZero() || stale.Before(at)) {
+		at = stale
+	}
+	return at
+}

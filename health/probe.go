@@ -1,0 +1,120 @@
+package health
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"time"
+)
+
+// Probe is one instance of a probe: what it looks at, and how.
+type Probe struct {
+	HealthSet string
+	Name      string
+	Target    string // "" where there is only one
+	Interval  time.Duration
+	Timeout   time.Duration
+	// Run looks. It notes its steps on the run, and returns nil if all is well; *Failure, or an error of package backend, says whom to
+	// blame. It ends soon after its context, and may panic.
+	Run func(ctx context.Context, r *Run) error
+}
+
+// ID is the probe's identity: health set, name and target, with slashes between.
+func (p *Probe) ID() string { return p.HealthSet + "/" + nameOf(p.Name, p.Target) }
+
+// Run is a run under way, for the probe to write down what it does. It belongs to the probe's goroutine.
+type Run struct {
+	Account  string  // the mailbox to sign in to, if it is not the probe's own
+	Password string  // its password
+	Mailbox  string  // the mailbox server it has come to
+	Value    float64 // of a check
+	Sent     string  // the last line sent, without what may be a secret
+	Received string
+
+	steps []Step
+	phase string
+	began time.Time
+	now   func() time.Time
+}
+
+// Step begins the next step. The one before ends.
+func (r *Run) Step(name string) {
+	r.end()
+	r.phase, r.began = name, r.now()
+}
+
+func (r *Run) end() {
+	if r.phase != "" {
+		r.steps = append(r.steps, Step{r.phase, r.now().Sub(r.began)})
+	}
+}
+
+// Took notes a step that somebody else has measured.
+func (r *Run) Took(name string, d time.Duration) { r.steps = append(r.steps, Step{name, d}) }
+
+// execute runs a probe once and says how it came out; nil if there was nothing to look at.
+func (p *Probe) execute(ctx context.Context, timeout time.Duration, now func() time.Time, run *Run) *Result {
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	run.now = now
+	result := &Result{HealthSet: p.HealthSet, Probe: p.Name, Target: p.Target, Start: now(), Type: Succeeded}
+	err := p.guarded(ctx, run)
+	if errors.Is(err, ErrNoSample) {
+		return nil
+	}
+	phase := run.phase
+	run.end()
+	result.End = now()
+	result.Steps, result.Sent, result.Received, result.Mailbox, result.Value = run.steps, run.Sent, run.Received, run.Mailbox, run.Value
+	if err == nil {
+		return result
+	}
+	result.Type, result.Err, result.Phase = Failed, err.Error(), phase
+	var failure *Failure
+	var poison *panicError
+	if errors.As(err, &failure) {
+		result.Dependency = failure.Dependency
+		if failure.Phase != "" {
+			result.Phase = failure.Phase
+		}
+	} else if dependency, at := blame(err); dependency != None {
+		result.Dependency = dependency
+		if at != "" {
+			result.Phase = at
+		}
+	}
+	switch {
+	case errors.As(err, &poison):
+		result.Type = Poisoned
+	case ctx.Err() == context.DeadlineExceeded:
+		result.Type = Timeout
+		result.Err = fmt.Sprintf("no end after %v, in %s: %v", timeout, result.Phase, err)
+	}
+	return result
+}
+
+// panicError is a probe's panic.
+type panicError struct {
+	value any
+	stack []byte
+}
+
+func (e *panicError) Error() string { return fmt.Sprintf("panic: %v\n%s", e.value, e.stack) }
+
+// guarded runs the probe so that a panic is its own.
+func (p *Probe) guarded(ctx context.Context, run *Run) (err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			err = &panicError{v, debug.Stack()}
+		}
+	}()
+	return p.Run(ctx, run)
+}
+
+const (
+	// maxPanics in a row are what a probe may have before it is left alone.
+	maxPanics = 3
+	// quarantine is for how long.
+	quarantine = time.Hour
+)
