@@ -78,6 +78,8 @@ type Options struct {
 	Routing   Routing
 	// Directory says who is where; nil leaves that to Routing. What it remembers is its own business.
 	Directory directory.Source
+	// Homes are users whose database is known, whatever the directory and Routing say of the place: health mailboxes, by canonical name.
+	Homes map[string]string
 	// Verifier judges passwords where the proxy has to know them itself; nil where it never has.
 	Verifier directory.Verifier
 	// Close ends what Directory and Verifier keep; nil where they keep nothing. See Tier.Close.
@@ -113,6 +115,7 @@ type Tier struct {
 	active          *ActiveManager
 	router          *Router
 	directory       directory.Source
+	homes           map[string]string
 	verifier        directory.Verifier
 	mode            directory.Mode
 	master          *Master
@@ -139,6 +142,7 @@ func New(ctx context.Context, o Options) (*Tier, error) {
 		databases:       o.Databases,
 		byAddress:       make(map[string]string),
 		directory:       o.Directory,
+		homes:           o.Homes,
 		verifier:        o.Verifier,
 		mode:            o.Mode,
 		master:          o.Master,

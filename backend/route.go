@@ -125,6 +125,9 @@ func (t *Tier) find(ctx context.Context, q directory.Query) (directory.Entry, er
 	if database, ok := t.active.Placed(cmp.Or(entry.User, q.User)); ok {
 		entry.Database, entry.Server, entry.Address = database, "", ""
 	}
+	if database, ok := t.homes[cmp.Or(entry.User, q.User)]; ok {
+		entry.Database, entry.Server, entry.Address = database, "", ""
+	}
 	switch {
 	case entry.Address != "":
 		entry.Server = t.byAddress[entry.Address]

@@ -36,6 +36,7 @@ type Config struct {
 	Breaker        Breaker                  `yaml:"breaker"`
 	Pace           Pace                     `yaml:"pace"`
 	Penalties      Penalties                `yaml:"penalties"`
+	Health         Health                   `yaml:"health"`
 	// TrustedNetworks are where proxies are that may say who the real client is.
 	TrustedNetworks []string `yaml:"trusted_networks"`
 	// DefaultDomain is appended to user names that have none.

@@ -100,6 +100,7 @@ func Keys() []Key {
 	specimen.Directory.Sources, specimen.Directory.Verify = []DirectorySource{source}, []Verifier{verifier}
 	specimen.MailboxServers = map[string]MailboxServer{"<name>": fresh[MailboxServer]()}
 	specimen.Databases = map[string]Database{"<name>": fresh[Database]()}
+	specimen.Health.Mailboxes = map[string]HealthMailbox{"<name>": fresh[HealthMailbox]()}
 	names := strings.NewReplacer(`"<name>"`, "<name>", "[0]", "[]")
 
 	var keys []Key

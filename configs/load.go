@@ -140,8 +140,17 @@ func (c *Config) resolve(dir string) {
 			absolute(f.value.Addr().Interface().(*string))
 		}
 	})
-	for name, server := range c.MailboxServers { // map elements cannot be set in place
-		absolute(&server.CA)
-		c.MailboxServers[name] = server
+	for name, of := range c.MailboxServers { // map elements cannot be set in place
+		absolute(&of.CA)
+		c.MailboxServers[name] = of
+	}
+	for name, of := range c.Databases {
+		absolute(&of.Activate.CA)
+		absolute(&of.Activate.TokenFile)
+		c.Databases[name] = of
+	}
+	for name, of := range c.Health.Mailboxes {
+		absolute(&of.PasswordFile)
+		c.Health.Mailboxes[name] = of
 	}
 }

@@ -84,7 +84,7 @@ func TestEverything(t *testing.T) {
 			"db1": {Copies: []string{"mbx1.example.org", "2"}, Interchangeable: true, Activate: Hook{Timeout: time.Minute}},
 			"db2": {Copies: []string{"2"}, Activate: Hook{Timeout: time.Minute}},
 		},
-		Routing: RoutingHash, Signin: Default().Signin, Breaker: Default().Breaker, Pace: Default().Pace, Directory: Default().Directory, Penalties: Default().Penalties,
+		Routing: RoutingHash, Signin: Default().Signin, Breaker: Default().Breaker, Pace: Default().Pace, Directory: Default().Directory, Penalties: Default().Penalties, Health: Default().Health,
 		Settings: Settings{
 			LoginType: PlainTextAuthentication, Banner: "Welcome to example.org.",
 			MaxConnections: 20000, MaxConnectionFromSingleIP: 100, MaxConnectionsPerUser: 32,

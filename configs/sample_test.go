@@ -51,7 +51,7 @@ func TestSampleHasEveryKey(t *testing.T) {
 
 // uncomment turns on the keys that are off: "#" and then indent, perhaps a dash, and a key.
 func uncomment(data []byte) []byte {
-	return regexp.MustCompile(`(?m)^#( {2,}(?:- )?[a-z_]+:)`).ReplaceAll(data, []byte("$1"))
+	return regexp.MustCompile(`(?m)^#( {2,}(?:- )?[a-z_0-9]+:)`).ReplaceAll(data, []byte("$1"))
 }
 
 // TestReference: docs/configuration.md has one row per key, and what the row

@@ -24,6 +24,7 @@ func (c *Config) Validate() Problems {
 	v.directory()
 	v.certificates()
 	v.penalties()
+	v.health()
 	v.trusted()
 	if c.DataDir == "" {
 		v.fail("data_dir", "is missing")

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"slices"
 	"time"
 
 	"github.com/emersion/go-imap/v2"
@@ -34,7 +33,8 @@ const (
 
 // Mailbox is a health mailbox: one of a database's, which is there for probes alone.
 type Mailbox struct {
-	User     string                       // canonical
+	User     string                       // as it signs in
+	Name     string                       // canonical, as the directory is asked
 	Password func() (secret.Value, error) // read again each time: somebody may have changed it
 }
 
@@ -44,26 +44,35 @@ type Back struct {
 	Mailbox func(database string) (Mailbox, bool)
 }
 
-// account returns whom a run signs in as: whom somebody has asked for, or the database's health mailbox.
-func (b Back) account(run *Run, database string) (user string, password secret.Value, err error) {
+// account is whom a run signs in as.
+type account struct {
+	user, name string
+	password   secret.Value
+}
+
+// account returns whom somebody has asked for, or the database's health mailbox.
+func (b Back) account(run *Run, database string) (a account, err error) {
 	if run.Account != "" {
-		return run.Account, secret.Value(run.Password), nil
+		return account{run.Account, run.Account, secret.Value(run.Password)}, nil
 	}
 	m, ok := b.Mailbox(database)
 	if !ok {
-		return "", "", fmt.Errorf("database %s has no health mailbox: see health.mailboxes", database)
+		return a, fmt.Errorf("database %s has no health mailbox: see health.mailboxes", database)
 	}
-	password, err = m.Password()
-	return m.User, password, err
+	a = account{user: m.User, name: m.Name}
+	a.password, err = m.Password()
+	return a, err
 }
 
-// SelfTest is ImapSelfTestProbe: the server answers and signs in. No mailbox is touched.
+// SelfTest is ImapSelfTestProbe: the server answers and signs in. No mailbox is touched. Where there is no health mailbox to sign in to, it
+// has to answer.
 func (b Back) SelfTest(server string) func(context.Context, *Run) error {
 	return func(ctx context.Context, run *Run) error {
 		run.Mailbox = server
 		database, ok := b.databaseOn(server)
-		if !ok {
-			return errors.New("no database has a copy on this server: there is nobody to sign in as")
+		if !ok && run.Account == "" {
+			run.Step("answer")
+			return b.Tier().Check(ctx, server)
 		}
 		link, err := b.open(ctx, run, server, database)
 		if err != nil {
@@ -73,36 +82,34 @@ func (b Back) SelfTest(server string) func(context.Context, *Run) error {
 		run.Step("logout")
 		client, end := newOverheard(ctx, link).client(run)
 		defer end()
-		if err := client.WaitGreeting(); err != nil {
-			return &Failure{Networking, "logout", err}
+		err = client.WaitGreeting()
+		if err == nil {
+			err = client.Logout().Wait()
 		}
-		if err := client.Logout().Wait(); err != nil {
+		if err != nil {
 			return &Failure{Networking, "logout", err}
 		}
 		return nil
 	}
 }
 
-// databaseOn returns a database with a copy on a server, the active one first.
+// databaseOn returns a database with a copy on a server and a health mailbox, preferably an active copy.
 func (b Back) databaseOn(server string) (database string, ok bool) {
-	copies := b.Tier().ActiveManager().Copies()
-	i := slices.IndexFunc(copies, func(c backend.CopyState) bool { return c.Server == server && c.Active })
-	if i < 0 {
-		i = slices.IndexFunc(copies, func(c backend.CopyState) bool { return c.Server == server })
+	for _, c := range b.Tier().ActiveManager().Copies() {
+		if _, has := b.Mailbox(c.Database); c.Server == server && has && (c.Active || !ok) {
+			database, ok = c.Database, true
+		}
 	}
-	if i < 0 {
-		return "", false
-	}
-	return copies[i].Database, true
+	return database, ok
 }
 
 // open signs in to a server, as a database's health mailbox.
 func (b Back) open(ctx context.Context, run *Run, server, database string) (*backend.Link, error) {
-	user, password, err := b.account(run, database)
+	a, err := b.account(run, database)
 	if err != nil {
 		return nil, &Failure{Authentication, "account", err}
 	}
-	return b.Tier().Open(ctx, server, backend.OpenRequest{User: user, Password: password, Step: func(phase string, d time.Duration) { run.Took(phase, d) }})
+	return b.Tier().Open(ctx, server, backend.OpenRequest{User: a.user, Password: a.password, Step: func(phase string, d time.Duration) { run.Took(phase, d) }})
 }
 
 // newOverheard makes of a connection that is signed in one that a client takes for one that needs no sign-in.
@@ -131,9 +138,9 @@ func (b Back) DeepTest(database string) func(context.Context, *Run) error {
 		defer link.Conn.Close()
 		client, end := newOverheard(ctx, link).client(run)
 		defer end()
-		run.Step("greeting")
+		run.Step("open")
 		if err := client.WaitGreeting(); err != nil {
-			return &Failure{InformationStore, "greeting", err}
+			return inStore(run, err)
 		}
 		return readMailbox(client, run)
 	}

@@ -3,6 +3,7 @@ package health
 import (
 	"bufio"
 	"context"
+	"crypto/rand"
 	"crypto/tls"
 	"errors"
 	"fmt"
@@ -15,6 +16,7 @@ import (
 
 	"portico/backend"
 	"portico/backend/directory"
+	"portico/backend/secret"
 )
 
 // Door is one of our own listeners, as a client finds it.
@@ -37,7 +39,7 @@ func (f Front) CTP(database string) func(context.Context, *Run) error {
 		if server, ok := f.Tier().ActiveManager().Active(database); ok {
 			run.Mailbox = server
 		}
-		user, password, err := f.account(run, database)
+		a, err := f.account(run, database)
 		if err != nil {
 			return &Failure{Authentication, "account", err}
 		}
@@ -49,7 +51,7 @@ func (f Front) CTP(database string) func(context.Context, *Run) error {
 		if err != nil {
 			return err
 		}
-		o := overhear(ctx, conn, password)
+		o := overhear(ctx, conn, a.password)
 		if doors[0].StartTLS {
 			o.greeting = []byte("* OK behind STARTTLS\r\n")
 		}
@@ -60,8 +62,8 @@ func (f Front) CTP(database string) func(context.Context, *Run) error {
 			return &Failure{Networking, "greeting", err}
 		}
 		run.Step("signin")
-		if err := client.Login(user, password.Reveal()).Wait(); err != nil {
-			return f.diagnose(ctx, run, user, database, err)
+		if err := client.Login(a.user, a.password.Reveal()).Wait(); err != nil {
+			return f.diagnose(ctx, run, a, database, err)
 		}
 		if err := client.Noop().Wait(); err != nil {
 			return inStore(run, err)
@@ -141,9 +143,9 @@ func validNow(state tls.ConnectionState) error {
 }
 
 // diagnose finds out why the front door refuses a health mailbox: clients are told little, so it goes the same way by itself.
-func (f Front) diagnose(ctx context.Context, run *Run, user, database string, refusal error) error {
+func (f Front) diagnose(ctx context.Context, run *Run, a account, database string, refusal error) error {
 	tier := f.Tier()
-	if _, _, err := tier.Where(ctx, directory.Query{User: user, Login: user, Client: netip.AddrPort{}}); err != nil {
+	if _, _, err := tier.Where(ctx, directory.Query{User: a.name, Login: a.name}); err != nil {
 		d, _ := blame(err)
 		return &Failure{d, "route", fmt.Errorf("%w: %w", refusal, err)}
 	}
@@ -151,7 +153,7 @@ func (f Front) diagnose(ctx context.Context, run *Run, user, database string, re
 	if !ok {
 		return &Failure{HighAvailability, "route", fmt.Errorf("%w: there is no active copy", refusal)}
 	}
-	link, err := f.open(ctx, new(Run), server, database)
+	link, err := f.open(ctx, &Run{Account: a.user, Password: a.password.Reveal()}, server, database)
 	if err == nil {
 		link.Conn.Close()
 	}
@@ -166,4 +168,80 @@ func (f Front) diagnose(ctx context.Context, run *Run, user, database string, re
 		return &Failure{HighAvailability, "signin", refusal}
 	}
 	return &Failure{Authentication, "signin", refusal}
+}
+
+// ProxyTest is ImapProxyTestProbe: our own listener, TLS, directory and, where the proxy verifies users, verification; no mailbox server is
+// asked. Without a health mailbox it ends before the sign-in.
+func (f Front) ProxyTest(admit Admit) func(context.Context, *Run) error {
+	return func(ctx context.Context, run *Run) error {
+		doors := f.Doors()
+		if len(doors) == 0 {
+			return &Failure{Networking, "dial", errors.New("no listener of ours takes clients")}
+		}
+		conn, err := enter(ctx, run, doors[0])
+		if err != nil {
+			return err
+		}
+		secret := secret.Value(rand.Text())
+		o := overhear(ctx, conn, secret)
+		if doors[0].StartTLS {
+			o.greeting = []byte("* OK behind STARTTLS\r\n")
+		}
+		client, end := o.client(run)
+		defer end()
+		run.Step("greeting")
+		if err := client.WaitGreeting(); err != nil {
+			return &Failure{Networking, "greeting", err}
+		}
+		run.Step("capability")
+		if _, err := client.Capability().Wait(); err != nil {
+			return &Failure{None, "capability", err}
+		}
+		if a, ok := f.anybody(run); ok {
+			revoke := admit(addrPortOf(conn.LocalAddr()), secret, a.password)
+			defer revoke()
+			run.Step("signin")
+			if err := client.Login(a.user, secret.Reveal()).Wait(); err != nil {
+				return f.unproved(ctx, a.name, err)
+			}
+		}
+		run.Step("logout")
+		if err := client.Logout().Wait(); err != nil {
+			return &Failure{None, "logout", err}
+		}
+		return nil
+	}
+}
+
+// Admit has our proxy let one connection of a probe prove the way of a sign-in; see proxy.Pass.
+type Admit func(source netip.AddrPort, shown, password secret.Value) (revoke func())
+
+// anybody returns a health mailbox, of whatever database.
+func (f Front) anybody(run *Run) (a account, ok bool) {
+	for _, c := range f.Tier().ActiveManager().Copies() {
+		if a, err := f.account(run, c.Database); err == nil {
+			return a, true
+		}
+	}
+	return a, false
+}
+
+// unproved says why our proxy refuses a sign-in for which it asks no mailbox server.
+func (f Front) unproved(ctx context.Context, name string, refusal error) error {
+	if _, _, err := f.Tier().Where(ctx, directory.Query{User: name, Login: name}); err != nil {
+		d, _ := blame(err)
+		return &Failure{d, "route", fmt.Errorf("%w: %w", refusal, err)}
+	}
+	var answered *imap.Error
+	if errors.As(refusal, &answered) && answered.Code == imap.ResponseCodeUnavailable {
+		return &Failure{HighAvailability, "signin", refusal}
+	}
+	return &Failure{Authentication, "signin", refusal}
+}
+
+func addrPortOf(a net.Addr) netip.AddrPort {
+	if tcp, ok := a.(*net.TCPAddr); ok {
+		return tcp.AddrPort()
+	}
+	return netip.AddrPort{}
 }

@@ -10,8 +10,8 @@ type AlertValue uint8
 // The states, from the best to the worst for a health set's roll-up.
 const (
 	Disabled      AlertValue = iota // switched off by an override
-	Healthy                         // all is well
 	UnInitialized                   // no result yet
+	Healthy                         // all is well
 	Repairing                       // somebody knows, and works on it
 	Degraded                        // it fails, for less than UnhealthyAfter
 	Unavailable                     // no results come any more

@@ -41,6 +41,9 @@ func (s *session) answerable(err error) bool {
 
 // execute does what a command says.
 func (s *session) execute(cmd wire.Command) (*backend.Link, error) {
+	if s.proved && cmd.Verb != wire.VerbNoop && cmd.Verb != wire.VerbLogout {
+		return nil, OutcomeNotBefore
+	}
 	switch cmd.Verb {
 	case wire.VerbLogin:
 		return s.login(&cmd.Args)

@@ -20,6 +20,7 @@ type Server struct {
 	gate      *admission
 	threads   *setup.Threads
 	penalties *penalties
+	passes    passes
 	metrics   *metrics
 	ended     endings
 	places    places

@@ -32,18 +32,20 @@ type session struct {
 	turn   *setup.Turn
 	ticket *ticket
 
-	tag           string        // of the command being answered; "" when it has none
-	mechanism     string        // of the sign-in being answered; "" when it is none
-	asked         time.Time     // when the last byte of that command was read
-	thought       time.Duration // the client's share of the sign-in under way
-	user          string        // canonical; "" until a sign-in was tried
-	mailboxServer string        // signed in to; "" until then
-	bad           int           // bad commands so far
-	failed        int           // failed sign-ins so far
-	hops          int           // how often the sign-in may still be passed on
-	frontSession  string        // the session's id at the proxy in front of us; "" if there is none
-	handedOver    bool          // connection and ticket are the relay's
-	way           backend.Route // of the sign-in under way; its end has to be told
+	tag           string         // of the command being answered; "" when it has none
+	mechanism     string         // of the sign-in being answered; "" when it is none
+	asked         time.Time      // when the last byte of that command was read
+	thought       time.Duration  // the client's share of the sign-in under way
+	user          string         // canonical; "" until a sign-in was tried
+	mailboxServer string         // signed in to; "" until then
+	bad           int            // bad commands so far
+	failed        int            // failed sign-ins so far
+	hops          int            // how often the sign-in may still be passed on
+	frontSession  string         // the session's id at the proxy in front of us; "" if there is none
+	source        netip.AddrPort // of the connection itself, whoever stands behind it
+	proved        bool           // a probe has signed in, and no mailbox server was asked
+	handedOver    bool           // connection and ticket are the relay's
+	way           backend.Route  // of the sign-in under way; its end has to be told
 	rows          setupRows
 }
 
@@ -53,6 +55,7 @@ func newSession(s *Server, set *Settings, door *door, conn *setup.Conn, turn *se
 		id:     sessionID(s.opt.Random),
 		began:  s.opt.Now(),
 		remote: conn.RemotePort(),
+		source: conn.RemotePort(),
 		local:  conn.LocalPort(),
 		turn:   turn,
 		hops:   maxHops,
@@ -193,7 +196,7 @@ func (s *session) report(err error) Outcome {
 	if !row.ends {
 		s.server.metrics.refusals[outcome].Inc()
 	}
-	if row.charge == chargeFailed {
+	if row.charge == chargeFailed && !s.ofHealth() {
 		wait := s.server.penalties.fail(s.remote.Addr(), s.user, s.set.Penalties)
 		s.server.metrics.waited.Add(wait.Seconds())
 		s.pause(wait)

@@ -53,7 +53,10 @@ type Settings struct {
 	// TrustedNetworks are where proxies are that may say who the real client is: by the PROXY protocol, where the listener has it, and
 	// by ID.
 	TrustedNetworks []netip.Prefix
-	QuietSignIns    bool // no line in the log for a sign-in, however it goes
+	// HealthUsers are the canonical names of users that probes sign in as, and their databases: no limit of a user's connections and no
+	// penalty is theirs.
+	HealthUsers  map[string]string
+	QuietSignIns bool // no line in the log for a sign-in, however it goes
 }
 
 // trusts says whether a client may speak for another.

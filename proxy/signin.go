@@ -32,12 +32,19 @@ func (s *session) signIn(c backend.Credential) (link *backend.Link, err error) {
 	if err != nil {
 		return nil, err
 	}
+	if pass, ok := s.server.passes.take(s.source, c.Password); ok {
+		return nil, s.prove(q, c, pass)
+	}
 	s.way, err = s.route(q, &c)
 	s.user = s.way.User
 	if err != nil {
 		return nil, err
 	}
-	if err := s.ticket.claim(s.user, cmp.Or(s.way.MaxConnections, s.set.Limits.ConnectionsPerUser)); err != nil {
+	most := cmp.Or(s.way.MaxConnections, s.set.Limits.ConnectionsPerUser)
+	if s.ofHealth() {
+		most = 0
+	}
+	if err := s.ticket.claim(s.user, most); err != nil {
 		return nil, err
 	}
 	opening := s.server.opt.Now()

@@ -25,6 +25,7 @@ const (
 var (
 	demoUsers     = []string{"alice", "bob", "carol"}
 	demoServers   = []string{"mbx1", "mbx2"}
+	demoHealth    = []string{"health1", "health2"} // a health mailbox on each
 	demoDatabases = []string{"db1", "db2"}
 )
 
@@ -84,6 +85,7 @@ func (d *demoSite) startServer(i int, config *tls.Config) error {
 			users = append(users, backendtest.User{Name: user, Password: demoPassword, Mail: backendtest.DemoMail(user, name, now)})
 		}
 	}
+	users = append(users, backendtest.User{Name: demoHealth[i], Password: demoPassword, Mail: backendtest.DemoMail(demoHealth[i], name, now)})
 	server, err := backendtest.NewMemory(backendtest.MemoryOptions{Name: name, Users: users, TLSConfig: config})
 	if err != nil {
 		return err
@@ -119,6 +121,9 @@ func (d *demoSite) writeConfig(o demoOptions) (file string, err error) {
 		return "", fmt.Errorf("%s is not the demo's: it is not overwritten", file)
 	}
 	text := fmt.Sprintf(demoConfig, o.imapPort, o.imapsPort, o.adminPort, d.addresses[0], d.addresses[1], demoDomain)
+	if err := os.WriteFile(d.path("health.password"), []byte(demoPassword+"\n"), 0o600); err != nil {
+		return "", err
+	}
 	return file, os.WriteFile(file, []byte(demoMark+text), 0o600)
 }
 
@@ -137,6 +142,12 @@ databases:
   db1: {copies: [mbx1]}
   db2: {copies: [mbx2]}
 routing: hash
+health:
+  mailboxes:
+    db1: {user: health1, password_file: health.password}
+    db2: {user: health2, password_file: health.password}
+  ctp: {interval: 30s}
+  deep_test: {interval: 30s}
 default_domain: %s
 settings:
   login_type: plain_text_login

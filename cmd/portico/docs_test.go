@@ -44,7 +44,7 @@ var metricName = regexp.MustCompile("portico_[a-z_]+[a-z]")
 // Metrics that pages name must be there.
 func TestMetricsInDocuments(t *testing.T) {
 	known := metricsInCode(t)
-	for _, page := range []string{"README.md", "docs/operations.md", "docs/flow.md", "docs/protocol-log.md"} {
+	for _, page := range []string{"README.md", "docs/operations.md", "docs/flow.md", "docs/protocol-log.md", "docs/health.md"} {
 		text, err := os.ReadFile(filepath.Join(root, page))
 		if err != nil {
 			t.Fatal(err)
@@ -112,7 +112,7 @@ func TestReadme(t *testing.T) {
 
 // The examples of these documents are parts of configurations that load.
 func TestExamplesInDocuments(t *testing.T) {
-	for _, name := range []string{"directory.md", "signin.md", "operations.md"} {
+	for _, name := range []string{"directory.md", "signin.md", "operations.md", "health.md"} {
 		text, err := os.ReadFile(filepath.Join(root, "docs", name))
 		if err != nil {
 			t.Fatal(err)
@@ -130,7 +130,7 @@ func loadExample(t *testing.T, example string) {
 		t.Fatal(err)
 	}
 	for name, content := range map[string]string{
-		"users.map": "alice@example.org db1", "passwords": "alice@example.org:!", "master.secret": "sesame", "ldap.secret": "sesame",
+		"users.map": "alice@example.org db1", "passwords": "alice@example.org:!", "master.secret": "sesame", "ldap.secret": "sesame", "health.password": "sesame",
 		"directory.dsn": "postgres://portico:sesame@db.example.org/mail?sslmode=verify-full",
 	} {
 		if err := os.WriteFile(filepath.Join(site.dir, name), []byte(content), 0o600); err != nil {

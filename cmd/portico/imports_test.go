@@ -63,6 +63,8 @@ var bans = []struct{ from, to, why string }{
 	{"portico/proxy/...", "portico/health/...", "health reads what the proxy counts, not the other way round"},
 
 	{"portico/proxy/...", "portico/backend/backendtest", "servers for tests have no place in the front door"},
+	{"portico/health", "portico/proxy", "what it looks at is passed in: probes come from the clients' side, like everybody"},
+	{"portico/health", "portico/health/admin", "it does not know who asks it"},
 	{"portico/health/...", "portico/backend/backendtest", "servers for tests have no place in health"},
 	{"portico/...", "testing", "what is shipped holds no test code; the servers of the demo are in it"},
 	{"portico/proxy/...", "github.com/emersion/...", "the library has its own view of IMAP; the proxy moves bytes it has not understood"},

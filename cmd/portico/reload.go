@@ -46,6 +46,7 @@ func (s *service) reload() error {
 	s.bound(config)
 	s.sink.setLevel(config.Log.Level)
 	s.access, s.config, s.inFile = access, config, loaded.Settings
+	s.health.Use(s.healthPlan(config))
 	for _, warning := range loaded.Warnings() {
 		s.log.Warn().Msg(warning.Error())
 	}
@@ -76,6 +77,7 @@ func (s *service) enforce(access admin.Access, f *front, settings proxy.Settings
 func (s *service) bound(config *configs.Config) {
 	s.relay.Retime(config.Settings.AuthenticatedConnectionTimeout, config.KeepaliveIdle)
 	s.protocol.Configure(protocolSettings(config))
+	s.healthBoxes.Store(config.Health.Mailboxes)
 	s.relay.Limit(config.Settings.MaxCommandsPerSecond, config.Settings.MaxCommandsBurst)
 }
 

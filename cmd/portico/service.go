@@ -20,6 +20,7 @@ import (
 	"portico/backend"
 	"portico/configs"
 	"portico/configs/store"
+	"portico/health"
 	"portico/health/admin"
 	"portico/protolog"
 	"portico/proxy"
@@ -44,16 +45,19 @@ type service struct {
 	access   admin.Access
 
 	lasting
-	front     atomic.Pointer[front] // in force
-	tickets   *certs.Tickets
-	shown     *certificateMetrics
-	registry  *prometheus.Registry
-	reloads   *reloadMetrics
-	admin     *admin.Server
-	server    *proxy.Server // owns relay
-	relay     relay.Relay
-	protocol  *protolog.Log
-	addresses struct { // as opened, in the order of the file
+	front       atomic.Pointer[front] // in force
+	tickets     *certs.Tickets
+	shown       *certificateMetrics
+	registry    *prometheus.Registry
+	reloads     *reloadMetrics
+	admin       *admin.Server
+	server      *proxy.Server // owns relay
+	relay       relay.Relay
+	protocol    *protolog.Log
+	health      *health.Engine
+	stopProbes  func()       // nil before there are any
+	healthBoxes atomic.Value // map[string]configs.HealthMailbox: those in force
+	addresses   struct {     // as opened, in the order of the file
 		listeners []net.Addr
 		admin     net.Addr
 	}
@@ -131,10 +135,17 @@ func (s *service) start() (err error) {
 	if err := s.startProxy(front.settings(s.config), cpus); err != nil {
 		return err
 	}
+	if err := s.startHealth(); err != nil {
+		return err
+	}
 	if err := s.startAdmin(); err != nil { // its API needs the proxy
 		return err
 	}
-	return s.listen()
+	if err := s.listen(); err != nil {
+		return err
+	}
+	s.health.Use(s.healthPlan(s.config))
+	return nil
 }
 
 // startProxy starts relay and server. Each loop and each set-up thread keeps a processor of the Go scheduler to itself; as many as the
@@ -222,7 +233,7 @@ func (s *service) startAdmin() (err error) {
 	if s.access, err = adminAccess(s.config.Admin); err != nil {
 		return err
 	}
-	s.admin, err = admin.New(admin.Options{Gatherer: s.registry, Checks: s.checks(), Control: control{s}, Access: s.access, Log: s.log, Protocol: protocolControl{s.protocol, s}})
+	s.admin, err = admin.New(admin.Options{Gatherer: s.registry, Checks: s.checks(), Control: control{s}, Access: s.access, Log: s.log, Protocol: protocolControl{s.protocol, s}, Health: healthControl{s}})
 	if err != nil {
 		return err
 	}
@@ -262,6 +273,9 @@ func (s *service) fail(err error) {
 func (s *service) shutdown(ctx context.Context) (inOrder bool) {
 	s.draining.Store(true)
 	inOrder = true
+	if s.stopProbes != nil { // what they find while all ends is no news
+		s.stopProbes()
+	}
 	if s.server != nil {
 		inOrder = s.server.Shutdown(ctx) == nil
 		runtime.SetDefaultGOMAXPROCS()

@@ -76,7 +76,7 @@ func (f *front) settings(config *configs.Config) proxy.Settings {
 	set := config.Settings
 	settings := proxy.Settings{
 		Banner: set.Banner, LoginType: loginTypes[set.LoginType], TLS: f.tls, Tier: f.tier, DefaultDomain: config.DefaultDomain,
-		QuietSignIns: !config.Log.Signins,
+		QuietSignIns: !config.Log.Signins, HealthUsers: healthHomes(config),
 		Limits: proxy.Limits{
 			Connections: set.MaxConnections, ConnectionsPerAddress: set.MaxConnectionFromSingleIP,
 			Unauthenticated: set.MaxUnauthenticatedConnections, ConnectionsPerUser: set.MaxConnectionsPerUser,
@@ -146,6 +146,7 @@ func newTier(ctx context.Context, config *configs.Config, of lasting) (*backend.
 	if err != nil {
 		return nil, err
 	}
+	options.Homes = healthHomes(config)
 	options.Directory, options.Verifier, options.Close = known.source, known.verifier, known.close
 	tier, err := backend.New(ctx, options)
 	if err != nil {

@@ -175,10 +175,7 @@ func api(mux *http.ServeMux, c Control) {
 func change[Body any](mux *http.ServeMux, path string, do func(ctx context.Context, name string, body Body) (any, error)) {
 	mux.HandleFunc("POST /api/v1/"+path, func(w http.ResponseWriter, r *http.Request) {
 		var body Body
-		decoder := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxBody))
-		decoder.DisallowUnknownFields()
-		if err := decoder.Decode(&body); err != nil && !errors.Is(err, io.EOF) {
-			fail(w, http.StatusBadRequest, fmt.Errorf("the request makes no sense: %w", err))
+		if !readBody(w, r, &body) {
 			return
 		}
 		// A move takes as long as its sessions need, whatever becomes of who asked for it.
@@ -188,6 +185,17 @@ func change[Body any](mux *http.ServeMux, path string, do func(ctx context.Conte
 		value, err := do(ctx, r.PathValue("name"), body)
 		answer(w, value, err)
 	})
+}
+
+// readBody reads a request's body of JSON, or answers that it makes no sense.
+func readBody(w http.ResponseWriter, r *http.Request, into any) (ok bool) {
+	decoder := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxBody))
+	decoder.DisallowUnknownFields()
+	if err := decoder.Decode(into); err != nil && !errors.Is(err, io.EOF) {
+		fail(w, http.StatusBadRequest, fmt.Errorf("the request makes no sense: %w", err))
+		return false
+	}
+	return true
 }
 
 // answer sends a value, or an error.

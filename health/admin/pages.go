@@ -29,6 +29,8 @@ const index = `<!DOCTYPE html>
 <li><a href="/metrics">/metrics</a>: what is measured, for Prometheus</li>
 <li><a href="/livez">/livez</a>: the process answers</li>
 <li><a href="/readyz">/readyz</a>: it takes clients, or what keeps it from that</li>
+<li><a href="/api/v1/health/report">/api/v1/health/report</a>: the health sets; <a href="/api/v1/health">their monitors</a>, <a href="/api/v1/probes">the probes</a></li>
+<li><a href="/selftest">/selftest</a>: ImapProxyTestProbe, now; <a href="/imap/healthcheck.htm">/imap/healthcheck.htm</a>: for load balancers</li>
 </ul>
 </body>
 </html>
@@ -46,6 +48,9 @@ func pages(o Options) http.Handler {
 	}))
 	if o.Control != nil {
 		api(mux, o.Control)
+	}
+	if o.Health != nil {
+		healthAPI(mux, o.Health)
 	}
 	if o.Protocol != nil {
 		logAPI(mux, o.Protocol)

@@ -30,6 +30,7 @@ type Options struct {
 	Checks   []Check             // what /readyz asks, in this order
 	Control  Control             // what the API shows and does; nil: there is none
 	Protocol ProtocolLog         // the protocol log; nil: there is none
+	Health   Health              // managed availability; nil: there is none
 	Access   Access              // the first; see Server.Reload
 	Log      zerolog.Logger      // the zero value writes nothing
 }

@@ -51,7 +51,8 @@ func New(where string, token secret.Value) *Client {
 		var d net.Dialer
 		return d.DialContext(ctx, "unix", where)
 	}
-	return &Client{http: &http.Client{Transport: &http.Transport{DialContext: dial}}, base: "http://localhost", where: where}
+	// A connection for each request: the server takes only so many, and whoever asks once would keep one for minutes.
+	return &Client{http: &http.Client{Transport: &http.Transport{DialContext: dial, DisableKeepAlives: true}}, base: "http://localhost", where: where}
 }
 
 // Get reads path (such as /api/v1/servers) into a value.

@@ -1,0 +1,420 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"portico/backend/backendtest"
+	"portico/backend/backendtest/testkit"
+	"portico/health/admin"
+)
+
+// valve stands in front of a mailbox server and lets faults in.
+type valve struct {
+	ln net.Listener
+	to string
+
+	mu    sync.Mutex
+	fault fault
+	open  map[net.Conn]bool
+}
+
+// fault is what a valve does to connections from now on.
+type fault struct {
+	refuse  bool   // close them at once
+	swallow bool   // take them and say nothing
+	deafTo  string // pass nothing on from a line of the client on that has this in it
+}
+
+func newValve(t *testing.T, to string) *valve {
+	v := &valve{ln: testkit.Listen(t), to: to, open: make(map[net.Conn]bool)}
+	t.Cleanup(func() { v.set(fault{refuse: true}) })
+	go func() {
+		for {
+			conn, err := v.ln.Accept()
+			if err != nil {
+				return
+			}
+			go v.pass(conn)
+		}
+	}()
+	return v
+}
+
+// set changes what is done, and ends the connections there are.
+func (v *valve) set(f fault) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.fault = f
+	for conn := range v.open {
+		conn.Close()
+	}
+}
+
+func (v *valve) pass(conn net.Conn) {
+	defer conn.Close()
+	v.mu.Lock()
+	f := v.fault
+	v.open[conn] = true
+	v.mu.Unlock()
+	defer func() {
+		v.mu.Lock()
+		defer v.mu.Unlock()
+		delete(v.open, conn)
+	}()
+	if f.refuse {
+		return
+	}
+	if f.swallow {
+		io.Copy(io.Discard, conn)
+		return
+	}
+	server, err := net.Dial("tcp", v.to)
+	if err != nil {
+		return
+	}
+	defer server.Close()
+	go func() {
+		io.Copy(struct{ io.Writer }{conn}, server) // no splicing: its pipes would be left behind
+		conn.Close()
+	}()
+	buf := make([]byte, 32<<10)
+	for {
+		n, err := conn.Read(buf)
+		if f.deafTo != "" && strings.Contains(strings.ToUpper(string(buf[:n])), f.deafTo) {
+			io.Copy(io.Discard, conn)
+			return
+		}
+		if _, werr := server.Write(buf[:n]); err != nil || werr != nil {
+			return
+		}
+	}
+}
+
+// watchedSite is two Dovecots with a database each, behind valves, and a Portico that looks at them each second.
+type watchedSite struct {
+	*site
+	dovecots [2]*backendtest.Dovecot
+	valves   [2]*valve
+}
+
+// quickFailures keeps Dovecot from making those wait who failed before.
+const quickFailures = `
+auth_failure_delay = 0
+service anvil {
+  unix_listener anvil-auth-penalty {
+    mode = 0
+  }
+}
+`
+
+const healthTimings = `health:
+  mailboxes: {db1: {user: health1, password_file: health.password}, db2: {user: health2, password_file: health.password}}
+  self_test: {interval: 1s, timeout: 1s, failures: 2}
+  deep_test: {interval: 1s, timeout: 1s, failures: 2}
+  proxy_test: {interval: 1s, timeout: 1s, failures: 2}
+  ctp: {interval: 1s, timeout: 1500ms, failures: 2}
+settings: {login_type: plain_text_login}
+`
+
+func newWatchedSite(t *testing.T, masters map[string]string) *watchedSite {
+	t.Helper()
+	testkit.Need(t, "dovecot")
+	w := &watchedSite{site: newSite(t)}
+	for i := range w.dovecots {
+		cert, err := w.ca.Issue(backendtest.CertOptions{Hosts: []string{"127.0.0.1"}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.dovecots[i] = testkit.Dovecot(t, backendtest.DovecotOptions{Certificate: cert, Masters: masters, Extra: quickFailures, Users: []backendtest.User{
+			{Name: fmt.Sprintf("health%d", i+1), Password: "probe-it", Mail: backendtest.DemoMail("health", "mbx", time.Now())},
+		}})
+		w.valves[i] = newValve(t, w.dovecots[i].Plain)
+	}
+	w.put(t, "health.password", "probe-it\n")
+	w.put(t, "ca.crt", string(w.ca.CertPEM))
+	return w
+}
+
+// config is a configuration of the site: the servers behind their valves, and more.
+func (w *watchedSite) config(t *testing.T, more string) string {
+	t.Helper()
+	var text strings.Builder
+	fmt.Fprintf(&text, `listeners: [{address: "127.0.0.1:0", tls: starttls}, {address: "localhost:0", tls: implicit}]
+tls: {certificates: [{cert: mail.crt, key: mail.key}]}
+admin: {socket: admin.sock, address: ""}
+mailbox_servers: {mbx1: {address: %q, tls: none}, mbx2: {address: %q, tls: none}}
+databases: {db1: {copies: [mbx1]}, db2: {copies: [mbx2]}}
+data_dir: data
+penalties: {first: 0s}
+breaker: {failures: 0}
+log: {level: warn}
+%s`, w.valves[0].ln.Addr(), w.valves[1].ln.Addr(), more)
+	if !strings.Contains(more, "directory:") {
+		text.WriteString("routing: hash\n")
+	}
+	w.put(t, "portico.yaml", text.String())
+	return filepath.Join(w.dir, "portico.yaml")
+}
+
+// latest returns the last result of each probe, by its identity.
+func (r *running) latest(t *testing.T) map[string]admin.ResultRow {
+	t.Helper()
+	var probes []admin.ProbeRow
+	if err := json.Unmarshal([]byte(r.asks(t, statusFine, "probe", "list", "-o", "json")), &probes); err != nil {
+		t.Fatal(err)
+	}
+	latest := make(map[string]admin.ResultRow)
+	for _, p := range probes {
+		if len(p.Results) > 0 {
+			latest[p.Identity] = p.Results[0]
+		}
+	}
+	return latest
+}
+
+// monitors returns the state of each monitor, by name and target.
+func (r *running) monitors(t *testing.T) map[string]admin.MonitorRow {
+	t.Helper()
+	_, out, _ := command("health", "get", "-o", "json", "--admin", filepath.Join(r.site.dir, "admin.sock"))
+	var rows []admin.MonitorRow
+	if err := json.Unmarshal([]byte(out), &rows); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	all := make(map[string]admin.MonitorRow)
+	for _, row := range rows {
+		name := row.Name
+		if row.TargetResource != "" {
+			name += "/" + row.TargetResource
+		}
+		all[name] = row
+	}
+	return all
+}
+
+// probeHash is that of the health mailboxes' password.
+const probeHash = "$6$abcdefgh$eXtd0rxW/fZiBwR8OFOdIkphmAXdXr7iOR0Q73uHEFKr3OgruIJW3086vrzsJVNf5g3/5bGfEmr2xxRuDHrAw0"
+
+// The monitors of a watched site.
+const (
+	self1, self2 = "ImapSelfTestMonitor/mbx1", "ImapSelfTestMonitor/mbx2"
+	deep1, deep2 = "ImapDeepTestMonitor/db1", "ImapDeepTestMonitor/db2"
+	ctp1, ctp2   = "ImapCTPMonitor/db1", "ImapCTPMonitor/db2"
+	proxyTest    = "ImapProxyTestMonitor"
+)
+
+var allMonitors = []string{self1, self2, deep1, deep2, ctp1, ctp2, proxyTest}
+
+// turns waits until exactly these monitors fail, and each blames what is said.
+func (r *running) turns(t *testing.T, want map[string]string) {
+	t.Helper()
+	r.eventually(t, fmt.Sprintf("the monitors that fail are %v", want), func() bool {
+		for name, m := range r.monitors(t) {
+			dependency, bad := want[name]
+			fails := m.AlertValue == "Degraded" || m.AlertValue == "Unhealthy"
+			if bad != fails || bad && m.Dependency != dependency {
+				return false
+			}
+		}
+		return true
+	})
+	status := statusFine
+	if len(want) > 0 {
+		status = statusBad
+	}
+	r.asks(t, status, "health", "report")
+}
+
+// eventually is testkit.Eventually, with the monitors told if it fails.
+func (r *running) eventually(t *testing.T, what string, ok func() bool) {
+	t.Helper()
+	for end := time.Now().Add(testkit.Patience); !ok(); time.Sleep(100 * time.Millisecond) {
+		if time.Now().After(end) {
+			for name, m := range r.monitors(t) {
+				t.Logf("%s is %s, blames %q: %s", name, m.AlertValue, m.Dependency, m.Error)
+			}
+			t.Fatalf("not so in %v: %s", testkit.Patience, what)
+		}
+	}
+}
+
+// settled waits until all monitors are healthy.
+func (r *running) settled(t *testing.T) {
+	t.Helper()
+	r.eventually(t, "all monitors are healthy", func() bool {
+		all := r.monitors(t)
+		for _, name := range allMonitors {
+			if all[name].AlertValue != "Healthy" {
+				return false
+			}
+		}
+		return true
+	})
+}
+
+// Each fault turns the monitors whose users it hits, which name what is at fault; nothing else turns; and all turn back.
+func TestFaultsBehindTheProxy(t *testing.T) {
+	testkit.NoLeaks(t)
+	w := newWatchedSite(t, nil)
+	r := w.serve(t, w.config(t, healthTimings))
+	r.settled(t)
+	valve := func(f fault) func() func() {
+		return func() func() {
+			w.valves[0].set(f)
+			return func() { w.valves[0].set(fault{}) }
+		}
+	}
+	for _, cell := range []struct {
+		name  string
+		begin func() (end func())
+		want  map[string]string
+	}{
+		{"port closed", valve(fault{refuse: true}), map[string]string{self1: "Networking", deep1: "Networking", ctp1: "Networking"}},
+		{"packets dropped", valve(fault{swallow: true}), map[string]string{self1: "Networking", deep1: "Networking", ctp1: "Networking"}},
+		{"greeting but no login", valve(fault{deafTo: "LOGIN"}), map[string]string{self1: "Networking", deep1: "Networking", ctp1: "Networking"}},
+		{"login but SELECT hangs", valve(fault{deafTo: "EXAMINE"}), map[string]string{deep1: "Information Store", ctp1: "Information Store"}},
+		{"mailbox unreadable", func() func() {
+			folder := filepath.Join(w.dovecots[0].Dir, "mail", "health1")
+			if err := os.Rename(folder, folder+".away"); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.WriteFile(folder, nil, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			return func() {
+				os.Remove(folder)
+				os.Rename(folder+".away", folder)
+			}
+		}, map[string]string{deep1: "Information Store", ctp1: "Information Store"}},
+		{"wrong password of the health mailboxes", func() func() {
+			w.put(t, "health.password", "another\n")
+			return func() { w.put(t, "health.password", "probe-it\n") }
+		}, map[string]string{
+			self1: "Authentication", self2: "Authentication", deep1: "Authentication", deep2: "Authentication", ctp1: "Authentication", ctp2: "Authentication",
+		}},
+	} {
+		t.Run(strings.ReplaceAll(cell.name, " ", "_"), func(t *testing.T) {
+			end := cell.begin()
+			r.turns(t, cell.want)
+			end()
+			r.settled(t)
+		})
+	}
+	// What a run by hand tells.
+	w.valves[0].set(fault{deafTo: "EXAMINE"})
+	got := r.asks(t, statusBad, "probe", "run", "IMAP.Protocol/ImapDeepTestProbe/db1", "--timeout", "300ms", "-o", "list")
+	for _, words := range []string{
+		"ResultType         : Timeout", "_Mbx               : mbx1", "Dependency         : Information Store", "Phase              : select", "LastSent           : EXAMINE INBOX",
+	} {
+		if !strings.Contains(got, words) {
+			t.Errorf("no %q in\n%s", words, got)
+		}
+	}
+	w.valves[0].set(fault{})
+	r.asks(t, statusFine, "probe", "run", `IMAP.Protocol\ImapSelfTestProbe`)
+	r.asks(t, statusFailed, "probe", "run", "IMAP.Protocol/ImapProxyTestProbe")
+	w.put(t, "mine.password", "probe-it\n")
+	r.asks(t, statusFine, "probe", "run", "IMAP/ImapCTPProbe/db2", "--account", "health2", "--password-file", filepath.Join(w.dir, "mine.password"))
+	for path, words := range map[string]string{"/selftest": `"result_type":"Succeeded"`, "/imap/healthcheck.htm": "200 OK", "/probes/IMAP/ImapCTPProbe": `"identity":"IMAP/ImapCTPProbe/db1"`} {
+		if status, body := r.get(t, path); status != 200 || !strings.Contains(body, words) {
+			t.Errorf("%s: %d %s", path, status, body)
+		}
+	}
+}
+
+// Faults of our own, and of what all mailbox servers have in common.
+func TestFaultsOfTheFront(t *testing.T) {
+	t.Run("directory_down", func(t *testing.T) {
+		testkit.NoLeaks(t)
+		w := newWatchedSite(t, nil)
+		ln := testkit.Listen(t)
+		ln.Close() // nobody answers there
+		r := w.serve(t, w.config(t, healthTimings+fmt.Sprintf("directory: {sources: [{http: {urls: [\"http://%s/\"]}}], cache: {negative: 1ms}}\n", ln.Addr())))
+		r.turns(t, map[string]string{ctp1: "Active Directory", ctp2: "Active Directory", proxyTest: "Active Directory"})
+		for _, ask := range []struct {
+			status int
+			args   []string
+			words  string
+		}{
+			{statusBad, []string{"get", "--where", "$_.AlertValue -eq Degraded -and HealthSetName -like IMAP.*"}, proxyTest},
+			{statusFine, []string{"get", "ImapTestDeepMonitor"}, "ImapDeepTestMonitor"}, // as the seed has it
+			{statusBad, []string{"get", "imap.proxy", "-o", "list"}, "Dependency          : Active Directory"},
+			{statusFailed, []string{"get", "--where", "HealtSetName -eq IMAP"}, "did you mean HealthSetName?"},
+			{statusFailed, []string{"get", "--where", "AlertValue"}, "is no condition"},
+			{statusFailed, []string{"get", "--where", "AlertValue -gt 3"}, "none of -eq"},
+			{statusFailed, []string{"get", "POP"}, "there is no health set or monitor POP"},
+		} {
+			if got := r.asks(t, ask.status, append([]string{"health"}, ask.args...)...); !strings.Contains(got, ask.words) {
+				t.Errorf("%q: %s", ask.args, got)
+			}
+		}
+	})
+	t.Run("own_certificate_expired", func(t *testing.T) {
+		testkit.NoLeaks(t)
+		w := newWatchedSite(t, nil)
+		cert, err := w.ca.Issue(backendtest.CertOptions{Hosts: []string{"localhost"}, NotBefore: time.Now().Add(-48 * time.Hour), NotAfter: time.Now().Add(-24 * time.Hour)})
+		if err == nil {
+			_, _, err = cert.WriteFiles(w.dir, "mail")
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		r := w.serve(t, w.config(t, healthTimings))
+		r.turns(t, map[string]string{ctp1: "Networking", ctp2: "Networking", proxyTest: "Networking"})
+		if m := r.monitors(t)[proxyTest]; !strings.Contains(m.Error, "our own certificate has expired") {
+			t.Errorf("it says %q", m.Error)
+		}
+	})
+	t.Run("master_credential_refused", func(t *testing.T) {
+		testkit.NoLeaks(t)
+		w := newWatchedSite(t, map[string]string{"portico": "right"})
+		w.put(t, "master.password", "wrong\n")
+		w.put(t, "passwords", "health1:"+probeHash+"\nhealth2:"+probeHash+"\n")
+		r := w.serve(t, w.config(t, healthTimings+"signin: {mode: master, master: {user: portico, password_file: master.password}}\ndirectory: {sources: [{rules: [{match: health1, database: db1}, {match: health2, database: db2}]}], verify: [{file: passwords}]}\n"))
+		const whose = "Mailbox Server Authentication"
+		r.turns(t, map[string]string{self1: whose, self2: whose, deep1: whose, deep2: whose, ctp1: whose, ctp2: whose})
+	})
+	t.Run("certificate_of_a_server", func(t *testing.T) {
+		testkit.NoLeaks(t)
+		w := newWatchedSite(t, nil)
+		file := w.config(t, healthTimings)
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		changed := strings.Replace(string(text), fmt.Sprintf("{address: %q, tls: none}", w.valves[0].ln.Addr()), fmt.Sprintf("{address: %q, tls: implicit, ca: ca.crt, server_name: other.example.org}", w.dovecots[0].TLS), 1)
+		w.put(t, "portico.yaml", changed)
+		r := w.serve(t, file)
+		r.turns(t, map[string]string{self1: "Networking", deep1: "Networking", ctp1: "Networking"})
+		if m := r.monitors(t)[self1]; !strings.Contains(m.Error, "certificate") {
+			t.Errorf("it says %q", m.Error)
+		}
+	})
+}
+
+// Without health mailboxes, servers have to answer, our own listener has to work, and databases are not looked into.
+func TestHealthWithoutMailboxes(t *testing.T) {
+	testkit.NoLeaks(t)
+	site := newSite(t)
+	site.serveMail(t)
+	r := site.serve(t, site.write(t, ""))
+	for _, probe := range []string{"IMAP.Protocol/ImapSelfTestProbe/mbx1", "IMAP.Proxy/ImapProxyTestProbe"} {
+		if got := r.asks(t, statusFine, "probe", "run", probe, "-o", "list"); !strings.Contains(got, "ResultType         : Succeeded") {
+			t.Error(got)
+		}
+	}
+	r.asks(t, statusFailed, "probe", "run", "IMAP/ImapCTPProbe")
+	r.asks(t, statusFailed, "probe", "run", "IMAP.Protocol/ImapSelfTestProbe", "--account", "alice")
+	r.asks(t, statusFailed, "probe", "run", "ImapSelfTestProbe")
+	if _, metrics := r.get(t, "/metrics"); !strings.Contains(metrics, `portico_monitor_state{health_set="IMAP.Proxy",monitor="ImapProxyTestMonitor",target=""}`) {
+		t.Error("no metric of the monitor")
+	}
+}

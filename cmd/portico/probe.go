@@ -1,0 +1,122 @@
+package main
+
+import (
+	"fmt"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"portico/configs"
+	"portico/health"
+	"portico/health/admin"
+)
+
+func newProbe() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "probe",
+		Short: "Look at the probes, and run one now",
+		Args:  cobra.NoArgs,
+	}
+	cmd.AddCommand(newProbeList(), newProbeRun())
+	return cmd
+}
+
+func newProbeList() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "list",
+		Short: "List the probes with what each has found last: Get-MonitoringItemIdentity",
+		Args:  cobra.NoArgs,
+	}
+	ask := askFlags(cmd)
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		var all []admin.ProbeRow
+		if err := ask.get(cmd.Context(), "/api/v1/probes", &all); err != nil {
+			return err
+		}
+		rows := [][]string{}
+		for _, p := range all {
+			row := []string{p.Identity, inSeconds(p.Interval).String(), "", "", ""}
+			if len(p.Results) > 0 {
+				last := p.Results[0]
+				row[2], row[3], row[4] = last.ResultType, last.End.Local().Format(time.DateTime), milliseconds(last.Seconds)
+			}
+			rows = append(rows, row)
+		}
+		return ask.print(cmd.OutOrStdout(), all, []string{"Identity", "Interval", "Result", "At", "Took"}, rows)
+	}
+	return cmd
+}
+
+func milliseconds(seconds float64) string {
+	return inSeconds(seconds).Round(100 * time.Microsecond).String()
+}
+
+func newProbeRun() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "run HEALTHSET/PROBE[/TARGET]",
+		Short: "Run a probe now, and tell what it finds: Invoke-MonitoringProbe",
+		Long: "Run runs a probe once on every target, or on the one that is named. What it finds does not count for monitors.\n\n" +
+			"Exit status: 0 all is well, 1 it is not, 2 the probe could not be run.",
+		Example: "  portico probe run IMAP/ImapCTPProbe\n  portico probe run IMAP.Protocol/ImapSelfTestProbe/mbx1 -o list",
+		Args:    cobra.ExactArgs(1),
+	}
+	ask := askFlags(cmd)
+	timeout := cmd.Flags().Duration("timeout", 0, "`time` that it may take; its own by default")
+	account := cmd.Flags().String("account", "", "`user` to sign in as, instead of the health mailbox; wants --password-file")
+	passwordFile := cmd.Flags().String("password-file", "", "`file` with the password of --account in one line")
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		set, rest, ok := strings.Cut(strings.ReplaceAll(args[0], `\`, "/"), "/") // Exchange's spelling too
+		probe, target, _ := strings.Cut(rest, "/")
+		if !ok || probe == "" {
+			return fmt.Errorf("%q names no probe: write HEALTHSET/PROBE, as probe list does", args[0])
+		}
+		run := admin.ProbeRun{Target: target, Timeout: timeout.Seconds(), Account: *account}
+		if (*account == "") != (*passwordFile == "") {
+			return fmt.Errorf("--account and --password-file go together")
+		}
+		if *passwordFile != "" {
+			password, err := configs.ReadPassword(*passwordFile)
+			if err != nil {
+				return err
+			}
+			run.Password = password
+		}
+		var results []admin.ResultRow
+		if err := ask.post(cmd.Context(), "/probes/"+url.PathEscape(set)+"/"+url.PathEscape(probe), run, &results); err != nil {
+			return err
+		}
+		if err := ask.results(cmd, results); err != nil {
+			return err
+		}
+		for _, r := range results {
+			if r.ResultType != health.Succeeded.String() {
+				return errBadNews
+			}
+		}
+		return nil
+	}
+	return cmd
+}
+
+// results prints what runs of probes have found.
+func (a *asking) results(cmd *cobra.Command, results []admin.ResultRow) error {
+	rows := [][]string{}
+	heads := []string{"ResultName", "ResultType", "Took", "_Mbx", "Dependency", "Error"}
+	for _, r := range results {
+		row := []string{r.ResultName, r.ResultType, milliseconds(r.Seconds), r.Mailbox, r.Dependency, r.Error}
+		if a.output == "list" {
+			steps := []string{}
+			for _, s := range r.Steps {
+				steps = append(steps, fmt.Sprintf("%s %.1f ms", s.Name, s.Ms))
+			}
+			row = append(row, r.Phase, strings.Join(steps, ", "), r.LastSent, r.LastReceived, r.Start.Local().Format(time.DateTime), r.Server)
+		}
+		rows = append(rows, row)
+	}
+	if a.output == "list" {
+		heads = append(heads, "Phase", "Steps", "LastSent", "LastReceived", "ExecutionStartTime", "Server")
+	}
+	return a.print(cmd.OutOrStdout(), results, heads, rows)
+}

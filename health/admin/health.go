@@ -1,0 +1,264 @@
+package admin
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"sync"
+	"time"
+
+	"portico/health"
+)
+
+// Health is managed availability as the API shows it. Its methods may be called from anywhere.
+type Health interface {
+	Node() string // this machine's name
+	Monitors() []health.MonitorState
+	Sets() []health.SetState
+	Probes() []health.ProbeState
+	// RunNow runs probes by hand.
+	RunNow(ctx context.Context, r ProbeRun) ([]*health.Result, error)
+}
+
+// ProbeRun asks for a run of probes by hand.
+type ProbeRun struct {
+	Set      string  `json:"set"`
+	Probe    string  `json:"probe"`
+	Target   string  `json:"target"`   // "" for all
+	Timeout  float64 `json:"timeout"`  // seconds; 0 for the probe's own
+	Account  string  `json:"account"`  // instead of the health mailbox
+	Password string  `json:"password"` // of the account
+}
+
+// MonitorRow is a monitor: a row of Get-ServerHealth.
+type MonitorRow struct {
+	Server          string     `json:"server"`
+	State           string     `json:"state"` // of its component; NotApplicable where it has none
+	Name            string     `json:"name"`
+	TargetResource  string     `json:"target_resource"`
+	HealthSetName   string     `json:"health_set_name"`
+	AlertValue      string     `json:"alert_value"`
+	ServerComponent string     `json:"server_component"`
+	LastTransition  time.Time  `json:"last_transition_time"`
+	FirstAlert      *time.Time `json:"first_alert_observed_time,omitempty"`
+	LastExecution   *time.Time `json:"last_execution_time,omitempty"`
+	LastResult      string     `json:"last_execution_result,omitempty"`
+	IsStale         bool       `json:"is_stale,omitempty"`
+	Error           string     `json:"error,omitempty"` // of the latest failure, while there is one
+	Dependency      string     `json:"dependency,omitempty"`
+	Mailbox         string     `json:"_mbx,omitempty"`
+}
+
+// SetRow is a health set: a row of Get-HealthReport.
+type SetRow struct {
+	Server         string    `json:"server"`
+	State          string    `json:"state"`
+	HealthSet      string    `json:"health_set"`
+	AlertValue     string    `json:"alert_value"`
+	LastTransition time.Time `json:"last_transition_time"`
+	MonitorCount   int       `json:"monitor_count"`
+}
+
+// ProbeRow is a probe and its latest results.
+type ProbeRow struct {
+	Identity  string      `json:"identity"`
+	HealthSet string      `json:"health_set"`
+	Name      string      `json:"name"`
+	Target    string      `json:"target"`
+	Interval  float64     `json:"interval"` // seconds
+	Timeout   float64     `json:"timeout"`  // seconds
+	Results   []ResultRow `json:"results"`  // the latest first
+}
+
+// ResultRow is what a run of a probe has found, as Invoke-MonitoringProbe shows it.
+type ResultRow struct {
+	Server        string    `json:"server"`
+	ResultName    string    `json:"result_name"`
+	ResultType    string    `json:"result_type"`
+	Result        string    `json:"result"` // the same
+	Start         time.Time `json:"execution_start_time"`
+	End           time.Time `json:"execution_end_time"`
+	Seconds       float64   `json:"seconds"`
+	Error         string    `json:"error,omitempty"`
+	Dependency    string    `json:"dependency,omitempty"`
+	Phase         string    `json:"phase,omitempty"`
+	Mailbox       string    `json:"_mbx,omitempty"`
+	Steps         []StepRow `json:"steps,omitempty"`
+	LastSent      string    `json:"last_sent,omitempty"`
+	LastReceived  string    `json:"last_received,omitempty"`
+	SampleValue   float64   `json:"sample_value,omitempty"`
+	ByHand        bool      `json:"by_hand,omitempty"`
+	ResultID      uint64    `json:"result_id"`
+	HealthSetName string    `json:"health_set_name"`
+}
+
+// StepRow is a step of a run.
+type StepRow struct {
+	Name string  `json:"name"`
+	Ms   float64 `json:"ms"`
+}
+
+func resultRow(server string, r *health.Result) ResultRow {
+	row := ResultRow{
+		Server: server, ResultName: r.Name(), ResultType: r.Type.String(), Result: r.Type.String(), Start: r.Start.UTC(), End: r.End.UTC(),
+		Seconds: r.End.Sub(r.Start).Seconds(), Error: r.Err, Dependency: string(r.Dependency), Phase: r.Phase, Mailbox: r.Mailbox,
+		LastSent: r.Sent, LastReceived: r.Received, SampleValue: r.Value, ByHand: r.ByHand, ResultID: r.ID, HealthSetName: r.HealthSet,
+	}
+	for _, s := range r.Steps {
+		row.Steps = append(row.Steps, StepRow{s.Name, float64(s.Took.Microseconds()) / 1000})
+	}
+	return row
+}
+
+func monitorRow(server string, m health.MonitorState) MonitorRow {
+	row := MonitorRow{
+		Server: server, State: "NotApplicable", Name: m.Name, TargetResource: m.Target, HealthSetName: m.HealthSet, AlertValue: m.Value.String(),
+		ServerComponent: "None", LastTransition: m.LastTransition.UTC(), IsStale: m.Stale,
+	}
+	if m.Component != "" {
+		row.State, row.ServerComponent = "Online", m.Component
+	}
+	if !m.FirstAlert.IsZero() {
+		at := m.FirstAlert.UTC()
+		row.FirstAlert = &at
+	}
+	if r := m.LastResult; r != nil {
+		at := r.End.UTC()
+		row.LastExecution, row.LastResult = &at, r.Type.String()
+	}
+	if f := m.LastFailure; f != nil && m.Value != health.Healthy {
+		row.Error, row.Dependency, row.Mailbox = f.Err, string(f.Dependency), f.Mailbox
+	}
+	return row
+}
+
+// probeTime is how long a run by hand may take in all.
+const probeTime = 15 * time.Minute
+
+// healthAPI adds managed availability to the pages.
+func healthAPI(mux *http.ServeMux, h Health) {
+	mux.HandleFunc("GET /api/v1/health", func(w http.ResponseWriter, _ *http.Request) {
+		rows := []MonitorRow{}
+		for _, m := range h.Monitors() {
+			rows = append(rows, monitorRow(h.Node(), m))
+		}
+		answer(w, rows, nil)
+	})
+	mux.HandleFunc("GET /api/v1/health/report", func(w http.ResponseWriter, _ *http.Request) {
+		rows := []SetRow{}
+		for _, s := range h.Sets() {
+			row := SetRow{
+				Server: h.Node(), State: "NotApplicable", HealthSet: s.Name, AlertValue: s.Value.String(), LastTransition: s.LastTransition.UTC(), MonitorCount: len(s.Monitors),
+			}
+			if s.Name == health.SetProxy {
+				row.State = "Online"
+			}
+			rows = append(rows, row)
+		}
+		answer(w, rows, nil)
+	})
+	mux.HandleFunc("GET /api/v1/probes", func(w http.ResponseWriter, _ *http.Request) { answer(w, probeRows(h, "", ""), nil) })
+	mux.HandleFunc("GET /probes/{set}/{probe}", func(w http.ResponseWriter, r *http.Request) {
+		rows := probeRows(h, r.PathValue("set"), r.PathValue("probe"))
+		var err error
+		if len(rows) == 0 {
+			err = fmt.Errorf("there is no probe %s/%s: %w", r.PathValue("set"), r.PathValue("probe"), ErrUnknown)
+		}
+		answer(w, rows, err)
+	})
+	mux.HandleFunc("POST /probes/{set}/{probe}", func(w http.ResponseWriter, r *http.Request) {
+		var run ProbeRun
+		if !readBody(w, r, &run) {
+			return
+		}
+		run.Set, run.Probe = r.PathValue("set"), r.PathValue("probe")
+		http.NewResponseController(w).SetWriteDeadline(time.Now().Add(probeTime + writeTimeout))
+		ctx, cancel := context.WithTimeout(r.Context(), probeTime)
+		defer cancel()
+		rows, err := runNow(ctx, h, run)
+		answer(w, rows, err)
+	})
+	test := &selfTest{health: h}
+	mux.HandleFunc("GET /selftest", test.serve)
+	mux.HandleFunc("GET /imap/healthcheck.htm", func(w http.ResponseWriter, r *http.Request) { healthcheck(w, h) })
+}
+
+func probeRows(h Health, set, probe string) []ProbeRow {
+	rows := []ProbeRow{}
+	for _, p := range h.Probes() {
+		if set != "" && (p.HealthSet != set || p.Name != probe) {
+			continue
+		}
+		row := ProbeRow{
+			Identity: p.ID(), HealthSet: p.HealthSet, Name: p.Name, Target: p.Target, Interval: p.Interval.Seconds(), Timeout: p.Timeout.Seconds(), Results: []ResultRow{},
+		}
+		for _, r := range p.Results {
+			row.Results = append(row.Results, resultRow(h.Node(), r))
+		}
+		rows = append(rows, row)
+	}
+	return rows
+}
+
+func runNow(ctx context.Context, h Health, run ProbeRun) ([]ResultRow, error) {
+	results, err := h.RunNow(ctx, run)
+	if errors.Is(err, health.ErrUnknown) {
+		return nil, fmt.Errorf("%w: %w", err, ErrUnknown)
+	}
+	rows := []ResultRow{}
+	for _, r := range results {
+		rows = append(rows, resultRow(h.Node(), r))
+	}
+	return rows, err
+}
+
+// selfTestKept is how long the answer to /selftest is kept: whoever asks can not make us work more often.
+const selfTestKept = 5 * time.Second
+
+// selfTest answers /selftest by a run of ImapProxyTestProbe, one at a time.
+type selfTest struct {
+	health Health
+
+	mu   sync.Mutex
+	at   time.Time
+	last []ResultRow
+	err  error
+}
+
+func (s *selfTest) serve(w http.ResponseWriter, r *http.Request) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if now := time.Now(); now.Sub(s.at) > selfTestKept {
+		ctx := context.WithoutCancel(r.Context()) // the answer is for others too
+		s.last, s.err = runNow(ctx, s.health, ProbeRun{Set: health.SetProxy, Probe: health.ImapProxyTestProbe})
+		s.at = time.Now()
+	}
+	if s.err != nil {
+		fail(w, http.StatusInternalServerError, s.err)
+		return
+	}
+	for _, row := range s.last {
+		if row.ResultType != health.Succeeded.String() && row.ResultType != health.Rejected.String() {
+			w.Header().Set("Content-Type", "application/json")
+			w.WriteHeader(http.StatusServiceUnavailable)
+			break
+		}
+	}
+	answer(w, s.last, nil)
+}
+
+// healthcheck is for load balancers: 200 and this node's name, or not 200. What a mailbox server does is no reason to send clients away from
+// here.
+func healthcheck(w http.ResponseWriter, h Health) {
+	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	for _, s := range h.Sets() {
+		if s.Name == health.SetProxy && (s.Value == health.Unhealthy || s.Value == health.Unavailable) {
+			w.WriteHeader(http.StatusServiceUnavailable)
+			fmt.Fprintf(w, "503 %s is %s<br/>%s\n", s.Name, s.Value, h.Node())
+			return
+		}
+	}
+	io.WriteString(w, "200 OK<br/>"+h.Node()+"\n")
+}
