@@ -2,7 +2,9 @@ package configs
 
 import (
 	"maps"
+	"net/url"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -19,6 +21,28 @@ type Health struct {
 	// mailbox server; the former of all together too.
 	RequestsQueued     int           `yaml:"requests_queued" range:"1..1000000"`
 	AverageCommandTime time.Duration `yaml:"average_command_time" range:"1ms..1h"`
+	// Escalate says who is told when something stays unhealthy, beside the log.
+	Escalate Escalate `yaml:"escalate"`
+}
+
+// Escalate is who is told.
+type Escalate struct {
+	Alertmanager Alertmanager `yaml:"alertmanager"`
+	Mail         Mail         `yaml:"mail"`
+}
+
+// Alertmanager is Prometheus' or whatever takes its format.
+type Alertmanager struct {
+	URL       string `yaml:"url"`                        // "" for none
+	CA        string `yaml:"ca" file:"relative"`         // PEM; "" for the system's roots
+	TokenFile string `yaml:"token_file" file:"relative"` // bearer token; see ReadToken
+}
+
+// Mail is sent by a program that takes a message with its header, such as
+// sendmail -t.
+type Mail struct {
+	Command []string `yaml:"command"` // a program and its arguments; no shell
+	To      string   `yaml:"to"`      // "" for nobody
 }
 
 // HealthMailbox is a mailbox that is there for probes.
@@ -35,8 +59,36 @@ type ProbeTiming struct {
 	Failures int           `yaml:"failures" range:"1..1000"`
 }
 
+// escalate checks who is told.
+func (v *validator) escalate() {
+	const alertmanager, mailing = "health.escalate.alertmanager", "health.escalate.mail"
+	of := v.c.Health.Escalate
+	if am := of.Alertmanager; am.URL != "" {
+		if u, err := url.Parse(am.URL); err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
+			v.fail(join(alertmanager, "url"), "must be an http or https URL such as https://alertmanager:9093/api/v2/alerts")
+		}
+		v.authorities(join(alertmanager, "ca"), am.CA)
+		if am.TokenFile != "" {
+			if _, err := ReadToken(am.TokenFile); err != nil {
+				v.fail(join(alertmanager, "token_file"), "%s", err)
+			} else {
+				v.secret(join(alertmanager, "token_file"), am.TokenFile)
+			}
+		}
+	}
+	switch mail := of.Mail; {
+	case mail.To == "" && len(mail.Command) > 0:
+		v.failKey(mailing, "to is missing")
+	case mail.To != "" && len(mail.Command) == 0:
+		v.failKey(mailing, "command is missing, such as [/usr/sbin/sendmail, -t]")
+	case strings.ContainsAny(mail.To, "\r\n"):
+		v.fail(join(mailing, "to"), "must be one line")
+	}
+}
+
 // health holds each health mailbox against the databases.
 func (v *validator) health() {
+	v.escalate()
 	for _, name := range slices.Sorted(maps.Keys(v.c.Health.Mailboxes)) {
 		path, mailbox := join("health.mailboxes", name), v.c.Health.Mailboxes[name]
 		if _, ok := v.c.Databases[name]; !ok && !v.unread("databases") {
@@ -51,6 +103,8 @@ func (v *validator) health() {
 			}
 		} else if _, err := ReadPassword(mailbox.PasswordFile); err != nil {
 			v.fail(join(path, "password_file"), "%s", err)
+		} else {
+			v.secret(join(path, "password_file"), mailbox.PasswordFile)
 		}
 	}
 }

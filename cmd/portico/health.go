@@ -34,9 +34,13 @@ func (s *service) startHealth() error {
 	if err := s.registry.Register(s.health); err != nil {
 		return err
 	}
+	if err := s.startEscalator(); err != nil {
+		return err
+	}
 	ctx, stop := context.WithCancel(s.upkeep)
 	s.stopProbes = stop
 	s.group.Go(func() { s.health.Run(ctx) })
+	s.group.Go(func() { s.escalator.Run(ctx) })
 	return nil
 }
 

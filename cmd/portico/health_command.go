@@ -21,7 +21,7 @@ func newHealth() *cobra.Command {
 			"as its worst monitor.",
 		Args: cobra.NoArgs,
 	}
-	cmd.AddCommand(newHealthGet(), newHealthReport())
+	cmd.AddCommand(newHealthGet(), newHealthReport(), newHealthAlerts())
 	return cmd
 }
 
@@ -196,6 +196,34 @@ func newHealthReport() *cobra.Command {
 			return err
 		}
 		if !fine {
+			return errBadNews
+		}
+		return nil
+	}
+	return cmd
+}
+
+func newHealthAlerts() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "alerts",
+		Short: "List the alerts that last: what somebody was told, one for each cause",
+		Long:  "Exit status: 0 there is none, 1 there are some, 2 the answer is not to be had.",
+		Args:  cobra.NoArgs,
+	}
+	ask := askFlags(cmd)
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		all := []health.Alert{}
+		if err := ask.get(cmd.Context(), "/api/v1/alerts", &all); err != nil {
+			return err
+		}
+		rows := [][]string{}
+		for _, a := range all {
+			rows = append(rows, []string{a.Cause, a.Since.Local().Format(time.DateTime), strings.Join(a.Monitors, ", "), a.Error})
+		}
+		if err := ask.print(cmd.OutOrStdout(), all, []string{"Cause", "Since", "Monitors", "Error"}, rows); err != nil {
+			return err
+		}
+		if len(all) > 0 {
 			return errBadNews
 		}
 		return nil

@@ -55,6 +55,7 @@ type service struct {
 	relay       relay.Relay
 	protocol    *protolog.Log
 	health      *health.Engine
+	escalator   *health.Escalator
 	stopProbes  func()       // nil before there are any
 	healthBoxes atomic.Value // map[string]configs.HealthMailbox: those in force
 	addresses   struct {     // as opened, in the order of the file

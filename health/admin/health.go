@@ -18,6 +18,7 @@ type Health interface {
 	Monitors() []health.MonitorState
 	Sets() []health.SetState
 	Probes() []health.ProbeState
+	Alerts() []health.Alert // that last
 	// RunNow runs probes by hand.
 	RunNow(ctx context.Context, r ProbeRun) ([]*health.Result, error)
 }
@@ -159,6 +160,7 @@ func healthAPI(mux *http.ServeMux, h Health) {
 		}
 		answer(w, rows, nil)
 	})
+	mux.HandleFunc("GET /api/v1/alerts", func(w http.ResponseWriter, _ *http.Request) { answer(w, h.Alerts(), nil) })
 	mux.HandleFunc("GET /api/v1/probes", func(w http.ResponseWriter, _ *http.Request) { answer(w, probeRows(h, "", ""), nil) })
 	mux.HandleFunc("GET /probes/{set}/{probe}", func(w http.ResponseWriter, r *http.Request) {
 		rows := probeRows(h, r.PathValue("set"), r.PathValue("probe"))

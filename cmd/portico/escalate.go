@@ -1,0 +1,80 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"portico/backend/secret"
+	"portico/configs"
+	"portico/configs/store"
+	"portico/health"
+)
+
+// storedAlerts is where the store keeps the alerts that are open.
+const storedAlerts = "health/alerts"
+
+// startEscalator begins with what was open when the process before ended.
+func (s *service) startEscalator() error {
+	ctx := context.Background()
+	entry, err := s.store.Get(ctx, storedAlerts)
+	if err != nil && !errors.Is(err, store.ErrNotFound) {
+		return fmt.Errorf("alerts: %w", err)
+	}
+	revision := entry.Revision
+	s.escalator, err = health.NewEscalator(health.EscalatorOptions{
+		Monitors: s.health.Monitors, Sinks: s.sinks(s.config), Saved: entry.Value,
+		Failed: func(err error) { s.reported("an alert can not be told", err) },
+		Save: func(text []byte) (err error) {
+			revision, err = s.store.CompareAndSet(ctx, storedAlerts, revision, text)
+			return err
+		},
+	})
+	if err != nil { // what makes no sense is forgotten
+		s.reported("the alerts that were open are forgotten", err)
+	}
+	return nil
+}
+
+// sinks are those who are told of alerts: the log, and whom the configuration names.
+func (s *service) sinks(config *configs.Config) []health.Sink {
+	of := config.Health.Escalate
+	node := healthControl{s}.Node()
+	all := []health.Sink{s.alertLog()}
+	if am := of.Alertmanager; am.URL != "" {
+		sink := &health.Alertmanager{URL: am.URL, Node: node}
+		var err error
+		if sink.TLS, err = trusting(am.CA); err != nil {
+			s.reported("health.escalate.alertmanager", err)
+		}
+		if am.TokenFile != "" {
+			token, err := configs.ReadToken(am.TokenFile)
+			if err != nil {
+				s.reported("health.escalate.alertmanager", err)
+			}
+			sink.Token = secret.Value(token)
+		}
+		all = append(all, sink)
+	}
+	if mail := of.Mail; mail.To != "" {
+		all = append(all, &health.Mail{Program: mail.Command, To: mail.To, Node: node})
+	}
+	return all
+}
+
+// alertLog writes alerts to the log, when they begin and when they are over.
+func (s *service) alertLog() health.Sink {
+	return health.SinkFunc(func(_ context.Context, a health.Alert) error {
+		switch {
+		case !a.Ended.IsZero():
+			s.log.Warn().Str("cause", a.Cause).Time("since", a.Since).Strs("monitors", a.Monitors).Msg("escalation: it is over")
+		case !a.Again:
+			s.log.Error().Str("cause", a.Cause).Str("dependency", string(a.Dependency)).Str("_mbx", a.Mailbox).Time("since", a.Since).
+				Strs("monitors", a.Monitors).Str("error", a.Error).Msg("escalation: users may not reach their mail")
+		}
+		return nil
+	})
+}
+
+// Alerts implements admin.Health.
+func (c healthControl) Alerts() []health.Alert { return c.s.escalator.Open() }

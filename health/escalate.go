@@ -1,0 +1,310 @@
+package health
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+)
+
+// Alert is what people are told: one for each cause, however many monitors it has turned.
+type Alert struct {
+	Cause      string     `json:"cause"` // the dependency, and the mailbox server or target unless it is everybody's
+	Dependency Dependency `json:"dependency"`
+	Mailbox    string     `json:"mailbox,omitempty"`
+	Since      time.Time  `json:"since"`
+	Monitors   []string   `json:"monitors"` // identities, sorted
+	Error      string     `json:"error"`    // of the first of them
+	Ended      time.Time  `json:"ended,omitzero"`
+	Again      bool       `json:"-"` // it was sent before
+}
+
+// Subject is the alert in a line.
+func (a *Alert) Subject() string {
+	what := a.Cause
+	if a.Ended.IsZero() {
+		return "IMAP: " + what + " is at fault: " + strings.Join(a.Monitors, ", ")
+	}
+	return "IMAP: " + what + " is well again"
+}
+
+// Message is the alert for people to read: what is at fault, since when, and what to look at.
+func (a *Alert) Message() string {
+	var text strings.Builder
+	fmt.Fprintf(&text, "%s\n\nSince: %s\n", a.Subject(), a.Since.UTC().Format(time.RFC3339))
+	if !a.Ended.IsZero() {
+		fmt.Fprintf(&text, "Until: %s\n", a.Ended.UTC().Format(time.RFC3339))
+	}
+	if a.Mailbox != "" {
+		fmt.Fprintf(&text, "_Mbx:%s\n", a.Mailbox)
+	}
+	fmt.Fprintf(&text, "Error: %s\n\nLook at it:\n", a.Error)
+	for _, id := range a.Monitors {
+		set, rest, _ := strings.Cut(id, "/")
+		name, target, _ := strings.Cut(rest, "/")
+		probe := strings.TrimSuffix(name, "Monitor")
+		switch name {
+		case ImapSelfTestMonitor, ImapDeepTestMonitor, ImapProxyTestMonitor, ImapCTPMonitor:
+			fmt.Fprintf(&text, "  portico probe run %s -o list\n", set+"/"+nameOf(probe+"Probe", target))
+		default:
+			fmt.Fprintf(&text, "  portico health get %s -o list\n", name)
+		}
+	}
+	return text.String()
+}
+
+// Sink takes alerts to people. Send is called again for an alert that lasts, at least each few minutes; it may block as long as its context
+// lasts.
+type Sink interface {
+	Send(ctx context.Context, a Alert) error
+}
+
+// EscalatorOptions is what an Escalator is built from.
+type EscalatorOptions struct {
+	Monitors func() []MonitorState
+	Sinks    []Sink
+	Now      func() time.Time // default time.Now
+	Failed   func(error)      // told of a sink that fails
+	// Save keeps the alerts that are open, and Saved is what was kept by the process before: after a restart nobody is told twice.
+	Save  func([]byte) error
+	Saved []byte
+}
+
+// Escalator tells people of monitors that stay unhealthy, once for each cause, and when it is over.
+type Escalator struct {
+	opt EscalatorOptions
+
+	mu    sync.Mutex // guards what follows
+	open  map[string]*Alert
+	sinks []Sink
+	sent  map[string]time.Time // when an open alert was sent last
+	ended []Alert              // that nobody could be told of yet
+}
+
+const (
+	// gatherTime is how long a monitor has to be unhealthy before somebody is told: what has turned others too is told with them.
+	gatherTime = time.Minute
+	// lookEach is how often monitors are looked at, and resendEach how often an alert that lasts is told again (Alertmanager takes one that is not
+	// told for five minutes for over).
+	lookEach   = 10 * time.Second
+	resendEach = 2 * time.Minute
+	sendTime   = 30 * time.Second
+	maxEnded   = 100
+)
+
+// NewEscalator returns an escalator that begins with what was saved.
+func NewEscalator(o EscalatorOptions) (*Escalator, error) {
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	e := &Escalator{opt: o, open: make(map[string]*Alert), sinks: o.Sinks, sent: make(map[string]time.Time)}
+	if len(o.Saved) == 0 {
+		return e, nil
+	}
+	var saved []Alert
+	if err := json.Unmarshal(o.Saved, &saved); err != nil {
+		return e, fmt.Errorf("alerts that were open: %w", err)
+	}
+	for _, a := range saved {
+		e.open[a.Cause] = &a
+		e.sent[a.Cause] = o.Now()
+	}
+	return e, nil
+}
+
+// Use puts other sinks in place.
+func (e *Escalator) Use(sinks []Sink) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.sinks = sinks
+}
+
+// Open lists the alerts that last.
+func (e *Escalator) Open() []Alert {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	all := make([]Alert, 0, len(e.open))
+	for _, cause := range slices.Sorted(maps.Keys(e.open)) {
+		all = append(all, *e.open[cause])
+	}
+	return all
+}
+
+// Run looks and tells until the context ends.
+func (e *Escalator) Run(ctx context.Context) {
+	ticker := time.NewTicker(lookEach)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		}
+		for _, a := range e.look() {
+			e.send(ctx, a)
+		}
+	}
+}
+
+// look compares the open alerts with what monitors say, and returns what is to be told.
+func (e *Escalator) look() (tell []Alert) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	now := e.opt.Now()
+	all := e.opt.Monitors()
+	failing := make(map[string]MonitorState)
+	for _, m := range all {
+		if m.Value == Unhealthy || m.Value == Unavailable || m.Value == Degraded {
+			failing[m.ID()] = m
+		}
+	}
+	changed := e.close(failing, now)
+	covered := make(map[string]bool)
+	for _, a := range e.open {
+		for _, id := range a.Monitors {
+			covered[id] = true
+		}
+	}
+	for _, m := range all {
+		if (m.Value != Unhealthy && m.Value != Unavailable) || now.Sub(m.LastTransition) < gatherTime || covered[m.ID()] {
+			continue
+		}
+		e.cover(m, all, now)
+		changed = true
+	}
+	if changed {
+		e.save()
+	}
+	for cause, a := range e.open {
+		if last, ok := e.sent[cause]; !ok || now.Sub(last) >= resendEach {
+			e.sent[cause] = now
+			told := *a
+			told.Again = ok
+			tell = append(tell, told)
+		}
+	}
+	tell = append(tell, e.ended...)
+	e.ended = nil
+	slices.SortFunc(tell, func(a, b Alert) int { return cmp.Compare(a.Cause, b.Cause) })
+	return tell
+}
+
+// close ends the alerts none of whose monitors fails any more. The caller holds mu.
+func (e *Escalator) close(failing map[string]MonitorState, now time.Time) (changed bool) {
+	for cause, a := range e.open {
+		if slices.ContainsFunc(a.Monitors, func(id string) bool { _, ok := failing[id]; return ok }) {
+			continue
+		}
+		a.Ended = now
+		if e.ended = append(e.ended, *a); len(e.ended) > maxEnded {
+			e.ended = e.ended[1:]
+		}
+		delete(e.open, cause)
+		delete(e.sent, cause)
+		changed = true
+	}
+	return changed
+}
+
+// cover puts a monitor under the alert of its cause. The caller holds mu.
+func (e *Escalator) cover(m MonitorState, all []MonitorState, now time.Time) {
+	dependency, mailbox, text := None, "", ""
+	if f := m.LastFailure; f != nil {
+		dependency, mailbox, text = f.Dependency, f.Mailbox, f.Err
+	}
+	if m.Value == Unavailable {
+		text = "no results come any more"
+	}
+	cause := string(dependency)
+	if cause == "" {
+		cause = m.Name
+	}
+	if !isWide(m, all) {
+		cause += " of " + cmp.Or(mailbox, m.Target, "the front end")
+	} else {
+		mailbox = ""
+	}
+	a := e.open[cause]
+	if a == nil {
+		a = &Alert{Cause: cause, Dependency: dependency, Mailbox: mailbox, Since: now, Error: text}
+		e.open[cause] = a
+	}
+	if !m.FirstAlert.IsZero() && m.FirstAlert.Before(a.Since) {
+		a.Since = m.FirstAlert
+	}
+	a.Monitors = append(a.Monitors, m.ID())
+	slices.Sort(a.Monitors)
+}
+
+// isWide says whether a monitor fails for so many of its targets that it has a cause in common: more than a third of several, or the only
+// one (DESIGN.md section 5).
+func isWide(m MonitorState, all []MonitorState) bool {
+	total, bad := 0, 0
+	for _, other := range all {
+		if other.Name != m.Name || other.HealthSet != m.HealthSet || other.Value == Disabled {
+			continue
+		}
+		total++
+		if other.Value == Unhealthy || other.Value == Unavailable || other.Value == Degraded {
+			bad++
+		}
+	}
+	return total == 1 || bad > 1 && bad*3 > total
+}
+
+// save keeps what is open. The caller holds mu.
+func (e *Escalator) save() {
+	if e.opt.Save == nil {
+		return
+	}
+	all := make([]*Alert, 0, len(e.open))
+	for _, cause := range slices.Sorted(maps.Keys(e.open)) {
+		all = append(all, e.open[cause])
+	}
+	text, err := json.Marshal(all)
+	if err == nil {
+		err = e.opt.Save(text)
+	}
+	if err != nil {
+		e.failed(fmt.Errorf("keep the alerts that are open: %w", err))
+	}
+}
+
+func (e *Escalator) failed(err error) {
+	if e.opt.Failed != nil {
+		e.opt.Failed(err)
+	}
+}
+
+// send tells all sinks. An alert that is over is told again until they have it.
+func (e *Escalator) send(ctx context.Context, a Alert) {
+	e.mu.Lock()
+	sinks := e.sinks
+	e.mu.Unlock()
+	missed := false
+	for _, s := range sinks {
+		if err := e.sendTo(ctx, s, a); err != nil && ctx.Err() == nil {
+			missed = true
+			e.failed(err)
+		}
+	}
+	if missed && !a.Ended.IsZero() && e.opt.Now().Sub(a.Ended) < time.Hour {
+		e.mu.Lock()
+		defer e.mu.Unlock()
+		if e.open[a.Cause] == nil {
+			e.ended = append(e.ended, a)
+		}
+	}
+}
+
+// sendTo bounds one sink's time.
+func (e *Escalator) sendTo(ctx context.Context, s Sink, a Alert) error {
+	ctx, cancel := context.WithTimeout(ctx, sendTime)
+	defer cancel()
+	return s.Send(ctx, a)
+}

@@ -1,0 +1,246 @@
+package health
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// fakeMonitors are monitors whose states the test sets.
+type fakeMonitors struct {
+	mu  sync.Mutex
+	all []MonitorState
+}
+
+func (f *fakeMonitors) set(value AlertValue, d Dependency, mailbox string, ids ...string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for i := range f.all {
+		for _, id := range ids {
+			if m := &f.all[i]; strings.HasSuffix(m.ID(), id) && m.Value != value {
+				m.Value, m.LastTransition, m.FirstAlert = value, time.Now(), time.Now()
+				m.LastFailure = &Result{Dependency: d, Mailbox: mailbox, Err: "it failed"}
+			}
+		}
+	}
+}
+
+func (f *fakeMonitors) get() []MonitorState {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return append([]MonitorState(nil), f.all...)
+}
+
+func newFakeMonitors() *fakeMonitors {
+	f := &fakeMonitors{}
+	add := func(set, name, target string) {
+		f.all = append(f.all, MonitorState{Monitor: Monitor{HealthSet: set, Name: name, Target: target}, Value: Healthy})
+	}
+	for i := range 6 {
+		add(SetProtocol, ImapSelfTestMonitor, fmt.Sprintf("mbx%d", i))
+		add(SetProtocol, ImapDeepTestMonitor, fmt.Sprintf("db%d", i))
+		add(SetIMAP, ImapCTPMonitor, fmt.Sprintf("db%d", i))
+	}
+	add(SetProxy, ImapProxyTestMonitor, "")
+	return f
+}
+
+// escalating runs an escalator in simulated time and gives what it has told so far, each cause once, with + and - for begin and end.
+func escalating(t *testing.T, test func(t *testing.T, f *fakeMonitors, e *Escalator, told func() string)) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFakeMonitors()
+		var mu sync.Mutex
+		var all []string
+		seen := make(map[string]bool)
+		e, err := NewEscalator(EscalatorOptions{Monitors: f.get, Sinks: []Sink{SinkFunc(func(_ context.Context, a Alert) error {
+			mu.Lock()
+			defer mu.Unlock()
+			mark := "+" + a.Cause
+			if !a.Ended.IsZero() {
+				mark = "-" + a.Cause
+				delete(seen, "+"+a.Cause)
+			} else if seen[mark] {
+				return nil
+			}
+			seen[mark] = a.Ended.IsZero()
+			all = append(all, mark)
+			return nil
+		})}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan struct{})
+		go func() {
+			e.Run(ctx)
+			close(done)
+		}()
+		test(t, f, e, func() string {
+			mu.Lock()
+			defer mu.Unlock()
+			text := strings.Join(all, ", ")
+			all = nil
+			return text
+		})
+		cancel()
+		<-done
+	})
+}
+
+// One alert for each cause: a dead server is one, however many monitors it turns; so is what everybody has in common.
+func TestOneAlertForEachCause(t *testing.T) {
+	escalating(t, func(t *testing.T, f *fakeMonitors, e *Escalator, told func() string) {
+		want := func(text string) {
+			t.Helper()
+			if got := told(); got != text {
+				t.Errorf("told %q, want %q", got, text)
+			}
+		}
+		f.set(Unhealthy, Networking, "mbx1", "SelfTestMonitor/mbx1")
+		time.Sleep(20 * time.Second)
+		f.set(Unhealthy, Networking, "mbx1", "Monitor/db1")
+		time.Sleep(30 * time.Second)
+		want("") // others may turn too
+		time.Sleep(time.Minute)
+		want("+Networking of mbx1")
+		if open := e.Open(); len(open) != 1 || len(open[0].Monitors) != 3 || !strings.Contains(open[0].Message(), "portico probe run IMAP.Protocol/ImapDeepTestProbe/db1 -o list") {
+			t.Errorf("open are %+v", open)
+		}
+		f.set(Degraded, InformationStore, "mbx2", "DeepTestMonitor/db2")
+		time.Sleep(10 * time.Minute)
+		want("") // degraded is not told, and nothing is told twice
+		f.set(Healthy, None, "", "SelfTestMonitor/mbx1")
+		time.Sleep(time.Minute)
+		want("")
+		f.set(Healthy, None, "", "Monitor/db1", "DeepTestMonitor/db2")
+		time.Sleep(time.Minute)
+		want("-Networking of mbx1")
+
+		f.set(Unhealthy, ActiveDirectory, "", "ProxyTestMonitor", "CTPMonitor/db0", "CTPMonitor/db1", "CTPMonitor/db2", "CTPMonitor/db3", "CTPMonitor/db4", "CTPMonitor/db5")
+		time.Sleep(5 * time.Minute)
+		want("+Active Directory")
+		f.set(Healthy, None, "", "Monitor/db0", "Monitor/db1", "Monitor/db2", "Monitor/db3", "Monitor/db4", "Monitor/db5", "ProxyTestMonitor")
+		time.Sleep(time.Minute)
+		want("-Active Directory")
+		f.set(Unavailable, None, "", "SelfTestMonitor/mbx4")
+		time.Sleep(5 * time.Minute)
+		want("+ImapSelfTestMonitor of mbx4")
+	})
+}
+
+// After a restart what is open goes on: nobody is told a second time, and they are told when it is over, also if they could not be at first.
+func TestAlertsOutliveARestart(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFakeMonitors()
+		var saved []byte
+		var told []string
+		down := false
+		start := func() (stop func()) {
+			e, err := NewEscalator(EscalatorOptions{
+				Monitors: f.get, Saved: saved,
+				Save: func(text []byte) error { saved = text; return nil },
+				Sinks: []Sink{SinkFunc(func(_ context.Context, a Alert) error {
+					if down {
+						return errors.New("nobody there")
+					}
+					told = append(told, a.Subject())
+					return nil
+				})},
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			ctx, cancel := context.WithCancel(t.Context())
+			done := make(chan struct{})
+			go func() {
+				e.Run(ctx)
+				close(done)
+			}()
+			return func() {
+				cancel()
+				<-done
+			}
+		}
+		f.set(Unhealthy, Networking, "mbx1", "SelfTestMonitor/mbx1")
+		stop := start()
+		time.Sleep(90 * time.Second)
+		stop()
+		if len(told) != 1 {
+			t.Fatalf("told %q", told)
+		}
+		stop = start()
+		time.Sleep(90 * time.Second)
+		if len(told) != 1 {
+			t.Errorf("after a restart: %q", told)
+		}
+		down = true
+		f.set(Healthy, None, "", "SelfTestMonitor/mbx1")
+		time.Sleep(time.Minute)
+		down = false
+		time.Sleep(time.Minute)
+		stop()
+		if len(told) != 2 || told[1] != "IMAP: Networking of mbx1 is well again" || string(saved) != "[]" {
+			t.Errorf("told %q, saved %s", told, saved)
+		}
+	})
+}
+
+func TestSinks(t *testing.T) {
+	a := Alert{Cause: "Networking of mbx1", Dependency: Networking, Mailbox: "mbx1", Since: time.Unix(1e9, 0), Monitors: []string{"IMAP/ImapCTPMonitor/db1"}, Error: "refused\nBcc: all"}
+	var got []map[string]any
+	status := http.StatusOK
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		if err := json.Unmarshal(body, &got); err != nil || r.Header.Get("Authorization") != "Bearer token" {
+			t.Errorf("%s, %v", body, err)
+		}
+		w.WriteHeader(status)
+	}))
+	defer server.Close()
+	am := &Alertmanager{URL: server.URL + "/api/v2/alerts", Token: "token", Node: "mx1"}
+	if err := am.Send(t.Context(), a); err != nil {
+		t.Fatal(err)
+	}
+	labels := got[0]["labels"].(map[string]any)
+	if labels["cause"] != a.Cause || labels["instance"] != "mx1" || got[0]["startsAt"] != "2001-09-09T01:46:40Z" || got[0]["endsAt"] != nil {
+		t.Errorf("sent %v", got)
+	}
+	a.Ended = time.Unix(1e9+60, 0)
+	if err := am.Send(t.Context(), a); err != nil || got[0]["endsAt"] != "2001-09-09T01:47:40Z" {
+		t.Errorf("sent %v, %v", got, err)
+	}
+	status = http.StatusTeapot
+	if err := am.Send(t.Context(), a); err == nil || strings.Contains(err.Error(), "token") {
+		t.Errorf("refused: %v", err)
+	}
+
+	file := filepath.Join(t.TempDir(), "mail")
+	mail := &Mail{Program: []string{"/bin/sh", "-c", "cat >> " + file}, To: "ops@example.org", Node: "mx1"}
+	begin := a
+	begin.Ended = time.Time{}
+	again := begin
+	again.Again = true
+	for _, alert := range []Alert{begin, again, a} {
+		if err := mail.Send(t.Context(), alert); err != nil {
+			t.Fatal(err)
+		}
+	}
+	text, err := os.ReadFile(file)
+	if err != nil || strings.Count(string(text), "To: ops@example.org\n") != 2 || !strings.Contains(string(text), "Subject: IMAP: Networking of mbx1 is well again (mx1)\n") {
+		t.Errorf("%s, %v", text, err)
+	}
+	if err := (&Mail{Program: []string{"/bin/false"}}).Send(t.Context(), a); err == nil {
+		t.Error("a program that fails is no failure")
+	}
+}
