@@ -36,6 +36,7 @@ type Monitor struct {
 	UnhealthyAfter time.Duration // Degraded so long; default 60 s
 	StaleAfter     time.Duration // without a result it is Unavailable
 	Component      string        // that it belongs to, such as ImapProxy
+	Off            bool          // it is Disabled
 	Description    string
 }
 
@@ -61,7 +62,6 @@ type MonitorState struct {
 type monitor struct {
 	MonitorState
 	began     time.Time // when it was made
-	disabled  bool
 	repairing bool
 }
 
@@ -96,7 +96,7 @@ func (m *monitor) look(now time.Time) bool {
 	m.Stale = m.StaleAfter > 0 && now.Sub(last) > m.StaleAfter
 	value := Healthy
 	switch {
-	case m.disabled:
+	case m.Off:
 		value = Disabled
 	case m.repairing:
 		value = Repairing

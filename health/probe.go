@@ -18,6 +18,8 @@ type Probe struct {
 	// Run looks. It notes its steps on the run, and returns nil if all is well; *Failure, or an error of package backend, says whom to
 	// blame. It ends soon after its context, and may panic.
 	Run func(ctx context.Context, r *Run) error
+
+	off bool // an override keeps it from running
 }
 
 // ID is the probe's identity: health set, name and target, with slashes between.

@@ -41,6 +41,7 @@ func (s *service) startHealth() error {
 	s.stopProbes = stop
 	s.group.Go(func() { s.health.Run(ctx) })
 	s.group.Go(func() { s.escalator.Run(ctx) })
+	s.group.Go(func() { s.keepOverrides(ctx) })
 	return nil
 }
 

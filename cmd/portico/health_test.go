@@ -165,22 +165,6 @@ log: {level: warn}
 	return filepath.Join(w.dir, "portico.yaml")
 }
 
-// latest returns the last result of each probe, by its identity.
-func (r *running) latest(t *testing.T) map[string]admin.ResultRow {
-	t.Helper()
-	var probes []admin.ProbeRow
-	if err := json.Unmarshal([]byte(r.asks(t, statusFine, "probe", "list", "-o", "json")), &probes); err != nil {
-		t.Fatal(err)
-	}
-	latest := make(map[string]admin.ResultRow)
-	for _, p := range probes {
-		if len(p.Results) > 0 {
-			latest[p.Identity] = p.Results[0]
-		}
-	}
-	return latest
-}
-
 // monitors returns the state of each monitor, by name and target.
 func (r *running) monitors(t *testing.T) map[string]admin.MonitorRow {
 	t.Helper()
@@ -417,4 +401,58 @@ func TestHealthWithoutMailboxes(t *testing.T) {
 	if _, metrics := r.get(t, "/metrics"); !strings.Contains(metrics, `portico_monitor_state{health_set="IMAP.Proxy",monitor="ImapProxyTestMonitor",target=""}`) {
 		t.Error("no metric of the monitor")
 	}
+}
+
+// Overrides are in force at once, survive a restart, and end by themselves or by command; repairing is shown.
+func TestOverrideCommands(t *testing.T) {
+	testkit.NoLeaks(t)
+	site := newSite(t)
+	site.serveMail(t)
+	file := site.write(t, "")
+	r := site.serve(t, file)
+	state := func() string {
+		_, out, _ := command("health", "get", "ImapSelfTestMonitor", "--admin", filepath.Join(site.dir, "admin.sock"))
+		return out
+	}
+	const probe = "IMAP.Protocol/ImapSelfTestProbe/mbx1"
+	r.asks(t, statusFine, "override", "add", `IMAP.Protocol\ImapSelfTestProbe\mbx1`, "--property", "Enabled", "--value", "0")
+	if got := state(); !strings.Contains(got, "Disabled") {
+		t.Errorf("with the probe off:\n%s", got)
+	}
+	r.asks(t, statusFailed, "probe", "run", probe)
+	r.asks(t, statusFine, "override", "add", "IMAP/RequestsQueuedGt500Monitor", "--item-type", "Monitor", "--property", "MonitoringThreshold", "--value", "7", "--duration", "1h")
+	for _, bad := range []struct {
+		args  []string
+		words string
+	}{
+		{[]string{"add", "imap/ImapCTPProbe", "--property", "Enabled", "--value", "0"}, "there is no probe imap/ImapCTPProbe"},
+		{[]string{"add", "IMAP.Protocol/imapselftestprobe", "--property", "Enabled", "--value", "0"}, "did you mean IMAP.Protocol/ImapSelfTestProbe?"},
+		{[]string{"add", probe, "--property", "Interval", "--value", "5"}, "it has Enabled, RecurrenceIntervalSeconds, TimeoutSeconds"},
+		{[]string{"add", probe, "--property", "Enabled", "--value", "0", "--duration", "1h", "--apply-version", "1"}, "none of the others can be"},
+		{[]string{"remove", probe, "--property", "TimeoutSeconds"}, "there is no override"},
+	} {
+		if got := r.asks(t, statusFailed, append([]string{"override"}, bad.args...)...); !strings.Contains(got, bad.words) {
+			t.Errorf("%q: %s", bad.args, got)
+		}
+	}
+	r.signals <- os.Interrupt
+	r.stopped(t)
+	r = site.serve(t, file)
+	if got := r.asks(t, statusFine, "override", "list"); !strings.Contains(got, probe+"  Probe     Enabled") || strings.Count(got, "\n") != 3 {
+		t.Errorf("after a restart:\n%s", got)
+	}
+	if got := state(); !strings.Contains(got, "Disabled") {
+		t.Errorf("after a restart:\n%s", got)
+	}
+	r.asks(t, statusFine, "override", "remove", probe, "--property", "Enabled")
+	testkit.Eventually(t, "the probe runs again", func() bool { return strings.Contains(state(), "Healthy") })
+	r.asks(t, statusFine, "health", "repairing", "IMAP.Protocol/ImapSelfTestMonitor/mbx1")
+	if got := state(); !strings.Contains(got, "Repairing") {
+		t.Errorf("repairing:\n%s", got)
+	}
+	r.asks(t, statusFine, "health", "repairing", "IMAP.Protocol/ImapSelfTestMonitor/mbx1", "--off")
+	if got := state(); !strings.Contains(got, "Healthy") {
+		t.Errorf("and not any more:\n%s", got)
+	}
+	r.asks(t, statusFailed, "health", "repairing", "IMAP/Nothing")
 }

@@ -46,7 +46,7 @@ func (s *service) reload() error {
 	s.bound(config)
 	s.sink.setLevel(config.Log.Level)
 	s.access, s.config, s.inFile = access, config, loaded.Settings
-	s.health.Use(s.healthPlan(config))
+	s.useHealthPlan()
 	s.escalator.Use(s.sinks(config))
 	for _, warning := range loaded.Warnings() {
 		s.log.Warn().Msg(warning.Error())

@@ -39,10 +39,11 @@ type service struct {
 	sink    *logSink
 	started *configs.Config // what it runs with, where only a restart takes a change
 
-	changing sync.Mutex       // one reload or change of settings at a time; guards the rest
-	config   *configs.Config  // what it runs with else
-	inFile   configs.Settings // the settings of the file, some of which stored ones may beat
-	access   admin.Access
+	changing   sync.Mutex       // one reload or change of settings at a time; guards the rest
+	config     *configs.Config  // what it runs with else
+	overridden int              // overrides of probes and monitors in force
+	inFile     configs.Settings // the settings of the file, some of which stored ones may beat
+	access     admin.Access
 
 	lasting
 	front       atomic.Pointer[front] // in force
@@ -145,7 +146,7 @@ func (s *service) start() (err error) {
 	if err := s.listen(); err != nil {
 		return err
 	}
-	s.health.Use(s.healthPlan(s.config))
+	s.useHealthPlan()
 	return nil
 }
 

@@ -19,6 +19,10 @@ type Health interface {
 	Sets() []health.SetState
 	Probes() []health.ProbeState
 	Alerts() []health.Alert // that last
+	Overrides(ctx context.Context) ([]health.Override, error)
+	AddOverride(ctx context.Context, o health.Override) error
+	RemoveOverride(ctx context.Context, o health.Override) error
+	SetRepairing(ctx context.Context, monitor string, on bool) error
 	// RunNow runs probes by hand.
 	RunNow(ctx context.Context, r ProbeRun) ([]*health.Result, error)
 }
@@ -161,6 +165,22 @@ func healthAPI(mux *http.ServeMux, h Health) {
 		answer(w, rows, nil)
 	})
 	mux.HandleFunc("GET /api/v1/alerts", func(w http.ResponseWriter, _ *http.Request) { answer(w, h.Alerts(), nil) })
+	mux.HandleFunc("GET /api/v1/overrides", func(w http.ResponseWriter, r *http.Request) {
+		all, err := h.Overrides(r.Context())
+		answer(w, all, err)
+	})
+	change(mux, "overrides/add", func(ctx context.Context, _ string, o health.Override) (any, error) {
+		return struct{}{}, h.AddOverride(ctx, o)
+	})
+	change(mux, "overrides/remove", func(ctx context.Context, _ string, o health.Override) (any, error) {
+		return struct{}{}, h.RemoveOverride(ctx, o)
+	})
+	change(mux, "health/repairing", func(ctx context.Context, _ string, body struct {
+		Monitor string
+		On      bool
+	}) (any, error) {
+		return struct{}{}, h.SetRepairing(ctx, body.Monitor, body.On)
+	})
 	mux.HandleFunc("GET /api/v1/probes", func(w http.ResponseWriter, _ *http.Request) { answer(w, probeRows(h, "", ""), nil) })
 	mux.HandleFunc("GET /probes/{set}/{probe}", func(w http.ResponseWriter, r *http.Request) {
 		rows := probeRows(h, r.PathValue("set"), r.PathValue("probe"))

@@ -1,0 +1,249 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"portico/configs/store"
+	"portico/health"
+	"portico/health/admin"
+)
+
+// storedOverrides is where the store keeps overrides, each in an entry of its own.
+const storedOverrides = "health/overrides/"
+
+// overrides reads those that are in force, and deletes those that have ended by themselves.
+func (s *service) overrides(ctx context.Context) ([]health.Override, error) {
+	entries, err := s.store.List(ctx, storedOverrides)
+	if err != nil {
+		return nil, fmt.Errorf("overrides: %w", err)
+	}
+	all := []health.Override{}
+	for _, e := range entries {
+		var o health.Override
+		if err := json.Unmarshal(e.Value, &o); err != nil {
+			s.reported("a stored override makes no sense", fmt.Errorf("%s: %w", e.Key, err))
+			continue
+		}
+		if o.Over(time.Now(), version()) {
+			if s.store.Delete(ctx, e.Key, e.Revision) == nil {
+				s.log.Info().Str("identity", o.Identity).Str("property", o.Property).Msg("an override has come to its end")
+			}
+			continue
+		}
+		all = append(all, o)
+	}
+	return all, nil
+}
+
+// useHealthPlan puts what is looked after in force, with the overrides there are. The caller holds changing, or nobody else knows the service yet.
+func (s *service) useHealthPlan() {
+	all, err := s.overrides(context.Background())
+	if err != nil {
+		s.reported("overrides are passed over", err)
+	}
+	s.health.Use(s.healthPlan(s.config).With(all, time.Now(), version()))
+	s.overridden = len(all)
+}
+
+// overridesEach is how often it is looked for overrides that have ended by themselves.
+const overridesEach = 10 * time.Second
+
+// keepOverrides ends overrides whose time has come.
+func (s *service) keepOverrides(ctx context.Context) {
+	ticker := time.NewTicker(overridesEach)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		}
+		s.changing.Lock()
+		if all, err := s.overrides(ctx); err == nil && len(all) != s.overridden {
+			s.useHealthPlan()
+		}
+		s.changing.Unlock()
+	}
+}
+
+// Overrides implements admin.Health.
+func (c healthControl) Overrides(ctx context.Context) ([]health.Override, error) {
+	return c.s.overrides(ctx)
+}
+
+// AddOverride implements admin.Health.
+func (c healthControl) AddOverride(ctx context.Context, o health.Override) error {
+	c.s.changing.Lock()
+	defer c.s.changing.Unlock()
+	if err := c.s.healthPlan(c.s.config).Check(o); err != nil {
+		return unknownHere(err)
+	}
+	o.Created = time.Now().UTC().Truncate(time.Millisecond)
+	text, err := json.Marshal(o)
+	if err != nil {
+		return err
+	}
+	key, revision := storedOverrides+o.Key(), uint64(0)
+	if entry, err := c.s.store.Get(ctx, key); err == nil { // there is one for each property
+		revision = entry.Revision
+	}
+	if _, err := c.s.store.CompareAndSet(ctx, key, revision, text); err != nil {
+		return err
+	}
+	c.s.log.Warn().Interface("override", o).Msg("override added by an operator")
+	c.s.useHealthPlan()
+	return nil
+}
+
+// RemoveOverride implements admin.Health.
+func (c healthControl) RemoveOverride(ctx context.Context, o health.Override) error {
+	c.s.changing.Lock()
+	defer c.s.changing.Unlock()
+	entry, err := c.s.store.Get(ctx, storedOverrides+o.Key())
+	if errors.Is(err, store.ErrNotFound) {
+		return fmt.Errorf("there is no override of %s's %s: %w", o.Identity, o.Property, admin.ErrUnknown)
+	}
+	if err != nil {
+		return err
+	}
+	if err := c.s.store.Delete(ctx, entry.Key, entry.Revision); err != nil {
+		return err
+	}
+	c.s.log.Warn().Str("identity", o.Identity).Str("property", o.Property).Msg("override removed by an operator")
+	c.s.useHealthPlan()
+	return nil
+}
+
+// SetRepairing implements admin.Health.
+func (c healthControl) SetRepairing(_ context.Context, id string, on bool) error {
+	err := c.s.health.SetRepairing(id, on)
+	if err == nil {
+		c.s.log.Warn().Str("monitor", id).Bool("repairing", on).Msg("repairing set by an operator")
+	}
+	return unknownHere(err)
+}
+
+// unknownHere makes health's unknown names the admin's.
+func unknownHere(err error) error {
+	if errors.Is(err, health.ErrUnknown) {
+		return fmt.Errorf("%w: %w", err, admin.ErrUnknown)
+	}
+	return err
+}
+
+func newOverride() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "override",
+		Short: "Change probes and monitors for a time: Add-, Get- and Remove-ServerMonitoringOverride",
+		Args:  cobra.NoArgs,
+	}
+	cmd.AddCommand(newOverrideAdd(), newOverrideList(), newOverrideRemove())
+	return cmd
+}
+
+// overrideFlags gives a command the flags that name an override.
+func overrideFlags(cmd *cobra.Command, o *health.Override) {
+	cmd.Flags().StringVar(&o.ItemType, "item-type", health.ItemProbe, "`Probe or Monitor`")
+	cmd.Flags().StringVar(&o.Property, "property", "", "the `property`: of probes Enabled, RecurrenceIntervalSeconds, TimeoutSeconds; of monitors Enabled, MonitoringThreshold, UnhealthySeconds")
+	cmd.MarkFlagRequired("property")
+}
+
+func newOverrideAdd() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "add HEALTHSET/ITEM[/TARGET]",
+		Short: "Change a property of a probe or monitor, of one target or of all",
+		Long: "Add changes a property at once, and until the end that is given, or until remove. The identity is case-sensitive, as in Exchange;\n" +
+			"health get and probe list have it. A stored override survives a restart.",
+		Example: "  portico override add IMAP.Protocol/ImapDeepTestProbe/db1 --property Enabled --value 0 --duration 2h\n" +
+			"  portico override add IMAP/ImapCTPMonitor --item-type Monitor --property MonitoringThreshold --value 6",
+		Args: cobra.ExactArgs(1),
+	}
+	ask := askFlags(cmd)
+	var o health.Override
+	overrideFlags(cmd, &o)
+	cmd.Flags().StringVar(&o.Value, "value", "", "its `value`")
+	cmd.MarkFlagRequired("value")
+	duration := cmd.Flags().Duration("duration", 0, "`time` after which it ends")
+	cmd.Flags().StringVar(&o.Version, "apply-version", "", "it ends when another `version` of the program runs; not with --duration")
+	cmd.MarkFlagsMutuallyExclusive("duration", "apply-version")
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		o.Identity = strings.ReplaceAll(args[0], `\`, "/")
+		if *duration < 0 {
+			return fmt.Errorf("--duration %v is over already", *duration)
+		}
+		if *duration > 0 {
+			o.Until = time.Now().Add(*duration).UTC()
+		}
+		return ask.post(cmd.Context(), "/api/v1/overrides/add", o, &struct{}{})
+	}
+	return cmd
+}
+
+func newOverrideRemove() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "remove HEALTHSET/ITEM[/TARGET]",
+		Short: "Take an override back",
+		Args:  cobra.ExactArgs(1),
+	}
+	ask := askFlags(cmd)
+	var o health.Override
+	overrideFlags(cmd, &o)
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		o.Identity = strings.ReplaceAll(args[0], `\`, "/")
+		return ask.post(cmd.Context(), "/api/v1/overrides/remove", o, &struct{}{})
+	}
+	return cmd
+}
+
+func newOverrideList() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "list",
+		Short: "List the overrides in force",
+		Args:  cobra.NoArgs,
+	}
+	ask := askFlags(cmd)
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		var all []health.Override
+		if err := ask.get(cmd.Context(), "/api/v1/overrides", &all); err != nil {
+			return err
+		}
+		slices.SortFunc(all, func(a, b health.Override) int { return strings.Compare(a.Key(), b.Key()) })
+		rows := [][]string{}
+		for _, o := range all {
+			until := "it is removed"
+			switch {
+			case !o.Until.IsZero():
+				until = o.Until.Local().Format(time.DateTime)
+			case o.Version != "":
+				until = "version " + o.Version + " ends"
+			}
+			rows = append(rows, []string{o.Identity, o.ItemType, o.Property, o.Value, until})
+		}
+		return ask.print(cmd.OutOrStdout(), all, []string{"Identity", "ItemType", "PropertyName", "PropertyValue", "Until"}, rows)
+	}
+	return cmd
+}
+
+func newHealthRepairing() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "repairing HEALTHSET/MONITOR[/TARGET]",
+		Short: "Say that somebody works on what a monitor watches: Set-ServerMonitor -Repairing",
+		Long:  "The monitor is Repairing until --off, whatever its probe finds, and nobody is told of it. A restart forgets it.",
+		Args:  cobra.ExactArgs(1),
+	}
+	ask := askFlags(cmd)
+	off := cmd.Flags().Bool("off", false, "nobody works on it any more")
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		body := map[string]any{"monitor": strings.ReplaceAll(args[0], `\`, "/"), "on": !*off}
+		return ask.post(cmd.Context(), "/api/v1/health/repairing", body, &struct{}{})
+	}
+	return cmd
+}

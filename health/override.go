@@ -1,0 +1,167 @@
+package health
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Override changes a property of probes or monitors for a time, or for as long as a version of the program runs (EXCHANGE.md 1.5).
+type Override struct {
+	Identity string    `json:"identity"` // health set, name and, for one target alone, that; with slashes between
+	ItemType string    `json:"item_type"`
+	Property string    `json:"property_name"`
+	Value    string    `json:"property_value"`
+	Created  time.Time `json:"created"`
+	Until    time.Time `json:"until,omitzero"`          // zero: until it is removed
+	Version  string    `json:"apply_version,omitempty"` // it ends with this version of the program
+}
+
+// The item types.
+const (
+	ItemProbe   = "Probe"
+	ItemMonitor = "Monitor"
+)
+
+// Key tells overrides apart: there is one for each property of an item.
+func (o Override) Key() string { return o.ItemType + "/" + o.Identity + "/" + o.Property }
+
+// Over says whether an override has ended by itself.
+func (o Override) Over(now time.Time, version string) bool {
+	return !o.Until.IsZero() && !now.Before(o.Until) || o.Version != "" && o.Version != version
+}
+
+// probeProperties and monitorProperties are what can be overridden, and how.
+var probeProperties = map[string]func(p *Probe, n int){
+	"Enabled":                   func(p *Probe, n int) { p.off = n == 0 },
+	"RecurrenceIntervalSeconds": func(p *Probe, n int) { p.Interval = time.Duration(max(n, 1)) * time.Second },
+	"TimeoutSeconds":            func(p *Probe, n int) { p.Timeout = time.Duration(max(n, 1)) * time.Second },
+}
+
+var monitorProperties = map[string]func(m *Monitor, n int){
+	"Enabled":             func(m *Monitor, n int) { m.Off = n == 0 },
+	"MonitoringThreshold": func(m *Monitor, n int) { m.Failures = max(n, 1) },
+	"UnhealthySeconds":    func(m *Monitor, n int) { m.UnhealthyAfter = time.Duration(max(n, 1)) * time.Second },
+}
+
+// maxOverridden bounds a property's value: a day in seconds.
+const maxOverridden = 24 * 60 * 60
+
+// number reads a property's value.
+func (o Override) number() (int, error) {
+	text := o.Value
+	switch strings.ToLower(strings.TrimPrefix(text, "$")) {
+	case "true":
+		text = "1"
+	case "false":
+		text = "0"
+	}
+	n, err := strconv.Atoi(text)
+	switch {
+	case err != nil || n < 0 || n > maxOverridden:
+		return 0, fmt.Errorf("%s: %q is not a number from 0 to %d", o.Property, o.Value, maxOverridden)
+	case o.Property == "Enabled" && n > 1:
+		return 0, fmt.Errorf("Enabled is 0 or 1, not %s", o.Value)
+	case o.Property != "Enabled" && n == 0:
+		return 0, fmt.Errorf("%s can not be 0", o.Property)
+	}
+	return n, nil
+}
+
+// Check says why an override can not be: there is nothing of that identity, which is case-sensitive, no such property, or no such value.
+func (p Plan) Check(o Override) error {
+	var identities, properties []string
+	switch o.ItemType {
+	case ItemProbe:
+		for _, probe := range p.Probes {
+			identities = append(identities, probe.ID(), probe.HealthSet+"/"+probe.Name)
+		}
+		properties = keys(probeProperties)
+	case ItemMonitor:
+		for _, m := range p.Monitors {
+			identities = append(identities, m.ID(), m.HealthSet+"/"+m.Name)
+		}
+		properties = keys(monitorProperties)
+	default:
+		return fmt.Errorf("an item is a %s or a %s, not a %q", ItemProbe, ItemMonitor, o.ItemType)
+	}
+	if !slices.Contains(identities, o.Identity) {
+		return fmt.Errorf("there is no %s %s%s: %w", strings.ToLower(o.ItemType), o.Identity, meant(o.Identity, identities), ErrUnknown)
+	}
+	if !slices.Contains(properties, o.Property) {
+		return fmt.Errorf("a %s has no property %s; it has %s", strings.ToLower(o.ItemType), o.Property, strings.Join(properties, ", "))
+	}
+	_, err := o.number()
+	return err
+}
+
+func keys[V any](of map[string]V) []string {
+	names := make([]string, 0, len(of))
+	for name := range of {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	return names
+}
+
+// meant says which of the names may have been meant: one that differs in case alone, or begins like it.
+func meant(name string, known []string) string {
+	best, most := "", len(name)/2
+	for _, k := range known {
+		n := 0
+		for n < min(len(k), len(name)) && strings.EqualFold(k[:n+1], name[:n+1]) {
+			n++
+		}
+		if n > most || n == most && best != "" && len(k) < len(best) {
+			best, most = k, n
+		}
+	}
+	if best == "" {
+		return ""
+	}
+	return "; did you mean " + best + "?"
+}
+
+// With returns the plan with overrides in it. One for a target beats one for all; of two of the same kind the later. What does not fit any more is
+// passed over. The plan itself stays as it is.
+func (p Plan) With(overrides []Override, now time.Time, version string) Plan {
+	sorted := slices.SortedFunc(slices.Values(overrides), func(a, b Override) int {
+		return cmp.Or(cmp.Compare(strings.Count(a.Identity, "/"), strings.Count(b.Identity, "/")), a.Created.Compare(b.Created))
+	})
+	changed := Plan{Monitors: slices.Clone(p.Monitors)}
+	for _, probe := range p.Probes {
+		of := *probe
+		for _, o := range sorted {
+			set, known := probeProperties[o.Property]
+			if n, err := o.number(); err == nil && known && o.ItemType == ItemProbe && !o.Over(now, version) && o.names(of.HealthSet, of.Name, of.Target) {
+				set(&of, n)
+			}
+		}
+		if !of.off {
+			changed.Probes = append(changed.Probes, &of)
+		}
+	}
+	for i := range changed.Monitors {
+		m := &changed.Monitors[i]
+		for _, o := range sorted {
+			set, known := monitorProperties[o.Property]
+			if n, err := o.number(); err == nil && known && o.ItemType == ItemMonitor && !o.Over(now, version) && o.names(m.HealthSet, m.Name, m.Target) {
+				set(m, n)
+			}
+		}
+		if !slices.ContainsFunc(changed.Probes, func(probe *Probe) bool {
+			return probe.HealthSet == m.HealthSet && probe.Name == m.Probe && probe.Target == m.Target
+		}) {
+			m.Off = true // nothing looks
+		}
+	}
+	return changed
+}
+
+// names says whether the override is for an item.
+func (o Override) names(set, name, target string) bool {
+	return o.Identity == set+"/"+name || o.Identity == set+"/"+nameOf(name, target)
+}

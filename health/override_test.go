@@ -1,0 +1,77 @@
+package health
+
+import (
+	"errors"
+	"strings"
+	"testing"
+	"time"
+)
+
+func overridden() Plan {
+	var p Plan
+	for _, target := range []string{"mbx1", "mbx2"} {
+		p.Probes = append(p.Probes, &Probe{HealthSet: SetProtocol, Name: ImapSelfTestProbe, Target: target, Interval: time.Minute, Timeout: 20 * time.Second})
+		p.Monitors = append(p.Monitors, Monitor{HealthSet: SetProtocol, Name: ImapSelfTestMonitor, Target: target, Probe: ImapSelfTestProbe, Failures: 3})
+	}
+	return p
+}
+
+func TestOverrides(t *testing.T) {
+	now := time.Now()
+	of := func(kind, identity, property, value string) Override {
+		return Override{ItemType: kind, Identity: identity, Property: property, Value: value, Created: now}
+	}
+	p := overridden()
+	changed := p.With([]Override{
+		of(ItemProbe, "IMAP.Protocol/ImapSelfTestProbe/mbx2", "RecurrenceIntervalSeconds", "5"),
+		of(ItemProbe, "IMAP.Protocol/ImapSelfTestProbe", "RecurrenceIntervalSeconds", "10"), // the target's beats it
+		of(ItemProbe, "IMAP.Protocol/ImapSelfTestProbe", "TimeoutSeconds", "7"),
+		of(ItemMonitor, "IMAP.Protocol/ImapSelfTestMonitor/mbx1", "MonitoringThreshold", "9"),
+		of(ItemMonitor, "IMAP.Protocol/ImapSelfTestMonitor/mbx2", "Enabled", "$false"),
+		{ItemType: ItemProbe, Identity: "IMAP.Protocol/ImapSelfTestProbe/mbx1", Property: "Enabled", Value: "0", Until: now},
+		{ItemType: ItemProbe, Identity: "IMAP.Protocol/ImapSelfTestProbe/mbx1", Property: "Enabled", Value: "0", Version: "other"},
+		of(ItemProbe, "IMAP.Protocol/Gone", "Enabled", "0"),
+	}, now, "this")
+	if a, b := changed.Probes[0], changed.Probes[1]; a.Interval != 10*time.Second || b.Interval != 5*time.Second || a.Timeout != 7*time.Second {
+		t.Errorf("probes %+v, %+v", a, b)
+	}
+	if a, b := changed.Monitors[0], changed.Monitors[1]; a.Failures != 9 || a.Off || !b.Off {
+		t.Errorf("monitors %+v, %+v", a, b)
+	}
+	if p.Probes[0].Interval != time.Minute || p.Monitors[0].Failures != 3 {
+		t.Error("the plan itself has changed")
+	}
+	off := p.With([]Override{of(ItemProbe, "IMAP.Protocol/ImapSelfTestProbe/mbx1", "Enabled", "0")}, now, "this")
+	if len(off.Probes) != 1 || !off.Monitors[0].Off || off.Monitors[1].Off {
+		t.Errorf("without a probe: %+v", off)
+	}
+	e := NewEngine(Options{})
+	e.Use(off)
+	if got := states(e); got != "ImapSelfTestMonitor/mbx1 Disabled, ImapSelfTestMonitor/mbx2 UnInitialized" {
+		t.Errorf("states are %s", got)
+	}
+}
+
+func TestBadOverrides(t *testing.T) {
+	p := overridden()
+	for _, test := range []struct{ kind, identity, property, value, want string }{
+		{"Probe", "IMAP.Protocol/ImapSelfTestProbe", "Enabled", "0", ""},
+		{"Probe", "IMAP.Protocol/ImapSelfTestProbe/mbx1", "TimeoutSeconds", "5", ""},
+		{"Probe", "imap.protocol/imapselftestprobe", "Enabled", "0", "did you mean IMAP.Protocol/ImapSelfTestProbe?"},
+		{"Probe", "IMAP.Protocol/ImapSelfTestProbe/mbx3", "Enabled", "0", "did you mean IMAP.Protocol/ImapSelfTestProbe/mbx1?"},
+		{"Probe", "POP/X", "Enabled", "0", "there is no probe POP/X: "},
+		{"Monitor", "IMAP.Protocol/ImapSelfTestMonitor", "Interval", "5", "it has Enabled, MonitoringThreshold, UnhealthySeconds"},
+		{"Monitor", "IMAP.Protocol/ImapSelfTestMonitor", "MonitoringThreshold", "0", "can not be 0"},
+		{"Monitor", "IMAP.Protocol/ImapSelfTestMonitor", "MonitoringThreshold", "99999999", "is not a number from 0"},
+		{"Monitor", "IMAP.Protocol/ImapSelfTestMonitor", "Enabled", "2", "Enabled is 0 or 1"},
+		{"Responder", "IMAP.Protocol/X", "Enabled", "0", "an item is a Probe or a Monitor"},
+	} {
+		err := p.Check(Override{ItemType: test.kind, Identity: test.identity, Property: test.property, Value: test.value})
+		if (err == nil) != (test.want == "") || err != nil && !strings.Contains(err.Error(), test.want) {
+			t.Errorf("%s %s %s=%s: %v", test.kind, test.identity, test.property, test.value, err)
+		}
+		if strings.Contains(test.want, "did you mean") && !errors.Is(err, ErrUnknown) {
+			t.Errorf("%v is not ErrUnknown", err)
+		}
+	}
+}
