@@ -5,6 +5,7 @@ import (
 	"context"
 	"net"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/emersion/go-imap/v2/imapclient"
@@ -21,6 +22,7 @@ type overheard struct {
 	password string
 	stop     func() bool
 
+	mu       sync.Mutex // guards what follows: the library has goroutines of its own
 	sent     string
 	received string
 	partial  []byte // of a received line
@@ -57,6 +59,8 @@ func (o *overheard) Read(p []byte) (n int, err error) {
 
 // hear keeps the last line.
 func (o *overheard) hear(p []byte) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
 	for len(p) > 0 {
 		eol := bytes.IndexByte(p, '\n')
 		piece := p
@@ -83,7 +87,10 @@ func (o *overheard) clean(line []byte) string {
 
 // Write implements net.Conn. The library sends whole commands.
 func (o *overheard) Write(p []byte) (int, error) {
-	o.sent = shownCommand(p)
+	shown := shownCommand(p)
+	o.mu.Lock()
+	o.sent = shown
+	o.mu.Unlock()
 	return o.Conn.Write(p)
 }
 
@@ -113,6 +120,8 @@ func (o *overheard) client(run *Run) (*imapclient.Client, func()) {
 	return c, func() {
 		c.Close()
 		<-c.Closed()
+		o.mu.Lock()
+		defer o.mu.Unlock()
 		run.Sent, run.Received = o.sent, o.received
 	}
 }

@@ -21,7 +21,7 @@ type Plan struct {
 // Options is what an Engine is built from.
 type Options struct {
 	Now    func() time.Time // default time.Now
-	Random func() float64   // from 0 to 1, for jitter; default math/rand
+	Random func() float64   // from 0 to 1, for jitter; safe for concurrent use; default math/rand
 	// Changed is told of a monitor's change of state. It must not block, nor call the engine.
 	Changed func(before AlertValue, now MonitorState)
 }

@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -18,7 +19,7 @@ func simulated(t *testing.T, plan Plan, test func(t *testing.T, e *Engine, trans
 	synctest.Test(t, func(t *testing.T) {
 		began := time.Now()
 		told := make(chan string, 10_000)
-		e := NewEngine(Options{Random: rand.New(rand.NewPCG(1, 2)).Float64, Changed: func(before AlertValue, now MonitorState) {
+		e := NewEngine(Options{Random: seeded(1), Changed: func(before AlertValue, now MonitorState) {
 			told <- fmt.Sprintf("%s %v->%v after %v", nameOf(now.Name, now.Target), before, now.Value, time.Since(began).Round(time.Second))
 		}})
 		e.Use(plan)
@@ -42,6 +43,17 @@ func simulated(t *testing.T, plan Plan, test func(t *testing.T, e *Engine, trans
 		cancel()
 		<-done
 	})
+}
+
+// seeded returns random numbers for several goroutines, the same in each run but for who gets which.
+func seeded(seed uint64) func() float64 {
+	var mu sync.Mutex
+	random := rand.New(rand.NewPCG(seed, 2))
+	return func() float64 {
+		mu.Lock()
+		defer mu.Unlock()
+		return random.Float64()
+	}
 }
 
 // one is a plan of one probe and its monitor, as ImapSelfTest has them.
@@ -236,14 +248,14 @@ func TestStaleRepairingAndAnotherPlan(t *testing.T) {
 func TestNoFalseAlarms(t *testing.T) {
 	for seed := range uint64(5) {
 		var plan Plan
-		random := rand.New(rand.NewPCG(seed, 7))
+		random := seeded(seed)
 		var isolated [20]bool // the run before has failed
 		for i := range 20 {
 			target := fmt.Sprintf("mbx%02d", i)
 			plan.Probes = append(plan.Probes, &Probe{
 				HealthSet: SetProtocol, Name: ImapSelfTestProbe, Target: target, Interval: time.Minute, Timeout: 20 * time.Second,
 				Run: func(context.Context, *Run) error {
-					if isolated[i] = !isolated[i] && random.Float64() < 0.01; isolated[i] {
+					if isolated[i] = !isolated[i] && random() < 0.01; isolated[i] {
 						return errors.New("now and then")
 					}
 					return nil

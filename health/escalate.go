@@ -66,7 +66,7 @@ type Sink interface {
 
 // EscalatorOptions is what an Escalator is built from.
 type EscalatorOptions struct {
-	Monitors func() []MonitorState
+	Monitors func() []MonitorState // nil: nothing is said at present, neither that something is at fault nor that it is over
 	Sinks    []Sink
 	Now      func() time.Time // default time.Now
 	Failed   func(error)      // told of a sink that fails
@@ -157,6 +157,9 @@ func (e *Escalator) look() (tell []Alert) {
 	defer e.mu.Unlock()
 	now := e.opt.Now()
 	all := e.opt.Monitors()
+	if all == nil {
+		return nil
+	}
 	failing := make(map[string]MonitorState)
 	for _, m := range all {
 		if m.Value == Unhealthy || m.Value == Unavailable || m.Value == Degraded {

@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -145,13 +146,13 @@ func TestAlertsOutliveARestart(t *testing.T) {
 		f := newFakeMonitors()
 		var saved []byte
 		var told []string
-		down := false
+		var down atomic.Bool
 		start := func() (stop func()) {
 			e, err := NewEscalator(EscalatorOptions{
 				Monitors: f.get, Saved: saved,
 				Save: func(text []byte) error { saved = text; return nil },
 				Sinks: []Sink{SinkFunc(func(_ context.Context, a Alert) error {
-					if down {
+					if down.Load() {
 						return errors.New("nobody there")
 					}
 					told = append(told, a.Subject())
@@ -181,13 +182,14 @@ func TestAlertsOutliveARestart(t *testing.T) {
 		}
 		stop = start()
 		time.Sleep(90 * time.Second)
+		synctest.Wait()
 		if len(told) != 1 {
 			t.Errorf("after a restart: %q", told)
 		}
-		down = true
+		down.Store(true)
 		f.set(Healthy, None, "", "SelfTestMonitor/mbx1")
 		time.Sleep(time.Minute)
-		down = false
+		down.Store(false)
 		time.Sleep(time.Minute)
 		stop()
 		if len(told) != 2 || told[1] != "IMAP: Networking of mbx1 is well again" || string(saved) != "[]" {

@@ -62,11 +62,11 @@ func (o Override) number() (int, error) {
 	n, err := strconv.Atoi(text)
 	switch {
 	case err != nil || n < 0 || n > maxOverridden:
-		return 0, fmt.Errorf("%s: %q is not a number from 0 to %d", o.Property, o.Value, maxOverridden)
+		return 0, fmt.Errorf("property %s: %q is not a number from 0 to %d", o.Property, o.Value, maxOverridden)
 	case o.Property == "Enabled" && n > 1:
-		return 0, fmt.Errorf("Enabled is 0 or 1, not %s", o.Value)
+		return 0, fmt.Errorf("property %s is 0 or 1, not %s", o.Property, o.Value)
 	case o.Property != "Enabled" && n == 0:
-		return 0, fmt.Errorf("%s can not be 0", o.Property)
+		return 0, fmt.Errorf("property %s can not be 0", o.Property)
 	}
 	return n, nil
 }

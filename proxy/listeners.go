@@ -101,6 +101,10 @@ type door struct {
 func (s *Server) admit(conn *setup.Conn, door *door) {
 	set := s.settings.Load()
 	remote := conn.RemotePort()
+	if s.away.Load() && plainAddr(remote).Addr() != plainAddr(conn.LocalPort()).Addr() {
+		s.refuse(conn, door, remote, OutcomeOutOfService)
+		return
+	}
 	limits := set.Limits
 	if set.trusts(remote.Addr()) {
 		limits.ConnectionsPerAddress = 0 // many clients come from there; their own addresses count

@@ -24,6 +24,8 @@ const (
 	OutcomeLimitUnsigned // too many connections before sign-in
 	OutcomeLimitUser     // too many connections of this user
 
+	OutcomeOutOfService // an operator, or health, has taken this node out of service
+
 	OutcomeProxyHeader     // no header of the PROXY protocol from where one is due
 	OutcomeTLSHandshake    // the client's TLS handshake failed
 	OutcomePlainOnTLS      // plain text where TLS is spoken from the first byte
@@ -152,6 +154,9 @@ var outcomes = [numOutcomes]row{
 	OutcomeLimitUnsigned: limited("max_unauthenticated_connections", "refused: too many connections before sign-in"),
 	OutcomeLimitUser: {label: "max_connections_per_user", log: "sign-in refused: too many connections of this user",
 		level: zerolog.WarnLevel, reply: replyNO, code: "LIMIT", text: "Too many connections of this user.", charge: chargeBad},
+
+	OutcomeOutOfService: {label: "out_of_service", log: "refused: out of service", level: zerolog.InfoLevel,
+		reply: replyBYE, code: "UNAVAILABLE", text: "Out of service, try again.", ends: true},
 
 	OutcomeProxyHeader: silent("proxy_header", "a trusted proxy has sent no header of the PROXY protocol", zerolog.WarnLevel),
 

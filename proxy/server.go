@@ -28,6 +28,7 @@ type Server struct {
 	stats     setupStats
 
 	settings atomic.Pointer[Settings]
+	away     atomic.Bool // out of service
 
 	drain   context.Context         // ends when sessions in set-up have to say goodbye
 	cancel  context.CancelCauseFunc // ends drain
@@ -95,6 +96,10 @@ func (s *Server) Reload(settings Settings) error {
 	s.settings.Store(checked)
 	return nil
 }
+
+// SetService takes the server out of service, or back into it: new clients are told BYE, but for those that come from the very address that they
+// connect to, as probes of this process do. Sessions go on.
+func (s *Server) SetService(in bool) { s.away.Store(!in) }
 
 // Settings returns those in force for connections accepted from now on, defaults filled in.
 func (s *Server) Settings() Settings { return *s.settings.Load() }

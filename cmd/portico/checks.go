@@ -12,6 +12,7 @@ func (s *service) checks() []admin.Check {
 	return []admin.Check{
 		{Name: "listeners", Ready: s.listening},
 		{Name: "shutdown", Ready: s.staying},
+		{Name: "components", Ready: s.inService},
 	}
 }
 

@@ -34,6 +34,9 @@ func (s *service) startHealth() error {
 	if err := s.registry.Register(s.health); err != nil {
 		return err
 	}
+	if err := s.loadComponents(); err != nil {
+		return err
+	}
 	if err := s.startEscalator(); err != nil {
 		return err
 	}

@@ -456,3 +456,47 @@ func TestOverrideCommands(t *testing.T) {
 	}
 	r.asks(t, statusFailed, "health", "repairing", "IMAP/Nothing")
 }
+
+// A node that is out of service says so to load balancers, keeps its sessions, and comes back when everybody who wanted it away lets it; a restart
+// forgets nothing.
+func TestComponentCommands(t *testing.T) {
+	testkit.NoLeaks(t)
+	site := newSite(t)
+	site.serveMail(t)
+	file := site.write(t, "")
+	r := site.serve(t, file)
+	live := r.signIn(t)
+	state := func(want int, words string) {
+		t.Helper()
+		for _, path := range []string{"/readyz", "/imap/healthcheck.htm"} {
+			if status, body := r.get(t, path); status != want || !strings.Contains(body, words) {
+				t.Errorf("%s: %d %s", path, status, body)
+			}
+		}
+	}
+	state(200, "")
+	r.asks(t, statusFine, "component", "set", "imapproxy", "--state", "inactive", "--requester", "HealthAPI")
+	r.asks(t, statusFine, "component", "set", "ServerWideOffline", "--state", "Inactive", "--requester", "Maintenance")
+	state(503, "Inactive")
+	live.Command("b", "NOOP")
+	if got := r.asks(t, statusBad, "component", "get", "ImapProxy"); !strings.Contains(got, "Inactive by HealthAPI since") || !strings.Contains(got, "Inactive by Maintenance since") {
+		t.Error(got)
+	}
+	if got := r.asks(t, statusFine, "health", "report"); !strings.Contains(got, "Offline") {
+		t.Error(got)
+	}
+	live.Close()
+	r.signals <- os.Interrupt
+	r.stopped(t)
+	r = site.serve(t, file)
+	state(503, "Inactive")
+	r.asks(t, statusFine, "component", "set", "ServerWideOffline", "--state", "Active", "--requester", "Maintenance")
+	state(503, "Inactive")
+	r.asks(t, statusFine, "component", "set", "ImapProxy", "--state", "Active", "--requester", "HealthAPI")
+	state(200, "")
+	r.asks(t, statusFine, "component", "get")
+	if got := r.asks(t, statusFailed, "component", "set", "ImapProxy", "--state", "Active", "--requester", "Me"); !strings.Contains(got, "there are HealthAPI, Maintenance") {
+		t.Error(got)
+	}
+	r.asks(t, statusFailed, "component", "get", "Pop")
+}

@@ -320,14 +320,14 @@ func TestLogTailAndShow(t *testing.T) {
 		t.Errorf("the files have %q", rows)
 	}
 
-	tail := program(t, "log", "tail", "--admin", filepath.Join(site.dir, "admin.sock"))
+	tail := program(t, "log", "tail", "--user", "alice", "--admin", filepath.Join(site.dir, "admin.sock"))
 	var out bytes.Buffer
 	tail.Stdout = &out
 	if err := tail.Start(); err != nil {
 		t.Fatal(err)
 	}
 	testkit.Eventually(t, "the command watches", func() bool { return site.logStatus(t).Watchers == 1 })
-	site.portico(t, 0, "log", "on")
+	site.portico(t, 0, "log", "on", "--user", "alice")
 	time.Sleep(time.Second)
 	c.Command("d", "LIST \"\" *")
 	testkit.Eventually(t, "the row is written", func() bool { return len(site.rows(t)) > 0 })

@@ -53,10 +53,18 @@ func (a *asking) post(ctx context.Context, path string, body, into any) error {
 	return c.Post(ctx, path, body, into)
 }
 
+// check says whether results can be written so.
+func (a *asking) check() error {
+	if !slices.Contains(a.forms, a.output) {
+		return fmt.Errorf("--output must be one of %s, is %q", strings.Join(a.forms, ", "), a.output)
+	}
+	return nil
+}
+
 // client returns who to ask.
 func (a *asking) client() (*client.Client, error) {
-	if !slices.Contains(a.forms, a.output) {
-		return nil, fmt.Errorf("--output must be one of %s, is %q", strings.Join(a.forms, ", "), a.output)
+	if err := a.check(); err != nil {
+		return nil, err
 	}
 	var token secret.Value
 	if a.tokenFile != "" {

@@ -57,6 +57,7 @@ type service struct {
 	protocol    *protolog.Log
 	health      *health.Engine
 	escalator   *health.Escalator
+	components  health.Components
 	stopProbes  func()       // nil before there are any
 	healthBoxes atomic.Value // map[string]configs.HealthMailbox: those in force
 	addresses   struct {     // as opened, in the order of the file

@@ -19,6 +19,8 @@ type Health interface {
 	Sets() []health.SetState
 	Probes() []health.ProbeState
 	Alerts() []health.Alert // that last
+	Components() []health.ComponentState
+	SetComponent(ctx context.Context, r health.Request) error
 	Overrides(ctx context.Context) ([]health.Override, error)
 	AddOverride(ctx context.Context, o health.Override) error
 	RemoveOverride(ctx context.Context, o health.Override) error
@@ -117,13 +119,31 @@ func resultRow(server string, r *health.Result) ResultRow {
 	return row
 }
 
-func monitorRow(server string, m health.MonitorState) MonitorRow {
+// serves says whether a component is Active.
+func serves(h Health, component string) bool {
+	for _, c := range h.Components() {
+		if c.Component == component {
+			return c.State == health.Active
+		}
+	}
+	return true
+}
+
+// onlineOffline is a component's state as monitors and health sets show it.
+func onlineOffline(h Health, component string) string {
+	if serves(h, component) {
+		return "Online"
+	}
+	return "Offline"
+}
+
+func monitorRow(h Health, m health.MonitorState) MonitorRow {
 	row := MonitorRow{
-		Server: server, State: "NotApplicable", Name: m.Name, TargetResource: m.Target, HealthSetName: m.HealthSet, AlertValue: m.Value.String(),
+		Server: h.Node(), State: "NotApplicable", Name: m.Name, TargetResource: m.Target, HealthSetName: m.HealthSet, AlertValue: m.Value.String(),
 		ServerComponent: "None", LastTransition: m.LastTransition.UTC(), IsStale: m.Stale,
 	}
 	if m.Component != "" {
-		row.State, row.ServerComponent = "Online", m.Component
+		row.State, row.ServerComponent = onlineOffline(h, m.Component), m.Component
 	}
 	if !m.FirstAlert.IsZero() {
 		at := m.FirstAlert.UTC()
@@ -147,7 +167,7 @@ func healthAPI(mux *http.ServeMux, h Health) {
 	mux.HandleFunc("GET /api/v1/health", func(w http.ResponseWriter, _ *http.Request) {
 		rows := []MonitorRow{}
 		for _, m := range h.Monitors() {
-			rows = append(rows, monitorRow(h.Node(), m))
+			rows = append(rows, monitorRow(h, m))
 		}
 		answer(w, rows, nil)
 	})
@@ -158,13 +178,17 @@ func healthAPI(mux *http.ServeMux, h Health) {
 				Server: h.Node(), State: "NotApplicable", HealthSet: s.Name, AlertValue: s.Value.String(), LastTransition: s.LastTransition.UTC(), MonitorCount: len(s.Monitors),
 			}
 			if s.Name == health.SetProxy {
-				row.State = "Online"
+				row.State = onlineOffline(h, health.ComponentImapProxy)
 			}
 			rows = append(rows, row)
 		}
 		answer(w, rows, nil)
 	})
 	mux.HandleFunc("GET /api/v1/alerts", func(w http.ResponseWriter, _ *http.Request) { answer(w, h.Alerts(), nil) })
+	mux.HandleFunc("GET /api/v1/components", func(w http.ResponseWriter, _ *http.Request) { answer(w, h.Components(), nil) })
+	change(mux, "components", func(ctx context.Context, _ string, r health.Request) (any, error) {
+		return struct{}{}, h.SetComponent(ctx, r)
+	})
 	mux.HandleFunc("GET /api/v1/overrides", func(w http.ResponseWriter, r *http.Request) {
 		all, err := h.Overrides(r.Context())
 		answer(w, all, err)
@@ -275,6 +299,11 @@ func (s *selfTest) serve(w http.ResponseWriter, r *http.Request) {
 // here.
 func healthcheck(w http.ResponseWriter, h Health) {
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	if !serves(h, health.ComponentImapProxy) {
+		w.WriteHeader(http.StatusServiceUnavailable)
+		fmt.Fprintf(w, "503 %s is Inactive<br/>%s\n", health.ComponentImapProxy, h.Node())
+		return
+	}
 	for _, s := range h.Sets() {
 		if s.Name == health.SetProxy && (s.Value == health.Unhealthy || s.Value == health.Unavailable) {
 			w.WriteHeader(http.StatusServiceUnavailable)

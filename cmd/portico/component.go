@@ -1,0 +1,166 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"portico/configs/store"
+	"portico/health"
+)
+
+// storedComponents is where the store keeps what requesters want of components, each in an entry of its own.
+const storedComponents = "health/components/"
+
+// loadComponents reads what requesters want.
+func (s *service) loadComponents() error {
+	entries, err := s.store.List(context.Background(), storedComponents)
+	if err != nil {
+		return fmt.Errorf("components: %w", err)
+	}
+	for _, e := range entries {
+		var r health.Request
+		if err := json.Unmarshal(e.Value, &r); err != nil {
+			s.reported("a stored state of a component makes no sense", fmt.Errorf("%s: %w", e.Key, err))
+			continue
+		}
+		s.components.Set(r)
+	}
+	s.obeyComponents()
+	return nil
+}
+
+// obeyComponents does what the components' states say.
+func (s *service) obeyComponents() {
+	in := s.components.State(health.ComponentImapProxy) == health.Active
+	s.server.SetService(in)
+	if !in {
+		s.log.Warn().Msg("component ImapProxy is Inactive: new clients are refused, sessions go on")
+	}
+}
+
+// inService is a check of /readyz.
+func (s *service) inService() error {
+	if s.components.State(health.ComponentImapProxy) != health.Active {
+		return errors.New("component ImapProxy is Inactive")
+	}
+	return nil
+}
+
+// alerting returns the monitors of whose state somebody is to be told; nil while Monitoring is Inactive.
+func (s *service) alerting() []health.MonitorState {
+	if s.components.State(health.ComponentMonitoring) != health.Active {
+		return nil
+	}
+	return s.health.Monitors()
+}
+
+// Components implements admin.Health.
+func (c healthControl) Components() []health.ComponentState { return c.s.components.States() }
+
+// SetComponent implements admin.Health.
+func (c healthControl) SetComponent(ctx context.Context, r health.Request) error {
+	r, err := r.Known()
+	if err != nil {
+		return unknownHere(err)
+	}
+	c.s.changing.Lock()
+	defer c.s.changing.Unlock()
+	r.At = time.Now().UTC().Truncate(time.Millisecond)
+	text, err := json.Marshal(r)
+	if err != nil {
+		return err
+	}
+	key, revision := storedComponents+r.Component+"/"+r.Requester, uint64(0)
+	entry, err := c.s.store.Get(ctx, key)
+	switch {
+	case err == nil:
+		revision = entry.Revision
+	case !errors.Is(err, store.ErrNotFound):
+		return err
+	}
+	if _, err := c.s.store.CompareAndSet(ctx, key, revision, text); err != nil {
+		return err
+	}
+	c.s.components.Set(r)
+	c.s.log.Warn().Str("component", r.Component).Str("requester", r.Requester).Str("state", r.State).Msg("state of a component set by an operator")
+	c.s.obeyComponents()
+	return nil
+}
+
+func newComponent() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "component",
+		Short: "Take this node out of service and back: Get- and Set-ServerComponentState",
+		Long: "ImapProxy Inactive refuses new clients; sessions go on. ServerWideOffline Inactive does that and has nobody told of alerts, as Monitoring\n" +
+			"Inactive does. Each requester has an entry of its own: any Inactive wins, and only the same requester lifts it.",
+		Args: cobra.NoArgs,
+	}
+	cmd.AddCommand(newComponentGet(), newComponentSet())
+	return cmd
+}
+
+func newComponentGet() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "get [COMPONENT]",
+		Short: "List the components, and who wants what of them",
+		Long:  "Exit status: 0 all that are listed are Active, 1 one is not, 2 the answer is not to be had.",
+		Args:  cobra.MaximumNArgs(1),
+	}
+	ask := askFlags(cmd)
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		var all []health.ComponentState
+		if err := ask.get(cmd.Context(), "/api/v1/components", &all); err != nil {
+			return err
+		}
+		wanted, rows, fine := []health.ComponentState{}, [][]string{}, true
+		for _, c := range all {
+			if len(args) == 1 && !fitsAny(args[0], c.Component) {
+				continue
+			}
+			wanted = append(wanted, c)
+			fine = fine && c.State == health.Active
+			var who []string
+			for _, r := range c.Requests {
+				who = append(who, fmt.Sprintf("%s by %s since %s", r.State, r.Requester, r.At.Local().Format(time.DateTime)))
+			}
+			rows = append(rows, []string{c.Component, c.State, strings.Join(who, "; ")})
+		}
+		if len(wanted) == 0 {
+			return fmt.Errorf("there is no component %s", args[0])
+		}
+		if err := ask.print(cmd.OutOrStdout(), wanted, []string{"Component", "State", "Requests"}, rows); err != nil {
+			return err
+		}
+		if !fine {
+			return errBadNews
+		}
+		return nil
+	}
+	return cmd
+}
+
+func newComponentSet() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:     "set COMPONENT",
+		Short:   "Say what a requester wants of a component",
+		Example: "  portico component set ImapProxy --state Inactive --requester Maintenance",
+		Args:    cobra.ExactArgs(1),
+	}
+	ask := askFlags(cmd)
+	var r health.Request
+	cmd.Flags().StringVar(&r.State, "state", "", "`Active or Inactive`")
+	cmd.Flags().StringVar(&r.Requester, "requester", "", "`HealthAPI, Maintenance, Sidelined, Functional or Deployment`")
+	cmd.MarkFlagRequired("state")
+	cmd.MarkFlagRequired("requester")
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		r.Component = args[0]
+		return ask.post(cmd.Context(), "/api/v1/components", r, &struct{}{})
+	}
+	return cmd
+}
