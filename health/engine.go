@@ -45,9 +45,10 @@ type running struct {
 	probe   *Probe
 	stop    context.CancelFunc // ends its goroutine
 	history history
-	busy    bool      // it runs
-	panics  int       // in a row
-	until   time.Time // it is left alone
+	ended   chan struct{} // closed when the run that is on ends; nil while none is
+	awaited bool          // somebody waits for that, to run it by hand
+	panics  int           // in a row
+	until   time.Time     // it is left alone
 }
 
 // NewEngine returns an engine without a plan.
@@ -200,10 +201,13 @@ const firstWithin = 5 * time.Second
 // run runs a probe once and has its monitors judge. It is an error if the context ends first: then there is no result.
 func (e *Engine) run(ctx context.Context, r *running, p *Probe, timeout time.Duration, run *Run, byHand bool) (*Result, error) {
 	e.mu.Lock()
+	if byHand {
+		e.awaitTurn(ctx, r)
+	}
 	now := e.opt.Now()
 	skip := ResultType(0)
 	switch {
-	case r.busy:
+	case r.ended != nil:
 		skip = Rejected
 	case now.Before(r.until):
 		skip = Quarantined
@@ -215,13 +219,14 @@ func (e *Engine) run(ctx context.Context, r *running, p *Probe, timeout time.Dur
 		e.keep(r, result)
 		return result, nil
 	}
-	r.busy = true
+	r.ended = make(chan struct{})
 	e.mu.Unlock()
 
 	result := p.execute(ctx, timeout, e.opt.Now, run)
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	r.busy = false
+	close(r.ended)
+	r.ended = nil
 	if ctx.Err() != nil {
 		return nil, context.Cause(ctx)
 	}
@@ -238,6 +243,25 @@ func (e *Engine) run(ctx context.Context, r *running, p *Probe, timeout time.Dur
 	}
 	e.keep(r, result)
 	return result, nil
+}
+
+// awaitTurn waits for the end of the run that is on, for as long as one may take: whoever asks wants to know how it is now, not that somebody
+// looks already. One waits at a time; others are rejected. The caller holds mu, which is given up meanwhile.
+func (e *Engine) awaitTurn(ctx context.Context, r *running) {
+	if r.ended == nil || r.awaited {
+		return
+	}
+	r.awaited = true
+	ended, timer := r.ended, time.NewTimer(r.probe.Timeout)
+	e.mu.Unlock()
+	select {
+	case <-ended:
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+	timer.Stop()
+	e.mu.Lock()
+	r.awaited = false
 }
 
 // keep keeps a result, and has monitors judge by it. The caller holds mu.
@@ -321,7 +345,7 @@ func (e *Engine) Probes() []ProbeState {
 	defer e.mu.Unlock()
 	all := make([]ProbeState, 0, len(e.probes))
 	for _, r := range e.probes {
-		all = append(all, ProbeState{Probe: r.probe, Results: r.history.all(), Busy: r.busy, Until: r.until})
+		all = append(all, ProbeState{Probe: r.probe, Results: r.history.all(), Busy: r.ended != nil, Until: r.until})
 	}
 	slices.SortFunc(all, func(a, b ProbeState) int { return cmp.Compare(a.ID(), b.ID()) })
 	return all

@@ -89,7 +89,7 @@ func (p *Probe) execute(ctx context.Context, timeout time.Duration, now func() t
 	switch {
 	case errors.As(err, &poison):
 		result.Type = Poisoned
-	case ctx.Err() == context.DeadlineExceeded:
+	case ctx.Err() == context.DeadlineExceeded, result.End.Sub(result.Start) >= timeout: // the connection's deadline may strike before the context's
 		result.Type = Timeout
 		result.Err = fmt.Sprintf("no end after %v, in %s: %v", timeout, result.Phase, err)
 	}

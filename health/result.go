@@ -14,7 +14,7 @@ const (
 	Succeeded                         // all is well
 	Failed                            // something is not
 	Quarantined                       // it was not run, since it has panicked too often
-	Rejected                          // it was not run, since it was running
+	Rejected                          // it was not run, since it was running, and somebody waited already
 )
 
 var resultTypes = [...]string{
