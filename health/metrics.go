@@ -8,7 +8,8 @@ var (
 	stateDesc = prometheus.NewDesc("portico_monitor_state",
 		"State of a monitor: 0 healthy, 1 degraded, 2 unhealthy, 3 unavailable, -1 repairing, -2 disabled, -3 no result yet.",
 		[]string{"health_set", "monitor", "target"}, nil)
-	probeDesc = prometheus.NewDesc("portico_probe_duration_seconds", "How long the latest run of a probe took.", []string{"probe", "target"}, nil)
+	probeDesc     = prometheus.NewDesc("portico_probe_duration_seconds", "How long the latest run of a probe took.", []string{"probe", "target"}, nil)
+	componentDesc = prometheus.NewDesc("portico_component_active", "Whether a component is Active: 1 or 0.", []string{"component"}, nil)
 )
 
 // stateNumbers are the values of portico_monitor_state.
@@ -30,5 +31,19 @@ func (e *Engine) Collect(ch chan<- prometheus.Metric) {
 			last := p.Results[0]
 			ch <- prometheus.MustNewConstMetric(probeDesc, prometheus.GaugeValue, last.End.Sub(last.Start).Seconds(), p.Name, p.Target)
 		}
+	}
+}
+
+// Describe implements prometheus.Collector.
+func (c *Components) Describe(ch chan<- *prometheus.Desc) { ch <- componentDesc }
+
+// Collect implements prometheus.Collector.
+func (c *Components) Collect(ch chan<- prometheus.Metric) {
+	for _, name := range components {
+		active := 0.0
+		if c.State(name) == Active {
+			active = 1
+		}
+		ch <- prometheus.MustNewConstMetric(componentDesc, prometheus.GaugeValue, active, name)
 	}
 }

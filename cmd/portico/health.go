@@ -10,6 +10,8 @@ import (
 	"slices"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"portico/backend"
 	"portico/backend/secret"
 	"portico/configs"
@@ -31,8 +33,10 @@ const (
 // startHealth begins to look after everything.
 func (s *service) startHealth() error {
 	s.health = health.NewEngine(health.Options{Changed: s.monitorChanged})
-	if err := s.registry.Register(s.health); err != nil {
-		return err
+	for _, c := range []prometheus.Collector{s.health, &s.components} {
+		if err := s.registry.Register(c); err != nil {
+			return err
+		}
 	}
 	if err := s.loadComponents(); err != nil {
 		return err

@@ -116,13 +116,15 @@ service anvil {
 }
 `
 
-const healthTimings = `health:
+const healthMailboxes = `settings: {login_type: plain_text_login}
+health:
   mailboxes: {db1: {user: health1, password_file: health.password}, db2: {user: health2, password_file: health.password}}
-  self_test: {interval: 1s, timeout: 1s, failures: 2}
+`
+
+const healthTimings = healthMailboxes + `  self_test: {interval: 1s, timeout: 1s, failures: 2}
   deep_test: {interval: 1s, timeout: 1s, failures: 2}
   proxy_test: {interval: 1s, timeout: 1s, failures: 2}
   ctp: {interval: 1s, timeout: 1500ms, failures: 2}
-settings: {login_type: plain_text_login}
 `
 
 func newWatchedSite(t *testing.T, masters map[string]string) *watchedSite {
@@ -135,7 +137,8 @@ func newWatchedSite(t *testing.T, masters map[string]string) *watchedSite {
 			t.Fatal(err)
 		}
 		w.dovecots[i] = testkit.Dovecot(t, backendtest.DovecotOptions{Certificate: cert, Masters: masters, Extra: quickFailures, Users: []backendtest.User{
-			{Name: fmt.Sprintf("health%d", i+1), Password: "probe-it", Mail: backendtest.DemoMail("health", "mbx", time.Now())},
+			{Name: "health1", Password: "probe-it", Mail: backendtest.DemoMail("health", "mbx", time.Now())},
+			{Name: "health2", Password: "probe-it", Mail: backendtest.DemoMail("health", "mbx", time.Now())},
 		}})
 		w.valves[i] = newValve(t, w.dovecots[i].Plain)
 	}
