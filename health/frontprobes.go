@@ -83,8 +83,11 @@ func enter(ctx context.Context, run *Run, door Door) (net.Conn, error) {
 		return conn, nil
 	}
 	run.Step("tls")
-	// The certificate is for the names that clients use; here it only has to be valid now.
-	secure, err := secured(ctx, conn, door.StartTLS, &tls.Config{InsecureSkipVerify: true, VerifyConnection: validNow})
+	// The certificate is for the names that clients use; here it only has to be valid now. The key exchange that withstands quantum computers
+	// is a fifteenth of all that probes cost, and this connection does not leave the machine.
+	secure, err := secured(ctx, conn, door.StartTLS, &tls.Config{
+		InsecureSkipVerify: true, VerifyConnection: validNow, CurvePreferences: []tls.CurveID{tls.X25519, tls.CurveP256},
+	})
 	if err != nil {
 		conn.Close()
 		return nil, &Failure{Networking, "tls", err}

@@ -13,7 +13,7 @@ import (
 )
 
 // asks runs a command against the service and returns what it prints.
-func (r *running) asks(t *testing.T, status int, args ...string) string {
+func (r *running) asks(t testing.TB, status int, args ...string) string {
 	t.Helper()
 	return r.settings(t, status, args...)
 }

@@ -34,7 +34,7 @@ type fault struct {
 	deafTo  string // pass nothing on from a line of the client on that has this in it
 }
 
-func newValve(t *testing.T, to string) *valve {
+func newValve(t testing.TB, to string) *valve {
 	v := &valve{ln: testkit.Listen(t), to: to, open: make(map[net.Conn]bool)}
 	t.Cleanup(func() { v.set(fault{refuse: true}) })
 	go func() {
@@ -127,7 +127,7 @@ const healthTimings = healthMailboxes + `  self_test: {interval: 1s, timeout: 1s
   ctp: {interval: 1s, timeout: 1500ms, failures: 2}
 `
 
-func newWatchedSite(t *testing.T, masters map[string]string) *watchedSite {
+func newWatchedSite(t testing.TB, masters map[string]string) *watchedSite {
 	t.Helper()
 	testkit.Need(t, "dovecot")
 	w := &watchedSite{site: newSite(t)}
@@ -148,7 +148,7 @@ func newWatchedSite(t *testing.T, masters map[string]string) *watchedSite {
 }
 
 // config is a configuration of the site: the servers behind their valves, and more.
-func (w *watchedSite) config(t *testing.T, more string) string {
+func (w *watchedSite) config(t testing.TB, more string) string {
 	t.Helper()
 	var text strings.Builder
 	fmt.Fprintf(&text, `listeners: [{address: "127.0.0.1:0", tls: starttls}, {address: "localhost:0", tls: implicit}]
@@ -169,7 +169,7 @@ log: {level: warn}
 }
 
 // monitors returns the state of each monitor, by name and target.
-func (r *running) monitors(t *testing.T) map[string]admin.MonitorRow {
+func (r *running) monitors(t testing.TB) map[string]admin.MonitorRow {
 	t.Helper()
 	_, out, _ := command("health", "get", "-o", "json", "--admin", filepath.Join(r.site.dir, "admin.sock"))
 	var rows []admin.MonitorRow
@@ -201,7 +201,7 @@ const (
 var allMonitors = []string{self1, self2, deep1, deep2, ctp1, ctp2, proxyTest}
 
 // turns waits until exactly these monitors fail, and each blames what is said.
-func (r *running) turns(t *testing.T, want map[string]string) {
+func (r *running) turns(t testing.TB, want map[string]string) {
 	t.Helper()
 	r.eventually(t, fmt.Sprintf("the monitors that fail are %v", want), func() bool {
 		for name, m := range r.monitors(t) {
@@ -221,7 +221,7 @@ func (r *running) turns(t *testing.T, want map[string]string) {
 }
 
 // eventually is testkit.Eventually, with the monitors told if it fails.
-func (r *running) eventually(t *testing.T, what string, ok func() bool) {
+func (r *running) eventually(t testing.TB, what string, ok func() bool) {
 	t.Helper()
 	for end := time.Now().Add(testkit.Patience); !ok(); time.Sleep(100 * time.Millisecond) {
 		if time.Now().After(end) {
@@ -234,7 +234,7 @@ func (r *running) eventually(t *testing.T, what string, ok func() bool) {
 }
 
 // settled waits until all monitors are healthy.
-func (r *running) settled(t *testing.T) {
+func (r *running) settled(t testing.TB) {
 	t.Helper()
 	r.eventually(t, "all monitors are healthy", func() bool {
 		all := r.monitors(t)

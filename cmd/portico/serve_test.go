@@ -62,7 +62,7 @@ func TestServe(t *testing.T) {
 }
 
 // get asks over HTTP, through the socket.
-func (r *running) get(t *testing.T, path string) (status int, body string) {
+func (r *running) get(t testing.TB, path string) (status int, body string) {
 	t.Helper()
 	conn, err := net.Dial("unix", filepath.Join(r.site.dir, "admin.sock"))
 	if err != nil {

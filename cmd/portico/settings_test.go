@@ -11,7 +11,7 @@ import (
 )
 
 // settings runs a command of the settings and returns what it prints.
-func (r *running) settings(t *testing.T, status int, args ...string) string {
+func (r *running) settings(t testing.TB, status int, args ...string) string {
 	t.Helper()
 	args = append(args, "--admin", filepath.Join(r.site.dir, "admin.sock"))
 	got, out, errs := command(args...)

@@ -23,7 +23,7 @@ type site struct {
 }
 
 // newSite makes a site whose mailbox server does not run; see serveMail.
-func newSite(t *testing.T) *site {
+func newSite(t testing.TB) *site {
 	t.Helper()
 	s := &site{dir: t.TempDir(), server: "127.0.0.1:1"}
 	var err error
@@ -35,7 +35,7 @@ func newSite(t *testing.T) *site {
 }
 
 // certificate writes NAME.crt and NAME.key.
-func (s *site) certificate(t *testing.T, name string, hosts ...string) {
+func (s *site) certificate(t testing.TB, name string, hosts ...string) {
 	t.Helper()
 	cert, err := s.ca.Issue(backendtest.CertOptions{Hosts: hosts})
 	if err == nil {
@@ -47,7 +47,7 @@ func (s *site) certificate(t *testing.T, name string, hosts ...string) {
 }
 
 // put writes a file of the site.
-func (s *site) put(t *testing.T, name, content string) {
+func (s *site) put(t testing.TB, name, content string) {
 	t.Helper()
 	if err := os.WriteFile(filepath.Join(s.dir, name), []byte(content), 0o600); err != nil {
 		t.Fatal(err)
@@ -55,7 +55,7 @@ func (s *site) put(t *testing.T, name, content string) {
 }
 
 // replace changes what the configuration has.
-func (s *site) replace(t *testing.T, old, new string) {
+func (s *site) replace(t testing.TB, old, new string) {
 	t.Helper()
 	file := filepath.Join(s.dir, "portico.yaml")
 	text, err := os.ReadFile(file)
@@ -69,7 +69,7 @@ func (s *site) replace(t *testing.T, old, new string) {
 }
 
 // serveMail starts the mailbox server: alice, password secret.
-func (s *site) serveMail(t *testing.T) {
+func (s *site) serveMail(t testing.TB) {
 	t.Helper()
 	server, err := backendtest.NewMemory(backendtest.MemoryOptions{Users: []backendtest.User{{Name: "alice", Password: "secret"}}})
 	if err != nil {
@@ -79,7 +79,7 @@ func (s *site) serveMail(t *testing.T) {
 }
 
 // serveSilence starts a mailbox server that takes every sign-in and answers nothing after it.
-func (s *site) serveSilence(t *testing.T) {
+func (s *site) serveSilence(t testing.TB) {
 	t.Helper()
 	ln := testkit.Listen(t)
 	s.server = ln.Addr().String()
@@ -106,13 +106,13 @@ func silent(conn net.Conn) {
 }
 
 // write writes portico.yaml with further lines, and returns its path.
-func (s *site) write(t *testing.T, more string) string {
+func (s *site) write(t testing.TB, more string) string {
 	t.Helper()
 	return s.writeWithout(t, "", more)
 }
 
 // writeWithout is write, with one section of the usual file left out.
-func (s *site) writeWithout(t *testing.T, section, more string) string {
+func (s *site) writeWithout(t testing.TB, section, more string) string {
 	t.Helper()
 	var text strings.Builder
 	for _, part := range []struct{ key, value string }{
@@ -145,7 +145,7 @@ type running struct {
 }
 
 // serve starts a service from the site's file. It is stopped with the test.
-func (s *site) serve(t *testing.T, file string) *running {
+func (s *site) serve(t testing.TB, file string) *running {
 	t.Helper()
 	r := &running{site: s, signals: make(chan os.Signal, 4), log: &testkit.Log{}, ended: make(chan error, 1)}
 	started := make(chan *service, 1)
@@ -169,7 +169,7 @@ func (s *site) serve(t *testing.T, file string) *running {
 }
 
 // stopped waits for the end of the service.
-func (r *running) stopped(t *testing.T) {
+func (r *running) stopped(t testing.TB) {
 	t.Helper()
 	err := <-r.ended
 	r.ended <- err
@@ -181,7 +181,7 @@ func (r *running) stopped(t *testing.T) {
 func (r *running) trust() *tls.Config { return r.site.ca.ClientConfig("localhost") }
 
 // signIn returns a client whose user is signed in, over TLS from the first byte.
-func (r *running) signIn(t *testing.T) *testkit.Conn {
+func (r *running) signIn(t testing.TB) *testkit.Conn {
 	t.Helper()
 	c := testkit.Dial(t, r.addresses.listeners[1].String(), r.trust())
 	c.Expect("* OK *")
@@ -190,7 +190,7 @@ func (r *running) signIn(t *testing.T) *testkit.Conn {
 }
 
 // logged waits until the log has the words.
-func (r *running) logged(t *testing.T, words string) {
+func (r *running) logged(t testing.TB, words string) {
 	t.Helper()
 	testkit.Eventually(t, "a log line with "+words, func() bool { return strings.Contains(r.log.String(), words) })
 }
