@@ -57,6 +57,13 @@ func TestExchangeCommands(t *testing.T) {
 	if ran < 40 {
 		t.Errorf("only %d commands found", ran)
 	}
+	// As alerts name a monitor, and as Exchange does.
+	for _, identity := range []string{"IMAP.Protocol/ImapSelfTestMonitor/mbx1", `imap.protocol\ImapSelfTestMonitor\mbx1`, "IMAP.Protocol/*/mbx1"} {
+		if got := r.asks(t, statusFine, "health", "get", identity); strings.Count(got, "ImapSelfTestMonitor") != 1 || strings.Contains(got, "mbx2") {
+			t.Errorf("%s: %s", identity, got)
+		}
+	}
+	r.asks(t, statusFailed, "health", "get", "IMAP.Protocol/ImapSelfTestMonitor/mbx9")
 	// Names that runbooks get wrong.
 	if status, _, errs := command(append(socket, "health", "get", "--where", "HealtSetName -eq IMAP")...); status != statusFailed || !strings.Contains(errs, "did you mean HealthSetName?") {
 		t.Errorf("status %d, %s", status, errs)

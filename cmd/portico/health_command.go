@@ -40,9 +40,9 @@ var monitorFields = map[string]func(admin.MonitorRow) string{
 
 func newHealthGet() *cobra.Command {
 	cmd := &cobra.Command{
-		Use:   "get [HEALTHSET|MONITOR]",
+		Use:   "get [HEALTHSET|MONITOR|HEALTHSET/MONITOR[/TARGET]]",
 		Short: "List monitors, a row for each target: Get-ServerHealth",
-		Long: "Get lists the monitors whose health set or name the pattern fits: * is any characters, ? is one.\n\n" +
+		Long: "Get lists the monitors whose health set, name or identity the pattern fits: * is any characters, ? is one.\n\n" +
 			"Exit status: 0 all that is listed is healthy, 1 something is not, 2 the answer is not to be had.",
 		Example: "  portico health get 'IMAP*'\n  portico health get --where 'AlertValue -ne Healthy' -o list",
 		Args:    cobra.MaximumNArgs(1),
@@ -60,7 +60,8 @@ func newHealthGet() *cobra.Command {
 		}
 		wanted, rows, fine := []admin.MonitorRow{}, [][]string{}, true
 		for _, m := range all {
-			if len(args) == 1 && !fitsAny(args[0], m.HealthSetName, m.Name) || !holds(m) {
+			identity := m.HealthSetName + "/" + m.Name
+			if len(args) == 1 && !fitsAny(args[0], m.HealthSetName, m.Name, identity, identity+"/"+m.TargetResource) || !holds(m) {
 				continue
 			}
 			wanted = append(wanted, m)
@@ -94,7 +95,7 @@ var monitorAliases = map[string]string{"imaptestdeepmonitor": health.ImapDeepTes
 
 // fitsAny says whether a pattern fits one of the names, whatever their case.
 func fitsAny(pattern string, names ...string) bool {
-	pattern = strings.ToLower(pattern)
+	pattern = strings.ReplaceAll(strings.ToLower(pattern), `\`, "/")
 	if alias, ok := monitorAliases[pattern]; ok {
 		pattern = strings.ToLower(alias)
 	}
