@@ -90,7 +90,7 @@ func (m *ActiveManager) hold(name, server string) (d *database, quiet chan struc
 		return nil, nil, fmt.Errorf("database %s, mailbox server %s: %w", name, server, ErrNoCopy)
 	case d.active == server && len(d.suspended) == 0:
 		return nil, nil, nil
-	case m.blocked[server]:
+	case len(m.blocked[server]) > 0:
 		return nil, nil, fmt.Errorf("database %s, mailbox server %s: %w", name, server, ErrBlocked)
 	}
 	return d, d.held.hold(), nil

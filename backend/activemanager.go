@@ -24,10 +24,10 @@ type ActiveManager struct {
 
 	mu        sync.Mutex // guards the rest
 	databases map[string]*database
-	blocked   map[string]bool   // mailbox servers by name
-	policy    map[string]Policy // mailbox servers by name, where it was changed by command
-	placed    map[string]string // users who were moved, by name: their database
-	users     map[string]*held  // users with sign-ins under way
+	blocked   map[string][]string // mailbox servers by name: who blocks them
+	policy    map[string]Policy   // mailbox servers by name, where it was changed by command
+	placed    map[string]string   // users who were moved, by name: their database
+	users     map[string]*held    // users with sign-ins under way
 }
 
 // database is a database's state. Its fields are guarded by the manager's mutex.
@@ -43,7 +43,7 @@ type database struct {
 const (
 	activeKey  = "active/"  // and a database: the mailbox server with its active copy
 	movingKey  = "moving/"  // and a database, while its copies are deactivated and activated: the mailbox servers it is between
-	blockedKey = "blocked/" // and a mailbox server that no database may be activated on
+	blockedKey = "blocked/" // and a mailbox server that no database may be activated on: who has asked for that
 	policyKey  = "policy/"  // and a mailbox server: its policy
 	placedKey  = "placed/"  // and a user: the database that the user was moved to
 )
@@ -63,13 +63,18 @@ func NewActiveManager(ctx context.Context, s store.Store) (*ActiveManager, error
 		s = store.Memory()
 	}
 	m := &ActiveManager{
-		store: s, databases: make(map[string]*database), blocked: make(map[string]bool), policy: make(map[string]Policy),
+		store: s, databases: make(map[string]*database), blocked: make(map[string][]string), policy: make(map[string]Policy),
 		placed: make(map[string]string), users: make(map[string]*held),
 	}
 	for key, take := range map[string]func(name, value string){
-		blockedKey: func(name, _ string) { m.blocked[name] = true },
-		policyKey:  func(name, value string) { m.policy[name] = Policy(value) },
-		placedKey:  func(name, value string) { m.placed[name] = value },
+		blockedKey: func(name, value string) {
+			if value == "blocked" { // as it was written before there were several who could
+				value = ByOperator
+			}
+			m.blocked[name] = strings.Fields(value)
+		},
+		policyKey: func(name, value string) { m.policy[name] = Policy(value) },
+		placedKey: func(name, value string) { m.placed[name] = value },
 	} {
 		if err := m.each(ctx, key, take); err != nil {
 			return nil, err
@@ -246,7 +251,7 @@ func (m *ActiveManager) Copies() []CopyState {
 		d := m.databases[name]
 		for _, server := range d.copies {
 			all = append(all, CopyState{
-				Database: name, Server: server, Active: server == d.active, Moving: d.held.held != nil, Blocked: m.blocked[server],
+				Database: name, Server: server, Active: server == d.active, Moving: d.held.held != nil, Blocked: len(m.blocked[server]) > 0,
 				Suspended: slices.Contains(d.suspended, server),
 			})
 		}

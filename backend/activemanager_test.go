@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -41,7 +42,7 @@ func TestActiveCopiesLast(t *testing.T) {
 	if err := m.Move(t.Context(), "db1", "mbx2", nobody); err != nil {
 		t.Fatal(err)
 	}
-	if err := m.Block(t.Context(), "mbx1"); err != nil {
+	if err := m.Block(t.Context(), "mbx1", ByOperator); err != nil {
 		t.Fatal(err)
 	}
 	for _, again := range []*ActiveManager{m, manager(t, s)} {
@@ -52,7 +53,7 @@ func TestActiveCopiesLast(t *testing.T) {
 			t.Errorf("db1 is active on %s; mbx1 blocked: %v", at, again.Blocked("mbx1"))
 		}
 	}
-	if err := m.Unblock(t.Context(), "mbx1"); err != nil || m.Blocked("mbx1") || manager(t, s).Blocked("mbx1") {
+	if err := m.Unblock(t.Context(), "mbx1", ""); err != nil || m.Blocked("mbx1") || manager(t, s).Blocked("mbx1") {
 		t.Errorf("still blocked: %v", err)
 	}
 	if at, _ := m.Active("db1"); at != "mbx2" {
@@ -68,7 +69,7 @@ func TestActiveCopiesLast(t *testing.T) {
 
 func TestMoveRefused(t *testing.T) {
 	m := manager(t, nil)
-	if err := m.Block(t.Context(), "mbx2"); err != nil {
+	if err := m.Block(t.Context(), "mbx2", ByOperator); err != nil {
 		t.Fatal(err)
 	}
 	ended := 0
@@ -201,10 +202,40 @@ func TestMoveThatCannotBeStored(t *testing.T) {
 	if err := m.Move(t.Context(), "db1", "mbx2", nobody); err == nil {
 		t.Error("moved")
 	}
-	if err := m.Block(t.Context(), "mbx1"); err == nil || m.Blocked("mbx1") {
+	if err := m.Block(t.Context(), "mbx1", ByOperator); err == nil || m.Blocked("mbx1") {
 		t.Errorf("blocked: %v", err)
 	}
 	if servers, err := m.lease(t.Context(), "db1", "", at(func() { t.Error("held") })); err != nil || servers[0] != "mbx1" {
 		t.Errorf("%v, %v", servers, err)
+	}
+}
+
+// Each who blocks a server lifts its own block alone; an operator's unblock lifts all.
+func TestBlocksBelongToWhoeverAsks(t *testing.T) {
+	s := store.Memory()
+	defer s.Close()
+	if _, err := s.CompareAndSet(t.Context(), blockedKey+"mbx1", 0, []byte("blocked")); err != nil { // as older versions wrote it
+		t.Fatal(err)
+	}
+	m := manager(t, s)
+	for _, step := range []struct {
+		change func() error
+		want   string
+	}{
+		{func() error { return m.Block(t.Context(), "mbx1", "health") }, "operator health"},
+		{func() error { return m.Block(t.Context(), "mbx1", "health") }, "operator health"},
+		{func() error { return m.Unblock(t.Context(), "mbx1", "health") }, "operator"},
+		{func() error { return m.Unblock(t.Context(), "mbx1", "health") }, "operator"},
+		{func() error { return m.Block(t.Context(), "mbx1", "maintenance") }, "operator maintenance"},
+		{func() error { return m.Unblock(t.Context(), "mbx1", "") }, ""},
+	} {
+		if err := step.change(); err != nil {
+			t.Fatal(err)
+		}
+		for _, now := range []*ActiveManager{m, manager(t, s)} {
+			if got := strings.Join(now.BlockedBy("mbx1"), " "); got != step.want {
+				t.Errorf("blocked by %q, want %q", got, step.want)
+			}
+		}
 	}
 }

@@ -33,7 +33,7 @@ func TestEvacuateAndRebalance(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := tier.ActiveManager().Block(t.Context(), "mbx4"); err != nil {
+	if err := tier.ActiveManager().Block(t.Context(), "mbx4", ByOperator); err != nil {
 		t.Fatal(err)
 	}
 	want := []MoveResult{

@@ -3,6 +3,8 @@ package backend
 import (
 	"context"
 	"fmt"
+	"slices"
+	"strings"
 )
 
 // Policy says whether databases are activated on a server of themselves: Exchange's DatabaseCopyAutoActivationPolicy.
@@ -43,35 +45,65 @@ func (m *ActiveManager) Policy(server string) Policy {
 	return m.policy[server]
 }
 
-// Block keeps databases from being activated on a server, until Unblock. Those that are active there stay so.
-func (m *ActiveManager) Block(ctx context.Context, server string) error {
+// ByOperator is who blocks a mailbox server by hand.
+const ByOperator = "operator"
+
+// Block keeps databases from being activated on a server, until whoever has asked for it lifts that. Those that are active there stay so. by is
+// who asks, in one word.
+func (m *ActiveManager) Block(ctx context.Context, server, by string) error {
 	m.moving.Lock()
 	defer m.moving.Unlock()
-	if err := m.put(ctx, blockedKey+server, "blocked"); err != nil {
+	who := m.BlockedBy(server)
+	if slices.Contains(who, by) {
+		return nil
+	}
+	if err := m.putBlock(ctx, server, append(who, by)); err != nil {
 		return fmt.Errorf("block %s: %w", server, err)
 	}
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.blocked[server] = true
 	return nil
 }
 
-// Unblock lifts a block. Nothing moves back by that.
-func (m *ActiveManager) Unblock(ctx context.Context, server string) error {
+// Unblock lifts a block: that of one who has asked for it, or with "" all there are. Nothing moves back by that.
+func (m *ActiveManager) Unblock(ctx context.Context, server, by string) error {
 	m.moving.Lock()
 	defer m.moving.Unlock()
-	if err := m.remove(ctx, blockedKey+server); err != nil {
+	var who []string
+	if by != "" {
+		who = slices.DeleteFunc(m.BlockedBy(server), func(other string) bool { return other == by })
+	}
+	if err := m.putBlock(ctx, server, who); err != nil {
 		return fmt.Errorf("unblock %s: %w", server, err)
+	}
+	return nil
+}
+
+// putBlock keeps who blocks a server. The caller holds moving.
+func (m *ActiveManager) putBlock(ctx context.Context, server string, who []string) error {
+	var err error
+	if len(who) == 0 {
+		err = m.remove(ctx, blockedKey+server)
+	} else {
+		err = m.put(ctx, blockedKey+server, strings.Join(who, " "))
+	}
+	if err != nil {
+		return err
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	delete(m.blocked, server)
+	if len(who) == 0 {
+		delete(m.blocked, server)
+	} else {
+		m.blocked[server] = who
+	}
 	return nil
 }
 
 // Blocked says whether activation is blocked on a server.
-func (m *ActiveManager) Blocked(server string) bool {
+func (m *ActiveManager) Blocked(server string) bool { return len(m.BlockedBy(server)) > 0 }
+
+// BlockedBy says who blocks activation on a server.
+func (m *ActiveManager) BlockedBy(server string) []string {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return m.blocked[server]
+	return slices.Clone(m.blocked[server])
 }

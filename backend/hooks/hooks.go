@@ -1,7 +1,7 @@
-// Package hooks tells whatever keeps mailboxes' storage, by a program or a call over HTTP, which copy of a database is to be active: the
-// hooks of package backend's ActiveManager.
+// Package hooks has others do what Portico can not do itself, by a program or a call over HTTP: it tells whatever keeps mailboxes' storage which
+// copy of a database is to be active, as package backend's ActiveManager wants it, and it restarts mailbox servers for package recovery.
 //
-// What is told comes from the configuration file alone. The package knows nothing of sessions and of why a database moves.
+// What is run comes from the configuration file alone. The package knows nothing of sessions and of why something is to be done.
 package hooks
 
 import (
@@ -23,15 +23,26 @@ import (
 // maxSaid is how much of what a hook says is kept, in bytes.
 const maxSaid = 400
 
-// The two things that a hook is told.
+// What a hook is told.
 const (
 	deactivate = "deactivate"
 	activate   = "activate"
+	restart    = "restart"
 )
 
-// Command runs a program for each call: with the arguments that it has, and four more: activate or deactivate, the database, the mailbox server
-// that had the active copy, and the one that is to have it. The environment has them as PORTICO_PHASE, PORTICO_DATABASE, PORTICO_FROM and
-// PORTICO_TO, and PATH. Done is exit status 0. No shell is involved.
+// field is one thing that a hook is told. A command gets the values as arguments and, under PORTICO_ and the name, in its environment.
+type field struct{ name, value string }
+
+func ofDatabase(phase, database, from, to string) []field {
+	return []field{{"phase", phase}, {"database", database}, {"from", from}, {"to", to}}
+}
+
+func ofServer(server string) []field { return []field{{"phase", restart}, {"server", server}} }
+
+// Command runs a program for each call, with the arguments that it has and more. For a database these are activate or deactivate, the database,
+// the mailbox server that had the active copy, and the one that is to have it; the environment has them as PORTICO_PHASE, PORTICO_DATABASE,
+// PORTICO_FROM and PORTICO_TO. For a mailbox server they are restart and its name: PORTICO_PHASE and PORTICO_SERVER. The environment has PATH
+// beside. Done is exit status 0. No shell is involved.
 type Command struct {
 	Program []string
 	Timeout time.Duration // then it is killed, with what it has started
@@ -39,20 +50,28 @@ type Command struct {
 
 // Deactivate implements backend.Hook.
 func (c *Command) Deactivate(ctx context.Context, database, from, to string) error {
-	return c.run(ctx, deactivate, database, from, to)
+	return c.run(ctx, ofDatabase(deactivate, database, from, to))
 }
 
 // Activate implements backend.Hook.
 func (c *Command) Activate(ctx context.Context, database, from, to string) error {
-	return c.run(ctx, activate, database, from, to)
+	return c.run(ctx, ofDatabase(activate, database, from, to))
 }
 
-func (c *Command) run(ctx context.Context, phase, database, from, to string) error {
+// Restart restarts a mailbox server, or its service: whatever the program does.
+func (c *Command) Restart(ctx context.Context, server string) error {
+	return c.run(ctx, ofServer(server))
+}
+
+func (c *Command) run(ctx context.Context, told []field) error {
 	ctx, cancel := context.WithTimeout(ctx, c.Timeout)
 	defer cancel()
-	args := append(append([]string{}, c.Program[1:]...), phase, database, from, to)
-	cmd := exec.CommandContext(ctx, c.Program[0], args...)
-	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "PORTICO_PHASE=" + phase, "PORTICO_DATABASE=" + database, "PORTICO_FROM=" + from, "PORTICO_TO=" + to}
+	cmd := exec.CommandContext(ctx, c.Program[0], c.Program[1:]...)
+	cmd.Env = []string{"PATH=" + os.Getenv("PATH")}
+	for _, f := range told {
+		cmd.Args = append(cmd.Args, f.value)
+		cmd.Env = append(cmd.Env, "PORTICO_"+strings.ToUpper(f.name)+"="+f.value)
+	}
 	said := &bounded{}
 	cmd.Stdout, cmd.Stderr = said, said
 	inGroup(cmd)
@@ -67,8 +86,8 @@ func (c *Command) run(ctx context.Context, phase, database, from, to string) err
 	return nil
 }
 
-// HTTP posts JSON for each call: {"phase": "activate", "database": ..., "from": ..., "to": ...}. Done is a status of 200 to 299. Redirects
-// are not followed.
+// HTTP posts JSON for each call: {"phase": "activate", "database": ..., "from": ..., "to": ...}, or {"phase": "restart", "server": ...}. Done is a
+// status of 200 to 299. Redirects are not followed.
 type HTTP struct {
 	URL     string
 	TLS     *tls.Config
@@ -78,18 +97,27 @@ type HTTP struct {
 
 // Deactivate implements backend.Hook.
 func (h *HTTP) Deactivate(ctx context.Context, database, from, to string) error {
-	return h.post(ctx, deactivate, database, from, to)
+	return h.post(ctx, ofDatabase(deactivate, database, from, to))
 }
 
 // Activate implements backend.Hook.
 func (h *HTTP) Activate(ctx context.Context, database, from, to string) error {
-	return h.post(ctx, activate, database, from, to)
+	return h.post(ctx, ofDatabase(activate, database, from, to))
 }
 
-func (h *HTTP) post(ctx context.Context, phase, database, from, to string) error {
+// Restart restarts a mailbox server, or its service: whatever stands behind the URL does.
+func (h *HTTP) Restart(ctx context.Context, server string) error {
+	return h.post(ctx, ofServer(server))
+}
+
+func (h *HTTP) post(ctx context.Context, told []field) error {
 	ctx, cancel := context.WithTimeout(ctx, h.Timeout)
 	defer cancel()
-	body, err := json.Marshal(map[string]string{"phase": phase, "database": database, "from": from, "to": to})
+	words := make(map[string]string)
+	for _, f := range told {
+		words[f.name] = f.value
+	}
+	body, err := json.Marshal(words)
 	if err != nil {
 		return err
 	}

@@ -97,3 +97,23 @@ func TestHTTP(t *testing.T) {
 		t.Errorf("slow: %v", err)
 	}
 }
+
+// A restart is told whose it is, by either way.
+func TestRestart(t *testing.T) {
+	testkit.NoLeaks(t)
+	out := filepath.Join(t.TempDir(), "out")
+	command := &hooks.Command{Program: []string{program(t, `echo "$2 $3: $PORTICO_PHASE $PORTICO_SERVER" >>"$1"`), out}, Timeout: time.Minute}
+	if err := command.Restart(t.Context(), "mbx1"); err != nil {
+		t.Fatal(err)
+	}
+	if got, _ := os.ReadFile(out); string(got) != "restart mbx1: restart mbx1\n" {
+		t.Errorf("the program got %q", got)
+	}
+	var got map[string]string
+	server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { json.NewDecoder(r.Body).Decode(&got) }))
+	defer server.Close()
+	call := &hooks.HTTP{URL: server.URL, Timeout: time.Minute}
+	if err := call.Restart(t.Context(), "mbx1"); err != nil || got["phase"] != "restart" || got["server"] != "mbx1" || len(got) != 2 {
+		t.Errorf("%v: %v", got, err)
+	}
+}

@@ -95,7 +95,7 @@ func (c control) Block(ctx context.Context, server string, move bool) ([]admin.M
 	if err := c.known(server); err != nil {
 		return nil, err
 	}
-	if err := c.tier().ActiveManager().Block(ctx, server); err != nil {
+	if err := c.tier().ActiveManager().Block(ctx, server, backend.ByOperator); err != nil {
 		return nil, err
 	}
 	c.s.log.Warn().Str("server", server).Bool("move", move).Msg("activation blocked on a mailbox server")
@@ -110,7 +110,7 @@ func (c control) Unblock(ctx context.Context, server string) error {
 	if err := c.known(server); err != nil {
 		return err
 	}
-	err := c.tier().ActiveManager().Unblock(ctx, server)
+	err := c.tier().ActiveManager().Unblock(ctx, server, "")
 	if err == nil {
 		c.s.log.Info().Str("server", server).Msg("activation allowed again on a mailbox server")
 	}
