@@ -92,6 +92,14 @@ func (t *Tier) Evacuate(ctx context.Context, server string, end func(database st
 	})
 }
 
+// MoveAway moves a database that is active on a server to its next copy that is healthy and not blocked. There is no result if it is not active
+// there.
+func (t *Tier) MoveAway(ctx context.Context, database, server string, end func(database string)) []MoveResult {
+	return t.moveEach(ctx, end, func(copies []CopyState, active int) (wanted []CopyState, concerned bool) {
+		return slices.Concat(copies[active+1:], copies[:active]), copies[active].Server == server && copies[active].Database == database
+	})
+}
+
 // Rebalance moves every database to its first copy that is healthy and not blocked.
 func (t *Tier) Rebalance(ctx context.Context, end func(database string)) []MoveResult {
 	return t.moveEach(ctx, end, func(copies []CopyState, active int) (wanted []CopyState, concerned bool) {

@@ -65,6 +65,7 @@ func Default() *Config {
 			CTP:                ProbeTiming{Interval: 2 * time.Minute, Timeout: time.Minute, Failures: 4},
 			RequestsQueued:     500,
 			AverageCommandTime: time.Minute,
+			Recovery:           defaultRecovery(),
 		},
 		ShutdownTimeout: 30 * time.Second,
 		KeepaliveIdle:   10 * time.Minute,

@@ -23,6 +23,8 @@ type Health struct {
 	AverageCommandTime time.Duration `yaml:"average_command_time" range:"1ms..1h"`
 	// Escalate says who is told when something stays unhealthy, beside the log.
 	Escalate Escalate `yaml:"escalate"`
+	// Recovery says what is done before somebody is told.
+	Recovery Recovery `yaml:"recovery"`
 }
 
 // Escalate is who is told.
@@ -89,6 +91,7 @@ func (v *validator) escalate() {
 // health holds each health mailbox against the databases.
 func (v *validator) health() {
 	v.escalate()
+	v.recovery()
 	for _, name := range slices.Sorted(maps.Keys(v.c.Health.Mailboxes)) {
 		path, mailbox := join("health.mailboxes", name), v.c.Health.Mailboxes[name]
 		if _, ok := v.c.Databases[name]; !ok && !v.unread("databases") {

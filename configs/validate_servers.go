@@ -83,7 +83,7 @@ func (v *validator) hook(path string, of Hook) {
 		case err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https":
 			v.fail(join(path, "url"), "must be an URL of http or https, is %q", of.URL)
 		case u.Scheme == "http" && !loopback(net.JoinHostPort(u.Hostname(), "80")):
-			v.warn(join(path, "url"), "anybody on the way can pose as the storage")
+			v.warn(join(path, "url"), "anybody on the way can pose as who is called")
 		}
 	}
 	if of.TokenFile != "" {

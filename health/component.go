@@ -8,15 +8,17 @@ import (
 	"time"
 )
 
-// The components, in Exchange's words (EXCHANGE.md 1.5). ServerWideOffline switches ImapProxy too, and Monitoring says whether anybody is told.
+// The components, in Exchange's words (EXCHANGE.md 1.5). ServerWideOffline switches the others too. Monitoring says whether anybody is told, and
+// RecoveryActionsEnabled whether anything is done.
 const (
 	ComponentImapProxy         = "ImapProxy"
 	ComponentServerWideOffline = "ServerWideOffline"
 	ComponentMonitoring        = "Monitoring"
+	ComponentRecoveryActions   = "RecoveryActionsEnabled"
 )
 
 var (
-	components = []string{ComponentImapProxy, ComponentMonitoring, ComponentServerWideOffline}
+	components = []string{ComponentImapProxy, ComponentMonitoring, ComponentRecoveryActions, ComponentServerWideOffline}
 	requesters = []string{"HealthAPI", "Maintenance", "Sidelined", "Functional", "Deployment"}
 )
 

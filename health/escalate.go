@@ -21,7 +21,8 @@ type Alert struct {
 	Monitors   []string   `json:"monitors"` // identities, sorted
 	Error      string     `json:"error"`    // of the first of them
 	Ended      time.Time  `json:"ended,omitzero"`
-	Again      bool       `json:"-"` // it was sent before
+	Bundle     string     `json:"bundle,omitempty"` // the file with all that was known when it began
+	Again      bool       `json:"-"`                // it was sent before
 }
 
 // Subject is the alert in a line.
@@ -43,7 +44,11 @@ func (a *Alert) Message() string {
 	if a.Mailbox != "" {
 		fmt.Fprintf(&text, "_Mbx:%s\n", a.Mailbox)
 	}
-	fmt.Fprintf(&text, "Error: %s\n\nLook at it:\n", a.Error)
+	fmt.Fprintf(&text, "Error: %s\n", a.Error)
+	if a.Bundle != "" {
+		fmt.Fprintf(&text, "Diagnostic bundle: %s\n", a.Bundle)
+	}
+	text.WriteString("\nLook at it, and at what was tried:\n  portico health recovery\n")
 	for _, id := range a.Monitors {
 		set, rest, _ := strings.Cut(id, "/")
 		name, target, _ := strings.Cut(rest, "/")
@@ -67,9 +72,14 @@ type Sink interface {
 // EscalatorOptions is what an Escalator is built from.
 type EscalatorOptions struct {
 	Monitors func() []MonitorState // nil: nothing is said at present, neither that something is at fault nor that it is over
-	Sinks    []Sink
-	Now      func() time.Time // default time.Now
-	Failed   func(error)      // told of a sink that fails
+	// Ready says whether people are to be told of a monitor yet: recovery may be at work. Default: yes.
+	Ready  func(m MonitorState) bool
+	Sinks  []Sink
+	Common int              // in a hundred; see IsCommon
+	Now    func() time.Time // default time.Now
+	Failed func(error)      // told of a sink that fails
+	// Bundle writes down what is known when an alert begins, and says where; nil: nobody does.
+	Bundle func(ctx context.Context, a Alert) (where string, err error)
 	// Save keeps the alerts that are open, and Saved is what was kept by the process before: after a restart nobody is told twice.
 	Save  func([]byte) error
 	Saved []byte
@@ -79,11 +89,12 @@ type EscalatorOptions struct {
 type Escalator struct {
 	opt EscalatorOptions
 
-	mu    sync.Mutex // guards what follows
-	open  map[string]*Alert
-	sinks []Sink
-	sent  map[string]time.Time // when an open alert was sent last
-	ended []Alert              // that nobody could be told of yet
+	mu      sync.Mutex // guards what follows
+	open    map[string]*Alert
+	sinks   []Sink
+	percent int                  // see IsCommon
+	sent    map[string]time.Time // when an open alert was sent last
+	ended   []Alert              // that nobody could be told of yet
 }
 
 const (
@@ -102,7 +113,10 @@ func NewEscalator(o EscalatorOptions) (*Escalator, error) {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	e := &Escalator{opt: o, open: make(map[string]*Alert), sinks: o.Sinks, sent: make(map[string]time.Time)}
+	if o.Ready == nil {
+		o.Ready = func(MonitorState) bool { return true }
+	}
+	e := &Escalator{opt: o, open: make(map[string]*Alert), sinks: o.Sinks, percent: o.Common, sent: make(map[string]time.Time)}
 	if len(o.Saved) == 0 {
 		return e, nil
 	}
@@ -117,11 +131,11 @@ func NewEscalator(o EscalatorOptions) (*Escalator, error) {
 	return e, nil
 }
 
-// Use puts other sinks in place.
-func (e *Escalator) Use(sinks []Sink) {
+// Use puts other sinks in place, and another percentage.
+func (e *Escalator) Use(sinks []Sink, common int) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	e.sinks = sinks
+	e.sinks, e.percent = sinks, common
 }
 
 // Open lists the alerts that last.
@@ -146,7 +160,7 @@ func (e *Escalator) Run(ctx context.Context) {
 		case <-ticker.C:
 		}
 		for _, a := range e.look() {
-			e.send(ctx, a)
+			e.send(ctx, e.withBundle(ctx, a))
 		}
 	}
 }
@@ -174,7 +188,7 @@ func (e *Escalator) look() (tell []Alert) {
 		}
 	}
 	for _, m := range all {
-		if (m.Value != Unhealthy && m.Value != Unavailable) || now.Sub(m.LastTransition) < gatherTime || covered[m.ID()] {
+		if (m.Value != Unhealthy && m.Value != Unavailable) || now.Sub(m.LastTransition) < gatherTime || covered[m.ID()] || !e.opt.Ready(m) {
 			continue
 		}
 		e.cover(m, all, now)
@@ -227,7 +241,7 @@ func (e *Escalator) cover(m MonitorState, all []MonitorState, now time.Time) {
 	if cause == "" {
 		cause = m.Name
 	}
-	if !isWide(m, all) {
+	if !e.isWide(m, all) {
 		cause += " of " + cmp.Or(mailbox, m.Target, "the front end")
 	} else {
 		mailbox = ""
@@ -244,20 +258,10 @@ func (e *Escalator) cover(m MonitorState, all []MonitorState, now time.Time) {
 	slices.Sort(a.Monitors)
 }
 
-// isWide says whether a monitor fails for so many of its targets that it has a cause in common: more than a third of several, or the only
-// one (DESIGN.md section 5).
-func isWide(m MonitorState, all []MonitorState) bool {
-	total, bad := 0, 0
-	for _, other := range all {
-		if other.Name != m.Name || other.HealthSet != m.HealthSet || other.Value == Disabled {
-			continue
-		}
-		total++
-		if other.Value == Unhealthy || other.Value == Unavailable || other.Value == Degraded {
-			bad++
-		}
-	}
-	return total == 1 || bad > 1 && bad*3 > total
+// isWide says whether a monitor fails for so many of its targets that it has a cause in common, or for the only one. The caller holds mu.
+func (e *Escalator) isWide(m MonitorState, all []MonitorState) bool {
+	failing, total := Together(m, all)
+	return total == 1 || IsCommon(failing, total, e.percent)
 }
 
 // save keeps what is open. The caller holds mu.
@@ -303,6 +307,28 @@ func (e *Escalator) send(ctx context.Context, a Alert) {
 			e.ended = append(e.ended, a)
 		}
 	}
+}
+
+// withBundle has the bundle of an alert written when that has just begun. An alert goes out without it rather than not at all.
+func (e *Escalator) withBundle(ctx context.Context, a Alert) Alert {
+	if e.opt.Bundle == nil || a.Again || !a.Ended.IsZero() {
+		return a
+	}
+	ctx, cancel := context.WithTimeout(ctx, sendTime)
+	defer cancel()
+	where, err := e.opt.Bundle(ctx, a)
+	if err != nil {
+		e.failed(fmt.Errorf("diagnostic bundle: %w", err))
+		return a
+	}
+	a.Bundle = where
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if open := e.open[a.Cause]; open != nil {
+		open.Bundle = where
+		e.save()
+	}
+	return a
 }
 
 // sendTo bounds one sink's time.

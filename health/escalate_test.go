@@ -64,7 +64,7 @@ func escalating(t *testing.T, test func(t *testing.T, f *fakeMonitors, e *Escala
 		var mu sync.Mutex
 		var all []string
 		seen := make(map[string]bool)
-		e, err := NewEscalator(EscalatorOptions{Monitors: f.get, Sinks: []Sink{SinkFunc(func(_ context.Context, a Alert) error {
+		e, err := NewEscalator(EscalatorOptions{Common: 34, Monitors: f.get, Sinks: []Sink{SinkFunc(func(_ context.Context, a Alert) error {
 			mu.Lock()
 			defer mu.Unlock()
 			mark := "+" + a.Cause

@@ -90,7 +90,11 @@ func enter(ctx context.Context, run *Run, door Door) (net.Conn, error) {
 	})
 	if err != nil {
 		conn.Close()
-		return nil, &Failure{Networking, "tls", err}
+		phase := "tls"
+		if errors.Is(err, errNotValid) {
+			phase = PhaseCertificate
+		}
+		return nil, &Failure{Networking, phase, err}
 	}
 	return secure, nil
 }
@@ -133,15 +137,20 @@ func askForTLS(conn net.Conn) error {
 	}
 }
 
+// PhaseCertificate is the phase in which our own certificate was refused, which nobody but people can renew.
+const PhaseCertificate = "certificate"
+
+var errNotValid = errors.New("our own certificate")
+
 // validNow refuses a certificate of ours that is over, or has not begun.
 func validNow(state tls.ConnectionState) error {
 	cert := state.PeerCertificates[0]
 	now := time.Now()
 	if now.After(cert.NotAfter) {
-		return fmt.Errorf("our own certificate has expired on %s", cert.NotAfter.Format(time.DateOnly))
+		return fmt.Errorf("%w has expired on %s", errNotValid, cert.NotAfter.Format(time.DateOnly))
 	}
 	if now.Before(cert.NotBefore) {
-		return fmt.Errorf("our own certificate is valid from %s on", cert.NotBefore.Format(time.DateOnly))
+		return fmt.Errorf("%w is valid from %s on", errNotValid, cert.NotBefore.Format(time.DateOnly))
 	}
 	return nil
 }

@@ -1,10 +1,12 @@
 package proxy
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net"
 	"net/netip"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -17,46 +19,58 @@ const (
 	acceptPauseMax = time.Second
 )
 
-// Serve accepts connections from ln until Shutdown or Close, and then returns nil. It owns ln. One server may serve many
+// served is a listener at work.
+type served struct {
+	net.Listener
+	stop  context.Context // ends when it alone is to
+	end   context.CancelFunc
+	ended chan struct{} // closed when nothing of it is left
+}
+
+// Serve accepts connections from ln until StopServing, Shutdown or Close, and then returns nil. It owns ln. One server may serve many
 // listeners, each by a call of its own.
 func (s *Server) Serve(ln net.Listener, l Listener) error {
 	defer ln.Close()
 	if l.TLS != TLSNone && s.settings.Load().TLS == nil {
 		return fmt.Errorf("listener %s: TLS without a certificate", l.Name)
 	}
-	if !s.enlist(ln) {
+	of := s.enlist(ln)
+	if of == nil {
 		return nil
 	}
 	defer s.setup.Done()
+	defer close(of.ended)
+	defer of.end()
+	defer ln.Close()
 	door := &door{Listener: l, results: s.metrics.connections(l.Name)}
 	if tcp, ok := ln.(*net.TCPListener); ok {
-		err := s.acceptOnThreads(tcp, door)
+		err := s.acceptOnThreads(tcp, door, of.stop)
 		if !errors.Is(err, errors.ErrUnsupported) {
 			return err
 		}
 	}
-	return s.acceptHere(ln, door)
+	return s.acceptHere(ln, door, of.stop)
 }
 
 // acceptOnThreads has the set-up threads accept for themselves, which spares each connection a way through the Go scheduler.
-func (s *Server) acceptOnThreads(ln *net.TCPListener, door *door) error {
+func (s *Server) acceptOnThreads(ln *net.TCPListener, door *door, stop context.Context) error {
 	end, err := s.threads.Accept(ln, func(conn *setup.Conn) {
 		door.failures.Store(0)
 		s.admit(conn, door)
 	}, func(err error) time.Duration { return s.acceptFailed(door, err) })
 	switch {
-	case s.drain.Err() != nil && err != nil:
+	case stop.Err() != nil && err != nil:
 		return nil
 	case err != nil:
 		return fmt.Errorf("listener %s: %w", door.Name, err)
 	}
-	<-s.drain.Done()
+	<-stop.Done()
 	end()
 	return nil
 }
 
 // acceptHere is for all other listeners.
-func (s *Server) acceptHere(ln net.Listener, door *door) error {
+func (s *Server) acceptHere(ln net.Listener, door *door, stop context.Context) error {
 	for {
 		conn, err := ln.Accept()
 		if err == nil {
@@ -72,11 +86,11 @@ func (s *Server) acceptHere(ln net.Listener, door *door) error {
 		}
 		switch {
 		case err == nil:
-		case s.drain.Err() != nil:
+		case stop.Err() != nil:
 			return nil
 		case errors.Is(err, net.ErrClosed):
 			return fmt.Errorf("listener %s: %w", door.Name, err)
-		case s.opt.Sleep(s.drain, s.acceptFailed(door, err)) != nil:
+		case s.opt.Sleep(stop, s.acceptFailed(door, err)) != nil:
 			return nil
 		}
 	}
@@ -133,17 +147,35 @@ func (s *Server) refuse(conn *setup.Conn, door *door, remote netip.AddrPort, o O
 	conn.Close()
 }
 
-// enlist notes a listener for Shutdown, and its accept loop among the goroutines waited for. It answers false when the server
-// is already closed.
-func (s *Server) enlist(ln net.Listener) bool {
+// enlist notes a listener for Shutdown, and its accept loop among the goroutines waited for. It answers nil when the server is already closed.
+func (s *Server) enlist(ln net.Listener) *served {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.drain.Err() != nil {
-		return false
+		return nil
 	}
-	s.listeners = append(s.listeners, ln)
+	of := &served{Listener: ln, ended: make(chan struct{})}
+	of.stop, of.end = context.WithCancel(s.drain)
+	s.listeners = append(s.listeners, of)
 	s.setup.Add(1)
-	return true
+	return of
+}
+
+// StopServing ends one call of Serve, and returns when its listener is closed; the sessions that came by it go on. A listener that is not
+// served is left alone.
+func (s *Server) StopServing(ln net.Listener) {
+	s.mu.Lock()
+	i := slices.IndexFunc(s.listeners, func(of *served) bool { return of.Listener == ln })
+	if i < 0 {
+		s.mu.Unlock()
+		return
+	}
+	of := s.listeners[i]
+	s.listeners = slices.Delete(s.listeners, i, i+1)
+	s.mu.Unlock()
+	of.end()
+	of.Close()
+	<-of.ended
 }
 
 // stopListening closes the listeners and tells all sessions in set-up to end.
@@ -152,8 +184,9 @@ func (s *Server) stopListening() {
 	defer s.mu.Unlock()
 	s.cancel(OutcomeDraining)
 	s.inSetUp.drain()
-	for _, ln := range s.listeners {
-		ln.Close()
+	for _, of := range s.listeners {
+		of.end()
+		of.Close()
 	}
 	s.listeners = nil
 }

@@ -3,7 +3,6 @@ package proxy
 import (
 	"context"
 	"errors"
-	"net"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -36,7 +35,7 @@ type Server struct {
 	setup   sync.WaitGroup // accept loops and sessions in set-up
 
 	mu        sync.Mutex
-	listeners []net.Listener
+	listeners []*served
 
 	closeOnce sync.Once
 	closed    chan struct{}

@@ -69,27 +69,29 @@ func (c healthControl) SetComponent(ctx context.Context, r health.Request) error
 	if err != nil {
 		return unknownHere(err)
 	}
-	c.s.changing.Lock()
-	defer c.s.changing.Unlock()
+	return c.s.setComponent(ctx, r)
+}
+
+// setComponent keeps what a requester wants, and does it.
+func (s *service) setComponent(ctx context.Context, r health.Request) error {
+	s.changing.Lock()
+	defer s.changing.Unlock()
 	r.At = time.Now().UTC().Truncate(time.Millisecond)
 	text, err := json.Marshal(r)
 	if err != nil {
 		return err
 	}
-	key, revision := storedComponents+r.Component+"/"+r.Requester, uint64(0)
-	entry, err := c.s.store.Get(ctx, key)
-	switch {
-	case err == nil:
-		revision = entry.Revision
-	case !errors.Is(err, store.ErrNotFound):
+	key := storedComponents + r.Component + "/" + r.Requester
+	entry, err := s.store.Get(ctx, key) // none is revision 0
+	if err != nil && !errors.Is(err, store.ErrNotFound) {
 		return err
 	}
-	if _, err := c.s.store.CompareAndSet(ctx, key, revision, text); err != nil {
+	if _, err := s.store.CompareAndSet(ctx, key, entry.Revision, text); err != nil {
 		return err
 	}
-	c.s.components.Set(r)
-	c.s.log.Warn().Str("component", r.Component).Str("requester", r.Requester).Str("state", r.State).Msg("state of a component set by an operator")
-	c.s.obeyComponents()
+	s.components.Set(r)
+	s.log.Warn().Str("component", r.Component).Str("requester", r.Requester).Str("state", r.State).Msg("state of a component set")
+	s.obeyComponents()
 	return nil
 }
 
@@ -98,7 +100,7 @@ func newComponent() *cobra.Command {
 		Use:   "component",
 		Short: "Take this node out of service and back: Get- and Set-ServerComponentState",
 		Long: "ImapProxy Inactive refuses new clients; sessions go on. ServerWideOffline Inactive does that and has nobody told of alerts, as Monitoring\n" +
-			"Inactive does. Each requester has an entry of its own: any Inactive wins, and only the same requester lifts it.",
+			"Inactive does, and nothing recovered of itself, as RecoveryActionsEnabled Inactive does. Each requester has an entry of its own: any Inactive wins, and only the same requester lifts it.",
 		Args: cobra.NoArgs,
 	}
 	cmd.AddCommand(newComponentGet(), newComponentSet())

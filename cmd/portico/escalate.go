@@ -23,7 +23,7 @@ func (s *service) startEscalator() error {
 	}
 	revision := entry.Revision
 	s.escalator, err = health.NewEscalator(health.EscalatorOptions{
-		Monitors: s.alerting, Sinks: s.sinks(s.config), Saved: entry.Value,
+		Monitors: s.alerting, Ready: s.recovery.ForPeople, Sinks: s.sinks(s.config), Common: s.config.Health.Recovery.CommonCausePercent, Saved: entry.Value,
 		Failed: func(err error) { s.reported("an alert can not be told", err) },
 		Save: func(text []byte) (err error) {
 			revision, err = s.store.CompareAndSet(ctx, storedAlerts, revision, text)

@@ -41,6 +41,11 @@ func (s *service) startHealth() error {
 	if err := s.loadComponents(); err != nil {
 		return err
 	}
+	s.recoveryOf.Store(&s.config.Health.Recovery)
+	s.recoveries = newRecoveryMetrics(s.registry)
+	if err := s.startRecovery(); err != nil {
+		return err
+	}
 	if err := s.startEscalator(); err != nil {
 		return err
 	}
@@ -48,6 +53,7 @@ func (s *service) startHealth() error {
 	s.stopProbes = stop
 	s.group.Go(func() { s.health.Run(ctx) })
 	s.group.Go(func() { s.escalator.Run(ctx) })
+	s.group.Go(func() { s.recovery.Run(ctx) })
 	s.group.Go(func() { s.keepOverrides(ctx) })
 	return nil
 }

@@ -47,7 +47,9 @@ func (s *service) reload() error {
 	s.sink.setLevel(config.Log.Level)
 	s.access, s.config, s.inFile = access, config, loaded.Settings
 	s.useHealthPlan()
-	s.escalator.Use(s.sinks(config))
+	s.escalator.Use(s.sinks(config), config.Health.Recovery.CommonCausePercent)
+	s.recoveryOf.Store(&config.Health.Recovery)
+	s.recovery.Use(recoveryPlan(config.Health.Recovery))
 	for _, warning := range loaded.Warnings() {
 		s.log.Warn().Msg(warning.Error())
 	}

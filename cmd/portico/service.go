@@ -22,6 +22,7 @@ import (
 	"portico/configs/store"
 	"portico/health"
 	"portico/health/admin"
+	"portico/health/recovery"
 	"portico/protolog"
 	"portico/proxy"
 	"portico/proxy/certs"
@@ -57,6 +58,9 @@ type service struct {
 	protocol    *protolog.Log
 	health      *health.Engine
 	escalator   *health.Escalator
+	recovery    *recovery.Responders
+	recoveryOf  atomic.Pointer[configs.Recovery] // in force
+	recoveries  *recoveryMetrics
 	components  health.Components
 	stopProbes  func()       // nil before there are any
 	healthBoxes atomic.Value // map[string]configs.HealthMailbox: those in force
@@ -64,6 +68,7 @@ type service struct {
 		listeners []net.Addr
 		admin     net.Addr
 	}
+	open []net.Listener // that take clients, in the order of the file; changing guards them, once the service has started
 
 	serving  atomic.Int32 // listeners that take clients
 	draining atomic.Bool
@@ -219,17 +224,45 @@ func (s *service) listen() error {
 		}
 		opened = append(opened, ln)
 	}
+	s.open = opened
 	for i, ln := range opened {
-		l := s.config.Listeners[i]
 		s.addresses.listeners = append(s.addresses.listeners, ln.Addr())
-		s.log.Info().Stringer("address", ln.Addr()).Str("tls", string(l.TLS)).Msg("listening")
-		s.serving.Add(1)
-		s.group.Go(func() {
-			defer s.serving.Add(-1)
-			s.fail(s.server.Serve(ln, proxy.Listener{Name: l.Address, TLS: listenerTLS[l.TLS], ProxyProtocol: l.ProxyProtocol}))
-		})
+		s.take(i, ln)
 	}
 	return nil
+}
+
+// take lets clients in by a listener.
+func (s *service) take(i int, ln net.Listener) {
+	l := s.started.Listeners[i]
+	s.log.Info().Stringer("address", ln.Addr()).Str("tls", string(l.TLS)).Msg("listening")
+	s.serving.Add(1)
+	s.group.Go(func() {
+		defer s.serving.Add(-1)
+		s.fail(s.server.Serve(ln, proxy.Listener{Name: l.Address, TLS: listenerTLS[l.TLS], ProxyProtocol: l.ProxyProtocol}))
+	})
+}
+
+// relisten closes all listeners and opens them again where they were, those too that an earlier call could not open. Clients that connect in
+// between are refused. The caller holds changing.
+func (s *service) relisten() error {
+	var errs []error
+	for i, ln := range s.open {
+		if s.draining.Load() {
+			return errors.New("the service stops")
+		}
+		if ln != nil {
+			s.server.StopServing(ln)
+		}
+		var err error
+		if s.open[i], err = listenTCP(s.addresses.listeners[i].String(), s.started.Listeners); err != nil {
+			s.open[i] = nil
+			errs = append(errs, fmt.Errorf("listeners[%d]: %w", i, err))
+			continue
+		}
+		s.take(i, s.open[i])
+	}
+	return errors.Join(errs...)
 }
 
 func (s *service) startAdmin() (err error) {

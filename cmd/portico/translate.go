@@ -134,12 +134,12 @@ func newTier(ctx context.Context, config *configs.Config, of lasting) (*backend.
 	}
 	for _, name := range databaseNames(config) {
 		of := config.Databases[name]
-		hook, err := newHook(of.Activate)
+		told, err := newHook(of.Activate)
 		if err != nil {
 			return nil, fmt.Errorf("databases.%s.activate: %w", name, err)
 		}
 		options.Databases = append(options.Databases, backend.DatabaseOptions{
-			Name: name, Copies: of.Copies, Interchangeable: of.Interchangeable, Hook: hook,
+			Name: name, Copies: of.Copies, Interchangeable: of.Interchangeable, Hook: told,
 		})
 	}
 	known, err := newDirectories(config.Directory, of.report)
@@ -195,8 +195,14 @@ func tolerate(config *tls.Config, tell func(error)) {
 	}
 }
 
-// newHook returns what is told of a database's moves; nil if nothing is.
-func newHook(of configs.Hook) (backend.Hook, error) {
+// hook has somebody else do what Portico can not do itself.
+type hook interface {
+	backend.Hook
+	Restart(ctx context.Context, server string) error
+}
+
+// newHook returns what a hook of the configuration does; nil if there is none.
+func newHook(of configs.Hook) (hook, error) {
 	switch {
 	case len(of.Command) > 0:
 		return &hooks.Command{Program: of.Command, Timeout: of.Timeout}, nil

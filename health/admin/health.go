@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"portico/health"
+	"portico/health/recovery"
 )
 
 // Health is managed availability as the API shows it. Its methods may be called from anywhere.
@@ -25,8 +26,30 @@ type Health interface {
 	AddOverride(ctx context.Context, o health.Override) error
 	RemoveOverride(ctx context.Context, o health.Override) error
 	SetRepairing(ctx context.Context, monitor string, on bool) error
+	// Recovery is what is being done, and what was.
+	Recovery() RecoveryState
+	// Recover does an action that somebody asks for, and returns what became of it.
+	Recover(ctx context.Context, r RecoveryRequest) (recovery.Record, error)
 	// RunNow runs probes by hand.
 	RunNow(ctx context.Context, r ProbeRun) ([]*health.Result, error)
+}
+
+// RecoveryState is recovery as the API shows it.
+type RecoveryState struct {
+	Mode    recovery.Mode     `json:"mode"`
+	Active  bool              `json:"active"` // component RecoveryActionsEnabled
+	Ladders []recovery.Ladder `json:"ladders"`
+	Records []recovery.Record `json:"records"` // the latest first
+}
+
+// RecoveryRequest asks for an action, or that it be taken back.
+type RecoveryRequest struct {
+	Action   recovery.Action `json:"action"`
+	Server   string          `json:"server"`   // the mailbox server, where it is for one
+	Database string          `json:"database"` // the database, where it is for one
+	Lift     bool            `json:"lift"`     // take it back
+	By       string          `json:"by"`       // who asks, such as a runbook; "" for an operator
+	Machine  bool            `json:"machine"`  // nobody watches: throttle it
 }
 
 // ProbeRun asks for a run of probes by hand.
@@ -185,6 +208,8 @@ func healthAPI(mux *http.ServeMux, h Health) {
 		answer(w, rows, nil)
 	})
 	mux.HandleFunc("GET /api/v1/alerts", func(w http.ResponseWriter, _ *http.Request) { answer(w, h.Alerts(), nil) })
+	mux.HandleFunc("GET /api/v1/recovery", func(w http.ResponseWriter, _ *http.Request) { answer(w, h.Recovery(), nil) })
+	change(mux, "recovery", func(ctx context.Context, _ string, r RecoveryRequest) (any, error) { return h.Recover(ctx, r) })
 	mux.HandleFunc("GET /api/v1/components", func(w http.ResponseWriter, _ *http.Request) { answer(w, h.Components(), nil) })
 	change(mux, "components", func(ctx context.Context, _ string, r health.Request) (any, error) {
 		return struct{}{}, h.SetComponent(ctx, r)

@@ -69,6 +69,21 @@ func (c *Client) Post(ctx context.Context, path string, body, into any) error {
 	return c.do(ctx, http.MethodPost, path, bytes.NewReader(text), into)
 }
 
+// Text reads a page as it is, whatever its status.
+func (c *Client) Text(ctx context.Context, path string) (status int, text string, err error) {
+	request, err := c.request(ctx, http.MethodGet, path, nil)
+	if err != nil {
+		return 0, "", err
+	}
+	response, err := c.http.Do(request)
+	if err != nil {
+		return 0, "", fmt.Errorf("ask portico at %s: %w", c.where, err)
+	}
+	defer response.Body.Close()
+	body, err := c.read(response)
+	return response.StatusCode, string(body), err
+}
+
 // Stream asks for what goes on at path, for as long as the context lasts. The caller closes it.
 func (c *Client) Stream(ctx context.Context, path string) (io.ReadCloser, error) {
 	response, err := c.ask(ctx, http.MethodGet, path, nil)
@@ -94,14 +109,19 @@ func (c *Client) do(ctx context.Context, method, path string, body io.Reader, in
 	return nil
 }
 
+func (c *Client) request(ctx context.Context, method, path string, body io.Reader) (*http.Request, error) {
+	request, err := http.NewRequestWithContext(ctx, method, c.base+path, body)
+	if err == nil && c.token != "" {
+		request.Header.Set("Authorization", "Bearer "+c.token.Reveal())
+	}
+	return request, err
+}
+
 // ask sends a request. An answer that is an error is one.
 func (c *Client) ask(ctx context.Context, method, path string, body io.Reader) (*http.Response, error) {
-	request, err := http.NewRequestWithContext(ctx, method, c.base+path, body)
+	request, err := c.request(ctx, method, path, body)
 	if err != nil {
 		return nil, err
-	}
-	if c.token != "" {
-		request.Header.Set("Authorization", "Bearer "+c.token.Reveal())
 	}
 	response, err := c.http.Do(request)
 	if err != nil {

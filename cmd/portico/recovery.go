@@ -1,0 +1,321 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"portico/backend"
+	"portico/configs"
+	"portico/configs/store"
+	"portico/health"
+	"portico/health/admin"
+	"portico/health/recovery"
+	"portico/protolog"
+)
+
+// byHealth is who blocks mailbox servers for recovery, and requesterHealth who takes components out of service.
+const (
+	byHealth        = "health"
+	requesterHealth = "HealthAPI"
+)
+
+// startRecovery goes on where the process before has ended.
+func (s *service) startRecovery() (err error) {
+	s.recovery, err = recovery.New(context.Background(), recovery.Options{
+		Monitors: s.recoverable, Active: s.activeOn, Verify: s.verify, Actors: s.actors(), Store: s.store, Tell: s.recoveryTold,
+		Failed: func(err error) { s.reported("recovery", err) },
+	})
+	if err == nil {
+		s.recovery.Use(recoveryPlan(s.config.Health.Recovery))
+	}
+	return err
+}
+
+// recoverable returns the monitors for which something may be done; nil while RecoveryActionsEnabled is Inactive.
+func (s *service) recoverable() []health.MonitorState {
+	if s.components.State(health.ComponentRecoveryActions) != health.Active {
+		return nil
+	}
+	return s.health.Monitors()
+}
+
+func (s *service) activeOn(database string) string {
+	server, _ := s.active.Active(database)
+	return server
+}
+
+// verify runs the probe that a monitor judges.
+func (s *service) verify(ctx context.Context, m health.MonitorState) *health.Result {
+	results, err := s.health.RunNow(ctx, m.HealthSet, m.Probe, m.Target, 0, "", "")
+	if err != nil || len(results) != 1 {
+		return nil
+	}
+	return results[0]
+}
+
+// recoveryTold logs and counts what recovery does.
+func (s *service) recoveryTold(r recovery.Record) {
+	s.recoveries.count(r)
+	event := s.log.Warn()
+	switch {
+	case r.Exception != "":
+		event = s.log.Error().Str("error", r.Exception)
+	case r.Result == recovery.ResultSkipped, r.Result == recovery.ResultThrottled:
+		event = s.log.Info()
+	}
+	event.Uint64("instance", r.Instance).Str("action", r.ID).Str("resource", r.Resource).Str("requestor", r.Requestor).Str("monitor", r.Monitor).
+		Str("state", string(r.State)).Str("result", string(r.Result)).Str("context", r.Message).Msg("recovery")
+}
+
+// recoveryPlan is the configuration in recovery's words.
+func recoveryPlan(of configs.Recovery) recovery.Plan {
+	steps := func(names []configs.RecoveryStep) []recovery.Action {
+		var all []recovery.Action
+		for _, name := range names {
+			all = append(all, recovery.Action(name))
+		}
+		return all
+	}
+	l, t := of.Ladders, of.Throttle
+	return recovery.Plan{
+		Mode: recovery.Mode(of.Mode), Wait: of.Wait, CommonPercent: of.CommonCausePercent,
+		Ladders: map[string][]recovery.Action{
+			health.ImapSelfTestMonitor: steps(l.SelfTest), health.ImapDeepTestMonitor: steps(l.DeepTest), health.ImapProxyTestMonitor: steps(l.ProxyTest),
+			health.ImapCTPMonitor: steps(l.CTP), health.RequestsQueuedGt500Monitor: steps(l.RequestsQueued),
+			health.AverageCommandProcessingTimeGt60sMonitor: steps(l.AverageCommandTime),
+		},
+		Throttles: map[recovery.Action]recovery.Throttle{
+			recovery.RestartService: recovery.Throttle(t.RestartService), recovery.Failover: recovery.Throttle(t.Failover),
+			recovery.RestartServer: recovery.Throttle(t.RestartServer), recovery.ProtocolLog: recovery.Throttle(t.ProtocolLog),
+			recovery.RestartFrontEnd: recovery.Throttle(t.RestartFrontEnd), recovery.OutOfService: recovery.Throttle(t.OutOfService),
+		},
+	}
+}
+
+// actors do what recovery wants done.
+func (s *service) actors() map[recovery.Action]recovery.Actor {
+	return map[recovery.Action]recovery.Actor{
+		recovery.RestartService: {Do: func(ctx context.Context, c recovery.Case) (string, error) {
+			return s.restartMailbox(ctx, "health.recovery.restart_service", s.recoveryConfig().RestartService, c.Server)
+		}},
+		recovery.Failover:      {Do: s.failover, Undo: s.allowActivation},
+		recovery.RestartServer: {Do: s.restartMachine},
+		recovery.ProtocolLog:   {Do: s.logProbes, Undo: s.logProbesNoMore},
+		recovery.RestartFrontEnd: {Do: func(ctx context.Context, _ recovery.Case) (string, error) {
+			return "listeners and set-up are new; sessions go on", s.restartFrontEnd(ctx)
+		}},
+		recovery.OutOfService: {
+			Do: func(ctx context.Context, _ recovery.Case) (string, error) {
+				return "new clients are refused", s.setImapProxy(ctx, health.Inactive)
+			},
+			Undo: func(ctx context.Context, _ recovery.Case) error { return s.setImapProxy(ctx, health.Active) },
+		},
+	}
+}
+
+func (s *service) recoveryConfig() configs.Recovery { return *s.recoveryOf.Load() }
+
+// restartMailbox has a hook restart a mailbox server, or its service.
+func (s *service) restartMailbox(ctx context.Context, key string, of configs.Hook, server string) (string, error) {
+	if err := (control{s}).known(server); err != nil {
+		return "", err
+	}
+	hook, err := newHook(of)
+	if err != nil {
+		return "", err
+	}
+	if hook == nil {
+		return "", recovery.Skipped("there is no hook: " + key)
+	}
+	return "the hook has done it", hook.Restart(ctx, server)
+}
+
+// restartMachine is restartMailbox for a whole machine, which nobody's mail may be on.
+func (s *service) restartMachine(ctx context.Context, c recovery.Case) (string, error) {
+	if active := s.activeDatabases(c.Server); len(active) > 0 {
+		return "", recovery.Skipped(strings.Join(active, ", ") + " is active there: a server is not restarted under its users")
+	}
+	return s.restartMailbox(ctx, "health.recovery.restart_server", s.recoveryConfig().RestartServer, c.Server)
+}
+
+// activeDatabases lists what is active on a server.
+func (s *service) activeDatabases(server string) []string {
+	var all []string
+	for _, copied := range s.active.Copies() {
+		if copied.Active && copied.Server == server {
+			all = append(all, copied.Database)
+		}
+	}
+	return all
+}
+
+// failover moves what is active on a server, and keeps it from coming back of itself; or one database, if the others are well.
+func (s *service) failover(ctx context.Context, c recovery.Case) (string, error) {
+	ctx, cancel := context.WithTimeout(ctx, failoverTime)
+	defer cancel()
+	own, tier := control{s}, s.front.Load().tier
+	var results []backend.MoveResult
+	blocked := slices.Contains(s.active.BlockedBy(c.Server), byHealth)
+	switch active := s.activeDatabases(c.Server); {
+	case c.Alone:
+		results = tier.MoveAway(ctx, c.Database, c.Server, own.end)
+	case len(active) == 0 && blocked:
+		return "nothing is active there any more", nil
+	case len(active) == 0:
+		return "", recovery.Skipped("nothing is active there")
+	default:
+		if err := s.active.Block(ctx, c.Server, byHealth); err != nil {
+			return "", err
+		}
+		results = tier.Evacuate(ctx, c.Server, own.end)
+	}
+	moved, lines := 0, []string{}
+	for _, m := range own.told(results) {
+		if m.To != "" {
+			moved++
+			lines = append(lines, m.Database+" moved to "+m.To)
+		} else {
+			lines = append(lines, m.Database+" kept: "+m.Reason)
+		}
+	}
+	what := strings.Join(lines, "; ")
+	if moved > 0 || ctx.Err() != nil {
+		return what, ctx.Err()
+	}
+	if !c.Alone && !blocked {
+		if err := s.active.Unblock(ctx, c.Server, byHealth); err != nil {
+			return what, err
+		}
+	}
+	return "", recovery.Skipped(what)
+}
+
+// failoverTime bounds a failover.
+const failoverTime = 5 * time.Minute
+
+// allowActivation lifts the block of failover. Nothing moves back by that.
+func (s *service) allowActivation(ctx context.Context, c recovery.Case) error {
+	return s.active.Unblock(ctx, c.Server, byHealth)
+}
+
+// ruleOf is the rule of the protocol log that recovery makes for a database's health mailbox.
+func ruleOf(database string) string { return "health-" + database }
+
+// logProbes switches the protocol log on for the account that looks into a database, for a day at most, and looks once.
+func (s *service) logProbes(ctx context.Context, c recovery.Case) (string, error) {
+	mailbox, ok := s.healthMailbox(c.Database)
+	if !ok {
+		return "", recovery.Skipped("there is no health mailbox")
+	}
+	id := ruleOf(c.Database)
+	now := time.Now().UTC().Truncate(time.Millisecond)
+	text, err := json.Marshal(protolog.Rule{ID: id, Filter: protolog.Filter{User: mailbox.Name}, Since: now, Until: now.Add(longestProbeLog)})
+	if err != nil {
+		return "", err
+	}
+	_, err = s.store.CompareAndSet(ctx, storedRules+id, 0, text)
+	if err != nil && !errors.Is(err, store.ErrConflict) {
+		return "", err
+	}
+	return fmt.Sprintf("rule %s is on for %s: portico log tail --user %s", id, mailbox.Name, mailbox.Name), nil
+}
+
+// longestProbeLog is how long probes are logged if nobody ends it.
+const longestProbeLog = 24 * time.Hour
+
+// logProbesNoMore ends what logProbes has begun.
+func (s *service) logProbesNoMore(ctx context.Context, c recovery.Case) error {
+	entry, err := s.store.Get(ctx, storedRules+ruleOf(c.Database))
+	if errors.Is(err, store.ErrNotFound) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return s.store.Delete(ctx, entry.Key, entry.Revision)
+}
+
+func (s *service) setImapProxy(ctx context.Context, state string) error {
+	return s.setComponent(ctx, health.Request{Component: health.ComponentImapProxy, Requester: requesterHealth, State: state})
+}
+
+// restartFrontEnd makes listeners and set-up anew from the configuration in force: certificates and keys are read again, and all that leads to
+// directory and mailbox servers is new. Sessions go on.
+func (s *service) restartFrontEnd(ctx context.Context) error {
+	s.changing.Lock()
+	defer s.changing.Unlock()
+	front, err := newFront(ctx, s.config, s.lasting)
+	if err != nil {
+		return err
+	}
+	before := s.front.Load()
+	settings := front.settings(s.config)
+	if err := s.enforce(s.access, front, settings); err != nil {
+		front.tier.Close()
+		return err
+	}
+	s.retire(before.tier, settings.Timeouts.SetUp)
+	return s.relisten()
+}
+
+// recoveryMetrics count what recovery does.
+type recoveryMetrics struct{ actions *prometheus.CounterVec }
+
+func newRecoveryMetrics(reg prometheus.Registerer) *recoveryMetrics {
+	m := &recoveryMetrics{prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "portico_recovery_actions_total",
+		Help: "Recovery actions that have come to an end, those that were skipped or throttled too.",
+	}, []string{"action", "result"})}
+	reg.MustRegister(m.actions)
+	return m
+}
+
+func (m *recoveryMetrics) count(r recovery.Record) {
+	if r.State == recovery.Finished {
+		m.actions.WithLabelValues(r.ID, string(r.Result)).Inc()
+	}
+}
+
+// Recovery implements admin.Health.
+func (c healthControl) Recovery() admin.RecoveryState {
+	records := c.s.recovery.Records()
+	slices.Reverse(records)
+	return admin.RecoveryState{
+		Mode: recovery.Mode(c.s.recoveryConfig().Mode), Active: c.s.components.State(health.ComponentRecoveryActions) == health.Active,
+		Ladders: c.s.recovery.Ladders(), Records: records,
+	}
+}
+
+// Recover implements admin.Health.
+func (c healthControl) Recover(ctx context.Context, r admin.RecoveryRequest) (recovery.Record, error) {
+	if r.Server != "" {
+		if err := (control{c.s}).known(r.Server); err != nil {
+			return recovery.Record{}, err
+		}
+	}
+	if r.Database != "" && c.s.activeOn(r.Database) == "" {
+		return recovery.Record{}, fmt.Errorf("there is no database %q: %w", r.Database, admin.ErrUnknown)
+	}
+	of := recovery.Case{Server: r.Server, Database: r.Database}
+	by := cmp.Or(r.By, "operator")
+	if r.Lift {
+		return recovery.Record{}, c.s.recovery.Lift(ctx, r.Action, of, by)
+	}
+	record, err := c.s.recovery.ByHand(ctx, r.Action, of, by, r.Machine)
+	var skipped recovery.Skipped
+	switch {
+	case errors.As(err, &skipped), errors.Is(err, recovery.ErrThrottled): // the record says so
+		return record, nil
+	case errors.Is(err, recovery.ErrUnknown):
+		return record, fmt.Errorf("%w: %w", err, admin.ErrUnknown)
+	}
+	return record, err
+}

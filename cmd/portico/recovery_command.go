@@ -1,0 +1,177 @@
+package main
+
+import (
+	"fmt"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"portico/health/admin"
+	"portico/health/recovery"
+)
+
+func newHealthRecovery() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "recovery",
+		Short: "Show what is being recovered, and the recovery log: RecoveryActionResults",
+		Long: "Recovery shows the monitors that are being recovered, with the next step and why nothing is done at present, and below them what was\n" +
+			"done, or was not and why, the latest first.",
+		Args: cobra.NoArgs,
+	}
+	ask := askFlags(cmd)
+	most := cmd.Flags().Int("last", 20, "show this `many` entries of the log; 0 for all")
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		var state admin.RecoveryState
+		if err := ask.get(cmd.Context(), "/api/v1/recovery", &state); err != nil {
+			return err
+		}
+		if *most > 0 && len(state.Records) > *most {
+			state.Records = state.Records[:*most]
+		}
+		if ask.output == "table" {
+			fmt.Fprintln(cmd.OutOrStdout(), recoveryMode(state))
+			if len(state.Ladders) > 0 {
+				rows := [][]string{}
+				for _, l := range state.Ladders {
+					rows = append(rows, []string{l.Monitor, l.Since.Local().Format(time.DateTime), fmt.Sprint(l.Rung), nextStep(l), l.Note})
+				}
+				fmt.Fprintln(cmd.OutOrStdout())
+				if err := ask.print(cmd.OutOrStdout(), nil, []string{"Monitor", "UnhealthySince", "StepsDone", "Next", "Note"}, rows); err != nil {
+					return err
+				}
+			}
+			if len(state.Records) == 0 {
+				return nil
+			}
+			fmt.Fprintln(cmd.OutOrStdout())
+		}
+		return ask.recoveryLog(cmd, state)
+	}
+	return cmd
+}
+
+func recoveryMode(s admin.RecoveryState) string {
+	switch {
+	case !s.Active:
+		return "Nothing is done: component RecoveryActionsEnabled is Inactive."
+	case s.Mode == recovery.Off:
+		return "Nothing is done: health.recovery.mode is off."
+	case s.Mode == recovery.DryRun:
+		return "Nothing is done: health.recovery.mode is dry_run."
+	case len(s.Ladders) == 0:
+		return "Nothing is to be recovered."
+	}
+	return "Recovery is at work."
+}
+
+func nextStep(l recovery.Ladder) string {
+	switch {
+	case l.Begun != 0:
+		return "is being done"
+	case l.Told:
+		return "people were told"
+	case l.Next.IsZero():
+		return "now"
+	}
+	return l.Next.Local().Format(time.TimeOnly)
+}
+
+// recoveryLog prints entries of the recovery log.
+func (a *asking) recoveryLog(cmd *cobra.Command, state admin.RecoveryState) error {
+	heads := []string{"StartTime", "Id", "ResourceName", "RequestorName", "Result", "Context"}
+	rows := [][]string{}
+	for _, r := range state.Records {
+		what := strings.TrimPrefix(r.Message+": "+r.Exception, ": ")
+		row := []string{r.Start.Local().Format(time.DateTime), r.ID, r.Resource, r.Requestor, string(r.Result), strings.TrimSuffix(what, ": ")}
+		if r.State == recovery.Started {
+			row[4] = "(under way)"
+		}
+		if a.output == "list" {
+			row = append(row, r.End.Local().Format(time.DateTime), fmt.Sprint(r.Instance), string(r.State), r.Monitor, r.ThrottledBy, r.Throttle, r.ProcessStart.Local().Format(time.DateTime))
+		}
+		rows = append(rows, row)
+	}
+	if a.output == "list" {
+		heads = append(heads, "EndTime", "InstanceId", "State", "Monitor", "ThrottleIdentity", "ThrottleParameters", "LamProcessStartTime")
+	}
+	return a.print(cmd.OutOrStdout(), state, heads, rows)
+}
+
+func newService() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "service",
+		Short: "Look at the services, and restart one: of this front end, or of a mailbox server",
+		Args:  cobra.NoArgs,
+	}
+	cmd.AddCommand(newServiceStatus(), newServiceRestart())
+	return cmd
+}
+
+func newServiceStatus() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "status",
+		Short: "Tell whether clients should be sent to this node, and what is not ready",
+		Long:  "Exit status: 0 it is ready, 1 it is not, 2 portico can not be asked.",
+		Args:  cobra.NoArgs,
+	}
+	ask := askFlags(cmd)
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		c, err := ask.client()
+		if err != nil {
+			return err
+		}
+		status, text, err := c.Text(cmd.Context(), "/readyz")
+		if err != nil {
+			return err
+		}
+		fmt.Fprintln(cmd.OutOrStdout(), strings.TrimSpace(text))
+		if status != http.StatusOK {
+			return errBadNews
+		}
+		return nil
+	}
+	return cmd
+}
+
+func newServiceRestart() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "restart [SERVER]",
+		Short: "Make this front end's listeners and set-up anew, or have a mailbox server's service restarted",
+		Long: "Without a server, this node's listeners are closed and opened again, certificates and keys are read again, and all that leads to\n" +
+			"directory and mailbox servers is made anew. Sessions go on. With a server, health.recovery.restart_service is run for it; --machine\n" +
+			"runs health.recovery.restart_server, which is refused while a database is active there.\n\n" +
+			"Both are in the recovery log. Exit status: 0 done, 1 there was nothing to do or it was refused, 2 it failed.",
+		Args: cobra.MaximumNArgs(1),
+	}
+	ask := askFlags(cmd)
+	machine := cmd.Flags().Bool("machine", false, "restart the whole server")
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		request := admin.RecoveryRequest{Action: recovery.RestartFrontEnd}
+		switch {
+		case len(args) == 1 && *machine:
+			request.Action, request.Server = recovery.RestartServer, args[0]
+		case len(args) == 1:
+			request.Action, request.Server = recovery.RestartService, args[0]
+		case *machine:
+			return fmt.Errorf("--machine wants a mailbox server's name")
+		}
+		record, err := ask.recover(cmd, request)
+		if err != nil {
+			return err
+		}
+		fmt.Fprintf(cmd.OutOrStdout(), "%s %s: %s\n", record.ID, record.Resource, record.Message)
+		if record.Result != recovery.ResultSucceeded {
+			return errBadNews
+		}
+		return nil
+	}
+	return cmd
+}
+
+// recover asks for a recovery action.
+func (a *asking) recover(cmd *cobra.Command, r admin.RecoveryRequest) (record recovery.Record, err error) {
+	err = a.post(cmd.Context(), "/api/v1/recovery", r, &record)
+	return record, err
+}

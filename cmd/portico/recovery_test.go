@@ -1,0 +1,212 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"portico/backend/backendtest/testkit"
+	"portico/health/recovery"
+)
+
+// hook is a program for health.recovery that notes what it is told, and its note.
+func (w *watchedSite) hook(t testing.TB, name, more string) (key string, told func() string) {
+	t.Helper()
+	note := filepath.Join(w.dir, name+".note")
+	w.put(t, name, "#!/bin/sh\necho \"$*\" >>"+note+"\n"+more+"\n")
+	program := filepath.Join(w.dir, name)
+	if err := os.Chmod(program, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	return fmt.Sprintf("{command: [%q]}", program), func() string {
+		text, _ := os.ReadFile(note)
+		return strings.TrimSpace(string(text))
+	}
+}
+
+// impatient has monitors take a failure for one after a second.
+func (r *running) impatient(t testing.TB) {
+	t.Helper()
+	for _, monitor := range []string{"IMAP.Protocol/ImapSelfTestMonitor", "IMAP.Protocol/ImapDeepTestMonitor", "IMAP/ImapCTPMonitor", "IMAP.Proxy/ImapProxyTestMonitor"} {
+		r.asks(t, statusFine, "override", "add", monitor, "--item-type", "Monitor", "--property", "UnhealthySeconds", "--value", "1")
+	}
+}
+
+// recovered is the recovery log, an entry a word.
+func (r *running) recovered() string {
+	var all []string
+	for _, record := range r.recovery.Records() {
+		all = append(all, fmt.Sprintf("%s/%s:%s", record.ID, record.Resource, record.Result))
+	}
+	return strings.Join(all, " ")
+}
+
+// forPeople says whether a monitor is one that people are told of.
+func (r *running) forPeople(id string) bool {
+	for _, m := range r.health.Monitors() {
+		if m.ID() == id {
+			return m.Value.String() == "Unhealthy" && r.recovery.ForPeople(m)
+		}
+	}
+	return false
+}
+
+// A mailbox server that dies loses its service, its databases, its machine; its users are served by the other meanwhile; and when it is back, its
+// block is gone and an operator's is not.
+func TestRecoveryOfADeadServer(t *testing.T) {
+	testkit.NoLeaks(t)
+	w := newWatchedSite(t, nil)
+	service, restarts := w.hook(t, "restart-service", "")
+	machine, reboots := w.hook(t, "restart-server", "")
+	file := w.config(t, healthTimings+"  recovery: {wait: 1s, restart_service: "+service+", restart_server: "+machine+", throttle: {restart_service: {group_between: 0s}}}\n")
+	w.replace(t, "{db1: {copies: [mbx1]}", "{db1: {copies: [mbx1, mbx2]}")
+	r := w.serve(t, file)
+	r.settled(t)
+	r.impatient(t)
+	// An operator has work to do there too, and restarts the service of the other by hand.
+	r.asks(t, statusFine, "server", "block", "mbx1")
+	if got := r.asks(t, statusFine, "service", "restart", "mbx2"); !strings.Contains(got, "RestartService mbx2: the hook has done it") {
+		t.Error(got)
+	}
+	if got := r.asks(t, statusBad, "service", "restart", "mbx2", "--machine"); !strings.Contains(got, "db2 is active there") {
+		t.Error(got)
+	}
+
+	w.valves[0].set(fault{refuse: true})
+	r.eventually(t, "people are told of mbx1", func() bool { return r.forPeople("IMAP.Protocol/ImapSelfTestMonitor/mbx1") })
+	want := "RestartService/mbx2:Succeeded ForceReboot/mbx2:Skipped RestartService/mbx1:Succeeded ServerFailover/mbx1:Succeeded ForceReboot/mbx1:Succeeded Escalate/mbx1:Succeeded"
+	if got := r.recovered(); got != want {
+		t.Errorf("the log has %s", got)
+	}
+	if got := restarts() + "; " + reboots(); got != "restart mbx2\nrestart mbx1; restart mbx1" {
+		t.Errorf("the hooks were told %q", got)
+	}
+	r.turns(t, map[string]string{self1: "Networking"})
+	if got := r.asks(t, statusFine, "database", "status"); !strings.Contains(got, "db1       mbx2    Mounted") {
+		t.Error(got)
+	}
+	for _, words := range []string{"Recovery is at work.", "IMAP.Protocol/ImapSelfTestMonitor/mbx1", "people were told", "ServerFailover  mbx1          ImapSelfTestFailover", "db1 moved to mbx2"} {
+		if got := r.asks(t, statusFine, "health", "recovery"); !strings.Contains(got, words) {
+			t.Errorf("no %q in\n%s", words, got)
+		}
+	}
+	w.valves[0].set(fault{})
+	r.settled(t)
+	r.eventually(t, "its own block is lifted", func() bool { return strings.HasSuffix(r.recovered(), "AllowActivation/mbx1:Succeeded") })
+	if got := strings.Join(r.active.BlockedBy("mbx1"), " "); got != "operator" {
+		t.Errorf("mbx1 is blocked by %q", got)
+	}
+	if got := r.asks(t, statusFine, "health", "recovery", "-o", "list"); !strings.Contains(got, "RequestorName       : ImapSelfTestFailover") {
+		t.Error(got)
+	}
+	if _, metrics := r.get(t, "/metrics"); !strings.Contains(metrics, `portico_recovery_actions_total{action="ServerFailover",result="Succeeded"} 1`) {
+		t.Error("no metric of the failover")
+	}
+}
+
+// A hook that helps ends the ladder at its first step.
+func TestRecoveryThatHelps(t *testing.T) {
+	testkit.NoLeaks(t)
+	w := newWatchedSite(t, nil)
+	service, restarts := w.hook(t, "restart-service", "")
+	r := w.serve(t, w.config(t, healthTimings+"  recovery: {wait: 1m, restart_service: "+service+"}\n"))
+	r.settled(t)
+	r.impatient(t)
+	w.valves[0].set(fault{deafTo: "LOGIN"})
+	r.eventually(t, "the service is restarted", func() bool { return restarts() == "restart mbx1" })
+	w.valves[0].set(fault{})
+	r.settled(t)
+	r.eventually(t, "nothing is to be recovered", func() bool { return len(r.recovery.Ladders()) == 0 })
+	if got := r.recovered(); got != "RestartService/mbx1:Succeeded" {
+		t.Error(got)
+	}
+}
+
+// What is everybody's fault, or no server's, is acted upon by nobody.
+func TestRecoveryOfWhatIsCommon(t *testing.T) {
+	testkit.NoLeaks(t)
+	w := newWatchedSite(t, nil)
+	service, restarts := w.hook(t, "restart-service", "")
+	r := w.serve(t, w.config(t, healthTimings+"  recovery: {wait: 1s, restart_service: "+service+"}\n"))
+	r.settled(t)
+	r.impatient(t)
+	w.put(t, "health.password", "another\n")
+	for _, id := range []string{"IMAP.Protocol/ImapSelfTestMonitor/mbx1", "IMAP.Protocol/ImapDeepTestMonitor/db2", "IMAP/ImapCTPMonitor/db1"} {
+		r.eventually(t, "people are told of "+id, func() bool { return r.forPeople(id) })
+	}
+	if got := r.asks(t, statusFine, "health", "recovery"); r.recovered() != "" || restarts() != "" || !strings.Contains(got, "that is a common cause") {
+		t.Errorf("%s; %s\n%s", r.recovered(), restarts(), got)
+	}
+	w.put(t, "health.password", "probe-it\n")
+	r.settled(t)
+}
+
+// A database that fails alone moves alone, and the protocol log is on for its probe while it fails end to end.
+func TestRecoveryOfOneDatabase(t *testing.T) {
+	testkit.NoLeaks(t)
+	w := newWatchedSite(t, nil)
+	service, restarts := w.hook(t, "restart-service", "")
+	file := w.config(t, healthTimings+"  recovery: {wait: 2s, restart_service: "+service+"}\n")
+	w.replace(t, "{db1: {copies: [mbx1]}, db2: {copies: [mbx2]}}", "{db1: {copies: [mbx1, mbx2]}, db2: {copies: [mbx1]}}")
+	r := w.serve(t, file)
+	r.settled(t)
+	r.impatient(t)
+	folder := filepath.Join(w.dovecots[0].Dir, "mail", "health1")
+	if err := os.Rename(folder, folder+".away"); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(folder, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	r.eventually(t, "db1 has moved", func() bool { return r.activeOn("db1") == "mbx2" })
+	r.settled(t)
+	if got := r.recovered(); got != "RestartService/mbx1:Skipped ServerFailover/db1:Succeeded" || restarts() != "" || r.activeOn("db2") != "mbx1" || r.active.Blocked("mbx1") {
+		t.Errorf("%s; %s", got, restarts())
+	}
+}
+
+// The front end that is made anew takes clients as before, with its certificates read again, and its sessions go on.
+func TestFrontEndAnew(t *testing.T) {
+	testkit.NoLeaks(t)
+	site := newSite(t)
+	site.serveMail(t)
+	r := site.serve(t, site.write(t, ""))
+	live := r.signIn(t)
+	before := r.addresses.listeners[1].String()
+	if got := r.asks(t, statusFine, "service", "restart"); !strings.Contains(got, "RestartFrontEnd ImapProxy: listeners and set-up are new; sessions go on") {
+		t.Error(got)
+	}
+	live.Command("b", "NOOP")
+	live.Close()
+	r.signIn(t).Close()
+	if got := r.addresses.listeners[1].String(); got != before || strings.Count(r.log.String(), `"message":"listening"`) != 4 {
+		t.Errorf("at %s, before %s", got, before)
+	}
+	if got := r.asks(t, statusFine, "service", "status"); !strings.HasPrefix(got, "ready\nlisteners: ok") {
+		t.Error(got)
+	}
+	r.asks(t, statusFine, "component", "set", "ImapProxy", "--state", "Inactive", "--requester", "Maintenance")
+	if got := r.asks(t, statusBad, "service", "status"); !strings.HasPrefix(got, "not ready") {
+		t.Error(got)
+	}
+	r.asks(t, statusFailed, "service", "restart", "mbx9")
+	r.asks(t, statusFailed, "service", "restart", "--machine")
+	if got := r.recovered(); got != "RestartFrontEnd/ImapProxy:Succeeded" {
+		t.Error(got)
+	}
+}
+
+// The front end takes itself out of service when it is at fault and can not be helped, and back in.
+func TestRecoveryOfTheFrontEnd(t *testing.T) {
+	testkit.NoLeaks(t)
+	w := newWatchedSite(t, nil)
+	r := w.serve(t, w.config(t, healthTimings+"  recovery: {wait: 2s}\n"))
+	r.settled(t)
+	r.impatient(t)
+	r.server.StopServing(r.open[0])
+	r.server.StopServing(r.open[1])
+	r.eventually(t, "the listeners are opened again", func() bool { return r.recovered() == string("RestartFrontEnd/ImapProxy:"+recovery.ResultSucceeded) })
+	r.settled(t)
+}

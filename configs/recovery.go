@@ -1,0 +1,125 @@
+package configs
+
+import (
+	"fmt"
+	"time"
+)
+
+// Recovery says what is done of itself when a monitor stays unhealthy: step by
+// step, and no more often than it may be.
+type Recovery struct {
+	Mode RecoveryMode  `yaml:"mode"`
+	Wait time.Duration `yaml:"wait" range:"1s..24h"` // from a step to the next
+	// CommonCausePercent of a monitor's targets failing together have a cause in
+	// common: then nothing is done to any of them.
+	CommonCausePercent int `yaml:"common_cause_percent" range:"1..100"`
+	// RestartService and RestartServer are hooks that get a mailbox server's name.
+	RestartService Hook      `yaml:"restart_service"`
+	RestartServer  Hook      `yaml:"restart_server"`
+	Ladders        Ladders   `yaml:"ladders"`
+	Throttle       Throttles `yaml:"throttle"`
+}
+
+// RecoveryMode says whether anything is done.
+type RecoveryMode string
+
+// The modes.
+const (
+	RecoveryAct    RecoveryMode = "act"
+	RecoveryDryRun RecoveryMode = "dry_run" // it is written down what would be done
+	RecoveryOff    RecoveryMode = "off"
+)
+
+// Ladders are the steps of each monitor, in order.
+type Ladders struct {
+	SelfTest           []RecoveryStep `yaml:"self_test"`
+	DeepTest           []RecoveryStep `yaml:"deep_test"`
+	ProxyTest          []RecoveryStep `yaml:"proxy_test"`
+	CTP                []RecoveryStep `yaml:"ctp"`
+	RequestsQueued     []RecoveryStep `yaml:"requests_queued"`
+	AverageCommandTime []RecoveryStep `yaml:"average_command_time"`
+}
+
+// RecoveryStep is a step of a ladder.
+type RecoveryStep string
+
+// The steps.
+const (
+	StepRestartService  RecoveryStep = "restart_service"
+	StepFailover        RecoveryStep = "failover"
+	StepRestartServer   RecoveryStep = "restart_server"
+	StepProtocolLog     RecoveryStep = "protocol_log"
+	StepRestartFrontEnd RecoveryStep = "restart_front_end"
+	StepOutOfService    RecoveryStep = "out_of_service"
+	StepEscalate        RecoveryStep = "escalate"
+)
+
+// Throttles say how often each step may be done.
+type Throttles struct {
+	RestartService  Throttle `yaml:"restart_service"`
+	Failover        Throttle `yaml:"failover"`
+	RestartServer   Throttle `yaml:"restart_server"`
+	ProtocolLog     Throttle `yaml:"protocol_log"`
+	RestartFrontEnd Throttle `yaml:"restart_front_end"`
+	OutOfService    Throttle `yaml:"out_of_service"`
+}
+
+// Throttle says how often a step may be done to one thing, and to all of its
+// kind together. -1 is as often as it comes.
+type Throttle struct {
+	Between      time.Duration `yaml:"between" range:"0s..168h"`
+	InAnHour     int           `yaml:"in_an_hour" range:"-1..1000"`
+	InADay       int           `yaml:"in_a_day" range:"-1..1000"`
+	GroupBetween time.Duration `yaml:"group_between" range:"0s..168h"`
+	GroupInADay  int           `yaml:"group_in_a_day" range:"-1..1000"`
+}
+
+// defaultRecovery is the order of Exchange's guide, and what does no harm if it
+// is done for nothing.
+func defaultRecovery() Recovery {
+	server := func() []RecoveryStep {
+		return []RecoveryStep{StepRestartService, StepFailover, StepRestartServer, StepEscalate}
+	}
+	return Recovery{
+		Mode: RecoveryAct, Wait: 5 * time.Minute, CommonCausePercent: 34,
+		RestartService: Hook{Timeout: time.Minute}, RestartServer: Hook{Timeout: time.Minute},
+		Ladders: Ladders{
+			SelfTest: server(), DeepTest: server(),
+			ProxyTest:          []RecoveryStep{StepRestartFrontEnd, StepOutOfService, StepEscalate},
+			CTP:                []RecoveryStep{StepRestartService, StepProtocolLog, StepRestartFrontEnd, StepEscalate},
+			RequestsQueued:     []RecoveryStep{StepRestartService, StepEscalate},
+			AverageCommandTime: []RecoveryStep{StepRestartService, StepEscalate},
+		},
+		Throttle: Throttles{
+			RestartService:  Throttle{Between: 10 * time.Minute, InAnHour: 2, InADay: 4, GroupBetween: time.Minute, GroupInADay: 12},
+			Failover:        Throttle{Between: 30 * time.Minute, InAnHour: 1, InADay: 3, GroupBetween: time.Minute, GroupInADay: 12},
+			RestartServer:   Throttle{Between: 6 * time.Hour, InAnHour: 1, InADay: 1, GroupBetween: 30 * time.Minute, GroupInADay: 4},
+			ProtocolLog:     Throttle{InAnHour: 6, InADay: 24, GroupInADay: 100},
+			RestartFrontEnd: Throttle{Between: 10 * time.Minute, InAnHour: 2, InADay: 6, GroupInADay: 6},
+			OutOfService:    Throttle{Between: 10 * time.Minute, InAnHour: 2, InADay: 6, GroupInADay: 6},
+		},
+	}
+}
+
+// recovery checks the hooks, and that no step is done twice.
+func (v *validator) recovery() {
+	of := v.c.Health.Recovery
+	v.hook("health.recovery.restart_service", of.RestartService)
+	v.hook("health.recovery.restart_server", of.RestartServer)
+	for name, steps := range map[string][]RecoveryStep{
+		"self_test": of.Ladders.SelfTest, "deep_test": of.Ladders.DeepTest, "proxy_test": of.Ladders.ProxyTest, "ctp": of.Ladders.CTP,
+		"requests_queued": of.Ladders.RequestsQueued, "average_command_time": of.Ladders.AverageCommandTime,
+	} {
+		if len(steps) > maxSteps {
+			v.failKey(join("health.recovery.ladders", name), "%s", fmt.Sprintf("has %d steps; there may be %d", len(steps), maxSteps))
+		}
+	}
+}
+
+// maxSteps is how many steps a ladder may have.
+const maxSteps = 16
+
+func (RecoveryMode) choices() []string { return texts(RecoveryAct, RecoveryDryRun, RecoveryOff) }
+func (RecoveryStep) choices() []string {
+	return texts(StepRestartService, StepFailover, StepRestartServer, StepProtocolLog, StepRestartFrontEnd, StepOutOfService, StepEscalate)
+}

@@ -1,0 +1,63 @@
+package recovery
+
+import (
+	"context"
+	"strings"
+)
+
+// Action is a step of a ladder, in the configuration's words.
+type Action string
+
+// The actions.
+const (
+	RestartService  Action = "restart_service"   // of a mailbox server, by an operator's hook
+	Failover        Action = "failover"          // the databases that are active on it move to other copies
+	RestartServer   Action = "restart_server"    // the machine, by an operator's hook; refused while a copy is active there
+	ProtocolLog     Action = "protocol_log"      // is on for the probe's account while the fault lasts
+	RestartFrontEnd Action = "restart_front_end" // our own listeners and set-up; sessions go on
+	OutOfService    Action = "out_of_service"    // component ImapProxy is Inactive while the fault lasts
+	Escalate        Action = "escalate"          // people are told
+)
+
+// kind is what is to be known of an action.
+type kind struct {
+	id       string // in the recovery log
+	lifted   string // in the recovery log, when it is taken back
+	suffix   string // of the responder's name
+	onServer bool   // it is for a mailbox server that is at fault itself
+	whole    bool   // it hits all databases on the server
+	again    bool   // done twice it is as good as done once, so an interrupted one is done again
+	resource func(c Case) string
+}
+
+var kinds = map[Action]kind{
+	RestartService:  {id: "RestartService", suffix: "RestartService", onServer: true, whole: true, resource: Case.server},
+	Failover:        {id: "ServerFailover", lifted: "AllowActivation", suffix: "Failover", onServer: true, again: true, resource: Case.moved},
+	RestartServer:   {id: "ForceReboot", suffix: "RestartServer", onServer: true, whole: true, resource: Case.server},
+	ProtocolLog:     {id: "EnableProtocolLog", lifted: "DisableProtocolLog", suffix: "ProtocolLog", again: true, resource: Case.database},
+	RestartFrontEnd: {id: "RestartFrontEnd", suffix: "RestartFrontEnd", again: true, resource: Case.frontEnd},
+	OutOfService:    {id: "TakeComponentOffline", lifted: "BringComponentOnline", suffix: "Offline", again: true, resource: Case.frontEnd},
+	Escalate:        {id: "Escalate", suffix: "Escalate", again: true, resource: Case.database},
+}
+
+// Responder is the name under which an action is asked for: that of the monitor, with the action in the place of Monitor.
+func (a Action) Responder(monitor string) string {
+	return strings.TrimSuffix(monitor, "Monitor") + kinds[a].suffix
+}
+
+// Known says whether there is such an action.
+func (a Action) Known() bool { _, ok := kinds[a]; return ok }
+
+// Actor does an action.
+type Actor struct {
+	// Do does it and says what it has done. Skipped says that there was nothing to do. It ends soon after its context.
+	Do func(ctx context.Context, c Case) (what string, err error)
+	// Undo takes back what Do has done, and nothing that somebody else has; nil if nothing is to be taken back.
+	Undo func(ctx context.Context, c Case) error
+}
+
+// Skipped is why an action was not done, though nothing went wrong.
+type Skipped string
+
+// Error implements error.
+func (s Skipped) Error() string { return string(s) }

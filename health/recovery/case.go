@@ -1,0 +1,163 @@
+package recovery
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+
+	"portico/health"
+)
+
+// Case is what an action is for. It is kept in the store with its ladder.
+type Case struct {
+	Monitor  string `json:"monitor"`            // identity
+	Server   string `json:"server,omitempty"`   // the mailbox server that is at fault; "" if none is, but our front end may be
+	Database string `json:"database,omitempty"` // the database that the monitor looks at, if it does
+	Alone    bool   `json:"alone,omitempty"`    // other databases on the server are well
+}
+
+func (c Case) server() string   { return c.Server }
+func (c Case) frontEnd() string { return health.ComponentImapProxy }
+
+// database is what the monitor looks at.
+func (c Case) database() string { return cmp.Or(c.Database, c.Server, health.ComponentImapProxy) }
+
+// moved is what a failover moves: a server's databases, or one alone.
+func (c Case) moved() string {
+	if c.Alone {
+		return c.Database
+	}
+	return c.Server
+}
+
+// rank orders monitors: those of mailbox servers are seen to first, and those that look through everything last.
+func rank(name string) int {
+	switch name {
+	case health.ImapSelfTestMonitor:
+		return 0
+	case health.ImapDeepTestMonitor:
+		return 1
+	case health.ImapProxyTestMonitor:
+		return 2
+	}
+	return 3
+}
+
+// survey is what all monitors say at a time.
+type survey struct {
+	all     []health.MonitorState
+	active  func(database string) (server string) // where its active copy is
+	percent int
+}
+
+// fails says whether something is wrong with what a monitor looks at, where that is now.
+func (s survey) fails(m health.MonitorState) bool {
+	return (m.Value == health.Unhealthy || m.Value == health.Degraded) && !s.movedSince(m)
+}
+
+// movedSince says whether a monitor's database has moved since it failed: how it is there is not known yet.
+func (s survey) movedSince(m health.MonitorState) bool {
+	if m.Name != health.ImapDeepTestMonitor && m.Name != health.ImapCTPMonitor || m.LastFailure == nil {
+		return false
+	}
+	at := m.LastFailure.Mailbox
+	return at != "" && at != s.active(m.Target)
+}
+
+// caseOf says what a monitor's failure is about.
+func (s survey) caseOf(m health.MonitorState) Case {
+	c := Case{Monitor: m.ID()}
+	switch m.Name {
+	case health.ImapSelfTestMonitor:
+		c.Server = m.Target
+	case health.ImapDeepTestMonitor:
+		c.Database, c.Server = m.Target, s.active(m.Target)
+		c.Alone = s.othersWell(m, c.Server)
+	case health.ImapCTPMonitor:
+		c.Database = m.Target
+		if server := s.active(m.Target); s.failsItself(server, m.Target) {
+			c.Server = server
+		}
+	case health.ImapProxyTestMonitor:
+	default: // the checks of commands, of a server or of all
+		if s.failsItself(m.Target, "") {
+			c.Server = m.Target
+		}
+	}
+	return c
+}
+
+// failsItself says whether a server's own probes fail too: its SelfTest, or the DeepTest of a database, or with "" of any that is active there.
+func (s survey) failsItself(server, database string) bool {
+	return server != "" && slices.ContainsFunc(s.all, func(m health.MonitorState) bool {
+		switch m.Name {
+		case health.ImapSelfTestMonitor:
+			return m.Target == server && s.fails(m)
+		case health.ImapDeepTestMonitor:
+			return (m.Target == database || database == "" && s.active(m.Target) == server) && s.fails(m)
+		}
+		return false
+	})
+}
+
+// othersWell says whether the server is well, but for this database: it signs in, and other databases are opened there.
+func (s survey) othersWell(m health.MonitorState, server string) bool {
+	others := false
+	for _, other := range s.all {
+		switch {
+		case other.Name == health.ImapSelfTestMonitor && other.Target == server && s.fails(other):
+			return false
+		case other.Name == m.Name && other.Target != m.Target && s.active(other.Target) == server:
+			if s.fails(other) {
+				return false
+			}
+			others = others || other.Value == health.Healthy
+		}
+	}
+	return others
+}
+
+// held says why nothing may be done for a case, "" if something may: others fail too, or who is to blame is nobody that can be acted upon.
+func (s survey) held(m health.MonitorState, c Case) string {
+	if bad, total := health.Together(m, s.all); health.IsCommon(bad, total, s.percent) {
+		return fmt.Sprintf("%d of %d targets of %s fail together: that is a common cause", bad, total, m.Name)
+	}
+	if m.LastFailure == nil {
+		return ""
+	}
+	return c.blameless(m.LastFailure)
+}
+
+// blameless says why a failure is no reason to act, "" if it is one.
+func (c Case) blameless(f *health.Result) string {
+	switch d := f.Dependency; {
+	case f.Phase == health.PhaseCertificate:
+		return "a certificate is renewed by people"
+	case c.Server != "" && (d == health.Networking || d == health.InformationStore || d == health.MailboxServerAuthentication):
+		return ""
+	case c.Server != "" && d != health.None:
+		return fmt.Sprintf("%s is not at fault: %s is", c.Server, d)
+	case d != health.None && d != health.Networking && (c.Database == "" || d != health.HighAvailability):
+		return fmt.Sprintf("our front end is not at fault: %s is", d)
+	}
+	return ""
+}
+
+// leaders finds for each mailbox server, and with "" for our front end, the monitor that is seen to: others that fail there wait.
+func (s survey) leaders() map[string]string {
+	ordered := slices.Clone(s.all)
+	slices.SortStableFunc(ordered, func(a, b health.MonitorState) int {
+		return cmp.Or(cmp.Compare(rank(a.Name), rank(b.Name)), strings.Compare(a.ID(), b.ID()))
+	})
+	leads := make(map[string]string)
+	for _, m := range ordered {
+		if !s.fails(m) {
+			continue
+		}
+		if server := s.caseOf(m).Server; leads[server] == "" {
+			leads[server] = m.ID()
+		}
+	}
+	return leads
+}

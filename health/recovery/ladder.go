@@ -1,0 +1,194 @@
+package recovery
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"portico/health"
+)
+
+// Ladder is one monitor's way up its steps. It is kept in the store, and belongs to the goroutine of Run.
+type Ladder struct {
+	Case
+	Since time.Time `json:"since"`          // the monitor was unhealthy
+	Rung  int       `json:"rung"`           // of the monitor's steps, the next
+	Next  time.Time `json:"next"`           // when that is due
+	Begun uint64    `json:"begun"`          // the record of the step that is being done; 0 for none
+	Lift  []Action  `json:"lift,omitempty"` // what is to be taken back
+	Told  bool      `json:"told"`           // it is for people now
+	Note  string    `json:"note,omitempty"` // why nothing is done at present
+}
+
+// lookAgain is how long a ladder waits for its monitor after the probe has succeeded by hand.
+const lookAgain = time.Minute
+
+// climb does the next step of a ladder if it is due, and says whether it has done anything: at most one thing. What can not be done is noted and
+// passed.
+func (r *Responders) climb(ctx context.Context, l *Ladder, m health.MonitorState) (done bool) {
+	plan, now := r.plan(), r.opt.Now()
+	if l.Begun != 0 {
+		r.resume(ctx, l, m)
+		return true
+	}
+	if now.Before(l.Next) || l.Rung >= len(plan.Ladders[m.Name]) {
+		return false
+	}
+	now, fine := r.verify(ctx, l, m)
+	if fine || ctx.Err() != nil {
+		return false
+	}
+	for steps := plan.Ladders[m.Name]; l.Rung < len(steps); l.Rung++ {
+		action := steps[l.Rung]
+		record := r.newRecord(action, l.Case, action.Responder(m.Name), now)
+		if action == Escalate {
+			l.Told = true
+			r.enter(ctx, record, ResultSucceeded, "people are told")
+			continue
+		}
+		throttle := plan.Throttles[action]
+		record.Throttle, record.ThrottledBy = throttle.String(), record.ID+"/"+record.Resource
+		switch v := throttle.judge(r.log.Records(), record.ID, record.Resource, now); {
+		case kinds[action].onServer && l.Server == "":
+			r.enter(ctx, record, ResultSkipped, "no mailbox server is at fault by its own probes")
+		case kinds[action].whole && l.Alone:
+			r.enter(ctx, record, ResultSkipped, "the other databases on "+l.Server+" are well")
+		case !v.until.IsZero() && action != RestartServer && v.until.Sub(now) <= maxDelay:
+			l.Note, l.Next = v.reason, v.until
+			return false
+		case v.reason != "":
+			r.enter(ctx, record, ResultThrottled, v.reason)
+		case plan.Mode == DryRun:
+			r.enter(ctx, record, ResultDryRun, "it would be done now")
+		default:
+			if r.perform(ctx, l, action, record) {
+				return true
+			}
+		}
+	}
+	l.Told = true
+	return false
+}
+
+// maxDelay is how long a step that comes too soon is waited for. One that would have to wait for longer is passed.
+const maxDelay = time.Hour
+
+// verify runs the probe once more before anything is done, and says whether all is well, or is nothing to be acted upon.
+func (r *Responders) verify(ctx context.Context, l *Ladder, m health.MonitorState) (now time.Time, fine bool) {
+	result := r.opt.Verify(ctx, m)
+	now = r.opt.Now()
+	if result == nil {
+		return now, false
+	}
+	if result.Type == health.Succeeded {
+		l.Note, l.Next = "the probe succeeds again: its monitor is waited for", now.Add(lookAgain)
+		return now, true
+	}
+	if reason := l.blameless(result); reason != "" {
+		l.Note, l.Told, l.Next = reason, true, now.Add(lookAgain)
+		return now, true
+	}
+	l.Note = ""
+	return now, false
+}
+
+// perform does an action, and says whether it was done, so that its outcome is to be waited for. What is begun is written down first.
+func (r *Responders) perform(ctx context.Context, l *Ladder, action Action, record Record) (done bool) {
+	actor, ok := r.opt.Actors[action]
+	if !ok {
+		r.enter(ctx, record, ResultSkipped, "nobody can do it")
+		return false
+	}
+	record.State = Started
+	r.write(ctx, &record)
+	l.Begun = record.Instance
+	if actor.Undo != nil && (action != Failover || !l.Alone) { // a database that moves alone leaves no block behind
+		l.Lift = append(l.Lift, action)
+	}
+	r.save(ctx, l)
+	return r.do(ctx, l, action, record, actor)
+}
+
+// do does what is written down.
+func (r *Responders) do(ctx context.Context, l *Ladder, action Action, record Record, actor Actor) (done bool) {
+	what, err := actor.Do(ctx, l.Case)
+	if ctx.Err() != nil { // the process ends: the next one finds it begun
+		return true
+	}
+	var skipped Skipped
+	switch {
+	case errors.As(err, &skipped):
+		l.drop(action)
+		r.end(ctx, record, ResultSkipped, string(skipped), nil)
+	case err != nil:
+		r.end(ctx, record, ResultFailed, what, err)
+	default:
+		r.end(ctx, record, ResultSucceeded, what, nil)
+		done = true
+	}
+	l.Begun = 0
+	if done {
+		l.Rung, l.Next = l.Rung+1, r.opt.Now().Add(r.plan().Wait)
+	}
+	r.save(ctx, l)
+	return done
+}
+
+// drop forgets that an action is to be taken back.
+func (l *Ladder) drop(action Action) {
+	if n := len(l.Lift); n > 0 && l.Lift[n-1] == action {
+		l.Lift = l.Lift[:n-1]
+	}
+}
+
+// resume goes on where a process before this one has ended in the middle of a step: what may be done twice is done to its end, the rest is not
+// done again.
+func (r *Responders) resume(ctx context.Context, l *Ladder, m health.MonitorState) {
+	steps := r.plan().Ladders[m.Name]
+	record, known := r.log.find(l.Begun)
+	if l.Rung < len(steps) && known {
+		action := steps[l.Rung]
+		if actor, ok := r.opt.Actors[action]; ok && kinds[action].again && kinds[action].id == record.ID {
+			if !r.do(ctx, l, action, record, actor) {
+				l.Rung++
+			}
+			return
+		}
+	}
+	if known {
+		r.end(ctx, record, ResultInterrupted, "the process ended meanwhile; it is not done again", nil)
+	}
+	l.Begun, l.Rung, l.Next = 0, l.Rung+1, r.opt.Now().Add(r.plan().Wait)
+}
+
+// lift takes back what a ladder has done, the latest first, and says whether nothing is left. It is tried again later.
+func (r *Responders) lift(ctx context.Context, l *Ladder) bool {
+	if l.Begun != 0 { // it was interrupted, and is not wanted any more
+		if record, ok := r.log.find(l.Begun); ok {
+			r.end(ctx, record, ResultInterrupted, "the process ended meanwhile", nil)
+		}
+		l.Begun = 0
+	}
+	for n := len(l.Lift); n > 0; n = len(l.Lift) {
+		action := l.Lift[n-1]
+		if actor := r.opt.Actors[action]; actor.Undo != nil {
+			now := r.opt.Now()
+			record := r.newRecord(action, l.Case, action.Responder(nameOf(l.Monitor)), now)
+			record.ID = kinds[action].lifted
+			if err := actor.Undo(ctx, l.Case); err != nil {
+				if l.Note == "" {
+					record.Exception = err.Error()
+					r.enter(ctx, record, ResultFailed, "it is tried again")
+					l.Note = fmt.Sprintf("%s fails: %v", record.ID, err)
+					r.save(ctx, l)
+				}
+				return false
+			}
+			r.enter(ctx, record, ResultSucceeded, "the monitor is "+health.Healthy.String()+" again")
+		}
+		l.Lift, l.Note = l.Lift[:n-1], ""
+		r.save(ctx, l)
+	}
+	return true
+}

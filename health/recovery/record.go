@@ -1,0 +1,148 @@
+package recovery
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strconv"
+	"sync"
+	"time"
+
+	"portico/configs/store"
+)
+
+// Record is an entry of the recovery log: what was done, or why not. Its fields are those of Exchange's RecoveryActionResults (EXCHANGE.md 1.4).
+type Record struct {
+	Instance     uint64    `json:"instance_id"` // of all records, in order
+	ID           string    `json:"id"`          // RestartService, ServerFailover ...
+	Resource     string    `json:"resource_name"`
+	Requestor    string    `json:"requestor_name"` // the responder, or who has asked by hand
+	Monitor      string    `json:"monitor,omitempty"`
+	Start        time.Time `json:"start_time"`
+	End          time.Time `json:"end_time,omitzero"`
+	State        State     `json:"state"`
+	Result       Result    `json:"result,omitempty"`
+	Message      string    `json:"context,omitempty"`           // what was done, or why it was not
+	Exception    string    `json:"exception_message,omitempty"` // what went wrong
+	Throttle     string    `json:"throttle_parameters,omitempty"`
+	ThrottledBy  string    `json:"throttle_identity,omitempty"` // the action and its resource
+	ProcessStart time.Time `json:"lam_process_start_time"`      // of the process that did it
+}
+
+// State says how far an action is.
+type State string
+
+// The states.
+const (
+	Started  State = "Started"
+	Finished State = "Finished"
+)
+
+// Result is what became of an action.
+type Result string
+
+// The results.
+const (
+	ResultSucceeded   Result = "Succeeded"
+	ResultFailed      Result = "Failed"
+	ResultSkipped     Result = "Skipped"     // there was nothing to do, or it may not be done
+	ResultThrottled   Result = "Throttled"   // it was done too often
+	ResultDryRun      Result = "DryRun"      // it would have been done
+	ResultInterrupted Result = "Interrupted" // the process ended meanwhile; it may have been done
+)
+
+// attempted says whether a record counts for throttling.
+func (r Record) attempted() bool {
+	switch r.Result {
+	case ResultSkipped, ResultThrottled:
+		return false
+	}
+	return true
+}
+
+// maxRecords is how many entries the recovery log keeps: more than throttling can ever ask for.
+const maxRecords = 1000
+
+// storedLog is where the store keeps the recovery log, an entry for each.
+const storedLog = "health/recovery/log/"
+
+func logKey(instance uint64) string { return fmt.Sprintf("%s%016d", storedLog, instance) }
+
+// Log is the recovery log. Its methods are safe for concurrent use.
+type Log struct {
+	store store.Store
+
+	mu      sync.Mutex // guards what follows
+	records []Record   // the oldest first
+	last    uint64
+}
+
+// openLog reads what earlier processes have written.
+func openLog(ctx context.Context, s store.Store) (*Log, error) {
+	entries, err := s.List(ctx, storedLog)
+	if err != nil {
+		return nil, fmt.Errorf("recovery log: %w", err)
+	}
+	l := &Log{store: s}
+	for _, e := range entries {
+		if n, err := strconv.ParseUint(e.Key[len(storedLog):], 10, 64); err == nil {
+			l.last = max(l.last, n)
+		}
+		var r Record
+		if json.Unmarshal(e.Value, &r) == nil { // what makes no sense is passed over, and goes with time
+			l.records = append(l.records, r)
+		}
+	}
+	return l, nil
+}
+
+// Records lists all entries, the oldest first.
+func (l *Log) Records() []Record {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return slices.Clone(l.records)
+}
+
+// put writes a record: a new one if it has no number yet. An error is the disk's; the record is in memory all the same.
+func (l *Log) put(ctx context.Context, r *Record) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if r.Instance == 0 {
+		l.last++
+		r.Instance = l.last
+		l.records = append(l.records, *r)
+	} else if i := slices.IndexFunc(l.records, func(old Record) bool { return old.Instance == r.Instance }); i >= 0 {
+		l.records[i] = *r
+	}
+	err := write(ctx, l.store, logKey(r.Instance), r)
+	for len(l.records) > maxRecords {
+		if entry, gone := l.store.Get(ctx, logKey(l.records[0].Instance)); gone == nil {
+			l.store.Delete(ctx, entry.Key, entry.Revision)
+		}
+		l.records = l.records[1:]
+	}
+	return err
+}
+
+// write stores a value, whatever was there.
+func write(ctx context.Context, s store.Store, key string, value any) error {
+	text, err := json.Marshal(value)
+	if err != nil {
+		return err
+	}
+	entry, _ := s.Get(ctx, key) // none is revision 0
+	_, err = s.CompareAndSet(ctx, key, entry.Revision, text)
+	return err
+}
+
+// find returns a record by its number.
+func (l *Log) find(instance uint64) (Record, bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	i := slices.IndexFunc(l.records, func(r Record) bool { return r.Instance == instance })
+	if i < 0 {
+		return Record{}, false
+	}
+	return l.records[i], true
+}

@@ -1,0 +1,540 @@
+package recovery
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"portico/configs/store"
+	"portico/health"
+)
+
+// world is a site in simulated time: six mailbox servers with a database each, of which db1 to db3 have a copy on the next, and our front end. db7
+// is on mbx6 too.
+type world struct {
+	t        *testing.T
+	now      time.Time
+	store    store.Store
+	plan     Plan
+	monitors []health.MonitorState
+	active   map[string]string
+	verify   health.Dependency // what a run by hand finds, if not that all is well
+	well     bool              // a run by hand succeeds
+	did      []string          // what actors were asked for
+	fail     map[Action]error  // what comes of it
+	undoFail error
+	stuck    bool          // what moves fails on
+	each     time.Duration // from a look to the next
+	kill     Action        // the process ends in the middle of it
+	r        *Responders
+	ctx      context.Context
+	end      context.CancelFunc
+}
+
+// noLimit throttles nothing.
+var noLimit = Throttle{InAnHour: -1, InADay: -1, GroupInADay: -1}
+
+func newWorld(t *testing.T) *world {
+	w := &world{t: t, each: lookEach, now: time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC), store: store.Memory(), active: make(map[string]string), fail: make(map[Action]error)}
+	t.Cleanup(func() { w.store.Close() })
+	add := func(set, name, target string) {
+		w.monitors = append(w.monitors, health.MonitorState{Monitor: health.Monitor{HealthSet: set, Name: name, Target: target}, Value: health.Healthy})
+	}
+	add(health.SetProxy, health.ImapProxyTestMonitor, "")
+	for i := range 7 {
+		n, at := fmt.Sprint(i+1), min(i+1, 6)
+		w.active["db"+n] = fmt.Sprintf("mbx%d", at)
+		add(health.SetProtocol, health.ImapDeepTestMonitor, "db"+n)
+		add(health.SetIMAP, health.ImapCTPMonitor, "db"+n)
+		if i < 6 {
+			add(health.SetProtocol, health.ImapSelfTestMonitor, "mbx"+n)
+		}
+	}
+	server := []Action{RestartService, Failover, RestartServer, Escalate}
+	w.plan = Plan{Mode: Act, Wait: 5 * time.Minute, CommonPercent: 34, Throttles: make(map[Action]Throttle), Ladders: map[string][]Action{
+		health.ImapSelfTestMonitor: server, health.ImapDeepTestMonitor: server, health.ImapProxyTestMonitor: {RestartFrontEnd, OutOfService, Escalate},
+		health.ImapCTPMonitor: {RestartService, ProtocolLog, RestartFrontEnd, Escalate},
+	}}
+	for action := range kinds {
+		w.plan.Throttles[action] = noLimit
+	}
+	w.start()
+	return w
+}
+
+// start begins another process.
+func (w *world) start() {
+	w.t.Helper()
+	actors := make(map[Action]Actor)
+	for action := range kinds {
+		actor := Actor{Do: func(ctx context.Context, c Case) (string, error) {
+			w.did = append(w.did, string(action)+" "+kinds[action].resource(c))
+			if w.kill == action {
+				w.end()
+				return "", ctx.Err()
+			}
+			if action == Failover && w.fail[action] == nil {
+				w.move(c)
+			}
+			return "done", w.fail[action]
+		}}
+		if kinds[action].lifted != "" {
+			actor.Undo = func(_ context.Context, c Case) error {
+				w.did = append(w.did, kinds[action].lifted+" "+kinds[action].resource(c))
+				return w.undoFail
+			}
+		}
+		actors[action] = actor
+	}
+	w.ctx, w.end = context.WithCancel(context.Background())
+	var err error
+	w.r, err = New(w.t.Context(), Options{
+		Monitors: func() []health.MonitorState { return slices.Clone(w.monitors) },
+		Active:   func(database string) string { return w.active[database] },
+		Verify: func(_ context.Context, m health.MonitorState) *health.Result {
+			if w.well {
+				return &health.Result{Type: health.Succeeded}
+			}
+			if w.verify != "" {
+				return &health.Result{Type: health.Failed, Dependency: w.verify}
+			}
+			return m.LastFailure
+		},
+		Actors: actors, Store: w.store, Now: func() time.Time { return w.now }, Failed: func(err error) { w.t.Error(err) },
+	})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	w.r.Use(w.plan)
+}
+
+// move is what a failover does: the databases that have another copy go there.
+func (w *world) move(c Case) {
+	for database, at := range w.active {
+		if at == c.Server && (!c.Alone || database == c.Database) && database <= "db3" {
+			w.active[database] = fmt.Sprintf("mbx%c", at[3]+1)
+			if !w.stuck {
+				w.set(health.Healthy, "", "DeepTestMonitor/"+database, "CTPMonitor/"+database)
+			}
+		}
+	}
+}
+
+// set puts monitors whose identities end so into a state.
+func (w *world) set(value health.AlertValue, d health.Dependency, ids ...string) {
+	for i := range w.monitors {
+		m := &w.monitors[i]
+		if !slices.ContainsFunc(ids, func(id string) bool { return strings.HasSuffix(m.ID(), id) }) {
+			continue
+		}
+		m.Value, m.LastTransition, m.InRow = value, w.now, 0
+		if value != health.Healthy {
+			m.InRow = 5
+			m.LastFailure = &health.Result{Type: health.Failed, Dependency: d, Mailbox: w.active[m.Target]}
+		}
+	}
+}
+
+// pass lets time go by.
+func (w *world) pass(d time.Duration) {
+	for end := w.now.Add(d); w.now.Before(end); w.now = w.now.Add(w.each) {
+		if w.ctx.Err() == nil {
+			w.r.look(w.ctx)
+		}
+	}
+}
+
+// compare holds what was done since the last time, and who is told, against what should be.
+func (w *world) compare(did string, told string) {
+	w.t.Helper()
+	if got := strings.Join(w.did, ", "); got != did {
+		w.t.Errorf("%v: it did\n%s\nwanted\n%s", w.now.Sub(w.r.began), got, did)
+	}
+	w.did = nil
+	people := make(map[string]bool)
+	for _, m := range w.monitors {
+		if m.Value == health.Unhealthy && w.r.ForPeople(m) {
+			people[m.Name+"/"+m.Target] = true
+		}
+	}
+	var all []string
+	for id := range people {
+		all = append(all, strings.NewReplacer("Imap", "", "TestMonitor", "", "Monitor", "").Replace(id))
+	}
+	slices.Sort(all)
+	if got := strings.Join(all, " "); got != told {
+		w.t.Errorf("%v: people are told of %q, wanted %q; ladders %+v", w.now.Sub(w.r.began), got, told, w.r.Ladders())
+	}
+}
+
+// log is the recovery log, an entry a word.
+func (w *world) log() string {
+	var all []string
+	for _, r := range w.r.Records() {
+		all = append(all, fmt.Sprintf("%s/%s:%s", r.ID, r.Resource, r.Result))
+	}
+	return strings.Join(all, " ")
+}
+
+// The seed's order: the service, the databases, the machine, people. What follows from the server's fault waits for the server's own ladder, and
+// what moves away is well. When the server is, the ladder's block is lifted.
+func TestDeadServer(t *testing.T) {
+	w := newWorld(t)
+	ids := []string{"SelfTestMonitor/mbx1", "DeepTestMonitor/db1", "CTPMonitor/db1"}
+	w.set(health.Degraded, health.Networking, ids...)
+	w.pass(time.Minute)
+	w.compare("", "")
+	w.set(health.Unhealthy, health.Networking, ids...)
+	w.pass(time.Minute)
+	w.compare("restart_service mbx1", "")
+	w.pass(5 * time.Minute)
+	w.compare("failover mbx1", "")
+	w.pass(5 * time.Minute)
+	w.compare("restart_server mbx1", "")
+	w.pass(5 * time.Minute)
+	w.compare("", "Self/mbx1")
+	w.pass(time.Hour)
+	w.compare("", "Self/mbx1")
+	w.set(health.Healthy, "", ids...)
+	w.pass(time.Minute)
+	w.compare("AllowActivation mbx1", "")
+	want := "RestartService/mbx1:Succeeded ServerFailover/mbx1:Succeeded ForceReboot/mbx1:Succeeded Escalate/mbx1:Succeeded AllowActivation/mbx1:Succeeded"
+	if got := w.log(); got != want {
+		t.Errorf("the log has\n%s", got)
+	}
+	if len(w.r.Ladders()) != 0 {
+		t.Errorf("%+v", w.r.Ladders())
+	}
+	for _, r := range w.r.Records() {
+		if r.State != Finished || r.End.IsZero() || !strings.HasPrefix(r.Requestor, "ImapSelfTest") || r.ProcessStart.IsZero() {
+			t.Errorf("%+v", r)
+		}
+	}
+}
+
+// Healthy again ends the ladder, and the next fault begins at its foot.
+func TestHealthyCancels(t *testing.T) {
+	w := newWorld(t)
+	for range 2 {
+		w.set(health.Unhealthy, health.Networking, "SelfTestMonitor/mbx1")
+		w.pass(time.Minute)
+		w.compare("restart_service mbx1", "")
+		w.set(health.Healthy, "", "SelfTestMonitor/mbx1")
+		w.pass(time.Hour)
+		w.compare("", "")
+	}
+}
+
+// A probe that succeeds by hand keeps anything from being done.
+func TestVerifiedFirst(t *testing.T) {
+	w := newWorld(t)
+	w.well = true
+	w.set(health.Unhealthy, health.Networking, "SelfTestMonitor/mbx1")
+	w.pass(10 * time.Minute)
+	w.compare("", "")
+	w.well, w.verify = false, health.ActiveDirectory
+	w.pass(10 * time.Minute)
+	w.compare("", "Self/mbx1")
+}
+
+// What many have in common, and what is not the server's, is for people at once, and nobody acts.
+func TestNobodyActs(t *testing.T) {
+	for _, cell := range []struct {
+		name string
+		d    health.Dependency
+		ids  []string
+		told string
+	}{
+		{"all servers", health.Networking, []string{"SelfTestMonitor/mbx1", "SelfTestMonitor/mbx2", "SelfTestMonitor/mbx3"}, "Self/mbx1 Self/mbx2 Self/mbx3"},
+		{"directory", health.ActiveDirectory, []string{"ProxyTestMonitor", "CTPMonitor/db1", "CTPMonitor/db2", "CTPMonitor/db3"}, "CTP/db1 CTP/db2 CTP/db3 Proxy/"},
+		{"password of a health mailbox", health.Authentication, []string{"SelfTestMonitor/mbx1", "DeepTestMonitor/db1", "CTPMonitor/db1"}, "CTP/db1 Deep/db1 Self/mbx1"},
+		{"no active copy", health.HighAvailability, []string{"DeepTestMonitor/db1"}, "Deep/db1"},
+	} {
+		t.Run(strings.ReplaceAll(cell.name, " ", "_"), func(t *testing.T) {
+			w := newWorld(t)
+			w.set(health.Unhealthy, cell.d, cell.ids...)
+			w.pass(time.Minute)
+			w.compare("", cell.told)
+			w.pass(time.Hour)
+			w.compare("", cell.told)
+			w.set(health.Healthy, "", cell.ids...)
+			w.pass(time.Minute)
+			w.compare("", "")
+		})
+	}
+	t.Run("our_certificate", func(t *testing.T) {
+		w := newWorld(t)
+		w.set(health.Unhealthy, health.Networking, "ProxyTestMonitor")
+		w.monitors[0].LastFailure.Phase = health.PhaseCertificate
+		w.pass(time.Hour)
+		w.compare("", "Proxy/")
+	})
+}
+
+// A database alone leaves its server, and the others, alone.
+func TestOneDatabase(t *testing.T) {
+	w := newWorld(t)
+	w.active["db2"] = "mbx1"
+	w.set(health.Unhealthy, health.InformationStore, "DeepTestMonitor/db1", "CTPMonitor/db1")
+	w.pass(time.Hour)
+	w.compare("failover db1", "")
+	if got := w.log(); got != "RestartService/mbx1:Skipped ServerFailover/db1:Succeeded" || w.active["db2"] != "mbx1" {
+		t.Error(got)
+	}
+}
+
+// A database that fails after its move too is for people.
+func TestFailsThereToo(t *testing.T) {
+	w := newWorld(t)
+	w.stuck = true
+	w.set(health.Unhealthy, health.InformationStore, "DeepTestMonitor/db1")
+	w.pass(11 * time.Minute)
+	w.compare("restart_service mbx1, failover mbx1", "") // how it is on the other copy is not known yet
+	w.set(health.Unhealthy, health.InformationStore, "DeepTestMonitor/db1")
+	ladder := w.r.ladders["IMAP.Protocol/ImapDeepTestMonitor/db1"]
+	if ladder == nil || ladder.Server != "mbx1" || w.active["db1"] != "mbx2" {
+		t.Fatalf("%+v", ladder)
+	}
+	w.pass(time.Hour)
+	w.compare("", "Deep/db1")
+}
+
+// Our own front end: its listeners anew, then out of service, and back when it is well.
+func TestFrontEnd(t *testing.T) {
+	w := newWorld(t)
+	w.set(health.Unhealthy, health.Networking, "ProxyTestMonitor", "CTPMonitor/db1")
+	w.pass(time.Minute)
+	w.compare("restart_front_end ImapProxy", "")
+	w.pass(5 * time.Minute)
+	w.compare("out_of_service ImapProxy", "")
+	w.pass(6 * time.Minute)
+	w.compare("", "CTP/db1 Proxy/")
+	w.set(health.Healthy, "", "ProxyTestMonitor", "CTPMonitor/db1")
+	w.undoFail = errors.New("the disk is full")
+	w.pass(time.Minute)
+	w.undoFail = nil
+	w.pass(time.Minute)
+	if n := len(w.did); n != int(time.Minute/lookEach)+1 || strings.Count(w.log(), "BringComponentOnline") != 2 {
+		t.Errorf("it was tried %d times: %s", n, w.log())
+	}
+}
+
+// What fails end to end alone, though server and database are well: the protocol log tells more.
+func TestCTPAlone(t *testing.T) {
+	w := newWorld(t)
+	w.set(health.Unhealthy, health.Authentication, "CTPMonitor/db1")
+	w.pass(time.Minute)
+	w.compare("", "CTP/db1")
+	w = newWorld(t)
+	w.set(health.Unhealthy, health.Networking, "CTPMonitor/db1")
+	w.pass(time.Minute)
+	w.compare("protocol_log db1", "")
+	w.pass(5 * time.Minute)
+	w.compare("restart_front_end ImapProxy", "")
+	w.pass(5 * time.Minute)
+	w.compare("", "CTP/db1")
+	w.set(health.Healthy, "", "CTPMonitor/db1")
+	w.pass(time.Minute)
+	w.compare("DisableProtocolLog db1", "")
+}
+
+// What can not be done is passed at once; what fails too.
+func TestNothingHelps(t *testing.T) {
+	w := newWorld(t)
+	w.fail = map[Action]error{RestartService: Skipped("no hook"), Failover: Skipped("no healthy copy"), RestartServer: errors.New("exit status 1")}
+	w.set(health.Unhealthy, health.Networking, "SelfTestMonitor/mbx1")
+	w.pass(lookEach)
+	w.compare("restart_service mbx1, failover mbx1, restart_server mbx1", "Self/mbx1")
+	if got := w.log(); got != "RestartService/mbx1:Skipped ServerFailover/mbx1:Skipped ForceReboot/mbx1:Failed Escalate/mbx1:Succeeded" {
+		t.Error(got)
+	}
+	w.set(health.Healthy, "", "SelfTestMonitor/mbx1")
+	w.pass(time.Minute)
+	w.compare("", "") // nothing is to be lifted
+}
+
+func TestDryRun(t *testing.T) {
+	w := newWorld(t)
+	w.plan.Mode = DryRun
+	w.r.Use(w.plan)
+	w.set(health.Unhealthy, health.Networking, "SelfTestMonitor/mbx1")
+	w.pass(time.Minute)
+	w.compare("", "Self/mbx1")
+	if got := w.log(); got != "RestartService/mbx1:DryRun ServerFailover/mbx1:DryRun ForceReboot/mbx1:DryRun Escalate/mbx1:Succeeded" {
+		t.Error(got)
+	}
+	w.plan.Mode = Off
+	w.r.Use(w.plan)
+	w.set(health.Unhealthy, health.Networking, "SelfTestMonitor/mbx2")
+	w.pass(time.Minute)
+	w.compare("", "Self/mbx1 Self/mbx2")
+}
+
+// A monitor that goes away, or is switched off, leaves nothing behind.
+func TestLadderOfNobody(t *testing.T) {
+	w := newWorld(t)
+	w.set(health.Unhealthy, health.Networking, "SelfTestMonitor/mbx1", "SelfTestMonitor/mbx2")
+	w.plan.CommonPercent = 90
+	w.r.Use(w.plan)
+	w.pass(6 * time.Minute)
+	w.did = nil
+	w.set(health.Disabled, "", "SelfTestMonitor/mbx1")
+	w.monitors = slices.DeleteFunc(w.monitors, func(m health.MonitorState) bool { return m.Target == "mbx2" })
+	w.pass(time.Minute)
+	w.compare("AllowActivation mbx1, AllowActivation mbx2", "")
+	if entries, err := w.store.List(t.Context(), storedLadders); err != nil || len(entries) != 0 {
+		t.Errorf("%v: %v", entries, err)
+	}
+}
+
+// A process that is killed in the middle of a step leaves behind where it was: the next one goes on, and does nothing twice that is not as good
+// done once.
+func TestKilledInTheMiddle(t *testing.T) {
+	w := newWorld(t)
+	w.set(health.Unhealthy, health.Networking, "SelfTestMonitor/mbx1")
+	w.kill = RestartService
+	w.pass(time.Minute)
+	w.compare("restart_service mbx1", "")
+	before := w.monitors
+	w.kill = ""
+	w.start()
+	w.set(health.UnInitialized, "", "SelfTestMonitor/mbx1") // as after every start
+	w.pass(3 * time.Minute)
+	w.compare("", "")
+	w.monitors = before
+	w.set(health.Unhealthy, health.Networking, "SelfTestMonitor/mbx1")
+	w.pass(4 * time.Minute)
+	w.compare("", "") // the step has its time to help
+	w.kill = Failover
+	w.pass(2 * time.Minute)
+	w.compare("failover mbx1", "")
+	w.kill = ""
+	w.start()
+	w.pass(time.Minute)
+	w.compare("failover mbx1", "") // on to its end
+	w.pass(5 * time.Minute)
+	w.compare("restart_server mbx1", "")
+	w.start() // and between steps
+	w.pass(6 * time.Minute)
+	w.compare("", "Self/mbx1")
+	w.set(health.Healthy, "", "SelfTestMonitor/mbx1")
+	w.pass(time.Minute)
+	w.compare("AllowActivation mbx1", "")
+	want := "RestartService/mbx1:Interrupted ServerFailover/mbx1:Succeeded ForceReboot/mbx1:Succeeded Escalate/mbx1:Succeeded AllowActivation/mbx1:Succeeded"
+	if got := w.log(); got != want {
+		t.Errorf("the log has\n%s", got)
+	}
+}
+
+// A server that comes and goes for a week is acted upon no more often than may be, and so are all together.
+func TestThrottlingHolds(t *testing.T) {
+	w := newWorld(t)
+	limit := Throttle{Between: 10 * time.Minute, InAnHour: 2, InADay: 4, GroupBetween: time.Minute, GroupInADay: 6}
+	for _, action := range []Action{RestartService, Failover, RestartServer} {
+		w.plan.Throttles[action] = limit
+	}
+	w.r.Use(w.plan)
+	w.each = time.Minute
+	ids := []string{"SelfTestMonitor/mbx4", "SelfTestMonitor/mbx5"}
+	for end := w.now.Add(7 * 24 * time.Hour); w.now.Before(end); {
+		w.set(health.Unhealthy, health.Networking, ids[:1+int(w.now.Unix()/3600)%2]...)
+		w.pass(7 * time.Minute)
+		w.set(health.Healthy, "", ids...)
+		w.pass(13 * time.Minute)
+	}
+	records := w.r.Records()
+	attempts := 0
+	for i, r := range records {
+		if !r.attempted() || kinds[RestartService].id != r.ID {
+			continue
+		}
+		attempts++
+		var hour, day, group int
+		for _, other := range records[:i+1] {
+			if other.ID != r.ID || !other.attempted() || r.Start.Sub(other.Start) >= 24*time.Hour {
+				continue
+			}
+			group++
+			if other.Resource == r.Resource {
+				day++
+				if r.Start.Sub(other.Start) < time.Hour {
+					hour++
+				}
+			}
+		}
+		if hour > limit.InAnHour || day > limit.InADay || group > limit.GroupInADay {
+			t.Fatalf("%v: %d in an hour, %d in a day, %d on all in a day", r.Start, hour, day, group)
+		}
+	}
+	if attempts < 6 || len(records) > maxRecords { // the log holds the latest of the week
+		t.Errorf("%d attempts, %d records", attempts, len(records))
+	}
+	if entries, err := w.store.List(t.Context(), storedLog); err != nil || len(entries) != len(records) {
+		t.Errorf("%d are stored: %v", len(entries), err)
+	}
+}
+
+// Another server's restart a moment ago is waited out, by the first step too.
+func TestTooSoonAfterAnother(t *testing.T) {
+	w := newWorld(t)
+	w.plan.Throttles[RestartService] = Throttle{GroupBetween: time.Minute, InAnHour: -1, InADay: -1, GroupInADay: -1}
+	w.r.Use(w.plan)
+	if _, err := w.r.ByHand(t.Context(), RestartService, Case{Server: "mbx2"}, "operator", false); err != nil {
+		t.Fatal(err)
+	}
+	w.set(health.Unhealthy, health.Networking, "SelfTestMonitor/mbx1")
+	w.pass(time.Minute)
+	w.compare("restart_service mbx2", "")
+	w.pass(time.Minute)
+	w.compare("restart_service mbx1", "")
+}
+
+// A step that comes too soon waits; a restart of a machine never does.
+func TestTooSoon(t *testing.T) {
+	w := newWorld(t)
+	w.plan.Throttles[RestartService] = Throttle{Between: 20 * time.Minute, InAnHour: -1, InADay: -1, GroupInADay: -1}
+	w.plan.Throttles[RestartServer] = Throttle{Between: 30 * time.Minute, InAnHour: -1, InADay: -1, GroupInADay: -1}
+	w.plan.Ladders[health.ImapSelfTestMonitor] = []Action{RestartService, RestartServer, RestartService, RestartServer}
+	w.r.Use(w.plan)
+	w.set(health.Unhealthy, health.Networking, "SelfTestMonitor/mbx1")
+	w.pass(11 * time.Minute)
+	w.compare("restart_service mbx1, restart_server mbx1", "")
+	w.pass(10 * time.Minute)
+	w.compare("restart_service mbx1", "")
+	w.pass(4 * time.Minute)
+	w.compare("", "")
+	w.pass(2 * time.Minute)
+	w.compare("", "Self/mbx1")
+	if got := w.log(); !strings.HasSuffix(got, "ForceReboot/mbx1:Throttled") {
+		t.Error(got)
+	}
+}
+
+func TestByHand(t *testing.T) {
+	w := newWorld(t)
+	w.plan.Throttles[RestartService] = Throttle{InAnHour: 1, InADay: -1, GroupInADay: -1}
+	w.r.Use(w.plan)
+	for range 2 {
+		if r, err := w.r.ByHand(t.Context(), RestartService, Case{Server: "mbx1"}, "operator", false); err != nil || r.Result != ResultSucceeded {
+			t.Errorf("%+v: %v", r, err)
+		}
+	}
+	if r, err := w.r.ByHand(t.Context(), RestartService, Case{Server: "mbx1"}, "runbook selftest", true); !errors.Is(err, ErrThrottled) || r.Result != ResultThrottled {
+		t.Errorf("%+v: %v", r, err)
+	}
+	if _, err := w.r.ByHand(t.Context(), "reboot", Case{}, "operator", false); !errors.Is(err, ErrUnknown) {
+		t.Error(err)
+	}
+	if err := w.r.Lift(t.Context(), Failover, Case{Server: "mbx1"}, "operator"); err != nil {
+		t.Error(err)
+	}
+	w.compare("restart_service mbx1, restart_service mbx1, AllowActivation mbx1", "")
+	// The ladder counts them.
+	w.set(health.Unhealthy, health.Networking, "SelfTestMonitor/mbx1")
+	w.pass(lookEach)
+	w.compare("failover mbx1", "")
+}

@@ -1,0 +1,360 @@
+package recovery
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"portico/configs/store"
+	"portico/health"
+)
+
+// Mode says whether anything is done.
+type Mode string
+
+// The modes.
+const (
+	Act    Mode = "act"
+	DryRun Mode = "dry_run" // it is written down what would be done
+	Off    Mode = "off"     // people are told at once
+)
+
+// Plan is what is to be done when.
+type Plan struct {
+	Mode          Mode
+	Wait          time.Duration       // from a step to the next
+	CommonPercent int                 // so many of a monitor's targets failing together have a cause in common
+	Ladders       map[string][]Action // by the monitor's name
+	Throttles     map[Action]Throttle // one that is not there allows nothing
+}
+
+// Options is what Responders are built from.
+type Options struct {
+	// Monitors gives all monitors; nil while nothing may be done.
+	Monitors func() []health.MonitorState
+	// Active says on which mailbox server a database is active, "" if on none.
+	Active func(database string) (server string)
+	// Verify runs a monitor's probe once, and returns nil if that can not be done.
+	Verify func(ctx context.Context, m health.MonitorState) *health.Result
+	Actors map[Action]Actor
+	Store  store.Store      // keeps log and ladders
+	Now    func() time.Time // default time.Now
+	Tell   func(Record)     // told of each entry of the recovery log; it must not block
+	Failed func(error)      // told of what can not be kept
+}
+
+// Responders act where monitors stay unhealthy. All but Run may be called from anywhere.
+type Responders struct {
+	opt   Options
+	began time.Time
+	log   *Log
+
+	acting sync.Mutex // held while something is done: one thing at a time; taken before mu
+
+	mu      sync.Mutex // guards what follows
+	current Plan
+	ladders map[string]*Ladder // by monitor. What they point at is Run's alone, under acting
+	saved   map[string]string  // what the store has of each
+	shown   []Ladder           // copies
+	told    map[string]bool    // monitors that are for people
+	paused  bool               // nothing may be done
+}
+
+// storedLadders is where the store keeps ladders, by monitor.
+const storedLadders = "health/recovery/ladders/"
+
+// New returns responders that go on where those of an earlier process have ended. They do nothing before Run.
+func New(ctx context.Context, o Options) (*Responders, error) {
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Tell == nil {
+		o.Tell = func(Record) {}
+	}
+	if o.Failed == nil {
+		o.Failed = func(error) {}
+	}
+	log, err := openLog(ctx, o.Store)
+	if err != nil {
+		return nil, err
+	}
+	r := &Responders{opt: o, began: o.Now(), log: log, current: Plan{Mode: Off}, ladders: make(map[string]*Ladder), saved: make(map[string]string)}
+	entries, err := o.Store.List(ctx, storedLadders)
+	if err != nil {
+		return nil, fmt.Errorf("recovery: %w", err)
+	}
+	begun := make(map[uint64]bool)
+	for _, e := range entries {
+		var l Ladder
+		if err := json.Unmarshal(e.Value, &l); err != nil || storedLadders+l.Monitor != e.Key {
+			o.Failed(fmt.Errorf("a stored ladder makes no sense: %s: %w", e.Key, err))
+			continue
+		}
+		r.ladders[l.Monitor], r.saved[l.Monitor] = &l, string(e.Value)
+		begun[l.Begun] = true
+	}
+	for _, record := range log.Records() {
+		if record.State == Started && !begun[record.Instance] {
+			r.end(ctx, record, ResultInterrupted, "the process ended meanwhile", nil)
+		}
+	}
+	r.show(nil, false)
+	return r, nil
+}
+
+// Use puts a plan in force.
+func (r *Responders) Use(p Plan) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.current = p
+}
+
+func (r *Responders) plan() Plan {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.current
+}
+
+// lookEach is how often the monitors are looked at.
+const lookEach = 2 * time.Second
+
+// Run looks and acts until the context ends.
+func (r *Responders) Run(ctx context.Context) {
+	ticker := time.NewTicker(lookEach)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+			r.look(ctx)
+		}
+	}
+}
+
+// look goes through all monitors once.
+func (r *Responders) look(ctx context.Context) {
+	r.acting.Lock()
+	defer r.acting.Unlock()
+	plan := r.plan()
+	all := r.opt.Monitors()
+	if all == nil || plan.Mode == Off {
+		r.show(nil, true)
+		return
+	}
+	s := survey{all: all, active: r.opt.Active, percent: plan.CommonPercent}
+	leads := s.leaders()
+	monitors := make(map[string]health.MonitorState)
+	for _, m := range all {
+		monitors[m.ID()] = m
+		r.begin(m, s)
+	}
+	told, done := make(map[string]bool), false
+	for _, id := range slices.SortedFunc(maps.Keys(r.ladders), func(a, b string) int { return compareRank(a, b) }) {
+		l := r.ladders[id]
+		m, known := monitors[id]
+		switch {
+		case !known, m.Value == health.Healthy, m.Value == health.Disabled:
+			if r.lift(ctx, l) {
+				r.forget(ctx, id)
+			}
+			continue
+		case m.Value == health.Unhealthy && !done: // what was done may have changed what the others look at
+			done = r.visit(ctx, l, m, s, leads)
+			r.save(ctx, l)
+		}
+		told[id] = l.Told
+	}
+	r.show(told, false)
+}
+
+func compareRank(a, b string) int {
+	if n := rank(nameOf(a)) - rank(nameOf(b)); n != 0 {
+		return n
+	}
+	return strings.Compare(a, b)
+}
+
+// nameOf is the monitor's name in its identity.
+func nameOf(id string) string {
+	_, name, _ := strings.Cut(id, "/")
+	name, _, _ = strings.Cut(name, "/")
+	return name
+}
+
+// begin begins the ladder of a monitor that is unhealthy and has none.
+func (r *Responders) begin(m health.MonitorState, s survey) {
+	if m.Value == health.Unhealthy && r.ladders[m.ID()] == nil {
+		r.ladders[m.ID()] = &Ladder{Case: s.caseOf(m), Since: m.LastTransition}
+	}
+}
+
+// visit does for a ladder what is to be done now, and says whether that was anything.
+func (r *Responders) visit(ctx context.Context, l *Ladder, m health.MonitorState, s survey, leads map[string]string) (done bool) {
+	now := s.caseOf(m)
+	moved := l.Server != "" && now.Server != "" && now.Server != l.Server
+	if l.Rung == 0 && l.Begun == 0 {
+		l.Case = now
+		moved = false
+	}
+	lead := leads[l.Server]
+	switch reason := s.held(m, l.Case); {
+	case l.Begun != 0:
+		return r.climb(ctx, l, m)
+	case s.movedSince(m):
+		l.Note = "it has moved to " + s.active(m.Target) + " since it failed: its probe is waited for"
+	case reason != "":
+		l.Note, l.Told = reason, true
+	case moved:
+		l.Note, l.Told = fmt.Sprintf("%s has moved to %s and fails there too: it goes to people", now.Database, now.Server), true
+	case lead != "" && lead != l.Monitor:
+		l.Note = lead + " is seen to first"
+		other := r.ladders[lead]
+		l.Told = l.Told || other != nil && other.Told || other == nil && r.opt.Now().Sub(l.Since) > r.plan().Wait
+	default:
+		return r.climb(ctx, l, m)
+	}
+	return false
+}
+
+// show notes what others may know.
+func (r *Responders) show(told map[string]bool, paused bool) {
+	shown := []Ladder{}
+	for _, id := range slices.Sorted(maps.Keys(r.ladders)) {
+		shown = append(shown, *r.ladders[id])
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.shown, r.told, r.paused = shown, told, paused
+}
+
+// Ladders lists those that are being climbed, by monitor. They are copies.
+func (r *Responders) Ladders() []Ladder {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.Clone(r.shown)
+}
+
+// Records lists the recovery log, the oldest first.
+func (r *Responders) Records() []Record { return r.log.Records() }
+
+// ForPeople says whether people are to be told that a monitor is not healthy: recovery has done what it could, may do nothing, or can not.
+func (r *Responders) ForPeople(m health.MonitorState) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.paused || r.current.Mode == Off || m.Value != health.Unhealthy || r.told[m.ID()]
+}
+
+// ErrUnknown says that there is no such action.
+var ErrUnknown = errors.New("there is no such action")
+
+// ErrThrottled says that an action was done too often.
+var ErrThrottled = errors.New("throttled")
+
+// ByHand does an action that somebody asks for, if nothing else is being done, and returns its record. It is written to the recovery log and counts
+// for throttling, but only a machine that asks is throttled itself.
+func (r *Responders) ByHand(ctx context.Context, action Action, c Case, requestor string, machine bool) (Record, error) {
+	actor, ok := r.opt.Actors[action]
+	if !ok {
+		return Record{}, fmt.Errorf("%s: %w", action, ErrUnknown)
+	}
+	r.acting.Lock()
+	defer r.acting.Unlock()
+	record := r.newRecord(action, c, requestor, r.opt.Now())
+	throttle := r.plan().Throttles[action]
+	if v := throttle.judge(r.log.Records(), record.ID, record.Resource, record.Start); machine && v.reason != "" {
+		record.Throttle, record.ThrottledBy = throttle.String(), record.ID+"/"+record.Resource
+		record = r.enter(ctx, record, ResultThrottled, v.reason)
+		return record, fmt.Errorf("%s of %s: %s: %w", action, record.Resource, v.reason, ErrThrottled)
+	}
+	record.State = Started
+	r.write(ctx, &record)
+	what, err := actor.Do(ctx, c)
+	var skipped Skipped
+	switch {
+	case errors.As(err, &skipped):
+		return r.end(ctx, record, ResultSkipped, string(skipped), nil), err
+	case err != nil:
+		return r.end(ctx, record, ResultFailed, what, err), err
+	}
+	return r.end(ctx, record, ResultSucceeded, what, nil), nil
+}
+
+// Lift takes back what ByHand has done.
+func (r *Responders) Lift(ctx context.Context, action Action, c Case, requestor string) error {
+	actor := r.opt.Actors[action]
+	if actor.Undo == nil {
+		return nil
+	}
+	r.acting.Lock()
+	defer r.acting.Unlock()
+	record := r.newRecord(action, c, requestor, r.opt.Now())
+	record.ID = kinds[action].lifted
+	err := actor.Undo(ctx, c)
+	if err != nil {
+		record.Exception = err.Error()
+		r.enter(ctx, record, ResultFailed, "")
+		return err
+	}
+	r.enter(ctx, record, ResultSucceeded, "")
+	return nil
+}
+
+func (r *Responders) newRecord(action Action, c Case, requestor string, now time.Time) Record {
+	k := kinds[action]
+	return Record{ID: k.id, Resource: k.resource(c), Requestor: requestor, Monitor: c.Monitor, Start: now, ProcessStart: r.began}
+}
+
+// enter writes a record that is over as soon as it has begun.
+func (r *Responders) enter(ctx context.Context, record Record, result Result, message string) Record {
+	record.Start = r.opt.Now()
+	return r.end(ctx, record, result, message, nil)
+}
+
+// end writes the end of a record.
+func (r *Responders) end(ctx context.Context, record Record, result Result, message string, err error) Record {
+	record.End, record.State, record.Result, record.Message = r.opt.Now(), Finished, result, message
+	if err != nil {
+		record.Exception = err.Error()
+	}
+	r.write(ctx, &record)
+	return record
+}
+
+func (r *Responders) write(ctx context.Context, record *Record) {
+	if err := r.log.put(ctx, record); err != nil {
+		r.opt.Failed(fmt.Errorf("recovery log: %w", err))
+	}
+	r.opt.Tell(*record)
+}
+
+// save keeps a ladder, if it has changed.
+func (r *Responders) save(ctx context.Context, l *Ladder) {
+	text, err := json.Marshal(l)
+	if err == nil && r.saved[l.Monitor] != string(text) {
+		err = write(ctx, r.opt.Store, storedLadders+l.Monitor, l)
+	}
+	if err != nil {
+		r.opt.Failed(fmt.Errorf("keep a ladder: %w", err))
+		return
+	}
+	r.saved[l.Monitor] = string(text)
+}
+
+// forget ends a ladder.
+func (r *Responders) forget(ctx context.Context, id string) {
+	if entry, err := r.opt.Store.Get(ctx, storedLadders+id); err == nil {
+		if err := r.opt.Store.Delete(ctx, entry.Key, entry.Revision); err != nil {
+			r.opt.Failed(fmt.Errorf("forget a ladder: %w", err))
+			return
+		}
+	}
+	delete(r.ladders, id)
+	delete(r.saved, id)
+}
