@@ -89,3 +89,8 @@ func (s *Server) EndUser(user string) int {
 func (s *Server) EndDatabase(database string, d time.Duration) {
 	s.opt.Relay.End(func(o relay.Owner) bool { r, ok := o.(*relayed); return ok && r.place.database == database }, relay.ReasonMoved, d)
 }
+
+// EndAll ends all relayed sessions, spread over about d, and returns when none of them has a connection to a mailbox server any more.
+func (s *Server) EndAll(d time.Duration) {
+	s.opt.Relay.End(func(o relay.Owner) bool { _, ok := o.(*relayed); return ok }, relay.ReasonMoved, d)
+}

@@ -25,6 +25,7 @@ func (s *service) startEscalator() error {
 	s.escalator, err = health.NewEscalator(health.EscalatorOptions{
 		Monitors: s.alerting, Ready: s.recovery.ForPeople, Sinks: s.sinks(s.config), Common: s.config.Health.Recovery.CommonCausePercent, Saved: entry.Value,
 		Failed: func(err error) { s.reported("an alert can not be told", err) },
+		Bundle: func(ctx context.Context, a health.Alert) (string, error) { return s.bundle(ctx, []health.Alert{a}) },
 		Save: func(text []byte) (err error) {
 			revision, err = s.store.CompareAndSet(ctx, storedAlerts, revision, text)
 			return err
@@ -70,7 +71,7 @@ func (s *service) alertLog() health.Sink {
 			s.log.Warn().Str("cause", a.Cause).Time("since", a.Since).Strs("monitors", a.Monitors).Msg("escalation: it is over")
 		case !a.Again:
 			s.log.Error().Str("cause", a.Cause).Str("dependency", string(a.Dependency)).Str("_mbx", a.Mailbox).Time("since", a.Since).
-				Strs("monitors", a.Monitors).Str("error", a.Error).Msg("escalation: users may not reach their mail")
+				Strs("monitors", a.Monitors).Str("error", a.Error).Str("bundle", a.Bundle).Msg("escalation: users may not reach their mail")
 		}
 		return nil
 	})

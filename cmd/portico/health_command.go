@@ -21,7 +21,7 @@ func newHealth() *cobra.Command {
 			"as its worst monitor.",
 		Args: cobra.NoArgs,
 	}
-	cmd.AddCommand(newHealthGet(), newHealthReport(), newHealthAlerts(), newHealthRecovery(), newHealthRepairing())
+	cmd.AddCommand(newHealthGet(), newHealthReport(), newHealthAlerts(), newHealthRecovery(), newHealthBundle(), newHealthRepairing())
 	return cmd
 }
 

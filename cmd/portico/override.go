@@ -49,7 +49,7 @@ func (s *service) useHealthPlan() {
 	if err != nil {
 		s.reported("overrides are passed over", err)
 	}
-	s.health.Use(s.healthPlan(s.config).With(all, time.Now(), version()))
+	s.health.Use(s.withoutMaintained(s.healthPlan(s.config).With(all, time.Now(), version())))
 	s.overridden = len(all)
 }
 

@@ -30,6 +30,13 @@ type Health interface {
 	Recovery() RecoveryState
 	// Recover does an action that somebody asks for, and returns what became of it.
 	Recover(ctx context.Context, r RecoveryRequest) (recovery.Record, error)
+	// Maintenance lists what somebody works on: mailbox servers, or this node.
+	Maintenance(ctx context.Context) ([]Maintenance, error)
+	// StartMaintenance and StopMaintenance are for a mailbox server, or with "" for this node, whose sessions end within drain.
+	StartMaintenance(ctx context.Context, server string, drain time.Duration) ([]MaintenanceStep, error)
+	StopMaintenance(ctx context.Context, server string) ([]MaintenanceStep, error)
+	// Bundle writes down all that is known, and says where.
+	Bundle(ctx context.Context) (where string, err error)
 	// RunNow runs probes by hand.
 	RunNow(ctx context.Context, r ProbeRun) ([]*health.Result, error)
 }
@@ -187,13 +194,8 @@ const probeTime = 15 * time.Minute
 
 // healthAPI adds managed availability to the pages.
 func healthAPI(mux *http.ServeMux, h Health) {
-	mux.HandleFunc("GET /api/v1/health", func(w http.ResponseWriter, _ *http.Request) {
-		rows := []MonitorRow{}
-		for _, m := range h.Monitors() {
-			rows = append(rows, monitorRow(h, m))
-		}
-		answer(w, rows, nil)
-	})
+	maintenanceAPI(mux, h)
+	mux.HandleFunc("GET /api/v1/health", func(w http.ResponseWriter, _ *http.Request) { answer(w, monitorRows(h), nil) })
 	mux.HandleFunc("GET /api/v1/health/report", func(w http.ResponseWriter, _ *http.Request) {
 		rows := []SetRow{}
 		for _, s := range h.Sets() {
@@ -254,6 +256,17 @@ func healthAPI(mux *http.ServeMux, h Health) {
 	test := &selfTest{health: h}
 	mux.HandleFunc("GET /selftest", test.serve)
 	mux.HandleFunc("GET /imap/healthcheck.htm", func(w http.ResponseWriter, r *http.Request) { healthcheck(w, h) })
+}
+
+// HealthRows are all monitors and probes, as the API shows them.
+func HealthRows(h Health) ([]MonitorRow, []ProbeRow) { return monitorRows(h), probeRows(h, "", "") }
+
+func monitorRows(h Health) []MonitorRow {
+	rows := []MonitorRow{}
+	for _, m := range h.Monitors() {
+		rows = append(rows, monitorRow(h, m))
+	}
+	return rows
 }
 
 func probeRows(h Health, set, probe string) []ProbeRow {

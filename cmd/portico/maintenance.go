@@ -1,0 +1,306 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/url"
+	"slices"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"portico/backend"
+	"portico/configs/store"
+	"portico/health"
+	"portico/health/admin"
+)
+
+// storedMaintenance is where the store keeps which mailbox servers somebody works on.
+const storedMaintenance = "maintenance/"
+
+// byMaintenance is who blocks a mailbox server for maintenance.
+const byMaintenance = "maintenance"
+
+// requesterMaintenance is who takes components out of service for it.
+const requesterMaintenance = "Maintenance"
+
+// longestDrain is how long the sessions of a node may take to end.
+const longestDrain = 4 * time.Minute
+
+// maintained are the mailbox servers that somebody works on.
+func (s *service) maintained(ctx context.Context) (map[string]admin.Maintenance, error) {
+	entries, err := s.store.List(ctx, storedMaintenance)
+	if err != nil {
+		return nil, fmt.Errorf("maintenance: %w", err)
+	}
+	all := make(map[string]admin.Maintenance)
+	for _, e := range entries {
+		var m admin.Maintenance
+		if json.Unmarshal(e.Value, &m) == nil {
+			all[m.Server] = m
+		}
+	}
+	return all, nil
+}
+
+// Maintenance implements admin.Health.
+func (c healthControl) Maintenance(ctx context.Context) ([]admin.Maintenance, error) {
+	servers, err := c.s.maintained(ctx)
+	all := []admin.Maintenance{}
+	for _, name := range c.s.front.Load().tier.Servers() {
+		if m, ok := servers[name]; ok {
+			m.Active = c.s.activeDatabases(name)
+			all = append(all, m)
+		}
+	}
+	for _, r := range c.s.components.Requests() {
+		if r.Component == health.ComponentServerWideOffline && r.Requester == requesterMaintenance && r.State == health.Inactive {
+			all = append(all, admin.Maintenance{Node: c.Node(), Since: r.At, Sessions: len(c.s.server.Sessions())})
+		}
+	}
+	return all, err
+}
+
+// StartMaintenance implements admin.Health: in Exchange's order, drain, move the active databases, block activation, all offline.
+func (c healthControl) StartMaintenance(ctx context.Context, server string, drain time.Duration) ([]admin.MaintenanceStep, error) {
+	if server == "" {
+		return c.nodeIn(ctx, drain)
+	}
+	if err := (control{c.s}).known(server); err != nil {
+		return nil, err
+	}
+	before, err := c.s.maintained(ctx)
+	if err != nil {
+		return nil, err
+	}
+	m, again := before[server]
+	if !again {
+		m = admin.Maintenance{Server: server, Since: time.Now().UTC().Truncate(time.Millisecond), Policy: string(c.s.active.Policy(server))}
+		if err := c.s.keep(ctx, storedMaintenance+server, m); err != nil {
+			return nil, err
+		}
+	}
+	c.s.log.Warn().Str("server", server).Msg("maintenance of a mailbox server begins")
+	if err := c.s.active.Block(ctx, server, byMaintenance); err != nil {
+		return nil, err
+	}
+	steps := []admin.MaintenanceStep{}
+	own := control{c.s}
+	for _, moved := range own.told(c.s.front.Load().tier.Evacuate(ctx, server, own.end)) {
+		if moved.To != "" {
+			steps = append(steps, admin.MaintenanceStep{What: "database " + moved.Database, Result: "moved to " + moved.To, Done: true})
+		} else {
+			steps = append(steps, admin.MaintenanceStep{What: "database " + moved.Database, Result: "kept: " + moved.Reason})
+		}
+	}
+	if err := c.s.active.SetPolicy(ctx, server, backend.BlockedByPolicy); err != nil {
+		return steps, err
+	}
+	steps = append(steps, admin.MaintenanceStep{What: "AutoActivationPolicy of " + server, Result: string(backend.BlockedByPolicy), Done: true})
+	c.s.replan()
+	return append(steps, admin.MaintenanceStep{What: "monitors of " + server, Result: health.Disabled.String(), Done: true}), nil
+}
+
+// nodeIn is StartMaintenance of this node.
+func (c healthControl) nodeIn(ctx context.Context, drain time.Duration) ([]admin.MaintenanceStep, error) {
+	if drain < 0 || drain > longestDrain {
+		return nil, fmt.Errorf("drain %v is not from 0 to %v", drain, longestDrain)
+	}
+	steps := []admin.MaintenanceStep{}
+	err := c.s.setComponent(ctx, health.Request{Component: health.ComponentImapProxy, Requester: requesterMaintenance, State: health.Inactive})
+	if err != nil {
+		return steps, err
+	}
+	steps = append(steps, admin.MaintenanceStep{What: "component " + health.ComponentImapProxy, Result: health.Inactive, Done: true})
+	n := len(c.s.server.Sessions())
+	c.s.server.EndAll(drain)
+	steps = append(steps, admin.MaintenanceStep{What: "sessions", Result: fmt.Sprintf("%d ended", n), Done: true})
+	err = c.s.setComponent(ctx, health.Request{Component: health.ComponentServerWideOffline, Requester: requesterMaintenance, State: health.Inactive})
+	if err != nil {
+		return steps, err
+	}
+	return append(steps, admin.MaintenanceStep{What: "component " + health.ComponentServerWideOffline, Result: health.Inactive, Done: true}), nil
+}
+
+// StopMaintenance implements admin.Health: the same in reverse. No database moves back.
+func (c healthControl) StopMaintenance(ctx context.Context, server string) ([]admin.MaintenanceStep, error) {
+	steps := []admin.MaintenanceStep{}
+	if server == "" {
+		for _, component := range []string{health.ComponentServerWideOffline, health.ComponentImapProxy} {
+			if err := c.s.setComponent(ctx, health.Request{Component: component, Requester: requesterMaintenance, State: health.Active}); err != nil {
+				return steps, err
+			}
+			state := c.s.components.State(component)
+			result := state
+			if state != health.Active {
+				result += ": somebody else wants that, see portico component get"
+			}
+			steps = append(steps, admin.MaintenanceStep{What: "component " + component, Result: result, Done: state == health.Active})
+		}
+		return steps, nil
+	}
+	servers, err := c.s.maintained(ctx)
+	if err != nil {
+		return nil, err
+	}
+	m, ok := servers[server]
+	if !ok {
+		return nil, fmt.Errorf("mailbox server %q is not in maintenance: %w", server, admin.ErrUnknown)
+	}
+	if err := c.s.active.SetPolicy(ctx, server, backend.Policy(m.Policy)); err != nil {
+		return nil, err
+	}
+	steps = append(steps, admin.MaintenanceStep{What: "AutoActivationPolicy of " + server, Result: string(c.s.front.Load().tier.Policy(server)), Done: true})
+	if err := c.s.active.Unblock(ctx, server, byMaintenance); err != nil {
+		return steps, err
+	}
+	activation := admin.MaintenanceStep{What: "activation on " + server, Result: "allowed", Done: true}
+	if by := c.s.active.BlockedBy(server); len(by) > 0 {
+		activation.Result, activation.Done = fmt.Sprintf("still blocked, by %v", by), false
+	}
+	steps = append(steps, activation)
+	entry, err := c.s.store.Get(ctx, storedMaintenance+server)
+	if err == nil {
+		err = c.s.store.Delete(ctx, entry.Key, entry.Revision)
+	}
+	if err != nil && !errors.Is(err, store.ErrNotFound) {
+		return steps, err
+	}
+	c.s.log.Warn().Str("server", server).Msg("maintenance of a mailbox server ends")
+	c.s.replan()
+	return append(steps, admin.MaintenanceStep{What: "monitors of " + server, Result: "look again", Done: true}), nil
+}
+
+// keep stores a value as JSON, whatever was there.
+func (s *service) keep(ctx context.Context, key string, value any) error {
+	text, err := json.Marshal(value)
+	if err != nil {
+		return err
+	}
+	entry, err := s.store.Get(ctx, key) // none is revision 0
+	if err != nil && !errors.Is(err, store.ErrNotFound) {
+		return err
+	}
+	_, err = s.store.CompareAndSet(ctx, key, entry.Revision, text)
+	return err
+}
+
+// replan puts what is looked after in force again.
+func (s *service) replan() {
+	s.changing.Lock()
+	defer s.changing.Unlock()
+	s.useHealthPlan()
+}
+
+// withoutMaintained switches the monitors of mailbox servers off that somebody works on.
+func (s *service) withoutMaintained(plan health.Plan) health.Plan {
+	servers, err := s.maintained(context.Background())
+	if err != nil {
+		s.reported("maintenance is passed over", err)
+	}
+	ofServers := []string{health.ImapSelfTestMonitor, health.AverageCommandProcessingTimeGt60sMonitor, health.RequestsQueuedGt500Monitor}
+	for i := range plan.Monitors {
+		m := &plan.Monitors[i]
+		if _, ok := servers[m.Target]; ok && slices.Contains(ofServers, m.Name) {
+			m.Off = true
+		}
+	}
+	return plan
+}
+
+func newMaintenance() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "maintenance",
+		Short: "Put a mailbox server, or this node, into maintenance and back",
+		Long: "In maintenance a mailbox server has no active database, gets none, and nobody is told of it. This node takes no clients then, has ended its\n" +
+			"sessions, recovers nothing and tells nobody.",
+		Args: cobra.NoArgs,
+	}
+	cmd.AddCommand(newMaintenanceStart(), newMaintenanceStop(), newMaintenanceStatus())
+	return cmd
+}
+
+func newMaintenanceStart() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "start [SERVER]",
+		Short: "Begin: drain, move the active databases, block activation; or drain this node",
+		Long: "Of a mailbox server: each database that is active there moves to its next copy that answers; activation is blocked there, its\n" +
+			"AutoActivationPolicy is Blocked, and its monitors are Disabled. Without a server, this node: ImapProxy is Inactive by Maintenance, its\n" +
+			"sessions end within --drain, ServerWideOffline is Inactive by Maintenance.\n\n" +
+			"Exit status: 0 done, 1 a database stays, 2 it could not be done.",
+		Args: cobra.MaximumNArgs(1),
+	}
+	ask := askFlags(cmd)
+	drain := cmd.Flags().Duration("drain", 30*time.Second, "`time` over which the sessions of this node end")
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		return ask.maintenance(cmd, "start", args, map[string]any{"seconds": drain.Seconds()})
+	}
+	return cmd
+}
+
+func newMaintenanceStop() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "stop [SERVER]",
+		Short: "End it: the same in reverse; no database moves back by that",
+		Long:  "Exit status: 0 done, 1 somebody else still keeps it away, 2 it could not be done.",
+		Args:  cobra.MaximumNArgs(1),
+	}
+	ask := askFlags(cmd)
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		return ask.maintenance(cmd, "stop", args, struct{}{})
+	}
+	return cmd
+}
+
+func (a *asking) maintenance(cmd *cobra.Command, verb string, args []string, body any) error {
+	path := "/api/v1/maintenance/" + verb
+	if len(args) == 1 {
+		path = "/api/v1/servers/" + url.PathEscape(args[0]) + "/maintenance/" + verb
+	}
+	var steps []admin.MaintenanceStep
+	if err := a.post(cmd.Context(), path, body, &steps); err != nil {
+		return err
+	}
+	rows, fine := [][]string{}, true
+	for _, s := range steps {
+		rows = append(rows, []string{s.What, s.Result})
+		fine = fine && s.Done
+	}
+	if err := a.print(cmd.OutOrStdout(), steps, []string{"What", "Result"}, rows); err != nil {
+		return err
+	}
+	if !fine {
+		return errBadNews
+	}
+	return nil
+}
+
+func newMaintenanceStatus() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "status",
+		Short: "List what is in maintenance, and what is still there",
+		Args:  cobra.NoArgs,
+	}
+	ask := askFlags(cmd)
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		var all []admin.Maintenance
+		if err := ask.get(cmd.Context(), "/api/v1/maintenance", &all); err != nil {
+			return err
+		}
+		rows := [][]string{}
+		for _, m := range all {
+			name, left := m.Server, "no active database"
+			switch {
+			case m.Node != "":
+				name, left = "this node, "+m.Node, fmt.Sprintf("%d sessions", m.Sessions)
+			case len(m.Active) > 0:
+				left = fmt.Sprintf("active: %v", m.Active)
+			}
+			rows = append(rows, []string{name, m.Since.Local().Format(time.DateTime), left})
+		}
+		return ask.print(cmd.OutOrStdout(), all, []string{"InMaintenance", "Since", "StillThere"}, rows)
+	}
+	return cmd
+}

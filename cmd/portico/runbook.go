@@ -1,0 +1,296 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"io"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"portico/health"
+	"portico/health/admin"
+	"portico/health/recovery"
+)
+
+func newRunbook() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "runbook",
+		Short: "Walk through the recovery of an unhealthy monitor: is it still so, act, look again",
+		Long: "A runbook runs the monitor's probe, and ends at once if that succeeds. Else it goes from step to step: before each it asks, after each it\n" +
+			"runs the probe again. When that succeeds, it looks again after --wait, twice, before it calls it recovered. What it has blocked, taken\n" +
+			"out of service or logged is as before at its end, however it ends. Each step is in the recovery log: portico health recovery.\n\n" +
+			"Exit status: 0 it is well, 1 it is not, 2 it could not be found out.",
+		Args: cobra.NoArgs,
+	}
+	for _, book := range recovery.Runbooks {
+		cmd.AddCommand(newRunbookOf(book))
+	}
+	return cmd
+}
+
+func newRunbookOf(book recovery.Runbook) *cobra.Command {
+	cmd := &cobra.Command{Use: book.Name, Short: "When " + book.Monitor + " is unhealthy", Args: cobra.NoArgs}
+	if book.Of != "" {
+		cmd.Use += " " + strings.ToUpper(book.Of)
+		cmd.Args = cobra.ExactArgs(1)
+	}
+	var steps strings.Builder
+	for i, s := range book.Steps {
+		fmt.Fprintf(&steps, "  %d. %s\n", i+1, s.Text)
+	}
+	cmd.Long = "The steps, as long as the fault lasts:\n" + steps.String()
+	w := &walk{book: book, ask: askFlags(cmd)}
+	cmd.Flags().BoolVar(&w.auto, "auto", false, "do not ask: each step is done, unless it was done too often (health.recovery.throttle)")
+	cmd.Flags().DurationVar(&w.wait, "wait", 10*time.Minute, "`time` after which it is looked again, twice")
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if len(args) == 1 {
+			w.target = args[0]
+		}
+		if w.wait < 0 {
+			return fmt.Errorf("--wait %v is over already", w.wait)
+		}
+		w.out, w.in = cmd.OutOrStdout(), bufio.NewReader(cmd.InOrStdin())
+		return w.run(cmd)
+	}
+	return cmd
+}
+
+// walk is a runbook being walked through.
+type walk struct {
+	book   recovery.Runbook
+	ask    *asking
+	auto   bool
+	wait   time.Duration
+	target string
+	in     *bufio.Reader
+	out    io.Writer
+	server string                  // the mailbox server that is looked at
+	lifts  []admin.RecoveryRequest // what is to be taken back
+}
+
+func (w *walk) run(cmd *cobra.Command) error {
+	ctx := cmd.Context()
+	well, err := w.look(ctx)
+	if err != nil {
+		return err
+	}
+	if well {
+		fmt.Fprintln(w.out, "It is not so any more: nothing is done.")
+		return nil
+	}
+	well, err = w.steps(cmd)
+	if left := w.lift(context.WithoutCancel(ctx)); left != nil {
+		return left
+	}
+	switch {
+	case err != nil:
+		return err
+	case well:
+		fmt.Fprintln(w.out, "Recovered.")
+		return nil
+	}
+	fmt.Fprintln(w.out, "It is not recovered. Who is asked for help needs what is known: portico health bundle")
+	return errBadNews
+}
+
+// steps goes from step to step until all is well, or none is left.
+func (w *walk) steps(cmd *cobra.Command) (well bool, err error) {
+	ctx := cmd.Context()
+	for i, step := range w.book.Steps {
+		fmt.Fprintf(w.out, "\n%d. %s.\n", i+1, step.Text)
+		switch {
+		case step.SeeTo:
+			if first, err := w.unhealthyServer(ctx); err != nil || first != "" {
+				if first != "" {
+					fmt.Fprintf(w.out, "%s is unhealthy: portico runbook %s comes first.\n", first, runbookFor(first))
+				}
+				return false, err
+			}
+			fmt.Fprintln(w.out, "They are well.")
+			continue
+		case step.Do != "":
+			done, err := w.act(cmd, step.Do)
+			if err != nil {
+				return false, err
+			}
+			if !done {
+				continue
+			}
+		}
+		if step.Wait {
+			if err := w.pause(ctx); err != nil {
+				return false, err
+			}
+		}
+		if well, err = w.look(ctx); err != nil || !well {
+			if err != nil {
+				return false, err
+			}
+			continue
+		}
+		if well, err = w.stays(ctx); well || err != nil {
+			return well, err
+		}
+	}
+	return false, nil
+}
+
+// stays looks again after a while, twice.
+func (w *walk) stays(ctx context.Context) (well bool, err error) {
+	for range 2 {
+		if err := w.pause(ctx); err != nil {
+			return false, err
+		}
+		if well, err := w.look(ctx); err != nil || !well {
+			return false, err
+		}
+	}
+	return true, nil
+}
+
+func (w *walk) pause(ctx context.Context) error {
+	fmt.Fprintf(w.out, "Waiting %v.\n", w.wait)
+	timer := time.NewTimer(w.wait)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// look says whether all is well: by the probe, or where there is none by the monitor.
+func (w *walk) look(ctx context.Context) (well bool, err error) {
+	if w.book.Probe == "" {
+		m, err := w.monitor(ctx)
+		if err != nil {
+			return false, err
+		}
+		w.server = m.TargetResource
+		fmt.Fprintf(w.out, "%s %s is %s %s\n", m.Name, m.TargetResource, m.AlertValue, m.Error)
+		return m.AlertValue == health.Healthy.String() || m.AlertValue == health.UnInitialized.String(), nil
+	}
+	var results []admin.ResultRow
+	path := "/probes/" + url.PathEscape(w.book.Set) + "/" + url.PathEscape(w.book.Probe)
+	if err := w.ask.post(ctx, path, admin.ProbeRun{Target: w.target}, &results); err != nil {
+		return false, err
+	}
+	if len(results) != 1 {
+		return false, fmt.Errorf("%s has found nothing out", w.book.Probe)
+	}
+	r := results[0]
+	if r.Mailbox != "" {
+		w.server = r.Mailbox
+	}
+	fmt.Fprintf(w.out, "%s: %s", r.ResultName, r.ResultType)
+	if r.Error != "" {
+		fmt.Fprintf(w.out, ", %s, _Mbx:%s: %s", r.Dependency, r.Mailbox, r.Error)
+	}
+	fmt.Fprintln(w.out)
+	return r.ResultType == health.Succeeded.String(), nil
+}
+
+// monitors lists those that fit.
+func (w *walk) monitors(ctx context.Context, fits func(admin.MonitorRow) bool) ([]admin.MonitorRow, error) {
+	var all []admin.MonitorRow
+	err := w.ask.get(ctx, "/api/v1/health", &all)
+	return slices.DeleteFunc(all, func(m admin.MonitorRow) bool { return !fits(m) }), err
+}
+
+func (w *walk) monitor(ctx context.Context) (admin.MonitorRow, error) {
+	found, err := w.monitors(ctx, func(m admin.MonitorRow) bool { return m.Name == w.book.Monitor && m.TargetResource == w.target })
+	if err == nil && len(found) == 0 {
+		err = fmt.Errorf("there is no %s of %q", w.book.Monitor, w.target)
+	}
+	if err != nil {
+		return admin.MonitorRow{}, err
+	}
+	return found[0], nil
+}
+
+// unhealthyServer names a monitor of the mailbox server that is to be seen to before this one.
+func (w *walk) unhealthyServer(ctx context.Context) (identity string, err error) {
+	found, err := w.monitors(ctx, func(m admin.MonitorRow) bool {
+		of := m.Name == health.ImapSelfTestMonitor && m.TargetResource == w.server || m.Name == health.ImapDeepTestMonitor && (m.Mailbox == w.server || m.TargetResource == w.target)
+		return of && (m.AlertValue == health.Unhealthy.String() || m.AlertValue == health.Degraded.String())
+	})
+	if err != nil || len(found) == 0 {
+		return "", err
+	}
+	return found[len(found)-1].Name + "/" + found[len(found)-1].TargetResource, nil
+}
+
+// runbookFor is the runbook's command line of a monitor.
+func runbookFor(identity string) string {
+	name, target, _ := strings.Cut(identity, "/")
+	for _, book := range recovery.Runbooks {
+		if book.Monitor == name {
+			return book.Name + " " + target
+		}
+	}
+	return ""
+}
+
+// act asks for a step and has it done.
+func (w *walk) act(cmd *cobra.Command, action recovery.Action) (done bool, err error) {
+	if !w.auto {
+		ok, err := w.agreed()
+		if err != nil || !ok {
+			return false, err
+		}
+	}
+	request := admin.RecoveryRequest{Action: action, Server: w.server, By: "runbook " + w.book.Name, Machine: w.auto}
+	if w.book.Of == "database" {
+		request.Database = w.target
+	}
+	record, err := w.ask.recover(cmd, request)
+	if err != nil { // the next step may help all the same
+		fmt.Fprintf(w.out, "It has failed: %v\n", err)
+		return false, nil
+	}
+	fmt.Fprintf(w.out, "%s: %s\n", record.Result, record.Message)
+	if record.Result != recovery.ResultSucceeded {
+		return false, nil
+	}
+	request.Lift = true
+	w.lifts = append(w.lifts, request)
+	return true, nil
+}
+
+// agreed asks whether a step is to be done.
+func (w *walk) agreed() (bool, error) {
+	for {
+		fmt.Fprint(w.out, "Do it? [yes, skip, quit] ")
+		line, err := w.in.ReadString('\n')
+		switch strings.ToLower(strings.TrimSpace(line)) {
+		case "y", "yes":
+			return true, nil
+		case "s", "skip":
+			return false, nil
+		case "q", "quit":
+			return false, errBadNews
+		}
+		if err != nil {
+			fmt.Fprintln(w.out)
+			return false, fmt.Errorf("nobody answers: --auto does the steps without asking")
+		}
+	}
+}
+
+// lift takes back what steps have done, the latest first.
+func (w *walk) lift(ctx context.Context) error {
+	var failed error
+	for _, request := range slices.Backward(w.lifts) {
+		var record recovery.Record
+		if err := w.ask.post(ctx, "/api/v1/recovery", request, &record); err != nil {
+			failed = fmt.Errorf("%s is not taken back: %w", request.Action, err)
+		}
+	}
+	return failed
+}
