@@ -387,6 +387,51 @@ func TestFaultsOfTheFront(t *testing.T) {
 	})
 }
 
+// Commands that wait too long, or too many that wait, turn the monitors of their mailbox server, and no other's; and both turn back.
+func TestFaultsOfCommands(t *testing.T) {
+	testkit.NoLeaks(t)
+	w := newWatchedSite(t, nil)
+	r := w.serve(t, w.config(t, healthTimings+"  requests_queued: 2\n  average_command_time: 200ms\n"))
+	r.settled(t)
+	for _, check := range []string{"IMAP/RequestsQueuedGt500Check", "IMAP/AverageCommandProcessingTimeGt60sCheck"} {
+		r.asks(t, statusFine, "override", "add", check, "--property", "RecurrenceIntervalSeconds", "--value", "1")
+		monitor := strings.Replace(check, "Check", "Monitor", 1)
+		r.asks(t, statusFine, "override", "add", monitor, "--item-type", "Monitor", "--property", "MonitoringThreshold", "--value", "2")
+	}
+	w.valves[0].set(fault{deafTo: "NOOP"})
+	r.settled(t)
+	waiting := testkit.Dial(t, r.addresses.listeners[1].String(), r.trust())
+	waiting.Expect("* OK *")
+	waiting.Command("a", "LOGIN health1 probe-it")
+	for _, tag := range []string{"b", "c", "d"} {
+		waiting.Send(tag + " NOOP")
+	}
+	const queued, slow, overall = "RequestsQueuedGt500Monitor/mbx1", "AverageCommandProcessingTimeGt60sMonitor/mbx1", "RequestsQueuedGt500Monitor"
+	want := map[string]bool{queued: true, slow: true, overall: true}
+	r.eventually(t, "the monitors of commands turn", func() bool {
+		for name, m := range r.monitors(t) {
+			if !strings.Contains(name, "CTP") && want[name] != (m.AlertValue == "Degraded" || m.AlertValue == "Unhealthy") {
+				return false
+			}
+		}
+		return true
+	})
+	if m := r.monitors(t)[slow]; m.Dependency != "Information Store" || m.Mailbox != "mbx1" {
+		t.Errorf("%+v", m)
+	}
+	w.valves[0].set(fault{})
+	waiting.Close()
+	r.eventually(t, "they turn back", func() bool {
+		c := testkit.Dial(t, r.addresses.listeners[1].String(), r.trust())
+		defer c.Close()
+		c.Expect("* OK *")
+		c.Command("a", "LOGIN health1 probe-it")
+		c.Command("b", "NOOP")
+		all := r.monitors(t)
+		return all[queued].AlertValue == "Healthy" && all[slow].AlertValue == "Healthy" && all[overall].AlertValue == "Healthy"
+	})
+}
+
 // Without health mailboxes, servers have to answer, our own listener has to work, and databases are not looked into.
 func TestHealthWithoutMailboxes(t *testing.T) {
 	testkit.NoLeaks(t)

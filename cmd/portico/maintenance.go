@@ -68,16 +68,15 @@ func (c healthControl) StartMaintenance(ctx context.Context, server string, drai
 	if server == "" {
 		return c.nodeIn(ctx, drain)
 	}
-	if err := (control{c.s}).known(server); err != nil {
+	if err := (control(c)).known(server); err != nil {
 		return nil, err
 	}
 	before, err := c.s.maintained(ctx)
 	if err != nil {
 		return nil, err
 	}
-	m, again := before[server]
-	if !again {
-		m = admin.Maintenance{Server: server, Since: time.Now().UTC().Truncate(time.Millisecond), Policy: string(c.s.active.Policy(server))}
+	if _, again := before[server]; !again { // else the policy that it had is known already
+		m := admin.Maintenance{Server: server, Since: time.Now().UTC().Truncate(time.Millisecond), Policy: string(c.s.active.Policy(server))}
 		if err := c.s.keep(ctx, storedMaintenance+server, m); err != nil {
 			return nil, err
 		}
@@ -87,7 +86,7 @@ func (c healthControl) StartMaintenance(ctx context.Context, server string, drai
 		return nil, err
 	}
 	steps := []admin.MaintenanceStep{}
-	own := control{c.s}
+	own := control(c)
 	for _, moved := range own.told(c.s.front.Load().tier.Evacuate(ctx, server, own.end)) {
 		if moved.To != "" {
 			steps = append(steps, admin.MaintenanceStep{What: "database " + moved.Database, Result: "moved to " + moved.To, Done: true})

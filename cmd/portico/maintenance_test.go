@@ -29,7 +29,9 @@ func TestMaintenance(t *testing.T) {
 	r.signals <- os.Interrupt
 	r.stopped(t)
 	r = w.serve(t, file) // it lasts
-	r.eventually(t, "the others are healthy", func() bool { return r.monitors(t)[ctp1].AlertValue == "Healthy" && r.monitors(t)[self2].AlertValue == "Healthy" })
+	r.eventually(t, "the others are healthy", func() bool {
+		return r.monitors(t)[ctp1].AlertValue == "Healthy" && r.monitors(t)[self2].AlertValue == "Healthy"
+	})
 	r.turns(t, nil)
 	if m := r.monitors(t)[self1]; m.AlertValue != "Disabled" || strings.Join(r.active.BlockedBy("mbx1"), " ") != "maintenance" || r.active.Policy("mbx1") != "Blocked" {
 		t.Errorf("%+v", m)

@@ -297,7 +297,7 @@ func (c healthControl) Recovery() admin.RecoveryState {
 // Recover implements admin.Health.
 func (c healthControl) Recover(ctx context.Context, r admin.RecoveryRequest) (recovery.Record, error) {
 	if r.Server != "" {
-		if err := (control{c.s}).known(r.Server); err != nil {
+		if err := (control(c)).known(r.Server); err != nil {
 			return recovery.Record{}, err
 		}
 	}

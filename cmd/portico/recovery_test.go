@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
 	"portico/backend/backendtest/testkit"
@@ -209,4 +210,31 @@ func TestRecoveryOfTheFrontEnd(t *testing.T) {
 	r.server.StopServing(r.open[1])
 	r.eventually(t, "the listeners are opened again", func() bool { return r.recovered() == string("RestartFrontEnd/ImapProxy:"+recovery.ResultSucceeded) })
 	r.settled(t)
+}
+
+// A process that is killed while a hook runs is followed by one that goes on behind that step, and does not do it again.
+func TestKilledWhileItRecovers(t *testing.T) {
+	w := newWatchedSite(t, nil)
+	service, restarts := w.hook(t, "restart-service", "exec sleep 3")
+	file := w.config(t, healthTimings+"  recovery: {wait: 1s, restart_service: "+service+"}\n")
+	w.replace(t, "{db1: {copies: [mbx1]}", "{db1: {copies: [mbx1, mbx2]}")
+	r := w.serve(t, file)
+	r.settled(t)
+	r.impatient(t)
+	r.signals <- syscall.SIGTERM
+	r.stopped(t)
+	w.valves[0].set(fault{refuse: true})
+	cmd := program(t, "serve", "--config", file)
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	r.eventually(t, "the hook runs", func() bool { return restarts() != "" })
+	cmd.Process.Kill()
+	cmd.Wait()
+	r = w.serve(t, file)
+	r.eventually(t, "the next step", func() bool { return r.activeOn("db1") == "mbx2" })
+	if got := r.recovered(); !strings.HasPrefix(got, "RestartService/mbx1:Interrupted ServerFailover/mbx1:Succeeded") || restarts() != "restart mbx1" {
+		t.Errorf("%s; %s", got, restarts())
+	}
+	w.valves[0].set(fault{})
 }
