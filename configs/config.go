@@ -37,6 +37,7 @@ type Config struct {
 	Pace           Pace                     `yaml:"pace"`
 	Penalties      Penalties                `yaml:"penalties"`
 	Health         Health                   `yaml:"health"`
+	Nodes          map[string]Node          `yaml:"nodes"`
 	// TrustedNetworks are where proxies are that may say who the real client is.
 	TrustedNetworks []string `yaml:"trusted_networks"`
 	// DefaultDomain is appended to user names that have none.

@@ -101,6 +101,7 @@ func Keys() []Key {
 	specimen.MailboxServers = map[string]MailboxServer{"<name>": fresh[MailboxServer]()}
 	specimen.Databases = map[string]Database{"<name>": fresh[Database]()}
 	specimen.Health.Mailboxes = map[string]HealthMailbox{"<name>": fresh[HealthMailbox]()}
+	specimen.Nodes = map[string]Node{"<name>": fresh[Node]()}
 	names := strings.NewReplacer(`"<name>"`, "<name>", "[0]", "[]")
 
 	var keys []Key

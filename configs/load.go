@@ -153,4 +153,9 @@ func (c *Config) resolve(dir string) {
 		absolute(&of.PasswordFile)
 		c.Health.Mailboxes[name] = of
 	}
+	for name, of := range c.Nodes {
+		absolute(&of.CA)
+		absolute(&of.TokenFile)
+		c.Nodes[name] = of
+	}
 }

@@ -37,7 +37,7 @@ func TestSampleHasEveryKey(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	names := strings.NewReplacer("[0]", "[]", ".mbx1", ".<name>", ".db1", ".<name>")
+	names := strings.NewReplacer("[0]", "[]", ".mbx1", ".<name>", ".db1", ".<name>", ".mx2", ".<name>")
 	present := make(map[string]bool)
 	for path := range c.source.places {
 		present[names.Replace(path)] = true

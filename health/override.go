@@ -18,6 +18,7 @@ type Override struct {
 	Created  time.Time `json:"created"`
 	Until    time.Time `json:"until,omitzero"`          // zero: until it is removed
 	Version  string    `json:"apply_version,omitempty"` // it ends with this version of the program
+	Global   bool      `json:"global,omitempty"`        // it is for all nodes; one for this node alone beats it
 }
 
 // The item types.
@@ -27,7 +28,13 @@ const (
 )
 
 // Key tells overrides apart: there is one for each property of an item.
-func (o Override) Key() string { return o.ItemType + "/" + o.Identity + "/" + o.Property }
+func (o Override) Key() string {
+	key := o.ItemType + "/" + o.Identity + "/" + o.Property
+	if o.Global {
+		return "Global/" + key
+	}
+	return key
+}
 
 // Over says whether an override has ended by itself.
 func (o Override) Over(now time.Time, version string) bool {
@@ -125,11 +132,11 @@ func meant(name string, known []string) string {
 	return "; did you mean " + best + "?"
 }
 
-// With returns the plan with overrides in it. One for a target beats one for all; of two of the same kind the later. What does not fit any more is
+// With returns the plan with overrides in it. One for this node beats one for all nodes, one for a target one for all; of two of the same kind the later. What does not fit any more is
 // passed over. The plan itself stays as it is.
 func (p Plan) With(overrides []Override, now time.Time, version string) Plan {
 	sorted := slices.SortedFunc(slices.Values(overrides), func(a, b Override) int {
-		return cmp.Or(cmp.Compare(strings.Count(a.Identity, "/"), strings.Count(b.Identity, "/")), a.Created.Compare(b.Created))
+		return cmp.Or(compareBool(b.Global, a.Global), cmp.Compare(strings.Count(a.Identity, "/"), strings.Count(b.Identity, "/")), a.Created.Compare(b.Created))
 	})
 	changed := Plan{Monitors: slices.Clone(p.Monitors)}
 	for _, probe := range p.Probes {
@@ -159,6 +166,17 @@ func (p Plan) With(overrides []Override, now time.Time, version string) Plan {
 		}
 	}
 	return changed
+}
+
+// compareBool puts false before true.
+func compareBool(a, b bool) int {
+	switch {
+	case a == b:
+		return 0
+	case b:
+		return -1
+	}
+	return 1
 }
 
 // names says whether the override is for an item.

@@ -55,7 +55,7 @@ func newLogOn() *cobra.Command {
 		Example: "  portico log on --user ann@example.org\n  portico log on --server mbx1 --slower 500ms --for 1h",
 		Args:    cobra.NoArgs,
 	}
-	ask := askFlags(cmd)
+	ask := askHere(cmd)
 	filter := filterFlags(cmd)
 	last := cmd.Flags().Duration("for", 10*time.Minute, "`time` after which the rule ends; 0s is not before log off")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
@@ -78,7 +78,7 @@ func newLogOff() *cobra.Command {
 		Short: "End a rule of the protocol log, or all of them",
 		Args:  cobra.MaximumNArgs(1),
 	}
-	ask := askFlags(cmd)
+	ask := askHere(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		var ended struct {
 			Ended int `json:"ended"`
@@ -107,7 +107,7 @@ func newLogStatus() *cobra.Command {
 		Short: "Tell what the protocol log is switched on for, and whether its files can be written",
 		Args:  cobra.NoArgs,
 	}
-	ask := askFlags(cmd)
+	ask := askHere(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		var status admin.LogStatus
 		if err := ask.get(cmd.Context(), "/api/v1/log", &status); err != nil {
@@ -213,7 +213,7 @@ func newLogShow() *cobra.Command {
 
 // rowFlags are askFlags for commands that print rows.
 func rowFlags(cmd *cobra.Command) *asking {
-	ask := askFlags(cmd)
+	ask := askHere(cmd)
 	ask.forms = []string{"csv", "json"}
 	output := cmd.Flags().Lookup("output")
 	output.Usage, output.DefValue = "how rows are written: `csv or json`", "csv"

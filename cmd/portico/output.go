@@ -23,11 +23,19 @@ type asking struct {
 	admin     string // --admin
 	tokenFile string
 	output    string
+	server    string   // another node
 	forms     []string // of output
 }
 
 // askFlags gives a command those flags.
 func askFlags(cmd *cobra.Command) *asking {
+	a := askHere(cmd)
+	cmd.Flags().StringVar(&a.server, "server", "", "ask this `node` through the Portico that is asked; see nodes in the configuration")
+	return a
+}
+
+// askHere is askFlags for commands that only ask this node.
+func askHere(cmd *cobra.Command) *asking {
 	a := &asking{forms: []string{"table", "list", "json"}}
 	cmd.Flags().StringVar(&a.admin, "admin", os.Getenv("PORTICO_ADMIN"), "`socket or URL` of the Portico to ask; PORTICO_ADMIN by default, then "+client.DefaultSocket+", then "+client.DefaultURL)
 	cmd.Flags().StringVar(&a.tokenFile, "token-file", "", "`file` with the token, for an URL that wants one")
@@ -74,7 +82,11 @@ func (a *asking) client() (*client.Client, error) {
 		}
 		token = secret.Value(text)
 	}
-	return client.New(a.admin, token), nil
+	asked := client.New(a.admin, token)
+	if a.server != "" {
+		asked = asked.Of(a.server)
+	}
+	return asked, nil
 }
 
 // print writes rows below their heads, as the flags say; as JSON it writes value.

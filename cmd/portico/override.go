@@ -154,6 +154,33 @@ func overrideFlags(cmd *cobra.Command, o *health.Override) {
 	cmd.Flags().StringVar(&o.ItemType, "item-type", health.ItemProbe, "`Probe or Monitor`")
 	cmd.Flags().StringVar(&o.Property, "property", "", "the `property`: of probes Enabled, RecurrenceIntervalSeconds, TimeoutSeconds; of monitors Enabled, MonitoringThreshold, UnhealthySeconds")
 	cmd.MarkFlagRequired("property")
+	cmd.Flags().BoolVar(&o.Global, "global", false, "on all nodes: this one, and those under nodes in the configuration")
+}
+
+// everywhere asks this node, and if the override is global each of the others, and says which could not be asked.
+func (a *asking) everywhere(cmd *cobra.Command, o health.Override, path string) error {
+	if o.Global && a.server != "" {
+		return fmt.Errorf("--global is for all nodes, --server for one")
+	}
+	if err := a.post(cmd.Context(), path, o, &struct{}{}); err != nil || !o.Global {
+		return err
+	}
+	var nodes []string
+	if err := a.get(cmd.Context(), "/api/v1/nodes", &nodes); err != nil {
+		return err
+	}
+	here, failed := *a, false
+	for _, node := range nodes {
+		here.server = node
+		if err := here.post(cmd.Context(), path, o, &struct{}{}); err != nil {
+			fmt.Fprintf(cmd.OutOrStdout(), "not on node %s: %v\n", node, err)
+			failed = true
+		}
+	}
+	if failed {
+		return errBadNews
+	}
+	return nil
 }
 
 func newOverrideAdd() *cobra.Command {
@@ -182,7 +209,7 @@ func newOverrideAdd() *cobra.Command {
 		if *duration > 0 {
 			o.Until = time.Now().Add(*duration).UTC()
 		}
-		return ask.post(cmd.Context(), "/api/v1/overrides/add", o, &struct{}{})
+		return ask.everywhere(cmd, o, "/api/v1/overrides/add")
 	}
 	return cmd
 }
@@ -198,7 +225,7 @@ func newOverrideRemove() *cobra.Command {
 	overrideFlags(cmd, &o)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		o.Identity = strings.ReplaceAll(args[0], `\`, "/")
-		return ask.post(cmd.Context(), "/api/v1/overrides/remove", o, &struct{}{})
+		return ask.everywhere(cmd, o, "/api/v1/overrides/remove")
 	}
 	return cmd
 }
@@ -225,9 +252,13 @@ func newOverrideList() *cobra.Command {
 			case o.Version != "":
 				until = "version " + o.Version + " ends"
 			}
-			rows = append(rows, []string{o.Identity, o.ItemType, o.Property, o.Value, until})
+			scope := "local"
+			if o.Global {
+				scope = "global"
+			}
+			rows = append(rows, []string{o.Identity, o.ItemType, o.Property, o.Value, until, scope})
 		}
-		return ask.print(cmd.OutOrStdout(), all, []string{"Identity", "ItemType", "PropertyName", "PropertyValue", "Until"}, rows)
+		return ask.print(cmd.OutOrStdout(), all, []string{"Identity", "ItemType", "PropertyName", "PropertyValue", "Until", "Scope"}, rows)
 	}
 	return cmd
 }

@@ -32,6 +32,10 @@ func (s *service) reload() error {
 	if err != nil {
 		return err
 	}
+	nodes, err := newNodes(config)
+	if err != nil {
+		return err
+	}
 	front, err := newFront(context.Background(), config, s.lasting)
 	if err != nil {
 		return err
@@ -46,6 +50,7 @@ func (s *service) reload() error {
 	s.bound(config)
 	s.sink.setLevel(config.Log.Level)
 	s.access, s.config, s.inFile = access, config, loaded.Settings
+	s.nodes.Store(&nodes)
 	s.useHealthPlan()
 	s.escalator.Use(s.sinks(config), config.Health.Recovery.CommonCausePercent)
 	s.recoveryOf.Store(&config.Health.Recovery)

@@ -8,6 +8,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"net"
+	"net/http"
 	"runtime"
 	"sync"
 	"sync/atomic"
@@ -61,6 +62,7 @@ type service struct {
 	recovery    *recovery.Responders
 	recoveryOf  atomic.Pointer[configs.Recovery] // in force
 	recoveries  *recoveryMetrics
+	nodes       atomic.Pointer[map[string]http.Handler] // the ways to other nodes
 	components  health.Components
 	stopProbes  func()       // nil before there are any
 	healthBoxes atomic.Value // map[string]configs.HealthMailbox: those in force
@@ -269,7 +271,12 @@ func (s *service) startAdmin() (err error) {
 	if s.access, err = adminAccess(s.config.Admin); err != nil {
 		return err
 	}
-	s.admin, err = admin.New(admin.Options{Gatherer: s.registry, Checks: s.checks(), Control: control{s}, Access: s.access, Log: s.log, Protocol: protocolControl{s.protocol, s}, Health: healthControl{s}})
+	nodes, err := newNodes(s.config)
+	if err != nil {
+		return err
+	}
+	s.nodes.Store(&nodes)
+	s.admin, err = admin.New(admin.Options{Gatherer: s.registry, Checks: s.checks(), Control: control{s}, Access: s.access, Log: s.log, Protocol: protocolControl{s.protocol, s}, Health: healthControl{s}, Node: s.node})
 	if err != nil {
 		return err
 	}

@@ -25,7 +25,7 @@ func newSessionList() *cobra.Command {
 		Short: "List who is connected where, and what each session does",
 		Args:  cobra.NoArgs,
 	}
-	ask := askFlags(cmd)
+	ask := askHere(cmd)
 	user := cmd.Flags().String("user", "", "only sessions of this `user`, by the name as it is listed")
 	server := cmd.Flags().String("server", "", "only sessions on this mailbox `server`")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {

@@ -20,7 +20,7 @@ func newSessionSlow() *cobra.Command {
 		Example: "  portico session slow --from 14:30 --until 15:30\n  portico session slow --server mbx1 --command fetch",
 		Args:    cobra.NoArgs,
 	}
-	ask := askFlags(cmd)
+	ask := askHere(cmd)
 	user := cmd.Flags().String("user", "", "only commands of this `user`, by the name as it is listed")
 	server := cmd.Flags().String("server", "", "only commands to this mailbox `server`")
 	verb := cmd.Flags().String("command", "", "only this `command`, such as FETCH or \"UID FETCH\"")

@@ -74,7 +74,7 @@ func (d *door) guard(next http.Handler) http.Handler {
 		case !access.hostAllowed(r.Host):
 			http.Error(w, fmt.Sprintf("The host %q is not known here: see admin.allowed_hosts.", r.Host), http.StatusMisdirectedRequest)
 			return
-		case access.tokenNeeded(d.loopback, r.Method) && !access.tokenFits(r):
+		case (access.tokenNeeded(d.loopback, r.Method) || strings.HasPrefix(r.URL.Path, nodePages)) && !access.tokenFits(r):
 			w.Header().Set("WWW-Authenticate", "Bearer")
 			http.Error(w, "A token is needed, or the admin socket.", http.StatusUnauthorized)
 			return

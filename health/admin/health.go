@@ -15,7 +15,8 @@ import (
 
 // Health is managed availability as the API shows it. Its methods may be called from anywhere.
 type Health interface {
-	Node() string // this machine's name
+	Node() string    // this machine's name
+	Nodes() []string // the other nodes
 	Monitors() []health.MonitorState
 	Sets() []health.SetState
 	Probes() []health.ProbeState
@@ -195,6 +196,7 @@ const probeTime = 15 * time.Minute
 // healthAPI adds managed availability to the pages.
 func healthAPI(mux *http.ServeMux, h Health) {
 	maintenanceAPI(mux, h)
+	mux.HandleFunc("GET /api/v1/nodes", func(w http.ResponseWriter, _ *http.Request) { answer(w, h.Nodes(), nil) })
 	mux.HandleFunc("GET /api/v1/health", func(w http.ResponseWriter, _ *http.Request) { answer(w, monitorRows(h), nil) })
 	mux.HandleFunc("GET /api/v1/health/report", func(w http.ResponseWriter, _ *http.Request) {
 		rows := []SetRow{}

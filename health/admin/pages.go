@@ -5,6 +5,7 @@ import (
 	"io"
 	"net/http"
 	"strings"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 )
@@ -36,6 +37,12 @@ const index = `<!DOCTYPE html>
 </html>
 `
 
+// nodePages is where the pages of other nodes are, behind the node's name.
+const nodePages = "/nodes/"
+
+// Refuse answers a request with an error, as the API does.
+func Refuse(w http.ResponseWriter, status int, err error) { fail(w, status, err) }
+
 // pages are the same on every listener.
 func pages(o Options) http.Handler {
 	mux := http.NewServeMux()
@@ -54,6 +61,17 @@ func pages(o Options) http.Handler {
 	}
 	if o.Protocol != nil {
 		logAPI(mux, o.Protocol)
+	}
+	if o.Node != nil {
+		mux.HandleFunc(nodePages+"{node}/", func(w http.ResponseWriter, r *http.Request) {
+			way, err := o.Node(r.PathValue("node"))
+			if err != nil {
+				answer(w, nil, err)
+				return
+			}
+			http.NewResponseController(w).SetWriteDeadline(time.Now().Add(moveTime + writeTimeout))
+			http.StripPrefix(nodePages+r.PathValue("node"), way).ServeHTTP(w, r)
+		})
 	}
 	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "alive\n") })
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) { readiness(w, o.Checks) })

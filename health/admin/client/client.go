@@ -11,6 +11,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/url"
 	"os"
 	"strings"
 
@@ -53,6 +54,13 @@ func New(where string, token secret.Value) *Client {
 	}
 	// A connection for each request: the server takes only so many, and whoever asks once would keep one for minutes.
 	return &Client{http: &http.Client{Transport: &http.Transport{DialContext: dial, DisableKeepAlives: true}}, base: "http://localhost", where: where}
+}
+
+// Of returns a client of another node, which this Portico passes on to.
+func (c *Client) Of(node string) *Client {
+	other := *c
+	other.base += "/nodes/" + url.PathEscape(node)
+	return &other
 }
 
 // Get reads path (such as /api/v1/servers) into a value.

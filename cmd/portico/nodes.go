@@ -1,0 +1,65 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"net/http"
+	"net/http/httputil"
+	"net/url"
+	"slices"
+	"time"
+
+	"portico/backend/secret"
+	"portico/configs"
+	"portico/health/admin"
+)
+
+// nodeAnswers bounds how long another node may take to begin its answer: moves take minutes.
+const nodeAnswers = 6 * time.Minute
+
+// newNodes returns the ways to other nodes, by name: whoever may ask here is passed on with the token for there.
+func newNodes(config *configs.Config) (map[string]http.Handler, error) {
+	all := make(map[string]http.Handler)
+	for name, of := range config.Nodes {
+		to, err := url.Parse(of.Address)
+		if err != nil {
+			return nil, fmt.Errorf("nodes.%s.address: %w", name, err)
+		}
+		token, err := configs.ReadToken(of.TokenFile)
+		if err != nil {
+			return nil, fmt.Errorf("nodes.%s.token_file: %w", name, err)
+		}
+		trust, err := trusting(of.CA)
+		if err != nil {
+			return nil, fmt.Errorf("nodes.%s.ca: %w", name, err)
+		}
+		shown := secret.Value(token)
+		all[name] = &httputil.ReverseProxy{
+			Rewrite: func(r *httputil.ProxyRequest) {
+				r.SetURL(to)
+				r.Out.Header.Set("Authorization", "Bearer "+shown.Reveal())
+			},
+			Transport: &http.Transport{TLSClientConfig: trust, DisableKeepAlives: true, ResponseHeaderTimeout: nodeAnswers},
+			ErrorHandler: func(w http.ResponseWriter, _ *http.Request, err error) {
+				admin.Refuse(w, http.StatusBadGateway, fmt.Errorf("node %s: %w", name, err))
+			},
+		}
+	}
+	return all, nil
+}
+
+// node returns the way to another node.
+func (s *service) node(name string) (http.Handler, error) {
+	if way, ok := (*s.nodes.Load())[name]; ok {
+		return way, nil
+	}
+	err := fmt.Errorf("there is no node %q among nodes in the configuration", name)
+	if slices.Contains(s.front.Load().tier.Servers(), name) {
+		err = errors.Join(err, fmt.Errorf("it is a mailbox server: portico health get --where 'TargetResource -eq %s'", name))
+	}
+	return nil, fmt.Errorf("%w: %w", err, admin.ErrUnknown)
+}
+
+// Nodes implements admin.Health.
+func (c healthControl) Nodes() []string { return slices.Sorted(maps.Keys(*c.s.nodes.Load())) }

@@ -1,0 +1,74 @@
+package main
+
+import (
+	"fmt"
+	"net/http"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"portico/backend/backendtest/testkit"
+)
+
+// Another node is asked through this one, with its own token, and a global override reaches both; nobody gets in by that who may not.
+func TestNodes(t *testing.T) {
+	testkit.NoLeaks(t)
+	const token = "of-the-other-node"
+	other, here := newSite(t), newSite(t)
+	other.serveMail(t)
+	other.put(t, "token", token+"\n")
+	there := other.serve(t, other.writeWithout(t, "admin", `admin: {socket: admin.sock, address: "[::1]:0", token_file: token}`+"\n"))
+	here.serveMail(t)
+	here.put(t, "mx2.token", token+"\n")
+	r := here.serve(t, here.write(t, fmt.Sprintf("nodes: {mx2: {address: \"http://%s\", token_file: mx2.token}, mx3: {address: \"http://127.0.0.1:1\", token_file: mx2.token}}\n", there.addresses.admin)))
+
+	r.asks(t, statusFine, "component", "set", "ImapProxy", "--state", "Inactive", "--requester", "Maintenance", "--server", "mx2")
+	there.asks(t, statusBad, "component", "get", "ImapProxy")
+	r.asks(t, statusFine, "component", "get", "ImapProxy")
+	r.asks(t, statusFine, "probe", "run", "IMAP.Protocol/ImapSelfTestProbe", "--server", "mx2")
+	if got := r.asks(t, statusFailed, "health", "get", "--server", "mx9"); !strings.Contains(got, `there is no node "mx9"`) {
+		t.Error(got)
+	}
+	if got := r.asks(t, statusFailed, "health", "get", "--server", "mbx1"); !strings.Contains(got, "it is a mailbox server: portico health get --where") {
+		t.Error(got)
+	}
+	if got := r.asks(t, statusFailed, "health", "get", "--server", "mx3"); !strings.Contains(got, "node mx3") {
+		t.Error(got)
+	}
+	const probe = "IMAP.Protocol/ImapSelfTestProbe"
+	if got := r.asks(t, statusBad, "override", "add", probe, "--property", "TimeoutSeconds", "--value", "7", "--global"); !strings.Contains(got, "not on node mx3") || strings.Contains(got, "mx2") {
+		t.Error(got)
+	}
+	r.asks(t, statusFine, "override", "add", probe, "--property", "TimeoutSeconds", "--value", "9")
+	timeout := func(of *running) string {
+		for _, p := range of.health.Probes() {
+			if p.Name == "ImapSelfTestProbe" {
+				return p.Timeout.String()
+			}
+		}
+		return ""
+	}
+	if here, elsewhere := timeout(r), timeout(there); here != "9s" || elsewhere != "7s" {
+		t.Errorf("time-outs %s and %s", here, elsewhere)
+	}
+	if got := r.asks(t, statusFine, "override", "list"); !strings.Contains(got, "global") || !strings.Contains(got, "local") {
+		t.Error(got)
+	}
+	r.asks(t, statusBad, "override", "remove", probe, "--property", "TimeoutSeconds", "--global")
+	if got := timeout(there); got != "20s" {
+		t.Errorf("time-out %s", got)
+	}
+	// Whoever may only read here does not even read there.
+	response, err := http.Get("http://" + r.addresses.admin.String() + "/nodes/mx2/api/v1/health")
+	if err != nil {
+		t.Fatal(err)
+	}
+	response.Body.Close()
+	http.DefaultClient.CloseIdleConnections()
+	if response.StatusCode != http.StatusUnauthorized {
+		t.Errorf("without a token: %s", response.Status)
+	}
+	if text := r.log.String() + there.log.String(); strings.Contains(text, token) {
+		t.Error("the token is in the log of " + filepath.Base(here.dir))
+	}
+}

@@ -1,0 +1,39 @@
+package configs
+
+import (
+	"net"
+	"net/url"
+)
+
+// Node is another Portico of the same site: commands reach it by --server, and
+// global overrides are for it too.
+type Node struct {
+	Address   string `yaml:"address"`                    // URL of its admin.address
+	CA        string `yaml:"ca" file:"relative"`         // PEM; "" for the system's roots
+	TokenFile string `yaml:"token_file" file:"relative"` // its admin.token_file
+}
+
+// nodes checks the other nodes.
+func (v *validator) nodes() {
+	for name, of := range v.c.Nodes {
+		path := join("nodes", name)
+		v.name(path, name)
+		u, err := url.Parse(of.Address)
+		switch {
+		case of.Address == "" && !v.unread(join(path, "address")):
+			v.failKey(path, "address is missing")
+		case err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https":
+			v.fail(join(path, "address"), "must be an URL of http or https, is %q", of.Address)
+		case u.Scheme == "http" && !loopback(net.JoinHostPort(u.Hostname(), "80")):
+			v.fail(join(path, "address"), "the token would be sent in plain text: use https")
+		}
+		if of.TokenFile == "" {
+			v.failKey(path, "token_file is missing")
+		} else if _, err := ReadToken(of.TokenFile); err != nil {
+			v.fail(join(path, "token_file"), "%s", err)
+		} else {
+			v.secret(join(path, "token_file"), of.TokenFile)
+		}
+		v.authorities(join(path, "ca"), of.CA)
+	}
+}
