@@ -45,6 +45,7 @@ func newRunbookOf(book recovery.Runbook) *cobra.Command {
 	}
 	cmd.Long = "The steps, as long as the fault lasts:\n" + steps.String()
 	w := &walk{book: book, ask: askFlags(cmd)}
+	cmd.Flags().MarkHidden("output") // it talks
 	cmd.Flags().BoolVar(&w.auto, "auto", false, "do not ask: each step is done, unless it was done too often (health.recovery.throttle)")
 	cmd.Flags().DurationVar(&w.wait, "wait", 10*time.Minute, "`time` after which it is looked again, twice")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
