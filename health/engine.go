@@ -284,7 +284,10 @@ var ErrUnknown = errors.New("unknown name")
 
 // RunNow runs probes by hand: those of a health set, name and target, of which the last may be "" for all. What they find does not
 // count for monitors.
-func (e *Engine) RunNow(ctx context.Context, set, name, target string, timeout time.Duration, account, password string) ([]*Result, error) {
+func (e *Engine) RunNow(ctx context.Context, set, name, target string, by ByHand) ([]*Result, error) {
+	if by.Endpoint != "" && by.Account == "" {
+		return nil, errors.New("an endpoint wants an account and its password: those of the health mailboxes go nowhere else")
+	}
 	e.mu.Lock()
 	var chosen []*running
 	for _, r := range e.probes {
@@ -297,17 +300,19 @@ func (e *Engine) RunNow(ctx context.Context, set, name, target string, timeout t
 	if len(chosen) == 0 {
 		return nil, fmt.Errorf("there is no probe %s/%s: %w", set, nameOf(name, target), ErrUnknown)
 	}
+	for _, r := range chosen {
+		if by.Endpoint != "" && !r.probe.Anywhere {
+			return nil, fmt.Errorf("%s takes no endpoint: it looks at what is configured", name)
+		}
+	}
 	slices.SortFunc(chosen, func(a, b *running) int { return cmp.Compare(a.probe.Target, b.probe.Target) })
 	results := make([]*Result, len(chosen))
 	errs := make([]error, len(chosen))
 	var work sync.WaitGroup
 	for i, r := range chosen {
 		work.Go(func() {
-			t := timeout
-			if t == 0 {
-				t = r.probe.Timeout
-			}
-			results[i], errs[i] = e.run(ctx, r, r.probe, t, &Run{Account: account, Password: password}, true)
+			t := cmp.Or(by.Timeout, r.probe.Timeout)
+			results[i], errs[i] = e.run(ctx, r, r.probe, t, &Run{Account: by.Account, Password: by.Password, Endpoint: by.Endpoint}, true)
 		})
 	}
 	work.Wait()

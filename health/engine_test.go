@@ -168,7 +168,7 @@ func TestByHand(t *testing.T) {
 		time.Sleep(time.Minute + 30*time.Second)
 		transitions()
 		for range 5 {
-			results, err := e.RunNow(t.Context(), "s", "p", "", 0, "nobody", "")
+			results, err := e.RunNow(t.Context(), "s", "p", "", ByHand{Account: "nobody"})
 			if err != nil || len(results) != 1 || results[0].Type != Failed || !results[0].ByHand {
 				t.Fatalf("%v, %v", results, err)
 			}
@@ -179,7 +179,7 @@ func TestByHand(t *testing.T) {
 		all := make(chan ResultType, 3)
 		for range 3 { // one runs, one waits for its end and runs then
 			go func() {
-				results, err := e.RunNow(t.Context(), "S", "P", "mbx1", 0, "", "")
+				results, err := e.RunNow(t.Context(), "S", "P", "mbx1", ByHand{})
 				if err != nil {
 					t.Error(err)
 				}
@@ -191,10 +191,10 @@ func TestByHand(t *testing.T) {
 		if !slices.Equal(types, []ResultType{Succeeded, Succeeded, Rejected}) {
 			t.Errorf("three at once: %v", types)
 		}
-		if _, err := e.RunNow(t.Context(), "S", "Q", "", 0, "", ""); !errors.Is(err, ErrUnknown) {
+		if _, err := e.RunNow(t.Context(), "S", "Q", "", ByHand{}); !errors.Is(err, ErrUnknown) {
 			t.Errorf("no such probe: %v", err)
 		}
-		results, err := e.RunNow(t.Context(), "S", "P", "mbx1", 100*time.Millisecond, "", "")
+		results, err := e.RunNow(t.Context(), "S", "P", "mbx1", ByHand{Timeout: 100 * time.Millisecond})
 		if err != nil || results[0].Type != Succeeded { // it ends late, and well
 			t.Errorf("%v, %v", results, err)
 		}

@@ -19,6 +19,9 @@ type Probe struct {
 	// blame. It ends soon after its context, and may panic.
 	Run func(ctx context.Context, r *Run) error
 
+	// Anywhere says that it can be run against another endpoint than its own.
+	Anywhere bool
+
 	off bool // an override keeps it from running
 }
 
@@ -29,6 +32,7 @@ func (p *Probe) ID() string { return p.HealthSet + "/" + nameOf(p.Name, p.Target
 type Run struct {
 	Account  string  // the mailbox to sign in to, if it is not the probe's own
 	Password string  // its password
+	Endpoint string  // host:port of whom to ask instead, over TLS; wants an account
 	Mailbox  string  // the mailbox server it has come to
 	Value    float64 // of a check
 	Sent     string  // the last line sent, without what may be a secret
@@ -38,6 +42,13 @@ type Run struct {
 	phase string
 	began time.Time
 	now   func() time.Time
+}
+
+// ByHand is what somebody who runs a probe by hand wants otherwise than it is.
+type ByHand struct {
+	Timeout           time.Duration // 0: the probe's own
+	Account, Password string        // instead of the health mailbox's
+	Endpoint          string        // host:port; wants an account, since the health mailbox's password goes nowhere else
 }
 
 // Step begins the next step. The one before ends.

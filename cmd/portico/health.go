@@ -94,6 +94,7 @@ func (s *service) healthPlan(config *configs.Config) health.Plan {
 		if _, ok := of.Mailboxes[database]; ok {
 			add(health.SetProtocol, health.ImapDeepTestProbe, health.ImapDeepTestMonitor, database, of.DeepTest, "", back.DeepTest(database))
 			add(health.SetIMAP, health.ImapCTPProbe, health.ImapCTPMonitor, database, of.CTP, "", front.CTP(database))
+			plan.Probes[len(plan.Probes)-1].Anywhere = true
 		}
 	}
 	add(health.SetProxy, health.ImapProxyTestProbe, health.ImapProxyTestMonitor, "", of.ProxyTest, "ImapProxy", front.ProxyTest(s.admit))
@@ -228,7 +229,9 @@ func (c healthControl) Probes() []health.ProbeState { return c.s.health.Probes()
 
 // RunNow implements admin.Health.
 func (c healthControl) RunNow(ctx context.Context, r admin.ProbeRun) ([]*health.Result, error) {
-	results, err := c.s.health.RunNow(ctx, r.Set, r.Probe, r.Target, time.Duration(r.Timeout*float64(time.Second)), r.Account, r.Password)
+	results, err := c.s.health.RunNow(ctx, r.Set, r.Probe, r.Target, health.ByHand{
+		Timeout: time.Duration(r.Timeout * float64(time.Second)), Account: r.Account, Password: r.Password, Endpoint: r.Endpoint,
+	})
 	if err != nil {
 		return nil, err
 	}

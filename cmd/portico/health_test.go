@@ -310,6 +310,17 @@ func TestFaultsBehindTheProxy(t *testing.T) {
 	r.asks(t, statusFailed, "probe", "run", "IMAP.Protocol/ImapProxyTestProbe")
 	w.put(t, "mine.password", "probe-it\n")
 	r.asks(t, statusFine, "probe", "run", "IMAP/ImapCTPProbe/db2", "--account", "health2", "--password-file", filepath.Join(w.dir, "mine.password"))
+	mine := []string{"--account", "health2", "--password-file", filepath.Join(w.dir, "mine.password")}
+	front := r.addresses.listeners[1].String() // its certificate is nobody's that the system trusts
+	if got := r.asks(t, statusBad, append([]string{"probe", "run", "IMAP/ImapCTPProbe/db2", "--endpoint", front, "-o", "list"}, mine...)...); !strings.Contains(got, "Phase              : tls") {
+		t.Error(got)
+	}
+	if got := r.asks(t, statusFailed, "probe", "run", "IMAP/ImapCTPProbe/db2", "--endpoint", front); !strings.Contains(got, "wants an account") {
+		t.Error(got)
+	}
+	if got := r.asks(t, statusFailed, append([]string{"probe", "run", "IMAP.Protocol/ImapDeepTestProbe/db2", "--endpoint", front}, mine...)...); !strings.Contains(got, "takes no endpoint") {
+		t.Error(got)
+	}
 	for path, words := range map[string]string{"/selftest": `"result_type":"Succeeded"`, "/imap/healthcheck.htm": "200 OK", "/probes/IMAP/ImapCTPProbe": `"identity":"IMAP/ImapCTPProbe/db1"`} {
 		if status, body := r.get(t, path); status != 200 || !strings.Contains(body, words) {
 			t.Errorf("%s: %d %s", path, status, body)

@@ -66,13 +66,14 @@ func newProbeRun() *cobra.Command {
 	timeout := cmd.Flags().Duration("timeout", 0, "`time` that it may take; its own by default")
 	account := cmd.Flags().String("account", "", "`user` to sign in as, instead of the health mailbox; wants --password-file")
 	passwordFile := cmd.Flags().String("password-file", "", "`file` with the password of --account in one line")
+	endpoint := cmd.Flags().String("endpoint", "", "`host:port` to ask over TLS instead of our own listener, for ImapCTPProbe; wants --account")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		set, rest, ok := strings.Cut(strings.ReplaceAll(args[0], `\`, "/"), "/") // Exchange's spelling too
 		probe, target, _ := strings.Cut(rest, "/")
 		if !ok || probe == "" {
 			return fmt.Errorf("%q names no probe: write HEALTHSET/PROBE, as probe list does", args[0])
 		}
-		run := admin.ProbeRun{Target: target, Timeout: timeout.Seconds(), Account: *account}
+		run := admin.ProbeRun{Target: target, Timeout: timeout.Seconds(), Account: *account, Endpoint: *endpoint}
 		if (*account == "") != (*passwordFile == "") {
 			return fmt.Errorf("--account and --password-file go together")
 		}

@@ -54,7 +54,7 @@ func (s *service) activeOn(database string) string {
 
 // verify runs the probe that a monitor judges.
 func (s *service) verify(ctx context.Context, m health.MonitorState) *health.Result {
-	results, err := s.health.RunNow(ctx, m.HealthSet, m.Probe, m.Target, 0, "", "")
+	results, err := s.health.RunNow(ctx, m.HealthSet, m.Probe, m.Target, health.ByHand{})
 	if err != nil || len(results) != 1 {
 		return nil
 	}

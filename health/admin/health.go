@@ -68,6 +68,7 @@ type ProbeRun struct {
 	Timeout  float64 `json:"timeout"`  // seconds; 0 for the probe's own
 	Account  string  `json:"account"`  // instead of the health mailbox
 	Password string  `json:"password"` // of the account
+	Endpoint string  `json:"endpoint"` // host:port of whom to ask instead; wants an account
 }
 
 // MonitorRow is a monitor: a row of Get-ServerHealth.
