@@ -131,6 +131,7 @@ func loadExample(t *testing.T, example string) {
 	}
 	for name, content := range map[string]string{
 		"users.map": "alice@example.org db1", "passwords": "alice@example.org:!", "master.secret": "sesame", "ldap.secret": "sesame", "health.password": "sesame",
+		"ipmi.token": "sesame-open-yourself", "mx2.token": "sesame-open-yourself",
 		"directory.dsn": "postgres://portico:sesame@db.example.org/mail?sslmode=verify-full",
 	} {
 		if err := os.WriteFile(filepath.Join(site.dir, name), []byte(content), 0o600); err != nil {
