@@ -32,7 +32,11 @@ func (r *Responders) climb(ctx context.Context, l *Ladder, m health.MonitorState
 		r.resume(ctx, l, m)
 		return true
 	}
-	if now.Before(l.Next) || l.Rung >= len(plan.Ladders[m.Name]) {
+	if l.Rung >= len(plan.Ladders[m.Name]) { // it has none, or fewer than it had
+		l.Told = true
+		return false
+	}
+	if now.Before(l.Next) {
 		return false
 	}
 	now, fine := r.verify(ctx, l, m)
@@ -83,6 +87,7 @@ func (r *Responders) verify(ctx context.Context, l *Ladder, m health.MonitorStat
 	}
 	if result.Type == health.Succeeded {
 		l.Note, l.Next = "the probe succeeds again: its monitor is waited for", now.Add(lookAgain)
+		l.Told = l.Told || now.Sub(l.Since) > r.plan().Wait // it does not come round
 		return now, true
 	}
 	if reason := l.blameless(result); reason != "" {
@@ -185,7 +190,7 @@ func (r *Responders) lift(ctx context.Context, l *Ladder) bool {
 				}
 				return false
 			}
-			r.enter(ctx, record, ResultSucceeded, "the monitor is "+health.Healthy.String()+" again")
+			r.enter(ctx, record, ResultSucceeded, "it is not needed any more")
 		}
 		l.Lift, l.Note = l.Lift[:n-1], ""
 		r.save(ctx, l)

@@ -234,8 +234,10 @@ func TestVerifiedFirst(t *testing.T) {
 	w := newWorld(t)
 	w.well = true
 	w.set(health.Unhealthy, health.Networking, "SelfTestMonitor/mbx1")
-	w.pass(10 * time.Minute)
+	w.pass(5 * time.Minute)
 	w.compare("", "")
+	w.pass(5 * time.Minute)
+	w.compare("", "Self/mbx1") // the monitor does not come round: people have to look
 	w.well, w.verify = false, health.ActiveDirectory
 	w.pass(10 * time.Minute)
 	w.compare("", "Self/mbx1")
@@ -355,6 +357,20 @@ func TestNothingHelps(t *testing.T) {
 	w.set(health.Healthy, "", "SelfTestMonitor/mbx1")
 	w.pass(time.Minute)
 	w.compare("", "") // nothing is to be lifted
+}
+
+// A monitor without steps is for people at once, and what is switched off leaves nothing behind.
+func TestNoSteps(t *testing.T) {
+	w := newWorld(t)
+	w.plan.Ladders[health.ImapSelfTestMonitor] = nil
+	w.r.Use(w.plan)
+	w.set(health.Unhealthy, health.Networking, "SelfTestMonitor/mbx1", "ProxyTestMonitor")
+	w.pass(6 * time.Minute)
+	w.compare("restart_front_end ImapProxy, out_of_service ImapProxy", "Self/mbx1")
+	w.plan.Mode = Off
+	w.r.Use(w.plan)
+	w.pass(time.Minute)
+	w.compare("BringComponentOnline ImapProxy", "Proxy/ Self/mbx1")
 }
 
 func TestDryRun(t *testing.T) {

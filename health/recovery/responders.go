@@ -144,6 +144,13 @@ func (r *Responders) look(ctx context.Context) {
 	defer r.acting.Unlock()
 	plan := r.plan()
 	all := r.opt.Monitors()
+	if all != nil && plan.Mode == Off { // what was done before it was switched off is not left behind
+		for _, id := range slices.Collect(maps.Keys(r.ladders)) {
+			if r.lift(ctx, r.ladders[id]) {
+				r.forget(ctx, id)
+			}
+		}
+	}
 	if all == nil || plan.Mode == Off {
 		r.show(nil, true)
 		return
