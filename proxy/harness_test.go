@@ -23,7 +23,7 @@ import (
 )
 
 // patience is how long a test waits for what must come.
-const patience = 5 * time.Second
+const patience = testkit.Patience
 
 // harness is a running server with everything around it faked: mailbox servers, relay, metrics, log.
 type harness struct {

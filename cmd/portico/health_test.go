@@ -337,12 +337,13 @@ func TestFaultsOfTheFront(t *testing.T) {
 		ln.Close() // nobody answers there
 		r := w.serve(t, w.config(t, healthTimings+fmt.Sprintf("directory: {sources: [{http: {urls: [\"http://%s/\"]}}], cache: {negative: 1ms}}\n", ln.Addr())))
 		r.turns(t, map[string]string{ctp1: "Active Directory", ctp2: "Active Directory", proxyTest: "Active Directory"})
+		r.nobodyActs(t, "IMAP/ImapCTPMonitor/db1", "IMAP/ImapCTPMonitor/db2", "IMAP.Proxy/ImapProxyTestMonitor")
 		for _, ask := range []struct {
 			status int
 			args   []string
 			words  string
 		}{
-			{statusBad, []string{"get", "--where", "$_.AlertValue -eq Degraded -and HealthSetName -like IMAP.*"}, proxyTest},
+			{statusBad, []string{"get", "--where", "$_.AlertValue -ne Healthy -and HealthSetName -like IMAP.*"}, proxyTest},
 			{statusFine, []string{"get", "ImapTestDeepMonitor"}, "ImapDeepTestMonitor"}, // as the seed has it
 			{statusBad, []string{"get", "imap.proxy", "-o", "list"}, "Dependency          : Active Directory"},
 			{statusFailed, []string{"get", "--where", "HealtSetName -eq IMAP"}, "did you mean HealthSetName?"},
@@ -370,6 +371,7 @@ func TestFaultsOfTheFront(t *testing.T) {
 		if m := r.monitors(t)[proxyTest]; !strings.Contains(m.Error, "our own certificate has expired") {
 			t.Errorf("it says %q", m.Error)
 		}
+		r.nobodyActs(t, "IMAP/ImapCTPMonitor/db1", "IMAP.Proxy/ImapProxyTestMonitor")
 	})
 	t.Run("master_credential_refused", func(t *testing.T) {
 		testkit.NoLeaks(t)
@@ -379,6 +381,7 @@ func TestFaultsOfTheFront(t *testing.T) {
 		r := w.serve(t, w.config(t, healthTimings+"signin: {mode: master, master: {user: portico, password_file: master.password}}\ndirectory: {sources: [{rules: [{match: health1, database: db1}, {match: health2, database: db2}]}], verify: [{file: passwords}]}\n"))
 		const whose = "Mailbox Server Authentication"
 		r.turns(t, map[string]string{self1: whose, self2: whose, deep1: whose, deep2: whose, ctp1: whose, ctp2: whose})
+		r.nobodyActs(t, "IMAP.Protocol/ImapSelfTestMonitor/mbx1", "IMAP.Protocol/ImapDeepTestMonitor/db2", "IMAP/ImapCTPMonitor/db1")
 	})
 	t.Run("certificate_of_a_server", func(t *testing.T) {
 		testkit.NoLeaks(t)
@@ -394,6 +397,11 @@ func TestFaultsOfTheFront(t *testing.T) {
 		r.turns(t, map[string]string{self1: "Networking", deep1: "Networking", ctp1: "Networking"})
 		if m := r.monitors(t)[self1]; !strings.Contains(m.Error, "certificate") {
 			t.Errorf("it says %q", m.Error)
+		}
+		// It is that server's fault alone, but there is no hook, and db1 has no other copy.
+		r.nobodyActs(t, "IMAP.Protocol/ImapSelfTestMonitor/mbx1")
+		if got := r.recovered(); got != "RestartService/mbx1:Skipped ServerFailover/mbx1:Skipped ForceReboot/mbx1:Skipped Escalate/mbx1:Succeeded" {
+			t.Error(got)
 		}
 	})
 }

@@ -54,6 +54,20 @@ func (r *running) forPeople(id string) bool {
 	return false
 }
 
+// nobodyActs waits until people are told of monitors, and looks that nothing was done before that.
+func (r *running) nobodyActs(t testing.TB, ids ...string) {
+	t.Helper()
+	r.impatient(t)
+	for _, id := range ids {
+		r.eventually(t, "people are told of "+id, func() bool { return r.forPeople(id) })
+	}
+	for _, record := range r.recovery.Records() {
+		if record.ID != "Escalate" && record.Result != recovery.ResultSkipped {
+			t.Errorf("it did %+v", record)
+		}
+	}
+}
+
 // A mailbox server that dies loses its service, its databases, its machine; its users are served by the other meanwhile; and when it is back, its
 // block is gone and an operator's is not.
 func TestRecoveryOfADeadServer(t *testing.T) {
