@@ -169,7 +169,7 @@ func (c *conversation) answered(resp *response) error {
 	}
 	cmd := c.pending[i]
 	c.pending = append(c.pending[:i], c.pending[i+1:]...)
-	ok := resp.status == statusOK
+	ok := resp.status == statusOK || cmd.row == rowCreate && isThere(resp)
 	c.shard.done(cmd.row, time.Since(cmd.from), !ok)
 	if ok {
 		return nil
@@ -190,6 +190,13 @@ func (c *conversation) answered(resp *response) error {
 		code = "[" + string(resp.code) + "] "
 	}
 	return failed(kind, cmd.row, "%s", shown(code+string(resp.args), c.secret))
+}
+
+// isThere reports whether a mailbox could not be made for being there (RFC 5530). Names belong to one session of one run, so it is ours: Dovecot
+// says so when sessions of one user make their first mailboxes at the same moment.
+func isThere(resp *response) bool {
+	_, there := resp.codeIs("ALREADYEXISTS")
+	return there && resp.status == statusNO
 }
 
 func (c *conversation) find(tag []byte) int {

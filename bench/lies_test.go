@@ -132,3 +132,15 @@ func TestDroppedSessionsComeBack(t *testing.T) {
 		t.Errorf("nothing of the operations that were not begun:\n%s", table(r))
 	}
 }
+
+// TestMailboxThatIsThere wants a session's own mailbox to do when the server says that it is there already, and to be gone afterwards.
+func TestMailboxThatIsThere(t *testing.T) {
+	there := strings.Replace(oneMessage, "${tag} OK made", "${tag} NO [ALREADYEXISTS] there", 1)
+	r, server := scripted(t, oneMessageProfile(t), there+"S: * 1 FETCH (UID 7 FLAGS () RFC822.SIZE 400)\nS: ${tag} OK\nanswer-all")
+	if r.errorsOf(KindRefused).Count != 0 || r.Sessions.Reconnects != 0 {
+		t.Errorf("it does not do:\n%s", table(r))
+	}
+	if !strings.Contains(server.Transcript(), "DELETE bench-t-0") {
+		t.Errorf("the mailbox stays:\n%s", server.Transcript())
+	}
+}

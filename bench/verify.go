@@ -10,7 +10,7 @@ import (
 // folder is a mailbox that a session has made for itself, and what must be in it: nobody else changes it.
 type folder struct {
 	name     string
-	made     bool
+	made     bool       // or under way: no answer came yet
 	number   int        // of the last message
 	messages []*message // by sequence number, from 1
 }
@@ -26,12 +26,8 @@ func (f *folder) create(s *session, c *conversation) error {
 			return err
 		}
 	}
-	f.messages = nil
-	if err := c.command(rowCreate, f.name, time.Time{}, nil); err != nil {
-		return err
-	}
-	f.made = true
-	return nil
+	f.messages, f.made = nil, true
+	return c.command(rowCreate, f.name, time.Time{}, nil)
 }
 
 // remove deletes the folder, which may be the selected one.
