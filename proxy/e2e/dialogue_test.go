@@ -28,13 +28,15 @@ import (
 //	half-close             send no more
 //
 // At the end the server is waited for to close. A line "--- server" begins a script for the server to follow; without one it is
-// Dovecot. A line "--- simple" says that it is the Dovecot that offers nothing to be intercepted.
+// Dovecot. A line "--- simple" says that it is the Dovecot that offers nothing to be intercepted, a line "--- early" that it may answer
+// a command whose end has not come yet: what the rows tell of it then depends on the pieces it comes in.
 type dialogue struct {
 	name   string
 	steps  []step
 	mail   int
 	script string
 	simple bool
+	early  bool
 }
 
 type step struct {
@@ -65,8 +67,12 @@ func readDialogue(t *testing.T, path string) dialogue {
 		if line == "" || strings.HasPrefix(line, "#") {
 			continue
 		}
-		if line == "--- simple" {
+		switch line {
+		case "--- simple":
 			d.simple = true
+			continue
+		case "--- early":
+			d.early = true
 			continue
 		}
 		st, err := parseStep(line)
