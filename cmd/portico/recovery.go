@@ -110,11 +110,17 @@ func (s *service) actors() map[recovery.Action]recovery.Actor {
 		recovery.RestartServer: {Do: s.restartMachine},
 		recovery.ProtocolLog:   {Do: s.logProbes, Undo: s.logProbesNoMore},
 		recovery.RestartFrontEnd: {Do: func(ctx context.Context, _ recovery.Case) (string, error) {
-			return "listeners and set-up are new; sessions go on", s.restartFrontEnd(ctx)
+			if err := s.restartFrontEnd(ctx); err != nil {
+				return "", err
+			}
+			return "listeners and set-up are new; sessions go on", nil
 		}},
 		recovery.OutOfService: {
 			Do: func(ctx context.Context, _ recovery.Case) (string, error) {
-				return "new clients are refused", s.setImapProxy(ctx, health.Inactive)
+				if err := s.setImapProxy(ctx, health.Inactive); err != nil {
+					return "", err
+				}
+				return "new clients are refused", nil
 			},
 			Undo: func(ctx context.Context, _ recovery.Case) error { return s.setImapProxy(ctx, health.Active) },
 		},

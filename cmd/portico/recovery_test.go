@@ -2,6 +2,8 @@ package main
 
 import (
 	"fmt"
+	"io"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -9,6 +11,7 @@ import (
 	"testing"
 
 	"portico/backend/backendtest/testkit"
+	"portico/health"
 	"portico/health/recovery"
 )
 
@@ -224,6 +227,52 @@ func TestRecoveryOfTheFrontEnd(t *testing.T) {
 	r.server.StopServing(r.open[1])
 	r.eventually(t, "the listeners are opened again", func() bool { return r.recovered() == string("RestartFrontEnd/ImapProxy:"+recovery.ResultSucceeded) })
 	r.settled(t)
+}
+
+// A port that somebody else has taken is no port of ours: the front end goes out of service and people are told; when the port is free it is
+// taken back by itself.
+func TestRecoveryOfATakenPort(t *testing.T) {
+	testkit.NoLeaks(t)
+	w := newWatchedSite(t, nil)
+	r := w.serve(t, w.config(t, healthTimings+"  recovery: {wait: 1s}\n"))
+	r.settled(t)
+	r.impatient(t)
+	var others []net.Listener
+	for i, ln := range r.open {
+		r.server.StopServing(ln)
+		other, err := net.Listen("tcp", r.addresses.listeners[i].String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		others = append(others, other)
+		go func() {
+			for {
+				conn, err := other.Accept()
+				if err != nil {
+					return
+				}
+				io.WriteString(conn, "SSH-2.0-other\r\n")
+				conn.Close()
+			}
+		}()
+	}
+	r.eventually(t, "people are told", func() bool { return r.forPeople("IMAP.Proxy/ImapProxyTestMonitor") })
+	r.turns(t, map[string]string{ctp1: "Networking", ctp2: "Networking", proxyTest: "Networking"})
+	if got := r.recovered(); got != "RestartFrontEnd/ImapProxy:Failed TakeComponentOffline/ImapProxy:Succeeded Escalate/ImapProxy:Succeeded" {
+		t.Errorf("the log has %s", got)
+	}
+	if got := r.asks(t, statusFine, "health", "recovery", "-o", "list"); !strings.Contains(got, "address already in use; it is tried again") {
+		t.Error(got)
+	}
+	for _, other := range others {
+		other.Close()
+	}
+	r.settled(t)
+	r.eventually(t, "it is in service again", func() bool { return r.components.State(health.ComponentImapProxy) == health.Active })
+	c := testkit.Dial(t, r.addresses.listeners[1].String(), r.trust())
+	c.Expect("* OK *")
+	c.Command("a", "LOGIN health1 probe-it")
+	c.Close()
 }
 
 // A process that is killed while a hook runs is followed by one that goes on behind that step, and does not do it again.

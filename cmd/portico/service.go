@@ -231,6 +231,7 @@ func (s *service) listen() error {
 		s.addresses.listeners = append(s.addresses.listeners, ln.Addr())
 		s.take(i, ln)
 	}
+	s.group.Go(func() { s.keepListeners(s.upkeep) })
 	return nil
 }
 
@@ -245,8 +246,8 @@ func (s *service) take(i int, ln net.Listener) {
 	})
 }
 
-// relisten closes all listeners and opens them again where they were, those too that an earlier call could not open. Clients that connect in
-// between are refused. The caller holds changing.
+// relisten closes all listeners and opens them again where they were. One that can not be opened is left to keepListeners. Clients that
+// connect in between are refused. The caller holds changing.
 func (s *service) relisten() error {
 	var errs []error
 	for i, ln := range s.open {
@@ -256,15 +257,44 @@ func (s *service) relisten() error {
 		if ln != nil {
 			s.server.StopServing(ln)
 		}
-		var err error
-		if s.open[i], err = listenTCP(s.addresses.listeners[i].String(), s.started.Listeners); err != nil {
-			s.open[i] = nil
-			errs = append(errs, fmt.Errorf("listeners[%d]: %w", i, err))
-			continue
+		if err := s.reopen(i); err != nil {
+			errs = append(errs, fmt.Errorf("listeners[%d]: %w; it is tried again", i, err))
 		}
-		s.take(i, s.open[i])
 	}
 	return errors.Join(errs...)
+}
+
+// reopen opens one listener where it was. The caller holds changing.
+func (s *service) reopen(i int) (err error) {
+	if s.open[i], err = listenTCP(s.addresses.listeners[i].String(), s.started.Listeners); err != nil {
+		s.open[i] = nil
+		return err
+	}
+	s.take(i, s.open[i])
+	return nil
+}
+
+// reopenPeriod is how often listeners are tried that could not be opened again.
+const reopenPeriod = time.Second
+
+// keepListeners opens what relisten could not, once whoever had taken the port is gone.
+func (s *service) keepListeners(ctx context.Context) {
+	tick := time.NewTicker(reopenPeriod)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		s.changing.Lock()
+		for i, ln := range s.open {
+			if ln == nil && !s.draining.Load() {
+				s.reopen(i) // until it succeeds; relisten has told why it does not
+			}
+		}
+		s.changing.Unlock()
+	}
 }
 
 func (s *service) startAdmin() (err error) {
