@@ -9,18 +9,15 @@ import (
 	"io/fs"
 	"os"
 	"os/exec"
-	ossignal "os/signal"
 	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
 	"sync/atomic"
-	"syscall"
 	"testing"
 	"time"
 
 	"github.com/rs/zerolog"
-	"golang.org/x/sys/unix"
 
 	"portico/backend/backendtest/testkit"
 )
@@ -247,37 +244,10 @@ func TestRepair(t *testing.T) {
 	}
 }
 
-// smallDisk returns a folder that takes only some bytes, and what gives it room. Where a file system can not be mounted, files may not grow
-// instead.
-func smallDisk(t *testing.T) (dir string, free func()) {
-	t.Helper()
-	dir = t.TempDir()
-	if err := unix.Mount("tmpfs", dir, "tmpfs", 0, "size=64k"); err == nil {
-		t.Cleanup(func() { unix.Unmount(dir, unix.MNT_DETACH) })
-		filler := filepath.Join(dir, "filler")
-		if err := os.WriteFile(filler, make([]byte, 48<<10), 0o644); err != nil {
-			t.Fatal(err)
-		}
-		return dir, func() { os.Remove(filler) }
-	}
-	var before unix.Rlimit
-	if err := unix.Getrlimit(unix.RLIMIT_FSIZE, &before); err != nil {
-		t.Fatal(err)
-	}
-	ossignal.Ignore(syscall.SIGXFSZ)
-	small := unix.Rlimit{Cur: 16 << 10, Max: before.Max}
-	if err := unix.Setrlimit(unix.RLIMIT_FSIZE, &small); err != nil {
-		t.Fatal(err)
-	}
-	free = func() { unix.Setrlimit(unix.RLIMIT_FSIZE, &before) }
-	t.Cleanup(free)
-	return dir, free
-}
-
 // On a full disk rows are dropped and counted, none is torn, and writing goes on by itself when there is room.
 func TestFullDisk(t *testing.T) {
 	testkit.NoLeaks(t)
-	dir, free := smallDisk(t)
+	dir, free := testkit.SmallDisk(t)
 	program := &testkit.Log{}
 	l := newTestLog(t, func(o *Options) {
 		o.Settings = Settings{Enabled: true, Files: FileSettings{Location: filepath.Join(dir, "log"), RollOver: Monthly}}

@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -14,6 +15,7 @@ import (
 
 	"portico/backend/backendtest"
 	"portico/backend/backendtest/testkit"
+	"portico/health"
 	"portico/health/admin"
 )
 
@@ -404,6 +406,50 @@ func TestFaultsOfTheFront(t *testing.T) {
 			t.Error(got)
 		}
 	})
+}
+
+// A full disk loses rows of the protocol log and nothing else: no monitor turns and nothing is recovered, mail goes on, and the log says what is
+// wrong until there is room.
+func TestFaultOfTheLogsDisk(t *testing.T) {
+	dir, free := testkit.SmallDisk(t)
+	testkit.NoLeaks(t)
+	w := newWatchedSite(t, nil)
+	file := w.config(t, healthTimings)
+	w.replace(t, "login_type: plain_text_login", fmt.Sprintf("login_type: plain_text_login, protocol_log_enabled: true, log_file_location: %q", filepath.Join(dir, "log")))
+	r := w.serve(t, file)
+	r.settled(t)
+	c := testkit.Dial(t, r.addresses.listeners[1].String(), r.trust())
+	c.Expect("* OK *")
+	c.Command("a", "LOGIN health1 probe-it")
+	r.eventually(t, "the disk is full", func() bool {
+		for range 100 {
+			c.Command("b", "NOOP")
+		}
+		return r.protocol.Status().Failing != ""
+	})
+	full := time.Now()
+	r.eventually(t, "all probes have run since", func() bool {
+		return !slices.ContainsFunc(r.health.Probes(), func(p health.ProbeState) bool {
+			return strings.HasSuffix(p.Name, "Probe") && (len(p.Results) == 0 || p.Results[0].Start.Before(full))
+		})
+	})
+	r.turns(t, nil)
+	if got := r.asks(t, statusBad, "log", "status"); !strings.Contains(got, "Nothing can be written since") || !strings.Contains(got, "no space left on device") {
+		t.Error(got)
+	}
+	if _, metrics := r.get(t, "/metrics"); !strings.Contains(metrics, "portico_protocol_log_failing 1") {
+		t.Error("no metric")
+	}
+	c.Command("b", "NOOP")
+	free()
+	r.eventually(t, "rows are written again", func() bool {
+		c.Command("b", "NOOP")
+		return r.protocol.Status().Failing == ""
+	})
+	r.turns(t, nil)
+	if got := r.recovered(); got != "" {
+		t.Errorf("it did %s", got)
+	}
 }
 
 // Commands that wait too long, or too many that wait, turn the monitors of their mailbox server, and no other's; and both turn back.
