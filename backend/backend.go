@@ -221,7 +221,7 @@ func (t *Tier) addServer(o ServerOptions, dialFrom func(netip.Addr) Dialer) erro
 	if _, twice := t.servers[o.Name]; twice || o.Name == "" {
 		return fmt.Errorf("mailbox server %q: the name must be given once", o.Name)
 	}
-	s, err := newMailboxServer(o, dialFrom)
+	s, err := newMailboxServer(o, dialFrom, t.now)
 	if err != nil {
 		return fmt.Errorf("mailbox server %q: %w", o.Name, err)
 	}

@@ -2,7 +2,6 @@ package backend
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
@@ -10,6 +9,7 @@ import (
 	"slices"
 	"sync/atomic"
 	"syscall"
+	"time"
 )
 
 // mailboxServer is a server as sign-in uses it: read-only but for where to begin.
@@ -27,7 +27,7 @@ type mailboxServer struct {
 
 type address struct {
 	hostPort string
-	tls      *tls.Config
+	offer    *tlsOffer
 }
 
 // source is an address to connect from.
@@ -36,7 +36,7 @@ type source struct {
 	dialer Dialer
 }
 
-func newMailboxServer(o ServerOptions, dialFrom func(netip.Addr) Dialer) (*mailboxServer, error) {
+func newMailboxServer(o ServerOptions, dialFrom func(netip.Addr) Dialer, now func() time.Time) (*mailboxServer, error) {
 	if len(o.Addresses) == 0 {
 		return nil, errors.New("it has no address")
 	}
@@ -52,7 +52,7 @@ func newMailboxServer(o ServerOptions, dialFrom func(netip.Addr) Dialer) (*mailb
 		if err != nil {
 			return nil, err
 		}
-		s.addresses = append(s.addresses, address{hostPort: hostPort, tls: tlsConfigFor(o.TLSConfig, host)})
+		s.addresses = append(s.addresses, address{hostPort: hostPort, offer: newTLSOffer(o.TLSConfig, host, now)})
 	}
 	return s, nil
 }

@@ -7,22 +7,6 @@ import (
 	"portico/proxy/wire"
 )
 
-// tlsConfigFor returns base, or the default, completed for a server at host. Sessions are resumed, which spares both sides most
-// of a handshake.
-func tlsConfigFor(base *tls.Config, host string) *tls.Config {
-	config := &tls.Config{MinVersion: tls.VersionTLS12}
-	if base != nil {
-		config = base.Clone()
-	}
-	if config.ServerName == "" {
-		config.ServerName = host
-	}
-	if config.ClientSessionCache == nil {
-		config.ClientSessionCache = tls.NewLRUClientSessionCache(1)
-	}
-	return config
-}
-
 // startTLS asks for TLS (RFC 9051 section 6.2.1). Whatever the server said so far, anybody on the way may have said: its
 // capabilities are not looked at, and bytes behind its OK end the conversation, as they would be taken for the server's own.
 func (c *conversation) startTLS() error {
@@ -46,10 +30,14 @@ func (c *conversation) startTLS() error {
 
 // handshake puts TLS around the connection, for all that follows.
 func (c *conversation) handshake() error {
-	conn := tls.Client(c.conn, c.address.tls)
+	offered := c.address.offer.next()
+	conn := tls.Client(c.conn, offered)
 	if err := conn.Handshake(); err != nil { // bounded by the connection's deadline, without a goroutine for a context
+		c.address.offer.failed()
 		return c.ioError(KindTLS, err)
 	}
+	state := conn.ConnectionState()
+	c.address.offer.took(offered, &state)
 	c.tls, c.stream = conn, conn
 	c.responses.Reset(conn)
 	return nil
