@@ -563,10 +563,14 @@ func TestOverrideCommands(t *testing.T) {
 	if got := state(); !strings.Contains(got, "Repairing") {
 		t.Errorf("repairing:\n%s", got)
 	}
-	r.asks(t, statusFine, "health", "repairing", "IMAP.Protocol/ImapSelfTestMonitor/mbx1", "--off")
-	if got := state(); !strings.Contains(got, "Healthy") {
-		t.Errorf("and not any more:\n%s", got)
+	r.signals <- os.Interrupt
+	r.stopped(t)
+	r = site.serve(t, file)
+	if got := state(); !strings.Contains(got, "Repairing") {
+		t.Errorf("after a restart it is not repairing:\n%s", got)
 	}
+	r.asks(t, statusFine, "health", "repairing", "IMAP.Protocol/ImapSelfTestMonitor/mbx1", "--off")
+	testkit.Eventually(t, "it is not repairing any more", func() bool { return strings.Contains(state(), "Healthy") })
 	r.asks(t, statusFailed, "health", "repairing", "IMAP/Nothing")
 }
 

@@ -122,13 +122,42 @@ func (c healthControl) RemoveOverride(ctx context.Context, o health.Override) er
 	return nil
 }
 
-// SetRepairing implements admin.Health.
-func (c healthControl) SetRepairing(_ context.Context, id string, on bool) error {
-	err := c.s.health.SetRepairing(id, on)
-	if err == nil {
-		c.s.log.Warn().Str("monitor", id).Bool("repairing", on).Msg("repairing set by an operator")
+// storedRepairing is where the store keeps which monitors an operator has set to Repairing.
+const storedRepairing = "health/repairing/"
+
+// loadRepairing sets monitors to Repairing that were before a restart. Those that are not watched now may be again.
+func (s *service) loadRepairing() error {
+	entries, err := s.store.List(context.Background(), storedRepairing)
+	if err != nil {
+		return fmt.Errorf("repairing: %w", err)
 	}
-	return unknownHere(err)
+	for _, e := range entries {
+		if err := s.health.SetRepairing(strings.TrimPrefix(e.Key, storedRepairing), true); err != nil && !errors.Is(err, health.ErrUnknown) {
+			return err
+		}
+	}
+	return nil
+}
+
+// SetRepairing implements admin.Health.
+func (c healthControl) SetRepairing(ctx context.Context, id string, on bool) error {
+	c.s.changing.Lock()
+	defer c.s.changing.Unlock()
+	if err := c.s.health.SetRepairing(id, on); err != nil {
+		return unknownHere(err)
+	}
+	c.s.log.Warn().Str("monitor", id).Bool("repairing", on).Msg("repairing set by an operator")
+	entry, err := c.s.store.Get(ctx, storedRepairing+id)
+	switch {
+	case err != nil && !errors.Is(err, store.ErrNotFound):
+		return err
+	case on == (err == nil):
+		return nil // as it is stored
+	case on:
+		_, err = c.s.store.CompareAndSet(ctx, storedRepairing+id, 0, []byte("true"))
+		return err
+	}
+	return c.s.store.Delete(ctx, entry.Key, entry.Revision)
 }
 
 // unknownHere makes health's unknown names the admin's.

@@ -155,7 +155,7 @@ func (s *service) start() (err error) {
 		return err
 	}
 	s.useHealthPlan()
-	return nil
+	return s.loadRepairing()
 }
 
 // startProxy starts relay and server. Each loop and each set-up thread keeps a processor of the Go scheduler to itself; as many as the
