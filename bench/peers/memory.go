@@ -13,9 +13,10 @@ import (
 const (
 	idleSessions  = 4000            // so many that what a process needs but once does not count for much
 	fetchSessions = 4000            // as many, or what a process needs but once would count for four times as much in the one row
-	rest          = 3 * time.Second // after which a session counts as idle
+	rest          = 5 * time.Second // after which a session counts as idle
 	fetches       = 5               // of a mebibyte each
-	warmUp        = 16              // sessions that come and go before the first look
+	warmUp        = 16              // sessions that come and go together before the first look
+	warmUps       = 50              // times
 )
 
 // memoryWays are how client and mailbox server are connected.
@@ -70,7 +71,7 @@ func sessionMemory(s *site, st starter, way, n, fetches int) (float64, error) {
 	if memoryWays[way].clientTLS {
 		config = s.client
 	}
-	before, err := afterWork(p, config, warmUp, fetches)
+	before, err := afterWork(p, config, fetches)
 	if err != nil {
 		return 0, err
 	}
@@ -87,16 +88,22 @@ func sessionMemory(s *site, st starter, way, n, fetches int) (float64, error) {
 	return float64(now-before) / 1024 / float64(n), err
 }
 
-// afterWork returns what a process takes in bytes when n sessions have come and gone: what it needs but once is in it then, and it
-// has not been large.
-func afterWork(p *Peer, config *tls.Config, n, fetches int) (int64, error) {
-	clients, err := signInMany(p.address(config != nil), config, n)
-	if err == nil {
-		err = eachOfFew(clients, func(c *client) error { return c.beIdle(fetches) })
-	}
-	closeAll(clients)
-	if err != nil {
-		return 0, err
+// afterWork returns what a process takes in bytes when sessions have come and gone, few at a time: what it needs but once is in it then, such as what
+// a collector of garbage needs for its books, and it has not been large. The last of them fetch.
+func afterWork(p *Peer, config *tls.Config, fetches int) (int64, error) {
+	for i := range warmUps {
+		each := 0
+		if i == warmUps-1 {
+			each = fetches
+		}
+		clients, err := signInMany(p.address(config != nil), config, warmUp)
+		if err == nil {
+			err = eachOfFew(clients, func(c *client) error { return c.beIdle(each) })
+		}
+		closeAll(clients)
+		if err != nil {
+			return 0, err
+		}
 	}
 	time.Sleep(rest)
 	return pss(family(p.pid()))
