@@ -136,35 +136,44 @@ func (b Back) DeepTest(database string) func(context.Context, *Run) error {
 			return err
 		}
 		defer link.Conn.Close()
-		client, end := newOverheard(ctx, link).client(run)
+		o := newOverheard(ctx, link)
+		client, end := o.client(run)
 		defer end()
 		run.Step("open")
 		if err := client.WaitGreeting(); err != nil {
 			return inStore(run, err)
 		}
-		return readMailbox(client, run)
+		return readMailbox(o, client, run)
 	}
 }
 
-// readMailbox opens the mailbox that a client is signed in to and reads a message of it, if it has one.
-func readMailbox(client *imapclient.Client, run *Run) error {
+// readMailbox opens the mailbox that a client is signed in to, reads a message of it, if it has one, and signs out.
+func readMailbox(o *overheard, client *imapclient.Client, run *Run) error {
 	run.Step("select")
 	selected, err := client.Select("INBOX", &imap.SelectOptions{ReadOnly: true}).Wait()
 	if err != nil {
 		return inStore(run, err)
 	}
-	if selected.NumMessages > 0 {
-		run.Step("fetch")
-		messages, err := client.Fetch(imap.SeqSetNum(1), &imap.FetchOptions{UID: true, Flags: true, RFC822Size: true}).Collect()
-		if err == nil && len(messages) == 0 {
+	var fetch *imapclient.FetchCommand
+	var logout *imapclient.Command
+	run.Step("fetch")
+	err = o.together(func() {
+		if selected.NumMessages > 0 {
+			fetch = client.Fetch(imap.SeqSetNum(1), &imap.FetchOptions{UID: true, Flags: true, RFC822Size: true})
+		}
+		logout = client.Logout()
+	})
+	if err == nil && fetch != nil {
+		var messages []*imapclient.FetchMessageBuffer
+		if messages, err = fetch.Collect(); err == nil && len(messages) == 0 {
 			err = errors.New("the mailbox has messages and does not give the first")
 		}
-		if err != nil {
-			return inStore(run, err)
-		}
+	}
+	if err != nil {
+		return inStore(run, err)
 	}
 	run.Step("logout")
-	return inStore(run, client.Logout().Wait())
+	return inStore(run, logout.Wait())
 }
 
 // inStore blames the mailbox for the error of a step behind a sign-in that worked.

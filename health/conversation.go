@@ -23,6 +23,7 @@ type overheard struct {
 	stop     func() bool
 
 	mu       sync.Mutex // guards what follows: the library has goroutines of its own
+	held     []byte     // written by together's commands; nil without them
 	sent     string
 	received string
 	partial  []byte // of a received line
@@ -89,9 +90,31 @@ func (o *overheard) clean(line []byte) string {
 func (o *overheard) Write(p []byte) (int, error) {
 	shown := shownCommand(p)
 	o.mu.Lock()
+	if o.held != nil {
+		if len(o.held) > 0 {
+			shown = o.sent + "; " + shown
+		}
+		o.held, o.sent = append(o.held, p...), shown
+		o.mu.Unlock()
+		return len(p), nil
+	}
 	o.sent = shown
 	o.mu.Unlock()
 	return o.Conn.Write(p)
+}
+
+// together sends the commands that f gives in one packet: each packet more has all on the way wake up once more.
+func (o *overheard) together(f func()) error {
+	o.mu.Lock()
+	o.held = []byte{}
+	o.mu.Unlock()
+	f()
+	o.mu.Lock()
+	held := o.held
+	o.held = nil
+	o.mu.Unlock()
+	_, err := o.Conn.Write(held)
+	return err
 }
 
 // shownCommand is what may be shown of a command.
