@@ -321,8 +321,8 @@ func TestLogTailAndShow(t *testing.T) {
 	}
 
 	tail := program(t, "log", "tail", "--user", "alice", "--admin", filepath.Join(site.dir, "admin.sock"))
-	var out bytes.Buffer
-	tail.Stdout = &out
+	out := &testkit.Log{}
+	tail.Stdout = out
 	if err := tail.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -331,6 +331,7 @@ func TestLogTailAndShow(t *testing.T) {
 	time.Sleep(time.Second)
 	c.Command("d", "LIST \"\" *")
 	testkit.Eventually(t, "the row is written", func() bool { return len(site.rows(t)) > 0 })
+	testkit.Eventually(t, "the row is shown", func() bool { return strings.Contains(out.String(), ",list,") })
 	send(t, tail.Process, syscall.SIGINT)
 	if err := tail.Wait(); err != nil {
 		t.Errorf("tail: %v", err)
