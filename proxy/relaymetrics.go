@@ -1,6 +1,9 @@
 package proxy
 
 import (
+	"slices"
+	"strings"
+
 	"github.com/prometheus/client_golang/prometheus"
 	dto "github.com/prometheus/client_model/go"
 	"google.golang.org/protobuf/proto"
@@ -56,13 +59,15 @@ func (c *relayCollector) Collect(ch chan<- prometheus.Metric) {
 	gauge := func(d *prometheus.Desc, n int64, labels ...string) {
 		ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, float64(n), labels...)
 	}
-	fold := len(stats.Servers) > manyServers
-	for _, name := range stats.ServerNames() {
-		server := stats.Servers[name]
-		if fold {
+	names := stats.ServerNames()
+	if len(names) > manyServers {
+		for _, server := range stats.Servers {
 			foldRareVerbs(server)
 		}
-		c.commands(ch, name, server)
+	}
+	c.commands(ch, names, stats)
+	for _, name := range names {
+		server := stats.Servers[name]
 		gauge(c.queued, server.Queued, name)
 		if name == "" { // before sign-in there is nothing more to tell
 			continue
@@ -82,15 +87,24 @@ func (c *relayCollector) Collect(ch chan<- prometheus.Metric) {
 	counter(c.panics, stats.Panics)
 }
 
-func (c *relayCollector) commands(ch chan<- prometheus.Metric, name string, server *relay.ServerStats) {
-	at := labelPair("server", name)
-	for v := range server.Commands {
-		if h := server.Commands[v]; h != nil {
-			ch <- histogramMetric{c.duration, h, []*dto.LabelPair{verbLabels[v], at}}
+// commands shows what is counted per verb and server. There may be hundreds of series, so they come in the order that the page has them in:
+// what is in order is sorted quickly.
+func (c *relayCollector) commands(ch chan<- prometheus.Metric, names []string, stats *relay.Stats) {
+	at := make([]*dto.LabelPair, len(names))
+	for i, name := range names {
+		at[i] = labelPair("server", name)
+	}
+	for _, v := range verbsByName {
+		for i, name := range names {
+			if h := stats.Servers[name].Commands[v]; h != nil {
+				ch <- histogramMetric{c.duration, h, []*dto.LabelPair{verbLabels[v], at[i]}}
+			}
 		}
-		for r, n := range server.Results[v] {
-			if n > 0 {
-				ch <- &counterMetric{c.results, float64(n), []*dto.LabelPair{verbLabels[v], resultLabels[r], at}}
+		for _, r := range resultsByName {
+			for i, name := range names {
+				if n := stats.Servers[name].Results[v][r]; n > 0 {
+					ch <- &counterMetric{c.results, float64(n), []*dto.LabelPair{verbLabels[v], resultLabels[r], at[i]}}
+				}
 			}
 		}
 	}
@@ -110,7 +124,19 @@ var (
 		}
 		return labels
 	}()
+	verbsByName   = byValue(verbLabels[:])
+	resultsByName = byValue(resultLabels[:])
 )
+
+// byValue returns the indexes of labels in the order of their values.
+func byValue(labels []*dto.LabelPair) []int {
+	indexes := make([]int, len(labels))
+	for i := range indexes {
+		indexes[i] = i
+	}
+	slices.SortFunc(indexes, func(a, b int) int { return strings.Compare(labels[a].GetValue(), labels[b].GetValue()) })
+	return indexes
+}
 
 // counterMetric is a counter whose labels are made already, in order of their names.
 type counterMetric struct {

@@ -8,8 +8,9 @@ import (
 	"testing"
 
 	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/client_golang/prometheus/promhttp"
+	"github.com/rs/zerolog"
 
+	"portico/health/exposition"
 	"portico/proxy/relay"
 	"portico/proxy/wire"
 )
@@ -27,7 +28,7 @@ func BenchmarkScrape(b *testing.B) {
 	}
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(newRelayCollector(func() *relay.Stats { return all.Clone() }))
-	handler := promhttp.HandlerFor(registry, promhttp.HandlerOpts{DisableCompression: true})
+	handler := exposition.New(registry, zerolog.Nop())
 	request := httptest.NewRequest("GET", "/metrics", nil)
 	b.ReportAllocs()
 	for b.Loop() {

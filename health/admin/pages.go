@@ -7,11 +7,8 @@ import (
 	"strings"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus/promhttp"
+	"portico/health/exposition"
 )
-
-// maxScrapes at once: each holds a copy of every counter.
-const maxScrapes = 4
 
 // Check is one thing that must be so before clients should be sent here.
 type Check struct {
@@ -46,13 +43,7 @@ func Refuse(w http.ResponseWriter, status int, err error) { fail(w, status, err)
 // pages are the same on every listener.
 func pages(o Options) http.Handler {
 	mux := http.NewServeMux()
-	mux.Handle("GET /metrics", promhttp.HandlerFor(o.Gatherer, promhttp.HandlerOpts{
-		EnableOpenMetrics:   true,
-		DisableCompression:  true, // it took longer than all the rest, and the program has better things to do
-		MaxRequestsInFlight: maxScrapes,
-		ErrorHandling:       promhttp.ContinueOnError, // a collector in trouble must not hide the others
-		ErrorLog:            scrapeErrors{o},
-	}))
+	mux.Handle("GET /metrics", exposition.New(o.Gatherer, o.Log))
 	if o.Control != nil {
 		api(mux, o.Control)
 	}
@@ -108,12 +99,4 @@ func private(next http.Handler) http.Handler {
 		h.Set("X-Content-Type-Options", "nosniff")
 		next.ServeHTTP(w, r)
 	})
-}
-
-// scrapeErrors logs collectors that fail.
-type scrapeErrors struct{ o Options }
-
-// Println implements promhttp.Logger.
-func (s scrapeErrors) Println(v ...any) {
-	s.o.Log.Error().Str("problem", fmt.Sprint(v...)).Msg("metrics are incomplete")
 }
