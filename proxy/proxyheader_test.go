@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/tls"
 	"encoding/binary"
+	"fmt"
 	"io"
 	"net/netip"
 	"strings"
@@ -159,33 +160,35 @@ func TestForwardedID(t *testing.T) {
 		true:  {"[2001:db8::7]:5000", "192.0.2.8:993", "front-1", 2},
 		false: {"", "", "", 2},
 	} {
-		h := start(t, TLSNone, func(o *Options) {
-			if trusted {
-				loopbackTrusted(o)
+		t.Run(fmt.Sprintf("trusted %v", trusted), func(t *testing.T) { // by itself: no session may go on while the next one's descriptors are counted
+			h := start(t, TLSNone, func(o *Options) {
+				if trusted {
+					loopbackTrusted(o)
+				}
+			})
+			asked := h.asks()
+			p := h.client()
+			p.send(id)
+			p.expect("* ID ")
+			p.expect("i OK ")
+			p.send("a LOGIN bob secret\r\n")
+			p.expect("* OK ")
+			q := <-asked
+			if !trusted {
+				want.remote, want.local = p.LocalAddr().String(), p.RemoteAddr().String()
+				if q.Client.SessionID == "front-1" {
+					t.Error("a stranger's session id is taken")
+				}
+			} else {
+				if q.Client.SessionID != want.session {
+					t.Errorf("session id %q", q.Client.SessionID)
+				}
+				waitUntil(t, func() bool { return strings.Contains(h.log.String(), `"front_session":"front-1"`) })
+			}
+			if q.Client.Addr.String() != want.remote || q.Client.Local.String() != want.local || q.Client.Hops != want.hops {
+				t.Errorf("the server is told %+v", q.Client)
 			}
 		})
-		asked := h.asks()
-		p := h.client()
-		p.send(id)
-		p.expect("* ID ")
-		p.expect("i OK ")
-		p.send("a LOGIN bob secret\r\n")
-		p.expect("* OK ")
-		q := <-asked
-		if !trusted {
-			want.remote, want.local = p.LocalAddr().String(), p.RemoteAddr().String()
-			if q.Client.SessionID == "front-1" {
-				t.Error("a stranger's session id is taken")
-			}
-		} else {
-			if q.Client.SessionID != want.session {
-				t.Errorf("session id %q", q.Client.SessionID)
-			}
-			waitUntil(t, func() bool { return strings.Contains(h.log.String(), `"front_session":"front-1"`) })
-		}
-		if q.Client.Addr.String() != want.remote || q.Client.Local.String() != want.local || q.Client.Hops != want.hops {
-			t.Errorf("trusted %v: the server is told %+v", trusted, q.Client)
-		}
 	}
 }
 
