@@ -48,6 +48,11 @@ func (l *link) closeFurther(now int64) {
 		return
 	}
 	if l.phase == parting && l.client.pending == nil && !l.client.broken {
+		l.client.sayClose()
+		if l.client.eof && l.client.pending == nil { // nothing can come that would turn the close into a reset
+			l.close()
+			return
+		}
 		l.client.shut()
 		if l.client.shutDone {
 			l.phase = lingering

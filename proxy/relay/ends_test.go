@@ -25,6 +25,48 @@ func TestClientsHalfCloseIsPassedOnAndAnswersStillFlow(t *testing.T) {
 	})
 }
 
+// A client that is gone and waits for nothing has both connections closed at once, whatever the mailbox server does.
+func TestAnIdleClientsEndIsTheSessionsEnd(t *testing.T) {
+	for name, test := range map[string]struct{ says, answer string }{
+		"before any command": {"", "* OK\n"},
+		"all answered":       {"a NOOP\n", "* 1 EXISTS\na OK\n"},
+		"in IDLE":            {"a IDLE\n", "+ idling\n* 1 EXISTS\n"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			eachWayWith(t, Options{LingerTimeout: time.Hour}, func(t *testing.T, r *rig) {
+				tk := r.start()
+				tk.client.say(test.says)
+				tk.server.hears(test.says)
+				tk.server.say(test.answer)
+				tk.client.hears(test.answer)
+				tk.client.halfClose()
+				tk.server.hearsEnd()
+				tk.client.hearsEnd()
+				if e := tk.end(); e.Reason != ReasonClient {
+					t.Errorf("ended with %+v", e)
+				}
+			})
+		})
+	}
+}
+
+// What is not understood may still be answered.
+func TestAnUnjudgedClientsEndIsPassedOn(t *testing.T) {
+	eachWay(t, func(t *testing.T, r *rig) {
+		tk := r.start()
+		tk.client.say("a NOOP\n")
+		tk.server.hears("a NOOP\n")
+		tk.server.say("zz OK\n")
+		tk.client.hears("zz OK\n")
+		tk.client.halfClose()
+		tk.server.hearsEnd()
+		tk.server.say("* 1 EXISTS\n")
+		tk.client.hears("* 1 EXISTS\n")
+		tk.server.Close()
+		tk.client.hearsEnd()
+	})
+}
+
 func TestHeldBytesGoOnBehindTheClientsEnd(t *testing.T) {
 	eachWay(t, func(t *testing.T, r *rig) {
 		tk := r.start()

@@ -226,6 +226,8 @@ func (l *link) settleEnds(now int64) {
 		l.finish(l.serverGone(), now)
 	case l.loop.drain.ends(l):
 		l.finish(ReasonDrain, now)
+	case l.client.eof && l.quiet() && l.upstream.pending == nil: // no answer is waited for
+		l.finish(ReasonClient, now)
 	case l.client.eof && !l.upstream.shutWanted:
 		l.halfClose(now)
 	}

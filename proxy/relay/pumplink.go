@@ -145,6 +145,8 @@ func (l *pumpLink) conclude() {
 		l.finish(l.reason)
 	case l.relay.draining && (quiet || l.relay.late):
 		l.finish(ReasonDrain)
+	case l.client.eof && quiet && len(l.upstream.pending) == 0: // no answer is waited for
+		l.finish(ReasonClient)
 	case l.client.eof:
 		l.halfClose()
 	}
