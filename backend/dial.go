@@ -81,9 +81,9 @@ func (t *Tier) dial(ctx context.Context, s *mailboxServer) (net.Conn, address, e
 
 // dialOne connects to one address: from the server's next source, or where that has no port left, from the ones behind it.
 func (t *Tier) dialOne(ctx context.Context, s *mailboxServer, hostPort string) (net.Conn, error) {
-	ctx, cancel := context.WithTimeout(ctx, t.timeouts.Dial)
-	defer cancel()
-	conn, err := t.dialFrom(ctx, s, hostPort)
+	bounded := withTimeout(ctx, t.timeouts.Dial)
+	defer bounded.over()
+	conn, err := t.dialFrom(bounded, s, hostPort)
 	if err != nil {
 		return nil, fmt.Errorf("connect to %s: %w", hostPort, err)
 	}

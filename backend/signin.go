@@ -140,14 +140,14 @@ func (s *signIn) refusal(resp wire.Response) *Error {
 
 // keep adds a response to what the client gets.
 func (s *signIn) keep(resp wire.Response) {
-	list, ok := resp.Capabilities()
-	if !ok {
+	if !resp.ListsCapabilities() {
 		s.replies = append(s.replies, resp.Raw...)
 		return
 	}
-	s.replies, _ = wire.AppendFilteredCapabilities(s.replies, resp.Raw)
+	var hidden bool
+	s.replies, hidden = wire.AppendFilteredCapabilities(s.replies, resp.Raw)
 	switch {
-	case list.Hidden():
+	case hidden:
 		s.offers = OffersHidden
 	case s.offers == OffersUnknown:
 		s.offers = OffersNone

@@ -2,12 +2,14 @@ package backend
 
 import "time"
 
-// stopwatch measures how long each phase of an attempt takes. A phase entered twice has one lap, of both times together.
+// stopwatch measures how long each phase of an attempt takes. A phase entered twice has one lap, of both times together. Once begun it must not
+// be copied.
 type stopwatch struct {
 	now   func() time.Time
 	phase string // the one under way
 	since time.Time
 	laps  []lap
+	room  [4]lap // for the laps of nearly every attempt
 }
 
 type lap struct {
@@ -32,6 +34,9 @@ func (w *stopwatch) end(now time.Time) {
 			w.laps[i].spent += spent
 			return
 		}
+	}
+	if w.laps == nil {
+		w.laps = w.room[:0]
 	}
 	w.laps = append(w.laps, lap{w.phase, spent})
 }

@@ -81,8 +81,10 @@ func (p *places) of(at place) *place {
 	if p.all == nil || len(p.all) >= maxPlaces {
 		p.all = make(map[place]*place)
 	}
-	p.all[at] = &at
-	return &at
+	shared := new(place)
+	*shared = at
+	p.all[at] = shared
+	return shared
 }
 
 // endings takes sessions that are over off the relay's hands. put is called by the loops and must not hold them up: it takes no
@@ -117,10 +119,12 @@ func (e *endings) work() {
 		r.next = nil // somebody may keep one of them
 		remote := r.remote.AddrPort()
 		e.gate.leave(addressKey(remote.Addr()), r.user, true)
-		e.log.Info().Str("session", hex.EncodeToString(r.id[:])).Str("listener", r.place.door).Stringer("remote", remote).Str("user", r.user).
-			Str("server", r.place.server).Stringer("reason", r.ending.Reason).Uint64("client_bytes", r.ending.ClientBytes).
-			Uint64("server_bytes", r.ending.ServerBytes).Uint64("commands", r.ending.Commands).
-			Bool("unjudged", r.ending.Unjudged).Msg("session ended")
+		if event := e.log.Info(); event.Enabled() {
+			event.Str("session", hex.EncodeToString(r.id[:])).Str("listener", r.place.door).Stringer("remote", remote).Str("user", r.user).
+				Str("server", r.place.server).Stringer("reason", r.ending.Reason).Uint64("client_bytes", r.ending.ClientBytes).
+				Uint64("server_bytes", r.ending.ServerBytes).Uint64("commands", r.ending.Commands).
+				Bool("unjudged", r.ending.Unjudged).Msg("session ended")
+		}
 		r = next
 	}
 }

@@ -29,6 +29,15 @@ func panicked(v any) error {
 	return &panicError{value: v, stack: debug.Stack()}
 }
 
+// stackOf returns where a panic was, if there was one.
+func stackOf(err error) []byte {
+	var panicky *panicError
+	if errors.As(err, &panicky) {
+		return panicky.stack
+	}
+	return nil
+}
+
 func (e *panicError) Error() string { return fmt.Sprint("panic: ", e.value) }
 
 // ofBackend maps the kinds of errors that the mailbox servers' side knows.
@@ -56,6 +65,9 @@ var ofBackend = [backend.NumKinds]Outcome{
 
 // outcomeOf finds the outcome that an error stands for. What it does not know is OutcomeInternal.
 func outcomeOf(err error) Outcome {
+	if outcome, ok := err.(Outcome); ok { // most are
+		return outcome
+	}
 	var (
 		outcome Outcome
 		server  *backend.Error
@@ -103,10 +115,10 @@ func outcomeOfIO(err error) Outcome {
 	return OutcomeInternal
 }
 
-// serverWords returns the response code and text of a mailbox server's refusal that the client may see.
+// serverWords returns the response code and text that the client may see of a refusal by the mailbox server itself.
 func serverWords(err error) (code, text string) {
 	var server *backend.Error
-	if errors.As(err, &server) && outcomeOf(err) == OutcomeServerRefused {
+	if errors.As(err, &server) {
 		return server.Code, server.Text
 	}
 	return "", ""

@@ -70,9 +70,13 @@ func newSession(s *Server, set *Settings, door *door, conn *setup.Conn, turn *se
 
 // sessionID returns 16 hex digits. Where random fails it returns what there is: an id is for people, not for safety.
 func sessionID(random io.Reader) string {
-	var id [8]byte
-	io.ReadFull(random, id[:])
-	return hex.EncodeToString(id[:])
+	var id struct { // one allocation
+		random [8]byte
+		text   [16]byte
+	}
+	io.ReadFull(random, id.random[:])
+	hex.Encode(id.text[:], id.random[:])
+	return string(id.text[:])
 }
 
 // run is the top frame of the session: whatever happens below comes back as an error and is reported here.
@@ -186,12 +190,11 @@ func (s *session) report(err error) Outcome {
 	}
 	if err != error(outcome) {
 		event = event.Err(err)
+		if stack := stackOf(err); stack != nil {
+			event = event.Bytes("stack", stack)
+		}
 	}
 	s.mechanism = ""
-	var panicked *panicError
-	if errors.As(err, &panicked) {
-		event = event.Bytes("stack", panicked.stack)
-	}
 	event.Msg(row.log)
 	if !row.ends {
 		s.server.metrics.refusals[outcome].Inc()
@@ -202,8 +205,10 @@ func (s *session) report(err error) Outcome {
 		s.pause(wait)
 	}
 	code, text := row.code, row.text
-	if serverCode, serverText := serverWords(err); serverCode != "" {
-		code, text = serverCode, cmp.Or(serverText, textRefused)
+	if outcome == OutcomeServerRefused {
+		if serverCode, serverText := serverWords(err); serverCode != "" {
+			code, text = serverCode, cmp.Or(serverText, textRefused)
+		}
 	}
 	s.client.answer(row.reply, s.tag, code, text)
 	s.logCommand(resultOfReply[row.reply], code, outcome)

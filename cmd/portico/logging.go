@@ -12,7 +12,8 @@ import (
 	"portico/configs"
 )
 
-// logSink is where all log lines end up. Its level can change while the program runs.
+// logSink is where all log lines end up. Its level can change while the program runs. It is asked twice: as a Sampler before a line is made, which
+// spares making those that nobody wants, and as a LevelWriter for loggers that have a Sampler of their own.
 type logSink struct {
 	level atomic.Int32
 	mu    sync.Mutex
@@ -26,7 +27,7 @@ func newLog(out io.Writer, config configs.Log) (zerolog.Logger, *logSink) {
 	}
 	sink := &logSink{out: out}
 	sink.setLevel(config.Level)
-	return zerolog.New(sink).Hook(zerolog.HookFunc(stamp)), sink
+	return zerolog.New(sink).Sample(sink).Hook(zerolog.HookFunc(stamp)), sink
 }
 
 // stamp adds the time with milliseconds, which zerolog's own stamp would leave out.
@@ -46,6 +47,9 @@ var levels = map[configs.LogLevel]zerolog.Level{
 	configs.LogError: zerolog.ErrorLevel,
 }
 
+// Sample implements zerolog.Sampler.
+func (s *logSink) Sample(level zerolog.Level) bool { return int32(level) >= s.level.Load() }
+
 // Write implements io.Writer, for lines without a level.
 func (s *logSink) Write(line []byte) (int, error) {
 	s.mu.Lock()
@@ -55,7 +59,7 @@ func (s *logSink) Write(line []byte) (int, error) {
 
 // WriteLevel implements zerolog.LevelWriter.
 func (s *logSink) WriteLevel(level zerolog.Level, line []byte) (int, error) {
-	if int32(level) < s.level.Load() {
+	if !s.Sample(level) {
 		return len(line), nil
 	}
 	return s.Write(line)

@@ -14,6 +14,9 @@ func TestLog(t *testing.T) {
 	out := &testkit.Log{}
 	log, sink := newLog(out, configs.Log{Level: configs.LogWarn, Format: configs.LogJSON})
 	child := log.With().Str("session", "1").Logger()
+	if child.Info().Enabled() {
+		t.Error("a line is made that nobody wants")
+	}
 	child.Info().Msg("one")
 	child.Warn().Msg("two")
 	sink.setLevel(configs.LogDebug)

@@ -80,17 +80,14 @@ func (c *Conn) deadline(want uint32) *atomic.Int64 {
 }
 
 // late says whether a wait's time is over, be it by Abort.
-func (c *Conn) late(want uint32, now int64) bool {
-	at := c.deadline(want).Load()
-	return at != 0 && at <= now || c.aborted.Load()
-}
+func (c *Conn) late(want uint32) bool { return c.over(want) != nil }
 
 // over returns the error of a wait whose time is over, or nil.
 func (c *Conn) over(want uint32) error {
 	switch at := c.deadline(want).Load(); {
 	case c.aborted.Load():
 		return net.ErrClosed
-	case at != 0 && at <= c.thread.now():
+	case at != 0 && at <= c.thread.now:
 		return os.ErrDeadlineExceeded
 	}
 	return nil
@@ -207,7 +204,7 @@ func (c *Conn) Abort() {
 // nudge has the thread look at a wait again.
 func (c *Conn) nudge() {
 	c.thread.post(func() {
-		if t := c.turn; t != nil && t.on == c && c.late(t.want, c.thread.now()) {
+		if t := c.turn; t != nil && t.on == c && c.late(t.want) {
 			t.resume()
 		}
 	})
@@ -231,12 +228,11 @@ func (c *Conn) SetWriteDeadline(t time.Time) error {
 	return nil
 }
 
-// set sets deadlines. One in the past breaks off the call under way.
+// set sets deadlines. One long past, as [time.Unix](1, 0), breaks off the call under way at once, one just past at the next sweep.
 func (c *Conn) set(t time.Time, deadlines ...*atomic.Int64) {
 	var at int64
 	if !t.IsZero() {
-		left := int64(time.Until(t))
-		if at = c.thread.now() + left; left <= 0 {
+		if at = int64(t.Sub(c.thread.began)) + 1; at <= 1 { // from before the thread
 			at = 1
 			defer c.nudge()
 		}

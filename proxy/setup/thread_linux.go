@@ -28,6 +28,7 @@ type place struct {
 type thread struct {
 	poller *poll.Poller
 	began  time.Time
+	now    int64 // when this round began, in nanoseconds on the thread's own clock, never 0: close enough for deadlines, and read once
 
 	places []place
 	free   []int32
@@ -46,12 +47,9 @@ func newThread() (*thread, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &thread{poller: poller, began: time.Now(), places: make([]place, poll.SlotWake+1),
+	return &thread{poller: poller, began: time.Now(), now: 1, places: make([]place, poll.SlotWake+1),
 		turns: make(map[*Turn]struct{}), listeners: make(map[*listening]struct{})}, nil
 }
-
-// now returns nanoseconds on the thread's own clock, never 0.
-func (th *thread) now() int64 { return int64(time.Since(th.began)) + 1 }
 
 func (th *thread) control(op, fd int, at int32, events uint32) error {
 	return th.poller.Control(op, fd, at, th.places[at].generation, events)
@@ -90,6 +88,7 @@ func (th *thread) run() {
 	defer th.poller.Release()
 	for {
 		events := th.poller.Wait(th.longest())
+		th.now = int64(time.Since(th.began)) + 1
 		for i := range events {
 			if ev := &events[i]; poll.Slot(ev) == poll.SlotWake {
 				th.poller.Woken()
@@ -99,9 +98,9 @@ func (th *thread) run() {
 		}
 		th.poller.ReadMail()
 		th.goOn()
-		if now := th.now(); now-th.swept >= int64(sweepTime) {
-			th.swept = now
-			th.sweep(now)
+		if th.now-th.swept >= int64(sweepTime) {
+			th.swept = th.now
+			th.sweep()
 		}
 		if th.stopping && len(th.turns) == 0 && th.poller.CloseEmptyMail() {
 			for _, t := range th.spare {
@@ -143,13 +142,13 @@ func (th *thread) goOn() {
 }
 
 // sweep resumes the turns whose time is over, and listeners whose pause is.
-func (th *thread) sweep(now int64) {
+func (th *thread) sweep() {
 	for t := range th.turns {
-		if t.on != nil && t.on.late(t.want, now) {
+		if t.on != nil && t.on.late(t.want) {
 			t.resume()
 		}
 	}
 	for l := range th.listeners {
-		l.sweep(now)
+		l.sweep()
 	}
 }

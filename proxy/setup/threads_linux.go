@@ -161,12 +161,12 @@ func (l *listening) ignore() {
 
 func (l *listening) pause(err error) {
 	l.ignore()
-	l.until = l.thread.now() + int64(l.failed(err))
+	l.until = l.thread.now + int64(l.failed(err))
 }
 
 // sweep goes on accepting after a pause.
-func (l *listening) sweep(now int64) {
-	if l.at == 0 && now >= l.until {
+func (l *listening) sweep() {
+	if l.at == 0 && l.thread.now >= l.until {
 		l.begin()
 	}
 }

@@ -28,6 +28,9 @@ type Response struct {
 	Text    string // what follows
 }
 
+// ListsCapabilities says whether the response carries a capability list.
+func (r *Response) ListsCapabilities() bool { return r.Name == "CAPABILITY" || r.Code == "CAPABILITY" }
+
 // Capabilities returns the capability list that the response carries, and whether it carries one.
 func (r *Response) Capabilities() (Capabilities, bool) {
 	switch {
