@@ -125,7 +125,7 @@ func (p *Peer) pids() (own, helping []int) {
 	return own, helping
 }
 
-// spentOn returns the CPU time that the peer and its helper spend while f runs.
+// spentOn returns the CPU time that the peer and its helper spend while f runs, with those of their processes that begin or end meanwhile.
 func (p *Peer) spentOn(f func() error) (own, helping usage, err error) {
 	mine, helpers := p.pids()
 	ownBefore, err := cpuTime(mine)
@@ -133,6 +133,7 @@ func (p *Peer) spentOn(f func() error) (own, helping usage, err error) {
 	if err := errors.Join(err, err2, f()); err != nil {
 		return own, helping, err
 	}
+	mine, helpers = p.pids()
 	own, err = cpuTime(mine)
 	helping, err2 = cpuTime(helpers)
 	return own.minus(ownBefore), helping.minus(helpBefore), errors.Join(err, err2)
