@@ -99,7 +99,7 @@ func (t *Tier) signInTo(ctx context.Context, name string, q SignInRequest) (*Lin
 	if err := t.breakers.enter(name); err != nil {
 		return nil, &Error{Kind: KindResting, Server: name, Phase: PhaseDial, Err: err}
 	}
-	reached := &Error{Kind: KindCancelled} // by a panic
+	reached := errPanicked
 	defer func() { t.breakers.leave(name, reached) }()
 	link, err := t.converse(ctx, server, q)
 	reached = nil
@@ -108,6 +108,9 @@ func (t *Tier) signInTo(ctx context.Context, name string, q SignInRequest) (*Lin
 	}
 	return link, err
 }
+
+// errPanicked is how an attempt has ended that nobody came back from: it says nothing of the server.
+var errPanicked = &Error{Kind: KindCancelled}
 
 // converse is one attempt to sign in to one server.
 func (t *Tier) converse(ctx context.Context, server *mailboxServer, q SignInRequest) (*Link, error) {

@@ -133,7 +133,7 @@ func (c *client) flush() error {
 
 func (c *client) send() error {
 	_, err := c.stream().Write(c.out)
-	c.out = nil
+	c.out = c.out[:0]
 	return err
 }
 

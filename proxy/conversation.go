@@ -35,8 +35,11 @@ func (s *session) command() (*backend.Link, error) {
 
 // answerable says whether there was a command, or what was meant for one.
 func (s *session) answerable(err error) bool {
+	if err == nil {
+		return true
+	}
 	var syntax *wire.SyntaxError
-	return err == nil || errors.As(err, &syntax)
+	return errors.As(err, &syntax)
 }
 
 // execute does what a command says.

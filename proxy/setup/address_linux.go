@@ -3,6 +3,7 @@ package setup
 import (
 	"encoding/binary"
 	"net/netip"
+	"syscall"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -21,15 +22,36 @@ func addrPortOf(raw *unix.RawSockaddrAny) netip.AddrPort {
 	return netip.AddrPort{}
 }
 
-// portOf reads a port, which stands in network order.
-func portOf(port *uint16) uint16 {
-	return binary.BigEndian.Uint16((*[2]byte)(unsafe.Pointer(port))[:])
+// portOf reads a port, which stands in network order; putPort writes one.
+func portOf(port *uint16) uint16 { return binary.BigEndian.Uint16((*[2]byte)(unsafe.Pointer(port))[:]) }
+func putPort(port *uint16, p uint16) {
+	binary.BigEndian.PutUint16((*[2]byte)(unsafe.Pointer(port))[:], p)
 }
 
-// sockaddrOf is the other way.
-func sockaddrOf(a netip.AddrPort) (sa unix.Sockaddr, family int) {
+// rawOf is the other way. It returns the address's size too.
+func rawOf(a netip.AddrPort) (raw unix.RawSockaddrAny, size uint32) {
 	if addr := a.Addr(); addr.Is4() || addr.Is4In6() {
-		return &unix.SockaddrInet4{Port: int(a.Port()), Addr: addr.As4()}, unix.AF_INET
+		in := (*unix.RawSockaddrInet4)(unsafe.Pointer(&raw))
+		in.Family, in.Addr = unix.AF_INET, addr.As4()
+		putPort(&in.Port, a.Port())
+		return raw, unix.SizeofSockaddrInet4
 	}
-	return &unix.SockaddrInet6{Port: int(a.Port()), Addr: a.Addr().As16()}, unix.AF_INET6
+	in := (*unix.RawSockaddrInet6)(unsafe.Pointer(&raw))
+	in.Family, in.Addr = unix.AF_INET6, a.Addr().As16()
+	putPort(&in.Port, a.Port())
+	return raw, unix.SizeofSockaddrInet6
+}
+
+// addressCall is connect(2) or bind(2) of a non-blocking socket, and switchOn setsockopt(2) with 1. The scheduler is left out: were it told of
+// a connect that takes long, it would give the thread's processor away, which takes longer.
+func addressCall(call uintptr, fd int, a netip.AddrPort) syscall.Errno {
+	raw, size := rawOf(a)
+	_, _, errno := syscall.RawSyscall(call, uintptr(fd), uintptr(unsafe.Pointer(&raw)), uintptr(size))
+	return errno
+}
+
+func switchOn(fd, level, option int) syscall.Errno {
+	one := int32(1)
+	_, _, errno := syscall.RawSyscall6(syscall.SYS_SETSOCKOPT, uintptr(fd), uintptr(level), uintptr(option), uintptr(unsafe.Pointer(&one)), unsafe.Sizeof(one), 0)
+	return errno
 }

@@ -5,6 +5,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -40,24 +41,29 @@ func (t *Turn) connect(ctx context.Context, from netip.Addr, to netip.AddrPort) 
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	sa, family := sockaddrOf(to)
+	family := unix.AF_INET6
+	if to.Addr().Is4() || to.Addr().Is4In6() {
+		family = unix.AF_INET
+	}
 	fd, err := unix.Socket(family, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, unix.IPPROTO_TCP)
 	if err != nil {
 		return nil, dialError(to, os.NewSyscallError("socket", err))
 	}
 	c := t.thread.newConn(fd, to)
 	c.turn = t
-	unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1)
+	switchOn(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY)
 	if from.IsValid() {
 		if err := bind(fd, from); err != nil {
 			c.Close()
 			return nil, dialError(to, err)
 		}
 	}
-	if err = unix.Connect(fd, sa); err == unix.EINPROGRESS {
+	switch errno := addressCall(syscall.SYS_CONNECT, fd, to); errno {
+	case 0:
+	case unix.EINPROGRESS:
 		err = c.connected(ctx)
-	} else {
-		err = os.NewSyscallError("connect", err)
+	default:
+		err = os.NewSyscallError("connect", errno)
 	}
 	if err != nil {
 		c.Close()

@@ -12,11 +12,13 @@ import (
 // bind binds a socket to a source address. The port is left to connect(2), which knows the other side: bound earlier, a port is taken for
 // all destinations, and they run out.
 func bind(fd int, source netip.Addr) error {
-	if err := unix.SetsockoptInt(fd, unix.IPPROTO_IP, unix.IP_BIND_ADDRESS_NO_PORT, 1); err != nil {
-		return os.NewSyscallError("setsockopt", err)
+	if errno := switchOn(fd, unix.IPPROTO_IP, unix.IP_BIND_ADDRESS_NO_PORT); errno != 0 {
+		return os.NewSyscallError("setsockopt", errno)
 	}
-	sa, _ := sockaddrOf(netip.AddrPortFrom(source, 0))
-	return os.NewSyscallError("bind", unix.Bind(fd, sa))
+	if errno := addressCall(syscall.SYS_BIND, fd, netip.AddrPortFrom(source, 0)); errno != 0 {
+		return os.NewSyscallError("bind", errno)
+	}
+	return nil
 }
 
 // withoutPort is a net.Dialer's Control that leaves the port to connect(2).

@@ -181,7 +181,7 @@ func (l *listening) ready(uint32) {
 	case 0:
 		c := l.thread.newConn(int(fd), addrPortOf(&raw))
 		if !l.noDelay {
-			unix.SetsockoptInt(c.fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1)
+			switchOn(c.fd, unix.IPPROTO_TCP, unix.TCP_NODELAY)
 		}
 		if !l.local.Addr().IsUnspecified() {
 			c.local = l.local

@@ -11,6 +11,7 @@ import (
 // "* CAPABILITY ..." or one with the code "[CAPABILITY ...]"; all else in it, and any other response, stays as it is.
 func AppendFilteredCapabilities(dst, line []byte) (out []byte, offered bool) {
 	start, end := capabilityList(line)
+	dst = slices.Grow(dst, len(line))
 	dst = append(dst, line[:start]...)
 	for list := line[start:end]; len(list) > 0; {
 		at := blanks(list)

@@ -1,7 +1,6 @@
 package wire
 
 import (
-	"bytes"
 	"io"
 	"strings"
 )
@@ -79,29 +78,29 @@ func (r *ResponseReader) ReadResponse() (Response, error) {
 
 func parseResponse(raw []byte) (Response, error) {
 	resp := Response{Raw: raw}
-	text := trimLine(raw)
+	text := string(trimLine(raw)) // of which all else is a part
 	switch {
-	case len(text) > 0 && text[0] == '+':
+	case strings.HasPrefix(text, "+"):
 		resp.Kind = Continuation
-		resp.Text = string(bytes.TrimPrefix(text[1:], []byte(" ")))
+		resp.Text = strings.TrimPrefix(text[1:], " ")
 		return resp, nil
-	case bytes.HasPrefix(text, []byte("* ")):
+	case strings.HasPrefix(text, "* "):
 		text = text[2:]
 	default:
-		tag := span(text, charTag, MaxTag)
+		tag := span(raw[:len(text)], charTag, MaxTag)
 		if tag == 0 || tag == len(text) || text[tag] != ' ' {
 			return resp, &SyntaxError{Reason: "not an IMAP response"}
 		}
-		resp.Kind, resp.Tag = Tagged, string(text[:tag])
+		resp.Kind, resp.Tag = Tagged, text[:tag]
 		text = text[tag+1:]
 	}
-	word, rest, _ := bytes.Cut(text, []byte(" "))
+	word, rest, _ := strings.Cut(text, " ")
 	resp.Status = statusOf(word)
 	if resp.Kind == Tagged && !resp.Status.endsCommand() {
 		return resp, &SyntaxError{Tag: resp.Tag, Pos: len(resp.Tag) + 1, Reason: "not an IMAP response"}
 	}
 	if resp.Status == StatusNone {
-		resp.Name, resp.Text = strings.ToUpper(string(word)), string(rest)
+		resp.Name, resp.Text = strings.ToUpper(word), rest
 		return resp, nil
 	}
 	resp.Code, resp.CodeArg, resp.Text = parseCode(rest)
@@ -109,15 +108,15 @@ func parseResponse(raw []byte) (Response, error) {
 }
 
 // parseCode splits the text of a status response into its response code and the rest.
-func parseCode(rest []byte) (code, arg, text string) {
-	rest = bytes.TrimLeft(rest, " ")
-	if len(rest) == 0 || rest[0] != '[' {
-		return "", "", string(rest)
+func parseCode(rest string) (code, arg, text string) {
+	rest = strings.TrimLeft(rest, " ")
+	if !strings.HasPrefix(rest, "[") {
+		return "", "", rest
 	}
-	inside, after, ok := bytes.Cut(rest[1:], []byte("]"))
+	inside, after, ok := strings.Cut(rest[1:], "]")
 	if !ok {
-		return "", "", string(rest)
+		return "", "", rest
 	}
-	name, value, _ := bytes.Cut(bytes.Trim(inside, " "), []byte(" "))
-	return strings.ToUpper(string(name)), string(value), string(bytes.TrimLeft(after, " "))
+	code, arg, _ = strings.Cut(strings.Trim(inside, " "), " ")
+	return strings.ToUpper(code), arg, strings.TrimLeft(after, " ")
 }

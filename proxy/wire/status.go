@@ -21,7 +21,7 @@ var statusNames = [...]string{StatusOK: "OK", StatusNO: "NO", StatusBAD: "BAD", 
 func (s Status) endsCommand() bool { return s == StatusOK || s == StatusNO || s == StatusBAD }
 
 // statusOf finds a word in any case.
-func statusOf(word []byte) Status {
+func statusOf[T string | []byte](word T) Status {
 	for s := StatusOK; s <= StatusPREAUTH; s++ {
 		if equalFold(word, statusNames[s]) {
 			return s
