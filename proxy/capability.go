@@ -1,28 +1,24 @@
 package proxy
 
-import (
-	"slices"
-	"strings"
-)
+import "slices"
 
-// capabilities returns what the client may use now, as it stands in an untagged response or a response code. STARTTLS and the
+// appendCapabilities appends what the client may use now, as it stands in an untagged response or a response code. STARTTLS and the
 // mechanisms depend on TLS and on login_type (RFC 9051 section 6.2.3 and 7.2.2).
-func (s *session) capabilities() string {
-	var list strings.Builder
-	list.WriteString("CAPABILITY IMAP4rev1 LITERAL+ SASL-IR ID")
+func (s *session) appendCapabilities(to []byte) []byte {
+	to = append(to, "CAPABILITY IMAP4rev1 LITERAL+ SASL-IR ID"...)
 	if s.offersStartTLS() {
-		list.WriteString(" STARTTLS")
+		to = append(to, " STARTTLS"...)
 	}
 	names := s.set.Tier.Mechanisms()
 	if !slices.Contains(names, plain) || !s.passwordAllowed() {
-		list.WriteString(" LOGINDISABLED")
+		to = append(to, " LOGINDISABLED"...)
 	}
 	for _, name := range names {
 		if s.offered(name) == nil {
-			list.WriteString(" AUTH=" + name)
+			to = append(append(to, " AUTH="...), name...)
 		}
 	}
-	return list.String()
+	return to
 }
 
 // offered says whether the client may use a mechanism that the mailbox tier takes, here and now; if not, why.

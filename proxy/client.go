@@ -33,8 +33,12 @@ type client struct {
 	leaving bool // guarded by mu
 }
 
-// maxOut is how many bytes of answers are kept before they are sent even though more commands have come.
-const maxOut = 4 << 10
+// maxOut is how many bytes of answers are kept before they are sent even though more commands have come, and firstOut for how many there is room
+// from the greeting on.
+const (
+	maxOut   = 4 << 10
+	firstOut = 256
+)
 
 func newClient(sock *setup.Conn, drain context.Context, now func() time.Time, set *Settings) *client {
 	c := &client{sock: sock, conn: relay.NewConn(sock), drain: drain, now: now, timeouts: &set.Timeouts}

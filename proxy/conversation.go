@@ -69,7 +69,7 @@ func (s *session) execute(cmd wire.Command) (*backend.Link, error) {
 func (s *session) bare(v wire.Verb) error {
 	switch v {
 	case wire.VerbCapability:
-		s.client.say("* " + s.capabilities())
+		s.client.keep(append(s.appendCapabilities(append(s.client.out, "* "...)), "\r\n"...))
 		return s.client.say(s.tag + " OK CAPABILITY completed.")
 	case wire.VerbNoop:
 		return s.client.say(s.tag + " OK NOOP completed.")

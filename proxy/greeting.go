@@ -1,5 +1,7 @@
 package proxy
 
+import "slices"
+
 // open brings the connection to where commands are read: TLS where it comes first, and the greeting.
 func (s *session) open() error {
 	if s.door.TLS == TLSImplicit {
@@ -7,7 +9,10 @@ func (s *session) open() error {
 			return err
 		}
 	}
-	s.client.say("* OK [" + s.capabilities() + "] " + s.set.Banner)
+	greeting := append(slices.Grow(s.client.out, firstOut), "* OK ["...)
+	greeting = append(s.appendCapabilities(greeting), "] "...)
+	greeting = append(greeting, s.set.Banner...)
+	s.client.keep(append(greeting, "\r\n"...))
 	if s.door.TLS == TLSImplicit {
 		return nil
 	}
