@@ -39,7 +39,7 @@ var ofStep = map[string]phase{
 	backend.PhaseSignIn:   phaseSignIn,
 }
 
-// phases has one histogram for each, of the relay's kind: a sign-in has half a dozen, and Prometheus's own cost ten times as much to count.
+// phases has one histogram for each, of the relay's kind: a sign-in has half a dozen, and Prometheus's own cost several times as much to count.
 // It is its own collector. Safe for concurrent use.
 type phases struct {
 	mu    sync.Mutex

@@ -3,6 +3,7 @@ package exposition
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"net/http"
 	"strconv"
@@ -47,17 +48,13 @@ func (p *Page) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 func (p *Page) answer(w http.ResponseWriter, r *http.Request, body *bytes.Buffer) {
 	families, err := p.from.Gather()
-	if err != nil { // a collector in trouble must not hide the others
-		p.log.Error().Err(err).Msg("metrics are incomplete")
-	}
 	format := expfmt.NegotiateAccept(r.Header, expfmt.DefaultOpenMetricsAcceptedFormats()...)
-	if len(families) > 0 {
-		err = encode(body, format, families)
-	}
-	if err != nil {
-		p.log.Error().Err(err).Msg("there are no metrics")
-		http.Error(w, "there are no metrics, see the log", http.StatusInternalServerError)
-		return
+	if err = errors.Join(err, encode(body, format, families)); err != nil { // a collector in trouble must not hide the others
+		p.log.Error().Err(err).Msg("metrics are incomplete")
+		if len(families) == 0 {
+			http.Error(w, "there are no metrics, see the log", http.StatusInternalServerError)
+			return
+		}
 	}
 	h := w.Header()
 	h.Set("Content-Type", string(format))
@@ -66,7 +63,8 @@ func (p *Page) answer(w http.ResponseWriter, r *http.Request, body *bytes.Buffer
 	body.WriteTo(w)
 }
 
-func encode(page *bytes.Buffer, format expfmt.Format, families []*dto.MetricFamily) error {
+// encode writes families to page, and returns what was wrong with those that it had to leave out.
+func encode(page *bytes.Buffer, format expfmt.Format, families []*dto.MetricFamily) (err error) {
 	histograms := newHistogramText(format)
 	rest := expfmt.NewEncoder(page, format)
 	for _, family := range families {
@@ -74,12 +72,14 @@ func encode(page *bytes.Buffer, format expfmt.Format, families []*dto.MetricFami
 			histograms.write(page, family)
 			continue
 		}
-		if err := rest.Encode(family); err != nil {
-			return fmt.Errorf("%s: %w", family.GetName(), err)
+		before := page.Len()
+		if wrong := rest.Encode(family); wrong != nil {
+			page.Truncate(before)
+			err = errors.Join(err, fmt.Errorf("%s: %w", family.GetName(), wrong))
 		}
 	}
 	if closer, ok := rest.(expfmt.Closer); ok { // OpenMetrics has a last line
-		return closer.Close()
+		err = errors.Join(err, closer.Close())
 	}
-	return nil
+	return err
 }

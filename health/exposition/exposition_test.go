@@ -144,11 +144,13 @@ func TestCollectorsInTrouble(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	odd := &dto.MetricFamily{Name: proto.String("level"), Type: dto.MetricType_GAUGE.Enum(), Metric: []*dto.Metric{{}}}
 	for _, c := range []struct {
 		from   failing
 		status int
 		body   string
 	}{
+		{append(failing{odd}, some...), http.StatusOK, "\nlevel -0.25\n"},
 		{failing(some), http.StatusOK, "\nlevel -0.25\n"},
 		{nil, http.StatusInternalServerError, "there are no metrics, see the log"},
 	} {
