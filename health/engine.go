@@ -32,7 +32,7 @@ type Engine struct {
 	changed chan struct{} // holds one: there is another plan, or another time to look
 
 	mu       sync.Mutex // guards what follows
-	probes   map[string]*running
+	probes   map[string]planned
 	monitors map[string]*monitor
 	byProbe  map[string][]*monitor // by the probe's set, name and target
 	last     uint64                // ID of a result
@@ -40,9 +40,15 @@ type Engine struct {
 	life     context.Context // of the probes' goroutines; nil before Run
 }
 
-// running is a probe at work. The engine's mutex guards it.
+// planned is a probe of the plan with its state. Neither pointer changes after Use has made it, so a copy may be read without the mutex: the
+// next plan makes another one, with another probe and the same state.
+type planned struct {
+	probe *Probe
+	state *running
+}
+
+// running is what is known of a probe, whatever plan it comes from. The engine's mutex guards it.
 type running struct {
-	probe   *Probe
 	stop    context.CancelFunc // ends its goroutine
 	history history
 	ended   chan struct{} // closed when the run that is on ends; nil while none is
@@ -63,7 +69,7 @@ func NewEngine(o Options) *Engine {
 		o.Changed = func(AlertValue, MonitorState) {}
 	}
 	return &Engine{
-		opt: o, changed: make(chan struct{}, 1), probes: make(map[string]*running), monitors: make(map[string]*monitor), byProbe: make(map[string][]*monitor),
+		opt: o, changed: make(chan struct{}, 1), probes: make(map[string]planned), monitors: make(map[string]*monitor), byProbe: make(map[string][]*monitor),
 	}
 }
 
@@ -72,22 +78,21 @@ func (e *Engine) Use(p Plan) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	before, monitors := e.probes, e.monitors
-	e.probes, e.monitors, e.byProbe = make(map[string]*running), make(map[string]*monitor), make(map[string][]*monitor)
+	e.probes, e.monitors, e.byProbe = make(map[string]planned), make(map[string]*monitor), make(map[string][]*monitor)
 	for _, probe := range p.Probes {
-		r := before[probe.ID()]
-		if r == nil {
-			r = &running{}
-		} else if r.stop != nil {
-			r.stop()
-			r.stop = nil
+		p := planned{probe, before[probe.ID()].state}
+		if p.state == nil {
+			p.state = &running{}
+		} else if p.state.stop != nil {
+			p.state.stop()
+			p.state.stop = nil
 		}
-		r.probe = probe
-		e.probes[probe.ID()] = r
-		e.start(r)
+		e.probes[probe.ID()] = p
+		e.start(p)
 	}
-	for id, r := range before {
-		if e.probes[id] == nil && r.stop != nil {
-			r.stop()
+	for id, p := range before {
+		if _, stays := e.probes[id]; !stays && p.state.stop != nil {
+			p.state.stop()
 		}
 	}
 	for _, of := range p.Monitors {
@@ -113,21 +118,21 @@ func (e *Engine) tell() {
 }
 
 // start begins a probe's goroutine, if the engine runs. The caller holds mu.
-func (e *Engine) start(r *running) {
+func (e *Engine) start(p planned) {
 	if e.life == nil || e.life.Err() != nil {
 		return
 	}
 	ctx, stop := context.WithCancel(e.life)
-	r.stop = stop
-	e.work.Go(func() { e.repeat(ctx, r, r.probe) })
+	p.state.stop = stop
+	e.work.Go(func() { e.repeat(ctx, p) })
 }
 
 // Run runs the plan until the context ends, and returns when no probe runs any more.
 func (e *Engine) Run(ctx context.Context) {
 	e.mu.Lock()
 	e.life = ctx
-	for _, r := range e.probes {
-		e.start(r)
+	for _, p := range e.probes {
+		e.start(p)
 	}
 	e.mu.Unlock()
 	e.lookOn(ctx)
@@ -177,8 +182,9 @@ func (e *Engine) transition(m *monitor, change func()) {
 
 // repeat runs a probe at its interval. The first run comes at a random time within one, so that not all run at once; and each a little
 // sooner or later.
-func (e *Engine) repeat(ctx context.Context, r *running, p *Probe) {
-	timer := time.NewTimer(time.Duration(e.opt.Random() * float64(min(p.Interval, firstWithin))))
+func (e *Engine) repeat(ctx context.Context, p planned) {
+	interval := p.probe.Interval
+	timer := time.NewTimer(time.Duration(e.opt.Random() * float64(min(interval, firstWithin))))
 	defer timer.Stop()
 	for {
 		select {
@@ -187,11 +193,11 @@ func (e *Engine) repeat(ctx context.Context, r *running, p *Probe) {
 		case <-timer.C:
 		}
 		began := e.opt.Now()
-		if _, err := e.run(ctx, r, p, p.Timeout, new(Run), false); err != nil {
+		if _, err := e.run(ctx, p, p.probe.Timeout, new(Run), false); err != nil {
 			return
 		}
-		jitter := time.Duration((e.opt.Random() - 0.5) / 5 * float64(p.Interval))
-		timer.Reset(max(p.Interval+jitter-e.opt.Now().Sub(began), 0))
+		jitter := time.Duration((e.opt.Random() - 0.5) / 5 * float64(interval))
+		timer.Reset(max(interval+jitter-e.opt.Now().Sub(began), 0))
 	}
 }
 
@@ -199,10 +205,11 @@ func (e *Engine) repeat(ctx context.Context, r *running, p *Probe) {
 const firstWithin = 5 * time.Second
 
 // run runs a probe once and has its monitors judge. It is an error if the context ends first: then there is no result.
-func (e *Engine) run(ctx context.Context, r *running, p *Probe, timeout time.Duration, run *Run, byHand bool) (*Result, error) {
+func (e *Engine) run(ctx context.Context, p planned, timeout time.Duration, run *Run, byHand bool) (*Result, error) {
+	r := p.state
 	e.mu.Lock()
 	if byHand {
-		e.awaitTurn(ctx, r)
+		e.awaitTurn(ctx, p)
 	}
 	now := e.opt.Now()
 	skip := ResultType(0)
@@ -214,15 +221,17 @@ func (e *Engine) run(ctx context.Context, r *running, p *Probe, timeout time.Dur
 	}
 	if skip != 0 {
 		defer e.mu.Unlock()
-		result := &Result{HealthSet: p.HealthSet, Probe: p.Name, Target: p.Target, Type: skip, Start: now, End: now, ByHand: byHand}
+		result := &Result{
+			HealthSet: p.probe.HealthSet, Probe: p.probe.Name, Target: p.probe.Target, Type: skip, Start: now, End: now, ByHand: byHand,
+		}
 		result.Err = map[ResultType]string{Rejected: "it is running", Quarantined: "it has panicked too often"}[skip]
-		e.keep(r, result)
+		e.keep(p, result)
 		return result, nil
 	}
 	r.ended = make(chan struct{})
 	e.mu.Unlock()
 
-	result := p.execute(ctx, timeout, e.opt.Now, run)
+	result := p.probe.execute(ctx, timeout, e.opt.Now, run)
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	close(r.ended)
@@ -241,18 +250,19 @@ func (e *Engine) run(ctx context.Context, r *running, p *Probe, timeout time.Dur
 	} else {
 		r.panics = 0
 	}
-	e.keep(r, result)
+	e.keep(p, result)
 	return result, nil
 }
 
 // awaitTurn waits for the end of the run that is on, for as long as one may take: whoever asks wants to know how it is now, not that somebody
 // looks already. One waits at a time; others are rejected. The caller holds mu, which is given up meanwhile.
-func (e *Engine) awaitTurn(ctx context.Context, r *running) {
+func (e *Engine) awaitTurn(ctx context.Context, p planned) {
+	r := p.state
 	if r.ended == nil || r.awaited {
 		return
 	}
 	r.awaited = true
-	ended, timer := r.ended, time.NewTimer(r.probe.Timeout)
+	ended, timer := r.ended, time.NewTimer(p.probe.Timeout)
 	e.mu.Unlock()
 	select {
 	case <-ended:
@@ -265,15 +275,15 @@ func (e *Engine) awaitTurn(ctx context.Context, r *running) {
 }
 
 // keep keeps a result, and has monitors judge by it. The caller holds mu.
-func (e *Engine) keep(r *running, result *Result) {
+func (e *Engine) keep(p planned, result *Result) {
 	e.last++
 	result.ID = e.last
-	r.history.add(result)
+	p.state.history.add(result)
 	if !result.counts() {
 		return
 	}
 	now := e.opt.Now()
-	for _, m := range e.byProbe[r.probe.ID()] {
+	for _, m := range e.byProbe[p.probe.ID()] {
 		e.transition(m, func() { m.judge(result, now) })
 	}
 	e.tell()
@@ -289,30 +299,29 @@ func (e *Engine) RunNow(ctx context.Context, set, name, target string, by ByHand
 		return nil, errors.New("an endpoint wants an account and its password: those of the health mailboxes go nowhere else")
 	}
 	e.mu.Lock()
-	var chosen []*running
-	for _, r := range e.probes {
-		p := r.probe
-		if strings.EqualFold(p.HealthSet, set) && strings.EqualFold(p.Name, name) && (target == "" || p.Target == target) {
-			chosen = append(chosen, r)
+	var chosen []planned
+	for _, p := range e.probes {
+		if strings.EqualFold(p.probe.HealthSet, set) && strings.EqualFold(p.probe.Name, name) && (target == "" || p.probe.Target == target) {
+			chosen = append(chosen, p)
 		}
 	}
 	e.mu.Unlock()
 	if len(chosen) == 0 {
 		return nil, fmt.Errorf("there is no probe %s/%s: %w", set, nameOf(name, target), ErrUnknown)
 	}
-	for _, r := range chosen {
-		if by.Endpoint != "" && !r.probe.Anywhere {
+	for _, p := range chosen {
+		if by.Endpoint != "" && !p.probe.Anywhere {
 			return nil, fmt.Errorf("%s takes no endpoint: it looks at what is configured", name)
 		}
 	}
-	slices.SortFunc(chosen, func(a, b *running) int { return cmp.Compare(a.probe.Target, b.probe.Target) })
+	slices.SortFunc(chosen, func(a, b planned) int { return cmp.Compare(a.probe.Target, b.probe.Target) })
 	results := make([]*Result, len(chosen))
 	errs := make([]error, len(chosen))
 	var work sync.WaitGroup
-	for i, r := range chosen {
+	for i, p := range chosen {
 		work.Go(func() {
-			t := cmp.Or(by.Timeout, r.probe.Timeout)
-			results[i], errs[i] = e.run(ctx, r, r.probe, t, &Run{Account: by.Account, Password: by.Password, Endpoint: by.Endpoint}, true)
+			t := cmp.Or(by.Timeout, p.probe.Timeout)
+			results[i], errs[i] = e.run(ctx, p, t, &Run{Account: by.Account, Password: by.Password, Endpoint: by.Endpoint}, true)
 		})
 	}
 	work.Wait()
@@ -349,8 +358,9 @@ func (e *Engine) Probes() []ProbeState {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	all := make([]ProbeState, 0, len(e.probes))
-	for _, r := range e.probes {
-		all = append(all, ProbeState{Probe: r.probe, Results: r.history.all(), Busy: r.ended != nil, Until: r.until})
+	for _, p := range e.probes {
+		r := p.state
+		all = append(all, ProbeState{Probe: p.probe, Results: r.history.all(), Busy: r.ended != nil, Until: r.until})
 	}
 	slices.SortFunc(all, func(a, b ProbeState) int { return cmp.Compare(a.ID(), b.ID()) })
 	return all

@@ -244,6 +244,41 @@ func TestStaleRepairingAndAnotherPlan(t *testing.T) {
 	})
 }
 
+// A plan may come at any time, also while probes start and are run by hand: run with -race. Each run belongs to one plan.
+func TestAnotherPlanWhileProbesRun(t *testing.T) {
+	planOf := func(timeout time.Duration) Plan {
+		plan := one(func(ctx context.Context, _ *Run) error {
+			if deadline, _ := ctx.Deadline(); time.Until(deadline) > timeout {
+				return errors.New("the time-out is another plan's")
+			}
+			return nil
+		})
+		plan.Probes[0].Timeout = timeout
+		return plan
+	}
+	plans := []Plan{planOf(time.Minute), planOf(time.Hour)}
+	e := NewEngine(Options{Random: func() float64 { return 0 }})
+	e.Use(plans[0])
+	ctx, cancel := context.WithCancel(t.Context())
+	var work sync.WaitGroup
+	work.Go(func() { e.Run(ctx) })
+	work.Go(func() {
+		defer cancel()
+		for i := range 500 {
+			e.Use(plans[i%2])
+		}
+	})
+	work.Go(func() {
+		for ctx.Err() == nil {
+			results, err := e.RunNow(ctx, "S", "P", "", ByHand{})
+			if err == nil && results[0].Type == Failed {
+				t.Error(results[0].Err)
+			}
+		}
+	})
+	work.Wait()
+}
+
 // A day of 20 servers whose probes fail now and then, alone: nothing alerts.
 func TestNoFalseAlarms(t *testing.T) {
 	for seed := range uint64(5) {

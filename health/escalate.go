@@ -254,7 +254,7 @@ func (e *Escalator) cover(m MonitorState, all []MonitorState, now time.Time) {
 	if !m.FirstAlert.IsZero() && m.FirstAlert.Before(a.Since) {
 		a.Since = m.FirstAlert
 	}
-	a.Monitors = append(a.Monitors, m.ID())
+	a.Monitors = append(slices.Clip(a.Monitors), m.ID()) // into a list of its own: copies of the alert share the old one
 	slices.Sort(a.Monitors)
 }
 

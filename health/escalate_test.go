@@ -99,6 +99,21 @@ func escalating(t *testing.T, test func(t *testing.T, f *fakeMonitors, e *Escala
 	})
 }
 
+// A copy of an alert stays as it was, whatever fails later.
+func TestOpenReturnsCopies(t *testing.T) {
+	escalating(t, func(t *testing.T, f *fakeMonitors, e *Escalator, _ func() string) {
+		for _, id := range []string{"CTPMonitor/db5", "CTPMonitor/db4", "DeepTestMonitor/db5", "DeepTestMonitor/db4", "SelfTestMonitor/mbx1"} {
+			copies := e.Open()
+			before := fmt.Sprint(copies)
+			f.set(Unhealthy, Networking, "mbx1", id)
+			time.Sleep(2 * time.Minute)
+			if got := fmt.Sprint(copies); got != before {
+				t.Errorf("when %s failed, a copy became %s, was %s", id, got, before)
+			}
+		}
+	})
+}
+
 // One alert for each cause: a dead server is one, however many monitors it turns; so is what everybody has in common.
 func TestOneAlertForEachCause(t *testing.T) {
 	escalating(t, func(t *testing.T, f *fakeMonitors, e *Escalator, told func() string) {

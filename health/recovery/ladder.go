@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"portico/health"
@@ -109,7 +110,7 @@ func (r *Responders) perform(ctx context.Context, l *Ladder, action Action, reco
 	r.write(ctx, &record)
 	l.Begun = record.Instance
 	if actor.Undo != nil && (action != Failover || !l.Alone) { // a database that moves alone leaves no block behind
-		l.Lift = append(l.Lift, action)
+		l.add(action)
 	}
 	r.save(ctx, l)
 	return r.do(ctx, l, action, record, actor)
@@ -139,6 +140,9 @@ func (r *Responders) do(ctx context.Context, l *Ladder, action Action, record Re
 	r.save(ctx, l)
 	return done
 }
+
+// add records that an action is to be taken back. It leaves the list itself alone: copies of the ladder share it.
+func (l *Ladder) add(action Action) { l.Lift = append(slices.Clip(l.Lift), action) }
 
 // drop forgets that an action is to be taken back.
 func (l *Ladder) drop(action Action) {

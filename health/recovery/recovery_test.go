@@ -554,3 +554,14 @@ func TestByHand(t *testing.T) {
 	w.pass(lookEach)
 	w.compare("failover mbx1", "")
 }
+
+// A copy of a ladder, which Ladders returns, stays as it was.
+func TestLaddersCopies(t *testing.T) {
+	l := Ladder{Lift: []Action{ProtocolLog, Failover}}
+	shown := l
+	l.drop(Failover)
+	l.add(OutOfService)
+	if !slices.Equal(shown.Lift, []Action{ProtocolLog, Failover}) {
+		t.Errorf("the copy has become %v", shown.Lift)
+	}
+}
