@@ -42,6 +42,9 @@ func (m *ActiveManager) await(ctx context.Context, h *held, wait func(func())) e
 			err = context.Cause(ctx)
 		case <-timer.C:
 		}
+		if closed(held) { // beside a deadline, the event counts
+			err = nil
+		}
 	})
 	m.mu.Lock()
 	h.waiting--
@@ -80,8 +83,19 @@ func calm(ctx context.Context, quiet <-chan struct{}) error {
 	defer cancel()
 	select {
 	case <-quiet:
-		return nil
 	case <-patient.Done():
-		return fmt.Errorf("waiting for the sign-ins under way: %w", context.Cause(patient))
+		if !closed(quiet) {
+			return fmt.Errorf("waiting for the sign-ins under way: %w", context.Cause(patient))
+		}
+	}
+	return nil
+}
+
+func closed(c <-chan struct{}) bool {
+	select {
+	case <-c:
+		return true
+	default:
+		return false
 	}
 }

@@ -59,6 +59,7 @@ type loop struct {
 	indebted []*link // whose clients are not read since their users have sent too much
 	ticks    uint64  // so far
 	started  int64   // when the timer was set
+	due      bool    // there was a tick, and housekeeping has to follow
 	stopped  bool    // leave the loop
 }
 
@@ -118,6 +119,10 @@ func (lp *loop) run() {
 			lp.dispatch(&events[i])
 		}
 		lp.serveReady()
+		if lp.due { // behind the events: what has come before a deadline was looked at counts
+			lp.due = false
+			lp.housekeep(lp.opts.Now())
+		}
 		if len(events) == 0 || rounds%mailRounds == 0 {
 			lp.poller.ReadMail()
 		}
@@ -134,7 +139,7 @@ func (lp *loop) dispatch(ev *unix.EpollEvent) {
 		lp.poller.Woken()
 		lp.poller.ReadMail()
 	case slotTimer:
-		lp.onTick()
+		lp.countTick()
 	default:
 		if s := lp.slots[at]; s.end != nil && s.generation == poll.Generation(ev) {
 			s.end.link.serve(s.end, ev.Events)
@@ -156,8 +161,8 @@ func (lp *loop) serveReady() {
 	lp.served = round[:0]
 }
 
-// onTick does the housekeeping. How late it comes is how late every session's event comes.
-func (lp *loop) onTick() {
+// countTick makes housekeeping due. How late the tick comes is how late every session's event comes.
+func (lp *loop) countTick() {
 	var count [8]byte
 	if _, errno := rawRead(lp.timer, count[:]); errno != 0 {
 		return
@@ -166,6 +171,11 @@ func (lp *loop) onTick() {
 	lp.ticks++
 	lp.stats.WakeupDelay.Observe(now - lp.started - int64(lp.ticks)*int64(tick))
 	lp.ticks += binary.NativeEndian.Uint64(count[:]) - 1
+	lp.due = true
+}
+
+// housekeep ends what has to end by now, and tidies up.
+func (lp *loop) housekeep(now int64) {
 	lp.sweepIdle(now)
 	lp.drainSome(now)
 	lp.endSome(now)

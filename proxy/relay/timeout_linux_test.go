@@ -5,6 +5,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"portico/backend/backendtest/testkit"
 )
 
@@ -30,7 +32,7 @@ func TestOnlyTheClientsBytesCountAgainstIdleness(t *testing.T) {
 				r := newRig(t, drivers[0], Options{IdleTimeout: time.Minute, Now: clock.Load}, w)
 				onlyTheClientsBytesCount(t, r, func(d time.Duration) {
 					clock.Add(int64(d))
-					waitTicks(t, r.relay, 3) // then every session has been looked at
+					waitTicks(t, r.relay, 4) // then every session has been looked at
 				})
 			})
 		}
@@ -54,4 +56,25 @@ func onlyTheClientsBytesCount(t *testing.T, r *rig, advance func(time.Duration))
 	advance(3 * time.Second)
 	tk.client.hears(lfs(byeIdle))
 	tk.client.hearsEnd()
+}
+
+// TestClientsBytesBeatTheIdleTimeout has a loop come late: the idle time-out is over, and the client's bytes wait to be read.
+func TestClientsBytesBeatTheIdleTimeout(t *testing.T) {
+	testkit.NoLeaks(t)
+	var clock atomic.Int64
+	clock.Store(1)
+	r := newRig(t, drivers[0], Options{IdleTimeout: time.Second, Now: clock.Load}, allWays[0])
+	tk := r.start()
+	tk.server.say("* OK hi\n")
+	tk.client.hears("* OK hi\n")
+	inside(t, r.relay, func(lp *loop) {
+		tick := []unix.PollFd{{Fd: int32(lp.timer), Events: unix.POLLIN}}
+		for n := 0; n == 0; { // so that epoll tells of it first
+			n, _ = unix.Poll(tick, -1)
+			n = max(n, 0)
+		}
+		tk.client.say("a NOOP\n")
+		clock.Add(int64(time.Hour))
+	})
+	tk.server.hears("a NOOP\n")
 }

@@ -60,16 +60,19 @@ func (c *Conn) watch() error {
 
 // ready implements watched.
 func (c *Conn) ready(events uint32) {
+	c.record(events)
+	if t := c.turn; t != nil && t.on == c && events&(t.want|unix.EPOLLERR|unix.EPOLLHUP|unix.EPOLLRDHUP) != 0 {
+		t.resume()
+	}
+}
+
+// record notes events for the calls to come.
+func (c *Conn) record(events uint32) {
+	c.told |= events
 	if events&^unix.EPOLLOUT != 0 {
 		c.quiet = false
 		c.hungUp = c.hungUp || events&^(unix.EPOLLOUT|unix.EPOLLIN) != 0
 	}
-	t := c.turn
-	if t == nil || t.on != c || events&(t.want|unix.EPOLLERR|unix.EPOLLHUP|unix.EPOLLRDHUP) == 0 {
-		return
-	}
-	c.told |= events
-	t.resume()
 }
 
 func (c *Conn) deadline(want uint32) *atomic.Int64 {
@@ -91,6 +94,21 @@ func (c *Conn) over(want uint32) error {
 		return os.ErrDeadlineExceeded
 	}
 	return nil
+}
+
+// broken says whether a wait is to end whatever the peer does: by Abort, or by a deadline long past.
+func (c *Conn) broken(want uint32) bool {
+	return c.aborted.Load() || c.deadline(want).Load() == interrupted
+}
+
+// happened asks the kernel whether the event of a wait is there, and records it: epoll may not have reported it yet.
+func (c *Conn) happened(want uint32) bool {
+	fds := [1]unix.PollFd{{Fd: int32(c.fd), Events: int16(want)}} // poll(2) and epoll have the same bits
+	if n, err := unix.Poll(fds[:], 0); err != nil || n == 0 {
+		return false
+	}
+	c.record(uint32(fds[0].Revents))
+	return true
 }
 
 // Read reads what is there, or waits for something. It does not ask the kernel in vain where epoll would have told.
@@ -228,12 +246,15 @@ func (c *Conn) SetWriteDeadline(t time.Time) error {
 	return nil
 }
 
+// interrupted is a deadline that ends a wait at once.
+const interrupted = 1
+
 // set sets deadlines. One long past, as [time.Unix](1, 0), breaks off the call under way at once, one just past at the next sweep.
 func (c *Conn) set(t time.Time, deadlines ...*atomic.Int64) {
 	var at int64
 	if !t.IsZero() {
-		if at = int64(t.Sub(c.thread.began)) + 1; at <= 1 { // from before the thread
-			at = 1
+		if at = int64(t.Sub(c.thread.began)) + 1; at <= interrupted { // from before the thread
+			at = interrupted
 			defer c.nudge()
 		}
 	}

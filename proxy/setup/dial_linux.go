@@ -2,6 +2,7 @@ package setup
 
 import (
 	"context"
+	"errors"
 	"net"
 	"net/netip"
 	"os"
@@ -73,7 +74,7 @@ func (t *Turn) connect(ctx context.Context, from netip.Addr, to netip.AddrPort) 
 	return c, nil
 }
 
-// connected waits for the end of a connect.
+// connected waits for the end of a connect. A connect that is finished counts, even if the context has ended meanwhile.
 func (c *Conn) connected(ctx context.Context) error {
 	end, bounded := ctx.Deadline()
 	begun := time.Now().Add(soon)
@@ -84,13 +85,17 @@ func (c *Conn) connected(ctx context.Context) error {
 	err := c.turn.await(c, unix.EPOLLOUT)
 	if err == os.ErrDeadlineExceeded && (!bounded || time.Now().Before(end)) {
 		c.SetWriteDeadline(end) // the zero time if it has none
-		defer context.AfterFunc(ctx, c.Abort)()
+		defer context.AfterFunc(ctx, func() {
+			if !errors.Is(ctx.Err(), context.DeadlineExceeded) { // that is the write deadline
+				c.Abort()
+			}
+		})()
 		err = c.turn.await(c, unix.EPOLLOUT)
 	}
-	if ctx.Err() != nil {
+	switch {
+	case err != nil && ctx.Err() != nil:
 		return context.Cause(ctx)
-	}
-	if err != nil {
+	case err != nil:
 		return err
 	}
 	if c.told&(unix.EPOLLERR|unix.EPOLLHUP) == 0 {

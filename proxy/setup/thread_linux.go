@@ -5,6 +5,8 @@ import (
 	"syscall"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"portico/proxy/poll"
 )
 
@@ -87,27 +89,31 @@ func (th *thread) run() {
 	runtime.LockOSThread()
 	defer th.poller.Release()
 	for {
-		events := th.poller.Wait(th.longest())
-		th.now = int64(time.Since(th.began)) + 1
-		for i := range events {
-			if ev := &events[i]; poll.Slot(ev) == poll.SlotWake {
-				th.poller.Woken()
-			} else if p := th.places[poll.Slot(ev)]; p.of != nil && p.generation == poll.Generation(ev) {
-				p.of.ready(ev.Events)
-			}
-		}
-		th.poller.ReadMail()
-		th.goOn()
-		if th.now-th.swept >= int64(sweepTime) {
-			th.swept = th.now
-			th.sweep()
-		}
+		th.round(th.poller.Wait(th.longest()))
 		if th.stopping && len(th.turns) == 0 && th.poller.CloseEmptyMail() {
 			for _, t := range th.spare {
 				t.stop()
 			}
 			return
 		}
+	}
+}
+
+// round handles what has happened, deadlines last: an event counts before them.
+func (th *thread) round(events []unix.EpollEvent) {
+	th.now = int64(time.Since(th.began)) + 1
+	for i := range events {
+		if ev := &events[i]; poll.Slot(ev) == poll.SlotWake {
+			th.poller.Woken()
+		} else if p := th.places[poll.Slot(ev)]; p.of != nil && p.generation == poll.Generation(ev) {
+			p.of.ready(ev.Events)
+		}
+	}
+	th.poller.ReadMail()
+	th.goOn()
+	if th.now-th.swept >= int64(sweepTime) {
+		th.swept = th.now
+		th.sweep()
 	}
 }
 
