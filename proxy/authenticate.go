@@ -71,7 +71,7 @@ func authenticateArguments(args *wire.Args) (name string, initial []byte, err er
 		return "", nil, syntaxError(args, "mechanism expected")
 	}
 	var response string
-	if args.Space() {
+	if args.Space() && !args.End() {
 		if response, ok = args.Atom(); !ok {
 			return "", nil, syntaxError(args, "initial response expected")
 		}

@@ -18,17 +18,21 @@ func (s *session) command() (*backend.Link, error) {
 	if cmd.Verb == wire.VerbOther && speaksHTTP(cmd.Tag) {
 		return nil, OutcomeHTTP
 	}
-	if s.answerable(err) {
+	_, refused := err.(Outcome) // by proceed
+	if refused || s.answerable(err) {
 		s.logBegin(&cmd, err)
 	}
-	if err != nil {
+	if err != nil && !refused {
 		return nil, err
 	}
 	s.server.stats.begin()
 	s.asked = s.server.opt.Now()
 	result := relay.ResultAborted // by a panic
 	defer func() { s.server.stats.end(cmd.Verb, result, s.server.opt.Now().Sub(s.asked)) }()
-	link, err := s.execute(cmd)
+	var link *backend.Link
+	if !refused {
+		link, err = s.execute(cmd)
+	}
 	result = resultOf(err)
 	return link, err
 }
@@ -81,16 +85,26 @@ func (s *session) bare(v wire.Verb) error {
 	return OutcomeLogout
 }
 
-// proceed asks for a literal.
-func (s *session) proceed() error {
+// proceed asks for a literal of a command, or refuses the command: no name or password of a LOGIN is asked for that may not travel here.
+func (s *session) proceed(cmd wire.Command) error {
+	if cmd.Verb == wire.VerbLogin {
+		if err := s.mayLogin(); err != nil {
+			return err
+		}
+	}
 	s.client.say("+ Ready.")
 	return s.client.flush()
 }
 
+// mayLogin says whether the client may use LOGIN here and now.
+func (s *session) mayLogin() error {
+	s.mechanism, s.user = "command", ""
+	return s.usable(plain) // the two go together
+}
+
 // login is LOGIN (RFC 9051 section 6.2.3).
 func (s *session) login(args *wire.Args) (*backend.Link, error) {
-	s.mechanism, s.user = "command", ""
-	if err := s.usable(plain); err != nil { // the two go together
+	if err := s.mayLogin(); err != nil {
 		return nil, err
 	}
 	user, ok := argument(args)

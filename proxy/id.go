@@ -17,12 +17,13 @@ const maxFrontSession = 64
 // identify is ID (RFC 2971). From a client in a trusted network, a proxy or a webmail server, it may say who the real client is, by the
 // names that Dovecot reads; from anybody else that means nothing. Our answer gives no version away.
 func (s *session) identify(args *wire.Args) error {
-	if !args.Space() {
-		return syntaxError(args, "no argument")
-	}
+	args.Space()
 	said := make(map[string]string)
-	if args.Open() {
+	switch {
+	case args.End(): // as NIL: servers take it so
+	case args.Open():
 		name := ""
+		args.Space()
 		for !args.Close() {
 			text, ok := args.NString()
 			if !ok {
@@ -38,8 +39,10 @@ func (s *session) identify(args *wire.Args) error {
 			}
 			args.Space()
 		}
-	} else if text, ok := args.NString(); !ok || text != "" {
-		return syntaxError(args, "list or NIL expected")
+	default:
+		if text, ok := args.NString(); !ok || text != "" {
+			return syntaxError(args, "list or NIL expected")
+		}
 	}
 	if err := end(args); err != nil {
 		return err

@@ -158,7 +158,7 @@ var outcomes = [numOutcomes]row{
 	OutcomeOutOfService: {label: "out_of_service", log: "refused: out of service", level: zerolog.InfoLevel,
 		reply: replyBYE, code: "UNAVAILABLE", text: "Out of service, try again.", ends: true},
 
-	OutcomeProxyHeader: silent("proxy_header", "a trusted proxy has sent no header of the PROXY protocol", zerolog.WarnLevel),
+	OutcomeProxyHeader: silent("proxy_header", "a trusted proxy has sent a bad header of the PROXY protocol, or none", zerolog.WarnLevel),
 
 	OutcomeTLSHandshake: silent("tls_handshake", "TLS handshake with client failed", zerolog.DebugLevel),
 	OutcomePlainOnTLS:   goodbye("plain_on_tls_port", "client speaks plain text on a TLS port", "This port speaks TLS."),

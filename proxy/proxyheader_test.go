@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"io"
+	"net"
 	"net/netip"
 	"strings"
 	"testing"
@@ -41,10 +42,11 @@ func behindProxy(t *testing.T, mode TLSMode, change func(*Options)) *harness {
 // The address of the header is the client's, for the relay, the mailbox server and the log; with TLS behind it and without.
 func TestProxyHeader(t *testing.T) {
 	for name, header := range map[string]string{
-		"version 1":              "PROXY TCP4 192.0.2.7 192.0.2.8 5000 993\r\n",
-		"version 2":              proxyTwo(1, "192.0.2.7:5000", "192.0.2.8:993", nil),
-		"version 2 and more":     proxyTwo(1, "192.0.2.7:5000", "192.0.2.8:993", []byte("\x04\x00\x05hello")),
-		"version 1 in two parts": "PROXY TCP4 192.0.2.7 |192.0.2.8 5000 993\r\n",
+		"version 1":                   "PROXY TCP4 192.0.2.7 192.0.2.8 5000 993\r\n",
+		"version 2":                   proxyTwo(1, "192.0.2.7:5000", "192.0.2.8:993", nil),
+		"version 2 and more":          proxyTwo(1, "192.0.2.7:5000", "192.0.2.8:993", []byte("\x04\x00\x05hello")),
+		"version 2 and a certificate": proxyTwo(1, "192.0.2.7:5000", "192.0.2.8:993", append([]byte("\x20\x3f\x00"), make([]byte, 16<<10-15)...)),
+		"version 1 in two parts":      "PROXY TCP4 192.0.2.7 |192.0.2.8 5000 993\r\n",
 	} {
 		for mode, way := range map[TLSMode]string{TLSNone: "plain", TLSImplicit: "tls"} {
 			t.Run(name+" "+way, func(t *testing.T) {
@@ -73,7 +75,12 @@ func TestProxyHeader(t *testing.T) {
 // A connection of the proxy's own keeps its address; one that only looks whether we are there is no error.
 func TestProxyHeaderLocal(t *testing.T) {
 	h := behindProxy(t, TLSNone, nil)
-	for _, header := range []string{proxyTwo(0, "192.0.2.7:5000", "192.0.2.8:993", nil), "PROXY UNKNOWN\r\n"} {
+	const signature = "\r\n\r\n\x00\r\nQUIT\n"
+	for _, header := range []string{
+		proxyTwo(0, "192.0.2.7:5000", "192.0.2.8:993", nil), "PROXY UNKNOWN\r\n", "PROXY UNKNOWN 2001:db8::1 what ever\r\n",
+		signature + "\x21\x00\x00\x00", signature + "\x21\x00\x00\x08\x04\x00\x05hello", signature + "\x20\x00\x00\x00",
+		signature + "\x21\x31\x00\xd8" + strings.Repeat("/", 216),
+	} {
 		p := h.dial()
 		p.send(header)
 		p.expect("* OK ")
@@ -93,18 +100,38 @@ func TestProxyHeaderLocal(t *testing.T) {
 // What is no header is cut off; and never read from who is not trusted.
 func TestBadProxyHeaders(t *testing.T) {
 	h := behindProxy(t, TLSNone, func(o *Options) { o.Settings.Timeouts.Handshake = 50 * time.Millisecond })
-	bad := []string{
-		"a LOGIN bob secret\r\n", "PROXY TCP4 192.0.2.7\r\n", "PROXY TCP4 x y 1 2\r\n", "PROXY TCP4 192.0.2.7 192.0.2.8 5000 99999\r\n",
-		"PROXY TCP4 " + strings.Repeat("1", 200), "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\x00\x00", "GET / HTTP/1.1\r\n",
-		proxyTwo(1, "192.0.2.7:5000", "192.0.2.8:993", make([]byte, 8000)), strings.Replace(proxyTwo(1, "192.0.2.7:5000", "192.0.2.8:993", nil), "\x21", "\x31", 1),
+	two := func(old, changed string) string {
+		return strings.Replace(proxyTwo(1, "192.0.2.7:5000", "192.0.2.8:993", nil), old, changed, 1)
 	}
-	for _, text := range bad {
+	bad := map[string]string{ // and what the log says of it
+		"a LOGIN bob secret\r\n":                                             "it begins with",
+		"a LO":                                                               "it begins with",
+		"PROXY TCP4 192.0.2.7\r\n":                                           "3 fields instead of 6",
+		"PROXY TCP4 x y 1 2\r\n":                                             "is no address of TCP4",
+		"PROXY TCP6 192.0.2.7 ::1 1 2\r\n":                                   "is no address of TCP6",
+		"PROXY UDP4 x y 1 2\r\n":                                             "its protocol is",
+		"PROXY TCP4 192.0.2.7 192.0.2.8 5000 99999\r\n":                      "is no port",
+		"PROXY TCP4 192.0.2.7 192.0.2.8 5000 993\n":                          "does not end in CR LF",
+		"PROXY TCP4 " + strings.Repeat("1", 200):                             "its line is longer than 107 bytes",
+		"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\x00\x00":               "it begins with",
+		"GET / HTTP/1.1\r\n":                                                 "it begins with",
+		proxyTwo(1, "192.0.2.7:5000", "192.0.2.8:993", make([]byte, 16<<10)): "it has 16396 bytes of addresses and more, and may have 16384",
+		two("\x21", "\x31"):                                                  "its version is 3",
+		two("\x21", "\x22"):                                                  "its command is 2",
+		two("\x21\x11", "\x21\x41"):                                          "its address family is 4",
+		two("\x21\x11", "\x21\x21"):                                          "its addresses have 12 bytes instead of 36",
+	}
+	for text, said := range bad {
 		p := h.dial()
 		io.WriteString(p.Conn, text)
+		if len(text) < proxyBegin {
+			p.Conn.(*net.TCPConn).CloseWrite()
+		}
 		if got, err := io.ReadAll(p.in); len(got) > 0 && err == nil {
 			t.Errorf("%.30q is answered %q", text, got)
 		}
 		p.Close()
+		waitUntil(t, func() bool { return strings.Contains(h.log.String(), said) })
 	}
 	waitUntil(t, func() bool { return h.ended(OutcomeProxyHeader) == float64(len(bad)) })
 

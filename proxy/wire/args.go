@@ -12,11 +12,18 @@ type Args struct {
 // Pos returns the offset in the command, for error messages.
 func (a *Args) Pos() int { return a.pos }
 
-// End says whether only the line end is left.
-func (a *Args) End() bool { return len(trimLine(a.raw[a.pos:])) == 0 }
+// End says whether only blanks and the line end are left.
+func (a *Args) End() bool { return len(bytes.TrimLeft(trimLine(a.raw[a.pos:]), " ")) == 0 }
 
-// Space reads one blank.
-func (a *Args) Space() bool { return a.byte(' ') }
+// Space reads one blank or more: servers pass over those that are too many.
+func (a *Args) Space() bool {
+	if !a.byte(' ') {
+		return false
+	}
+	for a.byte(' ') {
+	}
+	return true
+}
 
 // Open reads "(".
 func (a *Args) Open() bool { return a.byte('(') }
@@ -35,26 +42,28 @@ func (a *Args) byte(c byte) bool {
 // Atom reads an atom; "=" and "+" may stand in it, so that base64 is read too.
 func (a *Args) Atom() (string, bool) { return a.word(charAtom) }
 
-// Astring reads an atom, a quoted string or a literal (RFC 9051 section 9, astring). Only a literal marked as binary may have
-// NUL in it.
+// Astring reads an atom, a quoted string or a literal (RFC 9051 section 9, astring). As servers do, it takes more for an atom than the
+// grammar has: "%", "*", "\\", bytes that are not ASCII, and a brace that does not begin it. Only a literal marked as binary may have NUL in it.
 func (a *Args) Astring() (string, bool) {
 	if s, ok := a.str(); ok {
 		return s, true
 	}
-	return a.word(charAtom | charTag)
+	if rest := bytes.TrimPrefix(a.raw[a.pos:], []byte("~")); len(rest) > 0 && rest[0] == '{' {
+		return "", false
+	}
+	return a.word(charArgument)
 }
 
-// NString reads a string or NIL; NIL reads as "".
+// NString reads what Astring does, and an atom NIL as "".
 func (a *Args) NString() (string, bool) {
 	if s, ok := a.str(); ok {
 		return s, true
 	}
-	start := a.pos
-	if word, _ := a.Atom(); equalFold(word, "NIL") {
-		return "", true
+	word, ok := a.Astring()
+	if equalFold(word, "NIL") {
+		word = ""
 	}
-	a.pos = start
-	return "", false
+	return word, ok
 }
 
 func (a *Args) word(class uint8) (string, bool) {
@@ -84,7 +93,7 @@ func (a *Args) quoted() (string, bool) {
 		case c == '"':
 			a.pos = i + 1
 			return string(text), true
-		case c == '\\' && i+1 < len(a.raw) && (a.raw[i+1] == '"' || a.raw[i+1] == '\\'):
+		case c == '\\' && i+1 < len(a.raw) && a.raw[i+1] != 0 && !isLineEnd(a.raw[i+1]): // servers let any character be escaped
 			i++
 			text = append(text, a.raw[i])
 		case c == '\\' || c == 0 || isLineEnd(c):

@@ -42,7 +42,13 @@ func TestArgs(t *testing.T) {
 		{astring, `""`, "", true, ""},
 		{astring, `"a b" c`, "a b", true, " c"},
 		{astring, `"a\"b\\c"`, `a"b\c`, true, ""},
-		{astring, `"a\b"`, "", false, `"a\b"`},
+		{astring, `"a\b"`, "ab", true, ""},
+		{astring, "100%*user pw", "100%*user", true, " pw"},
+		{astring, `CORP\user pw`, `CORP\user`, true, " pw"},
+		{astring, "p{3}x é", "p{3}x", true, " é"},
+		{astring, "é", "é", true, ""},
+		{astring, `a"b`, "a", true, `"b`},
+		{astring, "~{3} x", "", false, "~{3} x"},
 		{astring, `"é{5}"`, "é{5}", true, ""},
 		{astring, `"open`, "", false, `"open`},
 		{astring, `"open\"`, "", false, `"open\"`},
@@ -58,8 +64,8 @@ func TestArgs(t *testing.T) {
 
 		{nstring, "NIL x", "", true, " x"},
 		{nstring, "nil", "", true, ""},
-		{nstring, "NILS", "", false, "NILS"},
-		{nstring, "other", "", false, "other"},
+		{nstring, "NILS", "NILS", true, ""},
+		{nstring, "other x", "other", true, " x"},
 		{nstring, `"NIL"`, "NIL", true, ""},
 		{nstring, "{1}\r\nx)", "x", true, ")"},
 	} {
@@ -80,7 +86,7 @@ func TestArgs(t *testing.T) {
 }
 
 func TestArgsSigns(t *testing.T) {
-	a := argsOf(t, " ()")
+	a := argsOf(t, "  ()  ")
 	steps := []struct {
 		name string
 		read func() bool

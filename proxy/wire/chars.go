@@ -6,12 +6,16 @@ const (
 	charAtom              // may stand in an atom
 	charAlpha             // a letter
 	charDigit
-	charPlain // ends no atom, whatever is made of brackets
+	charPlain    // ends no atom, whatever is made of brackets
+	charArgument // may stand in what servers take for an atom
 )
 
 var charClass = func() (class [256]uint8) {
 	for c := range 256 {
 		b := byte(c)
+		if b > ' ' && b != 0x7f && b != '(' && b != ')' && b != '"' {
+			class[c] |= charArgument
+		}
 		if b <= ' ' || b >= 0x7f {
 			continue
 		}

@@ -74,7 +74,7 @@ func (r *pieceReader) Read(p []byte) (int, error) {
 
 // FuzzReader calls a Reader's methods in any order: what they give out is the stream, piece after piece, within the limits.
 func FuzzReader(f *testing.F) {
-	lim := Limits{Line: 200, Literal: 600, Command: 1500, SASL: 1000}
+	lim := Limits{Line: 200, Literal: 600, Command: 1500, SASL: 2000}
 	f.Fuzz(func(t *testing.T, stream string, cuts, calls []byte) {
 		if len(stream) > maxFuzz || len(calls) > maxFuzz {
 			return
@@ -84,7 +84,7 @@ func FuzzReader(f *testing.F) {
 		at := 0 // in the stream: up to here it was given out
 		for _, call := range calls {
 			err := fuzzCall(t, r, src, call%5)
-			if most := 2 * (lim.Command + lim.Line); cap(r.buf.data) > most {
+			if most := 2 * (lim.SASL + maxTag + maxName + lim.Line); cap(r.buf.data) > most {
 				t.Fatalf("%d bytes of memory, at most %d are needed", cap(r.buf.data), most)
 			}
 			var limit *LimitError
@@ -108,19 +108,24 @@ func fuzzCall(t *testing.T, r *Reader, src *pieceReader, call byte) error {
 	switch call {
 	case 0, 1:
 		asked := 0
-		proceed := func() error { asked++; return nil }
+		proceed := func(Command) error { asked++; return nil }
 		if call == 0 {
 			proceed = nil
 		}
 		cmd, err := r.ReadCommand(proceed)
 		if err == nil {
-			checkCommand(t, string(cmd.Args.raw), r.lim, asked, proceed != nil)
+			lim := r.lim
+			if cmd.Verb == VerbAuthenticate || cmd.Verb == VerbID {
+				lim.Line = lim.SASL + maxTag + maxName
+				lim.Command = lim.Line
+			}
+			checkCommand(t, string(cmd.Args.raw), lim, asked, proceed != nil)
 			readAll(cmd.Args)
 		}
 		return err
 	case 2:
 		out, err := r.ReadSASL()
-		if line := string(r.buf.data[:r.buf.used]); err == nil && base64.StdEncoding.EncodeToString(out) != strings.TrimRight(line, "\r\n") {
+		if line := string(r.buf.data[:r.buf.used]); err == nil && base64.StdEncoding.EncodeToString(out) != strings.TrimRight(strings.TrimRight(line, "\r\n"), " ") {
 			t.Fatalf("%q decoded to %q", line, out)
 		}
 		return err

@@ -11,8 +11,13 @@ type Limits struct {
 	Line    int // one line of a command, line end included
 	Literal int // one literal
 	Command int // a whole command, its literals included
-	SASL    int // one line of a SASL exchange: tokens are long
+	// SASL bounds one line of a SASL exchange, since tokens are long, and the arguments of AUTHENTICATE and ID: an initial response is
+	// such a line, and ID may have 30 pairs of 1,024 bytes (RFC 2971 section 3.3).
+	SASL int
 }
+
+// maxTag is the longest tag before sign-in, in bytes. The relay's MaxTag is shorter.
+const maxTag = 1 << 10
 
 // Reader reads a client's commands before sign-in. It is not safe for concurrent use.
 type Reader struct {
@@ -62,46 +67,80 @@ func (c *Command) Masked() (name string, shown Shown) {
 	return m.Name(c.Verb), *m.End()
 }
 
-// ReadCommand reads one whole command. Before each synchronising literal it calls proceed, which has to send the continuation
-// request. A *SyntaxError leaves the reader behind the command, a *LimitError does not; errors of the source pass unchanged,
-// an end in mid-command as io.ErrUnexpectedEOF.
-func (r *Reader) ReadCommand(proceed func() error) (Command, error) {
+// ReadCommand reads one whole command. Before each synchronising literal it calls proceed, if there is one, with the command as far as it
+// was read: proceed has to send the continuation request, or returns an error that refuses the command. That error is returned with the
+// command's tag and verb. The client that waits for its continuation request sends nothing of a refused literal; what one that does not wait
+// has sent is read and dropped, so that no literal is taken for a command. A *SyntaxError leaves the reader behind the command, a
+// *LimitError does not; errors of the source pass unchanged, an end in mid-command as io.ErrUnexpectedEOF.
+func (r *Reader) ReadCommand(proceed func(Command) error) (Command, error) {
 	r.buf.discard()
-	line, err := r.buf.line(r.lim.Line, "line")
+	lim := bounds{line: r.lim.Line, literal: r.lim.Literal, total: r.lim.Command, what: "command"}
+	line, err := r.buf.line(lim.line, "line")
+	if r.takesLongArguments() {
+		lim.line = r.lim.SASL + maxTag + maxName
+		lim.total = lim.line
+		if err != nil {
+			line, err = r.buf.line(lim.line, "line")
+		}
+	}
 	if err != nil {
 		return Command{}, err
 	}
-	lim := bounds{line: r.lim.Line, literal: r.lim.Literal, total: r.lim.Command, what: "command"}
-	raw, err := r.buf.withLiterals(line, lim, proceed)
+	var refused error
+	raw, err := r.buf.withLiterals(line, lim, func() error {
+		if proceed != nil && refused == nil {
+			head, _ := parseCommand(r.buf.data[:r.buf.used])
+			refused = proceed(head)
+		}
+		if refused != nil && len(r.buf.unused()) == 0 {
+			return refused
+		}
+		return nil
+	})
+	if refused != nil && (err == nil || err == refused) {
+		head, _ := parseCommand(r.buf.data[:r.buf.used])
+		return Command{Tag: head.Tag, Verb: head.Verb, Name: head.Name}, refused
+	}
 	if err != nil {
 		return Command{}, err
 	}
 	return parseCommand(raw)
 }
 
+// takesLongArguments says whether the command that is being read is one whose arguments are bounded by Limits.SASL. Nothing was used before it.
+func (r *Reader) takesLongArguments() bool {
+	p := r.buf.data
+	tag := span(p, charTag, maxTag)
+	p = p[tag:]
+	p = p[blanks(p):]
+	word := span(p, charAlpha, maxWord)
+	return tag > 0 && word < len(p) && endsWord(p[word]) && (equalFold(p[:word], "AUTHENTICATE") || equalFold(p[:word], "ID"))
+}
+
 // maxName bounds Command.Name.
 const maxName = 32
 
 func parseCommand(raw []byte) (Command, error) {
-	tag := span(raw, charTag, MaxTag+1)
+	tag := span(raw, charTag, maxTag+1)
 	switch {
 	case tag == 0:
 		return Command{}, &SyntaxError{Pos: 0, Reason: "no tag"}
-	case tag > MaxTag:
-		return Command{}, &SyntaxError{Pos: MaxTag, Reason: "tag too long"}
+	case tag > maxTag:
+		return Command{}, &SyntaxError{Pos: maxTag, Reason: "tag too long"}
 	}
 	cmd := Command{Tag: string(raw[:tag])}
 	if raw[tag] != ' ' {
 		return cmd, &SyntaxError{Tag: cmd.Tag, Pos: tag, Reason: "no command behind the tag"}
 	}
-	rest := raw[tag+1:]
+	at := tag + blanks(raw[tag:])
+	rest := raw[at:]
 	word := span(rest, charAtom, maxName+1)
 	if word == 0 || word > maxName || !endsWord(rest[word]) {
-		return cmd, &SyntaxError{Tag: cmd.Tag, Pos: tag + 1, Reason: "no command behind the tag"}
+		return cmd, &SyntaxError{Tag: cmd.Tag, Pos: at, Reason: "no command behind the tag"}
 	}
 	cmd.Name = string(bytes.ToUpper(rest[:word]))
 	cmd.Verb = lookupVerb(rest[:word], false)
-	cmd.Args = Args{raw: raw, pos: tag + 1 + word}
+	cmd.Args = Args{raw: raw, pos: at + word}
 	return cmd, nil
 }
 
@@ -113,7 +152,7 @@ func (r *Reader) ReadSASL() ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	text := trimLine(line)
+	text := bytes.TrimRight(trimLine(line), " ")
 	if string(text) == "*" {
 		return nil, ErrCancelled
 	}

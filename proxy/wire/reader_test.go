@@ -28,7 +28,7 @@ func eachSource(t *testing.T, text string, test func(t *testing.T, r io.Reader))
 }
 
 func TestReadCommand(t *testing.T) {
-	tag64, name32 := strings.Repeat("t", 64), strings.Repeat("N", 32)
+	longest, name32 := strings.Repeat("t", 1024), strings.Repeat("N", 32)
 	line64 := "a " + name32 + " " + strings.Repeat("y", 28) + "\n"
 	most := "a X {16}\n" + strings.Repeat("z", 16) + strings.Repeat(" {16}\n"+strings.Repeat("z", 16), 3) // 91 bytes
 	limit := func(what string, n int) error { return &LimitError{what, n} }
@@ -68,7 +68,7 @@ func TestReadCommand(t *testing.T) {
 		{"tag alone", "a\r\n", "", "a", 0, "", &SyntaxError{"a", 1, "no command behind the tag"}},
 		{"tag and TAB", "a\tNOOP\r\n", "", "a", 0, "", &SyntaxError{"a", 1, "no command behind the tag"}},
 		{"no verb", "a \r\n", "", "a", 0, "", &SyntaxError{"a", 2, "no command behind the tag"}},
-		{"two blanks", "a  NOOP\r\n", "", "a", 0, "", &SyntaxError{"a", 2, "no command behind the tag"}},
+		{"two blanks", "a  NOOP\r\n", "a  NOOP\r\n", "a", VerbNoop, "NOOP", nil},
 		{"verb and NUL", "a NOOP\x00\r\n", "", "a", 0, "", &SyntaxError{"a", 2, "no command behind the tag"}},
 		{"verb too long", "a " + name32 + "N\r\n", "", "a", 0, "", &SyntaxError{"a", 2, "no command behind the tag"}},
 	} {
@@ -84,16 +84,80 @@ func TestReadCommand(t *testing.T) {
 		})
 	}
 	t.Run("tags", func(t *testing.T) {
-		lim := Limits{Line: 100, Command: 100}
-		if cmd, err := NewReader(strings.NewReader(tag64+" NOOP\n"), lim).ReadCommand(nil); err != nil || cmd.Tag != tag64 {
-			t.Errorf("64 bytes: %q, %v", cmd.Tag, err)
+		lim := Limits{Line: 2000, Command: 2000}
+		if cmd, err := NewReader(strings.NewReader(longest+" NOOP\n"), lim).ReadCommand(nil); err != nil || cmd.Tag != longest {
+			t.Errorf("1,024 bytes: %q, %v", cmd.Tag, err)
 		}
-		cmd, err := NewReader(strings.NewReader(tag64+"t NOOP\n"), lim).ReadCommand(nil)
-		sameError(t, err, &SyntaxError{"", 64, "tag too long"})
+		cmd, err := NewReader(strings.NewReader(longest+"t NOOP\n"), lim).ReadCommand(nil)
+		sameError(t, err, &SyntaxError{"", 1024, "tag too long"})
 		if cmd.Tag != "" {
-			t.Errorf("65 bytes: %q", cmd.Tag)
+			t.Errorf("1,025 bytes: %q", cmd.Tag)
 		}
 	})
+}
+
+// An initial response may be as long as any line of a SASL exchange, and ID as long as RFC 2971 has it, whatever the bounds of other commands.
+func TestLongArguments(t *testing.T) {
+	lim := Limits{Line: 2 << 10, Literal: 1 << 10, Command: 2 << 10, SASL: 64 << 10}
+	response := strings.Repeat("QUFB", 16<<10)
+	value := strings.Repeat(`\"`, 1024)
+	pairs := strings.Repeat(` "`+strings.Repeat("n", 30)+`" "`+value[:1024]+`"`, 30)
+	literals := strings.Repeat(" {30+}\r\n"+strings.Repeat("n", 30)+" {1024+}\r\n"+strings.Repeat("v", 1024), 30)
+	for _, text := range []string{
+		"a AUTHENTICATE XOAUTH2 " + response + "\r\n", "a  authenticate  OAUTHBEARER " + response + " \r\n",
+		strings.Repeat("t", 1024) + " AUTHENTICATE PLAIN " + response + "\r\n", "a ID (" + pairs[1:] + ")\r\n", "a id (" + literals[1:] + ")\r\n",
+	} {
+		eachSource(t, text, func(t *testing.T, src io.Reader) {
+			if cmd, err := NewReader(src, lim).ReadCommand(nil); err != nil || string(cmd.Args.raw) != text {
+				t.Fatalf("%.40q, %d bytes: %d bytes, %v", text, len(text), len(cmd.Args.raw), err)
+			}
+		})
+	}
+	for _, text := range []string{
+		"a AUTHENTICATE XOAUTH2 " + response + response + "\r\n", "a AUTHENTICATES XOAUTH2 " + response + "\r\n", "a LOGIN " + response + " x\r\n",
+		"AUTHENTICATE " + response + "\r\n", "a ID (" + pairs + pairs + pairs + ")\r\n",
+	} {
+		var limit *LimitError
+		if _, err := NewReader(strings.NewReader(text), lim).ReadCommand(nil); !errors.As(err, &limit) {
+			t.Errorf("%.40q, %d bytes: %v", text, len(text), err)
+		}
+	}
+}
+
+// A refused command leaves the reader behind it: a client that waits sends no literal, and what one that does not wait has sent is dropped.
+func TestRefusedLiteral(t *testing.T) {
+	refusal := errors.New("not here")
+	for _, input := range []string{
+		"a LOGIN {3}\r\n", "a LOGIN {5}\r\nb X\r\n {3}\r\nc Y\r\n", "a LOGIN {5+}\r\nb X\r\n {3}\r\n", "a LOGIN bob {7+}\r\nc X {9}\r {0}\r\n",
+	} {
+		r := NewReader(&twoParts{input, "n NOOP\r\n"}, testLimits)
+		cmd, err := r.ReadCommand(func(cmd Command) error {
+			if cmd.Tag != "a" || cmd.Verb != VerbLogin {
+				t.Errorf("%q: asked for %q %v", input, cmd.Tag, cmd.Verb)
+			}
+			return refusal
+		})
+		if err != refusal || cmd.Tag != "a" || cmd.Verb != VerbLogin {
+			t.Errorf("%q: %q %v, %v", input, cmd.Tag, cmd.Verb, err)
+		}
+		if next, err := r.ReadCommand(nil); next.Tag != "n" || err != nil {
+			t.Errorf("%q: behind it %q, %v", input, next.Tag, err)
+		}
+	}
+}
+
+// twoParts gives its first part by one read, and the other part by the next.
+type twoParts [2]string
+
+func (p *twoParts) Read(to []byte) (int, error) {
+	n := copy(to, p[0])
+	if p[0] = p[0][n:]; p[0] == "" {
+		p[0], p[1] = p[1], ""
+	}
+	if n == 0 {
+		return 0, io.EOF
+	}
+	return n, nil
 }
 
 // sameError compares errors by what they say of themselves.
@@ -129,7 +193,7 @@ func TestReadCommandProceeds(t *testing.T) {
 		{"a LOGIN {1}\n", true, 1, refusal},
 	} {
 		asked := 0
-		_, err := NewReader(strings.NewReader(c.input), testLimits).ReadCommand(func() error {
+		_, err := NewReader(strings.NewReader(c.input), testLimits).ReadCommand(func(Command) error {
 			if asked++; c.fails {
 				return refusal
 			}
@@ -195,6 +259,8 @@ func TestReadSASL(t *testing.T) {
 		{"AHgA\r\r\n", "", ErrBase64},
 		{"AHgAeR==\n", "", ErrBase64}, // bits behind the end
 		{" AHgA\n", "", ErrBase64},
+		{"AHgA \r\n", "\x00x\x00", nil},
+		{"* \n", "", ErrCancelled},
 		{strings.Repeat("QUFB", 7) + "QQ=\n", "", ErrBase64},
 		{strings.Repeat("QUFB", 7) + "\r\n", strings.Repeat("AAA", 7), nil},
 		{strings.Repeat("Q", 31) + "\n", "", ErrBase64},
