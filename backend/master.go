@@ -44,8 +44,9 @@ func checkMaster(o Options) error {
 
 // Verify makes sure that who signs in is q.Login and may open the mailbox of q.User, where the proxy has to know: before it signs in
 // to the mailbox server with a credential of its own. Where it has not, there is nothing to do. Only nil lets anybody in; SignIn
-// takes no route of that kind that Verify has not passed. A user whom no verifier knows is answered as a wrong password is. The
-// context bounds it. Errors are *Error.
+// takes no route of that kind that Verify has not passed. A user whom no verifier knows is answered as a wrong password is. If the
+// password belongs to another name than was asked for, the route becomes the one of that name. The context bounds it. Errors are
+// *Error.
 func (t *Tier) Verify(ctx context.Context, r *Route, q directory.Query) error {
 	if r.Mode != directory.ModeMaster {
 		return nil
@@ -53,27 +54,49 @@ func (t *Tier) Verify(ctx context.Context, r *Route, q directory.Query) error {
 	if !q.Certificate && !carriesPassword(q.Mechanism) {
 		return &Error{Kind: KindNoMechanism, Phase: PhaseVerify, Err: fmt.Errorf("%s shows no password to judge", q.Mechanism)}
 	}
-	if err := t.prove(ctx, q); err != nil {
+	owner, err := t.prove(ctx, q)
+	if err != nil {
 		kind := kindOfDirectory(err)
 		if errors.Is(err, directory.ErrBadCredential) || errors.Is(err, directory.ErrNotFound) {
 			kind = KindBadCredential
 		}
 		return &Error{Kind: kind, Phase: PhaseVerify, Err: err}
 	}
-	if q.User != q.Login {
-		return &Error{Kind: KindNotAuthorized, Phase: PhaseVerify, Err: fmt.Errorf("%s may not act for another user", q.Login)}
+	switch {
+	case q.User != q.Login && q.User != owner:
+		return &Error{Kind: KindNotAuthorized, Phase: PhaseVerify, Err: fmt.Errorf("%s may not act for another user", owner)}
+	case owner != q.Login && owner != r.User:
+		q.User, q.Login = owner, owner
+		if err := t.reroute(ctx, r, q); err != nil {
+			return err
+		}
 	}
 	r.verified = true
 	return nil
 }
 
-// prove makes sure that who signs in is q.Login.
-func (t *Tier) prove(ctx context.Context, q directory.Query) error {
+// reroute replaces a route by the one of another user, who has given a password already.
+func (t *Tier) reroute(ctx context.Context, r *Route, q directory.Query) (err error) {
+	t.Done(*r)
+	if *r, err = t.Route(ctx, q); err == nil && r.Mode != directory.ModeMaster {
+		err = &Error{Kind: KindDirectory, Phase: PhaseVerify, Err: errors.New("the password belongs to another name, which is not in mode master")}
+	}
+	return err
+}
+
+// prove returns whose password q.Password is, or whose certificate was verified.
+func (t *Tier) prove(ctx context.Context, q directory.Query) (owner string, err error) {
 	switch {
 	case q.Certificate:
-		return nil
+		return q.Login, nil
 	case t.verifier == nil:
-		return directory.Unavailable("verify", errors.New("nothing judges passwords"))
+		return "", directory.Unavailable("verify", errors.New("nothing judges passwords"))
 	}
-	return t.verifier.Verify(ctx, q)
+	if owner, err = t.verifier.Verify(ctx, q); err != nil {
+		return "", err
+	}
+	if owner, err = Canonical(owner, ""); err != nil {
+		return "", directory.Unavailable("verify", fmt.Errorf("a name that can not be one: %w", err))
+	}
+	return owner, nil
 }

@@ -1,6 +1,7 @@
 package backend
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"testing"
@@ -9,9 +10,14 @@ import (
 )
 
 // verdict is a Verifier that always says the same.
-type verdict struct{ err error }
+type verdict struct {
+	err   error
+	owner string // of every password; "" is who signs in
+}
 
-func (v verdict) Verify(context.Context, directory.Query) error { return v.err }
+func (v verdict) Verify(_ context.Context, q directory.Query) (string, error) {
+	return cmp.Or(v.owner, q.Login), v.err
+}
 
 // masterOptions are of a tier whose users the proxy verifies.
 func masterOptions(v directory.Verifier) Options {
@@ -42,7 +48,7 @@ func TestVerify(t *testing.T) {
 			change: func(q *directory.Query) { q.User, q.Certificate, q.Mechanism = "bob", true, "EXTERNAL" }, kind: KindNotAuthorized,
 		},
 	} {
-		tier, err := New(t.Context(), masterOptions(verdict{test.verdict}))
+		tier, err := New(t.Context(), masterOptions(verdict{err: test.verdict}))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -74,6 +80,49 @@ func TestVerify(t *testing.T) {
 	if err := tier.Verify(t.Context(), &Route{Mode: directory.ModePassthrough}, directory.Query{}); err != nil {
 		t.Errorf("passthrough: %v", err)
 	}
+}
+
+// A password that belongs to another name than was asked for opens the mailbox of that name, and no other.
+func TestVerifyFindsAnotherName(t *testing.T) {
+	o := masterOptions(verdict{owner: "Ann"})
+	o.Servers = append(o.Servers, ServerOptions{Name: "mbx2", Addresses: []string{"192.0.2.2:993"}})
+	o.Databases = append(o.Databases, DatabaseOptions{Name: "db2", Copies: []string{"mbx2"}})
+	o.Directory = placesOf{"ann": {Database: "db2"}, "\u00e1nn": {Database: "db1"}, "bob": {User: "ann", Database: "db1"}}
+	tier, err := New(t.Context(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for login, want := range map[string]Route{
+		"\u00e1nn": {User: "ann", Database: "db2"},
+		"ann":      {User: "ann", Database: "db2"},
+		"bob":      {User: "ann", Database: "db1"}, // the directory has said so already
+	} {
+		q := directory.Query{User: login, Login: login, Password: "secret", Mechanism: "PLAIN"}
+		route, err := tier.Route(t.Context(), q)
+		if err == nil {
+			err = tier.Verify(t.Context(), &route, q)
+		}
+		if err != nil || route.User != want.User || route.Database != want.Database || !route.verified {
+			t.Errorf("%s: %+v, %v", login, route, err)
+		}
+		tier.Done(route)
+	}
+	q := directory.Query{User: "bob", Login: "\u00e1nn", Password: "secret", Mechanism: "PLAIN"}
+	var e *Error
+	if err := tier.Verify(t.Context(), &Route{User: "bob", Mode: directory.ModeMaster}, q); !errors.As(err, &e) || e.Kind != KindNotAuthorized {
+		t.Errorf("for another user: %v", err)
+	}
+}
+
+// placesOf is a directory.Source of these users.
+type placesOf map[string]directory.Entry
+
+func (p placesOf) Lookup(_ context.Context, q directory.Query) (directory.Entry, error) {
+	entry, ok := p[q.User]
+	if !ok {
+		return entry, directory.ErrNotFound
+	}
+	return entry, nil
 }
 
 // A mode that would let everybody in, or nobody, does not start.

@@ -40,6 +40,10 @@ func (s *session) signIn(c backend.Credential) (link *backend.Link, err error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := s.set.Tier.Verify(s.drain, &s.way, q); err != nil {
+		return nil, fmt.Errorf("verify: %w", err)
+	}
+	s.user = s.way.User // the password may belong to another name
 	most := cmp.Or(s.way.MaxConnections, s.set.Limits.ConnectionsPerUser)
 	if s.ofHealth() {
 		most = 0
@@ -61,11 +65,8 @@ func (s *session) signIn(c backend.Credential) (link *backend.Link, err error) {
 	return link, nil
 }
 
-// openMailbox makes sure of who it is, where that is ours to do, and opens the mailbox.
+// openMailbox signs in to the mailbox server.
 func (s *session) openMailbox(q directory.Query, c backend.Credential) (*backend.Link, error) {
-	if err := s.set.Tier.Verify(s.drain, &s.way, q); err != nil {
-		return nil, fmt.Errorf("verify: %w", err)
-	}
 	link, err := s.set.Tier.SignIn(s.drain, s.way, backend.SignInRequest{
 		Tag: s.tag, User: s.user, Credential: c, Converse: s.challenge,
 		Client: backend.ClientInfo{Addr: q.Client, Local: q.Local, SessionID: cmp.Or(s.frontSession, s.id), TLS: q.TLS, Hops: s.hops - 1},

@@ -72,6 +72,10 @@ type boundVerifier struct {
 }
 
 // Verify implements Verifier.
-func (b boundVerifier) Verify(ctx context.Context, q Query) error {
-	return b.bound.do(ctx, q, b.verifier.Verify)
+func (b boundVerifier) Verify(ctx context.Context, q Query) (user string, err error) {
+	err = b.bound.do(ctx, q, func(ctx context.Context, q Query) (err error) {
+		user, err = b.verifier.Verify(ctx, q)
+		return err
+	})
+	return user, err
 }

@@ -17,8 +17,12 @@ type Chain struct {
 // Lookup implements Source. An entry without a place says that some source knows the user, and none the place.
 func (c *Chain) Lookup(ctx context.Context, q Query) (Entry, error) {
 	found, known := Entry{User: q.User}, false
+	unknown := ErrNotFound
 	for _, source := range c.Sources {
 		e, err := source.Lookup(ctx, q)
+		if errors.Is(err, ErrOtherName) {
+			unknown = err
+		}
 		if errors.Is(err, ErrNotFound) {
 			continue
 		}
@@ -40,7 +44,7 @@ func (c *Chain) Lookup(ctx context.Context, q Query) (Entry, error) {
 		}
 	}
 	if !known {
-		return Entry{}, ErrNotFound
+		return Entry{}, unknown
 	}
 	return found, nil
 }

@@ -14,6 +14,8 @@ import (
 	"net/netip"
 	"strings"
 
+	"golang.org/x/text/unicode/norm"
+
 	"portico/backend/secret"
 )
 
@@ -65,10 +67,10 @@ type Source interface {
 
 // Verifier knows passwords. Its methods are called by many sign-ins at once.
 type Verifier interface {
-	// Verify returns nil if q.Password is q.Login's; ErrBadCredential if it is not, which is the answer for an empty one too;
-	// ErrNotFound for a user it does not know; a *RefusedError for one that must not sign in whatever the password; and an error
-	// that wraps ErrUnavailable when it cannot tell.
-	Verify(ctx context.Context, q Query) error
+	// Verify returns the name that q.Password belongs to: q.Login, or what the verifier calls that user, which need not be canonical.
+	// The error is ErrBadCredential for a wrong or empty password; ErrNotFound for a user it does not know; a *RefusedError for one
+	// that must not sign in whatever the password; and an error that wraps ErrUnavailable when it cannot tell.
+	Verify(ctx context.Context, q Query) (user string, err error)
 }
 
 // Entry is what a directory knows of a user. At least one of Database, Server and Address is given when it comes from a whole
@@ -101,6 +103,20 @@ var ErrBadCredential = errors.New("directory: wrong password")
 
 // ErrUnavailable says that the directory could not be asked, or that its answer makes no sense: nothing is known of the user.
 var ErrUnavailable = errors.New("directory: unavailable")
+
+// ErrOtherName says that the directory has found an entry that is another user's, and that does not say whose. It wraps ErrNotFound.
+var ErrOtherName = fmt.Errorf("%w: what was found belongs to another name and does not say to which", ErrNotFound)
+
+// OtherName makes an error that wraps ErrOtherName; source says which directory has found it, and reason why it may have.
+func OtherName(source, reason string) error {
+	return fmt.Errorf("%w: %s: %s is the likely reason; let it return the name as user", ErrOtherName, source, reason)
+}
+
+// SameName says whether two names have the same canonical form. Directories may hold names in any case, and decomposed.
+func SameName(a, b string) bool { return fold(a) == fold(b) }
+
+// fold ignores case and composition, and nothing else.
+func fold(name string) string { return norm.NFC.String(strings.ToLower(norm.NFC.String(name))) }
 
 // RefusedError says that the user is known and must not sign in.
 type RefusedError struct {

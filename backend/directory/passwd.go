@@ -43,11 +43,11 @@ func OpenPasswd(o FileOptions) (*Passwd, error) {
 }
 
 // Verify implements Verifier. How long it takes does not show whether the file has the user.
-func (p *Passwd) Verify(_ context.Context, q Query) error {
+func (p *Passwd) Verify(_ context.Context, q Query) (string, error) {
 	all := p.file.now(q)
 	password := q.Password.Reveal()
 	if password == "" || len(password) > maxPassword {
-		return ErrBadCredential
+		return "", ErrBadCredential
 	}
 	h, known := all.of[q.Login]
 	if h == nil {
@@ -55,14 +55,14 @@ func (p *Passwd) Verify(_ context.Context, q Query) error {
 			all.hashes[maphash.String(p.seed, q.Login)%n].matches([]byte(password))
 		}
 		if known {
-			return &RefusedError{Reason: "locked in the password file"}
+			return "", &RefusedError{Reason: "locked in the password file"}
 		}
-		return ErrNotFound
+		return "", ErrNotFound
 	}
 	if !h.matches([]byte(password)) {
-		return ErrBadCredential
+		return "", ErrBadCredential
 	}
-	return nil
+	return q.Login, nil
 }
 
 // parsePasswd reads a file of password hashes. Errors begin with the line's number.

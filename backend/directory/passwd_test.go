@@ -24,7 +24,7 @@ const (
 // judges returns a verdict in words.
 func judges(t *testing.T, v Verifier, user, password string) string {
 	t.Helper()
-	err := v.Verify(t.Context(), Query{User: "mailbox@example.org", Login: user, Password: secret.Value(password)})
+	_, err := v.Verify(t.Context(), Query{User: "mailbox@example.org", Login: user, Password: secret.Value(password)})
 	var refused *RefusedError
 	switch {
 	case err == nil:
@@ -152,11 +152,11 @@ func (f hashFunc) matches(password []byte) bool { return f(password) }
 // verifier is a Verifier by a table of verdicts, by user.
 type verifier map[string]error
 
-func (v verifier) Verify(_ context.Context, q Query) error {
+func (v verifier) Verify(_ context.Context, q Query) (string, error) {
 	if err, ok := v[q.Login]; ok {
-		return err
+		return q.Login, err
 	}
-	return ErrNotFound
+	return "", ErrNotFound
 }
 
 func TestVerifiers(t *testing.T) {

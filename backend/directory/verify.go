@@ -9,11 +9,16 @@ import (
 type Verifiers []Verifier
 
 // Verify implements Verifier.
-func (vs Verifiers) Verify(ctx context.Context, q Query) error {
+func (vs Verifiers) Verify(ctx context.Context, q Query) (string, error) {
+	unknown := ErrNotFound
 	for _, v := range vs {
-		if err := v.Verify(ctx, q); !errors.Is(err, ErrNotFound) {
-			return err
+		user, err := v.Verify(ctx, q)
+		if !errors.Is(err, ErrNotFound) {
+			return user, err
+		}
+		if errors.Is(err, ErrOtherName) {
+			unknown = err
 		}
 	}
-	return ErrNotFound
+	return "", unknown
 }

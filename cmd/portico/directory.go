@@ -4,6 +4,8 @@ import (
 	"crypto/tls"
 	"fmt"
 	"net/http"
+	"sync/atomic"
+	"time"
 
 	"portico/backend"
 	"portico/backend/directory"
@@ -23,6 +25,7 @@ type directories struct {
 	bound  *directory.Bound    // of questions to verifiers
 	report func(string, error) // told of what goes wrong later
 	closes []func()
+	others atomic.Int64 // when an entry for another name was last reported, in seconds
 }
 
 // newDirectories builds them. report is told of files that change and can not be taken.
@@ -108,6 +111,14 @@ func (d *directories) fileFailed(err error) {
 	d.report("directory: a file has changed and can not be taken; the old one stays in force", err)
 }
 
+// foundOther is told of an entry that was found for another name than was asked for.
+func (d *directories) foundOther(err error) {
+	now, last := time.Now().Unix(), d.others.Load()
+	if now-last >= 60 && d.others.CompareAndSwap(last, now) {
+		d.report("directory: an entry for another name does not count (logged once a minute)", err)
+	}
+}
+
 // remembered is a source that is not at hand: bounded, and what it says is kept for a while.
 func (d *directories) remembered(asked directory.Source) directory.Source {
 	of := d.config.Cache
@@ -153,7 +164,8 @@ func (d *directories) newSQL(of configs.SQLDirectory) (*sqldir.Directory, error)
 	if err != nil {
 		return nil, fmt.Errorf("sql.dsn_file: %w", err)
 	}
-	made, err := sqldir.New(sqldir.Options{Driver: string(of.Driver), DSN: secret.Value(dsn), Query: of.Query, InFlight: d.config.InFlight})
+	made, err := sqldir.New(sqldir.Options{Driver: string(of.Driver), DSN: secret.Value(dsn), Query: of.Query, InFlight: d.config.InFlight,
+		Report: d.foundOther})
 	if err != nil {
 		return nil, fmt.Errorf("sql: %w", err)
 	}
@@ -169,6 +181,7 @@ func (d *directories) newLDAP(of configs.LDAPDirectory) (*ldapdir.Directory, err
 	options := ldapdir.Options{
 		URLs: of.URLs, StartTLS: of.StartTLS, TLS: config, BindDN: of.BindDN, Base: of.Base, Scope: scopes[of.Scope],
 		Filter: of.Filter, UserDN: of.UserDN, Attributes: make(map[string]string), Timeout: d.config.Timeout,
+		Report: d.foundOther,
 	}
 	for key, attribute := range map[string]string{
 		"user": of.Attributes.User, "database": of.Attributes.Database, "server": of.Attributes.Server, "mode": of.Attributes.Mode,

@@ -163,14 +163,14 @@ passdb {
 // knows is a verifier of one user.
 type knows struct{ user, password string }
 
-func (k knows) Verify(_ context.Context, q directory.Query) error {
+func (k knows) Verify(_ context.Context, q directory.Query) (string, error) {
 	switch {
 	case q.Login != k.user:
-		return directory.ErrNotFound
+		return "", directory.ErrNotFound
 	case q.Password.Reveal() != k.password:
-		return directory.ErrBadCredential
+		return "", directory.ErrBadCredential
 	}
-	return nil
+	return q.Login, nil
 }
 
 // TestMechanisms signs in by every mechanism, by every way in, with what is right, wrong, empty and absurd, in both modes.

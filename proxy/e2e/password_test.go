@@ -130,12 +130,12 @@ func TestPasswordsStayUnsaid(t *testing.T) {
 // talks is a verifier that tells all it was told.
 type talks struct{ panics bool }
 
-func (v talks) Verify(_ context.Context, q directory.Query) error {
+func (v talks) Verify(_ context.Context, q directory.Query) (string, error) {
 	text := fmt.Sprintf("%v %+v %#v %s %q %x", q, q, q, q.Password, q.Password, q.Password)
 	if v.panics {
 		panic(text)
 	}
-	return errors.New(text)
+	return "", errors.New(text)
 }
 
 // listen makes every confession, in plain text and with TLS, and looks for the mark.

@@ -85,16 +85,16 @@ func (d *Directory) Lookup(ctx context.Context, q directory.Query) (directory.En
 
 // Verify implements directory.Verifier. It sends the password whatever SendPassword says. A refusal that gives no Auth-Result
 // is that of a wrong password.
-func (d *Directory) Verify(ctx context.Context, q directory.Query) error {
+func (d *Directory) Verify(ctx context.Context, q directory.Query) (string, error) {
 	if q.Password == "" {
-		return directory.ErrBadCredential
+		return "", directory.ErrBadCredential
 	}
 	header, err := d.tour(ctx, d.question(q, q.Login, q.Password.Reveal()))
 	var refused *directory.RefusedError
 	if errors.As(err, &refused) && header.Get("Auth-Result") == "" {
-		return directory.ErrBadCredential
+		return "", directory.ErrBadCredential
 	}
-	return err
+	return q.Login, err
 }
 
 // tour asks one URL after the other until one can tell. It returns the answer's header, with the error it stands for.

@@ -243,7 +243,7 @@ func TestVerify(t *testing.T) {
 		"right": "", "wrong": directory.ErrBadCredential.Error(), "": directory.ErrBadCredential.Error(),
 		"unknown": directory.ErrNotFound.Error(), "refused": "refused: No", "broken": "unavailable",
 	} {
-		err := d.Verify(t.Context(), directory.Query{User: "ann", Login: "root", Password: password})
+		_, err := d.Verify(t.Context(), directory.Query{User: "ann", Login: "root", Password: password})
 		if verdict := verdict(directory.Entry{}, err); verdict != want {
 			t.Errorf("%q: %s, want %s", password.Reveal(), verdict, want)
 		}

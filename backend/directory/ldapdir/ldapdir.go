@@ -6,16 +6,19 @@
 package ldapdir
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
 	"net/url"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
 
+	ber "github.com/go-asn1-ber/asn1-ber"
 	"github.com/go-ldap/ldap/v3"
 
 	"portico/backend/directory"
@@ -53,12 +56,15 @@ type Options struct {
 	// sign in.
 	Attributes map[string]string
 	Timeout    time.Duration // of one request
+	// Report is told of each entry that was found for another name. Nil tells nobody.
+	Report func(error)
 }
 
 // Directory is a directory.Source and a directory.Verifier. It is safe for concurrent use.
 type Directory struct {
 	opt    Options
 	filter directory.Template
+	blank  *ber.Packet // the filter for nobody
 	userDN directory.Template
 	wanted []string     // attributes
 	first  atomic.Int32 // the URL that answered last
@@ -83,9 +89,14 @@ func New(o Options) (*Directory, error) {
 		if d.filter, err = directory.ParseTemplate(o.Filter); err != nil {
 			return nil, fmt.Errorf("filter: %w", err)
 		}
-		if _, err := ldap.CompileFilter(d.filter.Fill(directory.Query{User: "u@d"}, ldap.EscapeFilter)); err != nil {
+		asked, err := d.compile(directory.Query{User: "u@d"})
+		if err != nil {
 			return nil, errors.New("filter: it is none (RFC 4515)")
 		}
+		if d.blank, err = d.compile(nobody); err != nil {
+			return nil, fmt.Errorf("filter: %w", err)
+		}
+		d.wanted = compared(asked, d.blank)
 	}
 	if o.UserDN != "" {
 		if d.userDN, err = directory.ParseTemplate(o.UserDN); err != nil {
@@ -96,7 +107,9 @@ func New(o Options) (*Directory, error) {
 		return nil, errors.New("neither a filter nor a user_dn")
 	}
 	for _, attribute := range o.Attributes {
-		d.wanted = append(d.wanted, attribute)
+		if !slices.ContainsFunc(d.wanted, func(had string) bool { return strings.EqualFold(had, attribute) }) {
+			d.wanted = append(d.wanted, attribute)
+		}
 	}
 	if len(d.wanted) == 0 {
 		d.wanted = []string{"1.1"} // no attributes (RFC 4511 section 4.5.1.8)
@@ -133,28 +146,32 @@ func (d *Directory) Lookup(ctx context.Context, q directory.Query) (directory.En
 	if err != nil {
 		return directory.Entry{}, err
 	}
-	return d.read(found)
+	return d.read(q, found)
 }
 
 // Verify implements directory.Verifier: it binds as the user. An entry with a reason to refuse is refused, whatever the password.
-func (d *Directory) Verify(ctx context.Context, q directory.Query) error {
+func (d *Directory) Verify(ctx context.Context, q directory.Query) (string, error) {
 	q.User = q.Login
 	if q.Password == "" { // such a bind succeeds as nobody (RFC 4513 section 5.1.2)
-		return directory.ErrBadCredential
+		return "", directory.ErrBadCredential
 	}
-	dn := ""
 	if d.opt.UserDN != "" {
-		dn = d.userDN.Fill(q, ldap.EscapeDN)
-	} else {
-		found, err := d.find(ctx, q)
-		if err == nil {
-			_, err = d.read(found)
-		}
-		if err != nil {
-			return err
-		}
-		dn = found.DN
+		return q.Login, d.bind(ctx, d.userDN.Fill(q, ldap.EscapeDN), q.Password, d.boundAs)
 	}
+	found, err := d.find(ctx, q)
+	if err != nil {
+		return "", err
+	}
+	entry, err := d.read(q, found)
+	if err != nil {
+		return "", err
+	}
+	byName := func(*ldap.Conn, string) error { return nil }
+	return cmp.Or(entry.User, q.Login), d.bind(ctx, found.DN, q.Password, byName)
+}
+
+// bind binds as a user over a connection of its own, and looks at it then.
+func (d *Directory) bind(ctx context.Context, dn string, password secret.Value, look func(conn *ldap.Conn, dn string) error) error {
 	conn, err := d.dial(ctx)
 	if err != nil {
 		return unavailable(ctx, err)
@@ -162,10 +179,10 @@ func (d *Directory) Verify(ctx context.Context, q directory.Query) error {
 	defer conn.Close()
 	stop := context.AfterFunc(ctx, func() { conn.Close() })
 	defer stop()
-	err = conn.Bind(dn, q.Password.Reveal())
+	err = conn.Bind(dn, password.Reveal())
 	switch {
 	case err == nil:
-		return nil
+		return look(conn, dn)
 	case ldap.IsErrorAnyOf(err, ldap.LDAPResultInvalidCredentials, ldap.LDAPResultNoSuchObject, ldap.LDAPResultInvalidDNSyntax):
 		return directory.ErrBadCredential
 	case ldap.IsErrorAnyOf(err, ldap.LDAPResultInappropriateAuthentication, ldap.LDAPResultUnwillingToPerform):
@@ -323,9 +340,14 @@ func (d *Directory) tlsConfig(address string) *tls.Config {
 	return config
 }
 
-// read reads an entry's attributes.
-func (d *Directory) read(found *ldap.Entry) (directory.Entry, error) {
+// read reads an entry's attributes. One that has no user counts only if it is for the name that was asked for.
+func (d *Directory) read(q directory.Query, found *ldap.Entry) (directory.Entry, error) {
 	var entry directory.Entry
+	if attribute := d.opt.Attributes["user"]; attribute == "" || found.GetEqualFoldAttributeValue(attribute) == "" {
+		if err := d.owns(q, found); err != nil {
+			return entry, err
+		}
+	}
 	for key, attribute := range d.opt.Attributes {
 		values := found.GetEqualFoldAttributeValues(attribute)
 		switch {

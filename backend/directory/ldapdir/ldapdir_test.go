@@ -72,6 +72,15 @@ mail: dora@example.org
 departmentNumber: db1
 title: FALSE
 
+dn:: dWlkPXpvw6ssb3U9cGVvcGxlLGRjPWV4YW1wbGUsZGM9b3Jn
+objectClass: inetOrgPerson
+uid:: em/Dqw==
+cn: Zoe
+sn: Zoe
+mail: Zoe.Two  Blanks@Example.ORG
+departmentNumber: db1
+userPassword: wonder
+
 dn: uid=odd,ou=people,dc=example,dc=org
 objectClass: inetOrgPerson
 uid: odd
@@ -171,17 +180,17 @@ func TestDirectory(t *testing.T) {
 			if _, err := d.Lookup(ctx, directory.Query{User: user}); !errors.Is(err, directory.ErrNotFound) {
 				t.Errorf("%q: %v", user, err)
 			}
-			if err := d.Verify(ctx, directory.Query{Login: user, Password: "wonder"}); !errors.Is(err, directory.ErrNotFound) {
+			if _, err := d.Verify(ctx, directory.Query{Login: user, Password: "wonder"}); !errors.Is(err, directory.ErrNotFound) {
 				t.Errorf("%q: %v", user, err)
 			}
 		}
 		byName := open(func(o *ldapdir.Options) { o.Filter, o.UserDN = "", "uid={local},ou=people,dc=example,dc=org" })
 		for _, user := range []string{"ann,ou=people", "ann+cn=Ann@x", `ann\2cou=people`, "ann,ou=people,dc=example,dc=org#@x", "#61"} {
-			if err := byName.Verify(ctx, directory.Query{Login: user, Password: "wonder"}); !errors.Is(err, directory.ErrBadCredential) {
+			if _, err := byName.Verify(ctx, directory.Query{Login: user, Password: "wonder"}); !errors.Is(err, directory.ErrBadCredential) {
 				t.Errorf("%q: %v", user, err)
 			}
 		}
-		if err := byName.Verify(ctx, directory.Query{Login: "ann@example.org", Password: "wonder"}); err != nil {
+		if _, err := byName.Verify(ctx, directory.Query{Login: "ann@example.org", Password: "wonder"}); err != nil {
 			t.Errorf("ann by name: %v", err)
 		}
 	})
@@ -199,21 +208,22 @@ func TestDirectory(t *testing.T) {
 			{"dora@example.org", "wonder", directory.ErrBadCredential}, // who has no password
 		} {
 			q := directory.Query{User: "somebody@example.org", Login: test.user, Password: secret.Value(test.password)}
-			if err := d.Verify(ctx, q); !errors.Is(err, test.want) {
+			if _, err := d.Verify(ctx, q); !errors.Is(err, test.want) {
 				t.Errorf("%s %q: %v", test.user, test.password, err)
 			}
 		}
 		var refused *directory.RefusedError
-		if err := d.Verify(ctx, directory.Query{Login: "carol@example.org", Password: "wonder"}); !errors.As(err, &refused) {
+		if _, err := d.Verify(ctx, directory.Query{Login: "carol@example.org", Password: "wonder"}); !errors.As(err, &refused) {
 			t.Errorf("carol: %v", err)
 		}
 	})
+	t.Run("other names", func(t *testing.T) { otherNames(t, open) })
 	t.Run("TLS", func(t *testing.T) {
 		secure := open(func(o *ldapdir.Options) { o.StartTLS, o.TLS = true, ca.ClientConfig("") })
 		if _, err := secure.Lookup(ctx, directory.Query{User: "ann@example.org"}); err != nil {
 			t.Error(err)
 		}
-		if err := secure.Verify(ctx, directory.Query{Login: "ann@example.org", Password: "wonder"}); err != nil {
+		if _, err := secure.Verify(ctx, directory.Query{Login: "ann@example.org", Password: "wonder"}); err != nil {
 			t.Error(err)
 		}
 		for name, config := range map[string]*tls.Config{"foreign": nil, "another's name": ca.ClientConfig("ldap.example.org")} {
@@ -251,7 +261,7 @@ func TestDirectory(t *testing.T) {
 		if _, err := d.Lookup(ctx, directory.Query{User: "ann@example.org"}); !errors.Is(err, directory.ErrUnavailable) || !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("lookup: %v", err)
 		}
-		if err := d.Verify(ctx, directory.Query{Login: "ann@example.org", Password: "wonder"}); !errors.Is(err, directory.ErrUnavailable) {
+		if _, err := d.Verify(ctx, directory.Query{Login: "ann@example.org", Password: "wonder"}); !errors.Is(err, directory.ErrUnavailable) {
 			t.Errorf("verify: %v", err)
 		}
 	})
@@ -263,7 +273,7 @@ func TestDirectory(t *testing.T) {
 		if !errors.Is(err, directory.ErrUnavailable) || strings.Contains(err.Error(), password) {
 			t.Errorf("down: %v", err)
 		}
-		if err := d.Verify(ctx, directory.Query{Login: "ann@example.org", Password: "wonder"}); !errors.Is(err, directory.ErrUnavailable) {
+		if _, err := d.Verify(ctx, directory.Query{Login: "ann@example.org", Password: "wonder"}); !errors.Is(err, directory.ErrUnavailable) {
 			t.Errorf("down: %v", err)
 		}
 		if err := server.Start(ctx); err != nil {
@@ -276,6 +286,57 @@ func TestDirectory(t *testing.T) {
 			t.Error(err)
 		}
 	})
+}
+
+// An entry that is found for another name counts only if it says its name.
+func otherNames(t *testing.T, open func(func(*ldapdir.Options)) *ldapdir.Directory) {
+	ctx := testkit.Context(t)
+	reported := 0
+	silent := open(func(o *ldapdir.Options) { o.Report = func(error) { reported++ } })
+	saying := open(func(o *ldapdir.Options) {
+		o.Attributes = map[string]string{"database": "departmentNumber", "user": "mail"}
+	})
+	byDN := open(func(o *ldapdir.Options) { o.UserDN = "uid={local},ou=people,dc=example,dc=org" })
+	either := open(func(o *ldapdir.Options) { o.Filter = "(|(mail={user})(&(uid={local})(!(title=gone))))" })
+	part := open(func(o *ldapdir.Options) { o.Filter = "(mail={user}*)" })
+	for _, user := range []string{" ann@example.org", "ann@example.org ", "zoe.two blanks@example.org"} {
+		_, err := silent.Lookup(ctx, directory.Query{User: user})
+		if !errors.Is(err, directory.ErrOtherName) || !strings.Contains(err.Error(), "collation") {
+			t.Errorf("%q: %v", user, err)
+		}
+		if owner, err := silent.Verify(ctx, directory.Query{Login: user, Password: "wonder"}); !errors.Is(err, directory.ErrNotFound) {
+			t.Errorf("%q: verified as %q, %v", user, owner, err)
+		}
+		entry, err := saying.Lookup(ctx, directory.Query{User: user})
+		owner, wrong := saying.Verify(ctx, directory.Query{Login: user, Password: "wonder"})
+		if err != nil || wrong != nil || entry.User != owner || directory.SameName(owner, user) {
+			t.Errorf("%q: an entry that says its name is %+v, %v, and verified %q, %v", user, entry, err, owner, wrong)
+		}
+	}
+	if reported == 0 {
+		t.Error("nobody was told")
+	}
+	for _, user := range []string{"zoe.two  blanks@example.org", "ann@example.org"} {
+		if entry, err := silent.Lookup(ctx, directory.Query{User: user}); err != nil || entry.Database != "db1" {
+			t.Errorf("%s: %+v, %v", user, entry, err)
+		}
+	}
+	for user, want := range map[string]error{"ann@example.org": nil, "ann@elsewhere.org": nil, "ann @elsewhere.org": directory.ErrOtherName} {
+		if _, err := either.Lookup(ctx, directory.Query{User: user}); !errors.Is(err, want) {
+			t.Errorf("either: %q: %v, want %v", user, err, want)
+		}
+	}
+	if _, err := part.Lookup(ctx, directory.Query{User: "ann@example"}); !errors.Is(err, directory.ErrOtherName) {
+		t.Errorf("part of a name: %v", err)
+	}
+	for login, want := range map[string]error{
+		"ann@example.org": nil, "zo\u00eb@example.org": nil, "ann @example.org": directory.ErrOtherName, " ann@example.org": directory.ErrOtherName,
+		"\uff41nn@example.org": directory.ErrOtherName, "zoe@example.org": directory.ErrBadCredential,
+	} {
+		if owner, err := byDN.Verify(ctx, directory.Query{Login: login, Password: "wonder"}); !errors.Is(err, want) || err == nil && owner != login {
+			t.Errorf("bound by name: %q: %q, %v, want %v", login, owner, err, want)
+		}
+	}
 }
 
 func TestBadOptions(t *testing.T) {

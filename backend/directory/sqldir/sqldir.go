@@ -6,6 +6,7 @@
 package sqldir
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"database/sql/driver"
@@ -13,6 +14,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -44,14 +46,18 @@ type Options struct {
 	DSN      secret.Value
 	Query    string // a directory.Template; no field may stand in quotes
 	InFlight int    // connections at once; at least 1
+	// Report is told of each row that was found for another name. Nil tells nobody.
+	Report func(error)
 }
 
 // Directory is a directory.Source and a directory.Verifier. It is safe for concurrent use.
 type Directory struct {
-	db    *sql.DB
-	query string
-	args  []string               // the query's parameters, by their fields
-	seen  atomic.Pointer[string] // a hash, to judge those by who have none
+	db          *sql.DB
+	query       string
+	args        []string               // the query's parameters, by their fields
+	comparisons []comparison           // what the query's last columns are compared with
+	seen        atomic.Pointer[string] // a hash, to judge those by who have none
+	report      func(error)
 }
 
 // New returns a Directory. It opens no connection.
@@ -60,9 +66,9 @@ func New(o Options) (*Directory, error) {
 	if !ok {
 		return nil, fmt.Errorf("there is no driver %q", o.Driver)
 	}
-	d := &Directory{}
+	d := &Directory{report: o.Report}
 	var err error
-	if d.query, d.args, err = prepare(o.Query, open.parameter); err != nil {
+	if d.query, d.args, d.comparisons, err = prepare(o.Query, open.parameter); err != nil {
 		return nil, fmt.Errorf("query: %w", err)
 	}
 	connector, err := open.connect(o.DSN.Reveal())
@@ -80,29 +86,32 @@ func New(o Options) (*Directory, error) {
 // Close closes all connections, once the questions under way are answered.
 func (d *Directory) Close() { d.db.Close() }
 
-// prepare makes the query's fields its parameters.
-func prepare(query string, parameter func(n int) string) (string, []string, error) {
+// prepare makes the query's fields its parameters, and adds the columns of its comparisons.
+func prepare(query string, parameter func(n int) string) (string, []string, []comparison, error) {
 	template, err := directory.ParseTemplate(query)
 	if err != nil {
-		return "", nil, err
+		return "", nil, nil, err
 	}
 	texts, fields := template.Texts()
+	quotes := 0
+	for i, field := range fields {
+		if quotes += strings.Count(texts[i], "'"); quotes%2 != 0 {
+			return "", nil, nil, fmt.Errorf("{%s} stands in quotes: it is a parameter, and needs none", field)
+		}
+	}
+	texts, comparisons := named(texts, fields)
 	var b strings.Builder
 	for i, text := range texts {
 		b.WriteString(text)
-		if i == len(fields) {
-			break
+		if i < len(fields) {
+			b.WriteString(parameter(i + 1))
 		}
-		if strings.Count(b.String(), "'")%2 != 0 {
-			return "", nil, fmt.Errorf("{%s} stands in quotes: it is a parameter, and needs none", fields[i])
-		}
-		b.WriteString(parameter(i + 1))
 	}
-	return b.String(), fields, nil
+	return b.String(), fields, comparisons, nil
 }
 
 // Lookup implements directory.Source. The columns are those of directory.Entry.Set, and refuse: if that has a text, the user must not
-// sign in.
+// sign in. A row that has no user counts only if it is for the name that was asked for.
 func (d *Directory) Lookup(ctx context.Context, q directory.Query) (directory.Entry, error) {
 	row, err := d.ask(ctx, q)
 	if err != nil {
@@ -111,9 +120,9 @@ func (d *Directory) Lookup(ctx context.Context, q directory.Query) (directory.En
 	return row.entry, nil
 }
 
-// Verify implements directory.Verifier, by the column password: a hash that directory.CheckHash knows. q.Login is asked for, so that {user} is the one who
-// signs in.
-func (d *Directory) Verify(ctx context.Context, q directory.Query) error {
+// Verify implements directory.Verifier, by the column password: a hash that directory.CheckHash knows. q.Login is asked for, so that
+// {user} is the one who signs in. The column user is the name that the password belongs to.
+func (d *Directory) Verify(ctx context.Context, q directory.Query) (string, error) {
 	q.User = q.Login
 	row, err := d.ask(ctx, q)
 	switch {
@@ -121,22 +130,22 @@ func (d *Directory) Verify(ctx context.Context, q directory.Query) error {
 		if hash := d.seen.Load(); hash != nil { // it takes as long as for a user that there is
 			directory.CheckHash(*hash, q.Password)
 		}
-		return err
+		return "", err
 	case err != nil:
-		return err
+		return "", err
 	case row.password == "":
-		return &directory.RefusedError{Reason: "no password in the database"}
+		return "", &directory.RefusedError{Reason: "no password in the database"}
 	}
 	err = directory.CheckHash(row.password, q.Password)
 	var refused *directory.RefusedError
 	switch {
 	case err == nil, errors.Is(err, directory.ErrBadCredential):
 		d.seen.Store(&row.password)
-		return err
+		return cmp.Or(row.entry.User, q.Login), err
 	case errors.As(err, &refused):
-		return err
+		return "", err
 	}
-	return directory.Unavailable("sql", err)
+	return "", directory.Unavailable("sql", err)
 }
 
 // answer is one row.
@@ -167,6 +176,10 @@ func (d *Directory) ask(ctx context.Context, q directory.Query) (answer, error) 
 		}
 		return answer{}, directory.ErrNotFound
 	}
+	types, err := rows.ColumnTypes()
+	if err != nil {
+		return answer{}, unavailable(ctx, err)
+	}
 	values := make([]sql.NullString, len(columns))
 	into := make([]any, len(columns))
 	for i := range values {
@@ -175,18 +188,44 @@ func (d *Directory) ask(ctx context.Context, q directory.Query) (answer, error) 
 	if err := rows.Scan(into...); err != nil {
 		return answer{}, unavailable(ctx, err)
 	}
+	for i := range values {
+		if types[i].DatabaseTypeName() == "BPCHAR" { // PostgreSQL pads the values of CHAR(n)
+			values[i].String = strings.TrimRight(values[i].String, " ")
+		}
+	}
 	if rows.Next() {
 		return answer{}, directory.Unavailable("sql", errors.New("the query has found more than one row"))
 	}
 	if err := rows.Err(); err != nil {
 		return answer{}, unavailable(ctx, err)
 	}
-	return read(columns, values)
+	return d.read(q, columns, values)
 }
 
-// read reads a row. NULL and an empty text say nothing.
-func read(columns []string, values []sql.NullString) (a answer, err error) {
-	for i, name := range columns {
+var errUnnamed = errors.New("the query does not show whose row it has found: let it return the name as the column user")
+
+// read reads a row, and makes sure that it is the right one. NULL and an empty text say nothing.
+func (d *Directory) read(q directory.Query, columns []string, values []sql.NullString) (a answer, err error) {
+	own := len(columns) - len(d.comparisons)
+	compared := make([]string, len(d.comparisons))
+	for i := range compared {
+		compared[i] = values[own+i].String
+	}
+	named := slices.ContainsFunc(columns[:own], func(name string) bool {
+		return strings.EqualFold(name, "user") && values[slices.Index(columns, name)].String != ""
+	})
+	switch {
+	case named, same(q, d.args, d.comparisons, compared):
+	case len(d.comparisons) == 0:
+		return answer{}, directory.Unavailable("sql", errUnnamed)
+	default:
+		err := directory.OtherName("sql", "the column's collation")
+		if d.report != nil {
+			d.report(err)
+		}
+		return answer{}, err
+	}
+	for i, name := range columns[:own] {
 		value := values[i].String
 		switch {
 		case value == "":
