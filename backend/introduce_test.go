@@ -51,16 +51,13 @@ func TestProxyProtocolToDovecot(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	plain, implicit := freePort(t), freePort(t)
 	d := testkit.Dovecot(t, backendtest.DovecotOptions{
 		Users: []backendtest.User{{Name: "alice", Password: "wonder"}}, Certificate: cert,
-		Extra: "haproxy_trusted_networks = 127.0.0.0/8\nservice imap-login {\n" +
-			"  inet_listener proxied {\n    port = " + plain + "\n    haproxy = yes\n  }\n" +
-			"  inet_listener proxieds {\n    port = " + implicit + "\n    haproxy = yes\n    ssl = yes\n  }\n}\n",
+		Proxied: true,
 	})
 	testkit.NoLeaks(t)
 	for _, s := range []ServerOptions{
-		server(TLSStartTLS, ca.ClientConfig(""), "127.0.0.1:"+plain), server(TLSImplicit, ca.ClientConfig(""), "127.0.0.1:"+implicit),
+		server(TLSStartTLS, ca.ClientConfig(""), d.ProxiedPlain), server(TLSImplicit, ca.ClientConfig(""), d.ProxiedTLS),
 	} {
 		for version, client := range map[int]string{1: "192.0.2.1:5000", 2: "192.0.2.2:5000"} {
 			s.ProxyProtocol = version

@@ -53,45 +53,63 @@ type DovecotOptions struct {
 	// MaxUserIPConnections is how many sessions a user may have from one address;
 	// zero means practically no limit.
 	MaxUserIPConnections int
-	// Extra is appended to the configuration file.
+	// QuickFailures answers refused sign-ins at once, however many there were.
+	QuickFailures bool
+	// NoCompress leaves COMPRESS out of the capabilities.
+	NoCompress bool
+	// Proxied opens two more ports, ProxiedPlain and ProxiedTLS, whose clients on
+	// loopback begin with a header of the PROXY protocol.
+	Proxied bool
+	// Mechanisms are the SASL mechanisms; none means PLAIN and LOGIN.
+	Mechanisms []string
+	// TokenURL is where XOAUTH2 and OAUTHBEARER have their tokens introspected; the token is
+	// appended. The answer's members are active, a boolean, and user.
+	TokenURL string
+	// Extra is appended to the configuration file as it is, so both versions must
+	// know it.
 	Extra string
 }
 
-// Dovecot is a real Dovecot 2.3 of this system with its own configuration, in its
+// Dovecot is a real Dovecot 2.3 or 2.4 of this system with its own configuration, in its
 // own folder and process group, on loopback ports that were free.
 type Dovecot struct {
-	Plain string // address of the port with STARTTLS
-	TLS   string // address of the port with implicit TLS
-	Dir   string // everything it has; gone after Stop
-	Log   string // path of its log
+	Version      string // 2.3 or 2.4
+	Plain        string // address of the port with STARTTLS
+	TLS          string // address of the port with implicit TLS
+	ProxiedPlain string // as Plain, behind a header of the PROXY protocol; empty unless asked for
+	ProxiedTLS   string // as TLS, the same way
+	Dir          string // everything it has; gone after Stop
+	Log          string // path of its log
 
 	owner   owner // who owns the mail
 	process *process
 }
 
-// LookupDovecot returns a *MissingError if this system has no Dovecot 2.3 with its
-// IMAP server.
-func LookupDovecot() error {
-	_, err := lookupDovecot()
-	return err
+// LookupDovecot returns the release of this system's Dovecot, "2.3" or "2.4", whose configurations differ. The error is a *MissingError
+// if the system has neither with its IMAP server.
+func LookupDovecot() (release string, err error) {
+	_, release, err = lookupDovecot()
+	return release, err
 }
 
-func lookupDovecot() (string, error) {
-	program, err := findProgram("dovecot", "/usr/sbin", "/usr/local/sbin")
+func lookupDovecot() (program, release string, err error) {
+	program, err = findProgram("dovecot", "/usr/sbin", "/usr/local/sbin")
 	if err != nil {
-		return "", &MissingError{Part: "dovecot", Err: err}
+		return "", "", &MissingError{Part: "dovecot", Err: err}
 	}
-	version, err := exec.Command(program, "--version").Output()
+	output, err := exec.Command(program, "--version").Output()
 	if err != nil {
-		return "", &MissingError{Part: "dovecot", Err: err}
+		return "", "", &MissingError{Part: "dovecot", Err: err}
 	}
-	if !strings.HasPrefix(string(version), "2.3.") {
-		return "", &MissingError{Part: "dovecot 2.3", Err: fmt.Errorf("found %s", strings.TrimSpace(string(version)))}
+	version := strings.TrimSpace(string(output))
+	release = version[:min(len("2.3"), len(version))]
+	if dovecotSyntax[release] == nil || !strings.HasPrefix(version[len(release):], ".") {
+		return "", "", &MissingError{Part: "dovecot 2.3 or 2.4", Err: fmt.Errorf("found %s", version)}
 	}
 	if _, err := findProgram("imap-login", "/usr/lib/dovecot", "/usr/libexec/dovecot"); err != nil {
-		return "", &MissingError{Part: "dovecot-imapd", Err: err}
+		return "", "", &MissingError{Part: "dovecot-imapd", Err: err}
 	}
-	return program, nil
+	return program, release, nil
 }
 
 func findProgram(name string, dirs ...string) (string, error) {
@@ -109,12 +127,12 @@ func findProgram(name string, dirs ...string) (string, error) {
 // it also ends when the calling process does. The error is a *MissingError if the
 // system has no Dovecot; otherwise it holds Dovecot's log.
 func StartDovecot(ctx context.Context, o DovecotOptions) (*Dovecot, error) {
-	program, err := lookupDovecot()
+	program, release, err := lookupDovecot()
 	if err != nil {
 		return nil, err
 	}
 	for try := 1; ; try++ {
-		d, err := startDovecot(ctx, program, o)
+		d, err := startDovecot(ctx, program, release, o)
 		if err == nil {
 			return d, nil
 		}
@@ -124,8 +142,8 @@ func StartDovecot(ctx context.Context, o DovecotOptions) (*Dovecot, error) {
 	}
 }
 
-func startDovecot(ctx context.Context, program string, o DovecotOptions) (*Dovecot, error) {
-	d, err := newDovecot(o)
+func startDovecot(ctx context.Context, program, release string, o DovecotOptions) (*Dovecot, error) {
+	d, err := newDovecot(release, o)
 	if err != nil {
 		return nil, err
 	}
@@ -141,14 +159,14 @@ func startDovecot(ctx context.Context, program string, o DovecotOptions) (*Dovec
 }
 
 // newDovecot lays down everything Dovecot needs but does not start it.
-func newDovecot(o DovecotOptions) (d *Dovecot, err error) {
+func newDovecot(release string, o DovecotOptions) (d *Dovecot, err error) {
 	// Straight below the temporary folder: Dovecot's other users must get there, and
 	// the paths of its sockets must be short.
 	dir, err := os.MkdirTemp("", "portico-dovecot-")
 	if err != nil {
 		return nil, err
 	}
-	d = &Dovecot{Dir: dir, Log: filepath.Join(dir, "dovecot.log")}
+	d = &Dovecot{Version: release, Dir: dir, Log: filepath.Join(dir, "dovecot.log")}
 	defer func() {
 		if err != nil {
 			os.RemoveAll(dir)
@@ -157,11 +175,14 @@ func newDovecot(o DovecotOptions) (d *Dovecot, err error) {
 	if d.owner, err = mailOwner(); err != nil {
 		return nil, err
 	}
-	ports, err := freePorts(2)
+	ports, err := freePorts(4)
 	if err != nil {
 		return nil, err
 	}
 	d.Plain, d.TLS = "127.0.0.1:"+ports[0], "127.0.0.1:"+ports[1]
+	if o.Proxied {
+		d.ProxiedPlain, d.ProxiedTLS = "127.0.0.1:"+ports[2], "127.0.0.1:"+ports[3]
+	}
 	if err := os.Chmod(dir, 0o755); err != nil {
 		return nil, err
 	}

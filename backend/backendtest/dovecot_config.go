@@ -15,74 +15,28 @@ import (
 // manySessions stands for no limit.
 const manySessions = 100_000
 
-// dovecotConfig is the configuration of Dovecot 2.3. Without root, all processes run as
-// the current user, which needs the chroots off.
-var dovecotConfig = template.Must(template.New("dovecot.conf").Parse(`
-base_dir = {{.Dir}}/run
-state_dir = {{.Dir}}/state
-log_path = {{.Dir}}/dovecot.log
-{{- if .Unprivileged}}
-default_internal_user = {{.Owner.User}}
-default_internal_group = {{.Owner.Group}}
-default_login_user = {{.Owner.User}}
-{{- end}}
-default_client_limit = 20000
-default_process_limit = 2000
-
-protocols = imap
-listen = 127.0.0.1
-service anvil {
-  chroot =
-}
-service imap-login {
-  chroot =
-  service_count = 0
-  inet_listener imap {
-    port = {{.PlainPort}}
-  }
-  inet_listener imaps {
-    port = {{.TLSPort}}
-    ssl = yes
-  }
+// dovecotConfig is what a configuration file of Dovecot says, in the terms of the templates: one for each version's syntax.
+type dovecotConfig struct {
+	DovecotOptions
+	Dir                  string
+	Ports                []string // plain, TLS, and with Proxied the same two with a PROXY header
+	CertFile, KeyFile    string
+	Owner                owner
+	Unprivileged         bool // all processes run as the owner, which needs the chroots off
+	MaxUserIPConnections int
+	Mechanisms           string
 }
 
-ssl = yes
-ssl_min_protocol = TLSv1.2
-ssl_cert = <{{.CertFile}}
-ssl_key = <{{.KeyFile}}
-
-auth_mechanisms = plain login
-auth_master_user_separator = *
-disable_plaintext_auth = {{if .RequireTLS}}yes{{else}}no{{end}}
-login_trusted_networks = {{.TrustedNetworks}}
-passdb {
-  driver = passwd-file
-  master = yes
-  args = {{.Dir}}/masters
+// dovecotSyntax holds the template of each version that tests can start.
+var dovecotSyntax = map[string]*template.Template{
+	"2.3": template.Must(template.New("dovecot 2.3").Parse(dovecot23)),
+	"2.4": template.Must(template.New("dovecot 2.4").Parse(dovecot24)),
 }
-passdb {
-  driver = passwd-file
-  args = {{.Dir}}/users
-}
-userdb {
-  driver = static
-  args = uid={{.Owner.UID}} gid={{.Owner.GID}} home={{.Dir}}/mail/%u
-}
-
-first_valid_uid = 1
-first_valid_gid = 1
-mail_location = maildir:~/Maildir
-mail_plugins = zlib
-protocol imap {
-  mail_max_userip_connections = {{.MaxUserIPConnections}}
-  mail_plugins = $mail_plugins imap_zlib
-}
-{{.Extra}}
-`))
 
 // writeConfig writes the configuration, certificates and password files, and makes
 // the users' folders.
 func (d *Dovecot) writeConfig(o DovecotOptions, ports []string) error {
+	syntax := dovecotSyntax[d.Version]
 	cert, err := o.certificate()
 	if err != nil {
 		return err
@@ -96,13 +50,11 @@ func (d *Dovecot) writeConfig(o DovecotOptions, ports []string) error {
 		masters = append(masters, User{Name: name, Password: password})
 	}
 	var config strings.Builder
-	err = dovecotConfig.Execute(&config, map[string]any{
-		"Dir": d.Dir, "PlainPort": ports[0], "TLSPort": ports[1],
-		"CertFile": certFile, "KeyFile": keyFile,
-		"Owner": d.owner, "Unprivileged": os.Geteuid() != 0,
-		"RequireTLS": o.RequireTLS, "TrustedNetworks": o.TrustedNetworks,
-		"MaxUserIPConnections": cmp.Or(o.MaxUserIPConnections, manySessions),
-		"Extra":                o.Extra,
+	err = syntax.Execute(&config, dovecotConfig{
+		DovecotOptions: o, Dir: d.Dir, Ports: ports, CertFile: certFile, KeyFile: keyFile,
+		Owner: d.owner, Unprivileged: os.Geteuid() != 0,
+		MaxUserIPConnections: cmp.Or(o.MaxUserIPConnections, manySessions),
+		Mechanisms:           cmp.Or(strings.ToLower(strings.Join(o.Mechanisms, " ")), "plain login"),
 	})
 	if err != nil {
 		return err
@@ -119,6 +71,8 @@ func (d *Dovecot) writeConfig(o DovecotOptions, ports []string) error {
 	return errors.Join(
 		writePasswords(filepath.Join(d.Dir, "users"), o.Users),
 		writePasswords(filepath.Join(d.Dir, "masters"), masters),
+		// Dovecot 2.3 has a file of its own for this; 2.4 does not read it.
+		os.WriteFile(filepath.Join(d.Dir, "oauth2.conf"), []byte(dovecot23OAuth2+"introspection_url = "+o.TokenURL+"\n"), 0o644),
 	)
 }
 

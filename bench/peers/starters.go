@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net"
 	"os"
-	"os/user"
 	"path/filepath"
 	"strings"
 )
@@ -160,75 +159,4 @@ backend sink
 	}
 	p := &Peer{site: s, Name: "haproxy", Plain: addrs[0], TLS: addrs[1], Version: version("haproxy", "-v")}
 	return p, p.launch(s, "haproxy", "-db", "-f", config)
-}
-
-// startDovecot starts Dovecot 2.3 as a login proxy, one login process for all.
-func startDovecot(s *site, serverTLS bool) (*Peer, error) {
-	addrs, err := freePorts(2)
-	if err != nil {
-		return nil, err
-	}
-	dir, err := os.MkdirTemp("", "dv") // short: paths of its sockets are bounded
-	if err != nil {
-		return nil, err
-	}
-	s.atEnd = append(s.atEnd, func() { os.RemoveAll(dir) })
-	_, plain, _ := net.SplitHostPort(addrs[0])
-	_, implicit, _ := net.SplitHostPort(addrs[1])
-	sink, ssl := s.sink, ""
-	if serverTLS {
-		sink, ssl = s.sinkTLS, " ssl=any-cert"
-	}
-	host, port, _ := net.SplitHostPort(sink)
-	owner := ""
-	if os.Geteuid() != 0 {
-		me, err := user.Current()
-		if err != nil {
-			return nil, err
-		}
-		owner = fmt.Sprintf("default_internal_user = %[1]s\ndefault_login_user = %[1]s\ndefault_internal_group = %[1]s\n", me.Username)
-	}
-	config := filepath.Join(dir, "dovecot.conf")
-	err = os.WriteFile(config, fmt.Appendf(nil, `%s
-base_dir = %[2]s/run
-state_dir = %[2]s/state
-log_path = %[2]s/log
-protocols = imap
-listen = 127.0.0.1
-default_client_limit = 19000
-default_vsz_limit = 4G
-service anvil {
-  chroot =
-}
-service imap-login {
-  chroot =
-  service_count = 0
-  process_min_avail = 1
-  process_limit = 1
-  client_limit = 9200
-  inet_listener imap {
-    port = %[3]s
-  }
-  inet_listener imaps {
-    port = %[4]s
-    ssl = yes
-  }
-}
-ssl = yes
-ssl_min_protocol = TLSv1.3
-ssl_curve_list = X25519
-ssl_cert = <%[5]s
-ssl_key = <%[6]s
-auth_mechanisms = plain login
-disable_plaintext_auth = no
-passdb {
-  driver = static
-  args = nopassword=y proxy=y host=%[7]s port=%[8]s%[9]s
-}
-`, owner, dir, plain, implicit, s.cert, s.key, host, port, ssl), 0o600)
-	if err != nil {
-		return nil, err
-	}
-	p := &Peer{site: s, Name: "dovecot", Plain: addrs[0], TLS: addrs[1], Version: version("dovecot", "--version")}
-	return p, p.launch(s, "dovecot", "-F", "-c", config)
 }

@@ -19,7 +19,7 @@ func TestConnectivity(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	server := testkit.Dovecot(t, backendtest.DovecotOptions{Certificate: cert, Extra: quickFailures, Users: []backendtest.User{{Name: "tester", Password: "right"}}})
+	server := testkit.Dovecot(t, backendtest.DovecotOptions{Certificate: cert, QuickFailures: true, Users: []backendtest.User{{Name: "tester", Password: "right"}}})
 	site.put(t, "ca.crt", string(site.ca.CertPEM))
 	site.put(t, "right", "right\n")
 	site.put(t, "wrong", "wrong\n")

@@ -108,16 +108,6 @@ type watchedSite struct {
 	valves   [2]*valve
 }
 
-// quickFailures keeps Dovecot from making those wait who failed before.
-const quickFailures = `
-auth_failure_delay = 0
-service anvil {
-  unix_listener anvil-auth-penalty {
-    mode = 0
-  }
-}
-`
-
 const healthMailboxes = `settings: {login_type: plain_text_login}
 health:
   mailboxes: {db1: {user: health1, password_file: health.password}, db2: {user: health2, password_file: health.password}}
@@ -138,7 +128,7 @@ func newWatchedSite(t testing.TB, masters map[string]string) *watchedSite {
 		if err != nil {
 			t.Fatal(err)
 		}
-		w.dovecots[i] = testkit.Dovecot(t, backendtest.DovecotOptions{Certificate: cert, Masters: masters, Extra: quickFailures, Users: []backendtest.User{
+		w.dovecots[i] = testkit.Dovecot(t, backendtest.DovecotOptions{Certificate: cert, Masters: masters, QuickFailures: true, Users: []backendtest.User{
 			{Name: "health1", Password: "probe-it", Mail: backendtest.DemoMail("health", "mbx", time.Now())},
 			{Name: "health2", Password: "probe-it", Mail: backendtest.DemoMail("health", "mbx", time.Now())},
 		}})

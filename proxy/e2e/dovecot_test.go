@@ -23,7 +23,7 @@ const users = 1000
 
 // realServer is a Dovecot that all tests share; it starts with the first that needs it.
 type realServer struct {
-	extra string // of its configuration
+	simple bool // it does not offer COMPRESS
 
 	once   sync.Once
 	server *backendtest.Dovecot
@@ -36,18 +36,8 @@ type realServer struct {
 // nothing that has to be intercepted.
 var (
 	compressing = &realServer{}
-	simple      = &realServer{extra: "protocol imap {\n  mail_plugins = zlib\n}\n"}
+	simple      = &realServer{simple: true}
 )
-
-// quickFailures keeps Dovecot from making those wait who failed before.
-const quickFailures = `
-auth_failure_delay = 0
-service anvil {
-  unix_listener anvil-auth-penalty {
-    mode = 0
-  }
-}
-`
 
 func TestMain(m *testing.M) {
 	if task := os.Getenv(silentClients); task != "" {
@@ -91,7 +81,7 @@ func (r *realServer) start() {
 		r.err = err
 		return
 	}
-	o := backendtest.DovecotOptions{Certificate: cert, Extra: quickFailures + r.extra}
+	o := backendtest.DovecotOptions{Certificate: cert, QuickFailures: true, NoCompress: r.simple}
 	for i := range users {
 		o.Users = append(o.Users, backendtest.User{Name: userName(i), Password: password})
 	}

@@ -7,8 +7,6 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 
@@ -132,31 +130,12 @@ func matrixServer(t *testing.T) *backendtest.Dovecot {
 		fmt.Fprintf(w, `{"active": %v, "user": %q}`, r.URL.Query().Get("token") == matrixToken, matrixUser)
 	}))
 	t.Cleanup(tokens.Close)
-	dir, err := os.MkdirTemp("", "oauth2")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { os.RemoveAll(dir) })
-	file := filepath.Join(dir, "oauth2.conf")
-	text := "introspection_mode = get\nintrospection_url = " + tokens.URL + "/?token=\n" +
-		"username_attribute = user\nactive_attribute = active\nactive_value = true\n"
-	if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.Chmod(dir, 0o755); err != nil {
-		t.Fatal(err)
-	}
 	return testkit.Dovecot(t, backendtest.DovecotOptions{
-		Users:   []backendtest.User{{Name: matrixUser, Password: password}},
-		Masters: map[string]string{masterName: "sesame-for-all"},
-		Extra: quickFailures + `
-auth_mechanisms = plain login scram-sha-1 scram-sha-256 xoauth2 oauthbearer
-passdb {
-  driver = oauth2
-  mechanisms = xoauth2 oauthbearer
-  args = ` + file + `
-}
-`,
+		Users:         []backendtest.User{{Name: matrixUser, Password: password}},
+		Masters:       map[string]string{masterName: "sesame-for-all"},
+		Mechanisms:    []string{"PLAIN", "LOGIN", "SCRAM-SHA-1", "SCRAM-SHA-256", "XOAUTH2", "OAUTHBEARER"},
+		TokenURL:      tokens.URL + "/?token=",
+		QuickFailures: true,
 	})
 }
 

@@ -37,7 +37,8 @@ func Lack(t testing.TB, reason error) {
 
 func look(program string) error {
 	if program == "dovecot" {
-		return backendtest.LookupDovecot()
+		_, err := backendtest.LookupDovecot()
+		return err
 	}
 	if _, err := exec.LookPath(program); err != nil {
 		return &backendtest.MissingError{Part: program, Err: err}
