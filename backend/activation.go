@@ -7,35 +7,83 @@ import (
 	"strings"
 )
 
+// MoveOptions say how a database moves.
+type MoveOptions struct {
+	// End ends the database's sessions and returns when none is left.
+	End func(database string)
+
+	from string // where it has to be active still; "" is anywhere
+}
+
 // Move makes server's copy of a database the active one. Sign-ins to the database are held meanwhile; those under way are waited for,
-// and then end has to end the database's sessions and return when none is left. A failure leaves everything as it was, but for the
-// sessions that have ended; unless it is the hook's. That leaves the database suspended: nobody is let in until it is moved again.
-func (m *ActiveManager) Move(ctx context.Context, name, server string, end func(database string)) error {
-	m.moving.Lock()
-	defer m.moving.Unlock()
-	d, quiet, err := m.hold(name, server)
-	if d == nil {
+// and then its sessions end. A failure leaves everything as it was, but for the sessions that have ended; unless a hook had begun. That
+// leaves the database suspended: nobody is let in until it is moved again. A second move of the same database waits for the first. The
+// context's end breaks the move off wherever it is.
+func (m *ActiveManager) Move(ctx context.Context, name, server string, o MoveOptions) error {
+	d, err := m.takeTurn(ctx, name)
+	if err != nil {
+		return fmt.Errorf("database %s: %w", name, err)
+	}
+	defer func() { <-d.turn }()
+	hook, quiet, err := m.hold(name, d, server, o)
+	if quiet == nil {
 		return err
 	}
 	defer func() {
 		m.mu.Lock()
 		defer m.mu.Unlock()
+		d.to = ""
 		d.letGo()
 	}()
 	if err := calm(ctx, quiet); err != nil {
 		return fmt.Errorf("database %s: %w", name, err)
 	}
-	end(name)
-	if err := m.activate(ctx, name, d, server); err != nil {
+	o.End(name)
+	if err := m.activate(ctx, name, d, hook, server); err != nil {
 		return fmt.Errorf("database %s: %w", name, err)
 	}
 	return nil
 }
 
-// activate changes which copy is active: by the database's hook, if it has one.
-func (m *ActiveManager) activate(ctx context.Context, name string, d *database, server string) error {
+// takeTurn waits until nobody else moves a database. The caller gives the turn back.
+func (m *ActiveManager) takeTurn(ctx context.Context, name string) (*database, error) {
+	m.mu.Lock()
+	d := m.databases[name]
+	m.mu.Unlock()
+	if d == nil {
+		return nil, ErrUnknownName
+	}
+	select {
+	case d.turn <- struct{}{}:
+		return d, nil
+	case <-ctx.Done():
+		return nil, fmt.Errorf("waiting for another move of it: %w", context.Cause(ctx))
+	}
+}
+
+// settled waits until nobody moves a database, and returns its copies as they are then.
+func (m *ActiveManager) settled(ctx context.Context, name string) ([]CopyState, error) {
+	d, err := m.takeTurn(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { <-d.turn }()
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.copiesOf(name), nil
+}
+
+// activate changes which copy is active: by the database's hook, if it has one. d's active copy and what it is suspended between change
+// here alone, so that they can be read without the mutex.
+func (m *ActiveManager) activate(ctx context.Context, name string, d *database, hook Hook, server string) error {
+	if err := context.Cause(ctx); err != nil {
+		return err
+	}
+	if m.Blocked(server) { // since the move began
+		return fmt.Errorf("mailbox server %s: %w", server, ErrBlocked)
+	}
 	var between []string // servers where the database may be active
-	if d.hook != nil {
+	if hook != nil {
 		between = d.suspended
 		for _, at := range []string{d.active, server} {
 			if !slices.Contains(between, at) {
@@ -50,14 +98,15 @@ func (m *ActiveManager) activate(ctx context.Context, name string, d *database, 
 			if from == server {
 				continue
 			}
-			if err := d.hook.Deactivate(ctx, name, from, server); err != nil {
+			if err := hook.Deactivate(ctx, name, from, server); err != nil {
 				return fmt.Errorf("%w: deactivate the copy on %s: %w", ErrSuspended, from, err)
 			}
 		}
-		if err := d.hook.Activate(ctx, name, d.active, server); err != nil {
+		if err := hook.Activate(ctx, name, d.active, server); err != nil {
 			return fmt.Errorf("%w: activate the copy on %s: %w", ErrSuspended, server, err)
 		}
 	}
+	ctx = context.WithoutCancel(ctx) // the storage has switched: the store has to follow
 	if err := m.put(ctx, activeKey+name, server); err != nil {
 		return err
 	}
@@ -78,20 +127,22 @@ func (m *ActiveManager) suspend(d *database, between []string) {
 	d.suspended = between
 }
 
-// hold checks a move and holds the database's sign-ins. It returns no database if there is nothing to do.
-func (m *ActiveManager) hold(name, server string) (d *database, quiet chan struct{}, err error) {
+// hold checks a move and holds the database's sign-ins. quiet is nil if there is nothing to do.
+func (m *ActiveManager) hold(name string, d *database, server string, o MoveOptions) (hook Hook, quiet chan struct{}, err error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	d = m.databases[name]
 	switch {
-	case d == nil:
+	case !d.configured:
 		return nil, nil, fmt.Errorf("database %s: %w", name, ErrUnknownName)
 	case !slices.Contains(d.copies, server):
 		return nil, nil, fmt.Errorf("database %s, mailbox server %s: %w", name, server, ErrNoCopy)
+	case o.from != "" && o.from != d.active:
+		return nil, nil, fmt.Errorf("database %s, mailbox server %s: %w", name, d.active, ErrElsewhere)
 	case d.active == server && len(d.suspended) == 0:
 		return nil, nil, nil
 	case len(m.blocked[server]) > 0:
 		return nil, nil, fmt.Errorf("database %s, mailbox server %s: %w", name, server, ErrBlocked)
 	}
-	return d, d.held.hold(), nil
+	d.to = server
+	return d.hook, d.held.hold(), nil
 }

@@ -12,17 +12,19 @@ import (
 	"portico/configs/store"
 )
 
-// ActiveManager knows which copy of each database is active, and which mailbox servers may not get any. Both are kept in the store: a
-// database begins with its first copy, and only Move changes that, so a server that recovers gets nothing back by itself. One
+// ActiveManager knows which copy of each database is active, and which mailbox servers may not get any. Both are kept in the store. The active
+// copy is written down when a database is first seen, and then only Move changes it: not a reload, and not a server that recovers. One
 // manager lives as long as the program; see Configure. Its methods are safe for concurrent use.
 //
-// While a database moves, sign-ins to it are held (see lease) and those under way are waited for, so that no user is on two copies.
+// While a database moves, its sign-ins are held (see lease) and those under way are waited for, so that no user is on two copies. Databases
+// move independently of each other, and nothing but another move of the same database waits for a move.
 type ActiveManager struct {
 	store store.Store
 
-	moving sync.Mutex // one change at a time; taken before mu
+	configuring sync.Mutex // one Configure at a time; taken before mu
+	judging     sync.Mutex // one change of blocks, policies or failed copies at a time; taken before mu
 
-	mu        sync.Mutex // guards the rest
+	mu        sync.Mutex // guards the rest; never held while the store writes
 	databases map[string]*database
 	blocked   map[string][]string // mailbox servers by name: who blocks them
 	policy    map[string]Policy   // mailbox servers by name, where it was changed by command
@@ -30,14 +32,22 @@ type ActiveManager struct {
 	users     map[string]*held    // users with sign-ins under way
 }
 
-// database is a database's state. Its fields are guarded by the manager's mutex.
+// database is a database's state. It stays for the life of the manager, so that a reload loses neither sign-ins nor a move under way. The
+// manager's mutex guards its fields.
 type database struct {
 	held
-	copies    []string // never changed; Configure makes another
-	hook      Hook     // nil for none
-	active    string
-	suspended []string // after a move that has failed: the servers that it was between, and nobody may be let in
+	turn chan struct{} // has a token while somebody moves the database
+
+	configured bool     // the configuration has it
+	copies     []string // never changed in place
+	hook       Hook     // nil for none
+	active     string
+	to         string   // where it moves at present, or ""
+	suspended  []string // after a move that has failed: the servers that it was between, and nobody may be let in
 }
+
+// lost says that the configuration has no copy on the server where the database is active. Nobody may be let in until it is moved.
+func (d *database) lost() bool { return !slices.Contains(d.copies, d.active) }
 
 // Keys of the store.
 const (
@@ -54,6 +64,8 @@ var (
 	ErrNoCopy      = errors.New("no copy of the database there")
 	ErrBlocked     = errors.New("activation is blocked there")
 	ErrSuspended   = errors.New("no copy may be active: a move has failed, and has to be made again")
+	ErrLost        = errors.New("the server with the active copy is not among the configured copies")
+	ErrElsewhere   = errors.New("the database is active on another server by now")
 )
 
 // NewActiveManager returns a manager with what the store says. It knows no database before Configure. With a nil store nothing
@@ -76,16 +88,16 @@ func NewActiveManager(ctx context.Context, s store.Store) (*ActiveManager, error
 		policyKey: func(name, value string) { m.policy[name] = Policy(value) },
 		placedKey: func(name, value string) { m.placed[name] = value },
 	} {
-		if err := m.each(ctx, key, take); err != nil {
+		if err := each(ctx, s, key, take); err != nil {
 			return nil, err
 		}
 	}
 	return m, nil
 }
 
-// each calls take for every entry of the store under a key.
-func (m *ActiveManager) each(ctx context.Context, key string, take func(name, value string)) error {
-	entries, err := m.store.List(ctx, key)
+// each calls take for every entry of a store under a key.
+func each(ctx context.Context, s store.Store, key string, take func(name, value string)) error {
+	entries, err := s.List(ctx, key)
 	if err != nil {
 		return fmt.Errorf("read %s: %w", key, err)
 	}
@@ -95,42 +107,12 @@ func (m *ActiveManager) each(ctx context.Context, key string, take func(name, va
 	return nil
 }
 
-// Configure gives the manager the databases there are. A database keeps its active copy if that is still among its copies; else the
-// first is active.
-func (m *ActiveManager) Configure(ctx context.Context, databases []DatabaseOptions) error {
-	m.moving.Lock()
-	defer m.moving.Unlock()
-	stored, between := make(map[string]string), make(map[string]string)
-	err := errors.Join(
-		m.each(ctx, activeKey, func(name, value string) { stored[name] = value }),
-		m.each(ctx, movingKey, func(name, value string) { between[name] = value }),
-	)
-	if err != nil {
-		return err
-	}
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	now := make(map[string]*database, len(databases))
-	for _, o := range databases {
-		d := &database{copies: slices.Clone(o.Copies), hook: o.Hook, active: o.Copies[0], suspended: strings.Fields(between[o.Name])}
-		if at := stored[o.Name]; slices.Contains(d.copies, at) {
-			d.active = at
-		}
-		if before := m.databases[o.Name]; before != nil {
-			d.signIns = before.signIns // their leases end here
-		}
-		now[o.Name] = d
-	}
-	m.databases = now
-	return nil
-}
-
 // Active returns the server with the active copy of a database; ok is false if there is no such database.
 func (m *ActiveManager) Active(name string) (server string, ok bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	d := m.databases[name]
-	if d == nil {
+	if d == nil || !d.configured {
 		return "", false
 	}
 	return d.active, true
@@ -147,10 +129,12 @@ func (m *ActiveManager) lease(ctx context.Context, name, user string, wait func(
 		switch {
 		case name == "":
 			d = &database{}
-		case d == nil:
+		case d == nil || !d.configured:
 			return nil, fmt.Errorf("database %s: %w", name, ErrUnknownName)
 		case len(d.suspended) > 0 && d.held.held == nil:
 			return nil, fmt.Errorf("database %s: %w", name, ErrSuspended)
+		case d.lost() && d.held.held == nil:
+			return nil, fmt.Errorf("database %s, mailbox server %s: %w", name, d.active, ErrLost)
 		}
 		stands := &d.held
 		if u := m.users[user]; stands.held == nil && u != nil && u.held != nil {
@@ -239,22 +223,37 @@ type CopyState struct {
 	Moving   bool // the database's sign-ins are held
 	// Suspended says that a move has failed, which may have left this copy active; nobody is let in.
 	Suspended bool
+	Lost      bool // the configuration has no such copy; it is listed because it is the active one, and nobody is let in
 	Blocked   bool // nothing may be activated on the server
 }
 
-// Copies lists all copies, by database and in its order.
+// Copies lists all copies, by database and in its order. An active copy that the configuration does not have comes last.
 func (m *ActiveManager) Copies() []CopyState {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	var all []CopyState
 	for _, name := range slices.Sorted(maps.Keys(m.databases)) {
-		d := m.databases[name]
-		for _, server := range d.copies {
-			all = append(all, CopyState{
-				Database: name, Server: server, Active: server == d.active, Moving: d.held.held != nil, Blocked: len(m.blocked[server]) > 0,
-				Suspended: slices.Contains(d.suspended, server),
-			})
-		}
+		all = append(all, m.copiesOf(name)...)
+	}
+	return all
+}
+
+// copiesOf lists the copies of one database. The caller holds mu.
+func (m *ActiveManager) copiesOf(name string) []CopyState {
+	d := m.databases[name]
+	if d == nil || !d.configured {
+		return nil
+	}
+	servers := d.copies
+	if d.lost() {
+		servers = append(slices.Clip(servers), d.active)
+	}
+	var all []CopyState
+	for i, server := range servers {
+		all = append(all, CopyState{
+			Database: name, Server: server, Active: server == d.active, Moving: d.held.held != nil, Blocked: len(m.blocked[server]) > 0,
+			Suspended: slices.Contains(d.suspended, server), Lost: i >= len(d.copies),
+		})
 	}
 	return all
 }

@@ -90,7 +90,7 @@ type Options struct {
 	// Certificates says that clients may show by a certificate who they are.
 	Certificates bool
 	Store        store.Store // with RoutingHash: keeps the set of databases users are spread over
-	// Active keeps the active copies, and is told of the databases; nil means one of the tier's own that forgets.
+	// Active keeps the active copies, and learns of the databases by Tier.Configure; nil means one of the tier's own that forgets.
 	Active *ActiveManager
 	// Survey remembers what the servers offer; nil means one of the tier's own that forgets.
 	Survey *Survey
@@ -112,6 +112,7 @@ type Tier struct {
 	servers         map[string]*mailboxServer
 	interchangeable map[string]bool // by database
 	databases       []DatabaseOptions
+	pinIn           store.Store // with RoutingHash: where the set of databases is pinned
 	active          *ActiveManager
 	router          *Router
 	directory       directory.Source
@@ -132,9 +133,9 @@ type Tier struct {
 	now             func() time.Time
 }
 
-// New checks the options and returns a Tier over them, its databases in force (see Configure). It opens no connection. With
-// RoutingHash it pins the set of databases at the first start, and returns a *PinMismatchError when the pinned set is another; ctx
-// bounds only what is done at the store.
+// New checks the options and returns a Tier over them. It opens no connection, and writes nothing: with Options.Active, Configure puts the
+// databases in force; without it they are. With RoutingHash it returns a *PinMismatchError when users are spread over another set of
+// databases. ctx bounds only what is done at the store.
 func New(ctx context.Context, o Options) (*Tier, error) {
 	t := &Tier{
 		servers:         make(map[string]*mailboxServer),
@@ -195,11 +196,8 @@ func New(ctx context.Context, o Options) (*Tier, error) {
 	if len(names) == 1 || o.Routing == RoutingHash {
 		t.router = NewRouter(names)
 	}
-	if t.active = o.Active; t.active == nil {
-		var err error
-		if t.active, err = NewActiveManager(ctx, nil); err != nil {
-			return nil, err
-		}
+	if o.Routing == RoutingHash {
+		t.pinIn = o.Store
 	}
 	if t.survey == nil {
 		var err error
@@ -207,15 +205,35 @@ func New(ctx context.Context, o Options) (*Tier, error) {
 			return nil, err
 		}
 	}
-	if err := t.Configure(ctx); err != nil {
+	if t.active = o.Active; t.active != nil {
+		return t, nil
+	}
+	var err error
+	if t.active, err = NewActiveManager(ctx, nil); err == nil {
+		_, err = t.Configure(ctx)
+	}
+	if err != nil {
 		return nil, err
 	}
 	return t, nil
 }
 
-// Configure makes the tier's databases those that its ActiveManager knows. One that shares the manager with a later Tier takes its
-// place back by it.
-func (t *Tier) Configure(ctx context.Context) error { return t.active.Configure(ctx, t.databases) }
+// Configure puts the tier's databases in force, in the place of those of the tier before: see ActiveManager.Configure. With RoutingHash it pins
+// the set of databases if none is pinned yet.
+func (t *Tier) Configure(ctx context.Context) ([]Adopted, error) {
+	if t.pinIn == nil {
+		return t.active.Configure(ctx, t.databases)
+	}
+	pinned, err := pin(ctx, t.pinIn, t.databases)
+	if err != nil {
+		return nil, err
+	}
+	adopted, err := t.active.Configure(ctx, t.databases)
+	if err != nil && pinned != 0 {
+		err = errors.Join(err, t.pinIn.Delete(context.WithoutCancel(ctx), pinKey, pinned))
+	}
+	return adopted, err
+}
 
 func (t *Tier) addServer(o ServerOptions, dialFrom func(netip.Addr) Dialer) error {
 	if _, twice := t.servers[o.Name]; twice || o.Name == "" {
@@ -258,7 +276,8 @@ func checkRouting(ctx context.Context, o Options, databases []string) error {
 	case o.Routing == RoutingHash && o.Store == nil:
 		return errors.New("routing by hash needs a store")
 	case o.Routing == RoutingHash:
-		return checkPin(ctx, o.Store, databases)
+		_, err := comparePin(ctx, o.Store, databases)
+		return err
 	case len(databases) > 1 && o.Directory == nil:
 		return fmt.Errorf("%d databases, but nothing says which user is in which: that takes a directory or routing by hash", len(databases))
 	}

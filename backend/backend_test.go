@@ -36,7 +36,7 @@ func TestRoute(t *testing.T) {
 		if got, _ := tier.ActiveManager().Active("db1"); got != "mbx1" {
 			t.Errorf("starts on %q", got)
 		}
-		if err := tier.ActiveManager().Move(t.Context(), "db1", test.active, func(string) {}); err != nil {
+		if err := tier.ActiveManager().Move(t.Context(), "db1", test.active, nobody); err != nil {
 			t.Fatal(err)
 		}
 		route, err := tier.Route(t.Context(), directory.Query{User: "alice@example.org"})

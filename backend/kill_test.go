@@ -68,7 +68,7 @@ func aroundTheCircle(t *testing.T, s store.Store) *ActiveManager {
 	t.Helper()
 	m, err := NewActiveManager(t.Context(), s)
 	if err == nil {
-		err = m.Configure(t.Context(), []DatabaseOptions{{Name: "db1", Copies: circle}})
+		_, err = m.Configure(t.Context(), []DatabaseOptions{{Name: "db1", Copies: circle}})
 	}
 	if err != nil {
 		t.Fatal(err)

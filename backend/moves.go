@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"sync"
 )
 
@@ -63,10 +64,10 @@ func (t *Tier) Healthy(ctx context.Context, servers []string) map[string]error {
 }
 
 // Move is ActiveManager.Move; the sign-ins that have waited, and the clients that come back, are let in at the set pace.
-func (t *Tier) Move(ctx context.Context, database, server string, end func(database string)) error {
+func (t *Tier) Move(ctx context.Context, database, server string, o MoveOptions) error {
 	from, _ := t.active.Active(database)
 	t.gates.slow(server)
-	err := t.active.Move(ctx, database, server, end)
+	err := t.active.Move(ctx, database, server, o)
 	if err == nil {
 		t.gates.sendAway(from)
 	}
@@ -85,52 +86,90 @@ func (t *Tier) Policy(server string) Policy {
 }
 
 // Evacuate moves every database whose active copy is on a server to the next copy, in its order, that is healthy and not blocked. A
-// database without one stays. end is as in ActiveManager.Move.
-func (t *Tier) Evacuate(ctx context.Context, server string, end func(database string)) []MoveResult {
-	return t.moveEach(ctx, end, func(copies []CopyState, active int) (wanted []CopyState, concerned bool) {
-		return slices.Concat(copies[active+1:], copies[:active]), copies[active].Server == server
+// database without one stays.
+func (t *Tier) Evacuate(ctx context.Context, server string, o MoveOptions) []MoveResult {
+	return t.moveEach(ctx, o, func(copies []CopyState, active int) (wanted []CopyState, concerned bool) {
+		return others(copies, active), copies[active].Server == server
 	})
 }
 
 // MoveAway moves a database that is active on a server to its next copy that is healthy and not blocked. There is no result if it is not active
 // there.
-func (t *Tier) MoveAway(ctx context.Context, database, server string, end func(database string)) []MoveResult {
-	return t.moveEach(ctx, end, func(copies []CopyState, active int) (wanted []CopyState, concerned bool) {
-		return slices.Concat(copies[active+1:], copies[:active]), copies[active].Server == server && copies[active].Database == database
+func (t *Tier) MoveAway(ctx context.Context, database, server string, o MoveOptions) []MoveResult {
+	return t.moveEach(ctx, o, func(copies []CopyState, active int) (wanted []CopyState, concerned bool) {
+		return others(copies, active), copies[active].Server == server && copies[active].Database == database
 	})
 }
 
+// others lists the copies that are not active, beginning with the one behind the active.
+func others(copies []CopyState, active int) []CopyState {
+	return slices.Concat(copies[active+1:], copies[:active])
+}
+
 // Rebalance moves every database to its first copy that is healthy and not blocked.
-func (t *Tier) Rebalance(ctx context.Context, end func(database string)) []MoveResult {
-	return t.moveEach(ctx, end, func(copies []CopyState, active int) (wanted []CopyState, concerned bool) {
+func (t *Tier) Rebalance(ctx context.Context, o MoveOptions) []MoveResult {
+	return t.moveEach(ctx, o, func(copies []CopyState, active int) (wanted []CopyState, concerned bool) {
 		return copies[:active], active > 0
 	})
 }
 
 // moveEach moves each database that is concerned to the first of the copies wanted that will do. choose gets a database's copies, and
-// which of them is active.
+// which of them is active. Databases that are moving already come last: what they come to decides whether they are concerned.
 func (t *Tier) moveEach(
-	ctx context.Context, end func(string), choose func(copies []CopyState, active int) (wanted []CopyState, concerned bool),
+	ctx context.Context, o MoveOptions, choose func(copies []CopyState, active int) (wanted []CopyState, concerned bool),
 ) []MoveResult {
 	var results []MoveResult
-	all := t.active.Copies()
+	var moving []string
+	for _, copies := range byDatabase(t.active.Copies()) {
+		if copies[0].Moving {
+			moving = append(moving, copies[0].Database)
+			continue
+		}
+		results = t.moveChosen(ctx, o, copies, choose, results)
+	}
+	for _, name := range moving {
+		copies, err := t.active.settled(ctx, name)
+		if err != nil {
+			at, _ := t.active.Active(name)
+			results = append(results, MoveResult{Database: name, From: at, Err: err})
+		} else if len(copies) > 0 {
+			results = t.moveChosen(ctx, o, copies, choose, results)
+		}
+	}
+	slices.SortFunc(results, func(a, b MoveResult) int { return strings.Compare(a.Database, b.Database) })
+	return results
+}
+
+func (t *Tier) moveChosen(
+	ctx context.Context, o MoveOptions, copies []CopyState, choose func([]CopyState, int) ([]CopyState, bool), results []MoveResult,
+) []MoveResult {
+	active := slices.IndexFunc(copies, func(c CopyState) bool { return c.Active })
+	if wanted, concerned := choose(copies, active); concerned {
+		results = append(results, t.moveToFirst(ctx, copies[active], wanted, o))
+	}
+	return results
+}
+
+// byDatabase splits copies, which are sorted by database.
+func byDatabase(all []CopyState) (split [][]CopyState) {
 	for len(all) > 0 {
 		n := 1
 		for n < len(all) && all[n].Database == all[0].Database {
 			n++
 		}
-		copies := all[:n]
+		split = append(split, all[:n])
 		all = all[n:]
-		active := slices.IndexFunc(copies, func(c CopyState) bool { return c.Active })
-		if wanted, concerned := choose(copies, active); concerned {
-			results = append(results, t.moveToFirst(ctx, copies[active], wanted, end))
-		}
 	}
-	return results
+	return split
 }
 
-func (t *Tier) moveToFirst(ctx context.Context, active CopyState, wanted []CopyState, end func(string)) MoveResult {
+func (t *Tier) moveToFirst(ctx context.Context, active CopyState, wanted []CopyState, o MoveOptions) MoveResult {
 	r := MoveResult{Database: active.Database, From: active.Server, Err: ErrNoHealthyCopy}
+	if active.Lost {
+		r.Err = fmt.Errorf("%w: move it by name", ErrLost)
+		return r
+	}
+	o.from = active.Server
 	for _, c := range wanted {
 		if c.Blocked || t.Policy(c.Server) == BlockedByPolicy {
 			r.Err = ErrBlocked
@@ -140,7 +179,7 @@ func (t *Tier) moveToFirst(ctx context.Context, active CopyState, wanted []CopyS
 			r.Err = fmt.Errorf("%w: %w", ErrNoHealthyCopy, err)
 			continue
 		}
-		if r.Err = t.Move(ctx, c.Database, c.Server, end); r.Err == nil {
+		if r.Err = t.Move(ctx, c.Database, c.Server, o); r.Err == nil {
 			r.To = c.Server
 		}
 		return r

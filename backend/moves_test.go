@@ -41,7 +41,7 @@ func TestEvacuateAndRebalance(t *testing.T) {
 		{"unwanted", "mbx1", "", ErrBlocked},
 	}
 	var ended []string
-	compareMoves(t, tier.Evacuate(t.Context(), "mbx1", func(name string) { ended = append(ended, name) }), want)
+	compareMoves(t, tier.Evacuate(t.Context(), "mbx1", MoveOptions{End: func(name string) { ended = append(ended, name) }}), want)
 	if len(ended) != 1 || ended[0] != "fine" {
 		t.Errorf("sessions ended of %q", ended)
 	}

@@ -41,28 +41,37 @@ func PinDatabases(ctx context.Context, s store.Store, names []string) error {
 	if err != nil {
 		return err
 	}
-	return writePin(ctx, s, revision, names)
+	_, err = writePin(ctx, s, revision, names)
+	return err
 }
 
-// checkPin pins names if nothing is pinned yet, and else compares.
-func checkPin(ctx context.Context, s store.Store, names []string) error {
+// comparePin returns a *PinMismatchError if a set is pinned and it is another. none says that no set is pinned.
+func comparePin(ctx context.Context, s store.Store, names []string) (none bool, err error) {
 	pinned, _, err := readPin(ctx, s)
 	if err != nil {
-		return err
+		return false, err
 	}
-	if pinned == nil {
-		err := writePin(ctx, s, 0, names)
-		if !errors.Is(err, store.ErrConflict) {
-			return err
-		}
-		if pinned, _, err = readPin(ctx, s); err != nil { // another node was first
-			return err
-		}
+	if names = sorted(names); pinned != nil && !slices.Equal(pinned, names) {
+		return false, &PinMismatchError{Pinned: pinned, Configured: names}
 	}
-	if names = sorted(names); !slices.Equal(pinned, names) {
-		return &PinMismatchError{Pinned: pinned, Configured: names}
+	return pinned == nil, nil
+}
+
+// pin pins the set of databases if none is pinned yet, and returns the entry's revision then, else 0. It is an error if another set is.
+func pin(ctx context.Context, s store.Store, databases []DatabaseOptions) (revision uint64, err error) {
+	names := make([]string, len(databases))
+	for i, o := range databases {
+		names[i] = o.Name
 	}
-	return nil
+	none, err := comparePin(ctx, s, names)
+	if err != nil || !none {
+		return 0, err
+	}
+	revision, err = writePin(ctx, s, 0, names)
+	if errors.Is(err, store.ErrConflict) { // another node was first
+		_, err = comparePin(ctx, s, names)
+	}
+	return revision, err
 }
 
 func readPin(ctx context.Context, s store.Store) (names []string, revision uint64, err error) {
@@ -79,15 +88,15 @@ func readPin(ctx context.Context, s store.Store) (names []string, revision uint6
 	return sorted(names), entry.Revision, nil
 }
 
-func writePin(ctx context.Context, s store.Store, revision uint64, names []string) error {
+func writePin(ctx context.Context, s store.Store, revision uint64, names []string) (written uint64, err error) {
 	value, err := json.Marshal(sorted(names))
 	if err == nil {
-		_, err = s.CompareAndSet(ctx, pinKey, revision, value)
+		written, err = s.CompareAndSet(ctx, pinKey, revision, value)
 	}
 	if err != nil {
-		return fmt.Errorf("pin databases: %w", err)
+		return 0, fmt.Errorf("pin databases: %w", err)
 	}
-	return nil
+	return written, nil
 }
 
 // sorted returns the set of names in order.

@@ -18,8 +18,8 @@ const (
 
 // SetPolicy says whether databases are activated on a server of themselves; "" leaves that to the configuration.
 func (m *ActiveManager) SetPolicy(ctx context.Context, server string, p Policy) error {
-	m.moving.Lock()
-	defer m.moving.Unlock()
+	m.judging.Lock()
+	defer m.judging.Unlock()
 	var err error
 	if p == "" {
 		err = m.remove(ctx, policyKey+server)
@@ -51,8 +51,8 @@ const ByOperator = "operator"
 // Block keeps databases from being activated on a server, until whoever has asked for it lifts that. Those that are active there stay so. by is
 // who asks, in one word.
 func (m *ActiveManager) Block(ctx context.Context, server, by string) error {
-	m.moving.Lock()
-	defer m.moving.Unlock()
+	m.judging.Lock()
+	defer m.judging.Unlock()
 	who := m.BlockedBy(server)
 	if slices.Contains(who, by) {
 		return nil
@@ -65,8 +65,8 @@ func (m *ActiveManager) Block(ctx context.Context, server, by string) error {
 
 // Unblock lifts a block: that of one who has asked for it, or with "" all there are. Nothing moves back by that.
 func (m *ActiveManager) Unblock(ctx context.Context, server, by string) error {
-	m.moving.Lock()
-	defer m.moving.Unlock()
+	m.judging.Lock()
+	defer m.judging.Unlock()
 	var who []string
 	if by != "" {
 		who = slices.DeleteFunc(m.BlockedBy(server), func(other string) bool { return other == by })
@@ -77,7 +77,7 @@ func (m *ActiveManager) Unblock(ctx context.Context, server, by string) error {
 	return nil
 }
 
-// putBlock keeps who blocks a server. The caller holds moving.
+// putBlock keeps who blocks a server. The caller holds judging.
 func (m *ActiveManager) putBlock(ctx context.Context, server string, who []string) error {
 	var err error
 	if len(who) == 0 {

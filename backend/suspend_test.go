@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -54,7 +55,7 @@ func managerWith(t *testing.T, s store.Store, hook Hook, copies ...string) *Acti
 	t.Helper()
 	m, err := NewActiveManager(t.Context(), s)
 	if err == nil {
-		err = m.Configure(t.Context(), []DatabaseOptions{{Name: "db1", Copies: copies, Hook: hook}, {Name: "db2", Copies: copies[:1]}})
+		_, err = m.Configure(t.Context(), []DatabaseOptions{{Name: "db1", Copies: copies, Hook: hook}, {Name: "db2", Copies: copies[:1]}})
 	}
 	if err != nil {
 		t.Fatal(err)
@@ -66,7 +67,7 @@ func TestMoveWithHook(t *testing.T) {
 	hook := &storage{}
 	m := managerWith(t, nil, hook, "mbx1", "mbx2", "mbx3")
 	ended := false
-	if err := m.Move(t.Context(), "db1", "mbx2", func(string) { ended = len(hook.calls) == 0 }); err != nil {
+	if err := m.Move(t.Context(), "db1", "mbx2", MoveOptions{End: func(string) { ended = len(hook.calls) == 0 }}); err != nil {
 		t.Fatal(err)
 	}
 	if want := []string{"deactivate db1 mbx1 mbx2", "activate db1 mbx1 mbx2"}; !slices.Equal(hook.calls, want) || !ended {
@@ -131,8 +132,9 @@ func TestHookSurvivesCuts(t *testing.T) {
 	for cut := range 8 {
 		hook := &storage{dir: t.TempDir()}
 		hook.Activate(t.Context(), "db1", "", "mbx1")
-		s := &cutStore{Store: store.Memory(), left: cut}
+		s := &cutStore{Store: store.Memory(), left: math.MaxInt}
 		m := managerWith(t, s, hook, "mbx1", "mbx2")
+		s.left = cut
 		func() {
 			defer func() { recover() }() // the process is gone
 			m.Move(t.Context(), "db1", "mbx2", nobody)
@@ -220,10 +222,10 @@ func TestMoveUser(t *testing.T) {
 				t.Errorf("ann is in %q", db)
 			}
 		}
-		if err := m.MoveUser(ctx, "ann", "nowhere", nobody); !errors.Is(err, ErrUnknownName) {
+		if err := m.MoveUser(ctx, "ann", "nowhere", nobody.End); !errors.Is(err, ErrUnknownName) {
 			t.Error(err)
 		}
-		if err := m.MoveUser(ctx, "ann", "", nobody); err != nil {
+		if err := m.MoveUser(ctx, "ann", "", nobody.End); err != nil {
 			t.Error(err)
 		}
 		if _, ok := managerWith(t, s, nil, "mbx1").Placed("ann"); ok {
@@ -251,14 +253,14 @@ func TestPlacedUsersRoute(t *testing.T) {
 		}
 	}
 	where("", false)
-	if err := manager.MoveUser(t.Context(), "ann.new", "db2", nobody); err != nil {
+	if err := manager.MoveUser(t.Context(), "ann.new", "db2", nobody.End); err != nil {
 		t.Fatal(err)
 	}
 	where("db2", true)
 	if r, err := tier.Route(t.Context(), directory.Query{User: "ann"}); err != nil || r.Database != "db2" {
 		t.Errorf("%+v, %v", r, err)
 	}
-	if err := manager.Configure(t.Context(), []DatabaseOptions{{Name: "db1", Copies: []string{"mbx1"}}}); err != nil {
+	if _, err := manager.Configure(t.Context(), []DatabaseOptions{{Name: "db1", Copies: []string{"mbx1"}}}); err != nil {
 		t.Fatal(err)
 	}
 	where("", false)
@@ -281,6 +283,9 @@ func TestPolicy(t *testing.T) {
 		},
 		Databases: []DatabaseOptions{{Name: "db1", Copies: []string{"mbx1", "mbx2"}}}, Active: manager,
 	})
+	if err == nil {
+		_, err = tier.Configure(t.Context())
+	}
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -85,15 +85,25 @@ func newServer(opt Options) (*Server, error) {
 // Reload puts other settings in place, as a whole, for connections accepted from now on. Sessions that have begun are left
 // alone. On an error nothing has changed.
 func (s *Server) Reload(settings Settings) error {
+	checked, err := s.reloadable(settings)
+	if err == nil {
+		s.settings.Store(checked)
+	}
+	return err
+}
+
+// CheckReload returns the error that Reload would return, and changes nothing.
+func (s *Server) CheckReload(settings Settings) error {
+	_, err := s.reloadable(settings)
+	return err
+}
+
+func (s *Server) reloadable(settings Settings) (*Settings, error) {
 	checked, err := settings.withDefaults()
-	if err != nil {
-		return err
+	if err == nil && checked.TLS == nil && s.settings.Load().TLS != nil {
+		err = errors.New("settings: TLS can not be taken away while listeners offer it")
 	}
-	if checked.TLS == nil && s.settings.Load().TLS != nil {
-		return errors.New("settings: TLS can not be taken away while listeners offer it")
-	}
-	s.settings.Store(checked)
-	return nil
+	return checked, err
 }
 
 // SetService takes the server out of service, or back into it: new clients are told BYE, but for those that come from the very address that they

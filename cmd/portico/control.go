@@ -29,8 +29,6 @@ var _ admin.Control = control{}
 // tier returns the mailbox servers as they are configured now.
 func (c control) tier() *backend.Tier { return c.s.front.Load().tier }
 
-func (c control) end(database string) { c.s.server.EndDatabase(database, moveSpread) }
-
 // Servers implements admin.Control.
 func (c control) Servers(ctx context.Context) []admin.ServerState {
 	ctx, cancel := context.WithTimeout(ctx, checkTime)
@@ -67,7 +65,7 @@ func (c control) Databases(ctx context.Context) []admin.CopyStatus {
 	states := []admin.CopyStatus{}
 	for _, copied := range tier.ActiveManager().Copies() {
 		states = append(states, admin.CopyStatus{
-			Database: copied.Database, Server: copied.Server, Blocked: copied.Blocked, Status: statusOf(copied, healthy[copied.Server] == nil),
+			Database: copied.Database, Server: copied.Server, Active: copied.Active, Blocked: copied.Blocked, Status: statusOf(copied, healthy[copied.Server] == nil),
 		})
 	}
 	return states
@@ -76,7 +74,7 @@ func (c control) Databases(ctx context.Context) []admin.CopyStatus {
 // statusOf is a copy's state in Exchange's words.
 func statusOf(c backend.CopyState, answers bool) string {
 	switch {
-	case c.Suspended && !c.Moving:
+	case (c.Suspended || c.Lost) && !c.Moving:
 		return "FailedAndSuspended"
 	case c.Active && c.Moving:
 		return "Dismounting"
@@ -102,7 +100,23 @@ func (c control) Block(ctx context.Context, server string, move bool) ([]admin.M
 	if !move {
 		return []admin.Move{}, nil
 	}
-	return c.told(c.tier().Evacuate(ctx, server, c.end)), nil
+	return c.evacuate(ctx, server)
+}
+
+// evacuate moves what is active on a server.
+func (c control) evacuate(ctx context.Context, server string) ([]admin.Move, error) {
+	return c.move(ctx, func(ctx context.Context, o backend.MoveOptions) []backend.MoveResult {
+		return c.tier().Evacuate(ctx, server, o)
+	})
+}
+
+// move moves databases, and logs what became of that.
+func (c control) move(ctx context.Context, move func(context.Context, backend.MoveOptions) []backend.MoveResult) ([]admin.Move, error) {
+	results, err := c.s.moving(ctx, move)
+	if err != nil {
+		return nil, err
+	}
+	return c.told(results), nil
 }
 
 // Unblock implements admin.Control.
@@ -174,7 +188,12 @@ func (c control) MoveUser(ctx context.Context, user, database string) (admin.Pla
 			return place, err
 		}
 	}
-	err = c.tier().ActiveManager().MoveUser(ctx, name, database, func(user string) { c.s.server.EndUser(user) })
+	ctx, done, err := c.s.moves.begin(ctx)
+	if err != nil {
+		return place, err
+	}
+	defer done()
+	err = c.s.active.MoveUser(ctx, name, database, func(user string) { c.s.server.EndUser(user) })
 	if errors.Is(err, backend.ErrUnknownName) {
 		return place, fmt.Errorf("%w: %w", admin.ErrUnknown, err)
 	}
@@ -187,19 +206,23 @@ func (c control) MoveUser(ctx context.Context, user, database string) (admin.Pla
 
 // MoveDatabase implements admin.Control.
 func (c control) MoveDatabase(ctx context.Context, database, server string) error {
-	manager := c.tier().ActiveManager()
-	from, _ := manager.Active(database)
-	err := c.tier().Move(ctx, database, server, c.end)
-	if errors.Is(err, backend.ErrUnknownName) {
-		return fmt.Errorf("%w: %w", admin.ErrUnknown, err)
+	var failed error
+	_, err := c.move(ctx, func(ctx context.Context, o backend.MoveOptions) []backend.MoveResult {
+		from, _ := c.s.active.Active(database)
+		failed = c.tier().Move(ctx, database, server, o)
+		return []backend.MoveResult{{Database: database, From: from, To: server, Err: failed}}
+	})
+	if errors.Is(failed, backend.ErrUnknownName) {
+		return fmt.Errorf("%w: %w", admin.ErrUnknown, failed)
 	}
-	c.told([]backend.MoveResult{{Database: database, From: from, To: server, Err: err}})
-	return err
+	return errors.Join(err, failed)
 }
 
 // Rebalance implements admin.Control.
-func (c control) Rebalance(ctx context.Context) []admin.Move {
-	return c.told(c.tier().Rebalance(ctx, c.end))
+func (c control) Rebalance(ctx context.Context) ([]admin.Move, error) {
+	return c.move(ctx, func(ctx context.Context, o backend.MoveOptions) []backend.MoveResult {
+		return c.tier().Rebalance(ctx, o)
+	})
 }
 
 // told logs what became of moves, and returns it in the API's words.

@@ -75,19 +75,22 @@ func (c healthControl) StartMaintenance(ctx context.Context, server string, drai
 	if err != nil {
 		return nil, err
 	}
-	if _, again := before[server]; !again { // else the policy that it had is known already
-		m := admin.Maintenance{Server: server, Since: time.Now().UTC().Truncate(time.Millisecond), Policy: string(c.s.active.Policy(server))}
-		if err := c.s.keep(ctx, storedMaintenance+server, m); err != nil {
-			return nil, err
-		}
-	}
-	c.s.log.Warn().Str("server", server).Msg("maintenance of a mailbox server begins")
 	if err := c.s.active.Block(ctx, server, byMaintenance); err != nil {
 		return nil, err
 	}
+	if _, again := before[server]; !again { // else the policy that it had is known already
+		m := admin.Maintenance{Server: server, Since: time.Now().UTC().Truncate(time.Millisecond), Policy: string(c.s.active.Policy(server))}
+		if err := c.s.keep(ctx, storedMaintenance+server, m); err != nil {
+			return nil, errors.Join(err, c.s.active.Unblock(ctx, server, byMaintenance))
+		}
+	}
+	c.s.log.Warn().Str("server", server).Msg("maintenance of a mailbox server begins")
 	steps := []admin.MaintenanceStep{}
-	own := control(c)
-	for _, moved := range own.told(c.s.front.Load().tier.Evacuate(ctx, server, own.end)) {
+	moves, err := control(c).evacuate(ctx, server)
+	if err != nil {
+		return steps, err
+	}
+	for _, moved := range moves {
 		if moved.To != "" {
 			steps = append(steps, admin.MaintenanceStep{What: "database " + moved.Database, Result: "moved to " + moved.To, Done: true})
 		} else {

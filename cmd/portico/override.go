@@ -143,21 +143,26 @@ func (s *service) loadRepairing() error {
 func (c healthControl) SetRepairing(ctx context.Context, id string, on bool) error {
 	c.s.changing.Lock()
 	defer c.s.changing.Unlock()
-	if err := c.s.health.SetRepairing(id, on); err != nil {
-		return unknownHere(err)
+	if !slices.ContainsFunc(c.s.health.Monitors(), func(m health.MonitorState) bool { return m.ID() == id }) {
+		return fmt.Errorf("there is no monitor %s: %w", id, admin.ErrUnknown)
+	}
+	entry, err := c.s.store.Get(ctx, storedRepairing+id)
+	if err != nil && !errors.Is(err, store.ErrNotFound) {
+		return err
+	}
+	switch stored := err == nil; {
+	case on && !stored:
+		_, err = c.s.store.CompareAndSet(ctx, storedRepairing+id, 0, []byte("true"))
+	case !on && stored:
+		err = c.s.store.Delete(ctx, entry.Key, entry.Revision)
+	default:
+		err = nil
+	}
+	if err != nil {
+		return err
 	}
 	c.s.log.Warn().Str("monitor", id).Bool("repairing", on).Msg("repairing set by an operator")
-	entry, err := c.s.store.Get(ctx, storedRepairing+id)
-	switch {
-	case err != nil && !errors.Is(err, store.ErrNotFound):
-		return err
-	case on == (err == nil):
-		return nil // as it is stored
-	case on:
-		_, err = c.s.store.CompareAndSet(ctx, storedRepairing+id, 0, []byte("true"))
-		return err
-	}
-	return c.s.store.Delete(ctx, entry.Key, entry.Revision)
+	return unknownHere(c.s.health.SetRepairing(id, on))
 }
 
 // unknownHere makes health's unknown names the admin's.

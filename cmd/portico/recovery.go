@@ -167,12 +167,15 @@ func (s *service) activeDatabases(server string) []string {
 func (s *service) failover(ctx context.Context, c recovery.Case) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, failoverTime)
 	defer cancel()
-	own, tier := control{s}, s.front.Load().tier
-	var results []backend.MoveResult
+	own := control{s}
+	var moves []admin.Move
+	var err error
 	blocked := slices.Contains(s.active.BlockedBy(c.Server), byHealth)
 	switch active := s.activeDatabases(c.Server); {
 	case c.Alone:
-		results = tier.MoveAway(ctx, c.Database, c.Server, own.end)
+		moves, err = own.move(ctx, func(ctx context.Context, o backend.MoveOptions) []backend.MoveResult {
+			return own.tier().MoveAway(ctx, c.Database, c.Server, o)
+		})
 	case len(active) == 0 && blocked:
 		return "nothing is active there any more", nil
 	case len(active) == 0:
@@ -181,10 +184,13 @@ func (s *service) failover(ctx context.Context, c recovery.Case) (string, error)
 		if err := s.active.Block(ctx, c.Server, byHealth); err != nil {
 			return "", err
 		}
-		results = tier.Evacuate(ctx, c.Server, own.end)
+		moves, err = own.evacuate(ctx, c.Server)
+	}
+	if err != nil {
+		return "", err
 	}
 	moved, lines := 0, []string{}
-	for _, m := range own.told(results) {
+	for _, m := range moves {
 		if m.To != "" {
 			moved++
 			lines = append(lines, m.Database+" moved to "+m.To)
@@ -264,7 +270,7 @@ func (s *service) restartFrontEnd(ctx context.Context) error {
 	}
 	before := s.front.Load()
 	settings := front.settings(s.config)
-	if err := s.enforce(s.access, front, settings); err != nil {
+	if err := s.enforce(ctx, s.access, front, settings, nil); err != nil {
 		front.tier.Close()
 		return err
 	}

@@ -42,7 +42,7 @@ func (s *service) reload() error {
 	}
 	before := s.front.Load()
 	settings := front.settings(config)
-	if err := s.enforce(access, front, settings); err != nil {
+	if err := s.enforce(context.Background(), access, front, settings, nil); err != nil {
 		front.tier.Close()
 		return err
 	}
@@ -65,20 +65,41 @@ func (s *service) reload() error {
 	return nil
 }
 
-// enforce puts all in force, or leaves what was: the databases too, which are in force as soon as a tier is made of them.
-func (s *service) enforce(access admin.Access, f *front, settings proxy.Settings) error {
+// enforce puts all in force, or leaves what was, in the store too: what can be refused is asked first. keep, which may be nil, stores what is
+// changed. The databases come last, as they write down what is seen for the first time.
+func (s *service) enforce(ctx context.Context, access admin.Access, f *front, settings proxy.Settings, keep func() error) error {
+	if err := s.server.CheckReload(settings); err != nil {
+		return err
+	}
 	before := s.front.Load()
 	err := s.admin.Reload(access)
 	if err == nil {
 		err = s.use(f)
 	}
-	if err == nil {
-		err = s.server.Reload(settings)
+	if err == nil && keep != nil {
+		err = keep()
 	}
 	if err == nil {
-		return nil
+		err = s.configure(ctx, f.tier)
 	}
-	return errors.Join(err, s.admin.Reload(s.access), s.use(before), before.tier.Configure(context.Background()))
+	if err != nil {
+		return errors.Join(err, s.admin.Reload(s.access), s.use(before))
+	}
+	return s.server.Reload(settings)
+}
+
+// configure puts a tier's databases in force, and logs what is new about them.
+func (s *service) configure(ctx context.Context, tier *backend.Tier) error {
+	adopted, err := tier.Configure(ctx)
+	for _, a := range adopted {
+		if a.Lost {
+			s.log.Error().Str("database", a.Database).Str("server", a.Server).
+				Msg("the server with the active copy is not among the configured copies: nobody is let in until portico database move")
+		} else {
+			s.log.Info().Str("database", a.Database).Str("server", a.Server).Msg("active copy of a new database written down")
+		}
+	}
+	return err
 }
 
 // bound tells relay and protocol log what holds for all sessions.

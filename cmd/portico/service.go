@@ -72,6 +72,7 @@ type service struct {
 	}
 	open []net.Listener // that take clients, in the order of the file; changing guards them, once the service has started
 
+	moves    moves        // of databases and users, under way
 	serving  atomic.Int32 // listeners that take clients
 	draining atomic.Bool
 	group    sync.WaitGroup  // every goroutine it starts
@@ -213,7 +214,7 @@ func (s *service) favourLoops() {
 	}
 }
 
-// listen opens all listeners before the first of them takes a client.
+// listen opens all listeners, and puts the databases in force, before the first listener takes a client.
 func (s *service) listen() error {
 	opened := make([]net.Listener, 0, len(s.config.Listeners))
 	for i, l := range s.config.Listeners {
@@ -225,6 +226,12 @@ func (s *service) listen() error {
 			return fmt.Errorf("listeners[%d]: %w", i, err)
 		}
 		opened = append(opened, ln)
+	}
+	if err := s.configure(context.Background(), s.front.Load().tier); err != nil { // nothing else can fail any more
+		for _, ln := range opened {
+			ln.Close()
+		}
+		return fmt.Errorf("databases: %w", err)
 	}
 	s.open = opened
 	for i, ln := range opened {
@@ -345,6 +352,7 @@ func (s *service) fail(err error) {
 // started.
 func (s *service) shutdown(ctx context.Context) (inOrder bool) {
 	s.draining.Store(true)
+	s.moves.stop()
 	inOrder = true
 	if s.stopProbes != nil { // what they find while all ends is no news
 		s.stopProbes()
@@ -353,6 +361,7 @@ func (s *service) shutdown(ctx context.Context) (inOrder bool) {
 		inOrder = s.server.Shutdown(ctx) == nil
 		runtime.SetDefaultGOMAXPROCS()
 	}
+	s.moves.end(moveGrace) // while the store is open, and whoever has asked is still there for the answer
 	if s.protocol != nil { // it has the last rows now; who watches goes before the admin waits for them
 		s.protocol.Close()
 	}

@@ -160,13 +160,13 @@ func (s *service) changeSettings(ctx context.Context, stored map[string]string, 
 			return err
 		}
 	}
-	text, err := json.Marshal(stored)
-	if err == nil {
-		_, err = s.store.CompareAndSet(ctx, storedSettings, revision, text)
-	}
-	if err == nil {
-		err = s.enforce(s.access, f, f.settings(config))
-	}
+	err := s.enforce(ctx, s.access, f, f.settings(config), func() error {
+		text, err := json.Marshal(stored)
+		if err == nil {
+			_, err = s.store.CompareAndSet(ctx, storedSettings, revision, text)
+		}
+		return err
+	})
 	if f != before {
 		gone := before
 		if err != nil {

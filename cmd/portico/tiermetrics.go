@@ -8,7 +8,7 @@ var (
 	signInsHeld = prometheus.NewDesc("portico_server_signins_held",
 		"Sign-ins that wait for a mailbox server that is paused, or that takes them at a pace.", []string{"server"}, nil)
 	suspended = prometheus.NewDesc("portico_databases_suspended",
-		"Databases that nobody is let in to, since a move has failed half way.", nil, nil)
+		"Databases that nobody is let in to, since a move has failed half way or their active copy is not configured.", nil, nil)
 )
 
 // tierCollector tells of the mailbox servers and databases there are.
@@ -34,7 +34,7 @@ func (c tierCollector) Collect(to chan<- prometheus.Metric) {
 	}
 	failed := make(map[string]bool)
 	for _, copied := range front.tier.ActiveManager().Copies() {
-		if copied.Suspended && !copied.Moving {
+		if (copied.Suspended || copied.Lost) && !copied.Moving {
 			failed[copied.Database] = true
 		}
 	}

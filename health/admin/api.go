@@ -25,7 +25,7 @@ type Control interface {
 	// MoveDatabase makes a server's copy the active one.
 	MoveDatabase(ctx context.Context, database, server string) error
 	// Rebalance moves databases to the first of their copies that can have them.
-	Rebalance(ctx context.Context) []Move
+	Rebalance(ctx context.Context) ([]Move, error)
 	Sessions(ctx context.Context) []SessionState
 	// Slow lists the slowest commands of the last day, the slowest first.
 	Slow(ctx context.Context) []SlowCommand
@@ -112,6 +112,7 @@ type CopyStatus struct {
 	Database string `json:"database"`
 	Server   string `json:"server"`
 	Status   string `json:"status"` // of the active copy Mounted, Dismounting, Dismounted; of another Healthy, ServiceDown; of either FailedAndSuspended
+	Active   bool   `json:"active,omitempty"`
 	Blocked  bool   `json:"blocked,omitempty"`
 }
 
@@ -168,7 +169,7 @@ func api(mux *http.ServeMux, c Control) {
 		n, err := c.Kick(ctx, name)
 		return map[string]int{"ended": n}, err
 	})
-	change(mux, "rebalance", func(ctx context.Context, _ string, _ struct{}) (any, error) { return c.Rebalance(ctx), nil })
+	change(mux, "rebalance", func(ctx context.Context, _ string, _ struct{}) (any, error) { return c.Rebalance(ctx) })
 }
 
 // change adds a request that changes something: a POST with a body of JSON. Who may send it is for guard to say.

@@ -52,9 +52,9 @@ func (n *noted) MoveDatabase(_ context.Context, database, server string) error {
 	n.note("move %s %s", database, server)
 	return errors.New("it is blocked there")
 }
-func (n *noted) Rebalance(context.Context) []Move {
+func (n *noted) Rebalance(context.Context) ([]Move, error) {
 	n.note("rebalance")
-	return []Move{}
+	return []Move{}, nil
 }
 
 func (n *noted) Sessions(context.Context) []SessionState {

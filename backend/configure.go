@@ -1,0 +1,180 @@
+package backend
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"portico/configs/store"
+)
+
+// Adopted is what Configure has found out about a database that it puts in force.
+type Adopted struct {
+	Database string
+	Server   string // with the active copy
+	Lost     bool   // that server is not among the configured copies, so nobody is let in; else the copy was written down just now
+}
+
+// Configure puts databases in force. One that is seen for the first time gets its first copy as the active one, and that is written down;
+// for all others the order of copies changes nothing. It is an error, and nothing changes, if a database that is in force would lose its
+// active copy, or a copy that it is moving to or from. A database that was not in force and has lost its active copy, as at a start, is
+// put in force, but nobody is let in to it until it is moved.
+func (m *ActiveManager) Configure(ctx context.Context, databases []DatabaseOptions) ([]Adopted, error) {
+	m.configuring.Lock()
+	defer m.configuring.Unlock()
+	m.mu.Lock()
+	err := m.mayReplace(databases)
+	m.mu.Unlock()
+	if err != nil {
+		return nil, err
+	}
+	active, err := ActiveCopies(ctx, m.store)
+	if err != nil {
+		return nil, err
+	}
+	between := make(map[string]string)
+	if err := each(ctx, m.store, movingKey, func(name, value string) { between[name] = value }); err != nil {
+		return nil, err
+	}
+	written, err := m.record(ctx, databases, active)
+	if err == nil {
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		err = m.mayReplace(databases) // a move may have begun since
+	}
+	if err != nil {
+		return nil, errors.Join(err, m.unrecord(ctx, written))
+	}
+	return m.replace(databases, active, between, written), nil
+}
+
+// ActiveCopies returns what a store says of databases: the server with the active copy, by database.
+func ActiveCopies(ctx context.Context, s store.Store) (map[string]string, error) {
+	active := make(map[string]string)
+	err := each(ctx, s, activeKey, func(name, value string) { active[name] = value })
+	return active, err
+}
+
+// record writes down the active copy of databases that have none, and adds it to active. It returns the entries that it has written.
+func (m *ActiveManager) record(ctx context.Context, databases []DatabaseOptions, active map[string]string) ([]store.Entry, error) {
+	var written []store.Entry
+	for _, o := range databases {
+		if active[o.Name] != "" {
+			continue
+		}
+		first := o.Copies[0]
+		revision, err := m.store.CompareAndSet(ctx, activeKey+o.Name, 0, []byte(first))
+		if errors.Is(err, store.ErrConflict) { // another node was first
+			var entry store.Entry
+			entry, err = m.store.Get(ctx, activeKey+o.Name)
+			first = string(entry.Value)
+		} else if err == nil {
+			written = append(written, store.Entry{Key: activeKey + o.Name, Revision: revision})
+		}
+		if err != nil {
+			return written, fmt.Errorf("database %s: write down the active copy: %w", o.Name, err)
+		}
+		active[o.Name] = first
+	}
+	return written, nil
+}
+
+// unrecord removes entries that nothing came of.
+func (m *ActiveManager) unrecord(ctx context.Context, written []store.Entry) error {
+	var failures []error
+	for _, e := range written {
+		if err := m.store.Delete(context.WithoutCancel(ctx), e.Key, e.Revision); err != nil {
+			failures = append(failures, fmt.Errorf("take back %s: %w", e.Key, err))
+		}
+	}
+	return errors.Join(failures...)
+}
+
+// mayReplace says why databases can not take the place of those in force, or nil. The caller holds mu.
+func (m *ActiveManager) mayReplace(databases []DatabaseOptions) error {
+	copies := make(map[string][]string, len(databases))
+	for _, o := range databases {
+		copies[o.Name] = o.Copies
+	}
+	var failures []error
+	for name, d := range m.databases {
+		if !d.configured {
+			continue
+		}
+		after, stays := copies[name]
+		if d.to != "" && !(slices.Contains(after, d.to) && slices.Contains(after, d.active)) {
+			failures = append(failures, fmt.Errorf("database %s moves from %s to %s at present: try again when that is over", name, d.active, d.to))
+			continue
+		}
+		if !stays {
+			continue // its record stays for the day when it is configured again
+		}
+		for _, server := range append([]string{d.active}, d.suspended...) {
+			if slices.Contains(d.copies, server) && !slices.Contains(after, server) {
+				failures = append(failures, &CopyTakenError{Database: name, Server: server, Active: server == d.active, Other: shared(d.copies, after)})
+				break
+			}
+		}
+	}
+	slices.SortFunc(failures, func(a, b error) int { return strings.Compare(a.Error(), b.Error()) })
+	return errors.Join(failures...)
+}
+
+// shared returns the first server that is in both lists, or "".
+func shared(a, b []string) string {
+	for _, server := range b {
+		if slices.Contains(a, server) {
+			return server
+		}
+	}
+	return ""
+}
+
+// CopyTakenError says that a new configuration does not have a copy that users may be on.
+type CopyTakenError struct {
+	Database, Server string
+	Active           bool   // else a move that has failed may have left the copy active
+	Other            string // a copy that stays, or ""
+}
+
+// Error says what to do, too.
+func (e *CopyTakenError) Error() string {
+	what := "is active on"
+	if !e.Active {
+		what = "may be active on"
+	}
+	if e.Other != "" {
+		return fmt.Sprintf("database %s %s %s, which is no longer among its copies: run `portico database move %s %s` first",
+			e.Database, what, e.Server, e.Database, e.Other)
+	}
+	return fmt.Sprintf("database %s %s %s, and none of its copies stays: add the new ones beside %s, run `portico database move %s SERVER`, "+
+		"and then remove %s", e.Database, what, e.Server, e.Server, e.Database, e.Server)
+}
+
+// replace puts databases in force. The caller holds mu.
+func (m *ActiveManager) replace(databases []DatabaseOptions, active, between map[string]string, written []store.Entry) []Adopted {
+	var adopted []Adopted
+	stays := make(map[string]bool, len(databases))
+	for _, o := range databases {
+		stays[o.Name] = true
+		d := m.databases[o.Name]
+		if d == nil {
+			d = &database{turn: make(chan struct{}, 1)}
+			m.databases[o.Name] = d
+		}
+		d.copies, d.hook = slices.Clone(o.Copies), o.Hook
+		if !d.configured {
+			d.configured, d.active, d.suspended = true, active[o.Name], strings.Fields(between[o.Name])
+			isNew := slices.ContainsFunc(written, func(e store.Entry) bool { return e.Key == activeKey+o.Name })
+			if isNew || d.lost() {
+				adopted = append(adopted, Adopted{Database: o.Name, Server: d.active, Lost: d.lost()})
+			}
+		}
+	}
+	for name, d := range m.databases {
+		d.configured = stays[name]
+	}
+	return adopted
+}
