@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"time"
 )
 
@@ -25,9 +26,34 @@ type Daemon struct {
 
 	program string
 	args    []string
-	account *owner // who runs it; nil is the current user
-	fast    bool   // SIGINT, not SIGTERM, ends it at once
+	account *owner   // who runs it; nil is the current user
+	env     []string // beside PATH
+	jailed  bool     // Dir is its root
+	fast    bool     // SIGINT, not SIGTERM, ends it at once
+	helper  *helper  // nil where it needs none
 	process *process
+}
+
+// helper is a program that must run before the daemon.
+type helper struct {
+	program string
+	ready   string // a file that it makes when it is
+	process *process
+}
+
+// place is as whom and where a program runs.
+type place struct {
+	account *owner // nil is the current user
+	root    string // "" is the one of this process
+	env     []string
+}
+
+func (d *Daemon) place() place {
+	at := place{account: d.account, env: append([]string{"PATH=" + os.Getenv("PATH")}, d.env...)}
+	if d.jailed {
+		at.root = d.Dir
+	}
+	return at
 }
 
 // newDaemon makes the folder for a daemon and finds its programs, the daemon's own first.
@@ -88,10 +114,17 @@ func (d *Daemon) write(name, text string) (string, error) {
 }
 
 // run runs a program to its end, as the daemon's user.
-func (d *Daemon) run(program string, args ...string) error {
+func (d *Daemon) run(program string, args ...string) error { return d.runWith("", program, args...) }
+
+// runWith is run for a program that reads an input.
+func (d *Daemon) runWith(input, program string, args ...string) error {
 	cmd := exec.Command(program, args...)
+	cmd.Stdin = strings.NewReader(input)
 	cmd.Dir, cmd.Env = d.Dir, []string{"PATH=" + os.Getenv("PATH"), "LC_ALL=C", "HOME=" + d.Dir}
-	runAs(cmd, d.account)
+	if d.jailed {
+		cmd.Dir = "/"
+	}
+	runAs(cmd, d.place())
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("%s: %w\n%s", filepath.Base(program), err, out)
 	}
@@ -100,11 +133,16 @@ func (d *Daemon) run(program string, args ...string) error {
 
 // Start starts the daemon and returns when it listens. It may be called again after Stop.
 func (d *Daemon) Start(ctx context.Context) (err error) {
-	if d.process, err = startProcess(d.account, d.program, d.args...); err != nil {
-		return err
-	}
 	ctx, cancel := context.WithTimeout(ctx, daemonStart)
 	defer cancel()
+	if d.helper != nil {
+		if err := d.helper.start(ctx, d.place()); err != nil {
+			return err
+		}
+	}
+	if d.process, err = startProcess(d.place(), d.program, d.args...); err != nil {
+		return err
+	}
 	for {
 		conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", d.Address)
 		if err == nil {
@@ -120,6 +158,25 @@ func (d *Daemon) Start(ctx context.Context) (err error) {
 	}
 }
 
+// start starts the helper and returns when it is ready.
+func (h *helper) start(ctx context.Context, at place) (err error) {
+	if h.process, err = startProcess(at, h.program); err != nil {
+		return err
+	}
+	for {
+		if _, err = os.Stat(h.ready); err == nil {
+			return nil
+		}
+		select {
+		case <-h.process.done:
+			return fmt.Errorf("%s: %w", filepath.Base(h.program), errEnded)
+		case <-ctx.Done():
+			return fmt.Errorf("%s is not ready: %w", filepath.Base(h.program), err)
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
+}
+
 // Freeze keeps the daemon from doing anything, until Thaw; its connections stay open.
 func (d *Daemon) Freeze() error { return d.process.freeze(true) }
 
@@ -128,13 +185,17 @@ func (d *Daemon) Thaw() error { return d.process.freeze(false) }
 
 // Stop ends all of its processes. It may be called again, and Start after it.
 func (d *Daemon) Stop() error {
-	if d.process == nil {
-		return nil
+	var err error
+	if d.process != nil {
+		if d.fast {
+			d.process.interrupt()
+		}
+		err = d.process.stop(daemonStop)
 	}
-	if d.fast {
-		d.process.interrupt()
+	if d.helper != nil && d.helper.process != nil {
+		err = errors.Join(err, d.helper.process.stop(daemonStop), os.RemoveAll(d.helper.ready))
 	}
-	return d.process.stop(daemonStop)
+	return err
 }
 
 // Close is Stop, and removes its folder.

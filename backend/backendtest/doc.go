@@ -1,8 +1,9 @@
 // Package backendtest holds mailbox servers that are not for production: an
 // in-memory server with real mail (Memory), a server that answers as fast as a
 // server can (Sink), a server that misbehaves by script (Scripted), a listener
-// that never answers (Blackhole) and a real Dovecot in a temporary folder
-// (Dovecot), with throw-away certificates for all of them (CA).
+// that never answers (Blackhole), a real Dovecot in a temporary folder (Dovecot),
+// with throw-away certificates for all of them (CA), and real Cyrus and Courier,
+// each in a root of its own (Cyrus, Courier), in plain text.
 //
 // Tests, the demo and the load tool use it. It knows nothing of the proxy: it is
 // the other side of the wire. It does not import package testing either, since

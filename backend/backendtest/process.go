@@ -24,11 +24,14 @@ type process struct {
 	done  chan struct{} // closed when the program itself has ended
 }
 
-// startProcess starts the program, as account if that is not nil. It ends with this process, however that ends.
-func startProcess(account *owner, program string, args ...string) (*process, error) {
+// startProcess starts the program. It ends with this process, however that ends.
+func startProcess(at place, program string, args ...string) (*process, error) {
 	cmd := exec.Command(program, args...)
-	cmd.Env = []string{"PATH=" + os.Getenv("PATH")}
-	cmd.SysProcAttr = processAttributes(account)
+	cmd.Env = at.env
+	if at.root != "" {
+		cmd.Dir = "/"
+	}
+	cmd.SysProcAttr = processAttributes(at)
 	p := &process{done: make(chan struct{})}
 	started := make(chan error, 1)
 	go p.run(cmd, started)
@@ -109,9 +112,9 @@ func (p *process) frozen() bool {
 	return true
 }
 
-// runAs has a program run as account.
-func runAs(cmd *exec.Cmd, account *owner) {
-	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: credential(account)}
+// runAs has a program run at a place.
+func runAs(cmd *exec.Cmd, at place) {
+	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: credential(at.account), Chroot: at.root}
 }
 
 // credential is an account as the kernel knows it; nil is the current user.

@@ -2,8 +2,8 @@ package backendtest
 
 import "syscall"
 
-// processAttributes give a child an account and its own group, and end it with its parent: by
+// processAttributes give a child its place and its own group, and end it with its parent: by
 // SIGTERM, upon which Dovecot's master process takes its children along.
-func processAttributes(account *owner) *syscall.SysProcAttr {
-	return &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGTERM, Credential: credential(account)}
+func processAttributes(at place) *syscall.SysProcAttr {
+	return &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGTERM, Credential: credential(at.account), Chroot: at.root}
 }

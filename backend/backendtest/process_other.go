@@ -13,7 +13,7 @@ var errEnded = errors.New("it ended by itself")
 // process needs process groups, which this system has not.
 type process struct{ done chan struct{} }
 
-func startProcess(_ *owner, program string, _ ...string) (*process, error) {
+func startProcess(_ place, program string, _ ...string) (*process, error) {
 	return nil, &MissingError{Part: program, Err: errors.ErrUnsupported}
 }
 
@@ -21,7 +21,7 @@ func (p *process) stop(time.Duration) error { return nil }
 
 func (p *process) interrupt() {}
 
-func runAs(*exec.Cmd, *owner) {}
+func runAs(*exec.Cmd, place) {}
 
 func (p *process) freeze(bool) error { return errors.ErrUnsupported }
 

@@ -4,7 +4,7 @@ package backendtest
 
 import "syscall"
 
-// processAttributes give a child an account and its own group.
-func processAttributes(account *owner) *syscall.SysProcAttr {
-	return &syscall.SysProcAttr{Setpgid: true, Credential: credential(account)}
+// processAttributes give a child its place and its own group.
+func processAttributes(at place) *syscall.SysProcAttr {
+	return &syscall.SysProcAttr{Setpgid: true, Credential: credential(at.account), Chroot: at.root}
 }
