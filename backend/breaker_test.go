@@ -140,7 +140,7 @@ func TestBreakerTrials(t *testing.T) {
 // A server whose breaker is open is not called, and an interchangeable database goes on with its next copy.
 func TestSignInWithBreaker(t *testing.T) {
 	testkit.NoLeaks(t)
-	second := fake(t, nil, dialogue{greeting, aliceLogin, "S: a1 OK in"}, dialogue{greeting, aliceLogin, "S: a1 OK in"})
+	second := fake(t, nil, dialogue{greeting, aliceLogin, signedIn}, dialogue{greeting, aliceLogin, signedIn})
 	tier := tier(t, Timeouts{}, ServerOptions{Name: "mbx1", Addresses: []string{"127.0.0.1:1"}}, ServerOptions{Name: "mbx2", Addresses: []string{second}})
 	tier.breakers = newBreakers(&clock{}, 1)
 	tier.breakers.Configure(BreakerOptions{Failures: 1, First: time.Hour, Longest: time.Hour})

@@ -67,14 +67,10 @@ func (c *conversation) enter(phase string, timeout time.Duration) {
 // interrupt makes every read and write of conn fail, those under way too.
 func interrupt(conn net.Conn) { conn.SetDeadline(time.Unix(1, 0)) }
 
-// ownTag returns a tag for a command of ours.
+// ownTag returns a tag for a command.
 func (c *conversation) ownTag() string {
 	c.tags++
-	tag := "p" + strconv.Itoa(c.tags)
-	if tag == c.request.Tag {
-		return c.ownTag()
-	}
-	return tag
+	return "p" + strconv.Itoa(c.tags)
 }
 
 func (c *conversation) write(p []byte) error {
@@ -104,7 +100,7 @@ func (c *conversation) read() (wire.Response, error) {
 	return resp, nil
 }
 
-// answer reads up to the tagged answer to a command of ours, and learns the capabilities that come on the way.
+// answer reads up to the answer to a command, which is tagged or an untagged BAD, and learns the capabilities that come on the way.
 func (c *conversation) answer(tag string) (wire.Response, error) {
 	for {
 		resp, err := c.read()
@@ -113,6 +109,8 @@ func (c *conversation) answer(tag string) (wire.Response, error) {
 		}
 		c.learn(resp)
 		switch {
+		case resp.Kind == wire.Untagged && resp.Status == wire.StatusBAD:
+			return resp, nil // it could not read the tag
 		case resp.Kind == wire.Untagged:
 		case resp.Kind == wire.Tagged && resp.Tag == tag:
 			return resp, nil
@@ -169,12 +167,13 @@ func (c *conversation) clean(text string) string {
 	return string(wire.AppendText(nil, text, maxQuoted))
 }
 
-// codeForClient returns the code of a refusal if the client may see it, and the text of an alert, which it must be shown.
+// codeForClient returns the code of a refusal if the client may see it, and the text where only that helps: of an alert, which must be
+// shown, and of a limit, which says what to do.
 func (c *conversation) codeForClient(resp wire.Response) (code, text string) {
 	if !codesForClient[resp.Code] {
 		return "", ""
 	}
-	if resp.Code == "ALERT" {
+	if resp.Code == "ALERT" || resp.Code == "LIMIT" {
 		text = c.clean(resp.Text)
 	}
 	return resp.Code, text

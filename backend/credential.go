@@ -22,9 +22,6 @@ const (
 	mechanismSCRAM256    = "SCRAM-SHA-256"
 )
 
-// maxShortLiteral is the longest literal that LITERAL- lets go without waiting (RFC 7888 section 5), in bytes.
-const maxShortLiteral = 4096
-
 var (
 	errNoMechanism = errors.New("the server offers no mechanism that can carry this credential")
 	errNUL         = errors.New("the credential has a NUL byte, which no mechanism can carry")
@@ -61,9 +58,9 @@ func (c Credential) script(tag string, offers wire.Capabilities) (script, error)
 		}, nil
 	default:
 		s := script{[]byte(tag + " LOGIN ")}
-		s.astring(c.Username, offers)
+		s.astring(c.Username)
 		s.text(" ")
-		s.astring(c.Password.Reveal(), offers)
+		s.astring(c.Password.Reveal())
 		s.text("\r\n")
 		return s, nil
 	}
@@ -89,6 +86,8 @@ func (c Credential) choose(offers wire.Capabilities) (mechanism string, ok bool)
 		return "", false
 	case c.Authzid != "" && c.Authzid != c.Username:
 		worth = []string{mechanismPlain}
+	case c.Mechanism == mechanismCommand && !c.quotable():
+		worth = []string{mechanismPlain, mechanismLogin, mechanismCommand}
 	default:
 		worth = []string{c.Mechanism, mechanismPlain, mechanismLogin, mechanismCommand}
 	}
@@ -104,24 +103,25 @@ func (c Credential) choose(offers wire.Capabilities) (mechanism string, ok bool)
 	return worth[i], true
 }
 
+// quotable reports whether LOGIN can carry the credential in quoted strings. Base64 is safer than literals, about which servers disagree.
+func (c Credential) quotable() bool {
+	_, ok := wire.AppendAstring(nil, c.Username+c.Password.Reveal())
+	return ok
+}
+
 // text appends to the last part.
 func (s script) text(t string) { s[len(s)-1] = append(s[len(s)-1], t...) }
 
-// astring appends v as a quoted string or, where none can carry it, as a literal; one the server must agree to first begins a
-// new part.
-func (s *script) astring(v string, offers wire.Capabilities) {
+// astring appends v as a quoted string or, where none can carry it, as a literal, which begins a new part: the server has to agree to each
+// literal first. One that it does not take for a literal would be read as commands.
+func (s *script) astring(v string) {
 	last := &(*s)[len(*s)-1]
 	quoted, ok := wire.AppendAstring(*last, v)
 	if ok {
 		*last = quoted
 		return
 	}
-	size := strconv.Itoa(len(v))
-	if offers.Has("LITERAL+") || offers.Has("LITERAL-") && len(v) <= maxShortLiteral {
-		s.text("{" + size + "+}\r\n" + v)
-		return
-	}
-	s.text("{" + size + "}\r\n")
+	s.text("{" + strconv.Itoa(len(v)) + "}\r\n")
 	*s = append(*s, []byte(v))
 }
 

@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// mailboxServer is a server as sign-in uses it: read-only but for where to begin.
+// mailboxServer is a server as sign-in uses it: read-only but for where to begin, and what was learnt of it.
 type mailboxServer struct {
 	name      string
 	addresses []address
@@ -22,6 +22,7 @@ type mailboxServer struct {
 	sources   []source
 	turn      atomic.Uint32 // of the sources
 	proxy     int           // version of the PROXY protocol; 0 for none
+	list      atomic.Int32  // a listHabit
 	first     atomic.Int32  // the address that answered last, so that a dead one before it costs its time-out once
 }
 

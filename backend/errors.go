@@ -21,7 +21,7 @@ const (
 	KindRefused                   // the server refuses the sign-in for another reason; see Code and Text
 	KindNotAuthorized             // who signs in is who it says, and may not open that mailbox
 	KindOwnCredential             // the server refuses a credential of the proxy's own
-	KindProtocol                  // the server answered the sign-in with BAD or with something that makes no sense
+	KindProtocol                  // the server answered the sign-in with something that is no answer to it
 	KindBye                       // the server said BYE; see Code
 	KindClosed                    // the server closed or reset the connection
 	KindTimeout                   // the phase took too long
@@ -55,7 +55,7 @@ type Error struct {
 	Server string // the mailbox server's name; "" before there is one
 	Phase  string // one of the Phase constants
 	Code   string // with KindRefused and KindBye: the server's response code if the client may see it (RFC 5530, or ALERT)
-	Text   string // with Code ALERT: the server's text, cleaned and bounded, for the client's user (RFC 9051 section 7.1)
+	Text   string // with Code ALERT or LIMIT: the server's text, cleaned and bounded, for the client's user (RFC 9051 section 7.1)
 	Err    error  // the cause; its text may quote the server, cleaned and bounded, and is for logs only
 }
 

@@ -49,7 +49,8 @@ func TestPlainFailures(t *testing.T) {
 		{"no answer to LOGIN", Timeouts{SignIn: short}, dialogue{greeting, aliceLogin}, KindTimeout, PhaseSignIn},
 		{"reset in LOGIN", Timeouts{}, dialogue{greeting, aliceLogin, "reset"}, KindClosed, PhaseSignIn},
 		{"BYE in LOGIN", Timeouts{}, dialogue{greeting, aliceLogin, "S: * BYE bored"}, KindBye, PhaseSignIn},
-		{"BAD", Timeouts{}, dialogue{greeting, aliceLogin, "S: a1 BAD what"}, KindProtocol, PhaseSignIn},
+		{"answer to no command", Timeouts{}, dialogue{greeting, aliceLogin, "S: p7 OK what"}, KindProtocol, PhaseSignIn},
+		{"CAPABILITY answered without a tag", Timeouts{}, dialogue{hello, "C: p1 CAPABILITY", "S: * BAD what"}, KindGreeting, PhaseGreeting},
 		{"another tag", Timeouts{}, dialogue{greeting, aliceLogin, "S: a2 OK in"}, KindProtocol, PhaseSignIn},
 		{"PREAUTH in LOGIN", Timeouts{}, dialogue{greeting, aliceLogin, "S: * PREAUTH hello"}, KindProtocol, PhaseSignIn},
 		{"continuation of nothing", Timeouts{}, dialogue{greeting, aliceLogin, "S: + more"}, KindProtocol, PhaseSignIn},
@@ -92,6 +93,7 @@ func TestStartTLSFailures(t *testing.T) {
 		{"closed", Timeouts{}, dialogue{greeting, starttls, "close"}, KindClosed, PhaseTLS},
 		{"NO", Timeouts{}, dialogue{greeting, starttls, "S: p1 NO not here"}, KindTLS, PhaseTLS},
 		{"BAD", Timeouts{}, dialogue{greeting, starttls, "S: p1 BAD not here"}, KindTLS, PhaseTLS},
+		{"BAD without a tag", Timeouts{}, dialogue{greeting, starttls, "S: * BAD not here"}, KindTLS, PhaseTLS},
 		{"injected response", Timeouts{}, dialogue{greeting, starttls, "s: p1 OK go\r\n* CAPABILITY IMAP4rev1\r\n"}, KindGreeting, PhaseTLS},
 		{"injected half line", Timeouts{}, dialogue{greeting, starttls, "s: p1 OK go\r\n*"}, KindGreeting, PhaseTLS},
 		{"no handshake", quick, dialogue{greeting, starttls, "S: p1 OK go"}, KindTimeout, PhaseTLS},
@@ -207,7 +209,7 @@ func TestDialHangs(t *testing.T) {
 	_, err := signInAs(t, alone, alice())
 	wantFailure(t, err, KindTimeout, PhaseDial)
 
-	well := dialogue{greeting, aliceLogin, "S: a1 OK in"}
+	well := dialogue{greeting, aliceLogin, signedIn}
 	both := tier(t, Timeouts{Dial: short}, server(TLSNone, nil, dead, fake(t, nil, well, well)))
 	dialer := &hangingDialer{dead: dead}
 	both.dialer = dialer

@@ -187,7 +187,13 @@ func alice() SignInRequest {
 	return SignInRequest{Tag: "a1", User: "alice@example.org", Credential: Credential{Username: "alice", Password: "wonder"}}
 }
 
-const aliceLogin = `C: a1 LOGIN "alice" "wonder"`
+const aliceLogin = `C: p1 LOGIN "alice" "wonder"`
+
+// signedIn is a server's answer to it, and what the client gets of that.
+const (
+	signedIn   = "S: p1 OK [CAPABILITY IMAP4rev1] in"
+	signedInA1 = "a1 OK [CAPABILITY IMAP4rev1] in\r\n"
+)
 
 // failure returns err as an *Error.
 func failure(t *testing.T, err error) *Error {

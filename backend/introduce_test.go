@@ -25,7 +25,7 @@ func TestProxyProtocol(t *testing.T) {
 		{"[::ffff:192.0.2.7]:5000", "192.0.2.8:993", "PROXY TCP4 192.0.2.7 192.0.2.8 5000 993"},
 		{"[2001:db8::7]:5000", "[2001:db8::8]:993", "PROXY TCP6 2001:db8::7 2001:db8::8 5000 993"},
 	} {
-		o := server(TLSNone, nil, fake(t, nil, dialogue{"C: " + test.want, greeting, aliceLogin, "S: a1 OK in"}, dialogue{"C: PROXY UNKNOWN", greeting}))
+		o := server(TLSNone, nil, fake(t, nil, dialogue{"C: " + test.want, greeting, aliceLogin, signedIn}, dialogue{"C: PROXY UNKNOWN", greeting}))
 		o.ProxyProtocol = 1
 		tier := tier(t, Timeouts{}, o)
 		q := alice()

@@ -15,7 +15,7 @@ import (
 
 // SignInRequest is who wants to sign in, and how.
 type SignInRequest struct {
-	Tag        string // of the client's command; the server's answer in Link.Replies carries it
+	Tag        string // of the client's command; the answer in Link.Replies carries it. No server sees it
 	User       string // canonical user name: for whom a credential of the proxy's own would sign in
 	Credential Credential
 	// Converse passes a challenge of the server on to the client, and returns the client's response. Mechanisms that are relayed
@@ -53,12 +53,13 @@ type Link struct {
 	Addr     string    // the address that was dialled, host:port
 	Conn     net.Conn  // what Options.Wrap returned
 	TLS      *tls.Conn // over Conn; nil when plain
-	Replies  []byte    // for the client: untagged responses of the sign-in and its tagged OK, hidden capabilities taken out
+	Replies  []byte    // for the client: untagged responses and OK of the sign-in, the server's capability list among them, less what is hidden
 	Rest     []byte    // read behind them and not looked at; goes to the client next
 	Offers   Offers
+	Literals Literals // that the server takes
 }
 
-// SignIn connects to the route's first server and signs in there, under the client's tag. If the server is not reached it goes
+// SignIn connects to the route's first server and signs in there. If the server is not reached it goes
 // on to the route's next one; an answer to the credential is final. Errors are *Error, of the first server tried; on error
 // every connection is closed. The context bounds everything, beside the time-outs of each phase.
 func (t *Tier) SignIn(ctx context.Context, r Route, q SignInRequest) (*Link, error) {
@@ -148,6 +149,6 @@ func (c *conversation) link() (*Link, error) {
 		TLS:     c.tls,
 		Replies: s.replies,
 		Rest:    bytes.Clone(c.responses.Buffered()),
-		Offers:  s.offers,
+		Offers:  s.offers, Literals: s.list.literals,
 	}, nil
 }

@@ -128,26 +128,26 @@ func TestRelayed(t *testing.T) {
 		refuse                   error // of the client
 	}{
 		"SCRAM": {"SCRAM-SHA-256", scram, "SASL-IR", []string{"r=abcdef,s=c2FsdA==,i=4096", "v=proof"}, dialogue{
-			"C: a1 AUTHENTICATE SCRAM-SHA-256 " + b64(scram),
+			"C: p1 AUTHENTICATE SCRAM-SHA-256 " + b64(scram),
 			"S: + " + b64("r=abcdef,s=c2FsdA==,i=4096"), "C: " + b64("response 1"), "S: * CAPABILITY IMAP4rev1",
-			"S: + " + b64("v=proof"), "C: " + b64("response 2"), "S: a1 OK in",
+			"S: + " + b64("v=proof"), "C: " + b64("response 2"), signedIn,
 		}, 0, nil},
 		"without initial response": {"SCRAM-SHA-1", scram, "", []string{"last"}, dialogue{
-			"C: a1 AUTHENTICATE SCRAM-SHA-1", "S: + ", "C: " + b64(scram), "S: + " + b64("last"), "C: " + b64("response 1"), "S: a1 OK in",
+			"C: p1 AUTHENTICATE SCRAM-SHA-1", "S: + ", "C: " + b64(scram), "S: + " + b64("last"), "C: " + b64("response 1"), signedIn,
 		}, 0, nil},
-		"token": {"XOAUTH2", bearer, "SASL-IR", nil, dialogue{"C: a1 AUTHENTICATE XOAUTH2 " + b64(bearer), "S: a1 OK in"}, 0, nil},
+		"token": {"XOAUTH2", bearer, "SASL-IR", nil, dialogue{"C: p1 AUTHENTICATE XOAUTH2 " + b64(bearer), signedIn}, 0, nil},
 		"bad token": {"XOAUTH2", bearer, "SASL-IR", []string{`{"status":"401"}`}, dialogue{
-			"C: a1 AUTHENTICATE XOAUTH2 " + b64(bearer), "S: + " + b64(`{"status":"401"}`), "C: " + b64("response 1"), "S: a1 NO [AUTHENTICATIONFAILED] no",
+			"C: p1 AUTHENTICATE XOAUTH2 " + b64(bearer), "S: + " + b64(`{"status":"401"}`), "C: " + b64("response 1"), "S: p1 NO [AUTHENTICATIONFAILED] no",
 		}, KindBadCredential, nil},
 		"client stops": {"SCRAM-SHA-256", scram, "SASL-IR", []string{"x"}, dialogue{
-			"C: a1 AUTHENTICATE SCRAM-SHA-256 " + b64(scram), "S: + " + b64("x"),
+			"C: p1 AUTHENTICATE SCRAM-SHA-256 " + b64(scram), "S: + " + b64("x"),
 		}, KindClient, stop},
 		"no base64": {"SCRAM-SHA-256", scram, "SASL-IR", nil, dialogue{
-			"C: a1 AUTHENTICATE SCRAM-SHA-256 " + b64(scram), "S: + what?",
+			"C: p1 AUTHENTICATE SCRAM-SHA-256 " + b64(scram), "S: + what?",
 		}, KindProtocol, nil},
-		"in too early": {"SCRAM-SHA-256", scram, "", nil, dialogue{"C: a1 AUTHENTICATE SCRAM-SHA-256", "S: a1 OK in"}, KindProtocol, nil},
+		"in too early": {"SCRAM-SHA-256", scram, "", nil, dialogue{"C: p1 AUTHENTICATE SCRAM-SHA-256", signedIn}, KindProtocol, nil},
 		"without end": {"SCRAM-SHA-256", scram, "SASL-IR", slices.Repeat([]string{"x"}, maxChallenges), slices.Concat(
-			dialogue{"C: a1 AUTHENTICATE SCRAM-SHA-256 " + b64(scram), "S: + " + b64("x")},
+			dialogue{"C: p1 AUTHENTICATE SCRAM-SHA-256 " + b64(scram), "S: + " + b64("x")},
 			dialogue{"C: " + b64("response 1"), "S: + " + b64("x")}, dialogue{"C: " + b64("response 2"), "S: + " + b64("x")},
 			dialogue{"C: " + b64("response 3"), "S: + " + b64("x")}, dialogue{"C: " + b64("response 4"), "S: + " + b64("x")},
 			dialogue{"C: " + b64("response 5"), "S: + " + b64("x")}, dialogue{"C: " + b64("response 6"), "S: + " + b64("x")},

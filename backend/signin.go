@@ -9,14 +9,19 @@ import (
 )
 
 // signIn is the conversation from the sign-in command to its answer.
+//
+// All tags are our own. The client's tag is legal, but that does not mean that a server's parser takes it: a tag with "]" makes Dovecot
+// answer without any tag.
 type signIn struct {
 	*conversation
-	idTag     string // of our ID while its answer is missing
-	pending   script // what the server has not asked for yet
-	asked     int    // challenges passed on to the client
-	replies   []byte
-	offers    Offers
-	succeeded bool
+	tag      string // of the sign-in
+	idTag    string // of our ID while its answer is missing
+	pending  script // what the server has not asked for yet
+	asked    int    // challenges passed on to the client
+	replies  []byte // untagged responses for the client
+	accepted []byte // the OK to the sign-in, under the client's tag; nil until then
+	offers   Offers
+	list     listing
 }
 
 // signIn signs in with the client's credential, ID in front, and returns what is for the client.
@@ -30,27 +35,31 @@ func (c *conversation) signIn() (*signIn, error) {
 		return nil, err
 	}
 	// A server may answer both commands in any order; the client must not see the answer to ours.
-	for !s.succeeded || s.idTag != "" {
-		resp, err := c.read()
-		if err != nil {
-			return nil, err
-		}
-		if err := s.handle(resp); err != nil {
+	for s.accepted == nil || s.idTag != "" {
+		if err := s.next(); err != nil {
 			return nil, err
 		}
 	}
+	if err := s.completeList(); err != nil {
+		return nil, err
+	}
+	s.replies = append(s.replies, s.accepted...)
 	return s, nil
 }
 
 // begin sends ID, if the server is to have it, and the first part of the sign-in in one write.
 func (s *signIn) begin() error {
-	parts, err := s.request.Credential.script(s.request.Tag, s.capabilities)
+	s.tag = s.ownTag()
+	parts, err := s.request.Credential.script(s.tag, s.capabilities)
 	switch {
 	case errors.Is(err, errNUL):
 		return s.fail(KindBadCredential, err)
 	case err != nil:
 		s.tier.survey.learn(s.server.name, s.capabilities) // so that the next client is not promised it
 		return s.fail(KindNoMechanism, err)
+	}
+	if !relayed(s.request.Credential.Mechanism) { // of others it is not known which message is the last
+		s.askListBehind(parts)
 	}
 	s.pending = parts[1:]
 	var first []byte
@@ -61,14 +70,26 @@ func (s *signIn) begin() error {
 	return s.write(append(first, parts[0]...))
 }
 
+// next reads a response and handles it.
+func (s *signIn) next() error {
+	resp, err := s.read()
+	if err != nil {
+		return err
+	}
+	return s.handle(resp)
+}
+
 func (s *signIn) handle(resp wire.Response) error {
+	judged := s.accepted != nil
 	switch {
-	case resp.Kind == wire.Continuation && len(s.pending) > 0 && !s.succeeded:
+	case resp.Kind == wire.Continuation && len(s.pending) > 0 && !judged:
 		next := s.pending[0]
 		s.pending = s.pending[1:]
 		return s.write(next)
-	case resp.Kind == wire.Continuation && relayed(s.request.Credential.Mechanism) && !s.succeeded:
+	case resp.Kind == wire.Continuation && relayed(s.request.Credential.Mechanism) && !judged:
 		return s.converse(resp)
+	case resp.Kind == wire.Untagged && resp.Status == wire.StatusBAD:
+		return s.untaggedBAD(resp)
 	case resp.Kind == wire.Untagged:
 		if s.idTag == "" || resp.Name != "ID" {
 			s.keep(resp)
@@ -77,10 +98,28 @@ func (s *signIn) handle(resp wire.Response) error {
 	case resp.Kind == wire.Tagged && resp.Tag == s.idTag:
 		s.idTag = "" // whatever it says: the server may ignore who the client is
 		return nil
-	case resp.Kind == wire.Tagged && resp.Tag == s.request.Tag && !s.succeeded:
+	case resp.Kind == wire.Tagged && resp.Tag == s.tag && !judged:
 		return s.judge(resp)
+	case resp.Kind == wire.Tagged && s.list.answered(resp.Tag):
+		s.list.known = s.list.known && judged // else it is the list from before the sign-in
+		return nil
 	}
 	return s.fail(KindProtocol, errNonsense)
+}
+
+// untaggedBAD is how servers answer a line of which they could not read the tag. It answers the first command that waits for an answer.
+func (s *signIn) untaggedBAD(resp wire.Response) error {
+	switch {
+	case s.idTag != "":
+		s.idTag = ""
+	case s.accepted == nil:
+		return s.judge(resp)
+	case s.list.tag != "":
+		s.list.tag = ""
+	default:
+		s.keep(resp)
+	}
+	return nil
 }
 
 // maxChallenges is how many challenges of one sign-in are passed on. SCRAM has two.
@@ -107,23 +146,26 @@ func (s *signIn) converse(resp wire.Response) error {
 // judge takes the answer to the sign-in.
 func (s *signIn) judge(resp wire.Response) error {
 	switch {
-	case resp.Status == wire.StatusBAD:
-		return s.fail(KindProtocol, fmt.Errorf("sign-in answered with BAD: %s", s.clean(resp.Text)))
-	case resp.Status == wire.StatusNO:
+	case resp.Status != wire.StatusOK:
 		return s.refusal(resp)
 	case len(s.pending) > 0:
 		return s.fail(KindProtocol, errors.New("sign-in accepted before the credential was sent"))
 	}
-	s.succeeded = true
-	s.keep(resp)
+	var line []byte
+	if resp.ListsCapabilities() {
+		line = s.filter(resp)
+	} else {
+		line = resp.Raw
+	}
+	s.accepted = append([]byte(s.request.Tag), line[len(resp.Tag):]...)
 	return nil
 }
 
-// refusal reads a NO. Only a plain one and AUTHENTICATIONFAILED say that the credential is wrong; if that is ours, the client can do
-// nothing about it.
+// refusal reads a NO or a BAD. A NO without code, AUTHENTICATIONFAILED, and a BAD, as the command was well formed, say that the
+// credential is wrong; if that is ours, the client can do nothing about it.
 func (s *signIn) refusal(resp wire.Response) *Error {
 	kind := KindRefused
-	if resp.Code == "" || resp.Code == "AUTHENTICATIONFAILED" {
+	if resp.Code == "" || resp.Code == "AUTHENTICATIONFAILED" || resp.Status == wire.StatusBAD {
 		kind = KindBadCredential
 		if s.request.own {
 			kind = KindOwnCredential
@@ -133,23 +175,33 @@ func (s *signIn) refusal(resp wire.Response) *Error {
 	if resp.Code != "" {
 		text = s.clean(resp.Code) + ": " + text
 	}
+	if resp.Status == wire.StatusBAD {
+		text = "BAD: " + text
+	}
 	e := s.fail(kind, fmt.Errorf("sign-in refused: %s", text))
 	e.Code, e.Text = s.codeForClient(resp)
 	return e
 }
 
-// keep adds a response to what the client gets.
+// keep adds an untagged response to what the client gets.
 func (s *signIn) keep(resp wire.Response) {
-	if !resp.ListsCapabilities() {
+	switch {
+	case !resp.ListsCapabilities():
 		s.replies = append(s.replies, resp.Raw...)
-		return
+	case s.accepted == nil || !s.list.known: // else it answers our question, and the client has got a list
+		s.replies = append(s.replies, s.filter(resp)...)
 	}
-	var hidden bool
-	s.replies, hidden = wire.AppendFilteredCapabilities(s.replies, resp.Raw)
+}
+
+// filter returns a response with a capability list as the client is to see it, and learns from the list what the relay has to know.
+func (s *signIn) filter(resp wire.Response) []byte {
+	s.list.read(resp)
+	line, hidden := wire.AppendFilteredCapabilities(nil, resp.Raw)
 	switch {
 	case hidden:
 		s.offers = OffersHidden
 	case s.offers == OffersUnknown:
 		s.offers = OffersNone
 	}
+	return line
 }

@@ -24,7 +24,6 @@ func TestMechanisms(t *testing.T) {
 	with := func(c Credential, mechanism string) Credential { c.Mechanism = mechanism; return c }
 	acting := with(password("pw"), "PLAIN")
 	acting.Authzid = "bob"
-	long := strings.Repeat("é", 3000)
 
 	tests := []struct {
 		name       string
@@ -32,30 +31,30 @@ func TestMechanisms(t *testing.T) {
 		credential Credential
 		dialogue   dialogue
 	}{
-		{"LOGIN", "", password("pw"), dialogue{`C: a1 LOGIN "alice" "pw"`}},
-		{"LOGIN beside PLAIN", "AUTH=PLAIN SASL-IR", password("pw"), dialogue{`C: a1 LOGIN "alice" "pw"`}},
-		{"LOGIN quoted", "", password(`p"w\ {3}`), dialogue{`C: a1 LOGIN "alice" "p\"w\\ {3}"`}},
-		{"LOGIN empty", "", password(""), dialogue{`C: a1 LOGIN "alice" ""`}},
-		{"LOGIN literal", "", password("pé"), dialogue{`C: a1 LOGIN "alice" {3}`, "S: + go", "C: pé"}},
+		{"LOGIN", "", password("pw"), dialogue{`C: p1 LOGIN "alice" "pw"`}},
+		{"LOGIN beside PLAIN", "AUTH=PLAIN SASL-IR", password("pw"), dialogue{`C: p1 LOGIN "alice" "pw"`}},
+		{"LOGIN quoted", "", password(`p"w\ {3}`), dialogue{`C: p1 LOGIN "alice" "p\"w\\ {3}"`}},
+		{"LOGIN empty", "", password(""), dialogue{`C: p1 LOGIN "alice" ""`}},
+		{"LOGIN literal", "", password("pé"), dialogue{`C: p1 LOGIN "alice" {3}`, "S: + go", "C: pé"}},
 		{"LOGIN two literals", "", Credential{Username: "é", Password: "é\r\n"},
-			dialogue{"C: a1 LOGIN {2}", "S: +", "C: é {4}", "S: + ", "C: é", "C: "}},
-		{"LOGIN LITERAL+", "LITERAL+", password(long), dialogue{`C: a1 LOGIN "alice" {6000+}`, "C: " + long}},
-		{"LOGIN LITERAL-", "LITERAL-", password("pé"), dialogue{`C: a1 LOGIN "alice" {3+}`, "C: pé"}},
-		{"LOGIN long LITERAL-", "LITERAL-", password(long), dialogue{`C: a1 LOGIN "alice" {6000}`, "S: + ", "C: " + long}},
-		{"LOGINDISABLED", "LOGINDISABLED AUTH=PLAIN SASL-IR", password("pw"), dialogue{"C: a1 AUTHENTICATE PLAIN " + b64("\x00alice\x00pw")}},
-		{"PLAIN", "AUTH=PLAIN SASL-IR", with(password("pw"), "PLAIN"), dialogue{"C: a1 AUTHENTICATE PLAIN " + b64("\x00alice\x00pw")}},
+			dialogue{"C: p1 LOGIN {2}", "S: +", "C: é {4}", "S: + ", "C: é", "C: "}},
+		{"LOGIN literals are synchronizing", "LITERAL+", password("pé"), dialogue{`C: p1 LOGIN "alice" {3}`, "S: + go", "C: pé"}},
+		{"LOGIN that no quotes can carry", "LITERAL+ AUTH=PLAIN SASL-IR", password("pé"),
+			dialogue{"C: p1 AUTHENTICATE PLAIN " + b64("\x00alice\x00pé")}},
+		{"LOGINDISABLED", "LOGINDISABLED AUTH=PLAIN SASL-IR", password("pw"), dialogue{"C: p1 AUTHENTICATE PLAIN " + b64("\x00alice\x00pw")}},
+		{"PLAIN", "AUTH=PLAIN SASL-IR", with(password("pw"), "PLAIN"), dialogue{"C: p1 AUTHENTICATE PLAIN " + b64("\x00alice\x00pw")}},
 		{"PLAIN without SASL-IR", "AUTH=PLAIN", with(password("pw"), "PLAIN"),
-			dialogue{"C: a1 AUTHENTICATE PLAIN", "S: + ", "C: " + b64("\x00alice\x00pw")}},
-		{"PLAIN of an authzid", "AUTH=PLAIN SASL-IR", acting, dialogue{"C: a1 AUTHENTICATE PLAIN " + b64("bob\x00alice\x00pw")}},
-		{"PLAIN not offered", "AUTH=SCRAM-SHA-256", with(password("pw"), "PLAIN"), dialogue{`C: a1 LOGIN "alice" "pw"`}},
+			dialogue{"C: p1 AUTHENTICATE PLAIN", "S: + ", "C: " + b64("\x00alice\x00pw")}},
+		{"PLAIN of an authzid", "AUTH=PLAIN SASL-IR", acting, dialogue{"C: p1 AUTHENTICATE PLAIN " + b64("bob\x00alice\x00pw")}},
+		{"PLAIN not offered", "AUTH=SCRAM-SHA-256", with(password("pw"), "PLAIN"), dialogue{`C: p1 LOGIN "alice" "pw"`}},
 		{"AUTHENTICATE LOGIN", "AUTH=PLAIN AUTH=LOGIN SASL-IR", with(password("pw"), "LOGIN"),
-			dialogue{"C: a1 AUTHENTICATE LOGIN", "S: + " + b64("Username:"), "C: " + b64("alice"), "S: + " + b64("Password:"), "C: " + b64("pw")}},
-		{"AUTHENTICATE LOGIN not offered", "AUTH=PLAIN SASL-IR", with(password("pw"), "LOGIN"), dialogue{"C: a1 AUTHENTICATE PLAIN " + b64("\x00alice\x00pw")}},
-		{"AUTHENTICATE LOGIN where there is nothing", "", with(password("pw"), "LOGIN"), dialogue{`C: a1 LOGIN "alice" "pw"`}},
+			dialogue{"C: p1 AUTHENTICATE LOGIN", "S: + " + b64("Username:"), "C: " + b64("alice"), "S: + " + b64("Password:"), "C: " + b64("pw")}},
+		{"AUTHENTICATE LOGIN not offered", "AUTH=PLAIN SASL-IR", with(password("pw"), "LOGIN"), dialogue{"C: p1 AUTHENTICATE PLAIN " + b64("\x00alice\x00pw")}},
+		{"AUTHENTICATE LOGIN where there is nothing", "", with(password("pw"), "LOGIN"), dialogue{`C: p1 LOGIN "alice" "pw"`}},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			d := slices.Concat(dialogue{"S: * OK [CAPABILITY IMAP4rev1 " + test.offers + "] ready"}, test.dialogue, dialogue{"S: a1 OK in"})
+			d := slices.Concat(dialogue{"S: * OK [CAPABILITY IMAP4rev1 " + test.offers + "] ready"}, test.dialogue, dialogue{signedIn})
 			tier := tier(t, Timeouts{}, server(TLSNone, nil, fake(t, nil, d)))
 			q := alice()
 			q.Credential = test.credential
@@ -63,7 +62,7 @@ func TestMechanisms(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if got := string(link.Replies); got != "a1 OK in\r\n" {
+			if got := string(link.Replies); got != signedInA1 {
 				t.Errorf("replies %q", got)
 			}
 		})
@@ -106,21 +105,23 @@ func TestRefusals(t *testing.T) {
 		code   string
 		text   string
 	}{
-		{"S: a1 NO wrong", KindBadCredential, "", ""},
-		{"S: a1 NO [AUTHENTICATIONFAILED] wrong", KindBadCredential, "AUTHENTICATIONFAILED", ""},
-		{"S: a1 NO [UNAVAILABLE] database down", KindRefused, "UNAVAILABLE", ""},
-		{"S: a1 NO [authorizationfailed] no", KindRefused, "AUTHORIZATIONFAILED", ""},
-		{"S: a1 NO [EXPIRED] old", KindRefused, "EXPIRED", ""},
-		{"S: a1 NO [LIMIT] many", KindRefused, "LIMIT", ""},
-		{"S: a1 NO [ALERT] Read [this]\x07 \xc3\xa9", KindRefused, "ALERT", "Read (this)? ??"},
-		{"S: a1 NO [REFERRAL imap://other/] go there", KindRefused, "", ""},
-		{"S: a1 NO [X-ODD] what", KindRefused, "", ""},
-		{"S: a1 BAD [CLIENTBUG] what", KindProtocol, "", ""},
+		{"S: p1 NO wrong", KindBadCredential, "", ""},
+		{"S: p1 NO [AUTHENTICATIONFAILED] wrong", KindBadCredential, "AUTHENTICATIONFAILED", ""},
+		{"S: p1 NO [UNAVAILABLE] database down", KindRefused, "UNAVAILABLE", ""},
+		{"S: p1 NO [authorizationfailed] no", KindRefused, "AUTHORIZATIONFAILED", ""},
+		{"S: p1 NO [EXPIRED] old", KindRefused, "EXPIRED", ""},
+		{"S: p1 NO [LIMIT] many", KindRefused, "LIMIT", "many"},
+		{"S: p1 NO [ALERT] Read [this]\x07 \xc3\xa9", KindRefused, "ALERT", "Read (this)? ??"},
+		{"S: p1 NO [REFERRAL imap://other/] go there", KindRefused, "", ""},
+		{"S: p1 NO [X-ODD] what", KindRefused, "", ""},
+		{"S: p1 BAD [CLIENTBUG] what", KindBadCredential, "CLIENTBUG", ""},
 		{"S: * BYE [UNAVAILABLE] going down", KindBye, "UNAVAILABLE", ""},
 		{"S: * BYE [ALERT] maintenance", KindBye, "ALERT", "maintenance"},
-		{"S: a1 NO [ALERT] WONDER is wrong", KindRefused, "ALERT", secret.Mask},
-		{"S: a1 BAD no command wonder", KindProtocol, "", ""},
-		{"S: a1 NO [wonder] wrong", KindRefused, "", ""},
+		{"S: p1 NO [ALERT] WONDER is wrong", KindRefused, "ALERT", secret.Mask},
+		{"S: p1 BAD no command wonder", KindBadCredential, "", ""},
+		{"S: * BAD Error in IMAP command received by server.", KindBadCredential, "", ""},
+		{"S: * BAD [UNAVAILABLE] line too long", KindBadCredential, "UNAVAILABLE", ""},
+		{"S: p1 NO [wonder] wrong", KindRefused, "", ""},
 	}
 	for _, test := range tests {
 		t.Run(test.answer, func(t *testing.T) {
@@ -165,16 +166,19 @@ func TestReplies(t *testing.T) {
 		replies  string
 		rest     string
 		offers   Offers
+		literals Literals
 	}{
-		{"OK alone", "IMAP4rev1", "a1 OK in\r\n", "a1 OK in\r\n", "", OffersUnknown},
-		{"offered before", "IMAP4rev1 COMPRESS=DEFLATE", "a1 OK in\r\n", "a1 OK in\r\n", "", OffersHidden},
-		{"capabilities in OK", "IMAP4rev1", "a1 OK [CAPABILITY IMAP4rev1 IDLE] in\r\n", "a1 OK [CAPABILITY IMAP4rev1 IDLE] in\r\n", "", OffersNone},
-		{"hidden in OK", "IMAP4rev1",
-			"a1 OK [CAPABILITY IMAP4rev1 COMPRESS=DEFLATE IDLE] in\r\n", "a1 OK [CAPABILITY IMAP4rev1 IDLE] in\r\n", "", OffersHidden},
+		{"capabilities in OK", "IMAP4rev1", "p1 OK [CAPABILITY IMAP4rev1 IDLE] in\r\n", "a1 OK [CAPABILITY IMAP4rev1 IDLE] in\r\n", "", OffersNone, LiteralsSynchronizing},
+		{"LITERAL+", "IMAP4rev1", "p1 OK [CAPABILITY IMAP4rev1 LITERAL+] in\r\n", "a1 OK [CAPABILITY IMAP4rev1 LITERAL+] in\r\n", "", OffersNone, LiteralsAny},
+		{"LITERAL-", "IMAP4rev1 LITERAL+", "p1 OK [CAPABILITY literal-] in\r\n", "a1 OK [CAPABILITY literal-] in\r\n", "", OffersNone, LiteralsShort},
+		{"hidden in OK", "IMAP4rev1", "p1 OK [CAPABILITY IMAP4rev1 COMPRESS=DEFLATE IDLE] in\r\n",
+			"a1 OK [CAPABILITY IMAP4rev1 IDLE] in\r\n", "", OffersHidden, LiteralsSynchronizing},
+		{"offered before", "IMAP4rev1 COMPRESS=DEFLATE", "p1 OK [CAPABILITY IMAP4rev1] in\r\n", "a1 OK [CAPABILITY IMAP4rev1] in\r\n", "", OffersHidden, LiteralsSynchronizing},
 		{"untagged before", "IMAP4rev1",
-			"* CAPABILITY IMAP4rev1 UNAUTHENTICATE\r\n* OK [ALERT] hey {3}\r\n* X {3}\r\nabc d\r\na1 OK [CAPABILITY IMAP4rev1] in\r\n",
-			"* CAPABILITY IMAP4rev1\r\n* OK [ALERT] hey {3}\r\n* X {3}\r\nabc d\r\na1 OK [CAPABILITY IMAP4rev1] in\r\n", "", OffersHidden},
-		{"more behind", "IMAP4rev1", "a1 OK in\r\n* 3 EXISTS\r\n* half", "a1 OK in\r\n", "* 3 EXISTS\r\n* half", OffersUnknown},
+			"* CAPABILITY IMAP4rev1 UNAUTHENTICATE\r\n* OK [ALERT] hey {3}\r\n* X {3}\r\nabc d\r\np1 OK [CAPABILITY IMAP4rev1] in\r\n",
+			"* CAPABILITY IMAP4rev1\r\n* OK [ALERT] hey {3}\r\n* X {3}\r\nabc d\r\na1 OK [CAPABILITY IMAP4rev1] in\r\n", "", OffersHidden, LiteralsSynchronizing},
+		{"more behind", "IMAP4rev1", "* CAPABILITY X\r\np1 OK in\r\n* 3 EXISTS\r\n* half",
+			"* CAPABILITY X\r\na1 OK in\r\n", "* 3 EXISTS\r\n* half", OffersNone, LiteralsSynchronizing},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -183,9 +187,9 @@ func TestReplies(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if string(link.Replies) != test.replies || string(link.Rest) != test.rest || link.Offers != test.offers {
-				t.Errorf("replies %q, rest %q, offers %d\nwant    %q,      %q,        %d",
-					link.Replies, link.Rest, link.Offers, test.replies, test.rest, test.offers)
+			if string(link.Replies) != test.replies || string(link.Rest) != test.rest || link.Offers != test.offers || link.Literals != test.literals {
+				t.Errorf("replies %q, rest %q, offers %d, literals %d\nwant    %q,      %q,        %d,          %d", link.Replies, link.Rest,
+					link.Offers, link.Literals, test.replies, test.rest, test.offers, test.literals)
 			}
 		})
 	}
@@ -201,23 +205,21 @@ func TestID(t *testing.T) {
 	tests := []struct {
 		name     string
 		trusted  bool
-		tag      string
 		dialogue dialogue
 		replies  string
 	}{
-		{"trusted", true, "a1", dialogue{hello, "C: p1" + idLine, aliceLogin, "S: * ID NIL", "S: p1 OK hi", "S: a1 OK in"}, "a1 OK in\r\n"},
-		{"refused", true, "a1", dialogue{hello, "C: p1" + idLine, aliceLogin, "S: p1 BAD what", "S: a1 OK in"}, "a1 OK in\r\n"},
-		{"answered last", true, "a1", dialogue{hello, "C: p1" + idLine, aliceLogin, "S: a1 OK in", `S: * ID ("name" "x")`, "S: p1 OK hi"}, "a1 OK in\r\n"},
-		{"the client's tag is ours", true, "p1", dialogue{hello, "C: p2" + idLine, `C: p1 LOGIN "alice" "wonder"`, "S: p2 OK hi", "S: p1 OK in"}, "p1 OK in\r\n"},
-		{"not trusted", false, "a1", dialogue{hello, aliceLogin, "S: * ID NIL", "S: a1 OK in"}, "* ID NIL\r\na1 OK in\r\n"},
-		{"not offered", true, "a1", dialogue{greeting, aliceLogin, "S: a1 OK in"}, "a1 OK in\r\n"},
+		{"trusted", true, dialogue{hello, "C: p2" + idLine, aliceLogin, "S: * ID NIL", "S: p2 OK hi", signedIn}, signedInA1},
+		{"refused", true, dialogue{hello, "C: p2" + idLine, aliceLogin, "S: p2 BAD what", signedIn}, signedInA1},
+		{"refused without a tag", true, dialogue{hello, "C: p2" + idLine, aliceLogin, "S: * BAD what", signedIn}, signedInA1},
+		{"answered last", true, dialogue{hello, "C: p2" + idLine, aliceLogin, signedIn, `S: * ID ("name" "x")`, "S: p2 OK hi"}, signedInA1},
+		{"not trusted", false, dialogue{hello, aliceLogin, "S: * ID NIL", signedIn}, "* ID NIL\r\n" + signedInA1},
+		{"not offered", true, dialogue{greeting, aliceLogin, signedIn}, signedInA1},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			o := server(TLSNone, nil, fake(t, nil, append(test.dialogue, "close")))
 			o.TrustedID = test.trusted
 			q := alice()
-			q.Tag = test.tag
 			q.Client = ClientInfo{
 				Addr:      netip.MustParseAddrPort("[::ffff:192.0.2.7]:5000"),
 				Local:     netip.MustParseAddrPort("[2001:db8::1%eth0]:993"),
@@ -250,23 +252,26 @@ func TestIDLeavesOut(t *testing.T) {
 func TestTLS(t *testing.T) {
 	testkit.NoLeaks(t)
 	client, config := certificates(t, loopback())
-	login := dialogue{aliceLogin, "s: a1 OK in\r\n* 1 EXISTS\r\n"}
+	login := func(tag string) dialogue {
+		return dialogue{"C: " + tag + ` LOGIN "alice" "wonder"`, "s: " + tag + " OK [CAPABILITY IMAP4rev1] in\r\n* 1 EXISTS\r\n"}
+	}
 	tests := []struct {
 		name     string
 		mode     TLSMode
 		dialogue dialogue
+		tag      string // of the sign-in
 		phases   string
 	}{
-		{"implicit", TLSImplicit, dialogue{"TLS", greeting}, "[dial tls greeting signin]"},
+		{"implicit", TLSImplicit, dialogue{"TLS", greeting}, "p1", "[dial tls greeting signin]"},
 		{"starttls", TLSStartTLS, dialogue{
 			"S: * OK [CAPABILITY IMAP4rev1 LOGINDISABLED STARTTLS COMPRESS=DEFLATE] ready", "S: * OK still ready",
 			"C: p1 STARTTLS", "S: * CAPABILITY LOGINDISABLED", "S: p1 OK go", "TLS",
 			"C: p2 CAPABILITY", "S: * CAPABILITY IMAP4rev1", "S: p2 OK done",
-		}, "[dial greeting tls signin]"},
+		}, "p3", "[dial greeting tls signin]"},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			address := fake(t, config, append(test.dialogue, login...))
+			address := fake(t, config, append(test.dialogue, login(test.tag)...))
 			var phases []string
 			q := alice()
 			q.Step = func(phase string, d time.Duration) {
@@ -282,7 +287,7 @@ func TestTLS(t *testing.T) {
 			if fmt.Sprint(phases) != test.phases {
 				t.Errorf("phases %v, want %s", phases, test.phases)
 			}
-			if link.TLS == nil || string(link.Rest) != "* 1 EXISTS\r\n" || link.Offers != OffersUnknown || link.Addr != address {
+			if link.TLS == nil || string(link.Rest) != "* 1 EXISTS\r\n" || link.Offers != OffersNone || link.Addr != address {
 				t.Errorf("got %+v", link)
 			}
 			if !link.TLS.ConnectionState().HandshakeComplete || link.TLS.NetConn() != link.Conn {
@@ -295,7 +300,7 @@ func TestTLS(t *testing.T) {
 // TestTLSResumed spares the second connection to a server most of the handshake.
 func TestTLSResumed(t *testing.T) {
 	client, config := certificates(t, loopback())
-	d := dialogue{"TLS", greeting, aliceLogin, "S: a1 OK in"}
+	d := dialogue{"TLS", greeting, aliceLogin, signedIn}
 	tier := tier(t, Timeouts{}, server(TLSImplicit, client, fake(t, config, d, d)))
 	for i := range 2 {
 		link, err := signInAs(t, tier, alice())
@@ -311,7 +316,7 @@ func TestTLSResumed(t *testing.T) {
 
 // TestDeadlinesAreCleared so that a link lives on after the time-outs of its set-up.
 func TestDeadlinesAreCleared(t *testing.T) {
-	address := fake(t, nil, dialogue{greeting, aliceLogin, "S: a1 OK in"})
+	address := fake(t, nil, dialogue{greeting, aliceLogin, signedIn})
 	link, err := signInAs(t, tier(t, Timeouts{}, server(TLSNone, nil, address)), alice())
 	if err != nil {
 		t.Fatal(err)
@@ -326,7 +331,7 @@ func TestNextCopy(t *testing.T) {
 	testkit.NoLeaks(t)
 	refused := testkit.Listen(t)
 	refused.Close()
-	well := dialogue{greeting, aliceLogin, "S: a1 OK in"}
+	well := dialogue{greeting, aliceLogin, signedIn}
 	full := dialogue{"S: * BYE full"}
 	tests := []struct {
 		name   string
@@ -336,7 +341,7 @@ func TestNextCopy(t *testing.T) {
 	}{
 		{"dial", refused.Addr().String(), []dialogue{well}, ""},
 		{"greeting", fake(t, nil, full), []dialogue{well}, ""},
-		{"credential", fake(t, nil, dialogue{greeting, aliceLogin, "S: a1 NO wrong"}), nil, "bad_credential"},
+		{"credential", fake(t, nil, dialogue{greeting, aliceLogin, "S: p1 NO wrong"}), nil, "bad_credential"},
 		{"both", refused.Addr().String(), []dialogue{full}, "dial"},
 	}
 	for _, test := range tests {

@@ -69,7 +69,7 @@ func TestTLSOffer(t *testing.T) {
 func TestTLSOfferOfOneKind(t *testing.T) {
 	client, config := certificates(t, loopback())
 	var groups []tls.CurveID
-	d := dialogue{"TLS", greeting, aliceLogin, "S: a1 OK in"}
+	d := dialogue{"TLS", greeting, aliceLogin, signedIn}
 	config.GetConfigForClient = func(info *tls.ClientHelloInfo) (*tls.Config, error) {
 		if len(groups) == 0 {
 			return nil, errors.New("more handshakes than wanted")

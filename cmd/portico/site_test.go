@@ -100,7 +100,7 @@ func silent(conn net.Conn) {
 	for lines := bufio.NewScanner(conn); lines.Scan(); {
 		tag, rest, _ := strings.Cut(lines.Text(), " ")
 		if verb, _, _ := strings.Cut(rest, " "); verb == "LOGIN" || verb == "AUTHENTICATE" {
-			fmt.Fprintf(conn, "%s OK signed in\r\n", tag)
+			fmt.Fprintf(conn, "%s OK [CAPABILITY IMAP4rev1] signed in\r\n", tag)
 		}
 	}
 }

@@ -82,7 +82,8 @@ func failures() []failure {
 		{"greets with a literal without end", none, "S: * LIST {9999999999}\nsilent", saysUnavailable, "server_greeting", nil},
 		{"answers without end", none, login + "raw \"* LIST () {100000}\\r\\n\"\nsend 100000\nsilent", saysUnavailable, "server_protocol", nil},
 		{"answers another tag", none, login + "S: other OK in\nsilent", saysUnavailable, "server_protocol", nil},
-		{"answers BAD", none, login + "S: ${tag} BAD what\nsilent", saysUnavailable, "server_protocol", nil},
+		{"answers BAD", none, login + "S: ${tag} BAD what\nsilent", saysBad, "bad_credential", nil},
+		{"answers BAD without a tag", none, login + "S: * BAD what\nsilent", saysBad, "bad_credential", nil},
 		{"answers with noise", none, login + "raw \"\\xff\\xfe\\r\\n\"\nsilent", saysUnavailable, "server_protocol", nil},
 		{"continues for ever", none, login + "S: +\nS: +\nS: +\nsilent", saysUnavailable, "server_protocol", nil},
 		{"PREAUTH for an answer", none, login + "S: * PREAUTH\nsilent", saysUnavailable, "server_protocol", nil},
@@ -94,8 +95,8 @@ func failures() []failure {
 		{"NO without a code", none, login + "S: ${tag} NO user ada is unknown here", saysBad, "bad_credential", nil},
 		{"NO with an unknown code", none, login + "S: ${tag} NO [X-SHARD 17] 10.0.0.3", saysUnavailable, "server_refused", nil},
 		{"ALERT", none, login + "S: ${tag} NO [ALERT] Your password has expired, see intranet", "NO [ALERT] Your password has expired, see intranet", "server_refused", nil},
-		{"ALERT with noise", none, login + "raw \"a NO [ALERT] \\x1b[31mred\\x00\\xff\\x7f\\r\\n\"", "NO [ALERT] ?(31mred???", "server_refused", nil},
-		{"ALERT without end", none, login + "raw \"a NO [ALERT] " + strings.Repeat("long ", 1000) + "\\r\\n\"", "NO [ALERT] " + strings.Repeat("long ", 40), "server_refused", nil},
+		{"ALERT with noise", none, login + "raw \"${tag} NO [ALERT] \\x1b[31mred\\x00\\xff\\x7f\\r\\n\"", "NO [ALERT] ?(31mred???", "server_refused", nil},
+		{"ALERT without end", none, login + "raw \"${tag} NO [ALERT] " + strings.Repeat("long ", 1000) + "\\r\\n\"", "NO [ALERT] " + strings.Repeat("long ", 40), "server_refused", nil},
 		{"ALERT with the password", none, login + "S: ${tag} NO [ALERT] " + password + " is wrong", "NO [ALERT] *****", "server_refused", nil},
 	}
 }
@@ -103,7 +104,7 @@ func failures() []failure {
 // refusalCodes are those of RFC 5530 that a server may refuse a sign-in with.
 var refusalCodes = []string{
 	"UNAVAILABLE", "AUTHORIZATIONFAILED", "EXPIRED", "PRIVACYREQUIRED", "CONTACTADMIN", "NOPERM", "INUSE", "CORRUPTION", "SERVERBUG",
-	"CLIENTBUG", "CANNOT", "LIMIT", "OVERQUOTA", "NONEXISTENT", "ALREADYEXISTS", "EXPUNGEISSUED",
+	"CLIENTBUG", "CANNOT", "OVERQUOTA", "NONEXISTENT", "ALREADYEXISTS", "EXPUNGEISSUED",
 }
 
 // What a client is told of each way in which a mailbox server fails, in time; that it is counted; and that the connection then
@@ -115,6 +116,8 @@ func TestFailingServers(t *testing.T) {
 		list = append(list, failure{"refuses with " + code, backend.TLSNone, login + "S: ${tag} NO [" + code + "] at 10.0.0.3",
 			"NO [" + code + "] Sign-in refused.", "server_refused", nil})
 	}
+	list = append(list, failure{"refuses with LIMIT", backend.TLSNone, login + "S: ${tag} NO [LIMIT] Ten connections are enough",
+		"NO [LIMIT] Ten connections are enough", "server_refused", nil})
 	list = append(list, failure{"refuses with AUTHENTICATIONFAILED", backend.TLSNone, login + "S: ${tag} NO [AUTHENTICATIONFAILED] pam: no",
 		saysBad, "bad_credential", nil})
 	for _, fail := range list {

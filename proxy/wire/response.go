@@ -71,6 +71,7 @@ func (r *ResponseReader) ReadResponse() (Response, error) {
 	}
 	lim := bounds{line: r.limit, literal: r.limit, total: r.limit, what: "response"}
 	if resp.Raw, err = r.buf.withLiterals(line, lim, nil); err != nil {
+		r.buf.used = 0 // after a time-out the next call reads it again
 		return Response{}, err
 	}
 	return resp, nil

@@ -1,0 +1,124 @@
+package backend
+
+import (
+	"errors"
+	"time"
+
+	"portico/proxy/wire"
+)
+
+// Literals says which literals a server takes without being asked first, by its capability list after sign-in (RFC 7888).
+type Literals uint8
+
+// The three answers.
+const (
+	LiteralsSynchronizing Literals = iota // none: the list has neither name, or no list came
+	LiteralsShort                         // LITERAL-: those up to 4,096 bytes
+	LiteralsAny                           // LITERAL+
+)
+
+// listing is what a sign-in knows of the capability list that the client gets with its end. The client has believed the proxy's list so
+// far, and has to learn the server's own.
+type listing struct {
+	known    bool
+	literals Literals
+	tag      string // of our CAPABILITY while its answer is missing
+	lost     string // tag of one that the server seems to have dropped
+}
+
+// read takes the list in a response.
+func (l *listing) read(resp wire.Response) {
+	list, ok := resp.Capabilities()
+	if !ok {
+		return
+	}
+	l.known = true
+	switch {
+	case list.Has("LITERAL+"):
+		l.literals = LiteralsAny
+	case list.Has("LITERAL-"):
+		l.literals = LiteralsShort
+	default:
+		l.literals = LiteralsSynchronizing
+	}
+}
+
+// answered takes the answer to a CAPABILITY of ours. It returns false for any other tag.
+func (l *listing) answered(tag string) bool {
+	switch tag {
+	case l.tag:
+		l.tag = ""
+	case l.lost:
+		l.lost = ""
+	default:
+		return false
+	}
+	return true
+}
+
+// listHabit is how a server gives its capability list with a sign-in. It is learnt from sign-ins, so that nothing is asked for in vain.
+type listHabit int32
+
+// The habits.
+const (
+	listUnknown     listHabit = iota
+	listVolunteered           // it sends the list
+	listSilent                // it does not; whether it answers what is sent in one packet with the sign-in is not known yet
+	listAsked                 // it answers CAPABILITY in one packet with the sign-in
+	listDropped               // it drops what follows the sign-in, as Courier does: another process goes on
+)
+
+// listPatience is how long the answer to CAPABILITY in one packet with the sign-in may take. Then it is asked for again.
+const listPatience = time.Second
+
+// askListBehind adds CAPABILITY to the last part of a sign-in, where the server does not send its list without being asked.
+func (s *signIn) askListBehind(parts script) {
+	if habit := listHabit(s.server.list.Load()); habit == listSilent || habit == listAsked {
+		s.list.tag = s.ownTag()
+		parts.text(s.list.tag + " CAPABILITY\r\n")
+	}
+}
+
+// completeList makes sure that the client gets a list, if the server gives one at all. The sign-in is accepted.
+func (s *signIn) completeList() error {
+	if s.list.tag == "" && s.list.known {
+		s.server.list.CompareAndSwap(int32(listUnknown), int32(listVolunteered))
+		s.server.list.CompareAndSwap(int32(listSilent), int32(listAsked))
+		return nil
+	}
+	if s.list.tag == "" {
+		s.server.list.CompareAndSwap(int32(listUnknown), int32(listSilent))
+	} else if answered, err := s.awaitList(listPatience); answered || err != nil {
+		return err
+	}
+	s.list.tag = s.ownTag()
+	s.enter(PhaseSignIn, s.tier.timeouts.SignIn)
+	if err := s.write([]byte(s.list.tag + " CAPABILITY\r\n")); err != nil {
+		return err
+	}
+	for s.list.tag != "" {
+		if err := s.next(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// awaitList waits for the answer to the CAPABILITY that went with the sign-in. It is not answered where the server has dropped it.
+func (s *signIn) awaitList(patience time.Duration) (answered bool, err error) {
+	s.enter(PhaseSignIn, min(patience, s.tier.timeouts.SignIn))
+	for s.list.tag != "" {
+		err := s.next()
+		var e *Error
+		if errors.As(err, &e) && e.Kind == KindTimeout && s.ctx.Err() == nil {
+			s.list.lost, s.list.tag = s.list.tag, ""
+			s.server.list.Store(int32(listDropped))
+			return false, nil
+		}
+		if err != nil {
+			return false, err
+		}
+	}
+	s.server.list.CompareAndSwap(int32(listSilent), int32(listAsked))
+	return true, nil
+}
