@@ -30,6 +30,7 @@ type conversation struct {
 	address address
 	request SignInRequest
 	laps    stopwatch
+	greeted func() // called when the server can be signed in to; may be nil
 
 	conn      net.Conn  // what Wrap returned
 	tls       *tls.Conn // nil while plain
@@ -144,6 +145,8 @@ func (c *conversation) ioError(kind Kind, err error) *Error {
 		kind = KindTimeout
 	case c.ctx.Err() != nil:
 		kind, err = KindCancelled, context.Cause(c.ctx)
+	case IsLocal(err):
+		kind = KindLocal
 	case errors.As(err, &timeout) && timeout.Timeout():
 		kind = KindTimeout
 	case errors.As(err, &syntax), errors.As(err, &limit):

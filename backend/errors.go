@@ -1,6 +1,12 @@
 package backend
 
-import "strings"
+import (
+	"errors"
+	"net"
+	"slices"
+	"strings"
+	"syscall"
+)
 
 // Kind is what went wrong on the way to a mailbox, for the one table that turns it into a reply, a metric label and a log
 // level. The set is closed: NumKinds lets that table prove that it is complete.
@@ -13,6 +19,7 @@ const (
 	KindDirectory                 // the directory cannot tell
 	KindNoActiveCopy              // the database has no active copy
 	KindResting                   // the mailbox server has failed too often, and is left alone for a while; see Breakers
+	KindLocal                     // this machine has no descriptors, ports or memory left for a connection
 	KindDial                      // no TCP connection to the mailbox server
 	KindTLS                       // STARTTLS refused, handshake failed, or the certificate is not the server's
 	KindGreeting                  // PREAUTH, no IMAP, no capabilities, bytes behind the STARTTLS answer
@@ -31,7 +38,7 @@ const (
 )
 
 var kindNames = [NumKinds]string{
-	"no_mailbox", "disabled", "directory", "no_active_copy", "resting", "dial", "tls", "greeting", "no_mechanism", "bad_credential", "refused",
+	"no_mailbox", "disabled", "directory", "no_active_copy", "resting", "local", "dial", "tls", "greeting", "no_mechanism", "bad_credential", "refused",
 	"not_authorized", "own_credential", "protocol", "bye", "closed", "timeout", "cancelled", "client",
 }
 
@@ -90,3 +97,19 @@ func (e *Error) Unwrap() error { return e.Err }
 // tryNextCopy says whether another copy of an interchangeable database may do better: the server was not reached. A server that
 // took the credential has had its say.
 func (e *Error) tryNextCopy() bool { return e.Phase != PhaseSignIn && e.Kind != KindCancelled }
+
+// unresolved reports whether the server's name could not be resolved, which says nothing of the server.
+func (e *Error) unresolved() bool {
+	var dns *net.DNSError
+	return errors.As(e.Err, &dns)
+}
+
+// localErrors are what the kernel says when this machine has run out of something, whatever the server does.
+var localErrors = []syscall.Errno{
+	syscall.EMFILE, syscall.ENFILE, syscall.EADDRNOTAVAIL, syscall.ENOBUFS, syscall.ENOMEM, syscall.EAGAIN, syscall.ENOSPC,
+}
+
+// IsLocal reports whether this machine has run out of descriptors, ports or memory, which is no other machine's fault.
+func IsLocal(err error) bool {
+	return slices.ContainsFunc(localErrors, func(local syscall.Errno) bool { return errors.Is(err, local) })
+}

@@ -97,25 +97,30 @@ func (t *Tier) signInTo(ctx context.Context, name string, q SignInRequest) (*Lin
 	if server == nil {
 		return nil, &Error{Kind: KindNoActiveCopy, Phase: PhaseRoute, Err: fmt.Errorf("there is no mailbox server %q", name)}
 	}
-	if err := t.breakers.enter(name); err != nil {
+	pass, err := t.breakers.enter(name)
+	if err != nil {
 		return nil, &Error{Kind: KindResting, Server: name, Phase: PhaseDial, Err: err}
 	}
-	reached := errPanicked
-	defer func() { t.breakers.leave(name, reached) }()
-	link, err := t.converse(ctx, server, q)
-	reached = nil
-	if err != nil {
-		errors.As(err, &reached)
-	}
+	outcome := errPanicked
+	defer func() { t.breakers.leave(pass, outcome) }()
+	link, err := t.converse(ctx, server, q, func() { t.breakers.greeted(pass) })
+	outcome = asError(err)
 	return link, err
+}
+
+// asError returns an error as an *Error, and nil for none.
+func asError(err error) *Error {
+	var e *Error
+	errors.As(err, &e)
+	return e
 }
 
 // errPanicked is how an attempt has ended that nobody came back from: it says nothing of the server.
 var errPanicked = &Error{Kind: KindCancelled}
 
-// converse is one attempt to sign in to one server.
-func (t *Tier) converse(ctx context.Context, server *mailboxServer, q SignInRequest) (*Link, error) {
-	c := &conversation{ctx: ctx, tier: t, server: server, request: q, laps: stopwatch{now: t.now}}
+// converse is one attempt to sign in to one server. It calls greeted, if that is not nil, when the server can be signed in to.
+func (t *Tier) converse(ctx context.Context, server *mailboxServer, q SignInRequest, greeted func()) (*Link, error) {
+	c := &conversation{ctx: ctx, tier: t, server: server, request: q, greeted: greeted, laps: stopwatch{now: t.now}}
 	defer func() { c.laps.report(q.Step) }()
 	if err := c.connect(); err != nil {
 		return nil, err
@@ -137,6 +142,9 @@ func (t *Tier) converse(ctx context.Context, server *mailboxServer, q SignInRequ
 func (c *conversation) link() (*Link, error) {
 	if err := c.prepare(); err != nil {
 		return nil, err
+	}
+	if c.greeted != nil {
+		c.greeted()
 	}
 	s, err := c.signIn()
 	if err != nil {

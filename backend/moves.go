@@ -20,13 +20,19 @@ type MoveResult struct {
 // ErrNoHealthyCopy says that no other server with a copy answers and may have it.
 var ErrNoHealthyCopy = errors.New("no healthy copy")
 
-// Check says whether a mailbox server can be reached now: it connects, does TLS, and reads greeting and capabilities. Errors are
-// *Error, or wrap ErrUnknownName.
+// Check says whether a mailbox server can be reached now: it connects, does TLS, and reads greeting and capabilities. Its breaker learns the
+// result. Errors are *Error, or wrap ErrUnknownName.
 func (t *Tier) Check(ctx context.Context, server string) error {
 	s := t.servers[server]
 	if s == nil {
 		return fmt.Errorf("mailbox server %s: %w", server, ErrUnknownName)
 	}
+	err := t.check(ctx, s)
+	t.breakers.tested(server, asError(err), false)
+	return err
+}
+
+func (t *Tier) check(ctx context.Context, s *mailboxServer) error {
 	c := &conversation{ctx: ctx, tier: t, server: s, laps: stopwatch{now: t.now}}
 	if err := c.connect(); err != nil {
 		return err
@@ -37,7 +43,7 @@ func (t *Tier) Check(ctx context.Context, server string) error {
 	if err := c.prepare(); err != nil {
 		return err
 	}
-	t.survey.learn(server, c.capabilities)
+	t.survey.learn(s.name, c.capabilities)
 	return nil
 }
 

@@ -17,7 +17,7 @@ type OpenRequest struct {
 }
 
 // Open signs in to one mailbox server, as a user's sign-in would be taken there, and whatever breakers, gates and databases say: it is for
-// whoever wants to know how the server is. Errors are *Error, or wrap ErrUnknownName.
+// whoever wants to know how the server is. The server's breaker learns the result. Errors are *Error, or wrap ErrUnknownName.
 func (t *Tier) Open(ctx context.Context, server string, q OpenRequest) (*Link, error) {
 	s := t.servers[server]
 	if s == nil {
@@ -27,5 +27,7 @@ func (t *Tier) Open(ctx context.Context, server string, q OpenRequest) (*Link, e
 	if t.mode == directory.ModeMaster && t.master != nil {
 		request.Credential, request.own = t.master.credential(q.User), true
 	}
-	return t.converse(ctx, s, request)
+	link, err := t.converse(ctx, s, request, nil)
+	t.breakers.tested(server, asError(err), true)
+	return link, err
 }

@@ -107,7 +107,7 @@ func (b Back) databaseOn(server string) (database string, ok bool) {
 func (b Back) open(ctx context.Context, run *Run, server, database string) (*backend.Link, error) {
 	a, err := b.account(run, database)
 	if err != nil {
-		return nil, &Failure{Authentication, "account", err}
+		return nil, failure(Authentication, "account", err)
 	}
 	return b.Tier().Open(ctx, server, backend.OpenRequest{User: a.user, Password: a.password, Step: func(phase string, d time.Duration) { run.Took(phase, d) }})
 }

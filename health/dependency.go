@@ -26,6 +26,7 @@ var ofKind = map[backend.Kind]Dependency{
 	backend.KindDirectory:     ActiveDirectory,
 	backend.KindNoActiveCopy:  HighAvailability,
 	backend.KindResting:       Networking,
+	backend.KindLocal:         None, // this machine's fault
 	backend.KindDial:          Networking,
 	backend.KindTLS:           Networking,
 	backend.KindGreeting:      Networking,
@@ -48,6 +49,14 @@ func blame(err error) (d Dependency, phase string) {
 		return None, ""
 	}
 	return ofKind[known.Kind], known.Phase
+}
+
+// failure blames d for an error, unless this machine has run out of something: that is nobody else's fault.
+func failure(d Dependency, phase string, err error) *Failure {
+	if backend.IsLocal(err) {
+		d = None
+	}
+	return &Failure{d, phase, err}
 }
 
 // Failure is an error that says whom it blames.

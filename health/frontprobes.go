@@ -43,7 +43,7 @@ func (f Front) CTP(database string) func(context.Context, *Run) error {
 		}
 		a, err := f.account(run, database)
 		if err != nil {
-			return &Failure{Authentication, "account", err}
+			return failure(Authentication, "account", err)
 		}
 		var door Door
 		if doors := f.Doors(); run.Endpoint != "" {
@@ -70,7 +70,7 @@ func (f Front) CTP(database string) func(context.Context, *Run) error {
 		run.Step("signin")
 		if err := client.Login(a.user, a.password.Reveal()).Wait(); err != nil {
 			if door.foreign { // how it goes on there is not known here
-				return &Failure{Authentication, "signin", err}
+				return refused(err)
 			}
 			return f.diagnose(ctx, run, a, database, err)
 		}
@@ -83,7 +83,7 @@ func enter(ctx context.Context, run *Run, door Door) (net.Conn, error) {
 	run.Step("dial")
 	conn, err := new(net.Dialer).DialContext(ctx, "tcp", door.Address)
 	if err != nil {
-		return nil, &Failure{Networking, "dial", err}
+		return nil, failure(Networking, "dial", err)
 	}
 	if !door.Implicit && !door.StartTLS {
 		return conn, nil
@@ -187,8 +187,16 @@ func (f Front) diagnose(ctx context.Context, run *Run, a account, database strin
 		return &Failure{d, phase, fmt.Errorf("%w: %w", refusal, err)}
 	}
 	// The server takes what the front door refuses.
+	return refused(refusal)
+}
+
+// refused says whom the refusal of a sign-in blames, by what the client is told.
+func refused(refusal error) *Failure {
 	var answered *imap.Error
-	if errors.As(refusal, &answered) && answered.Code == imap.ResponseCodeUnavailable {
+	switch {
+	case !errors.As(refusal, &answered): // there was no answer
+		return failure(Networking, "signin", refusal)
+	case answered.Code == imap.ResponseCodeUnavailable:
 		return &Failure{HighAvailability, "signin", refusal}
 	}
 	return &Failure{Authentication, "signin", refusal}
@@ -256,11 +264,7 @@ func (f Front) unproved(ctx context.Context, name string, refusal error) error {
 		d, _ := blame(err)
 		return &Failure{d, "route", fmt.Errorf("%w: %w", refusal, err)}
 	}
-	var answered *imap.Error
-	if errors.As(refusal, &answered) && answered.Code == imap.ResponseCodeUnavailable {
-		return &Failure{HighAvailability, "signin", refusal}
-	}
-	return &Failure{Authentication, "signin", refusal}
+	return refused(refusal)
 }
 
 func addrPortOf(a net.Addr) netip.AddrPort {

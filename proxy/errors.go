@@ -47,6 +47,7 @@ var ofBackend = [backend.NumKinds]Outcome{
 	backend.KindDirectory:     OutcomeDirectoryDown,
 	backend.KindNoActiveCopy:  OutcomeNoActiveCopy,
 	backend.KindResting:       OutcomeServerResting,
+	backend.KindLocal:         OutcomeNoResources,
 	backend.KindDial:          OutcomeDial,
 	backend.KindTLS:           OutcomeServerTLS,
 	backend.KindGreeting:      OutcomeServerGreeting,

@@ -53,6 +53,7 @@ const (
 	OutcomeDirectoryDown    // the directory does not answer
 	OutcomeNoActiveCopy     // no server holds an active copy
 	OutcomeServerResting    // the mailbox server has failed too often
+	OutcomeNoResources      // we have no descriptors, ports or memory left for a connection
 	OutcomeDial             // no connection to the mailbox server
 	OutcomeServerTLS        // no TLS with the mailbox server
 	OutcomeServerGreeting   // a greeting of the mailbox server that can not be trusted
@@ -190,9 +191,11 @@ var outcomes = [numOutcomes]row{
 	OutcomeNoMailbox: badCredential("no_mailbox", "sign-in refused: no mailbox for this user"),
 	OutcomeDisabled:  badCredential("user_disabled", "sign-in refused: the directory refuses this user"),
 
-	OutcomeDirectoryDown:   unavailable("directory_down", "sign-in failed: directory does not answer"),
-	OutcomeNoActiveCopy:    unavailable("no_active_copy", "sign-in failed: no active copy of the database"),
-	OutcomeServerResting:   unavailable("server_breaker_open", "sign-in failed: the mailbox server is left alone, as it has failed too often"),
+	OutcomeDirectoryDown: unavailable("directory_down", "sign-in failed: directory does not answer"),
+	OutcomeNoActiveCopy:  unavailable("no_active_copy", "sign-in failed: no active copy of the database"),
+	OutcomeServerResting: unavailable("server_breaker_open", "sign-in failed: the mailbox server is left alone, as it has failed too often"),
+	OutcomeNoResources: {label: "no_resources", log: "sign-in failed: Portico has no descriptors, ports or memory left for a connection",
+		level: zerolog.ErrorLevel, reply: replyNO, code: "UNAVAILABLE", text: textUnavailable, charge: chargeBad},
 	OutcomeDial:            unavailable("server_dial", "sign-in failed: no connection to the mailbox server"),
 	OutcomeServerTLS:       unavailable("server_tls", "sign-in failed: no TLS with the mailbox server"),
 	OutcomeServerGreeting:  unavailable("server_greeting", "sign-in failed: bad greeting of the mailbox server"),
