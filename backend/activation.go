@@ -11,6 +11,8 @@ import (
 type MoveOptions struct {
 	// End ends the database's sessions and returns when none is left.
 	End func(database string)
+	// Force moves to a server that does not answer, too.
+	Force bool
 
 	from string // where it has to be active still; "" is anywhere
 }
@@ -43,6 +45,15 @@ func (m *ActiveManager) Move(ctx context.Context, name, server string, o MoveOpt
 		return fmt.Errorf("database %s: %w", name, err)
 	}
 	return nil
+}
+
+// moves says whether a move would change anything, as far as that can be known before it begins.
+func (m *ActiveManager) moves(name, server string) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	d := m.databases[name]
+	return d != nil && d.configured && slices.Contains(d.copies, server) && len(m.blocked[server]) == 0 &&
+		(d.active != server || len(d.suspended) > 0)
 }
 
 // takeTurn waits until nobody else moves a database. The caller gives the turn back.

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"portico/configs/store"
 )
@@ -65,6 +66,7 @@ var (
 	ErrBlocked     = errors.New("activation is blocked there")
 	ErrSuspended   = errors.New("no copy may be active: a move has failed, and has to be made again")
 	ErrLost        = errors.New("the server with the active copy is not among the configured copies")
+	ErrNoAnswer    = errors.New("the mailbox server does not answer")
 	ErrElsewhere   = errors.New("the database is active on another server by now")
 )
 
@@ -122,6 +124,11 @@ func (m *ActiveManager) Active(name string) (server string, ok bool) {
 // the end, and counts a sign-in of a user as under way until release. A user in no database, named "", has no such servers. While the database or the user is held it waits, by wait, which
 // may let others compute meanwhile.
 func (m *ActiveManager) lease(ctx context.Context, name, user string, wait func(func())) ([]string, error) {
+	return m.leaseWithin(ctx, name, user, holdTime, wait)
+}
+
+// leaseWithin is lease with a bound for the wait.
+func (m *ActiveManager) leaseWithin(ctx context.Context, name, user string, within time.Duration, wait func(func())) ([]string, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for {
@@ -145,7 +152,7 @@ func (m *ActiveManager) lease(ctx context.Context, name, user string, wait func(
 			m.user(user).signIns++
 			return d.inOrder(), nil
 		}
-		if err := m.await(ctx, stands, wait); err != nil {
+		if err := m.await(ctx, stands, within, wait); err != nil {
 			return nil, fmt.Errorf("database %s is moving, or the user: %w", name, err)
 		}
 	}

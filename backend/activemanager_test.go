@@ -31,6 +31,9 @@ func manager(t *testing.T, s store.Store) *ActiveManager {
 // nobody moves where there are no sessions to end.
 var nobody = MoveOptions{End: func(string) {}}
 
+// forced is nobody, whether the server answers or not.
+var forced = MoveOptions{End: nobody.End, Force: true}
+
 func at(wait func()) func(func()) {
 	return func(f func()) { wait(); f() }
 }

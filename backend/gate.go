@@ -20,10 +20,12 @@ const MaxPause = 10 * time.Minute
 
 // Of sign-ins that wait for a mailbox server.
 const (
-	maxWaiting  = 10_000           // for one server; more are refused
-	stillWaits  = 15 * time.Second // how often a client is told that it waits
-	longestWait = MaxPause + time.Minute
+	maxWaiting = 10_000           // for one server; more are refused
+	stillWaits = 15 * time.Second // how often a client is told that it waits
 )
+
+// LongestWait is how long one sign-in may wait in all for mailbox servers that are paused, and for databases that move.
+const LongestWait = MaxPause + time.Minute
 
 // Gates hold the sign-ins to mailbox servers that are paused, and let them in one behind the other, at a set pace, when they are not any
 // more, or when databases have moved there. They live as long as the program and forget pauses with it. They are safe for concurrent
@@ -188,8 +190,6 @@ var errTooManyWait = errors.New("too many sign-ins wait for the server")
 // for this server. away runs what may have to wait; still is called every few seconds, and its error ends the wait, as ctx does.
 func (g *Gates) wait(ctx context.Context, server string, away func(func()), still func() error) (in bool, err error) {
 	w := &waiter{changed: make(chan struct{}, 1)}
-	ctx, cancel := context.WithTimeout(ctx, longestWait)
-	defer cancel()
 	g.mu.Lock()
 	gt := g.gate(server)
 	if len(gt.queue) >= maxWaiting {

@@ -23,17 +23,20 @@ type held struct {
 	waiting int           // sign-ins that are held
 }
 
-// await waits until what is held is let go. The mutex is free meanwhile.
-func (m *ActiveManager) await(ctx context.Context, h *held, wait func(func())) error {
+// errStillHeld says that a sign-in has waited for as long as it was to.
+var errStillHeld = errors.New("it took too long")
+
+// await waits for d at most until what is held is let go. The mutex is free meanwhile.
+func (m *ActiveManager) await(ctx context.Context, h *held, d time.Duration, wait func(func())) error {
 	if h.waiting >= maxHeld {
 		return fmt.Errorf("%d sign-ins wait already", h.waiting)
 	}
 	h.waiting++
 	held := h.held
 	m.mu.Unlock()
-	err := errors.New("it took too long")
+	err := errStillHeld
 	wait(func() {
-		timer := time.NewTimer(holdTime)
+		timer := time.NewTimer(d)
 		defer timer.Stop()
 		select {
 		case <-held:

@@ -69,8 +69,19 @@ func (t *Tier) Healthy(ctx context.Context, servers []string) map[string]error {
 	return found
 }
 
-// Move is ActiveManager.Move; the sign-ins that have waited, and the clients that come back, are let in at the set pace.
+// Move is ActiveManager.Move; the sign-ins that have waited, and the clients that come back, are let in at the set pace. Without Force, the
+// server has to answer.
 func (t *Tier) Move(ctx context.Context, database, server string, o MoveOptions) error {
+	if !o.Force && t.active.moves(database, server) {
+		if err := t.Check(ctx, server); err != nil {
+			return fmt.Errorf("database %s, mailbox server %s: %w: %w", database, server, ErrNoAnswer, err)
+		}
+	}
+	return t.move(ctx, database, server, o)
+}
+
+// move is Move to a server that answers, or does not have to.
+func (t *Tier) move(ctx context.Context, database, server string, o MoveOptions) error {
 	from, _ := t.active.Active(database)
 	t.gates.slow(server)
 	err := t.active.Move(ctx, database, server, o)
@@ -112,9 +123,20 @@ func others(copies []CopyState, active int) []CopyState {
 	return slices.Concat(copies[active+1:], copies[:active])
 }
 
-// Rebalance moves every database to its first copy that is healthy and not blocked.
+// Rebalance moves every database to its first copy that is healthy and not blocked. One whose active copy is on a server that does not
+// answer moves to any such copy.
 func (t *Tier) Rebalance(ctx context.Context, o MoveOptions) []MoveResult {
+	var servers []string
+	for _, c := range t.active.Copies() {
+		if c.Active && !c.Lost && !slices.Contains(servers, c.Server) {
+			servers = append(servers, c.Server)
+		}
+	}
+	down := t.Healthy(ctx, servers)
 	return t.moveEach(ctx, o, func(copies []CopyState, active int) (wanted []CopyState, concerned bool) {
+		if down[copies[active].Server] != nil {
+			return slices.Concat(copies[:active], copies[active+1:]), true
+		}
 		return copies[:active], active > 0
 	})
 }
@@ -169,29 +191,57 @@ func byDatabase(all []CopyState) (split [][]CopyState) {
 	return split
 }
 
+// moveToFirst moves a database to the first copy that will do. Why it stays where none does names each copy.
 func (t *Tier) moveToFirst(ctx context.Context, active CopyState, wanted []CopyState, o MoveOptions) MoveResult {
-	r := MoveResult{Database: active.Database, From: active.Server, Err: ErrNoHealthyCopy}
+	r := MoveResult{Database: active.Database, From: active.Server}
 	if active.Lost {
 		r.Err = fmt.Errorf("%w: move it by name", ErrLost)
 		return r
 	}
 	o.from = active.Server
+	var reasons []error
 	for _, c := range wanted {
-		if c.Blocked || t.Policy(c.Server) == BlockedByPolicy {
-			r.Err = ErrBlocked
+		if err := t.unfit(ctx, c); err != nil {
+			reasons = append(reasons, err)
 			continue
 		}
-		if err := t.Check(ctx, c.Server); err != nil {
-			r.Err = fmt.Errorf("%w: %w", ErrNoHealthyCopy, err)
-			continue
-		}
-		if r.Err = t.Move(ctx, c.Database, c.Server, o); r.Err == nil {
+		if r.Err = t.move(ctx, c.Database, c.Server, o); r.Err == nil {
 			r.To = c.Server
 		}
 		return r
 	}
+	r.Err = ErrNoHealthyCopy
+	if len(reasons) > 0 {
+		r.Err = &noCopyError{reasons}
+	}
 	return r
 }
+
+// unfit says why nothing may be moved to a copy without being asked for by name, or nil.
+func (t *Tier) unfit(ctx context.Context, c CopyState) error {
+	if c.Blocked || t.Policy(c.Server) == BlockedByPolicy {
+		return fmt.Errorf("%w (%s)", ErrBlocked, c.Server)
+	}
+	if err := t.Check(ctx, c.Server); err != nil {
+		return fmt.Errorf("%w (%s): %w", ErrNoHealthyCopy, c.Server, err)
+	}
+	return nil
+}
+
+// noCopyError is why a database stays: what keeps it from each other copy.
+type noCopyError struct{ reasons []error }
+
+// Error names each copy.
+func (e *noCopyError) Error() string {
+	words := make([]string, len(e.reasons))
+	for i, err := range e.reasons {
+		words[i] = err.Error()
+	}
+	return strings.Join(words, "; ")
+}
+
+// Unwrap returns the reasons.
+func (e *noCopyError) Unwrap() []error { return e.reasons }
 
 // Done ends the sign-in that Route has begun: it has failed, or its session is where a move finds it.
 func (t *Tier) Done(r Route) {

@@ -2,6 +2,7 @@ package backend
 
 import (
 	"errors"
+	"strings"
 	"testing"
 
 	"portico/backend/backendtest"
@@ -47,6 +48,53 @@ func TestEvacuateAndRebalance(t *testing.T) {
 	}
 	compareMoves(t, tier.Rebalance(t.Context(), nobody), []MoveResult{{"fine", "mbx2", "mbx1", nil}})
 	compareMoves(t, tier.Rebalance(t.Context(), nobody), nil)
+}
+
+// A move to a server that does not answer takes Force; rebalance leaves such a server, for a copy that is not preferred too, or says why not.
+func TestDeadServers(t *testing.T) {
+	testkit.NoLeaks(t)
+	server, err := backendtest.NewMemory(backendtest.MemoryOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	tier, err := New(t.Context(), Options{Directory: knows{}, Servers: []ServerOptions{
+		{Name: "dead1", Addresses: []string{"127.0.0.1:1"}}, {Name: "dead2", Addresses: []string{"127.0.0.1:1"}},
+		{Name: "well", Addresses: []string{testkit.Serve(t, server)}},
+	}, Databases: []DatabaseOptions{
+		{Name: "db1", Copies: []string{"dead1", "dead2", "well"}},
+		{Name: "db2", Copies: []string{"well", "dead1"}},
+		{Name: "db3", Copies: []string{"dead1", "dead2"}},
+		{Name: "db4", Copies: []string{"dead1"}},
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ended := 0
+	counting := MoveOptions{End: func(string) { ended++ }}
+	if err := tier.Move(t.Context(), "db2", "dead1", counting); !errors.Is(err, ErrNoAnswer) || ended > 0 {
+		t.Errorf("to a dead server: %v, sessions ended %d times", err, ended)
+	}
+	if at, _ := tier.ActiveManager().Active("db2"); at != "well" {
+		t.Errorf("db2 is on %s", at)
+	}
+	for _, is := range []struct{ database, server string }{{"db1", "dead1"}, {"db2", "well"}} { // nothing to do takes no answer
+		if err := tier.Move(t.Context(), is.database, is.server, counting); err != nil {
+			t.Error(err)
+		}
+	}
+	if err := tier.Move(t.Context(), "db2", "mbx9", counting); !errors.Is(err, ErrNoCopy) {
+		t.Error(err)
+	}
+	if err := tier.Move(t.Context(), "db2", "dead1", forced); err != nil {
+		t.Error(err)
+	}
+	results := tier.Rebalance(t.Context(), nobody)
+	compareMoves(t, results, []MoveResult{
+		{"db1", "dead1", "well", nil}, {"db2", "dead1", "well", nil}, {"db3", "dead1", "", ErrNoHealthyCopy}, {"db4", "dead1", "", ErrNoHealthyCopy},
+	})
+	if words := results[2].Err.Error(); !strings.Contains(words, "no healthy copy (dead2): ") {
+		t.Errorf("db3 stays: %s", words)
+	}
 }
 
 func compareMoves(t *testing.T, got, want []MoveResult) {

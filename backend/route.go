@@ -35,21 +35,23 @@ func (t *Tier) Route(ctx context.Context, q directory.Query) (Route, error) {
 	if r.Mode == directory.ModeDefault {
 		r.Mode = t.mode
 	}
+	bounded, cancel := context.WithTimeout(ctx, LongestWait)
+	defer cancel()
 	if entry.Server != "" {
 		r.Servers = []string{entry.Server}
 		for in := t.gates.pass(entry.Server); !in; {
-			if in, err = t.gates.wait(ctx, entry.Server, q.Wait, q.Waits); err != nil {
+			if in, err = t.gates.wait(bounded, entry.Server, q.Wait, q.Waits); err != nil {
 				return r, t.notIn(ctx, err)
 			}
 		}
-		if _, err := t.active.lease(ctx, "", r.User, q.Wait); err != nil {
+		if _, err := t.hold(bounded, "", r.User, q); err != nil {
 			return r, t.notIn(ctx, err)
 		}
 		r.leased = true
 		return r, nil
 	}
 	r.Database = entry.Database
-	if err := t.lease(ctx, q, &r); err != nil {
+	if err := t.lease(bounded, q, &r); err != nil {
 		return r, t.notIn(ctx, err)
 	}
 	r.leased = true
@@ -64,7 +66,7 @@ func (t *Tier) Route(ctx context.Context, q directory.Query) (Route, error) {
 func (t *Tier) lease(ctx context.Context, q directory.Query, r *Route) (err error) {
 	admitted := "" // the server whose gate has let this sign-in in
 	for {
-		if r.Servers, err = t.active.lease(ctx, r.Database, r.User, q.Wait); err != nil {
+		if r.Servers, err = t.hold(ctx, r.Database, r.User, q); err != nil {
 			return err
 		}
 		server := r.Servers[0]
@@ -78,6 +80,19 @@ func (t *Tier) lease(ctx context.Context, q directory.Query, r *Route) (err erro
 		}
 		if in {
 			admitted = server
+		}
+	}
+}
+
+// hold leases the database of a user, and tells the client now and then that it has to wait while something moves, which shows whether it is there.
+func (t *Tier) hold(ctx context.Context, database, user string, q directory.Query) ([]string, error) {
+	for left := holdTime; ; left -= stillWaits {
+		servers, err := t.active.leaseWithin(ctx, database, user, min(left, stillWaits), q.Wait)
+		if !errors.Is(err, errStillHeld) || left <= stillWaits {
+			return servers, err
+		}
+		if err := q.Waits(); err != nil {
+			return nil, err
 		}
 	}
 }

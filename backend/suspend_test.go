@@ -292,7 +292,7 @@ func TestPolicy(t *testing.T) {
 	if results := tier.Evacuate(t.Context(), "mbx1", nobody); len(results) != 1 || !errors.Is(results[0].Err, ErrBlocked) {
 		t.Errorf("%+v", results)
 	}
-	if err := tier.Move(t.Context(), "db1", "mbx2", nobody); err != nil {
+	if err := tier.Move(t.Context(), "db1", "mbx2", forced); err != nil {
 		t.Errorf("by name: %v", err)
 	}
 	for _, p := range []Policy{Unrestricted, BlockedByPolicy, ""} {
@@ -332,11 +332,54 @@ func TestPausedSignInsFollowAMove(t *testing.T) {
 		}()
 		synctest.Wait()
 		began := time.Now()
-		if err := tier.Move(t.Context(), "db1", "mbx2", nobody); err != nil || time.Since(began) > 0 {
+		if err := tier.Move(t.Context(), "db1", "mbx2", forced); err != nil || time.Since(began) > 0 {
 			t.Errorf("the move: %v after %v", err, time.Since(began))
 		}
 		if r := <-routed; r.Servers[0] != "mbx2" || time.Since(began) > 0 {
 			t.Errorf("routed to %q after %v", r.Servers, time.Since(began))
+		}
+	})
+}
+
+// Whoever is held while a database moves is told so, and gives up when the client is gone.
+func TestHeldClientsAreTold(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		manager := managerWith(t, nil, slowHook{make(chan struct{})}, "mbx1", "mbx2")
+		gates := NewGates(time.Now)
+		tier, err := New(t.Context(), Options{
+			Servers:   []ServerOptions{{Name: "mbx1", Addresses: []string{"192.0.2.1:993"}}, {Name: "mbx2", Addresses: []string{"192.0.2.2:993"}}},
+			Databases: []DatabaseOptions{{Name: "db1", Copies: []string{"mbx1", "mbx2"}}}, Active: manager, Gates: gates,
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		moved := make(chan error)
+		go func() { moved <- manager.Move(ctx, "db1", "mbx2", nobody) }()
+		synctest.Wait()
+		gone := errors.New("the client is gone")
+		for _, test := range []struct {
+			still error
+			kind  Kind
+			after time.Duration
+			told  int
+		}{{nil, KindNoActiveCopy, holdTime, 1}, {gone, KindClient, stillWaits, 1}} {
+			began, told := time.Now(), 0
+			_, err := tier.Route(t.Context(), directory.Query{User: "ann", Still: func() error {
+				told++
+				if test.still != nil {
+					return &ClientError{Err: test.still}
+				}
+				return nil
+			}})
+			var failed *Error
+			if !errors.As(err, &failed) || failed.Kind != test.kind || time.Since(began) != test.after || told != test.told {
+				t.Errorf("%v after %v, told %d times", err, time.Since(began), told)
+			}
+		}
+		cancel()
+		if err := <-moved; !errors.Is(err, ErrSuspended) {
+			t.Error(err)
 		}
 	})
 }

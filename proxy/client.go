@@ -28,6 +28,7 @@ type client struct {
 	now      func() time.Time
 	timeouts *Timeouts
 	end      time.Time // of the whole set-up
+	stopped  time.Time // since when the set-up's clock stands; zero while it runs
 
 	mu      sync.Mutex
 	leaving bool // guarded by mu
@@ -74,11 +75,20 @@ func (c *client) Read(p []byte) (int, error) {
 	return c.stream().Read(p)
 }
 
+// stopClock has the time until startClock not count for the set-up: the client waits for us.
+func (c *client) stopClock() { c.stopped = c.now() }
+
+// startClock ends what stopClock began.
+func (c *client) startClock() {
+	c.end = c.end.Add(c.now().Sub(c.stopped))
+	c.stopped = time.Time{}
+}
+
 // allow gives the next calls d, at most until the end of the set-up. When the server drains, it says so: it is checked behind
 // the deadline, so that a drain begun meanwhile is either seen here or sets a deadline behind ours.
 func (c *client) allow(d time.Duration) error {
 	deadline := c.now().Add(d)
-	if c.end.Before(deadline) {
+	if c.stopped.IsZero() && c.end.Before(deadline) {
 		deadline = c.end
 	}
 	if err := c.sock.SetDeadline(deadline); err != nil {

@@ -70,8 +70,8 @@ func (s *Server) Slow() []SlowCommand {
 }
 
 // EndUser ends the signed-in sessions of a user, given by the canonical name, and returns how many those were when none of them has
-// a connection to a mailbox server any more.
-func (s *Server) EndUser(user string) int {
+// a connection to a mailbox server any more. The client is told the reason.
+func (s *Server) EndUser(user string, why relay.Reason) int {
 	var n atomic.Int64
 	s.opt.Relay.End(func(o relay.Owner) bool {
 		r, ok := o.(*relayed)
@@ -80,7 +80,7 @@ func (s *Server) EndUser(user string) int {
 		}
 		n.Add(1)
 		return true
-	}, relay.ReasonKicked, 0)
+	}, why, 0)
 	return int(n.Load())
 }
 
@@ -90,7 +90,7 @@ func (s *Server) EndDatabase(database string, d time.Duration) {
 	s.opt.Relay.End(func(o relay.Owner) bool { r, ok := o.(*relayed); return ok && r.place.database == database }, relay.ReasonMoved, d)
 }
 
-// EndAll ends all relayed sessions, spread over about d, and returns when none of them has a connection to a mailbox server any more.
+// EndAll ends all relayed sessions for this node's maintenance, spread over about d, and returns when none of them has a connection to a mailbox server any more.
 func (s *Server) EndAll(d time.Duration) {
-	s.opt.Relay.End(func(o relay.Owner) bool { _, ok := o.(*relayed); return ok }, relay.ReasonMoved, d)
+	s.opt.Relay.End(func(o relay.Owner) bool { _, ok := o.(*relayed); return ok }, relay.ReasonMaintenance, d)
 }

@@ -39,7 +39,9 @@ func (s *session) stillWaits() error {
 // and the credential follows.
 func (s *session) route(q directory.Query, c *backend.Credential) (backend.Route, error) {
 	began := s.server.opt.Now()
+	s.client.stopClock() // it may be held for longer than a set-up may take
 	route, err := s.set.Tier.Route(s.drain, q)
+	s.client.startClock()
 	s.rows.phases.Directory = s.server.opt.Now().Sub(began)
 	s.server.metrics.phases.observe(phaseRoute, s.rows.phases.Directory)
 	if len(route.Servers) > 0 {

@@ -135,7 +135,7 @@ func TestUserMove(t *testing.T) {
 	if got := r.asks(t, statusFine, "user", "move", "alice", "db2"); !strings.Contains(got, "db2") || !strings.Contains(got, "yes") {
 		t.Error(got)
 	}
-	c.Expect("* BYE *")
+	c.Expect("* BYE [UNAVAILABLE] Your mailbox is being moved*")
 	if got := r.asks(t, statusFine, "user", "where", "alice", "-o", "list"); !strings.Contains(got, "Server   : mbx2\nMoved    : yes") {
 		t.Error(got)
 	}

@@ -12,6 +12,7 @@ import (
 	"portico/backend"
 	"portico/backend/directory"
 	"portico/health/admin"
+	"portico/proxy/relay"
 )
 
 const (
@@ -193,7 +194,7 @@ func (c control) MoveUser(ctx context.Context, user, database string) (admin.Pla
 		return place, err
 	}
 	defer done()
-	err = c.s.active.MoveUser(ctx, name, database, func(user string) { c.s.server.EndUser(user) })
+	err = c.s.active.MoveUser(ctx, name, database, func(user string) { c.s.server.EndUser(user, relay.ReasonMoved) })
 	if errors.Is(err, backend.ErrUnknownName) {
 		return place, fmt.Errorf("%w: %w", admin.ErrUnknown, err)
 	}
@@ -205,15 +206,19 @@ func (c control) MoveUser(ctx context.Context, user, database string) (admin.Pla
 }
 
 // MoveDatabase implements admin.Control.
-func (c control) MoveDatabase(ctx context.Context, database, server string) error {
+func (c control) MoveDatabase(ctx context.Context, database, server string, force bool) error {
 	var failed error
 	_, err := c.move(ctx, func(ctx context.Context, o backend.MoveOptions) []backend.MoveResult {
 		from, _ := c.s.active.Active(database)
+		o.Force = force
 		failed = c.tier().Move(ctx, database, server, o)
 		return []backend.MoveResult{{Database: database, From: from, To: server, Err: failed}}
 	})
 	if errors.Is(failed, backend.ErrUnknownName) {
 		return fmt.Errorf("%w: %w", admin.ErrUnknown, failed)
+	}
+	if errors.Is(failed, backend.ErrNoAnswer) {
+		return fmt.Errorf("nothing is changed: %w; to move it all the same, add --force", failed)
 	}
 	return errors.Join(err, failed)
 }
@@ -297,7 +302,7 @@ func (c control) Kick(_ context.Context, user string) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	n := c.s.server.EndUser(name)
+	n := c.s.server.EndUser(name, relay.ReasonKicked)
 	c.s.log.Warn().Str("user", name).Int("sessions", n).Msg("sessions of a user ended by an operator")
 	return n, nil
 }

@@ -132,6 +132,49 @@ func TestNothingWaitsForAMove(t *testing.T) {
 	r.asks(t, statusFine, "database", "move", "db1", "mbx2")
 }
 
+// Whoever's session ends is told why: a move of the database or of the user, a kick, this node's maintenance.
+func TestEndsSayWhy(t *testing.T) {
+	site := newTwoServers(t)
+	site.replace(t, "{db1: {copies: [mbx1, mbx2]}}", "{db1: {copies: [mbx1, mbx2]}, db2: {copies: [mbx2, mbx1]}}\ndirectory: {sources: [{rules: [{match: \"*\", database: db1}]}]}")
+	r := site.site.serve(t, filepath.Join(site.dir, "portico.yaml"))
+	const moved = "* BYE [UNAVAILABLE] Your mailbox is being moved*"
+	for _, test := range []struct {
+		args        []string
+		bye, reason string
+	}{
+		{[]string{"database", "move", "db1", "mbx2"}, moved, "moved"},
+		{[]string{"server", "block", "mbx2", "--move"}, moved, "moved"},
+		{[]string{"user", "move", "alice", "db2"}, moved, "moved"},
+		{[]string{"user", "kick", "alice"}, "* BYE Closed by the administrator*", "kicked"},
+		{[]string{"maintenance", "start", "--drain", "0s"}, "* BYE [UNAVAILABLE] Going down for maintenance*", "maintenance"},
+	} {
+		c := r.signIn(t)
+		before := strings.Count(r.log.String(), `"reason":"`+test.reason+`"`)
+		r.asks(t, statusFine, test.args...)
+		c.Expect(test.bye)
+		testkit.Eventually(t, test.reason, func() bool { return strings.Count(r.log.String(), `"reason":"`+test.reason+`"`) == before+1 })
+	}
+}
+
+// A move to a server that does not answer is refused unless it is forced, and rebalance leads away from there.
+func TestForcedMove(t *testing.T) {
+	site := newTwoServers(t)
+	site.replace(t, ", mbx2: {", ", mbx3: {address: \"127.0.0.1:1\", tls: none}, mbx2: {")
+	site.replace(t, "copies: [mbx1, mbx2]", "copies: [mbx1, mbx2, mbx3]")
+	r := site.site.serve(t, filepath.Join(site.dir, "portico.yaml"))
+	if got := r.asks(t, statusFailed, "database", "move", "db1", "mbx3"); !strings.Contains(got, "does not answer") || !strings.Contains(got, "--force") {
+		t.Errorf("move: %s", got)
+	}
+	if got := r.tries(t, "alice"); !strings.HasPrefix(got, "a OK ") {
+		t.Error(got)
+	}
+	r.asks(t, statusFine, "server", "block", "mbx1")
+	r.asks(t, statusFine, "database", "move", "db1", "mbx3", "--force")
+	if got := r.asks(t, statusFine, "database", "rebalance"); !strings.Contains(got, "moved to mbx2") {
+		t.Errorf("rebalance: %s", got)
+	}
+}
+
 // What is refused at the last stage leaves nothing in the store, be it a change of settings or a reload.
 func TestRefusedChangeLeavesNothing(t *testing.T) {
 	site := newTwoServers(t)

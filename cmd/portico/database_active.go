@@ -61,14 +61,17 @@ func newDatabaseMove() *cobra.Command {
 		Short: "Make a server's copy of a database the active one",
 		Long: "Move holds the sign-ins of the database, waits for those under way, ends its sessions, and then lets everybody in on the other\n" +
 			"server. If it fails, everything is as before, but for the sessions that have ended; unless the storage that had to be told\n" +
-			"(databases.<name>.activate) has failed: then nobody is let in until the database is moved again, to whichever server.",
+			"(databases.<name>.activate) has failed: then nobody is let in until the database is moved again, to whichever server.\n\n" +
+			"If the server does not answer, nothing changes. --force moves the database all the same, as Exchange's Move-ActiveMailboxDatabase\n" +
+			"-SkipHealthChecks does. It does not lift a block: portico server unblock does.",
 		Args: cobra.ExactArgs(2),
 	}
 	ask := askFlags(cmd)
+	force := cmd.Flags().Bool("force", false, "move to a server that does not answer, too")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		var nothing struct{}
 		path := "/api/v1/databases/" + url.PathEscape(args[0]) + "/move"
-		if err := ask.post(cmd.Context(), path, map[string]string{"server": args[1]}, &nothing); err != nil {
+		if err := ask.post(cmd.Context(), path, admin.DatabaseMove{Server: args[1], Force: *force}, &nothing); err != nil {
 			return err
 		}
 		fmt.Fprintf(cmd.OutOrStdout(), "%s is active on %s.\n", args[0], args[1])
@@ -81,8 +84,10 @@ func newDatabaseRebalance() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "rebalance",
 		Short: "Move every database to the first of its copies that can have it",
-		Long:  "Exit status: 0 done, 1 a database stays where it should not, 2 it could not be done.",
-		Args:  cobra.NoArgs,
+		Long: "Rebalance moves each database to the first of its copies whose server answers and is not blocked. A database whose active copy is on\n" +
+			"a server that does not answer moves to any such copy. What stays is listed with the reason.\n\n" +
+			"Exit status: 0 done, 1 a database stays where it should not, 2 it could not be done.",
+		Args: cobra.NoArgs,
 	}
 	ask := askFlags(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {

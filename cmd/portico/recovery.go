@@ -274,7 +274,7 @@ func (s *service) restartFrontEnd(ctx context.Context) error {
 		front.tier.Close()
 		return err
 	}
-	s.retire(before.tier, settings.Timeouts.SetUp)
+	s.retire(before.tier, settings.Timeouts.SetUp+backend.LongestWait)
 	return s.relisten()
 }
 

@@ -46,7 +46,7 @@ func (s *service) reload() error {
 		front.tier.Close()
 		return err
 	}
-	s.retire(before.tier, settings.Timeouts.SetUp)
+	s.retire(before.tier, settings.Timeouts.SetUp+backend.LongestWait)
 	s.bound(config)
 	s.sink.setLevel(config.Log.Level)
 	s.access, s.config, s.inFile = access, config, loaded.Settings

@@ -8,6 +8,7 @@ import (
 	"maps"
 	"slices"
 
+	"portico/backend"
 	"portico/configs"
 	"portico/configs/store"
 	"portico/health/admin"
@@ -172,7 +173,7 @@ func (s *service) changeSettings(ctx context.Context, stored map[string]string, 
 		if err != nil {
 			gone = f
 		}
-		s.retire(gone.tier, maxSetUp)
+		s.retire(gone.tier, f.settings(config).Timeouts.SetUp+backend.LongestWait)
 	}
 	if err != nil {
 		return fmt.Errorf("change settings: %w", err)

@@ -22,9 +22,9 @@ type Control interface {
 	SetPolicy(ctx context.Context, server, policy string) error
 	// Pause holds the sign-ins to a server; zero ends that.
 	Pause(ctx context.Context, server string, d time.Duration) error
-	// MoveDatabase makes a server's copy the active one.
-	MoveDatabase(ctx context.Context, database, server string) error
-	// Rebalance moves databases to the first of their copies that can have them.
+	// MoveDatabase makes a server's copy the active one. Without force, the server has to answer.
+	MoveDatabase(ctx context.Context, database, server string, force bool) error
+	// Rebalance moves databases to the first of their copies that can have them, and away from servers that do not answer.
 	Rebalance(ctx context.Context) ([]Move, error)
 	Sessions(ctx context.Context) []SessionState
 	// Slow lists the slowest commands of the last day, the slowest first.
@@ -116,6 +116,12 @@ type CopyStatus struct {
 	Blocked  bool   `json:"blocked,omitempty"`
 }
 
+// DatabaseMove is where a database is to move.
+type DatabaseMove struct {
+	Server string `json:"server"`
+	Force  bool   `json:"force,omitempty"` // though the server does not answer
+}
+
 // Move is what became of a database that was to move.
 type Move struct {
 	Database string `json:"database"`
@@ -149,8 +155,8 @@ func api(mux *http.ServeMux, c Control) {
 	change(mux, "users/{name}/move", func(ctx context.Context, name string, body struct{ Database string }) (any, error) {
 		return c.MoveUser(ctx, name, body.Database)
 	})
-	change(mux, "databases/{name}/move", func(ctx context.Context, name string, body struct{ Server string }) (any, error) {
-		return struct{}{}, c.MoveDatabase(ctx, name, body.Server)
+	change(mux, "databases/{name}/move", func(ctx context.Context, name string, body DatabaseMove) (any, error) {
+		return struct{}{}, c.MoveDatabase(ctx, name, body.Server, body.Force)
 	})
 	mux.HandleFunc("GET /api/v1/settings", func(w http.ResponseWriter, r *http.Request) {
 		states, err := c.Settings(r.Context())

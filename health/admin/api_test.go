@@ -48,8 +48,8 @@ func (n *noted) MoveUser(_ context.Context, user, database string) (Place, error
 	n.note("move user %s %s", user, database)
 	return Place{User: user, Database: database, Server: "mbx1", Moved: true}, nil
 }
-func (n *noted) MoveDatabase(_ context.Context, database, server string) error {
-	n.note("move %s %s", database, server)
+func (n *noted) MoveDatabase(_ context.Context, database, server string, force bool) error {
+	n.note("move %s %s %v", database, server, force)
 	return errors.New("it is blocked there")
 }
 func (n *noted) Rebalance(context.Context) ([]Move, error) {
@@ -100,7 +100,7 @@ func TestAPI(t *testing.T) {
 		{"POST", "servers/mbx1/block", "", 200, `[{"database":"db1","from":"mbx1","to":"mbx2"}]`, "block mbx1 false"},
 		{"POST", "servers/none/block", "{}", 404, `{"error":"there is no mailbox server: unknown name"}`, "block none false"},
 		{"POST", "servers/a%2Fb/unblock", "{}", 200, `{}`, "unblock a/b"},
-		{"POST", "databases/db1/move", `{"server":"mbx2"}`, 409, `{"error":"it is blocked there"}`, "move db1 mbx2"},
+		{"POST", "databases/db1/move", `{"server":"mbx2"}`, 409, `{"error":"it is blocked there"}`, "move db1 mbx2 false"},
 		{"POST", "rebalance", "{}", 200, `[]`, "rebalance"},
 		{"POST", "rebalance", `{"sever":1}`, 400, `{"error":"the request makes no sense: json: unknown field \"sever\""}`, ""},
 		{"POST", "rebalance", `{`, 400, `{"error":"the request makes no sense: unexpected EOF"}`, ""},

@@ -75,20 +75,21 @@ type Reason uint8
 
 // The reasons.
 const (
-	ReasonLogout Reason = iota // the server said BYE, or both sides closed in order
-	ReasonClient               // the client went away
-	ReasonServer               // the mailbox server went away without BYE
-	ReasonIdle                 // the client sent nothing for too long
-	ReasonDrain                // drained
-	ReasonMoved                // its mailbox is moving to another mailbox server
-	ReasonKicked               // an operator ended it
-	ReasonClosed               // closed by Close
-	ReasonDoubt                // what was said made no sense, and the server offers what must not slip past
-	ReasonError                // a fault of ours: a panic, a failing system call
+	ReasonLogout      Reason = iota // the server said BYE, or both sides closed in order
+	ReasonClient                    // the client went away
+	ReasonServer                    // the mailbox server went away without BYE
+	ReasonIdle                      // the client sent nothing for too long
+	ReasonDrain                     // drained, as the process ends
+	ReasonMaintenance               // the node goes into maintenance
+	ReasonMoved                     // its mailbox is moving to another mailbox server
+	ReasonKicked                    // an operator ended it
+	ReasonClosed                    // closed by Close
+	ReasonDoubt                     // what was said made no sense, and the server offers what must not slip past
+	ReasonError                     // a fault of ours: a panic, a failing system call
 	numReasons
 )
 
-var reasonNames = [numReasons]string{"logout", "client", "server", "idle", "drain", "moved", "kicked", "closed", "doubt", "error"}
+var reasonNames = [numReasons]string{"logout", "client", "server", "idle", "drain", "maintenance", "moved", "kicked", "closed", "doubt", "error"}
 
 // String returns the reason as metrics and logs show it.
 func (r Reason) String() string { return reasonNames[r] }

@@ -370,7 +370,7 @@ func (s *session) farewell(r Reason) (string, bool) {
 		return byeMoved, true
 	case ReasonKicked:
 		return byeKicked, true
-	case ReasonDrain, ReasonClosed:
+	case ReasonDrain, ReasonMaintenance, ReasonClosed:
 		return byeDrain, true
 	case ReasonDoubt:
 		return byeDoubt, true
