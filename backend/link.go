@@ -6,6 +6,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/netip"
 	"time"
@@ -57,6 +58,19 @@ type Link struct {
 	Rest     []byte    // read behind them and not looked at; goes to the client next
 	Offers   Offers
 	Literals Literals // that the server takes
+}
+
+// LogOut ends the session at the server in order and closes the connection, at deadline at the latest.
+func (l *Link) LogOut(deadline time.Time) {
+	defer l.Conn.Close()
+	l.Conn.SetDeadline(deadline)
+	stream := l.Conn
+	if l.TLS != nil {
+		stream = l.TLS
+	}
+	if _, err := stream.Write([]byte("portico LOGOUT\r\n")); err == nil {
+		io.CopyN(io.Discard, stream, maxResponse) // the server closes behind its answer
+	}
 }
 
 // SignIn connects to the route's first server and signs in there. If the server is not reached it goes

@@ -289,10 +289,13 @@ type Settings struct {
 	MaxConnectionFromSingleIP     int       `yaml:"max_connection_from_single_ip" range:"1..2147483647"`
 	MaxConnectionsPerUser         int       `yaml:"max_connections_per_user" range:"1..2147483647"`
 	MaxUnauthenticatedConnections int       `yaml:"max_unauthenticated_connections" range:"1..2147483647"`
-	MaxCommandSize                int       `yaml:"max_command_size" range:"1024..16384"`       // bytes
-	MaxCommandsPerSecond          int       `yaml:"max_commands_per_second" range:"0..1000000"` // of one user; 0 is no limit
-	MaxCommandsBurst              int       `yaml:"max_commands_burst" range:"1..1000000"`      // of one user at once
-	ProxyTargetPort               int       `yaml:"proxy_target_port" range:"1..65535"`         // of mailbox servers whose address has none
+	// MaxUnauthenticatedConnectionsFromSingleIP does not bind trusted networks.
+	MaxUnauthenticatedConnectionsFromSingleIP int `yaml:"max_unauthenticated_connections_from_single_ip" range:"1..2147483647"`
+
+	MaxCommandSize       int `yaml:"max_command_size" range:"1024..16384"`       // bytes
+	MaxCommandsPerSecond int `yaml:"max_commands_per_second" range:"0..1000000"` // of one user; 0 is no limit
+	MaxCommandsBurst     int `yaml:"max_commands_burst" range:"1..1000000"`      // of one user at once
+	ProxyTargetPort      int `yaml:"proxy_target_port" range:"1..65535"`         // of mailbox servers whose address has none
 	// EnforceCertificateErrors refuses a mailbox server whose certificate can not
 	// be verified. Without it such errors are told, and the server is used.
 	EnforceCertificateErrors          bool          `yaml:"enforce_certificate_errors"`
@@ -326,6 +329,17 @@ type Penalties struct {
 	Longest time.Duration `yaml:"longest" range:"0s..5m"`
 	Forget  time.Duration `yaml:"forget" range:"1s..24h"` // after the last failure
 	Exempt  []string      `yaml:"exempt"`                 // client networks that wait no longer than First
+	Guesses Guesses       `yaml:"guesses"`
+}
+
+// Guesses bound how many wrong credentials are judged: of one client address
+// against one user, and against all users that have not signed in from there
+// lately. AtOnce is after a quiet time; 0 is no bound.
+type Guesses struct {
+	AtOnce           int `yaml:"at_once" range:"0..10000"`
+	PerMinute        int `yaml:"per_minute" range:"1..10000"`
+	AddressAtOnce    int `yaml:"address_at_once" range:"0..100000"`
+	AddressPerMinute int `yaml:"address_per_minute" range:"1..100000"`
 }
 
 // Timeouts bound the steps of setting a session up.

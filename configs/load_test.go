@@ -88,7 +88,7 @@ func TestEverything(t *testing.T) {
 		Settings: Settings{
 			LoginType: PlainTextAuthentication, Banner: "Welcome to example.org.",
 			MaxConnections: 20000, MaxConnectionFromSingleIP: 100, MaxConnectionsPerUser: 32,
-			MaxUnauthenticatedConnections: 500, MaxCommandSize: 16384, MaxCommandsBurst: 200, ProxyTargetPort: 993, EnforceCertificateErrors: true,
+			MaxUnauthenticatedConnections: 500, MaxUnauthenticatedConnectionsFromSingleIP: 1000, MaxCommandSize: 16384, MaxCommandsBurst: 200, ProxyTargetPort: 993, EnforceCertificateErrors: true,
 			PreAuthenticatedConnectionTimeout: 30 * time.Second, AuthenticatedConnectionTimeout: 24 * time.Hour,
 			ProtocolLogEnabled: true, LogFileLocation: dir + "/rows", LogFileRollOverSettings: Weekly, LogPerFileSizeQuota: 100 << 20,
 			ProtocolLogAgeQuota: 48 * time.Hour, ProtocolLogSizeQuota: Unlimited, ProtocolLogFormat: ProtocolLogJSON,

@@ -12,9 +12,21 @@ type admission struct {
 	total     int
 	unsigned  int // of total: before sign-in
 	addresses map[netip.Prefix]int
+	strangers map[netip.Prefix]*strangers
+	silent    silence // before sign-in, of all addresses
 	users     map[string]int
 	names     strings.Builder // where the names in users stand, several in one piece
 }
+
+// strangers are one address's connections before sign-in.
+type strangers struct {
+	number    int
+	silent    silence
+	exchanges silence // of silent, those that hold a connection to a mailbox server
+}
+
+// maxExchanges bounds one address's silent exchanges with mailbox servers, unless it is bound by nothing.
+const maxExchanges = 64
 
 // namesSize is how many bytes of names stand in one piece of memory. Each for itself, they would lie scattered among the garbage of
 // sign-ins, and keep it from being used otherwise for as long as sessions live.
@@ -32,7 +44,10 @@ func (a *admission) keep(name string) string {
 }
 
 func newAdmission() *admission {
-	return &admission{addresses: make(map[netip.Prefix]int), users: make(map[string]int)}
+	return &admission{
+		addresses: make(map[netip.Prefix]int), strangers: make(map[netip.Prefix]*strangers), users: make(map[string]int),
+		silent: silence{kind: ofAll},
+	}
 }
 
 // ticket is one connection's place in the counts until the relay has it. It has to be returned, once or more often, or its place left for it.
@@ -41,7 +56,12 @@ type ticket struct {
 	address  netip.Prefix
 	user     string // counted when not ""
 	signedIn bool
-	returned bool
+	returned bool // not counted any more
+
+	apart      bool    // its address is not bound before sign-in
+	client     *client // waited for, while the ticket is in the lists of silent ones
+	exchanging bool    // it is in the list of exchanges too
+	links      [numSilences]link
 }
 
 // exceeds says whether count has reached a limit, of which zero means none.
@@ -58,7 +78,8 @@ func addressKey(addr netip.Addr) netip.Prefix {
 	return key
 }
 
-// enter admits a connection, or says with an Outcome which limit forbids it.
+// enter admits a connection, or says with an Outcome which limit forbids it. Where a limit of connections before sign-in is reached, the
+// one that has been silent longest gives way, if there is one.
 func (a *admission) enter(addr netip.Addr, lim Limits) (*ticket, error) {
 	key := addressKey(addr)
 	a.mu.Lock()
@@ -66,15 +87,109 @@ func (a *admission) enter(addr netip.Addr, lim Limits) (*ticket, error) {
 	switch {
 	case exceeds(a.total, lim.Connections):
 		return nil, OutcomeLimitTotal
-	case exceeds(a.unsigned, lim.Unauthenticated):
-		return nil, OutcomeLimitUnsigned
 	case exceeds(a.addresses[key], lim.ConnectionsPerAddress):
 		return nil, OutcomeLimitAddress
 	}
+	if err := a.makeRoom(key, lim); err != nil {
+		return nil, err
+	}
+	if exceeds(a.unsigned, lim.Unauthenticated) && !a.giveWay(&a.silent, OutcomeGaveWay) {
+		return nil, OutcomeLimitUnsigned
+	}
+	t := &ticket{gate: a, address: key, apart: lim.UnauthenticatedPerAddress <= 0}
 	a.total++
 	a.unsigned++
 	a.addresses[key]++
-	return &ticket{gate: a, address: key}, nil
+	a.arrive(key)
+	return t, nil
+}
+
+// makeRoom makes sure that an address may have one more connection before sign-in.
+func (a *admission) makeRoom(key netip.Prefix, lim Limits) error {
+	of := a.strangers[key]
+	if of != nil && exceeds(of.number, lim.UnauthenticatedPerAddress) && !a.giveWay(&of.silent, OutcomeGaveWayAddress) {
+		return OutcomeLimitUnsignedAddress
+	}
+	return nil
+}
+
+// arrive and depart count a connection before sign-in for its address.
+func (a *admission) arrive(key netip.Prefix) {
+	of := a.strangers[key]
+	if of == nil {
+		of = &strangers{silent: silence{kind: ofAddress}, exchanges: silence{kind: ofExchanges}}
+		a.strangers[key] = of
+	}
+	of.number++
+}
+
+func (a *admission) depart(key netip.Prefix) {
+	if of := a.strangers[key]; of != nil {
+		if of.number--; of.number == 0 {
+			delete(a.strangers, key)
+		}
+	}
+}
+
+// giveWay ends the connection that has been silent longest, if there is one, and takes its place from it.
+func (a *admission) giveWay(among *silence, o Outcome) bool {
+	t := among.first
+	if t == nil {
+		return false
+	}
+	c := t.client
+	t.unlist()
+	t.returned = true
+	a.left(t.address, "", false)
+	c.giveWay(o)
+	return true
+}
+
+// waits says that the client is waited for from now on, and may have to give way. A ticket that is listed already is the one that has been
+// silent for the shortest time from now on.
+func (t *ticket) waits(c *client) {
+	t.gate.mu.Lock()
+	defer t.gate.mu.Unlock()
+	if t.returned || t.signedIn {
+		return
+	}
+	t.unlist()
+	t.list(c, c.exchanging)
+}
+
+// list puts the ticket at the end of the lists of silent ones.
+func (t *ticket) list(c *client, exchanging bool) {
+	of := t.gate.strangers[t.address]
+	t.client, t.exchanging = c, exchanging
+	t.gate.silent.add(t)
+	of.silent.add(t)
+	if exchanging {
+		if !t.apart && of.exchanges.number >= maxExchanges {
+			t.gate.giveWay(&of.exchanges, OutcomeGaveWayAddress)
+		}
+		of.exchanges.add(t)
+	}
+}
+
+// serves says that the client waits for us from now on. It answers false if the client had to give way.
+func (t *ticket) serves() bool {
+	t.gate.mu.Lock()
+	defer t.gate.mu.Unlock()
+	t.unlist()
+	return !t.returned
+}
+
+// unlist takes the ticket out of the lists of silent ones.
+func (t *ticket) unlist() {
+	if t.client != nil {
+		of := t.gate.strangers[t.address]
+		t.gate.silent.remove(t)
+		of.silent.remove(t)
+		if t.exchanging {
+			of.exchanges.remove(t)
+		}
+		t.client, t.exchanging = nil, false
+	}
 }
 
 // move counts the connection for another address, or says that this has too many.
@@ -88,15 +203,28 @@ func (t *ticket) move(addr netip.Addr, lim Limits) error {
 	case exceeds(t.gate.addresses[key], lim.ConnectionsPerAddress):
 		return OutcomeLimitAddress
 	}
+	if err := t.gate.makeRoom(key, lim); err != nil {
+		return err
+	}
+	c, exchanging := t.client, t.exchanging
+	t.unlist()
 	decrement(t.gate.addresses, t.address)
-	t.gate.addresses[key]++
+	t.gate.depart(t.address)
 	t.address = key
+	t.gate.addresses[key]++
+	t.gate.arrive(key)
+	t.apart = lim.UnauthenticatedPerAddress <= 0
+	if c != nil {
+		t.list(c, exchanging)
+	}
 	return nil
 }
 
-// claim counts the connection as one of user's before the sign-in begins, so that sign-ins side by side can not slip past the
-// limit. A sign-in that fails has to disclaim.
+// claim counts the connection as one of user's, who has proved to be that user, or says that the user has too many.
 func (t *ticket) claim(user string, limit int) error {
+	if user == "" {
+		return nil
+	}
 	t.gate.mu.Lock()
 	defer t.gate.mu.Unlock()
 	if t.returned || exceeds(t.gate.users[user], limit) {
@@ -119,8 +247,10 @@ func (t *ticket) sign() {
 	t.gate.mu.Lock()
 	defer t.gate.mu.Unlock()
 	if !t.signedIn && !t.returned {
+		t.unlist()
 		t.signedIn = true
 		t.gate.unsigned--
+		t.gate.depart(t.address)
 	}
 }
 
@@ -131,6 +261,7 @@ func (t *ticket) giveBack() {
 	if t.returned {
 		return
 	}
+	t.unlist()
 	t.returned = true
 	t.gate.left(t.address, t.user, t.signedIn)
 }
@@ -150,6 +281,7 @@ func (a *admission) left(address netip.Prefix, user string, signedIn bool) {
 	a.total--
 	if !signedIn {
 		a.unsigned--
+		a.depart(address)
 	}
 }
 

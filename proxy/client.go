@@ -30,8 +30,14 @@ type client struct {
 	end      time.Time // of the whole set-up
 	stopped  time.Time // since when the set-up's clock stands; zero while it runs
 
-	mu      sync.Mutex
-	leaving bool // guarded by mu
+	ticket *ticket
+
+	exchanging bool // what is read is part of an exchange with a mailbox server
+
+	mu      sync.Mutex // guards the rest
+	leaving bool
+	ends    error                   // why the session has to end, if it has
+	wakes   context.CancelCauseFunc // ends what the session waits for instead of the client; nil if it does not
 }
 
 // maxOut is how many bytes of answers are kept before they are sent even though more commands have come, and firstOut for how many there is room
@@ -41,8 +47,8 @@ const (
 	firstOut = 256
 )
 
-func newClient(sock *setup.Conn, drain context.Context, now func() time.Time, set *Settings) *client {
-	c := &client{sock: sock, conn: relay.NewConn(sock), drain: drain, now: now, timeouts: &set.Timeouts}
+func newClient(sock *setup.Conn, t *ticket, drain context.Context, now func() time.Time, set *Settings) *client {
+	c := &client{sock: sock, conn: relay.NewConn(sock), ticket: t, drain: drain, now: now, timeouts: &set.Timeouts}
 	c.end = now().Add(set.Timeouts.SetUp)
 	c.commands = wire.NewReader(c, set.Limits.Commands)
 	return c
@@ -69,6 +75,7 @@ func (c *client) Read(p []byte) (int, error) {
 	if err := c.flush(); err != nil {
 		return 0, err
 	}
+	c.ticket.waits(c)
 	if err := c.allow(c.timeouts.Idle); err != nil {
 		return 0, err
 	}
@@ -84,8 +91,8 @@ func (c *client) startClock() {
 	c.stopped = time.Time{}
 }
 
-// allow gives the next calls d, at most until the end of the set-up. When the server drains, it says so: it is checked behind
-// the deadline, so that a drain begun meanwhile is either seen here or sets a deadline behind ours.
+// allow gives the next calls d, at most until the end of the set-up. When the session has to end, it says so: that is checked behind
+// the deadline, so that an end decided meanwhile is either seen here or sets a deadline behind ours.
 func (c *client) allow(d time.Duration) error {
 	deadline := c.now().Add(d)
 	if c.stopped.IsZero() && c.end.Before(deadline) {
@@ -94,7 +101,39 @@ func (c *client) allow(d time.Duration) error {
 	if err := c.sock.SetDeadline(deadline); err != nil {
 		return err
 	}
-	return context.Cause(c.drain)
+	return c.ended()
+}
+
+// ended returns why the session has to end: the server drains, or the client has to give way. It returns nil while it has not.
+func (c *client) ended() error {
+	if err := context.Cause(c.drain); err != nil {
+		return err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.ends
+}
+
+// giveWay ends the session, which waits for the client or lets the client wait for a refusal, with an outcome. It may be called from anywhere.
+func (c *client) giveWay(o Outcome) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.ends = o
+	if c.wakes != nil {
+		c.wakes(o)
+	}
+	if !c.leaving {
+		c.sock.SetDeadline(time.Unix(1, 0))
+	}
+}
+
+// wakesBy says what ends the session's wait for something else than the client; nil when it does not wait.
+func (c *client) wakesBy(wake context.CancelCauseFunc) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.wakes = wake; wake != nil && c.ends != nil {
+		wake(c.ends)
+	}
 }
 
 // interrupt ends a wait for the client from another goroutine, but for the last one, in goodbye.
@@ -168,7 +207,7 @@ func (c *client) goodbye() {
 		c.tls.CloseWrite()
 	}
 	c.sock.CloseWrite()
-	if c.drain.Err() == nil {
+	if c.ended() == nil {
 		io.CopyN(io.Discard, c.conn, lingerBytes)
 	}
 }

@@ -93,7 +93,7 @@ func startDoor(t *testing.T, door Listener, change func(*Options)) *harness {
 			t.Errorf("Serve: %v", err)
 		}
 		if unsigned, signed := server.gate.counts(); unsigned != 0 || signed != 0 ||
-			len(server.gate.addresses) != 0 || len(server.gate.users) != 0 {
+			len(server.gate.addresses)+len(server.gate.users)+len(server.gate.strangers)+server.gate.silent.number != 0 {
 			t.Errorf("counts leaked: %d before sign-in, %d after, %v, %v", unsigned, signed, server.gate.addresses, server.gate.users)
 		}
 	})

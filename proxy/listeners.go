@@ -121,7 +121,7 @@ func (s *Server) admit(conn *setup.Conn, door *door) {
 	}
 	limits := set.Limits
 	if set.trusts(remote.Addr()) {
-		limits.ConnectionsPerAddress = 0 // many clients come from there; their own addresses count
+		limits.ConnectionsPerAddress, limits.UnauthenticatedPerAddress = 0, 0 // many clients come from there; their own addresses count
 	}
 	ticket, err := s.gate.enter(remote.Addr(), limits)
 	if err != nil {

@@ -81,11 +81,12 @@ func (r *results) count(o Outcome) { r[o].Inc() }
 
 // metrics is what the set-up counts. Children are resolved once, so that counting is one atomic addition.
 type metrics struct {
-	byListener   *prometheus.CounterVec
-	acceptErrors *prometheus.CounterVec
-	refusals     [numOutcomes]prometheus.Counter // nil for outcomes that end the connection
-	waited       prometheus.Counter
-	phases       phases
+	byListener     *prometheus.CounterVec
+	acceptErrors   *prometheus.CounterVec
+	refusals       [numOutcomes]prometheus.Counter // nil for outcomes that end the connection
+	waited         prometheus.Counter
+	guessesDelayed prometheus.Counter
+	phases         phases
 }
 
 // newMetrics registers the metrics, and those of the relay, with reg, or with nobody. counts gives the sessions before and after
@@ -109,6 +110,10 @@ func newMetrics(reg prometheus.Registerer, counts func() (unsigned, signed int),
 		Name: "portico_signin_penalty_seconds_total",
 		Help: "Time that answers to refused sign-ins have waited.",
 	})
+	m.guessesDelayed = prometheus.NewCounter(prometheus.CounterOpts{
+		Name: "portico_signin_guesses_delayed_total",
+		Help: "Sign-ins that waited to be judged, since their address had shown too many wrong credentials.",
+	})
 	for o := range outcomes {
 		if !outcomes[o].ends {
 			m.refusals[o] = refusals.WithLabelValues(outcomes[o].label)
@@ -117,7 +122,7 @@ func newMetrics(reg prometheus.Registerer, counts func() (unsigned, signed int),
 	if reg == nil {
 		return m, nil
 	}
-	return m, errors.Join(reg.Register(m.byListener), reg.Register(m.acceptErrors), reg.Register(refusals), reg.Register(m.waited),
+	return m, errors.Join(reg.Register(m.byListener), reg.Register(m.acceptErrors), reg.Register(refusals), reg.Register(m.waited), reg.Register(m.guessesDelayed),
 		reg.Register(&m.phases), reg.Register(sessionGauge{counts}), reg.Register(relayed))
 }
 

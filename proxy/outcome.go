@@ -24,6 +24,10 @@ const (
 	OutcomeLimitUnsigned // too many connections before sign-in
 	OutcomeLimitUser     // too many connections of this user
 
+	OutcomeLimitUnsignedAddress // too many connections before sign-in from this client address
+	OutcomeGaveWay              // silent longest when there were too many connections before sign-in
+	OutcomeGaveWayAddress       // the same, of those from this client address
+
 	OutcomeOutOfService // an operator, or health, has taken this node out of service
 
 	OutcomeProxyHeader     // no header of the PROXY protocol from where one is due
@@ -46,6 +50,7 @@ const (
 	OutcomeTooManyFailed  // the last of too many failed sign-ins
 
 	OutcomeBadCredential    // the mailbox server refused the user's credential
+	OutcomeTooManyGuesses   // wrong credentials from this client address
 	OutcomeBadUser          // a user name that can not be one
 	OutcomeNotAuthorized    // who signed in may not open that mailbox
 	OutcomeNoMailbox        // no database for this user
@@ -106,6 +111,7 @@ const (
 	textUnavailable   = "Temporary failure, try again later."
 	textRefused       = "Sign-in refused."
 	textTooMany       = "Too many connections."
+	textGaveWay       = "Too many connections, try again."
 	textSASL          = "Invalid response to the challenge."
 )
 
@@ -132,6 +138,11 @@ func goodbye(label, log, text string) row {
 	return row{label: label, log: log, level: zerolog.InfoLevel, reply: replyBYE, text: text, ends: true}
 }
 
+// gaveWay is for connections that a flood may end in any number, so it is no line of its own in a usual log.
+func gaveWay(label, log string) row {
+	return row{label: label, log: log, level: zerolog.DebugLevel, reply: replyBYE, code: "UNAVAILABLE", text: textGaveWay, ends: true}
+}
+
 func silent(label, log string, level zerolog.Level) row {
 	return row{label: label, log: log, level: level, ends: true}
 }
@@ -155,6 +166,11 @@ var outcomes = [numOutcomes]row{
 	OutcomeLimitUnsigned: limited("max_unauthenticated_connections", "refused: too many connections before sign-in"),
 	OutcomeLimitUser: {label: "max_connections_per_user", log: "sign-in refused: too many connections of this user",
 		level: zerolog.WarnLevel, reply: replyNO, code: "LIMIT", text: "Too many connections of this user.", charge: chargeBad},
+
+	OutcomeLimitUnsignedAddress: limited("max_unauthenticated_connections_from_single_ip",
+		"refused: too many connections before sign-in from this address"),
+	OutcomeGaveWay:        gaveWay("gave_way", "gave way to a new connection: there were too many before sign-in"),
+	OutcomeGaveWayAddress: gaveWay("gave_way_from_single_ip", "gave way to a new connection: there were too many before sign-in from this address"),
 
 	OutcomeOutOfService: {label: "out_of_service", log: "refused: out of service", level: zerolog.InfoLevel,
 		reply: replyBYE, code: "UNAVAILABLE", text: "Out of service, try again.", ends: true},
@@ -185,7 +201,9 @@ var outcomes = [numOutcomes]row{
 	OutcomeTooManyFailed: goodbye("too_many_failed_signins", "too many failed sign-ins", "Too many failed sign-ins."),
 
 	OutcomeBadCredential: badCredential("bad_credential", "sign-in refused: bad credential"),
-	OutcomeBadUser:       badCredential("bad_user", "sign-in refused: not a user name"),
+	OutcomeTooManyGuesses: {label: "too_many_guesses", log: "sign-in not judged: too many wrong credentials from this address",
+		level: zerolog.InfoLevel, reply: replyNO, code: "UNAVAILABLE", text: textUnavailable, charge: chargeFailed},
+	OutcomeBadUser: badCredential("bad_user", "sign-in refused: not a user name"),
 	OutcomeNotAuthorized: {label: "not_authorized", log: "sign-in refused: not authorized for that mailbox", level: zerolog.InfoLevel,
 		reply: replyNO, code: "AUTHORIZATIONFAILED", text: "Not authorized for that mailbox.", charge: chargeFailed},
 	OutcomeNoMailbox: badCredential("no_mailbox", "sign-in refused: no mailbox for this user"),

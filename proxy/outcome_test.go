@@ -17,7 +17,7 @@ import (
 )
 
 func TestOutcomeTableIsComplete(t *testing.T) {
-	label := regexp.MustCompile(`^[a-z][a-z0-9_]{1,40}$`)
+	label := regexp.MustCompile(`^[a-z][a-z0-9_]{1,50}$`)
 	seen := map[string]Outcome{}
 	for o := range numOutcomes {
 		row := o.row()

@@ -64,14 +64,24 @@ func (p *penalties) fail(addr netip.Addr, user string, o PenaltyOptions) time.Du
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	wait := o.First
-	known := user != "" && now.Unix()-p.good[p.pairKey(key, user)] < int64(goodTime/time.Second)
-	if !known && !contains(o.Exempt, addr) {
+	if !p.known(key, user, now) && !contains(o.Exempt, addr) {
 		wait = max(wait, p.count(p.addressKey(key), now, o))
 	}
 	if user != "" {
 		wait = max(wait, p.count(p.userKey(user), now, o))
 	}
 	return wait
+}
+
+// knows says whether a user has signed in from an address lately.
+func (p *penalties) knows(addr netip.Addr, user string) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.known(addressKey(addr), user, p.now())
+}
+
+func (p *penalties) known(key netip.Prefix, user string, now time.Time) bool {
+	return user != "" && now.Unix()-p.good[p.pairKey(key, user)] < int64(goodTime/time.Second)
 }
 
 // count adds a failure to an entry and returns how long that means to wait.
@@ -89,6 +99,9 @@ func (p *penalties) count(key uint64, now time.Time, o PenaltyOptions) time.Dura
 // succeed notes that a user has signed in from an address, and forgets the failures of that user. Those of the address stay: else
 // one right password would buy any number of wrong ones.
 func (p *penalties) succeed(addr netip.Addr, user string) {
+	if user == "" {
+		return
+	}
 	key := addressKey(addr)
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -19,6 +19,7 @@ type Server struct {
 	gate      *admission
 	threads   *setup.Threads
 	penalties *penalties
+	guesses   *guesses
 	passes    passes
 	metrics   *metrics
 	ended     endings
@@ -67,7 +68,8 @@ func newServer(opt Options) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{opt: opt, gate: newAdmission(), threads: threads, closed: make(chan struct{}), penalties: newPenalties(opt.Now)}
+	s := &Server{opt: opt, gate: newAdmission(), threads: threads, closed: make(chan struct{}), penalties: newPenalties(opt.Now),
+		guesses: newGuesses(opt.Now, opt.Sleep)}
 	if s.metrics, err = newMetrics(opt.Registerer, s.gate.counts, newRelayCollector(s.Stats)); err != nil {
 		threads.Stop()
 		return nil, err

@@ -45,6 +45,8 @@ type session struct {
 	source        netip.AddrPort // of the connection itself, whoever stands behind it
 	proved        bool           // a probe has signed in, and no mailbox server was asked
 	handedOver    bool           // connection and ticket are the relay's
+	judged        string         // the user whose credential the sign-in under way shows
+	tolls         []toll         // taken for that
 	way           backend.Route  // of the sign-in under way; its end has to be told
 	rows          setupRows
 }
@@ -64,7 +66,7 @@ func newSession(s *Server, set *Settings, door *door, conn *setup.Conn, turn *se
 		session.rows.to = s.opt.ProtocolLog.SetUp()
 	}
 	session.drain = setup.With(s.drain, turn)
-	session.client = newClient(conn, s.drain, s.opt.Now, set)
+	session.client = newClient(conn, t, s.drain, s.opt.Now, set)
 	return session
 }
 
@@ -86,9 +88,10 @@ func (s *session) run() {
 	defer s.tierDone()
 	s.server.inSetUp.add(s.client)
 	defer s.server.inSetUp.remove(s.client)
+	s.ticket.waits(s.client)
 
 	err := s.live()
-	outcome := s.report(s.drained(err))
+	outcome, _ := s.report(s.told(err))
 	s.logClose(outcome)
 	s.door.results.count(outcome)
 	if !s.handedOver {
@@ -133,18 +136,22 @@ func (s *session) live() (err error) {
 			s.logCommand(protolog.OK, "", OutcomeSignedIn)
 			continue
 		}
-		if err = s.drained(err); outcomeOf(err).row().ends {
+		if err = s.told(err); outcomeOf(err).row().ends {
 			return err
 		}
-		if err := s.penalty(s.report(err)); err != nil {
+		outcome, err := s.report(err)
+		if err == nil {
+			err = s.penalty(outcome)
+		}
+		if err != nil {
 			return err
 		}
 	}
 }
 
-// drained puts the server's shutdown before whatever it made go wrong here.
-func (s *session) drained(err error) error {
-	cause := context.Cause(s.drain)
+// told puts the reason for which the session was told to end before whatever that made go wrong here.
+func (s *session) told(err error) error {
+	cause := s.client.ended()
 	if cause == nil || s.handedOver || errors.Is(err, cause) {
 		return err
 	}
@@ -167,8 +174,8 @@ func (s *session) penalty(o Outcome) error {
 }
 
 // report logs an outcome, counts it and answers the client: the only place that does. What follows from an error is in the
-// table of outcomes.
-func (s *session) report(err error) Outcome {
+// table of outcomes. It returns an error if the client went away, or had to give way, before the answer was due.
+func (s *session) report(err error) (Outcome, error) {
 	outcome := outcomeOf(err)
 	row := outcome.row()
 	level := row.level
@@ -200,9 +207,15 @@ func (s *session) report(err error) Outcome {
 		s.server.metrics.refusals[outcome].Inc()
 	}
 	if row.charge == chargeFailed && !s.ofHealth() {
-		wait := s.server.penalties.fail(s.remote.Addr(), s.user, s.set.Penalties)
+		wait := max(s.set.Penalties.First, 0)
+		if outcome != OutcomeTooManyGuesses { // which nobody has judged
+			wait = s.server.penalties.fail(s.remote.Addr(), s.user, s.set.Penalties)
+		}
 		s.server.metrics.waited.Add(wait.Seconds())
-		s.pause(wait)
+		if err := s.pause(wait); err != nil {
+			s.logCommand(resultOfReply[row.reply], row.code, outcome)
+			return outcome, err
+		}
 	}
 	code, text := row.code, row.text
 	if outcome == OutcomeServerRefused {
@@ -212,12 +225,33 @@ func (s *session) report(err error) Outcome {
 	}
 	s.client.answer(row.reply, s.tag, code, text)
 	s.logCommand(resultOfReply[row.reply], code, outcome)
-	return outcome
+	return outcome, nil
 }
 
-// pause lets time pass, or less of it when the server drains.
-func (s *session) pause(d time.Duration) {
-	if d > 0 {
-		s.turn.Away(func() { s.server.opt.Sleep(s.drain, d) })
+// pause lets time pass, or less of it when the server drains. It returns an error if the client goes away meanwhile, or has to give way: then
+// nothing is due any more. A client that has only closed its own side counts as gone, or closing it would spare a guesser the wait.
+func (s *session) pause(d time.Duration) error {
+	if d <= 0 {
+		return nil
 	}
+	err := s.whileThere(func(ctx context.Context) { s.server.opt.Sleep(ctx, d) })
+	if s.drain.Err() != nil {
+		return nil
+	}
+	return err
+}
+
+// whileThere runs f, which may wait for anything, while others have their turn. Its context ends when the client goes away or has to give way,
+// and when the server drains; the error returned is the cause.
+func (s *session) whileThere(f func(context.Context)) error {
+	ctx, cancel := context.WithCancelCause(s.drain)
+	defer cancel(nil)
+	s.client.wakesBy(cancel)
+	defer s.client.wakesBy(nil)
+	if err := s.client.sock.WhenGone(func() { cancel(OutcomeClientGone) }); err != nil {
+		return err
+	}
+	defer s.client.sock.WhenGone(nil)
+	s.turn.Away(func() { f(ctx) })
+	return context.Cause(ctx)
 }

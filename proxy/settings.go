@@ -48,6 +48,7 @@ type Settings struct {
 	Limits    Limits
 	Timeouts  Timeouts
 	Penalties PenaltyOptions
+	Guesses   GuessOptions
 	// DefaultDomain is appended to user names that have none; "" for nothing.
 	DefaultDomain string
 	// TrustedNetworks are where proxies are that may say who the real client is: by the PROXY protocol, where the listener has it, and
@@ -64,12 +65,14 @@ func (s *Settings) trusts(addr netip.Addr) bool {
 	return slices.ContainsFunc(s.TrustedNetworks, func(n netip.Prefix) bool { return n.Contains(addr.Unmap().WithZone("")) })
 }
 
-// Limits bound what clients may have and do. Zero means the default, which for the first four is no limit.
+// Limits bound what clients may have and do. Zero means the default, which for the first five is no limit.
 type Limits struct {
 	Connections           int // all, signed in or not
 	ConnectionsPerAddress int // of one IPv4 address or one IPv6 /64
-	Unauthenticated       int // before sign-in
-	ConnectionsPerUser    int
+	Unauthenticated       int // before sign-in; beyond, the one that has been silent longest gives way
+	// UnauthenticatedPerAddress bounds those of one IPv4 address or one IPv6 /64 alike. Trusted networks are not bound by it.
+	UnauthenticatedPerAddress int
+	ConnectionsPerUser        int
 
 	Commands      wire.Limits // bytes before sign-in; default 10 KiB a line, literal and command, 64 KiB a SASL line
 	BadCommands   int         // and sign-ins that came to no server's verdict, that end the connection; default 10
@@ -114,5 +117,10 @@ func (s Settings) withDefaults() (*Settings, error) {
 	p.First = cmp.Or(p.First, 2*time.Second)
 	p.Longest = cmp.Or(p.Longest, 15*time.Second)
 	p.Forget = cmp.Or(p.Forget, time.Hour)
+	g := &s.Guesses
+	g.AtOnce = cmp.Or(g.AtOnce, 10)
+	g.PerMinute = cmp.Or(g.PerMinute, 30)
+	g.AddressAtOnce = cmp.Or(g.AddressAtOnce, 120)
+	g.AddressPerMinute = cmp.Or(g.AddressPerMinute, 60)
 	return &s, nil
 }

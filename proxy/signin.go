@@ -13,8 +13,10 @@ import (
 // signIn takes a client's credential to the mailbox server that has the user's mailbox. Only this call knows the credential.
 func (s *session) signIn(c backend.Credential) (link *backend.Link, err error) {
 	defer func() {
+		s.settle(link != nil, err)
 		if link == nil {
 			s.tierDone()
+			s.ticket.waits(s.client)
 		}
 	}()
 	began := s.server.opt.Now()
@@ -32,23 +34,16 @@ func (s *session) signIn(c backend.Credential) (link *backend.Link, err error) {
 	if err != nil {
 		return nil, err
 	}
+	if !s.ticket.serves() {
+		return nil, s.client.ended()
+	}
 	if pass, ok := s.server.passes.take(s.source, c.Password); ok {
 		return nil, s.prove(q, c, pass)
 	}
-	s.way, err = s.route(q, &c)
-	s.user = s.way.User
-	if err != nil {
+	if err := s.find(q, &c); err != nil {
 		return nil, err
 	}
-	if err := s.set.Tier.Verify(s.drain, &s.way, q); err != nil {
-		return nil, fmt.Errorf("verify: %w", err)
-	}
-	s.user = s.way.User // the password may belong to another name
-	most := cmp.Or(s.way.MaxConnections, s.set.Limits.ConnectionsPerUser)
-	if s.ofHealth() {
-		most = 0
-	}
-	if err := s.ticket.claim(s.user, most); err != nil {
+	if err := s.verify(q); err != nil {
 		return nil, err
 	}
 	opening := s.server.opt.Now()
@@ -65,18 +60,70 @@ func (s *session) signIn(c backend.Credential) (link *backend.Link, err error) {
 	return link, nil
 }
 
+// find gets the sign-in's credential the right to be judged, and finds out where the mailbox is. No database waits for the first. Where the
+// directory knows the user by another name, that name's guesses count.
+func (s *session) find(q directory.Query, c *backend.Credential) (err error) {
+	for judged := q.Login; ; judged = s.way.User {
+		if err := s.mayGuess(judged, c.Mechanism); err != nil {
+			return err
+		}
+		s.way, err = s.route(q, c)
+		s.user = s.way.User
+		if err != nil || q.Login != q.User || s.way.User == judged || judged != q.Login {
+			return err
+		}
+		s.settle(true, nil) // nobody has been guessed at so far
+		s.tierDone()
+	}
+}
+
+// claim counts the session as one of the user's, who has proved to be that user: before that, strangers would take a user's places, and learn
+// from a refusal that the user is there.
+func (s *session) claim() error {
+	most := cmp.Or(s.way.MaxConnections, s.set.Limits.ConnectionsPerUser)
+	if s.ofHealth() {
+		most = 0
+	}
+	err := s.ticket.claim(s.user, most)
+	if err != nil {
+		s.server.penalties.succeed(s.remote.Addr(), s.user)
+	}
+	return err
+}
+
+// verify makes sure of who it is, where that is ours to do.
+func (s *session) verify(q directory.Query) error {
+	if err := s.set.Tier.Verify(s.drain, &s.way, q); err != nil {
+		return fmt.Errorf("verify: %w", err)
+	}
+	s.user = s.way.User // the password may belong to another name
+	if s.way.Mode == directory.ModeMaster {
+		return s.claim()
+	}
+	return nil
+}
+
 // openMailbox signs in to the mailbox server.
 func (s *session) openMailbox(q directory.Query, c backend.Credential) (*backend.Link, error) {
 	link, err := s.set.Tier.SignIn(s.drain, s.way, backend.SignInRequest{
-		Tag: s.tag, User: s.user, Credential: c, Converse: s.challenge,
+		Tag: s.tag, User: s.user, Credential: c, Converse: s.converse,
 		Client: backend.ClientInfo{Addr: q.Client, Local: q.Local, SessionID: cmp.Or(s.frontSession, s.id), TLS: q.TLS, Hops: s.hops - 1},
 		Step:   s.step,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("sign-in: %w", err)
 	}
+	if s.way.Mode != directory.ModeMaster {
+		if err := s.claim(); err != nil {
+			link.LogOut(s.server.opt.Now().Add(logOutTime))
+			return nil, err
+		}
+	}
 	return link, nil
 }
+
+// logOutTime bounds the end of a session at a mailbox server that is not used.
+const logOutTime = time.Second
 
 // step is told of a phase by the mailbox servers' side.
 func (s *session) step(phase string, d time.Duration) {

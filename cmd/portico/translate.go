@@ -80,12 +80,14 @@ func (f *front) settings(config *configs.Config) proxy.Settings {
 		Limits: proxy.Limits{
 			Connections: set.MaxConnections, ConnectionsPerAddress: set.MaxConnectionFromSingleIP,
 			Unauthenticated: set.MaxUnauthenticatedConnections, ConnectionsPerUser: set.MaxConnectionsPerUser,
+			UnauthenticatedPerAddress: set.MaxUnauthenticatedConnectionsFromSingleIP,
 		},
 		Timeouts: proxy.Timeouts{
 			Handshake: config.Timeouts.Handshake, Idle: set.PreAuthenticatedConnectionTimeout,
 			SetUp: max(maxSetUp, set.PreAuthenticatedConnectionTimeout),
 		},
 	}
+	settings.Guesses = guesses(config.Penalties.Guesses)
 	settings.Penalties, settings.TrustedNetworks = penalties(config.Penalties), networks(config.TrustedNetworks)
 	commands := &settings.Limits.Commands
 	commands.Line, commands.Literal, commands.Command = set.MaxCommandSize, set.MaxCommandSize, set.MaxCommandSize
@@ -234,6 +236,20 @@ func newMaster(of configs.Master) (*backend.Master, error) {
 		return nil, fmt.Errorf("signin.master.password_file: %w", err)
 	}
 	return &backend.Master{User: of.User, Password: secret.Value(password), Separator: of.Form == configs.MasterSeparator}, nil
+}
+
+// guesses has a negative number where the configuration has 0, no bound.
+func guesses(of configs.Guesses) proxy.GuessOptions {
+	o := proxy.GuessOptions{
+		AtOnce: of.AtOnce, PerMinute: of.PerMinute, AddressAtOnce: of.AddressAtOnce, AddressPerMinute: of.AddressPerMinute,
+	}
+	if o.AtOnce == 0 {
+		o.AtOnce = -1
+	}
+	if o.AddressAtOnce == 0 {
+		o.AddressAtOnce = -1
+	}
+	return o
 }
 
 func penalties(of configs.Penalties) proxy.PenaltyOptions {

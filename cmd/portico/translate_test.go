@@ -72,7 +72,7 @@ timeouts: {handshake: 3s}
 		t.Fatal(err)
 	}
 	settings := front.settings(config)
-	wantLimits := proxy.Limits{Connections: 5, ConnectionsPerAddress: 4, ConnectionsPerUser: 3, Unauthenticated: 2}
+	wantLimits := proxy.Limits{Connections: 5, ConnectionsPerAddress: 4, ConnectionsPerUser: 3, Unauthenticated: 2, UnauthenticatedPerAddress: 1000}
 	wantLimits.Commands.Line, wantLimits.Commands.Literal, wantLimits.Commands.Command = 2048, 2048, 2048
 	if settings.Limits != wantLimits {
 		t.Errorf("limits: %+v", settings.Limits)

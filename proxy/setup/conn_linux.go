@@ -28,6 +28,7 @@ type Conn struct {
 	read    atomic.Int64   // deadline on the thread's clock; 0 = none
 	write   atomic.Int64
 	aborted atomic.Bool
+	gone    func() // see WhenGone
 }
 
 var _ net.Conn = (*Conn)(nil)
@@ -72,6 +73,7 @@ func (c *Conn) record(events uint32) {
 	if events&^unix.EPOLLOUT != 0 {
 		c.quiet = false
 		c.hungUp = c.hungUp || events&^(unix.EPOLLOUT|unix.EPOLLIN) != 0
+		c.tellGone()
 	}
 }
 

@@ -54,6 +54,9 @@ func (c *Conn) Start(job func(*Turn)) { c.threads.done.Go(func() { job(new(Turn)
 // TryWrite writes p, which is short. It may be called before the set-up has begun.
 func (c *Conn) TryWrite(p []byte) { c.Conn.Write(p) }
 
+// WhenGone calls nobody here.
+func (c *Conn) WhenGone(func()) error { return nil }
+
 // Abort makes every call fail, that under way too.
 func (c *Conn) Abort() { c.Conn.Close() }
 

@@ -1,0 +1,94 @@
+package proxy
+
+import (
+	"context"
+	"errors"
+
+	"portico/backend"
+)
+
+// mayGuess returns when the credential of a sign-in as a user may be judged, or an error if that would take too long. What is shown in SCRAM's
+// first message nobody can judge: converse asks then.
+func (s *session) mayGuess(user, mechanism string) error {
+	s.judged = user
+	if isSCRAM(mechanism) {
+		return nil
+	}
+	return s.takeToken()
+}
+
+func isSCRAM(mechanism string) bool {
+	return mechanism == "SCRAM-SHA-1" || mechanism == "SCRAM-SHA-256"
+}
+
+// takeToken takes the right to have one credential judged.
+func (s *session) takeToken() error {
+	addr, user := s.remote.Addr(), judgedName(s.judged)
+	apart := contains(s.set.Penalties.Exempt, addr) || s.set.trusts(addr) || s.server.penalties.knows(addr, user)
+	tolls := s.server.guesses.tolls(addr, user, apart, s.set.Guesses)
+	if !s.server.guesses.tryTake(tolls) {
+		s.server.metrics.guessesDelayed.Inc()
+		s.ticket.waits(s.client)
+		var err error
+		if gone := s.whileThere(func(ctx context.Context) { err = s.server.guesses.take(ctx, tolls) }); gone != nil {
+			if err == nil {
+				s.server.guesses.giveBack(tolls)
+			}
+			return gone
+		}
+		if err != nil {
+			return err
+		}
+		if !s.ticket.serves() {
+			s.server.guesses.giveBack(tolls)
+			return s.client.ended()
+		}
+	}
+	s.tolls = tolls
+	return nil
+}
+
+// settle ends a sign-in's guess: its tokens go back if it was right, or if nobody has judged it.
+func (s *session) settle(right bool, err error) {
+	if right || !wasJudged(err) {
+		s.server.guesses.giveBack(s.tolls)
+	}
+	s.tolls = nil
+}
+
+// wasJudged says whether somebody may have judged the credential of a sign-in that failed. A server that has got it and went away, or was
+// silent, may have.
+func wasJudged(err error) bool {
+	var server *backend.Error
+	switch {
+	case err == nil: // a panic
+		return true
+	case !errors.As(err, &server):
+		return false
+	}
+	switch server.Kind {
+	case backend.KindBadCredential, backend.KindNotAuthorized, backend.KindNoMailbox, backend.KindDisabled:
+		return true
+	case backend.KindRefused:
+		return server.Code != "UNAVAILABLE"
+	case backend.KindProtocol, backend.KindBye, backend.KindClosed, backend.KindTimeout, backend.KindClient, backend.KindCancelled:
+		return server.Phase == backend.PhaseSignIn
+	}
+	return false
+}
+
+// converse takes a challenge of the mailbox server to the client. While the client is waited for, it may have to give way.
+func (s *session) converse(challenge []byte) ([]byte, error) {
+	s.client.exchanging = true
+	response, err := s.challenge(challenge)
+	s.client.exchanging = false
+	switch {
+	case err != nil:
+		return nil, err
+	case !s.ticket.serves():
+		return nil, s.client.ended()
+	case isSCRAM(s.mechanism) && s.tolls == nil: // the client's proof is what is judged
+		err = s.takeToken()
+	}
+	return response, err
+}

@@ -1,0 +1,280 @@
+package proxy
+
+import (
+	"context"
+	"hash/maphash"
+	"math"
+	"net/netip"
+	"strings"
+	"sync"
+	"time"
+
+	"portico/backend"
+)
+
+// GuessOptions bound how many wrong credentials of clients are judged. A zero means the default, a negative number no bound.
+type GuessOptions struct {
+	AtOnce    int // of one address against one user, after a quiet time; default 10
+	PerMinute int // after that; default 30
+
+	AddressAtOnce    int // of one address against all users that have not signed in from there lately; default 120
+	AddressPerMinute int // after that; default 60
+}
+
+// Bounds of the wait for a guess to be judged, and of what is remembered.
+const (
+	maxGuessWait    = 15 * time.Second
+	maxWaiting      = 4       // guesses that wait for a bucket, for each token that it can hold
+	maxTolls        = 3       // of one guess
+	maxBuckets      = 200_000 // of all addresses and users
+	bucketsCompared = 8       // when one has to go
+	// siteFactor is how much more than an address an IPv6 site (a /48, of 65,536 networks that count as addresses) may guess.
+	siteFactor = 8
+)
+
+// guesses decides when a credential may be judged: by the mailbox server, or by a verifier. A guess takes a token from the bucket of its
+// address and user; unless the user has signed in from there lately, also from the bucket of its address, which so grows only with successes.
+// It gives the tokens back if the credential was right, or nobody has judged it. A guess that finds no token waits a bounded time for one.
+//
+// Nothing but guesses that were judged and found wrong takes tokens, so that a user who is elsewhere, and other users at the guesser's address,
+// wait for nothing. Safe for concurrent use.
+type guesses struct {
+	seed  maphash.Seed
+	now   func() time.Time
+	sleep func(context.Context, time.Duration) error
+
+	mu      sync.Mutex
+	buckets map[uint64]*bucket // those that are not full
+}
+
+// bucket has the tokens of an address and user, of an address, or of a site.
+type bucket struct {
+	tokens  float64
+	at      time.Time // when tokens was right
+	rate    rate
+	waiting []*guesser // in order
+}
+
+// rate is how many tokens a full bucket has, and how many it gets a second.
+type rate struct{ burst, perSecond float64 }
+
+// toll is a token that a guess takes from one bucket.
+type toll struct {
+	key  uint64
+	rate rate
+}
+
+// guesser is a guess that waits.
+type guesser struct {
+	needs float64 // tokens that must be there
+	wake  context.CancelFunc
+	in    bool // it has got its token
+}
+
+func newGuesses(now func() time.Time, sleep func(context.Context, time.Duration) error) *guesses {
+	return &guesses{seed: maphash.MakeSeed(), now: now, sleep: sleep, buckets: make(map[uint64]*bucket)}
+}
+
+// judgedName is the name whose password is judged: of USER*MASTER the master's.
+func judgedName(login string) string {
+	return login[strings.LastIndexByte(login, backend.MasterSeparator)+1:]
+}
+
+// key is the key of a bucket. Keys are hashes, as those of penalties are.
+func (g *guesses) key(network netip.Prefix, user string) uint64 {
+	return maphash.Comparable(g.seed, struct {
+		network netip.Prefix
+		user    string
+	}{network, user})
+}
+
+// tolls returns what a guess at a user's credential takes. An address that is apart (exempt, or where many clients come from) has no bucket for
+// all users, nor has one that the user has signed in from lately.
+func (g *guesses) tolls(addr netip.Addr, user string, apart bool, o GuessOptions) []toll {
+	all := make([]toll, 0, maxTolls)
+	network := addressKey(addr)
+	if user != "" && o.AtOnce > 0 {
+		all = append(all, toll{key: g.key(network, user), rate: perMinute(o.AtOnce, o.PerMinute)})
+	}
+	if apart || o.AddressAtOnce <= 0 {
+		return all
+	}
+	all = append(all, toll{key: g.key(network, ""), rate: perMinute(o.AddressAtOnce, o.AddressPerMinute)})
+	if addr = addr.Unmap(); addr.Is6() {
+		site, _ := addr.WithZone("").Prefix(48)
+		all = append(all, toll{key: g.key(site, ""), rate: perMinute(siteFactor*o.AddressAtOnce, siteFactor*o.AddressPerMinute)})
+	}
+	return all
+}
+
+func perMinute(burst, n int) rate { return rate{float64(burst), float64(max(n, 0)) / 60} }
+
+// tryTake takes all tolls, or none and answers false: they have to be waited for.
+func (g *guesses) tryTake(all []toll) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	var from [maxTolls]*bucket
+	keep := 0.0
+	for i, c := range all {
+		b := g.bucket(c)
+		if b.tokens < 1+keep*c.rate.burst {
+			return false
+		}
+		from[i], keep = b, kept(b.tokens-1, b)
+	}
+	for _, b := range from[:len(all)] {
+		b.tokens--
+	}
+	return true
+}
+
+// kept is which share of an address's tokens a guess must leave to others: a third is for those who have hardly guessed wrong lately. left is
+// what remains of the guess's own bucket.
+func kept(left float64, own *bucket) float64 {
+	if left < 0.8*own.rate.burst {
+		return 1.0 / 3
+	}
+	return 0
+}
+
+// take is tryTake, but waits until ctx ends. It returns OutcomeTooManyGuesses where the wait would be too long.
+func (g *guesses) take(ctx context.Context, all []toll) error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	keep := 0.0
+	for i, c := range all {
+		b := g.bucket(c)
+		if err := g.wait(ctx, b, 1+keep*c.rate.burst); err != nil {
+			g.returnTokens(all[:i])
+			return err
+		}
+		keep = kept(b.tokens, b)
+	}
+	return nil
+}
+
+// wait waits for a token, and takes it. The mutex is free meanwhile.
+func (g *guesses) wait(ctx context.Context, b *bucket, needs float64) error {
+	switch {
+	case b.tokens >= needs:
+		b.tokens--
+		return nil
+	case len(b.waiting) >= maxWaiting*int(b.rate.burst):
+		return OutcomeTooManyGuesses
+	}
+	woken, wake := context.WithCancel(ctx)
+	defer wake()
+	w := &guesser{needs: needs, wake: wake}
+	b.waiting = append(b.waiting, w)
+	for left := maxGuessWait; !w.in; {
+		if ctx.Err() != nil || left <= 0 {
+			b.leave(w)
+			if left <= 0 {
+				return OutcomeTooManyGuesses
+			}
+			return context.Cause(ctx)
+		}
+		d := min(b.next(), left)
+		left -= d
+		g.mu.Unlock()
+		g.sleep(woken, d)
+		g.mu.Lock()
+		b.refill(g.now())
+		b.admit()
+	}
+	return nil
+}
+
+// giveBack gives back what take has taken.
+func (g *guesses) giveBack(all []toll) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.returnTokens(all)
+}
+
+func (g *guesses) returnTokens(all []toll) {
+	for _, c := range all {
+		b := g.buckets[c.key]
+		if b == nil {
+			continue
+		}
+		b.refill(g.now())
+		b.tokens = min(b.tokens+1, b.rate.burst)
+		b.admit()
+		if b.tokens >= b.rate.burst && len(b.waiting) == 0 {
+			delete(g.buckets, c.key)
+		}
+	}
+}
+
+// bucket returns the bucket of a toll, refilled. Those who wait have got what they can get: who still waits needs more tokens than there are.
+func (g *guesses) bucket(c toll) *bucket {
+	b := g.buckets[c.key]
+	if b == nil {
+		g.makeRoom()
+		b = &bucket{tokens: c.rate.burst, at: g.now()}
+		g.buckets[c.key] = b
+	}
+	b.rate = c.rate
+	b.refill(g.now())
+	b.admit()
+	return b
+}
+
+// makeRoom drops a bucket where there are too many: of some, the fullest. A guesser who wants to be rid of an empty one has to fill the memory
+// with emptier ones, and each of those costs a guess.
+func (g *guesses) makeRoom() {
+	if len(g.buckets) < maxBuckets {
+		return
+	}
+	var drop uint64
+	fullest, compared := -1.0, 0
+	for key, b := range g.buckets {
+		if compared++; compared > bucketsCompared && fullest >= 0 {
+			break
+		}
+		if b.refill(g.now()); len(b.waiting) == 0 && b.tokens > fullest {
+			drop, fullest = key, b.tokens
+		}
+	}
+	delete(g.buckets, drop)
+}
+
+// refill adds the tokens that time has brought.
+func (b *bucket) refill(now time.Time) {
+	if d := now.Sub(b.at); d > 0 {
+		b.tokens = min(b.tokens+d.Seconds()*b.rate.perSecond, b.rate.burst)
+	}
+	b.at = now
+}
+
+// next is how long it takes until there is one token more.
+func (b *bucket) next() time.Duration {
+	seconds := (1 - b.tokens + math.Floor(b.tokens)) / max(b.rate.perSecond, 1e-6)
+	return max(time.Duration(min(seconds, maxGuessWait.Seconds())*float64(time.Second)), 50*time.Millisecond)
+}
+
+// admit gives tokens to those who wait, in order.
+func (b *bucket) admit() {
+	for i := 0; i < len(b.waiting) && b.tokens >= 1; {
+		w := b.waiting[i]
+		if b.tokens < w.needs {
+			i++
+			continue
+		}
+		b.tokens--
+		w.in = true
+		w.wake()
+		b.leave(w)
+	}
+}
+
+// leave takes out one who waits.
+func (b *bucket) leave(w *guesser) {
+	for i, other := range b.waiting {
+		if other == w {
+			b.waiting = append(b.waiting[:i], b.waiting[i+1:]...)
+			return
+		}
+	}
+}

@@ -1,0 +1,166 @@
+package proxy
+
+import (
+	"context"
+	"net/netip"
+	"testing"
+
+	"portico/backend"
+)
+
+// passwordOf is what a credential of the harness's tier holds.
+func passwordOf(q backend.SignInRequest) string { return q.Credential.Password.Reveal() }
+
+// When all places before sign-in are taken, the client that has been silent longest gives way, whatever it waits in; one that is being served
+// does not.
+func TestSilentLongestGivesWay(t *testing.T) {
+	for _, mode := range []TLSMode{TLSNone, TLSImplicit} {
+		for limits, outcome := range map[Limits]Outcome{
+			{Unauthenticated: 3}:           OutcomeGaveWay,
+			{UnauthenticatedPerAddress: 3}: OutcomeGaveWayAddress,
+		} {
+			t.Run(outcome.String(), func(t *testing.T) {
+				h := start(t, mode, func(o *Options) { o.Settings.Limits = limits })
+				served, goOn := make(chan struct{}), make(chan struct{})
+				h.tier.signIn = func(_ context.Context, q backend.SignInRequest) (*backend.Link, error) {
+					close(served)
+					<-goOn
+					return fakeLink(q), nil
+				}
+				busy := h.client()
+				busy.send("a LOGIN bob secret\r\n")
+				<-served
+				longest, talker := h.client(), h.client()
+				talker.send("a NOOP\r\n")
+				talker.expect("a OK ")
+				first := h.client()
+				if told := longest.rest(); told != "* BYE [UNAVAILABLE] Too many connections, try again.\r\n" {
+					t.Errorf("the one silent longest is told %q", told)
+				}
+				talker.send("a NOOP\r\n")
+				talker.expect("a OK ")
+				h.client() // and first has been silent longest now
+				first.expect("* BYE [UNAVAILABLE] ")
+				waitUntil(t, func() bool { return h.ended(outcome) == 2 })
+				close(goOn)
+				busy.expect("* OK ")
+				busy.expect("a OK ")
+			})
+		}
+	}
+}
+
+// With every place served, a newcomer is refused.
+func TestPlacesThatAreServedStay(t *testing.T) {
+	for limits, outcome := range map[Limits]Outcome{
+		{Unauthenticated: 1}:           OutcomeLimitUnsigned,
+		{UnauthenticatedPerAddress: 1}: OutcomeLimitUnsignedAddress,
+	} {
+		h := start(t, TLSNone, func(o *Options) { o.Settings.Limits = limits })
+		served, goOn := make(chan struct{}), make(chan struct{})
+		h.tier.signIn = func(_ context.Context, q backend.SignInRequest) (*backend.Link, error) {
+			close(served)
+			<-goOn
+			return fakeLink(q), nil
+		}
+		busy := h.client()
+		busy.send("a LOGIN bob secret\r\n")
+		<-served
+		if told := h.dial().rest(); told != "* BYE [LIMIT] Too many connections.\r\n" {
+			t.Errorf("%v: told %q", outcome, told)
+		}
+		if h.ended(outcome) != 1 {
+			t.Errorf("%v is not counted", outcome)
+		}
+		close(goOn)
+		busy.expect("* OK ")
+		h.client() // there is room again
+	}
+}
+
+// A trusted network is not bound as an address; the addresses that it speaks for are.
+func TestTrustedNetworksHaveTheirPlacesApart(t *testing.T) {
+	h := behindProxy(t, TLSNone, func(o *Options) { o.Settings.Limits.UnauthenticatedPerAddress = 2 })
+	connect := func(addr string) *peer {
+		p := h.dial()
+		p.send("PROXY TCP4 " + addr + " 192.0.2.8 5000 993\r\n")
+		p.expect("* OK ")
+		return p
+	}
+	longest := connect("192.0.2.1")
+	for _, addr := range []string{"192.0.2.2", "192.0.2.2", "192.0.2.3", "192.0.2.3", "192.0.2.1", "192.0.2.1"} {
+		connect(addr)
+	}
+	longest.expect("* BYE [UNAVAILABLE] ")
+	waitUntil(t, func() bool { return h.ended(OutcomeGaveWayAddress) == 1 })
+}
+
+// Of one address's silent exchanges with mailbox servers, each of which holds a connection there, a bounded number stays.
+func TestSilentExchangesAreBounded(t *testing.T) {
+	h := start(t, TLSNone, func(o *Options) {
+		o.Settings.Limits.UnauthenticatedPerAddress = 1000
+		o.Settings.Tier.(*fakeTier).mechanisms = []string{"SCRAM-SHA-256", "PLAIN"}
+	})
+	h.tier.signIn = func(_ context.Context, q backend.SignInRequest) (*backend.Link, error) {
+		if q.Credential.Mechanism != "PLAIN" {
+			if _, err := q.Converse([]byte("r=abc,s=abc,i=4096")); err != nil {
+				return nil, &backend.Error{Kind: backend.KindClient, Phase: backend.PhaseSignIn, Err: err}
+			}
+		}
+		return fakeLink(q), nil
+	}
+	var all []*peer
+	for range maxExchanges + 3 {
+		p := h.client()
+		p.send("a AUTHENTICATE SCRAM-SHA-256 biwsbj1ib2Iscj1hYmM=\r\n") // n,,n=bob,r=abc
+		p.expect("+ ")
+		all = append(all, p)
+	}
+	for _, p := range all[:3] {
+		p.expect("* BYE [UNAVAILABLE] ")
+	}
+	p := h.client()
+	p.send("a AUTHENTICATE PLAIN AGJvYgBzZWNyZXQ=\r\n")
+	p.expect("* OK ")
+	p.expect("a OK ")
+	all[3].send("Yz1iaXdz\r\n")
+	all[3].expect("* OK ")
+}
+
+// The place of a user is taken by those who have proved who they are, and by nobody before.
+func TestUsersPlacesAreTakenAfterTheAnswer(t *testing.T) {
+	h := start(t, TLSNone, func(o *Options) { o.Settings.Limits.ConnectionsPerUser = 1 })
+	wrong, goOn := make(chan struct{}, 9), make(chan struct{})
+	h.tier.signIn = func(_ context.Context, q backend.SignInRequest) (*backend.Link, error) {
+		if passwordOf(q) != "secret" {
+			wrong <- struct{}{}
+			<-goOn
+			return nil, &backend.Error{Kind: backend.KindBadCredential, Phase: backend.PhaseSignIn}
+		}
+		return fakeLink(q), nil
+	}
+	guesser := h.client()
+	guesser.send("a LOGIN bob wrong\r\n")
+	h.await(wrong)
+	p := h.client()
+	p.send("a LOGIN bob secret\r\n")
+	p.expect("* OK ")
+	p.expect("a OK ")
+
+	second := h.client() // bob is in, and only who knows the password learns so
+	second.send("a LOGIN bob guess\r\n")
+	h.await(wrong)
+	close(goOn)
+	second.expect("a NO [AUTHENTICATIONFAILED] ")
+	second.send("b LOGIN bob secret\r\n")
+	second.expect("b NO [LIMIT] ")
+	if !h.server.penalties.knows(netip.MustParseAddr("127.0.0.1"), "bob") {
+		t.Error("the proof counts for nothing")
+	}
+}
+
+func (h *harness) await(c <-chan struct{}) {
+	h.t.Helper()
+	waitUntil(h.t, func() bool { return len(c) > 0 })
+	<-c
+}
