@@ -18,6 +18,12 @@ build: ## build ./portico
 test: ## install what tests need, where that is possible, and run all of them
 	scripts/test
 
+RELEASE ?= 13
+
+.PHONY: test-bare
+test-bare: ## run all tests in a bare root of Debian RELEASE (13); needs root
+	scripts/bare-root $(RELEASE)
+
 .PHONY: lint
 lint: ## gofmt, go vet, staticcheck, govulncheck
 	scripts/lint
