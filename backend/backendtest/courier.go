@@ -6,7 +6,9 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 )
@@ -30,8 +32,12 @@ func StartCourier(ctx context.Context, users []User) (*Courier, error) {
 	if err != nil {
 		return nil, err
 	}
-	d.args = []string{"-address=127.0.0.1", "-maxprocs=1000", "-maxperip=1000", "-nodnslookup", "-noidentlookup", d.port(),
-		"/usr/lib/courier/courier/imaplogin", "/usr/bin/imapd", "Maildir"}
+	options, err := courierOptions(filepath.Join(d.Dir, "/etc/courier/imapd"))
+	if err != nil {
+		return nil, errors.Join(err, d.Close())
+	}
+	d.args = slices.Concat([]string{"-address=127.0.0.1", "-maxprocs=1000", "-maxperip=1000"}, options,
+		[]string{d.port(), "/usr/lib/courier/courier/imaplogin", "/usr/bin/imapd", "Maildir"})
 	d.env = []string{"IMAP_CAPABILITY=" + courierCapabilities, "IMAP_KEYWORDS=1", "IMAP_ACL=1", "IMAP_IDLE_TIMEOUT=60", "IMAP_USELOCKS=1",
 		"IMAP_MAILBOX_SANITY_CHECK=1", "IMAP_TRASHFOLDERNAME=Trash", "IMAP_EMPTYTRASH=Trash:7"}
 	const folder = "/run/courier/authdaemon"
@@ -48,6 +54,21 @@ func StartCourier(ctx context.Context, users []User) (*Courier, error) {
 		return nil, errors.Join(err, d.Close())
 	}
 	return c, nil
+}
+
+// courierOptions returns the options that Debian's configuration gives the listener: those that keep it from asking the network about its
+// clients differ between releases.
+func courierOptions(config string) ([]string, error) {
+	text, err := os.ReadFile(config)
+	if err != nil {
+		return nil, err
+	}
+	_, rest, found := strings.Cut(string(text), "\nTCPDOPTS=\"")
+	options, _, closed := strings.Cut(rest, "\"")
+	if !found || !closed {
+		return nil, fmt.Errorf("%s has no TCPDOPTS", config)
+	}
+	return strings.Fields(options), nil
 }
 
 // AddUsers lets more users sign in. Their Mail is not looked at. It may be called while Courier runs.
