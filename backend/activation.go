@@ -11,7 +11,10 @@ import (
 type MoveOptions struct {
 	// End ends the database's sessions and returns when none is left.
 	End func(database string)
-	// Force moves to a server that does not answer, too.
+	// Unreadable says why the mail of the copy that a database leaves can not be read, if that is so: then the copy is Failed from then on. Nil says
+	// nothing.
+	Unreadable func(database, server string) (f Failure, unreadable bool)
+	// Force moves to a server that does not answer, and to a copy that is Failed, too.
 	Force bool
 
 	from string // where it has to be active still; "" is anywhere
@@ -41,8 +44,22 @@ func (m *ActiveManager) Move(ctx context.Context, name, server string, o MoveOpt
 		return fmt.Errorf("database %s: %w", name, err)
 	}
 	o.End(name)
+	if err := m.leave(ctx, name, d.active, server, o); err != nil {
+		return fmt.Errorf("database %s: %w", name, err)
+	}
 	if err := m.activate(ctx, name, d, hook, server); err != nil {
 		return fmt.Errorf("database %s: %w", name, err)
+	}
+	return nil
+}
+
+// leave marks the copy that a database leaves as Failed, if its mail can not be read.
+func (m *ActiveManager) leave(ctx context.Context, name, from, to string, o MoveOptions) error {
+	if o.Unreadable == nil || from == to || ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	if f, unreadable := o.Unreadable(name, from); unreadable {
+		return m.Fail(ctx, f)
 	}
 	return nil
 }

@@ -31,6 +31,7 @@ type ActiveManager struct {
 	policy    map[string]Policy   // mailbox servers by name, where it was changed by command
 	placed    map[string]string   // users who were moved, by name: their database
 	users     map[string]*held    // users with sign-ins under way
+	failed    map[copyOf]Failure  // copies that may not be chosen
 }
 
 // database is a database's state. It stays for the life of the manager, so that a reload loses neither sign-ins nor a move under way. The
@@ -78,7 +79,7 @@ func NewActiveManager(ctx context.Context, s store.Store) (*ActiveManager, error
 	}
 	m := &ActiveManager{
 		store: s, databases: make(map[string]*database), blocked: make(map[string][]string), policy: make(map[string]Policy),
-		placed: make(map[string]string), users: make(map[string]*held),
+		placed: make(map[string]string), users: make(map[string]*held), failed: make(map[copyOf]Failure),
 	}
 	for key, take := range map[string]func(name, value string){
 		blockedKey: func(name, value string) {
@@ -93,6 +94,9 @@ func NewActiveManager(ctx context.Context, s store.Store) (*ActiveManager, error
 		if err := each(ctx, s, key, take); err != nil {
 			return nil, err
 		}
+	}
+	if err := m.loadFailed(ctx); err != nil {
+		return nil, err
 	}
 	return m, nil
 }
@@ -150,7 +154,7 @@ func (m *ActiveManager) leaseWithin(ctx context.Context, name, user string, with
 		if stands.held == nil {
 			d.signIns++
 			m.user(user).signIns++
-			return d.inOrder(), nil
+			return m.inOrder(name, d), nil
 		}
 		if err := m.await(ctx, stands, within, wait); err != nil {
 			return nil, fmt.Errorf("database %s is moving, or the user: %w", name, err)
@@ -158,13 +162,19 @@ func (m *ActiveManager) leaseWithin(ctx context.Context, name, user string, with
 	}
 }
 
-// inOrder returns the servers with a copy, the active one first.
-func (d *database) inOrder() []string {
-	i := slices.Index(d.copies, d.active)
-	if i <= 0 {
-		return d.copies
+// inOrder returns the servers with a copy, the active one first, without others that are Failed. The caller holds mu.
+func (m *ActiveManager) inOrder(name string, d *database) []string {
+	ordered := d.copies
+	if i := slices.Index(d.copies, d.active); i > 0 {
+		ordered = slices.Concat(d.copies[i:], d.copies[:i])
 	}
-	return slices.Concat(d.copies[i:], d.copies[:i])
+	if len(m.failed) == 0 {
+		return ordered
+	}
+	return slices.DeleteFunc(slices.Clone(ordered), func(server string) bool {
+		_, failed := m.failed[copyOf{name, server}]
+		return failed && server != d.active
+	})
 }
 
 // user returns the count of a user's sign-ins.
@@ -230,8 +240,9 @@ type CopyState struct {
 	Moving   bool // the database's sign-ins are held
 	// Suspended says that a move has failed, which may have left this copy active; nobody is let in.
 	Suspended bool
-	Lost      bool // the configuration has no such copy; it is listed because it is the active one, and nobody is let in
-	Blocked   bool // nothing may be activated on the server
+	Failed    string // why the copy is Failed, or ""
+	Lost      bool   // the configuration has no such copy; it is listed because it is the active one, and nobody is let in
+	Blocked   bool   // nothing may be activated on the server
 }
 
 // Copies lists all copies, by database and in its order. An active copy that the configuration does not have comes last.
@@ -258,7 +269,7 @@ func (m *ActiveManager) copiesOf(name string) []CopyState {
 	var all []CopyState
 	for i, server := range servers {
 		all = append(all, CopyState{
-			Database: name, Server: server, Active: server == d.active, Moving: d.held.held != nil, Blocked: len(m.blocked[server]) > 0,
+			Database: name, Server: server, Failed: m.failed[copyOf{name, server}].Reason, Active: server == d.active, Moving: d.held.held != nil, Blocked: len(m.blocked[server]) > 0,
 			Suspended: slices.Contains(d.suspended, server), Lost: i >= len(d.copies),
 		})
 	}

@@ -70,9 +70,12 @@ func (t *Tier) Healthy(ctx context.Context, servers []string) map[string]error {
 }
 
 // Move is ActiveManager.Move; the sign-ins that have waited, and the clients that come back, are let in at the set pace. Without Force, the
-// server has to answer.
+// server has to answer, and its copy must not be Failed.
 func (t *Tier) Move(ctx context.Context, database, server string, o MoveOptions) error {
 	if !o.Force && t.active.moves(database, server) {
+		if f, failed := t.active.Failed(database, server); failed {
+			return fmt.Errorf("database %s, mailbox server %s: %w: %s", database, server, ErrFailed, f.Reason)
+		}
 		if err := t.Check(ctx, server); err != nil {
 			return fmt.Errorf("database %s, mailbox server %s: %w: %w", database, server, ErrNoAnswer, err)
 		}
@@ -221,6 +224,9 @@ func (t *Tier) moveToFirst(ctx context.Context, active CopyState, wanted []CopyS
 func (t *Tier) unfit(ctx context.Context, c CopyState) error {
 	if c.Blocked || t.Policy(c.Server) == BlockedByPolicy {
 		return fmt.Errorf("%w (%s)", ErrBlocked, c.Server)
+	}
+	if c.Failed != "" {
+		return fmt.Errorf("%w (%s): %w: %s", ErrNoHealthyCopy, c.Server, ErrFailed, c.Failed)
 	}
 	if err := t.Check(ctx, c.Server); err != nil {
 		return fmt.Errorf("%w (%s): %w", ErrNoHealthyCopy, c.Server, err)

@@ -22,6 +22,7 @@ const (
 
 	ImapSelfTestProbe  = "ImapSelfTestProbe"
 	ImapDeepTestProbe  = "ImapDeepTestProbe"
+	ImapCopyTestProbe  = "ImapCopyTestProbe" // ours: of copies that are not active
 	ImapProxyTestProbe = "ImapProxyTestProbe"
 	ImapCTPProbe       = "ImapCTPProbe"
 
@@ -42,6 +43,8 @@ type Mailbox struct {
 type Back struct {
 	Tier    func() *backend.Tier
 	Mailbox func(database string) (Mailbox, bool)
+	// Read is told that a probe has read a mailbox of a database on a server; nil tells nobody. It may block.
+	Read func(ctx context.Context, database, server string)
 }
 
 // account is whom a run signs in as.
@@ -130,21 +133,41 @@ func (b Back) DeepTest(database string) func(context.Context, *Run) error {
 		if !ok {
 			return &Failure{HighAvailability, "route", errors.New("there is no active copy")}
 		}
-		run.Mailbox = server
-		link, err := b.open(ctx, run, server, database)
-		if err != nil {
-			return err
-		}
-		defer link.Conn.Close()
-		o := newOverheard(ctx, link)
-		client, end := o.client(run)
-		defer end()
-		run.Step("open")
-		if err := client.WaitGreeting(); err != nil {
-			return inStore(run, err)
-		}
-		return readMailbox(o, client, run)
+		return b.readOn(ctx, run, database, server)
 	}
+}
+
+// CopyTest is ImapCopyTestProbe: DeepTest of a copy that is not active, where the health mailbox can be read there. It has nothing to look at while
+// the copy is active.
+func (b Back) CopyTest(database, server string) func(context.Context, *Run) error {
+	return func(ctx context.Context, run *Run) error {
+		if active, ok := b.Tier().ActiveManager().Active(database); !ok || active == server {
+			return ErrNoSample
+		}
+		return b.readOn(ctx, run, database, server)
+	}
+}
+
+// readOn opens and reads a database's mailbox on a server.
+func (b Back) readOn(ctx context.Context, run *Run, database, server string) error {
+	run.Mailbox = server
+	link, err := b.open(ctx, run, server, database)
+	if err != nil {
+		return err
+	}
+	defer link.Conn.Close()
+	o := newOverheard(ctx, link)
+	client, end := o.client(run)
+	defer end()
+	run.Step("open")
+	if err := client.WaitGreeting(); err != nil {
+		return inStore(run, err)
+	}
+	err = readMailbox(o, client, run)
+	if err == nil && b.Read != nil {
+		b.Read(ctx, database, server)
+	}
+	return err
 }
 
 // readMailbox opens the mailbox that a client is signed in to, reads a message of it, if it has one, and signs out.

@@ -66,7 +66,7 @@ func (c control) Databases(ctx context.Context) []admin.CopyStatus {
 	states := []admin.CopyStatus{}
 	for _, copied := range tier.ActiveManager().Copies() {
 		states = append(states, admin.CopyStatus{
-			Database: copied.Database, Server: copied.Server, Active: copied.Active, Blocked: copied.Blocked, Status: statusOf(copied, healthy[copied.Server] == nil),
+			Database: copied.Database, Server: copied.Server, Active: copied.Active, Failed: copied.Failed, Blocked: copied.Blocked, Status: statusOf(copied, healthy[copied.Server] == nil),
 		})
 	}
 	return states
@@ -77,6 +77,8 @@ func statusOf(c backend.CopyState, answers bool) string {
 	switch {
 	case (c.Suspended || c.Lost) && !c.Moving:
 		return "FailedAndSuspended"
+	case c.Failed != "" && !c.Active:
+		return "Failed"
 	case c.Active && c.Moving:
 		return "Dismounting"
 	case c.Active && answers:
@@ -216,6 +218,9 @@ func (c control) MoveDatabase(ctx context.Context, database, server string, forc
 	})
 	if errors.Is(failed, backend.ErrUnknownName) {
 		return fmt.Errorf("%w: %w", admin.ErrUnknown, failed)
+	}
+	if errors.Is(failed, backend.ErrFailed) {
+		return fmt.Errorf("nothing is changed: %w; if the copy is well, run `portico database copy resume %s %s`, or add --force", failed, database, server)
 	}
 	if errors.Is(failed, backend.ErrNoAnswer) {
 		return fmt.Errorf("nothing is changed: %w; to move it all the same, add --force", failed)

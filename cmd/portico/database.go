@@ -24,7 +24,7 @@ func newDatabase() *cobra.Command {
 		Short: "Look at and change what is known of the databases",
 		Args:  cobra.NoArgs,
 	}
-	cmd.AddCommand(newDatabaseStatus(), newDatabaseMove(), newDatabaseRebalance(), newDatabasePin(), newDatabasePinned())
+	cmd.AddCommand(newDatabaseStatus(), newDatabaseMove(), newDatabaseRebalance(), newDatabaseCopy(), newDatabasePin(), newDatabasePinned())
 	return cmd
 }
 

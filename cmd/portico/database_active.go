@@ -18,7 +18,8 @@ func newDatabaseStatus() *cobra.Command {
 		Short: "List the copies of the databases: which is active, which could be",
 		Long: "Status lists every copy, as Exchange's Get-MailboxDatabaseCopyStatus does: Mounted is the active one, Dismounting one whose\n" +
 			"sessions are just being moved, Dismounted one whose mailbox server does not answer; of the others Healthy is one whose\n" +
-			"mailbox server answers, ServiceDown one whose server does not. FailedAndSuspended are the copies of a database between which\n" +
+			"mailbox server answers, ServiceDown one whose server does not, Failed one whose mail could not be read, and was not read since: nothing\n" +
+			"moves there, and Reason says why. FailedAndSuspended are the copies of a database between which\n" +
 			"its storage was to switch and could not: nobody is let in until the database is moved again.\n\n" +
 			"Exit status: 0 every database has its active copy on a server that answers, 1 one has not, 2 portico can not be asked.",
 		Args: cobra.NoArgs,
@@ -33,11 +34,11 @@ func newDatabaseStatus() *cobra.Command {
 		if err := ask.get(cmd.Context(), "/api/v1/databases", &copies); err != nil {
 			return err
 		}
-		heads, rows := []string{"Database", "Server", "Status", "Blocked"}, [][]string{}
+		heads, rows := []string{"Database", "Server", "Status", "Blocked", "Reason"}, [][]string{}
 		counts := make(map[string]int)
 		for _, s := range copies {
 			counts[s.Status]++
-			rows = append(rows, []string{s.Database, s.Server, s.Status, yesNo(s.Blocked)})
+			rows = append(rows, []string{s.Database, s.Server, s.Status, yesNo(s.Blocked), s.Failed})
 		}
 		var value any = copies
 		if *group != "" {
@@ -62,12 +63,12 @@ func newDatabaseMove() *cobra.Command {
 		Long: "Move holds the sign-ins of the database, waits for those under way, ends its sessions, and then lets everybody in on the other\n" +
 			"server. If it fails, everything is as before, but for the sessions that have ended; unless the storage that had to be told\n" +
 			"(databases.<name>.activate) has failed: then nobody is let in until the database is moved again, to whichever server.\n\n" +
-			"If the server does not answer, nothing changes. --force moves the database all the same, as Exchange's Move-ActiveMailboxDatabase\n" +
+			"If the server does not answer, or its copy is Failed, nothing changes. --force moves the database all the same, as Exchange's Move-ActiveMailboxDatabase\n" +
 			"-SkipHealthChecks does. It does not lift a block: portico server unblock does.",
 		Args: cobra.ExactArgs(2),
 	}
 	ask := askFlags(cmd)
-	force := cmd.Flags().Bool("force", false, "move to a server that does not answer, too")
+	force := cmd.Flags().Bool("force", false, "move to a server that does not answer, or to a copy that is Failed, too")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		var nothing struct{}
 		path := "/api/v1/databases/" + url.PathEscape(args[0]) + "/move"
@@ -84,7 +85,7 @@ func newDatabaseRebalance() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "rebalance",
 		Short: "Move every database to the first of its copies that can have it",
-		Long: "Rebalance moves each database to the first of its copies whose server answers and is not blocked. A database whose active copy is on\n" +
+		Long: "Rebalance moves each database to the first of its copies that is not Failed and whose server answers and is not blocked. A database whose active copy is on\n" +
 			"a server that does not answer moves to any such copy. What stays is listed with the reason.\n\n" +
 			"Exit status: 0 done, 1 a database stays where it should not, 2 it could not be done.",
 		Args: cobra.NoArgs,
@@ -96,6 +97,45 @@ func newDatabaseRebalance() *cobra.Command {
 			return err
 		}
 		return ask.moves(cmd.OutOrStdout(), moves)
+	}
+	return cmd
+}
+
+func newDatabaseCopy() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "copy",
+		Short: "Change what is known of a copy of a database",
+		Args:  cobra.NoArgs,
+	}
+	cmd.AddCommand(newDatabaseCopyResume())
+	return cmd
+}
+
+func newDatabaseCopyResume() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "resume DATABASE SERVER",
+		Short: "Say that a copy that is Failed is well again",
+		Long: "A copy is Failed when its mail could not be read as its database was moved away, or when its probe could not read it. Rebalance and failovers\n" +
+			"leave it alone until a probe has read a mailbox on it, or until this command. It moves nothing.\n" +
+			"That is Exchange's Resume-MailboxDatabaseCopy.",
+		Example: "  portico database copy resume db1 mbx1",
+		Args:    cobra.ExactArgs(2),
+	}
+	ask := askFlags(cmd)
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		var done struct {
+			Was bool `json:"was_failed"`
+		}
+		path := "/api/v1/databases/" + url.PathEscape(args[0]) + "/resume"
+		if err := ask.post(cmd.Context(), path, map[string]string{"server": args[1]}, &done); err != nil {
+			return err
+		}
+		if done.Was {
+			fmt.Fprintf(cmd.OutOrStdout(), "The copy of %s on %s may be chosen again.\n", args[0], args[1])
+		} else {
+			fmt.Fprintf(cmd.OutOrStdout(), "The copy of %s on %s is not Failed: nothing to do.\n", args[0], args[1])
+		}
+		return nil
 	}
 	return cmd
 }

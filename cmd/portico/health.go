@@ -74,7 +74,7 @@ func (s *service) monitorChanged(before health.AlertValue, now health.MonitorSta
 // healthPlan is all that is looked after.
 func (s *service) healthPlan(config *configs.Config) health.Plan {
 	of := config.Health
-	back := health.Back{Tier: func() *backend.Tier { return s.front.Load().tier }, Mailbox: s.healthMailbox}
+	back := health.Back{Tier: func() *backend.Tier { return s.front.Load().tier }, Mailbox: s.healthMailbox, Read: s.copyRead}
 	front := health.Front{Back: back, Doors: s.doors}
 	var plan health.Plan
 	add := func(set, probe, monitor, target string, timing configs.ProbeTiming, component string, run func(context.Context, *health.Run) error) {
@@ -95,6 +95,7 @@ func (s *service) healthPlan(config *configs.Config) health.Plan {
 			add(health.SetProtocol, health.ImapDeepTestProbe, health.ImapDeepTestMonitor, database, of.DeepTest, "", back.DeepTest(database))
 			add(health.SetIMAP, health.ImapCTPProbe, health.ImapCTPMonitor, database, of.CTP, "", front.CTP(database))
 			plan.Probes[len(plan.Probes)-1].Anywhere = true
+			plan.Probes = append(plan.Probes, s.copyProbes(back, database, config)...)
 		}
 	}
 	add(health.SetProxy, health.ImapProxyTestProbe, health.ImapProxyTestMonitor, "", of.ProxyTest, "ImapProxy", front.ProxyTest(s.admit))
@@ -109,6 +110,23 @@ func (s *service) healthPlan(config *configs.Config) health.Plan {
 	}
 	check(health.RequestsQueuedGt500Check, health.RequestsQueuedGt500Monitor, "", health.Queued(s.load, "", of.RequestsQueued))
 	return plan
+}
+
+// copyProbes look at the copies of a database that are not active, where they are the same mail. They have no monitor: what they find is the
+// copy's status.
+func (s *service) copyProbes(back health.Back, database string, config *configs.Config) (probes []*health.Probe) {
+	of, timing := config.Databases[database], config.Health.DeepTest
+	if !of.Interchangeable || len(of.Copies) < 2 {
+		return nil
+	}
+	for _, server := range of.Copies {
+		probes = append(probes, &health.Probe{
+			HealthSet: health.SetProtocol, Name: health.ImapCopyTestProbe, Target: database + "@" + server,
+			Interval: copyPace * timing.Interval, Timeout: timing.Timeout,
+			Run: s.watchCopy(database, server, timing.Failures, back.CopyTest(database, server)),
+		})
+	}
+	return probes
 }
 
 // healthMailbox returns a database's health mailbox as it is configured now.

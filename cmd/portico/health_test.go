@@ -34,6 +34,8 @@ type fault struct {
 	refuse  bool   // close them at once
 	swallow bool   // take them and say nothing
 	deafTo  string // pass nothing on from a line of the client on that has this in it
+
+	hangsUpOn string // close them at such a line
 }
 
 func newValve(t testing.TB, to string) *valve {
@@ -91,6 +93,9 @@ func (v *valve) pass(conn net.Conn) {
 	buf := make([]byte, 32<<10)
 	for {
 		n, err := conn.Read(buf)
+		if f.hangsUpOn != "" && strings.Contains(strings.ToUpper(string(buf[:n])), f.hangsUpOn) {
+			return
+		}
 		if f.deafTo != "" && strings.Contains(strings.ToUpper(string(buf[:n])), f.deafTo) {
 			io.Copy(io.Discard, conn)
 			return

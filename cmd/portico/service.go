@@ -72,6 +72,7 @@ type service struct {
 	}
 	open []net.Listener // that take clients, in the order of the file; changing guards them, once the service has started
 
+	failing  failingCopies
 	moves    moves        // of databases and users, under way
 	serving  atomic.Int32 // listeners that take clients
 	draining atomic.Bool

@@ -11,6 +11,9 @@ var (
 		"Databases that nobody is let in to, since a move has failed half way or their active copy is not configured.", nil, nil)
 )
 
+var failedCopies = prometheus.NewDesc("portico_database_copies_failed",
+	"Copies of databases whose mail could not be read, and was not read since.", nil, nil)
+
 // tierCollector tells of the mailbox servers and databases there are.
 type tierCollector struct{ s *service }
 
@@ -19,6 +22,7 @@ func (c tierCollector) Describe(to chan<- *prometheus.Desc) {
 	to <- breakerOpen
 	to <- signInsHeld
 	to <- suspended
+	to <- failedCopies
 }
 
 // Collect implements prometheus.Collector.
@@ -32,13 +36,18 @@ func (c tierCollector) Collect(to chan<- prometheus.Metric) {
 		to <- prometheus.MustNewConstMetric(breakerOpen, prometheus.GaugeValue, one(open[server]), server)
 		to <- prometheus.MustNewConstMetric(signInsHeld, prometheus.GaugeValue, float64(c.s.gates.State(server).Waiting), server)
 	}
+	unread := 0
 	failed := make(map[string]bool)
 	for _, copied := range front.tier.ActiveManager().Copies() {
 		if (copied.Suspended || copied.Lost) && !copied.Moving {
 			failed[copied.Database] = true
 		}
+		if copied.Failed != "" {
+			unread++
+		}
 	}
 	to <- prometheus.MustNewConstMetric(suspended, prometheus.GaugeValue, float64(len(failed)))
+	to <- prometheus.MustNewConstMetric(failedCopies, prometheus.GaugeValue, float64(unread))
 }
 
 func one(is bool) float64 {

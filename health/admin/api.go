@@ -24,6 +24,8 @@ type Control interface {
 	Pause(ctx context.Context, server string, d time.Duration) error
 	// MoveDatabase makes a server's copy the active one. Without force, the server has to answer.
 	MoveDatabase(ctx context.Context, database, server string, force bool) error
+	// ResumeCopy says that a copy that is Failed is well; was is false if it was not Failed.
+	ResumeCopy(ctx context.Context, database, server string) (was bool, err error)
 	// Rebalance moves databases to the first of their copies that can have them, and away from servers that do not answer.
 	Rebalance(ctx context.Context) ([]Move, error)
 	Sessions(ctx context.Context) []SessionState
@@ -111,8 +113,9 @@ type ServerState struct {
 type CopyStatus struct {
 	Database string `json:"database"`
 	Server   string `json:"server"`
-	Status   string `json:"status"` // of the active copy Mounted, Dismounting, Dismounted; of another Healthy, ServiceDown; of either FailedAndSuspended
+	Status   string `json:"status"` // of the active copy Mounted, Dismounting, Dismounted; of another Healthy, ServiceDown, Failed; of either FailedAndSuspended
 	Active   bool   `json:"active,omitempty"`
+	Failed   string `json:"failed,omitempty"` // why its mail could not be read
 	Blocked  bool   `json:"blocked,omitempty"`
 }
 
@@ -157,6 +160,10 @@ func api(mux *http.ServeMux, c Control) {
 	})
 	change(mux, "databases/{name}/move", func(ctx context.Context, name string, body DatabaseMove) (any, error) {
 		return struct{}{}, c.MoveDatabase(ctx, name, body.Server, body.Force)
+	})
+	change(mux, "databases/{name}/resume", func(ctx context.Context, name string, body struct{ Server string }) (any, error) {
+		was, err := c.ResumeCopy(ctx, name, body.Server)
+		return map[string]bool{"was_failed": was}, err
 	})
 	mux.HandleFunc("GET /api/v1/settings", func(w http.ResponseWriter, r *http.Request) {
 		states, err := c.Settings(r.Context())

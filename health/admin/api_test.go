@@ -52,6 +52,10 @@ func (n *noted) MoveDatabase(_ context.Context, database, server string, force b
 	n.note("move %s %s %v", database, server, force)
 	return errors.New("it is blocked there")
 }
+func (n *noted) ResumeCopy(_ context.Context, database, server string) (bool, error) {
+	n.note("resume %s %s", database, server)
+	return true, nil
+}
 func (n *noted) Rebalance(context.Context) ([]Move, error) {
 	n.note("rebalance")
 	return []Move{}, nil

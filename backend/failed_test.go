@@ -1,0 +1,102 @@
+package backend
+
+import (
+	"errors"
+	"strings"
+	"testing"
+
+	"portico/backend/backendtest"
+	"portico/backend/backendtest/testkit"
+	"portico/backend/directory"
+	"portico/configs/store"
+)
+
+// A copy that users were moved away from because its mail could not be read stays Failed, over a restart, until somebody resumes it: rebalancing,
+// evacuation, sign-ins and moves by name leave it alone.
+func TestFailedCopy(t *testing.T) {
+	testkit.NoLeaks(t)
+	s := store.Memory()
+	defer s.Close()
+	var servers []ServerOptions
+	for _, name := range []string{"mbx1", "mbx2"} {
+		server, err := backendtest.NewMemory(backendtest.MemoryOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		servers = append(servers, ServerOptions{Name: name, Addresses: []string{testkit.Serve(t, server)}})
+	}
+	start := func() *Tier {
+		t.Helper()
+		tier, err := New(t.Context(), Options{
+			Servers: servers, Active: newManager(t, s),
+			Databases: []DatabaseOptions{{Name: "db1", Copies: []string{"mbx1", "mbx2"}, Interchangeable: true}},
+		})
+		if err == nil {
+			_, err = tier.Configure(t.Context())
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		return tier
+	}
+	tier := start()
+	broken := MoveOptions{End: nobody.End, Unreadable: func(database, server string) (Failure, bool) {
+		return Failure{Database: database, Server: server, Reason: "INBOX can not be read"}, server == "mbx1"
+	}}
+	compareMoves(t, tier.MoveAway(t.Context(), "db1", "mbx1", broken), []MoveResult{{"db1", "mbx1", "mbx2", nil}})
+	for range 2 {
+		for _, results := range [][]MoveResult{
+			tier.Rebalance(t.Context(), broken), tier.Evacuate(t.Context(), "mbx2", broken), tier.MoveAway(t.Context(), "db1", "mbx2", broken),
+		} {
+			compareMoves(t, results, []MoveResult{{"db1", "mbx2", "", ErrFailed}})
+			if len(results) == 1 && !strings.Contains(results[0].Err.Error(), "INBOX can not be read") {
+				t.Errorf("it stays: %v", results[0].Err)
+			}
+		}
+		if err := tier.Move(t.Context(), "db1", "mbx1", nobody); !errors.Is(err, ErrFailed) {
+			t.Errorf("by name: %v", err)
+		}
+		r, err := tier.Route(t.Context(), directory.Query{User: "ann"})
+		if err != nil || len(r.Servers) != 1 || r.Servers[0] != "mbx2" {
+			t.Errorf("a sign-in goes to %q, %v", r.Servers, err)
+		}
+		tier.Done(r)
+		tier = start()
+	}
+	if err := tier.Move(t.Context(), "db1", "mbx1", forced); err != nil {
+		t.Error(err)
+	}
+	if f, failed := tier.ActiveManager().Failed("db1", "mbx1"); !failed || f.Reason == "" {
+		t.Error("a forced move has ended the failure")
+	}
+	if err := tier.Move(t.Context(), "db1", "mbx2", nobody); err != nil {
+		t.Error(err)
+	}
+	for _, test := range []struct {
+		database, server string
+		was              bool
+		err              error
+	}{
+		{"db9", "mbx1", false, ErrUnknownName}, {"db1", "mbx9", false, ErrNoCopy}, {"db1", "mbx1", true, nil}, {"db1", "mbx1", false, nil},
+	} {
+		if was, err := tier.ActiveManager().Resume(t.Context(), test.database, test.server); was != test.was || !errors.Is(err, test.err) {
+			t.Errorf("resume %s on %s: %v, %v", test.database, test.server, was, err)
+		}
+	}
+	compareMoves(t, start().Rebalance(t.Context(), nobody), []MoveResult{{"db1", "mbx2", "mbx1", nil}})
+}
+
+// A move that is refused marks nothing.
+func TestRefusedMoveMarksNothing(t *testing.T) {
+	m := manager(t, nil)
+	m.Block(t.Context(), "mbx2", ByOperator)
+	asked := MoveOptions{End: nobody.End, Unreadable: func(database, server string) (Failure, bool) {
+		return Failure{Database: database, Server: server}, true
+	}}
+	if err := m.Move(t.Context(), "db1", "mbx2", asked); !errors.Is(err, ErrBlocked) {
+		t.Error(err)
+	}
+	if _, failed := m.Failed("db1", "mbx1"); failed {
+		t.Error("marked")
+	}
+}
