@@ -135,6 +135,34 @@ func TestCanonical(t *testing.T) {
 	}
 }
 
+// Names of directories, verifiers and mode master follow PRECIS; in passthrough every name passes that a mailbox server may take.
+func TestNameRules(t *testing.T) {
+	for name, want := range map[string]struct{ strict, lax string }{ // "" is refused
+		"Ann":                {"ann", "ann"},
+		"Ann Example@x":      {"ann example@x", "ann example@x"},
+		"\uff21nn@x":         {"ann@x", "\uff41nn@x"}, // full width
+		"a\u200bnn@x":        {"", "a\u200bnn@x"},
+		"ann\u202e@x":        {"", "ann\u202e@x"},
+		"a\tb":               {"", "a\tb"},
+		"B\xf6b":             {"", "b\xf6b"},
+		"alice*root":         {"alice*root", "alice*root"},
+		"\u05d0\u05d1@x.org": {"\u05d0\u05d1@x.org", "\u05d0\u05d1@x.org"}, // from right to left, and a domain that is not
+		"@x":                 {"", "@x"},
+		"a\x00":              {"", ""},
+		"a\nb":               {"", ""},
+	} {
+		for strict, want := range map[bool]string{true: want.strict, false: want.lax} {
+			got, err := NameRules{Strict: strict}.Canonical(name, "")
+			if got != want || (err == nil) != (want != "") || err != nil && !errors.Is(err, ErrUserName) {
+				t.Errorf("%q, strict %v: %q, %v; want %q", name, strict, got, err, want)
+			}
+		}
+	}
+	if _, err := (NameRules{NoSeparator: true}).Canonical("alice*root", ""); !errors.Is(err, ErrUserName) {
+		t.Errorf("a name that fools the separator: %v", err)
+	}
+}
+
 // FuzzCanonical wants the canonical form to be its own, whatever the name.
 func FuzzCanonical(f *testing.F) {
 	for _, name := range []string{"alice", "J\u00d6RG@x", "\u0130", "\u1e9e", "A\u030a\u0323", "\u03a3\u0345"} {

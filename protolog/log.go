@@ -15,6 +15,8 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/rs/zerolog"
+
+	"portico/proxy/wire"
 )
 
 // ErrClosed is returned for what comes after Close.
@@ -217,13 +219,13 @@ func (l *Log) Session(s Subject) *Session {
 	if set.ShortenAddresses {
 		client = netip.AddrPortFrom(shorten(client.Addr()), 0)
 	}
-	user := printable(s.User)
+	user := wire.Visible(s.User)
 	if set.HashUsers && user != "" {
 		mac := hmac.New(sha256.New, l.opt.Key)
 		mac.Write([]byte(s.User))
 		user = hex.EncodeToString(mac.Sum(nil)[:8])
 	}
-	return &Session{id: s.ID, local: s.Local.String(), client: client.String(), user: user, mailbox: printable(s.Server), subject: s}
+	return &Session{id: s.ID, local: s.Local.String(), client: client.String(), user: user, mailbox: wire.Visible(s.Server), subject: s}
 }
 
 func shorten(a netip.Addr) netip.Addr {

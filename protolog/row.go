@@ -3,7 +3,6 @@ package protolog
 import (
 	"strconv"
 	"time"
-	"unicode/utf8"
 )
 
 // Format is how rows are written.
@@ -228,22 +227,4 @@ func appendClean(dst, text []byte) []byte {
 		dst = append(dst, c)
 	}
 	return dst
-}
-
-// printable makes a name fit for a line: what no terminal and no reader of lines should see is escaped.
-func printable(name string) string {
-	out := make([]byte, 0, len(name))
-	for i := 0; i < len(name); {
-		r, size := utf8.DecodeRuneInString(name[i:])
-		if quoted := strconv.QuoteRune(r); r == utf8.RuneError && size <= 1 || quoted[1] == '\\' && r != '\'' && r != '\\' {
-			for _, c := range []byte(name[i : i+size]) {
-				out = append(out, `\x`...)
-				out = append(out, "0123456789abcdef"[c>>4], "0123456789abcdef"[c&15])
-			}
-		} else {
-			out = append(out, name[i:i+size]...)
-		}
-		i += size
-	}
-	return string(out)
 }

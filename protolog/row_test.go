@@ -141,7 +141,7 @@ func FuzzRow(f *testing.F) {
 		if rows[CSV] != rows[JSON] {
 			t.Fatalf("CSV %q, JSON %q", rows[CSV], rows[JSON])
 		}
-		if row := rows[CSV]; row[5] != printable(user) || row[10] != e.Parameters.String() || row[1] != subject.ID {
+		if row := rows[CSV]; row[5] != wire.Visible(user) || row[10] != e.Parameters.String() || row[1] != subject.ID {
 			t.Fatalf("%q", row)
 		}
 	})

@@ -9,6 +9,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"portico/proxy/relay"
+	"portico/proxy/wire"
 )
 
 // relayed is what the proxy remembers of a session while the relay carries it, and all that it does: there are as many as sessions. So it
@@ -120,7 +121,7 @@ func (e *endings) work() {
 		remote := r.remote.AddrPort()
 		e.gate.leave(addressKey(remote.Addr()), r.user, true)
 		if event := e.log.Info(); event.Enabled() {
-			event.Str("session", hex.EncodeToString(r.id[:])).Str("listener", r.place.door).Stringer("remote", remote).Str("user", r.user).
+			event.Str("session", hex.EncodeToString(r.id[:])).Str("listener", r.place.door).Stringer("remote", remote).Str("user", wire.Visible(r.user)).
 				Str("server", r.place.server).Stringer("reason", r.ending.Reason).Uint64("client_bytes", r.ending.ClientBytes).
 				Uint64("server_bytes", r.ending.ServerBytes).Uint64("commands", r.ending.Commands).
 				Bool("unjudged", r.ending.Unjudged).Msg("session ended")

@@ -212,6 +212,10 @@ type fakeTier struct {
 	mechanisms []string // nil for PLAIN and LOGIN
 }
 
+func (f *fakeTier) Canonical(name, domain string) (string, error) {
+	return backend.Canonical(name, domain)
+}
+
 func (f *fakeTier) Route(_ context.Context, q directory.Query) (backend.Route, error) {
 	if f.route != nil {
 		route, err := f.route(q.User)

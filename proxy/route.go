@@ -10,10 +10,10 @@ import (
 // query says who signs in, in canonical form. A client that names an authorization identity wants that user's mailbox; the name it
 // signs in by goes to the mailbox server too, and has to be one.
 func (s *session) query(c *backend.Credential) (directory.Query, error) {
-	login, err := backend.Canonical(c.Username, s.set.DefaultDomain)
+	login, err := s.set.Tier.Canonical(c.Username, s.set.DefaultDomain)
 	user := login
 	if err == nil && c.Authzid != "" {
-		user, err = backend.Canonical(c.Authzid, s.set.DefaultDomain)
+		user, err = s.set.Tier.Canonical(c.Authzid, s.set.DefaultDomain)
 	}
 	if err != nil {
 		return directory.Query{}, err

@@ -15,6 +15,7 @@ import (
 	"portico/backend"
 	"portico/protolog"
 	"portico/proxy/setup"
+	"portico/proxy/wire"
 )
 
 // session is one connection from accept to hand-off. All of it belongs to the goroutine of run.
@@ -187,10 +188,10 @@ func (s *session) report(err error) (Outcome, error) {
 	case s.mechanism != "" && s.set.QuietSignIns && level < zerolog.WarnLevel: // a fault of ours is told all the same
 		event = event.Discard()
 	case s.mechanism != "": // in this order, and always all of them: programs read these lines
-		event = event.Str("user", s.user).Str("mechanism", s.mechanism).Str("tls", s.client.tlsVersion()).
+		event = event.Str("user", wire.Visible(s.user)).Str("mechanism", s.mechanism).Str("tls", s.client.tlsVersion()).
 			Stringer("result", outcome).Str("server", s.mailboxServer)
 	case s.user != "":
-		event = event.Str("user", s.user)
+		event = event.Str("user", wire.Visible(s.user))
 	}
 	if s.frontSession != "" {
 		event = event.Str("front_session", s.frontSession)

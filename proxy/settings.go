@@ -28,6 +28,8 @@ const (
 // Tier is what stands behind the proxy: the mailbox servers. *backend.Tier is one, if it wraps its connections by relay.NewConn;
 // it should dial by setup.Dialer.
 type Tier interface {
+	// Canonical returns the one form of a user name. Its error wraps backend.ErrUserName.
+	Canonical(name, defaultDomain string) (string, error)
 	Route(ctx context.Context, q directory.Query) (backend.Route, error)
 	// Verify makes sure of who signs in where the proxy has to; it comes between Route and SignIn.
 	Verify(ctx context.Context, route *backend.Route, q directory.Query) error

@@ -313,5 +313,5 @@ func (c control) Kick(_ context.Context, user string) (int, error) {
 }
 
 func (c control) canonical(user string) (string, error) {
-	return backend.Canonical(user, c.s.server.Settings().DefaultDomain)
+	return c.tier().Canonical(user, c.s.server.Settings().DefaultDomain)
 }

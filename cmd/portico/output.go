@@ -10,12 +10,15 @@ import (
 	"strings"
 	"text/tabwriter"
 	"time"
+	"unicode/utf16"
+	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 
 	"portico/backend/secret"
 	"portico/configs"
 	"portico/health/admin/client"
+	"portico/proxy/wire"
 )
 
 // asking is what commands that ask a running Portico have in common.
@@ -89,13 +92,20 @@ func (a *asking) client() (*client.Client, error) {
 	return asked, nil
 }
 
-// print writes rows below their heads, as the flags say; as JSON it writes value.
+// print writes rows below their heads, as the flags say; as JSON it writes value. Clients have chosen some of what is in rows, such as user names.
 func (a *asking) print(out io.Writer, value any, heads []string, rows [][]string) error {
+	for _, row := range rows {
+		for i := range row {
+			row[i] = wire.Visible(row[i])
+		}
+	}
 	switch a.output {
 	case "json":
-		encoder := json.NewEncoder(out)
-		encoder.SetIndent("", "  ")
-		return encoder.Encode(value)
+		text, err := json.MarshalIndent(value, "", "  ")
+		if err == nil {
+			_, err = out.Write(append(visibleJSON(text), '\n'))
+		}
+		return err
 	case "list":
 		for i, row := range rows {
 			if i > 0 {
@@ -114,6 +124,21 @@ func (a *asking) print(out io.Writer, value any, heads []string, rows [][]string
 		fmt.Fprintln(table, strings.TrimRight(strings.Join(row, "\t"), "\t"))
 	}
 	return table.Flush()
+}
+
+// visibleJSON writes what no terminal should show as JSON's own escapes, which change no value.
+func visibleJSON(text []byte) []byte {
+	out := make([]byte, 0, len(text))
+	for _, r := range string(text) {
+		if r == '\n' || wire.Visible(string(r)) == string(r) {
+			out = utf8.AppendRune(out, r)
+			continue
+		}
+		for _, unit := range utf16.AppendRune(nil, r) {
+			out = fmt.Appendf(out, `\u%04x`, unit)
+		}
+	}
+	return out
 }
 
 // inSeconds is a time as the API tells it.
