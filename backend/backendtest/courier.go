@@ -38,7 +38,7 @@ func StartCourier(ctx context.Context, users []User) (*Courier, error) {
 	}
 	d.args = slices.Concat([]string{"-address=127.0.0.1", "-maxprocs=1000", "-maxperip=1000"}, options,
 		[]string{d.port(), "/usr/lib/courier/courier/imaplogin", "/usr/bin/imapd", "Maildir"})
-	d.env = []string{"IMAP_CAPABILITY=" + courierCapabilities, "IMAP_KEYWORDS=1", "IMAP_ACL=1", "IMAP_IDLE_TIMEOUT=60", "IMAP_USELOCKS=1",
+	d.env = []string{"IMAP_CAPABILITY=" + courierCapabilities, "IMAP_KEYWORDS=1", "IMAP_ACL=1", "IMAP_IDLE_TIMEOUT=1", "IMAP_USELOCKS=1",
 		"IMAP_MAILBOX_SANITY_CHECK=1", "IMAP_TRASHFOLDERNAME=Trash", "IMAP_EMPTYTRASH=Trash:7"}
 	const folder = "/run/courier/authdaemon"
 	d.helper = &helper{program: "/usr/lib/courier/courier-authlib/authdaemond", ready: filepath.Join(d.Dir, folder, "socket")}

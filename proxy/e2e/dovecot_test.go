@@ -53,6 +53,8 @@ func TestMain(m *testing.M) {
 			r.server.Stop()
 		}
 	}
+	cyrus.stop()
+	courier.stop()
 	os.Exit(code)
 }
 
@@ -135,6 +137,8 @@ and a line that ends like a literal {3+}
 --part--
 `, n, n, n), "\n", "\r\n"))
 }
+
+func (r *realServer) address() string { return r.server.Plain }
 
 // behind returns the server as the front door's only one.
 func (r *realServer) behind(mode backend.TLSMode) []backend.ServerOptions {

@@ -148,6 +148,10 @@ var differing = []struct {
 	{regexp.MustCompile(`INTERNALDATE "[^"]*"`), "INTERNALDATE DATE"},
 	{regexp.MustCompile(`SAVEDATE "[^"]*"`), "SAVEDATE DATE"},
 	{regexp.MustCompile(`boundary="[^"]*"`), "boundary=B"},
+	// Cyrus's.
+	{regexp.MustCompile(`SESSIONID=<[^>]*>`), "SESSIONID=<N>"},
+	{regexp.MustCompile(`\((\d+ msgs in )?\d+\.\d+ secs?( \d+ calls)?\)`), "(TIME)"},
+	{regexp.MustCompile(`MAILBOXID \([^)]*\)`), "MAILBOXID (N)"},
 }
 
 // hidden are the names that Portico takes out of capability lists, at the end of the lists that the servers here send. A message
