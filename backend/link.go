@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"portico/backend/directory"
+	"portico/proxy/wire"
 )
 
 // SignInRequest is who wants to sign in, and how.
@@ -57,7 +58,8 @@ type Link struct {
 	Replies  []byte    // for the client: untagged responses and OK of the sign-in, the server's capability list among them, less what is hidden
 	Rest     []byte    // read behind them and not looked at; goes to the client next
 	Offers   Offers
-	Literals Literals // that the server takes
+	// Extensions are those of the server's last capability list.
+	Extensions wire.Extensions
 }
 
 // LogOut ends the session at the server in order and closes the connection, at deadline at the latest.
@@ -165,12 +167,13 @@ func (c *conversation) link() (*Link, error) {
 		return nil, err
 	}
 	return &Link{
-		Server:  c.server.name,
-		Addr:    c.address.hostPort,
-		Conn:    c.conn,
-		TLS:     c.tls,
-		Replies: s.replies,
-		Rest:    bytes.Clone(c.responses.Buffered()),
-		Offers:  s.offers, Literals: s.list.literals,
+		Server:     c.server.name,
+		Addr:       c.address.hostPort,
+		Conn:       c.conn,
+		TLS:        c.tls,
+		Replies:    s.replies,
+		Rest:       bytes.Clone(c.responses.Buffered()),
+		Offers:     s.offers,
+		Extensions: s.list.extends,
 	}, nil
 }

@@ -7,23 +7,13 @@ import (
 	"portico/proxy/wire"
 )
 
-// Literals says which literals a server takes without being asked first, by its capability list after sign-in (RFC 7888).
-type Literals uint8
-
-// The three answers.
-const (
-	LiteralsSynchronizing Literals = iota // none: the list has neither name, or no list came
-	LiteralsShort                         // LITERAL-: those up to 4,096 bytes
-	LiteralsAny                           // LITERAL+
-)
-
 // listing is what a sign-in knows of the capability list that the client gets with its end. The client has believed the proxy's list so
 // far, and has to learn the server's own.
 type listing struct {
-	known    bool
-	literals Literals
-	tag      string // of our CAPABILITY while its answer is missing
-	lost     string // tag of one that the server seems to have dropped
+	known   bool
+	extends wire.Extensions
+	tag     string // of our CAPABILITY while its answer is missing
+	lost    string // tag of one that the server seems to have dropped
 }
 
 // read takes the list in a response.
@@ -32,15 +22,7 @@ func (l *listing) read(resp wire.Response) {
 	if !ok {
 		return
 	}
-	l.known = true
-	switch {
-	case list.Has("LITERAL+"):
-		l.literals = LiteralsAny
-	case list.Has("LITERAL-"):
-		l.literals = LiteralsShort
-	default:
-		l.literals = LiteralsSynchronizing
-	}
+	l.known, l.extends = true, list.Extensions()
 }
 
 // answered takes the answer to a CAPABILITY of ours. It returns false for any other tag.

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"portico/backend/backendtest/testkit"
+	"portico/proxy/wire"
 )
 
 // Of servers that do not send their capability list with the sign-in.
@@ -56,8 +57,8 @@ func TestClientGetsTheServersList(t *testing.T) {
 				if got := string(link.Replies); got != want || len(link.Rest) > 0 {
 					t.Errorf("sign-in %d: replies %q, rest %q; want %q", i+1, got, link.Rest, want)
 				}
-				if wantPlus := strings.Contains(want, "LITERAL+"); (link.Literals == LiteralsAny) != wantPlus {
-					t.Errorf("sign-in %d: literals %d", i+1, link.Literals)
+				if wantPlus := strings.Contains(want, "LITERAL+"); (link.Extensions&wire.LiteralPlus != 0) != wantPlus {
+					t.Errorf("sign-in %d: literals %d", i+1, link.Extensions)
 				}
 				link.Conn.Close()
 			}

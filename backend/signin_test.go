@@ -12,6 +12,7 @@ import (
 
 	"portico/backend/backendtest/testkit"
 	"portico/backend/secret"
+	"portico/proxy/wire"
 )
 
 func b64(s string) string { return base64.StdEncoding.EncodeToString([]byte(s)) }
@@ -166,19 +167,19 @@ func TestReplies(t *testing.T) {
 		replies  string
 		rest     string
 		offers   Offers
-		literals Literals
+		literals wire.Extensions
 	}{
-		{"capabilities in OK", "IMAP4rev1", "p1 OK [CAPABILITY IMAP4rev1 IDLE] in\r\n", "a1 OK [CAPABILITY IMAP4rev1 IDLE] in\r\n", "", OffersNone, LiteralsSynchronizing},
-		{"LITERAL+", "IMAP4rev1", "p1 OK [CAPABILITY IMAP4rev1 LITERAL+] in\r\n", "a1 OK [CAPABILITY IMAP4rev1 LITERAL+] in\r\n", "", OffersNone, LiteralsAny},
-		{"LITERAL-", "IMAP4rev1 LITERAL+", "p1 OK [CAPABILITY literal-] in\r\n", "a1 OK [CAPABILITY literal-] in\r\n", "", OffersNone, LiteralsShort},
+		{"capabilities in OK", "IMAP4rev1", "p1 OK [CAPABILITY IMAP4rev1 IDLE] in\r\n", "a1 OK [CAPABILITY IMAP4rev1 IDLE] in\r\n", "", OffersNone, 0},
+		{"LITERAL+", "IMAP4rev1", "p1 OK [CAPABILITY IMAP4rev1 LITERAL+] in\r\n", "a1 OK [CAPABILITY IMAP4rev1 LITERAL+] in\r\n", "", OffersNone, wire.LiteralPlus},
+		{"LITERAL-", "IMAP4rev1 LITERAL+", "p1 OK [CAPABILITY literal-] in\r\n", "a1 OK [CAPABILITY literal-] in\r\n", "", OffersNone, wire.LiteralMinus},
 		{"hidden in OK", "IMAP4rev1", "p1 OK [CAPABILITY IMAP4rev1 COMPRESS=DEFLATE IDLE] in\r\n",
-			"a1 OK [CAPABILITY IMAP4rev1 IDLE] in\r\n", "", OffersHidden, LiteralsSynchronizing},
-		{"offered before", "IMAP4rev1 COMPRESS=DEFLATE", "p1 OK [CAPABILITY IMAP4rev1] in\r\n", "a1 OK [CAPABILITY IMAP4rev1] in\r\n", "", OffersHidden, LiteralsSynchronizing},
+			"a1 OK [CAPABILITY IMAP4rev1 IDLE] in\r\n", "", OffersHidden, 0},
+		{"offered before", "IMAP4rev1 COMPRESS=DEFLATE", "p1 OK [CAPABILITY IMAP4rev1] in\r\n", "a1 OK [CAPABILITY IMAP4rev1] in\r\n", "", OffersHidden, 0},
 		{"untagged before", "IMAP4rev1",
 			"* CAPABILITY IMAP4rev1 UNAUTHENTICATE\r\n* OK [ALERT] hey {3}\r\n* X {3}\r\nabc d\r\np1 OK [CAPABILITY IMAP4rev1] in\r\n",
-			"* CAPABILITY IMAP4rev1\r\n* OK [ALERT] hey {3}\r\n* X {3}\r\nabc d\r\na1 OK [CAPABILITY IMAP4rev1] in\r\n", "", OffersHidden, LiteralsSynchronizing},
+			"* CAPABILITY IMAP4rev1\r\n* OK [ALERT] hey {3}\r\n* X {3}\r\nabc d\r\na1 OK [CAPABILITY IMAP4rev1] in\r\n", "", OffersHidden, 0},
 		{"more behind", "IMAP4rev1", "* CAPABILITY X\r\np1 OK in\r\n* 3 EXISTS\r\n* half",
-			"* CAPABILITY X\r\na1 OK in\r\n", "* 3 EXISTS\r\n* half", OffersNone, LiteralsSynchronizing},
+			"* CAPABILITY X\r\na1 OK in\r\n", "* 3 EXISTS\r\n* half", OffersNone, 0},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -187,9 +188,9 @@ func TestReplies(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if string(link.Replies) != test.replies || string(link.Rest) != test.rest || link.Offers != test.offers || link.Literals != test.literals {
+			if string(link.Replies) != test.replies || string(link.Rest) != test.rest || link.Offers != test.offers || link.Extensions != test.literals {
 				t.Errorf("replies %q, rest %q, offers %d, literals %d\nwant    %q,      %q,        %d,          %d", link.Replies, link.Rest,
-					link.Offers, link.Literals, test.replies, test.rest, test.offers, test.literals)
+					link.Offers, link.Extensions, test.replies, test.rest, test.offers, test.literals)
 			}
 		})
 	}

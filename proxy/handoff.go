@@ -41,11 +41,12 @@ func (s *session) handOff(link *backend.Link) error {
 	}
 	hex.Decode(over.id[:], []byte(s.id))
 	err := s.server.opt.Relay.Add(relay.Session{
-		Server:   link.Server,
-		Client:   relay.End{Conn: s.client.conn, TLS: s.client.tls, Rest: bytes.Clone(s.client.commands.Buffered())},
-		Upstream: relay.End{Conn: upstream, TLS: link.TLS, Rest: link.Rest},
-		Offers:   offers[link.Offers],
-		Owner:    over,
+		Server:     link.Server,
+		Client:     relay.End{Conn: s.client.conn, TLS: s.client.tls, Rest: bytes.Clone(s.client.commands.Buffered())},
+		Upstream:   relay.End{Conn: upstream, TLS: link.TLS, Rest: link.Rest},
+		Offers:     offers[link.Offers],
+		Extensions: link.Extensions,
+		Owner:      over,
 	})
 	if err != nil {
 		return fmt.Errorf("%w: %w", OutcomeRelayUnavailable, err)

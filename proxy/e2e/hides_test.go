@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 )
 
@@ -65,6 +66,18 @@ func hides() []hide {
 		{"behind DONE in a literal of IDLE", []string{"b IDLE {LEN+6}\r\n", "DONE\r\nCMDc NOOP\r\n"}, fateSafe},
 		{"as a literal too early", []string{"b APPEND INBOX {LEN}\r\nCMD\r\n"}, fateSafe},
 		{"as the second literal behind a bad flag", []string{"b APPEND INBOX {5+}\r\nhello (\\Bad) {LEN+}\r\nCMD\r\n"}, fateSafe},
+		{"as a message behind a bad date", []string{"b APPEND INBOX \"31-Feb-2020 00:00:00 +0000\" {LEN+}\r\nCMD\r\n"}, fateSafe},
+		{"as a message behind a keyword in quotes", []string{"b APPEND INBOX (\"x\") {LEN+}\r\nCMD\r\n"}, fateSafe},
+		{"as a message behind a long keyword", []string{"b APPEND INBOX (" + strings.Repeat("k", 300) + ") {LEN+}\r\nCMD\r\n"}, fateSafe},
+		{"as a part behind a bad URL", []string{"b APPEND INBOX CATENATE (URL \"http:x\" TEXT {LEN+}\r\nCMD)\r\n"}, fateSafe},
+		{"as a URL", []string{"b APPEND INBOX CATENATE (URL {LEN+}\r\nCMD)\r\n"}, fateSafe},
+		{"as a part behind an empty one", []string{"b APPEND INBOX CATENATE (TEXT {0+}\r\n TEXT {LEN+}\r\nCMD)\r\n"}, fateSafe},
+		{"as a message behind an empty one", []string{"b APPEND INBOX {0+}\r\n {LEN+}\r\nCMD\r\n"}, fateSafe},
+		{"as a second message", []string{"b APPEND Nowhere {5+}\r\nhello {LEN+}\r\nCMD\r\n"}, fateSafe},
+		{"as a message for a mailbox in a literal", []string{"b APPEND {4+}\r\n\"{x} {LEN+}\r\nCMD\r\n"}, fateSafe},
+		{"as a name to rename", []string{"b RENAME {LEN+}\r\nCMD x\r\n"}, fateSafe},
+		{"as a second name", []string{"b RENAME x {LEN+}\r\nCMD\r\n"}, fateSafe},
+		{"as a pattern", []string{"b LIST \"\" {LEN+}\r\nCMD\r\n"}, fateSafe},
 		{"as a literal of LOGIN", []string{"b LOGIN {LEN+}\r\nCMD x\r\n"}, fateSafe},
 		{"as a SASL response", []string{"b AUTHENTICATE PLAIN\r\nCMD"}, fateSafe},
 		{"as a line of IDLE too early", []string{"b IDLE\r\nCMD"}, fateSafe},
@@ -88,6 +101,11 @@ func hides() []hide {
 		list = append(list,
 			hide{fmt.Sprintf("behind the marker %q", marker), []string{"b APPEND INBOX " + marker + "\r\nCMD"}, fateSafe},
 			hide{fmt.Sprintf("behind the marker %q of LF", marker), []string{"b NOOP " + marker + "\nCMD"}, fateSafe})
+	}
+	// Names of mailboxes that a server may refuse before it has read the rest.
+	for _, name := range []string{`""`, "/", "//", "a//b", "/a", "a/", "~/a", "../a", ".", "..", "&", "&-", "INBOX/", "#x",
+		strings.Repeat("x", 64), strings.Repeat("x", 300), strings.Repeat("x/", 30) + "x"} {
+		list = append(list, hide{"as a message for " + strconv.Quote(name), []string{"b APPEND " + name + " {LEN+}\r\nCMD\r\n"}, fateSafe})
 	}
 	// Lines that no two parsers read alike. c is the command's tag.
 	for _, odd := range []string{" CMD", "\tCMD", "\x00CMD", "+ CMD", "* CMD", "(CMD", "{5} CMD", "%CMD", "\"CMD", "é CMD", "b\rCMD", "b \rCMD", "\xef\xbb\xbfCMD", "b NOOP\rCMD", "b NOOP\x00\r\nCMD", "\r\r\nCMD"} {

@@ -34,7 +34,7 @@ type link struct {
 // newLink takes both connections from the set-up. When it fails both are closed.
 func newLink(lp *loop, s Session) (*link, error) {
 	l := &link{loop: lp, owner: s.Owner}
-	l.offers = s.Offers
+	l.offers, l.extends = s.Offers, s.Extensions
 	l.out = l
 	l.client = end{link: l, fd: -1}
 	l.upstream = end{link: l, fd: -1}
@@ -190,7 +190,7 @@ func (l *link) mayUse(e *end) bool {
 
 // quiet says whether the session may be ended without cutting anything.
 func (l *link) quiet() bool {
-	return !l.tracker.busy() && l.commands.AtLineStart() && l.client.held.len() == 0 && l.atServerBoundary()
+	return !l.tracker.busy() && l.atClientBoundary() && l.client.held.len() == 0 && l.atServerBoundary()
 }
 
 // settle draws the conclusions from what has happened: more to read, ends to close, other events to wait for.

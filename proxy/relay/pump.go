@@ -46,7 +46,7 @@ func (p *Pumps) Add(s Session) error {
 	l.client = pumpEnd{link: l, conn: s.Client.over(), under: s.Client.Conn}
 	l.upstream = pumpEnd{link: l, conn: s.Upstream.over(), under: s.Upstream.Conn}
 	l.out = l
-	l.offers = s.Offers
+	l.offers, l.extends = s.Offers, s.Extensions
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.closed {

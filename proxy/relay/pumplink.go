@@ -138,7 +138,7 @@ func (l *pumpLink) use(e *pumpEnd, p []byte) {
 
 // conclude draws the conclusions from what has happened.
 func (l *pumpLink) conclude() {
-	quiet := !l.tracker.busy() && l.commands.AtLineStart() && len(l.client.held) == 0 && l.atServerBoundary()
+	quiet := !l.tracker.busy() && l.atClientBoundary() && len(l.client.held) == 0 && l.atServerBoundary()
 	switch {
 	case l.phase != pumpCarrying:
 	case l.ending:

@@ -13,6 +13,8 @@ import (
 	"crypto/tls"
 	"errors"
 	"time"
+
+	"portico/proxy/wire"
 )
 
 // End is one of a session's two connections, as the set-up leaves it.
@@ -39,7 +41,10 @@ type Session struct {
 	Client   End
 	Upstream End
 	Offers   Offers
-	Owner    Owner
+	// Extensions are those of the mailbox server's last capability list. In front of a server whose list was never seen, a client's
+	// non-synchronising literals are turned into synchronising ones.
+	Extensions wire.Extensions
+	Owner      Owner
 }
 
 // Owner is whose a session is.

@@ -149,7 +149,7 @@ type setup func(*Session)
 func (r *rig) start(change ...setup) *talk {
 	r.t.Helper()
 	tk := &talk{t: r.t, ended: make(chan Ending, 1)}
-	s := Session{Server: "mbx1", Offers: OffersNone, Owner: ownerFunc(tk.over)}
+	s := Session{Server: "mbx1", Offers: OffersNone, Extensions: allExtensions, Owner: ownerFunc(tk.over)}
 	r.mu.Lock()
 	r.talks = append(r.talks, tk)
 	r.mu.Unlock()

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"strings"
 	"testing"
+
+	"portico/proxy/wire"
 )
 
 // A script is a conversation through the relay, told step by step. It is played on the bare session and on every driver, with
@@ -11,6 +13,7 @@ import (
 type script struct {
 	name     string
 	offers   Offers // what the server is known to offer when the relay begins
+	lacks    wire.Extensions
 	steps    []step
 	unjudged bool // at the end
 	queued   int64
@@ -46,15 +49,7 @@ func passes(says who, texts ...string) (steps []step) {
 
 // play plays scripts everywhere.
 func play(t *testing.T, scripts []script) {
-	for _, sc := range scripts {
-		for name, cut := range map[string]func(string) []string{"whole": whole, "bytes": bytewise} {
-			t.Run("session/"+name+"/"+sc.name, func(t *testing.T) { playOnDesk(t, newDesk(sc.offers), sc, cut) })
-			t.Run("watched/"+name+"/"+sc.name, func(t *testing.T) {
-				d, _ := watchedDesk(sc.offers)
-				playOnDesk(t, d, sc, cut)
-			})
-		}
-	}
+	playOnDesks(t, scripts)
 	eachWay(t, func(t *testing.T, r *rig) {
 		for _, sc := range scripts {
 			for _, cut := range []func(string) []string{whole, bytewise} {
@@ -62,6 +57,24 @@ func play(t *testing.T, scripts []script) {
 			}
 		}
 	})
+}
+
+// playOnDesks plays scripts on the bare session.
+func playOnDesks(t *testing.T, scripts []script) {
+	for _, sc := range scripts {
+		for name, cut := range map[string]func(string) []string{"whole": whole, "bytes": bytewise} {
+			t.Run("session/"+name+"/"+sc.name, func(t *testing.T) {
+				d := newDesk(sc.offers)
+				d.extends &^= sc.lacks
+				playOnDesk(t, d, sc, cut)
+			})
+			t.Run("watched/"+name+"/"+sc.name, func(t *testing.T) {
+				d, _ := watchedDesk(sc.offers)
+				d.extends &^= sc.lacks
+				playOnDesk(t, d, sc, cut)
+			})
+		}
+	}
 }
 
 func whole(text string) []string { return []string{text} }
@@ -92,11 +105,14 @@ type record struct{ bytes.Buffer }
 
 func (r *record) write(p []byte) { r.Write(p) }
 
+// allExtensions is what a server offers where a test does not say otherwise.
+const allExtensions = wire.LiteralPlus | wire.MultiAppend | wire.Catenate | wire.Binary | wire.Sort | wire.Thread
+
 func newDesk(offers Offers) *desk {
 	d := &desk{now: 1}
 	d.out = sinks{&d.client, &d.server}
 	d.tracker.stats = &ServerStats{pool: new(commandPool)}
-	d.offers = offers
+	d.offers, d.extends = offers, allExtensions
 	return d
 }
 
@@ -172,7 +188,7 @@ func playOnWires(t *testing.T, r *rig, sc script, cut func(string) []string) {
 			t.Logf("script %q", sc.name)
 		}
 	}()
-	tk := r.start(func(s *Session) { s.Offers = sc.offers })
+	tk := r.start(func(s *Session) { s.Offers, s.Extensions = sc.offers, allExtensions&^sc.lacks })
 	for _, s := range sc.steps {
 		switch text := crlf(s.text); s.who {
 		case clientSays:

@@ -30,20 +30,41 @@ type session struct {
 
 	watching *watching // nil while nobody watches
 
-	lookout  wire.Lookout // for what a server may take for a command, be it in a literal
+	guard    guard
 	offers   Offers
-	waits    bool // the "+" for current, or its answer, has to come before more of the client is used
-	early    bool // that "+" is here already, before the end of the line that asks for it
-	refusing bool // current is not passed on
+	extends  wire.Extensions // by the server's last capability list
+	waits    wait            // for what has to come before more of the client is used
+	early    bool            // a "+" is here already, before the end of the line that asks for it
+	becomes  becomes         // what the client sends now
+	stray    bool            // that has no valid head
 	unjudged bool
 	saidBye  bool // the server has
 	ending   bool // over: reason says why
 	reason   Reason
 }
 
+// wait is what the client is held back for.
+type wait uint8
+
+const (
+	waitNone    wait = iota
+	waitPlus         // the server's "+", or its answer, after which the client sends no literal
+	waitAnyPlus      // the same for a literal that the client sends in any case, as it has not asked
+	waitOver         // nothing more: the server could not read the line. What the client sends next is a command, but for a "+" before it
+)
+
+// becomes is what happens to a command's bytes.
+type becomes uint8
+
+const (
+	passed  becomes = iota
+	refused         // they go nowhere: we answer
+	dropped         // they go nowhere: the server has answered, and has no use for the rest
+)
+
 // mayReadClient says whether more bytes of the client can be used.
 func (s *session) mayReadClient() bool {
-	return !s.waits && s.answers.len() < maxAnswers && (s.tracker.open < maxOpen || !s.commands.AtLineStart())
+	return (s.waits == waitNone || s.waits == waitOver) && s.answers.len() < maxAnswers && (s.tracker.open < maxOpen || !s.commands.AtLineStart())
 }
 
 // maxAnswers bounds our own lines that wait for a place, in bytes.
@@ -56,78 +77,129 @@ func (s *session) fromClient(p []byte, now int64) int {
 		return len(p)
 	}
 	defer s.sendAnswers()
+	if s.waits == waitOver && len(p) > 0 {
+		s.noLiteral(waitPlus)
+		s.current = nil
+	}
 	from, at := 0, 0 // p[from:at] is judged and to be passed on
 	for s.mayReadClient() && !s.ending {
+		literal := s.commands.InLiteral()
 		n, event, head := s.commands.Next(p[at:])
+		if s.guards() && n > 0 {
+			if certain := s.look(p[at:at+n], literal); certain >= 0 {
+				s.out.toServer(p[from : at+certain]) // not the line's end: the server does nothing
+				s.end(ReasonDoubt)
+				return at + n
+			}
+		}
 		at += n
 		if s.watching != nil {
 			s.noteSent(p[at-n : at])
 		}
-		switch event {
-		case wire.CommandMore:
+		if event == wire.CommandMore {
 			s.pass(p[from:at])
 			return at
-		case wire.CommandBegin, wire.CommandLongTag:
-			tag := p[at : at+head.TagLen]
-			if event == wire.CommandLongTag {
-				tag = []byte("*")
-			}
-			if event == wire.CommandLongTag || head.Verb.Intercepted() {
-				s.pass(p[from:at])
-				from = at
-				s.refusing = true
-			}
-			s.current, s.early = s.tracker.begin(tag, head.Verb), false
-			if s.watching != nil {
-				s.noteBegin(s.current, head)
-			}
-		case wire.CommandSync:
-			if s.refusing {
-				s.commands.CancelLiteral()
-				s.answerRefused(now)
-				from = at
-			} else {
-				s.wait(now)
-			}
-		case wire.CommandEnd, wire.CommandLine:
-			if s.refusing {
-				s.answerRefused(now)
-				from = at
-			} else {
-				s.lineSent(now)
-			}
-		case wire.CommandStray:
-			s.pass(p[from:at])
-			from = at
-			if s.doubt(); s.unjudged {
-				s.out.toServer(p[at:])
-				return len(p)
-			}
 		}
+		from = s.command(p, from, at, event, head, now)
 	}
 	s.pass(p[from:at])
 	return at
 }
 
-// pass hands judged bytes of the client on, unless they belong to a refused command.
-func (s *session) pass(p []byte) {
-	if len(p) == 0 || s.refusing || s.ending {
-		return
-	}
-	if s.offers != OffersNone {
-		if at := s.lookout.Sees(p); at >= 0 {
-			s.out.toServer(p[:at]) // not the line's end: the server does nothing
-			s.end(ReasonDoubt)
-			return
+// command acts on what the scanner has come upon at p[at], and returns from where p is still to be passed on.
+func (s *session) command(p []byte, from, at int, event wire.CommandEvent, head wire.CommandHead, now int64) int {
+	switch event {
+	case wire.CommandBegin, wire.CommandLongTag:
+		return s.begin(p, from, at, event, head)
+	case wire.CommandStray:
+		s.stray = true
+		if s.guards() {
+			s.guard.odd()
 		}
+	case wire.CommandSync:
+		if s.becomes != passed {
+			s.commands.CancelLiteral()
+			return s.commandOver(at, now)
+		}
+		s.guard.asked(s.current)
+		s.hold(waitPlus, now)
+	case wire.CommandFree:
+		if s.becomes == passed {
+			return s.freeLiteral(p, from, at, now)
+		}
+	case wire.CommandLiteral:
+		s.guard.literalOver()
+	case wire.CommandEnd, wire.CommandLine:
+		s.stray = false
+		if s.becomes != passed {
+			return s.commandOver(at, now)
+		}
+		s.lineSent(now)
 	}
-	s.out.toServer(p)
+	return from
+}
+
+// begin opens the command that begins at p[at].
+func (s *session) begin(p []byte, from, at int, event wire.CommandEvent, head wire.CommandHead) int {
+	tag := p[at : at+head.TagLen]
+	if event == wire.CommandLongTag {
+		tag = []byte("*")
+	}
+	if event == wire.CommandLongTag || head.Verb.Intercepted() {
+		s.pass(p[from:at])
+		from = at
+		s.becomes = refused
+	}
+	s.current, s.early = s.tracker.begin(tag, head.Verb), false
+	if s.guards() {
+		s.guard.begin(s.current, head, s.tracker.stats.pool)
+	}
+	if s.watching != nil {
+		s.noteBegin(s.current, head)
+	}
+	return from
+}
+
+// commandOver is for the end of a command that is not passed on. It returns from where on bytes are.
+func (s *session) commandOver(at int, now int64) int {
+	if s.becomes == refused {
+		s.answerRefused(now)
+	}
+	s.becomes = passed
+	return at
+}
+
+// freeLiteral is for a non-synchronising literal whose marker ends at p[at]. In front of a server that takes none of its size the
+// marker loses its "+", and the client's next bytes wait for the server's.
+func (s *session) freeLiteral(p []byte, from, at int, now int64) int {
+	if s.extends.TakesFree(s.commands.LiteralSize()) {
+		if s.guards() {
+			s.guard.free(s.current, s.extends, s.commands.InLiteral())
+		}
+		return from
+	}
+	plus := at - len("+}\n")
+	if p[plus] != '+' {
+		plus--
+	}
+	s.pass(p[from:plus])
+	s.pass(p[plus+1 : at])
+	s.guard.asked(s.current)
+	s.hold(waitAnyPlus, now)
+	return at
+}
+
+// pass hands judged bytes of the client on, unless they belong to a command that goes nowhere.
+func (s *session) pass(p []byte) {
+	if len(p) > 0 && s.becomes == passed && !s.ending {
+		s.out.toServer(p)
+	}
 }
 
 // answerRefused answers the current command in the server's place.
 func (s *session) answerRefused(now int64) {
 	c := s.current
-	s.refusing, s.current = false, nil
+	s.current = nil
 	answer := append(append([]byte(nil), c.name()...), refusal(c.verb)...)
 	s.answers.add(answer)
 	s.tracker.stats.Intercepted++
@@ -140,12 +212,13 @@ func (s *session) answerRefused(now int64) {
 // lineSent notes that the server has got the current command as far as a line goes.
 func (s *session) lineSent(now int64) {
 	c := s.current
-	if c == nil { // answered before its last byte
+	if c == nil { // answered before its last byte, or none
 		return
 	}
+	s.guard.sent(c, s.tracker.stats.pool)
 	switch {
 	case c.verb == wire.VerbIdle && !c.idling, c.verb == wire.VerbAuthenticate:
-		s.wait(now)
+		s.hold(waitPlus, now)
 		return
 	case c.idling: // DONE, or whatever stood in its place
 		s.tracker.idle(c, false)
@@ -154,18 +227,33 @@ func (s *session) lineSent(now int64) {
 	s.current = nil
 }
 
-// wait holds the client back until the server's "+" or the answer to the current command. Where that was answered already,
-// the literal will not come.
-func (s *session) wait(now int64) {
-	if s.current == nil {
-		s.commands.CancelLiteral()
+// hold holds the client back until the server's "+" or the answer to the current command. Where that was answered already, a literal
+// that the client asks for will not come, and one that comes all the same goes nowhere. A line without a valid head is no command,
+// but its literals are asked for too.
+func (s *session) hold(w wait, now int64) {
+	switch {
+	case s.current != nil:
+		s.tracker.owe(s.current, now)
+	case !s.stray:
+		s.noLiteral(w)
 		return
 	}
-	s.tracker.owe(s.current, now)
-	s.waits = true
+	s.waits = w
 	if s.early {
 		s.proceed(now)
 	}
+}
+
+// noLiteral says that the server takes no literal, nor anything behind it. What comes next is a command, but for what the client has
+// sent without asking.
+func (s *session) noLiteral(w wait) {
+	s.waits = waitNone
+	if w == waitAnyPlus {
+		s.becomes = dropped
+		return
+	}
+	s.commands.CancelLiteral()
+	s.stray = false
 }
 
 // fromServer takes what the server sent and returns how much of it is used.
@@ -213,23 +301,18 @@ func (s *session) fromServer(p []byte, now int64) int {
 func (s *session) respond(p []byte, from, at int, event wire.ResponseEvent, line wire.ResponseLine, now int64) int {
 	switch event {
 	case wire.ResponseTagged:
-		c := s.tracker.find(p[at : at+line.TagLen])
-		if c == nil || s.refusing && c == s.current {
-			s.strayAnswer()
+		if !s.tagged(p, at, line, now) {
 			return from
 		}
-		if s.signedInAgain(c, line.Status) {
-			s.strayAnswer()
-			return from
-		}
-		s.release(c)
-		s.answered(c, Result(line.Status-wire.StatusOK), p, at, now)
 	case wire.ResponseContinue:
 		s.proceed(now)
 	case wire.ResponseStatus:
 		s.saidBye = s.saidBye || line.Status == wire.StatusBYE
-	case wire.ResponseStray:
-		s.strayAnswer()
+		if line.Status == wire.StatusBAD {
+			s.untaggedBad()
+		}
+	case wire.ResponseGarbage:
+		s.outOfStep()
 		return from
 	}
 	switch {
@@ -242,6 +325,74 @@ func (s *session) respond(p []byte, from, at int, event wire.ResponseEvent, line
 		return s.filter(p, from, at, line.Capabilities)
 	}
 	return from
+}
+
+// tagged acts on the answer at p[at]. It answers false when that ends judging or the session. An answer to a command that never was may
+// be one to a line that the server has read in another way than we do.
+func (s *session) tagged(p []byte, at int, line wire.ResponseLine, now int64) bool {
+	c := s.tracker.find(p[at+line.Blank:][:line.TagLen])
+	switch {
+	case c == nil:
+		s.guard.doubtful = true
+		switch {
+		case s.waits == waitPlus: // perhaps for the command that waits
+			s.waits = waitOver
+		case s.waits == waitAnyPlus && s.current == nil:
+			s.noLiteral(waitAnyPlus)
+		}
+		return true
+	case s.becomes == refused && c == s.current, s.signedInAgain(c, line.Status):
+		s.outOfStep()
+		return false
+	}
+	s.saidBye = s.saidBye || line.Status == wire.StatusBYE
+	s.unreadBefore(c, now)
+	s.guard.answered(c, line.Status, &s.tracker)
+	s.release(c)
+	s.answered(c, resultOf(c.verb, line.Status), p, at, now)
+	return true
+}
+
+// untaggedBad acts on an untagged BAD. Servers say so of a line that they could not read, and mostly nothing else about it. It ends the
+// wait of the command that the client is held back for; of a command that waits only for its answer, that may still come.
+func (s *session) untaggedBad() {
+	c, w := s.current, s.waits
+	switch {
+	case w == waitNone && c == nil && s.tracker.open == 1:
+		c = s.tracker.first
+	case w == waitNone, w == waitOver:
+		return
+	default:
+		s.guard.doubtful = true
+		if s.waits = waitOver; w == waitAnyPlus {
+			s.noLiteral(w)
+			s.current = nil
+		}
+	}
+	if c != nil {
+		c.unread = true
+	}
+}
+
+// unreadBefore closes the commands before c that the server could not read: it has come to c without an answer to them.
+func (s *session) unreadBefore(c *command, now int64) {
+	for next := s.tracker.first; next != c; {
+		before := next
+		if next = next.next; before.unread {
+			s.answered(before, ResultBAD, nil, ours, now)
+		}
+	}
+}
+
+// resultOf returns what an answer's status says of a command. BYE behind a tag is how some servers answer LOGOUT.
+func resultOf(verb wire.Verb, status wire.Status) Result {
+	switch {
+	case status != wire.StatusBYE:
+		return Result(status - wire.StatusOK)
+	case verb == wire.VerbLogout:
+		return ResultOK
+	}
+	return ResultBAD
 }
 
 // signedInAgain says whether the server has just signed somebody in: then it had signed the user out before.
@@ -266,8 +417,9 @@ func (s *session) stopClock(c *command, r Result, now int64) {
 	}
 }
 
-// strayAnswer is for a line of the server that makes no sense. None of it is passed on yet: the client is still at a boundary.
-func (s *session) strayAnswer() {
+// outOfStep is for a line of the server which shows that we do not read the conversation as the server does. None of it is passed on
+// yet: the client is still at a boundary.
+func (s *session) outOfStep() {
 	s.responses = wire.ResponseScanner{}
 	s.doubt()
 }
@@ -275,34 +427,48 @@ func (s *session) strayAnswer() {
 // release ends what the client was waiting for, or its IDLE: what it sends next is a command of its own. A command that is
 // answered before its last byte goes on being sent.
 func (s *session) release(c *command) {
-	if c != s.current {
+	switch {
+	case c != s.current:
 		return
-	}
-	if s.waits || s.commands.AtLineStart() {
+	case s.waits != waitNone:
+		s.noLiteral(s.waits)
+	case s.commands.AtLineStart():
 		s.commands.CancelLiteral()
 	}
-	s.current, s.waits = nil, false
+	s.current = nil
 }
 
 // proceed lets the client go on behind the server's "+". Where that comes while a line is still being sent, the client may go on behind
 // the line: Dovecot says "+" at the CR of IDLE. A "+" that nobody asks for means nothing.
 func (s *session) proceed(now int64) {
 	c := s.current
-	if s.early = !s.waits && c != nil; !s.waits {
+	if s.waits == waitNone {
+		s.early = c != nil
 		return
 	}
-	s.waits = false
-	s.tracker.paid(c, now)
-	if s.commands.AtLineStart() {
+	s.waits, s.early = waitNone, false
+	if c != nil {
+		s.tracker.paid(c, now)
+	}
+	switch {
+	case s.commands.AtLineStart():
 		s.commands.ExpectLine()
-		s.tracker.idle(c, c.verb == wire.VerbIdle)
+		if c != nil {
+			s.tracker.idle(c, c.verb == wire.VerbIdle)
+		}
+	case s.guards():
+		s.guard.accepted(c, &s.tracker, s.commands.InLiteral())
 	}
 }
+
+// atClientBoundary says whether the client is not in the middle of anything.
+func (s *session) atClientBoundary() bool { return s.commands.AtLineStart() || s.waits == waitOver }
 
 // filter writes the capability list of size bytes at p[at] without the hidden names, and what stands before it. It returns from
 // where p is still to be written.
 func (s *session) filter(p []byte, from, at, size int) int {
 	filtered, offered := wire.AppendFilteredCapabilities(nil, p[at:at+size])
+	s.extends = wire.ListedExtensions(filtered)
 	switch {
 	case offered:
 		s.offers = OffersHidden
@@ -330,7 +496,7 @@ func (s *session) doubt() {
 			s.tell(c, ResultAborted, nil, ours)
 		}
 	}
-	s.current, s.waits, s.refusing = nil, false, false
+	s.current, s.waits, s.becomes = nil, waitNone, passed
 	s.tracker.clear()
 }
 
@@ -402,7 +568,7 @@ func (s *session) abort(now int64) {
 		}
 	}
 	s.tracker.clear()
-	s.current, s.waits = nil, false
+	s.current, s.waits = nil, waitNone
 }
 
 // nextLine returns the length of p's first line, or of p.

@@ -16,10 +16,12 @@ type command struct {
 	since  int64 // when the server began to owe something; 0 when it owes nothing
 	paused int64 // session.paused then
 	verb   wire.Verb
+	unread bool // the server has said BAD without a tag, perhaps of this one
 	idling bool // IDLE between its "+" and DONE: neither queued nor slow
 	tagLen uint8
 	tag    [wire.MaxTag]byte
 	memo   *memo // nil while nobody watches the session
+	place  *place
 }
 
 // name returns the command's tag.
@@ -27,9 +29,10 @@ func (c *command) name() []byte { return c.tag[:c.tagLen] }
 
 // commandPool keeps commands for re-use by the sessions of one loop, a bounded number of them.
 type commandPool struct {
-	free  *command
-	kept  int
-	memos *memo // as many as were in use at once: few sessions are watched, or for a short time
+	free   *command
+	kept   int
+	memos  *memo  // as many as were in use at once: few sessions are watched, or for a short time
+	places *place // as many as were in use at once: a command has one only while it is being sent
 }
 
 const keptCommands = 1 << 10
@@ -49,6 +52,7 @@ func (p *commandPool) put(c *command) {
 	if c.memo != nil {
 		p.putMemo(c.memo)
 	}
+	p.takePlace(c)
 	if p.kept < keptCommands {
 		*c = command{next: p.free}
 		p.free = c

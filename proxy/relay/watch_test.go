@@ -95,7 +95,7 @@ func TestWatching(t *testing.T) {
 			[]string{`compress no 0s 20/49 0 DEFLATE [CANNOT] "Compression is not available here"`}},
 		{"answered before its last byte", OffersNone, []step{{'c', "a APPEND x {10}\n"}, {'s', "a NO [TRYCREATE] no\n"}, {'c', "b NOOP\n"}, {'s', "b OK\n"}},
 			[]string{"append no 1ms 17/21 0 x {10} [TRYCREATE]", "noop ok 1ms 8/6 0"}},
-		{"in doubt", OffersNone, []step{{'c', "a NOOP\nb NOOP\n"}, {'s', "hunter2 OK\n"}},
+		{"in doubt", OffersNone, []step{{'c', "a NOOP\nb NOOP\n"}, {'s', "\x00hunter2\n"}},
 			[]string{"noop aborted 0s 8/0 0", "noop aborted 0s 8/0 0"}},
 	} {
 		t.Run(test.name, func(t *testing.T) {

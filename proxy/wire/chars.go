@@ -8,6 +8,7 @@ const (
 	charDigit
 	charPlain    // ends no atom, whatever is made of brackets
 	charArgument // may stand in what servers take for an atom
+	charPlainTag // may stand in a tag, and no server takes it for more than that
 )
 
 var charClass = func() (class [256]uint8) {
@@ -33,6 +34,9 @@ var charClass = func() (class [256]uint8) {
 		}
 		if b != '[' && b != ']' && b != '<' && b != '>' && b != '(' && b != ')' {
 			class[c] |= charPlain
+		}
+		if class[c]&charTag != 0 && b != '[' && b != ']' && b != '}' && b != '~' {
+			class[c] |= charPlainTag
 		}
 		if b >= '0' && b <= '9' {
 			class[c] |= charDigit

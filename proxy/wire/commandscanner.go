@@ -7,12 +7,17 @@ const MaxTag = 64
 type CommandEvent uint8
 
 const (
-	// CommandMore: everything offered is used, but for an undecided head of a line, which wants more bytes behind it.
+	// CommandMore: everything offered is used, but for an undecided head of a line, or the "+" of an undecided literal marker and
+	// what follows it, which want more bytes behind them.
 	CommandMore CommandEvent = iota
 	// CommandBegin: here begins a command; its tag and verb are in Head. None of it is used yet.
 	CommandBegin
 	// CommandSync: a synchronising literal was announced; the server has to allow it before the client goes on.
 	CommandSync
+	// CommandFree: a non-synchronising literal was announced, whose marker is the end of what was passed, "+" included. It follows.
+	CommandFree
+	// CommandLiteral: the last byte of a literal is behind us, of which there was at least one.
+	CommandLiteral
 	// CommandEnd: the command's last byte is behind us.
 	CommandEnd
 	// CommandLine: the line that ExpectLine announced is behind us.
@@ -27,7 +32,9 @@ const (
 // CommandHead is what is known of a command at CommandBegin.
 type CommandHead struct {
 	Verb   Verb
-	TagLen int // the tag is so many bytes from where the command begins
+	TagLen int  // the tag is so many bytes from where the command begins
+	Len    int  // the tag, the verb and the blanks between them, in bytes
+	Plain  bool // a tag that no server objects to, one blank, the verb, one blank: servers agree about it
 }
 
 // CommandScanner finds the commands in what a client sends, however it is cut. It keeps no byte of it. The zero value stands
@@ -46,6 +53,17 @@ func (s *CommandScanner) ExpectLine() { s.expected = true }
 // CancelLiteral says that the server refused the literal just announced: the command is over, and a new line follows.
 func (s *CommandScanner) CancelLiteral() { *s = CommandScanner{} }
 
+// InLiteral says whether the next byte belongs to a literal.
+func (s *CommandScanner) InLiteral() bool { return s.frame.state == inLiteral }
+
+// LiteralSize returns how much of the literal just announced is still to come, in bytes.
+func (s *CommandScanner) LiteralSize() int64 {
+	if s.frame.state != inLiteral {
+		return 0
+	}
+	return s.frame.size
+}
+
 // AtLineStart says whether all commands so far are complete.
 func (s *CommandScanner) AtLineStart() bool { return s.frame.state == atLineStart }
 
@@ -57,9 +75,10 @@ func (s *CommandScanner) Next(p []byte) (n int, event CommandEvent, head Command
 		case s.frame.state != atLineStart:
 			passed, b := s.frame.pass(p[n:])
 			n += passed
-			if event = commandEvents[b]; event != CommandMore {
-				return n, event, head
+			if event = commandEvents[b]; event == CommandMore {
+				n -= s.frame.holdPlus()
 			}
+			return n, event, head
 		case s.expected:
 			s.expected, s.frame.state = false, inText
 		default:
@@ -81,7 +100,8 @@ var commandEvents = [...]CommandEvent{
 	lineEnd:     CommandEnd,
 	textEnd:     CommandLine,
 	literalSync: CommandSync,
-	literalFree: CommandMore,
+	literalFree: CommandFree,
+	literalEnd:  CommandLiteral,
 }
 
 // blankLine returns the length of the line that p begins with if it is blank, else 0.
@@ -109,16 +129,31 @@ func commandHead(p []byte) (event CommandEvent, head CommandHead) {
 	case tag == 0 || !endsWord(p[tag]):
 		return CommandStray, head
 	}
-	verb, event := headVerb(p[tag:])
+	verb, size, event := headVerb(p[tag:])
 	if event == CommandBegin {
-		head = CommandHead{verb, tag}
+		head = CommandHead{Verb: verb, TagLen: tag, Len: tag + size}
+		head.Plain = span(p, charPlainTag, tag) == tag && plainVerb(p[tag:])
 	}
 	return event, head
 }
 
+// plainVerb says whether p begins with a blank, a verb of one word, or UID and another, and a blank.
+func plainVerb(p []byte) bool {
+	for words := 1; ; words++ {
+		n := span(p[1:], charAlpha, maxWord)
+		if n == 0 || n == maxWord || 1+n == len(p) || p[1+n] != ' ' {
+			return false
+		}
+		if words == 2 || !equalFold(p[1:1+n], "UID") {
+			return true
+		}
+		p = p[1+n:]
+	}
+}
+
 // headVerb reads the verb behind a tag. No server's idea of a blank may hide one that must be intercepted: such a verb ends at
 // the first byte that is no letter, and one that may begin behind a control character or too many blanks makes the line stray.
-func headVerb(p []byte) (Verb, CommandEvent) {
+func headVerb(p []byte) (verb Verb, size int, event CommandEvent) {
 	word, rest := nextWord(p)
 	uid := len(rest) > 0 && rest[0] == ' ' && equalFold(word, "UID")
 	if uid {
@@ -126,13 +161,13 @@ func headVerb(p []byte) (Verb, CommandEvent) {
 	}
 	switch {
 	case len(rest) == 0:
-		return VerbOther, CommandMore
+		return VerbOther, 0, CommandMore
 	case len(word) == 0 && rest[0] <= ' ' && !isLineEnd(rest[0]):
-		return VerbOther, CommandStray
+		return VerbOther, 0, CommandStray
 	}
-	verb := lookupVerb(word, uid)
+	verb = lookupVerb(word, uid)
 	if !endsWord(rest[0]) && !verb.Intercepted() {
 		verb = VerbOther
 	}
-	return verb, CommandBegin
+	return verb, len(p) - len(rest), CommandBegin
 }

@@ -34,7 +34,7 @@ func TestCommandScanner(t *testing.T) {
 		{"TAB behind the tag", "a\tNOOP\n", []string{"0 stray", "7 end", "7 line start, 0 held"}},
 		{"NUL", "\x00\n", []string{"0 stray", "2 end", "2 line start, 0 held"}},
 		{"8-bit", "\xe9 NOOP\n", []string{"0 stray", "7 end", "7 line start, 0 held"}},
-		{"stray line with a literal", "* {3}\nabc\n", []string{"0 stray", "6 sync", "10 end", "10 line start, 0 held"}},
+		{"stray line with a literal", "* {3}\nabc\n", []string{"0 stray", "6 sync", "9 literal", "10 end", "10 line start, 0 held"}},
 
 		{"64 blanks", "a" + blanks64 + "NOOP\n", []string{"0 begin a NOOP", "70 end", "70 line start, 0 held"}},
 		{"64 blanks, cut", "a" + blanks64, []string{"0 line start, 65 held"}},
@@ -64,15 +64,15 @@ func TestCommandScanner(t *testing.T) {
 		{"UID with TAB", "a UID\tFETCH 1\n", []string{"0 begin a other", "14 end", "14 line start, 0 held"}},
 		{"UID intercepted", "a UID COMPRESS\n", []string{"0 begin a other", "15 end", "15 line start, 0 held"}},
 
-		{"literal", "a LOGIN {3}\r\nb\n\r {2}\r\nxy\r\n", []string{"0 begin a LOGIN", "13 sync", "22 sync", "26 end", "26 line start, 0 held"}},
-		{"literal, LF", "a LOGIN {1}\nx\n", []string{"0 begin a LOGIN", "12 sync", "14 end", "14 line start, 0 held"}},
-		{"literal+", "a LOGIN {3+}\r\nb\n\r {2+}\r\nxy\r\n", []string{"0 begin a LOGIN", "28 end", "28 line start, 0 held"}},
-		{"literal8", "a APPEND x ~{3}\r\n\x00\n{\r\n", []string{"0 begin a APPEND", "17 sync", "22 end", "22 line start, 0 held"}},
-		{"literal8+", "a APPEND x ~{3+}\r\n\x00\n{\r\n", []string{"0 begin a APPEND", "23 end", "23 line start, 0 held"}},
-		{"empty literal", "a LOGIN {0}\r\n {0+}\r\n\r\n", []string{"0 begin a LOGIN", "13 sync", "22 end", "22 line start, 0 held"}},
-		{"leading zeros", "a X {0000000000000000000000000002}\nxy\n", []string{"0 begin a other", "35 sync", "38 end", "38 line start, 0 held"}},
-		{"in a literal", "a X {9+}\nxy\n", []string{"0 begin a other", "12 inside, 0 held"}},
-		{"largest number", "a X {9223372036854775807+}\nb NOOP\n", []string{"0 begin a other", "34 inside, 0 held"}},
+		{"literal", "a LOGIN {3}\r\nb\n\r {2}\r\nxy\r\n", []string{"0 begin a LOGIN", "13 sync", "16 literal", "22 sync", "24 literal", "26 end", "26 line start, 0 held"}},
+		{"literal, LF", "a LOGIN {1}\nx\n", []string{"0 begin a LOGIN", "12 sync", "13 literal", "14 end", "14 line start, 0 held"}},
+		{"literal+", "a LOGIN {3+}\r\nb\n\r {2+}\r\nxy\r\n", []string{"0 begin a LOGIN", "14 free", "17 literal", "24 free", "26 literal", "28 end", "28 line start, 0 held"}},
+		{"literal8", "a APPEND x ~{3}\r\n\x00\n{\r\n", []string{"0 begin a APPEND", "17 sync", "20 literal", "22 end", "22 line start, 0 held"}},
+		{"literal8+", "a APPEND x ~{3+}\r\n\x00\n{\r\n", []string{"0 begin a APPEND", "18 free", "21 literal", "23 end", "23 line start, 0 held"}},
+		{"empty literal", "a LOGIN {0}\r\n {0+}\r\n\r\n", []string{"0 begin a LOGIN", "13 sync", "20 free", "22 end", "22 line start, 0 held"}},
+		{"leading zeros", "a X {0000000000000000000000000002}\nxy\n", []string{"0 begin a other", "35 sync", "37 literal", "38 end", "38 line start, 0 held"}},
+		{"in a literal", "a X {9+}\nxy\n", []string{"0 begin a other", "9 free", "12 inside, 0 held"}},
+		{"largest number", "a X {9223372036854775807+}\nb NOOP\n", []string{"0 begin a other", "27 free", "34 inside, 0 held"}},
 		{"number too large", "a X {9223372036854775808}\nb NOOP\n", []string{"0 begin a other", "26 end", "26 begin b NOOP", "33 end", "33 line start, 0 held"}},
 		{"number far too large", "a X {99999999999999999999}\n", []string{"0 begin a other", "27 end", "27 line start, 0 held"}},
 		{"no number", "a X {}\na X {+}\n", []string{"0 begin a other", "7 end", "7 begin a other", "15 end", "15 line start, 0 held"}},
@@ -80,9 +80,9 @@ func TestCommandScanner(t *testing.T) {
 		{"plus misplaced", "a X {+1}\na X {1++}\n", []string{"0 begin a other", "9 end", "9 begin a other", "19 end", "19 line start, 0 held"}},
 		{"unclosed marker", "a X {1\na X {1+\n", []string{"0 begin a other", "7 end", "7 begin a other", "15 end", "15 line start, 0 held"}},
 		{"unopened marker", "a X 1}\n}\n", []string{"0 begin a other", "7 end", "7 begin } other", "9 end", "9 line start, 0 held"}},
-		{"nested marker", "a X {1{2}\nxy\n", []string{"0 begin a other", "10 sync", "13 end", "13 line start, 0 held"}},
+		{"nested marker", "a X {1{2}\nxy\n", []string{"0 begin a other", "10 sync", "12 literal", "13 end", "13 line start, 0 held"}},
 		{"marker not at the end", "a X {1} \na X {1}\r\r\na X {1}\x00\n", []string{"0 begin a other", "9 end", "9 begin a other", "19 end", "19 begin a other", "28 end", "28 line start, 0 held"}},
-		{"marker behind the tag", "a {1}\nx\n", []string{"0 begin a other", "6 sync", "8 end", "8 line start, 0 held"}},
+		{"marker behind the tag", "a {1}\nx\n", []string{"0 begin a other", "6 sync", "7 literal", "8 end", "8 line start, 0 held"}},
 		{"literal refused", "x LOGIN {3}\r\na NOOP\r\n", []string{"0 begin x LOGIN", "13 sync", "13 begin a NOOP", "21 end", "21 line start, 0 held"}},
 		{"empty literal refused", "x LOGIN {0}\na NOOP\n", []string{"0 begin x LOGIN", "12 sync", "12 begin a NOOP", "19 end", "19 line start, 0 held"}},
 
@@ -91,7 +91,7 @@ func TestCommandScanner(t *testing.T) {
 		{"expected line has a marker", "a IDLE\nDONE {5}\nb NOOP\n", []string{"0 begin a IDLE", "7 end", "16 line", "16 begin b NOOP", "23 end", "23 line start, 0 held"}},
 		{"expected line opens a marker", "a IDLE\nDONE {\n1}\nb NOOP\n", []string{"0 begin a IDLE", "7 end", "14 line", "14 begin 1} other", "17 end", "17 begin b NOOP", "24 end", "24 line start, 0 held"}},
 		{"expected line is cut", "a IDLE\nDO", []string{"0 begin a IDLE", "7 end", "9 inside, 0 held"}},
-		{"nothing is expected in a literal", "a IDLE {2}\nDOx\nDONE\nb NOOP\n", []string{"0 begin a IDLE", "11 sync", "15 end", "20 line", "20 begin b NOOP", "27 end", "27 line start, 0 held"}},
+		{"nothing is expected in a literal", "a IDLE {2}\nDOx\nDONE\nb NOOP\n", []string{"0 begin a IDLE", "11 sync", "13 literal", "15 end", "20 line", "20 begin b NOOP", "27 end", "27 line start, 0 held"}},
 	}, traceCommands, referenceCommands)
 }
 
@@ -110,7 +110,10 @@ func TestCommandScannerLongLine(t *testing.T) {
 	if n, event, _ := s.Next([]byte("{5}\r\nhello\r\n")); n != 5 || event != CommandSync {
 		t.Fatalf("at %d event %d instead of a literal", n, event)
 	}
-	if n, event, _ := s.Next([]byte("hello\r\n")); n != 7 || event != CommandEnd || !s.AtLineStart() {
+	if n, event, _ := s.Next([]byte("hello\r\n")); n != 5 || event != CommandLiteral {
+		t.Fatalf("at %d event %d instead of the literal's end", n, event)
+	}
+	if n, event, _ := s.Next([]byte("\r\n")); n != 2 || event != CommandEnd || !s.AtLineStart() {
 		t.Fatalf("at %d event %d instead of the end", n, event)
 	}
 }

@@ -24,11 +24,12 @@ const (
 type boundary uint8
 
 const (
-	noBoundary  boundary = iota // a literal's end, or no more bytes
+	noBoundary  boundary = iota // no more bytes
 	lineEnd                     // of a line that might have announced a literal
 	textEnd                     // of a line that might not
 	literalSync                 // a line's end and a literal to come, which has to be allowed first
 	literalFree                 // a line's end and a literal to come
+	literalEnd                  // of a literal that had bytes
 )
 
 // pass walks on through the line or literal that the frame stands in, and returns how many bytes of p it has passed.
@@ -37,6 +38,7 @@ func (f *frame) pass(p []byte) (n int, b boundary) {
 		n = int(min(f.size, int64(len(p))))
 		if f.size -= int64(n); f.size == 0 {
 			f.state = inLine
+			return n, literalEnd
 		}
 		return n, noBoundary
 	}
@@ -50,6 +52,17 @@ func (f *frame) pass(p []byte) (n int, b boundary) {
 		return len(p), noBoundary
 	}
 	return eol + 1, f.endLine(p[:eol])
+}
+
+// holdPlus takes back the end of a marker that may be non-synchronising, from its "+" on: whether the "+" may pass is decided when the
+// line has ended. It returns how many bytes it has taken back.
+func (f *frame) holdPlus() (n int) {
+	if f.state != inLine || !f.plus || f.phase < markerPlus {
+		return 0
+	}
+	n = int(f.phase-markerPlus) + len("+")
+	f.phase, f.plus = markerDigits, false
+	return n
 }
 
 // endLine closes a line, whose last piece is given without LF.

@@ -185,7 +185,7 @@ func readAll(a Args) {
 }
 
 var (
-	listLine   = regexp.MustCompile(`(?i)\A\* +CAPABILITY`)
+	listLine   = regexp.MustCompile(`(?i)\A[ \t]*\* +CAPABILITY`)
 	namesPlain = regexp.MustCompile(`[^ \r\n]+|[ \r\n]`)
 	namesCoded = regexp.MustCompile(`[^] \r\n]+|[] \r\n]`)
 )

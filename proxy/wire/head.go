@@ -2,6 +2,7 @@ package wire
 
 // head is what the first bytes of a response tell, continuation requests apart.
 type head struct {
+	blank  int    // blanks and TABs in front, which no server should send
 	tag    int    // the tag's length; 0 in an untagged response
 	status Status // StatusNone in data
 	list   int    // where the names of a capability list begin; 0 without one
@@ -18,14 +19,21 @@ const (
 
 const capabilityWord = "CAPABILITY"
 
-// readHead reads the head of the response that p begins with. It answers no when p is no such response.
+// readHead reads the head of the response that p begins with. It answers no when p is no such response. A tagged BYE is one.
 func readHead(p []byte) (h head, ok answer) {
+	for h.blank < len(p) && h.blank < maxBlanks && (p[h.blank] == ' ' || p[h.blank] == '\t') {
+		h.blank++
+	}
+	line := p
+	p = p[h.blank:]
 	prefix := span(p, charTag, MaxTag+1)
 	h.tag = prefix
 	if len(p) > 0 && p[0] == '*' {
 		prefix = len("*")
 	}
 	switch {
+	case len(p) == 0:
+		return h, unknown
 	case prefix == 0, prefix > MaxTag:
 		return h, no
 	case prefix == len(p):
@@ -41,12 +49,12 @@ func readHead(p []byte) (h head, ok answer) {
 		h.status = statusOf(word)
 	}
 	switch {
-	case h.tag > 0 && !h.status.endsCommand():
+	case h.tag > 0 && !h.status.endsCommand() && h.status != StatusBYE:
 		return h, no
 	case h.status != StatusNone:
-		return h, h.readCode(p, rest)
+		return h, h.readCode(line, rest)
 	case endsWord(rest[0]) && equalFold(word, capabilityWord):
-		h.list = len(p) - len(rest)
+		h.list = len(line) - len(rest)
 	}
 	return h, yes
 }

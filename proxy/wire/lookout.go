@@ -9,7 +9,14 @@ import "bytes"
 type Lookout struct {
 	state   lookoutState
 	matched uint8 // so many letters of the word
+	odd     bool  // the line is one that servers may read in any way
 }
+
+// OddLine says that the line that begins here has no valid head: any word of it may be the verb for some server.
+func (l *Lookout) OddLine() { *l = Lookout{state: lookForVerb, odd: true} }
+
+// InLine says that what comes next stands in a line, in a place where no server looks for a command.
+func (l *Lookout) InLine() { *l = Lookout{state: lookForLine} }
 
 type lookoutState uint8
 
@@ -34,14 +41,15 @@ const (
 // byte that makes it certain, which must not be sent: without it and what follows no server has the line. Otherwise it answers -1.
 func (l *Lookout) Sees(p []byte) int {
 	for i := 0; i < len(p); i++ {
-		switch l.state {
-		case lookForLine:
+		switch {
+		case l.odd:
+		case l.state == lookForLine:
 			eol := bytes.IndexByte(p[i:], '\n')
 			if eol < 0 {
 				return -1
 			}
 			i += eol
-		case inTag: // the first word of a line of base64 is all of it
+		case l.state == inTag: // the first word of a line of base64 is all of it
 			for i < len(p) && p[i] > ' ' {
 				i++
 			}
@@ -56,8 +64,34 @@ func (l *Lookout) Sees(p []byte) int {
 	return -1
 }
 
+// stepOdd is step in an odd line.
+func (l *Lookout) stepOdd(c byte) bool {
+	letter := charClass[c]&charAlpha != 0
+	switch {
+	case !letter:
+		whole := l.state == inCompress && l.whole(wordCompress) || l.state == inUnauthenticate && l.whole(wordUnauthenticate)
+		l.state = lookForVerb
+		if c == '\n' {
+			*l = Lookout{}
+		}
+		return whole
+	case l.state == lookForVerb:
+		l.beginVerb(c)
+	case l.state == inCompress && !l.whole(wordCompress):
+		l.follows(wordCompress, c)
+	case l.state == inUnauthenticate && !l.whole(wordUnauthenticate):
+		l.follows(wordUnauthenticate, c)
+	default: // in another word
+		l.state = lookForLine
+	}
+	return false
+}
+
 // step takes the next byte and says whether it makes the line certain.
 func (l *Lookout) step(c byte) bool {
+	if l.odd {
+		return l.stepOdd(c)
+	}
 	if c == '\n' {
 		signedOut := l.state == inUnauthenticate && l.whole(wordUnauthenticate)
 		*l = Lookout{}

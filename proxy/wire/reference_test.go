@@ -12,6 +12,8 @@ import (
 
 var (
 	literalAtEnd = regexp.MustCompile(`\{([0-9]+)(\+?)\}\r?\z`)
+	markerAtEnd  = regexp.MustCompile(`\{([0-9]+)(\+\}?\r?)\z`) // as far as it has come
+	blanksAhead  = regexp.MustCompile(`\A[ \t]{0,64}`)
 	wordAhead    = regexp.MustCompile(`\A {0,64}([A-Za-z]{0,15})`)
 )
 
@@ -26,6 +28,18 @@ func literalOf(line string) (size int64, plus, found bool) {
 		return 0, false, false
 	}
 	return n.Int64(), m[2] == "+", true
+}
+
+// heldOf returns how much of a line that is not over is held back: the end of what may be a non-synchronising literal's marker.
+func heldOf(line string) int {
+	m := markerAtEnd.FindStringSubmatch(latin1(line))
+	if m == nil || m[2] == "+\r" {
+		return 0
+	}
+	if _, _, found := literalOf("{" + m[1] + "}"); !found {
+		return 0
+	}
+	return len(m[2])
 }
 
 // latin1 makes each byte a character, so that expressions see bytes.
@@ -92,7 +106,8 @@ func referenceCommands(stream string) (trace []string) {
 		for over := false; !over; {
 			lf := strings.IndexByte(stream[at:], '\n')
 			if lf < 0 {
-				return append(trace, ending(len(stream), false, 0))
+				held := heldOf(stream[at:])
+				return append(trace, ending(len(stream)-held, false, held))
 			}
 			size, plus, found := literalOf(stream[at : at+lf])
 			at += lf + 1
@@ -100,7 +115,9 @@ func referenceCommands(stream string) (trace []string) {
 			case !found:
 				say(at, "end")
 				over, expected = true, verb == "IDLE"
-			case !plus:
+			case plus:
+				say(at, "free")
+			default:
 				say(at, "sync")
 				over = refused
 			}
@@ -108,7 +125,9 @@ func referenceCommands(stream string) (trace []string) {
 				if size > int64(len(stream)-at) {
 					return append(trace, ending(len(stream), false, 0))
 				}
-				at += int(size)
+				if at += int(size); size > 0 {
+					say(at, "literal")
+				}
 			}
 		}
 	}
@@ -184,21 +203,30 @@ func referenceResponses(stream string) (trace []string) {
 
 // referenceResponse tells the event at the start of a line, and whether the line is text, where no literal is announced.
 func referenceResponse(rest string) (event string, text bool) {
-	if rest[0] == '+' {
+	blank := len(blanksAhead.FindString(latin1(rest)))
+	line := rest
+	rest = rest[blank:]
+	if isOneOf(rest, "+") {
 		return "continue", true
 	}
 	tag := tagAhead(rest)
-	if rest[0] == '*' {
+	if isOneOf(rest, "*") {
 		tag = "*"
 	}
-	behind := rest[len(tag):]
+	none := ""
+	if c := line[0]; c != '\t' && c != '\r' && c != '\n' && (c < ' ' || c >= 0x7f) {
+		none = "garbage"
+	}
+	behind := rest[min(len(tag), len(rest)):]
 	switch {
+	case rest == "":
+		return "held", true
 	case tag == "", len(tag) > 64:
-		return "stray", true
+		return none, true
 	case behind == "":
 		return "held", true
 	case behind[0] != ' ':
-		return "stray", true
+		return none, true
 	}
 	word, behind := wordOf(behind[1:])
 	if behind == "" {
@@ -213,8 +241,8 @@ func referenceResponse(rest string) (event string, text bool) {
 			status = word
 		}
 	}
-	if tag != "*" && (status == "" || status == "BYE" || status == "PREAUTH") {
-		return "stray", true
+	if tag != "*" && (status == "" || status == "PREAUTH") {
+		return none, true
 	}
 	if status != "" {
 		var bare string
@@ -234,11 +262,11 @@ func referenceResponse(rest string) (event string, text bool) {
 	}
 	noted := ""
 	if list {
-		lf := strings.IndexByte(rest, '\n')
+		lf := strings.IndexByte(line, '\n')
 		switch {
 		case lf >= 0 && lf < 8192:
 			noted = fmt.Sprintf(", list of %d", lf+1)
-		case len(rest) < 8192:
+		case len(line) < 8192:
 			return "held", true
 		default:
 			noted = ", too long"
@@ -247,7 +275,7 @@ func referenceResponse(rest string) (event string, text bool) {
 	switch {
 	case tag != "*":
 		return "tagged " + tag + " " + status + noted, true
-	case list, status == "BYE":
+	case list, status == "BYE", status == "BAD":
 		return "status " + status + noted, true
 	}
 	return "", status != ""

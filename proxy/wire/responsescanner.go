@@ -16,14 +16,16 @@ const (
 	ResponseTagged
 	// ResponseContinue: a continuation request, "+".
 	ResponseContinue
-	// ResponseStatus: an untagged BYE, or an untagged line with a capability list.
+	// ResponseStatus: an untagged BYE or BAD, or an untagged line with a capability list.
 	ResponseStatus
-	// ResponseStray: a line that is no IMAP.
-	ResponseStray
+	// ResponseGarbage: a line that begins with a byte of no text. Other lines that are no IMAP pass without an event: a blank one, a
+	// piece of a response, a line for people.
+	ResponseGarbage
 )
 
 // ResponseLine is what is known of a line at an event.
 type ResponseLine struct {
+	Blank        int // blanks in front of the tag
 	TagLen       int
 	Status       Status
 	Capabilities int  // length of the whole line, LF included, if it holds a capability list; else 0
@@ -93,17 +95,18 @@ func (s *ResponseScanner) dataLines(p []byte) (n int) {
 // responseHead looks at the start of a line, and says how the rest of it is to be read. The state is atLineStart when more bytes
 // are needed to tell.
 func responseHead(p []byte) (event ResponseEvent, line ResponseLine, state frameState) {
-	if p[0] == '+' {
-		return ResponseContinue, line, inText
-	}
 	h, ok := readHead(p)
-	switch ok {
-	case unknown:
+	switch {
+	case h.blank < len(p) && p[h.blank] == '+':
+		return ResponseContinue, line, inText
+	case ok == unknown:
 		return ResponseMore, line, atLineStart
-	case no:
-		return ResponseStray, line, inText
+	case ok == no && !isText(p[0]):
+		return ResponseGarbage, line, inText
+	case ok == no:
+		return ResponseMore, line, inText
 	}
-	line.Status = h.status
+	line.Status, line.Blank = h.status, h.blank
 	if h.list > 0 && !line.hasList(p) {
 		return ResponseMore, ResponseLine{}, atLineStart
 	}
@@ -111,13 +114,16 @@ func responseHead(p []byte) (event ResponseEvent, line ResponseLine, state frame
 	case h.tag > 0:
 		line.TagLen = h.tag
 		return ResponseTagged, line, inText
-	case h.list > 0 || h.status == StatusBYE:
+	case h.list > 0 || h.status == StatusBYE || h.status == StatusBAD:
 		return ResponseStatus, line, inText
 	case h.status != StatusNone:
 		return ResponseMore, ResponseLine{}, inText
 	}
 	return ResponseMore, line, inLine
 }
+
+// isText says whether a line of text may begin with c.
+func isText(c byte) bool { return c >= ' ' && c < 0x7f || c == '\t' || isLineEnd(c) }
 
 // hasList notes that the line that p begins with holds a capability list. It answers false when the line has to be waited for.
 func (l *ResponseLine) hasList(p []byte) bool {

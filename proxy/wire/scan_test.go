@@ -48,6 +48,10 @@ func traceCommands(pieces ...string) (trace []string) {
 			if refused {
 				s.CancelLiteral()
 			}
+		case CommandFree:
+			trace = append(trace, fmt.Sprintf("%d free", at))
+		case CommandLiteral:
+			trace = append(trace, fmt.Sprintf("%d literal", at))
 		case CommandEnd, CommandLine:
 			trace = append(trace, fmt.Sprintf("%d %s", at, map[CommandEvent]string{CommandEnd: "end", CommandLine: "line"}[event]))
 			if event == CommandEnd && current.Verb == VerbIdle {
@@ -83,13 +87,13 @@ func describeResponse(at int, event ResponseEvent, line ResponseLine, p string) 
 	text := fmt.Sprint(at)
 	switch event {
 	case ResponseTagged:
-		text += fmt.Sprintf(" tagged %s %s", p[:line.TagLen], statusNames[line.Status])
+		text += fmt.Sprintf(" tagged %s %s", p[line.Blank:][:line.TagLen], statusNames[line.Status])
 	case ResponseContinue:
 		text += " continue"
 	case ResponseStatus:
 		text += " status " + statusNames[line.Status]
-	case ResponseStray:
-		text += " stray"
+	case ResponseGarbage:
+		text += " garbage"
 	}
 	if line.Capabilities > 0 {
 		text += fmt.Sprintf(", list of %d", line.Capabilities)

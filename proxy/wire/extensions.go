@@ -1,0 +1,61 @@
+package wire
+
+import "bytes"
+
+// Extensions are the parts of a server's capability list that decide where a command may have a literal.
+type Extensions uint8
+
+// The extensions.
+const (
+	LiteralPlus  Extensions = 1 << iota // non-synchronising literals of any size (RFC 7888)
+	LiteralMinus                        // those of at most MaxLiteralMinus bytes
+	MultiAppend                         // RFC 3502
+	Catenate                            // RFC 4469
+	Binary                              // RFC 3516: a message may be a ~{n} literal
+	Sort                                // RFC 5256
+	Thread
+)
+
+// MaxLiteralMinus is the largest non-synchronising literal that a server with LITERAL- takes, in bytes.
+const MaxLiteralMinus = 4096
+
+var extensionNames = []struct {
+	name string
+	is   Extensions
+}{
+	{"LITERAL+", LiteralPlus}, {"LITERAL-", LiteralMinus}, {"MULTIAPPEND", MultiAppend}, {"CATENATE", Catenate}, {"BINARY", Binary},
+	{"SORT", Sort}, {"THREAD=REFERENCES", Thread}, {"THREAD=ORDEREDSUBJECT", Thread}, {"THREAD=REFS", Thread},
+}
+
+// TakesFree says whether the server takes a non-synchronising literal of size bytes.
+func (e Extensions) TakesFree(size int64) bool {
+	return e&LiteralPlus != 0 || e&LiteralMinus != 0 && size <= MaxLiteralMinus
+}
+
+// Extensions returns those of the list.
+func (c Capabilities) Extensions() (e Extensions) {
+	for _, name := range c {
+		e |= extension(name)
+	}
+	return e
+}
+
+// ListedExtensions returns the extensions in a whole line that holds a capability list, as AppendFilteredCapabilities takes it.
+func ListedExtensions(line []byte) (e Extensions) {
+	start, end := capabilityList(line)
+	for list := line[start:end]; len(list) > 0; {
+		var name []byte
+		name, list, _ = bytes.Cut(list, []byte(" "))
+		e |= extension(name)
+	}
+	return e
+}
+
+func extension[T string | []byte](name T) Extensions {
+	for _, x := range extensionNames {
+		if equalFold(name, x.name) {
+			return x.is
+		}
+	}
+	return 0
+}

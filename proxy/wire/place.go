@@ -1,0 +1,267 @@
+package wire
+
+import "math"
+
+// Place follows the text of a command, in pieces of any size, to tell whether the grammar of its verb has a literal where one is
+// announced. It errs on one side only: where servers might read the command in different ways, it says that there is none. Begin
+// comes first. It is not safe for concurrent use.
+type Place struct {
+	verb  Verb
+	state placeState
+	step  placeStep // of APPEND; of the others: the arguments complete so far
+	depth uint8     // of parentheses
+	skip  uint8     // bytes of the head still to come
+	texts uint8     // search keys: how many strings have to follow
+	again bool      // APPEND has a message already
+	odd   bool      // servers may not agree about the command's head
+	bin   bool      // the marker has a tilde
+	size  uint8     // bytes of the token so far; MaxUint8 if more
+	line  uint16    // bytes of the line so far
+	count int64     // what the marker says
+	token [maxPlaceToken]byte
+}
+
+const (
+	maxPlaceToken = 64      // a mailbox's name
+	maxPlaceLine  = 8 << 10 // a longer line is refused by some server
+	maxPlaceText  = MaxLiteralMinus
+	maxMessage    = math.MaxInt32
+)
+
+// placeState is where in its line a Place stands.
+type placeState uint8
+
+const (
+	placeStart  placeState = iota // a token has to begin
+	placeOpen                     // or a list to end, in which there is nothing yet
+	placeAtom                     // in an atom
+	placeQuoted                   // in a quoted string
+	placeEscape                   // behind a backslash there
+	placeEnd                      // behind a token
+	placeDigits                   // in a marker: its number
+	placePlus                     // behind its "+"
+	placeBrace                    // behind its "}"
+	placeCR                       // behind its CR
+	placeMarker                   // behind its LF
+	placeLost                     // not to be told for the rest of the command
+)
+
+// placeStep is how far APPEND has come.
+type placeStep uint8
+
+const (
+	appendMailbox placeStep = iota
+	appendNext              // a message may begin: flags, date, literal or CATENATE
+	appendFlags
+	appendDate    // behind the flags
+	appendMessage // behind the date
+	appendCatenate
+	appendPart
+	appendText
+	appendURL
+	appendDone // behind a message
+)
+
+// Begin starts with the command whose head was read.
+func (p *Place) Begin(head CommandHead) {
+	*p = Place{verb: head.Verb, skip: uint8(min(head.Len+len(" "), math.MaxUint8))}
+	if p.odd = !head.Plain; p.odd {
+		p.state = placeLost
+	}
+}
+
+// MayAsk says whether the "+" that follows a synchronising literal's marker allows that literal: the verb takes arguments, and has no "+"
+// of its own.
+func (p *Place) MayAsk() bool {
+	switch p.verb {
+	case VerbNoop, VerbCheck, VerbClose, VerbExpunge, VerbUnselect, VerbLogout, VerbCapability, VerbNamespace, VerbIdle, VerbAuthenticate,
+		VerbCompress, VerbStartTLS, VerbUnauthenticate:
+		return false
+	case VerbOther:
+		return !p.odd
+	}
+	return true
+}
+
+// Feed takes the next piece of the command's lines. The bytes of literals are left out.
+func (p *Place) Feed(text []byte) {
+	skip := min(int(p.skip), len(text))
+	p.skip -= uint8(skip)
+	for _, c := range text[skip:] {
+		if p.state == placeLost {
+			return
+		}
+		if p.line++; p.line > maxPlaceLine {
+			p.state = placeLost
+			return
+		}
+		p.state = p.next(c)
+	}
+}
+
+// Literal is for the literal whose marker was fed last. It says whether the grammar has one of that size there, in front of a server
+// with these extensions; selected says whether a mailbox is.
+func (p *Place) Literal(e Extensions, selected bool) bool {
+	if p.state != placeMarker {
+		p.state = placeLost
+		return false
+	}
+	has := p.hasLiteral(e, selected)
+	p.state, p.line = placeEnd, 0
+	if !p.end(kindLiteral) {
+		p.state = placeLost
+	}
+	if !has {
+		p.state = placeLost
+	}
+	return has
+}
+
+func (p *Place) hasLiteral(e Extensions, selected bool) bool {
+	text := !p.bin && p.count <= maxPlaceText
+	switch p.verb {
+	case VerbAppend:
+		return p.messageHere(e) || text && (p.step == appendMailbox || p.step == appendURL && e&Catenate != 0)
+	case VerbSelect, VerbExamine, VerbCreate, VerbDelete, VerbSubscribe, VerbUnsubscribe, VerbStatus:
+		return text && p.depth == 0 && p.step == 0
+	case VerbRename, VerbList, VerbLsub:
+		return text && p.depth == 0 && p.step <= 1
+	case VerbCopy, VerbUIDCopy:
+		return text && p.depth == 0 && p.step == 1 && selected
+	case VerbSearch, VerbUIDSearch:
+		return text && p.texts > 0 && selected
+	case VerbSort, VerbUIDSort:
+		return text && p.texts > 0 && selected && e&Sort != 0
+	case VerbThread, VerbUIDThread:
+		return text && p.texts > 0 && selected && e&Thread != 0
+	}
+	return false
+}
+
+// messageHere says whether APPEND has a message, or a part of one, here.
+func (p *Place) messageHere(e Extensions) bool {
+	if p.count == 0 || p.count > maxMessage || p.bin && e&Binary == 0 || p.again && e&MultiAppend == 0 {
+		return false
+	}
+	switch p.step {
+	case appendNext, appendDate, appendMessage, appendDone:
+		return true
+	case appendText:
+		return e&Catenate != 0
+	}
+	return false
+}
+
+// next takes a byte and returns where the Place stands behind it.
+func (p *Place) next(c byte) placeState {
+	switch p.state {
+	case placeStart, placeOpen:
+		return p.begin(c)
+	case placeAtom:
+		if charClass[c]&(charAtom|charTag) != 0 || c == '*' && p.verb != VerbAppend { // "1:*"
+			p.keep(c)
+			return placeAtom
+		}
+		return p.behind(c, kindAtom)
+	case placeQuoted, placeEscape:
+		return p.quoted(c)
+	case placeEnd:
+		return p.behind(c, kindNone)
+	}
+	return p.marker(c)
+}
+
+// begin takes the first byte of a token.
+func (p *Place) begin(c byte) placeState {
+	p.size = 0
+	switch {
+	case c == '(' && p.opens():
+		p.depth++
+		return placeOpen
+	case c == ')' && p.state == placeOpen && p.verb == VerbAppend && p.step == appendFlags:
+		return p.behind(c, kindNone)
+	case c == '"':
+		return placeQuoted
+	case c == '{' || c == '~':
+		p.bin, p.count = c == '~', -1
+		return placeDigits
+	case charClass[c]&charAtom != 0, c == '*' && p.verb != VerbAppend, c == '\\' && p.verb == VerbAppend && p.step == appendFlags:
+		p.keep(c)
+		return placeAtom
+	}
+	return placeLost
+}
+
+func (p *Place) quoted(c byte) placeState {
+	switch {
+	case c < ' ' || c >= 0x7f:
+		return placeLost
+	case p.state == placeEscape && c != '"' && c != '\\':
+		return placeLost
+	case p.state == placeQuoted && c == '\\':
+		return placeEscape
+	case p.state == placeQuoted && c == '"':
+		if !p.end(kindQuoted) {
+			return placeLost
+		}
+		return placeEnd
+	}
+	p.keep(c)
+	return placeQuoted
+}
+
+// behind takes the byte that follows a token, whose kind is kindNone where it has been ended already.
+func (p *Place) behind(c byte, k tokenKind) placeState {
+	if k != kindNone && !p.end(k) {
+		return placeLost
+	}
+	switch {
+	case c == ' ':
+		return placeStart
+	case c == ')' && p.depth > 0:
+		p.depth--
+		if p.verb == VerbAppend && !p.closes() {
+			return placeLost
+		}
+		return placeEnd
+	}
+	return placeLost // the command's end too
+}
+
+// marker takes a byte of a literal's marker, which the server gets without its "+" if need be.
+func (p *Place) marker(c byte) placeState {
+	switch {
+	case p.state == placeDigits && c == '{' && p.bin && p.count == -1 && p.size == 0:
+		p.size = 1
+		return placeDigits
+	case p.state == placeDigits && c >= '0' && c <= '9' && p.count != 0 && p.count <= maxMessage && (!p.bin || p.size == 1):
+		p.count = max(p.count, 0)*10 + int64(c-'0')
+		return placeDigits
+	case p.state == placeDigits && c == '+' && p.count >= 0:
+		return placePlus
+	case (p.state == placeDigits || p.state == placePlus) && c == '}' && p.count >= 0:
+		return placeBrace
+	case p.state == placeBrace && c == '\r':
+		return placeCR
+	case p.state == placeCR && c == '\n':
+		return placeMarker
+	}
+	return placeLost
+}
+
+func (p *Place) keep(c byte) {
+	if int(p.size) < maxPlaceToken {
+		p.token[p.size] = c
+	}
+	if p.size < math.MaxUint8 {
+		p.size++
+	}
+}
+
+// word returns the token; what is too long for one is none.
+func (p *Place) word() []byte {
+	if int(p.size) > maxPlaceToken {
+		return nil
+	}
+	return p.token[:p.size]
+}
