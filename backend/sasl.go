@@ -51,15 +51,15 @@ func (c *Credential) readXOAUTH2(message string) error {
 }
 
 // readOAuthBearer is OAUTHBEARER (RFC 7628): a header as SCRAM has it, and pairs of key and value. The authorization identity may be
-// left out there, since a token tells whose it is; but not to us, who can not read it.
+// left out there, since a token tells whose it is; Username is "" then.
 func (c *Credential) readOAuthBearer(message string) error {
 	authzid, rest, err := readGS2(message)
 	if err != nil {
 		return err
 	}
 	pairs, ok := strings.CutPrefix(rest, "\x01")
-	if !ok || authzid == "" {
-		return fmt.Errorf("%w: OAUTHBEARER without user or token", ErrMessage)
+	if !ok {
+		return fmt.Errorf("%w: OAUTHBEARER without a token", ErrMessage)
 	}
 	c.Username = authzid
 	return c.readBearer(pairs)

@@ -12,7 +12,7 @@ import (
 func TestReadMessage(t *testing.T) {
 	for _, test := range []struct {
 		mechanism, message      string
-		authzid, user, password string // user "" is for a message that is none
+		authzid, user, password string // user and password "" are for a message that is none
 	}{
 		{"PLAIN", "\x00ann\x00pw", "", "ann", "pw"},
 		{"PLAIN", "bob\x00ann\x00", "bob", "ann", ""},
@@ -30,7 +30,7 @@ func TestReadMessage(t *testing.T) {
 		{"OAUTHBEARER", "n,a=ann@example.org,\x01host=h\x01port=143\x01auth=Bearer tok\x01\x01", "", "ann@example.org", "tok"},
 		{"OAUTHBEARER", "n,a=a=2Cb=3Dc,\x01auth=Bearer tok\x01\x01", "", "a,b=c", "tok"},
 		{"OAUTHBEARER", "y,a=ann,\x01auth=Bearer tok\x01\x01", "", "ann", "tok"},
-		{"OAUTHBEARER", "n,,\x01auth=Bearer tok\x01\x01", "", "", ""},
+		{"OAUTHBEARER", "n,,\x01auth=Bearer tok\x01\x01", "", "", "tok"}, // the token tells
 		{"OAUTHBEARER", "p=tls-exporter,a=ann,\x01auth=Bearer tok\x01\x01", "", "", ""},
 		{"OAUTHBEARER", "n,a=ann,auth=Bearer tok\x01\x01", "", "", ""},
 		{"OAUTHBEARER", "n,a=ann,\x01\x01", "", "", ""},
@@ -47,7 +47,7 @@ func TestReadMessage(t *testing.T) {
 		{"SCRAM-SHA-256", "n=ann,r=abc", "", "", ""},
 	} {
 		c, err := ReadMessage(test.mechanism, []byte(test.message))
-		if test.user == "" {
+		if test.user+test.password == "" {
 			if !errors.Is(err, ErrMessage) {
 				t.Errorf("%s %q: %v", test.mechanism, test.message, err)
 			}

@@ -183,6 +183,12 @@ const (
 type Signin struct {
 	Mode   SigninMode `yaml:"mode"`
 	Master Master     `yaml:"master"`
+	OAuth  OAuth      `yaml:"oauth"`
+}
+
+// OAuth says how tokens are read, for routing and limits alone.
+type OAuth struct {
+	UserClaim string `yaml:"user_claim"` // of a JWT: whose it is, where the client does not say so; "" for none
 }
 
 // Master is a credential that opens every mailbox.

@@ -210,7 +210,10 @@ type fakeTier struct {
 
 	verify     error
 	mechanisms []string // nil for PLAIN and LOGIN
+	nameless   bool
 }
+
+func (f *fakeTier) RoutesNameless() bool { return f.nameless }
 
 func (f *fakeTier) Canonical(name, domain string) (string, error) {
 	return backend.Canonical(name, domain)

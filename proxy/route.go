@@ -10,6 +10,9 @@ import (
 // query says who signs in, in canonical form. A client that names an authorization identity wants that user's mailbox; the name it
 // signs in by goes to the mailbox server too, and has to be one.
 func (s *session) query(c *backend.Credential) (directory.Query, error) {
+	if c.Username == "" && backend.MayBeNameless(c.Mechanism) {
+		return s.tokenQuery(c)
+	}
 	login, err := s.set.Tier.Canonical(c.Username, s.set.DefaultDomain)
 	user := login
 	if err == nil && c.Authzid != "" {
@@ -18,11 +21,29 @@ func (s *session) query(c *backend.Credential) (directory.Query, error) {
 	if err != nil {
 		return directory.Query{}, err
 	}
+	return s.queryOf(c, user, login), nil
+}
+
+// tokenQuery is query for a client that has left it to its token who signs in. A claim of the token tells, for routing and limits alone. Where
+// routing needs no name, none is needed; then limits of the address alone hold.
+func (s *session) tokenQuery(c *backend.Credential) (directory.Query, error) {
+	claim := backend.TokenClaim(c.Password, s.set.OAuthUserClaim)
+	switch {
+	case claim != "":
+		user, err := s.set.Tier.Canonical(claim, s.set.DefaultDomain)
+		return s.queryOf(c, user, user), err
+	case s.set.Tier.RoutesNameless():
+		return s.queryOf(c, "", ""), nil
+	}
+	return directory.Query{}, fmt.Errorf("%w: %s names no user, and neither does a claim of the token", backend.ErrMessage, c.Mechanism)
+}
+
+func (s *session) queryOf(c *backend.Credential, user, login string) directory.Query {
 	return directory.Query{
 		User: user, Login: login, Password: c.Password, Mechanism: c.Mechanism, Certificate: c.Mechanism == external,
 		Client: s.remote, Local: s.local, TLS: s.client.tls != nil, SessionID: s.id, Attempt: s.failed + 1,
 		Away: s.turn.Away, Still: s.stillWaits,
-	}, nil
+	}
 }
 
 // stillWaits keeps a client that is held from giving up, and finds out whether it has (RFC 9051 section 7.1: an untagged OK may come at

@@ -31,6 +31,8 @@ type Tier interface {
 	// Canonical returns the one form of a user name. Its error wraps backend.ErrUserName.
 	Canonical(name, defaultDomain string) (string, error)
 	Route(ctx context.Context, q directory.Query) (backend.Route, error)
+	// RoutesNameless says whether a sign-in can be routed, and passed on, without knowing who signs in.
+	RoutesNameless() bool
 	// Verify makes sure of who signs in where the proxy has to; it comes between Route and SignIn.
 	Verify(ctx context.Context, route *backend.Route, q directory.Query) error
 	// Mechanisms lists the SASL mechanisms that clients can sign in by. It is not to be changed.
@@ -53,6 +55,8 @@ type Settings struct {
 	Guesses   GuessOptions
 	// DefaultDomain is appended to user names that have none; "" for nothing.
 	DefaultDomain string
+	// OAuthUserClaim names the claim of a token that tells whose it is, where a client does not say so; "" for none. See backend.TokenClaim.
+	OAuthUserClaim string
 	// TrustedNetworks are where proxies are that may say who the real client is: by the PROXY protocol, where the listener has it, and
 	// by ID.
 	TrustedNetworks []netip.Prefix

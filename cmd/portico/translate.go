@@ -87,6 +87,7 @@ func (f *front) settings(config *configs.Config) proxy.Settings {
 			SetUp: max(maxSetUp, set.PreAuthenticatedConnectionTimeout),
 		},
 	}
+	settings.OAuthUserClaim = config.Signin.OAuth.UserClaim
 	settings.Guesses = guesses(config.Penalties.Guesses)
 	settings.Penalties, settings.TrustedNetworks = penalties(config.Penalties), networks(config.TrustedNetworks)
 	commands := &settings.Limits.Commands
