@@ -143,7 +143,7 @@ func withPort(address string, port int) string {
 
 // Database is a group of mailboxes and the servers that hold a copy of it.
 type Database struct {
-	Copies []string `yaml:"copies"` // names of mailbox servers; the first is active
+	Copies []string `yaml:"copies"` // names of mailbox servers, in order of preference; the first is active until a move
 	// Interchangeable says that all copies are the same mail at all times
 	// (shared storage), so that a sign-in may try the next one.
 	Interchangeable bool `yaml:"interchangeable"`
