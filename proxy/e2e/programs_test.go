@@ -125,6 +125,14 @@ func TestMbsync(t *testing.T) {
 func mbsyncConfig(f *frontDoor, w way, user, dir string) string {
 	kind := map[proxy.TLSMode]string{proxy.TLSNone: "None", proxy.TLSStartTLS: "STARTTLS", proxy.TLSImplicit: "IMAPS"}[w.tls]
 	_, port, _ := net.SplitHostPort(w.address(f))
+	return mbsyncStores(port, kind, f.caFile(), user, dir)
+}
+
+// mbsyncStores is a configuration of a server's INBOX there and a folder here.
+func mbsyncStores(port, kind, caFile, user, dir string) string {
+	if caFile != "" {
+		kind += "\nCertificateFile " + caFile
+	}
 	return fmt.Sprintf(`FSync no
 
 IMAPStore there
@@ -133,7 +141,6 @@ Port %s
 User %s
 Pass %s
 SSLType %s
-CertificateFile %s
 AuthMechs LOGIN
 
 MaildirStore here
@@ -148,7 +155,7 @@ Patterns INBOX
 Create Both
 Expunge Both
 SyncState *
-`, port, user, password, kind, f.caFile(), dir, dir)
+`, port, user, password, kind, dir, dir)
 }
 
 func countFiles(t *testing.T, dir string) int {
