@@ -27,11 +27,12 @@ type ActiveManager struct {
 
 	mu        sync.Mutex // guards the rest; never held while the store writes
 	databases map[string]*database
-	blocked   map[string][]string // mailbox servers by name: who blocks them
-	policy    map[string]Policy   // mailbox servers by name, where it was changed by command
-	placed    map[string]string   // users who were moved, by name: their database
-	users     map[string]*held    // users with sign-ins under way
-	failed    map[copyOf]Failure  // copies that may not be chosen
+	blocked   map[string][]string    // mailbox servers by name: who blocks them
+	policy    map[string]Policy      // mailbox servers by name, where it was changed by command
+	placed    map[string]string      // users who were moved, by name: their database
+	users     map[string]*held       // users with sign-ins under way
+	failed    map[copyOf]Failure     // copies that may not be chosen
+	exchanges map[*exchange]struct{} // sign-ins that wait for their clients, and are not counted
 }
 
 // database is a database's state. It stays for the life of the manager, so that a reload loses neither sign-ins nor a move under way. The
@@ -80,6 +81,7 @@ func NewActiveManager(ctx context.Context, s store.Store) (*ActiveManager, error
 	m := &ActiveManager{
 		store: s, databases: make(map[string]*database), blocked: make(map[string][]string), policy: make(map[string]Policy),
 		placed: make(map[string]string), users: make(map[string]*held), failed: make(map[copyOf]Failure),
+		exchanges: make(map[*exchange]struct{}),
 	}
 	for key, take := range map[string]func(name, value string){
 		blockedKey: func(name, value string) {
@@ -189,6 +191,11 @@ func (m *ActiveManager) user(name string) *held {
 func (m *ActiveManager) release(name, user string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	m.giveBack(name, user)
+}
+
+// giveBack is release for a caller that holds the mutex.
+func (m *ActiveManager) giveBack(name, user string) {
 	if u := m.users[user]; u != nil {
 		u.over()
 		m.forget(user, u)

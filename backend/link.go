@@ -21,12 +21,13 @@ type SignInRequest struct {
 	User       string // canonical user name: for whom a credential of the proxy's own would sign in
 	Credential Credential
 	// Converse passes a challenge of the server on to the client, and returns the client's response. Mechanisms that are relayed
-	// message by message need it. Its error ends the sign-in.
-	Converse func(challenge []byte) (response []byte, err error)
+	// message by message need it. Its error ends the sign-in, and so does the context's end: the mailbox moves.
+	Converse func(ctx context.Context, challenge []byte) (response []byte, err error)
 	Client   ClientInfo
 	Step     func(phase string, d time.Duration) // told the latency of each phase when an attempt is over; may be nil
 
-	own bool // Credential is the proxy's own
+	own   bool  // Credential is the proxy's own
+	route Route // whose lease is given back while the client is waited for
 }
 
 // ClientInfo is what a trusted server may learn of the client.
@@ -85,6 +86,7 @@ func (t *Tier) SignIn(ctx context.Context, r Route, q SignInRequest) (*Link, err
 		}
 		q.Credential, q.own = t.master.credential(q.User), true
 	}
+	q.route = r
 	var first *Error
 	for _, name := range r.Servers {
 		link, err := t.signInTo(ctx, name, q)

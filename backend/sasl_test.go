@@ -1,6 +1,7 @@
 package backend
 
 import (
+	"context"
 	"errors"
 	"slices"
 	"strings"
@@ -163,7 +164,7 @@ func TestRelayed(t *testing.T) {
 				t.Fatal(err)
 			}
 			var asked []string
-			q.Converse = func(challenge []byte) ([]byte, error) {
+			q.Converse = func(_ context.Context, challenge []byte) ([]byte, error) {
 				asked = append(asked, string(challenge))
 				return []byte("response " + string(rune('0'+len(asked)))), test.refuse
 			}

@@ -1,6 +1,7 @@
 package backend
 
 import (
+	"context"
 	"encoding/base64"
 	"errors"
 	"fmt"
@@ -135,9 +136,14 @@ func (s *signIn) converse(resp wire.Response) error {
 		return s.fail(KindProtocol, errors.New("a challenge that is no base64"))
 	}
 	s.laps.enter("")
-	response, err := s.request.Converse(challenge)
+	response, err := s.tier.active.askClient(s.ctx, s.request.route, func(ctx context.Context) ([]byte, error) {
+		return s.request.Converse(ctx, challenge)
+	})
 	s.enter(PhaseSignIn, s.tier.timeouts.SignIn)
-	if err != nil {
+	switch {
+	case errors.Is(err, errMoving):
+		return s.fail(KindNoActiveCopy, err)
+	case err != nil:
 		return s.fail(KindClient, err)
 	}
 	return s.write(base64Line(string(response)))

@@ -94,10 +94,10 @@ func (s *session) respond(challenge string, initial []byte) ([]byte, error) {
 }
 
 // challenge sends a challenge and reads the client's response.
-func (s *session) challenge(challenge []byte) ([]byte, error) {
+func (s *session) challenge(challenge []byte) (response []byte, err error) {
 	s.client.say("+ " + base64.StdEncoding.EncodeToString(challenge))
 	began := s.server.opt.Now()
-	response, err := s.client.commands.ReadSASL()
+	response, err = s.client.commands.ReadSASL()
 	s.asked = s.server.opt.Now() // what the client took for it is not ours
 	s.thought += s.asked.Sub(began)
 	return response, err

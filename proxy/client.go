@@ -145,6 +145,27 @@ func (c *client) interrupt() {
 	}
 }
 
+// during calls wait, which waits for the client, and ends its wait when the context ends.
+func (c *client) during(ctx context.Context, wait func() error) error {
+	drain := c.drain
+	c.drain = ctx // of which allow looks at the end
+	over := false // guarded by mu: a late call must not break off the next wait
+	stop := context.AfterFunc(ctx, func() {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		if !over && !c.leaving {
+			c.sock.SetDeadline(time.Unix(1, 0))
+		}
+	})
+	defer func() {
+		stop()
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		over, c.drain = true, drain
+	}()
+	return wait()
+}
+
 // leave begins the last wait.
 func (c *client) leave() {
 	c.mu.Lock()

@@ -77,10 +77,14 @@ func wasJudged(err error) bool {
 	return false
 }
 
-// converse takes a challenge of the mailbox server to the client. While the client is waited for, it may have to give way.
-func (s *session) converse(challenge []byte) ([]byte, error) {
+// converse takes a challenge of the mailbox server to the client. While the client is waited for, it may have to give way, and the context ends
+// if its mailbox moves.
+func (s *session) converse(ctx context.Context, challenge []byte) (response []byte, err error) {
 	s.client.exchanging = true
-	response, err := s.challenge(challenge)
+	err = s.client.during(ctx, func() error {
+		response, err = s.challenge(challenge)
+		return err
+	})
 	s.client.exchanging = false
 	switch {
 	case err != nil:

@@ -101,9 +101,9 @@ func TestSilentExchangesAreBounded(t *testing.T) {
 		o.Settings.Limits.UnauthenticatedPerAddress = 1000
 		o.Settings.Tier.(*fakeTier).mechanisms = []string{"SCRAM-SHA-256", "PLAIN"}
 	})
-	h.tier.signIn = func(_ context.Context, q backend.SignInRequest) (*backend.Link, error) {
+	h.tier.signIn = func(ctx context.Context, q backend.SignInRequest) (*backend.Link, error) {
 		if q.Credential.Mechanism != "PLAIN" {
-			if _, err := q.Converse([]byte("r=abc,s=abc,i=4096")); err != nil {
+			if _, err := q.Converse(ctx, []byte("r=abc,s=abc,i=4096")); err != nil {
 				return nil, &backend.Error{Kind: backend.KindClient, Phase: backend.PhaseSignIn, Err: err}
 			}
 		}
