@@ -44,6 +44,11 @@ service imap-login {
 }
 {{- end}}
 
+service imap {
+  process_min_avail = 2
+  service_count = 0
+}
+
 ssl = yes
 ssl_min_protocol = TLSv1.2
 ssl_cert = <{{.CertFile}}

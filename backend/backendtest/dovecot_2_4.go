@@ -45,6 +45,11 @@ service imap-login {
 }
 {{- end}}
 
+service imap {
+  process_min_avail = 2
+  restart_request_count = unlimited
+}
+
 ssl = yes
 ssl_min_protocol = TLSv1.2
 ssl_server_cert_file = {{.CertFile}}

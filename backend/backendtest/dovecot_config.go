@@ -27,7 +27,8 @@ type dovecotConfig struct {
 	Mechanisms           string
 }
 
-// dovecotSyntax holds the template of each version that tests can start.
+// dovecotSyntax holds the template of each version that tests can start. In both, processes wait for users and serve one after the other: to
+// start a program for each sign-in takes longer than tests with short time-outs have on a busy machine.
 var dovecotSyntax = map[string]*template.Template{
 	"2.3": template.Must(template.New("dovecot 2.3").Parse(dovecot23)),
 	"2.4": template.Must(template.New("dovecot 2.4").Parse(dovecot24)),
