@@ -112,6 +112,9 @@ func (l *link) serve(e *end, events uint32) {
 	if events&(unix.EPOLLRDHUP|unix.EPOLLHUP|unix.EPOLLERR) != 0 {
 		e.hungUp = true
 	}
+	if e.isClient() && l.phase == carrying && events&(unix.EPOLLERR|unix.EPOLLHUP) != 0 { // reset: also where it is not read now
+		e.broken = true
+	}
 	if e.hungUp || events&unix.EPOLLIN != 0 {
 		e.more = true
 		l.read(e, now)
@@ -144,6 +147,9 @@ func (l *link) read(e *end, now int64) {
 func (l *link) count(e *end, n int, now int64) {
 	if e.isClient() {
 		l.heard = now
+		if l.deadline != 0 {
+			l.deadline = now + int64(l.loop.opts.LingerTimeout)
+		}
 		l.clientBytes += uint64(n)
 		l.tracker.stats.ClientBytes += uint64(n)
 	} else {
@@ -230,6 +236,8 @@ func (l *link) settleEnds(now int64) {
 		l.finish(ReasonClient, now)
 	case l.client.eof && !l.upstream.shutWanted:
 		l.halfClose(now)
+	case l.client.hungUp && !l.client.eof && !l.mayRead(&l.client) && l.deadline == 0: // its last bytes have to wait, and for no longer than that
+		l.closeBy(now + int64(l.loop.opts.LingerTimeout))
 	}
 }
 
