@@ -2,6 +2,8 @@ package e2e
 
 import (
 	"encoding/base64"
+	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -28,4 +30,40 @@ func TestCourierListsItsCapabilities(t *testing.T) {
 		}
 		c.Command("b", "LOGOUT")
 	}
+}
+
+// A client that has sent a literal without waiting, as the greeting allowed, gets it to Courier as a synchronising one. No line of the
+// mail runs as a command, neither of mail that is taken nor of mail that is refused.
+func TestCourierNeverRunsMail(t *testing.T) {
+	courier.need(t)
+	f := front(t, options{servers: courier.behind()})
+	user := courier.user(t, 0)
+	mail := "Subject: commands\r\n\r\nx CREATE INBOX.Evil\r\ny NOOP\r\nz LOGOUT\r\n"
+	c := testkit.Dial(t, f.plain, nil)
+	c.Expect("* OK *")
+	c.SendRaw(fmt.Sprintf("a LOGIN {%d+}\r\n%s {%d+}\r\n%s\r\nb APPEND INBOX {%d+}\r\n%s\r\nc APPEND INBOX.Nowhere {%d+}\r\n%s\r\nd NOOP\r\n",
+		len(user), user, len(password), password, len(mail), mail, len(mail), mail))
+	lines := c.ReadUntilTagged("d")
+	text := "\n" + strings.Join(lines, "\n")
+	for _, want := range []string{"\na OK ", "\nb OK ", "\nc NO ", "\nd OK "} {
+		if !strings.Contains(text, want) {
+			t.Errorf("no %q in %s", want, text)
+		}
+	}
+	for _, line := range lines {
+		if tag, _, _ := strings.Cut(line, " "); slices.Contains([]string{"Subject:", "x", "y", "z"}, tag) {
+			t.Errorf("a line of the mail ran: %s", line)
+		}
+	}
+	c.Command("e", "SELECT INBOX")
+	c.Send("f FETCH 1 BODY[]")
+	c.Expect(fmt.Sprintf("* 1 FETCH *{%d}", len(mail)))
+	if got := string(c.ReadN(len(mail))); got != mail {
+		t.Errorf("the mail became %q", got)
+	}
+	c.ReadUntilTagged("f")
+	if lines := strings.Join(c.Command("g", `LIST "" *`), "\n"); strings.Contains(lines, "Evil") {
+		t.Errorf("mailboxes: %s", lines)
+	}
+	c.Command("h", "LOGOUT")
 }

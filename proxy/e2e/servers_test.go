@@ -40,7 +40,6 @@ var (
 	cyrus = &jailedServer{name: "Cyrus", unlike: map[string]bool{
 		"signin-plain-select-behind":  true,  // it drops what comes in one packet with the response of AUTHENTICATE
 		"literal-marker-nobody-wants": false, // it waits for the literal of NOOP {3}
-		"line-without-tag":            false, // it offers COMPRESS, so Portico ends the session
 	}, begin: func(ctx context.Context) (*backendtest.Daemon, func(...backendtest.User) error, error) {
 		c, err := backendtest.StartCyrus(ctx, nil)
 		if err != nil {
@@ -55,21 +54,22 @@ var (
 		"signin-select-behind":       true,
 		"signin-split":               true,
 
-		"append-big":                     false, // it knows no LITERAL+
-		"append-plus":                    false,
-		"append-refused-commands-inside": false,
-		"append-refused-plus":            false,
-		"fetch-big":                      false,
-		"fetch-looks-like-answers":       false,
-		"literal-marker-nobody-wants":    false,
-		"literals-as-arguments":          false,
-		"multiappend":                    false,
-		"multiappend-refused":            false,
-		"signin-append-behind":           false,
-		"split-append":                   false,
-		"odd-tags":                       false, // it refuses a tag with a tilde
-		"line-without-tag":               false, // it answers NO, not BAD
-		"fetch-huge":                     false, // it ends a session at a line of 20 KB
+		"append-big":                     true, // it knows no LITERAL+; Portico makes literals synchronising
+		"append-plus":                    true,
+		"append-refused-commands-inside": true,
+		"append-refused-plus":            true,
+		"fetch-big":                      true,
+		"fetch-looks-like-answers":       true,
+		"literals-as-arguments":          true,
+		"signin-append-behind":           true,
+		"split-append":                   true,
+
+		"literal-marker-nobody-wants": false, // it takes the lines of a literal that nobody wants for commands
+		"multiappend":                 false, // it knows no MULTIAPPEND
+		"multiappend-refused":         false,
+		"odd-tags":                    false, // it refuses a tag with a tilde
+		"line-without-tag":            false, // it answers NO, not BAD
+		"fetch-huge":                  false, // it ends a session at a line of 20 KB
 	}, begin: func(ctx context.Context) (*backendtest.Daemon, func(...backendtest.User) error, error) {
 		c, err := backendtest.StartCourier(ctx, nil)
 		if err != nil {
