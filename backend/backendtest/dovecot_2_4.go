@@ -106,7 +106,7 @@ protocol imap {
   mail_max_userip_connections = {{.MaxUserIPConnections}}
   {{- if .NoCompress}}
   imap_capability {
-    COMPRESS=DEFLATE = no
+    "COMPRESS=DEFLATE" = no
   }
   {{- end}}
 }
