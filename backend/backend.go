@@ -115,6 +115,7 @@ type Tier struct {
 	pinIn           store.Store // with RoutingHash: where the set of databases is pinned
 	active          *ActiveManager
 	router          *Router
+	standIns        *Router // of users who have no mailbox
 	directory       directory.Source
 	homes           map[string]string
 	verifier        directory.Verifier
@@ -193,8 +194,9 @@ func New(ctx context.Context, o Options) (*Tier, error) {
 	if err := checkRouting(ctx, o, names); err != nil {
 		return nil, err
 	}
+	t.standIns = NewRouter(names)
 	if len(names) == 1 || o.Routing == RoutingHash {
-		t.router = NewRouter(names)
+		t.router = t.standIns
 	}
 	if o.Routing == RoutingHash {
 		t.pinIn = o.Store

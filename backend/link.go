@@ -78,14 +78,23 @@ func (l *Link) LogOut(deadline time.Time) {
 
 // SignIn connects to the route's first server and signs in there. If the server is not reached it goes
 // on to the route's next one; an answer to the credential is final. Errors are *Error, of the first server tried; on error
-// every connection is closed. The context bounds everything, beside the time-outs of each phase.
+// every connection is closed. The context bounds everything, beside the time-outs of each phase. A user who may not sign in is refused
+// as the server refuses a wrong password.
 func (t *Tier) SignIn(ctx context.Context, r Route, q SignInRequest) (*Link, error) {
+	if r.refusal != nil {
+		return nil, t.refuse(ctx, r, q)
+	}
 	if r.Mode == directory.ModeMaster {
 		if !r.verified || t.master == nil {
 			return nil, &Error{Kind: KindOwnCredential, Phase: PhaseVerify, Err: errNotVerified}
 		}
 		q.Credential, q.own = t.master.credential(q.User), true
 	}
+	return t.signInAlong(ctx, r, q)
+}
+
+// signInAlong signs in to the first of a route's servers that is reached.
+func (t *Tier) signInAlong(ctx context.Context, r Route, q SignInRequest) (*Link, error) {
 	q.route = r
 	var first *Error
 	for _, name := range r.Servers {

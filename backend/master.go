@@ -55,9 +55,12 @@ func (t *Tier) Verify(ctx context.Context, r *Route, q directory.Query) error {
 		return &Error{Kind: KindNoMechanism, Phase: PhaseVerify, Err: fmt.Errorf("%s shows no password to judge", q.Mechanism)}
 	}
 	owner, err := t.prove(ctx, q)
+	if r.refusal != nil && (err == nil || judged(err)) {
+		return r.refusal
+	}
 	if err != nil {
 		kind := kindOfDirectory(err)
-		if errors.Is(err, directory.ErrBadCredential) || errors.Is(err, directory.ErrNotFound) {
+		if judged(err) {
 			kind = KindBadCredential
 		}
 		return &Error{Kind: kind, Phase: PhaseVerify, Err: err}
@@ -75,10 +78,20 @@ func (t *Tier) Verify(ctx context.Context, r *Route, q directory.Query) error {
 	return nil
 }
 
+// judged reports whether a verifier has found that the credential is no known user's.
+func judged(err error) bool {
+	return errors.Is(err, directory.ErrBadCredential) || errors.Is(err, directory.ErrNotFound)
+}
+
 // reroute replaces a route by the one of another user, who has given a password already.
 func (t *Tier) reroute(ctx context.Context, r *Route, q directory.Query) (err error) {
 	t.Done(*r)
-	if *r, err = t.Route(ctx, q); err == nil && r.Mode != directory.ModeMaster {
+	*r, err = t.Route(ctx, q)
+	switch {
+	case err != nil:
+	case r.refusal != nil:
+		err = r.refusal
+	case r.Mode != directory.ModeMaster:
 		err = &Error{Kind: KindDirectory, Phase: PhaseVerify, Err: errors.New("the password belongs to another name, which is not in mode master")}
 	}
 	return err

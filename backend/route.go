@@ -17,18 +17,32 @@ type Route struct {
 	Mode           directory.Mode
 	MaxConnections int // of this user at once; 0 leaves it to the setting
 
-	verified bool // the proxy may sign in for the user with its own credential
-	leased   bool // the database can not move until Tier.Done
+	refusal  *Error // why nobody may sign in as this user, whatever the credential; see standIn
+	verified bool   // the proxy may sign in for the user with its own credential
+	leased   bool   // the database can not move until Tier.Done
+}
+
+// Refusal returns why the user may not sign in, whatever the credential, or nil. It is for probes: a client must not learn it before a
+// mailbox server or a verifier has judged.
+func (r Route) Refusal() error {
+	if r.refusal == nil {
+		return nil
+	}
+	return r.refusal
 }
 
 // Route finds a user's database, waits while that moves, and gives the servers to try now: the one with the active copy, and the
 // others only if the database's copies are interchangeable. The context bounds all of it. Done has to be called with what it
-// returns, when the sign-in is over. Errors are *Error.
+// returns, when the sign-in is over. A user who is unknown or refused gets a route too; Verify and SignIn refuse it. Errors are *Error.
 func (t *Tier) Route(ctx context.Context, q directory.Query) (Route, error) {
 	r := Route{User: q.User}
 	entry, err := t.find(ctx, q)
 	if err != nil {
-		return r, &Error{Kind: kindOfDirectory(err), Phase: PhaseRoute, Err: err}
+		e := &Error{Kind: kindOfDirectory(err), Phase: PhaseRoute, Err: err}
+		if e.Kind != KindNoMailbox && e.Kind != KindDisabled {
+			return r, e
+		}
+		entry, r.refusal = t.standIn(q.User), e
 	}
 	r.User = cmp.Or(entry.User, q.User)
 	r.Mode, r.MaxConnections = entry.Mode, entry.MaxConnections

@@ -68,11 +68,15 @@ func TestRouteByDirectory(t *testing.T) {
 		got, err := test.tier.Route(t.Context(), directory.Query{User: test.user})
 		var e *Error
 		switch {
+		case len(test.want.Servers) == 0 && (test.kind == KindNoMailbox || test.kind == KindDisabled): // which nobody may see from where it fails
+			if err != nil || !errors.As(got.Refusal(), &e) || e.Kind != test.kind || len(got.Servers) != 1 {
+				t.Errorf("%s: %+v, %v, refused by %v; want %s", test.user, got, err, got.Refusal(), test.kind)
+			}
 		case len(test.want.Servers) == 0:
 			if !errors.As(err, &e) || e.Kind != test.kind {
 				t.Errorf("%s: %v, want %s", test.user, err, test.kind)
 			}
-		case err != nil || got.User != test.want.User || got.Database != test.want.Database ||
+		case err != nil || got.Refusal() != nil || got.User != test.want.User || got.Database != test.want.Database ||
 			strings.Join(got.Servers, " ") != strings.Join(test.want.Servers, " ") || got.MaxConnections != test.want.MaxConnections:
 			t.Errorf("%s: %+v, %v; want %+v", test.user, got, err, test.want)
 		}

@@ -65,6 +65,9 @@ func (s *session) prove(q directory.Query, c backend.Credential, p Pass) error {
 		return err
 	}
 	s.user = s.way.User
+	if err := s.way.Refusal(); err != nil {
+		return err
+	}
 	if err := s.set.Tier.Verify(s.drain, &s.way, q); err != nil {
 		return err
 	}

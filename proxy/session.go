@@ -212,6 +212,7 @@ func (s *session) report(err error) (Outcome, error) {
 		if outcome != OutcomeTooManyGuesses { // which nobody has judged
 			wait = s.server.penalties.fail(s.remote.Addr(), s.user, s.set.Penalties)
 		}
+		wait = s.due(wait)
 		s.server.metrics.waited.Add(wait.Seconds())
 		if err := s.pause(wait); err != nil {
 			s.logCommand(resultOfReply[row.reply], row.code, outcome)
@@ -227,6 +228,16 @@ func (s *session) report(err error) (Outcome, error) {
 	s.client.answer(row.reply, s.tag, code, text)
 	s.logCommand(resultOfReply[row.reply], code, outcome)
 	return outcome, nil
+}
+
+// due returns how long the answer to a refused sign-in still has to wait. A penalty counts from the client's last byte, and an answer that
+// took longer comes at a whole second: how long it took to find out, which may differ between users, does not show.
+func (s *session) due(penalty time.Duration) time.Duration {
+	if penalty <= 0 {
+		return 0
+	}
+	took := s.server.opt.Now().Sub(s.asked)
+	return max(penalty, (took+time.Second).Truncate(time.Second)) - took
 }
 
 // pause lets time pass, or less of it when the server drains. It returns an error if the client goes away meanwhile, or has to give way: then

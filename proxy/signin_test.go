@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -122,7 +123,9 @@ func TestRefusals(t *testing.T) {
 
 func TestBadCredentialsAreBoundedAndSlow(t *testing.T) {
 	waits := make(chan time.Duration, 10)
+	began := time.Now()
 	h := start(t, TLSNone, func(o *Options) {
+		o.Now = func() time.Time { return began }
 		o.Settings.Limits.FailedSignIns = 2
 		o.Sleep = func(ctx context.Context, d time.Duration) error {
 			waits <- d
@@ -157,6 +160,47 @@ func TestBadCredentialsAreBoundedAndSlow(t *testing.T) {
 	}
 	if len(waits) > 0 || h.metric("portico_signin_penalty_seconds_total") != 16 {
 		t.Errorf("%d more waits; %v s counted", len(waits), h.metric("portico_signin_penalty_seconds_total"))
+	}
+}
+
+// Whatever it takes to find out that somebody may not sign in, the client is refused at the same time and by the same words.
+func TestRefusalsTellNobodyWhoExists(t *testing.T) {
+	for _, took := range []time.Duration{0, 30 * time.Millisecond, 1900 * time.Millisecond, 2 * time.Second, 5010 * time.Millisecond} {
+		t.Run(took.String(), func(t *testing.T) {
+			var clock atomic.Int64
+			waits := make(chan time.Duration, 1)
+			began := time.Now()
+			h := start(t, TLSNone, func(o *Options) {
+				o.Now = func() time.Time { return began.Add(time.Duration(clock.Load())) }
+				o.Sleep = func(ctx context.Context, d time.Duration) error {
+					waits <- d
+					return ctx.Err()
+				}
+			})
+			var told []string
+			var after []time.Duration
+			for i, kind := range []backend.Kind{backend.KindBadCredential, backend.KindNoMailbox, backend.KindDisabled} {
+				took := took + time.Duration(i)*9*time.Millisecond
+				h.tier.signIn = func(context.Context, backend.SignInRequest) (*backend.Link, error) {
+					clock.Add(int64(took))
+					return nil, &backend.Error{Kind: kind, Server: "mbx1", Phase: backend.PhaseSignIn}
+				}
+				h.server.penalties = newPenalties(h.server.opt.Now)
+				p := h.client()
+				p.send("a LOGIN bob secret\r\n")
+				told = append(told, p.expect("a NO "))
+				after = append(after, took+<-waits)
+				p.Close()
+			}
+			for i := range told {
+				if told[i] != told[0] || after[i] != after[0] {
+					t.Errorf("refusal %d: %q after %v; the first: %q after %v", i+1, told[i], after[i], told[0], after[0])
+				}
+			}
+			if after[0] < max(took, 2*time.Second) || after[0] > max(took, 2*time.Second)+time.Second {
+				t.Errorf("refused after %v", after[0])
+			}
+		})
 	}
 }
 

@@ -1,0 +1,57 @@
+package backend
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"time"
+
+	"portico/backend/directory"
+	"portico/backend/secret"
+)
+
+// A stranger must not learn by time or words which users exist. So a sign-in as a user whom the directory does not know, or refuses, goes
+// the way of all others up to a mailbox server's answer: it waits where others wait, fails where others fail, and takes as long as a
+// wrong password takes there. Only then is it refused.
+
+// logOutPatience bounds the end of a session that a mailbox server has opened for a user who may not have it.
+const logOutPatience = time.Second
+
+// standIn gives a database to a user who has none. It stays the same for a name.
+func (t *Tier) standIn(user string) directory.Entry {
+	return directory.Entry{User: user, Database: t.standIns.Database(user)}
+}
+
+// refuse signs in for a user who may not, without the secret, and returns why the user is refused. What goes wrong otherwise is returned
+// as for all users.
+func (t *Tier) refuse(ctx context.Context, r Route, q SignInRequest) error {
+	q.Credential = q.Credential.withoutSecret()
+	link, err := t.signInAlong(ctx, r, q)
+	if err == nil {
+		link.LogOut(t.now().Add(logOutPatience))
+		return r.refusal
+	}
+	var e *Error
+	if errors.As(err, &e) && e.Kind == KindBadCredential {
+		return r.refusal
+	}
+	return err
+}
+
+// withoutSecret replaces each letter and digit of the password or token, which is none of the server's business. What is left of a token
+// has the form of one. The messages of SCRAM hold no secret.
+func (c Credential) withoutSecret() Credential {
+	password := c.Password.Reveal()
+	if password == "" {
+		return c
+	}
+	blank := strings.Map(func(r rune) rune {
+		if r >= '0' && r <= '9' || r >= 'A' && r <= 'Z' || r >= 'a' && r <= 'z' || r >= 0x80 {
+			return 'x'
+		}
+		return r
+	}, password)
+	c.First = secret.Value(strings.ReplaceAll(c.First.Reveal(), password, blank))
+	c.Password = secret.Value(blank)
+	return c
+}
