@@ -54,7 +54,7 @@ type frontDoor struct {
 }
 
 // front starts a front door that stops with the test, which must not leak by then: call it behind the start of what outlives the
-// test. Passwords may travel in plain text unless it is strict, and the pause behind a bad one is left out.
+// test. Passwords may travel in plain text unless it is strict, and bad ones neither pause nor are bounded in number.
 func front(t *testing.T, o options) *frontDoor {
 	t.Helper()
 	f := &frontDoor{t: t, metrics: prometheus.NewRegistry(), log: &testkit.Log{}}
@@ -70,6 +70,7 @@ func front(t *testing.T, o options) *frontDoor {
 	o.settings.TLS, o.settings.Tier = serverTLS, f.tier
 	if o.settings.Penalties.First == 0 {
 		o.settings.Penalties.First = -1
+		o.settings.Guesses = proxy.GuessOptions{AtOnce: -1, AddressAtOnce: -1}
 	}
 	f.rowsDir = filepath.Join(t.TempDir(), "protocol-log")
 	var err error

