@@ -107,7 +107,7 @@ func TestHiddenCommands(t *testing.T) {
 	slipped := 0
 	for _, h := range hides() {
 		direct := smuggler{address: compressing.server.Plain, user: user, patience: quiet}
-		if strings.Contains(direct.smuggle(t, h.fill("c COMPRESS DEFLATE\r\n")), compressed) {
+		if compressed(direct.smuggle(t, h.fill("c COMPRESS DEFLATE\r\n"))) {
 			slipped++
 		}
 		for _, bad := range forbidden {
@@ -131,8 +131,10 @@ func TestHiddenCommands(t *testing.T) {
 	}
 }
 
-// compressed is what Dovecot says when it begins to.
-const compressed = "Begin compression"
+// compressed says whether COMPRESS reached Dovecot. Dovecot 2.4 refuses it when more commands came in the same packet, as here.
+func compressed(said string) bool {
+	return strings.Contains(said, "Begin compression") || strings.Contains(said, "did not wait for COMPRESS reply")
+}
 
 // judge checks what a client was told that tried to hide a command. With early, what is wanted of the hide does not hold.
 func judge(t *testing.T, what string, h hide, said, answer string, early bool) {
@@ -147,7 +149,7 @@ func judge(t *testing.T, what string, h hide, said, answer string, early bool) {
 	logout := strings.Contains(said, "\nz OK ")
 	doubted := strings.HasSuffix(said, "\n* BYE The conversation is out of step\r\n")
 	switch {
-	case strings.Contains(said, compressed), strings.Contains(strings.ReplaceAll(said, "\nc OK NOOP completed", ""), "\nc OK"), strings.Contains(said, "Begin TLS"):
+	case compressed(said), strings.Contains(strings.ReplaceAll(said, "\nc OK NOOP completed", ""), "\nc OK"), strings.Contains(said, "Begin TLS"):
 		t.Errorf("%s: it got through: %q", what, said)
 	case early:
 	case h.want == fateRefused && (!refused || !logout), h.want == fateData && (strings.Contains(said, "\nc ") || !logout && !doubted):
@@ -200,7 +202,7 @@ func (sm smuggler) smuggle(t *testing.T, parts []string) string {
 			}
 		}
 	}
-	s.awaitFor(sm.patience, 0, line(func(l string) bool { return strings.Contains(l, compressed) || strings.HasPrefix(l, "z ") }))
+	s.awaitFor(sm.patience, 0, line(func(l string) bool { return compressed(l) || strings.HasPrefix(l, "z ") }))
 	s.Conn.(interface{ CloseWrite() error }).CloseWrite()
 	said, _ := s.rest()
 	return said
