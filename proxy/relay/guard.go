@@ -34,9 +34,9 @@ func (s *session) look(p []byte, literal bool) int {
 }
 
 // begin is for a command that begins.
-func (g *guard) begin(c *command, head wire.CommandHead, pool *commandPool) {
+func (g *guard) begin(c *command, head wire.CommandHead, text []byte, pool *commandPool) {
 	c.place = pool.place()
-	c.place.Begin(head)
+	c.place.Begin(head, text)
 	if changesMailbox(head.Verb) {
 		g.selected = false
 	}

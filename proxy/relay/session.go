@@ -152,7 +152,7 @@ func (s *session) begin(p []byte, from, at int, event wire.CommandEvent, head wi
 	}
 	s.current, s.early = s.tracker.begin(tag, head.Verb), false
 	if s.guards() {
-		s.guard.begin(s.current, head, s.tracker.stats.pool)
+		s.guard.begin(s.current, head, p[at:], s.tracker.stats.pool)
 	}
 	if s.watching != nil {
 		s.noteBegin(s.current, head)
@@ -316,7 +316,7 @@ func (s *session) respond(p []byte, from, at int, event wire.ResponseEvent, line
 		return from
 	}
 	switch {
-	case line.TooLong:
+	case line.Capabilities == wire.ListTooLong:
 		s.tracker.stats.LongCapabilities++
 		if s.offers == OffersNone {
 			s.offers = OffersUnknown
@@ -346,7 +346,9 @@ func (s *session) tagged(p []byte, at int, line wire.ResponseLine, now int64) bo
 		return false
 	}
 	s.saidBye = s.saidBye || line.Status == wire.StatusBYE
-	s.unreadBefore(c, now)
+	if c != s.tracker.first {
+		s.unreadBefore(c, now)
+	}
 	s.guard.answered(c, line.Status, &s.tracker)
 	s.release(c)
 	s.answered(c, resultOf(c.verb, line.Status), p, at, now)

@@ -32,9 +32,8 @@ const (
 // CommandHead is what is known of a command at CommandBegin.
 type CommandHead struct {
 	Verb   Verb
-	TagLen int  // the tag is so many bytes from where the command begins
-	Len    int  // the tag, the verb and the blanks between them, in bytes
-	Plain  bool // a tag that no server objects to, one blank, the verb, one blank: servers agree about it
+	TagLen int // the tag is so many bytes from where the command begins
+	Len    int // the tag, the verb and the blanks between them, in bytes
 }
 
 // CommandScanner finds the commands in what a client sends, however it is cut. It keeps no byte of it. The zero value stands
@@ -132,23 +131,8 @@ func commandHead(p []byte) (event CommandEvent, head CommandHead) {
 	verb, size, event := headVerb(p[tag:])
 	if event == CommandBegin {
 		head = CommandHead{Verb: verb, TagLen: tag, Len: tag + size}
-		head.Plain = span(p, charPlainTag, tag) == tag && plainVerb(p[tag:])
 	}
 	return event, head
-}
-
-// plainVerb says whether p begins with a blank, a verb of one word, or UID and another, and a blank.
-func plainVerb(p []byte) bool {
-	for words := 1; ; words++ {
-		n := span(p[1:], charAlpha, maxWord)
-		if n == 0 || n == maxWord || 1+n == len(p) || p[1+n] != ' ' {
-			return false
-		}
-		if words == 2 || !equalFold(p[1:1+n], "UID") {
-			return true
-		}
-		p = p[1+n:]
-	}
 }
 
 // headVerb reads the verb behind a tag. No server's idea of a blank may hide one that must be intercepted: such a verb ends at

@@ -62,11 +62,30 @@ const (
 	appendDone // behind a message
 )
 
-// Begin starts with the command whose head was read.
-func (p *Place) Begin(head CommandHead) {
+// Begin starts with the command that text begins with, whose head was read.
+func (p *Place) Begin(head CommandHead, text []byte) {
 	*p = Place{verb: head.Verb, skip: uint8(min(head.Len+len(" "), math.MaxUint8))}
-	if p.odd = !head.Plain; p.odd {
+	if p.odd = !plainHead(head, text); p.odd {
 		p.state = placeLost
+	}
+}
+
+// plainHead says whether servers agree about a command's head: a tag that none objects to, one blank, the verb, one blank.
+func plainHead(head CommandHead, text []byte) bool {
+	return span(text, charPlainTag, head.TagLen) == head.TagLen && plainVerb(text[head.TagLen:])
+}
+
+// plainVerb says whether p begins with a blank, a verb of one word, or UID and another, and a blank.
+func plainVerb(p []byte) bool {
+	for words := 1; ; words++ {
+		n := span(p[1:], charAlpha, maxWord)
+		if n == 0 || n == maxWord || 1+n == len(p) || p[1+n] != ' ' {
+			return false
+		}
+		if words == 2 || !equalFold(p[1:1+n], "UID") {
+			return true
+		}
+		p = p[1+n:]
 	}
 }
 

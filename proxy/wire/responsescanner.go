@@ -28,9 +28,11 @@ type ResponseLine struct {
 	Blank        int // blanks in front of the tag
 	TagLen       int
 	Status       Status
-	Capabilities int  // length of the whole line, LF included, if it holds a capability list; else 0
-	TooLong      bool // it holds a list, but is longer than MaxCapabilityLine
+	Capabilities int // length of the whole line, LF included, if it holds a capability list, or ListTooLong; else 0
 }
+
+// ListTooLong stands for the length of a line that holds a capability list and is longer than MaxCapabilityLine.
+const ListTooLong = -1
 
 // ResponseScanner finds in what a server sends, however it is cut, the lines that mean something to a proxy. All others pass
 // without an event. It keeps no byte. The zero value stands at the start of a line. It is not safe for concurrent use.
@@ -131,6 +133,9 @@ func (l *ResponseLine) hasList(p []byte) bool {
 		l.Capabilities = eol + 1
 		return true
 	}
-	l.TooLong = len(p) >= MaxCapabilityLine
-	return l.TooLong
+	if len(p) < MaxCapabilityLine {
+		return false
+	}
+	l.Capabilities = ListTooLong
+	return true
 }

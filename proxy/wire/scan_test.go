@@ -98,7 +98,7 @@ func describeResponse(at int, event ResponseEvent, line ResponseLine, p string) 
 	if line.Capabilities > 0 {
 		text += fmt.Sprintf(", list of %d", line.Capabilities)
 	}
-	if line.TooLong {
+	if line.Capabilities == ListTooLong {
 		text += ", too long"
 	}
 	return text

@@ -1,6 +1,9 @@
 package wire
 
-import "strings"
+import (
+	"math"
+	"strings"
+)
 
 // Verb is a command's name as a small number. Verbs that are rare, unknown or nonsense share VerbOther, so that a client can
 // not invent metric labels.
@@ -125,29 +128,49 @@ func (v Verb) Intercepted() bool {
 	return v == VerbCompress || v == VerbStartTLS || v == VerbUnauthenticate
 }
 
-var verbs = func() map[string]Verb {
-	byName := make(map[string]Verb, numVerbs)
-	for v := VerbOther + 1; v < numVerbs; v++ {
-		byName[verbNames[v]] = v
-	}
-	return byName
-}()
-
 // maxVerb is the length of the longest verb; a longer word is VerbOther.
 const maxVerb = len("UNAUTHENTICATE")
 
 // lookupVerb finds a word in any case. A UID command's second word is looked up with uid set.
 func lookupVerb(word []byte, uid bool) Verb {
-	if len(word) > maxVerb {
+	if len(word) == 0 || len(word) > maxVerb {
 		return VerbOther
 	}
-	var room [len("UID ") + maxVerb]byte
-	name := room[:0]
+	for slot := verbSlot(word, uid); ; slot++ {
+		switch e := &verbTable[slot]; {
+		case e.verb == VerbOther:
+			return VerbOther
+		case e.uid == uid && equalFold(word, e.word):
+			return e.verb
+		}
+	}
+}
+
+// verbTable is a hash table with open addressing, of 256 slots. A map takes twice as long, for each command.
+var verbTable = func() (table [math.MaxUint8 + 1]verbEntry) {
+	for v := VerbOther + 1; v < numVerbs; v++ {
+		word, uid := strings.CutPrefix(verbNames[v], "UID ")
+		slot := verbSlot([]byte(word), uid)
+		for table[slot].verb != VerbOther {
+			slot++
+		}
+		table[slot] = verbEntry{word, v, uid}
+	}
+	return table
+}()
+
+type verbEntry struct {
+	word string
+	verb Verb
+	uid  bool // it stands behind UID
+}
+
+// verbSlot returns where in the table the search for a word begins. The word is not empty.
+func verbSlot(word []byte, uid bool) uint8 {
+	n := len(word)
+	slot := upperCase(word[0])*7 + upperCase(word[n/2])*31 + upperCase(word[n-1])*3 + uint8(n)*17
 	if uid {
-		name = append(name, "UID "...)
+		slot += 128
 	}
-	for _, c := range word {
-		name = append(name, upperCase(c))
-	}
-	return verbs[string(name)]
+	return slot
 }
