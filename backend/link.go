@@ -154,15 +154,21 @@ func (t *Tier) converse(ctx context.Context, server *mailboxServer, q SignInRequ
 	}
 	defer c.responses.Reset(nil) // what is needed of them has been copied
 	stop := context.AfterFunc(ctx, func() { interrupt(c.conn) })
+	linked := false
+	defer func() {
+		if !linked { // also after a panic
+			c.conn.Close() // not the TLS connection, which would stop to say good-bye
+		}
+	}()
 	link, err := c.link()
 	if !stop() && err == nil { // it has fired: the deadline in the past may come at any moment
 		err = c.ioError(KindClosed, ctx.Err())
 	}
 	if err != nil {
-		c.conn.Close() // not the TLS connection, which would stop to say good-bye
 		return nil, err
 	}
 	c.conn.SetDeadline(time.Time{})
+	linked = true
 	return link, nil
 }
 

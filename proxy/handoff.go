@@ -21,18 +21,20 @@ func (s *session) handOff(link *backend.Link) error {
 		link.Conn.Close()
 		return fmt.Errorf("%w: the tier's connections are %T", OutcomeInternal, link.Conn)
 	}
+	defer func() {
+		if !s.handedOver {
+			upstream.Close()
+		}
+	}()
 	s.server.penalties.succeed(s.remote.Addr(), s.user) // before the client knows: what it does next may fail
 	if err := s.client.deliver(link.Replies); err != nil {
-		link.Conn.Close()
 		return fmt.Errorf("answer of the mailbox server: %w", err)
 	}
 	if !s.server.inSetUp.remove(s.client) {
-		link.Conn.Close()
 		return OutcomeDraining
 	}
 	s.client.sock.SetDeadline(time.Time{})
 	s.ticket.sign()
-	s.handedOver = true
 	s.logCommand(protolog.OK, "", OutcomeSignedIn) // before the relay has rows of its own
 	over := &relayed{                              // of s it keeps nothing, nor of the ticket: the relay would keep all of the set-up in memory
 		server: s.server, user: s.ticket.user, remote: compact(s.remote),
@@ -40,15 +42,16 @@ func (s *session) handOff(link *backend.Link) error {
 		rows:  uint16(min(s.rows.number, math.MaxUint16)),
 	}
 	hex.Decode(over.id[:], []byte(s.id))
-	err := s.server.opt.Relay.Add(relay.Session{
+	carry := relay.Session{
 		Server:     link.Server,
 		Client:     relay.End{Conn: s.client.conn, TLS: s.client.tls, Rest: bytes.Clone(s.client.commands.Buffered())},
 		Upstream:   relay.End{Conn: upstream, TLS: link.TLS, Rest: link.Rest},
 		Offers:     offers[link.Offers],
 		Extensions: link.Extensions,
 		Owner:      over,
-	})
-	if err != nil {
+	}
+	s.handedOver = true // whatever comes of it
+	if err := s.server.opt.Relay.Add(carry); err != nil {
 		return fmt.Errorf("%w: %w", OutcomeRelayUnavailable, err)
 	}
 	return OutcomeSignedIn

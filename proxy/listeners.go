@@ -131,7 +131,7 @@ func (s *Server) admit(conn *setup.Conn, door *door) {
 	s.setup.Add(1)
 	conn.Start(func(turn *setup.Turn) {
 		defer s.setup.Done()
-		newSession(s, set, door, conn, turn, ticket).run()
+		(&session{server: s, set: set, door: door, turn: turn, ticket: ticket}).run(conn)
 	})
 }
 

@@ -86,6 +86,7 @@ type metrics struct {
 	refusals       [numOutcomes]prometheus.Counter // nil for outcomes that end the connection
 	waited         prometheus.Counter
 	guessesDelayed prometheus.Counter
+	panics         prometheus.Counter // on set-up threads, not caught by a session
 	phases         phases
 }
 
@@ -114,6 +115,10 @@ func newMetrics(reg prometheus.Registerer, counts func() (unsigned, signed int),
 		Name: "portico_signin_guesses_delayed_total",
 		Help: "Sign-ins that waited to be judged, since their address had shown too many wrong credentials.",
 	})
+	m.panics = prometheus.NewCounter(prometheus.CounterOpts{
+		Name: "portico_setup_panics_total",
+		Help: "Faults of Portico on set-up threads outside of a session's conversation. Each ended one connection.",
+	})
 	for o := range outcomes {
 		if !outcomes[o].ends {
 			m.refusals[o] = refusals.WithLabelValues(outcomes[o].label)
@@ -123,7 +128,7 @@ func newMetrics(reg prometheus.Registerer, counts func() (unsigned, signed int),
 		return m, nil
 	}
 	return m, errors.Join(reg.Register(m.byListener), reg.Register(m.acceptErrors), reg.Register(refusals), reg.Register(m.waited), reg.Register(m.guessesDelayed),
-		reg.Register(&m.phases), reg.Register(sessionGauge{counts}), reg.Register(relayed))
+		reg.Register(m.panics), reg.Register(&m.phases), reg.Register(sessionGauge{counts}), reg.Register(relayed))
 }
 
 // connections returns the counters of one listener.

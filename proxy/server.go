@@ -64,14 +64,17 @@ func newServer(opt Options) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	threads, err := setup.Start(opt.SetupSlots)
-	if err != nil {
-		return nil, err
-	}
-	s := &Server{opt: opt, gate: newAdmission(), threads: threads, closed: make(chan struct{}), penalties: newPenalties(opt.Now),
+	s := &Server{opt: opt, gate: newAdmission(), closed: make(chan struct{}), penalties: newPenalties(opt.Now),
 		guesses: newGuesses(opt.Now, opt.Sleep)}
 	if s.metrics, err = newMetrics(opt.Registerer, s.gate.counts, newRelayCollector(s.Stats)); err != nil {
-		threads.Stop()
+		return nil, err
+	}
+	logPanic := LogPanics(opt.Log, opt.Now)
+	s.threads, err = setup.Start(opt.SetupSlots, func(value any, stack []byte) {
+		s.metrics.panics.Inc()
+		logPanic(value, stack)
+	})
+	if err != nil {
 		return nil, err
 	}
 	s.settings.Store(settings)

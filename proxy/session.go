@@ -52,23 +52,15 @@ type session struct {
 	rows          setupRows
 }
 
-func newSession(s *Server, set *Settings, door *door, conn *setup.Conn, turn *setup.Turn, t *ticket) *session {
-	session := &session{
-		server: s, set: set, door: door, ticket: t,
-		id:     sessionID(s.opt.Random),
-		began:  s.opt.Now(),
-		remote: conn.RemotePort(),
-		source: conn.RemotePort(),
-		local:  conn.LocalPort(),
-		turn:   turn,
-		hops:   maxHops,
+// begin fills in what the session needs from the start.
+func (s *session) begin(conn *setup.Conn) {
+	s.id, s.began, s.hops = sessionID(s.server.opt.Random), s.server.opt.Now(), maxHops
+	s.remote, s.source, s.local = conn.RemotePort(), conn.RemotePort(), conn.LocalPort()
+	if s.server.opt.ProtocolLog != nil {
+		s.rows.to = s.server.opt.ProtocolLog.SetUp()
 	}
-	if s.opt.ProtocolLog != nil {
-		session.rows.to = s.opt.ProtocolLog.SetUp()
-	}
-	session.drain = setup.With(s.drain, turn)
-	session.client = newClient(conn, t, s.drain, s.opt.Now, set)
-	return session
+	s.drain = setup.With(s.server.drain, s.turn)
+	s.client = newClient(conn, s.ticket, s.server.drain, s.server.opt.Now, s.set)
 }
 
 // sessionID returns 16 hex digits. Where random fails it returns what there is: an id is for people, not for safety.
@@ -82,23 +74,31 @@ func sessionID(random io.Reader) string {
 	return string(id.text[:])
 }
 
-// run is the top frame of the session: whatever happens below comes back as an error and is reported here.
-func (s *session) run() {
-	defer s.client.commands.Reset(nil) // and no password is left
+// run is the top frame of the session: whatever happens below comes back as an error and is reported here. What the session holds is
+// given back by deferred calls, because reporting may panic too: the set-up thread reports that, and closes the connection.
+func (s *session) run(conn *setup.Conn) {
 	defer s.ticketBack()
+	s.begin(conn)
+	defer s.client.commands.Reset(nil) // and no password is left
 	defer s.tierDone()
 	s.server.inSetUp.add(s.client)
 	defer s.server.inSetUp.remove(s.client)
 	s.ticket.waits(s.client)
 
-	err := s.live()
-	outcome, _ := s.report(s.told(err))
-	s.logClose(outcome)
-	s.door.results.count(outcome)
+	s.conclude(s.live())
 	if !s.handedOver {
 		s.client.goodbye()
 		s.client.close()
 	}
+}
+
+// conclude reports how the session ended, and counts it.
+func (s *session) conclude(err error) {
+	outcome := OutcomePanic // unless reporting comes to its end
+	defer func() { s.door.results.count(outcome) }()
+	told, _ := s.report(s.told(err))
+	s.logClose(told)
+	outcome = told
 }
 
 // tierDone tells the tier that the sign-in is over: it failed, or the relay has the session.

@@ -165,7 +165,7 @@ func (s *service) start() (err error) {
 func (s *service) startProxy(settings proxy.Settings, cpus int) error {
 	runtime.GOMAXPROCS(loops(s.config, cpus) + setupSlots(s.config, cpus) + cpus)
 	options := relayOptions(s.config, cpus)
-	options.Watch = proxy.Watch(s.protocol)
+	options.Watch, options.Panicked = proxy.Watch(s.protocol), proxy.LogPanics(s.log, time.Now)
 	var err error
 	if s.relay, err = relay.New(options); err != nil {
 		return fmt.Errorf("relay: %w", err)

@@ -28,9 +28,14 @@ func (ls *Loops) End(pick func(Owner) bool, r Reason, d time.Duration) {
 func (lp *loop) beginEnd(pick func(Owner) bool, r Reason, d time.Duration, done chan struct{}) {
 	l := leaving{reason: r, done: done}
 	for _, s := range lp.slots {
-		if s.end != nil && s.end.isClient() && s.end.link.phase == carrying && pick(s.end.link.owner) {
-			l.links = append(l.links, s.end.link)
+		if s.end == nil || !s.end.isClient() || s.end.link.phase != carrying {
+			continue
 		}
+		s.end.link.guard(func() {
+			if pick(s.end.link.owner) {
+				l.links = append(l.links, s.end.link)
+			}
+		})
 	}
 	l.perTick = len(l.links)/max(int(d/tick), 1) + 1
 	lp.leaving = append(lp.leaving, l)

@@ -1,6 +1,8 @@
 package relay
 
 import (
+	"runtime/debug"
+
 	"golang.org/x/sys/unix"
 )
 
@@ -31,9 +33,17 @@ type link struct {
 	owner       Owner
 }
 
-// newLink takes both connections from the set-up. When it fails both are closed.
+// newLink takes both connections from the set-up. When it fails or panics, both are closed and the owner knows.
 func newLink(lp *loop, s Session) (*link, error) {
 	l := &link{loop: lp, owner: s.Owner}
+	taken := false
+	defer func() {
+		if !taken {
+			s.Client.Conn.Close()
+			s.Upstream.Conn.Close()
+			l.abandon()
+		}
+	}()
 	l.offers, l.extends = s.Offers, s.Extensions
 	l.out = l
 	l.client = end{link: l, fd: -1}
@@ -43,11 +53,9 @@ func newLink(lp *loop, s Session) (*link, error) {
 		err = l.upstream.take(lp, s.Upstream)
 	}
 	if err != nil {
-		s.Client.Conn.Close()
-		s.Upstream.Conn.Close()
-		l.abandon()
 		return nil, err
 	}
+	taken = true
 	return l, nil
 }
 
@@ -89,6 +97,7 @@ func (l *link) guard(f func()) {
 func (l *link) recovered() {
 	if r := recover(); r != nil {
 		l.loop.stats.Panics++
+		l.loop.opts.Panicked(r, debug.Stack())
 		l.cut(ReasonError)
 	}
 }

@@ -29,12 +29,13 @@ func (lp *loop) list(to *[]Carried, from int) (next int) {
 	return lp.each(from, listedAtOnce, func(l *link) { *to = append(*to, l.carried(now, time.Duration(now-l.heard))) })
 }
 
-// each goes through the sessions in some places, and returns where to go on, or -1 behind the last.
+// each calls do for the sessions in some places, and returns where to go on, or -1 behind the last. If do panics, that session ends.
 func (lp *loop) each(from, places int, do func(*link)) (next int) {
 	next = min(from+places, len(lp.slots))
 	for _, s := range lp.slots[min(from, next):next] {
 		if s.end != nil && s.end.isClient() && s.end.link.phase == carrying {
-			do(s.end.link)
+			l := s.end.link
+			l.guard(func() { do(l) })
 		}
 	}
 	if next == len(lp.slots) {

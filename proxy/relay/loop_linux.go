@@ -260,8 +260,10 @@ func (lp *loop) adopt(l *link, s Session) {
 	l.heard = lp.opts.Now()
 	lp.place(&l.client)
 	lp.place(&l.upstream)
-	lp.watch(l)
-	l.guard(func() { l.begin(s.Client.Rest, s.Upstream.Rest) })
+	l.guard(func() {
+		lp.watch(l)
+		l.begin(s.Client.Rest, s.Upstream.Rest)
+	})
 }
 
 // forget lets a session go.

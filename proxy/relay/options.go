@@ -20,6 +20,9 @@ func (o Options) withDefaults() Options {
 	o.LingerTimeout = defaultTo(o.LingerTimeout, 30*time.Second)
 	o.KeepAlive = defaultTo(o.KeepAlive, defaultKeepAlive)
 	o.UserTimeout = defaultTo(o.UserTimeout, time.Minute)
+	if o.Panicked == nil {
+		o.Panicked = func(any, []byte) {}
+	}
 	if o.Now == nil {
 		start := time.Now()
 		o.Now = func() int64 { return int64(time.Since(start)) + 1 }

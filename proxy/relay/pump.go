@@ -59,7 +59,7 @@ func (p *Pumps) Add(s Session) error {
 	l.tracker.stats.pool = &p.pool
 	l.tracker.stats.Sessions++
 	p.links[l] = struct{}{}
-	p.watch(l)
+	l.guard(func() { p.watch(l) })
 	go l.run(s.Client.Rest, s.Upstream.Rest)
 	return nil
 }
@@ -123,10 +123,12 @@ func (p *Pumps) End(pick func(Owner) bool, r Reason, _ time.Duration) {
 	defer p.mu.Unlock()
 	var leaving []*pumpLink
 	for l := range p.links {
-		if pick(l.owner) {
-			leaving = append(leaving, l)
-			l.guard(func() { l.finish(r) })
-		}
+		l.guard(func() {
+			if pick(l.owner) {
+				leaving = append(leaving, l)
+				l.finish(r)
+			}
+		})
 	}
 	for _, l := range leaving {
 		for _, there := p.links[l]; there; _, there = p.links[l] {
@@ -176,7 +178,7 @@ func (p *Pumps) Rewatch() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for l := range p.links {
-		p.watch(l)
+		l.guard(func() { p.watch(l) })
 	}
 }
 

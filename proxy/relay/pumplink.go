@@ -3,6 +3,7 @@ package relay
 import (
 	"errors"
 	"io"
+	"runtime/debug"
 	"sync"
 	"time"
 )
@@ -170,6 +171,7 @@ func (l *pumpLink) guard(f func()) {
 	defer func() {
 		if r := recover(); r != nil {
 			l.relay.stats.Panics++
+			l.relay.opts.Panicked(r, debug.Stack())
 			if l.phase == pumpCarrying {
 				l.reason = ReasonError
 			}

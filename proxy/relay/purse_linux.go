@@ -54,15 +54,20 @@ func (lp *loop) payDebts(now int64) {
 	waiting := lp.indebted
 	lp.indebted = nil
 	for _, l := range waiting {
-		switch {
-		case l.phase != carrying:
-		case lp.limited && !lp.pays(l.owner.User(), 0, now):
-			lp.indebted = append(lp.indebted, l)
-		default:
-			l.throttled = false
-			l.guard(func() { l.settle(now) })
+		if l.phase == carrying {
+			l.guard(func() { l.payDebt(now) })
 		}
 	}
+}
+
+// payDebt has the client read on if its user may send again.
+func (l *link) payDebt(now int64) {
+	if l.loop.limited && !l.loop.pays(l.owner.User(), 0, now) {
+		l.loop.indebted = append(l.loop.indebted, l)
+		return
+	}
+	l.throttled = false
+	l.settle(now)
 }
 
 // tidyPurses drops what is not used any more.

@@ -140,5 +140,8 @@ type Options struct {
 	// that carries it and calls the Watcher; answered is how many commands the session has behind it. It is called by the relay's own
 	// goroutines and must not block. Nobody watches anything where it is nil.
 	Watch func(loop int, o Owner, answered uint64) Watcher
-	Now   func() int64 // monotonic nanoseconds; default the process's own clock
+	// Panicked receives the value of each panic in the relay, and the stack at which it happened. The session in which it happened
+	// ends with ReasonError. The relay's own goroutines call it, so it must not block. Nobody is told where it is nil.
+	Panicked func(value any, stack []byte)
+	Now      func() int64 // monotonic nanoseconds; default the process's own clock
 }

@@ -131,7 +131,8 @@ func TestAPanicEndsItsSessionAlone(t *testing.T) {
 }
 
 func panicsAlone(t *testing.T, w ways, breakIt func(*link)) {
-	r, err := NewLoops(Options{})
+	var panics panicNotes
+	r, err := NewLoops(Options{Panicked: panics.note})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -160,6 +161,7 @@ func panicsAlone(t *testing.T, w ways, breakIt func(*link)) {
 	if s := r.Stats(); s.Panics == 0 || s.Ended[ReasonError] != 1 {
 		t.Errorf("%d panics, %d sessions ended by one", s.Panics, s.Ended[ReasonError])
 	}
+	panics.check(t, "relay.(*link).serve")
 	other.client.Close()
 	rg.drained(rg.drain(tick))
 	if n := broken.endings.Load(); n != 1 {

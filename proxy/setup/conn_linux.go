@@ -38,12 +38,19 @@ func (th *thread) newConn(fd int, remote netip.AddrPort) *Conn {
 }
 
 // Start begins the set-up of a connection just accepted. The function must not return with the connection open, unless
-// somebody has detached it.
+// somebody has detached it. If it panics, the connection is closed.
 func (c *Conn) Start(job func(*Turn)) {
 	c.thread.start(func(t *Turn) {
+		defer c.thread.survive(c)
 		c.turn = t
 		job(t)
 	})
+}
+
+// giveTo calls take with a connection just accepted, which is closed if that panics.
+func (c *Conn) giveTo(take func(*Conn)) {
+	defer c.thread.survive(c)
+	take(c)
 }
 
 // events are those that wake a wait. They are told once (edge-triggered), so every call tries before it waits.

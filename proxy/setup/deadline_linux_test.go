@@ -22,7 +22,7 @@ type bench struct {
 
 func newBench(t *testing.T) *bench {
 	t.Helper()
-	th, err := newThread()
+	th, err := newThread(fails(t))
 	if err != nil {
 		t.Fatal(err)
 	}

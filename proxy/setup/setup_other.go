@@ -7,26 +7,34 @@ import (
 	"errors"
 	"net"
 	"net/netip"
+	"runtime/debug"
 	"sync"
 	"syscall"
 	"time"
 )
 
 // Threads starts a goroutine for each set-up.
-type Threads struct{ done sync.WaitGroup }
+type Threads struct {
+	done     sync.WaitGroup
+	panicked func(value any, stack []byte)
+}
 
 // Turn is one set-up's goroutine.
 type Turn struct{}
 
-// Start returns Threads.
-func Start(int) (*Threads, error) { return new(Threads), nil }
+// Start returns Threads. A panic of a set-up ends its connection alone: panicked receives its value and stack.
+func Start(_ int, panicked func(value any, stack []byte)) (*Threads, error) {
+	return &Threads{panicked: panicked}, nil
+}
 
 // Stop waits until the last set-up is over.
 func (ts *Threads) Stop() { ts.done.Wait() }
 
 // Adopt calls take with the connection. It owns conn.
 func (ts *Threads) Adopt(conn net.Conn, take func(*Conn)) error {
-	take(&Conn{Conn: conn, threads: ts})
+	c := &Conn{Conn: conn, threads: ts}
+	defer c.survive()
+	take(c)
 	return nil
 }
 
@@ -49,7 +57,20 @@ type Conn struct {
 }
 
 // Start begins the set-up of a connection just accepted.
-func (c *Conn) Start(job func(*Turn)) { c.threads.done.Go(func() { job(new(Turn)) }) }
+func (c *Conn) Start(job func(*Turn)) {
+	c.threads.done.Go(func() {
+		defer c.survive()
+		job(new(Turn))
+	})
+}
+
+// survive reports the panic of the function that defers it, if there is one, and closes the connection.
+func (c *Conn) survive() {
+	if v := recover(); v != nil {
+		c.threads.panicked(v, debug.Stack())
+		c.Close()
+	}
+}
 
 // TryWrite writes p, which is short. It may be called before the set-up has begun.
 func (c *Conn) TryWrite(p []byte) { c.Conn.Write(p) }

@@ -20,10 +20,15 @@ import (
 
 const patience = 30 * time.Second
 
+// fails is for threads on which nothing is to panic.
+func fails(t *testing.T) func(any, []byte) {
+	return func(value any, stack []byte) { t.Errorf("panic: %v\n%s", value, stack) }
+}
+
 // serve starts threads and has every connection to the address returned given to job.
 func serve(t *testing.T, threads int, job func(*Turn, *Conn)) (address string) {
 	t.Helper()
-	ts, err := Start(threads)
+	ts, err := Start(threads, fails(t))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -301,7 +306,7 @@ func TestAddresses(t *testing.T) {
 // Stop waits for the last set-up.
 func TestStop(t *testing.T) {
 	testkit.NoLeaks(t)
-	ts, err := Start(1)
+	ts, err := Start(1, fails(t))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -2,6 +2,7 @@ package setup
 
 import (
 	"runtime"
+	"runtime/debug"
 	"syscall"
 	"time"
 
@@ -41,16 +42,17 @@ type thread struct {
 
 	listeners map[*listening]struct{}
 
+	panicked func(value any, stack []byte)
 	stopping bool
 }
 
-func newThread() (*thread, error) {
+func newThread(panicked func(value any, stack []byte)) (*thread, error) {
 	poller, err := poll.New()
 	if err != nil {
 		return nil, err
 	}
 	return &thread{poller: poller, began: time.Now(), now: 1, places: make([]place, poll.SlotWake+1),
-		turns: make(map[*Turn]struct{}), listeners: make(map[*listening]struct{})}, nil
+		turns: make(map[*Turn]struct{}), listeners: make(map[*listening]struct{}), panicked: panicked}, nil
 }
 
 func (th *thread) control(op, fd int, at int32, events uint32) error {
@@ -106,7 +108,7 @@ func (th *thread) round(events []unix.EpollEvent) {
 		if ev := &events[i]; poll.Slot(ev) == poll.SlotWake {
 			th.poller.Woken()
 		} else if p := th.places[poll.Slot(ev)]; p.of != nil && p.generation == poll.Generation(ev) {
-			p.of.ready(ev.Events)
+			th.tell(p.of, ev.Events)
 		}
 	}
 	th.poller.ReadMail()
@@ -114,6 +116,29 @@ func (th *thread) round(events []unix.EpollEvent) {
 	if th.now-th.swept >= int64(sweepTime) {
 		th.swept = th.now
 		th.sweep()
+	}
+}
+
+// tell gives events to what they are for. It survives a panic there.
+func (th *thread) tell(of watched, events uint32) {
+	defer th.survive(nil)
+	of.ready(events)
+}
+
+// survive reports the panic of the function that defers it, if there is one, and closes the connection that it was for, if that is
+// known and still open.
+func (th *thread) survive(c *Conn) {
+	v := recover()
+	if v == nil {
+		return
+	}
+	if away, ok := v.(*Panic); ok {
+		th.panicked(away.Value, away.Stack)
+	} else {
+		th.panicked(v, debug.Stack())
+	}
+	if c != nil {
+		c.Close()
 	}
 }
 

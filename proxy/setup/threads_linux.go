@@ -21,11 +21,12 @@ type Threads struct {
 	done    sync.WaitGroup
 }
 
-// Start starts threads, which run until Stop.
-func Start(n int) (*Threads, error) {
+// Start starts threads, which run until Stop. A panic on a thread ends the connection that it was for, and nothing else: panicked
+// receives its value, and the stack at which it happened. panicked must not block.
+func Start(n int, panicked func(value any, stack []byte)) (*Threads, error) {
 	ts := &Threads{}
 	for range max(n, 1) {
-		th, err := newThread()
+		th, err := newThread(panicked)
 		if err != nil {
 			ts.Stop()
 			return nil, fmt.Errorf("start set-up thread: %w", err)
@@ -48,7 +49,7 @@ func (ts *Threads) Stop() {
 func (ts *Threads) Adopt(conn net.Conn, take func(*Conn)) error {
 	th := ts.threads[int(ts.next.Add(1)-1)%len(ts.threads)]
 	c, err := th.adopt(conn)
-	if err == nil && !th.post(func() { take(c) }) {
+	if err == nil && !th.post(func() { c.giveTo(take) }) {
 		unix.Close(c.fd)
 		err = ErrStopped
 	}
@@ -160,6 +161,7 @@ func (l *listening) ignore() {
 }
 
 func (l *listening) pause(err error) {
+	defer l.thread.survive(nil) // sweep then tries again
 	l.ignore()
 	l.until = l.thread.now + int64(l.failed(err))
 }
@@ -186,7 +188,7 @@ func (l *listening) ready(uint32) {
 		if !l.local.Addr().IsUnspecified() {
 			c.local = l.local
 		}
-		l.take(c)
+		c.giveTo(l.take)
 	case unix.EAGAIN, unix.EINTR, unix.ECONNABORTED: // another thread was faster, or the client is gone again
 	default:
 		l.pause(errno)
