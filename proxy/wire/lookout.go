@@ -40,16 +40,21 @@ const (
 // Sees walks through p, which continues where the last call stopped. When it sees such a line it answers with the offset of the
 // byte that makes it certain, which must not be sent: without it and what follows no server has the line. Otherwise it answers -1.
 func (l *Lookout) Sees(p []byte) int {
-	for i := 0; i < len(p); i++ {
-		switch {
-		case l.odd:
-		case l.state == lookForLine:
+	i := 0
+	for ; l.odd && i < len(p); i++ {
+		if l.stepOdd(p[i]) {
+			return i
+		}
+	}
+	for ; i < len(p); i++ {
+		switch l.state {
+		case lookForLine:
 			eol := bytes.IndexByte(p[i:], '\n')
 			if eol < 0 {
 				return -1
 			}
 			i += eol
-		case l.state == inTag: // the first word of a line of base64 is all of it
+		case inTag: // the first word of a line of base64 is all of it
 			for i < len(p) && p[i] > ' ' {
 				i++
 			}
@@ -64,7 +69,7 @@ func (l *Lookout) Sees(p []byte) int {
 	return -1
 }
 
-// stepOdd is step in an odd line.
+// stepOdd is step in an odd line, up to its LF.
 func (l *Lookout) stepOdd(c byte) bool {
 	letter := charClass[c]&charAlpha != 0
 	switch {
@@ -89,9 +94,6 @@ func (l *Lookout) stepOdd(c byte) bool {
 
 // step takes the next byte and says whether it makes the line certain.
 func (l *Lookout) step(c byte) bool {
-	if l.odd {
-		return l.stepOdd(c)
-	}
 	if c == '\n' {
 		signedOut := l.state == inUnauthenticate && l.whole(wordUnauthenticate)
 		*l = Lookout{}
