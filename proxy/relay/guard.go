@@ -1,15 +1,22 @@
 package relay
 
-import "portico/proxy/wire"
+import (
+	"math"
+
+	"portico/proxy/wire"
+)
 
 // guard keeps COMPRESS and UNAUTHENTICATE from a mailbox server that offers them, or may offer them, wherever in the client's bytes they
 // stand: servers disagree about what a literal is, so a line of one may be a command. What is a literal for every server passes
 // unread.
 type guard struct {
 	lookout  wire.Lookout
-	doubtful bool // for good: the server may read what the client sends in another way than we do
-	unread   bool // the literal that the client is sending is one for every server
-	selected bool // a mailbox is
+	lateFrom uint32 // the number of the first command whose answer shows that no "+" is late
+	late     bool   // a "+" for a wait that is over may still come
+	doubtful bool   // for good: the server may read what the client sends in another way than we do
+	unread   bool   // the literal that the client is sending is one for every server
+	selected bool   // a mailbox is
+	oddLines uint8  // not answered so far
 }
 
 // place is where a command stands while it is being sent. It belongs to the loop's pool.
@@ -22,21 +29,25 @@ type place struct {
 func (s *session) guards() bool { return s.offers != OffersNone }
 
 // look looks at bytes that are about to be passed on. If a line among them has to be kept from the server, it returns the offset of a byte
-// without which the line does nothing, else -1.
-func (s *session) look(p []byte, literal bool) int {
+// without which the line does nothing, else -1. A line that ends its command has no literal's marker: its place is of no use.
+func (s *session) look(p []byte, literal bool, event wire.CommandEvent) int {
+	g := &s.guard
 	switch {
-	case s.becomes != passed, literal && s.guard.unread:
+	case s.becomes != passed, literal && g.unread:
 		return -1
-	case !literal && s.current != nil && s.current.place != nil:
+	case !literal && event != wire.CommandEnd && s.current != nil && s.current.place != nil:
 		s.current.place.Feed(p)
 	}
-	return s.guard.lookout.Sees(p)
+	at := g.lookout.Sees(p)
+	g.doubtful = g.doubtful || g.lookout.Waits()
+	return at
 }
 
 // begin is for a command that begins.
 func (g *guard) begin(c *command, head wire.CommandHead, text []byte, pool *commandPool) {
 	c.place = pool.place()
 	c.place.Begin(head, text)
+	c.known = c.place.Known()
 	if changesMailbox(head.Verb) {
 		g.selected = false
 	}
@@ -45,16 +56,38 @@ func (g *guard) begin(c *command, head wire.CommandHead, text []byte, pool *comm
 // sent is for a line whose last byte is sent.
 func (g *guard) sent(c *command, pool *commandPool) { pool.takePlace(c) }
 
-// odd is for a line without a valid head.
+// odd is for a line without a valid head. The server may answer it in any way, once.
 func (g *guard) odd() {
-	g.doubtful = true
 	g.lookout.OddLine()
+	if g.oddLines < math.MaxUint8 {
+		g.oddLines++
+	}
 }
 
+// unknown is for an answer to a command that never was. Unless it is one to an odd line, the server has read some line in another way
+// than we do.
+func (g *guard) unknown() { g.doubtful = g.doubtful || !g.oddAnswered() }
+
+// oddAnswered is for what may be the answer to an odd line. It says whether there is one without an answer.
+func (g *guard) oddAnswered() bool {
+	if g.oddLines == 0 {
+		return false
+	}
+	g.oddLines--
+	return true
+}
+
+// cancelled is for a wait for "+" that the server seems to have ended without an answer. If what it said was about something else, that
+// "+" is still to come: before the answer to any command that begins after.
+func (g *guard) cancelled(t *tracker) { g.late, g.lateFrom = true, uint32(t.begun()) }
+
+// unasked is for a "+" that nobody waits for.
+func (g *guard) unasked() { g.doubtful = g.doubtful || g.late }
+
 // asked is for a literal that the server has to allow.
-func (g *guard) asked(c *command) {
+func (g *guard) asked(c *command, e wire.Extensions) {
 	if c != nil && c.place != nil {
-		c.place.Literal(0, false)
+		c.place.Literal(e, g.selected)
 	}
 }
 
@@ -71,7 +104,7 @@ func (g *guard) free(c *command, e wire.Extensions, follows bool) {
 
 // literal is for a literal that begins, if any byte of it follows.
 func (g *guard) literal(certain, follows bool) {
-	if g.doubtful = g.doubtful || !certain; !g.doubtful && follows {
+	if g.doubtful = g.doubtful || g.late || !certain; !g.doubtful && follows {
 		g.unread = true
 		g.lookout.InLine()
 	}
@@ -82,6 +115,9 @@ func (g *guard) literalOver() { g.unread = false }
 
 // answered is for an answer to a command.
 func (g *guard) answered(c *command, status wire.Status, t *tracker) {
+	if g.late && int32(c.number-g.lateFrom) >= 0 {
+		g.late = false
+	}
 	if status != wire.StatusOK || c.verb != wire.VerbSelect && c.verb != wire.VerbExamine {
 		return
 	}
@@ -105,7 +141,7 @@ func changesMailbox(v wire.Verb) bool {
 // othersMayAsk says whether an open command other than c may be one that the server says "+" to.
 func (t *tracker) othersMayAsk(c *command) bool {
 	for other := t.first; other != nil; other = other.next {
-		if other != c && other.verb == wire.VerbOther {
+		if other != c && other.verb == wire.VerbOther && !other.known {
 			return true
 		}
 	}

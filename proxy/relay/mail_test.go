@@ -27,10 +27,24 @@ func TestMailPassesWhateverItSays(t *testing.T) {
 		{nil, "a append x () \" 7-Jul-1996 02:44:25 +0000\" %s\n", " (\\Flagged) {1+}\nx\n"},
 		{nil, "a APPEND x {1+}\nx (\\Seen) %s\n", "\n"},
 		{nil, "a APPEND \"Entw&APw-rfe &- x\" %s\n", "\n"},
+		{nil, "a APPEND &2D3eAA-&2D3eAA- %s\n", "\n"},
+		{nil, "a APPEND \"Entw\u00fcrfe\" %s\n", "\n"},
+		{nil, "a APPEND \"\" %s\n", "\n"},
+		{nil, "a APPEND " + strings.Repeat("Archive/2026/", 40) + " (" + strings.Repeat("k", 300) + ") \"31-Dec-2040 23:59:60 +0000\" %s\n", "\n"},
+		{nil, "a APPEND {5+}\nINBOX %s\n", "\n"},
+		{nil, "a APPEND {10+}\nodd\n\"{}() (\\Seen) {3+}\nabc %s\n", "\n"},
+		{nil, "a APPEND {5}\n+INBOX %s\n", "\n"},
+		{nil, "a APPEND {5}\n+INBOX {3}\n+abc (\\Seen) %s\n", "\n"},
 		{nil, "a APPEND x ~%s\n", "\n"},
 		{nil, "a APPEND x CATENATE (TEXT %s\n", " URL \"/x/;uid=1\" TEXT {1+}\nx)\n"},
 		{nil, "a APPEND x CATENATE (URL {1+}\nx TEXT %s\n", ")\n"},
 		{nil, "a SELECT %s\n", "\n"}, {nil, "a RENAME x %s\n", "\n"}, {nil, "a LIST \"\" %s\n", "\n"}, {nil, "a STATUS %s\n", " (MESSAGES)\n"},
+		{nil, "a RENAME {1+}\nx %s\n", "\n"}, {nil, "a CREATE %s\n", " (USE (\\Sent))\n"}, {nil, "a LIST (SUBSCRIBED) \"\" (% %s\n", ") RETURN (CHILDREN)\n"},
+		{nil, "a ID (\"name\" %s\n", ")\n"}, {nil, "a SETMETADATA INBOX (/private/comment %s\n", ")\n"}, {nil, "a SETMETADATA \"\" (/private/x NIL /shared/y %s\n", ")\n"},
+		{nil, "a SETMETADATA %s\n", " (/private/comment NIL)\n"}, {nil, "a GETMETADATA (DEPTH 1) INBOX (/private/x %s\n", ")\n"},
+		{nil, "a SETQUOTA %s\n", " (STORAGE 1)\n"}, {nil, "a GETQUOTAROOT %s\n", "\n"}, {nil, "a SETACL x %s\n", " lrs\n"}, {nil, "a NOTIFY SET (MAILBOXES %s\n", " (MessageNew))\n"},
+		{selected, "a SEARCH CHARSET %s\n", " ALL\n"}, {selected, "a SORT (DATE) %s\n", " ALL\n"}, {selected, "a MOVE 1:* %s\n", "\n"},
+		{selected, "a FETCH 1 (BODY[HEADER.FIELDS (x)]<0.9> BODY[HEADER.FIELDS (%s\n", ")])\n"},
 		{selected, "a SEARCH TEXT %s\n", "\n"}, {selected, "a UID SEARCH 1:* (OR HEADER x %s\n", " ALL)\n"}, {selected, "a COPY 1:* %s\n", "\n"},
 		{selected, "a SORT (DATE) UTF-8 SUBJECT %s\n", "\n"}, {selected, "a UID THREAD REFERENCES UTF-8 BODY %s\n", "\n"},
 	}
@@ -40,16 +54,45 @@ func TestMailPassesWhateverItSays(t *testing.T) {
 			end := join(passes(clientSays, mail+h.tail), passes(serverSays, "a OK\n"), says(clientSays, "c COMPRESS DEFLATE\n", clientHears, "c"+refusedCompress))
 			scripts = append(scripts,
 				script{name: h.head + mail, offers: OffersHidden, steps: join(h.before,
-					passes(clientSays, fmt.Sprintf(h.head, "{"+lengthOf(mail)+"+}")), end)},
+					asks(strings.Replace(h.head, "%s", "{"+lengthOf(mail)+"+}", 1)), end)},
 				script{name: h.head + mail + "asked", offers: OffersHidden, steps: join(h.before,
-					passes(clientSays, fmt.Sprintf(h.head, "{"+lengthOf(mail)+"}")), passes(serverSays, "+ go\n"), end)})
+					asks(strings.Replace(h.head, "%s", "{"+lengthOf(mail)+"}\n+", 1)), end)})
 		}
 	}
 	playOnDesks(t, scripts)
+	pass := func(name string, before ...[]step) script {
+		const mail = "x COMPRESS DEFLATE\n"
+		return script{name: name, offers: OffersHidden, steps: join(join(before...), asks("a APPEND x {20}\n+"+mail+"\n"), passes(serverSays, "a OK\n"),
+			asks("b APPEND x {20+}\n"+mail+"\n"), passes(serverSays, "b OK\n"))}
+	}
+	playOnDesks(t, []script{
+		pass("behind an odd line", passes(clientSays, " k NOOP\n")),
+		pass("behind an odd line and its answer", passes(clientSays, "* NOOP\n"), passes(serverSays, "* BAD no\n")),
+		pass("behind an odd line that has a tag for the server", passes(clientSays, " k NOOP\n"), passes(serverSays, "k OK\n")),
+		{name: "while a command of an extension is open", offers: OffersHidden, steps: join(passes(clientSays, "k GETQUOTAROOT INBOX\n"),
+			asks("a APPEND x {20}\n+x COMPRESS DEFLATE\n\n"), passes(serverSays, "k OK\na OK\n"))},
+		pass("behind a wait that was cancelled", passes(clientSays, "]k APPEND x {5}\n"), passes(serverSays, "* BAD no\n"),
+			passes(clientSays, "l NOOP\n"), passes(serverSays, "l OK\n")),
+		pass("behind a literal that was refused", passes(clientSays, "k APPEND x {5}\n"), passes(serverSays, "k NO no\n")),
+		pass("behind an IDLE that was not understood", passes(clientSays, "]k IDLE\n"), passes(serverSays, "* BAD no\n"),
+			passes(clientSays, "l NOOP\n"), passes(serverSays, "l OK\n")),
+	})
 	for _, mail := range mails { // where any verb may have been meant, the server's "+" decides
 		play(t, []script{{name: "an unknown verb, " + mail, offers: OffersHidden, steps: join(
 			passes(clientSays, "a SETMETADATA x (/private/comment {"+lengthOf(mail)+"}\n"), passes(serverSays, "+ go\n"), passes(clientSays, mail+")\n"),
 			passes(serverSays, "a OK\n"))}})
+	}
+}
+
+// asks returns the steps of a command: the server says "+" in place of each line that begins with one.
+func asks(command string) (steps []step) {
+	for {
+		part, rest, more := strings.Cut(command, "\n+")
+		if !more {
+			return join(steps, passes(clientSays, part))
+		}
+		steps = join(steps, passes(clientSays, part+"\n"), passes(serverSays, "+ go\n"))
+		command = rest
 	}
 }
 
@@ -61,14 +104,14 @@ func TestADoubtfulLiteralIsRead(t *testing.T) {
 		return join(passes(clientSays, fmt.Sprintf(head, "{"+lengthOf(command)+"}")), passes(serverSays, "+\n"))
 	}
 	heads := []string{
-		"a NOOP %s\n", "a CHECK %s\n", "a LOGOUT %s\n", "a IDLE %s\n", "a XYZZY %s\n", "a SETMETADATA x %s\n", "a SEARCH TEXT %s\n", "a COPY 1 %s\n", "a FETCH 1 BODY[%s\n",
+		"a NOOP %s\n", "a CHECK %s\n", "a LOGOUT %s\n", "a IDLE %s\n", "a XYZZY %s\n", "a SEARCH TEXT %s\n", "a COPY 1 %s\n", "a FETCH 1 BODY[%s\n",
 		"a] APPEND x %s\n", "[a APPEND x %s\n", "a  APPEND x %s\n", "a APPEND  x %s\n", "a APPEND x  %s\n", "a APPEND \"x %s\n", "a APPEND x (\\Seen %s\n",
 		"a APPEND x (\\Bad) %s\n", "a APPEND x (\\Recent) %s\n", "a APPEND x (\"x\") %s\n", "a APPEND x \"31-Feb-2020 00:00:00 +0000\" %s\n", "a APPEND x \"today\" %s\n",
 		"a APPEND x (\\Seen) (\\Seen) %s\n", "a APPEND x y %s\n", "a APPEND x CATENATE %s\n", "a APPEND x CATENATE (%s\n", "a APPEND x CATENATE (URL x BAD %s\n",
-		"a APPEND x\t%s\n", "a APPEND x %s␊", "a APPEND x 0%s\n", "a APPEND x\" %s\n", "a APPEND x {1+}\nx  %s\n", "a APPEND x {1+}\nx(%s\n", "a LOGIN %s\n", "a ID (%s\n",
-		"a APPEND \"\" %s\n", "a APPEND &bad- %s\n", "a APPEND &AGE- %s\n", "a APPEND x& %s\n", "a APPEND &2AA- %s\n", "a APPEND &APx- %s\n", "a APPEND {1+}\nx %s\n",
-		"a APPEND " + strings.Repeat("x", 65) + " %s\n", "a APPEND x (" + strings.Repeat("k", 33) + ") %s\n",
-		"a SELECT x %s\n", "a STORE 1 FLAGS %s\n", "a UID %s\n", "a %s\n", "a CREATE (%s\n",
+		"a APPEND x\t%s\n", "a APPEND x %s␊", "a APPEND x 0%s\n", "a APPEND x\" %s\n", "a APPEND x {1+}\nx  %s\n", "a APPEND x {1+}\nx(%s\n", "a LOGIN %s\n", "a LOGIN x %s\n",
+		"a APPEND {20000+}\n" + strings.Repeat("x", 20000) + " %s\n", "a APPEND " + strings.Repeat("x", 17000) + " %s\n", "a APPEND {1+}\nx\n %s\n",
+		"a SETMETADATA x (/private/comment %s\n", "a SETMETADATA {5+}\nINBOX (/private/comment %s\n", "a SETQUOTA x y %s\n", "a NOTIFY %s\n",
+		"a DELETE x %s\n", "a SORT %s\n", "a FETCH 1 BODY[HEADER.FIELDS (x)]%s\n", "a ID NIL %s\n", "a SELECT x %s\n", "a X %s\n", "a REPLACE 1 x %s\n", "a STORE 1 FLAGS %s\n", "a UID %s\n", "a %s\n", "a CREATE (%s\n",
 	}
 	for _, head := range heads {
 		d := newDesk(OffersHidden)
@@ -86,12 +129,14 @@ func TestADoubtfulLiteralIsRead(t *testing.T) {
 		}
 	}
 	before := map[string][]step{
-		"an odd line":                 passes(clientSays, " k NOOP\n"),
-		"an answer to no command":     passes(serverSays, "zz OK\n"),
-		"a literal of NOOP":           passes(clientSays, "k NOOP {1+}\nx\n"),
-		"the + that IDLE asked for":   allowed("k IDLE %s\n"),
-		"a command that is not known": passes(clientSays, "k XIDLE\n"),
-		"a wait that was cancelled":   join(passes(clientSays, "k APPEND x {1}\n"), passes(serverSays, "* BAD\n")),
+		"an odd line that may be IDLE": passes(clientSays, " k IDLE\n"),
+		"one that may ask a password":  passes(clientSays, "(k\tAuthenticate X\n"),
+		"an answer to no command":      passes(serverSays, "zz OK\n"),
+		"a literal of NOOP":            passes(clientSays, "k NOOP {1+}\nx\n"),
+		"the + that IDLE asked for":    allowed("k IDLE %s\n"),
+		"a command that is not known":  passes(clientSays, "k XIDLE\n"),
+		"a wait that was cancelled":    join(passes(clientSays, "k APPEND x {1}\n"), passes(serverSays, "* BAD\n")),
+		"its + that came late":         join(passes(clientSays, "k APPEND x {1}\n"), passes(serverSays, "* BAD\n"), passes(clientSays, "l NOOP\n"), passes(serverSays, "+\nl OK\n")),
 	}
 	for name, steps := range before {
 		d := newDesk(OffersHidden)

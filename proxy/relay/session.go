@@ -86,7 +86,7 @@ func (s *session) fromClient(p []byte, now int64) int {
 		literal := s.commands.InLiteral()
 		n, event, head := s.commands.Next(p[at:])
 		if s.guards() && n > 0 {
-			if certain := s.look(p[at:at+n], literal); certain >= 0 {
+			if certain := s.look(p[at:at+n], literal, event); certain >= 0 {
 				s.out.toServer(p[from : at+certain]) // not the line's end: the server does nothing
 				s.end(ReasonDoubt)
 				return at + n
@@ -121,7 +121,7 @@ func (s *session) command(p []byte, from, at int, event wire.CommandEvent, head 
 			s.commands.CancelLiteral()
 			return s.commandOver(at, now)
 		}
-		s.guard.asked(s.current)
+		s.guard.asked(s.current, s.extends)
 		s.hold(waitPlus, now)
 	case wire.CommandFree:
 		if s.becomes == passed {
@@ -184,7 +184,7 @@ func (s *session) freeLiteral(p []byte, from, at int, now int64) int {
 	}
 	s.pass(p[from:plus])
 	s.pass(p[plus+1 : at])
-	s.guard.asked(s.current)
+	s.guard.asked(s.current, s.extends)
 	s.hold(waitAnyPlus, now)
 	return at
 }
@@ -333,9 +333,10 @@ func (s *session) tagged(p []byte, at int, line wire.ResponseLine, now int64) bo
 	c := s.tracker.find(p[at+line.Blank:][:line.TagLen])
 	switch {
 	case c == nil:
-		s.guard.doubtful = true
+		s.guard.unknown()
 		switch {
 		case s.waits == waitPlus: // perhaps for the command that waits
+			s.guard.cancelled(&s.tracker)
 			s.waits = waitOver
 		case s.waits == waitAnyPlus && s.current == nil:
 			s.noLiteral(waitAnyPlus)
@@ -358,6 +359,7 @@ func (s *session) tagged(p []byte, at int, line wire.ResponseLine, now int64) bo
 // untaggedBad acts on an untagged BAD. Servers say so of a line that they could not read, and mostly nothing else about it. It ends the
 // wait of the command that the client is held back for; of a command that waits only for its answer, that may still come.
 func (s *session) untaggedBad() {
+	s.guard.oddAnswered()
 	c, w := s.current, s.waits
 	switch {
 	case w == waitNone && c == nil && s.tracker.open == 1:
@@ -365,7 +367,7 @@ func (s *session) untaggedBad() {
 	case w == waitNone, w == waitOver:
 		return
 	default:
-		s.guard.doubtful = true
+		s.guard.cancelled(&s.tracker)
 		if s.waits = waitOver; w == waitAnyPlus {
 			s.noLiteral(w)
 			s.current = nil
@@ -445,6 +447,7 @@ func (s *session) release(c *command) {
 func (s *session) proceed(now int64) {
 	c := s.current
 	if s.waits == waitNone {
+		s.guard.unasked()
 		s.early = c != nil
 		return
 	}

@@ -3,7 +3,7 @@ package wire
 import "bytes"
 
 // Extensions are the parts of a server's capability list that decide where a command may have a literal.
-type Extensions uint8
+type Extensions uint16
 
 // The extensions.
 const (
@@ -14,6 +14,12 @@ const (
 	Binary                              // RFC 3516: a message may be a ~{n} literal
 	Sort                                // RFC 5256
 	Thread
+	Metadata // RFC 5464
+	Quota    // RFC 9208
+	ACL      // RFC 4314
+	ID       // RFC 2971
+	Move     // RFC 6851
+	Notify   // RFC 5465
 )
 
 // MaxLiteralMinus is the largest non-synchronising literal that a server with LITERAL- takes, in bytes.
@@ -24,6 +30,7 @@ var extensionNames = []struct {
 	is   Extensions
 }{
 	{"LITERAL+", LiteralPlus}, {"LITERAL-", LiteralMinus}, {"MULTIAPPEND", MultiAppend}, {"CATENATE", Catenate}, {"BINARY", Binary},
+	{"METADATA", Metadata}, {"QUOTA", Quota}, {"ACL", ACL}, {"ID", ID}, {"MOVE", Move}, {"NOTIFY", Notify},
 	{"SORT", Sort}, {"THREAD=REFERENCES", Thread}, {"THREAD=ORDEREDSUBJECT", Thread}, {"THREAD=REFS", Thread},
 }
 

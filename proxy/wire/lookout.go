@@ -10,13 +10,17 @@ type Lookout struct {
 	state   lookoutState
 	matched uint8 // so many letters of the word
 	odd     bool  // the line is one that servers may read in any way
+	waits   bool  // some odd line may be IDLE or AUTHENTICATE
 }
 
 // OddLine says that the line that begins here has no valid head: any word of it may be the verb for some server.
-func (l *Lookout) OddLine() { *l = Lookout{state: lookForVerb, odd: true} }
+func (l *Lookout) OddLine() { *l = Lookout{state: lookForVerb, odd: true, waits: l.waits} }
+
+// Waits says whether a line without a valid head may be a command that another line follows, IDLE or AUTHENTICATE.
+func (l *Lookout) Waits() bool { return l.waits }
 
 // InLine says that what comes next stands in a line, in a place where no server looks for a command.
-func (l *Lookout) InLine() { *l = Lookout{state: lookForLine} }
+func (l *Lookout) InLine() { *l = Lookout{state: lookForLine, waits: l.waits} }
 
 type lookoutState uint8
 
@@ -28,12 +32,16 @@ const (
 	inUnauthenticate                     // in one that is UNAUTHENTICATE so far
 	lookForArg                           // in the blanks behind COMPRESS
 	inArg                                // in what may be DEFLATE
+	inIdle                               // in a word of an odd line that is IDLE so far
+	inAuthenticate                       // in one that is AUTHENTICATE so far
 	lookForLine                          // in a line that can do no harm
 )
 
 const (
 	wordCompress       = "COMPRESS"
 	wordUnauthenticate = "UNAUTHENTICATE"
+	wordIdle           = "IDLE"
+	wordAuthenticate   = "AUTHENTICATE"
 	wordDeflate        = "DEFLATE" // the only mechanism there is (RFC 4978)
 )
 
@@ -69,34 +77,58 @@ func (l *Lookout) Sees(p []byte) int {
 	return -1
 }
 
-// stepOdd is step in an odd line, up to its LF.
+// stepOdd is step in an odd line, up to its LF. Every run of letters may be the verb.
 func (l *Lookout) stepOdd(c byte) bool {
-	letter := charClass[c]&charAlpha != 0
-	switch {
+	word := l.oddWord()
+	switch letter := charClass[c]&charAlpha != 0; {
 	case !letter:
-		whole := l.state == inCompress && l.whole(wordCompress) || l.state == inUnauthenticate && l.whole(wordUnauthenticate)
-		l.state = lookForVerb
-		if c == '\n' {
-			*l = Lookout{}
+		whole := word != "" && l.whole(word)
+		certain := whole && (l.state == inCompress || l.state == inUnauthenticate)
+		l.waits = l.waits || whole && !certain
+		if l.state = lookForVerb; c == '\n' {
+			*l = Lookout{waits: l.waits}
 		}
-		return whole
+		return certain
 	case l.state == lookForVerb:
-		l.beginVerb(c)
-	case l.state == inCompress && !l.whole(wordCompress):
-		l.follows(wordCompress, c)
-	case l.state == inUnauthenticate && !l.whole(wordUnauthenticate):
-		l.follows(wordUnauthenticate, c)
+		l.beginOddWord(c)
+	case word != "" && !l.whole(word):
+		l.follows(word, c)
 	default: // in another word
 		l.state = lookForLine
 	}
 	return false
 }
 
+// beginOddWord begins a word of an odd line.
+func (l *Lookout) beginOddWord(c byte) {
+	switch l.beginVerb(c); upperCase(c) {
+	case wordIdle[0]:
+		l.state = inIdle
+	case wordAuthenticate[0]:
+		l.state = inAuthenticate
+	}
+}
+
+// oddWord returns what the word of an odd line is so far.
+func (l *Lookout) oddWord() string {
+	switch l.state {
+	case inCompress:
+		return wordCompress
+	case inUnauthenticate:
+		return wordUnauthenticate
+	case inIdle:
+		return wordIdle
+	case inAuthenticate:
+		return wordAuthenticate
+	}
+	return ""
+}
+
 // step takes the next byte and says whether it makes the line certain.
 func (l *Lookout) step(c byte) bool {
 	if c == '\n' {
 		signedOut := l.state == inUnauthenticate && l.whole(wordUnauthenticate)
-		*l = Lookout{}
+		*l = Lookout{waits: l.waits}
 		return signedOut
 	}
 	blank := c <= ' '

@@ -7,24 +7,27 @@ import "math"
 // comes first. It is not safe for concurrent use.
 type Place struct {
 	verb  Verb
+	rule  placeRule
 	state placeState
 	step  placeStep // of APPEND; of the others: the arguments complete so far
 	depth uint8     // of parentheses
 	skip  uint8     // bytes of the head still to come
 	texts uint8     // search keys: how many strings have to follow
 	again bool      // APPEND has a message already
+	inbox bool      // the mailbox is INBOX, or none
+	known bool      // the verb has no "+" of its own
 	odd   bool      // servers may not agree about the command's head
 	bin   bool      // the marker has a tilde
 	size  uint8     // bytes of the token so far; MaxUint8 if more
-	line  uint16    // bytes of the line so far
+	text  uint16    // bytes of the command so far, messages left out
 	count int64     // what the marker says
 	token [maxPlaceToken]byte
 }
 
 const (
-	maxPlaceToken = 64      // a mailbox's name
-	maxPlaceLine  = 8 << 10 // a longer line is refused by some server
-	maxPlaceText  = MaxLiteralMinus
+	maxPlaceToken = 32       // a date; longer words have no meaning here
+	maxPlaceText  = 16 << 10 // some server refuses longer commands
+	maxPlaceDepth = 16
 	maxMessage    = math.MaxInt32
 )
 
@@ -47,7 +50,7 @@ const (
 )
 
 // placeStep is how far APPEND has come.
-type placeStep uint8
+type placeStep = uint8
 
 const (
 	appendMailbox placeStep = iota
@@ -64,22 +67,31 @@ const (
 
 // Begin starts with the command that text begins with, whose head was read.
 func (p *Place) Begin(head CommandHead, text []byte) {
-	*p = Place{verb: head.Verb, skip: uint8(min(head.Len+len(" "), math.MaxUint8))}
-	if p.odd = !plainHead(head, text); p.odd {
-		p.state = placeLost
+	*p = Place{verb: head.Verb, known: head.Verb != VerbOther, skip: uint8(min(head.Len+len(" "), math.MaxUint8)), state: placeLost}
+	p.odd = !plainHead(head, text)
+	switch {
+	case p.odd:
+		return
+	case p.known:
+		p.rule = placeRules[p.verb]
+	default:
+		p.rule, p.known = extensionRule(text[head.TagLen+len(" ") : head.Len])
+	}
+	if p.verb == VerbAppend || p.rule.to > 0 || p.rule.search || p.rule.lists != listsOfNone {
+		p.state = placeStart
 	}
 }
 
 // plainHead says whether servers agree about a command's head: a tag that none objects to, one blank, the verb, one blank.
 func plainHead(head CommandHead, text []byte) bool {
-	return span(text, charPlainTag, head.TagLen) == head.TagLen && plainVerb(text[head.TagLen:])
+	return head.TagLen > 0 && span(text, charPlainTag, head.TagLen) == head.TagLen && plainVerb(text[head.TagLen:])
 }
 
 // plainVerb says whether p begins with a blank, a verb of one word, or UID and another, and a blank.
 func plainVerb(p []byte) bool {
 	for words := 1; ; words++ {
-		n := span(p[1:], charAlpha, maxWord)
-		if n == 0 || n == maxWord || 1+n == len(p) || p[1+n] != ' ' {
+		n := span(p[min(1, len(p)):], charAlpha, maxWord)
+		if n == 0 || p[0] != ' ' || n == maxWord || 1+n == len(p) || p[1+n] != ' ' {
 			return false
 		}
 		if words == 2 || !equalFold(p[1:1+n], "UID") {
@@ -102,6 +114,9 @@ func (p *Place) MayAsk() bool {
 	return true
 }
 
+// Known says whether the verb is known to have no "+" of its own, or to be followed by that in our sight.
+func (p *Place) Known() bool { return p.known }
+
 // Feed takes the next piece of the command's lines. The bytes of literals are left out.
 func (p *Place) Feed(text []byte) {
 	skip := min(int(p.skip), len(text))
@@ -110,7 +125,7 @@ func (p *Place) Feed(text []byte) {
 		if p.state == placeLost {
 			return
 		}
-		if p.line++; p.line > maxPlaceLine {
+		if p.text++; p.text > maxPlaceText {
 			p.state = placeLost
 			return
 		}
@@ -121,40 +136,36 @@ func (p *Place) Feed(text []byte) {
 // Literal is for the literal whose marker was fed last. It says whether the grammar has one of that size there, in front of a server
 // with these extensions; selected says whether a mailbox is.
 func (p *Place) Literal(e Extensions, selected bool) bool {
-	if p.state != placeMarker {
+	switch {
+	case p.state != placeMarker:
+		p.state = placeLost
+		return false
+	case p.verb == VerbAppend && p.messageHere(e):
+		p.text = 0
+	case p.textHere(e, selected):
+		p.text += uint16(p.count)
+	default:
 		p.state = placeLost
 		return false
 	}
-	has := p.hasLiteral(e, selected)
-	p.state, p.line = placeEnd, 0
-	if !p.end(kindLiteral) {
+	if p.state = placeEnd; !p.end(kindLiteral) {
 		p.state = placeLost
 	}
-	if !has {
-		p.state = placeLost
-	}
-	return has
+	return true
 }
 
-func (p *Place) hasLiteral(e Extensions, selected bool) bool {
-	text := !p.bin && p.count <= maxPlaceText
-	switch p.verb {
-	case VerbAppend:
-		return p.messageHere(e) || text && (p.step == appendMailbox || p.step == appendURL && e&Catenate != 0)
-	case VerbSelect, VerbExamine, VerbCreate, VerbDelete, VerbSubscribe, VerbUnsubscribe, VerbStatus:
-		return text && p.depth == 0 && p.step == 0
-	case VerbRename, VerbList, VerbLsub:
-		return text && p.depth == 0 && p.step <= 1
-	case VerbCopy, VerbUIDCopy:
-		return text && p.depth == 0 && p.step == 1 && selected
-	case VerbSearch, VerbUIDSearch:
-		return text && p.texts > 0 && selected
-	case VerbSort, VerbUIDSort:
-		return text && p.texts > 0 && selected && e&Sort != 0
-	case VerbThread, VerbUIDThread:
-		return text && p.texts > 0 && selected && e&Thread != 0
+// textHere says whether the command has an argument, or a part of one, here that may be a literal.
+func (p *Place) textHere(e Extensions, selected bool) bool {
+	r := &p.rule
+	switch {
+	case p.bin, p.count > MaxLiteralMinus, r.needs != 0 && e&r.needs == 0, r.selected && !selected:
+		return false
+	case p.verb == VerbAppend:
+		return p.step == appendMailbox || p.step == appendURL && e&Catenate != 0
+	case p.depth > 0 && !r.search:
+		return r.lists == listsOfAll || r.lists == listsOfInbox && p.inbox
 	}
-	return false
+	return p.texts > 0 || p.depth == 0 && p.step >= r.from && p.step < r.to
 }
 
 // messageHere says whether APPEND has a message, or a part of one, here.
@@ -177,7 +188,7 @@ func (p *Place) next(c byte) placeState {
 	case placeStart, placeOpen:
 		return p.begin(c)
 	case placeAtom:
-		if charClass[c]&(charAtom|charTag) != 0 || c == '*' && p.verb != VerbAppend { // "1:*"
+		if charClass[c]&(charAtom|charTag) != 0 || p.verb != VerbAppend && (c == '*' || c == '%') { // "1:*", LIST
 			p.keep(c)
 			return placeAtom
 		}
@@ -197,14 +208,14 @@ func (p *Place) begin(c byte) placeState {
 	case c == '(' && p.opens():
 		p.depth++
 		return placeOpen
-	case c == ')' && p.state == placeOpen && p.verb == VerbAppend && p.step == appendFlags:
+	case c == ')' && p.state == placeOpen && (p.verb != VerbAppend || p.step == appendFlags):
 		return p.behind(c, kindNone)
 	case c == '"':
 		return placeQuoted
 	case c == '{' || c == '~':
 		p.bin, p.count = c == '~', -1
 		return placeDigits
-	case charClass[c]&charAtom != 0, c == '*' && p.verb != VerbAppend, c == '\\' && p.verb == VerbAppend && p.step == appendFlags:
+	case charClass[c]&charAtom != 0, p.verb != VerbAppend && (c == '*' || c == '%'), c == '\\' && p.verb == VerbAppend && p.step == appendFlags:
 		p.keep(c)
 		return placeAtom
 	}
@@ -213,7 +224,7 @@ func (p *Place) begin(c byte) placeState {
 
 func (p *Place) quoted(c byte) placeState {
 	switch {
-	case c < ' ' || c >= 0x7f:
+	case c < ' ' || c == 0x7f:
 		return placeLost
 	case p.state == placeEscape && c != '"' && c != '\\':
 		return placeLost
@@ -239,10 +250,12 @@ func (p *Place) behind(c byte, k tokenKind) placeState {
 		return placeStart
 	case c == ')' && p.depth > 0:
 		p.depth--
-		if p.verb == VerbAppend && !p.closes() {
+		if !p.closes() {
 			return placeLost
 		}
 		return placeEnd
+	case c == ']' && p.verb != VerbAppend: // BODY[HEADER.FIELDS (...)]
+		return placeAtom
 	}
 	return placeLost // the command's end too
 }

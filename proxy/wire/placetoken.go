@@ -1,6 +1,6 @@
 package wire
 
-import "bytes"
+import "math"
 
 // tokenKind is what kind of token a Place has come to the end of.
 type tokenKind uint8
@@ -14,29 +14,28 @@ const (
 
 // opens says whether a parenthesis may stand here.
 func (p *Place) opens() bool {
-	switch p.verb {
-	case VerbAppend:
-		switch {
-		case p.depth == 0 && (p.step == appendNext || p.step == appendDone):
-			p.step = appendFlags
-		case p.depth == 0 && p.step == appendCatenate:
-			p.step = appendPart
-		default:
-			return false
-		}
-		return true
-	case VerbSearch, VerbUIDSearch, VerbSort, VerbUIDSort, VerbThread, VerbUIDThread:
-		return p.depth < 16 && p.texts == 0
+	if p.verb != VerbAppend {
+		return p.depth < maxPlaceDepth && p.texts == 0
 	}
-	return false
+	switch {
+	case p.depth == 0 && (p.step == appendNext || p.step == appendDone):
+		p.step = appendFlags
+	case p.depth == 0 && p.step == appendCatenate:
+		p.step = appendPart
+	default:
+		return false
+	}
+	return true
 }
 
-// closes is for the parenthesis that ends a list of APPEND.
+// closes is for the parenthesis that ends a list. It answers false where the grammar has none.
 func (p *Place) closes() bool {
-	switch p.step {
-	case appendFlags:
+	switch {
+	case p.verb != VerbAppend:
+		p.endArgument()
+	case p.step == appendFlags:
 		p.step = appendDate
-	case appendPart:
+	case p.step == appendPart:
 		p.step, p.again = appendDone, true
 	default:
 		return false
@@ -46,25 +45,31 @@ func (p *Place) closes() bool {
 
 // end is for a token that is over. It answers false where the grammar has none of its kind.
 func (p *Place) end(k tokenKind) bool {
-	switch p.verb {
-	case VerbAppend:
+	switch {
+	case p.verb == VerbAppend:
 		return p.endAppend(k)
-	case VerbSearch, VerbUIDSearch, VerbSort, VerbUIDSort, VerbThread, VerbUIDThread:
-		if p.texts > 0 {
-			p.texts--
-		} else {
-			p.texts = textsBehind(p.word(), k)
-		}
-		return true
+	case !p.rule.search:
+	case p.texts > 0:
+		p.texts--
+	default:
+		p.texts = textsBehind(p.word(), k)
 	}
-	if p.depth == 0 && p.step < appendDone {
+	if p.rule.lists == listsOfInbox && p.depth == 0 && p.step == 0 {
+		p.inbox = k == kindQuoted && p.size == 0 || k != kindLiteral && equalFold(p.word(), "INBOX")
+	}
+	p.endArgument()
+	return true
+}
+
+// endArgument counts the arguments, a list being one.
+func (p *Place) endArgument() {
+	if p.depth == 0 && p.step < math.MaxUint8 {
 		p.step++
 	}
-	return p.step > 1 || k == kindLiteral || validMailbox(p.word())
 }
 
 // textKeys are the search keys that one string follows.
-var textKeys = [...]string{"BCC", "BODY", "CC", "FROM", "SUBJECT", "TEXT", "TO"}
+var textKeys = [...]string{"BCC", "BODY", "CC", "CHARSET", "FROM", "SUBJECT", "TEXT", "TO"}
 
 // textsBehind returns how many strings a search key is followed by.
 func textsBehind(word []byte, k tokenKind) uint8 {
@@ -84,11 +89,11 @@ func textsBehind(word []byte, k tokenKind) uint8 {
 
 func (p *Place) endAppend(k tokenKind) bool {
 	switch p.step {
-	case appendMailbox: // in a literal it is not seen
+	case appendMailbox: // a server that has no such mailbox, or calls the name invalid, reads on to the command's end
 		p.step = appendNext
-		return k != kindLiteral && p.size > 0 && validMailbox(p.word())
+		return true
 	case appendFlags:
-		return k == kindAtom && plainFlag(p.word())
+		return k == kindAtom && p.plainFlag()
 	case appendPart:
 		switch {
 		case equalFold(p.word(), "TEXT"):
@@ -124,66 +129,20 @@ func (p *Place) endMessage(k tokenKind) bool {
 	return true
 }
 
-// plainFlag says whether every server takes a flag. Long keywords are refused by some.
-func plainFlag(flag []byte) bool {
-	if len(flag) > 0 && flag[0] != '\\' {
-		return len(flag) <= maxPlainKeyword
+// plainFlag says whether every server takes the token for a flag.
+func (p *Place) plainFlag() bool {
+	if p.token[0] != '\\' {
+		return true
 	}
 	for _, known := range systemFlags {
-		if equalFold(flag, known) {
+		if equalFold(p.word(), known) {
 			return true
 		}
 	}
 	return false
 }
 
-const maxPlainKeyword = 32
-
 var systemFlags = [...]string{"\\ANSWERED", "\\FLAGGED", "\\DELETED", "\\SEEN", "\\DRAFT"}
-
-// validMailbox says whether every server takes a mailbox's name for one, be it that of a mailbox or not. Servers that decode the
-// modified UTF-7 of RFC 3501 section 5.1.3 refuse a command at a name that is none.
-func validMailbox(name []byte) bool {
-	if name == nil { // too long
-		return false
-	}
-	for {
-		shift := bytes.IndexByte(name, '&')
-		if shift < 0 {
-			return true
-		}
-		length := bytes.IndexByte(name[shift:], '-')
-		if length < 0 || !validShift(name[shift+1:shift+length]) {
-			return false
-		}
-		name = name[shift+length+1:]
-		if length > 1 && len(name) > 0 && name[0] == '&' { // two shifts could be one
-			return false
-		}
-	}
-}
-
-// validShift says whether text is UTF-16 of the basic plane in modified base64, of characters that need it. None is "&" itself.
-func validShift(text []byte) bool {
-	bits, have := uint32(0), 0
-	for _, c := range text {
-		digit := bytes.IndexByte(base64Digits, c)
-		if digit < 0 {
-			return false
-		}
-		bits, have = bits<<6|uint32(digit), have+6
-		if have < 16 {
-			continue
-		}
-		have -= 16
-		if char := bits >> have & 0xffff; char < 0x80 || char >= 0xd800 && char < 0xe000 || char >= 0xfff0 {
-			return false
-		}
-	}
-	return have < 6 && bits&(1<<have-1) == 0
-}
-
-var base64Digits = []byte("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+,")
 
 // validDate says whether every server takes a date and time, (RFC 9051 section 9, date-time).
 func validDate(text []byte) bool {
@@ -204,10 +163,8 @@ func validDate(text []byte) bool {
 		}
 	}
 	two := func(at int) int { return int(text[at]&0xf)*10 + int(text[at+1]&0xf) }
-	year := two(7)*100 + two(9)
-	days := daysIn(text[3:6], year)
-	return two(0) >= 1 && two(0) <= days && year >= 1970 && year < 2038 && two(12) < 24 && two(15) < 60 && two(18) < 60 &&
-		two(22) <= 14 && two(24) < 60
+	days := daysIn(text[3:6], two(7)*100+two(9))
+	return two(0) >= 1 && two(0) <= days && two(12) < 24 && two(15) < 60 && two(18) <= 60 && two(22) < 24 && two(24) < 60
 }
 
 // daysIn returns how many days a month has; 0 if there is none of that name.

@@ -1,0 +1,76 @@
+package wire
+
+// placeRule is where the grammar of a verb has strings that may be literals. A server that knows the verb reads all of them before it
+// says that it does not like one.
+type placeRule struct {
+	from, to uint8 // these arguments, counted from 0
+	lists    listRule
+	search   bool       // the strings behind search keys
+	selected bool       // only while a mailbox is selected
+	needs    Extensions // any of them; the server does not know the verb otherwise
+}
+
+// listRule is in which lists any element may be a literal.
+type listRule uint8
+
+const (
+	listsOfNone  listRule = iota
+	listsOfAll            // of the command
+	listsOfInbox          // if INBOX is the mailbox, or none: servers refuse others that they do not have before they have read the list
+)
+
+// placeRules are those of the verbs told apart. APPEND has a grammar of its own, see placeStep. LOGIN and AUTHENTICATE have none after
+// sign-in.
+var placeRules = [numVerbs]placeRule{
+	VerbSelect:      {to: 1},
+	VerbExamine:     {to: 1},
+	VerbCreate:      {to: 1},
+	VerbDelete:      {to: 1},
+	VerbSubscribe:   {to: 1},
+	VerbUnsubscribe: {to: 1},
+	VerbStatus:      {to: 1},
+	VerbRename:      {to: 2},
+	VerbLsub:        {to: 2},
+	VerbList:        {to: 3, lists: listsOfAll},
+	VerbID:          {lists: listsOfAll, needs: ID},
+	VerbFetch:       {lists: listsOfAll, selected: true}, // of header fields
+	VerbUIDFetch:    {lists: listsOfAll, selected: true},
+	VerbCopy:        {from: 1, to: 2, selected: true},
+	VerbUIDCopy:     {from: 1, to: 2, selected: true},
+	VerbMove:        {from: 1, to: 2, selected: true, needs: Move},
+	VerbUIDMove:     {from: 1, to: 2, selected: true, needs: Move},
+	VerbSearch:      {search: true, selected: true},
+	VerbUIDSearch:   {search: true, selected: true},
+	VerbSort:        {from: 1, to: 2, search: true, selected: true, needs: Sort}, // the character set
+	VerbUIDSort:     {from: 1, to: 2, search: true, selected: true, needs: Sort},
+	VerbThread:      {from: 1, to: 2, search: true, selected: true, needs: Thread},
+	VerbUIDThread:   {from: 1, to: 2, search: true, selected: true, needs: Thread},
+}
+
+// extensionRules are those of verbs that share VerbOther.
+var extensionRules = [...]struct {
+	word string
+	rule placeRule
+}{
+	{"GETMETADATA", placeRule{to: 3, lists: listsOfAll, needs: Metadata}},
+	{"SETMETADATA", placeRule{to: 1, lists: listsOfInbox, needs: Metadata}},
+	{"GETQUOTA", placeRule{to: 1, needs: Quota}},
+	{"GETQUOTAROOT", placeRule{to: 1, needs: Quota}},
+	{"SETQUOTA", placeRule{to: 1, needs: Quota}},
+	{"GETACL", placeRule{to: 1, needs: ACL}},
+	{"MYRIGHTS", placeRule{to: 1, needs: ACL}},
+	{"LISTRIGHTS", placeRule{to: 2, needs: ACL}},
+	{"DELETEACL", placeRule{to: 2, needs: ACL}},
+	{"SETACL", placeRule{to: 3, needs: ACL}},
+	{"NOTIFY", placeRule{lists: listsOfAll, needs: Notify}},
+}
+
+// extensionRule returns the rule of a verb that shares VerbOther, and whether there is one.
+func extensionRule(word []byte) (placeRule, bool) {
+	for _, v := range extensionRules {
+		if equalFold(word, v.word) {
+			return v.rule, true
+		}
+	}
+	return placeRule{}, false
+}
