@@ -22,7 +22,7 @@ import (
 
 // patience bounds what must happen in a test; short is a time-out that a test waits for.
 const (
-	patience = 20 * time.Second
+	patience = time.Minute
 	short    = 200 * time.Millisecond
 )
 

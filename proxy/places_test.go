@@ -95,6 +95,18 @@ func TestTrustedNetworksHaveTheirPlacesApart(t *testing.T) {
 	waitUntil(t, func() bool { return h.ended(OutcomeGaveWayAddress) == 1 })
 }
 
+// listed returns how many exchanges have become silent so far.
+func (h *harness) listed() int {
+	n := int(h.ended(OutcomeGaveWayAddress))
+	a := h.server.gate
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for _, of := range a.strangers {
+		n += of.exchanges.number
+	}
+	return n
+}
+
 // Of one address's silent exchanges with mailbox servers, each of which holds a connection there, a bounded number stays.
 func TestSilentExchangesAreBounded(t *testing.T) {
 	h := start(t, TLSNone, func(o *Options) {
@@ -110,10 +122,11 @@ func TestSilentExchangesAreBounded(t *testing.T) {
 		return fakeLink(q), nil
 	}
 	var all []*peer
-	for range maxExchanges + 3 {
+	for i := range maxExchanges + 3 {
 		p := h.client()
 		p.send("a AUTHENTICATE SCRAM-SHA-256 biwsbj1ib2Iscj1hYmM=\r\n") // n,,n=bob,r=abc
 		p.expect("+ ")
+		waitUntil(t, func() bool { return h.listed() == i+1 }) // it is silent from here on, before the next
 		all = append(all, p)
 	}
 	for _, p := range all[:3] {

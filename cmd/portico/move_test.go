@@ -284,7 +284,7 @@ func TestUserCommands(t *testing.T) {
 	if got := site.portico(t, 0, "user", "kick", "alice"); got != "0 sessions ended.\n" {
 		t.Errorf("kick again says %q", got)
 	}
-	if got := site.portico(t, 2, "user", "where", "a*b"); !strings.Contains(got, "not a user name") {
+	if got := site.portico(t, 2, "user", "where", "a\nb"); !strings.Contains(got, "not a user name") {
 		t.Errorf("no name:\n%s", got)
 	}
 }

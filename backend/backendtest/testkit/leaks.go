@@ -13,7 +13,7 @@ import (
 )
 
 // leakPatience is how long goroutines and descriptors may take to go away.
-const leakPatience = 5 * time.Second
+const leakPatience = 30 * time.Second
 
 // NoLeaks fails the test if goroutines or descriptors that were opened after this
 // call are still there when the test ends. Call it first in a test, so that its
