@@ -64,7 +64,7 @@ func serverDies(t *testing.T, w way, mode backend.TLSMode, how string) {
 	serverTLS, trust := testkit.TLS(t)
 	var scripts []string
 	for _, d := range deaths {
-		script := login + "S: ${tag} OK [CAPABILITY IMAP4rev1] in\n"
+		script := login + "S: ${tag} OK [CAPABILITY IMAP4rev1 LITERAL+] in\n"
 		if mode == backend.TLSImplicit {
 			script = "tls\n" + script
 		}

@@ -13,7 +13,7 @@ import (
 // Patience is how long helpers wait for something that should be there at once.
 // It is long because test machines are busy; nothing waits for it in vain in a
 // test that passes.
-const Patience = time.Minute
+const Patience = 2 * time.Minute
 
 // Context returns a context that ends with the test, or after a minute.
 func Context(t testing.TB) context.Context {
