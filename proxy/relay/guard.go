@@ -11,7 +11,7 @@ import (
 // unread.
 type guard struct {
 	lookout  wire.Lookout
-	lateFrom uint32 // the number of the first command whose answer shows that no "+" is late
+	lateFrom uint16 // the number of the first command whose answer shows that no "+" is late
 	late     bool   // a "+" for a wait that is over may still come
 	doubtful bool   // for good: the server may read what the client sends in another way than we do
 	unread   bool   // the literal that the client is sending is one for every server
@@ -79,7 +79,7 @@ func (g *guard) oddAnswered() bool {
 
 // cancelled is for a wait for "+" that the server seems to have ended without an answer. If what it said was about something else, that
 // "+" is still to come: before the answer to any command that begins after.
-func (g *guard) cancelled(t *tracker) { g.late, g.lateFrom = true, uint32(t.begun()) }
+func (g *guard) cancelled(t *tracker) { g.late, g.lateFrom = true, uint16(t.begun()) }
 
 // unasked is for a "+" that nobody waits for.
 func (g *guard) unasked() { g.doubtful = g.doubtful || g.late }
@@ -115,7 +115,7 @@ func (g *guard) literalOver() { g.unread = false }
 
 // answered is for an answer to a command.
 func (g *guard) answered(c *command, status wire.Status, t *tracker) {
-	if g.late && int32(c.number-g.lateFrom) >= 0 {
+	if g.late && int16(c.number-g.lateFrom) >= 0 {
 		g.late = false
 	}
 	if status != wire.StatusOK || c.verb != wire.VerbSelect && c.verb != wire.VerbExamine {

@@ -76,7 +76,15 @@ func (s *session) fromClient(p []byte, now int64) int {
 		s.out.toServer(p)
 		return len(p)
 	}
-	defer s.sendAnswers()
+	n := s.judge(p, now)
+	if s.answers.len() > 0 {
+		s.sendAnswers()
+	}
+	return n
+}
+
+// judge is fromClient while judging goes on.
+func (s *session) judge(p []byte, now int64) int {
 	if s.waits == waitOver && len(p) > 0 {
 		s.noLiteral(waitPlus)
 		s.current = nil

@@ -20,7 +20,7 @@ type command struct {
 	known  bool // an extension's verb that has no "+" of its own
 	idling bool // IDLE between its "+" and DONE: neither queued nor slow
 	tagLen uint8
-	number uint32 // of the session's commands; it wraps around
+	number uint16 // of the session's commands; it wraps around
 	tag    [wire.MaxTag]byte
 	memo   *memo // nil while nobody watches the session
 	place  *place
@@ -76,7 +76,7 @@ type tracker struct {
 // begin opens a command.
 func (t *tracker) begin(tag []byte, verb wire.Verb) *command {
 	c := t.stats.pool.get()
-	c.verb, c.number = verb, uint32(t.begun())
+	c.verb, c.number = verb, uint16(t.begun())
 	c.tagLen = uint8(copy(c.tag[:], tag))
 	if t.last == nil {
 		t.first = c

@@ -41,13 +41,12 @@ type CommandHead struct {
 //
 // Blank lines are passed over in silence. Only LF ends a line, with or without a CR.
 type CommandScanner struct {
-	frame    frame
-	expected bool // the next line belongs to the command before it
+	frame frame
 }
 
 // ExpectLine says that the next line is part of the command before it, whatever it holds: a DONE, a SASL response. It never
 // announces a literal.
-func (s *CommandScanner) ExpectLine() { s.expected = true }
+func (s *CommandScanner) ExpectLine() { s.frame.expected = true }
 
 // CancelLiteral says that the server refused the literal just announced: the command is over, and a new line follows.
 func (s *CommandScanner) CancelLiteral() { *s = CommandScanner{} }
@@ -78,8 +77,8 @@ func (s *CommandScanner) Next(p []byte) (n int, event CommandEvent, head Command
 				n -= s.frame.holdPlus()
 			}
 			return n, event, head
-		case s.expected:
-			s.expected, s.frame.state = false, inText
+		case s.frame.expected:
+			s.frame.expected, s.frame.state = false, inText
 		default:
 			if blank := blankLine(p[n:]); blank > 0 {
 				n += blank

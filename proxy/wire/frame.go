@@ -9,6 +9,8 @@ type frame struct {
 	phase markerPhase // of the line's last bytes, where the line comes in pieces
 	plus  bool        // in that marker
 	state frameState
+	// expected: the next line of a client belongs to the command before it. It stands here for the room.
+	expected bool
 }
 
 type frameState uint8

@@ -21,11 +21,11 @@ const capabilityWord = "CAPABILITY"
 
 // readHead reads the head of the response that p begins with. It answers no when p is no such response. A tagged BYE is one.
 func readHead(p []byte) (h head, ok answer) {
-	for h.blank < len(p) && h.blank < maxBlanks && (p[h.blank] == ' ' || p[h.blank] == '\t') {
-		h.blank++
-	}
 	line := p
-	p = p[h.blank:]
+	if len(p) > 0 && p[0] <= ' ' {
+		h.blank = leadingBlanks(p)
+		p = p[h.blank:]
+	}
 	prefix := span(p, charTag, MaxTag+1)
 	h.tag = prefix
 	if len(p) > 0 && p[0] == '*' {
@@ -52,11 +52,22 @@ func readHead(p []byte) (h head, ok answer) {
 	case h.tag > 0 && !h.status.endsCommand() && h.status != StatusBYE:
 		return h, no
 	case h.status != StatusNone:
+		if next := rest[blanks(rest):]; len(next) > 0 && next[0] != '[' {
+			return h, yes
+		}
 		return h, h.readCode(line, rest)
 	case endsWord(rest[0]) && equalFold(word, capabilityWord):
 		h.list = len(line) - len(rest)
 	}
 	return h, yes
+}
+
+// leadingBlanks counts the blanks and TABs that p begins with, bounded.
+func leadingBlanks(p []byte) (n int) {
+	for n < len(p) && n < maxBlanks && (p[n] == ' ' || p[n] == '\t') {
+		n++
+	}
+	return n
 }
 
 // readCode looks for a capability list in the response code of p, of which rest stands behind the status.
