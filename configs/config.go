@@ -45,7 +45,8 @@ type Config struct {
 	// Loops is the number of relay event loops; 0 means one per CPU.
 	Loops int `yaml:"loops" range:"0..1024" reload:"no"`
 	// SetupSlots is the number of threads that set sessions up; 0 means Loops.
-	SetupSlots int `yaml:"setup_slots" range:"0..4096" reload:"no"`
+	SetupSlots int   `yaml:"setup_slots" range:"0..4096" reload:"no"`
+	Relay      Relay `yaml:"relay"`
 	// ShutdownTimeout is how long sessions may finish their open command.
 	ShutdownTimeout time.Duration `yaml:"shutdown_timeout" range:"0s..1h"`
 	// KeepaliveIdle is the silence after which TCP asks whether a client lives.
@@ -56,6 +57,13 @@ type Config struct {
 
 	source   *source  // where each value stands in the file; nil if made in code
 	warnings Problems // what Load found to warn about
+}
+
+// Relay is what signed-in sessions may use.
+type Relay struct {
+	// ServerBuffer is how much memory the kernel may use for what a mailbox server has sent on one connection and the client has
+	// not taken yet, in bytes. 0 leaves that to the kernel, which then enlarges the buffer as data flows.
+	ServerBuffer Size `yaml:"server_buffer" range:"0..128MB"`
 }
 
 // Listener is one address clients connect to.

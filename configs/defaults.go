@@ -69,6 +69,7 @@ func Default() *Config {
 			AverageCommandTime: time.Minute,
 			Recovery:           defaultRecovery(),
 		},
+		Relay:           Relay{ServerBuffer: 2 << 20},
 		ShutdownTimeout: 30 * time.Second,
 		KeepaliveIdle:   10 * time.Minute,
 		DataDir:         "/var/lib/portico",

@@ -95,8 +95,14 @@ func (f *front) settings(config *configs.Config) proxy.Settings {
 	return settings
 }
 
+// serverDialer connects to mailbox servers. The relay sets keep-alives when it takes a connection over.
+func serverDialer(config *configs.Config) setup.Dialer {
+	return setup.Dialer{Dialer: &net.Dialer{KeepAlive: -1}, ReceiveMemory: int(config.Relay.ServerBuffer)}
+}
+
 // newTier builds the way to the mailbox servers.
 func newTier(ctx context.Context, config *configs.Config, of lasting) (*backend.Tier, error) {
+	dialer := serverDialer(config)
 	options := backend.Options{
 		Routing: routings[config.Routing],
 		Store:   of.store,
@@ -108,10 +114,11 @@ func newTier(ctx context.Context, config *configs.Config, of lasting) (*backend.
 		Mode:     modes[config.Signin.Mode],
 
 		Certificates: config.TLS.ClientCA != "",
-		// The relay sets keep-alives when it takes a connection over.
-		Dialer: setup.Dialer{Dialer: &net.Dialer{KeepAlive: -1}},
+		Dialer:       dialer,
 		DialFrom: func(source netip.Addr) backend.Dialer {
-			return setup.Dialer{Dialer: &net.Dialer{KeepAlive: -1}, Source: source}
+			from := dialer
+			from.Source = source
+			return from
 		},
 		Wrap: func(c net.Conn) net.Conn { return relay.NewConn(c) },
 		Timeouts: backend.Timeouts{

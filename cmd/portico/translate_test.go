@@ -63,6 +63,7 @@ settings: {banner: Hello., max_connections: 5, max_connection_from_single_ip: 4,
   max_unauthenticated_connections: 2, max_command_size: 2048, pre_authenticated_connection_timeout: 10m,
   authenticated_connection_timeout: 1h}
 timeouts: {handshake: 3s}
+relay: {server_buffer: 3MB}
 `))
 	if err != nil {
 		t.Fatal(err)
@@ -86,6 +87,9 @@ timeouts: {handshake: 3s}
 	}
 	if got := relayOptions(config, 8); got.Loops != 2 || got.KeepAlive != 7*time.Minute || got.IdleTimeout != time.Hour {
 		t.Errorf("relay: %+v", got)
+	}
+	if got := serverDialer(config).ReceiveMemory; got != 3<<20 {
+		t.Errorf("the kernel may use %d bytes for a mailbox server's connection", got)
 	}
 	if got := setupSlots(config, 8); got != 2 {
 		t.Errorf("%d set-up slots with 2 loops", got)

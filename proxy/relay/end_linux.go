@@ -29,6 +29,8 @@ type end struct {
 	saidClose  bool
 	shutWanted bool
 	shutDone   bool
+
+	unsentBound bool // see boundUnsent
 }
 
 func (e *end) isClient() bool { return e == &e.link.client }
@@ -136,6 +138,9 @@ func (e *end) write(p []byte) {
 
 // send gives bytes to the kernel and keeps what it does not take.
 func (e *end) send(p []byte) {
+	if len(p) > fewBytes {
+		e.boundUnsent()
+	}
 	if e.pending == nil {
 		n, errno := send(int(e.fd), p)
 		if errno != 0 && errno != unix.EAGAIN {
@@ -149,8 +154,26 @@ func (e *end) send(p []byte) {
 			return
 		}
 		e.pending = e.link.loop.buffer()
+		e.boundUnsent()
 	}
 	e.pending.data = append(e.pending.data, p...)
+}
+
+const (
+	// fewBytes are too few for the kernel's send buffer to grow by them.
+	fewBytes = 8 << 10
+	// maxUnsent is how many bytes the kernel keeps of what the peer's window has no room for, beside what is on its way.
+	maxUnsent = 1 << 20
+)
+
+// boundUnsent bounds what the kernel keeps of bytes that it can not send yet. Without the bound, a peer that reads fast gets a large
+// send buffer (net.ipv4.tcp_wmem), which is filled when the peer stops. It costs a system call, so it waits until an end sends much
+// or falls behind.
+func (e *end) boundUnsent() {
+	if !e.unsentBound {
+		e.unsentBound = true
+		unix.SetsockoptInt(int(e.fd), unix.IPPROTO_TCP, unix.TCP_NOTSENT_LOWAT, maxUnsent)
+	}
 }
 
 // flush goes on with what is pending.

@@ -20,12 +20,12 @@ const soon = 100 * time.Millisecond
 func (t *Turn) dial(ctx context.Context, by Dialer, network, address string) (net.Conn, error) {
 	if std, ok := by.Dialer.(*net.Dialer); ok && network == "tcp" && std.LocalAddr == nil && std.Control == nil && std.ControlContext == nil {
 		if to, err := netip.ParseAddrPort(address); err == nil && to.Addr().Zone() == "" {
-			return t.connect(ctx, by.Source, to)
+			return t.connect(ctx, by, to)
 		}
 	}
 	var conn net.Conn
 	var err error
-	t.Away(func() { conn, err = by.sourced().DialContext(ctx, network, address) })
+	t.Away(func() { conn, err = by.outside().DialContext(ctx, network, address) })
 	if err != nil {
 		return nil, err
 	}
@@ -37,8 +37,8 @@ func (t *Turn) dial(ctx context.Context, by Dialer, network, address string) (ne
 	return c, nil
 }
 
-// connect opens a socket, from an address if one is given, and waits until it is connected.
-func (t *Turn) connect(ctx context.Context, from netip.Addr, to netip.AddrPort) (net.Conn, error) {
+// connect opens a socket as the dialer says, and waits until it is connected.
+func (t *Turn) connect(ctx context.Context, by Dialer, to netip.AddrPort) (net.Conn, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
@@ -53,8 +53,9 @@ func (t *Turn) connect(ctx context.Context, from netip.Addr, to netip.AddrPort) 
 	c := t.thread.newConn(fd, to)
 	c.turn = t
 	switchOn(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY)
-	if from.IsValid() {
-		if err := bind(fd, from); err != nil {
+	by.boundReceived(fd)
+	if by.Source.IsValid() {
+		if err := bind(fd, by.Source); err != nil {
 			c.Close()
 			return nil, dialError(to, err)
 		}

@@ -46,26 +46,32 @@ type ContextDialer interface {
 type Dialer struct {
 	Dialer ContextDialer
 	Source netip.Addr // to connect from, if Dialer is a *net.Dialer; the zero value leaves that to the system
+	// ReceiveMemory is how many bytes of memory the kernel may use for what a connection has received and nobody has read, if Dialer is
+	// a *net.Dialer and the system is Linux. The kernel bounds it by twice net.core.rmem_max. 0 leaves it to the kernel.
+	ReceiveMemory int
 }
 
 // DialContext connects to address by TCP.
 func (d Dialer) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
 	t := turnOf(ctx)
 	if t == nil {
-		return d.sourced().DialContext(ctx, network, address)
+		return d.outside().DialContext(ctx, network, address)
 	}
 	return t.dial(ctx, d, network, address)
 }
 
-// sourced returns the dialer that connects from the source.
-func (d Dialer) sourced() ContextDialer {
+// outside returns the dialer that does the same without a turn.
+func (d Dialer) outside() ContextDialer {
 	std, ok := d.Dialer.(*net.Dialer)
-	if !ok || !d.Source.IsValid() {
+	if !ok || !d.Source.IsValid() && d.ReceiveMemory == 0 {
 		return d.Dialer
 	}
-	from := *std
-	from.LocalAddr, from.Control = net.TCPAddrFromAddrPort(netip.AddrPortFrom(d.Source, 0)), withoutPort
-	return &from
+	with := *std
+	with.Control = d.control
+	if d.Source.IsValid() {
+		with.LocalAddr = net.TCPAddrFromAddrPort(netip.AddrPortFrom(d.Source, 0))
+	}
+	return &with
 }
 
 // addrPort returns a TCP address, and for any other kind the zero value.

@@ -47,7 +47,7 @@ func (ts *Threads) Accept(*net.TCPListener, func(*Conn), func(error) time.Durati
 func (*Turn) Away(f func()) { f() }
 
 func (*Turn) dial(ctx context.Context, by Dialer, network, address string) (net.Conn, error) {
-	return by.sourced().DialContext(ctx, network, address)
+	return by.outside().DialContext(ctx, network, address)
 }
 
 // Conn is a connection of a set-up.

@@ -21,9 +21,22 @@ func bind(fd int, source netip.Addr) error {
 	return nil
 }
 
-// withoutPort is a net.Dialer's Control that leaves the port to connect(2).
-func withoutPort(_, _ string, c syscall.RawConn) error {
-	var err error
-	set := func(fd uintptr) { err = unix.SetsockoptInt(int(fd), unix.IPPROTO_IP, unix.IP_BIND_ADDRESS_NO_PORT, 1) }
-	return errors.Join(c.Control(set), err)
+// control is a net.Dialer's Control that bounds the receive buffer, and leaves the source port to connect(2).
+func (d Dialer) control(_, _ string, c syscall.RawConn) error {
+	var port error
+	err := c.Control(func(fd uintptr) {
+		d.boundReceived(int(fd))
+		if d.Source.IsValid() {
+			port = unix.SetsockoptInt(int(fd), unix.IPPROTO_IP, unix.IP_BIND_ADDRESS_NO_PORT, 1)
+		}
+	})
+	return errors.Join(err, port)
+}
+
+// boundReceived bounds a socket's receive buffer before it connects, since the scale of the window is fixed then. A failure costs
+// nothing but the bound.
+func (d Dialer) boundReceived(fd int) {
+	if d.ReceiveMemory > 0 {
+		unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUF, d.ReceiveMemory/2) // the kernel doubles it
+	}
 }

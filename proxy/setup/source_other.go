@@ -4,5 +4,5 @@ package setup
 
 import "syscall"
 
-// withoutPort has no like on this system.
-func withoutPort(_, _ string, _ syscall.RawConn) error { return nil }
+// control sets nothing on this system.
+func (d Dialer) control(_, _ string, _ syscall.RawConn) error { return nil }
