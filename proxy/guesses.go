@@ -137,14 +137,14 @@ func kept(left float64, own *bucket) float64 {
 	return 0
 }
 
-// take is tryTake, but waits until ctx ends. It returns OutcomeTooManyGuesses where the wait would be too long.
+// take is tryTake, but waits until ctx ends. It returns OutcomeTooManyGuesses if all waits together would take longer than maxGuessWait.
 func (g *guesses) take(ctx context.Context, all []toll) error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	keep := 0.0
+	keep, left := 0.0, maxGuessWait
 	for i, c := range all {
 		b := g.bucket(c)
-		if err := g.wait(ctx, b, 1+keep*c.rate.burst); err != nil {
+		if err := g.wait(ctx, b, 1+keep*c.rate.burst, &left); err != nil {
 			g.returnTokens(all[:i])
 			return err
 		}
@@ -153,8 +153,8 @@ func (g *guesses) take(ctx context.Context, all []toll) error {
 	return nil
 }
 
-// wait waits for a token, and takes it. The mutex is free meanwhile.
-func (g *guesses) wait(ctx context.Context, b *bucket, needs float64) error {
+// wait waits for a token for as long as is left, and takes it. The mutex is free meanwhile.
+func (g *guesses) wait(ctx context.Context, b *bucket, needs float64, left *time.Duration) error {
 	switch {
 	case b.tokens >= needs:
 		b.tokens--
@@ -166,16 +166,16 @@ func (g *guesses) wait(ctx context.Context, b *bucket, needs float64) error {
 	defer wake()
 	w := &guesser{needs: needs, wake: wake}
 	b.waiting = append(b.waiting, w)
-	for left := maxGuessWait; !w.in; {
-		if ctx.Err() != nil || left <= 0 {
+	for !w.in {
+		if ctx.Err() != nil || *left <= 0 {
 			b.leave(w)
-			if left <= 0 {
+			if *left <= 0 {
 				return OutcomeTooManyGuesses
 			}
 			return context.Cause(ctx)
 		}
-		d := min(b.next(), left)
-		left -= d
+		d := min(b.next(), *left)
+		*left -= d
 		g.mu.Unlock()
 		g.sleep(woken, d)
 		g.mu.Lock()

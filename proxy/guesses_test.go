@@ -159,6 +159,25 @@ func TestGuessesWait(t *testing.T) {
 	})
 }
 
+// The waits for all tokens of one guess are bounded together.
+func TestGuessesWaitOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := newGuesses(time.Now, sleep)
+		addr := netip.MustParseAddr("2001:db8::1")
+		tolls := g.tolls(addr, "ann", false, GuessOptions{AtOnce: 1, PerMinute: 6, AddressAtOnce: 1, AddressPerMinute: 6})
+		for range 3 * len(tolls) {
+			for _, c := range tolls { // each bucket by itself, so that none is full when its turn comes
+				g.tryTake([]toll{c})
+			}
+		}
+		began := time.Now()
+		err := g.take(t.Context(), tolls)
+		if took := time.Since(began); took > maxGuessWait || !errors.Is(err, OutcomeTooManyGuesses) && err != nil {
+			t.Errorf("waited %v: %v", took, err)
+		}
+	})
+}
+
 // Memory is bounded, and a guesser who fills it with other buckets is not rid of an empty one.
 func TestGuessesAreBounded(t *testing.T) {
 	g := newGuesses(func() time.Time { return time.Unix(1e9, 0) }, nil)

@@ -16,7 +16,7 @@ type PenaltyOptions struct {
 }
 
 // penalties remember who failed to sign in, by address and by user. What they give is how long a refusal waits before it is answered:
-// who signs in rightly never waits for what others have done, so nobody can be locked out, while guessing slows down however it
+// a right password does not wait for it (for guesses see guesses), so nobody can be locked out, while guessing slows down however it
 // is spread. An address from which a user has signed in within a day counts no failures of others against that user.
 //
 // Memory is bounded: where there is no more room, some entry goes. Safe for concurrent use.

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"crypto/tls"
+	"encoding/base64"
 	"fmt"
 	"io"
 	"net"
@@ -13,6 +14,9 @@ import (
 	"testing"
 	"time"
 
+	"portico/backend"
+	"portico/backend/backendtest"
+	"portico/backend/backendtest/testkit"
 	"portico/proxy"
 )
 
@@ -23,12 +27,22 @@ func TestAttack(t *testing.T) {
 		signIns = 8
 		bound   = 30 * time.Second // the strangers, the server and the race detector share the machine
 	)
-	compressing.need(t)
-	user := compressing.user(t, 1)
-	f := front(t, options{servers: compressing.behind(0), settings: proxy.Settings{
+	testkit.Need(t, "dovecot")
+	server := testkit.Dovecot(t, backendtest.DovecotOptions{
+		Users: []backendtest.User{{Name: "ada", Password: password}}, Mechanisms: []string{"PLAIN", "LOGIN", "SCRAM-SHA-256"},
+	})
+	testkit.NoLeaks(t)
+	const user = "ada"
+	f := front(t, options{servers: []backend.ServerOptions{{Name: "mbx1", Addresses: []string{server.Plain}}}, settings: proxy.Settings{
 		Limits:    proxy.Limits{Unauthenticated: 10_000, UnauthenticatedPerAddress: 1000, ConnectionsPerUser: 16},
 		Penalties: proxy.PenaltyOptions{First: 2 * time.Second},
 	}})
+	survey(t, f)
+	silent := "a AUTHENTICATE SCRAM-SHA-256 " + base64.StdEncoding.EncodeToString([]byte("n,,n="+user+",r=abc")) + "\r\n"
+	exchange := f.dial(ways[0])
+	exchange.Send(strings.TrimSuffix(silent, "\r\n"))
+	exchange.Expect("+ *") // so the strangers' exchanges reach the server
+	exchange.Close()
 	ctx, stop := context.WithCancel(t.Context())
 	var strangers sync.WaitGroup
 	defer strangers.Wait()
@@ -45,11 +59,11 @@ func TestAttack(t *testing.T) {
 	}
 	attack(24, func(int) { strangerSays(ctx, f.plain, "127.0.0.3", "a LOGIN "+user+" wrong\r\n", 200*time.Millisecond) })
 	attack(16, func(int) {
-		strangerSays(ctx, f.plain, "127.0.0.4", "a AUTHENTICATE SCRAM-SHA-256 biwsbj1ib2Iscj1hYmM=\r\n", time.Minute)
+		strangerSays(ctx, f.plain, "127.0.0.4", silent, time.Minute)
 	})
 	attack(4, func(i int) {
 		for c := range 256 {
-			strangerSays(ctx, f.plain, "127.0.0.5", fmt.Sprintf("t%c LOGIN nobody%d wrong\r\n", byte(c), c%16), 20*time.Millisecond)
+			strangerSays(ctx, f.plain, "127.0.0.5", fmt.Sprintf("t%s LOGIN nobody%d wrong\r\n", []byte{byte(c)}, c%16), 20*time.Millisecond)
 		}
 	})
 	attack(400, func(int) { shakeHands(ctx, f.tls, "127.0.0.6", f.trust) })
