@@ -79,7 +79,7 @@ func (f *front) settings(config *configs.Config) proxy.Settings {
 		QuietSignIns: !config.Log.Signins, HealthUsers: healthHomes(config),
 		Limits: proxy.Limits{
 			Connections: set.MaxConnections, ConnectionsPerAddress: set.MaxConnectionFromSingleIP,
-			Unauthenticated: set.MaxUnauthenticatedConnections, ConnectionsPerUser: set.MaxConnectionsPerUser,
+			Unauthenticated: unauthenticated(set.MaxUnauthenticatedConnections, descriptorLimit()), ConnectionsPerUser: set.MaxConnectionsPerUser,
 			UnauthenticatedPerAddress: set.MaxUnauthenticatedConnectionsFromSingleIP,
 		},
 		Timeouts: proxy.Timeouts{
@@ -93,6 +93,15 @@ func (f *front) settings(config *configs.Config) proxy.Settings {
 	commands := &settings.Limits.Commands
 	commands.Line, commands.Literal, commands.Command = set.MaxCommandSize, set.MaxCommandSize, set.MaxCommandSize
 	return settings
+}
+
+// unauthenticated returns how many clients may be connected before sign-in: what is configured, but no more than half of the process's
+// descriptors (0: not known). Strangers would else take those that sign-ins and operators need, before the first has to give way.
+func unauthenticated(configured int, descriptors uint64) int {
+	if descriptors == 0 {
+		return configured
+	}
+	return int(min(uint64(configured), max(descriptors/2, 1)))
 }
 
 // serverDialer connects to mailbox servers. The relay sets keep-alives when it takes a connection over.

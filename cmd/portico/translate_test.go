@@ -56,6 +56,19 @@ func without(words []string, word string) []string {
 	return left
 }
 
+// Strangers get no more than half of the descriptors.
+func TestUnauthenticatedLeavesDescriptors(t *testing.T) {
+	for _, c := range []struct {
+		configured  int
+		descriptors uint64
+		want        int
+	}{{10_000, 0, 10_000}, {10_000, 20_000, 10_000}, {10_000, 400, 200}, {100, 400, 100}, {10_000, 1, 1}} {
+		if got := unauthenticated(c.configured, c.descriptors); got != c.want {
+			t.Errorf("%d configured, %d descriptors: %d, want %d", c.configured, c.descriptors, got, c.want)
+		}
+	}
+}
+
 func TestTranslation(t *testing.T) {
 	config, err := configs.Load(newSite(t).write(t, `default_domain: example.org
 keepalive_idle: 7m
