@@ -10,7 +10,7 @@ import (
 type hide struct {
 	name string
 	// parts are what is sent. In them, CMD stands for the command's line with its CRLF, LEN for the line's length. Between parts the
-	// client waits for "+" or the answer to b.
+	// client waits for "+", the answer to b or an untagged BAD.
 	parts []string
 	want  fate
 }

@@ -198,7 +198,9 @@ func (sm smuggler) smuggle(t *testing.T, parts []string) string {
 				s.send(part)
 			}
 			if i < last {
-				at, _ = s.await(at, line(func(l string) bool { return strings.HasPrefix(l, "+") || strings.HasPrefix(l, "b ") }))
+				at, _ = s.await(at, line(func(l string) bool {
+					return strings.HasPrefix(l, "+") || strings.HasPrefix(l, "b ") || strings.HasPrefix(l, "* BAD")
+				}))
 			}
 		}
 	}
