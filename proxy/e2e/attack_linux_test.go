@@ -21,12 +21,9 @@ import (
 )
 
 // Strangers do all at once what they can, at the default settings, and a user who signs in once a second is let in every time. How long that
-// takes is reported; a sign-in that takes longer than the bound fails.
+// takes is reported; it fails no test, as the strangers, the server and the race detector share the machine.
 func TestAttack(t *testing.T) {
-	const (
-		signIns = 8
-		bound   = 30 * time.Second // the strangers, the server and the race detector share the machine
-	)
+	const signIns = 8
 	testkit.Need(t, "dovecot")
 	server := testkit.Dovecot(t, backendtest.DovecotOptions{
 		Users: []backendtest.User{{Name: "ada", Password: password}}, Mechanisms: []string{"PLAIN", "LOGIN", "SCRAM-SHA-256"},
@@ -72,7 +69,7 @@ func TestAttack(t *testing.T) {
 	var longest time.Duration
 	for range signIns {
 		began := time.Now()
-		if err := goodSignIn(f.plain, user, bound); err != nil {
+		if err := goodSignIn(f.plain, user); err != nil {
 			t.Errorf("a good user after %v: %v", time.Since(began), err)
 		}
 		longest = max(longest, time.Since(began))
@@ -101,7 +98,7 @@ func pauseFor(ctx context.Context, d time.Duration) {
 
 // connectFrom connects from a loopback address.
 func connectFrom(ctx context.Context, address, source string) (net.Conn, error) {
-	d := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(source)}, Timeout: 5 * time.Second}
+	d := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(source)}, Timeout: testkit.Patience}
 	return d.DialContext(ctx, "tcp", address)
 }
 
@@ -131,13 +128,13 @@ func shakeHands(ctx context.Context, address, source string, trust *tls.Config) 
 }
 
 // goodSignIn signs in from an address of its own, and out again.
-func goodSignIn(address, user string, bound time.Duration) error {
+func goodSignIn(address, user string) error {
 	conn, err := connectFrom(context.Background(), address, "127.0.0.2")
 	if err != nil {
 		return err
 	}
 	defer conn.Close()
-	conn.SetDeadline(time.Now().Add(bound))
+	conn.SetDeadline(time.Now().Add(testkit.Patience))
 	io.WriteString(conn, "a LOGIN "+user+" "+password+"\r\nb LOGOUT\r\n")
 	for in := bufio.NewReader(conn); ; {
 		line, err := in.ReadString('\n')
