@@ -85,7 +85,7 @@ func (s *session) claim() error {
 		most = 0
 	}
 	err := s.ticket.claim(s.user, most)
-	if err != nil {
+	if err != nil { // the password was right; handOff, which notes that, is not reached
 		s.server.penalties.succeed(s.remote.Addr(), s.user)
 	}
 	return err
