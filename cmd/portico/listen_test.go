@@ -1,7 +1,9 @@
 package main
 
 import (
+	"errors"
 	"net"
+	"syscall"
 	"testing"
 
 	"portico/configs"
@@ -26,18 +28,28 @@ func TestNetworkOf(t *testing.T) {
 
 // Both ways of "everywhere" on one port is what many write.
 func TestListenOnBothKinds(t *testing.T) {
-	free, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, port, _ := net.SplitHostPort(free.Addr().String())
-	free.Close()
-	all := []configs.Listener{{Address: "0.0.0.0:" + port}, {Address: "[::]:" + port}}
-	for _, l := range all {
-		ln, err := listenTCP(l.Address, all)
+	for range 50 {
+		free, err := net.Listen("tcp", "127.0.0.1:0")
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer ln.Close()
+		_, port, _ := net.SplitHostPort(free.Addr().String())
+		free.Close()
+		all := []configs.Listener{{Address: "0.0.0.0:" + port}, {Address: "[::]:" + port}}
+		first, err := listenTCP(all[0].Address, all)
+		if errors.Is(err, syscall.EADDRINUSE) { // on another address of this machine, or by another test meanwhile
+			continue
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer first.Close()
+		second, err := listenTCP(all[1].Address, all)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer second.Close()
+		return
 	}
+	t.Fatal("no port is free on all addresses")
 }
