@@ -63,10 +63,13 @@ type Link struct {
 	Extensions wire.Extensions
 }
 
-// LogOut ends the session at the server in order and closes the connection, at deadline at the latest.
-func (l *Link) LogOut(deadline time.Time) {
+// logOutTime bounds the end of a session at a mailbox server that is not used.
+const logOutTime = time.Second
+
+// LogOut ends the session at the server in order and closes the connection, a second from now at the latest.
+func (l *Link) LogOut(now time.Time) {
 	defer l.Conn.Close()
-	l.Conn.SetDeadline(deadline)
+	l.Conn.SetDeadline(now.Add(logOutTime))
 	stream := l.Conn
 	if l.TLS != nil {
 		stream = l.TLS

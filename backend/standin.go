@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"strings"
-	"time"
 
 	"portico/backend/directory"
 	"portico/backend/secret"
@@ -13,9 +12,6 @@ import (
 // A stranger must not learn by time or words which users exist. So a sign-in as a user whom the directory does not know, or refuses, goes
 // the way of all others up to a mailbox server's answer: it waits where others wait, fails where others fail, and takes as long as a
 // wrong password takes there. Only then is it refused.
-
-// logOutPatience bounds the end of a session that a mailbox server has opened for a user who may not have it.
-const logOutPatience = time.Second
 
 // standIn gives a database to a user who has none. It stays the same for a name.
 func (t *Tier) standIn(user string) directory.Entry {
@@ -28,7 +24,7 @@ func (t *Tier) refuse(ctx context.Context, r Route, q SignInRequest) error {
 	q.Credential = q.Credential.withoutSecret()
 	link, err := t.signInAlong(ctx, r, q)
 	if err == nil {
-		link.LogOut(t.now().Add(logOutPatience))
+		link.LogOut(t.now())
 		return r.refusal
 	}
 	var e *Error

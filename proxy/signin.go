@@ -115,15 +115,12 @@ func (s *session) openMailbox(q directory.Query, c backend.Credential) (*backend
 	}
 	if s.way.Mode != directory.ModeMaster {
 		if err := s.claim(); err != nil {
-			link.LogOut(s.server.opt.Now().Add(logOutTime))
+			link.LogOut(s.server.opt.Now())
 			return nil, err
 		}
 	}
 	return link, nil
 }
-
-// logOutTime bounds the end of a session at a mailbox server that is not used.
-const logOutTime = time.Second
 
 // step is told of a phase by the mailbox servers' side.
 func (s *session) step(phase string, d time.Duration) {

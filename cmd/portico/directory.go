@@ -111,7 +111,7 @@ func (d *directories) fileFailed(err error) {
 	d.report("directory: a file has changed and can not be taken; the old one stays in force", err)
 }
 
-// foundOther is told of an entry that was found for another name than was asked for.
+// foundOther reports an entry that was found for another name than was asked for.
 func (d *directories) foundOther(err error) {
 	now, last := time.Now().Unix(), d.others.Load()
 	if now-last >= 60 && d.others.CompareAndSwap(last, now) {

@@ -56,7 +56,7 @@ type Options struct {
 	// sign in.
 	Attributes map[string]string
 	Timeout    time.Duration // of one request
-	// Report is told of each entry that was found for another name. Nil tells nobody.
+	// Report receives each entry that was found for another name; it may be nil.
 	Report func(error)
 }
 

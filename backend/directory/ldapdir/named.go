@@ -58,9 +58,9 @@ func judge(asked, blank *ber.Packet, found *ldap.Entry) finding {
 	}
 	switch asked.Tag {
 	case ldap.FilterAnd:
-		return judgeAll(asked, blank, found)
+		return judgeParts(asked, blank, found, other)
 	case ldap.FilterOr:
-		return judgeAny(asked, blank, found)
+		return judgeParts(asked, blank, found, same)
 	case ldap.FilterNot: // finds nothing by a name
 		return silent
 	case ldap.FilterEqualityMatch:
@@ -79,30 +79,19 @@ func judge(asked, blank *ber.Packet, found *ldap.Entry) finding {
 	return silent
 }
 
-func judgeAll(asked, blank *ber.Packet, found *ldap.Entry) finding {
-	all := silent
+// judgeParts judges the parts of an AND or an OR: one that is decisive settles it, else any that is not silent.
+func judgeParts(asked, blank *ber.Packet, found *ldap.Entry, decisive finding) finding {
+	whole := silent
 	for i := range asked.Children {
-		switch judge(asked.Children[i], blank.Children[i], found) {
-		case other:
-			return other
-		case same:
-			all = same
+		switch of := judge(asked.Children[i], blank.Children[i], found); of {
+		case decisive:
+			return of
+		case silent:
+		default:
+			whole = of
 		}
 	}
-	return all
-}
-
-func judgeAny(asked, blank *ber.Packet, found *ldap.Entry) finding {
-	any := silent
-	for i := range asked.Children {
-		switch judge(asked.Children[i], blank.Children[i], found) {
-		case same:
-			return same
-		case other:
-			any = other
-		}
-	}
-	return any
+	return whole
 }
 
 func part(p *ber.Packet, i int) string { return p.Children[i].Data.String() }

@@ -46,7 +46,7 @@ type Options struct {
 	DSN      secret.Value
 	Query    string // a directory.Template; no field may stand in quotes
 	InFlight int    // connections at once; at least 1
-	// Report is told of each row that was found for another name. Nil tells nobody.
+	// Report receives each row that was found for another name; it may be nil.
 	Report func(error)
 }
 
