@@ -164,6 +164,11 @@ func (p *Pumps) Retime(idle, keepAlive time.Duration) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.opts.IdleTimeout, p.opts.KeepAlive = defaultTo(idle, defaultIdle), defaultTo(keepAlive, defaultKeepAlive)
+	for l := range p.links {
+		if l.silence != nil && l.phase == pumpCarrying {
+			l.silence.Reset(p.opts.IdleTimeout)
+		}
+	}
 }
 
 // watch asks who watches a session.

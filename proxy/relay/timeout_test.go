@@ -20,7 +20,7 @@ func TestSilentClientsAreSentAway(t *testing.T) {
 		{"in the middle of a response", "", "", "* 1 FETCH (BODY[] {9}\n1234", true},
 		{"in the middle of a line of theirs", "a NOO", "", "", false},
 	}
-	eachWayWith(t, Options{IdleTimeout: 500 * time.Millisecond}, func(t *testing.T, r *rig) {
+	eachWay(t, func(t *testing.T, r *rig) {
 		talks := make([]*talk, len(tests))
 		for i, test := range tests {
 			talks[i] = r.start()
@@ -29,6 +29,7 @@ func TestSilentClientsAreSentAway(t *testing.T) {
 			talks[i].server.say(test.server)
 			talks[i].client.hears(test.server)
 		}
+		r.relay.Retime(200*time.Millisecond, 0) // from here on
 		for i, test := range tests {
 			tk := talks[i]
 			if test.cut {
