@@ -23,7 +23,7 @@ import (
 // patience bounds what must happen in a test; short is a time-out that a test waits for.
 const (
 	patience = time.Minute
-	short    = 200 * time.Millisecond
+	short    = time.Second
 )
 
 // dialogue is what a fake mailbox server says and wants to hear, one step each:

@@ -93,7 +93,7 @@ func TestRealAlertmanager(t *testing.T) {
 		if !strings.Contains(page, `"alertname":"PorticoHealth"`) || !strings.Contains(page, `"cause":"Networking of mbx1"`) || !strings.Contains(page, `"receiver":"at-night"`) {
 			t.Error(page)
 		}
-	case <-time.After(20 * time.Second):
+	case <-time.After(testkit.Patience):
 		t.Error("nobody was told")
 	}
 	a.Ended = time.Now()

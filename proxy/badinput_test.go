@@ -92,8 +92,8 @@ func TestBadInput(t *testing.T) {
 				o.Settings.Limits.BadCommands = 3
 				o.Settings.Limits.Commands = wire.Limits{Line: 2048, Literal: 1024, Command: 1900, SASL: 4096}
 				if strings.HasPrefix(test.name, "silent") {
-					o.Settings.Timeouts.Idle = 50 * time.Millisecond
-					o.Settings.Timeouts.Handshake = 50 * time.Millisecond
+					o.Settings.Timeouts.Idle = 500 * time.Millisecond
+					o.Settings.Timeouts.Handshake = 500 * time.Millisecond
 				}
 			})
 			p := h.dial()
@@ -118,7 +118,7 @@ func TestBadInput(t *testing.T) {
 
 // Time as a whole is bounded too: a client that says a little now and then does not stay.
 func TestSetUpEndsForTalkativeClient(t *testing.T) {
-	h := start(t, TLSNone, func(o *Options) { o.Settings.Timeouts.SetUp = 100 * time.Millisecond })
+	h := start(t, TLSNone, func(o *Options) { o.Settings.Timeouts.SetUp = 500 * time.Millisecond })
 	p := h.client()
 	for range 1000 {
 		p.send("a NOOP\r\n")

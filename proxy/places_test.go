@@ -74,6 +74,7 @@ func TestPlacesThatAreServedStay(t *testing.T) {
 		}
 		close(goOn)
 		busy.expect("* OK ")
+		waitUntil(t, func() bool { unsigned, _ := h.server.gate.counts(); return unsigned == 0 })
 		h.client() // there is room again
 	}
 }

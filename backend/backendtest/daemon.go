@@ -14,7 +14,7 @@ import (
 
 // How long a Daemon may take to listen, and to go away.
 const (
-	daemonStart = 30 * time.Second
+	daemonStart = 2 * time.Minute
 	daemonStop  = 5 * time.Second
 )
 

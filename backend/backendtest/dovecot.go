@@ -16,7 +16,7 @@ import (
 
 // How long Dovecot may take to greet, and to go away.
 const (
-	dovecotStart = 20 * time.Second
+	dovecotStart = 2 * time.Minute
 	dovecotStop  = 10 * time.Second
 )
 

@@ -291,7 +291,7 @@ func TestUserCommands(t *testing.T) {
 
 // signInPlain signs a user in, without TLS and as cheaply as it goes.
 func signInPlain(address, user string) (net.Conn, *bufio.Reader, error) {
-	conn, err := net.DialTimeout("tcp", address, 30*time.Second)
+	conn, err := net.DialTimeout("tcp", address, testkit.Patience)
 	if err != nil {
 		return nil, nil, err
 	}

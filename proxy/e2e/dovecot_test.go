@@ -8,7 +8,6 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
-	"time"
 
 	"portico/backend"
 	"portico/backend/backendtest"
@@ -71,7 +70,7 @@ func (r *realServer) need(t *testing.T) {
 }
 
 func (r *realServer) start() {
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), testkit.Patience)
 	defer cancel()
 	ca, err := backendtest.NewCA("Mailbox server test CA")
 	if err != nil {

@@ -8,7 +8,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"portico/backend"
 	"portico/backend/backendtest"
@@ -83,7 +82,7 @@ var (
 func (s *jailedServer) need(t *testing.T) {
 	t.Helper()
 	s.once.Do(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+		ctx, cancel := context.WithTimeout(context.Background(), testkit.Patience)
 		defer cancel()
 		s.d, s.add, s.err = s.begin(ctx)
 	})

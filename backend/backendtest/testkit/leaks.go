@@ -20,6 +20,12 @@ const leakPatience = 30 * time.Second
 // check runs after every other cleanup; it is not for parallel tests.
 func NoLeaks(t testing.TB) {
 	t.Helper()
+	noLeaksAfter(t, leakPatience)
+}
+
+// noLeaksAfter is NoLeaks for what goes away within a limit.
+func noLeaksAfter(t testing.TB, limit time.Duration) {
+	t.Helper()
 	startPoller(t)
 	goroutines, descriptors := goroutineStacks(), openDescriptors()
 	t.Cleanup(func() {
@@ -28,8 +34,8 @@ func NoLeaks(t testing.TB) {
 			left = append(added(goroutines, goroutineStacks()), added(descriptors, openDescriptors())...)
 			return len(left) == 0
 		}
-		if !waitFor(leakPatience, gone) && !t.Failed() {
-			t.Errorf("left behind after %v:\n%s", leakPatience, strings.Join(left, "\n\n"))
+		if !waitFor(limit, gone) && !t.Failed() {
+			t.Errorf("left behind after %v:\n%s", limit, strings.Join(left, "\n\n"))
 		}
 	})
 }

@@ -15,10 +15,10 @@ import (
 // test that passes.
 const Patience = 2 * time.Minute
 
-// Context returns a context that ends with the test, or after a minute.
+// Context returns a context that ends with the test, or after Patience.
 func Context(t testing.TB) context.Context {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), Patience)
 	t.Cleanup(cancel)
 	return ctx
 }

@@ -115,7 +115,7 @@ func options(address string) ldapdir.Options {
 			"database": "departmentNumber", "user": "displayName", "mode": "employeeType", "max_connections": "employeeNumber",
 			"server": "carLicense", "refuse": "title",
 		},
-		Timeout: 2 * time.Second,
+		Timeout: testkit.Patience,
 	}
 }
 
