@@ -14,13 +14,8 @@ import (
 )
 
 func newBench() *cobra.Command {
-	cmd := &cobra.Command{
-		Use:   "bench",
-		Short: "Put load on an IMAP server, and measure it",
-		Args:  cobra.NoArgs,
-	}
-	cmd.AddCommand(newBenchRun(), newBenchSink(), newBenchProfile(), newBenchCompare())
-	return cmd
+	return group(&cobra.Command{Use: "bench", Short: "Put load on an IMAP server, and measure it"},
+		newBenchRun(), newBenchSink(), newBenchProfile(), newBenchCompare())
 }
 
 // allowRemoteFlag is on each command that could reach another machine.

@@ -58,6 +58,13 @@ func newRoot() *cobra.Command {
 	return root
 }
 
+// group is a command that only has others below it.
+func group(cmd *cobra.Command, below ...*cobra.Command) *cobra.Command {
+	cmd.Args = cobra.NoArgs
+	cmd.AddCommand(below...)
+	return cmd
+}
+
 // configFlag gives a command the flag that names the configuration file.
 func configFlag(cmd *cobra.Command) *string {
 	return cmd.Flags().StringP("config", "c", defaultFile, "configuration `file`")

@@ -96,15 +96,12 @@ func (s *service) setComponent(ctx context.Context, r health.Request) error {
 }
 
 func newComponent() *cobra.Command {
-	cmd := &cobra.Command{
+	return group(&cobra.Command{
 		Use:   "component",
 		Short: "Take this node out of service and back: Get- and Set-ServerComponentState",
 		Long: "ImapProxy Inactive refuses new clients; sessions go on. ServerWideOffline Inactive does that and has nobody told of alerts, as Monitoring\n" +
 			"Inactive does, and nothing recovered of itself, as RecoveryActionsEnabled Inactive does. Each requester has an entry of its own: any Inactive wins, and only the same requester lifts it.",
-		Args: cobra.NoArgs,
-	}
-	cmd.AddCommand(newComponentGet(), newComponentSet())
-	return cmd
+	}, newComponentGet(), newComponentSet())
 }
 
 func newComponentGet() *cobra.Command {

@@ -19,13 +19,8 @@ import (
 )
 
 func newDatabase() *cobra.Command {
-	cmd := &cobra.Command{
-		Use:   "database",
-		Short: "Look at and change what is known of the databases",
-		Args:  cobra.NoArgs,
-	}
-	cmd.AddCommand(newDatabaseStatus(), newDatabaseMove(), newDatabaseRebalance(), newDatabaseCopy(), newDatabasePin(), newDatabasePinned())
-	return cmd
+	return group(&cobra.Command{Use: "database", Short: "Look at and change what is known of the databases"},
+		newDatabaseStatus(), newDatabaseMove(), newDatabaseRebalance(), newDatabaseCopy(), newDatabasePin(), newDatabasePinned())
 }
 
 func newDatabasePin() *cobra.Command {

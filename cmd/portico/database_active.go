@@ -64,7 +64,8 @@ func newDatabaseMove() *cobra.Command {
 			"server. If it fails, everything is as before, but for the sessions that have ended; unless the storage that had to be told\n" +
 			"(databases.<name>.activate) has failed: then nobody is let in until the database is moved again, to whichever server.\n\n" +
 			"If the server does not answer, or its copy is Failed, nothing changes. --force moves the database all the same, as Exchange's Move-ActiveMailboxDatabase\n" +
-			"-SkipHealthChecks does. It does not lift a block: portico server unblock does.",
+			"-SkipHealthChecks does. It does not lift a block: portico server unblock does.\n\n" +
+			"Exit status: 0 the database is active there, 2 it could not be moved.",
 		Args: cobra.ExactArgs(2),
 	}
 	ask := askFlags(cmd)
@@ -86,7 +87,8 @@ func newDatabaseRebalance() *cobra.Command {
 		Use:   "rebalance",
 		Short: "Move every database to the first of its copies that can have it",
 		Long: "Rebalance moves each database to the first of its copies that is not Failed and whose server answers and is not blocked. A database whose active copy is on\n" +
-			"a server that does not answer moves to any such copy. What stays is listed with the reason.\n\n" +
+			"a server that does not answer moves to any such copy. A copy is Failed if its mail could not be read, and was not read since: portico database status lists\n" +
+			"it, portico database copy resume ends it. What stays is listed with the reason.\n\n" +
 			"Exit status: 0 done, 1 a database stays where it should not, 2 it could not be done.",
 		Args: cobra.NoArgs,
 	}
@@ -102,13 +104,8 @@ func newDatabaseRebalance() *cobra.Command {
 }
 
 func newDatabaseCopy() *cobra.Command {
-	cmd := &cobra.Command{
-		Use:   "copy",
-		Short: "Change what is known of a copy of a database",
-		Args:  cobra.NoArgs,
-	}
-	cmd.AddCommand(newDatabaseCopyResume())
-	return cmd
+	return group(&cobra.Command{Use: "copy", Short: "Change what is known of a copy of a database"},
+		newDatabaseCopyResume())
 }
 
 func newDatabaseCopyResume() *cobra.Command {

@@ -14,15 +14,12 @@ import (
 )
 
 func newHealth() *cobra.Command {
-	cmd := &cobra.Command{
+	return group(&cobra.Command{
 		Use:   "health",
 		Short: "Tell whether users can reach their mail, and what is at fault",
 		Long: "Probes sign in to health mailboxes and look at what the relay counts; monitors judge what they find; a health set is as unhealthy\n" +
 			"as its worst monitor.",
-		Args: cobra.NoArgs,
-	}
-	cmd.AddCommand(newHealthGet(), newHealthReport(), newHealthAlerts(), newHealthRecovery(), newHealthBundle(), newHealthRepairing())
-	return cmd
+	}, newHealthGet(), newHealthReport(), newHealthAlerts(), newHealthRecovery(), newHealthBundle(), newHealthRepairing())
 }
 
 // monitorFields are what --where may name, and what a monitor has there.

@@ -19,15 +19,12 @@ import (
 )
 
 func newLogCommand() *cobra.Command {
-	cmd := &cobra.Command{
+	return group(&cobra.Command{
 		Use:   "log",
 		Short: "Switch the protocol log on and off, and watch it",
 		Long: "The protocol log has a row for each command of the sessions that it is switched on for. It takes effect inside sessions that\n" +
 			"are open, shows no secret, and ends by itself.",
-		Args: cobra.NoArgs,
-	}
-	cmd.AddCommand(newLogOn(), newLogOff(), newLogStatus(), newLogTail(), newLogShow())
-	return cmd
+	}, newLogOn(), newLogOff(), newLogStatus(), newLogTail(), newLogShow())
 }
 
 // filterFlags gives a command the flags that say which rows are wanted.

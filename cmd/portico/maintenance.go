@@ -213,15 +213,12 @@ func (s *service) withoutMaintained(plan health.Plan) health.Plan {
 }
 
 func newMaintenance() *cobra.Command {
-	cmd := &cobra.Command{
+	return group(&cobra.Command{
 		Use:   "maintenance",
 		Short: "Put a mailbox server, or this node, into maintenance and back",
 		Long: "In maintenance a mailbox server has no active database, gets none, and nobody is told of it. This node takes no clients then, has ended its\n" +
 			"sessions, recovers nothing and tells nobody.",
-		Args: cobra.NoArgs,
-	}
-	cmd.AddCommand(newMaintenanceStart(), newMaintenanceStop(), newMaintenanceStatus())
-	return cmd
+	}, newMaintenanceStart(), newMaintenanceStop(), newMaintenanceStatus())
 }
 
 func newMaintenanceStart() *cobra.Command {

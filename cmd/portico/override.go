@@ -174,13 +174,8 @@ func unknownHere(err error) error {
 }
 
 func newOverride() *cobra.Command {
-	cmd := &cobra.Command{
-		Use:   "override",
-		Short: "Change probes and monitors for a time: Add-, Get- and Remove-ServerMonitoringOverride",
-		Args:  cobra.NoArgs,
-	}
-	cmd.AddCommand(newOverrideAdd(), newOverrideList(), newOverrideRemove())
-	return cmd
+	return group(&cobra.Command{Use: "override", Short: "Change probes and monitors for a time: Add-, Get- and Remove-ServerMonitoringOverride"},
+		newOverrideAdd(), newOverrideList(), newOverrideRemove())
 }
 
 // overrideFlags gives a command the flags that name an override.

@@ -14,13 +14,8 @@ import (
 )
 
 func newProbe() *cobra.Command {
-	cmd := &cobra.Command{
-		Use:   "probe",
-		Short: "Look at the probes, and run one now",
-		Args:  cobra.NoArgs,
-	}
-	cmd.AddCommand(newProbeList(), newProbeRun())
-	return cmd
+	return group(&cobra.Command{Use: "probe", Short: "Look at the probes, and run one now"},
+		newProbeList(), newProbeRun())
 }
 
 func newProbeList() *cobra.Command {

@@ -100,13 +100,8 @@ func (a *asking) recoveryLog(cmd *cobra.Command, state admin.RecoveryState) erro
 }
 
 func newService() *cobra.Command {
-	cmd := &cobra.Command{
-		Use:   "service",
-		Short: "Look at the services, and restart one: of this front end, or of a mailbox server",
-		Args:  cobra.NoArgs,
-	}
-	cmd.AddCommand(newServiceStatus(), newServiceRestart())
-	return cmd
+	return group(&cobra.Command{Use: "service", Short: "Look at the services, and restart one: of this front end, or of a mailbox server"},
+		newServiceStatus(), newServiceRestart())
 }
 
 func newServiceStatus() *cobra.Command {

@@ -12,13 +12,8 @@ import (
 )
 
 func newServer() *cobra.Command {
-	cmd := &cobra.Command{
-		Use:   "server",
-		Short: "Look at the mailbox servers, pause them, and keep databases from them",
-		Args:  cobra.NoArgs,
-	}
-	cmd.AddCommand(newServerList(), newServerBlock(), newServerUnblock(), newServerPolicy(), newServerPause(), newServerResume())
-	return cmd
+	return group(&cobra.Command{Use: "server", Short: "Look at the mailbox servers, pause them, and keep databases from them"},
+		newServerList(), newServerBlock(), newServerUnblock(), newServerPolicy(), newServerPause(), newServerResume())
 }
 
 func newServerList() *cobra.Command {
@@ -57,8 +52,9 @@ func newServerBlock() *cobra.Command {
 		Use:   "block SERVER",
 		Short: "Let no database be activated on a server; with --move, move those that are",
 		Long: "Block forbids that a database is activated on the server, until unblock. With --move each database that is active there\n" +
-			"moves now to its next copy whose server answers and is not blocked: sign-ins wait, its sessions end, and go on there.\n" +
-			"That is Exchange's Set-MailboxServer -DatabaseCopyActivationDisabledAndMoveNow $true.\n\n" +
+			"moves now to its next copy that is not Failed and whose server answers and is not blocked: sign-ins wait, its sessions end, and\n" +
+			"go on there. A copy is Failed if its mail could not be read, and was not read since: portico database status lists it, portico\n" +
+			"database copy resume ends it. That is Exchange's Set-MailboxServer -DatabaseCopyActivationDisabledAndMoveNow $true.\n\n" +
 			"Exit status: 0 done, 1 a database stays, 2 it could not be done.",
 		Args: cobra.ExactArgs(1),
 	}

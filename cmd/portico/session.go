@@ -10,13 +10,8 @@ import (
 )
 
 func newSession() *cobra.Command {
-	cmd := &cobra.Command{
-		Use:   "session",
-		Short: "Look at the signed-in sessions",
-		Args:  cobra.NoArgs,
-	}
-	cmd.AddCommand(newSessionList(), newSessionSlow())
-	return cmd
+	return group(&cobra.Command{Use: "session", Short: "Look at the signed-in sessions"},
+		newSessionList(), newSessionSlow())
 }
 
 func newSessionList() *cobra.Command {

@@ -13,15 +13,12 @@ import (
 )
 
 func newSettings() *cobra.Command {
-	cmd := &cobra.Command{
+	return group(&cobra.Command{
 		Use:   "settings",
 		Short: "Look at the settings, and change them while Portico runs",
 		Long: "A change is in force at once, survives a restart, and beats the configuration file until it is reset. Names and values are taken in\n" +
 			"Exchange's spelling too: MaxConnectionsPerUser, SecureLogin.",
-		Args: cobra.NoArgs,
-	}
-	cmd.AddCommand(newSettingsGet(), newSettingsSet(), newSettingsReset())
-	return cmd
+	}, newSettingsGet(), newSettingsSet(), newSettingsReset())
 }
 
 func newSettingsGet() *cobra.Command {
@@ -109,13 +106,8 @@ func (a *asking) settings(cmd *cobra.Command, states []admin.SettingState) error
 
 // newConfig is for what concerns the configuration file.
 func newConfig() *cobra.Command {
-	cmd := &cobra.Command{
-		Use:   "config",
-		Short: "Compare the configuration file with what is in force",
-		Args:  cobra.NoArgs,
-	}
-	cmd.AddCommand(newConfigDiff())
-	return cmd
+	return group(&cobra.Command{Use: "config", Short: "Compare the configuration file with what is in force"},
+		newConfigDiff())
 }
 
 func newConfigDiff() *cobra.Command {

@@ -16,13 +16,7 @@ import (
 )
 
 func newTest() *cobra.Command {
-	cmd := &cobra.Command{
-		Use:   "test",
-		Short: "Test what a user would do",
-		Args:  cobra.NoArgs,
-	}
-	cmd.AddCommand(newTestIMAP())
-	return cmd
+	return group(&cobra.Command{Use: "test", Short: "Test what a user would do"}, newTestIMAP())
 }
 
 // connectivityRow is a row of Test-ImapConnectivity.

@@ -12,13 +12,8 @@ import (
 )
 
 func newUser() *cobra.Command {
-	cmd := &cobra.Command{
-		Use:   "user",
-		Short: "Find a user's mailbox, put a user in another database, and end a user's sessions",
-		Args:  cobra.NoArgs,
-	}
-	cmd.AddCommand(newUserWhere(), newUserMove(), newUserKick())
-	return cmd
+	return group(&cobra.Command{Use: "user", Short: "Find a user's mailbox, put a user in another database, and end a user's sessions"},
+		newUserWhere(), newUserMove(), newUserKick())
 }
 
 func newUserWhere() *cobra.Command {
