@@ -50,6 +50,8 @@ type Log struct {
 
 	demand  atomic.Pointer[demand]
 	changed chan struct{} // holds one: Match has to be asked again
+	changes atomic.Uint64 // of demand
+	applied atomic.Uint64 // changes for which Match has been asked again
 	wake    chan struct{} // holds one: there is a demand again
 	done    chan struct{}
 	group   sync.WaitGroup
@@ -187,6 +189,7 @@ func (l *Log) put(d *demand) {
 		}
 	}
 	l.demand.Store(d)
+	l.changes.Add(1)
 	signal(l.changed)
 	signal(l.wake)
 }
@@ -200,6 +203,12 @@ func signal(c chan struct{}) {
 
 // Changed is told when Match has to be asked again for sessions that live.
 func (l *Log) Changed() <-chan struct{} { return l.changed }
+
+// Changes counts the changes so far of what Match returns.
+func (l *Log) Changes() uint64 { return l.changes.Load() }
+
+// Applied says that Match has been asked again for all sessions that live, after so many changes.
+func (l *Log) Applied(changes uint64) { l.applied.Store(changes) }
 
 // On says whether anything is asked for.
 func (l *Log) On() bool { return !l.demand.Load().empty() }
@@ -437,6 +446,7 @@ func (l *Log) flushLast() {
 type Status struct {
 	Rules    []Rule `json:"rules"`
 	Watchers int    `json:"watchers"`
+	Pending  bool   `json:"pending"` // not all sessions know yet what is asked for
 	Rows     uint64 `json:"rows"`    // written to files
 	Dropped  uint64 `json:"dropped"` // not written, or not shown
 	File     string `json:"file,omitempty"`
@@ -448,7 +458,7 @@ type Status struct {
 // Status returns the state of things.
 func (l *Log) Status() Status {
 	d := l.demand.Load()
-	s := Status{Rules: l.Rules(), Watchers: len(d.tails), Rows: l.counts.rows.Load()}
+	s := Status{Rules: l.Rules(), Watchers: len(d.tails), Pending: l.applied.Load() != l.changes.Load(), Rows: l.counts.rows.Load()}
 	for i := range l.counts.dropped {
 		s.Dropped += l.counts.dropped[i].Load()
 	}

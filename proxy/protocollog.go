@@ -152,7 +152,9 @@ func (s *Server) rewatch() {
 	for {
 		select {
 		case <-s.opt.ProtocolLog.Changed():
+			changes := s.opt.ProtocolLog.Changes()
 			s.opt.Relay.Rewatch()
+			s.opt.ProtocolLog.Applied(changes)
 		case <-s.closed:
 			return
 		}

@@ -117,6 +117,9 @@ func newLogStatus() *cobra.Command {
 			fmt.Fprintf(cmd.OutOrStdout(), "\n%d rows written, %d dropped, %d watching; file: %s\n",
 				status.Rows, status.Dropped, status.Watchers, orNone(status.File))
 		}
+		if status.Pending && ask.output != "json" {
+			fmt.Fprintln(cmd.OutOrStdout(), "The last change is not in effect yet in all open sessions.")
+		}
 		if status.Failing != "" {
 			if ask.output != "json" {
 				fmt.Fprintf(cmd.OutOrStdout(), "Nothing can be written since %s: %s\n", status.Since.Local().Format(time.DateTime), status.Failing)

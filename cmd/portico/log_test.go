@@ -15,7 +15,6 @@ import (
 	"sync"
 	"syscall"
 	"testing"
-	"time"
 
 	"portico/backend/backendtest/testkit"
 	"portico/health/admin"
@@ -53,6 +52,15 @@ func (s *site) logStatus(t *testing.T) (status admin.LogStatus) {
 		t.Fatal(err)
 	}
 	return status
+}
+
+// logSettled waits until so many rules are in force, in all open sessions.
+func (s *site) logSettled(t *testing.T, rules int) {
+	t.Helper()
+	testkit.Eventually(t, "the rules are in effect", func() bool {
+		status := s.logStatus(t)
+		return len(status.Rules) == rules && !status.Pending
+	})
 }
 
 // serveHalves starts a server that takes every sign-in, and answers a FETCH by one half, and the other when it is told.
@@ -149,10 +157,10 @@ func TestLogOfOneAmongMany(t *testing.T) {
 	if line, err := answers.ReadString('\n'); err != nil || !strings.HasPrefix(line, "* 1 FETCH") {
 		t.Fatalf("%q, %v", line, err)
 	}
-	if got := site.portico(t, 0, "log", "on", "--user", "one", "--for", "5s"); !strings.Contains(got, "r1    user one") {
+	if got := site.portico(t, 0, "log", "on", "--user", "one", "--for", "0s"); !strings.Contains(got, "r1    user one") {
 		t.Errorf("on:\n%s", got)
 	}
-	time.Sleep(time.Second) // so long it may take to be in effect
+	site.logSettled(t, 1)
 	close(release)
 	if line, err := answers.ReadString('\n'); err != nil || line != "abcdef)\r\n" {
 		t.Fatalf("%q, %v", line, err)
@@ -163,8 +171,9 @@ func TestLogOfOneAmongMany(t *testing.T) {
 	if err := do(one, answers, "SELECT INBOX"); err != nil {
 		t.Fatal(err)
 	}
-	testkit.Eventually(t, "the rule ends by itself", func() bool { return len(site.logStatus(t).Rules) == 0 })
-	time.Sleep(time.Second)
+	site.portico(t, 0, "log", "on", "--user", "one", "--for", "100ms")
+	site.portico(t, 0, "log", "off", "r1")
+	site.logSettled(t, 0) // the second rule ends by itself
 	if err := do(one, answers, "CHECK"); err != nil {
 		t.Fatal(err)
 	}
@@ -328,7 +337,7 @@ func TestLogTailAndShow(t *testing.T) {
 	}
 	testkit.Eventually(t, "the command watches", func() bool { return site.logStatus(t).Watchers == 1 })
 	site.portico(t, 0, "log", "on", "--user", "alice")
-	time.Sleep(time.Second)
+	site.logSettled(t, 1)
 	c.Command("d", "LIST \"\" *")
 	testkit.Eventually(t, "the row is written", func() bool { return len(site.rows(t)) > 0 })
 	testkit.Eventually(t, "the row is shown", func() bool { return strings.Contains(out.String(), ",list,") })

@@ -28,6 +28,7 @@ type ProtocolLog interface {
 type LogStatus struct {
 	Rules    []LogRule  `json:"rules"`
 	Watchers int        `json:"watchers"`                // who watch rows as they come
+	Pending  bool       `json:"pending"`                 // a change is not in effect yet in all sessions
 	Rows     uint64     `json:"rows"`                    // written to files since the start
 	Dropped  uint64     `json:"dropped"`                 // not written, or not shown to somebody who watched
 	File     string     `json:"file,omitempty"`          // that is written to now
@@ -105,7 +106,9 @@ func logRule(r protolog.Rule) LogRule {
 func logAPI(mux *http.ServeMux, l ProtocolLog) {
 	mux.HandleFunc("GET /api/v1/log", func(w http.ResponseWriter, _ *http.Request) {
 		s := l.Status()
-		shown := LogStatus{Rules: []LogRule{}, Watchers: s.Watchers, Rows: s.Rows, Dropped: s.Dropped, File: s.File, Failing: s.Failing}
+		shown := LogStatus{
+			Rules: []LogRule{}, Watchers: s.Watchers, Pending: s.Pending, Rows: s.Rows, Dropped: s.Dropped, File: s.File, Failing: s.Failing,
+		}
 		if s.Failing != "" {
 			shown.Since = &s.Since
 		}
