@@ -90,14 +90,15 @@ func (b *book) session(name string, conn net.Conn) {
 func (b *book) signIn(user, name string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	late := time.AfterFunc(time.Second, func() {
+	const limit = 20 * time.Second // less than a session lingers that is not ended at once
+	late := time.AfterFunc(limit, func() {
 		b.mu.Lock()
 		defer b.mu.Unlock()
 		b.changed.Broadcast()
 	})
 	defer late.Stop()
 	for began := time.Now(); b.at[user] != ""; b.changed.Wait() { // the end of the other session may be on its way
-		if time.Since(began) >= time.Second {
+		if time.Since(began) >= limit {
 			b.twice = append(b.twice, user)
 			break
 		}

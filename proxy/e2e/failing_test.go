@@ -162,7 +162,16 @@ func checkFailure(t *testing.T, fail failure, server backend.ServerOptions, agai
 		t.Errorf("not counted as %s:\n%s", fail.metric, f.log)
 	}
 	if again {
-		c.Command("b", "LOGIN ada "+password)
+		signsIn := func() bool {
+			c.Send("b LOGIN ada " + password)
+			lines := c.ReadUntilTagged("b")
+			return strings.HasPrefix(lines[len(lines)-1], "b OK")
+		}
+		if fail.hangs != nil { // a busy machine may take longer than short
+			testkit.Eventually(t, "another try succeeds", signsIn)
+		} else if !signsIn() {
+			t.Error("another try fails")
+		}
 		c.Command("c", "NOOP")
 	}
 	c.Command("d", "LOGOUT")

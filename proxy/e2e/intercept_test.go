@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -104,12 +105,7 @@ func TestHiddenCommands(t *testing.T) {
 	compressing.need(t)
 	f := front(t, options{servers: compressing.behind(backend.TLSNone)})
 	user := compressing.user(t, 1)
-	slipped := 0
 	for _, h := range hides() {
-		direct := smuggler{address: compressing.server.Plain, user: user, patience: quiet}
-		if compressed(direct.smuggle(t, h.fill("c COMPRESS DEFLATE\r\n"))) {
-			slipped++
-		}
 		for _, bad := range forbidden {
 			for _, bytewise := range []bool{false, true} {
 				for _, behindLogin := range []bool{false, true} {
@@ -125,8 +121,26 @@ func TestHiddenCommands(t *testing.T) {
 			}
 		}
 	}
-	// Without Portico they do compress, or this test shows nothing.
-	if slipped < 60 {
+	getThrough(t, user)
+}
+
+// getThrough checks that many of the hides do get through where there is no Portico, or they would show nothing. Those that Dovecot does
+// not answer in time are tried again with more of it, since a busy machine may need that.
+func getThrough(t *testing.T, user string) {
+	const enough = 60
+	t.Helper()
+	slipped, left := 0, hides()
+	for patience := quiet; slipped < enough && patience < testkit.Patience; patience *= 4 {
+		left = slices.DeleteFunc(left, func(h hide) bool {
+			direct := smuggler{address: compressing.server.Plain, user: user, patience: patience}
+			through := slipped < enough && compressed(direct.smuggle(t, h.fill("c COMPRESS DEFLATE\r\n")))
+			if through {
+				slipped++
+			}
+			return through
+		})
+	}
+	if slipped < enough {
 		t.Errorf("only %d of %d get through to Dovecot without Portico", slipped, len(hides()))
 	}
 }
