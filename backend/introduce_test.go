@@ -80,17 +80,6 @@ func TestProxyProtocolToDovecot(t *testing.T) {
 	}
 }
 
-func freePort(t *testing.T) string {
-	t.Helper()
-	ln := testkit.Listen(t)
-	defer ln.Close()
-	_, port, err := net.SplitHostPort(ln.Addr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	return port
-}
-
 // from is a dialer that notes what it connects from, and whose ports may have run out.
 type from struct {
 	used func(netip.Addr)

@@ -38,9 +38,7 @@ func TestRealAlertmanager(t *testing.T) {
 	if err := os.WriteFile(file, []byte(own), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	ln := testkit.Listen(t)
-	address := ln.Addr().String()
-	ln.Close()
+	address := "127.0.0.1:" + testkit.FreePort(t)
 	var log bytes.Buffer
 	cmd := exec.Command("prometheus-alertmanager", "--config.file="+file, "--storage.path="+dir, "--web.listen-address="+address, "--cluster.listen-address=")
 	cmd.Stdout, cmd.Stderr = &log, &log

@@ -81,7 +81,7 @@ func newDaemon(name string, programs ...string) (d *Daemon, paths []string, err 
 			return nil, nil, errors.Join(err, os.RemoveAll(dir))
 		}
 	}
-	ports, err := freePorts(1)
+	ports, err := FreePorts(1)
 	if err != nil {
 		return nil, nil, errors.Join(err, os.RemoveAll(dir))
 	}

@@ -175,7 +175,7 @@ func newDovecot(release string, o DovecotOptions) (d *Dovecot, err error) {
 	if d.owner, err = mailOwner(); err != nil {
 		return nil, err
 	}
-	ports, err := freePorts(4)
+	ports, err := FreePorts(4)
 	if err != nil {
 		return nil, err
 	}
@@ -286,22 +286,4 @@ func (d *Dovecot) Stop() error {
 		err = d.process.stop(dovecotStop)
 	}
 	return errors.Join(err, os.RemoveAll(d.Dir))
-}
-
-// freePorts returns n TCP ports on which nobody listened a moment ago.
-func freePorts(n int) ([]string, error) {
-	var ports []string
-	for range n {
-		ln, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			return nil, err
-		}
-		defer ln.Close() // all stay open to the end, so that no port comes twice
-		_, port, err := net.SplitHostPort(ln.Addr().String())
-		if err != nil {
-			return nil, err
-		}
-		ports = append(ports, port)
-	}
-	return ports, nil
 }

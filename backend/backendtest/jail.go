@@ -40,7 +40,7 @@ func newJailedDaemon(server string, program string, args ...string) (*Daemon, er
 			"/etc/group":  "root:x:0:\n" + fmt.Sprintf("mail:x:%d:%s\n", account.GID, server),
 		})
 	}
-	ports, portErr := freePorts(1)
+	ports, portErr := FreePorts(1)
 	if err = errors.Join(err, portErr); err != nil {
 		return nil, errors.Join(err, os.RemoveAll(dir))
 	}

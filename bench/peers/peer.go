@@ -12,6 +12,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"portico/backend/backendtest"
 )
 
 // Peer is a proxy under measurement, running.
@@ -71,16 +73,11 @@ func kill(pid int) {
 
 // freePorts returns addresses on loopback that nobody listens on.
 func freePorts(n int) ([]string, error) {
-	var addrs []string
-	for range n {
-		ln, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			return nil, err
-		}
-		defer ln.Close()
-		addrs = append(addrs, ln.Addr().String())
+	ports, err := backendtest.FreePorts(n)
+	for i := range ports {
+		ports[i] = "127.0.0.1:" + ports[i]
 	}
-	return addrs, nil
+	return ports, err
 }
 
 func answers(addr string) (err error) {

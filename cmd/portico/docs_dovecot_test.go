@@ -2,7 +2,6 @@ package main
 
 import (
 	"encoding/base64"
-	"net"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -79,11 +78,5 @@ func inFolder(t *testing.T, config string) string {
 	if err := os.WriteFile(filepath.Join(dir, "masters"), []byte("portico:{PLAIN}sesame\n"), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer ln.Close()
-	_, port, _ := net.SplitHostPort(ln.Addr().String())
-	return strings.NewReplacer("/etc/dovecot", dir, "port = 10143", "port = "+port).Replace(config)
+	return strings.NewReplacer("/etc/dovecot", dir, "port = 10143", "port = "+testkit.FreePort(t)).Replace(config)
 }

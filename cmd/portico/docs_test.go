@@ -3,7 +3,6 @@ package main
 import (
 	"fmt"
 	"io/fs"
-	"net"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -166,13 +165,7 @@ func serveReadme(t *testing.T, file string) {
 	}
 	served := string(text)
 	for _, port := range []string{"1143", "1993", "8143"} {
-		ln, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer ln.Close()
-		served = strings.Replace(served, ":"+port+`"`, fmt.Sprintf(`:%d"`, ln.Addr().(*net.TCPAddr).Port), 1)
-		ln.Close()
+		served = strings.Replace(served, ":"+port+`"`, ":"+testkit.FreePort(t)+`"`, 1)
 	}
 	if err := os.WriteFile(file, []byte(served), 0o600); err != nil {
 		t.Fatal(err)

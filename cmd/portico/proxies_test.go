@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"net"
 	"strings"
 	"testing"
 
@@ -46,12 +45,7 @@ func TestPorticoBehindPortico(t *testing.T) {
 func TestLoop(t *testing.T) {
 	testkit.NoLeaks(t)
 	site := newSite(t)
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	site.server = ln.Addr().String()
-	ln.Close()
+	site.server = "127.0.0.1:" + testkit.FreePort(t)
 	file := site.writeWithout(t, "mailbox_servers", fmt.Sprintf(
 		"settings: {login_type: plain_text_login}\npenalties: {first: 0s}\nmailbox_servers: {mbx1: {address: %q, tls: none, trusted_id: true}}\n", site.server))
 	site.replace(t, `{address: "127.0.0.1:0", tls: starttls}`, fmt.Sprintf(`{address: %q, tls: none}`, site.server))

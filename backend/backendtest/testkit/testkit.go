@@ -34,6 +34,16 @@ func Listen(t testing.TB) net.Listener {
 	return ln
 }
 
+// FreePort returns a port on which nobody listened on loopback a moment ago, for servers that cannot be given a listener.
+func FreePort(t testing.TB) string {
+	t.Helper()
+	ports, err := backendtest.FreePorts(1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return ports[0]
+}
+
 // Server is what Serve runs.
 type Server interface {
 	Serve(net.Listener) error
