@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"portico/backend/directory"
 	"portico/configs/store"
 )
 
@@ -130,11 +131,11 @@ func (m *ActiveManager) Active(name string) (server string, ok bool) {
 // the end, and counts a sign-in of a user as under way until release. A user in no database, named "", has no such servers. While the database or the user is held it waits, by wait, which
 // may let others compute meanwhile.
 func (m *ActiveManager) lease(ctx context.Context, name, user string, wait func(func())) ([]string, error) {
-	return m.leaseWithin(ctx, name, user, holdTime, wait)
+	return m.leaseWithin(ctx, name, user, holdTime, directory.Query{Away: wait})
 }
 
-// leaseWithin is lease with a bound for the wait.
-func (m *ActiveManager) leaseWithin(ctx context.Context, name, user string, within time.Duration, wait func(func())) ([]string, error) {
+// leaseWithin is lease with a bound for the wait. It returns errStillHeld when that is over, and when q's client closes its side.
+func (m *ActiveManager) leaseWithin(ctx context.Context, name, user string, within time.Duration, q directory.Query) ([]string, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for {
@@ -158,7 +159,7 @@ func (m *ActiveManager) leaseWithin(ctx context.Context, name, user string, with
 			m.user(user).signIns++
 			return m.inOrder(name, d), nil
 		}
-		if err := m.await(ctx, stands, within, wait); err != nil {
+		if err := m.await(ctx, stands, within, q); err != nil {
 			return nil, fmt.Errorf("database %s is moving, or the user: %w", name, err)
 		}
 	}

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"portico/backend/directory"
 )
 
 // PaceOptions say how fast sign-ins are let in where many may have waited.
@@ -187,8 +189,9 @@ func (g *Gates) pass(server string) bool {
 var errTooManyWait = errors.New("too many sign-ins wait for the server")
 
 // wait returns true when a sign-in may go in: those who came first go first; and false when it is to look whether it still has to wait
-// for this server. away runs what may have to wait; still is called every few seconds, and its error ends the wait, as ctx does.
-func (g *Gates) wait(ctx context.Context, server string, away func(func()), still func() error) (in bool, err error) {
+// for this server. The client is told every few seconds that it waits, and at once when it closes its side: one that has gone resets the connection
+// then. If it can not be told, or ctx ends, the wait ends with that error.
+func (g *Gates) wait(ctx context.Context, server string, q directory.Query) (in bool, err error) {
 	w := &waiter{changed: make(chan struct{}, 1)}
 	g.mu.Lock()
 	gt := g.gate(server)
@@ -198,17 +201,18 @@ func (g *Gates) wait(ctx context.Context, server string, away func(func()), stil
 	}
 	gt.queue = append(gt.queue, w)
 	g.mu.Unlock()
-	told := g.now()
+	told, closed := g.now(), q.ClosedOrNil()
 	for {
 		in, over, at := g.look(server, w)
 		if over {
 			return in, nil
 		}
-		away(func() { pause(ctx, w.changed, g.now, at, told.Add(stillWaits)) })
+		hungUp := false
+		q.Wait(func() { hungUp = pause(ctx, w.changed, closed, g.now, at, told.Add(stillWaits)) })
 		err = context.Cause(ctx)
-		if err == nil && !g.now().Before(told.Add(stillWaits)) {
+		if err == nil && (hungUp || !g.now().Before(told.Add(stillWaits))) {
 			told = g.now()
-			err = still()
+			err = q.Waits()
 		}
 		if err != nil {
 			g.leave(server, w)
@@ -247,8 +251,8 @@ func (g *Gates) leave(server string, w *waiter) {
 	gt.tell()
 }
 
-// pause waits for a change, for a time if there is one, for another, or for ctx's end.
-func pause(ctx context.Context, changed <-chan struct{}, now func() time.Time, at, other time.Time) {
+// pause waits for a change, for a time if there is one, for another, for ctx's end, or until the client closes its side: then it returns true.
+func pause(ctx context.Context, changed, closed <-chan struct{}, now func() time.Time, at, other time.Time) (hungUp bool) {
 	if at.IsZero() || other.Before(at) {
 		at = other
 	}
@@ -256,7 +260,10 @@ func pause(ctx context.Context, changed <-chan struct{}, now func() time.Time, a
 	defer timer.Stop()
 	select {
 	case <-changed:
+	case <-closed:
+		return true
 	case <-timer.C:
 	case <-ctx.Done():
 	}
+	return false
 }

@@ -8,10 +8,10 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"portico/backend/directory"
 )
 
-func here(f func())    { f() }
-func patient() error   { return nil }
 func newGates() *Gates { return NewGates(time.Now) }
 
 // enter is what Route does.
@@ -19,7 +19,7 @@ func (g *Gates) enter(ctx context.Context, server string) error {
 	if g.pass(server) {
 		return nil
 	}
-	in, err := g.wait(ctx, server, here, patient)
+	in, err := g.wait(ctx, server, directory.Query{})
 	if err == nil && !in {
 		return errors.New("sent away")
 	}
@@ -42,7 +42,7 @@ func TestPause(t *testing.T) {
 			t.Errorf("another server: %v after %v", err, time.Since(began))
 		}
 		told := 0
-		in, err := g.wait(t.Context(), "mbx1", here, func() error { told++; return nil })
+		in, err := g.wait(t.Context(), "mbx1", directory.Query{Still: func() error { told++; return nil }})
 		if took := time.Since(began); err != nil || !in || took != time.Minute || told != 3 && told != 4 {
 			t.Errorf("%v after %v, told %d times", err, took, told)
 		}
@@ -122,7 +122,7 @@ func TestGateGivingUp(t *testing.T) {
 				case 0:
 					err = g.enter(ctx, "mbx1")
 				case 2:
-					_, err = g.wait(t.Context(), "mbx1", here, func() error { return gone })
+					_, err = g.wait(t.Context(), "mbx1", directory.Query{Still: func() error { return gone }})
 				default:
 					err = g.enter(t.Context(), "mbx1")
 				}

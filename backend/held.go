@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"portico/backend/directory"
 )
 
 // Of sign-ins that are held.
@@ -26,16 +28,16 @@ type held struct {
 // errStillHeld says that a sign-in has waited for as long as it was to.
 var errStillHeld = errors.New("it took too long")
 
-// await waits for d at most until what is held is let go. The mutex is free meanwhile.
-func (m *ActiveManager) await(ctx context.Context, h *held, d time.Duration, wait func(func())) error {
+// await waits until what is held is let go, but for d at most, and until q's client closes its side. The mutex is free meanwhile.
+func (m *ActiveManager) await(ctx context.Context, h *held, d time.Duration, q directory.Query) error {
 	if h.waiting >= maxHeld {
 		return fmt.Errorf("%d sign-ins wait already", h.waiting)
 	}
 	h.waiting++
 	held := h.held
 	m.mu.Unlock()
-	err := errStillHeld
-	wait(func() {
+	err, closedSide := errStillHeld, q.ClosedOrNil()
+	q.Wait(func() {
 		timer := time.NewTimer(d)
 		defer timer.Stop()
 		select {
@@ -43,6 +45,7 @@ func (m *ActiveManager) await(ctx context.Context, h *held, d time.Duration, wai
 			err = nil
 		case <-ctx.Done():
 			err = context.Cause(ctx)
+		case <-closedSide:
 		case <-timer.C:
 		}
 		if closed(held) { // beside a deadline, the event counts

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"portico/backend/directory"
 )
@@ -54,7 +55,7 @@ func (t *Tier) Route(ctx context.Context, q directory.Query) (Route, error) {
 	if entry.Server != "" {
 		r.Servers = []string{entry.Server}
 		for in := t.gates.pass(entry.Server); !in; {
-			if in, err = t.gates.wait(bounded, entry.Server, q.Wait, q.Waits); err != nil {
+			if in, err = t.gates.wait(bounded, entry.Server, q); err != nil {
 				return r, t.notIn(ctx, err)
 			}
 		}
@@ -88,7 +89,7 @@ func (t *Tier) lease(ctx context.Context, q directory.Query, r *Route) (err erro
 			return nil
 		}
 		t.active.release(r.Database, r.User)
-		in, err := t.gates.wait(ctx, server, q.Wait, q.Waits)
+		in, err := t.gates.wait(ctx, server, q)
 		if err != nil {
 			return err
 		}
@@ -98,11 +99,12 @@ func (t *Tier) lease(ctx context.Context, q directory.Query, r *Route) (err erro
 	}
 }
 
-// hold leases the database of a user, and tells the client now and then that it has to wait while something moves, which shows whether it is there.
+// hold leases the database of a user. While something moves, it tells the client now and then that it has to wait, and at once when the client
+// closes its side, which shows whether it is there.
 func (t *Tier) hold(ctx context.Context, database, user string, q directory.Query) ([]string, error) {
-	for left := holdTime; ; left -= stillWaits {
-		servers, err := t.active.leaseWithin(ctx, database, user, min(left, stillWaits), q.Wait)
-		if !errors.Is(err, errStillHeld) || left <= stillWaits {
+	for until := time.Now().Add(holdTime); ; {
+		servers, err := t.active.leaseWithin(ctx, database, user, min(time.Until(until), stillWaits), q)
+		if !errors.Is(err, errStillHeld) || time.Until(until) <= 0 {
 			return servers, err
 		}
 		if err := q.Waits(); err != nil {

@@ -1,35 +1,34 @@
 package proxy
 
 import (
+	"container/heap"
 	"net/netip"
 	"strings"
 	"sync"
+	"time"
 )
 
-// admission counts connections and says when there are too many. Safe for concurrent use.
+// admission counts connections and says when there are too many. Each connection before sign-in has a place. When
+// all places are taken, a connection whose user is not proved gives way to a new one. Safe for concurrent use.
 type admission struct {
+	now func() time.Time
+
 	mu        sync.Mutex
 	total     int
 	unsigned  int // of total: before sign-in
 	addresses map[netip.Prefix]int
-	strangers map[netip.Prefix]*strangers
-	silent    silence // before sign-in, of all addresses
+	origins   map[netip.Prefix]*origin
+	crowd     crowd      // of origins
+	silent    ticketList // before sign-in, of all addresses
 	users     map[string]int
 	names     strings.Builder // where the names in users stand, several in one piece
-}
-
-// strangers are one address's connections before sign-in.
-type strangers struct {
-	number    int
-	silent    silence
-	exchanges silence // of silent, those that hold a connection to a mailbox server
 }
 
 // maxExchanges bounds one address's silent exchanges with mailbox servers, unless it is bound by nothing.
 const maxExchanges = 64
 
-// namesSize is how many bytes of names stand in one piece of memory. Each for itself, they would lie scattered among the garbage of
-// sign-ins, and keep it from being used otherwise for as long as sessions live.
+// namesSize is how many bytes of names stand in one piece of memory. Each for itself, they would lie scattered
+// among the garbage of sign-ins, and keep it from being used otherwise for as long as sessions live.
 const namesSize = 1 << 10
 
 // keep returns a copy of a name that may be kept for long.
@@ -43,14 +42,15 @@ func (a *admission) keep(name string) string {
 	return a.names.String()[from:]
 }
 
-func newAdmission() *admission {
+func newAdmission(now func() time.Time) *admission {
 	return &admission{
-		addresses: make(map[netip.Prefix]int), strangers: make(map[netip.Prefix]*strangers), users: make(map[string]int),
-		silent: silence{kind: ofAll},
+		now: now, addresses: make(map[netip.Prefix]int), origins: make(map[netip.Prefix]*origin), users: make(map[string]int),
+		silent: ticketList{kind: ofAll},
 	}
 }
 
-// ticket is one connection's place in the counts until the relay has it. It has to be returned, once or more often, or its place left for it.
+// ticket is one connection's place in the counts until the relay has it. It has to be returned, once or more often,
+// or its place left for it.
 type ticket struct {
 	gate     *admission
 	address  netip.Prefix
@@ -58,16 +58,27 @@ type ticket struct {
 	signedIn bool
 	returned bool // not counted any more
 
-	apart      bool    // its address is not bound before sign-in
-	client     *client // waited for, while the ticket is in the lists of silent ones
-	exchanging bool    // it is in the list of exchanges too
-	links      [numSilences]link
+	state  ticketState
+	client *client   // that would have to give way; nil while the ticket is in no list
+	since  time.Time // when it got its state
+	links  [numListKinds]link
 }
+
+// ticketState says what a connection before sign-in waits for.
+type ticketState uint8
+
+const (
+	stateUnlisted   ticketState = iota // it does not give way
+	stateSilent                        // for the client
+	stateExchanging                    // the same, in the middle of an exchange with a mailbox server
+	stateWaiting                       // for us: for a directory, a mailbox server, a database that moves
+)
 
 // exceeds says whether count has reached a limit, of which zero means none.
 func exceeds(count, limit int) bool { return limit > 0 && count >= limit }
 
-// addressKey is what of a client's address the limit counts: of IPv6 the network, since a host may take any address in it.
+// addressKey is what of a client's address the limit counts: of IPv6 the network, since a host may take any address
+// in it.
 func addressKey(addr netip.Addr) netip.Prefix {
 	addr = addr.Unmap().WithZone("")
 	bits := addr.BitLen()
@@ -78,8 +89,8 @@ func addressKey(addr netip.Addr) netip.Prefix {
 	return key
 }
 
-// enter admits a connection, or says with an Outcome which limit forbids it. Where a limit of connections before sign-in is reached, the
-// one that has been silent longest gives way, if there is one.
+// enter admits a connection, or says with an Outcome which limit forbids it. Where a limit of connections before
+// sign-in is reached, one of them gives way, if there is one that may have to.
 func (a *admission) enter(addr netip.Addr, lim Limits) (*ticket, error) {
 	key := addressKey(addr)
 	a.mu.Lock()
@@ -93,145 +104,129 @@ func (a *admission) enter(addr netip.Addr, lim Limits) (*ticket, error) {
 	if err := a.makeRoom(key, lim); err != nil {
 		return nil, err
 	}
-	if exceeds(a.unsigned, lim.Unauthenticated) && !a.giveWay(&a.silent, OutcomeGaveWay) {
+	if exceeds(a.unsigned, lim.Unauthenticated) && !a.giveWay(a.yielding(), OutcomeGaveWay) {
 		return nil, OutcomeLimitUnsigned
 	}
-	t := &ticket{gate: a, address: key, apart: lim.UnauthenticatedPerAddress <= 0}
 	a.total++
 	a.unsigned++
 	a.addresses[key]++
-	a.arrive(key)
-	return t, nil
+	a.arrive(key, lim.UnauthenticatedPerAddress <= 0)
+	return &ticket{gate: a, address: key}, nil
 }
 
 // makeRoom makes sure that an address may have one more connection before sign-in.
 func (a *admission) makeRoom(key netip.Prefix, lim Limits) error {
-	of := a.strangers[key]
-	if of != nil && exceeds(of.number, lim.UnauthenticatedPerAddress) && !a.giveWay(&of.silent, OutcomeGaveWayAddress) {
+	o := a.origins[key]
+	if o != nil && exceeds(o.number, lim.UnauthenticatedPerAddress) && !a.giveWay(o.first(), OutcomeGaveWayAddress) {
 		return OutcomeLimitUnsignedAddress
 	}
 	return nil
 }
 
-// arrive and depart count a connection before sign-in for its address.
-func (a *admission) arrive(key netip.Prefix) {
-	of := a.strangers[key]
-	if of == nil {
-		of = &strangers{silent: silence{kind: ofAddress}, exchanges: silence{kind: ofExchanges}}
-		a.strangers[key] = of
+// clientSilent says that we wait for the client from now on. A ticket that is listed as silent already is the one
+// that has been silent for the shortest time from now on.
+func (t *ticket) clientSilent(c *client) {
+	state := stateSilent
+	if c.exchanging {
+		state = stateExchanging
 	}
-	of.number++
+	t.enlist(c, state)
 }
 
-func (a *admission) depart(key netip.Prefix) {
-	if of := a.strangers[key]; of != nil {
-		if of.number--; of.number == 0 {
-			delete(a.strangers, key)
-		}
-	}
-}
+// clientWaits says that the client waits for us from now on. It answers false if the client had to give way.
+func (t *ticket) clientWaits(c *client) bool { return t.enlist(c, stateWaiting) }
 
-// giveWay ends the connection that has been silent longest, if there is one, and takes its place from it.
-func (a *admission) giveWay(among *silence, o Outcome) bool {
-	t := among.first
-	if t == nil {
-		return false
-	}
-	c := t.client
-	t.unlist()
-	t.returned = true
-	a.left(t.address, "", false)
-	c.giveWay(o)
-	return true
-}
-
-// waits says that the client is waited for from now on, and may have to give way. A ticket that is listed already is the one that has been
-// silent for the shortest time from now on.
-func (t *ticket) waits(c *client) {
+// enlist gives a ticket a state in which it may have to give way. It answers false if it had to already.
+func (t *ticket) enlist(c *client, state ticketState) bool {
 	t.gate.mu.Lock()
 	defer t.gate.mu.Unlock()
 	if t.returned || t.signedIn {
+		return !t.returned
+	}
+	t.unlist()
+	t.list(c, state)
+	return true
+}
+
+// list puts the ticket at the end of the lists of its state.
+func (t *ticket) list(c *client, state ticketState) {
+	o := t.gate.origins[t.address]
+	t.client, t.state, t.since = c, state, t.gate.now()
+	if state == stateWaiting {
+		o.waiting.add(t)
+	} else {
+		t.gate.silent.add(t)
+		o.silent.add(t)
+	}
+	if state == stateExchanging {
+		if !o.shared && o.exchanges.number >= maxExchanges {
+			t.gate.giveWay(o.exchanges.first, OutcomeGaveWayAddress)
+		}
+		o.exchanges.add(t)
+	}
+	heap.Fix(&t.gate.crowd, o.at)
+}
+
+// unlist takes the ticket out of the lists: it does not give way.
+func (t *ticket) unlist() {
+	if t.state == stateUnlisted {
 		return
 	}
-	t.unlist()
-	t.list(c, c.exchanging)
-}
-
-// list puts the ticket at the end of the lists of silent ones.
-func (t *ticket) list(c *client, exchanging bool) {
-	of := t.gate.strangers[t.address]
-	t.client, t.exchanging = c, exchanging
-	t.gate.silent.add(t)
-	of.silent.add(t)
-	if exchanging {
-		if !t.apart && of.exchanges.number >= maxExchanges {
-			t.gate.giveWay(&of.exchanges, OutcomeGaveWayAddress)
-		}
-		of.exchanges.add(t)
-	}
-}
-
-// serves says that the client waits for us from now on. It answers false if the client had to give way.
-func (t *ticket) serves() bool {
-	t.gate.mu.Lock()
-	defer t.gate.mu.Unlock()
-	t.unlist()
-	return !t.returned
-}
-
-// unlist takes the ticket out of the lists of silent ones.
-func (t *ticket) unlist() {
-	if t.client != nil {
-		of := t.gate.strangers[t.address]
+	o := t.gate.origins[t.address]
+	if t.state == stateWaiting {
+		o.waiting.remove(t)
+	} else {
 		t.gate.silent.remove(t)
-		of.silent.remove(t)
-		if t.exchanging {
-			of.exchanges.remove(t)
-		}
-		t.client, t.exchanging = nil, false
+		o.silent.remove(t)
 	}
+	if t.state == stateExchanging {
+		o.exchanges.remove(t)
+	}
+	t.client, t.state = nil, stateUnlisted
+	heap.Fix(&t.gate.crowd, o.at)
 }
 
 // move counts the connection for another address, or says that this has too many.
 func (t *ticket) move(addr netip.Addr, lim Limits) error {
 	key := addressKey(addr)
-	t.gate.mu.Lock()
-	defer t.gate.mu.Unlock()
+	a := t.gate
+	a.mu.Lock()
+	defer a.mu.Unlock()
 	switch {
 	case t.returned || key == t.address:
 		return nil
-	case exceeds(t.gate.addresses[key], lim.ConnectionsPerAddress):
+	case exceeds(a.addresses[key], lim.ConnectionsPerAddress):
 		return OutcomeLimitAddress
 	}
-	if err := t.gate.makeRoom(key, lim); err != nil {
+	if err := a.makeRoom(key, lim); err != nil {
 		return err
 	}
-	c, exchanging := t.client, t.exchanging
+	c, state := t.client, t.state
 	t.unlist()
-	decrement(t.gate.addresses, t.address)
-	t.gate.depart(t.address)
+	decrement(a.addresses, t.address)
+	a.depart(t.address)
 	t.address = key
-	t.gate.addresses[key]++
-	t.gate.arrive(key)
-	t.apart = lim.UnauthenticatedPerAddress <= 0
+	a.addresses[key]++
+	a.arrive(key, lim.UnauthenticatedPerAddress <= 0)
 	if c != nil {
-		t.list(c, exchanging)
+		t.list(c, state)
 	}
 	return nil
 }
 
-// claim counts the connection as one of user's, who has proved to be that user, or says that the user has too many.
+// claim counts the connection as one of user's, who has proved to be that user and does not give way any more, or
+// says that the user has too many. A user of whom nobody knows the name is "", and not counted.
 func (t *ticket) claim(user string, limit int) error {
-	if user == "" {
-		return nil
-	}
 	t.gate.mu.Lock()
 	defer t.gate.mu.Unlock()
-	if t.returned || exceeds(t.gate.users[user], limit) {
+	if t.returned || user != "" && exceeds(t.gate.users[user], limit) {
 		return OutcomeLimitUser
 	}
-	t.user = t.gate.keep(user)
-	t.gate.users[t.user]++
+	t.unlist()
+	if user != "" {
+		t.user = t.gate.keep(user)
+		t.gate.users[t.user]++
+	}
 	return nil
 }
 

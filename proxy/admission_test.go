@@ -3,6 +3,7 @@ package proxy
 import (
 	"net/netip"
 	"testing"
+	"time"
 )
 
 func TestAdmissionLimits(t *testing.T) {
@@ -28,7 +29,7 @@ func TestAdmissionLimits(t *testing.T) {
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			gate := newAdmission()
+			gate := newAdmission(time.Now)
 			for i, address := range test.present {
 				ticket, err := gate.enter(netip.MustParseAddr(address), Limits{})
 				if err != nil {
@@ -59,7 +60,7 @@ func checkEmpty(t *testing.T, gate *admission) {
 }
 
 func TestTicketIsReturnedOnce(t *testing.T) {
-	gate := newAdmission()
+	gate := newAdmission(time.Now)
 	addr := netip.MustParseAddr("192.0.2.1")
 	stays, err := gate.enter(addr, Limits{})
 	if err != nil {

@@ -34,6 +34,8 @@ type client struct {
 
 	exchanging bool // what is read is part of an exchange with a mailbox server
 
+	closing chan struct{} // gets a value when the client closes its side; nil while nobody wants to know
+
 	mu      sync.Mutex // guards the rest
 	leaving bool
 	ends    error                   // why the session has to end, if it has
@@ -72,10 +74,10 @@ func (c *client) tlsVersion() string {
 
 // Read reads for commands: first the client gets its answers, then it has some time to say more.
 func (c *client) Read(p []byte) (int, error) {
+	c.ticket.clientSilent(c) // also while it does not take them
 	if err := c.flush(); err != nil {
 		return 0, err
 	}
-	c.ticket.waits(c)
 	if err := c.allow(c.timeouts.Idle); err != nil {
 		return 0, err
 	}
@@ -114,26 +116,60 @@ func (c *client) ended() error {
 	return c.ends
 }
 
-// giveWay ends the session, which waits for the client or lets the client wait for a refusal, with an outcome. It may be called from anywhere.
-func (c *client) giveWay(o Outcome) {
+// endWith ends the session, whatever it waits for, with an outcome. It may be called from anywhere.
+func (c *client) endWith(o Outcome) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.ends = o
+	if c.ends == nil {
+		c.ends = o
+	}
 	if c.wakes != nil {
-		c.wakes(o)
+		c.wakes(c.ends)
 	}
 	if !c.leaving {
 		c.sock.SetDeadline(time.Unix(1, 0))
 	}
 }
 
-// wakesBy says what ends the session's wait for something else than the client; nil when it does not wait.
-func (c *client) wakesBy(wake context.CancelCauseFunc) {
+// attend returns a context for what the session waits for instead of the client. It ends when the session has to end, with the reason as its
+// cause: it drains, it gives way, or the client has reset the connection. stop ends it otherwise.
+func (c *client) attend(drain context.Context) (ctx context.Context, stop func()) {
+	ctx, cancel := context.WithCancelCause(drain)
+	c.closing = nil
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.wakes = wake; wake != nil && c.ends != nil {
-		wake(c.ends)
+	if c.wakes = cancel; c.ends != nil {
+		cancel(c.ends)
 	}
+	return ctx, func() {
+		c.sock.WhenGone(nil)
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.wakes = nil
+		cancel(nil)
+	}
+}
+
+// hungUp takes the news that the client has reset the connection, or closed its side. In the latter case it may still read: see closed.
+func (c *client) hungUp(reset bool) {
+	if reset {
+		c.endWith(OutcomeClientGone)
+	} else if c.closing != nil {
+		select {
+		case c.closing <- struct{}{}:
+		default:
+		}
+	}
+}
+
+// closed returns a channel that gets one value, for the sign-in under way, when the client closes its side, or has done so. Whether it still
+// reads, only writing can show: a client that does not resets the connection.
+func (c *client) closed() <-chan struct{} {
+	if c.closing == nil {
+		c.closing = make(chan struct{}, 1)
+		c.sock.WhenGone(c.hungUp) // tells again what it has told before
+	}
+	return c.closing
 }
 
 // interrupt ends a wait for the client from another goroutine, but for the last one, in goodbye.

@@ -9,12 +9,12 @@ import (
 
 // mayGuess returns when the credential of a sign-in as a user may be judged, or an error if that would take too long. What is shown in SCRAM's
 // first message nobody can judge: converse asks then.
-func (s *session) mayGuess(user, mechanism string) error {
+func (s *session) mayGuess(ctx context.Context, user, mechanism string) error {
 	s.judged = user
 	if isSCRAM(mechanism) {
 		return nil
 	}
-	return s.takeToken()
+	return s.takeToken(ctx)
 }
 
 func isSCRAM(mechanism string) bool {
@@ -22,15 +22,15 @@ func isSCRAM(mechanism string) bool {
 }
 
 // takeToken takes the right to have one credential judged.
-func (s *session) takeToken() error {
+func (s *session) takeToken(ctx context.Context) error {
 	addr, user := s.remote.Addr(), judgedName(s.judged)
 	apart := contains(s.set.Penalties.Exempt, addr) || s.set.trusts(addr) || s.server.penalties.knows(addr, user)
 	tolls := s.server.guesses.tolls(addr, user, apart, s.set.Guesses)
 	if !s.server.guesses.tryTake(tolls) {
 		s.server.metrics.guessesDelayed.Inc()
-		s.ticket.waits(s.client)
+		s.ticket.clientSilent(s.client)
 		var err error
-		if gone := s.whileThere(func(ctx context.Context) { err = s.server.guesses.take(ctx, tolls) }); gone != nil {
+		if gone := s.whileOpen(ctx, func() { err = s.server.guesses.take(ctx, tolls) }); gone != nil {
 			if err == nil {
 				s.server.guesses.giveBack(tolls)
 			}
@@ -39,7 +39,7 @@ func (s *session) takeToken() error {
 		if err != nil {
 			return err
 		}
-		if !s.ticket.serves() {
+		if !s.ticket.clientWaits(s.client) {
 			s.server.guesses.giveBack(tolls)
 			return s.client.ended()
 		}
@@ -89,10 +89,10 @@ func (s *session) converse(ctx context.Context, challenge []byte) (response []by
 	switch {
 	case err != nil:
 		return nil, err
-	case !s.ticket.serves():
+	case !s.ticket.clientWaits(s.client):
 		return nil, s.client.ended()
 	case isSCRAM(s.mechanism) && s.tolls == nil: // the client's proof is what is judged
-		err = s.takeToken()
+		err = s.takeToken(ctx)
 	}
 	return response, err
 }

@@ -93,7 +93,7 @@ func startDoor(t *testing.T, door Listener, change func(*Options)) *harness {
 			t.Errorf("Serve: %v", err)
 		}
 		if unsigned, signed := server.gate.counts(); unsigned != 0 || signed != 0 ||
-			len(server.gate.addresses)+len(server.gate.users)+len(server.gate.strangers)+server.gate.silent.number != 0 {
+			len(server.gate.addresses)+len(server.gate.users)+len(server.gate.origins)+len(server.gate.crowd)+server.gate.silent.number != 0 {
 			t.Errorf("counts leaked: %d before sign-in, %d after, %v, %v", unsigned, signed, server.gate.addresses, server.gate.users)
 		}
 	})
@@ -147,9 +147,13 @@ type peer struct {
 	in *bufio.Reader
 }
 
-func (h *harness) dial() *peer {
+func (h *harness) dial() *peer { return h.dialFrom("127.0.0.1") }
+
+// dialFrom connects from a loopback address.
+func (h *harness) dialFrom(addr string) *peer {
 	h.t.Helper()
-	conn, err := net.Dial("tcp", h.address)
+	d := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(addr)}}
+	conn, err := d.Dial("tcp", h.address)
 	if err != nil {
 		h.t.Fatal(err)
 	}
@@ -163,9 +167,12 @@ func newPeer(t *testing.T, conn net.Conn) *peer {
 }
 
 // client connects, with TLS where the listener begins so, and reads the greeting.
-func (h *harness) client() *peer {
+func (h *harness) client() *peer { return h.clientFrom("127.0.0.1") }
+
+// clientFrom is client from a loopback address.
+func (h *harness) clientFrom(addr string) *peer {
 	h.t.Helper()
-	p := h.dial()
+	p := h.dialFrom(addr)
 	if h.mode == TLSImplicit {
 		p = newPeer(h.t, tls.Client(p.Conn, h.roots))
 	}
@@ -205,6 +212,7 @@ func (p *peer) rest() string {
 
 // fakeTier is a mailbox tier by functions. Without them everybody's mailbox is in db1 and password "secret" opens it.
 type fakeTier struct {
+	hold   func(ctx context.Context, q directory.Query) error // what a route waits for
 	route  func(user string) (backend.Route, error)
 	signIn func(ctx context.Context, q backend.SignInRequest) (*backend.Link, error)
 
@@ -219,7 +227,12 @@ func (f *fakeTier) Canonical(name, domain string) (string, error) {
 	return backend.Canonical(name, domain)
 }
 
-func (f *fakeTier) Route(_ context.Context, q directory.Query) (backend.Route, error) {
+func (f *fakeTier) Route(ctx context.Context, q directory.Query) (backend.Route, error) {
+	if f.hold != nil {
+		if err := f.hold(ctx, q); err != nil {
+			return backend.Route{}, err
+		}
+	}
 	if f.route != nil {
 		route, err := f.route(q.User)
 		route.User = q.User

@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"slices"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"portico/proxy/setup"
@@ -96,11 +97,24 @@ func (s *Server) acceptHere(ln net.Listener, door *door, stop context.Context) e
 	}
 }
 
-// acceptFailed counts and logs a failure, and says how long to leave off: longer each time until one is accepted.
+// shedAtOnce is how many connections before sign-in end when descriptors or memory are short: a sign-in needs some too, and accepting goes on
+// only after a pause.
+const shedAtOnce = 16
+
+// shedIfShort ends connections before sign-in if an error says that we have no descriptors or no memory left. It returns whether some have ended.
+func (s *Server) shedIfShort(err error) bool {
+	short := errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE) || errors.Is(err, syscall.ENOMEM) || errors.Is(err, syscall.ENOBUFS)
+	return short && s.gate.shed(shedAtOnce) > 0
+}
+
+// acceptFailed counts and logs a failure, and says how long to leave off: longer each time until one is accepted, or some connection has made room.
 func (s *Server) acceptFailed(door *door, err error) time.Duration {
+	if s.shedIfShort(err) {
+		door.failures.Store(0)
+	}
 	pause := min(acceptPauseMin<<min(door.failures.Add(1)-1, 10), acceptPauseMax)
 	s.metrics.acceptErrors.WithLabelValues(door.Name).Inc()
-	s.opt.Log.Error().Err(err).Str("listener", door.Name).Dur("pause", pause).Msg("accept failed")
+	s.doorLog.Error().Err(err).Str("listener", door.Name).Dur("pause", pause).Msg("accept failed")
 	return pause
 }
 

@@ -25,8 +25,10 @@ const (
 	OutcomeLimitUser     // too many connections of this user
 
 	OutcomeLimitUnsignedAddress // too many connections before sign-in from this client address
-	OutcomeGaveWay              // silent longest when there were too many connections before sign-in
+	OutcomeGaveWay              // silent longest when there were too many connections
 	OutcomeGaveWayAddress       // the same, of those from this client address
+	OutcomeGaveWayResources     // the same, when we had no descriptors or memory left
+	OutcomeGaveWayWaiting       // waited for a directory or a mailbox server then, and longest of the address with most connections
 
 	OutcomeOutOfService // an operator, or health, has taken this node out of service
 
@@ -171,6 +173,9 @@ var outcomes = [numOutcomes]row{
 		"refused: too many connections before sign-in from this address"),
 	OutcomeGaveWay:        gaveWay("gave_way", "gave way to a new connection: there were too many before sign-in"),
 	OutcomeGaveWayAddress: gaveWay("gave_way_from_single_ip", "gave way to a new connection: there were too many before sign-in from this address"),
+	OutcomeGaveWayResources: gaveWay("gave_way_no_resources",
+		"gave way to a new connection: Portico has no descriptors or memory left"),
+	OutcomeGaveWayWaiting: gaveWay("gave_way_waiting", "gave way to a new connection while its sign-in waited: there were too many before sign-in"),
 
 	OutcomeOutOfService: {label: "out_of_service", log: "refused: out of service", level: zerolog.InfoLevel,
 		reply: replyBYE, code: "UNAVAILABLE", text: "Out of service, try again.", ends: true},

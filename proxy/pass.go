@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"context"
 	"crypto/subtle"
 	"net/netip"
 	"sync"
@@ -58,17 +59,17 @@ func (p *passes) take(source netip.AddrPort, shown secret.Value) (Pass, bool) {
 }
 
 // prove does all of a sign-in but for the mailbox server, and answers the client. Then the session serves NOOP and LOGOUT alone.
-func (s *session) prove(q directory.Query, c backend.Credential, p Pass) error {
+func (s *session) prove(ctx context.Context, q directory.Query, c backend.Credential, p Pass) error {
 	q.Password, c.Password = p.Password, p.Password
 	var err error
-	if s.way, err = s.route(q, &c); err != nil {
+	if s.way, err = s.route(ctx, q, &c); err != nil {
 		return err
 	}
 	s.user = s.way.User
 	if err := s.way.Refusal(); err != nil {
 		return err
 	}
-	if err := s.set.Tier.Verify(s.drain, &s.way, q); err != nil {
+	if err := s.set.Tier.Verify(ctx, &s.way, q); err != nil {
 		return err
 	}
 	s.proved = true

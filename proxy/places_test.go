@@ -2,17 +2,57 @@ package proxy
 
 import (
 	"context"
+	"fmt"
 	"net/netip"
+	"sync/atomic"
 	"testing"
 
 	"portico/backend"
+	"portico/backend/directory"
 )
 
 // passwordOf is what a credential of the harness's tier holds.
 func passwordOf(q backend.SignInRequest) string { return q.Credential.Password.Reveal() }
 
-// When all places before sign-in are taken, the client that has been silent longest gives way, whatever it waits in; one that is being served
-// does not.
+// busy is a harness whose sign-ins wait for a paused mailbox server until goOn is closed. One waits from the
+// beginning.
+type busy struct {
+	*harness
+	peer  *peer
+	goOn  chan struct{}
+	begun atomic.Int32 // waits so far
+}
+
+func startBusy(t *testing.T, mode TLSMode, limits Limits) *busy {
+	t.Helper()
+	b := &busy{harness: start(t, mode, func(o *Options) { o.Settings.Limits = limits }), goOn: make(chan struct{})}
+	b.tier.hold = func(ctx context.Context, q directory.Query) (err error) {
+		b.begun.Add(1)
+		q.Wait(func() {
+			select {
+			case <-b.goOn:
+			case <-ctx.Done():
+				err = &backend.Error{Kind: backend.KindCancelled, Phase: backend.PhaseRoute, Err: context.Cause(ctx)}
+			}
+		})
+		return err
+	}
+	b.peer = b.waiting("127.0.0.1")
+	return b
+}
+
+// waiting connects from a loopback address, and returns a client whose sign-in waits for its mailbox server.
+func (b *busy) waiting(from string) *peer {
+	b.t.Helper()
+	p := b.clientFrom(from)
+	before := b.begun.Load()
+	p.send("a LOGIN bob secret\r\n")
+	waitUntil(b.t, func() bool { return b.begun.Load() > before })
+	return p
+}
+
+// When all places before sign-in are taken, the client that has been silent longest gives way, whatever it waits
+// in, before one whose sign-in waits.
 func TestSilentLongestGivesWay(t *testing.T) {
 	for _, mode := range []TLSMode{TLSNone, TLSImplicit} {
 		for limits, outcome := range map[Limits]Outcome{
@@ -20,51 +60,79 @@ func TestSilentLongestGivesWay(t *testing.T) {
 			{UnauthenticatedPerAddress: 3}: OutcomeGaveWayAddress,
 		} {
 			t.Run(outcome.String(), func(t *testing.T) {
-				h := start(t, mode, func(o *Options) { o.Settings.Limits = limits })
-				served, goOn := make(chan struct{}), make(chan struct{})
-				h.tier.signIn = func(_ context.Context, q backend.SignInRequest) (*backend.Link, error) {
-					close(served)
-					<-goOn
-					return fakeLink(q), nil
-				}
-				busy := h.client()
-				busy.send("a LOGIN bob secret\r\n")
-				<-served
-				longest, talker := h.client(), h.client()
+				b := startBusy(t, mode, limits)
+				longest, talker := b.client(), b.client()
 				talker.send("a NOOP\r\n")
 				talker.expect("a OK ")
-				first := h.client()
+				first := b.client()
 				if told := longest.rest(); told != "* BYE [UNAVAILABLE] Too many connections, try again.\r\n" {
 					t.Errorf("the one silent longest is told %q", told)
 				}
 				talker.send("a NOOP\r\n")
 				talker.expect("a OK ")
-				h.client() // and first has been silent longest now
+				b.client() // and first has been silent longest now
 				first.expect("* BYE [UNAVAILABLE] ")
-				waitUntil(t, func() bool { return h.ended(outcome) == 2 })
-				close(goOn)
-				busy.expect("* OK ")
-				busy.expect("a OK ")
+				waitUntil(t, func() bool { return b.ended(outcome) == 2 })
+				close(b.goOn)
+				b.peer.expect("* OK ")
+				b.peer.expect("a OK ")
 			})
 		}
 	}
 }
 
-// With every place served, a newcomer is refused.
-func TestPlacesThatAreServedStay(t *testing.T) {
+// With every place taken by sign-ins that wait, the one that has waited longest gives way.
+func TestWaitingLongestGivesWay(t *testing.T) {
+	for _, limits := range []Limits{{Unauthenticated: 2}, {UnauthenticatedPerAddress: 2}} {
+		b := startBusy(t, TLSNone, limits)
+		second := b.waiting("127.0.0.1")
+		third := b.waiting("127.0.0.1")
+		if told := b.peer.rest(); told != "* BYE [UNAVAILABLE] Too many connections, try again.\r\n" {
+			t.Errorf("%+v: told %q", limits, told)
+		}
+		waitUntil(t, func() bool { return b.ended(OutcomeGaveWayWaiting) == 1 })
+		close(b.goOn)
+		for _, p := range []*peer{second, third} {
+			p.expect("* OK ")
+			p.expect("a OK ")
+		}
+	}
+}
+
+// Who waits is not sent away by strangers from addresses that have more connections, whatever those do. Only where
+// all have the same number does the one give way that has waited longest.
+func TestWaitingGivesWayWhereMostAre(t *testing.T) {
+	b := startBusy(t, TLSNone, Limits{Unauthenticated: 6, UnauthenticatedPerAddress: 100})
+	for i := range 20 {
+		if from := fmt.Sprint("127.0.0.", 2+i%2); i%5 < 4 {
+			b.waiting(from)
+		} else {
+			b.clientFrom(from)
+		}
+	}
+	close(b.goOn)
+	b.peer.expect("* OK ")
+	b.peer.expect("a OK ")
+}
+
+// With every place taken by clients that have proved who they are, a newcomer is refused.
+func TestPlacesOfTheProvedStay(t *testing.T) {
 	for limits, outcome := range map[Limits]Outcome{
 		{Unauthenticated: 1}:           OutcomeLimitUnsigned,
 		{UnauthenticatedPerAddress: 1}: OutcomeLimitUnsignedAddress,
 	} {
 		h := start(t, TLSNone, func(o *Options) { o.Settings.Limits = limits })
 		served, goOn := make(chan struct{}), make(chan struct{})
+		h.tier.route = func(user string) (backend.Route, error) {
+			return backend.Route{User: user, Servers: []string{"mbx1"}, Mode: directory.ModeMaster}, nil
+		}
 		h.tier.signIn = func(_ context.Context, q backend.SignInRequest) (*backend.Link, error) {
 			close(served)
 			<-goOn
 			return fakeLink(q), nil
 		}
-		busy := h.client()
-		busy.send("a LOGIN bob secret\r\n")
+		proved := h.client()
+		proved.send("a LOGIN bob secret\r\n")
 		<-served
 		if told := h.dial().rest(); told != "* BYE [LIMIT] Too many connections.\r\n" {
 			t.Errorf("%v: told %q", outcome, told)
@@ -73,7 +141,7 @@ func TestPlacesThatAreServedStay(t *testing.T) {
 			t.Errorf("%v is not counted", outcome)
 		}
 		close(goOn)
-		busy.expect("* OK ")
+		proved.expect("* OK ")
 		waitUntil(t, func() bool { unsigned, _ := h.server.gate.counts(); return unsigned == 0 })
 		h.client() // there is room again
 	}
@@ -96,19 +164,20 @@ func TestTrustedNetworksHaveTheirPlacesApart(t *testing.T) {
 	waitUntil(t, func() bool { return h.ended(OutcomeGaveWayAddress) == 1 })
 }
 
-// listed returns how many exchanges have become silent so far.
-func (h *harness) listed() int {
+// exchanges returns how many exchanges have become silent so far.
+func (h *harness) exchanges() int {
 	n := int(h.ended(OutcomeGaveWayAddress))
 	a := h.server.gate
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	for _, of := range a.strangers {
-		n += of.exchanges.number
+	for _, o := range a.origins {
+		n += o.exchanges.number
 	}
 	return n
 }
 
-// Of one address's silent exchanges with mailbox servers, each of which holds a connection there, a bounded number stays.
+// Of one address's silent exchanges with mailbox servers, each of which holds a connection there, a bounded number
+// stays.
 func TestSilentExchangesAreBounded(t *testing.T) {
 	h := start(t, TLSNone, func(o *Options) {
 		o.Settings.Limits.UnauthenticatedPerAddress = 1000
@@ -127,7 +196,7 @@ func TestSilentExchangesAreBounded(t *testing.T) {
 		p := h.client()
 		p.send("a AUTHENTICATE SCRAM-SHA-256 biwsbj1ib2Iscj1hYmM=\r\n") // n,,n=bob,r=abc
 		p.expect("+ ")
-		waitUntil(t, func() bool { return h.listed() == i+1 }) // it is silent from here on, before the next
+		waitUntil(t, func() bool { return h.exchanges() == i+1 }) // it is silent from here on, before the next
 		all = append(all, p)
 	}
 	for _, p := range all[:3] {

@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"context"
 	"fmt"
 
 	"portico/backend"
@@ -42,7 +43,7 @@ func (s *session) queryOf(c *backend.Credential, user, login string) directory.Q
 	return directory.Query{
 		User: user, Login: login, Password: c.Password, Mechanism: c.Mechanism, Certificate: c.Mechanism == external,
 		Client: s.remote, Local: s.local, TLS: s.client.tls != nil, SessionID: s.id, Attempt: s.failed + 1,
-		Away: s.turn.Away, Still: s.stillWaits,
+		Away: s.turn.Away, Still: s.stillWaits, Closed: s.client.closed,
 	}
 }
 
@@ -58,10 +59,10 @@ func (s *session) stillWaits() error {
 
 // route finds out where the mailbox is. The directory may have changed the user's name: the route has the one to go by from here on,
 // and the credential follows.
-func (s *session) route(q directory.Query, c *backend.Credential) (backend.Route, error) {
+func (s *session) route(ctx context.Context, q directory.Query, c *backend.Credential) (backend.Route, error) {
 	began := s.server.opt.Now()
 	s.client.stopClock() // it may be held for longer than a set-up may take
-	route, err := s.set.Tier.Route(s.drain, q)
+	route, err := s.set.Tier.Route(ctx, q)
 	s.client.startClock()
 	s.rows.phases.Directory = s.server.opt.Now().Sub(began)
 	s.server.metrics.phases.observe(phaseRoute, s.rows.phases.Directory)

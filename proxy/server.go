@@ -64,7 +64,7 @@ func newServer(opt Options) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{opt: opt, gate: newAdmission(), closed: make(chan struct{}), penalties: newPenalties(opt.Now),
+	s := &Server{opt: opt, gate: newAdmission(opt.Now), closed: make(chan struct{}), penalties: newPenalties(opt.Now),
 		guesses: newGuesses(opt.Now, opt.Sleep)}
 	if s.metrics, err = newMetrics(opt.Registerer, s.gate.counts, newRelayCollector(s.Stats)); err != nil {
 		return nil, err

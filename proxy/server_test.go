@@ -281,7 +281,7 @@ func TestSessionID(t *testing.T) {
 }
 
 func TestEndingsKeepNoneBack(t *testing.T) {
-	gate := newAdmission()
+	gate := newAdmission(time.Now)
 	e := endings{gate: gate}
 	var loops sync.WaitGroup
 	for range 4 {

@@ -83,7 +83,7 @@ func (s *session) run(conn *setup.Conn) {
 	defer s.tierDone()
 	s.server.inSetUp.add(s.client)
 	defer s.server.inSetUp.remove(s.client)
-	s.ticket.waits(s.client)
+	s.ticket.clientSilent(s.client)
 
 	s.conclude(s.live())
 	if !s.handedOver {
@@ -241,29 +241,29 @@ func (s *session) due(penalty time.Duration) time.Duration {
 }
 
 // pause lets time pass, or less of it when the server drains. It returns an error if the client goes away meanwhile, or has to give way: then
-// nothing is due any more. A client that has only closed its own side counts as gone, or closing it would spare a guesser the wait.
+// nothing is due any more.
 func (s *session) pause(d time.Duration) error {
 	if d <= 0 {
 		return nil
 	}
-	err := s.whileThere(func(ctx context.Context) { s.server.opt.Sleep(ctx, d) })
+	ctx, stop := s.client.attend(s.drain)
+	defer stop()
+	err := s.whileOpen(ctx, func() { s.server.opt.Sleep(ctx, d) })
 	if s.drain.Err() != nil {
 		return nil
 	}
 	return err
 }
 
-// whileThere runs f, which may wait for anything, while others have their turn. Its context ends when the client goes away or has to give way,
-// and when the server drains; the error returned is the cause.
-func (s *session) whileThere(f func(context.Context)) error {
-	ctx, cancel := context.WithCancelCause(s.drain)
-	defer cancel(nil)
-	s.client.wakesBy(cancel)
-	defer s.client.wakesBy(nil)
-	if err := s.client.sock.WhenGone(func() { cancel(OutcomeClientGone) }); err != nil {
+// whileOpen runs f, which may wait until ctx ends, while others have their turn. A client that closes its side counts as gone, or closing it
+// would spare a guesser the wait. It returns why the session has to end, if it has.
+func (s *session) whileOpen(ctx context.Context, f func()) error {
+	if err := s.client.sock.WhenGone(func(bool) { s.client.endWith(OutcomeClientGone) }); err != nil {
 		return err
 	}
-	defer s.client.sock.WhenGone(nil)
-	s.turn.Away(func() { f(ctx) })
-	return context.Cause(ctx)
+	s.turn.Away(f)
+	if err := context.Cause(ctx); err != nil {
+		return err
+	}
+	return s.client.sock.WhenGone(s.client.hungUp)
 }

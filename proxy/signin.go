@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"cmp"
+	"context"
 	"fmt"
 	"time"
 
@@ -16,7 +17,7 @@ func (s *session) signIn(c backend.Credential) (link *backend.Link, err error) {
 		s.settle(link != nil, err)
 		if link == nil {
 			s.tierDone()
-			s.ticket.waits(s.client)
+			s.ticket.clientSilent(s.client)
 		}
 	}()
 	began := s.server.opt.Now()
@@ -34,20 +35,25 @@ func (s *session) signIn(c backend.Credential) (link *backend.Link, err error) {
 	if err != nil {
 		return nil, err
 	}
-	if !s.ticket.serves() {
+	if !s.ticket.clientWaits(s.client) {
 		return nil, s.client.ended()
 	}
-	if pass, ok := s.server.passes.take(s.source, c.Password); ok {
-		return nil, s.prove(q, c, pass)
-	}
-	if err := s.find(q, &c); err != nil {
+	ctx, stop := s.client.attend(s.drain)
+	defer stop()
+	if err := s.client.sock.WhenGone(s.client.hungUp); err != nil {
 		return nil, err
 	}
-	if err := s.verify(q); err != nil {
+	if pass, ok := s.server.passes.take(s.source, c.Password); ok {
+		return nil, s.prove(ctx, q, c, pass)
+	}
+	if err := s.find(ctx, q, &c); err != nil {
+		return nil, err
+	}
+	if err := s.verify(ctx, q); err != nil {
 		return nil, err
 	}
 	opening := s.server.opt.Now()
-	link, err = s.openMailbox(q, c)
+	link, err = s.openMailbox(ctx, q, c)
 	if link != nil {
 		s.mailboxServer = link.Server
 	}
@@ -62,12 +68,12 @@ func (s *session) signIn(c backend.Credential) (link *backend.Link, err error) {
 
 // find gets the sign-in's credential the right to be judged, and finds out where the mailbox is. No database waits for the first. Where the
 // directory knows the user by another name, that name's guesses count.
-func (s *session) find(q directory.Query, c *backend.Credential) (err error) {
+func (s *session) find(ctx context.Context, q directory.Query, c *backend.Credential) (err error) {
 	for judged := q.Login; ; judged = s.way.User {
-		if err := s.mayGuess(judged, c.Mechanism); err != nil {
+		if err := s.mayGuess(ctx, judged, c.Mechanism); err != nil {
 			return err
 		}
-		s.way, err = s.route(q, c)
+		s.way, err = s.route(ctx, q, c)
 		s.user = s.way.User
 		if err != nil || q.Login != q.User || s.way.User == judged || judged != q.Login {
 			return err
@@ -92,8 +98,8 @@ func (s *session) claim() error {
 }
 
 // verify makes sure of who it is, where that is ours to do.
-func (s *session) verify(q directory.Query) error {
-	if err := s.set.Tier.Verify(s.drain, &s.way, q); err != nil {
+func (s *session) verify(ctx context.Context, q directory.Query) error {
+	if err := s.set.Tier.Verify(ctx, &s.way, q); err != nil {
 		return fmt.Errorf("verify: %w", err)
 	}
 	s.user = s.way.User // the password may belong to another name
@@ -103,13 +109,24 @@ func (s *session) verify(q directory.Query) error {
 	return nil
 }
 
+// When descriptors are short, a sign-in tries again after clients have given way.
+const (
+	dialTries = 4
+	shedTime  = 100 * time.Millisecond // in which those that give way are gone
+)
+
 // openMailbox signs in to the mailbox server.
-func (s *session) openMailbox(q directory.Query, c backend.Credential) (*backend.Link, error) {
-	link, err := s.set.Tier.SignIn(s.drain, s.way, backend.SignInRequest{
+func (s *session) openMailbox(ctx context.Context, q directory.Query, c backend.Credential) (*backend.Link, error) {
+	request := backend.SignInRequest{
 		Tag: s.tag, User: s.user, Credential: c, Converse: s.converse,
 		Client: backend.ClientInfo{Addr: q.Client, Local: q.Local, SessionID: cmp.Or(s.frontSession, s.id), TLS: q.TLS, Hops: s.hops - 1},
 		Step:   s.step,
-	})
+	}
+	link, err := s.set.Tier.SignIn(ctx, s.way, request)
+	for try := 1; err != nil && try < dialTries && s.server.shedIfShort(err); try++ { // no server has been reached
+		s.turn.Away(func() { s.server.opt.Sleep(ctx, shedTime) })
+		link, err = s.set.Tier.SignIn(ctx, s.way, request)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("sign-in: %w", err)
 	}

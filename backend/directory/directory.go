@@ -38,6 +38,17 @@ type Query struct {
 	Away func(func())
 	// Still tells the client that it has to wait on. Its error ends the wait. Nil tells nobody.
 	Still func() error
+	// Closed returns a channel that gets one value when the client closes its side of the connection, or has done so; each call returns the
+	// same channel. The client may have gone then: Still finds that out. Nil is for a client that never closes its side.
+	Closed func() <-chan struct{}
+}
+
+// ClosedOrNil returns what Closed does, or nil.
+func (q Query) ClosedOrNil() <-chan struct{} {
+	if q.Closed == nil {
+		return nil
+	}
+	return q.Closed()
 }
 
 // Waits tells the client, if there is one, that it has to wait on.

@@ -23,12 +23,15 @@ type Conn struct {
 	told    uint32 // events since the turn began to wait
 	quiet   bool   // there was nothing left to read, and epoll has not told of anything since
 	hungUp  bool   // epoll has told of the end, or of a failure
+	reset   bool   // epoll has told of a failure, as of a reset, or of both ends
 	remote  netip.AddrPort
 	local   netip.AddrPort // the zero value until somebody asks
 	read    atomic.Int64   // deadline on the thread's clock; 0 = none
 	write   atomic.Int64
 	aborted atomic.Bool
-	gone    func() // see WhenGone
+
+	gone       func(reset bool) // see WhenGone
+	toldClosed bool             // gone knows that the peer has closed its side
 }
 
 var _ net.Conn = (*Conn)(nil)
@@ -80,6 +83,7 @@ func (c *Conn) record(events uint32) {
 	if events&^unix.EPOLLOUT != 0 {
 		c.quiet = false
 		c.hungUp = c.hungUp || events&^(unix.EPOLLOUT|unix.EPOLLIN) != 0
+		c.reset = c.reset || events&(unix.EPOLLERR|unix.EPOLLHUP) != 0
 		c.tellGone()
 	}
 }

@@ -76,7 +76,7 @@ func (c *Conn) survive() {
 func (c *Conn) TryWrite(p []byte) { c.Conn.Write(p) }
 
 // WhenGone calls nobody here.
-func (c *Conn) WhenGone(func()) error { return nil }
+func (c *Conn) WhenGone(func(reset bool)) error { return nil }
 
 // Abort makes every call fail, that under way too.
 func (c *Conn) Abort() { c.Conn.Close() }

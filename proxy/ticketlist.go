@@ -1,27 +1,27 @@
 package proxy
 
-// silence lists the tickets whose clients are waited for, those that have been silent longest first. The links are in the tickets, so that
-// adding and removing cost the same however many there are.
-type silence struct {
-	kind        silenceKind
+// ticketList lists tickets in the order in which they were added. The links are in the tickets, so that adding and removing cost the same
+// however many there are.
+type ticketList struct {
+	kind        listKind
 	first, last *ticket
 	number      int
 }
 
-// silenceKind says which of a ticket's links a list uses: each ticket is in one list of each kind at most.
-type silenceKind uint8
+// listKind says which of a ticket's links a list uses: each ticket is in one list of each kind at most.
+type listKind uint8
 
 const (
-	ofAll silenceKind = iota
+	ofAll listKind = iota
 	ofAddress
 	ofExchanges // of an address, in the middle of an exchange with a mailbox server
-	numSilences
+	numListKinds
 )
 
 type link struct{ before, behind *ticket }
 
 // add puts a ticket at the end.
-func (s *silence) add(t *ticket) {
+func (s *ticketList) add(t *ticket) {
 	l := &t.links[s.kind]
 	*l = link{before: s.last}
 	if s.last == nil {
@@ -34,7 +34,7 @@ func (s *silence) add(t *ticket) {
 }
 
 // remove takes a ticket out that is in the list.
-func (s *silence) remove(t *ticket) {
+func (s *ticketList) remove(t *ticket) {
 	l := t.links[s.kind]
 	if l.before == nil {
 		s.first = l.behind
