@@ -109,7 +109,7 @@ func scripted(t *testing.T, p *Profile, scripts ...string) (*Report, *backendtes
 	defer s.Close()
 	return mustRun(t, Options{
 		Targets: []Target{target(t, s.Addr())}, Users: someUsers(1), Profile: p, Sessions: 1, RunID: "t",
-		Duration: 300 * time.Millisecond, Timeout: 200 * time.Millisecond, Grace: time.Second, Closed: true,
+		Duration: 300 * time.Millisecond, Timeout: 2 * time.Second, Grace: 3 * time.Second, Closed: true,
 	}), s
 }
 
