@@ -14,6 +14,8 @@ type MoveOptions struct {
 	// Unreadable says why the mail of the copy that a database leaves can not be read, if that is so: then the copy is Failed from then on. Nil says
 	// nothing.
 	Unreadable func(database, server string) (f Failure, unreadable bool)
+	// Failed is called when a copy has become Failed by the move, and that is stored. It may be nil.
+	Failed func(f Failure)
 	// Force moves to a server that does not answer, and to a copy that is Failed, too.
 	Force bool
 
@@ -58,10 +60,15 @@ func (m *ActiveManager) leave(ctx context.Context, name, from, to string, o Move
 	if o.Unreadable == nil || from == to || ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
-	if f, unreadable := o.Unreadable(name, from); unreadable {
-		return m.Fail(ctx, f)
+	f, unreadable := o.Unreadable(name, from)
+	if !unreadable {
+		return nil
 	}
-	return nil
+	newly, err := m.Fail(ctx, f)
+	if newly && o.Failed != nil {
+		o.Failed(f)
+	}
+	return err
 }
 
 // moves says whether a move would change anything, as far as that can be known before it begins.

@@ -138,47 +138,10 @@ type Tier struct {
 // databases in force; without it they are. With RoutingHash it returns a *PinMismatchError when users are spread over another set of
 // databases. ctx bounds only what is done at the store.
 func New(ctx context.Context, o Options) (*Tier, error) {
-	t := &Tier{
-		servers:         make(map[string]*mailboxServer),
-		interchangeable: make(map[string]bool),
-		databases:       o.Databases,
-		byAddress:       make(map[string]string),
-		directory:       o.Directory,
-		homes:           o.Homes,
-		verifier:        o.Verifier,
-		mode:            o.Mode,
-		master:          o.Master,
-		judged:          judgedBy(o.Verifier, o.Certificates),
-		survey:          o.Survey,
-		breakers:        o.Breakers,
-		gates:           o.Gates,
-		close:           o.Close,
-		dialer:          o.Dialer,
-		wrap:            o.Wrap,
-		timeouts:        o.Timeouts.withDefaults(),
-		now:             o.Now,
-	}
-	if t.gates == nil {
-		t.gates = NewGates(time.Now)
-	}
-	if t.breakers == nil {
-		t.breakers = NewBreakers(time.Now, func() float64 { return 0 })
-	}
-	if t.dialer == nil {
-		t.dialer = &net.Dialer{}
-	}
-	if t.wrap == nil {
-		t.wrap = func(c net.Conn) net.Conn { return c }
-	}
-	if t.now == nil {
-		t.now = time.Now
-	}
 	if err := checkMaster(o); err != nil {
 		return nil, err
 	}
-	if t.close == nil {
-		t.close = func() {}
-	}
+	t := newTier(o.withDefaults())
 	for _, s := range o.Servers {
 		if err := t.addServer(s, o.DialFrom); err != nil {
 			return nil, err
@@ -218,6 +181,53 @@ func New(ctx context.Context, o Options) (*Tier, error) {
 		return nil, err
 	}
 	return t, nil
+}
+
+// newTier returns a Tier without servers and databases. The options are complete.
+func newTier(o Options) *Tier {
+	return &Tier{
+		servers:         make(map[string]*mailboxServer),
+		interchangeable: make(map[string]bool),
+		databases:       o.Databases,
+		byAddress:       make(map[string]string),
+		directory:       o.Directory,
+		homes:           o.Homes,
+		verifier:        o.Verifier,
+		mode:            o.Mode,
+		master:          o.Master,
+		judged:          judgedBy(o.Verifier, o.Certificates),
+		survey:          o.Survey,
+		breakers:        o.Breakers,
+		gates:           o.Gates,
+		close:           o.Close,
+		dialer:          o.Dialer,
+		wrap:            o.Wrap,
+		timeouts:        o.Timeouts.withDefaults(),
+		now:             o.Now,
+	}
+}
+
+// withDefaults fills in what is left out, but for Active and Survey.
+func (o Options) withDefaults() Options {
+	if o.Gates == nil {
+		o.Gates = NewGates(time.Now)
+	}
+	if o.Breakers == nil {
+		o.Breakers = NewBreakers(time.Now, func() float64 { return 0 })
+	}
+	if o.Dialer == nil {
+		o.Dialer = &net.Dialer{}
+	}
+	if o.Wrap == nil {
+		o.Wrap = func(c net.Conn) net.Conn { return c }
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Close == nil {
+		o.Close = func() {}
+	}
+	return o
 }
 
 // Configure puts the tier's databases in force, in the place of those of the tier before: see ActiveManager.Configure. With RoutingHash it pins

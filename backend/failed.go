@@ -44,25 +44,25 @@ func (m *ActiveManager) loadFailed(ctx context.Context) error {
 }
 
 // Fail says that a copy is Failed: rebalancing, failovers and sign-ins that look for another copy leave it alone. One that is Failed
-// already stays as it is.
-func (m *ActiveManager) Fail(ctx context.Context, f Failure) error {
+// already stays as it is. newly says whether it is Failed since now; then that is stored.
+func (m *ActiveManager) Fail(ctx context.Context, f Failure) (newly bool, err error) {
 	m.judging.Lock()
 	defer m.judging.Unlock()
 	c := copyOf{f.Database, f.Server}
 	if _, already := m.Failed(c.database, c.server); already {
-		return nil
+		return false, nil
 	}
 	text, err := json.Marshal(f)
 	if err == nil {
 		err = m.put(ctx, c.key(), string(text))
 	}
 	if err != nil {
-		return fmt.Errorf("copy of %s on %s: write down that it failed: %w", c.database, c.server, err)
+		return false, fmt.Errorf("copy of %s on %s: write down that it failed: %w", c.database, c.server, err)
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.failed[c] = f
-	return nil
+	return true, nil
 }
 
 // Resume says that a copy is no longer Failed: a mailbox on it was read, or somebody knows that it is well. was says whether it was Failed.

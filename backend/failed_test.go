@@ -17,33 +17,21 @@ func TestFailedCopy(t *testing.T) {
 	testkit.NoLeaks(t)
 	s := store.Memory()
 	defer s.Close()
-	var servers []ServerOptions
-	for _, name := range []string{"mbx1", "mbx2"} {
-		server, err := backendtest.NewMemory(backendtest.MemoryOptions{})
-		if err != nil {
-			t.Fatal(err)
-		}
-		servers = append(servers, ServerOptions{Name: name, Addresses: []string{testkit.Serve(t, server)}})
-	}
-	start := func() *Tier {
-		t.Helper()
-		tier, err := New(t.Context(), Options{
-			Servers: servers, Active: newManager(t, s),
-			Databases: []DatabaseOptions{{Name: "db1", Copies: []string{"mbx1", "mbx2"}, Interchangeable: true}},
-		})
-		if err == nil {
-			_, err = tier.Configure(t.Context())
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-		return tier
-	}
+	start := startsTwoCopies(t, s)
 	tier := start()
+	told := 0
 	broken := MoveOptions{End: nobody.End, Unreadable: func(database, server string) (Failure, bool) {
 		return Failure{Database: database, Server: server, Reason: "INBOX can not be read"}, server == "mbx1"
+	}, Failed: func(f Failure) {
+		if _, err := s.Get(t.Context(), copyOf{f.Database, f.Server}.key()); err != nil {
+			t.Errorf("told before it is stored: %v", err)
+		}
+		told++
 	}}
 	compareMoves(t, tier.MoveAway(t.Context(), "db1", "mbx1", broken), []MoveResult{{"db1", "mbx1", "mbx2", nil}})
+	if told != 1 {
+		t.Errorf("told %d times", told)
+	}
 	for range 2 {
 		for _, results := range [][]MoveResult{
 			tier.Rebalance(t.Context(), broken), tier.Evacuate(t.Context(), "mbx2", broken), tier.MoveAway(t.Context(), "db1", "mbx2", broken),
@@ -72,6 +60,39 @@ func TestFailedCopy(t *testing.T) {
 	if err := tier.Move(t.Context(), "db1", "mbx2", nobody); err != nil {
 		t.Error(err)
 	}
+	resumeCopies(t, tier.ActiveManager())
+	compareMoves(t, start().Rebalance(t.Context(), nobody), []MoveResult{{"db1", "mbx2", "mbx1", nil}})
+}
+
+// startsTwoCopies returns what starts a tier over a store, with a database that has copies on two servers that answer.
+func startsTwoCopies(t *testing.T, s store.Store) (start func() *Tier) {
+	var servers []ServerOptions
+	for _, name := range []string{"mbx1", "mbx2"} {
+		server, err := backendtest.NewMemory(backendtest.MemoryOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		servers = append(servers, ServerOptions{Name: name, Addresses: []string{testkit.Serve(t, server)}})
+	}
+	return func() *Tier {
+		t.Helper()
+		tier, err := New(t.Context(), Options{
+			Servers: servers, Active: newManager(t, s),
+			Databases: []DatabaseOptions{{Name: "db1", Copies: []string{"mbx1", "mbx2"}, Interchangeable: true}},
+		})
+		if err == nil {
+			_, err = tier.Configure(t.Context())
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		return tier
+	}
+}
+
+// resumeCopies ends the failure of db1's copy on mbx1, and tries that where there is none.
+func resumeCopies(t *testing.T, m *ActiveManager) {
+	t.Helper()
 	for _, test := range []struct {
 		database, server string
 		was              bool
@@ -79,11 +100,10 @@ func TestFailedCopy(t *testing.T) {
 	}{
 		{"db9", "mbx1", false, ErrUnknownName}, {"db1", "mbx9", false, ErrNoCopy}, {"db1", "mbx1", true, nil}, {"db1", "mbx1", false, nil},
 	} {
-		if was, err := tier.ActiveManager().Resume(t.Context(), test.database, test.server); was != test.was || !errors.Is(err, test.err) {
+		if was, err := m.Resume(t.Context(), test.database, test.server); was != test.was || !errors.Is(err, test.err) {
 			t.Errorf("resume %s on %s: %v, %v", test.database, test.server, was, err)
 		}
 	}
-	compareMoves(t, start().Rebalance(t.Context(), nobody), []MoveResult{{"db1", "mbx2", "mbx1", nil}})
 }
 
 // A move that is refused marks nothing.

@@ -22,9 +22,11 @@ func newCheck() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "check",
 		Short: "Tell everything that is wrong with a configuration file",
-		Long: "Check reads a configuration file, the certificates and the map files it names, and prints every mistake and\n" +
-			"warning with file, line and column, and the settings in which a change at run time beats it. A database without the copy that is\n" +
-			"active counts as a mistake: a reload refuses it, and a start keeps its users out. Check starts nothing.\n\n" +
+		Long: "Check reads a configuration file, and the certificates, keys, tokens and map files it names. It prints every mistake and\n" +
+			"warning with file, line and column, and the settings in which a change at run time beats it. What a start would refuse counts as a\n" +
+			"mistake: a file that cannot be used, a store that cannot be read, other databases than \"routing: hash\" spreads users over (known only\n" +
+			"while Portico does not run). A database without the copy that is active counts too: a reload refuses it, and a start keeps its users\n" +
+			"out. Check opens no port and no connection.\n\n" +
 			"Exit status: 0 the file can be used, 1 it has mistakes, 2 it cannot be read.",
 		Args: cobra.NoArgs,
 	}
@@ -42,21 +44,59 @@ func newCheck() *cobra.Command {
 		for _, warning := range config.Warnings() {
 			fmt.Fprintln(cmd.OutOrStdout(), warning.Error())
 		}
-		_, _, err = clientTLS(config.TLS)
-		if err == nil {
-			_, err = newDirectories(config.Directory, nil)
-		}
-		if err != nil {
+		refused := refusals(cmd.Context(), config)
+		for _, err := range refused {
 			fmt.Fprintf(cmd.OutOrStdout(), "%s: %s\n", *file, err)
-			return errBadNews
 		}
-		if !tellStored(cmd.Context(), cmd.OutOrStdout(), config) {
+		if !tellStored(cmd.Context(), cmd.OutOrStdout(), config) || len(refused) > 0 {
 			return errBadNews
 		}
 		fmt.Fprintf(cmd.OutOrStdout(), "%s: fine\n", *file)
 		return nil
 	}
 	return cmd
+}
+
+// refusals returns why a start with a configuration would fail, by making what a start makes.
+func refusals(ctx context.Context, config *configs.Config) (all []error) {
+	note := func(err error) {
+		if err != nil {
+			all = append(all, err)
+		}
+	}
+	_, err := adminAccess(config.Admin)
+	note(err)
+	_, err = newNodes(config)
+	note(err)
+	kept, err := openKept(config)
+	if errors.Is(err, store.ErrLocked) { // it runs
+		kept, err = store.Memory(), nil
+	}
+	if err != nil {
+		return append(all, err)
+	}
+	defer kept.Close()
+	of := lasting{store: kept}
+	if of.active, err = backend.NewActiveManager(ctx, kept); err != nil {
+		return append(all, err)
+	}
+	if of.survey, err = backend.NewSurvey(ctx, kept); err != nil {
+		return append(all, err)
+	}
+	f, err := newFront(ctx, config, of)
+	note(err)
+	if err == nil {
+		f.tier.Close()
+	}
+	return all
+}
+
+// openKept opens what is stored. Where Portico has never run, that is nothing.
+func openKept(config *configs.Config) (store.Store, error) {
+	if _, err := os.Stat(filepath.Join(config.DataDir, store.FileName)); err != nil {
+		return store.Memory(), nil
+	}
+	return openStore(config)
 }
 
 // tellStored lists the settings in which a change at run time beats the file, and the databases whose active copy the file does not have; with one
@@ -89,10 +129,7 @@ type kept struct {
 
 // readKept reads the store. While Portico runs that is its own, and Portico is asked.
 func readKept(ctx context.Context, config *configs.Config) (k kept, err error) {
-	if _, err := os.Stat(filepath.Join(config.DataDir, store.FileName)); err != nil {
-		return k, nil // it has never run here
-	}
-	s, err := openStore(config)
+	s, err := openKept(config)
 	switch {
 	case errors.Is(err, store.ErrLocked):
 		return askKept(ctx, client.New(config.Admin.Socket, ""))

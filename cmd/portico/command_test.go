@@ -5,6 +5,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"portico/configs/store"
 )
 
 func TestExitStatus(t *testing.T) {
@@ -56,6 +58,40 @@ func TestCheckShowsWarnings(t *testing.T) {
 	status, out, _ := command("check", "--config", file)
 	if status != statusFine || !strings.Contains(out, "passwords may reach 0.0.0.0:1143 unencrypted") {
 		t.Errorf("status %d: %s", status, out)
+	}
+}
+
+// What a start refuses, check reports.
+func TestCheckReportsWhatAStartRefuses(t *testing.T) {
+	for name, c := range map[string]struct{ without, more, want string }{
+		"master credential": {"", "signin: {master: {user: m, password_file: none}}\n", "none"},
+		"admin token":       {"admin", "admin: {socket: admin.sock, address: \"[::1]:0\", token_file: none}\n", "none"},
+		"pinned databases":  {"databases", "routing: hash\ndatabases: {db1: {copies: [mbx1]}, db2: {copies: [mbx1]}}\n", "pin"},
+		"store":             {"", "", "data_dir"},
+		"secret of a hook":  {"databases", "databases: {db1: {copies: [mbx1], activate: {url: \"http://127.0.0.1:1\", token_file: none}}}\n", "none"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			site := newSite(t)
+			switch name {
+			case "pinned databases":
+				before := site.writeWithout(t, "databases", "routing: hash\ndatabases: {db1: {copies: [mbx1]}}\n")
+				if status, _, errs := command("database", "pin", "--config", before); status != statusFine {
+					t.Fatal(errs)
+				}
+			case "store":
+				if err := os.Mkdir(filepath.Join(site.dir, "data"), 0o700); err != nil {
+					t.Fatal(err)
+				}
+				site.put(t, filepath.Join("data", store.FileName), strings.Repeat("no store", 1000))
+			}
+			file := site.writeWithout(t, c.without, c.more)
+			if status, out, _ := command("check", "--config", file); status != statusBad || !strings.Contains(out, c.want) {
+				t.Errorf("check: status %d: %s", status, out)
+			}
+			if status, _, errs := command("serve", "--config", file); status != statusFailed || !strings.Contains(errs, c.want) {
+				t.Errorf("serve: status %d: %s", status, errs)
+			}
+		})
 	}
 }
 

@@ -86,13 +86,17 @@ func (s *service) watchCopy(database, server string, failures int, probe func(co
 
 // copyFailed marks a copy.
 func (s *service) copyFailed(ctx context.Context, f backend.Failure) {
-	if _, already := s.active.Failed(f.Database, f.Server); already {
-		return
-	}
-	if err := s.active.Fail(context.WithoutCancel(ctx), f); err != nil {
+	newly, err := s.active.Fail(context.WithoutCancel(ctx), f)
+	switch {
+	case err != nil:
 		s.reported("a copy that can not be read is not Failed", err)
-		return
+	case newly:
+		s.logFailed(f)
 	}
+}
+
+// logFailed logs that a copy has become Failed, after that is stored.
+func (s *service) logFailed(f backend.Failure) {
 	s.log.Error().Str("database", f.Database).Str("server", f.Server).Str("reason", f.Reason).
 		Msg("copy of a database is Failed: nothing moves there until a probe reads it, or portico database copy resume")
 }

@@ -77,14 +77,8 @@ func (s *service) moving(ctx context.Context, move func(context.Context, backend
 	}
 	defer done()
 	return move(ctx, backend.MoveOptions{
-		End: func(database string) { s.server.EndDatabase(database, moveSpread) },
-		Unreadable: func(database, server string) (backend.Failure, bool) {
-			f, unreadable := s.unreadable(database, server)
-			if unreadable {
-				s.log.Error().Str("database", database).Str("server", server).Str("reason", f.Reason).
-					Msg("copy of a database is Failed: nothing moves back until a probe reads it, or portico database copy resume")
-			}
-			return f, unreadable
-		},
+		End:        func(database string) { s.server.EndDatabase(database, moveSpread) },
+		Unreadable: s.unreadable,
+		Failed:     s.logFailed,
 	}), nil
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -48,6 +49,7 @@ func (s *service) reload() error {
 	}
 	s.retire(before.tier, settings.Timeouts.SetUp+backend.LongestWait)
 	s.bound(config)
+	s.logMovedServers(config)
 	s.sink.setLevel(config.Log.Level)
 	s.access, s.config, s.inFile = access, config, loaded.Settings
 	s.nodes.Store(&nodes)
@@ -108,6 +110,20 @@ func (s *service) bound(config *configs.Config) {
 	s.protocol.Configure(protocolSettings(config))
 	s.healthBoxes.Store(config.Health.Mailboxes)
 	s.relay.Limit(config.Settings.MaxCommandsPerSecond, config.Settings.MaxCommandsBurst)
+}
+
+// logMovedServers logs each mailbox server whose addresses a new configuration changes. The caller still has the old one in force.
+func (s *service) logMovedServers(config *configs.Config) {
+	for _, name := range slices.Sorted(maps.Keys(config.MailboxServers)) {
+		before, known := s.config.MailboxServers[name]
+		if !known {
+			continue
+		}
+		from, to := before.Targets(s.config.Settings.ProxyTargetPort), config.MailboxServers[name].Targets(config.Settings.ProxyTargetPort)
+		if !slices.Equal(from, to) {
+			s.log.Info().Str("server", name).Strs("old", from).Strs("new", to).Msg("a mailbox server's address has changed")
+		}
+	}
 }
 
 // retire closes a tier that a reload has replaced, once nobody can be in set-up who knows it.

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"crypto/tls"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -112,6 +113,24 @@ func TestReload(t *testing.T) {
 	}
 	testkit.Dial(t, r.addresses.listeners[0].String(), nil).Expect("* OK * Another one.")
 	c.Command("b", "NOOP") // the session goes on
+}
+
+// A reload says which mailbox server has another address, and of no other.
+func TestReloadLogsAddresses(t *testing.T) {
+	testkit.NoLeaks(t)
+	site := newSite(t)
+	servers := func(mbx2 string) string {
+		return site.writeWithout(t, "mailbox_servers", fmt.Sprintf(`mailbox_servers: {mbx1: {address: "127.0.0.1:1", tls: none}, mbx2: {addresses: [%s], tls: none}}
+`, mbx2))
+	}
+	r := site.serve(t, servers(`"127.0.0.1:2"`))
+	servers(`"127.0.0.1:2", "127.0.0.3:2"`)
+	r.signals <- syscall.SIGHUP
+	r.logged(t, `"message":"reloaded"`)
+	r.logged(t, `"server":"mbx2","old":["127.0.0.1:2"],"new":["127.0.0.1:2","127.0.0.3:2"]`)
+	if n := strings.Count(r.log.String(), "address has changed"); n != 1 {
+		t.Errorf("%d lines of changed addresses", n)
+	}
 }
 
 func TestReloadOfABadFileChangesNothing(t *testing.T) {

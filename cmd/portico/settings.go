@@ -179,6 +179,7 @@ func (s *service) changeSettings(ctx context.Context, stored map[string]string, 
 		return fmt.Errorf("change settings: %w", err)
 	}
 	s.bound(config)
+	s.logMovedServers(config)
 	s.config = config
 	s.log.Warn().Interface("stored", stored).Msg("settings changed by an operator")
 	for _, warning := range config.SettingsWarnings() {
