@@ -37,9 +37,9 @@ func run(args []string, stdout, stderr io.Writer) int {
 	case errors.Is(err, errBadNews):
 		return statusBad
 	case errors.As(err, &problems): // a line each, with its place in the file
-		fmt.Fprintln(stderr, problems.Error())
+		fmt.Fprintln(stderr, visibleText(problems.Error()))
 	default:
-		fmt.Fprintf(stderr, "portico: %v\n", err)
+		fmt.Fprintf(stderr, "portico: %s\n", visibleText(err.Error()))
 	}
 	return statusFailed
 }

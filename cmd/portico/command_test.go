@@ -95,6 +95,14 @@ func TestCheckReportsWhatAStartRefuses(t *testing.T) {
 	}
 }
 
+// An error shows no control characters, and turns no text around.
+func TestErrorsAreVisible(t *testing.T) {
+	status, _, errs := command("check", "--config", "no\x1b[2J\u202efile")
+	if status != statusFailed || !strings.Contains(errs, `no\x1b[2J\xe2\x80\xaefile`) || !strings.HasSuffix(errs, "\n") {
+		t.Errorf("status %d: %q", status, errs)
+	}
+}
+
 func TestManualPages(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "man")
 	if status, _, errs := command("man", "--dir", dir); status != statusFine {

@@ -141,6 +141,19 @@ func visibleJSON(text []byte) []byte {
 	return out
 }
 
+// visibleText is wire.Visible for a text that has lines and tabs of ours. Errors show user names, and what mailbox servers say.
+func visibleText(text string) string {
+	var out strings.Builder
+	for _, r := range text {
+		if r == '\n' || r == '\t' {
+			out.WriteRune(r)
+		} else {
+			out.WriteString(wire.Visible(string(r)))
+		}
+	}
+	return out.String()
+}
+
 // inSeconds is a time as the API tells it.
 func inSeconds(s float64) time.Duration { return time.Duration(s * float64(time.Second)) }
 

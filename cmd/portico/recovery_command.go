@@ -156,7 +156,7 @@ func newServiceRestart() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		fmt.Fprintf(cmd.OutOrStdout(), "%s %s: %s\n", record.ID, record.Resource, record.Message)
+		fmt.Fprintf(cmd.OutOrStdout(), "%s %s: %s\n", record.ID, record.Resource, visibleText(record.Message))
 		if record.Result != recovery.ResultSucceeded {
 			return errBadNews
 		}

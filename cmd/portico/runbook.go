@@ -174,7 +174,7 @@ func (w *walk) look(ctx context.Context) (well bool, err error) {
 			return false, err
 		}
 		w.server = m.TargetResource
-		fmt.Fprintf(w.out, "%s %s is %s %s\n", m.Name, m.TargetResource, m.AlertValue, m.Error)
+		fmt.Fprintf(w.out, "%s %s is %s %s\n", m.Name, m.TargetResource, m.AlertValue, visibleText(m.Error))
 		return m.AlertValue == health.Healthy.String() || m.AlertValue == health.UnInitialized.String(), nil
 	}
 	var results []admin.ResultRow
@@ -191,7 +191,7 @@ func (w *walk) look(ctx context.Context) (well bool, err error) {
 	}
 	fmt.Fprintf(w.out, "%s: %s", r.ResultName, r.ResultType)
 	if r.Error != "" {
-		fmt.Fprintf(w.out, ", %s, _Mbx:%s: %s", r.Dependency, r.Mailbox, r.Error)
+		fmt.Fprintf(w.out, ", %s, _Mbx:%s: %s", r.Dependency, r.Mailbox, visibleText(r.Error))
 	}
 	fmt.Fprintln(w.out)
 	return r.ResultType == health.Succeeded.String(), nil
@@ -252,10 +252,10 @@ func (w *walk) act(cmd *cobra.Command, action recovery.Action) (done bool, err e
 	}
 	record, err := w.ask.recover(cmd, request)
 	if err != nil { // the next step may help all the same
-		fmt.Fprintf(w.out, "It has failed: %v\n", err)
+		fmt.Fprintf(w.out, "It has failed: %s\n", visibleText(err.Error()))
 		return false, nil
 	}
-	fmt.Fprintf(w.out, "%s: %s\n", record.Result, record.Message)
+	fmt.Fprintf(w.out, "%s: %s\n", record.Result, visibleText(record.Message))
 	if record.Result != recovery.ResultSucceeded {
 		return false, nil
 	}

@@ -21,9 +21,9 @@ import (
 	"portico/backend/backendtest/testkit"
 )
 
-// TestAttack starts `portico serve` with all settings at their defaults in front of a real Dovecot, which is told the clients' addresses. Strangers do all
-// at once what they can, and a user who signs in once a second is let in every time. How long that takes is reported; it fails no test, as all share the
-// machine. docs/performance.md has the figures.
+// TestAttack starts `portico serve` with all settings at their defaults in front of a real Dovecot, which is told the
+// clients' addresses. Strangers do all at once what they can, and a user who signs in once a second is let in every
+// time. How long that takes is reported; it fails no test, as all share the machine. docs/performance.md has figures.
 func TestAttack(t *testing.T) {
 	if task := os.Getenv(strangersTask); task != "" {
 		must(t, attack(task))
