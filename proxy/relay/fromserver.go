@@ -20,7 +20,7 @@ func (s *session) fromServer(p []byte, now int64) int {
 		}
 		n, event, line := s.responses.Next(rest)
 		at += n
-		if event == wire.ResponseTagged && s.watching != nil && s.waitsForLine(p[at:]) {
+		if s.wantsLine(event) && waitsForLine(p[at:]) {
 			s.responses.Hold()
 			break
 		}
@@ -55,7 +55,10 @@ func (s *session) respond(p []byte, from, at int, event wire.ResponseEvent, line
 			return from
 		}
 	case wire.ResponseContinue:
-		s.proceed(now)
+		asked := s.asked()
+		if s.proceed(now); asked {
+			return s.swallow(p, from, at)
+		}
 	case wire.ResponseStatus:
 		s.saidBye = s.saidBye || line.Status == wire.StatusBYE
 		if line.Status == wire.StatusBAD {
@@ -75,6 +78,22 @@ func (s *session) respond(p []byte, from, at int, event wire.ResponseEvent, line
 		return s.filter(p, from, at, line.Capabilities)
 	}
 	return from
+}
+
+// wantsLine says whether the line that an event is about has to be there whole.
+func (s *session) wantsLine(event wire.ResponseEvent) bool {
+	return event == wire.ResponseTagged && s.watching != nil || event == wire.ResponseContinue && s.asked()
+}
+
+// asked says whether a "+" that comes now answers Portico, which has asked for a literal that the client sends in any case.
+func (s *session) asked() bool { return s.waits == waitAnyPlus && !s.tracker.othersMayAsk(s.current) }
+
+// swallow keeps the line at p[at] from the client, and passes on what stands before it. It returns from where p is still to be passed on.
+func (s *session) swallow(p []byte, from, at int) int {
+	if from < at {
+		s.out.toClient(p[from:at])
+	}
+	return at + nextLine(p[at:])
 }
 
 // tagged acts on the answer at p[at]. It answers false when that ends judging or the session. An answer to a command that never was may
@@ -100,7 +119,7 @@ func (s *session) tagged(p []byte, at int, line wire.ResponseLine, now int64) bo
 	if c != s.tracker.first {
 		s.unreadBefore(c, now)
 	}
-	s.guard.answered(c, line.Status, &s.tracker)
+	s.guard.answered(c)
 	s.release(c)
 	s.answered(c, resultOf(c.verb, line.Status), p, at, now)
 	return true

@@ -15,7 +15,6 @@ type guard struct {
 	late     bool   // a "+" for a wait that is over may still come
 	doubtful bool   // for good: the server may read what the client sends in another way than we do
 	unread   bool   // the literal that the client is sending is one for every server
-	selected bool   // a mailbox is
 	oddLines uint8  // not answered so far
 }
 
@@ -48,9 +47,6 @@ func (g *guard) begin(c *command, head wire.CommandHead, text []byte, pool *comm
 	c.place = pool.place()
 	c.place.Begin(head, text)
 	c.known = c.place.Known()
-	if changesMailbox(head.Verb) {
-		g.selected = false
-	}
 }
 
 // sent is for a line whose last byte is sent.
@@ -87,7 +83,7 @@ func (g *guard) unasked() { g.doubtful = g.doubtful || g.late }
 // asked is for a literal that the server has to allow.
 func (g *guard) asked(c *command, e wire.Extensions) {
 	if c != nil && c.place != nil {
-		c.place.Literal(e, g.selected)
+		c.place.Literal(e)
 	}
 }
 
@@ -97,9 +93,14 @@ func (g *guard) accepted(c *command, t *tracker, follows bool) {
 	g.literal(c != nil && c.place != nil && c.place.MayAsk() && !t.othersMayAsk(c), follows)
 }
 
-// free is for a literal that the server does not have to allow.
-func (g *guard) free(c *command, e wire.Extensions, follows bool) {
-	g.literal(c != nil && c.place != nil && c.place.Literal(e, g.selected), follows)
+// free is for a literal that the server does not have to allow. It says whether the client's marker may be passed on: if servers may
+// disagree about it, this one is asked.
+func (g *guard) free(is wire.Certainty, follows bool) bool {
+	if is == wire.Doubtful && !g.doubtful && !g.late {
+		return false
+	}
+	g.literal(is == wire.Certain, follows)
+	return true
 }
 
 // literal is for a literal that begins, if any byte of it follows.
@@ -114,28 +115,10 @@ func (g *guard) literal(certain, follows bool) {
 func (g *guard) literalOver() { g.unread = false }
 
 // answered is for an answer to a command.
-func (g *guard) answered(c *command, status wire.Status, t *tracker) {
+func (g *guard) answered(c *command) {
 	if g.late && int16(c.number-g.lateFrom) >= 0 {
 		g.late = false
 	}
-	if status != wire.StatusOK || c.verb != wire.VerbSelect && c.verb != wire.VerbExamine {
-		return
-	}
-	g.selected = true
-	for other := t.first; other != nil; other = other.next {
-		if other != c && changesMailbox(other.verb) {
-			g.selected = false
-		}
-	}
-}
-
-// changesMailbox says whether a command selects a mailbox, or none.
-func changesMailbox(v wire.Verb) bool {
-	switch v {
-	case wire.VerbSelect, wire.VerbExamine, wire.VerbClose, wire.VerbUnselect, wire.VerbLogout:
-		return true
-	}
-	return false
 }
 
 // othersMayAsk says whether an open command other than c may be one that the server says "+" to.

@@ -34,7 +34,7 @@ func TestLiterals(t *testing.T) {
 			says(clientSays, "b APPEND x {4}\nb NOOP\n", serverHears, "b APPEND x {4}\n"), passes(serverSays, "a OK\n"))},
 		{name: "of no bytes", steps: join(
 			passes(clientSays, "a APPEND x {0}\n"), passes(serverSays, "+\n"), passes(clientSays, "\n"),
-			passes(clientSays, "b APPEND x {0+}\n\n"), passes(serverSays, "a OK\nb OK\n"))},
+			passes(clientSays, "b LIST \"\" {0+}\n\n"), passes(serverSays, "a OK\nb OK\n"))},
 		{name: "that do not wait", offers: OffersNone, steps: join(
 			passes(clientSays, "a LOGIN {2+}\nab {3+}\ncde\nb NOOP\n"), passes(serverSays, "a OK\nb OK\n"))},
 		{name: "with a tilde", steps: join(

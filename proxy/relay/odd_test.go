@@ -94,10 +94,20 @@ func TestOddLinesWithLiterals(t *testing.T) {
 				passes(clientSays, " a APPEND x {9}\n"), passes(serverSays, "a BAD no\n"), passes(clientSays, "k NOOP\n"), passes(serverSays, "k OK\n"))},
 			{name: "refused without a tag", offers: offers, steps: join(
 				passes(clientSays, "* APPEND x {9}\n"), passes(serverSays, "* BAD no\n"), passes(clientSays, "k NOOP\n"), passes(serverSays, "k OK\n"))},
-			{name: "that come unasked", offers: offers, steps: join(
-				passes(clientSays, " a APPEND x {9+}\nb NOOP\nx\n"), passes(serverSays, "a OK\n"), passes(clientSays, "k NOOP\n"), passes(serverSays, "k OK\n"))},
 		})
 	}
+	const unasked = " a APPEND x {9+}\nb NOOP\nx\n"
+	goesOn := join(passes(clientSays, "k NOOP\n"), passes(serverSays, "k OK\n"))
+	play(t, []script{
+		{name: "that come unasked", offers: OffersNone, steps: join(passes(clientSays, unasked), passes(serverSays, "a OK\n"), goesOn)},
+		{name: "that come unasked, allowed", offers: OffersHidden, steps: join(
+			says(clientSays, unasked, serverHears, " a APPEND x {9}\n"), says(serverSays, "+ go\n", serverHears, "b NOOP\nx\n"),
+			passes(serverSays, "a OK\n"), goesOn)},
+		{name: "that come unasked, refused", offers: OffersHidden, steps: join(
+			says(clientSays, unasked, serverHears, " a APPEND x {9}\n"), passes(serverSays, "a BAD no\n"), goesOn)},
+		{name: "that come unasked, refused without a tag", offers: OffersHidden, steps: join(
+			says(clientSays, unasked, serverHears, " a APPEND x {9}\n"), passes(serverSays, "* BAD no\n"), goesOn)},
+	})
 }
 
 // Servers say an untagged BAD of a line that they could not read.

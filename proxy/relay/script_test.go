@@ -107,7 +107,7 @@ func (r *record) write(p []byte) { r.Write(p) }
 
 // allExtensions is what a server offers where a test does not say otherwise.
 const allExtensions = wire.LiteralPlus | wire.MultiAppend | wire.Catenate | wire.Binary | wire.Sort | wire.Thread |
-	wire.Metadata | wire.Quota | wire.ACL | wire.ID | wire.Move | wire.Notify
+	wire.Metadata | wire.Quota | wire.ACL | wire.ID | wire.Move | wire.Notify | wire.URLAuth
 
 func newDesk(offers Offers) *desk {
 	d := &desk{now: 1}

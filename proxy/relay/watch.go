@@ -74,8 +74,8 @@ func (s *session) noteSent(p []byte) {
 	}
 }
 
-// waitsForLine says whether an answer is not all there yet: a watcher is told of it whole.
-func (s *session) waitsForLine(p []byte) bool {
+// waitsForLine says whether the line that p begins with is not all there yet, and may be waited for.
+func waitsForLine(p []byte) bool {
 	return len(p) < wire.MaxCapabilityLine && bytes.IndexByte(p, '\n') < 0
 }
 

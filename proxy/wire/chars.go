@@ -35,7 +35,7 @@ var charClass = func() (class [256]uint8) {
 		if b != '[' && b != ']' && b != '<' && b != '>' && b != '(' && b != ')' {
 			class[c] |= charPlain
 		}
-		if class[c]&charTag != 0 && b != '[' && b != ']' && b != '}' && b != '~' {
+		if class[c]&charTag != 0 && b != ']' {
 			class[c] |= charPlainTag
 		}
 		if b >= '0' && b <= '9' {

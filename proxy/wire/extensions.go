@@ -20,6 +20,7 @@ const (
 	ID       // RFC 2971
 	Move     // RFC 6851
 	Notify   // RFC 5465
+	URLAuth  // RFC 4467
 )
 
 // MaxLiteralMinus is the largest non-synchronising literal that a server with LITERAL- takes, in bytes.
@@ -30,7 +31,7 @@ var extensionNames = []struct {
 	is   Extensions
 }{
 	{"LITERAL+", LiteralPlus}, {"LITERAL-", LiteralMinus}, {"MULTIAPPEND", MultiAppend}, {"CATENATE", Catenate}, {"BINARY", Binary},
-	{"METADATA", Metadata}, {"QUOTA", Quota}, {"ACL", ACL}, {"ID", ID}, {"MOVE", Move}, {"NOTIFY", Notify},
+	{"METADATA", Metadata}, {"QUOTA", Quota}, {"ACL", ACL}, {"ID", ID}, {"MOVE", Move}, {"NOTIFY", Notify}, {"URLAUTH", URLAuth},
 	{"SORT", Sort}, {"THREAD=REFERENCES", Thread}, {"THREAD=ORDEREDSUBJECT", Thread}, {"THREAD=REFS", Thread},
 }
 

@@ -12,9 +12,15 @@ type Place struct {
 	step  placeStep // of APPEND; of the others: the arguments complete so far
 	depth uint8     // of parentheses
 	skip  uint8     // bytes of the head still to come
-	texts uint8     // search keys: how many strings have to follow
+	texts uint8     // search keys: how many strings have to follow; CATENATE: how many parts there are
+	word1 bool      // search keys: a word that is no key has to follow
 	again bool      // APPEND has a message already
+	doubt bool      // servers may disagree about the literals to come
+	mute  bool      // and some neither ask for them nor refuse them
 	inbox bool      // the mailbox is INBOX, or none
+	opts  bool      // behind RETURN: its list has to follow
+	brack bool      // in the brackets of BODY[]
+	field bool      // in a list there
 	known bool      // the verb has no "+" of its own
 	odd   bool      // servers may not agree about the command's head
 	bin   bool      // the marker has a tilde
@@ -63,6 +69,7 @@ const (
 	appendText
 	appendURL
 	appendDone // behind a message
+	appendSet  // REPLACE: in front of the mailbox
 )
 
 // Begin starts with the command that text begins with, whose head was read.
@@ -75,7 +82,10 @@ func (p *Place) Begin(head CommandHead, text []byte) {
 	case p.known:
 		p.rule = placeRules[p.verb]
 	default:
-		p.rule, p.known = extensionRule(text[head.TagLen+len(" ") : head.Len])
+		word := text[head.TagLen+len(" ") : head.Len]
+		if p.rule, p.known = extensionRule(word); p.rule.replaces { // not if the server finds no such message
+			p.verb, p.step, p.doubt = VerbAppend, appendSet, true
+		}
 	}
 	if p.verb == VerbAppend || p.rule.to > 0 || p.rule.search || p.rule.lists != listsOfNone {
 		p.state = placeStart
@@ -133,39 +143,79 @@ func (p *Place) Feed(text []byte) {
 	}
 }
 
-// Literal is for the literal whose marker was fed last. It says whether the grammar has one of that size there, in front of a server
-// with these extensions; selected says whether a mailbox is.
-func (p *Place) Literal(e Extensions, selected bool) bool {
+// Certainty says what servers make of a non-synchronising literal's marker.
+type Certainty uint8
+
+const (
+	// Doubtful: some may take the literal for commands. Asked by a synchronising literal's marker, they say what they make of it.
+	Doubtful Certainty = iota
+	// Certain: for all of them it announces a literal.
+	Certain
+	// Unanswered: as Doubtful, but some do not answer when they are asked.
+	Unanswered
+)
+
+// Literal is for the literal whose marker was fed last. It is Certain if the grammar has one of that size there, in front of a server with
+// these extensions.
+func (p *Place) Literal(e Extensions) Certainty {
+	is := Certain
 	switch {
 	case p.state != placeMarker:
 		p.state = placeLost
-		return false
+		return p.unclear()
 	case p.verb == VerbAppend && p.messageHere(e):
 		p.text = 0
-	case p.textHere(e, selected):
+	case p.textHere(e):
 		p.text += uint16(p.count)
 	default:
+		p.mute = p.verb == VerbAppend && (p.step == appendFlags || p.step == appendCatenate)
 		p.state = placeLost
-		return false
+		return p.unclear()
+	}
+	if p.doubt {
+		is = Doubtful
 	}
 	if p.state = placeEnd; !p.end(kindLiteral) {
 		p.state = placeLost
 	}
-	return true
+	return is
+}
+
+// unclear says what servers make of a marker where the grammar has no literal.
+func (p *Place) unclear() Certainty {
+	if p.mute {
+		return Unanswered
+	}
+	return Doubtful
 }
 
 // textHere says whether the command has an argument, or a part of one, here that may be a literal.
-func (p *Place) textHere(e Extensions, selected bool) bool {
+func (p *Place) textHere(e Extensions) bool {
 	r := &p.rule
 	switch {
-	case p.bin, p.count > MaxLiteralMinus, r.needs != 0 && e&r.needs == 0, r.selected && !selected:
+	case p.bin, p.count > MaxLiteralMinus, r.needs != 0 && e&r.needs == 0:
 		return false
 	case p.verb == VerbAppend:
 		return p.step == appendMailbox || p.step == appendURL && e&Catenate != 0
 	case p.depth > 0 && !r.search:
-		return r.lists == listsOfAll || r.lists == listsOfInbox && p.inbox
+		return p.listHere()
 	}
 	return p.texts > 0 || p.depth == 0 && p.step >= r.from && p.step < r.to
+}
+
+// listHere says whether any element of the list that the command has here may be a literal.
+func (p *Place) listHere() bool {
+	switch p.rule.lists {
+	case listsOfAll:
+		return true
+	case listsOfInbox:
+		return p.inbox
+	case listsOfNames:
+		return p.step == 1
+	case listsOfFields:
+		return p.field
+	}
+	return false
 }
 
 // messageHere says whether APPEND has a message, or a part of one, here.
@@ -188,8 +238,9 @@ func (p *Place) next(c byte) placeState {
 	case placeStart, placeOpen:
 		return p.begin(c)
 	case placeAtom:
-		if charClass[c]&(charAtom|charTag) != 0 || p.verb != VerbAppend && (c == '*' || c == '%') { // "1:*", LIST
+		if charClass[c]&(charAtom|charTag) != 0 || c == '*' || c == '%' || c == '\\' { // "1:*", LIST, Public\x
 			p.keep(c)
+			p.brack = p.rule.lists == listsOfFields && (c == '[' || p.brack && c != ']')
 			return placeAtom
 		}
 		return p.behind(c, kindAtom)
@@ -205,17 +256,19 @@ func (p *Place) next(c byte) placeState {
 func (p *Place) begin(c byte) placeState {
 	p.size = 0
 	switch {
+	case c == ' ':
+		return p.state
 	case c == '(' && p.opens():
 		p.depth++
 		return placeOpen
-	case c == ')' && p.state == placeOpen && (p.verb != VerbAppend || p.step == appendFlags):
+	case c == ')' && p.depth > 0:
 		return p.behind(c, kindNone)
 	case c == '"':
 		return placeQuoted
 	case c == '{' || c == '~':
 		p.bin, p.count = c == '~', -1
 		return placeDigits
-	case charClass[c]&charAtom != 0, p.verb != VerbAppend && (c == '*' || c == '%'), c == '\\' && p.verb == VerbAppend && p.step == appendFlags:
+	case charClass[c]&charAtom != 0, c == '*' || c == '%' || c == '\\':
 		p.keep(c)
 		return placeAtom
 	}
@@ -225,8 +278,6 @@ func (p *Place) begin(c byte) placeState {
 func (p *Place) quoted(c byte) placeState {
 	switch {
 	case c < ' ' || c == 0x7f:
-		return placeLost
-	case p.state == placeEscape && c != '"' && c != '\\':
 		return placeLost
 	case p.state == placeQuoted && c == '\\':
 		return placeEscape
@@ -242,21 +293,23 @@ func (p *Place) quoted(c byte) placeState {
 
 // behind takes the byte that follows a token, whose kind is kindNone where it has been ended already.
 func (p *Place) behind(c byte, k tokenKind) placeState {
-	if k != kindNone && !p.end(k) {
-		return placeLost
-	}
+	closes := c == ')' && p.depth > 0
 	switch {
+	case k != kindNone && c != ' ' && !closes, k != kindNone && !p.end(k):
+		return placeLost
 	case c == ' ':
 		return placeStart
-	case c == ')' && p.depth > 0:
+	case closes:
 		p.depth--
 		if !p.closes() {
 			return placeLost
 		}
 		return placeEnd
-	case c == ']' && p.verb != VerbAppend: // BODY[HEADER.FIELDS (...)]
+	case c == ']' && p.brack: // BODY[HEADER.FIELDS (...)]
+		p.brack = false
 		return placeAtom
 	}
+	p.mute = p.verb == VerbAppend && k == kindNone && p.depth == 0 && p.step != appendNext
 	return placeLost // the command's end too
 }
 
@@ -266,7 +319,11 @@ func (p *Place) marker(c byte) placeState {
 	case p.state == placeDigits && c == '{' && p.bin && p.count == -1 && p.size == 0:
 		p.size = 1
 		return placeDigits
-	case p.state == placeDigits && c >= '0' && c <= '9' && p.count != 0 && p.count <= maxMessage && (!p.bin || p.size == 1):
+	case p.state == placeDigits && p.bin && p.size == 0 && (charClass[c]&charAtom != 0 || c == ' ' || c == ')'): // an atom: ~/x
+		p.keep('~')
+		p.state = placeAtom
+		return p.next(c)
+	case p.state == placeDigits && c >= '0' && c <= '9' && p.count <= maxMessage && (!p.bin || p.size == 1):
 		p.count = max(p.count, 0)*10 + int64(c-'0')
 		return placeDigits
 	case p.state == placeDigits && c == '+' && p.count >= 0:

@@ -1,12 +1,14 @@
 package wire
 
+import "math"
+
 // placeRule is where the grammar of a verb has strings that may be literals. A server that knows the verb reads all of them before it
-// says that it does not like one.
+// says that it does not like one, whether a mailbox is selected or not.
 type placeRule struct {
 	from, to uint8 // these arguments, counted from 0
 	lists    listRule
 	search   bool       // the strings behind search keys
-	selected bool       // only while a mailbox is selected
+	replaces bool       // after its first argument it is as APPEND
 	needs    Extensions // any of them; the server does not know the verb otherwise
 }
 
@@ -14,9 +16,11 @@ type placeRule struct {
 type listRule uint8
 
 const (
-	listsOfNone  listRule = iota
-	listsOfAll            // of the command
-	listsOfInbox          // if INBOX is the mailbox, or none: servers refuse others that they do not have before they have read the list
+	listsOfNone   listRule = iota
+	listsOfAll             // of the command
+	listsOfInbox           // if INBOX is the mailbox, or none: servers refuse others that they do not have before they have read the list
+	listsOfNames           // LIST's second argument: a server may stop reading at a string among the options
+	listsOfFields          // in the brackets of BODY[]
 )
 
 // placeRules are those of the verbs told apart. APPEND has a grammar of its own, see placeStep. LOGIN and AUTHENTICATE have none after
@@ -31,20 +35,20 @@ var placeRules = [numVerbs]placeRule{
 	VerbStatus:      {to: 1},
 	VerbRename:      {to: 2},
 	VerbLsub:        {to: 2},
-	VerbList:        {to: 3, lists: listsOfAll},
+	VerbList:        {to: 2, lists: listsOfNames},
 	VerbID:          {lists: listsOfAll, needs: ID},
-	VerbFetch:       {lists: listsOfAll, selected: true}, // of header fields
-	VerbUIDFetch:    {lists: listsOfAll, selected: true},
-	VerbCopy:        {from: 1, to: 2, selected: true},
-	VerbUIDCopy:     {from: 1, to: 2, selected: true},
-	VerbMove:        {from: 1, to: 2, selected: true, needs: Move},
-	VerbUIDMove:     {from: 1, to: 2, selected: true, needs: Move},
-	VerbSearch:      {search: true, selected: true},
-	VerbUIDSearch:   {search: true, selected: true},
-	VerbSort:        {from: 1, to: 2, search: true, selected: true, needs: Sort}, // the character set
-	VerbUIDSort:     {from: 1, to: 2, search: true, selected: true, needs: Sort},
-	VerbThread:      {from: 1, to: 2, search: true, selected: true, needs: Thread},
-	VerbUIDThread:   {from: 1, to: 2, search: true, selected: true, needs: Thread},
+	VerbFetch:       {lists: listsOfFields},
+	VerbUIDFetch:    {lists: listsOfFields},
+	VerbCopy:        {from: 1, to: 2},
+	VerbUIDCopy:     {from: 1, to: 2},
+	VerbMove:        {from: 1, to: 2, needs: Move},
+	VerbUIDMove:     {from: 1, to: 2, needs: Move},
+	VerbSearch:      {search: true},
+	VerbUIDSearch:   {search: true},
+	VerbSort:        {from: 1, to: 2, search: true, needs: Sort}, // the character set
+	VerbUIDSort:     {from: 1, to: 2, search: true, needs: Sort},
+	VerbThread:      {from: 1, to: 2, search: true, needs: Thread},
+	VerbUIDThread:   {from: 1, to: 2, search: true, needs: Thread},
 }
 
 // extensionRules are those of verbs that share VerbOther.
@@ -63,6 +67,11 @@ var extensionRules = [...]struct {
 	{"DELETEACL", placeRule{to: 2, needs: ACL}},
 	{"SETACL", placeRule{to: 3, needs: ACL}},
 	{"NOTIFY", placeRule{lists: listsOfAll, needs: Notify}},
+	{"URLFETCH", placeRule{to: math.MaxUint8, needs: URLAuth}}, // Cyrus says "+" in the middle of a line here
+	{"REPLACE", placeRule{replaces: true}},
+	{"UID REPLACE", placeRule{replaces: true}},
+	{"GENURLAUTH", placeRule{to: 1, needs: URLAuth}},
+	{"RESETKEY", placeRule{to: 1, needs: URLAuth}},
 }
 
 // extensionRule returns the rule of a verb that shares VerbOther, and whether there is one.

@@ -15,7 +15,8 @@ const (
 // opens says whether a parenthesis may stand here.
 func (p *Place) opens() bool {
 	if p.verb != VerbAppend {
-		return p.depth < maxPlaceDepth && p.texts == 0
+		p.field = p.brack
+		return p.depth < maxPlaceDepth && p.texts == 0 && !p.word1
 	}
 	switch {
 	case p.depth == 0 && (p.step == appendNext || p.step == appendDone):
@@ -23,19 +24,27 @@ func (p *Place) opens() bool {
 	case p.depth == 0 && p.step == appendCatenate:
 		p.step = appendPart
 	default:
+		p.mute = p.depth == 0 && p.step != appendMailbox && p.step != appendSet
 		return false
 	}
+	p.texts = 0
 	return true
 }
 
 // closes is for the parenthesis that ends a list. It answers false where the grammar has none.
 func (p *Place) closes() bool {
 	switch {
+	case p.opts && p.depth == 0:
+		p.opts = false
+	case p.texts > 0 && p.rule.search, p.word1: // of the search key before
+		return false
+	case p.verb == VerbList && p.depth == 0 && p.step == 0: // its options
 	case p.verb != VerbAppend:
+		p.field = false
 		p.endArgument()
 	case p.step == appendFlags:
 		p.step = appendDate
-	case p.step == appendPart:
+	case p.step == appendPart && p.texts > 0:
 		p.step, p.again = appendDone, true
 	default:
 		return false
@@ -48,11 +57,10 @@ func (p *Place) end(k tokenKind) bool {
 	switch {
 	case p.verb == VerbAppend:
 		return p.endAppend(k)
-	case !p.rule.search:
-	case p.texts > 0:
-		p.texts--
-	default:
-		p.texts = textsBehind(p.word(), k)
+	case p.rule.search && !p.searchKey(k):
+		return false
+	case p.opts:
+		return true
 	}
 	if p.rule.lists == listsOfInbox && p.depth == 0 && p.step == 0 {
 		p.inbox = k == kindQuoted && p.size == 0 || k != kindLiteral && equalFold(p.word(), "INBOX")
@@ -68,23 +76,50 @@ func (p *Place) endArgument() {
 	}
 }
 
-// textKeys are the search keys that one string follows.
-var textKeys = [...]string{"BCC", "BODY", "CC", "CHARSET", "FROM", "SUBJECT", "TEXT", "TO"}
+// searchKey is for a token of SEARCH and its kind. It answers false where servers may not agree about what follows.
+func (p *Place) searchKey(k tokenKind) bool {
+	word := p.word()
+	switch {
+	case p.texts > 0:
+		p.texts--
+	case p.word1:
+		p.word1 = false
+		return k != kindLiteral
+	case p.opts:
+		return p.depth > 0
+	case p.depth == 0 && p.step == 0 && k == kindAtom && equalFold(word, "RETURN"):
+		p.opts = true
+	case p.step < p.rule.to: // the criteria and the character set of SORT
+	case k != kindAtom:
+		return false
+	case equalFold(word, "HEADER"):
+		p.texts = 2
+	case among(word, textKeys[:]):
+		p.texts = 1
+	case among(word, wordKeys[:]):
+		p.word1 = true
+	default:
+		return len(word) > 0 && (word[0]-'0' <= 9 || word[0] == '*' || word[0] == '$') || among(word, plainKeys[:])
+	}
+	return true
+}
 
-// textsBehind returns how many strings a search key is followed by.
-func textsBehind(word []byte, k tokenKind) uint8 {
-	if k != kindAtom {
-		return 0
-	}
-	if equalFold(word, "HEADER") {
-		return 2
-	}
-	for _, key := range textKeys {
-		if equalFold(word, key) {
-			return 1
+// The search keys that one string follows, those that one word follows, and those that nothing follows but other keys.
+var (
+	textKeys = [...]string{"BCC", "BODY", "CC", "CHARSET", "FROM", "SUBJECT", "TEXT", "TO"}
+	wordKeys = [...]string{"BEFORE", "KEYWORD", "LARGER", "MODSEQ", "OLDER", "ON", "SAVEDBEFORE", "SAVEDON", "SAVEDSINCE", "SENTBEFORE",
+		"SENTON", "SENTSINCE", "SINCE", "SMALLER", "UID", "UNKEYWORD", "YOUNGER"}
+	plainKeys = [...]string{"ALL", "ANSWERED", "DELETED", "DRAFT", "FLAGGED", "FUZZY", "NEW", "NOT", "OLD", "OR", "RECENT", "SEEN",
+		"UNANSWERED", "UNDELETED", "UNDRAFT", "UNFLAGGED", "UNSEEN"}
+)
+
+func among(word []byte, names []string) bool {
+	for _, name := range names {
+		if equalFold(word, name) {
+			return true
 		}
 	}
-	return 0
+	return false
 }
 
 func (p *Place) endAppend(k tokenKind) bool {
@@ -92,8 +127,12 @@ func (p *Place) endAppend(k tokenKind) bool {
 	case appendMailbox: // a server that has no such mailbox, or calls the name invalid, reads on to the command's end
 		p.step = appendNext
 		return true
+	case appendSet:
+		p.step = appendMailbox
+		return k == kindAtom
 	case appendFlags:
-		return k == kindAtom && p.plainFlag()
+		p.doubt = p.doubt || k != kindAtom || !p.plainFlag()
+		return true
 	case appendPart:
 		switch {
 		case equalFold(p.word(), "TEXT"):
@@ -105,10 +144,10 @@ func (p *Place) endAppend(k tokenKind) bool {
 		}
 		return k == kindAtom
 	case appendText:
-		p.step = appendPart
+		p.step, p.texts = appendPart, 1
 		return k == kindLiteral
 	case appendURL:
-		p.step = appendPart
+		p.step, p.texts = appendPart, 1
 		return true
 	}
 	return p.endMessage(k)
@@ -119,11 +158,13 @@ func (p *Place) endMessage(k tokenKind) bool {
 	switch {
 	case k == kindLiteral && p.step != appendCatenate:
 		p.step, p.again = appendDone, true
-	case k == kindQuoted && p.step != appendMessage && p.step != appendCatenate && validDate(p.word()):
+	case k == kindQuoted && p.step != appendMessage && p.step != appendCatenate:
+		p.doubt = p.doubt || !validDate(p.word())
 		p.step = appendMessage
 	case k == kindAtom && p.step != appendCatenate && equalFold(p.word(), "CATENATE"):
 		p.step = appendCatenate
 	default:
+		p.mute = true
 		return false
 	}
 	return true
@@ -134,12 +175,7 @@ func (p *Place) plainFlag() bool {
 	if p.token[0] != '\\' {
 		return true
 	}
-	for _, known := range systemFlags {
-		if equalFold(p.word(), known) {
-			return true
-		}
-	}
-	return false
+	return among(p.word(), systemFlags[:])
 }
 
 var systemFlags = [...]string{"\\ANSWERED", "\\FLAGGED", "\\DELETED", "\\SEEN", "\\DRAFT"}
@@ -147,6 +183,12 @@ var systemFlags = [...]string{"\\ANSWERED", "\\FLAGGED", "\\DELETED", "\\SEEN", 
 // validDate says whether every server takes a date and time, (RFC 9051 section 9, date-time).
 func validDate(text []byte) bool {
 	const form = "01-XXX-0101 01:01:01 +0101"
+	if len(text) == len(form)-1 { // a day of one digit
+		var padded [len(form)]byte
+		padded[0] = ' '
+		copy(padded[1:], text)
+		text = padded[:]
+	}
 	if len(text) != len(form) {
 		return false
 	}
@@ -164,7 +206,7 @@ func validDate(text []byte) bool {
 	}
 	two := func(at int) int { return int(text[at]&0xf)*10 + int(text[at+1]&0xf) }
 	days := daysIn(text[3:6], two(7)*100+two(9))
-	return two(0) >= 1 && two(0) <= days && two(12) < 24 && two(15) < 60 && two(18) <= 60 && two(22) < 24 && two(24) < 60
+	return two(0) >= 1 && two(0) <= days && two(12) < 24 && two(15) < 60 && two(18) <= 60
 }
 
 // daysIn returns how many days a month has; 0 if there is none of that name.
