@@ -44,7 +44,9 @@ func newCheck() *cobra.Command {
 		for _, warning := range config.Warnings() {
 			fmt.Fprintln(cmd.OutOrStdout(), warning.Error())
 		}
-		refused := refusals(cmd.Context(), config)
+		refused := refusals(cmd.Context(), config, func(what string, err error) {
+			fmt.Fprintf(cmd.OutOrStdout(), "%s: warning: %s: %s\n", *file, what, err)
+		})
 		for _, err := range refused {
 			fmt.Fprintf(cmd.OutOrStdout(), "%s: %s\n", *file, err)
 		}
@@ -57,8 +59,8 @@ func newCheck() *cobra.Command {
 	return cmd
 }
 
-// refusals returns why a start with a configuration would fail, by making what a start makes.
-func refusals(ctx context.Context, config *configs.Config) (all []error) {
+// refusals returns why a start with a configuration would fail, by making what a start makes. warn gets what a start would only log.
+func refusals(ctx context.Context, config *configs.Config, warn func(what string, err error)) (all []error) {
 	note := func(err error) {
 		if err != nil {
 			all = append(all, err)
@@ -76,7 +78,7 @@ func refusals(ctx context.Context, config *configs.Config) (all []error) {
 		return append(all, err)
 	}
 	defer kept.Close()
-	of := lasting{store: kept}
+	of := lasting{store: kept, report: warn}
 	if of.active, err = backend.NewActiveManager(ctx, kept); err != nil {
 		return append(all, err)
 	}

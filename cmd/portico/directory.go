@@ -169,6 +169,9 @@ func (d *directories) newSQL(of configs.SQLDirectory) (*sqldir.Directory, error)
 	if err != nil {
 		return nil, fmt.Errorf("sql: %w", err)
 	}
+	if err := made.CheckNames(); err != nil && d.report != nil {
+		d.report("directory: an SQL query finds nobody", err)
+	}
 	d.closes = append(d.closes, made.Close)
 	return made, nil
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -102,6 +103,24 @@ directory:
 }
 
 // A map file that could not be taken at the start is told beforehand.
+// Check warns of an SQL query whose rows can not show whose they are.
+func TestCheckWarnsOfNamelessQueries(t *testing.T) {
+	site := newSite(t)
+	site.put(t, "dsn", "postgres://u@127.0.0.1:1/mail")
+	for query, warned := range map[string]bool{
+		"SELECT shard FROM m WHERE address = {user}":                                false,
+		"SELECT max(shard) AS database FROM m WHERE address LIKE {user} GROUP BY x": true,
+		"SELECT address AS user, shard FROM m WHERE address LIKE {user}":            false,
+		"SELECT DISTINCT shard FROM m WHERE address = {user}":                       true,
+	} {
+		file := site.write(t, fmt.Sprintf("directory: {sources: [{sql: {dsn_file: dsn, query: %q}}]}\n", query))
+		status, out, _ := command("check", "--config", file)
+		if status != statusFine || strings.Contains(out, "as the column user") != warned {
+			t.Errorf("%s: status %d: %s", query, status, out)
+		}
+	}
+}
+
 func TestCheckReadsMapFiles(t *testing.T) {
 	site := newSite(t)
 	file := site.withDirectory(t, "http://127.0.0.1:1")

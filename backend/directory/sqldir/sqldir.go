@@ -14,6 +14,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -81,6 +82,17 @@ func New(o Options) (*Directory, error) {
 	d.db.SetConnMaxIdleTime(idleTime)
 	d.db.SetConnMaxLifetime(maxAge)
 	return d, nil
+}
+
+// mentionsUser finds what may give a query the column user: its name outside of fields, or all columns.
+var mentionsUser = regexp.MustCompile(`(?i)(^|[^{\w])user([^}\w]|$)|\*`)
+
+// CheckNames returns an error if a query can be seen to show no names: then every lookup fails. It opens no connection.
+func (d *Directory) CheckNames() error {
+	if len(d.comparisons) == 0 && !mentionsUser.MatchString(d.query) {
+		return errUnnamed
+	}
+	return nil
 }
 
 // Close closes all connections, once the questions under way are answered.
