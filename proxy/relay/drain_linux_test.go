@@ -55,7 +55,7 @@ func TestADrainKeepsItsTimeHoweverManyThereAre(t *testing.T) {
 // Clients that do not close keep each loop waiting for a while, and all loops at the same time.
 func TestAllLoopsDrainAtTheSameTime(t *testing.T) {
 	testkit.NoLeaks(t)
-	const loops, speed = 8, 10
+	const loops, speed = 8, 2
 	started := time.Now()
 	r := newRig(t, drivers[0], Options{Loops: loops, Now: func() int64 { return speed*int64(time.Since(started)) + 1 }}, ways{})
 	for range loops { // they are given out in turn
