@@ -10,8 +10,9 @@ import (
 type Recovery struct {
 	Mode RecoveryMode  `yaml:"mode"`
 	Wait time.Duration `yaml:"wait" range:"1s..24h"` // from a step to the next
-	// CommonCausePercent of a monitor's targets failing together have a cause in
-	// common: then nothing is done to any of them.
+	// Mailbox servers have a cause in common if a monitor fails on at least two
+	// of them, and on more than CommonCausePercent in a hundred of those that it
+	// looks at: then nothing is done to any of them.
 	CommonCausePercent int `yaml:"common_cause_percent" range:"1..100"`
 	// RestartService and RestartServer are hooks that get a mailbox server's name.
 	RestartService Hook      `yaml:"restart_service"`

@@ -46,7 +46,8 @@ func loadOf(all []Load, server string) (sum Load) {
 }
 
 // AverageTime checks the average server time of the commands of a server since it looked last, those that still wait counted with their age:
-// a server that answers nothing would look healthy else. No command is no sample.
+// a server that answers nothing would look healthy else. A server that had no command meanwhile, and has none open, is well: nobody waits for it.
+// The first look has no time to look over.
 func AverageTime(load func() []Load, server string, most time.Duration) func(context.Context, *Run) error {
 	var mu sync.Mutex
 	var before Load
@@ -59,10 +60,10 @@ func AverageTime(load func() []Load, server string, most time.Duration) func(con
 		spent := now.Spent - before.Spent + now.Age
 		begun := first
 		before, first = now, false
-		if begun || commands <= 0 {
+		if begun {
 			return ErrNoSample
 		}
-		average := time.Duration(float64(spent) / commands)
+		average := time.Duration(float64(spent) / max(commands, 1))
 		run.Mailbox, run.Value = server, average.Seconds()
 		if average > most {
 			return &Failure{InformationStore, "average", fmt.Errorf("commands take %v on average, %v is the most", average.Round(time.Millisecond), most)}

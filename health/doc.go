@@ -5,6 +5,7 @@
 //	probe.go       a probe: what it runs, how often, and what becomes of one that panics
 //	monitor.go     a monitor: how it judges a probe's results, its state and transitions
 //	set.go         health sets: the worst monitor wins; reports
+//	common.go      which mailbox server a monitor looks at, and when several have a cause in common
 //	engine.go      the goroutines that run probes and keep states
 //	conversation.go  a probe's connection: deadline, steps, last lines
 //	backprobes.go  ImapSelfTestProbe and ImapDeepTestProbe

@@ -329,10 +329,11 @@ func TestAverageTime(t *testing.T) {
 		bad      bool
 	}{
 		{100, time.Second, 0, 0, -1, false},
-		{100, time.Second, 0, 0, -1, false},
+		{100, time.Second, 0, 0, 0, false}, // nobody asks it anything
 		{200, 2 * time.Second, 0, 0, 0.01, false},
 		{200, 2 * time.Second, 2, 10 * time.Minute, 300, true},
 		{201, 12 * time.Minute, 0, 0, 718, true},
+		{201, 12 * time.Minute, 0, 0, 0, false}, // its users have gone elsewhere
 		{301, 12*time.Minute + time.Second, 1, time.Minute, 61. / 101, false},
 	} {
 		load[0].Finished, load[0].Spent, load[0].Open, load[0].Age = step.finished, step.spent, step.open, step.age

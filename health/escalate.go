@@ -73,7 +73,9 @@ type Sink interface {
 type EscalatorOptions struct {
 	Monitors func() []MonitorState // nil: nothing is said at present, neither that something is at fault nor that it is over
 	// Ready says whether people are to be told of a monitor yet: recovery may be at work. Default: yes.
-	Ready  func(m MonitorState) bool
+	Ready func(m MonitorState) bool
+	// Active says on which mailbox server a database is active, "" if on none. Default: on none.
+	Active func(database string) (server string)
 	Sinks  []Sink
 	Common int              // in a hundred; see IsCommon
 	Now    func() time.Time // default time.Now
@@ -115,6 +117,9 @@ func NewEscalator(o EscalatorOptions) (*Escalator, error) {
 	}
 	if o.Ready == nil {
 		o.Ready = func(MonitorState) bool { return true }
+	}
+	if o.Active == nil {
+		o.Active = func(string) string { return "" }
 	}
 	e := &Escalator{opt: o, open: make(map[string]*Alert), sinks: o.Sinks, percent: o.Common, sent: make(map[string]time.Time)}
 	if len(o.Saved) == 0 {
@@ -188,7 +193,8 @@ func (e *Escalator) look() (tell []Alert) {
 		}
 	}
 	for _, m := range all {
-		if (m.Value != Unhealthy && m.Value != Unavailable) || now.Sub(m.LastTransition) < gatherTime || covered[m.ID()] || !e.opt.Ready(m) {
+		bad := m.Value == Unhealthy && !Outdated(m, e.opt.Active) || m.Value == Unavailable
+		if !bad || now.Sub(m.LastTransition) < gatherTime || covered[m.ID()] || !e.opt.Ready(m) {
 			continue
 		}
 		e.cover(m, all, now)
@@ -230,25 +236,24 @@ func (e *Escalator) close(failing map[string]MonitorState, now time.Time) (chang
 
 // cover puts a monitor under the alert of its cause. The caller holds mu.
 func (e *Escalator) cover(m MonitorState, all []MonitorState, now time.Time) {
-	dependency, mailbox, text := None, "", ""
+	dependency, text := None, ""
 	if f := m.LastFailure; f != nil {
-		dependency, mailbox, text = f.Dependency, f.Mailbox, f.Err
+		dependency, text = f.Dependency, f.Err
 	}
 	if m.Value == Unavailable {
 		text = "no results come any more"
 	}
-	cause := string(dependency)
-	if cause == "" {
-		cause = m.Name
-	}
-	if !e.isWide(m, all) {
-		cause += " of " + cmp.Or(mailbox, m.Target, "the front end")
-	} else {
-		mailbox = ""
+	cause, server := cmp.Or(string(dependency), m.Name), ""
+	if !e.isWide(m, dependency, all) {
+		server = ServerOf(m, e.opt.Active)
+		cause += " of " + cmp.Or(server, m.Target, "the front end")
 	}
 	a := e.open[cause]
+	if a == nil && server != "" {
+		a = e.openOf(server)
+	}
 	if a == nil {
-		a = &Alert{Cause: cause, Dependency: dependency, Mailbox: mailbox, Since: now, Error: text}
+		a = &Alert{Cause: cause, Dependency: dependency, Mailbox: server, Since: now, Error: text}
 		e.open[cause] = a
 	}
 	if !m.FirstAlert.IsZero() && m.FirstAlert.Before(a.Since) {
@@ -258,10 +263,24 @@ func (e *Escalator) cover(m MonitorState, all []MonitorState, now time.Time) {
 	slices.Sort(a.Monitors)
 }
 
-// isWide says whether a monitor fails for so many of its targets that it has a cause in common, or for the only one. The caller holds mu.
-func (e *Escalator) isWide(m MonitorState, all []MonitorState) bool {
-	failing, total := Together(m, all)
-	return total == 1 || IsCommon(failing, total, e.percent)
+// openOf returns the open alert of a mailbox server, nil if there is none: what fails on that server later joins it, whatever it blames. The
+// caller holds mu.
+func (e *Escalator) openOf(server string) *Alert {
+	for _, a := range e.open {
+		if a.Mailbox == server {
+			return a
+		}
+	}
+	return nil
+}
+
+// isWide says whether a monitor's fault is no single mailbox server's, nor this front end's own. The caller holds mu.
+func (e *Escalator) isWide(m MonitorState, d Dependency, all []MonitorState) bool {
+	if m.Scope() == ScopeNode {
+		return d != None && d != Networking
+	}
+	failing, total := Together(m, all, e.opt.Active)
+	return d.OfNoServer() || IsCommon(failing, total, e.percent)
 }
 
 // save keeps what is open. The caller holds mu.

@@ -155,6 +155,57 @@ func TestOneAlertForEachCause(t *testing.T) {
 	})
 }
 
+// An alert names the mailbox server, also where there is just one, or where one holds most of the databases. What fails there later joins it.
+func TestAlertsNameTheServer(t *testing.T) {
+	escalating(t, func(t *testing.T, f *fakeMonitors, e *Escalator, told func() string) {
+		f.set(Unhealthy, InformationStore, "mbx1", "DeepTestMonitor/db1", "DeepTestMonitor/db2", "DeepTestMonitor/db3", "DeepTestMonitor/db4")
+		time.Sleep(2 * time.Minute)
+		f.set(Unhealthy, Networking, "mbx1", "SelfTestMonitor/mbx1", "CTPMonitor/db1")
+		time.Sleep(2 * time.Minute)
+		open := e.Open()
+		if got := told(); got != "+Information Store of mbx1" || len(open) != 1 || len(open[0].Monitors) != 6 || open[0].Mailbox != "mbx1" {
+			t.Errorf("told %q, open are %+v", got, open)
+		}
+		f.set(Unhealthy, Networking, "mbx2", "SelfTestMonitor/mbx2")
+		time.Sleep(2 * time.Minute)
+		if got := told(); got != "+Networking of mbx2" {
+			t.Errorf("told %q of another server", got)
+		}
+		f.set(Unhealthy, Networking, "mbx3", "SelfTestMonitor/mbx3", "SelfTestMonitor/mbx4")
+		time.Sleep(2 * time.Minute)
+		if got := told(); got != "+Networking" {
+			t.Errorf("told %q of what servers have in common", got)
+		}
+	})
+	f := &fakeMonitors{all: []MonitorState{{Monitor: Monitor{HealthSet: SetProtocol, Name: ImapSelfTestMonitor, Target: "mbx1"}}}}
+	f.set(Unhealthy, Networking, "mbx1", "mbx1")
+	e, err := NewEscalator(EscalatorOptions{Common: 34, Monitors: f.get, Now: func() time.Time { return time.Now().Add(time.Hour) }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if told := e.look(); len(told) != 1 || told[0].Cause != "Networking of mbx1" {
+		t.Errorf("%+v", told)
+	}
+}
+
+// What failed before a database has moved, or while it moved, opens no alert: the next result tells.
+func TestNoAlertOfWhatIsOver(t *testing.T) {
+	f := newFakeMonitors()
+	f.set(Unhealthy, InformationStore, "mbx1", "DeepTestMonitor/db1")
+	f.set(Unhealthy, HighAvailability, "", "DeepTestMonitor/db2")
+	f.set(Unhealthy, HighAvailability, "", "DeepTestMonitor/db3")
+	active := map[string]string{"db1": "mbx2", "db2": "mbx2"}
+	e, err := NewEscalator(EscalatorOptions{
+		Common: 34, Monitors: f.get, Now: func() time.Time { return time.Now().Add(time.Hour) }, Active: func(database string) string { return active[database] },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if told := e.look(); len(told) != 1 || told[0].Cause != "High Availability of db3" {
+		t.Errorf("%+v", told)
+	}
+}
+
 // After a restart what is open goes on: nobody is told a second time, and they are told when it is over, also if they could not be at first.
 func TestAlertsOutliveARestart(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -132,20 +132,3 @@ func (m *monitor) next() (at time.Time) {
 	}
 	return at
 }
-
-// Together counts the targets of a monitor that fail now, though it be too early to say so of some, and all of them.
-func Together(m MonitorState, all []MonitorState) (failing, total int) {
-	for _, other := range all {
-		if other.Name != m.Name || other.HealthSet != m.HealthSet || other.Value == Disabled {
-			continue
-		}
-		total++
-		if other.InRow > 0 || other.Value == Unhealthy || other.Value == Unavailable || other.Value == Degraded {
-			failing++
-		}
-	}
-	return failing, total
-}
-
-// IsCommon says whether so many fail together that they have a cause in common: several, and at least so many in a hundred (DESIGN.md section 5).
-func IsCommon(failing, total, percent int) bool { return failing > 1 && failing*100 >= total*percent }

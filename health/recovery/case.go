@@ -53,16 +53,7 @@ type survey struct {
 
 // fails says whether something is wrong with what a monitor looks at, where that is now.
 func (s survey) fails(m health.MonitorState) bool {
-	return (m.Value == health.Unhealthy || m.Value == health.Degraded) && !s.movedSince(m)
-}
-
-// movedSince says whether a monitor's database has moved since it failed: how it is there is not known yet.
-func (s survey) movedSince(m health.MonitorState) bool {
-	if m.Name != health.ImapDeepTestMonitor && m.Name != health.ImapCTPMonitor || m.LastFailure == nil {
-		return false
-	}
-	at := m.LastFailure.Mailbox
-	return at != "" && at != s.active(m.Target)
+	return (m.Value == health.Unhealthy || m.Value == health.Degraded) && !health.Outdated(m, s.active)
 }
 
 // caseOf says what a monitor's failure is about.
@@ -120,8 +111,8 @@ func (s survey) othersWell(m health.MonitorState, server string) bool {
 
 // held says why nothing may be done for a case, "" if something may: others fail too, or who is to blame is nobody that can be acted upon.
 func (s survey) held(m health.MonitorState, c Case) string {
-	if bad, total := health.Together(m, s.all); health.IsCommon(bad, total, s.percent) {
-		return fmt.Sprintf("%d of %d targets of %s fail together: that is a common cause", bad, total, m.Name)
+	if bad, total := health.Together(m, s.all, s.active); health.IsCommon(bad, total, s.percent) {
+		return fmt.Sprintf("%s fails on %d of %d mailbox servers: they have a cause in common", m.Name, bad, total)
 	}
 	if m.LastFailure == nil {
 		return ""

@@ -20,6 +20,10 @@ type Ladder struct {
 	Lift  []Action  `json:"lift,omitempty"` // what is to be taken back
 	Told  bool      `json:"told"`           // it is for people now
 	Note  string    `json:"note,omitempty"` // why nothing is done at present
+
+	// Postponed is the first step that came too soon, and Due when it is due. The steps behind it did not wait for it.
+	Postponed int       `json:"postponed,omitempty"`
+	Due       time.Time `json:"due,omitzero"`
 }
 
 // lookAgain is how long a ladder waits for its monitor after the probe has succeeded by hand.
@@ -33,23 +37,27 @@ func (r *Responders) climb(ctx context.Context, l *Ladder, m health.MonitorState
 		r.resume(ctx, l, m)
 		return true
 	}
-	if l.Rung >= len(plan.Ladders[m.Name]) { // it has none, or fewer than it had
-		l.Told = true
+	steps := plan.Ladders[m.Name]
+	if now.Before(l.Next) {
 		return false
 	}
-	if now.Before(l.Next) {
+	l.returnToPostponed(now)
+	if l.Rung >= len(steps) { // it has none, or fewer than it had, or all are done
+		l.Told = true
 		return false
 	}
 	now, fine := r.verify(ctx, l, m)
 	if fine || ctx.Err() != nil {
 		return false
 	}
-	for steps := plan.Ladders[m.Name]; l.Rung < len(steps); l.Rung++ {
+	for ; l.Rung < len(steps); l.Rung++ {
 		action := steps[l.Rung]
 		record := r.newRecord(action, l.Case, action.Responder(m.Name), now)
 		if action == Escalate {
+			if !l.Told {
+				r.enter(ctx, record, ResultSucceeded, "people are told")
+			}
 			l.Told = true
-			r.enter(ctx, record, ResultSucceeded, "people are told")
 			continue
 		}
 		throttle := plan.Throttles[action]
@@ -59,11 +67,9 @@ func (r *Responders) climb(ctx context.Context, l *Ladder, m health.MonitorState
 			r.enter(ctx, record, ResultSkipped, "no mailbox server is at fault by its own probes")
 		case kinds[action].whole && l.Alone:
 			r.enter(ctx, record, ResultSkipped, "the other databases on "+l.Server+" are well")
-		case !v.until.IsZero() && action != RestartServer && v.until.Sub(now) <= maxDelay:
-			l.Note, l.Next = v.reason, v.until
-			return false
 		case v.reason != "":
 			r.enter(ctx, record, ResultThrottled, v.reason)
+			l.postpone(v.until, now)
 		case plan.Mode == DryRun:
 			r.enter(ctx, record, ResultDryRun, "it would be done now")
 		default:
@@ -76,8 +82,22 @@ func (r *Responders) climb(ctx context.Context, l *Ladder, m health.MonitorState
 	return false
 }
 
-// maxDelay is how long a step that comes too soon is waited for. One that would have to wait for longer is passed.
+// maxDelay is how long a postponed step is kept in mind. One that would have to wait for longer is passed for good.
 const maxDelay = time.Hour
+
+// postpone keeps in mind that the present step may be done from until on. The ladder goes on to the next one: users are out meanwhile.
+func (l *Ladder) postpone(until, now time.Time) {
+	if l.Due.IsZero() && !until.IsZero() && until.Sub(now) <= maxDelay {
+		l.Postponed, l.Due = l.Rung, until
+	}
+}
+
+// returnToPostponed goes back to the step that came too soon, if it is due.
+func (l *Ladder) returnToPostponed(now time.Time) {
+	if !l.Due.IsZero() && !now.Before(l.Due) {
+		l.Rung, l.Postponed, l.Due = l.Postponed, 0, time.Time{}
+	}
+}
 
 // verify runs the probe once more before anything is done, and says whether all is well, or is nothing to be acted upon.
 func (r *Responders) verify(ctx context.Context, l *Ladder, m health.MonitorState) (now time.Time, fine bool) {

@@ -277,6 +277,56 @@ func TestNobodyActs(t *testing.T) {
 	})
 }
 
+// Databases of one server count as that server, however many they are.
+func TestHalfOfTheDatabases(t *testing.T) {
+	w := newWorld(t)
+	for database := range w.active {
+		w.active[database] = "mbx2"
+	}
+	w.active["db1"], w.active["db2"], w.active["db3"] = "mbx1", "mbx1", "mbx1"
+	w.set(health.Unhealthy, health.InformationStore, "DeepTestMonitor/db1", "DeepTestMonitor/db2", "DeepTestMonitor/db3")
+	w.pass(time.Minute)
+	w.compare("restart_service mbx1", "")
+	w.pass(5 * time.Minute)
+	w.compare("failover mbx1, AllowActivation mbx1", "")
+}
+
+// While a database moves it has no active copy. What a probe has found then is over with the move, and nobody is told.
+func TestNoActiveCopyForAWhile(t *testing.T) {
+	w := newWorld(t)
+	w.set(health.Unhealthy, health.HighAvailability, "DeepTestMonitor/db1")
+	w.monitors[slices.IndexFunc(w.monitors, func(m health.MonitorState) bool { return strings.HasSuffix(m.ID(), "DeepTestMonitor/db1") })].LastFailure.Mailbox = ""
+	w.pass(time.Minute)
+	w.compare("", "")
+	w.active["db1"] = ""
+	w.pass(time.Minute)
+	w.compare("", "Deep/db1")
+}
+
+// A common cause takes two mailbox servers at least, and more than the share.
+func TestCommonCause(t *testing.T) {
+	for _, cell := range []struct {
+		percent int
+		failing []string
+		common  bool
+	}{
+		{1, []string{"SelfTestMonitor/mbx1"}, false},
+		{32, []string{"SelfTestMonitor/mbx1", "SelfTestMonitor/mbx2"}, true},
+		{34, []string{"SelfTestMonitor/mbx1", "SelfTestMonitor/mbx2"}, false},
+		{50, []string{"SelfTestMonitor/mbx1", "SelfTestMonitor/mbx2", "SelfTestMonitor/mbx3"}, false},
+		{49, []string{"SelfTestMonitor/mbx1", "SelfTestMonitor/mbx2", "SelfTestMonitor/mbx3"}, true},
+	} {
+		w := newWorld(t)
+		w.plan.CommonPercent = cell.percent
+		w.r.Use(w.plan)
+		w.set(health.Unhealthy, health.Networking, cell.failing...)
+		w.pass(time.Minute)
+		if acted := len(w.did) > 0; acted == cell.common {
+			t.Errorf("%d of 6 fail, and the share is %d %%: it did %q", len(cell.failing), cell.percent, w.did)
+		}
+	}
+}
+
 // A database alone leaves its server, and the others, alone.
 func TestOneDatabase(t *testing.T) {
 	w := newWorld(t)
@@ -494,38 +544,55 @@ func TestThrottlingHolds(t *testing.T) {
 	}
 }
 
-// Another server's restart a moment ago is waited out, by the first step too.
-func TestTooSoonAfterAnother(t *testing.T) {
+// A step that comes too soon keeps nobody waiting: the next one is done at once, and this one when it is due.
+func TestTooSoon(t *testing.T) {
 	w := newWorld(t)
-	w.plan.Throttles[RestartService] = Throttle{GroupBetween: time.Minute, InAnHour: -1, InADay: -1, GroupInADay: -1}
+	w.plan.Throttles[RestartService] = Throttle{GroupBetween: 2 * time.Minute, InAnHour: -1, InADay: -1, GroupInADay: -1}
 	w.r.Use(w.plan)
 	if _, err := w.r.ByHand(t.Context(), RestartService, Case{Server: "mbx2"}, "operator", false); err != nil {
 		t.Fatal(err)
 	}
+	w.did = nil
 	w.set(health.Unhealthy, health.Networking, "SelfTestMonitor/mbx1")
-	w.pass(time.Minute)
-	w.compare("restart_service mbx2", "")
-	w.pass(time.Minute)
+	w.pass(lookEach)
+	w.compare("failover mbx1", "")
+	w.pass(5 * time.Minute)
 	w.compare("restart_service mbx1", "")
+	w.pass(5 * time.Minute)
+	w.compare("failover mbx1", "")
+	w.pass(5 * time.Minute)
+	w.compare("restart_server mbx1", "")
+	w.pass(5 * time.Minute)
+	w.compare("", "Self/mbx1")
+	if got := strings.Count(w.log(), "Throttled"); got != 1 {
+		t.Error(w.log())
+	}
 }
 
-// A step that comes too soon waits; a restart of a machine never does.
-func TestTooSoon(t *testing.T) {
+// Where all steps come too soon, people know at once. Steps that are due within the hour are done then, and people are not told of the same twice.
+func TestAllTooSoon(t *testing.T) {
 	w := newWorld(t)
 	w.plan.Throttles[RestartService] = Throttle{Between: 20 * time.Minute, InAnHour: -1, InADay: -1, GroupInADay: -1}
-	w.plan.Throttles[RestartServer] = Throttle{Between: 30 * time.Minute, InAnHour: -1, InADay: -1, GroupInADay: -1}
-	w.plan.Ladders[health.ImapSelfTestMonitor] = []Action{RestartService, RestartServer, RestartService, RestartServer}
+	w.plan.Throttles[RestartServer] = Throttle{Between: 6 * time.Hour, InAnHour: -1, InADay: -1, GroupInADay: -1}
+	w.plan.Ladders[health.ImapSelfTestMonitor] = []Action{RestartService, RestartServer, Escalate}
 	w.r.Use(w.plan)
+	for _, action := range []Action{RestartService, RestartServer} {
+		if _, err := w.r.ByHand(t.Context(), action, Case{Server: "mbx1"}, "operator", false); err != nil {
+			t.Fatal(err)
+		}
+	}
+	w.did = nil
 	w.set(health.Unhealthy, health.Networking, "SelfTestMonitor/mbx1")
-	w.pass(11 * time.Minute)
-	w.compare("restart_service mbx1, restart_server mbx1", "")
-	w.pass(10 * time.Minute)
-	w.compare("restart_service mbx1", "")
-	w.pass(4 * time.Minute)
-	w.compare("", "")
-	w.pass(2 * time.Minute)
+	w.pass(lookEach)
 	w.compare("", "Self/mbx1")
-	if got := w.log(); !strings.HasSuffix(got, "ForceReboot/mbx1:Throttled") {
+	w.pass(19 * time.Minute)
+	w.compare("", "Self/mbx1")
+	w.start() // what is due is in the store
+	w.pass(time.Minute)
+	w.compare("restart_service mbx1", "Self/mbx1")
+	w.pass(5 * time.Hour)
+	w.compare("", "Self/mbx1")
+	if got := w.log(); strings.Count(got, "Escalate") != 1 {
 		t.Error(got)
 	}
 }

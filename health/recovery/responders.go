@@ -214,7 +214,7 @@ func (r *Responders) visit(ctx context.Context, l *Ladder, m health.MonitorState
 	switch reason := s.held(m, l.Case); {
 	case l.Begun != 0:
 		return r.climb(ctx, l, m)
-	case s.movedSince(m):
+	case health.Outdated(m, s.active):
 		l.Note = "it has moved to " + s.active(m.Target) + " since it failed: its probe is waited for"
 	case reason != "":
 		l.Note, l.Told = reason, true

@@ -1,0 +1,88 @@
+package health
+
+// Scope is what a monitor's target is.
+type Scope uint8
+
+// The scopes.
+const (
+	ScopeNode     Scope = iota // this Portico: the target is ""
+	ScopeServer                // a mailbox server
+	ScopeDatabase              // a database
+)
+
+// Scope says what the monitor's target is.
+func (m *Monitor) Scope() Scope {
+	switch {
+	case m.Target == "":
+		return ScopeNode
+	case m.Name == ImapDeepTestMonitor, m.Name == ImapCTPMonitor:
+		return ScopeDatabase
+	}
+	return ScopeServer
+}
+
+// ServerOf returns the mailbox server that a monitor looks at: where it failed, if it fails, else where its database is active. It returns ""
+// if there is none. active says where a database is active, "" if nowhere.
+func ServerOf(m MonitorState, active func(database string) (server string)) string {
+	switch m.Scope() {
+	case ScopeServer:
+		return m.Target
+	case ScopeDatabase:
+		if m.LastFailure != nil && m.LastFailure.Mailbox != "" && m.failing() {
+			return m.LastFailure.Mailbox
+		}
+		return active(m.Target)
+	}
+	return ""
+}
+
+// failing says whether the monitor's target fails. It need not have failed for long: half of the results in a row that it takes are enough.
+func (m *MonitorState) failing() bool {
+	switch m.Value {
+	case Unhealthy, Unavailable, Degraded:
+		return true
+	case Disabled:
+		return false
+	}
+	return m.InRow > 0 && 2*m.InRow >= m.Failures
+}
+
+// Together counts the mailbox servers at which targets of a monitor fail now, and those at which the monitor has any. Databases of one server
+// count as that server.
+func Together(m MonitorState, all []MonitorState, active func(database string) (server string)) (failing, total int) {
+	servers := make(map[string]bool)
+	for _, other := range all {
+		if other.Name != m.Name || other.HealthSet != m.HealthSet || other.Value == Disabled {
+			continue
+		}
+		if server := ServerOf(other, active); server != "" {
+			servers[server] = servers[server] || other.failing() && !Outdated(other, active)
+		}
+	}
+	for _, fails := range servers {
+		if fails {
+			failing++
+		}
+	}
+	return failing, len(servers)
+}
+
+// IsCommon says whether so many mailbox servers fail together that they have a cause in common: at least two, and more than so many in a
+// hundred (DESIGN.md section 5).
+func IsCommon(failing, total, percent int) bool { return failing > 1 && failing*100 > total*percent }
+
+// OfNoServer says whether a dependency is no mailbox server's, so that whatever blames it has a cause in common.
+func (d Dependency) OfNoServer() bool { return d == ActiveDirectory }
+
+// Outdated says whether a monitor's last failure tells nothing of how its target is now: its database has moved since, or has an active copy
+// again. The next result of its probe will tell.
+func Outdated(m MonitorState, active func(database string) (server string)) bool {
+	if m.Scope() != ScopeDatabase || m.LastFailure == nil || m.Stale {
+		return false
+	}
+	now, failed := active(m.Target), m.LastFailure
+	if now == "" {
+		return false
+	}
+	return failed.Mailbox != "" && failed.Mailbox != now || failed.Mailbox == "" && failed.Dependency == HighAvailability
+}
