@@ -112,7 +112,11 @@ func (b Back) open(ctx context.Context, run *Run, server, database string) (*bac
 	if err != nil {
 		return nil, failure(Authentication, "account", err)
 	}
-	return b.Tier().Open(ctx, server, backend.OpenRequest{User: a.user, Password: a.password, Step: func(phase string, d time.Duration) { run.Took(phase, d) }})
+	link, err := b.Tier().Open(ctx, server, backend.OpenRequest{User: a.user, Password: a.password, Step: func(phase string, d time.Duration) { run.Took(phase, d) }})
+	if err != nil {
+		return nil, b.explain(ctx, run, a, database, server, err)
+	}
+	return link, nil
 }
 
 // newOverheard makes of a connection that is signed in one that a client takes for one that needs no sign-in.

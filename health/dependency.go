@@ -1,7 +1,9 @@
 package health
 
 import (
+	"crypto/tls"
 	"errors"
+	"net"
 
 	"portico/backend"
 )
@@ -14,7 +16,7 @@ const (
 	None                        Dependency = ""
 	ActiveDirectory             Dependency = "Active Directory"              // the directory of users
 	Authentication              Dependency = "Authentication"                // a user's credential, or who judges it
-	MailboxServerAuthentication Dependency = "Mailbox Server Authentication" // our own credential or certificate
+	MailboxServerAuthentication Dependency = "Mailbox Server Authentication" // our own credential or certificate, or how one mailbox server judges
 	HighAvailability            Dependency = "High Availability"             // no active copy, or it moves
 	Networking                  Dependency = "Networking"                    // no connection, no TLS, no answer
 	InformationStore            Dependency = "Information Store"             // the mailbox behind a sign-in that worked
@@ -42,13 +44,28 @@ var ofKind = map[backend.Kind]Dependency{
 	backend.KindCancelled:     Networking,
 }
 
+// The phases of what only people can mend.
+const (
+	PhaseCertificate = "certificate" // a certificate, ours or a mailbox server's, is refused
+	PhaseResolve     = "resolve"     // a mailbox server's name leads to no address
+)
+
 // blame finds the dependency and the phase of an error of the mailbox servers' side.
 func blame(err error) (d Dependency, phase string) {
 	var known *backend.Error
 	if !errors.As(err, &known) {
 		return None, ""
 	}
-	return ofKind[known.Kind], known.Phase
+	d, phase = ofKind[known.Kind], known.Phase
+	var certificate *tls.CertificateVerificationError
+	var name *net.DNSError
+	switch {
+	case errors.As(err, &certificate):
+		phase = PhaseCertificate
+	case phase == backend.PhaseDial && errors.As(err, &name):
+		phase = PhaseResolve
+	}
+	return d, phase
 }
 
 // failure blames d for an error, unless this machine has run out of something: that is nobody else's fault.

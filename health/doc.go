@@ -9,6 +9,7 @@
 //	engine.go      the goroutines that run probes and keep states
 //	conversation.go  a probe's connection: deadline, steps, last lines
 //	backprobes.go  ImapSelfTestProbe and ImapDeepTestProbe
+//	elsewhere.go   whom a failed sign-in blames, where the error does not say
 //	frontprobes.go ImapCTPProbe and ImapProxyTestProbe
 //	counters.go    the checks of the numbers that the relay keeps
 //

@@ -148,9 +148,6 @@ func askForTLS(conn net.Conn) error {
 	}
 }
 
-// PhaseCertificate is the phase in which our own certificate was refused, which nobody but people can renew.
-const PhaseCertificate = "certificate"
-
 var errNotValid = errors.New("our own certificate")
 
 // validNow refuses a certificate of ours that is over, or has not begun.
@@ -168,6 +165,8 @@ func validNow(state tls.ConnectionState) error {
 
 // diagnose finds out why the front door refuses a health mailbox: clients are told little, so it goes the same way by itself.
 func (f Front) diagnose(ctx context.Context, run *Run, a account, database string, refusal error) error {
+	ctx, cancel := run.beside(ctx, elsewhereTime)
+	defer cancel()
 	tier := f.Tier()
 	if _, _, err := tier.Where(ctx, directory.Query{User: a.name, Login: a.name}); err != nil {
 		d, _ := blame(err)
@@ -177,12 +176,16 @@ func (f Front) diagnose(ctx context.Context, run *Run, a account, database strin
 	if !ok {
 		return &Failure{HighAvailability, "route", fmt.Errorf("%w: there is no active copy", refusal)}
 	}
-	link, err := f.open(ctx, &Run{Account: a.user, Password: a.password.Reveal()}, server, database)
+	link, err := f.open(ctx, &Run{Account: a.user, Password: a.password.Reveal(), life: run.life, now: run.now}, server, database)
 	if err == nil {
 		link.Conn.Close()
 	}
+	var failure *Failure
 	var known *backend.Error
-	if errors.As(err, &known) {
+	switch {
+	case errors.As(err, &failure):
+		return &Failure{failure.Dependency, failure.Phase, fmt.Errorf("%w: %w", refusal, failure.Err)}
+	case errors.As(err, &known):
 		d, phase := blame(err)
 		return &Failure{d, phase, fmt.Errorf("%w: %w", refusal, err)}
 	}

@@ -38,6 +38,7 @@ type Run struct {
 	Sent     string  // the last line sent, without what may be a secret
 	Received string
 
+	life  context.Context // of whoever wants the run, without the run's own end
 	steps []Step
 	phase string
 	began time.Time
@@ -66,11 +67,19 @@ func (r *Run) end() {
 // Took notes a step that somebody else has measured.
 func (r *Run) Took(name string, d time.Duration) { r.steps = append(r.steps, Step{name, d}) }
 
+// beside returns a context for what a run has to ask once its own time is over.
+func (r *Run) beside(ctx context.Context, most time.Duration) (context.Context, context.CancelFunc) {
+	if r.life != nil {
+		ctx = r.life
+	}
+	return context.WithTimeout(ctx, most)
+}
+
 // execute runs a probe once and says how it came out; nil if there was nothing to look at.
 func (p *Probe) execute(ctx context.Context, timeout time.Duration, now func() time.Time, run *Run) *Result {
+	run.life, run.now = ctx, now
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	run.now = now
 	result := &Result{HealthSet: p.HealthSet, Probe: p.Name, Target: p.Target, Start: now(), Type: Succeeded}
 	err := p.guarded(ctx, run)
 	if errors.Is(err, ErrNoSample) {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -33,6 +34,7 @@ type valve struct {
 type fault struct {
 	refuse  bool   // close them at once
 	swallow bool   // take them and say nothing
+	to      string // pass them on to another server, "" for the valve's own
 	deafTo  string // pass nothing on from a line of the client on that has this in it
 
 	hangsUpOn string // close them at such a line
@@ -81,7 +83,7 @@ func (v *valve) pass(conn net.Conn) {
 		io.Copy(io.Discard, conn)
 		return
 	}
-	server, err := net.Dial("tcp", v.to)
+	server, err := net.Dial("tcp", cmp.Or(f.to, v.to))
 	if err != nil {
 		return
 	}
@@ -264,7 +266,9 @@ func TestFaultsBehindTheProxy(t *testing.T) {
 	}{
 		{"port closed", valve(fault{refuse: true}), map[string]string{self1: "Networking", deep1: "Networking", ctp1: "Networking"}},
 		{"packets dropped", valve(fault{swallow: true}), map[string]string{self1: "Networking", deep1: "Networking", ctp1: "Networking"}},
-		{"greeting but no login", valve(fault{deafTo: "LOGIN"}), map[string]string{self1: "Networking", deep1: "Networking", ctp1: "Networking"}},
+		{"greeting but no login", valve(fault{deafTo: "LOGIN"}), map[string]string{
+			self1: "Mailbox Server Authentication", deep1: "Mailbox Server Authentication", ctp1: "Mailbox Server Authentication",
+		}},
 		{"login but SELECT hangs", valve(fault{deafTo: "EXAMINE"}), map[string]string{deep1: "Information Store", ctp1: "Information Store"}},
 		{"mailbox unreadable", func() func() {
 			folder := filepath.Join(w.dovecots[0].Dir, "mail", "health1")

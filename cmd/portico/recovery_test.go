@@ -10,6 +10,7 @@ import (
 	"syscall"
 	"testing"
 
+	"portico/backend/backendtest"
 	"portico/backend/backendtest/testkit"
 	"portico/health"
 	"portico/health/recovery"
@@ -142,6 +143,55 @@ func TestRecoveryThatHelps(t *testing.T) {
 	}
 }
 
+// A server that refuses the passwords that another one takes is at fault itself, and no reboot mends that.
+func TestRecoveryOfOneServersPasswords(t *testing.T) {
+	testkit.NoLeaks(t)
+	w := newWatchedSite(t, nil)
+	service, restarts := w.hook(t, "restart-service", "")
+	machine, reboots := w.hook(t, "restart-server", "")
+	file := w.config(t, healthTimings+"  recovery: {wait: 1s, restart_service: "+service+", restart_server: "+machine+"}\n")
+	w.replace(t, "{db1: {copies: [mbx1]}", "{db1: {copies: [mbx1, mbx2]}")
+	r := w.serve(t, file)
+	r.settled(t)
+	r.impatient(t)
+	users := filepath.Join(w.dovecots[0].Dir, "users")
+	if err := os.WriteFile(users, nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	r.eventually(t, "db1 has moved", func() bool { return r.activeOn("db1") == "mbx2" })
+	r.eventually(t, "people are told of mbx1", func() bool { return r.forPeople("IMAP.Protocol/ImapSelfTestMonitor/mbx1") })
+	r.turns(t, map[string]string{self1: "Mailbox Server Authentication"})
+	want := "RestartService/mbx1:Succeeded ServerFailover/mbx1:Succeeded ForceReboot/mbx1:Skipped Escalate/mbx1:Succeeded"
+	if got := r.recovered(); got != want || restarts() != "restart mbx1" || reboots() != "" {
+		t.Errorf("%s; %s; %s", got, restarts(), reboots())
+	}
+}
+
+// A server with another certificate than its own keeps its service and its machine. Its users go to another one, and people are told at once.
+func TestRecoveryOfACertificate(t *testing.T) {
+	testkit.NoLeaks(t)
+	w := newWatchedSite(t, nil)
+	service, restarts := w.hook(t, "restart-service", "")
+	file := w.config(t, healthTimings+"  recovery: {wait: 1h, restart_service: "+service+", restart_server: "+service+"}\n")
+	w.replace(t, "{db1: {copies: [mbx1]}", "{db1: {copies: [mbx1, mbx2]}")
+	w.replace(t, fmt.Sprintf("{address: %q, tls: none}", w.valves[0].ln.Addr()), fmt.Sprintf("{address: %q, tls: starttls, ca: ca.crt}", w.valves[0].ln.Addr()))
+	cert, err := w.ca.Issue(backendtest.CertOptions{Hosts: []string{"other.example.org"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	other := testkit.Dovecot(t, backendtest.DovecotOptions{Certificate: cert})
+	r := w.serve(t, file)
+	r.settled(t)
+	r.impatient(t)
+	w.valves[0].set(fault{to: other.Plain})
+	r.eventually(t, "db1 has moved", func() bool { return r.activeOn("db1") == "mbx2" })
+	r.eventually(t, "people are told of mbx1", func() bool { return r.forPeople("IMAP.Protocol/ImapSelfTestMonitor/mbx1") })
+	r.turns(t, map[string]string{self1: "Networking"})
+	if got := r.recovered(); got != "RestartService/mbx1:Skipped ServerFailover/mbx1:Succeeded" || restarts() != "" {
+		t.Errorf("%s; %s", got, restarts())
+	}
+}
+
 // What is everybody's fault, or no server's, is acted upon by nobody.
 func TestRecoveryOfWhatIsCommon(t *testing.T) {
 	testkit.NoLeaks(t)
@@ -154,7 +204,7 @@ func TestRecoveryOfWhatIsCommon(t *testing.T) {
 	for _, id := range []string{"IMAP.Protocol/ImapSelfTestMonitor/mbx1", "IMAP.Protocol/ImapDeepTestMonitor/db2", "IMAP/ImapCTPMonitor/db1"} {
 		r.eventually(t, "people are told of "+id, func() bool { return r.forPeople(id) })
 	}
-	if got := r.asks(t, statusFine, "health", "recovery"); r.recovered() != "" || restarts() != "" || !strings.Contains(got, "that is a common cause") {
+	if got := r.asks(t, statusFine, "health", "recovery"); r.recovered() != "" || restarts() != "" || !strings.Contains(got, "have a cause in common") {
 		t.Errorf("%s; %s\n%s", r.recovered(), restarts(), got)
 	}
 	w.put(t, "health.password", "probe-it\n")

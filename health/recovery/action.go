@@ -26,14 +26,15 @@ type kind struct {
 	suffix   string // of the responder's name
 	onServer bool   // it is for a mailbox server that is at fault itself
 	whole    bool   // it hits all databases on the server
+	restarts bool   // a mailbox server, or its service
 	again    bool   // done twice it is as good as done once, so an interrupted one is done again
 	resource func(c Case) string
 }
 
 var kinds = map[Action]kind{
-	RestartService:  {id: "RestartService", suffix: "RestartService", onServer: true, whole: true, resource: Case.server},
+	RestartService:  {id: "RestartService", suffix: "RestartService", onServer: true, whole: true, restarts: true, resource: Case.server},
 	Failover:        {id: "ServerFailover", lifted: "AllowActivation", suffix: "Failover", onServer: true, again: true, resource: Case.moved},
-	RestartServer:   {id: "ForceReboot", suffix: "RestartServer", onServer: true, whole: true, resource: Case.server},
+	RestartServer:   {id: "ForceReboot", suffix: "RestartServer", onServer: true, whole: true, restarts: true, resource: Case.server},
 	ProtocolLog:     {id: "EnableProtocolLog", lifted: "DisableProtocolLog", suffix: "ProtocolLog", again: true, resource: Case.database},
 	RestartFrontEnd: {id: "RestartFrontEnd", suffix: "RestartFrontEnd", again: true, resource: Case.frontEnd},
 	OutOfService:    {id: "TakeComponentOffline", lifted: "BringComponentOnline", suffix: "Offline", again: true, resource: Case.frontEnd},

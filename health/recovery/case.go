@@ -123,7 +123,7 @@ func (s survey) held(m health.MonitorState, c Case) string {
 // blameless says why a failure is no reason to act, "" if it is one.
 func (c Case) blameless(f *health.Result) string {
 	switch d := f.Dependency; {
-	case f.Phase == health.PhaseCertificate:
+	case c.Server == "" && f.Phase == health.PhaseCertificate:
 		return "a certificate is renewed by people"
 	case c.Server != "" && (d == health.Networking || d == health.InformationStore || d == health.MailboxServerAuthentication):
 		return ""
@@ -133,6 +133,28 @@ func (c Case) blameless(f *health.Result) string {
 		return fmt.Sprintf("our front end is not at fault: %s is", d)
 	}
 	return ""
+}
+
+// forPeople says why a failure at a mailbox server needs people, whatever is done for its users meanwhile; "" if it does not.
+func forPeople(f *health.Result) string {
+	switch f.Phase {
+	case health.PhaseCertificate:
+		return "a certificate is renewed by people, not by a restart"
+	case health.PhaseResolve:
+		return "a name that leads nowhere is mended by people, not by a restart"
+	}
+	return ""
+}
+
+// useless says why an action does not mend a failure, "" if it may.
+func useless(action Action, f *health.Result) string {
+	switch k := kinds[action]; {
+	case f == nil || !k.restarts:
+		return ""
+	case action == RestartServer && f.Dependency == health.MailboxServerAuthentication:
+		return "how a server judges sign-ins is not mended by a restart of the machine"
+	}
+	return forPeople(f)
 }
 
 // leaders finds for each mailbox server, and with "" for our front end, the monitor that is seen to: others that fail there wait.

@@ -21,6 +21,8 @@ type Ladder struct {
 	Told  bool      `json:"told"`           // it is for people now
 	Note  string    `json:"note,omitempty"` // why nothing is done at present
 
+	Escalated bool `json:"escalated,omitempty"` // the record says that it is
+
 	// Postponed is the first step that came too soon, and Due when it is due. The steps behind it did not wait for it.
 	Postponed int       `json:"postponed,omitempty"`
 	Due       time.Time `json:"due,omitzero"`
@@ -46,18 +48,19 @@ func (r *Responders) climb(ctx context.Context, l *Ladder, m health.MonitorState
 		l.Told = true
 		return false
 	}
-	now, fine := r.verify(ctx, l, m)
+	failure, fine := r.verify(ctx, l, m)
 	if fine || ctx.Err() != nil {
 		return false
 	}
+	now = r.opt.Now()
 	for ; l.Rung < len(steps); l.Rung++ {
 		action := steps[l.Rung]
 		record := r.newRecord(action, l.Case, action.Responder(m.Name), now)
 		if action == Escalate {
-			if !l.Told {
+			if !l.Escalated {
 				r.enter(ctx, record, ResultSucceeded, "people are told")
 			}
-			l.Told = true
+			l.Told, l.Escalated = true, true
 			continue
 		}
 		throttle := plan.Throttles[action]
@@ -67,6 +70,8 @@ func (r *Responders) climb(ctx context.Context, l *Ladder, m health.MonitorState
 			r.enter(ctx, record, ResultSkipped, "no mailbox server is at fault by its own probes")
 		case kinds[action].whole && l.Alone:
 			r.enter(ctx, record, ResultSkipped, "the other databases on "+l.Server+" are well")
+		case useless(action, failure) != "":
+			r.enter(ctx, record, ResultSkipped, useless(action, failure))
 		case v.reason != "":
 			r.enter(ctx, record, ResultThrottled, v.reason)
 			l.postpone(v.until, now)
@@ -99,24 +104,26 @@ func (l *Ladder) returnToPostponed(now time.Time) {
 	}
 }
 
-// verify runs the probe once more before anything is done, and says whether all is well, or is nothing to be acted upon.
-func (r *Responders) verify(ctx context.Context, l *Ladder, m health.MonitorState) (now time.Time, fine bool) {
+// verify runs the probe once more before anything is done. It says whether all is well, or is nothing to be acted upon, and else returns the
+// failure that it has found: the monitor's last if it can not run the probe.
+func (r *Responders) verify(ctx context.Context, l *Ladder, m health.MonitorState) (failure *health.Result, fine bool) {
 	result := r.opt.Verify(ctx, m)
-	now = r.opt.Now()
 	if result == nil {
-		return now, false
+		return m.LastFailure, false
 	}
+	now := r.opt.Now()
 	if result.Type == health.Succeeded {
 		l.Note, l.Next = "the probe succeeds again: its monitor is waited for", now.Add(lookAgain)
 		l.Told = l.Told || now.Sub(l.Since) > r.plan().Wait // it does not come round
-		return now, true
+		return nil, true
 	}
 	if reason := l.blameless(result); reason != "" {
 		l.Note, l.Told, l.Next = reason, true, now.Add(lookAgain)
-		return now, true
+		return nil, true
 	}
-	l.Note = ""
-	return now, false
+	l.Note = forPeople(result)
+	l.Told = l.Told || l.Note != ""
+	return result, false
 }
 
 // perform does an action, and says whether it was done, so that its outcome is to be waited for. What is begun is written down first.

@@ -277,6 +277,30 @@ func TestNobodyActs(t *testing.T) {
 	})
 }
 
+// What a restart does not mend is not restarted. Users go where they are well served, and people are told at once.
+func TestTheRightStep(t *testing.T) {
+	for _, cell := range []struct {
+		name, phase string
+		d           health.Dependency
+		did, told   string
+	}{
+		{"certificate", health.PhaseCertificate, health.Networking, "failover mbx1", "Self/mbx1"},
+		{"name", health.PhaseResolve, health.Networking, "failover mbx1", "Self/mbx1"},
+		{"its own passdb", "signin", health.MailboxServerAuthentication, "restart_service mbx1, failover mbx1", ""},
+	} {
+		t.Run(strings.ReplaceAll(cell.name, " ", "_"), func(t *testing.T) {
+			w := newWorld(t)
+			id := "SelfTestMonitor/mbx1"
+			w.set(health.Unhealthy, cell.d, id)
+			w.monitors[slices.IndexFunc(w.monitors, func(m health.MonitorState) bool { return strings.HasSuffix(m.ID(), id) })].LastFailure.Phase = cell.phase
+			w.pass(6 * time.Minute)
+			w.compare(cell.did, cell.told)
+			w.pass(6 * time.Minute)
+			w.compare("", "Self/mbx1")
+		})
+	}
+}
+
 // Databases of one server count as that server, however many they are.
 func TestHalfOfTheDatabases(t *testing.T) {
 	w := newWorld(t)

@@ -1,0 +1,62 @@
+package health
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"portico/backend"
+	"portico/backend/directory"
+)
+
+// elsewhereTime bounds what is asked beside a probe, once its own sign-in has failed.
+const elsewhereTime = 5 * time.Second
+
+// explain finds out whom the failure of a sign-in to a mailbox server blames, where its error does not say: the directory, who judges passwords
+// everywhere, or how this one server does it.
+func (b Back) explain(ctx context.Context, run *Run, a account, database, server string, err error) error {
+	var e *backend.Error
+	if !errors.As(err, &e) || e.Phase != backend.PhaseSignIn {
+		return err
+	}
+	silent := e.Kind == backend.KindTimeout
+	if d := ofKind[e.Kind]; !silent && d != Authentication {
+		return err
+	}
+	ctx, cancel := run.beside(ctx, elsewhereTime)
+	defer cancel()
+	if silent {
+		if _, _, cause := b.Tier().Where(ctx, directory.Query{User: a.name, Login: a.name}); cause != nil {
+			d, phase := blame(cause)
+			return &Failure{d, phase, fmt.Errorf("%w; %w", err, cause)}
+		}
+	}
+	other, taken := b.takenElsewhere(ctx, a, database, server)
+	switch {
+	case taken:
+		return &Failure{MailboxServerAuthentication, e.Phase, fmt.Errorf("%w; %s takes the same sign-in", err, other)}
+	case silent && other == "": // no other server tells: it is this one that does not answer
+		return &Failure{MailboxServerAuthentication, e.Phase, err}
+	case silent:
+		return &Failure{Authentication, e.Phase, fmt.Errorf("%w; %s does not take it either", err, other)}
+	}
+	return &Failure{Authentication, e.Phase, fmt.Errorf("account %s: %w", a.user, err)}
+}
+
+// takenElsewhere signs in to the other servers with a copy of the database, until one takes it. It returns that one, or else the last that was
+// asked, "" if there is none.
+func (b Back) takenElsewhere(ctx context.Context, a account, database, server string) (other string, taken bool) {
+	for _, c := range b.Tier().ActiveManager().Copies() {
+		if c.Database != database || c.Server == server || ctx.Err() != nil {
+			continue
+		}
+		other = c.Server
+		link, err := b.Tier().Open(ctx, other, backend.OpenRequest{User: a.user, Password: a.password})
+		if err == nil {
+			link.Conn.Close()
+			return other, true
+		}
+	}
+	return other, false
+}
