@@ -22,7 +22,8 @@ type BreakerOptions struct {
 // Breakers live as long as the program; a reload may change their options. They are safe for concurrent use.
 type Breakers struct {
 	now    func() time.Time
-	random func() float64 // from 0 to 1
+	random func() float64      // from 0 to 1
+	failed func(server string) // told of each sign-in that the server has not answered; nil tells nobody
 
 	mu  sync.Mutex // guards the rest
 	opt BreakerOptions
@@ -56,6 +57,10 @@ type attempt struct {
 func NewBreakers(now func() time.Time, random func() float64) *Breakers {
 	return &Breakers{now: now, random: random, of: make(map[string]*breaker)}
 }
+
+// OnFailure has a function told of each sign-in that did not reach a mailbox server, or got no answer from it. It must not block, and has to be
+// set before the first sign-in. A client may cause what it is told.
+func (b *Breakers) OnFailure(tell func(server string)) { b.failed = tell }
 
 // Configure puts other options in force. Breakers that are open stay so, unless there are to be none.
 func (b *Breakers) Configure(o BreakerOptions) {
@@ -105,6 +110,9 @@ func (b *Breakers) greeted(a attempt) {
 
 // leave notes how an attempt has ended.
 func (b *Breakers) leave(a attempt, e *Error) {
+	if said := e.evidence(); b.failed != nil && (said == serverUnreached || said == serverHangs) {
+		b.failed(a.server)
+	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	br := b.of[a.server]

@@ -51,6 +51,7 @@ type planned struct {
 type running struct {
 	stop    context.CancelFunc // ends its goroutine
 	history history
+	hurry   chan struct{} // holds one: somebody has seen its target fail
 	ended   chan struct{} // closed when the run that is on ends; nil while none is
 	awaited bool          // somebody waits for that, to run it by hand
 	panics  int           // in a row
@@ -82,7 +83,7 @@ func (e *Engine) Use(p Plan) {
 	for _, probe := range p.Probes {
 		p := planned{probe, before[probe.ID()].state}
 		if p.state == nil {
-			p.state = &running{}
+			p.state = &running{hurry: make(chan struct{}, 1)}
 		} else if p.state.stop != nil {
 			p.state.stop()
 			p.state.stop = nil
@@ -181,24 +182,69 @@ func (e *Engine) transition(m *monitor, change func()) {
 }
 
 // repeat runs a probe at its interval. The first run comes at a random time within one, so that not all run at once; and each a little
-// sooner or later.
+// sooner or later. In a hurry it runs at once, and then at a tenth of its interval as long as it fails and a monitor needs more of that.
 func (e *Engine) repeat(ctx context.Context, p planned) {
 	interval := p.probe.Interval
 	timer := time.NewTimer(time.Duration(e.opt.Random() * float64(min(interval, firstWithin))))
 	defer timer.Stop()
-	for {
+	var began time.Time
+	for hurried := false; ; {
 		select {
 		case <-ctx.Done():
 			return
+		case <-p.state.hurry:
+			if !hurried {
+				hurried = true
+				timer.Reset(max(began.Add(interval/hurriedPace).Sub(e.opt.Now()), 0))
+			}
+			continue
 		case <-timer.C:
 		}
-		began := e.opt.Now()
+		began = e.opt.Now()
 		if _, err := e.run(ctx, p, p.probe.Timeout, new(Run), false); err != nil {
 			return
 		}
-		jitter := time.Duration((e.opt.Random() - 0.5) / 5 * float64(interval))
-		timer.Reset(max(interval+jitter-e.opt.Now().Sub(began), 0))
+		hurried = hurried && e.hurried(p)
+		pace := time.Duration((0.9 + e.opt.Random()/5) * float64(interval))
+		if hurried {
+			pace = interval / hurriedPace
+		}
+		timer.Reset(max(began.Add(pace).Sub(e.opt.Now()), 0))
 	}
+}
+
+// hurriedPace is how many times as fast a probe is repeated in a hurry.
+const hurriedPace = 10
+
+// Hurry says that somebody has seen the target of a probe fail. The probe runs at once, at most ten times as often as its interval says, until it
+// succeeds or its monitors have the failures that they need; they are Unhealthy then. It does not block.
+func (e *Engine) Hurry(set, probe, target string) {
+	id := set + "/" + nameOf(probe, target)
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	p, ok := e.probes[id]
+	if !ok {
+		return
+	}
+	unsettled := false
+	for _, m := range e.byProbe[id] {
+		m.hurried = true
+		unsettled = unsettled || m.Value != Unhealthy
+	}
+	if !unsettled {
+		return
+	}
+	select {
+	case p.state.hurry <- struct{}{}:
+	default:
+	}
+}
+
+// hurried says whether a monitor of the probe still needs failures, or time, to judge.
+func (e *Engine) hurried(p planned) bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return slices.ContainsFunc(e.byProbe[p.probe.ID()], func(m *monitor) bool { return m.hurried && m.Value != Unhealthy })
 }
 
 // firstWithin bounds the wait for a probe's first run: whoever has just started Portico wants to know.

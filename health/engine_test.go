@@ -117,6 +117,51 @@ func TestMonitorTurnsAndTurnsBack(t *testing.T) {
 	})
 }
 
+// A server that dies while users sign in is Unhealthy in half a minute, whether it refuses connections or packets are lost. What is seen of a
+// server that is well turns nothing, and keeps no probe busy.
+func TestHurry(t *testing.T) {
+	for name, takes := range map[string]time.Duration{"refused": time.Millisecond, "no answer": 5 * time.Second} {
+		var dead atomic.Bool
+		var runs atomic.Int64
+		simulated(t, one(func(_ context.Context, run *Run) error {
+			runs.Add(1)
+			if dead.Load() {
+				time.Sleep(takes)
+				return &Failure{Networking, "dial", errors.New("dead")}
+			}
+			return nil
+		}), func(t *testing.T, e *Engine, transitions func() []string) {
+			users := func(d time.Duration) {
+				for end := time.Now().Add(d); time.Now().Before(end); time.Sleep(100 * time.Millisecond) {
+					e.Hurry("S", "P", "mbx1")
+				}
+			}
+			time.Sleep(5 * time.Minute)
+			runs.Store(0)
+			users(3 * time.Minute)
+			if got := states(e); got != "M/mbx1 Healthy" || runs.Load() > 3*60/6+1 {
+				t.Errorf("%s: well: %s after %d runs", name, got, runs.Load())
+			}
+			transitions()
+			dead.Store(true)
+			users(24 * time.Second)
+			if got := states(e); got != "M/mbx1 Unhealthy" {
+				t.Errorf("%s: %s: %q", name, got, transitions())
+			}
+			runs.Store(0)
+			users(10 * time.Minute)
+			if n := runs.Load(); n > 11 {
+				t.Errorf("%s: %d runs in ten minutes, though nothing is to be found out", name, n)
+			}
+			dead.Store(false)
+			time.Sleep(70 * time.Second)
+			if got := states(e); got != "M/mbx1 Healthy" {
+				t.Errorf("%s: %s after the fault", name, got)
+			}
+		})
+	}
+}
+
 // A probe that hangs ends at its time-out; one that panics is poisoned, then left alone for a time; both count as failures, and nothing else
 // goes down.
 func TestProbesThatHangAndPanic(t *testing.T) {

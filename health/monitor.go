@@ -63,6 +63,7 @@ type monitor struct {
 	MonitorState
 	began     time.Time // when it was made
 	repairing bool
+	hurried   bool // somebody else has seen its target fail: it is not Degraded first; see Engine.Hurry
 }
 
 func newMonitor(m Monitor, now time.Time) *monitor {
@@ -77,7 +78,7 @@ func newMonitor(m Monitor, now time.Time) *monitor {
 func (m *monitor) judge(r *Result, now time.Time) {
 	m.LastResult = r
 	if r.good() {
-		m.InRow, m.FirstAlert = 0, time.Time{}
+		m.InRow, m.FirstAlert, m.hurried = 0, time.Time{}, false
 	} else {
 		m.LastFailure = r
 		if m.InRow++; m.InRow == m.Failures {
@@ -104,7 +105,7 @@ func (m *monitor) look(now time.Time) bool {
 		value = Unavailable
 	case m.LastResult == nil:
 		value = UnInitialized
-	case !m.FirstAlert.IsZero() && now.Sub(m.FirstAlert) >= m.UnhealthyAfter:
+	case !m.FirstAlert.IsZero() && now.Sub(m.FirstAlert) >= m.degradedTime():
 		value = Unhealthy
 	case !m.FirstAlert.IsZero():
 		value = Degraded
@@ -118,10 +119,18 @@ func (m *monitor) look(now time.Time) bool {
 	return true
 }
 
+// degradedTime is how long it is Degraded before it is Unhealthy. Where users fail too, its number of failures is enough.
+func (m *monitor) degradedTime() time.Duration {
+	if m.hurried {
+		return 0
+	}
+	return m.UnhealthyAfter
+}
+
 // next returns when to look again though nothing has come.
 func (m *monitor) next() (at time.Time) {
 	if m.Value == Degraded {
-		at = m.FirstAlert.Add(m.UnhealthyAfter)
+		at = m.FirstAlert.Add(m.degradedTime())
 	}
 	last := m.began
 	if m.LastResult != nil {

@@ -33,6 +33,7 @@ const (
 // startHealth begins to look after everything.
 func (s *service) startHealth() error {
 	s.health = health.NewEngine(health.Options{Changed: s.monitorChanged})
+	s.breakers.OnFailure(func(server string) { s.health.Hurry(health.SetProtocol, health.ImapSelfTestProbe, server) })
 	for _, c := range []prometheus.Collector{s.health, &s.components} {
 		if err := s.registry.Register(c); err != nil {
 			return err

@@ -194,6 +194,8 @@ func (s *service) failover(ctx context.Context, c recovery.Case) (string, error)
 		if m.To != "" {
 			moved++
 			lines = append(lines, m.Database+" moved to "+m.To)
+			s.health.Hurry(health.SetProtocol, health.ImapDeepTestProbe, m.Database)
+			s.health.Hurry(health.SetIMAP, health.ImapCTPProbe, m.Database)
 		} else {
 			lines = append(lines, m.Database+" kept: "+m.Reason)
 		}

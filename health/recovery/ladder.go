@@ -104,10 +104,16 @@ func (l *Ladder) returnToPostponed(now time.Time) {
 	}
 }
 
-// verify runs the probe once more before anything is done. It says whether all is well, or is nothing to be acted upon, and else returns the
-// failure that it has found: the monitor's last if it can not run the probe.
+// fresh is how old a result may be that is taken for one of now.
+const fresh = 10 * time.Second
+
+// verify runs the probe once more before anything is done, unless it has just failed. It says whether all is well, or is nothing to be acted
+// upon, and else returns the failure that it has found: the monitor's last if it can not run the probe.
 func (r *Responders) verify(ctx context.Context, l *Ladder, m health.MonitorState) (failure *health.Result, fine bool) {
-	result := r.opt.Verify(ctx, m)
+	result := m.LastResult
+	if result == nil || result.Type == health.Succeeded || r.opt.Now().Sub(result.End) >= fresh {
+		result = r.opt.Verify(ctx, m)
+	}
 	if result == nil {
 		return m.LastFailure, false
 	}
