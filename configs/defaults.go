@@ -68,6 +68,7 @@ func Default() *Config {
 			RequestsQueued:     500,
 			AverageCommandTime: time.Minute,
 			Recovery:           defaultRecovery(),
+			Escalate:           Escalate{Notices: true},
 		},
 		Relay:           Relay{ServerBuffer: 2 << 20},
 		ShutdownTimeout: 30 * time.Second,

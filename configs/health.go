@@ -31,6 +31,7 @@ type Health struct {
 type Escalate struct {
 	Alertmanager Alertmanager `yaml:"alertmanager"`
 	Mail         Mail         `yaml:"mail"`
+	Notices      bool         `yaml:"notices"` // also of what recovery has mended
 }
 
 // Alertmanager is Prometheus' or whatever takes its format.

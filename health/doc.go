@@ -12,6 +12,12 @@
 //	elsewhere.go   whom a failed sign-in blames, where the error does not say
 //	frontprobes.go ImapCTPProbe and ImapProxyTestProbe
 //	counters.go    the checks of the numbers that the relay keeps
+//	escalate.go    when people are told of what, once for each cause
+//	alert.go       what they are told
+//	courier.go     how it gets to each of those who are told
+//	sinks.go       who is told: Alertmanager, mail
+//	override.go    what an operator has set otherwise for a monitor or a probe
+//	component.go   what is in service
 //
 // As in Exchange, each stage reads only the stored results of the one before: probes measure, monitors judge. Names and values are
 // Exchange's (EXCHANGE.md sections 1 and 2).

@@ -7,67 +7,9 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 )
-
-// Alert is what people are told: one for each cause, however many monitors it has turned.
-type Alert struct {
-	Cause      string     `json:"cause"` // the dependency, and the mailbox server or target unless it is everybody's
-	Dependency Dependency `json:"dependency"`
-	Mailbox    string     `json:"mailbox,omitempty"`
-	Since      time.Time  `json:"since"`
-	Monitors   []string   `json:"monitors"` // identities, sorted
-	Error      string     `json:"error"`    // of the first of them
-	Ended      time.Time  `json:"ended,omitzero"`
-	Bundle     string     `json:"bundle,omitempty"` // the file with all that was known when it began
-	Again      bool       `json:"-"`                // it was sent before
-}
-
-// Subject is the alert in a line.
-func (a *Alert) Subject() string {
-	what := a.Cause
-	if a.Ended.IsZero() {
-		return "IMAP: " + what + " is at fault: " + strings.Join(a.Monitors, ", ")
-	}
-	return "IMAP: " + what + " is well again"
-}
-
-// Message is the alert for people to read: what is at fault, since when, and what to look at.
-func (a *Alert) Message() string {
-	var text strings.Builder
-	fmt.Fprintf(&text, "%s\n\nSince: %s\n", a.Subject(), a.Since.UTC().Format(time.RFC3339))
-	if !a.Ended.IsZero() {
-		fmt.Fprintf(&text, "Until: %s\n", a.Ended.UTC().Format(time.RFC3339))
-	}
-	if a.Mailbox != "" {
-		fmt.Fprintf(&text, "_Mbx:%s\n", a.Mailbox)
-	}
-	fmt.Fprintf(&text, "Error: %s\n", a.Error)
-	if a.Bundle != "" {
-		fmt.Fprintf(&text, "Diagnostic bundle: %s\n", a.Bundle)
-	}
-	text.WriteString("\nLook at it, and at what was tried:\n  portico health recovery\n")
-	for _, id := range a.Monitors {
-		set, rest, _ := strings.Cut(id, "/")
-		name, target, _ := strings.Cut(rest, "/")
-		probe := strings.TrimSuffix(name, "Monitor")
-		switch name {
-		case ImapSelfTestMonitor, ImapDeepTestMonitor, ImapProxyTestMonitor, ImapCTPMonitor:
-			fmt.Fprintf(&text, "  portico probe run %s -o list\n", set+"/"+nameOf(probe+"Probe", target))
-		default:
-			fmt.Fprintf(&text, "  portico health get %s -o list\n", name)
-		}
-	}
-	return text.String()
-}
-
-// Sink takes alerts to people. Send is called again for an alert that lasts, at least each few minutes; it may block as long as its context
-// lasts.
-type Sink interface {
-	Send(ctx context.Context, a Alert) error
-}
 
 // EscalatorOptions is what an Escalator is built from.
 type EscalatorOptions struct {
@@ -77,6 +19,10 @@ type EscalatorOptions struct {
 	// Active says on which mailbox server a database is active, "" if on none. Default: on none.
 	Active func(database string) (server string)
 	Sinks  []Sink
+	// Tried lists what recovery has done about an alert, a line for each step; nil: nothing is known of that.
+	Tried func(a Alert) []string
+	// Told is told that a sink has taken an alert for the first time; nil tells nobody. It may block: only that sink waits.
+	Told   func(a Alert, by Sink)
 	Common int              // in a hundred; see IsCommon
 	Now    func() time.Time // default time.Now
 	Failed func(error)      // told of a sink that fails
@@ -91,12 +37,14 @@ type EscalatorOptions struct {
 type Escalator struct {
 	opt EscalatorOptions
 
-	mu      sync.Mutex // guards what follows
-	open    map[string]*Alert
-	sinks   []Sink
-	percent int                  // see IsCommon
-	sent    map[string]time.Time // when an open alert was sent last
-	ended   []Alert              // that nobody could be told of yet
+	work sync.WaitGroup // of the couriers
+
+	mu       sync.Mutex // guards what follows
+	open     map[string]*Alert
+	couriers []*courier
+	life     context.Context      // of the couriers; nil before Run
+	percent  int                  // see IsCommon
+	sent     map[string]time.Time // when an open alert was sent last
 }
 
 const (
@@ -107,7 +55,6 @@ const (
 	lookEach   = 10 * time.Second
 	resendEach = 2 * time.Minute
 	sendTime   = 30 * time.Second
-	maxEnded   = 100
 )
 
 // NewEscalator returns an escalator that begins with what was saved.
@@ -118,10 +65,20 @@ func NewEscalator(o EscalatorOptions) (*Escalator, error) {
 	if o.Ready == nil {
 		o.Ready = func(MonitorState) bool { return true }
 	}
+	if o.Tried == nil {
+		o.Tried = func(Alert) []string { return nil }
+	}
+	if o.Told == nil {
+		o.Told = func(Alert, Sink) {}
+	}
+	if o.Failed == nil {
+		o.Failed = func(error) {}
+	}
 	if o.Active == nil {
 		o.Active = func(string) string { return "" }
 	}
-	e := &Escalator{opt: o, open: make(map[string]*Alert), sinks: o.Sinks, percent: o.Common, sent: make(map[string]time.Time)}
+	e := &Escalator{opt: o, open: make(map[string]*Alert), sent: make(map[string]time.Time)}
+	e.Use(o.Sinks, o.Common)
 	if len(o.Saved) == 0 {
 		return e, nil
 	}
@@ -136,11 +93,31 @@ func NewEscalator(o EscalatorOptions) (*Escalator, error) {
 	return e, nil
 }
 
-// Use puts other sinks in place, and another percentage.
+// Use puts other sinks in place, and another percentage. What the sinks before have not taken goes to those in their places.
 func (e *Escalator) Use(sinks []Sink, common int) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	e.sinks, e.percent = sinks, common
+	e.percent = common
+	before := e.couriers
+	e.couriers = nil
+	for i, sink := range sinks {
+		c := newCourier(sink, e.opt)
+		if i < len(before) {
+			c.queue, c.missed = before[i].end()
+		}
+		e.couriers = append(e.couriers, c)
+		e.start(c)
+	}
+	for _, c := range before[min(len(sinks), len(before)):] {
+		c.end()
+	}
+}
+
+// start has a courier go to work, if the escalator runs. The caller holds mu.
+func (e *Escalator) start(c *courier) {
+	if e.life != nil {
+		e.work.Go(func() { c.run(e.life) })
+	}
 }
 
 // Open lists the alerts that last.
@@ -156,6 +133,13 @@ func (e *Escalator) Open() []Alert {
 
 // Run looks and tells until the context ends.
 func (e *Escalator) Run(ctx context.Context) {
+	e.mu.Lock()
+	e.life = ctx
+	for _, c := range e.couriers {
+		e.start(c)
+	}
+	e.mu.Unlock()
+	defer e.work.Wait()
 	ticker := time.NewTicker(lookEach)
 	defer ticker.Stop()
 	for {
@@ -165,7 +149,7 @@ func (e *Escalator) Run(ctx context.Context) {
 		case <-ticker.C:
 		}
 		for _, a := range e.look() {
-			e.send(ctx, e.withBundle(ctx, a))
+			e.tell(e.withBundle(ctx, a))
 		}
 	}
 }
@@ -185,7 +169,8 @@ func (e *Escalator) look() (tell []Alert) {
 			failing[m.ID()] = m
 		}
 	}
-	changed := e.close(failing, now)
+	tell = e.close(failing, now)
+	changed := len(tell) > 0
 	covered := make(map[string]bool)
 	for _, a := range e.open {
 		for _, id := range a.Monitors {
@@ -211,27 +196,22 @@ func (e *Escalator) look() (tell []Alert) {
 			tell = append(tell, told)
 		}
 	}
-	tell = append(tell, e.ended...)
-	e.ended = nil
 	slices.SortFunc(tell, func(a, b Alert) int { return cmp.Compare(a.Cause, b.Cause) })
 	return tell
 }
 
-// close ends the alerts none of whose monitors fails any more. The caller holds mu.
-func (e *Escalator) close(failing map[string]MonitorState, now time.Time) (changed bool) {
+// close ends the alerts none of whose monitors fails any more, and returns them. The caller holds mu.
+func (e *Escalator) close(failing map[string]MonitorState, now time.Time) (ended []Alert) {
 	for cause, a := range e.open {
 		if slices.ContainsFunc(a.Monitors, func(id string) bool { _, ok := failing[id]; return ok }) {
 			continue
 		}
 		a.Ended = now
-		if e.ended = append(e.ended, *a); len(e.ended) > maxEnded {
-			e.ended = e.ended[1:]
-		}
+		ended = append(ended, *a)
 		delete(e.open, cause)
 		delete(e.sent, cause)
-		changed = true
 	}
-	return changed
+	return ended
 }
 
 // cover puts a monitor under the alert of its cause. The caller holds mu.
@@ -297,34 +277,23 @@ func (e *Escalator) save() {
 		err = e.opt.Save(text)
 	}
 	if err != nil {
-		e.failed(fmt.Errorf("keep the alerts that are open: %w", err))
+		e.opt.Failed(fmt.Errorf("keep the alerts that are open: %w", err))
 	}
 }
 
-func (e *Escalator) failed(err error) {
-	if e.opt.Failed != nil {
-		e.opt.Failed(err)
-	}
+// Inform tells people of what nobody has to do anything about.
+func (e *Escalator) Inform(a Alert) {
+	a.Notice = true
+	e.tell(a)
 }
 
-// send tells all sinks. An alert that is over is told again until they have it.
-func (e *Escalator) send(ctx context.Context, a Alert) {
+// tell gives an alert to all couriers.
+func (e *Escalator) tell(a Alert) {
+	a.Tried = e.opt.Tried(a)
 	e.mu.Lock()
-	sinks := e.sinks
-	e.mu.Unlock()
-	missed := false
-	for _, s := range sinks {
-		if err := e.sendTo(ctx, s, a); err != nil && ctx.Err() == nil {
-			missed = true
-			e.failed(err)
-		}
-	}
-	if missed && !a.Ended.IsZero() && e.opt.Now().Sub(a.Ended) < time.Hour {
-		e.mu.Lock()
-		defer e.mu.Unlock()
-		if e.open[a.Cause] == nil {
-			e.ended = append(e.ended, a)
-		}
+	defer e.mu.Unlock()
+	for _, c := range e.couriers {
+		c.put(a)
 	}
 }
 
@@ -337,7 +306,7 @@ func (e *Escalator) withBundle(ctx context.Context, a Alert) Alert {
 	defer cancel()
 	where, err := e.opt.Bundle(ctx, a)
 	if err != nil {
-		e.failed(fmt.Errorf("diagnostic bundle: %w", err))
+		e.opt.Failed(fmt.Errorf("diagnostic bundle: %w", err))
 		return a
 	}
 	a.Bundle = where
@@ -348,11 +317,4 @@ func (e *Escalator) withBundle(ctx context.Context, a Alert) Alert {
 		e.save()
 	}
 	return a
-}
-
-// sendTo bounds one sink's time.
-func (e *Escalator) sendTo(ctx context.Context, s Sink, a Alert) error {
-	ctx, cancel := context.WithTimeout(ctx, sendTime)
-	defer cancel()
-	return s.Send(ctx, a)
 }

@@ -10,6 +10,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -260,6 +261,111 @@ func TestAlertsOutliveARestart(t *testing.T) {
 		stop()
 		if len(told) != 2 || told[1] != "IMAP: Networking of mbx1 is well again" || string(saved) != "[]" {
 			t.Errorf("told %q, saved %s", told, saved)
+		}
+	})
+}
+
+// A sink that does not answer keeps no other one waiting. When it answers again it is told what it has missed, each thing once.
+func TestSinksWaitForNobody(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFakeMonitors()
+		var mu sync.Mutex
+		var dead, mail []string
+		down := true
+		hangs := SinkFunc(func(ctx context.Context, a Alert) error {
+			mu.Lock()
+			defer mu.Unlock()
+			if down {
+				mu.Unlock()
+				<-ctx.Done()
+				mu.Lock()
+				return ctx.Err()
+			}
+			if !a.Again {
+				dead = append(dead, a.Subject())
+			}
+			return nil
+		})
+		quick := SinkFunc(func(_ context.Context, a Alert) error {
+			mu.Lock()
+			defer mu.Unlock()
+			if !a.Again {
+				mail = append(mail, fmt.Sprint(time.Now().Format("15:04:05 "), a.Subject(), a.Tried))
+			}
+			return nil
+		})
+		told := 0
+		e, err := NewEscalator(EscalatorOptions{
+			Common: 34, Monitors: f.get, Sinks: []Sink{hangs, quick}, Told: func(Alert, Sink) { told++ },
+			Tried: func(a Alert) []string { return []string{"tried for " + a.Cause} },
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan struct{})
+		go func() {
+			e.Run(ctx)
+			close(done)
+		}()
+		time.Sleep(lookEach / 2)
+		f.set(Unhealthy, Networking, "mbx1", "SelfTestMonitor/mbx1")
+		time.Sleep(10 * time.Minute)
+		f.set(Unhealthy, Networking, "mbx2", "SelfTestMonitor/mbx2")
+		time.Sleep(2 * time.Minute)
+		f.set(Healthy, None, "", "SelfTestMonitor/mbx1")
+		e.Inform(Alert{Cause: "db1 has moved", Since: time.Now()})
+		time.Sleep(time.Minute)
+		mu.Lock()
+		want := "[00:01:10 IMAP: Networking of mbx1 is at fault: IMAP.Protocol/ImapSelfTestMonitor/mbx1[tried for Networking of mbx1] " +
+			"00:11:10 IMAP: Networking of mbx2 is at fault: IMAP.Protocol/ImapSelfTestMonitor/mbx2[tried for Networking of mbx2] " +
+			"00:12:05 IMAP: db1 has moved[tried for db1 has moved] 00:12:10 IMAP: Networking of mbx1 is well again[tried for Networking of mbx1]]"
+		if got := fmt.Sprint(mail); got != want {
+			t.Errorf("the other sink is told\n%s, want\n%s", got, want)
+		}
+		down = false
+		mu.Unlock()
+		time.Sleep(10 * time.Minute)
+		cancel()
+		<-done
+		slices.Sort(dead)
+		want = "[IMAP: Networking of mbx1 is well again IMAP: Networking of mbx2 is at fault: IMAP.Protocol/ImapSelfTestMonitor/mbx2 IMAP: db1 has moved]"
+		if got := fmt.Sprint(dead); got != want {
+			t.Errorf("the sink that was dead is told\n%s, want\n%s", got, want)
+		}
+		if told != 7 {
+			t.Errorf("%d alerts were taken for the first time", told)
+		}
+	})
+}
+
+// Other sinks get what those in their places have not taken.
+func TestOtherSinks(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFakeMonitors()
+		e, err := NewEscalator(EscalatorOptions{Common: 34, Monitors: f.get, Sinks: []Sink{SinkFunc(func(context.Context, Alert) error { return errors.New("nobody there") })}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan struct{})
+		go func() {
+			e.Run(ctx)
+			close(done)
+		}()
+		f.set(Unhealthy, Networking, "mbx1", "SelfTestMonitor/mbx1")
+		time.Sleep(2 * time.Minute)
+		f.set(Healthy, None, "", "SelfTestMonitor/mbx1")
+		time.Sleep(time.Minute)
+		told := make(chan string, 10)
+		e.Use([]Sink{SinkFunc(func(_ context.Context, a Alert) error { told <- a.Subject(); return nil })}, 34)
+		time.Sleep(time.Minute)
+		e.Use(nil, 34)
+		e.Inform(Alert{Cause: "nobody hears this"})
+		cancel()
+		<-done
+		if len(told) != 1 || <-told != "IMAP: Networking of mbx1 is well again" {
+			t.Errorf("%d told", len(told))
 		}
 	})
 }

@@ -11,7 +11,6 @@ import (
 	"os"
 	"os/exec"
 	"strings"
-	"sync"
 	"time"
 
 	"portico/backend/secret"
@@ -23,6 +22,9 @@ type SinkFunc func(ctx context.Context, a Alert) error
 // Send implements Sink.
 func (f SinkFunc) Send(ctx context.Context, a Alert) error { return f(ctx, a) }
 
+// Name implements Sink: nobody is told.
+func (SinkFunc) Name() string { return "" }
+
 // Alertmanager posts alerts to Prometheus' Alertmanager, or to whatever takes its format (POST /api/v2/alerts).
 type Alertmanager struct {
 	URL   string
@@ -31,16 +33,26 @@ type Alertmanager struct {
 	Node  string       // this machine's name
 }
 
+// noticeTime is how long Alertmanager shows a notice.
+const noticeTime = 15 * time.Minute
+
+// Name implements Sink.
+func (m *Alertmanager) Name() string { return "Alertmanager" }
+
 // Send implements Sink.
 func (m *Alertmanager) Send(ctx context.Context, a Alert) error {
 	alert := map[string]any{
 		"labels": map[string]string{
-			"alertname": "PorticoHealth", "severity": "critical", "cause": a.Cause, "dependency": string(a.Dependency), "mailbox_server": a.Mailbox, "instance": m.Node,
+			"alertname": "PorticoHealth", "severity": a.Severity(), "cause": a.Cause, "dependency": string(a.Dependency), "mailbox_server": a.Mailbox,
+			"instance": m.Node,
 		},
 		"annotations": map[string]string{"summary": a.Subject(), "description": a.Message(), "monitors": strings.Join(a.Monitors, ", ")},
 		"startsAt":    a.Since.UTC().Format(time.RFC3339Nano),
 	}
-	if !a.Ended.IsZero() {
+	switch {
+	case a.Notice:
+		alert["endsAt"] = a.Since.Add(noticeTime).UTC().Format(time.RFC3339Nano)
+	case !a.Ended.IsZero():
 		alert["endsAt"] = a.Ended.UTC().Format(time.RFC3339Nano)
 	}
 	body, err := json.Marshal([]any{alert})
@@ -76,30 +88,23 @@ type Mail struct {
 	Program []string
 	To      string
 	Node    string
-
-	mu     sync.Mutex
-	missed map[string]bool // causes of alerts whose mail did not go out
 }
+
+// Name implements Sink.
+func (m *Mail) Name() string { return m.To }
 
 // Send implements Sink.
 func (m *Mail) Send(ctx context.Context, a Alert) error {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if a.Again && !m.missed[a.Cause] {
+	if a.Again {
 		return nil
-	}
-	if m.missed == nil {
-		m.missed = make(map[string]bool)
 	}
 	cmd := exec.CommandContext(ctx, m.Program[0], m.Program[1:]...)
 	cmd.Env = []string{"PATH=" + os.Getenv("PATH")}
 	cmd.Stdin = strings.NewReader(m.message(a))
 	cmd.WaitDelay = time.Second
 	if out, err := cmd.CombinedOutput(); err != nil {
-		m.missed[a.Cause] = a.Ended.IsZero()
 		return fmt.Errorf("mail: %s: %w: %.200s", m.Program[0], err, out)
 	}
-	delete(m.missed, a.Cause)
 	return nil
 }
 

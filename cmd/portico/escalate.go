@@ -1,14 +1,18 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"time"
 
 	"portico/backend/secret"
 	"portico/configs"
 	"portico/configs/store"
 	"portico/health"
+	"portico/health/recovery"
 )
 
 // storedAlerts is where the store keeps the alerts that are open.
@@ -24,7 +28,7 @@ func (s *service) startEscalator() error {
 	revision := entry.Revision
 	s.escalator, err = health.NewEscalator(health.EscalatorOptions{
 		Monitors: s.alerting, Ready: s.recovery.ForPeople, Active: s.activeOn, Sinks: s.sinks(s.config),
-		Common: s.config.Health.Recovery.CommonCausePercent, Saved: entry.Value,
+		Common: s.config.Health.Recovery.CommonCausePercent, Saved: entry.Value, Tried: s.tried, Told: s.escalated,
 		Failed: func(err error) { s.reported("an alert can not be told", err) },
 		Bundle: func(ctx context.Context, a health.Alert) (string, error) { return s.bundle(ctx, []health.Alert{a}) },
 		Save: func(text []byte) (err error) {
@@ -68,6 +72,7 @@ func (s *service) sinks(config *configs.Config) []health.Sink {
 func (s *service) alertLog() health.Sink {
 	return health.SinkFunc(func(_ context.Context, a health.Alert) error {
 		switch {
+		case a.Notice: // recovery has logged it
 		case !a.Ended.IsZero():
 			s.log.Warn().Str("cause", a.Cause).Time("since", a.Since).Strs("monitors", a.Monitors).Msg("escalation: it is over")
 		case !a.Again:
@@ -76,6 +81,40 @@ func (s *service) alertLog() health.Sink {
 		}
 		return nil
 	})
+}
+
+// tried lists what recovery has done about an alert.
+func (s *service) tried(a health.Alert) (all []string) {
+	for _, r := range s.recovery.Records() {
+		if !slices.Contains(a.Monitors, r.Monitor) || r.Start.Before(a.Since) {
+			continue
+		}
+		line := fmt.Sprintf("%s %s %s: %s", r.Start.UTC().Format(time.TimeOnly), r.ID, r.Resource, cmp.Or(string(r.Result), string(r.State)))
+		for _, more := range []string{r.Message, r.Exception} {
+			if more != "" {
+				line += ": " + more
+			}
+		}
+		all = append(all, line)
+	}
+	return all
+}
+
+// escalated notes who was told of an alert.
+func (s *service) escalated(a health.Alert, by health.Sink) {
+	if who := by.Name(); who != "" && a.Ended.IsZero() && !a.Notice {
+		s.recovery.Escalated(s.upkeep, a.Monitors, who)
+	}
+}
+
+// recoveryHelped tells people what recovery has mended, unless they do not want to know.
+func (s *service) recoveryHelped(r recovery.Record) {
+	s.log.Warn().Str("action", r.ID).Str("resource", r.Resource).Str("monitor", r.Monitor).Str("context", r.Message).Msg("recovery has helped")
+	if s.healthOf.Load().Escalate.Notices {
+		s.escalator.Inform(health.Alert{
+			Cause: fmt.Sprintf("%s %s: %s", r.ID, r.Resource, cmp.Or(r.Message, "it has helped")), Since: r.Start, Monitors: []string{r.Monitor},
+		})
+	}
 }
 
 // Alerts implements admin.Health.

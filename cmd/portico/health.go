@@ -42,7 +42,7 @@ func (s *service) startHealth() error {
 	if err := s.loadComponents(); err != nil {
 		return err
 	}
-	s.recoveryOf.Store(&s.config.Health.Recovery)
+	s.healthOf.Store(&s.config.Health)
 	s.recoveries = newRecoveryMetrics(s.registry)
 	if err := s.startRecovery(); err != nil {
 		return err

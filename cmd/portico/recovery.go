@@ -31,7 +31,7 @@ const (
 func (s *service) startRecovery() (err error) {
 	s.recovery, err = recovery.New(context.Background(), recovery.Options{
 		Monitors: s.recoverable, Active: s.activeOn, Verify: s.verify, Actors: s.actors(), Store: s.store, Tell: s.recoveryTold,
-		Failed: func(err error) { s.reported("recovery", err) },
+		Failed: func(err error) { s.reported("recovery", err) }, Helped: s.recoveryHelped,
 	})
 	if err == nil {
 		s.recovery.Use(recoveryPlan(s.config.Health.Recovery))
@@ -127,7 +127,7 @@ func (s *service) actors() map[recovery.Action]recovery.Actor {
 	}
 }
 
-func (s *service) recoveryConfig() configs.Recovery { return *s.recoveryOf.Load() }
+func (s *service) recoveryConfig() configs.Recovery { return s.healthOf.Load().Recovery }
 
 // restartMailbox has a hook restart a mailbox server, or its service.
 func (s *service) restartMailbox(ctx context.Context, key string, of configs.Hook, server string) (string, error) {

@@ -95,7 +95,7 @@ func TestRecoveryOfADeadServer(t *testing.T) {
 
 	w.valves[0].set(fault{refuse: true})
 	r.eventually(t, "people are told of mbx1", func() bool { return r.forPeople("IMAP.Protocol/ImapSelfTestMonitor/mbx1") })
-	want := "RestartService/mbx2:Succeeded ForceReboot/mbx2:Skipped RestartService/mbx1:Succeeded ServerFailover/mbx1:Succeeded ForceReboot/mbx1:Succeeded Escalate/mbx1:Succeeded"
+	want := "RestartService/mbx2:Succeeded ForceReboot/mbx2:Skipped RestartService/mbx1:Succeeded ServerFailover/mbx1:Succeeded ForceReboot/mbx1:Succeeded"
 	if got := r.recovered(); got != want {
 		t.Errorf("the log has %s", got)
 	}
@@ -130,7 +130,9 @@ func TestRecoveryThatHelps(t *testing.T) {
 	testkit.NoLeaks(t)
 	w := newWatchedSite(t, nil)
 	service, restarts := w.hook(t, "restart-service", "")
-	r := w.serve(t, w.config(t, healthTimings+"  recovery: {wait: 1m, restart_service: "+service+"}\n"))
+	mail := filepath.Join(w.dir, "mail.note")
+	r := w.serve(t, w.config(t, healthTimings+"  recovery: {wait: 1m, restart_service: "+service+"}\n"+
+		fmt.Sprintf("  escalate: {mail: {command: [/bin/sh, -c, \"cat >>%s\"], to: ops@example.org}}\n", mail)))
 	r.settled(t)
 	r.impatient(t)
 	w.valves[0].set(fault{deafTo: "LOGIN"})
@@ -141,6 +143,10 @@ func TestRecoveryThatHelps(t *testing.T) {
 	if got := r.recovered(); got != "RestartService/mbx1:Succeeded" {
 		t.Error(got)
 	}
+	r.eventually(t, "people hear of it", func() bool {
+		text, _ := os.ReadFile(mail)
+		return strings.Contains(string(text), "\nSubject: IMAP: RestartService mbx1: the hook has done it (")
+	})
 }
 
 // A server that refuses the passwords that another one takes is at fault itself, and no reboot mends that.
@@ -161,7 +167,7 @@ func TestRecoveryOfOneServersPasswords(t *testing.T) {
 	r.eventually(t, "db1 has moved", func() bool { return r.activeOn("db1") == "mbx2" })
 	r.eventually(t, "people are told of mbx1", func() bool { return r.forPeople("IMAP.Protocol/ImapSelfTestMonitor/mbx1") })
 	r.turns(t, map[string]string{self1: "Mailbox Server Authentication"})
-	want := "RestartService/mbx1:Succeeded ServerFailover/mbx1:Succeeded ForceReboot/mbx1:Skipped Escalate/mbx1:Succeeded"
+	want := "RestartService/mbx1:Succeeded ServerFailover/mbx1:Succeeded ForceReboot/mbx1:Skipped"
 	if got := r.recovered(); got != want || restarts() != "restart mbx1" || reboots() != "" {
 		t.Errorf("%s; %s; %s", got, restarts(), reboots())
 	}
@@ -308,7 +314,7 @@ func TestRecoveryOfATakenPort(t *testing.T) {
 	}
 	r.eventually(t, "people are told", func() bool { return r.forPeople("IMAP.Proxy/ImapProxyTestMonitor") })
 	r.turns(t, map[string]string{ctp1: "Networking", ctp2: "Networking", proxyTest: "Networking"})
-	if got := r.recovered(); got != "RestartFrontEnd/ImapProxy:Failed TakeComponentOffline/ImapProxy:Succeeded Escalate/ImapProxy:Succeeded" {
+	if got := r.recovered(); got != "RestartFrontEnd/ImapProxy:Failed TakeComponentOffline/ImapProxy:Succeeded" {
 		t.Errorf("the log has %s", got)
 	}
 	if got := r.asks(t, statusFine, "health", "recovery", "-o", "list"); !strings.Contains(got, "address already in use; it is tried again") {

@@ -55,7 +55,7 @@ func (s *service) reload() error {
 	s.nodes.Store(&nodes)
 	s.useHealthPlan()
 	s.escalator.Use(s.sinks(config), config.Health.Recovery.CommonCausePercent)
-	s.recoveryOf.Store(&config.Health.Recovery)
+	s.healthOf.Store(&config.Health)
 	s.recovery.Use(recoveryPlan(config.Health.Recovery))
 	for _, warning := range loaded.Warnings() {
 		s.log.Warn().Msg(warning.Error())

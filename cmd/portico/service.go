@@ -60,7 +60,7 @@ type service struct {
 	health      *health.Engine
 	escalator   *health.Escalator
 	recovery    *recovery.Responders
-	recoveryOf  atomic.Pointer[configs.Recovery] // in force
+	healthOf    atomic.Pointer[configs.Health] // in force
 	recoveries  *recoveryMetrics
 	nodes       atomic.Pointer[map[string]http.Handler] // the ways to other nodes
 	components  health.Components

@@ -21,7 +21,7 @@ type Ladder struct {
 	Told  bool      `json:"told"`           // it is for people now
 	Note  string    `json:"note,omitempty"` // why nothing is done at present
 
-	Escalated bool `json:"escalated,omitempty"` // the record says that it is
+	Escalated bool `json:"escalated,omitempty"` // people know of it: the recovery log says who
 
 	// Postponed is the first step that came too soon, and Due when it is due. The steps behind it did not wait for it.
 	Postponed int       `json:"postponed,omitempty"`
@@ -57,10 +57,7 @@ func (r *Responders) climb(ctx context.Context, l *Ladder, m health.MonitorState
 		action := steps[l.Rung]
 		record := r.newRecord(action, l.Case, action.Responder(m.Name), now)
 		if action == Escalate {
-			if !l.Escalated {
-				r.enter(ctx, record, ResultSucceeded, "people are told")
-			}
-			l.Told, l.Escalated = true, true
+			l.Told = true
 			continue
 		}
 		throttle := plan.Throttles[action]
@@ -163,8 +160,11 @@ func (r *Responders) do(ctx context.Context, l *Ladder, action Action, record Re
 	case err != nil:
 		r.end(ctx, record, ResultFailed, what, err)
 	default:
-		r.end(ctx, record, ResultSucceeded, what, nil)
+		record = r.end(ctx, record, ResultSucceeded, what, nil)
 		done = true
+		if action == Failover {
+			r.opt.Helped(record)
+		}
 	}
 	l.Begun = 0
 	if done {

@@ -47,6 +47,8 @@ type Options struct {
 	Now    func() time.Time // default time.Now
 	Tell   func(Record)     // told of each entry of the recovery log; it must not block
 	Failed func(error)      // told of what can not be kept
+	// Helped is told of a failover, and of the step after which a monitor was healthy before people were told. It must not block.
+	Helped func(Record)
 }
 
 // Responders act where monitors stay unhealthy. All but Run may be called from anywhere.
@@ -76,6 +78,9 @@ func New(ctx context.Context, o Options) (*Responders, error) {
 	}
 	if o.Tell == nil {
 		o.Tell = func(Record) {}
+	}
+	if o.Helped == nil {
+		o.Helped = func(Record) {}
 	}
 	if o.Failed == nil {
 		o.Failed = func(error) {}
@@ -169,6 +174,9 @@ func (r *Responders) look(ctx context.Context) {
 		switch {
 		case !known, m.Value == health.Healthy, m.Value == health.Disabled:
 			if r.lift(ctx, l) {
+				if m.Value == health.Healthy && !l.Told {
+					r.helped(l)
+				}
 				r.forget(ctx, id)
 			}
 			continue
@@ -179,6 +187,44 @@ func (r *Responders) look(ctx context.Context) {
 		told[id] = l.Told
 	}
 	r.show(told, false)
+}
+
+// helped tells of the last step of a ladder whose monitor is healthy again. Of a failover somebody was told when it was done.
+func (r *Responders) helped(l *Ladder) {
+	for _, record := range slices.Backward(r.log.Records()) {
+		if record.Monitor != l.Monitor || record.Start.Before(l.Since) || record.Result != ResultSucceeded || !isStep(record.ID) {
+			continue
+		}
+		if record.ID != kinds[Failover].id {
+			r.opt.Helped(record)
+		}
+		return
+	}
+}
+
+// isStep says whether a record's ID is that of a step of a ladder, not of one taken back.
+func isStep(id string) bool {
+	for _, k := range kinds {
+		if k.id == id {
+			return true
+		}
+	}
+	return false
+}
+
+// Escalated notes in the recovery log that somebody was told of monitors, once for each fault.
+func (r *Responders) Escalated(ctx context.Context, monitors []string, who string) {
+	r.acting.Lock()
+	defer r.acting.Unlock()
+	for _, id := range monitors {
+		l := r.ladders[id]
+		if l == nil || l.Escalated {
+			continue
+		}
+		l.Escalated = true
+		r.enter(ctx, r.newRecord(Escalate, l.Case, Escalate.Responder(nameOf(id)), r.opt.Now()), ResultSucceeded, "told: "+who)
+		r.save(ctx, l)
+	}
 }
 
 func compareRank(a, b string) int {

@@ -1,0 +1,75 @@
+package health
+
+import (
+	"fmt"
+	"strings"
+	"time"
+)
+
+// Alert is what people are told: one for each cause, however many monitors it has turned.
+type Alert struct {
+	Cause      string     `json:"cause"` // the dependency, and the mailbox server or target unless it is everybody's
+	Dependency Dependency `json:"dependency"`
+	Mailbox    string     `json:"mailbox,omitempty"`
+	Since      time.Time  `json:"since"`
+	Monitors   []string   `json:"monitors"` // identities, sorted
+	Error      string     `json:"error"`    // of the first of them
+	Ended      time.Time  `json:"ended,omitzero"`
+	Bundle     string     `json:"bundle,omitempty"` // the file with all that was known when it began
+	Tried      []string   `json:"tried,omitempty"`  // what recovery has done about it, a line for each step
+	Notice     bool       `json:"-"`                // nobody has to do anything: it is over, and this is what was done
+	Again      bool       `json:"-"`                // whoever is told of it was told before
+}
+
+// Severity is how urgent the alert is, in the words of Prometheus' rules: critical, or info for a notice.
+func (a *Alert) Severity() string {
+	if a.Notice {
+		return "info"
+	}
+	return "critical"
+}
+
+// Subject is the alert in a line.
+func (a *Alert) Subject() string {
+	switch {
+	case a.Notice:
+		return "IMAP: " + a.Cause
+	case a.Ended.IsZero():
+		return "IMAP: " + a.Cause + " is at fault: " + strings.Join(a.Monitors, ", ")
+	}
+	return "IMAP: " + a.Cause + " is well again"
+}
+
+// Message is the alert for people to read: what is at fault, since when, and what to look at.
+func (a *Alert) Message() string {
+	var text strings.Builder
+	fmt.Fprintf(&text, "%s\n\nSince: %s\n", a.Subject(), a.Since.UTC().Format(time.RFC3339))
+	if !a.Ended.IsZero() {
+		fmt.Fprintf(&text, "Until: %s\n", a.Ended.UTC().Format(time.RFC3339))
+	}
+	if a.Mailbox != "" {
+		fmt.Fprintf(&text, "_Mbx:%s\n", a.Mailbox)
+	}
+	if a.Error != "" {
+		fmt.Fprintf(&text, "Error: %s\n", a.Error)
+	}
+	if a.Bundle != "" {
+		fmt.Fprintf(&text, "Diagnostic bundle: %s\n", a.Bundle)
+	}
+	if len(a.Tried) > 0 {
+		fmt.Fprintf(&text, "\nWhat recovery has done:\n  %s\n", strings.Join(a.Tried, "\n  "))
+	}
+	text.WriteString("\nLook at it, and at what was tried:\n  portico health recovery\n")
+	for _, id := range a.Monitors {
+		set, rest, _ := strings.Cut(id, "/")
+		name, target, _ := strings.Cut(rest, "/")
+		probe := strings.TrimSuffix(name, "Monitor")
+		switch name {
+		case ImapSelfTestMonitor, ImapDeepTestMonitor, ImapProxyTestMonitor, ImapCTPMonitor:
+			fmt.Fprintf(&text, "  portico probe run %s -o list\n", set+"/"+nameOf(probe+"Probe", target))
+		default:
+			fmt.Fprintf(&text, "  portico health get %s -o list\n", name)
+		}
+	}
+	return text.String()
+}

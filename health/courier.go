@@ -1,0 +1,152 @@
+package health
+
+import (
+	"context"
+	"slices"
+	"sync"
+	"time"
+)
+
+// Sink takes alerts to people. Send is called again for an alert that lasts, each few minutes, with Again set if the sink has taken it before. It
+// may block as long as its context lasts: each sink has a courier of its own.
+type Sink interface {
+	Send(ctx context.Context, a Alert) error
+	// Name says who is told, for people to read; "" if nobody is, as by a log.
+	Name() string
+}
+
+// courier takes alerts to one sink, one after the other, so that a sink that does not answer keeps no other one waiting.
+type courier struct {
+	sink Sink
+	opt  EscalatorOptions
+	wake chan struct{} // holds one
+	stop chan struct{} // closed by end
+
+	mu     sync.Mutex // guards what follows
+	queue  []Alert
+	missed map[string]bool // causes of alerts that last, and that the sink has not taken yet
+	over   bool
+}
+
+const (
+	// maxQueue is how many alerts a courier keeps for its sink; older ones that last come again anyway.
+	maxQueue = 100
+	// retryEach is how long a courier waits before it tries again to tell that something is over.
+	retryEach = 30 * time.Second
+	// worthTelling is for how long it tries.
+	worthTelling = time.Hour
+)
+
+func newCourier(sink Sink, o EscalatorOptions) *courier {
+	return &courier{sink: sink, opt: o, wake: make(chan struct{}, 1), stop: make(chan struct{}), missed: make(map[string]bool)}
+}
+
+// put queues an alert. One of the same cause that waits is not told too, unless one of them says that it is over.
+func (c *courier) put(a Alert) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	same := func(b Alert) bool { return b.Cause == a.Cause && b.Notice == a.Notice && b.Ended.Equal(a.Ended) }
+	if i := slices.IndexFunc(c.queue, same); i >= 0 && !a.Notice {
+		a.Again = a.Again && c.queue[i].Again
+		c.queue[i] = a
+		return
+	}
+	if c.queue = append(c.queue, a); len(c.queue) > maxQueue {
+		c.queue = c.queue[1:]
+	}
+	select {
+	case c.wake <- struct{}{}:
+	default:
+	}
+}
+
+// end stops the courier, and returns what its sink has not taken.
+func (c *courier) end() (queue []Alert, missed map[string]bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.over {
+		c.over = true
+		close(c.stop)
+	}
+	return c.queue, c.missed
+}
+
+// run takes alerts to the sink until the context or the courier ends.
+func (c *courier) run(ctx context.Context) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-c.stop:
+			return
+		case <-c.wake:
+		case <-timer.C:
+		}
+		if c.deliver(ctx) {
+			timer.Reset(retryEach)
+		}
+	}
+}
+
+// deliver takes to the sink what waits, each alert once. It says whether to try again.
+func (c *courier) deliver(ctx context.Context) (again bool) {
+	c.mu.Lock()
+	waiting := slices.Clone(c.queue)
+	c.mu.Unlock()
+	for _, a := range waiting {
+		c.mu.Lock()
+		if len(c.queue) == 0 || c.over { // dropped, or another's now
+			c.mu.Unlock()
+			return again
+		}
+		a = c.queue[0]
+		c.queue = c.queue[1:]
+		c.mu.Unlock()
+		if c.send(ctx, a) || ctx.Err() != nil {
+			continue
+		}
+		if done := !a.Ended.IsZero() || a.Notice; done && c.opt.Now().Sub(latest(a.Since, a.Ended)) < worthTelling {
+			c.mu.Lock()
+			c.queue = append(c.queue, a)
+			c.mu.Unlock()
+			again = true
+		}
+	}
+	return again
+}
+
+func latest(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
+}
+
+// send tells the sink, and says whether it has taken the alert.
+func (c *courier) send(ctx context.Context, a Alert) bool {
+	c.mu.Lock()
+	a.Again = a.Again && !c.missed[a.Cause]
+	c.mu.Unlock()
+	ctx, cancel := context.WithTimeout(ctx, sendTime)
+	defer cancel()
+	err := c.sink.Send(ctx, a)
+	c.mu.Lock()
+	if lasts := a.Ended.IsZero() && !a.Notice; err != nil && lasts {
+		c.missed[a.Cause] = true
+	} else if err == nil {
+		delete(c.missed, a.Cause)
+	}
+	c.mu.Unlock()
+	if err != nil {
+		c.opt.Failed(err)
+		return false
+	}
+	if !a.Again {
+		c.opt.Told(a, c.sink)
+	}
+	return true
+}
