@@ -35,7 +35,7 @@ func (c *conversation) signIn() (*signIn, error) {
 	if err := s.begin(); err != nil {
 		return nil, err
 	}
-	// A server may answer both commands in any order; the client must not see the answer to ours.
+	// A server may answer both commands in any order; the client must not see the answer to our ID.
 	for s.accepted == nil || s.idTag != "" {
 		if err := s.next(); err != nil {
 			return nil, err

@@ -32,10 +32,10 @@ type NameRules struct {
 	NoSeparator bool
 }
 
-// strictRules are those of names that directories, verifiers and operators give.
+// strictRules are those of names that directories and verifiers give.
 var strictRules = NameRules{Strict: true, NoSeparator: true}
 
-// Canonical returns the one form of a user name that comes from a directory, a verifier, or an operator; see NameRules.Canonical.
+// Canonical returns the one form of a user name that comes from a directory or a verifier; see NameRules.Canonical.
 func Canonical(name, defaultDomain string) (string, error) {
 	return strictRules.Canonical(name, defaultDomain)
 }

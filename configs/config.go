@@ -342,7 +342,7 @@ type Penalties struct {
 	First   time.Duration `yaml:"first" range:"0s..1m"`
 	Longest time.Duration `yaml:"longest" range:"0s..5m"`
 	Forget  time.Duration `yaml:"forget" range:"1s..24h"` // after the last failure
-	Exempt  []string      `yaml:"exempt"`                 // client networks that wait no longer than First
+	Exempt  []string      `yaml:"exempt"`                 // client networks whose addresses count no failures, nor guesses against all users
 	Guesses Guesses       `yaml:"guesses"`
 }
 

@@ -33,11 +33,11 @@ const (
 )
 
 // guesses decides when a credential may be judged: by the mailbox server, or by a verifier. A guess takes a token from the bucket of its
-// address and user; unless the user has signed in from there lately, also from the bucket of its address, which so grows only with successes.
+// address and user; unless the user has signed in from there lately, also from the bucket of its address: so an address's guesses grow only with its successes.
 // It gives the tokens back if the credential was right, or nobody has judged it. A guess that finds no token waits a bounded time for one.
 //
-// Nothing but guesses that were judged and found wrong takes tokens, so that a user who is elsewhere, and other users at the guesser's address,
-// wait for nothing. Safe for concurrent use.
+// Tokens of right credentials come back, so a user who is elsewhere waits for nothing, and neither do users at the guesser's address who have
+// signed in from there lately. Safe for concurrent use.
 type guesses struct {
 	seed  maphash.Seed
 	now   func() time.Time

@@ -26,7 +26,8 @@ func newCheck() *cobra.Command {
 			"warning with file, line and column, and the settings in which a change at run time beats it. What a start would refuse counts as a\n" +
 			"mistake: a file that cannot be used, a store that cannot be read, other databases than \"routing: hash\" spreads users over (known only\n" +
 			"while Portico does not run). A database without the copy that is active counts too: a reload refuses it, and a start keeps its users\n" +
-			"out. Check opens no port and no connection.\n\n" +
+			"out. Check opens no port. If Portico is running, it asks Portico over\n" +
+			"admin.socket for what is stored.\n\n" +
 			"Exit status: 0 the file can be used, 1 it has mistakes, 2 it cannot be read.",
 		Args: cobra.NoArgs,
 	}

@@ -20,7 +20,8 @@ func newDatabaseStatus() *cobra.Command {
 			"sessions are just being moved, Dismounted one whose mailbox server does not answer; of the others Healthy is one whose\n" +
 			"mailbox server answers, ServiceDown one whose server does not, Failed one whose mail could not be read, and was not read since: nothing\n" +
 			"moves there, and Reason says why. FailedAndSuspended are the copies of a database between which\n" +
-			"its storage was to switch and could not: nobody is let in until the database is moved again.\n\n" +
+			"its storage was to switch and could not, or whose active copy is not in the configuration: nobody is let in until the database\n" +
+			"is moved.\n\n" +
 			"Exit status: 0 every database has its active copy on a server that answers, 1 one has not, 2 portico can not be asked.",
 		Args: cobra.NoArgs,
 	}
@@ -86,9 +87,10 @@ func newDatabaseRebalance() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "rebalance",
 		Short: "Move every database to the first of its copies that can have it",
-		Long: "Rebalance moves each database to the first of its copies that is not Failed and whose server answers and is not blocked. A database whose active copy is on\n" +
-			"a server that does not answer moves to any such copy. A copy is Failed if its mail could not be read, and was not read since: portico database status lists\n" +
-			"it, portico database copy resume ends it. What stays is listed with the reason.\n\n" +
+		Long: "Rebalance moves each database to the first of its copies that is not Failed and whose server answers and is not\n" +
+			"blocked. A database whose active copy is on a server that does not answer moves to any such copy. A copy is Failed if its\n" +
+			"mail could not be read, and was not read since: portico database status lists it, portico database copy resume ends it.\n" +
+			"What stays is listed with the reason.\n\n" +
 			"Exit status: 0 done, 1 a database stays where it should not, 2 it could not be done.",
 		Args: cobra.NoArgs,
 	}

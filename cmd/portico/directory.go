@@ -170,7 +170,7 @@ func (d *directories) newSQL(of configs.SQLDirectory) (*sqldir.Directory, error)
 		return nil, fmt.Errorf("sql: %w", err)
 	}
 	if err := made.CheckNames(); err != nil && d.report != nil {
-		d.report("directory: an SQL query finds nobody", err)
+		d.report("directory: no row of an SQL query says whose it is, so nobody is found", err)
 	}
 	d.closes = append(d.closes, made.Close)
 	return made, nil

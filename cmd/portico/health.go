@@ -136,7 +136,7 @@ func (s *service) healthMailbox(database string) (health.Mailbox, bool) {
 	if !ok {
 		return health.Mailbox{}, false
 	}
-	name, err := backend.Canonical(of.User, s.server.Settings().DefaultDomain)
+	name, err := s.front.Load().tier.Canonical(of.User, s.server.Settings().DefaultDomain)
 	if err != nil {
 		name = of.User
 	}

@@ -98,7 +98,7 @@ func (s *service) configure(ctx context.Context, tier *backend.Tier) error {
 			s.log.Error().Str("database", a.Database).Str("server", a.Server).
 				Msg("the server with the active copy is not among the configured copies: nobody is let in until portico database move")
 		} else {
-			s.log.Info().Str("database", a.Database).Str("server", a.Server).Msg("active copy of a new database written down")
+			s.log.Info().Str("database", a.Database).Str("server", a.Server).Msg("recorded the active copy of a new database")
 		}
 	}
 	return err
