@@ -121,8 +121,10 @@ func (s *strangers) beIdle(source string, n int, connected func()) {
 			if c != nil {
 				c.Close()
 			}
-			clients[i], _ = connectFrom(s.ctx, []string{s.TLS, s.StartTLS}[i%2], source) // if it fails, the next round tries again
-			s.count(&s.done.Connected)
+			var err error // if it fails, the next round tries again
+			if clients[i], err = connectFrom(s.ctx, []string{s.TLS, s.StartTLS}[i%2], source); err == nil {
+				s.count(&s.done.Connected)
+			}
 		}
 		if connected != nil {
 			connected()
