@@ -40,13 +40,11 @@ func (l *link) closeBy(deadline int64) {
 
 // closeFurther takes a link that is ending as far as it goes now.
 func (l *link) closeFurther(now int64) {
-	late := now >= l.deadline
 	if l.phase == carrying {
-		if late {
-			l.finish(ReasonClient, now)
-		}
+		l.awaitServer(now)
 		return
 	}
+	late := now >= l.deadline
 	if l.phase == parting && l.client.pending == nil && !l.client.broken {
 		l.client.sayClose()
 		if l.client.eof && l.client.pending == nil { // nothing can come that would turn the close into a reset
@@ -68,6 +66,19 @@ func (l *link) closeFurther(now int64) {
 		l.close()
 	default:
 		l.client.await(!l.client.eof)
+	}
+}
+
+// awaitServer ends a session whose client has ended its stream when the deadline has passed. A mailbox server that takes what it was sent
+// moves the deadline: the kernel tells that by the acknowledged bytes, long before it has room for more.
+func (l *link) awaitServer(now int64) {
+	untaken := int32(l.upstream.pending.size() + unacknowledged(int(l.upstream.fd)))
+	if untaken < l.untaken {
+		l.deadline = now + int64(l.loop.opts.LingerTimeout)
+	}
+	l.untaken = untaken
+	if now >= l.deadline {
+		l.finish(ReasonClient, now)
 	}
 }
 
@@ -95,7 +106,7 @@ func (l *link) close() {
 
 // delivered says whether the peer has acknowledged all we sent.
 func (e *end) delivered() bool {
-	return e.pending == nil && acknowledged(int(e.fd))
+	return e.pending == nil && unacknowledged(int(e.fd)) == 0
 }
 
 // reset has the close that follows cut the connection.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"syscall"
+	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -87,19 +88,51 @@ func rawCall(call uintptr, fd int, p []byte, flags uintptr) (int, syscall.Errno)
 	}
 }
 
-// acknowledged says whether the peer's kernel has got all that ours was given.
-func acknowledged(fd int) bool {
-	unsent, err := unix.IoctlGetInt(fd, unix.SIOCOUTQ)
-	return err != nil || unsent == 0
+// unacknowledged returns how many bytes our kernel was given that the peer's kernel has not acknowledged, 0 if nobody knows.
+func unacknowledged(fd int) int {
+	n, err := unix.IoctlGetInt(fd, unix.SIOCOUTQ)
+	if err != nil {
+		return 0
+	}
+	return n
 }
 
-// delivered is acknowledged for the first life.
-func (c *Conn) delivered() bool {
-	done := true
+// setKeepAlive sets the kernel's own time-outs. A failure costs nothing but them.
+func setKeepAlive(fd int, idle, unacknowledged time.Duration) {
+	unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_KEEPALIVE, 1)
+	unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_KEEPIDLE, max(int(idle/time.Second), 1))
+	unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT, int(unacknowledged/time.Millisecond))
+}
+
+// unacknowledged is the same for the first life.
+func (c *Conn) unacknowledged() (n int) {
+	c.control(func(fd int) { n = unacknowledged(fd) })
+	return n
+}
+
+// setKeepAlive is the same for the first life.
+func (c *Conn) setKeepAlive(idle, unacknowledged time.Duration) {
+	c.control(func(fd int) { setKeepAlive(fd, idle, unacknowledged) })
+}
+
+// gone says, in the first life, whether the peer has closed its side of the connection and whether the connection is reset. Bytes that are
+// not read yet make no difference.
+func (c *Conn) gone() (closed, reset bool) {
+	c.control(func(fd int) {
+		events := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLRDHUP}}
+		if n, err := unix.Poll(events, 0); err == nil && n > 0 {
+			closed = true
+			reset = events[0].Revents&(unix.POLLERR|unix.POLLHUP) != 0
+		}
+	})
+	return closed, reset
+}
+
+// control calls f with the descriptor, in the first life, if there is one.
+func (c *Conn) control(f func(fd int)) {
 	if source, ok := c.net.(syscall.Conn); ok {
 		if raw, err := source.SyscallConn(); err == nil {
-			raw.Control(func(fd uintptr) { done = acknowledged(int(fd)) })
+			raw.Control(func(fd uintptr) { f(int(fd)) })
 		}
 	}
-	return done
 }

@@ -2,7 +2,10 @@
 
 package relay
 
-import "errors"
+import (
+	"errors"
+	"time"
+)
 
 // New starts the relay of this system: Pumps.
 func New(opts Options) (Relay, error) { return NewPumps(opts), nil }
@@ -10,5 +13,11 @@ func New(opts Options) (Relay, error) { return NewPumps(opts), nil }
 // readNow is never reached where there are no loops.
 func (c *Conn) readNow([]byte) (int, error) { return 0, errors.ErrUnsupported }
 
-// delivered would say whether the peer's kernel has got all that ours was given. Here nobody knows.
-func (c *Conn) delivered() bool { return false }
+// unacknowledged would return how many bytes the peer's kernel has not acknowledged. Here nobody knows: some may be left.
+func (c *Conn) unacknowledged() int { return 1 }
+
+// gone would say whether the peer has closed or reset the connection behind bytes that are not read. Here nobody knows.
+func (c *Conn) gone() (closed, reset bool) { return false, false }
+
+// setKeepAlive leaves the kernel's time-outs as they are.
+func (c *Conn) setKeepAlive(_, _ time.Duration) {}

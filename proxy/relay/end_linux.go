@@ -4,7 +4,6 @@ import (
 	"crypto/tls"
 	"errors"
 	"io"
-	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -51,13 +50,6 @@ func (e *end) take(lp *loop, from End) error {
 		e.tls = &tlsConn{from.TLS, from.Conn}
 	}
 	return nil
-}
-
-// keepAlive sets the kernel's own time-outs. A failure costs nothing but them.
-func (e *end) keepAlive(idle, unacknowledged time.Duration) {
-	unix.SetsockoptInt(int(e.fd), unix.SOL_SOCKET, unix.SO_KEEPALIVE, 1)
-	unix.SetsockoptInt(int(e.fd), unix.IPPROTO_TCP, unix.TCP_KEEPIDLE, max(int(idle/time.Second), 1))
-	unix.SetsockoptInt(int(e.fd), unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT, int(unacknowledged/time.Millisecond))
 }
 
 // read reads what is there, at most p.

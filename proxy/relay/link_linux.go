@@ -28,8 +28,9 @@ type link struct {
 	clientBytes uint64
 	serverBytes uint64
 	phase       phase
-	seen        bool // the sweep has been here
-	throttled   bool // the client is not read: its user has sent too many commands
+	seen        bool  // the sweep has been here
+	throttled   bool  // the client is not read: its user has sent too many commands
+	untaken     int32 // bytes that the mailbox server had not taken when awaitServer looked last
 	owner       Owner
 }
 

@@ -218,8 +218,8 @@ func (lp *loop) sweepIdle(now int64) {
 		}
 		if l := e.link; !l.seen {
 			l.seen = true
-			l.client.keepAlive(lp.opts.KeepAlive, lp.opts.UserTimeout)
-			l.upstream.keepAlive(lp.opts.KeepAlive, lp.opts.UserTimeout)
+			setKeepAlive(int(l.client.fd), lp.opts.KeepAlive, lp.opts.UserTimeout)
+			setKeepAlive(int(l.upstream.fd), lp.opts.KeepAlive, lp.opts.UserTimeout)
 		}
 		if e.link.heard+timeout <= now {
 			e.link.guard(func() { e.link.finish(ReasonIdle, now) })

@@ -50,6 +50,9 @@ func (l *pumpLink) writeTo(e *pumpEnd) {
 		p.mu.Unlock()
 		_, err := e.conn.Write(out)
 		p.mu.Lock()
+		if e == &l.upstream {
+			l.flows()
+		}
 		if err != nil {
 			e.deaf, e.pending = true, nil
 			if e == &l.client {
@@ -95,7 +98,7 @@ func setLinger(c *Conn) {
 
 // awaitDelivery gives what was written time to reach the peer.
 func (e *pumpEnd) awaitDelivery(patience time.Duration) {
-	for end := time.Now().Add(patience); !e.under.delivered() && time.Now().Before(end); {
+	for end := time.Now().Add(patience); e.under.unacknowledged() > 0 && time.Now().Before(end); {
 		time.Sleep(tick / 10)
 	}
 }

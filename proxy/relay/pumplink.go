@@ -19,7 +19,9 @@ type pumpLink struct {
 	owner    Owner
 	running  sync.WaitGroup // the readers and writers
 	silence  *time.Timer    // ends the session when its client has said nothing for too long
-	linger   *time.Timer    // ends a half-closed session; nil before
+	linger   *time.Timer    // ends a session some time after its client's end of stream; nil before
+	looks    *time.Timer    // calls look
+	untaken  int            // bytes that the server's kernel had not acknowledged at the last look
 
 	clientBytes, serverBytes uint64
 }
@@ -37,6 +39,9 @@ func (l *pumpLink) run(fromClient, fromServer []byte) {
 	p := l.relay
 	p.mu.Lock()
 	l.silence = l.after(p.opts.IdleTimeout, ReasonIdle)
+	l.client.under.setKeepAlive(p.opts.KeepAlive, p.opts.UserTimeout)
+	l.upstream.under.setKeepAlive(p.opts.KeepAlive, p.opts.UserTimeout)
+	l.looks = time.AfterFunc(tick, l.look)
 	l.guard(func() {
 		l.use(&l.upstream, fromServer)
 		l.use(&l.client, fromClient)
@@ -53,6 +58,7 @@ func (l *pumpLink) run(fromClient, fromServer []byte) {
 	defer p.mu.Unlock()
 	defer p.emptied.Broadcast()
 	l.silence.Stop()
+	l.looks.Stop()
 	if l.linger != nil {
 		l.linger.Stop()
 	}
@@ -72,6 +78,44 @@ func (l *pumpLink) after(d time.Duration, r Reason) *time.Timer {
 		defer l.relay.mu.Unlock()
 		l.guard(func() { l.finish(r) })
 	})
+}
+
+// look learns what neither reading nor writing tells: that a client which may not be read has gone, and that the mailbox server takes what
+// it was sent.
+func (l *pumpLink) look() {
+	l.relay.mu.Lock()
+	defer l.relay.mu.Unlock()
+	l.guard(func() {
+		closed, reset := l.client.under.gone()
+		untaken := l.upstream.under.unacknowledged()
+		switch {
+		case l.phase != pumpCarrying:
+			return
+		case reset:
+			l.finish(ReasonClient)
+			return
+		case untaken < l.untaken:
+			l.flows()
+		case closed:
+			l.lingers()
+		}
+		l.untaken = untaken
+		l.looks.Reset(tick)
+	})
+}
+
+// lingers has the session end LingerTimeout after its client's end of stream.
+func (l *pumpLink) lingers() {
+	if l.linger == nil {
+		l.linger = l.after(l.relay.opts.LingerTimeout, ReasonClient)
+	}
+}
+
+// flows is called when bytes flow: the time of lingers starts afresh.
+func (l *pumpLink) flows() {
+	if l.linger != nil && l.phase == pumpCarrying {
+		l.linger.Reset(l.relay.opts.LingerTimeout)
+	}
 }
 
 // readFrom is the goroutine that reads one end.
@@ -122,6 +166,9 @@ func (l *pumpLink) use(e *pumpEnd, p []byte) {
 	defer l.changed.Broadcast()
 	now := l.relay.opts.Now()
 	e.held = append(e.held, p...)
+	if len(p) > 0 {
+		l.flows()
+	}
 	if e == &l.upstream {
 		l.serverBytes += uint64(len(p))
 		l.tracker.stats.ServerBytes += uint64(len(p))
@@ -155,9 +202,7 @@ func (l *pumpLink) conclude() {
 
 // halfClose passes the client's end of stream on, behind all it has sent. Answers still flow, for a time.
 func (l *pumpLink) halfClose() {
-	if l.linger == nil {
-		l.linger = l.after(l.relay.opts.LingerTimeout, ReasonClient)
-	}
+	l.lingers()
 	if len(l.client.held) > 0 && !l.mayReadClient() { // later
 		return
 	}
