@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"portico/backend/backendtest/testkit"
@@ -112,14 +113,14 @@ func TestMoveEndsExchanges(t *testing.T) {
 	}
 }
 
-// TestExchangeIsCountedAgain: a move waits for the rest of an exchange whose client has answered.
-func TestExchangeIsCountedAgain(t *testing.T) {
+// TestExchangeGoesOn has an exchange of two challenges, after which nothing is counted.
+func TestExchangeGoesOn(t *testing.T) {
 	testkit.NoLeaks(t)
 	r := newExchangeRig(t, append(asks[:len(asks):len(asks)], "C: "+b64("response"), "S: + "+b64("v=proof"), "C: "+b64("response"), signedIn))
-	<-r.asked
-	r.answer <- nil
-	<-r.asked
-	r.answer <- nil
+	for range 2 {
+		<-r.asked
+		r.answer <- nil
+	}
 	if err := <-r.result; err != nil {
 		t.Fatal(err)
 	}
@@ -127,6 +128,41 @@ func TestExchangeIsCountedAgain(t *testing.T) {
 		t.Errorf("%d sign-ins still counted", n)
 	}
 	r.move()
+}
+
+// TestExchangeIsCountedAgain: a move waits for the rest of an exchange whose client has answered.
+func TestExchangeIsCountedAgain(t *testing.T) {
+	moves := map[string]func(context.Context, *ActiveManager) error{
+		"database": func(ctx context.Context, m *ActiveManager) error { return m.Move(ctx, "db1", "mbx2", nobody) },
+		"user": func(ctx context.Context, m *ActiveManager) error {
+			return m.MoveUser(ctx, "alice", "db1", func(string) {})
+		},
+	}
+	for name, move := range moves {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				m := manager(t, nil)
+				if _, err := m.lease(t.Context(), "db1", "alice", nil); err != nil {
+					t.Fatal(err)
+				}
+				answer := func(context.Context) ([]byte, error) { return nil, nil }
+				if _, err := m.askClient(t.Context(), Route{Database: "db1", User: "alice", leased: true}, answer); err != nil {
+					t.Fatal(err)
+				}
+				moved := make(chan error, 1)
+				go func() { moved <- move(t.Context(), m) }()
+				synctest.Wait()
+				if len(moved) > 0 {
+					t.Errorf("the move has not waited: %v", <-moved)
+					return
+				}
+				m.release("db1", "alice")
+				if err := <-moved; err != nil {
+					t.Error(err)
+				}
+			})
+		})
+	}
 }
 
 // TestExchangeThatBeginsDuringAMove ends at once.

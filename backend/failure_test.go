@@ -12,6 +12,7 @@ import (
 
 	"portico/backend/backendtest"
 	"portico/backend/backendtest/testkit"
+	"portico/backend/secret"
 	"portico/proxy/wire"
 )
 
@@ -152,6 +153,41 @@ func TestCertificates(t *testing.T) {
 				}
 			})
 		}
+	}
+}
+
+// A server that ends the connection over a credential that is longer than what it reads has refused it. Of others that says nothing.
+func TestCredentialThatIsTooLong(t *testing.T) {
+	testkit.NoLeaks(t)
+	for _, test := range []struct {
+		mechanism string
+		length    int
+		ends      string
+		kind      Kind
+	}{
+		{"", usualPassword + 1, "S: * BYE Input buffer full, aborting", KindBadCredential},
+		{"PLAIN", usualPassword + 1, "close", KindBadCredential},
+		{"XOAUTH2", usualToken + 1, "close", KindBadCredential},
+		{"", usualPassword, "S: * BYE Input buffer full, aborting", KindBye},
+		{"", usualPassword + 1, "S: * BYE [UNAVAILABLE] later", KindBye},
+		{"PLAIN", usualPassword, "close", KindClosed},
+		{"XOAUTH2", usualToken, "close", KindClosed},
+	} {
+		secretText := strings.Repeat("p", test.length)
+		q := SignInRequest{Tag: "a1", User: "alice", Credential: Credential{
+			Mechanism: test.mechanism, Username: "alice", Password: secret.Value(secretText),
+		}}
+		line := `C: p1 LOGIN "alice" "` + secretText + `"`
+		switch test.mechanism {
+		case "PLAIN":
+			line = "C: p1 AUTHENTICATE PLAIN " + b64("\x00alice\x00"+secretText)
+		case "XOAUTH2":
+			q.Credential.First = secret.Value("user=alice\x01auth=Bearer " + secretText + "\x01\x01")
+			line = "C: p1 AUTHENTICATE XOAUTH2 " + b64(q.Credential.First.Reveal())
+		}
+		offers := "S: * OK [CAPABILITY IMAP4rev1 SASL-IR AUTH=PLAIN AUTH=XOAUTH2] ready"
+		_, err := signInAs(t, tier(t, Timeouts{}, server(TLSNone, nil, fake(t, nil, dialogue{offers, line, test.ends}))), q)
+		wantFailure(t, err, test.kind, PhaseSignIn)
 	}
 }
 

@@ -27,6 +27,31 @@ type signIn struct {
 
 // signIn signs in with the client's credential, ID in front, and returns what is for the client.
 func (c *conversation) signIn() (*signIn, error) {
+	s, err := c.trySignIn()
+	if e := asError(err); e != nil && c.hungUpOnLength(e) {
+		e.Kind = KindBadCredential
+	}
+	return s, err
+}
+
+// Lengths of passwords and tokens, in bytes, that every server takes. Dovecot reads lines of 1,024 bytes with LOGIN and of 8 KiB in SASL.
+const (
+	usualPassword = 900
+	usualToken    = 5_000
+)
+
+// hungUpOnLength says whether the server has ended the connection because the client's credential is longer than what it reads: no such credential
+// is right there.
+func (c *conversation) hungUpOnLength(e *Error) bool {
+	usual := usualPassword
+	if !carriesPassword(c.request.Credential.Mechanism) {
+		usual = usualToken
+	}
+	ended := e.Kind == KindClosed || e.Kind == KindBye && e.Code == ""
+	return ended && e.Phase == PhaseSignIn && !c.request.own && len(c.request.Credential.Password.Reveal()) > usual
+}
+
+func (c *conversation) trySignIn() (*signIn, error) {
 	c.enter(PhaseSignIn, c.tier.timeouts.SignIn)
 	s := &signIn{conversation: c}
 	if c.capabilities.Hidden() {

@@ -62,8 +62,14 @@ func TestBadInput(t *testing.T) {
 			told: "+ \r\na BAD Authentication cancelled.\r\n+ UGFzc3dvcmQ6\r\nb BAD Authentication cancelled.\r\n" +
 				"* BYE Logging out.\r\nc OK LOGOUT completed.\r\n",
 			refused: map[Outcome]float64{OutcomeCancelled: 2}, ends: OutcomeLogout},
+		{name: "a password with NUL", send: "a AUTHENTICATE PLAIN AGJvYgBzZWMAcmV0\r\nb LOGOUT\r\n",
+			told:    "a NO [AUTHENTICATIONFAILED] Authentication failed.\r\n* BYE Logging out.\r\nb OK LOGOUT completed.\r\n",
+			refused: map[Outcome]float64{OutcomeBadSASL: 1}, ends: OutcomeLogout},
+		{name: "enable before sign-in", send: "a ENABLE CONDSTORE\r\nb LOGOUT\r\n",
+			told: "* ENABLED\r\na OK ENABLE has no effect before sign-in.\r\n* BYE Logging out.\r\nb OK LOGOUT completed.\r\n",
+			ends: OutcomeLogout},
 		{name: "plain without its fields", send: "a AUTHENTICATE PLAIN =\r\nb AUTHENTICATE PLAIN Ym9i\r\nc LOGOUT\r\n",
-			told: "a BAD Invalid response to the challenge.\r\nb BAD Invalid response to the challenge.\r\n" +
+			told: "a NO [AUTHENTICATIONFAILED] Authentication failed.\r\nb NO [AUTHENTICATIONFAILED] Authentication failed.\r\n" +
 				"* BYE Logging out.\r\nc OK LOGOUT completed.\r\n",
 			refused: map[Outcome]float64{OutcomeBadSASL: 2}, ends: OutcomeLogout},
 		{name: "unknown mechanism", send: "a AUTHENTICATE NTLM\r\nb LOGOUT\r\n",

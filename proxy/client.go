@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"io"
 	"net"
+	"os"
 	"sync"
 	"time"
 
@@ -103,7 +104,13 @@ func (c *client) allow(d time.Duration) error {
 	if err := c.sock.SetDeadline(deadline); err != nil {
 		return err
 	}
-	return c.ended()
+	if err := c.ended(); err != nil {
+		return err
+	}
+	if !c.now().Before(deadline) {
+		return os.ErrDeadlineExceeded
+	}
+	return nil
 }
 
 // ended returns why the session has to end: the server drains, or the client has to give way. It returns nil while it has not.

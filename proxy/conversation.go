@@ -63,6 +63,9 @@ func (s *session) execute(cmd wire.Command) (*backend.Link, error) {
 			return nil, err
 		}
 		return nil, s.bare(cmd.Verb)
+	case wire.VerbEnable: // RFC 5161 is for later; servers that say OK enable nothing, and those that say BAD may stop a client
+		s.client.say("* ENABLED")
+		return nil, s.client.say(s.tag + " OK ENABLE has no effect before sign-in.")
 	case wire.VerbOther:
 		return nil, OutcomeUnknownCommand
 	}

@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -8,17 +9,19 @@ import (
 	"portico/backend/backendtest/testkit"
 )
 
-// A sign-in that is held for longer than a set-up may take is let in, and the client has the rest of its time after that; a silent client has no
-// more than its time.
+// A sign-in that is held for longer than a set-up may take is let in, and the client has the rest of its time after that; a client that just
+// talks has no more than its time.
 func TestHeldBeyondSetUp(t *testing.T) {
 	testkit.NoLeaks(t)
-	const setUp = 2 * time.Second
-	h := start(t, TLSNone, func(o *Options) { o.Settings.Timeouts.SetUp = setUp })
+	const setUp = time.Hour
+	var passed atomic.Int64 // of time, beside the real one
+	h := start(t, TLSNone, func(o *Options) {
+		o.Settings.Timeouts.SetUp = setUp
+		o.Now = func() time.Time { return time.Now().Add(time.Duration(passed.Load())) }
+	})
 	asked := h.asks()
-	waited := make(chan struct{}, 1)
 	h.tier.route = func(user string) (backend.Route, error) {
-		time.Sleep(setUp + setUp/2)
-		waited <- struct{}{}
+		passed.Add(int64(2 * setUp))
 		if user == "ann" {
 			return backend.Route{User: user}, backend.ErrUserName
 		}
@@ -26,13 +29,16 @@ func TestHeldBeyondSetUp(t *testing.T) {
 	}
 	p := h.client()
 	p.send("a LOGIN ann secret\r\n")
-	<-waited
 	p.expect("a NO ")
 	p.send("b LOGIN bob secret\r\n")
-	<-waited
-	<-asked
 	p.until("b OK ")
+	<-asked
 
-	silent := h.client()
-	silent.expect("* BYE Too slow")
+	talker := h.client()
+	talker.send("a NOOP\r\n")
+	talker.expect("a OK ")
+	passed.Add(int64(setUp))
+	talker.send("b NOOP\r\n")
+	talker.expect("b OK ") // it was waited for already
+	talker.expect("* BYE Too slow")
 }

@@ -31,7 +31,7 @@ func TestOAuthBearerWithoutName(t *testing.T) {
 			message := "n,,\x01auth=Bearer " + c.token + "\x01\x01"
 			p.send("a AUTHENTICATE OAUTHBEARER " + base64.StdEncoding.EncodeToString([]byte(message)) + "\r\n")
 			if c.refused {
-				p.expect("a BAD ")
+				p.expect("a NO [AUTHENTICATIONFAILED] ")
 				return
 			}
 			p.expect("* OK ")

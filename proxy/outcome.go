@@ -196,8 +196,9 @@ var outcomes = [numOutcomes]row{
 	OutcomeNoStartTLS: badCommand("no_starttls", "STARTTLS not available", "STARTTLS is not available."),
 	OutcomeNoMechanism: {label: "no_mechanism", log: "authentication mechanism not offered", level: zerolog.DebugLevel,
 		reply: replyNO, code: "CANNOT", text: "Authentication mechanism not available.", charge: chargeBad},
-	OutcomeBase64:    badCommand("base64", "response is not base64", textSASL),
-	OutcomeBadSASL:   badCommand("bad_sasl", "response does not fit the mechanism", textSASL),
+	OutcomeBase64: badCommand("base64", "response is not base64", textSASL),
+	OutcomeBadSASL: {label: "bad_sasl", log: "response does not fit the mechanism", level: zerolog.DebugLevel, // as servers answer it
+		reply: replyNO, code: "AUTHENTICATIONFAILED", text: textBadCredential, charge: chargeBad},
 	OutcomeCancelled: badCommand("cancelled", "authentication cancelled by the client", "Authentication cancelled."),
 	OutcomeTooLong: {label: "too_long", log: "command beyond its limit", level: zerolog.InfoLevel,
 		reply: replyBYE, code: "LIMIT", text: "Command too long.", ends: true},

@@ -225,7 +225,7 @@ func TestUsersPlacesAreTakenAfterTheAnswer(t *testing.T) {
 	guesser := h.client()
 	guesser.send("a LOGIN bob wrong\r\n")
 	h.await(wrong)
-	p := h.client()
+	p := h.clientFrom("127.0.0.2")
 	p.send("a LOGIN bob secret\r\n")
 	p.expect("* OK ")
 	p.expect("a OK ")
