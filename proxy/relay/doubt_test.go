@@ -10,8 +10,19 @@ func TestInDoubtBytesGoOnUnjudged(t *testing.T) {
 	play(t, []script{
 		{name: "a server that sends no text", offers: OffersNone, unjudged: true, steps: join(
 			passes(clientSays, "a NOOP\nb APPEND x {5}\n"), passes(serverSays, "* 1 EXISTS\n\x16\x03\x01\n\n* 2 EXISTS\n"), after)},
-		{name: "8-bit", offers: OffersNone, unjudged: true, steps: join(passes(serverSays, "\xed\x05\x00\n", "a OK\n"), after)},
+		{name: "8-bit", offers: OffersNone, unjudged: true, steps: join(passes(serverSays, "\xec\x05\x00\n", "a OK\n"), after)},
 	})
+}
+
+// Compressed data that goes on never begins with such a byte.
+func TestAServerMayBeginALineWithAnOddByte(t *testing.T) {
+	for _, line := range []string{"\xef\xbb\xbf* OK hello\n", "\xff\n", "\aring\n", "\x1b[1mbold\n", "\x01\n", "\xc3\xa4\n"} {
+		for _, offers := range []Offers{OffersNone, OffersHidden, OffersUnknown} {
+			play(t, []script{{name: line, offers: offers, steps: join(passes(serverSays, line), passes(clientSays, "a APPEND x {5}\n"),
+				passes(serverSays, "+\n"), passes(clientSays, "abcde\n"), passes(serverSays, "a OK\n"),
+				says(clientSays, "c COMPRESS DEFLATE\n", clientHears, "c"+refusedCompress))}})
+		}
+	}
 }
 
 func TestAnswerToACommandThatWasNotPassedOn(t *testing.T) {
@@ -31,7 +42,7 @@ func TestInDoubtASessionEndsWhereSomethingMightSlipPast(t *testing.T) {
 		play(t, []script{
 			{name: "a server that sends no text", offers: offers, ends: true, queued: 1, steps: join(
 				passes(clientSays, "a NOOP\n"),
-				says(serverSays, "* 1 EXISTS\n\xed\x05\n", clientHears, "* 1 EXISTS\n"+lfs(byeDoubt)))},
+				says(serverSays, "* 1 EXISTS\n\xec\x05\n", clientHears, "* 1 EXISTS\n"+lfs(byeDoubt)))},
 		})
 	}
 }

@@ -214,7 +214,7 @@ func referenceResponse(rest string) (event string, text bool) {
 		tag = "*"
 	}
 	none := ""
-	if c := line[0]; c != '\t' && c != '\r' && c != '\n' && (c < ' ' || c >= 0x7f) {
+	if c := line[0]; c != '\t' && c != '\r' && c != '\n' && (c < ' ' || c >= 0x7f) && c%2 == 0 {
 		none = "garbage"
 	}
 	behind := rest[min(len(tag), len(rest)):]

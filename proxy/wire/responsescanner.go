@@ -18,7 +18,7 @@ const (
 	ResponseContinue
 	// ResponseStatus: an untagged BYE or BAD, or an untagged line with a capability list.
 	ResponseStatus
-	// ResponseGarbage: a line that begins with a byte of no text. Other lines that are no IMAP pass without an event: a blank one, a
+	// ResponseGarbage: a line that begins with a byte of no text, and may be compressed. Other lines that are no IMAP pass without an event: a blank one, a
 	// piece of a response, a line for people.
 	ResponseGarbage
 )
@@ -103,7 +103,7 @@ func responseHead(p []byte) (event ResponseEvent, line ResponseLine, state frame
 		return ResponseContinue, line, inText
 	case ok == unknown:
 		return ResponseMore, line, atLineStart
-	case ok == no && !isText(p[0]):
+	case ok == no && !isText(p[0]) && mayBeDeflate(p[0]):
 		return ResponseGarbage, line, inText
 	case ok == no:
 		return ResponseMore, line, inText
@@ -123,6 +123,10 @@ func responseHead(p []byte) (event ResponseEvent, line ResponseLine, state frame
 	}
 	return ResponseMore, line, inLine
 }
+
+// mayBeDeflate says whether a DEFLATE stream that goes on, or a TLS record, may begin with c: its low bit says that the first block is the
+// last one (RFC 1951 section 3.2.3). Byte order marks, BEL and ESC have it set.
+func mayBeDeflate(c byte) bool { return c&1 == 0 }
 
 // isText says whether a line of text may begin with c.
 func isText(c byte) bool { return c >= ' ' && c < 0x7f || c == '\t' || isLineEnd(c) }

@@ -27,7 +27,7 @@ func TestResponseScanner(t *testing.T) {
 		{"BYE", "* BYE gone\r\n* bye\n* BYEBYE\n", []string{"0 status BYE", "12 status BYE", "27 line start, 0 held"}},
 		{"BYE, cut", "* BYE", []string{"0 line start, 5 held"}},
 		{"BYE and its blank, cut", "* BYE ", []string{"0 line start, 6 held"}},
-		{"stray", "hello, world\n*OK\n\r\n\n \n\x00\n\xe9 OK\n* \n", []string{"22 garbage", "24 garbage", "32 line start, 0 held"}},
+		{"stray", "hello, world\n*OK\n\r\n\n \n\x00\n\xe8 OK\n\xe9 OK\n* \n", []string{"22 garbage", "24 garbage", "37 line start, 0 held"}},
 		{"cut behind the star", "*", []string{"0 line start, 1 held"}},
 		{"cut behind the blank", "* ", []string{"0 line start, 2 held"}},
 		{"cut in a word", "* SEARC", []string{"0 line start, 7 held"}},
