@@ -105,6 +105,16 @@ func TestAServerIsAskedAboutADoubtfulLiteral(t *testing.T) {
 	}
 }
 
+// While a command with an unknown verb is open, a "+" may be meant for that: the client gets it, and the literal is read.
+func TestAPlusThatMayBeMeantForAnother(t *testing.T) {
+	steps := join(passes(clientSays, "k XIDLE\n"), says(clientSays, "a XYZZY {20+}\n", serverHears, "a XYZZY {20}\n"), passes(serverSays, "+ idling\n"))
+	play(t, []script{
+		{name: "harmless", offers: OffersHidden, steps: join(steps, passes(clientSays, "b CAPABILITY FOR ALL\n"), passes(serverSays, "k OK\na OK\n"))},
+		{name: "asking for compression", offers: OffersHidden, ends: true, queued: 2, steps: join(steps,
+			says(clientSays, "b COMPRESS DEFLATE\n", serverHears, "b COMPRESS DEFLAT", clientHears, lfs(byeDoubt)))},
+	})
+}
+
 // hidden are commands that a server may run from what it has said "+" to. Where a step is empty the server says "+".
 var hidden = map[string][]string{
 	"behind IDLE":                       {"a IDLE {26}\n", "", "DONE\nc COMPRESS DEFLATE\nc NOOP\n"},

@@ -70,7 +70,7 @@ func otherSide(from who, client, server *string) (who, *string) {
 func checkSession(t *testing.T, d *desk, client, server string) {
 	toServer, toClient := d.server.Bytes(), d.client.Bytes()
 	lists := bytes.Contains(bytes.ToUpper([]byte(server)), []byte("CAPABILITY"))
-	rewritten := strings.Contains(client, "+}") && (lists || d.extends&wire.LiteralPlus == 0)
+	rewritten := strings.Contains(client, "+}") && (lists || d.extends&wire.LiteralPlus == 0 || d.offers != OffersNone)
 	if !rewritten && d.becomes == passed && !mayBeRefused(client) && d.tracker.stats.Intercepted == 0 && !d.closed {
 		if want := client[:len(client)-len(d.cHeld)]; string(toServer) != want {
 			t.Errorf("the server hears %q, want %q", toServer, want)
@@ -80,7 +80,8 @@ func checkSession(t *testing.T, d *desk, client, server string) {
 		t.Errorf("the server hears %q of %q", toServer, client)
 	}
 	if d.tracker.stats.Intercepted == 0 && !d.closed && !lists {
-		if want := server[:len(server)-len(d.sHeld)]; string(toClient) != want {
+		want := server[:len(server)-len(d.sHeld)]
+		if same := string(toClient) == want; !same && (!rewritten || !isSubsequence(toClient, want)) { // it does not get each "+"
 			t.Errorf("the client hears %q, want %q", toClient, want)
 		}
 	}
