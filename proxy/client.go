@@ -3,12 +3,16 @@ package proxy
 import (
 	"context"
 	"crypto/tls"
+	"errors"
+	"fmt"
 	"io"
 	"net"
 	"os"
 	"sync"
+	"syscall"
 	"time"
 
+	"portico/backend"
 	"portico/proxy/relay"
 	"portico/proxy/setup"
 	"portico/proxy/wire"
@@ -82,7 +86,8 @@ func (c *client) Read(p []byte) (int, error) {
 	if err := c.allow(c.timeouts.Idle); err != nil {
 		return 0, err
 	}
-	return c.stream().Read(p)
+	n, err := c.stream().Read(p)
+	return n, c.ioError(err)
 }
 
 // stopClock has the time until startClock not count for the set-up: the client waits for us.
@@ -251,7 +256,19 @@ func (c *client) flush() error {
 func (c *client) send() error {
 	_, err := c.stream().Write(c.out)
 	c.out = c.out[:0]
-	return err
+	return c.ioError(err)
+}
+
+// ioError judges an error of reading or writing where that happens, because most errors of TLS have no type: a flood of key updates, a message
+// out of place. Unless we lack resources, the client is the cause of what happens to its connection.
+func (c *client) ioError(err error) error {
+	switch {
+	case err == nil, backend.IsLocal(err), outcomeOfIO(err) != OutcomeInternal:
+		return err
+	case c.tls != nil && !errors.As(err, new(syscall.Errno)):
+		return fmt.Errorf("%w: %w", OutcomeTLSBroken, err)
+	}
+	return fmt.Errorf("%w: %w", OutcomeClientGone, err)
 }
 
 // How long, and for how much, a connection of ours stays open for the client to read our last words: closing a socket that

@@ -34,6 +34,7 @@ const (
 
 	OutcomeProxyHeader     // no header of the PROXY protocol from where one is due
 	OutcomeTLSHandshake    // the client's TLS handshake failed
+	OutcomeTLSBroken       // the client's TLS broke after the handshake
 	OutcomePlainOnTLS      // plain text where TLS is spoken from the first byte
 	OutcomeTLSOnPlain      // TLS where plain text is spoken first
 	OutcomePrivacyRequired // a password without TLS, refused by login_type
@@ -183,6 +184,7 @@ var outcomes = [numOutcomes]row{
 	OutcomeProxyHeader: silent("proxy_header", "a trusted proxy has sent a bad header of the PROXY protocol, or none", zerolog.WarnLevel),
 
 	OutcomeTLSHandshake: silent("tls_handshake", "TLS handshake with client failed", zerolog.DebugLevel),
+	OutcomeTLSBroken:    silent("tls_broken", "client broke TLS after the handshake", zerolog.DebugLevel),
 	OutcomePlainOnTLS:   goodbye("plain_on_tls_port", "client speaks plain text on a TLS port", "This port speaks TLS."),
 	OutcomeTLSOnPlain: goodbye("tls_on_plain_port", "client speaks TLS on a plain port",
 		"This port does not begin with TLS."),
