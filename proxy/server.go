@@ -18,6 +18,7 @@ type Server struct {
 	opt       Options
 	gate      *admission
 	threads   *setup.Threads
+	warned    warned
 	penalties *penalties
 	guesses   *guesses
 	passes    passes

@@ -179,9 +179,9 @@ func (s *session) penalty(o Outcome) error {
 func (s *session) report(err error) (Outcome, error) {
 	outcome := outcomeOf(err)
 	row := outcome.row()
-	level := row.level
-	if s.mechanism != "" {
-		level = max(level, zerolog.InfoLevel)
+	level := max(row.level, zerolog.InfoLevel)
+	if s.mechanism == "" {
+		level = s.server.warned.level(outcome, s.server.opt.Now())
 	}
 	event := s.server.opt.Log.WithLevel(level).Str("session", s.id).Str("listener", s.door.Name).Stringer("remote", s.remote)
 	switch {
