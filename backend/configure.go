@@ -14,11 +14,13 @@ import (
 type Adopted struct {
 	Database string
 	Server   string // with the active copy
+	From     string // the database that had these copies until now, and is no longer configured: it has another name now
 	Lost     bool   // that server is not among the configured copies, so nobody is let in; else the copy was written down just now
 }
 
 // Configure puts databases in force. One that is seen for the first time gets its first copy as the active one, and that is written down;
-// for all others the order of copies changes nothing. It is an error, and nothing changes, if a database that is in force would lose its
+// for all others the order of copies changes nothing. If it has the copies of a database that goes, it is that one under another name, and
+// active where that one is. It is an error, and nothing changes, if a database that is in force would lose its
 // active copy, or a copy that it is moving to or from. A database that was not in force and has lost its active copy, as at a start, is
 // put in force, but nobody is let in to it until it is moved.
 func (m *ActiveManager) Configure(ctx context.Context, databases []DatabaseOptions) ([]Adopted, error) {
@@ -38,7 +40,10 @@ func (m *ActiveManager) Configure(ctx context.Context, databases []DatabaseOptio
 	if err := each(ctx, m.store, movingKey, func(name, value string) { between[name] = value }); err != nil {
 		return nil, err
 	}
-	written, err := m.record(ctx, databases, active)
+	m.mu.Lock()
+	renamed := m.renamed(databases)
+	m.mu.Unlock()
+	written, err := m.record(ctx, databases, active, renamed)
 	if err == nil {
 		m.mu.Lock()
 		defer m.mu.Unlock()
@@ -47,7 +52,13 @@ func (m *ActiveManager) Configure(ctx context.Context, databases []DatabaseOptio
 	if err != nil {
 		return nil, errors.Join(err, m.unrecord(ctx, written))
 	}
-	return m.replace(databases, active, between, written), nil
+	adopted := m.replace(databases, active, between, written)
+	for i, a := range adopted {
+		if from := renamed[a.Database]; from != nil && from.active == a.Server {
+			adopted[i].From = from.name
+		}
+	}
+	return adopted, nil
 }
 
 // ActiveCopies returns what a store says of databases: the server with the active copy, by database.
@@ -58,13 +69,18 @@ func ActiveCopies(ctx context.Context, s store.Store) (map[string]string, error)
 }
 
 // record writes down the active copy of databases that have none, and adds it to active. It returns the entries that it has written.
-func (m *ActiveManager) record(ctx context.Context, databases []DatabaseOptions, active map[string]string) ([]store.Entry, error) {
+func (m *ActiveManager) record(
+	ctx context.Context, databases []DatabaseOptions, active map[string]string, renamed map[string]*renaming,
+) ([]store.Entry, error) {
 	var written []store.Entry
 	for _, o := range databases {
 		if active[o.Name] != "" {
 			continue
 		}
 		first := o.Copies[0]
+		if from := renamed[o.Name]; from != nil {
+			first = from.active
+		}
 		revision, err := m.store.CompareAndSet(ctx, activeKey+o.Name, 0, []byte(first))
 		if errors.Is(err, store.ErrConflict) { // another node was first
 			var entry store.Entry
@@ -79,6 +95,37 @@ func (m *ActiveManager) record(ctx context.Context, databases []DatabaseOptions,
 		active[o.Name] = first
 	}
 	return written, nil
+}
+
+// renaming is a database that is no longer configured, as another one that has its copies sees it.
+type renaming struct{ name, active string }
+
+// renamed finds for databases that are not in force the one that goes, or has gone since the start, and has the same copies. Where there are
+// several of those, none is it. The caller holds mu.
+func (m *ActiveManager) renamed(databases []DatabaseOptions) map[string]*renaming {
+	stays := make(map[string]bool, len(databases))
+	for _, o := range databases {
+		stays[o.Name] = true
+	}
+	sorted := func(copies []string) string { return strings.Join(slices.Sorted(slices.Values(copies)), " ") }
+	gone := make(map[string]*renaming)
+	for name, d := range m.databases {
+		if stays[name] || d.active == "" || len(d.suspended) > 0 {
+			continue
+		}
+		of := &renaming{name, d.active}
+		if gone[sorted(d.copies)] != nil {
+			of = &renaming{}
+		}
+		gone[sorted(d.copies)] = of
+	}
+	renamed := make(map[string]*renaming)
+	for _, o := range databases {
+		if of := gone[sorted(o.Copies)]; m.databases[o.Name] == nil && of != nil && of.name != "" {
+			renamed[o.Name] = of
+		}
+	}
+	return renamed
 }
 
 // unrecord removes entries that nothing came of.

@@ -3,6 +3,7 @@ package backend
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -33,7 +34,7 @@ func TestOrderOfCopiesMovesNothing(t *testing.T) {
 	s := store.Memory()
 	defer s.Close()
 	m := newManager(t, s)
-	if at, adopted, err := configure(t, m, "mbx1", "mbx2"); err != nil || at != "mbx1" || len(adopted) != 1 || adopted[0] != (Adopted{"db1", "mbx1", false}) {
+	if at, adopted, err := configure(t, m, "mbx1", "mbx2"); err != nil || at != "mbx1" || len(adopted) != 1 || adopted[0] != (Adopted{Database: "db1", Server: "mbx1"}) {
 		t.Fatalf("first seen: on %s, %v, %v", at, adopted, err)
 	}
 	for _, m := range []*ActiveManager{m, newManager(t, s)} {
@@ -51,6 +52,30 @@ func TestOrderOfCopiesMovesNothing(t *testing.T) {
 		if at, _, err := configure(t, m, "mbx2", "mbx1"); err != nil || at != "mbx1" {
 			t.Errorf("configured again: on %s, %v", at, err)
 		}
+	}
+}
+
+// A database under another name stays where it is active. It is recognised by its copies, unless two that go have the same.
+func TestAnotherNameMovesNothing(t *testing.T) {
+	s := store.Memory()
+	defer s.Close()
+	m := newManager(t, s)
+	apply := func(databases ...DatabaseOptions) []Adopted {
+		adopted, err := m.Configure(t.Context(), databases)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return adopted
+	}
+	apply(DatabaseOptions{Name: "d", Copies: []string{"mbx1", "mbx2"}}, DatabaseOptions{Name: "e", Copies: []string{"mbx3"}})
+	got := apply(DatabaseOptions{Name: "f", Copies: []string{"mbx2", "mbx1"}}, DatabaseOptions{Name: "e", Copies: []string{"mbx3"}}, DatabaseOptions{Name: "g", Copies: []string{"mbx3"}})
+	want := []Adopted{{Database: "f", Server: "mbx1", From: "d"}, {Database: "g", Server: "mbx3"}}
+	if at, _ := m.Active("f"); at != "mbx1" || !slices.Equal(got, want) {
+		t.Errorf("f is on %s: %+v", at, got)
+	}
+	apply(DatabaseOptions{Name: "x", Copies: []string{"mbx1", "mbx2"}}, DatabaseOptions{Name: "y", Copies: []string{"mbx2", "mbx1"}})
+	if got := apply(DatabaseOptions{Name: "z", Copies: []string{"mbx2", "mbx1"}}); len(got) != 1 || got[0].From != "" || got[0].Server != "mbx2" {
+		t.Errorf("one of several: %+v", got)
 	}
 }
 
@@ -132,7 +157,7 @@ func TestStartWithoutActiveCopy(t *testing.T) {
 	m := newManager(t, s)
 	hook := &storage{}
 	adopted, err := m.Configure(t.Context(), []DatabaseOptions{{Name: "db1", Copies: []string{"mbx2"}, Hook: hook}, {Name: "db2", Copies: []string{"mbx2"}}})
-	if err != nil || len(adopted) != 2 || adopted[0] != (Adopted{"db1", "mbx1", true}) {
+	if err != nil || len(adopted) != 2 || adopted[0] != (Adopted{Database: "db1", Server: "mbx1", Lost: true}) {
 		t.Fatalf("%v, %v", adopted, err)
 	}
 	if _, err := m.lease(t.Context(), "db1", "ann", nil); !errors.Is(err, ErrLost) {
