@@ -51,7 +51,7 @@ func TestBadInput(t *testing.T) {
 			told: "a BAD Command not valid before sign-in.\r\nb BAD Unknown command.\r\nc BAD Unknown command.\r\n" +
 				"* BYE Too many bad commands.\r\n",
 			refused: map[Outcome]float64{OutcomeNotBefore: 1, OutcomeUnknownCommand: 2}, ends: OutcomeTooManyBad},
-		{name: "bad arguments", send: "a LOGIN bob\r\nb NOOP now\r\nc ID bob\r\n",
+		{name: "bad arguments", send: "a LOGIN bob\r\nb LOGIN\r\nc ID bob\r\n",
 			told:    "a BAD Syntax error.\r\nb BAD Syntax error.\r\nc BAD Syntax error.\r\n* BYE Too many bad commands.\r\n",
 			refused: map[Outcome]float64{OutcomeSyntax: 3}, ends: OutcomeTooManyBad},
 		{name: "bad base64", send: "a AUTHENTICATE PLAIN\r\n!!!\r\nb AUTHENTICATE PLAIN !!!\r\nc LOGOUT\r\n",

@@ -58,10 +58,12 @@ func (s *session) execute(cmd wire.Command) (*backend.Link, error) {
 		return s.authenticate(&cmd.Args)
 	case wire.VerbID:
 		return nil, s.identify(&cmd.Args)
-	case wire.VerbCapability, wire.VerbNoop, wire.VerbStartTLS, wire.VerbLogout:
+	case wire.VerbStartTLS:
 		if err := end(&cmd.Args); err != nil {
 			return nil, err
 		}
+		return nil, s.startTLS()
+	case wire.VerbCapability, wire.VerbNoop, wire.VerbLogout: // servers do not look at what follows
 		return nil, s.bare(cmd.Verb)
 	case wire.VerbEnable: // RFC 5161 is for later; servers that say OK enable nothing, and those that say BAD may stop a client
 		s.client.say("* ENABLED")
@@ -72,7 +74,7 @@ func (s *session) execute(cmd wire.Command) (*backend.Link, error) {
 	return nil, OutcomeNotBefore
 }
 
-// bare does the commands that have no arguments.
+// bare does the commands that take no arguments and change nothing.
 func (s *session) bare(v wire.Verb) error {
 	switch v {
 	case wire.VerbCapability:
@@ -80,8 +82,6 @@ func (s *session) bare(v wire.Verb) error {
 		return s.client.say(s.tag + " OK CAPABILITY completed.")
 	case wire.VerbNoop:
 		return s.client.say(s.tag + " OK NOOP completed.")
-	case wire.VerbStartTLS:
-		return s.startTLS()
 	}
 	s.client.say("* BYE Logging out.")
 	s.client.say(s.tag + " OK LOGOUT completed.")

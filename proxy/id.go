@@ -44,9 +44,6 @@ func (s *session) identify(args *wire.Args) error {
 			return syntaxError(args, "list or NIL expected")
 		}
 	}
-	if err := end(args); err != nil {
-		return err
-	}
 	if err := s.believe(said); err != nil {
 		return err
 	}

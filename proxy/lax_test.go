@@ -38,7 +38,13 @@ func TestLaxCommands(t *testing.T) {
 		{"a ID (\"name\" {1024}\r\n|" + strings.Repeat("v", 1024) + ")\r\n", "a OK "},
 		{"a AUTHENTICATE PLAIN AGJvYgBzZWNyZXQ= \r\n", "a OK "},
 		{"a authenticate plain \r\n|AGJvYgBzZWNyZXQ= \r\n", "a OK "},
+		{"a authenticate plain\r\n| AGJvYgBz ZWNyZXQ= \r\n", "a OK "},
 		{"a AUTHENTICATE PLAIN\r\n|*\r\n", "a BAD "},
+		{"a LOGIN \"bob\"\"secret\"\r\n", "a OK "},
+		{"a NOOP now\r\n", "a OK "},
+		{"a CAPABILITY x\r\n", "a OK "},
+		{"a LOGOUT now\r\n", "a OK "},
+		{"a ID (\"name\" \"x\") (\"more\" \"y\")\r\n", "a OK "},
 	} {
 		t.Run(fmt.Sprintf("%.40q", c.send), func(t *testing.T) {
 			p := h.client()

@@ -15,10 +15,10 @@ func (a *Args) Pos() int { return a.pos }
 // End says whether only blanks and the line end are left.
 func (a *Args) End() bool { return len(bytes.TrimLeft(trimLine(a.raw[a.pos:]), " ")) == 0 }
 
-// Space reads one blank or more: servers pass over those that are too many.
+// Space reads one blank or more: servers pass over those that are too many, and miss none between two quoted strings.
 func (a *Args) Space() bool {
 	if !a.byte(' ') {
-		return false
+		return a.pos > 0 && a.pos < len(a.raw) && a.raw[a.pos-1] == '"' && a.raw[a.pos] == '"'
 	}
 	for a.byte(' ') {
 	}

@@ -152,7 +152,8 @@ func (r *Reader) ReadSASL() ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	text := bytes.TrimRight(trimLine(line), " ")
+	text := bytes.ReplaceAll(trimLine(line), []byte(" "), nil) // servers pass over blanks in base64
+	defer clear(text)
 	if string(text) == "*" {
 		return nil, ErrCancelled
 	}

@@ -258,7 +258,9 @@ func TestReadSASL(t *testing.T) {
 		{"AHgA\rAHgA\n", "", ErrBase64},
 		{"AHgA\r\r\n", "", ErrBase64},
 		{"AHgAeR==\n", "", ErrBase64}, // bits behind the end
-		{" AHgA\n", "", ErrBase64},
+		{" AHgA\n", "\x00x\x00", nil}, // servers pass over blanks
+		{"AH gA\n", "\x00x\x00", nil},
+		{"AH\tgA\n", "", ErrBase64},
 		{"AHgA \r\n", "\x00x\x00", nil},
 		{"* \n", "", ErrCancelled},
 		{strings.Repeat("QUFB", 7) + "QQ=\n", "", ErrBase64},
