@@ -313,9 +313,9 @@ func TestSinksWaitForNobody(t *testing.T) {
 			}
 			return nil
 		})
-		told := 0
+		var told atomic.Int32
 		e, err := NewEscalator(EscalatorOptions{
-			Common: 34, Monitors: f.get, Sinks: []Sink{hangs, quick}, Told: func(Alert, Sink) { told++ },
+			Common: 34, Monitors: f.get, Sinks: []Sink{hangs, quick}, Told: func(Alert, Sink) { told.Add(1) },
 			Tried: func(a Alert) []string { return []string{"tried for " + a.Cause} },
 		})
 		if err != nil {
@@ -352,8 +352,8 @@ func TestSinksWaitForNobody(t *testing.T) {
 		if got := fmt.Sprint(dead); got != want {
 			t.Errorf("the sink that was dead is told\n%s, want\n%s", got, want)
 		}
-		if told != 7 {
-			t.Errorf("%d alerts were taken for the first time", told)
+		if n := told.Load(); n != 7 {
+			t.Errorf("%d alerts were taken for the first time", n)
 		}
 	})
 }

@@ -107,11 +107,33 @@ func TestAServerIsAskedAboutADoubtfulLiteral(t *testing.T) {
 
 // While a command with an unknown verb is open, a "+" may be meant for that: the client gets it, and the literal is read.
 func TestAPlusThatMayBeMeantForAnother(t *testing.T) {
-	steps := join(passes(clientSays, "k XIDLE\n"), says(clientSays, "a XYZZY {20+}\n", serverHears, "a XYZZY {20}\n"), passes(serverSays, "+ idling\n"))
-	play(t, []script{
-		{name: "harmless", offers: OffersHidden, steps: join(steps, passes(clientSays, "b CAPABILITY FOR ALL\n"), passes(serverSays, "k OK\na OK\n"))},
-		{name: "asking for compression", offers: OffersHidden, ends: true, queued: 2, steps: join(steps,
-			says(clientSays, "b COMPRESS DEFLATE\n", serverHears, "b COMPRESS DEFLAT", clientHears, lfs(byeDoubt)))},
+	eachWay(t, func(t *testing.T, r *rig) {
+		for last, harmless := range map[string]bool{"b CAPABILITY FOR ALL\n": true, "b COMPRESS DEFLATE\n": false} {
+			tk := r.start(func(s *Session) { s.Offers = OffersHidden })
+			tk.client.say("k XIDLE\n")
+			tk.server.hears("k XIDLE\n")
+			tk.client.say("a XYZZY {20+}\n")
+			tk.server.hears("a XYZZY {20}\n")
+			tk.server.say("+ idling\n")
+			tk.client.hears("+ idling\n")
+			tk.client.say(last)
+			if harmless {
+				tk.server.hears(last)
+				tk.server.say("k OK\na OK\n")
+				tk.client.hears("k OK\na OK\n")
+				tk.client.Close()
+				tk.end()
+				continue
+			}
+			tk.client.hears(lfs(byeDoubt))
+			if rest, _ := tk.server.rest(); strings.Contains(rest, "DEFLATE") {
+				t.Errorf("the server hears %q", rest)
+			}
+			tk.client.Close()
+			if e := tk.end(); e.Reason != ReasonDoubt {
+				t.Errorf("ended with %+v", e)
+			}
+		}
 	})
 }
 
