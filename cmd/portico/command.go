@@ -29,7 +29,10 @@ func run(args []string, stdout, stderr io.Writer) int {
 	root.SetArgs(args)
 	root.SetOut(stdout)
 	root.SetErr(stderr)
-	err := root.Execute()
+	err := mistyped(root, args)
+	if err == nil {
+		err = root.Execute()
+	}
 	var problems configs.Problems
 	switch {
 	case err == nil:
@@ -56,6 +59,36 @@ func newRoot() *cobra.Command {
 	}
 	root.AddCommand(newServe(), newCheck(), newDemo(), newServer(), newDatabase(), newSession(), newUser(), newSettings(), newLogCommand(), newHealth(), newProbe(), newOverride(), newComponent(), newMaintenance(), newRunbook(), newService(), newTest(), newConfig(), newBench(), newVersion(), newMan())
 	return root
+}
+
+// mistyped says what is wrong with a command line that names no command, nil if it names one. Cobra shows the help of the command above and
+// calls that a success.
+func mistyped(root *cobra.Command, args []string) error {
+	root.InitDefaultHelpCmd()
+	root.InitDefaultCompletionCmd(args...)
+	cmd, rest, _ := root.Find(args) // its error is about the same word
+	if cmd.Runnable() {
+		return nil
+	}
+	cmd.InitDefaultHelpFlag()
+	if err := cmd.ParseFlags(rest); err != nil {
+		return err
+	}
+	words := cmd.Flags().Args()
+	if help, err := cmd.Flags().GetBool("help"); err == nil && help || len(words) == 0 {
+		return nil
+	}
+	return fmt.Errorf("%s has no command %q: did you mean %q? %s --help lists them", cmd.CommandPath(), words[0], nearest(cmd, words[0]), cmd.CommandPath())
+}
+
+// nearest returns the command below cmd whose name is most like a word.
+func nearest(cmd *cobra.Command, word string) string {
+	for distance := 1; ; distance++ {
+		cmd.SuggestionsMinimumDistance = distance
+		if names := cmd.SuggestionsFor(word); len(names) > 0 {
+			return names[0]
+		}
+	}
 }
 
 // group is a command that only has others below it.

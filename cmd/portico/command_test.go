@@ -3,8 +3,11 @@ package main
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
+
+	"github.com/spf13/cobra"
 
 	"portico/configs/store"
 )
@@ -151,5 +154,46 @@ func TestDatabasePin(t *testing.T) {
 	status, _, errs := command("serve", "--config", hashed("db1"))
 	if status != statusFailed || !strings.Contains(errs, "portico database pin") {
 		t.Errorf("serve with other databases: status %d, %s", status, errs)
+	}
+}
+
+// A mistyped command is an error that names the nearest one, in each place of the tree. It is no call for help, which is a success.
+func TestMistypedCommands(t *testing.T) {
+	tried := 0
+	var walk func(cmd *cobra.Command, path []string)
+	walk = func(cmd *cobra.Command, path []string) {
+		for _, below := range cmd.Commands() {
+			if below.Hidden {
+				continue
+			}
+			name := below.Name()
+			for _, typed := range []string{name + name[len(name)-1:], name[:len(name)-1] + "_", "\x1b" + name} {
+				status, out, errs := command(append(slices.Clone(path), typed)...)
+				if status != statusFailed || out != "" || !strings.Contains(errs, "did you mean") || strings.Contains(errs, "\x1b") {
+					t.Errorf("%q %q: %d, %s%s", path, typed, status, out, errs)
+				}
+				if typed == name+name[len(name)-1:] && !strings.Contains(errs, `did you mean "`+name+`"`) {
+					t.Errorf("%q %q: %s", path, typed, errs)
+				}
+				tried++
+			}
+			if below.HasSubCommands() {
+				walk(below, append(slices.Clone(path), name))
+			}
+		}
+	}
+	walk(newRoot(), nil)
+	if tried < 150 {
+		t.Errorf("%d were tried", tried)
+	}
+	for _, args := range [][]string{{"--bogus"}, {"health", "--bogus"}, {"health", "--bogus", "get"}, {"--bogus", "health", "get"}} {
+		if status, out, errs := command(args...); status != statusFailed || out != "" || !strings.Contains(errs, "--bogus") {
+			t.Errorf("%q: %d, %s%s", args, status, out, errs)
+		}
+	}
+	for _, args := range [][]string{{}, {"--help"}, {"health"}, {"health", "--help"}, {"help", "health"}, {"health", "--help", "gett"}} {
+		if status, out, errs := command(args...); status != statusFine || !strings.Contains(out, "Usage:") || errs != "" {
+			t.Errorf("%q: %d, %s%s", args, status, out, errs)
+		}
 	}
 }
