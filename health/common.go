@@ -39,10 +39,8 @@ func ServerOf(m MonitorState, active func(database string) (server string)) stri
 // failing says whether the monitor's target fails. It need not have failed for long: half of the results in a row that it takes are enough.
 func (m *MonitorState) failing() bool {
 	switch m.Value {
-	case Unhealthy, Unavailable:
+	case Unhealthy, Unavailable, Degraded:
 		return true
-	case Degraded:
-		return !m.Flapping || !m.FirstAlert.IsZero()
 	case Disabled:
 		return false
 	}

@@ -117,45 +117,6 @@ func TestMonitorTurnsAndTurnsBack(t *testing.T) {
 	})
 }
 
-// Faults that end just before they are Unhealthy are told from the third on, until half an hour has been quiet.
-func TestFlapping(t *testing.T) {
-	var broken atomic.Bool
-	simulated(t, one(func(context.Context, *Run) error {
-		if broken.Load() {
-			return errors.New("no")
-		}
-		return nil
-	}), func(t *testing.T, e *Engine, transitions func() []string) {
-		time.Sleep(2 * time.Minute)
-		for fault := range 4 {
-			broken.Store(true)
-			for e.Monitors()[0].InRow < 3 {
-				time.Sleep(time.Second)
-			}
-			broken.Store(false)
-			for e.Monitors()[0].InRow > 0 {
-				time.Sleep(time.Second)
-			}
-			time.Sleep(time.Second)
-			if m := e.Monitors()[0]; m.Flapping != (fault >= 2) || m.Flapping != (m.Value == Degraded) {
-				t.Errorf("after fault %d: %v, flapping %v", fault+1, m.Value, m.Flapping)
-			}
-		}
-		if m := e.Monitors()[0]; m.failing() {
-			t.Error("it counts for a common cause while it is well")
-		}
-		transitions()
-		time.Sleep(flapWindow - 5*time.Minute)
-		if got := states(e); got != "M/mbx1 Degraded" {
-			t.Errorf("25 minutes later: %s", got)
-		}
-		time.Sleep(10 * time.Minute)
-		if got := states(e); got != "M/mbx1 Healthy" {
-			t.Errorf("35 minutes later: %s", got)
-		}
-	})
-}
-
 // A server that dies while users sign in is Unhealthy in half a minute, whether it refuses connections or packets are lost. What is seen of a
 // server that is well turns nothing, and keeps no probe busy.
 func TestHurry(t *testing.T) {

@@ -178,7 +178,7 @@ func (e *Escalator) look() (tell []Alert) {
 		}
 	}
 	for _, m := range all {
-		bad := m.Value == Unhealthy && !Outdated(m, e.opt.Active) || m.Value == Unavailable || m.Value == Degraded && m.Flapping
+		bad := m.Value == Unhealthy && !Outdated(m, e.opt.Active) || m.Value == Unavailable
 		if !bad || now.Sub(m.LastTransition) < gatherTime || covered[m.ID()] || !e.opt.Ready(m) {
 			continue
 		}
@@ -220,11 +220,8 @@ func (e *Escalator) cover(m MonitorState, all []MonitorState, now time.Time) {
 	if f := m.LastFailure; f != nil {
 		dependency, text = f.Dependency, f.Err
 	}
-	switch {
-	case m.Value == Unavailable:
+	if m.Value == Unavailable {
 		text = "no results come any more"
-	case m.Flapping:
-		text = "it fails and comes back again and again: " + text
 	}
 	cause, server := cmp.Or(string(dependency), m.Name), ""
 	if !e.isWide(m, dependency, all) {

@@ -207,25 +207,6 @@ func TestNoAlertOfWhatIsOver(t *testing.T) {
 	}
 }
 
-// A monitor that flaps is told of, though it is never Unhealthy.
-func TestFlappingIsTold(t *testing.T) {
-	escalating(t, func(t *testing.T, f *fakeMonitors, _ *Escalator, told func() string) {
-		f.set(Degraded, Networking, "mbx1", "SelfTestMonitor/mbx1")
-		time.Sleep(5 * time.Minute)
-		f.mu.Lock()
-		for i := range f.all {
-			f.all[i].Flapping = f.all[i].Value == Degraded
-		}
-		f.mu.Unlock()
-		time.Sleep(time.Minute)
-		f.set(Healthy, None, "", "SelfTestMonitor/mbx1")
-		time.Sleep(time.Minute)
-		if got := told(); got != "+Networking of mbx1, -Networking of mbx1" {
-			t.Errorf("told %q", got)
-		}
-	})
-}
-
 // After a restart what is open goes on: nobody is told a second time, and they are told when it is over, also if they could not be at first.
 func TestAlertsOutliveARestart(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -56,7 +56,6 @@ type MonitorState struct {
 	LastFailure    *Result   // the latest that failed
 	Stale          bool      // results do not come any more
 	InRow          int       // failures in a row
-	Flapping       bool      // it has failed and come back so often that it counts as Degraded while it is well
 }
 
 // monitor is a monitor at work. Its engine's mutex guards it.
@@ -64,9 +63,7 @@ type monitor struct {
 	MonitorState
 	began     time.Time // when it was made
 	repairing bool
-	failed    bool        // as its latest results say, whatever was set by hand
-	changes   []time.Time // when failed changed, in the last flapWindow
-	hurried   bool        // somebody else has seen its target fail: it is not Degraded first; see Engine.Hurry
+	hurried   bool // somebody else has seen its target fail: it is not Degraded first; see Engine.Hurry
 }
 
 func newMonitor(m Monitor, now time.Time) *monitor {
@@ -115,32 +112,11 @@ func (m *monitor) look(now time.Time) bool {
 	case m.InRow > 0 && m.Value == UnInitialized: // a failure alone says nothing yet
 		value = UnInitialized
 	}
-	if m.flaps(now); m.Flapping && value == Healthy {
-		value = Degraded
-	}
 	if value == m.Value {
 		return false
 	}
 	m.Value, m.LastTransition = value, now
 	return true
-}
-
-const (
-	// flapWindow is the time in which more than maxChanges between failed and well are flapping: the third fault is.
-	flapWindow = 30 * time.Minute
-	maxChanges = 4
-)
-
-// flaps counts how often the monitor fails and comes back. Each fault may be too short to be Unhealthy, and users have them all.
-func (m *monitor) flaps(now time.Time) {
-	if failed := !m.FirstAlert.IsZero(); failed != m.failed {
-		m.failed = failed
-		m.changes = append(m.changes, now)
-	}
-	for len(m.changes) > 0 && now.Sub(m.changes[0]) >= flapWindow {
-		m.changes = m.changes[1:]
-	}
-	m.Flapping = len(m.changes) > maxChanges
 }
 
 // degradedTime is how long it is Degraded before it is Unhealthy. Where users fail too, its number of failures is enough.
