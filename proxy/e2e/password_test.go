@@ -187,7 +187,7 @@ func listen(t *testing.T, script string, around func(proxy.Tier) proxy.Tier, of 
 		t.Error("nothing was logged at all")
 	}
 	rows, stream := f.rowsText(), watched()
-	if strings.Contains(rows, ",R=OK;") { // somebody was signed in
+	if strings.Contains(rows, "ProxySuccess") { // somebody was signed in
 		for _, row := range []string{",search,TEXT {12},", ",login,ada *****,", ",authenticate,PLAIN,", ",append,x ({12}) {12},", ",setmetadata,{"} {
 			if !strings.Contains(rows, row) {
 				t.Errorf("the protocol log has no row %s", row)
