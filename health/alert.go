@@ -21,6 +21,9 @@ type Alert struct {
 	Again      bool       `json:"-"`                // whoever is told of it was told before
 }
 
+// Lasts says whether somebody has to do something about it still.
+func (a *Alert) Lasts() bool { return a.Ended.IsZero() && !a.Notice }
+
 // Severity is how urgent the alert is, in the words of Prometheus' rules: critical, or info for a notice.
 func (a *Alert) Severity() string {
 	if a.Notice {

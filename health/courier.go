@@ -2,13 +2,14 @@ package health
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"sync"
 	"time"
 )
 
-// Sink takes alerts to people. Send is called again for an alert that lasts, each few minutes, with Again set if the sink has taken it before. It
-// may block as long as its context lasts: each sink has a courier of its own.
+// Sink takes alerts to people. Send is called again for an alert that lasts, each few minutes, with Again set if the sink
+// has taken it before. It may block as long as its context lasts: each sink has a courier of its own.
 type Sink interface {
 	Send(ctx context.Context, a Alert) error
 	// Name says who is told, for people to read; "" if nobody is, as by a log.
@@ -60,7 +61,7 @@ func (c *courier) put(a Alert) {
 	}
 }
 
-// end stops the courier, and returns what its sink has not taken.
+// end stops the courier, and returns copies of what its sink has not taken: it may be telling something at this moment.
 func (c *courier) end() (queue []Alert, missed map[string]bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -68,13 +69,11 @@ func (c *courier) end() (queue []Alert, missed map[string]bool) {
 		c.over = true
 		close(c.stop)
 	}
-	return c.queue, c.missed
+	return slices.Clone(c.queue), maps.Clone(c.missed)
 }
 
 // run takes alerts to the sink until the context or the courier ends.
 func (c *courier) run(ctx context.Context) {
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for {
@@ -94,36 +93,49 @@ func (c *courier) run(ctx context.Context) {
 
 // deliver takes to the sink what waits, each alert once. It says whether to try again.
 func (c *courier) deliver(ctx context.Context) (again bool) {
-	c.mu.Lock()
-	waiting := slices.Clone(c.queue)
-	c.mu.Unlock()
-	for _, a := range waiting {
-		c.mu.Lock()
-		if len(c.queue) == 0 || c.over { // dropped, or another's now
-			c.mu.Unlock()
+	for range c.waiting() {
+		a, ok := c.take()
+		if !ok {
 			return again
 		}
-		a = c.queue[0]
-		c.queue = c.queue[1:]
-		c.mu.Unlock()
-		if c.send(ctx, a) || ctx.Err() != nil {
+		if c.send(ctx, a) || ctx.Err() != nil || a.Lasts() {
 			continue
 		}
-		if done := !a.Ended.IsZero() || a.Notice; done && c.opt.Now().Sub(latest(a.Since, a.Ended)) < worthTelling {
-			c.mu.Lock()
-			c.queue = append(c.queue, a)
-			c.mu.Unlock()
+		over := a.Ended
+		if a.Notice {
+			over = a.Since
+		}
+		if c.opt.Now().Sub(over) < worthTelling {
+			c.putBack(a)
 			again = true
 		}
 	}
 	return again
 }
 
-func latest(a, b time.Time) time.Time {
-	if a.After(b) {
-		return a
+// waiting returns how many alerts wait.
+func (c *courier) waiting() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return len(c.queue)
+}
+
+// take takes the next alert out of the queue. There is none if it was dropped, or is another courier's now.
+func (c *courier) take() (a Alert, ok bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if len(c.queue) == 0 || c.over {
+		return a, false
 	}
-	return b
+	a, c.queue = c.queue[0], c.queue[1:]
+	return a, true
+}
+
+// putBack puts an alert at the end of the queue.
+func (c *courier) putBack(a Alert) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.queue = append(c.queue, a)
 }
 
 // send tells the sink, and says whether it has taken the alert.
@@ -135,10 +147,10 @@ func (c *courier) send(ctx context.Context, a Alert) bool {
 	defer cancel()
 	err := c.sink.Send(ctx, a)
 	c.mu.Lock()
-	if lasts := a.Ended.IsZero() && !a.Notice; err != nil && lasts {
-		c.missed[a.Cause] = true
-	} else if err == nil {
+	if err == nil {
 		delete(c.missed, a.Cause)
+	} else if a.Lasts() {
+		c.missed[a.Cause] = true
 	}
 	c.mu.Unlock()
 	if err != nil {

@@ -58,6 +58,20 @@ func newFakeMonitors() *fakeMonitors {
 	return f
 }
 
+// runs has an escalator run until stop is called.
+func runs(t *testing.T, e *Escalator) (stop func()) {
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan struct{})
+	go func() {
+		e.Run(ctx)
+		close(done)
+	}()
+	return func() {
+		cancel()
+		<-done
+	}
+}
+
 // escalating runs an escalator in simulated time and gives what it has told so far, each cause once, with + and - for begin and end.
 func escalating(t *testing.T, test func(t *testing.T, f *fakeMonitors, e *Escalator, told func() string)) {
 	synctest.Test(t, func(t *testing.T) {
@@ -82,12 +96,7 @@ func escalating(t *testing.T, test func(t *testing.T, f *fakeMonitors, e *Escala
 		if err != nil {
 			t.Fatal(err)
 		}
-		ctx, cancel := context.WithCancel(t.Context())
-		done := make(chan struct{})
-		go func() {
-			e.Run(ctx)
-			close(done)
-		}()
+		stop := runs(t, e)
 		test(t, f, e, func() string {
 			mu.Lock()
 			defer mu.Unlock()
@@ -95,8 +104,7 @@ func escalating(t *testing.T, test func(t *testing.T, f *fakeMonitors, e *Escala
 			all = nil
 			return text
 		})
-		cancel()
-		<-done
+		stop()
 	})
 }
 
@@ -229,16 +237,7 @@ func TestAlertsOutliveARestart(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			ctx, cancel := context.WithCancel(t.Context())
-			done := make(chan struct{})
-			go func() {
-				e.Run(ctx)
-				close(done)
-			}()
-			return func() {
-				cancel()
-				<-done
-			}
+			return runs(t, e)
 		}
 		f.set(Unhealthy, Networking, "mbx1", "SelfTestMonitor/mbx1")
 		stop := start()
@@ -302,12 +301,7 @@ func TestSinksWaitForNobody(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		ctx, cancel := context.WithCancel(t.Context())
-		done := make(chan struct{})
-		go func() {
-			e.Run(ctx)
-			close(done)
-		}()
+		stop := runs(t, e)
 		time.Sleep(lookEach / 2)
 		f.set(Unhealthy, Networking, "mbx1", "SelfTestMonitor/mbx1")
 		time.Sleep(10 * time.Minute)
@@ -326,8 +320,7 @@ func TestSinksWaitForNobody(t *testing.T) {
 		down = false
 		mu.Unlock()
 		time.Sleep(10 * time.Minute)
-		cancel()
-		<-done
+		stop()
 		slices.Sort(dead)
 		want = "[IMAP: Networking of mbx1 is well again IMAP: Networking of mbx2 is at fault: IMAP.Protocol/ImapSelfTestMonitor/mbx2 IMAP: db1 has moved]"
 		if got := fmt.Sprint(dead); got != want {
@@ -347,12 +340,7 @@ func TestOtherSinks(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		ctx, cancel := context.WithCancel(t.Context())
-		done := make(chan struct{})
-		go func() {
-			e.Run(ctx)
-			close(done)
-		}()
+		stop := runs(t, e)
 		f.set(Unhealthy, Networking, "mbx1", "SelfTestMonitor/mbx1")
 		time.Sleep(2 * time.Minute)
 		f.set(Healthy, None, "", "SelfTestMonitor/mbx1")
@@ -362,11 +350,34 @@ func TestOtherSinks(t *testing.T) {
 		time.Sleep(time.Minute)
 		e.Use(nil, 34)
 		e.Inform(Alert{Cause: "nobody hears this"})
-		cancel()
-		<-done
+		stop()
 		if len(told) != 1 || <-told != "IMAP: Networking of mbx1 is well again" {
 			t.Errorf("%d told", len(told))
 		}
+	})
+}
+
+// A sink may be told of something while another one takes its place.
+func TestOtherSinksMeanwhile(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFakeMonitors()
+		fails := SinkFunc(func(ctx context.Context, _ Alert) error {
+			time.Sleep(time.Second)
+			return errors.New("nobody there")
+		})
+		e, err := NewEscalator(EscalatorOptions{Common: 34, Monitors: f.get, Sinks: []Sink{fails}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		stop := runs(t, e)
+		for _, server := range []string{"mbx1", "mbx2"} {
+			f.set(Unhealthy, Networking, server, "SelfTestMonitor/"+server)
+		}
+		for range 240 {
+			time.Sleep(time.Second / 2)
+			e.Use([]Sink{fails}, 34)
+		}
+		stop()
 	})
 }
 

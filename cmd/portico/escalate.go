@@ -102,7 +102,7 @@ func (s *service) tried(a health.Alert) (all []string) {
 
 // escalated notes who was told of an alert.
 func (s *service) escalated(a health.Alert, by health.Sink) {
-	if who := by.Name(); who != "" && a.Ended.IsZero() && !a.Notice {
+	if who := by.Name(); who != "" && a.Lasts() {
 		s.recovery.Escalated(s.upkeep, a.Monitors, who)
 	}
 }
