@@ -204,7 +204,11 @@ func (e *Engine) repeat(ctx context.Context, p planned) {
 		if _, err := e.run(ctx, p, p.probe.Timeout, new(Run), false); err != nil {
 			return
 		}
-		hurried = hurried && e.hurried(p)
+		if hurried {
+			e.mu.Lock()
+			hurried = e.unsettled(p.probe.ID())
+			e.mu.Unlock()
+		}
 		pace := time.Duration((0.9 + e.opt.Random()/5) * float64(interval))
 		if hurried {
 			pace = interval / hurriedPace
@@ -216,8 +220,9 @@ func (e *Engine) repeat(ctx context.Context, p planned) {
 // hurriedPace is how many times as fast a probe is repeated in a hurry.
 const hurriedPace = 10
 
-// Hurry says that somebody has seen the target of a probe fail. The probe runs at once, at most ten times as often as its interval says, until it
-// succeeds or its monitors have the failures that they need; they are Unhealthy then. It does not block.
+// Hurry says that somebody has seen the target of a probe fail. The probe runs at once, at most ten times as often as its
+// interval says, until it succeeds or its monitors have the failures that they need; they are Unhealthy then. It does not
+// block.
 func (e *Engine) Hurry(set, probe, target string) {
 	id := set + "/" + nameOf(probe, target)
 	e.mu.Lock()
@@ -226,12 +231,10 @@ func (e *Engine) Hurry(set, probe, target string) {
 	if !ok {
 		return
 	}
-	unsettled := false
 	for _, m := range e.byProbe[id] {
 		m.hurried = true
-		unsettled = unsettled || m.Value != Unhealthy
 	}
-	if !unsettled {
+	if !e.unsettled(id) {
 		return
 	}
 	select {
@@ -240,11 +243,9 @@ func (e *Engine) Hurry(set, probe, target string) {
 	}
 }
 
-// hurried says whether a monitor of the probe still needs failures, or time, to judge.
-func (e *Engine) hurried(p planned) bool {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	return slices.ContainsFunc(e.byProbe[p.probe.ID()], func(m *monitor) bool { return m.hurried && m.Value != Unhealthy })
+// unsettled says whether a monitor of a probe is in a hurry, and still needs failures to judge. The caller holds mu.
+func (e *Engine) unsettled(probe string) bool {
+	return slices.ContainsFunc(e.byProbe[probe], func(m *monitor) bool { return m.hurried && m.Value != Unhealthy })
 }
 
 // firstWithin bounds the wait for a probe's first run: whoever has just started Portico wants to know.

@@ -146,9 +146,13 @@ func forPeople(f *health.Result) string {
 	return ""
 }
 
-// useless says why an action does not mend a failure, "" if it may.
-func useless(action Action, f *health.Result) string {
+// unfit says why an action is not for a case, or does not mend its failure; "" if it may help.
+func (c Case) unfit(action Action, f *health.Result) string {
 	switch k := kinds[action]; {
+	case k.onServer && c.Server == "":
+		return "no mailbox server is at fault by its own probes"
+	case k.whole && c.Alone:
+		return "the other databases on " + c.Server + " are well"
 	case f == nil || !k.restarts:
 		return ""
 	case action == RestartServer && f.Dependency == health.MailboxServerAuthentication:

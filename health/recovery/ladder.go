@@ -60,15 +60,11 @@ func (r *Responders) climb(ctx context.Context, l *Ladder, m health.MonitorState
 			l.Told = true
 			continue
 		}
-		throttle := plan.Throttles[action]
+		unfit, throttle := l.unfit(action, failure), plan.Throttles[action]
 		record.Throttle, record.ThrottledBy = throttle.String(), record.ID+"/"+record.Resource
 		switch v := throttle.judge(r.log.Records(), record.ID, record.Resource, now); {
-		case kinds[action].onServer && l.Server == "":
-			r.enter(ctx, record, ResultSkipped, "no mailbox server is at fault by its own probes")
-		case kinds[action].whole && l.Alone:
-			r.enter(ctx, record, ResultSkipped, "the other databases on "+l.Server+" are well")
-		case useless(action, failure) != "":
-			r.enter(ctx, record, ResultSkipped, useless(action, failure))
+		case unfit != "":
+			r.enter(ctx, record, ResultSkipped, unfit)
 		case v.reason != "":
 			r.enter(ctx, record, ResultThrottled, v.reason)
 			l.postpone(v.until, now)

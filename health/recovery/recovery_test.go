@@ -141,6 +141,11 @@ func (w *world) set(value health.AlertValue, d health.Dependency, ids ...string)
 	}
 }
 
+// monitor returns the first monitor whose identity ends so.
+func (w *world) monitor(id string) *health.MonitorState {
+	return &w.monitors[slices.IndexFunc(w.monitors, func(m health.MonitorState) bool { return strings.HasSuffix(m.ID(), id) })]
+}
+
 // pass lets time go by.
 func (w *world) pass(d time.Duration) {
 	for end := w.now.Add(d); w.now.Before(end); w.now = w.now.Add(w.each) {
@@ -324,7 +329,7 @@ func TestTheRightStep(t *testing.T) {
 			w := newWorld(t)
 			id := "SelfTestMonitor/mbx1"
 			w.set(health.Unhealthy, cell.d, id)
-			w.monitors[slices.IndexFunc(w.monitors, func(m health.MonitorState) bool { return strings.HasSuffix(m.ID(), id) })].LastFailure.Phase = cell.phase
+			w.monitor(id).LastFailure.Phase = cell.phase
 			w.pass(6 * time.Minute)
 			w.compare(cell.did, cell.told)
 			w.pass(6 * time.Minute)
@@ -351,7 +356,7 @@ func TestHalfOfTheDatabases(t *testing.T) {
 func TestNoActiveCopyForAWhile(t *testing.T) {
 	w := newWorld(t)
 	w.set(health.Unhealthy, health.HighAvailability, "DeepTestMonitor/db1")
-	w.monitors[slices.IndexFunc(w.monitors, func(m health.MonitorState) bool { return strings.HasSuffix(m.ID(), "DeepTestMonitor/db1") })].LastFailure.Mailbox = ""
+	w.monitor("DeepTestMonitor/db1").LastFailure.Mailbox = ""
 	w.pass(time.Minute)
 	w.compare("", "")
 	w.active["db1"] = ""

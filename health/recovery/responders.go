@@ -47,7 +47,8 @@ type Options struct {
 	Now    func() time.Time // default time.Now
 	Tell   func(Record)     // told of each entry of the recovery log; it must not block
 	Failed func(error)      // told of what can not be kept
-	// Helped is told of a failover, and of the step after which a monitor was healthy before people were told. It must not block.
+	// Helped receives each failover, and the step after which a monitor was healthy before people were told. It must not
+	// block.
 	Helped func(Record)
 }
 
