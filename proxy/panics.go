@@ -4,30 +4,18 @@ import (
 	"bytes"
 	"fmt"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/rs/zerolog"
 )
 
-// panicLogPause is the time between two log lines about panics at the same place.
-const panicLogPause = time.Minute
-
 // LogPanics returns a function that logs a panic with its value and stack, at most once a minute for each place in the code. It is for
 // relay.Options.Panicked. The function never blocks, because a goroutine writes the line. It is safe for concurrent use.
 func LogPanics(log zerolog.Logger, now func() time.Time) func(value any, stack []byte) {
-	var mu sync.Mutex
-	last := make(map[string]time.Time) // by place: as many as the code has
+	var logged seldom[string] // by place: as many as the code has
 	return func(value any, stack []byte) {
 		place := panicPlace(stack)
-		mu.Lock()
-		at, known := last[place]
-		due := !known || now().Sub(at) >= panicLogPause
-		if due {
-			last[place] = now()
-		}
-		mu.Unlock()
-		if due {
+		if logged.due(place, now()) {
 			text := fmt.Sprint(value) // now: it may change
 			go log.Error().Str("panic", text).Str("place", place).Bytes("stack", stack).Msg("panic: its connection has ended")
 		}

@@ -51,7 +51,7 @@ func TestPanicInTheRelayIsLogged(t *testing.T) {
 			t.Errorf("no %s in the log:\n%s", want, line)
 		}
 	}
-	passed.Add(int64(panicLogPause) - 1)
+	passed.Add(int64(logPause) - 1)
 	breaks(1)
 	passed.Add(1)
 	breaks(2)

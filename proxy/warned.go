@@ -7,31 +7,39 @@ import (
 	"github.com/rs/zerolog"
 )
 
-// warnPause is how long after a warning the same outcome is no warning: a stranger can open connections at will.
-const warnPause = time.Minute
+// logPause is the time between two log lines of the same kind that a stranger can cause at will.
+const logPause = time.Minute
 
-// warned remembers when each outcome without a sign-in was last logged as a warning.
-type warned struct {
+// seldom remembers when lines of each kind were logged last. The zero value is ready; it is safe for concurrent use. Kinds are
+// few: the caller sees to that.
+type seldom[K comparable] struct {
 	mu   sync.Mutex
-	last [numOutcomes]time.Time
+	last map[K]time.Time
 }
 
-// level returns the level of a log line without a sign-in: that of the outcome's row, or debug for a warning that was given lately.
+// due says whether a line of a kind is to be logged now, and counts it as logged then.
+func (s *seldom[K]) due(kind K, now time.Time) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if at, known := s.last[kind]; known && now.Sub(at) < logPause {
+		return false
+	}
+	if s.last == nil {
+		s.last = make(map[K]time.Time)
+	}
+	s.last[kind] = now
+	return true
+}
+
+// warned decides which outcomes without a sign-in are logged as warnings.
+type warned struct{ seldom[Outcome] }
+
+// level returns the level of a log line without a sign-in: that of the outcome's row, or debug for a warning that was given
+// lately.
 func (w *warned) level(o Outcome, now time.Time) zerolog.Level {
 	level := o.row().level
 	if level == zerolog.WarnLevel && !w.due(o, now) {
 		return zerolog.DebugLevel
 	}
 	return level
-}
-
-// due says whether an outcome is to be logged as a warning now.
-func (w *warned) due(o Outcome, now time.Time) bool {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if at := w.last[o]; !at.IsZero() && now.Sub(at) < warnPause {
-		return false
-	}
-	w.last[o] = now
-	return true
 }
