@@ -90,21 +90,19 @@ func (s *service) enforce(ctx context.Context, access admin.Access, f *front, se
 	return s.server.Reload(settings)
 }
 
-// renameTime is over how long the sessions of a database end that has another name now.
-const renameTime = 5 * time.Second
-
 // configure puts a tier's databases in force, and logs what is new about them.
 func (s *service) configure(ctx context.Context, tier *backend.Tier) error {
 	adopted, err := tier.Configure(ctx)
 	for _, a := range adopted {
-		if a.Lost {
+		switch {
+		case a.Lost:
 			s.log.Error().Str("database", a.Database).Str("server", a.Server).
 				Msg("the server with the active copy is not among the configured copies: nobody is let in until portico database move")
-		} else if a.From != "" {
+		case a.From != "":
 			s.log.Warn().Str("database", a.Database).Str("before", a.From).Str("server", a.Server).
 				Msg("a database has another name now: it stays where it is active, and its sessions end, as in a move")
-			s.group.Go(func() { s.server.EndDatabase(a.From, renameTime) })
-		} else {
+			s.group.Go(func() { s.server.EndDatabase(a.From, moveSpread) })
+		default:
 			s.log.Info().Str("database", a.Database).Str("server", a.Server).Msg("recorded the active copy of a new database")
 		}
 	}
