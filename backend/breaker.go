@@ -23,7 +23,7 @@ type BreakerOptions struct {
 type Breakers struct {
 	now    func() time.Time
 	random func() float64      // from 0 to 1
-	failed func(server string) // told of each sign-in that the server has not answered; nil tells nobody
+	failed func(server string) // see OnFailure; may be nil
 
 	mu  sync.Mutex // guards the rest
 	opt BreakerOptions
@@ -58,9 +58,9 @@ func NewBreakers(now func() time.Time, random func() float64) *Breakers {
 	return &Breakers{now: now, random: random, of: make(map[string]*breaker)}
 }
 
-// OnFailure has a function told of each sign-in that did not reach a mailbox server, or got no answer from it. It must not block, and has to be
-// set before the first sign-in. A client may cause what it is told.
-func (b *Breakers) OnFailure(tell func(server string)) { b.failed = tell }
+// OnFailure sets a function that receives the server of each sign-in that did not reach a mailbox server, or got no answer
+// from it. It must not block, and has to be set before the first sign-in. A client may cause such failures.
+func (b *Breakers) OnFailure(failed func(server string)) { b.failed = failed }
 
 // Configure puts other options in force. Breakers that are open stay so, unless there are to be none.
 func (b *Breakers) Configure(o BreakerOptions) {

@@ -67,8 +67,8 @@ func Together(m MonitorState, all []MonitorState, active func(database string) (
 	return failing, len(servers)
 }
 
-// IsCommon says whether so many mailbox servers fail together that they have a cause in common: at least two, and more than so many in a
-// hundred (DESIGN.md section 5).
+// IsCommon says whether mailbox servers that fail together have a cause in common: at least two fail, and more than percent
+// in a hundred (DESIGN.md section 5).
 func IsCommon(failing, total, percent int) bool { return failing > 1 && failing*100 > total*percent }
 
 // OfNoServer says whether a dependency is no mailbox server's, so that whatever blames it has a cause in common.

@@ -17,7 +17,7 @@ type command struct {
 	paused int64 // session.paused then
 	verb   wire.Verb
 	unread bool // the server has said BAD without a tag, perhaps of this one
-	known  bool // an extension's verb that has no "+" of its own
+	known  bool // see wire.Place.Known
 	idling bool // IDLE between its "+" and DONE: neither queued nor slow
 	tagLen uint8
 	number uint16 // of the session's commands; it wraps around

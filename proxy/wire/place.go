@@ -21,7 +21,7 @@ type Place struct {
 	opts  bool      // behind RETURN: its list has to follow
 	brack bool      // in the brackets of BODY[]
 	field bool      // in a list there
-	known bool      // the verb has no "+" of its own
+	known bool      // see Known
 	odd   bool      // servers may not agree about the command's head
 	bin   bool      // the marker has a tilde
 	size  uint8     // bytes of the token so far; MaxUint8 if more
@@ -124,7 +124,7 @@ func (p *Place) MayAsk() bool {
 	return true
 }
 
-// Known says whether the verb is known to have no "+" of its own, or to be followed by that in our sight.
+// Known says whether it is known if, and when, a server says "+" to the verb.
 func (p *Place) Known() bool { return p.known }
 
 // Feed takes the next piece of the command's lines. The bytes of literals are left out.
