@@ -16,13 +16,9 @@ type listing struct {
 	lost    string // tag of one that the server seems to have dropped
 }
 
-// read takes the list in a response.
+// read takes the list in a response that carries one.
 func (l *listing) read(resp wire.Response) {
-	list, ok := resp.Capabilities()
-	if !ok {
-		return
-	}
-	l.known, l.extends = true, list.Extensions()
+	l.known, l.extends = true, wire.ListedExtensions(resp.Raw)
 }
 
 // answered takes the answer to a CAPABILITY of ours. It returns false for any other tag.

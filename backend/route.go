@@ -50,8 +50,8 @@ func (t *Tier) Route(ctx context.Context, q directory.Query) (Route, error) {
 	if r.Mode == directory.ModeDefault {
 		r.Mode = t.mode
 	}
-	bounded, cancel := context.WithTimeout(ctx, LongestWait)
-	defer cancel()
+	bounded := withTimeout(ctx, LongestWait)
+	defer bounded.over()
 	if entry.Server != "" {
 		r.Servers = []string{entry.Server}
 		for in := t.gates.pass(entry.Server); !in; {

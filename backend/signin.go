@@ -188,7 +188,7 @@ func (s *signIn) judge(resp wire.Response) error {
 	} else {
 		line = resp.Raw
 	}
-	s.accepted = append([]byte(s.request.Tag), line[len(resp.Tag):]...)
+	s.accepted = append(append(make([]byte, 0, len(s.request.Tag)+len(line)), s.request.Tag...), line[len(resp.Tag):]...)
 	return nil
 }
 

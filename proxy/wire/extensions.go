@@ -40,14 +40,6 @@ func (e Extensions) TakesFree(size int64) bool {
 	return e&LiteralPlus != 0 || e&LiteralMinus != 0 && size <= MaxLiteralMinus
 }
 
-// Extensions returns those of the list.
-func (c Capabilities) Extensions() (e Extensions) {
-	for _, name := range c {
-		e |= extension(name)
-	}
-	return e
-}
-
 // ListedExtensions returns the extensions in a whole line that holds a capability list, as AppendFilteredCapabilities takes it.
 func ListedExtensions(line []byte) (e Extensions) {
 	start, end := capabilityList(line)
@@ -59,7 +51,7 @@ func ListedExtensions(line []byte) (e Extensions) {
 	return e
 }
 
-func extension[T string | []byte](name T) Extensions {
+func extension(name []byte) Extensions {
 	for _, x := range extensionNames {
 		if equalFold(name, x.name) {
 			return x.is
