@@ -40,12 +40,13 @@ bench: ## run the benchmarks, each beside its recorded figure
 	go run ./bench/record $(if $(RECORD),-write) <"$$results"
 
 ROUNDS ?= 7
+MEMORY_ROUNDS ?= 2
 # ROUNDS=1 tries it out in a few minutes; ONLY='sign-in|storm' measures some rows, and BESIDE=PROGRAM another Portico instead of the
 # other proxies: both leave the document alone.
 .PHONY: bench-peers
 bench-peers: ## measure beside nginx, HAProxy and Dovecot, write docs/performance.md
 	scripts/test-deps
-	go run ./bench/peers/measure -rounds $(ROUNDS) -only '$(ONLY)' -beside '$(BESIDE)' -document docs/performance.md
+	go run ./bench/peers/measure -rounds $(ROUNDS) -memory-rounds $(MEMORY_ROUNDS) -only '$(ONLY)' -beside '$(BESIDE)' -document docs/performance.md
 
 .PHONY: profile
 profile: ## renew cmd/portico/default.pgo, which the compiler goes by
