@@ -2,7 +2,6 @@ package health
 
 import (
 	"context"
-	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -18,15 +17,14 @@ type Sink interface {
 
 // courier takes alerts to one sink, one after the other, so that a sink that does not answer keeps no other one waiting.
 type courier struct {
-	sink Sink
 	opt  EscalatorOptions
 	wake chan struct{} // holds one
 	stop chan struct{} // closed by end
 
 	mu     sync.Mutex // guards what follows
+	sink   Sink
 	queue  []Alert
 	missed map[string]bool // causes of alerts that last, and that the sink has not taken yet
-	over   bool
 }
 
 const (
@@ -61,16 +59,15 @@ func (c *courier) put(a Alert) {
 	}
 }
 
-// end stops the courier, and returns copies of what its sink has not taken: it may be telling something at this moment.
-func (c *courier) end() (queue []Alert, missed map[string]bool) {
+// use has the courier take what waits, and all that follows, to another sink.
+func (c *courier) use(sink Sink) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if !c.over {
-		c.over = true
-		close(c.stop)
-	}
-	return slices.Clone(c.queue), maps.Clone(c.missed)
+	c.sink = sink
 }
+
+// end stops the courier. It is called once.
+func (c *courier) end() { close(c.stop) }
 
 // run takes alerts to the sink until the context or the courier ends.
 func (c *courier) run(ctx context.Context) {
@@ -120,11 +117,11 @@ func (c *courier) waiting() int {
 	return len(c.queue)
 }
 
-// take takes the next alert out of the queue. There is none if it was dropped, or is another courier's now.
+// take takes the next alert out of the queue. There is none if it was dropped.
 func (c *courier) take() (a Alert, ok bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if len(c.queue) == 0 || c.over {
+	if len(c.queue) == 0 {
 		return a, false
 	}
 	a, c.queue = c.queue[0], c.queue[1:]
@@ -141,11 +138,12 @@ func (c *courier) putBack(a Alert) {
 // send tells the sink, and says whether it has taken the alert.
 func (c *courier) send(ctx context.Context, a Alert) bool {
 	c.mu.Lock()
+	sink := c.sink
 	a.Again = a.Again && !c.missed[a.Cause]
 	c.mu.Unlock()
 	ctx, cancel := context.WithTimeout(ctx, sendTime)
 	defer cancel()
-	err := c.sink.Send(ctx, a)
+	err := sink.Send(ctx, a)
 	c.mu.Lock()
 	if err == nil {
 		delete(c.missed, a.Cause)
@@ -158,7 +156,7 @@ func (c *courier) send(ctx context.Context, a Alert) bool {
 		return false
 	}
 	if !a.Again {
-		c.opt.Told(a, c.sink)
+		c.opt.Told(a, sink)
 	}
 	return true
 }

@@ -98,18 +98,18 @@ func (e *Escalator) Use(sinks []Sink, common int) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.percent = common
-	before := e.couriers
-	e.couriers = nil
-	for i, sink := range sinks {
+	kept := min(len(sinks), len(e.couriers))
+	for _, c := range e.couriers[kept:] {
+		c.end()
+	}
+	e.couriers = e.couriers[:kept:kept]
+	for i, c := range e.couriers {
+		c.use(sinks[i])
+	}
+	for _, sink := range sinks[kept:] {
 		c := newCourier(sink, e.opt)
-		if i < len(before) {
-			c.queue, c.missed = before[i].end()
-		}
 		e.couriers = append(e.couriers, c)
 		e.start(c)
-	}
-	for _, c := range before[min(len(sinks), len(before)):] {
-		c.end()
 	}
 }
 

@@ -332,11 +332,18 @@ func TestSinksWaitForNobody(t *testing.T) {
 	})
 }
 
-// Other sinks get what those in their places have not taken.
+// Other sinks get what those in their places have not taken, also what these are about to refuse.
 func TestOtherSinks(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFakeMonitors()
-		e, err := NewEscalator(EscalatorOptions{Common: 34, Monitors: f.get, Sinks: []Sink{SinkFunc(func(context.Context, Alert) error { return errors.New("nobody there") })}})
+		var trying atomic.Bool
+		fails := SinkFunc(func(context.Context, Alert) error {
+			trying.Store(true)
+			time.Sleep(sendTime)
+			trying.Store(false)
+			return errors.New("nobody there")
+		})
+		e, err := NewEscalator(EscalatorOptions{Common: 34, Monitors: f.get, Sinks: []Sink{fails}})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -345,6 +352,9 @@ func TestOtherSinks(t *testing.T) {
 		time.Sleep(2 * time.Minute)
 		f.set(Healthy, None, "", "SelfTestMonitor/mbx1")
 		time.Sleep(time.Minute)
+		for !trying.Load() {
+			time.Sleep(time.Second)
+		}
 		told := make(chan string, 10)
 		e.Use([]Sink{SinkFunc(func(_ context.Context, a Alert) error { told <- a.Subject(); return nil })}, 34)
 		time.Sleep(time.Minute)
