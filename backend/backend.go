@@ -14,6 +14,7 @@ import (
 	"net"
 	"net/netip"
 	"slices"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -121,6 +122,7 @@ type Tier struct {
 	verifier        directory.Verifier
 	mode            directory.Mode
 	master          *Master
+	asked           sync.RWMutex // held for reading by each Where under way
 	close           func()
 	judged          []string // the mechanisms of mode master
 	survey          *Survey
@@ -309,8 +311,12 @@ func (t Timeouts) withDefaults() Timeouts {
 	return t
 }
 
-// Close ends the connections to directories. Sign-ins that come later are answered as if those were down.
-func (t *Tier) Close() { t.close() }
+// Close ends the connections to directories, once no call of Where is under way. Sign-ins that come later are answered as if those were down.
+func (t *Tier) Close() {
+	t.asked.Lock()
+	defer t.asked.Unlock()
+	t.close()
+}
 
 // ActiveManager returns the keeper of which copy is active.
 func (t *Tier) ActiveManager() *ActiveManager { return t.active }

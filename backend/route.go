@@ -128,6 +128,8 @@ func (t *Tier) notIn(ctx context.Context, err error) *Error {
 // Where finds a user's database and its active copy, as Route does but for waiting and counting; placed says that the user was moved
 // there by command. Errors are *Error.
 func (t *Tier) Where(ctx context.Context, q directory.Query) (r Route, placed bool, err error) {
+	t.asked.RLock()
+	defer t.asked.RUnlock()
 	r.User = q.User
 	entry, err := t.find(ctx, q)
 	if err != nil {

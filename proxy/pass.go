@@ -69,7 +69,7 @@ func (s *session) prove(ctx context.Context, q directory.Query, c backend.Creden
 	if err := s.way.Refusal(); err != nil {
 		return err
 	}
-	if err := s.set.Tier.Verify(ctx, &s.way, q); err != nil {
+	if err := s.tier.Verify(ctx, &s.way, q); err != nil {
 		return err
 	}
 	s.proved = true

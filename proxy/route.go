@@ -14,10 +14,10 @@ func (s *session) query(c *backend.Credential) (directory.Query, error) {
 	if c.Username == "" && backend.MayBeNameless(c.Mechanism) {
 		return s.tokenQuery(c)
 	}
-	login, err := s.set.Tier.Canonical(c.Username, s.set.DefaultDomain)
+	login, err := s.tier.Canonical(c.Username, s.set.DefaultDomain)
 	user := login
 	if err == nil && c.Authzid != "" {
-		user, err = s.set.Tier.Canonical(c.Authzid, s.set.DefaultDomain)
+		user, err = s.tier.Canonical(c.Authzid, s.set.DefaultDomain)
 	}
 	if err != nil {
 		return directory.Query{}, err
@@ -31,9 +31,9 @@ func (s *session) tokenQuery(c *backend.Credential) (directory.Query, error) {
 	claim := backend.TokenClaim(c.Password, s.set.OAuthUserClaim)
 	switch {
 	case claim != "":
-		user, err := s.set.Tier.Canonical(claim, s.set.DefaultDomain)
+		user, err := s.tier.Canonical(claim, s.set.DefaultDomain)
 		return s.queryOf(c, user, user), err
-	case s.set.Tier.RoutesNameless():
+	case s.tier.RoutesNameless():
 		return s.queryOf(c, "", ""), nil
 	}
 	return directory.Query{}, fmt.Errorf("%w: %s names no user, and neither does a claim of the token", backend.ErrMessage, c.Mechanism)
@@ -62,7 +62,7 @@ func (s *session) stillWaits() error {
 func (s *session) route(ctx context.Context, q directory.Query, c *backend.Credential) (backend.Route, error) {
 	began := s.server.opt.Now()
 	s.client.stopClock() // it may be held for longer than a set-up may take
-	route, err := s.set.Tier.Route(ctx, q)
+	route, err := s.tier.Route(ctx, q)
 	s.client.startClock()
 	s.rows.phases.Directory = s.server.opt.Now().Sub(began)
 	s.server.metrics.phases.observe(phaseRoute, s.rows.phases.Directory)

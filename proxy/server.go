@@ -28,8 +28,10 @@ type Server struct {
 	doorLog   zerolog.Logger // for refusals at the door: a flood of connections must not become a flood of lines
 	stats     setupStats
 
-	settings atomic.Pointer[Settings]
-	away     atomic.Bool // out of service
+	reloading sync.Mutex
+	settings  atomic.Pointer[Settings]
+	tier      atomic.Pointer[tierInUse]
+	away      atomic.Bool // out of service
 
 	drain   context.Context         // ends when sessions in set-up have to say goodbye
 	cancel  context.CancelCauseFunc // ends drain
@@ -79,6 +81,7 @@ func newServer(opt Options) (*Server, error) {
 		return nil, err
 	}
 	s.settings.Store(settings)
+	s.tier.Store(newTierInUse(settings.Tier))
 	s.drain, s.cancel = context.WithCancelCause(context.Background())
 	s.ended.log, s.ended.gate = opt.Log, s.gate
 	if opt.ProtocolLog != nil {
@@ -88,12 +91,16 @@ func newServer(opt Options) (*Server, error) {
 	return s, nil
 }
 
-// Reload puts other settings in place, as a whole, for connections accepted from now on. Sessions that have begun are left
-// alone. On an error nothing has changed.
-func (s *Server) Reload(settings Settings) error {
+// Reload puts other settings in place, as a whole, for connections accepted from now on, and their tier for sign-ins that begin from now on.
+// Sessions that have begun keep the rest. On an error nothing has changed. If the tier is another one, freed, which may be nil, is called
+// once no sign-in uses the tier before any more; it must not block.
+func (s *Server) Reload(settings Settings, freed func()) error {
+	s.reloading.Lock()
+	defer s.reloading.Unlock()
 	checked, err := s.reloadable(settings)
 	if err == nil {
 		s.settings.Store(checked)
+		s.useTier(checked.Tier, freed)
 	}
 	return err
 }

@@ -149,7 +149,7 @@ func TestReload(t *testing.T) {
 	changed := h.opt.Settings
 	changed.Banner = "Changed."
 	changed.LoginType = SecureLogin
-	if err := h.server.Reload(changed); err != nil {
+	if err := h.server.Reload(changed, nil); err != nil {
 		t.Fatal(err)
 	}
 	if greeting := h.dial().expect("* OK "); !strings.Contains(greeting, "LOGINDISABLED] Changed.") {
@@ -165,7 +165,7 @@ func TestReload(t *testing.T) {
 	} {
 		bad := changed
 		change(&bad)
-		if err := h.server.Reload(bad); err == nil {
+		if err := h.server.Reload(bad, nil); err == nil {
 			t.Errorf("%s: accepted", name)
 		}
 	}

@@ -48,6 +48,7 @@ type session struct {
 	handedOver    bool           // connection and ticket are the relay's
 	judged        string         // the user whose credential the sign-in under way shows
 	tolls         []toll         // taken for that
+	tier          *tierInUse     // of the sign-in under way; nil while there is none
 	way           backend.Route  // of the sign-in under way; its end has to be told
 	rows          setupRows
 }
@@ -101,9 +102,19 @@ func (s *session) conclude(err error) {
 	outcome = told
 }
 
-// tierDone tells the tier that the sign-in is over: it failed, or the relay has the session.
+// tierDone gives the tier back: the sign-in failed, or the relay has the session.
 func (s *session) tierDone() {
-	s.set.Tier.Done(s.way)
+	if s.tier == nil {
+		return
+	}
+	s.routeDone()
+	s.tier.leave()
+	s.tier = nil
+}
+
+// routeDone tells the tier that what Route began is over.
+func (s *session) routeDone() {
+	s.tier.Done(s.way)
 	s.way = backend.Route{}
 }
 

@@ -43,7 +43,7 @@ type Tier interface {
 }
 
 // Settings is what can change while the server runs. A Settings given to New or Reload must not be changed afterwards: a
-// session keeps the one that it began with.
+// session keeps the one that it began with, except for the tier: each sign-in uses the one that is in force when it begins.
 type Settings struct {
 	Banner    string    // text of the greeting; default "Portico is ready."
 	LoginType LoginType // default SecureLogin

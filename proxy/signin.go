@@ -13,6 +13,7 @@ import (
 
 // signIn takes a client's credential to the mailbox server that has the user's mailbox. Only this call knows the credential.
 func (s *session) signIn(c backend.Credential) (link *backend.Link, err error) {
+	s.tier = s.server.takeTier()
 	defer func() {
 		s.settle(link != nil, err)
 		if link == nil {
@@ -79,7 +80,7 @@ func (s *session) find(ctx context.Context, q directory.Query, c *backend.Creden
 			return err
 		}
 		s.settle(true, nil) // nobody has been guessed at so far
-		s.tierDone()
+		s.routeDone()
 	}
 }
 
@@ -99,7 +100,7 @@ func (s *session) claim() error {
 
 // verify makes sure of who it is, where that is ours to do.
 func (s *session) verify(ctx context.Context, q directory.Query) error {
-	if err := s.set.Tier.Verify(ctx, &s.way, q); err != nil {
+	if err := s.tier.Verify(ctx, &s.way, q); err != nil {
 		return fmt.Errorf("verify: %w", err)
 	}
 	s.user = s.way.User // the password may belong to another name
@@ -122,10 +123,10 @@ func (s *session) openMailbox(ctx context.Context, q directory.Query, c backend.
 		Client: backend.ClientInfo{Addr: q.Client, Local: q.Local, SessionID: cmp.Or(s.frontSession, s.id), TLS: q.TLS, Hops: s.hops - 1},
 		Step:   s.step,
 	}
-	link, err := s.set.Tier.SignIn(ctx, s.way, request)
+	link, err := s.tier.SignIn(ctx, s.way, request)
 	for try := 1; err != nil && try < dialTries && s.server.shedIfShort(err); try++ { // no server has been reached
 		s.turn.Away(func() { s.server.opt.Sleep(ctx, shedTime) })
-		link, err = s.set.Tier.SignIn(ctx, s.way, request)
+		link, err = s.tier.SignIn(ctx, s.way, request)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("sign-in: %w", err)

@@ -270,13 +270,9 @@ func (s *service) restartFrontEnd(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	before := s.front.Load()
-	settings := front.settings(s.config)
-	if err := s.enforce(ctx, s.access, front, settings, nil); err != nil {
-		front.tier.Close()
+	if err := s.enforce(ctx, s.access, front, front.settings(s.config), nil); err != nil {
 		return err
 	}
-	s.retire(before.tier, settings.Timeouts.SetUp+backend.LongestWait)
 	return s.relisten()
 }
 

@@ -41,13 +41,9 @@ func (s *service) reload() error {
 	if err != nil {
 		return err
 	}
-	before := s.front.Load()
-	settings := front.settings(config)
-	if err := s.enforce(context.Background(), access, front, settings, nil); err != nil {
-		front.tier.Close()
+	if err := s.enforce(context.Background(), access, front, front.settings(config), nil); err != nil {
 		return err
 	}
-	s.retire(before.tier, settings.Timeouts.SetUp+backend.LongestWait)
 	s.bound(config)
 	s.logMovedServers(config)
 	s.sink.setLevel(config.Log.Level)
@@ -68,13 +64,21 @@ func (s *service) reload() error {
 }
 
 // enforce puts all in force, or leaves what was, in the store too: what can be refused is asked first. keep, which may be nil, stores what is
-// changed. The databases come last, as they write down what is seen for the first time.
-func (s *service) enforce(ctx context.Context, access admin.Access, f *front, settings proxy.Settings, keep func() error) error {
+// changed. The databases come last, as they write down what is seen for the first time. Of the old and the new mailbox tier, the one that is not
+// in force in the end is closed, as soon as no sign-in uses it.
+func (s *service) enforce(ctx context.Context, access admin.Access, f *front, settings proxy.Settings, keep func() error) (err error) {
+	before := s.front.Load()
+	if f != before {
+		defer func() {
+			if err != nil {
+				f.tier.Close()
+			}
+		}()
+	}
 	if err := s.server.CheckReload(settings); err != nil {
 		return err
 	}
-	before := s.front.Load()
-	err := s.admin.Reload(access)
+	err = s.admin.Reload(access)
 	if err == nil {
 		err = s.use(f)
 	}
@@ -87,7 +91,7 @@ func (s *service) enforce(ctx context.Context, access admin.Access, f *front, se
 	if err != nil {
 		return errors.Join(err, s.admin.Reload(s.access), s.use(before))
 	}
-	return s.server.Reload(settings)
+	return s.server.Reload(settings, func() { s.group.Go(before.tier.Close) }) // a directory may take its time
 }
 
 // configure puts a tier's databases in force, and logs what is new about them.
@@ -129,19 +133,6 @@ func (s *service) logMovedServers(config *configs.Config) {
 			s.log.Info().Str("server", name).Strs("old", from).Strs("new", to).Msg("a mailbox server's address has changed")
 		}
 	}
-}
-
-// retire closes a tier that a reload has replaced, once nobody can be in set-up who knows it.
-func (s *service) retire(tier *backend.Tier, after time.Duration) {
-	s.group.Go(func() {
-		timer := time.NewTimer(after)
-		defer timer.Stop()
-		select {
-		case <-timer.C:
-		case <-s.upkeep.Done():
-		}
-		tier.Close()
-	})
 }
 
 // reloadAndTell reports a reload's outcome to everybody who may want to know.

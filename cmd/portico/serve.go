@@ -60,7 +60,7 @@ func serve(file string, signals <-chan os.Signal, log io.Writer, started func(*s
 		select {
 		case got := <-signals:
 			if got != syscall.SIGHUP {
-				s.log.Info().Stringer("signal", got).Dur("timeout", s.config.ShutdownTimeout).Msg("stopping")
+				s.log.Info().Stringer("signal", got).Dur("timeout", s.shutdownTimeout()).Msg("stopping")
 				return s.stop(signals)
 			}
 			notify(s.log, reloadingState())
@@ -73,10 +73,17 @@ func serve(file string, signals <-chan os.Signal, log io.Writer, started func(*s
 	}
 }
 
+// shutdownTimeout is the one in force. Over HTTP, settings may change meanwhile.
+func (s *service) shutdownTimeout() time.Duration {
+	s.changing.Lock()
+	defer s.changing.Unlock()
+	return s.config.ShutdownTimeout
+}
+
 // stop shuts down within shutdown_timeout. A signal, other than one to reload, ends the patience.
 func (s *service) stop(signals <-chan os.Signal) error {
 	notify(s.log, stateStopping)
-	ctx, cancel := context.WithTimeout(context.Background(), s.config.ShutdownTimeout)
+	ctx, cancel := context.WithTimeout(context.Background(), s.shutdownTimeout())
 	defer cancel()
 	stopped := make(chan bool, 1)
 	go func() { stopped <- s.shutdown(ctx) }()

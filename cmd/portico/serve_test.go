@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"portico/backend/backendtest/testkit"
+	"portico/health/admin"
 )
 
 func TestServe(t *testing.T) {
@@ -262,4 +263,44 @@ func TestSecondServiceIsRefused(t *testing.T) {
 	if status != statusFailed || !strings.Contains(errs, "another portico runs with this data_dir") {
 		t.Errorf("status %d after %v: %s", status, time.Since(begun), errs)
 	}
+}
+
+// Reloads and restarts of the front end free what they replace, though a client is connected that began before them.
+func TestReloadsFreeWhatTheyReplace(t *testing.T) {
+	testkit.NoLeaks(t)
+	site := newSite(t)
+	site.serveMail(t)
+	site.put(t, "users.map", "alice db1\n")
+	r := site.serve(t, site.write(t, "directory: {sources: [{file: users.map}]}\n"))
+	testkit.Dial(t, r.addresses.listeners[0].String(), nil).Expect("* OK *")
+	r.signIn(t).Command("b", "LOGOUT")
+	before := runtime.NumGoroutine()
+	const reloads = 40
+	for range reloads {
+		if err := r.reload(); err != nil {
+			t.Fatal(err)
+		}
+		if err := r.restartFrontEnd(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	testkit.Eventually(t, "the goroutines of before", func() bool { return runtime.NumGoroutine() < before+reloads/2 })
+	r.signIn(t).Command("b", "LOGOUT")
+}
+
+// A change over HTTP while the service ends, or begins, is no data race.
+func TestSettingsChangeWhileStopping(t *testing.T) {
+	site := newSite(t)
+	site.serveMail(t)
+	r := site.serve(t, site.write(t, ""))
+	changed := make(chan struct{})
+	go func() {
+		defer close(changed)
+		for range 20 {
+			control{r.service}.ChangeSettings(context.Background(), admin.SettingsChange{Set: map[string]string{"banner": "Another one."}})
+		}
+	}()
+	r.signals <- syscall.SIGTERM
+	r.stopped(t)
+	<-changed
 }

@@ -101,7 +101,10 @@ func startService(config *configs.Config, file string, out io.Writer) (*service,
 	for _, warning := range config.Warnings() {
 		s.log.Warn().Msg(warning.Error())
 	}
-	if err := s.start(); err != nil {
+	s.changing.Lock() // requests over HTTP that come before all has started wait
+	err := s.start()
+	s.changing.Unlock()
+	if err != nil {
 		s.shutdown(cancelled())
 		return nil, err
 	}

@@ -8,7 +8,6 @@ import (
 	"maps"
 	"slices"
 
-	"portico/backend"
 	"portico/configs"
 	"portico/configs/store"
 	"portico/health/admin"
@@ -152,8 +151,7 @@ func (s *service) changeSettings(ctx context.Context, stored map[string]string, 
 	file := *s.config
 	file.Settings = s.inFile
 	config, _ := overlay(&file, stored)
-	before := s.front.Load()
-	f := before
+	f := s.front.Load()
 	if config.Settings.ProxyTargetPort != s.config.Settings.ProxyTargetPort ||
 		config.Settings.EnforceCertificateErrors != s.config.Settings.EnforceCertificateErrors {
 		var err error
@@ -168,13 +166,6 @@ func (s *service) changeSettings(ctx context.Context, stored map[string]string, 
 		}
 		return err
 	})
-	if f != before {
-		gone := before
-		if err != nil {
-			gone = f
-		}
-		s.retire(gone.tier, f.settings(config).Timeouts.SetUp+backend.LongestWait)
-	}
 	if err != nil {
 		return fmt.Errorf("change settings: %w", err)
 	}

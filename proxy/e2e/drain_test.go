@@ -117,22 +117,26 @@ func TestReload(t *testing.T) {
 
 	old := f.tier
 	next := newTier(t, options{servers: []backend.ServerOptions{{Name: "mbx2", Addresses: []string{testkit.Scripted(t, nil, accepts).Addr()}}}})
+	freed := make(chan struct{})
 	must(t, f.server.Reload(proxy.Settings{Banner: "Other.", LoginType: proxy.SecureLogin, TLS: f.certify(), Tier: next,
-		Limits: proxy.Limits{ConnectionsPerUser: 1}}))
+		Limits: proxy.Limits{ConnectionsPerUser: 1}}, func() { close(freed) }))
+	<-freed // no sign-in is under way; the silent client keeps nothing
 
 	signedIn.Command("a", "NOOP")
 	begun.Command("a", "LOGIN ada "+password) // by the settings it came with: in plain text, and a second time
-	testkit.Eventually(t, "both are on the old server", func() bool { return f.metric("portico_server_sessions", "server", "mbx1") == 2 })
+	testkit.Eventually(t, "the first is on the old server, the second on the new one", func() bool {
+		return f.metric("portico_server_sessions", "server", "mbx1") == 1 && f.metric("portico_server_sessions", "server", "mbx2") == 1
+	})
 	later := testkit.Dial(t, f.plain, nil)
 	later.Expect("* OK [CAPABILITY * LOGINDISABLED] Other.")
 	later.Send("a LOGIN bob " + password)
 	later.Expect("a NO [PRIVACYREQUIRED]*")
 	secure := f.signIn(ways[2], "bob") // by the new certificate
-	testkit.Eventually(t, "it is on the new server", func() bool { return f.metric("portico_server_sessions", "server", "mbx2") == 1 })
+	testkit.Eventually(t, "it is on the new server", func() bool { return f.metric("portico_server_sessions", "server", "mbx2") == 2 })
 	third := f.dial(ways[2])
 	third.Send("a LOGIN bob " + password)
 	third.Expect("a NO [LIMIT]*")
-	if err := f.server.Reload(proxy.Settings{Tier: old}); err == nil {
+	if err := f.server.Reload(proxy.Settings{Tier: old}, nil); err == nil {
 		t.Error("settings without TLS were taken")
 	}
 	for _, c := range []*testkit.Conn{signedIn, begun, secure} {
