@@ -51,7 +51,7 @@ func kindOf(node ast.Node) string {
 	case *ast.NullNode:
 		return "empty"
 	case *ast.StringNode:
-		return fmt.Sprintf("the text %.40q", n.Value)
+		return fmt.Sprintf("the text %.40q", withoutUserInfo(n.Value))
 	default:
 		return "text"
 	}

@@ -17,7 +17,7 @@ type Problem struct {
 	Warning bool // the configuration works all the same
 }
 
-// Error gives the problem as one line: file:line:column: key: message.
+// Error gives the problem as one line: file:line:column: key: message. It shows no user part of an URL.
 func (p Problem) Error() string {
 	var b strings.Builder
 	if p.Line > 0 {
@@ -32,7 +32,7 @@ func (p Problem) Error() string {
 		b.WriteString(p.Path + ": ")
 	}
 	b.WriteString(p.Message)
-	return b.String()
+	return withoutUserInfo(b.String())
 }
 
 // Problems are sorted by their place in the file.

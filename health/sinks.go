@@ -61,7 +61,7 @@ func (m *Alertmanager) Send(ctx context.Context, a Alert) error {
 	}
 	request, err := http.NewRequestWithContext(ctx, http.MethodPost, m.URL, bytes.NewReader(body))
 	if err != nil {
-		return fmt.Errorf("alertmanager: %w", err)
+		return fmt.Errorf("alertmanager: %s: %w", secret.URL(m.URL), secret.WithoutURL(err))
 	}
 	request.Header.Set("Content-Type", "application/json")
 	if m.Token != "" {
@@ -73,12 +73,12 @@ func (m *Alertmanager) Send(ctx context.Context, a Alert) error {
 	}
 	response, err := client.Do(request)
 	if err != nil {
-		return fmt.Errorf("alertmanager: %w", err)
+		return fmt.Errorf("alertmanager: %s: %w", secret.URL(m.URL), secret.WithoutURL(err))
 	}
 	defer response.Body.Close()
 	said, _ := io.ReadAll(io.LimitReader(response.Body, maxLine))
 	if response.StatusCode/100 != 2 {
-		return fmt.Errorf("alertmanager: %s answers %d %q", request.URL.Redacted(), response.StatusCode, said)
+		return fmt.Errorf("alertmanager: %s answers %d %q", secret.URL(m.URL), response.StatusCode, said)
 	}
 	return nil
 }

@@ -123,7 +123,7 @@ func (h *HTTP) post(ctx context.Context, told []field) error {
 	}
 	request, err := http.NewRequestWithContext(ctx, http.MethodPost, h.URL, bytes.NewReader(body))
 	if err != nil {
-		return err
+		return fmt.Errorf("%s: %w", secret.URL(h.URL), secret.WithoutURL(err))
 	}
 	request.Header.Set("Content-Type", "application/json")
 	if h.Token != "" {
@@ -135,13 +135,13 @@ func (h *HTTP) post(ctx context.Context, told []field) error {
 	}
 	response, err := client.Do(request)
 	if err != nil {
-		return err
+		return fmt.Errorf("%s: %w", secret.URL(h.URL), secret.WithoutURL(err))
 	}
 	defer response.Body.Close()
 	said := &bounded{}
 	io.CopyN(said, response.Body, maxSaid)
 	if response.StatusCode/100 != 2 {
-		return fmt.Errorf("%s answers %d%s", request.URL.Redacted(), response.StatusCode, said)
+		return fmt.Errorf("%s answers %d%s", secret.URL(h.URL), response.StatusCode, said)
 	}
 	return nil
 }

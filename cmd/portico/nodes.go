@@ -24,7 +24,7 @@ func newNodes(config *configs.Config) (map[string]http.Handler, error) {
 	for name, of := range config.Nodes {
 		to, err := url.Parse(of.Address)
 		if err != nil {
-			return nil, fmt.Errorf("nodes.%s.address: %w", name, err)
+			return nil, fmt.Errorf("nodes.%s.address: %w", name, secret.WithoutURL(err))
 		}
 		token, err := configs.ReadToken(of.TokenFile)
 		if err != nil {
@@ -42,7 +42,7 @@ func newNodes(config *configs.Config) (map[string]http.Handler, error) {
 			},
 			Transport: &http.Transport{TLSClientConfig: trust, DisableKeepAlives: true, ResponseHeaderTimeout: nodeAnswers},
 			ErrorHandler: func(w http.ResponseWriter, _ *http.Request, err error) {
-				admin.Refuse(w, http.StatusBadGateway, fmt.Errorf("node %s: %w", name, err))
+				admin.Refuse(w, http.StatusBadGateway, fmt.Errorf("node %s: %w", name, secret.WithoutURL(err)))
 			},
 		}
 	}

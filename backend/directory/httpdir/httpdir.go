@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"portico/backend/directory"
+	"portico/backend/secret"
 )
 
 // Bounds of an answer, in bytes. Its body means nothing.
@@ -54,7 +55,7 @@ func New(o Options) (*Directory, error) {
 	for _, text := range o.URLs {
 		u, err := url.Parse(text)
 		if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
-			return nil, fmt.Errorf("%q is no URL of http or https", text)
+			return nil, fmt.Errorf("%q is no URL of http or https", secret.URL(text))
 		}
 	}
 	transport := &http.Transport{
@@ -120,12 +121,12 @@ func (d *Directory) tour(ctx context.Context, question http.Header) (http.Header
 func (d *Directory) ask(ctx context.Context, to string, question http.Header) (http.Header, error) {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, to, nil)
 	if err != nil {
-		return nil, directory.Unavailable("http", withoutURL(err))
+		return nil, directory.Unavailable("http", secret.WithoutURL(err))
 	}
 	request.Header = question
 	response, err := d.client.Do(request)
 	if err != nil {
-		return nil, directory.Unavailable("http", withoutURL(err))
+		return nil, directory.Unavailable("http", secret.WithoutURL(err))
 	}
 	defer response.Body.Close()
 	io.CopyN(io.Discard, response.Body, maxBody) // so that the connection can be used again
@@ -223,15 +224,6 @@ func escape(value string) string {
 		b.WriteByte(c)
 	}
 	return b.String()
-}
-
-// withoutURL drops the URL from an error, since it may hold a secret.
-func withoutURL(err error) error {
-	var wrapped *url.Error
-	if errors.As(err, &wrapped) {
-		return wrapped.Err
-	}
-	return err
 }
 
 func host(text string) string {

@@ -121,7 +121,7 @@ func New(o Options) (*Directory, error) {
 func parse(text string) (address string, secure bool, err error) {
 	u, err := url.Parse(text)
 	if err != nil || u.Hostname() == "" || u.Scheme != "ldap" && u.Scheme != "ldaps" {
-		return "", false, fmt.Errorf("%q is no URL of ldap or ldaps", text)
+		return "", false, fmt.Errorf("%q is no URL of ldap or ldaps", secret.URL(text))
 	}
 	port := u.Port()
 	if port == "" {

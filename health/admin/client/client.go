@@ -46,7 +46,7 @@ func New(where string, token secret.Value) *Client {
 		}
 	}
 	if strings.HasPrefix(where, "http://") || strings.HasPrefix(where, "https://") {
-		return &Client{http: &http.Client{}, base: strings.TrimSuffix(where, "/"), where: where, token: token}
+		return &Client{http: &http.Client{}, base: strings.TrimSuffix(where, "/"), where: secret.URL(where), token: token}
 	}
 	dial := func(ctx context.Context, _, _ string) (net.Conn, error) {
 		var d net.Dialer
@@ -85,7 +85,7 @@ func (c *Client) Text(ctx context.Context, path string) (status int, text string
 	}
 	response, err := c.http.Do(request)
 	if err != nil {
-		return 0, "", fmt.Errorf("ask portico at %s: %w", c.where, err)
+		return 0, "", fmt.Errorf("ask portico at %s: %w", c.where, secret.WithoutURL(err))
 	}
 	defer response.Body.Close()
 	body, err := c.read(response)
@@ -119,10 +119,13 @@ func (c *Client) do(ctx context.Context, method, path string, body io.Reader, in
 
 func (c *Client) request(ctx context.Context, method, path string, body io.Reader) (*http.Request, error) {
 	request, err := http.NewRequestWithContext(ctx, method, c.base+path, body)
-	if err == nil && c.token != "" {
+	if err != nil {
+		return nil, fmt.Errorf("ask portico at %s: %w", c.where, secret.WithoutURL(err))
+	}
+	if c.token != "" {
 		request.Header.Set("Authorization", "Bearer "+c.token.Reveal())
 	}
-	return request, err
+	return request, nil
 }
 
 // ask sends a request. An answer that is an error is one.
@@ -133,7 +136,7 @@ func (c *Client) ask(ctx context.Context, method, path string, body io.Reader) (
 	}
 	response, err := c.http.Do(request)
 	if err != nil {
-		return nil, fmt.Errorf("ask portico at %s: %w", c.where, err)
+		return nil, fmt.Errorf("ask portico at %s: %w", c.where, secret.WithoutURL(err))
 	}
 	if response.StatusCode == http.StatusOK {
 		return response, nil
@@ -154,7 +157,7 @@ func (c *Client) ask(ctx context.Context, method, path string, body io.Reader) (
 func (c *Client) read(response *http.Response) ([]byte, error) {
 	text, err := io.ReadAll(io.LimitReader(response.Body, maxAnswer))
 	if err != nil {
-		return nil, fmt.Errorf("ask portico at %s: %w", c.where, err)
+		return nil, fmt.Errorf("ask portico at %s: %w", c.where, secret.WithoutURL(err))
 	}
 	return text, nil
 }
