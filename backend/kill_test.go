@@ -46,7 +46,7 @@ func TestMovesSurviveKill(t *testing.T) {
 		}
 		child.Wait()
 
-		s, err := store.Open(dir)
+		s, err := store.Open(dir, time.Now())
 		if err != nil {
 			t.Fatalf("round %d: %v", round, err)
 		}
@@ -77,7 +77,7 @@ func aroundTheCircle(t *testing.T, s store.Store) *ActiveManager {
 }
 
 func moveAround(t *testing.T, dir string) {
-	s, err := store.Open(dir)
+	s, err := store.Open(dir, time.Now())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -53,10 +53,17 @@ type Config struct {
 	KeepaliveIdle time.Duration `yaml:"keepalive_idle" range:"10s..9h"`
 	// DataDir holds the store and, unless told otherwise, the protocol log.
 	DataDir string `yaml:"data_dir" file:"relative" reload:"no"`
+	Store   Store  `yaml:"store"`
 	Log     Log    `yaml:"log"`
 
 	source   *source  // where each value stands in the file; nil if made in code
 	warnings Problems // what Load found to warn about
+}
+
+// Store is how what changes at run time is kept.
+type Store struct {
+	// Backups is how many daily copies are kept; 0 means that none is made.
+	Backups int `yaml:"backups" range:"0..1000"`
 }
 
 // Relay is what signed-in sessions may use.

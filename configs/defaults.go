@@ -74,6 +74,7 @@ func Default() *Config {
 		ShutdownTimeout: 30 * time.Second,
 		KeepaliveIdle:   10 * time.Minute,
 		DataDir:         "/var/lib/portico",
+		Store:           Store{Backups: 7},
 		Log:             Log{Level: LogInfo, Format: LogJSON, Signins: true},
 	}
 }

@@ -5,8 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
-	"path/filepath"
+	"io/fs"
 	"slices"
 
 	"github.com/spf13/cobra"
@@ -15,7 +14,6 @@ import (
 	"portico/configs"
 	"portico/configs/store"
 	"portico/health/admin"
-	"portico/health/admin/client"
 )
 
 func newCheck() *cobra.Command {
@@ -24,10 +22,8 @@ func newCheck() *cobra.Command {
 		Short: "Tell everything that is wrong with a configuration file",
 		Long: "Check reads a configuration file, and the certificates, keys, tokens and map files it names. It prints every mistake and\n" +
 			"warning with file, line and column, and the settings in which a change at run time beats it. What a start would refuse counts as a\n" +
-			"mistake: a file that cannot be used, a store that cannot be read, other databases than \"routing: hash\" spreads users over (known only\n" +
-			"while Portico does not run). A database without the copy that is active counts too: a reload refuses it, and a start keeps its users\n" +
-			"out. Check opens no port. If Portico is running, it asks Portico over\n" +
-			"admin.socket for what is stored.\n\n" +
+			"mistake: a file that cannot be used, a store that is damaged, other databases than \"routing: hash\" spreads users over. A database without the copy that is active counts too: a reload refuses it, and a start keeps its users\n" +
+			"out. Check opens no port and changes nothing.\n\n" +
 			"Exit status: 0 the file can be used, 1 it has mistakes, 2 it cannot be read.",
 		Args: cobra.NoArgs,
 	}
@@ -45,7 +41,7 @@ func newCheck() *cobra.Command {
 		for _, warning := range config.Warnings() {
 			fmt.Fprintln(cmd.OutOrStdout(), warning.Error())
 		}
-		refused := refusals(cmd.Context(), config, func(what string, err error) {
+		refused := refusals(cmd.Context(), config, *file, func(what string, err error) {
 			fmt.Fprintf(cmd.OutOrStdout(), "%s: warning: %s: %s\n", *file, what, err)
 		})
 		for _, err := range refused {
@@ -61,7 +57,7 @@ func newCheck() *cobra.Command {
 }
 
 // refusals returns why a start with a configuration would fail, by making what a start makes. warn gets what a start would only log.
-func refusals(ctx context.Context, config *configs.Config, warn func(what string, err error)) (all []error) {
+func refusals(ctx context.Context, config *configs.Config, file string, warn func(what string, err error)) (all []error) {
 	note := func(err error) {
 		if err != nil {
 			all = append(all, err)
@@ -71,12 +67,12 @@ func refusals(ctx context.Context, config *configs.Config, warn func(what string
 	note(err)
 	_, err = newNodes(config)
 	note(err)
-	kept, err := openKept(config)
-	if errors.Is(err, store.ErrLocked) { // it runs
+	kept, err := store.ReadOnly(config.DataDir)
+	if errors.Is(err, fs.ErrPermission) { // tellStored says so
 		kept, err = store.Memory(), nil
 	}
 	if err != nil {
-		return append(all, err)
+		return append(all, storeError(err, config, file))
 	}
 	defer kept.Close()
 	of := lasting{store: kept, report: warn}
@@ -92,14 +88,6 @@ func refusals(ctx context.Context, config *configs.Config, warn func(what string
 		f.tier.Close()
 	}
 	return all
-}
-
-// openKept opens what is stored. Where Portico has never run, that is nothing.
-func openKept(config *configs.Config) (store.Store, error) {
-	if _, err := os.Stat(filepath.Join(config.DataDir, store.FileName)); err != nil {
-		return store.Memory(), nil
-	}
-	return openStore(config)
 }
 
 // tellStored lists the settings in which a change at run time beats the file, and the databases whose active copy the file does not have; with one
@@ -130,13 +118,13 @@ type kept struct {
 	active   map[string]string // databases: the server with the active copy
 }
 
-// readKept reads the store. While Portico runs that is its own, and Portico is asked.
+// readKept reads the store, which may be in use.
 func readKept(ctx context.Context, config *configs.Config) (k kept, err error) {
-	s, err := openKept(config)
-	switch {
-	case errors.Is(err, store.ErrLocked):
-		return askKept(ctx, client.New(config.Admin.Socket, ""))
-	case err != nil:
+	s, err := store.ReadOnly(config.DataDir)
+	if damage := (*store.Damage)(nil); errors.As(err, &damage) { // refusals says so
+		return k, nil
+	}
+	if err != nil {
 		return k, err
 	}
 	defer s.Close()
@@ -148,21 +136,4 @@ func readKept(ctx context.Context, config *configs.Config) (k kept, err error) {
 	k.settings = settingStates(config.Settings, changed.Settings, stored)
 	k.active, err = backend.ActiveCopies(ctx, s)
 	return k, err
-}
-
-func askKept(ctx context.Context, from *client.Client) (k kept, err error) {
-	if err := from.Get(ctx, "/api/v1/settings", &k.settings); err != nil {
-		return k, err
-	}
-	var copies []admin.CopyStatus
-	if err := from.Get(ctx, "/api/v1/databases", &copies); err != nil {
-		return k, err
-	}
-	k.active = make(map[string]string)
-	for _, c := range copies {
-		if c.Active {
-			k.active[c.Database] = c.Server
-		}
-	}
-	return k, nil
 }

@@ -57,7 +57,7 @@ func newRoot() *cobra.Command {
 		SilenceErrors: true,
 		SilenceUsage:  true,
 	}
-	root.AddCommand(newServe(), newCheck(), newDemo(), newServer(), newDatabase(), newSession(), newUser(), newSettings(), newLogCommand(), newHealth(), newProbe(), newOverride(), newComponent(), newMaintenance(), newRunbook(), newService(), newTest(), newConfig(), newBench(), newVersion(), newMan())
+	root.AddCommand(newServe(), newCheck(), newDemo(), newServer(), newDatabase(), newSession(), newUser(), newSettings(), newLogCommand(), newHealth(), newProbe(), newOverride(), newComponent(), newMaintenance(), newRunbook(), newService(), newTest(), newConfig(), newStore(), newBench(), newVersion(), newMan())
 	return root
 }
 

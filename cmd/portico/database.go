@@ -4,10 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"maps"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 
@@ -41,7 +38,7 @@ func newDatabasePin() *cobra.Command {
 		if config.Routing != configs.RoutingHash {
 			return fmt.Errorf("%s has routing: %s; only routing: %s pins databases", *file, config.Routing, configs.RoutingHash)
 		}
-		s, err := openStore(config)
+		s, err := openStore(config, *file)
 		if err != nil {
 			return err
 		}
@@ -63,8 +60,8 @@ func newDatabasePinned() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "pinned",
 		Short: "Tell which databases users are spread over",
-		Long: "Pinned prints the databases that \"routing: hash\" spreads users over. Portico must not be running.\n\n" +
-			"Exit status: 0 the configuration agrees, 1 it does not, 2 the answer is not to be had.",
+		Long: "Pinned prints the databases that \"routing: hash\" spreads users over.\n\n" +
+			"Exit status: 0 the configuration agrees, 1 it does not, 2 the store cannot be read.",
 		Args: cobra.NoArgs,
 	}
 	file := configFlag(cmd)
@@ -73,7 +70,7 @@ func newDatabasePinned() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		names, err := pinnedIn(cmd.Context(), config)
+		names, err := pinnedIn(cmd.Context(), config, *file)
 		if err != nil {
 			return err
 		}
@@ -89,24 +86,13 @@ func newDatabasePinned() *cobra.Command {
 }
 
 // pinnedIn reads the pinned set. It makes no store where there is none.
-func pinnedIn(ctx context.Context, config *configs.Config) ([]string, error) {
-	if _, err := os.Stat(filepath.Join(config.DataDir, store.FileName)); errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
-	}
-	s, err := openStore(config)
+func pinnedIn(ctx context.Context, config *configs.Config, file string) ([]string, error) {
+	s, err := store.ReadOnly(config.DataDir)
 	if err != nil {
-		return nil, err
+		return nil, storeError(err, config, file)
 	}
 	names, err := backend.PinnedDatabases(ctx, s)
 	return names, errors.Join(err, s.Close())
-}
-
-func openStore(config *configs.Config) (store.Store, error) {
-	s, err := store.Open(config.DataDir)
-	if err != nil {
-		return nil, fmt.Errorf("data_dir %s: %w", config.DataDir, err)
-	}
-	return s, nil
 }
 
 func databaseNames(config *configs.Config) []string {

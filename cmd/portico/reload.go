@@ -52,6 +52,7 @@ func (s *service) reload() error {
 	s.useHealthPlan()
 	s.escalator.Use(s.sinks(config), config.Health.Recovery.CommonCausePercent)
 	s.healthOf.Store(&config.Health)
+	s.backups.Store(int64(config.Store.Backups))
 	s.recovery.Use(recoveryPlan(config.Health.Recovery))
 	for _, warning := range loaded.Warnings() {
 		s.log.Warn().Msg(warning.Error())

@@ -48,6 +48,8 @@ type service struct {
 	access     admin.Access
 
 	lasting
+	disk        *store.File           // is store
+	backups     atomic.Int64          // daily copies of it to keep
 	front       atomic.Pointer[front] // in force
 	tickets     *certs.Tickets
 	shown       *certificateMetrics
@@ -117,9 +119,10 @@ func (s *service) start() (err error) {
 	s.log.Info().Str("version", version()).Str("config", s.file).Uint64("descriptors", descriptorLimit()).
 		Int("loops", loops(s.config, cpus)).Int("setup_slots", setupSlots(s.config, cpus)).Msg("starting")
 	s.report, s.breakers, s.gates = s.reported, backend.NewBreakers(time.Now, rand.Float64), backend.NewGates(time.Now)
-	if s.store, err = openStore(s.config); err != nil {
+	if s.disk, err = openStore(s.config, s.file); err != nil {
 		return err
 	}
+	s.store = s.disk
 	if s.config, err = s.withStored(s.started); err != nil {
 		return err
 	}
@@ -144,6 +147,9 @@ func (s *service) start() (err error) {
 	if err := s.use(front); err != nil {
 		return err
 	}
+	s.backups.Store(int64(s.config.Store.Backups))
+	metrics := newStoreMetrics(s.registry)
+	s.group.Go(func() { s.keepStore(s.upkeep, metrics) })
 	if err := s.startProtocolLog(loops(s.config, cpus)); err != nil {
 		return err
 	}
@@ -317,7 +323,7 @@ func (s *service) startAdmin() (err error) {
 		return err
 	}
 	s.nodes.Store(&nodes)
-	s.admin, err = admin.New(admin.Options{Gatherer: s.registry, Checks: s.checks(), Control: control{s}, Access: s.access, Log: s.log, Protocol: protocolControl{s.protocol, s}, Health: healthControl{s}, Node: s.node})
+	s.admin, err = admin.New(admin.Options{Gatherer: s.registry, Checks: s.checks(), Control: control{s}, Access: s.access, Log: s.log, Protocol: protocolControl{s.protocol, s}, Health: healthControl{s}, Store: storeControl{s}, Node: s.node})
 	if err != nil {
 		return err
 	}

@@ -10,6 +10,8 @@ import (
 	"math/rand/v2"
 	"os"
 	"os/exec"
+	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 )
@@ -17,8 +19,14 @@ import (
 // childDir names the folder in which a child process writes until it is killed.
 const childDir = "PORTICO_STORE_TEST_DIR"
 
+// childCopies names the copies that the child restores by turns instead.
+const childCopies = "PORTICO_STORE_TEST_COPIES"
+
 func TestMain(m *testing.M) {
 	if dir := os.Getenv(childDir); dir != "" {
+		if from := os.Getenv(childCopies); from != "" {
+			restoreForEver(dir, strings.Split(from, ":"))
+		}
 		writeForEver(dir)
 	}
 	os.Exit(m.Run())
@@ -49,10 +57,10 @@ func TestKill(t *testing.T) {
 
 // killWriter runs a child, kills it at a random moment after its first write,
 // and returns the last number it reported.
-func killWriter(t *testing.T, dir string, random *rand.Rand) (last uint64) {
+func killWriter(t *testing.T, dir string, random *rand.Rand, env ...string) (last uint64) {
 	t.Helper()
 	child := exec.Command(os.Args[0])
-	child.Env = append(os.Environ(), childDir+"="+dir)
+	child.Env = append(append(os.Environ(), childDir+"="+dir), env...)
 	child.Stderr = os.Stderr
 	out, err := child.StdoutPipe()
 	if err != nil {
@@ -84,7 +92,7 @@ func killWriter(t *testing.T, dir string, random *rand.Rand) (last uint64) {
 
 // writeForEver counts up in one key and prints each number once it is stored.
 func writeForEver(dir string) {
-	s, err := Open(dir)
+	s, err := Open(dir, noon)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
@@ -98,6 +106,53 @@ func writeForEver(dir string) {
 	for {
 		n++
 		if e.Revision, err = s.CompareAndSet(ctx, "n", e.Revision, valueOf(n)); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		fmt.Println(n)
+	}
+}
+
+// TestKillRestore kills a process that restores two copies by turns, again and again. What is
+// there then is one of the two, whole, and can be opened. Before every second round the identity
+// is lost, so that the first restore begins with a store that nothing may be taken from.
+func TestKillRestore(t *testing.T) {
+	dir := t.TempDir()
+	random := rand.New(rand.NewPCG(2, uint64(os.Getpid())))
+	var copies []string
+	for n := uint64(1); n <= 2; n++ {
+		s := open(t, filepath.Join(t.TempDir(), "data"))
+		if _, err := s.CompareAndSet(t.Context(), "n", 0, valueOf(n)); err != nil {
+			t.Fatal(err)
+		}
+		c, err := s.Backup(noon, ByHand)
+		wantErr(t, err, nil)
+		wantErr(t, s.Close(), nil)
+		copies = append(copies, c.Path)
+	}
+	for round := range 12 {
+		if round%2 == 1 {
+			wantErr(t, os.Remove(filepath.Join(dir, IdentityName)), nil)
+		}
+		killWriter(t, dir, random, childCopies+"="+strings.Join(copies, ":"))
+		s := open(t, dir)
+		e, err := s.Get(t.Context(), "n")
+		if err != nil {
+			t.Fatal(err)
+		}
+		n := binary.BigEndian.Uint64(e.Value)
+		if n < 1 || n > 2 || !bytes.Equal(e.Value, valueOf(n)) {
+			t.Errorf("round %d: neither copy is there", round)
+		}
+		wantErr(t, s.Check(), nil)
+		wantErr(t, s.Close(), nil)
+	}
+}
+
+// restoreForEver restores copies by turns and prints the number of each restore once it is done.
+func restoreForEver(dir string, copies []string) {
+	for n := 1; ; n++ {
+		if _, err := Restore(dir, copies[n%len(copies)], false, noon.Add(time.Duration(n)*time.Second)); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(1)
 		}

@@ -53,6 +53,9 @@ func pages(o Options) http.Handler {
 	if o.Protocol != nil {
 		logAPI(mux, o.Protocol)
 	}
+	if o.Store != nil {
+		storeAPI(mux, o.Store)
+	}
 	if o.Node != nil {
 		mux.HandleFunc(nodePages+"{node}/", func(w http.ResponseWriter, r *http.Request) {
 			way, err := o.Node(r.PathValue("node"))

@@ -31,6 +31,7 @@ type Options struct {
 	Control  Control                                 // what the API shows and does; nil: there is none
 	Protocol ProtocolLog                             // the protocol log; nil: there is none
 	Health   Health                                  // managed availability; nil: there is none
+	Store    Store                                   // what is stored; nil: not shown
 	Node     func(name string) (http.Handler, error) // the way to another node; nil: there is none
 	Access   Access                                  // the first; see Server.Reload
 	Log      zerolog.Logger                          // the zero value writes nothing

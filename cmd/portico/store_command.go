@@ -1,0 +1,319 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strconv"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"portico/configs"
+	"portico/configs/store"
+	"portico/health/admin"
+	"portico/health/admin/client"
+)
+
+func newStore() *cobra.Command {
+	return group(&cobra.Command{
+		Use:   "store",
+		Short: "Check, back up, restore and show what Portico has stored",
+		Long: "The store keeps what changes at run time: active copies, blocks, settings, overrides, rules of the protocol log. It is the\n" +
+			"file portico.db in data_dir, with its identity in portico.db.id and its copies in the folder backups.\n\n" +
+			"With --admin or PORTICO_ADMIN these commands ask a running Portico; with --config they read the files, whether Portico\n" +
+			"runs or not. Without either, they ask the Portico at " + client.DefaultSocket + " if there is one, and else read the files.",
+	}, newStoreCheck(), newStoreBackup(), newStoreRestore(), newStoreShow())
+}
+
+// storeAsking is what commands about the store have in common: they ask Portico, or read files.
+type storeAsking struct {
+	*asking
+	file *string // the configuration
+	cmd  *cobra.Command
+}
+
+func storeFlags(cmd *cobra.Command) storeAsking {
+	return storeAsking{askHere(cmd), configFlag(cmd), cmd}
+}
+
+// running tells whether to ask a running Portico.
+func (a storeAsking) running() bool {
+	if a.cmd.Flags().Changed("config") {
+		return false
+	}
+	_, err := os.Stat(client.DefaultSocket)
+	return a.admin != "" || err == nil
+}
+
+// config reads the configuration, which says where the files are.
+func (a storeAsking) config() (*configs.Config, error) { return configs.Load(*a.file) }
+
+// askStore adds to an error of a Portico that does not answer what to do without it.
+func (a storeAsking) hint(err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("%w (if Portico does not run: --config FILE)", err)
+}
+
+func newStoreCheck() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "check [FILE]",
+		Short: "Tell whether the store is whole, and list its copies",
+		Long: "Check reads the store and all its copies, or one FILE. Every byte counts: it also finds a store that is missing, is another\n" +
+			"store's, or is older than what Portico wrote last.\n\nExit status: 0 all is whole, 1 something is damaged, 2 it could not be read.",
+		Args: cobra.MaximumNArgs(1),
+	}
+	ask := storeFlags(cmd)
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if err := ask.check(); err != nil {
+			return err
+		}
+		state, err := ask.state(cmd.Context(), args)
+		if err != nil {
+			return err
+		}
+		whole := state.Damage == ""
+		heads := []string{"FILE", "TAKEN", "REASON", "REVISION", "ENTRIES", "STATE"}
+		rows := [][]string{{state.File, "", "", strconv.FormatUint(state.Revision, 10), strconv.Itoa(state.Entries), cmp.Or(state.Damage, "whole")}}
+		for _, c := range state.Copies {
+			rows = append(rows, copyRow(c))
+			whole = whole && c.Damage == ""
+		}
+		if err := ask.print(cmd.OutOrStdout(), state, heads, rows); err != nil || whole {
+			return err
+		}
+		return errBadNews
+	}
+	return cmd
+}
+
+func copyRow(c admin.StoreCopy) []string {
+	return []string{
+		c.File, c.Taken.Format(time.RFC3339), c.Reason, strconv.FormatUint(c.Revision, 10), strconv.Itoa(c.Entries), cmp.Or(c.Damage, "whole"),
+	}
+}
+
+// state returns the state of the store, or of one file.
+func (a storeAsking) state(ctx context.Context, args []string) (state admin.StoreState, err error) {
+	switch {
+	case len(args) == 1:
+		content, err := store.ReadCopy(args[0])
+		state = admin.StoreState{File: args[0], Revision: content.Revision, Entries: len(content.Entries), Copies: []admin.StoreCopy{}}
+		if damage := (*store.Damage)(nil); errors.As(err, &damage) {
+			state.Damage, err = damage.Error(), nil
+		}
+		return state, err
+	case a.running():
+		return state, a.hint(a.get(ctx, "/api/v1/store", &state))
+	}
+	config, err := a.config()
+	if err != nil {
+		return state, err
+	}
+	_, err = store.ReadOnly(config.DataDir)
+	return stateOfStore(config.DataDir, err)
+}
+
+func newStoreBackup() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "backup [FILE]",
+		Short: "Copy the store",
+		Long: "Backup writes a copy of the store as it is at this moment, and reads it again: into the folder backups of data_dir, or to\n" +
+			"FILE. Portico may run meanwhile. A copy holds the key of the protocol log's user hashes: keep it from others.",
+		Args: cobra.MaximumNArgs(1),
+	}
+	ask := storeFlags(cmd)
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if err := ask.check(); err != nil {
+			return err
+		}
+		var made admin.StoreCopy
+		var err error
+		if len(args) == 0 && ask.running() {
+			err = ask.hint(ask.post(cmd.Context(), "/api/v1/store/backup", struct{}{}, &made))
+		} else {
+			made, err = ask.backup(args)
+		}
+		if err != nil {
+			return err
+		}
+		return ask.print(cmd.OutOrStdout(), made, []string{"FILE", "TAKEN", "REASON", "REVISION", "ENTRIES", "STATE"}, [][]string{copyRow(made)})
+	}
+	return cmd
+}
+
+// backup copies files.
+func (a storeAsking) backup(args []string) (made admin.StoreCopy, err error) {
+	config, err := a.config()
+	if err != nil {
+		return made, err
+	}
+	now := time.Now().UTC()
+	path := store.CopyPath(config.DataDir, now, store.ByHand)
+	if len(args) == 1 {
+		path = args[0]
+	}
+	content, err := store.WriteCopy(config.DataDir, path)
+	made = admin.StoreCopy{File: path, Taken: now, Reason: string(store.ByHand), Revision: content.Revision, Entries: len(content.Entries)}
+	return made, storeError(err, config, *a.file)
+}
+
+func newStoreRestore() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "restore COPY|latest",
+		Short: "Put a copy of the store in its place",
+		Long: "Restore replaces the store by a copy: a file, the name of one in the folder backups, or the latest one there that is whole.\n" +
+			"What was there is kept as a copy too. Portico must not run with this data_dir. Restore prints what it changes; a copy may be\n" +
+			"older than the last move of a database, so compare active copies with your storage before you start Portico.\n\n" +
+			"With --partial, the whole entries of a damaged file are taken, and the others are left out.",
+		Args: cobra.ExactArgs(1),
+	}
+	ask := storeAsking{&asking{forms: []string{"table", "list", "json"}}, configFlag(cmd), cmd}
+	cmd.Flags().StringVarP(&ask.output, "output", "o", "table", "how results are written: `table, list or json`")
+	partial := cmd.Flags().Bool("partial", false, "take what is whole of a damaged file")
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if err := ask.check(); err != nil {
+			return err
+		}
+		config, err := ask.config()
+		if err != nil {
+			return err
+		}
+		from, err := findCopy(config.DataDir, args[0])
+		if err != nil {
+			return err
+		}
+		done, err := store.Restore(config.DataDir, from, *partial, time.Now())
+		if errors.Is(err, store.ErrLocked) {
+			return fmt.Errorf("%w: stop it first, since it would go on with what it has in memory", err)
+		}
+		if err != nil {
+			return err
+		}
+		return ask.restored(cmd, from, done)
+	}
+	return cmd
+}
+
+// findCopy returns the path of a copy that was named.
+func findCopy(dir, name string) (string, error) {
+	if name != "latest" {
+		if beside := filepath.Join(dir, store.BackupsName, name); filepath.Base(name) == name {
+			if _, err := os.Stat(beside); err == nil {
+				return beside, nil
+			}
+		}
+		return name, nil
+	}
+	copies, err := store.Copies(dir)
+	if err != nil {
+		return "", err
+	}
+	for _, c := range copies {
+		if c.Err == nil && c.Reason != store.BeforeRestore {
+			return c.Path, nil
+		}
+	}
+	return "", fmt.Errorf("no copy in %s is whole", filepath.Join(dir, store.BackupsName))
+}
+
+// restored prints what a restore has changed.
+func (a storeAsking) restored(cmd *cobra.Command, from string, done store.Restored) error {
+	type change struct {
+		Key    string `json:"key"`
+		Before string `json:"before"`
+		After  string `json:"after"`
+	}
+	changes, rows := []change{}, [][]string{}
+	for _, d := range done.Changes {
+		c := change{d.Key, shownValue(d.Key, d.Before), shownValue(d.Key, d.After)}
+		changes, rows = append(changes, c), append(rows, []string{c.Key, c.Before, c.After})
+	}
+	result := struct {
+		From    string   `json:"from"`
+		Kept    string   `json:"kept,omitempty"`
+		Entries int      `json:"entries"`
+		Left    string   `json:"left_out,omitempty"`
+		Changes []change `json:"changes"`
+	}{from, done.Kept, done.Entries, "", changes}
+	if done.Left != nil {
+		result.Left = done.Left.Error()
+	}
+	out := cmd.OutOrStdout()
+	if a.output != "json" {
+		fmt.Fprintf(out, "restored %d entries from %s\n", done.Entries, from)
+		if done.Kept != "" {
+			fmt.Fprintf(out, "what was there is kept as %s\n", done.Kept)
+		}
+		if done.Left != nil {
+			fmt.Fprintf(out, "left out: %s\n", visibleText(result.Left))
+		}
+		if len(rows) == 0 {
+			fmt.Fprintln(out, "no entry has changed")
+			return nil
+		}
+	}
+	return a.print(out, result, []string{"KEY", "BEFORE", "AFTER"}, rows)
+}
+
+func newStoreShow() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "show [PREFIX]",
+		Short: "Show the entries of the store, or of a copy",
+		Long:  "Show lists the entries whose key begins with PREFIX. The key of the protocol log's user hashes is masked.",
+		Args:  cobra.MaximumNArgs(1),
+	}
+	ask := storeFlags(cmd)
+	from := cmd.Flags().String("file", "", "show this `file` instead, such as a copy; of a damaged one, what is whole")
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if err := ask.check(); err != nil {
+			return err
+		}
+		prefix := ""
+		if len(args) == 1 {
+			prefix = args[0]
+		}
+		entries, damage, err := ask.entries(cmd.Context(), *from, prefix)
+		if err != nil {
+			return err
+		}
+		var rows [][]string
+		for _, e := range entries {
+			rows = append(rows, []string{e.Key, strconv.FormatUint(e.Revision, 10), e.Value})
+		}
+		if err := ask.print(cmd.OutOrStdout(), entries, []string{"KEY", "REVISION", "VALUE"}, rows); err != nil || damage == nil {
+			return err
+		}
+		fmt.Fprintln(cmd.ErrOrStderr(), visibleText(damage.Error()))
+		return errBadNews
+	}
+	return cmd
+}
+
+// entries returns the entries of the store or of a file, and what is wrong with that.
+func (a storeAsking) entries(ctx context.Context, file, prefix string) (entries []admin.StoreEntry, damage, err error) {
+	if file == "" && a.running() {
+		return entries, nil, a.hint(a.get(ctx, "/api/v1/store/entries?prefix="+url.QueryEscape(prefix), &entries))
+	}
+	if file == "" {
+		config, err := a.config()
+		if err != nil {
+			return nil, nil, err
+		}
+		file = filepath.Join(config.DataDir, store.FileName)
+		if _, damage = store.ReadOnly(config.DataDir); damage != nil {
+			damage = storeError(damage, config, *a.file)
+		}
+	}
+	content, err := store.ReadCopy(file)
+	if found := (*store.Damage)(nil); errors.As(err, &found) {
+		damage, err = cmp.Or(damage, err), nil
+	}
+	return storeEntries(content.Entries, prefix), damage, err
+}

@@ -1,0 +1,65 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"portico/backend/backendtest/testkit"
+	"portico/configs/store"
+)
+
+// A start with a damaged store names file and entry, and the commands that help; they do.
+func TestDamagedStore(t *testing.T) {
+	testkit.NoLeaks(t)
+	site := newSite(t)
+	site.serveMail(t)
+	file := site.write(t, "")
+	r := site.serve(t, file)
+	r.logged(t, "made the daily copy of the store")
+	socket := filepath.Join(site.dir, "admin.sock")
+	wantCommand(t, "settings set banner=stored --admin "+socket, statusFine, "stored")
+	wantCommand(t, "store check --admin "+socket, statusFine, "daily")
+	wantCommand(t, "store backup --admin "+socket, statusFine, "by-hand")
+	wantCommand(t, "store show --admin "+socket, statusFine, `{"banner":"stored"}`)
+	wantCommand(t, "store restore -c "+file+" latest", statusFailed, "another portico runs with this data_dir: stop it first")
+	r.signals <- os.Interrupt
+	r.stopped(t)
+
+	path := filepath.Join(site.dir, "data", store.FileName)
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	site.put(t, filepath.Join("data", store.FileName), strings.Replace(string(text), "stored", "forged", 1))
+	for _, args := range []string{"serve -c " + file, "check -c " + file, "database pinned -c " + file} {
+		status, out, errs := command(strings.Fields(args)...)
+		for _, words := range []string{path, `entry "settings": its checksum does not match`, "portico store restore -c " + file + " COPY"} {
+			if status == statusFine || !strings.Contains(out+errs, words) {
+				t.Errorf("%s: status %d, without %q: %s%s", args, status, words, out, errs)
+			}
+		}
+	}
+	wantCommand(t, "store check -c "+file, statusBad, `entry "settings"`)
+	wantCommand(t, "store show -c "+file, statusBad, "active/db1")
+	wantCommand(t, "store backup -c "+file, statusFailed, `entry "settings"`)
+	wantCommand(t, "store restore -c "+file+" "+path, statusFailed, `entry "settings"`)
+	wantCommand(t, "store restore -c "+file+" --partial "+path, statusFine, `left out: store: `+path+` is damaged: line`)
+	wantCommand(t, "store show -c "+file+" settings", statusFine, "KEY  REVISION  VALUE\n")
+	wantCommand(t, "store restore -c "+file+" latest", statusFine, `settings  -       {"banner":"stored"}`)
+	wantCommand(t, "check -c "+file, statusFine, "fine")
+	wantCommand(t, "store show -c "+file+" protocol_log", statusFine, "*****")
+	wantCommand(t, "store backup -c "+file+" "+filepath.Join(site.dir, "aside"), statusFine, "aside")
+	wantCommand(t, "store check "+filepath.Join(site.dir, "aside"), statusFine, "whole")
+	site.serve(t, file).logged(t, "a stored setting beats the file")
+}
+
+// wantCommand runs a command and looks for words in what it writes.
+func wantCommand(t *testing.T, args string, status int, words string) {
+	t.Helper()
+	got, out, errs := command(strings.Fields(args)...)
+	if got != status || !strings.Contains(out+errs, words) {
+		t.Errorf("%s: status %d, want %d, and %q in: %s%s", args, got, status, words, out, errs)
+	}
+}

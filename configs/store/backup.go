@@ -1,0 +1,219 @@
+package store
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+)
+
+// BackupsName is the folder of copies in data_dir.
+const BackupsName = "backups"
+
+// Reason says why a copy was made. It is part of the copy's name.
+type Reason string
+
+// Reasons.
+const (
+	Daily         Reason = "daily"
+	ByHand        Reason = "by-hand"
+	BeforeRestore Reason = "before-restore"
+	BeforeFormat  Reason = "before-format-2"
+)
+
+// Copy is one copy in the folder of copies.
+type Copy struct {
+	Name     string
+	Path     string
+	Taken    time.Time
+	Reason   Reason
+	Revision uint64
+	Entries  int
+	Err      error // *Damage, or why the file cannot be read
+}
+
+const (
+	copyPrefix = "portico-"
+	copySuffix = ".db"
+	copyTime   = "20060102T150405.000Z"
+)
+
+// Copies lists the copies of the store in dir, the newest first. It reads each.
+func Copies(dir string) ([]Copy, error) {
+	entries, err := os.ReadDir(filepath.Join(dir, BackupsName))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("store: %w", err)
+	}
+	var all []Copy
+	for _, e := range entries {
+		c, ok := copyNamed(e.Name())
+		if !ok {
+			continue
+		}
+		c.Path = filepath.Join(dir, BackupsName, c.Name)
+		content, err := ReadCopy(c.Path)
+		c.Revision, c.Entries, c.Err = content.Revision, len(content.Entries), err
+		all = append(all, c)
+	}
+	slices.Reverse(all)
+	return all, nil
+}
+
+// copyNamed reads the name of a copy.
+func copyNamed(name string) (c Copy, ok bool) {
+	words, found := strings.CutPrefix(name, copyPrefix)
+	words, ends := strings.CutSuffix(words, copySuffix)
+	taken, reason, _ := strings.Cut(words, "-")
+	at, err := time.Parse(copyTime, taken)
+	return Copy{Name: name, Taken: at, Reason: Reason(reason)}, found && ends && err == nil
+}
+
+// CopyPath returns where a copy of the store in dir belongs.
+func CopyPath(dir string, now time.Time, why Reason) string {
+	return filepath.Join(dir, BackupsName, copyPrefix+now.UTC().Format(copyTime)+"-"+string(why)+copySuffix)
+}
+
+// keepCopy writes a copy and returns its path.
+func keepCopy(dir string, now time.Time, why Reason, text []byte) (string, error) {
+	if err := makeBackups(dir); err != nil {
+		return "", err
+	}
+	path := CopyPath(dir, now, why)
+	if err := replaceFile(path, text); err != nil {
+		return "", fmt.Errorf("store: copy: %w", err)
+	}
+	return path, nil
+}
+
+// makeBackups makes the folder of copies.
+func makeBackups(dir string) error {
+	folder := filepath.Join(dir, BackupsName)
+	err := os.MkdirAll(folder, 0o700)
+	if err == nil {
+		err = giveToOwner(folder)
+	}
+	if err != nil {
+		return fmt.Errorf("store: copy: %w", err)
+	}
+	return nil
+}
+
+// Backup writes a copy of what the store holds at this moment, and reads it
+// again. Changes wait meanwhile.
+func (f *File) Backup(now time.Time, why Reason) (Copy, error) {
+	f.writing.Lock()
+	text, _ := state{f.identity, f.revision, f.entries}.encode()
+	f.writing.Unlock()
+	path, err := keepCopy(f.dir, now, why, text)
+	if err != nil {
+		return Copy{}, err
+	}
+	c, _ := copyNamed(filepath.Base(path))
+	content, err := ReadCopy(path)
+	c.Path, c.Revision, c.Entries = path, content.Revision, len(content.Entries)
+	return c, err
+}
+
+// BackupDaily makes the copy of a day (UTC), if there is none yet, and removes
+// all but the last keep copies of its kind. made is false if there was one.
+func (f *File) BackupDaily(now time.Time, keep int) (made bool, err error) {
+	names, err := os.ReadDir(filepath.Join(f.dir, BackupsName))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return false, fmt.Errorf("store: %w", err)
+	}
+	for _, e := range names {
+		c, ok := copyNamed(e.Name())
+		if ok && c.Reason == Daily && c.Taken.Format(time.DateOnly) == now.UTC().Format(time.DateOnly) {
+			return false, nil
+		}
+	}
+	if _, err := f.Backup(now, Daily); err != nil {
+		return false, err
+	}
+	return true, errors.Join(f.prune(Daily, keep), f.prune(BeforeRestore, keep))
+}
+
+// prune removes all but the newest copies of a kind.
+func (f *File) prune(why Reason, keep int) error {
+	folder := filepath.Join(f.dir, BackupsName)
+	removeUnfinished(folder)
+	names, err := os.ReadDir(folder)
+	if err != nil {
+		return fmt.Errorf("store: %w", err)
+	}
+	slices.Reverse(names)
+	var errs []error
+	for _, e := range names {
+		if c, ok := copyNamed(e.Name()); !ok || c.Reason != why {
+			continue
+		}
+		if keep--; keep < 0 {
+			errs = append(errs, os.Remove(filepath.Join(folder, e.Name())))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// Content is what a file holds.
+type Content struct {
+	Revision uint64
+	Entries  []Entry // sorted by key; of a damaged file, those that are whole
+}
+
+// ReadCopy reads a store's file, whichever form it has, without regard to any
+// identity beside it. Of a damaged one it returns what is whole, and *Damage.
+func ReadCopy(path string) (Content, error) {
+	s, err := readFile(path)
+	return Content{s.revision, sorted(s.entries)}, err
+}
+
+func readFile(path string) (s state, err error) {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return s, fmt.Errorf("store: %w", err)
+	}
+	if isFormat1(text) {
+		s.revision, s.entries, err = readFormat1(path, text)
+		return s, err
+	}
+	s, _, flaws := decode(text)
+	if len(flaws) > 0 {
+		return s, &Damage{File: path, Flaws: flaws}
+	}
+	return s, nil
+}
+
+func sorted(entries map[string]Entry) []Entry {
+	all := make([]Entry, 0, len(entries))
+	for _, e := range entries {
+		all = append(all, e)
+	}
+	slices.SortFunc(all, func(a, b Entry) int { return strings.Compare(a.Key, b.Key) })
+	return all
+}
+
+// WriteCopy writes the store in dir, as it is now, to a file. It works while a process has
+// the store open. The folder of copies is made if it is missing.
+func WriteCopy(dir, path string) (Content, error) {
+	found, err := read(dir)
+	if err != nil {
+		return Content{}, err
+	}
+	if found.missing {
+		return Content{}, fmt.Errorf("store: there is none in %s", dir)
+	}
+	if filepath.Dir(path) == filepath.Join(dir, BackupsName) {
+		if err := makeBackups(dir); err != nil {
+			return Content{}, err
+		}
+	}
+	text, _ := state{found.identity, found.revision, found.entries}.encode()
+	if err := replaceFile(path, text); err != nil {
+		return Content{}, fmt.Errorf("store: copy: %w", err)
+	}
+	return ReadCopy(path)
+}

@@ -1,0 +1,309 @@
+package store
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"go.etcd.io/bbolt"
+)
+
+// filled makes a folder with a store of a few entries.
+func filled(t *testing.T) (dir string) {
+	t.Helper()
+	dir = t.TempDir()
+	s := open(t, dir)
+	for i, key := range []string{"active/db1", "active/db2", "block/mbx1", "log/key", "settings"} {
+		set(t, s, key, 0, fmt.Sprintf("{\"n\":%d}\n\x00\xff é", i))
+	}
+	wantErr(t, s.Close(), nil)
+	return dir
+}
+
+// files returns what is in a folder, folders and the lock left out.
+func files(t *testing.T, dir string) map[string]string {
+	t.Helper()
+	entries, err := os.ReadDir(dir)
+	wantErr(t, err, nil)
+	all := make(map[string]string)
+	for _, e := range entries {
+		if text, err := os.ReadFile(filepath.Join(dir, e.Name())); err == nil && e.Name() != lockName {
+			all[e.Name()] = string(text)
+		}
+	}
+	return all
+}
+
+// wantDamage opens a store that must be refused, with nothing changed.
+func wantDamage(t *testing.T, dir, file, what string) *Damage {
+	t.Helper()
+	before := files(t, dir)
+	s, err := Open(dir, noon)
+	var damage *Damage
+	if !errors.As(err, &damage) {
+		if s != nil {
+			s.Close()
+		}
+		t.Fatalf("%s: error is %v, want damage", what, err)
+	}
+	if !strings.Contains(err.Error(), filepath.Join(dir, file)) {
+		t.Errorf("%s: error %q does not name %s", what, err, file)
+	}
+	if _, err := ReadOnly(dir); !errors.As(err, &damage) {
+		t.Errorf("%s: read-only, the error is %v", what, err)
+	}
+	if after := files(t, dir); fmt.Sprint(after) != fmt.Sprint(before) {
+		t.Fatalf("%s: the refusal has changed files", what)
+	}
+	return damage
+}
+
+func put(t *testing.T, path string, text []byte) {
+	t.Helper()
+	wantErr(t, os.WriteFile(path, text, 0o600), nil)
+}
+
+// TestEveryDamage goes through the damages of the store's file and of its identity: each bit
+// of each byte the other way, each length, a byte more at each place, and none left.
+func TestEveryDamage(t *testing.T) {
+	dir := filled(t)
+	for _, name := range []string{FileName, IdentityName} {
+		path := filepath.Join(dir, name)
+		whole, err := os.ReadFile(path)
+		wantErr(t, err, nil)
+		for at := range whole {
+			for bit := range 8 {
+				changed := bytes.Clone(whole)
+				changed[at] ^= 1 << bit
+				put(t, path, changed)
+				what := fmt.Sprintf("%s, bit %d of byte %d", name, bit, at)
+				if bit == 0 {
+					wantDamage(t, dir, name, what)
+				} else if _, err := ReadOnly(dir); !errors.As(err, new(*Damage)) {
+					t.Fatalf("%s: error is %v", what, err)
+				}
+			}
+			put(t, path, append(append(bytes.Clone(whole[:at]), '0'), whole[at:]...))
+			wantDamage(t, dir, name, fmt.Sprintf("%s, a byte more at %d", name, at))
+			put(t, path, whole[:at])
+			wantDamage(t, dir, name, fmt.Sprintf("%s, cut to %d bytes", name, at))
+		}
+		put(t, path, append(bytes.Clone(whole), '\n'))
+		wantDamage(t, dir, name, name+", a byte more")
+		wantErr(t, os.Remove(path), nil)
+		wantDamage(t, dir, name, name+", removed")
+		put(t, path, whole)
+		open(t, dir).Close()
+	}
+}
+
+// A damaged entry is named, and the others are not.
+func TestDamageNamesTheEntry(t *testing.T) {
+	dir := filled(t)
+	path := filepath.Join(dir, FileName)
+	text, err := os.ReadFile(path)
+	wantErr(t, err, nil)
+	put(t, path, bytes.Replace(text, []byte(`\"n\":2`), []byte(`\"n\":3`), 1))
+	damage := wantDamage(t, dir, FileName, "another value")
+	if len(damage.Flaws) != 1 || damage.Flaws[0] != (Flaw{4, "block/mbx1", "its checksum does not match"}) {
+		t.Errorf("flaws are %v", damage.Flaws)
+	}
+	content, err := ReadCopy(path)
+	if len(content.Entries) != 4 || err == nil {
+		t.Errorf("%d entries are whole, and the error is %v", len(content.Entries), err)
+	}
+}
+
+// Whole entries do not make a whole file.
+func TestLinesOutOfPlace(t *testing.T) {
+	dir := filled(t)
+	path := filepath.Join(dir, FileName)
+	text, err := os.ReadFile(path)
+	wantErr(t, err, nil)
+	lines := bytes.SplitAfter(text, []byte("\n"))
+	for what, order := range map[string][]int{
+		"one is missing": {0, 1, 2, 4, 5, 6}, "one is there twice": {0, 1, 2, 2, 3, 4, 5, 6}, "two are exchanged": {0, 1, 3, 2, 4, 5, 6},
+		"all are missing": {0, 6}, "the head is missing": {1, 2, 3, 4, 5, 6},
+	} {
+		var changed []byte
+		for _, i := range order {
+			changed = append(changed, lines[i]...)
+		}
+		put(t, path, changed)
+		wantDamage(t, dir, FileName, what)
+	}
+}
+
+// A whole file that is not the last one is damage too: it would bring old active copies back.
+func TestFilesOfOtherTimesAndPlaces(t *testing.T) {
+	dir := filled(t)
+	path := filepath.Join(dir, FileName)
+	older, err := os.ReadFile(path)
+	wantErr(t, err, nil)
+	s := open(t, dir)
+	set(t, s, "z", 0, "new")
+	wantErr(t, s.Close(), nil)
+	newest, err := os.ReadFile(path)
+	wantErr(t, err, nil)
+
+	put(t, path, older)
+	wantDamage(t, dir, FileName, "an older file")
+	other, err := os.ReadFile(filepath.Join(filled(t), FileName))
+	wantErr(t, err, nil)
+	put(t, path, other)
+	wantDamage(t, dir, FileName, "a file of another store")
+	old := filepath.Join(t.TempDir(), "bolt")
+	writeFormat1(t, old, map[string]string{"a": "one"})
+	text, err := os.ReadFile(old)
+	wantErr(t, err, nil)
+	put(t, path, text)
+	wantDamage(t, dir, FileName, "a file of the form before")
+
+	put(t, path, newest)
+	open(t, dir).Close()
+}
+
+// A process may end between the file and its identity, and before the first file.
+func TestInterruptedWrites(t *testing.T) {
+	dir := filled(t)
+	beside := filepath.Join(dir, IdentityName)
+	before, err := os.ReadFile(beside)
+	wantErr(t, err, nil)
+	s := open(t, dir)
+	r := set(t, s, "z", 0, "new")
+	wantErr(t, s.Close(), nil)
+	put(t, beside, before)
+	put(t, filepath.Join(dir, FileName+".123"+unfinished), []byte("half"))
+	s = open(t, dir)
+	wantEntry(t, s, "z", r, "new")
+	wantErr(t, s.Check(), nil)
+	wantErr(t, s.Close(), nil)
+	put(t, beside, before)
+	if s, err := ReadOnly(dir); err != nil {
+		t.Error(err)
+	} else {
+		wantEntry(t, s, "z", r, "new")
+	}
+	if _, there := files(t, dir)[FileName+".123"+unfinished]; there {
+		t.Error("an unfinished file is left")
+	}
+
+	dir = t.TempDir()
+	put(t, filepath.Join(dir, IdentityName), mark{identity: newIdentity(), sum: unwritten}.encode())
+	s = open(t, dir)
+	set(t, s, "a", 0, "one")
+	wantErr(t, s.Close(), nil)
+}
+
+// What happens to the file while a process has the store open is found out too.
+func TestCheckWhileOpen(t *testing.T) {
+	dir := filled(t)
+	s := open(t, dir)
+	defer s.Close()
+	wantErr(t, s.Check(), nil)
+	path := filepath.Join(dir, FileName)
+	text, err := os.ReadFile(path)
+	wantErr(t, err, nil)
+	for what, damage := range map[string]func() error{
+		"cut":     func() error { return os.Truncate(path, 100) },
+		"removed": func() error { return os.Remove(path) },
+		"another": func() error {
+			later, _, _ := decode(text)
+			later.revision++
+			changed, _ := later.encode()
+			return replaceFile(path, changed)
+		},
+	} {
+		wantErr(t, damage(), nil)
+		var found *Damage
+		if err := s.Check(); !errors.As(err, &found) {
+			t.Errorf("%s: error is %v", what, err)
+		}
+		put(t, path, text)
+	}
+	wantErr(t, s.Check(), nil)
+}
+
+// writeFormat1 writes a file of the form before: the entries have revisions from 1.
+func writeFormat1(t *testing.T, path string, entries map[string]string) {
+	t.Helper()
+	db, err := bbolt.Open(path, 0o600, nil)
+	wantErr(t, err, nil)
+	err = db.Update(func(tx *bbolt.Tx) error {
+		b, err := tx.CreateBucketIfNotExists(bucket1)
+		if err != nil {
+			return err
+		}
+		for key, value := range entries {
+			r, _ := b.NextSequence()
+			if err := b.Put([]byte(key), append(binary.BigEndian.AppendUint64(nil, r), value...)); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	wantErr(t, errors.Join(err, db.Close()), nil)
+}
+
+// A file of the form before is taken over once, and kept.
+func TestTakeOver(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, FileName)
+	writeFormat1(t, path, map[string]string{"active/db1": "mbx1"})
+	old, err := os.ReadFile(path)
+	wantErr(t, err, nil)
+	for range 2 {
+		s := open(t, dir)
+		wantEntry(t, s, "active/db1", 1, "mbx1")
+		wantErr(t, s.Check(), nil)
+		wantErr(t, s.Close(), nil)
+	}
+	copies, err := Copies(dir)
+	wantErr(t, err, nil)
+	if len(copies) != 1 || copies[0].Reason != BeforeFormat || copies[0].Err != nil || copies[0].Entries != 1 {
+		t.Fatalf("copies are %+v", copies)
+	}
+	if kept, err := os.ReadFile(copies[0].Path); err != nil || !bytes.Equal(kept, old) {
+		t.Errorf("the copy is not the old file: %v", err)
+	}
+	if s := open(t, dir); set(t, s, "b", 0, "") <= 1 {
+		t.Error("a revision is used again")
+	} else {
+		wantErr(t, s.Close(), nil)
+	}
+	put(t, path, nil)
+	wantDamage(t, dir, FileName, "emptied after it was taken over")
+}
+
+// A damaged file of the form before is refused where that can be seen, and never a crash.
+func TestDamagedFormat1(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, FileName)
+	entries := make(map[string]string)
+	for i := range 40 {
+		entries[fmt.Sprintf("active/db%02d", i)] = strings.Repeat("mbx", 50)
+	}
+	writeFormat1(t, path, entries)
+	whole, err := os.ReadFile(path)
+	wantErr(t, err, nil)
+	for length := 0; length < len(whole); length += 500 {
+		put(t, path, whole[:length])
+		if _, content, err := readFormat1(path, whole[:length]); err != nil || len(content) != len(entries) { // else nothing was in what is cut
+			wantDamage(t, dir, FileName, fmt.Sprintf("cut to %d bytes", length))
+		}
+	}
+	for at := 0; at < len(whole); at += 61 {
+		changed := bytes.Clone(whole)
+		changed[at] ^= 0xff
+		put(t, path, changed)
+		_, content, err := readFormat1(path, changed)
+		if err == nil && len(content) != len(entries) {
+			t.Errorf("byte %d: %d entries of %d, and no error", at, len(content), len(entries))
+		}
+	}
+}

@@ -1,0 +1,171 @@
+package store
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"hash/crc32"
+	"iter"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// The file is text, so that people can read it when nothing else helps:
+//
+//	portico store 2 IDENTITY REVISION
+//	CRC REVISION "KEY" "VALUE"        one line for each entry, sorted by key
+//	end SHA-256                       of everything above
+//
+// A change replaces the whole file. So a file is either whole or damaged: no
+// damage can be mistaken for a write that was interrupted.
+const (
+	fileHead     = "portico store 2 "
+	identityHead = "portico store identity 2 "
+	fileEnd      = "end "
+)
+
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+
+// state is what a store holds at one moment.
+type state struct {
+	identity string // of the store: 32 hex digits, the same in its file and its copies
+	revision uint64
+	entries  map[string]Entry
+}
+
+// encode returns the file of a state, and the sum that the file ends with.
+func (s state) encode() (text []byte, sum string) {
+	text = fmt.Appendf(nil, "%s%s %d\n", fileHead, s.identity, s.revision)
+	for _, key := range slices.Sorted(maps.Keys(s.entries)) {
+		e := s.entries[key]
+		line := fmt.Sprintf("%d %+q %+q", e.Revision, e.Key, e.Value)
+		text = fmt.Appendf(text, "%s %s\n", checksum(line), line)
+	}
+	sum = sumOf(text)
+	return append(text, fileEnd+sum+"\n"...), sum
+}
+
+func sumOf(text []byte) string {
+	sum := sha256.Sum256(text)
+	return hex.EncodeToString(sum[:])
+}
+
+// decode reads a file. Where it is damaged, the flaws say so and the state has
+// the entries that are whole.
+func decode(text []byte) (s state, sum string, flaws []Flaw) {
+	s.entries = make(map[string]Entry)
+	body, end := text, ""
+	if i := bytes.LastIndex(text, []byte("\n"+fileEnd)); i >= 0 {
+		body, end = text[:i+1], string(text[i+1:])
+	}
+	sum = sumOf(body)
+	last := ""
+	for number, line := range numbered(body) {
+		what, key := "", ""
+		if number == 1 {
+			what = s.decodeHead(line)
+		} else {
+			key, what = s.decodeEntry(line, last)
+		}
+		if what != "" {
+			flaws = append(flaws, Flaw{Line: number, Entry: key, What: what})
+			continue
+		}
+		last = key
+	}
+	switch {
+	case len(text) == 0:
+		flaws = []Flaw{{What: "it is empty"}}
+	case len(flaws) > 0: // they say more
+	case end == "":
+		flaws = append(flaws, Flaw{What: "its end is missing"})
+	case end != fileEnd+sum+"\n":
+		flaws = append(flaws, Flaw{What: "its first or its last line is not as it was written"})
+	}
+	return s, sum, flaws
+}
+
+// numbered yields the lines of a text with their numbers, from 1.
+func numbered(text []byte) iter.Seq2[int, string] {
+	return func(yield func(int, string) bool) {
+		number := 0
+		for line := range bytes.Lines(text) {
+			number++
+			if !yield(number, strings.TrimSuffix(string(line), "\n")) {
+				return
+			}
+		}
+	}
+}
+
+func (s *state) decodeHead(line string) (flaw string) {
+	words, found := strings.CutPrefix(line, fileHead)
+	if !found {
+		return "it is not a store of Portico"
+	}
+	identity, revision, _ := strings.Cut(words, " ")
+	n, err := strconv.ParseUint(revision, 10, 64)
+	if err != nil || identity == "" {
+		return "its first line is not as it was written"
+	}
+	s.identity, s.revision = identity, max(s.revision, n)
+	return ""
+}
+
+// decodeEntry adds the entry of a line, which must come behind the key last.
+// Of a line that is not whole, it returns the key as far as it can be read.
+func (s *state) decodeEntry(line, last string) (key, flaw string) {
+	sum, line, _ := strings.Cut(line, " ")
+	revision, words, _ := strings.Cut(line, " ")
+	quotedKey, err := strconv.QuotedPrefix(words)
+	if err == nil {
+		key, err = strconv.Unquote(quotedKey)
+	}
+	if err != nil || sum != checksum(line) {
+		return key, "its checksum does not match"
+	}
+	value, err := strconv.Unquote(strings.TrimPrefix(words, quotedKey+" "))
+	n, numberErr := strconv.ParseUint(revision, 10, 64)
+	if err != nil || numberErr != nil || key <= last {
+		return key, "it cannot be read"
+	}
+	s.entries[key] = Entry{Key: key, Value: []byte(value), Revision: n}
+	s.revision = max(s.revision, n)
+	return key, ""
+}
+
+// mark is the identity of a store, which is kept beside its file: it tells that
+// the file is missing, is another store's, or is older than what was written.
+type mark struct {
+	identity string
+	revision uint64 // of the last file that was written
+	sum      string // of that file
+}
+
+// unwritten is the sum in an identity that waits for its first file.
+const unwritten = "-"
+
+func (m mark) encode() []byte {
+	line := fmt.Sprintf("%s%s %d %s", identityHead, m.identity, m.revision, m.sum)
+	return []byte(checksum(line) + " " + line + "\n")
+}
+
+// decodeMark returns false if the text is not as it was written.
+func decodeMark(text []byte) (m mark, whole bool) {
+	sum, line, _ := strings.Cut(strings.TrimSuffix(string(text), "\n"), " ")
+	words := strings.Split(strings.TrimPrefix(line, identityHead), " ")
+	if len(words) != 3 {
+		return m, false
+	}
+	n, err := strconv.ParseUint(words[1], 10, 64)
+	m = mark{identity: words[0], revision: n, sum: words[2]}
+	return m, err == nil && sum == checksum(line) && bytes.Equal(text, m.encode())
+}
+
+// checksum is CRC-32C as eight hexadecimal digits.
+func checksum(line string) string {
+	return fmt.Sprintf("%08x", crc32.Checksum([]byte(line), castagnoli))
+}

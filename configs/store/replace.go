@@ -1,0 +1,62 @@
+package store
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+)
+
+// unfinished ends the names of files that replaceFile has not put in their place.
+const unfinished = ".new"
+
+// replaceFile puts text in the place of a file, whole and on the disk, or changes nothing.
+func replaceFile(path string, text []byte) (err error) {
+	dir := filepath.Dir(path)
+	file, err := os.CreateTemp(dir, filepath.Base(path)+".*"+unfinished) // mode 0600
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if err != nil {
+			os.Remove(file.Name())
+		}
+	}()
+	_, err = file.Write(text)
+	if err == nil {
+		err = file.Sync()
+	}
+	if err == nil {
+		err = giveToOwner(file.Name())
+	}
+	if err = errors.Join(err, file.Close()); err != nil {
+		return err
+	}
+	if err = os.Rename(file.Name(), path); err != nil {
+		return err
+	}
+	return syncFolder(dir)
+}
+
+// syncFolder puts the names in a folder on the disk.
+func syncFolder(dir string) error {
+	folder, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	defer folder.Close()
+	if err := folder.Sync(); err != nil && !errors.Is(err, errors.ErrUnsupported) {
+		return err
+	}
+	return nil
+}
+
+// removeUnfinished removes what processes left that were killed while they replaced a file.
+func removeUnfinished(dir string) {
+	entries, _ := os.ReadDir(dir) // what it cannot list, it leaves
+	for _, e := range entries {
+		if strings.HasPrefix(e.Name(), "portico") && strings.HasSuffix(e.Name(), unfinished) {
+			os.Remove(filepath.Join(dir, e.Name()))
+		}
+	}
+}

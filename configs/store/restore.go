@@ -1,0 +1,119 @@
+package store
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+)
+
+// Restored is what Restore has done.
+type Restored struct {
+	Revision uint64
+	Entries  int
+	Kept     string       // the copy of the file that was there before; "" if there was none
+	Left     *Damage      // what was not whole and is left out; nil if nothing
+	Changes  []Difference // against what could be read of the file before, sorted by key
+}
+
+// Difference is an entry that a restore changes. A value is nil where there is no entry.
+type Difference struct {
+	Key           string
+	Before, After []byte
+}
+
+// Restore puts the entries of the file from into the store in dir, which no
+// process may have open. The file that is there, damaged or not, is kept as a
+// copy. With partial, from may be damaged: its whole entries are taken; else it
+// gives *Damage. A process that is killed meanwhile leaves what was there
+// before, or the restored store. The store's revision goes on from the highest one seen.
+func Restore(dir, from string, partial bool, now time.Time) (done Restored, err error) {
+	source, err := readFile(from)
+	var damage *Damage
+	switch {
+	case errors.As(err, &damage) && partial && len(source.entries) > 0:
+		done.Left = damage
+	case err != nil:
+		return done, err
+	}
+	if err := os.MkdirAll(dir, 0o750); err != nil {
+		return done, fmt.Errorf("store: %w", err)
+	}
+	lock, err := lockFolder(dir)
+	if err != nil {
+		return done, err
+	}
+	f := &File{dir: dir, lock: lock}
+	defer lock.Close()
+	removeUnfinished(dir)
+	before, err := f.setAside(now, &done)
+	if err != nil {
+		return done, err
+	}
+	if err := f.identify(); err != nil {
+		return done, fmt.Errorf("store: %w", err)
+	}
+	done.Revision = max(f.written.revision, before.revision, source.revision) + 1
+	done.Entries, done.Changes = len(source.entries), differences(before.entries, source.entries)
+	if err := f.write(state{f.identity, done.Revision, source.entries}); err != nil {
+		return done, fmt.Errorf("store: restore: %w", err)
+	}
+	return done, nil
+}
+
+// setAside keeps the file that is there, and returns what can be read of it.
+func (f *File) setAside(now time.Time, done *Restored) (before state, err error) {
+	path := filepath.Join(f.dir, FileName)
+	text, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return before, nil
+	}
+	if err != nil {
+		return before, fmt.Errorf("store: %w", err)
+	}
+	if done.Kept, err = keepCopy(f.dir, now, BeforeRestore, text); err != nil {
+		return before, err
+	}
+	before, err = readFile(done.Kept)
+	if damage := (*Damage)(nil); errors.As(err, &damage) { // that is why it is replaced
+		err = nil
+	}
+	return before, err
+}
+
+// identify reads the identity of the folder, or gives it a new one. With a new
+// one, the file that is there belongs to another store until it is replaced.
+func (f *File) identify() error {
+	text, err := os.ReadFile(filepath.Join(f.dir, IdentityName))
+	if err == nil {
+		var whole bool
+		if f.written, whole = decodeMark(text); whole {
+			f.identity = f.written.identity
+			return nil
+		}
+	}
+	f.identity = newIdentity()
+	return f.writeMark(mark{identity: f.identity, sum: unwritten})
+}
+
+func differences(before, after map[string]Entry) []Difference {
+	changed := make(map[string]Entry)
+	for key, e := range before {
+		if there, ok := after[key]; !ok || !bytes.Equal(there.Value, e.Value) {
+			changed[key] = e
+		}
+	}
+	for key, e := range after {
+		if _, ok := before[key]; !ok {
+			changed[key] = e
+		}
+	}
+	var all []Difference
+	for _, e := range sorted(changed) {
+		all = append(all, Difference{Key: e.Key, Before: before[e.Key].Value, After: after[e.Key].Value})
+	}
+	return all
+}

@@ -1,0 +1,56 @@
+package admin
+
+import (
+	"context"
+	"net/http"
+	"time"
+)
+
+// Store is the store of what changes at run time, and its copies.
+type Store interface {
+	// State reads the file on the disk, holds it against what Portico has in memory, and lists the copies.
+	State(ctx context.Context) (StoreState, error)
+	// Entries lists the entries whose key begins with prefix.
+	Entries(ctx context.Context, prefix string) ([]StoreEntry, error)
+	// Backup writes a copy into the folder of copies.
+	Backup(ctx context.Context) (StoreCopy, error)
+}
+
+// StoreState says whether a store is whole.
+type StoreState struct {
+	File     string      `json:"file"`
+	Revision uint64      `json:"revision"`
+	Entries  int         `json:"entries"`
+	Damage   string      `json:"damage,omitempty"` // what is wrong with the file; "": nothing
+	Copies   []StoreCopy `json:"copies"`           // the newest first
+}
+
+// StoreCopy is a copy of the store.
+type StoreCopy struct {
+	File     string    `json:"file"`
+	Taken    time.Time `json:"taken"`
+	Reason   string    `json:"reason"` // daily, by-hand, before-restore, before-format-2
+	Revision uint64    `json:"revision"`
+	Entries  int       `json:"entries"`
+	Damage   string    `json:"damage,omitempty"`
+}
+
+// StoreEntry is what the store has below a key. Secrets are masked.
+type StoreEntry struct {
+	Key      string `json:"key"`
+	Revision uint64 `json:"revision"`
+	Value    string `json:"value"`
+}
+
+// storeAPI adds the store to the pages.
+func storeAPI(mux *http.ServeMux, s Store) {
+	mux.HandleFunc("GET /api/v1/store", func(w http.ResponseWriter, r *http.Request) {
+		state, err := s.State(r.Context())
+		answer(w, state, err)
+	})
+	mux.HandleFunc("GET /api/v1/store/entries", func(w http.ResponseWriter, r *http.Request) {
+		entries, err := s.Entries(r.Context(), r.URL.Query().Get("prefix"))
+		answer(w, entries, err)
+	})
+	change(mux, "store/backup", func(ctx context.Context, _ string, _ struct{}) (any, error) { return s.Backup(ctx) })
+}
