@@ -38,7 +38,7 @@ func TestKernelMemoryOfStalledFetches(t *testing.T) {
 	f := front(t, options{
 		servers:  []backend.ServerOptions{{Name: "mbx1", Addresses: []string{sink}}},
 		settings: proxy.Settings{Limits: proxy.Limits{ConnectionsPerUser: sessions}},
-		relay:    relay.Options{Loops: 1, UserTimeout: time.Hour}, // the kernel would end what stalls for longer
+		relay:    relay.Options{Loops: 1, StallTimeout: time.Hour}, // the kernel ends what stalls for longer
 		backend:  func(o *backend.Options) { o.Dialer = setup.Dialer{Dialer: &net.Dialer{}, ReceiveMemory: received} },
 	})
 	for range sessions {

@@ -97,11 +97,12 @@ func unacknowledged(fd int) int {
 	return n
 }
 
-// setKeepAlive sets the kernel's own time-outs. A failure costs nothing but them.
-func setKeepAlive(fd int, idle, unacknowledged time.Duration) {
+// setKeepAlive sets the kernel's own time-outs: when it asks a silent peer, and for how long a peer may take nothing of what it was
+// sent. A failure costs nothing but them.
+func setKeepAlive(fd int, idle, stalled time.Duration) {
 	unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_KEEPALIVE, 1)
 	unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_KEEPIDLE, max(int(idle/time.Second), 1))
-	unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT, int(unacknowledged/time.Millisecond))
+	unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT, int(stalled/time.Millisecond))
 }
 
 // unacknowledged is the same for the first life.
@@ -111,8 +112,8 @@ func (c *Conn) unacknowledged() (n int) {
 }
 
 // setKeepAlive is the same for the first life.
-func (c *Conn) setKeepAlive(idle, unacknowledged time.Duration) {
-	c.control(func(fd int) { setKeepAlive(fd, idle, unacknowledged) })
+func (c *Conn) setKeepAlive(idle, stalled time.Duration) {
+	c.control(func(fd int) { setKeepAlive(fd, idle, stalled) })
 }
 
 // gone says, in the first life, whether the peer has closed its side of the connection and whether the connection is reset. Bytes that are

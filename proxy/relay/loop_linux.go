@@ -218,7 +218,7 @@ func (lp *loop) sweepIdle(now int64) {
 		}
 		if l := e.link; !l.seen {
 			l.seen = true
-			setKeepAlive(int(l.client.fd), lp.opts.KeepAlive, lp.opts.UserTimeout)
+			setKeepAlive(int(l.client.fd), lp.opts.KeepAlive, lp.opts.StallTimeout)
 			setKeepAlive(int(l.upstream.fd), lp.opts.KeepAlive, lp.opts.UserTimeout)
 		}
 		if e.link.heard+timeout <= now {

@@ -11,6 +11,7 @@ const closeLinger = 2 * time.Second
 const (
 	defaultIdle      = 30 * time.Minute // RFC 9051 section 5.4
 	defaultKeepAlive = 10 * time.Minute // a phone is woken by each
+	defaultStall     = 10 * time.Minute // Dovecot's
 )
 
 // withDefaults fills in what was left out.
@@ -19,6 +20,7 @@ func (o Options) withDefaults() Options {
 	o.IdleTimeout = defaultTo(o.IdleTimeout, defaultIdle)
 	o.LingerTimeout = defaultTo(o.LingerTimeout, 30*time.Second)
 	o.KeepAlive = defaultTo(o.KeepAlive, defaultKeepAlive)
+	o.StallTimeout = defaultTo(o.StallTimeout, defaultStall)
 	o.UserTimeout = defaultTo(o.UserTimeout, time.Minute)
 	if o.Panicked == nil {
 		o.Panicked = func(any, []byte) {}

@@ -39,7 +39,7 @@ func (l *pumpLink) run(fromClient, fromServer []byte) {
 	p := l.relay
 	p.mu.Lock()
 	l.silence = l.after(p.opts.IdleTimeout, ReasonIdle)
-	l.client.under.setKeepAlive(p.opts.KeepAlive, p.opts.UserTimeout)
+	l.client.under.setKeepAlive(p.opts.KeepAlive, p.opts.StallTimeout)
 	l.upstream.under.setKeepAlive(p.opts.KeepAlive, p.opts.UserTimeout)
 	l.looks = time.AfterFunc(tick, l.look)
 	l.guard(func() {

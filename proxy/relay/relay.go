@@ -135,7 +135,8 @@ type Options struct {
 	IdleTimeout   time.Duration // without a byte from the client; default defaultIdle
 	LingerTimeout time.Duration // for answers after a client's half-close, and for the last bytes of a closing session; default 30 s
 	KeepAlive     time.Duration // of silence before TCP keep-alives begin; default defaultKeepAlive
-	UserTimeout   time.Duration // that sent bytes may stay unacknowledged; default 1 minute
+	StallTimeout  time.Duration // that a client may leave unread what it is sent; default 10 minutes
+	UserTimeout   time.Duration // that a mailbox server may leave bytes unread or unacknowledged; default 1 minute
 	// Watch is asked, when a session begins and by Rewatch, who is to be told of its commands: nil for nobody. loop is the event loop
 	// that carries it and calls the Watcher; answered is how many commands the session has behind it. It is called by the relay's own
 	// goroutines and must not block. Nobody watches anything where it is nil.
