@@ -29,7 +29,8 @@ type File struct {
 	dir      string
 	lock     *os.File
 	identity string
-	written  mark // guarded by memory.writing, as is what is in the folder
+	written  mark // of the file; guarded by memory.writing, as is what is in the folder
+	behind   bool // the identity could not be written behind the file
 }
 
 var _ Store = (*File)(nil)
@@ -178,7 +179,8 @@ func (f *found) decode(path, beside string, text []byte, marked bool) error {
 	return nil
 }
 
-// commit returns when the change is on the disk, or not at all.
+// commit returns when the change is on the disk, or fails and changes nothing. Once the file is in its place the change counts, also for
+// the next process, even if the identity cannot follow. Check writes that then.
 func (f *File) commit(c Change) error {
 	next := state{f.identity, c.Revision, make(map[string]Entry, len(f.entries)+1)}
 	for key, e := range f.entries { // nobody else changes them: the caller holds writing
@@ -189,7 +191,13 @@ func (f *File) commit(c Change) error {
 	} else {
 		next.entries[c.Key] = c.Entry
 	}
-	return f.write(next)
+	text, sum := next.encode()
+	if err := replaceFile(filepath.Join(f.dir, FileName), text); err != nil {
+		return err
+	}
+	f.written = mark{next.identity, next.revision, sum}
+	f.behind = f.writeMark(f.written) != nil
+	return nil
 }
 
 // write replaces the file and then its identity.
@@ -210,10 +218,16 @@ func (f *File) writeMark(m mark) error {
 }
 
 // Check reads what is on the disk, and tells whether that is what the store
-// holds: *Damage if not.
+// holds: *Damage if not. It fails too while the identity cannot be written.
 func (f *File) Check() error {
 	f.writing.Lock()
 	defer f.writing.Unlock()
+	if f.behind {
+		if err := f.writeMark(f.written); err != nil {
+			return fmt.Errorf("store: the identity of %s is behind: %w", filepath.Join(f.dir, FileName), err)
+		}
+		f.behind = false
+	}
 	there, err := read(f.dir)
 	if err == nil && (there.sum != f.written.sum || there.mark != f.written) {
 		err = damaged(filepath.Join(f.dir, FileName), "it is not what this Portico wrote last: somebody else has changed it")

@@ -261,3 +261,37 @@ func TestFailedCommitChangesNothing(t *testing.T) {
 		t.Errorf("batch is %v, want %v", got, want)
 	}
 }
+
+// A change counts once the file is in its place, though the identity cannot be written.
+func TestAnIdentityThatCannotFollow(t *testing.T) {
+	dir := t.TempDir()
+	f, err := Open(dir, time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	beside := filepath.Join(dir, IdentityName)
+	if err := errors.Join(os.Rename(beside, beside+".aside"), os.Mkdir(beside, 0o700)); err != nil {
+		t.Fatal(err)
+	}
+	revision, err := f.CompareAndSet(t.Context(), "active/db1", 0, []byte("mbx2"))
+	if err != nil || revision == 0 {
+		t.Fatalf("revision %d, %v", revision, err)
+	}
+	if err := f.Check(); err == nil {
+		t.Error("nobody learns that the identity is behind")
+	}
+	if err := os.Remove(beside); err != nil {
+		t.Fatal(err)
+	}
+	if err := f.Check(); err != nil {
+		t.Errorf("the identity has not been written when it could be: %v", err)
+	}
+	again, err := ReadOnly(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if e, err := again.Get(t.Context(), "active/db1"); err != nil || string(e.Value) != "mbx2" {
+		t.Errorf("%q, %v", e.Value, err)
+	}
+}
