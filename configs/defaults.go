@@ -62,7 +62,7 @@ func Default() *Config {
 		},
 		Health: Health{
 			SelfTest:           ProbeTiming{Interval: time.Minute, Timeout: 20 * time.Second, Failures: 3},
-			DeepTest:           ProbeTiming{Interval: 2 * time.Minute, Timeout: time.Minute, Failures: 4},
+			DeepTest:           DeepTest{Interval: 2 * time.Minute, Timeout: time.Minute, Failures: 4, Write: true},
 			ProxyTest:          ProbeTiming{Interval: time.Minute, Timeout: 20 * time.Second, Failures: 3},
 			CTP:                ProbeTiming{Interval: 2 * time.Minute, Timeout: time.Minute, Failures: 4},
 			RequestsQueued:     500,

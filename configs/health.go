@@ -14,7 +14,7 @@ type Health struct {
 	// mailbox a database is not looked into.
 	Mailboxes map[string]HealthMailbox `yaml:"mailboxes"`
 	SelfTest  ProbeTiming              `yaml:"self_test"`
-	DeepTest  ProbeTiming              `yaml:"deep_test"`
+	DeepTest  DeepTest                 `yaml:"deep_test"`
 	ProxyTest ProbeTiming              `yaml:"proxy_test"`
 	CTP       ProbeTiming              `yaml:"ctp"`
 	// RequestsQueued and AverageCommandTime are the most that is healthy, of each
@@ -61,6 +61,19 @@ type ProbeTiming struct {
 	Timeout  time.Duration `yaml:"timeout" range:"100ms..10m"`
 	Failures int           `yaml:"failures" range:"1..1000"`
 }
+
+// DeepTest is the timing of ImapDeepTestProbe, and whether it writes.
+type DeepTest struct {
+	Interval time.Duration `yaml:"interval" range:"1s..24h"`
+	Timeout  time.Duration `yaml:"timeout" range:"100ms..10m"`
+	Failures int           `yaml:"failures" range:"1..1000"`
+	// Write has every tenth run leave a message and expunge it, where the health
+	// mailbox allows that.
+	Write bool `yaml:"write"`
+}
+
+// Timing returns the timing alone.
+func (d DeepTest) Timing() ProbeTiming { return ProbeTiming{d.Interval, d.Timeout, d.Failures} }
 
 // escalate checks who is told.
 func (v *validator) escalate() {

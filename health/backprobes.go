@@ -56,13 +56,14 @@ type account struct {
 // account returns whom somebody has asked for, or the database's health mailbox.
 func (b Back) account(run *Run, database string) (a account, err error) {
 	if run.Account != "" {
+		run.signedIn = run.Account
 		return account{run.Account, run.Account, secret.Value(run.Password)}, nil
 	}
 	m, ok := b.Mailbox(database)
 	if !ok {
 		return a, fmt.Errorf("database %s has no health mailbox: see health.mailboxes", database)
 	}
-	a = account{user: m.User, name: m.Name}
+	a, run.signedIn = account{user: m.User, name: m.Name}, m.User
 	a.password, err = m.Password()
 	return a, err
 }
@@ -130,14 +131,19 @@ func newOverheard(ctx context.Context, link *backend.Link) *overheard {
 	return o
 }
 
-// DeepTest is ImapDeepTestProbe: the database's mailbox is opened and read, on the server with the active copy.
-func (b Back) DeepTest(database string) func(context.Context, *Run) error {
+// DeepTest is ImapDeepTestProbe: the database's mailbox is opened and read, on the server with the active copy. With writes, some runs also
+// write there; see writing.
+func (b Back) DeepTest(database string, writes bool) func(context.Context, *Run) error {
+	w := newWriting()
 	return func(ctx context.Context, run *Run) error {
 		server, ok := b.Tier().ActiveManager().Active(database)
 		if !ok {
 			return &Failure{HighAvailability, "route", errors.New("there is no active copy")}
 		}
-		return b.readOn(ctx, run, database, server)
+		if !writes || !w.due(run) {
+			return b.readOn(ctx, run, database, server, nil)
+		}
+		return b.readOn(ctx, run, database, server, w)
 	}
 }
 
@@ -148,12 +154,12 @@ func (b Back) CopyTest(database, server string) func(context.Context, *Run) erro
 		if active, ok := b.Tier().ActiveManager().Active(database); !ok || active == server {
 			return ErrNoSample
 		}
-		return b.readOn(ctx, run, database, server)
+		return b.readOn(ctx, run, database, server, nil)
 	}
 }
 
-// readOn opens and reads a database's mailbox on a server.
-func (b Back) readOn(ctx context.Context, run *Run, database, server string) error {
+// readOn opens and reads a database's mailbox on a server, and has w write there; nil writes nothing.
+func (b Back) readOn(ctx context.Context, run *Run, database, server string, w *writing) error {
 	run.Mailbox = server
 	link, err := b.open(ctx, run, server, database)
 	if err != nil {
@@ -167,15 +173,16 @@ func (b Back) readOn(ctx context.Context, run *Run, database, server string) err
 	if err := client.WaitGreeting(); err != nil {
 		return inStore(run, err)
 	}
-	err = readMailbox(o, client, run)
+	err = readMailbox(o, client, run, w)
 	if err == nil && b.Read != nil {
 		b.Read(ctx, database, server)
 	}
 	return err
 }
 
-// readMailbox opens the mailbox that a client is signed in to, reads a message of it, if it has one, and signs out.
-func readMailbox(o *overheard, client *imapclient.Client, run *Run) error {
+// readMailbox opens the mailbox that a client is signed in to, reads a message of it, if it has one, and signs out. Before it signs out, w
+// writes there; nil writes nothing.
+func readMailbox(o *overheard, client *imapclient.Client, run *Run, w *writing) error {
 	run.Step("select")
 	selected, err := client.Select("INBOX", &imap.SelectOptions{ReadOnly: true}).Wait()
 	if err != nil {
@@ -188,7 +195,9 @@ func readMailbox(o *overheard, client *imapclient.Client, run *Run) error {
 		if selected.NumMessages > 0 {
 			fetch = client.Fetch(imap.SeqSetNum(1), &imap.FetchOptions{UID: true, Flags: true, RFC822Size: true})
 		}
-		logout = client.Logout()
+		if w == nil {
+			logout = client.Logout()
+		}
 	})
 	if err == nil && fetch != nil {
 		var messages []*imapclient.FetchMessageBuffer
@@ -198,6 +207,12 @@ func readMailbox(o *overheard, client *imapclient.Client, run *Run) error {
 	}
 	if err != nil {
 		return inStore(run, err)
+	}
+	if w != nil {
+		if err := w.write(client, run); err != nil {
+			return inStore(run, err)
+		}
+		logout = client.Logout()
 	}
 	run.Step("logout")
 	return inStore(run, logout.Wait())

@@ -2,6 +2,7 @@ package health
 
 import (
 	"context"
+	"crypto/rand"
 	"crypto/tls"
 	"errors"
 	"fmt"
@@ -28,8 +29,9 @@ type Connectivity struct {
 
 // testSubject marks the messages of tests. leftAfter is when one that was left is old.
 const (
-	testSubject = "Portico connectivity test"
-	leftAfter   = 24 * time.Hour
+	testSubject  = "Portico connectivity test"
+	writeSubject = "Portico deep test" // of ImapDeepTestProbe
+	leftAfter    = 24 * time.Hour
 )
 
 // Test runs the test and notes its steps on the run. It ends with the context.
@@ -68,7 +70,7 @@ func (c Connectivity) Test(ctx context.Context, run *Run) error {
 		return err
 	}
 	if !c.Light {
-		if err := exchange(client, run); err != nil {
+		if err := exchange(client, run, testSubject, rand.Text()); err != nil {
 			return err
 		}
 	}
@@ -76,12 +78,13 @@ func (c Connectivity) Test(ctx context.Context, run *Run) error {
 	return client.Logout().Wait()
 }
 
-// exchange leaves a message in INBOX, finds it, and deletes it and those that are old.
-func exchange(client *imapclient.Client, run *Run) error {
+// exchange leaves a message in INBOX, finds it, and deletes it, those that this sender has left before, and those of the same kind that are
+// old.
+func exchange(client *imapclient.Client, run *Run, kind, sender string) error {
 	now := run.now()
-	subject := fmt.Sprintf("%s %d", testSubject, now.UnixNano())
-	message := fmt.Sprintf("Subject: %s\r\nDate: %s\r\nFrom: <portico@localhost>\r\nContent-Type: text/plain\r\n\r\nA test of connectivity.\r\n", subject, now.Format(time.RFC1123Z))
-	run.Step("append")
+	subject := fmt.Sprintf("%s %s %d", kind, sender, now.UnixNano())
+	message := fmt.Sprintf("Subject: %s\r\nDate: %s\r\nFrom: <portico@localhost>\r\nContent-Type: text/plain\r\n\r\n%s.\r\n", subject, now.Format(time.RFC1123Z), kind)
+	run.Step(PhaseAppend)
 	left := client.Append("INBOX", int64(len(message)), nil)
 	_, err := left.Write([]byte(message))
 	err = errors.Join(err, left.Close())
@@ -96,23 +99,24 @@ func exchange(client *imapclient.Client, run *Run) error {
 		return err
 	}
 	run.Step("search")
-	mine, err := client.UIDSearch(&imap.SearchCriteria{Header: []imap.SearchCriteriaHeaderField{{Key: "Subject", Value: subject}}}, nil).Wait()
+	gone, err := messagesWith(client, subject, time.Time{})
 	if err != nil {
 		return err
 	}
-	uids := mine.AllUIDs()
-	if len(uids) == 0 {
+	if len(gone) == 0 {
 		return errors.New("the message that was left is not found")
 	}
-	old, err := client.UIDSearch(&imap.SearchCriteria{
-		Before: now.Add(-leftAfter), Header: []imap.SearchCriteriaHeaderField{{Key: "Subject", Value: testSubject}},
-	}, nil).Wait()
-	if err != nil {
-		return err
+	for _, left := range []struct {
+		subject string
+		before  time.Time
+	}{{kind + " " + sender, time.Time{}}, {kind, now.Add(-leftAfter)}} {
+		uids, err := messagesWith(client, left.subject, left.before)
+		if err != nil {
+			return err
+		}
+		gone.AddSet(uids)
 	}
 	run.Step("delete")
-	gone := imap.UIDSetNum(uids...)
-	gone.AddNum(old.AllUIDs()...)
 	if err := client.Store(gone, &imap.StoreFlags{Op: imap.StoreFlagsAdd, Silent: true, Flags: []imap.Flag{imap.FlagDeleted}}, nil).Close(); err != nil {
 		return err
 	}
@@ -120,6 +124,17 @@ func exchange(client *imapclient.Client, run *Run) error {
 		return client.UIDExpunge(gone).Close()
 	}
 	return client.Expunge().Close()
+}
+
+// messagesWith finds messages by a part of their subject, and with before those that are older than that day.
+func messagesWith(client *imapclient.Client, subject string, before time.Time) (imap.UIDSet, error) {
+	found, err := client.UIDSearch(&imap.SearchCriteria{
+		Before: before, Header: []imap.SearchCriteriaHeaderField{{Key: "Subject", Value: subject}},
+	}, nil).Wait()
+	if err != nil {
+		return nil, err
+	}
+	return imap.UIDSetNum(found.AllUIDs()...), nil
 }
 
 // Steps returns what the run has done so far, each step with its latency.

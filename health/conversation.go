@@ -113,6 +113,9 @@ func (o *overheard) together(f func()) error {
 	held := o.held
 	o.held = nil
 	o.mu.Unlock()
+	if len(held) == 0 {
+		return nil
+	}
 	_, err := o.Conn.Write(held)
 	return err
 }

@@ -48,6 +48,7 @@ var ofKind = map[backend.Kind]Dependency{
 const (
 	PhaseCertificate = "certificate" // a certificate, ours or a mailbox server's, is refused
 	PhaseResolve     = "resolve"     // a mailbox server's name leads to no address
+	PhaseAppend      = "append"      // a mailbox server that reads mail takes none
 )
 
 // blame finds the dependency and the phase of an error of the mailbox servers' side.

@@ -74,7 +74,7 @@ func (f Front) CTP(database string) func(context.Context, *Run) error {
 			}
 			return f.diagnose(ctx, run, a, database, err)
 		}
-		return readMailbox(o, client, run)
+		return readMailbox(o, client, run, nil)
 	}
 }
 

@@ -37,12 +37,15 @@ type Run struct {
 	Value    float64 // of a check
 	Sent     string  // the last line sent, without what may be a secret
 	Received string
+	Context  string // what else is to be known of the run
+	ByHand   bool   // somebody waits for what it finds
 
-	life  context.Context // of whoever wants the run, without the run's own end
-	steps []Step
-	phase string
-	began time.Time
-	now   func() time.Time
+	signedIn string          // the account that it signs in to
+	life     context.Context // of whoever wants the run, without the run's own end
+	steps    []Step
+	phase    string
+	began    time.Time
+	now      func() time.Time
 }
 
 // ByHand is what somebody who runs a probe by hand wants otherwise than it is.
@@ -89,6 +92,7 @@ func (p *Probe) execute(ctx context.Context, timeout time.Duration, now func() t
 	run.end()
 	result.End = now()
 	result.Steps, result.Sent, result.Received, result.Mailbox, result.Value = run.steps, run.Sent, run.Received, run.Mailbox, run.Value
+	result.Context, result.Account = run.Context, run.signedIn
 	if err == nil {
 		return result
 	}

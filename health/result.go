@@ -46,6 +46,8 @@ type Result struct {
 	Received   string     // the last line received
 	Mailbox    string     // the mailbox server that has answered, or should have: _Mbx
 	Value      float64    // of a check: the number that it has looked at
+	Account    string     // the mailbox that it signed in to, "" if none
+	Context    string     // what else is to be known: Exchange's ExecutionContext
 	ByHand     bool       // it does not count for monitors
 }
 

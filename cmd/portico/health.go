@@ -93,7 +93,7 @@ func (s *service) healthPlan(config *configs.Config) health.Plan {
 	}
 	for _, database := range databaseNames(config) {
 		if _, ok := of.Mailboxes[database]; ok {
-			add(health.SetProtocol, health.ImapDeepTestProbe, health.ImapDeepTestMonitor, database, of.DeepTest, "", back.DeepTest(database))
+			add(health.SetProtocol, health.ImapDeepTestProbe, health.ImapDeepTestMonitor, database, of.DeepTest.Timing(), "", back.DeepTest(database, of.DeepTest.Write))
 			add(health.SetIMAP, health.ImapCTPProbe, health.ImapCTPMonitor, database, of.CTP, "", front.CTP(database))
 			plan.Probes[len(plan.Probes)-1].Anywhere = true
 			plan.Probes = append(plan.Probes, s.copyProbes(back, database, config)...)

@@ -173,6 +173,60 @@ func TestRecoveryOfOneServersPasswords(t *testing.T) {
 	}
 }
 
+// deepTestMessages are the files of messages that ImapDeepTestProbe has left in db1's health mailbox.
+func (w *watchedSite) deepTestMessages(t testing.TB) (files []string) {
+	t.Helper()
+	all, err := filepath.Glob(filepath.Join(w.dovecots[0].Dir, "mail", "health1", "Maildir", "???", "*"))
+	if err != nil || len(all) == 0 {
+		t.Fatalf("there is no mail: %v", err)
+	}
+	for _, file := range all {
+		if text, err := os.ReadFile(file); err == nil && strings.Contains(string(text), "Portico deep test") {
+			files = append(files, file)
+		}
+	}
+	return files
+}
+
+// A server whose mail volume is full can be read, and takes no mail: its users go to another one, nothing is restarted, and people are told.
+func TestRecoveryOfAFullMailVolume(t *testing.T) {
+	testkit.NoLeaks(t)
+	w := newWatchedSite(t, nil)
+	fill, free := testkit.SmallVolume(t, filepath.Join(w.dovecots[0].Dir, "mail", "health1"))
+	service, restarts := w.hook(t, "restart-service", "")
+	file := w.config(t, healthTimings+"  recovery: {wait: 1h, restart_service: "+service+", restart_server: "+service+"}\n")
+	w.replace(t, "{db1: {copies: [mbx1]}", "{db1: {copies: [mbx1, mbx2]}")
+	r := w.serve(t, file)
+	r.settled(t)
+	r.impatient(t)
+	r.asks(t, statusFine, "server", "block", "mbx2")
+	fill()
+	r.turns(t, map[string]string{deep1: "Information Store"})
+	got := r.asks(t, statusBad, "probe", "run", "IMAP.Protocol/ImapDeepTestProbe/db1", "-o", "list")
+	if !strings.Contains(got, "Phase              : append") || !strings.Contains(got, "_Mbx               : mbx1") {
+		t.Error(got)
+	}
+	r.eventually(t, "people are told", func() bool { return r.forPeople("IMAP.Protocol/ImapDeepTestMonitor/db1") })
+	if got := r.recovered(); got != "RestartService/mbx1:Skipped ServerFailover/mbx1:Skipped ForceReboot/mbx1:Skipped" || restarts() != "" {
+		t.Errorf("%s; %s", got, restarts())
+	}
+	free()
+	r.settled(t)
+	r.asks(t, statusFine, "probe", "run", "IMAP.Protocol/ImapDeepTestProbe/db1")
+	if left := w.deepTestMessages(t); len(left) > 0 {
+		t.Errorf("the health mailbox still has %q", left)
+	}
+
+	// If mbx2 may have it, its users go there.
+	r.asks(t, statusFine, "server", "unblock", "mbx2")
+	fill()
+	r.eventually(t, "db1 has moved", func() bool { return r.activeOn("db1") == "mbx2" })
+	r.settled(t)
+	if restarts() != "" {
+		t.Error(restarts())
+	}
+}
+
 // A server with another certificate than its own keeps its service and its machine. Its users go to another one, and people are told at once.
 func TestRecoveryOfACertificate(t *testing.T) {
 	testkit.NoLeaks(t)

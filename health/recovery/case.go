@@ -142,6 +142,8 @@ func forPeople(f *health.Result) string {
 		return "a certificate is renewed by people, not by a restart"
 	case health.PhaseResolve:
 		return "a name that leads nowhere is mended by people, not by a restart"
+	case health.PhaseAppend:
+		return "people make room on a full volume, a restart does not"
 	}
 	return ""
 }

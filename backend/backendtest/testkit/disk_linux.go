@@ -1,6 +1,9 @@
 package testkit
 
 import (
+	"errors"
+	"fmt"
+	"io/fs"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -35,4 +38,62 @@ func SmallDisk(t testing.TB) (dir string, free func()) {
 	free = func() { unix.Setrlimit(unix.RLIMIT_FSIZE, &before) }
 	t.Cleanup(free)
 	return dir, free
+}
+
+// SmallVolume puts a volume of a megabyte below a folder, with the folder's files and their owners. fill leaves no room on it, and free makes
+// room again. It skips the test where no file system can be mounted.
+func SmallVolume(t testing.TB, dir string) (fill, free func()) {
+	t.Helper()
+	aside := t.TempDir()
+	copyOwned(t, dir, aside)
+	if err := unix.Mount("tmpfs", dir, "tmpfs", 0, "size=1m"); err != nil {
+		Lack(t, fmt.Errorf("mount a small volume: %w", err))
+	}
+	t.Cleanup(func() { unix.Unmount(dir, unix.MNT_DETACH) })
+	copyOwned(t, aside, dir)
+	filler := filepath.Join(dir, "filler")
+	fill = func() {
+		f, err := os.Create(filler)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer f.Close()
+		for _, size := range []int{4 << 10, 1} { // whole pages first
+			for err = nil; err == nil; {
+				_, err = f.Write(make([]byte, size))
+			}
+			if !errors.Is(err, syscall.ENOSPC) {
+				t.Fatal(err)
+			}
+		}
+	}
+	return fill, func() { os.Remove(filler) }
+}
+
+// copyOwned copies a folder's files, their modes and owners.
+func copyOwned(t testing.TB, from, to string) {
+	t.Helper()
+	err := filepath.WalkDir(from, func(path string, entry fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		info, err := entry.Info()
+		if err != nil {
+			return err
+		}
+		at := filepath.Join(to, path[len(from):])
+		if entry.IsDir() {
+			err = os.MkdirAll(at, 0o700)
+		} else {
+			var text []byte
+			if text, err = os.ReadFile(path); err == nil {
+				err = os.WriteFile(at, text, 0o600)
+			}
+		}
+		owner := info.Sys().(*syscall.Stat_t)
+		return errors.Join(err, os.Chown(at, int(owner.Uid), int(owner.Gid)), os.Chmod(at, info.Mode().Perm()))
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
 }
