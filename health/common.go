@@ -72,7 +72,7 @@ func Together(m MonitorState, all []MonitorState, active func(database string) (
 func IsCommon(failing, total, percent int) bool { return failing > 1 && failing*100 > total*percent }
 
 // OfNoServer says whether a dependency is no mailbox server's, so that whatever blames it has a cause in common.
-func (d Dependency) OfNoServer() bool { return d == ActiveDirectory }
+func (d Dependency) OfNoServer() bool { return d == ActiveDirectory || d == Portico }
 
 // Outdated says whether a monitor's last failure tells nothing of how its target is now: its database has moved since, or has an active copy
 // again. The next result of its probe will tell.

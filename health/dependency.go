@@ -11,7 +11,7 @@ import (
 // Dependency is what a failure blames, in the words of the seed (EXCHANGE.md section 2).
 type Dependency string
 
-// The dependencies. None is for what is well, and for faults of our own.
+// The dependencies. None is for what is well, and for faults of our own that have no name.
 const (
 	None                        Dependency = ""
 	ActiveDirectory             Dependency = "Active Directory"              // the directory of users
@@ -20,6 +20,7 @@ const (
 	HighAvailability            Dependency = "High Availability"             // no active copy, or it moves
 	Networking                  Dependency = "Networking"                    // no connection, no TLS, no answer
 	InformationStore            Dependency = "Information Store"             // the mailbox behind a sign-in that worked
+	Portico                     Dependency = "Portico"                       // Portico itself, out of descriptors, ports or memory
 )
 
 var ofKind = map[backend.Kind]Dependency{
@@ -28,7 +29,7 @@ var ofKind = map[backend.Kind]Dependency{
 	backend.KindDirectory:     ActiveDirectory,
 	backend.KindNoActiveCopy:  HighAvailability,
 	backend.KindResting:       Networking,
-	backend.KindLocal:         None, // this machine's fault
+	backend.KindLocal:         Portico,
 	backend.KindDial:          Networking,
 	backend.KindTLS:           Networking,
 	backend.KindGreeting:      Networking,
@@ -72,7 +73,7 @@ func blame(err error) (d Dependency, phase string) {
 // failure blames d for an error, unless this machine has run out of something: that is nobody else's fault.
 func failure(d Dependency, phase string, err error) *Failure {
 	if backend.IsLocal(err) {
-		d = None
+		d = Portico
 	}
 	return &Failure{d, phase, err}
 }

@@ -33,49 +33,53 @@ type Front struct {
 	Back
 	// Doors lists our listeners that take clients, those with TLS from the first byte first.
 	Doors func() []Door
+	// Left says why Portico has no descriptor left for a client, nil if it has one. nil: nobody knows.
+	Left func() error
 }
 
 // CTP is ImapCTPProbe, of a customer touch point: through the front door, end to end, to the active copy of a database.
 func (f Front) CTP(database string) func(context.Context, *Run) error {
-	return func(ctx context.Context, run *Run) error {
-		if server, ok := f.Tier().ActiveManager().Active(database); ok {
-			run.Mailbox = server
-		}
-		a, err := f.account(run, database)
-		if err != nil {
-			return failure(Authentication, "account", err)
-		}
-		var door Door
-		if doors := f.Doors(); run.Endpoint != "" {
-			door = Door{Address: run.Endpoint, Implicit: true, foreign: true}
-		} else if len(doors) > 0 {
-			door = doors[0]
-		} else {
-			return &Failure{Networking, "dial", errors.New("no listener of ours takes clients")}
-		}
-		conn, err := enter(ctx, run, door)
-		if err != nil {
-			return err
-		}
-		o := overhear(ctx, conn, a.password)
-		if door.StartTLS {
-			o.greeting = []byte("* OK behind STARTTLS\r\n")
-		}
-		client, end := o.client(run)
-		defer end()
-		run.Step("greeting")
-		if err := client.WaitGreeting(); err != nil {
-			return &Failure{Networking, "greeting", err}
-		}
-		run.Step("signin")
-		if err := client.Login(a.user, a.password.Reveal()).Wait(); err != nil {
-			if door.foreign { // how it goes on there is not known here
-				return refused(err)
-			}
-			return f.diagnose(ctx, run, a, database, err)
-		}
-		return readMailbox(o, client, run, nil)
+	return func(ctx context.Context, run *Run) error { return f.ownFault(run, f.touch(ctx, run, database)) }
+}
+
+func (f Front) touch(ctx context.Context, run *Run, database string) error {
+	if server, ok := f.Tier().ActiveManager().Active(database); ok {
+		run.Mailbox = server
 	}
+	a, err := f.account(run, database)
+	if err != nil {
+		return failure(Authentication, "account", err)
+	}
+	var door Door
+	if doors := f.Doors(); run.Endpoint != "" {
+		door = Door{Address: run.Endpoint, Implicit: true, foreign: true}
+	} else if len(doors) > 0 {
+		door = doors[0]
+	} else {
+		return &Failure{Networking, "dial", errors.New("no listener of ours takes clients")}
+	}
+	conn, err := enter(ctx, run, door)
+	if err != nil {
+		return err
+	}
+	o := overhear(ctx, conn, a.password)
+	if door.StartTLS {
+		o.greeting = []byte("* OK behind STARTTLS\r\n")
+	}
+	client, end := o.client(run)
+	defer end()
+	run.Step("greeting")
+	if err := client.WaitGreeting(); err != nil {
+		return &Failure{Networking, "greeting", err}
+	}
+	run.Step("signin")
+	if err := client.Login(a.user, a.password.Reveal()).Wait(); err != nil {
+		if door.foreign { // how it goes on there is not known here
+			return refused(err)
+		}
+		return f.diagnose(ctx, run, a, database, err)
+	}
+	return readMailbox(o, client, run, nil)
 }
 
 // enter connects to a door of ours, TLS included.
@@ -208,44 +212,46 @@ func refused(refusal error) *Failure {
 // ProxyTest is ImapProxyTestProbe: our own listener, TLS, directory and, where the proxy verifies users, verification; no mailbox server is
 // asked. Without a health mailbox it ends before the sign-in.
 func (f Front) ProxyTest(admit Admit) func(context.Context, *Run) error {
-	return func(ctx context.Context, run *Run) error {
-		doors := f.Doors()
-		if len(doors) == 0 {
-			return &Failure{Networking, "dial", errors.New("no listener of ours takes clients")}
-		}
-		conn, err := enter(ctx, run, doors[0])
-		if err != nil {
-			return err
-		}
-		secret := secret.Value(rand.Text())
-		o := overhear(ctx, conn, secret)
-		if doors[0].StartTLS {
-			o.greeting = []byte("* OK behind STARTTLS\r\n")
-		}
-		client, end := o.client(run)
-		defer end()
-		run.Step("greeting")
-		if err := client.WaitGreeting(); err != nil {
-			return &Failure{Networking, "greeting", err}
-		}
-		run.Step("capability")
-		if _, err := client.Capability().Wait(); err != nil {
-			return &Failure{None, "capability", err}
-		}
-		if a, ok := f.anybody(run); ok {
-			revoke := admit(addrPortOf(conn.LocalAddr()), secret, a.password)
-			defer revoke()
-			run.Step("signin")
-			if err := client.Login(a.user, secret.Reveal()).Wait(); err != nil {
-				return f.unproved(ctx, a.name, err)
-			}
-		}
-		run.Step("logout")
-		if err := client.Logout().Wait(); err != nil {
-			return &Failure{None, "logout", err}
-		}
-		return nil
+	return func(ctx context.Context, run *Run) error { return f.ownFault(run, f.prove(ctx, run, admit)) }
+}
+
+func (f Front) prove(ctx context.Context, run *Run, admit Admit) error {
+	doors := f.Doors()
+	if len(doors) == 0 {
+		return &Failure{Networking, "dial", errors.New("no listener of ours takes clients")}
 	}
+	conn, err := enter(ctx, run, doors[0])
+	if err != nil {
+		return err
+	}
+	secret := secret.Value(rand.Text())
+	o := overhear(ctx, conn, secret)
+	if doors[0].StartTLS {
+		o.greeting = []byte("* OK behind STARTTLS\r\n")
+	}
+	client, end := o.client(run)
+	defer end()
+	run.Step("greeting")
+	if err := client.WaitGreeting(); err != nil {
+		return &Failure{Networking, "greeting", err}
+	}
+	run.Step("capability")
+	if _, err := client.Capability().Wait(); err != nil {
+		return &Failure{None, "capability", err}
+	}
+	if a, ok := f.anybody(run); ok {
+		revoke := admit(addrPortOf(conn.LocalAddr()), secret, a.password)
+		defer revoke()
+		run.Step("signin")
+		if err := client.Login(a.user, secret.Reveal()).Wait(); err != nil {
+			return f.unproved(ctx, a.name, err)
+		}
+	}
+	run.Step("logout")
+	if err := client.Logout().Wait(); err != nil {
+		return &Failure{None, "logout", err}
+	}
+	return nil
 }
 
 // Admit has our proxy let one connection of a probe prove the way of a sign-in; see proxy.Pass.

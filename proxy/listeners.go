@@ -11,6 +11,7 @@ import (
 	"syscall"
 	"time"
 
+	"portico/backend"
 	"portico/proxy/setup"
 )
 
@@ -103,8 +104,21 @@ const shedAtOnce = 16
 
 // shedIfShort ends connections before sign-in if an error says that we have no descriptors or no memory left. It returns whether some have ended.
 func (s *Server) shedIfShort(err error) bool {
+	if backend.IsLocal(err) {
+		s.shortages.Add(1)
+	}
 	short := errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE) || errors.Is(err, syscall.ENOMEM) || errors.Is(err, syscall.ENOBUFS)
 	return short && s.gate.shed(shedAtOnce) > 0
+}
+
+// Shortages returns how many connections and sign-ins have found no descriptor, port or memory left for them, so far.
+func (s *Server) Shortages() uint64 { return s.shortages.Load() }
+
+// takesKept says whether a newcomer may have a descriptor that is kept back: if another connection before sign-in ends for it, whose own is
+// free soon.
+func (s *Server) takesKept() bool {
+	s.shortages.Add(1)
+	return s.gate.shed(1) > 0
 }
 
 // acceptFailed counts and logs a failure, and says how long to leave off: longer each time until one is accepted, or some connection has made room.
@@ -131,6 +145,10 @@ func (s *Server) admit(conn *setup.Conn, door *door) {
 	remote := conn.RemotePort()
 	if s.away.Load() && plainAddr(remote).Addr() != plainAddr(conn.LocalPort()).Addr() {
 		s.refuse(conn, door, remote, OutcomeOutOfService)
+		return
+	}
+	if conn.Kept() && !s.takesKept() {
+		s.refuse(conn, door, remote, OutcomeNoDescriptors)
 		return
 	}
 	limits := set.Limits

@@ -92,7 +92,7 @@ type metrics struct {
 
 // newMetrics registers the metrics, and those of the relay, with reg, or with nobody. counts gives the sessions before and after
 // sign-in.
-func newMetrics(reg prometheus.Registerer, counts func() (unsigned, signed int), relayed prometheus.Collector) (*metrics, error) {
+func newMetrics(reg prometheus.Registerer, counts func() (unsigned, signed int), shortages func() uint64, relayed prometheus.Collector) (*metrics, error) {
 	m := &metrics{
 		byListener: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "portico_connections_total",
@@ -124,11 +124,15 @@ func newMetrics(reg prometheus.Registerer, counts func() (unsigned, signed int),
 			m.refusals[o] = refusals.WithLabelValues(outcomes[o].label)
 		}
 	}
+	short := prometheus.NewCounterFunc(prometheus.CounterOpts{
+		Name: "portico_shortages_total",
+		Help: "Connections and sign-ins for which Portico had no descriptor, port or memory left.",
+	}, func() float64 { return float64(shortages()) })
 	if reg == nil {
 		return m, nil
 	}
 	return m, errors.Join(reg.Register(m.byListener), reg.Register(m.acceptErrors), reg.Register(refusals), reg.Register(m.waited), reg.Register(m.guessesDelayed),
-		reg.Register(m.panics), reg.Register(&m.phases), reg.Register(sessionGauge{counts}), reg.Register(relayed))
+		reg.Register(m.panics), reg.Register(&m.phases), reg.Register(sessionGauge{counts}), reg.Register(relayed), reg.Register(short))
 }
 
 // connections returns the counters of one listener.

@@ -25,6 +25,8 @@ type Options struct {
 	// makes.
 	ProtocolLog *protolog.Log
 	SetupSlots  int // threads for the set-up of sessions, so many compute at once; default 1
+	// KeptDescriptors is the number from which on descriptors are kept back for others than clients, such as probes and HTTP; 0 for none.
+	KeptDescriptors int
 
 	Random io.Reader                                        // for session ids, safe for concurrent use; default crypto/rand
 	Now    func() time.Time                                 // for deadlines and durations; default time.Now

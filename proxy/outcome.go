@@ -30,6 +30,8 @@ const (
 	OutcomeGaveWayResources     // the same, when we had no descriptors or memory left
 	OutcomeGaveWayWaiting       // waited for a directory or a mailbox server then, and longest of the address with most connections
 
+	OutcomeNoDescriptors // the descriptors left are kept back for probes and operators
+
 	OutcomeOutOfService // an operator, or health, has taken this node out of service
 
 	OutcomeProxyHeader     // no header of the PROXY protocol from where one is due
@@ -177,6 +179,9 @@ var outcomes = [numOutcomes]row{
 	OutcomeGaveWayResources: gaveWay("gave_way_no_resources",
 		"gave way to a new connection: Portico has no descriptors or memory left"),
 	OutcomeGaveWayWaiting: gaveWay("gave_way_waiting", "gave way to a new connection while its sign-in waited: there were too many before sign-in"),
+
+	OutcomeNoDescriptors: {label: "no_descriptors", log: "refused: Portico has no descriptors left for clients", level: zerolog.ErrorLevel,
+		reply: replyBYE, code: "UNAVAILABLE", text: textGaveWay, ends: true},
 
 	OutcomeOutOfService: {label: "out_of_service", log: "refused: out of service", level: zerolog.InfoLevel,
 		reply: replyBYE, code: "UNAVAILABLE", text: "Out of service, try again.", ends: true},

@@ -27,6 +27,7 @@ type Server struct {
 	places    places
 	doorLog   zerolog.Logger // for refusals at the door: a flood of connections must not become a flood of lines
 	stats     setupStats
+	shortages atomic.Uint64 // see Shortages
 
 	reloading sync.Mutex
 	settings  atomic.Pointer[Settings]
@@ -69,11 +70,11 @@ func newServer(opt Options) (*Server, error) {
 	}
 	s := &Server{opt: opt, gate: newAdmission(opt.Now), closed: make(chan struct{}), penalties: newPenalties(opt.Now),
 		guesses: newGuesses(opt.Now, opt.Sleep)}
-	if s.metrics, err = newMetrics(opt.Registerer, s.gate.counts, newRelayCollector(s.Stats)); err != nil {
+	if s.metrics, err = newMetrics(opt.Registerer, s.gate.counts, s.Shortages, newRelayCollector(s.Stats)); err != nil {
 		return nil, err
 	}
 	logPanic := LogPanics(opt.Log, opt.Now)
-	s.threads, err = setup.Start(opt.SetupSlots, func(value any, stack []byte) {
+	s.threads, err = setup.Start(opt.SetupSlots, opt.KeptDescriptors, func(value any, stack []byte) {
 		s.metrics.panics.Inc()
 		logPanic(value, stack)
 	})

@@ -30,6 +30,9 @@ const (
 	counterFailures = 5
 )
 
+// resourcesTiming is that of the check of Portico's own resources, which costs next to nothing.
+var resourcesTiming = configs.ProbeTiming{Interval: 10 * time.Second, Timeout: 5 * time.Second, Failures: 2}
+
 // startHealth begins to look after everything.
 func (s *service) startHealth() error {
 	s.health = health.NewEngine(health.Options{Changed: s.monitorChanged})
@@ -76,7 +79,7 @@ func (s *service) monitorChanged(before health.AlertValue, now health.MonitorSta
 func (s *service) healthPlan(config *configs.Config) health.Plan {
 	of := config.Health
 	back := health.Back{Tier: func() *backend.Tier { return s.front.Load().tier }, Mailbox: s.healthMailbox, Read: s.copyRead}
-	front := health.Front{Back: back, Doors: s.doors}
+	front := health.Front{Back: back, Doors: s.doors, Left: descriptorLeft}
 	var plan health.Plan
 	add := func(set, probe, monitor, target string, timing configs.ProbeTiming, component string, run func(context.Context, *health.Run) error) {
 		plan.Probes = append(plan.Probes, &health.Probe{
@@ -100,6 +103,7 @@ func (s *service) healthPlan(config *configs.Config) health.Plan {
 		}
 	}
 	add(health.SetProxy, health.ImapProxyTestProbe, health.ImapProxyTestMonitor, "", of.ProxyTest, "ImapProxy", front.ProxyTest(s.admit))
+	add(health.SetPortico, health.PorticoResourcesCheck, health.PorticoResourcesMonitor, "", resourcesTiming, "", health.Shortage(s.server.Shortages, descriptorLeft))
 	counter := configs.ProbeTiming{Interval: counterWindow, Timeout: 10 * time.Second, Failures: counterFailures}
 	check := func(probe, monitor, target string, run func(context.Context, *health.Run) error) {
 		add(health.SetIMAP, probe, monitor, target, counter, "", run)

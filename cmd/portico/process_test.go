@@ -3,9 +3,11 @@
 package main
 
 import (
+	"bufio"
 	"bytes"
 	"fmt"
 	"net"
+	"net/http"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -14,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"portico/backend/backendtest"
 	"portico/backend/backendtest/testkit"
 )
 
@@ -87,4 +90,109 @@ func TestDescriptorLimitIsRaised(t *testing.T) {
 	if fmt.Sscan(after, &got); got < hard.Max-1 {
 		t.Errorf("%d descriptors where %d are allowed: %s", got, hard.Max, out)
 	}
+}
+
+// When signed-in clients have taken all descriptors that clients may have, HTTP, the admin socket and probes still work. Portico says that it is
+// short itself, blames no mailbox server, and is well when there is room again.
+func TestShortOfDescriptors(t *testing.T) {
+	testkit.Need(t, "sh")
+	testkit.NoLeaks(t)
+	site := newSite(t)
+	site.serveMail(t)
+	site.put(t, "health.password", "secret\n")
+	ports, err := backendtest.FreePorts(2)
+	if err != nil {
+		t.Fatal(err)
+	}
+	door, page := "127.0.0.1:"+ports[0], "127.0.0.1:"+ports[1]
+	file := site.writeWithout(t, "listeners", fmt.Sprintf(`listeners: [{address: %q, tls: none}]
+settings: {login_type: plain_text_login, max_connections_per_user: 1000}
+health: {mailboxes: {db1: {user: alice, password_file: health.password}}}
+`, door))
+	site.replace(t, "[::1]:0", page)
+	cmd := program(t, "serve", "--config", file)
+	cmd.Args = append([]string{"sh", "-c", `ulimit -n 160; exec "$0" "$@"`, cmd.Path}, cmd.Args[1:]...)
+	cmd.Path = "/bin/sh"
+	var log testkit.Log
+	cmd.Stderr = &log
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		send(t, cmd.Process, syscall.SIGTERM)
+		if err := cmd.Wait(); err != nil || t.Failed() {
+			t.Errorf("%v\n%s", err, &log)
+		}
+	}()
+	asks := func(status int, words string, args ...string) {
+		t.Helper()
+		last := ""
+		defer func() {
+			if t.Failed() {
+				t.Logf("it says last:\n%s", last)
+			}
+		}()
+		testkit.Eventually(t, fmt.Sprintf("%q says %q, with status %d", args, words, status), func() bool {
+			got, out, errs := command(append(args, "--admin", filepath.Join(site.dir, "admin.sock"))...)
+			last = out + errs
+			return got == status && strings.Contains(out, words)
+		})
+	}
+	asks(statusFine, "Healthy", "health", "get", "PorticoResourcesMonitor")
+	asks(statusFine, "", "override", "add", "Portico/PorticoResourcesCheck", "--property", "RecurrenceIntervalSeconds", "--value", "1")
+
+	clients := takeAll(t, door)
+	if status := getStatus("http://" + page + "/livez"); status != http.StatusOK {
+		t.Errorf("/livez answers %d", status)
+	}
+	asks(statusFine, "Succeeded", "probe", "run", "IMAP.Protocol/ImapSelfTestProbe")
+	asks(statusFine, "Succeeded", "probe", "run", "IMAP.Protocol/ImapDeepTestProbe")
+	asks(statusBad, "Dependency          : Portico", "health", "get", "PorticoResourcesMonitor", "-o", "list")
+	asks(statusBad, "Dependency         : Portico", "probe", "run", "IMAP/ImapCTPProbe", "-o", "list")
+	asks(statusBad, "Dependency         : Portico", "probe", "run", "IMAP.Proxy/ImapProxyTestProbe", "-o", "list")
+	asks(statusFine, "mbx1  up", "server", "list")
+	for _, client := range clients {
+		client.Close()
+	}
+	asks(statusFine, "Healthy", "health", "get", "PorticoResourcesMonitor")
+	asks(statusFine, "Succeeded", "probe", "run", "IMAP/ImapCTPProbe")
+}
+
+// takeAll signs in to a door until a client is told that there is no room.
+func takeAll(t *testing.T, door string) (clients []net.Conn) {
+	t.Helper()
+	for len(clients) < 160 {
+		client, err := net.Dial("tcp", door)
+		if err != nil {
+			t.Fatal(err)
+		}
+		clients = append(clients, client)
+		client.SetDeadline(time.Now().Add(testkit.Patience))
+		fmt.Fprint(client, "a LOGIN alice secret\r\n")
+		for lines := bufio.NewReader(client); ; {
+			line, err := lines.ReadString('\n')
+			if err != nil {
+				t.Fatalf("client %d: %v", len(clients), err)
+			}
+			if strings.HasPrefix(line, "* BYE [UNAVAILABLE]") || strings.HasPrefix(line, "a NO [UNAVAILABLE]") {
+				return clients
+			}
+			if strings.HasPrefix(line, "a OK") {
+				break
+			}
+		}
+	}
+	t.Fatal("160 clients find room in 160 descriptors")
+	return nil
+}
+
+// getStatus returns the status of a page, 0 without an answer.
+func getStatus(url string) int {
+	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: testkit.Patience}
+	response, err := client.Get(url)
+	if err != nil {
+		return 0
+	}
+	response.Body.Close()
+	return response.StatusCode
 }

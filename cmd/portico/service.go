@@ -182,7 +182,7 @@ func (s *service) startProxy(settings proxy.Settings, cpus int) error {
 	s.bound(s.config)
 	s.server, err = proxy.New(proxy.Options{
 		Settings: settings, Relay: s.relay, Log: s.log, Registerer: s.registry, SetupSlots: setupSlots(s.config, cpus),
-		ProtocolLog: s.protocol,
+		ProtocolLog: s.protocol, KeptDescriptors: keptDescriptors(descriptorLimit()),
 	})
 	if err == nil {
 		s.group.Go(func() { keepTidy(s.upkeep, s.server.Clients) })

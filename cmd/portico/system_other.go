@@ -11,6 +11,9 @@ import (
 // descriptorLimit returns 0: no limit is known.
 func descriptorLimit() uint64 { return 0 }
 
+// descriptorLeft knows of no limit.
+func descriptorLeft() error { return nil }
+
 // noDelay does nothing: what is accepted gets it from the Go library.
 func noDelay(_, _ string, _ syscall.RawConn) error { return nil }
 

@@ -20,6 +20,20 @@ func descriptorLimit() uint64 {
 	return uint64(limit.Cur)
 }
 
+// descriptorLeft says why there is no descriptor left for a client, nil if there is one. The system gives the lowest number that is free.
+func descriptorLeft() error {
+	limit := descriptorLimit()
+	fd, err := unix.Open("/", unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return fmt.Errorf("no descriptor of %d is free: %w", limit, err)
+	}
+	defer unix.Close(fd)
+	if kept := keptDescriptors(limit); kept > 0 && fd >= kept {
+		return fmt.Errorf("all descriptors for clients are taken, and %d of %d are kept back", limit-uint64(kept), limit)
+	}
+	return nil
+}
+
 // noDelay sets TCP_NODELAY on a socket that is about to listen.
 func noDelay(_, _ string, c syscall.RawConn) error {
 	return c.Control(func(fd uintptr) { unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_NODELAY, 1) })

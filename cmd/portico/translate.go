@@ -7,6 +7,7 @@ import (
 	"crypto/x509"
 	"fmt"
 	"maps"
+	"math"
 	"net"
 	"net/netip"
 	"slices"
@@ -102,6 +103,16 @@ func unauthenticated(configured int, descriptors uint64) int {
 		return configured
 	}
 	return int(min(uint64(configured), max(descriptors/2, 1)))
+}
+
+// mostKept is the most descriptors that are kept back from clients: enough for HTTP, probes, hooks and files.
+const mostKept = 512
+
+// keptDescriptors returns the number from which on descriptors are kept back from clients, of those that the process may have (0: not known,
+// and none is kept).
+func keptDescriptors(descriptors uint64) int {
+	descriptors = min(descriptors, math.MaxInt32)
+	return int(descriptors - min(descriptors/4, mostKept))
 }
 
 // serverDialer connects to mailbox servers. The relay sets keep-alives when it takes a connection over.

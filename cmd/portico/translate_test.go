@@ -69,6 +69,18 @@ func TestUnauthenticatedLeavesDescriptors(t *testing.T) {
 	}
 }
 
+// A quarter of the descriptors is kept back from clients, but no more than is of use.
+func TestKeptDescriptors(t *testing.T) {
+	for _, c := range []struct {
+		limit uint64
+		first int
+	}{{0, 0}, {160, 120}, {1024, 768}, {20_000, 19_488}, {1 << 63, 1<<31 - 1 - mostKept}} {
+		if got := keptDescriptors(c.limit); got != c.first {
+			t.Errorf("of %d the first kept is %d, want %d", c.limit, got, c.first)
+		}
+	}
+}
+
 func TestTranslation(t *testing.T) {
 	config, err := configs.Load(newSite(t).write(t, `default_domain: example.org
 keepalive_idle: 7m

@@ -123,6 +123,8 @@ func (s survey) held(m health.MonitorState, c Case) string {
 // blameless says why a failure is no reason to act, "" if it is one.
 func (c Case) blameless(f *health.Result) string {
 	switch d := f.Dependency; {
+	case d == health.Portico:
+		return "Portico has run out of descriptors, ports or memory: people raise its limits"
 	case c.Server == "" && f.Phase == health.PhaseCertificate:
 		return "a certificate is renewed by people"
 	case c.Server != "" && (d == health.Networking || d == health.InformationStore || d == health.MailboxServerAuthentication):

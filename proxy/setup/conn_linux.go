@@ -40,6 +40,9 @@ func (th *thread) newConn(fd int, remote netip.AddrPort) *Conn {
 	return &Conn{thread: th, fd: fd, remote: remote, quiet: true} // if not, epoll tells at once
 }
 
+// Kept says whether the connection has a descriptor that is kept back for others than clients: there is no other left.
+func (c *Conn) Kept() bool { return c.thread.isKept(c.fd) }
+
 // Start begins the set-up of a connection just accepted. The function must not return with the connection open, unless
 // somebody has detached it. If it panics, the connection is closed.
 func (c *Conn) Start(job func(*Turn)) {

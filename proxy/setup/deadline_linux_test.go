@@ -22,7 +22,7 @@ type bench struct {
 
 func newBench(t *testing.T) *bench {
 	t.Helper()
-	th, err := newThread(fails(t))
+	th, err := newThread(0, fails(t))
 	if err != nil {
 		t.Fatal(err)
 	}

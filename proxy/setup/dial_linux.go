@@ -15,6 +15,9 @@ import (
 // soon is how long a connect is given before its context's end is looked out for: nearly all are done by then.
 const soon = 100 * time.Millisecond
 
+// errKept is the error of a dial for which only descriptors are left that are kept back.
+var errKept = os.NewSyscallError("socket", unix.EMFILE)
+
 // dial connects to address. A plain *net.Dialer is done without, if address is no name that has to be looked up; everything else
 // is that dialer's business, and the turn is away meanwhile.
 func (t *Turn) dial(ctx context.Context, by Dialer, network, address string) (net.Conn, error) {
@@ -33,6 +36,10 @@ func (t *Turn) dial(ctx context.Context, by Dialer, network, address string) (ne
 	if err != nil {
 		return nil, err
 	}
+	if c.Kept() {
+		unix.Close(c.fd)
+		return nil, &net.OpError{Op: "dial", Net: network, Addr: conn.RemoteAddr(), Err: errKept}
+	}
 	c.turn = t
 	return c, nil
 }
@@ -49,6 +56,10 @@ func (t *Turn) connect(ctx context.Context, by Dialer, to netip.AddrPort) (net.C
 	fd, err := unix.Socket(family, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, unix.IPPROTO_TCP)
 	if err != nil {
 		return nil, dialError(to, os.NewSyscallError("socket", err))
+	}
+	if t.thread.isKept(fd) {
+		unix.Close(fd)
+		return nil, dialError(to, errKept)
 	}
 	c := t.thread.newConn(fd, to)
 	c.turn = t

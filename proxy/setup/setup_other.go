@@ -23,7 +23,7 @@ type Threads struct {
 type Turn struct{}
 
 // Start returns Threads. A panic of a set-up ends its connection alone: panicked receives its value and stack.
-func Start(_ int, panicked func(value any, stack []byte)) (*Threads, error) {
+func Start(_, _ int, panicked func(value any, stack []byte)) (*Threads, error) {
 	return &Threads{panicked: panicked}, nil
 }
 
@@ -55,6 +55,9 @@ type Conn struct {
 	net.Conn
 	threads *Threads
 }
+
+// Kept says no: nobody knows here.
+func (c *Conn) Kept() bool { return false }
 
 // Start begins the set-up of a connection just accepted.
 func (c *Conn) Start(job func(*Turn)) {

@@ -28,7 +28,7 @@ func fails(t *testing.T) func(any, []byte) {
 // serve starts threads and has every connection to the address returned given to job.
 func serve(t *testing.T, threads int, job func(*Turn, *Conn)) (address string) {
 	t.Helper()
-	ts, err := Start(threads, fails(t))
+	ts, err := Start(threads, 0, fails(t))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -306,7 +306,7 @@ func TestAddresses(t *testing.T) {
 // Stop waits for the last set-up.
 func TestStop(t *testing.T) {
 	testkit.NoLeaks(t)
-	ts, err := Start(1, fails(t))
+	ts, err := Start(1, 0, fails(t))
 	if err != nil {
 		t.Fatal(err)
 	}

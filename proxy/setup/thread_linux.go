@@ -42,18 +42,22 @@ type thread struct {
 
 	listeners map[*listening]struct{}
 
+	kept     int // descriptors from this number on are not for clients; 0 for none
 	panicked func(value any, stack []byte)
 	stopping bool
 }
 
-func newThread(panicked func(value any, stack []byte)) (*thread, error) {
+func newThread(kept int, panicked func(value any, stack []byte)) (*thread, error) {
 	poller, err := poll.New()
 	if err != nil {
 		return nil, err
 	}
 	return &thread{poller: poller, began: time.Now(), now: 1, places: make([]place, poll.SlotWake+1),
-		turns: make(map[*Turn]struct{}), listeners: make(map[*listening]struct{}), panicked: panicked}, nil
+		turns: make(map[*Turn]struct{}), listeners: make(map[*listening]struct{}), kept: kept, panicked: panicked}, nil
 }
+
+// isKept says whether a descriptor is one that is kept back. The system gives the lowest number that is free, so that all lower ones are taken.
+func (th *thread) isKept(fd int) bool { return th.kept > 0 && fd >= th.kept }
 
 func (th *thread) control(op, fd int, at int32, events uint32) error {
 	return th.poller.Control(op, fd, at, th.places[at].generation, events)

@@ -1,0 +1,47 @@
+package health
+
+import (
+	"context"
+	"fmt"
+	"sync"
+)
+
+// The health set of Portico's own resources, its check and its monitor.
+const (
+	SetPortico              = "Portico"
+	PorticoResourcesCheck   = "PorticoResourcesCheck"
+	PorticoResourcesMonitor = "PorticoResourcesMonitor"
+)
+
+// Shortage checks whether clients found Portico without descriptors, ports or memory since it looked last: counted is how many did so far.
+// left says why a client would find none now, nil if it would not.
+func Shortage(counted func() uint64, left func() error) func(context.Context, *Run) error {
+	var mu sync.Mutex
+	before := counted()
+	return func(_ context.Context, run *Run) error {
+		mu.Lock()
+		defer mu.Unlock()
+		now := counted()
+		since := now - before
+		before, run.Value = now, float64(since)
+		if err := left(); err != nil {
+			return &Failure{Portico, "descriptors", err}
+		}
+		if since > 0 {
+			return &Failure{Portico, "descriptors", fmt.Errorf("%d connections and sign-ins had no descriptor, port or memory left for them", since)}
+		}
+		return nil
+	}
+}
+
+// ownFault blames Portico for what failed at its own door while it is short of descriptors.
+func (f Front) ownFault(run *Run, err error) error {
+	if err == nil || run.Endpoint != "" || f.Left == nil {
+		return err
+	}
+	short := f.Left()
+	if short == nil {
+		return err
+	}
+	return &Failure{Portico, run.phase, fmt.Errorf("%w; %w", err, short)}
+}
