@@ -324,7 +324,7 @@ type Settings struct {
 	AuthenticatedConnectionTimeout    time.Duration `yaml:"authenticated_connection_timeout" range:"30s..24h"`
 
 	ProtocolLogEnabled          bool              `yaml:"protocol_log_enabled"`                      // of all sessions
-	LogFileLocation             string            `yaml:"log_file_location" file:"relative"`         // folder; "" is protolog in data_dir
+	LogFileLocation             string            `yaml:"log_file_location" file:"relative"`         // folder; "" is protocol-log in data_dir
 	LogFileRollOverSettings     RollOver          `yaml:"log_file_roll_over_settings"`               // when a new file begins
 	LogPerFileSizeQuota         Size              `yaml:"log_per_file_size_quota"`                   // 0 goes by the setting above, unlimited is one file
 	ProtocolLogAgeQuota         time.Duration     `yaml:"protocol_log_age_quota" range:"0s..87600h"` // older files are deleted; 0 is never

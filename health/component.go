@@ -28,7 +28,15 @@ type Request struct {
 	Requester string    `json:"requester"`
 	State     string    `json:"state"` // Active or Inactive
 	At        time.Time `json:"at"`
+	Source    string    `json:"source,omitempty"` // where it comes from: one of the Source constants; "" if an earlier version made it
 }
+
+// Where requests come from.
+const (
+	SourceOperator    = "operator"    // component set
+	SourceMaintenance = "maintenance" // maintenance of this node
+	SourceRecovery    = "recovery"    // a step of recovery
+)
 
 // The states.
 const (

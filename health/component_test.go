@@ -38,11 +38,12 @@ func TestComponents(t *testing.T) {
 	}
 	set("ServerWideOffline", "Maintenance", "Active")
 	want(Active, Active)
-	for _, bad := range []Request{{"Imap", "HealthAPI", "Active", noTime}, {"ImapProxy", "Me", "Active", noTime}, {"ImapProxy", "HealthAPI", "Off", noTime}} {
+	for _, bad := range []Request{
+		{Component: "Imap", Requester: "HealthAPI", State: "Active"}, {Component: "ImapProxy", Requester: "Me", State: "Active"},
+		{Component: "ImapProxy", Requester: "HealthAPI", State: "Off"},
+	} {
 		if _, err := bad.Known(); !errors.Is(err, ErrUnknown) || !strings.Contains(err.Error(), "there are ") {
 			t.Errorf("%+v: %v", bad, err)
 		}
 	}
 }
-
-var noTime = Request{}.At

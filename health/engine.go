@@ -368,7 +368,7 @@ func (e *Engine) RunNow(ctx context.Context, set, name, target string, by ByHand
 	for i, p := range chosen {
 		work.Go(func() {
 			t := cmp.Or(by.Timeout, p.probe.Timeout)
-			results[i], errs[i] = e.run(ctx, p, t, &Run{Account: by.Account, Password: by.Password, Endpoint: by.Endpoint, ByHand: true}, true)
+			results[i], errs[i] = e.run(ctx, p, t, &Run{Account: by.Account, Password: by.Password, Endpoint: by.Endpoint, ByHand: true, ReadOnly: by.ReadOnly}, true)
 		})
 	}
 	work.Wait()

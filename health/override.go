@@ -3,6 +3,7 @@ package health
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -57,6 +58,9 @@ var monitorProperties = map[string]func(m *Monitor, n int){
 // maxOverridden bounds a property's value: a day in seconds.
 const maxOverridden = 24 * 60 * 60
 
+// switches are the properties that are 0 or 1.
+var switches = map[string]bool{"Enabled": true, "Write": true}
+
 // number reads a property's value.
 func (o Override) number() (int, error) {
 	text := o.Value
@@ -70,9 +74,9 @@ func (o Override) number() (int, error) {
 	switch {
 	case err != nil || n < 0 || n > maxOverridden:
 		return 0, fmt.Errorf("property %s: %q is not a number from 0 to %d", o.Property, o.Value, maxOverridden)
-	case o.Property == "Enabled" && n > 1:
+	case switches[o.Property] && n > 1:
 		return 0, fmt.Errorf("property %s is 0 or 1, not %s", o.Property, o.Value)
-	case o.Property != "Enabled" && n == 0:
+	case !switches[o.Property] && n == 0:
 		return 0, fmt.Errorf("property %s can not be 0", o.Property)
 	}
 	return n, nil
@@ -103,6 +107,28 @@ func (p Plan) Check(o Override) error {
 	}
 	_, err := o.number()
 	return err
+}
+
+// runProperties are what can be changed for one run by hand.
+var runProperties = map[string]func(run *ByHand, n int){
+	"TimeoutSeconds": func(run *ByHand, n int) { run.Timeout = time.Duration(n) * time.Second },
+	"Write":          func(run *ByHand, n int) { run.ReadOnly = n == 0 },
+}
+
+// Override changes properties of the probe for the run alone.
+func (by *ByHand) Override(properties map[string]string) error {
+	for _, name := range slices.Sorted(maps.Keys(properties)) {
+		set, known := runProperties[name]
+		if !known {
+			return fmt.Errorf("property %s cannot be changed for one run; these can: %s", name, strings.Join(keys(runProperties), ", "))
+		}
+		n, err := Override{Property: name, Value: properties[name]}.number()
+		if err != nil {
+			return err
+		}
+		set(by, n)
+	}
+	return nil
 }
 
 func keys[V any](of map[string]V) []string {

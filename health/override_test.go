@@ -75,3 +75,16 @@ func TestBadOverrides(t *testing.T) {
 		}
 	}
 }
+
+// What a run by hand takes for itself alone: its own time-out, and whether it writes. What has no meaning for one run is refused.
+func TestPropertiesOfARun(t *testing.T) {
+	var by ByHand
+	if err := by.Override(map[string]string{"TimeoutSeconds": "7", "Write": "$false"}); err != nil || by.Timeout != 7*time.Second || !by.ReadOnly {
+		t.Errorf("%v: %+v", err, by)
+	}
+	for property, value := range map[string]string{"RecurrenceIntervalSeconds": "1", "TimeoutSeconds": "0", "Write": "2", "timeoutseconds": "1", "": ""} {
+		if err := new(ByHand).Override(map[string]string{property: value}); err == nil {
+			t.Errorf("%s=%s is taken", property, value)
+		}
+	}
+}

@@ -39,6 +39,7 @@ type Run struct {
 	Received string
 	Context  string // what else is to be known of the run
 	ByHand   bool   // somebody waits for what it finds
+	ReadOnly bool   // write nothing
 
 	signedIn string          // the account that it signs in to
 	life     context.Context // of whoever wants the run, without the run's own end
@@ -52,6 +53,7 @@ type Run struct {
 type ByHand struct {
 	Timeout           time.Duration // 0: the probe's own
 	Account, Password string        // instead of the health mailbox's
+	ReadOnly          bool          // write nothing, whatever the probe does else
 	Endpoint          string        // host:port; wants an account, since the health mailbox's password goes nowhere else
 }
 

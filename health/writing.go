@@ -31,7 +31,7 @@ func newWriting() *writing { return &writing{sender: rand.Text()} }
 func (w *writing) due(run *Run) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if run.Account != "" || w.barred {
+	if run.Account != "" || run.ReadOnly || w.barred {
 		return false
 	}
 	if run.ByHand {

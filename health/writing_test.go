@@ -40,7 +40,7 @@ func TestRunsThatWrite(t *testing.T) {
 	for _, c := range []struct {
 		run  Run
 		want bool
-	}{{Run{ByHand: true}, true}, {Run{ByHand: true, Account: "anna"}, false}, {Run{Account: "anna"}, false}} {
+	}{{Run{ByHand: true}, true}, {Run{ByHand: true, Account: "anna"}, false}, {Run{Account: "anna"}, false}, {Run{ByHand: true, ReadOnly: true}, false}} {
 		if got := w.due(&c.run); got != c.want {
 			t.Errorf("%+v writes: %v", c.run, got)
 		}

@@ -69,6 +69,7 @@ func (c healthControl) SetComponent(ctx context.Context, r health.Request) error
 	if err != nil {
 		return unknownHere(err)
 	}
+	r.Source = health.SourceOperator
 	return c.s.setComponent(ctx, r)
 }
 

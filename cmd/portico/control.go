@@ -49,6 +49,7 @@ func (c control) Servers(ctx context.Context) []admin.ServerState {
 		s := admin.ServerState{Name: name, Up: healthy[name] == nil, Active: active[name], Blocked: tier.ActiveManager().Blocked(name), Breaker: open[name]}
 		gate := c.s.gates.State(name)
 		s.Policy, s.Paused, s.Waiting = string(tier.Policy(name)), gate.Paused.Seconds(), gate.Waiting
+		s.BlockedBy = tier.ActiveManager().BlockedBy(name)
 		if err := healthy[name]; err != nil {
 			s.Error = err.Error()
 		}

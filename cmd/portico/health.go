@@ -252,9 +252,13 @@ func (c healthControl) Probes() []health.ProbeState { return c.s.health.Probes()
 
 // RunNow implements admin.Health.
 func (c healthControl) RunNow(ctx context.Context, r admin.ProbeRun) ([]*health.Result, error) {
-	results, err := c.s.health.RunNow(ctx, r.Set, r.Probe, r.Target, health.ByHand{
+	by := health.ByHand{
 		Timeout: time.Duration(r.Timeout * float64(time.Second)), Account: r.Account, Password: r.Password, Endpoint: r.Endpoint,
-	})
+	}
+	if err := by.Override(r.Properties); err != nil {
+		return nil, err
+	}
+	results, err := c.s.health.RunNow(ctx, r.Set, r.Probe, r.Target, by)
 	if err != nil {
 		return nil, err
 	}

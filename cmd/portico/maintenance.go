@@ -111,7 +111,7 @@ func (c healthControl) nodeIn(ctx context.Context, drain time.Duration) ([]admin
 		return nil, fmt.Errorf("drain %v is not from 0 to %v", drain, longestDrain)
 	}
 	steps := []admin.MaintenanceStep{}
-	err := c.s.setComponent(ctx, health.Request{Component: health.ComponentImapProxy, Requester: requesterMaintenance, State: health.Inactive})
+	err := c.s.setComponent(ctx, health.Request{Component: health.ComponentImapProxy, Requester: requesterMaintenance, State: health.Inactive, Source: health.SourceMaintenance})
 	if err != nil {
 		return steps, err
 	}
@@ -119,7 +119,7 @@ func (c healthControl) nodeIn(ctx context.Context, drain time.Duration) ([]admin
 	n := len(c.s.server.Sessions())
 	c.s.server.EndAll(drain)
 	steps = append(steps, admin.MaintenanceStep{What: "sessions", Result: fmt.Sprintf("%d ended", n), Done: true})
-	err = c.s.setComponent(ctx, health.Request{Component: health.ComponentServerWideOffline, Requester: requesterMaintenance, State: health.Inactive})
+	err = c.s.setComponent(ctx, health.Request{Component: health.ComponentServerWideOffline, Requester: requesterMaintenance, State: health.Inactive, Source: health.SourceMaintenance})
 	if err != nil {
 		return steps, err
 	}
@@ -131,7 +131,7 @@ func (c healthControl) StopMaintenance(ctx context.Context, server string) ([]ad
 	steps := []admin.MaintenanceStep{}
 	if server == "" {
 		for _, component := range []string{health.ComponentServerWideOffline, health.ComponentImapProxy} {
-			if err := c.s.setComponent(ctx, health.Request{Component: component, Requester: requesterMaintenance, State: health.Active}); err != nil {
+			if err := c.s.setComponent(ctx, health.Request{Component: component, Requester: requesterMaintenance, State: health.Active, Source: health.SourceMaintenance}); err != nil {
 				return steps, err
 			}
 			state := c.s.components.State(component)

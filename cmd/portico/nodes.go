@@ -61,5 +61,8 @@ func (s *service) node(name string) (http.Handler, error) {
 	return nil, fmt.Errorf("%w: %w", err, admin.ErrUnknown)
 }
 
+// Active implements admin.Health.
+func (c healthControl) Active(database string) (server string) { return c.s.activeOn(database) }
+
 // Nodes implements admin.Health.
 func (c healthControl) Nodes() []string { return slices.Sorted(maps.Keys(*c.s.nodes.Load())) }

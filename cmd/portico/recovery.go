@@ -258,7 +258,7 @@ func (s *service) logProbesNoMore(ctx context.Context, c recovery.Case) error {
 }
 
 func (s *service) setImapProxy(ctx context.Context, state string) error {
-	return s.setComponent(ctx, health.Request{Component: health.ComponentImapProxy, Requester: requesterHealth, State: state})
+	return s.setComponent(ctx, health.Request{Component: health.ComponentImapProxy, Requester: requesterHealth, State: state, Source: health.SourceRecovery})
 }
 
 // restartFrontEnd makes listeners and set-up anew from the configuration in force: certificates and keys are read again, and all that leads to
@@ -300,7 +300,7 @@ func (c healthControl) Recovery() admin.RecoveryState {
 	slices.Reverse(records)
 	return admin.RecoveryState{
 		Mode: recovery.Mode(c.s.recoveryConfig().Mode), Active: c.s.components.State(health.ComponentRecoveryActions) == health.Active,
-		Ladders: c.s.recovery.Ladders(), Records: records,
+		Ladders: c.s.recovery.Ladders(), Records: records, Steps: recoveryPlan(c.s.recoveryConfig()).Ladders,
 	}
 }
 

@@ -106,6 +106,9 @@ func (w *walk) steps(cmd *cobra.Command) (well bool, err error) {
 		fmt.Fprintf(w.out, "\n%d. %s.\n", i+1, step.Text)
 		switch {
 		case step.SeeTo:
+			if err := w.showServer(ctx); err != nil {
+				return false, err
+			}
 			if first, err := w.unhealthyServer(ctx); err != nil || first != "" {
 				if first != "" {
 					fmt.Fprintf(w.out, "%s is unhealthy: portico runbook %s comes first.\n", first, runbookFor(first))

@@ -90,6 +90,17 @@ func settingStates(inFile, inForce configs.Settings, stored map[string]string) [
 	return states
 }
 
+// settingStates lists all settings as they are in force, with the folder of the protocol log where none is named. The caller holds changing.
+func (c control) settingStates(stored map[string]string) []admin.SettingState {
+	states := settingStates(c.s.inFile, c.s.config.Settings, stored)
+	for i := range states {
+		if states[i].Name == "log_file_location" {
+			states[i].Value = protocolSettings(c.s.config).Files.Location
+		}
+	}
+	return states
+}
+
 // Settings implements admin.Control.
 func (c control) Settings(ctx context.Context) ([]admin.SettingState, error) {
 	c.s.changing.Lock()
@@ -98,7 +109,7 @@ func (c control) Settings(ctx context.Context) ([]admin.SettingState, error) {
 	if err != nil {
 		return nil, err
 	}
-	return settingStates(c.s.inFile, c.s.config.Settings, stored), nil
+	return c.settingStates(stored), nil
 }
 
 // ChangeSettings implements admin.Control.
@@ -115,7 +126,7 @@ func (c control) ChangeSettings(ctx context.Context, change admin.SettingsChange
 	if err := c.s.changeSettings(ctx, stored, revision); err != nil {
 		return nil, err
 	}
-	return settingStates(c.s.inFile, c.s.config.Settings, stored), nil
+	return c.settingStates(stored), nil
 }
 
 // apply makes a change of what is stored: of all that it asks for, or an error that names what can not be.

@@ -106,7 +106,9 @@ type ServerState struct {
 	Paused  float64 `json:"paused,omitempty"`       // seconds that sign-ins are still held
 	Waiting int     `json:"waiting,omitempty"`      // sign-ins that are held
 	Blocked bool    `json:"blocked,omitempty"`      // no database may be activated there
-	Active  int     `json:"active"`                 // databases that are
+	// BlockedBy says who wants that: operator, maintenance, health.
+	BlockedBy []string `json:"blocked_by,omitempty"`
+	Active    int      `json:"active"` // databases that are
 }
 
 // CopyStatus is one copy of a database as the API shows it: Get-MailboxDatabaseCopyStatus.

@@ -17,6 +17,8 @@ import (
 type Health interface {
 	Node() string    // this machine's name
 	Nodes() []string // the other nodes
+	// Active says on which mailbox server a database is active, "" if on none.
+	Active(database string) (server string)
 	Monitors() []health.MonitorState
 	Sets() []health.SetState
 	Probes() []health.ProbeState
@@ -47,7 +49,9 @@ type RecoveryState struct {
 	Mode    recovery.Mode     `json:"mode"`
 	Active  bool              `json:"active"` // component RecoveryActionsEnabled
 	Ladders []recovery.Ladder `json:"ladders"`
-	Records []recovery.Record `json:"records"` // the latest first
+	// Steps are the actions of each monitor, in order.
+	Steps   map[string][]recovery.Action `json:"steps"`
+	Records []recovery.Record            `json:"records"` // the latest first
 }
 
 // RecoveryRequest asks for an action, or that it be taken back.
@@ -69,6 +73,8 @@ type ProbeRun struct {
 	Account  string  `json:"account"`  // instead of the health mailbox
 	Password string  `json:"password"` // of the account
 	Endpoint string  `json:"endpoint"` // host:port of whom to ask instead; wants an account
+
+	Properties map[string]string `json:"properties,omitempty"` // of the probe's definition, for this run alone
 }
 
 // MonitorRow is a monitor: a row of Get-ServerHealth.
@@ -88,6 +94,8 @@ type MonitorRow struct {
 	Error           string     `json:"error,omitempty"` // of the latest failure, while there is one
 	Dependency      string     `json:"dependency,omitempty"`
 	Mailbox         string     `json:"_mbx,omitempty"`
+	MailboxServer   string     `json:"mailbox_server,omitempty"` // that it looks at, or where its database is active
+	Description     string     `json:"description,omitempty"`
 }
 
 // SetRow is a health set: a row of Get-HealthReport.
@@ -98,6 +106,9 @@ type SetRow struct {
 	AlertValue     string    `json:"alert_value"`
 	LastTransition time.Time `json:"last_transition_time"`
 	MonitorCount   int       `json:"monitor_count"`
+
+	HealthGroup string       `json:"health_group"`
+	Monitors    []MonitorRow `json:"monitors"`
 }
 
 // ProbeRow is a probe and its latest results.
@@ -131,6 +142,8 @@ type ResultRow struct {
 	ByHand        bool      `json:"by_hand,omitempty"`
 	ResultID      uint64    `json:"result_id"`
 	HealthSetName string    `json:"health_set_name"`
+	Account       string    `json:"account,omitempty"`           // the mailbox that it signed in to
+	Context       string    `json:"execution_context,omitempty"` // what else is to be known
 }
 
 // StepRow is a step of a run.
@@ -143,7 +156,7 @@ func resultRow(server string, r *health.Result) ResultRow {
 	row := ResultRow{
 		Server: server, ResultName: r.Name(), ResultType: r.Type.String(), Result: r.Type.String(), Start: r.Start.UTC(), End: r.End.UTC(),
 		Seconds: r.End.Sub(r.Start).Seconds(), Error: r.Err, Dependency: string(r.Dependency), Phase: r.Phase, Mailbox: r.Mailbox,
-		LastSent: r.Sent, LastReceived: r.Received, SampleValue: r.Value, ByHand: r.ByHand, ResultID: r.ID, HealthSetName: r.HealthSet,
+		LastSent: r.Sent, LastReceived: r.Received, SampleValue: r.Value, ByHand: r.ByHand, ResultID: r.ID, HealthSetName: r.HealthSet, Account: r.Account, Context: r.Context,
 	}
 	for _, s := range r.Steps {
 		row.Steps = append(row.Steps, StepRow{s.Name, float64(s.Took.Microseconds()) / 1000})
@@ -172,7 +185,8 @@ func onlineOffline(h Health, component string) string {
 func monitorRow(h Health, m health.MonitorState) MonitorRow {
 	row := MonitorRow{
 		Server: h.Node(), State: "NotApplicable", Name: m.Name, TargetResource: m.Target, HealthSetName: m.HealthSet, AlertValue: m.Value.String(),
-		ServerComponent: "None", LastTransition: m.LastTransition.UTC(), IsStale: m.Stale,
+		ServerComponent: "None", LastTransition: m.LastTransition.UTC(), IsStale: m.Stale, MailboxServer: health.ServerOf(m, h.Active),
+		Description: health.Help(m.Name),
 	}
 	if m.Component != "" {
 		row.State, row.ServerComponent = onlineOffline(h, m.Component), m.Component
@@ -198,20 +212,11 @@ const probeTime = 15 * time.Minute
 func healthAPI(mux *http.ServeMux, h Health) {
 	maintenanceAPI(mux, h)
 	mux.HandleFunc("GET /api/v1/nodes", func(w http.ResponseWriter, _ *http.Request) { answer(w, h.Nodes(), nil) })
-	mux.HandleFunc("GET /api/v1/health", func(w http.ResponseWriter, _ *http.Request) { answer(w, monitorRows(h), nil) })
-	mux.HandleFunc("GET /api/v1/health/report", func(w http.ResponseWriter, _ *http.Request) {
-		rows := []SetRow{}
-		for _, s := range h.Sets() {
-			row := SetRow{
-				Server: h.Node(), State: "NotApplicable", HealthSet: s.Name, AlertValue: s.Value.String(), LastTransition: s.LastTransition.UTC(), MonitorCount: len(s.Monitors),
-			}
-			if s.Name == health.SetProxy {
-				row.State = onlineOffline(h, health.ComponentImapProxy)
-			}
-			rows = append(rows, row)
-		}
-		answer(w, rows, nil)
+	mux.HandleFunc("GET /api/v1/health", func(w http.ResponseWriter, r *http.Request) {
+		answer(w, monitorRows(h, r.URL.Query().Get("server")), nil)
 	})
+	mux.HandleFunc("GET /api/v1/items", func(w http.ResponseWriter, _ *http.Request) { answer(w, itemRows(h), nil) })
+	mux.HandleFunc("GET /api/v1/health/report", func(w http.ResponseWriter, _ *http.Request) { answer(w, setRows(h), nil) })
 	mux.HandleFunc("GET /api/v1/alerts", func(w http.ResponseWriter, _ *http.Request) { answer(w, h.Alerts(), nil) })
 	mux.HandleFunc("GET /api/v1/recovery", func(w http.ResponseWriter, _ *http.Request) { answer(w, h.Recovery(), nil) })
 	change(mux, "recovery", func(ctx context.Context, _ string, r RecoveryRequest) (any, error) { return h.Recover(ctx, r) })
@@ -235,9 +240,11 @@ func healthAPI(mux *http.ServeMux, h Health) {
 	}) (any, error) {
 		return struct{}{}, h.SetRepairing(ctx, body.Monitor, body.On)
 	})
-	mux.HandleFunc("GET /api/v1/probes", func(w http.ResponseWriter, _ *http.Request) { answer(w, probeRows(h, "", ""), nil) })
+	mux.HandleFunc("GET /api/v1/probes", func(w http.ResponseWriter, r *http.Request) {
+		answer(w, probeRows(h, "", "", r.URL.Query().Get("server")), nil)
+	})
 	mux.HandleFunc("GET /probes/{set}/{probe}", func(w http.ResponseWriter, r *http.Request) {
-		rows := probeRows(h, r.PathValue("set"), r.PathValue("probe"))
+		rows := probeRows(h, r.PathValue("set"), r.PathValue("probe"), "")
 		var err error
 		if len(rows) == 0 {
 			err = fmt.Errorf("there is no probe %s/%s: %w", r.PathValue("set"), r.PathValue("probe"), ErrUnknown)
@@ -262,20 +269,45 @@ func healthAPI(mux *http.ServeMux, h Health) {
 }
 
 // HealthRows are all monitors and probes, as the API shows them.
-func HealthRows(h Health) ([]MonitorRow, []ProbeRow) { return monitorRows(h), probeRows(h, "", "") }
+func HealthRows(h Health) ([]MonitorRow, []ProbeRow) {
+	return monitorRows(h, ""), probeRows(h, "", "", "")
+}
 
-func monitorRows(h Health) []MonitorRow {
+// monitorRows lists the monitors that concern a mailbox server, or with "" all.
+func monitorRows(h Health, server string) []MonitorRow {
 	rows := []MonitorRow{}
 	for _, m := range h.Monitors() {
-		rows = append(rows, monitorRow(h, m))
+		if server == "" || health.Concerns(m, server, h.Active) {
+			rows = append(rows, monitorRow(h, m))
+		}
 	}
 	return rows
 }
 
-func probeRows(h Health, set, probe string) []ProbeRow {
+// setRows lists the health sets with their monitors.
+func setRows(h Health) []SetRow {
+	rows := []SetRow{}
+	for _, s := range h.Sets() {
+		row := SetRow{
+			Server: h.Node(), State: "NotApplicable", HealthSet: s.Name, AlertValue: s.Value.String(), LastTransition: s.LastTransition.UTC(), MonitorCount: len(s.Monitors),
+			HealthGroup: health.Group(s.Name), Monitors: []MonitorRow{},
+		}
+		if s.Name == health.SetProxy {
+			row.State = onlineOffline(h, health.ComponentImapProxy)
+		}
+		for _, m := range s.Monitors {
+			row.Monitors = append(row.Monitors, monitorRow(h, m))
+		}
+		rows = append(rows, row)
+	}
+	return rows
+}
+
+// probeRows lists probes with their results: those of a health set and name, "" for all, that concern a mailbox server, "" for any.
+func probeRows(h Health, set, probe, server string) []ProbeRow {
 	rows := []ProbeRow{}
 	for _, p := range h.Probes() {
-		if set != "" && (p.HealthSet != set || p.Name != probe) {
+		if set != "" && (p.HealthSet != set || p.Name != probe) || server != "" && !p.Concerns(server, h.Active) {
 			continue
 		}
 		row := ProbeRow{

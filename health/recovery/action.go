@@ -46,6 +46,20 @@ func (a Action) Responder(monitor string) string {
 	return strings.TrimSuffix(monitor, "Monitor") + kinds[a].suffix
 }
 
+// help says what the actions do.
+var help = map[Action]string{
+	RestartService:  "Restarts the IMAP service on the mailbox server, by the hook health.recovery.restart_service.",
+	Failover:        "Moves the databases that are active on the mailbox server to other copies, and blocks activation there while the fault lasts.",
+	RestartServer:   "Restarts the mailbox server, by the hook health.recovery.restart_server. Refused while a database is active there.",
+	ProtocolLog:     "Switches the protocol log on for the health mailbox while the fault lasts.",
+	RestartFrontEnd: "Opens Portico's listeners again, and sets everything behind them up again. Sessions continue.",
+	OutOfService:    "Makes component ImapProxy Inactive while the fault lasts.",
+	Escalate:        "Tells people.",
+}
+
+// Help says what an action does.
+func (a Action) Help() string { return help[a] }
+
 // Known says whether there is such an action.
 func (a Action) Known() bool { _, ok := kinds[a]; return ok }
 

@@ -37,11 +37,17 @@ var Runbooks = []Runbook{
 		{Do: RestartFrontEnd, Text: "Make this front end's listeners and set-up anew"},
 		{Wait: true, Text: "Wait, and look again"},
 	}},
-	{Name: "queue", Monitor: health.RequestsQueuedGt500Monitor, Set: health.SetIMAP, Of: "server", Steps: []Step{
-		{SeeTo: true, Text: "Look at the monitors of the mailbox server"},
-		{Do: RestartService, Wait: true, Text: "Restart the IMAP service on the mailbox server"},
-		{Do: RestartFrontEnd, Wait: true, Text: "Make this front end's listeners and set-up anew"},
-	}},
+	{Name: "queue", Monitor: health.RequestsQueuedGt500Monitor, Set: health.SetIMAP, Of: "server", Steps: ofCommands},
+	{Name: "average", Monitor: health.AverageCommandProcessingTimeGt60sMonitor, Set: health.SetIMAP, Of: "server", Steps: ofCommands},
+}
+
+// ofCommands is for commands of a mailbox server that wait, or take long.
+var ofCommands = []Step{
+	{SeeTo: true, Text: "Look at the monitors of the mailbox server"},
+	{Do: RestartService, Wait: true, Text: "Restart the IMAP service on the mailbox server"},
+	{Do: Failover, Wait: true, Text: "Move the databases that are active there to other copies, and keep others away"},
+	{Do: RestartServer, Wait: true, Text: "Restart the mailbox server"},
+	{Do: RestartFrontEnd, Wait: true, Text: "Make this front end's listeners and set-up anew"},
 }
 
 // ofServer is for what fails at a mailbox server.
