@@ -62,6 +62,7 @@ func TestProfiles(t *testing.T) {
 					o := Options{
 						Targets: []Target{target(t, addr)}, Users: users, Profile: small(builtInProfile(t, name)), TLS: mode, TLSConfig: config,
 						Sessions: 6, Duration: time.Second, Rate: 30, Closed: i%2 == 0, Mechanism: Mechanism(i / 2 % 2),
+						Timeout: testkit.Patience, Grace: time.Minute,
 					}
 					checkGood(t, mustRun(t, o), name)
 				})
@@ -125,7 +126,7 @@ func TestSizedProfiles(t *testing.T) {
 	for _, name := range []string{"fetch-5k", "fetch-1m"} {
 		o := Options{
 			Targets: []Target{target(t, addr)}, Users: someUsers(1), Profile: builtInProfile(t, name),
-			Sessions: 4, Duration: 500 * time.Millisecond, Closed: true,
+			Sessions: 4, Duration: 500 * time.Millisecond, Closed: true, Timeout: testkit.Patience, Grace: time.Minute,
 		}
 		checkGood(t, mustRun(t, o), "fetch")
 	}
