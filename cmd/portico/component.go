@@ -127,7 +127,7 @@ func newComponentGet() *cobra.Command {
 			fine = fine && c.State == health.Active
 			var who []string
 			for _, r := range c.Requests {
-				who = append(who, fmt.Sprintf("%s by %s since %s", r.State, r.Requester, r.At.Local().Format(time.DateTime)))
+				who = append(who, requestOf(c.Component, r))
 			}
 			rows = append(rows, []string{c.Component, c.State, strings.Join(who, "; ")})
 		}
@@ -143,6 +143,22 @@ func newComponentGet() *cobra.Command {
 		return nil
 	}
 	return cmd
+}
+
+// requestOf says what a requester wants, since when, and where the entry comes from: of which component it is, and who made it.
+func requestOf(component string, r health.Request) string {
+	text := fmt.Sprintf("%s by %s since %s", r.State, r.Requester, r.At.Local().Format(time.DateTime))
+	var from []string
+	if r.Component != component {
+		from = append(from, r.Component)
+	}
+	if r.Source != "" {
+		from = append(from, "set by "+r.Source)
+	}
+	if len(from) > 0 {
+		text += " (" + strings.Join(from, ", ") + ")"
+	}
+	return text
 }
 
 func newComponentSet() *cobra.Command {

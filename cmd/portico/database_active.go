@@ -26,14 +26,22 @@ func newDatabaseStatus() *cobra.Command {
 		Args: cobra.NoArgs,
 	}
 	ask := askFlags(cmd)
+	aboutServer(cmd)
 	group := cmd.Flags().String("group-by", "", "count the copies by this `field` instead: status")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		if *group != "" && *group != "status" {
 			return fmt.Errorf("--group-by must be status, is %q", *group)
 		}
+		server, err := ask.serverOrNode(cmd.Context())
+		if err != nil {
+			return err
+		}
 		var copies []admin.CopyStatus
 		if err := ask.get(cmd.Context(), "/api/v1/databases", &copies); err != nil {
 			return err
+		}
+		if server != "" {
+			copies = slices.DeleteFunc(copies, func(c admin.CopyStatus) bool { return c.Server != server })
 		}
 		heads, rows := []string{"Database", "Server", "Status", "Blocked", "Reason"}, [][]string{}
 		counts := make(map[string]int)
@@ -48,7 +56,7 @@ func newDatabaseStatus() *cobra.Command {
 				rows = append(rows, []string{strconv.Itoa(counts[status]), status})
 			}
 		}
-		err := ask.print(cmd.OutOrStdout(), value, heads, rows)
+		err = ask.print(cmd.OutOrStdout(), value, heads, rows)
 		if err == nil && counts["Dismounted"]+counts["FailedAndSuspended"] > 0 {
 			return errBadNews
 		}

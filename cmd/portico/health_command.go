@@ -19,7 +19,7 @@ func newHealth() *cobra.Command {
 		Short: "Tell whether users can reach their mail, and what is at fault",
 		Long: "Probes sign in to health mailboxes and look at what the relay counts; monitors judge what they find; a health set is as unhealthy\n" +
 			"as its worst monitor.",
-	}, newHealthGet(), newHealthReport(), newHealthAlerts(), newHealthRecovery(), newHealthBundle(), newHealthRepairing())
+	}, newHealthGet(), newHealthReport(), newHealthAlerts(), newHealthRecovery(), newHealthBundle(), newHealthRepairing(), newHealthItems(), newHealthItem())
 }
 
 // monitorFields are what --where may name, and what a monitor has there.
@@ -33,6 +33,7 @@ var monitorFields = map[string]func(admin.MonitorRow) string{
 	"ServerComponent": func(m admin.MonitorRow) string { return m.ServerComponent },
 	"Error":           func(m admin.MonitorRow) string { return m.Error },
 	"Dependency":      func(m admin.MonitorRow) string { return m.Dependency },
+	"MailboxServer":   func(m admin.MonitorRow) string { return m.MailboxServer },
 }
 
 func newHealthGet() *cobra.Command {
@@ -41,18 +42,23 @@ func newHealthGet() *cobra.Command {
 		Short: "List monitors, a row for each target: Get-ServerHealth",
 		Long: "Get lists the monitors whose health set, name or identity the pattern fits: * is any characters, ? is one.\n\n" +
 			"Exit status: 0 all that is listed is healthy, 1 something is not, 2 the answer is not to be had.",
-		Example: "  portico health get 'IMAP*'\n  portico health get --where 'AlertValue -ne Healthy' -o list",
+		Example: "  portico health get 'IMAP*'\n  portico health get 'IMAP*' --server mbx2\n  portico health get --where 'AlertValue -ne Healthy' -o list",
 		Args:    cobra.MaximumNArgs(1),
 	}
 	ask := askFlags(cmd)
+	aboutServer(cmd)
 	where := cmd.Flags().String("where", "", "only monitors for which this `condition` holds: FIELD -eq|-ne|-like|-notlike VALUE, joined by -and")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		holds, err := condition(*where)
 		if err != nil {
 			return err
 		}
+		server, err := ask.serverOrNode(cmd.Context())
+		if err != nil {
+			return err
+		}
 		var all []admin.MonitorRow
-		if err := ask.get(cmd.Context(), "/api/v1/health", &all); err != nil {
+		if err := ask.get(cmd.Context(), about("/api/v1/health", server), &all); err != nil {
 			return err
 		}
 		wanted, rows, fine := []admin.MonitorRow{}, [][]string{}, true
@@ -65,7 +71,8 @@ func newHealthGet() *cobra.Command {
 			fine = fine && (m.AlertValue == health.Healthy.String() || m.AlertValue == health.Disabled.String() || m.AlertValue == health.UnInitialized.String())
 			row := []string{m.Server, m.State, m.Name, m.TargetResource, m.HealthSetName, m.AlertValue, m.ServerComponent}
 			if ask.output == "list" {
-				row = append(row, m.LastTransition.Local().Format(time.DateTime), m.LastResult, m.Dependency, m.Mailbox, m.Error)
+				row = append(row, m.LastTransition.Local().Format(time.DateTime), shownTime(m.FirstAlert), shownTime(m.LastExecution), m.LastResult,
+					m.Dependency, m.Mailbox, m.MailboxServer, m.Error, m.Description)
 			}
 			rows = append(rows, row)
 		}
@@ -74,7 +81,8 @@ func newHealthGet() *cobra.Command {
 		}
 		heads := []string{"Server", "State", "Name", "TargetResource", "HealthSetName", "AlertValue", "ServerComponent"}
 		if ask.output == "list" {
-			heads = append(heads, "LastTransitionTime", "LastExecutionResult", "Dependency", "_Mbx", "Error")
+			heads = append(heads, "LastTransitionTime", "FirstAlertObservedTime", "LastExecutionTime", "LastExecutionResult", "Dependency", "_Mbx",
+				"MailboxServer", "Error", "Description")
 		}
 		if err := ask.print(cmd.OutOrStdout(), wanted, heads, rows); err != nil {
 			return err
@@ -168,37 +176,6 @@ func common(a, b string) int {
 		back++
 	}
 	return front + back
-}
-
-func newHealthReport() *cobra.Command {
-	cmd := &cobra.Command{
-		Use:   "report",
-		Short: "List the health sets, each as unhealthy as its worst monitor: Get-HealthReport",
-		Long:  "Exit status: 0 all are healthy, 1 one is not, 2 the answer is not to be had.",
-		Args:  cobra.NoArgs,
-	}
-	ask := askFlags(cmd)
-	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		var all []admin.SetRow
-		if err := ask.get(cmd.Context(), "/api/v1/health/report", &all); err != nil {
-			return err
-		}
-		rows, fine := [][]string{}, true
-		for _, s := range all {
-			fine = fine && (s.AlertValue == health.Healthy.String() || s.AlertValue == health.UnInitialized.String())
-			rows = append(rows, []string{
-				s.Server, s.State, s.HealthSet, s.AlertValue, s.LastTransition.Local().Format(time.DateTime), fmt.Sprint(s.MonitorCount),
-			})
-		}
-		if err := ask.print(cmd.OutOrStdout(), all, []string{"Server", "State", "HealthSet", "AlertValue", "LastTransitionTime", "MonitorCount"}, rows); err != nil {
-			return err
-		}
-		if !fine {
-			return errBadNews
-		}
-		return nil
-	}
-	return cmd
 }
 
 func newHealthAlerts() *cobra.Command {

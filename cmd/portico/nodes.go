@@ -56,7 +56,7 @@ func (s *service) node(name string) (http.Handler, error) {
 	}
 	err := fmt.Errorf("there is no node %q among nodes in the configuration", name)
 	if slices.Contains(s.front.Load().tier.Servers(), name) {
-		err = errors.Join(err, fmt.Errorf("it is a mailbox server: portico health get --where 'TargetResource -eq %s'", name))
+		err = errors.Join(err, fmt.Errorf("it is a mailbox server: portico health get --server %s", name))
 	}
 	return nil, fmt.Errorf("%w: %w", err, admin.ErrUnknown)
 }

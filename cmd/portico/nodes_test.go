@@ -29,9 +29,24 @@ func TestNodes(t *testing.T) {
 	if got := r.asks(t, statusFailed, "health", "get", "--server", "mx9"); !strings.Contains(got, `there is no node "mx9"`) {
 		t.Error(got)
 	}
-	if got := r.asks(t, statusFailed, "health", "get", "--server", "mbx1"); !strings.Contains(got, "it is a mailbox server: portico health get --where") {
+	// A mailbox server's name is that; where only nodes are meant, what to write instead is said.
+	if got := r.asks(t, statusFine, "health", "get", "--server", "mbx1"); !strings.Contains(got, "ImapSelfTestMonitor") || strings.Contains(got, "ImapProxyTestMonitor") {
 		t.Error(got)
 	}
+	if got := r.asks(t, statusFailed, "health", "report", "--server", "mbx1"); !strings.Contains(got, "it is a mailbox server: portico health get --server mbx1") {
+		t.Error(got)
+	}
+	// This node is well, mx2 is out of service, and mx3 cannot be asked: one of three is online.
+	for percent, value := range map[string]string{"30": "Degraded", "70": "Unhealthy"} {
+		got := r.asks(t, statusBad, "health", "report", "--rollup-group", "--minimum-online-percent", percent)
+		if line := lineOf(got, "IMAP.Proxy"); !strings.Contains(line, value) || !strings.Contains(line, "Partially Online") || !strings.Contains(line, "33") || !strings.Contains(got, "node mx3") {
+			t.Error(got)
+		}
+	}
+	if got := r.asks(t, statusBad, "health", "report", "--rollup-group", "--group-size", "1"); strings.Count(got, "IMAP.Protocol") != 2 {
+		t.Error(got)
+	}
+	r.asks(t, statusFailed, "health", "report", "--rollup-group", "--group-size", "0")
 	if got := r.asks(t, statusFailed, "health", "get", "--server", "mx3"); !strings.Contains(got, "node mx3") {
 		t.Error(got)
 	}
@@ -71,4 +86,14 @@ func TestNodes(t *testing.T) {
 	if text := r.log.String() + there.log.String(); strings.Contains(text, token) {
 		t.Error("the token is in the log of " + filepath.Base(here.dir))
 	}
+}
+
+// lineOf returns the first line of an output that has words in it.
+func lineOf(output, words string) string {
+	for line := range strings.Lines(output) {
+		if strings.Contains(line, words) {
+			return line
+		}
+	}
+	return ""
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -15,20 +16,40 @@ import (
 
 func newProbe() *cobra.Command {
 	return group(&cobra.Command{Use: "probe", Short: "Look at the probes, and run one now"},
-		newProbeList(), newProbeRun())
+		newProbeList(), newProbeHistory(), newProbeRun())
 }
 
 func newProbeList() *cobra.Command {
 	cmd := &cobra.Command{
-		Use:   "list",
-		Short: "List the probes with what each has found last: Get-MonitoringItemIdentity",
-		Args:  cobra.NoArgs,
+		Use:   "list [HEALTHSET|PROBE|HEALTHSET/PROBE[/TARGET]]",
+		Short: "List the probes with what each has found last",
+		Long: "List lists the probes whose health set, name or identity the pattern fits: * is any characters, ? is one.\n\n" +
+			"Exit status: 0 the probes are listed, 2 portico can not be asked, or there is no such probe.",
+		Example: "  portico probe list 'IMAP.*'\n  portico probe list --server mbx1 --failed",
+		Args:    cobra.MaximumNArgs(1),
 	}
 	ask := askFlags(cmd)
-	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		var all []admin.ProbeRow
-		if err := ask.get(cmd.Context(), "/api/v1/probes", &all); err != nil {
+	aboutServer(cmd)
+	failed := cmd.Flags().Bool("failed", false, "only probes whose latest result is no success")
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		server, err := ask.serverOrNode(cmd.Context())
+		if err != nil {
 			return err
+		}
+		var all []admin.ProbeRow
+		if err := ask.get(cmd.Context(), about("/api/v1/probes", server), &all); err != nil {
+			return err
+		}
+		if len(args) == 1 {
+			all = slices.DeleteFunc(all, func(p admin.ProbeRow) bool { return !namesProbe(args[0], p) })
+			if len(all) == 0 {
+				return fmt.Errorf("there is no probe %s", args[0])
+			}
+		}
+		if *failed {
+			all = slices.DeleteFunc(all, func(p admin.ProbeRow) bool {
+				return len(p.Results) == 0 || p.Results[0].ResultType == health.Succeeded.String()
+			})
 		}
 		rows := [][]string{}
 		for _, p := range all {
@@ -62,13 +83,14 @@ func newProbeRun() *cobra.Command {
 	account := cmd.Flags().String("account", "", "`user` to sign in as, instead of the health mailbox; wants --password-file")
 	passwordFile := cmd.Flags().String("password-file", "", "`file` with the password of --account in one line")
 	endpoint := cmd.Flags().String("endpoint", "", "`host:port` to ask over TLS instead of our own listener, for ImapCTPProbe; wants --account")
+	properties := cmd.Flags().StringToString("property-override", nil, "`NAME=VALUE` of the probe's definition, for this run alone: TimeoutSeconds, Write (0 or 1)")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		set, rest, ok := strings.Cut(strings.ReplaceAll(args[0], `\`, "/"), "/") // Exchange's spelling too
 		probe, target, _ := strings.Cut(rest, "/")
 		if !ok || probe == "" {
 			return fmt.Errorf("%q names no probe: write HEALTHSET/PROBE, as probe list does", args[0])
 		}
-		run := admin.ProbeRun{Target: target, Timeout: timeout.Seconds(), Account: *account, Endpoint: *endpoint}
+		run := admin.ProbeRun{Target: target, Timeout: timeout.Seconds(), Account: *account, Endpoint: *endpoint, Properties: *properties}
 		if (*account == "") != (*passwordFile == "") {
 			return fmt.Errorf("--account and --password-file go together")
 		}
@@ -107,12 +129,12 @@ func (a *asking) results(cmd *cobra.Command, results []admin.ResultRow) error {
 			for _, s := range r.Steps {
 				steps = append(steps, fmt.Sprintf("%s %.1f ms", s.Name, s.Ms))
 			}
-			row = append(row, r.Phase, strings.Join(steps, ", "), r.LastSent, r.LastReceived, r.Start.Local().Format(time.DateTime), r.Server)
+			row = append(row, r.Phase, strings.Join(steps, ", "), r.LastSent, r.LastReceived, r.Start.Local().Format(time.DateTime), r.Server, r.Account, r.Context)
 		}
 		rows = append(rows, row)
 	}
 	if a.output == "list" {
-		heads = append(heads, "Phase", "Steps", "LastSent", "LastReceived", "ExecutionStartTime", "Server")
+		heads = append(heads, "Phase", "Steps", "LastSent", "LastReceived", "ExecutionStartTime", "Server", "Account", "ExecutionContext")
 	}
 	return a.print(cmd.OutOrStdout(), results, heads, rows)
 }

@@ -5,6 +5,7 @@ import (
 	"io"
 	"net/url"
 	"strconv"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -20,7 +21,7 @@ func newServerList() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "list",
 		Short: "List the mailbox servers, and whether they answer",
-		Long:  "List asks each mailbox server for its greeting, now. BreakerOpen says that sign-ins leave it alone, as it has failed too often.\n\nExit status: 0 all answer, 1 some do not, 2 portico can not be asked.",
+		Long:  "List asks each mailbox server for its greeting, now. BreakerOpen says that sign-ins leave it alone, as it has failed too often.\nBlocked says who keeps databases from being activated there: operator, maintenance, or health after a failover.\n\nExit status: 0 all answer, 1 some do not, 2 portico can not be asked.",
 		Args:  cobra.NoArgs,
 	}
 	ask := askFlags(cmd)
@@ -36,7 +37,7 @@ func newServerList() *cobra.Command {
 			if !s.Up {
 				state, down = "down", true
 			}
-			rows = append(rows, []string{s.Name, state, paused(s), yesNo(s.Breaker), s.Policy, yesNo(s.Blocked), strconv.Itoa(s.Active), s.Error})
+			rows = append(rows, []string{s.Name, state, paused(s), yesNo(s.Breaker), s.Policy, blockedBy(s), strconv.Itoa(s.Active), s.Error})
 		}
 		err := ask.print(cmd.OutOrStdout(), servers, []string{"Name", "State", "Paused", "BreakerOpen", "Policy", "Blocked", "ActiveDatabases", "Error"}, rows)
 		if err == nil && down {
@@ -45,6 +46,14 @@ func newServerList() *cobra.Command {
 		return err
 	}
 	return cmd
+}
+
+// blockedBy says who blocks activation on a server.
+func blockedBy(s admin.ServerState) string {
+	if len(s.BlockedBy) == 0 {
+		return yesNo(s.Blocked)
+	}
+	return "by " + strings.Join(s.BlockedBy, ", ")
 }
 
 func newServerBlock() *cobra.Command {

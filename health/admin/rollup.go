@@ -3,7 +3,6 @@ package admin
 import (
 	"cmp"
 	"slices"
-	"strings"
 	"time"
 
 	"portico/health"
@@ -120,9 +119,6 @@ func mergedState(serving, offline int) string {
 	}
 	return "Partially Online"
 }
-
-// Nodes is the group's nodes in a line.
-func (row RollupRow) Nodes() string { return strings.Join(row.Servers, ", ") }
 
 // SortReports sorts reports by node, so that the groups are the same each time.
 func SortReports(reports []NodeReport) {

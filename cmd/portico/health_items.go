@@ -1,0 +1,93 @@
+package main
+
+import (
+	"cmp"
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"portico/health/admin"
+)
+
+func newHealthItems() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "items [HEALTHSET|NAME|IDENTITY]",
+		Short: "List the probes, monitors and responders of a health set: Get-MonitoringItemIdentity",
+		Long: "Items lists what the health sets are made of: probes, the monitors that judge them, and the responders that act, in the order of their\n" +
+			"steps. The name may have * for any characters and ? for one.\n\n" +
+			"Exit status: 0 the items are listed, 2 portico can not be asked, or there is no such item.",
+		Example: "  portico health items IMAP.Protocol\n  portico health items --item-type Responder",
+		Args:    cobra.MaximumNArgs(1),
+	}
+	ask := askFlags(cmd)
+	kind := cmd.Flags().String("item-type", "", "only this `type`: Probe, Monitor or Responder")
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		pattern := "*"
+		if len(args) == 1 {
+			pattern = args[0]
+		}
+		items, err := ask.items(cmd, pattern, *kind)
+		if err != nil {
+			return err
+		}
+		rows := [][]string{}
+		for _, item := range items {
+			rows = append(rows, []string{item.Identity, item.ItemType, item.Name, item.TargetResource})
+		}
+		return ask.print(cmd.OutOrStdout(), items, []string{"Identity", "ItemType", "Name", "TargetResource"}, rows)
+	}
+	return cmd
+}
+
+func newHealthItem() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:     "item IDENTITY",
+		Short:   "Show the definition of a probe, a monitor or a responder, and what it does: Get-MonitoringItemHelp",
+		Long:    "Exit status: 0 the item is shown, 2 portico can not be asked, or there is no such item.",
+		Example: "  portico health item IMAP.Protocol/ImapDeepTestProbe/db1",
+		Args:    cobra.ExactArgs(1),
+	}
+	ask := askFlags(cmd)
+	ask.output = "list"
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		items, err := ask.items(cmd, args[0], "")
+		if err != nil {
+			return err
+		}
+		rows := [][]string{}
+		for _, item := range items {
+			rows = append(rows, []string{item.Identity, item.ItemType, item.TargetResource, item.HealthSetName, definition(item), item.Help})
+		}
+		return ask.print(cmd.OutOrStdout(), items, []string{"Identity", "ItemType", "TargetResource", "HealthSetName", "Definition", "Help"}, rows)
+	}
+	return cmd
+}
+
+// items lists the items that a pattern fits, of one type or with "" of all.
+func (a *asking) items(cmd *cobra.Command, pattern, kind string) ([]admin.ItemRow, error) {
+	var all []admin.ItemRow
+	if err := a.get(cmd.Context(), "/api/v1/items", &all); err != nil {
+		return nil, err
+	}
+	wanted := []admin.ItemRow{}
+	for _, item := range all {
+		fits := fitsAny(pattern, item.Identity, item.HealthSetName+"/"+item.Name, item.Name, item.HealthSetName)
+		if fits && (kind == "" || strings.EqualFold(kind, item.ItemType)) {
+			wanted = append(wanted, item)
+		}
+	}
+	if len(wanted) == 0 {
+		return nil, fmt.Errorf("there is no %s %s; portico health items lists all", strings.ToLower(cmp.Or(kind, "item")), pattern)
+	}
+	return wanted, nil
+}
+
+// definition is an item's definition in a line.
+func definition(item admin.ItemRow) string {
+	var parts []string
+	for _, p := range item.Definition {
+		parts = append(parts, p.Name+"="+p.Value)
+	}
+	return strings.Join(parts, ", ")
+}
