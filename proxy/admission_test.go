@@ -111,3 +111,30 @@ func TestCompactAddress(t *testing.T) {
 		t.Errorf("no address became %v", got)
 	}
 }
+
+// A sign-in for which descriptors are short has others give way, and not itself; it may still have to give way to others.
+func TestASignInDoesNotShedItself(t *testing.T) {
+	gate := newAdmission(time.Now)
+	enter := func() (*ticket, *client) {
+		ticket, err := gate.enter(netip.MustParseAddr("192.0.2.1"), Limits{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		c := &client{leaving: true} // it has no socket
+		if !ticket.clientWaits(c) {
+			t.Fatal("it had to give way at once")
+		}
+		return ticket, c
+	}
+	mine, me := enter()
+	if n := gate.shed(16, mine); n != 0 || me.ends != nil {
+		t.Errorf("%d have given way; the sign-in ends with %v", n, me.ends)
+	}
+	_, other := enter()
+	if n := gate.shed(16, mine); n != 1 || me.ends != nil || other.ends != OutcomeGaveWayWaiting {
+		t.Errorf("%d have given way; the sign-in ends with %v, the other with %v", n, me.ends, other.ends)
+	}
+	if n := gate.shed(16, nil); n != 1 || me.ends != OutcomeGaveWayWaiting {
+		t.Errorf("%d have given way; the sign-in ends with %v", n, me.ends)
+	}
+}

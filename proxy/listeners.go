@@ -103,12 +103,13 @@ func (s *Server) acceptHere(ln net.Listener, door *door, stop context.Context) e
 const shedAtOnce = 16
 
 // shedIfShort ends connections before sign-in if an error says that we have no descriptors or no memory left. It returns whether some have ended.
-func (s *Server) shedIfShort(err error) bool {
+// asking is the ticket of the sign-in that has got the error, nil for none.
+func (s *Server) shedIfShort(err error, asking *ticket) bool {
 	if backend.IsLocal(err) {
 		s.shortages.Add(1)
 	}
 	short := errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE) || errors.Is(err, syscall.ENOMEM) || errors.Is(err, syscall.ENOBUFS)
-	return short && s.gate.shed(shedAtOnce) > 0
+	return short && s.gate.shed(shedAtOnce, asking) > 0
 }
 
 // Shortages returns how many connections and sign-ins have found no descriptor, port or memory left for them, so far.
@@ -118,12 +119,12 @@ func (s *Server) Shortages() uint64 { return s.shortages.Load() }
 // free soon.
 func (s *Server) takesKept() bool {
 	s.shortages.Add(1)
-	return s.gate.shed(1) > 0
+	return s.gate.shed(1, nil) > 0
 }
 
 // acceptFailed counts and logs a failure, and says how long to leave off: longer each time until one is accepted, or some connection has made room.
 func (s *Server) acceptFailed(door *door, err error) time.Duration {
-	if s.shedIfShort(err) {
+	if s.shedIfShort(err, nil) {
 		door.failures.Store(0)
 	}
 	pause := min(acceptPauseMin<<min(door.failures.Add(1)-1, 10), acceptPauseMax)

@@ -127,10 +127,16 @@ func (a *admission) giveWay(t *ticket, o Outcome) bool {
 	return true
 }
 
-// shed ends up to n connections before sign-in, as descriptors or memory are short. It returns how many.
-func (a *admission) shed(n int) (ended int) {
+// shed ends up to n connections before sign-in, as descriptors or memory are short. It returns how many. A sign-in that asks for it does not
+// end itself; asking is nil if none asks.
+func (a *admission) shed(n int, asking *ticket) (ended int) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	if asking != nil && asking.state == stateWaiting {
+		client := asking.client
+		asking.unlist()
+		defer asking.list(client, stateWaiting)
+	}
 	for ended < n && a.giveWay(a.yielding(), OutcomeGaveWayResources) {
 		ended++
 	}

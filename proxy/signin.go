@@ -124,7 +124,7 @@ func (s *session) openMailbox(ctx context.Context, q directory.Query, c backend.
 		Step:   s.step,
 	}
 	link, err := s.tier.SignIn(ctx, s.way, request)
-	for try := 1; err != nil && try < dialTries && s.server.shedIfShort(err); try++ { // no server has been reached
+	for try := 1; err != nil && try < dialTries && s.server.shedIfShort(err, s.ticket); try++ { // no server has been reached
 		s.turn.Away(func() { s.server.opt.Sleep(ctx, shedTime) })
 		link, err = s.tier.SignIn(ctx, s.way, request)
 	}
