@@ -158,6 +158,15 @@ func TestOneAlertForEachCause(t *testing.T) {
 		f.set(Healthy, None, "", "Monitor/db0", "Monitor/db1", "Monitor/db2", "Monitor/db3", "Monitor/db4", "Monitor/db5", "ProxyTestMonitor")
 		time.Sleep(time.Minute)
 		want("-Active Directory")
+		f.set(Unhealthy, Portico, "mbx1", "ProxyTestMonitor", "SelfTestMonitor/mbx1", "CTPMonitor/db1")
+		time.Sleep(5 * time.Minute)
+		want("+Portico") // it is no mailbox server's
+		if open := e.Open(); len(open) != 1 || open[0].Mailbox != "" {
+			t.Errorf("open are %+v", open)
+		}
+		f.set(Healthy, None, "", "ProxyTestMonitor", "SelfTestMonitor/mbx1", "CTPMonitor/db1")
+		time.Sleep(time.Minute)
+		want("-Portico")
 		f.set(Unavailable, None, "", "SelfTestMonitor/mbx4")
 		time.Sleep(5 * time.Minute)
 		want("+ImapSelfTestMonitor of mbx4")

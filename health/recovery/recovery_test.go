@@ -291,6 +291,7 @@ func TestNobodyActs(t *testing.T) {
 		{"all servers", health.Networking, []string{"SelfTestMonitor/mbx1", "SelfTestMonitor/mbx2", "SelfTestMonitor/mbx3"}, "Self/mbx1 Self/mbx2 Self/mbx3"},
 		{"directory", health.ActiveDirectory, []string{"ProxyTestMonitor", "CTPMonitor/db1", "CTPMonitor/db2", "CTPMonitor/db3"}, "CTP/db1 CTP/db2 CTP/db3 Proxy/"},
 		{"password of a health mailbox", health.Authentication, []string{"SelfTestMonitor/mbx1", "DeepTestMonitor/db1", "CTPMonitor/db1"}, "CTP/db1 Deep/db1 Self/mbx1"},
+		{"own shortage", health.Portico, []string{"ProxyTestMonitor", "SelfTestMonitor/mbx1", "CTPMonitor/db1"}, "CTP/db1 Proxy/ Self/mbx1"},
 		{"no active copy", health.HighAvailability, []string{"DeepTestMonitor/db1"}, "Deep/db1"},
 	} {
 		t.Run(strings.ReplaceAll(cell.name, " ", "_"), func(t *testing.T) {
@@ -323,6 +324,7 @@ func TestTheRightStep(t *testing.T) {
 	}{
 		{"certificate", health.PhaseCertificate, health.Networking, "failover mbx1", "Self/mbx1"},
 		{"name", health.PhaseResolve, health.Networking, "failover mbx1", "Self/mbx1"},
+		{"full volume", health.PhaseAppend, health.InformationStore, "failover mbx1", "Self/mbx1"},
 		{"its own passdb", "signin", health.MailboxServerAuthentication, "restart_service mbx1, failover mbx1", ""},
 	} {
 		t.Run(strings.ReplaceAll(cell.name, " ", "_"), func(t *testing.T) {
