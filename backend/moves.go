@@ -52,6 +52,14 @@ func (t *Tier) Servers() []string {
 	return slices.Sorted(maps.Keys(t.servers))
 }
 
+// Databases lists the names of the databases, sorted.
+func (t *Tier) Databases() []string {
+	return slices.Sorted(maps.Keys(t.interchangeable))
+}
+
+// HasDirectory says whether a directory knows which users there are.
+func (t *Tier) HasDirectory() bool { return t.directory != nil }
+
 // Healthy checks servers at the same time.
 func (t *Tier) Healthy(ctx context.Context, servers []string) map[string]error {
 	var mu sync.Mutex

@@ -61,7 +61,7 @@ func TestNearest(t *testing.T) {
 		"loop": "loops", "lgo": "log", "listener": "listeners", "max_conections": "max_connections",
 		"something_else": "", "": "", "x": "", strings.Repeat("loops", 100): "",
 	} {
-		if got := nearest(word, known); got != want {
+		if got := Nearest(word, known); got != want {
 			t.Errorf("nearest to %q is %q, want %q", word, got, want)
 		}
 	}

@@ -5,7 +5,7 @@ import (
 	"net/url"
 )
 
-// Node is another Portico of the same site: commands reach it by --server, and
+// Node is another Portico of the same site: commands reach it by --node, and
 // global overrides are for it too.
 type Node struct {
 	Address   string `yaml:"address"`                    // URL of its admin.address

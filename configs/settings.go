@@ -22,7 +22,7 @@ func (s Settings) Name(spelling string) (string, error) {
 		}
 	}
 	message := fmt.Sprintf("there is no setting %q", spelling)
-	if near := nearest(bare(spelling), s.Names()); near != "" {
+	if near := Nearest(bare(spelling), s.Names()); near != "" {
 		message += "; did you mean " + near + "?"
 	}
 	return "", fmt.Errorf("settings: %s", message)

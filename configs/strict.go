@@ -59,7 +59,7 @@ func (d *decoder) section(path string, node ast.Node, into reflect.Value) {
 			return
 		}
 		message := "unknown key"
-		if near := nearest(strings.ToLower(key), known); near != "" {
+		if near := Nearest(strings.ToLower(key), known); near != "" {
 			message += "; did you mean " + near + "?"
 			d.broken[join(path, near)] = true // it is likely there, only misspelt
 		}

@@ -1,7 +1,7 @@
 package configs
 
-// nearest returns the known word most like word, or "" if none is like it.
-func nearest(word string, known []string) string {
+// Nearest returns the known word most like word, or "" if none is like it.
+func Nearest(word string, known []string) string {
 	best, bestDistance := "", len(word)/3+2
 	for _, k := range known {
 		if d := distance(word, k); d < bestDistance {

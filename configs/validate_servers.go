@@ -122,7 +122,7 @@ func (v *validator) serverThere(path, name string) bool {
 func (v *validator) missing(path, what, name string, known []string) {
 	message := ""
 	slices.Sort(known)
-	if near := nearest(name, known); near != "" {
+	if near := Nearest(name, known); near != "" {
 		message = "; did you mean " + near + "?"
 	}
 	v.fail(path, "there is no %s %q%s", what, name, message)

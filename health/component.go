@@ -53,7 +53,7 @@ func (r Request) Known() (Request, error) {
 	}{{"component", &r.Component, components}, {"requester", &r.Requester, requesters}, {"state", &r.State, []string{Active, Inactive}}} {
 		i := slices.IndexFunc(name.known, func(known string) bool { return strings.EqualFold(known, *name.field) })
 		if i < 0 {
-			return r, fmt.Errorf("there is no %s %q: there are %s: %w", name.what, *name.field, strings.Join(name.known, ", "), ErrUnknown)
+			return r, unknown(fmt.Sprintf("there is no %s %q: there are %s", name.what, *name.field, strings.Join(name.known, ", ")))
 		}
 		*name.field = name.known[i]
 	}

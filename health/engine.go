@@ -336,8 +336,14 @@ func (e *Engine) keep(p planned, result *Result) {
 	e.tell()
 }
 
-// ErrUnknown says that there is no such probe or monitor.
+// ErrUnknown says that there is no such probe or monitor. Errors that wrap it say which name it is, in words.
 var ErrUnknown = errors.New("unknown name")
+
+// unknown is an error that wraps ErrUnknown.
+type unknown string
+
+func (u unknown) Error() string { return string(u) }
+func (u unknown) Unwrap() error { return ErrUnknown }
 
 // RunNow runs probes by hand: those of a health set, name and target, of which the last may be "" for all. What they find does not
 // count for monitors.
@@ -354,7 +360,7 @@ func (e *Engine) RunNow(ctx context.Context, set, name, target string, by ByHand
 	}
 	e.mu.Unlock()
 	if len(chosen) == 0 {
-		return nil, fmt.Errorf("there is no probe %s/%s: %w", set, nameOf(name, target), ErrUnknown)
+		return nil, unknown(fmt.Sprintf("there is no probe %s/%s", set, nameOf(name, target)))
 	}
 	for _, p := range chosen {
 		if by.Endpoint != "" && !p.probe.Anywhere {
@@ -419,7 +425,7 @@ func (e *Engine) SetRepairing(id string, on bool) error {
 	defer e.mu.Unlock()
 	m := e.monitors[id]
 	if m == nil {
-		return fmt.Errorf("there is no monitor %s: %w", id, ErrUnknown)
+		return unknown("there is no monitor " + id)
 	}
 	m.repairing = on
 	now := e.opt.Now()

@@ -100,7 +100,7 @@ func (p Plan) Check(o Override) error {
 		return fmt.Errorf("an item is a %s or a %s, not a %q", ItemProbe, ItemMonitor, o.ItemType)
 	}
 	if !slices.Contains(identities, o.Identity) {
-		return fmt.Errorf("there is no %s %s%s: %w", strings.ToLower(o.ItemType), o.Identity, meant(o.Identity, identities), ErrUnknown)
+		return unknown(fmt.Sprintf("there is no %s %s%s", strings.ToLower(o.ItemType), o.Identity, meant(o.Identity, identities)))
 	}
 	if !slices.Contains(properties, o.Property) {
 		return fmt.Errorf("a %s has no property %s; it has %s", strings.ToLower(o.ItemType), o.Property, strings.Join(properties, ", "))

@@ -189,7 +189,7 @@ func TestCompression(t *testing.T) {
 	}
 	for format, want := range map[Format]string{CSV: ",yesterday,|,today,", JSON: `"yesterday"|"today"`} {
 		var found []string
-		err := l.Find(t.Context(), testSubject.ID, format, func(row []byte) error {
+		err := l.Find(t.Context(), Search{Filter: Filter{Session: testSubject.ID}}, format, func(row []byte) error {
 			found = append(found, string(row))
 			return nil
 		})
@@ -198,11 +198,11 @@ func TestCompression(t *testing.T) {
 			t.Errorf("found %q, %v", found, err)
 		}
 	}
-	if err := l.Find(t.Context(), "0000000000000000", CSV, func([]byte) error { return errors.New("a row") }); err != nil {
+	if err := l.Find(t.Context(), Search{Filter: Filter{Session: "0000000000000000"}}, CSV, func([]byte) error { return errors.New("a row") }); err != nil {
 		t.Error(err)
 	}
 	stopped := errors.New("enough")
-	if err := l.Find(t.Context(), testSubject.ID, CSV, func([]byte) error { return stopped }); !errors.Is(err, stopped) {
+	if err := l.Find(t.Context(), Search{Filter: Filter{Session: testSubject.ID}}, CSV, func([]byte) error { return stopped }); !errors.Is(err, stopped) {
 		t.Error(err)
 	}
 }
@@ -437,7 +437,7 @@ func TestKill(t *testing.T) {
 		}
 		l := newTestLog(t, func(o *Options) { o.Settings.Files.Location = dir })
 		var got []int
-		err = l.Find(t.Context(), testSubject.ID, CSV, func(row []byte) error {
+		err = l.Find(t.Context(), Search{Filter: Filter{Session: testSubject.ID}}, CSV, func(row []byte) error {
 			fields, err := ParseRow(row[:len(row)-1])
 			if err != nil {
 				return err

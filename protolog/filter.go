@@ -44,22 +44,26 @@ func (f Filter) compile() (filter, error) {
 		return c, nil
 	}
 	var err error
-	if c.network, err = netip.ParsePrefix(f.IP); err == nil {
-		c.network = c.network.Masked()
-		return c, nil
+	c.network, err = ParseNetwork(f.IP)
+	return c, err
+}
+
+// ParseNetwork reads an address or a network. An address is a network of its own.
+func ParseNetwork(text string) (netip.Prefix, error) {
+	if network, err := netip.ParsePrefix(text); err == nil {
+		return network.Masked(), nil
 	}
-	addr, err := netip.ParseAddr(f.IP)
+	addr, err := netip.ParseAddr(text)
 	if err != nil {
-		return c, fmt.Errorf("ip: %q is neither an address nor a network such as 192.0.2.0/24", f.IP)
+		return netip.Prefix{}, fmt.Errorf("ip: %q is neither an address nor a network such as 192.0.2.0/24", text)
 	}
 	addr = addr.Unmap().WithZone("")
-	c.network = netip.PrefixFrom(addr, addr.BitLen())
-	return c, nil
+	return netip.PrefixFrom(addr, addr.BitLen()), nil
 }
 
 // fits says whether a session may be meant: of one that is not signed in yet, only what is known counts.
 func (f *filter) fits(s Subject) bool {
-	return (f.User == "" || s.User != "" && glob(f.User, s.User)) &&
+	return (f.User == "" || s.User != "" && Glob(f.User, s.User)) &&
 		(f.Server == "" || s.Server != "" && f.Server == s.Server) &&
 		(f.Session == "" || f.Session == s.ID) &&
 		(!f.network.IsValid() || f.network.Contains(s.Client.Addr().Unmap().WithZone("")))
@@ -82,8 +86,8 @@ func (f *filter) wants(command string, took time.Duration) bool {
 	return (f.Command == "" || strings.EqualFold(f.Command, command) || f.uid == command) && took >= f.Slower
 }
 
-// glob matches a whole text: * is any characters, ? is one.
-func glob(pattern, text string) bool {
+// Glob matches a whole text: * is any characters, ? is one.
+func Glob(pattern, text string) bool {
 	star, from := -1, 0 // where the last * stands, and from where on in the text it has to try
 	p, t := 0, 0
 	for t < len(text) {

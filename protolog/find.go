@@ -10,17 +10,88 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
+	"strconv"
 	"strings"
+	"time"
+
+	"portico/proxy/wire"
 )
 
-// maxRow bounds a row of a file, in bytes. What is longer was not written by us.
-const maxRow = 64 << 10
+// MaxRow bounds a row of a file, in bytes. What is longer was not written by us.
+const MaxRow = 64 << 10
 
-// find yields the rows of a session in a folder's files, the oldest first, in the format wanted, whatever that of the files. Rows are valid
+// Search says which rows of the files are wanted: those that fit the filter, between two times.
+type Search struct {
+	Filter
+	From, To time.Time // zero for no bound
+}
+
+// search is a Search that can be asked.
+type search struct {
+	filter
+	from, to string    // as rows have it; "" for no bound
+	since    time.Time // files that nobody has written to since then have nothing
+	users    []string  // the user as rows may have it; none for a pattern
+}
+
+// compile checks a search. hash is how rows may have a user's name.
+func (q Search) compile(hash func(user string) string) (s search, err error) {
+	s.filter, err = q.Filter.compile()
+	s.since = q.From
+	if !q.From.IsZero() {
+		s.from = q.From.UTC().Format(timeForm)
+	}
+	if !q.To.IsZero() {
+		s.to = q.To.UTC().Format(timeForm)
+	}
+	if q.User != "" && !strings.ContainsAny(q.User, "*?") {
+		s.users = []string{wire.Visible(q.User), hash(q.User)}
+	}
+	return s, err
+}
+
+// fits says whether a row is wanted.
+func (s *search) fits(row *Row) bool {
+	took, _ := strconv.ParseInt(row[6], 10, 64)
+	return row[0] >= s.from && (s.to == "" || row[0] < s.to) && (s.Session == "" || row[1] == s.Session) && s.fitsUser(row[5]) &&
+		(s.Server == "" || mailboxServer(row[11]) == s.Server) && s.fitsClient(row[4]) && s.wants(row[9], time.Duration(took)*time.Millisecond)
+}
+
+func (s *search) fitsUser(user string) bool {
+	switch {
+	case s.User == "":
+		return true
+	case s.users != nil:
+		return slices.Contains(s.users, user)
+	}
+	return user != "" && Glob(s.User, strings.ToLower(user))
+}
+
+func (s *search) fitsClient(client string) bool {
+	if !s.network.IsValid() {
+		return true
+	}
+	addr, err := netip.ParseAddrPort(client)
+	return err == nil && s.network.Contains(addr.Addr().Unmap().WithZone(""))
+}
+
+// mailboxServer returns what a row's context says of that; see appendContext.
+func mailboxServer(context string) string {
+	_, rest, ok := strings.Cut(context, "_Mbx:")
+	if !ok {
+		return ""
+	}
+	server, _, _ := strings.Cut(rest, ";")
+	return server
+}
+
+// find yields the rows of a folder's files that are wanted, the oldest first, in the format wanted, whatever that of the files. Rows are valid
 // during the call.
-func find(ctx context.Context, dir, session string, f Format, yield func(row []byte) error) error {
+func find(ctx context.Context, dir string, s search, f Format, yield func(row []byte) error) error {
 	all, err := listFiles(dir)
 	if err != nil {
 		if errors.Is(err, os.ErrNotExist) {
@@ -29,19 +100,22 @@ func find(ctx context.Context, dir, session string, f Format, yield func(row []b
 		return err
 	}
 	for _, name := range all {
-		if err := findIn(ctx, filepath.Join(dir, name.String()), name.gz, session, f, yield); err != nil && !errors.Is(err, os.ErrNotExist) {
+		if err := findIn(ctx, filepath.Join(dir, name.String()), name.gz, s, f, yield); err != nil && !errors.Is(err, os.ErrNotExist) {
 			return fmt.Errorf("%s: %w", name, err)
 		}
 	}
 	return nil
 }
 
-func findIn(ctx context.Context, path string, gz bool, session string, f Format, yield func(row []byte) error) error {
+func findIn(ctx context.Context, path string, gz bool, s search, f Format, yield func(row []byte) error) error {
 	file, err := os.Open(path)
 	if err != nil {
 		return err
 	}
 	defer file.Close()
+	if info, err := file.Stat(); err == nil && info.ModTime().Before(s.since) {
+		return nil
+	}
 	var in io.Reader = file
 	if gz {
 		z, err := gzip.NewReader(file)
@@ -52,18 +126,18 @@ func findIn(ctx context.Context, path string, gz bool, session string, f Format,
 		in = z
 	}
 	lines := bufio.NewScanner(in)
-	lines.Buffer(make([]byte, 0, 4<<10), maxRow)
+	lines.Buffer(make([]byte, 0, 4<<10), MaxRow)
 	var out []byte
 	for lines.Scan() {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
 		line := lines.Bytes()
-		if !bytes.Contains(line, []byte(session)) {
+		if s.Session != "" && !bytes.Contains(line, []byte(s.Session)) { // most lines of a large file
 			continue
 		}
 		row, err := ParseRow(line)
-		if err != nil || row[1] != session {
+		if err != nil || !s.fits(&row) {
 			continue
 		}
 		out = row.Append(out[:0], f)

@@ -230,9 +230,7 @@ func (l *Log) Session(s Subject) *Session {
 	}
 	user := wire.Visible(s.User)
 	if set.HashUsers && user != "" {
-		mac := hmac.New(sha256.New, l.opt.Key)
-		mac.Write([]byte(s.User))
-		user = hex.EncodeToString(mac.Sum(nil)[:8])
+		user = l.hashed(s.User)
 	}
 	return &Session{id: s.ID, local: s.Local.String(), client: client.String(), user: user, mailbox: wire.Visible(s.Server), subject: s}
 }
@@ -467,7 +465,18 @@ func (l *Log) Status() Status {
 	return s
 }
 
-// Find looks through the files for a session's rows; see find.
-func (l *Log) Find(ctx context.Context, session string, f Format, yield func(row []byte) error) error {
-	return find(ctx, l.writer.location(), session, f, yield)
+// Find looks through the files for rows; see find. A user is found by the canonical name, also where rows have its hash.
+func (l *Log) Find(ctx context.Context, q Search, f Format, yield func(row []byte) error) error {
+	s, err := q.compile(l.hashed)
+	if err != nil {
+		return err
+	}
+	return find(ctx, l.writer.location(), s, f, yield)
+}
+
+// hashed is a user's name as rows have it that must not show it.
+func (l *Log) hashed(user string) string {
+	mac := hmac.New(sha256.New, l.opt.Key)
+	mac.Write([]byte(user))
+	return hex.EncodeToString(mac.Sum(nil)[:8])
 }

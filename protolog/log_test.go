@@ -191,7 +191,7 @@ func TestGlob(t *testing.T) {
 		{"", "", true}, {"", "a", false}, {"*", "", true}, {"**", "ab", true}, {"a*b*c", "axxbyybzc", true}, {"a*b*c", "axxbyybz", false},
 		{"?", "", false}, {"?a*", "ba", true}, {"*ab", "aab", true}, {"*ab", "aba", false}, {"a", "ab", false},
 	} {
-		if glob(test.pattern, test.text) != test.want {
+		if Glob(test.pattern, test.text) != test.want {
 			t.Errorf("%q, %q: %v", test.pattern, test.text, !test.want)
 		}
 	}

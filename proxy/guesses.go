@@ -52,6 +52,7 @@ type bucket struct {
 	tokens  float64
 	at      time.Time // when tokens was right
 	rate    rate
+	of      culprit
 	waiting []*guesser // in order
 }
 
@@ -62,6 +63,7 @@ type rate struct{ burst, perSecond float64 }
 type toll struct {
 	key  uint64
 	rate rate
+	of   culprit
 }
 
 // guesser is a guess that waits.
@@ -94,15 +96,15 @@ func (g *guesses) tolls(addr netip.Addr, user string, apart bool, o GuessOptions
 	all := make([]toll, 0, maxTolls)
 	network := addressKey(addr)
 	if user != "" && o.AtOnce > 0 {
-		all = append(all, toll{key: g.key(network, user), rate: perMinute(o.AtOnce, o.PerMinute)})
+		all = append(all, toll{g.key(network, user), perMinute(o.AtOnce, o.PerMinute), culprit{network, user}})
 	}
 	if apart || o.AddressAtOnce <= 0 {
 		return all
 	}
-	all = append(all, toll{key: g.key(network, ""), rate: perMinute(o.AddressAtOnce, o.AddressPerMinute)})
+	all = append(all, toll{g.key(network, ""), perMinute(o.AddressAtOnce, o.AddressPerMinute), culprit{address: network}})
 	if addr = addr.Unmap(); addr.Is6() {
 		site, _ := addr.WithZone("").Prefix(48)
-		all = append(all, toll{key: g.key(site, ""), rate: perMinute(siteFactor*o.AddressAtOnce, siteFactor*o.AddressPerMinute)})
+		all = append(all, toll{g.key(site, ""), perMinute(siteFactor*o.AddressAtOnce, siteFactor*o.AddressPerMinute), culprit{address: site}})
 	}
 	return all
 }
@@ -212,7 +214,7 @@ func (g *guesses) bucket(c toll) *bucket {
 	b := g.buckets[c.key]
 	if b == nil {
 		g.makeRoom()
-		b = &bucket{tokens: c.rate.burst, at: g.now()}
+		b = &bucket{tokens: c.rate.burst, at: g.now(), of: culprit{c.of.address, ShownName(c.of.user)}}
 		g.buckets[c.key] = b
 	}
 	b.rate = c.rate

@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"net/netip"
 	"slices"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -67,6 +68,35 @@ func (s *Server) Slow() []SlowCommand {
 	}
 	slices.SortFunc(all, func(a, b SlowCommand) int { return cmp.Compare(b.Took, a.Took) })
 	return all
+}
+
+// EndSessions ends the signed-in sessions that fit, and lists them as they were, in no order, when none of them has a connection to a mailbox
+// server any more. fits is called by the relay's own goroutines: it must not block.
+func (s *Server) EndSessions(fits func(Session) bool, why relay.Reason) []Session {
+	before := make(map[string]Session)
+	for _, session := range s.Sessions() {
+		before[session.ID] = session
+	}
+	var mu sync.Mutex
+	var ended []Session
+	s.opt.Relay.End(func(o relay.Owner) bool {
+		r, ok := o.(*relayed)
+		if !ok {
+			return false
+		}
+		session := r.session()
+		if !fits(session) {
+			return false
+		}
+		if was, listed := before[session.ID]; listed {
+			session = was
+		}
+		mu.Lock()
+		ended = append(ended, session)
+		mu.Unlock()
+		return true
+	}, why, 0)
+	return ended
 }
 
 // EndUser ends the signed-in sessions of a user, given by the canonical name, and returns how many those were when none of them has

@@ -32,6 +32,7 @@ type penalties struct {
 type failures struct {
 	n    int32
 	last int64 // Unix seconds
+	of   culprit
 }
 
 const (
@@ -65,10 +66,10 @@ func (p *penalties) fail(addr netip.Addr, user string, o PenaltyOptions) time.Du
 	defer p.mu.Unlock()
 	wait := o.First
 	if !p.known(key, user, now) && !contains(o.Exempt, addr) {
-		wait = max(wait, p.count(p.addressKey(key), now, o))
+		wait = max(wait, p.count(p.addressKey(key), culprit{address: key}, now, o))
 	}
 	if user != "" {
-		wait = max(wait, p.count(p.userKey(user), now, o))
+		wait = max(wait, p.count(p.userKey(user), culprit{user: ShownName(user)}, now, o))
 	}
 	return wait
 }
@@ -85,12 +86,12 @@ func (p *penalties) known(key netip.Prefix, user string, now time.Time) bool {
 }
 
 // count adds a failure to an entry and returns how long that means to wait.
-func (p *penalties) count(key uint64, now time.Time, o PenaltyOptions) time.Duration {
+func (p *penalties) count(key uint64, of culprit, now time.Time, o PenaltyOptions) time.Duration {
 	f := p.failed[key]
 	if now.Unix()-f.last >= int64(o.Forget/time.Second) {
 		f.n = 0
 	}
-	f = failures{n: min(f.n+1, maxDoublings), last: now.Unix()}
+	f = failures{n: min(f.n+1, maxDoublings), last: now.Unix(), of: of}
 	makeRoom(p.failed)
 	p.failed[key] = f
 	return min(o.First<<(f.n-1), o.Longest)

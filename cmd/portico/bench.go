@@ -6,11 +6,13 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
 
 	"portico/bench"
+	"portico/health/admin/table"
 )
 
 func newBench() *cobra.Command {
@@ -23,29 +25,23 @@ func allowRemoteFlag(cmd *cobra.Command) *bool {
 	return cmd.Flags().Bool("allow-remote", false, "also other machines than this one; only those you may put load on")
 }
 
-// outputFlag is -o; it is checked when it is read.
-func outputFlag(cmd *cobra.Command) *string {
-	return cmd.Flags().StringP("output", "o", "table", "how results are written: `table or json`")
-}
-
-// reportWriter is a result that can be written in both ways.
-type reportWriter interface {
+// report is a result of several tables. For people it has one form.
+type report interface {
+	Names() []string // of what was measured
 	WriteTable(io.Writer) error
 	WriteJSON(io.Writer) error
 }
 
-func writeResult(w io.Writer, format string, result reportWriter) error {
-	if format == "json" {
-		return result.WriteJSON(w)
+// report writes the result of a measurement.
+func (o *output) report(w io.Writer, r report) error {
+	switch o.form {
+	case table.JSON:
+		return r.WriteJSON(w)
+	case table.Name:
+		_, err := fmt.Fprintln(w, strings.Join(r.Names(), "\n"))
+		return err
 	}
-	return result.WriteTable(w)
-}
-
-func checkOutput(format string) error {
-	if format != "table" && format != "json" {
-		return fmt.Errorf("--output %q is neither table nor json", format)
-	}
-	return nil
+	return r.WriteTable(w)
 }
 
 // untilSignal ends the work at the first signal, so that what was measured is still reported.
@@ -77,15 +73,18 @@ func newBenchProfile() *cobra.Command {
 		Args: cobra.NoArgs,
 	}
 	list := &cobra.Command{Use: "list", Short: "List the built-in profiles", Args: cobra.NoArgs}
+	output := outputFlags(list)
 	list.RunE = func(cmd *cobra.Command, _ []string) error {
+		rows, all := table.New("Profile", "Description"), map[string]string{}
 		for _, name := range bench.ProfileNames() {
 			p, err := bench.LoadProfile(name)
 			if err != nil {
 				return err
 			}
-			fmt.Fprintf(cmd.OutOrStdout(), "%-10s %s\n", name, p.Description)
+			rows.Add(name, p.Description)
+			all[name] = p.Description
 		}
-		return nil
+		return output.print(cmd, all, rows)
 	}
 	show := &cobra.Command{Use: "show NAME", Short: "Print a built-in profile", Args: cobra.ExactArgs(1)}
 	show.ValidArgs = bench.ProfileNames()

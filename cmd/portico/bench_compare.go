@@ -20,12 +20,9 @@ func newBenchCompare() *cobra.Command {
 	}
 	file := cmd.Flags().StringP("config", "c", "", "`file` with the work and the targets")
 	cmd.MarkFlagRequired("config")
-	output := outputFlag(cmd)
+	output := outputFlags(cmd)
 	remote := allowRemoteFlag(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		if err := checkOutput(*output); err != nil {
-			return err
-		}
 		plan, err := bench.LoadComparePlan(*file)
 		if err != nil {
 			return err
@@ -46,7 +43,7 @@ func newBenchCompare() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		if err := writeResult(cmd.OutOrStdout(), *output, result); err != nil {
+		if err := output.report(cmd.OutOrStdout(), result); err != nil {
 			return err
 		}
 		if result.Errors > 0 {

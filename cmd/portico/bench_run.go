@@ -25,15 +25,12 @@ func newBenchRun() *cobra.Command {
 	}
 	plan := runFlags(cmd)
 	page := cmd.Flags().String("report", "", "also write the report as a page, to this HTML `file`")
-	output := outputFlag(cmd)
+	output := outputFlags(cmd)
 	remote := allowRemoteFlag(cmd)
 	cmd.MarkFlagRequired("target")
 	cmd.MarkFlagRequired("users")
 	cmd.MarkFlagRequired("password-file")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		if err := checkOutput(*output); err != nil {
-			return err
-		}
 		ctx, stop := untilSignal(cmd.Context())
 		defer stop()
 		o, err := plan.Options(ctx, net.DefaultResolver, *remote)
@@ -51,7 +48,7 @@ func newBenchRun() *cobra.Command {
 				return fmt.Errorf("report: %w", err)
 			}
 		}
-		if err := writeResult(cmd.OutOrStdout(), *output, report); err != nil {
+		if err := output.report(cmd.OutOrStdout(), report); err != nil {
 			return err
 		}
 		if !report.Fine() {

@@ -55,7 +55,7 @@ func TestBenchRefuses(t *testing.T) {
 		{"--target 192.0.2.1:143", "--allow-remote"},
 		{"--sessions 50001", "50001 sessions"},
 		{"--duration 25h", "duration 25h"},
-		{"--output xml", "neither table nor json"},
+		{"--output xml", "it must be table, wide, list, json or name"},
 		{"--tls perhaps", "none, starttls, implicit"},
 		{"--tls-version 1.1", "neither 1.2 nor 1.3"},
 		{"--tls-curve P521", "X25519"},

@@ -20,6 +20,7 @@ import (
 
 	"portico/health"
 	"portico/health/admin"
+	"portico/health/admin/table"
 )
 
 const (
@@ -119,8 +120,13 @@ func newHealthBundle() *cobra.Command {
 		if err := ask.post(cmd.Context(), "/api/v1/bundle", struct{}{}, &made); err != nil {
 			return err
 		}
-		fmt.Fprintln(cmd.OutOrStdout(), made["bundle"])
-		return nil
+		if ask.form == table.Plain { // the path alone, for scripts
+			fmt.Fprintln(cmd.OutOrStdout(), visibleText(made["bundle"]))
+			return nil
+		}
+		row := table.New("Bundle")
+		row.Add(made["bundle"])
+		return ask.print(cmd, made, row)
 	}
 	return cmd
 }

@@ -4,9 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"slices"
+	"strconv"
 
 	"github.com/spf13/cobra"
 
@@ -14,6 +14,7 @@ import (
 	"portico/configs"
 	"portico/configs/store"
 	"portico/health/admin"
+	"portico/health/admin/table"
 )
 
 func newCheck() *cobra.Command {
@@ -27,33 +28,76 @@ func newCheck() *cobra.Command {
 			"Exit status: 0 the file can be used, 1 it has mistakes, 2 it cannot be read.",
 		Args: cobra.NoArgs,
 	}
-	file := configFlag(cmd)
+	file, output := configFlag(cmd), outputFlags(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		config, err := configs.Load(*file)
-		var problems configs.Problems
-		switch {
-		case errors.As(err, &problems):
-			fmt.Fprintln(cmd.OutOrStdout(), problems.Error())
-			return errBadNews
-		case err != nil:
+		found, err := checkFile(cmd.Context(), *file)
+		if err != nil {
 			return err
 		}
-		for _, warning := range config.Warnings() {
-			fmt.Fprintln(cmd.OutOrStdout(), warning.Error())
+		if err := output.findings(cmd, *file, found); err != nil {
+			return err
 		}
-		refused := refusals(cmd.Context(), config, *file, func(what string, err error) {
-			fmt.Fprintf(cmd.OutOrStdout(), "%s: warning: %s: %s\n", *file, what, err)
-		})
-		for _, err := range refused {
-			fmt.Fprintf(cmd.OutOrStdout(), "%s: %s\n", *file, err)
-		}
-		if !tellStored(cmd.Context(), cmd.OutOrStdout(), config) || len(refused) > 0 {
+		if found.Err() != nil {
 			return errBadNews
 		}
-		fmt.Fprintf(cmd.OutOrStdout(), "%s: fine\n", *file)
 		return nil
 	}
 	return cmd
+}
+
+// checkFile returns all that is to say of a configuration file. An error is that of a file that cannot be read.
+func checkFile(ctx context.Context, file string) (found configs.Problems, err error) {
+	config, err := configs.Load(file)
+	if errors.As(err, &found) {
+		return found, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	found = append(found, config.Warnings()...)
+	refused := refusals(ctx, config, file, func(what string, err error) {
+		found = append(found, configs.Problem{File: file, Message: what + ": " + err.Error(), Warning: true})
+	})
+	for _, err := range refused {
+		found = append(found, configs.Problem{File: file, Message: err.Error()})
+	}
+	return append(found, storedFindings(ctx, file, config)...), nil
+}
+
+// findings prints what check has found: for people a line each, as compilers do, and whether the file is fine.
+func (o *output) findings(cmd *cobra.Command, file string, found configs.Problems) error {
+	type finding struct {
+		File    string `json:"file"`
+		Line    int    `json:"line,omitempty"`
+		Column  int    `json:"column,omitempty"`
+		Level   string `json:"level"`
+		Key     string `json:"key,omitempty"`
+		Message string `json:"message"`
+	}
+	all := struct {
+		File     string    `json:"file"`
+		Fine     bool      `json:"fine"`
+		Findings []finding `json:"findings"`
+	}{file, found.Err() == nil, []finding{}}
+	rows := table.New("File", "Line", "Column", "Level", "Key", "Message")
+	for _, p := range found {
+		if o.form == table.Plain {
+			fmt.Fprintln(cmd.OutOrStdout(), visibleText(p.Error()))
+		}
+		level := "error"
+		if p.Warning {
+			level = "warning"
+		}
+		all.Findings = append(all.Findings, finding{p.File, p.Line, p.Column, level, p.Path, p.Message})
+		rows.Add(p.File, strconv.Itoa(p.Line), strconv.Itoa(p.Column), level, p.Path, p.Message)
+	}
+	if o.form != table.Plain {
+		return o.print(cmd, all, rows)
+	}
+	if all.Fine {
+		fmt.Fprintf(cmd.OutOrStdout(), "%s: fine\n", visibleText(file))
+	}
+	return nil
 }
 
 // refusals returns why a start with a configuration would fail, by making what a start makes. warn gets what a start would only log.
@@ -90,26 +134,26 @@ func refusals(ctx context.Context, config *configs.Config, file string, warn fun
 	return all
 }
 
-// tellStored lists the settings in which a change at run time beats the file, and the databases whose active copy the file does not have; with one
-// of those the file is not fine.
-func tellStored(ctx context.Context, out io.Writer, config *configs.Config) (fine bool) {
+// storedFindings lists the settings in which a change at run time beats the file, and the databases whose active copy the file does not have: with
+// one of those it cannot be used.
+func storedFindings(ctx context.Context, file string, config *configs.Config) (found configs.Problems) {
 	known, err := readKept(ctx, config)
 	if err != nil {
-		fmt.Fprintf(out, "what is stored can not be compared with the file: %s\n", err)
+		found = append(found, configs.Problem{File: file, Message: "the file cannot be compared with what is stored: " + err.Error(), Warning: true})
 	}
 	for _, s := range known.settings {
 		if s.File != "" {
-			fmt.Fprintf(out, "settings.%s: the stored value %s beats the file's %s; `portico settings reset %s` ends that\n", s.Name, s.Value, s.File, s.Name)
+			text := fmt.Sprintf("the stored value %s beats the file's %s; `portico settings reset %s` ends that", s.Value, s.File, s.Name)
+			found = append(found, configs.Problem{File: file, Path: "settings." + s.Name, Message: text, Warning: true})
 		}
 	}
-	fine = true
 	for _, name := range databaseNames(config) {
 		if server, ok := known.active[name]; ok && !slices.Contains(config.Databases[name].Copies, server) {
-			fmt.Fprintf(out, "database %s is active on %s, which is not among its copies: keep that copy until `portico database move %s SERVER`\n", name, server, name)
-			fine = false
+			text := fmt.Sprintf("database %s is active on %s, which is not among its copies: keep that copy until `portico database move %s SERVER`", name, server, name)
+			found = append(found, configs.Problem{File: file, Message: text})
 		}
 	}
-	return fine
+	return found
 }
 
 // kept is what the store has beside the file.

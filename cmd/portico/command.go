@@ -54,10 +54,13 @@ func newRoot() *cobra.Command {
 		Long: "Portico takes IMAP clients' connections, signs the users in to the mailbox servers that hold their mail,\n" +
 			"and moves the bytes between the two while it measures every command.\n\n" +
 			"Exit status: 0 done and fine, 1 done and the answer is bad news, 2 could not do it.",
+		Version:       version(),
 		SilenceErrors: true,
 		SilenceUsage:  true,
 	}
-	root.AddCommand(newServe(), newCheck(), newDemo(), newServer(), newDatabase(), newSession(), newUser(), newSettings(), newLogCommand(), newHealth(), newProbe(), newOverride(), newComponent(), newMaintenance(), newRunbook(), newService(), newTest(), newConfig(), newStore(), newBench(), newVersion(), newMan())
+	root.SetVersionTemplate("portico {{.Version}}\n")
+	root.AddCommand(newServe(), newCheck(), newDemo(), newServer(), newDatabase(), newSession(), newUser(), newPenalty(), newSettings(), newLogCommand(), newHealth(), newProbe(), newOverride(), newComponent(), newMaintenance(), newRunbook(), newService(), newTest(), newConfig(), newStore(), newBench(), newVersion(), newMan())
+	plainErrors(root)
 	return root
 }
 
@@ -71,11 +74,13 @@ func mistyped(root *cobra.Command, args []string) error {
 		return nil
 	}
 	cmd.InitDefaultHelpFlag()
+	cmd.InitDefaultVersionFlag()
 	if err := cmd.ParseFlags(rest); err != nil {
-		return err
+		return flagError(cmd, err)
 	}
 	words := cmd.Flags().Args()
-	if help, err := cmd.Flags().GetBool("help"); err == nil && help || len(words) == 0 {
+	help, _ := cmd.Flags().GetBool("help")
+	if version, _ := cmd.Flags().GetBool("version"); help || version || len(words) == 0 {
 		return nil
 	}
 	return fmt.Errorf("%s has no command %q: did you mean %q? %s --help lists them", cmd.CommandPath(), words[0], nearest(cmd, words[0]), cmd.CommandPath())

@@ -138,12 +138,12 @@ func TestDatabasePin(t *testing.T) {
 		status    int
 		out       string
 	}{
-		{"pinned", []string{"db1", "db2"}, statusFine, "(none)"},
-		{"pin", []string{"db1", "db2"}, statusFine, "before: (none)\nnow:    db1 db2\n"},
-		{"pinned", []string{"db2", "db1"}, statusFine, "db1 db2\n"},
-		{"pinned", []string{"db1", "db2", "db3"}, statusBad, "has other databases: db1 db2 db3"},
-		{"pin", []string{"db1", "db2", "db3"}, statusFine, "before: db1 db2\nnow:    db1 db2 db3\n"},
-		{"pinned", []string{"db1", "db2", "db3"}, statusFine, "db1 db2 db3\n"},
+		{"pinned", []string{"db1", "db2"}, statusFine, "db2       no      yes\n"},
+		{"pin", []string{"db1", "db2"}, statusFine, "pinned databases  (none)  db1 db2\n"},
+		{"pinned", []string{"db2", "db1"}, statusFine, "db2       yes     yes\n"},
+		{"pinned", []string{"db1", "db2", "db3"}, statusBad, "db3       no      yes\n"},
+		{"pin", []string{"db1", "db2", "db3"}, statusFine, "pinned databases  db1 db2  db1 db2 db3\n"},
+		{"pinned", []string{"db1", "db2", "db3"}, statusFine, "db3       yes     yes\n"},
 	}
 	for _, step := range steps {
 		status, out, errs := command("database", step.command, "--config", hashed(step.databases...))

@@ -12,6 +12,8 @@ import (
 
 	"portico/configs/store"
 	"portico/health"
+	"portico/health/admin"
+	"portico/health/admin/table"
 )
 
 // storedComponents is where the store keeps what requesters want of components, each in an entry of its own.
@@ -64,13 +66,18 @@ func (s *service) alerting() []health.MonitorState {
 func (c healthControl) Components() []health.ComponentState { return c.s.components.States() }
 
 // SetComponent implements admin.Health.
-func (c healthControl) SetComponent(ctx context.Context, r health.Request) error {
+func (c healthControl) SetComponent(ctx context.Context, r health.Request) (admin.Change, error) {
 	r, err := r.Known()
 	if err != nil {
-		return unknownHere(err)
+		return admin.Change{}, unknownHere(err)
 	}
 	r.Source = health.SourceOperator
-	return c.s.setComponent(ctx, r)
+	change := admin.Change{What: "component " + r.Component, Was: c.s.components.State(r.Component)}
+	err = c.s.setComponent(ctx, r)
+	if change.Now = c.s.components.State(r.Component); change.Now != r.State {
+		change.Now += ": somebody else wants that, see portico component get"
+	}
+	return change, err
 }
 
 // setComponent keeps what a requester wants, and does it.
@@ -112,13 +119,13 @@ func newComponentGet() *cobra.Command {
 		Long:  "Exit status: 0 all that are listed are Active, 1 one is not, 2 the answer is not to be had.",
 		Args:  cobra.MaximumNArgs(1),
 	}
-	ask := askFlags(cmd)
+	ask := askFlags(cmd).aliasFlag(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		var all []health.ComponentState
 		if err := ask.get(cmd.Context(), "/api/v1/components", &all); err != nil {
 			return err
 		}
-		wanted, rows, fine := []health.ComponentState{}, [][]string{}, true
+		wanted, rows, fine := []health.ComponentState{}, table.New("Component", "State", "Requests"), true
 		for _, c := range all {
 			if len(args) == 1 && !fitsAny(args[0], c.Component) {
 				continue
@@ -129,12 +136,12 @@ func newComponentGet() *cobra.Command {
 			for _, r := range c.Requests {
 				who = append(who, requestOf(c.Component, r))
 			}
-			rows = append(rows, []string{c.Component, c.State, strings.Join(who, "; ")})
+			rows.Add(c.Component, c.State, strings.Join(who, "; "))
 		}
 		if len(wanted) == 0 {
 			return fmt.Errorf("there is no component %s", args[0])
 		}
-		if err := ask.print(cmd.OutOrStdout(), wanted, []string{"Component", "State", "Requests"}, rows); err != nil {
+		if err := ask.print(cmd, wanted, rows); err != nil {
 			return err
 		}
 		if !fine {
@@ -147,7 +154,7 @@ func newComponentGet() *cobra.Command {
 
 // requestOf says what a requester wants, since when, and where the entry comes from: of which component it is, and who made it.
 func requestOf(component string, r health.Request) string {
-	text := fmt.Sprintf("%s by %s since %s", r.State, r.Requester, r.At.Local().Format(time.DateTime))
+	text := fmt.Sprintf("%s by %s since %s", r.State, r.Requester, table.Time(r.At))
 	var from []string
 	if r.Component != component {
 		from = append(from, r.Component)
@@ -168,7 +175,7 @@ func newComponentSet() *cobra.Command {
 		Example: "  portico component set ImapProxy --state Inactive --requester Maintenance",
 		Args:    cobra.ExactArgs(1),
 	}
-	ask := askFlags(cmd)
+	ask := askFlags(cmd).aliasFlag(cmd)
 	var r health.Request
 	cmd.Flags().StringVar(&r.State, "state", "", "`Active or Inactive`")
 	cmd.Flags().StringVar(&r.Requester, "requester", "", "`HealthAPI, Maintenance, Sidelined, Functional or Deployment`")
@@ -176,7 +183,7 @@ func newComponentSet() *cobra.Command {
 	cmd.MarkFlagRequired("requester")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		r.Component = args[0]
-		return ask.post(cmd.Context(), "/api/v1/components", r, &struct{}{})
+		return ask.change(cmd, "/api/v1/components", r)
 	}
 	return cmd
 }

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -10,7 +9,6 @@ import (
 	"time"
 
 	"portico/backend"
-	"portico/backend/directory"
 	"portico/health/admin"
 	"portico/proxy/relay"
 )
@@ -124,28 +122,37 @@ func (c control) move(ctx context.Context, move func(context.Context, backend.Mo
 }
 
 // Unblock implements admin.Control.
-func (c control) Unblock(ctx context.Context, server string) error {
+func (c control) Unblock(ctx context.Context, server string) (admin.Change, error) {
 	if err := c.known(server); err != nil {
-		return err
+		return admin.Change{}, err
 	}
-	err := c.tier().ActiveManager().Unblock(ctx, server, "")
-	if err == nil {
-		c.s.log.Info().Str("server", server).Msg("activation allowed again on a mailbox server")
+	was := c.activation(server)
+	if err := c.tier().ActiveManager().Unblock(ctx, server, ""); err != nil {
+		return admin.Change{}, err
 	}
-	return err
+	c.s.log.Info().Str("server", server).Msg("activation allowed again on a mailbox server")
+	return admin.Change{What: "activation on " + server, Was: was, Now: c.activation(server)}, nil
+}
+
+// activation says whether databases may be activated on a server.
+func (c control) activation(server string) string {
+	if c.tier().ActiveManager().Blocked(server) {
+		return "blocked"
+	}
+	return "allowed"
 }
 
 func (c control) known(server string) error {
 	if slices.Contains(c.tier().Servers(), server) {
 		return nil
 	}
-	return fmt.Errorf("there is no mailbox server %q: %w", server, admin.ErrUnknown)
+	return admin.NoSuch("mailbox server", server, c.tier().Servers())
 }
 
 // SetPolicy implements admin.Control.
-func (c control) SetPolicy(ctx context.Context, server, policy string) error {
+func (c control) SetPolicy(ctx context.Context, server, policy string) (admin.Change, error) {
 	if err := c.known(server); err != nil {
-		return err
+		return admin.Change{}, err
 	}
 	var set backend.Policy
 	for _, p := range []backend.Policy{backend.Unrestricted, backend.BlockedByPolicy, ""} {
@@ -154,35 +161,49 @@ func (c control) SetPolicy(ctx context.Context, server, policy string) error {
 		}
 	}
 	if !strings.EqualFold(string(set), policy) {
-		return fmt.Errorf("a policy is %s or %s, not %q", backend.Unrestricted, backend.BlockedByPolicy, policy)
+		return admin.Change{}, fmt.Errorf("a policy is %s or %s, not %q", backend.Unrestricted, backend.BlockedByPolicy, policy)
 	}
-	err := c.tier().ActiveManager().SetPolicy(ctx, server, set)
-	if err == nil {
-		c.s.log.Warn().Str("server", server).Str("policy", string(c.tier().Policy(server))).Msg("activation policy of a mailbox server changed")
+	was := c.tier().Policy(server)
+	if err := c.tier().ActiveManager().SetPolicy(ctx, server, set); err != nil {
+		return admin.Change{}, err
 	}
-	return err
+	now := c.tier().Policy(server)
+	c.s.log.Warn().Str("server", server).Str("policy", string(now)).Msg("activation policy of a mailbox server changed")
+	return admin.Change{What: "AutoActivationPolicy of " + server, Was: string(was), Now: string(now)}, nil
 }
 
 // Pause implements admin.Control.
-func (c control) Pause(_ context.Context, server string, d time.Duration) error {
+func (c control) Pause(_ context.Context, server string, d time.Duration) (admin.Change, error) {
 	if err := c.known(server); err != nil {
-		return err
+		return admin.Change{}, err
 	}
+	change := admin.Change{What: "sign-ins to " + server, Was: c.held(server)}
 	if d == 0 {
 		c.s.gates.Resume(server)
 		c.s.log.Warn().Str("server", server).Msg("sign-ins to a mailbox server go on")
-		return nil
-	}
-	err := c.s.gates.Pause(server, d)
-	if err == nil {
+	} else {
+		if err := c.s.gates.Pause(server, d); err != nil {
+			return admin.Change{}, err
+		}
 		c.s.log.Warn().Str("server", server).Dur("for", d).Msg("sign-ins to a mailbox server are held")
 	}
-	return err
+	change.Now = c.held(server)
+	return change, nil
+}
+
+// held says for how long the sign-ins to a server still wait, and how many do.
+func (c control) held(server string) string {
+	gate := c.s.gates.State(server)
+	if gate.Paused <= 0 {
+		return "admitted"
+	}
+	return fmt.Sprintf("held for %v, %d waiting", gate.Paused.Round(time.Second), gate.Waiting)
 }
 
 // MoveUser implements admin.Control.
 func (c control) MoveUser(ctx context.Context, user, database string) (admin.Place, error) {
 	place, err := c.Where(ctx, user)
+	was := place.Database
 	if err != nil && database != "" {
 		return place, err // whom the directory does not know, nobody can sign in as
 	}
@@ -199,34 +220,38 @@ func (c control) MoveUser(ctx context.Context, user, database string) (admin.Pla
 	defer done()
 	err = c.s.active.MoveUser(ctx, name, database, func(user string) { c.s.server.EndUser(user, relay.ReasonMoved) })
 	if errors.Is(err, backend.ErrUnknownName) {
-		return place, fmt.Errorf("%w: %w", admin.ErrUnknown, err)
+		return place, admin.Unknown(err)
 	}
 	if err != nil {
 		return place, err
 	}
 	c.s.log.Warn().Str("user", name).Str("from", place.Database).Str("to", database).Msg("a user was moved by an operator")
-	return c.Where(ctx, user)
+	if place, err = c.Where(ctx, user); place.Database != was {
+		place.Was = was
+	}
+	return place, err
 }
 
 // MoveDatabase implements admin.Control.
-func (c control) MoveDatabase(ctx context.Context, database, server string, force bool) error {
+func (c control) MoveDatabase(ctx context.Context, database, server string, force bool) (change admin.Change, err error) {
 	var failed error
-	_, err := c.move(ctx, func(ctx context.Context, o backend.MoveOptions) []backend.MoveResult {
+	_, err = c.move(ctx, func(ctx context.Context, o backend.MoveOptions) []backend.MoveResult {
 		from, _ := c.s.active.Active(database)
+		change = admin.Change{What: "active copy of " + database, Was: from, Now: server}
 		o.Force = force
 		failed = c.tier().Move(ctx, database, server, o)
 		return []backend.MoveResult{{Database: database, From: from, To: server, Err: failed}}
 	})
 	if errors.Is(failed, backend.ErrUnknownName) {
-		return fmt.Errorf("%w: %w", admin.ErrUnknown, failed)
+		return change, admin.Unknown(failed)
 	}
 	if errors.Is(failed, backend.ErrFailed) {
-		return fmt.Errorf("nothing is changed: %w; if the copy is well, run `portico database copy resume %s %s`, or add --force", failed, database, server)
+		return change, fmt.Errorf("nothing is changed: %w; if the copy is well, run `portico database copy resume %s %s`, or add --force", failed, database, server)
 	}
 	if errors.Is(failed, backend.ErrNoAnswer) {
-		return fmt.Errorf("nothing is changed: %w; to move it all the same, add --force", failed)
+		return change, fmt.Errorf("nothing is changed: %w; to move it all the same, add --force", failed)
 	}
-	return errors.Join(err, failed)
+	return change, errors.Join(err, failed)
 }
 
 // Rebalance implements admin.Control.
@@ -254,21 +279,6 @@ func (c control) told(results []backend.MoveResult) []admin.Move {
 	return moves
 }
 
-// Sessions implements admin.Control.
-func (c control) Sessions(context.Context) []admin.SessionState {
-	states := []admin.SessionState{}
-	for _, s := range c.s.server.Sessions() {
-		states = append(states, admin.SessionState{
-			ID: s.ID, User: s.User, Remote: s.Remote.String(), Listener: s.Listener, Server: s.Server, Database: s.Database,
-			Commands: s.Commands, Open: s.Open, Idling: s.Idling, Oldest: s.Oldest.Seconds(), Silent: s.Silent.Seconds(),
-		})
-	}
-	slices.SortFunc(states, func(a, b admin.SessionState) int {
-		return cmp.Or(strings.Compare(a.User, b.User), strings.Compare(a.ID, b.ID))
-	})
-	return states
-}
-
 // Slow implements admin.Control.
 func (c control) Slow(context.Context) []admin.SlowCommand {
 	all := []admin.SlowCommand{}
@@ -279,40 +289,4 @@ func (c control) Slow(context.Context) []admin.SlowCommand {
 		})
 	}
 	return all
-}
-
-// Where implements admin.Control.
-func (c control) Where(ctx context.Context, user string) (admin.Place, error) {
-	name, err := c.canonical(user)
-	if err != nil {
-		return admin.Place{}, err
-	}
-	ctx, cancel := context.WithTimeout(ctx, checkTime)
-	defer cancel()
-	route, placed, err := c.tier().Where(ctx, directory.Query{User: name, Login: name})
-	if err != nil {
-		return admin.Place{}, fmt.Errorf("user %s: %w", name, err)
-	}
-	place := admin.Place{User: route.User, Database: route.Database, Server: route.Servers[0], Moved: placed}
-	for _, s := range c.s.server.Sessions() {
-		if s.User == route.User {
-			place.Sessions++
-		}
-	}
-	return place, nil
-}
-
-// Kick implements admin.Control.
-func (c control) Kick(_ context.Context, user string) (int, error) {
-	name, err := c.canonical(user)
-	if err != nil {
-		return 0, err
-	}
-	n := c.s.server.EndUser(name, relay.ReasonKicked)
-	c.s.log.Warn().Str("user", name).Int("sessions", n).Msg("sessions of a user ended by an operator")
-	return n, nil
-}
-
-func (c control) canonical(user string) (string, error) {
-	return c.tier().Canonical(user, c.s.server.Settings().DefaultDomain)
 }

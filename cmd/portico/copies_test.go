@@ -146,7 +146,7 @@ func TestEndsSayWhy(t *testing.T) {
 		{[]string{"server", "block", "mbx2", "--move"}, moved, "moved"},
 		{[]string{"user", "move", "alice", "db2"}, moved, "moved"},
 		{[]string{"user", "kick", "alice"}, "* BYE Closed by the administrator*", "kicked"},
-		{[]string{"maintenance", "start", "--drain", "0s"}, "* BYE [UNAVAILABLE] Going down for maintenance*", "maintenance"},
+		{[]string{"maintenance", "start", "--yes", "--drain", "0s"}, "* BYE [UNAVAILABLE] Going down for maintenance*", "maintenance"},
 	} {
 		c := r.signIn(t)
 		before := strings.Count(r.log.String(), `"reason":"`+test.reason+`"`)

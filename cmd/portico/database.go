@@ -13,6 +13,8 @@ import (
 	"portico/backend"
 	"portico/configs"
 	"portico/configs/store"
+	"portico/health/admin"
+	"portico/health/admin/table"
 )
 
 func newDatabase() *cobra.Command {
@@ -29,7 +31,7 @@ func newDatabasePin() *cobra.Command {
 			"databases of the configuration file that set. Move the mail first. Portico must not be running.",
 		Args: cobra.NoArgs,
 	}
-	file := configFlag(cmd)
+	file, output := configFlag(cmd), outputFlags(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		config, err := configs.Load(*file)
 		if err != nil {
@@ -50,8 +52,7 @@ func newDatabasePin() *cobra.Command {
 		if err = errors.Join(err, s.Close()); err != nil {
 			return err
 		}
-		fmt.Fprintf(cmd.OutOrStdout(), "before: %s\nnow:    %s\n", listOf(before), listOf(names))
-		return nil
+		return output.changed(cmd, admin.Change{What: "pinned databases", Was: listOf(before), Now: listOf(names)})
 	}
 	return cmd
 }
@@ -59,12 +60,12 @@ func newDatabasePin() *cobra.Command {
 func newDatabasePinned() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "pinned",
-		Short: "Tell which databases users are spread over",
-		Long: "Pinned prints the databases that \"routing: hash\" spreads users over.\n\n" +
+		Short: "List the databases that users are spread over",
+		Long: "Pinned lists the databases that \"routing: hash\" spreads users over, and those of the configuration file.\n\n" +
 			"Exit status: 0 the configuration agrees, 1 it does not, 2 the store cannot be read.",
 		Args: cobra.NoArgs,
 	}
-	file := configFlag(cmd)
+	file, output := configFlag(cmd), outputFlags(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		config, err := configs.Load(*file)
 		if err != nil {
@@ -74,10 +75,15 @@ func newDatabasePinned() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		fmt.Fprintln(cmd.OutOrStdout(), listOf(names))
 		configured := databaseNames(config)
+		rows := table.New("Database", "Pinned", "InFile")
+		for _, name := range slices.Compact(slices.Sorted(slices.Values(slices.Concat(names, configured)))) {
+			rows.Add(name, yesNo(slices.Contains(names, name)), yesNo(slices.Contains(configured, name)))
+		}
+		if err := output.print(cmd, map[string][]string{"pinned": append([]string{}, names...), "in_file": configured}, rows); err != nil {
+			return err
+		}
 		if names != nil && config.Routing == configs.RoutingHash && !slices.Equal(names, configured) {
-			fmt.Fprintf(cmd.OutOrStdout(), "%s has other databases: %s\n", *file, listOf(configured))
 			return errBadNews
 		}
 		return nil

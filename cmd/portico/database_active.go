@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"portico/health/admin"
+	"portico/health/admin/table"
 )
 
 func newDatabaseStatus() *cobra.Command {
@@ -25,7 +26,7 @@ func newDatabaseStatus() *cobra.Command {
 			"Exit status: 0 every database has its active copy on a server that answers, 1 one has not, 2 portico can not be asked.",
 		Args: cobra.NoArgs,
 	}
-	ask := askFlags(cmd)
+	ask := askFlags(cmd).aliasFlag(cmd)
 	aboutServer(cmd)
 	group := cmd.Flags().String("group-by", "", "count the copies by this `field` instead: status")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
@@ -43,20 +44,20 @@ func newDatabaseStatus() *cobra.Command {
 		if server != "" {
 			copies = slices.DeleteFunc(copies, func(c admin.CopyStatus) bool { return c.Server != server })
 		}
-		heads, rows := []string{"Database", "Server", "Status", "Blocked", "Reason"}, [][]string{}
+		rows := table.New("Database", "Server", "Status", "Blocked", "Reason")
 		counts := make(map[string]int)
 		for _, s := range copies {
 			counts[s.Status]++
-			rows = append(rows, []string{s.Database, s.Server, s.Status, yesNo(s.Blocked), s.Failed})
+			rows.AddNamed(s.Database+"/"+s.Server, s.Database, s.Server, s.Status, yesNo(s.Blocked), s.Failed)
 		}
 		var value any = copies
 		if *group != "" {
-			heads, rows, value = []string{"Count", "Status"}, nil, counts
+			rows, value = table.New("Count", "Status"), counts
 			for _, status := range slices.Sorted(maps.Keys(counts)) {
-				rows = append(rows, []string{strconv.Itoa(counts[status]), status})
+				rows.AddNamed(status, strconv.Itoa(counts[status]), status)
 			}
 		}
-		err = ask.print(cmd.OutOrStdout(), value, heads, rows)
+		err = ask.print(cmd, value, rows)
 		if err == nil && counts["Dismounted"]+counts["FailedAndSuspended"] > 0 {
 			return errBadNews
 		}
@@ -80,13 +81,7 @@ func newDatabaseMove() *cobra.Command {
 	ask := askFlags(cmd)
 	force := cmd.Flags().Bool("force", false, "move to a server that does not answer, or to a copy that is Failed, too")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		var nothing struct{}
-		path := "/api/v1/databases/" + url.PathEscape(args[0]) + "/move"
-		if err := ask.post(cmd.Context(), path, admin.DatabaseMove{Server: args[1], Force: *force}, &nothing); err != nil {
-			return err
-		}
-		fmt.Fprintf(cmd.OutOrStdout(), "%s is active on %s.\n", args[0], args[1])
-		return nil
+		return ask.change(cmd, "/api/v1/databases/"+url.PathEscape(args[0])+"/move", admin.DatabaseMove{Server: args[1], Force: *force})
 	}
 	return cmd
 }
@@ -108,7 +103,7 @@ func newDatabaseRebalance() *cobra.Command {
 		if err := ask.post(cmd.Context(), "/api/v1/rebalance", struct{}{}, &moves); err != nil {
 			return err
 		}
-		return ask.moves(cmd.OutOrStdout(), moves)
+		return ask.moves(cmd, moves)
 	}
 	return cmd
 }
@@ -137,12 +132,11 @@ func newDatabaseCopyResume() *cobra.Command {
 		if err := ask.post(cmd.Context(), path, map[string]string{"server": args[1]}, &done); err != nil {
 			return err
 		}
+		was := "not Failed"
 		if done.Was {
-			fmt.Fprintf(cmd.OutOrStdout(), "The copy of %s on %s may be chosen again.\n", args[0], args[1])
-		} else {
-			fmt.Fprintf(cmd.OutOrStdout(), "The copy of %s on %s is not Failed: nothing to do.\n", args[0], args[1])
+			was = "Failed"
 		}
-		return nil
+		return ask.changed(cmd, admin.Change{What: "copy of " + args[0] + " on " + args[1], Was: was, Now: "not Failed"})
 	}
 	return cmd
 }

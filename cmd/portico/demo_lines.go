@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"net"
+	"os"
 	"strings"
 )
 
@@ -13,6 +14,10 @@ type demoLine struct{ what, line string }
 func (d *demoSite) lines(s *service) []demoLine {
 	starttls, implicit := s.addresses.listeners[0].(*net.TCPAddr), s.addresses.listeners[1].(*net.TCPAddr)
 	ca, socket := quoted(d.path("ca.crt")), quoted(d.path("admin.sock"))
+	program := "portico"
+	if path, err := os.Executable(); err == nil {
+		program = quoted(path)
+	}
 	const dialogue = `a LOGIN alice demo\nb SELECT INBOX\nc FETCH 1:* (FLAGS BODY.PEEK[HEADER.FIELDS (SUBJECT)])\nd LOGOUT\n`
 	python := fmt.Sprintf(`import imaplib, ssl, sys
 box = imaplib.IMAP4("127.0.0.1", %d)
@@ -30,6 +35,7 @@ box.logout()`, starttls.Port)
 		{"Python", fmt.Sprintf("python3 -c %s %s", quoted(python), ca)},
 		{"what was measured", fmt.Sprintf("curl -sS http://%s/metrics | grep ^portico_", s.addresses.admin)},
 		{"is it ready, asked through the socket", fmt.Sprintf("curl -sS --unix-socket %s http://localhost/readyz", socket)},
+		{"who is connected, by the command line; the first line says which Portico it asks", fmt.Sprintf("export PORTICO_ADMIN=%s; %s session list", socket, program)},
 	}
 }
 

@@ -65,6 +65,7 @@ func TestDemoLines(t *testing.T) {
 		{"Python", "('OK', [b'1 2'])"},
 		{"what was measured", `portico_command_duration_seconds_count{command="FETCH",server="mbx2"}`},
 		{"is it ready", "ready\n"},
+		{"who is connected", "Session"},
 	}
 	lines := d.pasted(t)
 	if len(lines) != len(wants) {
@@ -76,7 +77,9 @@ func TestDemoLines(t *testing.T) {
 				continue
 			}
 			t.Log(line)
-			out, err := exec.CommandContext(testkit.Context(t), "sh", "-c", line).CombinedOutput()
+			cmd := exec.CommandContext(testkit.Context(t), "sh", "-c", line)
+			cmd.Env = append(os.Environ(), asProgram+"=1") // the program that it names is this one
+			out, err := cmd.CombinedOutput()
 			if err != nil || !strings.Contains(string(out), want.output) {
 				t.Errorf("%s: %v\n%s", what, err, out)
 			}

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"sync"
 	"time"
 
@@ -105,7 +104,7 @@ func (s *service) logFailed(f backend.Failure) {
 func (c control) ResumeCopy(ctx context.Context, database, server string) (was bool, err error) {
 	was, err = c.s.active.Resume(ctx, database, server)
 	if errors.Is(err, backend.ErrUnknownName) || errors.Is(err, backend.ErrNoCopy) {
-		return false, fmt.Errorf("%w: %w", admin.ErrUnknown, err)
+		return false, admin.Unknown(err)
 	}
 	if was {
 		c.s.log.Warn().Str("database", database).Str("server", server).Msg("copy of a database resumed by an operator")

@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"portico/health/admin"
+	"portico/health/admin/table"
 )
 
 func newHealthItems() *cobra.Command {
@@ -20,7 +21,7 @@ func newHealthItems() *cobra.Command {
 		Example: "  portico health items IMAP.Protocol\n  portico health items --item-type Responder",
 		Args:    cobra.MaximumNArgs(1),
 	}
-	ask := askFlags(cmd)
+	ask := askFlags(cmd).aliasFlag(cmd)
 	kind := cmd.Flags().String("item-type", "", "only this `type`: Probe, Monitor or Responder")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		pattern := "*"
@@ -31,11 +32,11 @@ func newHealthItems() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		rows := [][]string{}
+		rows := table.New("Identity", "ItemType").Wide("Name", "TargetResource")
 		for _, item := range items {
-			rows = append(rows, []string{item.Identity, item.ItemType, item.Name, item.TargetResource})
+			rows.Add(item.Identity, item.ItemType, item.Name, item.TargetResource)
 		}
-		return ask.print(cmd.OutOrStdout(), items, []string{"Identity", "ItemType", "Name", "TargetResource"}, rows)
+		return ask.print(cmd, items, rows)
 	}
 	return cmd
 }
@@ -48,18 +49,19 @@ func newHealthItem() *cobra.Command {
 		Example: "  portico health item IMAP.Protocol/ImapDeepTestProbe/db1",
 		Args:    cobra.ExactArgs(1),
 	}
-	ask := askFlags(cmd)
-	ask.output = "list"
+	ask := askFlags(cmd).aliasFlag(cmd)
+	ask.form = table.List
+	cmd.Flags().Lookup("output").DefValue = string(table.List)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		items, err := ask.items(cmd, args[0], "")
 		if err != nil {
 			return err
 		}
-		rows := [][]string{}
+		rows := table.New("Identity", "ItemType", "TargetResource", "HealthSetName", "Definition", "Help")
 		for _, item := range items {
-			rows = append(rows, []string{item.Identity, item.ItemType, item.TargetResource, item.HealthSetName, definition(item), item.Help})
+			rows.Add(item.Identity, item.ItemType, item.TargetResource, item.HealthSetName, definition(item), item.Help)
 		}
-		return ask.print(cmd.OutOrStdout(), items, []string{"Identity", "ItemType", "TargetResource", "HealthSetName", "Definition", "Help"}, rows)
+		return ask.print(cmd, items, rows)
 	}
 	return cmd
 }

@@ -10,19 +10,20 @@ import (
 
 	"portico/health"
 	"portico/health/admin"
+	"portico/health/admin/table"
 )
 
 func newHealthReport() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "report",
 		Short: "List the health sets, each as unhealthy as its worst monitor: Get-HealthReport",
-		Long: "Report lists the health sets of this node; -o list and -o json have the monitors of each. --rollup-group asks all nodes of the\n" +
+		Long: "Report lists the health sets of this node; -o wide, -o list and -o json have the monitors of each. --rollup-group asks all nodes of the\n" +
 			"configuration, and merges them in groups: a health set of a group is Degraded while enough of its nodes are online and well, and\n" +
 			"Unhealthy below that. A node that does not answer counts as not well.\n\n" +
 			"Exit status: 0 all are healthy, 1 one is not, 2 portico can not be asked.",
 		Args: cobra.NoArgs,
 	}
-	ask := askFlags(cmd)
+	ask := askFlags(cmd).aliasFlag(cmd)
 	merged := cmd.Flags().Bool("rollup-group", false, "merge this node and all under nodes in the configuration")
 	var rollup admin.Rollup
 	cmd.Flags().IntVar(&rollup.GroupSize, "group-size", 12, "with --rollup-group: this `many` nodes in a group")
@@ -38,20 +39,12 @@ func newHealthReport() *cobra.Command {
 		if err := ask.get(cmd.Context(), "/api/v1/health/report", &all); err != nil {
 			return err
 		}
-		rows, fine := [][]string{}, true
-		heads := []string{"Server", "State", "HealthSet", "AlertValue", "LastTransitionTime", "MonitorCount"}
+		rows, fine := table.New("HealthSet", "AlertValue", "LastTransitionTime", "MonitorCount", "State").Wide("Server", "HealthGroup", "Monitors"), true
 		for _, s := range all {
 			fine = fine && isWell(s.AlertValue)
-			row := []string{s.Server, s.State, s.HealthSet, s.AlertValue, s.LastTransition.Local().Format(time.DateTime), fmt.Sprint(s.MonitorCount)}
-			if ask.output == "list" {
-				row = append(row, s.HealthGroup, monitorsOf(s))
-			}
-			rows = append(rows, row)
+			rows.Add(s.HealthSet, s.AlertValue, table.Time(s.LastTransition), fmt.Sprint(s.MonitorCount), s.State, s.Server, s.HealthGroup, monitorsOf(s))
 		}
-		if ask.output == "list" {
-			heads = append(heads, "HealthGroup", "Monitors")
-		}
-		if err := ask.print(cmd.OutOrStdout(), all, heads, rows); err != nil || fine {
+		if err := ask.print(cmd, all, rows); err != nil || fine {
 			return err
 		}
 		return errBadNews
@@ -85,14 +78,12 @@ func (a *asking) rollup(cmd *cobra.Command, r admin.Rollup) error {
 		}
 	}
 	merged := r.Merge(reports)
-	rows, fine := [][]string{}, true
+	rows, fine := table.New("HealthSet", "AlertValue", "State", "OnlinePercent", "Servers", "Failing"), true
 	for _, row := range merged {
 		fine = fine && isWell(row.AlertValue)
-		rows = append(rows, []string{
-			row.HealthSet, row.AlertValue, row.State, fmt.Sprint(row.OnlinePercent), strings.Join(row.Servers, ","), strings.Join(row.Failing, ","),
-		})
+		rows.Add(row.HealthSet, row.AlertValue, row.State, fmt.Sprint(row.OnlinePercent), strings.Join(row.Servers, ","), strings.Join(row.Failing, ","))
 	}
-	if err := a.print(cmd.OutOrStdout(), merged, []string{"HealthSet", "AlertValue", "State", "OnlinePercent", "Servers", "Failing"}, rows); err != nil || fine {
+	if err := a.print(cmd, merged, rows); err != nil || fine {
 		return err
 	}
 	return errBadNews
@@ -116,7 +107,7 @@ func (a *asking) reports(cmd *cobra.Command) ([]admin.NodeReport, error) {
 	other := *a
 	for _, name := range names {
 		of := admin.NodeReport{Node: name}
-		other.server = name
+		other.node = name
 		if err := other.get(cmd.Context(), "/api/v1/health/report", &of.Sets); err != nil {
 			of.Failed = err.Error()
 		}
@@ -131,5 +122,5 @@ func shownTime(t *time.Time) string {
 	if t == nil {
 		return ""
 	}
-	return t.Local().Format(time.DateTime)
+	return table.Time(*t)
 }

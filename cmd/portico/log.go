@@ -2,19 +2,15 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io"
-	"os/signal"
 	"slices"
-	"strconv"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"portico/health/admin"
+	"portico/health/admin/table"
 	"portico/protolog"
 )
 
@@ -27,19 +23,31 @@ func newLogCommand() *cobra.Command {
 	}, newLogOn(), newLogOff(), newLogStatus(), newLogTail(), newLogShow())
 }
 
-// filterFlags gives a command the flags that say which rows are wanted.
-func filterFlags(cmd *cobra.Command) func() admin.LogFilter {
+// filterFlags gives a command the flags that say which rows are wanted. The function that it returns refuses a filter that can match nothing.
+// find finds a user by the name that was typed.
+func (a *asking) filterFlags(cmd *cobra.Command, find func(ctx context.Context, typed string) (string, error)) func(context.Context) (admin.LogFilter, error) {
 	f, slower := &admin.LogFilter{}, time.Duration(0)
 	flags := cmd.Flags()
-	flags.StringVar(&f.User, "user", "", "only sessions of users that this `pattern` fits: * is any characters, ? is one")
+	flags.StringVar(&f.User, "user", "", "only sessions of this `user`, whose name is found as at sign-in, or of users that a pattern fits: * is any characters, ? is one")
 	flags.StringVar(&f.IP, "ip", "", "only clients with this `address or network`, such as 192.0.2.0/24")
 	flags.StringVar(&f.Server, "server", "", "only sessions on this mailbox `server`")
 	flags.StringVar(&f.Session, "session", "", "only the session with this `ID`; session list has them")
 	flags.StringVar(&f.Command, "command", "", "only this `command`, such as select, or fetch, which is UID FETCH too")
 	flags.DurationVar(&slower, "slower", 0, "only commands that take the mailbox server at least this `time`")
-	return func() admin.LogFilter {
+	return func(ctx context.Context) (admin.LogFilter, error) {
 		f.Slower = slower.Seconds()
-		return *f
+		if err := a.checkNames(ctx, f.Server, f.Command, protolog.OpenSession, protolog.CloseSession, protolog.Proxy, "other"); err != nil {
+			return *f, err
+		}
+		if f.Session != "" && !isSessionID(f.Session) {
+			return *f, fmt.Errorf("--session %q: a session's ID has 16 hexadecimal digits", f.Session)
+		}
+		if f.User == "" || strings.ContainsAny(f.User, "*?") {
+			return *f, nil
+		}
+		var err error
+		f.User, err = find(ctx, f.User)
+		return *f, err
 	}
 }
 
@@ -52,14 +60,18 @@ func newLogOn() *cobra.Command {
 		Example: "  portico log on --user ann@example.org\n  portico log on --server mbx1 --slower 500ms --for 1h",
 		Args:    cobra.NoArgs,
 	}
-	ask := askHere(cmd)
-	filter := filterFlags(cmd)
+	ask := askFlags(cmd)
+	filter := ask.filterFlags(cmd, ask.existing)
 	last := cmd.Flags().Duration("for", 10*time.Minute, "`time` after which the rule ends; 0s is not before log off")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		wanted, err := filter(cmd.Context())
+		if err != nil {
+			return err
+		}
 		body := struct {
 			admin.LogFilter
 			For float64
-		}{filter(), last.Seconds()}
+		}{wanted, last.Seconds()}
 		var rule admin.LogRule
 		if err := ask.post(cmd.Context(), "/api/v1/log/on", body, &rule); err != nil {
 			return err
@@ -75,19 +87,24 @@ func newLogOff() *cobra.Command {
 		Short: "End a rule of the protocol log, or all of them",
 		Args:  cobra.MaximumNArgs(1),
 	}
-	ask := askHere(cmd)
+	ask := askFlags(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		var status admin.LogStatus
+		if err := ask.get(cmd.Context(), "/api/v1/log", &status); err != nil {
+			return err
+		}
 		var ended struct {
-			Ended int `json:"ended"`
+			Ended int             `json:"ended"`
+			Rules []admin.LogRule `json:"rules"`
 		}
 		if err := ask.post(cmd.Context(), "/api/v1/log/off", map[string]string{"id": strings.Join(args, "")}, &ended); err != nil {
 			return err
 		}
-		if err := ask.print(cmd.OutOrStdout(), ended, []string{"Ended"}, [][]string{{strconv.Itoa(ended.Ended)}}); err != nil {
-			return err
+		rows := table.New("What", "Was", "Now")
+		for _, r := range ended.Rules {
+			rows.AddNamed(r.ID, "rule "+r.ID, ruleText(r), "ended")
 		}
-		var status admin.LogStatus
-		if err := ask.get(cmd.Context(), "/api/v1/log", &status); err != nil {
+		if err := ask.print(cmd, ended, rows); err != nil {
 			return err
 		}
 		if slices.ContainsFunc(status.Rules, func(r admin.LogRule) bool { return r.ID == protolog.RuleOfSetting }) {
@@ -104,7 +121,7 @@ func newLogStatus() *cobra.Command {
 		Short: "Tell what the protocol log is switched on for, and whether its files can be written",
 		Args:  cobra.NoArgs,
 	}
-	ask := askHere(cmd)
+	ask := askFlags(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		var status admin.LogStatus
 		if err := ask.get(cmd.Context(), "/api/v1/log", &status); err != nil {
@@ -113,17 +130,15 @@ func newLogStatus() *cobra.Command {
 		if err := ask.rules(cmd, status, status.Rules); err != nil {
 			return err
 		}
-		if ask.output != "json" {
+		if ask.forPeople() {
 			fmt.Fprintf(cmd.OutOrStdout(), "\n%d rows written, %d dropped, %d watching; file: %s\n",
 				status.Rows, status.Dropped, status.Watchers, orNone(status.File))
 		}
-		if status.Pending && ask.output != "json" {
+		if status.Pending && ask.forPeople() {
 			fmt.Fprintln(cmd.OutOrStdout(), "The last change is not in effect yet in all open sessions.")
 		}
 		if status.Failing != "" {
-			if ask.output != "json" {
-				fmt.Fprintf(cmd.OutOrStdout(), "Nothing can be written since %s: %s\n", status.Since.Local().Format(time.DateTime), status.Failing)
-			}
+			fmt.Fprintf(cmd.ErrOrStderr(), "Nothing can be written since %s: %s\n", table.Time(*status.Since), visibleText(status.Failing))
 			return errBadNews
 		}
 		return nil
@@ -140,100 +155,32 @@ func orNone(text string) string {
 
 // rules prints rules; as JSON it prints value.
 func (a *asking) rules(cmd *cobra.Command, value any, rules []admin.LogRule) error {
-	rows := [][]string{}
+	rows := table.New("Rule", "Logs", "Since", "Until")
 	for _, r := range rules {
-		what := []string{}
-		for _, part := range []struct{ name, value string }{
-			{"user", r.User}, {"ip", r.IP}, {"server", r.Server}, {"session", r.Session}, {"command", r.Command},
-		} {
-			if part.value != "" {
-				what = append(what, part.name+" "+part.value)
-			}
-		}
-		if r.Slower > 0 {
-			what = append(what, "slower than "+inSeconds(r.Slower).String())
-		}
-		if len(what) == 0 {
-			what = []string{"everything"}
-		}
 		until := "it is switched off"
 		if r.Until != nil {
-			until = r.Until.Local().Format(time.DateTime)
+			until = table.Time(*r.Until)
 		}
-		since := ""
-		if !r.Since.IsZero() {
-			since = r.Since.Local().Format(time.DateTime)
-		}
-		rows = append(rows, []string{r.ID, strings.Join(what, ", "), since, until})
+		rows.Add(r.ID, ruleText(r), table.Time(r.Since), until)
 	}
-	return a.print(cmd.OutOrStdout(), value, []string{"Rule", "Logs", "Since", "Until"}, rows)
+	return a.print(cmd, value, rows)
 }
 
-func newLogTail() *cobra.Command {
-	cmd := &cobra.Command{
-		Use:   "tail",
-		Short: "Show rows of the protocol log as they come, whether it is on or not",
-		Long: "Tail shows the rows of sessions that fit all that is given, open ones too, until it is interrupted. It needs no rule, and nothing\n" +
-			"goes to the files for it. Who reads too slowly loses rows, and a line says how many.",
-		Example: "  portico log tail --user 'ann@*'\n  portico log tail --slower 1s -o json",
-		Args:    cobra.NoArgs,
-	}
-	ask := rowFlags(cmd)
-	filter := filterFlags(cmd)
-	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		ctx, stop := signal.NotifyContext(cmd.Context(), syscall.SIGINT, syscall.SIGTERM)
-		defer stop()
-		query := filter().Query()
-		query.Set("format", ask.output)
-		err := ask.stream(ctx, "/api/v1/log/stream?"+query.Encode(), cmd.OutOrStdout())
-		if ctx.Err() != nil {
-			return nil
+// ruleText says what a rule logs.
+func ruleText(r admin.LogRule) string {
+	what := []string{}
+	for _, part := range []struct{ name, value string }{
+		{"user", r.User}, {"ip", r.IP}, {"server", r.Server}, {"session", r.Session}, {"command", r.Command},
+	} {
+		if part.value != "" {
+			what = append(what, part.name+" "+part.value)
 		}
-		return err
 	}
-	return cmd
-}
-
-func newLogShow() *cobra.Command {
-	cmd := &cobra.Command{
-		Use:   "show",
-		Short: "Show a past session's rows that the protocol log's files have",
-		Args:  cobra.NoArgs,
+	if r.Slower > 0 {
+		what = append(what, "slower than "+inSeconds(r.Slower).String())
 	}
-	ask := rowFlags(cmd)
-	session := cmd.Flags().String("session", "", "`ID` of the session, as rows and the program's log have it")
-	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		if *session == "" {
-			return errors.New("--session says which")
-		}
-		return ask.stream(cmd.Context(), "/api/v1/log/sessions/"+*session+"?format="+ask.output, cmd.OutOrStdout())
+	if len(what) == 0 {
+		return "everything"
 	}
-	return cmd
-}
-
-// rowFlags are askFlags for commands that print rows.
-func rowFlags(cmd *cobra.Command) *asking {
-	ask := askHere(cmd)
-	ask.forms = []string{"csv", "json"}
-	output := cmd.Flags().Lookup("output")
-	output.Usage, output.DefValue = "how rows are written: `csv or json`", "csv"
-	ask.output = "csv"
-	return ask
-}
-
-// stream copies what goes on at a path.
-func (a *asking) stream(ctx context.Context, path string, out io.Writer) error {
-	c, err := a.client()
-	if err != nil {
-		return err
-	}
-	body, err := c.Stream(ctx, path)
-	if err != nil {
-		return err
-	}
-	defer body.Close()
-	if _, err := io.Copy(out, body); err != nil {
-		return fmt.Errorf("portico has gone: %w", err)
-	}
-	return nil
+	return strings.Join(what, ", ")
 }

@@ -226,9 +226,12 @@ func TestLogRules(t *testing.T) {
 		{[]string{"on", "--for", "10000h"}, "is not from 0"},
 		{[]string{"off", "r9"}, `there is no rule "r9"`},
 		{[]string{"off", "setting"}, "ProtocolLogEnabled=false"},
-		{[]string{"tail", "-o", "table"}, "--output must be one of csv, json"},
+		{[]string{"tail", "-o", "yaml"}, "it must be table, wide, list, json, name or csv"},
 		{[]string{"tail", "--ip", "x"}, "neither an address nor a network"},
 		{[]string{"show"}, "--session"},
+		{[]string{"show", "--session", "9"}, "16 hexadecimal digits"},
+		{[]string{"on", "--command", "fetsh"}, "did you mean FETCH?"},
+		{[]string{"on", "--server", "mbx9"}, "did you mean mbx1?"},
 		{[]string{"show", "--session", "0123456789abcdef"}, "no row of session"},
 	} {
 		if got := site.portico(t, 2, append([]string{"log"}, test.args...)...); !strings.Contains(got, test.words) {
@@ -329,7 +332,7 @@ func TestLogTailAndShow(t *testing.T) {
 		t.Errorf("the files have %q", rows)
 	}
 
-	tail := program(t, "log", "tail", "--user", "alice", "--admin", filepath.Join(site.dir, "admin.sock"))
+	tail := program(t, "log", "tail", "-o", "csv", "--user", "ALICE", "--admin", filepath.Join(site.dir, "admin.sock"))
 	out := &testkit.Log{}
 	tail.Stdout = out
 	if err := tail.Start(); err != nil {
@@ -352,8 +355,19 @@ func TestLogTailAndShow(t *testing.T) {
 	if err := json.Unmarshal([]byte(site.portico(t, 0, "session", "list", "-o", "json")), &sessions); err != nil || len(sessions) != 1 {
 		t.Fatalf("%v, %v", sessions, err)
 	}
-	if got := site.portico(t, 0, "log", "show", "--session", sessions[0].ID); !strings.Contains(got, ",list,") || !strings.HasPrefix(got, "#Fields: ") {
+	if got := site.portico(t, 0, "log", "show", "-o", "csv", "--session", sessions[0].ID); !strings.Contains(got, ",list,") || !strings.HasPrefix(got, "#Fields: ") {
 		t.Errorf("show:\n%s", got)
+	}
+	for _, filter := range [][]string{{"--user", "ALICE"}, {"--user", "al*"}, {"--ip", "127.0.0.0/8"}, {"--server", "mbx1"}, {"--command", "list"}, {"--from", "1h"}} {
+		got := site.portico(t, 0, append([]string{"log", "show"}, filter...)...)
+		if !strings.Contains(got, `LIST`) && !strings.Contains(got, " list ") || !strings.HasPrefix(got, "Time  ") || !strings.Contains(got, "  OK\n") {
+			t.Errorf("%q:\n%s", filter, got)
+		}
+	}
+	for _, filter := range [][]string{{"--user", "bob"}, {"--ip", "192.0.2.1"}, {"--command", "fetch"}, {"--slower", "1h"}, {"--user", "alice", "--to", "1h"}} {
+		if got := site.portico(t, 2, append([]string{"log", "show"}, filter...)...); !strings.Contains(got, "no such row") {
+			t.Errorf("%q:\n%s", filter, got)
+		}
 	}
 	if got := site.portico(t, 0, "log", "show", "--session", sessions[0].ID, "-o", "json"); !strings.Contains(got, `"command":"list"`) {
 		t.Errorf("show:\n%s", got)

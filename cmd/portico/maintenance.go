@@ -1,12 +1,14 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"net/url"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -15,6 +17,7 @@ import (
 	"portico/configs/store"
 	"portico/health"
 	"portico/health/admin"
+	"portico/health/admin/table"
 )
 
 // storedMaintenance is where the store keeps which mailbox servers somebody works on.
@@ -92,17 +95,18 @@ func (c healthControl) StartMaintenance(ctx context.Context, server string, drai
 	}
 	for _, moved := range moves {
 		if moved.To != "" {
-			steps = append(steps, admin.MaintenanceStep{What: "database " + moved.Database, Result: "moved to " + moved.To, Done: true})
+			steps = append(steps, admin.MaintenanceStep{What: "database " + moved.Database, Was: moved.From, Result: "moved to " + moved.To, Done: true})
 		} else {
-			steps = append(steps, admin.MaintenanceStep{What: "database " + moved.Database, Result: "kept: " + moved.Reason})
+			steps = append(steps, admin.MaintenanceStep{What: "database " + moved.Database, Was: moved.From, Result: "kept: " + moved.Reason})
 		}
 	}
+	policy := string(c.s.front.Load().tier.Policy(server))
 	if err := c.s.active.SetPolicy(ctx, server, backend.BlockedByPolicy); err != nil {
 		return steps, err
 	}
-	steps = append(steps, admin.MaintenanceStep{What: "AutoActivationPolicy of " + server, Result: string(backend.BlockedByPolicy), Done: true})
+	steps = append(steps, admin.MaintenanceStep{What: "AutoActivationPolicy of " + server, Was: policy, Result: string(backend.BlockedByPolicy), Done: true})
 	c.s.replan()
-	return append(steps, admin.MaintenanceStep{What: "monitors of " + server, Result: health.Disabled.String(), Done: true}), nil
+	return append(steps, admin.MaintenanceStep{What: "monitors of " + server, Was: "enabled", Result: health.Disabled.String(), Done: true}), nil
 }
 
 // nodeIn is StartMaintenance of this node.
@@ -111,19 +115,20 @@ func (c healthControl) nodeIn(ctx context.Context, drain time.Duration) ([]admin
 		return nil, fmt.Errorf("drain %v is not from 0 to %v", drain, longestDrain)
 	}
 	steps := []admin.MaintenanceStep{}
+	proxy, wide := c.s.components.State(health.ComponentImapProxy), c.s.components.State(health.ComponentServerWideOffline)
 	err := c.s.setComponent(ctx, health.Request{Component: health.ComponentImapProxy, Requester: requesterMaintenance, State: health.Inactive, Source: health.SourceMaintenance})
 	if err != nil {
 		return steps, err
 	}
-	steps = append(steps, admin.MaintenanceStep{What: "component " + health.ComponentImapProxy, Result: health.Inactive, Done: true})
+	steps = append(steps, admin.MaintenanceStep{What: "component " + health.ComponentImapProxy, Was: proxy, Result: health.Inactive, Done: true})
 	n := len(c.s.server.Sessions())
 	c.s.server.EndAll(drain)
-	steps = append(steps, admin.MaintenanceStep{What: "sessions", Result: fmt.Sprintf("%d ended", n), Done: true})
+	steps = append(steps, admin.MaintenanceStep{What: "sessions", Was: fmt.Sprint(n), Result: fmt.Sprintf("%d ended", n), Done: true})
 	err = c.s.setComponent(ctx, health.Request{Component: health.ComponentServerWideOffline, Requester: requesterMaintenance, State: health.Inactive, Source: health.SourceMaintenance})
 	if err != nil {
 		return steps, err
 	}
-	return append(steps, admin.MaintenanceStep{What: "component " + health.ComponentServerWideOffline, Result: health.Inactive, Done: true}), nil
+	return append(steps, admin.MaintenanceStep{What: "component " + health.ComponentServerWideOffline, Was: wide, Result: health.Inactive, Done: true}), nil
 }
 
 // StopMaintenance implements admin.Health: the same in reverse. No database moves back.
@@ -131,6 +136,7 @@ func (c healthControl) StopMaintenance(ctx context.Context, server string) ([]ad
 	steps := []admin.MaintenanceStep{}
 	if server == "" {
 		for _, component := range []string{health.ComponentServerWideOffline, health.ComponentImapProxy} {
+			was := c.s.components.State(component)
 			if err := c.s.setComponent(ctx, health.Request{Component: component, Requester: requesterMaintenance, State: health.Active, Source: health.SourceMaintenance}); err != nil {
 				return steps, err
 			}
@@ -139,7 +145,7 @@ func (c healthControl) StopMaintenance(ctx context.Context, server string) ([]ad
 			if state != health.Active {
 				result += ": somebody else wants that, see portico component get"
 			}
-			steps = append(steps, admin.MaintenanceStep{What: "component " + component, Result: result, Done: state == health.Active})
+			steps = append(steps, admin.MaintenanceStep{What: "component " + component, Was: was, Result: result, Done: state == health.Active})
 		}
 		return steps, nil
 	}
@@ -149,20 +155,21 @@ func (c healthControl) StopMaintenance(ctx context.Context, server string) ([]ad
 	}
 	m, ok := servers[server]
 	if !ok {
-		return nil, fmt.Errorf("mailbox server %q is not in maintenance: %w", server, admin.ErrUnknown)
+		return nil, admin.Unknown(fmt.Errorf("mailbox server %q is not in maintenance", server))
 	}
+	policy, activation := string(c.s.front.Load().tier.Policy(server)), control(c).activation(server)
 	if err := c.s.active.SetPolicy(ctx, server, backend.Policy(m.Policy)); err != nil {
 		return nil, err
 	}
-	steps = append(steps, admin.MaintenanceStep{What: "AutoActivationPolicy of " + server, Result: string(c.s.front.Load().tier.Policy(server)), Done: true})
+	steps = append(steps, admin.MaintenanceStep{What: "AutoActivationPolicy of " + server, Was: policy, Result: string(c.s.front.Load().tier.Policy(server)), Done: true})
 	if err := c.s.active.Unblock(ctx, server, byMaintenance); err != nil {
 		return steps, err
 	}
-	activation := admin.MaintenanceStep{What: "activation on " + server, Result: "allowed", Done: true}
+	step := admin.MaintenanceStep{What: "activation on " + server, Was: activation, Result: "allowed", Done: true}
 	if by := c.s.active.BlockedBy(server); len(by) > 0 {
-		activation.Result, activation.Done = fmt.Sprintf("still blocked, by %v", by), false
+		step.Result, step.Done = "still blocked, by "+strings.Join(by, " and "), false
 	}
-	steps = append(steps, activation)
+	steps = append(steps, step)
 	entry, err := c.s.store.Get(ctx, storedMaintenance+server)
 	if err == nil {
 		err = c.s.store.Delete(ctx, entry.Key, entry.Revision)
@@ -172,7 +179,7 @@ func (c healthControl) StopMaintenance(ctx context.Context, server string) ([]ad
 	}
 	c.s.log.Warn().Str("server", server).Msg("maintenance of a mailbox server ends")
 	c.s.replan()
-	return append(steps, admin.MaintenanceStep{What: "monitors of " + server, Result: "look again", Done: true}), nil
+	return append(steps, admin.MaintenanceStep{What: "monitors of " + server, Was: health.Disabled.String(), Result: "enabled", Done: true}), nil
 }
 
 // keep stores a value as JSON, whatever was there.
@@ -224,16 +231,24 @@ func newMaintenance() *cobra.Command {
 func newMaintenanceStart() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "start [SERVER]",
-		Short: "Begin: drain, move the active databases, block activation; or drain this node",
-		Long: "Of a mailbox server: each database that is active there moves to its next copy that answers; activation is blocked there, its\n" +
-			"AutoActivationPolicy is Blocked, and its monitors are Disabled. Without a server, this node: ImapProxy is Inactive by Maintenance, its\n" +
-			"sessions end within --drain, ServerWideOffline is Inactive by Maintenance.\n\n" +
+		Short: "Begin the maintenance of a mailbox server, or drain this node",
+		Long: "For a mailbox server, start moves each database that is active there to its next copy that answers, blocks activation there, sets its\n" +
+			"AutoActivationPolicy to Blocked, and disables its monitors. Without a server, start drains the node that is asked: this one, or that\n" +
+			"of --node. ImapProxy becomes Inactive by Maintenance, sessions end within --drain, and ServerWideOffline becomes Inactive by\n" +
+			"Maintenance. It asks before it drains a node; --yes goes on without asking.\n\n" +
 			"Exit status: 0 done, 1 a database stays, 2 it could not be done.",
-		Args: cobra.MaximumNArgs(1),
+		Example: "  portico maintenance start mbx1\n  portico maintenance start --node mx2 --yes",
+		Args:    cobra.MaximumNArgs(1),
 	}
 	ask := askFlags(cmd)
-	drain := cmd.Flags().Duration("drain", 30*time.Second, "`time` over which the sessions of this node end")
+	drain := cmd.Flags().Duration("drain", 30*time.Second, "`time` over which the sessions of a node end")
+	yes := yesFlag(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if len(args) == 0 && !*yes {
+			if err := ask.confirmDrain(cmd); err != nil {
+				return err
+			}
+		}
 		return ask.maintenance(cmd, "start", args, map[string]any{"seconds": drain.Seconds()})
 	}
 	return cmd
@@ -253,6 +268,19 @@ func newMaintenanceStop() *cobra.Command {
 	return cmd
 }
 
+// confirmDrain asks whether a whole node is meant.
+func (a *asking) confirmDrain(cmd *cobra.Command) error {
+	var names admin.Names
+	var sessions []admin.SessionState
+	if err := a.get(cmd.Context(), "/api/v1/names", &names); err != nil {
+		return err
+	}
+	if err := a.get(cmd.Context(), "/api/v1/sessions", &sessions); err != nil {
+		return err
+	}
+	return confirm(cmd, fmt.Sprintf("No mailbox server is named. This drains the node %s: it ends %d sessions and refuses new clients.", names.Node, len(sessions)))
+}
+
 func (a *asking) maintenance(cmd *cobra.Command, verb string, args []string, body any) error {
 	path := "/api/v1/maintenance/" + verb
 	if len(args) == 1 {
@@ -262,12 +290,12 @@ func (a *asking) maintenance(cmd *cobra.Command, verb string, args []string, bod
 	if err := a.post(cmd.Context(), path, body, &steps); err != nil {
 		return err
 	}
-	rows, fine := [][]string{}, true
+	rows, fine := table.New("What", "Was", "Result"), true
 	for _, s := range steps {
-		rows = append(rows, []string{s.What, s.Result})
+		rows.Add(s.What, s.Was, s.Result)
 		fine = fine && s.Done
 	}
-	if err := a.print(cmd.OutOrStdout(), steps, []string{"What", "Result"}, rows); err != nil {
+	if err := a.print(cmd, steps, rows); err != nil {
 		return err
 	}
 	if !fine {
@@ -288,7 +316,7 @@ func newMaintenanceStatus() *cobra.Command {
 		if err := ask.get(cmd.Context(), "/api/v1/maintenance", &all); err != nil {
 			return err
 		}
-		rows := [][]string{}
+		rows := table.New("InMaintenance", "Since", "StillThere")
 		for _, m := range all {
 			name, left := m.Server, "no active database"
 			switch {
@@ -297,9 +325,9 @@ func newMaintenanceStatus() *cobra.Command {
 			case len(m.Active) > 0:
 				left = fmt.Sprintf("active: %v", m.Active)
 			}
-			rows = append(rows, []string{name, m.Since.Local().Format(time.DateTime), left})
+			rows.AddNamed(cmp.Or(m.Server, m.Node), name, table.Time(m.Since), left)
 		}
-		return ask.print(cmd.OutOrStdout(), all, []string{"InMaintenance", "Since", "StillThere"}, rows)
+		return ask.print(cmd, all, rows)
 	}
 	return cmd
 }

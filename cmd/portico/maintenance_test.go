@@ -50,7 +50,7 @@ func TestMaintenance(t *testing.T) {
 		t.Errorf("blocked by %v, policy %q", r.active.BlockedBy("mbx1"), r.active.Policy("mbx1"))
 	}
 	// This node.
-	if got := r.asks(t, statusFine, "maintenance", "start", "--drain", "0s"); !strings.Contains(got, "component ServerWideOffline") {
+	if got := r.asks(t, statusFine, "maintenance", "start", "--yes", "--drain", "0s"); !strings.Contains(got, "component ServerWideOffline") {
 		t.Error(got)
 	}
 	r.asks(t, statusBad, "component", "get")
@@ -71,7 +71,7 @@ func TestRunbooks(t *testing.T) {
 	r := w.serve(t, file)
 	r.settled(t)
 	for _, book := range [][]string{{"selftest", "mbx1"}, {"deep", "db1"}, {"proxy"}, {"ctp", "db1"}, {"queue", "mbx1"}} {
-		if got := r.asks(t, statusFine, append([]string{"runbook"}, book...)...); !strings.Contains(got, "It is not so any more: nothing is done.") {
+		if got := r.asks(t, statusFine, append([]string{"runbook"}, book...)...); !strings.Contains(got, "All is well: nothing to do.") {
 			t.Errorf("%q: %s", book, got)
 		}
 	}

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"maps"
 	"net/http"
@@ -54,11 +53,10 @@ func (s *service) node(name string) (http.Handler, error) {
 	if way, ok := (*s.nodes.Load())[name]; ok {
 		return way, nil
 	}
-	err := fmt.Errorf("there is no node %q among nodes in the configuration", name)
 	if slices.Contains(s.front.Load().tier.Servers(), name) {
-		err = errors.Join(err, fmt.Errorf("it is a mailbox server: portico health get --server %s", name))
+		return nil, admin.Unknown(fmt.Errorf("%s is a mailbox server, and no node of the configuration", name))
 	}
-	return nil, fmt.Errorf("%w: %w", err, admin.ErrUnknown)
+	return nil, admin.NoSuch("node", name, healthControl{s}.Nodes())
 }
 
 // Active implements admin.Health.

@@ -26,14 +26,29 @@ func TestNodes(t *testing.T) {
 	there.asks(t, statusBad, "component", "get", "ImapProxy")
 	r.asks(t, statusFine, "component", "get", "ImapProxy")
 	r.asks(t, statusFine, "probe", "run", "IMAP.Protocol/ImapSelfTestProbe", "--server", "mx2")
-	if got := r.asks(t, statusFailed, "health", "get", "--server", "mx9"); !strings.Contains(got, `there is no node "mx9"`) {
+	for _, flag := range []string{"--server", "--node"} { // of a name that nobody has
+		if got := r.asks(t, statusFailed, "health", "get", flag, "mx9"); !strings.Contains(got, `"mx9"; did you mean mx2?`) {
+			t.Errorf("%s: %s", flag, got)
+		}
+	}
+	// A mailbox server is no other Portico.
+	if got := r.asks(t, statusFailed, "component", "get", "--server", "mbx1"); !strings.Contains(got, "mbx1 is a mailbox server") {
 		t.Error(got)
 	}
 	// A mailbox server's name is that; where only nodes are meant, what to write instead is said.
 	if got := r.asks(t, statusFine, "health", "get", "--server", "mbx1"); !strings.Contains(got, "ImapSelfTestMonitor") || strings.Contains(got, "ImapProxyTestMonitor") {
 		t.Error(got)
 	}
-	if got := r.asks(t, statusFailed, "health", "report", "--server", "mbx1"); !strings.Contains(got, "it is a mailbox server: portico health get --server mbx1") {
+	if got := r.asks(t, statusFailed, "component", "get", "--node", "mbx1"); !strings.Contains(got, "mbx1 is a mailbox server") {
+		t.Error(got)
+	}
+	if got := r.asks(t, statusFailed, "session", "list", "--server", "mx2"); !strings.Contains(got, `there is no mailbox server "mx2"`) {
+		t.Error(got)
+	}
+	if got := r.asks(t, statusFine, "session", "list", "--node", "mx2", "-o", "json"); got != "[]\n" {
+		t.Error(got)
+	}
+	if got := r.asks(t, statusFailed, "health", "report", "--server", "mbx1"); !strings.Contains(got, "mbx1 is a mailbox server") {
 		t.Error(got)
 	}
 	// This node is well, mx2 is out of service, and mx3 cannot be asked: one of three is online.
@@ -51,7 +66,7 @@ func TestNodes(t *testing.T) {
 		t.Error(got)
 	}
 	const probe = "IMAP.Protocol/ImapSelfTestProbe"
-	if got := r.asks(t, statusBad, "override", "add", probe, "--property", "TimeoutSeconds", "--value", "7", "--global"); !strings.Contains(got, "not on node mx3") || strings.Contains(got, "mx2") {
+	if got := r.asks(t, statusBad, "override", "add", probe, "--property", "TimeoutSeconds", "--value", "7", "--global"); !strings.Contains(got, "not on node mx3") || strings.Contains(got, "not on node mx2") || !strings.Contains(got, " on mx2") {
 		t.Error(got)
 	}
 	r.asks(t, statusFine, "override", "add", probe, "--property", "TimeoutSeconds", "--value", "9")
@@ -66,7 +81,7 @@ func TestNodes(t *testing.T) {
 	if here, elsewhere := timeout(r), timeout(there); here != "9s" || elsewhere != "7s" {
 		t.Errorf("time-outs %s and %s", here, elsewhere)
 	}
-	if got := r.asks(t, statusFine, "override", "list"); !strings.Contains(got, "global") || !strings.Contains(got, "local") {
+	if got := r.asks(t, statusFine, "override", "list", "-o", "wide"); !strings.Contains(got, "global") || !strings.Contains(got, "local") {
 		t.Error(got)
 	}
 	r.asks(t, statusBad, "override", "remove", probe, "--property", "TimeoutSeconds", "--global")

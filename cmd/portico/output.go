@@ -1,144 +1,84 @@
 package main
 
 import (
-	"context"
-	"encoding/json"
 	"fmt"
-	"io"
 	"os"
 	"slices"
 	"strings"
-	"text/tabwriter"
 	"time"
-	"unicode/utf16"
-	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 
-	"portico/backend/secret"
-	"portico/configs"
-	"portico/health/admin/client"
+	"portico/health/admin"
+	"portico/health/admin/table"
 	"portico/proxy/wire"
 )
 
-// asking is what commands that ask a running Portico have in common.
-type asking struct {
-	admin     string // --admin
-	tokenFile string
-	output    string
-	server    string   // another node
-	forms     []string // of output
+// output is how a command writes its results.
+type output struct {
+	form      table.Form
+	noHeaders bool
 }
 
-// askFlags gives a command those flags.
-func askFlags(cmd *cobra.Command) *asking {
-	a := askHere(cmd)
-	cmd.Flags().StringVar(&a.server, "server", "", "ask this `node` through the Portico that is asked; see nodes in the configuration")
-	return a
+// outputFlags gives a command -o and --no-headers. A command that writes something else than rows too names further forms.
+func outputFlags(cmd *cobra.Command, further ...table.Form) *output {
+	o := &output{form: table.Plain}
+	forms := append(table.Forms(), further...)
+	cmd.Flags().VarP(formValue{&o.form, forms}, "output", "o", "how results are written: `"+formNames(forms)+"`")
+	cmd.Flags().BoolVar(&o.noHeaders, "no-headers", false, "leave out the line that names the columns")
+	return o
 }
 
-// askHere is askFlags for commands that only ask this node.
-func askHere(cmd *cobra.Command) *asking {
-	a := &asking{forms: []string{"table", "list", "json"}}
-	cmd.Flags().StringVar(&a.admin, "admin", os.Getenv("PORTICO_ADMIN"), "`socket or URL` of the Portico to ask; PORTICO_ADMIN by default, then "+client.DefaultSocket+", then "+client.DefaultURL)
-	cmd.Flags().StringVar(&a.tokenFile, "token-file", "", "`file` with the token, for an URL that wants one")
-	cmd.Flags().StringVarP(&a.output, "output", "o", "table", "how results are written: `table, list or json`")
-	return a
+// formValue is the value of -o. It implements pflag.Value.
+type formValue struct {
+	form  *table.Form
+	forms []table.Form
 }
 
-// get reads what the running Portico shows at a path.
-func (a *asking) get(ctx context.Context, path string, into any) error {
-	c, err := a.client()
-	if err != nil {
-		return err
+func (v formValue) String() string {
+	if v.form == nil {
+		return ""
 	}
-	return c.Get(ctx, path, into)
+	return string(*v.form)
 }
 
-// post asks for a change, and reads what came of it.
-func (a *asking) post(ctx context.Context, path string, body, into any) error {
-	c, err := a.client()
-	if err != nil {
-		return err
-	}
-	return c.Post(ctx, path, body, into)
-}
+func (v formValue) Type() string { return "form" }
 
-// check says whether results can be written so.
-func (a *asking) check() error {
-	if !slices.Contains(a.forms, a.output) {
-		return fmt.Errorf("--output must be one of %s, is %q", strings.Join(a.forms, ", "), a.output)
+func (v formValue) Set(text string) error {
+	if !slices.Contains(v.forms, table.Form(text)) {
+		return fmt.Errorf("it must be %s", formNames(v.forms))
 	}
+	*v.form = table.Form(text)
 	return nil
 }
 
-// client returns who to ask.
-func (a *asking) client() (*client.Client, error) {
-	if err := a.check(); err != nil {
-		return nil, err
+func formNames(forms []table.Form) string {
+	names := make([]string, len(forms))
+	for i, form := range forms {
+		names[i] = string(form)
 	}
-	var token secret.Value
-	if a.tokenFile != "" {
-		text, err := configs.ReadToken(a.tokenFile)
-		if err != nil {
-			return nil, err
-		}
-		token = secret.Value(text)
-	}
-	asked := client.New(a.admin, token)
-	if a.server != "" {
-		asked = asked.Of(a.server)
-	}
-	return asked, nil
+	return strings.Join(names[:len(names)-1], ", ") + " or " + names[len(names)-1]
 }
 
-// print writes rows below their heads, as the flags say; as JSON it writes value. Clients have chosen some of what is in rows, such as user names.
-func (a *asking) print(out io.Writer, value any, heads []string, rows [][]string) error {
-	for _, row := range rows {
-		for i := range row {
-			row[i] = wire.Visible(row[i])
-		}
-	}
-	switch a.output {
-	case "json":
-		text, err := json.MarshalIndent(value, "", "  ")
-		if err == nil {
-			_, err = out.Write(append(visibleJSON(text), '\n'))
-		}
-		return err
-	case "list":
-		for i, row := range rows {
-			if i > 0 {
-				fmt.Fprintln(out)
-			}
-			table := tabwriter.NewWriter(out, 0, 0, 1, ' ', 0)
-			for j, head := range heads {
-				fmt.Fprintf(table, "%s\t: %s\n", head, row[j])
-			}
-			table.Flush()
-		}
-		return nil
-	}
-	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	for _, row := range append([][]string{heads}, rows...) {
-		fmt.Fprintln(table, strings.TrimRight(strings.Join(row, "\t"), "\t"))
-	}
-	return table.Flush()
+// print writes rows as the flags say; as JSON it writes value.
+func (o *output) print(cmd *cobra.Command, value any, t *table.Table) error {
+	out := cmd.OutOrStdout()
+	style := table.Style{Form: o.form, NoHeaders: o.noHeaders, Width: table.TerminalWidth(out, os.Getenv("COLUMNS"))}
+	return t.Write(out, style, value)
 }
 
-// visibleJSON writes what no terminal should show as JSON's own escapes, which change no value.
-func visibleJSON(text []byte) []byte {
-	out := make([]byte, 0, len(text))
-	for _, r := range string(text) {
-		if r == '\n' || wire.Visible(string(r)) == string(r) {
-			out = utf8.AppendRune(out, r)
-			continue
-		}
-		for _, unit := range utf16.AppendRune(nil, r) {
-			out = fmt.Appendf(out, `\u%04x`, unit)
-		}
+// changed prints what a command has changed.
+func (o *output) changed(cmd *cobra.Command, changes ...admin.Change) error {
+	rows := table.New("What", "Was", "Now")
+	for _, c := range changes {
+		rows.Add(c.What, c.Was, c.Now)
 	}
-	return out
+	return o.print(cmd, changes, rows)
+}
+
+// forPeople says whether a table may have sentences around it: no program expects rows alone.
+func (o *output) forPeople() bool {
+	return (o.form == table.Plain || o.form == table.Wide) && !o.noHeaders
 }
 
 // visibleText is wire.Visible for a text that has lines and tabs of ours. Errors show user names, and what mailbox servers say.

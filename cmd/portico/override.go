@@ -14,6 +14,7 @@ import (
 	"portico/configs/store"
 	"portico/health"
 	"portico/health/admin"
+	"portico/health/admin/table"
 )
 
 // storedOverrides is where the store keeps overrides, each in an entry of its own.
@@ -80,46 +81,69 @@ func (c healthControl) Overrides(ctx context.Context) ([]health.Override, error)
 }
 
 // AddOverride implements admin.Health.
-func (c healthControl) AddOverride(ctx context.Context, o health.Override) error {
+func (c healthControl) AddOverride(ctx context.Context, o health.Override) (change admin.Change, err error) {
 	c.s.changing.Lock()
 	defer c.s.changing.Unlock()
 	if err := c.s.healthPlan(c.s.config).Check(o); err != nil {
-		return unknownHere(err)
+		return change, unknownHere(err)
 	}
 	o.Created = time.Now().UTC().Truncate(time.Millisecond)
 	text, err := json.Marshal(o)
 	if err != nil {
-		return err
+		return change, err
 	}
 	key, revision := storedOverrides+o.Key(), uint64(0)
+	change = admin.Change{What: o.Identity + " " + o.Property, Was: noOverride, Now: overrideText(o)}
 	if entry, err := c.s.store.Get(ctx, key); err == nil { // there is one for each property
-		revision = entry.Revision
+		revision, change.Was = entry.Revision, storedOverride(entry.Value)
 	}
 	if _, err := c.s.store.CompareAndSet(ctx, key, revision, text); err != nil {
-		return err
+		return change, err
 	}
 	c.s.log.Warn().Interface("override", o).Msg("override added by an operator")
 	c.s.useHealthPlan()
-	return nil
+	return change, nil
+}
+
+// noOverride stands for an override that is not there.
+const noOverride = "(no override)"
+
+// overrideText is an override's value, and its end.
+func overrideText(o health.Override) string {
+	switch {
+	case !o.Until.IsZero():
+		return o.Value + " until " + table.Time(o.Until)
+	case o.Version != "":
+		return o.Value + " while version " + o.Version + " runs"
+	}
+	return o.Value
+}
+
+func storedOverride(text []byte) string {
+	var o health.Override
+	if err := json.Unmarshal(text, &o); err != nil {
+		return "(unreadable)"
+	}
+	return overrideText(o)
 }
 
 // RemoveOverride implements admin.Health.
-func (c healthControl) RemoveOverride(ctx context.Context, o health.Override) error {
+func (c healthControl) RemoveOverride(ctx context.Context, o health.Override) (change admin.Change, err error) {
 	c.s.changing.Lock()
 	defer c.s.changing.Unlock()
 	entry, err := c.s.store.Get(ctx, storedOverrides+o.Key())
 	if errors.Is(err, store.ErrNotFound) {
-		return fmt.Errorf("there is no override of %s's %s: %w", o.Identity, o.Property, admin.ErrUnknown)
+		return change, admin.Unknown(fmt.Errorf("there is no override of %s's %s", o.Identity, o.Property))
 	}
 	if err != nil {
-		return err
+		return change, err
 	}
 	if err := c.s.store.Delete(ctx, entry.Key, entry.Revision); err != nil {
-		return err
+		return change, err
 	}
 	c.s.log.Warn().Str("identity", o.Identity).Str("property", o.Property).Msg("override removed by an operator")
 	c.s.useHealthPlan()
-	return nil
+	return admin.Change{What: o.Identity + " " + o.Property, Was: storedOverride(entry.Value), Now: noOverride}, nil
 }
 
 // storedRepairing is where the store keeps which monitors an operator has set to Repairing.
@@ -140,15 +164,17 @@ func (s *service) loadRepairing() error {
 }
 
 // SetRepairing implements admin.Health.
-func (c healthControl) SetRepairing(ctx context.Context, id string, on bool) error {
+func (c healthControl) SetRepairing(ctx context.Context, id string, on bool) (change admin.Change, err error) {
 	c.s.changing.Lock()
 	defer c.s.changing.Unlock()
-	if !slices.ContainsFunc(c.s.health.Monitors(), func(m health.MonitorState) bool { return m.ID() == id }) {
-		return fmt.Errorf("there is no monitor %s: %w", id, admin.ErrUnknown)
+	value, ok := c.s.alertValue(id)
+	if !ok {
+		return change, admin.Unknown(fmt.Errorf("there is no monitor %s", id))
 	}
+	change = admin.Change{What: "AlertValue of " + id, Was: value}
 	entry, err := c.s.store.Get(ctx, storedRepairing+id)
 	if err != nil && !errors.Is(err, store.ErrNotFound) {
-		return err
+		return change, err
 	}
 	switch stored := err == nil; {
 	case on && !stored:
@@ -159,16 +185,28 @@ func (c healthControl) SetRepairing(ctx context.Context, id string, on bool) err
 		err = nil
 	}
 	if err != nil {
-		return err
+		return change, err
 	}
 	c.s.log.Warn().Str("monitor", id).Bool("repairing", on).Msg("repairing set by an operator")
-	return unknownHere(c.s.health.SetRepairing(id, on))
+	err = unknownHere(c.s.health.SetRepairing(id, on))
+	change.Now, _ = c.s.alertValue(id)
+	return change, err
+}
+
+// alertValue is that of a monitor.
+func (s *service) alertValue(id string) (value string, ok bool) {
+	for _, m := range s.health.Monitors() {
+		if m.ID() == id {
+			return m.Value.String(), true
+		}
+	}
+	return "", false
 }
 
 // unknownHere makes health's unknown names the admin's.
 func unknownHere(err error) error {
 	if errors.Is(err, health.ErrUnknown) {
-		return fmt.Errorf("%w: %w", err, admin.ErrUnknown)
+		return admin.Unknown(err)
 	}
 	return err
 }
@@ -188,11 +226,15 @@ func overrideFlags(cmd *cobra.Command, o *health.Override) {
 
 // everywhere asks this node, and if the override is global each of the others, and says which could not be asked.
 func (a *asking) everywhere(cmd *cobra.Command, o health.Override, path string) error {
-	if o.Global && a.server != "" {
-		return fmt.Errorf("--global is for all nodes, --server for one")
+	if o.Global && (a.node != "" || a.server != "") {
+		return errors.New("--global is for all nodes, --node for one")
 	}
-	if err := a.post(cmd.Context(), path, o, &struct{}{}); err != nil || !o.Global {
+	changes := make([]admin.Change, 1)
+	if err := a.post(cmd.Context(), path, o, &changes[0]); err != nil {
 		return err
+	}
+	if !o.Global {
+		return a.changed(cmd, changes...)
 	}
 	var nodes []string
 	if err := a.get(cmd.Context(), "/api/v1/nodes", &nodes); err != nil {
@@ -200,11 +242,18 @@ func (a *asking) everywhere(cmd *cobra.Command, o health.Override, path string) 
 	}
 	here, failed := *a, false
 	for _, node := range nodes {
-		here.server = node
-		if err := here.post(cmd.Context(), path, o, &struct{}{}); err != nil {
-			fmt.Fprintf(cmd.OutOrStdout(), "not on node %s: %v\n", node, err)
+		here.node = node
+		var change admin.Change
+		if err := here.post(cmd.Context(), path, o, &change); err != nil {
+			fmt.Fprintf(cmd.ErrOrStderr(), "portico: not on node %s: %s\n", node, visibleText(err.Error()))
 			failed = true
+			continue
 		}
+		change.What += " on " + node
+		changes = append(changes, change)
+	}
+	if err := a.changed(cmd, changes...); err != nil {
+		return err
 	}
 	if failed {
 		return errBadNews
@@ -222,7 +271,7 @@ func newOverrideAdd() *cobra.Command {
 			"  portico override add IMAP/ImapCTPMonitor --item-type Monitor --property MonitoringThreshold --value 6",
 		Args: cobra.ExactArgs(1),
 	}
-	ask := askFlags(cmd)
+	ask := askFlags(cmd).aliasFlag(cmd)
 	var o health.Override
 	overrideFlags(cmd, &o)
 	cmd.Flags().StringVar(&o.Value, "value", "", "its `value`")
@@ -249,7 +298,7 @@ func newOverrideRemove() *cobra.Command {
 		Short: "Take an override back",
 		Args:  cobra.ExactArgs(1),
 	}
-	ask := askFlags(cmd)
+	ask := askFlags(cmd).aliasFlag(cmd)
 	var o health.Override
 	overrideFlags(cmd, &o)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
@@ -265,19 +314,19 @@ func newOverrideList() *cobra.Command {
 		Short: "List the overrides in force",
 		Args:  cobra.NoArgs,
 	}
-	ask := askFlags(cmd)
+	ask := askFlags(cmd).aliasFlag(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		var all []health.Override
 		if err := ask.get(cmd.Context(), "/api/v1/overrides", &all); err != nil {
 			return err
 		}
 		slices.SortFunc(all, func(a, b health.Override) int { return strings.Compare(a.Key(), b.Key()) })
-		rows := [][]string{}
+		rows := table.New("Identity", "ItemType", "PropertyName", "PropertyValue", "Until").Wide("Scope")
 		for _, o := range all {
 			until := "it is removed"
 			switch {
 			case !o.Until.IsZero():
-				until = o.Until.Local().Format(time.DateTime)
+				until = table.Time(o.Until)
 			case o.Version != "":
 				until = "version " + o.Version + " ends"
 			}
@@ -285,9 +334,9 @@ func newOverrideList() *cobra.Command {
 			if o.Global {
 				scope = "global"
 			}
-			rows = append(rows, []string{o.Identity, o.ItemType, o.Property, o.Value, until, scope})
+			rows.Add(o.Identity, o.ItemType, o.Property, o.Value, until, scope)
 		}
-		return ask.print(cmd.OutOrStdout(), all, []string{"Identity", "ItemType", "PropertyName", "PropertyValue", "Until", "Scope"}, rows)
+		return ask.print(cmd, all, rows)
 	}
 	return cmd
 }
@@ -296,14 +345,14 @@ func newHealthRepairing() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "repairing HEALTHSET/MONITOR[/TARGET]",
 		Short: "Say that somebody works on what a monitor watches: Set-ServerMonitor -Repairing",
-		Long:  "The monitor is Repairing until --off, whatever its probe finds, and nobody is told of it. A restart forgets it.",
+		Long:  "The monitor is Repairing until --off, whatever its probe finds, and opens no alert. A restart keeps that.",
 		Args:  cobra.ExactArgs(1),
 	}
-	ask := askFlags(cmd)
+	ask := askFlags(cmd).aliasFlag(cmd)
 	off := cmd.Flags().Bool("off", false, "nobody works on it any more")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		body := map[string]any{"monitor": strings.ReplaceAll(args[0], `\`, "/"), "on": !*off}
-		return ask.post(cmd.Context(), "/api/v1/health/repairing", body, &struct{}{})
+		return ask.change(cmd, "/api/v1/health/repairing", body)
 	}
 	return cmd
 }

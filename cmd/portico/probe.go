@@ -12,6 +12,7 @@ import (
 	"portico/configs"
 	"portico/health"
 	"portico/health/admin"
+	"portico/health/admin/table"
 )
 
 func newProbe() *cobra.Command {
@@ -28,7 +29,7 @@ func newProbeList() *cobra.Command {
 		Example: "  portico probe list 'IMAP.*'\n  portico probe list --server mbx1 --failed",
 		Args:    cobra.MaximumNArgs(1),
 	}
-	ask := askFlags(cmd)
+	ask := askFlags(cmd).aliasFlag(cmd)
 	aboutServer(cmd)
 	failed := cmd.Flags().Bool("failed", false, "only probes whose latest result is no success")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
@@ -51,16 +52,16 @@ func newProbeList() *cobra.Command {
 				return len(p.Results) == 0 || p.Results[0].ResultType == health.Succeeded.String()
 			})
 		}
-		rows := [][]string{}
+		rows := table.New("Identity", "Result", "At", "Took").Wide("Interval")
 		for _, p := range all {
-			row := []string{p.Identity, inSeconds(p.Interval).String(), "", "", ""}
+			row := []string{p.Identity, "", "", "", inSeconds(p.Interval).String()}
 			if len(p.Results) > 0 {
 				last := p.Results[0]
-				row[2], row[3], row[4] = last.ResultType, last.End.Local().Format(time.DateTime), milliseconds(last.Seconds)
+				row[1], row[2], row[3] = last.ResultType, table.Time(last.End), milliseconds(last.Seconds)
 			}
-			rows = append(rows, row)
+			rows.Add(row...)
 		}
-		return ask.print(cmd.OutOrStdout(), all, []string{"Identity", "Interval", "Result", "At", "Took"}, rows)
+		return ask.print(cmd, all, rows)
 	}
 	return cmd
 }
@@ -78,7 +79,7 @@ func newProbeRun() *cobra.Command {
 		Example: "  portico probe run IMAP/ImapCTPProbe\n  portico probe run IMAP.Protocol/ImapSelfTestProbe/mbx1 -o list",
 		Args:    cobra.ExactArgs(1),
 	}
-	ask := askFlags(cmd)
+	ask := askFlags(cmd).aliasFlag(cmd)
 	timeout := cmd.Flags().Duration("timeout", 0, "`time` that it may take; its own by default")
 	account := cmd.Flags().String("account", "", "`user` to sign in as, instead of the health mailbox; wants --password-file")
 	passwordFile := cmd.Flags().String("password-file", "", "`file` with the password of --account in one line")
@@ -120,21 +121,15 @@ func newProbeRun() *cobra.Command {
 
 // results prints what runs of probes have found.
 func (a *asking) results(cmd *cobra.Command, results []admin.ResultRow) error {
-	rows := [][]string{}
-	heads := []string{"ResultName", "ResultType", "Took", "_Mbx", "Dependency", "Error"}
+	rows := table.New("ResultName", "ResultType", "Took", "_Mbx", "Dependency", "Error").
+		Wide("Phase", "Steps", "LastSent", "LastReceived", "ExecutionStartTime", "Server", "Account", "ExecutionContext")
 	for _, r := range results {
-		row := []string{r.ResultName, r.ResultType, milliseconds(r.Seconds), r.Mailbox, r.Dependency, r.Error}
-		if a.output == "list" {
-			steps := []string{}
-			for _, s := range r.Steps {
-				steps = append(steps, fmt.Sprintf("%s %.1f ms", s.Name, s.Ms))
-			}
-			row = append(row, r.Phase, strings.Join(steps, ", "), r.LastSent, r.LastReceived, r.Start.Local().Format(time.DateTime), r.Server, r.Account, r.Context)
+		steps := []string{}
+		for _, s := range r.Steps {
+			steps = append(steps, fmt.Sprintf("%s %.1f ms", s.Name, s.Ms))
 		}
-		rows = append(rows, row)
+		rows.Add(r.ResultName, r.ResultType, milliseconds(r.Seconds), r.Mailbox, r.Dependency, r.Error,
+			r.Phase, strings.Join(steps, ", "), r.LastSent, r.LastReceived, table.Time(r.Start), r.Server, r.Account, r.Context)
 	}
-	if a.output == "list" {
-		heads = append(heads, "Phase", "Steps", "LastSent", "LastReceived", "ExecutionStartTime", "Server", "Account", "ExecutionContext")
-	}
-	return a.print(cmd.OutOrStdout(), results, heads, rows)
+	return a.print(cmd, results, rows)
 }

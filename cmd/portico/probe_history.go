@@ -2,12 +2,12 @@ package main
 
 import (
 	"fmt"
-	"time"
 
 	"github.com/spf13/cobra"
 
 	"portico/health"
 	"portico/health/admin"
+	"portico/health/admin/table"
 )
 
 func newProbeHistory() *cobra.Command {
@@ -20,7 +20,7 @@ func newProbeHistory() *cobra.Command {
 		Example: "  portico probe history IMAP/ImapCTPProbe/db1\n  portico probe history 'IMAP*/*' --failed -o list",
 		Args:    cobra.ExactArgs(1),
 	}
-	ask := askFlags(cmd)
+	ask := askFlags(cmd).aliasFlag(cmd)
 	failed := cmd.Flags().Bool("failed", false, "only results that are no success")
 	last := cmd.Flags().Int("last", 20, "at most this `many` results of each probe; 0 for all")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
@@ -46,19 +46,13 @@ func newProbeHistory() *cobra.Command {
 		if !found {
 			return fmt.Errorf("there is no probe %s", args[0])
 		}
-		rows := [][]string{}
-		heads := []string{"ExecutionStartTime", "ResultName", "ResultType", "Took", "_Mbx", "Error"}
+		rows := table.New("ExecutionStartTime", "ResultName", "ResultType", "Took", "_Mbx", "Error").
+			Wide("Dependency", "Phase", "Account", "ByHand", "HealthSetName", "Server")
 		for _, r := range results {
-			row := []string{r.Start.Local().Format(time.DateTime), r.ResultName, r.ResultType, milliseconds(r.Seconds), r.Mailbox, r.Error}
-			if ask.output == "list" {
-				row = append(row, r.Dependency, r.Phase, r.Account, yesNo(r.ByHand), r.HealthSetName, r.Server)
-			}
-			rows = append(rows, row)
+			rows.AddNamed(r.ResultName, table.Time(r.Start), r.ResultName, r.ResultType, milliseconds(r.Seconds), r.Mailbox, r.Error,
+				r.Dependency, r.Phase, r.Account, yesNo(r.ByHand), r.HealthSetName, r.Server)
 		}
-		if ask.output == "list" {
-			heads = append(heads, "Dependency", "Phase", "Account", "ByHand", "HealthSetName", "Server")
-		}
-		return ask.print(cmd.OutOrStdout(), results, heads, rows)
+		return ask.print(cmd, results, rows)
 	}
 	return cmd
 }

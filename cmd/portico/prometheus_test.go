@@ -49,6 +49,11 @@ func TestPrometheusRules(t *testing.T) {
 
 	site := newSite(t)
 	r := site.serve(t, site.write(t, ""))
+	c := testkit.Dial(t, r.addresses.listeners[0].String(), nil) // a refused sign-in counts as a command
+	c.Expect("* OK *")
+	c.Send("a LOGIN ann secret")
+	c.Expect("a NO *")
+	c.Close()
 	_, metrics := r.get(t, "/metrics")
 	names := regexp.MustCompile(`\bportico_\w+`).FindAllString(rules, -1)
 	if len(names) == 0 {

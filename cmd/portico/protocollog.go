@@ -165,6 +165,10 @@ var _ admin.ProtocolLog = protocolControl{}
 
 // On implements admin.ProtocolLog.
 func (c protocolControl) On(ctx context.Context, f protolog.Filter, d time.Duration) (protolog.Rule, error) {
+	f, err := c.named(f)
+	if err != nil {
+		return protolog.Rule{}, err
+	}
 	if err := protolog.CheckRule(f); err != nil {
 		return protolog.Rule{}, err
 	}
@@ -193,16 +197,43 @@ func (c protocolControl) On(ctx context.Context, f protolog.Filter, d time.Durat
 	return rule, fmt.Errorf("there are %d rules: %w", maxStoredRules, protolog.ErrTooMany)
 }
 
+// Tail implements admin.ProtocolLog.
+func (c protocolControl) Tail(f protolog.Filter, format protolog.Format) (*protolog.Tail, error) {
+	f, err := c.named(f)
+	if err != nil {
+		return nil, err
+	}
+	return c.Log.Tail(f, format)
+}
+
+// Find implements admin.ProtocolLog.
+func (c protocolControl) Find(ctx context.Context, q protolog.Search, format protolog.Format, yield func(row []byte) error) error {
+	var err error
+	if q.Filter, err = c.named(q.Filter); err != nil {
+		return err
+	}
+	return c.Log.Find(ctx, q, format, yield)
+}
+
+// named gives a filter's user the form that sessions have. A pattern stays as it is.
+func (c protocolControl) named(f protolog.Filter) (protolog.Filter, error) {
+	if f.User == "" || strings.ContainsAny(f.User, "*?") {
+		return f, nil
+	}
+	var err error
+	f.User, err = control{c.s}.canonical(f.User)
+	return f, err
+}
+
 // Off implements admin.ProtocolLog.
-func (c protocolControl) Off(ctx context.Context, id string) (int, error) {
+func (c protocolControl) Off(ctx context.Context, id string) (ended []protolog.Rule, err error) {
 	if id == protolog.RuleOfSetting {
-		return 0, errors.New("that rule is a setting: portico settings set ProtocolLogEnabled=false ends it")
+		return nil, errors.New("that rule is a setting: portico settings set ProtocolLogEnabled=false ends it")
 	}
 	entries, err := c.s.store.List(ctx, storedRules)
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
-	ended := 0
 	for _, e := range entries {
 		if name := strings.TrimPrefix(e.Key, storedRules); id != "" && name != id {
 			continue
@@ -210,13 +241,17 @@ func (c protocolControl) Off(ctx context.Context, id string) (int, error) {
 		if err := c.s.store.Delete(ctx, e.Key, e.Revision); err != nil && !errors.Is(err, store.ErrConflict) {
 			return ended, err
 		}
-		ended++
+		var rule protolog.Rule
+		if err := json.Unmarshal(e.Value, &rule); err != nil {
+			rule.ID = strings.TrimPrefix(e.Key, storedRules)
+		}
+		ended = append(ended, rule)
 	}
-	if id != "" && ended == 0 {
-		return 0, fmt.Errorf("there is no rule %q: %w", id, admin.ErrUnknown)
+	if id != "" && len(ended) == 0 {
+		return nil, admin.Unknown(fmt.Errorf("there is no rule %q", id))
 	}
-	if ended > 0 {
-		c.s.log.Warn().Str("rule", id).Int("rules", ended).Msg("protocol log switched off by an operator")
+	if len(ended) > 0 {
+		c.s.log.Warn().Str("rule", id).Int("rules", len(ended)).Msg("protocol log switched off by an operator")
 	}
 	return ended, nil
 }

@@ -312,7 +312,7 @@ func (c healthControl) Recover(ctx context.Context, r admin.RecoveryRequest) (re
 		}
 	}
 	if r.Database != "" && c.s.activeOn(r.Database) == "" {
-		return recovery.Record{}, fmt.Errorf("there is no database %q: %w", r.Database, admin.ErrUnknown)
+		return recovery.Record{}, admin.Unknown(fmt.Errorf("there is no database %q", r.Database))
 	}
 	of := recovery.Case{Server: r.Server, Database: r.Database}
 	by := cmp.Or(r.By, "operator")
@@ -325,7 +325,7 @@ func (c healthControl) Recover(ctx context.Context, r admin.RecoveryRequest) (re
 	case errors.As(err, &skipped), errors.Is(err, recovery.ErrThrottled): // the record says so
 		return record, nil
 	case errors.Is(err, recovery.ErrUnknown):
-		return record, fmt.Errorf("%w: %w", err, admin.ErrUnknown)
+		return record, admin.Unknown(err)
 	}
 	return record, err
 }

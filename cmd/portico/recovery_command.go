@@ -4,11 +4,11 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 
 	"portico/health/admin"
+	"portico/health/admin/table"
 	"portico/health/recovery"
 )
 
@@ -30,15 +30,15 @@ func newHealthRecovery() *cobra.Command {
 		if *most > 0 && len(state.Records) > *most {
 			state.Records = state.Records[:*most]
 		}
-		if ask.output == "table" {
+		if ask.forPeople() {
 			fmt.Fprintln(cmd.OutOrStdout(), recoveryMode(state))
 			if len(state.Ladders) > 0 {
-				rows := [][]string{}
+				rows := table.New("Monitor", "UnhealthySince", "StepsDone", "Next", "Note")
 				for _, l := range state.Ladders {
-					rows = append(rows, []string{l.Monitor, l.Since.Local().Format(time.DateTime), fmt.Sprint(l.Rung), nextStep(l), l.Note})
+					rows.Add(l.Monitor, table.Time(l.Since), fmt.Sprint(l.Rung), nextStep(l), l.Note)
 				}
 				fmt.Fprintln(cmd.OutOrStdout())
-				if err := ask.print(cmd.OutOrStdout(), nil, []string{"Monitor", "UnhealthySince", "StepsDone", "Next", "Note"}, rows); err != nil {
+				if err := ask.print(cmd, nil, rows); err != nil {
 					return err
 				}
 			}
@@ -75,28 +75,23 @@ func nextStep(l recovery.Ladder) string {
 	case l.Next.IsZero():
 		return "now"
 	}
-	return l.Next.Local().Format(time.TimeOnly)
+	return table.Time(l.Next)
 }
 
 // recoveryLog prints entries of the recovery log.
 func (a *asking) recoveryLog(cmd *cobra.Command, state admin.RecoveryState) error {
-	heads := []string{"StartTime", "Id", "ResourceName", "RequestorName", "Result", "Context"}
-	rows := [][]string{}
+	rows := table.New("StartTime", "Id", "ResourceName", "RequestorName", "Result", "Context").
+		Wide("EndTime", "InstanceId", "State", "Monitor", "ThrottleIdentity", "ThrottleParameters", "LamProcessStartTime")
 	for _, r := range state.Records {
 		what := strings.TrimPrefix(r.Message+": "+r.Exception, ": ")
-		row := []string{r.Start.Local().Format(time.DateTime), r.ID, r.Resource, r.Requestor, string(r.Result), strings.TrimSuffix(what, ": ")}
+		result := string(r.Result)
 		if r.State == recovery.Started {
-			row[4] = "(under way)"
+			result = "(under way)"
 		}
-		if a.output == "list" {
-			row = append(row, r.End.Local().Format(time.DateTime), fmt.Sprint(r.Instance), string(r.State), r.Monitor, r.ThrottledBy, r.Throttle, r.ProcessStart.Local().Format(time.DateTime))
-		}
-		rows = append(rows, row)
+		rows.AddNamed(fmt.Sprint(r.Instance), table.Time(r.Start), r.ID, r.Resource, r.Requestor, result, strings.TrimSuffix(what, ": "),
+			table.Time(r.End), fmt.Sprint(r.Instance), string(r.State), r.Monitor, r.ThrottledBy, r.Throttle, table.Time(r.ProcessStart))
 	}
-	if a.output == "list" {
-		heads = append(heads, "EndTime", "InstanceId", "State", "Monitor", "ThrottleIdentity", "ThrottleParameters", "LamProcessStartTime")
-	}
-	return a.print(cmd.OutOrStdout(), state, heads, rows)
+	return a.print(cmd, state, rows)
 }
 
 func newService() *cobra.Command {
@@ -113,7 +108,7 @@ func newServiceStatus() *cobra.Command {
 	}
 	ask := askFlags(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		c, err := ask.client()
+		c, err := ask.client(cmd.Context())
 		if err != nil {
 			return err
 		}
@@ -121,13 +116,39 @@ func newServiceStatus() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		fmt.Fprintln(cmd.OutOrStdout(), strings.TrimSpace(text))
+		if err := ask.readiness(cmd, text); err != nil {
+			return err
+		}
 		if status != http.StatusOK {
 			return errBadNews
 		}
 		return nil
 	}
 	return cmd
+}
+
+// readiness prints what /readyz says: the verdict, and below it a line for each check.
+func (a *asking) readiness(cmd *cobra.Command, text string) error {
+	if a.form == table.Plain {
+		_, err := fmt.Fprintln(cmd.OutOrStdout(), visibleText(strings.TrimSpace(text)))
+		return err
+	}
+	type check struct {
+		Check string `json:"check"`
+		State string `json:"state"`
+	}
+	verdict, lines, _ := strings.Cut(strings.TrimSpace(text), "\n")
+	state := struct {
+		Verdict string  `json:"verdict"`
+		Checks  []check `json:"checks"`
+	}{verdict, []check{}}
+	rows := table.New("Check", "State")
+	for line := range strings.Lines(lines) {
+		name, found, _ := strings.Cut(strings.TrimSpace(line), ": ")
+		rows.Add(name, found)
+		state.Checks = append(state.Checks, check{name, found})
+	}
+	return a.print(cmd, state, rows)
 }
 
 func newServiceRestart() *cobra.Command {
@@ -156,7 +177,11 @@ func newServiceRestart() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		fmt.Fprintf(cmd.OutOrStdout(), "%s %s: %s\n", record.ID, record.Resource, visibleText(record.Message))
+		row := table.New("Id", "Resource", "Result", "Message")
+		row.Add(string(record.ID), record.Resource, string(record.Result), record.Message)
+		if err := ask.print(cmd, record, row); err != nil {
+			return err
+		}
 		if record.Result != recovery.ResultSucceeded {
 			return errBadNews
 		}

@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/url"
@@ -14,6 +15,7 @@ import (
 
 	"portico/health"
 	"portico/health/admin"
+	"portico/health/admin/table"
 	"portico/health/recovery"
 )
 
@@ -45,7 +47,6 @@ func newRunbookOf(book recovery.Runbook) *cobra.Command {
 	}
 	cmd.Long = "The steps, as long as the fault lasts:\n" + steps.String()
 	w := &walk{book: book, ask: askFlags(cmd)}
-	cmd.Flags().MarkHidden("output") // it talks
 	cmd.Flags().BoolVar(&w.auto, "auto", false, "do not ask: each step is done, unless it was done too often (health.recovery.throttle)")
 	cmd.Flags().DurationVar(&w.wait, "wait", 10*time.Minute, "`time` after which it is looked again, twice")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
@@ -56,22 +57,38 @@ func newRunbookOf(book recovery.Runbook) *cobra.Command {
 			return fmt.Errorf("--wait %v is over already", w.wait)
 		}
 		w.out, w.in = cmd.OutOrStdout(), bufio.NewReader(cmd.InOrStdin())
-		return w.run(cmd)
+		if w.ask.form == table.Plain {
+			return w.run(cmd)
+		}
+		w.out = cmd.ErrOrStderr() // the conversation; the result alone goes to the standard output
+		err := w.run(cmd)
+		if err != nil && !errors.Is(err, errBadNews) {
+			return err
+		}
+		return errors.Join(w.result(cmd), err)
 	}
 	return cmd
 }
 
 // walk is a runbook being walked through.
 type walk struct {
-	book   recovery.Runbook
-	ask    *asking
-	auto   bool
-	wait   time.Duration
-	target string
-	in     *bufio.Reader
-	out    io.Writer
-	server string                  // the mailbox server that is looked at
-	lifts  []admin.RecoveryRequest // what is to be taken back
+	book    recovery.Runbook
+	ask     *asking
+	auto    bool
+	wait    time.Duration
+	target  string
+	in      *bufio.Reader
+	out     io.Writer
+	outcome string                  // "" while it goes on
+	server  string                  // the mailbox server that is looked at
+	lifts   []admin.RecoveryRequest // what is to be taken back
+}
+
+// result prints how it ended.
+func (w *walk) result(cmd *cobra.Command) error {
+	row := table.New("Runbook", "Target", "Outcome")
+	row.Add(w.book.Name, w.target, w.outcome)
+	return w.ask.print(cmd, map[string]string{"runbook": w.book.Name, "target": w.target, "outcome": w.outcome}, row)
 }
 
 func (w *walk) run(cmd *cobra.Command) error {
@@ -81,7 +98,8 @@ func (w *walk) run(cmd *cobra.Command) error {
 		return err
 	}
 	if well {
-		fmt.Fprintln(w.out, "It is not so any more: nothing is done.")
+		w.outcome = "healthy before the first step"
+		fmt.Fprintln(w.out, "All is well: nothing to do.")
 		return nil
 	}
 	well, err = w.steps(cmd)
@@ -92,9 +110,11 @@ func (w *walk) run(cmd *cobra.Command) error {
 	case err != nil:
 		return err
 	case well:
+		w.outcome = "recovered"
 		fmt.Fprintln(w.out, "Recovered.")
 		return nil
 	}
+	w.outcome = "not recovered"
 	fmt.Fprintln(w.out, "It is not recovered. Who is asked for help needs what is known: portico health bundle")
 	return errBadNews
 }

@@ -1,15 +1,17 @@
 package main
 
 import (
+	"context"
 	"fmt"
-	"io"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
 
 	"portico/health/admin"
+	"portico/health/admin/table"
 )
 
 func newServer() *cobra.Command {
@@ -30,16 +32,16 @@ func newServerList() *cobra.Command {
 		if err := ask.get(cmd.Context(), "/api/v1/servers", &servers); err != nil {
 			return err
 		}
-		var rows [][]string
+		rows := table.New("Name", "State", "Paused", "BreakerOpen", "Policy", "Blocked", "ActiveDatabases", "Error")
 		down := false
 		for _, s := range servers {
 			state := "up"
 			if !s.Up {
 				state, down = "down", true
 			}
-			rows = append(rows, []string{s.Name, state, paused(s), yesNo(s.Breaker), s.Policy, blockedBy(s), strconv.Itoa(s.Active), s.Error})
+			rows.Add(s.Name, state, paused(s), yesNo(s.Breaker), s.Policy, blockedBy(s), strconv.Itoa(s.Active), s.Error)
 		}
-		err := ask.print(cmd.OutOrStdout(), servers, []string{"Name", "State", "Paused", "BreakerOpen", "Policy", "Blocked", "ActiveDatabases", "Error"}, rows)
+		err := ask.print(cmd, servers, rows)
 		if err == nil && down {
 			return errBadNews
 		}
@@ -72,26 +74,43 @@ func newServerBlock() *cobra.Command {
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		var moves []admin.Move
 		path := "/api/v1/servers/" + url.PathEscape(args[0]) + "/block"
+		was, err := ask.activation(cmd.Context(), args[0])
+		if err != nil {
+			return err
+		}
 		if err := ask.post(cmd.Context(), path, map[string]bool{"move": *move}, &moves); err != nil {
 			return err
 		}
-		return ask.moves(cmd.OutOrStdout(), moves)
+		return ask.moves(cmd, moves, admin.Change{What: "activation on " + args[0], Was: was, Now: "blocked"})
 	}
 	return cmd
 }
 
-// moves prints what became of databases that were to move.
-func (a *asking) moves(out io.Writer, moves []admin.Move) error {
-	var rows [][]string
+// activation says whether databases may be activated on a mailbox server.
+func (a *asking) activation(ctx context.Context, server string) (string, error) {
+	var names admin.Names
+	err := a.get(ctx, "/api/v1/names", &names)
+	if slices.Contains(names.Blocked, server) {
+		return "blocked", err
+	}
+	return "allowed", err
+}
+
+// moves prints what became of databases that were to move, behind what else has changed. As JSON it prints the moves.
+func (a *asking) moves(cmd *cobra.Command, moves []admin.Move, changes ...admin.Change) error {
+	rows := table.New("What", "Was", "Now", "Result")
+	for _, c := range changes {
+		rows.Add(c.What, c.Was, c.Now, "done")
+	}
 	stays := false
 	for _, m := range moves {
-		result := "moved to " + m.To
+		now, result := m.To, "moved to "+m.To
 		if m.To == "" {
-			result, stays = "kept: "+m.Reason, true
+			now, result, stays = m.From, "kept: "+m.Reason, true
 		}
-		rows = append(rows, []string{m.Database, m.From, result})
+		rows.AddNamed(m.Database, "database "+m.Database, m.From, now, result)
 	}
-	err := a.print(out, moves, []string{"Database", "From", "Result"}, rows)
+	err := a.print(cmd, moves, rows)
 	if err == nil && stays {
 		return errBadNews
 	}
@@ -106,11 +125,12 @@ func newServerUnblock() *cobra.Command {
 	}
 	ask := askFlags(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		var nothing struct{}
-		if err := ask.post(cmd.Context(), "/api/v1/servers/"+url.PathEscape(args[0])+"/unblock", nothing, &nothing); err != nil {
+		if err := ask.change(cmd, "/api/v1/servers/"+url.PathEscape(args[0])+"/unblock", struct{}{}); err != nil {
 			return err
 		}
-		fmt.Fprintln(cmd.OutOrStdout(), "Unblocked. No database moves back by itself: portico database rebalance.")
+		if ask.forPeople() {
+			fmt.Fprintln(cmd.OutOrStdout(), "\nNo database moves back by itself: portico database rebalance.")
+		}
 		return nil
 	}
 	return cmd

@@ -7,27 +7,34 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"portico/health"
 	"portico/health/admin"
 )
 
+// aliasFlag gives a command --server in place of --node, as the cmdlet of Exchange has it. It is no mailbox server's name.
+func (a *asking) aliasFlag(cmd *cobra.Command) *asking {
+	cmd.Flags().StringVar(&a.server, "server", "", "the same as --node, for a `name` that no mailbox server has")
+	return a
+}
+
 // serverOrNode tells what --server names. A mailbox server is returned. Another Portico is asked from then on.
 func (a *asking) serverOrNode(ctx context.Context) (mailboxServer string, err error) {
-	name := a.server
-	if name == "" {
+	if a.server == "" {
 		return "", nil
 	}
-	here := *a
-	here.server = ""
-	var all []admin.MonitorRow
-	if err := here.get(ctx, "/api/v1/health", &all); err != nil {
+	var names admin.Names
+	name := a.server
+	a.server = ""
+	if err := a.get(ctx, "/api/v1/names", &names); err != nil {
 		return "", err
 	}
-	if slices.ContainsFunc(all, func(m admin.MonitorRow) bool { return m.Name == health.ImapSelfTestMonitor && m.TargetResource == name }) {
-		a.server = ""
+	switch {
+	case slices.Contains(names.Servers, name):
 		return name, nil
+	case slices.Contains(names.Nodes, name) && a.node == "":
+		a.node = name
+		return "", nil
 	}
-	return "", nil
+	return "", admin.NoSuch("mailbox server or other Portico", name, slices.Concat(names.Servers, names.Nodes))
 }
 
 // about is a path of the API with the mailbox server that it is about, if there is one.

@@ -31,7 +31,9 @@ func newServerPause() *cobra.Command {
 		if err := ask.pause(cmd, args[0], *length); err != nil {
 			return err
 		}
-		fmt.Fprintf(cmd.OutOrStdout(), "Sign-ins to %s are held for %v, or until: portico server resume %s\n", args[0], *length, args[0])
+		if ask.forPeople() {
+			fmt.Fprintf(cmd.OutOrStdout(), "\nIt ends by itself, or by: portico server resume %s\n", args[0])
+		}
 		return nil
 	}
 	return cmd
@@ -45,18 +47,13 @@ func newServerResume() *cobra.Command {
 	}
 	ask := askFlags(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		if err := ask.pause(cmd, args[0], 0); err != nil {
-			return err
-		}
-		fmt.Fprintf(cmd.OutOrStdout(), "Sign-ins to %s go on.\n", args[0])
-		return nil
+		return ask.pause(cmd, args[0], 0)
 	}
 	return cmd
 }
 
 func (a *asking) pause(cmd *cobra.Command, server string, d time.Duration) error {
-	var nothing struct{}
-	return a.post(cmd.Context(), "/api/v1/servers/"+url.PathEscape(server)+"/pause", map[string]float64{"seconds": d.Seconds()}, &nothing)
+	return a.change(cmd, "/api/v1/servers/"+url.PathEscape(server)+"/pause", map[string]float64{"seconds": d.Seconds()})
 }
 
 // paused says how long a server still is, and who waits for it.
@@ -70,7 +67,7 @@ func paused(s admin.ServerState) string {
 func newServerPolicy() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "policy SERVER Unrestricted|Blocked|reset",
-		Short: "Say whether databases are activated on a server of themselves",
+		Short: "Set whether databases are activated on a server automatically",
 		Long: "With Blocked no block --move, no rebalance and no failover activates a database there; portico database move does it all the same,\n" +
 			"unlike with block. The change survives a restart and beats the configuration, until reset.\n" +
 			"That is Exchange's Set-MailboxServer -DatabaseCopyAutoActivationPolicy.",
@@ -82,13 +79,7 @@ func newServerPolicy() *cobra.Command {
 		if policy == "reset" {
 			policy = ""
 		}
-		var nothing struct{}
-		path := "/api/v1/servers/" + url.PathEscape(args[0]) + "/policy"
-		if err := ask.post(cmd.Context(), path, map[string]string{"policy": policy}, &nothing); err != nil {
-			return err
-		}
-		fmt.Fprintln(cmd.OutOrStdout(), "Done. portico server list shows it.")
-		return nil
+		return ask.change(cmd, "/api/v1/servers/"+url.PathEscape(args[0])+"/policy", map[string]string{"policy": policy})
 	}
 	return cmd
 }

@@ -120,13 +120,23 @@ func (c control) ChangeSettings(ctx context.Context, change admin.SettingsChange
 	if err != nil {
 		return nil, err
 	}
+	before := c.s.config.Settings
 	if err := c.s.apply(stored, change); err != nil {
 		return nil, fmt.Errorf("nothing is changed: %w", err)
 	}
 	if err := c.s.changeSettings(ctx, stored, revision); err != nil {
 		return nil, err
 	}
-	return c.settingStates(stored), nil
+	states := c.settingStates(stored)
+	for i := range states {
+		if was, err := before.Text(states[i].Name); err == nil && was != states[i].Value {
+			states[i].Was = was
+			if was == "" {
+				states[i].Was = `""`
+			}
+		}
+	}
+	return states, nil
 }
 
 // apply makes a change of what is stored: of all that it asks for, or an error that names what can not be.

@@ -1,8 +1,10 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -10,6 +12,7 @@ import (
 
 	"portico/configs"
 	"portico/health/admin"
+	"portico/health/admin/table"
 )
 
 func newSettings() *cobra.Command {
@@ -26,7 +29,7 @@ func newSettingsGet() *cobra.Command {
 		Use:   "get [NAME...]",
 		Short: "Show settings, where they come from, and what the file says if that is something else",
 	}
-	ask := askFlags(cmd)
+	ask := askFlags(cmd).aliasFlag(cmd)
 	cmd.RunE = func(cmd *cobra.Command, names []string) error {
 		var wanted []string
 		for _, spelling := range names {
@@ -56,7 +59,7 @@ func newSettingsSet() *cobra.Command {
 			"  portico settings set LoginType=SecureLogin AuthenticatedConnectionTimeout=45m",
 		Args: cobra.MinimumNArgs(1),
 	}
-	ask := askFlags(cmd)
+	ask := askFlags(cmd).aliasFlag(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		change := admin.SettingsChange{Set: make(map[string]string)}
 		for _, arg := range args {
@@ -76,7 +79,7 @@ func newSettingsReset() *cobra.Command {
 		Use:   "reset NAME...|--all",
 		Short: "Forget changes, so that the file counts again",
 	}
-	ask := askFlags(cmd)
+	ask := askFlags(cmd).aliasFlag(cmd)
 	all := cmd.Flags().Bool("all", false, "forget all of them")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		if *all == (len(args) > 0) {
@@ -92,16 +95,34 @@ func (a *asking) changeSettings(cmd *cobra.Command, change admin.SettingsChange)
 	if err := a.post(cmd.Context(), "/api/v1/settings", change, &states); err != nil {
 		return err
 	}
-	return a.settings(cmd, states)
+	rows, shown := table.New("Name", "Was", "Now").Wide("Source", "File"), []admin.SettingState{}
+	for _, s := range states {
+		asked := change.ResetAll && s.Was != "" || named(change, s.Name)
+		if !asked {
+			continue
+		}
+		shown = append(shown, s)
+		rows.Add(s.Name, cmp.Or(s.Was, s.Value), s.Value, s.Source, s.File)
+	}
+	return a.print(cmd, shown, rows)
+}
+
+// named says whether a change names a setting, in whatever spelling.
+func named(change admin.SettingsChange, name string) bool {
+	spellings := slices.Concat(change.Reset, slices.Collect(maps.Keys(change.Set)))
+	return slices.ContainsFunc(spellings, func(spelling string) bool {
+		known, err := configs.Settings{}.Name(spelling)
+		return err == nil && known == name
+	})
 }
 
 // settings prints settings.
 func (a *asking) settings(cmd *cobra.Command, states []admin.SettingState) error {
-	var rows [][]string
+	rows := table.New("Name", "Value", "Source", "File")
 	for _, s := range states {
-		rows = append(rows, []string{s.Name, s.Value, s.Source, s.File})
+		rows.Add(s.Name, s.Value, s.Source, s.File)
 	}
-	return a.print(cmd.OutOrStdout(), states, []string{"Name", "Value", "Source", "File"}, rows)
+	return a.print(cmd, states, rows)
 }
 
 // newConfig is for what concerns the configuration file.

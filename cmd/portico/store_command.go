@@ -17,6 +17,7 @@ import (
 	"portico/configs/store"
 	"portico/health/admin"
 	"portico/health/admin/client"
+	"portico/health/admin/table"
 )
 
 func newStore() *cobra.Command {
@@ -38,7 +39,7 @@ type storeAsking struct {
 }
 
 func storeFlags(cmd *cobra.Command) storeAsking {
-	return storeAsking{askHere(cmd), configFlag(cmd), cmd}
+	return storeAsking{askFlags(cmd), configFlag(cmd), cmd}
 }
 
 // running tells whether to ask a running Portico.
@@ -47,7 +48,7 @@ func (a storeAsking) running() bool {
 		return false
 	}
 	_, err := os.Stat(client.DefaultSocket)
-	return a.admin != "" || err == nil
+	return a.admin != "" || os.Getenv("PORTICO_ADMIN") != "" || err == nil
 }
 
 // config reads the configuration, which says where the files are.
@@ -71,21 +72,18 @@ func newStoreCheck() *cobra.Command {
 	}
 	ask := storeFlags(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		if err := ask.check(); err != nil {
-			return err
-		}
 		state, err := ask.state(cmd.Context(), args)
 		if err != nil {
 			return err
 		}
 		whole := state.Damage == ""
-		heads := []string{"FILE", "TAKEN", "REASON", "REVISION", "ENTRIES", "STATE"}
-		rows := [][]string{{state.File, "", "", strconv.FormatUint(state.Revision, 10), strconv.Itoa(state.Entries), cmp.Or(state.Damage, "whole")}}
+		rows := copyTable()
+		rows.Add(state.File, strconv.Itoa(state.Entries), cmp.Or(state.Damage, "whole"), "", "", strconv.FormatUint(state.Revision, 10))
 		for _, c := range state.Copies {
-			rows = append(rows, copyRow(c))
+			rows.Add(copyRow(c)...)
 			whole = whole && c.Damage == ""
 		}
-		if err := ask.print(cmd.OutOrStdout(), state, heads, rows); err != nil || whole {
+		if err := ask.print(cmd, state, rows); err != nil || whole {
 			return err
 		}
 		return errBadNews
@@ -93,9 +91,14 @@ func newStoreCheck() *cobra.Command {
 	return cmd
 }
 
+// copyTable is for the store and its copies.
+func copyTable() *table.Table {
+	return table.New("File", "Entries", "State").Wide("Taken", "Reason", "Revision")
+}
+
 func copyRow(c admin.StoreCopy) []string {
 	return []string{
-		c.File, c.Taken.Format(time.RFC3339), c.Reason, strconv.FormatUint(c.Revision, 10), strconv.Itoa(c.Entries), cmp.Or(c.Damage, "whole"),
+		c.File, strconv.Itoa(c.Entries), cmp.Or(c.Damage, "whole"), table.Time(c.Taken), c.Reason, strconv.FormatUint(c.Revision, 10),
 	}
 }
 
@@ -130,9 +133,6 @@ func newStoreBackup() *cobra.Command {
 	}
 	ask := storeFlags(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		if err := ask.check(); err != nil {
-			return err
-		}
 		var made admin.StoreCopy
 		var err error
 		if len(args) == 0 && ask.running() {
@@ -143,7 +143,9 @@ func newStoreBackup() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		return ask.print(cmd.OutOrStdout(), made, []string{"FILE", "TAKEN", "REASON", "REVISION", "ENTRIES", "STATE"}, [][]string{copyRow(made)})
+		row := copyTable()
+		row.Add(copyRow(made)...)
+		return ask.print(cmd, made, row)
 	}
 	return cmd
 }
@@ -174,13 +176,9 @@ func newStoreRestore() *cobra.Command {
 			"With --partial, the whole entries of a damaged file are taken, and the others are left out.",
 		Args: cobra.ExactArgs(1),
 	}
-	ask := storeAsking{&asking{forms: []string{"table", "list", "json"}}, configFlag(cmd), cmd}
-	cmd.Flags().StringVarP(&ask.output, "output", "o", "table", "how results are written: `table, list or json`")
+	ask := storeAsking{&asking{output: outputFlags(cmd)}, configFlag(cmd), cmd}
 	partial := cmd.Flags().Bool("partial", false, "take what is whole of a damaged file")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		if err := ask.check(); err != nil {
-			return err
-		}
 		config, err := ask.config()
 		if err != nil {
 			return err
@@ -230,10 +228,11 @@ func (a storeAsking) restored(cmd *cobra.Command, from string, done store.Restor
 		Before string `json:"before"`
 		After  string `json:"after"`
 	}
-	changes, rows := []change{}, [][]string{}
+	changes, rows := []change{}, table.New("Key", "Was", "Now")
 	for _, d := range done.Changes {
 		c := change{d.Key, shownValue(d.Key, d.Before), shownValue(d.Key, d.After)}
-		changes, rows = append(changes, c), append(rows, []string{c.Key, c.Before, c.After})
+		changes = append(changes, c)
+		rows.Add(c.Key, c.Before, c.After)
 	}
 	result := struct {
 		From    string   `json:"from"`
@@ -246,7 +245,7 @@ func (a storeAsking) restored(cmd *cobra.Command, from string, done store.Restor
 		result.Left = done.Left.Error()
 	}
 	out := cmd.OutOrStdout()
-	if a.output != "json" {
+	if a.forPeople() {
 		fmt.Fprintf(out, "restored %d entries from %s\n", done.Entries, from)
 		if done.Kept != "" {
 			fmt.Fprintf(out, "what was there is kept as %s\n", done.Kept)
@@ -254,12 +253,12 @@ func (a storeAsking) restored(cmd *cobra.Command, from string, done store.Restor
 		if done.Left != nil {
 			fmt.Fprintf(out, "left out: %s\n", visibleText(result.Left))
 		}
-		if len(rows) == 0 {
+		if rows.Len() == 0 {
 			fmt.Fprintln(out, "no entry has changed")
 			return nil
 		}
 	}
-	return a.print(out, result, []string{"KEY", "BEFORE", "AFTER"}, rows)
+	return a.print(cmd, result, rows)
 }
 
 func newStoreShow() *cobra.Command {
@@ -272,9 +271,6 @@ func newStoreShow() *cobra.Command {
 	ask := storeFlags(cmd)
 	from := cmd.Flags().String("file", "", "show this `file` instead, such as a copy; of a damaged one, what is whole")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		if err := ask.check(); err != nil {
-			return err
-		}
 		prefix := ""
 		if len(args) == 1 {
 			prefix = args[0]
@@ -283,11 +279,11 @@ func newStoreShow() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		var rows [][]string
+		rows := table.New("Key", "Revision", "Value")
 		for _, e := range entries {
-			rows = append(rows, []string{e.Key, strconv.FormatUint(e.Revision, 10), e.Value})
+			rows.Add(e.Key, strconv.FormatUint(e.Revision, 10), e.Value)
 		}
-		if err := ask.print(cmd.OutOrStdout(), entries, []string{"KEY", "REVISION", "VALUE"}, rows); err != nil || damage == nil {
+		if err := ask.print(cmd, entries, rows); err != nil || damage == nil {
 			return err
 		}
 		fmt.Fprintln(cmd.ErrOrStderr(), visibleText(damage.Error()))

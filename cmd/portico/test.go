@@ -13,6 +13,7 @@ import (
 	"portico/backend/secret"
 	"portico/configs"
 	"portico/health"
+	"portico/health/admin/table"
 )
 
 func newTest() *cobra.Command {
@@ -47,9 +48,8 @@ func newTestIMAP() *cobra.Command {
 		Example: "  portico test imap mail.example.org --user test@example.org --password-file test.password --light-mode",
 		Args:    cobra.ExactArgs(1),
 	}
-	out := &asking{forms: []string{"table", "list", "json"}}
+	out := outputFlags(cmd)
 	flags := cmd.Flags()
-	flags.StringVarP(&out.output, "output", "o", "table", "how results are written: `table, list or json`")
 	kind := flags.String("connection-type", "ssl", "`ssl, tls or plaintext`: TLS from the first byte (port 993), by STARTTLS (143), or none (143)")
 	user := flags.String("user", "", "test `user`")
 	passwordFile := flags.String("password-file", "", "`file` with the user's password in one line")
@@ -61,9 +61,6 @@ func newTestIMAP() *cobra.Command {
 	cmd.MarkFlagRequired("user")
 	cmd.MarkFlagRequired("password-file")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		if err := out.check(); err != nil {
-			return err
-		}
 		password, err := configs.ReadPassword(*passwordFile)
 		if err != nil {
 			return err
@@ -112,13 +109,10 @@ func newTestIMAP() *cobra.Command {
 		if err != nil {
 			row.Result, row.Error = "Failure", err.Error()
 		}
-		heads := []string{"CasServer", "Scenario", "Result", "Latency(MS)", "Error"}
-		cells := []string{row.CasServer, row.Scenario, row.Result, fmt.Sprintf("%.2f", row.Latency), row.Error}
-		if out.output == "list" {
-			heads = append(heads, "Port", "ConnectionType", "UserName", "Steps")
-			cells = append(cells, row.Port, row.Connection, row.User, strings.Join(steps, ", "))
-		}
-		if err := out.print(cmd.OutOrStdout(), []connectivityRow{row}, heads, [][]string{cells}); err != nil {
+		rows := table.New("CasServer", "Scenario", "Result", "Latency(MS)", "Error").Wide("Port", "ConnectionType", "UserName", "Steps")
+		rows.Add(row.CasServer, row.Scenario, row.Result, fmt.Sprintf("%.2f", row.Latency), row.Error,
+			row.Port, row.Connection, row.User, strings.Join(steps, ", "))
+		if err := out.print(cmd, []connectivityRow{row}, rows); err != nil {
 			return err
 		}
 		if err != nil {

@@ -1,14 +1,19 @@
 package main
 
 import (
+	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"net/url"
+	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/spf13/cobra"
 
 	"portico/health/admin"
+	"portico/health/admin/table"
 )
 
 func newUser() *cobra.Command {
@@ -37,8 +42,9 @@ func newUserWhere() *cobra.Command {
 
 // place prints where a user is.
 func (a *asking) place(cmd *cobra.Command, at admin.Place) error {
-	row := []string{at.User, at.Database, at.Server, yesNo(at.Moved), strconv.Itoa(at.Sessions)}
-	return a.print(cmd.OutOrStdout(), at, []string{"User", "Database", "Server", "Moved", "Sessions"}, [][]string{row})
+	row := table.New("User", "Database", "Server", "Moved", "Sessions")
+	row.Add(at.User, at.Database, at.Server, yesNo(at.Moved), strconv.Itoa(at.Sessions))
+	return a.print(cmd, at, row)
 }
 
 func newUserMove() *cobra.Command {
@@ -64,26 +70,72 @@ func newUserMove() *cobra.Command {
 		if err := ask.post(cmd.Context(), "/api/v1/users/"+url.PathEscape(args[0])+"/move", map[string]string{"database": database}, &at); err != nil {
 			return err
 		}
-		return ask.place(cmd, at)
+		row := table.New("User", "Was", "Now", "Server", "Moved")
+		row.Add(at.User, cmp.Or(at.Was, at.Database), at.Database, at.Server, yesNo(at.Moved))
+		return ask.print(cmd, at, row)
 	}
 	return cmd
 }
 
 func newUserKick() *cobra.Command {
 	cmd := &cobra.Command{
-		Use:   "kick USER",
-		Short: "End a user's sessions, each with BYE",
-		Long:  "Kick ends the sessions that there are. It keeps nobody from signing in again.",
-		Args:  cobra.ExactArgs(1),
+		Use:   "kick [USER]",
+		Short: "End the sessions of a user, an address or a mailbox server, each with BYE",
+		Long: "Kick ends the sessions that fit all that is given, and lists them. It keeps nobody from signing in again. Without a user or a\n" +
+			"session it asks first.",
+		Example: "  portico user kick alice\n  portico user kick --session 05c2907680677bf6\n  portico user kick --ip 192.0.2.7 --yes",
+		Args:    cobra.MaximumNArgs(1),
 	}
 	ask := askFlags(cmd)
+	var which admin.SessionFilter
+	flags := cmd.Flags()
+	flags.StringVar(&which.Session, "session", "", "only the session with this `ID`")
+	flags.StringVar(&which.IP, "ip", "", "only clients with this `address or network`, such as 192.0.2.0/24")
+	flags.StringVar(&which.Server, "server", "", "only sessions on this mailbox `server`")
+	yes := yesFlag(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		var result struct{ Ended int }
-		if err := ask.post(cmd.Context(), "/api/v1/users/"+url.PathEscape(args[0])+"/kick", struct{}{}, &result); err != nil {
+		which.User = strings.Join(args, "")
+		if which == (admin.SessionFilter{}) {
+			return errors.New("portico user kick needs USER, --session, --ip or --server")
+		}
+		sessions, err := ask.fitting(cmd.Context(), which)
+		if err != nil {
 			return err
 		}
-		fmt.Fprintf(cmd.OutOrStdout(), "%d sessions ended.\n", result.Ended)
-		return nil
+		if which.User == "" && which.Session == "" && len(sessions) > 0 && !*yes {
+			if err := confirm(cmd, fmt.Sprintf("This ends %d sessions.", len(sessions))); err != nil {
+				return err
+			}
+		}
+		var done admin.Kicked
+		if err := ask.post(cmd.Context(), "/api/v1/sessions/kick", which, &done); err != nil {
+			return err
+		}
+		if ask.forPeople() {
+			fmt.Fprintf(cmd.OutOrStdout(), "%d sessions ended.\n", done.Ended)
+			if done.Ended == 0 {
+				return nil
+			}
+			fmt.Fprintln(cmd.OutOrStdout())
+		}
+		return ask.sessions(cmd, done, done.Sessions)
 	}
 	return cmd
+}
+
+// fitting lists the sessions that fit; none is an error where there can be none.
+func (a *asking) fitting(ctx context.Context, which admin.SessionFilter) ([]admin.SessionState, error) {
+	fits, nobody, err := a.sessionFilter(ctx, which)
+	if err != nil {
+		return nil, err
+	}
+	var all []admin.SessionState
+	if err := a.get(ctx, "/api/v1/sessions", &all); err != nil {
+		return nil, err
+	}
+	all = slices.DeleteFunc(all, func(s admin.SessionState) bool { return !fits(s) })
+	if len(all) == 0 {
+		return nil, nobody()
+	}
+	return all, nil
 }

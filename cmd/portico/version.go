@@ -7,18 +7,28 @@ import (
 	"runtime/debug"
 
 	"github.com/spf13/cobra"
+
+	"portico/health/admin/table"
 )
 
 func newVersion() *cobra.Command {
-	return &cobra.Command{
+	cmd := &cobra.Command{
 		Use:   "version",
-		Short: "Tell which version this is, and what it was built from",
+		Short: "Print the version and what it was built from",
 		Args:  cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			fmt.Fprintf(cmd.OutOrStdout(), "portico %s\n%s %s/%s\n", version(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
-			return nil
-		},
 	}
+	output := outputFlags(cmd)
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		platform := runtime.GOOS + "/" + runtime.GOARCH
+		if output.form == table.Plain {
+			fmt.Fprintf(cmd.OutOrStdout(), "portico %s\n%s %s\n", version(), runtime.Version(), platform)
+			return nil
+		}
+		row := table.New("Version", "Go", "Platform")
+		row.Add(version(), runtime.Version(), platform)
+		return output.print(cmd, map[string]string{"version": version(), "go": runtime.Version(), "platform": platform}, row)
+	}
+	return cmd
 }
 
 // version is what the Go tool wrote into the program: a tag or commit, and whether there were changes on top.

@@ -13,17 +13,18 @@ import (
 // Control is what can be seen and done through the API. Its methods are called by several goroutines at once. An error that wraps
 // ErrUnknown names what is not there; every other error is a refusal, with its reason for people.
 type Control interface {
+	Penalties
 	Servers(ctx context.Context) []ServerState
 	Databases(ctx context.Context) []CopyStatus
 	// Block forbids new active copies on a server, and moves those that are there if it is asked to.
 	Block(ctx context.Context, server string, move bool) ([]Move, error)
-	Unblock(ctx context.Context, server string) error
+	Unblock(ctx context.Context, server string) (Change, error)
 	// SetPolicy says whether databases are activated on a server of themselves: Unrestricted, Blocked, or "" for as it is configured.
-	SetPolicy(ctx context.Context, server, policy string) error
+	SetPolicy(ctx context.Context, server, policy string) (Change, error)
 	// Pause holds the sign-ins to a server; zero ends that.
-	Pause(ctx context.Context, server string, d time.Duration) error
+	Pause(ctx context.Context, server string, d time.Duration) (Change, error)
 	// MoveDatabase makes a server's copy the active one. Without force, the server has to answer.
-	MoveDatabase(ctx context.Context, database, server string, force bool) error
+	MoveDatabase(ctx context.Context, database, server string, force bool) (Change, error)
 	// ResumeCopy says that a copy that is Failed is well; was is false if it was not Failed.
 	ResumeCopy(ctx context.Context, database, server string) (was bool, err error)
 	// Rebalance moves databases to the first of their copies that can have them, and away from servers that do not answer.
@@ -31,6 +32,10 @@ type Control interface {
 	Sessions(ctx context.Context) []SessionState
 	// Slow lists the slowest commands of the last day, the slowest first.
 	Slow(ctx context.Context) []SlowCommand
+	// Names lists the names that requests may have.
+	Names() Names
+	// Named returns the one form of a user name that an operator has typed, as a sign-in would find it.
+	Named(ctx context.Context, typed string) (UserName, error)
 	// Where says where a user's mailbox is.
 	Where(ctx context.Context, user string) (Place, error)
 	Settings(ctx context.Context) ([]SettingState, error)
@@ -38,14 +43,15 @@ type Control interface {
 	ChangeSettings(ctx context.Context, change SettingsChange) ([]SettingState, error)
 	// MoveUser puts a user into another database, or with "" back to where the directory has the user.
 	MoveUser(ctx context.Context, user, database string) (Place, error)
-	// Kick ends a user's sessions and returns how many there were.
-	Kick(ctx context.Context, user string) (int, error)
+	// Kick ends the sessions that fit all that is given, and lists them. They are over when it returns.
+	Kick(ctx context.Context, which SessionFilter) ([]SessionState, error)
 }
 
 // SettingState is a setting as the API shows it: Get-ImapSettings.
 type SettingState struct {
 	Name   string `json:"name"`
 	Value  string `json:"value"`          // in force
+	Was    string `json:"was,omitempty"`  // before a change, if that was something else
 	Source string `json:"source"`         // where it comes from: default, file, or stored by a change at run time
 	File   string `json:"file,omitempty"` // what the file says, if that is something else
 }
@@ -59,17 +65,23 @@ type SettingsChange struct {
 
 // SessionState is a signed-in session as the API shows it.
 type SessionState struct {
-	ID       string  `json:"id"`
-	User     string  `json:"user"`
-	Remote   string  `json:"remote"` // the client's address
-	Listener string  `json:"listener"`
-	Server   string  `json:"server"`
-	Database string  `json:"database,omitempty"`
-	Commands uint64  `json:"commands"` // answered so far
-	Open     int     `json:"open"`     // begun and not ended
-	Idling   bool    `json:"idling"`   // waits for mail
-	Oldest   float64 `json:"oldest"`   // seconds for which the oldest open command has waited for its answer
-	Silent   float64 `json:"silent"`   // seconds since the client last sent something
+	ID       string `json:"id"`
+	User     string `json:"user"`
+	Remote   string `json:"remote"` // the client's address
+	Listener string `json:"listener"`
+	Server   string `json:"server"`
+	Database string `json:"database,omitempty"`
+	Commands uint64 `json:"commands"` // answered so far
+	Open     int    `json:"open"`     // begun and not ended
+
+	Command string     `json:"command,omitempty"` // the oldest open one
+	Began   *time.Time `json:"began,omitempty"`   // when it began
+	Age     float64    `json:"age,omitempty"`     // seconds since then
+	Waiting float64    `json:"waiting,omitempty"` // the share of that in which it waited for the mailbox server, from 0 to 1
+
+	Idling bool    `json:"idling"` // waits for mail
+	Oldest float64 `json:"oldest"` // seconds for which the oldest open command has waited for its answer
+	Silent float64 `json:"silent"` // seconds since the client last sent something
 }
 
 // SlowCommand is one of the slowest commands of its mailbox server, verb and hour.
@@ -89,12 +101,20 @@ type Place struct {
 	User     string `json:"user"` // the name to go by, which the directory may have changed
 	Database string `json:"database,omitempty"`
 	Server   string `json:"server"`
+	Was      string `json:"was,omitempty"`   // the database before a move
 	Moved    bool   `json:"moved,omitempty"` // there by command, whatever the directory says
 	Sessions int    `json:"sessions"`        // of this user, now
 }
 
-// ErrUnknown says that a name in a request is nobody's.
+// ErrUnknown says that a name in a request is nobody's. See Unknown.
 var ErrUnknown = errors.New("unknown name")
+
+// Unknown returns an error that wraps err and ErrUnknown, and says only what err says.
+func Unknown(err error) error { return unknownName{err} }
+
+type unknownName struct{ error }
+
+func (u unknownName) Unwrap() []error { return []error{u.error, ErrUnknown} }
 
 // ServerState is a mailbox server as the API shows it.
 type ServerState struct {
@@ -149,19 +169,19 @@ func api(mux *http.ServeMux, c Control) {
 		return c.Block(ctx, name, body.Move)
 	})
 	change(mux, "servers/{name}/unblock", func(ctx context.Context, name string, _ struct{}) (any, error) {
-		return struct{}{}, c.Unblock(ctx, name)
+		return c.Unblock(ctx, name)
 	})
 	change(mux, "servers/{name}/policy", func(ctx context.Context, name string, body struct{ Policy string }) (any, error) {
-		return struct{}{}, c.SetPolicy(ctx, name, body.Policy)
+		return c.SetPolicy(ctx, name, body.Policy)
 	})
 	change(mux, "servers/{name}/pause", func(ctx context.Context, name string, body struct{ Seconds float64 }) (any, error) {
-		return struct{}{}, c.Pause(ctx, name, time.Duration(body.Seconds*float64(time.Second)))
+		return c.Pause(ctx, name, time.Duration(body.Seconds*float64(time.Second)))
 	})
 	change(mux, "users/{name}/move", func(ctx context.Context, name string, body struct{ Database string }) (any, error) {
 		return c.MoveUser(ctx, name, body.Database)
 	})
 	change(mux, "databases/{name}/move", func(ctx context.Context, name string, body DatabaseMove) (any, error) {
-		return struct{}{}, c.MoveDatabase(ctx, name, body.Server, body.Force)
+		return c.MoveDatabase(ctx, name, body.Server, body.Force)
 	})
 	change(mux, "databases/{name}/resume", func(ctx context.Context, name string, body struct{ Server string }) (any, error) {
 		was, err := c.ResumeCopy(ctx, name, body.Server)
@@ -180,11 +200,24 @@ func api(mux *http.ServeMux, c Control) {
 		place, err := c.Where(r.Context(), r.PathValue("name"))
 		answer(w, place, err)
 	})
-	change(mux, "users/{name}/kick", func(ctx context.Context, name string, _ struct{}) (any, error) {
-		n, err := c.Kick(ctx, name)
-		return map[string]int{"ended": n}, err
+	mux.HandleFunc("GET /api/v1/users/{name}/name", func(w http.ResponseWriter, r *http.Request) {
+		name, err := c.Named(r.Context(), r.PathValue("name"))
+		answer(w, name, err)
 	})
+	mux.HandleFunc("GET /api/v1/names", func(w http.ResponseWriter, _ *http.Request) { answer(w, c.Names(), nil) })
+	change(mux, "users/{name}/kick", func(ctx context.Context, name string, _ struct{}) (any, error) {
+		return kicked(c.Kick(ctx, SessionFilter{User: name}))
+	})
+	change(mux, "sessions/kick", func(ctx context.Context, _ string, which SessionFilter) (any, error) {
+		return kicked(c.Kick(ctx, which))
+	})
+	penaltyAPI(mux, c)
 	change(mux, "rebalance", func(ctx context.Context, _ string, _ struct{}) (any, error) { return c.Rebalance(ctx) })
+}
+
+// kicked is the answer to a request that has ended sessions.
+func kicked(sessions []SessionState, err error) (Kicked, error) {
+	return Kicked{Ended: len(sessions), Sessions: sessions}, err
 }
 
 // change adds a request that changes something: a POST with a body of JSON. Who may send it is for guard to say.

@@ -28,29 +28,42 @@ func (n *noted) Databases(context.Context) []CopyStatus {
 func (n *noted) Block(_ context.Context, server string, move bool) ([]Move, error) {
 	n.note("block %s %v", server, move)
 	if server == "none" {
-		return nil, fmt.Errorf("there is no mailbox server: %w", ErrUnknown)
+		return nil, NoSuch("mailbox server", server, []string{"mbx1", "mbx2"})
 	}
 	return []Move{{Database: "db1", From: server, To: "mbx2"}}, nil
 }
-func (n *noted) Unblock(_ context.Context, server string) error {
+func (n *noted) Unblock(_ context.Context, server string) (Change, error) {
 	n.note("unblock %s", server)
-	return nil
+	return Change{}, nil
 }
-func (n *noted) SetPolicy(_ context.Context, server, policy string) error {
+func (n *noted) SetPolicy(_ context.Context, server, policy string) (Change, error) {
 	n.note("policy %s %s", server, policy)
-	return nil
+	return Change{}, nil
 }
-func (n *noted) Pause(_ context.Context, server string, d time.Duration) error {
+func (n *noted) Pause(_ context.Context, server string, d time.Duration) (Change, error) {
 	n.note("pause %s %v", server, d)
-	return nil
+	return Change{}, nil
+}
+func (n *noted) Names() Names { return Names{Servers: []string{"mbx1"}} }
+func (n *noted) Named(_ context.Context, typed string) (UserName, error) {
+	n.note("name %s", typed)
+	return UserName{User: typed, Standing: StandingKnown}, nil
+}
+func (n *noted) Penalties(_ context.Context, which PenaltyFilter) ([]Penalty, error) {
+	n.note("penalties %v", which)
+	return []Penalty{}, nil
+}
+func (n *noted) ClearPenalties(_ context.Context, which PenaltyFilter) ([]Penalty, error) {
+	n.note("clear %v", which)
+	return []Penalty{}, nil
 }
 func (n *noted) MoveUser(_ context.Context, user, database string) (Place, error) {
 	n.note("move user %s %s", user, database)
 	return Place{User: user, Database: database, Server: "mbx1", Moved: true}, nil
 }
-func (n *noted) MoveDatabase(_ context.Context, database, server string, force bool) error {
+func (n *noted) MoveDatabase(_ context.Context, database, server string, force bool) (Change, error) {
 	n.note("move %s %s %v", database, server, force)
-	return errors.New("it is blocked there")
+	return Change{}, errors.New("it is blocked there")
 }
 func (n *noted) ResumeCopy(_ context.Context, database, server string) (bool, error) {
 	n.note("resume %s %s", database, server)
@@ -78,12 +91,15 @@ func (n *noted) ChangeSettings(_ context.Context, c SettingsChange) ([]SettingSt
 	n.note("set %v reset %v %v", c.Set, c.Reset, c.ResetAll)
 	return []SettingState{}, nil
 }
-func (n *noted) Kick(_ context.Context, user string) (int, error) {
-	n.note("kick %s", user)
-	return 3, nil
+func (n *noted) Kick(_ context.Context, which SessionFilter) ([]SessionState, error) {
+	n.note("kick %v", which)
+	return make([]SessionState, 3), nil
 }
 
 func TestAPI(t *testing.T) {
+	const unchanged = `{"what":"","was":"","now":""}`
+	session := `{"id":"","user":"","remote":"","listener":"","server":"","commands":0,"open":0,"idling":false,"oldest":0,"silent":0}`
+	kicked3 := `{"ended":3,"sessions":[` + strings.Join([]string{session, session, session}, ",") + `]}`
 	for _, test := range []struct {
 		method, path, body string
 		status             int
@@ -96,14 +112,20 @@ func TestAPI(t *testing.T) {
 		{"GET", "users/ann@example.org", "", 200, `{"user":"ann@example.org","server":"mbx1","sessions":0}`, "where ann@example.org"},
 		{"GET", "settings", "", 200, `[{"name":"banner","value":"Hi","source":"stored","file":"Ho"}]`, ""},
 		{"POST", "settings", `{"set":{"banner":"Hi"},"reset":["login_type"]}`, 200, `[]`, "set map[banner:Hi] reset [login_type] false"},
-		{"POST", "servers/mbx1/policy", `{"policy":"Blocked"}`, 200, `{}`, "policy mbx1 Blocked"},
-		{"POST", "servers/mbx1/pause", `{"seconds":1.5}`, 200, `{}`, "pause mbx1 1.5s"},
+		{"POST", "servers/mbx1/policy", `{"policy":"Blocked"}`, 200, unchanged, "policy mbx1 Blocked"},
+		{"POST", "servers/mbx1/pause", `{"seconds":1.5}`, 200, unchanged, "pause mbx1 1.5s"},
 		{"POST", "users/ann/move", `{"database":"db2"}`, 200, `{"user":"ann","database":"db2","server":"mbx1","moved":true,"sessions":0}`, "move user ann db2"},
-		{"POST", "users/a%2Fb/kick", "", 200, `{"ended":3}`, "kick a/b"},
+		{"GET", "users/a%2Fb/name", "", 200, `{"user":"a/b","standing":"known"}`, "name a/b"},
+		{"GET", "names", "", 200, `{"node":"","nodes":null,"servers":["mbx1"],"databases":null,"blocked":null,"commands":null}`, ""},
+		{"GET", "penalties?user=ann&ip=::1", "", 200, `[]`, "penalties {ann ::1 false}"},
+		{"GET", "penalties", "", 200, `[]`, "penalties {  true}"},
+		{"POST", "penalties/clear", `{"user":"ann"}`, 200, `[]`, "clear {ann  false}"},
+		{"POST", "sessions/kick", `{"ip":"::1"}`, 200, kicked3, "kick {  ::1 }"},
+		{"POST", "users/a%2Fb/kick", "", 200, kicked3, "kick {a/b   }"},
 		{"POST", "servers/mbx1/block", `{"move":true}`, 200, `[{"database":"db1","from":"mbx1","to":"mbx2"}]`, "block mbx1 true"},
 		{"POST", "servers/mbx1/block", "", 200, `[{"database":"db1","from":"mbx1","to":"mbx2"}]`, "block mbx1 false"},
-		{"POST", "servers/none/block", "{}", 404, `{"error":"there is no mailbox server: unknown name"}`, "block none false"},
-		{"POST", "servers/a%2Fb/unblock", "{}", 200, `{}`, "unblock a/b"},
+		{"POST", "servers/none/block", "{}", 404, `{"error":"there is no mailbox server \"none\"; known: mbx1, mbx2"}`, "block none false"},
+		{"POST", "servers/a%2Fb/unblock", "{}", 200, unchanged, "unblock a/b"},
 		{"POST", "databases/db1/move", `{"server":"mbx2"}`, 409, `{"error":"it is blocked there"}`, "move db1 mbx2 false"},
 		{"POST", "rebalance", "{}", 200, `[]`, "rebalance"},
 		{"POST", "rebalance", `{"sever":1}`, 400, `{"error":"the request makes no sense: json: unknown field \"sever\""}`, ""},

@@ -24,11 +24,11 @@ type Health interface {
 	Probes() []health.ProbeState
 	Alerts() []health.Alert // that last
 	Components() []health.ComponentState
-	SetComponent(ctx context.Context, r health.Request) error
+	SetComponent(ctx context.Context, r health.Request) (Change, error)
 	Overrides(ctx context.Context) ([]health.Override, error)
-	AddOverride(ctx context.Context, o health.Override) error
-	RemoveOverride(ctx context.Context, o health.Override) error
-	SetRepairing(ctx context.Context, monitor string, on bool) error
+	AddOverride(ctx context.Context, o health.Override) (Change, error)
+	RemoveOverride(ctx context.Context, o health.Override) (Change, error)
+	SetRepairing(ctx context.Context, monitor string, on bool) (Change, error)
 	// Recovery is what is being done, and what was.
 	Recovery() RecoveryState
 	// Recover does an action that somebody asks for, and returns what became of it.
@@ -222,23 +222,23 @@ func healthAPI(mux *http.ServeMux, h Health) {
 	change(mux, "recovery", func(ctx context.Context, _ string, r RecoveryRequest) (any, error) { return h.Recover(ctx, r) })
 	mux.HandleFunc("GET /api/v1/components", func(w http.ResponseWriter, _ *http.Request) { answer(w, h.Components(), nil) })
 	change(mux, "components", func(ctx context.Context, _ string, r health.Request) (any, error) {
-		return struct{}{}, h.SetComponent(ctx, r)
+		return h.SetComponent(ctx, r)
 	})
 	mux.HandleFunc("GET /api/v1/overrides", func(w http.ResponseWriter, r *http.Request) {
 		all, err := h.Overrides(r.Context())
 		answer(w, all, err)
 	})
 	change(mux, "overrides/add", func(ctx context.Context, _ string, o health.Override) (any, error) {
-		return struct{}{}, h.AddOverride(ctx, o)
+		return h.AddOverride(ctx, o)
 	})
 	change(mux, "overrides/remove", func(ctx context.Context, _ string, o health.Override) (any, error) {
-		return struct{}{}, h.RemoveOverride(ctx, o)
+		return h.RemoveOverride(ctx, o)
 	})
 	change(mux, "health/repairing", func(ctx context.Context, _ string, body struct {
 		Monitor string
 		On      bool
 	}) (any, error) {
-		return struct{}{}, h.SetRepairing(ctx, body.Monitor, body.On)
+		return h.SetRepairing(ctx, body.Monitor, body.On)
 	})
 	mux.HandleFunc("GET /api/v1/probes", func(w http.ResponseWriter, r *http.Request) {
 		answer(w, probeRows(h, "", "", r.URL.Query().Get("server")), nil)
@@ -247,7 +247,7 @@ func healthAPI(mux *http.ServeMux, h Health) {
 		rows := probeRows(h, r.PathValue("set"), r.PathValue("probe"), "")
 		var err error
 		if len(rows) == 0 {
-			err = fmt.Errorf("there is no probe %s/%s: %w", r.PathValue("set"), r.PathValue("probe"), ErrUnknown)
+			err = Unknown(fmt.Errorf("there is no probe %s/%s", r.PathValue("set"), r.PathValue("probe")))
 		}
 		answer(w, rows, err)
 	})
@@ -324,7 +324,7 @@ func probeRows(h Health, set, probe, server string) []ProbeRow {
 func runNow(ctx context.Context, h Health, run ProbeRun) ([]ResultRow, error) {
 	results, err := h.RunNow(ctx, run)
 	if errors.Is(err, health.ErrUnknown) {
-		return nil, fmt.Errorf("%w: %w", err, ErrUnknown)
+		return nil, Unknown(err)
 	}
 	rows := []ResultRow{}
 	for _, r := range results {

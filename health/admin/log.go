@@ -18,10 +18,10 @@ type ProtocolLog interface {
 	Status() protolog.Status
 	// On begins a rule that ends by itself after d, or if that is 0 never.
 	On(ctx context.Context, f protolog.Filter, d time.Duration) (protolog.Rule, error)
-	// Off ends a rule, or all if id is "", and returns how many there were.
-	Off(ctx context.Context, id string) (int, error)
+	// Off ends a rule, or all if id is "", and returns those that it has ended.
+	Off(ctx context.Context, id string) ([]protolog.Rule, error)
 	Tail(f protolog.Filter, format protolog.Format) (*protolog.Tail, error)
-	Find(ctx context.Context, session string, format protolog.Format, yield func(row []byte) error) error
+	Find(ctx context.Context, q protolog.Search, format protolog.Format, yield func(row []byte) error) error
 }
 
 // LogStatus is the state of the protocol log.
@@ -125,11 +125,16 @@ func logAPI(mux *http.ServeMux, l ProtocolLog) {
 		return logRule(r), err
 	})
 	change(mux, "log/off", func(ctx context.Context, _ string, body struct{ ID string }) (any, error) {
-		n, err := l.Off(ctx, body.ID)
-		return map[string]int{"ended": n}, err
+		ended, err := l.Off(ctx, body.ID)
+		rules := []LogRule{}
+		for _, r := range ended {
+			rules = append(rules, logRule(r))
+		}
+		return map[string]any{"ended": len(rules), "rules": rules}, err
 	})
 	mux.HandleFunc("GET /api/v1/log/stream", func(w http.ResponseWriter, r *http.Request) { stream(w, r, l) })
-	mux.HandleFunc("GET /api/v1/log/sessions/{id}", func(w http.ResponseWriter, r *http.Request) { past(w, r, l) })
+	mux.HandleFunc("GET /api/v1/log/sessions/{id}", func(w http.ResponseWriter, r *http.Request) { past(w, r, l, r.PathValue("id")) })
+	mux.HandleFunc("GET /api/v1/log/rows", func(w http.ResponseWriter, r *http.Request) { past(w, r, l, "") })
 }
 
 // rowTypes are the media types of rows.
@@ -174,16 +179,29 @@ func stream(w http.ResponseWriter, r *http.Request, l ProtocolLog) {
 	}
 }
 
-// past sends the rows of a session that the files have.
-func past(w http.ResponseWriter, r *http.Request, l ProtocolLog) {
-	_, format, err := readQuery(r.URL.Query())
+// searchTime is how long a search through the files may take before its first row.
+const searchTime = 10 * time.Minute
+
+// past sends the rows that the files have: of a session, or those that the query asks for.
+func past(w http.ResponseWriter, r *http.Request, l ProtocolLog, session string) {
+	f, format, err := readQuery(r.URL.Query())
+	search := protolog.Search{Filter: f.filter()}
+	if session != "" {
+		search.Filter = protolog.Filter{Session: session}
+	}
+	for name, at := range map[string]*time.Time{"from": &search.From, "to": &search.To} {
+		if text := r.URL.Query().Get(name); text != "" && err == nil {
+			*at, err = time.Parse(time.RFC3339, text)
+		}
+	}
 	if err != nil {
 		fail(w, http.StatusBadRequest, err)
 		return
 	}
 	out := http.NewResponseController(w)
+	out.SetWriteDeadline(time.Now().Add(searchTime))
 	found := false
-	err = l.Find(r.Context(), r.PathValue("id"), format, func(row []byte) error {
+	err = l.Find(r.Context(), search, format, func(row []byte) error {
 		if !found {
 			found = true
 			w.Header().Set("Content-Type", rowTypes[format])
@@ -200,7 +218,9 @@ func past(w http.ResponseWriter, r *http.Request, l ProtocolLog) {
 		panic(http.ErrAbortHandler) // the client is not to take it for all there is
 	case err != nil:
 		fail(w, http.StatusInternalServerError, err)
+	case !found && search.Session != "":
+		fail(w, http.StatusNotFound, fmt.Errorf("no row of session %q in the files", search.Session))
 	case !found:
-		fail(w, http.StatusNotFound, fmt.Errorf("no row of session %q in the files: %w", r.PathValue("id"), ErrUnknown))
+		fail(w, http.StatusNotFound, errors.New("no such row in the files"))
 	}
 }

@@ -19,6 +19,7 @@ type Maintenance struct {
 // MaintenanceStep is what became of a step on the way in or out.
 type MaintenanceStep struct {
 	What   string `json:"what"`
+	Was    string `json:"was,omitempty"` // before the step
 	Result string `json:"result"`
 	Done   bool   `json:"done"`
 }

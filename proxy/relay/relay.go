@@ -61,7 +61,10 @@ type Carried struct {
 	Commands uint64        // answered so far
 	Open     int           // commands begun and not ended
 	Idling   bool          // the only open command is an IDLE that waits for mail
-	Oldest   time.Duration // for how long the server has owed something on the oldest open command; 0 if it owes nothing
+	Verb     wire.Verb     // of the oldest open command
+	Age      time.Duration // since that began
+	Waited   time.Duration // its server time so far
+	Oldest   time.Duration // the same if the server owes something on it now; else 0
 	Silent   time.Duration // since the client last sent something
 	Unjudged bool
 }

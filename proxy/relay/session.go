@@ -107,7 +107,7 @@ func (s *session) judge(p []byte, now int64) int {
 func (s *session) command(p []byte, from, at int, event wire.CommandEvent, head wire.CommandHead, now int64) int {
 	switch event {
 	case wire.CommandBegin, wire.CommandLongTag:
-		return s.begin(p, from, at, event, head)
+		return s.begin(p, from, at, event, head, now)
 	case wire.CommandStray:
 		s.stray = true
 		if s.guards() {
@@ -137,7 +137,7 @@ func (s *session) command(p []byte, from, at int, event wire.CommandEvent, head 
 }
 
 // begin opens the command that begins at p[at].
-func (s *session) begin(p []byte, from, at int, event wire.CommandEvent, head wire.CommandHead) int {
+func (s *session) begin(p []byte, from, at int, event wire.CommandEvent, head wire.CommandHead, now int64) int {
 	tag := p[at : at+head.TagLen]
 	if event == wire.CommandLongTag {
 		tag = []byte("*")
@@ -147,7 +147,7 @@ func (s *session) begin(p []byte, from, at int, event wire.CommandEvent, head wi
 		from = at
 		s.becomes = refused
 	}
-	s.current, s.early = s.tracker.begin(tag, head.Verb), false
+	s.current, s.early = s.tracker.begin(tag, head.Verb, now), false
 	if s.guards() {
 		s.guard.begin(s.current, head, p[at:], s.tracker.stats.pool)
 	}
@@ -326,8 +326,9 @@ func (s *session) carried(now int64, silent time.Duration) Carried {
 	c := Carried{Owner: s.out.whose(), Commands: uint64(t.commands), Open: int(t.open), Silent: silent, Unjudged: s.unjudged}
 	if t.first != nil {
 		c.Idling = t.open == 1 && t.first.idling
+		c.Verb, c.Age, c.Waited = t.first.verb, time.Duration(now-t.first.began), time.Duration(t.spent(t.first, now))
 		if t.first.since != 0 {
-			c.Oldest = time.Duration(t.spent(t.first, now))
+			c.Oldest = c.Waited
 		}
 	}
 	return c

@@ -12,6 +12,7 @@ const maxOpen = 256
 // command is an open command. It belongs to one session, and before and after to its loop's pool.
 type command struct {
 	next   *command
+	began  int64 // when the client sent its first bytes
 	spent  int64 // server time so far, in nanoseconds
 	since  int64 // when the server began to owe something; 0 when it owes nothing
 	paused int64 // session.paused then
@@ -74,9 +75,9 @@ type tracker struct {
 }
 
 // begin opens a command.
-func (t *tracker) begin(tag []byte, verb wire.Verb) *command {
+func (t *tracker) begin(tag []byte, verb wire.Verb, now int64) *command {
 	c := t.stats.pool.get()
-	c.verb, c.number = verb, uint16(t.begun())
+	c.verb, c.number, c.began = verb, uint16(t.begun()), now
 	c.tagLen = uint8(copy(c.tag[:], tag))
 	if t.last == nil {
 		t.first = c

@@ -2,6 +2,7 @@ package wire
 
 import (
 	"math"
+	"slices"
 	"strings"
 )
 
@@ -109,6 +110,9 @@ var verbNames = [numVerbs]string{
 
 // String returns the verb in upper case, "other" for VerbOther: the value of the metric label command.
 func (v Verb) String() string { return verbNames[v] }
+
+// VerbNames lists the verbs that are told apart, in upper case and sorted, but for VerbOther.
+func VerbNames() []string { return slices.Sorted(slices.Values(verbNames[VerbOther+1:])) }
 
 // Lower returns the verb in lower case.
 func (v Verb) Lower() string { return lowerNames[v] }

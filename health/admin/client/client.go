@@ -12,7 +12,6 @@ import (
 	"net"
 	"net/http"
 	"net/url"
-	"os"
 	"strings"
 
 	"portico/backend/secret"
@@ -36,25 +35,22 @@ type Client struct {
 	token secret.Value
 }
 
-// New returns a client of the Portico at a Unix socket or URL; with "" at the default socket if there is one, else at the default
-// URL. The token is for an URL; "" is none. It opens no connection.
+// New returns a client of the Portico at a Unix socket, a URL, or HOST:PORT. The token is for the latter two; "" is none. It opens no connection.
 func New(where string, token secret.Value) *Client {
-	if where == "" {
-		where = DefaultURL
-		if _, err := os.Stat(DefaultSocket); err == nil {
-			where = DefaultSocket
-		}
-	}
-	if strings.HasPrefix(where, "http://") || strings.HasPrefix(where, "https://") {
-		return &Client{http: &http.Client{}, base: strings.TrimSuffix(where, "/"), where: secret.URL(where), token: token}
+	if base, isURL := baseOf(where); isURL {
+		return &Client{http: &http.Client{CheckRedirect: asItIs}, base: base, where: secret.URL(where), token: token}
 	}
 	dial := func(ctx context.Context, _, _ string) (net.Conn, error) {
 		var d net.Dialer
 		return d.DialContext(ctx, "unix", where)
 	}
 	// A connection for each request: the server takes only so many, and whoever asks once would keep one for minutes.
-	return &Client{http: &http.Client{Transport: &http.Transport{DialContext: dial, DisableKeepAlives: true}}, base: "http://localhost", where: where}
+	transport := &http.Transport{DialContext: dial, DisableKeepAlives: true}
+	return &Client{http: &http.Client{Transport: transport, CheckRedirect: asItIs}, base: "http://localhost", where: where}
 }
+
+// asItIs takes a redirection for the answer. Portico sends none.
+func asItIs(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 
 // Of returns a client of another node, which this Portico passes on to.
 func (c *Client) Of(node string) *Client {
@@ -85,7 +81,7 @@ func (c *Client) Text(ctx context.Context, path string) (status int, text string
 	}
 	response, err := c.http.Do(request)
 	if err != nil {
-		return 0, "", fmt.Errorf("ask portico at %s: %w", c.where, secret.WithoutURL(err))
+		return 0, "", c.unreachable(err)
 	}
 	defer response.Body.Close()
 	body, err := c.read(response)
@@ -112,7 +108,7 @@ func (c *Client) do(ctx context.Context, method, path string, body io.Reader, in
 		return err
 	}
 	if err := json.Unmarshal(text, into); err != nil {
-		return fmt.Errorf("portico at %s answers what makes no sense: %w", c.where, err)
+		return fmt.Errorf("what answers at %s is no Portico, or another version: %w", c.where, err)
 	}
 	return nil
 }
@@ -136,7 +132,7 @@ func (c *Client) ask(ctx context.Context, method, path string, body io.Reader) (
 	}
 	response, err := c.http.Do(request)
 	if err != nil {
-		return nil, fmt.Errorf("ask portico at %s: %w", c.where, secret.WithoutURL(err))
+		return nil, c.unreachable(err)
 	}
 	if response.StatusCode == http.StatusOK {
 		return response, nil
@@ -150,14 +146,14 @@ func (c *Client) ask(ctx context.Context, method, path string, body io.Reader) (
 	if json.Unmarshal(text, &failure) == nil && failure.Error != "" {
 		return nil, errors.New(failure.Error)
 	}
-	return nil, fmt.Errorf("portico at %s answers %s: %s", c.where, response.Status, strings.TrimSpace(string(text)))
+	return nil, c.refused(response.StatusCode, strings.TrimSpace(string(text)))
 }
 
 // read reads a whole answer.
 func (c *Client) read(response *http.Response) ([]byte, error) {
 	text, err := io.ReadAll(io.LimitReader(response.Body, maxAnswer))
 	if err != nil {
-		return nil, fmt.Errorf("ask portico at %s: %w", c.where, secret.WithoutURL(err))
+		return nil, fmt.Errorf("the answer of Portico at %s was cut off: %w", c.where, secret.WithoutURL(err))
 	}
 	return text, nil
 }

@@ -1,0 +1,252 @@
+package main
+
+import (
+	"encoding/json"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"unicode/utf8"
+
+	"github.com/spf13/cobra"
+
+	"portico/backend/backendtest/testkit"
+)
+
+// commandsWithoutResults run until they are stopped, or print a text for people or other programs.
+var commandsWithoutResults = []string{
+	"serve", "demo", "bench sink", "bench profile show", "man", "help", "completion bash", "completion fish", "completion powershell", "completion zsh",
+}
+
+// commandSamples are arguments with which each command can be tried on a site of mbx1, mbx2, db1 (on both) and db2. They are tried in order: each leaves
+// things as the next expects them.
+var commandSamples = []struct{ command, args string }{
+	{"check", "--config FILE"},
+	{"version", ""},
+	{"config diff", ""},
+	{"settings get", ""},
+	{"settings set", "Banner=Hello"},
+	{"settings reset", "banner"},
+	{"server list", ""},
+	{"server block", "mbx2"},
+	{"server unblock", "mbx2"},
+	{"server policy", "mbx1 Unrestricted"},
+	{"server pause", "mbx1 --for 1m"},
+	{"server resume", "mbx1"},
+	{"database status", ""},
+	{"database move", "db1 mbx2"},
+	{"database rebalance", ""},
+	{"database copy resume", "db1 mbx1"},
+	{"session list", ""},
+	{"session slow", ""},
+	{"user where", "ANN"},
+	{"user move", "ann db2"},
+	{"user kick", "ann"},
+	{"penalty list", ""},
+	{"penalty clear", "ann"},
+	{"log on", "--user ann --for 1m"},
+	{"log status", ""},
+	{"log show", "--from 1m"},
+	{"log tail", ""},
+	{"log off", ""},
+	{"health get", ""},
+	{"health report", ""},
+	{"health alerts", ""},
+	{"health recovery", ""},
+	{"health repairing", "IMAP.Protocol/ImapSelfTestMonitor/mbx1 --off"},
+	{"health bundle", ""},
+	{"probe list", ""},
+	{"probe history", "IMAP/ImapCTPProbe"},
+	{"health items", ""},
+	{"health item", "IMAP.Protocol/ImapDeepTestProbe/db1"},
+	{"probe run", "IMAP.Protocol/ImapSelfTestProbe"},
+	{"override add", "IMAP/ImapCTPProbe --property Enabled --value 1 --duration 1h"},
+	{"override list", ""},
+	{"override remove", "IMAP/ImapCTPProbe --property Enabled"},
+	{"component get", ""},
+	{"component set", "ImapProxy --state Active --requester Maintenance"},
+	{"runbook selftest", "mbx1 --auto"},
+	{"runbook deep", "db2 --auto"},
+	{"runbook ctp", "db2 --auto"},
+	{"runbook proxy", "--auto"},
+	{"runbook queue", "mbx1 --auto"},
+	{"runbook average", "mbx1 --auto"},
+	{"service status", ""},
+	{"service restart", ""},
+	{"maintenance start", "mbx2"},
+	{"maintenance status", ""},
+	{"maintenance stop", "mbx2"},
+	{"database pin", "--config OTHER"},
+	{"database pinned", "--config OTHER"},
+	{"store check", ""},
+	{"store backup", ""},
+	{"store show", ""},
+	{"store restore", "latest --config STOPPED"},
+	{"test imap", "127.0.0.1:1 --user ann --password-file PASSWORD"},
+	{"bench profile list", ""},
+}
+
+// leaves lists the commands that do something, by the words that call them.
+func leaves(root *cobra.Command) map[string]*cobra.Command {
+	all := make(map[string]*cobra.Command)
+	root.InitDefaultHelpCmd()
+	root.InitDefaultCompletionCmd()
+	var walk func(*cobra.Command)
+	walk = func(cmd *cobra.Command) {
+		if cmd.Runnable() {
+			_, words, _ := strings.Cut(cmd.CommandPath(), " ")
+			all[words] = cmd
+		}
+		for _, below := range cmd.Commands() {
+			walk(below)
+		}
+	}
+	walk(root)
+	return all
+}
+
+// inWords fails if an error is not in words that help.
+func inWords(t *testing.T, args []string, status int, out, errs string) {
+	t.Helper()
+	if status != statusFailed || out != "" || !strings.HasPrefix(errs, "portico: ") {
+		t.Errorf("%q: status %d, %q, %q", args, status, out, errs)
+	}
+	for _, raw := range []string{"arg(s)", "unknown name", "unknown flag", "unknown shorthand", "405", "strconv", "required flag", "<nil>", "%!"} {
+		if strings.Contains(errs, raw) {
+			t.Errorf("%q: the message has %q: %s", args, raw, errs)
+		}
+	}
+}
+
+// Every command refuses mistyped flags and wrong arguments, in words, with exit status 2.
+func TestEveryCommandRefusesMistakes(t *testing.T) {
+	t.Setenv("PORTICO_ADMIN", filepath.Join(t.TempDir(), "none.sock"))
+	tried := 0
+	for words, cmd := range leaves(newRoot()) {
+		if words == "help" || strings.HasPrefix(words, "completion") { // cobra's own
+			continue
+		}
+		path := strings.Fields(words)
+		try := func(args ...string) {
+			args = append(slices.Clone(path), args...)
+			status, out, errs := command(args...)
+			inWords(t, args, status, out, errs)
+			tried++
+		}
+		try("--bogus")
+		try("-Z")
+		try("")
+		if cmd.Flags().Lookup("output") != nil {
+			try("-o", "yaml")
+		}
+		_, usage, _ := strings.Cut(cmd.Use, " ")
+		switch {
+		case strings.Contains(usage, "..."): // any number
+		default:
+			try("one", "two", "three", "four")
+		}
+		if usage != "" && !strings.HasPrefix(usage, "[") {
+			try() // without what it needs
+		}
+	}
+	if tried < 150 {
+		t.Errorf("%d were tried", tried)
+	}
+	for _, args := range [][]string{
+		{"session", "lst"}, {"-Z", "health", "get"}, {"health", "-Z", "get"}, {"--bogus", "session", "list"}, {"session", "--bogus", "list"}, {"session", "list", "--server"},
+		{"session", "list", "--usr", "ann"}, {"log", "on", "--for", "soon"}, {"user", "where", ".."}, {"session", "slow", "--limit", "x"}, {"maintenance", "start", "--server", "mx2"},
+	} {
+		status, out, errs := command(args...)
+		inWords(t, args, status, out, errs)
+	}
+	for args, want := range map[string]string{
+		"session list --usr ann":             "did you mean --user?",
+		"maintenance start --server mx2":     "--node asks another Portico",
+		"server block":                       "portico server block needs SERVER: write portico server block SERVER",
+		"component set ImapProxy":            "portico component set needs --requester and --state",
+		"user kick":                          "needs USER, --session, --ip or --server",
+		"log on --for soon":                  `--for "soon" must be a time such as 90s, 10m or 2h`,
+		"server list more":                   `takes no argument, but "more" was given`,
+		"session list --where Sever-eq":      "write FIELD -eq VALUE",
+		"session list --where 'Sever -eq x'": "did you mean Server?",
+	} {
+		var fields []string
+		for i, part := range strings.Split(args, "'") {
+			if i == 1 {
+				fields = append(fields, part)
+			} else {
+				fields = append(fields, strings.Fields(part)...)
+			}
+		}
+		if status, _, errs := command(fields...); status != statusFailed || !strings.Contains(errs, want) {
+			t.Errorf("%s: %d, %s", args, status, errs)
+		}
+	}
+}
+
+// Every command writes its results in every form. Tables fit 80 columns.
+func TestEveryCommandInEveryForm(t *testing.T) {
+	testkit.NoLeaks(t)
+	w := newWatchedSite(t, nil)
+	file := w.config(t, healthMailboxes)
+	w.replace(t, "db1: {copies: [mbx1]}", "db1: {copies: [mbx1, mbx2]}")
+	r := w.serve(t, file)
+	testkit.Eventually(t, "all probes have run", func() bool { return r.monitors(t)["ImapCTPMonitor/db2"].AlertValue == "Healthy" })
+	other := newSite(t)
+	otherFile := other.writeWithout(t, "databases", "routing: hash\ndatabases: {db1: {copies: [mbx1]}}\n")
+	stopped := newSite(t)
+	stoppedFile := stopped.writeWithout(t, "databases", "routing: hash\ndatabases: {db1: {copies: [mbx1]}}\n")
+	for _, args := range [][]string{{"database", "pin"}, {"store", "backup"}} { // something to restore
+		if status, _, errs := command(append(args, "--config", stoppedFile)...); status != statusFine {
+			t.Fatal(errs)
+		}
+	}
+	fill := strings.NewReplacer("FILE", file, "OTHER", otherFile, "STOPPED", stoppedFile, "PASSWORD", filepath.Join(w.dir, "health.password"))
+	t.Setenv("PORTICO_ADMIN", filepath.Join(w.dir, "admin.sock"))
+	t.Setenv("COLUMNS", "80")
+	known := leaves(newRoot())
+	for _, words := range append(slices.Clone(commandsWithoutResults), "bench run", "bench compare", "log tail") {
+		delete(known, words)
+	}
+	for _, sample := range commandSamples {
+		cmd := known[sample.command]
+		if cmd == nil {
+			if sample.command != "runbook average" && sample.command != "log tail" {
+				t.Errorf("there is no command %s", sample.command)
+			}
+			continue
+		}
+		delete(known, sample.command)
+		args := append(strings.Fields(sample.command), strings.Fields(fill.Replace(sample.args))...)
+		for _, form := range []string{"json", "table", "wide", "list", "name", "table --no-headers"} {
+			tryForm(t, args, form)
+		}
+	}
+	for words := range known {
+		t.Errorf("%s has no sample here", words)
+	}
+}
+
+// tryForm runs a command that is expected to have an answer.
+func tryForm(t *testing.T, args []string, form string) {
+	t.Helper()
+	args = append(slices.Clone(args), append([]string{"-o"}, strings.Fields(form)...)...)
+	status, out, errs := command(args...)
+	if status == statusFailed && !strings.Contains(errs, "no such row in the files") && !strings.Contains(errs, "no override of") && !strings.Contains(errs, "is not in maintenance") {
+		t.Errorf("%q: status %d, %s%s", args, status, out, errs)
+		return
+	}
+	switch form {
+	case "json":
+		if status != statusFailed && !json.Valid([]byte(out)) && args[0] != "log" {
+			t.Errorf("%q: no JSON: %s", args, out)
+		}
+	case "table", "table --no-headers":
+		for line := range strings.Lines(out) {
+			if n := utf8.RuneCountInString(strings.TrimSuffix(line, "\n")); n > 80 && !slices.Contains([]string{"check", "runbook"}, args[0]) && !slices.Contains([]string{"bundle", "restore"}, args[1]) { // paths and sentences
+				t.Errorf("%q: a line has %s columns: %s", args, strconv.Itoa(n), line)
+			}
+		}
+	}
+}

@@ -1,0 +1,92 @@
+package client
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"os"
+	"strconv"
+	"strings"
+	"syscall"
+)
+
+// Default says where to look for Portico if nobody says: at the socket, or where that cannot be opened, at DefaultURL. Then err says why.
+func Default(socket string) (where string, err error) {
+	if _, err := os.Stat(socket); err != nil {
+		return DefaultURL, fmt.Errorf("%s: %w", socket, wordsOf(err))
+	}
+	return socket, nil
+}
+
+// baseOf returns the URL of what is one, or HOST:PORT. Portico beyond loopback speaks TLS. A file of that name is a socket.
+func baseOf(where string) (base string, isURL bool) {
+	if strings.HasPrefix(where, "http://") || strings.HasPrefix(where, "https://") {
+		return strings.TrimSuffix(where, "/"), true
+	}
+	host, port, err := net.SplitHostPort(where)
+	if err != nil || strings.Contains(where, "/") {
+		return "", false
+	}
+	if _, err := strconv.ParseUint(port, 10, 16); err != nil {
+		return "", false
+	}
+	if _, err := os.Stat(where); err == nil {
+		return "", false
+	}
+	scheme := "https://"
+	if host == "" {
+		host = "127.0.0.1"
+	}
+	if addr, err := netip.ParseAddr(host); err == nil && addr.Unmap().IsLoopback() || strings.EqualFold(host, "localhost") {
+		scheme = "http://"
+	}
+	return scheme + net.JoinHostPort(host, port), true
+}
+
+// unreachable says why nobody has answered.
+func (c *Client) unreachable(err error) error {
+	var failed *url.Error
+	if errors.As(err, &failed) {
+		err = failed.Err // without the request, whose URL says nothing more
+	}
+	return fmt.Errorf("no Portico answers at %s: %w", c.where, wordsOf(err))
+}
+
+// said is an error with words of its own.
+type said struct {
+	error
+	words string
+}
+
+func (s said) Error() string { return s.words }
+func (s said) Unwrap() error { return s.error }
+
+// wordsOf puts the usual errors in words.
+func wordsOf(err error) error {
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return said{err, "there is no such socket; does it run? --admin or PORTICO_ADMIN says where"}
+	case errors.Is(err, syscall.ECONNREFUSED):
+		return said{err, "nobody listens there; does it run? --admin or PORTICO_ADMIN says where"}
+	case errors.Is(err, fs.ErrPermission):
+		return said{err, "you are not allowed to open the socket; ask as root or as the user whom Portico runs as"}
+	}
+	return err
+}
+
+// refused puts an answer in words that is neither what was asked for nor an error of the API.
+func (c *Client) refused(status int, text string) error {
+	switch {
+	case status == http.StatusUnauthorized:
+		return fmt.Errorf("the Portico at %s takes this request only with a token or over its socket: give --token-file, or --admin with the socket", c.where)
+	case status == http.StatusNotFound, status == http.StatusMethodNotAllowed, status >= 300 && status < 400:
+		return fmt.Errorf("what answers at %s does not know this request: it is another version of Portico, or no Portico", c.where)
+	case text == "":
+		text = strings.ToLower(http.StatusText(status))
+	}
+	return fmt.Errorf("the Portico at %s refuses the request: %s", c.where, text)
+}

@@ -1,0 +1,229 @@
+// Package table writes rows for people and for programs: as an aligned table that fits a terminal, as a list, as JSON, or as names alone.
+package table
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"time"
+	"unicode/utf16"
+	"unicode/utf8"
+
+	"portico/proxy/wire"
+)
+
+// Form is how a table is written.
+type Form string
+
+// The forms.
+const (
+	Plain Form = "table" // the columns that most people need, cut to the width of the terminal
+	Wide  Form = "wide"  // all columns, never cut
+	List  Form = "list"  // all columns, each in a line of its own
+	JSON  Form = "json"
+	Name  Form = "name" // what other commands take, one in a line
+)
+
+// Forms are all of them, in the order in which help texts name them.
+func Forms() []Form { return []Form{Plain, Wide, List, JSON, Name} }
+
+// Table is rows below their heads. The zero value has no columns; see New.
+type Table struct {
+	heads  []string
+	narrow int // heads of Plain; the others are for Wide and List
+	rows   []row
+}
+
+type row struct {
+	name  string
+	cells []string
+}
+
+// New returns a table with these columns.
+func New(heads ...string) *Table { return &Table{heads: heads, narrow: len(heads)} }
+
+// Wide adds columns that Plain leaves out.
+func (t *Table) Wide(heads ...string) *Table {
+	t.heads = append(t.heads, heads...)
+	return t
+}
+
+// Add adds a row with a cell for each column. Its name is the first cell.
+func (t *Table) Add(cells ...string) { t.AddNamed(cells[0], cells...) }
+
+// AddNamed is Add for rows whose name is something else.
+func (t *Table) AddNamed(name string, cells ...string) {
+	if len(cells) != len(t.heads) {
+		panic(fmt.Sprintf("table: %d cells for %d columns", len(cells), len(t.heads)))
+	}
+	for i := range cells {
+		cells[i] = wire.Visible(cells[i]) // clients choose some, such as user names
+	}
+	t.rows = append(t.rows, row{wire.Visible(name), cells})
+}
+
+// Len returns the number of rows.
+func (t *Table) Len() int { return len(t.rows) }
+
+// Style says how to write a table.
+type Style struct {
+	Form      Form
+	NoHeaders bool
+	Width     int // of the terminal in columns, for Plain; 0 for no limit
+}
+
+// Write writes the table. JSON shows value instead of the rows.
+func (t *Table) Write(out io.Writer, s Style, value any) error {
+	var text []byte
+	switch s.Form {
+	case JSON:
+		marshalled, err := json.MarshalIndent(value, "", "  ")
+		if err != nil {
+			return err
+		}
+		text = append(visibleJSON(marshalled), '\n')
+	case Name:
+		for _, r := range t.rows {
+			text = fmt.Appendln(text, r.name)
+		}
+	case List:
+		text = t.list()
+	case Wide:
+		text = t.aligned(len(t.heads), 0, s.NoHeaders)
+	default:
+		text = t.aligned(t.narrow, s.Width, s.NoHeaders)
+	}
+	_, err := out.Write(text)
+	return err
+}
+
+// list writes each cell in a line behind its head, and a blank line between rows.
+func (t *Table) list() (text []byte) {
+	width := 0
+	for _, head := range t.heads {
+		width = max(width, displayWidth(head))
+	}
+	for i, r := range t.rows {
+		if i > 0 {
+			text = append(text, '\n')
+		}
+		for j, head := range t.heads {
+			text = append(text, pad(head, width)...)
+			text = append(text, strings.TrimRight(" : "+r.cells[j], " ")...)
+			text = append(text, '\n')
+		}
+	}
+	return text
+}
+
+// aligned writes the first columns below each other.
+func (t *Table) aligned(columns, width int, noHeaders bool) (text []byte) {
+	lines := [][]string{}
+	if !noHeaders {
+		lines = append(lines, t.heads[:columns])
+	}
+	for _, r := range t.rows {
+		lines = append(lines, r.cells[:columns])
+	}
+	widths := make([]int, columns)
+	for _, line := range lines {
+		for i, cell := range line {
+			widths[i] = max(widths[i], displayWidth(orDash(cell)))
+		}
+	}
+	shrink(widths, width)
+	for _, line := range lines {
+		start := len(text)
+		for i, cell := range line {
+			if i > 0 {
+				text = append(text, gap...)
+			}
+			text = append(text, pad(cut(orDash(cell), widths[i]), widths[i])...)
+		}
+		shown := strings.TrimRight(string(text[start:]), " ")
+		if width > 0 {
+			shown = cut(shown, width)
+		}
+		text = append(append(text[:start], shown...), '\n')
+	}
+	return text
+}
+
+// gap stands between columns.
+const gap = "  "
+
+// orDash fills an empty cell, so that programs find as many words in each row.
+func orDash(cell string) string {
+	if cell == "" {
+		return "-"
+	}
+	return cell
+}
+
+// leastWidth is how narrow a column may become so that a table fits.
+const leastWidth = 6
+
+// shrink takes space from the widest columns until a line fits. The first column, which names the row, is the last to lose some.
+func shrink(widths []int, width int) {
+	if width <= 0 {
+		return
+	}
+	total := len(gap) * (len(widths) - 1)
+	for _, w := range widths {
+		total += w
+	}
+	for ; total > width; total-- {
+		widest := -1
+		for i, w := range widths {
+			if i > 0 && w > leastWidth && (widest < 0 || w >= widths[widest]) {
+				widest = i
+			}
+		}
+		if widest < 0 {
+			if widths[0] <= leastWidth {
+				return
+			}
+			widest = 0
+		}
+		widths[widest]--
+	}
+}
+
+// timeForm is how people read a time: with its zone, and so that commands take it back.
+const timeForm = "2006-01-02 15:04:05Z07:00"
+
+// Time shows a point in time in the local zone; "" for the zero time.
+func Time(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return t.Local().Format(timeForm)
+}
+
+// ParseTime reads what Time shows, and RFC 3339.
+func ParseTime(text string) (time.Time, error) {
+	if t, err := time.Parse(timeForm, text); err == nil {
+		return t, nil
+	}
+	return time.Parse(time.RFC3339, text)
+}
+
+// visibleJSON writes what no terminal should show as JSON's own escapes, which change no value.
+func visibleJSON(text []byte) []byte {
+	out := make([]byte, 0, len(text))
+	for _, r := range string(text) {
+		if r == '\n' || wire.Visible(string(r)) == string(r) {
+			out = utf8.AppendRune(out, r)
+			continue
+		}
+		for _, unit := range utf16.AppendRune(nil, r) {
+			out = fmt.Appendf(out, `\u%04x`, unit)
+		}
+	}
+	return out
+}
+
+// Known says whether there is such a form.
+func Known(f Form) bool { return slices.Contains(Forms(), f) }

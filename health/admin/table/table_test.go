@@ -1,0 +1,130 @@
+package table
+
+import (
+	"bytes"
+	"strings"
+	"testing"
+	"time"
+)
+
+func written(t *testing.T, table *Table, s Style, value any) string {
+	t.Helper()
+	var out bytes.Buffer
+	if err := table.Write(&out, s, value); err != nil {
+		t.Fatal(err)
+	}
+	return out.String()
+}
+
+// sample has an empty cell, one of letters that take two columns, and one that could change what a terminal shows.
+func sample() *Table {
+	t := New("Name", "State", "Note").Wide("Since")
+	t.AddNamed("srv/mbx1", "mbx1", "", "a note that is longer than all the others are", "today")
+	t.Add("邮件", "up", "ends here", "")
+	t.Add("m\x1b[2J", "down", "", "then")
+	return t
+}
+
+func TestForms(t *testing.T) {
+	for _, c := range []struct {
+		name  string
+		style Style
+		want  string
+	}{
+		{"plain", Style{}, "" +
+			"Name      State  Note\n" +
+			"mbx1      -      a note that is longer than all the others are\n" +
+			"邮件      up     ends here\n" +
+			`m\x1b[2J  down   -` + "\n"},
+		{"cut", Style{Width: 40}, "" +
+			"Name      State  Note\n" +
+			"mbx1      -      a note that is longer…\n" +
+			"邮件      up     ends here\n" +
+			`m\x1b[2J  down   -` + "\n"},
+		{"wide is not cut, and has no heads if it is to have none", Style{Form: Wide, Width: 40, NoHeaders: true}, "" +
+			"mbx1      -     a note that is longer than all the others are  today\n" +
+			"邮件      up    ends here                                      -\n" +
+			`m\x1b[2J  down  -                                              then` + "\n"},
+		{"names", Style{Form: Name}, "srv/mbx1\n邮件\n" + `m\x1b[2J` + "\n"},
+		{"json", Style{Form: JSON}, "{\n  \"a\": \"\\u001b\\u202e\"\n}\n"},
+	} {
+		got := written(t, sample(), c.style, map[string]string{"a": "\x1b\u202e"})
+		if got != c.want {
+			t.Errorf("%s:\n%s\nwant\n%s", c.name, got, c.want)
+		}
+	}
+}
+
+func TestList(t *testing.T) {
+	table := New("Name", "State").Wide("Since")
+	table.Add("mbx1", "up", "")
+	table.Add("mbx2", "down", "today")
+	if got, want := written(t, table, Style{Form: List}, nil), "Name  : mbx1\nState : up\nSince :\n\nName  : mbx2\nState : down\nSince : today\n"; got != want {
+		t.Errorf("%s\nwant\n%s", got, want)
+	}
+}
+
+// Whatever is in a table, no line is longer than the terminal, each cut one has a mark, and the name of a row is the last to be cut.
+func TestNoLineIsTooLong(t *testing.T) {
+	table := New("Identity", "AverageCommandProcessingTime", "B", "C", "D")
+	table.Add("IMAP.Protocol/ImapSelfTestMonitor", strings.Repeat("x", 100), "y", strings.Repeat("邮", 60), "")
+	for width := 1; width < 160; width++ {
+		for line := range strings.Lines(written(t, table, Style{Width: width}, nil)) {
+			line = strings.TrimSuffix(line, "\n")
+			if n := displayWidth(line); n > width {
+				t.Fatalf("at %d columns a line takes %d: %s", width, n, line)
+			}
+			if strings.Contains(line, "xx") && !strings.Contains(line, cutMark) {
+				t.Fatalf("at %d columns it is cut without a mark: %s", width, line)
+			}
+			if width > 70 && strings.HasPrefix(line, "IMAP") && !strings.HasPrefix(line, "IMAP.Protocol/ImapSelfTestMonitor ") {
+				t.Fatalf("at %d columns the name is cut: %s", width, line)
+			}
+		}
+	}
+}
+
+// Rows that come over time are aligned with those before, and no line is too long.
+func TestFlow(t *testing.T) {
+	var out bytes.Buffer
+	flow := New("User", "Took").Wide("Session").Flow(&out, Style{Width: 12})
+	for _, cells := range [][]string{{"a", "1ms", "s"}, {"alice", "2ms", "s"}, {"b", "", "s"}, {"someone.else", "4ms", "s"}} {
+		if err := flow.Add(cells[2], cells...); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if want := "User  Took\na     1ms\nalice  2ms\nb      -\nsomeone.els…\n"; out.String() != want {
+		t.Errorf("%s\nwant\n%s", out.String(), want)
+	}
+	out.Reset()
+	flow = New("User").Wide("Session").Flow(&out, Style{Form: List})
+	for _, user := range []string{"a", "b"} {
+		if err := flow.Add(user, user, "s"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if want := "User    : a\nSession : s\n\nUser    : b\nSession : s\n"; out.String() != want {
+		t.Errorf("%s\nwant\n%s", out.String(), want)
+	}
+}
+
+// What Time shows says its zone, and is taken back.
+func TestTime(t *testing.T) {
+	at := time.Date(2026, 7, 1, 12, 0, 5, 0, time.FixedZone("", 5*3600+1800))
+	for _, text := range []string{Time(at), "2026-07-01 12:00:05+05:30", "2026-07-01T06:30:05Z"} {
+		if got, err := ParseTime(text); err != nil || !got.Equal(at) {
+			t.Errorf("%q: %v, %v", text, got, err)
+		}
+	}
+	if Time(time.Time{}) != "" {
+		t.Error("no time is shown as one")
+	}
+}
+
+func TestTerminalWidth(t *testing.T) {
+	for columns, want := range map[string]int{"": 0, "72": 72, "0": 0, "many": 0} {
+		if got := TerminalWidth(new(bytes.Buffer), columns); got != want {
+			t.Errorf("COLUMNS=%s: %d, want %d", columns, got, want)
+		}
+	}
+}

@@ -1,0 +1,75 @@
+package table
+
+import (
+	"io"
+	"os"
+	"strconv"
+	"strings"
+	"unicode"
+
+	"golang.org/x/text/width"
+)
+
+// cutMark ends what did not fit.
+const cutMark = "…"
+
+// cut shortens a text to a width, and marks that.
+func cut(text string, columns int) string {
+	if displayWidth(text) <= columns {
+		return text
+	}
+	used := 0
+	for i, r := range text {
+		if used += runeWidth(r); used > columns-1 {
+			return strings.TrimRight(text[:i], " ") + cutMark
+		}
+	}
+	return text
+}
+
+// pad lengthens a text to a width.
+func pad(text string, columns int) string {
+	return text + strings.Repeat(" ", max(columns-displayWidth(text), 0))
+}
+
+// displayWidth is how many columns of a terminal a text takes.
+func displayWidth(text string) (columns int) {
+	for _, r := range text {
+		columns += runeWidth(r)
+	}
+	return columns
+}
+
+func runeWidth(r rune) int {
+	if r < 0x300 { // most of what there is; none of it combines or is wide
+		return 1
+	}
+	if unicode.In(r, unicode.Mn, unicode.Me) {
+		return 0
+	}
+	switch width.LookupRune(r).Kind() {
+	case width.EastAsianWide, width.EastAsianFullwidth:
+		return 2
+	}
+	return 1
+}
+
+// defaultWidth is that of a terminal that does not say its own.
+const defaultWidth = 80
+
+// TerminalWidth returns how many columns out has: what the environment variable COLUMNS says, given as columns, else what the terminal says. It is 0
+// where there is no limit: out is a file or a pipe.
+func TerminalWidth(out io.Writer, columns string) int {
+	if n, err := strconv.Atoi(columns); err == nil && n > 0 {
+		return n
+	}
+	file, ok := out.(*os.File)
+	if !ok {
+		return 0
+	}
+	n, terminal := fileWidth(file)
+	if terminal && n <= 0 {
+		return defaultWidth
+	}
+	return n
+}
