@@ -17,7 +17,7 @@ func newHealth() *cobra.Command {
 		Short: "Tell whether users can reach their mail, and what is at fault",
 		Long: "Probes sign in to health mailboxes and look at what the relay counts; monitors judge what they find; a health set is as unhealthy\n" +
 			"as its worst monitor.",
-	}, newHealthGet(), newHealthReport(), newHealthAlerts(), newHealthRecovery(), newHealthBundle(), newHealthRepairing(), newHealthItems(), newHealthItem())
+	}, newHealthGet(), newHealthReport(), newHealthAlerts(), newHealthRecovery(), newHealthBundle(), newHealthRepairing(), newHealthItems(), newHealthExplain())
 }
 
 // monitorFields are what --where may name, and what a monitor has there.

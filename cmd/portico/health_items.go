@@ -41,12 +41,12 @@ func newHealthItems() *cobra.Command {
 	return cmd
 }
 
-func newHealthItem() *cobra.Command {
+func newHealthExplain() *cobra.Command {
 	cmd := &cobra.Command{
-		Use:     "item IDENTITY",
+		Use:     "explain IDENTITY",
 		Short:   "Show the definition of a probe, a monitor or a responder, and what it does: Get-MonitoringItemHelp",
 		Long:    "Exit status: 0 the item is shown, 2 portico can not be asked, or there is no such item.",
-		Example: "  portico health item IMAP.Protocol/ImapDeepTestProbe/db1",
+		Example: "  portico health explain IMAP.Protocol/ImapDeepTestProbe/db1",
 		Args:    cobra.ExactArgs(1),
 	}
 	ask := askFlags(cmd).aliasFlag(cmd)
