@@ -60,8 +60,8 @@ func newHealthGet() *cobra.Command {
 			return err
 		}
 		wanted, fine := []admin.MonitorRow{}, true
-		rows := table.New("Name", "TargetResource", "HealthSetName", "AlertValue", "State").
-			Wide("Server", "ServerComponent", "LastTransitionTime", "FirstAlertObservedTime", "LastExecutionTime", "LastExecutionResult",
+		rows := table.New("Name", "TargetResource", "AlertValue", "HealthSetName").
+			Wide("Server", "State", "ServerComponent", "LastTransitionTime", "FirstAlertObservedTime", "LastExecutionTime", "LastExecutionResult",
 				"Dependency", "_Mbx", "MailboxServer", "Error", "Description")
 		for _, m := range all {
 			identity := m.HealthSetName + "/" + m.Name
@@ -70,8 +70,8 @@ func newHealthGet() *cobra.Command {
 			}
 			wanted = append(wanted, m)
 			fine = fine && (m.AlertValue == health.Healthy.String() || m.AlertValue == health.Disabled.String() || m.AlertValue == health.UnInitialized.String())
-			rows.AddNamed(strings.TrimSuffix(identity+"/"+m.TargetResource, "/"), m.Name, m.TargetResource, m.HealthSetName, m.AlertValue, m.State,
-				m.Server, m.ServerComponent, table.Time(m.LastTransition), shownTime(m.FirstAlert), shownTime(m.LastExecution), m.LastResult,
+			rows.AddNamed(strings.TrimSuffix(identity+"/"+m.TargetResource, "/"), m.Name, m.TargetResource, m.AlertValue, m.HealthSetName,
+				m.Server, m.State, m.ServerComponent, table.Time(m.LastTransition), shownTime(m.FirstAlert), shownTime(m.LastExecution), m.LastResult,
 				m.Dependency, m.Mailbox, m.MailboxServer, m.Error, m.Description)
 		}
 		if len(wanted) == 0 && len(args) == 1 && *where == "" {

@@ -278,7 +278,7 @@ func (a *asking) confirmDrain(cmd *cobra.Command) error {
 	if err := a.get(cmd.Context(), "/api/v1/sessions", &sessions); err != nil {
 		return err
 	}
-	return confirm(cmd, fmt.Sprintf("No mailbox server is named. This drains the node %s: it ends %d sessions and refuses new clients.", names.Node, len(sessions)))
+	return confirm(cmd, fmt.Sprintf("No mailbox server is named. This drains the node %s: it ends its sessions (%d now) and refuses new clients.", names.Node, len(sessions)))
 }
 
 func (a *asking) maintenance(cmd *cobra.Command, verb string, args []string, body any) error {

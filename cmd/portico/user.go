@@ -103,7 +103,7 @@ func newUserKick() *cobra.Command {
 			return err
 		}
 		if which.User == "" && which.Session == "" && len(sessions) > 0 && !*yes {
-			if err := confirm(cmd, fmt.Sprintf("This ends %d sessions.", len(sessions))); err != nil {
+			if err := confirm(cmd, fmt.Sprintf("This ends sessions: %d now.", len(sessions))); err != nil {
 				return err
 			}
 		}

@@ -127,13 +127,16 @@ func (t *Table) aligned(columns, width int, noHeaders bool) (text []byte) {
 	for _, r := range t.rows {
 		lines = append(lines, r.cells[:columns])
 	}
-	widths := make([]int, columns)
-	for _, line := range lines {
+	widths, cells := make([]int, columns), make([]int, columns)
+	for n, line := range lines {
 		for i, cell := range line {
 			widths[i] = max(widths[i], displayWidth(orDash(cell)))
+			if n > 0 || noHeaders {
+				cells[i] = max(cells[i], displayWidth(orDash(cell)))
+			}
 		}
 	}
-	shrink(widths, width)
+	shrink(widths, cells, width)
 	for _, line := range lines {
 		start := len(text)
 		for i, cell := range line {
@@ -165,8 +168,9 @@ func orDash(cell string) string {
 // leastWidth is how narrow a column may become so that a table fits.
 const leastWidth = 6
 
-// shrink takes space from the widest columns until a line fits. The first column, which names the row, is the last to lose some.
-func shrink(widths []int, width int) {
+// shrink takes space from columns until a line fits: first from those whose head is wider than their cells, then from the widest. The first column,
+// which names the row, is the last to lose some.
+func shrink(widths, cells []int, width int) {
 	if width <= 0 {
 		return
 	}
@@ -175,39 +179,54 @@ func shrink(widths []int, width int) {
 		total += w
 	}
 	for ; total > width; total-- {
-		widest := -1
-		for i, w := range widths {
-			if i > 0 && w > leastWidth && (widest < 0 || w >= widths[widest]) {
-				widest = i
-			}
+		i := widest(widths[1:], cells[1:])
+		if i < 0 {
+			i = widest(widths[1:], nil)
 		}
-		if widest < 0 {
-			if widths[0] <= leastWidth {
-				return
-			}
-			widest = 0
+		if i++; i == 0 && widths[0] <= leastWidth {
+			return
 		}
-		widths[widest]--
+		widths[i]--
 	}
 }
 
-// timeForm is how people read a time: with its zone, and so that commands take it back.
-const timeForm = "2006-01-02 15:04:05Z07:00"
+// widest returns the widest column that may lose space, the last of several: one that is wider than its cells, or with nil any. -1 is none.
+func widest(widths, cells []int) int {
+	found := -1
+	for i, w := range widths {
+		if w > leastWidth && (cells == nil || w > cells[i]) && (found < 0 || w >= widths[found]) {
+			found = i
+		}
+	}
+	return found
+}
+
+// How people read a time: with its zone, which most often is whole hours, and so that commands take it back.
+const (
+	timeForm   = "2006-01-02 15:04:05Z07"
+	minuteForm = "2006-01-02 15:04:05Z07:00"
+)
 
 // Time shows a point in time in the local zone; "" for the zero time.
 func Time(t time.Time) string {
 	if t.IsZero() {
 		return ""
 	}
-	return t.Local().Format(timeForm)
+	t = t.Local()
+	if _, offset := t.Zone(); offset%3600 != 0 {
+		return t.Format(minuteForm)
+	}
+	return t.Format(timeForm)
 }
 
 // ParseTime reads what Time shows, and RFC 3339.
-func ParseTime(text string) (time.Time, error) {
-	if t, err := time.Parse(timeForm, text); err == nil {
-		return t, nil
+func ParseTime(text string) (t time.Time, err error) {
+	for _, form := range []string{timeForm, minuteForm, time.RFC3339} {
+		if t, err = time.Parse(form, text); err == nil {
+			break
+		}
 	}
-	return time.Parse(time.RFC3339, text)
+	return t, err
 }
 
 // visibleJSON writes what no terminal should show as JSON's own escapes, which change no value.

@@ -84,6 +84,15 @@ func TestNoLineIsTooLong(t *testing.T) {
 	}
 }
 
+// Heads that are wider than their cells are cut before any cell is.
+func TestHeadsAreCutFirst(t *testing.T) {
+	table := New("Name", "AverageProcessingTime", "Note")
+	table.Add("mbx1", "12ms", "twelve letters")
+	if got, want := written(t, table, Style{Width: 28}, nil), "Name  Aver…  Note\nmbx1  12ms   twelve letters\n"; !strings.HasPrefix(got, "Name  Av") || !strings.HasSuffix(got, "twelve letters\n") {
+		t.Errorf("%s\nwant\n%s", got, want)
+	}
+}
+
 // Rows that come over time are aligned with those before, and no line is too long.
 func TestFlow(t *testing.T) {
 	var out bytes.Buffer
@@ -111,7 +120,7 @@ func TestFlow(t *testing.T) {
 // What Time shows says its zone, and is taken back.
 func TestTime(t *testing.T) {
 	at := time.Date(2026, 7, 1, 12, 0, 5, 0, time.FixedZone("", 5*3600+1800))
-	for _, text := range []string{Time(at), "2026-07-01 12:00:05+05:30", "2026-07-01T06:30:05Z"} {
+	for _, text := range []string{Time(at), "2026-07-01 12:00:05+05:30", "2026-07-01T06:30:05Z", "2026-07-01 06:30:05Z", "2026-07-01 08:30:05+02"} {
 		if got, err := ParseTime(text); err != nil || !got.Equal(at) {
 			t.Errorf("%q: %v, %v", text, got, err)
 		}
