@@ -83,19 +83,21 @@ func TestSilentLongestGivesWay(t *testing.T) {
 
 // With every place taken by sign-ins that wait, the one that has waited longest gives way.
 func TestWaitingLongestGivesWay(t *testing.T) {
-	for _, limits := range []Limits{{Unauthenticated: 2}, {UnauthenticatedPerAddress: 2}} {
-		b := startBusy(t, TLSNone, limits)
-		second := b.waiting("127.0.0.1")
-		third := b.waiting("127.0.0.1")
-		if told := b.peer.rest(); told != "* BYE [UNAVAILABLE] Too many connections, try again.\r\n" {
-			t.Errorf("%+v: told %q", limits, told)
-		}
-		waitUntil(t, func() bool { return b.ended(OutcomeGaveWayWaiting) == 1 })
-		close(b.goOn)
-		for _, p := range []*peer{second, third} {
-			p.expect("* OK ")
-			p.expect("a OK ")
-		}
+	for name, limits := range map[string]Limits{"of all": {Unauthenticated: 2}, "of an address": {UnauthenticatedPerAddress: 2}} {
+		t.Run(name, func(t *testing.T) {
+			b := startBusy(t, TLSNone, limits)
+			second := b.waiting("127.0.0.1")
+			third := b.waiting("127.0.0.1")
+			if told := b.peer.rest(); told != "* BYE [UNAVAILABLE] Too many connections, try again.\r\n" {
+				t.Errorf("told %q", told)
+			}
+			waitUntil(t, func() bool { return b.ended(OutcomeGaveWayWaiting) == 1 })
+			close(b.goOn)
+			for _, p := range []*peer{second, third} {
+				p.expect("* OK ")
+				p.expect("a OK ")
+			}
+		})
 	}
 }
 
@@ -121,29 +123,31 @@ func TestPlacesOfTheProvedStay(t *testing.T) {
 		{Unauthenticated: 1}:           OutcomeLimitUnsigned,
 		{UnauthenticatedPerAddress: 1}: OutcomeLimitUnsignedAddress,
 	} {
-		h := start(t, TLSNone, func(o *Options) { o.Settings.Limits = limits })
-		served, goOn := make(chan struct{}), make(chan struct{})
-		h.tier.route = func(user string) (backend.Route, error) {
-			return backend.Route{User: user, Servers: []string{"mbx1"}, Mode: directory.ModeMaster}, nil
-		}
-		h.tier.signIn = func(_ context.Context, q backend.SignInRequest) (*backend.Link, error) {
-			close(served)
-			<-goOn
-			return fakeLink(q), nil
-		}
-		proved := h.client()
-		proved.send("a LOGIN bob secret\r\n")
-		<-served
-		if told := h.dial().rest(); told != "* BYE [LIMIT] Too many connections.\r\n" {
-			t.Errorf("%v: told %q", outcome, told)
-		}
-		if h.ended(outcome) != 1 {
-			t.Errorf("%v is not counted", outcome)
-		}
-		close(goOn)
-		proved.expect("* OK ")
-		waitUntil(t, func() bool { unsigned, _ := h.server.gate.counts(); return unsigned == 0 })
-		h.client() // there is room again
+		t.Run(outcome.String(), func(t *testing.T) {
+			h := start(t, TLSNone, func(o *Options) { o.Settings.Limits = limits })
+			served, goOn := make(chan struct{}), make(chan struct{})
+			h.tier.route = func(user string) (backend.Route, error) {
+				return backend.Route{User: user, Servers: []string{"mbx1"}, Mode: directory.ModeMaster}, nil
+			}
+			h.tier.signIn = func(_ context.Context, q backend.SignInRequest) (*backend.Link, error) {
+				close(served)
+				<-goOn
+				return fakeLink(q), nil
+			}
+			proved := h.client()
+			proved.send("a LOGIN bob secret\r\n")
+			<-served
+			if told := h.dial().rest(); told != "* BYE [LIMIT] Too many connections.\r\n" {
+				t.Errorf("told %q", told)
+			}
+			if h.ended(outcome) != 1 {
+				t.Error("that is not counted")
+			}
+			close(goOn)
+			proved.expect("* OK ")
+			waitUntil(t, func() bool { unsigned, _ := h.server.gate.counts(); return unsigned == 0 })
+			h.client() // there is room again
+		})
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 )
@@ -15,9 +16,13 @@ import (
 // leakPatience is how long goroutines and descriptors may take to go away.
 const leakPatience = 30 * time.Second
 
+// watched has the names of the tests that NoLeaks looks after now.
+var watched sync.Map
+
 // NoLeaks fails the test if goroutines or descriptors that were opened after this
 // call are still there when the test ends. Call it first in a test, so that its
-// check runs after every other cleanup; it is not for parallel tests.
+// check runs after every other cleanup; it is not for parallel tests. Further calls
+// in the same test do nothing.
 func NoLeaks(t testing.TB) {
 	t.Helper()
 	noLeaksAfter(t, leakPatience)
@@ -26,6 +31,10 @@ func NoLeaks(t testing.TB) {
 // noLeaksAfter is NoLeaks for what goes away within a limit.
 func noLeaksAfter(t testing.TB, limit time.Duration) {
 	t.Helper()
+	if _, already := watched.LoadOrStore(t.Name(), true); already {
+		return // the first call's check comes last; to another one, what the test's first part still has would be a leak
+	}
+	t.Cleanup(func() { watched.Delete(t.Name()) })
 	startPoller(t)
 	goroutines, descriptors := goroutineStacks(), openDescriptors()
 	t.Cleanup(func() {
