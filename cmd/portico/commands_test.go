@@ -59,7 +59,7 @@ var commandSamples = []struct{ command, args string }{
 	{"probe list", ""},
 	{"probe history", "IMAP/ImapCTPProbe"},
 	{"health items", ""},
-	{"health item", "IMAP.Protocol/ImapDeepTestProbe/db1"},
+	{"health explain", "IMAP.Protocol/ImapDeepTestProbe/db1"},
 	{"probe run", "IMAP.Protocol/ImapSelfTestProbe"},
 	{"override add", "IMAP/ImapCTPProbe --property Enabled --value 1 --duration 1h"},
 	{"override list", ""},
