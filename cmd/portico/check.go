@@ -23,8 +23,10 @@ func newCheck() *cobra.Command {
 		Short: "Tell everything that is wrong with a configuration file",
 		Long: "Check reads a configuration file, and the certificates, keys, tokens and map files it names. It prints every mistake and\n" +
 			"warning with file, line and column, and the settings in which a change at run time beats it. What a start would refuse counts as a\n" +
-			"mistake: a file that cannot be used, a store that is damaged, other databases than \"routing: hash\" spreads users over. A database without the copy that is active counts too: a reload refuses it, and a start keeps its users\n" +
-			"out. Check opens no port and changes nothing.\n\n" +
+			"mistake: a file that cannot be used, a store that is damaged, other databases than \"routing: hash\" spreads users over. A database\n" +
+			"without the copy that is active counts too: a reload refuses it, and a start keeps its users out. Check also warns of databases\n" +
+			"that no probe opens, of probes that may take longer than their interval, and of two servers whose faults recovery cannot tell\n" +
+			"apart. It opens no port and changes nothing.\n\n" +
 			"Exit status: 0 the file can be used, 1 it has mistakes, 2 it cannot be read.",
 		Args: cobra.NoArgs,
 	}
@@ -54,7 +56,7 @@ func checkFile(ctx context.Context, file string) (found configs.Problems, err er
 	if err != nil {
 		return nil, err
 	}
-	found = append(found, config.Warnings()...)
+	found = slices.Concat(config.Warnings(), config.Advice())
 	refused := refusals(ctx, config, file, func(what string, err error) {
 		found = append(found, configs.Problem{File: file, Message: what + ": " + err.Error(), Warning: true})
 	})
