@@ -28,7 +28,7 @@ func ServerOf(m MonitorState, active func(database string) (server string)) stri
 	case ScopeServer:
 		return m.Target
 	case ScopeDatabase:
-		if m.LastFailure != nil && m.LastFailure.Mailbox != "" && m.failing() {
+		if m.LastFailure != nil && m.LastFailure.Mailbox != "" && m.Failing() {
 			return m.LastFailure.Mailbox
 		}
 		return active(m.Target)
@@ -36,8 +36,8 @@ func ServerOf(m MonitorState, active func(database string) (server string)) stri
 	return ""
 }
 
-// failing says whether the monitor's target fails. It need not have failed for long: half of the results in a row that it takes are enough.
-func (m *MonitorState) failing() bool {
+// Failing says whether the monitor's target fails. It need not have failed for long: half of the results in a row that it takes are enough.
+func (m *MonitorState) Failing() bool {
 	switch m.Value {
 	case Unhealthy, Unavailable, Degraded:
 		return true
@@ -56,7 +56,7 @@ func Together(m MonitorState, all []MonitorState, active func(database string) (
 			continue
 		}
 		if server := ServerOf(other, active); server != "" {
-			servers[server] = servers[server] || other.failing() && !Outdated(other, active)
+			servers[server] = servers[server] || other.Failing() && !Outdated(other, active)
 		}
 	}
 	for _, fails := range servers {

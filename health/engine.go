@@ -51,7 +51,8 @@ type planned struct {
 type running struct {
 	stop    context.CancelFunc // ends its goroutine
 	history history
-	hurry   chan struct{} // holds one: somebody has seen its target fail
+	hurry   chan struct{} // holds one: somebody has seen its target fail, or waits for it to come back
+	follow  time.Time     // until then it is repeated in a hurry, unless it succeeds; see Follow
 	ended   chan struct{} // closed when the run that is on ends; nil while none is
 	awaited bool          // somebody waits for that, to run it by hand
 	panics  int           // in a row
@@ -204,11 +205,9 @@ func (e *Engine) repeat(ctx context.Context, p planned) {
 		if _, err := e.run(ctx, p, p.probe.Timeout, new(Run), false); err != nil {
 			return
 		}
-		if hurried {
-			e.mu.Lock()
-			hurried = e.unsettled(p.probe.ID())
-			e.mu.Unlock()
-		}
+		e.mu.Lock()
+		hurried = e.unsettled(p.probe.ID()) || began.Before(p.state.follow)
+		e.mu.Unlock()
 		pace := time.Duration((0.9 + e.opt.Random()/5) * float64(interval))
 		if hurried {
 			pace = interval / hurriedPace
@@ -234,11 +233,30 @@ func (e *Engine) Hurry(set, probe, target string) {
 	for _, m := range e.byProbe[id] {
 		m.hurried = true
 	}
-	if !e.unsettled(id) {
+	if e.unsettled(id) {
+		p.state.press()
+	}
+}
+
+// Follow has the probe of a monitor repeated ten times as often as its interval says until it succeeds, or the time has come: its target was
+// restarted, and somebody waits for it. It does not block, and does nothing if there is no such monitor.
+func (e *Engine) Follow(monitor string, until time.Time) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	m := e.monitors[monitor]
+	if m == nil {
 		return
 	}
+	if p, ok := e.probes[m.HealthSet+"/"+nameOf(m.Probe, m.Target)]; ok {
+		p.state.follow = until
+		p.state.press()
+	}
+}
+
+// press has the probe run soon. The caller holds the engine's mutex.
+func (r *running) press() {
 	select {
-	case p.state.hurry <- struct{}{}:
+	case r.hurry <- struct{}{}:
 	default:
 	}
 }
@@ -328,6 +346,9 @@ func (e *Engine) keep(p planned, result *Result) {
 	p.state.history.add(result)
 	if !result.counts() {
 		return
+	}
+	if result.good() {
+		p.state.follow = time.Time{}
 	}
 	now := e.opt.Now()
 	for _, m := range e.byProbe[p.probe.ID()] {

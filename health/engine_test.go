@@ -162,6 +162,79 @@ func TestHurry(t *testing.T) {
 	}
 }
 
+// A probe whose target was restarted is repeated until it succeeds, also if its monitor is Unhealthy and another plan comes, and no longer than
+// somebody waits.
+func TestFollow(t *testing.T) {
+	var dead atomic.Bool
+	var runs atomic.Int64
+	plan := one(func(context.Context, *Run) error {
+		runs.Add(1)
+		if dead.Load() {
+			return errors.New("no")
+		}
+		return nil
+	})
+	simulated(t, plan, func(t *testing.T, e *Engine, _ func() []string) {
+		dead.Store(true)
+		time.Sleep(10 * time.Minute)
+		if got := states(e); got != "M/mbx1 Unhealthy" {
+			t.Fatal(got)
+		}
+		runs.Store(0)
+		e.Follow("S/M/none", time.Now().Add(time.Hour))
+		e.Follow("S/M/mbx1", time.Now().Add(2*time.Minute))
+		time.Sleep(time.Minute)
+		e.Use(plan)
+		time.Sleep(time.Minute)
+		if n := runs.Load(); n < 18 || n > 22 {
+			t.Errorf("%d runs in two minutes", n)
+		}
+		runs.Store(0)
+		time.Sleep(10 * time.Minute)
+		if n := runs.Load(); n > 12 {
+			t.Errorf("%d runs in the ten minutes after it", n)
+		}
+		e.Follow("S/M/mbx1", time.Now().Add(time.Hour))
+		time.Sleep(time.Minute)
+		dead.Store(false)
+		time.Sleep(7 * time.Second)
+		if got := states(e); got != "M/mbx1 Healthy" {
+			t.Errorf("when it is back: %s", got)
+		}
+		runs.Store(0)
+		time.Sleep(10 * time.Minute)
+		if n := runs.Load(); n > 12 {
+			t.Errorf("%d runs in ten minutes though it is back", n)
+		}
+	})
+}
+
+// Another number of failures is in force at once, while failures run too.
+func TestOtherNumberOfFailures(t *testing.T) {
+	fails := one(func(context.Context, *Run) error { return errors.New("no") })
+	with := func(failures string) Plan {
+		return fails.With([]Override{{ItemType: ItemMonitor, Identity: "S/M", Property: "MonitoringThreshold", Value: failures}}, time.Now(), "")
+	}
+	simulated(t, with("100"), func(t *testing.T, e *Engine, _ func() []string) {
+		time.Sleep(20 * time.Minute)
+		if got := states(e); got != "M/mbx1 UnInitialized" {
+			t.Fatal(got)
+		}
+		e.Use(with("4"))
+		if got := states(e); got != "M/mbx1 Degraded" {
+			t.Errorf("a lower number: %s", got)
+		}
+		time.Sleep(time.Minute)
+		if got := states(e); got != "M/mbx1 Unhealthy" {
+			t.Errorf("a minute later: %s", got)
+		}
+		e.Use(with("100"))
+		if m := e.Monitors()[0]; m.Value != Healthy || !m.FirstAlert.IsZero() {
+			t.Errorf("a higher number: %v, fails since %v", m.Value, m.FirstAlert)
+		}
+	})
+}
+
 // A probe that hangs ends at its time-out; one that panics is poisoned, then left alone for a time; both count as failures, and nothing else
 // goes down.
 func TestProbesThatHangAndPanic(t *testing.T) {

@@ -43,6 +43,9 @@ type Monitor struct {
 // ID is the monitor's identity, as a probe's.
 func (m *Monitor) ID() string { return m.HealthSet + "/" + nameOf(m.Name, m.Target) }
 
+// StaleAfter is how long a probe may be silent before its monitor is Unavailable: three intervals, and the time of a run.
+func StaleAfter(interval, timeout time.Duration) time.Duration { return 3*interval + timeout }
+
 // defaultUnhealthyAfter is Exchange's (EXCHANGE.md 1.3).
 const defaultUnhealthyAfter = time.Minute
 
@@ -54,6 +57,7 @@ type MonitorState struct {
 	FirstAlert     time.Time // since when it fails; zero while it does not
 	LastResult     *Result   // by which it judges; nil if there was none
 	LastFailure    *Result   // the latest that failed
+	LastSuccess    time.Time // when the latest that succeeded began; zero if none has
 	Stale          bool      // results do not come any more
 	InRow          int       // failures in a row
 }
@@ -78,12 +82,10 @@ func newMonitor(m Monitor, now time.Time) *monitor {
 func (m *monitor) judge(r *Result, now time.Time) {
 	m.LastResult = r
 	if r.good() {
-		m.InRow, m.FirstAlert, m.hurried = 0, time.Time{}, false
+		m.InRow, m.hurried, m.LastSuccess = 0, false, r.Start
 	} else {
 		m.LastFailure = r
-		if m.InRow++; m.InRow == m.Failures {
-			m.FirstAlert = now
-		}
+		m.InRow++
 	}
 	m.look(now)
 }
@@ -95,6 +97,12 @@ func (m *monitor) look(now time.Time) bool {
 		last = m.LastResult.End
 	}
 	m.Stale = m.StaleAfter > 0 && now.Sub(last) > m.StaleAfter
+	switch fails := m.InRow >= m.Failures; { // an override may have changed the number
+	case !fails:
+		m.FirstAlert = time.Time{}
+	case m.FirstAlert.IsZero():
+		m.FirstAlert = now
+	}
 	value := Healthy
 	switch {
 	case m.Off:
@@ -129,7 +137,7 @@ func (m *monitor) degradedTime() time.Duration {
 
 // next returns when to look again though nothing has come.
 func (m *monitor) next() (at time.Time) {
-	if m.Value == Degraded {
+	if m.Value == Degraded && !m.FirstAlert.IsZero() {
 		at = m.FirstAlert.Add(m.degradedTime())
 	}
 	last := m.began

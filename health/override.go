@@ -185,10 +185,14 @@ func (p Plan) With(overrides []Override, now time.Time, version string) Plan {
 				set(m, n)
 			}
 		}
-		if !slices.ContainsFunc(changed.Probes, func(probe *Probe) bool {
+		judged := slices.IndexFunc(changed.Probes, func(probe *Probe) bool {
 			return probe.HealthSet == m.HealthSet && probe.Name == m.Probe && probe.Target == m.Target
-		}) {
+		})
+		switch {
+		case judged < 0:
 			m.Off = true // nothing looks
+		case m.StaleAfter > 0:
+			m.StaleAfter = StaleAfter(changed.Probes[judged].Interval, changed.Probes[judged].Timeout)
 		}
 	}
 	return changed

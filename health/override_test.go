@@ -41,6 +41,13 @@ func TestOverrides(t *testing.T) {
 	if p.Probes[0].Interval != time.Minute || p.Monitors[0].Failures != 3 {
 		t.Error("the plan itself has changed")
 	}
+	slow := p
+	slow.Monitors = []Monitor{p.Monitors[0]}
+	slow.Monitors[0].StaleAfter = StaleAfter(time.Minute, 20*time.Second)
+	slow = slow.With([]Override{of(ItemProbe, "IMAP.Protocol/ImapSelfTestProbe", "RecurrenceIntervalSeconds", "3600")}, now, "this")
+	if got := slow.Monitors[0].StaleAfter; got != 3*time.Hour+20*time.Second {
+		t.Errorf("a probe that runs each hour is missed after %v", got)
+	}
 	off := p.With([]Override{of(ItemProbe, "IMAP.Protocol/ImapSelfTestProbe/mbx1", "Enabled", "0")}, now, "this")
 	if len(off.Probes) != 1 || !off.Monitors[0].Off || off.Monitors[1].Off {
 		t.Errorf("without a probe: %+v", off)

@@ -80,10 +80,24 @@ func (c healthControl) SetComponent(ctx context.Context, r health.Request) (admi
 	return change, err
 }
 
+// change waits for the turn of whoever wants to change something, and returns what ends it. It is an error if the context ends first:
+// nothing is changed for somebody who has given up.
+func (s *service) change(ctx context.Context) (done func(), err error) {
+	s.changing.Lock()
+	if ctx.Err() != nil {
+		s.changing.Unlock()
+		return nil, fmt.Errorf("nothing was changed, since another change was under way: %w", context.Cause(ctx))
+	}
+	return s.changing.Unlock, nil
+}
+
 // setComponent keeps what a requester wants, and does it.
 func (s *service) setComponent(ctx context.Context, r health.Request) error {
-	s.changing.Lock()
-	defer s.changing.Unlock()
+	done, err := s.change(ctx)
+	if err != nil {
+		return err
+	}
+	defer done()
 	r.At = time.Now().UTC().Truncate(time.Millisecond)
 	text, err := json.Marshal(r)
 	if err != nil {

@@ -17,7 +17,7 @@ const copyPace = 10
 // unreadable says why the mail of the copy on a server can not be read, if the monitor of the database says so.
 func (s *service) unreadable(database, server string) (f backend.Failure, unreadable bool) {
 	for _, m := range s.health.Monitors() {
-		if m.Name != health.ImapDeepTestMonitor || m.Target != database || m.Value != health.Degraded && m.Value != health.Unhealthy {
+		if m.Name != health.ImapDeepTestMonitor || m.Target != database || m.Value != health.Unhealthy && (m.Value != health.Degraded || !m.Failing()) {
 			continue
 		}
 		if last := m.LastFailure; last != nil && last.Mailbox == server && last.Dependency == health.InformationStore {

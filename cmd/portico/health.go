@@ -20,9 +20,6 @@ import (
 	"portico/proxy"
 )
 
-// staleAfter is how many intervals a probe may be silent before its monitor says so.
-const staleAfter = 3
-
 // counterWindow is over how long the counter checks look; counterFailures is how many windows in a row turn their monitors (EXCHANGE.md
 // section 2).
 const (
@@ -87,7 +84,7 @@ func (s *service) healthPlan(config *configs.Config) health.Plan {
 		})
 		plan.Monitors = append(plan.Monitors, health.Monitor{
 			HealthSet: set, Name: monitor, Target: target, Probe: probe, Failures: timing.Failures, Component: component,
-			StaleAfter: staleAfter*timing.Interval + timing.Timeout,
+			StaleAfter: health.StaleAfter(timing.Interval, timing.Timeout),
 		})
 	}
 	names := s.front.Load().tier.Servers()

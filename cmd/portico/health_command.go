@@ -88,9 +88,6 @@ func newHealthGet() *cobra.Command {
 	return cmd
 }
 
-// monitorAliases are names that people use for a monitor (EXCHANGE.md section 0).
-var monitorAliases = map[string]string{"imaptestdeepmonitor": health.ImapDeepTestMonitor}
-
 func newHealthAlerts() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "alerts",

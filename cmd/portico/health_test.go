@@ -310,6 +310,7 @@ func TestFaultsBehindTheProxy(t *testing.T) {
 	w.valves[0].set(fault{})
 	r.asks(t, statusFine, "probe", "run", `IMAP.Protocol\ImapSelfTestProbe`)
 	r.asks(t, statusFailed, "probe", "run", "IMAP.Protocol/ImapProxyTestProbe")
+	r.asks(t, statusFine, "probe", "run", "IMAP.Protocol/ImapTestDeepProbe/db2")
 	w.put(t, "mine.password", "probe-it\n")
 	r.asks(t, statusFine, "probe", "run", "IMAP/ImapCTPProbe/db2", "--account", "health2", "--password-file", filepath.Join(w.dir, "mine.password"))
 	mine := []string{"--account", "health2", "--password-file", filepath.Join(w.dir, "mine.password")}
@@ -348,6 +349,8 @@ func TestFaultsOfTheFront(t *testing.T) {
 			{statusBad, []string{"get", "--where", "$_.AlertValue -ne Healthy -and HealthSetName -like IMAP.*"}, proxyTest},
 			{statusFine, []string{"get", "ImapTestDeepMonitor"}, "ImapDeepTestMonitor"}, // as the seed has it
 			{statusBad, []string{"get", "imap.proxy", "-o", "list"}, "Dependency          : Active Directory"},
+			{statusFine, []string{"get", "--where", "Name -eq ImapTestDeepMonitor -and TargetResource -eq db1"}, "ImapDeepTestMonitor"},
+			{statusBad, []string{"get", "ImapTestProxyMonitor"}, "ImapProxyTestMonitor"},
 			{statusFailed, []string{"get", "--where", "HealtSetName -eq IMAP"}, "did you mean HealthSetName?"},
 			{statusFailed, []string{"get", "--where", "AlertValue"}, "is no condition"},
 			{statusFailed, []string{"get", "--where", "AlertValue -gt 3"}, "none of -eq"},
@@ -541,7 +544,10 @@ func TestOverrideCommands(t *testing.T) {
 		t.Errorf("with the probe off:\n%s", got)
 	}
 	r.asks(t, statusFailed, "probe", "run", probe)
-	r.asks(t, statusFine, "override", "add", "IMAP/RequestsQueuedGt500Monitor", "--item-type", "Monitor", "--property", "MonitoringThreshold", "--value", "7", "--duration", "1h")
+	r.asks(t, statusFine, "override", "add", "IMAP/RequestsQueuedGt500Monitor", "--item-type", "Monitor", "--property", "MonitoringThreshold", "--value", "7", "--duration", "1.00:00:00")
+	// By other spellings of the same names.
+	r.asks(t, statusFine, "override", "add", `IMAP.Protocol\ImapTestSelfMonitor\mbx1`, "--item-type", "Monitor", "--property", "MonitoringThreshold", "--value", "8")
+	r.asks(t, statusFine, "override", "remove", "IMAP.Protocol/ImapTestSelfMonitor/mbx1", "--item-type", "Monitor", "--property", "MonitoringThreshold")
 	for _, bad := range []struct {
 		args  []string
 		words string
@@ -577,7 +583,7 @@ func TestOverrideCommands(t *testing.T) {
 	if got := state(); !strings.Contains(got, "Repairing") {
 		t.Errorf("after a restart it is not repairing:\n%s", got)
 	}
-	r.asks(t, statusFine, "health", "repairing", "IMAP.Protocol/ImapSelfTestMonitor/mbx1", "--off")
+	r.asks(t, statusFine, "health", "repairing", "IMAP.Protocol/ImapTestSelfMonitor/mbx1", "--off")
 	testkit.Eventually(t, "it is not repairing any more", func() bool { return strings.Contains(state(), "Healthy") })
 	r.asks(t, statusFailed, "health", "repairing", "IMAP/Nothing")
 }

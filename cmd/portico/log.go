@@ -33,7 +33,7 @@ func (a *asking) filterFlags(cmd *cobra.Command, find func(ctx context.Context, 
 	flags.StringVar(&f.Server, "server", "", "only sessions on this mailbox `server`")
 	flags.StringVar(&f.Session, "session", "", "only the session with this `ID`; session list has them")
 	flags.StringVar(&f.Command, "command", "", "only this `command`, such as select, or fetch, which is UID FETCH too")
-	flags.DurationVar(&slower, "slower", 0, "only commands that take the mailbox server at least this `time`")
+	timeVar(flags, &slower, "slower", 0, "only commands that take the mailbox server at least this `time`")
 	return func(ctx context.Context) (admin.LogFilter, error) {
 		f.Slower = slower.Seconds()
 		if err := a.checkNames(ctx, f.Server, f.Command, protolog.OpenSession, protolog.CloseSession, protolog.Proxy, "other"); err != nil {
@@ -62,7 +62,7 @@ func newLogOn() *cobra.Command {
 	}
 	ask := askFlags(cmd)
 	filter := ask.filterFlags(cmd, ask.existing)
-	last := cmd.Flags().Duration("for", 10*time.Minute, "`time` after which the rule ends; 0s is not before log off")
+	last := timeFlag(cmd, "for", 10*time.Minute, "`time` after which the rule ends; 0s is not before log off")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		wanted, err := filter(cmd.Context())
 		if err != nil {

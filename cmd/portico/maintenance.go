@@ -241,7 +241,7 @@ func newMaintenanceStart() *cobra.Command {
 		Args:    cobra.MaximumNArgs(1),
 	}
 	ask := askFlags(cmd)
-	drain := cmd.Flags().Duration("drain", 30*time.Second, "`time` over which the sessions of a node end")
+	drain := timeFlag(cmd, "drain", 30*time.Second, "`time` over which the sessions of a node end")
 	yes := yesFlag(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		if len(args) == 0 && !*yes {

@@ -61,7 +61,7 @@ func TestMaintenance(t *testing.T) {
 	r.asks(t, statusFine, "component", "get")
 }
 
-// A runbook ends when the probe succeeds, and takes back what it has done.
+// A runbook ends when the probe succeeds, and takes back what it has done; the block of a dead server is lifted when the server is well.
 func TestRunbooks(t *testing.T) {
 	testkit.NoLeaks(t)
 	w := newWatchedSite(t, nil)
@@ -94,13 +94,15 @@ func TestRunbooks(t *testing.T) {
 			t.Errorf("no %q in\n%s", words, got)
 		}
 	}
-	if r.active.Blocked("mbx1") || restarts() != "restart mbx1" {
-		t.Errorf("blocked by %v; %s", r.active.BlockedBy("mbx1"), restarts())
+	if !r.active.Blocked("mbx1") || restarts() != "restart mbx1" {
+		t.Errorf("mbx1 is dead, and blocked by %v; %s", r.active.BlockedBy("mbx1"), restarts())
 	}
 	if got := r.asks(t, statusFine, "health", "recovery"); !strings.Contains(got, "runbook deep") {
 		t.Error(got)
 	}
 	w.valves[0].set(fault{})
+	r.settled(t)
+	r.eventually(t, "the block is lifted", func() bool { return !r.active.Blocked("mbx1") })
 }
 
 // The bundle has what is known, and no secret.

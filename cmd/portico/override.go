@@ -82,8 +82,11 @@ func (c healthControl) Overrides(ctx context.Context) ([]health.Override, error)
 
 // AddOverride implements admin.Health.
 func (c healthControl) AddOverride(ctx context.Context, o health.Override) (change admin.Change, err error) {
-	c.s.changing.Lock()
-	defer c.s.changing.Unlock()
+	done, err := c.s.change(ctx)
+	if err != nil {
+		return change, err
+	}
+	defer done()
 	if err := c.s.healthPlan(c.s.config).Check(o); err != nil {
 		return change, unknownHere(err)
 	}
@@ -129,8 +132,11 @@ func storedOverride(text []byte) string {
 
 // RemoveOverride implements admin.Health.
 func (c healthControl) RemoveOverride(ctx context.Context, o health.Override) (change admin.Change, err error) {
-	c.s.changing.Lock()
-	defer c.s.changing.Unlock()
+	done, err := c.s.change(ctx)
+	if err != nil {
+		return change, err
+	}
+	defer done()
 	entry, err := c.s.store.Get(ctx, storedOverrides+o.Key())
 	if errors.Is(err, store.ErrNotFound) {
 		return change, admin.Unknown(fmt.Errorf("there is no override of %s's %s", o.Identity, o.Property))
@@ -165,8 +171,11 @@ func (s *service) loadRepairing() error {
 
 // SetRepairing implements admin.Health.
 func (c healthControl) SetRepairing(ctx context.Context, id string, on bool) (change admin.Change, err error) {
-	c.s.changing.Lock()
-	defer c.s.changing.Unlock()
+	done, err := c.s.change(ctx)
+	if err != nil {
+		return change, err
+	}
+	defer done()
 	value, ok := c.s.alertValue(id)
 	if !ok {
 		return change, admin.Unknown(fmt.Errorf("there is no monitor %s", id))
@@ -276,7 +285,7 @@ func newOverrideAdd() *cobra.Command {
 	overrideFlags(cmd, &o)
 	cmd.Flags().StringVar(&o.Value, "value", "", "its `value`")
 	cmd.MarkFlagRequired("value")
-	duration := cmd.Flags().Duration("duration", 0, "`time` after which it ends")
+	duration := timeFlag(cmd, "duration", 0, "`time` after which it ends, such as 2h or 1.00:00:00")
 	cmd.Flags().StringVar(&o.Version, "apply-version", "", "it ends when another `version` of the program runs; not with --duration")
 	cmd.MarkFlagsMutuallyExclusive("duration", "apply-version")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {

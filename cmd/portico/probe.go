@@ -80,7 +80,7 @@ func newProbeRun() *cobra.Command {
 		Args:    cobra.ExactArgs(1),
 	}
 	ask := askFlags(cmd).aliasFlag(cmd)
-	timeout := cmd.Flags().Duration("timeout", 0, "`time` that it may take; its own by default")
+	timeout := timeFlag(cmd, "timeout", 0, "`time` that it may take; its own by default")
 	account := cmd.Flags().String("account", "", "`user` to sign in as, instead of the health mailbox; wants --password-file")
 	passwordFile := cmd.Flags().String("password-file", "", "`file` with the password of --account in one line")
 	endpoint := cmd.Flags().String("endpoint", "", "`host:port` to ask over TLS instead of our own listener, for ImapCTPProbe; wants --account")

@@ -31,7 +31,7 @@ const (
 func (s *service) startRecovery() (err error) {
 	s.recovery, err = recovery.New(context.Background(), recovery.Options{
 		Monitors: s.recoverable, Active: s.activeOn, Verify: s.verify, Actors: s.actors(), Store: s.store, Tell: s.recoveryTold,
-		Failed: func(err error) { s.reported("recovery", err) }, Helped: s.recoveryHelped,
+		Failed: func(err error) { s.reported("recovery", err) }, Helped: s.recoveryHelped, Follow: s.health.Follow,
 	})
 	if err == nil {
 		s.recovery.Use(recoveryPlan(s.config.Health.Recovery))
@@ -176,7 +176,7 @@ func (s *service) failover(ctx context.Context, c recovery.Case) (string, error)
 		moves, err = own.move(ctx, func(ctx context.Context, o backend.MoveOptions) []backend.MoveResult {
 			return own.tier().MoveAway(ctx, c.Database, c.Server, o)
 		})
-	case len(active) == 0 && blocked:
+	case len(active) == 0 && blocked && c.Resumed:
 		return "nothing is active there any more", nil
 	case len(active) == 0:
 		return "", recovery.Skipped("nothing is active there")
@@ -264,8 +264,11 @@ func (s *service) setImapProxy(ctx context.Context, state string) error {
 // restartFrontEnd makes listeners and set-up anew from the configuration in force: certificates and keys are read again, and all that leads to
 // directory and mailbox servers is new. Sessions go on.
 func (s *service) restartFrontEnd(ctx context.Context) error {
-	s.changing.Lock()
-	defer s.changing.Unlock()
+	done, err := s.change(ctx)
+	if err != nil {
+		return err
+	}
+	defer done()
 	front, err := newFront(ctx, s.config, s.lasting)
 	if err != nil {
 		return err
@@ -317,7 +320,7 @@ func (c healthControl) Recover(ctx context.Context, r admin.RecoveryRequest) (re
 	of := recovery.Case{Server: r.Server, Database: r.Database}
 	by := cmp.Or(r.By, "operator")
 	if r.Lift {
-		return recovery.Record{}, c.s.recovery.Lift(ctx, r.Action, of, by)
+		return c.s.recovery.Lift(ctx, r.Action, of, by)
 	}
 	record, err := c.s.recovery.ByHand(ctx, r.Action, of, by, r.Machine)
 	var skipped recovery.Skipped

@@ -72,6 +72,8 @@ func nextStep(l recovery.Ladder) string {
 		return "is being done"
 	case l.Told:
 		return "people were told"
+	case l.Since.IsZero():
+		return "none"
 	case l.Next.IsZero():
 		return "now"
 	}

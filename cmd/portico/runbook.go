@@ -48,7 +48,7 @@ func newRunbookOf(book recovery.Runbook) *cobra.Command {
 	cmd.Long = "The steps, as long as the fault lasts:\n" + steps.String()
 	w := &walk{book: book, ask: askFlags(cmd)}
 	cmd.Flags().BoolVar(&w.auto, "auto", false, "do not ask: each step is done, unless it was done too often (health.recovery.throttle)")
-	cmd.Flags().DurationVar(&w.wait, "wait", 10*time.Minute, "`time` after which it is looked again, twice")
+	timeVar(cmd.Flags(), &w.wait, "wait", 10*time.Minute, "`time` after which it is looked again, twice")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		if len(args) == 1 {
 			w.target = args[0]
@@ -146,15 +146,10 @@ func (w *walk) steps(cmd *cobra.Command) (well bool, err error) {
 				continue
 			}
 		}
-		if step.Wait {
-			if err := w.pause(ctx); err != nil {
-				return false, err
-			}
+		if well, err = w.helped(ctx, step); err != nil {
+			return false, err
 		}
-		if well, err = w.look(ctx); err != nil || !well {
-			if err != nil {
-				return false, err
-			}
+		if !well {
 			continue
 		}
 		if well, err = w.stays(ctx); well || err != nil {
@@ -163,6 +158,36 @@ func (w *walk) steps(cmd *cobra.Command) (well bool, err error) {
 	}
 	return false, nil
 }
+
+// helped looks whether a step has helped. A restarted mailbox server is looked at again and again until it is well or the wait is over:
+// its hook may return long before the server is back.
+func (w *walk) helped(ctx context.Context, step recovery.Step) (well bool, err error) {
+	if !step.Do.Restarts() {
+		if step.Wait {
+			if err := w.pause(ctx); err != nil {
+				return false, err
+			}
+		}
+		return w.look(ctx)
+	}
+	fmt.Fprintf(w.out, "Waiting %v at most for %s to come back.\n", w.wait, w.server)
+	began := time.Now()
+	for {
+		if well, err := w.look(ctx); well || err != nil {
+			return well, err
+		}
+		left := w.wait - time.Since(began)
+		if left <= 0 {
+			return false, nil
+		}
+		if err := sleep(ctx, min(left, max(w.wait/60, lookEach))); err != nil {
+			return false, err
+		}
+	}
+}
+
+// lookEach is how long a runbook waits at least before it looks again at what was restarted.
+const lookEach = time.Second
 
 // stays looks again after a while, twice.
 func (w *walk) stays(ctx context.Context) (well bool, err error) {
@@ -179,7 +204,11 @@ func (w *walk) stays(ctx context.Context) (well bool, err error) {
 
 func (w *walk) pause(ctx context.Context) error {
 	fmt.Fprintf(w.out, "Waiting %v.\n", w.wait)
-	timer := time.NewTimer(w.wait)
+	return sleep(ctx, w.wait)
+}
+
+func sleep(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {
 	case <-timer.C:
@@ -242,7 +271,7 @@ func (w *walk) monitor(ctx context.Context) (admin.MonitorRow, error) {
 func (w *walk) unhealthyServer(ctx context.Context) (identity string, err error) {
 	found, err := w.monitors(ctx, func(m admin.MonitorRow) bool {
 		of := m.Name == health.ImapSelfTestMonitor && m.TargetResource == w.server || m.Name == health.ImapDeepTestMonitor && (m.Mailbox == w.server || m.TargetResource == w.target)
-		return of && (m.AlertValue == health.Unhealthy.String() || m.AlertValue == health.Degraded.String())
+		return of && (m.AlertValue == health.Unhealthy.String() || m.AlertValue == health.Degraded.String() && m.FirstAlert != nil)
 	})
 	if err != nil || len(found) == 0 {
 		return "", err
@@ -312,8 +341,11 @@ func (w *walk) lift(ctx context.Context) error {
 	var failed error
 	for _, request := range slices.Backward(w.lifts) {
 		var record recovery.Record
-		if err := w.ask.post(ctx, "/api/v1/recovery", request, &record); err != nil {
+		switch err := w.ask.post(ctx, "/api/v1/recovery", request, &record); {
+		case err != nil:
 			failed = fmt.Errorf("%s is not taken back: %w", request.Action, err)
+		case record.Result == recovery.ResultSkipped:
+			fmt.Fprintf(w.out, "%s: %s\n", record.ID, visibleText(record.Message))
 		}
 	}
 	return failed

@@ -22,7 +22,7 @@ func newServerPause() *cobra.Command {
 		Args:    cobra.ExactArgs(1),
 	}
 	ask := askFlags(cmd)
-	length := cmd.Flags().Duration("for", 0, "how long, at most "+backend.MaxPause.String())
+	length := timeFlag(cmd, "for", 0, "how long, at most "+backend.MaxPause.String())
 	cmd.MarkFlagRequired("for")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		if *length <= 0 || *length > backend.MaxPause {

@@ -114,8 +114,11 @@ func (c control) Settings(ctx context.Context) ([]admin.SettingState, error) {
 
 // ChangeSettings implements admin.Control.
 func (c control) ChangeSettings(ctx context.Context, change admin.SettingsChange) ([]admin.SettingState, error) {
-	c.s.changing.Lock()
-	defer c.s.changing.Unlock()
+	done, err := c.s.change(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer done()
 	stored, revision, err := readStored(ctx, c.s.store)
 	if err != nil {
 		return nil, err

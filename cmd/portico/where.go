@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"portico/configs"
+	"portico/health"
 	"portico/protolog"
 )
 
@@ -51,6 +52,9 @@ func (f fields[Row]) where(text string) (func(Row) bool, error) {
 			return nil, fmt.Errorf("--where: %q is none of %s", words[1], strings.Join(slices.Sorted(maps.Keys(operators)), ", "))
 		}
 		value := strings.Trim(strings.Join(words[2:], " "), `"'`)
+		if !strings.Contains(value, `\`) {
+			value = health.Canonical(value) // a monitor may have another spelling
+		}
 		all = append(all, func(row Row) bool { return holds(field(row), value) })
 	}
 	return func(row Row) bool {
@@ -117,10 +121,7 @@ func (f fields[Row]) sort(rows []Row, by string) error {
 
 // fitsAny says whether a pattern fits one of the names, whatever their case.
 func fitsAny(pattern string, names ...string) bool {
-	pattern = strings.ReplaceAll(strings.ToLower(pattern), `\`, "/")
-	if alias, ok := monitorAliases[pattern]; ok {
-		pattern = strings.ToLower(alias)
-	}
+	pattern = strings.ToLower(health.Canonical(pattern))
 	return slices.ContainsFunc(names, func(name string) bool {
 		ok, err := path.Match(pattern, strings.ToLower(name))
 		return ok && err == nil

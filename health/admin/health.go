@@ -229,22 +229,24 @@ func healthAPI(mux *http.ServeMux, h Health) {
 		answer(w, all, err)
 	})
 	change(mux, "overrides/add", func(ctx context.Context, _ string, o health.Override) (any, error) {
+		o.Identity = health.Canonical(o.Identity)
 		return h.AddOverride(ctx, o)
 	})
 	change(mux, "overrides/remove", func(ctx context.Context, _ string, o health.Override) (any, error) {
+		o.Identity = health.Canonical(o.Identity)
 		return h.RemoveOverride(ctx, o)
 	})
 	change(mux, "health/repairing", func(ctx context.Context, _ string, body struct {
 		Monitor string
 		On      bool
 	}) (any, error) {
-		return h.SetRepairing(ctx, body.Monitor, body.On)
+		return h.SetRepairing(ctx, health.Canonical(body.Monitor), body.On)
 	})
 	mux.HandleFunc("GET /api/v1/probes", func(w http.ResponseWriter, r *http.Request) {
 		answer(w, probeRows(h, "", "", r.URL.Query().Get("server")), nil)
 	})
 	mux.HandleFunc("GET /probes/{set}/{probe}", func(w http.ResponseWriter, r *http.Request) {
-		rows := probeRows(h, r.PathValue("set"), r.PathValue("probe"), "")
+		rows := probeRows(h, r.PathValue("set"), health.Canonical(r.PathValue("probe")), "")
 		var err error
 		if len(rows) == 0 {
 			err = Unknown(fmt.Errorf("there is no probe %s/%s", r.PathValue("set"), r.PathValue("probe")))
@@ -256,7 +258,7 @@ func healthAPI(mux *http.ServeMux, h Health) {
 		if !readBody(w, r, &run) {
 			return
 		}
-		run.Set, run.Probe = r.PathValue("set"), r.PathValue("probe")
+		run.Set, run.Probe = r.PathValue("set"), health.Canonical(r.PathValue("probe"))
 		http.NewResponseController(w).SetWriteDeadline(time.Now().Add(probeTime + writeTimeout))
 		ctx, cancel := context.WithTimeout(r.Context(), probeTime)
 		defer cancel()

@@ -63,6 +63,19 @@ func (a Action) Help() string { return help[a] }
 // Known says whether there is such an action.
 func (a Action) Known() bool { _, ok := kinds[a]; return ok }
 
+// Restarts says whether the action restarts a mailbox server, or its service: it may be done long before the server is back.
+func (a Action) Restarts() bool { return kinds[a].restarts }
+
+// isRestart says whether a record's ID is that of a restart.
+func isRestart(id string) bool {
+	for _, k := range kinds {
+		if k.id == id {
+			return k.restarts
+		}
+	}
+	return false
+}
+
 // Actor does an action.
 type Actor struct {
 	// Do does it and says what it has done. Skipped says that there was nothing to do. It ends soon after its context.

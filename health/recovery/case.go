@@ -15,6 +15,7 @@ type Case struct {
 	Server   string `json:"server,omitempty"`   // the mailbox server that is at fault; "" if none is, but our front end may be
 	Database string `json:"database,omitempty"` // the database that the monitor looks at, if it does
 	Alone    bool   `json:"alone,omitempty"`    // other databases on the server are well
+	Resumed  bool   `json:"-"`                  // a process before this one has begun the action, and was interrupted
 }
 
 func (c Case) server() string   { return c.Server }
@@ -51,9 +52,39 @@ type survey struct {
 	percent int
 }
 
+// find returns a monitor by its identity.
+func (s survey) find(id string) (m health.MonitorState, ok bool) {
+	i := slices.IndexFunc(s.all, func(m health.MonitorState) bool { return m.ID() == id })
+	if i < 0 {
+		return m, false
+	}
+	return s.all[i], true
+}
+
+// selfTest returns the monitor of a mailbox server itself.
+func (s survey) selfTest(server string) (m health.MonitorState, ok bool) {
+	if server == "" {
+		return m, false
+	}
+	return s.find(selfTestID(server))
+}
+
+// selfTestID is the identity of the monitor of a mailbox server itself.
+func selfTestID(server string) string {
+	m := selfTestOf(server)
+	return m.ID()
+}
+
+// selfTestOf is the monitor of a mailbox server itself, as far as its name goes.
+func selfTestOf(server string) health.MonitorState {
+	return health.MonitorState{Monitor: health.Monitor{
+		HealthSet: health.SetProtocol, Name: health.ImapSelfTestMonitor, Target: server, Probe: health.ImapSelfTestProbe,
+	}}
+}
+
 // fails says whether something is wrong with what a monitor looks at, where that is now.
 func (s survey) fails(m health.MonitorState) bool {
-	return (m.Value == health.Unhealthy || m.Value == health.Degraded) && !health.Outdated(m, s.active)
+	return (m.Value == health.Unhealthy || m.Value == health.Degraded && m.Failing()) && !health.Outdated(m, s.active)
 }
 
 // caseOf says what a monitor's failure is about.

@@ -3,7 +3,6 @@ package recovery
 import (
 	"context"
 	"errors"
-	"fmt"
 	"slices"
 	"time"
 
@@ -13,7 +12,7 @@ import (
 // Ladder is one monitor's way up its steps. It is kept in the store, and belongs to the goroutine of Run.
 type Ladder struct {
 	Case
-	Since time.Time `json:"since"`          // the monitor was unhealthy
+	Since time.Time `json:"since"`          // the monitor was unhealthy; zero while it is well, and the ladder only keeps Lift
 	Rung  int       `json:"rung"`           // of the monitor's steps, the next
 	Next  time.Time `json:"next"`           // when that is due
 	Begun uint64    `json:"begun"`          // the record of the step that is being done; 0 for none
@@ -139,12 +138,12 @@ func (r *Responders) perform(ctx context.Context, l *Ladder, action Action, reco
 		l.add(action)
 	}
 	r.save(ctx, l)
-	return r.do(ctx, l, action, record, actor)
+	return r.do(ctx, l, l.Case, action, record, actor)
 }
 
 // do does what is written down.
-func (r *Responders) do(ctx context.Context, l *Ladder, action Action, record Record, actor Actor) (done bool) {
-	what, err := actor.Do(ctx, l.Case)
+func (r *Responders) do(ctx context.Context, l *Ladder, c Case, action Action, record Record, actor Actor) (done bool) {
+	what, err := actor.Do(ctx, c)
 	if ctx.Err() != nil { // the process ends: the next one finds it begun
 		return true
 	}
@@ -164,10 +163,21 @@ func (r *Responders) do(ctx context.Context, l *Ladder, action Action, record Re
 	}
 	l.Begun = 0
 	if done {
-		l.Rung, l.Next = l.Rung+1, r.opt.Now().Add(r.plan().Wait)
+		r.await(l, action)
 	}
 	r.save(ctx, l)
 	return done
+}
+
+// await gives a step its time to help. After a restart probes are repeated meanwhile: nobody but them knows when the server is back.
+func (r *Responders) await(l *Ladder, action Action) {
+	l.Rung, l.Next = l.Rung+1, r.opt.Now().Add(r.plan().Wait)
+	if action.Restarts() {
+		r.opt.Follow(l.Monitor, l.Next)
+		if self := selfTestID(l.Server); self != l.Monitor {
+			r.opt.Follow(self, l.Next)
+		}
+	}
 }
 
 // add records that an action is to be taken back. It leaves the list itself alone: copies of the ladder share it.
@@ -185,10 +195,14 @@ func (l *Ladder) drop(action Action) {
 func (r *Responders) resume(ctx context.Context, l *Ladder, m health.MonitorState) {
 	steps := r.plan().Ladders[m.Name]
 	record, known := r.log.find(l.Begun)
+	var interrupted Action
 	if l.Rung < len(steps) && known {
 		action := steps[l.Rung]
+		interrupted = action
 		if actor, ok := r.opt.Actors[action]; ok && kinds[action].again && kinds[action].id == record.ID {
-			if !r.do(ctx, l, action, record, actor) {
+			c := l.Case
+			c.Resumed = true
+			if !r.do(ctx, l, c, action, record, actor) {
 				l.Rung++
 			}
 			return
@@ -197,36 +211,6 @@ func (r *Responders) resume(ctx context.Context, l *Ladder, m health.MonitorStat
 	if known {
 		r.end(ctx, record, ResultInterrupted, "the process ended meanwhile; it is not done again", nil)
 	}
-	l.Begun, l.Rung, l.Next = 0, l.Rung+1, r.opt.Now().Add(r.plan().Wait)
-}
-
-// lift takes back what a ladder has done, the latest first, and says whether nothing is left. It is tried again later.
-func (r *Responders) lift(ctx context.Context, l *Ladder) bool {
-	if l.Begun != 0 { // it was interrupted, and is not wanted any more
-		if record, ok := r.log.find(l.Begun); ok {
-			r.end(ctx, record, ResultInterrupted, "the process ended meanwhile", nil)
-		}
-		l.Begun = 0
-	}
-	for n := len(l.Lift); n > 0; n = len(l.Lift) {
-		action := l.Lift[n-1]
-		if actor := r.opt.Actors[action]; actor.Undo != nil {
-			now := r.opt.Now()
-			record := r.newRecord(action, l.Case, action.Responder(nameOf(l.Monitor)), now)
-			record.ID = kinds[action].lifted
-			if err := actor.Undo(ctx, l.Case); err != nil {
-				if l.Note == "" {
-					record.Exception = err.Error()
-					r.enter(ctx, record, ResultFailed, "it is tried again")
-					l.Note = fmt.Sprintf("%s fails: %v", record.ID, err)
-					r.save(ctx, l)
-				}
-				return false
-			}
-			r.enter(ctx, record, ResultSucceeded, "it is not needed any more")
-		}
-		l.Lift, l.Note = l.Lift[:n-1], ""
-		r.save(ctx, l)
-	}
-	return true
+	l.Begun = 0
+	r.await(l, interrupted)
 }

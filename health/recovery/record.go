@@ -138,11 +138,17 @@ func write(ctx context.Context, s store.Store, key string, value any) error {
 
 // find returns a record by its number.
 func (l *Log) find(instance uint64) (Record, bool) {
+	return l.latest(func(r *Record) bool { return r.Instance == instance })
+}
+
+// latest returns the last record that is wanted.
+func (l *Log) latest(wanted func(*Record) bool) (Record, bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	i := slices.IndexFunc(l.records, func(r Record) bool { return r.Instance == instance })
-	if i < 0 {
-		return Record{}, false
+	for i := len(l.records) - 1; i >= 0; i-- {
+		if wanted(&l.records[i]) {
+			return l.records[i], true
+		}
 	}
-	return l.records[i], true
+	return Record{}, false
 }

@@ -3,7 +3,6 @@ package recovery
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -47,6 +46,9 @@ type Options struct {
 	Now    func() time.Time // default time.Now
 	Tell   func(Record)     // told of each entry of the recovery log; it must not block
 	Failed func(error)      // told of what can not be kept
+	// Follow has the probe of a monitor repeated quickly until it succeeds or the time has come: its target was restarted. It
+	// must not block.
+	Follow func(monitor string, until time.Time)
 	// Helped receives each failover, and the step after which a monitor was healthy before people were told. It must not
 	// block.
 	Helped func(Record)
@@ -58,7 +60,7 @@ type Responders struct {
 	began time.Time
 	log   *Log
 
-	acting sync.Mutex // held while something is done: one thing at a time; taken before mu
+	acting chan struct{} // holds one while something is done: one thing at a time; taken before mu, see turn
 
 	mu      sync.Mutex // guards what follows
 	current Plan
@@ -86,11 +88,17 @@ func New(ctx context.Context, o Options) (*Responders, error) {
 	if o.Failed == nil {
 		o.Failed = func(error) {}
 	}
+	if o.Follow == nil {
+		o.Follow = func(string, time.Time) {}
+	}
 	log, err := openLog(ctx, o.Store)
 	if err != nil {
 		return nil, err
 	}
-	r := &Responders{opt: o, began: o.Now(), log: log, current: Plan{Mode: Off}, ladders: make(map[string]*Ladder), saved: make(map[string]string)}
+	r := &Responders{
+		opt: o, began: o.Now(), log: log, acting: make(chan struct{}, 1), current: Plan{Mode: Off},
+		ladders: make(map[string]*Ladder), saved: make(map[string]string),
+	}
 	entries, err := o.Store.List(ctx, storedLadders)
 	if err != nil {
 		return nil, fmt.Errorf("recovery: %w", err)
@@ -146,13 +154,16 @@ func (r *Responders) Run(ctx context.Context) {
 
 // look goes through all monitors once.
 func (r *Responders) look(ctx context.Context) {
-	r.acting.Lock()
-	defer r.acting.Unlock()
+	if r.turn(ctx) != nil {
+		return
+	}
+	defer r.endTurn()
 	plan := r.plan()
 	all := r.opt.Monitors()
+	s := survey{all: all, active: r.opt.Active, percent: plan.CommonPercent}
 	if all != nil && plan.Mode == Off { // what was done before it was switched off is not left behind
 		for _, id := range slices.Collect(maps.Keys(r.ladders)) {
-			if r.lift(ctx, r.ladders[id]) {
+			if r.release(ctx, r.ladders[id], s) {
 				r.forget(ctx, id)
 			}
 		}
@@ -161,7 +172,6 @@ func (r *Responders) look(ctx context.Context) {
 		r.show(nil, true)
 		return
 	}
-	s := survey{all: all, active: r.opt.Active, percent: plan.CommonPercent}
 	leads := s.leaders()
 	monitors := make(map[string]health.MonitorState)
 	for _, m := range all {
@@ -173,14 +183,12 @@ func (r *Responders) look(ctx context.Context) {
 		l := r.ladders[id]
 		m, known := monitors[id]
 		switch {
-		case !known, m.Value == health.Healthy, m.Value == health.Disabled:
-			if r.lift(ctx, l) {
-				if m.Value == health.Healthy && !l.Told {
-					r.helped(l)
-				}
+		case !known, m.Value == health.Healthy, m.Value == health.Disabled, m.Value == health.Degraded && !m.Failing():
+			r.endFault(ctx, l, m)
+			if r.release(ctx, l, s) {
 				r.forget(ctx, id)
+				continue
 			}
-			continue
 		case m.Value == health.Unhealthy && !done: // what was done may have changed what the others look at
 			done = r.visit(ctx, l, m, s, leads)
 			r.save(ctx, l)
@@ -188,6 +196,18 @@ func (r *Responders) look(ctx context.Context) {
 		told[id] = l.Told
 	}
 	r.show(told, false)
+}
+
+// endFault notes that a monitor has seen its target well: the next fault begins at the foot of the ladder.
+func (r *Responders) endFault(ctx context.Context, l *Ladder, m health.MonitorState) {
+	if l.Since.IsZero() || m.Value != health.Healthy && m.Value != health.Degraded {
+		return
+	}
+	if !l.Told {
+		r.helped(l)
+	}
+	l.Since, l.Rung, l.Next, l.Told, l.Escalated, l.Postponed, l.Due = time.Time{}, 0, time.Time{}, false, false, 0, time.Time{}
+	r.save(ctx, l)
 }
 
 // helped tells of the last step of a ladder whose monitor is healthy again. Of a failover somebody was told when it was done.
@@ -215,8 +235,10 @@ func isStep(id string) bool {
 
 // Escalated notes in the recovery log that somebody was told of monitors, once for each fault.
 func (r *Responders) Escalated(ctx context.Context, monitors []string, who string) {
-	r.acting.Lock()
-	defer r.acting.Unlock()
+	if r.turn(ctx) != nil {
+		return
+	}
+	defer r.endTurn()
 	for _, id := range monitors {
 		l := r.ladders[id]
 		if l == nil || l.Escalated {
@@ -242,10 +264,16 @@ func nameOf(id string) string {
 	return name
 }
 
-// begin begins the ladder of a monitor that is unhealthy and has none.
+// begin begins the ladder of a monitor that is unhealthy. One that only keeps what is to be taken back begins again.
 func (r *Responders) begin(m health.MonitorState, s survey) {
-	if m.Value == health.Unhealthy && r.ladders[m.ID()] == nil {
+	if m.Value != health.Unhealthy {
+		return
+	}
+	switch l := r.ladders[m.ID()]; {
+	case l == nil:
 		r.ladders[m.ID()] = &Ladder{Case: s.caseOf(m), Since: m.LastTransition}
+	case l.Since.IsZero():
+		l.Case, l.Since, l.Note = s.caseOf(m), m.LastTransition, ""
 	}
 }
 
@@ -257,7 +285,7 @@ func (r *Responders) visit(ctx context.Context, l *Ladder, m health.MonitorState
 		l.Case = now
 		moved = false
 	}
-	lead := leads[l.Server]
+	lead, until := leads[l.Server], r.comesBackUntil(l.Server, s)
 	switch reason := s.held(m, l.Case); {
 	case l.Begun != 0:
 		return r.climb(ctx, l, m)
@@ -267,6 +295,8 @@ func (r *Responders) visit(ctx context.Context, l *Ladder, m health.MonitorState
 		l.Note, l.Told = reason, true
 	case moved:
 		l.Note, l.Told = fmt.Sprintf("%s has moved to %s and fails there too: it goes to people", now.Database, now.Server), true
+	case r.opt.Now().Before(until):
+		l.Note = fmt.Sprintf("%s was restarted: it has until %s to come back", l.Server, until.UTC().Format(time.RFC3339))
 	case lead != "" && lead != l.Monitor:
 		l.Note = lead + " is seen to first"
 		other := r.ladders[lead]
@@ -275,6 +305,18 @@ func (r *Responders) visit(ctx context.Context, l *Ladder, m health.MonitorState
 		return r.climb(ctx, l, m)
 	}
 	return false
+}
+
+// comesBackUntil returns until when nothing is done to a mailbox server that was restarted, by a ladder or by hand: until its own probe has
+// succeeded since, or the time of a step is over. A hook may return long before the server is back.
+func (r *Responders) comesBackUntil(server string, s survey) time.Time {
+	restart, ok := r.log.latest(func(record *Record) bool {
+		return server != "" && record.Resource == server && record.Result == ResultSucceeded && isRestart(record.ID)
+	})
+	if self, _ := s.selfTest(server); !ok || self.LastSuccess.After(restart.End) {
+		return time.Time{}
+	}
+	return restart.End.Add(r.plan().Wait)
 }
 
 // show notes what others may know.
@@ -303,61 +345,6 @@ func (r *Responders) ForPeople(m health.MonitorState) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.paused || r.current.Mode == Off || m.Value != health.Unhealthy || r.told[m.ID()]
-}
-
-// ErrUnknown says that there is no such action.
-var ErrUnknown = errors.New("there is no such action")
-
-// ErrThrottled says that an action was done too often.
-var ErrThrottled = errors.New("throttled")
-
-// ByHand does an action that somebody asks for, if nothing else is being done, and returns its record. It is written to the recovery log and counts
-// for throttling, but only a machine that asks is throttled itself.
-func (r *Responders) ByHand(ctx context.Context, action Action, c Case, requestor string, machine bool) (Record, error) {
-	actor, ok := r.opt.Actors[action]
-	if !ok {
-		return Record{}, fmt.Errorf("%s: %w", action, ErrUnknown)
-	}
-	r.acting.Lock()
-	defer r.acting.Unlock()
-	record := r.newRecord(action, c, requestor, r.opt.Now())
-	throttle := r.plan().Throttles[action]
-	if v := throttle.judge(r.log.Records(), record.ID, record.Resource, record.Start); machine && v.reason != "" {
-		record.Throttle, record.ThrottledBy = throttle.String(), record.ID+"/"+record.Resource
-		record = r.enter(ctx, record, ResultThrottled, v.reason)
-		return record, fmt.Errorf("%s of %s: %s: %w", action, record.Resource, v.reason, ErrThrottled)
-	}
-	record.State = Started
-	r.write(ctx, &record)
-	what, err := actor.Do(ctx, c)
-	var skipped Skipped
-	switch {
-	case errors.As(err, &skipped):
-		return r.end(ctx, record, ResultSkipped, string(skipped), nil), err
-	case err != nil:
-		return r.end(ctx, record, ResultFailed, what, err), err
-	}
-	return r.end(ctx, record, ResultSucceeded, what, nil), nil
-}
-
-// Lift takes back what ByHand has done.
-func (r *Responders) Lift(ctx context.Context, action Action, c Case, requestor string) error {
-	actor := r.opt.Actors[action]
-	if actor.Undo == nil {
-		return nil
-	}
-	r.acting.Lock()
-	defer r.acting.Unlock()
-	record := r.newRecord(action, c, requestor, r.opt.Now())
-	record.ID = kinds[action].lifted
-	err := actor.Undo(ctx, c)
-	if err != nil {
-		record.Exception = err.Error()
-		r.enter(ctx, record, ResultFailed, "")
-		return err
-	}
-	r.enter(ctx, record, ResultSucceeded, "")
-	return nil
 }
 
 func (r *Responders) newRecord(action Action, c Case, requestor string, now time.Time) Record {

@@ -1,0 +1,92 @@
+package recovery
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"portico/health"
+)
+
+// ErrUnknown says that there is no such action.
+var ErrUnknown = errors.New("there is no such action")
+
+// ErrThrottled says that an action was done too often.
+var ErrThrottled = errors.New("throttled")
+
+// turn waits until nothing is being done. It is an error if the context ends first: whoever asked has gone, so nothing is begun. The
+// caller has to call endTurn when it has done what it wants.
+func (r *Responders) turn(ctx context.Context) error {
+	select {
+	case r.acting <- struct{}{}:
+		if ctx.Err() == nil {
+			return nil
+		}
+		r.endTurn()
+	case <-ctx.Done():
+	}
+	return fmt.Errorf("nothing was done, since another step was being done: %w", context.Cause(ctx))
+}
+
+func (r *Responders) endTurn() { <-r.acting }
+
+// ByHand does an action that somebody asks for, once nothing else is being done, and returns its record. It is written to the recovery log and
+// counts for throttling, but only a machine that asks is throttled itself.
+func (r *Responders) ByHand(ctx context.Context, action Action, c Case, requestor string, machine bool) (Record, error) {
+	actor, ok := r.opt.Actors[action]
+	if !ok {
+		return Record{}, fmt.Errorf("%s: %w", action, ErrUnknown)
+	}
+	if err := r.turn(ctx); err != nil {
+		return Record{}, err
+	}
+	defer r.endTurn()
+	record := r.newRecord(action, c, requestor, r.opt.Now())
+	throttle := r.plan().Throttles[action]
+	if v := throttle.judge(r.log.Records(), record.ID, record.Resource, record.Start); machine && v.reason != "" {
+		record.Throttle, record.ThrottledBy = throttle.String(), record.ID+"/"+record.Resource
+		record = r.enter(ctx, record, ResultThrottled, v.reason)
+		return record, fmt.Errorf("%s of %s: %s: %w", action, record.Resource, v.reason, ErrThrottled)
+	}
+	record.State = Started
+	r.write(ctx, &record)
+	what, err := actor.Do(ctx, c)
+	var skipped Skipped
+	switch {
+	case errors.As(err, &skipped):
+		return r.end(ctx, record, ResultSkipped, string(skipped), nil), err
+	case err != nil:
+		return r.end(ctx, record, ResultFailed, what, err), err
+	}
+	if action.Restarts() {
+		r.opt.Follow(selfTestID(c.Server), r.opt.Now().Add(r.plan().Wait))
+	}
+	return r.end(ctx, record, ResultSucceeded, what, nil), nil
+}
+
+// Lift takes back what ByHand has done. It does not lift the block of a mailbox server whose own probe fails: the server may still be
+// starting. The block is then lifted when that server's monitor is healthy, and the record says so.
+func (r *Responders) Lift(ctx context.Context, action Action, c Case, requestor string) (Record, error) {
+	actor := r.opt.Actors[action]
+	if actor.Undo == nil {
+		return Record{}, nil
+	}
+	if err := r.turn(ctx); err != nil {
+		return Record{}, err
+	}
+	defer r.endTurn()
+	record := r.newRecord(action, c, requestor, r.opt.Now())
+	record.ID = kinds[action].lifted
+	if self := selfTestOf(c.Server); action == Failover {
+		if result := r.opt.Verify(ctx, self); result != nil && result.Type != health.Succeeded {
+			r.keepBlock(ctx, self)
+			return r.enter(ctx, record, ResultSkipped, fmt.Sprintf("%s does not sign in yet: %s; it is lifted when %s is Healthy", c.Server, result.Err, self.ID())), nil
+		}
+	}
+	err := actor.Undo(ctx, c)
+	if err != nil {
+		record.Exception = err.Error()
+		return r.enter(ctx, record, ResultFailed, ""), err
+	}
+	return r.enter(ctx, record, ResultSucceeded, ""), nil
+}

@@ -1,0 +1,95 @@
+package recovery
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"portico/health"
+)
+
+// release takes back what a ladder has done, as far as its servers are well, and says whether nothing is left. The block of a mailbox
+// server stays until that server's own monitor is healthy, whatever monitor has asked for the failover: its ladder keeps the block.
+func (r *Responders) release(ctx context.Context, l *Ladder, s survey) (done bool) {
+	if m, known := s.find(l.Monitor); known && m.Value == health.Disabled && len(l.Lift) > 0 && !r.seenWell(ctx, l, m) {
+		return false
+	}
+	self, watched := s.selfTest(l.Server)
+	if watched && slices.Contains(l.Lift, Failover) && (self.Value != health.Healthy || self.InRow > 0) {
+		switch {
+		case self.ID() != l.Monitor:
+			r.keepBlock(ctx, self)
+			l.Lift = slices.DeleteFunc(slices.Clone(l.Lift), func(a Action) bool { return a == Failover })
+			r.save(ctx, l)
+		case self.Value != health.Disabled: // a Disabled one was seen to be well above
+			if l.Since.IsZero() {
+				l.Note = blockStays
+			}
+			return false
+		}
+	}
+	return r.lift(ctx, l)
+}
+
+// blockStays is the note of a ladder that has nothing else to do.
+const blockStays = "the server stays blocked until this monitor is Healthy"
+
+// seenWell says whether the target of a monitor that is Disabled is well, by a run of its probe each minute: the monitor itself will not tell.
+func (r *Responders) seenWell(ctx context.Context, l *Ladder, m health.MonitorState) bool {
+	now := r.opt.Now()
+	if now.Before(l.Next) {
+		return false
+	}
+	result := r.opt.Verify(ctx, m)
+	if result != nil && result.Type == health.Succeeded {
+		return true
+	}
+	l.Note, l.Next = "its monitor is Disabled; what was done is taken back when the probe succeeds", now.Add(lookAgain)
+	r.save(ctx, l)
+	return false
+}
+
+// keepBlock has the ladder of a mailbox server's own monitor lift the server's block, when that monitor is healthy.
+func (r *Responders) keepBlock(ctx context.Context, self health.MonitorState) {
+	l := r.ladders[self.ID()]
+	if l == nil {
+		l = &Ladder{Case: Case{Monitor: self.ID(), Server: self.Target}, Note: blockStays}
+		r.ladders[self.ID()] = l
+	}
+	if !slices.Contains(l.Lift, Failover) {
+		l.add(Failover)
+	}
+	r.save(ctx, l)
+}
+
+// lift takes back what a ladder has done, the latest first, and says whether nothing is left. It is tried again later.
+func (r *Responders) lift(ctx context.Context, l *Ladder) bool {
+	if l.Begun != 0 { // it was interrupted, and is not wanted any more
+		if record, ok := r.log.find(l.Begun); ok {
+			r.end(ctx, record, ResultInterrupted, "the process ended meanwhile", nil)
+		}
+		l.Begun = 0
+	}
+	for n := len(l.Lift); n > 0; n = len(l.Lift) {
+		action := l.Lift[n-1]
+		again := slices.Contains(l.Lift[:n-1], action) // it was done for an earlier fault too
+		if actor := r.opt.Actors[action]; actor.Undo != nil && !again {
+			now := r.opt.Now()
+			record := r.newRecord(action, l.Case, action.Responder(nameOf(l.Monitor)), now)
+			record.ID = kinds[action].lifted
+			if err := actor.Undo(ctx, l.Case); err != nil {
+				if l.Note == "" {
+					record.Exception = err.Error()
+					r.enter(ctx, record, ResultFailed, "it is tried again")
+					l.Note = fmt.Sprintf("%s fails: %v", record.ID, err)
+					r.save(ctx, l)
+				}
+				return false
+			}
+			r.enter(ctx, record, ResultSucceeded, "it is not needed any more")
+		}
+		l.Lift, l.Note = l.Lift[:n-1], ""
+		r.save(ctx, l)
+	}
+	return true
+}

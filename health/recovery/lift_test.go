@@ -1,0 +1,200 @@
+package recovery
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"portico/health"
+)
+
+// stored is how many ladders the store has.
+func (w *world) stored() int {
+	entries, err := w.store.List(w.t.Context(), storedLadders)
+	if err != nil {
+		w.t.Error(err)
+	}
+	return len(entries)
+}
+
+// A hook that returns at once leaves a server that is still starting. Whichever monitor asks, nothing more is done until the server had its time,
+// or was seen to be back.
+func TestServerThatIsStarting(t *testing.T) {
+	w := newWorld(t)
+	w.pass(time.Second)
+	w.set(health.Healthy, "", "SelfTestMonitor/mbx4")
+	w.set(health.Unhealthy, health.InformationStore, "DeepTestMonitor/db4")
+	w.pass(time.Minute)
+	w.compare("restart_service mbx4", "")
+	if got := strings.Join(w.followed, ", "); got != "IMAP.Protocol/ImapDeepTestMonitor/db4 for 5m0s, IMAP.Protocol/ImapSelfTestMonitor/mbx4 for 5m0s" {
+		t.Errorf("probes that are repeated: %s", got)
+	}
+	w.set(health.Unhealthy, health.Networking, "SelfTestMonitor/mbx4")
+	w.pass(3 * time.Minute)
+	w.compare("", "")
+	w.pass(time.Minute + lookEach)
+	w.compare("restart_service mbx4", "") // of the server's own monitor, which comes first
+	w.set(health.Healthy, "", "SelfTestMonitor/mbx4", "DeepTestMonitor/db4")
+	w.pass(lookEach)
+	w.compare("", "")
+	w.set(health.Unhealthy, health.Networking, "SelfTestMonitor/mbx4") // it was back: this is another fault
+	w.pass(lookEach)
+	w.compare("restart_service mbx4", "")
+}
+
+// What was restarted by hand has its time too.
+func TestRestartedByHand(t *testing.T) {
+	w := newWorld(t)
+	if _, err := w.r.ByHand(t.Context(), RestartServer, Case{Server: "mbx1"}, "operator", false); err != nil {
+		t.Fatal(err)
+	}
+	if len(w.followed) != 1 {
+		t.Errorf("probes that are repeated: %q", w.followed)
+	}
+	w.did = nil
+	w.set(health.Unhealthy, health.Networking, "SelfTestMonitor/mbx1")
+	w.pass(5*time.Minute - lookEach)
+	w.compare("", "")
+	w.pass(2 * lookEach)
+	w.compare("restart_service mbx1", "")
+}
+
+// The block of a server stays until that server is well: it is not lifted because nobody looks any more, and not because a database that has
+// moved is well elsewhere.
+func TestBlockStaysWhileTheServerIsDead(t *testing.T) {
+	for _, cell := range []struct {
+		name  string
+		leave func(w *world)
+	}{
+		{"its monitor is disabled", func(w *world) { w.set(health.Disabled, "", "SelfTestMonitor/mbx1") }},
+		{"somebody repairs it", func(w *world) { w.set(health.Repairing, "", "SelfTestMonitor/mbx1") }},
+		{"no results come", func(w *world) { w.set(health.Unavailable, "", "SelfTestMonitor/mbx1") }},
+		{"recovery is off", func(w *world) {
+			w.plan.Mode = Off
+			w.r.Use(w.plan)
+		}},
+		{"another process", func(w *world) {
+			w.start()
+			w.set(health.UnInitialized, "", "SelfTestMonitor/mbx1")
+		}},
+	} {
+		t.Run(strings.ReplaceAll(cell.name, " ", "_"), func(t *testing.T) {
+			w := newWorld(t)
+			w.set(health.Unhealthy, health.Networking, "SelfTestMonitor/mbx1", "DeepTestMonitor/db1")
+			w.pass(6 * time.Minute)
+			w.compare("restart_service mbx1, failover mbx1", "")
+			cell.leave(w)
+			w.pass(time.Hour)
+			if strings.Contains(w.log(), "AllowActivation") || w.stored() != 1 {
+				t.Errorf("while it is dead: %s, %+v", w.log(), w.r.Ladders())
+			}
+			w.did = nil
+			if w.well = true; w.monitor("SelfTestMonitor/mbx1").Value != health.Disabled {
+				w.set(health.Healthy, "", "SelfTestMonitor/mbx1")
+			}
+			w.pass(2 * time.Minute)
+			w.compare("AllowActivation mbx1", "")
+			if w.stored() != 0 {
+				t.Errorf("%+v", w.r.Ladders())
+			}
+		})
+	}
+}
+
+// A database whose server dies is well where it has moved to. The block of the dead server is its own monitor's from then on.
+func TestBlockIsHandedOver(t *testing.T) {
+	w := newWorld(t)
+	w.plan.Ladders[health.ImapDeepTestMonitor] = []Action{Failover}
+	w.r.Use(w.plan)
+	w.set(health.Unhealthy, health.InformationStore, "DeepTestMonitor/db1")
+	w.set(health.Degraded, health.Networking, "SelfTestMonitor/mbx1")
+	w.monitor("DeepTestMonitor/db1").LastTransition = w.now
+	w.monitor("SelfTestMonitor/mbx1").Value = health.Healthy // it has failed once
+	w.pass(time.Minute)
+	w.compare("failover mbx1", "")
+	w.set(health.Unhealthy, health.Networking, "SelfTestMonitor/mbx1")
+	w.pass(lookEach)
+	w.compare("restart_service mbx1", "")
+	w.set(health.Healthy, "", "SelfTestMonitor/mbx1")
+	w.pass(time.Minute)
+	w.compare("AllowActivation mbx1", "")
+	if got := strings.Count(w.log(), "AllowActivation"); got != 1 || w.stored() != 0 {
+		t.Errorf("%s, %+v", w.log(), w.r.Ladders())
+	}
+}
+
+// A monitor that goes away leaves nothing behind, and one that is switched off nothing but the block of a server that is dead.
+func TestLadderOfNobody(t *testing.T) {
+	w := newWorld(t)
+	w.set(health.Unhealthy, health.Networking, "SelfTestMonitor/mbx1", "SelfTestMonitor/mbx2")
+	w.plan.CommonPercent = 90
+	w.r.Use(w.plan)
+	w.pass(6 * time.Minute)
+	w.did = nil
+	w.set(health.Disabled, "", "SelfTestMonitor/mbx1")
+	w.monitors = slices.DeleteFunc(w.monitors, func(m health.MonitorState) bool { return m.Target == "mbx2" })
+	w.pass(time.Minute)
+	w.compare("AllowActivation mbx2", "")
+	if n := w.stored(); n != 1 {
+		t.Errorf("%d are stored", n)
+	}
+}
+
+// Whoever asks for a block to be lifted at the end of a runbook, while the server is still starting, has it lifted when it is well.
+func TestLiftOfAServerThatIsStarting(t *testing.T) {
+	w := newWorld(t)
+	w.verify = health.Networking
+	r, err := w.r.Lift(t.Context(), Failover, Case{Server: "mbx1"}, "runbook selftest")
+	if err != nil || r.Result != ResultSkipped || !strings.Contains(r.Message, "ImapSelfTestMonitor/mbx1 is Healthy") {
+		t.Errorf("%+v: %v", r, err)
+	}
+	w.set(health.Degraded, health.Networking, "SelfTestMonitor/mbx1")
+	w.pass(time.Minute)
+	w.compare("", "")
+	w.start()
+	w.set(health.Healthy, "", "SelfTestMonitor/mbx1")
+	w.pass(time.Minute)
+	w.compare("AllowActivation mbx1", "")
+	if w.stored() != 0 {
+		t.Errorf("%+v", w.r.Ladders())
+	}
+}
+
+// What waited for its turn for longer than whoever asked is not begun.
+func TestTooLateForItsTurn(t *testing.T) {
+	w := newWorld(t)
+	if err := w.r.turn(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	did := make(chan error, 2)
+	go func() {
+		_, err := w.r.ByHand(ctx, RestartServer, Case{Server: "mbx1"}, "operator", false)
+		did <- err
+	}()
+	go func() {
+		_, err := w.r.Lift(ctx, Failover, Case{Server: "mbx1"}, "operator")
+		did <- err
+	}()
+	cancel()
+	for range 2 {
+		if err := <-did; !errors.Is(err, context.Canceled) {
+			t.Error(err)
+		}
+	}
+	w.r.endTurn()
+	if _, err := w.r.ByHand(ctx, RestartServer, Case{Server: "mbx1"}, "operator", false); !errors.Is(err, context.Canceled) {
+		t.Error(err)
+	}
+	w.compare("", "")
+	if got := w.log(); got != "" {
+		t.Error(got)
+	}
+	if _, err := w.r.ByHand(t.Context(), RestartServer, Case{Server: "mbx1"}, "operator", false); err != nil {
+		t.Error(err)
+	}
+	w.compare("restart_server mbx1", "")
+}
