@@ -17,6 +17,7 @@ type Health struct {
 	DeepTest  DeepTest                 `yaml:"deep_test"`
 	ProxyTest ProbeTiming              `yaml:"proxy_test"`
 	CTP       ProbeTiming              `yaml:"ctp"`
+	Flapping  Flapping                 `yaml:"flapping"`
 	// RequestsQueued and AverageCommandTime are the most that is healthy, of each
 	// mailbox server; the former of all together too.
 	RequestsQueued     int           `yaml:"requests_queued" range:"1..1000000"`
@@ -32,6 +33,9 @@ type Escalate struct {
 	Alertmanager Alertmanager `yaml:"alertmanager"`
 	Mail         Mail         `yaml:"mail"`
 	Notices      bool         `yaml:"notices"` // also of what recovery has mended
+	// Gather is how long a monitor has to be at fault before somebody is told, so
+	// that what one cause turns is told together.
+	Gather time.Duration `yaml:"gather" range:"1s..1h"`
 }
 
 // Alertmanager is Prometheus' or whatever takes its format.
@@ -74,6 +78,13 @@ type DeepTest struct {
 
 // Timing returns the timing alone.
 func (d DeepTest) Timing() ProbeTiming { return ProbeTiming{d.Interval, d.Timeout, d.Failures} }
+
+// Flapping says when a monitor flaps: if it changes between failing and well
+// more than Changes times in Window. 0 changes: never.
+type Flapping struct {
+	Changes int           `yaml:"changes" range:"0..1000"`
+	Window  time.Duration `yaml:"window" range:"1s..24h"`
+}
 
 // escalate checks who is told.
 func (v *validator) escalate() {

@@ -28,7 +28,7 @@ func ServerOf(m MonitorState, active func(database string) (server string)) stri
 	case ScopeServer:
 		return m.Target
 	case ScopeDatabase:
-		if m.LastFailure != nil && m.LastFailure.Mailbox != "" && m.Failing() {
+		if m.LastFailure != nil && m.LastFailure.Mailbox != "" && (m.Failing() || !m.FlapsSince.IsZero()) {
 			return m.LastFailure.Mailbox
 		}
 		return active(m.Target)
@@ -39,8 +39,10 @@ func ServerOf(m MonitorState, active func(database string) (server string)) stri
 // Failing says whether the monitor's target fails. It need not have failed for long: half of the results in a row that it takes are enough.
 func (m *MonitorState) Failing() bool {
 	switch m.Value {
-	case Unhealthy, Unavailable, Degraded:
+	case Unhealthy, Unavailable:
 		return true
+	case Degraded: // one that flaps may be well
+		return m.FlapsSince.IsZero() || !m.FirstAlert.IsZero()
 	case Disabled:
 		return false
 	}

@@ -117,6 +117,89 @@ func TestMonitorTurnsAndTurnsBack(t *testing.T) {
 	})
 }
 
+// From the third fault in half an hour on a monitor flaps, though no fault is Unhealthy, until half an hour is quiet. The engine sleeps meanwhile.
+func TestFlapping(t *testing.T) {
+	var broken atomic.Bool
+	plan := one(func(context.Context, *Run) error {
+		if broken.Load() {
+			return errors.New("no")
+		}
+		return nil
+	})
+	plan.Monitors[0].Flapping = Flapping{Changes: 4, Window: 30 * time.Minute}
+	var looks atomic.Int64
+	synctest.Test(t, func(t *testing.T) {
+		e := NewEngine(Options{Random: seeded(1), Now: func() time.Time {
+			looks.Add(1)
+			return time.Now()
+		}})
+		e.Use(plan)
+		ctx, cancel := context.WithCancel(t.Context())
+		var work sync.WaitGroup
+		work.Go(func() { e.Run(ctx) })
+		until := func(ok func(m MonitorState) bool) {
+			for !ok(e.Monitors()[0]) {
+				time.Sleep(time.Second)
+			}
+		}
+		time.Sleep(2 * time.Minute)
+		for fault := range 4 {
+			broken.Store(true)
+			until(func(m MonitorState) bool { return m.InRow >= 3 })
+			broken.Store(false)
+			until(func(m MonitorState) bool { return m.InRow == 0 })
+			m := e.Monitors()[0]
+			if flaps := !m.FlapsSince.IsZero(); flaps != (fault >= 2) || flaps != (m.Value == Degraded) || m.Failing() {
+				t.Errorf("after fault %d: %v, flaps %v, failing %v", fault+1, m.Value, flaps, m.Failing())
+			}
+		}
+		looks.Store(0)
+		time.Sleep(28 * time.Minute)
+		if got := states(e); got != "M/mbx1 Degraded" {
+			t.Errorf("28 minutes later: %s", got)
+		}
+		if n := looks.Load(); n > 28*20 {
+			t.Errorf("the engine has looked %d times in 28 minutes", n)
+		}
+		time.Sleep(3 * time.Minute)
+		if m := e.Monitors()[0]; m.Value != Healthy || !m.FlapsSince.IsZero() {
+			t.Errorf("31 minutes later: %v", m.Value)
+		}
+		cancel()
+		work.Wait()
+	})
+}
+
+// Changes count for a window, and not at all if none are given; another plan is in force at once.
+func TestFlappingWindow(t *testing.T) {
+	began := time.Unix(0, 0)
+	for _, cell := range []struct {
+		of    Flapping
+		every time.Duration
+		want  bool
+	}{
+		{Flapping{4, 30 * time.Minute}, 7 * time.Minute, true},
+		{Flapping{4, 30 * time.Minute}, 8 * time.Minute, false},
+		{Flapping{1000, 30 * time.Minute}, time.Second, false},
+		{Flapping{0, 30 * time.Minute}, time.Second, false},
+		{Flapping{1, time.Hour}, time.Hour, false}, // an hour without a change has been quiet
+		{Flapping{1, time.Hour}, 59 * time.Minute, true},
+	} {
+		var f flaps
+		now, since := began, time.Time{}
+		for i := range 21 {
+			now = now.Add(cell.every)
+			since = f.look(cell.of, i%2 == 0, now)
+		}
+		if since.IsZero() == cell.want {
+			t.Errorf("%+v, changes each %v: since %v", cell.of, cell.every, since)
+		}
+		if since := f.look(Flapping{}, false, now); !since.IsZero() || len(f.changes) > 0 {
+			t.Errorf("%+v: it still flaps though it may", cell.of)
+		}
+	}
+}
+
 // A server that dies while users sign in is Unhealthy in half a minute, whether it refuses connections or packets are lost. What is seen of a
 // server that is well turns nothing, and keeps no probe busy.
 func TestHurry(t *testing.T) {

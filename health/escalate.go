@@ -24,6 +24,7 @@ type EscalatorOptions struct {
 	// Told is told that a sink has taken an alert for the first time; nil tells nobody. It may block: only that sink waits.
 	Told   func(a Alert, by Sink)
 	Common int              // in a hundred; see IsCommon
+	Gather time.Duration    // how long a monitor has to be at fault before somebody is told: what has turned others too is told with them; default a minute
 	Now    func() time.Time // default time.Now
 	Failed func(error)      // told of a sink that fails
 	// Bundle writes down what is known when an alert begins, and says where; nil: nobody does.
@@ -42,14 +43,14 @@ type Escalator struct {
 	mu       sync.Mutex // guards what follows
 	open     map[string]*Alert
 	couriers []*courier
-	life     context.Context      // of the couriers; nil before Run
-	percent  int                  // see IsCommon
+	life     context.Context // of the couriers; nil before Run
+	percent  int             // see IsCommon
+	gather   time.Duration
 	sent     map[string]time.Time // when an open alert was sent last
 }
 
 const (
-	// gatherTime is how long a monitor has to be unhealthy before somebody is told: what has turned others too is told with them.
-	gatherTime = time.Minute
+	defaultGather = time.Minute
 	// lookEach is how often monitors are looked at, and resendEach how often an alert that lasts is told again (Alertmanager takes one that is not
 	// told for five minutes for over).
 	lookEach   = 10 * time.Second
@@ -78,7 +79,7 @@ func NewEscalator(o EscalatorOptions) (*Escalator, error) {
 		o.Active = func(string) string { return "" }
 	}
 	e := &Escalator{opt: o, open: make(map[string]*Alert), sent: make(map[string]time.Time)}
-	e.Use(o.Sinks, o.Common)
+	e.Use(o.Sinks, o.Common, o.Gather)
 	if len(o.Saved) == 0 {
 		return e, nil
 	}
@@ -93,11 +94,12 @@ func NewEscalator(o EscalatorOptions) (*Escalator, error) {
 	return e, nil
 }
 
-// Use puts other sinks in place, and another percentage. What the sinks before have not taken goes to those in their places.
-func (e *Escalator) Use(sinks []Sink, common int) {
+// Use puts other sinks in place, and other values of the options Common and Gather. What the sinks before have not taken goes to those in
+// their places.
+func (e *Escalator) Use(sinks []Sink, common int, gather time.Duration) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	e.percent = common
+	e.percent, e.gather = common, cmp.Or(gather, defaultGather)
 	kept := min(len(sinks), len(e.couriers))
 	for _, c := range e.couriers[kept:] {
 		c.end()
@@ -178,8 +180,11 @@ func (e *Escalator) look() (tell []Alert) {
 		}
 	}
 	for _, m := range all {
-		bad := m.Value == Unhealthy && !Outdated(m, e.opt.Active) || m.Value == Unavailable
-		if !bad || now.Sub(m.LastTransition) < gatherTime || covered[m.ID()] || !e.opt.Ready(m) {
+		since, bad := badSince(m)
+		if m.Value != Unavailable && Outdated(m, e.opt.Active) {
+			bad = false
+		}
+		if !bad || now.Sub(since) < e.gather || covered[m.ID()] || !e.opt.Ready(m) {
 			continue
 		}
 		e.cover(m, all, now)
@@ -198,6 +203,17 @@ func (e *Escalator) look() (tell []Alert) {
 	}
 	slices.SortFunc(tell, func(a, b Alert) int { return cmp.Compare(a.Cause, b.Cause) })
 	return tell
+}
+
+// badSince says whether people are to be told of a monitor, and since when: of one that is Unhealthy or Unavailable, and of one that flaps.
+func badSince(m MonitorState) (since time.Time, bad bool) {
+	switch {
+	case !m.FlapsSince.IsZero() && (m.Value == Degraded || m.Value == Unhealthy):
+		return m.FlapsSince, true
+	case m.Value == Unhealthy, m.Value == Unavailable:
+		return m.LastTransition, true
+	}
+	return time.Time{}, false
 }
 
 // close ends the alerts none of whose monitors fails any more, and returns them. The caller holds mu.
@@ -220,8 +236,11 @@ func (e *Escalator) cover(m MonitorState, all []MonitorState, now time.Time) {
 	if f := m.LastFailure; f != nil {
 		dependency, text = f.Dependency, f.Err
 	}
-	if m.Value == Unavailable {
+	switch {
+	case m.Value == Unavailable:
 		text = "no results come any more"
+	case !m.FlapsSince.IsZero():
+		text = "it fails and recovers again and again: " + text
 	}
 	cause, server := cmp.Or(string(dependency), m.Name), ""
 	if !e.isWide(m, dependency, all) {

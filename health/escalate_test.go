@@ -224,6 +224,31 @@ func TestNoAlertOfWhatIsOver(t *testing.T) {
 	}
 }
 
+// A monitor that flaps is told, once, though it is never Unhealthy for long; but not if its database was on another server then.
+func TestFlappingIsTold(t *testing.T) {
+	escalating(t, func(t *testing.T, f *fakeMonitors, _ *Escalator, told func() string) {
+		flaps := time.Now()
+		for range 20 { // each state lasts for less than a minute
+			for _, value := range []AlertValue{Degraded, Unhealthy} {
+				f.set(value, Networking, "mbx1", "SelfTestMonitor/mbx1")
+				f.mu.Lock()
+				for i := range f.all {
+					if f.all[i].Value == value {
+						f.all[i].FlapsSince = flaps
+					}
+				}
+				f.mu.Unlock()
+				time.Sleep(30 * time.Second)
+			}
+		}
+		f.set(Healthy, None, "", "SelfTestMonitor/mbx1")
+		time.Sleep(time.Minute)
+		if got := told(); got != "+Networking of mbx1, -Networking of mbx1" {
+			t.Errorf("told %q", got)
+		}
+	})
+}
+
 // After a restart what is open goes on: nobody is told a second time, and they are told when it is over, also if they could not be at first.
 func TestAlertsOutliveARestart(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -365,9 +390,9 @@ func TestOtherSinks(t *testing.T) {
 			time.Sleep(time.Second)
 		}
 		told := make(chan string, 10)
-		e.Use([]Sink{SinkFunc(func(_ context.Context, a Alert) error { told <- a.Subject(); return nil })}, 34)
+		e.Use([]Sink{SinkFunc(func(_ context.Context, a Alert) error { told <- a.Subject(); return nil })}, 34, 0)
 		time.Sleep(time.Minute)
-		e.Use(nil, 34)
+		e.Use(nil, 34, 0)
 		e.Inform(Alert{Cause: "nobody hears this"})
 		stop()
 		if len(told) != 1 || <-told != "IMAP: Networking of mbx1 is well again" {
@@ -394,7 +419,7 @@ func TestOtherSinksMeanwhile(t *testing.T) {
 		}
 		for range 240 {
 			time.Sleep(time.Second / 2)
-			e.Use([]Sink{fails}, 34)
+			e.Use([]Sink{fails}, 34, 0)
 		}
 		stop()
 	})

@@ -13,7 +13,7 @@ const (
 	UnInitialized                   // no result yet
 	Healthy                         // all is well
 	Repairing                       // somebody knows, and works on it
-	Degraded                        // it fails, for less than UnhealthyAfter
+	Degraded                        // it fails, for less than UnhealthyAfter; or it flaps
 	Unavailable                     // no results come any more
 	Unhealthy                       // it has failed for longer
 )
@@ -35,8 +35,9 @@ type Monitor struct {
 	Failures       int           // so many in a row are a failure: Exchange's OverallConsecutiveProbeFailures
 	UnhealthyAfter time.Duration // Degraded so long; default 60 s
 	StaleAfter     time.Duration // without a result it is Unavailable
-	Component      string        // that it belongs to, such as ImapProxy
-	Off            bool          // it is Disabled
+	Flapping       Flapping
+	Component      string // that it belongs to, such as ImapProxy
+	Off            bool   // it is Disabled
 	Description    string
 }
 
@@ -60,6 +61,7 @@ type MonitorState struct {
 	LastSuccess    time.Time // when the latest that succeeded began; zero if none has
 	Stale          bool      // results do not come any more
 	InRow          int       // failures in a row
+	FlapsSince     time.Time // it has begun to fail and ended to so often that it is Degraded while it is well; zero if it has not
 }
 
 // monitor is a monitor at work. Its engine's mutex guards it.
@@ -67,6 +69,7 @@ type monitor struct {
 	MonitorState
 	began     time.Time // when it was made
 	repairing bool
+	flaps     flaps
 	hurried   bool // somebody else has seen its target fail: it is not Degraded first; see Engine.Hurry
 }
 
@@ -120,6 +123,10 @@ func (m *monitor) look(now time.Time) bool {
 	case m.InRow > 0 && m.Value == UnInitialized: // a failure alone says nothing yet
 		value = UnInitialized
 	}
+	m.FlapsSince = m.flaps.look(m.Flapping, !m.FirstAlert.IsZero(), now)
+	if value == Healthy && !m.FlapsSince.IsZero() {
+		value = Degraded
+	}
 	if value == m.Value {
 		return false
 	}
@@ -139,6 +146,9 @@ func (m *monitor) degradedTime() time.Duration {
 func (m *monitor) next() (at time.Time) {
 	if m.Value == Degraded && !m.FirstAlert.IsZero() {
 		at = m.FirstAlert.Add(m.degradedTime())
+	}
+	if quiet := m.flaps.quietAt(m.Flapping); !m.FlapsSince.IsZero() && (at.IsZero() || quiet.Before(at)) {
+		at = quiet
 	}
 	last := m.began
 	if m.LastResult != nil {

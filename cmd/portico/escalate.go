@@ -28,7 +28,7 @@ func (s *service) startEscalator() error {
 	revision := entry.Revision
 	s.escalator, err = health.NewEscalator(health.EscalatorOptions{
 		Monitors: s.alerting, Ready: s.recovery.ForPeople, Active: s.activeOn, Sinks: s.sinks(s.config),
-		Common: s.config.Health.Recovery.CommonCausePercent, Saved: entry.Value, Tried: s.tried, Told: s.escalated,
+		Common: s.config.Health.Recovery.CommonCausePercent, Gather: s.config.Health.Escalate.Gather, Saved: entry.Value, Tried: s.tried, Told: s.escalated,
 		Failed: func(err error) { s.reported("an alert can not be told", err) },
 		Bundle: func(ctx context.Context, a health.Alert) (string, error) { return s.bundle(ctx, []health.Alert{a}) },
 		Save: func(text []byte) (err error) {

@@ -84,6 +84,7 @@ func (s *service) healthPlan(config *configs.Config) health.Plan {
 		})
 		plan.Monitors = append(plan.Monitors, health.Monitor{
 			HealthSet: set, Name: monitor, Target: target, Probe: probe, Failures: timing.Failures, Component: component,
+			Flapping:   health.Flapping(of.Flapping),
 			StaleAfter: health.StaleAfter(timing.Interval, timing.Timeout),
 		})
 	}

@@ -118,6 +118,7 @@ type watchedSite struct {
 const healthMailboxes = `settings: {login_type: plain_text_login}
 health:
   mailboxes: {db1: {user: health1, password_file: health.password}, db2: {user: health2, password_file: health.password}}
+  flapping: {changes: 0}
 `
 
 // healthTimings are for probes that look often. A busy machine does not take as long as they wait.
@@ -309,8 +310,8 @@ func TestFaultsBehindTheProxy(t *testing.T) {
 	}
 	w.valves[0].set(fault{})
 	r.asks(t, statusFine, "probe", "run", `IMAP.Protocol\ImapSelfTestProbe`)
-	r.asks(t, statusFailed, "probe", "run", "IMAP.Protocol/ImapProxyTestProbe")
 	r.asks(t, statusFine, "probe", "run", "IMAP.Protocol/ImapTestDeepProbe/db2")
+	r.asks(t, statusFailed, "probe", "run", "IMAP.Protocol/ImapProxyTestProbe")
 	w.put(t, "mine.password", "probe-it\n")
 	r.asks(t, statusFine, "probe", "run", "IMAP/ImapCTPProbe/db2", "--account", "health2", "--password-file", filepath.Join(w.dir, "mine.password"))
 	mine := []string{"--account", "health2", "--password-file", filepath.Join(w.dir, "mine.password")}
@@ -348,9 +349,9 @@ func TestFaultsOfTheFront(t *testing.T) {
 		}{
 			{statusBad, []string{"get", "--where", "$_.AlertValue -ne Healthy -and HealthSetName -like IMAP.*"}, proxyTest},
 			{statusFine, []string{"get", "ImapTestDeepMonitor"}, "ImapDeepTestMonitor"}, // as the seed has it
-			{statusBad, []string{"get", "imap.proxy", "-o", "list"}, "Dependency          : Active Directory"},
 			{statusFine, []string{"get", "--where", "Name -eq ImapTestDeepMonitor -and TargetResource -eq db1"}, "ImapDeepTestMonitor"},
 			{statusBad, []string{"get", "ImapTestProxyMonitor"}, "ImapProxyTestMonitor"},
+			{statusBad, []string{"get", "imap.proxy", "-o", "list"}, "Dependency          : Active Directory"},
 			{statusFailed, []string{"get", "--where", "HealtSetName -eq IMAP"}, "did you mean HealthSetName?"},
 			{statusFailed, []string{"get", "--where", "AlertValue"}, "is no condition"},
 			{statusFailed, []string{"get", "--where", "AlertValue -gt 3"}, "none of -eq"},

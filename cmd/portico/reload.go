@@ -50,7 +50,7 @@ func (s *service) reload() error {
 	s.access, s.config, s.inFile = access, config, loaded.Settings
 	s.nodes.Store(&nodes)
 	s.useHealthPlan()
-	s.escalator.Use(s.sinks(config), config.Health.Recovery.CommonCausePercent)
+	s.escalator.Use(s.sinks(config), config.Health.Recovery.CommonCausePercent, config.Health.Escalate.Gather)
 	s.healthOf.Store(&config.Health)
 	s.backups.Store(int64(config.Store.Backups))
 	s.recovery.Use(recoveryPlan(config.Health.Recovery))

@@ -91,6 +91,7 @@ type MonitorRow struct {
 	LastExecution   *time.Time `json:"last_execution_time,omitempty"`
 	LastResult      string     `json:"last_execution_result,omitempty"`
 	IsStale         bool       `json:"is_stale,omitempty"`
+	Flapping        bool       `json:"flapping,omitempty"`
 	Error           string     `json:"error,omitempty"` // of the latest failure, while there is one
 	Dependency      string     `json:"dependency,omitempty"`
 	Mailbox         string     `json:"_mbx,omitempty"`
@@ -187,6 +188,7 @@ func monitorRow(h Health, m health.MonitorState) MonitorRow {
 		Server: h.Node(), State: "NotApplicable", Name: m.Name, TargetResource: m.Target, HealthSetName: m.HealthSet, AlertValue: m.Value.String(),
 		ServerComponent: "None", LastTransition: m.LastTransition.UTC(), IsStale: m.Stale, MailboxServer: health.ServerOf(m, h.Active),
 		Description: health.Help(m.Name),
+		Flapping:    !m.FlapsSince.IsZero(),
 	}
 	if m.Component != "" {
 		row.State, row.ServerComponent = onlineOffline(h, m.Component), m.Component
