@@ -1,0 +1,372 @@
+package recovery
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"portico/configs/store"
+	"portico/health"
+)
+
+// night is a site in simulated time, with probes, monitors, recovery and alerts at work as a Portico has them, at default settings.
+// Every server has one database, which has a copy on the next server.
+type night struct {
+	engine    *health.Engine
+	r         *Responders
+	escalator *health.Escalator
+
+	mu      sync.Mutex // guards what follows
+	random  *rand.Rand
+	dead    []bool
+	flaky   float64 // share of runs that fail for no reason
+	failed  map[string]bool
+	active  []int  // of each database
+	blocked []bool // by recovery
+	turned  []string
+	records []Record
+	told    []string
+}
+
+func server(i int) string   { return fmt.Sprintf("mbx%02d", i) }
+func database(i int) string { return fmt.Sprintf("db%02d", i) }
+
+// number is the number in a name of a server or database.
+func number(name string) (n int) {
+	fmt.Sscanf(strings.TrimLeft(name, "mbxd"), "%d", &n)
+	return n
+}
+
+// defaultThrottles are those of the configuration.
+var defaultThrottles = map[Action]Throttle{
+	RestartService:  {Between: 10 * time.Minute, InAnHour: 2, InADay: 4, GroupBetween: time.Minute, GroupInADay: 12},
+	Failover:        {Between: 30 * time.Minute, InAnHour: 1, InADay: 3, GroupBetween: time.Minute, GroupInADay: 12},
+	RestartServer:   {Between: 6 * time.Hour, InAnHour: 1, InADay: 1, GroupBetween: 30 * time.Minute, GroupInADay: 4},
+	ProtocolLog:     {InAnHour: 6, InADay: 24, GroupInADay: 100},
+	RestartFrontEnd: {Between: 10 * time.Minute, InAnHour: 2, InADay: 6, GroupInADay: 6},
+}
+
+// simulate has a site of some servers at work while test runs.
+func simulate(t *testing.T, servers int, seed uint64, test func(t *testing.T, n *night)) {
+	synctest.Test(t, func(t *testing.T) {
+		n := &night{
+			random: rand.New(rand.NewPCG(seed, 1)), failed: make(map[string]bool), dead: make([]bool, servers),
+			active: make([]int, servers), blocked: make([]bool, servers),
+		}
+		n.engine = health.NewEngine(health.Options{Random: n.chance, Changed: func(before health.AlertValue, now health.MonitorState) {
+			n.mu.Lock()
+			defer n.mu.Unlock()
+			n.turned = append(n.turned, fmt.Sprintf("%s %v->%v", now.ID(), before, now.Value))
+		}})
+		n.engine.Use(n.plan(servers))
+		kept := store.Memory()
+		defer kept.Close()
+		var err error
+		n.r, err = New(t.Context(), Options{
+			Monitors: n.engine.Monitors, Active: n.activeOn, Actors: n.actors(), Store: kept, Follow: n.engine.Follow,
+			Failed: func(err error) { t.Error(err) }, Verify: n.verify,
+			Tell: func(r Record) {
+				n.mu.Lock()
+				defer n.mu.Unlock()
+				n.records = append(n.records, r)
+			},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		server := []Action{RestartService, Failover, RestartServer, Escalate}
+		n.r.Use(Plan{Mode: Act, Wait: 5 * time.Minute, CommonPercent: 34, Throttles: defaultThrottles, Ladders: map[string][]Action{
+			health.ImapSelfTestMonitor: server, health.ImapDeepTestMonitor: server,
+			health.ImapCTPMonitor: {RestartService, ProtocolLog, RestartFrontEnd, Escalate},
+		}})
+		n.escalator, err = health.NewEscalator(health.EscalatorOptions{
+			Monitors: n.engine.Monitors, Ready: n.r.ForPeople, Active: n.activeOn, Common: 34,
+			Sinks: []health.Sink{health.SinkFunc(func(_ context.Context, a health.Alert) error {
+				n.mu.Lock()
+				defer n.mu.Unlock()
+				n.told = append(n.told, a.Subject())
+				return nil
+			})},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		var work sync.WaitGroup
+		work.Go(func() { n.engine.Run(ctx) })
+		work.Go(func() { // as Run, but three times a minute: it looks often enough, and a week passes sooner
+			for ticker := time.NewTicker(20 * time.Second); ; {
+				select {
+				case <-ctx.Done():
+					ticker.Stop()
+					return
+				case <-ticker.C:
+					n.r.look(ctx)
+				}
+			}
+		})
+		work.Go(func() { n.escalator.Run(ctx) })
+		test(t, n)
+		cancel()
+		work.Wait()
+	})
+}
+
+// plan is a probe and monitor of each server and, twice, of each database.
+func (n *night) plan(servers int) (p health.Plan) {
+	add := func(set, name, target string, interval, timeout time.Duration, failures int, where func() int) {
+		p.Probes = append(p.Probes, &health.Probe{HealthSet: set, Name: name + "Probe", Target: target, Interval: interval, Timeout: timeout,
+			Run: func(_ context.Context, run *health.Run) error {
+				at := where()
+				run.Mailbox = server(at)
+				return n.look(name+target, at)
+			},
+		})
+		p.Monitors = append(p.Monitors, health.Monitor{
+			HealthSet: set, Name: name + "Monitor", Target: target, Probe: name + "Probe", Failures: failures,
+			StaleAfter: health.StaleAfter(interval, timeout), Flapping: health.Flapping{Changes: 4, Window: 30 * time.Minute},
+		})
+	}
+	for i := range servers {
+		n.active[i] = i
+		where := func() int {
+			n.mu.Lock()
+			defer n.mu.Unlock()
+			return n.active[i]
+		}
+		add(health.SetProtocol, "ImapSelfTest", server(i), time.Minute, 20*time.Second, 3, func() int { return i })
+		add(health.SetProtocol, "ImapDeepTest", database(i), 2*time.Minute, time.Minute, 4, where)
+		add(health.SetIMAP, "ImapCTP", database(i), 2*time.Minute, time.Minute, 4, where)
+	}
+	return p
+}
+
+// look is what a probe finds on a server. A run that fails for no reason is followed by one that does not.
+func (n *night) look(probe string, at int) error {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.failed[probe] = !n.failed[probe] && n.random.Float64() < n.flaky; n.failed[probe] || n.dead[at] {
+		return &health.Failure{Dependency: health.Networking, Phase: "dial", Err: errors.New("no answer")}
+	}
+	return nil
+}
+
+func (n *night) chance() float64 {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.random.Float64()
+}
+
+func (n *night) activeOn(database string) string {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return server(n.active[number(database)])
+}
+
+func (n *night) verify(ctx context.Context, m health.MonitorState) *health.Result {
+	results, err := n.engine.RunNow(ctx, m.HealthSet, m.Probe, m.Target, health.ByHand{})
+	if err != nil || len(results) != 1 {
+		return nil
+	}
+	return results[0]
+}
+
+// actors do what recovery wants: restarts help no server, and a failover moves databases to servers that are well and not blocked.
+func (n *night) actors() map[Action]Actor {
+	nothing := Actor{Do: func(context.Context, Case) (string, error) { return "done", nil }}
+	return map[Action]Actor{
+		RestartService: nothing, ProtocolLog: nothing, RestartFrontEnd: nothing,
+		RestartServer: {Do: func(_ context.Context, c Case) (string, error) {
+			n.mu.Lock()
+			defer n.mu.Unlock()
+			if slices.Contains(n.active, number(c.Server)) {
+				return "", Skipped("a database is active there")
+			}
+			return "done", nil
+		}},
+		Failover: {
+			Do: func(_ context.Context, c Case) (string, error) {
+				n.mu.Lock()
+				defer n.mu.Unlock()
+				from, moved := number(c.Server), false
+				for i, at := range n.active {
+					other := (i + 1) % len(n.dead)
+					if at == other {
+						other = i
+					}
+					if at == from && !n.dead[other] && !n.blocked[other] {
+						n.active[i], moved = other, true
+					}
+				}
+				if !moved {
+					return "", Skipped("no copy is well, or nothing is active there")
+				}
+				n.blocked[from] = true
+				return "moved", nil
+			},
+			Undo: func(_ context.Context, c Case) error {
+				n.mu.Lock()
+				defer n.mu.Unlock()
+				n.blocked[number(c.Server)] = false
+				return nil
+			},
+		},
+	}
+}
+
+// A day of twenty servers whose probes fail now and then, each alone: no monitor turns, nothing is done, nobody is told.
+func TestDayOfIsolatedFailures(t *testing.T) {
+	simulate(t, 20, 1, func(t *testing.T, n *night) {
+		n.mu.Lock()
+		n.flaky = 0.01
+		n.mu.Unlock()
+		time.Sleep(24 * time.Hour)
+		n.mu.Lock()
+		defer n.mu.Unlock()
+		for _, turn := range n.turned {
+			if !strings.HasSuffix(turn, "UnInitialized->Healthy") {
+				t.Error(turn)
+			}
+		}
+		if len(n.turned) != 60 || len(n.records) > 0 || len(n.told) > 0 {
+			t.Errorf("%d monitors turned; done: %v; told: %q", len(n.turned), n.records, n.told)
+		}
+		failures := 0
+		for _, p := range n.engine.Probes() {
+			for _, result := range p.Results {
+				if result.Type == health.Failed {
+					failures++
+				}
+			}
+		}
+		if failures < 100 { // a history keeps the latest
+			t.Errorf("only %d failures are known: the test tests nothing", failures)
+		}
+	})
+}
+
+// out is how long users of a database may be out though its other copy is well: its monitor takes 5 minutes to be sure, a restart has 5 to help.
+// When the failover is throttled, people are told within a minute and a half.
+const (
+	out       = 12*time.Minute + 30*time.Second
+	outUntold = out + 90*time.Second
+)
+
+// In a week in which two of six servers come and go, nothing is done more often than throttles allow, users are moved where a copy is well, and
+// where that may not be done people are told.
+func TestWeekOfFlaps(t *testing.T) {
+	simulate(t, 6, 3, func(t *testing.T, n *night) {
+		flapping := []int{0, 3}
+		change := make([]time.Time, len(n.dead)) // when each of them turns
+		since := make([]time.Time, len(n.dead))  // when users of each database were well for the last time, or could not be helped
+		for i := range since {
+			since[i] = time.Now()
+		}
+		faults, balanced := 0, time.Now()
+		for end := time.Now().Add(7 * 24 * time.Hour); time.Now().Before(end); time.Sleep(30 * time.Second) {
+			now := time.Now()
+			n.mu.Lock()
+			if now.Sub(balanced) > 3*time.Hour { // an operator moves all back, where that may be done
+				balanced = now
+				for i := range n.active {
+					if !n.dead[i] && !n.blocked[i] {
+						n.active[i] = i
+					}
+				}
+			}
+			for _, i := range flapping {
+				if now.After(change[i]) {
+					if n.dead[i] = !n.dead[i]; n.dead[i] {
+						faults++
+					}
+					change[i] = now.Add(time.Minute + time.Duration(n.random.Int64N(int64(25*time.Minute))))
+				}
+			}
+			late := ""
+			for i, at := range n.active {
+				other := i
+				if at == i {
+					other = (i + 1) % len(n.dead)
+				}
+				if !n.dead[at] || n.dead[other] {
+					since[i] = now
+				}
+				if left := now.Sub(since[i]); left > out && !n.throttled(at, since[i]) {
+					t.Errorf("%v: users of %s are out for %v, and nothing forbids to move them", now, database(i), left)
+				} else if left > outUntold {
+					late = server(at)
+				}
+			}
+			n.mu.Unlock()
+			if late != "" && !slices.ContainsFunc(n.escalator.Open(), func(a health.Alert) bool { return a.Mailbox == late }) {
+				t.Errorf("%v: nobody is told of %s", now, late)
+			}
+			if t.Failed() {
+				break
+			}
+		}
+		n.mu.Lock()
+		defer n.mu.Unlock()
+		t.Logf("%d faults, %d entries in the recovery log, told %d times", faults, len(n.records), len(n.told))
+		moves := n.throttlesHold(t)
+		if faults < 300 || moves < 14 {
+			t.Errorf("%d faults, %d failovers: the test tests nothing", faults, moves)
+		}
+		if !slices.ContainsFunc(n.told, func(subject string) bool {
+			return strings.HasSuffix(subject, "is at fault: IMAP.Protocol/ImapSelfTestMonitor/mbx00")
+		}) {
+			t.Errorf("told %q", n.told[:min(len(n.told), 10)])
+		}
+	})
+}
+
+// throttled says whether a failover of a server was forbidden since a time. The caller holds mu.
+func (n *night) throttled(at int, since time.Time) bool {
+	return slices.ContainsFunc(n.records, func(r Record) bool {
+		return r.ID == "ServerFailover" && r.Result == ResultThrottled && r.Resource == server(at) && !r.Start.Before(since)
+	})
+}
+
+// throttlesHold holds all that was done against what may be done, and returns how many failovers there were. The caller holds mu.
+func (n *night) throttlesHold(t *testing.T) (failovers int) {
+	for action, limit := range defaultThrottles {
+		id := kinds[action].id
+		var done []Record
+		for _, r := range n.records {
+			if r.ID != id || r.State != Finished || !r.attempted() {
+				continue
+			}
+			var hour, day, group int
+			for _, before := range done {
+				ago := r.Start.Sub(before.Start)
+				if ago < 24*time.Hour {
+					group++
+				}
+				if ago < limit.GroupBetween || before.Resource == r.Resource && ago < limit.Between {
+					t.Errorf("%s %v after another", id, ago)
+				}
+				if before.Resource == r.Resource && ago < 24*time.Hour {
+					day++
+				}
+				if before.Resource == r.Resource && ago < time.Hour {
+					hour++
+				}
+			}
+			if hour >= limit.InAnHour || day >= limit.InADay || group >= limit.GroupInADay {
+				t.Errorf("%s of %s at %v: %d in an hour before, %d in a day, %d on all", id, r.Resource, r.Start, hour, day, group)
+			}
+			done = append(done, r)
+		}
+		if action == Failover {
+			failovers = len(done)
+		}
+	}
+	return failovers
+}
