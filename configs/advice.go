@@ -26,7 +26,8 @@ func (v *validator) unwatched() {
 		}
 	}
 	if len(names) > 0 {
-		v.warn(v.given("health.mailboxes", "databases"), "no probe opens a mailbox of %s: add health mailboxes, or only the servers are watched", strings.Join(names, ", "))
+		v.warn(v.given("health.mailboxes", "databases"),
+			"no probe opens a mailbox of %s: add health mailboxes, or only the servers are watched", strings.Join(names, ", "))
 	}
 }
 
@@ -38,7 +39,9 @@ func (v *validator) slowProbes() {
 		ProbeTiming
 	}{{"self_test", of.SelfTest}, {"deep_test", of.DeepTest.Timing()}, {"proxy_test", of.ProxyTest}, {"ctp", of.CTP}} {
 		if probe.Timeout > probe.Interval {
-			v.warn(join(join("health", probe.name), "timeout"), "is longer than the interval, %v: of a server that does not answer, failures come only each %v", probe.Interval, probe.Timeout)
+			v.warn(join(join("health", probe.name), "timeout"),
+				"is longer than the interval, %v: of a server that does not answer, failures come only each %v",
+				probe.Interval, probe.Timeout)
 		}
 	}
 }
@@ -49,6 +52,7 @@ func (v *validator) twoServers() {
 	of := v.c.Health.Recovery
 	if len(v.c.MailboxServers) == 2 && of.CommonCausePercent < 100 && of.Mode != RecoveryOff {
 		v.warn(v.given("health.recovery.common_cause_percent", "mailbox_servers"),
-			"if both servers fail, they always have a cause in common, and neither is recovered; with health.recovery.common_cause_percent 100, both are")
+			"if both servers fail, they always have a cause in common, and neither is recovered; "+
+				"with health.recovery.common_cause_percent 100, both are")
 	}
 }

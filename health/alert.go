@@ -15,10 +15,11 @@ type Alert struct {
 	Monitors   []string   `json:"monitors"` // identities, sorted
 	Error      string     `json:"error"`    // of the first of them
 	Ended      time.Time  `json:"ended,omitzero"`
-	Bundle     string     `json:"bundle,omitempty"` // the file with all that was known when it began
-	Tried      []string   `json:"tried,omitempty"`  // what recovery has done about it, a line for each step
-	Notice     bool       `json:"-"`                // nobody has to do anything: it is over, and this is what was done
-	Again      bool       `json:"-"`                // whoever is told of it was told before
+	Bundle     string     `json:"bundle,omitempty"`    // the file with all that was known when it began
+	Unwatched  bool       `json:"unwatched,omitempty"` // it has ended since monitors are Disabled or Repairing, not since all is well
+	Tried      []string   `json:"tried,omitempty"`     // what recovery has done about it, a line for each step
+	Notice     bool       `json:"-"`                   // nobody has to do anything: it is over, and this is what was done
+	Again      bool       `json:"-"`                   // whoever is told of it was told before
 }
 
 // Lasts says whether somebody has to do something about it still.
@@ -39,6 +40,9 @@ func (a *Alert) Subject() string {
 		return "IMAP: " + a.Cause
 	case a.Ended.IsZero():
 		return "IMAP: " + a.Cause + " is at fault: " + strings.Join(a.Monitors, ", ")
+	}
+	if a.Unwatched {
+		return "IMAP: " + a.Cause + " is not told any more: monitors are Disabled or Repairing"
 	}
 	return "IMAP: " + a.Cause + " is well again"
 }

@@ -275,6 +275,10 @@ func (e *Engine) run(ctx context.Context, p planned, timeout time.Duration, run 
 	e.mu.Lock()
 	if byHand {
 		e.awaitTurn(ctx, p)
+		if ctx.Err() != nil { // nobody wants to know any more
+			e.mu.Unlock()
+			return nil, context.Cause(ctx)
+		}
 	}
 	now := e.opt.Now()
 	skip := ResultType(0)

@@ -165,13 +165,7 @@ func (e *Escalator) look() (tell []Alert) {
 	if all == nil {
 		return nil
 	}
-	failing := make(map[string]MonitorState)
-	for _, m := range all {
-		if m.Value == Unhealthy || m.Value == Unavailable || m.Value == Degraded {
-			failing[m.ID()] = m
-		}
-	}
-	tell = e.close(failing, now)
+	tell = e.close(all, now)
 	changed := len(tell) > 0
 	covered := make(map[string]bool)
 	for _, a := range e.open {
@@ -217,12 +211,22 @@ func badSince(m MonitorState) (since time.Time, bad bool) {
 }
 
 // close ends the alerts none of whose monitors fails any more, and returns them. The caller holds mu.
-func (e *Escalator) close(failing map[string]MonitorState, now time.Time) (ended []Alert) {
+func (e *Escalator) close(all []MonitorState, now time.Time) (ended []Alert) {
+	values := make(map[string]AlertValue)
+	for _, m := range all {
+		values[m.ID()] = m.Value
+	}
+	anyIs := func(a *Alert, of ...AlertValue) bool {
+		return slices.ContainsFunc(a.Monitors, func(id string) bool {
+			value, known := values[id]
+			return known && slices.Contains(of, value)
+		})
+	}
 	for cause, a := range e.open {
-		if slices.ContainsFunc(a.Monitors, func(id string) bool { _, ok := failing[id]; return ok }) {
+		if anyIs(a, Unhealthy, Unavailable, Degraded) {
 			continue
 		}
-		a.Ended = now
+		a.Ended, a.Unwatched = now, anyIs(a, Disabled, Repairing)
 		ended = append(ended, *a)
 		delete(e.open, cause)
 		delete(e.sent, cause)

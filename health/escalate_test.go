@@ -224,6 +224,40 @@ func TestNoAlertOfWhatIsOver(t *testing.T) {
 	}
 }
 
+// An alert whose monitor is switched off, or on which somebody works, ends; but nobody is told that all is well.
+func TestUnwatchedIsNotWell(t *testing.T) {
+	const unwatched = "IMAP: Networking of mbx1 is not told any more: monitors are Disabled or Repairing"
+	for value, want := range map[AlertValue]string{
+		Healthy: "IMAP: Networking of mbx1 is well again", Disabled: unwatched, Repairing: unwatched,
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			f := newFakeMonitors()
+			last := make(chan string, 100)
+			sink := SinkFunc(func(_ context.Context, a Alert) error {
+				last <- a.Subject()
+				return nil
+			})
+			e, err := NewEscalator(EscalatorOptions{Common: 34, Monitors: f.get, Sinks: []Sink{sink}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			stop := runs(t, e)
+			f.set(Unhealthy, Networking, "mbx1", "SelfTestMonitor/mbx1")
+			time.Sleep(90 * time.Second)
+			f.set(value, None, "", "SelfTestMonitor/mbx1")
+			time.Sleep(time.Minute)
+			stop()
+			close(last)
+			got := ""
+			for got = range last {
+			}
+			if got != want {
+				t.Errorf("%v: told %q", value, got)
+			}
+		})
+	}
+}
+
 // A monitor that flaps is told, once, though it is never Unhealthy for long; but not if its database was on another server then.
 func TestFlappingIsTold(t *testing.T) {
 	escalating(t, func(t *testing.T, f *fakeMonitors, _ *Escalator, told func() string) {

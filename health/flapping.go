@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// Flapping says when a monitor flaps: if it begins to fail and is well again more than Changes times in Window, each beginning and each end
-// counted. Then it is Degraded until it has not changed for Window. Changes of 0 say never.
+// Flapping says when a monitor flaps: if it begins to fail and is well again more than Changes times in Window, each
+// beginning and each end counted. Then it is Degraded until it has not changed for Window. Changes of 0 say never.
 type Flapping struct {
 	Changes int
 	Window  time.Duration

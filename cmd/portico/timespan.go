@@ -10,7 +10,8 @@ import (
 	"github.com/spf13/pflag"
 )
 
-// timeFlag is a flag for a time, which is written as Go has it (2h30m) or as PowerShell does ([days.]hours:minutes[:seconds]).
+// timeFlag is a flag for a time, which is written as Go has it (2h30m) or as PowerShell does
+// ([days.]hours:minutes[:seconds]).
 func timeFlag(cmd *cobra.Command, name string, value time.Duration, usage string) *time.Duration {
 	d := new(time.Duration)
 	timeVar(cmd.Flags(), d, name, value, usage)

@@ -14,8 +14,8 @@ var ErrUnknown = errors.New("there is no such action")
 // ErrThrottled says that an action was done too often.
 var ErrThrottled = errors.New("throttled")
 
-// turn waits until nothing is being done. It is an error if the context ends first: whoever asked has gone, so nothing is begun. The
-// caller has to call endTurn when it has done what it wants.
+// turn waits until nothing is being done. It is an error if the context ends first: whoever asked has gone, so nothing
+// is begun. The caller has to call endTurn when it has done what it wants.
 func (r *Responders) turn(ctx context.Context) error {
 	select {
 	case r.acting <- struct{}{}:
@@ -30,9 +30,11 @@ func (r *Responders) turn(ctx context.Context) error {
 
 func (r *Responders) endTurn() { <-r.acting }
 
-// ByHand does an action that somebody asks for, once nothing else is being done, and returns its record. It is written to the recovery log and
-// counts for throttling, but only a machine that asks is throttled itself.
-func (r *Responders) ByHand(ctx context.Context, action Action, c Case, requestor string, machine bool) (Record, error) {
+// ByHand does an action that somebody asks for, once nothing else is being done, and returns its record. It is written
+// to the recovery log and counts for throttling, but only a machine that asks is throttled itself.
+func (r *Responders) ByHand(
+	ctx context.Context, action Action, c Case, requestor string, machine bool,
+) (Record, error) {
 	actor, ok := r.opt.Actors[action]
 	if !ok {
 		return Record{}, fmt.Errorf("%s: %w", action, ErrUnknown)
@@ -64,8 +66,9 @@ func (r *Responders) ByHand(ctx context.Context, action Action, c Case, requesto
 	return r.end(ctx, record, ResultSucceeded, what, nil), nil
 }
 
-// Lift takes back what ByHand has done. It does not lift the block of a mailbox server whose own probe fails: the server may still be
-// starting. The block is then lifted when that server's monitor is healthy, and the record says so.
+// Lift takes back what ByHand has done. It does not lift the block of a mailbox server whose own probe fails: the
+// server may still be starting. The block is then lifted when that server's monitor is healthy, and the record says
+// so.
 func (r *Responders) Lift(ctx context.Context, action Action, c Case, requestor string) (Record, error) {
 	actor := r.opt.Actors[action]
 	if actor.Undo == nil {
@@ -80,7 +83,8 @@ func (r *Responders) Lift(ctx context.Context, action Action, c Case, requestor 
 	if self := selfTestOf(c.Server); action == Failover {
 		if result := r.opt.Verify(ctx, self); result != nil && result.Type != health.Succeeded {
 			r.keepBlock(ctx, self)
-			return r.enter(ctx, record, ResultSkipped, fmt.Sprintf("%s does not sign in yet: %s; it is lifted when %s is Healthy", c.Server, result.Err, self.ID())), nil
+			const why = "%s does not sign in yet: %s; it is lifted when %s is Healthy"
+			return r.enter(ctx, record, ResultSkipped, fmt.Sprintf(why, c.Server, result.Err, self.ID())), nil
 		}
 	}
 	err := actor.Undo(ctx, c)

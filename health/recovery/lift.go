@@ -8,8 +8,9 @@ import (
 	"portico/health"
 )
 
-// release takes back what a ladder has done, as far as its servers are well, and says whether nothing is left. The block of a mailbox
-// server stays until that server's own monitor is healthy, whatever monitor has asked for the failover: its ladder keeps the block.
+// release takes back what a ladder has done, as far as its servers are well, and says whether nothing is left. The
+// block of a mailbox server stays until that server's own monitor is healthy, whatever monitor has asked for the
+// failover: its ladder keeps the block.
 func (r *Responders) release(ctx context.Context, l *Ladder, s survey) (done bool) {
 	if m, known := s.find(l.Monitor); known && m.Value == health.Disabled && len(l.Lift) > 0 && !r.seenWell(ctx, l, m) {
 		return false
@@ -34,7 +35,8 @@ func (r *Responders) release(ctx context.Context, l *Ladder, s survey) (done boo
 // blockStays is the note of a ladder that has nothing else to do.
 const blockStays = "the server stays blocked until this monitor is Healthy"
 
-// seenWell says whether the target of a monitor that is Disabled is well, by a run of its probe each minute: the monitor itself will not tell.
+// seenWell says whether the target of a monitor that is Disabled is well, by a run of its probe each minute: the
+// monitor itself will not tell.
 func (r *Responders) seenWell(ctx context.Context, l *Ladder, m health.MonitorState) bool {
 	now := r.opt.Now()
 	if now.Before(l.Next) {

@@ -20,8 +20,8 @@ func (w *world) stored() int {
 	return len(entries)
 }
 
-// A hook that returns at once leaves a server that is still starting. Whichever monitor asks, nothing more is done until the server had its time,
-// or was seen to be back.
+// A hook that returns at once leaves a server that is still starting. Whichever monitor asks, nothing more is done
+// until the server had its time, or was seen to be back.
 func TestServerThatIsStarting(t *testing.T) {
 	w := newWorld(t)
 	w.pass(time.Second)
@@ -29,7 +29,8 @@ func TestServerThatIsStarting(t *testing.T) {
 	w.set(health.Unhealthy, health.InformationStore, "DeepTestMonitor/db4")
 	w.pass(time.Minute)
 	w.compare("restart_service mbx4", "")
-	if got := strings.Join(w.followed, ", "); got != "IMAP.Protocol/ImapDeepTestMonitor/db4 for 5m0s, IMAP.Protocol/ImapSelfTestMonitor/mbx4 for 5m0s" {
+	const followed = "IMAP.Protocol/ImapDeepTestMonitor/db4 for 5m0s, IMAP.Protocol/ImapSelfTestMonitor/mbx4 for 5m0s"
+	if got := strings.Join(w.followed, ", "); got != followed {
 		t.Errorf("probes that are repeated: %s", got)
 	}
 	w.set(health.Unhealthy, health.Networking, "SelfTestMonitor/mbx4")
@@ -62,8 +63,8 @@ func TestRestartedByHand(t *testing.T) {
 	w.compare("restart_service mbx1", "")
 }
 
-// The block of a server stays until that server is well: it is not lifted because nobody looks any more, and not because a database that has
-// moved is well elsewhere.
+// The block of a server stays until that server is well: it is not lifted because nobody looks any more, and not
+// because a database that has moved is well elsewhere.
 func TestBlockStaysWhileTheServerIsDead(t *testing.T) {
 	for _, cell := range []struct {
 		name  string
@@ -104,7 +105,8 @@ func TestBlockStaysWhileTheServerIsDead(t *testing.T) {
 	}
 }
 
-// A database whose server dies is well where it has moved to. The block of the dead server is its own monitor's from then on.
+// A database whose server dies is well where it has moved to. The block of the dead server is its own monitor's from
+// then on.
 func TestBlockIsHandedOver(t *testing.T) {
 	w := newWorld(t)
 	w.plan.Ladders[health.ImapDeepTestMonitor] = []Action{Failover}
@@ -126,7 +128,8 @@ func TestBlockIsHandedOver(t *testing.T) {
 	}
 }
 
-// A monitor that goes away leaves nothing behind, and one that is switched off nothing but the block of a server that is dead.
+// A monitor that goes away leaves nothing behind, and one that is switched off nothing but the block of a server that
+// is dead.
 func TestLadderOfNobody(t *testing.T) {
 	w := newWorld(t)
 	w.set(health.Unhealthy, health.Networking, "SelfTestMonitor/mbx1", "SelfTestMonitor/mbx2")
@@ -143,7 +146,8 @@ func TestLadderOfNobody(t *testing.T) {
 	}
 }
 
-// Whoever asks for a block to be lifted at the end of a runbook, while the server is still starting, has it lifted when it is well.
+// Whoever asks for a block to be lifted at the end of a runbook, while the server is still starting, has it lifted
+// when it is well.
 func TestLiftOfAServerThatIsStarting(t *testing.T) {
 	w := newWorld(t)
 	w.verify = health.Networking
@@ -161,6 +165,54 @@ func TestLiftOfAServerThatIsStarting(t *testing.T) {
 	if w.stored() != 0 {
 		t.Errorf("%+v", w.r.Ladders())
 	}
+}
+
+// flaps makes a monitor well at present, but Degraded since it flaps.
+func (w *world) flaps(id string) {
+	w.set(health.Degraded, health.Networking, id)
+	m := w.monitor(id)
+	m.InRow, m.FlapsSince, m.LastSuccess = 0, w.now, w.now
+}
+
+// A server that flaps stays blocked until it is Healthy. Each of its faults begins at the foot of the ladder.
+func TestServerThatFlaps(t *testing.T) {
+	w := newWorld(t)
+	const id = "SelfTestMonitor/mbx1"
+	w.set(health.Unhealthy, health.Networking, id)
+	w.pass(6 * time.Minute)
+	w.compare("restart_service mbx1, failover mbx1", "")
+	w.flaps(id)
+	w.pass(time.Hour)
+	w.compare("", "")
+	w.set(health.Unhealthy, health.Networking, id)
+	w.pass(6 * time.Minute)
+	w.compare("restart_service mbx1, failover mbx1", "")
+	if l := w.r.Ladders(); len(l) != 1 || w.now.Sub(l[0].Since) > 6*time.Minute {
+		t.Errorf("%+v", l)
+	}
+	w.flaps(id)
+	w.pass(time.Minute)
+	w.set(health.Healthy, "", id)
+	w.pass(time.Minute)
+	w.compare("AllowActivation mbx1", "")
+	if got := strings.Count(w.log(), "AllowActivation"); got != 1 {
+		t.Errorf("it was lifted %d times", got)
+	}
+	if got := strings.Join(w.helped, " "); got != "ServerFailover/mbx1 ServerFailover/mbx1" {
+		t.Errorf("told: %s", got)
+	}
+}
+
+// A server that flaps but is well at present keeps nobody else from being seen to, and makes no common cause.
+func TestFlappingButWell(t *testing.T) {
+	w := newWorld(t)
+	w.flaps("SelfTestMonitor/mbx6")
+	for _, other := range []string{"1", "2", "3"} {
+		w.flaps("DeepTestMonitor/db" + other)
+	}
+	w.set(health.Unhealthy, health.InformationStore, "DeepTestMonitor/db6")
+	w.pass(lookEach)
+	w.compare("failover db6", "")
 }
 
 // What waited for its turn for longer than whoever asked is not begun.
@@ -186,8 +238,10 @@ func TestTooLateForItsTurn(t *testing.T) {
 		}
 	}
 	w.r.endTurn()
-	if _, err := w.r.ByHand(ctx, RestartServer, Case{Server: "mbx1"}, "operator", false); !errors.Is(err, context.Canceled) {
-		t.Error(err)
+	for range 50 { // though it would be its turn
+		if err := w.r.turn(ctx); !errors.Is(err, context.Canceled) {
+			t.Fatal(err)
+		}
 	}
 	w.compare("", "")
 	if got := w.log(); got != "" {

@@ -16,8 +16,8 @@ import (
 	"portico/health"
 )
 
-// night is a site in simulated time, with probes, monitors, recovery and alerts at work as a Portico has them, at default settings.
-// Every server has one database, which has a copy on the next server.
+// night is a site in simulated time, with probes, monitors, recovery and alerts at work as a Portico has them, at
+// default settings. Every server has one database, which has a copy on the next server.
 type night struct {
 	engine    *health.Engine
 	r         *Responders
@@ -60,11 +60,14 @@ func simulate(t *testing.T, servers int, seed uint64, test func(t *testing.T, n 
 			random: rand.New(rand.NewPCG(seed, 1)), failed: make(map[string]bool), dead: make([]bool, servers),
 			active: make([]int, servers), blocked: make([]bool, servers),
 		}
-		n.engine = health.NewEngine(health.Options{Random: n.chance, Changed: func(before health.AlertValue, now health.MonitorState) {
-			n.mu.Lock()
-			defer n.mu.Unlock()
-			n.turned = append(n.turned, fmt.Sprintf("%s %v->%v", now.ID(), before, now.Value))
-		}})
+		n.engine = health.NewEngine(health.Options{
+			Random: n.chance,
+			Changed: func(before health.AlertValue, now health.MonitorState) {
+				n.mu.Lock()
+				defer n.mu.Unlock()
+				n.turned = append(n.turned, fmt.Sprintf("%s %v->%v", now.ID(), before, now.Value))
+			},
+		})
 		n.engine.Use(n.plan(servers))
 		kept := store.Memory()
 		defer kept.Close()
@@ -82,10 +85,13 @@ func simulate(t *testing.T, servers int, seed uint64, test func(t *testing.T, n 
 			t.Fatal(err)
 		}
 		server := []Action{RestartService, Failover, RestartServer, Escalate}
-		n.r.Use(Plan{Mode: Act, Wait: 5 * time.Minute, CommonPercent: 34, Throttles: defaultThrottles, Ladders: map[string][]Action{
-			health.ImapSelfTestMonitor: server, health.ImapDeepTestMonitor: server,
-			health.ImapCTPMonitor: {RestartService, ProtocolLog, RestartFrontEnd, Escalate},
-		}})
+		n.r.Use(Plan{
+			Mode: Act, Wait: 5 * time.Minute, CommonPercent: 34, Throttles: defaultThrottles,
+			Ladders: map[string][]Action{
+				health.ImapSelfTestMonitor: server, health.ImapDeepTestMonitor: server,
+				health.ImapCTPMonitor: {RestartService, ProtocolLog, RestartFrontEnd, Escalate},
+			},
+		})
 		n.escalator, err = health.NewEscalator(health.EscalatorOptions{
 			Monitors: n.engine.Monitors, Ready: n.r.ForPeople, Active: n.activeOn, Common: 34,
 			Sinks: []health.Sink{health.SinkFunc(func(_ context.Context, a health.Alert) error {
@@ -122,7 +128,8 @@ func simulate(t *testing.T, servers int, seed uint64, test func(t *testing.T, n 
 // plan is a probe and monitor of each server and, twice, of each database.
 func (n *night) plan(servers int) (p health.Plan) {
 	add := func(set, name, target string, interval, timeout time.Duration, failures int, where func() int) {
-		p.Probes = append(p.Probes, &health.Probe{HealthSet: set, Name: name + "Probe", Target: target, Interval: interval, Timeout: timeout,
+		p.Probes = append(p.Probes, &health.Probe{
+			HealthSet: set, Name: name + "Probe", Target: target, Interval: interval, Timeout: timeout,
 			Run: func(_ context.Context, run *health.Run) error {
 				at := where()
 				run.Mailbox = server(at)
@@ -178,7 +185,8 @@ func (n *night) verify(ctx context.Context, m health.MonitorState) *health.Resul
 	return results[0]
 }
 
-// actors do what recovery wants: restarts help no server, and a failover moves databases to servers that are well and not blocked.
+// actors do what recovery wants: restarts help no server, and a failover moves databases to servers that are well and
+// not blocked.
 func (n *night) actors() map[Action]Actor {
 	nothing := Actor{Do: func(context.Context, Case) (string, error) { return "done", nil }}
 	return map[Action]Actor{
@@ -221,7 +229,8 @@ func (n *night) actors() map[Action]Actor {
 	}
 }
 
-// A day of twenty servers whose probes fail now and then, each alone: no monitor turns, nothing is done, nobody is told.
+// A day of twenty servers whose probes fail now and then, each alone: no monitor turns, nothing is done, nobody is
+// told.
 func TestDayOfIsolatedFailures(t *testing.T) {
 	simulate(t, 20, 1, func(t *testing.T, n *night) {
 		n.mu.Lock()
@@ -252,15 +261,15 @@ func TestDayOfIsolatedFailures(t *testing.T) {
 	})
 }
 
-// out is how long users of a database may be out though its other copy is well: its monitor takes 5 minutes to be sure, a restart has 5 to help.
-// When the failover is throttled, people are told within a minute and a half.
+// out is how long users of a database may be out though its other copy is well: its monitor takes 5 minutes to be
+// sure, a restart has 5 to help. When the failover is throttled, people are told within a minute and a half.
 const (
 	out       = 12*time.Minute + 30*time.Second
 	outUntold = out + 90*time.Second
 )
 
-// In a week in which two of six servers come and go, nothing is done more often than throttles allow, users are moved where a copy is well, and
-// where that may not be done people are told.
+// In a week in which two of six servers come and go, nothing is done more often than throttles allow, users are moved
+// where a copy is well, and where that may not be done people are told.
 func TestWeekOfFlaps(t *testing.T) {
 	simulate(t, 6, 3, func(t *testing.T, n *night) {
 		flapping := []int{0, 3}
@@ -334,7 +343,8 @@ func (n *night) throttled(at int, since time.Time) bool {
 	})
 }
 
-// throttlesHold holds all that was done against what may be done, and returns how many failovers there were. The caller holds mu.
+// throttlesHold holds all that was done against what may be done, and returns how many failovers there were. The
+// caller holds mu.
 func (n *night) throttlesHold(t *testing.T) (failovers int) {
 	for action, limit := range defaultThrottles {
 		id := kinds[action].id
