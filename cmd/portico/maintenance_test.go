@@ -54,9 +54,9 @@ func TestMaintenance(t *testing.T) {
 		t.Error(got)
 	}
 	r.asks(t, statusBad, "component", "get")
-	if got := r.asks(t, statusFine, "maintenance", "status"); !strings.Contains(got, "0 sessions") {
-		t.Error(got)
-	}
+	testkit.Eventually(t, "the probes' sessions too have ended", func() bool {
+		return strings.Contains(r.asks(t, statusFine, "maintenance", "status"), "0 sessions")
+	})
 	r.asks(t, statusFine, "maintenance", "stop")
 	r.asks(t, statusFine, "component", "get")
 }
