@@ -107,12 +107,24 @@ type KeyPair struct {
 
 // Admin is the way in for operators.
 type Admin struct {
-	Socket       string   `yaml:"socket" file:"relative" reload:"no"` // Unix socket of the same HTTP as Address; "" for none
-	Address      string   `yaml:"address" reload:"no"`                // HTTP; "" for none
-	TLS          KeyPair  `yaml:"tls"`                                // for Address
-	TokenFile    string   `yaml:"token_file" file:"relative"`         // bearer token for Address; see ReadToken
-	AllowedHosts []string `yaml:"allowed_hosts"`                      // Host headers taken beside loopback names
+	Socket         string      `yaml:"socket" file:"relative" reload:"no"` // Unix socket of the same HTTP as Address; "" for none
+	Address        string      `yaml:"address" reload:"no"`                // HTTP; "" for none
+	TLS            KeyPair     `yaml:"tls"`                                // for Address
+	TokenFile      string      `yaml:"token_file" file:"relative"`         // bearer token for Address; see ReadToken
+	ReadTokenFile  string      `yaml:"read_token_file" file:"relative"`    // bearer token that reads and changes nothing; "": on loopback everybody reads
+	SocketGroup    string      `yaml:"socket_group" reload:"no"`           // whose members may open Socket; "" for none
+	SocketGroupMay SocketRight `yaml:"socket_group_may"`
+	AllowedHosts   []string    `yaml:"allowed_hosts"` // Host headers taken beside loopback names
 }
+
+// SocketRight is what members of admin.socket_group may do.
+type SocketRight string
+
+// Whoever may change things may read them too.
+const (
+	SocketRead   SocketRight = "read"
+	SocketChange SocketRight = "change"
+)
 
 // MailboxServer is a server that holds mailboxes. Exactly one of Address and
 // Addresses is given; [MailboxServer.Targets] reads both.
@@ -525,6 +537,7 @@ func (ProxyProtocol) choices() []string {
 	return texts(ProxyProtocolNone, ProxyProtocolV1, ProxyProtocolV2)
 }
 func (ActivationPolicy) choices() []string { return texts(PolicyUnrestricted, PolicyBlocked) }
+func (SocketRight) choices() []string      { return texts(SocketRead, SocketChange) }
 func (SQLDriver) choices() []string        { return texts(Postgres, MySQL) }
 func (Scope) choices() []string            { return texts(ScopeBase, ScopeOne, ScopeSub) }
 func (SigninMode) choices() []string       { return texts(SigninPassthrough, SigninMaster) }

@@ -11,8 +11,9 @@ func Default() *Config {
 	return &Config{
 		TLS: TLS{MinVersion: TLS12},
 		Admin: Admin{
-			Socket:  "/run/portico/admin.sock",
-			Address: "127.0.0.1:8143",
+			Socket:         "/run/portico/admin.sock",
+			Address:        "127.0.0.1:8143",
+			SocketGroupMay: SocketRead,
 		},
 		Routing: RoutingSingle,
 		Signin:  Signin{Mode: SigninPassthrough, Master: Master{Form: MasterAuthzid}},

@@ -81,11 +81,14 @@ func (v *validator) certificates() {
 	if a := v.c.Admin.TLS; a.Cert != "" && a.Key != "" {
 		v.pair("admin.tls", a)
 	}
-	if file := v.c.Admin.TokenFile; file != "" {
+	for path, file := range map[string]string{"admin.token_file": v.c.Admin.TokenFile, "admin.read_token_file": v.c.Admin.ReadTokenFile} {
+		if file == "" {
+			continue
+		}
 		if _, err := ReadToken(file); err != nil {
-			v.failKey("admin.token_file", "%s", err)
+			v.failKey(path, "%s", err)
 		} else {
-			v.secret("admin.token_file", file)
+			v.secret(path, file)
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(v.c.MailboxServers)) {

@@ -72,6 +72,7 @@ func TestEverything(t *testing.T) {
 		Admin: Admin{
 			Socket: dir + "/run/admin.sock", Address: "0.0.0.0:8143", TLS: pair,
 			TokenFile: dir + "/admin.token", AllowedHosts: []string{"portico.example.org", "192.0.2.1"},
+			ReadTokenFile: dir + "/read.token", SocketGroup: "mail", SocketGroupMay: SocketChange,
 		},
 		MailboxServers: map[string]MailboxServer{
 			"mbx1.example.org": {

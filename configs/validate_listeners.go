@@ -61,6 +61,9 @@ func (v *validator) admin() {
 			v.fail(item("admin.allowed_hosts", i), "must be a host name or address without port, is %q", host)
 		}
 	}
+	if a.SocketGroup != "" && a.Socket == "" {
+		v.failKey("admin.socket_group", "there is no admin.socket")
+	}
 	if a.Address == "" || !v.address("admin.address", a.Address, bindable) {
 		return
 	}

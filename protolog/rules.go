@@ -16,7 +16,7 @@ type Rule struct {
 // maxRules bounds the rules in force, and maxTails those who watch at once.
 const (
 	maxRules = 64
-	maxTails = 16
+	maxTails = 32
 )
 
 // demand is everything that is asked for, at a moment. It does not change: another one takes its place.

@@ -34,7 +34,7 @@ func (c control) Servers(ctx context.Context) []admin.ServerState {
 	defer cancel()
 	tier := c.tier()
 	names := tier.Servers()
-	healthy := tier.Healthy(ctx, names)
+	healthy := tier.Answers(ctx)
 	open := c.s.breakers.Open()
 	active := make(map[string]int)
 	for _, copied := range tier.ActiveManager().Copies() {
@@ -61,7 +61,7 @@ func (c control) Databases(ctx context.Context) []admin.CopyStatus {
 	ctx, cancel := context.WithTimeout(ctx, checkTime)
 	defer cancel()
 	tier := c.tier()
-	healthy := tier.Healthy(ctx, tier.Servers())
+	healthy := tier.Answers(ctx)
 	states := []admin.CopyStatus{}
 	for _, copied := range tier.ActiveManager().Copies() {
 		states = append(states, admin.CopyStatus{
@@ -95,6 +95,7 @@ func (c control) Block(ctx context.Context, server string, move bool) ([]admin.M
 	if err := c.known(server); err != nil {
 		return nil, err
 	}
+	admin.Was(ctx, "activation", c.activation(server))
 	if err := c.tier().ActiveManager().Block(ctx, server, backend.ByOperator); err != nil {
 		return nil, err
 	}
@@ -218,6 +219,7 @@ func (c control) MoveUser(ctx context.Context, user, database string) (admin.Pla
 		return place, err
 	}
 	defer done()
+	admin.Was(ctx, "database", place.Database)
 	err = c.s.active.MoveUser(ctx, name, database, func(user string) { c.s.server.EndUser(user, relay.ReasonMoved) })
 	if errors.Is(err, backend.ErrUnknownName) {
 		return place, admin.Unknown(err)

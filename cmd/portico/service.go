@@ -336,7 +336,7 @@ func (s *service) startAdmin() (err error) {
 		s.serveAdmin(ln)
 	}
 	if path := s.config.Admin.Socket; path != "" {
-		ln, err := admin.ListenUnix(context.Background(), path)
+		ln, err := admin.ListenUnix(context.Background(), path, s.config.Admin.SocketGroup)
 		if err != nil {
 			return fmt.Errorf("admin.socket: %w", err)
 		}

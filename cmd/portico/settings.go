@@ -132,7 +132,9 @@ func (c control) ChangeSettings(ctx context.Context, change admin.SettingsChange
 	}
 	states := c.settingStates(stored)
 	for i := range states {
-		if was, err := before.Text(states[i].Name); err == nil && was != states[i].Value {
+		was, _ := before.Text(states[i].Name) // the name is one of its own
+		if now, _ := c.s.config.Settings.Text(states[i].Name); now != was {
+			admin.Was(ctx, states[i].Name, was)
 			states[i].Was = was
 			if was == "" {
 				states[i].Was = `""`

@@ -165,3 +165,21 @@ func TestCommandsPerSecond(t *testing.T) {
 		t.Error("nobody was made to wait")
 	}
 }
+
+// A change over HTTP is one line in the log, with who, from where, and the values before and after.
+func TestChangesAreLogged(t *testing.T) {
+	site := newSite(t)
+	site.serveMail(t)
+	r := site.serve(t, site.write(t, ""))
+	socket := filepath.Join(site.dir, "admin.sock")
+	for _, args := range []string{"settings set banner=Hi.", "server block mbx1", "server policy mbx1 Blocked", "log on --user ann --for 1m"} {
+		if status, _, errs := command(append(strings.Fields(args), "--admin", socket)...); status == statusFailed {
+			t.Fatalf("%s: %s", args, errs)
+		}
+	}
+	r.logged(t, `"request":"POST /api/v1/settings","status":200,"asked":{"set":{"banner":"Hi."}},"old":{"banner":"Portico is ready."}`)
+	r.logged(t, `"asked":{"move":false},"old":{"activation":"allowed"}`)
+	r.logged(t, `"old":"Unrestricted","new":"Blocked"`)
+	r.logged(t, `"old":{"rules":[]}`)
+	r.logged(t, `"from":"`+socket+`, process `)
+}

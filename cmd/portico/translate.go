@@ -5,11 +5,13 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
 	"fmt"
 	"maps"
 	"math"
 	"net"
 	"net/netip"
+	"path/filepath"
 	"slices"
 	"sync"
 	"time"
@@ -313,7 +315,19 @@ func adminAccess(config configs.Admin) (admin.Access, error) {
 		if err != nil {
 			return access, fmt.Errorf("admin.token_file: %w", err)
 		}
-		access.Token = secret.Value(token)
+		access.Token, access.TokenName = secret.Value(token), filepath.Base(config.TokenFile)
+	}
+	if config.ReadTokenFile != "" {
+		token, err := configs.ReadToken(config.ReadTokenFile)
+		if err != nil {
+			return access, fmt.Errorf("admin.read_token_file: %w", err)
+		}
+		if access.ReadToken, access.ReadTokenName = secret.Value(token), filepath.Base(config.ReadTokenFile); access.ReadToken == access.Token {
+			return access, errors.New("admin.read_token_file: it has the token of admin.token_file, which may change things")
+		}
+	}
+	if access.SocketGroup = admin.MayRead; config.SocketGroupMay == configs.SocketChange {
+		access.SocketGroup = admin.MayChange
 	}
 	return access, nil
 }

@@ -1,6 +1,7 @@
 package admin
 
 import (
+	"context"
 	"crypto/sha256"
 	"crypto/subtle"
 	"crypto/tls"
@@ -15,11 +16,15 @@ import (
 	"portico/backend/secret"
 )
 
-// Access says who gets in by TCP. A value given to a Server must not be changed afterwards.
+// Access says who gets in, and what for. A value given to a Server must not be changed afterwards.
 type Access struct {
-	TLS          *tls.Config  // nil: plain HTTP
-	Token        secret.Value // RFC 6750 section 2.1; "" for none
-	AllowedHosts []string     // names and addresses that a Host header may have beside those of loopback, without port
+	TLS           *tls.Config  // nil: plain HTTP
+	Token         secret.Value // to read and change; RFC 6750 section 2.1; "" for none
+	TokenName     string       // for the log
+	ReadToken     secret.Value // to read; "" for none: on loopback everybody may read then
+	ReadTokenName string
+	AllowedHosts  []string // names and addresses that a Host header may have beside those of loopback, without port
+	SocketGroup   Right    // of members of the socket's group
 }
 
 // ErrOpen says that an address beyond loopback would be open to whoever reaches it.
@@ -33,18 +38,21 @@ func (a Access) allowed(loopback bool) error {
 	return nil
 }
 
-// tokenNeeded says that a request must carry the token. On loopback everybody may read, and nobody may change anything without one.
-func (a Access) tokenNeeded(loopback bool, method string) bool {
-	return !loopback || method != http.MethodGet && method != http.MethodHead
+// needed is the right that a request needs. Other nodes are asked with this node's own token, so that is for those who may change things here.
+func needed(r *http.Request) Right {
+	if r.Method != http.MethodGet && r.Method != http.MethodHead || strings.HasPrefix(r.URL.Path, nodePages) {
+		return MayChange
+	}
+	return MayRead
 }
 
-// tokenFits compares without telling by its duration how much of the token was right.
-func (a Access) tokenFits(r *http.Request) bool {
+// fits compares without telling by its duration how much of the token was right.
+func fits(r *http.Request, token secret.Value) bool {
 	scheme, given, _ := strings.Cut(r.Header.Get("Authorization"), " ")
-	if a.Token == "" || !strings.EqualFold(scheme, "Bearer") {
+	if token == "" || !strings.EqualFold(scheme, "Bearer") {
 		return false
 	}
-	want, got := sha256.Sum256([]byte(a.Token.Reveal())), sha256.Sum256([]byte(strings.TrimSpace(given)))
+	want, got := sha256.Sum256([]byte(token.Reveal())), sha256.Sum256([]byte(strings.TrimSpace(given)))
 	return subtle.ConstantTimeCompare(want[:], got[:]) == 1
 }
 
@@ -68,17 +76,22 @@ func (a Access) hostAllowed(hostPort string) bool {
 // guard lets only those requests through that come from someone who may ask.
 func (d *door) guard(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if conn := connOf(r); conn != nil {
+			defer conn.answering(keepsPlace(r))()
+		}
 		access := d.server.access.Load()
+		by := d.callerOf(r, access)
 		switch {
-		case d.private:
-		case !access.hostAllowed(r.Host):
+		case !d.private && !access.hostAllowed(r.Host):
 			http.Error(w, fmt.Sprintf("The host %q is not known here: see admin.allowed_hosts.", r.Host), http.StatusMisdirectedRequest)
 			return
-		case (access.tokenNeeded(d.loopback, r.Method) || strings.HasPrefix(r.URL.Path, nodePages)) && !access.tokenFits(r):
+		case by.may >= needed(r):
+			next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), callerKey{}, by)))
+		case by.may == MayNothing && !d.private || by.may == MayRead && by.who == anybody:
 			w.Header().Set("WWW-Authenticate", "Bearer")
 			http.Error(w, "A token is needed, or the admin socket.", http.StatusUnauthorized)
-			return
+		default:
+			http.Error(w, fmt.Sprintf("%s may not do that here: see admin.socket_group_may and admin.token_file.", by.who), http.StatusForbidden)
 		}
-		next.ServeHTTP(w, r)
 	})
 }

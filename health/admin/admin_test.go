@@ -307,39 +307,86 @@ func TestLongHeadersAreRefused(t *testing.T) {
 	}
 }
 
-func TestConnectionsAreBounded(t *testing.T) {
+// Whole requests are answered at once, however many clients have sent half of one or nothing: the one that has been connected longest gives way.
+func TestHalfRequestsGiveWay(t *testing.T) {
 	testkit.NoLeaks(t)
 	s := open(t, testkit.Listen(t), Options{}, nil)
 	var held []net.Conn
-	for range maxConnections {
+	for i := range maxConnections {
 		conn, err := net.Dial("tcp", s.addr.String())
 		if err != nil {
 			t.Fatal(err)
 		}
 		defer conn.Close()
+		if i%2 == 1 {
+			fmt.Fprint(conn, "GET /livez HTTP/1.1\r\nHost: loc")
+		}
 		held = append(held, conn)
 	}
-	late, err := net.Dial("tcp", s.addr.String())
-	if err != nil {
-		t.Fatal(err)
+	for range 3 {
+		late, err := net.Dial("tcp", s.addr.String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer late.Close()
+		fmt.Fprint(late, "GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n")
+		late.SetReadDeadline(time.Now().Add(testkit.Patience))
+		if line, err := bufio.NewReader(late).ReadString('\n'); !strings.Contains(line, "200") {
+			t.Errorf("got %q, %v", line, err)
+		}
 	}
-	defer late.Close()
-	fmt.Fprint(late, "GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n")
-	late.SetReadDeadline(time.Now().Add(100 * time.Millisecond))
-	if n, _ := late.Read(make([]byte, 1)); n != 0 {
-		t.Error("one connection too many was served")
+	held[0].SetReadDeadline(time.Now().Add(testkit.Patience))
+	if _, err := held[0].Read(make([]byte, 1)); err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("the first has kept its place: %v", err)
 	}
-	held[0].Close()
-	late.SetReadDeadline(time.Now().Add(testkit.Patience))
-	if line, err := bufio.NewReader(late).ReadString('\n'); !strings.Contains(line, "200") {
-		t.Errorf("after one left: %q, %v", line, err)
+	fmt.Fprint(held[maxConnections-1], "alhost\r\n\r\n")
+	held[maxConnections-1].SetReadDeadline(time.Now().Add(testkit.Patience))
+	if line, err := bufio.NewReader(held[maxConnections-1]).ReadString('\n'); !strings.Contains(line, "200") {
+		t.Errorf("the rest of a request: %q, %v", line, err)
+	}
+}
+
+// Who gives way: first whoever is not being answered, then the reader that takes longest; never a change.
+func TestWhoGivesWay(t *testing.T) {
+	p := newPlaces(4)
+	enter := func() *placedConn {
+		near, far := net.Pipe()
+		t.Cleanup(func() { far.Close() })
+		return p.enter(near)
+	}
+	change, slow, quick, idle := enter(), enter(), enter(), enter()
+	change.answering(true)
+	slow.answering(false)
+	quick.answering(false)
+	for _, want := range []*placedConn{idle, slow, quick} {
+		if got := p.loser(); got != want {
+			t.Fatalf("%p gives way, want %p", got, want)
+		}
+		enter().answering(true)
+		if _, err := want.Write([]byte("x")); err == nil {
+			t.Error("whoever has given way is still connected")
+		}
+	}
+	if got := p.loser(); got != nil {
+		t.Error("a change gives way")
+	}
+	entered := make(chan *placedConn)
+	go func() { entered <- enter() }()
+	change.Close()
+	if <-entered == nil {
+		t.Error("no place, though one is free")
+	}
+	go func() { entered <- enter() }()
+	p.end()
+	if <-entered != nil {
+		t.Error("a place at a listener that is closed")
 	}
 }
 
 func TestSocketServesTheSame(t *testing.T) {
 	testkit.NoLeaks(t)
 	path := filepath.Join(t.TempDir(), "made", "admin.sock")
-	ln, err := ListenUnix(testkit.Context(t), path)
+	ln, err := ListenUnix(testkit.Context(t), path, "")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -359,7 +406,7 @@ func TestSocketServesTheSame(t *testing.T) {
 			t.Errorf("%s: %d", page, status)
 		}
 	}
-	if _, err := ListenUnix(testkit.Context(t), path); !errors.Is(err, ErrAnswered) {
+	if _, err := ListenUnix(testkit.Context(t), path, ""); !errors.Is(err, ErrAnswered) {
 		t.Errorf("a second server: %v", err)
 	}
 	s.client.CloseIdleConnections()
@@ -380,7 +427,7 @@ func TestSocketLeftBehindIsReplaced(t *testing.T) {
 	}
 	old.SetUnlinkOnClose(false)
 	old.Close()
-	ln, err := ListenUnix(testkit.Context(t), path)
+	ln, err := ListenUnix(testkit.Context(t), path, "")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -397,7 +444,7 @@ func TestOtherFilesAreNotReplaced(t *testing.T) {
 	if err := os.WriteFile(path, []byte("precious"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if ln, err := ListenUnix(testkit.Context(t), path); err == nil {
+	if ln, err := ListenUnix(testkit.Context(t), path, ""); err == nil {
 		ln.Close()
 		t.Error("a file was taken for a socket")
 	}
@@ -409,14 +456,14 @@ func TestOtherFilesAreNotReplaced(t *testing.T) {
 // A socket that its successor has replaced is the successor's to remove.
 func TestCloseLeavesAnothersSocket(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "admin.sock")
-	first, err := ListenUnix(testkit.Context(t), path)
+	first, err := ListenUnix(testkit.Context(t), path, "")
 	if err != nil {
 		t.Fatal(err)
 	}
 	if err := os.Remove(path); err != nil {
 		t.Fatal(err)
 	}
-	second, err := ListenUnix(testkit.Context(t), path)
+	second, err := ListenUnix(testkit.Context(t), path, "")
 	if err != nil {
 		t.Fatal(err)
 	}

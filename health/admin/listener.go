@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/tls"
 	"net"
-	"sync"
 )
 
 // ListenTCP opens a TCP address for Serve. The access is checked before the address is opened to anybody, and by what the
@@ -30,28 +29,24 @@ func isLoopback(addr net.Addr) bool {
 	return ok && tcp.IP.IsLoopback()
 }
 
-// listener puts TLS on new connections, as the access of the moment says, and holds further ones back while there are
-// maxConnections.
+// listener puts TLS on new connections, as the access of the moment says, and gives them places.
 type listener struct {
 	net.Listener
-	door      *door
-	room      chan struct{}
-	closed    chan struct{}
-	closeOnce sync.Once
+	door   *door
+	places *places
 }
 
 func (l *listener) Accept() (net.Conn, error) {
-	select {
-	case l.room <- struct{}{}:
-	case <-l.closed:
-		return nil, net.ErrClosed
-	}
 	conn, err := l.Listener.Accept()
 	if err != nil {
-		<-l.room
 		return nil, err
 	}
-	conn = &roomConn{Conn: conn, leave: sync.OnceFunc(func() { <-l.room })}
+	placed := l.places.enter(conn)
+	if placed == nil {
+		conn.Close()
+		return nil, net.ErrClosed
+	}
+	conn = placed
 	if config := l.door.server.access.Load().TLS; config != nil && !l.door.private {
 		conn = tls.Server(conn, config)
 	}
@@ -59,17 +54,6 @@ func (l *listener) Accept() (net.Conn, error) {
 }
 
 func (l *listener) Close() error {
-	l.closeOnce.Do(func() { close(l.closed) })
+	l.places.end()
 	return l.Listener.Close()
-}
-
-// roomConn makes room when it is closed.
-type roomConn struct {
-	net.Conn
-	leave func()
-}
-
-func (c *roomConn) Close() error {
-	defer c.leave()
-	return c.Conn.Close()
 }

@@ -102,18 +102,24 @@ func logRule(r protolog.Rule) LogRule {
 	return shown
 }
 
+// logRules are the rules in force.
+func logRules(l ProtocolLog) []LogRule {
+	shown := []LogRule{}
+	for _, r := range l.Status().Rules {
+		shown = append(shown, logRule(r))
+	}
+	return shown
+}
+
 // logAPI adds the protocol log to the pages.
 func logAPI(mux *http.ServeMux, l ProtocolLog) {
 	mux.HandleFunc("GET /api/v1/log", func(w http.ResponseWriter, _ *http.Request) {
 		s := l.Status()
 		shown := LogStatus{
-			Rules: []LogRule{}, Watchers: s.Watchers, Pending: s.Pending, Rows: s.Rows, Dropped: s.Dropped, File: s.File, Failing: s.Failing,
+			Rules: logRules(l), Watchers: s.Watchers, Pending: s.Pending, Rows: s.Rows, Dropped: s.Dropped, File: s.File, Failing: s.Failing,
 		}
 		if s.Failing != "" {
 			shown.Since = &s.Since
-		}
-		for _, r := range s.Rules {
-			shown.Rules = append(shown.Rules, logRule(r))
 		}
 		answer(w, shown, nil)
 	})
@@ -121,10 +127,12 @@ func logAPI(mux *http.ServeMux, l ProtocolLog) {
 		LogFilter
 		For float64
 	}) (any, error) {
+		Was(ctx, "rules", logRules(l))
 		r, err := l.On(ctx, body.filter(), inSeconds(body.For))
 		return logRule(r), err
 	})
 	change(mux, "log/off", func(ctx context.Context, _ string, body struct{ ID string }) (any, error) {
+		Was(ctx, "rules", logRules(l))
 		ended, err := l.Off(ctx, body.ID)
 		rules := []LogRule{}
 		for _, r := range ended {
@@ -132,9 +140,28 @@ func logAPI(mux *http.ServeMux, l ProtocolLog) {
 		}
 		return map[string]any{"ended": len(rules), "rules": rules}, err
 	})
-	mux.HandleFunc("GET /api/v1/log/stream", func(w http.ResponseWriter, r *http.Request) { stream(w, r, l) })
+	mux.HandleFunc("GET "+streamPath, func(w http.ResponseWriter, r *http.Request) { stream(w, r, l) })
 	mux.HandleFunc("GET /api/v1/log/sessions/{id}", func(w http.ResponseWriter, r *http.Request) { past(w, r, l, r.PathValue("id")) })
 	mux.HandleFunc("GET /api/v1/log/rows", func(w http.ResponseWriter, r *http.Request) { past(w, r, l, "") })
+}
+
+// streamPath is where rows are watched.
+const streamPath = "/api/v1/log/stream"
+
+// watching bounds those who watch over TCP, so that they leave places to the socket.
+func (d *door) watching(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == streamPath && !d.private {
+			select {
+			case d.server.remote <- struct{}{}:
+				defer func() { <-d.server.remote }()
+			default:
+				fail(w, http.StatusServiceUnavailable, fmt.Errorf("watchers over TCP: %w", protolog.ErrTooMany))
+				return
+			}
+		}
+		next.ServeHTTP(w, r)
+	})
 }
 
 // rowTypes are the media types of rows.

@@ -19,9 +19,11 @@ import (
 const (
 	maxHeader      = 16 << 10 // bytes
 	maxConnections = 128
-	readTimeout    = 10 * time.Second
-	writeTimeout   = time.Minute // a scrape may be large and its line thin
-	idleTimeout    = 2 * time.Minute
+	// maxRemoteWatchers is less than the protocol log has places for: the others are for the socket.
+	maxRemoteWatchers = 16
+	readTimeout       = 10 * time.Second
+	writeTimeout      = time.Minute // a scrape may be large and its line thin
+	idleTimeout       = 2 * time.Minute
 )
 
 // Options is what a Server is built from, once.
@@ -40,6 +42,7 @@ type Options struct {
 // Server answers HTTP. Its methods are safe for concurrent use.
 type Server struct {
 	pages  http.Handler
+	remote chan struct{} // places of those who watch over TCP
 	log    zerolog.Logger
 	access atomic.Pointer[Access]
 
@@ -52,8 +55,9 @@ type Server struct {
 type door struct {
 	server   *Server
 	http     *http.Server
-	loopback bool // only this machine reaches it
-	private  bool // the file system guards it
+	loopback bool   // only this machine reaches it
+	private  bool   // the file system guards it
+	path     string // of the socket
 }
 
 // New returns a Server. It opens nothing; see ListenTCP, ListenUnix and Serve.
@@ -61,7 +65,7 @@ func New(o Options) (*Server, error) {
 	if o.Gatherer == nil {
 		return nil, errors.New("admin: no metrics to show")
 	}
-	s := &Server{pages: pages(o), log: o.Log}
+	s := &Server{pages: pages(o), log: o.Log, remote: make(chan struct{}, maxRemoteWatchers)}
 	s.access.Store(&o.Access)
 	return s, nil
 }
@@ -87,7 +91,7 @@ func (s *Server) Serve(ln net.Listener) error {
 	if d == nil {
 		return err
 	}
-	err = d.http.Serve(&listener{Listener: ln, door: d, room: make(chan struct{}, maxConnections), closed: make(chan struct{})})
+	err = d.http.Serve(&listener{Listener: ln, door: d, places: newPlaces(maxConnections)})
 	if errors.Is(err, http.ErrServerClosed) {
 		return nil
 	}
@@ -96,9 +100,10 @@ func (s *Server) Serve(ln net.Listener) error {
 
 // open makes the door of a listener; there is none, and no error, after Shutdown.
 func (s *Server) open(addr net.Addr) (*door, error) {
-	d := &door{server: s, loopback: isLoopback(addr), private: addr.Network() == "unix"}
+	d := &door{server: s, loopback: isLoopback(addr), private: addr.Network() == "unix", path: addr.String()}
 	d.http = &http.Server{
-		Handler:           d.guard(s.pages),
+		Handler:           d.guard(audited(s.log, d.watching(s.pages))),
+		ConnContext:       withConn,
 		ReadHeaderTimeout: readTimeout,
 		ReadTimeout:       readTimeout,
 		WriteTimeout:      writeTimeout,

@@ -7,19 +7,25 @@ import (
 	"io/fs"
 	"net"
 	"os"
+	"os/user"
 	"path/filepath"
+	"strconv"
 	"time"
 )
 
 // ErrAnswered says that another program serves the socket.
 var ErrAnswered = errors.New("another program answers there")
 
-// ListenUnix opens the Unix socket at path, which only the program's own user can open (mode 0600), for Serve. Its folder is
-// made if it is missing, for that user alone. A socket that a program left behind is replaced; one that is answered, and any
+// ListenUnix opens the Unix socket at path, which only the program's own user can open (mode 0600), and if group is not "" its members (mode
+// 0660), for Serve. Its folder is made if it is missing, for the same. A socket that a program left behind is replaced; one that is answered, and any
 // other kind of file, is not touched. Closing the listener removes the socket.
-func ListenUnix(ctx context.Context, path string) (net.Listener, error) {
+func ListenUnix(ctx context.Context, path, group string) (net.Listener, error) {
+	gid, err := groupID(group)
+	if err != nil {
+		return nil, err
+	}
 	dir := filepath.Dir(path)
-	if err := os.MkdirAll(dir, 0o700); err != nil {
+	if err := makeFolder(dir, gid); err != nil {
 		return nil, err
 	}
 	if err := freeToTake(ctx, path); err != nil {
@@ -39,11 +45,47 @@ func ListenUnix(ctx context.Context, path string) (net.Listener, error) {
 	}
 	ln.(*net.UnixListener).SetUnlinkOnClose(false)
 	socket := &socket{Listener: ln, path: path}
-	if err := socket.place(born); err != nil {
+	if err := socket.place(born, gid); err != nil {
 		ln.Close()
 		return nil, err
 	}
 	return socket, nil
+}
+
+// noGroup stands for no further group.
+const noGroup = -1
+
+func groupID(name string) (int, error) {
+	if name == "" {
+		return noGroup, nil
+	}
+	group, err := user.LookupGroup(name)
+	if err != nil {
+		return 0, err
+	}
+	return strconv.Atoi(group.Gid)
+}
+
+// makeFolder makes the socket's folder. One that is there stays as it is.
+func makeFolder(dir string, gid int) error {
+	if _, err := os.Stat(dir); err == nil {
+		return nil
+	}
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return err
+	}
+	return openTo(dir, 0o700, 0o750, gid)
+}
+
+// openTo gives a file one mode, or the group's other one.
+func openTo(path string, alone, shared fs.FileMode, gid int) error {
+	if gid == noGroup {
+		return os.Chmod(path, alone)
+	}
+	if err := os.Chown(path, -1, gid); err != nil {
+		return fmt.Errorf("%w: only root, and members of a group, can give it a file", err)
+	}
+	return os.Chmod(path, shared)
 }
 
 // freeToTake returns nil if there is nothing at path, or a socket that nobody answers.
@@ -80,8 +122,8 @@ type socket struct {
 // Addr returns the place of the socket.
 func (s *socket) Addr() net.Addr { return &net.UnixAddr{Name: s.path, Net: "unix"} }
 
-func (s *socket) place(from string) (err error) {
-	if err := os.Chmod(from, 0o600); err != nil {
+func (s *socket) place(from string, gid int) (err error) {
+	if err := openTo(from, 0o600, 0o660, gid); err != nil {
 		return err
 	}
 	if s.file, err = os.Lstat(from); err != nil {

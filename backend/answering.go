@@ -1,0 +1,90 @@
+package backend
+
+import (
+	"context"
+	"maps"
+	"sync"
+	"time"
+)
+
+// answersKept is how long a round of asking all mailbox servers counts for others who ask.
+const answersKept = time.Second
+
+// answersTime bounds a round.
+const answersTime = 10 * time.Second
+
+// answering shares rounds of asking all mailbox servers: whoever comes during a round, or soon after it, gets its answers.
+type answering struct {
+	mu    sync.Mutex
+	round *round
+}
+
+type round struct {
+	waiting int // who waits for it; answering.mu guards it
+	cancel  context.CancelFunc
+	done    chan struct{} // closed when the rest is there
+	found   map[string]error
+	ended   time.Time
+}
+
+// Answers is Healthy for all servers, for those who only look: one round at a time, and no more than one a second, however many ask. The
+// round goes on when ctx ends, as long as somebody else waits for it; the error of each server is that of ctx then.
+func (t *Tier) Answers(ctx context.Context) map[string]error {
+	r := t.answering.begin(t)
+	defer t.answering.leave(r)
+	select {
+	case <-r.done:
+		return maps.Clone(r.found)
+	case <-ctx.Done():
+	}
+	found := make(map[string]error)
+	for _, name := range t.Servers() {
+		found[name] = context.Cause(ctx)
+	}
+	return found
+}
+
+// begin returns the round under way, the last one if it is fresh, or a new one.
+func (a *answering) begin(t *Tier) *round {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if r := a.round; r != nil {
+		select {
+		case <-r.done:
+			if t.now().Sub(r.ended) < answersKept {
+				r.waiting++
+				return r
+			}
+		default:
+			r.waiting++
+			return r
+		}
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), answersTime)
+	a.round = &round{waiting: 1, cancel: cancel, done: make(chan struct{})}
+	go a.round.run(ctx, t)
+	return a.round
+}
+
+// leave ends a round that nobody waits for any more.
+func (a *answering) leave(r *round) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if r.waiting--; r.waiting > 0 {
+		return
+	}
+	r.cancel()
+	select {
+	case <-r.done:
+	default: // what it finds now is only that it was ended
+		if a.round == r {
+			a.round = nil
+		}
+	}
+}
+
+func (r *round) run(ctx context.Context, t *Tier) {
+	r.found = t.Healthy(ctx, t.Servers())
+	r.ended = t.now()
+	close(r.done)
+}

@@ -1,0 +1,102 @@
+package admin
+
+import (
+	"context"
+	"crypto/tls"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"os/user"
+	"strconv"
+)
+
+// Right is what somebody may do here.
+type Right uint8
+
+// The rights, each with those before it.
+const (
+	MayNothing Right = iota
+	MayRead
+	MayChange
+)
+
+// caller is whoever sends a request, and what that may do.
+type caller struct {
+	who  string // as the log names it
+	from string
+	may  Right
+}
+
+// anybody is who sends a request over TCP without a token.
+const anybody = "anybody"
+
+// peer is the process at the other end of a Unix socket.
+type peer struct {
+	uid uint32
+	pid int32
+}
+
+// keys of a request's context.
+type (
+	connKey   struct{} // *placedConn
+	callerKey struct{} // *caller
+)
+
+// withConn is http.Server.ConnContext: it keeps a connection's place for its requests.
+func withConn(ctx context.Context, conn net.Conn) context.Context {
+	if over, ok := conn.(*tls.Conn); ok {
+		conn = over.NetConn()
+	}
+	return context.WithValue(ctx, connKey{}, conn)
+}
+
+// connOf returns the connection of a request.
+func connOf(r *http.Request) *placedConn {
+	conn, _ := r.Context().Value(connKey{}).(*placedConn)
+	return conn
+}
+
+// callerOf says who sends a request. On the socket it is a process of this machine; over TCP it is a token, or anybody.
+func (d *door) callerOf(r *http.Request, a *Access) *caller {
+	if d.private {
+		return d.process(r, a)
+	}
+	c := &caller{who: anybody, from: r.RemoteAddr}
+	switch {
+	case fits(r, a.Token):
+		c.who, c.may = "token "+a.TokenName, MayChange
+	case fits(r, a.ReadToken):
+		c.who, c.may = "token "+a.ReadTokenName, MayRead
+	case d.loopback && a.ReadToken == "":
+		c.may = MayRead
+	}
+	return c
+}
+
+// process says who is at the other end of the socket. Portico's own user and root may do everything; the file's mode lets only members of
+// the socket's group in beside them.
+func (d *door) process(r *http.Request, a *Access) *caller {
+	c := &caller{who: "whoever may open the socket", from: d.path, may: MayChange}
+	conn := connOf(r)
+	if conn == nil {
+		return c
+	}
+	p, ok := peerOf(conn.Conn)
+	if !ok {
+		return c
+	}
+	c.who, c.from = "user "+userName(p.uid), fmt.Sprintf("%s, process %d", d.path, p.pid)
+	if p.uid != 0 && int(p.uid) != os.Geteuid() {
+		c.may = a.SocketGroup
+	}
+	return c
+}
+
+func userName(uid uint32) string {
+	id := strconv.FormatUint(uint64(uid), 10)
+	if u, err := user.LookupId(id); err == nil {
+		return u.Username
+	}
+	return id
+}

@@ -1,0 +1,129 @@
+package admin
+
+import (
+	"net"
+	"net/http"
+	"sync"
+)
+
+// places are the connections of one listener. While there are max of them, a new one takes the place of a connection that is not being
+// answered: one that has sent half a request, or none. If all are being answered, the reader that has taken longest gives way.
+type places struct {
+	max int
+
+	mu    sync.Mutex
+	conns map[*placedConn]struct{}
+	clock uint64        // counts what happens, so that the longest ago is the least
+	freed chan struct{} // closed when a place is free again
+	ended bool
+}
+
+func newPlaces(most int) *places {
+	return &places{max: most, conns: make(map[*placedConn]struct{}), freed: make(chan struct{})}
+}
+
+// placedConn is a connection that has a place.
+type placedConn struct {
+	net.Conn
+	of *places
+
+	// places.mu guards the rest
+	since   uint64 // when its state has changed
+	answers int    // requests that are being answered
+	keeps   bool   // and one of them must not be cut
+}
+
+// enter gives a connection a place, and waits for one if it must. It returns nil once the listener is closed.
+func (p *places) enter(conn net.Conn) *placedConn {
+	for {
+		p.mu.Lock()
+		if p.ended {
+			p.mu.Unlock()
+			return nil
+		}
+		if len(p.conns) < p.max {
+			placed := &placedConn{Conn: conn, of: p, since: p.tick()}
+			p.conns[placed] = struct{}{}
+			p.mu.Unlock()
+			return placed
+		}
+		loser, freed := p.loser(), p.freed
+		p.mu.Unlock()
+		if loser != nil {
+			loser.Close()
+			continue
+		}
+		<-freed
+	}
+}
+
+// loser returns the connection that has to give way, nil if none can. The caller holds mu.
+func (p *places) loser() (found *placedConn) {
+	worse := func(a, b *placedConn) bool {
+		if (a.answers == 0) != (b.answers == 0) {
+			return a.answers == 0
+		}
+		return a.since < b.since
+	}
+	for conn := range p.conns {
+		if !conn.keeps && (found == nil || worse(conn, found)) {
+			found = conn
+		}
+	}
+	return found
+}
+
+// tick returns the next moment. The caller holds mu.
+func (p *places) tick() uint64 {
+	p.clock++
+	return p.clock
+}
+
+// end lets enter return.
+func (p *places) end() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !p.ended {
+		p.ended = true
+		close(p.freed)
+	}
+}
+
+// Close frees the place.
+func (c *placedConn) Close() error {
+	p := c.of
+	p.mu.Lock()
+	if _, there := p.conns[c]; there {
+		delete(p.conns, c)
+		if !p.ended {
+			close(p.freed)
+			p.freed = make(chan struct{})
+		}
+	}
+	p.mu.Unlock()
+	return c.Conn.Close()
+}
+
+// answering notes that a whole request has come and is answered until done is called. What changes something, or is read as it goes on, is
+// not cut for others.
+func (c *placedConn) answering(keep bool) (done func()) {
+	p := c.of
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	c.answers++
+	c.keeps = c.keeps || keep
+	c.since = p.tick()
+	return func() {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		if c.answers--; c.answers == 0 {
+			c.keeps = false
+		}
+		c.since = p.tick()
+	}
+}
+
+// keepsPlace says whether a request must not be cut for others: changes, and watchers, who have places of their own.
+func keepsPlace(r *http.Request) bool {
+	return r.Method != http.MethodGet && r.Method != http.MethodHead || r.URL.Path == streamPath
+}
