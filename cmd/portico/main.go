@@ -5,6 +5,22 @@
 // (translate.go), starts them, and ends them when a signal says so (service.go). One file per command.
 package main
 
-import "os"
+import (
+	"os"
+	"os/signal"
+	"slices"
+	"syscall"
+)
 
-func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
+func main() {
+	outliveHangups(os.Args[1:])
+	os.Exit(run(os.Args[1:], os.Stdout, os.Stderr))
+}
+
+// outliveHangups keeps SIGHUP from ending a process that is about to serve. What it asks for, reading the configuration, comes anyway; then
+// serve listens for it.
+func outliveHangups(args []string) {
+	if slices.Contains(args, "serve") || slices.Contains(args, "demo") {
+		signal.Ignore(syscall.SIGHUP)
+	}
+}
