@@ -9,6 +9,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/http"
+	"os"
 	"runtime"
 	"sync"
 	"sync/atomic"
@@ -97,7 +98,7 @@ type lasting struct {
 // startService opens and starts everything that config asks for, or nothing.
 func startService(config *configs.Config, file string, out io.Writer) (*service, error) {
 	s := &service{file: file, started: config, config: config, inFile: config.Settings, registry: prometheus.NewRegistry()}
-	s.log, s.sink = newLog(out, config.Log)
+	s.log, s.sink = newLog(out, config.Log, toJournal(out, os.Getenv("JOURNAL_STREAM")))
 	s.upkeep, s.idle = context.WithCancel(context.Background())
 	s.failed = make(chan error, len(config.Listeners)+2)
 	for _, warning := range config.Warnings() {

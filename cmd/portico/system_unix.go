@@ -4,6 +4,7 @@ package main
 
 import (
 	"fmt"
+	"os"
 	"syscall"
 
 	"github.com/coreos/go-systemd/v22/daemon"
@@ -46,4 +47,17 @@ func reloadingState() string {
 		return daemon.SdNotifyReloading
 	}
 	return fmt.Sprintf("%s\nMONOTONIC_USEC=%d", daemon.SdNotifyReloading, now.Nano()/1000)
+}
+
+// identityOf is a file's device and inode, as systemd writes them; "" if nobody knows.
+func identityOf(file *os.File) string {
+	info, err := file.Stat()
+	if err != nil {
+		return ""
+	}
+	stat, ok := info.Sys().(*syscall.Stat_t)
+	if !ok {
+		return ""
+	}
+	return fmt.Sprintf("%d:%d", stat.Dev, stat.Ino)
 }
