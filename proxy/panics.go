@@ -15,9 +15,9 @@ func LogPanics(log zerolog.Logger, now func() time.Time) func(value any, stack [
 	var logged seldom[string] // by place: as many as the code has
 	return func(value any, stack []byte) {
 		place := panicPlace(stack)
-		if logged.due(place, now()) {
+		if leftOut, ok := logged.due(place, now()); ok {
 			text := fmt.Sprint(value) // now: it may change
-			go log.Error().Str("panic", text).Str("place", place).Bytes("stack", stack).Msg("panic: its connection has ended")
+			go log.Error().Int("left_out", leftOut).Str("panic", text).Str("place", place).Bytes("stack", stack).Msg("panic: its connection has ended")
 		}
 	}
 }

@@ -19,6 +19,7 @@ type Server struct {
 	gate      *admission
 	threads   *setup.Threads
 	warned    warned
+	lines     lines
 	penalties *penalties
 	guesses   *guesses
 	passes    passes
@@ -85,6 +86,7 @@ func newServer(opt Options) (*Server, error) {
 	s.tier.Store(newTierInUse(settings.Tier))
 	s.drain, s.cancel = context.WithCancelCause(context.Background())
 	s.ended.log, s.ended.gate = opt.Log, s.gate
+	s.upkeep.Go(s.keepLines)
 	if opt.ProtocolLog != nil {
 		s.upkeep.Go(s.rewatch)
 	}

@@ -190,13 +190,15 @@ func (s *session) penalty(o Outcome) error {
 func (s *session) report(err error) (Outcome, error) {
 	outcome := outcomeOf(err)
 	row := outcome.row()
-	level := max(row.level, zerolog.InfoLevel)
+	var event *zerolog.Event
 	if s.mechanism == "" {
-		level = s.server.warned.level(outcome, s.server.opt.Now())
+		event = s.server.warned.event(s.server.opt.Log, outcome, s.server.opt.Now())
+	} else {
+		event = s.server.opt.Log.WithLevel(max(row.level, zerolog.InfoLevel))
 	}
-	event := s.server.opt.Log.WithLevel(level).Str("session", s.id).Str("listener", s.door.Name).Stringer("remote", s.remote)
+	event = event.Str("session", s.id).Str("listener", s.door.Name).Stringer("remote", s.remote)
 	switch {
-	case s.mechanism != "" && s.set.QuietSignIns && level < zerolog.WarnLevel: // a fault of ours is told all the same
+	case s.mechanism != "" && s.set.QuietSignIns && row.level < zerolog.WarnLevel: // a fault of ours is told all the same
 		event = event.Discard()
 	case s.mechanism != "": // in this order, and always all of them: programs read these lines
 		event = event.Str("user", wire.Visible(s.user)).Str("mechanism", s.mechanism).Str("tls", s.client.tlsVersion()).
@@ -213,8 +215,8 @@ func (s *session) report(err error) (Outcome, error) {
 			event = event.Bytes("stack", stack)
 		}
 	}
+	s.logLine(event, outcome)
 	s.mechanism = ""
-	event.Msg(row.log)
 	if !row.ends {
 		s.server.metrics.refusals[outcome].Inc()
 	}
@@ -239,6 +241,22 @@ func (s *session) report(err error) (Outcome, error) {
 	s.client.answer(row.reply, s.tag, code, text)
 	s.logCommand(resultOfReply[row.reply], code, outcome)
 	return outcome, nil
+}
+
+// logLine writes the line of an outcome, unless there were too many like it. Clients that stand for many, or that an operator has named, are no
+// strangers, and neither is who has signed in.
+func (s *session) logLine(event *zerolog.Event, o Outcome) {
+	addr := s.remote.Addr()
+	if event.Enabled() && o != OutcomeSignedIn && !s.set.trusts(addr) && !contains(s.set.Penalties.Exempt, addr) {
+		leftOut, ok := s.server.lines.take(addr, o, s.mechanism != "", s.server.opt.Now())
+		if !ok {
+			event = event.Discard()
+		}
+		if leftOut > 0 {
+			event = event.Int("left_out", leftOut)
+		}
+	}
+	event.Msg(o.row().log)
 }
 
 // due returns how long the answer to a refused sign-in still has to wait. A penalty counts from the client's last byte, and an answer that

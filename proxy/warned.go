@@ -14,32 +14,48 @@ const logPause = time.Minute
 // few: the caller sees to that.
 type seldom[K comparable] struct {
 	mu   sync.Mutex
-	last map[K]time.Time
+	last map[K]logged
 }
 
-// due says whether a line of a kind is to be logged now, and counts it as logged then.
-func (s *seldom[K]) due(kind K, now time.Time) bool {
+type logged struct {
+	at      time.Time
+	leftOut int // since then
+}
+
+// due says whether a line of a kind is to be logged now, counts it as logged then, and says how many were left out since the last one.
+func (s *seldom[K]) due(kind K, now time.Time) (leftOut int, ok bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if at, known := s.last[kind]; known && now.Sub(at) < logPause {
-		return false
+	last, known := s.last[kind]
+	if known && now.Sub(last.at) < logPause {
+		last.leftOut++
+		s.last[kind] = last
+		return 0, false
 	}
 	if s.last == nil {
-		s.last = make(map[K]time.Time)
+		s.last = make(map[K]logged)
 	}
-	s.last[kind] = now
-	return true
+	s.last[kind] = logged{at: now}
+	return last.leftOut, true
 }
 
 // warned decides which outcomes without a sign-in are logged as warnings.
 type warned struct{ seldom[Outcome] }
 
-// level returns the level of a log line without a sign-in: that of the outcome's row, or debug for a warning that was given
-// lately.
-func (w *warned) level(o Outcome, now time.Time) zerolog.Level {
+// event begins a log line without a sign-in: at the level of the outcome's row, or at debug for a warning that was given lately. A warning says
+// how many like it were not given before it.
+func (w *warned) event(log zerolog.Logger, o Outcome, now time.Time) *zerolog.Event {
 	level := o.row().level
-	if level == zerolog.WarnLevel && !w.due(o, now) {
-		return zerolog.DebugLevel
+	if level != zerolog.WarnLevel {
+		return log.WithLevel(level)
 	}
-	return level
+	leftOut, ok := w.due(o, now)
+	if !ok {
+		return log.Debug()
+	}
+	event := log.Warn()
+	if leftOut > 0 {
+		event = event.Int("left_out", leftOut)
+	}
+	return event
 }

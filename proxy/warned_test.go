@@ -4,6 +4,10 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/rs/zerolog"
+
+	"portico/backend/backendtest/testkit"
 )
 
 // Who opens connections beyond a limit must not fill the log.
@@ -19,7 +23,7 @@ func TestAWarningOfAnOutcomeComesOnceAMinute(t *testing.T) {
 		{58 * time.Second, OutcomeLimitAddress, false}, {time.Second, OutcomeLimitAddress, true}, {0, OutcomeLimitAddress, false},
 	} {
 		now = now.Add(step.after)
-		if got := w.due(step.outcome, now); got != step.want {
+		if _, got := w.due(step.outcome, now); got != step.want {
 			t.Errorf("%v at %v: %v, want %v", step.outcome, now, got, step.want)
 		}
 	}
@@ -34,5 +38,19 @@ func TestConnectionsBeyondALimitWarnOnce(t *testing.T) {
 	waitUntil(t, func() bool { return h.ended(OutcomeLimitAddress) == 5 })
 	if n := strings.Count(h.log.String(), `"level":"warn"`); n != 1 {
 		t.Errorf("%d warnings; log:\n%s", n, h.log)
+	}
+}
+
+// A warning says how many like it there were since the last one.
+func TestAWarningCountsWhatWasLeftOut(t *testing.T) {
+	var w warned
+	var log testkit.Log
+	now := time.Unix(1000, 0)
+	for _, after := range []time.Duration{0, 1, 1, 1, logPause} {
+		now = now.Add(after)
+		w.event(zerolog.New(&log).Level(zerolog.InfoLevel), OutcomeLimitTotal, now).Msg("x")
+	}
+	if want := `{"level":"warn","message":"x"}` + "\n" + `{"level":"warn","left_out":3,"message":"x"}` + "\n"; log.String() != want {
+		t.Errorf("log is %s", log.String())
 	}
 }

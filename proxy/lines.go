@@ -1,0 +1,115 @@
+package proxy
+
+import (
+	"math"
+	"net/netip"
+	"sync"
+	"time"
+
+	"github.com/rs/zerolog"
+)
+
+// How many lines the log has about one client address and one outcome: so many at once, and then one in each pause. Sign-ins have more, since
+// programs such as fail2ban count them.
+const (
+	linesAtOnce   = 10
+	linePause     = 10 * time.Second
+	signInsAtOnce = 100
+	signInPause   = time.Second
+
+	// maxLineKinds bounds memory. Beyond it, all further addresses share what one has.
+	maxLineKinds = 10_000
+	// linesForget is the silence after which lines that were left out are reported by a line of their own.
+	linesForget = time.Minute
+)
+
+// lines bounds what strangers can write into the log. The zero value is ready; it is safe for concurrent use.
+type lines struct {
+	mu sync.Mutex
+	of map[lineKind]*lineCount
+}
+
+type lineKind struct {
+	from    netip.Prefix // an IPv4 address or an IPv6 /64; the zero value is everybody else
+	outcome Outcome
+	signIn  bool
+}
+
+// lineCount is a bucket of lines. It is full again when it is forgotten.
+type lineCount struct {
+	spent   float64 // lines, less those whose pause is over
+	at      time.Time
+	leftOut int
+}
+
+// take says whether a line may be written, and how many of its kind were left out before it.
+func (l *lines) take(from netip.Addr, o Outcome, signIn bool, now time.Time) (leftOut int, ok bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	kind := lineKind{addressKey(from), o, signIn}
+	count := l.of[kind]
+	if count == nil && len(l.of) >= maxLineKinds {
+		kind.from = netip.Prefix{}
+		count = l.of[kind]
+	}
+	if count == nil {
+		count = &lineCount{at: now}
+		if l.of == nil {
+			l.of = make(map[lineKind]*lineCount)
+		}
+		l.of[kind] = count
+	}
+	atOnce, pause := kind.bounds()
+	count.spent = math.Max(0, count.spent-float64(now.Sub(count.at))/float64(pause))
+	count.at = now
+	if count.spent+1 > atOnce {
+		count.leftOut++
+		return 0, false
+	}
+	count.spent++
+	leftOut, count.leftOut = count.leftOut, 0
+	return leftOut, true
+}
+
+func (k lineKind) bounds() (atOnce float64, pause time.Duration) {
+	if k.signIn {
+		return signInsAtOnce, signInPause
+	}
+	return linesAtOnce, linePause
+}
+
+// report writes a line for each kind of which lines were left out and none has come for a while, or with all for every kind, and forgets
+// those that have their lines back.
+func (l *lines) report(log zerolog.Logger, now time.Time, all bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for kind, count := range l.of {
+		silence := now.Sub(count.at)
+		if count.leftOut > 0 && (all || silence >= linesForget) {
+			from := "others"
+			if kind.from.IsValid() {
+				from = kind.from.String()
+			}
+			log.Info().Str("from", from).Stringer("result", kind.outcome).Int("left_out", count.leftOut).Msg("lines about a client were left out")
+			count.leftOut = 0
+		}
+		if _, pause := kind.bounds(); silence >= linesForget && count.spent*float64(pause) <= float64(silence) {
+			delete(l.of, kind)
+		}
+	}
+}
+
+// keepLines reports until the server is closed.
+func (s *Server) keepLines() {
+	tick := time.NewTicker(linesForget)
+	defer tick.Stop()
+	for {
+		select {
+		case <-tick.C:
+			s.lines.report(s.opt.Log, s.opt.Now(), false)
+		case <-s.closed:
+			s.lines.report(s.opt.Log, s.opt.Now(), true)
+			return
+		}
+	}
+}
