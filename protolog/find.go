@@ -133,6 +133,9 @@ func findIn(ctx context.Context, path string, gz bool, s search, f Format, yield
 			return err
 		}
 		line := lines.Bytes()
+		if bytes.HasPrefix(line, []byte("#")) { // names the fields
+			continue
+		}
 		if s.Session != "" && !bytes.Contains(line, []byte(s.Session)) { // most lines of a large file
 			continue
 		}

@@ -101,10 +101,12 @@ func TestSlowCommandsOfDrivers(t *testing.T) {
 			clock.Store(1)
 			r := newRig(t, d, Options{Now: clock.Load}, ways{})
 			tk := r.start()
-			tk.client.say("a NOOP\n")
+			tk.client.say("a NO")
+			clock.Add(int64(time.Second))
+			tk.client.say("OP\n")
 			tk.server.hears("a NOOP\n")
 			clock.Add(int64(time.Second))
-			if all := r.relay.Sessions(); len(all) != 1 || all[0].Oldest != time.Second || all[0].Open != 1 {
+			if all := r.relay.Sessions(); len(all) != 1 || all[0].Oldest != time.Second || all[0].Open != 1 || all[0].Verb != wire.VerbNoop || all[0].Waited != time.Second {
 				t.Errorf("while it waits: %+v", all)
 			}
 			tk.server.say("a OK\n")
