@@ -56,6 +56,9 @@ func (s *service) node(name string) (http.Handler, error) {
 	if slices.Contains(s.front.Load().tier.Servers(), name) {
 		return nil, admin.Unknown(fmt.Errorf("%s is a mailbox server, and no node of the configuration", name))
 	}
+	if name == (healthControl{s}).Node() {
+		return nil, admin.Unknown(fmt.Errorf("%s is the node that is asked: leave --node out", name))
+	}
 	return nil, admin.NoSuch("node", name, healthControl{s}.Nodes())
 }
 

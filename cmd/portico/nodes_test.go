@@ -42,6 +42,9 @@ func TestNodes(t *testing.T) {
 	if got := r.asks(t, statusFailed, "component", "get", "--node", "mbx1"); !strings.Contains(got, "mbx1 is a mailbox server") {
 		t.Error(got)
 	}
+	if got := r.asks(t, statusFailed, "maintenance", "start", "--yes", "--node", (healthControl{r.service}).Node()); !strings.Contains(got, "is the node that is asked") {
+		t.Error(got)
+	}
 	if got := r.asks(t, statusFailed, "session", "list", "--server", "mx2"); !strings.Contains(got, `there is no mailbox server "mx2"`) {
 		t.Error(got)
 	}
