@@ -246,7 +246,7 @@ func TestNightOfAKill(t *testing.T) {
 	r.eventually(t, "people are told", func() bool { return n.told() == told })
 	since(t, began, "people were told")
 	r.eventually(t, "all that failed is told", func() bool {
-		_, out, _ := command("health", "alerts", "--admin", filepath.Join(n.dir, "admin.sock"))
+		_, out, _ := command("health", "alerts", "-o", "json", "--admin", filepath.Join(n.dir, "admin.sock"))
 		return strings.Contains(out, "ImapCTPMonitor/db1") && strings.Contains(out, "ImapDeepTestMonitor/db1")
 	})
 	cmd.Process.Kill()
