@@ -106,8 +106,12 @@ func New(ctx context.Context, o Options) (*Responders, error) {
 	begun := make(map[uint64]bool)
 	for _, e := range entries {
 		var l Ladder
-		if err := json.Unmarshal(e.Value, &l); err != nil || storedLadders+l.Monitor != e.Key {
-			o.Failed(fmt.Errorf("a stored ladder makes no sense: %s: %w", e.Key, err))
+		if err := json.Unmarshal(e.Value, &l); err != nil {
+			o.Failed(fmt.Errorf("read stored ladder %s: %w", e.Key, err))
+			continue
+		}
+		if storedLadders+l.Monitor != e.Key {
+			o.Failed(fmt.Errorf("read stored ladder %s: it is of monitor %q", e.Key, l.Monitor))
 			continue
 		}
 		r.ladders[l.Monitor], r.saved[l.Monitor] = &l, string(e.Value)

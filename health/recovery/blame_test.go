@@ -1,0 +1,45 @@
+package recovery
+
+import (
+	"strings"
+	"testing"
+
+	"portico/health"
+)
+
+// Who is to blame decides whether anything may be done: for a mailbox server at fault, for a database that fails end to
+// end, and for our front end.
+func TestBlame(t *testing.T) {
+	server, alone, frontEnd := Case{Server: "mbx1", Database: "db1"}, Case{Database: "db1"}, Case{}
+	const act, ours = "", "our front end is not at fault: "
+	for _, cell := range []struct {
+		d                       health.Dependency
+		server, alone, frontEnd string
+	}{
+		{health.None, act, act, act},
+		{health.Networking, act, act, act},
+		{health.InformationStore, act, ours, ours},
+		{health.MailboxServerAuthentication, act, ours, ours},
+		{health.HighAvailability, "mbx1 is not at fault: ", act, ours},
+		{health.Authentication, "mbx1 is not at fault: ", ours, ours},
+		{health.ActiveDirectory, "mbx1 is not at fault: ", ours, ours},
+		{health.Portico, "people raise its limits", "people raise its limits", "people raise its limits"},
+	} {
+		for of, want := range map[Case]string{server: cell.server, alone: cell.alone, frontEnd: cell.frontEnd} {
+			got := of.blameless(&health.Result{Dependency: cell.d})
+			if (got == "") != (want == "") || !strings.Contains(got, want) {
+				t.Errorf("%+v, when %s is to blame: %q, want %q", of, cell.d, got, want)
+			}
+			if strings.HasSuffix(want, ": ") && !strings.Contains(got, string(cell.d)) {
+				t.Errorf("%q does not name %s", got, cell.d)
+			}
+		}
+	}
+	expired := &health.Result{Dependency: health.Networking, Phase: health.PhaseCertificate}
+	if got := frontEnd.blameless(expired); !strings.Contains(got, "certificate") {
+		t.Errorf("a certificate of our front end: %q", got)
+	}
+	if got := server.blameless(expired); got != "" {
+		t.Errorf("a certificate of a mailbox server: %q", got)
+	}
+}

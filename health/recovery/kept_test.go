@@ -1,0 +1,137 @@
+package recovery
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"portico/configs/store"
+	"portico/health"
+)
+
+// fullDisk is a store that takes nothing while full is set.
+type fullDisk struct {
+	store.Store
+	full bool
+}
+
+var errFull = errors.New("no space left on device")
+
+func (d *fullDisk) CompareAndSet(ctx context.Context, key string, revision uint64, value []byte) (uint64, error) {
+	if d.full {
+		return 0, errFull
+	}
+	return d.Store.CompareAndSet(ctx, key, revision, value)
+}
+
+func (d *fullDisk) Delete(ctx context.Context, key string, revision uint64) error {
+	if d.full {
+		return errFull
+	}
+	return d.Store.Delete(ctx, key, revision)
+}
+
+// While the disk is full, recovery acts all the same, and each thing that is not kept is reported. When there is room
+// again, the store catches up.
+func TestFullDiskIsReported(t *testing.T) {
+	w := newWorld(t)
+	disk := &fullDisk{Store: w.store}
+	w.store = disk
+	w.start()
+	var failures []string
+	w.r.opt.Failed = func(err error) {
+		if !errors.Is(err, errFull) {
+			t.Errorf("reported %v", err)
+		}
+		failures = append(failures, err.Error())
+	}
+	reported := func(what string) bool {
+		return slices.ContainsFunc(failures, func(text string) bool { return strings.HasPrefix(text, what+": ") })
+	}
+	const id = "IMAP.Protocol/ImapSelfTestMonitor/mbx1"
+	disk.full = true
+	w.set(health.Unhealthy, health.Networking, id)
+	w.pass(lookEach)
+	w.compare("restart_service mbx1", "")
+	if !reported("recovery log") || !reported("keep a ladder") {
+		t.Errorf("reported %q", failures)
+	}
+	if w.log() != "RestartService/mbx1:Succeeded" || w.stored() != 0 {
+		t.Errorf("the log has %s; %d ladders are stored", w.log(), w.stored())
+	}
+	disk.full, failures = false, nil
+	w.pass(lookEach)
+	if w.stored() != 1 || len(failures) > 0 {
+		t.Errorf("with room again %d ladders are stored; reported %q", w.stored(), failures)
+	}
+	disk.full = true
+	w.set(health.Healthy, "", id)
+	w.pass(lookEach)
+	if !reported("forget a ladder") || len(w.r.Ladders()) != 1 {
+		t.Errorf("reported %q; ladders %+v", failures, w.r.Ladders())
+	}
+	disk.full = false
+	w.pass(lookEach)
+	if w.stored() != 0 || len(w.r.Ladders()) != 0 {
+		t.Errorf("%d ladders are stored: %+v", w.stored(), w.r.Ladders())
+	}
+}
+
+// What cannot be read of an earlier process is reported, and the rest goes on.
+func TestDamagedLadders(t *testing.T) {
+	w := newWorld(t)
+	w.set(health.Unhealthy, health.Networking, "SelfTestMonitor/mbx1")
+	w.pass(lookEach)
+	for _, key := range []string{storedLadders + "damaged", storedLadders + "of another key", storedLog + "damaged"} {
+		text := "{"
+		if strings.HasSuffix(key, "key") {
+			text = `{"monitor":"S/M/mbx9"}`
+		}
+		if _, err := w.store.CompareAndSet(t.Context(), key, 0, []byte(text)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var failures []string
+	options := w.r.opt
+	options.Failed = func(err error) { failures = append(failures, err.Error()) }
+	r, err := New(t.Context(), options)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(failures) != 2 || !strings.Contains(failures[0], "damaged: unexpected end") ||
+		!strings.HasSuffix(failures[1], `of another key: it is of monitor "S/M/mbx9"`) {
+		t.Errorf("reported %q", failures)
+	}
+	if l := r.Ladders(); len(l) != 1 || l[0].Server != "mbx1" || l[0].Rung != 1 || len(r.Records()) != 1 {
+		t.Errorf("ladders %+v, records %+v", l, r.Records())
+	}
+	w.store.Close()
+	if _, err := New(t.Context(), options); !errors.Is(err, store.ErrClosed) {
+		t.Errorf("without a store: %v", err)
+	}
+}
+
+// While component RecoveryActions is Inactive nothing is done, and people are told at once. When it is Active again,
+// the ladders go on.
+func TestRecoveryInactive(t *testing.T) {
+	w := newWorld(t)
+	const id = "SelfTestMonitor/mbx1"
+	w.set(health.Unhealthy, health.Networking, id)
+	w.pass(time.Minute)
+	w.compare("restart_service mbx1", "")
+	monitors := w.monitors
+	w.monitors = nil
+	w.pass(time.Hour)
+	if m := monitors[slices.IndexFunc(monitors, func(m health.MonitorState) bool { return strings.HasSuffix(m.ID(), id) })]; !w.r.ForPeople(m) {
+		t.Error("nobody is told while recovery is inactive")
+	}
+	if len(w.did) > 0 || w.stored() != 1 {
+		t.Errorf("while it is inactive it did %q; %d ladders are stored", w.did, w.stored())
+	}
+	w.monitors = monitors
+	w.pass(lookEach)
+	w.compare("failover mbx1", "")
+}
