@@ -66,7 +66,7 @@ func TestBadOverrides(t *testing.T) {
 		{"Probe", "IMAP.Protocol/ImapSelfTestProbe/mbx1", "TimeoutSeconds", "5", ""},
 		{"Probe", "imap.protocol/imapselftestprobe", "Enabled", "0", "did you mean IMAP.Protocol/ImapSelfTestProbe?"},
 		{"Probe", "IMAP.Protocol/ImapSelfTestProbe/mbx3", "Enabled", "0", "did you mean IMAP.Protocol/ImapSelfTestProbe/mbx1?"},
-		{"Probe", "POP/X", "Enabled", "0", "there is no probe POP/X: "},
+		{"Probe", "POP/X", "Enabled", "0", "there is no probe POP/X"},
 		{"Monitor", "IMAP.Protocol/ImapSelfTestMonitor", "Interval", "5", "it has Enabled, MonitoringThreshold, UnhealthySeconds"},
 		{"Monitor", "IMAP.Protocol/ImapSelfTestMonitor", "MonitoringThreshold", "0", "can not be 0"},
 		{"Monitor", "IMAP.Protocol/ImapSelfTestMonitor", "MonitoringThreshold", "99999999", "is not a number from 0"},
