@@ -157,23 +157,30 @@ func cutTorn(path string) error {
 	if err != nil {
 		return err
 	}
-	whole := size
-	for buf := make([]byte, 4<<10); whole > 0; {
-		from := max(whole-int64(len(buf)), 0)
-		n, err := f.ReadAt(buf[:whole-from], from)
-		if err != nil {
-			return err
-		}
-		if at := bytes.LastIndexByte(buf[:n], '\n'); at >= 0 {
-			whole = from + int64(at) + 1
-			break
-		}
-		whole = from
+	whole, err := wholeLines(f, size)
+	if err != nil {
+		return err
 	}
 	if whole == size {
 		return nil
 	}
 	return f.Truncate(whole)
+}
+
+// wholeLines returns how many of the first size bytes of f are whole lines.
+func wholeLines(f io.ReaderAt, size int64) (int64, error) {
+	for whole, buf := size, make([]byte, 4<<10); whole > 0; {
+		from := max(whole-int64(len(buf)), 0)
+		n, err := f.ReadAt(buf[:whole-from], from)
+		if err != nil {
+			return 0, err
+		}
+		if at := bytes.LastIndexByte(buf[:n], '\n'); at >= 0 {
+			return from + int64(at) + 1, nil
+		}
+		whole = from
+	}
+	return 0, nil
 }
 
 // pick returns which file is to be written to at a moment, and whether it exists and goes on.

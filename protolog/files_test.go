@@ -148,8 +148,9 @@ func TestRetention(t *testing.T) {
 	old("IMAP4BE2026110100-1.LOG", 400, 26*24*time.Hour) // not ours
 	old("notes.txt", 400, 300*24*time.Hour)
 	c := newClock(noon)
+	program := &testkit.Log{}
 	l := newTestLog(t, func(o *Options) {
-		o.Now = c.now
+		o.Now, o.Log = c.now, zerolog.New(program)
 		o.Settings = Settings{Enabled: true, Files: FileSettings{Location: dir, RollOver: Daily, Age: 10 * 24 * time.Hour, TotalSize: 1300}}
 	})
 	say(l, 0, testSubject, "noop", 0)
@@ -161,6 +162,10 @@ func TestRetention(t *testing.T) {
 	testkit.Eventually(t, "all but the current one is gone", func() bool {
 		return filesIn(t, dir) == "IMAP42026112700-1.LOG IMAP4BE2026110100-1.LOG notes.txt"
 	})
+	l.Close()
+	if text := program.String(); text != "" { // no file is deleted twice
+		t.Errorf("the program's log:\n%s", text)
+	}
 }
 
 func TestCompression(t *testing.T) {
