@@ -62,6 +62,7 @@ func TestFullDiskIsReported(t *testing.T) {
 	if w.log() != "RestartService/mbx1:Succeeded" || w.stored() != 0 {
 		t.Errorf("the log has %s; %d ladders are stored", w.log(), w.stored())
 	}
+	w.pass(2 * lookEach) // the ladder has its note, and does not change any more
 	disk.full, failures = false, nil
 	w.pass(lookEach)
 	if w.stored() != 1 || len(failures) > 0 {
