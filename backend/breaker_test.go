@@ -109,6 +109,36 @@ func TestBreaker(t *testing.T) {
 	r.fail(10, notReached)
 }
 
+// A reload that switches breakers off closes the open ones. Attempts that began before it count for nothing after it.
+func TestReloadSwitchesOffAnOpenBreaker(t *testing.T) {
+	r := newBreakerRig(t)
+	before := r.admits()
+	r.fail(3, notReached)
+	r.refuses()
+	r.advance(time.Second)
+	trial := r.admits()
+	r.refuses()
+
+	r.Configure(BreakerOptions{Failures: 3, First: time.Minute, Longest: time.Minute}) // other options: it stays open
+	r.refuses()
+	r.Configure(BreakerOptions{})
+	if open := r.Open(); len(open) != 0 {
+		t.Errorf("switched off, and open: %v", open)
+	}
+	r.fail(10, notReached)
+	for range 10 {
+		r.tested("mbx1", notAnswered, true)
+	}
+	r.admits()
+
+	r.Configure(BreakerOptions{Failures: 1, First: time.Second, Longest: time.Second})
+	r.leave(before, notReached)
+	r.leave(trial, notReached)
+	r.admits()
+	r.fail(1, notReached)
+	r.refuses()
+}
+
 // TestBreakerTrialsHaveAnIdentity: attempts from before neither end a trial nor make the wait longer.
 func TestBreakerTrialsHaveAnIdentity(t *testing.T) {
 	r := newBreakerRig(t)

@@ -107,6 +107,35 @@ func TestPace(t *testing.T) {
 	})
 }
 
+// The slowest pace holds too: one sign-in a second.
+func TestPaceOfOneASecond(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := newGates()
+		g.Configure(PaceOptions{PerSecond: 1, For: time.Minute})
+		g.slow("mbx1")
+		began := time.Now()
+		for range 4 {
+			if err := g.enter(t.Context(), "mbx1"); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if took := time.Since(began); took != 3*time.Second {
+			t.Errorf("four sign-ins took %v, want 3s", took)
+		}
+		g.Configure(PaceOptions{For: time.Minute}) // no pace
+		g.slow("mbx2")
+		began = time.Now()
+		for range 4 {
+			if err := g.enter(t.Context(), "mbx2"); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if took := time.Since(began); took != 0 {
+			t.Errorf("without a pace, four sign-ins took %v", took)
+		}
+	})
+}
+
 // Who gives up leaves no gap, wherever it stood; and whoever is told that it must wait may break off.
 func TestGateGivingUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -1,7 +1,9 @@
 package proxy
 
 import (
+	"fmt"
 	"net/netip"
+	"strings"
 	"testing"
 	"time"
 )
@@ -20,6 +22,14 @@ func TestAdmissionLimits(t *testing.T) {
 		{"below total", Limits{Connections: 3}, []string{"192.0.2.1", "192.0.2.2"}, 0, "192.0.2.3", nil},
 		{"before sign-in", Limits{Unauthenticated: 1}, []string{"192.0.2.1"}, 0, "192.0.2.3", OutcomeLimitUnsigned},
 		{"signed in do not count", Limits{Unauthenticated: 1}, []string{"192.0.2.1"}, 1, "192.0.2.3", nil},
+		{"below before sign-in", Limits{Unauthenticated: 3}, []string{"192.0.2.1", "192.0.2.2"}, 0, "192.0.2.3", nil},
+		{"several before sign-in", Limits{Unauthenticated: 2}, []string{"192.0.2.1", "192.0.2.2"}, 0, "192.0.2.3", OutcomeLimitUnsigned},
+		{"far above before sign-in", Limits{Unauthenticated: 2}, []string{"192.0.2.1", "192.0.2.2", "192.0.2.3"}, 0, "192.0.2.3", OutcomeLimitUnsigned},
+		{"below address", Limits{ConnectionsPerAddress: 3}, []string{"192.0.2.1", "192.0.2.1"}, 1, "192.0.2.1", nil},
+		{"several of an address", Limits{ConnectionsPerAddress: 2}, []string{"192.0.2.1", "192.0.2.1"}, 1, "192.0.2.1", OutcomeLimitAddress},
+		{"below before sign-in of an address", Limits{UnauthenticatedPerAddress: 3}, []string{"192.0.2.1", "192.0.2.1"}, 0, "192.0.2.1", nil},
+		{"several before sign-in of an address", Limits{UnauthenticatedPerAddress: 2}, []string{"192.0.2.1", "192.0.2.1"}, 0, "192.0.2.1",
+			OutcomeLimitUnsignedAddress},
 		{"address", Limits{ConnectionsPerAddress: 1}, []string{"192.0.2.1"}, 1, "192.0.2.1", OutcomeLimitAddress},
 		{"other address", Limits{ConnectionsPerAddress: 1}, []string{"192.0.2.1"}, 0, "192.0.2.2", nil},
 		{"mapped address", Limits{ConnectionsPerAddress: 1}, []string{"192.0.2.1"}, 0, "::ffff:192.0.2.1", OutcomeLimitAddress},
@@ -96,6 +106,71 @@ func TestTicketIsReturnedOnce(t *testing.T) {
 	checkEmpty(t, gate)
 	if gate.total != 0 {
 		t.Fatalf("%d left", gate.total)
+	}
+}
+
+// A user may have as many connections as the limit says, and one more when one has left.
+func TestUsersLimit(t *testing.T) {
+	gate := newAdmission(time.Now)
+	const limit = 3
+	var tickets []*ticket
+	for range limit + 1 {
+		ticket, err := gate.enter(netip.MustParseAddr("192.0.2.1"), Limits{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		tickets = append(tickets, ticket)
+	}
+	for i, ticket := range tickets[:limit] {
+		if err := ticket.claim("bob", limit); err != nil {
+			t.Fatalf("connection %d of %d: %v", i+1, limit, err)
+		}
+	}
+	if err := tickets[limit].claim("bob", limit); err != OutcomeLimitUser {
+		t.Errorf("one too many: %v", err)
+	}
+	if err := tickets[limit].claim("carol", limit); err != nil {
+		t.Errorf("another user: %v", err)
+	}
+	tickets[limit].disclaim()
+	tickets[0].giveBack()
+	if err := tickets[limit].claim("bob", limit); err != nil {
+		t.Errorf("after one has left: %v", err)
+	}
+	for _, ticket := range tickets {
+		ticket.giveBack()
+	}
+	if gate.total != 0 {
+		t.Errorf("%d left", gate.total)
+	}
+	checkEmpty(t, gate)
+}
+
+// Names of users share pieces of memory, and no piece grows with the number of sign-ins: a long-lived session would
+// keep all names since the start in memory.
+func TestNamesOfUsersAreBounded(t *testing.T) {
+	gate := newAdmission(time.Now)
+	ticket, err := gate.enter(netip.MustParseAddr("192.0.2.1"), Limits{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ticket.giveBack()
+	for i := range 10_000 {
+		name := fmt.Sprintf("user%d@example.org", i)
+		if err := ticket.claim(name, 1); err != nil {
+			t.Fatal(err)
+		}
+		if ticket.user != name || gate.users[name] != 1 {
+			t.Fatalf("%q is counted as %q: %d", name, ticket.user, gate.users[name])
+		}
+		ticket.disclaim()
+		if size := gate.names.Cap(); size > 2*namesSize || len(gate.users) != 0 {
+			t.Fatalf("after %d names: a piece of %d bytes, %d users", i+1, size, len(gate.users))
+		}
+	}
+	long := strings.Repeat("n", 3*namesSize) // longer than a piece
+	if err := ticket.claim(long, 1); err != nil || ticket.user != long {
+		t.Errorf("a long name: %v", err)
 	}
 }
 
