@@ -17,23 +17,55 @@ var root = filepath.Join("..", "..")
 
 var link = regexp.MustCompile(`\]\(([^)#]+)(#[^)]*)?\)`)
 
+// linksIn is the least number of links to files that a page has, and of pages that have one. They guard the test: it
+// would pass if it found no links.
+var linksIn = map[string]int{"README.md": 8, "CHANGELOG.md": 2, "docs/configuration.md": 5, "docs/flow.md": 20, "docs/operations.md": 5}
+
+const linkingPages = 10
+
 // Files that pages name must be there.
 func TestLinksInDocuments(t *testing.T) {
 	pages, err := filepath.Glob(filepath.Join(root, "docs", "*.md"))
 	if err != nil {
 		t.Fatal(err)
 	}
+	found := make(map[string]int)
 	for _, page := range append(pages, filepath.Join(root, "README.md"), filepath.Join(root, "CHANGELOG.md")) {
-		text, err := os.ReadFile(page)
+		name, err := filepath.Rel(root, page)
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, match := range link.FindAllStringSubmatch(string(text), -1) {
+		for _, match := range link.FindAllStringSubmatch(readPage(t, name), -1) {
 			if target := match[1]; !strings.Contains(target, "://") {
+				found[filepath.ToSlash(name)]++
 				if _, err := os.Stat(filepath.Join(filepath.Dir(page), filepath.FromSlash(target))); err != nil {
 					t.Errorf("%s: %v", page, err)
 				}
 			}
+		}
+	}
+	wantFound(t, "links", found, linksIn)
+	if len(found) < linkingPages {
+		t.Errorf("only %d pages have links, want at least %d: %v", len(found), linkingPages, found)
+	}
+}
+
+// readPage reads a page, whose name is relative to the root.
+func readPage(t *testing.T, name string) string {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(root, filepath.FromSlash(name)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+// wantFound fails if a page has fewer of something than least says.
+func wantFound(t *testing.T, what string, found, least map[string]int) {
+	t.Helper()
+	for page, want := range least {
+		if found[page] < want {
+			t.Errorf("%s: found %d %s, want at least %d", page, found[page], what, want)
 		}
 	}
 }
@@ -43,17 +75,17 @@ var metricName = regexp.MustCompile("portico_[a-z_]+[a-z]")
 // Metrics that pages name must be there.
 func TestMetricsInDocuments(t *testing.T) {
 	known := metricsInCode(t)
-	for _, page := range []string{"README.md", "docs/operations.md", "docs/flow.md", "docs/protocol-log.md", "docs/health.md"} {
-		text, err := os.ReadFile(filepath.Join(root, page))
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, name := range metricName.FindAllString(string(text), -1) {
+	found := make(map[string]int)
+	least := map[string]int{"README.md": 3, "docs/operations.md": 15, "docs/flow.md": 1, "docs/protocol-log.md": 3, "docs/health.md": 2}
+	for page := range least {
+		for _, name := range metricName.FindAllString(readPage(t, page), -1) {
+			found[page]++
 			if !known[name] {
 				t.Errorf("%s: there is no metric %s", page, name)
 			}
 		}
 	}
+	wantFound(t, "names of metrics", found, least)
 }
 
 // metricsInCode collects the names that code registers: whole, or behind the common prefix.
@@ -111,15 +143,15 @@ func TestReadme(t *testing.T) {
 
 // The examples of these documents are parts of configurations that load.
 func TestExamplesInDocuments(t *testing.T) {
-	for _, name := range []string{"directory.md", "signin.md", "operations.md", "health.md"} {
-		text, err := os.ReadFile(filepath.Join(root, "docs", name))
-		if err != nil {
-			t.Fatal(err)
-		}
-		for i, block := range regexp.MustCompile("(?s)```yaml\n(.*?)```").FindAllStringSubmatch(string(text), -1) {
+	found := make(map[string]int)
+	least := map[string]int{"docs/directory.md": 3, "docs/signin.md": 2, "docs/operations.md": 2, "docs/health.md": 3}
+	for name := range least {
+		for i, block := range regexp.MustCompile("(?s)```yaml\n(.*?)```").FindAllStringSubmatch(readPage(t, name), -1) {
+			found[name]++
 			t.Run(fmt.Sprintf("%s %d", name, i+1), func(t *testing.T) { loadExample(t, block[1]) })
 		}
 	}
+	wantFound(t, "examples", found, least)
 }
 
 // loadExample loads an example, with what every configuration has where it has not.
