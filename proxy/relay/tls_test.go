@@ -42,19 +42,16 @@ func TestBothVersionsOfTLS(t *testing.T) {
 
 // OpenSSL's client can ask for new keys: the answer is written by a read.
 func TestNewKeysInTheMiddle(t *testing.T) {
-	path, err := exec.LookPath("openssl")
-	if err != nil {
-		t.Skip("no openssl")
-	}
+	testkit.Need(t, "openssl")
 	testkit.NoLeaks(t)
 	for _, d := range drivers {
-		t.Run(d.name, func(t *testing.T) { newKeysInTheMiddle(t, newRig(t, d, Options{}, ways{true, false}), path) })
+		t.Run(d.name, func(t *testing.T) { newKeysInTheMiddle(t, newRig(t, d, Options{}, ways{true, false})) })
 	}
 }
 
-func newKeysInTheMiddle(t *testing.T, r *rig, openssl string) {
+func newKeysInTheMiddle(t *testing.T, r *rig) {
 	ln := testkit.Listen(t)
-	cmd := exec.CommandContext(testkit.Context(t), openssl, "s_client", "-connect", ln.Addr().String(), "-tls1_3", "-crlf")
+	cmd := exec.CommandContext(testkit.Context(t), "openssl", "s_client", "-connect", ln.Addr().String(), "-tls1_3", "-crlf")
 	in, err := cmd.StdinPipe()
 	if err != nil {
 		t.Fatal(err)
