@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -174,6 +175,51 @@ func TestReopen(t *testing.T) {
 	if next := set(t, s, "c", 0, "again"); next <= c+1 {
 		t.Errorf("revision %d was used before the restart", next)
 	}
+}
+
+// Open makes the folder, and those above it, so that others cannot look in, and leaves the mode of one that exists.
+func TestModesOfFolderAndFiles(t *testing.T) {
+	above := t.TempDir()
+	dir := filepath.Join(above, "lib", "portico")
+	s := open(t, dir)
+	defer s.Close()
+	set(t, s, "a", 0, "one")
+	if _, err := s.Backup(noon, ByHand); err != nil {
+		t.Fatal(err)
+	}
+	for _, made := range []string{filepath.Dir(dir), dir} {
+		if mode := modeOf(t, made); mode&0o027 != 0 || mode&0o700 != 0o700 {
+			t.Errorf("%s has the mode %o, want at most 750", made, mode)
+		}
+	}
+	if mode := modeOf(t, filepath.Join(dir, BackupsName)); mode != 0o700 {
+		t.Errorf("the folder of copies has the mode %o, want 700", mode)
+	}
+	err := filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {
+		if err == nil && !entry.IsDir() && modeOf(t, path) != 0o600 {
+			t.Errorf("%s has the mode %o, want 600", path, modeOf(t, path))
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	wide := filepath.Join(above, "wide")
+	wantErr(t, errors.Join(os.Mkdir(wide, 0o700), os.Chmod(wide, 0o755)), nil)
+	open(t, wide).Close()
+	if mode := modeOf(t, wide); mode != 0o755 {
+		t.Errorf("the mode of a folder that exists became %o", mode)
+	}
+}
+
+func modeOf(t *testing.T, path string) fs.FileMode {
+	t.Helper()
+	info, err := os.Stat(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return info.Mode().Perm()
 }
 
 func TestFileIsPrivateAndLocked(t *testing.T) {
