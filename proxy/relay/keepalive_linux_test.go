@@ -47,6 +47,16 @@ func TestTheKernelsTimeOuts(t *testing.T) {
 // socketTo returns this process's socket that is connected to an address.
 func socketTo(t *testing.T, addr net.Addr) int {
 	t.Helper()
+	fd := findSocketTo(t, addr)
+	if fd < 0 {
+		t.Fatalf("no socket is connected to %v", addr)
+	}
+	return fd
+}
+
+// findSocketTo is socketTo, and returns -1 if there is no such socket.
+func findSocketTo(t *testing.T, addr net.Addr) int {
+	t.Helper()
 	want := addr.(*net.TCPAddr).AddrPort()
 	open, err := os.ReadDir("/proc/self/fd")
 	if err != nil {
@@ -60,6 +70,5 @@ func socketTo(t *testing.T, addr net.Addr) int {
 			}
 		}
 	}
-	t.Fatalf("no socket is connected to %v", want)
 	return -1
 }

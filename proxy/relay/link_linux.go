@@ -42,7 +42,7 @@ func newLink(lp *loop, s Session) (*link, error) {
 		if !taken {
 			s.Client.Conn.Close()
 			s.Upstream.Conn.Close()
-			l.abandon()
+			l.abandon(ReasonError)
 		}
 	}()
 	l.offers, l.extends = s.Offers, s.Extensions
@@ -66,11 +66,11 @@ func (l *link) toServer(p []byte) { l.upstream.write(p) }
 func (l *link) whose() Owner      { return l.owner }
 
 // abandon closes the connections of a link that no loop has seen.
-func (l *link) abandon() {
-	l.reason = ReasonClosed
+func (l *link) abandon(r Reason) {
+	l.reason = r
 	l.client.closeFD()
 	l.upstream.closeFD()
-	l.owner.Ended(Ending{Reason: ReasonClosed})
+	l.owner.Ended(Ending{Reason: r})
 }
 
 // begin carries what came before the relay did, and starts listening.

@@ -250,7 +250,7 @@ func (lp *loop) vacate(e *end) {
 // adopt takes a new session in.
 func (lp *loop) adopt(l *link, s Session) {
 	if lp.stopped {
-		l.abandon()
+		l.abandon(ReasonClosed)
 		return
 	}
 	lp.sessions++

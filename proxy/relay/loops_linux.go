@@ -51,7 +51,7 @@ func (ls *Loops) Add(s Session) error {
 		return fmt.Errorf("hand over to the relay: %w", err)
 	}
 	if !lp.post(func() { lp.adopt(l, s) }) {
-		l.abandon()
+		l.abandon(ReasonClosed)
 		return ErrClosed
 	}
 	return nil
