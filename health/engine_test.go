@@ -179,6 +179,7 @@ func TestFlappingWindow(t *testing.T) {
 		want  bool
 	}{
 		{Flapping{4, 30 * time.Minute}, 7 * time.Minute, true},
+		{Flapping{4, 30 * time.Minute}, 7*time.Minute + 30*time.Second, true},
 		{Flapping{4, 30 * time.Minute}, 8 * time.Minute, false},
 		{Flapping{1000, 30 * time.Minute}, time.Second, false},
 		{Flapping{0, 30 * time.Minute}, time.Second, false},

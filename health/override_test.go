@@ -83,6 +83,22 @@ func TestBadOverrides(t *testing.T) {
 	}
 }
 
+// A probe that is repeated more slowly is silent for longer before its monitor is Unavailable. A monitor that does not
+// mind silence stays so.
+func TestOverriddenSilence(t *testing.T) {
+	p := overridden()
+	p.Monitors[0].StaleAfter = StaleAfter(p.Probes[0].Interval, p.Probes[0].Timeout)
+	changed := p.With([]Override{{
+		ItemType: ItemProbe, Identity: "IMAP.Protocol/ImapSelfTestProbe", Property: "RecurrenceIntervalSeconds", Value: "600",
+	}}, time.Now(), "")
+	if got := changed.Monitors[0].StaleAfter; got != 30*time.Minute+20*time.Second {
+		t.Errorf("a probe each 10 minutes may be silent for %v", got)
+	}
+	if got := changed.Monitors[1].StaleAfter; got != 0 {
+		t.Errorf("a monitor that does not mind silence minds it after %v", got)
+	}
+}
+
 // What a run by hand takes for itself alone: its own time-out, and whether it writes. What has no meaning for one run is refused.
 func TestPropertiesOfARun(t *testing.T) {
 	var by ByHand
