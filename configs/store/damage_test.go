@@ -307,3 +307,31 @@ func TestDamagedFormat1(t *testing.T) {
 		}
 	}
 }
+
+// Without a readable first line and an identity, revisions go on from the highest entry's: watchers have seen it.
+func TestRevisionsGoOnBehindADamagedHead(t *testing.T) {
+	dir := filled(t)
+	path := filepath.Join(dir, FileName)
+	whole, err := os.ReadFile(path)
+	wantErr(t, err, nil)
+	before, err := ReadCopy(path)
+	wantErr(t, err, nil)
+	_, entries, _ := bytes.Cut(whole, []byte("\n"))
+	put(t, path, append([]byte("no head\n"), entries...))
+	wantErr(t, os.Remove(filepath.Join(dir, IdentityName)), nil)
+
+	_, err = ReadCopy(path)
+	if want := "store: " + path + " is damaged: it is not a store of Portico"; err == nil || err.Error() != want {
+		t.Errorf("error is %v, want %s", err, want)
+	}
+	done, err := Restore(dir, path, true, noon)
+	wantErr(t, err, nil)
+	if done.Entries != len(before.Entries) || done.Revision != before.Revision+1 {
+		t.Errorf("%d entries at revision %d, want %d at %d", done.Entries, done.Revision, len(before.Entries), before.Revision+1)
+	}
+	s := open(t, dir)
+	defer s.Close()
+	if next := set(t, s, "a", 0, "one"); next <= before.Revision {
+		t.Errorf("revision %d was used before the damage", next)
+	}
+}
