@@ -445,7 +445,7 @@ func TestFaultOfTheLogsDisk(t *testing.T) {
 	r.turns(t, nil)
 	r.eventually(t, "log status says so", func() bool {
 		busy()
-		status, got, _ := command("log", "status", "--admin", filepath.Join(r.site.dir, "admin.sock"))
+		status, _, got := command("log", "status", "--admin", filepath.Join(r.site.dir, "admin.sock"))
 		return status == statusBad && strings.Contains(got, "Nothing can be written since") && strings.Contains(got, "no space left on device")
 	})
 	r.eventually(t, "a metric says so", func() bool {

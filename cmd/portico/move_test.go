@@ -329,8 +329,8 @@ func TestMoveRefusals(t *testing.T) {
 		{[]string{"server", "block", "mbx2"}, 0, ""},
 		{[]string{"database", "move", "db1", "mbx2"}, 2, "activation is blocked there"},
 		{[]string{"server", "block", "mbx1", "--move"}, 1, "kept: activation is blocked there"},
-		{[]string{"database", "move", "db1", "mbx1"}, 0, "is active on mbx1"},
-		{[]string{"server", "list", "-o", "yaml"}, 2, "--output must be"},
+		{[]string{"database", "move", "db1", "mbx1"}, 0, "active copy of db1  mbx1  mbx1"},
+		{[]string{"server", "list", "-o", "yaml"}, 2, "it must be table, wide, list, json or name"},
 		{[]string{"database", "status", "--group-by", "server"}, 2, "--group-by must be"},
 	} {
 		if got := site.portico(t, test.status, test.args...); !strings.Contains(got, test.words) {

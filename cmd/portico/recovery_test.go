@@ -303,7 +303,7 @@ func TestFrontEndAnew(t *testing.T) {
 	r := site.serve(t, site.write(t, ""))
 	live := r.signIn(t)
 	before := r.addresses.listeners[1].String()
-	if got := r.asks(t, statusFine, "service", "restart"); !strings.Contains(got, "RestartFrontEnd ImapProxy: listeners and set-up are new; sessions go on") {
+	if got := r.asks(t, statusFine, "service", "restart"); !strings.Contains(got, "RestartFrontEnd  ImapProxy  Succeeded  listeners and set-up are new; sessions go on") {
 		t.Error(got)
 	}
 	live.Command("b", "NOOP")
