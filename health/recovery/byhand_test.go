@@ -1,6 +1,7 @@
 package recovery
 
 import (
+	"context"
 	"errors"
 	"strings"
 	"testing"
@@ -71,4 +72,28 @@ func TestByHandThrottled(t *testing.T) {
 		t.Errorf("%+v", r)
 	}
 	w.compare("restart_service mbx1", "")
+}
+
+// A step that somebody asks for is in the recovery log before it begins: if the process ends meanwhile, the next one says
+// that the step was interrupted, and counts it.
+func TestByHandInterrupted(t *testing.T) {
+	w := newWorld(t)
+	options := w.r.opt
+	w.r.opt.Actors[RestartServer] = Actor{Do: func(ctx context.Context, _ Case) (string, error) {
+		next, err := New(ctx, options)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all := next.Records()
+		if len(all) != 1 || all[0].ID != "ForceReboot" || all[0].Result != ResultInterrupted || all[0].Requestor != "operator" || !all[0].attempted() {
+			t.Errorf("the next process has %+v", all)
+		}
+		return "", context.Canceled
+	}}
+	if all := w.r.Records(); len(all) != 0 {
+		t.Errorf("before it %+v", all)
+	}
+	if _, err := w.r.ByHand(t.Context(), RestartServer, Case{Server: "mbx1"}, "operator", false); !errors.Is(err, context.Canceled) {
+		t.Error(err)
+	}
 }
