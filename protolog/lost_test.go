@@ -1,6 +1,7 @@
 package protolog
 
 import (
+	"bytes"
 	"os"
 	"strconv"
 	"strings"
@@ -78,19 +79,26 @@ func TestLostRowsAreCountedOnce(t *testing.T) {
 		t.Errorf("%+v", s)
 	}
 
-	// The disk is full for a second, and takes half a row first.
+	// The disk is full for two seconds. It takes the lines that report losses, and of rows all but the last byte.
 	before := l.writer.writeAt
 	l.writer.writeAt = func(f *os.File, p []byte, at int64) (int, error) {
-		n, _ := f.WriteAt(p[:len(p)/2], at)
+		if bytes.HasPrefix(p, []byte("#Lost")) {
+			return before(f, p, at)
+		}
+		n, _ := f.WriteAt(p[:len(p)-1], at)
 		return n, syscall.ENOSPC
 	}
-	chunkOf := func(command string) {
-		say(l, 0, testSubject, command, 0)
+	chunkOf := func(commands ...string) {
+		for _, command := range commands {
+			say(l, 0, testSubject, command, 0)
+		}
 		l.collect()
 		l.written()
 	}
-	chunkOf("full")
-	chunkOf("full")
+	chunkOf("full", "full")
+	chunkOf("full") // it is not tried
+	c.move(retryTime)
+	chunkOf("full") // behind a line that reports three
 	if s := l.Status(); !strings.Contains(s.Failing, syscall.ENOSPC.Error()) || !s.Since.Equal(noon) {
 		t.Errorf("on a full disk: %+v", s)
 	}
@@ -104,10 +112,10 @@ func TestLostRowsAreCountedOnce(t *testing.T) {
 	if len(after) != len(rows)+2 || after[len(rows)][9] != "first" || after[len(rows)+1][9] != "second" {
 		t.Errorf("%d rows, then %d", len(rows), len(after))
 	}
-	if len(lines) != len(lost)+1 || lines[len(lines)-1] != "#Lost: 3 rows" {
+	if len(lines) != len(lost)+2 || strings.Join(lines[len(lost):], ", ") != "#Lost: 3 rows, #Lost: 2 rows" {
 		t.Errorf("reported %q", lines)
 	}
-	if s, disk := l.Status(), l.counts.dropped[dropDisk].Load(); s.Failing != "" || disk != 3 || int(s.Rows) != len(after) {
+	if s, disk := l.Status(), l.counts.dropped[dropDisk].Load(); s.Failing != "" || disk != 5 || int(s.Rows) != len(after) {
 		t.Errorf("%d dropped by the disk; %+v", disk, s)
 	}
 	l.writer.close()
