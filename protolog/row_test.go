@@ -85,6 +85,16 @@ func TestRows(t *testing.T) {
 	}
 }
 
+// Large numbers are the same in both formats.
+func TestLargeNumbers(t *testing.T) {
+	e := Event{Session: newTestLog(t).Session(testSubject), Time: noon, Command: "fetch", Request: 12_345_678, Response: 1 << 40}
+	var w rowWriter
+	row, err := ParseRow(bytes.TrimSuffix(w.append(nil, JSON, &e), []byte("\n")))
+	if err != nil || row[7] != "12345678" || row[8] != "1099511627776" {
+		t.Errorf("%q, %v", row, err)
+	}
+}
+
 func TestPrivacy(t *testing.T) {
 	l := newTestLog(t, func(o *Options) { o.Settings.HashUsers, o.Settings.ShortenAddresses = true, true })
 	s := l.Session(testSubject)

@@ -43,3 +43,18 @@ func TestBlame(t *testing.T) {
 		t.Errorf("a certificate of a mailbox server: %q", got)
 	}
 }
+
+// What fails end to end is a mailbox server's fault if that server's own probe fails, or that of the database; not if those
+// of others do.
+func TestOwnProbes(t *testing.T) {
+	for id, want := range map[string]string{
+		"SelfTestMonitor/mbx1": "mbx1", "SelfTestMonitor/mbx2": "", "DeepTestMonitor/db1": "mbx1", "DeepTestMonitor/db2": "",
+	} {
+		w := newWorld(t)
+		w.set(health.Unhealthy, health.Networking, "CTPMonitor/db1", id)
+		s := survey{all: w.monitors, active: func(database string) string { return w.active[database] }, percent: 34}
+		if got := s.caseOf(*w.monitor("CTPMonitor/db1")).Server; got != want {
+			t.Errorf("when %s fails too, %q is at fault, not %q", id, got, want)
+		}
+	}
+}
