@@ -191,22 +191,39 @@ func (f *File) commit(c Change) error {
 	} else {
 		next.entries[c.Key] = c.Entry
 	}
-	text, sum := next.encode()
-	if err := replaceFile(filepath.Join(f.dir, FileName), text); err != nil {
+	if err := f.put(next); err != nil {
 		return err
 	}
-	f.written = mark{next.identity, next.revision, sum}
-	f.behind = f.writeMark(f.written) != nil
+	f.follow()
 	return nil
 }
 
 // write replaces the file and then its identity.
 func (f *File) write(s state) error {
+	if err := f.put(s); err != nil {
+		return err
+	}
+	return f.follow()
+}
+
+// put replaces the file. The identity is behind until follow has written it.
+func (f *File) put(s state) error {
 	text, sum := s.encode()
 	if err := replaceFile(filepath.Join(f.dir, FileName), text); err != nil {
 		return err
 	}
-	return f.writeMark(mark{s.identity, s.revision, sum})
+	f.written, f.behind = mark{s.identity, s.revision, sum}, true
+	return nil
+}
+
+// follow writes the identity if it is behind.
+func (f *File) follow() error {
+	if !f.behind {
+		return nil
+	}
+	err := f.writeMark(f.written)
+	f.behind = err != nil
+	return err
 }
 
 func (f *File) writeMark(m mark) error {
@@ -222,11 +239,8 @@ func (f *File) writeMark(m mark) error {
 func (f *File) Check() error {
 	f.writing.Lock()
 	defer f.writing.Unlock()
-	if f.behind {
-		if err := f.writeMark(f.written); err != nil {
-			return fmt.Errorf("store: the identity of %s is behind: %w", filepath.Join(f.dir, FileName), err)
-		}
-		f.behind = false
+	if err := f.follow(); err != nil {
+		return fmt.Errorf("store: the identity of %s is behind: %w", filepath.Join(f.dir, FileName), err)
 	}
 	there, err := read(f.dir)
 	if err == nil && (there.sum != f.written.sum || there.mark != f.written) {
