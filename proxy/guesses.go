@@ -82,12 +82,9 @@ func judgedName(login string) string {
 	return login[strings.LastIndexByte(login, backend.MasterSeparator)+1:]
 }
 
-// key is the key of a bucket. Keys are hashes, as those of penalties are.
-func (g *guesses) key(network netip.Prefix, user string) uint64 {
-	return maphash.Comparable(g.seed, struct {
-		network netip.Prefix
-		user    string
-	}{network, user})
+// toll returns what a bucket takes. The keys of buckets are hashes, as those of penalties are.
+func (g *guesses) toll(of culprit, r rate) toll {
+	return toll{maphash.Comparable(g.seed, of), r, of}
 }
 
 // tolls returns what a guess at a user's credential takes. An address that is apart (exempt, or where many clients come from) has no bucket for
@@ -96,15 +93,15 @@ func (g *guesses) tolls(addr netip.Addr, user string, apart bool, o GuessOptions
 	all := make([]toll, 0, maxTolls)
 	network := addressKey(addr)
 	if user != "" && o.AtOnce > 0 {
-		all = append(all, toll{g.key(network, user), perMinute(o.AtOnce, o.PerMinute), culprit{network, user}})
+		all = append(all, g.toll(culprit{network, user}, perMinute(o.AtOnce, o.PerMinute)))
 	}
 	if apart || o.AddressAtOnce <= 0 {
 		return all
 	}
-	all = append(all, toll{g.key(network, ""), perMinute(o.AddressAtOnce, o.AddressPerMinute), culprit{address: network}})
+	all = append(all, g.toll(culprit{address: network}, perMinute(o.AddressAtOnce, o.AddressPerMinute)))
 	if addr = addr.Unmap(); addr.Is6() {
 		site, _ := addr.WithZone("").Prefix(48)
-		all = append(all, toll{g.key(site, ""), perMinute(siteFactor*o.AddressAtOnce, siteFactor*o.AddressPerMinute), culprit{address: site}})
+		all = append(all, g.toll(culprit{address: site}, perMinute(siteFactor*o.AddressAtOnce, siteFactor*o.AddressPerMinute)))
 	}
 	return all
 }

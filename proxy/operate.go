@@ -6,7 +6,6 @@ import (
 	"net/netip"
 	"slices"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"portico/proxy/relay"
@@ -79,11 +78,7 @@ func (s *Server) EndSessions(fits func(Session) bool, why relay.Reason) []Sessio
 	}
 	var mu sync.Mutex
 	var ended []Session
-	s.opt.Relay.End(func(o relay.Owner) bool {
-		r, ok := o.(*relayed)
-		if !ok {
-			return false
-		}
+	s.end(func(r *relayed) bool {
 		session := r.session()
 		if !fits(session) {
 			return false
@@ -99,28 +94,24 @@ func (s *Server) EndSessions(fits func(Session) bool, why relay.Reason) []Sessio
 	return ended
 }
 
-// EndUser ends the signed-in sessions of a user, given by the canonical name, and returns how many those were when none of them has
-// a connection to a mailbox server any more. The client is told the reason.
-func (s *Server) EndUser(user string, why relay.Reason) int {
-	var n atomic.Int64
-	s.opt.Relay.End(func(o relay.Owner) bool {
-		r, ok := o.(*relayed)
-		if !ok || r.user != user {
-			return false
-		}
-		n.Add(1)
-		return true
-	}, why, 0)
-	return int(n.Load())
+// EndUser ends the signed-in sessions of a user, given by the canonical name, and returns when none of them has a connection to a mailbox
+// server any more. The client is told the reason.
+func (s *Server) EndUser(user string, why relay.Reason) {
+	s.end(func(r *relayed) bool { return r.user == user }, why, 0)
 }
 
 // EndDatabase ends the relayed sessions of a database, spread over about d, and returns when none of them has a connection to a
 // mailbox server any more.
 func (s *Server) EndDatabase(database string, d time.Duration) {
-	s.opt.Relay.End(func(o relay.Owner) bool { r, ok := o.(*relayed); return ok && r.place.database == database }, relay.ReasonMoved, d)
+	s.end(func(r *relayed) bool { return r.place.database == database }, relay.ReasonMoved, d)
 }
 
 // EndAll ends all relayed sessions for this node's maintenance, spread over about d, and returns when none of them has a connection to a mailbox server any more.
 func (s *Server) EndAll(d time.Duration) {
-	s.opt.Relay.End(func(o relay.Owner) bool { _, ok := o.(*relayed); return ok }, relay.ReasonMaintenance, d)
+	s.end(func(*relayed) bool { return true }, relay.ReasonMaintenance, d)
+}
+
+// end is relay.Relay.End for the sessions that a Server has handed over.
+func (s *Server) end(pick func(*relayed) bool, why relay.Reason, d time.Duration) {
+	s.opt.Relay.End(func(o relay.Owner) bool { r, ok := o.(*relayed); return ok && pick(r) }, why, d)
 }
