@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -57,13 +58,19 @@ func checkFile(ctx context.Context, file string) (found configs.Problems, err er
 		return nil, err
 	}
 	found = slices.Concat(config.Warnings(), config.Advice())
-	refused := refusals(ctx, config, file, func(what string, err error) {
+	kept, unread := store.ReadOnly(config.DataDir)
+	if unread != nil {
+		kept = store.Memory()
+	}
+	defer kept.Close()
+	stored := storedFindings(ctx, file, config, kept, unread) // first: what a start makes may write there
+	refused := refusals(ctx, config, file, kept, unread, func(what string, err error) {
 		found = append(found, configs.Problem{File: file, Message: what + ": " + err.Error(), Warning: true})
 	})
 	for _, err := range refused {
 		found = append(found, configs.Problem{File: file, Message: err.Error()})
 	}
-	return append(found, storedFindings(ctx, file, config)...), nil
+	return append(found, stored...), nil
 }
 
 // findings prints what check has found: for people a line each, as compilers do, and whether the file is fine.
@@ -102,8 +109,11 @@ func (o *output) findings(cmd *cobra.Command, file string, found configs.Problem
 	return nil
 }
 
-// refusals returns why a start with a configuration would fail, by making what a start makes. warn gets what a start would only log.
-func refusals(ctx context.Context, config *configs.Config, file string, warn func(what string, err error)) (all []error) {
+// refusals returns why a start with a configuration would fail, by making what a start makes. kept is what is stored, or an empty store, and
+// unread why it cannot be read. warn gets what a start would only log.
+func refusals(
+	ctx context.Context, config *configs.Config, file string, kept store.Store, unread error, warn func(what string, err error),
+) (all []error) {
 	note := func(err error) {
 		if err != nil {
 			all = append(all, err)
@@ -113,14 +123,9 @@ func refusals(ctx context.Context, config *configs.Config, file string, warn fun
 	note(err)
 	_, err = newNodes(config)
 	note(err)
-	kept, err := store.ReadOnly(config.DataDir)
-	if errors.Is(err, fs.ErrPermission) { // tellStored says so
-		kept, err = store.Memory(), nil
+	if unread != nil && !errors.Is(unread, fs.ErrPermission) { // storedFindings says so
+		return append(all, storeError(unread, config, file))
 	}
-	if err != nil {
-		return append(all, storeError(err, config, file))
-	}
-	defer kept.Close()
 	of := lasting{store: kept, report: warn}
 	if of.active, err = backend.NewActiveManager(ctx, kept); err != nil {
 		return append(all, err)
@@ -137,20 +142,23 @@ func refusals(ctx context.Context, config *configs.Config, file string, warn fun
 }
 
 // storedFindings lists the settings in which a change at run time beats the file, and the databases whose active copy the file does not have: with
-// one of those it cannot be used.
-func storedFindings(ctx context.Context, file string, config *configs.Config) (found configs.Problems) {
-	known, err := readKept(ctx, config)
+// one of those it cannot be used. kept and unread are as of refusals, which speaks of a damaged store.
+func storedFindings(ctx context.Context, file string, config *configs.Config, kept store.Store, unread error) (found configs.Problems) {
+	settings, active, err := readKept(ctx, config, kept)
+	if damage := (*store.Damage)(nil); !errors.As(unread, &damage) {
+		err = cmp.Or(unread, err)
+	}
 	if err != nil {
 		found = append(found, configs.Problem{File: file, Message: "the file cannot be compared with what is stored: " + err.Error(), Warning: true})
 	}
-	for _, s := range known.settings {
+	for _, s := range settings {
 		if s.File != "" {
 			text := fmt.Sprintf("the stored value %s beats the file's %s; `portico settings reset %s` ends that", s.Value, s.File, s.Name)
 			found = append(found, configs.Problem{File: file, Path: "settings." + s.Name, Message: text, Warning: true})
 		}
 	}
 	for _, name := range databaseNames(config) {
-		if server, ok := known.active[name]; ok && !slices.Contains(config.Databases[name].Copies, server) {
+		if server, ok := active[name]; ok && !slices.Contains(config.Databases[name].Copies, server) {
 			text := fmt.Sprintf("database %s is active on %s, which is not among its copies: keep that copy until `portico database move %s SERVER`", name, server, name)
 			found = append(found, configs.Problem{File: file, Message: text})
 		}
@@ -158,28 +166,13 @@ func storedFindings(ctx context.Context, file string, config *configs.Config) (f
 	return found
 }
 
-// kept is what the store has beside the file.
-type kept struct {
-	settings []admin.SettingState
-	active   map[string]string // databases: the server with the active copy
-}
-
-// readKept reads the store, which may be in use.
-func readKept(ctx context.Context, config *configs.Config) (k kept, err error) {
-	s, err := store.ReadOnly(config.DataDir)
-	if damage := (*store.Damage)(nil); errors.As(err, &damage) { // refusals says so
-		return k, nil
-	}
-	if err != nil {
-		return k, err
-	}
-	defer s.Close()
+// readKept reads the settings that a store has, and for each database the server with the active copy.
+func readKept(ctx context.Context, config *configs.Config, s store.Store) (settings []admin.SettingState, active map[string]string, err error) {
 	stored, _, err := readStored(ctx, s)
 	if err != nil {
-		return k, err
+		return nil, nil, err
 	}
 	changed, _ := overlay(config, stored)
-	k.settings = settingStates(config.Settings, changed.Settings, stored)
-	k.active, err = backend.ActiveCopies(ctx, s)
-	return k, err
+	active, err = backend.ActiveCopies(ctx, s)
+	return settingStates(config.Settings, changed.Settings, stored), active, err
 }
