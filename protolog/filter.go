@@ -61,12 +61,17 @@ func ParseNetwork(text string) (netip.Prefix, error) {
 	return netip.PrefixFrom(addr, addr.BitLen()), nil
 }
 
+// Covers says whether a network, as ParseNetwork returns it, has an address. The zero network has all.
+func Covers(network netip.Prefix, addr netip.Addr) bool {
+	return !network.IsValid() || network.Contains(addr.Unmap().WithZone(""))
+}
+
 // fits says whether a session may be meant: of one that is not signed in yet, only what is known counts.
 func (f *filter) fits(s Subject) bool {
 	return (f.User == "" || s.User != "" && Glob(f.User, s.User)) &&
 		(f.Server == "" || s.Server != "" && f.Server == s.Server) &&
 		(f.Session == "" || f.Session == s.ID) &&
-		(!f.network.IsValid() || f.network.Contains(s.Client.Addr().Unmap().WithZone("")))
+		Covers(f.network, s.Client.Addr())
 }
 
 // open says whether a session that does not fit yet may when more is known of it.

@@ -76,7 +76,7 @@ func (s *search) fitsClient(client string) bool {
 		return true
 	}
 	addr, err := netip.ParseAddrPort(client)
-	return err == nil && s.network.Contains(addr.Addr().Unmap().WithZone(""))
+	return err == nil && Covers(s.network, addr.Addr())
 }
 
 // mailboxServer returns what a row's context says of that; see appendContext.

@@ -74,10 +74,17 @@ func (c healthControl) SetComponent(ctx context.Context, r health.Request) (admi
 	r.Source = health.SourceOperator
 	change := admin.Change{What: "component " + r.Component, Was: c.s.components.State(r.Component)}
 	err = c.s.setComponent(ctx, r)
-	if change.Now = c.s.components.State(r.Component); change.Now != r.State {
-		change.Now += ": somebody else wants that, see portico component get"
-	}
+	change.Now, _ = c.reached(r.Component, r.State)
 	return change, err
+}
+
+// reached says in words which state a component has after somebody has asked for one, and whether it is that.
+func (c healthControl) reached(component, wanted string) (words string, ok bool) {
+	state := c.s.components.State(component)
+	if state == wanted {
+		return state, true
+	}
+	return state + ": somebody else wants that, see portico component get", false
 }
 
 // change waits for the turn of whoever wants to change something, and returns what ends it. It is an error if the context ends first:

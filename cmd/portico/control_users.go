@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/netip"
 	"slices"
 	"strings"
 	"time"
@@ -13,7 +12,6 @@ import (
 	"portico/backend"
 	"portico/backend/directory"
 	"portico/health/admin"
-	"portico/protolog"
 	"portico/proxy"
 	"portico/proxy/relay"
 	"portico/proxy/wire"
@@ -129,29 +127,21 @@ func (c control) fits(ctx context.Context, which admin.SessionFilter) (func(prox
 	if which == (admin.SessionFilter{}) {
 		return nil, errors.New("nothing says which sessions: give a user, a session, an address or a mailbox server")
 	}
-	var user string
 	if which.User != "" {
 		name, err := c.Named(ctx, which.User)
 		if err != nil {
 			return nil, err
 		}
-		user = name.User // a user who has left the directory may have sessions
+		which.User = name.User // a user who has left the directory may have sessions
 	}
 	if which.Server != "" {
 		if err := c.known(which.Server); err != nil {
 			return nil, err
 		}
 	}
-	var network netip.Prefix
-	if which.IP != "" {
-		var err error
-		if network, err = protolog.ParseNetwork(which.IP); err != nil {
-			return nil, err
-		}
+	fits, err := which.Test()
+	if err != nil {
+		return nil, err
 	}
-	return func(s proxy.Session) bool {
-		return (user == "" || s.User == user) && (which.Server == "" || s.Server == which.Server) &&
-			(which.Session == "" || strings.EqualFold(s.ID, which.Session)) &&
-			(!network.IsValid() || network.Contains(s.Remote.Addr().Unmap().WithZone("")))
-	}, nil
+	return func(s proxy.Session) bool { return fits(s.ID, s.User, s.Server, s.Remote.Addr()) }, nil
 }

@@ -69,7 +69,7 @@ func newHealthGet() *cobra.Command {
 				continue
 			}
 			wanted = append(wanted, m)
-			fine = fine && (m.AlertValue == health.Healthy.String() || m.AlertValue == health.Disabled.String() || m.AlertValue == health.UnInitialized.String())
+			fine = fine && isWell(m.AlertValue)
 			rows.AddNamed(strings.TrimSuffix(identity+"/"+m.TargetResource, "/"), m.Name, m.TargetResource, m.AlertValue, m.HealthSetName,
 				m.Server, m.State, m.ServerComponent, table.Time(m.LastTransition), shownTime(m.FirstAlert), shownTime(m.LastExecution), m.LastResult,
 				m.Dependency, m.Mailbox, m.MailboxServer, m.Error, m.Description)

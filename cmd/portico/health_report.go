@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -115,12 +114,4 @@ func (a *asking) reports(cmd *cobra.Command) ([]admin.NodeReport, error) {
 	}
 	admin.SortReports(reports)
 	return reports, nil
-}
-
-// shownTime is a time as people read it, "" if there is none.
-func shownTime(t *time.Time) string {
-	if t == nil {
-		return ""
-	}
-	return table.Time(*t)
 }

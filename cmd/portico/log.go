@@ -39,8 +39,8 @@ func (a *asking) filterFlags(cmd *cobra.Command, find func(ctx context.Context, 
 		if err := a.checkNames(ctx, f.Server, f.Command, protolog.OpenSession, protolog.CloseSession, protolog.Proxy, "other"); err != nil {
 			return *f, err
 		}
-		if f.Session != "" && !isSessionID(f.Session) {
-			return *f, fmt.Errorf("--session %q: a session's ID has 16 hexadecimal digits", f.Session)
+		if err := checkSessionID(f.Session); err != nil {
+			return *f, err
 		}
 		if f.User == "" || strings.ContainsAny(f.User, "*?") {
 			return *f, nil

@@ -140,12 +140,8 @@ func (c healthControl) StopMaintenance(ctx context.Context, server string) ([]ad
 			if err := c.s.setComponent(ctx, health.Request{Component: component, Requester: requesterMaintenance, State: health.Active, Source: health.SourceMaintenance}); err != nil {
 				return steps, err
 			}
-			state := c.s.components.State(component)
-			result := state
-			if state != health.Active {
-				result += ": somebody else wants that, see portico component get"
-			}
-			steps = append(steps, admin.MaintenanceStep{What: "component " + component, Was: was, Result: result, Done: state == health.Active})
+			result, done := c.reached(component, health.Active)
+			steps = append(steps, admin.MaintenanceStep{What: "component " + component, Was: was, Result: result, Done: done})
 		}
 		return steps, nil
 	}

@@ -9,7 +9,6 @@ import (
 	"strings"
 
 	"portico/health/admin"
-	"portico/protolog"
 )
 
 // Names that operators type. All commands find users, mailbox servers and commands here, so that one name finds the same everywhere, and a filter that
@@ -74,26 +73,23 @@ func (a *asking) sessionFilter(ctx context.Context, which admin.SessionFilter) (
 	if err := a.checkNames(ctx, which.Server, ""); err != nil {
 		return nil, nil, err
 	}
-	if which.Session != "" && !isSessionID(which.Session) {
-		return nil, nil, fmt.Errorf("--session %q: a session's ID has 16 hexadecimal digits", which.Session)
+	if err := checkSessionID(which.Session); err != nil {
+		return nil, nil, err
 	}
-	var network netip.Prefix
-	if which.IP != "" {
-		if network, err = protolog.ParseNetwork(which.IP); err != nil {
-			return nil, nil, fmt.Errorf("--ip: %w", err)
-		}
-	}
-	name := admin.UserName{}
+	name, meant := admin.UserName{}, which
 	if which.User != "" {
 		if name, err = a.user(ctx, which.User); err != nil {
 			return nil, nil, err
 		}
+		meant.User = name.User
+	}
+	test, err := meant.Test()
+	if err != nil {
+		return nil, nil, fmt.Errorf("--ip: %w", err)
 	}
 	fits = func(s admin.SessionState) bool {
-		client, err := netip.ParseAddrPort(s.Remote)
-		return (name.User == "" || s.User == name.User) && (which.Server == "" || s.Server == which.Server) &&
-			(which.Session == "" || strings.EqualFold(s.ID, which.Session)) &&
-			(!network.IsValid() || err == nil && network.Contains(client.Addr().Unmap().WithZone("")))
+		client, _ := netip.ParseAddrPort(s.Remote)
+		return test(s.ID, s.User, s.Server, client.Addr())
 	}
 	nobody = func() error {
 		switch {
@@ -109,7 +105,10 @@ func (a *asking) sessionFilter(ctx context.Context, which admin.SessionFilter) (
 	return fits, nobody, nil
 }
 
-// isSessionID says whether a text can be a session's ID.
-func isSessionID(text string) bool {
-	return len(text) == 16 && strings.Trim(strings.ToLower(text), "0123456789abcdef") == ""
+// checkSessionID refuses what cannot be the ID of a session; "" is none.
+func checkSessionID(id string) error {
+	if id == "" || len(id) == 16 && strings.Trim(strings.ToLower(id), "0123456789abcdef") == "" {
+		return nil
+	}
+	return fmt.Errorf("--session %q: a session's ID has 16 hexadecimal digits", id)
 }

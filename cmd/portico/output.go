@@ -104,3 +104,11 @@ func yesNo(b bool) string {
 	}
 	return "no"
 }
+
+// shownTime is a time as people read it, "" if there is none.
+func shownTime(t *time.Time) string {
+	if t == nil {
+		return ""
+	}
+	return table.Time(*t)
+}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -73,18 +74,11 @@ func (a *asking) guessedAt(ctx context.Context, which *admin.PenaltyFilter) (nob
 func (a *asking) penalties(cmd *cobra.Command, all []admin.Penalty) error {
 	rows := table.New("User", "Address", "Failures", "Wait", "Guesses", "Last").Wide("Held")
 	for _, p := range all {
-		guesses, last := "", ""
+		guesses := ""
 		if p.Burst > 0 {
 			guesses = fmt.Sprintf("%.0f of %.0f", p.Guesses, p.Burst)
 		}
-		if p.Last != nil {
-			last = table.Time(*p.Last)
-		}
-		name := p.User
-		if name == "" {
-			name = p.Address
-		}
-		rows.AddNamed(name, p.User, p.Address, strconv.Itoa(p.Failures), inSeconds(p.Wait).Round(time.Second).String(), guesses, last, strconv.Itoa(p.Held))
+		rows.AddNamed(cmp.Or(p.User, p.Address), p.User, p.Address, strconv.Itoa(p.Failures), inSeconds(p.Wait).Round(time.Second).String(), guesses, shownTime(p.Last), strconv.Itoa(p.Held))
 	}
 	return a.print(cmd, all, rows)
 }

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"net/url"
 
 	"portico/health/admin"
 )
@@ -14,7 +13,7 @@ func (w *walk) showServer(ctx context.Context) error {
 		return nil
 	}
 	var all []admin.MonitorRow
-	if err := w.ask.get(ctx, "/api/v1/health?server="+url.QueryEscape(w.server), &all); err != nil {
+	if err := w.ask.get(ctx, about("/api/v1/health", w.server), &all); err != nil {
 		return err
 	}
 	for _, m := range all {

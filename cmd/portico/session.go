@@ -73,18 +73,15 @@ func (a *asking) sessions(cmd *cobra.Command, value any, sessions []admin.Sessio
 	rows := table.New("Session", "User", "Server", "Command", "For", "Waiting", "Client").
 		Wide("Since", "Open", "Commands", "Silent", "Database", "Listener")
 	for _, s := range sessions {
-		doing, age, waiting, since := s.Command, "", "", ""
+		age, waiting := "", ""
 		if s.Open > 0 {
 			age, waiting = inSeconds(s.Age).Round(time.Second).String(), fmt.Sprintf("%.0f%%", 100*s.Waiting)
-		}
-		if s.Began != nil {
-			since = table.Time(*s.Began)
 		}
 		if s.Idling {
 			waiting = ""
 		}
-		rows.Add(s.ID, s.User, s.Server, doing, age, waiting, s.Remote,
-			since, strconv.Itoa(s.Open), strconv.FormatUint(s.Commands, 10), inSeconds(s.Silent).Round(time.Second).String(), s.Database, s.Listener)
+		rows.Add(s.ID, s.User, s.Server, s.Command, age, waiting, s.Remote,
+			shownTime(s.Began), strconv.Itoa(s.Open), strconv.FormatUint(s.Commands, 10), inSeconds(s.Silent).Round(time.Second).String(), s.Database, s.Listener)
 	}
 	return a.print(cmd, value, rows)
 }

@@ -54,7 +54,7 @@ func (a storeAsking) running() bool {
 // config reads the configuration, which says where the files are.
 func (a storeAsking) config() (*configs.Config, error) { return configs.Load(*a.file) }
 
-// askStore adds to an error of a Portico that does not answer what to do without it.
+// hint adds to an error of a Portico that does not answer what to do without it.
 func (a storeAsking) hint(err error) error {
 	if err == nil {
 		return nil

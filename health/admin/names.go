@@ -3,9 +3,11 @@ package admin
 import (
 	"errors"
 	"fmt"
+	"net/netip"
 	"strings"
 
 	"portico/configs"
+	"portico/protolog"
 )
 
 // Names are the names that requests may have.
@@ -40,6 +42,20 @@ type SessionFilter struct {
 	Session string `json:"session,omitempty"`
 	IP      string `json:"ip,omitempty"` // an address or a network
 	Server  string `json:"server,omitempty"`
+}
+
+// Test returns a function that says whether a session is meant. The filter has to have the one form of the user's name. An error is about IP.
+func (f SessionFilter) Test() (fits func(id, user, server string, client netip.Addr) bool, err error) {
+	var network netip.Prefix
+	if f.IP != "" {
+		if network, err = protolog.ParseNetwork(f.IP); err != nil {
+			return nil, err
+		}
+	}
+	return func(id, user, server string, client netip.Addr) bool {
+		return (f.User == "" || user == f.User) && (f.Server == "" || server == f.Server) &&
+			(f.Session == "" || strings.EqualFold(id, f.Session)) && protolog.Covers(network, client)
+	}, nil
 }
 
 // Kicked lists sessions that were ended.

@@ -7,11 +7,12 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
-	"net/url"
 	"os"
 	"strconv"
 	"strings"
 	"syscall"
+
+	"portico/backend/secret"
 )
 
 // Default says where to look for Portico if nobody says: at the socket, or where that cannot be opened, at DefaultURL. Then err says why.
@@ -49,11 +50,7 @@ func baseOf(where string) (base string, isURL bool) {
 
 // unreachable says why nobody has answered.
 func (c *Client) unreachable(err error) error {
-	var failed *url.Error
-	if errors.As(err, &failed) {
-		err = failed.Err // without the request, whose URL says nothing more
-	}
-	return fmt.Errorf("no Portico answers at %s: %w", c.where, wordsOf(err))
+	return fmt.Errorf("no Portico answers at %s: %w", c.where, wordsOf(secret.WithoutURL(err)))
 }
 
 // said is an error with words of its own.

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"slices"
 	"strings"
 	"time"
 	"unicode/utf16"
@@ -243,6 +242,3 @@ func visibleJSON(text []byte) []byte {
 	}
 	return out
 }
-
-// Known says whether there is such a form.
-func Known(f Form) bool { return slices.Contains(Forms(), f) }
