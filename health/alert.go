@@ -19,7 +19,7 @@ type Alert struct {
 	Unwatched  bool       `json:"unwatched,omitempty"` // it has ended since monitors are Disabled or Repairing, not since all is well
 	Tried      []string   `json:"tried,omitempty"`     // what recovery has done about it, a line for each step
 	Notice     bool       `json:"-"`                   // nobody has to do anything: it is over, and this is what was done
-	Again      bool       `json:"-"`                   // whoever is told of it was told before
+	Again      bool       `json:"-"`                   // whoever gets it has got it before
 }
 
 // Lasts says whether somebody has to do something about it still.

@@ -199,7 +199,7 @@ func (e *Escalator) look() (tell []Alert) {
 	return tell
 }
 
-// badSince says whether people are to be told of a monitor, and since when: of one that is Unhealthy or Unavailable, and of one that flaps.
+// badSince says whether people have to know about a monitor, and since when. They have to if it is Unhealthy, Unavailable, or flaps.
 func badSince(m MonitorState) (since time.Time, bad bool) {
 	switch {
 	case !m.FlapsSince.IsZero() && (m.Value == Degraded || m.Value == Unhealthy):

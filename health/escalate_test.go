@@ -435,7 +435,7 @@ func TestOtherSinks(t *testing.T) {
 	})
 }
 
-// A sink may be told of something while another one takes its place.
+// A sink may get an alert while another sink takes its place.
 func TestOtherSinksMeanwhile(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFakeMonitors()

@@ -9,7 +9,7 @@ import (
 	"github.com/rs/zerolog"
 )
 
-// How many lines the log has about one client address and one outcome: so many at once, and then one in each pause. Sign-ins have more, since
+// Bounds of the log lines about one client address and one outcome: a number at once, and then one in each pause. Sign-ins have more, since
 // programs such as fail2ban count them.
 const (
 	linesAtOnce   = 10

@@ -86,7 +86,7 @@ func readFormat1(path string, text []byte) (revision uint64, entries map[string]
 		err      error
 	}
 	done := make(chan result, 1)
-	go func() { // its own goroutine, since only that is told of faults by panics
+	go func() { // its own goroutine, since SetPanicOnFault is for one goroutine alone
 		var r result
 		defer func() {
 			if p := recover(); p != nil { // pages that point outside the file

@@ -175,17 +175,25 @@ func serves(h Health, component string) bool {
 	return true
 }
 
+// States of a component that takes clients, of one node or several, and of what has no such component.
+const (
+	online          = "Online"
+	partiallyOnline = "Partially Online"
+	offline         = "Offline"
+	notApplicable   = "NotApplicable"
+)
+
 // onlineOffline is a component's state as monitors and health sets show it.
 func onlineOffline(h Health, component string) string {
 	if serves(h, component) {
-		return "Online"
+		return online
 	}
-	return "Offline"
+	return offline
 }
 
 func monitorRow(h Health, m health.MonitorState) MonitorRow {
 	row := MonitorRow{
-		Server: h.Node(), State: "NotApplicable", Name: m.Name, TargetResource: m.Target, HealthSetName: m.HealthSet, AlertValue: m.Value.String(),
+		Server: h.Node(), State: notApplicable, Name: m.Name, TargetResource: m.Target, HealthSetName: m.HealthSet, AlertValue: m.Value.String(),
 		ServerComponent: "None", LastTransition: m.LastTransition.UTC(), IsStale: m.Stale, MailboxServer: health.ServerOf(m, h.Active),
 		Description: health.Help(m.Name),
 		Flapping:    !m.FlapsSince.IsZero(),
@@ -293,7 +301,7 @@ func setRows(h Health) []SetRow {
 	rows := []SetRow{}
 	for _, s := range h.Sets() {
 		row := SetRow{
-			Server: h.Node(), State: "NotApplicable", HealthSet: s.Name, AlertValue: s.Value.String(), LastTransition: s.LastTransition.UTC(), MonitorCount: len(s.Monitors),
+			Server: h.Node(), State: notApplicable, HealthSet: s.Name, AlertValue: s.Value.String(), LastTransition: s.LastTransition.UTC(), MonitorCount: len(s.Monitors),
 			HealthGroup: health.Group(s.Name), Monitors: []MonitorRow{},
 		}
 		if s.Name == health.SetProxy {

@@ -57,7 +57,7 @@ func (r Rollup) Merge(reports []NodeReport) []RollupRow {
 // merge merges one health set of a group.
 func (r Rollup) merge(name string, group []NodeReport) RollupRow {
 	row := RollupRow{HealthSet: name, HealthGroup: health.Group(name), AlertValue: health.Healthy.String(), Failing: []string{}}
-	serving, offline, well := 0, 0, 0
+	serving, down, well := 0, 0, 0
 	bad := false
 	for _, of := range group {
 		row.Servers = append(row.Servers, of.Node)
@@ -73,16 +73,16 @@ func (r Rollup) merge(name string, group []NodeReport) RollupRow {
 			row.LastTransition = set.LastTransition
 		}
 		switch set.State {
-		case "Online":
+		case online:
 			serving++
-		case "Offline":
-			offline++
+		case offline:
+			down++
 		}
 		switch failing := set.failing(); {
 		case failing:
 			bad = true
 			row.Failing = append(row.Failing, of.Node)
-		case set.State == "Offline":
+		case set.State == offline:
 			bad = true
 		default:
 			well++
@@ -92,7 +92,7 @@ func (r Rollup) merge(name string, group []NodeReport) RollupRow {
 		}
 	}
 	row.OnlinePercent = 100 * well / len(group)
-	row.State = mergedState(serving, offline)
+	row.State = mergedState(serving, down)
 	if bad {
 		row.AlertValue = health.Degraded.String()
 		if row.OnlinePercent < r.MinimumOnline {
@@ -108,16 +108,16 @@ func (s SetRow) failing() bool {
 }
 
 // mergedState is the state of a component of several nodes.
-func mergedState(serving, offline int) string {
+func mergedState(serving, down int) string {
 	switch {
-	case serving+offline == 0:
-		return "NotApplicable"
-	case offline == 0:
-		return "Online"
+	case serving+down == 0:
+		return notApplicable
+	case down == 0:
+		return online
 	case serving == 0:
-		return "Offline"
+		return offline
 	}
-	return "Partially Online"
+	return partiallyOnline
 }
 
 // SortReports sorts reports by node, so that the groups are the same each time.

@@ -22,7 +22,7 @@ func (r *Responders) release(ctx context.Context, l *Ladder, s survey) (done boo
 			r.keepBlock(ctx, self)
 			l.Lift = slices.DeleteFunc(slices.Clone(l.Lift), func(a Action) bool { return a == Failover })
 			r.save(ctx, l)
-		case self.Value != health.Disabled: // a Disabled one was seen to be well above
+		case self.Value != health.Disabled: // that a Disabled one is well, seenWell has found above
 			if l.Since.IsZero() {
 				l.Note = blockStays
 			}
