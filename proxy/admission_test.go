@@ -174,6 +174,65 @@ func TestNamesOfUsersAreBounded(t *testing.T) {
 	}
 }
 
+// A connection that turns out to be another address's counts there under the same limits, and leaves its place at the first.
+func TestMoveToAnotherAddress(t *testing.T) {
+	from, to := netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("192.0.2.2")
+	for _, test := range []struct {
+		name    string
+		limits  Limits
+		present int // connections of the new address
+		signed  int // of those, signed in
+		want    error
+	}{
+		{"no limits", Limits{}, 3, 0, nil},
+		{"below address", Limits{ConnectionsPerAddress: 3}, 2, 2, nil},
+		{"several of an address", Limits{ConnectionsPerAddress: 2}, 2, 2, OutcomeLimitAddress},
+		{"above address", Limits{ConnectionsPerAddress: 2}, 3, 3, OutcomeLimitAddress},
+		{"below before sign-in", Limits{UnauthenticatedPerAddress: 3}, 2, 0, nil},
+		{"several before sign-in", Limits{UnauthenticatedPerAddress: 2}, 2, 0, OutcomeLimitUnsignedAddress},
+		{"signed in do not count", Limits{UnauthenticatedPerAddress: 2}, 3, 2, nil},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			gate := newAdmission(time.Now)
+			enter := func(addr netip.Addr) *ticket {
+				ticket, err := gate.enter(addr, Limits{})
+				if err != nil {
+					t.Fatal(err)
+				}
+				return ticket
+			}
+			for i := range test.present {
+				if ticket := enter(to); i < test.signed {
+					ticket.sign()
+				}
+			}
+			moves := enter(from)
+			if err := moves.move(to, test.limits); err != test.want {
+				t.Fatalf("got %v, want %v", err, test.want)
+			}
+			at, before := to, from
+			if test.want != nil {
+				at, before = from, to
+			}
+			want := map[netip.Addr]int{to: test.present}
+			want[at]++
+			if n := gate.addresses[addressKey(to)]; n != want[to] {
+				t.Errorf("%d connections of the new address, want %d", n, want[to])
+			}
+			if n := gate.addresses[addressKey(from)]; n != want[from] {
+				t.Errorf("%d connections of the old address, want %d", n, want[from])
+			}
+			if err := moves.move(at, Limits{ConnectionsPerAddress: 1, UnauthenticatedPerAddress: 1}); err != nil {
+				t.Errorf("to where it is: %v", err)
+			}
+			moves.giveBack()
+			if err := moves.move(before, Limits{}); err != nil || gate.addresses[addressKey(from)] != 0 || gate.addresses[addressKey(to)] != test.present {
+				t.Errorf("after it has left: %v, %v", err, gate.addresses)
+			}
+		})
+	}
+}
+
 // A session that is carried keeps its address in less room, and gives back what it was counted by.
 func TestCompactAddress(t *testing.T) {
 	for _, text := range []string{"192.0.2.1:5000", "[2001:db8::1]:1", "[::]:0", "0.0.0.0:65535"} {

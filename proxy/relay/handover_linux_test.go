@@ -2,6 +2,7 @@ package relay
 
 import (
 	"errors"
+	"fmt"
 	"net"
 	"testing"
 
@@ -18,7 +19,24 @@ var errStuck = errors.New("stuck")
 
 func (stuck) Detach() (int, error) { return -1, errStuck }
 
-// When a hand-over fails, whichever end it is, both connections are closed, the owner is told once, and other sessions go on.
+// mad is one of a thread that fails in the worst way.
+type mad struct{ net.Conn }
+
+func (mad) Detach() (int, error) { panic("mad") }
+
+// addOrPanic is Relay.Add. The value of a panic is an error too.
+func addOrPanic(r Relay, s Session) (err error) {
+	defer func() {
+		if value := recover(); value != nil {
+			err = fmt.Errorf("%w: %v", errPanicked, value)
+		}
+	}()
+	return r.Add(s)
+}
+
+var errPanicked = errors.New("panicked")
+
+// When a hand-over fails or panics, whichever end it is, both connections are closed, the owner is told once, and other sessions go on.
 func TestAFailedHandOver(t *testing.T) {
 	testkit.NoLeaks(t)
 	ends := map[string]func(*Session) *End{
@@ -35,6 +53,8 @@ func TestAFailedHandOver(t *testing.T) {
 		{"not given away", drivers[0], func(c net.Conn) net.Conn { return stuck{c} }, errStuck},
 		{"closed", drivers[0], func(c net.Conn) net.Conn { c.Close(); return c }, net.ErrClosed},
 		{"not given away to pumps", pumps, func(c net.Conn) net.Conn { return stuck{c} }, errStuck},
+		{"panics", drivers[0], func(c net.Conn) net.Conn { return mad{c} }, errPanicked},
+		{"panics on pumps", pumps, func(c net.Conn) net.Conn { return mad{c} }, errPanicked},
 	} {
 		for name, end := range ends {
 			t.Run(test.name+"/"+name, func(t *testing.T) {
@@ -47,7 +67,7 @@ func TestAFailedHandOver(t *testing.T) {
 				server, s.Upstream = r.connect("server", false, false)
 				broken := end(&s).Conn
 				broken.net = test.wrap(broken.net)
-				if err := r.relay.Add(s); !errors.Is(err, test.want) {
+				if err := addOrPanic(r.relay, s); !errors.Is(err, test.want) {
 					t.Errorf("Add: %v, want %v", err, test.want)
 				}
 				if len(ended) != 1 {

@@ -82,6 +82,50 @@ func TestAPanicOfACallbackEndsItsSessionAlone(t *testing.T) {
 	}
 }
 
+// endPanics is a Watcher whose session's end panics.
+type endPanics struct{}
+
+func (endPanics) Finished(*Finished) {}
+func (endPanics) Ended(Ending)       { panic("mad") }
+
+// What the relay calls when a session ends may panic: the session is over all the same, its panic is reported, and the others go on.
+func TestAPanicAtTheEndIsReported(t *testing.T) {
+	for _, d := range drivers {
+		for _, who := range []string{"watcher", "owner"} {
+			t.Run(d.name+", "+who, func(t *testing.T) {
+				testkit.NoLeaks(t)
+				var panics panicNotes
+				r := newRig(t, d, Options{Panicked: panics.note, Watch: func(_ int, o Owner, _ uint64) Watcher {
+					if o.User() == "mallory" && who == "watcher" {
+						return endPanics{}
+					}
+					return nil
+				}}, ways{})
+				other := r.start()
+				broken := r.start(func(s *Session) {
+					told := s.Owner
+					s.Owner = named{ownerFunc(func(e Ending) {
+						told.Ended(e)
+						if who == "owner" {
+							panic("mad")
+						}
+					}), "mallory"}
+				})
+				broken.client.reset()
+				if e := broken.end(); e.Reason != ReasonClient {
+					t.Errorf("ended with %+v", e)
+				}
+				testkit.Eventually(t, "the panic is reported", func() bool { return r.relay.Stats().Panics == 1 })
+				panics.check(t, "panic_test.go")
+				if n := r.server().Sessions; n != 1 {
+					t.Errorf("%d sessions are counted", n)
+				}
+				other.answers()
+			})
+		}
+	}
+}
+
 // named is an owner under another name.
 type named struct {
 	Owner

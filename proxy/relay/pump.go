@@ -3,6 +3,7 @@ package relay
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"sync"
 	"time"
@@ -35,24 +36,14 @@ func NewPumps(opts Options) *Pumps {
 
 // Add implements Relay.
 func (p *Pumps) Add(s Session) error {
-	if err := errors.Join(s.Client.Conn.Release(), s.Upstream.Conn.Release()); err != nil {
-		s.Client.Conn.Close()
-		s.Upstream.Conn.Close()
-		s.Owner.Ended(Ending{Reason: ReasonError})
+	l, err := p.newLink(s)
+	if err != nil {
 		return err
 	}
-	l := &pumpLink{relay: p, owner: s.Owner}
-	l.changed = sync.NewCond(&p.mu)
-	l.client = pumpEnd{link: l, conn: s.Client.over(), under: s.Client.Conn}
-	l.upstream = pumpEnd{link: l, conn: s.Upstream.over(), under: s.Upstream.Conn}
-	l.out = l
-	l.offers, l.extends = s.Offers, s.Extensions
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.closed {
-		s.Client.Conn.Close()
-		s.Upstream.Conn.Close()
-		l.owner.Ended(Ending{Reason: ReasonClosed})
+		s.refuse(ReasonClosed)
 		return ErrClosed
 	}
 	l.tracker.stats = p.stats.Server(s.Server)
@@ -62,6 +53,34 @@ func (p *Pumps) Add(s Session) error {
 	l.guard(func() { p.watch(l) })
 	go l.run(s.Client.Rest, s.Upstream.Rest)
 	return nil
+}
+
+// newLink takes both connections from the set-up. If it fails or panics, it closes both and calls Owner.Ended.
+func (p *Pumps) newLink(s Session) (*pumpLink, error) {
+	taken := false
+	defer func() {
+		if !taken {
+			s.refuse(ReasonError)
+		}
+	}()
+	if err := errors.Join(s.Client.Conn.Release(), s.Upstream.Conn.Release()); err != nil {
+		return nil, fmt.Errorf("hand over to the relay: %w", err)
+	}
+	l := &pumpLink{relay: p, owner: s.Owner}
+	l.changed = sync.NewCond(&p.mu)
+	l.client = pumpEnd{link: l, conn: s.Client.over(), under: s.Client.Conn}
+	l.upstream = pumpEnd{link: l, conn: s.Upstream.over(), under: s.Upstream.Conn}
+	l.out = l
+	l.offers, l.extends = s.Offers, s.Extensions
+	taken = true
+	return l, nil
+}
+
+// refuse closes the connections of a session that is not carried, and calls Owner.Ended.
+func (s Session) refuse(r Reason) {
+	s.Client.Conn.Close()
+	s.Upstream.Conn.Close()
+	s.Owner.Ended(Ending{Reason: r})
 }
 
 // over returns the connection to read and write.

@@ -68,7 +68,7 @@ func (l *pumpLink) run(fromClient, fromServer []byte) {
 	l.guard(func() { l.over(p.opts.Now()) })
 	l.guard(func() { l.ended(ending) })
 	l.guard(func() { p.forget(l) })
-	l.owner.Ended(ending)
+	l.guard(func() { l.owner.Ended(ending) })
 }
 
 // after ends the session some time from now, unless the timer is stopped.
