@@ -54,20 +54,23 @@ func (b *bulk) operate(_ context.Context, s *session) error {
 // upload appends messages with all of them under way.
 func (b *bulk) upload(s *session, group []*message, from time.Time) error {
 	c := s.main
-	first := c.last + 1
+	var tags []uint64
 	take := func(r *response) {
 		if r.kind != tagged || len(r.tag) < 2 {
 			return
 		}
-		if tag, ok := number(r.tag[1:]); ok && tag >= first && tag-first < uint64(len(group)) {
-			group[tag-first].takeUID(r)
+		if tag, ok := number(r.tag[1:]); ok {
+			if i := slices.Index(tags, tag); i >= 0 {
+				group[i].takeUID(r)
+			}
 		}
 	}
 	for _, m := range group {
-		if err := c.beginAppend(s.engine.text, b.folder.name, m, from, take); err != nil {
+		err := c.beginAppend(s.engine.text, b.folder.name, m, from, take)
+		if err != nil {
 			return err
 		}
-		from = time.Time{}
+		tags, from = append(tags, c.last), time.Time{}
 	}
 	if err := c.wait(rowAppend, take); err != nil {
 		return err

@@ -1,7 +1,9 @@
 package bench
 
 import (
+	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"strconv"
 	"time"
@@ -15,13 +17,16 @@ type conversation struct {
 	out      []byte
 	shard    *shard
 	secret   Password
-	timeout  time.Duration
-	deadline time.Time
+	timeout  time.Duration // for each command, from its sending
+	deadline time.Time     // of the connection
+	tags     *rand.Rand
 	last     uint64     // number of the last tag
 	pending  []inFlight // oldest first
 	caps     capabilities
 	counted  uint64 // bytes read that were counted
+	untagged int    // responses since the last answer
 	exists   uint64 // messages in the selected mailbox, as said
+	bye      bool   // the server says that it will close
 	cut      func() bool
 }
 
@@ -29,15 +34,23 @@ type conversation struct {
 type inFlight struct {
 	tag  uint64
 	row  row
-	from time.Time
+	from time.Time // what its latency counts from; in IDLE, where nothing is waited for, the zero time
+	sent time.Time // what its time-out counts from
 }
 
 // capabilities are those that change what we send.
 type capabilities struct{ known, literalPlus, uidPlus, saslIR bool }
 
-// tagPrefix stands before the number of a tag.
-const tagPrefix = 'b'
+// Tags are a letter and a number that grows by a random step: a server cannot answer before it has read the command.
+const (
+	tagPrefix = 'b'
+	tagStep   = 10_000
+)
 
+// maxUntagged is how many untagged responses may come before the next answer.
+const maxUntagged = 100_000
+
+// setConn goes on over another connection. The result is how many bytes of the one before were read and not used.
 func (c *conversation) setConn(conn net.Conn) (left int) {
 	c.conn, c.deadline = conn, time.Time{}
 	if c.in == nil {
@@ -62,11 +75,12 @@ func (c *conversation) begin(r row, args string, from time.Time) {
 
 // open queues a command's line without its end.
 func (c *conversation) open(r row, args string, from time.Time) {
-	c.last++
+	c.last += 1 + c.tags.Uint64N(tagStep)
+	now := time.Now()
 	if from.IsZero() {
-		from = time.Now()
+		from = now
 	}
-	c.pending = append(c.pending, inFlight{c.last, r, from})
+	c.pending = append(c.pending, inFlight{c.last, r, from, now})
 	c.out = append(c.out, tagPrefix)
 	c.out = strconv.AppendUint(c.out, c.last, 10)
 	c.out = append(c.out, ' ')
@@ -127,7 +141,7 @@ func (c *conversation) Write(b []byte) (int, error) {
 	return n, err
 }
 
-// next reads one response and keeps what it says of the mailbox. Deadlines are moved in steps, since each move has its price.
+// next reads one response and keeps what it says of the mailbox. Untagged responses gain no time for the command under way.
 func (c *conversation) next(r row) (*response, error) {
 	c.arm()
 	resp, err := c.in.read()
@@ -139,10 +153,15 @@ func (c *conversation) next(r row) (*response, error) {
 		return nil, broken(r, err)
 	}
 	if resp.kind != untagged {
+		c.untagged = 0
 		return resp, nil
+	}
+	if c.untagged++; c.untagged > maxUntagged {
+		return nil, failed(KindProtocol, r, "more than %d untagged responses, and no answer", maxUntagged)
 	}
 	switch {
 	case resp.status == statusBYE:
+		c.bye = true
 		if !c.leaving() {
 			return nil, failed(KindDropped, r, "the server says BYE: %s", shown(string(resp.args), c.secret))
 		}
@@ -169,27 +188,34 @@ func (c *conversation) answered(resp *response) error {
 	}
 	cmd := c.pending[i]
 	c.pending = append(c.pending[:i], c.pending[i+1:]...)
-	ok := resp.status == statusOK || cmd.row == rowCreate && isThere(resp)
-	c.shard.done(cmd.row, time.Since(cmd.from), !ok)
-	if ok {
-		return nil
-	}
+	err := c.judge(cmd.row, resp)
+	c.shard.record(cmd.row, time.Since(cmd.from), fateOf(err))
+	return err
+}
+
+// judge returns nil for an answer that is OK.
+func (c *conversation) judge(r row, resp *response) error {
 	kind := KindRefused
 	switch resp.status {
+	case statusOK:
+		return nil
 	case statusNO:
+		if r == rowCreate && isThere(resp) {
+			return nil
+		}
 	case statusBAD:
 		kind = KindBad
 	default:
-		return failed(KindProtocol, cmd.row, "a tagged answer that is none: %s", shown(string(resp.name), c.secret))
+		return failed(KindProtocol, r, "a tagged answer that is none: %s", shown(string(resp.name), c.secret))
 	}
-	if cmd.row == rowLogin || cmd.row == rowAuthenticate {
+	if r == rowLogin || r == rowAuthenticate {
 		kind = KindSignIn
 	}
 	code := ""
 	if len(resp.code) > 0 {
 		code = "[" + string(resp.code) + "] "
 	}
-	return failed(kind, cmd.row, "%s", shown(code+string(resp.args), c.secret))
+	return failed(kind, r, "%s", shown(code+string(resp.args), c.secret))
 }
 
 // isThere reports whether a mailbox could not be made for being there (RFC 5530). Names belong to one session of one run, so it is ours: Dovecot
@@ -212,29 +238,44 @@ func (c *conversation) find(tag []byte) int {
 	return -1
 }
 
-// giveUp records what was under way, with the time it has waited so far: it must not vanish from the percentiles.
+// giveUp closes the connection. What was under way is recorded with the time it has waited so far.
 func (c *conversation) giveUp(err error) error {
-	cut := c.cut()
+	c.conn.Close()
+	if c.cut() {
+		err = c.cutShort(err)
+	}
 	for _, cmd := range c.pending {
 		if cmd.from.IsZero() {
 			continue // in IDLE nothing is waited for
 		}
-		c.shard.done(cmd.row, time.Since(cmd.from), !cut)
-		if cut {
-			c.shard.count(&c.shard.totals.Unfinished)
+		fate := fateOf(err)
+		if fate == fateTimedOut && time.Since(cmd.sent) < c.timeout {
+			fate = fateFailed // one before it has timed out
 		}
+		c.shard.record(cmd.row, time.Since(cmd.from), fate)
 	}
 	c.pending = c.pending[:0]
-	c.conn.Close()
 	return err
 }
 
-// arm moves the deadline if it is not about right.
+// cutShort says of an error that the end of the run has caused it.
+func (c *conversation) cutShort(err error) error {
+	var f *failure
+	if !errors.As(err, &f) || f.kind == KindUnfinished {
+		return err
+	}
+	return unfinished(f.row, c.timeout+time.Since(c.deadline))
+}
+
+// arm sets the connection's deadline to that of the oldest command, or of what is read before any command.
 func (c *conversation) arm() {
-	now := time.Now()
-	if slack := c.timeout / 8; c.deadline.Sub(now) < c.timeout-slack {
-		c.deadline = now.Add(c.timeout)
-		c.conn.SetDeadline(c.deadline)
+	until := c.deadline
+	if len(c.pending) > 0 {
+		until = c.pending[0].sent.Add(c.timeout)
+	}
+	if !until.Equal(c.deadline) {
+		c.deadline = until
+		c.conn.SetDeadline(until)
 	}
 }
 
@@ -313,7 +354,7 @@ func (c *conversation) idle() error {
 			return c.giveUp(failed(KindProtocol, rowIdle, "OK to IDLE without DONE"))
 		}
 		if resp.kind == continuation {
-			c.shard.done(rowIdle, time.Since(c.pending[0].from), false)
+			c.shard.record(rowIdle, time.Since(c.pending[0].from), fateDone)
 			c.pending[0].from = time.Time{}
 			return nil
 		}
@@ -322,7 +363,8 @@ func (c *conversation) idle() error {
 
 // endIdle ends IDLE. Its own answer counts as that of DONE.
 func (c *conversation) endIdle() error {
-	c.pending[0].row, c.pending[0].from = rowDone, time.Now()
+	now := time.Now()
+	c.pending[0].row, c.pending[0].from, c.pending[0].sent = rowDone, now, now
 	c.out = append(c.out, "DONE\r\n"...)
 	return c.wait(rowDone, nil)
 }

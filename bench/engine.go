@@ -25,9 +25,10 @@ type engine struct {
 
 	started   chan struct{} // closed when the measured time begins
 	startedAt time.Time
-	over      chan struct{} // closed when no operation may begin any more
-	endedAt   time.Time
-	cut       atomic.Bool // connections are being closed
+	planned   time.Time     // when the measured time is to end; known with startedAt
+	over      chan struct{} // closed when the measured time is over
+	endedAt   time.Time     // no operation of the run is due from then on; not after planned
+	cut       atomic.Bool   // what is under way is not waited for any more
 }
 
 // Run carries out a run and reports. The context ends it early; what was measured until then is reported. An error means that it
@@ -62,7 +63,7 @@ func (e *engine) addSessions() {
 		s := &session{
 			engine: e, number: i, shard: &e.recorder.shards[i%shardCount],
 			user: o.Users[i%len(o.Users)], target: &o.Targets[i%len(o.Targets)],
-			random: rand.New(rand.NewPCG(o.Seed, uint64(i))), conns: make(map[*conversation]struct{}),
+			random: rand.New(rand.NewPCG(o.Seed, uint64(i))), tags: rand.New(rand.NewPCG(uint64(i), o.Seed)), conns: make(map[*conversation]struct{}),
 		}
 		if len(o.Sources) > 0 {
 			s.source = o.Sources[i%len(o.Sources)]
@@ -145,34 +146,76 @@ func (e *engine) awaitSessions(ctx context.Context) {
 
 // open begins the measured time.
 func (e *engine) open() mark {
-	m := mark{totals: e.recorder.measure(true), spent: e.options.Account.read(), own: ownCPU()}
-	e.startedAt = time.Now()
-	m.at = e.startedAt
+	e.recorder.enter(phaseMeasuring)
+	m := e.mark()
+	e.startedAt, e.planned = m.at, m.at.Add(e.options.Duration)
 	close(e.started)
 	return m
 }
 
-// close ends the measured time. What is under way still counts: a latency is a latency.
+// close ends the measured time. What is under way or due may still end well.
 func (e *engine) close() mark {
-	e.endedAt = time.Now()
-	m := mark{at: e.endedAt, totals: e.recorder.measure(true), spent: e.options.Account.read(), own: ownCPU()}
-	m.memory = e.options.Account.memory()
-	m.sessions = e.joined.Load()
+	memory := e.options.Account.memory() // it takes a while, and sessions leave at the end
+	e.recorder.enter(phaseAfter)
+	m := e.mark()
+	m.memory = memory
+	e.endedAt = e.planned
+	if m.at.Before(e.planned) {
+		e.endedAt = m.at
+	}
 	close(e.over)
 	return m
 }
 
-// finish waits for what is under way, for a while, and cuts the rest.
+func (e *engine) mark() mark {
+	return mark{at: time.Now(), spent: e.options.Account.read(), own: ownCPU(), sessions: e.joined.Load()}
+}
+
+// finish waits for what is under way, for the grace, and cuts the rest. Sessions that tidy up have the grace once more.
 func (e *engine) finish(running *sync.WaitGroup, stopDialing func()) {
-	grace := time.AfterFunc(e.options.Grace, func() {
+	cutOff := func(which func(*session) bool) {
+		for _, s := range e.sessions {
+			if which(s) {
+				s.cutOff()
+			}
+		}
+	}
+	first := time.AfterFunc(e.options.Grace, func() {
 		e.cut.Store(true)
 		stopDialing()
-		for _, s := range e.sessions {
-			s.cutOff()
-		}
+		cutOff(func(s *session) bool { return !s.leaving.Load() })
 	})
-	defer grace.Stop()
+	defer first.Stop()
+	last := time.AfterFunc(2*e.options.Grace, func() { cutOff(func(*session) bool { return true }) })
+	defer last.Stop()
 	running.Wait()
+}
+
+// mayBegin reports whether an operation may begin that is due: before the end, or in the first half of the grace if it was due
+// before the end.
+func (e *engine) mayBegin(due, now time.Time) bool {
+	return !e.isOver() || due.Before(e.endedAt) && now.Sub(e.endedAt) < e.options.Grace/2
+}
+
+// window returns by when operations count as due, and since when they may have been due to be worth beginning: none may take longer
+// than the grace and end behind the measured time.
+func (e *engine) window(now time.Time) (since, until time.Time) {
+	if !e.isOver() {
+		return time.Time{}, now
+	}
+	since, until = now.Add(-e.options.Grace), e.endedAt.Add(-1)
+	if since.After(until) {
+		since = until
+	}
+	return since, until
+}
+
+// inTime returns an error for what took longer than the grace and did not end in the measured time; otherwise err.
+func (e *engine) inTime(err error, r row, took time.Duration) error {
+	if err == nil && e.isOver() && took > e.options.Grace {
+		return unfinished(r, took)
+	}
+	return err
 }
 
 func (e *engine) hasStarted() bool {
@@ -198,7 +241,6 @@ func (e *engine) isCut() bool { return e.cut.Load() }
 // mark is what is known at one moment.
 type mark struct {
 	at       time.Time
-	totals   totals
 	spent    cpuTime
 	own      time.Duration
 	memory   int64

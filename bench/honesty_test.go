@@ -60,7 +60,7 @@ func TestStallShows(t *testing.T) {
 	r := runStalled(t, 4*time.Second, 6*time.Second, func(*Options) {})
 	noop := r.rowOf("NOOP")
 	if noop.Count < 999 || noop.Count > 1001 || noop.P50 > 1000 || !near(noop.P90, time.Second) || !near(noop.P99, 1900*time.Millisecond) ||
-		!near(noop.Max, 2*time.Second) || r.Loop.MostBehind < 150 || r.Loop.NeverBegun != 0 || !r.Fine() {
+		!near(noop.Max, 2*time.Second) || r.Loop.MostBehind < 150 || r.Totals.OperationFates.NeverBegun != 0 || !r.Fine() {
 		t.Errorf("an open loop shows:\n%s", table(r))
 	}
 	if r.rowOf("noop, whole").P99 != noop.P99 {
@@ -72,7 +72,7 @@ func TestStallShows(t *testing.T) {
 func TestStallAtTheEnd(t *testing.T) {
 	r := runStalled(t, 8*time.Second, time.Hour, func(*Options) {})
 	whole := r.rowOf("noop, whole")
-	if whole.Count < 999 || whole.Count > 1001 || !near(whole.P90, time.Second) || r.Loop.NeverBegun < 190 || r.Totals.Unfinished != 1 {
+	if whole.Count < 999 || whole.Count > 1001 || !near(whole.P90, time.Second) || r.Totals.OperationFates.NeverBegun < 190 || r.Totals.OperationFates.Unfinished != 1 {
 		t.Errorf("an open loop shows:\n%s", table(r))
 	}
 }
@@ -80,7 +80,7 @@ func TestStallAtTheEnd(t *testing.T) {
 // TestStallInClosedLoop is why the open loop is the default: here it is one slow request of very many.
 func TestStallInClosedLoop(t *testing.T) {
 	r := runStalled(t, 4*time.Second, 6*time.Second, func(o *Options) {
-		o.Closed = true
+		o.Closed, o.Rate = true, 0
 		slow := o.Dial
 		o.Dial = func(ctx context.Context, source netip.Addr, target *Target) (net.Conn, error) {
 			conn, err := slow(ctx, source, target)
@@ -104,7 +104,7 @@ func (c slowConn) Write(b []byte) (int, error) {
 func TestBacklogIsBounded(t *testing.T) {
 	r := runStalled(t, 4*time.Second, 6*time.Second, func(o *Options) { o.Backlog = 50 })
 	whole := r.rowOf("noop, whole")
-	if r.Loop.NeverBegun < 140 || r.Loop.NeverBegun > 155 || whole.Count < 999 || !near(whole.P99, 1900*time.Millisecond) {
+	if r.Totals.OperationFates.NeverBegun < 140 || r.Totals.OperationFates.NeverBegun > 155 || whole.Count < 999 || !near(whole.P99, 1900*time.Millisecond) {
 		t.Errorf("it shows:\n%s", table(r))
 	}
 }
@@ -124,7 +124,7 @@ func TestServerThatNeverGreets(t *testing.T) {
 		if took := time.Since(begin); took > time.Minute {
 			t.Errorf("it took %v", took)
 		}
-		if r.Loop.NeverBegun != 50 || r.rowOf("noop, whole").Count != 50 {
+		if r.Totals.OperationFates.NeverBegun != 50 || r.rowOf("noop, whole").Count != 50 {
 			t.Errorf("it shows:\n%s", table(r))
 		}
 	})

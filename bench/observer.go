@@ -13,7 +13,7 @@ type Progress struct {
 	Left      time.Duration // of the measured time; all of it before that begins
 	Measuring bool
 	Sessions  int           // signed in
-	PerSecond float64       // commands
+	PerSecond float64       // commands done
 	P50, P99  time.Duration // of commands
 	Errors    uint64        // so far
 	Behind    int64         // operations that are due and not begun
@@ -83,7 +83,7 @@ func (o *observer) look(now time.Time) {
 	joined := o.engine.joined.Load()
 	o.engine.peak = max(o.engine.peak, joined)
 	point := timed{now, Point{
-		Length: length.Seconds(), Sessions: int(joined), PerSecond: float64(t.commands) / length.Seconds(),
+		Length: length.Seconds(), Sessions: int(joined), PerSecond: float64(t.done) / length.Seconds(),
 		P50: t.latencies.ValueAtQuantile(50), P99: t.latencies.ValueAtQuantile(99), Max: t.latencies.Max(),
 		Errors: t.errors, In: t.in, Out: t.out, Behind: o.behind(now),
 	}}
@@ -96,6 +96,9 @@ func (o *observer) look(now time.Time) {
 
 // behind adds up the sessions' backlogs.
 func (o *observer) behind(now time.Time) (sum int64) {
+	if o.engine.isOver() {
+		now = o.engine.endedAt.Add(-1) // none is due from then on
+	}
 	for _, s := range o.engine.sessions {
 		if at := s.dueAt.Load(); at != 0 {
 			sum += int64(behind(time.Duration(now.UnixNano()-at), s.schedule.interval))

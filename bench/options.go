@@ -102,8 +102,8 @@ type Options struct {
 	Closed   bool          // each session begins an operation when the one before has ended
 	Rate     float64       // otherwise, operations due a second, over all sessions; the profile's by default
 	Backlog  int           // how many operations of one session may be due and not begun; older ones are given up
-	Timeout  time.Duration // for an answer
-	Grace    time.Duration // at the end, for what is under way
+	Timeout  time.Duration // for the answer to each command, from its sending
+	Grace    time.Duration // how long what is due or under way at the end of the measured time may take, at most a minute
 
 	Seed     uint64         // of the choices sessions make; the same seed makes the same choices
 	RunID    string         // part of mailbox names and messages; made up by default
@@ -133,6 +133,7 @@ func (o *Options) complete() error {
 	check(o.Ramp >= 0 && o.Ramp <= MaxDuration, "ramp %v: want at most %v", o.Ramp, MaxDuration)
 	check(o.Timeout > 0 && o.Timeout <= maxLatency, "time-out %v: want at most %v", o.Timeout, maxLatency)
 	check(o.Grace > 0 && o.Grace <= time.Minute, "grace %v: want at most a minute", o.Grace)
+	check(!o.Closed || o.Rate == 0, "a closed loop has no rate: leave out one of the two")
 	check(o.Backlog > 0 && o.Backlog <= maxBacklog, "backlog %d: want 1 to %d", o.Backlog, maxBacklog)
 	check(o.TLS == TLSNone || o.TLSConfig != nil, "no TLS configuration")
 	if o.Profile != nil && !o.Closed && o.Rate == 0 {

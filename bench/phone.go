@@ -60,17 +60,19 @@ func (p *phone) operate(_ context.Context, s *session) error {
 func (p *phone) awaitNews(s *session, sent time.Time) error {
 	c := s.main
 	want := uint64(len(p.folder.messages))
+	c.pending[0].sent = sent // the news may take as long as an answer
 	for c.exists < want {
 		resp, err := c.next(rowWake)
 		if err == nil && resp.kind != untagged {
 			err = failed(KindProtocol, rowWake, "an answer in the middle of IDLE")
 		}
 		if err != nil {
-			s.shard.done(rowWake, time.Since(sent), true)
-			return c.giveUp(err)
+			err = c.giveUp(err)
+			s.shard.record(rowWake, time.Since(sent), fateOf(err))
+			return err
 		}
 	}
-	s.shard.done(rowWake, time.Since(sent), false)
+	s.shard.record(rowWake, time.Since(sent), fateDone)
 	p.folder.count(s, c, rowWake)
 	return nil
 }

@@ -37,6 +37,7 @@ type Plan struct {
 	Duration     time.Duration `yaml:"duration"`
 	Ramp         time.Duration `yaml:"ramp"`
 	Timeout      time.Duration `yaml:"timeout"`
+	Grace        time.Duration `yaml:"grace"`
 	Backlog      int           `yaml:"backlog"`
 	Source       []string      `yaml:"source"` // addresses
 	Seed         uint64        `yaml:"seed"`
@@ -70,7 +71,7 @@ type RivalEntry struct {
 func (p *Plan) Options(ctx context.Context, r Resolver, allowRemote bool) (Options, error) {
 	o := Options{
 		TLS: p.TLS, Mechanism: p.Mechanism, Verify: p.Verify, Sessions: p.Sessions, Duration: p.Duration, Ramp: p.Ramp,
-		Closed: p.Closed, Rate: p.Rate, Backlog: p.Backlog, Timeout: p.Timeout, Seed: p.Seed,
+		Closed: p.Closed, Rate: p.Rate, Backlog: p.Backlog, Timeout: p.Timeout, Grace: p.Grace, Seed: p.Seed,
 	}
 	for _, name := range p.Target {
 		target, err := Resolve(ctx, r, name, allowRemote)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"hash/crc32"
 	"io"
+	"math/rand/v2"
 	"net"
 	"strings"
 	"testing"
@@ -94,8 +95,10 @@ func FuzzReader(f *testing.F) {
 // TestNoopAllocatesNothing: the tool must be cheap, or it measures itself.
 func TestNoopAllocatesNothing(t *testing.T) {
 	answer := &answering{}
-	c := &conversation{shard: &newRecorder().shards[0], timeout: time.Minute, cut: func() bool { return false }}
-	c.shard.recent.latencies, c.shard.rows[rowNoop] = newHistogram(), newHistogram()
+	c := &conversation{
+		shard: &newRecorder().shards[0], timeout: time.Minute, tags: rand.New(rand.NewPCG(1, 2)), cut: func() bool { return false },
+	}
+	c.shard.phase = phaseMeasuring
 	c.setConn(answer)
 	if allocs := testing.AllocsPerRun(1000, func() {
 		if err := c.command(rowNoop, "", time.Time{}, nil); err != nil {

@@ -5,8 +5,6 @@ import (
 	"io"
 	"runtime"
 	"time"
-
-	"github.com/HdrHistogram/hdrhistogram-go"
 )
 
 // Report is what a run has found. Latencies are in microseconds.
@@ -41,14 +39,15 @@ type Setup struct {
 
 // Totals are counts of the measured time.
 type Totals struct {
-	Commands            uint64  `json:"commands"`
+	Commands            uint64  `json:"commands"` // done
 	CommandsPerSecond   float64 `json:"commands_per_second"`
-	Operations          uint64  `json:"operations"`
+	CommandFates        Fates   `json:"command_fates"`
+	Operations          uint64  `json:"operations"` // done
 	OperationsPerSecond float64 `json:"operations_per_second"`
+	OperationFates      Fates   `json:"operation_fates"`
 	In                  uint64  `json:"bytes_in"`
 	Out                 uint64  `json:"bytes_out"`
-	Errors              uint64  `json:"errors"`     // of the whole run
-	Unfinished          uint64  `json:"unfinished"` // commands that were still not answered at the end
+	Errors              uint64  `json:"errors"` // of the whole run: the sum of all kinds
 }
 
 // SessionCount is about those that stay.
@@ -60,25 +59,28 @@ type SessionCount struct {
 
 // Loop is how well an open loop was kept.
 type Loop struct {
-	NeverBegun uint64 `json:"never_begun"`     // operations that were due; their waiting is in the latencies of operations
-	MostBehind int64  `json:"largest_backlog"` // operations due and not begun, at once
-	DelayP99   int64  `json:"own_delay_p99_us"`
-	DelayMax   int64  `json:"own_delay_max_us"`
+	MostBehind int64 `json:"largest_backlog"` // operations due and not begun, at once
+	DelayP99   int64 `json:"own_delay_p99_us"`
+	DelayMax   int64 `json:"own_delay_max_us"`
 }
 
-// Row is about one kind of command, part of sign-in or operation.
+// Row is about one kind of command, part of sign-in or operation. Of what did not end well, the time it was waited for counts as its
+// latency. A figure that would be greater if it had been waited for longer is a lower bound.
 type Row struct {
 	Name      string   `json:"name"`
-	Command   bool     `json:"command"` // one exchange with the server, not a part or a whole of several
-	Count     int64    `json:"count"`
-	PerSecond float64  `json:"per_second"` // in the measured time; sign-in counts from the start of the run
-	Errors    uint64   `json:"errors"`
+	Command   bool     `json:"command"`          // one exchange with the server, not a part or a whole of several
+	Count     uint64   `json:"count"`            // of the measured time; sign-in counts from the start of the run
+	Before    uint64   `json:"before,omitempty"` // how many of them, all of sign-in, were before the measured time
+	Fates     Fates    `json:"fates"`
+	PerSecond float64  `json:"per_second"` // done in the measured time
+	Errors    uint64   `json:"errors"`     // what did not end well, and wrong answers
 	Mean      float64  `json:"mean_us"`
 	P50       int64    `json:"p50_us"`
 	P90       int64    `json:"p90_us"`
 	P99       int64    `json:"p99_us"`
 	P999      int64    `json:"p999_us"`
 	Max       int64    `json:"max_us"`
+	AtLeast   []string `json:"at_least,omitempty"` // which of these are lower bounds, by their names here
 	Curve     []Latest `json:"curve"`
 }
 
@@ -86,6 +88,7 @@ type Row struct {
 type Latest struct {
 	Percentile float64 `json:"percentile"`
 	Latency    int64   `json:"us"`
+	AtLeast    bool    `json:"at_least,omitempty"`
 }
 
 // ErrorCount is about one kind of error.
@@ -116,7 +119,7 @@ type Tool struct {
 	Version string  `json:"go"`
 }
 
-// Fine reports whether nothing went wrong.
+// Fine reports whether everything that was due was done, and every answer was right.
 func (r *Report) Fine() bool { return r.Totals.Errors == 0 }
 
 // WriteJSON writes the report for machines.
@@ -130,26 +133,23 @@ func (r *Report) WriteJSON(w io.Writer) error {
 func (e *engine) report(began time.Time, first, last mark, watch *observer) *Report {
 	all := e.recorder.results()
 	seconds := last.at.Sub(first.at).Seconds()
-	measured := last.totals.minus(first.totals)
 	r := &Report{
-		Started: began.UTC().Truncate(time.Second), Seconds: seconds, Setup: e.setup(),
-		Totals: Totals{
-			Commands: measured.Commands, CommandsPerSecond: per(float64(measured.Commands), seconds),
-			Operations: measured.Operations, OperationsPerSecond: per(float64(measured.Operations), seconds),
-			In: measured.In, Out: measured.Out, Errors: all.totals.Errors, Unfinished: all.totals.Unfinished,
-		},
-		Sessions: SessionCount{Most: e.peak, AtEnd: last.sessions, Reconnects: all.totals.Reconnects},
-		Loop: Loop{
-			NeverBegun: all.totals.Abandoned, MostBehind: watch.maximum,
-			DelayP99: all.delay.ValueAtQuantile(99), DelayMax: all.delay.Max(),
-		},
-		Errors: errorCounts(all),
-		Spent:  e.spent(first, last),
-		Tool:   Tool{CPU: (last.own - first.own).Seconds(), CPUs: runtime.GOMAXPROCS(0), Version: runtime.Version()},
+		Started: began.UTC().Truncate(time.Second), Seconds: seconds, Setup: e.setup(), Totals: newTotals(all, seconds),
+		Sessions: SessionCount{Most: e.peak, AtEnd: last.sessions, Reconnects: all.reconnects},
+		Loop:     Loop{MostBehind: watch.maximum, DelayP99: all.delay.ValueAtQuantile(99), DelayMax: all.delay.Max()},
+		Errors:   errorCounts(all),
+		Tool:     Tool{CPU: (last.own - first.own).Seconds(), CPUs: runtime.GOMAXPROCS(0), Version: runtime.Version()},
 	}
-	for i, h := range all.rows {
-		if h != nil && h.TotalCount() > 0 {
-			r.Rows = append(r.Rows, newRow(row(i), h, all.rowErrors[i], per(float64(all.measured[i]), seconds)))
+	if len(r.Errors) == 0 && r.Totals.OperationFates.All == r.Totals.OperationFates.Bad() {
+		r.Errors = append(r.Errors, ErrorCount{KindNothing.String(), 1, []string{"no operation was done in the measured time"}})
+	}
+	for _, kind := range r.Errors {
+		r.Totals.Errors += kind.Count
+	}
+	r.Spent = e.spent(first, last, all)
+	for i, record := range all.rows {
+		if record != nil {
+			r.Rows = append(r.Rows, newRow(row(i), record, seconds))
 		}
 	}
 	for _, p := range watch.series {
@@ -157,6 +157,15 @@ func (e *engine) report(began time.Time, first, last mark, watch *observer) *Rep
 		r.Series = append(r.Series, p.Point)
 	}
 	return r
+}
+
+func newTotals(all *results, seconds float64) Totals {
+	commands, operations := all.measured(row.command).fates(), all.measured(row.operation).fates()
+	return Totals{
+		Commands: commands.Done, CommandsPerSecond: per(float64(commands.Done), seconds), CommandFates: commands,
+		Operations: operations.Done, OperationsPerSecond: per(float64(operations.Done), seconds), OperationFates: operations,
+		In: all.in, Out: all.out,
+	}
 }
 
 func (e *engine) setup() Setup {
@@ -174,18 +183,19 @@ func (e *engine) setup() Setup {
 	return s
 }
 
-func (e *engine) spent(first, last mark) *Spent {
+func (e *engine) spent(first, last mark, all *results) *Spent {
 	a := e.options.Account
 	if a == nil {
 		return nil
 	}
 	cpu := last.spent.minus(first.spent)
-	measured := last.totals.minus(first.totals)
+	commands := all.measured(row.command)[fateDone]
+	signIns := all.measured(func(r row) bool { return r == rowSignIn })[fateDone]
 	s := &Spent{
 		CPU: cpu.whole.Seconds(), User: cpu.user.Seconds(), System: cpu.system.Seconds(),
-		PerCommand:   per(cpu.whole.Seconds()*1e6, float64(measured.Commands)),
-		PerGB:        per(cpu.whole.Seconds(), float64(measured.In+measured.Out)/1e9),
-		PerSignIn:    per(cpu.whole.Seconds()*1e6, float64(measured.SignIns)),
+		PerCommand:   per(cpu.whole.Seconds()*1e6, float64(commands)),
+		PerGB:        per(cpu.whole.Seconds(), float64(all.in+all.out)/1e9),
+		PerSignIn:    per(cpu.whole.Seconds()*1e6, float64(signIns)),
 		MemoryBefore: a.before, Memory: last.memory,
 		PssPerSession: per(float64(last.memory-a.before), float64(last.sessions)),
 	}
@@ -203,28 +213,47 @@ func per(a, b float64) float64 {
 	return a / b
 }
 
-func newRow(r row, h *hdrhistogram.Histogram, errors uint64, perSecond float64) Row {
-	return Row{
-		Name: r.String(), Command: r.command(), Count: h.TotalCount(), PerSecond: perSecond, Errors: errors,
-		Mean: h.Mean(), P50: h.ValueAtQuantile(50), P90: h.ValueAtQuantile(90), P99: h.ValueAtQuantile(99),
-		P999: h.ValueAtQuantile(99.9), Max: h.Max(), Curve: curve(h),
+func newRow(r row, record *rowRecord, seconds float64) Row {
+	counts := record.measured
+	counts.add(record.before)
+	d := record.distribution()
+	fates := counts.fates()
+	out := Row{
+		Name: r.String(), Command: r.command(), Count: fates.All, Before: record.before.fates().All, Fates: fates,
+		PerSecond: per(float64(record.measured[fateDone]), seconds), Errors: fates.Bad() + record.wrong, Mean: d.all.Mean(), Curve: d.curve(),
 	}
+	set := func(name string, us int64, atLeast bool) int64 {
+		if atLeast {
+			out.AtLeast = append(out.AtLeast, name)
+		}
+		return us
+	}
+	percentile := func(name string, percentile float64) int64 {
+		us, atLeast := d.at(percentile)
+		return set(name, us, atLeast)
+	}
+	out.P50, out.P90, out.P99, out.P999 = percentile("p50_us", 50), percentile("p90_us", 90), percentile("p99_us", 99), percentile("p999_us", 99.9)
+	most, atLeast := d.most()
+	out.Max = set("max_us", most, atLeast)
+	return out
 }
 
 // curve samples a distribution, as far as there are enough latencies for.
-func curve(h *hdrhistogram.Histogram) []Latest {
+func (d distribution) curve() []Latest {
 	var points []Latest
 	add := func(percentile float64) {
-		points = append(points, Latest{percentile, h.ValueAtQuantile(percentile)})
+		us, atLeast := d.at(percentile)
+		points = append(points, Latest{percentile, us, atLeast})
 	}
 	add(0)
 	for _, p := range []float64{25, 50, 75, 90, 95, 97.5, 99, 99.5, 99.75, 99.9, 99.95, 99.975, 99.99, 99.995, 99.999} {
-		if float64(h.TotalCount())*(100-p)/100 < 1 {
+		if float64(d.all.TotalCount())*(100-p)/100 < 1 {
 			break
 		}
 		add(p)
 	}
-	return append(points, Latest{100, h.Max()})
+	most, atLeast := d.most()
+	return append(points, Latest{100, most, atLeast})
 }
 
 func errorCounts(all *results) []ErrorCount {

@@ -3,6 +3,7 @@ package bench
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -26,19 +27,34 @@ func (r *Report) writeHead(b *strings.Builder) {
 		loop = "closed loop"
 	}
 	fmt.Fprintf(b, "%s against %s, TLS %s, %d sessions, %s\n", r.Setup.Profile, strings.Join(r.Setup.Targets, ", "), r.Setup.TLS, r.Setup.Sessions, loop)
-	fmt.Fprintf(b, "%s commands in %s s: %s a second; %s operations: %s a second; %s in, %s out\n\n",
-		short(float64(r.Totals.Commands)), short(r.Seconds), short(r.Totals.CommandsPerSecond), short(float64(r.Totals.Operations)),
-		short(r.Totals.OperationsPerSecond), bytesText(float64(r.Totals.In)), bytesText(float64(r.Totals.Out)))
+	t := &r.Totals
+	fmt.Fprintf(b, "%s s measured; %s in, %s out\n", short(r.Seconds), bytesText(float64(t.In)), bytesText(float64(t.Out)))
+	fmt.Fprintf(b, "operations: %s done a second; %d due: %s\n", short(t.OperationsPerSecond), t.OperationFates.All, t.OperationFates)
+	fmt.Fprintf(b, "commands: %s done a second; %d sent: %s\n\n", short(t.CommandsPerSecond), t.CommandFates.All, t.CommandFates)
 }
 
 func (r *Report) writeRows(b *strings.Builder) {
 	t := tabwriter.NewWriter(b, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(t, "latency\tcount\ta second\tp50\tp90\tp99\tp99.9\tmax\terrors\t")
+	fmt.Fprintln(t, "latency\tcount\tdone a second\tp50\tp90\tp99\tp99.9\tmax\terrors\t")
+	bounds := false
 	for _, row := range r.Rows {
 		fmt.Fprintf(t, "%s\t%d\t%s\t%s\t%s\t%s\t%s\t%s\t%d\t\n", row.Name, row.Count, short(row.PerSecond),
-			micros(row.P50), micros(row.P90), micros(row.P99), micros(row.P999), micros(row.Max), row.Errors)
+			row.Text("p50_us"), row.Text("p90_us"), row.Text("p99_us"), row.Text("p999_us"), row.Text("max_us"), row.Errors)
+		bounds = bounds || len(row.AtLeast) > 0
 	}
 	t.Flush() // into memory
+	if bounds {
+		b.WriteString("> is a lower bound: without a good answer, the latency is at least the time waited\n")
+	}
+}
+
+// Text returns a latency of the row by its name in JSON, such as p99_us, for people. Lower bounds begin with >.
+func (row Row) Text(name string) string {
+	us := map[string]int64{"p50_us": row.P50, "p90_us": row.P90, "p99_us": row.P99, "p999_us": row.P999, "max_us": row.Max}[name]
+	if slices.Contains(row.AtLeast, name) {
+		return "> " + micros(us)
+	}
+	return micros(us)
 }
 
 func (r *Report) writeLoop(b *strings.Builder) {
@@ -48,8 +64,8 @@ func (r *Report) writeLoop(b *strings.Builder) {
 			r.Sessions.AtEnd, r.Sessions.Most, r.Sessions.Reconnects)
 	}
 	if !r.Setup.Closed {
-		fmt.Fprintf(b, "open loop: at most %d operations due and not begun at once; %d never begun; the tool's own delay p99 %s, max %s\n",
-			r.Loop.MostBehind, r.Loop.NeverBegun, micros(r.Loop.DelayP99), micros(r.Loop.DelayMax))
+		fmt.Fprintf(b, "open loop: at most %d operations due and not begun at once; the tool's own delay p99 %s, max %s\n",
+			r.Loop.MostBehind, micros(r.Loop.DelayP99), micros(r.Loop.DelayMax))
 	}
 	fmt.Fprintf(b, "the tool itself took %s of %d CPUs\n", short(per(r.Tool.CPU, r.Seconds)), r.Tool.CPUs)
 }
@@ -74,9 +90,6 @@ func (r *Report) writeSpent(b *strings.Builder) {
 }
 
 func (r *Report) writeErrors(b *strings.Builder) {
-	if r.Totals.Unfinished > 0 {
-		fmt.Fprintf(b, "\n%d commands were not answered when time was up; the latencies hold how long they had waited\n", r.Totals.Unfinished)
-	}
 	if len(r.Errors) == 0 {
 		b.WriteString("\nno errors\n")
 		return

@@ -9,20 +9,22 @@ import (
 	"strings"
 	"testing"
 	"time"
-
-	"github.com/HdrHistogram/hdrhistogram-go"
 )
 
 var update = flag.Bool("update", false, "write the golden files anew")
 
 // sampleReport is a report with something in every part of it.
 func sampleReport() *Report {
-	h := func(low, high int64) *hdrhistogram.Histogram {
-		h := newHistogram()
+	sample := func(r row, low, high int64, f fate, bad int64) Row {
+		record := &rowRecord{}
 		for i := range int64(1000) {
-			h.RecordValue(low + (high-low)*i*i/1_000_000)
+			of := fateDone
+			if i >= 1000-bad {
+				of = f
+			}
+			record.record(time.Duration(low+(high-low)*i*i/1_000_000)*time.Microsecond, of, r == rowLogin)
 		}
-		return h
+		return newRow(r, record, 10)
 	}
 	r := &Report{
 		Started: time.Date(2030, 1, 2, 3, 4, 5, 0, time.UTC), Seconds: 10,
@@ -31,16 +33,19 @@ func sampleReport() *Report {
 			Ramp: 2, Duration: 10, Verify: "all", Seed: 1,
 		},
 		Totals: Totals{
-			Commands: 2000, CommandsPerSecond: 200, Operations: 1000, OperationsPerSecond: 100, In: 5 << 20, Out: 300 << 10, Errors: 4, Unfinished: 1,
+			Commands: 1996, CommandsPerSecond: 199.6, Operations: 989, OperationsPerSecond: 98.9, In: 5 << 20, Out: 300 << 10, Errors: 15,
+			CommandFates:   Fates{All: 2000, Done: 1996, Failed: 3, TimedOut: 1},
+			OperationFates: Fates{All: 1000, Done: 989, NeverBegun: 11},
 		},
 		Sessions: SessionCount{Most: 50, AtEnd: 49, Reconnects: 2},
-		Loop:     Loop{NeverBegun: 7, MostBehind: 12, DelayP99: 900, DelayMax: 1500},
+		Loop:     Loop{MostBehind: 12, DelayP99: 900, DelayMax: 1500},
 		Rows: []Row{
-			newRow(rowLogin, h(800, 9000), 0, 0), newRow(rowNoop, h(40, 2_000_000), 1, 100), newRow(rowFetchBody, h(300, 80_000), 2, 100),
-			newRow(rowOpDesktop, h(400, 12_000_000), 3, 100),
+			sample(rowLogin, 800, 9000, fateDone, 0), sample(rowNoop, 40, 2_000_000, fateTimedOut, 1), sample(rowFetchBody, 300, 80_000, fateFailed, 3),
+			sample(rowOpDesktop, 400, 12_000_000, fateNeverBegun, 11),
 		},
 		Errors: []ErrorCount{
 			{"dropped", 1, []string{"user1: NOOP: dropped: the server closed the connection"}},
+			{"never begun", 11, []string{"user1: desktop, whole: never begun: due for 1200 ms"}},
 			{"wrong checksum", 3, []string{"user2: UID FETCH body: wrong checksum: <script>alert(1)</script>"}},
 		},
 		Spent: &Spent{

@@ -56,8 +56,11 @@ func (r row) command() bool {
 	case rowConnect, rowTLS, rowSignIn, rowWake:
 		return false
 	}
-	return r < rowOpNoop
+	return !r.operation()
 }
+
+// operation reports whether the row is one of whole operations.
+func (r row) operation() bool { return r >= rowOpNoop }
 
 // verb is what is sent for the row. The rows of one verb differ in what they cost.
 func (r row) verb() string {

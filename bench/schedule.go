@@ -23,11 +23,11 @@ func behind(late, interval time.Duration) int {
 	return int(late/interval) + 1
 }
 
-// next returns when the next operation is due. Of more than backlog that are, the oldest are given up, so that a session that
-// cannot keep up is not busy with the past for ever; it returns how late they were.
-func (s *schedule) next(now time.Time, backlog int) (due time.Time, abandoned []time.Duration) {
-	for n := s.behind(now); n > backlog; n-- {
-		abandoned = append(abandoned, now.Sub(s.nextDue))
+// next returns when the next operation is due. Of more than backlog that are due by until, the oldest are given up, so that a session
+// that cannot keep up is not busy with the past for ever; so are those that were due before since. It returns how late they were.
+func (s *schedule) next(since, until time.Time, backlog int) (due time.Time, abandoned []time.Duration) {
+	for n := s.behind(until); n > backlog || s.nextDue.Before(since); n-- {
+		abandoned = append(abandoned, until.Sub(s.nextDue))
 		s.taken()
 	}
 	return s.nextDue, abandoned

@@ -40,7 +40,8 @@ type session struct {
 	target *Target
 	source netip.Addr // the zero value leaves it to the system
 	script script
-	random *rand.Rand
+	random *rand.Rand // of what it does
+	tags   *rand.Rand
 
 	// The session's goroutine's own.
 	main     *conversation // nil if not connected
@@ -51,8 +52,10 @@ type session struct {
 	timer    *time.Timer
 	wasReady bool
 	joined   bool // signed in and set up
+	spoilt   bool // an answer in the operation under way was wrong
 
-	dueAt atomic.Int64 // when the next operation is due, in Unix nanoseconds; for the observer
+	dueAt   atomic.Int64 // when the next operation is due, in Unix nanoseconds; for the observer
+	leaving atomic.Bool  // it tidies up
 
 	mu    sync.Mutex
 	conns map[*conversation]struct{} // open ones, for the engine to cut
@@ -77,10 +80,10 @@ func (s *session) run(ctx context.Context) {
 	s.leave()
 }
 
-// neverBegun counts an operation that was due, with how long ago that was: its waiting must not vanish from the percentiles.
+// neverBegun counts an operation that was due, with how long ago that was.
 func (s *session) neverBegun(late time.Duration) {
-	s.shard.count(&s.shard.totals.Abandoned)
-	s.shard.done(s.script.row(), late, true)
+	s.shard.record(s.script.row(), late, fateNeverBegun)
+	s.report(failed(KindNeverBegun, s.script.row(), "due for %s", micros(late.Microseconds())))
 }
 
 // ready tells the engine, once, that the session is signed in or has tried.
@@ -97,11 +100,15 @@ func (s *session) join(ctx context.Context) bool {
 		if s.engine.isOver() || s.signIns > 0 && !s.rest() {
 			return false
 		}
+		began := time.Now()
 		err := s.open(ctx, time.Time{})
 		if err == nil {
 			err = s.script.setUp(ctx, s)
 		}
 		if err == nil {
+			if late := s.engine.inTime(nil, rowSignIn, time.Since(began)); late != nil {
+				s.report(late)
+			}
 			s.joined = true
 			s.engine.joined.Add(1)
 			return true
@@ -122,7 +129,7 @@ func (s *session) rest() bool {
 // open makes the session's main connection and signs in.
 func (s *session) open(ctx context.Context, from time.Time) error {
 	if s.signIns++; s.signIns > 1 && s.script.stays() {
-		s.shard.count(&s.shard.totals.Reconnects)
+		s.shard.reconnected()
 	}
 	c, err := s.signIn(ctx, from)
 	if err != nil {
@@ -189,12 +196,18 @@ func (s *session) nextOperation() bool {
 	}
 	for {
 		now := time.Now()
-		due, abandoned := s.schedule.next(now, s.engine.options.Backlog)
+		since, until := s.engine.window(now)
+		due, abandoned := s.schedule.next(since, until, s.engine.options.Backlog)
 		s.dueAt.Store(due.UnixNano())
 		for _, late := range abandoned {
 			s.neverBegun(late)
 		}
-		if s.engine.isOver() {
+		if !due.Before(s.engine.planned) {
+			s.schedule.idle = true
+			<-s.engine.over
+			return false
+		}
+		if !s.engine.mayBegin(due, now) {
 			return false
 		}
 		if !due.After(now) {
@@ -202,9 +215,7 @@ func (s *session) nextOperation() bool {
 			return true
 		}
 		s.schedule.idle = true
-		if !s.sleep(due.Sub(now)) {
-			return false
-		}
+		s.sleep(due.Sub(now))
 	}
 }
 
@@ -230,12 +241,21 @@ func (s *session) takeDue() time.Time {
 
 // endOperation records how an operation went.
 func (s *session) endOperation(err error) {
-	s.shard.done(s.script.row(), time.Since(s.schedule.began), err != nil)
+	took := time.Since(s.schedule.began)
+	outcome := s.engine.inTime(err, s.script.row(), took)
+	fate := fateOf(outcome)
+	if fate.good() && s.spoilt {
+		fate = fateFailed
+	}
+	s.spoilt = false
+	s.shard.record(s.script.row(), took, fate)
+	if outcome != nil {
+		s.report(outcome)
+	}
 	if err == nil {
 		s.pause = 0
 		return
 	}
-	s.report(err)
 	var f *failure
 	if errors.As(err, &f) && f.kind.keeps() {
 		return
@@ -246,36 +266,45 @@ func (s *session) endOperation(err error) {
 	}
 }
 
-// report counts an error, unless it comes of our own ending.
+// report counts an error.
 func (s *session) report(err error) {
-	var f *failure
-	if errors.As(err, &f) && !s.engine.isCut() {
-		s.shard.wrong(f.kind, s.user.Name+": "+shown(f.Error(), s.user.Password))
-	}
+	f := &failure{kind: KindProtocol, row: s.script.row(), err: err}
+	errors.As(err, &f)
+	s.shard.wrong(f.kind, s.user.Name+": "+shown(f.Error(), s.user.Password))
 }
 
 // wrong reports an answer that cannot be right, and goes on.
 func (s *session) wrong(kind Kind, r row, format string, args ...any) {
+	s.spoilt = true
 	s.shard.wrongRow(r)
 	s.report(failed(kind, r, format, args...))
 }
 
 // leave ends the session in order.
 func (s *session) leave() {
+	s.leaving.Store(true)
 	if s.main != nil {
 		s.quieten() // leaving is not what is measured
-		if err := s.script.tearDown(s); err != nil {
+		if err := s.signOut(); err != nil {
 			s.report(err)
-		} else {
-			s.main.command(rowLogout, "", time.Time{}, nil) // how it answers does not matter
 		}
 	}
 	s.disconnect()
-	if !s.schedule.idle {
-		for _, late := range s.schedule.leftover(s.engine.endedAt) {
-			s.neverBegun(late)
-		}
+	for _, late := range s.schedule.leftover(s.engine.endedAt) {
+		s.neverBegun(late)
 	}
+}
+
+// signOut tidies up and says LOGOUT. A server that has said BYE need not answer.
+func (s *session) signOut() error {
+	if err := s.script.tearDown(s); err != nil {
+		return err
+	}
+	c := s.main
+	if err := c.command(rowLogout, "", time.Time{}, nil); err != nil && !c.bye {
+		return err
+	}
+	return nil
 }
 
 // sleep waits. It reports false when the run is over before that.

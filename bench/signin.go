@@ -23,7 +23,7 @@ func (s *session) signIn(ctx context.Context, from time.Time) (*conversation, er
 	if err == nil {
 		err = s.authenticate(c)
 	}
-	s.shard.done(rowSignIn, time.Since(from), err != nil)
+	s.shard.record(rowSignIn, time.Since(from), fateOf(err))
 	if err != nil {
 		if c != nil {
 			s.drop(c)
@@ -38,20 +38,18 @@ func (s *session) connect(ctx context.Context, from time.Time) (*conversation, e
 	o := &s.engine.options
 	dialCtx, cancel := context.WithTimeout(ctx, o.Timeout)
 	defer cancel()
+	begun := time.Now()
 	conn, err := o.Dial(dialCtx, s.source, s.target)
 	if err != nil {
-		s.shard.done(rowConnect, time.Since(from), true)
-		kind := KindConnect
-		if errors.Is(err, context.DeadlineExceeded) {
-			kind = KindTimeout
-		}
-		return nil, &failure{kind, rowConnect, err}
+		err := s.setUpFailure(KindConnect, rowConnect, begun, err)
+		s.shard.record(rowConnect, time.Since(from), fateOf(err))
+		return nil, err
 	}
-	c := &conversation{shard: s.shard, secret: s.user.Password, timeout: o.Timeout, cut: s.engine.isCut}
+	c := &conversation{shard: s.shard, secret: s.user.Password, timeout: o.Timeout, tags: s.tags, cut: s.engine.isCut}
 	c.setConn(conn)
 	s.adopt(c)
 	if s.engine.isCut() { // it came too late for the engine
-		return c, c.giveUp(failed(KindConnect, rowConnect, "the run is over"))
+		return c, c.giveUp(unfinished(rowConnect, time.Since(begun)))
 	}
 	if o.TLS == TLSImplicit {
 		if err := s.handshake(ctx, c, from); err != nil {
@@ -60,7 +58,7 @@ func (s *session) connect(ctx context.Context, from time.Time) (*conversation, e
 		from = time.Now()
 	}
 	err = c.greeting()
-	s.shard.done(rowConnect, time.Since(from), err != nil)
+	s.shard.record(rowConnect, time.Since(from), fateOf(err))
 	if err != nil || o.TLS != TLSStartTLS {
 		return c, err
 	}
@@ -79,15 +77,14 @@ func (s *session) handshake(ctx context.Context, c *conversation, from time.Time
 	conn := tls.Client(c.conn, config)
 	ctx, cancel := context.WithTimeout(ctx, o.Timeout)
 	defer cancel()
-	err := conn.HandshakeContext(ctx)
-	s.shard.done(rowTLS, time.Since(from), err != nil)
-	if err != nil {
-		kind := KindTLS
-		if errors.Is(err, context.DeadlineExceeded) {
-			kind = KindTimeout
-		}
-		return c.giveUp(&failure{kind, rowTLS, err})
+	begun := time.Now()
+	c.conn.SetDeadline(begun.Add(o.Timeout))
+	if err := conn.HandshakeContext(ctx); err != nil {
+		err = c.giveUp(s.setUpFailure(KindTLS, rowTLS, begun, err))
+		s.shard.record(rowTLS, time.Since(from), fateOf(err))
+		return err
 	}
+	s.shard.record(rowTLS, time.Since(from), fateDone)
 	s.mu.Lock()
 	left := c.setConn(conn)
 	s.mu.Unlock()
@@ -97,9 +94,22 @@ func (s *session) handshake(ctx context.Context, c *conversation, from time.Time
 	return nil
 }
 
+// setUpFailure tells why there is no connection: the end of the run and time-outs are not the kind's doing.
+func (s *session) setUpFailure(kind Kind, r row, begun time.Time, err error) *failure {
+	var netErr net.Error
+	switch {
+	case s.engine.isCut():
+		return unfinished(r, time.Since(begun))
+	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &netErr) && netErr.Timeout():
+		kind = KindTimeout
+	}
+	return &failure{kind, r, err}
+}
+
 // greeting reads the server's first words.
 func (c *conversation) greeting() error {
-	c.arm()
+	c.deadline = time.Now().Add(c.timeout)
+	c.conn.SetDeadline(c.deadline)
 	resp, err := c.in.read()
 	c.shard.moved(c.in.total, 0)
 	c.counted = c.in.total

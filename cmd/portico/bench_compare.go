@@ -15,7 +15,7 @@ func newBenchCompare() *cobra.Command {
 		Short: "Have several servers do the same work, in turns",
 		Long: "Compare runs the same work against each target of a file, round by round in turns, so that what the machine does besides\n" +
 			"falls on all of them, and prints medians, their spread, and ratios to one target.\n\n" +
-			"Exit status: 0 no errors, 1 there were errors, 2 it could not be done.",
+			"Exit status: 0 everything that was due was done, and rightly; 1 it was not; 2 the comparison could not be done.",
 		Args: cobra.NoArgs,
 	}
 	file := cmd.Flags().StringP("config", "c", "", "`file` with the work and the targets")

@@ -20,7 +20,7 @@ func newBenchRun() *cobra.Command {
 		Long: "Run signs sessions in to an IMAP server, has them work by a profile for a while, measures every command and checks every\n" +
 			"answer. By default operations are due at a rate, whatever the server does, and latencies count from when they were due; with\n" +
 			"--closed each session waits for its answer before it goes on. Mailboxes that sessions make are removed at the end.\n\n" +
-			"Exit status: 0 no errors, 1 there were errors, 2 it could not be done.",
+			"Exit status: 0 everything that was due was done, and rightly; 1 it was not; 2 the run could not be done.",
 		Args: cobra.NoArgs,
 	}
 	plan := runFlags(cmd)
@@ -80,7 +80,8 @@ func runFlags(cmd *cobra.Command) *bench.Plan {
 	flags.Float64Var(&p.Rate, "rate", 0, "`operations` due a second, of all sessions together; the profile's by default")
 	flags.DurationVar(&p.Duration, "duration", bench.DefaultDuration, "measured time, `at most` 24h")
 	flags.DurationVar(&p.Ramp, "ramp", 0, "`time` before it, over which sessions sign in")
-	flags.DurationVar(&p.Timeout, "timeout", bench.DefaultTimeout, "`time` to wait for an answer")
+	flags.DurationVar(&p.Timeout, "timeout", bench.DefaultTimeout, "`time` from the sending of a command to its answer; untagged responses do not extend it")
+	flags.DurationVar(&p.Grace, "grace", bench.DefaultGrace, "`time` an operation may take in all that ends after the measured time, at most 1m")
 	flags.IntVar(&p.Backlog, "backlog", bench.DefaultBacklog, "`operations` of one session that may be due and not begun; older ones are given up, and counted")
 	flags.StringArrayVar(&p.Source, "source", nil, "source `address`; may be repeated, sessions take turns")
 	flags.Uint64Var(&p.Seed, "seed", 1, "`number` that decides the choices sessions make")

@@ -1,0 +1,100 @@
+package bench
+
+import (
+	"math"
+	"time"
+
+	"github.com/HdrHistogram/hdrhistogram-go"
+)
+
+// Latencies are kept in microseconds, to three digits, up to an hour.
+const (
+	maxLatency    = time.Hour
+	latencyDigits = 3
+)
+
+// boundTolerance is by how much a percentile may be off before it is marked as a lower bound.
+const boundTolerance = 1.01
+
+func newHistogram() *hdrhistogram.Histogram {
+	return hdrhistogram.New(1, maxLatency.Microseconds(), latencyDigits)
+}
+
+func observe(h *hdrhistogram.Histogram, d time.Duration) {
+	h.RecordValue(min(max(d.Microseconds(), 1), maxLatency.Microseconds())) // within bounds: it cannot fail
+}
+
+// rowRecord is what is kept of one row. Of what ended well the latency is known; of everything else only that a good answer would
+// have taken longer than it was waited for.
+type rowRecord struct {
+	done     *hdrhistogram.Histogram // nil is empty
+	waited   *hdrhistogram.Histogram // likewise, of what did not end well
+	measured fateCounts              // from the beginning of the measured time on
+	before   fateCounts              // of sign-ins before that
+	wrong    uint64                  // answers that were OK, and wrong
+}
+
+func (r *rowRecord) record(d time.Duration, f fate, before bool) {
+	h := &r.waited
+	if f.good() {
+		h = &r.done
+	}
+	if *h == nil {
+		*h = newHistogram()
+	}
+	observe(*h, d)
+	if before {
+		r.before[f]++
+	} else {
+		r.measured[f]++
+	}
+}
+
+func (r *rowRecord) merge(o *rowRecord) {
+	r.done, r.waited = merged(r.done, o.done), merged(r.waited, o.waited)
+	r.measured.add(o.measured)
+	r.before.add(o.before)
+	r.wrong += o.wrong
+}
+
+// merged adds o to h, either of which may be nil.
+func merged(h, o *hdrhistogram.Histogram) *hdrhistogram.Histogram {
+	if o == nil {
+		return h
+	}
+	if h == nil {
+		h = newHistogram()
+	}
+	h.Merge(o)
+	return h
+}
+
+// distribution answers for percentiles where some latencies are known and of others only a lower bound.
+type distribution struct {
+	done *hdrhistogram.Histogram
+	all  *hdrhistogram.Histogram // with the lower bounds
+}
+
+func (r *rowRecord) distribution() distribution {
+	return distribution{merged(newHistogram(), r.done), merged(merged(newHistogram(), r.done), r.waited)}
+}
+
+// at returns the latency at a percentile in microseconds. It is a lower bound if those who waited in vain could have made it greater.
+func (d distribution) at(percentile float64) (us int64, atLeast bool) {
+	us = d.all.ValueAtQuantile(percentile)
+	known, total := d.done.TotalCount(), d.all.TotalCount()
+	if known == total {
+		return us, false
+	}
+	rank := max(1, math.Floor(percentile/100*float64(total)+0.5)) // if the others had waited for ever, they would stand behind all that are known
+	if rank > float64(known) {
+		return us, true
+	}
+	longest := d.done.ValueAtQuantile(100 * rank / float64(known))
+	return us, float64(longest) > boundTolerance*float64(us)
+}
+
+// most returns the longest latency, which is a lower bound if anything waited in vain.
+func (d distribution) most() (us int64, atLeast bool) {
+	return d.all.Max(), d.done.TotalCount() < d.all.TotalCount()
+}

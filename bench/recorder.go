@@ -1,0 +1,212 @@
+package bench
+
+import (
+	"sync"
+	"time"
+
+	"github.com/HdrHistogram/hdrhistogram-go"
+)
+
+// shardCount is how many recorders sessions are spread over, so that they do not wait for each other.
+const shardCount = 8
+
+// phase is where a run stands.
+type phase uint8
+
+const (
+	phaseBefore phase = iota // sessions sign in
+	phaseMeasuring
+	phaseAfter // what is under way has the grace to end
+)
+
+// recorder gathers what sessions see.
+type recorder struct {
+	shards [shardCount]shard
+}
+
+// shard is the part of a recorder that some of the sessions share.
+type shard struct {
+	mu         sync.Mutex
+	phase      phase
+	rows       [numRows]*rowRecord     // nil where nothing happened
+	delay      *hdrhistogram.Histogram // how late we began operations by our own fault
+	in, out    uint64                  // bytes in the measured time
+	reconnects uint64
+	kinds      [numKinds]errorSamples
+	recent     tick
+	_          [64]byte // shards do not share a cache line
+}
+
+// errorSamples counts the errors of one kind and keeps the first few.
+type errorSamples struct {
+	count   uint64
+	samples []string
+}
+
+const maxSamples = 5
+
+// tick is what happened since the last one.
+type tick struct {
+	latencies *hdrhistogram.Histogram // of commands that were answered
+	done      uint64                  // commands
+	errors    uint64
+	in, out   uint64
+}
+
+func newRecorder() *recorder {
+	r := &recorder{}
+	for i := range r.shards {
+		s := &r.shards[i]
+		s.recent.latencies, s.delay = newHistogram(), newHistogram()
+	}
+	return r
+}
+
+// record notes the fate of one command, part of a sign-in or operation. If it ended well, d is its latency, else how long it was
+// waited for.
+func (s *shard) record(r row, d time.Duration, f fate) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if f == fateDone && s.phase == phaseAfter {
+		f = fateDoneAfter
+	}
+	if r.command() && (f.good() || f == fateRefused) {
+		observe(s.recent.latencies, d)
+		if f.good() {
+			s.recent.done++
+		}
+	}
+	if s.phase == phaseBefore && !ofSignIn(r) {
+		return
+	}
+	if s.rows[r] == nil {
+		s.rows[r] = &rowRecord{}
+	}
+	s.rows[r].record(d, f, s.phase == phaseBefore)
+}
+
+// ofSignIn reports whether a row is kept from the start of a run, not only while it measures: sessions sign in before that.
+func ofSignIn(r row) bool { return r <= rowSignIn }
+
+// wrong counts an error.
+func (s *shard) wrong(kind Kind, text string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.recent.errors++
+	k := &s.kinds[kind]
+	if k.count++; len(k.samples) < maxSamples {
+		k.samples = append(k.samples, text)
+	}
+}
+
+// wrongRow counts a wrong answer to a command that was OK.
+func (s *shard) wrongRow(r row) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.phase == phaseBefore {
+		return
+	}
+	if s.rows[r] == nil {
+		s.rows[r] = &rowRecord{}
+	}
+	s.rows[r].wrong++
+}
+
+// moved counts bytes.
+func (s *shard) moved(in, out uint64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.phase == phaseMeasuring {
+		s.in += in
+		s.out += out
+	}
+	s.recent.in += in
+	s.recent.out += out
+}
+
+// reconnected counts a session that signs in again.
+func (s *shard) reconnected() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.reconnects++
+}
+
+func (s *shard) late(d time.Duration) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	observe(s.delay, d)
+}
+
+// enter begins a phase.
+func (r *recorder) enter(p phase) {
+	for i := range r.shards {
+		s := &r.shards[i]
+		s.mu.Lock()
+		s.phase = p
+		s.mu.Unlock()
+	}
+}
+
+// drain adds what happened since the last call to t.
+func (r *recorder) drain(t *tick) {
+	for i := range r.shards {
+		s := &r.shards[i]
+		s.mu.Lock()
+		t.latencies.Merge(s.recent.latencies)
+		t.done += s.recent.done
+		t.errors += s.recent.errors
+		t.in += s.recent.in
+		t.out += s.recent.out
+		s.recent.latencies.Reset()
+		s.recent = tick{latencies: s.recent.latencies}
+		s.mu.Unlock()
+	}
+}
+
+// results is everything that was recorded, merged.
+type results struct {
+	rows       [numRows]*rowRecord // nil where nothing happened
+	delay      *hdrhistogram.Histogram
+	in, out    uint64
+	reconnects uint64
+	kinds      [numKinds]errorSamples
+}
+
+func (r *recorder) results() *results {
+	all := &results{delay: newHistogram()}
+	for i := range r.shards {
+		s := &r.shards[i]
+		s.mu.Lock()
+		for row, record := range s.rows {
+			if record == nil {
+				continue
+			}
+			if all.rows[row] == nil {
+				all.rows[row] = &rowRecord{}
+			}
+			all.rows[row].merge(record)
+		}
+		all.delay.Merge(s.delay)
+		all.in += s.in
+		all.out += s.out
+		all.reconnects += s.reconnects
+		for kind := range s.kinds {
+			from, to := &s.kinds[kind], &all.kinds[kind]
+			to.count += from.count
+			to.samples = append(to.samples, from.samples...)
+			to.samples = to.samples[:min(len(to.samples), maxSamples)]
+		}
+		s.mu.Unlock()
+	}
+	return all
+}
+
+// measured adds up the fates of the measured time over the rows that want tells.
+func (all *results) measured(want func(row) bool) (sum fateCounts) {
+	for i, record := range all.rows {
+		if record != nil && want(row(i)) {
+			sum.add(record.measured)
+		}
+	}
+	return sum
+}
