@@ -89,13 +89,14 @@ func (p *places) of(at place) *place {
 }
 
 // endings takes sessions that are over off the relay's hands. put is called by the loops and must not hold them up: it takes no
-// lock and waits for nobody. What was put is worked off by a goroutine that lives as long as there is something; as a session
-// keeps its place in the counts until then, the list can not outgrow the limit of connections.
+// lock and waits for nobody. What was put is worked off between set-ups, on a thread that is awake as long as users come and go; a goroutine
+// for each would wake others. As a session keeps its place in the counts until then, the list can not outgrow the limit of connections.
 type endings struct {
 	log     zerolog.Logger
 	gate    *admission
+	post    func(func()) bool // has a set-up thread call a function, false if there is none any more; nil is none
 	list    atomic.Pointer[relayed]
-	workers sync.WaitGroup
+	workers sync.WaitGroup // lists to be worked off
 }
 
 // put hands a session over.
@@ -107,7 +108,10 @@ func (e *endings) put(r *relayed) {
 			continue
 		}
 		if head == nil {
-			e.workers.Go(e.work)
+			e.workers.Add(1)
+			if e.post == nil || !e.post(e.work) {
+				go e.work()
+			}
 		}
 		return
 	}
@@ -115,6 +119,7 @@ func (e *endings) put(r *relayed) {
 
 // work takes the whole list and goes through it.
 func (e *endings) work() {
+	defer e.workers.Done()
 	for r := e.list.Swap(nil); r != nil; {
 		next := r.next
 		r.next = nil // somebody may keep one of them

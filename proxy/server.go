@@ -85,7 +85,7 @@ func newServer(opt Options) (*Server, error) {
 	s.settings.Store(settings)
 	s.tier.Store(newTierInUse(settings.Tier))
 	s.drain, s.cancel = context.WithCancelCause(context.Background())
-	s.ended.log, s.ended.gate = opt.Log, s.gate
+	s.ended.log, s.ended.gate, s.ended.post = opt.Log, s.gate, s.threads.Post
 	s.upkeep.Go(s.keepLines)
 	if opt.ProtocolLog != nil {
 		s.upkeep.Go(s.rewatch)

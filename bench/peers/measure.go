@@ -84,6 +84,9 @@ func groups(s *site, all []starter, program string, o Options) []group {
 	for i, w := range memoryWays {
 		list = append(list, group{"idle session, " + w.name, func() ([]*row, error) { return two(memoryRows(s, all, i, o.MemoryRounds)) }})
 	}
+	for _, kind := range shortSessions() {
+		list = append(list, group{kind.name, func() ([]*row, error) { return one(shortSessionRow(s, all, kind, rounds)) }})
+	}
 	return append(list,
 		group{"sign-in, plain", func() ([]*row, error) { return one(signInRow(s, all, false, rounds)) }},
 		group{"sign-in, new TLS session", func() ([]*row, error) { return one(signInRow(s, all, true, rounds)) }},

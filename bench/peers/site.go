@@ -26,6 +26,8 @@ type site struct {
 	key           string // the key alone
 	sink, sinkTLS string // the mailbox server's addresses
 	client        *tls.Config
+	hybrid        bool     // the peers' OpenSSL has the key exchange X25519MLKEM768
+	logging       string   // Portico's level
 	self          string   // this program, which has roles
 	env           []string // of what it runs, beside this program's own
 	sinks         []*exec.Cmd
@@ -64,7 +66,7 @@ func openSite(ctx context.Context) (*site, error) {
 
 // newSite makes the certificate and starts the mailbox servers in dir. self is a program that calls Role first.
 func newSite(dir, self string) (*site, error) {
-	s := &site{dir: dir, self: self, started: make(map[*exec.Cmd]bool)}
+	s := &site{dir: dir, self: self, logging: quiet, started: make(map[*exec.Cmd]bool)}
 	ca, err := backendtest.NewCA("peers")
 	if err != nil {
 		return nil, err

@@ -20,6 +20,9 @@ func starters(path string) []starter {
 	}
 }
 
+// quiet is the level at which Portico, as the peers, logs nothing of a session that goes well.
+const quiet = "warn"
+
 // portico is the name of the peer that all are compared with.
 const portico = "portico"
 
@@ -59,10 +62,10 @@ admin: {socket: %q, address: %q}
 mailbox_servers:
 %sdatabases:
 %ssettings: {login_type: plain_text_login, max_connections_per_user: 100000}
-log: {level: warn}
+log: {level: %s}
 loops: 1
 data_dir: %q
-`, addrs[0], addrs[1], s.cert, s.key, filepath.Join(dir, "admin.sock"), addrs[2], mailboxServers.String(), databases.String(), dir), 0o600)
+`, addrs[0], addrs[1], s.cert, s.key, filepath.Join(dir, "admin.sock"), addrs[2], mailboxServers.String(), databases.String(), s.logging, dir), 0o600)
 	if err != nil {
 		return nil, err
 	}

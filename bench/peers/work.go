@@ -6,8 +6,6 @@ import (
 	"crypto/tls"
 	"fmt"
 	"maps"
-	"strings"
-	"time"
 )
 
 // load is one kind of work of sessions that stay. Its cost is the proxy's CPU time.
@@ -133,68 +131,3 @@ func stopAll(running []*Peer) {
 		p.Stop()
 	}
 }
-
-// A turn of sign-ins is short, as a proxy that has had nothing to do for seconds gives memory back; so each round has several.
-const (
-	perSignIn   = 400
-	signInTurns = 3
-)
-
-// signInRow measures what new sessions cost; they end outside of the measure.
-func signInRow(s *site, all []starter, overTLS bool, rounds int) (*row, error) {
-	running, err := startAll(s, all)
-	defer stopAll(running)
-	if err != nil {
-		return nil, err
-	}
-	r := &row{name: "sign-in, plain", unit: "us CPU each", bar: 1.0, unranked: map[string]bool{"haproxy": true}}
-	var config, postQuantum *tls.Config
-	if overTLS {
-		r.name, r.bar, config = "sign-in, new TLS session", 0.7, s.client
-		if postQuantum, err = clientTLS(s.ca); err != nil {
-			return nil, err
-		}
-	}
-	helping := make(map[string][]float64)
-	var quantum []float64
-	one := func(p *Peer, config *tls.Config) (own, helper float64, err error) {
-		var opened []*client
-		mine, theirs, err := p.spentOn(func() (err error) {
-			opened, err = signInMany(p.address(overTLS), config, perSignIn)
-			return err
-		})
-		closeAll(opened)
-		time.Sleep(100 * time.Millisecond) // the ends are not part of the next turn
-		return micros(mine.cpu) / perSignIn, micros(theirs.cpu) / perSignIn, err
-	}
-	for _, p := range running { // what is first is not measured
-		if _, _, err := one(p, config); err != nil {
-			return nil, fmt.Errorf("%s: %w", p.Name, err)
-		}
-	}
-	err = takeTurns(running, signInTurns*rounds, func(p *Peer) error {
-		own, helper, err := one(p, config)
-		if err != nil {
-			return err
-		}
-		r.add(p.Name, own)
-		helping[p.Name] = append(helping[p.Name], helper)
-		if p.Name == portico && overTLS {
-			own, _, err = one(p, postQuantum)
-			quantum = append(quantum, own)
-		}
-		return err
-	})
-	var notes []string
-	if helping["nginx"] != nil {
-		notes = append(notes, fmt.Sprintf("who answers their questions, apart: nginx %s, dovecot %s; haproxy signs nobody in",
-			spreadOf(helping["nginx"]), spreadOf(helping["dovecot"])))
-	}
-	if overTLS {
-		notes = append(notes, fmt.Sprintf("portico with X25519MLKEM768, its default: %s", spreadOf(quantum)))
-	}
-	r.note = strings.Join(notes, "; ")
-	return r, err
-}
-
-func micros(d time.Duration) float64 { return float64(d.Nanoseconds()) / 1e3 }

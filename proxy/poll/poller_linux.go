@@ -2,7 +2,8 @@ package poll
 
 import (
 	"encoding/binary"
-	"sync"
+	"runtime"
+	"sync/atomic"
 	"syscall"
 	"unsafe"
 
@@ -28,13 +29,22 @@ type Poller struct {
 	quiet       int // waits in a row in which nothing has come
 }
 
-// mailbox is how others ask a loop for something.
+// mailbox is how others ask a loop for something: a list that callers put letters in front of. It has no lock, because a thread of
+// lower priority could be stopped while it holds one, and a loop would wait for it.
 type mailbox struct {
-	mu     sync.Mutex
-	calls  []func()
-	sleeps bool // the loop waits for long, and has to be woken
-	closed bool
+	last   atomic.Pointer[letter] // the newest; &shut when the mailbox is closed
+	sleeps atomic.Bool            // the loop waits for long, and has to be woken
+	waking atomic.Int32           // how many are about to wake it
 }
+
+// letter is one call, and the one before it.
+type letter struct {
+	call   func()
+	before *letter
+}
+
+// shut stands in a closed mailbox.
+var shut letter
 
 // New returns a poller that watches nothing.
 func New() (*Poller, error) {
@@ -53,8 +63,12 @@ func New() (*Poller, error) {
 	return p, nil
 }
 
-// Release frees the descriptors. The poller is of no use any more.
+// Release frees the descriptors. The poller is of no use any more. Who is about to wake the loop may still write, and must not do so to a
+// descriptor that is somebody else's by then; with nobody asleep it takes no longer than that write.
 func (p *Poller) Release() {
+	for p.mail.waking.Load() > 0 {
+		runtime.Gosched()
+	}
 	for _, fd := range []int{p.epoll, p.wake} {
 		if fd >= 0 {
 			unix.Close(fd)
@@ -105,30 +119,45 @@ func (p *Poller) Wait(longest int) []unix.EpollEvent {
 	return p.events[:max(blocked, 0)]
 }
 
-// maySleep says whether nobody has asked for anything, so that the loop may wait for long; with false it has waited.
+// maySleep says whether nobody has asked for anything, so that the loop may wait for long; with false it has waited. Who posts puts the
+// letter first and looks whether the loop sleeps then; here it is the other way around, so one of the two sees the other.
 func (p *Poller) maySleep(sleeps bool) bool {
-	p.mail.mu.Lock()
-	defer p.mail.mu.Unlock()
-	p.mail.sleeps = sleeps && len(p.mail.calls) == 0
-	return p.mail.sleeps
+	p.mail.sleeps.Store(sleeps)
+	if sleeps && p.mail.last.Load() != nil {
+		p.mail.sleeps.Store(false)
+		return false
+	}
+	return sleeps
 }
 
 // Post has the loop call f when it next reads its mail, and wakes it for that if it waits for long. It answers false when the mailbox is
-// closed, f being not called then.
+// closed, f being not called then. It waits for nobody.
 func (p *Poller) Post(f func()) bool {
-	p.mail.mu.Lock()
-	defer p.mail.mu.Unlock()
-	if p.mail.closed {
-		return false
+	l := &letter{call: f}
+	for {
+		l.before = p.mail.last.Load()
+		if l.before == &shut {
+			return false
+		}
+		if p.mail.last.CompareAndSwap(l.before, l) {
+			break
+		}
 	}
-	p.mail.calls = append(p.mail.calls, f)
-	if p.mail.sleeps {
-		p.mail.sleeps = false
+	if p.mail.sleeps.Load() {
+		p.rouse()
+	}
+	return true
+}
+
+// rouse wakes the loop unless somebody else has.
+func (p *Poller) rouse() {
+	p.mail.waking.Add(1)
+	defer p.mail.waking.Add(-1)
+	if p.mail.sleeps.Swap(false) {
 		var one [8]byte
 		binary.NativeEndian.PutUint64(one[:], 1)
 		unix.Write(p.wake, one[:])
 	}
-	return true
 }
 
 // Woken takes a wake-up back. It is for the event of SlotWake.
@@ -137,32 +166,33 @@ func (p *Poller) Woken() {
 	unix.Read(p.wake, count[:])
 }
 
-// ReadMail calls what was posted.
+// ReadMail calls what was posted, in its order. A closed mailbox stays closed.
 func (p *Poller) ReadMail() {
-	for _, call := range p.take(false) {
-		call()
+	last := p.mail.last.Load()
+	for last != nil && last != &shut {
+		if p.mail.last.CompareAndSwap(last, nil) {
+			p.read(last)
+			return
+		}
+		last = p.mail.last.Load()
 	}
 }
 
 // CloseMail closes the mailbox and calls what was posted before.
-func (p *Poller) CloseMail() {
-	for _, call := range p.take(true) {
-		call()
-	}
-}
+func (p *Poller) CloseMail() { p.read(p.mail.last.Swap(&shut)) }
 
-func (p *Poller) take(last bool) []func() {
-	p.mail.mu.Lock()
-	defer p.mail.mu.Unlock()
-	calls := p.mail.calls
-	p.mail.calls, p.mail.closed = nil, p.mail.closed || last
-	return calls
+// read calls what the letters say, the oldest first.
+func (p *Poller) read(last *letter) {
+	var first *letter
+	for last != nil && last != &shut {
+		first, last, last.before = last, last.before, first
+	}
+	for ; first != nil; first = first.before {
+		first.call()
+	}
 }
 
 // CloseEmptyMail closes the mailbox unless something is in it. It says whether it is closed.
 func (p *Poller) CloseEmptyMail() bool {
-	p.mail.mu.Lock()
-	defer p.mail.mu.Unlock()
-	p.mail.closed = p.mail.closed || len(p.mail.calls) == 0
-	return p.mail.closed
+	return p.mail.last.CompareAndSwap(nil, &shut) || p.mail.last.Load() == &shut
 }

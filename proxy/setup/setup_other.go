@@ -30,6 +30,9 @@ func Start(_, _ int, panicked func(value any, stack []byte)) (*Threads, error) {
 // Stop waits until the last set-up is over.
 func (ts *Threads) Stop() { ts.done.Wait() }
 
+// Post answers false: there is no thread to call anything.
+func (ts *Threads) Post(func()) bool { return false }
+
 // Adopt calls take with the connection. It owns conn.
 func (ts *Threads) Adopt(conn net.Conn, take func(*Conn)) error {
 	c := &Conn{Conn: conn, threads: ts}

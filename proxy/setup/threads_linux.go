@@ -46,9 +46,16 @@ func (ts *Threads) Stop() {
 	ts.done.Wait()
 }
 
+// Post has a thread call f soon, between set-ups; f must not wait. It answers false when the threads have ended, f being not called then. It
+// waits for nobody, so a thread of higher priority may call it.
+func (ts *Threads) Post(f func()) bool { return ts.pick().post(f) }
+
+// pick returns each thread in turn.
+func (ts *Threads) pick() *thread { return ts.threads[int(ts.next.Add(1)-1)%len(ts.threads)] }
+
 // Adopt brings a connection under a thread, and calls take there with it. It owns conn.
 func (ts *Threads) Adopt(conn net.Conn, take func(*Conn)) error {
-	th := ts.threads[int(ts.next.Add(1)-1)%len(ts.threads)]
+	th := ts.pick()
 	c, err := th.adopt(conn)
 	if err == nil && !th.post(func() { c.giveTo(take) }) {
 		unix.Close(c.fd)
