@@ -7,20 +7,10 @@ package main
 
 import (
 	"os"
-	"os/signal"
-	"slices"
-	"syscall"
+
+	_ "portico/cmd/portico/hangup" // SIGHUP does not end a process that is about to serve
 )
 
 func main() {
-	outliveHangups(os.Args[1:])
 	os.Exit(run(os.Args[1:], os.Stdout, os.Stderr))
-}
-
-// outliveHangups keeps SIGHUP from ending a process that is about to serve. What it asks for, reading the configuration, comes anyway; then
-// serve listens for it.
-func outliveHangups(args []string) {
-	if slices.Contains(args, "serve") || slices.Contains(args, "demo") {
-		signal.Ignore(syscall.SIGHUP)
-	}
 }

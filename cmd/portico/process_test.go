@@ -9,9 +9,10 @@ import (
 	"net"
 	"net/http"
 	"os"
-	"os/signal"
+	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -198,20 +199,80 @@ func getStatus(url string) int {
 	return response.StatusCode
 }
 
-// A process that is to serve outlives SIGHUP before it listens for it; others end with their terminal.
-func TestHangupBeforeServing(t *testing.T) {
-	heard := make(chan os.Signal, 1)
-	for _, c := range []struct {
-		args string
-		want bool
-	}{{"log tail", false}, {"--help", false}, {"serve -c x", true}, {"demo", true}} {
-		signal.Notify(heard, syscall.SIGHUP) // so that it is not ignored
-		signal.Stop(heard)
-		outliveHangups(strings.Fields(c.args))
-		if got := signal.Ignored(syscall.SIGHUP); got != c.want {
-			t.Errorf("%s: ignored is %v", c.args, got)
+// Of all packages with work to do at the start, hangup must come before those of other authors that need package os, and before ours. What comes
+// before it is the window in which SIGHUP ends the process.
+func TestHangupIsIgnoredFirst(t *testing.T) {
+	cmd := program(t, "version")
+	cmd.Env = append(cmd.Env, "GODEBUG=inittrace=1")
+	said, err := cmd.CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v\n%s", err, said)
+	}
+	var before []string
+	found := false
+	for line := range strings.Lines(string(said)) {
+		f := strings.Fields(line)
+		if len(f) < 2 || f[0] != "init" {
+			continue
+		}
+		if found = f[1] == "portico/cmd/portico/hangup"; found {
+			break
+		}
+		before = append(before, f[1])
+	}
+	if !found || !slices.Contains(before, "os/signal") {
+		t.Fatalf("no trace of the package\n%s", said)
+	}
+	for _, later := range []string{"main", "reflect", "net", "github.com/prometheus/client_golang/prometheus", "portico/configs"} {
+		if slices.Contains(before, later) {
+			t.Errorf("%s is initialised before hangup", later)
 		}
 	}
-	signal.Notify(heard, syscall.SIGHUP)
-	signal.Stop(heard)
+}
+
+// A process that inherited SIGHUP as ignored has no window at all, and reloads as others do.
+func TestHangupAtOnceUnderNohup(t *testing.T) {
+	testkit.NoLeaks(t)
+	site := newSite(t)
+	site.serveMail(t)
+	serve := program(t, "serve", "--config", site.write(t, ""))
+	cmd := exec.Command("/bin/sh", append([]string{"-c", `trap "" HUP; echo; exec "$@"`, "sh"}, serve.Args...)...)
+	cmd.Env = serve.Env
+	trapped, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	log, err := cmd.StderrPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer cmd.Process.Kill()
+	if _, err := trapped.Read(make([]byte, 1)); err != nil {
+		t.Fatal(err)
+	}
+	lines := bufio.NewScanner(log)
+	until := func(want string) {
+		t.Helper()
+		for lines.Scan() {
+			if strings.Contains(lines.Text(), want) {
+				return
+			}
+		}
+		t.Fatalf("the log ended before %q: %v", want, lines.Err())
+	}
+	for range 20 { // before, during and after its initialisation
+		send(t, cmd.Process, syscall.SIGHUP)
+	}
+	until(`"ready"`)
+	send(t, cmd.Process, syscall.SIGHUP)
+	until("reloaded")
+	send(t, cmd.Process, syscall.SIGTERM)
+	for lines.Scan() {
+	}
+	if err := cmd.Wait(); err != nil {
+		t.Error(err)
+	}
 }
