@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -28,7 +27,7 @@ type ActiveManager struct {
 
 	mu        sync.Mutex // guards the rest; never held while the store writes
 	databases map[string]*database
-	blocked   map[string][]string    // mailbox servers by name: who blocks them
+	blocked   map[string][]Blocker   // mailbox servers by name: who blocks them
 	policy    map[string]Policy      // mailbox servers by name, where it was changed by command
 	placed    map[string]string      // users who were moved, by name: their database
 	users     map[string]*held       // users with sign-ins under way
@@ -80,19 +79,14 @@ func NewActiveManager(ctx context.Context, s store.Store) (*ActiveManager, error
 		s = store.Memory()
 	}
 	m := &ActiveManager{
-		store: s, databases: make(map[string]*database), blocked: make(map[string][]string), policy: make(map[string]Policy),
+		store: s, databases: make(map[string]*database), blocked: make(map[string][]Blocker), policy: make(map[string]Policy),
 		placed: make(map[string]string), users: make(map[string]*held), failed: make(map[copyOf]Failure),
 		exchanges: make(map[*exchange]struct{}),
 	}
 	for key, take := range map[string]func(name, value string){
-		blockedKey: func(name, value string) {
-			if value == "blocked" { // as it was written before there were several who could
-				value = ByOperator
-			}
-			m.blocked[name] = strings.Fields(value)
-		},
-		policyKey: func(name, value string) { m.policy[name] = Policy(value) },
-		placedKey: func(name, value string) { m.placed[name] = value },
+		blockedKey: func(name, value string) { m.blocked[name] = parseBlockers(value) },
+		policyKey:  func(name, value string) { m.policy[name] = Policy(value) },
+		placedKey:  func(name, value string) { m.placed[name] = value },
 	} {
 		if err := each(ctx, s, key, take); err != nil {
 			return nil, err

@@ -29,6 +29,7 @@ type Request struct {
 	State     string    `json:"state"` // Active or Inactive
 	At        time.Time `json:"at"`
 	Source    string    `json:"source,omitempty"` // where it comes from: one of the Source constants; "" if an earlier version made it
+	Who       string    `json:"who,omitempty"`    // the user or token that asked for it; "" if Portico did
 }
 
 // Where requests come from.

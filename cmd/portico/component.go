@@ -105,7 +105,7 @@ func (s *service) setComponent(ctx context.Context, r health.Request) error {
 		return err
 	}
 	defer done()
-	r.At = time.Now().UTC().Truncate(time.Millisecond)
+	r.At, r.Who = time.Now().UTC().Truncate(time.Millisecond), admin.Who(ctx)
 	text, err := json.Marshal(r)
 	if err != nil {
 		return err
@@ -119,7 +119,7 @@ func (s *service) setComponent(ctx context.Context, r health.Request) error {
 		return err
 	}
 	s.components.Set(r)
-	s.log.Warn().Str("component", r.Component).Str("requester", r.Requester).Str("state", r.State).Msg("state of a component set")
+	s.log.Warn().Str("component", r.Component).Str("requester", r.Requester).Str("state", r.State).Str("who", r.Who).Msg("state of a component set")
 	s.obeyComponents()
 	return nil
 }
@@ -181,12 +181,20 @@ func requestOf(component string, r health.Request) string {
 		from = append(from, r.Component)
 	}
 	if r.Source != "" {
-		from = append(from, "set by "+r.Source)
+		from = append(from, "set by "+asker(r.Source, r.Who))
 	}
 	if len(from) > 0 {
 		text += " (" + strings.Join(from, ", ") + ")"
 	}
 	return text
+}
+
+// asker names a kind of requester, and the user or token behind it where one is known.
+func asker(kind, who string) string {
+	if who == "" {
+		return kind
+	}
+	return kind + " " + who
 }
 
 func newComponentSet() *cobra.Command {

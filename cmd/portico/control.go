@@ -47,7 +47,9 @@ func (c control) Servers(ctx context.Context) []admin.ServerState {
 		s := admin.ServerState{Name: name, Up: healthy[name] == nil, Active: active[name], Blocked: tier.ActiveManager().Blocked(name), Breaker: open[name]}
 		gate := c.s.gates.State(name)
 		s.Policy, s.Paused, s.Waiting = string(tier.Policy(name)), gate.Paused.Seconds(), gate.Waiting
-		s.BlockedBy = tier.ActiveManager().BlockedBy(name)
+		for _, b := range tier.ActiveManager().Blockers(name) {
+			s.BlockedBy, s.Blockers = append(s.BlockedBy, b.By), append(s.Blockers, admin.Blocker(b))
+		}
 		if err := healthy[name]; err != nil {
 			s.Error = err.Error()
 		}
@@ -96,7 +98,7 @@ func (c control) Block(ctx context.Context, server string, move bool) ([]admin.M
 		return nil, err
 	}
 	admin.Was(ctx, "activation", c.activation(server))
-	if err := c.tier().ActiveManager().Block(ctx, server, backend.ByOperator); err != nil {
+	if err := c.tier().ActiveManager().BlockAs(ctx, server, backend.Blocker{By: backend.ByOperator, Who: admin.Who(ctx)}); err != nil {
 		return nil, err
 	}
 	c.s.log.Warn().Str("server", server).Bool("move", move).Msg("activation blocked on a mailbox server")

@@ -78,7 +78,7 @@ func (c healthControl) StartMaintenance(ctx context.Context, server string, drai
 	if err != nil {
 		return nil, err
 	}
-	if err := c.s.active.Block(ctx, server, byMaintenance); err != nil {
+	if err := c.s.active.BlockAs(ctx, server, backend.Blocker{By: byMaintenance, Who: admin.Who(ctx)}); err != nil {
 		return nil, err
 	}
 	if _, again := before[server]; !again { // else the policy that it had is known already

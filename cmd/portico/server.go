@@ -23,7 +23,7 @@ func newServerList() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "list",
 		Short: "List the mailbox servers, and whether they answer",
-		Long:  "List asks each mailbox server for its greeting, now. BreakerOpen says that sign-ins leave it alone, as it has failed too often.\nBlocked says who keeps databases from being activated there: operator, maintenance, or health after a failover.\n\nExit status: 0 all answer, 1 some do not, 2 portico can not be asked.",
+		Long:  "List asks each mailbox server for its greeting, now. BreakerOpen says that sign-ins leave it alone, as it has failed too often.\nBlocked says who forbids activation there: operator or maintenance, with the user or token that asked for it, or health after a failover.\n\nExit status: 0 all answer, 1 some do not, 2 portico can not be asked.",
 		Args:  cobra.NoArgs,
 	}
 	ask := askFlags(cmd)
@@ -52,10 +52,14 @@ func newServerList() *cobra.Command {
 
 // blockedBy says who blocks activation on a server.
 func blockedBy(s admin.ServerState) string {
-	if len(s.BlockedBy) == 0 {
+	if len(s.Blockers) == 0 {
 		return yesNo(s.Blocked)
 	}
-	return "by " + strings.Join(s.BlockedBy, ", ")
+	var all []string
+	for _, b := range s.Blockers {
+		all = append(all, asker(b.By, b.Who))
+	}
+	return "by " + strings.Join(all, ", ")
 }
 
 func newServerBlock() *cobra.Command {

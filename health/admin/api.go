@@ -128,7 +128,15 @@ type ServerState struct {
 	Blocked bool    `json:"blocked,omitempty"`      // no database may be activated there
 	// BlockedBy says who wants that: operator, maintenance, health.
 	BlockedBy []string `json:"blocked_by,omitempty"`
-	Active    int      `json:"active"` // databases that are
+	// Blockers names the users and tokens behind them too.
+	Blockers []Blocker `json:"blockers,omitempty"`
+	Active   int       `json:"active"` // databases that are
+}
+
+// Blocker is one who blocks activation on a mailbox server.
+type Blocker struct {
+	By  string `json:"by"`            // operator, maintenance, health
+	Who string `json:"who,omitempty"` // the user or token that asked for it
 }
 
 // CopyStatus is one copy of a database as the API shows it: Get-MailboxDatabaseCopyStatus.

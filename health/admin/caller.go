@@ -51,6 +51,15 @@ func withConn(ctx context.Context, conn net.Conn) context.Context {
 	return context.WithValue(ctx, connKey{}, conn)
 }
 
+// Who names the sender of a request as the log does: a user of this machine, or a token. It is "" if the context is no request's.
+func Who(ctx context.Context) string {
+	by, ok := ctx.Value(callerKey{}).(*caller)
+	if !ok {
+		return ""
+	}
+	return by.who
+}
+
 // connOf returns the connection of a request.
 func connOf(r *http.Request) *placedConn {
 	conn, _ := r.Context().Value(connKey{}).(*placedConn)
