@@ -52,6 +52,39 @@ func TestADrainKeepsItsTimeHoweverManyThereAre(t *testing.T) {
 	}
 }
 
+// A drain plans the ends of quiet sessions for half of its time, so that busy ones have the rest.
+func TestADrainPlansForHalfItsTime(t *testing.T) {
+	const many = 100_000
+	for _, test := range []struct {
+		limit    time.Duration // 0 is none
+		min, max int
+	}{{100 * time.Second, many / 500, many / 400}, {0, many / 50, many/50 + 1}} {
+		r := newRig(t, drivers[0], Options{}, ways{})
+		inside(t, r.relay, func(lp *loop) { lp.sessions += many })
+		ctx := t.Context()
+		if test.limit > 0 {
+			limited, cancel := context.WithTimeout(ctx, test.limit)
+			defer cancel()
+			ctx = limited
+		}
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			r.relay.Drain(ctx)
+		}()
+		perTick := 0
+		testkit.Eventually(t, "the drain is planned", func() bool {
+			inside(t, r.relay, func(lp *loop) { perTick = lp.drain.perTick })
+			return perTick > 0
+		})
+		if perTick < test.min || perTick > test.max {
+			t.Errorf("within %v: %d sessions at a tick, want %d to %d", test.limit, perTick, test.min, test.max)
+		}
+		inside(t, r.relay, func(lp *loop) { lp.sessions -= many; lp.drained() })
+		<-done
+	}
+}
+
 // Clients that do not close keep each loop waiting for a while, and all loops at the same time.
 func TestAllLoopsDrainAtTheSameTime(t *testing.T) {
 	testkit.NoLeaks(t)

@@ -1,6 +1,7 @@
 package relay
 
 import (
+	"sync"
 	"testing"
 
 	"portico/backend/backendtest/testkit"
@@ -70,6 +71,42 @@ func TestEndOfManyIsSpreadOverTime(t *testing.T) {
 		}
 	})
 	<-done
+	for _, tk := range talks {
+		if e := tk.kicked(); e.Reason != ReasonKicked {
+			t.Errorf("ended with %+v", e)
+		}
+	}
+}
+
+// End spreads the ends over the time it is given, on the loop's own ticks.
+func TestEndSpreadsOverItsTime(t *testing.T) {
+	testkit.NoLeaks(t)
+	r := newRig(t, drivers[0], Options{}, ways{})
+	const many = 40
+	talks := make([]*talk, many)
+	for i := range talks {
+		talks[i] = r.start()
+		talks[i].answers()
+	}
+	lp := r.relay.(*Loops).loops[0]
+	var once sync.Once
+	left := make(chan int, 1)
+	count := func() {
+		n := 0
+		lp.links(func(l *link) {
+			if l.phase == carrying {
+				n++
+			}
+		})
+		left <- n
+	}
+	r.relay.End(func(Owner) bool {
+		once.Do(func() { lp.post(count) }) // behind the first ends, and at most a few ticks
+		return true
+	}, ReasonKicked, 20*tick)
+	if n := <-left; n == 0 || n >= many {
+		t.Errorf("%d of %d sessions were left at first", n, many)
+	}
 	for _, tk := range talks {
 		if e := tk.kicked(); e.Reason != ReasonKicked {
 			t.Errorf("ended with %+v", e)

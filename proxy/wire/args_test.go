@@ -57,6 +57,8 @@ func TestArgs(t *testing.T) {
 		{astring, "{3}\r\na\r\n x", "a\r\n", true, " x"},
 		{astring, "{3+}\na{2 x", "a{2", true, " x"},
 		{astring, "{0}\r\n", "", true, ""},
+		{astring, "a)b", "a", true, ")b"},
+		{astring, "{3}\r\n\x00ab", "", false, "{3}\r\n\x00ab"},
 		{astring, "{3}\r\na\x00b", "", false, "{3}\r\na\x00b"},
 		{astring, "~{3}\r\na\x00b", "a\x00b", true, ""},
 		{astring, "{3} x", "", false, "{3} x"},

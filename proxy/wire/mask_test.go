@@ -51,6 +51,8 @@ func TestMask(t *testing.T) {
 		{"a UID MOVE 7 \"Sent Items\"\r\n", `uid move 7 "Sent Items"`},
 		{"a COPY hunter2 Trash\r\n", "copy {7} Trash"},
 		{"a SEARCH UNSEEN SINCE 1-Feb-2024 FROM smith\r\n", "search UNSEEN SINCE 1-Feb-2024 FROM {5}"},
+		{"a SEARCH SINCE 1-Feb-20hunter2 BEFORE 1-Feb-2024\r\n", "search SINCE {15} BEFORE 1-Feb-2024"},
+		{"a APPEND Sent \"01-Feb-2024 10:00:00 -0500\" {1}\r\nx\r\n", `append Sent "01-Feb-2024 10:00:00 -0500" {1}`},
 		{"a SEARCH CHARSET UTF-8 TEXT {7}\r\nhunter2 UID 1:5\r\n", "search CHARSET UTF-8 TEXT {7} UID 1:5"},
 		{"a SEARCH TEXT 123456 LARGER 5000\r\n", "search TEXT {6} LARGER 5000"},
 		{"a SEARCH HEADER Message-Id \"<x@y>\" 1:7\r\n", "search HEADER {10} {5} 1:7"},
@@ -96,6 +98,18 @@ func TestMask(t *testing.T) {
 				t.Errorf("%.60q in pieces of %d: %q, want %q", test.command, size, got, test.want)
 			}
 		}
+	}
+}
+
+// A session may end in the middle of a command: what has come is shown.
+func TestMaskOfACommandThatIsCut(t *testing.T) {
+	const command = "a SELECT INBOX"
+	_, _, head := new(CommandScanner).Next([]byte(command + "\r\n"))
+	var m Mask
+	m.Begin(head)
+	m.Feed([]byte(command))
+	if shown := m.End().String(); shown != "INBOX" {
+		t.Errorf("%q", shown)
 	}
 }
 

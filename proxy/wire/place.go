@@ -15,6 +15,7 @@ type Place struct {
 	texts uint8     // search keys: how many strings have to follow; CATENATE: how many parts there are
 	word1 bool      // search keys: a word that is no key has to follow
 	again bool      // APPEND has a message already
+	parts bool      // APPEND has a message in parts (CATENATE)
 	doubt bool      // servers may disagree about the literals to come
 	mute  bool      // and some neither ask for them nor refuse them
 	inbox bool      // the mailbox is INBOX, or none
@@ -220,14 +221,12 @@ func (p *Place) listHere() bool {
 
 // messageHere says whether APPEND has a message, or a part of one, here.
 func (p *Place) messageHere(e Extensions) bool {
-	if p.count == 0 || p.count > maxMessage || p.bin && e&Binary == 0 || p.again && e&MultiAppend == 0 {
+	if p.count == 0 || p.count > maxMessage || p.bin && e&Binary == 0 || p.again && e&MultiAppend == 0 || p.parts && e&Catenate == 0 {
 		return false
 	}
 	switch p.step {
-	case appendNext, appendDate, appendMessage, appendDone:
+	case appendNext, appendDate, appendMessage, appendDone, appendText:
 		return true
-	case appendText:
-		return e&Catenate != 0
 	}
 	return false
 }

@@ -162,7 +162,7 @@ func (p *Place) endMessage(k tokenKind) bool {
 		p.doubt = p.doubt || !validDate(p.word())
 		p.step = appendMessage
 	case k == kindAtom && p.step != appendCatenate && equalFold(p.word(), "CATENATE"):
-		p.step = appendCatenate
+		p.step, p.parts = appendCatenate, true
 	default:
 		p.mute = true
 		return false

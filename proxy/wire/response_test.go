@@ -34,6 +34,7 @@ func TestReadResponse(t *testing.T) {
 		{"a1 hm\r\n<", Response{Kind: Tagged, Tag: "a1"}, noResponse("a1", 3)},
 		{"a1\r\n<", Response{}, noResponse("", 0)},
 		{"\r\n<", Response{}, noResponse("", 0)},
+		{" OK done\r\n<", Response{}, noResponse("", 0)},
 		{"*\r\n<", Response{}, noResponse("", 0)},
 		{"HTTP/1.1 400 Bad Request\r\n<", Response{Kind: Tagged, Tag: "HTTP/1.1"}, noResponse("HTTP/1.1", 9)},
 		{strings.Repeat("t", 65) + " OK\r\n<", Response{}, noResponse("", 0)},
