@@ -29,7 +29,11 @@ type probed struct {
 
 // Lookup implements directory.Source.
 func (p *probed) Lookup(_ context.Context, q directory.Query) (directory.Entry, error) {
-	return directory.Entry{User: q.User, Database: "db" + strings.TrimPrefix(q.User, "health")}, p.down
+	database := "db2"
+	if q.User == "health1" {
+		database = "db1"
+	}
+	return directory.Entry{User: q.User, Database: database}, p.down
 }
 
 // newProbed returns a site of mailbox servers at these addresses.
@@ -37,8 +41,10 @@ func newProbed(t *testing.T, mbx1, mbx2 string) *probed {
 	p := &probed{t: t, mailboxes: map[string]bool{"db1": true, "db2": true}}
 	var err error
 	p.tier, err = backend.New(t.Context(), backend.Options{
-		Servers:   []backend.ServerOptions{{Name: "mbx1", Addresses: []string{mbx1}}, {Name: "mbx2", Addresses: []string{mbx2}}},
-		Databases: []backend.DatabaseOptions{{Name: "db1", Copies: []string{"mbx1", "mbx2"}}, {Name: "db2", Copies: []string{"mbx2"}}},
+		Servers: []backend.ServerOptions{{Name: "mbx1", Addresses: []string{mbx1}}, {Name: "mbx2",
+			Addresses: []string{mbx2}}},
+		Databases: []backend.DatabaseOptions{{Name: "db1", Copies: []string{"mbx1", "mbx2"}}, {Name: "db2",
+			Copies: []string{"mbx2"}}},
 		Directory: p,
 	})
 	if err != nil {
@@ -52,7 +58,8 @@ func (p *probed) back() Back {
 		Tier: func() *backend.Tier { return p.tier },
 		Mailbox: func(database string) (Mailbox, bool) {
 			name := "health" + strings.TrimPrefix(database, "db")
-			return Mailbox{User: name, Name: name, Password: func() (secret.Value, error) { return "sesame", nil }}, p.mailboxes[database]
+			return Mailbox{User: name, Name: name, Password: func() (secret.Value, error) { return "sesame", nil }},
+				p.mailboxes[database]
 		},
 		Read: func(_ context.Context, database, server string) { p.read = append(p.read, database+" on "+server) },
 	}
@@ -61,7 +68,8 @@ func (p *probed) back() Back {
 // runs executes a probe as the engine does.
 func (p *probed) runs(run *Run, look func(context.Context, *Run) error) *Result {
 	p.t.Helper()
-	result := (&Probe{HealthSet: "S", Name: "P", Run: look}).execute(testkit.Context(p.t), testkit.Patience, time.Now, run)
+	result := (&Probe{HealthSet: "S", Name: "P", Run: look}).execute(testkit.Context(p.t), testkit.Patience,
+		time.Now, run)
 	if result == nil {
 		return &Result{Err: ErrNoSample.Error()}
 	}
@@ -130,7 +138,8 @@ func TestSelfTest(t *testing.T) {
 	if r := p.runs(&Run{}, p.back().SelfTest("mbx2")); r.Account != "health1" || r.Type != Succeeded {
 		t.Errorf("by the copy that is not active: %+v", r)
 	}
-	if r := p.runs(&Run{Account: "health2", Password: "sesame"}, p.back().SelfTest("mbx2")); r.Account != "health2" || r.Type != Succeeded {
+	if r := p.runs(&Run{Account: "health2", Password: "sesame"},
+		p.back().SelfTest("mbx2")); r.Account != "health2" || r.Type != Succeeded {
 		t.Errorf("by another account: %+v", r)
 	}
 	p.want(p.runs(&Run{}, p.back().SelfTest("mbx1")), "Failed, Networking, in \"dial\": dial", "mbx1")
@@ -141,7 +150,8 @@ func TestSelfTest(t *testing.T) {
 		t.Errorf("without a health mailbox: %+v", r)
 	}
 	p.want(p.runs(&Run{}, p.back().SelfTest("mbx1")), "Failed, Networking, in \"dial\": answer")
-	if r := p.runs(&Run{Account: "health2", Password: "wrong"}, p.back().SelfTest("mbx2")); r.Dependency != Authentication {
+	if r := p.runs(&Run{Account: "health2", Password: "wrong"},
+		p.back().SelfTest("mbx2")); r.Dependency != Authentication {
 		t.Errorf("by an account with a wrong password: %s", blames(r))
 	}
 }
@@ -150,7 +160,8 @@ func TestSelfTest(t *testing.T) {
 func TestSelfTestHangsUp(t *testing.T) {
 	s := testkit.Scripted(t, nil, signsIn+"C: ${tag} LOGOUT\nclose")
 	p := newProbed(t, s.Addr(), s.Addr())
-	p.want(p.runs(&Run{}, p.back().SelfTest("mbx1")), "Failed, Networking, in \"logout\": dial greeting signin logout")
+	p.want(p.runs(&Run{}, p.back().SelfTest("mbx1")),
+		"Failed, Networking, in \"logout\": dial greeting signin logout")
 }
 
 // A deep test reads the mailbox on the server with the active copy, and tells who wants to know what it has read where.
@@ -160,13 +171,17 @@ func TestDeepTest(t *testing.T) {
 	p := newProbed(t, server, server)
 	r := p.runs(&Run{}, p.back().DeepTest("db1", false))
 	p.want(r, signedIn+"open select fetch logout")
-	if r.Account != "health1" || r.Mailbox != "mbx1" || !strings.HasPrefix(r.Sent, "FETCH 1 (UID") || !strings.HasSuffix(r.Sent, "); LOGOUT") {
+	if r.Account != "health1" || r.Mailbox != "mbx1" || !strings.HasPrefix(r.Sent, "FETCH 1 (UID") ||
+		!strings.HasSuffix(r.Sent, "); LOGOUT") {
 		t.Errorf("%+v", r)
 	}
-	p.want(p.runs(&Run{}, p.back().DeepTest("db1", true)), signedIn+"open select fetch append select search delete logout")
-	p.want(p.runs(&Run{}, p.back().DeepTest("db3", false)), "Failed, High Availability, in \"route\": ", "there is no active copy")
+	p.want(p.runs(&Run{}, p.back().DeepTest("db1", true)),
+		signedIn+"open select fetch append select search delete logout")
+	p.want(p.runs(&Run{}, p.back().DeepTest("db3", false)), "Failed, High Availability, in \"route\": ",
+		"there is no active copy")
 	p.mailboxes["db1"] = false
-	p.want(p.runs(&Run{}, p.back().DeepTest("db1", false)), "Failed, Authentication, in \"account\": ", "db1 has no health mailbox")
+	p.want(p.runs(&Run{}, p.back().DeepTest("db1", false)), "Failed, Authentication, in \"account\": ",
+		"db1 has no health mailbox")
 	if got := fmt.Sprint(p.read); got != "[db1 on mbx1 db1 on mbx1]" {
 		t.Errorf("it has read %s", got)
 	}
@@ -177,17 +192,24 @@ func TestMailboxAtFault(t *testing.T) {
 	testkit.NoLeaks(t)
 	const tookIn = "dial greeting signin open"
 	for _, cell := range []struct{ name, script, phase, steps, words string }{
-		{"no mailbox", signsIn + "C: ${tag} EXAMINE *\nS: ${tag} NO no such mailbox\neof", "select", "select", "no such mailbox"},
+		{"no mailbox", signsIn + "C: ${tag} EXAMINE *\nS: ${tag} NO no such mailbox\neof", "select", "select",
+			"no such mailbox"},
 		{"no answer", signsIn + "C: ${tag} EXAMINE *\nclose", "select", "select", ""},
-		{"no message", examines + "C: ${t1} FETCH *\nC: ${t2} LOGOUT\nS: ${t1} OK done\nS: * BYE\nS: ${t2} OK out\neof", "fetch", "select fetch", "does not give the first"},
-		{"bad message", examines + "C: ${t1} FETCH *\nC: ${t2} LOGOUT\nS: ${t1} NO damaged\nS: * BYE\nS: ${t2} OK out\neof", "fetch", "select fetch", "damaged"},
-		{"no end", examines + "C: ${t1} FETCH *\nC: ${t2} LOGOUT\nS: * 1 FETCH (UID 1)\nS: ${t1} OK done\nclose", "logout", "select fetch logout", ""},
+		{"no message",
+			examines + "C: ${t1} FETCH *\nC: ${t2} LOGOUT\nS: ${t1} OK done\nS: * BYE\nS: ${t2} OK out\neof",
+			"fetch", "select fetch", "does not give the first"},
+		{"bad message",
+			examines + "C: ${t1} FETCH *\nC: ${t2} LOGOUT\nS: ${t1} NO damaged\nS: * BYE\nS: ${t2} OK out\neof",
+			"fetch", "select fetch", "damaged"},
+		{"no end", examines + "C: ${t1} FETCH *\nC: ${t2} LOGOUT\nS: * 1 FETCH (UID 1)\nS: ${t1} OK done\nclose",
+			"logout", "select fetch logout", ""},
 	} {
 		t.Run(strings.ReplaceAll(cell.name, " ", "_"), func(t *testing.T) {
 			s := testkit.Scripted(t, nil, cell.script)
 			p := newProbed(t, s.Addr(), s.Addr())
 			r := p.runs(&Run{}, p.back().DeepTest("db1", false))
-			p.want(r, fmt.Sprintf("Failed, Information Store, in %q: %s %s", cell.phase, tookIn, cell.steps), cell.words)
+			p.want(r, fmt.Sprintf("Failed, Information Store, in %q: %s %s", cell.phase, tookIn, cell.steps),
+				cell.words)
 			if len(p.read) > 0 {
 				t.Errorf("it has read %q", p.read)
 			}
@@ -235,7 +257,8 @@ func TestWhoJudgesPasswords(t *testing.T) {
 		{"silent where there is no other copy", hangs, "", nil, MailboxServerAuthentication, ""},
 		{"silent with the directory down", hangs, in, directoryDown, ActiveDirectory, "no answer"},
 		{"hangs up", hello + "C: ${tag} LOGIN *\nclose", in, nil, Networking, ""},
-		{"no mechanism", "S: * OK [CAPABILITY IMAP4rev1 LOGINDISABLED] hello\neof", in, nil, MailboxServerAuthentication, "no mechanism"},
+		{"no mechanism", "S: * OK [CAPABILITY IMAP4rev1 LOGINDISABLED] hello\neof", in, nil,
+			MailboxServerAuthentication, "no mechanism"},
 	} {
 		t.Run(strings.ReplaceAll(cell.name, " ", "_"), func(t *testing.T) {
 			t.Parallel()
@@ -248,7 +271,8 @@ func TestWhoJudgesPasswords(t *testing.T) {
 			}
 			if cell.other != "" {
 				other := testkit.Scripted(t, nil, cell.other)
-				options.Servers = append(options.Servers, backend.ServerOptions{Name: "mbx2", Addresses: []string{other.Addr()}})
+				options.Servers = append(options.Servers, backend.ServerOptions{Name: "mbx2",
+					Addresses: []string{other.Addr()}})
 				options.Databases[0].Copies = append(options.Databases[0].Copies, "mbx2")
 			}
 			var err error
@@ -275,7 +299,10 @@ func TestNoPassword(t *testing.T) {
 	p := newProbed(t, "127.0.0.1:1", "127.0.0.1:1")
 	b := p.back()
 	b.Mailbox = func(string) (Mailbox, bool) {
-		return Mailbox{User: "health1", Name: "health1", Password: func() (secret.Value, error) { return "", fakeErr }}, true
+		return Mailbox{User: "health1", Name: "health1", Password: func() (secret.Value, error) {
+			return "",
+				fakeErr
+		}}, true
 	}
 	r := p.runs(&Run{}, b.DeepTest("db1", false))
 	p.want(r, "Failed, Authentication, in \"account\": ", "no such file")
