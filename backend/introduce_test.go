@@ -144,3 +144,42 @@ func TestSources(t *testing.T) {
 	}
 	expect("127.0.0.3 127.0.0.2 127.0.0.2 127.0.0.3")
 }
+
+// What a mailbox server that trusts us is told of the client. What is not known, or can not be said, is left out.
+func TestIDOfTheClient(t *testing.T) {
+	for _, test := range []struct {
+		client ClientInfo
+		want   string
+	}{
+		{ClientInfo{}, `("name" "Portico")`},
+		{ClientInfo{Addr: netip.MustParseAddrPort("192.0.2.7:5000"), Local: netip.MustParseAddrPort("[2001:db8::8]:993"), SessionID: "0123", Hops: 3},
+			`("name" "Portico" "x-originating-ip" "192.0.2.7" "x-originating-port" "5000" "x-connected-ip" "2001:db8::8" "x-connected-port" "993"` +
+				` "x-session-id" "0123" "x-proxy-ttl" "3")`},
+		{ClientInfo{Addr: netip.MustParseAddrPort("[::ffff:192.0.2.7]:1"), SessionID: "a\r\nb", Hops: 1},
+			`("name" "Portico" "x-originating-ip" "192.0.2.7" "x-originating-port" "1" "x-proxy-ttl" "1")`},
+		{ClientInfo{Addr: netip.MustParseAddrPort("[fe80::1%eth0]:1")}, `("name" "Portico" "x-originating-ip" "fe80::1" "x-originating-port" "1")`},
+	} {
+		if got, want := string(appendID([]byte("x"), "t", test.client)), "xt ID "+test.want+"\r\n"; got != want {
+			t.Errorf("%+v: %q, want %q", test.client, got, want)
+		}
+	}
+}
+
+// A check fails wherever the way to the sign-in fails.
+func TestCheckFails(t *testing.T) {
+	testkit.NoLeaks(t)
+	for name, test := range map[string]struct {
+		tls   TLSMode
+		says  dialogue
+		phase string
+	}{
+		"greeting":    {TLSNone, dialogue{"S: * BYE busy"}, PhaseGreeting},
+		"no greeting": {TLSNone, dialogue{"close"}, PhaseGreeting},
+		"STARTTLS":    {TLSStartTLS, dialogue{"S: * OK [CAPABILITY IMAP4rev1] hi", "close"}, ""},
+	} {
+		tier := tier(t, Timeouts{}, server(test.tls, nil, fake(t, nil, test.says)))
+		if e := failure(t, tier.Check(testkit.Context(t), "mbx1")); test.phase != "" && e.Phase != test.phase {
+			t.Errorf("%s: %v", name, e)
+		}
+	}
+}

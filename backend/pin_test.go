@@ -91,6 +91,56 @@ func TestPinRace(t *testing.T) {
 	}
 }
 
+// A set that a configuration pins is pinned no more if the databases do not come into force. One that was pinned before stays.
+func TestPinOfAConfigurationThatFails(t *testing.T) {
+	s, active := store.Memory(), store.Memory()
+	for _, before := range []bool{false, true} {
+		if before {
+			if err := PinDatabases(t.Context(), s, []string{"db1", "db2"}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		manager, err := NewActiveManager(t.Context(), active)
+		if err != nil {
+			t.Fatal(err)
+		}
+		o := hashed(s, "db1", "db2")
+		o.Active = manager
+		tier, err := New(t.Context(), o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		active.Close()
+		if _, err := tier.Configure(t.Context()); !errors.Is(err, store.ErrClosed) {
+			t.Errorf("pinned before %v: %v", before, err)
+		}
+		if names, err := PinnedDatabases(t.Context(), s); err != nil || (len(names) > 0) != before {
+			t.Errorf("pinned before %v: now %q, %v", before, names, err)
+		}
+		active = store.Memory()
+	}
+}
+
+// A store that can not be read, or an entry in it, is never taken for an empty one.
+func TestWhatTheStoreDoesNotTell(t *testing.T) {
+	damaged := store.Memory()
+	key := copyOf{"db1", "mbx1"}.key()
+	if _, err := damaged.CompareAndSet(t.Context(), key, 0, []byte("{")); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := NewActiveManager(t.Context(), damaged); err == nil || !strings.Contains(err.Error(), key+": ") {
+		t.Errorf("a damaged entry: %v", err)
+	}
+	closed := store.Memory()
+	closed.Close()
+	if _, err := NewActiveManager(t.Context(), closed); !errors.Is(err, store.ErrClosed) {
+		t.Errorf("active copies: %v", err)
+	}
+	if _, err := NewSurvey(t.Context(), closed); !errors.Is(err, store.ErrClosed) {
+		t.Errorf("what servers offer: %v", err)
+	}
+}
+
 func TestPinUnreadable(t *testing.T) {
 	s := store.Memory()
 	if _, err := s.CompareAndSet(t.Context(), pinKey, 0, []byte("{")); err != nil {

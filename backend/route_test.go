@@ -73,8 +73,9 @@ func TestRouteByDirectory(t *testing.T) {
 				t.Errorf("%s: %+v, %v, refused by %v; want %s", test.user, got, err, got.Refusal(), test.kind)
 			}
 		case len(test.want.Servers) == 0:
-			if !errors.As(err, &e) || e.Kind != test.kind {
-				t.Errorf("%s: %v, want %s", test.user, err, test.kind)
+			named := of[test.user].Database + of[test.user].Server + of[test.user].Address
+			if !errors.As(err, &e) || e.Kind != test.kind || e.Phase != PhaseRoute || !strings.Contains(err.Error(), named) || strings.Contains(err.Error(), "%") {
+				t.Errorf("%s: %v, want %s that names %q", test.user, err, test.kind, named)
 			}
 		case err != nil || got.Refusal() != nil || got.User != test.want.User || got.Database != test.want.Database ||
 			strings.Join(got.Servers, " ") != strings.Join(test.want.Servers, " ") || got.MaxConnections != test.want.MaxConnections:
