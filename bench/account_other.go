@@ -2,10 +2,7 @@
 
 package bench
 
-import (
-	"errors"
-	"time"
-)
+import "errors"
 
 var errNoAccounts = errors.New("only Linux keeps accounts that can be read")
 
@@ -15,4 +12,3 @@ func (accounting) memory([]int) (int64, error)          { return 0, errNoAccount
 func (accounting) unitTime(string) (cpuTime, error)     { return cpuTime{}, errNoAccounts }
 func (accounting) unitProcesses(string) ([]int, error)  { return nil, errNoAccounts }
 func unitGroup(string) (string, error)                  { return "", errNoAccounts }
-func ownCPU() time.Duration                             { return 0 }

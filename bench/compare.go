@@ -33,6 +33,7 @@ type Result struct {
 	Name    string            `json:"name"`
 	Figures map[string]Figure `json:"figures"`
 	Errors  uint64            `json:"errors"`
+	Short   int               `json:"rounds_short_of_cpu"` // in which the tool was short of CPU, so that latencies are its own
 	Reports []*Report         `json:"-"`
 }
 
@@ -89,6 +90,9 @@ func newComparison(contestants []Contestant, reports [][]*Report, base string) *
 		r := Result{Name: of.Name, Figures: make(map[string]Figure), Reports: reports[i]}
 		for _, report := range reports[i] {
 			r.Errors += report.Totals.Errors
+			if report.Tool.Short() {
+				r.Short++
+			}
 		}
 		c.Errors += r.Errors
 		for _, name := range figureOrder {
@@ -155,6 +159,11 @@ func median(values []float64) float64 {
 	return sorted[middle]
 }
 
+// Short reports whether the tool was short of CPU in any round.
+func (c *Comparison) Short() bool {
+	return slices.ContainsFunc(c.Results, func(r Result) bool { return r.Short > 0 })
+}
+
 // WriteTable writes the comparison for people.
 func (c *Comparison) WriteTable(w io.Writer) error {
 	var b strings.Builder
@@ -176,6 +185,9 @@ func (c *Comparison) WriteTable(w io.Writer) error {
 		t.Flush() // into memory
 	}
 	for _, r := range c.Results {
+		if r.Short > 0 {
+			fmt.Fprintf(&b, "\n%s: the tool was short of CPU in %d of %d rounds: latencies are its own\n", r.Name, r.Short, c.Rounds)
+		}
 		if r.Errors > 0 {
 			fmt.Fprintf(&b, "\n%s: %d errors\n", r.Name, r.Errors)
 			for _, e := range r.Reports[len(r.Reports)-1].Errors {

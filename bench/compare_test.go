@@ -58,9 +58,13 @@ func TestComparisonTable(t *testing.T) {
 	of := [][]*Report{reports(100, 300, 200), reports(400, 410, 390)}
 	of[1][2].Totals.Errors = 2
 	of[1][2].Errors = []ErrorCount{{"time-out", 2, []string{"user1: NOOP: no answer in time"}}}
+	of[1][0].Tool.Shortage = []string{"the machine's CPUs were 97 % busy"}
 	c := newComparison([]Contestant{{Name: "one"}, {Name: "other"}}, of, "one")
 	if f := c.Results[1].Figures["commands a second"]; f.Median != 400 || f.Low != 390 || f.High != 410 || f.Ratio != 2 {
 		t.Errorf("%+v", f)
+	}
+	if !c.Short() || c.Results[0].Short != 0 || c.Results[1].Short != 1 {
+		t.Errorf("rounds in which the tool was short of CPU: %+v", c.Results)
 	}
 	golden(t, "compare.txt", c.WriteTable)
 	golden(t, "compare.json", c.WriteJSON)

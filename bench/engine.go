@@ -99,13 +99,15 @@ func (e *engine) run(ctx context.Context) *Report {
 	}()
 
 	e.awaitSessions(ctx)
+	timers := startPulse()
 	first := e.open()
 	pause(ctx, e.options.Duration)
 	last := e.close()
+	late := timers.end()
 	e.finish(&running, stopDialing)
 	close(stopWatching)
 	<-watching
-	return e.report(began, first, last, watch)
+	return e.report(began, first, last, watch, late)
 }
 
 // launch starts the sessions, evenly over the ramp.
@@ -168,7 +170,7 @@ func (e *engine) close() mark {
 }
 
 func (e *engine) mark() mark {
-	return mark{at: time.Now(), spent: e.options.Account.read(), own: ownCPU(), sessions: e.joined.Load()}
+	return mark{at: time.Now(), spent: e.options.Account.read(), tool: readToolMark("/proc"), sessions: e.joined.Load()}
 }
 
 // finish waits for what is under way, for the grace, and cuts the rest. Sessions that tidy up have the grace once more.
@@ -242,7 +244,7 @@ func (e *engine) isCut() bool { return e.cut.Load() }
 type mark struct {
 	at       time.Time
 	spent    cpuTime
-	own      time.Duration
+	tool     toolMark
 	memory   int64
 	sessions int64
 }

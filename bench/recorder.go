@@ -210,3 +210,14 @@ func (all *results) measured(want func(row) bool) (sum fateCounts) {
 	}
 	return sum
 }
+
+// operations are the latencies of all operations that were done.
+func (all *results) operations() *hdrhistogram.Histogram {
+	sum := newHistogram()
+	for i, record := range all.rows {
+		if record != nil && row(i).operation() {
+			sum = merged(sum, record.done)
+		}
+	}
+	return sum
+}

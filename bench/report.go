@@ -3,8 +3,9 @@ package bench
 import (
 	"encoding/json"
 	"io"
-	"runtime"
 	"time"
+
+	"github.com/HdrHistogram/hdrhistogram-go"
 )
 
 // Report is what a run has found. Latencies are in microseconds.
@@ -112,13 +113,6 @@ type Spent struct {
 	Problem       string  `json:"problem,omitempty"` // the account is not complete
 }
 
-// Tool is about the load tool itself: one that is short of CPU measures itself.
-type Tool struct {
-	CPU     float64 `json:"cpu_s"`
-	CPUs    int     `json:"cpus"`
-	Version string  `json:"go"`
-}
-
 // Fine reports whether everything that was due was done, and every answer was right.
 func (r *Report) Fine() bool { return r.Totals.Errors == 0 }
 
@@ -130,7 +124,7 @@ func (r *Report) WriteJSON(w io.Writer) error {
 }
 
 // report puts the report of a run together.
-func (e *engine) report(began time.Time, first, last mark, watch *observer) *Report {
+func (e *engine) report(began time.Time, first, last mark, watch *observer, late *hdrhistogram.Histogram) *Report {
 	all := e.recorder.results()
 	seconds := last.at.Sub(first.at).Seconds()
 	r := &Report{
@@ -138,7 +132,7 @@ func (e *engine) report(began time.Time, first, last mark, watch *observer) *Rep
 		Sessions: SessionCount{Most: e.peak, AtEnd: last.sessions, Reconnects: all.reconnects},
 		Loop:     Loop{MostBehind: watch.maximum, DelayP99: all.delay.ValueAtQuantile(99), DelayMax: all.delay.Max()},
 		Errors:   errorCounts(all),
-		Tool:     Tool{CPU: (last.own - first.own).Seconds(), CPUs: runtime.GOMAXPROCS(0), Version: runtime.Version()},
+		Tool:     newTool(first.tool, last.tool, late, all.operations()),
 	}
 	if len(r.Errors) == 0 && r.Totals.OperationFates.All == r.Totals.OperationFates.Bad() {
 		r.Errors = append(r.Errors, ErrorCount{KindNothing.String(), 1, []string{"no operation was done in the measured time"}})

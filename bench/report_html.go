@@ -34,6 +34,9 @@ func (r *Report) WriteHTML(w io.Writer) error {
 	})
 }
 
+// ToolFacts says how the tool itself fared.
+func (r *Report) ToolFacts() string { return r.Tool.facts(r.Seconds) }
+
 // mainRow is the command that was sent most often.
 func (r *Report) mainRow() Row {
 	return slices.MaxFunc(append([]Row{{}}, r.Rows...), func(a, b Row) int {

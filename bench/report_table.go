@@ -16,6 +16,7 @@ func (r *Report) WriteTable(w io.Writer) error {
 	r.writeRows(&b)
 	r.writeLoop(&b)
 	r.writeSpent(&b)
+	r.writeTool(&b)
 	r.writeErrors(&b)
 	_, err := io.WriteString(w, b.String())
 	return err
@@ -67,7 +68,26 @@ func (r *Report) writeLoop(b *strings.Builder) {
 		fmt.Fprintf(b, "open loop: at most %d operations due and not begun at once; the tool's own delay p99 %s, max %s\n",
 			r.Loop.MostBehind, micros(r.Loop.DelayP99), micros(r.Loop.DelayMax))
 	}
-	fmt.Fprintf(b, "the tool itself took %s of %d CPUs\n", short(per(r.Tool.CPU, r.Seconds)), r.Tool.CPUs)
+}
+
+// writeTool says how the tool itself fared, and whether it was the bottleneck.
+func (r *Report) writeTool(b *strings.Builder) {
+	fmt.Fprintf(b, "\nthe tool itself: %s\nverdict: %s\n", r.Tool.facts(r.Seconds), r.Tool.Verdict())
+	for _, reason := range r.Tool.Shortage {
+		fmt.Fprintf(b, "  %s\n", reason)
+	}
+}
+
+// facts are the figures behind the verdict.
+func (t *Tool) facts(seconds float64) string {
+	text := fmt.Sprintf("%s of %d CPUs; timers late by p99 %s, max %s", short(per(t.CPU, seconds)), t.CPUs, micros(t.LateP99), micros(t.LateMax))
+	if t.Waiting != nil {
+		text += fmt.Sprintf("; its threads waited %s of the time they wanted a CPU, %s each time", percent(*t.Waiting), micros(int64(t.Wait)))
+	}
+	if t.Machine != nil {
+		text += fmt.Sprintf("; the machine was %s busy", percent(*t.Machine))
+	}
+	return text
 }
 
 func (r *Report) writeSpent(b *strings.Builder) {

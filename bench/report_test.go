@@ -52,8 +52,12 @@ func sampleReport() *Report {
 			CPU: 0.5, User: 0.2, System: 0.3, PerCommand: 250, PerGB: 90, PerSignIn: 10_000, MemoryBefore: 20 << 20, Memory: 21 << 20,
 			PssPerSession: 20_971.5, Problem: "no process 7",
 		},
-		Tool: Tool{CPU: 1.25, CPUs: 2, Version: "go"},
+		Tool: newTool(
+			toolMark{}, toolMark{1250 * time.Millisecond, map[int]threadTime{1: {time.Second, 500 * time.Millisecond, 1000}}, machineTime{97, 100}},
+			newHistogram(), newHistogram(),
+		),
 	}
+	r.Tool.CPUs, r.Tool.Version = 2, "go"
 	for i := range 12 {
 		r.Series = append(r.Series, Point{
 			At: float64(i - 1), Length: 1, Sessions: min(50, 25*i), PerSecond: float64(180 + 10*(i%4)), P50: 90 + int64(i), P99: 2000 + 100*int64(i),

@@ -25,6 +25,22 @@ func allowRemoteFlag(cmd *cobra.Command) *bool {
 	return cmd.Flags().Bool("allow-remote", false, "also other machines than this one; only those you may put load on")
 }
 
+// strictFlag is on each command that measures.
+func strictFlag(cmd *cobra.Command) *bool {
+	return cmd.Flags().Bool("strict", false, "exit status 3 if the tool was short of CPU, whatever was measured")
+}
+
+// measured returns what ends a measurement. Without CPU for the tool, its errors may be its own, so strict goes first.
+func measured(fine, short, strict bool) error {
+	switch {
+	case short && strict:
+		return errDoubt
+	case !fine:
+		return errBadNews
+	}
+	return nil
+}
+
 // report is a result of several tables. For people it has one form.
 type report interface {
 	Names() []string // of what was measured

@@ -15,13 +15,15 @@ func newBenchCompare() *cobra.Command {
 		Short: "Have several servers do the same work, in turns",
 		Long: "Compare runs the same work against each target of a file, round by round in turns, so that what the machine does besides\n" +
 			"falls on all of them, and prints medians, their spread, and ratios to one target.\n\n" +
-			"Exit status: 0 everything that was due was done, and rightly; 1 it was not; 2 the comparison could not be done.",
+			"Exit status: 0 everything that was due was done, and rightly; 1 it was not; 2 the comparison could not be done;\n" +
+			"3 with --strict: the tool was short of CPU, so that latencies are its own.",
 		Args: cobra.NoArgs,
 	}
 	file := cmd.Flags().StringP("config", "c", "", "`file` with the work and the targets")
 	cmd.MarkFlagRequired("config")
 	output := outputFlags(cmd)
 	remote := allowRemoteFlag(cmd)
+	strict := strictFlag(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		plan, err := bench.LoadComparePlan(*file)
 		if err != nil {
@@ -46,10 +48,7 @@ func newBenchCompare() *cobra.Command {
 		if err := output.report(cmd.OutOrStdout(), result); err != nil {
 			return err
 		}
-		if result.Errors > 0 {
-			return errBadNews
-		}
-		return nil
+		return measured(result.Errors == 0, result.Short(), *strict)
 	}
 	return cmd
 }

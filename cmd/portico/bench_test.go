@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"io"
 	"net"
 	"os"
 	"path/filepath"
@@ -46,6 +47,24 @@ func TestBenchRun(t *testing.T) {
 	}
 	if err := json.Unmarshal([]byte(out), &report); err != nil || status != statusBad || len(report.Errors) == 0 || report.Totals.Commands == 0 {
 		t.Errorf("the sink tells nothing in STATUS, and that is an error: status %d, %v, %.300s", status, err, out)
+	}
+}
+
+// TestBenchStatus: errors are bad news, but a measurement that the tool has spoilt says nothing of errors.
+func TestBenchStatus(t *testing.T) {
+	for _, c := range []struct {
+		fine, short, strict bool
+		want                error
+	}{
+		{true, false, true, nil}, {true, true, false, nil}, {false, true, false, errBadNews}, {false, false, true, errBadNews},
+		{true, true, true, errDoubt}, {false, true, true, errDoubt},
+	} {
+		if got := measured(c.fine, c.short, c.strict); got != c.want {
+			t.Errorf("%+v: %v", c, got)
+		}
+	}
+	if got := exitStatus(errDoubt, io.Discard); got != statusDoubt {
+		t.Errorf("exit status %d", got)
 	}
 }
 

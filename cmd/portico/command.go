@@ -15,10 +15,14 @@ const (
 	statusFine   = 0 // done, and the answer is good
 	statusBad    = 1 // done, and the answer is bad news
 	statusFailed = 2 // could not be done
+	statusDoubt  = 3 // done, and the answer is not to be relied on: bench with --strict
 )
 
 // errBadNews ends a command that has done its work and told what is wrong.
 var errBadNews = errors.New("bad news")
+
+// errDoubt ends a measurement that the tool itself has spoilt.
+var errDoubt = errors.New("in doubt")
 
 // defaultFile is where the configuration is if nobody says otherwise.
 const defaultFile = "/etc/portico/portico.yaml"
@@ -33,12 +37,19 @@ func run(args []string, stdout, stderr io.Writer) int {
 	if err == nil {
 		err = root.Execute()
 	}
+	return exitStatus(err, stderr)
+}
+
+// exitStatus returns the status for how a command ended, and prints an error that the command has not told itself.
+func exitStatus(err error, stderr io.Writer) int {
 	var problems configs.Problems
 	switch {
 	case err == nil:
 		return statusFine
 	case errors.Is(err, errBadNews):
 		return statusBad
+	case errors.Is(err, errDoubt):
+		return statusDoubt
 	case errors.As(err, &problems): // a line each, with its place in the file
 		fmt.Fprintln(stderr, visibleText(problems.Error()))
 	default:
@@ -53,7 +64,8 @@ func newRoot() *cobra.Command {
 		Short: "The front door of a mail system: an IMAP proxy that measures every command",
 		Long: "Portico takes IMAP clients' connections, signs the users in to the mailbox servers that hold their mail,\n" +
 			"and moves the bytes between the two while it measures every command.\n\n" +
-			"Exit status: 0 done and fine, 1 done and the answer is bad news, 2 could not do it.",
+			"Exit status: 0 done and fine, 1 done and the answer is bad news, 2 could not do it,\n" +
+			"3 measured with --strict, and the answer is in doubt.",
 		Version:       version(),
 		SilenceErrors: true,
 		SilenceUsage:  true,
