@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -48,7 +49,6 @@ var commandSamples = []struct{ command, args string }{
 	{"log on", "--user ann --for 1m"},
 	{"log status", ""},
 	{"log show", "--from 1m"},
-	{"log tail", ""},
 	{"log off", ""},
 	{"health get", ""},
 	{"health report", ""},
@@ -85,6 +85,8 @@ var commandSamples = []struct{ command, args string }{
 	{"store restore", "latest --config STOPPED"},
 	{"test imap", "127.0.0.1:1 --user ann --password-file PASSWORD"},
 	{"bench profile list", ""},
+	{"bench run", "--target SINK --users user%02d:1-3 --password-file BENCH --duration 100ms --sessions 3"},
+	{"bench compare", "--config COMPARE"},
 }
 
 // leaves lists the commands that do something, by the words that call them.
@@ -202,19 +204,28 @@ func TestEveryCommandInEveryForm(t *testing.T) {
 			t.Fatal(errs)
 		}
 	}
-	fill := strings.NewReplacer("FILE", file, "OTHER", otherFile, "STOPPED", stoppedFile, "PASSWORD", filepath.Join(w.dir, "health.password"))
+	sink, passwords := benchSink(t)
+	compare := filepath.Join(filepath.Dir(passwords), "compare.yaml")
+	plan := "rounds: 1\nwork: {profile: noop, users: user, password_file: " + passwords + ", sessions: 1, duration: 100ms}\n" +
+		"targets: [{name: one, target: \"" + sink + "\"}, {name: two, target: \"" + sink + "\"}]\n"
+	if err := os.WriteFile(compare, []byte(plan), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	fill := strings.NewReplacer("SINK", sink, "BENCH", passwords, "COMPARE", compare,
+		"FILE", file, "OTHER", otherFile, "STOPPED", stoppedFile, "PASSWORD", filepath.Join(w.dir, "health.password"))
 	t.Setenv("PORTICO_ADMIN", filepath.Join(w.dir, "admin.sock"))
 	t.Setenv("COLUMNS", "80")
 	known := leaves(newRoot())
-	for _, words := range append(slices.Clone(commandsWithoutResults), "bench run", "bench compare", "log tail") {
+	for _, words := range append(slices.Clone(commandsWithoutResults), "log tail") {
 		delete(known, words)
+	}
+	for _, form := range []string{"json", "table", "wide", "list", "name", "csv", "table --no-headers"} {
+		tryTail(t, r, form)
 	}
 	for _, sample := range commandSamples {
 		cmd := known[sample.command]
 		if cmd == nil {
-			if sample.command != "runbook average" && sample.command != "log tail" {
-				t.Errorf("there is no command %s", sample.command)
-			}
+			t.Errorf("there is no command %s", sample.command)
 			continue
 		}
 		delete(known, sample.command)
@@ -237,6 +248,42 @@ func tryForm(t *testing.T, args []string, form string) {
 		t.Errorf("%q: status %d, %s%s", args, status, out, errs)
 		return
 	}
+	inForm(t, args, form, out, status)
+}
+
+// tryTail watches the protocol log until there are rows, and interrupts that.
+func tryTail(t *testing.T, r *running, form string) {
+	t.Helper()
+	args := append([]string{"log", "tail", "-o"}, strings.Fields(form)...)
+	tail := program(t, args...)
+	out := &testkit.Log{}
+	tail.Stdout = out
+	if err := tail.Start(); err != nil {
+		t.Fatal(err)
+	}
+	testkit.Eventually(t, "the command watches", func() bool { return r.protocol.Status().Watchers == 1 })
+	r.asks(t, statusFine, "probe", "run", "IMAP/ImapCTPProbe/db1") // comes through the front door
+	testkit.Eventually(t, "a row is shown", func() bool { return strings.Count(out.String(), "\n") > 1 })
+	if err := tail.Process.Signal(os.Interrupt); err != nil {
+		t.Fatal(err)
+	}
+	if err := tail.Wait(); err != nil {
+		t.Errorf("%q: %v", args, err)
+	}
+	if form != "json" {
+		inForm(t, args, form, out.String(), statusFine)
+		return
+	}
+	for line := range strings.Lines(out.String()) {
+		if !json.Valid([]byte(line)) {
+			t.Errorf("%q: no JSON: %s", args, line)
+		}
+	}
+}
+
+// inForm checks what a command has printed.
+func inForm(t *testing.T, args []string, form, out string, status int) {
+	t.Helper()
 	switch form {
 	case "json":
 		if status != statusFailed && !json.Valid([]byte(out)) && args[0] != "log" {
@@ -244,8 +291,46 @@ func tryForm(t *testing.T, args []string, form string) {
 		}
 	case "table", "table --no-headers":
 		for line := range strings.Lines(out) {
-			if n := utf8.RuneCountInString(strings.TrimSuffix(line, "\n")); n > 80 && !slices.Contains([]string{"check", "runbook"}, args[0]) && !slices.Contains([]string{"bundle", "restore"}, args[1]) { // paths and sentences
+			if n := utf8.RuneCountInString(strings.TrimSuffix(line, "\n")); n > 80 && !slices.Contains([]string{"check", "runbook", "bench"}, args[0]) && !slices.Contains([]string{"bundle", "restore"}, args[1]) { // paths and sentences
 				t.Errorf("%q: a line has %s columns: %s", args, strconv.Itoa(n), line)
+			}
+		}
+	}
+}
+
+// Each command that changes something prints as JSON what has changed, from what to what, as its table does.
+func TestChangesAsJSON(t *testing.T) {
+	testkit.NoLeaks(t)
+	w := newWatchedSite(t, nil)
+	file := w.config(t, healthMailboxes)
+	w.replace(t, "db1: {copies: [mbx1]}", "db1: {copies: [mbx1, mbx2]}")
+	w.serve(t, file)
+	for _, c := range []struct{ asked, want string }{
+		{"server block mbx2", `"what": "activation on mbx2","was": "allowed","now": "blocked","result": "done"`},
+		{"server block mbx2", `"was": "blocked","now": "blocked"`},
+		{"server unblock mbx2", `"was": "blocked","now": "allowed"`},
+		{"server block mbx1 --move", `"what": "database db1","was": "mbx1","now": "mbx2","result": "moved to mbx2","database": "db1"`},
+		{"server unblock mbx1", `"was": "blocked"`},
+		{"database rebalance", `"what": "database db1","was": "mbx2","now": "mbx1"`},
+		{"database move db1 mbx2", `"was": "mbx1"|"now": "mbx2"`},
+		{"server policy mbx1 Blocked", `"was": "Unrestricted","now": "Blocked"`},
+		{"server pause mbx1 --for 1m", `"what"|"was"|"now"`},
+		{"server resume mbx1", `"what"|"was"|"now"`},
+		{"component set ImapProxy --state Inactive --requester Functional", `"was": "Active","now": "Inactive"`},
+		{"settings set Banner=Hello", `"value": "Hello"|"was"`},
+		{"log on --user ann --for 1m", `"was": "none","now": "user ann"`},
+		{"log off", `"what": "rule r1","was": "user ann"`},
+		{"override add IMAP/ImapCTPProbe --property Enabled --value 0", `"what"|"was"|"now"`},
+		{"override remove IMAP/ImapCTPProbe --property Enabled", `"what"|"was"|"now"`},
+		{"user move ann db2", `"was": "db1"|"database": "db2"`},
+	} {
+		args := append(strings.Fields(c.asked), "-o", "json", "--admin", filepath.Join(w.dir, "admin.sock"))
+		_, out, errs := command(args...)
+		flat := strings.Join(strings.Fields(strings.ReplaceAll(out, "\n", "")), " ")
+		flat = strings.ReplaceAll(flat, `, "`, `,"`)
+		for want := range strings.SplitSeq(c.want, "|") {
+			if !strings.Contains(flat, want) {
+				t.Errorf("%s: no %s in\n%s%s", c.asked, want, out, errs)
 			}
 		}
 	}

@@ -76,9 +76,16 @@ func newLogOn() *cobra.Command {
 		if err := ask.post(cmd.Context(), "/api/v1/log/on", body, &rule); err != nil {
 			return err
 		}
-		return ask.rules(cmd, rule, []admin.LogRule{rule})
+		change := admin.Change{What: "rule " + rule.ID, Was: "none", Now: ruleText(rule)}
+		return ask.rules(cmd, changedRule{change, rule}, []admin.LogRule{rule})
 	}
 	return cmd
+}
+
+// changedRule is a rule of the protocol log that a command has begun or ended.
+type changedRule struct {
+	admin.Change
+	admin.LogRule
 }
 
 func newLogOff() *cobra.Command {
@@ -94,17 +101,18 @@ func newLogOff() *cobra.Command {
 			return err
 		}
 		var ended struct {
-			Ended int             `json:"ended"`
 			Rules []admin.LogRule `json:"rules"`
 		}
 		if err := ask.post(cmd.Context(), "/api/v1/log/off", map[string]string{"id": strings.Join(args, "")}, &ended); err != nil {
 			return err
 		}
-		rows := table.New("What", "Was", "Now")
+		rows, shown := table.New("What", "Was", "Now"), []changedRule{}
 		for _, r := range ended.Rules {
-			rows.AddNamed(r.ID, "rule "+r.ID, ruleText(r), "ended")
+			c := admin.Change{What: "rule " + r.ID, Was: ruleText(r), Now: "ended"}
+			rows.AddNamed(r.ID, c.What, c.Was, c.Now)
+			shown = append(shown, changedRule{c, r})
 		}
-		if err := ask.print(cmd, ended, rows); err != nil {
+		if err := ask.print(cmd, map[string]any{"ended": len(shown), "rules": shown}, rows); err != nil {
 			return err
 		}
 		if slices.ContainsFunc(status.Rules, func(r admin.LogRule) bool { return r.ID == protolog.RuleOfSetting }) {

@@ -82,13 +82,14 @@ type walk struct {
 	outcome string                  // "" while it goes on
 	server  string                  // the mailbox server that is looked at
 	lifts   []admin.RecoveryRequest // what is to be taken back
+	done    []recovery.Record       // what steps have done, and taken back
 }
 
 // result prints how it ended.
 func (w *walk) result(cmd *cobra.Command) error {
 	row := table.New("Runbook", "Target", "Outcome")
 	row.Add(w.book.Name, w.target, w.outcome)
-	return w.ask.print(cmd, map[string]string{"runbook": w.book.Name, "target": w.target, "outcome": w.outcome}, row)
+	return w.ask.print(cmd, map[string]any{"runbook": w.book.Name, "target": w.target, "outcome": w.outcome, "done": w.done}, row)
 }
 
 func (w *walk) run(cmd *cobra.Command) error {
@@ -307,6 +308,7 @@ func (w *walk) act(cmd *cobra.Command, action recovery.Action) (done bool, err e
 		fmt.Fprintf(w.out, "It has failed: %s\n", visibleText(err.Error()))
 		return false, nil
 	}
+	w.done = append(w.done, record)
 	fmt.Fprintf(w.out, "%s: %s\n", record.Result, visibleText(record.Message))
 	if record.Result != recovery.ResultSucceeded {
 		return false, nil
@@ -346,6 +348,8 @@ func (w *walk) lift(ctx context.Context) error {
 			failed = fmt.Errorf("%s is not taken back: %w", request.Action, err)
 		case record.Result == recovery.ResultSkipped:
 			fmt.Fprintf(w.out, "%s: %s\n", record.ID, visibleText(record.Message))
+		case record.ID != "":
+			w.done = append(w.done, record)
 		}
 	}
 	return failed

@@ -100,21 +100,29 @@ func (a *asking) activation(ctx context.Context, server string) (string, error) 
 	return "allowed", err
 }
 
-// moves prints what became of databases that were to move, behind what else has changed. As JSON it prints the moves.
+// shownMove is a change as a command that moves databases prints it; a database's has the move too.
+type shownMove struct {
+	admin.Change
+	Result string `json:"result"`
+	*admin.Move
+}
+
+// moves prints what became of databases that were to move, behind what else has changed.
 func (a *asking) moves(cmd *cobra.Command, moves []admin.Move, changes ...admin.Change) error {
-	rows := table.New("What", "Was", "Now", "Result")
+	rows, shown, stays := table.New("What", "Was", "Now", "Result"), []shownMove{}, false
 	for _, c := range changes {
 		rows.Add(c.What, c.Was, c.Now, "done")
+		shown = append(shown, shownMove{Change: c, Result: "done"})
 	}
-	stays := false
-	for _, m := range moves {
-		now, result := m.To, "moved to "+m.To
+	for i, m := range moves {
+		c, result := admin.Change{What: "database " + m.Database, Was: m.From, Now: m.To}, "moved to "+m.To
 		if m.To == "" {
-			now, result, stays = m.From, "kept: "+m.Reason, true
+			c.Now, result, stays = m.From, "kept: "+m.Reason, true
 		}
-		rows.AddNamed(m.Database, "database "+m.Database, m.From, now, result)
+		rows.AddNamed(m.Database, c.What, c.Was, c.Now, result)
+		shown = append(shown, shownMove{c, result, &moves[i]})
 	}
-	err := a.print(cmd, moves, rows)
+	err := a.print(cmd, shown, rows)
 	if err == nil && stays {
 		return errBadNews
 	}

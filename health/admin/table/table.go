@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"strings"
-	"time"
 	"unicode/utf16"
 	"unicode/utf8"
 
@@ -126,23 +125,27 @@ func (t *Table) aligned(columns, width int, noHeaders bool) (text []byte) {
 	for _, r := range t.rows {
 		lines = append(lines, r.cells[:columns])
 	}
-	widths, cells := make([]int, columns), make([]int, columns)
+	widths, cells, least := make([]int, columns), make([]int, columns), make([]int, columns)
+	for i := range least {
+		least[i] = leastWidth
+	}
 	for n, line := range lines {
 		for i, cell := range line {
 			widths[i] = max(widths[i], displayWidth(orDash(cell)))
 			if n > 0 || noHeaders {
 				cells[i] = max(cells[i], displayWidth(orDash(cell)))
+				least[i] = max(least[i], leastOf(cell))
 			}
 		}
 	}
-	shrink(widths, cells, width)
+	shrink(widths, cells, least, width)
 	for _, line := range lines {
 		start := len(text)
 		for i, cell := range line {
 			if i > 0 {
 				text = append(text, gap...)
 			}
-			text = append(text, pad(cut(orDash(cell), widths[i]), widths[i])...)
+			text = append(text, pad(cutCell(orDash(cell), widths[i]), widths[i])...)
 		}
 		shown := strings.TrimRight(string(text[start:]), " ")
 		if width > 0 {
@@ -167,9 +170,9 @@ func orDash(cell string) string {
 // leastWidth is how narrow a column may become so that a table fits.
 const leastWidth = 6
 
-// shrink takes space from columns until a line fits: first from those whose head is wider than their cells, then from the widest. The first column,
-// which names the row, is the last to lose some.
-func shrink(widths, cells []int, width int) {
+// shrink takes space from columns until a line fits: first from those whose head is wider than their cells, then from the
+// widest. The first column, which names the row, is the last to lose some. No column becomes narrower than its least.
+func shrink(widths, cells, least []int, width int) {
 	if width <= 0 {
 		return
 	}
@@ -178,11 +181,11 @@ func shrink(widths, cells []int, width int) {
 		total += w
 	}
 	for ; total > width; total-- {
-		i := widest(widths[1:], cells[1:])
+		i := widest(widths[1:], cells[1:], least[1:])
 		if i < 0 {
-			i = widest(widths[1:], nil)
+			i = widest(widths[1:], nil, least[1:])
 		}
-		if i++; i == 0 && widths[0] <= leastWidth {
+		if i++; i == 0 && widths[0] <= least[0] {
 			return
 		}
 		widths[i]--
@@ -190,42 +193,14 @@ func shrink(widths, cells []int, width int) {
 }
 
 // widest returns the widest column that may lose space, the last of several: one that is wider than its cells, or with nil any. -1 is none.
-func widest(widths, cells []int) int {
+func widest(widths, cells, least []int) int {
 	found := -1
 	for i, w := range widths {
-		if w > leastWidth && (cells == nil || w > cells[i]) && (found < 0 || w >= widths[found]) {
+		if w > least[i] && (cells == nil || w > cells[i]) && (found < 0 || w >= widths[found]) {
 			found = i
 		}
 	}
 	return found
-}
-
-// How people read a time: with its zone, which most often is whole hours, and so that commands take it back.
-const (
-	timeForm   = "2006-01-02 15:04:05Z07"
-	minuteForm = "2006-01-02 15:04:05Z07:00"
-)
-
-// Time shows a point in time in the local zone; "" for the zero time.
-func Time(t time.Time) string {
-	if t.IsZero() {
-		return ""
-	}
-	t = t.Local()
-	if _, offset := t.Zone(); offset%3600 != 0 {
-		return t.Format(minuteForm)
-	}
-	return t.Format(timeForm)
-}
-
-// ParseTime reads what Time shows, and RFC 3339.
-func ParseTime(text string) (t time.Time, err error) {
-	for _, form := range []string{timeForm, minuteForm, time.RFC3339} {
-		if t, err = time.Parse(form, text); err == nil {
-			break
-		}
-	}
-	return t, err
 }
 
 // visibleJSON writes what no terminal should show as JSON's own escapes, which change no value.

@@ -137,3 +137,19 @@ func TestTerminalWidth(t *testing.T) {
 		}
 	}
 }
+
+// At 80 columns and below, a column of times keeps its clock times: the date goes first, with a mark in its place.
+func TestTimesLoseTheirDateFirst(t *testing.T) {
+	table := New("Identity", "Result", "At", "Took")
+	table.Add("IMAP.Protocol/ImapDeepTestProbe/a-database-with-a-long-name", "Succeeded", "2026-11-28 03:04:05Z", "12ms")
+	table.Add("IMAP/ImapCTPProbe/db1", "Failed", "2026-11-27 23:59:58Z", "7ms")
+	table.Add("IMAP/ImapCTPProbe/db2", "", "", "")
+	for width, want := range map[int]string{
+		120: "2026-11-28 03:04:05Z", 96: "…11-28 03:04:05Z", 93: "…28 03:04:05Z", 90: "…03:04:05Z", 80: "…03:04:05Z", 60: "…03:04:05Z", 40: "…03:04:05Z",
+	} {
+		got := written(t, table, Style{Width: width}, nil)
+		if !strings.Contains(got, " "+want+" ") || !strings.Contains(got, "23:59:58Z ") {
+			t.Errorf("at %d columns, want %s:\n%s", width, want, got)
+		}
+	}
+}

@@ -1,0 +1,64 @@
+package table
+
+import (
+	"strings"
+	"time"
+)
+
+// How people read a time: with its zone, which most often is whole hours, and so that commands take it back.
+const (
+	timeForm   = "2006-01-02 15:04:05Z07"
+	minuteForm = "2006-01-02 15:04:05Z07:00"
+)
+
+// Time shows a point in time in the local zone; "" for the zero time.
+func Time(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	t = t.Local()
+	if _, offset := t.Zone(); offset%3600 != 0 {
+		return t.Format(minuteForm)
+	}
+	return t.Format(timeForm)
+}
+
+// ParseTime reads what Time shows, and RFC 3339.
+func ParseTime(text string) (t time.Time, err error) {
+	for _, form := range []string{timeForm, minuteForm, time.RFC3339} {
+		if t, err = time.Parse(form, text); err == nil {
+			break
+		}
+	}
+	return t, err
+}
+
+// dateLengths are the lengths of what a time loses when it is cut, the least first: its year, its month, its whole date.
+var dateLengths = [...]int{len("2006-"), len("2006-01-"), len("2006-01-02 ")}
+
+// isTime tells whether a cell is a point in time.
+func isTime(cell string) bool {
+	_, err := ParseTime(cell)
+	return err == nil
+}
+
+// leastOf returns how narrow a column may become for a cell. A time keeps its clock time and zone: a date alone tells nothing about last night.
+func leastOf(cell string) int {
+	if isTime(cell) {
+		return displayWidth(cutMark) + len(cell) - dateLengths[len(dateLengths)-1]
+	}
+	return leastWidth
+}
+
+// cutCell is cut for a cell, which loses the date first if it is a time. The mark stands where the date was.
+func cutCell(cell string, columns int) string {
+	if displayWidth(cell) <= columns || !isTime(cell) {
+		return cut(cell, columns)
+	}
+	for _, n := range dateLengths {
+		if shorter := cutMark + strings.TrimSpace(cell[n:]); displayWidth(shorter) <= columns {
+			return shorter
+		}
+	}
+	return cut(cell, columns)
+}
