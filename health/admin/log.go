@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
+	"strings"
 	"time"
 
 	"portico/protolog"
@@ -148,10 +149,20 @@ func logAPI(mux *http.ServeMux, l ProtocolLog) {
 // streamPath is where rows are watched.
 const streamPath = "/api/v1/log/stream"
 
+// watches tells whether a request watches rows, here or on another node.
+func watches(r *http.Request) bool {
+	path := r.URL.Path
+	if rest, ok := strings.CutPrefix(path, nodePages); ok {
+		_, path, _ = strings.Cut(rest, "/")
+		path = "/" + path
+	}
+	return path == streamPath
+}
+
 // watching bounds those who watch over TCP, so that they leave places to the socket.
 func (d *door) watching(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.URL.Path == streamPath && !d.private {
+		if watches(r) && !d.private {
 			select {
 			case d.server.remote <- struct{}{}:
 				defer func() { <-d.server.remote }()

@@ -63,8 +63,13 @@ func pages(o Options) http.Handler {
 				answer(w, nil, err)
 				return
 			}
-			http.NewResponseController(w).SetWriteDeadline(time.Now().Add(moveTime + writeTimeout))
-			http.StripPrefix(nodePages+r.PathValue("node"), way).ServeHTTP(w, r)
+			beyond := nodePages + r.PathValue("node")
+			until := time.Now().Add(moveTime + writeTimeout)
+			if watches(r) {
+				until = time.Time{} // it ends with the client
+			}
+			http.NewResponseController(w).SetWriteDeadline(until)
+			http.StripPrefix(beyond, way).ServeHTTP(w, r)
 		})
 	}
 	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "alive\n") })

@@ -125,5 +125,5 @@ func (c *placedConn) answering(keep bool) (done func()) {
 
 // keepsPlace says whether a request must not be cut for others: changes, and watchers, who have places of their own.
 func keepsPlace(r *http.Request) bool {
-	return r.Method != http.MethodGet && r.Method != http.MethodHead || r.URL.Path == streamPath
+	return r.Method != http.MethodGet && r.Method != http.MethodHead || watches(r)
 }
