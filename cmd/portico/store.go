@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -35,12 +36,33 @@ func storeError(err error, config *configs.Config, file string) error {
 	case !errors.As(err, &damage):
 		return fmt.Errorf("data_dir %s: %w", config.DataDir, err)
 	}
-	path := filepath.Join(config.DataDir, store.FileName)
-	return fmt.Errorf("data_dir %s: %w\nNothing was changed. To go on:\n"+
-		"  portico store check -c %[3]s                   shows what is whole, and the copies\n"+
-		"  portico store restore -c %[3]s COPY            puts a copy back\n"+
-		"  portico store restore -c %[3]s --partial %[4]s keeps the whole entries of the file that is there\n"+
-		"To begin with an empty store instead, move %[4]s and %[5]s away", config.DataDir, err, file, path, filepath.Join(config.DataDir, store.IdentityName))
+	return fmt.Errorf("data_dir %s: %w\nNothing was changed. To go on:\n%s", config.DataDir, err, waysOn(config.DataDir, file))
+}
+
+// waysOn lists the commands that help with a store that was refused. It offers only what can work.
+func waysOn(dir, file string) string {
+	path := filepath.Join(dir, store.FileName)
+	remove := []string{path, filepath.Join(dir, store.IdentityName)}
+	var ways strings.Builder
+	way := func(does string, args ...string) {
+		fmt.Fprintf(&ways, "  portico store %-*s %s\n", len(file)+len(path)+24, strings.Join(args, " "), does)
+	}
+	way("shows what is whole, and the copies", "check", "-c", file)
+	copies, err := store.Copies(dir)
+	if err == nil && len(copies) > 0 {
+		remove = append(remove, filepath.Join(dir, store.BackupsName))
+	}
+	if slices.ContainsFunc(copies, func(c store.Copy) bool { return c.Err == nil }) {
+		way("puts a copy back", "restore", "-c", file, "COPY")
+	}
+	switch content, err := store.ReadCopy(path); {
+	case err == nil:
+		way("keeps the file that is there", "restore", "-c", file, path)
+	case len(content.Entries) > 0:
+		way("keeps the whole entries of the file that is there", "restore", "-c", file, "--partial", path)
+	}
+	last := len(remove) - 1
+	return fmt.Sprintf("%sTo begin with an empty store instead, move %s and %s away", &ways, strings.Join(remove[:last], ", "), remove[last])
 }
 
 // stateOfStore is the state of the store in a folder.

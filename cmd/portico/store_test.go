@@ -55,6 +55,66 @@ func TestDamagedStore(t *testing.T) {
 	site.serve(t, file).logged(t, "a stored setting beats the file")
 }
 
+// A start without file and identity, but with copies, is refused, and each way on that the error offers works.
+func TestLostStore(t *testing.T) {
+	testkit.NoLeaks(t)
+	site := newSite(t)
+	site.serveMail(t)
+	file := site.write(t, "")
+	r := site.serve(t, file)
+	r.logged(t, "made the daily copy of the store")
+	wantCommand(t, "store backup --admin "+filepath.Join(site.dir, "admin.sock"), statusFine, "by-hand")
+	r.signals <- os.Interrupt
+	r.stopped(t)
+	path := filepath.Join(site.dir, "data", store.FileName)
+	beside, backups := filepath.Join(site.dir, "data", store.IdentityName), filepath.Join(site.dir, "data", store.BackupsName)
+	lose := func() {
+		for _, lost := range []string{path, beside} {
+			if err := os.RemoveAll(lost); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	lose()
+	away := "To begin with an empty store instead, move " + path + ", " + beside + " and " + backups + " away"
+	for _, args := range []string{"serve -c " + file, "check -c " + file, "store backup -c " + file} {
+		status, out, errs := command(strings.Fields(args)...)
+		for _, words := range []string{path + " is damaged: it is missing, though", "portico store restore -c " + file + " COPY", away} {
+			if status == statusFine || !strings.Contains(out+errs, words) {
+				t.Errorf("%s: status %d, without %q: %s%s", args, status, words, out, errs)
+			}
+		}
+		if strings.Contains(errs, "--partial") {
+			t.Errorf("%s offers entries of a file that is not there: %s", args, errs)
+		}
+	}
+	if err := os.Mkdir(path, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	wantCommand(t, "serve -c "+file, statusFailed, "it is not a file but a folder\nNothing was changed. To go on:")
+	wantCommand(t, "store restore -c "+file+" latest", statusFailed, "it is not a file but a folder: move it away first")
+	lose()
+	wantCommand(t, "store restore -c "+file+" latest", statusFine, "restored")
+	wantCommand(t, "check -c "+file, statusFine, "fine")
+
+	copies, err := os.ReadDir(backups)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range copies {
+		site.put(t, filepath.Join("data", store.BackupsName, c.Name()), "nothing")
+	}
+	lose()
+	status, _, errs := command("serve", "-c", file)
+	if status != statusFailed || strings.Contains(errs, "COPY") || !strings.Contains(errs, away) {
+		t.Errorf("without a whole copy: status %d, %s", status, errs)
+	}
+	if err := os.RemoveAll(backups); err != nil {
+		t.Fatal(err)
+	}
+	site.serve(t, file).logged(t, "made the daily copy of the store")
+}
+
 // wantCommand runs a command and looks for words in what it writes.
 func wantCommand(t *testing.T, args string, status int, words string) {
 	t.Helper()

@@ -106,7 +106,7 @@ func makeBackups(dir string) error {
 // again. Changes wait meanwhile.
 func (f *File) Backup(now time.Time, why Reason) (Copy, error) {
 	f.writing.Lock()
-	text, _ := state{f.identity, f.revision, f.entries}.encode()
+	text, _ := state{f.identity, f.revision, f.previous, f.entries}.encode()
 	f.writing.Unlock()
 	path, err := keepCopy(f.dir, now, why, text)
 	if err != nil {
@@ -172,9 +172,12 @@ func ReadCopy(path string) (Content, error) {
 }
 
 func readFile(path string) (s state, err error) {
-	text, err := os.ReadFile(path)
+	text, err := readIfThere(path)
+	if err == nil && text == nil {
+		err = fmt.Errorf("store: %w", &fs.PathError{Op: "open", Path: path, Err: fs.ErrNotExist})
+	}
 	if err != nil {
-		return s, fmt.Errorf("store: %w", err)
+		return s, err
 	}
 	if isFormat1(text) {
 		s.revision, s.entries, err = readFormat1(path, text)
@@ -211,7 +214,7 @@ func WriteCopy(dir, path string) (Content, error) {
 			return Content{}, err
 		}
 	}
-	text, _ := state{found.identity, found.revision, found.entries}.encode()
+	text, _ := found.encode()
 	if err := replaceFile(path, text); err != nil {
 		return Content{}, fmt.Errorf("store: copy: %w", err)
 	}

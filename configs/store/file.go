@@ -5,7 +5,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"time"
@@ -29,16 +29,17 @@ type File struct {
 	dir      string
 	lock     *os.File
 	identity string
-	written  mark // of the file; guarded by memory.writing, as is what is in the folder
-	behind   bool // the identity could not be written behind the file
+	written  mark   // of the file; guarded by memory.writing, as is what is in the folder
+	previous string // what the file follows
+	behind   bool   // the identity could not be written behind the file
 }
 
 var _ Store = (*File)(nil)
 
 // Open opens the store in dir, and makes both if they do not exist. Only one
 // process can have it open: a second one gets ErrLocked after two seconds.
-// A file that is damaged, missing beside its identity, or older than its
-// identity gives *Damage. A file of the form before is taken over once; a copy
+// A file that is damaged, or is not what was written last, as far as its
+// identity and its copies can tell, gives *Damage. A file of the form before is taken over once; a copy
 // of it is kept.
 func Open(dir string, now time.Time) (*File, error) {
 	if err := os.MkdirAll(dir, 0o750); err != nil {
@@ -88,7 +89,7 @@ func (f *File) open(now time.Time) error {
 	if err != nil {
 		return err
 	}
-	f.identity, f.written = found.identity, found.mark
+	f.identity, f.written, f.previous = found.identity, found.mark, found.previous
 	if found.old != nil {
 		if _, err := keepCopy(f.dir, now, BeforeFormat, found.old); err != nil {
 			return err
@@ -101,7 +102,7 @@ func (f *File) open(now time.Time) error {
 		err = f.writeMark(mark{identity: f.identity, sum: unwritten})
 		fallthrough
 	case found.old != nil || found.missing:
-		err = errors.Join(err, f.write(state{f.identity, found.revision, found.entries}))
+		err = errors.Join(err, f.write(found.revision, found.entries))
 	case found.mark.sum != found.sum: // a process ended between the two
 		err = f.writeMark(mark{f.identity, found.revision, found.sum})
 	default:
@@ -115,83 +116,16 @@ func (f *File) private() error {
 	return errors.Join(os.Chmod(filepath.Join(f.dir, FileName), 0o600), os.Chmod(filepath.Join(f.dir, IdentityName), 0o600))
 }
 
-// found is what a folder has.
-type found struct {
-	state
-	sum     string
-	mark    mark
-	missing bool   // there is no file, and none was written yet
-	old     []byte // the file, if it has the form before
-}
-
-// read reads the store of a folder, and changes nothing. It needs no lock: files
-// are replaced whole, and the identity, which is read first, is replaced last.
-func read(dir string) (found, error) {
-	path, beside := filepath.Join(dir, FileName), filepath.Join(dir, IdentityName)
-	var f found
-	identity, err := os.ReadFile(beside)
-	marked := err == nil
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return f, fmt.Errorf("store: %w", err)
-	}
-	text, err := os.ReadFile(path)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return f, fmt.Errorf("store: %w", err)
-	}
-	there := err == nil
-	if marked {
-		if f.mark, marked = decodeMark(identity); !marked {
-			return f, damaged(beside, "it is not as it was written")
-		}
-	}
-	f.identity = f.mark.identity
-	switch {
-	case !there && f.mark.revision > 0:
-		return f, damaged(path, "it is missing, though %s says that there was one at revision %d", beside, f.mark.revision)
-	case !there:
-		f.missing, f.entries = true, make(map[string]Entry)
-		return f, nil
-	case isFormat1(text) && f.mark.revision == 0:
-		f.old = text
-		f.revision, f.entries, err = readFormat1(path, text)
-		return f, err
-	}
-	return f, f.decode(path, beside, text, marked)
-}
-
-// decode reads a file of today's form and holds it against its identity.
-func (f *found) decode(path, beside string, text []byte, marked bool) error {
-	identity := f.identity
-	var flaws []Flaw
-	f.state, f.sum, flaws = decode(text)
-	switch {
-	case len(flaws) > 0:
-		return &Damage{File: path, Flaws: flaws}
-	case !marked:
-		return damaged(path, "its identity %s is missing", beside)
-	case f.identity != identity:
-		return damaged(path, "it is another store: its identity is %s, and %s has %s", f.identity, beside, identity)
-	case f.revision < f.mark.revision:
-		return damaged(path, "it is older than what was written last: revision %d, and %s has %d", f.revision, beside, f.mark.revision)
-	case f.revision == f.mark.revision && f.sum != f.mark.sum && f.mark.sum != unwritten:
-		return damaged(path, "it is not what was written last, says %s", beside)
-	}
-	return nil
-}
-
 // commit returns when the change is on the disk, or fails and changes nothing. Once the file is in its place the change counts, also for
-// the next process, even if the identity cannot follow. Check writes that then.
+// the next process, even if the identity cannot follow. The next commit or Check writes that then.
 func (f *File) commit(c Change) error {
-	next := state{f.identity, c.Revision, make(map[string]Entry, len(f.entries)+1)}
-	for key, e := range f.entries { // nobody else changes them: the caller holds writing
-		next.entries[key] = e
-	}
+	entries := maps.Clone(f.entries) // nobody else changes them: the caller holds writing
 	if c.Deleted {
-		delete(next.entries, c.Key)
+		delete(entries, c.Key)
 	} else {
-		next.entries[c.Key] = c.Entry
+		entries[c.Key] = c.Entry
 	}
-	if err := f.put(next); err != nil {
+	if err := f.put(c.Revision, entries); err != nil {
 		return err
 	}
 	f.follow()
@@ -199,20 +133,25 @@ func (f *File) commit(c Change) error {
 }
 
 // write replaces the file and then its identity.
-func (f *File) write(s state) error {
-	if err := f.put(s); err != nil {
+func (f *File) write(revision uint64, entries map[string]Entry) error {
+	if err := f.put(revision, entries); err != nil {
 		return err
 	}
 	return f.follow()
 }
 
-// put replaces the file. The identity is behind until follow has written it.
-func (f *File) put(s state) error {
-	text, sum := s.encode()
+// put replaces the file, which is never more than one write ahead of its
+// identity. The identity is behind until follow has written it.
+func (f *File) put(revision uint64, entries map[string]Entry) error {
+	if err := f.follow(); err != nil {
+		return err
+	}
+	next := state{f.identity, revision, f.written.sum, entries}
+	text, sum := next.encode()
 	if err := replaceFile(filepath.Join(f.dir, FileName), text); err != nil {
 		return err
 	}
-	f.written, f.behind = mark{s.identity, s.revision, sum}, true
+	f.written, f.previous, f.behind = mark{f.identity, revision, sum}, next.previous, true
 	return nil
 }
 

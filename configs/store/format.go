@@ -15,12 +15,14 @@ import (
 
 // The file is text, so that people can read it when nothing else helps:
 //
-//	portico store 2 IDENTITY REVISION
+//	portico store 2 IDENTITY REVISION PREVIOUS
 //	CRC REVISION "KEY" "VALUE"        one line for each entry, sorted by key
 //	end SHA-256                       of everything above
 //
 // A change replaces the whole file. So a file is either whole or damaged: no
-// damage can be mistaken for a write that was interrupted.
+// damage can be mistaken for a write that was interrupted. PREVIOUS is the
+// SHA-256 of the file that this one has replaced, "-" for the first one; files
+// of earlier versions do not have it.
 const (
 	fileHead     = "portico store 2 "
 	identityHead = "portico store identity 2 "
@@ -33,12 +35,17 @@ var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 type state struct {
 	identity string // of the store: 32 hex digits, the same in its file and its copies
 	revision uint64
+	previous string // the sum of the file before this one; "" if the file does not say
 	entries  map[string]Entry
 }
 
 // encode returns the file of a state, and the sum that the file ends with.
 func (s state) encode() (text []byte, sum string) {
-	text = fmt.Appendf(nil, "%s%s %d\n", fileHead, s.identity, s.revision)
+	text = fmt.Appendf(nil, "%s%s %d", fileHead, s.identity, s.revision)
+	if s.previous != "" {
+		text = append(text, " "+s.previous...)
+	}
+	text = append(text, '\n')
 	for _, key := range slices.Sorted(maps.Keys(s.entries)) {
 		e := s.entries[key]
 		line := fmt.Sprintf("%d %+q %+q", e.Revision, e.Key, e.Value)
@@ -106,12 +113,13 @@ func (s *state) decodeHead(line string) (flaw string) {
 	if !found {
 		return "it is not a store of Portico"
 	}
-	identity, revision, _ := strings.Cut(words, " ")
+	identity, words, _ := strings.Cut(words, " ")
+	revision, previous, more := strings.Cut(words, " ")
 	n, err := strconv.ParseUint(revision, 10, 64)
-	if err != nil || identity == "" {
+	if err != nil || identity == "" || more && previous == "" {
 		return "its first line is not as it was written"
 	}
-	s.identity, s.revision = identity, max(s.revision, n)
+	s.identity, s.revision, s.previous = identity, max(s.revision, n), previous
 	return ""
 }
 
@@ -145,7 +153,8 @@ type mark struct {
 	sum      string // of that file
 }
 
-// unwritten is the sum in an identity that waits for its first file.
+// unwritten is the sum in an identity that waits for its first file, and what
+// that file follows.
 const unwritten = "-"
 
 func (m mark) encode() []byte {

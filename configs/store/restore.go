@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"time"
@@ -29,7 +28,8 @@ type Difference struct {
 // process may have open. The file that is there, damaged or not, is kept as a
 // copy. With partial, from may be damaged: its whole entries are taken; else it
 // gives *Damage. A process that is killed meanwhile leaves what was there
-// before, or the restored store. The store's revision goes on from the highest one seen.
+// before, or the restored store. The store's revision goes on from the highest one
+// seen, copies included, so from may also be the file itself, if that was refused.
 func Restore(dir, from string, partial bool, now time.Time) (done Restored, err error) {
 	source, err := readFile(from)
 	var damage *Damage
@@ -54,11 +54,15 @@ func Restore(dir, from string, partial bool, now time.Time) (done Restored, err 
 		return done, err
 	}
 	if err := f.identify(); err != nil {
-		return done, fmt.Errorf("store: %w", err)
+		return done, err
 	}
-	done.Revision = max(f.written.revision, before.revision, source.revision) + 1
+	copies, err := readCopies(dir)
+	if err != nil {
+		return done, err
+	}
+	done.Revision = max(f.written.revision, before.revision, source.revision, newest(copies).revision) + 1
 	done.Entries, done.Changes = len(source.entries), differences(before.entries, source.entries)
-	if err := f.write(state{f.identity, done.Revision, source.entries}); err != nil {
+	if err := f.write(done.Revision, source.entries); err != nil {
 		return done, fmt.Errorf("store: restore: %w", err)
 	}
 	return done, nil
@@ -67,12 +71,9 @@ func Restore(dir, from string, partial bool, now time.Time) (done Restored, err 
 // setAside keeps the file that is there, and returns what can be read of it.
 func (f *File) setAside(now time.Time, done *Restored) (before state, err error) {
 	path := filepath.Join(f.dir, FileName)
-	text, err := os.ReadFile(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return before, nil
-	}
-	if err != nil {
-		return before, fmt.Errorf("store: %w", err)
+	text, err := readIfThere(path)
+	if err != nil || text == nil {
+		return before, moveAway(err)
 	}
 	if done.Kept, err = keepCopy(f.dir, now, BeforeRestore, text); err != nil {
 		return before, err
@@ -87,16 +88,28 @@ func (f *File) setAside(now time.Time, done *Restored) (before state, err error)
 // identify reads the identity of the folder, or gives it a new one. With a new
 // one, the file that is there belongs to another store until it is replaced.
 func (f *File) identify() error {
-	text, err := os.ReadFile(filepath.Join(f.dir, IdentityName))
-	if err == nil {
-		var whole bool
-		if f.written, whole = decodeMark(text); whole {
-			f.identity = f.written.identity
-			return nil
-		}
+	text, err := readIfThere(filepath.Join(f.dir, IdentityName))
+	if err != nil {
+		return moveAway(err)
+	}
+	var whole bool
+	if f.written, whole = decodeMark(text); whole {
+		f.identity = f.written.identity
+		return nil
 	}
 	f.identity = newIdentity()
-	return f.writeMark(mark{identity: f.identity, sum: unwritten})
+	if err := f.writeMark(mark{identity: f.identity, sum: unwritten}); err != nil {
+		return fmt.Errorf("store: %w", err)
+	}
+	return nil
+}
+
+// moveAway says what to do with what stands in a file's place and is none.
+func moveAway(err error) error {
+	if damage := (*Damage)(nil); errors.As(err, &damage) {
+		return fmt.Errorf("%w: move it away first", err)
+	}
+	return err
 }
 
 func differences(before, after map[string]Entry) []Difference {

@@ -1,0 +1,200 @@
+package store
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+)
+
+// found is what a folder has.
+type found struct {
+	state
+	sum     string
+	mark    mark
+	missing bool   // there is no file, and none was written yet
+	old     []byte // the file, if it has the form before
+}
+
+// read reads the store of a folder, and changes nothing. It needs no lock:
+// files are replaced whole, and a copy is never ahead of a file that is read
+// after it.
+func read(dir string) (found, error) {
+	var f found
+	copies, err := readCopies(dir)
+	if err != nil {
+		return f, err
+	}
+	text, identity, err := readPair(dir)
+	if err != nil {
+		return f, err
+	}
+	path, beside := filepath.Join(dir, FileName), filepath.Join(dir, IdentityName)
+	if identity != nil {
+		var whole bool
+		if f.mark, whole = decodeMark(identity); !whole {
+			return f, damaged(beside, "it is not as it was written")
+		}
+	}
+	f.identity = f.mark.identity
+	switch {
+	case text == nil && f.mark.revision > 0:
+		return f, damaged(path, "it is missing, though %s says that there was one at revision %d", beside, f.mark.revision)
+	case text == nil && len(copies) > 0:
+		return f, damaged(path, "it is missing, though there was a store here: %s has copies of it", filepath.Join(dir, BackupsName))
+	case text == nil:
+		f.missing, f.entries = true, make(map[string]Entry)
+		return f, nil
+	case isFormat1(text) && f.mark.revision == 0:
+		if c := newest(copies); c.identity != "" {
+			return f, damaged(path, "it has the form of an earlier Portico, and the copy %s has today's", c.path)
+		}
+		f.old = text
+		f.revision, f.entries, err = readFormat1(path, text)
+		return f, err
+	}
+	if err := f.decode(path, beside, text); err != nil {
+		return f, err
+	}
+	return f, f.compare(path, copies)
+}
+
+// readPair reads the file and its identity; either is nil if it does not exist.
+// A process that writes meanwhile would make a pair that does not fit, so the
+// identity must be the same before and after the file is read.
+func readPair(dir string) (text, identity []byte, err error) {
+	identity, err = readIfThere(filepath.Join(dir, IdentityName))
+	for range 100 {
+		if err == nil {
+			text, err = readIfThere(filepath.Join(dir, FileName))
+		}
+		if err != nil {
+			break
+		}
+		before := identity
+		identity, err = readIfThere(filepath.Join(dir, IdentityName))
+		if bytes.Equal(identity, before) {
+			break
+		}
+	}
+	return text, identity, err
+}
+
+// readIfThere returns nil if there is no such file, and not nil if it is empty.
+func readIfThere(path string) ([]byte, error) {
+	info, err := os.Stat(path)
+	if err == nil && !info.Mode().IsRegular() {
+		return nil, damaged(path, "it is not a file but %s", kindOf(info))
+	}
+	text, err := os.ReadFile(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, nil
+	case err != nil:
+		return nil, fmt.Errorf("store: %w", err)
+	}
+	return append([]byte{}, text...), nil
+}
+
+func kindOf(info fs.FileInfo) string {
+	if info.IsDir() {
+		return "a folder"
+	}
+	return "a device, pipe or socket"
+}
+
+// decode reads a file of today's form and holds it against its identity.
+func (f *found) decode(path, beside string, text []byte) error {
+	var flaws []Flaw
+	f.state, f.sum, flaws = decode(text)
+	switch {
+	case len(flaws) > 0:
+		return &Damage{File: path, Flaws: flaws}
+	case f.mark.identity == "":
+		return damaged(path, "its identity %s is missing", beside)
+	case f.identity != f.mark.identity:
+		return damaged(path, "it is another store: its identity is %s, and %s has %s", f.identity, beside, f.mark.identity)
+	case f.revision < f.mark.revision:
+		return damaged(path, "it is older than what was written last: revision %d, and %s has %d", f.revision, beside, f.mark.revision)
+	case f.sum == f.mark.sum:
+		return nil
+	case !f.follows():
+		return damaged(path, "it is not what was written last: it has revision %d, and does not follow from revision %d, which %s has",
+			f.revision, f.mark.revision, beside)
+	}
+	return nil
+}
+
+// follows tells whether the file was written right after the one that the
+// identity is about: a process may end between the file and its identity.
+func (f *found) follows() bool {
+	switch {
+	case f.previous != "":
+		return f.previous == f.mark.sum
+	case f.mark.sum == unwritten:
+		return true
+	}
+	return f.revision == f.mark.revision+1 // of an earlier version: it does not say more
+}
+
+// compare holds the file against the copies of the same store.
+func (f *found) compare(path string, copies []kept) error {
+	for _, c := range copies {
+		switch {
+		case c.identity != f.identity:
+		case c.revision > f.revision:
+			return damaged(path, "it is older than a copy of it: it has revision %d, and %s has %d", f.revision, c.path, c.revision)
+		case c.revision == f.revision && !maps.EqualFunc(c.entries, f.entries, Entry.equal):
+			return damaged(path, "it is not the store that %s is a copy of: both have revision %d, and other entries", c.path, c.revision)
+		}
+	}
+	return nil
+}
+
+func (e Entry) equal(other Entry) bool {
+	return e.Key == other.Key && e.Revision == other.Revision && bytes.Equal(e.Value, other.Value)
+}
+
+// kept is a copy with what it holds: nothing if it is damaged or has the form before.
+type kept struct {
+	path string
+	state
+}
+
+// readCopies reads the copies of the store in dir.
+func readCopies(dir string) ([]kept, error) {
+	folder := filepath.Join(dir, BackupsName)
+	names, err := os.ReadDir(folder)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("store: %w", err)
+	}
+	var all []kept
+	for _, e := range names {
+		if _, ok := copyNamed(e.Name()); !ok {
+			continue
+		}
+		c := kept{path: filepath.Join(folder, e.Name())}
+		text, err := readIfThere(c.path)
+		if err == nil && text == nil {
+			continue // removed meanwhile
+		}
+		if s, _, flaws := decode(text); err == nil && len(flaws) == 0 { // what cannot be read is a copy nevertheless
+			c.state = s
+		}
+		all = append(all, c)
+	}
+	return all, nil
+}
+
+// newest returns the copy with the highest revision. Without copies of today's form, it has no identity.
+func newest(copies []kept) (last kept) {
+	for _, c := range copies {
+		if c.identity != "" && (last.identity == "" || c.revision > last.revision) {
+			last = c
+		}
+	}
+	return last
+}

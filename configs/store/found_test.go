@@ -1,0 +1,245 @@
+package store
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// pair returns the file of a folder and its identity.
+func pair(t *testing.T, dir string) (text, identity []byte) {
+	t.Helper()
+	for name, into := range map[string]*[]byte{FileName: &text, IdentityName: &identity} {
+		var err error
+		*into, err = os.ReadFile(filepath.Join(dir, name))
+		wantErr(t, err, nil)
+	}
+	return text, identity
+}
+
+func putPair(t *testing.T, dir string, text, identity []byte) {
+	t.Helper()
+	put(t, filepath.Join(dir, FileName), text)
+	put(t, filepath.Join(dir, IdentityName), identity)
+}
+
+// change opens a store, sets a key and closes it.
+func change(t *testing.T, dir, key, value string) {
+	t.Helper()
+	s := open(t, dir)
+	e, _ := s.Get(t.Context(), key)
+	set(t, s, key, e.Revision, value)
+	wantErr(t, s.Close(), nil)
+}
+
+func backup(t *testing.T, dir string) Copy {
+	t.Helper()
+	s := open(t, dir)
+	c, err := s.Backup(noon, ByHand)
+	wantErr(t, errors.Join(err, s.Close()), nil)
+	return c
+}
+
+// wantValue opens a store that must be whole.
+func wantValue(t *testing.T, dir, key, value string) {
+	t.Helper()
+	s := open(t, dir)
+	defer s.Close()
+	if e, err := s.Get(t.Context(), key); err != nil || string(e.Value) != value {
+		t.Errorf("%s is %q, %v; want %q", key, e.Value, err, value)
+	}
+	wantErr(t, s.Check(), nil)
+}
+
+// Copies tell that there was a store, also when its file and its identity are both gone, or back at their beginning.
+func TestNoFileBesideCopies(t *testing.T) {
+	for what, lose := range map[string]func(path, beside string) error{
+		"both removed": func(path, beside string) error { return errors.Join(os.Remove(path), os.Remove(beside)) },
+		"an identity without file": func(path, beside string) error {
+			return errors.Join(os.Remove(path), replaceFile(beside, mark{identity: newIdentity(), sum: unwritten}.encode()))
+		},
+	} {
+		dir := filled(t)
+		c := backup(t, dir)
+		wantErr(t, lose(filepath.Join(dir, FileName), filepath.Join(dir, IdentityName)), nil)
+		wantDamage(t, dir, FileName, what)
+		if _, err := WriteCopy(dir, filepath.Join(t.TempDir(), "copy")); !errors.As(err, new(*Damage)) {
+			t.Errorf("%s: a copy is made, and the error is %v", what, err)
+		}
+		_, err := Restore(dir, c.Path, false, noon)
+		wantErr(t, err, nil)
+		change(t, dir, "z", "new")
+
+		putPair(t, dir, nil, nil)
+		for _, name := range []string{FileName, IdentityName, BackupsName} { // the way to an empty store
+			wantErr(t, os.RemoveAll(filepath.Join(dir, name)), nil)
+		}
+		change(t, dir, "z", "first")
+	}
+
+	dir := filled(t)
+	c := backup(t, dir)
+	wantErr(t, errors.Join(os.Truncate(c.Path, 50), os.Remove(filepath.Join(dir, FileName)), os.Remove(filepath.Join(dir, IdentityName))), nil)
+	wantDamage(t, dir, FileName, "only a damaged copy is left")
+}
+
+// A pair that fits together may still be of an earlier time: a copy of the same store that is newer tells.
+func TestOlderPairBesideNewerCopy(t *testing.T) {
+	dir := filled(t)
+	text, identity := pair(t, dir)
+	change(t, dir, "z", "new")
+	c := backup(t, dir)
+	putPair(t, dir, text, identity)
+	wantDamage(t, dir, FileName, "an older pair")
+
+	_, err := Restore(dir, c.Path, false, noon)
+	wantErr(t, err, nil)
+	wantValue(t, dir, "z", "new")
+
+	putPair(t, dir, text, identity) // if the older one is meant, restoring it says so
+	_, err = Restore(dir, filepath.Join(dir, FileName), false, noon)
+	wantErr(t, err, nil)
+	wantValue(t, dir, "settings", "{\"n\":4}\n\x00\xff é")
+	change(t, dir, "z", "another")
+
+	// The same revision with other entries is another history.
+	other := t.TempDir()
+	putPair(t, other, text, identity)
+	change(t, dir, "a", "here")
+	wantErr(t, os.RemoveAll(filepath.Join(dir, BackupsName)), nil)
+	putPair(t, dir, text, identity)
+	change(t, dir, "z", "here")
+	backup(t, dir)
+	change(t, other, "z", "there")
+	text, identity = pair(t, other)
+	putPair(t, dir, text, identity)
+	wantDamage(t, dir, FileName, "another history")
+}
+
+// A copy of another store says nothing about this one, and neither does a damaged one.
+func TestCopiesThatDoNotCount(t *testing.T) {
+	dir, other := filled(t), filled(t)
+	for i := range 5 {
+		change(t, other, "z", fmt.Sprint(i))
+	}
+	c := backup(t, other)
+	text, err := os.ReadFile(c.Path)
+	wantErr(t, err, nil)
+	wantErr(t, makeBackups(dir), nil)
+	put(t, filepath.Join(dir, BackupsName, c.Name), text)
+	put(t, CopyPath(dir, noon, Daily), text[:100])
+	change(t, dir, "z", "new")
+}
+
+// A file of the same store must follow from the one that the identity names, whatever its revision.
+func TestFileFromAClone(t *testing.T) {
+	for ahead := range 4 {
+		a, b := filled(t), t.TempDir()
+		text, identity := pair(t, a)
+		putPair(t, b, text, identity)
+		for range 2 {
+			change(t, a, "z", "here")
+		}
+		for range 2 + ahead {
+			change(t, b, "z", "there")
+		}
+		text, _ = pair(t, b)
+		put(t, filepath.Join(a, FileName), text)
+		wantDamage(t, a, FileName, fmt.Sprintf("a clone that is %d ahead", ahead))
+		_, err := Restore(a, filepath.Join(a, FileName), false, noon)
+		wantErr(t, err, nil)
+		wantValue(t, a, "z", "there")
+	}
+}
+
+// asBefore rewrites the file of a folder as earlier versions wrote it, which did not say what it follows.
+func asBefore(t *testing.T, dir string, revision uint64) (text []byte) {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(dir, FileName))
+	wantErr(t, err, nil)
+	s, _, _ := decode(text)
+	s.previous, s.revision = "", revision
+	text, _ = s.encode()
+	if head, _, _ := strings.Cut(string(text), "\n"); len(strings.Fields(head)) != 5 {
+		t.Fatalf("the head is %q", head)
+	}
+	put(t, filepath.Join(dir, FileName), text)
+	return text
+}
+
+// Files of earlier versions are read: as they were written last, and one write ahead of their identity.
+func TestFilesWithoutPrevious(t *testing.T) {
+	dir := filled(t)
+	before, err := ReadCopy(filepath.Join(dir, FileName))
+	wantErr(t, err, nil)
+	text := asBefore(t, dir, before.Revision)
+	_, sum, _ := decode(text)
+	identity, err := os.ReadFile(filepath.Join(dir, IdentityName))
+	wantErr(t, err, nil)
+	m, _ := decodeMark(identity)
+	put(t, filepath.Join(dir, IdentityName), mark{m.identity, before.Revision, sum}.encode())
+	wantValue(t, dir, "settings", "{\"n\":4}\n\x00\xff é")
+	if now, err := os.ReadFile(filepath.Join(dir, FileName)); err != nil || !bytes.Equal(now, text) {
+		t.Errorf("reading has changed the file: %v", err)
+	}
+
+	asBefore(t, dir, before.Revision+2)
+	wantDamage(t, dir, FileName, "two writes ahead")
+	asBefore(t, dir, before.Revision+1)
+	change(t, dir, "z", "new")
+	wantValue(t, dir, "z", "new")
+}
+
+// A file of the form before, put back where copies of today's form are, is an older one.
+func TestFormat1BesideNewerCopy(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, FileName)
+	writeFormat1(t, path, map[string]string{"active/db1": "mbx1"})
+	old, err := os.ReadFile(path)
+	wantErr(t, err, nil)
+	change(t, dir, "active/db1", "mbx2")
+	backup(t, dir)
+	put(t, path, old)
+	wantErr(t, os.Remove(filepath.Join(dir, IdentityName)), nil)
+	wantDamage(t, dir, FileName, "an old form")
+}
+
+// While the identity cannot be written, the file gets one write ahead of it at most.
+func TestFileIsAtMostOneAhead(t *testing.T) {
+	dir := filled(t)
+	s := open(t, dir)
+	beside := filepath.Join(dir, IdentityName)
+	identity, err := os.ReadFile(beside)
+	wantErr(t, errors.Join(err, os.Remove(beside), os.Mkdir(beside, 0o700)), nil) // a rename to it fails
+	r := set(t, s, "z", 0, "first")
+	if _, err := s.CompareAndSet(t.Context(), "z", r, []byte("second")); err == nil {
+		t.Error("the file is two writes ahead of its identity")
+	}
+	wantEntry(t, s, "z", r, "first")
+	wantErr(t, errors.Join(s.Close(), os.Remove(beside)), nil)
+	put(t, beside, identity)
+	wantValue(t, dir, "z", "first")
+}
+
+// A folder in the place of a file is damage too: nothing can be read from it, or kept.
+func TestFolderInPlaceOfAFile(t *testing.T) {
+	for _, name := range []string{FileName, IdentityName} {
+		dir := filled(t)
+		c := backup(t, dir)
+		path := filepath.Join(dir, name)
+		wantErr(t, errors.Join(os.Remove(path), os.Mkdir(path, 0o700)), nil)
+		wantDamage(t, dir, name, "a folder")
+		_, err := Restore(dir, c.Path, false, noon)
+		if err == nil || !strings.Contains(err.Error(), path+" is damaged: it is not a file but a folder: move it away first") {
+			t.Errorf("error is %v", err)
+		}
+		wantErr(t, os.Remove(path), nil)
+		_, err = Restore(dir, c.Path, false, noon)
+		wantErr(t, err, nil)
+		wantValue(t, dir, "settings", "{\"n\":4}\n\x00\xff é")
+	}
+}
