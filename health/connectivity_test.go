@@ -192,9 +192,12 @@ func TestOverheard(t *testing.T) {
 		{"\n", "last"},
 		{strings.Repeat("z", 300) + "\n", strings.Repeat("z", 200)},
 	} {
-		if o.hear([]byte(cell.heard)); o.received != cell.want {
+		if o.hear([]byte(cell.heard)); o.received != cell.want || len(o.partial) > maxLine {
 			t.Errorf("%q: %q, want %q", cell.heard, o.received, cell.want)
 		}
+	}
+	if o.hear(make([]byte, 10*maxLine)); len(o.partial) != maxLine {
+		t.Errorf("%d bytes of a line are kept", len(o.partial))
 	}
 	if (&overheard{}).clean([]byte("a b")) != "a b" {
 		t.Error("without a password something is starred")

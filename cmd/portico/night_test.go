@@ -172,11 +172,10 @@ func TestNightOfASlowReboot(t *testing.T) {
 	r.asks(t, statusFine, "database", "move", "db1", "mbx1")
 	n.valves[0].set(fault{refuse: true})
 	r.turns(t, map[string]string{self1: "Networking", deep1: "Networking", ctp1: "Networking"})
-	go func() {
-		for end := time.Now().Add(testkit.Patience); n.reboots() != "restart mbx1\nrestart mbx1" && time.Now().Before(end); {
-			time.Sleep(10 * time.Millisecond)
-		}
-		time.Sleep(2 * time.Second) // it starts
+	go func() { // it starts: the runbook has looked in vain before it is back
+		waits(func() bool { return n.reboots() == "restart mbx1\nrestart mbx1" })
+		rebooted := time.Now()
+		waits(func() bool { return r.lookedInVain("ImapSelfTestProbe", "mbx1", rebooted) })
 		n.valves[0].set(fault{})
 	}()
 	got = r.asks(t, statusFine, "runbook", "selftest", "mbx1", "--auto", "--wait", "10s")
@@ -186,6 +185,21 @@ func TestNightOfASlowReboot(t *testing.T) {
 	if r.active.Blocked("mbx1") {
 		t.Errorf("blocked by %v", r.active.BlockedBy("mbx1"))
 	}
+}
+
+// waits returns when ok is true, or after a while: what comes then shows what is wrong.
+func waits(ok func() bool) {
+	for end := time.Now().Add(testkit.Patience); !ok() && time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
+	}
+}
+
+// lookedInVain says whether a run of a probe by hand has begun since a time, and has failed.
+func (r *running) lookedInVain(probe, target string, since time.Time) bool {
+	return slices.ContainsFunc(r.health.Probes(), func(p health.ProbeState) bool {
+		return p.Name == probe && p.Target == target && slices.ContainsFunc(p.Results, func(result *health.Result) bool {
+			return result.ByHand && result.Type != health.Succeeded && result.Start.After(since)
+		})
+	})
 }
 
 // Two servers fail at a time, each in its own way: one is dead, the other cannot read a mailbox. What can be done is

@@ -135,7 +135,45 @@ func TestLinesOutOfPlace(t *testing.T) {
 			changed = append(changed, lines[i]...)
 		}
 		put(t, path, changed)
-		wantDamage(t, dir, FileName, what)
+		damage := wantDamage(t, dir, FileName, what)
+		misplaced := Flaw{Line: 4, Entry: "active/db2", What: "it cannot be read"}
+		if what == "two are exchanged" && (len(damage.Flaws) != 1 || damage.Flaws[0] != misplaced) {
+			t.Errorf("%s: %v", what, damage.Flaws)
+		}
+	}
+}
+
+// A damaged identity is damage where the file is gone too: a store that starts with defaults would lose what both knew.
+func TestDamagedIdentityAlone(t *testing.T) {
+	dir := filled(t)
+	wantErr(t, os.Remove(filepath.Join(dir, FileName)), nil)
+	put(t, filepath.Join(dir, IdentityName), []byte("emptied\n"))
+	damage := wantDamage(t, dir, IdentityName, "a damaged identity without a file")
+	if got := damage.Error(); !strings.Contains(got, "it is not as it was written") {
+		t.Error(got)
+	}
+}
+
+// One whole entry is enough to restore a damaged file in part; with none there is nothing to restore.
+func TestRestoreOfFewEntries(t *testing.T) {
+	for whole := range 2 {
+		dir := filled(t)
+		path := filepath.Join(dir, FileName)
+		text, err := os.ReadFile(path)
+		wantErr(t, err, nil)
+		lines := bytes.SplitAfter(text, []byte("\n"))
+		from := filepath.Join(t.TempDir(), "damaged")
+		put(t, from, bytes.Join(lines[:1+whole], nil)) // its end is missing
+		done, err := Restore(dir, from, true, noon)
+		if whole == 0 {
+			if !errors.As(err, new(*Damage)) || done.Kept != "" {
+				t.Errorf("nothing was restored as %+v, %v", done, err)
+			}
+			continue
+		}
+		if err != nil || done.Entries != whole || done.Left == nil || len(done.Changes) != 4 {
+			t.Errorf("%+v: %v", done, err)
+		}
 	}
 }
 
@@ -156,7 +194,9 @@ func TestFilesOfOtherTimesAndPlaces(t *testing.T) {
 	other, err := os.ReadFile(filepath.Join(filled(t), FileName))
 	wantErr(t, err, nil)
 	put(t, path, other)
-	wantDamage(t, dir, FileName, "a file of another store")
+	if got := wantDamage(t, dir, FileName, "a file of another store").Error(); !strings.Contains(got, "it is another store: its identity is ") {
+		t.Error(got)
+	}
 	old := filepath.Join(t.TempDir(), "bolt")
 	writeFormat1(t, old, map[string]string{"a": "one"})
 	text, err := os.ReadFile(old)
@@ -304,6 +344,9 @@ func TestDamagedFormat1(t *testing.T) {
 		_, content, err := readFormat1(path, changed)
 		if err == nil && len(content) != len(entries) {
 			t.Errorf("byte %d: %d entries of %d, and no error", at, len(content), len(entries))
+		}
+		if damage := (*Damage)(nil); errors.As(err, &damage) && (damage.File != path || len(damage.Flaws) == 0) {
+			t.Errorf("byte %d: %+v", at, damage)
 		}
 	}
 }

@@ -1,8 +1,10 @@
 package recovery
 
 import (
+	"context"
 	"strings"
 	"testing"
+	"time"
 
 	"portico/health"
 )
@@ -47,7 +49,7 @@ func TestBlame(t *testing.T) {
 // What fails end to end is a mailbox server's fault if that server's own probe fails, or that of the database; not if those
 // of others do.
 func TestOwnProbes(t *testing.T) {
-	for id, want := range map[string]string{
+	for id, want := range map[string]string{ // db7 is on mbx6 beside db6
 		"SelfTestMonitor/mbx1": "mbx1", "SelfTestMonitor/mbx2": "", "DeepTestMonitor/db1": "mbx1", "DeepTestMonitor/db2": "",
 	} {
 		w := newWorld(t)
@@ -57,4 +59,23 @@ func TestOwnProbes(t *testing.T) {
 			t.Errorf("when %s fails too, %q is at fault, not %q", id, got, want)
 		}
 	}
+	w := newWorld(t)
+	w.set(health.Unhealthy, health.Networking, "CTPMonitor/db6", "DeepTestMonitor/db7")
+	s := survey{all: w.monitors, active: func(database string) string { return w.active[database] }, percent: 34}
+	if got := s.caseOf(*w.monitor("CTPMonitor/db6")).Server; got != "" {
+		t.Errorf("when another database of its server fails, %q is at fault", got)
+	}
+}
+
+// Where the probe cannot be run once more, what the monitor has found decides: nobody acts upon what is not the server's.
+func TestBlamelessWithoutVerification(t *testing.T) {
+	w := newWorld(t)
+	w.r.opt.Verify = func(context.Context, health.MonitorState) *health.Result { return nil }
+	w.set(health.Unhealthy, health.ActiveDirectory, "SelfTestMonitor/mbx1")
+	w.pass(time.Hour)
+	w.compare("", "Self/mbx1")
+	w.set(health.Healthy, "", "SelfTestMonitor/mbx1")
+	w.set(health.Unhealthy, health.Networking, "SelfTestMonitor/mbx2")
+	w.pass(time.Minute)
+	w.compare("restart_service mbx2", "")
 }

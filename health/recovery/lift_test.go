@@ -252,3 +252,39 @@ func TestTooLateForItsTurn(t *testing.T) {
 	}
 	w.compare("restart_server mbx1", "")
 }
+
+// While a monitor is Disabled its probe is run once a minute, to see whether what was done may be taken back.
+func TestDisabledIsLookedAtEachMinute(t *testing.T) {
+	w := newWorld(t)
+	w.set(health.Unhealthy, health.Networking, "SelfTestMonitor/mbx1")
+	w.pass(6 * time.Minute)
+	w.set(health.Disabled, "", "SelfTestMonitor/mbx1")
+	w.pass(5 * time.Minute) // the failover has its time
+	var runs []time.Time
+	verify := w.r.opt.Verify
+	w.r.opt.Verify = func(ctx context.Context, m health.MonitorState) *health.Result {
+		runs = append(runs, w.now)
+		return verify(ctx, m)
+	}
+	w.pass(10 * time.Minute)
+	if len(runs) != 10 {
+		t.Errorf("in 10 minutes it was run %d times", len(runs))
+	}
+	if l := w.r.Ladders(); len(l) != 1 || !strings.Contains(l[0].Note, "its monitor is Disabled") {
+		t.Errorf("%+v", l)
+	}
+}
+
+// What helped is told once, though the ladder stays until all is taken back.
+func TestHelpedIsToldOnce(t *testing.T) {
+	w := newWorld(t)
+	w.set(health.Unhealthy, health.Networking, "ProxyTestMonitor")
+	w.pass(6 * time.Minute)
+	w.compare("restart_front_end ImapProxy, out_of_service ImapProxy", "")
+	w.undoFail = errors.New("the disk is full")
+	w.set(health.Healthy, "", "ProxyTestMonitor")
+	w.pass(10 * time.Minute)
+	if got := strings.Join(w.helped, ", "); got != "TakeComponentOffline/ImapProxy" {
+		t.Errorf("it told %s", got)
+	}
+}

@@ -648,6 +648,28 @@ func TestAllTooSoon(t *testing.T) {
 	w.compare("", "Self/mbx1")
 }
 
+// Of steps that came too soon the first is done first, and those behind it come with it.
+func TestTheFirstThatWasTooSoon(t *testing.T) {
+	w := newWorld(t)
+	w.plan.Throttles[RestartService] = Throttle{Between: 20 * time.Minute, InAnHour: -1, InADay: -1, GroupInADay: -1}
+	w.plan.Throttles[RestartServer] = Throttle{Between: 50 * time.Minute, InAnHour: -1, InADay: -1, GroupInADay: -1}
+	w.plan.Ladders[health.ImapSelfTestMonitor] = []Action{RestartService, RestartServer, Escalate}
+	w.r.Use(w.plan)
+	for _, action := range []Action{RestartService, RestartServer} {
+		if _, err := w.r.ByHand(t.Context(), action, Case{Server: "mbx1"}, "operator", false); err != nil {
+			t.Fatal(err)
+		}
+	}
+	w.did = nil
+	w.now = w.now.Add(time.Second)
+	w.set(health.Healthy, "", "SelfTestMonitor/mbx1") // it is back
+	w.set(health.Unhealthy, health.Networking, "SelfTestMonitor/mbx1")
+	w.pass(21 * time.Minute)
+	w.compare("restart_service mbx1", "Self/mbx1")
+	w.pass(30 * time.Minute)
+	w.compare("restart_server mbx1", "Self/mbx1")
+}
+
 func TestByHand(t *testing.T) {
 	w := newWorld(t)
 	w.plan.Throttles[RestartService] = Throttle{InAnHour: 1, InADay: -1, GroupInADay: -1}
