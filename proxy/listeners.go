@@ -173,7 +173,8 @@ func (s *Server) admit(conn *setup.Conn, door *door) {
 func (s *Server) refuse(conn *setup.Conn, door *door, remote netip.AddrPort, o Outcome) {
 	door.results.count(o)
 	row := o.row()
-	s.warned.event(s.doorLog, o, s.opt.Now()).Str("listener", door.Name).Stringer("remote", remote).Msg(row.log)
+	event, _ := s.warned.event(s.doorLog, o, s.opt.Now())
+	event.Str("listener", door.Name).Stringer("remote", remote).Msg(row.log)
 	if door.TLS != TLSImplicit {
 		conn.TryWrite(appendAnswer(nil, row.reply, "", row.code, row.text))
 	}

@@ -191,8 +191,9 @@ func (s *session) report(err error) (Outcome, error) {
 	outcome := outcomeOf(err)
 	row := outcome.row()
 	var event *zerolog.Event
+	limited := false
 	if s.mechanism == "" {
-		event = s.server.warned.event(s.server.opt.Log, outcome, s.server.opt.Now())
+		event, limited = s.server.warned.event(s.server.opt.Log, outcome, s.server.opt.Now())
 	} else {
 		event = s.server.opt.Log.WithLevel(max(row.level, zerolog.InfoLevel))
 	}
@@ -215,7 +216,10 @@ func (s *session) report(err error) (Outcome, error) {
 			event = event.Bytes("stack", stack)
 		}
 	}
-	s.logLine(event, outcome)
+	if !limited {
+		event = s.limit(event, outcome)
+	}
+	event.Msg(row.log)
 	s.mechanism = ""
 	if !row.ends {
 		s.server.metrics.refusals[outcome].Inc()
@@ -243,9 +247,9 @@ func (s *session) report(err error) (Outcome, error) {
 	return outcome, nil
 }
 
-// logLine writes the line of an outcome, unless there were too many like it. Clients that stand for many, or that an operator has named, are no
-// strangers, and neither is who has signed in.
-func (s *session) logLine(event *zerolog.Event, o Outcome) {
+// limit discards the line of an outcome if there were too many like it from the client's address, and else adds how many were
+// left out. Clients that stand for many, or that an operator has named, are no strangers, and neither is who has signed in.
+func (s *session) limit(event *zerolog.Event, o Outcome) *zerolog.Event {
 	addr := s.remote.Addr()
 	if event.Enabled() && o != OutcomeSignedIn && !s.set.trusts(addr) && !contains(s.set.Penalties.Exempt, addr) {
 		leftOut, ok := s.server.lines.take(addr, o, s.mechanism != "", s.server.opt.Now())
@@ -256,7 +260,7 @@ func (s *session) logLine(event *zerolog.Event, o Outcome) {
 			event = event.Int("left_out", leftOut)
 		}
 	}
-	event.Msg(o.row().log)
+	return event
 }
 
 // due returns how long the answer to a refused sign-in still has to wait. A penalty counts from the client's last byte, and an answer that

@@ -42,20 +42,21 @@ func (s *seldom[K]) due(kind K, now time.Time) (leftOut int, ok bool) {
 // warned decides which outcomes without a sign-in are logged as warnings.
 type warned struct{ seldom[Outcome] }
 
-// event begins a log line without a sign-in: at the level of the outcome's row, or at debug for a warning that was given lately. A warning says
-// how many like it were not given before it.
-func (w *warned) event(log zerolog.Logger, o Outcome, now time.Time) *zerolog.Event {
+// event begins a log line without a sign-in: at the level of the outcome's row, or at debug for a warning that was given
+// lately. A warning says how many like it were not given before it. If limited is true, the line is bounded by that: no
+// other limit applies to it.
+func (w *warned) event(log zerolog.Logger, o Outcome, now time.Time) (event *zerolog.Event, limited bool) {
 	level := o.row().level
 	if level != zerolog.WarnLevel {
-		return log.WithLevel(level)
+		return log.WithLevel(level), false
 	}
 	leftOut, ok := w.due(o, now)
 	if !ok {
-		return log.Debug()
+		return log.Debug(), false
 	}
-	event := log.Warn()
+	event = log.Warn()
 	if leftOut > 0 {
 		event = event.Int("left_out", leftOut)
 	}
-	return event
+	return event, true
 }

@@ -48,7 +48,10 @@ func TestAWarningCountsWhatWasLeftOut(t *testing.T) {
 	now := time.Unix(1000, 0)
 	for _, after := range []time.Duration{0, 1, 1, 1, logPause} {
 		now = now.Add(after)
-		w.event(zerolog.New(&log).Level(zerolog.InfoLevel), OutcomeLimitTotal, now).Msg("x")
+		event, limited := w.event(zerolog.New(&log).Level(zerolog.InfoLevel), OutcomeLimitTotal, now)
+		if event.Msg("x"); limited != (after != 1) {
+			t.Errorf("after %v: bounded as a warning: %v", after, limited)
+		}
 	}
 	if want := `{"level":"warn","message":"x"}` + "\n" + `{"level":"warn","left_out":3,"message":"x"}` + "\n"; log.String() != want {
 		t.Errorf("log is %s", log.String())
