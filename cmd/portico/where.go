@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"fmt"
 	"maps"
-	"path"
 	"slices"
 	"strconv"
 	"strings"
@@ -119,11 +118,8 @@ func (f fields[Row]) sort(rows []Row, by string) error {
 	return nil
 }
 
-// fitsAny says whether a pattern fits one of the names, whatever their case.
+// fitsAny says whether a pattern fits one of the names, whatever their case: * is any characters, as in all filters.
 func fitsAny(pattern string, names ...string) bool {
 	pattern = strings.ToLower(health.Canonical(pattern))
-	return slices.ContainsFunc(names, func(name string) bool {
-		ok, err := path.Match(pattern, strings.ToLower(name))
-		return ok && err == nil
-	})
+	return slices.ContainsFunc(names, func(name string) bool { return protolog.Glob(pattern, strings.ToLower(name)) })
 }
