@@ -54,6 +54,40 @@ func TestLookout(t *testing.T) {
 	}
 }
 
+// In an odd line any word may be the verb, whatever stands around it, and a line may follow IDLE and AUTHENTICATE.
+func TestLookoutInAnOddLine(t *testing.T) {
+	for _, test := range []struct {
+		text        string
+		seen, waits bool
+	}{
+		{" k COMPRESS DEFLATE\r\n", true, false},
+		{"(compress)", true, false},
+		{"x\x00y=UnAuthenticate\r", true, false},
+		{"COMPRESS\n", true, false},
+		{"COMPRESSED UNAUTHENTICATED XCOMPRESS COMPRES COMPREXX\r\n", false, false},
+		{" k IDLE\r\n", false, true},
+		{"(k\tAuthenticate X\r\n", false, true},
+		{"k IDLED XIDLE AUTHENTICATES IDL AUTHENTICAT\r\n", false, false},
+		{"a IDLE\r\nk COMPRESS DEFLATE\r\n", true, true},
+		{"a NOOP\r\nk IDLE\r\nCOMPRESS\r\n", false, false}, // the lines behind are not odd
+	} {
+		for cut := range len(test.text) {
+			var l Lookout
+			l.OddLine()
+			at := l.Sees([]byte(test.text[:cut]))
+			if at < 0 {
+				at = l.Sees([]byte(test.text[cut:]))
+			}
+			if (at >= 0) != test.seen || l.Waits() != test.waits {
+				t.Errorf("%q cut at %d: seen at %d, waits %v", test.text, cut, at, l.Waits())
+			}
+			if l.InLine(); l.Sees([]byte("k COMPRESS DEFLATE\r\n")) >= 0 || l.Waits() != test.waits {
+				t.Errorf("%q: a command seen where none can be, waits %v", test.text, l.Waits())
+			}
+		}
+	}
+}
+
 func BenchmarkLookout(b *testing.B) {
 	for name, line := range map[string]string{"base64": strings.Repeat("QUJD", 19) + "\r\n", "text": "the quick brown fox jumps over the lazy dog\r\n"} {
 		text := []byte(strings.Repeat(line, 1<<20/len(line)))

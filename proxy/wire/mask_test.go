@@ -82,6 +82,8 @@ func TestMask(t *testing.T) {
 		{"a GENURLAUTH \"imap://x\" INTERNAL\r\n", "genurlauth {19}"},
 		{"a UID XYZZY hunter2\r\n", "other {13}"},
 		{"a NOOP hunter2\r\n", "noop {7}"},
+		{"a SEARCH TEXT hun{4}\r\nter2 UNSEEN\r\n", "search TEXT {6}{4} UNSEEN"},
+		{"a SELECT IN{3}\r\nBOX\r\n", "select IN{3}{3}"},
 		{"a FETCH 1 {7 \r\n", "fetch 1 {2}"},
 		{"a SELECT \"never closed\r\n", `select "never closed"`},
 		{"a SELECT " + strings.Repeat("x", 70) + "\r\n", "select " + strings.Repeat("x", 64) + "..."},

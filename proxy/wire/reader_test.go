@@ -314,6 +314,10 @@ func TestResetDropsWhatWasRead(t *testing.T) {
 		t.Fatal(err)
 	}
 	plain := r.buf.data
+	used := r.Used()
+	if used != uint64(len("a STARTTLS\r\n")) {
+		t.Errorf("%d bytes are used", used)
+	}
 	r.Reset(strings.NewReader("c NOOP\r\n"))
 	if len(r.Buffered()) != 0 {
 		t.Errorf("%q survived", r.Buffered())
@@ -323,6 +327,9 @@ func TestResetDropsWhatWasRead(t *testing.T) {
 	}
 	if cmd, err := r.ReadCommand(nil); cmd.Tag != "c" || err != nil {
 		t.Errorf("read %q, %v", cmd.Tag, err)
+	}
+	if r.Used() != used+uint64(len("c NOOP\r\n")) {
+		t.Errorf("%d bytes are used, over both sources", r.Used())
 	}
 }
 
