@@ -7,6 +7,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -276,6 +277,9 @@ type fakeRelay struct {
 	sessions []relay.Session
 	added    chan relay.Session
 	refuse   error
+	spread   time.Duration       // of the last End
+	foreign  []relay.Carried     // sessions that the server has not handed over
+	slow     []relay.SlowCommand // what Slow returns
 }
 
 func newFakeRelay() *fakeRelay { return &fakeRelay{added: make(chan relay.Session, 16)} }
@@ -298,23 +302,41 @@ func (r *fakeRelay) Add(s relay.Session) error {
 }
 
 func (r *fakeRelay) end(reason relay.Reason) {
+	r.End(func(relay.Owner) bool { return true }, reason, 0)
+}
+
+func (r *fakeRelay) Drain(context.Context) { r.end(relay.ReasonDrain) }
+func (r *fakeRelay) Close()                { r.end(relay.ReasonClosed) }
+
+func (r *fakeRelay) Sessions() (all []relay.Carried) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, s := range r.sessions {
+		all = append(all, relay.Carried{Owner: s.Owner, Open: 1})
+	}
+	return append(all, r.foreign...)
+}
+
+func (r *fakeRelay) Slow() []relay.SlowCommand { return r.slow }
+
+func (r *fakeRelay) End(pick func(relay.Owner) bool, reason relay.Reason, d time.Duration) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.spread = d
+	for _, s := range r.foreign {
+		pick(s.Owner)
+	}
+	r.sessions = slices.DeleteFunc(r.sessions, func(s relay.Session) bool {
+		if !pick(s.Owner) {
+			return false
+		}
 		s.Client.Conn.Close()
 		s.Upstream.Conn.Close()
 		s.Owner.Ended(relay.Ending{Reason: reason})
-	}
-	r.sessions = nil
+		return true
+	})
 }
 
-func (r *fakeRelay) Drain(context.Context)     { r.end(relay.ReasonDrain) }
-func (r *fakeRelay) Close()                    { r.end(relay.ReasonClosed) }
-func (r *fakeRelay) Sessions() []relay.Carried { return nil }
-func (r *fakeRelay) Slow() []relay.SlowCommand { return nil }
-func (r *fakeRelay) End(_ func(relay.Owner) bool, reason relay.Reason, _ time.Duration) {
-	r.end(reason)
-}
 func (r *fakeRelay) Retime(_, _ time.Duration) {}
 func (r *fakeRelay) Limit(_, _ int)            {}
 func (r *fakeRelay) Rewatch()                  {}
