@@ -2,6 +2,7 @@ package backend
 
 import (
 	"context"
+	"fmt"
 	"maps"
 	"sync"
 	"time"
@@ -9,9 +10,6 @@ import (
 
 // answersKept is how long a round of asking all mailbox servers counts for others who ask.
 const answersKept = time.Second
-
-// answersTime bounds a round.
-const answersTime = 10 * time.Second
 
 // answering shares rounds of asking all mailbox servers: whoever comes during a round, or soon after it, gets its answers.
 type answering struct {
@@ -28,7 +26,7 @@ type round struct {
 }
 
 // Answers is Healthy for all servers, for those who only look: one round at a time, and no more than one a second, however many ask. The
-// round goes on when ctx ends, as long as somebody else waits for it; the error of each server is that of ctx then.
+// round goes on when ctx ends, as long as somebody else waits for it; each server is unknown then, see ReachOf.
 func (t *Tier) Answers(ctx context.Context) map[string]error {
 	r := t.answering.begin(t)
 	defer t.answering.leave(r)
@@ -39,7 +37,7 @@ func (t *Tier) Answers(ctx context.Context) map[string]error {
 	}
 	found := make(map[string]error)
 	for _, name := range t.Servers() {
-		found[name] = context.Cause(ctx)
+		found[name] = fmt.Errorf("mailbox server %s could not be asked: %w", name, context.Cause(ctx))
 	}
 	return found
 }
@@ -60,7 +58,7 @@ func (a *answering) begin(t *Tier) *round {
 			return r
 		}
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), answersTime)
+	ctx, cancel := context.WithCancel(context.Background()) // each server's time bounds it
 	a.round = &round{waiting: 1, cancel: cancel, done: make(chan struct{})}
 	go a.round.run(ctx, t)
 	return a.round

@@ -58,14 +58,15 @@ func newMailboxServer(o ServerOptions, dialFrom func(netip.Addr) Dialer, now fun
 	return s, nil
 }
 
-// dial connects to the first address that answers, each within its own time.
+// dial connects to the first address that answers, each within its own time. Where ctx has a deadline, an address that does not answer
+// leaves the ones behind it their share.
 func (t *Tier) dial(ctx context.Context, s *mailboxServer) (net.Conn, address, error) {
 	var failures []error
 	first := int(s.first.Load())
 	for i := range s.addresses {
 		at := (first + i) % len(s.addresses)
 		to := s.addresses[at]
-		conn, err := t.dialOne(ctx, s, to.hostPort)
+		conn, err := t.dialOne(ctx, s, to.hostPort, t.dialTime(ctx, len(s.addresses)-i))
 		if err == nil {
 			if at != first {
 				s.first.Store(int32(at))
@@ -80,9 +81,17 @@ func (t *Tier) dial(ctx context.Context, s *mailboxServer) (net.Conn, address, e
 	return nil, address{}, errors.Join(failures...)
 }
 
+// dialTime returns how long one of the addresses that are left may take.
+func (t *Tier) dialTime(ctx context.Context, left int) time.Duration {
+	if at, ok := ctx.Deadline(); ok {
+		return min(t.timeouts.Dial, time.Until(at)/time.Duration(left))
+	}
+	return t.timeouts.Dial
+}
+
 // dialOne connects to one address: from the server's next source, or where that has no port left, from the ones behind it.
-func (t *Tier) dialOne(ctx context.Context, s *mailboxServer, hostPort string) (net.Conn, error) {
-	bounded := withTimeout(ctx, t.timeouts.Dial)
+func (t *Tier) dialOne(ctx context.Context, s *mailboxServer, hostPort string, within time.Duration) (net.Conn, error) {
+	bounded := withTimeout(ctx, within)
 	defer bounded.over()
 	conn, err := t.dialFrom(bounded, s, hostPort)
 	if err != nil {

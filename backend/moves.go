@@ -7,7 +7,6 @@ import (
 	"maps"
 	"slices"
 	"strings"
-	"sync"
 )
 
 // MoveResult is what became of a database that was to move.
@@ -60,23 +59,6 @@ func (t *Tier) Databases() []string {
 // HasDirectory says whether a directory knows which users there are.
 func (t *Tier) HasDirectory() bool { return t.directory != nil }
 
-// Healthy checks servers at the same time.
-func (t *Tier) Healthy(ctx context.Context, servers []string) map[string]error {
-	var mu sync.Mutex
-	var group sync.WaitGroup
-	found := make(map[string]error)
-	for _, name := range servers {
-		group.Go(func() {
-			err := t.Check(ctx, name)
-			mu.Lock()
-			defer mu.Unlock()
-			found[name] = err
-		})
-	}
-	group.Wait()
-	return found
-}
-
 // Move is ActiveManager.Move; the sign-ins that have waited, and the clients that come back, are let in at the set pace. Without Force, the
 // server has to answer, and its copy must not be Failed.
 func (t *Tier) Move(ctx context.Context, database, server string, o MoveOptions) error {
@@ -84,7 +66,7 @@ func (t *Tier) Move(ctx context.Context, database, server string, o MoveOptions)
 		if f, failed := t.active.Failed(database, server); failed {
 			return fmt.Errorf("database %s, mailbox server %s: %w: %s", database, server, ErrFailed, f.Reason)
 		}
-		if err := t.Check(ctx, server); err != nil {
+		if err := t.ask(ctx, server); err != nil {
 			return fmt.Errorf("database %s, mailbox server %s: %w: %w", database, server, ErrNoAnswer, err)
 		}
 	}
@@ -116,7 +98,8 @@ func (t *Tier) Policy(server string) Policy {
 // Evacuate moves every database whose active copy is on a server to the next copy, in its order, that is healthy and not blocked. A
 // database without one stays.
 func (t *Tier) Evacuate(ctx context.Context, server string, o MoveOptions) []MoveResult {
-	return t.moveEach(ctx, o, func(copies []CopyState, active int) (wanted []CopyState, concerned bool) {
+	asked := t.Healthy(ctx, slices.DeleteFunc(t.Servers(), func(name string) bool { return name == server }))
+	return t.moveEach(ctx, o, asked, func(copies []CopyState, active int) (wanted []CopyState, concerned bool) {
 		return others(copies, active), copies[active].Server == server
 	})
 }
@@ -124,7 +107,13 @@ func (t *Tier) Evacuate(ctx context.Context, server string, o MoveOptions) []Mov
 // MoveAway moves a database that is active on a server to its next copy that is healthy and not blocked. There is no result if it is not active
 // there.
 func (t *Tier) MoveAway(ctx context.Context, database, server string, o MoveOptions) []MoveResult {
-	return t.moveEach(ctx, o, func(copies []CopyState, active int) (wanted []CopyState, concerned bool) {
+	var servers []string
+	for _, c := range t.active.Copies() {
+		if c.Database == database && !c.Active && !c.Lost {
+			servers = append(servers, c.Server)
+		}
+	}
+	return t.moveEach(ctx, o, t.Healthy(ctx, servers), func(copies []CopyState, active int) (wanted []CopyState, concerned bool) {
 		return others(copies, active), copies[active].Server == server && copies[active].Database == database
 	})
 }
@@ -135,27 +124,22 @@ func others(copies []CopyState, active int) []CopyState {
 }
 
 // Rebalance moves every database to its first copy that is healthy and not blocked. One whose active copy is on a server that does not
-// answer moves to any such copy.
+// answer moves to any such copy. A server that could not be asked keeps what it has, unless a copy before it is healthy.
 func (t *Tier) Rebalance(ctx context.Context, o MoveOptions) []MoveResult {
-	var servers []string
-	for _, c := range t.active.Copies() {
-		if c.Active && !c.Lost && !slices.Contains(servers, c.Server) {
-			servers = append(servers, c.Server)
-		}
-	}
-	down := t.Healthy(ctx, servers)
-	return t.moveEach(ctx, o, func(copies []CopyState, active int) (wanted []CopyState, concerned bool) {
-		if down[copies[active].Server] != nil {
+	asked := t.Healthy(ctx, t.Servers())
+	return t.moveEach(ctx, o, asked, func(copies []CopyState, active int) (wanted []CopyState, concerned bool) {
+		if ReachOf(asked[copies[active].Server]) == ReachDown {
 			return slices.Concat(copies[:active], copies[active+1:]), true
 		}
 		return copies[:active], active > 0
 	})
 }
 
-// moveEach moves each database that is concerned to the first of the copies wanted that will do. choose gets a database's copies, and
-// which of them is active. Databases that are moving already come last: what they come to decides whether they are concerned.
+// moveEach moves each database that is concerned to the first of the copies wanted that will do. asked is what Healthy has found: a server
+// that did not answer then is not asked again for each database. choose gets a database's copies, and which of them is active. Databases that are moving already come last: what they come to decides whether they are concerned.
 func (t *Tier) moveEach(
-	ctx context.Context, o MoveOptions, choose func(copies []CopyState, active int) (wanted []CopyState, concerned bool),
+	ctx context.Context, o MoveOptions, asked map[string]error,
+	choose func(copies []CopyState, active int) (wanted []CopyState, concerned bool),
 ) []MoveResult {
 	var results []MoveResult
 	var moving []string
@@ -164,7 +148,7 @@ func (t *Tier) moveEach(
 			moving = append(moving, copies[0].Database)
 			continue
 		}
-		results = t.moveChosen(ctx, o, copies, choose, results)
+		results = t.moveChosen(ctx, o, asked, copies, choose, results)
 	}
 	for _, name := range moving {
 		copies, err := t.active.settled(ctx, name)
@@ -172,7 +156,7 @@ func (t *Tier) moveEach(
 			at, _ := t.active.Active(name)
 			results = append(results, MoveResult{Database: name, From: at, Err: err})
 		} else if len(copies) > 0 {
-			results = t.moveChosen(ctx, o, copies, choose, results)
+			results = t.moveChosen(ctx, o, asked, copies, choose, results)
 		}
 	}
 	slices.SortFunc(results, func(a, b MoveResult) int { return strings.Compare(a.Database, b.Database) })
@@ -180,11 +164,12 @@ func (t *Tier) moveEach(
 }
 
 func (t *Tier) moveChosen(
-	ctx context.Context, o MoveOptions, copies []CopyState, choose func([]CopyState, int) ([]CopyState, bool), results []MoveResult,
+	ctx context.Context, o MoveOptions, asked map[string]error, copies []CopyState,
+	choose func([]CopyState, int) ([]CopyState, bool), results []MoveResult,
 ) []MoveResult {
 	active := slices.IndexFunc(copies, func(c CopyState) bool { return c.Active })
 	if wanted, concerned := choose(copies, active); concerned {
-		results = append(results, t.moveToFirst(ctx, copies[active], wanted, o))
+		results = append(results, t.moveToFirst(ctx, copies[active], wanted, asked, o))
 	}
 	return results
 }
@@ -203,7 +188,9 @@ func byDatabase(all []CopyState) (split [][]CopyState) {
 }
 
 // moveToFirst moves a database to the first copy that will do. Why it stays where none does names each copy.
-func (t *Tier) moveToFirst(ctx context.Context, active CopyState, wanted []CopyState, o MoveOptions) MoveResult {
+func (t *Tier) moveToFirst(
+	ctx context.Context, active CopyState, wanted []CopyState, asked map[string]error, o MoveOptions,
+) MoveResult {
 	r := MoveResult{Database: active.Database, From: active.Server}
 	if active.Lost {
 		r.Err = fmt.Errorf("%w: move it by name", ErrLost)
@@ -212,7 +199,7 @@ func (t *Tier) moveToFirst(ctx context.Context, active CopyState, wanted []CopyS
 	o.from = active.Server
 	var reasons []error
 	for _, c := range wanted {
-		if err := t.unfit(ctx, c); err != nil {
+		if err := t.unfit(ctx, c, asked[c.Server]); err != nil {
 			reasons = append(reasons, err)
 			continue
 		}
@@ -228,16 +215,20 @@ func (t *Tier) moveToFirst(ctx context.Context, active CopyState, wanted []CopyS
 	return r
 }
 
-// unfit says why nothing may be moved to a copy without being asked for by name, or nil.
-func (t *Tier) unfit(ctx context.Context, c CopyState) error {
+// unfit says why nothing may be moved to a copy without being asked for by name, or nil. asked is why its server did not answer at the
+// beginning of the round, or nil: then it is asked again, since databases before this one may have taken long.
+func (t *Tier) unfit(ctx context.Context, c CopyState, asked error) error {
 	if c.Blocked || t.Policy(c.Server) == BlockedByPolicy {
 		return fmt.Errorf("%w (%s)", ErrBlocked, c.Server)
 	}
 	if c.Failed != "" {
 		return fmt.Errorf("%w (%s): %w: %s", ErrNoHealthyCopy, c.Server, ErrFailed, c.Failed)
 	}
-	if err := t.Check(ctx, c.Server); err != nil {
-		return fmt.Errorf("%w (%s): %w", ErrNoHealthyCopy, c.Server, err)
+	if asked == nil {
+		asked = t.ask(ctx, c.Server)
+	}
+	if asked != nil {
+		return fmt.Errorf("%w (%s): %w", ErrNoHealthyCopy, c.Server, asked)
 	}
 	return nil
 }

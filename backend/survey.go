@@ -167,11 +167,10 @@ func (v *Survey) common(servers map[string]*mailboxServer, before *offered) *off
 	return &offered{changes: v.changes, names: o.names()}
 }
 
-// Survey asks every mailbox server what it offers, all at the same time, and keeps it. A server that does not answer counts as it
-// did before; that is no error.
-// One call at a time.
+// Survey asks every mailbox server what it offers, all at the same time, and keeps it. A server that does not answer until ctx ends
+// counts as it did before; that is no error. One call at a time.
 func (t *Tier) Survey(ctx context.Context) error {
-	t.Healthy(ctx, t.Servers())
+	sideBySide(t.Servers(), func(name string) error { return t.Check(ctx, name) })
 	return t.survey.save(ctx)
 }
 

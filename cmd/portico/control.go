@@ -13,12 +13,8 @@ import (
 	"portico/proxy/relay"
 )
 
-const (
-	// checkTime is how long all mailbox servers together may take to show that they answer.
-	checkTime = 10 * time.Second
-	// moveSpread is the time over which the sessions of a database that moves end, so that their clients do not all come back at once.
-	moveSpread = 5 * time.Second
-)
+// moveSpread is the time over which the sessions of a database that moves end, so that their clients do not all come back at once.
+const moveSpread = 5 * time.Second
 
 // control is what the admin's API sees of a service and does to it. Its methods may be called from anywhere.
 type control struct{ s *service }
@@ -30,11 +26,9 @@ func (c control) tier() *backend.Tier { return c.s.front.Load().tier }
 
 // Servers implements admin.Control.
 func (c control) Servers(ctx context.Context) []admin.ServerState {
-	ctx, cancel := context.WithTimeout(ctx, checkTime)
-	defer cancel()
 	tier := c.tier()
 	names := tier.Servers()
-	healthy := tier.Answers(ctx)
+	asked := tier.Answers(ctx)
 	open := c.s.breakers.Open()
 	active := make(map[string]int)
 	for _, copied := range tier.ActiveManager().Copies() {
@@ -44,15 +38,14 @@ func (c control) Servers(ctx context.Context) []admin.ServerState {
 	}
 	states := []admin.ServerState{}
 	for _, name := range names {
-		s := admin.ServerState{Name: name, Up: healthy[name] == nil, Active: active[name], Blocked: tier.ActiveManager().Blocked(name), Breaker: open[name]}
+		reach := backend.ReachOf(asked[name])
+		s := admin.ServerState{Name: name, State: stateOf(reach), Up: reach == backend.ReachUp, Active: active[name], Blocked: tier.ActiveManager().Blocked(name), Breaker: open[name]}
 		gate := c.s.gates.State(name)
 		s.Policy, s.Paused, s.Waiting = string(tier.Policy(name)), gate.Paused.Seconds(), gate.Waiting
 		for _, b := range tier.ActiveManager().Blockers(name) {
 			s.BlockedBy, s.Blockers = append(s.BlockedBy, b.By), append(s.Blockers, admin.Blocker(b))
 		}
-		if err := healthy[name]; err != nil {
-			s.Error = err.Error()
-		}
+		s.Error = reason(asked[name])
 		states = append(states, s)
 	}
 	return states
@@ -60,21 +53,39 @@ func (c control) Servers(ctx context.Context) []admin.ServerState {
 
 // Databases implements admin.Control.
 func (c control) Databases(ctx context.Context) []admin.CopyStatus {
-	ctx, cancel := context.WithTimeout(ctx, checkTime)
-	defer cancel()
 	tier := c.tier()
-	healthy := tier.Answers(ctx)
+	asked := tier.Answers(ctx)
 	states := []admin.CopyStatus{}
 	for _, copied := range tier.ActiveManager().Copies() {
 		states = append(states, admin.CopyStatus{
-			Database: copied.Database, Server: copied.Server, Active: copied.Active, Failed: copied.Failed, Blocked: copied.Blocked, Status: statusOf(copied, healthy[copied.Server] == nil),
+			Database: copied.Database, Server: copied.Server, Active: copied.Active, Failed: copied.Failed, Blocked: copied.Blocked,
+			Status: statusOf(copied, backend.ReachOf(asked[copied.Server])), Error: reason(asked[copied.Server]),
 		})
 	}
 	return states
 }
 
-// statusOf is a copy's state in Exchange's words.
-func statusOf(c backend.CopyState, answers bool) string {
+// reason is an error's text, "" for none.
+func reason(err error) string {
+	if err == nil {
+		return ""
+	}
+	return err.Error()
+}
+
+// stateOf is what is known of a mailbox server.
+func stateOf(r backend.Reach) string {
+	switch r {
+	case backend.ReachUp:
+		return admin.ServerUp
+	case backend.ReachDown:
+		return admin.ServerDown
+	}
+	return admin.ServerUnknown
+}
+
+// statusOf is a copy's state in Exchange's words. What could not be asked is Unknown.
+func statusOf(c backend.CopyState, server backend.Reach) string {
 	switch {
 	case (c.Suspended || c.Lost) && !c.Moving:
 		return "FailedAndSuspended"
@@ -82,11 +93,13 @@ func statusOf(c backend.CopyState, answers bool) string {
 		return "Failed"
 	case c.Active && c.Moving:
 		return "Dismounting"
-	case c.Active && answers:
+	case server == backend.ReachUnknown:
+		return "Unknown"
+	case c.Active && server == backend.ReachUp:
 		return "Mounted"
 	case c.Active:
 		return "Dismounted"
-	case answers:
+	case server == backend.ReachUp:
 		return "Healthy"
 	}
 	return "ServiceDown"

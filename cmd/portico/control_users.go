@@ -17,6 +17,9 @@ import (
 	"portico/proxy/wire"
 )
 
+// lookupTime is how long the directory may take to find a user.
+const lookupTime = 10 * time.Second
+
 // Names implements admin.Control.
 func (c control) Names() admin.Names {
 	h, tier := healthControl(c), c.tier()
@@ -40,7 +43,7 @@ func (c control) Named(ctx context.Context, typed string) (admin.UserName, error
 	if !c.tier().HasDirectory() {
 		return admin.UserName{User: name, Standing: admin.StandingUndecided}, nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, checkTime)
+	ctx, cancel := context.WithTimeout(ctx, lookupTime)
 	defer cancel()
 	route, _, err := c.tier().Where(ctx, directory.Query{User: name, Login: name})
 	var failed *backend.Error
@@ -65,7 +68,7 @@ func (c control) Where(ctx context.Context, user string) (admin.Place, error) {
 	if err != nil {
 		return admin.Place{}, err
 	}
-	ctx, cancel := context.WithTimeout(ctx, checkTime)
+	ctx, cancel := context.WithTimeout(ctx, lookupTime)
 	defer cancel()
 	route, placed, err := c.tier().Where(ctx, directory.Query{User: name, Login: name})
 	if err != nil {

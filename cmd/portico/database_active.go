@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"net/url"
@@ -19,7 +20,7 @@ func newDatabaseStatus() *cobra.Command {
 		Short: "List the copies of the databases: which is active, which could be",
 		Long: "Status lists every copy, as Exchange's Get-MailboxDatabaseCopyStatus does: Mounted is the active one, Dismounting one whose\n" +
 			"sessions are just being moved, Dismounted one whose mailbox server does not answer; of the others Healthy is one whose\n" +
-			"mailbox server answers, ServiceDown one whose server does not, Failed one whose mail could not be read, and was not read since: nothing\n" +
+			"mailbox server answers, ServiceDown one whose server does not, Unknown one whose server could not be asked, Failed one whose mail could not be read, and was not read since: nothing\n" +
 			"moves there, and Reason says why. FailedAndSuspended are the copies of a database between which\n" +
 			"its storage was to switch and could not, or whose active copy is not in the configuration: nobody is let in until the database\n" +
 			"is moved.\n\n" +
@@ -45,10 +46,11 @@ func newDatabaseStatus() *cobra.Command {
 			copies = slices.DeleteFunc(copies, func(c admin.CopyStatus) bool { return c.Server != server })
 		}
 		rows := table.New("Database", "Server", "Status", "Blocked", "Reason")
-		counts := make(map[string]int)
+		counts, unsure := make(map[string]int), false
 		for _, s := range copies {
 			counts[s.Status]++
-			rows.AddNamed(s.Database+"/"+s.Server, s.Database, s.Server, s.Status, yesNo(s.Blocked), s.Failed)
+			unsure = unsure || s.Active && s.Status == "Unknown"
+			rows.AddNamed(s.Database+"/"+s.Server, s.Database, s.Server, s.Status, yesNo(s.Blocked), cmp.Or(s.Failed, s.Error))
 		}
 		var value any = copies
 		if *group != "" {
@@ -58,7 +60,7 @@ func newDatabaseStatus() *cobra.Command {
 			}
 		}
 		err = ask.print(cmd, value, rows)
-		if err == nil && counts["Dismounted"]+counts["FailedAndSuspended"] > 0 {
+		if err == nil && (unsure || counts["Dismounted"]+counts["FailedAndSuspended"] > 0) {
 			return errBadNews
 		}
 		return err

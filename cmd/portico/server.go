@@ -23,7 +23,7 @@ func newServerList() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "list",
 		Short: "List the mailbox servers, and whether they answer",
-		Long:  "List asks each mailbox server for its greeting, now. BreakerOpen says that sign-ins leave it alone, as it has failed too often.\nBlocked says who forbids activation there: operator or maintenance, with the user or token that asked for it, or health after a failover.\n\nExit status: 0 all answer, 1 some do not, 2 portico can not be asked.",
+		Long:  "List asks all mailbox servers for their greeting, now and side by side. Each has 3 seconds, so the command takes no longer. State is up, down, or\nunknown for a server that could not be asked, for example since Portico has no descriptors left. BreakerOpen says that sign-ins leave it alone, as it has failed too often.\nBlocked says who forbids activation there: operator or maintenance, with the user or token that asked for it, or health after a failover.\n\nExit status: 0 all answer, 1 some do not or could not be asked, 2 portico can not be asked.",
 		Args:  cobra.NoArgs,
 	}
 	ask := askFlags(cmd)
@@ -35,11 +35,8 @@ func newServerList() *cobra.Command {
 		rows := table.New("Name", "State", "Paused", "BreakerOpen", "Policy", "Blocked", "ActiveDatabases", "Error")
 		down := false
 		for _, s := range servers {
-			state := "up"
-			if !s.Up {
-				state, down = "down", true
-			}
-			rows.Add(s.Name, state, paused(s), yesNo(s.Breaker), s.Policy, blockedBy(s), strconv.Itoa(s.Active), s.Error)
+			down = down || !s.Up
+			rows.Add(s.Name, s.State, paused(s), yesNo(s.Breaker), s.Policy, blockedBy(s), strconv.Itoa(s.Active), s.Error)
 		}
 		err := ask.print(cmd, servers, rows)
 		if err == nil && down {

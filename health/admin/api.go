@@ -119,13 +119,14 @@ func (u unknownName) Unwrap() []error { return []error{u.error, ErrUnknown} }
 // ServerState is a mailbox server as the API shows it.
 type ServerState struct {
 	Name    string  `json:"name"`
-	Up      bool    `json:"up"`                     // it answered when it was asked just now
-	Error   string  `json:"error,omitempty"`        // or why it did not
-	Breaker bool    `json:"breaker_open,omitempty"` // sign-ins leave it alone
-	Policy  string  `json:"policy"`                 // whether databases are activated there of themselves
-	Paused  float64 `json:"paused,omitempty"`       // seconds that sign-ins are still held
-	Waiting int     `json:"waiting,omitempty"`      // sign-ins that are held
-	Blocked bool    `json:"blocked,omitempty"`      // no database may be activated there
+	State   string  `json:"state"`             // ServerUp, ServerDown or ServerUnknown
+	Up      bool    `json:"up"`                // it answered when it was asked just now
+	Error   string  `json:"error,omitempty"`   // or why it did not
+	Breaker bool    `json:"breaker_open"`      // sign-ins leave it alone
+	Policy  string  `json:"policy"`            // whether databases are activated there of themselves
+	Paused  float64 `json:"paused,omitempty"`  // seconds that sign-ins are still held
+	Waiting int     `json:"waiting,omitempty"` // sign-ins that are held
+	Blocked bool    `json:"blocked"`           // no database may be activated there
 	// BlockedBy says who wants that: operator, maintenance, health.
 	BlockedBy []string `json:"blocked_by,omitempty"`
 	// Blockers names the users and tokens behind them too.
@@ -139,14 +140,22 @@ type Blocker struct {
 	Who string `json:"who,omitempty"` // the user or token that asked for it
 }
 
+// States of a mailbox server that was asked just now. One that could not be asked is unknown.
+const (
+	ServerUp      = "up"
+	ServerDown    = "down"
+	ServerUnknown = "unknown"
+)
+
 // CopyStatus is one copy of a database as the API shows it: Get-MailboxDatabaseCopyStatus.
 type CopyStatus struct {
 	Database string `json:"database"`
 	Server   string `json:"server"`
-	Status   string `json:"status"` // of the active copy Mounted, Dismounting, Dismounted; of another Healthy, ServiceDown, Failed; of either FailedAndSuspended
-	Active   bool   `json:"active,omitempty"`
+	Status   string `json:"status"` // of the active copy Mounted, Dismounting, Dismounted; of another Healthy, ServiceDown, Failed; of either FailedAndSuspended, Unknown
+	Active   bool   `json:"active"`
 	Failed   string `json:"failed,omitempty"` // why its mail could not be read
-	Blocked  bool   `json:"blocked,omitempty"`
+	Blocked  bool   `json:"blocked"`
+	Error    string `json:"error,omitempty"` // why its server does not answer, or could not be asked
 }
 
 // DatabaseMove is where a database is to move.
