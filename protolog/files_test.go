@@ -168,6 +168,40 @@ func TestRetention(t *testing.T) {
 	}
 }
 
+// A file that is gone when its turn comes keeps the others from nothing.
+func TestRetentionOfWhatIsGone(t *testing.T) {
+	testkit.NoLeaks(t)
+	dir := filepath.Join(t.TempDir(), "log")
+	if err := os.Mkdir(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	gone, old := "IMAP42026110100-1.LOG", filepath.Join(dir, "IMAP42026110200-1.LOG")
+	if err := os.Symlink("nowhere", filepath.Join(dir, gone)); err != nil { // listed, and nothing is there
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(old, []byte("#\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chtimes(old, noon, noon.Add(-20*24*time.Hour)); err != nil {
+		t.Fatal(err)
+	}
+	c := newClock(noon)
+	program := &testkit.Log{}
+	l := newTestLog(t, func(o *Options) {
+		o.Now, o.Log = c.now, zerolog.New(program)
+		o.Settings = Settings{Enabled: true, Files: FileSettings{Location: dir, RollOver: Daily, Age: 10 * 24 * time.Hour, Compress: true}}
+	})
+	say(l, 0, testSubject, "noop", 0)
+	testkit.Eventually(t, "the old file is gone", func() bool { return filesIn(t, dir) == gone+" IMAP42026112700-1.LOG" })
+	l.Close()
+	if text := program.String(); text != "" {
+		t.Errorf("the program's log:\n%s", text)
+	}
+	if _, err := l.Tail(Filter{}, CSV); !errors.Is(err, ErrClosed) {
+		t.Errorf("a tail of a closed log: %v", err)
+	}
+}
+
 func TestCompression(t *testing.T) {
 	testkit.NoLeaks(t)
 	c := newClock(noon)
