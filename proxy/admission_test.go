@@ -1,9 +1,12 @@
 package proxy
 
 import (
+	"crypto/x509"
+	"crypto/x509/pkix"
 	"fmt"
 	"net/netip"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -270,5 +273,36 @@ func TestASignInDoesNotShedItself(t *testing.T) {
 	}
 	if n := gate.shed(16, nil); n != 1 || me.ends != OutcomeGaveWayWaiting {
 		t.Errorf("%d have given way; the sign-in ends with %v", n, me.ends)
+	}
+}
+
+// When descriptors or memory are short, a bounded number of connections before sign-in gives way; any other error ends none.
+func TestShortagesShed(t *testing.T) {
+	const many = shedAtOnce + 3
+	for err, want := range map[error]int{
+		syscall.EMFILE: shedAtOnce, syscall.ENFILE: shedAtOnce, syscall.ENOMEM: shedAtOnce, syscall.ENOBUFS: shedAtOnce, syscall.ECONNABORTED: 0,
+	} {
+		s := &Server{gate: newAdmission(time.Now)}
+		for range many {
+			ticket, err := s.gate.enter(netip.MustParseAddr("192.0.2.1"), Limits{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			ticket.clientWaits(&client{leaving: true}) // it has no socket
+		}
+		if shed := s.shedIfShort(fmt.Errorf("accept: %w", err), nil); shed != (want > 0) || s.gate.total != many-want {
+			t.Errorf("%v: shed %v, and %d of %d are left", err, shed, s.gate.total, many)
+		}
+	}
+}
+
+func TestIdentityOfACertificate(t *testing.T) {
+	c := &x509.Certificate{Subject: pkix.Name{CommonName: "alice"}}
+	if got := identity(c); got != "alice" {
+		t.Errorf("by its common name: %q", got)
+	}
+	c.EmailAddresses = []string{"alice@example.org", "bob@example.org"}
+	if got := identity(c); got != "alice@example.org" {
+		t.Errorf("by its mail addresses: %q", got)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/tls"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -277,4 +278,15 @@ func FuzzProxyHeader(f *testing.F) {
 			t.Fatalf("%q: the last byte is none of the header", used)
 		}
 	})
+}
+
+// A header that the connection's end cuts off is no fault of the header.
+func TestProxyHeaderIsCutOff(t *testing.T) {
+	whole := proxyTwo(1, "192.0.2.7:5000", "192.0.2.8:993", nil)
+	for _, text := range []string{"PROX", "PROXY TCP4 192.0", "PROXY TCP4 192.0.2.7 192.0.2.8 5000 993\r", whole[:proxyBegin], whole[:proxyFixed], whole[:len(whole)-1]} {
+		_, err := readProxyHeader(strings.NewReader(text))
+		if err == nil || errors.Is(err, OutcomeProxyHeader) || !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
+			t.Errorf("%q: %v", text, err)
+		}
+	}
 }
