@@ -1,6 +1,7 @@
 package bench
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -37,18 +38,19 @@ type Result struct {
 	Reports []*Report         `json:"-"`
 }
 
-// Figure is one measure over all rounds.
+// Figure is one measure over all rounds that have it. In a round in which nothing was answered there is no latency, for example.
 type Figure struct {
 	Median float64   `json:"median"`
 	Low    float64   `json:"low"`
 	High   float64   `json:"high"`
 	Ratio  float64   `json:"ratio,omitempty"` // of the medians, to that of the base; 0 if there is none
 	Rounds []float64 `json:"rounds"`
+	Lacked int       `json:"rounds_without,omitempty"` // how many rounds do not have it
 }
 
 // figureOrder are the measures, as they are printed. Which of them there are depends on the run.
 var figureOrder = []string{
-	"commands a second", "p50 us", "p99 us", "CPU us a command", "CPU s a GB", "CPU us a sign-in", "Pss KiB a session",
+	"operations a second", "commands a second", "p50 us", "p99 us", "CPU us a command", "CPU s a GB", "CPU us a sign-in", "Pss KiB a session",
 }
 
 // Compare has all contestants do their work in each round, one after another, and begins each round with another one: what the
@@ -86,6 +88,7 @@ func Compare(ctx context.Context, contestants []Contestant, rounds int, base str
 
 func newComparison(contestants []Contestant, reports [][]*Report, base string) *Comparison {
 	c := &Comparison{Rounds: len(reports[0]), Base: base}
+	command := mainCommand(reports)
 	for i, of := range contestants {
 		r := Result{Name: of.Name, Figures: make(map[string]Figure), Reports: reports[i]}
 		for _, report := range reports[i] {
@@ -96,7 +99,7 @@ func newComparison(contestants []Contestant, reports [][]*Report, base string) *
 		}
 		c.Errors += r.Errors
 		for _, name := range figureOrder {
-			if f, ok := newFigure(reports[i], name); ok {
+			if f, ok := newFigure(reports[i], name, command); ok {
 				r.Figures[name] = f
 			}
 		}
@@ -112,42 +115,64 @@ func newComparison(contestants []Contestant, reports [][]*Report, base string) *
 	return c
 }
 
-// newFigure reads one measure from the reports; it is there if it is in all of them.
-func newFigure(reports []*Report, name string) (Figure, bool) {
+// mainCommand is the command that was sent most often, by all and in all rounds: latencies of one command are compared.
+func mainCommand(reports [][]*Report) string {
+	counts, most := make(map[string]uint64), ""
+	for _, report := range slices.Concat(reports...) {
+		for _, row := range report.Rows {
+			if row.Command {
+				counts[row.Name] += row.Count
+			}
+			if n := counts[row.Name]; n > counts[most] || n == counts[most] && row.Name < most {
+				most = row.Name
+			}
+		}
+	}
+	return most
+}
+
+// newFigure reads one measure from the reports; it is there if any of them has it.
+func newFigure(reports []*Report, name, command string) (Figure, bool) {
 	var f Figure
 	for _, r := range reports {
-		value := r.figure(name)
-		if value == 0 {
-			return f, false
+		if value, ok := r.figure(name, command); ok {
+			f.Rounds = append(f.Rounds, value)
 		}
-		f.Rounds = append(f.Rounds, value)
 	}
+	if len(f.Rounds) == 0 {
+		return f, false
+	}
+	f.Lacked = len(reports) - len(f.Rounds)
 	f.Median, f.Low, f.High = median(f.Rounds), slices.Min(f.Rounds), slices.Max(f.Rounds)
 	return f, true
 }
 
-func (r *Report) figure(name string) float64 {
+// figure returns a measure of one run. A rate of zero is one; what was divided by nothing is none.
+func (r *Report) figure(name, command string) (value float64, ok bool) {
 	spent := r.Spent
 	if spent == nil {
 		spent = &Spent{}
 	}
-	switch main := r.mainRow(); name {
+	main := r.mostFrequent(func(row Row) bool { return row.Name == command })
+	switch name {
+	case "operations a second":
+		return r.Totals.OperationsPerSecond, true
 	case "commands a second":
-		return r.Totals.CommandsPerSecond
+		return r.Totals.CommandsPerSecond, true
 	case "p50 us":
-		return float64(main.P50)
+		value = float64(main.P50)
 	case "p99 us":
-		return float64(main.P99)
+		value = float64(main.P99)
 	case "CPU us a command":
-		return spent.PerCommand
+		value = spent.PerCommand
 	case "CPU s a GB":
-		return spent.PerGB
+		value = spent.PerGB
 	case "CPU us a sign-in":
-		return spent.PerSignIn
+		value = spent.PerSignIn
 	case "Pss KiB a session":
-		return spent.PssPerSession / 1024
+		return spent.PssPerSession / 1024, spent.Memory > 0 && r.Sessions.AtEnd > 0
 	}
-	return 0
+	return value, value > 0
 }
 
 func median(values []float64) float64 {
@@ -162,6 +187,14 @@ func median(values []float64) float64 {
 // Short reports whether the tool was short of CPU in any round.
 func (c *Comparison) Short() bool {
 	return slices.ContainsFunc(c.Results, func(r Result) bool { return r.Short > 0 })
+}
+
+// ratio is the ratio for people.
+func (f Figure) ratio() string {
+	if f.Ratio == 0 {
+		return "no ratio"
+	}
+	return fmt.Sprintf("%.3f x", f.Ratio)
 }
 
 // WriteTable writes the comparison for people.
@@ -180,7 +213,11 @@ func (c *Comparison) WriteTable(w io.Writer) error {
 				fmt.Fprintf(&b, "\n%s\n", name)
 				shown = true
 			}
-			fmt.Fprintf(t, "%s\t%s\t(%s to %s)\t%.3f x\t\n", r.Name, short(f.Median), short(f.Low), short(f.High), f.Ratio)
+			lacked := ""
+			if f.Lacked > 0 {
+				lacked = fmt.Sprintf("not in %d of %d rounds", f.Lacked, c.Rounds)
+			}
+			fmt.Fprintf(t, "%s\t%s\t(%s to %s)\t%s\t%s\t\n", r.Name, short(f.Median), short(f.Low), short(f.High), f.ratio(), lacked)
 		}
 		t.Flush() // into memory
 	}
@@ -190,8 +227,9 @@ func (c *Comparison) WriteTable(w io.Writer) error {
 		}
 		if r.Errors > 0 {
 			fmt.Fprintf(&b, "\n%s: %d errors\n", r.Name, r.Errors)
-			for _, e := range r.Reports[len(r.Reports)-1].Errors {
-				fmt.Fprintf(&b, "  %s: %d in the last round, for example %s\n", e.Kind, e.Count, e.Samples[0])
+			worst := slices.MaxFunc(r.Reports, func(a, b *Report) int { return cmp.Compare(a.Totals.Errors, b.Totals.Errors) })
+			for _, e := range worst.Errors {
+				fmt.Fprintf(&b, "  %s: %d in the worst round, for example %s\n", e.Kind, e.Count, e.Samples[0])
 			}
 		}
 	}

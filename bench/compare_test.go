@@ -51,15 +51,22 @@ targets:
 func TestComparisonTable(t *testing.T) {
 	reports := func(rates ...float64) (all []*Report) {
 		for _, rate := range rates {
-			all = append(all, &Report{Totals: Totals{CommandsPerSecond: rate}, Spent: &Spent{PerCommand: 1e4 / rate}})
+			all = append(all, &Report{Totals: Totals{CommandsPerSecond: rate, OperationsPerSecond: rate / 2}, Spent: &Spent{PerCommand: 1e4 / rate}})
 		}
 		return all
 	}
-	of := [][]*Report{reports(100, 300, 200), reports(400, 410, 390)}
+	of := [][]*Report{reports(100, 300, 200), reports(400, 410, 390), reports(200, 0, 210)}
+	of[2][1].Spent = &Spent{} // that target was dead
 	of[1][2].Totals.Errors = 2
 	of[1][2].Errors = []ErrorCount{{"time-out", 2, []string{"user1: NOOP: no answer in time"}}}
 	of[1][0].Tool.Shortage = []string{"the machine's CPUs were 97 % busy"}
-	c := newComparison([]Contestant{{Name: "one"}, {Name: "other"}}, of, "one")
+	c := newComparison([]Contestant{{Name: "one"}, {Name: "other"}, {Name: "dead once"}}, of, "one")
+	if f := c.Results[2].Figures["commands a second"]; f.Median != 200 || f.Low != 0 || len(f.Rounds) != 3 {
+		t.Errorf("a round of zero: %+v", f)
+	}
+	if f := c.Results[2].Figures["CPU us a command"]; len(f.Rounds) != 2 || f.Lacked != 1 {
+		t.Errorf("a figure that a round does not have: %+v", f)
+	}
 	if f := c.Results[1].Figures["commands a second"]; f.Median != 400 || f.Low != 390 || f.High != 410 || f.Ratio != 2 {
 		t.Errorf("%+v", f)
 	}

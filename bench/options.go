@@ -106,6 +106,7 @@ type Options struct {
 	Grace    time.Duration // how long what is due or under way at the end of the measured time may take, at most a minute
 
 	Seed     uint64         // of the choices sessions make; the same seed makes the same choices
+	Version  string         // of the tool, for the report; may be empty
 	RunID    string         // part of mailbox names and messages; made up by default
 	Account  *Account       // of the processes under load; may be nil
 	Progress func(Progress) // told while it runs, from one goroutine; may be nil

@@ -23,12 +23,13 @@ type plot struct {
 	x, y        axis
 }
 
-// plotLine is one line, or bars that stand on the x axis.
+// plotLine is one line, or bars that stand on the x axis. Where y is not a number, the line has a gap.
 type plotLine struct {
 	Name  string
 	Class string
 	bars  bool
 	area  bool
+	steps bool // a value holds from the one before: where nothing is known in between, the greater is shown
 	x, y  []float64
 }
 
@@ -124,18 +125,50 @@ func (p *plot) draw(b *strings.Builder, l plotLine) {
 		}
 		return
 	}
+	for _, run := range l.unbroken() {
+		path := p.path(run)
+		if l.area {
+			fmt.Fprintf(b, `<path class="%s area" d="%sL%.1f %.1fL%.1f %.1fZ"/>`, l.Class, path, p.px(run.x[len(run.x)-1]), floor, p.px(run.x[0]), floor)
+		}
+		fmt.Fprintf(b, `<path class="%s line" d="%s"/>`, l.Class, path)
+	}
+}
+
+// path is the line as SVG draws it. A single point is a short stroke.
+func (p *plot) path(l plotLine) string {
 	var path strings.Builder
 	for i := range l.x {
-		command := "L"
-		if i == 0 {
-			command = "M"
+		x, y := p.px(l.x[i]), p.py(l.y[i])
+		switch {
+		case i == 0:
+			fmt.Fprintf(&path, "M%.1f %.1f", x, y)
+			if len(l.x) == 1 {
+				path.WriteString("h1")
+			}
+		case l.steps:
+			fmt.Fprintf(&path, "V%.1fH%.1f", y, x)
+		default:
+			fmt.Fprintf(&path, "L%.1f %.1f", x, y)
 		}
-		fmt.Fprintf(&path, "%s%.1f %.1f", command, p.px(l.x[i]), p.py(l.y[i]))
 	}
-	if l.area {
-		fmt.Fprintf(b, `<path class="%s area" d="%sL%.1f %.1fL%.1f %.1fZ"/>`, l.Class, path.String(), p.px(l.x[len(l.x)-1]), floor, p.px(l.x[0]), floor)
+	return path.String()
+}
+
+// unbroken cuts the line at its gaps.
+func (l plotLine) unbroken() (runs []plotLine) {
+	start := 0
+	for i := 0; i <= len(l.y); i++ {
+		if i < len(l.y) && !math.IsNaN(l.y[i]) {
+			continue
+		}
+		if i > start {
+			run := l
+			run.x, run.y = l.x[start:i], l.y[start:i]
+			runs = append(runs, run)
+		}
+		start = i + 1
 	}
-	fmt.Fprintf(b, `<path class="%s line" d="%s"/>`, l.Class, path.String())
+	return runs
 }
 
 // hints lays strips over the plot that tell the values under the pointer.
@@ -157,9 +190,14 @@ func (p *plot) hints(b *strings.Builder) {
 		fmt.Fprintf(b, `<rect class="hint" x="%.1f" y="%g" width="%.1f" height="%g"><title>%s`,
 			left, plotTop, max(0, right-left), plotInnerHeight, html.EscapeString(p.x.text(v)))
 		for _, l := range p.Lines {
-			if i < len(l.x) && l.x[i] == v {
-				fmt.Fprintf(b, "\n%s: %s", html.EscapeString(l.Name), html.EscapeString(p.y.text(l.y[i])))
+			if i >= len(l.x) || l.x[i] != v {
+				continue
 			}
+			text := "nothing answered"
+			if !math.IsNaN(l.y[i]) {
+				text = p.y.text(l.y[i])
+			}
+			fmt.Fprintf(b, "\n%s: %s", html.EscapeString(l.Name), html.EscapeString(text))
 		}
 		b.WriteString(`</title></rect>`)
 	}

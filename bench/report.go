@@ -25,17 +25,23 @@ type Report struct {
 
 // Setup is what was asked for.
 type Setup struct {
-	Targets  []string `json:"targets"`
-	TLS      string   `json:"tls"`
-	Profile  string   `json:"profile"`
-	Sessions int      `json:"sessions"`
-	Users    int      `json:"users"`
-	Closed   bool     `json:"closed"`
-	Rate     float64  `json:"rate,omitempty"` // operations due a second; not in a closed loop
-	Ramp     float64  `json:"ramp_s"`
-	Duration float64  `json:"duration_s"`
-	Verify   string   `json:"verify"`
-	Seed     uint64   `json:"seed"`
+	Targets   []string `json:"targets"`
+	TLS       string   `json:"tls"`
+	Profile   string   `json:"profile"`
+	Sessions  int      `json:"sessions"`
+	Users     int      `json:"users"`
+	Mechanism string   `json:"mechanism"`
+	Closed    bool     `json:"closed"`
+	Rate      float64  `json:"rate,omitempty"` // operations due a second; not in a closed loop
+	Ramp      float64  `json:"ramp_s"`
+	Duration  float64  `json:"duration_s"`
+	Timeout   float64  `json:"timeout_s"`
+	Backlog   int      `json:"backlog,omitempty"` // operations of one session; not in a closed loop
+	Grace     float64  `json:"grace_s"`
+	Verify    string   `json:"verify"`
+	Seed      uint64   `json:"seed"`
+	Version   string   `json:"version"` // of the tool
+	Machine   string   `json:"machine"` // that the tool ran on
 }
 
 // Totals are counts of the measured time.
@@ -107,10 +113,10 @@ type Spent struct {
 	PerCommand    float64 `json:"cpu_us_per_command,omitempty"`
 	PerGB         float64 `json:"cpu_s_per_gb,omitempty"` // 10^9 bytes, both directions
 	PerSignIn     float64 `json:"cpu_us_per_signin,omitempty"`
-	MemoryBefore  int64   `json:"pss_before_bytes"` // before the first connection
-	Memory        int64   `json:"pss_bytes"`        // at the end of the measured time
-	PssPerSession float64 `json:"pss_per_session_bytes,omitempty"`
-	Problem       string  `json:"problem,omitempty"` // the account is not complete
+	MemoryBefore  int64   `json:"pss_before_bytes"`                // before the first connection
+	Memory        int64   `json:"pss_bytes"`                       // at the end of the measured time
+	PssPerSession float64 `json:"pss_per_session_bytes,omitempty"` // 0 if it did not grow
+	Problem       string  `json:"problem,omitempty"`               // the account is not complete
 }
 
 // Fine reports whether everything that was due was done, and every answer was right.
@@ -141,9 +147,9 @@ func (e *engine) report(began time.Time, first, last mark, watch *observer, late
 		r.Totals.Errors += kind.Count
 	}
 	r.Spent = e.spent(first, last, all)
-	for i, record := range all.rows {
-		if record != nil {
-			r.Rows = append(r.Rows, newRow(row(i), record, seconds))
+	for _, i := range rowOrder() {
+		if record := all.rows[i]; record != nil {
+			r.Rows = append(r.Rows, newRow(i, record, seconds))
 		}
 	}
 	for _, p := range watch.series {
@@ -166,10 +172,11 @@ func (e *engine) setup() Setup {
 	o := &e.options
 	s := Setup{
 		TLS: o.TLS.String(), Profile: o.Profile.Name, Sessions: o.Sessions, Users: len(o.Users), Closed: o.Closed,
-		Ramp: o.Ramp.Seconds(), Duration: o.Duration.Seconds(), Verify: o.Verify.String(), Seed: o.Seed,
+		Mechanism: o.Mechanism.String(), Ramp: o.Ramp.Seconds(), Duration: o.Duration.Seconds(), Timeout: o.Timeout.Seconds(), Grace: o.Grace.Seconds(),
+		Verify: o.Verify.String(), Seed: o.Seed, Version: o.Version, Machine: machine("/proc"),
 	}
 	if !o.Closed {
-		s.Rate = o.Rate
+		s.Rate, s.Backlog = o.Rate, o.Backlog
 	}
 	for _, t := range o.Targets {
 		s.Targets = append(s.Targets, t.Name)
@@ -191,7 +198,7 @@ func (e *engine) spent(first, last mark, all *results) *Spent {
 		PerGB:        per(cpu.whole.Seconds(), float64(all.in+all.out)/1e9),
 		PerSignIn:    per(cpu.whole.Seconds()*1e6, float64(signIns)),
 		MemoryBefore: a.before, Memory: last.memory,
-		PssPerSession: per(float64(last.memory-a.before), float64(last.sessions)),
+		PssPerSession: max(0, per(float64(last.memory-a.before), float64(last.sessions))),
 	}
 	if a.problem != nil {
 		s.Problem = a.problem.Error()

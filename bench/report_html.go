@@ -8,6 +8,7 @@ import (
 	"io"
 	"math"
 	"slices"
+	"strings"
 )
 
 //go:embed report.html
@@ -30,42 +31,49 @@ func (r *Report) WriteHTML(w io.Writer) error {
 	return page.Execute(w, map[string]any{
 		"Report": r,
 		"Plots":  []*plot{r.percentilePlot(), r.latencyPlot(), r.throughputPlot(), r.errorPlot()},
-		"Main":   r.mainRow(),
+		"Main":   r.mainRows(),
 	})
 }
 
 // ToolFacts says how the tool itself fared.
 func (r *Report) ToolFacts() string { return r.Tool.facts(r.Seconds) }
 
-// mainRow is the command that was sent most often.
-func (r *Report) mainRow() Row {
-	return slices.MaxFunc(append([]Row{{}}, r.Rows...), func(a, b Row) int {
-		if a.Command != b.Command {
-			return cmp.Compare(boolRank(a.Command), boolRank(b.Command))
+// Conditions says under which conditions was measured.
+func (r *Report) Conditions() string { return r.Setup.conditions() }
+
+// mainRows are the operation and the command that occurred most often, as far as there are any.
+func (r *Report) mainRows() []Row {
+	var rows []Row
+	for _, want := range []func(Row) bool{Row.operation, Row.isCommand} {
+		if most := r.mostFrequent(want); most.Name != "" {
+			rows = append(rows, most)
 		}
-		return cmp.Compare(a.Count, b.Count)
-	})
+	}
+	return rows
 }
 
-func boolRank(b bool) int {
-	if b {
-		return 1
+func (r Row) operation() bool { return strings.HasSuffix(r.Name, wholeSuffix) }
+func (r Row) isCommand() bool { return r.Command }
+
+// mostFrequent returns the row that was counted most often of those that want takes, or an empty one.
+func (r *Report) mostFrequent(want func(Row) bool) (most Row) {
+	for _, row := range r.Rows {
+		if want(row) && (most.Name == "" || row.Count > most.Count) {
+			most = row
+		}
 	}
-	return 0
+	return most
 }
 
 // percentilePlot shows the distributions of the most frequent commands: each step to the right is a tenth of the requests.
 func (r *Report) percentilePlot() *plot {
-	rows := slices.DeleteFunc(slices.Clone(r.Rows), func(row Row) bool { return !row.Command })
-	if len(rows) == 0 {
-		rows = slices.Clone(r.Rows)
-	}
-	slices.SortStableFunc(rows, func(a, b Row) int { return cmp.Compare(b.Count, a.Count) })
+	rows := slices.Clone(r.Rows)
+	slices.SortStableFunc(rows, func(a, b Row) int { return cmp.Or(cmp.Compare(a.rank(), b.rank()), cmp.Compare(b.Count, a.Count)) })
 	rows = rows[:min(len(rows), mostLines)]
-	p := &plot{Title: "Latency by percentile", Note: "the commands sent most often; both axes logarithmic"}
+	p := &plot{Title: "Latency by percentile", Note: "operations, then the commands sent most often; both axes logarithmic"}
 	low, high, right := math.Inf(1), 1.0, 2.0
 	for i, row := range rows {
-		line := plotLine{Name: row.Name, Class: fmt.Sprintf("s%d", i)}
+		line := plotLine{Name: row.Name, Class: fmt.Sprintf("s%d", i), steps: true}
 		for _, c := range row.Curve {
 			if c.Percentile == 100 {
 				continue // it has no place on this axis; the table has it
@@ -88,6 +96,17 @@ func (r *Report) percentilePlot() *plot {
 	return p
 }
 
+// rank puts operations first, and parts of signing in last.
+func (r Row) rank() int {
+	switch {
+	case r.operation():
+		return 0
+	case r.Command:
+		return 1
+	}
+	return 2
+}
+
 // nines is 1 for 90 percent, 2 for 99, 3 for 99.9.
 func nines(percentile float64) float64 { return -math.Log10(1 - percentile/100) }
 
@@ -107,15 +126,17 @@ func (r *Report) overTime(title, note string) (*plot, []float64) {
 }
 
 func (r *Report) latencyPlot() *plot {
-	p, at := r.overTime("Latency over time", "all commands of each step; logarithmic; before 0 s sessions sign in")
+	p, at := r.overTime("Latency over time", "all commands answered in each step; a gap where none was; logarithmic; before 0 s sessions sign in")
 	lines := []plotLine{{Name: "max", Class: "s5"}, {Name: "p99", Class: "s1"}, {Name: "p50", Class: "s0"}} // the last on top
 	low, high := math.Inf(1), 1.0
 	for i, point := range r.Series {
 		for j, us := range []int64{point.Max, point.P99, point.P50} {
+			lines[j].x = append(lines[j].x, at[i])
 			if us == 0 {
-				continue // nothing was answered
+				lines[j].y = append(lines[j].y, math.NaN())
+				continue
 			}
-			lines[j].x, lines[j].y = append(lines[j].x, at[i]), append(lines[j].y, float64(us))
+			lines[j].y = append(lines[j].y, float64(us))
 			low, high = min(low, float64(us)), max(high, float64(us))
 		}
 	}

@@ -28,10 +28,23 @@ func (r *Report) writeHead(b *strings.Builder) {
 		loop = "closed loop"
 	}
 	fmt.Fprintf(b, "%s against %s, TLS %s, %d sessions, %s\n", r.Setup.Profile, strings.Join(r.Setup.Targets, ", "), r.Setup.TLS, r.Setup.Sessions, loop)
+	fmt.Fprintf(b, "%s\n", r.Setup.conditions())
 	t := &r.Totals
 	fmt.Fprintf(b, "%s s measured; %s in, %s out\n", short(r.Seconds), bytesText(float64(t.In)), bytesText(float64(t.Out)))
 	fmt.Fprintf(b, "operations: %s done a second; %d due: %s\n", short(t.OperationsPerSecond), t.OperationFates.All, t.OperationFates)
 	fmt.Fprintf(b, "commands: %s done a second; %d sent: %s\n\n", short(t.CommandsPerSecond), t.CommandFates.All, t.CommandFates)
+}
+
+// conditions says under which conditions was measured, beside what was asked of the server.
+func (s *Setup) conditions() string {
+	text := fmt.Sprintf("sign-in by %s, time-out %s s, grace %s s, answers checked: %s", s.Mechanism, short(s.Timeout), short(s.Grace), s.Verify)
+	if !s.Closed {
+		text += fmt.Sprintf(", backlog %d", s.Backlog)
+	}
+	if s.Version != "" {
+		text += "; portico " + s.Version
+	}
+	return text + "; " + s.Machine
 }
 
 func (r *Report) writeRows(b *strings.Builder) {
@@ -100,8 +113,10 @@ func (r *Report) writeSpent(b *strings.Builder) {
 		fmt.Fprintf(b, ", %.1f us a sign-in", s.PerSignIn)
 	}
 	fmt.Fprintf(b, "\nmemory (Pss): %s before, %s at the end", bytesText(float64(s.MemoryBefore)), bytesText(float64(s.Memory)))
-	if s.PssPerSession != 0 {
+	if s.PssPerSession > 0 {
 		fmt.Fprintf(b, ": %s a session", bytesText(s.PssPerSession))
+	} else {
+		b.WriteString(": it did not grow")
 	}
 	b.WriteString("\n")
 	if s.Problem != "" {
@@ -150,12 +165,12 @@ func short(n float64) string {
 
 // bytesText writes a number of bytes in binary units.
 func bytesText(n float64) string {
-	switch a := max(n, -n); {
-	case a >= 1<<30:
+	switch {
+	case n >= 1<<30:
 		return fmt.Sprintf("%.2f GiB", n/(1<<30))
-	case a >= 1<<20:
+	case n >= 1<<20:
 		return fmt.Sprintf("%.2f MiB", n/(1<<20))
-	case a >= 1<<10:
+	case n >= 1<<10:
 		return fmt.Sprintf("%.2f KiB", n/(1<<10))
 	}
 	return fmt.Sprintf("%.0f B", n)

@@ -30,7 +30,7 @@ func sampleReport() *Report {
 		Started: time.Date(2030, 1, 2, 3, 4, 5, 0, time.UTC), Seconds: 10,
 		Setup: Setup{
 			Targets: []string{"127.0.0.1:143", "<u>:993"}, TLS: "implicit", Profile: "desktop", Sessions: 50, Users: 20, Rate: 200,
-			Ramp: 2, Duration: 10, Verify: "all", Seed: 1,
+			Ramp: 2, Duration: 10, Verify: "all", Seed: 1, Mechanism: "plain", Timeout: 30, Grace: 5, Backlog: 1000, Version: "1.2.3", Machine: "linux/amd64, 2 CPUs",
 		},
 		Totals: Totals{
 			Commands: 1996, CommandsPerSecond: 199.6, Operations: 989, OperationsPerSecond: 98.9, In: 5 << 20, Out: 300 << 10, Errors: 15,
@@ -40,8 +40,8 @@ func sampleReport() *Report {
 		Sessions: SessionCount{Most: 50, AtEnd: 49, Reconnects: 2},
 		Loop:     Loop{MostBehind: 12, DelayP99: 900, DelayMax: 1500},
 		Rows: []Row{
-			sample(rowLogin, 800, 9000, fateDone, 0), sample(rowNoop, 40, 2_000_000, fateTimedOut, 1), sample(rowFetchBody, 300, 80_000, fateFailed, 3),
-			sample(rowOpDesktop, 400, 12_000_000, fateNeverBegun, 11),
+			sample(rowOpDesktop, 400, 12_000_000, fateNeverBegun, 11), sample(rowLogin, 800, 9000, fateDone, 0),
+			sample(rowNoop, 40, 2_000_000, fateTimedOut, 1), sample(rowFetchBody, 300, 80_000, fateFailed, 3),
 		},
 		Errors: []ErrorCount{
 			{"dropped", 1, []string{"user1: NOOP: dropped: the server closed the connection"}},
@@ -114,6 +114,35 @@ func TestPageStandsAlone(t *testing.T) {
 		if !strings.Contains(page, good) {
 			t.Errorf("the page does not hold %q", good)
 		}
+	}
+}
+
+// TestFreezeIsAGap: where nothing was answered there is no line, and the page says so.
+func TestFreezeIsAGap(t *testing.T) {
+	r := &Report{Seconds: 5}
+	for i, us := range []int64{90, 95, 0, 0, 80} {
+		r.Series = append(r.Series, Point{At: float64(i + 1), Length: 1, P50: us, P99: us, Max: us})
+	}
+	drawn := string(r.latencyPlot().SVG())
+	if lines := strings.Count(drawn, "<path"); lines != 3*2 || !strings.Contains(drawn, "p99: nothing answered") {
+		t.Errorf("%d lines, want one before and one behind the gap for each of three:\n%s", lines, drawn)
+	}
+}
+
+// TestPercentilesAreSteps: between two percentiles that are known the greater holds.
+func TestPercentilesAreSteps(t *testing.T) {
+	p := &plot{x: axis{low: 0, high: 1}, y: axis{low: 0, high: 1}}
+	if path := p.path(plotLine{steps: true, x: []float64{0, 1}, y: []float64{0, 1}}); !strings.Contains(path, "V12.0H626.0") {
+		t.Errorf("path %s", path)
+	}
+}
+
+// TestNoNegativeSizes: memory that shrinks is no size of a session.
+func TestNoNegativeSizes(t *testing.T) {
+	e := &engine{options: Options{Account: &Account{before: 30 << 20}}}
+	spent := e.spent(mark{}, mark{memory: 20 << 20, sessions: 10}, newRecorder().results())
+	if text := table(&Report{Spent: spent}); spent.PssPerSession != 0 || !strings.Contains(text, "20.00 MiB at the end: it did not grow") {
+		t.Errorf("%v a session\n%s", spent.PssPerSession, text)
 	}
 }
 

@@ -48,6 +48,9 @@ var rowNames = [numRows]string{
 	rowOpWebmail: "webmail, whole", rowOpBulk: "bulk, whole", rowOpStorm: "storm, whole",
 }
 
+// wholeSuffix ends the names of whole operations.
+const wholeSuffix = ", whole"
+
 func (r row) String() string { return rowNames[r] }
 
 // command reports whether the row is one exchange with the server, and so one of the commands that are counted.
@@ -61,6 +64,18 @@ func (r row) command() bool {
 
 // operation reports whether the row is one of whole operations.
 func (r row) operation() bool { return r >= rowOpNoop }
+
+// rowOrder is the order of rows in a report: whole operations, then what they consist of.
+func rowOrder() []row {
+	order := make([]row, 0, numRows)
+	for r := rowOpNoop; r < numRows; r++ {
+		order = append(order, r)
+	}
+	for r := row(0); r < rowOpNoop; r++ {
+		order = append(order, r)
+	}
+	return order
+}
 
 // verb is what is sent for the row. The rows of one verb differ in what they cost.
 func (r row) verb() string {

@@ -29,9 +29,6 @@ func newBenchRun() *cobra.Command {
 	output := outputFlags(cmd)
 	remote := allowRemoteFlag(cmd)
 	strict := strictFlag(cmd)
-	cmd.MarkFlagRequired("target")
-	cmd.MarkFlagRequired("users")
-	cmd.MarkFlagRequired("password-file")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		ctx, stop := untilSignal(cmd.Context())
 		defer stop()
@@ -39,6 +36,7 @@ func newBenchRun() *cobra.Command {
 		if err != nil {
 			return err
 		}
+		o.Version = version()
 		o.Progress = progressLine(cmd.ErrOrStderr())
 		report, err := bench.Run(ctx, o)
 		clearLine(cmd.ErrOrStderr())
@@ -58,9 +56,8 @@ func newBenchRun() *cobra.Command {
 	return cmd
 }
 
-// runFlags fills a plan from flags.
-func runFlags(cmd *cobra.Command) *bench.Plan {
-	p := &bench.Plan{}
+// connectionFlags fills in where a plan signs whom in, and how.
+func connectionFlags(cmd *cobra.Command, p *bench.Plan) {
 	flags := cmd.Flags()
 	flags.StringArrayVar(&p.Target, "target", nil, "`host:port` of the server; may be repeated, sessions take turns")
 	flags.TextVar(&p.TLS, "tls", bench.TLSNone, "how connections get TLS: `none, starttls or implicit`")
@@ -72,6 +69,18 @@ func runFlags(cmd *cobra.Command) *bench.Plan {
 	flags.StringVar(&p.Users, "users", "", "a user's name, or a `pattern` with a range: user%04d:1-2000")
 	flags.StringVar(&p.PasswordFile, "password-file", "", "`file` with one line, everybody's password, or with lines NAME:PASSWORD")
 	flags.TextVar(&p.Mechanism, "mechanism", bench.MechanismLogin, "how to sign in: `login or plain`")
+	flags.DurationVar(&p.Timeout, "timeout", bench.DefaultTimeout, "`time` from the sending of a command to its answer; untagged responses do not extend it")
+	flags.StringArrayVar(&p.Source, "source", nil, "source `address`; may be repeated, sessions take turns")
+	cmd.MarkFlagRequired("target")
+	cmd.MarkFlagRequired("users")
+	cmd.MarkFlagRequired("password-file")
+}
+
+// runFlags fills a plan from flags.
+func runFlags(cmd *cobra.Command) *bench.Plan {
+	p := &bench.Plan{}
+	connectionFlags(cmd, p)
+	flags := cmd.Flags()
 	flags.StringVar(&p.Profile, "profile", "noop", "what sessions do: a `name` of bench profile list, or a file (with a / or . in its name)")
 	flags.TextVar(&p.Verify, "verify", bench.VerifyAll, "which answers are checked: `all or wire`; wire leaves out what they mean, for bench sink")
 	flags.IntVar(&p.Sessions, "sessions", bench.DefaultSessions, "how many sessions, `at most` 50000")
@@ -79,10 +88,8 @@ func runFlags(cmd *cobra.Command) *bench.Plan {
 	flags.Float64Var(&p.Rate, "rate", 0, "`operations` due a second, of all sessions together; the profile's by default")
 	flags.DurationVar(&p.Duration, "duration", bench.DefaultDuration, "measured time, `at most` 24h")
 	flags.DurationVar(&p.Ramp, "ramp", 0, "`time` before it, over which sessions sign in")
-	flags.DurationVar(&p.Timeout, "timeout", bench.DefaultTimeout, "`time` from the sending of a command to its answer; untagged responses do not extend it")
 	flags.DurationVar(&p.Grace, "grace", bench.DefaultGrace, "`time` an operation may take in all that ends after the measured time, at most 1m")
-	flags.IntVar(&p.Backlog, "backlog", bench.DefaultBacklog, "`operations` of one session that may be due and not begun; older ones are given up, and counted")
-	flags.StringArrayVar(&p.Source, "source", nil, "source `address`; may be repeated, sessions take turns")
+	flags.IntVar(&p.Backlog, "backlog", bench.DefaultBacklog, "`operations` of one session that may be due and not begun; older ones are given up, and are errors")
 	flags.Uint64Var(&p.Seed, "seed", 1, "`number` that decides the choices sessions make")
 	flags.IntSliceVar(&p.PIDs, "pid", nil, "`process` under load, for its CPU and memory, children included; may be repeated")
 	flags.StringArrayVar(&p.Units, "unit", nil, "systemd `unit` under load, likewise; may be repeated")

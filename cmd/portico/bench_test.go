@@ -68,6 +68,18 @@ func TestBenchStatus(t *testing.T) {
 	}
 }
 
+// TestBenchClean: the sink keeps no mailbox, so none is left behind.
+func TestBenchClean(t *testing.T) {
+	addr, passwords := benchSink(t)
+	common := []string{"bench", "clean", "--target", addr, "--users", "u", "--password-file", passwords}
+	if status, out, errs := command(common...); status != statusFine || strings.Contains(out+errs, "hush") {
+		t.Errorf("status %d, %q, %q", status, out, errs)
+	}
+	if status, _, errs := command(append(common, "--profile", "nothing")...); status != statusFailed || !strings.Contains(errs, "nothing") {
+		t.Errorf("status %d, %q", status, errs)
+	}
+}
+
 func TestBenchRefuses(t *testing.T) {
 	addr, passwords := benchSink(t)
 	for _, c := range []struct{ change, says string }{
@@ -82,6 +94,7 @@ func TestBenchRefuses(t *testing.T) {
 		{"--profile nothing", "noop"},
 		{"--source here", "source"},
 		{"--pid 99999999", "no process"},
+		{"--closed --rate 5", "a closed loop has no rate"},
 	} {
 		args := append([]string{"bench", "run", "--target", addr, "--users", "u", "--password-file", passwords}, strings.Fields(c.change)...)
 		if status, _, errs := command(args...); status != statusFailed || !strings.Contains(errs, c.says) {
