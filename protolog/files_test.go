@@ -213,6 +213,11 @@ func TestCompression(t *testing.T) {
 	testkit.Eventually(t, "the first file is compressed", func() bool {
 		return filesIn(t, l.dir()) == "IMAP42026112700-1.LOG.gz IMAP42026112800-1.LOG"
 	})
+	c.move(24 * time.Hour)
+	say(l, 0, testSubject, "tomorrow", 0)
+	testkit.Eventually(t, "the second file is compressed too", func() bool {
+		return filesIn(t, l.dir()) == "IMAP42026112700-1.LOG.gz IMAP42026112800-1.LOG.gz IMAP42026112900-1.LOG"
+	})
 	file, err := os.Open(filepath.Join(l.dir(), "IMAP42026112700-1.LOG.gz"))
 	if err != nil {
 		t.Fatal(err)
@@ -226,15 +231,20 @@ func TestCompression(t *testing.T) {
 	if err != nil || !strings.Contains(string(text), ",yesterday,") {
 		t.Errorf("%q, %v", text, err)
 	}
-	for format, want := range map[Format]string{CSV: ",yesterday,|,today,", JSON: `"yesterday"|"today"`} {
+	for format, want := range map[Format]string{CSV: ",yesterday,|,today,|,tomorrow,", JSON: `"yesterday"|"today"|"tomorrow"`} {
 		var found []string
 		err := l.Find(t.Context(), Search{Filter: Filter{Session: testSubject.ID}}, format, func(row []byte) error {
 			found = append(found, string(row))
 			return nil
 		})
-		first, second, _ := strings.Cut(want, "|")
-		if err != nil || len(found) != 2 || !strings.Contains(found[0], first) || !strings.Contains(found[1], second) {
-			t.Errorf("found %q, %v", found, err)
+		words := strings.Split(want, "|")
+		if err != nil || len(found) != len(words) {
+			t.Fatalf("found %q, %v", found, err)
+		}
+		for i, word := range words {
+			if !strings.Contains(found[i], word) {
+				t.Errorf("row %d is %q", i, found[i])
+			}
 		}
 	}
 	if err := l.Find(t.Context(), Search{Filter: Filter{Session: "0000000000000000"}}, CSV, func([]byte) error { return errors.New("a row") }); err != nil {
