@@ -20,7 +20,7 @@ const (
 	HighAvailability            Dependency = "High Availability"             // no active copy, or it moves
 	Networking                  Dependency = "Networking"                    // no connection, no TLS, no answer
 	InformationStore            Dependency = "Information Store"             // the mailbox behind a sign-in that worked
-	Portico                     Dependency = "Portico"                       // Portico itself, out of descriptors, ports or memory
+	Portico                     Dependency = "Portico"                       // Portico itself: out of descriptors, ports or memory, or its store fails
 )
 
 var ofKind = map[backend.Kind]Dependency{

@@ -10,6 +10,7 @@ var help = map[string]string{
 	AverageCommandProcessingTimeGt60sCheck: "Measures the average server time of a mailbox server's commands in the last interval, open commands included.",
 	RequestsQueuedGt500Check:               "Counts the commands of a mailbox server, or of all, that have begun and not ended.",
 	PorticoResourcesCheck:                  "Counts the clients that found no descriptor, port or memory left in Portico.",
+	PorticoStoreCheck:                      "Writes to the disk of Portico's store, and compares the store's file with what Portico wrote last.",
 
 	ImapSelfTestMonitor:                      "Unhealthy if a mailbox server does not answer or does not take a sign-in.",
 	ImapDeepTestMonitor:                      "Unhealthy if a database's mail cannot be read or written where it is active.",
@@ -18,6 +19,7 @@ var help = map[string]string{
 	AverageCommandProcessingTimeGt60sMonitor: "Unhealthy if commands of a mailbox server take too long (health.average_command_time).",
 	RequestsQueuedGt500Monitor:               "Unhealthy if too many commands of a mailbox server, or of all, wait (health.requests_queued).",
 	PorticoResourcesMonitor:                  "Unhealthy if Portico is out of descriptors, ports or memory.",
+	PorticoStoreMonitor:                      "Unhealthy if Portico's store cannot be written or is damaged: changes are refused or would be lost.",
 }
 
 // Help says what a probe, a check or a monitor looks at, "" for an unknown name.

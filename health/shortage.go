@@ -6,11 +6,13 @@ import (
 	"sync"
 )
 
-// The health set of Portico's own resources, its check and its monitor.
+// The health set of Portico's own resources, its checks and its monitors.
 const (
 	SetPortico              = "Portico"
 	PorticoResourcesCheck   = "PorticoResourcesCheck"
 	PorticoResourcesMonitor = "PorticoResourcesMonitor"
+	PorticoStoreCheck       = "PorticoStoreCheck"
+	PorticoStoreMonitor     = "PorticoStoreMonitor"
 )
 
 // Shortage checks whether clients found Portico without descriptors, ports or memory since it looked last: counted is how many did so far.
@@ -29,6 +31,16 @@ func Shortage(counted func() uint64, left func() error) func(context.Context, *R
 		}
 		if since > 0 {
 			return &Failure{Portico, "descriptors", fmt.Errorf("%d connections and sign-ins had no descriptor, port or memory left for them", since)}
+		}
+		return nil
+	}
+}
+
+// Stored checks whether Portico can keep what changes. try writes to the disk, and reads what is there.
+func Stored(try func() error) func(context.Context, *Run) error {
+	return func(context.Context, *Run) error {
+		if err := try(); err != nil {
+			return &Failure{Portico, "store", err}
 		}
 		return nil
 	}

@@ -12,10 +12,10 @@ import (
 // LogPanics returns a function that logs a panic with its value and stack, at most once a minute for each place in the code. It is for
 // relay.Options.Panicked. The function never blocks, because a goroutine writes the line. It is safe for concurrent use.
 func LogPanics(log zerolog.Logger, now func() time.Time) func(value any, stack []byte) {
-	var logged seldom[string] // by place: as many as the code has
+	var logged Seldom[string] // by place: as many as the code has
 	return func(value any, stack []byte) {
 		place := panicPlace(stack)
-		if leftOut, ok := logged.due(place, now()); ok {
+		if leftOut, ok := logged.Due(place, now()); ok {
 			text := fmt.Sprint(value) // now: it may change
 			go log.Error().Int("left_out", leftOut).Str("panic", text).Str("place", place).Bytes("stack", stack).Msg("panic: its connection has ended")
 		}

@@ -7,12 +7,12 @@ import (
 	"github.com/rs/zerolog"
 )
 
-// logPause is the time between two log lines of the same kind that a stranger can cause at will.
+// logPause is the time between two log lines of the same kind that a stranger, or a fault that lasts, can cause at will.
 const logPause = time.Minute
 
-// seldom remembers when lines of each kind were logged last. The zero value is ready; it is safe for concurrent use. Kinds are
-// few: the caller sees to that.
-type seldom[K comparable] struct {
+// Seldom remembers when lines of each kind were logged last. The zero value is ready; it is safe for concurrent use. Of more
+// kinds than maxKinds, it forgets all at once.
+type Seldom[K comparable] struct {
 	mu   sync.Mutex
 	last map[K]logged
 }
@@ -22,8 +22,11 @@ type logged struct {
 	leftOut int // since then
 }
 
-// due says whether a line of a kind is to be logged now, counts it as logged then, and says how many were left out since the last one.
-func (s *seldom[K]) due(kind K, now time.Time) (leftOut int, ok bool) {
+// maxKinds bounds the memory of a Seldom.
+const maxKinds = 1000
+
+// Due says whether a line of a kind is to be logged now, counts it as logged then, and says how many were left out since the last one.
+func (s *Seldom[K]) Due(kind K, now time.Time) (leftOut int, ok bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	last, known := s.last[kind]
@@ -32,7 +35,7 @@ func (s *seldom[K]) due(kind K, now time.Time) (leftOut int, ok bool) {
 		s.last[kind] = last
 		return 0, false
 	}
-	if s.last == nil {
+	if s.last == nil || len(s.last) >= maxKinds && !known {
 		s.last = make(map[K]logged)
 	}
 	s.last[kind] = logged{at: now}
@@ -40,7 +43,7 @@ func (s *seldom[K]) due(kind K, now time.Time) (leftOut int, ok bool) {
 }
 
 // warned decides which outcomes without a sign-in are logged as warnings.
-type warned struct{ seldom[Outcome] }
+type warned struct{ Seldom[Outcome] }
 
 // event begins a log line without a sign-in: at the level of the outcome's row, or at debug for a warning that was given
 // lately. A warning says how many like it were not given before it. If limited is true, the line is bounded by that: no
@@ -50,7 +53,7 @@ func (w *warned) event(log zerolog.Logger, o Outcome, now time.Time) (event *zer
 	if level != zerolog.WarnLevel {
 		return log.WithLevel(level), false
 	}
-	leftOut, ok := w.due(o, now)
+	leftOut, ok := w.Due(o, now)
 	if !ok {
 		return log.Debug(), false
 	}

@@ -23,7 +23,7 @@ func TestAWarningOfAnOutcomeComesOnceAMinute(t *testing.T) {
 		{58 * time.Second, OutcomeLimitAddress, false}, {time.Second, OutcomeLimitAddress, true}, {0, OutcomeLimitAddress, false},
 	} {
 		now = now.Add(step.after)
-		if _, got := w.due(step.outcome, now); got != step.want {
+		if _, got := w.Due(step.outcome, now); got != step.want {
 			t.Errorf("%v at %v: %v, want %v", step.outcome, now, got, step.want)
 		}
 	}

@@ -13,6 +13,7 @@ func (s *service) checks() []admin.Check {
 		{Name: "listeners", Ready: s.listening},
 		{Name: "shutdown", Ready: s.staying},
 		{Name: "components", Ready: s.inService},
+		{Name: "store", Ready: s.stored.failing, Advisory: true}, // clients are served without it
 	}
 }
 

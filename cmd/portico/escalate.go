@@ -31,8 +31,11 @@ func (s *service) startEscalator() error {
 		Common: s.config.Health.Recovery.CommonCausePercent, Gather: s.config.Health.Escalate.Gather, Saved: entry.Value, Tried: s.tried, Told: s.escalated,
 		Failed: func(err error) { s.reported("an alert can not be told", err) },
 		Bundle: func(ctx context.Context, a health.Alert) (string, error) { return s.bundle(ctx, []health.Alert{a}) },
-		Save: func(text []byte) (err error) {
-			revision, err = s.store.CompareAndSet(ctx, storedAlerts, revision, text)
+		Save: func(text []byte) error {
+			next, err := s.store.CompareAndSet(ctx, storedAlerts, revision, text)
+			if err == nil { // else the one before is there still
+				revision = next
+			}
 			return err
 		},
 	})

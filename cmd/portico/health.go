@@ -27,7 +27,7 @@ const (
 	counterFailures = 5
 )
 
-// resourcesTiming is that of the check of Portico's own resources, which costs next to nothing.
+// resourcesTiming is that of the checks of Portico's own resources, which cost next to nothing.
 var resourcesTiming = configs.ProbeTiming{Interval: 10 * time.Second, Timeout: 5 * time.Second, Failures: 2}
 
 // startHealth begins to look after everything.
@@ -102,6 +102,7 @@ func (s *service) healthPlan(config *configs.Config) health.Plan {
 	}
 	add(health.SetProxy, health.ImapProxyTestProbe, health.ImapProxyTestMonitor, "", of.ProxyTest, "ImapProxy", front.ProxyTest(s.admit))
 	add(health.SetPortico, health.PorticoResourcesCheck, health.PorticoResourcesMonitor, "", resourcesTiming, "", health.Shortage(s.server.Shortages, descriptorLeft))
+	add(health.SetPortico, health.PorticoStoreCheck, health.PorticoStoreMonitor, "", resourcesTiming, "", health.Stored(s.tryStore))
 	counter := configs.ProbeTiming{Interval: counterWindow, Timeout: 10 * time.Second, Failures: counterFailures}
 	check := func(probe, monitor, target string, run func(context.Context, *health.Run) error) {
 		add(health.SetIMAP, probe, monitor, target, counter, "", run)

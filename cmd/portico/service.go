@@ -50,6 +50,8 @@ type service struct {
 
 	lasting
 	disk        *store.File           // is store
+	stored      *storeMetrics         // what was found there last
+	errors      proxy.Seldom[string]  // those that were reported
 	backups     atomic.Int64          // daily copies of it to keep
 	front       atomic.Pointer[front] // in force
 	tickets     *certs.Tickets
@@ -149,8 +151,8 @@ func (s *service) start() (err error) {
 		return err
 	}
 	s.backups.Store(int64(s.config.Store.Backups))
-	metrics := newStoreMetrics(s.registry)
-	s.group.Go(func() { s.keepStore(s.upkeep, metrics) })
+	s.stored = newStoreMetrics(s.registry)
+	s.group.Go(func() { s.keepStore(s.upkeep) })
 	if err := s.startProtocolLog(loops(s.config, cpus)); err != nil {
 		return err
 	}
@@ -193,8 +195,18 @@ func (s *service) startProxy(settings proxy.Settings, cpus int) error {
 	return err
 }
 
-// reported logs what is lived with.
-func (s *service) reported(what string, err error) { s.log.Error().Err(err).Msg(what) }
+// reported logs an error that stops nothing. While a fault lasts, its line is written once a minute.
+func (s *service) reported(what string, err error) {
+	leftOut, due := s.errors.Due(what+": "+withoutNumbers(err.Error()), time.Now())
+	if !due {
+		return
+	}
+	event := s.log.Error().Err(err)
+	if leftOut > 0 {
+		event = event.Int("left_out", leftOut)
+	}
+	event.Msg(what)
+}
 
 // use puts a front in force, but for the settings that lead to it.
 func (s *service) use(f *front) error {

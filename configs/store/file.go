@@ -17,6 +17,7 @@ const (
 	FileName     = "portico.db"
 	IdentityName = "portico.db.id"
 	lockName     = "portico.lock"
+	scratchName  = "portico.try" + unfinished // of TryWrite
 )
 
 // lockTimeout gives an ending process the time to let go of the lock.
@@ -174,18 +175,36 @@ func (f *File) writeMark(m mark) error {
 }
 
 // Check reads what is on the disk, and tells whether that is what the store
-// holds: *Damage if not. It fails too while the identity cannot be written.
+// holds: *Damage if not. It fails too while the identity cannot be written. It
+// does not read the copies.
 func (f *File) Check() error {
 	f.writing.Lock()
 	defer f.writing.Unlock()
 	if err := f.follow(); err != nil {
 		return fmt.Errorf("store: the identity of %s is behind: %w", filepath.Join(f.dir, FileName), err)
 	}
-	there, err := read(f.dir)
+	there, err := readAgainst(f.dir, nil)
 	if err == nil && (there.sum != f.written.sum || there.mark != f.written) {
 		err = damaged(filepath.Join(f.dir, FileName), "it is not what this Portico wrote last: somebody else has changed it")
 	}
 	return err
+}
+
+// TryWrite tells whether the next change could be written: it writes as much as
+// the store has beside the file, and removes that again.
+func (f *File) TryWrite() error {
+	f.writing.Lock()
+	defer f.writing.Unlock()
+	err := f.follow()
+	if err == nil {
+		text, _ := state{f.identity, f.revision, f.previous, f.entries}.encode()
+		scratch := filepath.Join(f.dir, scratchName)
+		err = errors.Join(replaceFile(scratch, text), removeIfThere(scratch))
+	}
+	if err != nil {
+		return fmt.Errorf("store: %s cannot be written: %w", filepath.Join(f.dir, FileName), err)
+	}
+	return nil
 }
 
 // ReadOnly returns the store in dir as it is now, also while a process has it

@@ -23,11 +23,16 @@ type found struct {
 // files are replaced whole, and a copy is never ahead of a file that is read
 // after it.
 func read(dir string) (found, error) {
-	var f found
 	copies, err := readCopies(dir)
 	if err != nil {
-		return f, err
+		return found{}, err
 	}
+	return readAgainst(dir, copies)
+}
+
+// readAgainst is read with the copies that were read before.
+func readAgainst(dir string, copies []kept) (found, error) {
+	var f found
 	text, identity, err := readPair(dir)
 	if err != nil {
 		return f, err

@@ -243,3 +243,30 @@ func TestFolderInPlaceOfAFile(t *testing.T) {
 		wantValue(t, dir, "settings", "{\"n\":4}\n\x00\xff é")
 	}
 }
+
+// TryWrite fails as the next change would, leaves nothing behind, and brings an identity up to date that is behind.
+func TestTryWrite(t *testing.T) {
+	dir := filled(t)
+	s := open(t, dir)
+	defer s.Close()
+	before := files(t, dir)
+	wantErr(t, s.TryWrite(), nil)
+	if after := files(t, dir); fmt.Sprint(after) != fmt.Sprint(before) {
+		t.Errorf("files were %v and are %v", before, after)
+	}
+	away := dir + ".away"
+	wantErr(t, os.Rename(dir, away), nil)
+	if err := s.TryWrite(); err == nil || !strings.Contains(err.Error(), filepath.Join(dir, FileName)+" cannot be written") {
+		t.Errorf("error is %v", err)
+	}
+	wantErr(t, os.Rename(away, dir), nil)
+	beside := filepath.Join(dir, IdentityName)
+	wantErr(t, errors.Join(os.Remove(beside), os.Mkdir(beside, 0o700)), nil)
+	set(t, s, "z", 0, "new")
+	if err := s.TryWrite(); err == nil {
+		t.Error("no error, though the identity cannot be written")
+	}
+	wantErr(t, os.Remove(beside), nil)
+	wantErr(t, s.TryWrite(), nil)
+	wantErr(t, s.Check(), nil)
+}

@@ -220,8 +220,9 @@ func TestPages(t *testing.T) {
 	registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "portico_test", Help: "Test."}, func() float64 { return 7 }))
 	missing := errors.New("the door is shut")
 	checks := []Check{
-		{"configuration", func() error { return nil }},
-		{"listeners", func() error { return missing }},
+		{Name: "configuration", Ready: func() error { return nil }},
+		{Name: "listeners", Ready: func() error { return missing }},
+		{Name: "store", Ready: func() error { return errors.New("full") }, Advisory: true},
 	}
 	s := open(t, testkit.Listen(t), Options{Gatherer: registry, Checks: checks}, nil)
 	for _, c := range []struct {
@@ -231,7 +232,7 @@ func TestPages(t *testing.T) {
 	}{
 		{"/metrics", http.StatusOK, "portico_test 7"},
 		{"/livez", http.StatusOK, "alive"},
-		{"/readyz", http.StatusServiceUnavailable, "not ready\nconfiguration: ok\nlisteners: the door is shut\n"},
+		{"/readyz", http.StatusServiceUnavailable, "not ready\nconfiguration: ok\nlisteners: the door is shut\nstore: full\n"},
 		{"/", http.StatusOK, "/metrics"},
 		{"/nothing", http.StatusNotFound, ""},
 	} {

@@ -10,11 +10,13 @@ import (
 	"portico/health/exposition"
 )
 
-// Check is one thing that must be so before clients should be sent here.
+// Check is one thing that must be so before clients should be sent here, or that is wrong though they should.
 type Check struct {
 	Name string
 	// Ready returns nil, or what is missing in a few words. It must not block, and is called by several goroutines at once.
 	Ready func() error
+	// Advisory checks are shown, and keep no client away.
+	Advisory bool
 }
 
 // index is the page at /.
@@ -88,7 +90,10 @@ func readiness(w http.ResponseWriter, checks []Check) {
 	for _, c := range checks {
 		state := "ok"
 		if err := c.Ready(); err != nil {
-			status, verdict, state = http.StatusServiceUnavailable, "not ready", err.Error()
+			state = err.Error()
+			if !c.Advisory {
+				status, verdict = http.StatusServiceUnavailable, "not ready"
+			}
 		}
 		fmt.Fprintf(&lines, "%s: %s\n", c.Name, state)
 	}
