@@ -13,7 +13,7 @@ import (
 const (
 	mostWaiting = 0.25                  // of the time in which its threads wanted a CPU
 	mostLate    = 10 * time.Millisecond // timers, at the 99th percentile
-	mostShare   = 0.1                   // of such waiting in the latencies of operations
+	mostShare   = 0.1                   // of such waiting in the latencies of commands
 	mostBusy    = 0.95                  // the machine
 )
 
@@ -66,8 +66,8 @@ func (t *threadTime) addSince(before, now threadTime) {
 // machineTime is what all CPUs have spent since the machine was started, in ticks.
 type machineTime struct{ busy, all uint64 }
 
-// newTool compares two moments, with how late timers were and with the latencies of operations.
-func newTool(first, last toolMark, late, operations *hdrhistogram.Histogram) Tool {
+// newTool compares two moments, with how late timers were and with the latencies of commands.
+func newTool(first, last toolMark, late, commands *hdrhistogram.Histogram) Tool {
 	t := Tool{
 		CPU: (last.own - first.own).Seconds(), CPUs: runtime.GOMAXPROCS(0), Version: runtime.Version(), Shortage: []string{},
 		LateP99: late.ValueAtQuantile(99), LateMax: late.Max(),
@@ -84,10 +84,10 @@ func newTool(first, last toolMark, late, operations *hdrhistogram.Histogram) Too
 	if threads.turns > 0 && threads.ran > 0 {
 		part := threads.waited.Seconds() / (threads.ran + threads.waited).Seconds()
 		t.Waiting, t.Wait = &part, float64(threads.waited.Microseconds())/float64(threads.turns)
-		short(part > mostWaiting && t.Wait > mostShare*float64(operations.ValueAtQuantile(50)),
+		short(part > mostWaiting && t.Wait > mostShare*float64(commands.ValueAtQuantile(50)),
 			"its threads waited %s of the time they wanted a CPU", percent(part))
 	}
-	short(t.LateP99 > mostLate.Microseconds() && float64(t.LateP99) > mostShare*float64(operations.ValueAtQuantile(99)),
+	short(t.LateP99 > mostLate.Microseconds() && float64(t.LateP99) > mostShare*float64(commands.ValueAtQuantile(99)),
 		"one in a hundred of its timers was late by %s or more", micros(t.LateP99))
 	if last.machine.all > first.machine.all {
 		part := float64(last.machine.busy-first.machine.busy) / float64(last.machine.all-first.machine.all)

@@ -57,13 +57,13 @@ func TestVerdict(t *testing.T) {
 		late, takes time.Duration
 		want        string // part of the reasons; "" is no shortage
 	}{
-		"nothing known":                {threadTime{}, machineTime{}, 0, time.Millisecond, ""},
-		"enough":                       {threadTime{900, 100, 1}, idle, time.Millisecond, time.Millisecond, ""},
-		"waits":                        {threadTime{time.Second, time.Second, 1000}, idle, 0, 5 * time.Millisecond, "waited 50 %"},
-		"waits, and operations longer": {threadTime{time.Second, time.Second, 1000}, idle, 0, 50 * time.Millisecond, ""},
-		"wakes late":                   {threadTime{}, idle, 20 * time.Millisecond, 100 * time.Millisecond, "timers"},
-		"wakes late for short ones":    {threadTime{}, idle, 20 * time.Millisecond, 900 * time.Millisecond, ""},
-		"machine busy":                 {threadTime{}, busy, 0, time.Second, "96 % busy"},
+		"nothing known":                   {threadTime{}, machineTime{}, 0, time.Millisecond, ""},
+		"enough":                          {threadTime{900, 100, 1}, idle, time.Millisecond, time.Millisecond, ""},
+		"waits":                           {threadTime{time.Second, time.Second, 1000}, idle, 0, 5 * time.Millisecond, "waited 50 %"},
+		"waits, and commands take longer": {threadTime{time.Second, time.Second, 1000}, idle, 0, 50 * time.Millisecond, ""},
+		"wakes late":                      {threadTime{}, idle, 20 * time.Millisecond, 100 * time.Millisecond, "timers"},
+		"wakes late for short ones":       {threadTime{}, idle, 20 * time.Millisecond, 900 * time.Millisecond, ""},
+		"machine busy":                    {threadTime{}, busy, 0, time.Second, "96 % busy"},
 	} {
 		marks := toolMark{threads: map[int]threadTime{1: c.thread}, machine: c.machine}
 		tool := newTool(toolMark{}, marks, of(c.late), of(c.takes))

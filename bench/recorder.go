@@ -211,11 +211,11 @@ func (all *results) measured(want func(row) bool) (sum fateCounts) {
 	return sum
 }
 
-// operations are the latencies of all operations that were done.
-func (all *results) operations() *hdrhistogram.Histogram {
+// commands are the latencies of all commands that were done.
+func (all *results) commands() *hdrhistogram.Histogram {
 	sum := newHistogram()
 	for i, record := range all.rows {
-		if record != nil && row(i).operation() {
+		if record != nil && row(i).command() {
 			sum = merged(sum, record.done)
 		}
 	}

@@ -138,7 +138,7 @@ func (e *engine) report(began time.Time, first, last mark, watch *observer, late
 		Sessions: SessionCount{Most: e.peak, AtEnd: last.sessions, Reconnects: all.reconnects},
 		Loop:     Loop{MostBehind: watch.maximum, DelayP99: all.delay.ValueAtQuantile(99), DelayMax: all.delay.Max()},
 		Errors:   errorCounts(all),
-		Tool:     newTool(first.tool, last.tool, late, all.operations()),
+		Tool:     newTool(first.tool, last.tool, late, all.commands()),
 	}
 	if len(r.Errors) == 0 && r.Totals.OperationFates.All == r.Totals.OperationFates.Bad() {
 		r.Errors = append(r.Errors, ErrorCount{KindNothing.String(), 1, []string{"no operation was done in the measured time"}})
