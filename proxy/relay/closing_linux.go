@@ -30,6 +30,12 @@ func (l *link) finish(r Reason, now int64) {
 	l.closeFurther(now)
 }
 
+// mayLeaveFirst says whether the client is closed without waiting for its own end: it has logged out, that was answered, and nothing that it sent
+// is unread. TLS clients send an end of their own, which would meet a closed connection.
+func (l *link) mayLeaveFirst() bool {
+	return l.loggedOut && l.client.tls == nil && !l.client.more && l.client.held.len() == 0
+}
+
 // closeBy has the loop look at the link at each tick, up to a deadline.
 func (l *link) closeBy(deadline int64) {
 	if l.deadline == 0 {
@@ -47,7 +53,7 @@ func (l *link) closeFurther(now int64) {
 	late := now >= l.deadline
 	if l.phase == parting && l.client.pending == nil && !l.client.broken {
 		l.client.sayClose()
-		if l.client.eof && l.client.pending == nil { // nothing can come that would turn the close into a reset
+		if l.client.pending == nil && (l.client.eof || l.mayLeaveFirst()) { // nothing comes that would turn the close into a reset
 			l.close()
 			return
 		}

@@ -20,7 +20,7 @@ type end struct {
 
 	ready      bool // on the loop's ready list
 	more       bool // there may be more to read, of which epoll will not tell again
-	hungUp     bool // epoll has told of the end, or of a failure
+	hungUp     hangUp
 	stalled    bool // held waits for mayReadClient, not for more bytes
 	eof        bool // the peer has sent its last byte
 	broken     bool // the connection has failed
@@ -33,6 +33,15 @@ type end struct {
 }
 
 func (e *end) isClient() bool { return e == &e.link.client }
+
+// hangUp is what epoll has told of an end's end.
+type hangUp uint8
+
+const (
+	stays   hangUp = iota
+	hasGone        // the peer has sent its last byte, which is here
+	failed         // or it was reset
+)
 
 // tlsConn is a TLS connection in its second life, and what it lies over.
 type tlsConn struct {
@@ -58,8 +67,11 @@ func (e *end) read(p []byte) int {
 		return e.readTLS(p)
 	}
 	n, errno := receive(int(e.fd), p)
-	e.more = n > 0 && (n == len(p) || e.hungUp) // less than there was room for is all there was, but for an end behind it
+	allThere := n < len(p) // less than there was room for
+	e.more = n > 0 && (!allThere || e.hungUp == failed)
 	switch {
+	case n > 0:
+		e.eof = allThere && e.hungUp == hasGone
 	case errno == unix.EAGAIN:
 		return 0
 	case errno != 0:
@@ -75,7 +87,7 @@ func (e *end) read(p []byte) int {
 func (e *end) readTLS(p []byte) int {
 	lp := e.link.loop
 	lp.gather = lp.gather[:0]
-	e.tls.over.empty, e.tls.over.hungUp = false, e.hungUp
+	e.tls.over.empty, e.tls.over.hungUp = false, e.hungUp != stays
 	lp.lend(e.tls.Conn)
 	n := 0
 	e.more = true

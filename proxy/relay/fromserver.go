@@ -116,6 +116,7 @@ func (s *session) tagged(p []byte, at int, line wire.ResponseLine, now int64) bo
 		return false
 	}
 	s.saidBye = s.saidBye || line.Status == wire.StatusBYE
+	s.loggedOut = s.loggedOut || c.verb == wire.VerbLogout
 	if c != s.tracker.first {
 		s.unreadBefore(c, now)
 	}

@@ -119,13 +119,15 @@ func (l *link) serve(e *end, events uint32) {
 	if e.pending != nil && events&(unix.EPOLLOUT|unix.EPOLLERR|unix.EPOLLHUP) != 0 {
 		e.flush()
 	}
-	if events&(unix.EPOLLRDHUP|unix.EPOLLHUP|unix.EPOLLERR) != 0 {
-		e.hungUp = true
+	if events&unix.EPOLLERR != 0 {
+		e.hungUp = failed
+	} else if events&(unix.EPOLLRDHUP|unix.EPOLLHUP) != 0 && e.hungUp == stays {
+		e.hungUp = hasGone
 	}
 	if e.isClient() && l.phase == carrying && events&(unix.EPOLLERR|unix.EPOLLHUP) != 0 { // reset: also where it is not read now
 		e.broken = true
 	}
-	if e.hungUp || events&unix.EPOLLIN != 0 {
+	if e.hungUp != stays || events&unix.EPOLLIN != 0 {
 		e.more = true
 		l.read(e, now)
 	}
@@ -246,7 +248,7 @@ func (l *link) settleEnds(now int64) {
 		l.finish(ReasonClient, now)
 	case l.client.eof && !l.upstream.shutWanted:
 		l.halfClose(now)
-	case l.client.hungUp && !l.client.eof && !l.mayRead(&l.client) && l.deadline == 0: // its last bytes have to wait, and for no longer than that
+	case l.client.hungUp != stays && !l.client.eof && !l.mayRead(&l.client) && l.deadline == 0: // its last bytes have to wait, and for no longer than that
 		l.closeBy(now + int64(l.loop.opts.LingerTimeout))
 	}
 }

@@ -29,17 +29,18 @@ type session struct {
 
 	watching *watching // nil while nobody watches
 
-	guard    guard
-	offers   Offers
-	extends  wire.Extensions // by the server's last capability list
-	waits    wait            // for what has to come before more of the client is used
-	early    bool            // a "+" is here already, before the end of the line that asks for it
-	becomes  becomes         // what the client sends now
-	stray    bool            // that has no valid head
-	unjudged bool
-	saidBye  bool // the server has
-	ending   bool // over: reason says why
-	reason   Reason
+	guard     guard
+	offers    Offers
+	extends   wire.Extensions // by the server's last capability list
+	waits     wait            // for what has to come before more of the client is used
+	early     bool            // a "+" is here already, before the end of the line that asks for it
+	becomes   becomes         // what the client sends now
+	stray     bool            // that has no valid head
+	unjudged  bool
+	saidBye   bool // the server has
+	loggedOut bool // the client has, and was told so
+	ending    bool // over: reason says why
+	reason    Reason
 }
 
 // becomes is what happens to a command's bytes.
