@@ -42,11 +42,11 @@ bench: ## run the benchmarks, each beside its recorded figure
 ROUNDS ?= 7
 MEMORY_ROUNDS ?= 2
 # ROUNDS=1 tries it out in a few minutes; ONLY='sign-in|storm' measures some rows, and BESIDE=PROGRAM another Portico instead of the
-# other proxies: both leave the document alone.
+# other proxies: both leave the document alone. PEERS_ROOT=FOLDER takes the other proxies from a folder that scripts/peers-root made.
 .PHONY: bench-peers
 bench-peers: ## measure beside nginx, HAProxy and Dovecot, write docs/performance.md
 	scripts/test-deps
-	go run ./bench/peers/measure -rounds $(ROUNDS) -memory-rounds $(MEMORY_ROUNDS) -only '$(ONLY)' -beside '$(BESIDE)' -document docs/performance.md
+	go run ./bench/peers/measure -root '$(PEERS_ROOT)' -rounds $(ROUNDS) -memory-rounds $(MEMORY_ROUNDS) -only '$(ONLY)' -beside '$(BESIDE)' -document docs/performance.md
 
 .PHONY: profile
 profile: ## renew cmd/portico/default.pgo, which the compiler goes by

@@ -27,7 +27,7 @@ func about(s *site, all []starter) ([]string, error) {
 	if err == nil {
 		lines = append(lines, "- Portico's commit: "+strings.TrimSpace(string(commit)))
 	}
-	return append(lines, "- Go: "+runtime.Version()+"; OpenSSL, used by the peers: "+version("openssl", "version")), nil
+	return append(lines, "- Go: "+runtime.Version()+"; OpenSSL, used by the peers: "+s.system.says("openssl", "version")), nil
 }
 
 func cpuModel() string {

@@ -41,7 +41,7 @@ func startBystander(s *site, work time.Duration, size int) (url string, err erro
 	if err != nil {
 		return "", err
 	}
-	cmd, err := s.run(filepath.Join(s.dir, "bystander.log"), s.self, "bystander", addrs[0], work.String(), strconv.Itoa(size))
+	cmd, err := s.run(filepath.Join(s.dir, "bystander.log"), []string{s.system.self, "bystander", addrs[0], work.String(), strconv.Itoa(size)})
 	if err != nil {
 		return "", err
 	}

@@ -3,14 +3,13 @@
 package peers
 
 import (
+	"fmt"
 	"net"
 	"os"
 	"os/user"
 	"path/filepath"
 	"strings"
 	"text/template"
-
-	"portico/backend/backendtest"
 )
 
 // dovecotProxy is a login proxy in the terms of the templates: one for each version's syntax.
@@ -20,13 +19,15 @@ type dovecotProxy struct {
 	Cert, Key          string
 	SinkHost, SinkPort string
 	ServerTLS          bool
+	Groups             string // for the key exchange, as OpenSSL lists them
 }
 
 // startDovecot starts Dovecot as a login proxy, one login process for all.
 func startDovecot(s *site, serverTLS bool) (*Peer, error) {
-	release, err := backendtest.LookupDovecot()
-	if err != nil {
-		return nil, err
+	version := s.system.says("dovecot", "--version")
+	release := version[:min(len("2.3"), len(version))]
+	if dovecotProxies.Lookup(release) == nil {
+		return nil, fmt.Errorf("want dovecot 2.3 or 2.4; it says %q", version)
 	}
 	addrs, err := freePorts(2)
 	if err != nil {
@@ -37,7 +38,7 @@ func startDovecot(s *site, serverTLS bool) (*Peer, error) {
 		return nil, err
 	}
 	s.atEnd = append(s.atEnd, func() { os.RemoveAll(dir) })
-	proxy := dovecotProxy{Dir: dir, Cert: s.cert, Key: s.key, ServerTLS: serverTLS}
+	proxy := dovecotProxy{Dir: dir, Cert: s.cert, Key: s.key, ServerTLS: serverTLS, Groups: s.system.groups()}
 	_, proxy.PlainPort, _ = net.SplitHostPort(addrs[0])
 	_, proxy.TLSPort, _ = net.SplitHostPort(addrs[1])
 	sink := s.sink
@@ -60,8 +61,8 @@ func startDovecot(s *site, serverTLS bool) (*Peer, error) {
 	if err := os.WriteFile(config, []byte(text.String()), 0o600); err != nil {
 		return nil, err
 	}
-	p := &Peer{site: s, Name: "dovecot", Plain: addrs[0], TLS: addrs[1], Version: version("dovecot", "--version")}
-	return p, p.launch(s, "dovecot", "-F", "-c", config)
+	p := &Peer{site: s, Name: "dovecot", Plain: addrs[0], TLS: addrs[1], Version: version}
+	return p, p.launch(s, s.system.command("dovecot", "-F", "-c", config))
 }
 
 // dovecotProxies holds a template for each version, and what both say the same way. The version of a file's syntax comes first in it.
@@ -132,7 +133,7 @@ service imap-login {
 }
 ssl = yes
 ssl_min_protocol = TLSv1.3
-ssl_curve_list = X25519
+ssl_curve_list = {{.Groups}}
 auth_mechanisms = plain login
 {{- end}}
 `))

@@ -16,15 +16,17 @@ type Options struct {
 	Rounds       int            // that each peer takes its turn
 	MemoryRounds int            // the same of the memory rows, which take long
 	Only         *regexp.Regexp // groups of rows; nil is all
+	Root         string         // a folder with another Debian, whose proxies are measured; "" is this machine
 	Beside       string         // another Portico program, measured instead of the other proxies; "" is those
 	Log          io.Writer      // gets a line per group
 }
 
 // Result is what was measured.
 type Result struct {
-	rows  []*row
-	peers []string
-	about []string // versions, machine
+	rows    []*row
+	peers   []string
+	about   []string // versions, machine
+	peersOf string   // the release that the other proxies come from
 }
 
 // group is rows that are measured together.
@@ -37,7 +39,7 @@ type group struct {
 // rounds. This program must call [Role] at its start. Not being able to run one of the peers is an error.
 // When ctx is done, what runs is killed.
 func Measure(ctx context.Context, o Options) (*Result, error) {
-	s, err := openSite(ctx)
+	s, err := openSite(ctx, o.Root)
 	if err != nil {
 		return nil, err
 	}
@@ -50,7 +52,7 @@ func Measure(ctx context.Context, o Options) (*Result, error) {
 	if o.Beside != "" {
 		all = []starter{all[0], porticoAt("the other portico", o.Beside)}
 	}
-	result := &Result{}
+	result := &Result{peersOf: s.system.name()}
 	for _, st := range all {
 		result.peers = append(result.peers, st.name)
 	}

@@ -9,7 +9,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strings"
 	"syscall"
 	"time"
 
@@ -37,10 +36,10 @@ type starter struct {
 }
 
 // launch starts a peer's program and waits until both its ports answer.
-func (p *Peer) launch(s *site, program string, args ...string) error {
+func (p *Peer) launch(s *site, command []string) error {
 	logTo := filepath.Join(s.dir, p.Name+".log")
 	var err error
-	if p.cmd, err = s.run(logTo, program, args...); err != nil {
+	if p.cmd, err = s.run(logTo, command); err != nil {
 		p.Stop()
 		return err
 	}
@@ -134,14 +133,4 @@ func (p *Peer) spentOn(f func() error) (own, helping usage, err error) {
 	own, err = cpuTime(mine)
 	helping, err2 = cpuTime(helpers)
 	return own.minus(ownBefore), helping.minus(helpBefore), errors.Join(err, err2)
-}
-
-// version returns the first line that a program says of itself.
-func version(program string, args ...string) string {
-	text, err := exec.Command(program, args...).CombinedOutput()
-	if err != nil {
-		return errors.Join(errors.New("unknown"), err).Error()
-	}
-	line, _, _ := strings.Cut(string(text), "\n")
-	return line
 }

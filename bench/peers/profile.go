@@ -16,7 +16,7 @@ const profileTime = 8 * time.Second
 // Profile has Portico do the works that are measured and writes to path where its processor time goes, for the compiler to go by
 // (the flag -pgo of go build). Of ctx and [Role] it is as with [Measure].
 func Profile(ctx context.Context, path string) error {
-	s, err := openSite(ctx)
+	s, err := openSite(ctx, "")
 	if err != nil {
 		return err
 	}

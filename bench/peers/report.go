@@ -3,7 +3,6 @@
 package peers
 
 import (
-	"errors"
 	"fmt"
 	"os"
 	"slices"
@@ -62,32 +61,32 @@ func (r *Result) Text() string {
 	return r.Table() + "\n" + strings.Join(r.about, "\n") + "\n"
 }
 
-// Marks around what [Result.WriteTo] replaces.
-const (
-	beginFigures = "<!-- figures: written by make bench-peers -->"
-	endFigures   = "<!-- end of figures -->"
-)
+// marks stand around what [Result.UpdateFile] replaces: each release has a place of its own.
+func marks(release string) (begin, end string) {
+	return "<!-- figures beside the proxies of " + release + ": written by make bench-peers -->", "<!-- end of these figures -->"
+}
 
-// UpdateFile replaces the figures in a document, between its marks.
+// UpdateFile replaces the figures in a document, between the marks of the release that the other proxies come from.
 func (r *Result) UpdateFile(path string) error {
 	text, err := os.ReadFile(path)
 	if err != nil {
 		return err
 	}
-	updated, err := between(string(text), r.Text())
+	updated, err := between(string(text), r.peersOf, r.Text())
 	if err != nil {
 		return fmt.Errorf("%s: %w", path, err)
 	}
 	return os.WriteFile(path, []byte(updated), 0o644)
 }
 
-func between(document, figures string) (string, error) {
-	before, rest, ok := strings.Cut(document, beginFigures)
-	_, after, ok2 := strings.Cut(rest, endFigures)
+func between(document, release, figures string) (string, error) {
+	begin, end := marks(release)
+	before, rest, ok := strings.Cut(document, begin)
+	_, after, ok2 := strings.Cut(rest, end)
 	if !ok || !ok2 {
-		return "", errors.New("there are no marks for figures")
+		return "", fmt.Errorf("there is no place for figures of %s: %s", release, begin)
 	}
-	return before + beginFigures + "\n\n" + figures + "\n" + endFigures + after, nil
+	return before + begin + "\n\n" + figures + "\n" + end + after, nil
 }
 
 // inOrder writes what is known of each peer, sorted by name.

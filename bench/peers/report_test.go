@@ -49,15 +49,17 @@ func TestSpread(t *testing.T) {
 }
 
 func TestBetween(t *testing.T) {
-	document := "before\n" + beginFigures + "\nold\n" + endFigures + "\nafter\n"
-	got, err := between(document, "new\n")
-	if err != nil || strings.Contains(got, "old") || !strings.HasPrefix(got, "before\n") || !strings.HasSuffix(got, "\nafter\n") {
+	begin, end := marks("Debian 13")
+	older, _ := marks("Debian 12")
+	document := "before\n" + older + "\ntwelve\n" + end + "\n" + begin + "\nold\n" + end + "\nafter\n"
+	got, err := between(document, "Debian 13", "new\n")
+	if err != nil || strings.Contains(got, "old") || !strings.Contains(got, "twelve") || !strings.HasPrefix(got, "before\n") || !strings.HasSuffix(got, "\nafter\n") {
 		t.Errorf("%q, %v", got, err)
 	}
-	if again, err := between(got, "new\n"); err != nil || again != got {
+	if again, err := between(got, "Debian 13", "new\n"); err != nil || again != got {
 		t.Errorf("a second time: %q, %v", again, err)
 	}
-	if _, err := between("no marks", "new"); err == nil {
+	if _, err := between(document, "Debian 11", "new"); err == nil {
 		t.Error("no marks, no error")
 	}
 }

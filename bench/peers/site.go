@@ -26,9 +26,8 @@ type site struct {
 	key           string // the key alone
 	sink, sinkTLS string // the mailbox server's addresses
 	client        *tls.Config
-	hybrid        bool     // the peers' OpenSSL has the key exchange X25519MLKEM768
+	system        system   // of the peers
 	logging       string   // Portico's level
-	self          string   // this program, which has roles
 	env           []string // of what it runs, beside this program's own
 	sinks         []*exec.Cmd
 	atEnd         []func()
@@ -39,7 +38,7 @@ type site struct {
 }
 
 // openSite makes a site in a temporary folder, which close removes. When ctx is done, what runs is killed.
-func openSite(ctx context.Context) (*site, error) {
+func openSite(ctx context.Context, root string) (*site, error) {
 	if err := raiseDescriptors(); err != nil {
 		return nil, err
 	}
@@ -53,7 +52,7 @@ func openSite(ctx context.Context) (*site, error) {
 	}
 	var s *site
 	if err = os.Chmod(dir, 0o755); err == nil { // peers that leave root's rights still read the certificate
-		s, err = newSite(dir, self)
+		s, err = newSite(dir, system{self: self, root: root})
 	}
 	if err != nil {
 		os.RemoveAll(dir)
@@ -64,9 +63,9 @@ func openSite(ctx context.Context) (*site, error) {
 	return s, nil
 }
 
-// newSite makes the certificate and starts the mailbox servers in dir. self is a program that calls Role first.
-func newSite(dir, self string) (*site, error) {
-	s := &site{dir: dir, self: self, logging: quiet, started: make(map[*exec.Cmd]bool)}
+// newSite makes the certificate and starts the mailbox servers in dir.
+func newSite(dir string, peers system) (*site, error) {
+	s := &site{dir: dir, system: peers, logging: quiet, started: make(map[*exec.Cmd]bool)}
 	ca, err := backendtest.NewCA("peers")
 	if err != nil {
 		return nil, err
@@ -93,7 +92,7 @@ func newSite(dir, self string) (*site, error) {
 	}
 	s.sink, s.sinkTLS = addrs[0], addrs[1]
 	for i, args := range [][]string{{"sink", s.sink}, {"sink", s.sinkTLS, s.cert, s.key}} {
-		cmd, err := s.run(filepath.Join(dir, fmt.Sprintf("sink%d.log", i)), self, args...)
+		cmd, err := s.run(filepath.Join(dir, fmt.Sprintf("sink%d.log", i)), append([]string{peers.self}, args...))
 		if err != nil {
 			s.close()
 			return nil, err
@@ -107,14 +106,14 @@ func newSite(dir, self string) (*site, error) {
 	return s, nil
 }
 
-// run starts a program in a process group of its own, so that all it starts can be ended with it.
-func (s *site) run(logTo, program string, args ...string) (*exec.Cmd, error) {
+// run starts a program, the first of command, in a process group of its own, so that all it starts can be ended with it.
+func (s *site) run(logTo string, command []string) (*exec.Cmd, error) {
 	log, err := os.Create(logTo)
 	if err != nil {
 		return nil, err
 	}
 	defer log.Close()
-	cmd := exec.Command(program, args...)
+	cmd := exec.Command(command[0], command[1:]...)
 	cmd.Stdout, cmd.Stderr = log, log
 	cmd.Env = append(os.Environ(), s.env...)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
@@ -176,13 +175,15 @@ func (s *site) build(flags ...string) (string, error) {
 }
 
 // Role makes this program one of a run's other processes if its arguments ask for it: the mailbox server, the storm of
-// sign-ins, or the bystander. They are apart so that only the proxies are measured and descriptors suffice.
+// sign-ins, the bystander, or a program of another root. They are apart so that only the proxies are measured and descriptors suffice.
 func Role(args []string) (asked bool, err error) {
 	switch {
 	case len(args) >= 2 && args[0] == "sink":
 		return true, serveSink(args[1], args[2:])
 	case len(args) == 4 && args[0] == "bystander":
 		return true, bystander(args[1], args[2], args[3])
+	case len(args) >= 3 && args[0] == "inside":
+		return true, enterRoot(args[1], args[2], args[3:])
 	case len(args) == 5 && args[0] == "storm":
 		return true, storm(args[1], args[2], args[3], args[4])
 	}

@@ -69,8 +69,8 @@ data_dir: %q
 	if err != nil {
 		return nil, err
 	}
-	p := &Peer{site: s, Name: name, Plain: addrs[0], TLS: addrs[1], Version: version(path, "version"), metrics: "http://" + addrs[2] + "/metrics", admin: filepath.Join(dir, "admin.sock")}
-	return p, p.launch(s, path, "serve", "--config", config)
+	p := &Peer{site: s, Name: name, Plain: addrs[0], TLS: addrs[1], Version: firstLine([]string{path, "version"}), metrics: "http://" + addrs[2] + "/metrics", admin: filepath.Join(dir, "admin.sock")}
+	return p, p.launch(s, []string{path, "serve", "--config", config})
 }
 
 // startNginx starts nginx with its mail module, and a second nginx that answers its authentication requests.
@@ -108,23 +108,23 @@ events { worker_connections 19000; }
 mail {
   server_name bench; auth_http %[2]s/auth; proxy_pass_error_message on;
   imap_capabilities IMAP4rev1 UIDPLUS IDLE;
-  ssl_certificate %[3]s; ssl_certificate_key %[4]s; ssl_protocols TLSv1.3; ssl_ecdh_curve X25519;
+  ssl_certificate %[3]s; ssl_certificate_key %[4]s; ssl_protocols TLSv1.3; ssl_ecdh_curve %[7]s;
   server { listen %[5]s; protocol imap; proxy on; }
   server { listen %[6]s ssl; protocol imap; proxy on; }
 }
-`, dir, addrs[2], s.cert, s.key, addrs[0], addrs[1]), 0o600)
+`, dir, addrs[2], s.cert, s.key, addrs[0], addrs[1], s.system.groups()), 0o600)
 	if err != nil {
 		return nil, err
 	}
-	p := &Peer{site: s, Name: "nginx", Plain: addrs[0], TLS: addrs[1], Version: version("nginx", "-v")}
-	if p.helper, err = s.run(filepath.Join(s.dir, "nginx-auth.log"), "nginx", "-c", authConfig); err != nil {
+	p := &Peer{site: s, Name: "nginx", Plain: addrs[0], TLS: addrs[1], Version: s.system.says("nginx", "-v")}
+	if p.helper, err = s.run(filepath.Join(s.dir, "nginx-auth.log"), s.system.command("nginx", "-c", authConfig)); err != nil {
 		return nil, err
 	}
 	if err := answers(addrs[2]); err != nil {
 		p.Stop()
 		return nil, fmt.Errorf("nginx for authentication: %w", err)
 	}
-	return p, p.launch(s, "nginx", "-c", config)
+	return p, p.launch(s, s.system.command("nginx", "-c", config))
 }
 
 // startHAProxy starts HAProxy in TCP mode, which does not sign anybody in.
@@ -141,7 +141,7 @@ func startHAProxy(s *site, serverTLS bool) (*Peer, error) {
 global
   nbthread 1
   maxconn 9200
-  ssl-default-bind-curves X25519
+  ssl-default-bind-curves %s
   ssl-default-bind-options ssl-min-ver TLSv1.3
 defaults
   mode tcp
@@ -156,10 +156,10 @@ frontend tls
   default_backend sink
 backend sink
   server sink %s
-`, addrs[0], addrs[1], s.cert, server))
+`, s.system.groups(), addrs[0], addrs[1], s.cert, server))
 	if err != nil {
 		return nil, err
 	}
-	p := &Peer{site: s, Name: "haproxy", Plain: addrs[0], TLS: addrs[1], Version: version("haproxy", "-v")}
-	return p, p.launch(s, "haproxy", "-db", "-f", config)
+	p := &Peer{site: s, Name: "haproxy", Plain: addrs[0], TLS: addrs[1], Version: s.system.says("haproxy", "-v")}
+	return p, p.launch(s, s.system.command("haproxy", "-db", "-f", config))
 }

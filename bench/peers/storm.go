@@ -66,7 +66,7 @@ func inStorm(s *site, p *Peer) (p99 float64, err error) {
 	if err != nil {
 		return 0, err
 	}
-	cmd := exec.Command(s.self, "storm", p.TLS, s.ca, fmt.Sprint(stormRate), stormTime.String())
+	cmd := exec.Command(s.system.self, "storm", p.TLS, s.ca, fmt.Sprint(stormRate), stormTime.String())
 	cmd.Stderr = os.Stderr
 	if err := cmd.Start(); err != nil {
 		return 0, err

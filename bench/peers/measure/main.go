@@ -32,6 +32,7 @@ func run(args []string) error {
 	rounds := flags.Int("rounds", 7, "how often each peer takes its turn; fewer are good for trying out")
 	memoryRounds := flags.Int("memory-rounds", 0, "the same for the memory rows; 0 is as for others")
 	only := flags.String("only", "", "measure only rows that match this regular `expression`; writes no document")
+	root := flags.String("root", "", "`folder` with another Debian (scripts/peers-root), whose proxies are measured")
 	beside := flags.String("beside", "", "another Portico `program`, to measure beside instead of the other proxies; writes no document")
 	profile := flags.String("profile", "", "measure nothing, and write to this `file` where Portico's processor time goes, for go build")
 	document := flags.String("document", "", "Markdown `file` whose figures are replaced")
@@ -41,7 +42,7 @@ func run(args []string) error {
 	if *rounds < 1 || flags.NArg() > 0 {
 		return fmt.Errorf("want at least one round and no arguments")
 	}
-	o := peers.Options{Rounds: *rounds, MemoryRounds: cmp.Or(*memoryRounds, *rounds), Log: os.Stderr, Beside: *beside}
+	o := peers.Options{Rounds: *rounds, MemoryRounds: cmp.Or(*memoryRounds, *rounds), Log: os.Stderr, Root: *root, Beside: *beside}
 	if *only != "" {
 		var err error
 		if o.Only, err = regexp.Compile(*only); err != nil {
