@@ -11,6 +11,7 @@ type Alert struct {
 	Cause      string     `json:"cause"` // the dependency, and the mailbox server or target unless it is everybody's
 	Dependency Dependency `json:"dependency"`
 	Mailbox    string     `json:"mailbox,omitempty"`
+	Servers    []string   `json:"servers,omitempty"` // that have the cause in common, sorted; empty unless mailbox servers have
 	Since      time.Time  `json:"since"`
 	Monitors   []string   `json:"monitors"` // identities, sorted
 	Error      string     `json:"error"`    // of the first of them
@@ -33,18 +34,26 @@ func (a *Alert) Severity() string {
 	return "critical"
 }
 
+// Title is the cause, with the mailbox servers that have it in common.
+func (a *Alert) Title() string {
+	if len(a.Servers) == 0 {
+		return a.Cause
+	}
+	return a.Cause + " of " + strings.Join(a.Servers, ", ")
+}
+
 // Subject is the alert in a line.
 func (a *Alert) Subject() string {
 	switch {
 	case a.Notice:
 		return "IMAP: " + a.Cause
 	case a.Ended.IsZero():
-		return "IMAP: " + a.Cause + " is at fault: " + strings.Join(a.Monitors, ", ")
+		return "IMAP: " + a.Title() + " is at fault: " + strings.Join(a.Monitors, ", ")
 	}
 	if a.Unwatched {
-		return "IMAP: " + a.Cause + " is not told any more: monitors are Disabled or Repairing"
+		return "IMAP: " + a.Title() + " is not told any more: monitors are Disabled or Repairing"
 	}
-	return "IMAP: " + a.Cause + " is well again"
+	return "IMAP: " + a.Title() + " is well again"
 }
 
 // Message is the alert for people to read: what is at fault, since when, and what to look at.
@@ -56,6 +65,9 @@ func (a *Alert) Message() string {
 	}
 	if a.Mailbox != "" {
 		fmt.Fprintf(&text, "_Mbx:%s\n", a.Mailbox)
+	}
+	for _, server := range a.Servers {
+		fmt.Fprintf(&text, "_Mbx:%s\n", server)
 	}
 	if a.Error != "" {
 		fmt.Fprintf(&text, "Error: %s\n", a.Error)

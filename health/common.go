@@ -1,5 +1,7 @@
 package health
 
+import "slices"
+
 // Scope is what a monitor's target is.
 type Scope uint8
 
@@ -52,6 +54,12 @@ func (m *MonitorState) Failing() bool {
 // Together counts the mailbox servers at which targets of a monitor fail now, and those at which the monitor has any. Databases of one server
 // count as that server.
 func Together(m MonitorState, all []MonitorState, active func(database string) (server string)) (failing, total int) {
+	names, total := FailingWith(m, all, active)
+	return len(names), total
+}
+
+// FailingWith names the mailbox servers at which targets of a monitor fail now, sorted, and counts those at which the monitor has any.
+func FailingWith(m MonitorState, all []MonitorState, active func(database string) (server string)) (failing []string, total int) {
 	servers := make(map[string]bool)
 	for _, other := range all {
 		if other.Name != m.Name || other.HealthSet != m.HealthSet || other.Value == Disabled {
@@ -61,11 +69,12 @@ func Together(m MonitorState, all []MonitorState, active func(database string) (
 			servers[server] = servers[server] || other.Failing() && !Outdated(other, active)
 		}
 	}
-	for _, fails := range servers {
+	for server, fails := range servers {
 		if fails {
-			failing++
+			failing = append(failing, server)
 		}
 	}
+	slices.Sort(failing)
 	return failing, len(servers)
 }
 

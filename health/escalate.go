@@ -247,7 +247,12 @@ func (e *Escalator) cover(m MonitorState, all []MonitorState, now time.Time) {
 		text = "it fails and recovers again and again: " + text
 	}
 	cause, server := cmp.Or(string(dependency), m.Name), ""
-	if !e.isWide(m, dependency, all) {
+	var servers []string
+	if e.isWide(m, dependency, all) {
+		if failing, total := FailingWith(m, all, e.opt.Active); !dependency.OfNoServer() && IsCommon(len(failing), total, e.percent) {
+			servers = failing
+		}
+	} else {
 		server = ServerOf(m, e.opt.Active)
 		cause += " of " + cmp.Or(server, m.Target, "the front end")
 	}
@@ -261,6 +266,11 @@ func (e *Escalator) cover(m MonitorState, all []MonitorState, now time.Time) {
 	}
 	if !m.FirstAlert.IsZero() && m.FirstAlert.Before(a.Since) {
 		a.Since = m.FirstAlert
+	}
+	if len(servers) > 0 { // in a list of its own, as Monitors
+		a.Servers = slices.Concat(a.Servers, servers)
+		slices.Sort(a.Servers)
+		a.Servers = slices.Compact(a.Servers)
 	}
 	a.Monitors = append(slices.Clip(a.Monitors), m.ID()) // into a list of its own: copies of the alert share the old one
 	slices.Sort(a.Monitors)

@@ -194,6 +194,12 @@ func TestAlertsNameTheServer(t *testing.T) {
 		if got := told(); got != "+Networking" {
 			t.Errorf("told %q of what servers have in common", got)
 		}
+		const names = "Networking of mbx1, mbx2, mbx3, mbx4"
+		i := slices.IndexFunc(e.Open(), func(a Alert) bool { return a.Cause == "Networking" })
+		if i < 0 || e.Open()[i].Title() != names || !strings.Contains(e.Open()[i].Subject(), names+" is at fault") ||
+			!strings.Contains(e.Open()[i].Message(), "_Mbx:mbx3\n_Mbx:mbx4\n") {
+			t.Errorf("open are %+v", e.Open())
+		}
 	})
 	f := &fakeMonitors{all: []MonitorState{{Monitor: Monitor{HealthSet: SetProtocol, Name: ImapSelfTestMonitor, Target: "mbx1"}}}}
 	f.set(Unhealthy, Networking, "mbx1", "mbx1")

@@ -103,7 +103,7 @@ func newHealthAlerts() *cobra.Command {
 		}
 		rows := table.New("Cause", "Since", "Error").Wide("Monitors")
 		for _, a := range all {
-			rows.Add(a.Cause, table.Time(a.Since), a.Error, strings.Join(a.Monitors, ", "))
+			rows.Add(a.Title(), table.Time(a.Since), a.Error, strings.Join(a.Monitors, ", "))
 		}
 		if err := ask.print(cmd, all, rows); err != nil {
 			return err
