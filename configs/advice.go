@@ -12,7 +12,7 @@ func (c *Config) Advice() Problems {
 	v := &validator{c: c}
 	v.unwatched()
 	v.slowProbes()
-	v.twoServers()
+	v.fewServers()
 	v.problems.sort()
 	return v.problems
 }
@@ -46,13 +46,28 @@ func (v *validator) slowProbes() {
 	}
 }
 
-// twoServers warns where any faults of two servers have a cause in common, so
-// that neither is recovered.
-func (v *validator) twoServers() {
-	of := v.c.Health.Recovery
-	if len(v.c.MailboxServers) == 2 && of.CommonCausePercent < 100 && of.Mode != RecoveryOff {
-		v.warn(v.given("health.recovery.common_cause_percent", "mailbox_servers"),
-			"if both servers fail, they always have a cause in common, and neither is recovered; "+
-				"with health.recovery.common_cause_percent 100, both are")
+// fewServers warns where faults of two servers have a cause in common, so that
+// neither is restarted, and databases have no copy beside those two.
+func (v *validator) fewServers() {
+	of, servers := v.c.Health.Recovery, len(v.c.MailboxServers)
+	apart := (2*100 + servers - 1) / max(servers, 1) // the least share at which two servers have none
+	if servers < 2 || of.CommonCausePercent >= apart || of.Mode == RecoveryOff {
+		return
 	}
+	var out []string
+	for _, name := range slices.Sorted(maps.Keys(v.c.Databases)) {
+		if len(v.c.Databases[name].Copies) <= 2 {
+			out = append(out, name)
+		}
+	}
+	if servers > 2 && len(out) == 0 {
+		return
+	}
+	const why = "if two of the %d servers fail, they have a cause in common, and neither is restarted: users of databases " +
+		"that have no copy on another server%s stay out; with health.recovery.common_cause_percent %d, both are restarted"
+	names := ""
+	if len(out) > 0 {
+		names = ", as may be with " + strings.Join(out, ", ") + ","
+	}
+	v.warn(v.given("health.recovery.common_cause_percent", "mailbox_servers"), why, servers, names, apart)
 }

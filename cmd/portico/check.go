@@ -26,8 +26,8 @@ func newCheck() *cobra.Command {
 			"warning with file, line and column, and the settings in which a change at run time beats it. What a start would refuse counts as a\n" +
 			"mistake: a file that cannot be used, a store that is damaged, other databases than \"routing: hash\" spreads users over. A database\n" +
 			"without the copy that is active counts too: a reload refuses it, and a start keeps its users out. Check also warns of databases\n" +
-			"that no probe opens, of probes that may take longer than their interval, and of two servers whose faults recovery cannot tell\n" +
-			"apart. It opens no port and changes nothing.\n\n" +
+			"that no probe opens, of probes that may take longer than their interval, and of sites whose users stay out if two servers fail at\n" +
+			"a time. It opens no port and changes nothing.\n\n" +
 			"Exit status: 0 the file can be used, 1 it has mistakes, 2 it cannot be read.",
 		Args: cobra.NoArgs,
 	}
