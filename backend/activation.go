@@ -16,6 +16,9 @@ type MoveOptions struct {
 	Unreadable func(database, server string) (f Failure, unreadable bool)
 	// Failed is called when a copy has become Failed by the move, and that is stored. It may be nil.
 	Failed func(f Failure)
+	// Unsound says why a database must not be moved to a server that answers, nil if it may. Moves by name do not ask. A nil Unsound knows of
+	// no reason.
+	Unsound func(server string) error
 	// Force moves to a server that does not answer, and to a copy that is Failed, too.
 	Force bool
 

@@ -199,7 +199,7 @@ func (t *Tier) moveToFirst(
 	o.from = active.Server
 	var reasons []error
 	for _, c := range wanted {
-		if err := t.unfit(ctx, c, asked[c.Server]); err != nil {
+		if err := t.unfit(ctx, c, asked[c.Server], o); err != nil {
 			reasons = append(reasons, err)
 			continue
 		}
@@ -217,18 +217,31 @@ func (t *Tier) moveToFirst(
 
 // unfit says why nothing may be moved to a copy without being asked for by name, or nil. asked is why its server did not answer at the
 // beginning of the round, or nil: then it is asked again, since databases before this one may have taken long.
-func (t *Tier) unfit(ctx context.Context, c CopyState, asked error) error {
-	if c.Blocked || t.Policy(c.Server) == BlockedByPolicy {
-		return fmt.Errorf("%w (%s)", ErrBlocked, c.Server)
-	}
-	if c.Failed != "" {
-		return fmt.Errorf("%w (%s): %w: %s", ErrNoHealthyCopy, c.Server, ErrFailed, c.Failed)
+func (t *Tier) unfit(ctx context.Context, c CopyState, asked error, o MoveOptions) error {
+	if err := t.barred(c, o); err != nil {
+		return err
 	}
 	if asked == nil {
 		asked = t.ask(ctx, c.Server)
 	}
 	if asked != nil {
 		return fmt.Errorf("%w (%s): %w", ErrNoHealthyCopy, c.Server, asked)
+	}
+	return nil
+}
+
+// barred says why nothing may be moved to a copy, whether its server answers or not, without being asked for by name, or nil.
+func (t *Tier) barred(c CopyState, o MoveOptions) error {
+	if c.Blocked || t.Policy(c.Server) == BlockedByPolicy {
+		return fmt.Errorf("%w (%s)", ErrBlocked, c.Server)
+	}
+	if c.Failed != "" {
+		return fmt.Errorf("%w (%s): %w: %s", ErrNoHealthyCopy, c.Server, ErrFailed, c.Failed)
+	}
+	if o.Unsound != nil {
+		if err := o.Unsound(c.Server); err != nil {
+			return fmt.Errorf("%w (%s): %w", ErrNoHealthyCopy, c.Server, err)
+		}
 	}
 	return nil
 }

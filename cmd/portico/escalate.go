@@ -79,7 +79,7 @@ func (s *service) alertLog() health.Sink {
 		case !a.Ended.IsZero():
 			s.log.Warn().Str("cause", a.Cause).Time("since", a.Since).Strs("monitors", a.Monitors).Msg("escalation: it is over")
 		case !a.Again:
-			s.log.Error().Str("cause", a.Cause).Str("dependency", string(a.Dependency)).Str("_mbx", a.Mailbox).Time("since", a.Since).
+			s.log.Error().Str("cause", a.Cause).Str("dependency", string(a.Dependency)).Str("_mbx", a.Mailbox).Strs("servers", a.Servers).Time("since", a.Since).
 				Strs("monitors", a.Monitors).Str("error", a.Error).Str("bundle", a.Bundle).Msg("escalation: users may not reach their mail")
 		}
 		return nil
@@ -113,10 +113,12 @@ func (s *service) escalated(a health.Alert, by health.Sink) {
 // recoveryHelped tells people what recovery has mended, unless they do not want to know.
 func (s *service) recoveryHelped(r recovery.Record) {
 	s.log.Warn().Str("action", r.ID).Str("resource", r.Resource).Str("monitor", r.Monitor).Str("context", r.Message).Msg("recovery has helped")
-	if s.healthOf.Load().Escalate.Notices {
-		s.escalator.Inform(health.Alert{
-			Cause: fmt.Sprintf("%s %s: %s", r.ID, r.Resource, cmp.Or(r.Message, "it has helped")), Since: r.Start, Monitors: []string{r.Monitor},
-		})
+	what := cmp.Or(r.Message, "it has helped")
+	if r.Excess != "" {
+		what += " (" + r.Excess + ", but users were out: somebody has to look)"
+	}
+	if s.healthOf.Load().Escalate.Notices || r.Excess != "" {
+		s.escalator.Inform(health.Alert{Cause: fmt.Sprintf("%s %s: %s", r.ID, r.Resource, what), Since: r.Start, Monitors: []string{r.Monitor}})
 	}
 }
 

@@ -80,5 +80,6 @@ func (s *service) moving(ctx context.Context, move func(context.Context, backend
 		End:        func(database string) { s.server.EndDatabase(database, moveSpread) },
 		Unreadable: s.unreadable,
 		Failed:     s.logFailed,
+		Unsound:    s.unsound,
 	}), nil
 }

@@ -90,7 +90,7 @@ func TestNightOfOneOfTwoServers(t *testing.T) {
 	r.eventually(t, "db1 has moved", func() bool { return r.activeOn("db1") == "mbx2" })
 	since(t, began, "db1 moved")
 	r.turns(t, map[string]string{self1: "Networking"})
-	const did = "RestartService/mbx1:Succeeded ServerFailover/mbx1:Succeeded ForceReboot/mbx1:Succeeded"
+	const did = "ServerFailover/mbx1:Succeeded RestartService/mbx1:Succeeded ForceReboot/mbx1:Succeeded"
 	const told = "ServerFailover mbx1: db1 moved to mbx2; Networking of mbx1 is at fault"
 	n.compare(t, r, did, told)
 	since(t, began, "people were told")
@@ -101,6 +101,37 @@ func TestNightOfOneOfTwoServers(t *testing.T) {
 	r.settled(t)
 	r.eventually(t, "the block is lifted", func() bool { return !r.active.Blocked("mbx1") })
 	n.compare(t, r, did+" AllowActivation/mbx1:Succeeded", told+"; Networking of mbx1 is well again")
+}
+
+// A failover that is not possible at first, since nothing may be activated on the other server, is done when it may: users are out, and all other
+// steps are over. A hook that fails is not said to have done anything.
+func TestNightOfABlockedCopy(t *testing.T) {
+	testkit.NoLeaks(t)
+	n := newNight(t, "wait: 1s")
+	n.hook(t, "restart-service", "exit 1")
+	r := n.serve(t, n.file)
+	r.settled(t)
+	r.impatient(t)
+	r.asks(t, statusFine, "server", "block", "mbx2")
+	n.valves[0].set(fault{refuse: true})
+	const skipped = "RestartService/mbx1:Failed ServerFailover/mbx1:Skipped ForceReboot/mbx1:Skipped"
+	n.compare(t, r, skipped, "Networking of mbx1 is at fault")
+	if got := r.asks(t, statusFine, "health", "recovery", "-o", "json"); strings.Contains(got, "the hook has done it") {
+		t.Error(got)
+	}
+	began := time.Now()
+	r.asks(t, statusFine, "server", "unblock", "mbx2")
+	r.eventually(t, "db1 has moved", func() bool { return r.activeOn("db1") == "mbx2" })
+	since(t, began, "db1 moved")
+	if took := time.Since(began); took > 30*time.Second {
+		t.Errorf("users waited %v for a copy that was ready", took)
+	}
+	r.eventually(t, "mbx1 is restarted", func() bool { return n.reboots() == "restart mbx1" })
+	if got := r.recovered(); !strings.HasPrefix(got, skipped) || !strings.HasSuffix(got, " ServerFailover/mbx1:Succeeded ForceReboot/mbx1:Succeeded") {
+		t.Error(got)
+	}
+	n.valves[0].set(fault{})
+	r.settled(t)
 }
 
 // A store that comes and goes is told as flapping, though no fault lasts long enough to be acted upon, until it is

@@ -31,7 +31,7 @@ const (
 func (s *service) startRecovery() (err error) {
 	s.recovery, err = recovery.New(context.Background(), recovery.Options{
 		Monitors: s.recoverable, Active: s.activeOn, Verify: s.verify, Actors: s.actors(), Store: s.store, Tell: s.recoveryTold,
-		Failed: func(err error) { s.reported("recovery", err) }, Helped: s.recoveryHelped, Follow: s.health.Follow,
+		Failed: func(err error) { s.reported("recovery", err) }, Helped: s.recoveryHelped, Follow: s.health.Follow, Standby: s.standby,
 	})
 	if err == nil {
 		s.recovery.Use(recoveryPlan(s.config.Health.Recovery))
@@ -141,7 +141,10 @@ func (s *service) restartMailbox(ctx context.Context, key string, of configs.Hoo
 	if hook == nil {
 		return "", recovery.Skipped("there is no hook: " + key)
 	}
-	return "the hook has done it", hook.Restart(ctx, server)
+	if err := hook.Restart(ctx, server); err != nil {
+		return "", err
+	}
+	return "the hook has done it", nil
 }
 
 // restartMachine is restartMailbox for a whole machine, which nobody's mail may be on.
@@ -162,6 +165,19 @@ func (s *service) activeDatabases(server string) []string {
 	}
 	return all
 }
+
+// standby lists the mailbox servers to which failover would move databases.
+func (s *service) standby(ctx context.Context, c recovery.Case) (servers []string) {
+	for database, server := range s.front.Load().tier.Standby(ctx, c.Server, backend.MoveOptions{Unsound: s.unsound}) {
+		if !c.Alone || database == c.Database {
+			servers = append(servers, server)
+		}
+	}
+	return servers
+}
+
+// unsound says why nothing must be moved to a mailbox server, though it may answer.
+func (s *service) unsound(server string) error { return health.Unsound(server, s.health.Monitors()) }
 
 // failover moves what is active on a server, and keeps it from coming back of itself; or one database, if the others are well.
 func (s *service) failover(ctx context.Context, c recovery.Case) (string, error) {

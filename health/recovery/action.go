@@ -27,16 +27,17 @@ type kind struct {
 	onServer bool   // it is for a mailbox server that is at fault itself
 	whole    bool   // it hits all databases on the server
 	restarts bool   // a mailbox server, or its service
+	mends    bool   // a fault may be over by it
 	again    bool   // done twice it is as good as done once, so an interrupted one is done again
 	resource func(c Case) string
 }
 
 var kinds = map[Action]kind{
-	RestartService:  {id: "RestartService", suffix: "RestartService", onServer: true, whole: true, restarts: true, resource: Case.server},
-	Failover:        {id: "ServerFailover", lifted: "AllowActivation", suffix: "Failover", onServer: true, again: true, resource: Case.moved},
-	RestartServer:   {id: "ForceReboot", suffix: "RestartServer", onServer: true, whole: true, restarts: true, resource: Case.server},
+	RestartService:  {id: "RestartService", suffix: "RestartService", onServer: true, whole: true, restarts: true, mends: true, resource: Case.server},
+	Failover:        {id: "ServerFailover", lifted: "AllowActivation", suffix: "Failover", onServer: true, again: true, mends: true, resource: Case.moved},
+	RestartServer:   {id: "ForceReboot", suffix: "RestartServer", onServer: true, whole: true, restarts: true, mends: true, resource: Case.server},
 	ProtocolLog:     {id: "EnableProtocolLog", lifted: "DisableProtocolLog", suffix: "ProtocolLog", again: true, resource: Case.database},
-	RestartFrontEnd: {id: "RestartFrontEnd", suffix: "RestartFrontEnd", again: true, resource: Case.frontEnd},
+	RestartFrontEnd: {id: "RestartFrontEnd", suffix: "RestartFrontEnd", again: true, mends: true, resource: Case.frontEnd},
 	OutOfService:    {id: "TakeComponentOffline", lifted: "BringComponentOnline", suffix: "Offline", again: true, resource: Case.frontEnd},
 	Escalate:        {id: "Escalate", suffix: "Escalate", again: true, resource: Case.database},
 }
@@ -66,15 +67,18 @@ func (a Action) Known() bool { _, ok := kinds[a]; return ok }
 // Restarts says whether the action restarts a mailbox server, or its service: it may be done long before the server is back.
 func (a Action) Restarts() bool { return kinds[a].restarts }
 
-// isRestart says whether a record's ID is that of a restart.
-func isRestart(id string) bool {
-	for _, k := range kinds {
+// actionOf returns the action whose records have an ID, "" if that is of none, or of one taken back.
+func actionOf(id string) Action {
+	for action, k := range kinds {
 		if k.id == id {
-			return k.restarts
+			return action
 		}
 	}
-	return false
+	return ""
 }
+
+// isRestart says whether a record's ID is that of a restart.
+func isRestart(id string) bool { return actionOf(id).Restarts() }
 
 // Actor does an action.
 type Actor struct {

@@ -45,7 +45,7 @@ func (r *Responders) ByHand(
 	defer r.endTurn()
 	record := r.newRecord(action, c, requestor, r.opt.Now())
 	throttle := r.plan().Throttles[action]
-	if v := throttle.judge(r.log.Records(), record.ID, record.Resource, record.Start); machine && v.reason != "" {
+	if v := throttle.judge(r.log.Records(), record.ID, record.Resource, record.Start); machine && v.reason != "" && !r.mayExceed(ctx, action, c) {
 		record.Throttle, record.ThrottledBy = throttle.String(), record.ID+"/"+record.Resource
 		record = r.enter(ctx, record, ResultThrottled, v.reason)
 		return record, fmt.Errorf("%s of %s: %s: %w", action, record.Resource, v.reason, ErrThrottled)
@@ -64,6 +64,11 @@ func (r *Responders) ByHand(
 		r.opt.Follow(selfTestID(c.Server), r.opt.Now().Add(r.plan().Wait))
 	}
 	return r.end(ctx, record, ResultSucceeded, what, nil), nil
+}
+
+// mayExceed says whether an action may be done though its throttle forbids it: users can be moved to a sound copy.
+func (r *Responders) mayExceed(ctx context.Context, action Action, c Case) bool {
+	return action == Failover && r.standsBy(ctx, c, survey{all: r.opt.Monitors(), active: r.opt.Active})
 }
 
 // Lift takes back what ByHand has done. It does not lift the block of a mailbox server whose own probe fails: the

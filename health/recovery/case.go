@@ -140,19 +140,21 @@ func (s survey) othersWell(m health.MonitorState, server string) bool {
 	return others
 }
 
-// held says why nothing may be done for a case, "" if something may: others fail too, or who is to blame is nobody that can be acted upon.
-func (s survey) held(m health.MonitorState, c Case) string {
-	if bad, total := health.Together(m, s.all, s.active); health.IsCommon(bad, total, s.percent) {
-		return fmt.Sprintf("%s fails on %d of %d mailbox servers: they have a cause in common", m.Name, bad, total)
-	}
-	if m.LastFailure == nil {
+// common says that a monitor fails on mailbox servers that have a cause in common, "" if they have none.
+func (s survey) common(m health.MonitorState) string {
+	failing, total := health.FailingWith(m, s.all, s.active)
+	if !health.IsCommon(len(failing), total, s.percent) {
 		return ""
 	}
-	return c.blameless(m.LastFailure)
+	const why = "%s fails on %d of %d mailbox servers (%s): they have a cause in common"
+	return fmt.Sprintf(why, m.Name, len(failing), total, strings.Join(failing, ", "))
 }
 
 // blameless says why a failure is no reason to act, "" if it is one.
 func (c Case) blameless(f *health.Result) string {
+	if f == nil {
+		return ""
+	}
 	switch d := f.Dependency; {
 	case d == health.Portico:
 		return "Portico has run out of descriptors, ports or memory: people raise its limits"

@@ -25,6 +25,19 @@ type Ladder struct {
 	// Postponed is the first step that came too soon, and Due when it is due. The steps behind it did not wait for it.
 	Postponed int       `json:"postponed,omitempty"`
 	Due       time.Time `json:"due,omitzero"`
+
+	looked time.Time // when it was last looked whether users can be moved; see rescue
+	held   time.Time // when nothing could be done last, since others failed too, or nobody was to blame
+	blamed time.Time // when nobody that can be acted upon was to blame last
+}
+
+// settles says whether a case that was nobody's, or everybody's, has just become one to act upon. The last result may be of the time before;
+// and where somebody else was to blame, what comes next may still be the end of that.
+func (l *Ladder) settles(m health.MonitorState, now time.Time) bool {
+	if !l.blamed.IsZero() && now.Sub(l.blamed) < lookAgain {
+		return true
+	}
+	return !l.held.IsZero() && m.LastResult != nil && m.LastResult.Start.Before(l.held)
 }
 
 // lookAgain is how long a ladder waits for its monitor after the probe has succeeded by hand.
@@ -58,6 +71,9 @@ func (r *Responders) climb(ctx context.Context, l *Ladder, m health.MonitorState
 		if action == Escalate {
 			l.Told = true
 			continue
+		}
+		if action == Failover && r.rescued(l) {
+			continue // users were moved before; see rescue
 		}
 		unfit, throttle := l.unfit(action, failure), plan.Throttles[action]
 		record.Throttle, record.ThrottledBy = throttle.String(), record.ID+"/"+record.Resource
@@ -116,7 +132,7 @@ func (r *Responders) verify(ctx context.Context, l *Ladder, m health.MonitorStat
 		return nil, true
 	}
 	if reason := l.blameless(result); reason != "" {
-		l.Note, l.Told, l.Next = reason, true, now.Add(lookAgain)
+		l.Note, l.Told, l.Next, l.held, l.blamed = reason, true, now.Add(lookAgain), now, now
 		return nil, true
 	}
 	l.Note = forPeople(result)
@@ -132,7 +148,11 @@ func (r *Responders) perform(ctx context.Context, l *Ladder, action Action, reco
 		return false
 	}
 	record.State = Started
-	r.write(ctx, &record)
+	if r.alike(l, Record{ID: record.ID, Resource: record.Resource, Result: ResultFailed}) { // it was told that it is tried again
+		r.keep(ctx, &record)
+	} else {
+		r.write(ctx, &record)
+	}
 	l.Begun = record.Instance
 	if actor.Undo != nil && (action != Failover || !l.Alone) { // a database that moves alone leaves no block behind
 		l.add(action)
@@ -151,9 +171,9 @@ func (r *Responders) do(ctx context.Context, l *Ladder, c Case, action Action, r
 	switch {
 	case errors.As(err, &skipped):
 		l.drop(action)
-		r.end(ctx, record, ResultSkipped, string(skipped), nil)
+		r.endOnce(ctx, l, record, ResultSkipped, string(skipped), nil)
 	case err != nil:
-		r.end(ctx, record, ResultFailed, what, err)
+		r.endOnce(ctx, l, record, ResultFailed, what, err)
 	default:
 		record = r.end(ctx, record, ResultSucceeded, what, nil)
 		done = true
@@ -169,8 +189,26 @@ func (r *Responders) do(ctx context.Context, l *Ladder, c Case, action Action, r
 	return done
 }
 
-// await gives a step its time to help. After a restart probes are repeated meanwhile: nobody but them knows when the server is back.
+// endOnce ends a record of what was not done. If a try before it has ended alike, for the same fault, that one's record is enough.
+func (r *Responders) endOnce(ctx context.Context, l *Ladder, record Record, result Result, what string, err error) {
+	record.Result = result
+	if r.alike(l, record) {
+		r.log.drop(ctx, record.Instance)
+		return
+	}
+	r.end(ctx, record, result, what, err)
+}
+
+// await gives a step its time to help. After a restart probes are repeated meanwhile: nobody but them knows when the server is back. A failover
+// that came before its turn keeps no other step waiting: it mends no server.
 func (r *Responders) await(l *Ladder, action Action) {
+	if action == Failover {
+		rung := slices.Index(r.plan().Ladders[nameOf(l.Monitor)], Failover)
+		if l.Rung < rung {
+			return
+		}
+		l.Rung = rung
+	}
 	l.Rung, l.Next = l.Rung+1, r.opt.Now().Add(r.plan().Wait)
 	if action.Restarts() {
 		r.opt.Follow(l.Monitor, l.Next)
@@ -193,24 +231,20 @@ func (l *Ladder) drop(action Action) {
 // resume goes on where a process before this one has ended in the middle of a step: what may be done twice is done to its end, the rest is not
 // done again.
 func (r *Responders) resume(ctx context.Context, l *Ladder, m health.MonitorState) {
-	steps := r.plan().Ladders[m.Name]
 	record, known := r.log.find(l.Begun)
-	var interrupted Action
-	if l.Rung < len(steps) && known {
-		action := steps[l.Rung]
-		interrupted = action
-		if actor, ok := r.opt.Actors[action]; ok && kinds[action].again && kinds[action].id == record.ID {
-			c := l.Case
-			c.Resumed = true
-			if !r.do(ctx, l, c, action, record, actor) {
-				l.Rung++
-			}
-			return
+	action := actionOf(record.ID)
+	inTurn := l.Rung < len(r.plan().Ladders[m.Name]) && r.plan().Ladders[m.Name][l.Rung] == action
+	if actor, ok := r.opt.Actors[action]; known && ok && kinds[action].again && (inTurn || action == Failover) {
+		c := l.Case
+		c.Resumed = true
+		if !r.do(ctx, l, c, action, record, actor) && inTurn {
+			l.Rung++
 		}
+		return
 	}
 	if known {
 		r.end(ctx, record, ResultInterrupted, "the process ended meanwhile; it is not done again", nil)
 	}
 	l.Begun = 0
-	r.await(l, interrupted)
+	r.await(l, action)
 }

@@ -27,6 +27,7 @@ type Record struct {
 	Exception    string    `json:"exception_message,omitempty"` // what went wrong
 	Throttle     string    `json:"throttle_parameters,omitempty"`
 	ThrottledBy  string    `json:"throttle_identity,omitempty"` // the action and its resource
+	Excess       string    `json:"beyond_throttle,omitempty"`   // why a throttle forbids what was done all the same, since users were out
 	ProcessStart time.Time `json:"lam_process_start_time"`      // of the process that did it
 }
 
@@ -123,6 +124,16 @@ func (l *Log) put(ctx context.Context, r *Record) error {
 		l.records = l.records[1:]
 	}
 	return err
+}
+
+// drop takes a record out: it says nothing that another does not.
+func (l *Log) drop(ctx context.Context, instance uint64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.records = slices.DeleteFunc(l.records, func(r Record) bool { return r.Instance == instance })
+	if entry, err := l.store.Get(ctx, logKey(instance)); err == nil {
+		l.store.Delete(ctx, entry.Key, entry.Revision)
+	}
 }
 
 // write stores a value, whatever was there.

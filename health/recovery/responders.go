@@ -41,11 +41,14 @@ type Options struct {
 	Active func(database string) (server string)
 	// Verify runs a monitor's probe once, and returns nil if that can not be done.
 	Verify func(ctx context.Context, m health.MonitorState) *health.Result
-	Actors map[Action]Actor
-	Store  store.Store      // keeps log and ladders
-	Now    func() time.Time // default time.Now
-	Tell   func(Record)     // told of each entry of the recovery log; it must not block
-	Failed func(error)      // told of what can not be kept
+	// Standby lists the mailbox servers to which a failover of a case would move databases now, as far as the servers answer. Nil:
+	// nobody knows.
+	Standby func(ctx context.Context, c Case) (servers []string)
+	Actors  map[Action]Actor
+	Store   store.Store      // keeps log and ladders
+	Now     func() time.Time // default time.Now
+	Tell    func(Record)     // told of each entry of the recovery log; it must not block
+	Failed  func(error)      // told of what can not be kept
 	// Follow has the probe of a monitor repeated quickly until it succeeds or the time has come: its target was restarted. It
 	// must not block.
 	Follow func(monitor string, until time.Time)
@@ -211,13 +214,14 @@ func (r *Responders) endFault(ctx context.Context, l *Ladder, m health.MonitorSt
 		r.helped(l)
 	}
 	l.Since, l.Rung, l.Next, l.Told, l.Escalated, l.Postponed, l.Due = time.Time{}, 0, time.Time{}, false, false, 0, time.Time{}
+	l.held, l.blamed = time.Time{}, time.Time{}
 	r.save(ctx, l)
 }
 
-// helped tells of the last step of a ladder whose monitor is healthy again. Of a failover somebody was told when it was done.
+// helped tells of the last step that may have mended what a ladder was for, now that its monitor is healthy. Of a failover somebody was told when it was done.
 func (r *Responders) helped(l *Ladder) {
 	for _, record := range slices.Backward(r.log.Records()) {
-		if record.Monitor != l.Monitor || record.Start.Before(l.Since) || record.Result != ResultSucceeded || !isStep(record.ID) {
+		if record.Monitor != l.Monitor || record.Start.Before(l.Since) || record.Result != ResultSucceeded || !kinds[actionOf(record.ID)].mends {
 			continue
 		}
 		if record.ID != kinds[Failover].id {
@@ -227,31 +231,30 @@ func (r *Responders) helped(l *Ladder) {
 	}
 }
 
-// isStep says whether a record's ID is that of a step of a ladder, not of one taken back.
-func isStep(id string) bool {
-	for _, k := range kinds {
-		if k.id == id {
-			return true
-		}
-	}
-	return false
-}
-
-// Escalated notes in the recovery log that somebody was told of monitors, once for each fault.
+// Escalated notes in the recovery log that somebody was told of monitors: one record for all that were not told of before in their present
+// faults.
 func (r *Responders) Escalated(ctx context.Context, monitors []string, who string) {
 	if r.turn(ctx) != nil {
 		return
 	}
 	defer r.endTurn()
-	for _, id := range monitors {
-		l := r.ladders[id]
-		if l == nil || l.Escalated {
-			continue
+	var told []string
+	for _, id := range slices.SortedFunc(slices.Values(monitors), compareRank) {
+		if l := r.ladders[id]; l != nil && !l.Escalated {
+			l.Escalated = true
+			r.save(ctx, l)
+			told = append(told, id)
 		}
-		l.Escalated = true
-		r.enter(ctx, r.newRecord(Escalate, l.Case, Escalate.Responder(nameOf(id)), r.opt.Now()), ResultSucceeded, "told: "+who)
-		r.save(ctx, l)
 	}
+	if len(told) == 0 {
+		return
+	}
+	message := "told: " + who
+	if others := told[1:]; len(others) > 0 {
+		message += "; also of " + strings.Join(others, ", ")
+	}
+	record := r.newRecord(Escalate, r.ladders[told[0]].Case, Escalate.Responder(nameOf(told[0])), r.opt.Now())
+	r.enter(ctx, record, ResultSucceeded, message)
 }
 
 func compareRank(a, b string) int {
@@ -285,23 +288,32 @@ func (r *Responders) begin(m health.MonitorState, s survey) {
 func (r *Responders) visit(ctx context.Context, l *Ladder, m health.MonitorState, s survey, leads map[string]string) (done bool) {
 	now := s.caseOf(m)
 	moved := l.Server != "" && now.Server != "" && now.Server != l.Server
-	if l.Rung == 0 && l.Begun == 0 {
+	if l.Rung == 0 && l.Begun == 0 && len(l.Lift) == 0 {
 		l.Case = now
 		moved = false
 	}
 	lead, until := leads[l.Server], r.comesBackUntil(l.Server, s)
-	switch reason := s.held(m, l.Case); {
+	common, blameless := s.common(m), l.blameless(m.LastFailure)
+	first := lead == "" || lead == l.Monitor
+	switch {
 	case l.Begun != 0:
 		return r.climb(ctx, l, m)
 	case health.Outdated(m, s.active):
 		l.Note = "it has moved to " + s.active(m.Target) + " since it failed: its probe is waited for"
-	case reason != "":
-		l.Note, l.Told = reason, true
+	case common != "":
+		l.Note, l.Told, l.held = common, true, r.opt.Now()
+		return first && r.rescue(ctx, l, m, s)
+	case blameless != "":
+		l.Note, l.Told, l.held, l.blamed = blameless, true, r.opt.Now(), r.opt.Now()
+	case l.settles(m, r.opt.Now()):
+		l.Note = "what kept anything from being done is over: its probe is waited for"
 	case moved:
-		l.Note, l.Told = fmt.Sprintf("%s has moved to %s and fails there too: it goes to people", now.Database, now.Server), true
+		return r.follow(ctx, l, now, s) && r.rescue(ctx, l, m, s)
+	case first && r.rescue(ctx, l, m, s):
+		return true
 	case r.opt.Now().Before(until):
 		l.Note = fmt.Sprintf("%s was restarted: it has until %s to come back", l.Server, until.UTC().Format(time.RFC3339))
-	case lead != "" && lead != l.Monitor:
+	case !first:
 		l.Note = lead + " is seen to first"
 		other := r.ladders[lead]
 		l.Told = l.Told || other != nil && other.Told || other == nil && r.opt.Now().Sub(l.Since) > r.plan().Wait
@@ -372,11 +384,17 @@ func (r *Responders) end(ctx context.Context, record Record, result Result, mess
 	return record
 }
 
+// write keeps a record and tells of it.
 func (r *Responders) write(ctx context.Context, record *Record) {
+	r.keep(ctx, record)
+	r.opt.Tell(*record)
+}
+
+// keep puts a record into the recovery log.
+func (r *Responders) keep(ctx context.Context, record *Record) {
 	if err := r.log.put(ctx, record); err != nil {
 		r.opt.Failed(fmt.Errorf("recovery log: %w", err))
 	}
-	r.opt.Tell(*record)
 }
 
 // save keeps a ladder, if it has changed.

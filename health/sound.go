@@ -1,0 +1,37 @@
+package health
+
+import (
+	"fmt"
+	"slices"
+)
+
+// blamesServer says whether a failure at a mailbox server is that server's own.
+func (f *Result) blamesServer() bool {
+	return f.Dependency == Networking || f.Dependency == InformationStore || f.Dependency == MailboxServerAuthentication
+}
+
+// Unsound says why users must not be sent to a mailbox server: its own ImapSelfTestMonitor fails, and blames the server. It returns nil if no
+// monitor says so, also where none looks at the server.
+func Unsound(server string, all []MonitorState) error {
+	m, ok := selfTest(server, all)
+	if f := m.LastFailure; ok && m.Failing() && f != nil && f.blamesServer() {
+		return fmt.Errorf("%s fails: %s", m.ID(), f.Err)
+	}
+	return nil
+}
+
+// Sound says whether a mailbox server was seen to serve: its own ImapSelfTestMonitor is well and the latest run succeeded.
+func Sound(server string, all []MonitorState) bool {
+	m, ok := selfTest(server, all)
+	well := m.Value == Healthy || m.Value == Degraded && !m.Failing()
+	return ok && well && m.InRow == 0 && !m.LastSuccess.IsZero()
+}
+
+// selfTest returns the monitor of a mailbox server itself.
+func selfTest(server string, all []MonitorState) (m MonitorState, ok bool) {
+	i := slices.IndexFunc(all, func(m MonitorState) bool { return m.Name == ImapSelfTestMonitor && m.Target == server })
+	if i < 0 {
+		return m, false
+	}
+	return all[i], true
+}
