@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"strconv"
+	"strings"
 	"time"
 
 	"portico/backend/secret"
@@ -94,6 +95,7 @@ func (c *conversation) read() (wire.Response, error) {
 	case resp.Status == wire.StatusBYE:
 		e := c.fail(KindBye, fmt.Errorf("the server said BYE: %s", c.clean(resp.Text)))
 		e.Code, e.Text = c.codeForClient(resp)
+		e.Crowded = c.crowded(resp)
 		return resp, e
 	case resp.Status == wire.StatusPREAUTH:
 		return resp, c.fail(c.nonsenseKind(), errors.New("PREAUTH: whose mailbox this is nobody asked"))
@@ -168,6 +170,16 @@ func (c *conversation) clean(text string) string {
 		return secret.Mask
 	}
 	return string(wire.AppendText(nil, text, maxQuoted))
+}
+
+// crowded says whether a server refuses a sign-in since the account has too many connections there. Servers have several codes for that, and
+// Dovecot's UNAVAILABLE has other meanings too.
+func (c *conversation) crowded(resp wire.Response) bool {
+	if c.laps.phase != PhaseSignIn {
+		return false
+	}
+	text := strings.ToLower(resp.Text)
+	return resp.Code == "LIMIT" || strings.Contains(text, "number of connections") || strings.Contains(text, "too many connections")
 }
 
 // codeForClient returns the code of a refusal if the client may see it, and the text where only that helps: of an alert, which must be

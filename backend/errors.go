@@ -63,7 +63,9 @@ type Error struct {
 	Phase  string // one of the Phase constants
 	Code   string // with KindRefused and KindBye: the server's response code if the client may see it (RFC 5530, or ALERT)
 	Text   string // with Code ALERT or LIMIT: the server's text, cleaned and bounded, for the client's user (RFC 9051 section 7.1)
-	Err    error  // the cause; its text may quote the server, cleaned and bounded, and is for logs only
+	// Crowded says that the server has judged the sign-in and refuses it since the account has too many connections there.
+	Crowded bool
+	Err     error // the cause; its text may quote the server, cleaned and bounded, and is for logs only
 }
 
 // Error implements error.

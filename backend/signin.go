@@ -211,6 +211,7 @@ func (s *signIn) refusal(resp wire.Response) *Error {
 	}
 	e := s.fail(kind, fmt.Errorf("sign-in refused: %s", text))
 	e.Code, e.Text = s.codeForClient(resp)
+	e.Crowded = s.crowded(resp)
 	return e
 }
 

@@ -20,6 +20,9 @@ func (b Back) explain(ctx context.Context, run *Run, a account, database, server
 	if !errors.As(err, &e) || e.Phase != backend.PhaseSignIn {
 		return err
 	}
+	if e.Crowded {
+		return &Failure{Authentication, e.Phase, fmt.Errorf("account %s has all connections that %s allows it: %w", a.user, server, err)}
+	}
 	silent := e.Kind == backend.KindTimeout
 	if d := ofKind[e.Kind]; !silent && d != Authentication {
 		return err
@@ -31,6 +34,9 @@ func (b Back) explain(ctx context.Context, run *Run, a account, database, server
 			d, phase := blame(cause)
 			return &Failure{d, phase, fmt.Errorf("%w; %w", err, cause)}
 		}
+	}
+	if !silent && b.Tier().TakesUsers(server) {
+		return &Failure{Authentication, e.Phase, fmt.Errorf("account %s, while users sign in to %s: %w", a.user, server, err)}
 	}
 	other, taken := b.takenElsewhere(ctx, a, database, server)
 	switch {

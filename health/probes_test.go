@@ -256,6 +256,13 @@ func TestWhoJudgesPasswords(t *testing.T) {
 		{"silent here and refused there", hangs, out, nil, Authentication, "mbx2 does not take it either"},
 		{"silent where there is no other copy", hangs, "", nil, MailboxServerAuthentication, ""},
 		{"silent with the directory down", hangs, in, directoryDown, ActiveDirectory, "no answer"},
+		{"too many connections", hello + "C: ${tag} LOGIN *\nS: ${tag} NO [LIMIT] no more\neof", in, nil, Authentication,
+			"account health1 has all connections that mbx1 allows it"},
+		{"too many connections, as Dovecot says it", hello + "C: ${tag} LOGIN *\nS: ${tag} NO [UNAVAILABLE] " +
+			"Maximum number of connections from user+IP exceeded (mail_max_userip_connections=10)\neof", in, nil, Authentication,
+			"account health1 has all connections that mbx1 allows it"},
+		{"unavailable", hello + "C: ${tag} LOGIN *\nS: ${tag} NO [UNAVAILABLE] later\neof", in, nil,
+			MailboxServerAuthentication, "mbx2 takes the same sign-in"},
 		{"hangs up", hello + "C: ${tag} LOGIN *\nclose", in, nil, Networking, ""},
 		{"no mechanism", "S: * OK [CAPABILITY IMAP4rev1 LOGINDISABLED] hello\neof", in, nil,
 			MailboxServerAuthentication, "no mechanism"},
@@ -288,6 +295,29 @@ func TestWhoJudgesPasswords(t *testing.T) {
 				t.Errorf("%s: %s", blames(r), r.Err)
 			}
 		})
+	}
+}
+
+// A server that lets users in judges sign-ins: what it refuses is the account.
+func TestUsersSignIn(t *testing.T) {
+	testkit.NoLeaks(t)
+	first := testkit.Scripted(t, nil, signsIn+"eof", refuses, refuses)
+	other := testkit.Scripted(t, nil, signsIn+"eof")
+	p := newProbed(t, first.Addr(), other.Addr())
+	route, err := p.tier.Route(t.Context(), directory.Query{User: "health1", Login: "health1"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	link, err := p.tier.SignIn(testkit.Context(t), route, backend.SignInRequest{
+		Tag: "a", User: "alice", Credential: backend.Credential{Username: "alice", Password: "sesame"},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	link.Conn.Close()
+	r := p.runs(&Run{}, p.back().DeepTest("db1", false))
+	if r.Dependency != Authentication || !strings.Contains(r.Err, "account health1, while users sign in to mbx1") {
+		t.Errorf("%s: %s", blames(r), r.Err)
 	}
 }
 

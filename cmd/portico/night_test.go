@@ -134,6 +134,26 @@ func TestNightOfABlockedCopy(t *testing.T) {
 	r.settled(t)
 }
 
+// A health mailbox that has used up its connections to a server is no fault of the server: its databases stay, and people are told of the account.
+func TestNightOfUsedUpConnections(t *testing.T) {
+	testkit.NoLeaks(t)
+	n := newNight(t, "wait: 1s")
+	r := n.serve(t, n.file)
+	r.settled(t)
+	r.impatient(t)
+	for range 10 { // Dovecot allows each user that many from an address
+		c := testkit.Dial(t, n.dovecots[0].Plain, nil)
+		c.Expect("* OK *")
+		c.Command("a", "LOGIN health1 probe-it")
+		defer c.Close()
+	}
+	r.turns(t, map[string]string{self1: "Authentication", deep1: "Authentication", ctp1: "Authentication"})
+	n.compare(t, r, "", "Authentication of mbx1 is at fault")
+	if text, _ := os.ReadFile(n.mail); !strings.Contains(string(text), "account health1 has all connections that mbx1 allows it") {
+		t.Errorf("%s", text)
+	}
+}
+
 // A store that comes and goes is told as flapping, though no fault lasts long enough to be acted upon, until it is
 // quiet.
 func TestNightOfAFlap(t *testing.T) {
