@@ -407,7 +407,7 @@ func TestKilledWhileItRecovers(t *testing.T) {
 	cmd.Process.Kill()
 	cmd.Wait()
 	r = w.serve(t, file)
-	r.eventually(t, "the next step", func() bool { return strings.Contains(r.recovered(), "ForceReboot/mbx1") })
+	r.eventually(t, "the next step", func() bool { return strings.Contains(r.recovered(), "ForceReboot/mbx1:Skipped") })
 	const did = "ServerFailover/mbx1:Succeeded RestartService/mbx1:Interrupted ForceReboot/mbx1:Skipped"
 	if got := r.recovered(); !strings.HasPrefix(got, did) || restarts() != "restart mbx1" {
 		t.Errorf("%s; %s", got, restarts())
