@@ -1,6 +1,7 @@
 package recovery
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -16,26 +17,27 @@ import (
 // world is a site in simulated time: six mailbox servers with a database each, of which db1 to db3 have a copy on the next, and our front end. db7
 // is on mbx6 too.
 type world struct {
-	t        *testing.T
-	now      time.Time
-	store    store.Store
-	plan     Plan
-	monitors []health.MonitorState
-	active   map[string]string
-	verify   health.Dependency // what a run by hand finds, if not that all is well
-	well     bool              // a run by hand succeeds
-	did      []string          // what actors were asked for
-	fail     map[Action]error  // what comes of it
-	undoFail error
-	stuck    bool          // what moves fails on
-	sound    []string      // mailbox servers that are ready for what is active elsewhere
-	each     time.Duration // from a look to the next
-	kill     Action        // the process ends in the middle of it
-	helped   []string      // what has helped
-	followed []string      // monitors whose probes are repeated, since what they look at was restarted
-	r        *Responders
-	ctx      context.Context
-	end      context.CancelFunc
+	t          *testing.T
+	now        time.Time
+	store      store.Store
+	plan       Plan
+	monitors   []health.MonitorState
+	active     map[string]string
+	verifyType health.ResultType // Failed if it is not set
+	verify     health.Dependency // what a run by hand finds, if not that all is well
+	well       bool              // a run by hand succeeds
+	did        []string          // what actors were asked for
+	fail       map[Action]error  // what comes of it
+	undoFail   error
+	stuck      bool          // what moves fails on
+	sound      []string      // mailbox servers that are ready for what is active elsewhere
+	each       time.Duration // from a look to the next
+	kill       Action        // the process ends in the middle of it
+	helped     []string      // what has helped
+	followed   []string      // monitors whose probes are repeated, since what they look at was restarted
+	r          *Responders
+	ctx        context.Context
+	end        context.CancelFunc
 }
 
 // noLimit throttles nothing.
@@ -103,7 +105,7 @@ func (w *world) start() {
 				return &health.Result{Type: health.Succeeded}
 			}
 			if w.verify != "" {
-				return &health.Result{Type: health.Failed, Dependency: w.verify}
+				return &health.Result{Type: cmp.Or(w.verifyType, health.Failed), Dependency: w.verify}
 			}
 			return m.LastFailure
 		},

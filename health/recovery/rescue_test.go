@@ -102,6 +102,7 @@ func TestNotReady(t *testing.T) {
 		"never seen":    func(w *world) { w.monitor("SelfTestMonitor/mbx2").LastSuccess = time.Time{} },
 		"no monitor":    func(w *world) { w.monitor("SelfTestMonitor/mbx2").Name = "Other" },
 		"probe fails":   func(w *world) { w.verify = health.Networking },
+		"probe hangs":   func(w *world) { w.verify, w.verifyType = health.Networking, health.Timeout },
 		"no answer":     func(w *world) { w.sound = nil },
 		"source serves": func(w *world) { w.well = true },
 		"dry run": func(w *world) {
