@@ -284,7 +284,7 @@ func TestHelpedIsToldOnce(t *testing.T) {
 	w.undoFail = errors.New("the disk is full")
 	w.set(health.Healthy, "", "ProxyTestMonitor")
 	w.pass(10 * time.Minute)
-	if got := strings.Join(w.helped, ", "); got != "TakeComponentOffline/ImapProxy" {
+	if got := strings.Join(w.helped, ", "); got != "RestartFrontEnd/ImapProxy" {
 		t.Errorf("it told %s", got)
 	}
 }
