@@ -1,10 +1,12 @@
 package configs
 
-// Nearest returns the known word most like word, or "" if none is like it.
+import "strings"
+
+// Nearest returns the known word most like word, or "" if none is like it. Case does not count.
 func Nearest(word string, known []string) string {
 	best, bestDistance := "", len(word)/3+2
 	for _, k := range known {
-		if d := distance(word, k); d < bestDistance {
+		if d := distance(strings.ToLower(word), strings.ToLower(k)); d < bestDistance {
 			best, bestDistance = k, d
 		}
 	}

@@ -1,6 +1,7 @@
 package health
 
 import (
+	"slices"
 	"time"
 )
 
@@ -25,6 +26,9 @@ var alertValues = [...]string{
 
 // String returns Exchange's name.
 func (v AlertValue) String() string { return alertValues[v] }
+
+// AlertValues lists the names of all states.
+func AlertValues() []string { return slices.Clone(alertValues[:]) }
 
 // Monitor is one instance of a monitor: it judges the results of one probe, of the same target.
 type Monitor struct {

@@ -47,7 +47,7 @@ func newHealthGet() *cobra.Command {
 	aboutServer(cmd)
 	where := cmd.Flags().String("where", "", "only monitors for which this `condition` holds: FIELD -eq|-ne|-gt|-ge|-lt|-le|-like|-notlike VALUE, joined by -and")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		holds, err := monitorFields.where(*where)
+		holds, err := monitorFields.where(*where, ask.monitorKinds(cmd.Context()))
 		if err != nil {
 			return err
 		}

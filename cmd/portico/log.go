@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -56,17 +57,21 @@ func newLogOn() *cobra.Command {
 		Use:   "on",
 		Short: "Log what sessions do, for a while",
 		Long: "On begins a rule: sessions that fit all that is given are logged from now on, those that are open too, until the rule's end. Any\n" +
-			"number of rules are in force side by side. Without a filter everything is logged.",
+			"number of rules are in force side by side. --all logs every session.",
 		Example: "  portico log on --user ann@example.org\n  portico log on --server mbx1 --slower 500ms --for 1h",
 		Args:    cobra.NoArgs,
 	}
 	ask := askFlags(cmd)
 	filter := ask.filterFlags(cmd, ask.existing)
+	all := cmd.Flags().Bool("all", false, "log every session")
 	last := timeFlag(cmd, "for", 10*time.Minute, "`time` after which the rule ends; 0s is not before log off")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		wanted, err := filter(cmd.Context())
 		if err != nil {
 			return err
+		}
+		if *all == (wanted != admin.LogFilter{}) {
+			return errors.New("portico log on needs a filter, such as --user, or --all for every session, and not both")
 		}
 		body := struct {
 			admin.LogFilter
@@ -90,12 +95,17 @@ type changedRule struct {
 
 func newLogOff() *cobra.Command {
 	cmd := &cobra.Command{
-		Use:   "off [RULE]",
+		Use:   "off RULE | --all",
 		Short: "End a rule of the protocol log, or all of them",
+		Long:  "Off ends the rule that log status names. --all ends every rule, those of other operators too.",
 		Args:  cobra.MaximumNArgs(1),
 	}
 	ask := askFlags(cmd)
+	all := cmd.Flags().Bool("all", false, "end every rule, those of other operators too")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if *all == (len(args) == 1) {
+			return errors.New("portico log off needs a rule, which portico log status names, or --all")
+		}
 		var status admin.LogStatus
 		if err := ask.get(cmd.Context(), "/api/v1/log", &status); err != nil {
 			return err

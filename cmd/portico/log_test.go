@@ -222,8 +222,8 @@ func TestLogRules(t *testing.T) {
 	}{
 		{[]string{"on", "--ip", "192.0.2"}, "neither an address nor a network"},
 		{[]string{"on", "--user", strings.Repeat("x", 300)}, "longer than 256 bytes"},
-		{[]string{"on", "--for", "-1s"}, "is not from 0"},
-		{[]string{"on", "--for", "10000h"}, "is not from 0"},
+		{[]string{"on", "--all", "--for", "-1s"}, "is not from 0"},
+		{[]string{"on", "--all", "--for", "10000h"}, "is not from 0"},
 		{[]string{"off", "r9"}, `there is no rule "r9"`},
 		{[]string{"off", "setting"}, "ProtocolLogEnabled=false"},
 		{[]string{"tail", "-o", "yaml"}, "it must be table, wide, list, json, name or csv"},
@@ -273,7 +273,7 @@ func TestLogRules(t *testing.T) {
 	if err != nil || !strings.HasPrefix(string(text), `{"dateTime":"`) {
 		t.Errorf("%s, %v: %.100s", site.logStatus(t).File, err, text)
 	}
-	if got := site.portico(t, 0, "log", "off"); !strings.Contains(got, "1") || !strings.Contains(got, "Everything is still logged") {
+	if got := site.portico(t, 0, "log", "off", "--all"); !strings.Contains(got, "1") || !strings.Contains(got, "Everything is still logged") {
 		t.Errorf("off:\n%s", got)
 	}
 	site.portico(t, 0, "settings", "set", "ProtocolLogEnabled=false")

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"portico/health"
 	"portico/health/admin"
 )
 
@@ -111,4 +112,47 @@ func checkSessionID(id string) error {
 		return nil
 	}
 	return fmt.Errorf("--session %q: a session's ID has 16 hexadecimal digits", id)
+}
+
+// sessionKinds are the fields of sessions that take certain values only.
+func (a *asking) sessionKinds(ctx context.Context) map[string]kind {
+	known := func(of func(admin.Names) []string) func() ([]string, error) {
+		return func() ([]string, error) {
+			var names admin.Names
+			err := a.get(ctx, "/api/v1/names", &names)
+			return of(names), err
+		}
+	}
+	return map[string]kind{
+		"server":   oneOf("mailbox server", known(func(n admin.Names) []string { return n.Servers })),
+		"database": oneOf("database", known(func(n admin.Names) []string { return n.Databases })),
+		"command":  oneOf("command", known(func(n admin.Names) []string { return n.Commands })),
+		"age":      seconds, "silent": seconds, "waiting": plainNumber, "open": plainNumber, "commands": plainNumber,
+		"user": func(operator, value string) (string, error) {
+			if operator != "-eq" && operator != "-ne" {
+				return value, nil
+			}
+			return a.existing(ctx, value)
+		},
+	}
+}
+
+// monitorKinds are the fields of monitors that take certain values only: those that some monitor has, and all states.
+func (a *asking) monitorKinds(ctx context.Context) map[string]kind {
+	kinds := make(map[string]kind)
+	for _, name := range []string{"Server", "Name", "TargetResource", "HealthSetName", "ServerComponent"} {
+		kinds[strings.ToLower(name)] = oneOf(name, func() (all []string, err error) {
+			var rows []admin.MonitorRow
+			err = a.get(ctx, "/api/v1/health", &rows)
+			for _, row := range rows {
+				if value := monitorFields[name](row); value != "" && !slices.Contains(all, value) {
+					all = append(all, value)
+				}
+			}
+			return all, err
+		})
+	}
+	kinds["state"] = oneOf("State", func() ([]string, error) { return []string{"Online", "Offline", "NotApplicable"}, nil })
+	kinds["alertvalue"] = oneOf("AlertValue", func() ([]string, error) { return health.AlertValues(), nil })
+	return kinds
 }

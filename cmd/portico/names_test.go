@@ -44,7 +44,7 @@ func TestNamesAreFoundAsAtSignIn(t *testing.T) {
 	}
 	for _, words := range [][]string{
 		{"log", "on", "--user", "bob"}, {"log", "tail", "--user", "bob"}, {"session", "list", "--user", "bob"}, {"session", "slow", "--user", "bob"},
-		{"user", "kick", "bob"}, {"penalty", "clear", "bob"}, {"penalty", "list", "--user", "bob"},
+		{"user", "kick", "bob"}, {"penalty", "list", "--user", "bob"},
 	} {
 		if got := s.portico(t, statusFailed, words...); !strings.Contains(got, "there is no user bob: the directory does not know bob@example.org") {
 			t.Errorf("%q: %s", words, got)
@@ -122,6 +122,38 @@ func TestSessionsAreFoundAndEnded(t *testing.T) {
 	}
 }
 
+// A condition that can match nothing is refused, with the nearest value that can.
+func TestConditionsThatMatchNothing(t *testing.T) {
+	testkit.NoLeaks(t)
+	s, r := namedSite(t)
+	r.signIn(t)
+	for condition, words := range map[string]string{
+		"Server -eq mbx9": "did you mean mbx1?", "Server -like nx*": "there is no mailbox server", "Database -ne DBx": "did you mean db1?", "Command -eq FOO": "there is no command",
+		"User -eq nobody": "there is no user", "Age -gt x": "is no time", "Waiting -ge much": "is no number", "Open -eq one": "is no number", "Server -gt mbx1": "compares numbers",
+	} {
+		if got := s.portico(t, statusFailed, "session", "list", "--where", condition); !strings.Contains(got, words) {
+			t.Errorf("%s: no %q in %s", condition, words, got)
+		}
+	}
+	for _, condition := range []string{"Server -eq MBX1", "User -eq ALICE", "Age -ge 00:00:00", "Waiting -le 100%", "Command -eq ''", "Server -like mb*"} {
+		s.portico(t, statusFine, "session", "list", "--where", condition)
+	}
+	for condition, words := range map[string]string{
+		"AlertValue -eq Unhelthy": "did you mean Unhealthy?", "TargetResource -eq nosuch": "there is no TargetResource", "HealthSetName -like Nimap*": "there is no HealthSetName",
+		"State -eq onlin": "did you mean Online?",
+	} {
+		if got := s.portico(t, statusFailed, "health", "get", "--where", condition); !strings.Contains(got, words) {
+			t.Errorf("%s: no %q in %s", condition, words, got)
+		}
+	}
+	s.portico(t, statusFine, "health", "get", "--where", "AlertValue -eq repairing -and State -eq Offline")
+	s.portico(t, statusFailed, "log", "on")
+	s.portico(t, statusFailed, "log", "on", "--all", "--user", "alice")
+	s.portico(t, statusFine, "log", "on", "--all")
+	s.portico(t, statusFailed, "log", "off")
+	s.portico(t, statusFine, "log", "off", "--all")
+}
+
 // Failed sign-ins are listed by user and by address, and forgotten by either.
 func TestPenaltiesAreListedAndCleared(t *testing.T) {
 	testkit.NoLeaks(t)
@@ -166,6 +198,9 @@ func TestPenaltiesAreListedAndCleared(t *testing.T) {
 	}
 	s.portico(t, statusFailed, "penalty", "clear", "--all")
 	s.portico(t, statusFailed, "penalty", "clear")
+	if got := s.portico(t, statusFine, "penalty", "clear", "bob"); !strings.Contains(got, "the directory does not know bob@example.org") {
+		t.Error(got)
+	}
 	s.portico(t, statusFine, "penalty", "clear", "--all", "--yes")
 	if all := list(); len(all) != 0 {
 		t.Errorf("%+v", all)

@@ -115,8 +115,8 @@ func newPenaltyClear() *cobra.Command {
 		if err := ask.post(cmd.Context(), "/api/v1/penalties/clear", which, &cleared); err != nil {
 			return err
 		}
-		if len(cleared) == 0 && nobody != nil {
-			return nobody
+		if len(cleared) == 0 && nobody != nil { // guessed at or not, there is nothing left to clear
+			ask.note("%v", nobody)
 		}
 		if ask.forPeople() {
 			fmt.Fprintf(cmd.OutOrStdout(), "%d penalties cleared.\n", len(cleared))

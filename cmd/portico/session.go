@@ -51,7 +51,7 @@ func newSessionList() *cobra.Command {
 	where := cmd.Flags().String("where", "", "only sessions for which this `condition` holds: FIELD -eq|-ne|-gt|-ge|-lt|-le|-like|-notlike VALUE, joined by -and")
 	by := cmd.Flags().String("sort", "User", "sort by this `field`; with - before it, from the largest down")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		holds, err := sessionFields.where(*where)
+		holds, err := sessionFields.where(*where, ask.sessionKinds(cmd.Context()))
 		if err != nil {
 			return err
 		}

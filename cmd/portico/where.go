@@ -11,6 +11,7 @@ import (
 
 	"portico/configs"
 	"portico/health"
+	"portico/health/admin"
 	"portico/protolog"
 )
 
@@ -31,8 +32,8 @@ func (f fields[Row]) find(name string) (func(Row) string, error) {
 	return nil, fmt.Errorf("there is no field %s; there are %s", name, strings.Join(names, ", "))
 }
 
-// where reads a condition as PowerShell's Where-Object takes it, as far as it is used here.
-func (f fields[Row]) where(text string) (func(Row) bool, error) {
+// where reads a condition as PowerShell's Where-Object takes it, as far as it is used here. kinds refuse values that can match nothing.
+func (f fields[Row]) where(text string, kinds map[string]kind) (func(Row) bool, error) {
 	var all []func(Row) bool
 	for part := range strings.SplitSeq(text, " -and ") {
 		words := strings.Fields(part)
@@ -54,11 +55,59 @@ func (f fields[Row]) where(text string) (func(Row) bool, error) {
 		if !strings.Contains(value, `\`) {
 			value = health.Canonical(value) // a monitor may have another spelling
 		}
+		name := strings.ToLower(strings.TrimPrefix(strings.TrimPrefix(words[0], "$_."), "$PSItem."))
+		if takes := kinds[name]; takes != nil && value != "" {
+			if value, err = takes(strings.ToLower(words[1]), value); err != nil {
+				return nil, fmt.Errorf("--where: %w", err)
+			}
+		}
 		all = append(all, func(row Row) bool { return holds(field(row), value) })
 	}
 	return func(row Row) bool {
 		return !slices.ContainsFunc(all, func(test func(Row) bool) bool { return !test(row) })
 	}, nil
+}
+
+// kind returns the value of a condition as rows have it, or an error if no row can have it.
+type kind func(operator, value string) (string, error)
+
+// oneOf is a kind with few values; known lists them.
+func oneOf(what string, known func() ([]string, error)) kind {
+	return func(operator, value string) (string, error) {
+		all, err := known()
+		if err != nil {
+			return "", err
+		}
+		fits := func(k string) bool { return strings.EqualFold(k, value) }
+		switch operator {
+		case "-gt", "-ge", "-lt", "-le":
+			return "", fmt.Errorf("%s compares numbers and times, and %s has neither", operator, what)
+		case "-like", "-notlike":
+			fits = func(k string) bool { return like(k, value) }
+		}
+		if !slices.ContainsFunc(all, fits) {
+			return "", admin.NoSuch(what, value, all)
+		}
+		return value, nil
+	}
+}
+
+// seconds is a kind of numbers that may be written as times.
+func seconds(operator, value string) (string, error) {
+	if _, ok := number(value); ok || strings.HasSuffix(operator, "like") {
+		return value, nil
+	}
+	d, err := parseTime(value)
+	return strconv.FormatFloat(d.Seconds(), 'f', -1, 64), err
+}
+
+// plainNumber is a kind of numbers, which may have a percent sign.
+func plainNumber(operator, value string) (string, error) {
+	value = strings.TrimSuffix(value, "%")
+	if _, err := strconv.ParseFloat(value, 64); err != nil && !strings.HasSuffix(operator, "like") {
+		return "", fmt.Errorf("%q is no number", value)
+	}
+	return value, nil
 }
 
 // operators compare a field with a value, without regard to case.
