@@ -158,6 +158,19 @@ func (b Back) CopyTest(database, server string) func(context.Context, *Run) erro
 	}
 }
 
+// ReadCopy reads the mail of a database's copy on a server, active or not, as DeepTest does. It tells nobody.
+func (b Back) ReadCopy(ctx context.Context, database, server string, timeout time.Duration) error {
+	b.Read = nil
+	probe := &Probe{HealthSet: SetProtocol, Name: ImapCopyTestProbe, Target: database + "@" + server, Run: func(ctx context.Context, run *Run) error {
+		return b.readOn(ctx, run, database, server, nil)
+	}}
+	result := probe.execute(ctx, timeout, time.Now, new(Run))
+	if result == nil || result.Type == Succeeded {
+		return nil
+	}
+	return errors.New(result.Err)
+}
+
 // readOn opens and reads a database's mailbox on a server, and has w write there; nil writes nothing.
 func (b Back) readOn(ctx context.Context, run *Run, database, server string, w *writing) error {
 	run.Mailbox = server

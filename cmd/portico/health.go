@@ -72,10 +72,15 @@ func (s *service) monitorChanged(before health.AlertValue, now health.MonitorSta
 	event.Msg("a monitor has changed its state")
 }
 
+// behind is what probes look at behind the proxy.
+func (s *service) behind() health.Back {
+	return health.Back{Tier: func() *backend.Tier { return s.front.Load().tier }, Mailbox: s.healthMailbox, Read: s.copyRead}
+}
+
 // healthPlan is all that is looked after.
 func (s *service) healthPlan(config *configs.Config) health.Plan {
 	of := config.Health
-	back := health.Back{Tier: func() *backend.Tier { return s.front.Load().tier }, Mailbox: s.healthMailbox, Read: s.copyRead}
+	back := s.behind()
 	front := health.Front{Back: back, Doors: s.doors, Left: descriptorLeft}
 	var plan health.Plan
 	add := func(set, probe, monitor, target string, timing configs.ProbeTiming, component string, run func(context.Context, *health.Run) error) {

@@ -32,6 +32,9 @@ func (s *service) startRecovery() (err error) {
 	s.recovery, err = recovery.New(context.Background(), recovery.Options{
 		Monitors: s.recoverable, Active: s.activeOn, Verify: s.verify, Actors: s.actors(), Store: s.store, Tell: s.recoveryTold,
 		Failed: func(err error) { s.reported("recovery", err) }, Helped: s.recoveryHelped, Follow: s.health.Follow, Standby: s.standby,
+		Read: func(ctx context.Context, database, server string) error {
+			return s.behind().ReadCopy(ctx, database, server, s.healthOf.Load().DeepTest.Timeout)
+		},
 	})
 	if err == nil {
 		s.recovery.Use(recoveryPlan(s.config.Health.Recovery))

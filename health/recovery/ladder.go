@@ -26,6 +26,9 @@ type Ladder struct {
 	Postponed int       `json:"postponed,omitempty"`
 	Due       time.Time `json:"due,omitzero"`
 
+	// Unread are databases whose mail could not be read on the server when they were moved away. Its block stays until it can.
+	Unread []string `json:"unread,omitempty"`
+
 	looked time.Time // when it was last looked whether users can be moved; see rescue
 	held   time.Time // when nothing could be done last, since others failed too, or nobody was to blame
 	blamed time.Time // when nobody that can be acted upon was to blame last

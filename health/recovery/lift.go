@@ -16,12 +16,16 @@ func (r *Responders) release(ctx context.Context, l *Ladder, s survey) (done boo
 		return false
 	}
 	self, watched := s.selfTest(l.Server)
+	if watched && slices.Contains(l.Lift, Failover) && l.Database != "" { // it looks at another server now
+		r.handOver(ctx, l, self, s)
+	}
+	if watched && slices.Contains(l.Lift, Failover) && len(l.Unread) > 0 && self.Value == health.Healthy && !r.readable(ctx, l) {
+		return false
+	}
 	if watched && slices.Contains(l.Lift, Failover) && (self.Value != health.Healthy || self.InRow > 0) {
 		switch {
 		case self.ID() != l.Monitor:
-			r.keepBlock(ctx, self)
-			l.Lift = slices.DeleteFunc(slices.Clone(l.Lift), func(a Action) bool { return a == Failover })
-			r.save(ctx, l)
+			r.handOver(ctx, l, self, s)
 		case self.Value != health.Disabled: // that a Disabled one is well, seenWell has found above
 			if l.Since.IsZero() {
 				l.Note = blockStays
@@ -49,6 +53,40 @@ func (r *Responders) seenWell(ctx context.Context, l *Ladder, m health.MonitorSt
 	l.Note, l.Next = "its monitor is Disabled; what was done is taken back when the probe succeeds", now.Add(lookAgain)
 	r.save(ctx, l)
 	return false
+}
+
+// handOver has a server's own ladder keep the block that a ladder has made. If that was since a database could not be read there, reading it
+// has to succeed before the block is lifted.
+func (r *Responders) handOver(ctx context.Context, l *Ladder, self health.MonitorState, s survey) {
+	r.keepBlock(ctx, self)
+	m, _ := s.find(l.Monitor)
+	unread := l.Database != "" && m.LastFailure != nil && m.LastFailure.Dependency == health.InformationStore
+	if kept := r.ladders[self.ID()]; unread && !slices.Contains(kept.Unread, l.Database) {
+		kept.Unread = append(slices.Clip(kept.Unread), l.Database)
+		r.save(ctx, kept)
+	}
+	l.Lift = slices.DeleteFunc(slices.Clone(l.Lift), func(a Action) bool { return a == Failover })
+	r.save(ctx, l)
+}
+
+// readable says whether the mail of all databases that could not be read on a ladder's server can be read there now. It looks each ten seconds.
+func (r *Responders) readable(ctx context.Context, l *Ladder) bool {
+	now := r.opt.Now()
+	if r.opt.Read == nil {
+		return true
+	}
+	if now.Before(l.Next) {
+		return false
+	}
+	for _, database := range l.Unread {
+		if err := r.opt.Read(ctx, database, l.Server); err != nil {
+			l.Note, l.Next = fmt.Sprintf("the server stays blocked until %s can be read there: %v", database, err), now.Add(rescueEach)
+			r.save(ctx, l)
+			return false
+		}
+	}
+	l.Unread, l.Note = nil, ""
+	return true
 }
 
 // keepBlock has the ladder of a mailbox server's own monitor lift the server's block, when that monitor is healthy.

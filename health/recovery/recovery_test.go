@@ -24,6 +24,7 @@ type world struct {
 	monitors   []health.MonitorState
 	active     map[string]string
 	verifyType health.ResultType // Failed if it is not set
+	unread     map[string]error  // copies that cannot be read
 	verify     health.Dependency // what a run by hand finds, if not that all is well
 	well       bool              // a run by hand succeeds
 	did        []string          // what actors were asked for
@@ -109,7 +110,8 @@ func (w *world) start() {
 			}
 			return m.LastFailure
 		},
-		Standby: w.standby, Actors: actors, Store: w.store, Now: func() time.Time { return w.now }, Failed: func(err error) { w.t.Error(err) },
+		Standby: w.standby, Read: func(_ context.Context, database, server string) error { return w.unread[database+" on "+server] },
+		Actors: actors, Store: w.store, Now: func() time.Time { return w.now }, Failed: func(err error) { w.t.Error(err) },
 		Helped: func(r Record) { w.helped = append(w.helped, r.ID+"/"+r.Resource) },
 		Follow: func(monitor string, until time.Time) {
 			w.followed = append(w.followed, fmt.Sprintf("%s for %v", monitor, until.Sub(w.now)))

@@ -81,8 +81,7 @@ func (r *Responders) follow(ctx context.Context, l *Ladder, now Case, s survey) 
 		return false
 	}
 	if self, known := s.selfTest(l.Server); known && slices.Contains(l.Lift, Failover) {
-		r.keepBlock(ctx, self)
-		l.Lift = slices.DeleteFunc(slices.Clone(l.Lift), func(a Action) bool { return a == Failover })
+		r.handOver(ctx, l, self, s)
 	}
 	l.Case, l.Rung, l.Next = now, 0, time.Time{}
 	return true

@@ -281,3 +281,27 @@ func TestWhatCannotHelp(t *testing.T) {
 		t.Errorf("told: %q", got)
 	}
 }
+
+// A server that signs in but cannot read mail stays blocked, whatever its own monitor says, until the database that was moved away can be read
+// there.
+func TestBlockedUntilReadable(t *testing.T) {
+	w := newWorld(t)
+	w.active["db2"] = "mbx6" // db1 is alone on mbx1
+	w.unread = map[string]error{"db1 on mbx1": errors.New("select: no")}
+	w.ready("mbx1", "mbx2")
+	w.set(health.Unhealthy, health.InformationStore, "DeepTestMonitor/db1")
+	w.pass(10 * time.Minute)
+	w.compare("failover mbx1", "")
+	w.start()
+	w.pass(10 * time.Minute)
+	w.compare("", "")
+	if l := w.r.Ladders(); len(l) != 1 || !strings.Contains(l[0].Note, "until db1 can be read there: select: no") {
+		t.Errorf("%+v", l)
+	}
+	w.unread = nil
+	w.pass(lookAgain + lookEach)
+	w.compare("AllowActivation mbx1", "")
+	if w.stored() != 0 {
+		t.Errorf("%+v", w.r.Ladders())
+	}
+}

@@ -44,11 +44,13 @@ type Options struct {
 	// Standby lists the mailbox servers to which a failover of a case would move databases now, as far as the servers answer. Nil:
 	// nobody knows.
 	Standby func(ctx context.Context, c Case) (servers []string)
-	Actors  map[Action]Actor
-	Store   store.Store      // keeps log and ladders
-	Now     func() time.Time // default time.Now
-	Tell    func(Record)     // told of each entry of the recovery log; it must not block
-	Failed  func(error)      // told of what can not be kept
+	// Read reads the mail of a database's copy on a mailbox server, active or not. Nil: nobody can.
+	Read   func(ctx context.Context, database, server string) error
+	Actors map[Action]Actor
+	Store  store.Store      // keeps log and ladders
+	Now    func() time.Time // default time.Now
+	Tell   func(Record)     // told of each entry of the recovery log; it must not block
+	Failed func(error)      // told of what can not be kept
 	// Follow has the probe of a monitor repeated quickly until it succeeds or the time has come: its target was restarted. It
 	// must not block.
 	Follow func(monitor string, until time.Time)
