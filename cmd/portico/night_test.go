@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"portico/backend/backendtest"
 	"portico/backend/backendtest/testkit"
 	"portico/health"
 )
@@ -141,12 +142,17 @@ func TestNightOfUsedUpConnections(t *testing.T) {
 	r := n.serve(t, n.file)
 	r.settled(t)
 	r.impatient(t)
-	for range 10 { // Dovecot allows each user that many from an address
-		c := testkit.Dial(t, n.dovecots[0].Plain, nil)
+	const most = 10
+	crowded := testkit.Dovecot(t, backendtest.DovecotOptions{MaxUserIPConnections: most, QuickFailures: true, Users: []backendtest.User{
+		{Name: "health1", Password: "probe-it"}, {Name: "health2", Password: "probe-it"},
+	}})
+	for range most {
+		c := testkit.Dial(t, crowded.Plain, nil)
 		c.Expect("* OK *")
 		c.Command("a", "LOGIN health1 probe-it")
 		defer c.Close()
 	}
+	n.valves[0].set(fault{to: crowded.Plain})
 	r.turns(t, map[string]string{self1: "Authentication", deep1: "Authentication", ctp1: "Authentication"})
 	n.compare(t, r, "", "Authentication of mbx1 is at fault")
 	if text, _ := os.ReadFile(n.mail); !strings.Contains(string(text), "account health1 has all connections that mbx1 allows it") {
