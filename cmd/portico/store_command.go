@@ -13,6 +13,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"portico/backend"
 	"portico/configs"
 	"portico/configs/store"
 	"portico/health/admin"
@@ -173,11 +174,16 @@ func newStoreRestore() *cobra.Command {
 		Long: "Restore replaces the store by a copy: a file, the name of one in the folder backups, or the latest one there that is whole.\n" +
 			"What was there is kept as a copy too. Portico must not run with this data_dir. Restore prints what it changes; a copy may be\n" +
 			"older than the last move of a database, so compare active copies with your storage before you start Portico.\n\n" +
-			"With --partial, the whole entries of a damaged file are taken, and the others are left out.",
+			"With --partial, the whole entries of a damaged file are taken, and the others are left out.\n\n" +
+			"Restore lists as LOST each entry that decides where users go and that the copy lacks: active copies, blocks, policies, moved users.\n" +
+			"It says what the latest other copy has there, and what Portico does without it. A database whose active copy is lost stays\n" +
+			"closed, FailedAndSuspended, until you say by portico database move which copy is active.\n\n" +
+			"Exit status: 0 restored, 1 restored but entries are lost (--accept-loss makes that 0), 2 it could not be done.",
 		Args: cobra.ExactArgs(1),
 	}
 	ask := storeAsking{&asking{output: outputFlags(cmd)}, configFlag(cmd), cmd}
 	partial := cmd.Flags().Bool("partial", false, "take what is whole of a damaged file")
+	accept := cmd.Flags().Bool("accept-loss", false, "exit with status 0 though entries are lost that decide where users go")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		config, err := ask.config()
 		if err != nil {
@@ -187,16 +193,61 @@ func newStoreRestore() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		done, err := store.Restore(config.DataDir, from, *partial, time.Now())
+		var lost []backend.LostEntry
+		copies := make(map[string][]string)
+		for name, d := range config.Databases {
+			copies[name] = d.Copies
+		}
+		remembered, err := rememberedIn(config.DataDir)
+		if err != nil {
+			return err
+		}
+		done, err := store.Restore(config.DataDir, from, *partial, time.Now(), func(left *store.Damage, taken, before map[string]store.Entry) map[string]string {
+			all := append([]backend.Remembered{{Name: "the store before", Entries: before}}, remembered...)
+			lost = backend.LostEntries(taken, left != nil, flawed(left), all, copies)
+			return backend.SuspendLost(lost, copies)
+		})
 		if errors.Is(err, store.ErrLocked) {
 			return fmt.Errorf("%w: stop it first, since it would go on with what it has in memory", err)
 		}
 		if err != nil {
 			return err
 		}
-		return ask.restored(cmd, from, done)
+		if err := ask.restored(cmd, from, done, lost); err != nil || len(lost) == 0 || *accept {
+			return err
+		}
+		return errBadNews
 	}
 	return cmd
+}
+
+// rememberedIn reads the copies that may have entries which a restore lacks, the newest first.
+func rememberedIn(dir string) ([]backend.Remembered, error) {
+	copies, err := store.Copies(dir)
+	var all []backend.Remembered
+	for _, c := range copies {
+		content, err := store.ReadCopy(c.Path)
+		if damage := (*store.Damage)(nil); err != nil && !errors.As(err, &damage) {
+			continue // it is for comparison alone
+		}
+		r := backend.Remembered{Name: c.Name, Entries: make(map[string]store.Entry)}
+		for _, e := range content.Entries {
+			r.Entries[e.Key] = e
+		}
+		all = append(all, r)
+	}
+	return all, err
+}
+
+// flawed lists the keys of damaged entries, "" for each that cannot be read.
+func flawed(d *store.Damage) (keys []string) {
+	if d == nil {
+		return nil
+	}
+	for _, f := range d.Flaws {
+		keys = append(keys, f.Entry)
+	}
+	return keys
 }
 
 // findCopy returns the path of a copy that was named.
@@ -222,7 +273,7 @@ func findCopy(dir, name string) (string, error) {
 }
 
 // restored prints what a restore has changed.
-func (a storeAsking) restored(cmd *cobra.Command, from string, done store.Restored) error {
+func (a storeAsking) restored(cmd *cobra.Command, from string, done store.Restored, lost []backend.LostEntry) error {
 	type change struct {
 		Key    string `json:"key"`
 		Before string `json:"before"`
@@ -235,12 +286,13 @@ func (a storeAsking) restored(cmd *cobra.Command, from string, done store.Restor
 		rows.Add(c.Key, c.Before, c.After)
 	}
 	result := struct {
-		From    string   `json:"from"`
-		Kept    string   `json:"kept,omitempty"`
-		Entries int      `json:"entries"`
-		Left    string   `json:"left_out,omitempty"`
-		Changes []change `json:"changes"`
-	}{from, done.Kept, done.Entries, "", changes}
+		From    string      `json:"from"`
+		Kept    string      `json:"kept,omitempty"`
+		Entries int         `json:"entries"`
+		Left    string      `json:"left_out,omitempty"`
+		Changes []change    `json:"changes"`
+		Lost    []lostEntry `json:"lost"`
+	}{from, done.Kept, done.Entries, "", changes, lostEntries(lost)}
 	if done.Left != nil {
 		result.Left = done.Left.Error()
 	}
@@ -253,12 +305,46 @@ func (a storeAsking) restored(cmd *cobra.Command, from string, done store.Restor
 		if done.Left != nil {
 			fmt.Fprintf(out, "left out: %s\n", visibleText(result.Left))
 		}
-		if rows.Len() == 0 {
+		for _, l := range result.Lost {
+			fmt.Fprintf(out, "LOST %s: %s\n", l.Key, visibleText(l.Effect+l.had()))
+		}
+		switch {
+		case rows.Len() == 0 && len(lost) > 0:
+			return nil
+		case rows.Len() == 0:
 			fmt.Fprintln(out, "no entry has changed")
 			return nil
 		}
 	}
 	return a.print(cmd, result, rows)
+}
+
+// lostEntry is an entry that a restore lacks, as the command prints it.
+type lostEntry struct {
+	Key    string `json:"key"`
+	Value  string `json:"value,omitempty"` // in another copy
+	From   string `json:"from,omitempty"`  // that copy
+	Effect string `json:"effect"`          // what Portico does without it
+}
+
+// had says what another copy has.
+func (l lostEntry) had() string {
+	if l.From == "" {
+		return "; no copy has its value"
+	}
+	return fmt.Sprintf("; %s has %s", l.From, l.Value)
+}
+
+func lostEntries(lost []backend.LostEntry) []lostEntry {
+	shown := []lostEntry{}
+	for _, l := range lost {
+		entry := lostEntry(l)
+		if l.From != "" {
+			entry.Value = shownValue(l.Key, []byte(l.Value))
+		}
+		shown = append(shown, entry)
+	}
+	return shown
 }
 
 func newStoreShow() *cobra.Command {

@@ -92,12 +92,12 @@ func TestRestore(t *testing.T) {
 	wantErr(t, err, nil)
 	set(t, s, "active/db1", e.Revision, "mbx9")
 	last := set(t, s, "z", 0, "new")
-	if _, err := Restore(dir, c.Path, false, noon); !errors.Is(err, ErrLocked) {
+	if _, err := Restore(dir, c.Path, false, noon, nil); !errors.Is(err, ErrLocked) {
 		t.Errorf("restore into an open store: %v", err)
 	}
 	wantErr(t, s.Close(), nil)
 
-	done, err := Restore(dir, c.Path, false, noon.Add(time.Hour))
+	done, err := Restore(dir, c.Path, false, noon.Add(time.Hour), nil)
 	wantErr(t, err, nil)
 	wantChanges := []Difference{{"active/db1", []byte("mbx9"), e.Value}, {"z", []byte("new"), nil}}
 	if done.Entries != 5 || done.Left != nil || !reflect.DeepEqual(done.Changes, wantChanges) {
@@ -133,7 +133,7 @@ func TestRestoreAfterDamage(t *testing.T) {
 			c, err := s.Backup(noon, ByHand)
 			wantErr(t, errors.Join(err, s.Close()), nil)
 			wantErr(t, damage(filepath.Join(dir, FileName), filepath.Join(dir, IdentityName)), nil)
-			_, err = Restore(dir, c.Path, false, noon.Add(time.Second))
+			_, err = Restore(dir, c.Path, false, noon.Add(time.Second), nil)
 			wantErr(t, err, nil)
 			s = open(t, dir)
 			defer s.Close()
@@ -151,11 +151,11 @@ func TestRestorePartly(t *testing.T) {
 	path := filepath.Join(dir, FileName)
 	wantErr(t, os.Truncate(path, 250), nil)
 	var damage *Damage
-	if _, err := Restore(dir, path, false, noon); !errors.As(err, &damage) {
+	if _, err := Restore(dir, path, false, noon, nil); !errors.As(err, &damage) {
 		t.Fatalf("error is %v", err)
 	}
 	wantDamage(t, dir, FileName, "after a refused restore")
-	done, err := Restore(dir, path, true, noon)
+	done, err := Restore(dir, path, true, noon, nil)
 	wantErr(t, err, nil)
 	if done.Left == nil || done.Entries == 0 || done.Entries > 3 {
 		t.Errorf("restored %+v", done)
@@ -168,7 +168,7 @@ func TestRestorePartly(t *testing.T) {
 
 	empty := filepath.Join(t.TempDir(), "empty")
 	put(t, empty, nil)
-	if _, err := Restore(t.TempDir(), empty, true, noon); !errors.As(err, &damage) {
+	if _, err := Restore(t.TempDir(), empty, true, noon, nil); !errors.As(err, &damage) {
 		t.Errorf("nothing is restored, and the error is %v", err)
 	}
 }

@@ -164,7 +164,7 @@ func TestRestoreOfFewEntries(t *testing.T) {
 		lines := bytes.SplitAfter(text, []byte("\n"))
 		from := filepath.Join(t.TempDir(), "damaged")
 		put(t, from, bytes.Join(lines[:1+whole], nil)) // its end is missing
-		done, err := Restore(dir, from, true, noon)
+		done, err := Restore(dir, from, true, noon, nil)
 		if whole == 0 {
 			if !errors.As(err, new(*Damage)) || done.Kept != "" {
 				t.Errorf("nothing was restored as %+v, %v", done, err)
@@ -367,7 +367,7 @@ func TestRevisionsGoOnBehindADamagedHead(t *testing.T) {
 	if want := "store: " + path + " is damaged: it is not a store of Portico"; err == nil || err.Error() != want {
 		t.Errorf("error is %v, want %s", err, want)
 	}
-	done, err := Restore(dir, path, true, noon)
+	done, err := Restore(dir, path, true, noon, nil)
 	wantErr(t, err, nil)
 	if done.Entries != len(before.Entries) || done.Revision != before.Revision+1 {
 		t.Errorf("%d entries at revision %d, want %d at %d", done.Entries, done.Revision, len(before.Entries), before.Revision+1)

@@ -70,7 +70,7 @@ func TestNoFileBesideCopies(t *testing.T) {
 		if _, err := WriteCopy(dir, filepath.Join(t.TempDir(), "copy")); !errors.As(err, new(*Damage)) {
 			t.Errorf("%s: a copy is made, and the error is %v", what, err)
 		}
-		_, err := Restore(dir, c.Path, false, noon)
+		_, err := Restore(dir, c.Path, false, noon, nil)
 		wantErr(t, err, nil)
 		change(t, dir, "z", "new")
 
@@ -96,12 +96,12 @@ func TestOlderPairBesideNewerCopy(t *testing.T) {
 	putPair(t, dir, text, identity)
 	wantDamage(t, dir, FileName, "an older pair")
 
-	_, err := Restore(dir, c.Path, false, noon)
+	_, err := Restore(dir, c.Path, false, noon, nil)
 	wantErr(t, err, nil)
 	wantValue(t, dir, "z", "new")
 
 	putPair(t, dir, text, identity) // if the older one is meant, restoring it says so
-	_, err = Restore(dir, filepath.Join(dir, FileName), false, noon)
+	_, err = Restore(dir, filepath.Join(dir, FileName), false, noon, nil)
 	wantErr(t, err, nil)
 	wantValue(t, dir, "settings", "{\"n\":4}\n\x00\xff é")
 	change(t, dir, "z", "another")
@@ -150,7 +150,7 @@ func TestFileFromAClone(t *testing.T) {
 		text, _ = pair(t, b)
 		put(t, filepath.Join(a, FileName), text)
 		wantDamage(t, a, FileName, fmt.Sprintf("a clone that is %d ahead", ahead))
-		_, err := Restore(a, filepath.Join(a, FileName), false, noon)
+		_, err := Restore(a, filepath.Join(a, FileName), false, noon, nil)
 		wantErr(t, err, nil)
 		wantValue(t, a, "z", "there")
 	}
@@ -233,12 +233,12 @@ func TestFolderInPlaceOfAFile(t *testing.T) {
 		path := filepath.Join(dir, name)
 		wantErr(t, errors.Join(os.Remove(path), os.Mkdir(path, 0o700)), nil)
 		wantDamage(t, dir, name, "a folder")
-		_, err := Restore(dir, c.Path, false, noon)
+		_, err := Restore(dir, c.Path, false, noon, nil)
 		if err == nil || !strings.Contains(err.Error(), path+" is damaged: it is not a file but a folder: move it away first") {
 			t.Errorf("error is %v", err)
 		}
 		wantErr(t, os.Remove(path), nil)
-		_, err = Restore(dir, c.Path, false, noon)
+		_, err = Restore(dir, c.Path, false, noon, nil)
 		wantErr(t, err, nil)
 		wantValue(t, dir, "settings", "{\"n\":4}\n\x00\xff é")
 	}

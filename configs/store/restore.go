@@ -18,6 +18,10 @@ type Restored struct {
 	Changes  []Difference // against what could be read of the file before, sorted by key
 }
 
+// Amendment returns entries that a restore adds, by key. It gets what the copy has left out, the entries of the copy, and what could be read
+// of the file before. It must not change the maps.
+type Amendment func(left *Damage, taken, before map[string]Entry) map[string]string
+
 // Difference is an entry that a restore changes. A value is nil where there is no entry.
 type Difference struct {
 	Key           string
@@ -30,7 +34,8 @@ type Difference struct {
 // gives *Damage. A process that is killed meanwhile leaves what was there
 // before, or the restored store. The store's revision goes on from the highest one
 // seen, copies included, so from may also be the file itself, if that was refused.
-func Restore(dir, from string, partial bool, now time.Time) (done Restored, err error) {
+// add returns entries to write with those of the copy; nil adds none.
+func Restore(dir, from string, partial bool, now time.Time, add Amendment) (done Restored, err error) {
 	source, err := readFile(from)
 	var damage *Damage
 	switch {
@@ -61,6 +66,11 @@ func Restore(dir, from string, partial bool, now time.Time) (done Restored, err 
 		return done, err
 	}
 	done.Revision = max(f.written.revision, before.revision, source.revision, newest(copies).revision) + 1
+	if add != nil {
+		for key, value := range add(done.Left, source.entries, before.entries) {
+			source.entries[key] = Entry{Key: key, Value: []byte(value), Revision: done.Revision}
+		}
+	}
 	done.Entries, done.Changes = len(source.entries), differences(before.entries, source.entries)
 	if err := f.write(done.Revision, source.entries); err != nil {
 		return done, fmt.Errorf("store: restore: %w", err)

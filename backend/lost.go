@@ -1,0 +1,95 @@
+package backend
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"portico/configs/store"
+)
+
+// Remembered is a file that may have entries which a restore has not.
+type Remembered struct {
+	Name    string // as people are shown it
+	Entries map[string]store.Entry
+}
+
+// LostEntry is an entry of the store that decides where users go, and that a restore does not have.
+type LostEntry struct {
+	Key    string
+	Value  string // in the latest file that has it; "" if none has
+	From   string // the name of that file
+	Effect string // what Portico does without the entry
+}
+
+// lostEffects say what Portico does without an entry, by the beginning of its key. Entries that are not here are kept for comfort: what the
+// mailbox servers offer, settings, rules of the protocol log.
+var lostEffects = []struct{ prefix, effect string }{
+	{activeKey, "nobody is let in to %[1]s until you run `portico database move %[1]s SERVER`"},
+	{movingKey, "nobody is let in to %[1]s until you run `portico database move %[1]s SERVER`"},
+	{blockedKey, "databases may be activated on %[1]s: `portico server block %[1]s` forbids it again"},
+	{policyKey, "%[1]s has the policy of the configuration: `portico server policy %[1]s` shows and sets it"},
+	{placedKey, "%[1]s is in the database that the directory says: `portico user move %[1]s DATABASE` moves them again"},
+	{failedKey, "the copy %[1]s counts as well until a probe cannot read it"},
+	{pinKey, "users are spread over the databases of the configuration; if those have changed, they find empty mailboxes"},
+}
+
+// LostEntries lists what the entries of a restore lack. named are the keys of damaged entries, "" for each that could not be read; damaged says that
+// the copy is not whole. remembered has the files to compare with, the latest first, and copies the servers of each
+// configured database.
+func LostEntries(
+	taken map[string]store.Entry, damaged bool, named []string, remembered []Remembered, copies map[string][]string,
+) []LostEntry {
+	lost := make(map[string]LostEntry)
+	add := func(key, value, from string) {
+		if _, there := taken[key]; there || lost[key].From != "" {
+			return
+		}
+		for _, of := range lostEffects {
+			if name, fits := strings.CutPrefix(key, of.prefix); fits {
+				lost[key] = LostEntry{key, value, from, fmt.Sprintf(of.effect, cmp.Or(name, key))}
+			}
+		}
+	}
+	damaged = damaged && (len(named) == 0 || slices.ContainsFunc(named, func(key string) bool {
+		return !slices.ContainsFunc(remembered, func(r Remembered) bool { _, has := r.Entries[key]; return has })
+	})) // a key that nobody remembers may be another one's, misread
+	for database := range copies {
+		for _, r := range remembered { // a database that nobody remembers is new, if nothing is damaged
+			if e, has := r.Entries[activeKey+database]; has {
+				add(e.Key, string(e.Value), r.Name)
+			}
+		}
+		if damaged {
+			add(activeKey+database, "", "")
+		}
+	}
+	for _, r := range remembered {
+		for key, e := range r.Entries {
+			if damaged || slices.Contains(named, key) {
+				add(key, string(e.Value), r.Name)
+			}
+		}
+	}
+	for _, key := range named { // "" is no entry's
+		add(key, "", "")
+	}
+	return slices.SortedFunc(maps.Values(lost), func(a, b LostEntry) int { return strings.Compare(a.Key, b.Key) })
+}
+
+// SuspendLost returns entries, by key, that keep everybody out of the databases whose active copy is not known any more, until somebody moves
+// them. Without them a start would take the first copy.
+func SuspendLost(lost []LostEntry, copies map[string][]string) map[string]string {
+	entries := make(map[string]string)
+	for _, l := range lost {
+		for _, prefix := range []string{activeKey, movingKey} {
+			database, fits := strings.CutPrefix(l.Key, prefix)
+			if servers := copies[database]; fits && len(servers) > 0 {
+				entries[movingKey+database] = strings.Join(servers, " ")
+			}
+		}
+	}
+	return entries
+}
