@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"portico/configs"
 )
 
 // Override changes a property of probes or monitors for a time, or for as long as a version of the program runs (EXCHANGE.md 1.5).
@@ -84,17 +86,10 @@ func (o Override) number() (int, error) {
 
 // Check says why an override can not be: there is nothing of that identity, which is case-sensitive, no such property, or no such value.
 func (p Plan) Check(o Override) error {
-	var identities, properties []string
+	identities, properties := p.identities(o.ItemType), keys(probeProperties)
 	switch o.ItemType {
 	case ItemProbe:
-		for _, probe := range p.Probes {
-			identities = append(identities, probe.ID(), probe.HealthSet+"/"+probe.Name)
-		}
-		properties = keys(probeProperties)
 	case ItemMonitor:
-		for _, m := range p.Monitors {
-			identities = append(identities, m.ID(), m.HealthSet+"/"+m.Name)
-		}
 		properties = keys(monitorProperties)
 	default:
 		return fmt.Errorf("an item is a %s or a %s, not a %q", ItemProbe, ItemMonitor, o.ItemType)
@@ -107,6 +102,29 @@ func (p Plan) Check(o Override) error {
 	}
 	_, err := o.number()
 	return err
+}
+
+// identities lists what an override of an item type may name.
+func (p Plan) identities(itemType string) (all []string) {
+	switch itemType {
+	case ItemProbe:
+		for _, probe := range p.Probes {
+			all = append(all, probe.ID(), probe.HealthSet+"/"+probe.Name)
+		}
+	case ItemMonitor:
+		for _, m := range p.Monitors {
+			all = append(all, m.ID(), m.HealthSet+"/"+m.Name)
+		}
+	}
+	return all
+}
+
+// ItemTypeOf returns the type of item that an identity names, by its name: what ends in Monitor is a monitor.
+func ItemTypeOf(identity string) string {
+	if parts := strings.Split(identity, "/"); len(parts) > 1 && strings.HasSuffix(strings.ToLower(parts[1]), "monitor") {
+		return ItemMonitor
+	}
+	return ItemProbe
 }
 
 // runProperties are what can be changed for one run by hand.
@@ -140,22 +158,20 @@ func keys[V any](of map[string]V) []string {
 	return names
 }
 
-// meant says which of the names may have been meant: one that differs in case alone, or begins like it.
+// meant says which of the names may have been meant: one that is spelt almost so, or the only one that ends with a name without its health set.
+// It never names an item of another kind.
 func meant(name string, known []string) string {
-	best, most := "", len(name)/2
-	for _, k := range known {
-		n := 0
-		for n < min(len(k), len(name)) && strings.EqualFold(k[:n+1], name[:n+1]) {
-			n++
-		}
-		if n > most || n == most && best != "" && len(k) < len(best) {
-			best, most = k, n
+	near := configs.Nearest(name, known)
+	if near == "" {
+		ends := func(k string) bool { return strings.HasSuffix(strings.ToLower(k), "/"+strings.ToLower(name)) }
+		if i := slices.IndexFunc(known, ends); i >= 0 {
+			near = known[i]
 		}
 	}
-	if best == "" {
+	if near == "" {
 		return ""
 	}
-	return "; did you mean " + best + "?"
+	return "; did you mean " + near + "?"
 }
 
 // With returns the plan with overrides in it. One for this node beats one for all nodes, one for a target one for all; of two of the same kind the later. What does not fit any more is

@@ -95,17 +95,7 @@ func mistyped(root *cobra.Command, args []string) error {
 	if version, _ := cmd.Flags().GetBool("version"); help || version || len(words) == 0 {
 		return nil
 	}
-	return fmt.Errorf("%s has no command %q: did you mean %q? %s --help lists them", cmd.CommandPath(), words[0], nearest(cmd, words[0]), cmd.CommandPath())
-}
-
-// nearest returns the command below cmd whose name is most like a word.
-func nearest(cmd *cobra.Command, word string) string {
-	for distance := 1; ; distance++ {
-		cmd.SuggestionsMinimumDistance = distance
-		if names := cmd.SuggestionsFor(word); len(names) > 0 {
-			return names[0]
-		}
-	}
+	return fmt.Errorf("%s has no command %q%s: %s --help lists them", cmd.CommandPath(), words[0], meantCommand(cmd, words), cmd.CommandPath())
 }
 
 // group is a command that only has others below it.

@@ -231,7 +231,7 @@ func TestLogRules(t *testing.T) {
 		{[]string{"show"}, "--session"},
 		{[]string{"show", "--session", "9"}, "16 hexadecimal digits"},
 		{[]string{"on", "--command", "fetsh"}, "did you mean FETCH?"},
-		{[]string{"on", "--server", "mbx9"}, "did you mean mbx1?"},
+		{[]string{"on", "--server", "mbx9"}, "known: mbx1"},
 		{[]string{"show", "--session", "0123456789abcdef"}, "no row of session"},
 	} {
 		if got := site.portico(t, 2, append([]string{"log"}, test.args...)...); !strings.Contains(got, test.words) {

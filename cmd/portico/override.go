@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -227,7 +228,7 @@ func newOverride() *cobra.Command {
 
 // overrideFlags gives a command the flags that name an override.
 func overrideFlags(cmd *cobra.Command, o *health.Override) {
-	cmd.Flags().StringVar(&o.ItemType, "item-type", health.ItemProbe, "`Probe or Monitor`")
+	cmd.Flags().StringVar(&o.ItemType, "item-type", "", "`Probe or Monitor`; by default what the name says")
 	cmd.Flags().StringVar(&o.Property, "property", "", "the `property`: of probes Enabled, RecurrenceIntervalSeconds, TimeoutSeconds; of monitors Enabled, MonitoringThreshold, UnhealthySeconds")
 	cmd.MarkFlagRequired("property")
 	cmd.Flags().BoolVar(&o.Global, "global", false, "on all nodes: this one, and those under nodes in the configuration")
@@ -277,7 +278,7 @@ func newOverrideAdd() *cobra.Command {
 		Long: "Add changes a property at once, and until the end that is given, or until remove. The identity is case-sensitive, as in Exchange;\n" +
 			"health get and probe list have it. A stored override survives a restart.",
 		Example: "  portico override add IMAP.Protocol/ImapDeepTestProbe/db1 --property Enabled --value 0 --duration 2h\n" +
-			"  portico override add IMAP/ImapCTPMonitor --item-type Monitor --property MonitoringThreshold --value 6",
+			"  portico override add IMAP/ImapCTPMonitor --property MonitoringThreshold --value 6",
 		Args: cobra.ExactArgs(1),
 	}
 	ask := askFlags(cmd).aliasFlag(cmd)
@@ -290,6 +291,7 @@ func newOverrideAdd() *cobra.Command {
 	cmd.MarkFlagsMutuallyExclusive("duration", "apply-version")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		o.Identity = strings.ReplaceAll(args[0], `\`, "/")
+		o.ItemType = cmp.Or(o.ItemType, health.ItemTypeOf(health.Canonical(o.Identity)))
 		if *duration < 0 {
 			return fmt.Errorf("--duration %v is over already", *duration)
 		}
@@ -312,6 +314,7 @@ func newOverrideRemove() *cobra.Command {
 	overrideFlags(cmd, &o)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		o.Identity = strings.ReplaceAll(args[0], `\`, "/")
+		o.ItemType = cmp.Or(o.ItemType, health.ItemTypeOf(health.Canonical(o.Identity)))
 		return ask.everywhere(cmd, o, "/api/v1/overrides/remove")
 	}
 	return cmd
