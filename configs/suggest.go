@@ -2,10 +2,10 @@ package configs
 
 import "strings"
 
-// Nearest returns the known word that word is most probably a misspelling of, whatever its case, or "" if none is that near: at most one edit in three letters, and three in all.
+// Nearest returns the known word that word is most probably a misspelling of, whatever its case, or "" if none is that near: at most one edit in three letters, at least one, and three in all.
 // Names that end in different numbers are different things: mbx9 is no misspelling of mbx1.
 func Nearest(word string, known []string) string {
-	best, bestDistance := "", min(len(word)/3, maxEdits)+1
+	best, bestDistance := "", max(min(len(word)/3, maxEdits), 1)+1
 	for _, k := range known {
 		near := distance(strings.ToLower(word), strings.ToLower(k))
 		if near < bestDistance && !otherNumber(word, k) && len(word) > 1 {

@@ -136,7 +136,7 @@ func TestUserMove(t *testing.T) {
 		t.Error(got)
 	}
 	c.Expect("* BYE [UNAVAILABLE] Your mailbox is being moved*")
-	if got := r.asks(t, statusFine, "user", "where", "alice", "-o", "list"); !strings.Contains(got, "Server   : mbx2\nMoved    : yes") {
+	if got := r.asks(t, statusFine, "user", "where", "alice", "-o", "list"); !strings.Contains(got, "Server   : mbx2\nState    : up\nMoved    : yes") {
 		t.Error(got)
 	}
 	r.signIn(t).Close()

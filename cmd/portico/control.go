@@ -57,12 +57,17 @@ func (c control) Databases(ctx context.Context) []admin.CopyStatus {
 	asked := tier.Answers(ctx)
 	states := []admin.CopyStatus{}
 	for _, copied := range tier.ActiveManager().Copies() {
-		states = append(states, admin.CopyStatus{
-			Database: copied.Database, Server: copied.Server, Active: copied.Active, Failed: copied.Failed, Blocked: copied.Blocked,
-			Status: statusOf(copied, backend.ReachOf(asked[copied.Server])), Error: reason(asked[copied.Server]),
-		})
+		states = append(states, copyStatus(copied, asked[copied.Server]))
 	}
 	return states
+}
+
+// copyStatus is a copy in the API's words; asked is what asking its server has found.
+func copyStatus(c backend.CopyState, asked error) admin.CopyStatus {
+	return admin.CopyStatus{
+		Database: c.Database, Server: c.Server, Active: c.Active, Failed: c.Failed, Blocked: c.Blocked,
+		Status: statusOf(c, backend.ReachOf(asked)), Error: reason(asked),
+	}
 }
 
 // reason is an error's text, "" for none.
@@ -218,7 +223,7 @@ func (c control) held(server string) string {
 
 // MoveUser implements admin.Control.
 func (c control) MoveUser(ctx context.Context, user, database string) (admin.Place, error) {
-	place, err := c.Where(ctx, user)
+	place, err := c.place(ctx, user)
 	was := place.Database
 	if err != nil && database != "" {
 		return place, err // whom the directory does not know, nobody can sign in as
@@ -243,7 +248,7 @@ func (c control) MoveUser(ctx context.Context, user, database string) (admin.Pla
 		return place, err
 	}
 	c.s.log.Warn().Str("user", name).Str("from", place.Database).Str("to", database).Msg("a user was moved by an operator")
-	if place, err = c.Where(ctx, user); place.Database != was {
+	if place, err = c.place(ctx, user); place.Database != was {
 		place.Was = was
 	}
 	return place, err

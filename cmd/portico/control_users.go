@@ -64,6 +64,15 @@ func (c control) canonical(user string) (string, error) {
 
 // Where implements admin.Control.
 func (c control) Where(ctx context.Context, user string) (admin.Place, error) {
+	place, err := c.place(ctx, user)
+	if err == nil {
+		place.SignIn = c.signInState(ctx, place)
+	}
+	return place, err
+}
+
+// place says where a user's mailbox is.
+func (c control) place(ctx context.Context, user string) (admin.Place, error) {
 	name, err := c.canonical(user)
 	if err != nil {
 		return admin.Place{}, err

@@ -264,7 +264,7 @@ func TestUserCommands(t *testing.T) {
 	r := site.serve(t, site.write(t, ""))
 	first, second := r.signIn(t), r.signIn(t)
 	first.Command("b", "NOOP")
-	if got := site.portico(t, 0, "user", "where", "ALICE"); !strings.Contains(got, "alice  db1       mbx1    no     2") {
+	if got := site.portico(t, 0, "user", "where", "ALICE"); !strings.Contains(got, "alice  db1       mbx1    up     no     2") {
 		t.Errorf("where:\n%s", got)
 	}
 	list := func() string {

@@ -320,8 +320,10 @@ func (m *recoveryMetrics) count(r recovery.Record) {
 func (c healthControl) Recovery() admin.RecoveryState {
 	records := c.s.recovery.Records()
 	slices.Reverse(records)
+	tells := c.s.healthOf.Load().Escalate
 	return admin.RecoveryState{
 		Mode: recovery.Mode(c.s.recoveryConfig().Mode), Active: c.s.components.State(health.ComponentRecoveryActions) == health.Active,
+		Tells:   tells.Alertmanager.URL != "" || tells.Mail.To != "",
 		Ladders: c.s.recovery.Ladders(), Records: records, Steps: recoveryPlan(c.s.recoveryConfig()).Ladders,
 	}
 }

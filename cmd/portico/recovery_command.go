@@ -27,15 +27,16 @@ func newHealthRecovery() *cobra.Command {
 		if err := ask.get(cmd.Context(), "/api/v1/recovery", &state); err != nil {
 			return err
 		}
+		shown := state
 		if *most > 0 && len(state.Records) > *most {
-			state.Records = state.Records[:*most]
+			shown.Records = state.Records[:*most]
 		}
-		if ask.forPeople() {
+		if ask.forPeople() || ask.form == table.List && !ask.noHeaders {
 			fmt.Fprintln(cmd.OutOrStdout(), recoveryMode(state))
 			if len(state.Ladders) > 0 {
 				rows := table.New("Monitor", "UnhealthySince", "StepsDone", "Next", "Note")
 				for _, l := range state.Ladders {
-					rows.Add(l.Monitor, table.Time(l.Since), fmt.Sprint(l.Rung), nextStep(l), l.Note)
+					rows.Add(l.Monitor, table.Time(l.Since), stepsDone(state, l), nextStep(state, l), l.Note)
 				}
 				fmt.Fprintln(cmd.OutOrStdout())
 				if err := ask.print(cmd, nil, rows); err != nil {
@@ -47,7 +48,7 @@ func newHealthRecovery() *cobra.Command {
 			}
 			fmt.Fprintln(cmd.OutOrStdout())
 		}
-		return ask.recoveryLog(cmd, state)
+		return ask.recoveryLog(cmd, shown)
 	}
 	return cmd
 }
@@ -63,21 +64,62 @@ func recoveryMode(s admin.RecoveryState) string {
 	case len(s.Ladders) == 0:
 		return "Nothing is to be recovered."
 	}
-	return "Recovery is at work."
+	for _, l := range s.Ladders {
+		if l.Begun != 0 || !l.Told && !l.Since.IsZero() {
+			return "Recovery is at work."
+		}
+	}
+	return "Recovery has no step left: it waits for the monitors, or for people."
 }
 
-func nextStep(l recovery.Ladder) string {
+// stepsDone says how many of a monitor's steps are behind it, and how many of those were done: most may have been skipped.
+func stepsDone(s admin.RecoveryState, l recovery.Ladder) string {
+	steps := 0
+	for _, action := range s.Steps[monitorName(l.Monitor)] {
+		if action != recovery.Escalate {
+			steps++
+		}
+	}
+	done := 0
+	for _, r := range s.Records {
+		if r.Monitor == l.Monitor && r.Result == recovery.ResultSucceeded && !r.Start.Before(l.Since) && !l.Since.IsZero() {
+			done++
+		}
+	}
+	return fmt.Sprintf("%d of %d, %d done", min(l.Rung, steps), steps, done)
+}
+
+// nextStep names the next step and when it is due. That people were told stands there only once it has happened.
+func nextStep(s admin.RecoveryState, l recovery.Ladder) string {
+	name, steps := "", s.Steps[monitorName(l.Monitor)]
+	if l.Rung < len(steps) && steps[l.Rung] != recovery.Escalate {
+		name = steps[l.Rung].ID() + " "
+	}
 	switch {
 	case l.Begun != 0:
-		return "is being done"
-	case l.Told:
+		return strings.TrimSpace(name + "is being done")
+	case !l.Due.IsZero() && l.Postponed < len(steps):
+		return steps[l.Postponed].ID() + " at " + table.Time(l.Due)
+	case l.Told && l.Escalated && s.Tells:
 		return "people were told"
+	case l.Told && !s.Tells:
+		return "no step left; the log only: health.escalate names nobody"
+	case l.Told:
+		return "no step left; people are told next"
 	case l.Since.IsZero():
-		return "none"
+		return "none: the monitor is well"
 	case l.Next.IsZero():
-		return "now"
+		return name + "now"
 	}
-	return table.Time(l.Next)
+	return name + "at " + table.Time(l.Next)
+}
+
+// monitorName is the name in a monitor's identity HEALTHSET/NAME[/TARGET].
+func monitorName(id string) string {
+	if parts := strings.Split(id, "/"); len(parts) > 1 {
+		return parts[1]
+	}
+	return id
 }
 
 // recoveryLog prints entries of the recovery log.

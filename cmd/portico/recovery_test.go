@@ -106,7 +106,7 @@ func TestRecoveryOfADeadServer(t *testing.T) {
 	if got := r.asks(t, statusFine, "database", "status"); !strings.Contains(got, "db1       mbx2    Mounted") {
 		t.Error(got)
 	}
-	for _, words := range []string{"Recovery is at work.", "IMAP.Protocol/ImapSelfTestMonitor/mbx1", "people were told", "ServerFailover  mbx1          ImapSelfTestFailover", "db1 moved to mbx2"} {
+	for _, words := range []string{"Recovery has no step left", "IMAP.Protocol/ImapSelfTestMonitor/mbx1", "no step left", " done  ", "ServerFailover  mbx1          ImapSelfTestFailover", "db1 moved to mbx2"} {
 		if got := r.asks(t, statusFine, "health", "recovery"); !strings.Contains(got, words) {
 			t.Errorf("no %q in\n%s", words, got)
 		}

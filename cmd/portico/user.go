@@ -26,7 +26,9 @@ func newUserWhere() *cobra.Command {
 		Use:   "where USER",
 		Short: "Tell in which database and on which server a user's mailbox is",
 		Long: "Where asks the directory as a sign-in would, but for the password. If the directory refuses the user, does not know the user,\n" +
-			"or does not answer, it says so.",
+			"or does not answer, it says so. It asks the user's mailbox server whether it answers, and shows since when it has not, the other\n" +
+			"copies of the database, and the user's penalties.\n\n" +
+			"Exit status: 0 the user can sign in, as far as Portico knows without the password, 1 the user can not, 2 it could not be found out.",
 		Args: cobra.ExactArgs(1),
 	}
 	ask := askFlags(cmd)
@@ -42,9 +44,46 @@ func newUserWhere() *cobra.Command {
 
 // place prints where a user is.
 func (a *asking) place(cmd *cobra.Command, at admin.Place) error {
-	row := table.New("User", "Database", "Server", "Moved", "Sessions")
-	row.Add(at.User, at.Database, at.Server, yesNo(at.Moved), strconv.Itoa(at.Sessions))
-	return a.print(cmd, at, row)
+	now := at.SignIn
+	if now == nil { // from a Portico of an older version
+		now = &admin.SignInState{Possible: true}
+	}
+	row := table.New("User", "Database", "Server", "State", "Moved", "Sessions").Wide("Since", "Reason")
+	row.Add(at.User, at.Database, at.Server, now.State, yesNo(at.Moved), strconv.Itoa(at.Sessions), shownTime(now.Since), now.Reason)
+	if err := a.print(cmd, at, row); err != nil {
+		return err
+	}
+	if a.forPeople() {
+		a.explainSignIn(cmd, at, now)
+	}
+	if !now.Possible {
+		return errBadNews
+	}
+	return nil
+}
+
+// explainSignIn says below the row what keeps the user from signing in, and what else there is.
+func (a *asking) explainSignIn(cmd *cobra.Command, at admin.Place, now *admin.SignInState) {
+	out := cmd.OutOrStdout()
+	if now.Reason != "" {
+		what := "Note"
+		if !now.Possible {
+			what = at.User + " cannot sign in"
+		}
+		since := ""
+		if now.Since != nil {
+			since = "; the server has failed since " + shownTime(now.Since)
+		}
+		fmt.Fprintf(out, "\n%s: %s%s.\n", what, visibleText(now.Reason), since)
+		for _, c := range now.Copies {
+			if c.Server != at.Server {
+				fmt.Fprintf(out, "The copy of %s on %s is %s.\n", c.Database, c.Server, c.Status)
+			}
+		}
+	}
+	if n := len(now.Penalties); n > 0 {
+		fmt.Fprintf(out, "\n%s has failed to sign in: portico penalty list --user %s\n", at.User, at.User)
+	}
 }
 
 func newUserMove() *cobra.Command {

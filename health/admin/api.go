@@ -104,6 +104,19 @@ type Place struct {
 	Was      string `json:"was,omitempty"`   // the database before a move
 	Moved    bool   `json:"moved,omitempty"` // there by command, whatever the directory says
 	Sessions int    `json:"sessions"`        // of this user, now
+
+	// SignIn is what is known of the user's sign-ins now; nil in the answer to a move.
+	SignIn *SignInState `json:"sign_in,omitempty"`
+}
+
+// SignInState says whether a user can sign in now, as far as that is known without the password.
+type SignInState struct {
+	Possible  bool         `json:"possible"`
+	Reason    string       `json:"reason,omitempty"` // why not, or what makes it slow
+	State     string       `json:"server_state"`     // ServerUp, ServerDown or ServerUnknown
+	Since     *time.Time   `json:"since,omitempty"`  // the monitor of the server has seen that
+	Copies    []CopyStatus `json:"copies"`           // of the user's database
+	Penalties []Penalty    `json:"penalties"`        // of the user
 }
 
 // ErrUnknown says that a name in a request is nobody's. See Unknown.

@@ -52,6 +52,7 @@ type RecoveryState struct {
 	// Steps are the actions of each monitor, in order.
 	Steps   map[string][]recovery.Action `json:"steps"`
 	Records []recovery.Record            `json:"records"` // the latest first
+	Tells   bool                         `json:"tells"`   // health.escalate names somebody; else only the log learns of alerts
 }
 
 // RecoveryRequest asks for an action, or that it be taken back.

@@ -93,3 +93,6 @@ type Skipped string
 
 // Error implements error.
 func (s Skipped) Error() string { return string(s) }
+
+// ID returns the action's name in the recovery log, which is Exchange's.
+func (a Action) ID() string { return kinds[a].id }

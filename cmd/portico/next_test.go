@@ -1,0 +1,47 @@
+package main
+
+import (
+	"testing"
+	"time"
+
+	"portico/health/admin"
+	"portico/health/recovery"
+)
+
+// Next names the step, and says that people were told only when they were.
+func TestNextStepOfRecovery(t *testing.T) {
+	since := time.Date(2026, 1, 2, 3, 0, 0, 0, time.UTC)
+	s := admin.RecoveryState{
+		Tells: true, Steps: map[string][]recovery.Action{"ImapSelfTestMonitor": {recovery.RestartService, recovery.Failover, recovery.Escalate}},
+		Records: []recovery.Record{{Monitor: "IMAP.Protocol/ImapSelfTestMonitor/mbx1", Start: since, Result: recovery.ResultSkipped}},
+	}
+	of := func(change func(*recovery.Ladder)) recovery.Ladder {
+		l := recovery.Ladder{Case: recovery.Case{Monitor: "IMAP.Protocol/ImapSelfTestMonitor/mbx1"}, Since: since}
+		change(&l)
+		return l
+	}
+	told := of(func(l *recovery.Ladder) { l.Rung, l.Told = 3, true })
+	for _, c := range []struct {
+		l     recovery.Ladder
+		tells bool
+		want  string
+	}{
+		{of(func(l *recovery.Ladder) { l.Rung = 1 }), true, "ServerFailover now"},
+		{of(func(l *recovery.Ladder) { l.Begun = 7 }), true, "RestartService is being done"},
+		{told, true, "no step left; people are told next"},
+		{told, false, "no step left; the log only: health.escalate names nobody"},
+		{of(func(l *recovery.Ladder) { l.Rung, l.Told, l.Escalated = 3, true, true }), true, "people were told"},
+	} {
+		s.Tells = c.tells
+		if got := nextStep(s, c.l); got != c.want {
+			t.Errorf("%q, want %q", got, c.want)
+		}
+	}
+	if got := stepsDone(s, told); got != "2 of 2, 0 done" {
+		t.Error(got)
+	}
+	s.Active, s.Mode, s.Ladders = true, recovery.Act, []recovery.Ladder{told}
+	if got := recoveryMode(s); got == "Recovery is at work." {
+		t.Error(got)
+	}
+}
