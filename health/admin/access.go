@@ -88,9 +88,11 @@ func (d *door) guard(next http.Handler) http.Handler {
 		case by.may >= needed(r):
 			next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), callerKey{}, by)))
 		case by.may == MayNothing && !d.private || by.may == MayRead && by.who == anybody:
+			d.server.refusedChange(r, by, http.StatusUnauthorized)
 			w.Header().Set("WWW-Authenticate", "Bearer")
 			http.Error(w, "A token is needed, or the admin socket.", http.StatusUnauthorized)
 		default:
+			d.server.refusedChange(r, by, http.StatusForbidden)
 			http.Error(w, fmt.Sprintf("%s may not do that here: see admin.socket_group_may and admin.token_file.", by.who), http.StatusForbidden)
 		}
 	})

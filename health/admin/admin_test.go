@@ -17,6 +17,8 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/rs/zerolog"
+
 	"portico/backend/backendtest/testkit"
 )
 
@@ -278,7 +280,9 @@ func TestMetricsFormats(t *testing.T) {
 }
 
 func TestRequestsThatChangeAreRefused(t *testing.T) {
-	s := open(t, testkit.Listen(t), Options{}, nil)
+	var log testkit.Log
+	s := open(t, testkit.Listen(t), Options{Log: zerolog.New(&log)}, nil)
+	s.get(t, "http", "localhost", "/livez", "")
 	for _, method := range []string{http.MethodPost, http.MethodPut, http.MethodDelete} {
 		request, err := http.NewRequestWithContext(testkit.Context(t), method, "http://localhost/metrics", nil)
 		if err != nil {
@@ -292,6 +296,10 @@ func TestRequestsThatChangeAreRefused(t *testing.T) {
 		if response.StatusCode != http.StatusUnauthorized { // whoever may read only
 			t.Errorf("%s: %d", method, response.StatusCode)
 		}
+	}
+	// One line a minute for a caller.
+	if text := log.String(); strings.Count(text, "a change was refused") != 1 || !strings.Contains(text, `"from":"127.0.0.1`) || !strings.Contains(text, `"request":"POST /metrics","status":401`) {
+		t.Errorf("the log is %s", text)
 	}
 }
 

@@ -5,9 +5,11 @@ import (
 	"context"
 	"encoding/json"
 	"io"
+	"net"
 	"net/http"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/rs/zerolog"
 
@@ -82,6 +84,23 @@ func audited(log zerolog.Logger, next http.Handler) http.Handler {
 		}()
 		next.ServeHTTP(said, r)
 	})
+}
+
+// refusedChange logs a change that its caller may not make: once a minute for each caller and address.
+func (s *Server) refusedChange(r *http.Request, by *caller, status int) {
+	if r.Method == http.MethodGet || r.Method == http.MethodHead {
+		return
+	}
+	host, _, _ := net.SplitHostPort(r.RemoteAddr) // "" for the socket
+	leftOut, due := s.refusals.Due(by.who+" "+host, time.Now())
+	if !due {
+		return
+	}
+	event := s.log.Warn().Str("who", by.who).Str("from", by.from).Str("request", r.Method+" "+r.URL.Path).Int("status", status)
+	if leftOut > 0 {
+		event = event.Int("left_out", leftOut)
+	}
+	event.Msg("a change was refused")
 }
 
 // shown adds a text of JSON to a line, without what may be secret in it.

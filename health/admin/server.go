@@ -13,6 +13,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/rs/zerolog"
+	"portico/proxy"
 )
 
 // Bounds of what one listener's clients may take.
@@ -45,6 +46,8 @@ type Server struct {
 	remote chan struct{} // places of those who watch over TCP
 	log    zerolog.Logger
 	access atomic.Pointer[Access]
+
+	refusals proxy.Seldom[string] // changes that were refused, by caller and address
 
 	mu     sync.Mutex
 	doors  []*door
