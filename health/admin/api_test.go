@@ -105,8 +105,8 @@ func TestAPI(t *testing.T) {
 		status             int
 		answer, asked      string
 	}{
-		{"GET", "servers", "", 200, `[{"name":"mbx1","up":true,"policy":"","active":2}]`, ""},
-		{"GET", "databases", "", 200, `[{"database":"db1","server":"mbx1","status":"Mounted"}]`, ""},
+		{"GET", "servers", "", 200, `[{"name":"mbx1","state":"","up":true,"breaker_open":false,"policy":"","blocked":false,"active":2}]`, ""},
+		{"GET", "databases", "", 200, `[{"database":"db1","server":"mbx1","status":"Mounted","active":false,"blocked":false}]`, ""},
 		{"GET", "sessions", "", 200, `[{"id":"1","user":"ann","remote":"","listener":"","server":"mbx1","commands":0,"open":1,"idling":false,"oldest":0,"silent":2.5}]`, ""},
 		{"GET", "slow", "", 200, `[{"ended":"1970-01-01T00:00:00Z","command":"NOOP","seconds":1.5,"result":"ok","server":"","user":"ann","session":"","remote":""}]`, ""},
 		{"GET", "users/ann@example.org", "", 200, `{"user":"ann@example.org","server":"mbx1","sessions":0}`, "where ann@example.org"},
