@@ -5,6 +5,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"portico/configs/suggest"
 )
 
 func TestParseDuration(t *testing.T) {
@@ -61,7 +63,7 @@ func TestNearest(t *testing.T) {
 		"loop": "loops", "lgo": "log", "listener": "listeners", "max_conections": "max_connections",
 		"something_else": "", "": "", "x": "", strings.Repeat("loops", 100): "",
 	} {
-		if got := Nearest(word, known); got != want {
+		if got := suggest.Nearest(word, known); got != want {
 			t.Errorf("nearest to %q is %q, want %q", word, got, want)
 		}
 	}

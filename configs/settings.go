@@ -5,6 +5,8 @@ import (
 	"path/filepath"
 	"reflect"
 	"strings"
+
+	"portico/configs/suggest"
 )
 
 // Settings can be read and changed by name at run time. Names are taken in the
@@ -22,7 +24,7 @@ func (s Settings) Name(spelling string) (string, error) {
 		}
 	}
 	message := fmt.Sprintf("there is no setting %q", spelling)
-	if near := Nearest(bare(spelling), s.Names()); near != "" {
+	if near := suggest.Nearest(bare(spelling), s.Names()); near != "" {
 		message += "; did you mean " + near + "?"
 	}
 	return "", fmt.Errorf("settings: %s", message)

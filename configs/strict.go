@@ -7,6 +7,8 @@ import (
 	"strings"
 
 	"github.com/goccy/go-yaml/ast"
+
+	"portico/configs/suggest"
 )
 
 // decoder sets a configuration from a YAML tree. Unlike a general decoder it
@@ -59,7 +61,7 @@ func (d *decoder) section(path string, node ast.Node, into reflect.Value) {
 			return
 		}
 		message := "unknown key"
-		if near := Nearest(strings.ToLower(key), known); near != "" {
+		if near := suggest.Nearest(strings.ToLower(key), known); near != "" {
 			message += "; did you mean " + near + "?"
 			d.broken[join(path, near)] = true // it is likely there, only misspelt
 		}

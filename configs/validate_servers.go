@@ -7,6 +7,8 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+
+	"portico/configs/suggest"
 )
 
 func (v *validator) mailboxServers() {
@@ -122,7 +124,7 @@ func (v *validator) serverThere(path, name string) bool {
 func (v *validator) missing(path, what, name string, known []string) {
 	message := ""
 	slices.Sort(known)
-	if near := Nearest(name, known); near != "" {
+	if near := suggest.Nearest(name, known); near != "" {
 		message = "; did you mean " + near + "?"
 	}
 	v.fail(path, "there is no %s %q%s", what, name, message)

@@ -9,7 +9,7 @@ import (
 	"strings"
 	"time"
 
-	"portico/configs"
+	"portico/configs/suggest"
 )
 
 // Override changes a property of probes or monitors for a time, or for as long as a version of the program runs (EXCHANGE.md 1.5).
@@ -161,7 +161,7 @@ func keys[V any](of map[string]V) []string {
 // meant says which of the names may have been meant: one that is spelt almost so, or the only one that ends with a name without its health set.
 // It never names an item of another kind.
 func meant(name string, known []string) string {
-	near := configs.Nearest(name, known)
+	near := suggest.Nearest(name, known)
 	if near == "" {
 		ends := func(k string) bool { return strings.HasSuffix(strings.ToLower(k), "/"+strings.ToLower(name)) }
 		if i := slices.IndexFunc(known, ends); i >= 0 {

@@ -87,6 +87,7 @@ var commandSamples = []struct{ command, args string }{
 	{"bench profile list", ""},
 	{"bench run", "--target SINK --users user%02d:1-3 --password-file BENCH --duration 100ms --sessions 3"},
 	{"bench compare", "--config COMPARE"},
+	{"bench clean", "--target SINK --users user%02d:1-3 --password-file BENCH"},
 }
 
 // leaves lists the commands that do something, by the words that call them.

@@ -16,7 +16,13 @@ import (
 // bans keep the layers apart. A package, or with "/..." a tree, must not need another, by whatever way through our own packages.
 var bans = []struct{ from, to, why string }{
 	{"portico/...", commands, "the command knows everything, so nothing may know it"},
-	{"portico/configs", "portico/...", "the file's words are everybody's: they must not drag the parts along"},
+	{"portico/configs", "portico/proxy/...", "the file's words are everybody's: they must not drag the parts along"},
+	{"portico/configs", "portico/backend/...", "the file's words are everybody's: they must not drag the parts along"},
+	{"portico/configs", "portico/health/...", "the file's words are everybody's: they must not drag the parts along"},
+	{"portico/configs", "portico/protolog", "the file's words are everybody's: they must not drag the parts along"},
+	{"portico/configs", "portico/bench/...", "the file's words are everybody's: they must not drag the parts along"},
+	{"portico/configs", "portico/configs/store", "the file's words are everybody's: they must not drag the parts along"},
+	{"portico/configs/suggest", "portico/...", "it knows words alone"},
 	{"portico/configs/store", "portico/...", "it keeps keys and bytes and does not know what they mean"},
 
 	{"portico/proxy/wire", "portico/...", "the grammar stands on its own"},

@@ -9,7 +9,7 @@ import (
 	"strings"
 	"time"
 
-	"portico/configs"
+	"portico/configs/suggest"
 	"portico/health"
 	"portico/health/admin"
 	"portico/protolog"
@@ -26,7 +26,7 @@ func (f fields[Row]) find(name string) (func(Row) string, error) {
 			return f[known], nil
 		}
 	}
-	if near := configs.Nearest(name, names); near != "" {
+	if near := suggest.Nearest(name, names); near != "" {
 		return nil, fmt.Errorf("there is no field %s; did you mean %s?", name, near)
 	}
 	return nil, fmt.Errorf("there is no field %s; there are %s", name, strings.Join(names, ", "))

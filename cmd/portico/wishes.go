@@ -7,7 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"portico/configs"
+	"portico/configs/suggest"
 )
 
 // wishes are words that people try, by what they ask for, and the commands that do that. A word below a command has that before it.
@@ -39,7 +39,7 @@ func meantCommand(cmd *cobra.Command, words []string) string {
 			names = append(names, below.Name())
 		}
 	}
-	if near := configs.Nearest(word, names); near != "" {
+	if near := suggest.Nearest(word, names); near != "" {
 		return fmt.Sprintf(": did you mean %q?", near)
 	}
 	if above == "" { // perhaps it is below another command, and there alone

@@ -11,7 +11,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
-	"portico/configs"
+	"portico/configs/suggest"
 )
 
 // plainErrors has cobra's and pflag's complaints about a command line replaced by sentences that say what to write.
@@ -115,7 +115,7 @@ func unknownFlag(cmd *cobra.Command, name, letters string) error {
 	if name == "server" && known["node"] {
 		return fmt.Errorf("%s has no flag --server, which means a mailbox server: --node asks another Portico", cmd.CommandPath())
 	}
-	if near := configs.Nearest(name, slices.Sorted(maps.Keys(known))); near != "" {
+	if near := suggest.Nearest(name, slices.Sorted(maps.Keys(known))); near != "" {
 		return fmt.Errorf("%s has no flag --%s: did you mean --%s?", cmd.CommandPath(), name, near)
 	}
 	return fmt.Errorf("%s has no flag --%s: %s --help lists the flags", cmd.CommandPath(), name, cmd.CommandPath())

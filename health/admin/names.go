@@ -6,7 +6,7 @@ import (
 	"net/netip"
 	"strings"
 
-	"portico/configs"
+	"portico/configs/suggest"
 	"portico/protolog"
 )
 
@@ -70,7 +70,7 @@ const maxListed = 8
 // NoSuch returns the error for a name that is none of the known ones. It wraps ErrUnknown, and says what may have been meant.
 func NoSuch(what, name string, known []string) error {
 	text := fmt.Sprintf("there is no %s %q", what, name)
-	if near := configs.Nearest(name, known); near != "" {
+	if near := suggest.Nearest(name, known); near != "" {
 		text += "; did you mean " + near + "?"
 	} else if len(known) > 0 && len(known) <= maxListed {
 		text += "; known: " + strings.Join(known, ", ")

@@ -1,9 +1,12 @@
-package configs
+// Package suggest finds what somebody who mistyped a name has meant: a key, a command, a server.
+//
+// It knows words alone, and must not know what they name.
+package suggest
 
 import "strings"
 
-// Nearest returns the known word that word is most probably a misspelling of, whatever its case, or "" if none is that near: at most one edit in three letters, at least one, and three in all.
-// Names that end in different numbers are different things: mbx9 is no misspelling of mbx1.
+// Nearest returns the known word that word is most probably a misspelling of, whatever its case, or "" if none is that near: at most one
+// edit in three letters, at least one, and three in all. Names that end in different numbers are different things: mbx9 is no misspelling of mbx1.
 func Nearest(word string, known []string) string {
 	best, bestDistance := "", max(min(len(word)/3, maxEdits), 1)+1
 	for _, k := range known {
