@@ -44,6 +44,7 @@ func TestMask(t *testing.T) {
 		{"a FETCH 1:* (FLAGS UID body.peek[header.fields (From Subject X-Secret)]<0.2048>)\r\n",
 			"fetch 1:* (FLAGS UID BODY.PEEK[HEADER.FIELDS (FROM SUBJECT {8})]<0.2048>)"},
 		{"a UID FETCH 5,7:9 (FLAGS) (CHANGEDSINCE 12345 VANISHED)\r\n", "uid fetch 5,7:9 (FLAGS) (CHANGEDSINCE 12345 VANISHED)"},
+		{"a FETCH 1 (BODY<0.5> BODY[HEADER] BODY[HEADER.FIELDS(FROM)])\r\n", "fetch 1 (BODY<0.5> BODY[HEADER] BODY[HEADER.FIELDS(FROM)])"},
 		{"a FETCH hunter2 FLAGS\r\n", "fetch {7} FLAGS"},
 		{"a STORE 3 +FLAGS.SILENT (\\Deleted $Junk hunter2 4711)\r\n", `store 3 +FLAGS.SILENT (\Deleted $Junk {7} {4})`},
 		{"a UID STORE 1:3 -flags \\seen\r\n", `uid store 1:3 -FLAGS \Seen`},
@@ -75,6 +76,8 @@ func TestMask(t *testing.T) {
 		{"a AUTHENTICATE PLAIN PLAIN\r\n", "authenticate PLAIN"},
 		{"a XYZZY hunter2 1:5\r\n", "other {11}"},
 		{"a XYZZY\r\n", "other"},
+		{"a " + strings.Repeat("X", maxToken+1) + " hunter2\r\n", "other {7}"},
+		{"a GETQUOTA1 hunter2\r\n", "other {9}"},
 		{"hunter2 hunter2\r\n", "other {1}"}, // the verb ends where a letter does
 		{"a GETQUOTAROOT INBOX\r\n", "getquotaroot INBOX"},
 		{"a SETACL INBOX hunter2 lrs\r\n", "setacl INBOX {7} {3}"},
