@@ -268,6 +268,30 @@ func TestGuessesAreCountedHoweverTheyCome(t *testing.T) {
 	p.expect("* OK ")
 }
 
+// Guesses count for the user that the directory knows, whatever name the client gives. The other name has no guess counted.
+func TestGuessesCountForTheUserThatTheDirectoryKnows(t *testing.T) {
+	h, judged := guessing(t, nil)
+	h.tier.route = func(string) (backend.Route, error) {
+		return backend.Route{User: "bob", Database: "db1", Servers: []string{"mbx1"}}, nil
+	}
+	for range 2 {
+		for _, name := range []string{"alias", "other", "bob"} {
+			p := h.client()
+			p.send("a LOGIN " + name + " wrong\r\n")
+			p.expect("a NO ")
+			p.Close()
+		}
+	}
+	if got := judged.Load(); got != 3 {
+		t.Errorf("%d guesses were judged", got)
+	}
+	for _, p := range h.server.Penalties() {
+		if p.Burst > 0 && p.User != "" && p.User != "bob" {
+			t.Errorf("%q has %v guesses of %v", p.User, p.Guesses, p.Burst)
+		}
+	}
+}
+
 // Hanging up spares no guesser anything, be it while a guess is judged or before the answer is due; what was not judged costs nothing.
 func TestGuessesOfClientsThatHangUp(t *testing.T) {
 	h, judged := guessing(t, func(o *Options) { o.Sleep = sleep })

@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -236,7 +237,7 @@ func (f *fakeTier) Route(ctx context.Context, q directory.Query) (backend.Route,
 	}
 	if f.route != nil {
 		route, err := f.route(q.User)
-		route.User = q.User
+		route.User = cmp.Or(route.User, q.User)
 		return route, err
 	}
 	return backend.Route{User: q.User, Database: "db1", Servers: []string{"mbx1"}}, nil

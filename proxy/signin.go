@@ -70,7 +70,7 @@ func (s *session) signIn(c backend.Credential) (link *backend.Link, err error) {
 // find gets the sign-in's credential the right to be judged, and finds out where the mailbox is. No database waits for the first. Where the
 // directory knows the user by another name, that name's guesses count.
 func (s *session) find(ctx context.Context, q directory.Query, c *backend.Credential) (err error) {
-	for judged := q.Login; ; judged = s.way.User {
+	for judged := q.Login; ; judged = s.user {
 		if err := s.mayGuess(ctx, judged, c.Mechanism); err != nil {
 			return err
 		}
