@@ -112,3 +112,27 @@ func TestAFloodOfBadCommandsIsAFewLines(t *testing.T) {
 		t.Errorf("nothing is said of what was left out: %s", log)
 	}
 }
+
+// The line of a sign-in names the user, the mechanism, TLS, the result and the server, always in this order.
+// A line about another command names the user of the last sign-in.
+func TestLineOfASignIn(t *testing.T) {
+	h := start(t, TLSNone, nil)
+	p := h.client()
+	p.send("a LOGIN bob wrong\r\n")
+	p.expect("a NO ")
+	p.send("x FETCH\r\n") // is said to come from the user of the last attempt
+	p.expect("x BAD ")
+	p.send("b LOGIN ann secret\r\n")
+	p.expect("* OK ")
+	<-h.relay.added
+	h.server.Close()
+	for _, want := range []string{
+		`"user":"bob","mechanism":"command","tls":"none","result":"bad_credential","server":""`,
+		`"user":"ann","mechanism":"command","tls":"none","result":"signed_in","server":"mbx1"`,
+		`"user":"bob","message":"command not valid before sign-in"`,
+	} {
+		if !strings.Contains(h.log.String(), want) {
+			t.Errorf("no %s in\n%s", want, h.log)
+		}
+	}
+}
