@@ -115,7 +115,6 @@ func (c control) Block(ctx context.Context, server string, move bool) ([]admin.M
 	if err := c.known(server); err != nil {
 		return nil, err
 	}
-	admin.Was(ctx, "activation", c.activation(server))
 	if err := c.tier().ActiveManager().BlockAs(ctx, server, backend.Blocker{By: backend.ByOperator, Who: admin.Who(ctx)}); err != nil {
 		return nil, err
 	}
@@ -239,7 +238,6 @@ func (c control) MoveUser(ctx context.Context, user, database string) (admin.Pla
 		return place, err
 	}
 	defer done()
-	admin.Was(ctx, "database", place.Database)
 	err = c.s.active.MoveUser(ctx, name, database, func(user string) { c.s.server.EndUser(user, relay.ReasonMoved) })
 	if errors.Is(err, backend.ErrUnknownName) {
 		return place, admin.Unknown(err)
@@ -251,6 +249,7 @@ func (c control) MoveUser(ctx context.Context, user, database string) (admin.Pla
 	if place, err = c.place(ctx, user); place.Database != was {
 		place.Was = was
 	}
+	admin.Changed(ctx, admin.Difference{What: "database of " + name, Old: was, New: place.Database})
 	return place, err
 }
 

@@ -334,12 +334,22 @@ func (c healthControl) Recover(ctx context.Context, r admin.RecoveryRequest) (re
 		if err := (control(c)).known(r.Server); err != nil {
 			return recovery.Record{}, err
 		}
+		was := control(c).activation(r.Server)
+		defer func() {
+			admin.Changed(ctx, admin.Difference{What: "activation on " + r.Server, Old: was, New: control(c).activation(r.Server)})
+		}()
 	}
 	if r.Database != "" && c.s.activeOn(r.Database) == "" {
 		return recovery.Record{}, admin.Unknown(fmt.Errorf("there is no database %q", r.Database))
 	}
 	of := recovery.Case{Server: r.Server, Database: r.Database}
 	by := cmp.Or(r.By, "operator")
+	if r.Database != "" {
+		was := c.s.activeOn(r.Database)
+		defer func() {
+			admin.Changed(ctx, admin.Difference{What: "active copy of " + r.Database, Old: was, New: c.s.activeOn(r.Database)})
+		}()
+	}
 	if r.Lift {
 		return c.s.recovery.Lift(ctx, r.Action, of, by)
 	}

@@ -134,7 +134,6 @@ func (c control) ChangeSettings(ctx context.Context, change admin.SettingsChange
 	for i := range states {
 		was, _ := before.Text(states[i].Name) // the name is one of its own
 		if now, _ := c.s.config.Settings.Text(states[i].Name); now != was {
-			admin.Was(ctx, states[i].Name, was)
 			states[i].Was = was
 			if was == "" {
 				states[i].Was = `""`

@@ -172,14 +172,19 @@ func TestChangesAreLogged(t *testing.T) {
 	site.serveMail(t)
 	r := site.serve(t, site.write(t, ""))
 	socket := filepath.Join(site.dir, "admin.sock")
-	for _, args := range []string{"settings set banner=Hi.", "server block mbx1", "server policy mbx1 Blocked", "log on --user ann --for 1m"} {
+	for _, args := range []string{"settings set banner=Hi.", "server block mbx1", "server policy mbx1 Blocked", "log on --user ann --for 1m",
+		"log off r1", "settings reset banner", "user kick ann", "penalty clear --ip 192.0.2.1"} {
 		if status, _, errs := command(append(strings.Fields(args), "--admin", socket)...); status == statusFailed {
 			t.Fatalf("%s: %s", args, errs)
 		}
 	}
-	r.logged(t, `"request":"POST /api/v1/settings","status":200,"asked":{"set":{"banner":"Hi."}},"old":{"banner":"Portico is ready."}`)
-	r.logged(t, `"asked":{"move":false},"old":{"activation":"allowed"}`)
+	r.logged(t, `"request":"POST /api/v1/settings","status":200,"asked":{"set":{"banner":"Hi."}},"old":{"banner":"Portico is ready."},"new":{"banner":"Hi."}`)
+	r.logged(t, `"asked":{"move":false},"old":{"activation on mbx1":"allowed"},"new":{"activation on mbx1":"blocked"}`)
 	r.logged(t, `"old":"Unrestricted","new":"Blocked"`)
-	r.logged(t, `"old":{"rules":[]}`)
+	r.logged(t, `"old":{"rule r1":null},"new":{"rule r1":{"id":"r1",`)
+	r.logged(t, `"user":"ann"}},"new":{"rule r1":null}`)
+	r.logged(t, `"old":{"banner":"Hi."},"new":{"banner":"Portico is ready."}`)
+	r.logged(t, `"old":{"sessions":[]},"new":{"sessions":[]}`)
+	r.logged(t, `"old":{"penalties":[]},"new":{"penalties":[]}`)
 	r.logged(t, `"from":"`+socket+`, process `)
 }

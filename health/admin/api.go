@@ -1,12 +1,14 @@
 package admin
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"time"
 )
 
@@ -41,7 +43,7 @@ type Control interface {
 	Settings(ctx context.Context) ([]SettingState, error)
 	// ChangeSettings makes all of a change, or nothing, and returns the settings as they are then.
 	ChangeSettings(ctx context.Context, change SettingsChange) ([]SettingState, error)
-	// MoveUser puts a user into another database, or with "" back to where the directory has the user.
+	// MoveUser puts a user into another database, or with "" back to where the directory has the user. It calls Changed.
 	MoveUser(ctx context.Context, user, database string) (Place, error)
 	// Kick ends the sessions that fit all that is given, and lists them. They are over when it returns.
 	Kick(ctx context.Context, which SessionFilter) ([]SessionState, error)
@@ -196,7 +198,10 @@ func api(mux *http.ServeMux, c Control) {
 	mux.HandleFunc("GET /api/v1/servers", func(w http.ResponseWriter, r *http.Request) { answer(w, c.Servers(r.Context()), nil) })
 	mux.HandleFunc("GET /api/v1/databases", func(w http.ResponseWriter, r *http.Request) { answer(w, c.Databases(r.Context()), nil) })
 	change(mux, "servers/{name}/block", func(ctx context.Context, name string, body struct{ Move bool }) (any, error) {
-		return c.Block(ctx, name, body.Move)
+		was := activation(c, name)
+		moves, err := c.Block(ctx, name, body.Move)
+		Changed(ctx, Difference{"activation on " + name, was, activation(c, name)})
+		return moved(ctx, moves, err)
 	})
 	change(mux, "servers/{name}/unblock", func(ctx context.Context, name string, _ struct{}) (any, error) {
 		return c.Unblock(ctx, name)
@@ -215,6 +220,9 @@ func api(mux *http.ServeMux, c Control) {
 	})
 	change(mux, "databases/{name}/resume", func(ctx context.Context, name string, body struct{ Server string }) (any, error) {
 		was, err := c.ResumeCopy(ctx, name, body.Server)
+		if err == nil {
+			Changed(ctx, Difference{"Failed", was, false})
+		}
 		return map[string]bool{"was_failed": was}, err
 	})
 	mux.HandleFunc("GET /api/v1/settings", func(w http.ResponseWriter, r *http.Request) {
@@ -222,7 +230,15 @@ func api(mux *http.ServeMux, c Control) {
 		answer(w, states, err)
 	})
 	change(mux, "settings", func(ctx context.Context, _ string, body SettingsChange) (any, error) {
-		return c.ChangeSettings(ctx, body)
+		before, err := c.Settings(ctx)
+		if err != nil {
+			return nil, err
+		}
+		after, err := c.ChangeSettings(ctx, body)
+		if err == nil {
+			Changed(ctx, settingsChanged(before, after)...)
+		}
+		return after, err
 	})
 	mux.HandleFunc("GET /api/v1/sessions", func(w http.ResponseWriter, r *http.Request) { answer(w, c.Sessions(r.Context()), nil) })
 	mux.HandleFunc("GET /api/v1/slow", func(w http.ResponseWriter, r *http.Request) { answer(w, c.Slow(r.Context()), nil) })
@@ -236,21 +252,67 @@ func api(mux *http.ServeMux, c Control) {
 	})
 	mux.HandleFunc("GET /api/v1/names", func(w http.ResponseWriter, _ *http.Request) { answer(w, c.Names(), nil) })
 	change(mux, "users/{name}/kick", func(ctx context.Context, name string, _ struct{}) (any, error) {
-		return kicked(c.Kick(ctx, SessionFilter{User: name}))
+		return kick(ctx, c, SessionFilter{User: name})
 	})
 	change(mux, "sessions/kick", func(ctx context.Context, _ string, which SessionFilter) (any, error) {
-		return kicked(c.Kick(ctx, which))
+		return kick(ctx, c, which)
 	})
 	penaltyAPI(mux, c)
-	change(mux, "rebalance", func(ctx context.Context, _ string, _ struct{}) (any, error) { return c.Rebalance(ctx) })
+	change(mux, "rebalance", func(ctx context.Context, _ string, _ struct{}) (any, error) {
+		moves, err := c.Rebalance(ctx)
+		return moved(ctx, moves, err)
+	})
 }
 
-// kicked is the answer to a request that has ended sessions.
-func kicked(sessions []SessionState, err error) (Kicked, error) {
-	return Kicked{Ended: len(sessions), Sessions: sessions}, err
+// activation says whether databases may be activated on a mailbox server.
+func activation(c Control, server string) string {
+	if slices.Contains(c.Names().Blocked, server) {
+		return "blocked"
+	}
+	return "allowed"
 }
 
-// change adds a request that changes something: a POST with a body of JSON. Who may send it is for guard to say.
+// moved records databases that were to move.
+func moved(ctx context.Context, moves []Move, err error) ([]Move, error) {
+	if err == nil {
+		Changed(ctx)
+	}
+	for _, m := range moves {
+		Changed(ctx, Difference{"active copy of " + m.Database, m.From, cmp.Or(m.To, m.From)})
+	}
+	return moves, err
+}
+
+// settingsChanged lists the settings that have another value or come from another place.
+func settingsChanged(before, after []SettingState) (all []Difference) {
+	was := make(map[string]SettingState)
+	for _, s := range before {
+		was[s.Name] = s
+	}
+	for _, s := range after {
+		if b := was[s.Name]; b.Value != s.Value {
+			all = append(all, Difference{s.Name, b.Value, s.Value})
+		} else if b.Source != s.Source {
+			all = append(all, Difference{"source of " + s.Name, b.Source, s.Source})
+		}
+	}
+	return all
+}
+
+// kick ends sessions.
+func kick(ctx context.Context, c Control, which SessionFilter) (Kicked, error) {
+	ended, err := c.Kick(ctx, which)
+	if err == nil {
+		open := []string{}
+		for _, s := range ended {
+			open = append(open, fmt.Sprintf("%s of %s from %s at %s", s.ID, s.User, s.Remote, s.Server))
+		}
+		Changed(ctx, Difference{"sessions", open, []string{}})
+	}
+	return Kicked{Ended: len(ended), Sessions: ended}, err
+}
+
+// change adds a request that changes something: a POST with a body of JSON. Who may send it is for guard to say. Do answers with a Change, or calls Changed.
 func change[Body any](mux *http.ServeMux, path string, do func(ctx context.Context, name string, body Body) (any, error)) {
 	mux.HandleFunc("POST /api/v1/"+path, func(w http.ResponseWriter, r *http.Request) {
 		var body Body

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -16,40 +17,52 @@ import (
 	"portico/backend/secret"
 )
 
-// auditKey is where a request's context has what Was notes: *before.
+// auditKey is the key of a request's context for its *differences.
 type auditKey struct{}
 
-// before is what was there before a change.
-type before struct {
-	mu   sync.Mutex
-	what map[string]any
+// differences collects what a request changes.
+type differences struct {
+	mu       sync.Mutex
+	known    bool // somebody has called Changed
+	old, new map[string]any
 }
 
-// Was notes the value that something had before the change of a request, for the line in the log. Whoever makes the change calls it, unless
-// the answer is a Change.
-func Was(ctx context.Context, what string, value any) {
-	b, ok := ctx.Value(auditKey{}).(*before)
+// Difference is one thing that a request has changed, or has left as it was: its value before and after. Nil is no value.
+type Difference struct {
+	What     string
+	Old, New any
+}
+
+// Changed records what a request has changed, for its line in the log. Each handler that changes something calls it, with nothing if nothing had to be
+// changed, unless it answers with a Change. It may be called several times.
+func Changed(ctx context.Context, all ...Difference) {
+	d, ok := ctx.Value(auditKey{}).(*differences)
 	if !ok {
 		return
 	}
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if b.what == nil {
-		b.what = make(map[string]any)
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if !d.known {
+		d.known, d.old, d.new = true, make(map[string]any), make(map[string]any)
 	}
-	b.what[what] = value
+	for _, one := range all {
+		d.old[one.What], d.new[one.What] = one.Old, one.New
+	}
 }
 
-// finish adds what was before, and what came of it.
-func (b *before) finish(event *zerolog.Event, answer []byte) *zerolog.Event {
+// finish adds the values before and after, and what was answered.
+func (d *differences) finish(event *zerolog.Event, answer []byte) *zerolog.Event {
 	var change Change
 	if err := json.Unmarshal(answer, &change); err == nil && change.What != "" {
 		return event.Str("what", change.What).Str("old", change.Was).Str("new", change.Now)
 	}
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if b.what != nil {
-		event = event.Interface("old", b.what)
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.known {
+		event = event.Interface("old", plain(d.old)).Interface("new", plain(d.new))
+		if len(answer) >= maxShownAnswer { // it has no more to say
+			return event
+		}
 	}
 	return shown(event, "answer", answer)
 }
@@ -58,7 +71,11 @@ func (b *before) finish(event *zerolog.Event, answer []byte) *zerolog.Event {
 const (
 	maxShownBody   = 4 << 10
 	maxShownAnswer = 1 << 10
+	maxShownText   = 512 // of one value
 )
+
+// maxShownItems is how many items of a list a line in the log shows.
+const maxShownItems = 16
 
 // audited logs each request that may change something, whatever becomes of it: who sent it, from where, and the values before and after.
 func audited(log zerolog.Logger, next http.Handler) http.Handler {
@@ -67,9 +84,9 @@ func audited(log zerolog.Logger, next http.Handler) http.Handler {
 			next.ServeHTTP(w, r)
 			return
 		}
-		was := &before{}
+		changed := &differences{}
 		asked, said := &head{most: maxShownBody}, &witness{ResponseWriter: w, head: head{most: maxShownAnswer}, status: http.StatusOK}
-		r = r.WithContext(context.WithValue(r.Context(), auditKey{}, was))
+		r = r.WithContext(context.WithValue(r.Context(), auditKey{}, changed))
 		r.Body = struct {
 			io.Reader
 			io.Closer
@@ -80,7 +97,7 @@ func audited(log zerolog.Logger, next http.Handler) http.Handler {
 				by = &caller{}
 			}
 			event := log.Warn().Str("who", by.who).Str("from", by.from).Str("request", r.Method+" "+r.URL.Path).Int("status", said.status)
-			was.finish(shown(event, "asked", asked.text), said.text).Msg("a change was asked for")
+			changed.finish(shown(event, "asked", asked.text), said.text).Msg("a change was asked for")
 		}()
 		next.ServeHTTP(said, r)
 	})
@@ -113,6 +130,42 @@ func shown(event *zerolog.Event, name string, text []byte) *zerolog.Event {
 		return event.Str(name, "(not shown)")
 	}
 	return event.Interface(name, masked(value))
+}
+
+// plain returns a value as JSON has it, without what may be secret in it, and bounded.
+func plain(value any) any {
+	text, err := json.Marshal(value)
+	if err != nil {
+		return "(not shown)"
+	}
+	var decoded any
+	if err := json.Unmarshal(text, &decoded); err != nil {
+		return "(not shown)"
+	}
+	return bounded(masked(decoded))
+}
+
+// bounded cuts long lists and texts.
+func bounded(value any) any {
+	switch v := value.(type) {
+	case map[string]any:
+		for key, inner := range v {
+			v[key] = bounded(inner)
+		}
+	case []any:
+		if more := len(v) - maxShownItems; more > 0 {
+			v = append(v[:maxShownItems], fmt.Sprintf("and %d more", more))
+		}
+		for i, inner := range v {
+			v[i] = bounded(inner)
+		}
+		return v
+	case string:
+		if len(v) > maxShownText {
+			return strings.ToValidUTF8(v[:maxShownText], "") + "..."
+		}
+	}
+	return value
 }
 
 // masked hides the values of keys that name secrets.

@@ -127,7 +127,7 @@ func (r *remembering) SetPolicy(context.Context, string, string) (Change, error)
 }
 
 func (r *remembering) Block(ctx context.Context, _ string, _ bool) ([]Move, error) {
-	Was(ctx, "activation", "allowed")
+	Changed(ctx, Difference{"hook", "admin.token", "sesame"}, Difference{"hook_password", "sesame", "sesame"})
 	return []Move{}, nil
 }
 
@@ -154,7 +154,7 @@ func TestChangesAreLogged(t *testing.T) {
 		`"who":"user ` + me.Username + `","from":"` + path + `, process `,
 		`"request":"POST /api/v1/servers/mbx1/policy","status":200,"asked":{"Policy":"Blocked"},"what":"policy","old":"Unrestricted","new":"Blocked"`,
 		`"who":"token admin.token","from":"127.0.0.1:`, `"asked":{"password":"*****","server":"mbx2"}`,
-		`"asked":{"move":true},"old":{"activation":"allowed"},"answer":[]`,
+		`"asked":{"move":true},"old":{"activation on mbx1":"allowed","hook":"admin.token","hook_password":"*****"}`,
 	} {
 		if !strings.Contains(log.String(), words) {
 			t.Errorf("the log has no %s: %s", words, log.String())

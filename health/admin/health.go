@@ -230,7 +230,13 @@ func healthAPI(mux *http.ServeMux, h Health) {
 	mux.HandleFunc("GET /api/v1/health/report", func(w http.ResponseWriter, _ *http.Request) { answer(w, setRows(h), nil) })
 	mux.HandleFunc("GET /api/v1/alerts", func(w http.ResponseWriter, _ *http.Request) { answer(w, h.Alerts(), nil) })
 	mux.HandleFunc("GET /api/v1/recovery", func(w http.ResponseWriter, _ *http.Request) { answer(w, h.Recovery(), nil) })
-	change(mux, "recovery", func(ctx context.Context, _ string, r RecoveryRequest) (any, error) { return h.Recover(ctx, r) })
+	change(mux, "recovery", func(ctx context.Context, _ string, r RecoveryRequest) (any, error) {
+		record, err := h.Recover(ctx, r)
+		if err == nil {
+			Changed(ctx, Difference{"recovery", nil, record})
+		}
+		return record, err
+	})
 	mux.HandleFunc("GET /api/v1/components", func(w http.ResponseWriter, _ *http.Request) { answer(w, h.Components(), nil) })
 	change(mux, "components", func(ctx context.Context, _ string, r health.Request) (any, error) {
 		return h.SetComponent(ctx, r)

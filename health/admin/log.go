@@ -128,16 +128,21 @@ func logAPI(mux *http.ServeMux, l ProtocolLog) {
 		LogFilter
 		For float64
 	}) (any, error) {
-		Was(ctx, "rules", logRules(l))
 		r, err := l.On(ctx, body.filter(), inSeconds(body.For))
+		if err == nil {
+			Changed(ctx, Difference{"rule " + r.ID, nil, logRule(r)})
+		}
 		return logRule(r), err
 	})
 	change(mux, "log/off", func(ctx context.Context, _ string, body struct{ ID string }) (any, error) {
-		Was(ctx, "rules", logRules(l))
 		ended, err := l.Off(ctx, body.ID)
+		if err == nil {
+			Changed(ctx)
+		}
 		rules := []LogRule{}
-		for _, r := range ended {
+		for _, r := range ended { // the status may not list a new rule yet
 			rules = append(rules, logRule(r))
+			Changed(ctx, Difference{"rule " + r.ID, logRule(r), nil})
 		}
 		return map[string]any{"ended": len(rules), "rules": rules}, err
 	})

@@ -31,10 +31,12 @@ func maintenanceAPI(mux *http.ServeMux, h Health) {
 		answer(w, all, err)
 	})
 	start := func(ctx context.Context, server string, body struct{ Seconds float64 }) (any, error) {
-		return h.StartMaintenance(ctx, server, time.Duration(body.Seconds*float64(time.Second)))
+		steps, err := h.StartMaintenance(ctx, server, time.Duration(body.Seconds*float64(time.Second)))
+		return stepped(ctx, steps, err)
 	}
 	stop := func(ctx context.Context, server string, _ struct{}) (any, error) {
-		return h.StopMaintenance(ctx, server)
+		steps, err := h.StopMaintenance(ctx, server)
+		return stepped(ctx, steps, err)
 	}
 	change(mux, "maintenance/start", start)
 	change(mux, "maintenance/stop", stop)
@@ -42,6 +44,20 @@ func maintenanceAPI(mux *http.ServeMux, h Health) {
 	change(mux, "servers/{name}/maintenance/stop", stop)
 	change(mux, "bundle", func(ctx context.Context, _ string, _ struct{}) (any, error) {
 		where, err := h.Bundle(ctx)
+		if err == nil {
+			Changed(ctx, Difference{"bundle", nil, where})
+		}
 		return map[string]string{"bundle": where}, err
 	})
+}
+
+// stepped records the steps of a way in or out.
+func stepped(ctx context.Context, steps []MaintenanceStep, err error) ([]MaintenanceStep, error) {
+	if err == nil {
+		Changed(ctx)
+	}
+	for _, s := range steps {
+		Changed(ctx, Difference{s.What, s.Was, s.Result})
+	}
+	return steps, err
 }

@@ -40,6 +40,10 @@ func penaltyAPI(mux *http.ServeMux, p Penalties) {
 		answer(w, all, err)
 	})
 	change(mux, "penalties/clear", func(ctx context.Context, _ string, which PenaltyFilter) (any, error) {
-		return p.ClearPenalties(ctx, which)
+		cleared, err := p.ClearPenalties(ctx, which)
+		if err == nil {
+			Changed(ctx, Difference{"penalties", cleared, []Penalty{}})
+		}
+		return cleared, err
 	})
 }

@@ -52,5 +52,11 @@ func storeAPI(mux *http.ServeMux, s Store) {
 		entries, err := s.Entries(r.Context(), r.URL.Query().Get("prefix"))
 		answer(w, entries, err)
 	})
-	change(mux, "store/backup", func(ctx context.Context, _ string, _ struct{}) (any, error) { return s.Backup(ctx) })
+	change(mux, "store/backup", func(ctx context.Context, _ string, _ struct{}) (any, error) {
+		made, err := s.Backup(ctx)
+		if err == nil {
+			Changed(ctx, Difference{"copy", nil, made.File})
+		}
+		return made, err
+	})
 }

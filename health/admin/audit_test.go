@@ -1,0 +1,195 @@
+package admin
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/rs/zerolog"
+
+	"portico/backend/backendtest/testkit"
+	"portico/health"
+	"portico/health/recovery"
+	"portico/protolog"
+)
+
+// changing is a site on which each change succeeds.
+type changing struct {
+	noted
+	Health
+	ProtocolLog
+	Store
+	blocked  []string
+	settings []SettingState
+}
+
+var went = Change{What: "x", Was: "before", Now: "after"}
+
+func (c *changing) Names() Names { return Names{Blocked: slices.Clone(c.blocked)} }
+func (c *changing) Block(_ context.Context, server string, _ bool) ([]Move, error) {
+	c.blocked = append(c.blocked, server)
+	return []Move{{Database: "db1", From: server, To: "mbx2"}, {Database: "db2", From: server, Reason: "no copy"}}, nil
+}
+func (c *changing) Unblock(context.Context, string) (Change, error)           { return went, nil }
+func (c *changing) SetPolicy(context.Context, string, string) (Change, error) { return went, nil }
+func (c *changing) Pause(context.Context, string, time.Duration) (Change, error) {
+	return went, nil
+}
+func (c *changing) MoveDatabase(context.Context, string, string, bool) (Change, error) {
+	return went, nil
+}
+func (c *changing) MoveUser(ctx context.Context, user, database string) (Place, error) {
+	Changed(ctx, Difference{"database of " + user, "db1", database})
+	return Place{User: user, Database: database}, nil
+}
+func (c *changing) Rebalance(context.Context) ([]Move, error) {
+	return []Move{{Database: "db1", From: "mbx1", To: "mbx2"}}, nil
+}
+func (c *changing) Settings(context.Context) ([]SettingState, error) { return c.settings, nil }
+func (c *changing) ChangeSettings(context.Context, SettingsChange) ([]SettingState, error) {
+	states := []SettingState{{Name: "banner", Value: "Ho", Source: "file"}, {Name: "hook_password", Value: "sesame"}}
+	for range 100 {
+		states = append(states, SettingState{Name: "long", Value: "a setting that makes the answer long"})
+	}
+	return states, nil
+}
+func (c *changing) Kick(context.Context, SessionFilter) ([]SessionState, error) {
+	return slices.Repeat([]SessionState{{ID: "0123456789abcdef", User: "ann", Remote: "192.0.2.1:9", Server: "mbx1"}}, 100), nil
+}
+func (c *changing) ClearPenalties(context.Context, PenaltyFilter) ([]Penalty, error) {
+	return []Penalty{{User: "ann", Failures: 7}}, nil
+}
+func (c *changing) SetComponent(context.Context, health.Request) (Change, error)    { return went, nil }
+func (c *changing) AddOverride(context.Context, health.Override) (Change, error)    { return went, nil }
+func (c *changing) RemoveOverride(context.Context, health.Override) (Change, error) { return went, nil }
+func (c *changing) SetRepairing(context.Context, string, bool) (Change, error)      { return went, nil }
+func (c *changing) Recover(context.Context, RecoveryRequest) (recovery.Record, error) {
+	return recovery.Record{ID: "RestartService", Resource: "mbx1", Result: recovery.ResultSucceeded}, nil
+}
+func (c *changing) StartMaintenance(context.Context, string, time.Duration) ([]MaintenanceStep, error) {
+	return []MaintenanceStep{{What: "activation", Was: "allowed", Result: "blocked", Done: true}}, nil
+}
+func (c *changing) StopMaintenance(context.Context, string) ([]MaintenanceStep, error) {
+	return []MaintenanceStep{{What: "activation", Was: "blocked", Result: "allowed", Done: true}}, nil
+}
+func (c *changing) Bundle(context.Context) (string, error) { return "/bundle.tar", nil }
+func (c *changing) Backup(context.Context) (StoreCopy, error) {
+	return StoreCopy{File: "/backups/one"}, nil
+}
+func (c *changing) Status() protolog.Status { return protolog.Status{} } // a new rule is not in effect yet
+func (c *changing) On(context.Context, protolog.Filter, time.Duration) (protolog.Rule, error) {
+	return protolog.Rule{ID: "r1", Filter: protolog.Filter{User: "ann"}}, nil
+}
+func (c *changing) Off(context.Context, string) ([]protolog.Rule, error) {
+	return []protolog.Rule{{ID: "r1", Filter: protolog.Filter{User: "ann"}}}, nil
+}
+
+// Each request that changes something has a line in the log with the value before and the value after, and no secret. The routes are read from the
+// source, so a new one needs a row here.
+func TestEachChangeHasOldAndNew(t *testing.T) {
+	const general = `"what":"x","old":"before","new":"after"`
+	lines := map[string]string{
+		"servers/{name}/block": `"old":{"activation on mbx1":"allowed","active copy of db1":"mbx1","active copy of db2":"mbx1"},` +
+			`"new":{"activation on mbx1":"blocked","active copy of db1":"mbx2","active copy of db2":"mbx1"}`,
+		"servers/{name}/unblock":           general,
+		"servers/{name}/policy":            general,
+		"servers/{name}/pause":             general,
+		"users/{name}/move":                `"old":{"database of mbx1":"db1"},"new":{"database of mbx1":""}`,
+		"databases/{name}/move":            general,
+		"databases/{name}/resume":          `"old":{"Failed":true},"new":{"Failed":false}`,
+		"settings":                         `"old":{"banner":"Hi","hook_password":"*****","long":""},"new":{"banner":"Ho","hook_password":"*****","long":"a setting`,
+		"users/{name}/kick":                `"old":{"sessions":["0123456789abcdef of ann from 192.0.2.1:9 at mbx1",`,
+		"sessions/kick":                    `"and 84 more"]},"new":{"sessions":[]}`,
+		"penalties/clear":                  `"old":{"penalties":[{"burst":0,"failures":7,"guesses":0,"user":"ann","wait":0}]},"new":{"penalties":[]}`,
+		"rebalance":                        `"old":{"active copy of db1":"mbx1"},"new":{"active copy of db1":"mbx2"}`,
+		"recovery":                         `"old":{"recovery":null},"new":{"recovery":{`,
+		"components":                       general,
+		"overrides/add":                    general,
+		"overrides/remove":                 general,
+		"health/repairing":                 general,
+		"log/on":                           `"old":{"rule r1":null},"new":{"rule r1":{"id":"r1"`,
+		"log/off":                          `"old":{"rule r1":{"id":"r1","since":"0001-01-01T00:00:00Z","user":"ann"}},"new":{"rule r1":null}`,
+		"maintenance/start":                `"old":{"activation":"allowed"},"new":{"activation":"blocked"}`,
+		"maintenance/stop":                 `"old":{"activation":"blocked"},"new":{"activation":"allowed"}`,
+		"servers/{name}/maintenance/start": `"old":{"activation":"allowed"},"new":{"activation":"blocked"}`,
+		"servers/{name}/maintenance/stop":  `"old":{"activation":"blocked"},"new":{"activation":"allowed"}`,
+		"bundle":                           `"old":{"bundle":null},"new":{"bundle":"/bundle.tar"}`,
+		"store/backup":                     `"old":{"copy":null},"new":{"copy":"/backups/one"}`,
+		"/probes/{set}/{probe}":            "", // a run by hand changes nothing
+	}
+	for _, route := range changingRoutes(t) {
+		want, known := lines[route]
+		if !known {
+			t.Errorf("no row here for the route %s", route)
+		}
+		delete(lines, route)
+		if want == "" {
+			continue
+		}
+		path := strings.ReplaceAll(route, "{name}", "mbx1")
+		c := &changing{settings: []SettingState{{Name: "banner", Value: "Hi", Source: "stored"}, {Name: "hook_password", Value: "open"}}}
+		var log testkit.Log
+		site := audited(zerolog.New(&log), pages(Options{Gatherer: prometheus.NewRegistry(), Control: c, Health: c, Protocol: c, Store: c}))
+		recorder := httptest.NewRecorder()
+		site.ServeHTTP(recorder, httptest.NewRequest(http.MethodPost, "/api/v1/"+path, strings.NewReader("{}")))
+		line := log.String()
+		var parsed struct{ Old, New any }
+		err := json.Unmarshal([]byte(line), &parsed)
+		if recorder.Code != http.StatusOK || err != nil || parsed.Old == nil || parsed.New == nil || !strings.Contains(line, want) {
+			t.Errorf("%s: %d %s\nwant %s (%v)", route, recorder.Code, line, want, err)
+		}
+		if strings.Contains(line, "sesame") || strings.Contains(line, "(not shown)") {
+			t.Errorf("%s: a secret in %s", route, line)
+		}
+	}
+	for route := range lines {
+		t.Errorf("there is no route %s", route)
+	}
+}
+
+// changingRoutes lists what the package's source registers for other methods than GET.
+func changingRoutes(t *testing.T) (routes []string) {
+	t.Helper()
+	files, err := filepath.Glob("*.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	register := regexp.MustCompile(`\bchange\(mux, "([^"]+)"|"(?:POST|PUT|PATCH|DELETE) ([^"+]+)"`)
+	for _, file := range files {
+		if strings.HasSuffix(file, "_test.go") {
+			continue
+		}
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, match := range register.FindAllStringSubmatch(string(text), -1) {
+			if route := match[1] + match[2]; route != "/api/v1/" {
+				routes = append(routes, route)
+			}
+		}
+	}
+	return routes
+}
+
+// A change that fails after a part of it was done is in the log with that part.
+func TestPartOfAChangeIsLogged(t *testing.T) {
+	var log testkit.Log
+	audited(zerolog.New(&log), http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		Changed(r.Context(), Difference{"activation on mbx1", "allowed", strings.Repeat("x", 2*maxShownText)})
+		answer(w, nil, context.DeadlineExceeded)
+	})).ServeHTTP(httptest.NewRecorder(), httptest.NewRequest(http.MethodPost, "/", nil))
+	want := `"status":409,"old":{"activation on mbx1":"allowed"},"new":{"activation on mbx1":"` + strings.Repeat("x", maxShownText) + `..."}`
+	if !strings.Contains(log.String(), want) {
+		t.Errorf("got %s", log.String())
+	}
+}
