@@ -61,3 +61,28 @@ func TestCapabilities(t *testing.T) {
 		}
 	}
 }
+
+// What a server lists decides which literals it takes without being asked.
+func TestListedExtensions(t *testing.T) {
+	for line, want := range map[string]Extensions{
+		"* CAPABILITY IMAP4rev1 LITERAL+ XNEW sort\r\n":         LiteralPlus | Sort,
+		"a OK [CAPABILITY IMAP4rev1 LITERAL- MOVE] done ID\r\n": LiteralMinus | Move,
+		"* CAPABILITY IMAP4rev1\r\n":                            0,
+		"* OK MOVE\r\n":                                         0,
+	} {
+		if got := ListedExtensions([]byte(line)); got != want {
+			t.Errorf("%q: %b, want %b", line, got, want)
+		}
+	}
+	for _, c := range []struct {
+		e    Extensions
+		size int64
+		want bool
+	}{
+		{LiteralPlus, MaxLiteralMinus + 1, true}, {LiteralMinus, MaxLiteralMinus, true}, {LiteralMinus, MaxLiteralMinus + 1, false}, {Sort, 1, false},
+	} {
+		if got := c.e.TakesFree(c.size); got != c.want {
+			t.Errorf("%b takes %d bytes: %v", c.e, c.size, got)
+		}
+	}
+}

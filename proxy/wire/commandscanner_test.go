@@ -142,3 +142,20 @@ func TestCommandScannerDoesNotAllocate(t *testing.T) {
 		t.Errorf("%v allocations", n)
 	}
 }
+
+// The size of a literal is what is still to come of it, and 0 outside.
+func TestLiteralSize(t *testing.T) {
+	var s CommandScanner
+	for _, step := range []struct {
+		bytes string
+		want  int64
+	}{{"a NOOP\r\n", 0}, {"b LOGIN {5+}\r\n", 5}, {"ab", 3}, {"cde", 0}, {" x\r\n", 0}} {
+		for p := []byte(step.bytes); len(p) > 0; {
+			n, _, _ := s.Next(p)
+			p = p[n:]
+		}
+		if got := s.LiteralSize(); got != step.want {
+			t.Errorf("after %q: %d, want %d", step.bytes, got, step.want)
+		}
+	}
+}

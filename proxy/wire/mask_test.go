@@ -57,6 +57,7 @@ func TestMask(t *testing.T) {
 		{"a SEARCH CHARSET UTF-8 TEXT {7}\r\nhunter2 UID 1:5\r\n", "search CHARSET UTF-8 TEXT {7} UID 1:5"},
 		{"a SEARCH TEXT 123456 LARGER 5000\r\n", "search TEXT {6} LARGER 5000"},
 		{"a SEARCH HEADER Message-Id \"<x@y>\" 1:7\r\n", "search HEADER {10} {5} 1:7"},
+		{"a SEARCH UID \"1:5\" ALL\r\n", "search UID {3} ALL"},
 		{"a SEARCH FROM ALL TO UNSEEN\r\n", "search FROM {3} TO {6}"},
 		{"a SEARCH X-OURS 123456 UID 5\r\n", "search {6} {6} UID 5"},
 		{"a SEARCH hunter2\r\n", "search {7}"},
