@@ -86,7 +86,11 @@ func (a *asking) client(ctx context.Context) (*client.Client, error) {
 		}
 		token = secret.Value(text)
 	}
-	asked := client.New(a.where(), token)
+	where := a.where()
+	if err := client.CheckAddress(where); err != nil {
+		return nil, fmt.Errorf("--admin or PORTICO_ADMIN: %w", err)
+	}
+	asked := client.New(where, token)
 	if a.node != "" {
 		asked = asked.Of(a.node)
 	}

@@ -112,6 +112,9 @@ func unknownFlag(cmd *cobra.Command, name, letters string) error {
 	}
 	known := make(map[string]bool)
 	cmd.Flags().VisitAll(func(f *pflag.Flag) { known[f.Name] = !f.Hidden })
+	if below := commandWith(cmd, name); below != "" {
+		return fmt.Errorf("%s has no flag --%s, but commands below it have: write it behind the command, as in %s --%s VALUE", cmd.CommandPath(), name, below, name)
+	}
 	if name == "server" && known["node"] {
 		return fmt.Errorf("%s has no flag --server, which means a mailbox server: --node asks another Portico", cmd.CommandPath())
 	}
@@ -119,4 +122,17 @@ func unknownFlag(cmd *cobra.Command, name, letters string) error {
 		return fmt.Errorf("%s has no flag --%s: did you mean --%s?", cmd.CommandPath(), name, near)
 	}
 	return fmt.Errorf("%s has no flag --%s: %s --help lists the flags", cmd.CommandPath(), name, cmd.CommandPath())
+}
+
+// commandWith returns the path of the first command below cmd that has a flag, "" if none has.
+func commandWith(cmd *cobra.Command, flag string) string {
+	for _, below := range cmd.Commands() {
+		if below.Flags().Lookup(flag) != nil {
+			return below.CommandPath()
+		}
+		if path := commandWith(below, flag); path != "" {
+			return path
+		}
+	}
+	return ""
 }

@@ -23,6 +23,17 @@ func Default(socket string) (where string, err error) {
 	return socket, nil
 }
 
+// CheckAddress refuses a URL that is none of HTTP. Anything else can be a socket's path or HOST:PORT.
+func CheckAddress(where string) error {
+	if scheme, _, isURL := strings.Cut(where, "://"); isURL && scheme != "http" && scheme != "https" {
+		return fmt.Errorf("%s: a URL begins with http:// or https://; or name a socket or HOST:PORT", secret.URL(where))
+	}
+	return nil
+}
+
+// ErrUnreachable says that no Portico has answered.
+var ErrUnreachable = errors.New("no Portico answers")
+
 // baseOf returns the URL of what is one, or HOST:PORT. Portico beyond loopback speaks TLS. A file of that name is a socket.
 func baseOf(where string) (base string, isURL bool) {
 	if strings.HasPrefix(where, "http://") || strings.HasPrefix(where, "https://") {
@@ -50,7 +61,7 @@ func baseOf(where string) (base string, isURL bool) {
 
 // unreachable says why nobody has answered.
 func (c *Client) unreachable(err error) error {
-	return fmt.Errorf("no Portico answers at %s: %w", c.where, wordsOf(secret.WithoutURL(err)))
+	return fmt.Errorf("%w at %s: %w", ErrUnreachable, c.where, wordsOf(secret.WithoutURL(err)))
 }
 
 // said is an error with words of its own.
