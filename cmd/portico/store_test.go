@@ -23,6 +23,11 @@ func TestDamagedStore(t *testing.T) {
 	wantCommand(t, "store check --admin "+socket, statusFine, "daily")
 	wantCommand(t, "store backup --admin "+socket, statusFine, "by-hand")
 	wantCommand(t, "store show --admin "+socket, statusFine, `{"banner":"stored"}`)
+	wantCommand(t, "store show nosuch/ --admin "+socket, statusFailed, `no entry has a key that begins with "nosuch/"`)
+	wantCommand(t, "store show --admin "+socket+"x", statusFailed, "--config FILE")
+	if _, _, errs := command("store", "show", "--node", "nosuch", "--admin", socket); errs == "" || strings.Contains(errs, "--config FILE") {
+		t.Errorf("the answer of a Portico that runs: %s", errs)
+	}
 	wantCommand(t, "store restore -c "+file+" latest", statusFailed, "another portico runs with this data_dir: stop it first")
 	r.signals <- os.Interrupt
 	r.stopped(t)
@@ -46,7 +51,7 @@ func TestDamagedStore(t *testing.T) {
 	wantCommand(t, "store backup -c "+file, statusFailed, `entry "settings"`)
 	wantCommand(t, "store restore -c "+file+" "+path, statusFailed, `entry "settings"`)
 	wantCommand(t, "store restore -c "+file+" --partial "+path, statusFine, `left out: store: `+path+` is damaged: line`)
-	wantCommand(t, "store show -c "+file+" settings", statusFine, "Key  Revision  Value\n")
+	wantCommand(t, "store show -c "+file+" settings", statusFailed, `no entry has a key that begins with "settings"`)
 	wantCommand(t, "store restore -c "+file+" latest", statusFine, `settings  -    {"banner":"stored"}`)
 	wantCommand(t, "check -c "+file, statusFine, "fine")
 	wantCommand(t, "store show -c "+file+" protocol_log", statusFine, "*****")
