@@ -53,6 +53,7 @@ type attempt struct {
 	server string
 	epoch  uint32
 	trial  uint32 // its number if it is one; else 0
+	probe  bool   // it is a health mailbox's: it says nothing of users
 }
 
 // NewBreakers returns breakers that are all closed. random spreads the trials of many nodes.
@@ -117,7 +118,7 @@ func (b *Breakers) leave(a attempt, e *Error) {
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if e == nil {
+	if e == nil && !a.probe {
 		b.signedIn[a.server] = b.now()
 	}
 	br := b.of[a.server]
@@ -221,7 +222,8 @@ func (b *Breakers) drawn(wait time.Duration) time.Time {
 // takesUsersFor is how long a sign-in of a user says that a server judges sign-ins.
 const takesUsersFor = 10 * time.Second
 
-// TakesUsers says whether a user has just signed in to a mailbox server: it judges sign-ins, whatever it says to somebody else.
+// TakesUsers says whether a user has just signed in to a mailbox server: it judges sign-ins, whatever it says to somebody else. Probes sign in
+// as users do, through the front end too, and do not count.
 func (t *Tier) TakesUsers(server string) bool {
 	b := t.breakers
 	b.mu.Lock()

@@ -308,6 +308,23 @@ func TestBreakerTrials(t *testing.T) {
 	}
 }
 
+// TestProbesAreNoUsers: a probe that signs in as a user does is no evidence that the server takes users.
+func TestProbesAreNoUsers(t *testing.T) {
+	well := dialogue{greeting, aliceLogin, signedIn}
+	tier := tier(t, Timeouts{}, server(TLSNone, nil, fake(t, nil, well, well)))
+	for _, homes := range []map[string]string{{alice().User: "db1"}, nil} {
+		tier.homes = homes
+		link, err := signInAs(t, tier, alice())
+		if err != nil {
+			t.Fatal(err)
+		}
+		link.Conn.Close()
+		if got := tier.TakesUsers("mbx1"); got != (homes == nil) {
+			t.Errorf("with health mailboxes %v: %t", homes, got)
+		}
+	}
+}
+
 // dialerFunc is a Dialer.
 type dialerFunc func() (net.Conn, error)
 

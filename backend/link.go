@@ -131,6 +131,7 @@ func (t *Tier) signInTo(ctx context.Context, name string, q SignInRequest) (*Lin
 	if err != nil {
 		return nil, &Error{Kind: KindResting, Server: name, Phase: PhaseDial, Err: err}
 	}
+	_, pass.probe = t.homes[q.User]
 	outcome := errPanicked
 	defer func() { t.breakers.leave(pass, outcome) }()
 	link, err := t.converse(ctx, server, q, func() { t.breakers.greeted(pass) })
