@@ -240,7 +240,7 @@ func (c control) MoveUser(ctx context.Context, user, database string) (admin.Pla
 	defer done()
 	err = c.s.active.MoveUser(ctx, name, database, func(user string) { c.s.server.EndUser(user, relay.ReasonMoved) })
 	if errors.Is(err, backend.ErrUnknownName) {
-		return place, admin.Unknown(err)
+		return place, admin.NoSuch("database", database, c.Names().Databases)
 	}
 	if err != nil {
 		return place, err

@@ -80,6 +80,9 @@ func (c control) place(ctx context.Context, user string) (admin.Place, error) {
 	ctx, cancel := context.WithTimeout(ctx, lookupTime)
 	defer cancel()
 	route, placed, err := c.tier().Where(ctx, directory.Query{User: name, Login: name})
+	if errors.Is(err, directory.ErrNotFound) {
+		return admin.Place{}, noSuchUser(user, name)
+	}
 	if err != nil {
 		return admin.Place{}, fmt.Errorf("user %s: %w", name, err)
 	}

@@ -1,7 +1,7 @@
 package main
 
 import (
-	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -75,7 +75,12 @@ func newHealthGet() *cobra.Command {
 				m.Dependency, m.Mailbox, m.MailboxServer, m.Error, m.Description)
 		}
 		if len(wanted) == 0 && len(args) == 1 && *where == "" {
-			return fmt.Errorf("there is no health set or monitor %s", args[0])
+			var known []string
+			for _, m := range all {
+				known = append(known, m.HealthSetName, m.Name)
+			}
+			slices.Sort(known)
+			return admin.NoSuch("health set or monitor", args[0], slices.Compact(known))
 		}
 		if err := ask.print(cmd, wanted, rows); err != nil {
 			return err

@@ -50,6 +50,16 @@ func TestNamesAreFoundAsAtSignIn(t *testing.T) {
 			t.Errorf("%q: %s", words, got)
 		}
 	}
+	for words, want := range map[string]string{
+		"user where bob":          "there is no user bob: the directory does not know bob@example.org",
+		"user move alice db9":     `there is no database "db9"; known: db1`,
+		"user move alice dbx1":    "did you mean db1?",
+		"health get IMAP.Protcol": "did you mean IMAP.Protocol?",
+	} {
+		if got := s.portico(t, statusFailed, strings.Fields(words)...); !strings.Contains(got, want) {
+			t.Errorf("%s: %s", words, got)
+		}
+	}
 	for _, words := range [][]string{
 		{"session", "list", "--server", "mbx9"}, {"session", "slow", "--server", "mbx9"}, {"log", "on", "--server", "mbx9"}, {"user", "kick", "--server", "mbx9"},
 		{"server", "block", "mbx9"}, {"maintenance", "start", "mbx9"},
