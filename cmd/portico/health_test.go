@@ -355,7 +355,7 @@ func TestFaultsOfTheFront(t *testing.T) {
 			{statusFailed, []string{"get", "--where", "HealtSetName -eq IMAP"}, "did you mean HealthSetName?"},
 			{statusFailed, []string{"get", "--where", "AlertValue"}, "is no condition"},
 			{statusFailed, []string{"get", "--where", "AlertValue -is 3"}, "none of -eq"},
-			{statusFailed, []string{"get", "POP"}, "there is no health set or monitor POP"},
+			{statusFailed, []string{"get", "POP"}, `there is no health set or monitor "POP"`},
 		} {
 			got := r.asks(t, ask.status, append([]string{"health"}, ask.args...)...)
 			if !strings.Contains(strings.Join(strings.Fields(got), " "), ask.words) { // whatever the width of columns
