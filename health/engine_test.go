@@ -170,6 +170,27 @@ func TestFlapping(t *testing.T) {
 	})
 }
 
+// A monitor that flaps is looked at when its quiet time ends, though no result comes. Until then it stays Degraded.
+func TestFlappingEndsWithoutAResult(t *testing.T) {
+	began := time.Unix(0, 0)
+	for name, stale := range map[string]time.Duration{"never stale": 0, "stale later": 2 * time.Hour} {
+		m := newMonitor(Monitor{Flapping: Flapping{1, 30 * time.Minute}, StaleAfter: stale}, began)
+		m.judge(&Result{Type: Failed, Start: began, End: began}, began)
+		if at := m.next(); !at.Equal(began.Add(defaultUnhealthyAfter)) {
+			t.Errorf("%s: after a failure it is looked at at %v", name, at)
+		}
+		well := began.Add(10 * time.Second)
+		m.judge(&Result{Type: Succeeded, Start: well, End: well}, well)
+		quiet := well.Add(30 * time.Minute)
+		if at := m.next(); m.Value != Degraded || !at.Equal(quiet) {
+			t.Fatalf("%s: it is %v, and looked at at %v; want Degraded, %v", name, m.Value, at, quiet)
+		}
+		if m.look(quiet.Add(-1)) || !m.look(quiet) || m.Value != Healthy {
+			t.Errorf("%s: when it was quiet for half an hour, it is %v", name, m.Value)
+		}
+	}
+}
+
 // Changes count for a window, and not at all if none are given; another plan is in force at once.
 func TestFlappingWindow(t *testing.T) {
 	began := time.Unix(0, 0)

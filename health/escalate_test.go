@@ -218,15 +218,21 @@ func TestNoAlertOfWhatIsOver(t *testing.T) {
 	f.set(Unhealthy, InformationStore, "mbx1", "DeepTestMonitor/db1")
 	f.set(Unhealthy, HighAvailability, "", "DeepTestMonitor/db2")
 	f.set(Unhealthy, HighAvailability, "", "DeepTestMonitor/db3")
-	active := map[string]string{"db1": "mbx2", "db2": "mbx2"}
+	f.set(Unavailable, InformationStore, "mbx1", "DeepTestMonitor/db4") // no next result comes
+	active := map[string]string{"db1": "mbx2", "db2": "mbx2", "db4": "mbx2"}
 	e, err := NewEscalator(EscalatorOptions{
 		Common: 34, Monitors: f.get, Now: func() time.Time { return time.Now().Add(time.Hour) }, Active: func(database string) string { return active[database] },
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if told := e.look(); len(told) != 1 || told[0].Cause != "High Availability of db3" {
-		t.Errorf("%+v", told)
+	var causes []string
+	for _, a := range e.look() {
+		causes = append(causes, a.Cause+" by "+strings.Join(a.Monitors, ", "))
+	}
+	const want = "High Availability of db3 by IMAP.Protocol/ImapDeepTestMonitor/db3; Information Store of mbx1 by IMAP.Protocol/ImapDeepTestMonitor/db4"
+	if got := strings.Join(causes, "; "); got != want {
+		t.Errorf("told %s\nwant %s", got, want)
 	}
 }
 
@@ -492,6 +498,10 @@ func TestSinks(t *testing.T) {
 	status = http.StatusTeapot
 	if err := am.Send(t.Context(), a); err == nil || strings.Contains(err.Error(), "token") {
 		t.Errorf("refused: %v", err)
+	}
+	server.Close()
+	if err := am.Send(t.Context(), a); err == nil || !strings.Contains(err.Error(), "alertmanager: "+server.URL) {
+		t.Errorf("not reachable: %v", err)
 	}
 
 	file := filepath.Join(t.TempDir(), "mail")

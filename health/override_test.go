@@ -59,6 +59,21 @@ func TestOverrides(t *testing.T) {
 	}
 }
 
+// Enabled takes 1 and 0, and PowerShell's names of them.
+func TestSwitchesByName(t *testing.T) {
+	for value, off := range map[string]bool{"1": false, "$true": false, "$True": false, "true": false, "0": true, "$false": true, "False": true} {
+		p := overridden()
+		p.Monitors[0].Off = !off
+		o := Override{ItemType: ItemMonitor, Identity: "IMAP.Protocol/ImapSelfTestMonitor/mbx1", Property: "Enabled", Value: value}
+		if err := p.Check(o); err != nil {
+			t.Errorf("%s: %v", value, err)
+		}
+		if got := p.With([]Override{o}, time.Now(), "this").Monitors[0].Off; got != off {
+			t.Errorf("%s: off is %v", value, got)
+		}
+	}
+}
+
 func TestBadOverrides(t *testing.T) {
 	p := overridden()
 	for _, test := range []struct{ kind, identity, property, value, want string }{

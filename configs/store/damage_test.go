@@ -6,9 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"go.etcd.io/bbolt"
 )
@@ -238,6 +240,31 @@ func TestInterruptedWrites(t *testing.T) {
 	s = open(t, dir)
 	set(t, s, "a", 0, "one")
 	wantErr(t, s.Close(), nil)
+}
+
+// A new store writes its identity before its first file. A kill between the two leaves a folder that can be opened.
+func TestKilledBeforeTheFirstFileIsKnown(t *testing.T) {
+	for range 5 {
+		dir := t.TempDir()
+		child := exec.Command(os.Args[0])
+		child.Env = append(os.Environ(), childDir+"="+dir)
+		wantErr(t, child.Start(), nil)
+		for end := time.Now().Add(20 * time.Second); time.Now().Before(end); {
+			if _, err := os.Lstat(filepath.Join(dir, FileName)); err == nil {
+				break
+			}
+		}
+		child.Process.Kill()
+		child.Wait() // reports the kill
+		open(t, dir).Close()
+	}
+	dir := t.TempDir()
+	open(t, dir).Close()
+	text, err := os.ReadFile(filepath.Join(dir, FileName))
+	wantErr(t, err, nil)
+	if first, _, _ := decode(text); first.previous != unwritten {
+		t.Errorf("the first file follows %q, want an identity without a file", first.previous)
+	}
 }
 
 // What happens to the file while a process has the store open is found out too.

@@ -79,3 +79,18 @@ func TestBlamelessWithoutVerification(t *testing.T) {
 	w.pass(time.Minute)
 	w.compare("restart_service mbx2", "")
 }
+
+// Slow or waiting commands are a mailbox server's fault if a database that is active there fails too. Databases elsewhere do not count.
+func TestCommandsOfAServerThatFails(t *testing.T) {
+	for id, want := range map[string]string{ // db6 and db7 are active on mbx6
+		"SelfTestMonitor/mbx6": "mbx6", "DeepTestMonitor/db6": "mbx6", "DeepTestMonitor/db7": "mbx6", "DeepTestMonitor/db1": "", "SelfTestMonitor/mbx1": "",
+	} {
+		w := newWorld(t)
+		w.set(health.Unhealthy, health.Networking, id)
+		s := survey{all: w.monitors, active: func(database string) string { return w.active[database] }, percent: 34}
+		queue := health.Monitor{HealthSet: health.SetIMAP, Name: health.RequestsQueuedGt500Monitor, Target: "mbx6"}
+		if got := s.caseOf(health.MonitorState{Monitor: queue, Value: health.Unhealthy}).Server; got != want {
+			t.Errorf("when %s fails, commands that wait on mbx6 are the fault of %q, want %q", id, got, want)
+		}
+	}
+}
