@@ -32,7 +32,7 @@ func BenchmarkHold(b *testing.B) {
 	if err != nil {
 		b.Skip("PORTICO_PEERS_HOLD is not set")
 	}
-	s, err := newSite(b.TempDir(), system{self: os.Args[0]})
+	s, err := newSite(b.TempDir(), newSystem(os.Args[0], ""))
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -74,7 +74,7 @@ func alone(b *testing.B) (*site, *Peer) {
 	if err := raiseDescriptors(); err != nil {
 		b.Fatal(err)
 	}
-	s, err := newSite(b.TempDir(), system{self: os.Args[0]})
+	s, err := newSite(b.TempDir(), newSystem(os.Args[0], ""))
 	if err != nil {
 		b.Fatal(err)
 	}

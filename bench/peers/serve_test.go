@@ -15,7 +15,7 @@ import (
 
 // Each peer carries sessions in each way that it is measured in, and ends with all its processes.
 func TestPeersCarrySessions(t *testing.T) {
-	s, err := newSite(t.TempDir(), system{self: os.Args[0]})
+	s, err := newSite(t.TempDir(), newSystem(os.Args[0], ""))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -109,7 +109,7 @@ func shortSessionRow(s *site, all []starter, kind shortSession, rounds int) (*ro
 	var config *tls.Config
 	if kind.tls {
 		config = s.client
-		if s.system.hybrid() {
+		if s.system.hybrid {
 			r.name += ", hybrid key exchange"
 			if config, err = clientTLS(s.ca, tls.X25519MLKEM768); err != nil {
 				return nil, err

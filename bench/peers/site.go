@@ -52,7 +52,7 @@ func openSite(ctx context.Context, root string) (*site, error) {
 	}
 	var s *site
 	if err = os.Chmod(dir, 0o755); err == nil { // peers that leave root's rights still read the certificate
-		s, err = newSite(dir, system{self: self, root: root})
+		s, err = newSite(dir, newSystem(self, root))
 	}
 	if err != nil {
 		os.RemoveAll(dir)

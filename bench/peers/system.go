@@ -12,8 +12,18 @@ import (
 
 // system is where the other proxies come from: this machine, or a folder with another Debian, which [enterRoot] enters.
 type system struct {
-	self string // this program, which has roles
-	root string // "" is this machine
+	self   string // this program, which has roles
+	root   string // "" is this machine
+	hybrid bool   // its OpenSSL has the key exchange X25519MLKEM768
+}
+
+// newSystem asks the system's OpenSSL, once, what it has: X25519MLKEM768 came with 3.5.
+func newSystem(self, root string) system {
+	y := system{self: self, root: root}
+	var major, minor int
+	fmt.Sscanf(y.says("openssl", "version"), "OpenSSL %d.%d", &major, &minor)
+	y.hybrid = major > 3 || major == 3 && minor >= 5
+	return y
 }
 
 // command returns the arguments that run one of the system's programs.
@@ -53,16 +63,9 @@ func (y system) name() string {
 	return strings.TrimSpace(name + " " + fields["VERSION_ID"])
 }
 
-// hybrid says whether the system's OpenSSL has the key exchange X25519MLKEM768, as it has since 3.5.
-func (y system) hybrid() bool {
-	var major, minor int
-	fmt.Sscanf(y.says("openssl", "version"), "OpenSSL %d.%d", &major, &minor)
-	return major > 3 || major == 3 && minor >= 5
-}
-
 // groups are the key exchanges that the peers offer, as OpenSSL lists them. A client chooses by what it offers itself.
 func (y system) groups() string {
-	if y.hybrid() {
+	if y.hybrid {
 		return "X25519MLKEM768:X25519"
 	}
 	return "X25519"
