@@ -643,11 +643,13 @@ func TestTooSoon(t *testing.T) {
 	}
 }
 
-// Where all steps come too soon, people know at once. Steps that are due within the hour are done then, and people are not told of the same twice.
-func TestAllTooSoon(t *testing.T) {
+// newWorldTooSoon returns a world in which mbx1 fails again just after its service, for 20 minutes, and its machine, for a time, have been
+// restarted by hand: both steps come too soon.
+func newWorldTooSoon(t *testing.T, machine time.Duration) *world {
+	t.Helper()
 	w := newWorld(t)
 	w.plan.Throttles[RestartService] = Throttle{Between: 20 * time.Minute, InAnHour: -1, InADay: -1, GroupInADay: -1}
-	w.plan.Throttles[RestartServer] = Throttle{Between: 6 * time.Hour, InAnHour: -1, InADay: -1, GroupInADay: -1}
+	w.plan.Throttles[RestartServer] = Throttle{Between: machine, InAnHour: -1, InADay: -1, GroupInADay: -1}
 	w.plan.Ladders[health.ImapSelfTestMonitor] = []Action{RestartService, RestartServer, Escalate}
 	w.r.Use(w.plan)
 	for _, action := range []Action{RestartService, RestartServer} {
@@ -659,6 +661,12 @@ func TestAllTooSoon(t *testing.T) {
 	w.now = w.now.Add(time.Second)
 	w.set(health.Healthy, "", "SelfTestMonitor/mbx1") // it is back
 	w.set(health.Unhealthy, health.Networking, "SelfTestMonitor/mbx1")
+	return w
+}
+
+// Where all steps come too soon, people know at once. Steps that are due within the hour are done then, and people are not told of the same twice.
+func TestAllTooSoon(t *testing.T) {
+	w := newWorldTooSoon(t, 6*time.Hour)
 	w.pass(lookEach)
 	w.compare("", "Self/mbx1")
 	w.pass(19 * time.Minute)
@@ -672,20 +680,7 @@ func TestAllTooSoon(t *testing.T) {
 
 // Of steps that came too soon the first is done first, and those behind it come with it.
 func TestTheFirstThatWasTooSoon(t *testing.T) {
-	w := newWorld(t)
-	w.plan.Throttles[RestartService] = Throttle{Between: 20 * time.Minute, InAnHour: -1, InADay: -1, GroupInADay: -1}
-	w.plan.Throttles[RestartServer] = Throttle{Between: 50 * time.Minute, InAnHour: -1, InADay: -1, GroupInADay: -1}
-	w.plan.Ladders[health.ImapSelfTestMonitor] = []Action{RestartService, RestartServer, Escalate}
-	w.r.Use(w.plan)
-	for _, action := range []Action{RestartService, RestartServer} {
-		if _, err := w.r.ByHand(t.Context(), action, Case{Server: "mbx1"}, "operator", false); err != nil {
-			t.Fatal(err)
-		}
-	}
-	w.did = nil
-	w.now = w.now.Add(time.Second)
-	w.set(health.Healthy, "", "SelfTestMonitor/mbx1") // it is back
-	w.set(health.Unhealthy, health.Networking, "SelfTestMonitor/mbx1")
+	w := newWorldTooSoon(t, 50*time.Minute)
 	w.pass(21 * time.Minute)
 	w.compare("restart_service mbx1", "Self/mbx1")
 	w.pass(30 * time.Minute)
