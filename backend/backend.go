@@ -39,7 +39,7 @@ type ServerOptions struct {
 	TLS       TLSMode
 	// TLSConfig has the roots and perhaps the name to verify the server by; nil means the system's roots and the address's host.
 	TLSConfig *tls.Config
-	// Policy says whether databases are activated there of themselves; zero means Unrestricted.
+	// Policy says whether Portico activates databases there by itself; zero means Unrestricted.
 	Policy Policy
 	// Sources are addresses of this machine to connect from, in turn: each has ports of its own towards the server. None leaves it to the
 	// system.

@@ -27,14 +27,16 @@ type LostEntry struct {
 // lostEffects say what Portico does without an entry, by the beginning of its key. Entries that are not here are kept for comfort: what the
 // mailbox servers offer, settings, rules of the protocol log.
 var lostEffects = []struct{ prefix, effect string }{
-	{activeKey, "nobody is let in to %[1]s until you run `portico database move %[1]s SERVER`"},
-	{movingKey, "nobody is let in to %[1]s until you run `portico database move %[1]s SERVER`"},
+	{activeKey, lostCopy},
+	{movingKey, lostCopy},
 	{blockedKey, "databases may be activated on %[1]s: `portico server block %[1]s` forbids it again"},
 	{policyKey, "%[1]s has the policy of the configuration: `portico server policy %[1]s` shows and sets it"},
 	{placedKey, "%[1]s is in the database that the directory says: `portico user move %[1]s DATABASE` moves them again"},
 	{failedKey, "the copy %[1]s counts as well until a probe cannot read it"},
 	{pinKey, "users are spread over the databases of the configuration; if those have changed, they find empty mailboxes"},
 }
+
+const lostCopy = "nobody is let in to %[1]s until you run `portico database move %[1]s SERVER`"
 
 // LostEntries lists what the entries of a restore lack. named are the keys of damaged entries, "" for each that could not be read; damaged says that
 // the copy is not whole. remembered has the files to compare with, the latest first, and copies the servers of each

@@ -20,7 +20,7 @@ func Unsound(server string, all []MonitorState) error {
 	return nil
 }
 
-// Sound says whether a mailbox server was seen to serve: its own ImapSelfTestMonitor is well and the latest run succeeded.
+// Sound says whether there is evidence that a mailbox server serves: its own ImapSelfTestMonitor is well and the latest run succeeded.
 func Sound(server string, all []MonitorState) bool {
 	m, ok := selfTest(server, all)
 	well := m.Value == Healthy || m.Value == Degraded && !m.Failing()

@@ -138,7 +138,7 @@ type ServerState struct {
 	Up      bool    `json:"up"`                // it answered when it was asked just now
 	Error   string  `json:"error,omitempty"`   // or why it did not
 	Breaker bool    `json:"breaker_open"`      // sign-ins leave it alone
-	Policy  string  `json:"policy"`            // whether databases are activated there of themselves
+	Policy  string  `json:"policy"`            // whether Portico activates databases there by itself
 	Paused  float64 `json:"paused,omitempty"`  // seconds that sign-ins are still held
 	Waiting int     `json:"waiting,omitempty"` // sign-ins that are held
 	Blocked bool    `json:"blocked"`           // no database may be activated there

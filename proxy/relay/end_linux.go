@@ -34,7 +34,7 @@ type end struct {
 
 func (e *end) isClient() bool { return e == &e.link.client }
 
-// hangUp is what epoll has told of an end's end.
+// hangUp is what epoll has reported about the end of a peer's stream.
 type hangUp uint8
 
 const (
