@@ -44,22 +44,29 @@ const (
 
 // Copies lists the copies of the store in dir, the newest first. It reads each.
 func Copies(dir string) ([]Copy, error) {
-	entries, err := os.ReadDir(filepath.Join(dir, BackupsName))
+	copies, err := listCopies(dir)
+	for i := range copies {
+		c := &copies[i]
+		content, err := ReadCopy(c.Path)
+		c.Revision, c.Entries, c.Err = content.Revision, len(content.Entries), err
+	}
+	return copies, err
+}
+
+// listCopies returns the copies of the store in dir by their names, the newest first.
+func listCopies(dir string) ([]Copy, error) {
+	folder := filepath.Join(dir, BackupsName)
+	entries, err := os.ReadDir(folder)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("store: %w", err)
 	}
 	var all []Copy
-	for _, e := range entries {
-		c, ok := copyNamed(e.Name())
-		if !ok {
-			continue
+	for _, e := range slices.Backward(entries) {
+		if c, ok := copyNamed(e.Name()); ok {
+			c.Path = filepath.Join(folder, c.Name)
+			all = append(all, c)
 		}
-		c.Path = filepath.Join(dir, BackupsName, c.Name)
-		content, err := ReadCopy(c.Path)
-		c.Revision, c.Entries, c.Err = content.Revision, len(content.Entries), err
-		all = append(all, c)
 	}
-	slices.Reverse(all)
 	return all, nil
 }
 
@@ -121,38 +128,33 @@ func (f *File) Backup(now time.Time, why Reason) (Copy, error) {
 // BackupDaily makes the copy of a day (UTC), if there is none yet, and removes
 // all but the last keep copies of its kind. made is false if there was one.
 func (f *File) BackupDaily(now time.Time, keep int) (made bool, err error) {
-	names, err := os.ReadDir(filepath.Join(f.dir, BackupsName))
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return false, fmt.Errorf("store: %w", err)
+	copies, err := listCopies(f.dir)
+	if err != nil {
+		return false, err
 	}
-	for _, e := range names {
-		c, ok := copyNamed(e.Name())
-		if ok && c.Reason == Daily && c.Taken.Format(time.DateOnly) == now.UTC().Format(time.DateOnly) {
+	for _, c := range copies {
+		if c.Reason == Daily && c.Taken.Format(time.DateOnly) == now.UTC().Format(time.DateOnly) {
 			return false, nil
 		}
 	}
-	if _, err := f.Backup(now, Daily); err != nil {
+	c, err := f.Backup(now, Daily)
+	if err != nil {
 		return false, err
 	}
-	return true, errors.Join(f.prune(Daily, keep), f.prune(BeforeRestore, keep))
+	removeUnfinished(filepath.Join(f.dir, BackupsName))
+	copies = append([]Copy{c}, copies...)
+	return true, errors.Join(prune(copies, Daily, keep), prune(copies, BeforeRestore, keep))
 }
 
-// prune removes all but the newest copies of a kind.
-func (f *File) prune(why Reason, keep int) error {
-	folder := filepath.Join(f.dir, BackupsName)
-	removeUnfinished(folder)
-	names, err := os.ReadDir(folder)
-	if err != nil {
-		return fmt.Errorf("store: %w", err)
-	}
-	slices.Reverse(names)
+// prune removes the copies of a kind that come behind the first keep ones.
+func prune(copies []Copy, why Reason, keep int) error {
 	var errs []error
-	for _, e := range names {
-		if c, ok := copyNamed(e.Name()); !ok || c.Reason != why {
+	for _, c := range copies {
+		if c.Reason != why {
 			continue
 		}
 		if keep--; keep < 0 {
-			errs = append(errs, os.Remove(filepath.Join(folder, e.Name())))
+			errs = append(errs, os.Remove(c.Path))
 		}
 	}
 	return errors.Join(errs...)

@@ -29,7 +29,7 @@ const (
 // isFormat1 tells whether a file is, or was, a database of bbolt.
 func isFormat1(text []byte) bool {
 	_, first := boltHeadAt(text, 0)
-	return first || len(text) >= 2*boltMinimum && boltSecond(text) > 0
+	return first || boltSecond(text) > 0
 }
 
 // boltHeadAt returns the head in the page at an offset, and whether there is one.
@@ -55,12 +55,11 @@ func boltSecond(text []byte) int {
 // and missing pages.
 func checkFormat1(text []byte) (flaw string) {
 	page := boltSecond(text)
-	first, ok := boltHeadAt(text, 0)
-	second, also := boltHeadAt(text, page)
-	if page == 0 || !ok || !also || !boltWhole(first) || !boltWhole(second) {
-		return "one of its two heads is damaged"
-	}
-	for _, head := range [][]byte{first, second} {
+	for _, offset := range []int{0, page} {
+		head, ok := boltHeadAt(text, offset)
+		if page == 0 || !ok || !boltWhole(head) {
+			return "one of its two heads is damaged"
+		}
 		if pages := binary.NativeEndian.Uint64(head[40:]); pages > uint64(len(text)/page) {
 			return "its end is missing"
 		}

@@ -101,7 +101,7 @@ func readIfThere(path string) ([]byte, error) {
 	case err != nil:
 		return nil, fmt.Errorf("store: %w", err)
 	}
-	return append([]byte{}, text...), nil
+	return text, nil
 }
 
 func kindOf(info fs.FileInfo) string {
@@ -171,27 +171,20 @@ type kept struct {
 
 // readCopies reads the copies of the store in dir.
 func readCopies(dir string) ([]kept, error) {
-	folder := filepath.Join(dir, BackupsName)
-	names, err := os.ReadDir(folder)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("store: %w", err)
-	}
+	copies, err := listCopies(dir)
 	var all []kept
-	for _, e := range names {
-		if _, ok := copyNamed(e.Name()); !ok {
-			continue
-		}
-		c := kept{path: filepath.Join(folder, e.Name())}
-		text, err := readIfThere(c.path)
+	for _, c := range copies {
+		text, err := readIfThere(c.Path)
 		if err == nil && text == nil {
 			continue // removed meanwhile
 		}
+		k := kept{path: c.Path}
 		if s, _, flaws := decode(text); err == nil && len(flaws) == 0 { // what cannot be read is a copy nevertheless
-			c.state = s
+			k.state = s
 		}
-		all = append(all, c)
+		all = append(all, k)
 	}
-	return all, nil
+	return all, err
 }
 
 // newest returns the copy with the highest revision. Without copies of today's form, it has no identity.

@@ -225,6 +225,32 @@ func TestFileIsAtMostOneAhead(t *testing.T) {
 	wantValue(t, dir, "z", "first")
 }
 
+// A change that cannot be written fails and changes nothing, in memory and on the disk.
+func TestChangeThatCannotBeWritten(t *testing.T) {
+	dir := filled(t)
+	s := open(t, dir)
+	path := filepath.Join(dir, FileName)
+	whole, identity := pair(t, dir)
+	wantErr(t, errors.Join(os.Remove(path), os.Mkdir(path, 0o700)), nil) // a rename to it fails
+	before, err := s.Get(t.Context(), "settings")
+	wantErr(t, err, nil)
+	if _, err := s.CompareAndSet(t.Context(), "settings", before.Revision, []byte("lost")); err == nil {
+		t.Error("a change counts that is not on the disk")
+	}
+	if err := s.Delete(t.Context(), "settings", before.Revision); err == nil {
+		t.Error("a deletion counts that is not on the disk")
+	}
+	wantEntry(t, s, "settings", before.Revision, string(before.Value))
+	wantErr(t, os.Remove(path), nil)
+	put(t, path, whole)
+	if _, now := pair(t, dir); !bytes.Equal(now, identity) {
+		t.Error("the identity is about a file that was not written")
+	}
+	set(t, s, "settings", before.Revision, "new")
+	wantErr(t, s.Close(), nil)
+	wantValue(t, dir, "settings", "new")
+}
+
 // A folder in the place of a file is damage too: nothing can be read from it, or kept.
 func TestFolderInPlaceOfAFile(t *testing.T) {
 	for _, name := range []string{FileName, IdentityName} {
@@ -269,4 +295,158 @@ func TestTryWrite(t *testing.T) {
 	wantErr(t, os.Remove(beside), nil)
 	wantErr(t, s.TryWrite(), nil)
 	wantErr(t, s.Check(), nil)
+}
+
+// Each refusal says exactly what is wrong with which file.
+func TestWordsOfDamage(t *testing.T) {
+	dir := filled(t) // at revision 5
+	path, beside, copied := filepath.Join(dir, FileName), filepath.Join(dir, IdentityName), CopyPath(dir, noon, ByHand)
+	words := strings.NewReplacer("PATH", path, "BESIDE", beside, "COPY", copied, "BACKUPS", filepath.Dir(copied))
+	older, olderIdentity := pair(t, dir)
+	change(t, dir, "z", "new")
+	whole, identity := pair(t, dir)
+	s, _, _ := decode(whole)
+	m, _ := decodeMark(identity)
+	another := func(change func(s *state, m *mark)) (text, identity []byte) {
+		s, m := s, m
+		change(&s, &m)
+		text, _ = s.encode()
+		return text, m.encode()
+	}
+	stranger, _ := another(func(s *state, _ *mark) { s.identity = "stranger" })
+	unfollowed, _ := another(func(s *state, _ *mark) { s.previous, s.revision = "elsewhere", 9 })
+	apart, apartIdentity := another(func(s *state, m *mark) {
+		s.entries = map[string]Entry{"a": {Key: "a", Revision: 6}}
+		_, m.sum = s.encode()
+	})
+	old := filepath.Join(t.TempDir(), "old")
+	writeFormat1(t, old, map[string]string{"a": "one"})
+	format1, err := os.ReadFile(old)
+	wantErr(t, err, nil)
+
+	for _, test := range []struct {
+		text, identity, copied []byte // nil: there is none
+		want                   string
+	}{
+		{nil, identity, nil, "PATH is damaged: it is missing, though BESIDE says that there was one at revision 6"},
+		{nil, nil, whole, "PATH is damaged: it is missing, though there was a store here: BACKUPS has copies of it"},
+		{format1, nil, whole, "PATH is damaged: it has the form of an earlier Portico, and the copy COPY has today's"},
+		{whole, nil, nil, "PATH is damaged: its identity BESIDE is missing"},
+		{whole, []byte("x"), nil, "BESIDE is damaged: it is not as it was written"},
+		{stranger, identity, nil, "PATH is damaged: it is another store: " +
+			"its identity is stranger, and BESIDE has " + m.identity},
+		{older, identity, nil, "PATH is damaged: it is older than what was written last: revision 5, and BESIDE has 6"},
+		{unfollowed, identity, nil, "PATH is damaged: it is not what was written last: " +
+			"it has revision 9, and does not follow from revision 6, which BESIDE has"},
+		{older, olderIdentity, whole, "PATH is damaged: it is older than a copy of it: " +
+			"it has revision 5, and COPY has 6"},
+		{apart, apartIdentity, whole, "PATH is damaged: it is not the store that COPY is a copy of: " +
+			"both have revision 6, and other entries"},
+	} {
+		wantErr(t, makeBackups(dir), nil)
+		for at, text := range map[string][]byte{path: test.text, beside: test.identity, copied: test.copied} {
+			wantErr(t, removeIfThere(at), nil)
+			if text != nil {
+				put(t, at, text)
+			}
+		}
+		_, err := ReadOnly(dir)
+		if want := "store: " + words.Replace(test.want); err == nil || err.Error() != want {
+			t.Errorf("error is %v\nwant     %s", err, want)
+		}
+	}
+}
+
+// What cannot be read is neither damage nor absence: no call goes on without it, and each names it.
+func TestUnreadable(t *testing.T) {
+	for name, loop := range map[string]func(path string) error{
+		FileName:     func(path string) error { return os.Symlink(filepath.Base(path), path) },
+		IdentityName: func(path string) error { return os.Symlink(filepath.Base(path), path) },
+		BackupsName:  func(path string) error { return os.WriteFile(path, nil, 0o600) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := filled(t)
+			from := filepath.Join(t.TempDir(), "copy")
+			_, err := WriteCopy(dir, from)
+			wantErr(t, err, nil)
+			path := filepath.Join(dir, name)
+			wantErr(t, os.RemoveAll(path), nil)
+			wantErr(t, loop(path), nil)
+			before := files(t, dir)
+			for call, try := range map[string]func() error{
+				"Open":      func() error { _, err := Open(dir, noon); return err },
+				"ReadOnly":  func() error { _, err := ReadOnly(dir); return err },
+				"WriteCopy": func() error { _, err := WriteCopy(dir, from+"2"); return err },
+				"Restore":   func() error { _, err := Restore(dir, from, false, noon, nil); return err },
+			} {
+				err := try()
+				if err == nil || errors.As(err, new(*Damage)) ||
+					!strings.HasPrefix(err.Error(), "store: ") || !strings.Contains(err.Error(), path) {
+					t.Errorf("%s: error is %v", call, err)
+				}
+			}
+			delete(before, FileName)
+			for name, text := range before {
+				if files(t, dir)[name] != text {
+					t.Errorf("%s has changed", name)
+				}
+			}
+		})
+	}
+}
+
+// A copy that cannot be written is no copy of the day: the next call makes it.
+func TestDailyCopyThatFails(t *testing.T) {
+	dir := filled(t)
+	s := open(t, dir)
+	defer s.Close()
+	folder := filepath.Join(dir, BackupsName)
+	for what, block := range map[string]func() error{
+		"nothing can be listed":  func() error { return os.WriteFile(folder, nil, 0o600) },
+		"nothing can be written": func() error { return os.Symlink("nowhere", folder) },
+	} {
+		wantErr(t, block(), nil)
+		if made, err := s.BackupDaily(noon, 3); made || err == nil || !strings.Contains(err.Error(), folder) {
+			t.Errorf("%s: made is %v, error is %v", what, made, err)
+		}
+		wantErr(t, os.Remove(folder), nil)
+	}
+	if made, err := s.BackupDaily(noon, 3); !made || err != nil {
+		t.Errorf("made is %v, error is %v", made, err)
+	}
+
+	stuck := CopyPath(dir, noon.AddDate(0, 0, -9), BeforeRestore) // a folder that is not empty cannot be removed like a file
+	wantErr(t, os.MkdirAll(filepath.Join(stuck, "x"), 0o700), nil)
+	if made, err := s.BackupDaily(noon.AddDate(0, 0, 1), 0); !made || err == nil || !strings.Contains(err.Error(), stuck) {
+		t.Errorf("with an old copy that stays: made is %v, error is %v", made, err)
+	}
+}
+
+// A copy outside the folder of copies does not make that folder; a copy inside does.
+func TestFolderOfCopiesIsMadeForCopies(t *testing.T) {
+	dir := filled(t)
+	folder := filepath.Join(dir, BackupsName)
+	_, err := WriteCopy(dir, filepath.Join(t.TempDir(), "copy"))
+	wantErr(t, err, nil)
+	if _, err := os.Stat(folder); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("the folder exists: %v", err)
+	}
+	_, err = WriteCopy(dir, CopyPath(dir, noon, ByHand))
+	wantErr(t, err, nil)
+	if got := reasons(t, dir); fmt.Sprint(got) != "[05-04 12h by-hand]" {
+		t.Errorf("copies are %v", got)
+	}
+}
+
+// A file that cannot be replaced leaves nothing beside it.
+func TestFailedReplacementLeavesNothing(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "folder")
+	wantErr(t, os.Mkdir(path, 0o700), nil)
+	if err := replaceFile(path, []byte("text")); err == nil {
+		t.Error("a folder was replaced")
+	}
+	if left := files(t, dir); len(left) != 0 {
+		t.Errorf("left are %v", left)
+	}
 }
