@@ -34,6 +34,7 @@ type Result struct {
 	Name    string            `json:"name"`
 	Figures map[string]Figure `json:"figures"`
 	Errors  uint64            `json:"errors"`
+	Failed  int               `json:"rounds_failed"`       // in which something was not done, was wrong, or failed a condition
 	Short   int               `json:"rounds_short_of_cpu"` // in which the tool was short of CPU, so that latencies are its own
 	Reports []*Report         `json:"-"`
 }
@@ -93,6 +94,9 @@ func newComparison(contestants []Contestant, reports [][]*Report, base string) *
 		r := Result{Name: of.Name, Figures: make(map[string]Figure), Reports: reports[i]}
 		for _, report := range reports[i] {
 			r.Errors += report.Totals.Errors
+			if !report.Fine() {
+				r.Failed++
+			}
 			if report.Tool.Short() {
 				r.Short++
 			}
@@ -189,6 +193,28 @@ func (c *Comparison) Short() bool {
 	return slices.ContainsFunc(c.Results, func(r Result) bool { return r.Short > 0 })
 }
 
+// Fine reports whether no round of any target has failed.
+func (c *Comparison) Fine() bool {
+	return !slices.ContainsFunc(c.Results, func(r Result) bool { return r.Failed > 0 })
+}
+
+// writeFailedConditions names the conditions that rounds have failed, each with the last measured value.
+func (r *Result) writeFailedConditions(b *strings.Builder) {
+	rounds, last := make(map[string]int), make(map[string]Judgement)
+	var order []string
+	for _, report := range r.Reports {
+		for _, j := range report.FailedConditions() {
+			if rounds[j.Condition]++; rounds[j.Condition] == 1 {
+				order = append(order, j.Condition)
+			}
+			last[j.Condition] = j
+		}
+	}
+	for _, text := range order {
+		fmt.Fprintf(b, "\n%s: FAILED %s in %d of %d rounds, measured at last: %s\n", r.Name, text, rounds[text], len(r.Reports), last[text].Text)
+	}
+}
+
 // ratio is the ratio for people.
 func (f Figure) ratio() string {
 	if f.Ratio == 0 {
@@ -222,6 +248,7 @@ func (c *Comparison) WriteTable(w io.Writer) error {
 		t.Flush() // into memory
 	}
 	for _, r := range c.Results {
+		r.writeFailedConditions(&b)
 		if r.Short > 0 {
 			fmt.Fprintf(&b, "\n%s: the tool was short of CPU in %d of %d rounds: latencies are its own\n", r.Name, r.Short, c.Rounds)
 		}

@@ -75,8 +75,13 @@ type distribution struct {
 	all  *hdrhistogram.Histogram // with the lower bounds
 }
 
-func (r *rowRecord) distribution() distribution {
-	return distribution{merged(newHistogram(), r.done), merged(merged(newHistogram(), r.done), r.waited)}
+// add takes more latencies in.
+func (d *distribution) add(l Latencies) {
+	if d.all == nil {
+		d.done, d.all = newHistogram(), newHistogram()
+	}
+	d.done = merged(d.done, l.done)
+	d.all = merged(merged(d.all, l.done), l.waited)
 }
 
 // at returns the latency at a percentile in microseconds. It is a lower bound if those who waited in vain could have made it greater.

@@ -105,6 +105,8 @@ type Options struct {
 	Timeout  time.Duration // for the answer to each command, from its sending
 	Grace    time.Duration // how long what is due or under way at the end of the measured time may take, at most a minute
 
+	FailIf []Condition // any of them fails the run; one on the errors of the whole run decides how many are too many
+
 	Seed     uint64         // of the choices sessions make; the same seed makes the same choices
 	Version  string         // of the tool, for the report; may be empty
 	RunID    string         // part of mailbox names and messages; made up by default

@@ -44,6 +44,7 @@ type Plan struct {
 	PIDs         []int         `yaml:"pid"`
 	PIDFile      string        `yaml:"pid_file"`
 	Units        []string      `yaml:"unit"`
+	FailIf       []string      `yaml:"fail_if"` // see ParseCondition
 }
 
 // ComparePlan is a comparison as people write it.
@@ -72,6 +73,10 @@ func (p *Plan) Options(ctx context.Context, r Resolver, allowRemote bool) (Optio
 	o := Options{
 		TLS: p.TLS, Mechanism: p.Mechanism, Verify: p.Verify, Sessions: p.Sessions, Duration: p.Duration, Ramp: p.Ramp,
 		Closed: p.Closed, Rate: p.Rate, Backlog: p.Backlog, Timeout: p.Timeout, Grace: p.Grace, Seed: p.Seed,
+	}
+	var err error
+	if o.FailIf, err = ParseConditions(p.FailIf); err != nil {
+		return o, err
 	}
 	for _, name := range p.Target {
 		target, err := Resolve(ctx, r, name, allowRemote)

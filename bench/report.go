@@ -21,6 +21,9 @@ type Report struct {
 	Series   []Point      `json:"series"`
 	Spent    *Spent       `json:"spent,omitempty"` // by the processes under load
 	Tool     Tool         `json:"tool"`
+
+	Conditions   []Judgement `json:"conditions,omitempty"` // those that fail the run
+	judgesErrors bool        // one of them is about all errors
 }
 
 // Setup is what was asked for.
@@ -89,6 +92,8 @@ type Row struct {
 	Max       int64    `json:"max_us"`
 	AtLeast   []string `json:"at_least,omitempty"` // which of these are lower bounds, by their names here
 	Curve     []Latest `json:"curve"`
+
+	Latencies Latencies `json:"histograms"`
 }
 
 // Latest is one point of a latency distribution.
@@ -119,8 +124,14 @@ type Spent struct {
 	Problem       string  `json:"problem,omitempty"`               // the account is not complete
 }
 
-// Fine reports whether everything that was due was done, and every answer was right.
-func (r *Report) Fine() bool { return r.Totals.Errors == 0 }
+// Fine reports whether everything that was due was done, every answer was right, and no condition failed. A condition on the errors of
+// the whole run decides how many of them are too many.
+func (r *Report) Fine() bool {
+	if len(r.FailedConditions()) > 0 {
+		return false
+	}
+	return r.Totals.Errors == 0 || r.judgesErrors && r.Totals.Operations > 0
+}
 
 // WriteJSON writes the report for machines.
 func (r *Report) WriteJSON(w io.Writer) error {
@@ -156,6 +167,7 @@ func (e *engine) report(began time.Time, first, last mark, watch *observer, late
 		p.At = p.at.Sub(first.at).Seconds()
 		r.Series = append(r.Series, p.Point)
 	}
+	r.judge(e.options.FailIf)
 	return r
 }
 
@@ -217,12 +229,20 @@ func per(a, b float64) float64 {
 func newRow(r row, record *rowRecord, seconds float64) Row {
 	counts := record.measured
 	counts.add(record.before)
-	d := record.distribution()
 	fates := counts.fates()
 	out := Row{
 		Name: r.String(), Command: r.command(), Count: fates.All, Before: record.before.fates().All, Fates: fates,
-		PerSecond: per(float64(record.measured[fateDone]), seconds), Errors: fates.Bad() + record.wrong, Mean: d.all.Mean(), Curve: d.curve(),
+		PerSecond: per(float64(record.measured[fateDone]), seconds), Errors: fates.Bad() + record.wrong,
 	}
+	out.describe(Latencies{record.done, record.waited})
+	return out
+}
+
+// describe fills in the figures of the latencies.
+func (out *Row) describe(l Latencies) {
+	var d distribution
+	d.add(l)
+	out.Latencies, out.Mean, out.Curve = l, d.all.Mean(), d.curve()
 	set := func(name string, us int64, atLeast bool) int64 {
 		if atLeast {
 			out.AtLeast = append(out.AtLeast, name)
@@ -236,7 +256,6 @@ func newRow(r row, record *rowRecord, seconds float64) Row {
 	out.P50, out.P90, out.P99, out.P999 = percentile("p50_us", 50), percentile("p90_us", 90), percentile("p99_us", 99), percentile("p999_us", 99.9)
 	most, atLeast := d.most()
 	out.Max = set("max_us", most, atLeast)
-	return out
 }
 
 // curve samples a distribution, as far as there are enough latencies for.

@@ -38,8 +38,8 @@ func (r *Report) WriteHTML(w io.Writer) error {
 // ToolFacts says how the tool itself fared.
 func (r *Report) ToolFacts() string { return r.Tool.facts(r.Seconds) }
 
-// Conditions says under which conditions was measured.
-func (r *Report) Conditions() string { return r.Setup.conditions() }
+// Circumstances says under which conditions was measured.
+func (r *Report) Circumstances() string { return r.Setup.circumstances() }
 
 // mainRows are the operation and the command that occurred most often, as far as there are any.
 func (r *Report) mainRows() []Row {

@@ -18,6 +18,7 @@ func (r *Report) WriteTable(w io.Writer) error {
 	r.writeSpent(&b)
 	r.writeTool(&b)
 	r.writeErrors(&b)
+	r.writeConditions(&b)
 	_, err := io.WriteString(w, b.String())
 	return err
 }
@@ -28,15 +29,15 @@ func (r *Report) writeHead(b *strings.Builder) {
 		loop = "closed loop"
 	}
 	fmt.Fprintf(b, "%s against %s, TLS %s, %d sessions, %s\n", r.Setup.Profile, strings.Join(r.Setup.Targets, ", "), r.Setup.TLS, r.Setup.Sessions, loop)
-	fmt.Fprintf(b, "%s\n", r.Setup.conditions())
+	fmt.Fprintf(b, "%s\n", r.Setup.circumstances())
 	t := &r.Totals
 	fmt.Fprintf(b, "%s s measured; %s in, %s out\n", short(r.Seconds), bytesText(float64(t.In)), bytesText(float64(t.Out)))
 	fmt.Fprintf(b, "operations: %s done a second; %d due: %s\n", short(t.OperationsPerSecond), t.OperationFates.All, t.OperationFates)
 	fmt.Fprintf(b, "commands: %s done a second; %d sent: %s\n\n", short(t.CommandsPerSecond), t.CommandFates.All, t.CommandFates)
 }
 
-// conditions says under which conditions was measured, beside what was asked of the server.
-func (s *Setup) conditions() string {
+// circumstances says under which conditions was measured, beside what was asked of the server.
+func (s *Setup) circumstances() string {
 	text := fmt.Sprintf("sign-in by %s, time-out %s s, grace %s s, answers checked: %s", s.Mechanism, short(s.Timeout), short(s.Grace), s.Verify)
 	if !s.Closed {
 		text += fmt.Sprintf(", backlog %d", s.Backlog)

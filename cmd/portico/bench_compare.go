@@ -15,7 +15,7 @@ func newBenchCompare() *cobra.Command {
 		Short: "Have several servers do the same work, in turns",
 		Long: "Compare runs the same work against each target of a file, round by round in turns, so that what the machine does besides\n" +
 			"falls on all of them, and prints medians, their spread, and ratios to one target.\n\n" +
-			"Exit status: 0 everything that was due was done, and rightly; 1 it was not; 2 the comparison could not be done;\n" +
+			"Exit status: 0 everything that was due was done, and rightly; 1 it was not, or a condition failed; 2 the comparison could not be done;\n" +
 			"3 with --strict: the tool was short of CPU, so that latencies are its own.",
 		Args: cobra.NoArgs,
 	}
@@ -48,7 +48,7 @@ func newBenchCompare() *cobra.Command {
 		if err := output.report(cmd.OutOrStdout(), result); err != nil {
 			return err
 		}
-		return measured(result.Errors == 0, result.Short(), *strict)
+		return measured(result.Fine(), result.Short(), *strict)
 	}
 	return cmd
 }

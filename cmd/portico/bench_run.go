@@ -20,7 +20,10 @@ func newBenchRun() *cobra.Command {
 		Long: "Run signs sessions in to an IMAP server, has them work by a profile for a while, measures every command and checks every\n" +
 			"answer. By default operations are due at a rate, whatever the server does, and latencies count from when they were due; with\n" +
 			"--closed each session waits for its answer before it goes on. Mailboxes that sessions make are removed at the end.\n\n" +
-			"Exit status: 0 everything that was due was done, and rightly; 1 it was not; 2 the run could not be done;\n" +
+			"Conditions fail the run: --fail-if [WHAT] MEASURE COMPARISON LIMIT, for example 'p99>100ms', 'errors>0', 'rate<950' or\n" +
+			"'FETCH p99.9>1s'. WHAT is a command or a row of the report; without it the condition is about whole operations.\n" +
+			"Measures are pN, mean, max, errors (a number or a percentage) and rate (done a second).\n\n" +
+			"Exit status: 0 everything that was due was done, and rightly; 1 it was not, or a condition failed; 2 the run could not be done;\n" +
 			"3 with --strict: the tool was short of CPU, so that latencies are its own.",
 		Args: cobra.NoArgs,
 	}
@@ -90,6 +93,7 @@ func runFlags(cmd *cobra.Command) *bench.Plan {
 	flags.DurationVar(&p.Ramp, "ramp", 0, "`time` before it, over which sessions sign in")
 	flags.DurationVar(&p.Grace, "grace", bench.DefaultGrace, "`time` an operation may take in all that ends after the measured time, at most 1m")
 	flags.IntVar(&p.Backlog, "backlog", bench.DefaultBacklog, "`operations` of one session that may be due and not begun; older ones are given up, and are errors")
+	flags.StringArrayVar(&p.FailIf, "fail-if", nil, "`condition` that fails the run, such as 'FETCH p99>100ms'; may be repeated")
 	flags.Uint64Var(&p.Seed, "seed", 1, "`number` that decides the choices sessions make")
 	flags.IntSliceVar(&p.PIDs, "pid", nil, "`process` under load, for its CPU and memory, children included; may be repeated")
 	flags.StringArrayVar(&p.Units, "unit", nil, "systemd `unit` under load, likewise; may be repeated")

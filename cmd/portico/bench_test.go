@@ -68,6 +68,30 @@ func TestBenchStatus(t *testing.T) {
 	}
 }
 
+// TestBenchFailIf: a condition that is met is the exit status, in the table and in JSON.
+func TestBenchFailIf(t *testing.T) {
+	addr, passwords := benchSink(t)
+	common := []string{"bench", "run", "--target", addr, "--users", "u", "--password-file", passwords, "--duration", "300ms", "--closed"}
+	status, out, _ := command(append(common, "--fail-if", "NOOP p99>1h", "--fail-if", "rate<1")...)
+	if status != statusFine || !strings.Contains(out, "conditions: 0 of 2 failed") {
+		t.Errorf("status %d, %q", status, out)
+	}
+	status, out, _ = command(append(common, "--fail-if", "errors>0", "--fail-if", "NOOP p50>=0s", "-o", "json")...)
+	var report struct {
+		Conditions []struct {
+			Condition string
+			Failed    bool
+			Measured  *float64
+		}
+	}
+	if err := json.Unmarshal([]byte(out), &report); err != nil || status != statusBad || len(report.Conditions) != 2 {
+		t.Fatalf("status %d, %v, %.300s", status, err, out)
+	}
+	if met := report.Conditions[1]; report.Conditions[0].Failed || !met.Failed || met.Condition != "NOOP p50>=0s" || met.Measured == nil {
+		t.Errorf("%+v", report.Conditions)
+	}
+}
+
 // TestBenchClean: the sink keeps no mailbox, so none is left behind.
 func TestBenchClean(t *testing.T) {
 	addr, passwords := benchSink(t)
@@ -95,6 +119,7 @@ func TestBenchRefuses(t *testing.T) {
 		{"--source here", "source"},
 		{"--pid 99999999", "no process"},
 		{"--closed --rate 5", "a closed loop has no rate"},
+		{"--fail-if p99>100", "want a number with its unit"},
 	} {
 		args := append([]string{"bench", "run", "--target", addr, "--users", "u", "--password-file", passwords}, strings.Fields(c.change)...)
 		if status, _, errs := command(args...); status != statusFailed || !strings.Contains(errs, c.says) {
