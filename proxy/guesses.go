@@ -49,15 +49,10 @@ type guesses struct {
 
 // bucket has the tokens of an address and user, of an address, or of a site.
 type bucket struct {
-	tokens  float64
-	at      time.Time // when tokens was right
-	rate    rate
+	tokens
 	of      culprit
 	waiting []*guesser // in order
 }
-
-// rate is how many tokens a full bucket has, and how many it gets a second.
-type rate struct{ burst, perSecond float64 }
 
 // toll is a token that a guess takes from one bucket.
 type toll struct {
@@ -116,13 +111,13 @@ func (g *guesses) tryTake(all []toll) bool {
 	keep := 0.0
 	for i, c := range all {
 		b := g.bucket(c)
-		if b.tokens < 1+keep*c.rate.burst {
+		if b.left < 1+keep*c.rate.burst {
 			return false
 		}
-		from[i], keep = b, kept(b.tokens-1, b)
+		from[i], keep = b, kept(b.left-1, b)
 	}
 	for _, b := range from[:len(all)] {
-		b.tokens--
+		b.left--
 	}
 	return true
 }
@@ -147,7 +142,7 @@ func (g *guesses) take(ctx context.Context, all []toll) error {
 			g.returnTokens(all[:i])
 			return err
 		}
-		keep = kept(b.tokens, b)
+		keep = kept(b.left, b)
 	}
 	return nil
 }
@@ -155,8 +150,8 @@ func (g *guesses) take(ctx context.Context, all []toll) error {
 // wait waits for a token for as long as is left, and takes it. The mutex is free meanwhile.
 func (g *guesses) wait(ctx context.Context, b *bucket, needs float64, left *time.Duration) error {
 	switch {
-	case b.tokens >= needs:
-		b.tokens--
+	case b.left >= needs:
+		b.left--
 		return nil
 	case len(b.waiting) >= maxWaiting*int(b.rate.burst):
 		return OutcomeTooManyGuesses
@@ -167,7 +162,7 @@ func (g *guesses) wait(ctx context.Context, b *bucket, needs float64, left *time
 	b.waiting = append(b.waiting, w)
 	for !w.in {
 		if ctx.Err() != nil || *left <= 0 {
-			b.leave(w)
+			b.forget(w)
 			if *left <= 0 {
 				return OutcomeTooManyGuesses
 			}
@@ -198,9 +193,9 @@ func (g *guesses) returnTokens(all []toll) {
 			continue
 		}
 		b.refill(g.now())
-		b.tokens = min(b.tokens+1, b.rate.burst)
+		b.put()
 		b.admit()
-		if b.tokens >= b.rate.burst && len(b.waiting) == 0 {
+		if b.isFull(g.now()) && len(b.waiting) == 0 {
 			delete(g.buckets, c.key)
 		}
 	}
@@ -211,7 +206,7 @@ func (g *guesses) bucket(c toll) *bucket {
 	b := g.buckets[c.key]
 	if b == nil {
 		g.makeRoom()
-		b = &bucket{tokens: c.rate.burst, at: g.now(), of: culprit{c.of.address, ShownName(c.of.user)}}
+		b = &bucket{tokens: full(c.rate, g.now()), of: culprit{c.of.address, ShownName(c.of.user)}}
 		g.buckets[c.key] = b
 	}
 	b.rate = c.rate
@@ -232,44 +227,36 @@ func (g *guesses) makeRoom() {
 		if compared++; compared > bucketsCompared && fullest >= 0 {
 			break
 		}
-		if b.refill(g.now()); len(b.waiting) == 0 && b.tokens > fullest {
-			drop, fullest = key, b.tokens
+		if b.refill(g.now()); len(b.waiting) == 0 && b.left > fullest {
+			drop, fullest = key, b.left
 		}
 	}
 	delete(g.buckets, drop)
 }
 
-// refill adds the tokens that time has brought.
-func (b *bucket) refill(now time.Time) {
-	if d := now.Sub(b.at); d > 0 {
-		b.tokens = min(b.tokens+d.Seconds()*b.rate.perSecond, b.rate.burst)
-	}
-	b.at = now
-}
-
 // next is how long it takes until there is one token more.
 func (b *bucket) next() time.Duration {
-	seconds := (1 - b.tokens + math.Floor(b.tokens)) / max(b.rate.perSecond, 1e-6)
+	seconds := (1 - b.left + math.Floor(b.left)) / max(b.rate.perSecond, 1e-6)
 	return max(time.Duration(min(seconds, maxGuessWait.Seconds())*float64(time.Second)), 50*time.Millisecond)
 }
 
 // admit gives tokens to those who wait, in order.
 func (b *bucket) admit() {
-	for i := 0; i < len(b.waiting) && b.tokens >= 1; {
+	for i := 0; i < len(b.waiting) && b.left >= 1; {
 		w := b.waiting[i]
-		if b.tokens < w.needs {
+		if b.left < w.needs {
 			i++
 			continue
 		}
-		b.tokens--
+		b.left--
 		w.in = true
 		w.wake()
-		b.leave(w)
+		b.forget(w)
 	}
 }
 
-// leave takes out one who waits.
-func (b *bucket) leave(w *guesser) {
+// forget takes out one who waits.
+func (b *bucket) forget(w *guesser) {
 	for i, other := range b.waiting {
 		if other == w {
 			b.waiting = append(b.waiting[:i], b.waiting[i+1:]...)

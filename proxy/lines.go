@@ -1,7 +1,6 @@
 package proxy
 
 import (
-	"math"
 	"net/netip"
 	"sync"
 	"time"
@@ -35,10 +34,9 @@ type lineKind struct {
 	signIn  bool
 }
 
-// lineCount is a bucket of lines. It is full again when it is forgotten.
+// lineCount is what is left of a kind's lines. They are all back when it is forgotten.
 type lineCount struct {
-	spent   float64 // lines, less those whose pause is over
-	at      time.Time
+	tokens
 	leftOut int
 }
 
@@ -53,29 +51,27 @@ func (l *lines) take(from netip.Addr, o Outcome, signIn bool, now time.Time) (le
 		count = l.of[kind]
 	}
 	if count == nil {
-		count = &lineCount{at: now}
+		count = &lineCount{tokens: full(kind.rate(), now)}
 		if l.of == nil {
 			l.of = make(map[lineKind]*lineCount)
 		}
 		l.of[kind] = count
 	}
-	atOnce, pause := kind.bounds()
-	count.spent = math.Max(0, count.spent-float64(now.Sub(count.at))/float64(pause))
-	count.at = now
-	if count.spent+1 > atOnce {
+	count.refill(now)
+	if count.left < 1 {
 		count.leftOut++
 		return 0, false
 	}
-	count.spent++
+	count.left--
 	leftOut, count.leftOut = count.leftOut, 0
 	return leftOut, true
 }
 
-func (k lineKind) bounds() (atOnce float64, pause time.Duration) {
+func (k lineKind) rate() rate {
 	if k.signIn {
-		return signInsAtOnce, signInPause
+		return rate{signInsAtOnce, 1 / signInPause.Seconds()}
 	}
-	return linesAtOnce, linePause
+	return rate{linesAtOnce, 1 / linePause.Seconds()}
 }
 
 // report writes a line for each kind of which lines were left out and none has come for a while, or with all for every kind, and forgets
@@ -93,7 +89,7 @@ func (l *lines) report(log zerolog.Logger, now time.Time, all bool) {
 			log.Info().Str("from", from).Stringer("result", kind.outcome).Int("left_out", count.leftOut).Msg("lines about a client were left out")
 			count.leftOut = 0
 		}
-		if _, pause := kind.bounds(); silence >= linesForget && count.spent*float64(pause) <= float64(silence) {
+		if silence >= linesForget && count.isFull(now) {
 			delete(l.of, kind)
 		}
 	}

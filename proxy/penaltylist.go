@@ -47,11 +47,11 @@ func (s *Server) Penalties() []Penalty {
 		p.Failures, p.Wait, p.Last = int(f.n), wait, time.Unix(f.last, 0)
 	})
 	s.guesses.each(func(b *bucket) {
-		if b.tokens >= b.rate.burst && len(b.waiting) == 0 {
+		if b.left >= b.rate.burst && len(b.waiting) == 0 {
 			return
 		}
 		p := of(b.of)
-		p.Guesses, p.Burst, p.Held = b.tokens, b.rate.burst, len(b.waiting)
+		p.Guesses, p.Burst, p.Held = b.left, b.rate.burst, len(b.waiting)
 	})
 	list := make([]Penalty, 0, len(all))
 	for _, p := range all {
@@ -119,9 +119,9 @@ func (g *guesses) fill(of map[culprit]bool) {
 		if !of[b.of] {
 			continue
 		}
-		b.tokens = b.rate.burst
+		b.left = b.rate.burst
 		b.admit()
-		if b.tokens >= b.rate.burst {
+		if b.isFull(g.now()) {
 			delete(g.buckets, key)
 		}
 	}
