@@ -95,6 +95,11 @@ func mistyped(root *cobra.Command, args []string) error {
 	if version, _ := cmd.Flags().GetBool("version"); help || version || len(words) == 0 {
 		return nil
 	}
+	return noCommand(cmd, words)
+}
+
+// noCommand is the error for words that name no command below cmd.
+func noCommand(cmd *cobra.Command, words []string) error {
 	return fmt.Errorf("%s has no command %q%s: %s --help lists them", cmd.CommandPath(), words[0], meantCommand(cmd, words), cmd.CommandPath())
 }
 

@@ -15,9 +15,9 @@ import (
 	"portico/backend/backendtest/testkit"
 )
 
-// commandsWithoutResults run until they are stopped, or print a text for people or other programs.
+// commandsWithoutResults run until they are stopped, print a text for people or other programs, or ask a demo, as TestDemoFailsOver does.
 var commandsWithoutResults = []string{
-	"serve", "demo", "bench sink", "bench profile show", "man", "help", "completion bash", "completion fish", "completion powershell", "completion zsh",
+	"serve", "demo", "demo break", "demo mend", "bench sink", "bench profile show", "man", "help", "completion bash", "completion fish", "completion powershell", "completion zsh",
 }
 
 // commandSamples are arguments with which each command can be tried on a site of mbx1, mbx2, db1 (on both) and db2. They are tried in order: each leaves
@@ -175,6 +175,8 @@ func TestEveryCommandRefusesMistakes(t *testing.T) {
 		"component set ImapProxy":            "portico component set needs --requester and --state",
 		"user kick":                          "needs USER, --session, --ip or --server",
 		"log on --for soon":                  `--for "soon" must be a time such as 90s, 10m or 2h`,
+		"demo brek mbx1":                     `portico demo has no command "brek": did you mean "break"?`,
+		"demo break mbx1 --dir /none":        "no demo runs in /none",
 		"server list more":                   `takes no argument, but "more" was given`,
 		"session list --where Sever-eq":      "write FIELD -eq VALUE",
 		"session list --where 'Sever -eq x'": "did you mean Server?",

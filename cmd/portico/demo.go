@@ -30,7 +30,8 @@ func newDemo() *cobra.Command {
 		Use:   "demo",
 		Short: "Run the proxy with mailbox servers, users and mail of its own",
 		Long: "Demo runs two mailbox servers in memory and the proxy in front of them, all on loopback, and prints lines to\n" +
-			"paste. Nothing of it needs to be installed, and nothing is left when it ends, unless --dir is given.",
+			"paste. Each database has a copy on each server. Nothing needs to be installed, and nothing is left when the demo\n" +
+			"ends, unless --dir is given.",
 		Args: cobra.NoArgs,
 	}
 	var o demoOptions
@@ -44,6 +45,7 @@ func newDemo() *cobra.Command {
 		defer signal.Stop(signals)
 		return demo(cmd.Context(), o, signals, cmd.OutOrStdout(), cmd.ErrOrStderr())
 	}
+	cmd.AddCommand(newDemoBreak(), newDemoMend())
 	return cmd
 }
 
@@ -66,6 +68,11 @@ func demo(ctx context.Context, o demoOptions, signals <-chan os.Signal, out, log
 	if err != nil {
 		return err
 	}
+	control, err := site.openControl(ctx)
+	if err != nil {
+		return err
+	}
+	defer control.Close()
 	return serve(file, signals, log, func(s *service) { io.WriteString(out, site.welcome(s)) })
 }
 

@@ -2,13 +2,12 @@ package main
 
 import (
 	"bytes"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"io/fs"
-	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"time"
 
@@ -21,11 +20,11 @@ const (
 	demoDomain   = "example.org" // of users who sign in without one
 )
 
-// demoUsers, demoServers and demoDatabases are who and what is there: db1 is on mbx1, db2 on mbx2.
+// demoUsers, demoServers and demoDatabases are who and what is there. Each database has a copy on each server; db1 is first active on mbx1, db2 on mbx2.
 var (
 	demoUsers     = []string{"alice", "bob", "carol"}
 	demoServers   = []string{"mbx1", "mbx2"}
-	demoHealth    = []string{"health1", "health2"} // a health mailbox on each
+	demoHealth    = []string{"health1", "health2"} // the health mailbox of each database
 	demoDatabases = []string{"db1", "db2"}
 )
 
@@ -34,17 +33,17 @@ const demoMark = "# Written by portico demo; it will be overwritten by the next.
 
 // demoSite is what the demo's proxy stands in front of, and the files it uses.
 type demoSite struct {
-	dir       string
-	ca        *backendtest.CA
-	servers   []*backendtest.Memory
-	addresses []string          // of the servers
-	homes     map[string]string // the server that holds a user's mail
-	group     sync.WaitGroup
+	dir     string
+	ca      *backendtest.CA
+	mail    *backendtest.Memory                    // of all databases: their copies are the same mail
+	servers map[string]*backendtest.OutageListener // where it is served, by the names of the mailbox servers
+	homes   map[string]string                      // the server on which a user's database is active first
+	group   sync.WaitGroup
 }
 
 // startDemoSite starts the mailbox servers and writes the certificates.
 func startDemoSite(dir string) (*demoSite, error) {
-	site := &demoSite{dir: dir, homes: make(map[string]string)}
+	site := &demoSite{dir: dir, homes: make(map[string]string), servers: make(map[string]*backendtest.OutageListener)}
 	if err := site.start(); err != nil {
 		site.close()
 		return nil, fmt.Errorf("demo: %w", err)
@@ -66,44 +65,43 @@ func (d *demoSite) start() (err error) {
 	if _, _, err = cert.WriteFiles(d.dir, "portico"); err != nil {
 		return err
 	}
-	for i := range demoServers {
-		if err := d.startServer(i, cert.ServerConfig()); err != nil {
+	if d.mail, err = backendtest.NewMemory(backendtest.MemoryOptions{Name: "demo", Users: d.users(), TLSConfig: cert.ServerConfig()}); err != nil {
+		return err
+	}
+	for _, name := range demoServers {
+		ln, err := backendtest.ListenOutage("127.0.0.1:0")
+		if err != nil {
 			return err
 		}
+		d.servers[name] = ln
+		d.group.Go(func() { d.mail.ServeTLS(ln) })
 	}
 	return nil
 }
 
-// startServer starts one mailbox server, with those users who belong there.
-func (d *demoSite) startServer(i int, config *tls.Config) error {
-	name, now := demoServers[i], time.Now()
-	router := backend.NewRouter(demoDatabases)
-	var users []backendtest.User
+// users are all who have mail. It says on which server they have it first.
+func (d *demoSite) users() (users []backendtest.User) {
+	now, router := time.Now(), backend.NewRouter(demoDatabases)
+	add := func(user string, database int) {
+		d.homes[user] = demoServers[database]
+		users = append(users, backendtest.User{Name: user, Password: demoPassword, Mail: backendtest.DemoMail(user, demoServers[database], now)})
+	}
 	for _, user := range demoUsers {
-		if router.Database(user+"@"+demoDomain) == demoDatabases[i] {
-			d.homes[user] = name
-			users = append(users, backendtest.User{Name: user, Password: demoPassword, Mail: backendtest.DemoMail(user, name, now)})
-		}
+		add(user, slices.Index(demoDatabases, router.Database(user+"@"+demoDomain)))
 	}
-	users = append(users, backendtest.User{Name: demoHealth[i], Password: demoPassword, Mail: backendtest.DemoMail(demoHealth[i], name, now)})
-	server, err := backendtest.NewMemory(backendtest.MemoryOptions{Name: name, Users: users, TLSConfig: config})
-	if err != nil {
-		return err
+	for i, user := range demoHealth {
+		add(user, i)
 	}
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return err
-	}
-	d.servers = append(d.servers, server)
-	d.addresses = append(d.addresses, ln.Addr().String())
-	d.group.Go(func() { server.ServeTLS(ln) })
-	return nil
+	return users
 }
 
 // close ends the mailbox servers.
 func (d *demoSite) close() {
-	for _, server := range d.servers {
-		server.Close()
+	for _, ln := range d.servers {
+		ln.Close()
+	}
+	if d.mail != nil {
+		d.mail.Close()
 	}
 	d.group.Wait()
 }
@@ -120,7 +118,7 @@ func (d *demoSite) writeConfig(o demoOptions) (file string, err error) {
 	if err == nil && !bytes.HasPrefix(old, []byte(demoMark)) {
 		return "", fmt.Errorf("%s is not the demo's: it is not overwritten", file)
 	}
-	text := fmt.Sprintf(demoConfig, o.imapPort, o.imapsPort, o.adminPort, d.addresses[0], d.addresses[1], demoDomain)
+	text := fmt.Sprintf(demoConfig, o.imapPort, o.imapsPort, o.adminPort, d.servers["mbx1"].Addr(), d.servers["mbx2"].Addr(), demoDomain)
 	if err := os.WriteFile(d.path("health.password"), []byte(demoPassword+"\n"), 0o600); err != nil {
 		return "", err
 	}
@@ -139,8 +137,8 @@ mailbox_servers:
   mbx1: {address: "%s", tls: implicit, ca: ca.crt}
   mbx2: {address: "%s", tls: implicit, ca: ca.crt}
 databases:
-  db1: {copies: [mbx1]}
-  db2: {copies: [mbx2]}
+  db1: {copies: [mbx1, mbx2], interchangeable: true}
+  db2: {copies: [mbx2, mbx1], interchangeable: true}
 routing: hash
 health:
   mailboxes:

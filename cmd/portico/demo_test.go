@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"syscall"
 	"testing"
@@ -66,6 +67,7 @@ func TestDemoLines(t *testing.T) {
 		{"what was measured", `portico_command_duration_seconds_count{command="FETCH",server="mbx2"}`},
 		{"is it ready", "ready\n"},
 		{"who is connected", "Session"},
+		{"stop a mailbox server", "mailbox server mbx1  running  stopped\n"},
 	}
 	lines := d.pasted(t)
 	if len(lines) != len(wants) {
@@ -109,6 +111,54 @@ func TestDemoUsersAreOnBothServers(t *testing.T) {
 		if !strings.Contains(d.out.String(), " on "+server) {
 			t.Errorf("%s is empty", server)
 		}
+	}
+}
+
+// A server of the demo can be stopped, made silent and mended. Its database moves meanwhile, with the mail, and can move back.
+func TestDemoFailsOver(t *testing.T) {
+	testkit.NoLeaks(t)
+	testkit.Need(t, "curl")
+	dir := t.TempDir()
+	d := startDemo(t, dir)
+	defer d.stop(t)
+	t.Setenv("PORTICO_ADMIN", filepath.Join(dir, "admin.sock"))
+	asks := func(want int, words string) string {
+		t.Helper()
+		status, out, errs := command(strings.Fields(words)...)
+		if status != want {
+			t.Errorf("%s: status %d, %s%s", words, status, out, errs)
+		}
+		return strings.Join(strings.Fields(out+errs), " ")
+	}
+	status := func(server, want string) bool {
+		_, out, _ := command("database", "status", "-o", "json")
+		return strings.Contains(strings.Join(strings.Fields(out), ""), fmt.Sprintf(`{"database":"db1","server":%q,"status":%q`, server, want))
+	}
+	for _, c := range []struct{ words, want string }{
+		{"database move db1 mbx2", "active copy of db1 mbx1 mbx2"},
+		{"server block mbx2 --move", "moved to mbx1"},
+		{"server unblock mbx2", "allowed"},
+		{"maintenance start mbx2 --yes", "mbx2"},
+		{"maintenance stop mbx2", "mbx2"},
+		{"demo break mbx1 -o json", `"was": "running", "now": "stopped"`},
+	} {
+		if got := asks(statusFine, c.words); !strings.Contains(got, c.want) {
+			t.Errorf("%s: %s", c.words, got)
+		}
+	}
+	testkit.Eventually(t, "db1 has moved", func() bool { return status("mbx2", "Mounted") })
+	url := regexp.MustCompile("imap://[0-9.:]+/").FindString(d.out.String()) + "INBOX;MAILINDEX=1"
+	if text, err := exec.CommandContext(testkit.Context(t), "curl", "-sS", "-u", "carol:demo", url).CombinedOutput(); err != nil || !strings.Contains(string(text), "Welcome") {
+		t.Errorf("carol's mail: %v, %s", err, text)
+	}
+	asks(statusFine, "demo mend mbx1")
+	testkit.Eventually(t, "mbx1 answers", func() bool { return status("mbx1", "Healthy") })
+	if got := asks(statusFine, "demo break mbx1 --silent"); !strings.Contains(got, "running silent") {
+		t.Error(got)
+	}
+	testkit.Eventually(t, "mbx1 hangs", func() bool { return status("mbx1", "ServiceDown") })
+	if got := asks(statusFailed, "demo break mbx9"); !strings.Contains(got, "known: mbx1, mbx2") {
+		t.Error(got)
 	}
 }
 

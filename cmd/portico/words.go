@@ -61,6 +61,8 @@ func argumentError(cmd *cobra.Command, args []string) error {
 		}
 	}
 	switch {
+	case cmd.HasAvailableSubCommands():
+		return noCommand(cmd, args)
 	case usage == "" || strings.HasPrefix(usage, "--"):
 		return fmt.Errorf("%s takes no argument, but %q was given", cmd.CommandPath(), args[0])
 	case len(args) < len(wanted):
