@@ -256,6 +256,37 @@ func TestCompression(t *testing.T) {
 	}
 }
 
+// A file that cannot be compressed stays as it is and is reported, and the next one is compressed.
+func TestCompressionThatFails(t *testing.T) {
+	const name, next = "IMAP42026112600-1.LOG", "IMAP42026112600-2.LOG"
+	for what, test := range map[string]struct {
+		blocked string // a folder stands in its place
+		left    string
+	}{
+		"the unfinished file": {name + ".gz.tmp", name + " " + name + ".gz.tmp " + next + ".gz"},
+		"the compressed file": {name + ".gz", name + " " + name + ".gz " + next + ".gz"},
+		"the file itself":     {name, name + " " + next + ".gz"},
+	} {
+		dir := folder(t, map[string]string{name: rowOf("a"), next: rowOf("b")})
+		blocked := filepath.Join(dir, test.blocked)
+		if err := errors.Join(os.RemoveAll(blocked), os.MkdirAll(filepath.Join(blocked, "x"), 0o700)); err != nil {
+			t.Fatal(err)
+		}
+		program := &testkit.Log{}
+		w := &writer{log: zerolog.New(program)}
+		w.pack([]string{filepath.Join(dir, "gone"), filepath.Join(dir, name), filepath.Join(dir, next)})
+		if text := program.String(); strings.Count(text, "\n") != 1 || !strings.Contains(text, test.blocked) {
+			t.Errorf("%s: the program's log:\n%s", what, text)
+		}
+		if got := filesIn(t, dir); got != test.left {
+			t.Errorf("%s: there are %s, want %s", what, got, test.left)
+		}
+	}
+	if err := compress(filepath.Join(t.TempDir(), "gone")); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("a file that is gone: %v", err)
+	}
+}
+
 func TestRepair(t *testing.T) {
 	dir := t.TempDir()
 	for name, text := range map[string]string{

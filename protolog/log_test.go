@@ -6,9 +6,11 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"portico/backend/backendtest/testkit"
@@ -244,6 +246,81 @@ func TestSetUpIsToldWhenItIsKnown(t *testing.T) {
 	if len(endless.pending) != maxPending {
 		t.Errorf("%d events wait", len(endless.pending))
 	}
+}
+
+// Of the events before a session's user is known, the first 64 are kept for a rule about that user.
+func TestMostEventsThatWait(t *testing.T) {
+	testkit.NoLeaks(t)
+	for early, want := range map[int]int{63: 64, 64: 65, 65: 65, 200: 65} {
+		l := newTestLog(t)
+		l.SetRules([]Rule{{ID: "r1", Filter: Filter{User: "ann*"}}})
+		known, unknown := testSubject, testSubject
+		unknown.User = ""
+		up := l.SetUp()
+		for i := range early {
+			up.Note(unknown, Event{Session: l.Session(unknown), Time: noon, Command: strconv.Itoa(i)})
+		}
+		up.Note(known, Event{Session: l.Session(known), Time: noon, Command: "login"})
+		l.Close()
+		got := strings.Fields(commandsIn(t, l.dir()))
+		if len(got) != want || got[0] != "0" || got[want-2] != strconv.Itoa(want-2) || got[want-1] != "login" {
+			t.Errorf("%d events and a sign-in: the files have %q", early, got)
+		}
+	}
+}
+
+// 64 rules can be in force. The first ones count.
+func TestMostRules(t *testing.T) {
+	testkit.NoLeaks(t)
+	l := newTestLog(t)
+	var rules []Rule
+	for i := range maxRules + 1 {
+		rules = append(rules, Rule{ID: strconv.Itoa(i), Filter: Filter{User: "u" + strconv.Itoa(i)}})
+	}
+	l.SetRules(rules)
+	if got := l.Rules(); len(got) != 64 || got[63].ID != "63" {
+		t.Errorf("%d rules are in force", len(got))
+	}
+	l.SetRules(rules[:64])
+	if got := l.Rules(); len(got) != 64 {
+		t.Errorf("%d rules are in force", len(got))
+	}
+}
+
+// While nothing is asked for, the log rests after a second. Whoever watches then wakes it. A rule ends on time.
+func TestLogRestsUntilSomethingIsAskedFor(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newTestLog(t)
+		defer l.Close()
+		for range 2 {
+			time.Sleep(time.Minute) // of the bubble: it rests
+			synctest.Wait()
+			tail, err := l.Tail(Filter{}, CSV)
+			if err != nil {
+				t.Fatal(err)
+			}
+			synctest.Wait() // the log has looked, and found nothing yet
+			say(l, 0, testSubject, "noop", 0)
+			ctx, cancel := context.WithTimeout(t.Context(), 2*lookPeriod)
+			rows, lost, err := tail.Next(ctx, nil)
+			cancel()
+			if err != nil || lost != 0 || !strings.Contains(string(rows), ",noop,") {
+				t.Errorf("saw %q, %d lost: %v", rows, lost, err)
+			}
+			tail.Close()
+		}
+		l.SetRules([]Rule{{ID: "r1", Until: time.Now().Add(10 * time.Second)}})
+		time.Sleep(10*time.Second - time.Nanosecond)
+		synctest.Wait()
+		if len(l.Rules()) != 1 || !l.On() {
+			t.Error("a rule has ended early")
+		}
+		time.Sleep(lookPeriod)
+		synctest.Wait()
+		if len(l.Rules()) != 0 || l.On() {
+			t.Error("a rule has not ended")
+		}
+	})
 }
 
 // tailed is what somebody who watches has seen.

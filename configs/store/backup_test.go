@@ -180,7 +180,7 @@ func TestOwner(t *testing.T) {
 	}
 	dir := t.TempDir()
 	if os.Geteuid() == 0 {
-		wantErr(t, os.Chown(dir, 12345, 12345), nil)
+		wantErr(t, os.Chown(dir, 12345, 23456), nil)
 	}
 	s := open(t, dir)
 	set(t, s, "a", 0, "one")
@@ -188,7 +188,7 @@ func TestOwner(t *testing.T) {
 	wantErr(t, errors.Join(err, s.Close()), nil)
 	for _, path := range []string{FileName, IdentityName, lockName, BackupsName, filepath.Join(BackupsName, c.Name)} {
 		if got, want := ownerOf(t, filepath.Join(dir, path)), ownerOf(t, dir); got != want {
-			t.Errorf("%s belongs to %d, its folder to %d", path, got, want)
+			t.Errorf("%s belongs to %s, its folder to %s", path, got, want)
 		}
 	}
 }

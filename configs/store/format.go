@@ -6,7 +6,6 @@ import (
 	"encoding/hex"
 	"fmt"
 	"hash/crc32"
-	"iter"
 	"maps"
 	"slices"
 	"strconv"
@@ -69,8 +68,10 @@ func decode(text []byte) (s state, sum string, flaws []Flaw) {
 		body, end = text[:i+1], string(text[i+1:])
 	}
 	sum = sumOf(body)
-	last := ""
-	for number, line := range numbered(body) {
+	last, number := "", 0
+	for line := range strings.Lines(string(body)) {
+		number++
+		line = strings.TrimSuffix(line, "\n")
 		what, key := "", ""
 		if number == 1 {
 			what = s.decodeHead(line)
@@ -93,19 +94,6 @@ func decode(text []byte) (s state, sum string, flaws []Flaw) {
 		flaws = append(flaws, Flaw{What: "its first or its last line is not as it was written"})
 	}
 	return s, sum, flaws
-}
-
-// numbered yields the lines of a text with their numbers, from 1.
-func numbered(text []byte) iter.Seq2[int, string] {
-	return func(yield func(int, string) bool) {
-		number := 0
-		for line := range bytes.Lines(text) {
-			number++
-			if !yield(number, strings.TrimSuffix(string(line), "\n")) {
-				return
-			}
-		}
-	}
 }
 
 func (s *state) decodeHead(line string) (flaw string) {

@@ -187,6 +187,10 @@ func TestFilesWithoutPrevious(t *testing.T) {
 		t.Errorf("reading has changed the file: %v", err)
 	}
 
+	waits := mark{identity: m.identity, sum: unwritten} // a process ended behind its first file
+	put(t, filepath.Join(dir, IdentityName), waits.encode())
+	wantValue(t, dir, "settings", "{\"n\":4}\n\x00\xff é")
+
 	asBefore(t, dir, before.Revision+2)
 	wantDamage(t, dir, FileName, "two writes ahead")
 	asBefore(t, dir, before.Revision+1)
