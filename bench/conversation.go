@@ -189,7 +189,7 @@ func (c *conversation) answered(resp *response) error {
 	cmd := c.pending[i]
 	c.pending = append(c.pending[:i], c.pending[i+1:]...)
 	err := c.judge(cmd.row, resp)
-	c.shard.record(cmd.row, time.Since(cmd.from), fateOf(err))
+	c.shard.ended(cmd.row, cmd.from, fateOf(err))
 	return err
 }
 
@@ -252,7 +252,7 @@ func (c *conversation) giveUp(err error) error {
 		if fate == fateTimedOut && time.Since(cmd.sent) < c.timeout {
 			fate = fateFailed // one before it has timed out
 		}
-		c.shard.record(cmd.row, time.Since(cmd.from), fate)
+		c.shard.ended(cmd.row, cmd.from, fate)
 	}
 	c.pending = c.pending[:0]
 	return err
@@ -354,7 +354,7 @@ func (c *conversation) idle() error {
 			return c.giveUp(failed(KindProtocol, rowIdle, "OK to IDLE without DONE"))
 		}
 		if resp.kind == continuation {
-			c.shard.record(rowIdle, time.Since(c.pending[0].from), fateDone)
+			c.shard.ended(rowIdle, c.pending[0].from, fateDone)
 			c.pending[0].from = time.Time{}
 			return nil
 		}

@@ -23,12 +23,13 @@ type engine struct {
 	joined  atomic.Int64   // sessions that are signed in
 	peak    int64          // the observer's own
 
-	started   chan struct{} // closed when the measured time begins
-	startedAt time.Time
-	planned   time.Time     // when the measured time is to end; known with startedAt
-	over      chan struct{} // closed when the measured time is over
-	endedAt   time.Time     // no operation of the run is due from then on; not after planned
-	cut       atomic.Bool   // what is under way is not waited for any more
+	started    chan struct{} // closed when operations begin
+	startedAt  time.Time
+	measuredAt time.Time     // when the measured time begins, behind the warm-up; known with startedAt
+	planned    time.Time     // when the measured time is to end; known with startedAt
+	over       chan struct{} // closed when the measured time is over
+	endedAt    time.Time     // no operation of the run is due from then on; not after planned
+	cut        atomic.Bool   // what is under way is not waited for any more
 }
 
 // Run carries out a run and reports. The context ends it early; what was measured until then is reported. An error means that it
@@ -99,9 +100,10 @@ func (e *engine) run(ctx context.Context) *Report {
 	}()
 
 	e.awaitSessions(ctx)
+	e.warmUp(ctx)
 	timers := startPulse()
 	first := e.open()
-	pause(ctx, e.options.Duration)
+	pause(ctx, time.Until(e.planned))
 	last := e.close()
 	late := timers.end()
 	e.finish(&running, stopDialing)
@@ -150,9 +152,20 @@ func (e *engine) awaitSessions(ctx context.Context) {
 func (e *engine) open() mark {
 	e.recorder.enter(phaseMeasuring)
 	m := e.mark()
-	e.startedAt, e.planned = m.at, m.at.Add(e.options.Duration)
-	close(e.started)
+	if !e.hasStarted() {
+		e.begin(m.at)
+		close(e.started)
+	}
+	if m.at.After(e.measuredAt) {
+		m.at = e.measuredAt // the warm-up ended then, and we woke a little later
+	}
 	return m
+}
+
+// begin plans the time from the first operation on.
+func (e *engine) begin(now time.Time) {
+	e.startedAt, e.measuredAt = now, now.Add(e.options.WarmUp)
+	e.planned = e.measuredAt.Add(e.options.Duration)
 }
 
 // close ends the measured time. What is under way or due may still end well.

@@ -215,6 +215,7 @@ func TestBounds(t *testing.T) {
 		"duration":  func(o *Options) { o.Duration = MaxDuration + 1 },
 		"-1":        func(o *Options) { o.Sessions = -1 },
 		"-1s":       func(o *Options) { o.Duration = -time.Second },
+		"warm-up":   func(o *Options) { o.WarmUp = -time.Second },
 		"ramp":      func(o *Options) { o.Ramp = -time.Second },
 		"rate":      func(o *Options) { o.Rate = maxRate + 1 },
 		"rate -1":   func(o *Options) { o.Rate = -1 },

@@ -23,6 +23,7 @@ type liar struct {
 	answer func(a *answer)     // nil passes everything on
 
 	server net.Listener
+	mu     sync.Mutex
 	dialed int
 	began  time.Time
 	work   sync.WaitGroup
@@ -48,10 +49,8 @@ func (a *answer) isOf(n int) bool        { return a.isTagged() && a.tagged == n 
 func (a *answer) contains(s string) bool { return strings.Contains(a.text, s) }
 
 func (l *liar) dial(ctx context.Context, _ netip.Addr, _ *Target) (net.Conn, error) {
-	if l.dialed++; l.dialed == 1 {
-		l.began = time.Now()
-	}
-	if l.refuse != nil && l.refuse(l.dialed) {
+	conn, began := l.count()
+	if l.refuse != nil && l.refuse(conn) {
 		return nil, errors.New("connection refused")
 	}
 	client, ours := net.Pipe()
@@ -59,7 +58,6 @@ func (l *liar) dial(ctx context.Context, _ netip.Addr, _ *Target) (net.Conn, err
 	if err != nil {
 		return nil, err
 	}
-	conn := l.dialed
 	hangUp := func() { ours.Close(); theirs.Close() }
 	l.work.Go(func() {
 		io.Copy(theirs, ours)
@@ -72,7 +70,7 @@ func (l *liar) dial(ctx context.Context, _ netip.Addr, _ *Target) (net.Conn, err
 	})
 	l.work.Go(func() {
 		for a := range answers {
-			a.at = time.Since(l.began)
+			a.at = time.Since(began)
 			switch {
 			case *a.mute:
 			case l.answer == nil:
@@ -84,6 +82,16 @@ func (l *liar) dial(ctx context.Context, _ netip.Addr, _ *Target) (net.Conn, err
 		hangUp()
 	})
 	return client, nil
+}
+
+// count counts a connection, and returns its number and when the first one was made.
+func (l *liar) count() (conn int, began time.Time) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.dialed++; l.dialed == 1 {
+		l.began = time.Now()
+	}
+	return l.dialed, l.began
 }
 
 // read cuts what the server says into lines and literals.

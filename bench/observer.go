@@ -10,7 +10,8 @@ const maxPoints = 600
 // Progress is what a run has done lately.
 type Progress struct {
 	Elapsed   time.Duration
-	Left      time.Duration // of the measured time; all of it before that begins
+	Left      time.Duration // of the measured time, or of the warm-up
+	WarmingUp bool
 	Measuring bool
 	Sessions  int           // signed in
 	PerSecond float64       // commands done
@@ -52,7 +53,7 @@ type timed struct {
 }
 
 func newObserver(e *engine, began time.Time) *observer {
-	whole := e.options.Ramp + e.options.Duration
+	whole := e.options.Ramp + e.options.WarmUp + e.options.Duration
 	return &observer{engine: e, began: began, since: began, step: max(whole/maxPoints, min(time.Second, max(whole/60, 100*time.Millisecond)))}
 }
 
@@ -87,7 +88,9 @@ func (o *observer) look(now time.Time) {
 		P50: t.latencies.ValueAtQuantile(50), P99: t.latencies.ValueAtQuantile(99), Max: t.latencies.Max(),
 		Errors: t.errors, In: t.in, Out: t.out, Behind: o.behind(now),
 	}}
-	o.maximum = max(o.maximum, point.Behind)
+	if o.engine.hasStarted() && !now.Before(o.engine.measuredAt) {
+		o.maximum = max(o.maximum, point.Behind)
+	}
 	if len(o.series) < 4*maxPoints && length >= o.step/2 { // a short rest says nothing of rates, and what drags on behind the end is of no interest
 		o.series = append(o.series, point)
 	}
@@ -115,11 +118,12 @@ func (o *observer) tell(now time.Time, p Point) {
 		Elapsed: now.Sub(o.began), Left: o.engine.options.Duration, Sessions: p.Sessions, PerSecond: p.PerSecond,
 		P50: time.Duration(p.P50) * time.Microsecond, P99: time.Duration(p.P99) * time.Microsecond, Errors: o.total, Behind: p.Behind,
 	}
-	select {
-	case <-o.engine.started:
-		progress.Measuring = true
-		progress.Left = max(0, o.engine.options.Duration-now.Sub(o.engine.startedAt))
+	switch {
+	case !o.engine.hasStarted():
+	case now.Before(o.engine.measuredAt):
+		progress.WarmingUp, progress.Left = true, o.engine.measuredAt.Sub(now)
 	default:
+		progress.Measuring, progress.Left = true, max(0, o.engine.planned.Sub(now))
 	}
 	o.engine.options.Progress(progress)
 }

@@ -13,7 +13,7 @@ import (
 
 // Limits of every run, whatever is asked for.
 const (
-	MaxDuration = 24 * time.Hour // of the measured time, and of the ramp
+	MaxDuration = 24 * time.Hour // of the measured time, of the ramp, and of the warm-up
 	MaxSessions = 50_000
 	maxRate     = 1_000_000 // operations a second
 	maxBacklog  = 100_000   // operations of one session
@@ -99,6 +99,7 @@ type Options struct {
 	Sessions int
 	Duration time.Duration // of the measured time
 	Ramp     time.Duration // before it, over which sessions sign in
+	WarmUp   time.Duration // between the ramp and the measured time; operations that begin in it do not count
 	Closed   bool          // each session begins an operation when the one before has ended
 	Rate     float64       // otherwise, operations due a second, over all sessions; the profile's by default
 	Backlog  int           // how many operations of one session may be due and not begun; older ones are given up
@@ -134,6 +135,7 @@ func (o *Options) complete() error {
 	check(o.Sessions > 0 && o.Sessions <= MaxSessions, "%d sessions: want 1 to %d", o.Sessions, MaxSessions)
 	check(o.Duration > 0 && o.Duration <= MaxDuration, "duration %v: want at most %v", o.Duration, MaxDuration)
 	check(o.Ramp >= 0 && o.Ramp <= MaxDuration, "ramp %v: want at most %v", o.Ramp, MaxDuration)
+	check(o.WarmUp >= 0 && o.WarmUp <= MaxDuration, "warm-up %v: want at most %v", o.WarmUp, MaxDuration)
 	check(o.Timeout > 0 && o.Timeout <= maxLatency, "time-out %v: want at most %v", o.Timeout, maxLatency)
 	check(o.Grace > 0 && o.Grace <= time.Minute, "grace %v: want at most a minute", o.Grace)
 	check(!o.Closed || o.Rate == 0, "a closed loop has no rate: leave out one of the two")

@@ -68,11 +68,11 @@ func (p *phone) awaitNews(s *session, sent time.Time) error {
 		}
 		if err != nil {
 			err = c.giveUp(err)
-			s.shard.record(rowWake, time.Since(sent), fateOf(err))
+			s.shard.ended(rowWake, sent, fateOf(err))
 			return err
 		}
 	}
-	s.shard.record(rowWake, time.Since(sent), fateDone)
+	s.shard.ended(rowWake, sent, fateDone)
 	p.folder.count(s, c, rowWake)
 	return nil
 }

@@ -36,6 +36,7 @@ type Plan struct {
 	Rate         float64       `yaml:"rate"`
 	Duration     time.Duration `yaml:"duration"`
 	Ramp         time.Duration `yaml:"ramp"`
+	WarmUp       time.Duration `yaml:"warmup"`
 	Timeout      time.Duration `yaml:"timeout"`
 	Grace        time.Duration `yaml:"grace"`
 	Backlog      int           `yaml:"backlog"`
@@ -71,7 +72,7 @@ type RivalEntry struct {
 // Options turns a plan into options: files are read, names looked up, and targets beyond loopback refused unless they are allowed.
 func (p *Plan) Options(ctx context.Context, r Resolver, allowRemote bool) (Options, error) {
 	o := Options{
-		TLS: p.TLS, Mechanism: p.Mechanism, Verify: p.Verify, Sessions: p.Sessions, Duration: p.Duration, Ramp: p.Ramp,
+		TLS: p.TLS, Mechanism: p.Mechanism, Verify: p.Verify, Sessions: p.Sessions, Duration: p.Duration, Ramp: p.Ramp, WarmUp: p.WarmUp,
 		Closed: p.Closed, Rate: p.Rate, Backlog: p.Backlog, Timeout: p.Timeout, Grace: p.Grace, Seed: p.Seed,
 	}
 	var err error

@@ -15,6 +15,7 @@ type phase uint8
 
 const (
 	phaseBefore phase = iota // sessions sign in
+	phaseWarmUp              // operations are carried out and do not count
 	phaseMeasuring
 	phaseAfter // what is under way has the grace to end
 )
@@ -28,6 +29,7 @@ type recorder struct {
 type shard struct {
 	mu         sync.Mutex
 	phase      phase
+	warmUp     warmUp
 	rows       [numRows]*rowRecord     // nil where nothing happened
 	delay      *hdrhistogram.Histogram // how late we began operations by our own fault
 	in, out    uint64                  // bytes in the measured time
@@ -62,9 +64,12 @@ func newRecorder() *recorder {
 	return r
 }
 
+// ended records that a command, a part of a sign-in or an operation has ended now.
+func (s *shard) ended(r row, began time.Time, f fate) { s.record(r, began, time.Since(began), f) }
+
 // record notes the fate of one command, part of a sign-in or operation. If it ended well, d is its latency, else how long it was
-// waited for.
-func (s *shard) record(r row, d time.Duration, f fate) {
+// waited for. When it began decides whether it belongs to the warm-up.
+func (s *shard) record(r row, began time.Time, d time.Duration, f fate) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if f == fateDone && s.phase == phaseAfter {
@@ -76,23 +81,32 @@ func (s *shard) record(r row, d time.Duration, f fate) {
 			s.recent.done++
 		}
 	}
-	if s.phase == phaseBefore && !ofSignIn(r) {
+	phase := s.phaseOf(began)
+	if phase == phaseWarmUp {
+		s.warmUp.record(r, f)
+		return
+	}
+	if phase == phaseBefore && !ofSignIn(r) {
 		return
 	}
 	if s.rows[r] == nil {
 		s.rows[r] = &rowRecord{}
 	}
-	s.rows[r].record(d, f, s.phase == phaseBefore)
+	s.rows[r].record(d, f, phase == phaseBefore)
 }
 
 // ofSignIn reports whether a row is kept from the start of a run, not only while it measures: sessions sign in before that.
 func ofSignIn(r row) bool { return r <= rowSignIn }
 
-// wrong counts an error.
-func (s *shard) wrong(kind Kind, text string) {
+// wrong counts an error that belongs to the time.
+func (s *shard) wrong(kind Kind, text string, at time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.recent.errors++
+	if s.phaseOf(at) == phaseWarmUp {
+		s.warmUp.errors++
+		return
+	}
 	k := &s.kinds[kind]
 	if k.count++; len(k.samples) < maxSamples {
 		k.samples = append(k.samples, text)
@@ -103,7 +117,7 @@ func (s *shard) wrong(kind Kind, text string) {
 func (s *shard) wrongRow(r row) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.phase == phaseBefore {
+	if s.phase == phaseBefore || s.phase == phaseWarmUp {
 		return
 	}
 	if s.rows[r] == nil {
@@ -128,13 +142,18 @@ func (s *shard) moved(in, out uint64) {
 func (s *shard) reconnected() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.reconnects++
+	if s.phase != phaseWarmUp {
+		s.reconnects++
+	}
 }
 
-func (s *shard) late(d time.Duration) {
+// late records by how much we began an operation late that was due at that time.
+func (s *shard) late(due time.Time, d time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	observe(s.delay, d)
+	if s.phaseOf(due) != phaseWarmUp {
+		observe(s.delay, d)
+	}
 }
 
 // enter begins a phase.
@@ -170,6 +189,7 @@ type results struct {
 	in, out    uint64
 	reconnects uint64
 	kinds      [numKinds]errorSamples
+	warmUp     warmUp
 }
 
 func (r *recorder) results() *results {
@@ -190,6 +210,7 @@ func (r *recorder) results() *results {
 		all.in += s.in
 		all.out += s.out
 		all.reconnects += s.reconnects
+		all.warmUp.add(&s.warmUp)
 		for kind := range s.kinds {
 			from, to := &s.kinds[kind], &all.kinds[kind]
 			to.count += from.count

@@ -12,6 +12,7 @@ import (
 type Report struct {
 	Started  time.Time    `json:"started"`
 	Seconds  float64      `json:"seconds"` // of measured time
+	WarmUp   *WarmUp      `json:"warm_up,omitempty"`
 	Setup    Setup        `json:"setup"`
 	Totals   Totals       `json:"totals"`
 	Sessions SessionCount `json:"sessions"`
@@ -37,6 +38,7 @@ type Setup struct {
 	Closed    bool     `json:"closed"`
 	Rate      float64  `json:"rate,omitempty"` // operations due a second; not in a closed loop
 	Ramp      float64  `json:"ramp_s"`
+	WarmUp    float64  `json:"warm_up_s,omitempty"`
 	Duration  float64  `json:"duration_s"`
 	Timeout   float64  `json:"timeout_s"`
 	Backlog   int      `json:"backlog,omitempty"` // operations of one session; not in a closed loop
@@ -148,6 +150,7 @@ func (e *engine) report(began time.Time, first, last mark, watch *observer, late
 		Started: began.UTC().Truncate(time.Second), Seconds: seconds, Setup: e.setup(), Totals: newTotals(all, seconds),
 		Sessions: SessionCount{Most: e.peak, AtEnd: last.sessions, Reconnects: all.reconnects},
 		Loop:     Loop{MostBehind: watch.maximum, DelayP99: all.delay.ValueAtQuantile(99), DelayMax: all.delay.Max()},
+		WarmUp:   e.warmUpOf(all, first.at),
 		Errors:   errorCounts(all),
 		Tool:     newTool(first.tool, last.tool, late, all.commands()),
 	}
@@ -184,7 +187,7 @@ func (e *engine) setup() Setup {
 	o := &e.options
 	s := Setup{
 		TLS: o.TLS.String(), Profile: o.Profile.Name, Sessions: o.Sessions, Users: len(o.Users), Closed: o.Closed,
-		Mechanism: o.Mechanism.String(), Ramp: o.Ramp.Seconds(), Duration: o.Duration.Seconds(), Timeout: o.Timeout.Seconds(), Grace: o.Grace.Seconds(),
+		Mechanism: o.Mechanism.String(), Ramp: o.Ramp.Seconds(), WarmUp: o.WarmUp.Seconds(), Duration: o.Duration.Seconds(), Timeout: o.Timeout.Seconds(), Grace: o.Grace.Seconds(),
 		Verify: o.Verify.String(), Seed: o.Seed, Version: o.Version, Machine: machine("/proc"),
 	}
 	if !o.Closed {

@@ -126,7 +126,7 @@ func (r *Report) overTime(title, note string) (*plot, []float64) {
 }
 
 func (r *Report) latencyPlot() *plot {
-	p, at := r.overTime("Latency over time", "all commands answered in each step; a gap where none was; logarithmic; before 0 s sessions sign in")
+	p, at := r.overTime("Latency over time", "all commands answered in each step; a gap where none was; logarithmic; before 0 s sessions sign in and warm up")
 	lines := []plotLine{{Name: "max", Class: "s5"}, {Name: "p99", Class: "s1"}, {Name: "p50", Class: "s0"}} // the last on top
 	low, high := math.Inf(1), 1.0
 	for i, point := range r.Series {

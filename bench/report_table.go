@@ -32,6 +32,7 @@ func (r *Report) writeHead(b *strings.Builder) {
 	fmt.Fprintf(b, "%s\n", r.Setup.circumstances())
 	t := &r.Totals
 	fmt.Fprintf(b, "%s s measured; %s in, %s out\n", short(r.Seconds), bytesText(float64(t.In)), bytesText(float64(t.Out)))
+	r.writeWarmUp(b)
 	fmt.Fprintf(b, "operations: %s done a second; %d due: %s\n", short(t.OperationsPerSecond), t.OperationFates.All, t.OperationFates)
 	fmt.Fprintf(b, "commands: %s done a second; %d sent: %s\n\n", short(t.CommandsPerSecond), t.CommandFates.All, t.CommandFates)
 }

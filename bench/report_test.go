@@ -27,6 +27,7 @@ func sampleReport() *Report {
 		return newRow(r, record, 10)
 	}
 	r := &Report{
+		WarmUp:  &WarmUp{Seconds: 5, Operations: Fates{All: 1000, Done: 998, Refused: 2}, Commands: Fates{All: 2000, Done: 2000}, Errors: 2},
 		Started: time.Date(2030, 1, 2, 3, 4, 5, 0, time.UTC), Seconds: 10,
 		Setup: Setup{
 			Targets: []string{"127.0.0.1:143", "<u>:993"}, TLS: "implicit", Profile: "desktop", Sessions: 50, Users: 20, Rate: 200,

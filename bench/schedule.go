@@ -24,10 +24,10 @@ func behind(late, interval time.Duration) int {
 }
 
 // next returns when the next operation is due. Of more than backlog that are due by until, the oldest are given up, so that a session
-// that cannot keep up is not busy with the past for ever; so are those that were due before since. It returns how late they were.
-func (s *schedule) next(since, until time.Time, backlog int) (due time.Time, abandoned []time.Duration) {
+// that cannot keep up is not busy with the past for ever; so are those that were due before since. It returns when they were due.
+func (s *schedule) next(since, until time.Time, backlog int) (due time.Time, abandoned []time.Time) {
 	for n := s.behind(until); n > backlog || s.nextDue.Before(since); n-- {
-		abandoned = append(abandoned, until.Sub(s.nextDue))
+		abandoned = append(abandoned, s.nextDue)
 		s.taken()
 	}
 	return s.nextDue, abandoned
@@ -36,11 +36,11 @@ func (s *schedule) next(since, until time.Time, backlog int) (due time.Time, aba
 // taken moves on to the operation after the next.
 func (s *schedule) taken() { s.nextDue = s.nextDue.Add(s.interval) }
 
-// leftover returns how late each operation is that is due and was never begun.
-func (s *schedule) leftover(now time.Time) []time.Duration {
-	var late []time.Duration
+// leftover returns when each operation was due that was never begun.
+func (s *schedule) leftover(now time.Time) []time.Time {
+	var due []time.Time
 	for ; !s.nextDue.IsZero() && now.After(s.nextDue); s.taken() {
-		late = append(late, now.Sub(s.nextDue))
+		due = append(due, s.nextDue)
 	}
-	return late
+	return due
 }

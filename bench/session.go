@@ -72,7 +72,7 @@ func (s *session) run(ctx context.Context) {
 	}
 	for joined && s.nextOperation() {
 		if s.script.stays() && s.main == nil && !s.join(ctx) {
-			s.neverBegun(time.Since(s.schedule.began))
+			s.neverBegun(s.schedule.began, time.Now())
 			break
 		}
 		s.endOperation(s.script.operate(ctx, s))
@@ -80,10 +80,11 @@ func (s *session) run(ctx context.Context) {
 	s.leave()
 }
 
-// neverBegun counts an operation that was due, with how long ago that was.
-func (s *session) neverBegun(late time.Duration) {
-	s.shard.record(s.script.row(), late, fateNeverBegun)
-	s.report(failed(KindNeverBegun, s.script.row(), "due for %s", micros(late.Microseconds())))
+// neverBegun counts an operation that was due and is given up.
+func (s *session) neverBegun(due, now time.Time) {
+	late := now.Sub(due)
+	s.shard.record(s.script.row(), due, late, fateNeverBegun)
+	s.reportOf(due, failed(KindNeverBegun, s.script.row(), "due for %s", micros(late.Microseconds())))
 }
 
 // ready tells the engine, once, that the session is signed in or has tried.
@@ -199,8 +200,8 @@ func (s *session) nextOperation() bool {
 		since, until := s.engine.window(now)
 		due, abandoned := s.schedule.next(since, until, s.engine.options.Backlog)
 		s.dueAt.Store(due.UnixNano())
-		for _, late := range abandoned {
-			s.neverBegun(late)
+		for _, given := range abandoned {
+			s.neverBegun(given, until)
 		}
 		if !due.Before(s.engine.planned) {
 			s.schedule.idle = true
@@ -223,7 +224,7 @@ func (s *session) nextOperation() bool {
 // is reported apart, and the latency counts from now. Otherwise the server has kept us, and it counts from when it was due.
 func (s *session) begin(due, now time.Time) {
 	if s.schedule.idle {
-		s.shard.late(now.Sub(due))
+		s.shard.late(due, now.Sub(due))
 		due = now
 	}
 	s.schedule.idle = false
@@ -248,7 +249,7 @@ func (s *session) endOperation(err error) {
 		fate = fateFailed
 	}
 	s.spoilt = false
-	s.shard.record(s.script.row(), took, fate)
+	s.shard.record(s.script.row(), s.schedule.began, took, fate)
 	if outcome != nil {
 		s.report(outcome)
 	}
@@ -266,11 +267,14 @@ func (s *session) endOperation(err error) {
 	}
 }
 
-// report counts an error.
-func (s *session) report(err error) {
+// report counts an error that occurs now.
+func (s *session) report(err error) { s.reportOf(time.Now(), err) }
+
+// reportOf counts an error that belongs to the time.
+func (s *session) reportOf(at time.Time, err error) {
 	f := &failure{kind: KindProtocol, row: s.script.row(), err: err}
 	errors.As(err, &f)
-	s.shard.wrong(f.kind, s.user.Name+": "+shown(f.Error(), s.user.Password))
+	s.shard.wrong(f.kind, s.user.Name+": "+shown(f.Error(), s.user.Password), at)
 }
 
 // wrong reports an answer that cannot be right, and goes on.
@@ -290,8 +294,8 @@ func (s *session) leave() {
 		}
 	}
 	s.disconnect()
-	for _, late := range s.schedule.leftover(s.engine.endedAt) {
-		s.neverBegun(late)
+	for _, due := range s.schedule.leftover(s.engine.endedAt) {
+		s.neverBegun(due, s.engine.endedAt)
 	}
 }
 

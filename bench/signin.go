@@ -23,7 +23,7 @@ func (s *session) signIn(ctx context.Context, from time.Time) (*conversation, er
 	if err == nil {
 		err = s.authenticate(c)
 	}
-	s.shard.record(rowSignIn, time.Since(from), fateOf(err))
+	s.shard.ended(rowSignIn, from, fateOf(err))
 	if err != nil {
 		if c != nil {
 			s.drop(c)
@@ -42,7 +42,7 @@ func (s *session) connect(ctx context.Context, from time.Time) (*conversation, e
 	conn, err := o.Dial(dialCtx, s.source, s.target)
 	if err != nil {
 		err := s.setUpFailure(KindConnect, rowConnect, begun, err)
-		s.shard.record(rowConnect, time.Since(from), fateOf(err))
+		s.shard.ended(rowConnect, from, fateOf(err))
 		return nil, err
 	}
 	c := &conversation{shard: s.shard, secret: s.user.Password, timeout: o.Timeout, tags: s.tags, cut: s.engine.isCut}
@@ -58,7 +58,7 @@ func (s *session) connect(ctx context.Context, from time.Time) (*conversation, e
 		from = time.Now()
 	}
 	err = c.greeting()
-	s.shard.record(rowConnect, time.Since(from), fateOf(err))
+	s.shard.ended(rowConnect, from, fateOf(err))
 	if err != nil || o.TLS != TLSStartTLS {
 		return c, err
 	}
@@ -81,10 +81,10 @@ func (s *session) handshake(ctx context.Context, c *conversation, from time.Time
 	c.conn.SetDeadline(begun.Add(o.Timeout))
 	if err := conn.HandshakeContext(ctx); err != nil {
 		err = c.giveUp(s.setUpFailure(KindTLS, rowTLS, begun, err))
-		s.shard.record(rowTLS, time.Since(from), fateOf(err))
+		s.shard.ended(rowTLS, from, fateOf(err))
 		return err
 	}
-	s.shard.record(rowTLS, time.Since(from), fateDone)
+	s.shard.ended(rowTLS, from, fateDone)
 	s.mu.Lock()
 	left := c.setConn(conn)
 	s.mu.Unlock()

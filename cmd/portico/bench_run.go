@@ -91,6 +91,7 @@ func runFlags(cmd *cobra.Command) *bench.Plan {
 	flags.Float64Var(&p.Rate, "rate", 0, "`operations` due a second, of all sessions together; the profile's by default")
 	flags.DurationVar(&p.Duration, "duration", bench.DefaultDuration, "measured time, `at most` 24h")
 	flags.DurationVar(&p.Ramp, "ramp", 0, "`time` before it, over which sessions sign in")
+	flags.DurationVar(&p.WarmUp, "warmup", 0, "`time` between the two in which operations are carried out and do not count")
 	flags.DurationVar(&p.Grace, "grace", bench.DefaultGrace, "`time` an operation may take in all that ends after the measured time, at most 1m")
 	flags.IntVar(&p.Backlog, "backlog", bench.DefaultBacklog, "`operations` of one session that may be due and not begun; older ones are given up, and are errors")
 	flags.StringArrayVar(&p.FailIf, "fail-if", nil, "`condition` that fails the run, such as 'FETCH p99>100ms'; may be repeated")
@@ -113,7 +114,10 @@ func progressLine(w io.Writer) func(bench.Progress) {
 	}
 	return func(p bench.Progress) {
 		what := "signing in"
-		if p.Measuring {
+		switch {
+		case p.WarmingUp:
+			what = "warming up, " + p.Left.Round(time.Second).String() + " left"
+		case p.Measuring:
 			what = p.Left.Round(time.Second).String() + " left"
 		}
 		line := fmt.Sprintf("%s: %d sessions, %.0f commands/s, p50 %v, p99 %v, %d errors", what, p.Sessions, p.PerSecond, p.P50, p.P99, p.Errors)

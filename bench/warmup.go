@@ -1,0 +1,95 @@
+package bench
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+)
+
+// warmUp is the time between the ramp and the measured time. Operations that are due in it are kept apart. If one
+// of them goes wrong in the measured time, that is an error of the measured time.
+type warmUp struct {
+	from, until          time.Time // zero if there is no warm-up
+	operations, commands fateCounts
+	errors               uint64
+}
+
+func (w *warmUp) record(r row, f fate) {
+	switch {
+	case r.operation():
+		w.operations[f]++
+	case r.command():
+		w.commands[f]++
+	}
+}
+
+func (w *warmUp) add(o *warmUp) {
+	w.operations.add(o.operations)
+	w.commands.add(o.commands)
+	w.errors += o.errors
+}
+
+// phaseOf returns the phase to which something belongs that was due at that time and has ended now. The caller
+// holds mu.
+func (s *shard) phaseOf(began time.Time) phase {
+	switch {
+	case s.phase == phaseBefore:
+		return phaseBefore
+	case !began.Before(s.warmUp.until):
+		return max(s.phase, phaseMeasuring) // we may wake a little after the warm-up has ended
+	case began.Before(s.warmUp.from):
+		return phaseBefore
+	}
+	return phaseWarmUp
+}
+
+// warmUp begins the warm-up.
+func (r *recorder) warmUp(from, until time.Time) {
+	for i := range r.shards {
+		s := &r.shards[i]
+		s.mu.Lock()
+		s.phase, s.warmUp.from, s.warmUp.until = phaseWarmUp, from, until
+		s.mu.Unlock()
+	}
+}
+
+// warmUp has operations carried out before the measured time, and returns at its beginning.
+func (e *engine) warmUp(ctx context.Context) {
+	if e.options.WarmUp == 0 {
+		return
+	}
+	e.begin(time.Now())
+	e.recorder.warmUp(e.startedAt, e.measuredAt)
+	close(e.started)
+	pause(ctx, time.Until(e.measuredAt))
+}
+
+// WarmUp is what was done before the measured time. It is in no other figure.
+type WarmUp struct {
+	Seconds    float64 `json:"seconds"`
+	Operations Fates   `json:"operation_fates"`
+	Commands   Fates   `json:"command_fates"`
+	Errors     uint64  `json:"errors"`
+}
+
+// warmUpOf reports the warm-up, if there was one.
+func (e *engine) warmUpOf(all *results, measured time.Time) *WarmUp {
+	if e.options.WarmUp == 0 {
+		return nil
+	}
+	w := &all.warmUp
+	return &WarmUp{measured.Sub(e.startedAt).Seconds(), w.operations.fates(), w.commands.fates(), w.errors}
+}
+
+// String says in one line what the warm-up did.
+func (w *WarmUp) String() string {
+	return fmt.Sprintf("%s s, not counted: %d operations due: %s; %d errors",
+		short(w.Seconds), w.Operations.All, w.Operations, w.Errors)
+}
+
+func (r *Report) writeWarmUp(b *strings.Builder) {
+	if r.WarmUp != nil {
+		fmt.Fprintf(b, "warm-up: %s\n", r.WarmUp)
+	}
+}
