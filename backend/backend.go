@@ -99,7 +99,9 @@ type Options struct {
 	Gates *Gates
 	// Breakers leave servers alone that fail; nil means none.
 	Breakers *Breakers
-	Dialer   Dialer // nil means a net.Dialer as it comes
+	// Tally counts how users' sign-ins end; nil means one of the tier's own.
+	Tally  *Tally
+	Dialer Dialer // nil means a net.Dialer as it comes
 	// DialFrom returns a dialer that connects from an address; required where a server has Sources.
 	DialFrom func(source netip.Addr) Dialer
 	// Wrap is put around each TCP connection before TLS; nil means none. Closing the result must close the connection.
@@ -128,6 +130,7 @@ type Tier struct {
 	judged          []string // the mechanisms of mode master
 	survey          *Survey
 	breakers        *Breakers
+	tally           *Tally
 	gates           *Gates
 	offered         atomic.Pointer[offered] // what the survey said last
 	byAddress       map[string]string       // host:port -> mailbox server
@@ -201,6 +204,7 @@ func newTier(o Options) *Tier {
 		judged:          judgedBy(o.Verifier, o.Certificates),
 		survey:          o.Survey,
 		breakers:        o.Breakers,
+		tally:           o.Tally,
 		gates:           o.Gates,
 		close:           o.Close,
 		dialer:          o.Dialer,
@@ -217,6 +221,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.Breakers == nil {
 		o.Breakers = NewBreakers(time.Now, func() float64 { return 0 })
+	}
+	if o.Tally == nil {
+		o.Tally = NewTally(time.Now)
 	}
 	if o.Dialer == nil {
 		o.Dialer = &net.Dialer{}

@@ -28,8 +28,6 @@ type Breakers struct {
 	mu  sync.Mutex // guards the rest
 	opt BreakerOptions
 	of  map[string]*breaker // by server, those that have failed once
-
-	signedIn map[string]time.Time // when a user has signed in last, by server
 }
 
 // breaker is one server's. It is open while wait is not zero.
@@ -53,12 +51,11 @@ type attempt struct {
 	server string
 	epoch  uint32
 	trial  uint32 // its number if it is one; else 0
-	probe  bool   // it is a health mailbox's: it says nothing of users
 }
 
 // NewBreakers returns breakers that are all closed. random spreads the trials of many nodes.
 func NewBreakers(now func() time.Time, random func() float64) *Breakers {
-	return &Breakers{now: now, random: random, of: make(map[string]*breaker), signedIn: make(map[string]time.Time)}
+	return &Breakers{now: now, random: random, of: make(map[string]*breaker)}
 }
 
 // OnFailure sets a function that receives the server of each sign-in that did not reach a mailbox server, or got no answer
@@ -118,9 +115,6 @@ func (b *Breakers) leave(a attempt, e *Error) {
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if e == nil && !a.probe {
-		b.signedIn[a.server] = b.now()
-	}
 	br := b.of[a.server]
 	said := e.evidence()
 	if br == nil {
@@ -217,19 +211,6 @@ func (br *breaker) close() {
 // drawn returns a time in the second half of a wait that begins now.
 func (b *Breakers) drawn(wait time.Duration) time.Time {
 	return b.now().Add(wait/2 + time.Duration(b.random()*float64(wait)/2))
-}
-
-// takesUsersFor is how long a sign-in of a user says that a server judges sign-ins.
-const takesUsersFor = 10 * time.Second
-
-// TakesUsers says whether a user has just signed in to a mailbox server: it judges sign-ins, whatever it says to somebody else. Probes sign in
-// as users do, through the front end too, and do not count.
-func (t *Tier) TakesUsers(server string) bool {
-	b := t.breakers
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	last, ok := b.signedIn[server]
-	return ok && b.now().Sub(last) < takesUsersFor
 }
 
 // Open tells which servers' breakers are open.

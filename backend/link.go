@@ -129,14 +129,25 @@ func (t *Tier) signInTo(ctx context.Context, name string, q SignInRequest) (*Lin
 	}
 	pass, err := t.breakers.enter(name)
 	if err != nil {
-		return nil, &Error{Kind: KindResting, Server: name, Phase: PhaseDial, Err: err}
+		resting := &Error{Kind: KindResting, Server: name, Phase: PhaseDial, Err: err}
+		t.count(name, q.User, resting)
+		return nil, resting
 	}
-	_, pass.probe = t.homes[q.User]
 	outcome := errPanicked
-	defer func() { t.breakers.leave(pass, outcome) }()
+	defer func() {
+		t.breakers.leave(pass, outcome)
+		t.count(name, q.User, outcome)
+	}()
 	link, err := t.converse(ctx, server, q, func() { t.breakers.greeted(pass) })
 	outcome = asError(err)
 	return link, err
+}
+
+// count counts the end of a sign-in to a server, unless a probe has signed in.
+func (t *Tier) count(server, user string, e *Error) {
+	if _, probe := t.homes[user]; !probe {
+		t.tally.Note(server, user, e)
+	}
 }
 
 // asError returns an error as an *Error, and nil for none.

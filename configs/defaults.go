@@ -67,6 +67,7 @@ func Default() *Config {
 			ProxyTest:          ProbeTiming{Interval: time.Minute, Timeout: 20 * time.Second, Failures: 3},
 			CTP:                ProbeTiming{Interval: 2 * time.Minute, Timeout: time.Minute, Failures: 4},
 			Flapping:           Flapping{Changes: 4, Window: 30 * time.Minute},
+			SignIns:            SignIns{Percent: 20, Users: 3},
 			RequestsQueued:     500,
 			AverageCommandTime: time.Minute,
 			Recovery:           defaultRecovery(),

@@ -18,6 +18,8 @@ type Health struct {
 	ProxyTest ProbeTiming              `yaml:"proxy_test"`
 	CTP       ProbeTiming              `yaml:"ctp"`
 	Flapping  Flapping                 `yaml:"flapping"`
+	// SignIns says when users' sign-ins fail too often at a mailbox server.
+	SignIns SignIns `yaml:"sign_ins"`
 	// RequestsQueued and AverageCommandTime are the most that is healthy, of each
 	// mailbox server; the former of all together too.
 	RequestsQueued     int           `yaml:"requests_queued" range:"1..1000000"`
@@ -84,6 +86,13 @@ func (d DeepTest) Timing() ProbeTiming { return ProbeTiming{d.Interval, d.Timeou
 type Flapping struct {
 	Changes int           `yaml:"changes" range:"0..1000"`
 	Window  time.Duration `yaml:"window" range:"1s..24h"`
+}
+
+// SignIns says when users' sign-ins fail too often: at least Percent in a hundred,
+// and of at least Users users.
+type SignIns struct {
+	Percent int `yaml:"percent" range:"1..100"`
+	Users   int `yaml:"users" range:"1..1000"`
 }
 
 // escalate checks who is told.

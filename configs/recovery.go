@@ -37,6 +37,7 @@ type Ladders struct {
 	DeepTest           []RecoveryStep `yaml:"deep_test"`
 	ProxyTest          []RecoveryStep `yaml:"proxy_test"`
 	CTP                []RecoveryStep `yaml:"ctp"`
+	SignIns            []RecoveryStep `yaml:"sign_ins"`
 	RequestsQueued     []RecoveryStep `yaml:"requests_queued"`
 	AverageCommandTime []RecoveryStep `yaml:"average_command_time"`
 }
@@ -88,6 +89,7 @@ func defaultRecovery() Recovery {
 			SelfTest: server(), DeepTest: server(),
 			ProxyTest:          []RecoveryStep{StepRestartFrontEnd, StepOutOfService, StepEscalate},
 			CTP:                []RecoveryStep{StepRestartService, StepProtocolLog, StepRestartFrontEnd, StepEscalate},
+			SignIns:            []RecoveryStep{StepFailover, StepRestartService, StepEscalate},
 			RequestsQueued:     []RecoveryStep{StepRestartService, StepEscalate},
 			AverageCommandTime: []RecoveryStep{StepRestartService, StepEscalate},
 		},
@@ -109,7 +111,7 @@ func (v *validator) recovery() {
 	v.hook("health.recovery.restart_server", of.RestartServer)
 	for name, steps := range map[string][]RecoveryStep{
 		"self_test": of.Ladders.SelfTest, "deep_test": of.Ladders.DeepTest, "proxy_test": of.Ladders.ProxyTest, "ctp": of.Ladders.CTP,
-		"requests_queued": of.Ladders.RequestsQueued, "average_command_time": of.Ladders.AverageCommandTime,
+		"sign_ins": of.Ladders.SignIns, "requests_queued": of.Ladders.RequestsQueued, "average_command_time": of.Ladders.AverageCommandTime,
 	} {
 		if len(steps) > maxSteps {
 			v.failKey(join("health.recovery.ladders", name), "%s", fmt.Sprintf("has %d steps; there may be %d", len(steps), maxSteps))

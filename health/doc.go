@@ -6,12 +6,16 @@
 //	monitor.go     a monitor: how it judges a probe's results, its state and transitions
 //	set.go         health sets: the worst monitor wins; reports
 //	common.go      which mailbox server a monitor looks at, and when several have a cause in common
-//	engine.go      the goroutines that run probes and keep states
+//	engine.go      the plan, and what looks at monitors
+//	pace.go        when a probe runs
+//	run.go         a run of a probe, by its goroutine or by hand
+//	states.go      what is known of monitors and probes
 //	conversation.go  a probe's connection: deadline, steps, last lines
 //	backprobes.go  ImapSelfTestProbe and ImapDeepTestProbe
 //	elsewhere.go   whom a failed sign-in blames, where the error does not say
 //	frontprobes.go ImapCTPProbe and ImapProxyTestProbe
 //	counters.go    the checks of the numbers that the relay keeps
+//	signins.go     the check of users' sign-ins
 //	escalate.go    when people are told of what, once for each cause
 //	alert.go       what they are told
 //	courier.go     how it gets to each of those who are told

@@ -65,6 +65,7 @@ type MonitorState struct {
 	LastSuccess    time.Time // when the latest that succeeded began; zero if none has
 	Stale          bool      // results do not come any more
 	InRow          int       // failures in a row
+	WellInRow      int       // successes in a row
 	FlapsSince     time.Time // it has begun to fail and ended to so often that it is Degraded while it is well; zero if it has not
 }
 
@@ -90,7 +91,9 @@ func (m *monitor) judge(r *Result, now time.Time) {
 	m.LastResult = r
 	if r.good() {
 		m.InRow, m.hurried, m.LastSuccess = 0, false, r.Start
+		m.WellInRow++
 	} else {
+		m.WellInRow = 0
 		m.LastFailure = r
 		m.InRow++
 	}

@@ -113,12 +113,33 @@ func (s *service) healthPlan(config *configs.Config) health.Plan {
 		add(health.SetIMAP, probe, monitor, target, counter, "", run)
 		plan.Monitors[len(plan.Monitors)-1].StaleAfter = 0 // nothing to look at is no fault
 	}
+	signIns := s.signIns(of.SignIns)
+	signInTiming := configs.ProbeTiming{Interval: health.SignInsInterval, Timeout: health.SignInsTimeout, Failures: health.SignInsFailures}
 	for _, server := range names {
+		add(health.SetIMAP, health.ProxyConnectionsFailedGt20PercentCheck, health.ProxyConnectionsFailedGt20PercentMonitor, server, signInTiming, "",
+			signIns.Check(server))
+		plan.Monitors[len(plan.Monitors)-1].UnhealthyAfter = health.SignInsUnhealthy
 		check(health.AverageCommandProcessingTimeGt60sCheck, health.AverageCommandProcessingTimeGt60sMonitor, server, health.AverageTime(s.load, server, of.AverageCommandTime))
 		check(health.RequestsQueuedGt500Check, health.RequestsQueuedGt500Monitor, server, health.Queued(s.load, server, of.RequestsQueued))
 	}
 	check(health.RequestsQueuedGt500Check, health.RequestsQueuedGt500Monitor, "", health.Queued(s.load, "", of.RequestsQueued))
 	return plan
+}
+
+// signIns is what the check of users' sign-ins looks at.
+func (s *service) signIns(of configs.SignIns) health.SignIns {
+	return health.SignIns{
+		Tally: s.tally.Of, Percent: of.Percent, Users: of.Users,
+		SelfTests: func(server string) []*health.Result {
+			return s.health.History(health.SetProtocol, health.ImapSelfTestProbe, server)
+		},
+		Elsewhere: func(server string) bool {
+			monitors := s.health.Monitors()
+			return slices.ContainsFunc(s.front.Load().tier.Servers(), func(other string) bool {
+				return other != server && health.Sound(other, monitors)
+			})
+		},
+	}
 }
 
 // copyProbes look at the copies of a database that are not active, where they are the same mail. They have no monitor: what they find is the

@@ -28,6 +28,7 @@ type valve struct {
 	mu    sync.Mutex
 	fault fault
 	open  map[net.Conn]bool
+	taken int // connections
 }
 
 // fault is what a valve does to connections from now on.
@@ -38,6 +39,7 @@ type fault struct {
 	deafTo  string // pass nothing on from a line of the client on that has this in it
 
 	hangsUpOn string // close them at such a line
+	halves    bool   // close every second one at once
 }
 
 func newValve(t testing.TB, to string) *valve {
@@ -70,6 +72,8 @@ func (v *valve) pass(conn net.Conn) {
 	v.mu.Lock()
 	f := v.fault
 	v.open[conn] = true
+	v.taken++
+	f.refuse = f.refuse || f.halves && v.taken%2 == 0
 	v.mu.Unlock()
 	defer func() {
 		v.mu.Lock()
@@ -140,6 +144,8 @@ func newWatchedSite(t testing.TB, masters map[string]string) *watchedSite {
 		w.dovecots[i] = testkit.Dovecot(t, backendtest.DovecotOptions{Certificate: cert, Masters: masters, QuickFailures: true, Users: []backendtest.User{
 			{Name: "health1", Password: "probe-it", Mail: backendtest.DemoMail("health", "mbx", time.Now())},
 			{Name: "health2", Password: "probe-it", Mail: backendtest.DemoMail("health", "mbx", time.Now())},
+			{Name: "anna", Password: "secret"}, {Name: "bert", Password: "secret"}, {Name: "cleo", Password: "secret"}, {Name: "dora", Password: "secret"},
+			{Name: "emil", Password: "secret"}, {Name: "finn", Password: "secret"}, {Name: "gina", Password: "secret"}, {Name: "hugo", Password: "secret"},
 		}})
 		w.valves[i] = newValve(t, w.dovecots[i].Plain)
 	}

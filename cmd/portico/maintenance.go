@@ -205,7 +205,8 @@ func (s *service) withoutMaintained(plan health.Plan) health.Plan {
 	if err != nil {
 		s.reported("maintenance is passed over", err)
 	}
-	ofServers := []string{health.ImapSelfTestMonitor, health.AverageCommandProcessingTimeGt60sMonitor, health.RequestsQueuedGt500Monitor}
+	ofServers := []string{health.ImapSelfTestMonitor, health.AverageCommandProcessingTimeGt60sMonitor, health.RequestsQueuedGt500Monitor,
+		health.ProxyConnectionsFailedGt20PercentMonitor}
 	for i := range plan.Monitors {
 		m := &plan.Monitors[i]
 		if _, ok := servers[m.Target]; ok && slices.Contains(ofServers, m.Name) {

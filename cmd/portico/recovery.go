@@ -92,7 +92,8 @@ func recoveryPlan(of configs.Recovery) recovery.Plan {
 		Mode: recovery.Mode(of.Mode), Wait: of.Wait, CommonPercent: of.CommonCausePercent,
 		Ladders: map[string][]recovery.Action{
 			health.ImapSelfTestMonitor: steps(l.SelfTest), health.ImapDeepTestMonitor: steps(l.DeepTest), health.ImapProxyTestMonitor: steps(l.ProxyTest),
-			health.ImapCTPMonitor: steps(l.CTP), health.RequestsQueuedGt500Monitor: steps(l.RequestsQueued),
+			health.ImapCTPMonitor: steps(l.CTP), health.ProxyConnectionsFailedGt20PercentMonitor: steps(l.SignIns),
+			health.RequestsQueuedGt500Monitor:               steps(l.RequestsQueued),
 			health.AverageCommandProcessingTimeGt60sMonitor: steps(l.AverageCommandTime),
 		},
 		Throttles: map[recovery.Action]recovery.Throttle{

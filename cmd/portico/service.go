@@ -93,6 +93,7 @@ type lasting struct {
 	active   *backend.ActiveManager
 	survey   *backend.Survey
 	breakers *backend.Breakers
+	tally    *backend.Tally
 	gates    *backend.Gates
 	report   func(what string, err error) // told of what goes wrong later, and is lived with
 }
@@ -122,6 +123,7 @@ func (s *service) start() (err error) {
 	s.log.Info().Str("version", version()).Str("config", s.file).Uint64("descriptors", descriptorLimit()).
 		Int("loops", loops(s.config, cpus)).Int("setup_slots", setupSlots(s.config, cpus)).Msg("starting")
 	s.report, s.breakers, s.gates = s.reported, backend.NewBreakers(time.Now, rand.Float64), backend.NewGates(time.Now)
+	s.tally = backend.NewTally(time.Now)
 	if s.disk, err = openStore(s.config, s.file); err != nil {
 		return err
 	}

@@ -133,6 +133,7 @@ func newTier(ctx context.Context, config *configs.Config, of lasting) (*backend.
 
 		Gates:    of.gates,
 		Breakers: of.breakers,
+		Tally:    of.tally,
 		Mode:     modes[config.Signin.Mode],
 
 		Certificates: config.TLS.ClientCA != "",

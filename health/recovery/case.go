@@ -39,10 +39,12 @@ func rank(name string) int {
 		return 0
 	case health.ImapDeepTestMonitor:
 		return 1
-	case health.ImapProxyTestMonitor:
+	case health.ProxyConnectionsFailedGt20PercentMonitor:
 		return 2
+	case health.ImapProxyTestMonitor:
+		return 3
 	}
-	return 3
+	return 4
 }
 
 // survey is what all monitors say at a time.
@@ -91,7 +93,7 @@ func (s survey) fails(m health.MonitorState) bool {
 func (s survey) caseOf(m health.MonitorState) Case {
 	c := Case{Monitor: m.ID()}
 	switch m.Name {
-	case health.ImapSelfTestMonitor:
+	case health.ImapSelfTestMonitor, health.ProxyConnectionsFailedGt20PercentMonitor:
 		c.Server = m.Target
 	case health.ImapDeepTestMonitor:
 		c.Database, c.Server = m.Target, s.active(m.Target)

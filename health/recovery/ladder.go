@@ -29,6 +29,8 @@ type Ladder struct {
 	// Unread are databases whose mail could not be read on the server when they were moved away. Its block stays until it can.
 	Unread []string `json:"unread,omitempty"`
 
+	wellBefore int // how often in a row the server's own probe had succeeded during the fault; see steady
+
 	looked time.Time // when it was last looked whether users can be moved; see rescue
 	held   time.Time // when nothing could be done last, since others failed too, or nobody was to blame
 	blamed time.Time // when nobody that can be acted upon was to blame last

@@ -22,6 +22,11 @@ func (r *Responders) release(ctx context.Context, l *Ladder, s survey) (done boo
 	if watched && slices.Contains(l.Lift, Failover) && len(l.Unread) > 0 && self.Value == health.Healthy && !r.readable(ctx, l) {
 		return false
 	}
+	if watched && slices.Contains(l.Lift, Failover) && !steady(l, self) {
+		l.Note = fmt.Sprintf("the server stays blocked until %s has succeeded %d times in a row", health.ImapSelfTestProbe, steadyAfter)
+		r.save(ctx, l)
+		return false
+	}
 	if watched && slices.Contains(l.Lift, Failover) && (self.Value != health.Healthy || self.InRow > 0) {
 		switch {
 		case self.ID() != l.Monitor:
@@ -34,6 +39,20 @@ func (r *Responders) release(ctx context.Context, l *Ladder, s survey) (done boo
 		}
 	}
 	return r.lift(ctx, l)
+}
+
+// steadyAfter is how many runs of its probe in a row have to succeed at a server that some sign-ins found well, and others did not.
+const steadyAfter = 10
+
+// steady says whether a server is well each time, if a ladder has moved its users away since it was not.
+func steady(l *Ladder, self health.MonitorState) bool {
+	if nameOf(l.Monitor) != health.ProxyConnectionsFailedGt20PercentMonitor || self.Value == health.Disabled {
+		return true
+	}
+	if self.WellInRow < l.wellBefore { // it has failed since
+		l.wellBefore = 0
+	}
+	return self.WellInRow-l.wellBefore >= steadyAfter
 }
 
 // blockStays is the note of a ladder that has nothing else to do.

@@ -12,6 +12,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"portico/backend"
 	"portico/configs/store"
 	"portico/health"
 )
@@ -26,13 +27,16 @@ type night struct {
 	mu      sync.Mutex // guards what follows
 	random  *rand.Rand
 	dead    []bool
-	flaky   float64 // share of runs that fail for no reason
+	flaky   float64         // share of runs and sign-ins that fail for no reason
+	halves  map[int]float64 // share of sign-ins that servers do not take
+	refused int             // sign-ins that have failed
 	failed  map[string]bool
 	active  []int  // of each database
 	blocked []bool // by recovery
 	turned  []string
 	records []Record
 	told    []string
+	tally   *backend.Tally // of users' sign-ins
 }
 
 func server(i int) string   { return fmt.Sprintf("mbx%02d", i) }
@@ -58,7 +62,7 @@ func simulate(t *testing.T, servers int, seed uint64, test func(t *testing.T, n 
 	synctest.Test(t, func(t *testing.T) {
 		n := &night{
 			random: rand.New(rand.NewPCG(seed, 1)), failed: make(map[string]bool), dead: make([]bool, servers),
-			active: make([]int, servers), blocked: make([]bool, servers),
+			active: make([]int, servers), blocked: make([]bool, servers), tally: backend.NewTally(time.Now),
 		}
 		n.engine = health.NewEngine(health.Options{
 			Random: n.chance,
@@ -89,7 +93,8 @@ func simulate(t *testing.T, servers int, seed uint64, test func(t *testing.T, n 
 			Mode: Act, Wait: 5 * time.Minute, CommonPercent: 34, Throttles: defaultThrottles,
 			Ladders: map[string][]Action{
 				health.ImapSelfTestMonitor: server, health.ImapDeepTestMonitor: server,
-				health.ImapCTPMonitor: {RestartService, ProtocolLog, RestartFrontEnd, Escalate},
+				health.ImapCTPMonitor:                           {RestartService, ProtocolLog, RestartFrontEnd, Escalate},
+				health.ProxyConnectionsFailedGt20PercentMonitor: {Failover, RestartService, Escalate},
 			},
 		})
 		n.escalator, err = health.NewEscalator(health.EscalatorOptions{
@@ -119,6 +124,7 @@ func simulate(t *testing.T, servers int, seed uint64, test func(t *testing.T, n 
 			}
 		})
 		work.Go(func() { n.escalator.Run(ctx) })
+		work.Go(func() { n.signIn(ctx) })
 		test(t, n)
 		cancel()
 		work.Wait()
@@ -151,8 +157,62 @@ func (n *night) plan(servers int) (p health.Plan) {
 		add(health.SetProtocol, "ImapSelfTest", server(i), time.Minute, 20*time.Second, 3, func() int { return i })
 		add(health.SetProtocol, "ImapDeepTest", database(i), 2*time.Minute, time.Minute, 4, where)
 		add(health.SetIMAP, "ImapCTP", database(i), 2*time.Minute, time.Minute, 4, where)
+		n.addSignIns(&p, server(i))
 	}
 	return p
+}
+
+// addSignIns adds the check of users' sign-ins to a server, and its monitor.
+func (n *night) addSignIns(p *health.Plan, server string) {
+	signIns := health.SignIns{
+		Tally: n.tally.Of, Percent: 20, Users: 3,
+		SelfTests: func(server string) []*health.Result {
+			return n.engine.History(health.SetProtocol, health.ImapSelfTestProbe, server)
+		},
+		Elsewhere: func(string) bool { return true },
+	}
+	p.Probes = append(p.Probes, &health.Probe{
+		HealthSet: health.SetIMAP, Name: health.ProxyConnectionsFailedGt20PercentCheck, Target: server,
+		Interval: health.SignInsInterval, Timeout: health.SignInsTimeout, Run: signIns.Check(server),
+	})
+	p.Monitors = append(p.Monitors, health.Monitor{
+		HealthSet: health.SetIMAP, Name: health.ProxyConnectionsFailedGt20PercentMonitor, Target: server,
+		Probe: health.ProxyConnectionsFailedGt20PercentCheck, Failures: health.SignInsFailures, UnhealthyAfter: health.SignInsUnhealthy,
+		StaleAfter: health.StaleAfter(health.SignInsInterval, health.SignInsTimeout), Flapping: health.Flapping{Changes: 4, Window: 30 * time.Minute},
+	})
+}
+
+// signIn has users sign in until the context ends: forty of each database, each time one of all, some twelve times a minute of each database.
+// Who fails tries again five seconds later.
+func (n *night) signIn(ctx context.Context) {
+	again := make(map[time.Time][][2]int) // databases and users
+	for tick := time.NewTicker(time.Second); ; {
+		select {
+		case <-ctx.Done():
+			tick.Stop()
+			return
+		case <-tick.C:
+		}
+		now := time.Now()
+		n.mu.Lock()
+		tries := again[now]
+		delete(again, now)
+		for i := range n.active {
+			if n.random.IntN(5) == 0 {
+				tries = append(tries, [2]int{i, n.random.IntN(40)})
+			}
+		}
+		for _, try := range tries {
+			at, fails := n.active[try[0]], (*backend.Error)(nil)
+			if n.dead[at] || n.random.Float64() < max(n.flaky, n.halves[at]) {
+				fails = &backend.Error{Kind: backend.KindClosed, Phase: backend.PhaseGreeting}
+				n.refused++
+				again[now.Add(5*time.Second)] = append(again[now.Add(5*time.Second)], try)
+			}
+			n.tally.Note(server(at), fmt.Sprint(try), fails)
+		}
+		n.mu.Unlock()
+	}
 }
 
 // look is what a probe finds on a server. A run that fails for no reason is followed by one that does not.
@@ -260,7 +320,7 @@ func TestDayOfIsolatedFailures(t *testing.T) {
 				t.Error(turn)
 			}
 		}
-		if len(n.turned) != 60 || len(n.records) > 0 || len(n.told) > 0 {
+		if len(n.turned) != 80 || len(n.records) > 0 || len(n.told) > 0 {
 			t.Errorf("%d monitors turned; done: %v; told: %q", len(n.turned), n.records, n.told)
 		}
 		failures := 0
@@ -271,8 +331,86 @@ func TestDayOfIsolatedFailures(t *testing.T) {
 				}
 			}
 		}
-		if failures < 100 { // a history keeps the latest
-			t.Errorf("only %d failures are known: the test tests nothing", failures)
+		if failures < 100 || n.refused < 2000 { // a history keeps the latest
+			t.Errorf("only %d failures are known, and %d sign-ins have failed: the test tests nothing", failures, n.refused)
+		}
+	})
+}
+
+// A server that does not take half of the sign-ins, though its probe succeeds each time, loses its users to a sound copy. It is not restarted, and
+// stays blocked until its probe has succeeded ten times in a row; people hear of the move.
+func TestDayOfHalfAServer(t *testing.T) {
+	simulate(t, 20, 4, func(t *testing.T, n *night) {
+		n.mu.Lock()
+		n.flaky = 0.01
+		n.mu.Unlock()
+		time.Sleep(time.Hour)
+		n.mu.Lock()
+		n.halves = map[int]float64{7: 0.5}
+		n.mu.Unlock()
+		began := time.Now()
+		for n.activeOn(database(7)) == server(7) && time.Since(began) < time.Hour {
+			time.Sleep(time.Second)
+		}
+		if took := time.Since(began); took > 150*time.Second {
+			t.Errorf("moved after %v", took)
+		} else {
+			t.Logf("moved after %v", took)
+		}
+		time.Sleep(5 * time.Minute)
+		n.mu.Lock()
+		if !n.blocked[7] {
+			t.Error("it is not blocked any more")
+		}
+		n.mu.Unlock()
+		time.Sleep(time.Hour)
+		n.mu.Lock()
+		defer n.mu.Unlock()
+		var did []string
+		for _, r := range n.records {
+			if r.State == Finished {
+				did = append(did, r.ID+"/"+r.Resource+":"+string(r.Result))
+			}
+		}
+		if got := strings.Join(did, " "); got != "ServerFailover/mbx07:Succeeded AllowActivation/mbx07:Succeeded" || n.blocked[7] {
+			t.Errorf("it did %s", got)
+		}
+		for _, turn := range n.turned {
+			if !strings.HasSuffix(turn, "UnInitialized->Healthy") && !strings.HasPrefix(turn, "IMAP/ProxyConnectionsFailedGt20PercentMonitor/mbx07 ") {
+				t.Error(turn)
+			}
+		}
+		if len(n.told) > 0 {
+			t.Errorf("told %q", n.told)
+		}
+	})
+}
+
+// A server that is restarted in 40 seconds, and one user whose sign-ins all fail, are no reason to do anything.
+func TestDayOfRestartsAndABrokenUser(t *testing.T) {
+	simulate(t, 6, 5, func(t *testing.T, n *night) {
+		time.Sleep(time.Hour)
+		for range 60 {
+			n.tally.Note(server(1), "broken", nil)
+			for range 50 {
+				n.tally.Note(server(1), "broken", &backend.Error{Kind: backend.KindClosed, Phase: backend.PhaseSignIn})
+				time.Sleep(time.Second)
+			}
+		}
+		for range 12 {
+			n.mu.Lock()
+			n.dead[0] = true
+			n.mu.Unlock()
+			time.Sleep(40 * time.Second)
+			n.mu.Lock()
+			n.dead[0] = false
+			n.mu.Unlock()
+			time.Sleep(time.Hour)
+		}
+		n.mu.Lock()
+		defer n.mu.Unlock()
+		if len(n.records) > 0 || len(n.told) > 0 || n.refused < 12*4 {
+			t.Errorf("done: %v; told: %q; %d sign-ins have failed", n.records, n.told, n.refused)
 		}
 	})
 }

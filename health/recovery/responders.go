@@ -289,6 +289,9 @@ func (r *Responders) begin(m health.MonitorState, s survey) {
 // visit does for a ladder what is to be done now, and says whether that was anything.
 func (r *Responders) visit(ctx context.Context, l *Ladder, m health.MonitorState, s survey, leads map[string]string) (done bool) {
 	now := s.caseOf(m)
+	if self, watched := s.selfTest(l.Server); watched {
+		l.wellBefore = self.WellInRow
+	}
 	moved := l.Server != "" && now.Server != "" && now.Server != l.Server
 	if l.Rung == 0 && l.Begun == 0 && len(l.Lift) == 0 {
 		l.Case = now

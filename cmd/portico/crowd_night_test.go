@@ -1,0 +1,64 @@
+package main
+
+import (
+	"testing"
+	"time"
+
+	"portico/backend/backendtest/testkit"
+)
+
+const users1, users2 = "ProxyConnectionsFailedGt20PercentMonitor/mbx1", "ProxyConnectionsFailedGt20PercentMonitor/mbx2"
+
+// quickUsers has the check of users' sign-ins run each second, and its monitor take three failures for one.
+func (r *running) quickUsers(t testing.TB) {
+	t.Helper()
+	r.asks(t, statusFine, "override", "add", "IMAP/ProxyConnectionsFailedGt20PercentCheck", "--property", "RecurrenceIntervalSeconds", "--value", "1")
+	for property, value := range map[string]string{"MonitoringThreshold": "3", "UnhealthySeconds": "1"} {
+		r.asks(t, statusFine, "override", "add", "IMAP/ProxyConnectionsFailedGt20PercentMonitor", "--item-type", "Monitor", "--property", property, "--value", value)
+	}
+}
+
+// patient has probes find nothing before users do.
+func (n *night) patient(t testing.TB) {
+	t.Helper()
+	for _, probe := range []string{"self_test: {interval: 1s, timeout: 5s", "deep_test: {interval: 1s, timeout: 5s", "ctp: {interval: 1s, timeout: 6s"} {
+		n.replace(t, probe+", failures: 2", probe+", failures: 30")
+	}
+}
+
+// A server closes every second connection. Its probes succeed as often as they fail, and users' sign-ins tell: they move to the other server,
+// which takes them all. The server stays blocked until it is well each time.
+func TestNightOfHalfAServer(t *testing.T) {
+	testkit.NoLeaks(t)
+	n := newNight(t, "wait: 10m")
+	n.patient(t)
+	r := n.serve(t, n.file)
+	r.settled(t)
+	r.quickUsers(t)
+	c := newCrowd(t, r)
+	c.in(t)
+	began := time.Now()
+	n.valves[0].set(fault{halves: true})
+	r.eventually(t, users1+" turns", func() bool { return r.monitors(t)[users1].AlertValue == "Unhealthy" })
+	since(t, began, users1+" turned")
+	if m := r.monitors(t)[users1]; m.Dependency != "Networking" {
+		t.Errorf("%+v", m)
+	}
+	r.eventually(t, "db1 has moved", func() bool { return r.activeOn("db1") == "mbx2" })
+	since(t, began, "db1 moved")
+	c.in(t)
+	const did, told = "ServerFailover/mbx1:Succeeded", "ServerFailover mbx1: db1 moved to mbx2"
+	n.compare(t, r, did, told)
+	if n.restarts() != "" || n.reboots() != "" || r.activeOn("db2") != "mbx2" {
+		t.Errorf("%s; %s; db2 is on %s", n.restarts(), n.reboots(), r.activeOn("db2"))
+	}
+	if !r.active.Blocked("mbx1") {
+		t.Error("mbx1 is not blocked")
+	}
+	n.valves[0].set(fault{})
+	mended := time.Now()
+	r.eventually(t, "the block is lifted", func() bool { return !r.active.Blocked("mbx1") })
+	since(t, mended, "the block was lifted")
+	n.compare(t, r, did+" AllowActivation/mbx1:Succeeded", told)
+	c.in(t)
+}

@@ -1,0 +1,81 @@
+package health
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"portico/backend"
+)
+
+// The check of users' sign-ins, and the monitor that judges it. The name is that of Exchange's counter (EXCHANGE.md section 6).
+const (
+	ProxyConnectionsFailedGt20PercentCheck   = "ProxyConnectionsFailedGt20PercentCheck"
+	ProxyConnectionsFailedGt20PercentMonitor = "ProxyConnectionsFailedGt20PercentMonitor"
+)
+
+// The timing of the check and its monitor: a fault has to last for longer than a restart.
+const (
+	SignInsInterval  = 10 * time.Second
+	SignInsTimeout   = 5 * time.Second
+	SignInsFailures  = 6
+	SignInsUnhealthy = 15 * time.Second
+)
+
+// minProbeFailures is how many runs of ImapSelfTestProbe have to fail in the window to confirm what few users have met.
+const minProbeFailures = 2
+
+// SignIns checks whether users' sign-ins fail by the fault of a mailbox server.
+type SignIns struct {
+	Tally   func(server string) backend.Tallied
+	Percent int // from which share on sign-ins are too many that fail
+	Users   int // from how many users on that is no matter of single accounts
+	// SelfTests lists the results of the server's ImapSelfTestProbe, the latest first. If that fails as often, one user is enough.
+	SelfTests func(server string) []*Result
+	// Elsewhere says whether another mailbox server judges sign-ins now.
+	Elsewhere func(server string) bool
+}
+
+// Check returns the check of a mailbox server. It fails while sign-ins fail that are at most half a window old, so a server that was restarted is
+// well soon.
+func (s SignIns) Check(server string) func(context.Context, *Run) error {
+	return func(_ context.Context, run *Run) error {
+		t, now := s.Tally(server), run.now()
+		run.Mailbox, run.Value = server, 100*t.Share
+		recent := now.Sub(t.Failed) < backend.TallyWindow/2
+		if t.Failing == 0 || !recent || !s.tooMany(t.Share) {
+			return nil
+		}
+		const what = "sign-ins of %d of %d users fail, %.0f %% on average in the last %v"
+		found := fmt.Sprintf(what, t.Failing, t.Users, 100*t.Share, backend.TallyWindow)
+		if t.Failing < s.Users && !s.confirmed(server, now) {
+			run.Context = found + ": these are too few users to judge by"
+			return nil
+		}
+		d, phase := blame(t.Last)
+		if d == Authentication && s.Elsewhere(server) {
+			d = MailboxServerAuthentication
+		}
+		return &Failure{d, phase, fmt.Errorf("%s: %w", found, t.Last)}
+	}
+}
+
+func (s SignIns) tooMany(share float64) bool { return 100*share >= float64(s.Percent) }
+
+// confirmed says whether the server's own probe fails as often as users' sign-ins.
+func (s SignIns) confirmed(server string, now time.Time) bool {
+	runs, failed := 0, 0
+	for _, r := range s.SelfTests(server) {
+		if now.Sub(r.End) > backend.TallyWindow {
+			break
+		}
+		if !r.counts() {
+			continue
+		}
+		runs++
+		if !r.good() && r.blamesServer() {
+			failed++
+		}
+	}
+	return failed >= minProbeFailures && s.tooMany(float64(failed)/float64(runs))
+}

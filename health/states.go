@@ -1,0 +1,70 @@
+package health
+
+import (
+	"cmp"
+	"slices"
+	"time"
+)
+
+// Monitors returns the state of all monitors, by health set, name and target.
+func (e *Engine) Monitors() []MonitorState {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	now := e.opt.Now()
+	all := make([]MonitorState, 0, len(e.monitors))
+	for _, m := range e.monitors {
+		e.transition(m, func() { m.look(now) })
+		all = append(all, m.MonitorState)
+	}
+	slices.SortFunc(all, func(a, b MonitorState) int { return cmp.Compare(a.ID(), b.ID()) })
+	return all
+}
+
+// Sets returns the health sets.
+func (e *Engine) Sets() []SetState { return rollUp(e.Monitors()) }
+
+// ProbeState is a probe and what it has found, the latest first. It is a copy.
+type ProbeState struct {
+	*Probe
+	Results []*Result
+	Busy    bool
+	Until   time.Time // in quarantine until then
+}
+
+// Probes returns all probes with their results.
+func (e *Engine) Probes() []ProbeState {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	all := make([]ProbeState, 0, len(e.probes))
+	for _, p := range e.probes {
+		r := p.state
+		all = append(all, ProbeState{Probe: p.probe, Results: r.history.all(), Busy: r.ended != nil, Until: r.until})
+	}
+	slices.SortFunc(all, func(a, b ProbeState) int { return cmp.Compare(a.ID(), b.ID()) })
+	return all
+}
+
+// History returns the results that are kept of a probe, the latest first.
+func (e *Engine) History(set, probe, target string) []*Result {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	p, ok := e.probes[set+"/"+nameOf(probe, target)]
+	if !ok {
+		return nil
+	}
+	return p.state.history.all()
+}
+
+// SetRepairing says that somebody works on what a monitor watches, or no longer.
+func (e *Engine) SetRepairing(id string, on bool) error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	m := e.monitors[id]
+	if m == nil {
+		return unknown("there is no monitor " + id)
+	}
+	m.repairing = on
+	now := e.opt.Now()
+	e.transition(m, func() { m.look(now) })
+	return nil
+}
