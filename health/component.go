@@ -25,8 +25,10 @@ var (
 // Request is what one requester wants of a component. Each has an entry of its own, which nobody else can lift.
 type Request struct {
 	Component string    `json:"component"`
+	Server    string    `json:"server,omitempty"` // a mailbox server, for RecoveryActionsEnabled only; "" for this node
 	Requester string    `json:"requester"`
-	State     string    `json:"state"` // Active or Inactive
+	State     string    `json:"state"`          // Active or Inactive
+	Until     time.Time `json:"until,omitzero"` // when the request ends; zero if it lasts
 	At        time.Time `json:"at"`
 	Source    string    `json:"source,omitempty"` // where it comes from: one of the Source constants; "" if an earlier version made it
 	Who       string    `json:"who,omitempty"`    // the user or token that asked for it; "" if Portico did
@@ -45,6 +47,14 @@ const (
 	Inactive = "Inactive"
 )
 
+// Key identifies a request: COMPONENT/REQUESTER, or COMPONENT@SERVER/REQUESTER.
+func (r Request) Key() string {
+	if r.Server != "" {
+		return r.Component + "@" + r.Server + "/" + r.Requester
+	}
+	return r.Component + "/" + r.Requester
+}
+
 // Known checks a request's names and puts them in their own spelling.
 func (r Request) Known() (Request, error) {
 	for _, name := range []struct {
@@ -58,13 +68,16 @@ func (r Request) Known() (Request, error) {
 		}
 		*name.field = name.known[i]
 	}
+	if r.Server != "" && r.Component != ComponentRecoveryActions {
+		return r, fmt.Errorf("component %s is of this node: only %s is also of a mailbox server", r.Component, ComponentRecoveryActions)
+	}
 	return r, nil
 }
 
 // Components keeps what requesters want. Safe for concurrent use; the zero value has no requests.
 type Components struct {
 	mu  sync.Mutex
-	all map[string]Request // by component and requester
+	all map[string]Request // by key
 }
 
 // Set puts a request in the place of the requester's earlier one.
@@ -74,10 +87,17 @@ func (c *Components) Set(r Request) {
 	if c.all == nil {
 		c.all = make(map[string]Request)
 	}
-	c.all[r.Component+"/"+r.Requester] = r
+	c.all[r.Key()] = r
 }
 
-// Requests lists them all, by component and requester.
+// Drop forgets a request.
+func (c *Components) Drop(r Request) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	delete(c.all, r.Key())
+}
+
+// Requests lists them all, by key.
 func (c *Components) Requests() []Request {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -86,17 +106,20 @@ func (c *Components) Requests() []Request {
 		all = append(all, r)
 	}
 	slices.SortFunc(all, func(a, b Request) int {
-		return strings.Compare(a.Component+"/"+a.Requester, b.Component+"/"+b.Requester)
+		return strings.Compare(a.Key(), b.Key())
 	})
 	return all
 }
 
-// State is a component's: Inactive if any requester wants that, of it or of the whole server.
-func (c *Components) State(component string) string {
+// State is a component's: Inactive if any requester wants that, of it or of this whole node.
+func (c *Components) State(component string) string { return c.StateOf(component, "") }
+
+// StateOf is State for a mailbox server: Inactive if any requester wants that, of the server or of this node.
+func (c *Components) StateOf(component, server string) string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for _, r := range c.all {
-		if r.State == Inactive && (r.Component == component || r.Component == ComponentServerWideOffline) {
+		if r.State == Inactive && (r.Server == "" || r.Server == server) && (r.Component == component || r.Component == ComponentServerWideOffline) {
 			return Inactive
 		}
 	}
@@ -106,22 +129,31 @@ func (c *Components) State(component string) string {
 // ComponentState is a component with what is wanted of it.
 type ComponentState struct {
 	Component string    `json:"component"`
+	Server    string    `json:"server,omitempty"` // the mailbox server; "" for this node
 	State     string    `json:"state"`
-	Requests  []Request `json:"requests"` // of it, and of the whole server if that is Inactive
+	Requests  []Request `json:"requests"` // of it, and of the whole node if that is Inactive
 }
 
-// States lists all components.
+// States lists all components, and those of mailbox servers of which somebody wants something.
 func (c *Components) States() []ComponentState {
 	requests := c.Requests()
 	all := []ComponentState{}
 	for _, name := range components {
-		s := ComponentState{Component: name, State: c.State(name), Requests: []Request{}}
+		servers := []string{""}
 		for _, r := range requests {
-			if r.Component == name || r.Component == ComponentServerWideOffline && r.State == Inactive {
-				s.Requests = append(s.Requests, r)
+			if r.Component == name && !slices.Contains(servers, r.Server) {
+				servers = append(servers, r.Server)
 			}
 		}
-		all = append(all, s)
+		for _, server := range servers {
+			s := ComponentState{Component: name, Server: server, State: c.StateOf(name, server), Requests: []Request{}}
+			for _, r := range requests {
+				if r.Component == name && r.Server == server || r.Server == "" && r.State == Inactive && (r.Component == name || r.Component == ComponentServerWideOffline) {
+					s.Requests = append(s.Requests, r)
+				}
+			}
+			all = append(all, s)
+		}
 	}
 	return all
 }

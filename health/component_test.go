@@ -2,6 +2,7 @@ package health
 
 import (
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -45,5 +46,40 @@ func TestComponents(t *testing.T) {
 		if _, err := bad.Known(); !errors.Is(err, ErrUnknown) || !strings.Contains(err.Error(), "there are ") {
 			t.Errorf("%+v: %v", bad, err)
 		}
+	}
+}
+
+// Recovery can be off for one mailbox server. No other component has servers.
+func TestComponentOfServer(t *testing.T) {
+	var c Components
+	off, err := Request{Component: "recoveryactionsenabled", Server: "mbx1", Requester: "Maintenance", State: "Inactive"}.Known()
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.Set(off)
+	want := func(node, mbx1, mbx2 string) {
+		t.Helper()
+		got := []string{c.State(ComponentRecoveryActions), c.StateOf(ComponentRecoveryActions, "mbx1"), c.StateOf(ComponentRecoveryActions, "mbx2")}
+		if !slices.Equal(got, []string{node, mbx1, mbx2}) {
+			t.Errorf("node, mbx1 and mbx2 are %s", got)
+		}
+	}
+	want(Active, Inactive, Active)
+	if c.State(ComponentImapProxy) != Active {
+		t.Error("ImapProxy is Inactive")
+	}
+	i := slices.IndexFunc(c.States(), func(s ComponentState) bool { return s.Server == "mbx1" })
+	if i < 0 || c.States()[i].State != Inactive || len(c.States()[i].Requests) != 1 || len(c.States()) != 5 {
+		t.Errorf("%+v", c.States())
+	}
+	node := off
+	node.Server = ""
+	c.Set(node)
+	want(Inactive, Inactive, Inactive)
+	c.Drop(node)
+	c.Drop(off)
+	want(Active, Active, Active)
+	if _, err := (Request{Component: "ImapProxy", Server: "mbx1", Requester: "Maintenance", State: "Inactive"}).Known(); err == nil {
+		t.Error("ImapProxy of a mailbox server is taken")
 	}
 }

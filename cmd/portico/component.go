@@ -71,16 +71,32 @@ func (c healthControl) SetComponent(ctx context.Context, r health.Request) (admi
 	if err != nil {
 		return admin.Change{}, unknownHere(err)
 	}
+	if r.Server != "" {
+		if err := (control(c)).known(r.Server); err != nil {
+			return admin.Change{}, err
+		}
+	}
 	r.Source = health.SourceOperator
-	change := admin.Change{What: "component " + r.Component, Was: c.s.components.State(r.Component)}
+	change := admin.Change{What: "component " + componentName(r.Component, r.Server), Was: c.s.components.StateOf(r.Component, r.Server)}
 	err = c.s.setComponent(ctx, r)
-	change.Now, _ = c.reached(r.Component, r.State)
+	change.Now, _ = c.reached(r.Component, r.Server, r.State)
+	if !r.Until.IsZero() && change.Now == r.State {
+		change.Now += " until " + table.Time(r.Until)
+	}
 	return change, err
 }
 
+// componentName names a component, and the mailbox server that it is of.
+func componentName(component, server string) string {
+	if server == "" {
+		return component
+	}
+	return component + " of " + server
+}
+
 // reached says in words which state a component has after somebody has asked for one, and whether it is that.
-func (c healthControl) reached(component, wanted string) (words string, ok bool) {
-	state := c.s.components.State(component)
+func (c healthControl) reached(component, server, wanted string) (words string, ok bool) {
+	state := c.s.components.StateOf(component, server)
 	if state == wanted {
 		return state, true
 	}
@@ -110,7 +126,7 @@ func (s *service) setComponent(ctx context.Context, r health.Request) error {
 	if err != nil {
 		return err
 	}
-	key := storedComponents + r.Component + "/" + r.Requester
+	key := storedComponents + r.Key()
 	entry, err := s.store.Get(ctx, key) // none is revision 0
 	if err != nil && !errors.Is(err, store.ErrNotFound) {
 		return err
@@ -119,8 +135,28 @@ func (s *service) setComponent(ctx context.Context, r health.Request) error {
 		return err
 	}
 	s.components.Set(r)
-	s.log.Warn().Str("component", r.Component).Str("requester", r.Requester).Str("state", r.State).Str("who", r.Who).Msg("state of a component set")
+	s.log.Warn().Str("component", componentName(r.Component, r.Server)).Str("requester", r.Requester).Str("state", r.State).Str("who", r.Who).Msg("state of a component set")
 	s.obeyComponents()
+	return nil
+}
+
+// endRequests deletes requests whose time is over. The caller holds changing.
+func (s *service) endRequests(ctx context.Context, now time.Time) error {
+	for _, r := range s.components.Requests() {
+		if r.Until.IsZero() || now.Before(r.Until) {
+			continue
+		}
+		entry, err := s.store.Get(ctx, storedComponents+r.Key())
+		if err == nil {
+			err = s.store.Delete(ctx, entry.Key, entry.Revision)
+		}
+		if err != nil && !errors.Is(err, store.ErrNotFound) {
+			return err
+		}
+		s.components.Drop(r)
+		s.log.Warn().Str("component", componentName(r.Component, r.Server)).Str("requester", r.Requester).Msg("the request of a component's state has ended")
+		s.obeyComponents()
+	}
 	return nil
 }
 
@@ -129,7 +165,8 @@ func newComponent() *cobra.Command {
 		Use:   "component",
 		Short: "Take this node out of service and back: Get- and Set-ServerComponentState",
 		Long: "ImapProxy Inactive refuses new clients; sessions go on. ServerWideOffline Inactive does that and has nobody told of alerts, as Monitoring\n" +
-			"Inactive does, and nothing recovered of itself, as RecoveryActionsEnabled Inactive does. Each requester has an entry of its own: any Inactive wins, and only the same requester lifts it.",
+			"Inactive does, and nothing recovered of itself, as RecoveryActionsEnabled Inactive does. RecoveryActionsEnabled with --server is of one mailbox\n" +
+			"server. Each requester has an entry of its own: any Inactive wins, and only the same requester lifts it.",
 	}, newComponentGet(), newComponentSet())
 }
 
@@ -157,7 +194,7 @@ func newComponentGet() *cobra.Command {
 			for _, r := range c.Requests {
 				who = append(who, requestOf(c.Component, r))
 			}
-			rows.Add(c.Component, c.State, strings.Join(who, "; "))
+			rows.Add(componentName(c.Component, c.Server), c.State, strings.Join(who, "; "))
 		}
 		if len(wanted) == 0 {
 			return fmt.Errorf("there is no component %s", args[0])
@@ -176,6 +213,9 @@ func newComponentGet() *cobra.Command {
 // requestOf says what a requester wants, since when, and where the entry comes from: of which component it is, and who made it.
 func requestOf(component string, r health.Request) string {
 	text := fmt.Sprintf("%s by %s since %s", r.State, r.Requester, table.Time(r.At))
+	if !r.Until.IsZero() {
+		text += " until " + table.Time(r.Until)
+	}
 	var from []string
 	if r.Component != component {
 		from = append(from, r.Component)
@@ -199,10 +239,13 @@ func asker(kind, who string) string {
 
 func newComponentSet() *cobra.Command {
 	cmd := &cobra.Command{
-		Use:     "set COMPONENT",
-		Short:   "Say what a requester wants of a component",
-		Example: "  portico component set ImapProxy --state Inactive --requester Maintenance",
-		Args:    cobra.ExactArgs(1),
+		Use:   "set COMPONENT",
+		Short: "Say what a requester wants of a component",
+		Long: "Set changes the entry of a requester at once, and until --duration is over, if that is given. A restart keeps it. With --server,\n" +
+			"RecoveryActionsEnabled Inactive has nothing done about one mailbox server, and people told at once; others are recovered as before.",
+		Example: "  portico component set ImapProxy --state Inactive --requester Maintenance\n" +
+			"  portico component set RecoveryActionsEnabled --server mbx1 --state Inactive --requester Maintenance --duration 2h",
+		Args: cobra.ExactArgs(1),
 	}
 	ask := askFlags(cmd).aliasFlag(cmd)
 	var r health.Request
@@ -210,7 +253,18 @@ func newComponentSet() *cobra.Command {
 	cmd.Flags().StringVar(&r.Requester, "requester", "", "`HealthAPI, Maintenance, Sidelined, Functional or Deployment`")
 	cmd.MarkFlagRequired("state")
 	cmd.MarkFlagRequired("requester")
-	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+	cmd.Flags().Lookup("server").Usage = "the mailbox `server`, for RecoveryActionsEnabled; or another Portico, as --node"
+	duration := timeFlag(cmd, "duration", 0, "`time` after which the entry ends, such as 2h or 1.00:00:00; it lasts by default")
+	cmd.RunE = func(cmd *cobra.Command, args []string) (err error) {
+		if *duration < 0 {
+			return fmt.Errorf("--duration %v is over already", *duration)
+		}
+		if *duration > 0 {
+			r.Until = time.Now().Add(*duration).UTC().Truncate(time.Second)
+		}
+		if r.Server, err = ask.serverOrNode(cmd.Context()); err != nil {
+			return err
+		}
 		r.Component = args[0]
 		return ask.change(cmd, "/api/v1/components", r)
 	}

@@ -140,7 +140,7 @@ func (c healthControl) StopMaintenance(ctx context.Context, server string) ([]ad
 			if err := c.s.setComponent(ctx, health.Request{Component: component, Requester: requesterMaintenance, State: health.Active, Source: health.SourceMaintenance}); err != nil {
 				return steps, err
 			}
-			result, done := c.reached(component, health.Active)
+			result, done := c.reached(component, "", health.Active)
 			steps = append(steps, admin.MaintenanceStep{What: "component " + component, Was: was, Result: result, Done: done})
 		}
 		return steps, nil

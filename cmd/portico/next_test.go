@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"portico/health/admin"
+	"portico/health/admin/table"
 	"portico/health/recovery"
 )
 
@@ -43,5 +44,20 @@ func TestNextStepOfRecovery(t *testing.T) {
 	s.Active, s.Mode, s.Ladders = true, recovery.Act, []recovery.Ladder{told}
 	if got := recoveryMode(s); got == "Recovery is at work." {
 		t.Error(got)
+	}
+}
+
+// A failover that is throttled says when it is allowed again, and how to move the users at once.
+func TestThrottledFailoverIsExplained(t *testing.T) {
+	r := recovery.Record{ID: recovery.Failover.ID(), Resource: "mbx1", Result: recovery.ResultThrottled, AllowedAgain: time.Date(2026, 7, 1, 3, 0, 0, 0, time.UTC)}
+	if got, want := allowedAgain(r), "allowed again at "+table.Time(r.AllowedAgain)+"; to move its databases now: portico server block mbx1 --move"; got != want {
+		t.Errorf("%q, want %q", got, want)
+	}
+	r.AllowedAgain = time.Time{}
+	if got, want := allowedAgain(r), "to move its databases now: portico server block mbx1 --move"; got != want {
+		t.Errorf("%q, want %q", got, want)
+	}
+	if r.Result = recovery.ResultSucceeded; allowedAgain(r) != "" {
+		t.Error("a failover that was done is throttled")
 	}
 }

@@ -331,3 +331,36 @@ func TestNightOfAKill(t *testing.T) {
 	r.settled(t)
 	n.compare(t, r, "", told+"; Networking of mbx1 is well again")
 }
+
+// Recovery can be off for one mailbox server for a time: its users stay, and people are told at once.
+func TestRecoveryOffForATime(t *testing.T) {
+	testkit.NoLeaks(t)
+	n := newNight(t, "wait: 1s")
+	r := n.serve(t, n.file)
+	r.settled(t)
+	r.impatient(t)
+	const set = "component set RecoveryActionsEnabled --server mbx1 --requester Maintenance --state "
+	if got := r.asks(t, statusFine, strings.Fields(set+"Inactive --duration 1h")...); !strings.Contains(got, "component RecoveryActionsEnabled of mbx1") || !strings.Contains(got, "Inactive until 20") {
+		t.Error(got)
+	}
+	r.asks(t, statusFailed, "component", "set", "ImapProxy", "--server", "mbx1", "--requester", "Maintenance", "--state", "Inactive")
+	n.valves[0].set(fault{refuse: true})
+	n.compare(t, r, "", "Networking of mbx1 is at fault")
+	if got := r.asks(t, statusFine, "health", "recovery"); !strings.Contains(got, "Recovery is off for mbx1") || r.activeOn("db1") != "mbx1" {
+		t.Errorf("db1 is on %s; %s", r.activeOn("db1"), got)
+	}
+	if got := r.asks(t, statusBad, "component", "get", "RecoveryActionsEnabled"); !strings.Contains(got, "RecoveryActionsEnabled of mbx1  Inactive") {
+		t.Error(got)
+	}
+	r.changing.Lock()
+	err := r.endRequests(t.Context(), time.Now().Add(time.Hour))
+	r.changing.Unlock()
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.eventually(t, "db1 has moved", func() bool { return r.activeOn("db1") == "mbx2" })
+	if left, err := r.store.List(t.Context(), storedComponents); err != nil || len(left) != 0 {
+		t.Errorf("stored: %v, %v", left, err)
+	}
+	n.valves[0].set(fault{})
+}

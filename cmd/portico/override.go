@@ -58,7 +58,7 @@ func (s *service) useHealthPlan() {
 // overridesEach is how often it is looked for overrides that have ended by themselves.
 const overridesEach = 10 * time.Second
 
-// keepOverrides ends overrides whose time has come.
+// keepOverrides ends overrides and requests of component states whose time has come.
 func (s *service) keepOverrides(ctx context.Context) {
 	ticker := time.NewTicker(overridesEach)
 	defer ticker.Stop()
@@ -71,6 +71,9 @@ func (s *service) keepOverrides(ctx context.Context) {
 		s.changing.Lock()
 		if all, err := s.overrides(ctx); err == nil && len(all) != s.overridden {
 			s.useHealthPlan()
+		}
+		if err := s.endRequests(ctx, time.Now()); err != nil {
+			s.reported("a request of a component's state cannot be deleted", err)
 		}
 		s.changing.Unlock()
 	}

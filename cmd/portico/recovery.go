@@ -30,7 +30,7 @@ const (
 // startRecovery goes on where the process before has ended.
 func (s *service) startRecovery() (err error) {
 	s.recovery, err = recovery.New(context.Background(), recovery.Options{
-		Monitors: s.recoverable, Active: s.activeOn, Verify: s.verify, Actors: s.actors(), Store: s.store, Tell: s.recoveryTold,
+		Monitors: s.recoverable, Off: s.recoveryOff, Active: s.activeOn, Verify: s.verify, Actors: s.actors(), Store: s.store, Tell: s.recoveryTold,
 		Failed: func(err error) { s.reported("recovery", err) }, Helped: s.recoveryHelped, Follow: s.health.Follow, Standby: s.standby,
 		Read: func(ctx context.Context, database, server string) error {
 			return s.behind().ReadCopy(ctx, database, server, s.healthOf.Load().DeepTest.Timeout)
@@ -48,6 +48,11 @@ func (s *service) recoverable() []health.MonitorState {
 		return nil
 	}
 	return s.health.Monitors()
+}
+
+// recoveryOff says whether RecoveryActionsEnabled is Inactive for a mailbox server.
+func (s *service) recoveryOff(server string) bool {
+	return s.components.StateOf(health.ComponentRecoveryActions, server) != health.Active
 }
 
 func (s *service) activeOn(database string) string {
@@ -322,8 +327,15 @@ func (c healthControl) Recovery() admin.RecoveryState {
 	records := c.s.recovery.Records()
 	slices.Reverse(records)
 	tells := c.s.healthOf.Load().Escalate
+	var off []string
+	for _, state := range c.s.components.States() {
+		if state.Server != "" && state.State != health.Active {
+			off = append(off, state.Server)
+		}
+	}
 	return admin.RecoveryState{
-		Mode: recovery.Mode(c.s.recoveryConfig().Mode), Active: c.s.components.State(health.ComponentRecoveryActions) == health.Active,
+		OffFor: off,
+		Mode:   recovery.Mode(c.s.recoveryConfig().Mode), Active: c.s.components.State(health.ComponentRecoveryActions) == health.Active,
 		Tells:   tells.Alertmanager.URL != "" || tells.Mail.To != "",
 		Ladders: c.s.recovery.Ladders(), Records: records, Steps: recoveryPlan(c.s.recoveryConfig()).Ladders,
 	}

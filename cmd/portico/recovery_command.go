@@ -54,6 +54,10 @@ func newHealthRecovery() *cobra.Command {
 }
 
 func recoveryMode(s admin.RecoveryState) string {
+	off := ""
+	if len(s.OffFor) > 0 {
+		off = " Recovery is off for " + strings.Join(s.OffFor, ", ") + ": see portico component get."
+	}
 	switch {
 	case !s.Active:
 		return "Nothing is done: component RecoveryActionsEnabled is Inactive."
@@ -62,14 +66,14 @@ func recoveryMode(s admin.RecoveryState) string {
 	case s.Mode == recovery.DryRun:
 		return "Nothing is done: health.recovery.mode is dry_run."
 	case len(s.Ladders) == 0:
-		return "Nothing is to be recovered."
+		return "Nothing is to be recovered." + off
 	}
 	for _, l := range s.Ladders {
 		if l.Begun != 0 || !l.Told && !l.Since.IsZero() {
-			return "Recovery is at work."
+			return "Recovery is at work." + off
 		}
 	}
-	return "Recovery has no step left: it waits for the monitors, or for people."
+	return "Recovery has no step left: it waits for the monitors, or for people." + off
 }
 
 // stepsDone says how many of a monitor's steps are behind it, and how many of those were done: most may have been skipped.
@@ -127,15 +131,32 @@ func (a *asking) recoveryLog(cmd *cobra.Command, state admin.RecoveryState) erro
 	rows := table.New("StartTime", "Id", "ResourceName", "RequestorName", "Result", "Context").
 		Wide("EndTime", "InstanceId", "State", "Monitor", "ThrottleIdentity", "ThrottleParameters", "LamProcessStartTime")
 	for _, r := range state.Records {
-		what := strings.TrimPrefix(r.Message+": "+r.Exception, ": ")
+		what := strings.TrimSuffix(strings.TrimPrefix(r.Message+": "+r.Exception, ": "), ": ")
+		if again := allowedAgain(r); again != "" {
+			what += "; " + again
+		}
 		result := string(r.Result)
 		if r.State == recovery.Started {
 			result = "(under way)"
 		}
-		rows.AddNamed(fmt.Sprint(r.Instance), table.Time(r.Start), r.ID, r.Resource, r.Requestor, result, strings.TrimSuffix(what, ": "),
+		rows.AddNamed(fmt.Sprint(r.Instance), table.Time(r.Start), r.ID, r.Resource, r.Requestor, result, what,
 			table.Time(r.End), fmt.Sprint(r.Instance), string(r.State), r.Monitor, r.ThrottledBy, r.Throttle, table.Time(r.ProcessStart))
 	}
 	return a.print(cmd, state, rows)
+}
+
+// allowedAgain says when a throttled action is allowed again, and what moves users meanwhile.
+func allowedAgain(r recovery.Record) (text string) {
+	if r.Result != recovery.ResultThrottled {
+		return ""
+	}
+	if !r.AllowedAgain.IsZero() {
+		text = "allowed again at " + table.Time(r.AllowedAgain)
+	}
+	if r.ID == recovery.Failover.ID() {
+		text += "; to move its databases now: portico server block " + r.Resource + " --move"
+	}
+	return strings.TrimPrefix(text, "; ")
 }
 
 func newService() *cobra.Command {

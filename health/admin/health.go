@@ -47,7 +47,8 @@ type Health interface {
 // RecoveryState is recovery as the API shows it.
 type RecoveryState struct {
 	Mode    recovery.Mode     `json:"mode"`
-	Active  bool              `json:"active"` // component RecoveryActionsEnabled
+	Active  bool              `json:"active"`            // component RecoveryActionsEnabled
+	OffFor  []string          `json:"off_for,omitempty"` // mailbox servers for which RecoveryActionsEnabled is Inactive
 	Ladders []recovery.Ladder `json:"ladders"`
 	// Steps are the actions of each monitor, in order.
 	Steps   map[string][]recovery.Action `json:"steps"`
@@ -169,7 +170,7 @@ func resultRow(server string, r *health.Result) ResultRow {
 // serves says whether a component is Active.
 func serves(h Health, component string) bool {
 	for _, c := range h.Components() {
-		if c.Component == component {
+		if c.Component == component && c.Server == "" {
 			return c.State == health.Active
 		}
 	}

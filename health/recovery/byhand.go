@@ -47,6 +47,7 @@ func (r *Responders) ByHand(
 	throttle := r.plan().Throttles[action]
 	if v := throttle.judge(r.log.Records(), record.ID, record.Resource, record.Start); machine && v.reason != "" && !r.mayExceed(ctx, action, c) {
 		record.Throttle, record.ThrottledBy = throttle.String(), record.ID+"/"+record.Resource
+		record.AllowedAgain = v.again
 		record = r.enter(ctx, record, ResultThrottled, v.reason)
 		return record, fmt.Errorf("%s of %s: %s: %w", action, record.Resource, v.reason, ErrThrottled)
 	}

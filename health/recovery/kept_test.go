@@ -136,3 +136,19 @@ func TestRecoveryInactive(t *testing.T) {
 	w.pass(lookEach)
 	w.compare("failover mbx1", "")
 }
+
+// While recovery of one mailbox server is off, nothing is done about it or about databases that are active there, and people are told at once. Its
+// ladder goes on afterwards.
+func TestRecoveryOffForOneServer(t *testing.T) {
+	w := newWorld(t)
+	w.set(health.Unhealthy, health.Networking, "SelfTestMonitor/mbx1")
+	w.pass(time.Minute)
+	w.compare("restart_service mbx1", "")
+	w.off = map[string]bool{"mbx1": true}
+	w.set(health.Unhealthy, health.InformationStore, "DeepTestMonitor/db1")
+	w.pass(time.Hour)
+	w.compare("", "Deep/db1 Self/mbx1")
+	w.off = nil
+	w.pass(lookEach)
+	w.compare("failover mbx1", "")
+}

@@ -86,6 +86,7 @@ func (r *Responders) climb(ctx context.Context, l *Ladder, m health.MonitorState
 		case unfit != "":
 			r.enter(ctx, record, ResultSkipped, unfit)
 		case v.reason != "":
+			record.AllowedAgain = v.again
 			r.enter(ctx, record, ResultThrottled, v.reason)
 			l.postpone(v.until, now)
 		case plan.Mode == DryRun:

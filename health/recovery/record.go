@@ -27,6 +27,7 @@ type Record struct {
 	Exception    string    `json:"exception_message,omitempty"` // what went wrong
 	Throttle     string    `json:"throttle_parameters,omitempty"`
 	ThrottledBy  string    `json:"throttle_identity,omitempty"` // the action and its resource
+	AllowedAgain time.Time `json:"allowed_again,omitzero"`      // when the throttle allows the action again; zero if it was not throttled, or never
 	Excess       string    `json:"beyond_throttle,omitempty"`   // why a throttle forbids what was done all the same, since users were out
 	ProcessStart time.Time `json:"lam_process_start_time"`      // of the process that did it
 }

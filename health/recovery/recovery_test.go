@@ -23,6 +23,7 @@ type world struct {
 	plan       Plan
 	monitors   []health.MonitorState
 	active     map[string]string
+	off        map[string]bool   // mailbox servers of which recovery is off
 	verifyType health.ResultType // Failed if it is not set
 	unread     map[string]error  // copies that cannot be read
 	verify     health.Dependency // what a run by hand finds, if not that all is well
@@ -100,6 +101,7 @@ func (w *world) start() {
 	var err error
 	w.r, err = New(w.t.Context(), Options{
 		Monitors: func() []health.MonitorState { return slices.Clone(w.monitors) },
+		Off:      func(server string) bool { return w.off[server] },
 		Active:   func(database string) string { return w.active[database] },
 		Verify: func(_ context.Context, m health.MonitorState) *health.Result {
 			if w.well {

@@ -37,6 +37,8 @@ type Plan struct {
 type Options struct {
 	// Monitors gives all monitors; nil while nothing may be done.
 	Monitors func() []health.MonitorState
+	// Off says whether nothing may be done about a mailbox server. Nil: about none.
+	Off func(server string) bool
 	// Active says on which mailbox server a database is active, "" if on none.
 	Active func(database string) (server string)
 	// Verify runs a monitor's probe once, and returns nil if that can not be done.
@@ -183,15 +185,19 @@ func (r *Responders) look(ctx context.Context) {
 	}
 	leads := s.leaders()
 	monitors := make(map[string]health.MonitorState)
+	told, done := make(map[string]bool), false
 	for _, m := range all {
 		monitors[m.ID()] = m
-		r.begin(m, s)
+		if told[m.ID()] = r.off(m); !told[m.ID()] {
+			r.begin(m, s)
+		}
 	}
-	told, done := make(map[string]bool), false
 	for _, id := range slices.SortedFunc(maps.Keys(r.ladders), func(a, b string) int { return compareRank(a, b) }) {
 		l := r.ladders[id]
 		m, known := monitors[id]
 		switch {
+		case told[id]: // recovery of its server is off: the ladder stays as it is
+			continue
 		case !known, m.Value == health.Healthy, m.Value == health.Disabled, m.Value == health.Degraded && !m.Failing():
 			r.endFault(ctx, l, m)
 			if r.release(ctx, l, s) {
@@ -205,6 +211,15 @@ func (r *Responders) look(ctx context.Context) {
 		told[id] = l.Told
 	}
 	r.show(told, false)
+}
+
+// off says whether nothing may be done about the mailbox server that a monitor looks at.
+func (r *Responders) off(m health.MonitorState) bool {
+	if r.opt.Off == nil {
+		return false
+	}
+	server := health.ServerOf(m, r.opt.Active)
+	return server != "" && r.opt.Off(server)
 }
 
 // endFault notes that a monitor has seen its target well: the next fault begins at the foot of the ladder.

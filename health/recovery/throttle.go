@@ -2,6 +2,7 @@ package recovery
 
 import (
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -26,40 +27,72 @@ func (t Throttle) String() string {
 type verdict struct {
 	reason string    // why not; "" if it may
 	until  time.Time // when it may, if that is soon; else it is skipped
+	again  time.Time // when it may, however late; zero if the limit is none at all
 }
 
 // judge judges an attempt on a resource now by those of the last day.
 func (t Throttle) judge(records []Record, id, resource string, now time.Time) verdict {
-	hour, day, group := 0, 0, 0
-	var last, lastOfAll time.Time
+	var local, group []time.Time
 	for _, r := range records {
-		if r.ID != id || !r.attempted() || now.Sub(r.Start) >= 24*time.Hour {
+		if r.ID != id || !r.attempted() || now.Sub(r.Start) >= day {
 			continue
 		}
-		group++
-		lastOfAll = later(lastOfAll, r.Start)
-		if r.Resource != resource {
-			continue
-		}
-		day++
-		last = later(last, r.Start)
-		if now.Sub(r.Start) < time.Hour {
-			hour++
+		group = append(group, r.Start)
+		if r.Resource == resource {
+			local = append(local, r.Start)
 		}
 	}
+	until := later(latest(local).Add(t.Between), latest(group).Add(t.GroupBetween))
+	v := verdict{again: until}
 	for _, limit := range []struct {
-		n, most int
-		what    string
-	}{{day, t.InADay, "in a day"}, {hour, t.InAnHour, "in an hour"}, {group, t.GroupInADay, "in a day on all together"}} {
-		if limit.most >= 0 && limit.n >= limit.most {
-			return verdict{reason: fmt.Sprintf("throttled: %d %s are allowed, and %d were made", limit.most, limit.what, limit.n)}
+		starts []time.Time
+		window time.Duration
+		most   int
+		what   string
+	}{{local, day, t.InADay, "in a day"}, {local, time.Hour, t.InAnHour, "in an hour"}, {group, day, t.GroupInADay, "in a day on all together"}} {
+		n, again := within(limit.starts, limit.window, limit.most, now)
+		if limit.most < 0 || n < limit.most {
+			continue
+		}
+		if v.reason == "" {
+			v.reason = fmt.Sprintf("throttled: %d %s are allowed, and %d were made", limit.most, limit.what, n)
+		}
+		if v.again = later(v.again, again); limit.most == 0 {
+			return verdict{reason: v.reason}
 		}
 	}
-	until := later(last.Add(t.Between), lastOfAll.Add(t.GroupBetween))
-	if now.Before(until) {
-		return verdict{reason: "throttled: too soon after the one before", until: until}
+	switch {
+	case v.reason != "":
+		return v
+	case now.Before(until):
+		return verdict{reason: "throttled: too soon after the one before", until: until, again: until}
 	}
 	return verdict{}
+}
+
+const day = 24 * time.Hour
+
+// within counts the attempts of the last window, and says when fewer than most are in it.
+func within(starts []time.Time, window time.Duration, most int, now time.Time) (n int, again time.Time) {
+	var in []time.Time
+	for _, start := range starts {
+		if now.Sub(start) < window {
+			in = append(in, start)
+		}
+	}
+	if most <= 0 || len(in) < most {
+		return len(in), time.Time{}
+	}
+	slices.SortFunc(in, time.Time.Compare)
+	return len(in), in[len(in)-most].Add(window)
+}
+
+// latest returns the latest time, the zero time of none.
+func latest(times []time.Time) (t time.Time) {
+	for _, one := range times {
+		t = later(t, one)
+	}
+	return t
 }
 
 func later(a, b time.Time) time.Time {
