@@ -291,7 +291,10 @@ func (c healthControl) RunNow(ctx context.Context, r admin.ProbeRun) ([]*health.
 }
 
 // Node implements admin.Health.
-func (c healthControl) Node() string {
+func (c healthControl) Node() string { return nodeName() }
+
+// nodeName is this machine's name.
+func nodeName() string {
 	name, err := os.Hostname()
 	if err != nil {
 		return fmt.Sprint("unknown: ", err)

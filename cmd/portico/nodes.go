@@ -38,6 +38,7 @@ func newNodes(config *configs.Config) (map[string]http.Handler, error) {
 			Rewrite: func(r *httputil.ProxyRequest) {
 				r.SetURL(to)
 				r.Out.Header.Set("Authorization", "Bearer "+shown.Reveal())
+				admin.PassOn(r.Out, r.In.Context(), nodeName())
 			},
 			Transport: &http.Transport{TLSClientConfig: trust, DisableKeepAlives: true, ResponseHeaderTimeout: nodeAnswers},
 			ErrorHandler: func(w http.ResponseWriter, _ *http.Request, err error) {

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"net/http"
+	"os/user"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -114,4 +115,44 @@ func lineOf(output, words string) string {
 		}
 	}
 	return ""
+}
+
+// A change at another node has the operator's name in that node's log and in what the change leaves, not only the token that both nodes share.
+func TestNodesSayWhoAsks(t *testing.T) {
+	testkit.NoLeaks(t)
+	const token = "of-the-other-node"
+	other, here := newSite(t), newSite(t)
+	other.serveMail(t)
+	other.put(t, "mx1.token", token+"\n")
+	there := other.serve(t, other.writeWithout(t, "admin", `admin: {socket: admin.sock, address: "[::1]:0", token_file: mx1.token}`+"\n"))
+	here.serveMail(t)
+	here.put(t, "mx2.token", token+"\n")
+	r := here.serve(t, here.write(t, fmt.Sprintf("nodes: {mx2: {address: \"http://%s\", token_file: mx2.token}}\n", there.addresses.admin)))
+
+	me, err := user.Current()
+	if err != nil {
+		t.Fatal(err)
+	}
+	who := "token mx1.token for user " + me.Username + " of node " + (healthControl{r.service}).Node()
+	r.asks(t, statusFine, "component", "set", "ImapProxy", "--state", "Inactive", "--requester", "Maintenance", "--node", "mx2")
+	there.logged(t, `"who":"`+who+`"`)
+	if got := there.asks(t, statusBad, "component", "get", "ImapProxy", "-o", "json"); !strings.Contains(got, `"who": "`+who+`"`) && !strings.Contains(got, `"who":"`+who+`"`) {
+		t.Error(got)
+	}
+	r.logged(t, `"who":"user `+me.Username+`"`)
+	// Nobody else can say that.
+	request, err := http.NewRequest(http.MethodPost, "http://"+there.addresses.admin.String()+"/api/v1/servers/mbx1/block", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	request.Header.Set("Portico-On-Behalf-Of", "mallory")
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	response.Body.Close()
+	http.DefaultClient.CloseIdleConnections()
+	if response.StatusCode != http.StatusUnauthorized || strings.Contains(there.log.String(), "mallory") {
+		t.Errorf("%s\n%s", response.Status, there.log)
+	}
 }

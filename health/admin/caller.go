@@ -9,6 +9,8 @@ import (
 	"os"
 	"os/user"
 	"strconv"
+	"strings"
+	"unicode/utf8"
 )
 
 // Right is what somebody may do here.
@@ -74,13 +76,41 @@ func (d *door) callerOf(r *http.Request, a *Access) *caller {
 	c := &caller{who: anybody, from: r.RemoteAddr}
 	switch {
 	case fits(r, a.Token):
-		c.who, c.may = "token "+a.TokenName, MayChange
+		c.who, c.may = "token "+a.TokenName+behalf(r), MayChange
 	case fits(r, a.ReadToken):
 		c.who, c.may = "token "+a.ReadTokenName, MayRead
 	case d.loopback && a.ReadToken == "":
 		c.may = MayRead
 	}
 	return c
+}
+
+// behalfHeader names, in a request that a node passes on to another one, who has sent it to the former.
+const behalfHeader = "Portico-On-Behalf-Of"
+
+// PassOn notes on a request to another node who has sent the request that it passes on, and to which node. Whatever the sender has written
+// there is replaced.
+func PassOn(out *http.Request, in context.Context, node string) {
+	out.Header.Set(behalfHeader, Who(in)+" of node "+node)
+}
+
+// maxBehalf bounds what another node says of who asks, in bytes.
+const maxBehalf = 256
+
+// behalf is who has sent a request to the node that passes it on, as that node says. It is asked only where the token may change things: another
+// node's word counts as much as its token.
+func behalf(r *http.Request) string {
+	who := r.Header.Get(behalfHeader)
+	if who == "" {
+		return ""
+	}
+	printable := func(c rune) rune {
+		if c < ' ' || c == ',' || c == 0x7f || c == utf8.RuneError {
+			return '?'
+		}
+		return c
+	}
+	return " for " + strings.ToValidUTF8(strings.Map(printable, who[:min(len(who), maxBehalf)]), "")
 }
 
 // process says who is at the other end of the socket. Portico's own user and root may do everything; the file's mode lets only members of

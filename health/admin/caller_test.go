@@ -194,3 +194,18 @@ func TestWatchersOverTCP(t *testing.T) {
 		t.Errorf("with a place: %s", body)
 	}
 }
+
+// What another node says of who asks is bounded, and nothing in it breaks a line or a list.
+func TestBehalf(t *testing.T) {
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "/", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := behalf(r); got != "" {
+		t.Errorf("%q", got)
+	}
+	r.Header[behalfHeader] = []string{"user a,b\x00\x7f" + strings.Repeat("x", 1000) + "\xc3"}
+	if got := behalf(r); got != " for user a?b??"+strings.Repeat("x", maxBehalf-len("user a,b..")) {
+		t.Errorf("%q", got)
+	}
+}
