@@ -35,7 +35,7 @@ func Clean(ctx context.Context, o Options, listOnly bool) ([]LeftBehind, error) 
 	for _, user := range o.Users {
 		left, err := e.cleanUser(ctx, user, ours, listOnly)
 		if err != nil {
-			errs = append(errs, fmt.Errorf("%s: %s", user.Name, shown(err.Error(), user.Password)))
+			errs = append(errs, fmt.Errorf("%s: %s", user.Name, shown(err.Error(), o.credential(user))))
 		}
 		if all = append(all, left...); ctx.Err() != nil {
 			break
@@ -74,7 +74,7 @@ func (e *engine) cleanUser(ctx context.Context, user User, ours *regexp.Regexp, 
 		refused := c.command(rowDelete, mailbox.Mailbox, time.Time{}, nil)
 		switch mailbox.Removed = refused == nil; {
 		case isKind(refused, KindRefused), isKind(refused, KindBad):
-			mailbox.Problem = shown(refused.Error(), user.Password)
+			mailbox.Problem = shown(refused.Error(), o.credential(user))
 		default:
 			err = refused
 		}

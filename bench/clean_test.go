@@ -42,7 +42,7 @@ func TestClean(t *testing.T) {
 			t.Errorf("%d: %q, %v; want %q", i, got, err, c.want)
 		}
 	}
-	o.Users = append(o.Users, User{"nobody", "secret"})
+	o.Users = append(o.Users, User{Name: "nobody", Password: "secret"})
 	if _, err := Clean(t.Context(), o, true); err == nil || !strings.Contains(err.Error(), "nobody") || strings.Contains(err.Error(), "secret") {
 		t.Errorf("a user who cannot sign in: %v", err)
 	}

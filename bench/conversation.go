@@ -12,22 +12,22 @@ import (
 // conversation is the client's side of one IMAP connection. It belongs to one goroutine; only its connection may be closed by
 // another. After an error of a kind that does not keep, it is of no use any more.
 type conversation struct {
-	conn     net.Conn
-	in       *responseReader
-	out      []byte
-	shard    *shard
-	secret   Password
-	timeout  time.Duration // for each command, from its sending
-	deadline time.Time     // of the connection
-	tags     *rand.Rand
-	last     uint64     // number of the last tag
-	pending  []inFlight // oldest first
-	caps     capabilities
-	counted  uint64 // bytes read that were counted
-	untagged int    // responses since the last answer
-	exists   uint64 // messages in the selected mailbox, as said
-	bye      bool   // the server says that it will close
-	cut      func() bool
+	conn       net.Conn
+	in         *responseReader
+	out        []byte
+	shard      *shard
+	credential credential
+	timeout    time.Duration // for each command, from its sending
+	deadline   time.Time     // of the connection
+	tags       *rand.Rand
+	last       uint64     // number of the last tag
+	pending    []inFlight // oldest first
+	caps       capabilities
+	counted    uint64 // bytes read that were counted
+	untagged   int    // responses since the last answer
+	exists     uint64 // messages in the selected mailbox, as said
+	bye        bool   // the server says that it will close
+	cut        func() bool
 }
 
 // inFlight is a command that was sent and not answered.
@@ -39,7 +39,7 @@ type inFlight struct {
 }
 
 // capabilities are those that change what we send.
-type capabilities struct{ known, literalPlus, uidPlus, saslIR bool }
+type capabilities struct{ known, literalPlus, uidPlus, saslIR, id, deflate bool }
 
 // Tags are a letter and a number that grows by a random step: a server cannot answer before it has read the command.
 const (
@@ -163,7 +163,7 @@ func (c *conversation) next(r row) (*response, error) {
 	case resp.status == statusBYE:
 		c.bye = true
 		if !c.leaving() {
-			return nil, failed(KindDropped, r, "the server says BYE: %s", shown(string(resp.args), c.secret))
+			return nil, failed(KindDropped, r, "the server says BYE: %s", shown(string(resp.args), c.credential))
 		}
 	case resp.hasNum && resp.is("EXISTS"):
 		c.exists = resp.num
@@ -184,7 +184,7 @@ func (c *conversation) leaving() bool {
 func (c *conversation) answered(resp *response) error {
 	i := c.find(resp.tag)
 	if i < 0 {
-		return failed(KindTag, c.pending[0].row, "an answer with the tag %q, which is not under way", shown(string(resp.tag), c.secret))
+		return failed(KindTag, c.pending[0].row, "an answer with the tag %q, which is not under way", shown(string(resp.tag), c.credential))
 	}
 	cmd := c.pending[i]
 	c.pending = append(c.pending[:i], c.pending[i+1:]...)
@@ -206,7 +206,7 @@ func (c *conversation) judge(r row, resp *response) error {
 	case statusBAD:
 		kind = KindBad
 	default:
-		return failed(KindProtocol, r, "a tagged answer that is none: %s", shown(string(resp.name), c.secret))
+		return failed(KindProtocol, r, "a tagged answer that is none: %s", shown(string(resp.name), c.credential))
 	}
 	if r == rowLogin || r == rowAuthenticate {
 		kind = KindSignIn
@@ -215,7 +215,7 @@ func (c *conversation) judge(r row, resp *response) error {
 	if len(resp.code) > 0 {
 		code = "[" + string(resp.code) + "] "
 	}
-	return failed(kind, r, "%s", shown(code+string(resp.args), c.secret))
+	return failed(kind, r, "%s", shown(code+string(resp.args), c.credential))
 }
 
 // isThere reports whether a mailbox could not be made for being there (RFC 5530). Names belong to one session of one run, so it is ours: Dovecot

@@ -88,10 +88,8 @@ func broken(r row, err error) *failure {
 const maxShown = 160
 
 // shown makes a server's words fit for a report: printable, bounded, and without the password.
-func shown(text string, secret Password) string {
-	if secret != "" {
-		text = strings.ReplaceAll(text, string(secret), passwordMask)
-	}
+func shown(text string, hidden credential) string {
+	text = hidden.hide(text)
 	text = strings.Map(func(r rune) rune {
 		if r < ' ' || r > '~' {
 			return '?'

@@ -37,7 +37,7 @@ func builtInProfile(t testing.TB, name string) *Profile {
 func someUsers(n int) []User {
 	var users []User
 	for i := range n {
-		users = append(users, User{fmt.Sprintf("user%d", i+1), "secret"})
+		users = append(users, User{Name: fmt.Sprintf("user%d", i+1), Password: "secret"})
 	}
 	return users
 }

@@ -120,7 +120,7 @@ func TestReadPasswords(t *testing.T) {
 }
 
 func TestPasswordsDoNotPrint(t *testing.T) {
-	u := User{"alice", "hush"}
+	u := User{Name: "alice", Password: "hush"}
 	encoded, err := json.Marshal(u)
 	if err != nil {
 		t.Fatal(err)

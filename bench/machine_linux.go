@@ -14,13 +14,13 @@ func machine(proc string) string {
 	if info, err := os.ReadFile(proc + "/cpuinfo"); err == nil {
 		for line := range bytes.Lines(info) {
 			if name, value, found := bytes.Cut(line, []byte{':'}); found && strings.TrimSpace(string(name)) == "model name" {
-				text += " (" + shown(strings.TrimSpace(string(value)), "") + ")"
+				text += " (" + shown(strings.TrimSpace(string(value)), credential{}) + ")"
 				break
 			}
 		}
 	}
 	if release, err := os.ReadFile(proc + "/sys/kernel/osrelease"); err == nil {
-		text += ", kernel " + shown(strings.TrimSpace(string(release)), "")
+		text += ", kernel " + shown(strings.TrimSpace(string(release)), credential{})
 	}
 	return text
 }

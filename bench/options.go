@@ -28,33 +28,6 @@ const (
 	DefaultGrace    = 5 * time.Second
 )
 
-// Mechanism is how sessions sign in.
-type Mechanism uint8
-
-// The mechanisms.
-const (
-	MechanismLogin Mechanism = iota // the LOGIN command
-	MechanismPlain                  // AUTHENTICATE PLAIN
-)
-
-var mechanismNames = [...]string{"login", "plain"}
-
-// String returns login or plain.
-func (m Mechanism) String() string { return mechanismNames[m] }
-
-// MarshalText is String.
-func (m Mechanism) MarshalText() ([]byte, error) { return []byte(m.String()), nil }
-
-// UnmarshalText reads what String writes.
-func (m *Mechanism) UnmarshalText(text []byte) error {
-	i := slices.Index(mechanismNames[:], string(text))
-	if i < 0 {
-		return fmt.Errorf("%q is neither login nor plain", text)
-	}
-	*m = Mechanism(i)
-	return nil
-}
-
 // Verify says how much of the answers is checked.
 type Verify uint8
 
@@ -93,6 +66,8 @@ type Options struct {
 	TLS       TLSMode
 	TLSConfig *tls.Config // for TLS; its ServerName, if any, holds for all targets
 	Mechanism Mechanism
+	ID        bool         // say who we are after each sign-in
+	Compress  bool         // COMPRESS=DEFLATE after each sign-in
 	Sources   []netip.Addr // source addresses; sessions take turns
 	Verify    Verify
 
@@ -141,6 +116,7 @@ func (o *Options) complete() error {
 	check(!o.Closed || o.Rate == 0, "a closed loop has no rate: leave out one of the two")
 	check(o.Backlog > 0 && o.Backlog <= maxBacklog, "backlog %d: want 1 to %d", o.Backlog, maxBacklog)
 	check(o.TLS == TLSNone || o.TLSConfig != nil, "no TLS configuration")
+	check(o.Mechanism != MechanismExternal || o.TLS != TLSNone && o.hasCertificate(), "EXTERNAL needs TLS and a client certificate")
 	if o.Profile != nil && !o.Closed && o.Rate == 0 {
 		o.Rate = o.Profile.PerSession * float64(o.Sessions)
 	}
@@ -152,6 +128,10 @@ func (o *Options) complete() error {
 		o.Dial = dialer
 	}
 	return errors.Join(errs...)
+}
+
+func (o *Options) hasCertificate() bool {
+	return o.TLSConfig != nil && len(o.TLSConfig.Certificates) > 0 || len(o.Users) > 0 && o.Users[0].Certificate != nil
 }
 
 // minRate is one operation in a day.

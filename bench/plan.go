@@ -1,6 +1,7 @@
 package bench
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -24,11 +25,15 @@ type Plan struct {
 	CA           string        `yaml:"ca"`          // PEM file; the system's by default
 	Insecure     bool          `yaml:"insecure"`    // certificates are not checked
 	ServerName   string        `yaml:"server_name"` // that certificates must be for; the target's host by default
+	Cert         string        `yaml:"cert"`        // PEM file with the client's certificate; {user} in it is the user's name
+	Key          string        `yaml:"key"`         // PEM file with its key, likewise; the same file by default
 	TLSVersion   string        `yaml:"tls_version"` // 1.2 or 1.3 alone; what both sides like best by default
 	Curve        string        `yaml:"tls_curve"`   // X25519, P256 or X25519MLKEM768 alone
 	Users        string        `yaml:"users"`       // a name, or a pattern: see ParseUsers
 	PasswordFile string        `yaml:"password_file"`
 	Mechanism    Mechanism     `yaml:"mechanism"`
+	ID           bool          `yaml:"id"`
+	Compress     bool          `yaml:"compress"`
 	Profile      string        `yaml:"profile"`
 	Verify       Verify        `yaml:"verify"`
 	Sessions     int           `yaml:"sessions"`
@@ -72,7 +77,7 @@ type RivalEntry struct {
 // Options turns a plan into options: files are read, names looked up, and targets beyond loopback refused unless they are allowed.
 func (p *Plan) Options(ctx context.Context, r Resolver, allowRemote bool) (Options, error) {
 	o := Options{
-		TLS: p.TLS, Mechanism: p.Mechanism, Verify: p.Verify, Sessions: p.Sessions, Duration: p.Duration, Ramp: p.Ramp, WarmUp: p.WarmUp,
+		TLS: p.TLS, Mechanism: p.Mechanism, ID: p.ID, Compress: p.Compress, Verify: p.Verify, Sessions: p.Sessions, Duration: p.Duration, Ramp: p.Ramp, WarmUp: p.WarmUp,
 		Closed: p.Closed, Rate: p.Rate, Backlog: p.Backlog, Timeout: p.Timeout, Grace: p.Grace, Seed: p.Seed,
 	}
 	var err error
@@ -93,11 +98,7 @@ func (p *Plan) Options(ctx context.Context, r Resolver, allowRemote bool) (Optio
 		}
 		o.Sources = append(o.Sources, source.Unmap())
 	}
-	names, err := ParseUsers(p.Users)
-	if err != nil {
-		return o, err
-	}
-	if o.Users, err = ReadPasswords(p.PasswordFile, names); err != nil {
+	if o.Users, err = p.users(); err != nil {
 		return o, err
 	}
 	if o.Profile, err = LoadProfile(p.Profile); err != nil {
@@ -108,6 +109,55 @@ func (p *Plan) Options(ctx context.Context, r Resolver, allowRemote bool) (Optio
 	}
 	o.Account, err = p.account()
 	return o, err
+}
+
+// users gives everybody what they sign in with.
+func (p *Plan) users() ([]User, error) {
+	names, err := ParseUsers(p.Users)
+	if err != nil {
+		return nil, err
+	}
+	var users []User
+	switch {
+	case p.PasswordFile != "":
+		if users, err = ReadPasswords(p.PasswordFile, names); err != nil {
+			return nil, err
+		}
+	case p.Mechanism != MechanismExternal:
+		return nil, fmt.Errorf("no password file: only the mechanism external signs in without")
+	default:
+		for _, name := range names {
+			users = append(users, User{Name: name})
+		}
+	}
+	return users, p.giveCertificates(users)
+}
+
+// ofUser stands for the user's name in the names of certificate files.
+const ofUser = "{user}"
+
+// giveCertificates reads the certificates that clients present.
+func (p *Plan) giveCertificates(users []User) error {
+	if p.Cert == "" && p.Key == "" {
+		return nil
+	}
+	if p.Cert == "" || p.TLS == TLSNone {
+		return fmt.Errorf("a client certificate needs cert and TLS")
+	}
+	var shared *tls.Certificate
+	for i := range users {
+		user := strings.NewReplacer(ofUser, users[i].Name)
+		if shared == nil || user.Replace(p.Cert) != p.Cert {
+			cert := user.Replace(p.Cert)
+			read, err := tls.LoadX509KeyPair(cert, cmp.Or(user.Replace(p.Key), cert))
+			if err != nil {
+				return fmt.Errorf("client certificate: %w", err)
+			}
+			shared = &read
+		}
+		users[i].Certificate = shared
+	}
+	return nil
 }
 
 func (p *Plan) tlsConfig() (*tls.Config, error) {
@@ -188,7 +238,7 @@ func LoadComparePlan(file string) (*ComparePlan, error) {
 		names[t.Name] = true
 		relative(file, &t.CA, &t.PIDFile)
 	}
-	relative(file, &plan.Work.CA, &plan.Work.PasswordFile)
+	relative(file, &plan.Work.CA, &plan.Work.PasswordFile, &plan.Work.Cert, &plan.Work.Key)
 	if strings.ContainsAny(plan.Work.Profile, "/.") {
 		relative(file, &plan.Work.Profile)
 	}

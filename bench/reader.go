@@ -50,6 +50,13 @@ func (r *responseReader) reset(src io.Reader) int {
 	return left
 }
 
+// rest takes what was read and not used.
+func (r *responseReader) rest() []byte {
+	rest := bytes.Clone(r.buf[r.from:r.to])
+	r.from = r.to
+	return rest
+}
+
 // read returns the next response, which is valid until the next call. Of a literal, its announcement stays in the text.
 func (r *responseReader) read() (*response, error) {
 	line, err := r.line()

@@ -33,6 +33,7 @@ type shard struct {
 	rows       [numRows]*rowRecord     // nil where nothing happened
 	delay      *hdrhistogram.Histogram // how late we began operations by our own fault
 	in, out    uint64                  // bytes in the measured time
+	wire       [2]uint64               // likewise, in and out, as they are on compressed connections
 	reconnects uint64
 	kinds      [numKinds]errorSamples
 	recent     tick
@@ -138,6 +139,16 @@ func (s *shard) moved(in, out uint64) {
 	s.recent.out += out
 }
 
+// movedCompressed counts bytes of compressed connections as they are on the wire.
+func (s *shard) movedCompressed(in, out uint64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.phase == phaseMeasuring {
+		s.wire[0] += in
+		s.wire[1] += out
+	}
+}
+
 // reconnected counts a session that signs in again.
 func (s *shard) reconnected() {
 	s.mu.Lock()
@@ -187,6 +198,7 @@ type results struct {
 	rows       [numRows]*rowRecord // nil where nothing happened
 	delay      *hdrhistogram.Histogram
 	in, out    uint64
+	wire       [2]uint64
 	reconnects uint64
 	kinds      [numKinds]errorSamples
 	warmUp     warmUp
@@ -209,6 +221,8 @@ func (r *recorder) results() *results {
 		all.delay.Merge(s.delay)
 		all.in += s.in
 		all.out += s.out
+		all.wire[0] += s.wire[0]
+		all.wire[1] += s.wire[1]
 		all.reconnects += s.reconnects
 		all.warmUp.add(&s.warmUp)
 		for kind := range s.kinds {

@@ -35,6 +35,8 @@ type Setup struct {
 	Sessions  int      `json:"sessions"`
 	Users     int      `json:"users"`
 	Mechanism string   `json:"mechanism"`
+	ID        bool     `json:"id,omitempty"`
+	Compress  bool     `json:"compress,omitempty"`
 	Closed    bool     `json:"closed"`
 	Rate      float64  `json:"rate,omitempty"` // operations due a second; not in a closed loop
 	Ramp      float64  `json:"ramp_s"`
@@ -59,6 +61,8 @@ type Totals struct {
 	OperationFates      Fates   `json:"operation_fates"`
 	In                  uint64  `json:"bytes_in"`
 	Out                 uint64  `json:"bytes_out"`
+	CompressedIn        uint64  `json:"compressed_bytes_in,omitempty"` // these bytes as COMPRESS made them
+	CompressedOut       uint64  `json:"compressed_bytes_out,omitempty"`
 	Errors              uint64  `json:"errors"` // of the whole run: the sum of all kinds
 }
 
@@ -179,7 +183,7 @@ func newTotals(all *results, seconds float64) Totals {
 	return Totals{
 		Commands: commands.Done, CommandsPerSecond: per(float64(commands.Done), seconds), CommandFates: commands,
 		Operations: operations.Done, OperationsPerSecond: per(float64(operations.Done), seconds), OperationFates: operations,
-		In: all.in, Out: all.out,
+		In: all.in, Out: all.out, CompressedIn: all.wire[0], CompressedOut: all.wire[1],
 	}
 }
 
@@ -187,7 +191,7 @@ func (e *engine) setup() Setup {
 	o := &e.options
 	s := Setup{
 		TLS: o.TLS.String(), Profile: o.Profile.Name, Sessions: o.Sessions, Users: len(o.Users), Closed: o.Closed,
-		Mechanism: o.Mechanism.String(), Ramp: o.Ramp.Seconds(), WarmUp: o.WarmUp.Seconds(), Duration: o.Duration.Seconds(), Timeout: o.Timeout.Seconds(), Grace: o.Grace.Seconds(),
+		Mechanism: o.Mechanism.String(), ID: o.ID, Compress: o.Compress, Ramp: o.Ramp.Seconds(), WarmUp: o.WarmUp.Seconds(), Duration: o.Duration.Seconds(), Timeout: o.Timeout.Seconds(), Grace: o.Grace.Seconds(),
 		Verify: o.Verify.String(), Seed: o.Seed, Version: o.Version, Machine: machine("/proc"),
 	}
 	if !o.Closed {

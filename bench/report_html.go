@@ -22,7 +22,6 @@ func (r *Report) WriteHTML(w io.Writer) error {
 	page, err := template.New("report").Funcs(template.FuncMap{
 		"micros": micros, "short": short, "bytes": bytesText,
 		"mean":  func(us float64) string { return micros(int64(math.Round(us))) },
-		"count": func(n uint64) float64 { return float64(n) },
 		"whole": func(n int64) float64 { return float64(n) },
 	}).Parse(reportPage)
 	if err != nil {

@@ -31,15 +31,31 @@ func (r *Report) writeHead(b *strings.Builder) {
 	fmt.Fprintf(b, "%s against %s, TLS %s, %d sessions, %s\n", r.Setup.Profile, strings.Join(r.Setup.Targets, ", "), r.Setup.TLS, r.Setup.Sessions, loop)
 	fmt.Fprintf(b, "%s\n", r.Setup.circumstances())
 	t := &r.Totals
-	fmt.Fprintf(b, "%s s measured; %s in, %s out\n", short(r.Seconds), bytesText(float64(t.In)), bytesText(float64(t.Out)))
+	fmt.Fprintf(b, "%s s measured; %s\n", short(r.Seconds), t.BytesText())
 	r.writeWarmUp(b)
 	fmt.Fprintf(b, "operations: %s done a second; %d due: %s\n", short(t.OperationsPerSecond), t.OperationFates.All, t.OperationFates)
 	fmt.Fprintf(b, "commands: %s done a second; %d sent: %s\n\n", short(t.CommandsPerSecond), t.CommandFates.All, t.CommandFates)
 }
 
+// BytesText says how much was sent and received.
+func (t *Totals) BytesText() string {
+	text := fmt.Sprintf("%s in, %s out", bytesText(float64(t.In)), bytesText(float64(t.Out)))
+	if t.CompressedIn+t.CompressedOut > 0 {
+		text += fmt.Sprintf(" (compressed: %s in, %s out)", bytesText(float64(t.CompressedIn)), bytesText(float64(t.CompressedOut)))
+	}
+	return text
+}
+
 // circumstances says under which conditions was measured, beside what was asked of the server.
 func (s *Setup) circumstances() string {
-	text := fmt.Sprintf("sign-in by %s, time-out %s s, grace %s s, answers checked: %s", s.Mechanism, short(s.Timeout), short(s.Grace), s.Verify)
+	extras := ""
+	if s.ID {
+		extras += " with ID"
+	}
+	if s.Compress {
+		extras += ", COMPRESS=DEFLATE"
+	}
+	text := fmt.Sprintf("sign-in by %s%s, time-out %s s, grace %s s, answers checked: %s", s.Mechanism, extras, short(s.Timeout), short(s.Grace), s.Verify)
 	if !s.Closed {
 		text += fmt.Sprintf(", backlog %d", s.Backlog)
 	}

@@ -9,6 +9,8 @@ const (
 	rowTLS
 	rowLogin
 	rowAuthenticate
+	rowID
+	rowCompress
 	rowSignIn
 	rowCapability
 	rowNoop
@@ -41,7 +43,7 @@ const (
 // rowNames are verbs as sent, or in small letters what is no command.
 var rowNames = [numRows]string{
 	rowConnect: "connect", rowStartTLS: "STARTTLS", rowTLS: "tls handshake", rowLogin: "LOGIN", rowAuthenticate: "AUTHENTICATE",
-	rowSignIn: "sign-in", rowCapability: "CAPABILITY", rowNoop: "NOOP", rowList: "LIST", rowCreate: "CREATE", rowDelete: "DELETE",
+	rowID: "ID", rowCompress: "COMPRESS", rowSignIn: "sign-in", rowCapability: "CAPABILITY", rowNoop: "NOOP", rowList: "LIST", rowCreate: "CREATE", rowDelete: "DELETE",
 	rowSelect: "SELECT", rowStatus: "STATUS", rowFetch: "UID FETCH", rowFetchBody: "UID FETCH body", rowEnvelopes: "FETCH envelopes", rowStore: "UID STORE", rowCopy: "UID COPY",
 	rowExpunge: "EXPUNGE", rowAppend: "APPEND", rowIdle: "IDLE", rowWake: "wake-up", rowDone: "DONE", rowLogout: "LOGOUT",
 	rowOpNoop: "noop, whole", rowOpFetch: "fetch, whole", rowOpPhone: "phone, whole", rowOpDesktop: "desktop, whole",

@@ -267,6 +267,8 @@ func (s *session) endOperation(err error) {
 	}
 }
 
+func (s *session) credential() credential { return s.engine.options.credential(s.user) }
+
 // report counts an error that occurs now.
 func (s *session) report(err error) { s.reportOf(time.Now(), err) }
 
@@ -274,7 +276,7 @@ func (s *session) report(err error) { s.reportOf(time.Now(), err) }
 func (s *session) reportOf(at time.Time, err error) {
 	f := &failure{kind: KindProtocol, row: s.script.row(), err: err}
 	errors.As(err, &f)
-	s.shard.wrong(f.kind, s.user.Name+": "+shown(f.Error(), s.user.Password), at)
+	s.shard.wrong(f.kind, s.user.Name+": "+shown(f.Error(), s.credential()), at)
 }
 
 // wrong reports an answer that cannot be right, and goes on.

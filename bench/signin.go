@@ -5,7 +5,6 @@ import (
 	"cmp"
 	"context"
 	"crypto/tls"
-	"encoding/base64"
 	"errors"
 	"fmt"
 	"net"
@@ -22,6 +21,9 @@ func (s *session) signIn(ctx context.Context, from time.Time) (*conversation, er
 	c, err := s.connect(ctx, from)
 	if err == nil {
 		err = s.authenticate(c)
+	}
+	if err == nil {
+		err = s.extend(c)
 	}
 	s.shard.ended(rowSignIn, from, fateOf(err))
 	if err != nil {
@@ -45,7 +47,7 @@ func (s *session) connect(ctx context.Context, from time.Time) (*conversation, e
 		s.shard.ended(rowConnect, from, fateOf(err))
 		return nil, err
 	}
-	c := &conversation{shard: s.shard, secret: s.user.Password, timeout: o.Timeout, tags: s.tags, cut: s.engine.isCut}
+	c := &conversation{shard: s.shard, credential: s.credential(), timeout: o.Timeout, tags: s.tags, cut: s.engine.isCut}
 	c.setConn(conn)
 	s.adopt(c)
 	if s.engine.isCut() { // it came too late for the engine
@@ -73,6 +75,9 @@ func (s *session) connect(ctx context.Context, from time.Time) (*conversation, e
 func (s *session) handshake(ctx context.Context, c *conversation, from time.Time) error {
 	o := &s.engine.options
 	config := o.TLSConfig.Clone()
+	if s.user.Certificate != nil {
+		config.Certificates = []tls.Certificate{*s.user.Certificate}
+	}
 	config.ServerName = cmp.Or(config.ServerName, s.target.Host)
 	conn := tls.Client(c.conn, config)
 	ctx, cancel := context.WithTimeout(ctx, o.Timeout)
@@ -117,41 +122,10 @@ func (c *conversation) greeting() error {
 		return c.giveUp(broken(rowConnect, err))
 	}
 	if resp.kind != untagged || resp.status != statusOK {
-		return c.giveUp(failed(KindGreeting, rowConnect, "%s %s", shown(string(resp.name), c.secret), shown(string(resp.args), c.secret)))
+		return c.giveUp(failed(KindGreeting, rowConnect, "%s %s", shown(string(resp.name), c.credential), shown(string(resp.args), c.credential)))
 	}
 	c.caps.read(resp)
 	return nil
-}
-
-// authenticate signs in by LOGIN, or by PLAIN where that is wanted or the name needs it.
-func (s *session) authenticate(c *conversation) error {
-	name, password := quoted(s.user.Name), quoted(string(s.user.Password))
-	before := c.caps
-	c.caps = capabilities{} // after sign-in others hold
-	if s.engine.options.Mechanism == MechanismLogin && name != "" && password != "" {
-		return fatal(c.command(rowLogin, name+" "+password, time.Time{}, c.caps.read))
-	}
-	plain := base64.StdEncoding.EncodeToString([]byte("\x00" + s.user.Name + "\x00" + string(s.user.Password)))
-	if before.saslIR {
-		return fatal(c.command(rowAuthenticate, "PLAIN "+plain, time.Time{}, c.caps.read))
-	}
-	c.begin(rowAuthenticate, "PLAIN", time.Time{})
-	return fatal(c.wait(rowAuthenticate, func(resp *response) {
-		c.caps.read(resp)
-		if resp.kind == continuation {
-			c.Write([]byte(plain + "\r\n")) // if this fails, so does reading the answer
-			plain = "*"
-		}
-	}))
-}
-
-// fatal makes a refusal an error that the connection does not survive.
-func fatal(err error) error {
-	var f *failure
-	if errors.As(err, &f) && f.kind.keeps() {
-		return &failure{KindSignIn, f.row, f.err}
-	}
-	return err
 }
 
 // quoted makes a quoted string, or "" of what can be none.
@@ -182,6 +156,10 @@ func (caps *capabilities) read(resp *response) {
 			caps.uidPlus = true
 		case "SASL-IR":
 			caps.saslIR = true
+		case "ID":
+			caps.id = true
+		case "COMPRESS=DEFLATE":
+			caps.deflate = true
 		}
 	}
 }

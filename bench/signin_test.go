@@ -17,8 +17,8 @@ import (
 // TestSignInDialogues plays the ways to sign in and to append that depend on the server, word by word.
 func TestSignInDialogues(t *testing.T) {
 	plain := base64.StdEncoding.EncodeToString([]byte("\x00us\xc3\xa9r \"1\"\x00secret"))
-	login := Options{Users: []User{{`us"er\1`, "secret"}}}
-	sasl := Options{Users: []User{{"us\xc3\xa9r \"1\"", "secret"}}}
+	login := Options{Users: []User{{Name: `us"er\1`, Password: "secret"}}}
+	sasl := Options{Users: []User{{Name: "us\xc3\xa9r \"1\"", Password: "secret"}}}
 	const end = "C: ${tag} LOGOUT\nS: ${tag} OK bye\n"
 	for _, c := range []struct {
 		name    string

@@ -3,6 +3,7 @@ package bench
 import (
 	"bufio"
 	"bytes"
+	"crypto/tls"
 	"fmt"
 	"io"
 	"os"
@@ -31,8 +32,9 @@ func (Password) MarshalText() ([]byte, error) { return []byte(passwordMask), nil
 
 // User is somebody to sign in as.
 type User struct {
-	Name     string
-	Password Password
+	Name        string
+	Password    Password         // for OAuth mechanisms the token; none for EXTERNAL
+	Certificate *tls.Certificate // the user's own, if any
 }
 
 // ParseUsers reads who signs in: a name, or a pattern with a range such as "user%04d:1-2000", which is user0001 to user2000. The
@@ -113,7 +115,7 @@ func givePasswords(text []byte, names []string) ([]User, error) {
 	users := make([]User, len(names))
 	if len(lines) == 1 {
 		for i, name := range names {
-			users[i] = User{name, Password(lines[0])}
+			users[i] = User{Name: name, Password: Password(lines[0])}
 		}
 		return users, nil
 	}
@@ -130,7 +132,7 @@ func givePasswords(text []byte, names []string) ([]User, error) {
 		if !known {
 			return nil, fmt.Errorf("no password for %s", name)
 		}
-		users[i] = User{name, password}
+		users[i] = User{Name: name, Password: password}
 	}
 	return users, nil
 }

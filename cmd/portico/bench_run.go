@@ -67,16 +67,19 @@ func connectionFlags(cmd *cobra.Command, p *bench.Plan) {
 	flags.StringVar(&p.CA, "ca", "", "PEM `file` with the authority of the server's certificate; the system's by default")
 	flags.BoolVar(&p.Insecure, "insecure", false, "do not check the server's certificate")
 	flags.StringVar(&p.ServerName, "server-name", "", "`name` the certificate must be for; the target's host by default")
+	flags.StringVar(&p.Cert, "cert", "", "PEM `file` with the client's certificate; {user} in its name is the user's")
+	flags.StringVar(&p.Key, "key", "", "PEM `file` with its key, likewise; the same file by default")
 	flags.StringVar(&p.TLSVersion, "tls-version", "", "only this `version` of TLS: 1.2 or 1.3")
 	flags.StringVar(&p.Curve, "tls-curve", "", "only this key `exchange`: X25519, P256 or X25519MLKEM768")
 	flags.StringVar(&p.Users, "users", "", "a user's name, or a `pattern` with a range: user%04d:1-2000")
-	flags.StringVar(&p.PasswordFile, "password-file", "", "`file` with one line, everybody's password, or with lines NAME:PASSWORD")
-	flags.TextVar(&p.Mechanism, "mechanism", bench.MechanismLogin, "how to sign in: `login or plain`")
+	flags.StringVar(&p.PasswordFile, "password-file", "", "`file` with one line, everybody's password or token, or with lines NAME:PASSWORD")
+	flags.TextVar(&p.Mechanism, "mechanism", bench.MechanismLogin, "how to sign in: `login, plain, xoauth2, oauthbearer or external`; external needs --cert")
+	flags.BoolVar(&p.ID, "id", false, "send ID after each sign-in")
+	flags.BoolVar(&p.Compress, "compress", false, "compress connections after sign-in (COMPRESS=DEFLATE)")
 	flags.DurationVar(&p.Timeout, "timeout", bench.DefaultTimeout, "`time` from the sending of a command to its answer; untagged responses do not extend it")
 	flags.StringArrayVar(&p.Source, "source", nil, "source `address`; may be repeated, sessions take turns")
 	cmd.MarkFlagRequired("target")
 	cmd.MarkFlagRequired("users")
-	cmd.MarkFlagRequired("password-file")
 }
 
 // runFlags fills a plan from flags.

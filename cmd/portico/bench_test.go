@@ -119,6 +119,8 @@ func TestBenchRefuses(t *testing.T) {
 		{"--source here", "source"},
 		{"--pid 99999999", "no process"},
 		{"--closed --rate 5", "a closed loop has no rate"},
+		{"--mechanism digest-md5", "login, plain, xoauth2, oauthbearer, external"},
+		{"--cert a.pem", "needs cert and TLS"},
 		{"--fail-if p99>100", "want a number with its unit"},
 	} {
 		args := append([]string{"bench", "run", "--target", addr, "--users", "u", "--password-file", passwords}, strings.Fields(c.change)...)

@@ -1,0 +1,101 @@
+package bench
+
+import (
+	"encoding/base64"
+	"errors"
+	"strings"
+	"time"
+)
+
+// authenticate signs in by LOGIN, or by AUTHENTICATE where that is wanted or the name needs it.
+func (s *session) authenticate(c *conversation) error {
+	name, password := quoted(s.user.Name), quoted(string(s.user.Password))
+	before := c.caps
+	c.caps = capabilities{} // after sign-in others hold
+	if s.engine.options.Mechanism == MechanismLogin && name != "" && password != "" {
+		return fatal(c.command(rowLogin, name+" "+password, time.Time{}, c.caps.read))
+	}
+	mechanism := strings.ToUpper(c.credential.mechanism.String())
+	answer := c.credential.encoded()
+	if before.saslIR {
+		mechanism, answer = mechanism+" "+answer, c.credential.next()
+	}
+	reason := ""
+	c.begin(rowAuthenticate, mechanism, time.Time{})
+	err := c.wait(rowAuthenticate, func(resp *response) {
+		c.caps.read(resp)
+		if resp.kind != continuation {
+			return
+		}
+		if challenge, err := base64.StdEncoding.DecodeString(string(resp.args)); err == nil {
+			reason = string(challenge)
+		}
+		c.Write([]byte(answer + "\r\n")) // if this fails, so does reading the answer
+		answer = c.credential.next()
+	})
+	return fatal(because(err, c.credential.hide(reason)))
+}
+
+// because adds the server's reason to a refusal: mechanisms with tokens give it in a challenge.
+func because(err error, reason string) error {
+	var f *failure
+	if reason == "" || !errors.As(err, &f) || f.kind != KindSignIn {
+		return err
+	}
+	return failed(f.kind, f.row, "%v: %s", f.err, shown(reason, credential{}))
+}
+
+// fatal makes a refusal an error that the connection does not survive.
+func fatal(err error) error {
+	var f *failure
+	if errors.As(err, &f) && f.kind.keeps() {
+		return &failure{KindSignIn, f.row, f.err}
+	}
+	return err
+}
+
+// extend does what the run wants beside signing in: ID, and COMPRESS last.
+func (s *session) extend(c *conversation) error {
+	o := &s.engine.options
+	if !o.ID && !o.Compress {
+		return nil
+	}
+	if err := c.learn(); err != nil {
+		return fatal(err)
+	}
+	if o.ID {
+		if !c.caps.id {
+			return c.giveUp(failed(KindSignIn, rowID, "the server does not offer ID"))
+		}
+		if err := c.command(rowID, identity(o.Version), time.Time{}, nil); err != nil {
+			return fatal(err)
+		}
+	}
+	if o.Compress {
+		return s.compress(c)
+	}
+	return nil
+}
+
+// identity is what clients say of themselves (RFC 2971).
+func identity(version string) string {
+	if version = quoted(version); version == "" || version == `""` {
+		return `("name" "portico bench")`
+	}
+	return `("name" "portico bench" "version" ` + version + `)`
+}
+
+// compress turns the connection to DEFLATE (RFC 4978).
+func (s *session) compress(c *conversation) error {
+	if !c.caps.deflate {
+		return c.giveUp(failed(KindSignIn, rowCompress, "the server does not offer COMPRESS=DEFLATE"))
+	}
+	if err := c.command(rowCompress, "DEFLATE", time.Time{}, nil); err != nil {
+		return fatal(err)
+	}
+	early := c.in.rest() // what follows the answer is compressed
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	c.setConn(newDeflated(c.conn, early, func(in, out uint64) { c.shard.movedCompressed(in, out) }))
+	return nil
+}
