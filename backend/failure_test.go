@@ -66,6 +66,32 @@ func TestPlainFailures(t *testing.T) {
 	}
 }
 
+// A server that refuses a sign-in since the account has too many connections has judged it, whether it answers or says BYE. Before
+// the sign-in the same words are about the server.
+func TestTooManyConnections(t *testing.T) {
+	testkit.NoLeaks(t)
+	const dovecot = "Maximum number of connections from user+IP exceeded (mail_max_userip_connections=10)"
+	for _, test := range []struct {
+		dialogue dialogue
+		crowded  bool
+	}{
+		{dialogue{greeting, aliceLogin, "S: p1 NO [LIMIT] not now"}, true},
+		{dialogue{greeting, aliceLogin, "S: p1 NO [UNAVAILABLE] " + dovecot}, true},
+		{dialogue{greeting, aliceLogin, "S: p1 NO Too many connections"}, true},
+		{dialogue{greeting, aliceLogin, "S: * BYE [UNAVAILABLE] " + dovecot}, true},
+		{dialogue{greeting, aliceLogin, "S: * BYE [LIMIT] not now"}, true},
+		{dialogue{greeting, aliceLogin, "S: p1 NO [UNAVAILABLE] not now"}, false},
+		{dialogue{greeting, aliceLogin, "S: * BYE bored"}, false},
+		{dialogue{"S: * BYE Too many connections"}, false},
+	} {
+		tier := tier(t, Timeouts{}, server(TLSNone, nil, fake(t, nil, test.dialogue)))
+		_, err := signInAs(t, tier, alice())
+		if e := failure(t, err); e.Crowded != test.crowded {
+			t.Errorf("%q: Crowded is %v, want %v", test.dialogue[len(test.dialogue)-1], e.Crowded, test.crowded)
+		}
+	}
+}
+
 func wantFailure(t *testing.T, err error, kind Kind, phase string) {
 	t.Helper()
 	e := failure(t, err)

@@ -308,7 +308,7 @@ func (p *Place) behind(c byte, k tokenKind) placeState {
 		p.brack = false
 		return placeAtom
 	}
-	p.mute = p.verb == VerbAppend && k == kindNone && p.depth == 0 && p.step != appendNext
+	p.mute = p.verb == VerbAppend && p.depth == 0 && p.step != appendNext
 	return placeLost // the command's end too
 }
 
