@@ -301,8 +301,10 @@ func TestIdentityOfACertificate(t *testing.T) {
 	if got := identity(c); got != "alice" {
 		t.Errorf("by its common name: %q", got)
 	}
-	c.EmailAddresses = []string{"alice@example.org", "bob@example.org"}
-	if got := identity(c); got != "alice@example.org" {
-		t.Errorf("by its mail addresses: %q", got)
+	for _, addresses := range [][]string{{"alice@example.org"}, {"alice@example.org", "bob@example.org"}} {
+		c.EmailAddresses = addresses
+		if got := identity(c); got != "alice@example.org" {
+			t.Errorf("by %q: %q", addresses, got)
+		}
 	}
 }

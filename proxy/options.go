@@ -1,7 +1,6 @@
 package proxy
 
 import (
-	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -37,7 +36,6 @@ func (o Options) withDefaults() (Options, error) {
 	if o.Relay == nil {
 		return o, errors.New("no relay")
 	}
-	o.SetupSlots = cmp.Or(o.SetupSlots, 1)
 	if o.Random == nil {
 		o.Random = rand.Reader
 	}

@@ -181,8 +181,8 @@ func (lp *loop) housekeep(now int64) {
 	lp.endSome(now)
 	if len(lp.purses) > 0 {
 		lp.payDebts(now)
-		lp.tidyPurses(now)
 	}
+	lp.tidyPurses(now)
 	lp.trim()
 	for i := 0; i < len(lp.closing); {
 		if l := lp.closing[i]; l.phase == closed {

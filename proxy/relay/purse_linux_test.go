@@ -41,6 +41,42 @@ func TestAllowance(t *testing.T) {
 	}
 }
 
+// What a user has drawn stays for 100 ticks without a command, and is dropped before 200 have passed. Full buckets are
+// dropped every 600.
+func TestPursesAreDropped(t *testing.T) {
+	lp := &loop{purses: make(map[string]*purse), allowance: &allowance{}, draws: 4, limited: true}
+	lp.allowance.set(80, 100)
+	var now int64
+	tick := func(to uint64) {
+		for lp.ticks < to {
+			lp.ticks++
+			now += int64(100 * time.Millisecond)
+			lp.tidyPurses(now)
+		}
+	}
+	tick(50)
+	lp.pays("ann", 1, now)
+	tick(100)
+	lp.pays("bob", 1, now)
+	for _, step := range []struct {
+		ticks    uint64
+		ann, bob bool
+	}{{100, true, true}, {199, true, true}, {200, false, true}, {299, false, true}, {300, false, false}} {
+		tick(step.ticks)
+		if ann, bob := lp.purses["ann"] != nil, lp.purses["bob"] != nil; ann != step.ann || bob != step.bob {
+			t.Errorf("after %d ticks: ann %v, bob %v", step.ticks, ann, bob)
+		}
+	}
+	tick(599)
+	if n := len(lp.allowance.users); n != 2 {
+		t.Errorf("%d buckets after %d ticks, want 2", n, lp.ticks)
+	}
+	tick(600)
+	if n := len(lp.allowance.users); n != 0 {
+		t.Errorf("%d full buckets after %d ticks", n, lp.ticks)
+	}
+}
+
 // A user who sends too much is not read until that is paid for, over all sessions together; nothing is lost, and nobody is refused.
 func TestLimit(t *testing.T) {
 	testkit.NoLeaks(t)
