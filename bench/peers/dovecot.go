@@ -19,10 +19,11 @@ type dovecotProxy struct {
 	Cert, Key          string
 	SinkHost, SinkPort string
 	ServerTLS          bool
+	Workers            int    // login processes
 	Groups             string // for the key exchange, as OpenSSL lists them
 }
 
-// startDovecot starts Dovecot as a login proxy, one login process for all.
+// startDovecot starts Dovecot as a login proxy.
 func startDovecot(s *site, serverTLS bool) (*Peer, error) {
 	version := s.system.says("dovecot", "--version")
 	release := version[:min(len("2.3"), len(version))]
@@ -38,7 +39,7 @@ func startDovecot(s *site, serverTLS bool) (*Peer, error) {
 		return nil, err
 	}
 	s.atEnd = append(s.atEnd, func() { os.RemoveAll(dir) })
-	proxy := dovecotProxy{Dir: dir, Cert: s.cert, Key: s.key, ServerTLS: serverTLS, Groups: s.system.groups()}
+	proxy := dovecotProxy{Dir: dir, Cert: s.cert, Key: s.key, ServerTLS: serverTLS, Workers: s.workers, Groups: s.system.groups()}
 	_, proxy.PlainPort, _ = net.SplitHostPort(addrs[0])
 	_, proxy.TLSPort, _ = net.SplitHostPort(addrs[1])
 	sink := s.sink
@@ -120,8 +121,8 @@ service anvil {
 }
 service imap-login {
   chroot =
-  process_min_avail = 1
-  process_limit = 1
+  process_min_avail = {{.Workers}}
+  process_limit = {{.Workers}}
   client_limit = 9200
   inet_listener imap {
     port = {{.PlainPort}}

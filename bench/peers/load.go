@@ -5,6 +5,7 @@ package peers
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
@@ -12,6 +13,7 @@ import (
 	"net"
 	"os"
 	"strconv"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 )
@@ -38,9 +40,21 @@ type client struct {
 
 // signIn opens a session. config is nil for plain text.
 func signIn(addr string, config *tls.Config, user string) (*client, error) {
-	conn, err := net.Dial("tcp", addr)
+	c, err := connect(context.Background(), addr, config)
 	if err != nil {
 		return nil, err
+	}
+	return c, c.logIn(user)
+}
+
+// connect returns a client that has read the greeting. If ctx has a deadline, it holds until logIn has ended.
+func connect(ctx context.Context, addr string, config *tls.Config) (*client, error) {
+	conn, err := new(net.Dialer).DialContext(ctx, "tcp", addr)
+	if err != nil {
+		return nil, err
+	}
+	if deadline, ok := ctx.Deadline(); ok {
+		conn.SetDeadline(deadline)
 	}
 	if config != nil {
 		conn = tls.Client(conn, config)
@@ -50,11 +64,17 @@ func signIn(addr string, config *tls.Config, user string) (*client, error) {
 		conn.Close()
 		return nil, fmt.Errorf("greeting: %w", err)
 	}
-	if err := c.do("a LOGIN " + user + " secret\r\n"); err != nil {
-		conn.Close()
-		return nil, fmt.Errorf("sign-in: %w", err)
-	}
 	return c, nil
+}
+
+// logIn signs a client in. A client that cannot is closed.
+func (c *client) logIn(user string) error {
+	if err := c.do("a LOGIN " + user + " secret\r\n"); err != nil {
+		c.conn.Close()
+		return fmt.Errorf("sign-in: %w", err)
+	}
+	c.conn.SetDeadline(time.Time{})
+	return nil
 }
 
 // do sends a command with the tag "a" and reads up to its answer.

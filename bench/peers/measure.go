@@ -83,6 +83,7 @@ func groups(s *site, all []starter, program string, o Options) []group {
 	for _, l := range loads() {
 		list = append(list, group{l.name, func() ([]*row, error) { return one(loadRow(s, all, l, rounds)) }})
 	}
+	list = append(list, group{"round trip", func() ([]*row, error) { return one(roundTripRow(s, all, rounds)) }})
 	for i, w := range memoryWays {
 		list = append(list, group{"idle session, " + w.name, func() ([]*row, error) { return two(memoryRows(s, all, i, o.MemoryRounds)) }})
 	}
@@ -92,6 +93,8 @@ func groups(s *site, all []starter, program string, o Options) []group {
 	return append(list,
 		group{"sign-in, plain", func() ([]*row, error) { return one(signInRow(s, all, false, rounds)) }},
 		group{"sign-in, new TLS session", func() ([]*row, error) { return one(signInRow(s, all, true, rounds)) }},
+		group{"sign-ins at once", func() ([]*row, error) { return two(handedOverRows(s, all, rounds)) }},
+		group{"reconnect", func() ([]*row, error) { return two(reconnectRows(s, all, rounds)) }},
 		group{"storm", func() ([]*row, error) { return two(stormRows(s, all, rounds)) }},
 		group{"9,000 sessions", func() ([]*row, error) { return one(crowdRow(s, all, rounds)) }},
 		group{"scrape", func() ([]*row, error) { return two(scrapeRows(s, program, rounds)) }},

@@ -26,7 +26,7 @@ func (r *Result) Table() string {
 			}
 			fmt.Fprintf(&out, "| %s ", cell)
 		}
-		fmt.Fprintf(&out, "| %s | %s | %s |\n", ratioCell(row), figure(row.bar), verdict(row))
+		fmt.Fprintf(&out, "| %s | %s | %s |\n", ratioCell(row), barCell(row), verdict(row))
 	}
 	for _, row := range r.rows {
 		if row.note != "" {
@@ -49,8 +49,19 @@ func ratioCell(r *row) string {
 	return ratio.judged().String() + " x " + best
 }
 
+func barCell(r *row) string {
+	if r.bar == 0 {
+		return "-"
+	}
+	return figure(r.bar)
+}
+
+// verdict is empty for a row without a bar.
 func verdict(r *row) string {
-	if r.met() {
+	switch {
+	case r.bar == 0:
+		return ""
+	case r.met():
 		return "met"
 	}
 	return "**short**"

@@ -108,13 +108,11 @@ func shortSessionRow(s *site, all []starter, kind shortSession, rounds int) (*ro
 	r := &row{name: kind.name, unit: "us CPU each", bar: kind.bar, unranked: map[string]bool{"haproxy": !kind.tls}}
 	var config *tls.Config
 	if kind.tls {
-		config = s.client
-		if s.system.hybrid {
-			r.name += ", hybrid key exchange"
-			if config, err = clientTLS(s.ca, tls.X25519MLKEM768); err != nil {
-				return nil, err
-			}
+		var hybrid string
+		if config, hybrid, err = s.newTLS(); err != nil {
+			return nil, err
 		}
+		r.name += hybrid
 	}
 	rates := make(map[string][]float64)
 	turn := func(p *Peer, length time.Duration) (cost float64, err error) {

@@ -28,6 +28,7 @@ type site struct {
 	client        *tls.Config
 	system        system   // of the peers
 	logging       string   // Portico's level
+	workers       int      // that each peer has
 	env           []string // of what it runs, beside this program's own
 	sinks         []*exec.Cmd
 	atEnd         []func()
@@ -35,6 +36,16 @@ type site struct {
 	mu      sync.Mutex
 	stopped bool
 	started map[*exec.Cmd]bool // what runs, or has run
+}
+
+// newTLS returns clients' configuration for new TLS sessions, with the hybrid key exchange if the peers' OpenSSL has it; hybrid is
+// what a row's name says of it.
+func (s *site) newTLS() (config *tls.Config, hybrid string, err error) {
+	if !s.system.hybrid {
+		return s.client, "", nil
+	}
+	config, err = clientTLS(s.ca, tls.X25519MLKEM768)
+	return config, ", hybrid key exchange", err
 }
 
 // openSite makes a site in a temporary folder, which close removes. When ctx is done, what runs is killed.
@@ -65,7 +76,7 @@ func openSite(ctx context.Context, root string) (*site, error) {
 
 // newSite makes the certificate and starts the mailbox servers in dir.
 func newSite(dir string, peers system) (*site, error) {
-	s := &site{dir: dir, system: peers, logging: quiet, started: make(map[*exec.Cmd]bool)}
+	s := &site{dir: dir, system: peers, logging: quiet, workers: 1, started: make(map[*exec.Cmd]bool)}
 	ca, err := backendtest.NewCA("peers")
 	if err != nil {
 		return nil, err

@@ -62,10 +62,12 @@ admin: {socket: %q, address: %q}
 mailbox_servers:
 %sdatabases:
 %ssettings: {login_type: plain_text_login, max_connections_per_user: 100000}
+trusted_networks: [127.0.0.1/32] # stands for all clients
 log: {level: %s}
-loops: 1
+loops: %d
 data_dir: %q
-`, addrs[0], addrs[1], s.cert, s.key, filepath.Join(dir, "admin.sock"), addrs[2], mailboxServers.String(), databases.String(), s.logging, dir), 0o600)
+`, addrs[0], addrs[1], s.cert, s.key, filepath.Join(dir, "admin.sock"), addrs[2], mailboxServers.String(), databases.String(), s.logging,
+		s.workers, dir), 0o600)
 	if err != nil {
 		return nil, err
 	}
@@ -103,7 +105,7 @@ http {
 	config := filepath.Join(dir, "nginx.conf")
 	err = os.WriteFile(config, fmt.Appendf(nil, `
 include /etc/nginx/modules-enabled/*mail.conf;
-worker_processes 1; worker_rlimit_nofile 20000; daemon off; pid %[1]s/nginx.pid; error_log stderr warn;
+worker_processes %[8]d; worker_rlimit_nofile 20000; daemon off; pid %[1]s/nginx.pid; error_log stderr warn;
 events { worker_connections 19000; }
 mail {
   server_name bench; auth_http %[2]s/auth; proxy_pass_error_message on;
@@ -112,7 +114,7 @@ mail {
   server { listen %[5]s; protocol imap; proxy on; }
   server { listen %[6]s ssl; protocol imap; proxy on; }
 }
-`, dir, addrs[2], s.cert, s.key, addrs[0], addrs[1], s.system.groups()), 0o600)
+`, dir, addrs[2], s.cert, s.key, addrs[0], addrs[1], s.system.groups(), s.workers), 0o600)
 	if err != nil {
 		return nil, err
 	}
@@ -139,7 +141,7 @@ func startHAProxy(s *site, serverTLS bool) (*Peer, error) {
 	}
 	config, err := s.file("haproxy.cfg", fmt.Sprintf(`
 global
-  nbthread 1
+  nbthread %d
   maxconn 9200
   ssl-default-bind-curves %s
   ssl-default-bind-options ssl-min-ver TLSv1.3
@@ -156,7 +158,7 @@ frontend tls
   default_backend sink
 backend sink
   server sink %s
-`, s.system.groups(), addrs[0], addrs[1], s.cert, server))
+`, s.workers, s.system.groups(), addrs[0], addrs[1], s.cert, server))
 	if err != nil {
 		return nil, err
 	}
