@@ -20,6 +20,7 @@ type logSink struct {
 	mu       sync.Mutex
 	out      io.Writer
 	priority *priority // nil unless the lines go to systemd's journal
+	batch    *batch
 }
 
 // priority puts a line's priority in front of it, as systemd reads it (sd-daemon(3)).
@@ -46,12 +47,15 @@ func (p *priority) Write(line []byte) (int, error) {
 // newLog returns a logger that writes to out, and its sink. journal says that out is systemd's.
 func newLog(out io.Writer, config configs.Log, journal bool) (zerolog.Logger, *logSink) {
 	sink := &logSink{}
+	sink.batch = &batch{out: out, flushing: sink.flush}
+	terminal := isTerminal(out)
+	out = sink.batch
 	if journal {
 		sink.priority = &priority{out: out, level: zerolog.NoLevel}
 		out = sink.priority
 	}
 	if config.Format == configs.LogConsole {
-		out = zerolog.ConsoleWriter{Out: out, NoColor: !isTerminal(out), TimeFormat: "15:04:05.000"}
+		out = zerolog.ConsoleWriter{Out: out, NoColor: !terminal, TimeFormat: "15:04:05.000"}
 	}
 	sink.out = out
 	sink.setLevel(config.Level)
@@ -89,11 +93,12 @@ var levels = map[configs.LogLevel]zerolog.Level{
 func (s *logSink) Sample(level zerolog.Level) bool { return int32(level) >= s.level.Load() }
 
 // Write implements io.Writer, for lines without a level.
-func (s *logSink) Write(line []byte) (int, error) { return s.write(zerolog.NoLevel, line) }
+func (s *logSink) Write(line []byte) (int, error) { return s.write(zerolog.NoLevel, line, false) }
 
-func (s *logSink) write(level zerolog.Level, line []byte) (int, error) {
+func (s *logSink) write(level zerolog.Level, line []byte, mayWait bool) (int, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.batch.mayWait = mayWait
 	if s.priority != nil {
 		s.priority.level = level
 	}
@@ -105,7 +110,7 @@ func (s *logSink) WriteLevel(level zerolog.Level, line []byte) (int, error) {
 	if !s.Sample(level) {
 		return len(line), nil
 	}
-	return s.write(level, line)
+	return s.write(level, line, false)
 }
 
 // toJournal tells whether a writer is the stream to systemd's journal, which JOURNAL_STREAM names: a file that is redirected elsewhere is not.

@@ -2,10 +2,12 @@ package main
 
 import (
 	"encoding/json"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"portico/backend/backendtest/testkit"
@@ -45,6 +47,51 @@ func TestConsoleLogHasNoColourInAFile(t *testing.T) {
 	if text := out.String(); strings.Contains(text, "\x1b") || !strings.HasSuffix(text, "INF words server=mbx1\n") {
 		t.Errorf("%q", text)
 	}
+}
+
+// Lines of sessions wait for each other for a moment; a warning, and a line of anything else, takes along those before
+// it. So they keep their order, and none is left behind.
+func TestLinesThatWait(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for _, format := range []configs.LogFormat{configs.LogJSON, configs.LogConsole} {
+			out := &testkit.Log{}
+			log, sink := newLog(out, configs.Log{Level: configs.LogInfo, Format: format}, true)
+			sessions := sink.patient(log)
+			written := 0
+			check := func(when string, want int) {
+				t.Helper()
+				if written += want; strings.Count(out.String(), "\n") != written {
+					t.Errorf("%s: %s: want %d lines of\n%s", format, when, written, out)
+				}
+			}
+			sessions.Info().Msg("1")
+			sessions.Debug().Msg("nobody wants this")
+			sessions.Info().Msg("2")
+			check("at once", 0)
+			time.Sleep(batchWaits)
+			synctest.Wait()
+			check("a moment later", 2)
+			sessions.Info().Msg("3")
+			sessions.Warn().Msg("4")
+			check("with a warning", 2)
+			sessions.Info().Msg("5")
+			log.Info().Msg("6")
+			check("with another line", 2)
+			sessions.Info().Msg("7")
+			sink.flush()
+			check("at the end", 1)
+			sessions.Info().Msg(strings.Repeat("8", batchSize))
+			check("with no room", 1)
+			if format != configs.LogJSON {
+				continue
+			}
+			for i, line := range strings.Split(strings.TrimSpace(out.String()), "\n") {
+				if want := fmt.Sprintf(`"%d`, i+1); !strings.Contains(line, `"message":`+want) || line[0] != '<' {
+					t.Errorf("line %d is %.80s", i+1, line)
+				}
+			}
+		}
+	})
 }
 
 // Under systemd each line has its priority, in either format; elsewhere it has none.

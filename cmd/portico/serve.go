@@ -100,6 +100,7 @@ func (s *service) stop(signals <-chan os.Signal) error {
 				last = time.After(lastPatience)
 			}
 		case <-last:
+			s.sink.flush()
 			return errors.New("stopping at once did not work: the process ends with sessions open")
 		}
 	}

@@ -186,7 +186,7 @@ func (s *service) startProxy(settings proxy.Settings, cpus int) error {
 	}
 	s.bound(s.config)
 	s.server, err = proxy.New(proxy.Options{
-		Settings: settings, Relay: s.relay, Log: s.log, Registerer: s.registry, SetupSlots: setupSlots(s.config, cpus),
+		Settings: settings, Relay: s.relay, Log: s.sink.patient(s.log), Registerer: s.registry, SetupSlots: setupSlots(s.config, cpus),
 		ProtocolLog: s.protocol, KeptDescriptors: keptDescriptors(descriptorLimit()),
 	})
 	if err == nil {
@@ -407,6 +407,7 @@ func (s *service) shutdown(ctx context.Context) (inOrder bool) {
 			s.log.Error().Err(err).Msg("the store did not close in order")
 		}
 	}
+	s.sink.flush()
 	return inOrder
 }
 
