@@ -36,7 +36,7 @@ type Result struct {
 	Errors  uint64            `json:"errors"`
 	Failed  int               `json:"rounds_failed"`       // in which something was not done, was wrong, or failed a condition
 	Short   int               `json:"rounds_short_of_cpu"` // in which the tool was short of CPU, so that latencies are its own
-	Reports []*Report         `json:"-"`
+	Reports []*Report         `json:"reports"`             // one for each round
 }
 
 // Figure is one measure over all rounds that have it. In a round in which nothing was answered there is no latency, for example.

@@ -1,6 +1,7 @@
 package bench
 
 import (
+	"crypto/tls"
 	"encoding/json"
 	"io"
 	"time"
@@ -29,26 +30,29 @@ type Report struct {
 
 // Setup is what was asked for.
 type Setup struct {
-	Targets   []string `json:"targets"`
-	TLS       string   `json:"tls"`
-	Profile   string   `json:"profile"`
-	Sessions  int      `json:"sessions"`
-	Users     int      `json:"users"`
-	Mechanism string   `json:"mechanism"`
-	ID        bool     `json:"id,omitempty"`
-	Compress  bool     `json:"compress,omitempty"`
-	Closed    bool     `json:"closed"`
-	Rate      float64  `json:"rate,omitempty"` // operations due a second; not in a closed loop
-	Ramp      float64  `json:"ramp_s"`
-	WarmUp    float64  `json:"warm_up_s,omitempty"`
-	Duration  float64  `json:"duration_s"`
-	Timeout   float64  `json:"timeout_s"`
-	Backlog   int      `json:"backlog,omitempty"` // operations of one session; not in a closed loop
-	Grace     float64  `json:"grace_s"`
-	Verify    string   `json:"verify"`
-	Seed      uint64   `json:"seed"`
-	Version   string   `json:"version"` // of the tool
-	Machine   string   `json:"machine"` // that the tool ran on
+	Targets       []string `json:"targets"`
+	TLS           string   `json:"tls"`
+	TLSVersion    string   `json:"tls_version,omitempty"` // if only one is allowed
+	Curve         string   `json:"tls_curve,omitempty"`   // likewise
+	Profile       string   `json:"profile"`
+	ProfileDigest string   `json:"profile_digest"` // of what its sessions do
+	Sessions      int      `json:"sessions"`
+	Users         int      `json:"users"`
+	Mechanism     string   `json:"mechanism"`
+	ID            bool     `json:"id,omitempty"`
+	Compress      bool     `json:"compress,omitempty"`
+	Closed        bool     `json:"closed"`
+	Rate          float64  `json:"rate,omitempty"` // operations due a second; not in a closed loop
+	Ramp          float64  `json:"ramp_s"`
+	WarmUp        float64  `json:"warm_up_s,omitempty"`
+	Duration      float64  `json:"duration_s"`
+	Timeout       float64  `json:"timeout_s"`
+	Backlog       int      `json:"backlog,omitempty"` // operations of one session; not in a closed loop
+	Grace         float64  `json:"grace_s"`
+	Verify        string   `json:"verify"`
+	Seed          uint64   `json:"seed"`
+	Version       string   `json:"version"` // of the tool
+	Machine       string   `json:"machine"` // that the tool ran on
 }
 
 // Totals are counts of the measured time.
@@ -190,10 +194,11 @@ func newTotals(all *results, seconds float64) Totals {
 func (e *engine) setup() Setup {
 	o := &e.options
 	s := Setup{
-		TLS: o.TLS.String(), Profile: o.Profile.Name, Sessions: o.Sessions, Users: len(o.Users), Closed: o.Closed,
+		TLS: o.TLS.String(), Profile: o.Profile.Name, ProfileDigest: o.Profile.Digest(), Sessions: o.Sessions, Users: len(o.Users), Closed: o.Closed,
 		Mechanism: o.Mechanism.String(), ID: o.ID, Compress: o.Compress, Ramp: o.Ramp.Seconds(), WarmUp: o.WarmUp.Seconds(), Duration: o.Duration.Seconds(), Timeout: o.Timeout.Seconds(), Grace: o.Grace.Seconds(),
 		Verify: o.Verify.String(), Seed: o.Seed, Version: o.Version, Machine: machine("/proc"),
 	}
+	s.TLSVersion, s.Curve = onlyTLS(o.TLSConfig)
 	if !o.Closed {
 		s.Rate, s.Backlog = o.Rate, o.Backlog
 	}
@@ -201,6 +206,23 @@ func (e *engine) setup() Setup {
 		s.Targets = append(s.Targets, t.Name)
 	}
 	return s
+}
+
+// onlyTLS names the version and the key exchange, if the configuration allows only one.
+func onlyTLS(config *tls.Config) (version, curve string) {
+	if config == nil {
+		return "", ""
+	}
+	switch {
+	case config.MaxVersion == tls.VersionTLS12:
+		version = "1.2"
+	case config.MinVersion == tls.VersionTLS13:
+		version = "1.3"
+	}
+	if len(config.CurvePreferences) == 1 {
+		curve = config.CurvePreferences[0].String()
+	}
+	return version, curve
 }
 
 func (e *engine) spent(first, last mark, all *results) *Spent {

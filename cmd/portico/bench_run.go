@@ -28,6 +28,7 @@ func newBenchRun() *cobra.Command {
 		Args: cobra.NoArgs,
 	}
 	plan := runFlags(cmd)
+	rounds := cmd.Flags().Int("rounds", 1, "how `often` the run is done, with a report for each; bench diff compares such rounds")
 	page := cmd.Flags().String("report", "", "also write the report as a page, to this HTML `file`")
 	output := outputFlags(cmd)
 	remote := allowRemoteFlag(cmd)
@@ -41,23 +42,36 @@ func newBenchRun() *cobra.Command {
 		}
 		o.Version = version()
 		o.Progress = progressLine(cmd.ErrOrStderr())
-		report, err := bench.Run(ctx, o)
-		clearLine(cmd.ErrOrStderr())
-		if err != nil {
-			return err
+		if *rounds < 1 || *rounds > maxRounds || *rounds > 1 && *page != "" {
+			return fmt.Errorf("--rounds %d: want 1 to %d, and one alone with --report", *rounds, maxRounds)
 		}
-		if *page != "" {
-			if err := writeFile(*page, report.WriteHTML); err != nil {
-				return fmt.Errorf("report: %w", err)
+		fine, short := true, false
+		for range *rounds {
+			report, err := bench.Run(ctx, o)
+			clearLine(cmd.ErrOrStderr())
+			if err != nil {
+				return err
+			}
+			if *page != "" {
+				if err := writeFile(*page, report.WriteHTML); err != nil {
+					return fmt.Errorf("report: %w", err)
+				}
+			}
+			if err := output.report(cmd.OutOrStdout(), report); err != nil {
+				return err
+			}
+			fine, short = fine && report.Fine(), short || report.Tool.Short()
+			if ctx.Err() != nil {
+				break
 			}
 		}
-		if err := output.report(cmd.OutOrStdout(), report); err != nil {
-			return err
-		}
-		return measured(report.Fine(), report.Tool.Short(), *strict)
+		return measured(fine, short, *strict)
 	}
 	return cmd
 }
+
+// maxRounds bounds how often a run is repeated.
+const maxRounds = 1000
 
 // connectionFlags fills in where a plan signs whom in, and how.
 func connectionFlags(cmd *cobra.Command, p *bench.Plan) {

@@ -92,6 +92,42 @@ func TestBenchFailIf(t *testing.T) {
 	}
 }
 
+// TestBenchDiff measures rounds, and compares them with themselves and with other work.
+func TestBenchDiff(t *testing.T) {
+	addr, passwords := benchSink(t)
+	dir := t.TempDir()
+	measure := func(name string, more ...string) string {
+		t.Helper()
+		args := append([]string{"bench", "run", "--target", addr, "--users", "u", "--password-file", passwords, "--duration", "200ms",
+			"--rate", "50", "-o", "json"}, more...)
+		status, out, errs := command(args...)
+		file := filepath.Join(dir, name)
+		if err := os.WriteFile(file, []byte(out), 0o600); err != nil || status != statusFine {
+			t.Fatalf("status %d, %v, %s", status, err, errs)
+		}
+		return file
+	}
+	rounds, other := measure("rounds", "--rounds", "5"), measure("other", "--sessions", "3")
+	for _, c := range []struct {
+		args   string
+		status int
+		says   string
+	}{
+		{rounds + " " + rounds, statusFine, "no regression is shown"},
+		{rounds + " " + other, statusFailed, "another sessions"},
+		{rounds + " " + dir + "/nothing", statusFailed, "no such file"},
+		{rounds + " " + passwords, statusFailed, "invalid"},
+		{rounds, statusFailed, "needs B.json"},
+		{rounds + " " + rounds + " --confidence 100", statusFailed, "confidence"},
+		{rounds + " " + rounds + " -o json", statusFine, `"regression": false`},
+	} {
+		status, out, errs := command(append([]string{"bench", "diff"}, strings.Fields(c.args)...)...)
+		if status != c.status || !strings.Contains(out+errs, c.says) {
+			t.Errorf("%s: status %d\n%s%s", c.args, status, out, errs)
+		}
+	}
+}
+
 // TestBenchClean: the sink keeps no mailbox, so none is left behind.
 func TestBenchClean(t *testing.T) {
 	addr, passwords := benchSink(t)

@@ -1,0 +1,116 @@
+package bench
+
+import (
+	"cmp"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+)
+
+// Bounds of files with reports.
+const (
+	maxReportFile = 1 << 30
+	maxReports    = 10_000
+)
+
+// LoadReports reads the reports of a file, one for each round: what bench run wrote as JSON, once or several times,
+// or what bench compare did, of which one target is taken. The target may be empty if there is one alone.
+func LoadReports(file, target string) ([]*Report, error) {
+	f, err := os.Open(file)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	reports, err := readReports(io.LimitReader(f, maxReportFile), target)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", file, err)
+	}
+	return reports, nil
+}
+
+func readReports(r io.Reader, target string) ([]*Report, error) {
+	var all []*Report
+	for decoder := json.NewDecoder(r); ; {
+		var text json.RawMessage
+		if err := decoder.Decode(&text); errors.Is(err, io.EOF) {
+			break
+		} else if err != nil {
+			return nil, err
+		}
+		reports, err := decodeReports(text, target)
+		if err != nil {
+			return nil, err
+		}
+		if all = append(all, reports...); len(all) > maxReports {
+			return nil, fmt.Errorf("more than %d reports", maxReports)
+		}
+	}
+	for i, report := range all {
+		if report.Setup.Profile == "" || len(report.Rows) == 0 {
+			return nil, fmt.Errorf("report %d is none that bench run wrote with -o json", i+1)
+		}
+	}
+	if len(all) == 0 {
+		return nil, errors.New("no report; want what bench run or bench compare writes with -o json")
+	}
+	return all, nil
+}
+
+// decodeReports reads the report of a run, or takes one target's out of a comparison.
+func decodeReports(text []byte, target string) ([]*Report, error) {
+	var comparison struct {
+		Results []Result `json:"results"`
+	}
+	if err := json.Unmarshal(text, &comparison); err != nil {
+		return nil, err
+	}
+	if len(comparison.Results) > 0 {
+		return reportsOf(comparison.Results, target)
+	}
+	var report Report
+	return []*Report{&report}, json.Unmarshal(text, &report)
+}
+
+// reportsOf takes one target's rounds out of a comparison.
+func reportsOf(results []Result, target string) ([]*Report, error) {
+	var names []string
+	for _, r := range results {
+		if r.Name == cmp.Or(target, r.Name) && (target != "" || len(results) == 1) {
+			return r.Reports, nil
+		}
+		names = append(names, r.Name)
+	}
+	return nil, fmt.Errorf("it compares %s; name one with --target", strings.Join(names, ", "))
+}
+
+// kind says what was asked for, as far as it decides what the figures mean, by name and value.
+func (s *Setup) kind() []struct{ name, value string } {
+	text := func(v any) string { return fmt.Sprint(v) }
+	return []struct{ name, value string }{
+		{"profile", s.Profile}, {"profile's content", s.ProfileDigest}, {"TLS", s.TLS}, {"TLS version", s.TLSVersion},
+		{"key exchange", s.Curve}, {"mechanism", s.Mechanism}, {"ID", text(s.ID)}, {"compression", text(s.Compress)},
+		{"closed loop", text(s.Closed)}, {"checks", s.Verify}, {"time-out", text(s.Timeout)}, {"grace", text(s.Grace)},
+		{"backlog", text(s.Backlog)}, {"duration", text(s.Duration)}, {"warm-up", text(s.WarmUp)},
+	}
+}
+
+// size says how much was asked for.
+func (s *Setup) size() []struct{ name, value string } {
+	return []struct{ name, value string }{
+		{"sessions", fmt.Sprint(s.Sessions)}, {"users", fmt.Sprint(s.Users)}, {"rate", fmt.Sprint(s.Rate)}, {"ramp", fmt.Sprint(s.Ramp)},
+	}
+}
+
+// differences names what is not the same in two lists.
+func differences(a, b []struct{ name, value string }) []string {
+	var all []string
+	for i := range a {
+		if a[i].value != b[i].value {
+			all = append(all, fmt.Sprintf("%s: %q and %q", a[i].name, a[i].value, b[i].value))
+		}
+	}
+	return all
+}
