@@ -152,3 +152,54 @@ func TestRecoveryOffForOneServer(t *testing.T) {
 	w.pass(lookEach)
 	w.compare("failover mbx1", "")
 }
+
+// The recovery log keeps the last 1000 records, in memory and in the store. A record's number is never used again, not
+// even that of one that cannot be read.
+func TestRecoveryLogIsBounded(t *testing.T) {
+	w := newWorld(t)
+	log, err := openLog(t.Context(), w.store)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 1003 {
+		if err := log.put(t.Context(), &Record{ID: "ForceReboot"}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	stored := func() (keys []string) {
+		entries, err := w.store.List(t.Context(), storedLog)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, e := range entries {
+			keys = append(keys, e.Key)
+		}
+		return keys
+	}
+	all, keys := log.Records(), stored()
+	if len(all) != 1000 || all[0].Instance != 4 || len(keys) != 1000 || keys[0] != logKey(4) {
+		t.Errorf("%d records from %d on; %d are stored, the first as %s", len(all), all[0].Instance, len(keys), keys[0])
+	}
+	changed := Record{Instance: 500, ID: "ServerFailover"}
+	if err := log.put(t.Context(), &changed); err != nil {
+		t.Fatal(err)
+	}
+	log.drop(t.Context(), 501)
+	if _, err := w.store.CompareAndSet(t.Context(), logKey(2000), 0, []byte("{")); err != nil {
+		t.Fatal(err)
+	}
+	again, err := openLog(t.Context(), w.store)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, l := range []*Log{log, again} {
+		_, dropped := l.find(501)
+		if r, ok := l.find(500); !ok || r.ID != "ServerFailover" || dropped || len(l.Records()) != 999 {
+			t.Errorf("%d records, number 500 is %+v, number 501 found: %v", len(l.Records()), r, dropped)
+		}
+	}
+	next := Record{ID: "ForceReboot"}
+	if err := again.put(t.Context(), &next); err != nil || next.Instance != 2001 {
+		t.Errorf("the next record is number %d: %v", next.Instance, err)
+	}
+}

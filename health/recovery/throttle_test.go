@@ -1,6 +1,7 @@
 package recovery
 
 import (
+	"strings"
 	"testing"
 	"time"
 )
@@ -36,5 +37,63 @@ func TestThrottleSaysWhenItIsAllowedAgain(t *testing.T) {
 	}
 	if v := (Throttle{InAnHour: 3, InADay: 4, GroupInADay: -1}).judge(records, "ServerFailover", "mbx1", now); v.reason != "" {
 		t.Errorf("allowed: %+v", v)
+	}
+}
+
+// Only attempts count: of the same action, of the last day or hour, and locally those on the same resource.
+func TestWhatCountsForThrottling(t *testing.T) {
+	now := time.Date(2026, 7, 1, 3, 0, 0, 0, time.UTC)
+	none := Throttle{InAnHour: -1, InADay: -1, GroupInADay: -1}
+	inAnHour, inADay, onAll, between, betweenAll := none, none, none, none, none
+	inAnHour.InAnHour, inADay.InADay, onAll.GroupInADay = 1, 1, 1
+	between.Between, betweenAll.GroupBetween = time.Hour, time.Hour
+	limits := []struct {
+		name     string
+		throttle Throttle
+	}{{"hour", inAnHour}, {"day", inADay}, {"all", onAll}, {"between", between}, {"between-all", betweenAll}}
+	const most = "hour day all between between-all"
+	for _, test := range []struct {
+		id, resource string
+		result       Result
+		ago          time.Duration
+		want         string // the limits that forbid another attempt
+	}{
+		{"ServerFailover", "mbx1", ResultSucceeded, 0, most},
+		{"ServerFailover", "mbx1", ResultFailed, time.Minute, most},
+		{"ServerFailover", "mbx1", ResultInterrupted, time.Minute, most},
+		{"ServerFailover", "mbx1", ResultDryRun, time.Minute, most},
+		{"ServerFailover", "mbx1", "", time.Minute, most}, // it is being done
+		{"ServerFailover", "mbx1", ResultSkipped, time.Minute, ""},
+		{"ServerFailover", "mbx1", ResultThrottled, time.Minute, ""},
+		{"ServerFailover", "mbx2", ResultSucceeded, time.Minute, "all between-all"},
+		{"ForceReboot", "mbx1", ResultSucceeded, time.Minute, ""},
+		{"ServerFailover", "mbx1", ResultSucceeded, time.Hour - 1, most},
+		{"ServerFailover", "mbx1", ResultSucceeded, time.Hour, "day all"},
+		{"ServerFailover", "mbx1", ResultSucceeded, 24*time.Hour - 1, "day all"},
+		{"ServerFailover", "mbx1", ResultSucceeded, 24 * time.Hour, ""},
+	} {
+		records := []Record{{ID: test.id, Resource: test.resource, Result: test.result, Start: now.Add(-test.ago)}}
+		var got []string
+		for _, limit := range limits {
+			v := limit.throttle.judge(records, "ServerFailover", "mbx1", now)
+			if v.reason != "" {
+				got = append(got, limit.name)
+			}
+			soon := limit.throttle.Between+limit.throttle.GroupBetween > 0
+			if v.reason != "" && v.until.IsZero() == soon {
+				t.Errorf("%+v, %s: until %v", test, limit.name, v.until)
+			}
+		}
+		if strings.Join(got, " ") != test.want {
+			t.Errorf("%+v: forbidden by %q", test, got)
+		}
+		if v := none.judge(records, "ServerFailover", "mbx1", now); v != (verdict{}) {
+			t.Errorf("%+v without a limit: %+v", test, v)
+		}
+	}
+	want := "LocalMinimumMinutesBetweenAttempts=1.5 LocalMaximumAllowedAttemptsInOneHour=2 " +
+		"LocalMaximumAllowedAttemptsInADay=3 GroupMinimumMinutesBetweenAttempts=4 GroupMaximumAllowedAttemptsInADay=5"
+	if got := (Throttle{90 * time.Second, 2, 3, 4 * time.Minute, 5}).String(); got != want {
+		t.Errorf("parameters are\n%s, want\n%s", got, want)
 	}
 }

@@ -53,6 +53,7 @@ func TestMask(t *testing.T) {
 		{"a COPY hunter2 Trash\r\n", "copy {7} Trash"},
 		{"a SEARCH UNSEEN SINCE 1-Feb-2024 FROM smith\r\n", "search UNSEEN SINCE 1-Feb-2024 FROM {5}"},
 		{"a SEARCH SINCE 1-Feb-20hunter2 BEFORE 1-Feb-2024\r\n", "search SINCE {15} BEFORE 1-Feb-2024"},
+		{"a SEARCH SINCE 111-Feb-2024 BEFORE -Feb-2024 ON 12-Feb-2024\r\n", "search SINCE {12} BEFORE {9} ON 12-Feb-2024"},
 		{"a APPEND Sent \"01-Feb-2024 10:00:00 -0500\" {1}\r\nx\r\n", `append Sent "01-Feb-2024 10:00:00 -0500" {1}`},
 		{"a SEARCH CHARSET UTF-8 TEXT {7}\r\nhunter2 UID 1:5\r\n", "search CHARSET UTF-8 TEXT {7} UID 1:5"},
 		{"a SEARCH TEXT 123456 LARGER 5000\r\n", "search TEXT {6} LARGER 5000"},
@@ -143,6 +144,9 @@ func TestShownOfOurs(t *testing.T) {
 		{ShownLogin("b\x1b\xc3\xbc"), `b\x1b\xc3\xbc *****`},
 		{ShownLogin(strings.Repeat("u", 300)), strings.Repeat("u", maxShown-6) + " *****"},
 		{ShownName("mbx1"), "mbx1"},
+		{ShownName("\x00\x1f ~\x7f\x80\xff"), `\x00\x1f ~\x7f\x80\xff`},
+		{ShownName(strings.Repeat("m", maxShown+1)), strings.Repeat("m", maxShown)},
+		{ShownName(strings.Repeat("m", maxShown-3) + "\x7fm"), strings.Repeat("m", maxShown-3)},
 	} {
 		if got := test.got.String(); got != test.want {
 			t.Errorf("%q, want %q", got, test.want)
