@@ -15,7 +15,7 @@ const (
 	statusFine   = 0 // done, and the answer is good
 	statusBad    = 1 // done, and the answer is bad news
 	statusFailed = 2 // could not be done
-	statusDoubt  = 3 // done, and the answer is not to be relied on: bench with --strict
+	statusDoubt  = 3 // done, and the answer is of a third kind: bench with --strict is in doubt, only a copy of the store is damaged
 )
 
 // errBadNews ends a command that has done its work and told what is wrong.
@@ -23,6 +23,9 @@ var errBadNews = errors.New("bad news")
 
 // errDoubt ends a measurement that the tool itself has spoilt.
 var errDoubt = errors.New("in doubt")
+
+// errCopies ends a check that has found the store whole and a copy of it damaged.
+var errCopies = errors.New("copies are damaged")
 
 // defaultFile is where the configuration is if nobody says otherwise.
 const defaultFile = "/etc/portico/portico.yaml"
@@ -48,7 +51,7 @@ func exitStatus(err error, stderr io.Writer) int {
 		return statusFine
 	case errors.Is(err, errBadNews):
 		return statusBad
-	case errors.Is(err, errDoubt):
+	case errors.Is(err, errDoubt), errors.Is(err, errCopies):
 		return statusDoubt
 	case errors.As(err, &problems): // a line each, with its place in the file
 		fmt.Fprintln(stderr, visibleText(problems.Error()))
@@ -65,7 +68,7 @@ func newRoot() *cobra.Command {
 		Long: "Portico takes IMAP clients' connections, signs the users in to the mailbox servers that hold their mail,\n" +
 			"and moves the bytes between the two while it measures every command.\n\n" +
 			"Exit status: 0 done and fine, 1 done and the answer is bad news, 2 could not do it,\n" +
-			"3 measured with --strict, and the answer is in doubt.",
+			"3 measured with --strict, and the answer is in doubt; or the store is whole, and a copy of it is damaged.",
 		Version:       version(),
 		SilenceErrors: true,
 		SilenceUsage:  true,

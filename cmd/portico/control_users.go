@@ -41,7 +41,7 @@ func (c control) Named(ctx context.Context, typed string) (admin.UserName, error
 		return admin.UserName{}, err
 	}
 	if !c.tier().HasDirectory() {
-		return admin.UserName{User: name, Standing: admin.StandingUndecided}, nil
+		return admin.UserName{User: name, Standing: admin.StandingUndecided, NoDirectory: true}, nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, lookupTime)
 	defer cancel()

@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -77,13 +78,15 @@ func newDatabaseMove() *cobra.Command {
 			"(databases.<name>.activate) has failed: then nobody is let in until the database is moved again, to whichever server.\n\n" +
 			"If the server does not answer, or its copy is Failed, nothing changes. --force moves the database all the same, as Exchange's Move-ActiveMailboxDatabase\n" +
 			"-SkipHealthChecks does. It does not lift a block: portico server unblock does.\n\n" +
+			"DATABASE/SERVER names the same, as portico database status -o name prints it.\n\n" +
 			"Exit status: 0 the database is active there, 2 it could not be moved.",
-		Args: cobra.ExactArgs(2),
+		Args: copyArgs,
 	}
 	ask := askFlags(cmd)
 	force := cmd.Flags().Bool("force", false, "move to a server that does not answer, or to a copy that is Failed, too")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		return ask.change(cmd, "/api/v1/databases/"+url.PathEscape(args[0])+"/move", admin.DatabaseMove{Server: args[1], Force: *force})
+		database, server := copyIn(args)
+		return ask.change(cmd, "/api/v1/databases/"+url.PathEscape(database)+"/move", admin.DatabaseMove{Server: server, Force: *force})
 	}
 	return cmd
 }
@@ -110,6 +113,23 @@ func newDatabaseRebalance() *cobra.Command {
 	return cmd
 }
 
+// copyArgs takes DATABASE SERVER, or DATABASE/SERVER.
+func copyArgs(cmd *cobra.Command, args []string) error {
+	if len(args) == 1 && strings.Count(args[0], "/") == 1 {
+		return nil
+	}
+	return cobra.ExactArgs(2)(cmd, args)
+}
+
+// copyIn returns the copy that arguments name.
+func copyIn(args []string) (database, server string) {
+	if len(args) == 1 {
+		database, server, _ = strings.Cut(args[0], "/")
+		return database, server
+	}
+	return args[0], args[1]
+}
+
 func newDatabaseCopy() *cobra.Command {
 	return group(&cobra.Command{Use: "copy", Short: "Change what is known of a copy of a database"},
 		newDatabaseCopyResume())
@@ -121,24 +141,25 @@ func newDatabaseCopyResume() *cobra.Command {
 		Short: "Say that a copy that is Failed is well again",
 		Long: "A copy is Failed when its mail could not be read as its database was moved away, or when its probe could not read it. Rebalance and failovers\n" +
 			"leave it alone until a probe has read a mailbox on it, or until this command. It moves nothing.\n" +
-			"That is Exchange's Resume-MailboxDatabaseCopy.",
+			"DATABASE/SERVER names the same, as portico database status -o name prints it. That is Exchange's Resume-MailboxDatabaseCopy.",
 		Example: "  portico database copy resume db1 mbx1",
-		Args:    cobra.ExactArgs(2),
+		Args:    copyArgs,
 	}
 	ask := askFlags(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		var done struct {
 			Was bool `json:"was_failed"`
 		}
-		path := "/api/v1/databases/" + url.PathEscape(args[0]) + "/resume"
-		if err := ask.post(cmd.Context(), path, map[string]string{"server": args[1]}, &done); err != nil {
+		database, server := copyIn(args)
+		path := "/api/v1/databases/" + url.PathEscape(database) + "/resume"
+		if err := ask.post(cmd.Context(), path, map[string]string{"server": server}, &done); err != nil {
 			return err
 		}
 		was := "not Failed"
 		if done.Was {
 			was = "Failed"
 		}
-		return ask.changed(cmd, admin.Change{What: "copy of " + args[0] + " on " + args[1], Was: was, Now: "not Failed"})
+		return ask.changed(cmd, admin.Change{What: "copy " + database + "/" + server, Was: was, Now: "not Failed"})
 	}
 	return cmd
 }

@@ -80,10 +80,18 @@ func (s *service) alertLog() health.Sink {
 			s.log.Warn().Str("cause", a.Cause).Time("since", a.Since).Strs("monitors", a.Monitors).Msg("escalation: it is over")
 		case !a.Again:
 			s.log.Error().Str("cause", a.Cause).Str("dependency", string(a.Dependency)).Str("_mbx", a.Mailbox).Strs("servers", a.Servers).Time("since", a.Since).
-				Strs("monitors", a.Monitors).Str("error", a.Error).Str("bundle", a.Bundle).Msg("escalation: users may not reach their mail")
+				Strs("monitors", a.Monitors).Str("error", a.Error).Str("bundle", a.Bundle).Msg(s.consequence(a))
 		}
 		return nil
 	})
+}
+
+// consequence says what an alert means for users: nothing, if all databases have moved away from the servers at fault.
+func (s *service) consequence(a health.Alert) string {
+	if len(a.Servers) > 0 && !slices.ContainsFunc(a.Servers, func(server string) bool { return len(s.activeDatabases(server)) > 0 }) {
+		return "escalation: a mailbox server is at fault; no database is active there"
+	}
+	return "escalation: users may not reach their mail"
 }
 
 // tried lists what recovery has done about an alert.

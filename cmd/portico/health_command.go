@@ -40,12 +40,13 @@ func newHealthGet() *cobra.Command {
 		Short: "List monitors, a row for each target: Get-ServerHealth",
 		Long: "Get lists the monitors whose health set, name or identity the pattern fits: * is any characters, ? is one.\n\n" +
 			"Exit status: 0 all that is listed is healthy, 1 something is not, 2 the answer is not to be had.",
-		Example: "  portico health get 'IMAP*'\n  portico health get 'IMAP*' --server mbx2\n  portico health get --where 'AlertValue -ne Healthy' -o list",
+		Example: "  portico health get 'IMAP*'\n  portico health get 'IMAP*' --server mbx2\n  portico health get --failed -o list",
 		Args:    cobra.MaximumNArgs(1),
 	}
 	ask := askFlags(cmd).aliasFlag(cmd)
 	aboutServer(cmd)
 	where := cmd.Flags().String("where", "", "only monitors for which this `condition` holds: FIELD -eq|-ne|-gt|-ge|-lt|-le|-like|-notlike VALUE, joined by -and")
+	failed := cmd.Flags().Bool("failed", false, "only monitors that are not well: not Healthy, UnInitialized or Disabled")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		holds, err := monitorFields.where(*where, ask.monitorKinds(cmd.Context()))
 		if err != nil {
@@ -59,7 +60,7 @@ func newHealthGet() *cobra.Command {
 		if err := ask.get(cmd.Context(), about("/api/v1/health", server), &all); err != nil {
 			return err
 		}
-		wanted, fine := []admin.MonitorRow{}, true
+		wanted, fine, matched := []admin.MonitorRow{}, true, 0
 		rows := table.New("Name", "TargetResource", "AlertValue", "HealthSetName").
 			Wide("Server", "State", "ServerComponent", "LastTransitionTime", "FirstAlertObservedTime", "LastExecutionTime", "LastExecutionResult",
 				"Dependency", "_Mbx", "MailboxServer", "Error", "Description")
@@ -68,13 +69,17 @@ func newHealthGet() *cobra.Command {
 			if len(args) == 1 && !fitsAny(args[0], m.HealthSetName, m.Name, identity, identity+"/"+m.TargetResource) || !holds(m) {
 				continue
 			}
+			matched++
+			if *failed && isWell(m.AlertValue) {
+				continue
+			}
 			wanted = append(wanted, m)
 			fine = fine && isWell(m.AlertValue)
 			rows.AddNamed(strings.TrimSuffix(identity+"/"+m.TargetResource, "/"), m.Name, m.TargetResource, m.AlertValue, m.HealthSetName,
 				m.Server, m.State, m.ServerComponent, table.Time(m.LastTransition), shownTime(m.FirstAlert), shownTime(m.LastExecution), m.LastResult,
 				m.Dependency, m.Mailbox, m.MailboxServer, m.Error, m.Description)
 		}
-		if len(wanted) == 0 && len(args) == 1 && *where == "" {
+		if matched == 0 && len(args) == 1 && *where == "" {
 			var known []string
 			for _, m := range all {
 				known = append(known, m.HealthSetName, m.Name)

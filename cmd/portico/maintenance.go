@@ -78,6 +78,7 @@ func (c healthControl) StartMaintenance(ctx context.Context, server string, drai
 	if err != nil {
 		return nil, err
 	}
+	activation := control(c).activation(server)
 	if err := c.s.active.BlockAs(ctx, server, backend.Blocker{By: byMaintenance, Who: admin.Who(ctx)}); err != nil {
 		return nil, err
 	}
@@ -88,7 +89,7 @@ func (c healthControl) StartMaintenance(ctx context.Context, server string, drai
 		}
 	}
 	c.s.log.Warn().Str("server", server).Msg("maintenance of a mailbox server begins")
-	steps := []admin.MaintenanceStep{}
+	steps := []admin.MaintenanceStep{{What: "activation on " + server, Was: activation, Result: control(c).activation(server), Done: true}}
 	moves, err := control(c).evacuate(ctx, server)
 	if err != nil {
 		return steps, err
@@ -131,10 +132,21 @@ func (c healthControl) nodeIn(ctx context.Context, drain time.Duration) ([]admin
 	return append(steps, admin.MaintenanceStep{What: "component " + health.ComponentServerWideOffline, Was: wide, Result: health.Inactive, Done: true}), nil
 }
 
+// nodeMaintained says whether maintenance has taken this node out of service.
+func (c healthControl) nodeMaintained() bool {
+	return slices.ContainsFunc(c.s.components.Requests(), func(r health.Request) bool {
+		return r.Requester == requesterMaintenance && r.State == health.Inactive && r.Server == "" &&
+			(r.Component == health.ComponentServerWideOffline || r.Component == health.ComponentImapProxy)
+	})
+}
+
 // StopMaintenance implements admin.Health: the same in reverse. No database moves back.
 func (c healthControl) StopMaintenance(ctx context.Context, server string) ([]admin.MaintenanceStep, error) {
 	steps := []admin.MaintenanceStep{}
 	if server == "" {
+		if !c.nodeMaintained() {
+			return nil, admin.Unknown(fmt.Errorf("this node, %s, is not in maintenance", c.Node()))
+		}
 		for _, component := range []string{health.ComponentServerWideOffline, health.ComponentImapProxy} {
 			was := c.s.components.State(component)
 			if err := c.s.setComponent(ctx, health.Request{Component: component, Requester: requesterMaintenance, State: health.Active, Source: health.SourceMaintenance}); err != nil {
@@ -318,7 +330,10 @@ func newMaintenanceStatus() *cobra.Command {
 			name, left := m.Server, "no active database"
 			switch {
 			case m.Node != "":
-				name, left = "this node, "+m.Node, fmt.Sprintf("%d sessions", m.Sessions)
+				name, left = "this node, "+m.Node, counted(m.Sessions, "session")
+				if m.Sessions > 0 {
+					left += "; clients on this machine are let in again"
+				}
 			case len(m.Active) > 0:
 				left = fmt.Sprintf("active: %v", m.Active)
 			}

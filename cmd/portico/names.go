@@ -32,6 +32,10 @@ func (a *asking) existing(ctx context.Context, typed string) (string, error) {
 	case admin.StandingUnknown:
 		return "", noSuchUser(typed, name.User)
 	case admin.StandingUndecided:
+		if name.NoDirectory {
+			a.note("nobody can say whether there is a user %s: no directory is configured", name.User)
+			break
+		}
 		a.note("nobody can say whether there is a user %s: no directory answers", name.User)
 	}
 	return name.User, nil
@@ -127,7 +131,7 @@ func (a *asking) sessionKinds(ctx context.Context) map[string]kind {
 		"server":   oneOf("mailbox server", known(func(n admin.Names) []string { return n.Servers })),
 		"database": oneOf("database", known(func(n admin.Names) []string { return n.Databases })),
 		"command":  oneOf("command", known(func(n admin.Names) []string { return n.Commands })),
-		"age":      seconds, "silent": seconds, "waiting": plainNumber, "open": plainNumber, "commands": plainNumber,
+		"age":      seconds, "for": seconds, "silent": seconds, "waiting": plainNumber, "open": plainNumber, "commands": plainNumber,
 		"user": func(operator, value string) (string, error) {
 			if operator != "-eq" && operator != "-ne" {
 				return value, nil

@@ -69,11 +69,24 @@ func (o *output) print(cmd *cobra.Command, value any, t *table.Table) error {
 
 // changed prints what a command has changed.
 func (o *output) changed(cmd *cobra.Command, changes ...admin.Change) error {
-	rows := table.New("What", "Was", "Now")
+	rows, same := table.New("What", "Was", "Now"), true
 	for _, c := range changes {
-		rows.Add(c.What, c.Was, c.Now)
+		rows.AddNamed(nameIn(c.What), c.What, c.Was, c.Now)
+		same = same && c.Was == c.Now
+	}
+	if same && o.forPeople() {
+		fmt.Fprintln(cmd.ErrOrStderr(), "portico: nothing has changed: it was so already")
 	}
 	return o.print(cmd, changes, rows)
+}
+
+// nameIn is the name in what a change is about, as other commands take it: db1 in "active copy of db1", r1 in "rule r1".
+func nameIn(what string) string {
+	words := strings.Fields(what)
+	if len(words) == 0 || strings.Contains(words[0], "/") { // an override: IDENTITY PROPERTY
+		return strings.Join(words[:min(len(words), 1)], "")
+	}
+	return words[len(words)-1]
 }
 
 // forPeople says whether a table may have sentences around it: no program expects rows alone.
@@ -96,6 +109,19 @@ func visibleText(text string) string {
 
 // inSeconds is a time as the API tells it.
 func inSeconds(s float64) time.Duration { return time.Duration(s * float64(time.Second)) }
+
+// counted is a number of things, in the singular for one. A word whose plural has no s alone is given as "penalt/y/ies".
+func counted(n int, word string) string {
+	stem, ends, irregular := strings.Cut(word, "/")
+	one, many := "", "s"
+	if irregular {
+		one, many, _ = strings.Cut(ends, "/")
+	}
+	if n == 1 {
+		return fmt.Sprintf("%d %s%s", n, stem, one)
+	}
+	return fmt.Sprintf("%d %s%s", n, stem, many)
+}
 
 // yesNo is a flag as people read it.
 func yesNo(b bool) string {

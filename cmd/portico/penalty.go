@@ -30,8 +30,9 @@ func newPenaltyList() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "list",
 		Short: "List the penalties, the latest failures first",
-		Long: "Each penalty is for a user, for a network (an IPv4 address, or an IPv6 /64), or for a user at a network. Guesses is how many wrong\n" +
-			"passwords may be judged at once now, and after a quiet time.",
+		Long: "Each penalty is for a user, for a network (an IPv4 address, or an IPv6 /64), or for a user at a network. Wait is how long the next\n" +
+			"refused sign-in waits for its answer. Guesses is how many wrong passwords may be checked at once now, and after a quiet time. When\n" +
+			"none is left, sign-ins wait until their password is checked; Held, with -o wide, counts those that wait.",
 		Example: "  portico penalty list --user alice",
 		Args:    cobra.NoArgs,
 	}
@@ -72,15 +73,30 @@ func (a *asking) guessedAt(ctx context.Context, which *admin.PenaltyFilter) (nob
 
 // penalties prints penalties.
 func (a *asking) penalties(cmd *cobra.Command, all []admin.Penalty) error {
-	rows := table.New("User", "Address", "Failures", "Wait", "Guesses", "Last").Wide("Held")
+	rows := table.New("User", "Address", "Wait", "Guesses", "Last", "Reason").Wide("Failures", "Held")
 	for _, p := range all {
 		guesses := ""
 		if p.Burst > 0 {
 			guesses = fmt.Sprintf("%.0f of %.0f", p.Guesses, p.Burst)
 		}
-		rows.AddNamed(cmp.Or(p.User, p.Address), p.User, p.Address, strconv.Itoa(p.Failures), inSeconds(p.Wait).Round(time.Second).String(), guesses, shownTime(p.Last), strconv.Itoa(p.Held))
+		rows.AddNamed(cmp.Or(p.User, p.Address), p.User, p.Address, inSeconds(p.Wait).Round(time.Second).String(), guesses, shownTime(p.Last), penaltyReason(p), strconv.Itoa(p.Failures), strconv.Itoa(p.Held))
 	}
 	return a.print(cmd, all, rows)
+}
+
+// penaltyReason says why sign-ins wait.
+func penaltyReason(p admin.Penalty) string {
+	var reasons []string
+	if p.Failures > 0 {
+		reasons = append(reasons, counted(p.Failures, "failed sign-in"))
+	}
+	switch {
+	case p.Held > 0:
+		reasons = append(reasons, "too many guesses, "+counted(p.Held, "sign-in")+" held")
+	case p.Burst > 0 && p.Guesses < 1:
+		reasons = append(reasons, "too many guesses")
+	}
+	return strings.Join(reasons, "; ")
 }
 
 func newPenaltyClear() *cobra.Command {
@@ -119,7 +135,7 @@ func newPenaltyClear() *cobra.Command {
 			ask.note("%v", nobody)
 		}
 		if ask.forPeople() {
-			fmt.Fprintf(cmd.OutOrStdout(), "%d penalties cleared.\n", len(cleared))
+			fmt.Fprintf(cmd.OutOrStdout(), "%s cleared.\n", counted(len(cleared), "penalt/y/ies"))
 			ask.addressesLeft(cmd, which, cleared)
 			if len(cleared) == 0 {
 				return nil

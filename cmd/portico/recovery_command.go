@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"net/http"
 	"strings"
@@ -139,7 +140,7 @@ func (a *asking) recoveryLog(cmd *cobra.Command, state admin.RecoveryState) erro
 		if r.State == recovery.Started {
 			result = "(under way)"
 		}
-		rows.AddNamed(fmt.Sprint(r.Instance), table.Time(r.Start), r.ID, r.Resource, r.Requestor, result, what,
+		rows.AddNamed(cmp.Or(r.Monitor, r.Resource), table.Time(r.Start), r.ID, r.Resource, r.Requestor, result, what,
 			table.Time(r.End), fmt.Sprint(r.Instance), string(r.State), r.Monitor, r.ThrottledBy, r.Throttle, table.Time(r.ProcessStart))
 	}
 	return a.print(cmd, state, rows)

@@ -108,6 +108,10 @@ func (w *walk) run(cmd *cobra.Command) error {
 		return left
 	}
 	switch {
+	case errors.Is(err, errQuit):
+		w.outcome = "ended by the operator"
+		fmt.Fprintf(w.out, "Ended: %s taken, and what was blocked, taken out of service or logged is as before. It is not recovered.\n", counted(w.taken(), "step/ was/s were"))
+		return errBadNews
 	case err != nil:
 		return err
 	case well:
@@ -118,6 +122,19 @@ func (w *walk) run(cmd *cobra.Command) error {
 	w.outcome = "not recovered"
 	fmt.Fprintln(w.out, "It is not recovered. Who is asked for help needs what is known: portico health bundle")
 	return errBadNews
+}
+
+// errQuit ends a runbook at the word of the operator.
+var errQuit = errors.New("the operator has ended the runbook")
+
+// taken counts the steps that have succeeded.
+func (w *walk) taken() (n int) {
+	for _, record := range w.done {
+		if record.Result == recovery.ResultSucceeded && !strings.HasPrefix(record.ID, "Allow") {
+			n++
+		}
+	}
+	return n
 }
 
 // steps goes from step to step until all is well, or none is left.
@@ -329,7 +346,10 @@ func (w *walk) agreed() (bool, error) {
 		case "s", "skip":
 			return false, nil
 		case "q", "quit":
-			return false, errBadNews
+			return false, errQuit
+		case "":
+		default:
+			fmt.Fprintf(w.out, "%q is no answer: yes does the step, skip goes on to the next one, quit ends the runbook.\n", strings.TrimSpace(line))
 		}
 		if err != nil {
 			fmt.Fprintln(w.out)

@@ -27,6 +27,7 @@ var sessionFields = fields[admin.SessionState]{
 	"Database": func(s admin.SessionState) string { return s.Database },
 	"Command":  func(s admin.SessionState) string { return s.Command },
 	"Age":      func(s admin.SessionState) string { return strconv.FormatFloat(s.Age, 'f', -1, 64) },
+	"For":      func(s admin.SessionState) string { return strconv.FormatFloat(s.Age, 'f', -1, 64) }, // as the table calls it
 	"Waiting":  func(s admin.SessionState) string { return strconv.FormatFloat(100*s.Waiting, 'f', -1, 64) },
 	"Open":     func(s admin.SessionState) string { return strconv.Itoa(s.Open) },
 	"Commands": func(s admin.SessionState) string { return strconv.FormatUint(s.Commands, 10) },
@@ -39,7 +40,7 @@ func newSessionList() *cobra.Command {
 		Short: "List who is connected where, and what each session does",
 		Long: "List shows each session with its oldest open command: since when it is open, and which share of that time it has waited for the\n" +
 			"mailbox server. The rest is the client's: it sends, or does not read. IDLE waits for new mail, not for the server.\n\n" +
-			"Fields for --where and --sort: Session, User, Client, Listener, Server, Database, Command, Age (seconds), Waiting (percent), Open,\n" +
+			"Fields for --where and --sort: Session, User, Client, Listener, Server, Database, Command, Age or For (seconds), Waiting (percent), Open,\n" +
 			"Commands, Silent (seconds).",
 		Example: "  portico session list --user alice\n  portico session list --where 'Age -gt 10s -and Command -ne IDLE' --sort -Age\n" +
 			"  portico session list --ip 192.0.2.0/24 --server mbx1 -o wide",

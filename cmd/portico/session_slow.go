@@ -26,7 +26,7 @@ func newSessionSlow() *cobra.Command {
 	user := cmd.Flags().String("user", "", "only commands of this `user`; the name is found as at sign-in")
 	server := cmd.Flags().String("server", "", "only commands to this mailbox `server`")
 	verb := cmd.Flags().String("command", "", "only this `command`, such as FETCH, which is UID FETCH too")
-	from := cmd.Flags().String("from", "24h", "only commands that ended after this `time`: 15:04 today or yesterday, 2006-01-02T15:04:05Z, or 2h ago")
+	from := cmd.Flags().String("from", "24h", "only commands that ended after this `time`: 15:04 today or yesterday, 2006-01-02 15:04:05Z as tables have it, or 2h ago")
 	until := cmd.Flags().String("to", "0s", "only commands that ended before this `time`, likewise")
 	cmd.Flags().SetNormalizeFunc(func(_ *pflag.FlagSet, name string) pflag.NormalizedName {
 		if name == "until" { // as it was called first
@@ -90,7 +90,7 @@ func moment(text string, now time.Time) (time.Time, error) {
 	}
 	clock, err := time.Parse("15:04", text)
 	if err != nil {
-		return clock, fmt.Errorf("%q is no time: write 15:04, 2006-01-02T15:04:05Z, or 2h for two hours ago", text)
+		return clock, fmt.Errorf("%q is no time: write 15:04, '2006-01-02 15:04:05Z' as tables have it, or 2h for two hours ago", text)
 	}
 	t := time.Date(now.Year(), now.Month(), now.Day(), clock.Hour(), clock.Minute(), 0, 0, now.Location())
 	if t.After(now) {

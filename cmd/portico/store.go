@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -62,8 +64,8 @@ func waysOn(dir, file string) string {
 	case len(content.Entries) > 0:
 		way("keeps the whole entries of the file that is there", "restore", "-c", file, "--partial", path)
 	}
-	last := len(remove) - 1
-	return fmt.Sprintf("%sTo begin with an empty store instead, move %s and %s away", &ways, strings.Join(remove[:last], ", "), remove[last])
+	remove = slices.DeleteFunc(remove, func(path string) bool { _, err := os.Stat(path); return errors.Is(err, fs.ErrNotExist) })
+	return fmt.Sprintf("%sTo begin with an empty store instead, move away: %s", &ways, strings.Join(remove, ", "))
 }
 
 // stateOfStore is the state of the store in a folder.

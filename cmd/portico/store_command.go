@@ -68,7 +68,9 @@ func newStoreCheck() *cobra.Command {
 		Use:   "check [FILE]",
 		Short: "Tell whether the store is whole, and list its copies",
 		Long: "Check reads the store and all its copies, or one FILE. Every byte counts: it also finds a store that is missing, is another\n" +
-			"store's, or is older than what Portico wrote last.\n\nExit status: 0 all is whole, 1 something is damaged, 2 it could not be read.",
+			"store's, or is older than what Portico wrote last.\n\n" +
+			"Exit status: 0 all is whole, 1 the store or FILE is damaged, 2 it could not be read, 3 the store is whole, but a copy in the\n" +
+			"folder backups is damaged.",
 		Args: cobra.MaximumNArgs(1),
 	}
 	ask := storeFlags(cmd)
@@ -77,17 +79,26 @@ func newStoreCheck() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		whole := state.Damage == ""
+		damaged := 0
 		rows := copyTable()
 		rows.Add(state.File, strconv.Itoa(state.Entries), cmp.Or(state.Damage, "whole"), "", "", strconv.FormatUint(state.Revision, 10))
 		for _, c := range state.Copies {
 			rows.Add(copyRow(c)...)
-			whole = whole && c.Damage == ""
+			if c.Damage != "" {
+				damaged++
+			}
 		}
-		if err := ask.print(cmd, state, rows); err != nil || whole {
+		if err := ask.print(cmd, state, rows); err != nil {
 			return err
 		}
-		return errBadNews
+		switch {
+		case state.Damage != "":
+			return errBadNews
+		case damaged > 0:
+			fmt.Fprintf(cmd.ErrOrStderr(), "portico: the store is whole; %s damaged, which only matters to a restore\n", counted(damaged, "cop/y is/ies are"))
+			return errCopies
+		}
+		return nil
 	}
 	return cmd
 }
@@ -136,9 +147,12 @@ func newStoreBackup() *cobra.Command {
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		var made admin.StoreCopy
 		var err error
-		if len(args) == 0 && ask.running() {
+		switch {
+		case len(args) == 1 && ask.running():
+			made, err = ask.backupOfRunning(cmd.Context(), args[0])
+		case ask.running():
 			err = ask.hint(ask.post(cmd.Context(), "/api/v1/store/backup", struct{}{}, &made))
-		} else {
+		default:
 			made, err = ask.backup(args)
 		}
 		if err != nil {
@@ -151,19 +165,36 @@ func newStoreBackup() *cobra.Command {
 	return cmd
 }
 
+// backupOfRunning copies the store of a running Portico to a file on this machine. It asks where the store is and reads that, so both have to be on
+// one machine, as they are if Portico answers on a socket.
+func (a storeAsking) backupOfRunning(ctx context.Context, path string) (made admin.StoreCopy, err error) {
+	if info, err := os.Stat(a.where()); err != nil || info.Mode().Type() != os.ModeSocket {
+		return made, fmt.Errorf("FILE is on this machine, and the Portico at %s may be on another: ask it over its socket, leave FILE out, or add --config", a.where())
+	}
+	var state admin.StoreState
+	if err := a.get(ctx, "/api/v1/store", &state); err != nil {
+		return made, a.hint(err)
+	}
+	return copyStore(filepath.Dir(state.File), path)
+}
+
+// copyStore copies the store in a folder to a file.
+func copyStore(dir, path string) (admin.StoreCopy, error) {
+	content, err := store.WriteCopy(dir, path)
+	return admin.StoreCopy{File: path, Taken: time.Now().UTC(), Reason: string(store.ByHand), Revision: content.Revision, Entries: len(content.Entries)}, err
+}
+
 // backup copies files.
 func (a storeAsking) backup(args []string) (made admin.StoreCopy, err error) {
 	config, err := a.config()
 	if err != nil {
 		return made, err
 	}
-	now := time.Now().UTC()
-	path := store.CopyPath(config.DataDir, now, store.ByHand)
+	path := store.CopyPath(config.DataDir, time.Now().UTC(), store.ByHand)
 	if len(args) == 1 {
 		path = args[0]
 	}
-	content, err := store.WriteCopy(config.DataDir, path)
-	made = admin.StoreCopy{File: path, Taken: now, Reason: string(store.ByHand), Revision: content.Revision, Entries: len(content.Entries)}
+	made, err = copyStore(config.DataDir, path)
 	return made, storeError(err, config, *a.file)
 }
 

@@ -41,7 +41,7 @@ func (f fields[Row]) where(text string, kinds map[string]kind) (func(Row) bool, 
 			continue
 		}
 		if len(words) < 3 {
-			return nil, fmt.Errorf("--where: %q is no condition: write FIELD -eq VALUE", strings.TrimSpace(part))
+			return nil, fmt.Errorf("--where: %q is no condition: write FIELD -eq VALUE, all of it in quotes: --where 'FIELD -eq VALUE'", strings.TrimSpace(part))
 		}
 		field, err := f.find(strings.TrimPrefix(strings.TrimPrefix(words[0], "$_."), "$PSItem."))
 		if err != nil {

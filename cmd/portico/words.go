@@ -109,6 +109,9 @@ func flagText(name string) string {
 
 // unknownFlag names the flag that may have been meant.
 func unknownFlag(cmd *cobra.Command, name, letters string) error {
+	if _, operator := operators["-"+letters]; operator && cmd.Flags().Lookup("where") != nil {
+		return fmt.Errorf("%s: -%s is part of a condition: put all of that in quotes, as in --where 'FIELD -%s VALUE'", cmd.CommandPath(), letters, letters)
+	}
 	if letters != "" {
 		return fmt.Errorf("%s has no flag -%s: %s --help lists the flags", cmd.CommandPath(), name, cmd.CommandPath())
 	}

@@ -34,6 +34,8 @@ const (
 type UserName struct {
 	User     string   `json:"user"`
 	Standing Standing `json:"standing"`
+	// NoDirectory says that no directory is configured, so that nobody ever can say whether there is such a user.
+	NoDirectory bool `json:"no_directory,omitempty"`
 }
 
 // SessionFilter says which sessions are meant: those that fit all that is given.

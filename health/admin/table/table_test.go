@@ -125,6 +125,12 @@ func TestTime(t *testing.T) {
 			t.Errorf("%q: %v, %v", text, got, err)
 		}
 	}
+	at = at.Add(7 * time.Millisecond)
+	for text, zone := range map[string]*time.Location{"2026-07-01 12:00:05.007+05:30": at.Location(), "2026-07-01 06:30:05.007Z": time.UTC} {
+		if got := PreciseTime(at, zone); got != text || !isTime(got) {
+			t.Errorf("%s, want %s", got, text)
+		}
+	}
 	if Time(time.Time{}) != "" {
 		t.Error("no time is shown as one")
 	}

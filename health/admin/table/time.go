@@ -23,6 +23,16 @@ func Time(t time.Time) string {
 	return t.Format(timeForm)
 }
 
+// PreciseTime shows a point in time to the millisecond, in a zone.
+func PreciseTime(t time.Time, zone *time.Location) string {
+	t = t.In(zone)
+	form := timeForm
+	if _, offset := t.Zone(); offset%3600 != 0 {
+		form = minuteForm
+	}
+	return t.Format(strings.Replace(form, ":05", ":05.000", 1))
+}
+
 // ParseTime reads what Time shows, and RFC 3339.
 func ParseTime(text string) (t time.Time, err error) {
 	for _, form := range []string{timeForm, minuteForm, time.RFC3339} {

@@ -1,0 +1,181 @@
+package main
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"portico/backend/backendtest/testkit"
+	"portico/configs/store"
+	"portico/health"
+	"portico/health/admin"
+)
+
+// What an operator reads and types, in cases where a person was misled.
+
+// operated is a watched site with two copies of each database, and a Portico that is asked by PORTICO_ADMIN.
+func operated(t *testing.T) (*watchedSite, *running) {
+	t.Helper()
+	w := newWatchedSite(t, nil)
+	file := w.config(t, healthTimings)
+	w.replace(t, "{db1: {copies: [mbx1]}, db2: {copies: [mbx2]}}", "{db1: {copies: [mbx1, mbx2]}, db2: {copies: [mbx2, mbx1]}}")
+	t.Setenv("PORTICO_ADMIN", filepath.Join(w.dir, "admin.sock"))
+	return w, w.serve(t, file)
+}
+
+// said runs a command line, whose arguments have no spaces, and returns all that it prints.
+func said(t *testing.T, want int, line string) string {
+	t.Helper()
+	status, out, errs := command(strings.Fields(line)...)
+	if status != want {
+		t.Errorf("%s: status %d, want %d\n%s%s", line, status, want, out, errs)
+	}
+	return out + errs
+}
+
+// wantSaid is said for one text that has to be in it.
+func wantSaid(t *testing.T, want int, line, text string) {
+	t.Helper()
+	if got := said(t, want, line); !strings.Contains(got, text) {
+		t.Errorf("%s: no %q in\n%s", line, text, got)
+	}
+}
+
+// What another command prints as a name is taken, and what has changed nothing says so.
+func TestNamesOfRowsAreTaken(t *testing.T) {
+	testkit.NoLeaks(t)
+	w, r := operated(t)
+	r.settled(t)
+	for name := range strings.Lines(said(t, statusFine, "database status -o name")) {
+		said(t, statusFine, "database copy resume "+name)
+	}
+	wantSaid(t, statusFine, "database move db1/mbx2 -o name", "db1\n")
+	if got := said(t, statusFine, "database move db1 mbx2"); !strings.Contains(got, "nothing has changed") {
+		t.Error(got)
+	}
+	wantSaid(t, statusFine, "override add IMAP/ImapCTPProbe --property Enabled --value 1 -o name", "IMAP/ImapCTPProbe\n")
+	wantSaid(t, statusFine, "server policy mbx1 Blocked -o name", "mbx1\n")
+	wantSaid(t, statusFailed, "maintenance stop", "is not in maintenance")
+	wantSaid(t, statusFine, "maintenance start mbx1", "activation on mbx1")
+	wantSaid(t, statusFine, "config diff", "All settings are as in the file. Only the keys below settings are compared")
+	wantSaid(t, statusFine, "log on --user ann", "no directory is configured")
+	if got := said(t, statusFine, "health get --failed"); strings.Contains(got, "Monitor") {
+		t.Error(got)
+	}
+	w.valves[1].set(fault{refuse: true})
+	r.eventually(t, "a monitor fails", func() bool {
+		status, out, _ := command("health", "get", "--failed", "-o", "name")
+		return status == statusBad && strings.Contains(out, "ImapSelfTestMonitor/mbx2") && !strings.Contains(out, "ImapProxyTestMonitor")
+	})
+	wantSaid(t, statusFailed, "health get nonsense --failed", "there is no health set or monitor")
+	w.valves[1].set(fault{})
+}
+
+// A damaged copy is not the store: the check says so, with an exit status of its own. A copy is written to a file though PORTICO_ADMIN is set. Advice
+// names files that are there.
+func TestStoreIsToldFromItsCopies(t *testing.T) {
+	testkit.NoLeaks(t)
+	w, r := operated(t)
+	file := filepath.Join(w.dir, "mine")
+	wantSaid(t, statusFine, "store backup "+file, "whole")
+	if content, err := store.ReadCopy(file); err != nil || len(content.Entries) == 0 {
+		t.Errorf("%+v, %v", content, err)
+	}
+	said(t, statusFine, "store backup")
+	copies, err := store.Copies(filepath.Join(w.dir, "data"))
+	if err != nil || len(copies) == 0 {
+		t.Fatal(copies, err)
+	}
+	if err := os.WriteFile(copies[0].Path, []byte("nonsense"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	wantSaid(t, statusDoubt, "store check", "the store is whole; 1 copy is damaged")
+	wantSaid(t, statusFailed, "store backup "+file+" --admin 127.0.0.1:1", "may be on another")
+	r.signals <- os.Interrupt
+	r.stopped(t)
+	if err := os.Remove(filepath.Join(w.dir, "data", store.FileName)); err != nil {
+		t.Fatal(err)
+	}
+	got := said(t, statusBad, "check -c "+filepath.Join(w.dir, "portico.yaml")) + said(t, statusFailed, "database pin -c "+filepath.Join(w.dir, "portico.yaml"))
+	if _, away, _ := strings.Cut(got, "move away:"); !strings.Contains(away, store.IdentityName) || strings.Contains(away, store.FileName+",") {
+		t.Error(got)
+	}
+}
+
+// Rows of the protocol log are in the local zone, or in UTC, and say which.
+func TestRowsSayTheirZone(t *testing.T) {
+	const row = "2026-07-01T10:00:00.123Z"
+	if got := rowTime(row, time.UTC); got != "2026-07-01 10:00:00.123Z" {
+		t.Error(got)
+	}
+	if got := rowTime(row, time.FixedZone("", 2*3600)); got != "2026-07-01 12:00:00.123+02" {
+		t.Error(got)
+	}
+	if got := rowTime("damaged", time.UTC); got != "damaged" {
+		t.Error(got)
+	}
+}
+
+func TestPenaltiesSayTheirReason(t *testing.T) {
+	for _, c := range []struct {
+		of   admin.Penalty
+		want string
+	}{
+		{admin.Penalty{Failures: 1}, "1 failed sign-in"}, {admin.Penalty{Failures: 3, Burst: 10, Guesses: 5}, "3 failed sign-ins"},
+		{admin.Penalty{Burst: 10, Guesses: 0.5}, "too many guesses"}, {admin.Penalty{Failures: 2, Burst: 10, Held: 1}, "2 failed sign-ins; too many guesses, 1 sign-in held"},
+	} {
+		if got := penaltyReason(c.of); got != c.want {
+			t.Errorf("%+v: %q", c.of, got)
+		}
+	}
+	for n, want := range map[int]string{0: "0 penalties", 1: "1 penalty", 2: "2 penalties"} {
+		if got := counted(n, "penalt/y/ies"); got != want {
+			t.Error(got)
+		}
+	}
+}
+
+// A condition without quotes is told from a mistyped flag.
+func TestConditionsNeedQuotes(t *testing.T) {
+	wantSaid(t, statusFailed, "health get --where AlertValue -ne Healthy", "put all of that in quotes, as in --where 'FIELD -ne VALUE'")
+	wantSaid(t, statusFailed, "session list --where Age", "all of it in quotes")
+	if _, err := sessionFields.where("For -gt 10s", nil); err != nil {
+		t.Error(err)
+	}
+}
+
+// An alert about a server says that users are out only while a database is active there.
+func TestAlertsAfterAMove(t *testing.T) {
+	testkit.NoLeaks(t)
+	_, r := operated(t)
+	of := func(servers ...string) string { return r.consequence(health.Alert{Servers: servers}) }
+	const out = "users may not reach their mail"
+	if !strings.Contains(of("mbx1"), out) || !strings.Contains(of(), out) {
+		t.Error(of("mbx1"), of())
+	}
+	said(t, statusFine, "database move db1 mbx2")
+	if strings.Contains(of("mbx1"), out) || !strings.Contains(of("mbx1", "mbx2"), out) {
+		t.Error(of("mbx1"), of("mbx1", "mbx2"))
+	}
+}
+
+// A runbook says which answers it takes, and what has become of it when it is ended.
+func TestRunbookAnswers(t *testing.T) {
+	testkit.NoLeaks(t)
+	w, r := operated(t)
+	r.settled(t)
+	r.asks(t, statusFine, "component", "set", "RecoveryActionsEnabled", "--state", "Inactive", "--requester", "Functional")
+	w.valves[0].set(fault{refuse: true})
+	root, out := newRoot(), &bytes.Buffer{}
+	root.SetArgs([]string{"runbook", "selftest", "mbx1"})
+	root.SetIn(strings.NewReader("maybe\nquit\n"))
+	root.SetOut(out)
+	root.SetErr(out)
+	if status := exitStatus(root.Execute(), out); status != statusBad || !strings.Contains(out.String(), `"maybe" is no answer`) || !strings.Contains(out.String(), "Ended: 0 steps were taken") {
+		t.Errorf("status %d\n%s", status, out)
+	}
+	w.valves[0].set(fault{})
+}
