@@ -159,18 +159,18 @@ func (m *ActiveManager) leaseWithin(ctx context.Context, name, user string, with
 	}
 }
 
-// inOrder returns the servers with a copy, the active one first, without others that are Failed. The caller holds mu.
+// inOrder returns the servers with a copy, the active one first, without others that are Failed or blocked. The caller holds mu.
 func (m *ActiveManager) inOrder(name string, d *database) []string {
 	ordered := d.copies
 	if i := slices.Index(d.copies, d.active); i > 0 {
 		ordered = slices.Concat(d.copies[i:], d.copies[:i])
 	}
-	if len(m.failed) == 0 {
+	if len(m.failed) == 0 && len(m.blocked) == 0 {
 		return ordered
 	}
 	return slices.DeleteFunc(slices.Clone(ordered), func(server string) bool {
 		_, failed := m.failed[copyOf{name, server}]
-		return failed && server != d.active
+		return (failed || len(m.blocked[server]) > 0) && server != d.active
 	})
 }
 

@@ -120,3 +120,22 @@ func TestRefusedMoveMarksNothing(t *testing.T) {
 		t.Error("marked")
 	}
 }
+
+// A sign-in that does not reach the active copy goes to no server on which nothing may be activated.
+func TestBlockedCopyIsNotTried(t *testing.T) {
+	tier := startsTwoCopies(t, store.Memory())()
+	for _, want := range []int{2, 1, 2} {
+		r, err := tier.Route(t.Context(), directory.Query{User: "alice", Login: "alice"})
+		if err != nil || len(r.Servers) != want || r.Servers[0] != "mbx1" {
+			t.Errorf("a sign-in goes to %q, %v", r.Servers, err)
+		}
+		tier.Done(r)
+		change := tier.ActiveManager().Block
+		if want == 1 {
+			change = tier.ActiveManager().Unblock
+		}
+		if err := change(t.Context(), "mbx2", "health"); err != nil {
+			t.Fatal(err)
+		}
+	}
+}

@@ -15,6 +15,7 @@
 //	elsewhere.go   whom a failed sign-in blames, where the error does not say
 //	frontprobes.go ImapCTPProbe and ImapProxyTestProbe
 //	counters.go    the checks of the numbers that the relay keeps
+//	copies.go      the check of the copies that recovery has left
 //	signins.go     the check of users' sign-ins
 //	escalate.go    when people are told of what, once for each cause
 //	alert.go       what they are told

@@ -10,6 +10,7 @@ var help = map[string]string{
 	AverageCommandProcessingTimeGt60sCheck: "Measures the average server time of a mailbox server's commands in the last interval, open commands included.",
 	RequestsQueuedGt500Check:               "Counts the commands of a mailbox server, or of all, that have begun and not ended.",
 	ProxyConnectionsFailedGt20PercentCheck: "Counts which share of users' sign-ins to a mailbox server fails by the server's fault.",
+	DatabaseCopyStatusCheck:                "Lists the copies of a mailbox server that nothing moves to since a failover has left them or their mail could not be read.",
 	PorticoResourcesCheck:                  "Counts the clients that found no descriptor, port or memory left in Portico.",
 	PorticoStoreCheck:                      "Writes to the disk of Portico's store, and compares the store's file with what Portico wrote last.",
 
@@ -20,6 +21,7 @@ var help = map[string]string{
 	AverageCommandProcessingTimeGt60sMonitor: "Unhealthy if commands of a mailbox server take too long (health.average_command_time).",
 	RequestsQueuedGt500Monitor:               "Unhealthy if too many commands of a mailbox server, or of all, wait (health.requests_queued).",
 	ProxyConnectionsFailedGt20PercentMonitor: "Unhealthy if too many sign-ins of several users to a mailbox server fail by its fault (health.sign_ins).",
+	DatabaseCopyStatusMonitor:                "Unhealthy while a mailbox server has copies that cannot take over, though users are served elsewhere.",
 	PorticoResourcesMonitor:                  "Unhealthy if Portico is out of descriptors, ports or memory.",
 	PorticoStoreMonitor:                      "Unhealthy if Portico's store cannot be written or is damaged: changes are refused or would be lost.",
 }

@@ -57,7 +57,11 @@ func (c control) Databases(ctx context.Context) []admin.CopyStatus {
 	asked := tier.Answers(ctx)
 	states := []admin.CopyStatus{}
 	for _, copied := range tier.ActiveManager().Copies() {
-		states = append(states, copyStatus(copied, asked[copied.Server]))
+		status := copyStatus(copied, asked[copied.Server])
+		if !copied.Active {
+			status.Barred = c.s.barred(copied.Server)
+		}
+		states = append(states, status)
 	}
 	return states
 }

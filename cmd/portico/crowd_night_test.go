@@ -1,6 +1,7 @@
 package main
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -47,7 +48,8 @@ func TestNightOfHalfAServer(t *testing.T) {
 	r.eventually(t, "db1 has moved", func() bool { return r.activeOn("db1") == "mbx2" })
 	since(t, began, "db1 moved")
 	c.in(t)
-	const did, told = "ServerFailover/mbx1:Succeeded", "ServerFailover mbx1: db1 moved to mbx2"
+	const did, told = "ServerFailover/mbx1:Succeeded", "ServerFailover mbx1: db1 moved to mbx2; High Availability of mbx1 is at fault"
+	r.quickCopies(t)
 	n.compare(t, r, did, told)
 	if n.restarts() != "" || n.reboots() != "" || r.activeOn("db2") != "mbx2" {
 		t.Errorf("%s; %s; db2 is on %s", n.restarts(), n.reboots(), r.activeOn("db2"))
@@ -59,6 +61,58 @@ func TestNightOfHalfAServer(t *testing.T) {
 	mended := time.Now()
 	r.eventually(t, "the block is lifted", func() bool { return !r.active.Blocked("mbx1") })
 	since(t, mended, "the block was lifted")
-	n.compare(t, r, did+" AllowActivation/mbx1:Succeeded", told)
+	n.compare(t, r, did+" AllowActivation/mbx1:Succeeded", told+"; High Availability of mbx1 is well again")
 	c.in(t)
+}
+
+// quickCopies has the check of copies run each second, and its monitor take two failures for one.
+func (r *running) quickCopies(t testing.TB) {
+	t.Helper()
+	r.asks(t, statusFine, "override", "add", "IMAP.Protocol/DatabaseCopyStatusCheck", "--property", "RecurrenceIntervalSeconds", "--value", "1")
+	for property, value := range map[string]string{"MonitoringThreshold": "2", "UnhealthySeconds": "1"} {
+		r.asks(t, statusFine, "override", "add", "IMAP.Protocol/DatabaseCopyStatusMonitor", "--item-type", "Monitor", "--property", property, "--value", value)
+	}
+}
+
+// A server answers NO to each SELECT. Its database moves, and nobody wants to hear of that; but that no copy there can take over is a fault that
+// lasts. People are told, the status of the copies says why, nothing moves there, and the end is told.
+func TestNightOfAServerThatReadsNothing(t *testing.T) {
+	testkit.NoLeaks(t)
+	n := newNight(t, "wait: 10m")
+	n.replace(t, "gather: 1s,", "gather: 1s, notices: false,")
+	r := n.serve(t, n.file)
+	r.settled(t)
+	r.impatient(t)
+	r.quickCopies(t)
+	began := time.Now()
+	n.valves[0].set(fault{answersNo: "EXAMINE"})
+	r.eventually(t, "db1 has moved", func() bool { return r.activeOn("db1") == "mbx2" })
+	since(t, began, "db1 moved")
+	const did, told = "ServerFailover/mbx1:Succeeded", "High Availability of mbx1 is at fault"
+	n.compare(t, r, did, told)
+	since(t, began, "people were told")
+	got := r.asks(t, statusFine, "database", "status", "-o", "wide")
+	for copied, words := range map[string]string{"db1": "Failed", "db2": "blocked by health: the server stays blocked until db1 can be read there"} {
+		for line := range strings.Lines(got) {
+			if f := strings.Fields(line); f[0] == copied && f[1] == "mbx1" && !strings.Contains(line, words) {
+				t.Errorf("no %q in %s", words, line)
+			}
+		}
+	}
+	if got := r.asks(t, statusFailed, "database", "move", "db2", "mbx1"); !strings.Contains(got, "activation is blocked there") {
+		t.Error(got)
+	}
+	r.asks(t, statusBad, "server", "block", "mbx2", "--move")
+	if r.activeOn("db1") != "mbx2" || r.activeOn("db2") != "mbx2" {
+		t.Errorf("db1 is on %s, db2 on %s", r.activeOn("db1"), r.activeOn("db2"))
+	}
+	r.asks(t, statusFine, "server", "unblock", "mbx2")
+	if n.restarts() != "" || n.reboots() != "" {
+		t.Errorf("%s; %s", n.restarts(), n.reboots())
+	}
+	n.valves[0].set(fault{})
+	r.eventually(t, "the block is lifted", func() bool { return !r.active.Blocked("mbx1") })
+	n.compare(t, r, did+" AllowActivation/mbx1:Succeeded", told) // nobody has said of the copy itself that it is well
+	r.asks(t, statusFine, "database", "copy", "resume", "db1", "mbx1")
+	n.compare(t, r, did+" AllowActivation/mbx1:Succeeded", told+"; High Availability of mbx1 is well again")
 }

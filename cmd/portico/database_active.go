@@ -22,7 +22,7 @@ func newDatabaseStatus() *cobra.Command {
 		Long: "Status lists every copy, as Exchange's Get-MailboxDatabaseCopyStatus does: Mounted is the active one, Dismounting one whose\n" +
 			"sessions are just being moved, Dismounted one whose mailbox server does not answer; of the others Healthy is one whose\n" +
 			"mailbox server answers, ServiceDown one whose server does not, Unknown one whose server could not be asked, Failed one whose mail could not be read, and was not read since: nothing\n" +
-			"moves there, and Reason says why. FailedAndSuspended are the copies of a database between which\n" +
+			"moves there. Reason says why nothing moves to a copy: it is Failed, its server does not answer, is blocked, or fails for users or probes. FailedAndSuspended are the copies of a database between which\n" +
 			"its storage was to switch and could not, or whose active copy is not in the configuration: nobody is let in until the database\n" +
 			"is moved.\n\n" +
 			"Exit status: 0 every database has its active copy on a server that answers, 1 one has not, 2 portico can not be asked.",
@@ -51,7 +51,7 @@ func newDatabaseStatus() *cobra.Command {
 		for _, s := range copies {
 			counts[s.Status]++
 			unsure = unsure || s.Active && s.Status == "Unknown"
-			rows.AddNamed(s.Database+"/"+s.Server, s.Database, s.Server, s.Status, yesNo(s.Blocked), cmp.Or(s.Failed, s.Error))
+			rows.AddNamed(s.Database+"/"+s.Server, s.Database, s.Server, s.Status, yesNo(s.Blocked), cmp.Or(s.Failed, s.Error, s.Barred))
 		}
 		var value any = copies
 		if *group != "" {

@@ -3,6 +3,8 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
+	"strings"
 	"sync"
 	"time"
 
@@ -81,6 +83,41 @@ func (s *service) watchCopy(database, server string, failures int, probe func(co
 		}
 		return err
 	}
+}
+
+// unusable says what nothing moves to on a mailbox server, and why: what recovery keeps from being used, though users are served elsewhere.
+func (s *service) unusable(server string) (all []string) {
+	if why := s.recovery.Holds(server); why != "" {
+		all = append(all, "nothing is activated on "+server+": "+why)
+	}
+	for _, copied := range s.active.Copies() {
+		if copied.Server == server && copied.Failed != "" && !copied.Active {
+			all = append(all, fmt.Sprintf("the copy of %s on %s is Failed: %s", copied.Database, server, copied.Failed))
+		}
+	}
+	return all
+}
+
+// barred says why nothing moves to a mailbox server unless it is asked for by name, "" if something may.
+func (s *service) barred(server string) string {
+	var all []string
+	for _, b := range s.active.Blockers(server) {
+		word := "blocked by " + b.By
+		if b.Who != "" {
+			word += " (" + b.Who + ")"
+		}
+		if why := s.recovery.Holds(server); why != "" && b.By == byHealth {
+			word += ": " + why
+		}
+		all = append(all, word)
+	}
+	if s.front.Load().tier.Policy(server) == backend.BlockedByPolicy {
+		all = append(all, "its activation policy is Blocked")
+	}
+	if err := s.unsound(server); err != nil {
+		all = append(all, err.Error())
+	}
+	return strings.Join(all, "; ")
 }
 
 // copyFailed marks a copy.

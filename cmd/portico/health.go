@@ -114,11 +114,14 @@ func (s *service) healthPlan(config *configs.Config) health.Plan {
 		plan.Monitors[len(plan.Monitors)-1].StaleAfter = 0 // nothing to look at is no fault
 	}
 	signIns := s.signIns(of.SignIns)
+	copiesTiming := configs.ProbeTiming{Interval: health.CopiesInterval, Timeout: health.CopiesTimeout, Failures: health.CopiesFailures}
 	signInTiming := configs.ProbeTiming{Interval: health.SignInsInterval, Timeout: health.SignInsTimeout, Failures: health.SignInsFailures}
 	for _, server := range names {
 		add(health.SetIMAP, health.ProxyConnectionsFailedGt20PercentCheck, health.ProxyConnectionsFailedGt20PercentMonitor, server, signInTiming, "",
 			signIns.Check(server))
 		plan.Monitors[len(plan.Monitors)-1].UnhealthyAfter = health.SignInsUnhealthy
+		add(health.SetProtocol, health.DatabaseCopyStatusCheck, health.DatabaseCopyStatusMonitor, server, copiesTiming, "",
+			health.Copies(server, func() []string { return s.unusable(server) }))
 		check(health.AverageCommandProcessingTimeGt60sCheck, health.AverageCommandProcessingTimeGt60sMonitor, server, health.AverageTime(s.load, server, of.AverageCommandTime))
 		check(health.RequestsQueuedGt500Check, health.RequestsQueuedGt500Monitor, server, health.Queued(s.load, server, of.RequestsQueued))
 	}

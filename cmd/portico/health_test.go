@@ -40,6 +40,7 @@ type fault struct {
 
 	hangsUpOn string // close them at such a line
 	halves    bool   // close every second one at once
+	answersNo string // answer NO to a line of the client that has this in it
 }
 
 func newValve(t testing.TB, to string) *valve {
@@ -101,6 +102,11 @@ func (v *valve) pass(conn net.Conn) {
 		n, err := conn.Read(buf)
 		if f.hangsUpOn != "" && strings.Contains(strings.ToUpper(string(buf[:n])), f.hangsUpOn) {
 			return
+		}
+		if line := string(buf[:n]); f.answersNo != "" && strings.Contains(strings.ToUpper(line), f.answersNo) {
+			tag, _, _ := strings.Cut(line, " ")
+			fmt.Fprintf(conn, "%s NO [SERVERBUG] Internal error.\r\n", tag)
+			continue
 		}
 		if f.deafTo != "" && strings.Contains(strings.ToUpper(string(buf[:n])), f.deafTo) {
 			io.Copy(io.Discard, conn)

@@ -218,7 +218,7 @@ func (s *service) withoutMaintained(plan health.Plan) health.Plan {
 		s.reported("maintenance is passed over", err)
 	}
 	ofServers := []string{health.ImapSelfTestMonitor, health.AverageCommandProcessingTimeGt60sMonitor, health.RequestsQueuedGt500Monitor,
-		health.ProxyConnectionsFailedGt20PercentMonitor}
+		health.ProxyConnectionsFailedGt20PercentMonitor, health.DatabaseCopyStatusMonitor}
 	for i := range plan.Monitors {
 		m := &plan.Monitors[i]
 		if _, ok := servers[m.Target]; ok && slices.Contains(ofServers, m.Name) {

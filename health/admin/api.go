@@ -170,7 +170,8 @@ type CopyStatus struct {
 	Active   bool   `json:"active"`
 	Failed   string `json:"failed,omitempty"` // why its mail could not be read
 	Blocked  bool   `json:"blocked"`
-	Error    string `json:"error,omitempty"` // why its server does not answer, or could not be asked
+	Barred   string `json:"barred,omitempty"` // why nothing moves to its server by itself; "" for the active copy
+	Error    string `json:"error,omitempty"`  // why its server does not answer, or could not be asked
 }
 
 // DatabaseMove is where a database is to move.

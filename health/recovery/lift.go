@@ -1,6 +1,7 @@
 package recovery
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -53,6 +54,16 @@ func steady(l *Ladder, self health.MonitorState) bool {
 		l.wellBefore = 0
 	}
 	return self.WellInRow-l.wellBefore >= steadyAfter
+}
+
+// Holds says why recovery keeps a mailbox server blocked though the monitor that has asked for that does not fail any more; "" if it does not.
+func (r *Responders) Holds(server string) string {
+	for _, l := range r.Ladders() {
+		if l.Server == server && l.Since.IsZero() && slices.Contains(l.Lift, Failover) {
+			return cmp.Or(l.Note, blockStays)
+		}
+	}
+	return ""
 }
 
 // blockStays is the note of a ladder that has nothing else to do.

@@ -170,7 +170,7 @@ func (r *Responders) look(ctx context.Context) {
 	}
 	defer r.endTurn()
 	plan := r.plan()
-	all := r.opt.Monitors()
+	all := recoverable(r.opt.Monitors(), plan)
 	s := survey{all: all, active: r.opt.Active, percent: plan.CommonPercent}
 	if all != nil && plan.Mode == Off { // what was done before it was switched off is not left behind
 		for _, id := range slices.Collect(maps.Keys(r.ladders)) {
@@ -220,6 +220,20 @@ func (r *Responders) off(m health.MonitorState) bool {
 	}
 	server := health.ServerOf(m, r.opt.Active)
 	return server != "" && r.opt.Off(server)
+}
+
+// recoverable returns the monitors that have a ladder. The others are for people alone, and wait for nobody.
+func recoverable(all []health.MonitorState, of Plan) []health.MonitorState {
+	if all == nil {
+		return nil
+	}
+	found := []health.MonitorState{}
+	for _, m := range all {
+		if _, ok := of.Ladders[m.Name]; ok {
+			found = append(found, m)
+		}
+	}
+	return found
 }
 
 // endFault notes that a monitor has seen its target well: the next fault begins at the foot of the ladder.
@@ -380,64 +394,8 @@ func (r *Responders) Records() []Record { return r.log.Records() }
 func (r *Responders) ForPeople(m health.MonitorState) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if _, climbs := r.current.Ladders[m.Name]; !climbs {
+		return true
+	}
 	return r.paused || r.current.Mode == Off || m.Value != health.Unhealthy || r.told[m.ID()]
-}
-
-func (r *Responders) newRecord(action Action, c Case, requestor string, now time.Time) Record {
-	k := kinds[action]
-	return Record{ID: k.id, Resource: k.resource(c), Requestor: requestor, Monitor: c.Monitor, Start: now, ProcessStart: r.began}
-}
-
-// enter writes a record that is over as soon as it has begun.
-func (r *Responders) enter(ctx context.Context, record Record, result Result, message string) Record {
-	record.Start = r.opt.Now()
-	return r.end(ctx, record, result, message, nil)
-}
-
-// end writes the end of a record.
-func (r *Responders) end(ctx context.Context, record Record, result Result, message string, err error) Record {
-	record.End, record.State, record.Result, record.Message = r.opt.Now(), Finished, result, message
-	if err != nil {
-		record.Exception = err.Error()
-	}
-	r.write(ctx, &record)
-	return record
-}
-
-// write keeps a record and tells of it.
-func (r *Responders) write(ctx context.Context, record *Record) {
-	r.keep(ctx, record)
-	r.opt.Tell(*record)
-}
-
-// keep puts a record into the recovery log.
-func (r *Responders) keep(ctx context.Context, record *Record) {
-	if err := r.log.put(ctx, record); err != nil {
-		r.opt.Failed(fmt.Errorf("recovery log: %w", err))
-	}
-}
-
-// save keeps a ladder, if it has changed.
-func (r *Responders) save(ctx context.Context, l *Ladder) {
-	text, err := json.Marshal(l)
-	if err == nil && r.saved[l.Monitor] != string(text) {
-		err = write(ctx, r.opt.Store, storedLadders+l.Monitor, l)
-	}
-	if err != nil {
-		r.opt.Failed(fmt.Errorf("keep a ladder: %w", err))
-		return
-	}
-	r.saved[l.Monitor] = string(text)
-}
-
-// forget ends a ladder.
-func (r *Responders) forget(ctx context.Context, id string) {
-	if entry, err := r.opt.Store.Get(ctx, storedLadders+id); err == nil {
-		if err := r.opt.Store.Delete(ctx, entry.Key, entry.Revision); err != nil {
-			r.opt.Failed(fmt.Errorf("forget a ladder: %w", err))
-			return
-		}
-	}
-	delete(r.ladders, id)
-	delete(r.saved, id)
 }

@@ -1,0 +1,67 @@
+package recovery
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"time"
+)
+
+func (r *Responders) newRecord(action Action, c Case, requestor string, now time.Time) Record {
+	k := kinds[action]
+	return Record{ID: k.id, Resource: k.resource(c), Requestor: requestor, Monitor: c.Monitor, Start: now, ProcessStart: r.began}
+}
+
+// enter writes a record that is over as soon as it has begun.
+func (r *Responders) enter(ctx context.Context, record Record, result Result, message string) Record {
+	record.Start = r.opt.Now()
+	return r.end(ctx, record, result, message, nil)
+}
+
+// end writes the end of a record.
+func (r *Responders) end(ctx context.Context, record Record, result Result, message string, err error) Record {
+	record.End, record.State, record.Result, record.Message = r.opt.Now(), Finished, result, message
+	if err != nil {
+		record.Exception = err.Error()
+	}
+	r.write(ctx, &record)
+	return record
+}
+
+// write keeps a record and tells of it.
+func (r *Responders) write(ctx context.Context, record *Record) {
+	r.keep(ctx, record)
+	r.opt.Tell(*record)
+}
+
+// keep puts a record into the recovery log.
+func (r *Responders) keep(ctx context.Context, record *Record) {
+	if err := r.log.put(ctx, record); err != nil {
+		r.opt.Failed(fmt.Errorf("recovery log: %w", err))
+	}
+}
+
+// save keeps a ladder, if it has changed.
+func (r *Responders) save(ctx context.Context, l *Ladder) {
+	text, err := json.Marshal(l)
+	if err == nil && r.saved[l.Monitor] != string(text) {
+		err = write(ctx, r.opt.Store, storedLadders+l.Monitor, l)
+	}
+	if err != nil {
+		r.opt.Failed(fmt.Errorf("keep a ladder: %w", err))
+		return
+	}
+	r.saved[l.Monitor] = string(text)
+}
+
+// forget ends a ladder.
+func (r *Responders) forget(ctx context.Context, id string) {
+	if entry, err := r.opt.Store.Get(ctx, storedLadders+id); err == nil {
+		if err := r.opt.Store.Delete(ctx, entry.Key, entry.Revision); err != nil {
+			r.opt.Failed(fmt.Errorf("forget a ladder: %w", err))
+			return
+		}
+	}
+	delete(r.ladders, id)
+	delete(r.saved, id)
+}
