@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"portico/backend/backendtest/testkit"
+	"portico/health"
 )
 
 const users1, users2 = "ProxyConnectionsFailedGt20PercentMonitor/mbx1", "ProxyConnectionsFailedGt20PercentMonitor/mbx2"
@@ -115,4 +116,91 @@ func TestNightOfAServerThatReadsNothing(t *testing.T) {
 	n.compare(t, r, did+" AllowActivation/mbx1:Succeeded", told) // nobody has said of the copy itself that it is well
 	r.asks(t, statusFine, "database", "copy", "resume", "db1", "mbx1")
 	n.compare(t, r, did+" AllowActivation/mbx1:Succeeded", told+"; High Availability of mbx1 is well again")
+}
+
+// A server refuses every second sign-in, for reasons of its own: another one takes sign-ins, so users move there, and no machine is restarted.
+func TestNightOfHalfASignIn(t *testing.T) {
+	testkit.NoLeaks(t)
+	n := newNight(t, "wait: 10m")
+	n.patient(t)
+	r := n.serve(t, n.file)
+	r.settled(t)
+	r.quickUsers(t)
+	c := newCrowd(t, r)
+	c.in(t)
+	n.valves[0].set(fault{halves: true, answersNo: "LOGIN"})
+	r.eventually(t, users1+" turns", func() bool { return r.monitors(t)[users1].AlertValue == "Unhealthy" })
+	if m := r.monitors(t)[users1]; m.Dependency != "Mailbox Server Authentication" {
+		t.Errorf("%+v", m)
+	}
+	r.eventually(t, "db1 has moved", func() bool { return r.activeOn("db1") == "mbx2" })
+	c.in(t)
+	n.compare(t, r, "ServerFailover/mbx1:Succeeded", "ServerFailover mbx1: db1 moved to mbx2")
+	if n.restarts() != "" || n.reboots() != "" {
+		t.Errorf("%s; %s", n.restarts(), n.reboots())
+	}
+}
+
+// All servers refuse all sign-ins: who judges passwords for them is at fault. Nothing is done, and people are told once.
+func TestNightOfAllPasswords(t *testing.T) {
+	testkit.NoLeaks(t)
+	n := newNight(t, "wait: 1s")
+	r := n.serve(t, n.file)
+	r.settled(t)
+	r.impatient(t)
+	r.quickUsers(t)
+	c := newCrowd(t, r)
+	c.in(t)
+	for _, v := range n.valves {
+		v.set(fault{answersNo: "LOGIN"})
+	}
+	r.turns(t, map[string]string{
+		self1: "Authentication", self2: "Authentication", deep1: "Authentication", deep2: "Authentication", ctp1: "Authentication", ctp2: "Authentication",
+		users1: "Authentication", users2: "Authentication",
+	})
+	const told = "Authentication of mbx1, mbx2 is at fault"
+	n.compare(t, r, "", told)
+	for _, v := range n.valves {
+		v.set(fault{})
+	}
+	r.turns(t, nil)
+	n.compare(t, r, "", told+"; Authentication of mbx1, mbx2 is well again")
+	c.in(t)
+}
+
+// The server hangs up on one user each time, ten times a second. That is no fault of the server's for anybody else.
+func TestNightOfABrokenUser(t *testing.T) {
+	testkit.NoLeaks(t)
+	n := newNight(t, "wait: 1s")
+	r := n.serve(t, n.file)
+	r.settled(t)
+	r.quickUsers(t)
+	c := newCrowd(t, r)
+	c.in(t)
+	for _, v := range n.valves {
+		v.set(fault{hangsUpOn: "ANNA"})
+	}
+	failing := func() (runs int) { // of the check, that have counted failures
+		for _, server := range []string{"mbx1", "mbx2"} {
+			for _, result := range r.health.History(health.SetIMAP, health.ProxyConnectionsFailedGt20PercentCheck, server) {
+				if result.Value > 0 {
+					runs++
+				}
+			}
+		}
+		return runs
+	}
+	r.eventually(t, "sign-ins fail", func() bool { return failing() >= 10 })
+	for name, m := range r.monitors(t) {
+		if m.AlertValue != "Healthy" && m.AlertValue != "UnInitialized" {
+			t.Errorf("%s: %+v", name, m)
+		}
+	}
+	n.compare(t, r, "", "")
+	c.leave()
+	for answer := range c.answers {
+		if !strings.HasPrefix(answer, "a NO [UNAVAILABLE]") {
+			t.Error(answer)
+		}
+	}
 }

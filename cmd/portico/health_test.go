@@ -39,7 +39,7 @@ type fault struct {
 	deafTo  string // pass nothing on from a line of the client on that has this in it
 
 	hangsUpOn string // close them at such a line
-	halves    bool   // close every second one at once
+	halves    bool   // do so to every second one alone; close it at once if there is nothing else to do
 	answersNo string // answer NO to a line of the client that has this in it
 }
 
@@ -74,7 +74,12 @@ func (v *valve) pass(conn net.Conn) {
 	f := v.fault
 	v.open[conn] = true
 	v.taken++
-	f.refuse = f.refuse || f.halves && v.taken%2 == 0
+	switch {
+	case f.halves && v.taken%2 == 1:
+		f = fault{}
+	case f == fault{halves: true}:
+		f.refuse = true
+	}
 	v.mu.Unlock()
 	defer func() {
 		v.mu.Lock()
