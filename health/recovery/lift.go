@@ -25,7 +25,6 @@ func (r *Responders) release(ctx context.Context, l *Ladder, s survey) (done boo
 	}
 	if watched && slices.Contains(l.Lift, Failover) && !steady(l, self) {
 		l.Note = fmt.Sprintf("the server stays blocked until %s has succeeded %d times in a row", health.ImapSelfTestProbe, steadyAfter)
-		r.save(ctx, l)
 		return false
 	}
 	if watched && slices.Contains(l.Lift, Failover) && (self.Value != health.Healthy || self.InRow > 0) {
