@@ -197,8 +197,7 @@ func TestNightOfABrokenUser(t *testing.T) {
 		}
 	}
 	n.compare(t, r, "", "")
-	c.leave()
-	for answer := range c.answers {
+	for _, answer := range c.said() {
 		if !strings.HasPrefix(answer, "a NO [UNAVAILABLE]") {
 			t.Error(answer)
 		}

@@ -3,7 +3,9 @@ package main
 import (
 	"bufio"
 	"fmt"
+	"maps"
 	"net"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -107,6 +109,13 @@ func (c *crowd) counted(database string) (signedIn, refused int) {
 	return c.signedIn[database], c.refused[database]
 }
 
+// said lists the answers of sign-ins that were refused.
+func (c *crowd) said() []string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return slices.Sorted(maps.Keys(c.answers))
+}
+
 // in waits until each database's users have signed in twenty times since now, and holds that nobody is refused meanwhile.
 func (c *crowd) in(t testing.TB) {
 	t.Helper()
@@ -117,7 +126,7 @@ func (c *crowd) in(t testing.TB) {
 			return in >= 20
 		})
 		if _, refused := c.counted(database); refused > 0 {
-			t.Errorf("users of %s were refused %d times: %v", database, refused, c.answers)
+			t.Errorf("users of %s were refused %d times: %v", database, refused, c.said())
 		}
 	}
 }
