@@ -183,7 +183,7 @@ func (e *engine) close() mark {
 }
 
 func (e *engine) mark() mark {
-	return mark{at: time.Now(), spent: e.options.Account.read(), tool: readToolMark("/proc"), sessions: e.joined.Load()}
+	return mark{at: time.Now(), spent: e.options.Account.read(), tool: readToolMark(e.options.proc), sessions: e.joined.Load()}
 }
 
 // finish waits for what is under way, for the grace, and cuts the rest. Sessions that tidy up have the grace once more.

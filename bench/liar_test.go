@@ -155,8 +155,13 @@ func (l *memoryListener) Close() error   { l.once.Do(func() { close(l.closed) })
 func (l *memoryListener) Addr() net.Addr { return &net.UnixAddr{Name: "memory"} }
 
 // runLied runs for ten seconds of the test's clock against the liar: one session, ten operations a second, unless change says otherwise.
-func runLied(t *testing.T, l *liar, change func(*Options)) *Report {
-	var report *Report
+func runLied(t *testing.T, l *liar, change func(*Options)) (report *Report) {
+	withLiar(t, l, change, func(t *testing.T, o Options) { report = mustRun(t, o) })
+	return report
+}
+
+// withLiar has something done against the liar, on the test's clock.
+func withLiar(t *testing.T, l *liar, change func(*Options), do func(*testing.T, Options)) {
 	synctest.Test(t, func(t *testing.T) {
 		users := someUsers(1)
 		honest, err := backendtest.NewMemory(backendtest.MemoryOptions{Users: serverUsers(users)})
@@ -177,12 +182,11 @@ func runLied(t *testing.T, l *liar, change func(*Options)) *Report {
 		if change != nil {
 			change(&o)
 		}
-		report = mustRun(t, o)
+		do(t, o)
 		time.Sleep(10 * time.Minute) // whatever the liar still waits for
 		listener.Close()
 		honest.Close()
 		l.work.Wait()
 		<-served
 	})
-	return report
 }

@@ -89,6 +89,8 @@ type Options struct {
 	Account  *Account       // of the processes under load; may be nil
 	Progress func(Progress) // told while it runs, from one goroutine; may be nil
 	Dial     DialFunc       // nil is the network
+
+	proc string // where the tool reads about its own waiting; /proc by default
 }
 
 // complete fills in defaults and refuses what is out of bounds.
@@ -124,6 +126,7 @@ func (o *Options) complete() error {
 	if o.RunID == "" {
 		o.RunID = fmt.Sprintf("%x", time.Now().UnixNano())
 	}
+	setDefault(&o.proc, "/proc")
 	if o.Dial == nil {
 		o.Dial = dialer
 	}

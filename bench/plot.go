@@ -28,6 +28,7 @@ type plotLine struct {
 	Name  string
 	Class string
 	bars  bool
+	dots  bool // points that no line connects
 	area  bool
 	steps bool // a value holds from the one before: where nothing is known in between, the greater is shown
 	x, y  []float64
@@ -122,6 +123,12 @@ func (p *plot) draw(b *strings.Builder, l plotLine) {
 				fmt.Fprintf(b, `<rect class="%s bar" x="%.1f" y="%.1f" width="%.1f" height="%.1f"/>`,
 					l.Class, p.px(l.x[i])-width/2, p.py(l.y[i]), width, floor-p.py(l.y[i]))
 			}
+		}
+		return
+	}
+	if l.dots {
+		for i := range l.x {
+			fmt.Fprintf(b, `<circle class="%s bar" cx="%.1f" cy="%.1f" r="4"/>`, l.Class, p.px(l.x[i]), p.py(l.y[i]))
 		}
 		return
 	}

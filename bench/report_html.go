@@ -18,7 +18,10 @@ var reportPage string
 const mostLines = 6
 
 // WriteHTML writes the report as one page that needs nothing else, for browsers.
-func (r *Report) WriteHTML(w io.Writer) error {
+func (r *Report) WriteHTML(w io.Writer) error { return r.writePage(w, nil) }
+
+// writePage writes the page of a run, which may be the best of a search.
+func (r *Report) writePage(w io.Writer, search *Search) error {
 	page, err := template.New("report").Funcs(template.FuncMap{
 		"micros": micros, "short": short, "bytes": bytesText,
 		"mean":  func(us float64) string { return micros(int64(math.Round(us))) },
@@ -31,6 +34,7 @@ func (r *Report) WriteHTML(w io.Writer) error {
 		"Report": r,
 		"Plots":  []*plot{r.percentilePlot(), r.latencyPlot(), r.throughputPlot(), r.errorPlot()},
 		"Main":   r.mainRows(),
+		"Search": search,
 	})
 }
 

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -23,11 +24,13 @@ func newBenchRun() *cobra.Command {
 			"Conditions fail the run: --fail-if [WHAT] MEASURE COMPARISON LIMIT, for example 'p99>100ms', 'errors>0', 'rate<950' or\n" +
 			"'FETCH p99.9>1s'. WHAT is a command or a row of the report; without it the condition is about whole operations.\n" +
 			"Measures are pN, mean, max, errors (a number or a percentage) and rate (done a second).\n\n" +
+			"With --find-rate, it searches for the highest rate at which conditions hold, by runs of 10s or --duration each.\n\n" +
 			"Exit status: 0 everything that was due was done, and rightly; 1 it was not, or a condition failed; 2 the run could not be done;\n" +
 			"3 with --strict: the tool was short of CPU, so that latencies are its own.",
 		Args: cobra.NoArgs,
 	}
 	plan := runFlags(cmd)
+	find := cmd.Flags().StringArray("find-rate", nil, "search for the highest rate at which this `condition` holds, such as 'p99<100ms'; may be repeated")
 	rounds := cmd.Flags().Int("rounds", 1, "how `often` the run is done, with a report for each; bench diff compares such rounds")
 	page := cmd.Flags().String("report", "", "also write the report as a page, to this HTML `file`")
 	output := outputFlags(cmd)
@@ -44,6 +47,19 @@ func newBenchRun() *cobra.Command {
 		o.Progress = progressLine(cmd.ErrOrStderr())
 		if *rounds < 1 || *rounds > maxRounds || *rounds > 1 && *page != "" {
 			return fmt.Errorf("--rounds %d: want 1 to %d, and one alone with --report", *rounds, maxRounds)
+		}
+		if len(*find) > 0 {
+			if *rounds > 1 {
+				return errors.New("--find-rate makes runs of its own: leave out --rounds")
+			}
+			search, err := findRate(ctx, cmd, o, *find, *page)
+			if err != nil {
+				return err
+			}
+			if err := output.report(cmd.OutOrStdout(), search); err != nil {
+				return err
+			}
+			return measured(search.Fine(), search.ToolLimit, *strict)
 		}
 		fine, short := true, false
 		for range *rounds {

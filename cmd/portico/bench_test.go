@@ -92,6 +92,28 @@ func TestBenchFailIf(t *testing.T) {
 	}
 }
 
+// TestBenchFindRate searches up to the end of its span: the sink holds the least of conditions at any rate that is tried here.
+func TestBenchFindRate(t *testing.T) {
+	addr, passwords := benchSink(t)
+	page := filepath.Join(t.TempDir(), "rate.html")
+	common := []string{"bench", "run", "--target", addr, "--users", "u", "--password-file", passwords, "--duration", "100ms",
+		"--grace", "1s", "--rate", "40"}
+	status, out, errs := command(append(common, "--find-rate", "p50<0s", "--report", page)...)
+	if status != statusBad || !strings.Contains(out, "no rate was found at which p50<0s") || !strings.Contains(errs, "at most 12m50s") {
+		t.Errorf("status %d\n%s%s", status, out, errs)
+	}
+	if text, err := os.ReadFile(page); err != nil || !strings.Contains(string(text), "Latency by rate") {
+		t.Errorf("page: %v", err)
+	}
+	for more, says := range map[string]string{
+		"--find-rate p99": "want for example", "--find-rate p99<1s --rounds 2": "--rounds", "--find-rate p99<1s --closed --rate 0": "--closed",
+	} {
+		if status, _, errs := command(append(common, strings.Fields(more)...)...); status != statusFailed || !strings.Contains(errs, says) {
+			t.Errorf("%s: status %d, %s", more, status, errs)
+		}
+	}
+}
+
 // TestBenchDiff measures rounds, and compares them with themselves and with other work.
 func TestBenchDiff(t *testing.T) {
 	addr, passwords := benchSink(t)

@@ -1,0 +1,195 @@
+package bench
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"time"
+)
+
+// Bounds of a search for the highest rate.
+const (
+	searchTries     = 24   // runs
+	searchPrecision = 0.05 // of the rate that is found
+	searchSpan      = 1024 // how far from the first rate it looks, as a factor
+	mostWaited      = 0.03 // of the operations, that the measured time leaves waiting
+)
+
+// Search is the result of a search for the highest rate at which conditions hold.
+type Search struct {
+	Conditions []string `json:"conditions"`
+	Found      float64  `json:"rate"`      // the highest that held, in operations a second; 0 if none did
+	Failed     float64  `json:"failed_at"` // the lowest that did not hold; 0 if none failed
+	End        string   `json:"end"`       // why the search has ended
+	ToolLimit  bool     `json:"tool_was_short_of_cpu"`
+	Sessions   int      `json:"sessions"`
+	Steps      []Step   `json:"steps"`
+	Best       *Report  `json:"report,omitempty"` // of the highest rate that held, or of the last step
+
+	figure Condition // what the plot shows
+}
+
+// Step is one run of a search.
+type Step struct {
+	Rate    float64 `json:"rate"` // operations due a second
+	Done    float64 `json:"done_per_second"`
+	P50     string  `json:"p50"`
+	P99     string  `json:"p99"`
+	Errors  uint64  `json:"errors"`
+	Figure  float64 `json:"figure"` // what the first condition on a latency looks at, in microseconds, otherwise p99
+	Outcome string  `json:"outcome"`
+	Reasons string  `json:"reasons,omitempty"` // why it did not hold
+}
+
+// The outcomes of steps.
+const (
+	stepHeld   = "held"
+	stepFailed = "failed"
+	stepShort  = "tool short of CPU"
+)
+
+// SearchTime is the longest that a search with these options takes.
+func SearchTime(o Options) time.Duration { return searchTries * stepTime(o) }
+
+func stepTime(o Options) time.Duration { return o.Ramp + settle + o.WarmUp + o.Duration + 2*o.Grace }
+
+// FindRate looks for the highest rate at which all conditions hold: by doubling or halving the first rate, then by
+// bisection. A step that fails is done twice. told is told before each step; it may be nil.
+func FindRate(ctx context.Context, o Options, hold []Condition, told func(step int, rate float64)) (*Search, error) {
+	if len(hold) == 0 || o.Closed {
+		return nil, errors.New("a search needs a condition, and an open loop")
+	}
+	if err := o.complete(); err != nil {
+		return nil, err
+	}
+	s := &Search{Sessions: o.Sessions, figure: plottedFigure(hold)}
+	for _, c := range hold {
+		s.Conditions = append(s.Conditions, c.String())
+	}
+	ctx, cancel := context.WithTimeout(ctx, SearchTime(o))
+	defer cancel()
+	err := s.climb(o.Rate, func(rate float64) (string, error) {
+		if told != nil {
+			told(len(s.Steps)+1, rate)
+		}
+		o.Rate, o.RunID = rate, ""
+		report, err := Run(ctx, o)
+		if err != nil || ctx.Err() != nil {
+			return "", errors.Join(err, ctx.Err())
+		}
+		return s.take(report, hold), nil
+	})
+	if err != nil && ctx.Err() == nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+// plottedFigure is the first condition on a latency, or p99.
+func plottedFigure(hold []Condition) Condition {
+	for _, c := range hold {
+		if c.unit() == "us" {
+			return c
+		}
+	}
+	return Condition{percent: 99}
+}
+
+// take notes a step and returns its outcome. A tool that is short of CPU decides nothing.
+func (s *Search) take(r *Report, hold []Condition) string {
+	step := Step{
+		Rate: r.Setup.Rate, Done: r.Totals.OperationsPerSecond, Errors: r.Totals.Errors, Outcome: stepHeld,
+		P50: r.measure(Condition{percent: 50}).text(Condition{}), P99: r.measure(Condition{percent: 99}).text(Condition{}),
+		Figure: r.measure(s.figure).value,
+	}
+	step.Reasons = r.breaks(hold)
+	switch {
+	case r.Tool.Short():
+		step.Outcome, step.Reasons = stepShort, r.Tool.Shortage[0]
+	case step.Reasons != "":
+		step.Outcome = stepFailed
+	}
+	s.Steps = append(s.Steps, step)
+	if step.Outcome == stepHeld && step.Rate > s.Found || s.Found == 0 {
+		s.Best = r
+	}
+	return step.Outcome
+}
+
+// breaks says what does not hold, "" if all does.
+func (r *Report) breaks(hold []Condition) string {
+	judgesErrors := false
+	for _, c := range hold {
+		judgesErrors = judgesErrors || c.measure == measureErrors && c.what == ""
+		m := r.measure(c)
+		if met, sure := m.meets(c); !m.known || !met || !sure {
+			return fmt.Sprintf("%s: %s", c, m.text(c))
+		}
+	}
+	if fates := r.Totals.OperationFates; r.Totals.Errors > 0 && !judgesErrors || fates.Done == 0 {
+		return fmt.Sprintf("%d errors", r.Totals.Errors)
+	}
+	// Each session may have one operation under way at the end. If more end later, they were waiting, and a longer
+	// run would be later still.
+	fates := r.Totals.OperationFates
+	if waited := float64(fates.DoneAfterEnd) - float64(r.Setup.Sessions); waited > mostWaited*float64(fates.All) {
+		return fmt.Sprintf("the server fell behind: %s a second done", short(r.Totals.OperationsPerSecond))
+	}
+	return ""
+}
+
+// climb searches. try carries out a step at a rate.
+func (s *Search) climb(first float64, try func(rate float64) (string, error)) error {
+	rate := first
+	for {
+		outcome, err := s.attempt(rate, try)
+		switch {
+		case err != nil:
+			s.End = "the search was ended before its result was precise"
+			return err
+		case outcome == stepShort:
+			s.ToolLimit = true
+			s.End = fmt.Sprintf("the tool was short of CPU at %s a second: the server may hold more", short(rate))
+			return nil
+		case outcome == stepHeld:
+			s.Found = max(s.Found, rate)
+		case s.Failed == 0 || rate < s.Failed:
+			s.Failed = rate
+		}
+		if rate = s.next(first); rate == 0 {
+			return nil
+		}
+	}
+}
+
+// attempt tries a rate once more if it did not hold: one hiccup decides nothing.
+func (s *Search) attempt(rate float64, try func(rate float64) (string, error)) (outcome string, err error) {
+	for range 2 {
+		if outcome, err = try(rate); err != nil || outcome == stepHeld {
+			break
+		}
+	}
+	return outcome, err
+}
+
+// next is the rate of the next step, or 0 at the end.
+func (s *Search) next(first float64) float64 {
+	switch {
+	case len(s.Steps)+2 > searchTries:
+		s.End = fmt.Sprintf("%d steps were made", len(s.Steps))
+	case s.Found == 0 && s.Failed/2 >= max(minRate, first/searchSpan):
+		return s.Failed / 2
+	case s.Found == 0:
+		s.End = fmt.Sprintf("not even %s a second held", short(s.Failed))
+	case s.Failed == 0 && s.Found*2 <= min(maxRate, first*searchSpan):
+		return s.Found * 2
+	case s.Failed == 0:
+		s.End = fmt.Sprintf("the search looks no further than %s a second", short(s.Found))
+	case s.Failed/s.Found > 1+searchPrecision:
+		return math.Sqrt(s.Failed * s.Found)
+	default:
+		s.End = fmt.Sprintf("found, to %s %%", short(100*(s.Failed/s.Found-1)))
+	}
+	return 0
+}
