@@ -23,11 +23,10 @@ func (s Settings) Name(spelling string) (string, error) {
 			return name, nil
 		}
 	}
-	message := fmt.Sprintf("there is no setting %q", spelling)
 	if near := suggest.Nearest(bare(spelling), s.Names()); near != "" {
-		message += "; did you mean " + near + "?"
+		return "", fmt.Errorf("settings: there is no setting %q; did you mean %s?", spelling, near)
 	}
-	return "", fmt.Errorf("settings: %s", message)
+	return "", fmt.Errorf("settings: there is no setting %q; portico settings get lists them", spelling)
 }
 
 // misspelt maps names that people use for a setting to what it is called:

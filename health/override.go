@@ -95,7 +95,7 @@ func (p Plan) Check(o Override) error {
 		return fmt.Errorf("an item is a %s or a %s, not a %q", ItemProbe, ItemMonitor, o.ItemType)
 	}
 	if !slices.Contains(identities, o.Identity) {
-		return unknown(fmt.Sprintf("there is no %s %s%s", strings.ToLower(o.ItemType), o.Identity, meant(o.Identity, identities)))
+		return unknown(suggest.NoSuch(strings.ToLower(o.ItemType), o.Identity, identities))
 	}
 	if !slices.Contains(properties, o.Property) {
 		return fmt.Errorf("a %s has no property %s; it has %s", strings.ToLower(o.ItemType), o.Property, strings.Join(properties, ", "))
@@ -156,22 +156,6 @@ func keys[V any](of map[string]V) []string {
 	}
 	slices.Sort(names)
 	return names
-}
-
-// meant says which of the names may have been meant: one that is spelt almost so, or the only one that ends with a name without its health set.
-// It never names an item of another kind.
-func meant(name string, known []string) string {
-	near := suggest.Nearest(name, known)
-	if near == "" {
-		ends := func(k string) bool { return strings.HasSuffix(strings.ToLower(k), "/"+strings.ToLower(name)) }
-		if i := slices.IndexFunc(known, ends); i >= 0 {
-			near = known[i]
-		}
-	}
-	if near == "" {
-		return ""
-	}
-	return "; did you mean " + near + "?"
 }
 
 // With returns the plan with overrides in it. One for this node beats one for all nodes, one for a target one for all; of two of the same kind the later. What does not fit any more is

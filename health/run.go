@@ -9,6 +9,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"portico/configs/suggest"
 )
 
 // run runs a probe once and has its monitors judge. It is an error if the context ends first: then there is no result.
@@ -120,14 +122,16 @@ func (e *Engine) RunNow(ctx context.Context, set, name, target string, by ByHand
 	}
 	e.mu.Lock()
 	var chosen []planned
+	var known []string
 	for _, p := range e.probes {
+		known = append(known, p.probe.ID())
 		if strings.EqualFold(p.probe.HealthSet, set) && strings.EqualFold(p.probe.Name, name) && (target == "" || p.probe.Target == target) {
 			chosen = append(chosen, p)
 		}
 	}
 	e.mu.Unlock()
 	if len(chosen) == 0 {
-		return nil, unknown(fmt.Sprintf("there is no probe %s/%s", set, nameOf(name, target)))
+		return nil, unknown(suggest.NoSuch("probe", set+"/"+nameOf(name, target), known))
 	}
 	for _, p := range chosen {
 		if by.Endpoint != "" && !p.probe.Anywhere {

@@ -2,8 +2,11 @@ package health
 
 import (
 	"cmp"
+	"maps"
 	"slices"
 	"time"
+
+	"portico/configs/suggest"
 )
 
 // Monitors returns the state of all monitors, by health set, name and target.
@@ -61,7 +64,7 @@ func (e *Engine) SetRepairing(id string, on bool) error {
 	defer e.mu.Unlock()
 	m := e.monitors[id]
 	if m == nil {
-		return unknown("there is no monitor " + id)
+		return unknown(suggest.NoSuch("monitor", id, slices.Sorted(maps.Keys(e.monitors))))
 	}
 	m.repairing = on
 	now := e.opt.Now()

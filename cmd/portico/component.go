@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -197,7 +198,7 @@ func newComponentGet() *cobra.Command {
 			rows.Add(componentName(c.Component, c.Server), c.State, strings.Join(who, "; "))
 		}
 		if len(wanted) == 0 {
-			return fmt.Errorf("there is no component %s", args[0])
+			return admin.NoSuch("component", args[0], componentNames(all))
 		}
 		if err := ask.print(cmd, wanted, rows); err != nil {
 			return err
@@ -208,6 +209,14 @@ func newComponentGet() *cobra.Command {
 		return nil
 	}
 	return cmd
+}
+
+// componentNames lists components once each.
+func componentNames(all []health.ComponentState) (names []string) {
+	for _, c := range all {
+		names = append(names, c.Component)
+	}
+	return slices.Compact(names)
 }
 
 // requestOf says what a requester wants, since when, and where the entry comes from: of which component it is, and who made it.

@@ -267,8 +267,8 @@ func (c control) MoveDatabase(ctx context.Context, database, server string, forc
 		failed = c.tier().Move(ctx, database, server, o)
 		return []backend.MoveResult{{Database: database, From: from, To: server, Err: failed}}
 	})
-	if errors.Is(failed, backend.ErrUnknownName) {
-		return change, admin.Unknown(failed)
+	if errors.Is(failed, backend.ErrUnknownName) || errors.Is(failed, backend.ErrNoCopy) && c.known(server) != nil {
+		return change, c.noSuchCopy(database, server)
 	}
 	if errors.Is(failed, backend.ErrFailed) {
 		return change, fmt.Errorf("nothing is changed: %w; if the copy is well, run `portico database copy resume %s %s`, or add --force", failed, database, server)
@@ -277,6 +277,26 @@ func (c control) MoveDatabase(ctx context.Context, database, server string, forc
 		return change, fmt.Errorf("nothing is changed: %w; to move it all the same, add --force", failed)
 	}
 	return change, errors.Join(err, failed)
+}
+
+// noSuchCopy says which name of a move is wrong, and whether the two are swapped.
+func (c control) noSuchCopy(database, server string) error {
+	names := c.Names()
+	switch {
+	case slices.Contains(names.Servers, database) && slices.Contains(names.Databases, server):
+		return admin.Unknown(fmt.Errorf("%s is a mailbox server and %s a database: the database comes first, as in %s %s", database, server, server, database))
+	case !slices.Contains(names.Databases, database):
+		return admin.NoSuch("database", database, names.Databases)
+	case !slices.Contains(names.Servers, server):
+		return admin.NoSuch("mailbox server", server, names.Servers)
+	}
+	var copies []string
+	for _, copied := range c.s.active.Copies() {
+		if copied.Database == database {
+			copies = append(copies, copied.Server)
+		}
+	}
+	return admin.NoSuch("copy of "+database+" on", server, copies)
 }
 
 // Rebalance implements admin.Control.

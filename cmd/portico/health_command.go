@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 
@@ -85,6 +86,9 @@ func newHealthGet() *cobra.Command {
 				known = append(known, m.HealthSetName, m.Name)
 			}
 			slices.Sort(known)
+			if slices.ContainsFunc(health.AlertValues(), func(value string) bool { return strings.EqualFold(value, args[0]) }) {
+				return fmt.Errorf("%s is a state: write --where 'AlertValue -eq %s', or --failed for all that is not well", args[0], args[0])
+			}
 			return admin.NoSuch("health set or monitor", args[0], slices.Compact(known))
 		}
 		if err := ask.print(cmd, wanted, rows); err != nil {

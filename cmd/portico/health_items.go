@@ -80,9 +80,18 @@ func (a *asking) items(cmd *cobra.Command, pattern, kind string) ([]admin.ItemRo
 		}
 	}
 	if len(wanted) == 0 {
-		return nil, fmt.Errorf("there is no %s %s; portico health items lists all", strings.ToLower(cmp.Or(kind, "item")), pattern)
+		return nil, noSuchItem(strings.ToLower(cmp.Or(kind, "item")), pattern, all)
 	}
 	return wanted, nil
+}
+
+// noSuchItem is the error for a pattern that no item fits.
+func noSuchItem(kind, pattern string, all []admin.ItemRow) error {
+	var known []string
+	for _, item := range all {
+		known = append(known, item.Name, item.HealthSetName+"/"+item.Name, item.Identity)
+	}
+	return fmt.Errorf("%w; portico health items lists all", admin.NoSuch(kind, pattern, known))
 }
 
 // definition is an item's definition in a line.

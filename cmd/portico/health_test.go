@@ -571,7 +571,7 @@ func TestOverrideCommands(t *testing.T) {
 		args  []string
 		words string
 	}{
-		{[]string{"add", "imap/ImapCTPProbe", "--property", "Enabled", "--value", "0"}, "there is no probe imap/ImapCTPProbe"},
+		{[]string{"add", "imap/ImapCTPProbe", "--property", "Enabled", "--value", "0"}, `there is no probe "imap/ImapCTPProbe"`},
 		{[]string{"add", "IMAP.Protocol/imapselftestprobe", "--property", "Enabled", "--value", "0"}, "did you mean IMAP.Protocol/ImapSelfTestProbe?"},
 		{[]string{"add", probe, "--property", "Interval", "--value", "5"}, "it has Enabled, RecurrenceIntervalSeconds, TimeoutSeconds"},
 		{[]string{"add", probe, "--property", "Enabled", "--value", "0", "--duration", "1h", "--apply-version", "1"}, "none of the others can be"},

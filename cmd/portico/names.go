@@ -73,6 +73,25 @@ func (a *asking) checkNames(ctx context.Context, server, command string, further
 	return nil
 }
 
+// checkTarget refuses a mailbox server or database that is not configured; what is "server" or "database". A name of the other kind is told.
+func (a *asking) checkTarget(ctx context.Context, what, name string) error {
+	var names admin.Names
+	if err := a.get(ctx, "/api/v1/names", &names); err != nil {
+		return err
+	}
+	kind, known, other, others := "mailbox server", names.Servers, "a database", names.Databases
+	if what == "database" {
+		kind, known, other, others = "database", names.Databases, "a mailbox server", names.Servers
+	}
+	switch {
+	case slices.Contains(known, name):
+		return nil
+	case slices.Contains(others, name):
+		return fmt.Errorf("%w; %s is %s", admin.NoSuch(kind, name, known), name, other)
+	}
+	return admin.NoSuch(kind, name, known)
+}
+
 // sessionFilter returns a function that says whether a session is meant, and one that says why none may be.
 func (a *asking) sessionFilter(ctx context.Context, which admin.SessionFilter) (fits func(admin.SessionState) bool, nobody func() error, err error) {
 	if err := a.checkNames(ctx, which.Server, ""); err != nil {

@@ -179,3 +179,31 @@ func TestRunbookAnswers(t *testing.T) {
 	}
 	w.valves[0].set(fault{})
 }
+
+// Names that nothing has are answered with what there is, whichever command they are typed to. Swapped arguments are told.
+func TestWrongNamesAreAnswered(t *testing.T) {
+	testkit.NoLeaks(t)
+	_, r := operated(t)
+	r.settled(t)
+	for line, want := range map[string]string{
+		"runbook deep mbx1":    `there is no database "mbx1"; known: db1, db2; mbx1 is a mailbox server`,
+		"runbook selftest db1": "db1 is a database", "runbook queue mbx9 --auto": "known: mbx1, mbx2", "runbook ctp bd1": "did you mean db1?",
+		"probe run IMAP.Protocol/ImapDeepTestProbe/db9":               "known: IMAP.Protocol/ImapDeepTestProbe/db1, IMAP.Protocol/ImapDeepTestProbe/db2",
+		"probe run ImapSelfTestProbe/mbx1":                            "IMAP.Protocol/ImapSelfTestProbe/mbx1",
+		"probe list ImapSelfTestProb":                                 "did you mean ImapSelfTestProbe?",
+		"probe history IMAP/ImapCTPProbe/db9":                         "IMAP/ImapCTPProbe/db1",
+		"health explain IMAP/ImapCTPProbe/db9":                        "IMAP/ImapCTPProbe/db1",
+		"settings set foo=1":                                          "portico settings get lists them",
+		"settings set max_conections=1":                               "did you mean max_connections?",
+		"database move db9 mbx1":                                      `there is no database "db9"; known: db1, db2`,
+		"database move db1 mbx9":                                      `there is no mailbox server "mbx9"; known: mbx1, mbx2`,
+		"database move mbx1 db1":                                      "mbx1 is a mailbox server and db1 a database: the database comes first, as in db1 mbx1",
+		"database copy resume mbx1 db1":                               "the database comes first",
+		"health repairing ImapSelfTestMonitor/mbx1":                   "did you mean IMAP.Protocol/ImapSelfTestMonitor/mbx1?",
+		"health get unhealthy":                                        "write --where 'AlertValue -eq unhealthy'",
+		"component get ImapProxi":                                     "did you mean ImapProxy?",
+		"override add ImapSelfTestProbe --property Enabled --value 0": "did you mean IMAP.Protocol/ImapSelfTestProbe?",
+	} {
+		wantSaid(t, statusFailed, line, want)
+	}
+}

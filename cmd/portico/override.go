@@ -182,7 +182,7 @@ func (c healthControl) SetRepairing(ctx context.Context, id string, on bool) (ch
 	defer done()
 	value, ok := c.s.alertValue(id)
 	if !ok {
-		return change, admin.Unknown(fmt.Errorf("there is no monitor %s", id))
+		return change, admin.NoSuch("monitor", id, c.s.monitorIDs())
 	}
 	change = admin.Change{What: "AlertValue of " + id, Was: value}
 	entry, err := c.s.store.Get(ctx, storedRepairing+id)
@@ -204,6 +204,14 @@ func (c healthControl) SetRepairing(ctx context.Context, id string, on bool) (ch
 	err = unknownHere(c.s.health.SetRepairing(id, on))
 	change.Now, _ = c.s.alertValue(id)
 	return change, err
+}
+
+// monitorIDs lists the identities of all monitors.
+func (s *service) monitorIDs() (all []string) {
+	for _, m := range s.health.Monitors() {
+		all = append(all, m.ID())
+	}
+	return all
 }
 
 // alertValue is that of a monitor.

@@ -42,9 +42,10 @@ func newProbeList() *cobra.Command {
 			return err
 		}
 		if len(args) == 1 {
+			known := probeNames(all)
 			all = slices.DeleteFunc(all, func(p admin.ProbeRow) bool { return !namesProbe(args[0], p) })
 			if len(all) == 0 {
-				return fmt.Errorf("there is no probe %s", args[0])
+				return admin.NoSuch("probe", args[0], known)
 			}
 		}
 		if *failed {
@@ -132,4 +133,13 @@ func (a *asking) results(cmd *cobra.Command, results []admin.ResultRow) error {
 			r.Phase, strings.Join(steps, ", "), r.LastSent, r.LastReceived, table.Time(r.Start), r.Server, r.Account, r.Context)
 	}
 	return a.print(cmd, results, rows)
+}
+
+// probeNames lists the names of probes as commands take them: alone, with their health set, and with their target.
+func probeNames(all []admin.ProbeRow) (names []string) {
+	for _, p := range all {
+		names = append(names, p.Name, p.HealthSet+"/"+p.Name, p.Identity)
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
 }

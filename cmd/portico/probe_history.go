@@ -1,8 +1,6 @@
 package main
 
 import (
-	"fmt"
-
 	"github.com/spf13/cobra"
 
 	"portico/health"
@@ -44,7 +42,7 @@ func newProbeHistory() *cobra.Command {
 			}
 		}
 		if !found {
-			return fmt.Errorf("there is no probe %s", args[0])
+			return admin.NoSuch("probe", args[0], probeNames(probes))
 		}
 		rows := table.New("ExecutionStartTime", "ResultName", "ResultType", "Took", "_Mbx", "Error").
 			Wide("Dependency", "Phase", "Account", "ByHand", "HealthSetName", "Server")

@@ -353,7 +353,7 @@ func (c healthControl) Recover(ctx context.Context, r admin.RecoveryRequest) (re
 		}()
 	}
 	if r.Database != "" && c.s.activeOn(r.Database) == "" {
-		return recovery.Record{}, admin.Unknown(fmt.Errorf("there is no database %q", r.Database))
+		return recovery.Record{}, admin.NoSuch("database", r.Database, control(c).Names().Databases)
 	}
 	of := recovery.Case{Server: r.Server, Database: r.Database}
 	by := cmp.Or(r.By, "operator")

@@ -52,6 +52,9 @@ func newRunbookOf(book recovery.Runbook) *cobra.Command {
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		if len(args) == 1 {
 			w.target = args[0]
+			if err := w.ask.checkTarget(cmd.Context(), book.Of, w.target); err != nil {
+				return err
+			}
 		}
 		if w.wait < 0 {
 			return fmt.Errorf("--wait %v is over already", w.wait)

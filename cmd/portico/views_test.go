@@ -35,7 +35,7 @@ func TestViews(t *testing.T) {
 		{"probe list IMAP.Protocol", statusFine, "ImapSelfTestProbe/mbx1|ImapDeepTestProbe/db2", "IMAP/"},
 		{"probe list --server mbx1", statusFine, "ImapSelfTestProbe/mbx1|ImapDeepTestProbe/db1|ImapCTPProbe/db1", "mbx2|db2|ImapProxyTestProbe"},
 		{"probe list ImapDeepTestProbe --failed", statusFine, "", "db1"},
-		{"probe list ImapNoProbe", statusFailed, "there is no probe ImapNoProbe", ""},
+		{"probe list ImapNoProbe", statusFailed, `there is no probe "ImapNoProbe"`, ""},
 		{"probe run IMAP.Protocol/ImapDeepTestProbe/db1 --property-override Write=0,TimeoutSeconds=30 -o list", statusFine, "Account : health1", "append"},
 		{"probe run IMAP.Protocol/ImapDeepTestProbe/db1 -o list", statusFine, "append", ""},
 		{"probe run IMAP.Protocol/ImapDeepTestProbe/db1 --property-override Interval=1", statusFailed, "TimeoutSeconds, Write", ""},

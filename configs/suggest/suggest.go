@@ -3,7 +3,11 @@
 // It knows words alone, and must not know what they name.
 package suggest
 
-import "strings"
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
 
 // Nearest returns the known word that word is most probably a misspelling of, whatever its case, or "" if none is that near: at most one
 // edit in three letters, at least one, and three in all. Names that end in different numbers are different things: mbx9 is no misspelling of mbx1.
@@ -16,6 +20,53 @@ func Nearest(word string, known []string) string {
 		}
 	}
 	return best
+}
+
+// maxListed is how many names an error lists.
+const maxListed = 8
+
+// NoSuch returns the text of the error for a name that is none of the known ones: "there is no WHAT NAME", with what may have been meant. That is the
+// nearest name, else those that end in the name, else those beside it below the same path, else all that are known, if they are few.
+func NoSuch(what, name string, known []string) string {
+	text := fmt.Sprintf("there is no %s %q", what, name)
+	if near := Nearest(name, known); near != "" {
+		return text + "; did you mean " + near + "?"
+	}
+	lower := strings.ToLower(name)
+	known = those(known, func(string) bool { return true })
+	if ends := those(known, func(k string) bool { return strings.HasSuffix(k, "/"+lower) }); few(ends) {
+		return text + "; did you mean " + strings.Join(ends, " or ") + "?"
+	}
+	if path, _, below := cutLast(lower); below {
+		if beside := those(known, func(k string) bool { p, _, _ := cutLast(k); return p == path || strings.HasSuffix(p, "/"+path) }); few(beside) {
+			return text + "; known: " + strings.Join(beside, ", ")
+		}
+	}
+	if few(known) {
+		return text + "; known: " + strings.Join(known, ", ")
+	}
+	return text
+}
+
+func few(names []string) bool { return len(names) > 0 && len(names) <= maxListed }
+
+// those returns the names, each once, whose lower case fits.
+func those(names []string, fits func(lower string) bool) (all []string) {
+	for _, name := range names {
+		if fits(strings.ToLower(name)) && !slices.Contains(all, name) {
+			all = append(all, name)
+		}
+	}
+	return all
+}
+
+// cutLast cuts a path before its last element.
+func cutLast(path string) (before, last string, found bool) {
+	i := strings.LastIndexByte(path, '/')
+	if i < 0 {
+		return "", path, false
+	}
+	return path[:i], path[i+1:], true
 }
 
 // maxEdits keeps a long name from being taken for another that shares most of it: a monitor and its probe.

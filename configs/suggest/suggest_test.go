@@ -21,3 +21,24 @@ func TestNearestIsNear(t *testing.T) {
 		}
 	}
 }
+
+// A name that nothing has is answered with what may have been meant: a misspelling, a part of a longer name, or what there is in its place.
+func TestNoSuchSaysWhatThereIs(t *testing.T) {
+	probes := []string{"IMAP/ImapCTPProbe/db1", "IMAP.Protocol/ImapDeepTestProbe/db1", "IMAP.Protocol/ImapDeepTestProbe/db2", "IMAP.Protocol/ImapSelfTestProbe/mbx1",
+		"IMAP.Protocol/ImapSelfTestProbe/mbx2", "IMAP.Proxy/ImapProxyTestProbe", "a", "b", "c"}
+	for name, want := range map[string]string{
+		"IMAP.Protocol/ImapDeepTestProbe/db9": "; known: IMAP.Protocol/ImapDeepTestProbe/db1, IMAP.Protocol/ImapDeepTestProbe/db2",
+		"ImapDeepTestProbe/db9":               "; known: IMAP.Protocol/ImapDeepTestProbe/db1, IMAP.Protocol/ImapDeepTestProbe/db2",
+		"ImapSelfTestProbe/mbx1":              "; did you mean IMAP.Protocol/ImapSelfTestProbe/mbx1?",
+		"imapproxytestprobe":                  "; did you mean IMAP.Proxy/ImapProxyTestProbe?",
+		"IMAP/ImapCTPProb/db1":                "; did you mean IMAP/ImapCTPProbe/db1?",
+		"nothing":                             "",
+	} {
+		if got := NoSuch("probe", name, probes); got != `there is no probe "`+name+`"`+want {
+			t.Errorf("%s: %s", name, got)
+		}
+	}
+	if got := NoSuch("database", "db9", []string{"db1", "db2"}); got != `there is no database "db9"; known: db1, db2` {
+		t.Error(got)
+	}
+}

@@ -2,7 +2,6 @@ package admin
 
 import (
 	"errors"
-	"fmt"
 	"net/netip"
 	"strings"
 
@@ -66,16 +65,7 @@ type Kicked struct {
 	Sessions []SessionState `json:"sessions"`
 }
 
-// maxListed is how many names an error lists.
-const maxListed = 8
-
 // NoSuch returns the error for a name that is none of the known ones. It wraps ErrUnknown, and says what may have been meant.
 func NoSuch(what, name string, known []string) error {
-	text := fmt.Sprintf("there is no %s %q", what, name)
-	if near := suggest.Nearest(name, known); near != "" {
-		text += "; did you mean " + near + "?"
-	} else if len(known) > 0 && len(known) <= maxListed {
-		text += "; known: " + strings.Join(known, ", ")
-	}
-	return Unknown(errors.New(text))
+	return Unknown(errors.New(suggest.NoSuch(what, name, known)))
 }
