@@ -79,7 +79,11 @@ func (o *observer) look(now time.Time) {
 	}
 	t := tick{latencies: newHistogram()}
 	o.engine.recorder.drain(&t)
+	from := o.since
 	o.since = now
+	if o.engine.options.Intervals != nil {
+		o.engine.options.Intervals(newInterval(from, now, &t.rows))
+	}
 	o.total += t.errors
 	joined := o.engine.joined.Load()
 	o.engine.peak = max(o.engine.peak, joined)

@@ -83,12 +83,13 @@ type Options struct {
 
 	FailIf []Condition // any of them fails the run; one on the errors of the whole run decides how many are too many
 
-	Seed     uint64         // of the choices sessions make; the same seed makes the same choices
-	Version  string         // of the tool, for the report; may be empty
-	RunID    string         // part of mailbox names and messages; made up by default
-	Account  *Account       // of the processes under load; may be nil
-	Progress func(Progress) // told while it runs, from one goroutine; may be nil
-	Dial     DialFunc       // nil is the network
+	Seed      uint64         // of the choices sessions make; the same seed makes the same choices
+	Version   string         // of the tool, for the report; may be empty
+	RunID     string         // part of mailbox names and messages; made up by default
+	Account   *Account       // of the processes under load; may be nil
+	Progress  func(Progress) // told while it runs, from one goroutine; may be nil
+	Intervals func(Interval) // told each step, from the same goroutine; may be nil
+	Dial      DialFunc       // nil is the network
 
 	proc string // where the tool reads about its own waiting; /proc by default
 }

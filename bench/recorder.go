@@ -54,6 +54,7 @@ type tick struct {
 	done      uint64                  // commands
 	errors    uint64
 	in, out   uint64
+	rows      [numRows]intervalRow // what counts in the report
 }
 
 func newRecorder() *recorder {
@@ -94,6 +95,7 @@ func (s *shard) record(r row, began time.Time, d time.Duration, f fate) {
 		s.rows[r] = &rowRecord{}
 	}
 	s.rows[r].record(d, f, phase == phaseBefore)
+	s.recent.rows[r].record(d, f)
 }
 
 // ofSignIn reports whether a row is kept from the start of a run, not only while it measures: sessions sign in before that.
@@ -187,8 +189,11 @@ func (r *recorder) drain(t *tick) {
 		t.errors += s.recent.errors
 		t.in += s.recent.in
 		t.out += s.recent.out
+		for row := range s.recent.rows {
+			s.recent.rows[row].moveTo(&t.rows[row])
+		}
 		s.recent.latencies.Reset()
-		s.recent = tick{latencies: s.recent.latencies}
+		s.recent = tick{latencies: s.recent.latencies, rows: s.recent.rows}
 		s.mu.Unlock()
 	}
 }

@@ -11,18 +11,19 @@ import (
 
 // Report is what a run has found. Latencies are in microseconds.
 type Report struct {
-	Started  time.Time    `json:"started"`
-	Seconds  float64      `json:"seconds"` // of measured time
-	WarmUp   *WarmUp      `json:"warm_up,omitempty"`
-	Setup    Setup        `json:"setup"`
-	Totals   Totals       `json:"totals"`
-	Sessions SessionCount `json:"sessions"`
-	Loop     Loop         `json:"loop"`
-	Rows     []Row        `json:"rows"`
-	Errors   []ErrorCount `json:"errors"`
-	Series   []Point      `json:"series"`
-	Spent    *Spent       `json:"spent,omitempty"` // by the processes under load
-	Tool     Tool         `json:"tool"`
+	Started      time.Time    `json:"started"`
+	MeasuredFrom time.Time    `json:"measured_from"`
+	Seconds      float64      `json:"seconds"` // of measured time
+	WarmUp       *WarmUp      `json:"warm_up,omitempty"`
+	Setup        Setup        `json:"setup"`
+	Totals       Totals       `json:"totals"`
+	Sessions     SessionCount `json:"sessions"`
+	Loop         Loop         `json:"loop"`
+	Rows         []Row        `json:"rows"`
+	Errors       []ErrorCount `json:"errors"`
+	Series       []Point      `json:"series"`
+	Spent        *Spent       `json:"spent,omitempty"` // by the processes under load
+	Tool         Tool         `json:"tool"`
 
 	Conditions   []Judgement `json:"conditions,omitempty"` // those that fail the run
 	judgesErrors bool        // one of them is about all errors
@@ -155,7 +156,7 @@ func (e *engine) report(began time.Time, first, last mark, watch *observer, late
 	all := e.recorder.results()
 	seconds := last.at.Sub(first.at).Seconds()
 	r := &Report{
-		Started: began.UTC().Truncate(time.Second), Seconds: seconds, Setup: e.setup(), Totals: newTotals(all, seconds),
+		Started: began.UTC().Truncate(time.Second), MeasuredFrom: first.at.UTC(), Seconds: seconds, Setup: e.setup(), Totals: newTotals(all, seconds),
 		Sessions: SessionCount{Most: e.peak, AtEnd: last.sessions, Reconnects: all.reconnects},
 		Loop:     Loop{MostBehind: watch.maximum, DelayP99: all.delay.ValueAtQuantile(99), DelayMax: all.delay.Max()},
 		WarmUp:   e.warmUpOf(all, first.at),

@@ -17,7 +17,7 @@ import (
 
 func newBench() *cobra.Command {
 	return group(&cobra.Command{Use: "bench", Short: "Put load on an IMAP server, and measure it"},
-		newBenchRun(), newBenchSink(), newBenchProfile(), newBenchCompare(), newBenchDiff(), newBenchClean())
+		newBenchRun(), newBenchSink(), newBenchProfile(), newBenchCompare(), newBenchDiff(), newBenchMerge(), newBenchClean())
 }
 
 // allowRemoteFlag is on each command that could reach another machine.

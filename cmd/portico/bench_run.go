@@ -33,6 +33,7 @@ func newBenchRun() *cobra.Command {
 	find := cmd.Flags().StringArray("find-rate", nil, "search for the highest rate at which this `condition` holds, such as 'p99<100ms'; may be repeated")
 	rounds := cmd.Flags().Int("rounds", 1, "how `often` the run is done, with a report for each; bench diff compares such rounds")
 	page := cmd.Flags().String("report", "", "also write the report as a page, to this HTML `file`")
+	hdr := cmd.Flags().String("hdr", "", "also write a histogram log for the tools of HdrHistogram, to this `file`")
 	output := outputFlags(cmd)
 	remote := allowRemoteFlag(cmd)
 	strict := strictFlag(cmd)
@@ -45,12 +46,12 @@ func newBenchRun() *cobra.Command {
 		}
 		o.Version = version()
 		o.Progress = progressLine(cmd.ErrOrStderr())
-		if *rounds < 1 || *rounds > maxRounds || *rounds > 1 && *page != "" {
-			return fmt.Errorf("--rounds %d: want 1 to %d, and one alone with --report", *rounds, maxRounds)
+		if *rounds < 1 || *rounds > maxRounds || *rounds > 1 && *page+*hdr != "" {
+			return fmt.Errorf("--rounds %d: want 1 to %d, and one alone with --report or --hdr", *rounds, maxRounds)
 		}
 		if len(*find) > 0 {
-			if *rounds > 1 {
-				return errors.New("--find-rate makes runs of its own: leave out --rounds")
+			if *rounds > 1 || *hdr != "" {
+				return errors.New("--find-rate makes runs of its own: leave out --rounds and --hdr")
 			}
 			search, err := findRate(ctx, cmd, o, *find, *page)
 			if err != nil {
@@ -61,6 +62,11 @@ func newBenchRun() *cobra.Command {
 			}
 			return measured(search.Fine(), search.ToolLimit, *strict)
 		}
+		closeLog, err := hdrLog(*hdr, &o)
+		if err != nil {
+			return err
+		}
+		defer closeLog()
 		fine, short := true, false
 		for range *rounds {
 			report, err := bench.Run(ctx, o)
@@ -74,6 +80,9 @@ func newBenchRun() *cobra.Command {
 				}
 			}
 			if err := output.report(cmd.OutOrStdout(), report); err != nil {
+				return err
+			}
+			if err := closeLog(); err != nil {
 				return err
 			}
 			fine, short = fine && report.Fine(), short || report.Tool.Short()

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"portico/backend/backendtest"
@@ -111,6 +112,37 @@ func TestBenchFindRate(t *testing.T) {
 		if status, _, errs := command(append(common, strings.Fields(more)...)...); status != statusFailed || !strings.Contains(errs, says) {
 			t.Errorf("%s: status %d, %s", more, status, errs)
 		}
+	}
+}
+
+// TestBenchMerge measures from two machines at the same time, with a histogram log, and merges.
+func TestBenchMerge(t *testing.T) {
+	addr, passwords := benchSink(t)
+	dir := t.TempDir()
+	var work sync.WaitGroup
+	for _, name := range []string{"a", "b"} {
+		work.Go(func() {
+			status, out, errs := command("bench", "run", "--target", addr, "--users", "u", "--password-file", passwords, "--duration", "2s",
+				"--rate", "50", "-o", "json", "--hdr", filepath.Join(dir, name+".hlog"))
+			if err := os.WriteFile(filepath.Join(dir, name), []byte(out), 0o600); err != nil || status != statusFine {
+				t.Errorf("status %d, %v, %s", status, err, errs)
+			}
+		})
+	}
+	work.Wait()
+	a, b := filepath.Join(dir, "a"), filepath.Join(dir, "b")
+	if status, out, errs := command("bench", "merge", a, b, "--report", filepath.Join(dir, "page.html")); status != statusFine ||
+		!strings.Contains(out, "2 load machines") || !strings.Contains(out, "200 due") {
+		t.Errorf("status %d\n%s%s", status, out, errs)
+	}
+	if status, out, _ := command("bench", "merge", a, b, "--fail-if", "rate<1000"); status != statusBad || !strings.Contains(out, "1 of 1 failed") {
+		t.Errorf("status %d\n%s", status, out)
+	}
+	if status, _, errs := command("bench", "merge", a); status != statusFailed || !strings.Contains(errs, "A.json") {
+		t.Errorf("status %d, %s", status, errs)
+	}
+	if text, err := os.ReadFile(filepath.Join(dir, "a.hlog")); err != nil || !strings.Contains(string(text), "Tag=NOOP,") {
+		t.Errorf("%v, %.300s", err, text)
 	}
 }
 

@@ -1,0 +1,162 @@
+package bench
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Merge puts the reports of several load machines together that had done the same work at the same time: histograms and rates are
+// added, series are aligned by the clocks of the machines. It refuses reports of different kinds of work and of different times. The
+// conditions of all reports, and further ones, are judged on the whole.
+func Merge(reports []*Report, further []Condition) (*Report, error) {
+	if len(reports) < 2 {
+		return nil, errors.New("merge: want at least two reports")
+	}
+	if err := sameKindAndTime(reports); err != nil {
+		return nil, fmt.Errorf("merge: %w", err)
+	}
+	first := reports[0]
+	all := &Report{Started: first.Started, MeasuredFrom: first.MeasuredFrom, Setup: mergedSetup(reports)}
+	for i, r := range reports {
+		if r.MeasuredFrom.Before(all.MeasuredFrom) {
+			all.Started, all.MeasuredFrom = r.Started, r.MeasuredFrom
+		}
+		all.Seconds = max(all.Seconds, r.Seconds)
+		all.Totals.add(&r.Totals)
+		all.Sessions.Most += r.Sessions.Most
+		all.Sessions.AtEnd += r.Sessions.AtEnd
+		all.Sessions.Reconnects += r.Sessions.Reconnects
+		all.Loop.MostBehind += r.Loop.MostBehind
+		all.Loop.DelayP99 = max(all.Loop.DelayP99, r.Loop.DelayP99)
+		all.Loop.DelayMax = max(all.Loop.DelayMax, r.Loop.DelayMax)
+		all.WarmUp = all.WarmUp.plus(r.WarmUp)
+		all.Tool.add(&r.Tool, fmt.Sprintf("machine %d", i+1))
+	}
+	all.Rows, all.Errors, all.Series = mergedRows(reports), mergedErrors(reports), mergedSeries(reports, all.MeasuredFrom)
+	all.Spent = all.mergedSpent(reports)
+	conditions, err := conditionsOf(reports)
+	if err != nil {
+		return nil, fmt.Errorf("merge: %w", err)
+	}
+	all.judge(append(conditions, further...))
+	return all, nil
+}
+
+// leastOverlap is the part of the measured time that all machines must have in common.
+const leastOverlap = 0.5
+
+func sameKindAndTime(reports []*Report) error {
+	first := reports[0]
+	var from, until time.Time
+	for i, r := range reports {
+		if different := differences(first.Setup.kind(), r.Setup.kind()); len(different) > 0 {
+			return fmt.Errorf("report %d has another %s", i+1, strings.Join(different, "; another "))
+		}
+		if r.MeasuredFrom.IsZero() {
+			return fmt.Errorf("report %d does not say when it was measured", i+1)
+		}
+		end := r.MeasuredFrom.Add(time.Duration(r.Seconds * float64(time.Second)))
+		if i == 0 || r.MeasuredFrom.After(from) {
+			from = r.MeasuredFrom
+		}
+		if i == 0 || end.Before(until) {
+			until = end
+		}
+	}
+	for i, r := range reports {
+		if common := until.Sub(from).Seconds(); common < leastOverlap*r.Seconds {
+			return fmt.Errorf("report %d has only %s of its %s measured seconds in common with all others: rates of different times do not add up",
+				i+1, short(max(0, common)), short(r.Seconds))
+		}
+	}
+	return nil
+}
+
+// mergedSetup adds what was asked for of each machine.
+func mergedSetup(reports []*Report) Setup {
+	s := reports[0].Setup
+	s.Targets = slices.Clone(s.Targets)
+	machines := []string{s.Machine}
+	for _, r := range reports[1:] {
+		s.Sessions += r.Setup.Sessions
+		s.Users += r.Setup.Users
+		s.Rate += r.Setup.Rate
+		s.Ramp = max(s.Ramp, r.Setup.Ramp)
+		s.Targets = append(s.Targets, r.Setup.Targets...)
+		machines = append(machines, r.Setup.Machine)
+	}
+	slices.Sort(s.Targets)
+	s.Targets = slices.Compact(s.Targets)
+	s.Machine = fmt.Sprintf("%d load machines: %s", len(reports), strings.Join(machines, "; "))
+	return s
+}
+
+func (t *Totals) add(o *Totals) {
+	t.Commands += o.Commands
+	t.CommandsPerSecond += o.CommandsPerSecond
+	t.CommandFates = t.CommandFates.plus(o.CommandFates)
+	t.Operations += o.Operations
+	t.OperationsPerSecond += o.OperationsPerSecond
+	t.OperationFates = t.OperationFates.plus(o.OperationFates)
+	t.In += o.In
+	t.Out += o.Out
+	t.CompressedIn += o.CompressedIn
+	t.CompressedOut += o.CompressedOut
+	t.Errors += o.Errors
+}
+
+func (f Fates) plus(o Fates) Fates {
+	return Fates{
+		All: f.All + o.All, Done: f.Done + o.Done, DoneAfterEnd: f.DoneAfterEnd + o.DoneAfterEnd, Refused: f.Refused + o.Refused,
+		Failed: f.Failed + o.Failed, TimedOut: f.TimedOut + o.TimedOut, Unfinished: f.Unfinished + o.Unfinished,
+		NeverBegun: f.NeverBegun + o.NeverBegun,
+	}
+}
+
+// plus adds two warm-ups, either of which may be nil.
+func (w *WarmUp) plus(o *WarmUp) *WarmUp {
+	if w == nil || o == nil {
+		return cmp.Or(w, o)
+	}
+	return &WarmUp{max(w.Seconds, o.Seconds), w.Operations.plus(o.Operations), w.Commands.plus(o.Commands), w.Errors + o.Errors}
+}
+
+// add takes the worse of two machines, with the reasons of both.
+func (t *Tool) add(o *Tool, name string) {
+	t.CPU += o.CPU
+	t.CPUs += o.CPUs
+	t.Waiting, t.Machine = greater(t.Waiting, o.Waiting), greater(t.Machine, o.Machine)
+	t.Wait = max(t.Wait, o.Wait)
+	t.LateP99, t.LateMax = max(t.LateP99, o.LateP99), max(t.LateMax, o.LateMax)
+	t.Version = cmp.Or(t.Version, o.Version)
+	if t.Shortage == nil {
+		t.Shortage = []string{}
+	}
+	for _, reason := range o.Shortage {
+		t.Shortage = append(t.Shortage, name+": "+reason)
+	}
+}
+
+func greater(a, b *float64) *float64 {
+	if a == nil || b != nil && *b > *a {
+		return b
+	}
+	return a
+}
+
+// conditionsOf are the conditions of all reports, each once.
+func conditionsOf(reports []*Report) ([]Condition, error) {
+	var texts []string
+	for _, r := range reports {
+		for _, j := range r.Conditions {
+			if !slices.Contains(texts, j.Condition) {
+				texts = append(texts, j.Condition)
+			}
+		}
+	}
+	return ParseConditions(texts)
+}
