@@ -305,3 +305,29 @@ func (h *brokenOff) Activate(context.Context, string, string, string) error {
 	}
 	return nil
 }
+
+// A database that is no longer configured has no copies to show.
+func TestCopiesOfWhatIsNoLongerConfigured(t *testing.T) {
+	m, err := NewActiveManager(t.Context(), store.Memory())
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := []DatabaseOptions{{Name: "db1", Copies: []string{"mbx1"}}, {Name: "db2", Copies: []string{"mbx2"}}}
+	for _, databases := range [][]DatabaseOptions{all, all[1:], all} {
+		if _, err := m.Configure(t.Context(), databases); err != nil {
+			t.Fatal(err)
+		}
+		copies := m.Copies()
+		if len(copies) != len(databases) || copies[0].Database != databases[0].Name {
+			t.Errorf("with %d databases the copies are %+v", len(databases), copies)
+		}
+	}
+}
+
+// Of a name that is not UTF-8, ASCII letters are folded and other bytes stay.
+func TestNameThatIsNotUTF8(t *testing.T) {
+	got, err := NameRules{}.Canonical("@AZaz[`{\xff\xc0@X", "")
+	if want := "@azaz[`{\xff\xc0@x"; got != want || err != nil {
+		t.Errorf("%q, %v; want %q", got, err, want)
+	}
+}
