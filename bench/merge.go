@@ -98,10 +98,10 @@ func mergedSetup(reports []*Report) Setup {
 func (t *Totals) add(o *Totals) {
 	t.Commands += o.Commands
 	t.CommandsPerSecond += o.CommandsPerSecond
-	t.CommandFates = t.CommandFates.plus(o.CommandFates)
+	t.CommandFates = t.CommandFates.Plus(o.CommandFates)
 	t.Operations += o.Operations
 	t.OperationsPerSecond += o.OperationsPerSecond
-	t.OperationFates = t.OperationFates.plus(o.OperationFates)
+	t.OperationFates = t.OperationFates.Plus(o.OperationFates)
 	t.In += o.In
 	t.Out += o.Out
 	t.CompressedIn += o.CompressedIn
@@ -109,7 +109,8 @@ func (t *Totals) add(o *Totals) {
 	t.Errors += o.Errors
 }
 
-func (f Fates) plus(o Fates) Fates {
+// Plus adds two counts.
+func (f Fates) Plus(o Fates) Fates {
 	return Fates{
 		All: f.All + o.All, Done: f.Done + o.Done, DoneAfterEnd: f.DoneAfterEnd + o.DoneAfterEnd, Refused: f.Refused + o.Refused,
 		Failed: f.Failed + o.Failed, TimedOut: f.TimedOut + o.TimedOut, Unfinished: f.Unfinished + o.Unfinished,
@@ -122,7 +123,7 @@ func (w *WarmUp) plus(o *WarmUp) *WarmUp {
 	if w == nil || o == nil {
 		return cmp.Or(w, o)
 	}
-	return &WarmUp{max(w.Seconds, o.Seconds), w.Operations.plus(o.Operations), w.Commands.plus(o.Commands), w.Errors + o.Errors}
+	return &WarmUp{max(w.Seconds, o.Seconds), w.Operations.Plus(o.Operations), w.Commands.Plus(o.Commands), w.Errors + o.Errors}
 }
 
 // add takes the worse of two machines, with the reasons of both.

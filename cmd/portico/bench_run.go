@@ -1,12 +1,12 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
 	"net"
 	"os"
-	"time"
 
 	"github.com/mattn/go-isatty"
 	"github.com/spf13/cobra"
@@ -33,26 +33,37 @@ func newBenchRun() *cobra.Command {
 	find := cmd.Flags().StringArray("find-rate", nil, "search for the highest rate at which this `condition` holds, such as 'p99<100ms'; may be repeated")
 	rounds := cmd.Flags().Int("rounds", 1, "how `often` the run is done, with a report for each; bench diff compares such rounds")
 	page := cmd.Flags().String("report", "", "also write the report as a page, to this HTML `file`")
-	hdr := cmd.Flags().String("hdr", "", "also write a histogram log for the tools of HdrHistogram, to this `file`")
+	watch := watchFlags(cmd)
 	output := outputFlags(cmd)
 	remote := allowRemoteFlag(cmd)
 	strict := strictFlag(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		ctx, stop := untilSignal(cmd.Context())
 		defer stop()
+		ctx, end := context.WithCancel(ctx)
+		defer end()
 		o, err := plan.Options(ctx, net.DefaultResolver, *remote)
 		if err != nil {
 			return err
 		}
 		o.Version = version()
-		o.Progress = progressLine(cmd.ErrOrStderr())
-		if *rounds < 1 || *rounds > maxRounds || *rounds > 1 && *page+*hdr != "" {
+		stopMetrics, err := watch.serveMetrics(ctx, cmd.ErrOrStderr())
+		if err != nil {
+			return err
+		}
+		defer stopMetrics()
+		if *rounds < 1 || *rounds > maxRounds || *rounds > 1 && *page+watch.hdr != "" {
 			return fmt.Errorf("--rounds %d: want 1 to %d, and one alone with --report or --hdr", *rounds, maxRounds)
 		}
 		if len(*find) > 0 {
-			if *rounds > 1 || *hdr != "" {
-				return errors.New("--find-rate makes runs of its own: leave out --rounds and --hdr")
+			if *rounds > 1 || watch.hdr != "" || watch.live {
+				return errors.New("--find-rate makes runs of its own: leave out --rounds, --hdr and --live")
 			}
+			stop, err := watch.follow(cmd, &o, func() {})
+			if err != nil {
+				return err
+			}
+			defer stop()
 			search, err := findRate(ctx, cmd, o, *find, *page)
 			if err != nil {
 				return err
@@ -62,15 +73,9 @@ func newBenchRun() *cobra.Command {
 			}
 			return measured(search.Fine(), search.ToolLimit, *strict)
 		}
-		closeLog, err := hdrLog(*hdr, &o)
-		if err != nil {
-			return err
-		}
-		defer closeLog()
 		fine, short := true, false
 		for range *rounds {
-			report, err := bench.Run(ctx, o)
-			clearLine(cmd.ErrOrStderr())
+			report, err := followedRun(ctx, cmd, watch, o, end)
 			if err != nil {
 				return err
 			}
@@ -82,9 +87,6 @@ func newBenchRun() *cobra.Command {
 			if err := output.report(cmd.OutOrStdout(), report); err != nil {
 				return err
 			}
-			if err := closeLog(); err != nil {
-				return err
-			}
 			fine, short = fine && report.Fine(), short || report.Tool.Short()
 			if ctx.Err() != nil {
 				break
@@ -93,6 +95,16 @@ func newBenchRun() *cobra.Command {
 		return measured(fine, short, *strict)
 	}
 	return cmd
+}
+
+// followedRun is a run that a person or a program follows. A person may end it early.
+func followedRun(ctx context.Context, cmd *cobra.Command, watch *watching, o bench.Options, end func()) (*bench.Report, error) {
+	stop, err := watch.follow(cmd, &o, end)
+	if err != nil {
+		return nil, err
+	}
+	report, err := bench.Run(ctx, o)
+	return report, errors.Join(err, stop())
 }
 
 // maxRounds bounds how often a run is repeated.
@@ -147,31 +159,4 @@ func runFlags(cmd *cobra.Command) *bench.Plan {
 func onTerminal(w io.Writer) bool {
 	f, ok := w.(*os.File)
 	return ok && isatty.IsTerminal(f.Fd())
-}
-
-// progressLine tells how a run goes, in one line that is written over and over. It is nil where nobody looks.
-func progressLine(w io.Writer) func(bench.Progress) {
-	if !onTerminal(w) {
-		return nil
-	}
-	return func(p bench.Progress) {
-		what := "signing in"
-		switch {
-		case p.WarmingUp:
-			what = "warming up, " + p.Left.Round(time.Second).String() + " left"
-		case p.Measuring:
-			what = p.Left.Round(time.Second).String() + " left"
-		}
-		line := fmt.Sprintf("%s: %d sessions, %.0f commands/s, p50 %v, p99 %v, %d errors", what, p.Sessions, p.PerSecond, p.P50, p.P99, p.Errors)
-		if p.Behind > 0 {
-			line += fmt.Sprintf(", %d behind", p.Behind)
-		}
-		fmt.Fprintf(w, "\r%s\x1b[K", line)
-	}
-}
-
-func clearLine(w io.Writer) {
-	if onTerminal(w) {
-		io.WriteString(w, "\r\x1b[K")
-	}
 }
