@@ -11,13 +11,13 @@ import (
 type MoveOptions struct {
 	// End ends the database's sessions and returns when none is left.
 	End func(database string)
-	// Unreadable says why the mail of the copy that a database leaves can not be read, if that is so: then the copy is Failed from then on. Nil says
-	// nothing.
+	// Unreadable says why the mail of the copy that a database leaves can not be read, if that is so: then the copy is
+	// Failed from then on. Nil says nothing.
 	Unreadable func(database, server string) (f Failure, unreadable bool)
 	// Failed is called when a copy has become Failed by the move, and that is stored. It may be nil.
 	Failed func(f Failure)
-	// Unsound says why a database must not be moved to a server that answers, nil if it may. Moves by name do not ask. A nil Unsound knows of
-	// no reason.
+	// Unsound says why a database must not be moved to a server that answers, nil if it may. Moves by name do not ask.
+	// A nil Unsound knows of no reason.
 	Unsound func(server string) error
 	// Force moves to a server that does not answer, and to a copy that is Failed, too.
 	Force bool
@@ -25,10 +25,10 @@ type MoveOptions struct {
 	from string // where it has to be active still; "" is anywhere
 }
 
-// Move makes server's copy of a database the active one. Sign-ins to the database are held meanwhile; those under way are waited for,
-// and then its sessions end. A failure leaves everything as it was, but for the sessions that have ended; unless a hook had begun. That
-// leaves the database suspended: nobody is let in until it is moved again. A second move of the same database waits for the first. The
-// context's end breaks the move off wherever it is.
+// Move makes server's copy of a database the active one. Sign-ins to the database are held meanwhile; those under way
+// are waited for, and then its sessions end. A failure leaves everything as it was, but for the sessions that have
+// ended; unless a hook had begun. That leaves the database suspended: nobody is let in until it is moved again. A
+// second move of the same database waits for the first. The context's end breaks the move off wherever it is.
 func (m *ActiveManager) Move(ctx context.Context, name, server string, o MoveOptions) error {
 	d, err := m.takeTurn(ctx, name)
 	if err != nil {
@@ -111,8 +111,8 @@ func (m *ActiveManager) settled(ctx context.Context, name string) ([]CopyState, 
 	return m.copiesOf(name), nil
 }
 
-// activate changes which copy is active: by the database's hook, if it has one. d's active copy and what it is suspended between change
-// here alone, so that they can be read without the mutex.
+// activate changes which copy is active: by the database's hook, if it has one. d's active copy and what it is
+// suspended between change here alone, so that they can be read without the mutex.
 func (m *ActiveManager) activate(ctx context.Context, name string, d *database, hook Hook, server string) error {
 	if err := context.Cause(ctx); err != nil {
 		return err
@@ -166,7 +166,8 @@ func (m *ActiveManager) suspend(d *database, between []string) {
 }
 
 // hold checks a move and holds the database's sign-ins. quiet is nil if there is nothing to do.
-func (m *ActiveManager) hold(name string, d *database, server string, o MoveOptions) (hook Hook, quiet chan struct{}, err error) {
+func (m *ActiveManager) hold(name string, d *database, server string, o MoveOptions) (hook Hook, quiet chan struct{},
+	err error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	switch {

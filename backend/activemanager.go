@@ -13,12 +13,14 @@ import (
 	"portico/configs/store"
 )
 
-// ActiveManager knows which copy of each database is active, and which mailbox servers may not get any. Both are kept in the store. The active
-// copy is written down when a database is first seen, and then only Move changes it: not a reload, and not a server that recovers. One
-// manager lives as long as the program; see Configure. Its methods are safe for concurrent use.
+// ActiveManager knows which copy of each database is active, and which mailbox servers may not get any. Both are kept
+// in the store. The active copy is written down when a database is first seen, and then only Move changes it: not a
+// reload, and not a server that recovers. One manager lives as long as the program; see Configure. Its methods are
+// safe for concurrent use.
 //
-// While a database moves, its sign-ins are held (see lease) and those under way are waited for, so that no user is on two copies. Databases
-// move independently of each other, and nothing but another move of the same database waits for a move.
+// While a database moves, its sign-ins are held (see lease) and those under way are waited for, so that no user is on
+// two copies. Databases move independently of each other, and nothing but another move of the same database waits for
+// a move.
 type ActiveManager struct {
 	store store.Store
 
@@ -35,8 +37,8 @@ type ActiveManager struct {
 	exchanges map[*exchange]struct{} // sign-ins that wait for their clients, and are not counted
 }
 
-// database is a database's state. It stays for the life of the manager, so that a reload loses neither sign-ins nor a move under way. The
-// manager's mutex guards its fields.
+// database is a database's state. It stays for the life of the manager, so that a reload loses neither sign-ins nor a
+// move under way. The manager's mutex guards its fields.
 type database struct {
 	held
 	turn chan struct{} // has a token while somebody moves the database
@@ -49,13 +51,15 @@ type database struct {
 	suspended  []string // after a move that has failed: the servers that it was between, and nobody may be let in
 }
 
-// lost says that the configuration has no copy on the server where the database is active. Nobody may be let in until it is moved.
+// lost says that the configuration has no copy on the server where the database is active. Nobody may be let in until
+// it is moved.
 func (d *database) lost() bool { return !slices.Contains(d.copies, d.active) }
 
 // Keys of the store.
 const (
-	activeKey  = "active/"  // and a database: the mailbox server with its active copy
-	movingKey  = "moving/"  // and a database, while its copies are deactivated and activated: the mailbox servers it is between
+	activeKey = "active/" // and a database: the mailbox server with its active copy
+	// and a database, while its copies are deactivated and activated: the mailbox servers it is between
+	movingKey  = "moving/"
 	blockedKey = "blocked/" // and a mailbox server that no database may be activated on: who has asked for that
 	policyKey  = "policy/"  // and a mailbox server: its policy
 	placedKey  = "placed/"  // and a user: the database that the user was moved to
@@ -72,14 +76,15 @@ var (
 	ErrElsewhere   = errors.New("the database is active on another server by now")
 )
 
-// NewActiveManager returns a manager with what the store says. It knows no database before Configure. With a nil store nothing
-// survives the program.
+// NewActiveManager returns a manager with what the store says. It knows no database before Configure. With a nil store
+// nothing survives the program.
 func NewActiveManager(ctx context.Context, s store.Store) (*ActiveManager, error) {
 	if s == nil {
 		s = store.Memory()
 	}
 	m := &ActiveManager{
-		store: s, databases: make(map[string]*database), blocked: make(map[string][]Blocker), policy: make(map[string]Policy),
+		store: s, databases: make(map[string]*database), blocked: make(map[string][]Blocker),
+		policy: make(map[string]Policy),
 		placed: make(map[string]string), users: make(map[string]*held), failed: make(map[copyOf]Failure),
 		exchanges: make(map[*exchange]struct{}),
 	}
@@ -121,15 +126,18 @@ func (m *ActiveManager) Active(name string) (server string, ok bool) {
 	return d.active, true
 }
 
-// lease returns the servers with a copy of a database, the active one first and then those behind it in the configured order, around
-// the end, and counts a sign-in of a user as under way until release. A user in no database, named "", has no such servers. While the database or the user is held it waits, by wait, which
-// may let others compute meanwhile.
+// lease returns the servers with a copy of a database, the active one first and then those behind it in the configured
+// order, around the end, and counts a sign-in of a user as under way until release. A user in no database, named "",
+// has no such servers. While the database or the user is held it waits, by wait, which may let others compute
+// meanwhile.
 func (m *ActiveManager) lease(ctx context.Context, name, user string, wait func(func())) ([]string, error) {
 	return m.leaseWithin(ctx, name, user, holdTime, directory.Query{Away: wait})
 }
 
-// leaseWithin is lease with a bound for the wait. It returns errStillHeld when that is over, and when q's client closes its side.
-func (m *ActiveManager) leaseWithin(ctx context.Context, name, user string, within time.Duration, q directory.Query) ([]string, error) {
+// leaseWithin is lease with a bound for the wait. It returns errStillHeld when that is over, and when q's client
+// closes its side.
+func (m *ActiveManager) leaseWithin(ctx context.Context, name, user string, within time.Duration,
+	q directory.Query) ([]string, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for {
@@ -159,7 +167,8 @@ func (m *ActiveManager) leaseWithin(ctx context.Context, name, user string, with
 	}
 }
 
-// inOrder returns the servers with a copy, the active one first, without others that are Failed or blocked. The caller holds mu.
+// inOrder returns the servers with a copy, the active one first, without others that are Failed or blocked. The caller
+// holds mu.
 func (m *ActiveManager) inOrder(name string, d *database) []string {
 	ordered := d.copies
 	if i := slices.Index(d.copies, d.active); i > 0 {
@@ -182,7 +191,8 @@ func (m *ActiveManager) user(name string) *held {
 	return m.users[name]
 }
 
-// release ends what lease began: the sign-in has failed, or its session can be ended by whoever moves the database or the user.
+// release ends what lease began: the sign-in has failed, or its session can be ended by whoever moves the database or
+// the user.
 func (m *ActiveManager) release(name, user string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -207,8 +217,8 @@ func (m *ActiveManager) forget(user string, u *held) {
 	}
 }
 
-// put stores a value, whatever was there. Only this program changes these keys, so a conflict is another node's change: it is tried
-// again once.
+// put stores a value, whatever was there. Only this program changes these keys, so a conflict is another node's
+// change: it is tried again once.
 func (m *ActiveManager) put(ctx context.Context, key, value string) error {
 	for try := 0; ; try++ {
 		entry, err := m.store.Get(ctx, key)
@@ -243,11 +253,13 @@ type CopyState struct {
 	// Suspended says that a move has failed, which may have left this copy active; nobody is let in.
 	Suspended bool
 	Failed    string // why the copy is Failed, or ""
-	Lost      bool   // the configuration has no such copy; it is listed because it is the active one, and nobody is let in
-	Blocked   bool   // nothing may be activated on the server
+	// the configuration has no such copy; it is listed because it is the active one, and nobody is let in
+	Lost    bool
+	Blocked bool // nothing may be activated on the server
 }
 
-// Copies lists all copies, by database and in its order. An active copy that the configuration does not have comes last.
+// Copies lists all copies, by database and in its order. An active copy that the configuration does not have comes
+// last.
 func (m *ActiveManager) Copies() []CopyState {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -271,7 +283,8 @@ func (m *ActiveManager) copiesOf(name string) []CopyState {
 	var all []CopyState
 	for i, server := range servers {
 		all = append(all, CopyState{
-			Database: name, Server: server, Failed: m.failed[copyOf{name, server}].Reason, Active: server == d.active, Moving: d.held.held != nil, Blocked: len(m.blocked[server]) > 0,
+			Database: name, Server: server, Failed: m.failed[copyOf{name, server}].Reason, Active: server == d.active,
+			Moving: d.held.held != nil, Blocked: len(m.blocked[server]) > 0,
 			Suspended: slices.Contains(d.suspended, server), Lost: i >= len(d.copies),
 		})
 	}

@@ -14,7 +14,8 @@ import (
 	"portico/configs/store"
 )
 
-var twoCopies = []DatabaseOptions{{Name: "db1", Copies: []string{"mbx1", "mbx2"}}, {Name: "db2", Copies: []string{"mbx2", "mbx1"}}}
+var twoCopies = []DatabaseOptions{{Name: "db1", Copies: []string{"mbx1", "mbx2"}},
+	{Name: "db2", Copies: []string{"mbx2", "mbx1"}}}
 
 func manager(t *testing.T, s store.Store) *ActiveManager {
 	t.Helper()
@@ -80,7 +81,8 @@ func TestMoveRefused(t *testing.T) {
 		{"db1", "mbx2", ErrBlocked},
 		{"db1", "mbx1", nil}, // it is there
 	} {
-		if err := m.Move(t.Context(), test.database, test.server, MoveOptions{End: func(string) { ended++ }}); !errors.Is(err, test.want) {
+		if err := m.Move(t.Context(), test.database, test.server,
+			MoveOptions{End: func(string) { ended++ }}); !errors.Is(err, test.want) {
 			t.Errorf("%s to %s: %v, want %v", test.database, test.server, err, test.want)
 		}
 	}
@@ -89,17 +91,20 @@ func TestMoveRefused(t *testing.T) {
 	}
 }
 
-// A move waits for the sign-ins under way, holds those that come, ends the sessions in between, and nobody gets to two copies.
+// A move waits for the sign-ins under way, holds those that come, ends the sessions in between, and nobody gets to two
+// copies.
 func TestMoveHoldsSignIns(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := manager(t, nil)
-		if servers, err := m.lease(t.Context(), "db1", "", at(func() { t.Error("waits") })); err != nil || servers[0] != "mbx1" {
+		if servers, err := m.lease(t.Context(), "db1", "", at(func() { t.Error("waits") })); err != nil ||
+			servers[0] != "mbx1" {
 			t.Fatalf("%v, %v", servers, err)
 		}
 		var steps []string
 		var moved sync.WaitGroup
 		moved.Go(func() {
-			err := m.Move(t.Context(), "db1", "mbx2", MoveOptions{End: func(name string) { steps = append(steps, "sessions of "+name+" ended") }})
+			err := m.Move(t.Context(), "db1", "mbx2",
+				MoveOptions{End: func(name string) { steps = append(steps, "sessions of "+name+" ended") }})
 			steps = append(steps, "moved")
 			if err != nil {
 				t.Error(err)
@@ -116,7 +121,8 @@ func TestMoveHoldsSignIns(t *testing.T) {
 				after.Add(1)
 			})
 		}
-		if servers, err := m.lease(t.Context(), "db2", "", at(func() { t.Error("another database waits") })); err != nil || servers[0] != "mbx2" {
+		if servers, err := m.lease(t.Context(), "db2", "",
+			at(func() { t.Error("another database waits") })); err != nil || servers[0] != "mbx2" {
 			t.Errorf("db2: %v, %v", servers, err)
 		}
 		synctest.Wait()
@@ -131,7 +137,8 @@ func TestMoveHoldsSignIns(t *testing.T) {
 	})
 }
 
-// Who waits does so for a bounded time; a sign-in that never ends keeps the database from moving, and from nothing else.
+// Who waits does so for a bounded time; a sign-in that never ends keeps the database from moving, and from nothing
+// else.
 func TestMoveThatHangs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := manager(t, nil)
@@ -154,7 +161,8 @@ func TestMoveThatHangs(t *testing.T) {
 			t.Errorf("got %v", err)
 		}
 		group.Wait()
-		if servers, err := m.lease(t.Context(), "db1", "", at(func() { t.Error("still held") })); err != nil || servers[0] != "mbx1" {
+		if servers, err := m.lease(t.Context(), "db1", "", at(func() { t.Error("still held") })); err != nil ||
+			servers[0] != "mbx1" {
 			t.Errorf("%v, %v", servers, err)
 		}
 	})
@@ -189,7 +197,8 @@ func TestMoveWithSlowEnds(t *testing.T) {
 		s := store.Memory()
 		defer s.Close()
 		m := manager(t, punctualStore{s})
-		if err := m.Move(t.Context(), "db1", "mbx2", MoveOptions{End: func(string) { time.Sleep(2 * quietTime) }}); err != nil {
+		if err := m.Move(t.Context(), "db1", "mbx2",
+			MoveOptions{End: func(string) { time.Sleep(2 * quietTime) }}); err != nil {
 			t.Error(err)
 		}
 		if at, _ := m.Active("db1"); at != "mbx2" {
@@ -211,7 +220,8 @@ func TestMoveThatCannotBeStored(t *testing.T) {
 	if err := m.Block(t.Context(), "mbx1", ByOperator); err == nil || m.Blocked("mbx1") {
 		t.Errorf("blocked: %v", err)
 	}
-	if servers, err := m.lease(t.Context(), "db1", "", at(func() { t.Error("held") })); err != nil || servers[0] != "mbx1" {
+	if servers, err := m.lease(t.Context(), "db1", "", at(func() { t.Error("held") })); err != nil ||
+		servers[0] != "mbx1" {
 		t.Errorf("%v, %v", servers, err)
 	}
 }
@@ -220,7 +230,8 @@ func TestMoveThatCannotBeStored(t *testing.T) {
 func TestBlocksBelongToWhoeverAsks(t *testing.T) {
 	s := store.Memory()
 	defer s.Close()
-	if _, err := s.CompareAndSet(t.Context(), blockedKey+"mbx1", 0, []byte("blocked")); err != nil { // as older versions wrote it
+	// as older versions wrote it
+	if _, err := s.CompareAndSet(t.Context(), blockedKey+"mbx1", 0, []byte("blocked")); err != nil {
 		t.Fatal(err)
 	}
 	m := manager(t, s)

@@ -11,7 +11,8 @@ import (
 // answersKept is how long a round of asking all mailbox servers counts for others who ask.
 const answersKept = time.Second
 
-// answering shares rounds of asking all mailbox servers: whoever comes during a round, or soon after it, gets its answers.
+// answering shares rounds of asking all mailbox servers: whoever comes during a round, or soon after it, gets its
+// answers.
 type answering struct {
 	mu    sync.Mutex
 	round *round
@@ -25,8 +26,9 @@ type round struct {
 	ended   time.Time
 }
 
-// Answers is Healthy for all servers, for those who only look: one round at a time, and no more than one a second, however many ask. The
-// round goes on when ctx ends, as long as somebody else waits for it; each server is unknown then, see ReachOf.
+// Answers is Healthy for all servers, for those who only look: one round at a time, and no more than one a second,
+// however many ask. The round goes on when ctx ends, as long as somebody else waits for it; each server is unknown
+// then, see ReachOf.
 func (t *Tier) Answers(ctx context.Context) map[string]error {
 	r := t.answering.begin(t)
 	defer t.answering.leave(r)

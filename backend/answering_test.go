@@ -13,7 +13,8 @@ import (
 	"portico/backend/backendtest/testkit"
 )
 
-// However many ask, a mailbox server is asked once at a time, and once a second; whoever goes away ends nothing for others.
+// However many ask, a mailbox server is asked once at a time, and once a second; whoever goes away ends nothing for
+// others.
 func TestAnswersAreShared(t *testing.T) {
 	testkit.NoLeaks(t)
 	ln := testkit.Listen(t)

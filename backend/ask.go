@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// askTime is how long a mailbox server that is asked may take to show that it answers. It is the server's own: a silent one takes
-// nothing from the others.
+// askTime is how long a mailbox server that is asked may take to show that it answers. It is the server's own: a
+// silent one takes nothing from the others.
 const askTime = 3 * time.Second
 
 // Reach is what asking a mailbox server has found.
@@ -22,8 +22,8 @@ const (
 	ReachDown
 )
 
-// ReachOf returns what an error of Check, Healthy or Answers says of the server. What this machine lacks, a name that does not resolve, and
-// the end of whoever asked say nothing.
+// ReachOf returns what an error of Check, Healthy or Answers says of the server. What this machine lacks, a name that
+// does not resolve, and the end of whoever asked say nothing.
 func ReachOf(err error) Reach {
 	var e *Error
 	switch {
@@ -35,7 +35,8 @@ func ReachOf(err error) Reach {
 	return ReachDown
 }
 
-// ask is Check within askTime. A server that takes longer may still serve sign-ins, so its breaker does not learn of that.
+// ask is Check within askTime. A server that takes longer may still serve sign-ins, so its breaker does not learn of
+// that.
 func (t *Tier) ask(ctx context.Context, name string) error {
 	s := t.servers[name]
 	if s == nil {
@@ -61,7 +62,8 @@ func (t *Tier) ask(ctx context.Context, name string) error {
 }
 
 // askedFor says what a server has not answered, by phase.
-var askedFor = map[string]string{PhaseDial: "the connect", PhaseTLS: "the TLS handshake", PhaseGreeting: "the new connection"}
+var askedFor = map[string]string{PhaseDial: "the connect", PhaseTLS: "the TLS handshake",
+	PhaseGreeting: "the new connection"}
 
 // Healthy asks servers side by side, each within its own time.
 func (t *Tier) Healthy(ctx context.Context, servers []string) map[string]error {

@@ -14,7 +14,8 @@ import (
 	"time"
 )
 
-// moods is a dialer to servers in memory, by host: well, silent, slow, deaf (no connect), local (this machine cannot dial), down, bye.
+// moods is a dialer to servers in memory, by host: well, silent, slow, deaf (no connect), local (this machine cannot
+// dial), down, bye.
 type moods struct{}
 
 func (moods) DialContext(ctx context.Context, _, address string) (net.Conn, error) {
@@ -73,8 +74,9 @@ func moody(t *testing.T, servers []string, databases ...DatabaseOptions) *Tier {
 func TestSilentServersTakeNothingFromOthers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		want := map[string]Reach{
-			"well1": ReachUp, "silent1": ReachDown, "slow1": ReachUp, "deaf1": ReachDown, "local1": ReachUnknown, "unnamed1": ReachUnknown,
-			"down1": ReachDown, "bye1": ReachDown, "deaf2+well2": ReachUp,
+			"well1": ReachUp, "silent1": ReachDown, "slow1": ReachUp, "deaf1": ReachDown, "local1": ReachUnknown,
+			"unnamed1": ReachUnknown,
+			"down1":    ReachDown, "bye1": ReachDown, "deaf2+well2": ReachUp,
 		}
 		var servers []string
 		for name := range want {
@@ -96,7 +98,8 @@ func TestSilentServersTakeNothingFromOthers(t *testing.T) {
 			}
 		}
 		for name, words := range map[string]string{
-			"silent1": "silent1: greeting: no answer to the new connection within 3s", "deaf1": "deaf1: dial: no answer to the connect within 3s",
+			"silent1": "silent1: greeting: no answer to the new connection within 3s",
+			"deaf1":   "deaf1: dial: no answer to the connect within 3s",
 		} {
 			if err := found[name]; err == nil || err.Error() != words {
 				t.Errorf("%v, want %s", err, words)
@@ -130,13 +133,14 @@ func TestUnaskedIsUnknown(t *testing.T) {
 	})
 }
 
-// Silent servers cost a round of moves their time once, not once for each database; and no move treats a server that could not be asked as
-// one that is down.
+// Silent servers cost a round of moves their time once, not once for each database; and no move treats a server that
+// could not be asked as one that is down.
 func TestMovesBesideSilentServers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var databases []DatabaseOptions
 		for i := range 40 {
-			databases = append(databases, DatabaseOptions{Name: fmt.Sprintf("db%02d", i), Copies: []string{"down1", "silent1", "silent2", "well1"}})
+			databases = append(databases, DatabaseOptions{Name: fmt.Sprintf("db%02d", i),
+				Copies: []string{"down1", "silent1", "silent2", "well1"}})
 		}
 		databases = append(databases, DatabaseOptions{Name: "kept", Copies: []string{"local1", "well1"}})
 		tier := moody(t, []string{"down1", "silent1", "silent2", "well1", "local1"}, databases...)
@@ -154,10 +158,12 @@ func TestMovesBesideSilentServers(t *testing.T) {
 			}
 		}
 		began = time.Now()
-		if err := tier.Move(t.Context(), "kept", "silent1", nobody); !errors.Is(err, ErrNoCopy) && !errors.Is(err, ErrNoAnswer) {
+		if err := tier.Move(t.Context(), "kept", "silent1", nobody); !errors.Is(err, ErrNoCopy) &&
+			!errors.Is(err, ErrNoAnswer) {
 			t.Error(err)
 		}
-		if err := tier.Move(t.Context(), "db00", "silent1", nobody); !errors.Is(err, ErrNoAnswer) || time.Since(began) > 2*askTime {
+		if err := tier.Move(t.Context(), "db00", "silent1", nobody); !errors.Is(err, ErrNoAnswer) ||
+			time.Since(began) > 2*askTime {
 			t.Errorf("after %v: %v", time.Since(began), err)
 		}
 	})

@@ -1,9 +1,10 @@
-// Package backend is the way to the mailbox servers: which database a user is in (Router), which server holds its active copy
-// (ActiveManager), and a connection there that is signed in as the client asked (Tier.SignIn).
+// Package backend is the way to the mailbox servers: which database a user is in (Router), which server holds its
+// active copy (ActiveManager), and a connection there that is signed in as the client asked (Tier.SignIn).
 //
-// A sign-in is a conversation in sequential code, one file per step: dial.go, tls.go, greeting.go, signin.go. It reports errors
-// by kind (Error) and phase latencies through a callback; what to tell the client, count or log is the caller's business. The
-// package knows nothing of clients' connections, of the relay, of the configuration file, of logs and metrics.
+// A sign-in is a conversation in sequential code, one file per step: dial.go, tls.go, greeting.go, signin.go. It
+// reports errors by kind (Error) and phase latencies through a callback; what to tell the client, count or log is the
+// caller's business. The package knows nothing of clients' connections, of the relay, of the configuration file, of
+// logs and metrics.
 package backend
 
 import (
@@ -37,16 +38,19 @@ type ServerOptions struct {
 	Name      string   // metric label
 	Addresses []string // host:port, tried in turn
 	TLS       TLSMode
-	// TLSConfig has the roots and perhaps the name to verify the server by; nil means the system's roots and the address's host.
+	// TLSConfig has the roots and perhaps the name to verify the server by; nil means the system's roots and the
+	// address's host.
 	TLSConfig *tls.Config
 	// Policy says whether Portico activates databases there by itself; zero means Unrestricted.
 	Policy Policy
-	// Sources are addresses of this machine to connect from, in turn: each has ports of its own towards the server. None leaves it to the
-	// system.
+	// Sources are addresses of this machine to connect from, in turn: each has ports of its own towards the server.
+	// None leaves it to the system.
 	Sources []netip.Addr
-	// ProxyProtocol is the version of HAProxy's PROXY protocol that tells the server who the client is, 1 or 2; 0 for none.
+	// ProxyProtocol is the version of HAProxy's PROXY protocol that tells the server who the client is, 1 or 2; 0 for
+	// none.
 	ProxyProtocol int
-	// TrustedID says that the server may learn the client's address and session id by ID (RFC 2971), and believes them.
+	// TrustedID says that the server may learn the client's address and session id by ID (RFC 2971), and believes
+	// them.
 	TrustedID bool
 }
 
@@ -64,7 +68,8 @@ type Timeouts struct {
 	Dial     time.Duration // TCP connect to one address; 5 s
 	TLS      time.Duration // STARTTLS and handshake; 10 s
 	Greeting time.Duration // the greeting, and again each answer to CAPABILITY; 10 s
-	SignIn   time.Duration // ID and sign-in until the tagged answer; 30 s, as servers make those wait who failed before
+	// ID and sign-in until the tagged answer; 30 s, as servers make those wait who failed before
+	SignIn time.Duration
 }
 
 // Dialer opens connections to mailbox servers. *net.Dialer is one.
@@ -79,7 +84,8 @@ type Options struct {
 	Routing   Routing
 	// Directory says who is where; nil leaves that to Routing. What it remembers is its own business.
 	Directory directory.Source
-	// Homes are users whose database is known, whatever the directory and Routing say of the place: health mailboxes, by canonical name.
+	// Homes are users whose database is known, whatever the directory and Routing say of the place: health mailboxes,
+	// by canonical name.
 	Homes map[string]string
 	// Verifier judges passwords where the proxy has to know them itself; nil where it never has.
 	Verifier directory.Verifier
@@ -91,7 +97,8 @@ type Options struct {
 	// Certificates says that clients may show by a certificate who they are.
 	Certificates bool
 	Store        store.Store // with RoutingHash: keeps the set of databases users are spread over
-	// Active keeps the active copies, and learns of the databases by Tier.Configure; nil means one of the tier's own that forgets.
+	// Active keeps the active copies, and learns of the databases by Tier.Configure; nil means one of the tier's own
+	// that forgets.
 	Active *ActiveManager
 	// Survey remembers what the servers offer; nil means one of the tier's own that forgets.
 	Survey *Survey
@@ -140,9 +147,9 @@ type Tier struct {
 	now             func() time.Time
 }
 
-// New checks the options and returns a Tier over them. It opens no connection, and writes nothing: with Options.Active, Configure puts the
-// databases in force; without it they are. With RoutingHash it returns a *PinMismatchError when users are spread over another set of
-// databases. ctx bounds only what is done at the store.
+// New checks the options and returns a Tier over them. It opens no connection, and writes nothing: with
+// Options.Active, Configure puts the databases in force; without it they are. With RoutingHash it returns a
+// *PinMismatchError when users are spread over another set of databases. ctx bounds only what is done at the store.
 func New(ctx context.Context, o Options) (*Tier, error) {
 	if err := checkMaster(o); err != nil {
 		return nil, err
@@ -240,8 +247,8 @@ func (o Options) withDefaults() Options {
 	return o
 }
 
-// Configure puts the tier's databases in force, in the place of those of the tier before: see ActiveManager.Configure. With RoutingHash it pins
-// the set of databases if none is pinned yet.
+// Configure puts the tier's databases in force, in the place of those of the tier before: see ActiveManager.Configure.
+// With RoutingHash it pins the set of databases if none is pinned yet.
 func (t *Tier) Configure(ctx context.Context) ([]Adopted, error) {
 	if t.pinIn == nil {
 		return t.active.Configure(ctx, t.databases)
@@ -301,7 +308,8 @@ func checkRouting(ctx context.Context, o Options, databases []string) error {
 		_, err := comparePin(ctx, o.Store, databases)
 		return err
 	case len(databases) > 1 && o.Directory == nil:
-		return fmt.Errorf("%d databases, but nothing says which user is in which: that takes a directory or routing by hash", len(databases))
+		return fmt.Errorf("%d databases, but nothing says which user is in which: that takes a directory or "+
+			"routing by hash", len(databases))
 	}
 	return nil
 }
@@ -319,7 +327,8 @@ func (t Timeouts) withDefaults() Timeouts {
 	return t
 }
 
-// Close ends the connections to directories, once no call of Where is under way. Sign-ins that come later are answered as if those were down.
+// Close ends the connections to directories, once no call of Where is under way. Sign-ins that come later are answered
+// as if those were down.
 func (t *Tier) Close() {
 	t.asked.Lock()
 	defer t.asked.Unlock()

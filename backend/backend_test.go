@@ -25,7 +25,8 @@ func TestRoute(t *testing.T) {
 		{true, "mbx2", []string{"mbx2", "mbx3", "mbx1"}},
 	}
 	for _, test := range tests {
-		o := Options{Databases: []DatabaseOptions{{Name: "db1", Copies: []string{"mbx1", "mbx2", "mbx3"}, Interchangeable: test.interchangeable}}}
+		o := Options{Databases: []DatabaseOptions{{Name: "db1", Copies: []string{"mbx1", "mbx2", "mbx3"},
+			Interchangeable: test.interchangeable}}}
 		for _, name := range o.Databases[0].Copies {
 			o.Servers = append(o.Servers, ServerOptions{Name: name, Addresses: []string{"127.0.0.1:143"}})
 		}
@@ -72,8 +73,10 @@ func TestNewRefuses(t *testing.T) {
 		{Options{Servers: []ServerOptions{mbx1}, Databases: []DatabaseOptions{db1, db1}}, "given once"},
 		{Options{Servers: []ServerOptions{mbx1}, Databases: []DatabaseOptions{{Name: "db1"}}}, "holds a copy"},
 		{Options{Databases: []DatabaseOptions{db1}}, `no mailbox server "mbx1"`},
-		{Options{Servers: []ServerOptions{mbx1}, Databases: []DatabaseOptions{{Name: "db1", Copies: []string{"mbx1", "mbx1"}}}}, "twice"},
-		{Options{Servers: []ServerOptions{mbx1}, Databases: []DatabaseOptions{db1, {Name: "db2", Copies: []string{"mbx1"}}}}, "which user is in which"},
+		{Options{Servers: []ServerOptions{mbx1},
+			Databases: []DatabaseOptions{{Name: "db1", Copies: []string{"mbx1", "mbx1"}}}}, "twice"},
+		{Options{Servers: []ServerOptions{mbx1}, Databases: []DatabaseOptions{db1,
+			{Name: "db2", Copies: []string{"mbx1"}}}}, "which user is in which"},
 		{Options{Servers: []ServerOptions{mbx1}, Databases: []DatabaseOptions{db1}, Routing: RoutingHash}, "store"},
 	}
 	for _, test := range tests {
@@ -135,18 +138,20 @@ func TestCanonical(t *testing.T) {
 	}
 }
 
-// Names of directories, verifiers and mode master follow PRECIS; in passthrough every name passes that a mailbox server may take.
+// Names of directories, verifiers and mode master follow PRECIS; in passthrough every name passes that a mailbox
+// server may take.
 func TestNameRules(t *testing.T) {
 	for name, want := range map[string]struct{ strict, lax string }{ // "" is refused
-		"Ann":                {"ann", "ann"},
-		"Ann Example@x":      {"ann example@x", "ann example@x"},
-		"\uff21nn@x":         {"ann@x", "\uff41nn@x"}, // full width
-		"a\u200bnn@x":        {"", "a\u200bnn@x"},
-		"ann\u202e@x":        {"", "ann\u202e@x"},
-		"a\tb":               {"", "a\tb"},
-		"B\xf6b":             {"", "b\xf6b"},
-		"alice*root":         {"alice*root", "alice*root"},
-		"\u05d0\u05d1@x.org": {"\u05d0\u05d1@x.org", "\u05d0\u05d1@x.org"}, // from right to left, and a domain that is not
+		"Ann":           {"ann", "ann"},
+		"Ann Example@x": {"ann example@x", "ann example@x"},
+		"\uff21nn@x":    {"ann@x", "\uff41nn@x"}, // full width
+		"a\u200bnn@x":   {"", "a\u200bnn@x"},
+		"ann\u202e@x":   {"", "ann\u202e@x"},
+		"a\tb":          {"", "a\tb"},
+		"B\xf6b":        {"", "b\xf6b"},
+		"alice*root":    {"alice*root", "alice*root"},
+		// from right to left, and a domain that is not
+		"\u05d0\u05d1@x.org": {"\u05d0\u05d1@x.org", "\u05d0\u05d1@x.org"},
 		"@x":                 {"", "@x"},
 		"a\x00":              {"", ""},
 		"a\nb":               {"", ""},

@@ -13,11 +13,12 @@ type BreakerOptions struct {
 	Longest  time.Duration // each failed trial doubles that up to here
 }
 
-// Breakers keep sign-ins from waiting for mailbox servers that have failed again and again. An open breaker refuses at once. When its
-// time is over, one sign-in at a time tries; the first that reaches the server closes the breaker.
+// Breakers keep sign-ins from waiting for mailbox servers that have failed again and again. An open breaker refuses at
+// once. When its time is over, one sign-in at a time tries; the first that reaches the server closes the breaker.
 //
-// Only what no client can cause opens a breaker: the server was not reached, or did not greet. A sign-in that gets no answer may be its
-// client's doing; it counts only if a probe of our own gets no answer either. Failures of our own (KindLocal) never count.
+// Only what no client can cause opens a breaker: the server was not reached, or did not greet. A sign-in that gets no
+// answer may be its client's doing; it counts only if a probe of our own gets no answer either. Failures of our own
+// (KindLocal) never count.
 //
 // Breakers live as long as the program; a reload may change their options. They are safe for concurrent use.
 type Breakers struct {
@@ -58,8 +59,8 @@ func NewBreakers(now func() time.Time, random func() float64) *Breakers {
 	return &Breakers{now: now, random: random, of: make(map[string]*breaker)}
 }
 
-// OnFailure sets a function that receives the server of each sign-in that did not reach a mailbox server, or got no answer
-// from it. It must not block, and has to be set before the first sign-in. A client may cause such failures.
+// OnFailure sets a function that receives the server of each sign-in that did not reach a mailbox server, or got no
+// answer from it. It must not block, and has to be set before the first sign-in. A client may cause such failures.
 func (b *Breakers) OnFailure(failed func(server string)) { b.failed = failed }
 
 // Configure puts other options in force. Breakers that are open stay so, unless there are to be none.
@@ -96,7 +97,8 @@ func (b *Breakers) enter(server string) (attempt, error) {
 	return attempt{server: server, epoch: br.epoch, trial: br.trial}, nil
 }
 
-// greeted notes that an attempt has reached the server. A trial has nothing more to find out, unless sign-ins got no answer.
+// greeted notes that an attempt has reached the server. A trial has nothing more to find out, unless sign-ins got no
+// answer.
 func (b *Breakers) greeted(a attempt) {
 	if a.trial == 0 {
 		return // leave counts it
@@ -166,8 +168,8 @@ func (b *Breakers) endTrial(br *breaker, a attempt, said evidence) {
 	br.until = b.drawn(br.wait)
 }
 
-// tested takes what a probe of our own has found out: no client has a part in it, so it closes a breaker at once, and confirms that a
-// server does not answer sign-ins. signedIn says whether the probe was to sign in.
+// tested takes what a probe of our own has found out: no client has a part in it, so it closes a breaker at once, and
+// confirms that a server does not answer sign-ins. signedIn says whether the probe was to sign in.
 func (b *Breakers) tested(server string, e *Error, signedIn bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -236,8 +238,8 @@ const (
 	serverHangs     // it greeted, and did not answer the sign-in
 )
 
-// evidence returns what an error says of the server; nil is a success. What a server does with a credential says only that it is there: a
-// client may have chosen the credential for that.
+// evidence returns what an error says of the server; nil is a success. What a server does with a credential says only
+// that it is there: a client may have chosen the credential for that.
 func (e *Error) evidence() evidence {
 	switch {
 	case e == nil:

@@ -177,7 +177,8 @@ func TestBreakerForgetsAttemptsFromBeforeItClosed(t *testing.T) {
 	r.admits()
 }
 
-// TestBreakerTrialThatHangs lets another sign-in try when a trial's time is over, and all as soon as the server greets.
+// TestBreakerTrialThatHangs lets another sign-in try when a trial's time is over, and all as soon as the server
+// greets.
 func TestBreakerTrialThatHangs(t *testing.T) {
 	r := newBreakerRig(t)
 	r.fail(3, notReached)
@@ -261,10 +262,14 @@ func TestBreakerJitter(t *testing.T) {
 // What a client, or this machine, can bring about does not open the breaker.
 func TestBreakerIsNotTheClients(t *testing.T) {
 	for _, e := range []Error{
-		{Kind: KindBadCredential, Phase: PhaseSignIn}, {Kind: KindRefused, Phase: PhaseSignIn}, {Kind: KindClosed, Phase: PhaseSignIn},
-		{Kind: KindProtocol, Phase: PhaseSignIn}, {Kind: KindBye, Phase: PhaseSignIn}, {Kind: KindClient, Phase: PhaseSignIn},
-		{Kind: KindNoMechanism, Phase: PhaseSignIn}, {Kind: KindTimeout, Phase: PhaseSignIn}, {Kind: KindCancelled, Phase: PhaseDial},
-		{Kind: KindBye, Phase: PhaseGreeting}, {Kind: KindLocal, Phase: PhaseDial}, {Kind: KindLocal, Phase: PhaseSignIn},
+		{Kind: KindBadCredential, Phase: PhaseSignIn}, {Kind: KindRefused, Phase: PhaseSignIn},
+		{Kind: KindClosed, Phase: PhaseSignIn},
+		{Kind: KindProtocol, Phase: PhaseSignIn}, {Kind: KindBye, Phase: PhaseSignIn},
+		{Kind: KindClient, Phase: PhaseSignIn},
+		{Kind: KindNoMechanism, Phase: PhaseSignIn}, {Kind: KindTimeout, Phase: PhaseSignIn},
+		{Kind: KindCancelled, Phase: PhaseDial},
+		{Kind: KindBye, Phase: PhaseGreeting}, {Kind: KindLocal, Phase: PhaseDial},
+		{Kind: KindLocal, Phase: PhaseSignIn},
 		{Kind: KindDial, Phase: PhaseDial, Err: &net.DNSError{Err: "no answer"}},
 	} {
 		r := newBreakerRig(t)
@@ -278,8 +283,10 @@ func TestBreakerIsNotTheClients(t *testing.T) {
 // What only the server, or the way to it, can bring about does.
 func TestBreakerOpens(t *testing.T) {
 	for _, e := range []Error{
-		{Kind: KindDial, Phase: PhaseDial, Err: syscall.ECONNREFUSED}, {Kind: KindTimeout, Phase: PhaseDial}, {Kind: KindTLS, Phase: PhaseTLS},
-		{Kind: KindTimeout, Phase: PhaseTLS}, {Kind: KindGreeting, Phase: PhaseGreeting}, {Kind: KindTimeout, Phase: PhaseGreeting},
+		{Kind: KindDial, Phase: PhaseDial, Err: syscall.ECONNREFUSED}, {Kind: KindTimeout, Phase: PhaseDial},
+		{Kind: KindTLS, Phase: PhaseTLS},
+		{Kind: KindTimeout, Phase: PhaseTLS}, {Kind: KindGreeting, Phase: PhaseGreeting},
+		{Kind: KindTimeout, Phase: PhaseGreeting},
 		{Kind: KindClosed, Phase: PhaseGreeting},
 	} {
 		r := newBreakerRig(t)
@@ -395,7 +402,8 @@ func TestBreakerAndProbes(t *testing.T) {
 func TestSignInWithBreaker(t *testing.T) {
 	testkit.NoLeaks(t)
 	second := fake(t, nil, dialogue{greeting, aliceLogin, signedIn}, dialogue{greeting, aliceLogin, signedIn})
-	tier := tier(t, Timeouts{}, ServerOptions{Name: "mbx1", Addresses: []string{"127.0.0.1:1"}}, ServerOptions{Name: "mbx2", Addresses: []string{second}})
+	tier := tier(t, Timeouts{}, ServerOptions{Name: "mbx1", Addresses: []string{"127.0.0.1:1"}},
+		ServerOptions{Name: "mbx2", Addresses: []string{second}})
 	tier.breakers = newBreakers(&clock{}, 1)
 	tier.breakers.Configure(BreakerOptions{Failures: 1, First: time.Hour, Longest: time.Hour})
 	for range 2 {

@@ -14,15 +14,18 @@ import (
 type Adopted struct {
 	Database string
 	Server   string // with the active copy
-	From     string // the database that had these copies until now, and is no longer configured: it has another name now
-	Lost     bool   // that server is not among the configured copies, so nobody is let in; else the copy was written down just now
+	// the database that had these copies until now, and is no longer configured: it has another name now
+	From string
+	// that server is not among the configured copies, so nobody is let in; else the copy was written down just now
+	Lost bool
 }
 
-// Configure puts databases in force. One that is seen for the first time gets its first copy as the active one, and that is written down;
-// for all others the order of copies changes nothing. If it has the copies of a database that goes, it is that one under another name, and
-// active where that one is. It is an error, and nothing changes, if a database that is in force would lose its
-// active copy, or a copy that it is moving to or from. A database that was not in force and has lost its active copy, as at a start, is
-// put in force, but nobody is let in to it until it is moved.
+// Configure puts databases in force. One that is seen for the first time gets its first copy as the active one, and
+// that is written down; for all others the order of copies changes nothing. If it has the copies of a database that
+// goes, it is that one under another name, and active where that one is. It is an error, and nothing changes, if a
+// database that is in force would lose its active copy, or a copy that it is moving to or from. A database that was
+// not in force and has lost its active copy, as at a start, is put in force, but nobody is let in to it until it is
+// moved.
 func (m *ActiveManager) Configure(ctx context.Context, databases []DatabaseOptions) ([]Adopted, error) {
 	m.configuring.Lock()
 	defer m.configuring.Unlock()
@@ -68,7 +71,8 @@ func ActiveCopies(ctx context.Context, s store.Store) (map[string]string, error)
 	return active, err
 }
 
-// record writes down the active copy of databases that have none, and adds it to active. It returns the entries that it has written.
+// record writes down the active copy of databases that have none, and adds it to active. It returns the entries that
+// it has written.
 func (m *ActiveManager) record(
 	ctx context.Context, databases []DatabaseOptions, active map[string]string, renamed map[string]*renaming,
 ) ([]store.Entry, error) {
@@ -100,8 +104,8 @@ func (m *ActiveManager) record(
 // renaming is a database that is no longer configured, as another one that has its copies sees it.
 type renaming struct{ name, active string }
 
-// renamed finds for databases that are not in force the one that goes, or has gone since the start, and has the same copies. Where there are
-// several of those, none is it. The caller holds mu.
+// renamed finds for databases that are not in force the one that goes, or has gone since the start, and has the same
+// copies. Where there are several of those, none is it. The caller holds mu.
 func (m *ActiveManager) renamed(databases []DatabaseOptions) map[string]*renaming {
 	stays := make(map[string]bool, len(databases))
 	for _, o := range databases {
@@ -152,7 +156,9 @@ func (m *ActiveManager) mayReplace(databases []DatabaseOptions) error {
 		}
 		after, stays := copies[name]
 		if d.to != "" && !(slices.Contains(after, d.to) && slices.Contains(after, d.active)) {
-			failures = append(failures, fmt.Errorf("database %s moves from %s to %s at present: try again when that is over", name, d.active, d.to))
+			failures = append(failures,
+				fmt.Errorf("database %s moves from %s to %s at present: try again when that is over", name,
+					d.active, d.to))
 			continue
 		}
 		if !stays {
@@ -160,7 +166,8 @@ func (m *ActiveManager) mayReplace(databases []DatabaseOptions) error {
 		}
 		for _, server := range append([]string{d.active}, d.suspended...) {
 			if slices.Contains(d.copies, server) && !slices.Contains(after, server) {
-				failures = append(failures, &CopyTakenError{Database: name, Server: server, Active: server == d.active, Other: shared(d.copies, after)})
+				failures = append(failures, &CopyTakenError{Database: name, Server: server, Active: server == d.active,
+					Other: shared(d.copies, after)})
 				break
 			}
 		}
@@ -193,15 +200,18 @@ func (e *CopyTakenError) Error() string {
 		what = "may be active on"
 	}
 	if e.Other != "" {
-		return fmt.Sprintf("database %s %s %s, which is no longer among its copies: run `portico database move %s %s` first",
+		return fmt.Sprintf("database %s %s %s, which is no longer among its copies: run `portico database move "+
+			"%s %s` first",
 			e.Database, what, e.Server, e.Database, e.Other)
 	}
-	return fmt.Sprintf("database %s %s %s, and none of its copies stays: add the new ones beside %s, run `portico database move %s SERVER`, "+
+	return fmt.Sprintf("database %s %s %s, and none of its copies stays: add the new ones beside %s, run `portico "+
+		"database move %s SERVER`, "+
 		"and then remove %s", e.Database, what, e.Server, e.Server, e.Database, e.Server)
 }
 
 // replace puts databases in force. The caller holds mu.
-func (m *ActiveManager) replace(databases []DatabaseOptions, active, between map[string]string, written []store.Entry) []Adopted {
+func (m *ActiveManager) replace(databases []DatabaseOptions, active, between map[string]string,
+	written []store.Entry) []Adopted {
 	var adopted []Adopted
 	stays := make(map[string]bool, len(databases))
 	for _, o := range databases {

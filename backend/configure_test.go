@@ -28,13 +28,15 @@ func newManager(t *testing.T, s store.Store) *ActiveManager {
 	return m
 }
 
-// The first copy is written down when a database is first seen, as at the first start of a version that does so; after that the order of
-// copies means nothing, by reload and by restart, and neither does taking the database away for a while.
+// The first copy is written down when a database is first seen, as at the first start of a version that does so; after
+// that the order of copies means nothing, by reload and by restart, and neither does taking the database away for a
+// while.
 func TestOrderOfCopiesMovesNothing(t *testing.T) {
 	s := store.Memory()
 	defer s.Close()
 	m := newManager(t, s)
-	if at, adopted, err := configure(t, m, "mbx1", "mbx2"); err != nil || at != "mbx1" || len(adopted) != 1 || adopted[0] != (Adopted{Database: "db1", Server: "mbx1"}) {
+	if at, adopted, err := configure(t, m, "mbx1", "mbx2"); err != nil || at != "mbx1" || len(adopted) != 1 ||
+		adopted[0] != (Adopted{Database: "db1", Server: "mbx1"}) {
 		t.Fatalf("first seen: on %s, %v, %v", at, adopted, err)
 	}
 	for _, m := range []*ActiveManager{m, newManager(t, s)} {
@@ -55,7 +57,8 @@ func TestOrderOfCopiesMovesNothing(t *testing.T) {
 	}
 }
 
-// A database under another name stays where it is active. It is recognised by its copies, unless two that go have the same.
+// A database under another name stays where it is active. It is recognised by its copies, unless two that go have the
+// same.
 func TestAnotherNameMovesNothing(t *testing.T) {
 	s := store.Memory()
 	defer s.Close()
@@ -67,20 +70,24 @@ func TestAnotherNameMovesNothing(t *testing.T) {
 		}
 		return adopted
 	}
-	apply(DatabaseOptions{Name: "d", Copies: []string{"mbx1", "mbx2"}}, DatabaseOptions{Name: "e", Copies: []string{"mbx3"}})
-	got := apply(DatabaseOptions{Name: "f", Copies: []string{"mbx2", "mbx1"}}, DatabaseOptions{Name: "e", Copies: []string{"mbx3"}}, DatabaseOptions{Name: "g", Copies: []string{"mbx3"}})
+	apply(DatabaseOptions{Name: "d", Copies: []string{"mbx1", "mbx2"}},
+		DatabaseOptions{Name: "e", Copies: []string{"mbx3"}})
+	got := apply(DatabaseOptions{Name: "f", Copies: []string{"mbx2", "mbx1"}},
+		DatabaseOptions{Name: "e", Copies: []string{"mbx3"}}, DatabaseOptions{Name: "g", Copies: []string{"mbx3"}})
 	want := []Adopted{{Database: "f", Server: "mbx1", From: "d"}, {Database: "g", Server: "mbx3"}}
 	if at, _ := m.Active("f"); at != "mbx1" || !slices.Equal(got, want) {
 		t.Errorf("f is on %s: %+v", at, got)
 	}
-	apply(DatabaseOptions{Name: "x", Copies: []string{"mbx1", "mbx2"}}, DatabaseOptions{Name: "y", Copies: []string{"mbx2", "mbx1"}})
-	if got := apply(DatabaseOptions{Name: "z", Copies: []string{"mbx2", "mbx1"}}); len(got) != 1 || got[0].From != "" || got[0].Server != "mbx2" {
+	apply(DatabaseOptions{Name: "x", Copies: []string{"mbx1", "mbx2"}},
+		DatabaseOptions{Name: "y", Copies: []string{"mbx2", "mbx1"}})
+	if got := apply(DatabaseOptions{Name: "z", Copies: []string{"mbx2", "mbx1"}}); len(got) != 1 ||
+		got[0].From != "" || got[0].Server != "mbx2" {
 		t.Errorf("one of several: %+v", got)
 	}
 }
 
-// A reload that takes the active copy away changes nothing, in the store neither, and its error says what to do. A move that has failed
-// counts too: any of its copies may be active.
+// A reload that takes the active copy away changes nothing, in the store neither, and its error says what to do. A
+// move that has failed counts too: any of its copies may be active.
 func TestReloadKeepsActiveCopy(t *testing.T) {
 	s := store.Memory()
 	defer s.Close()
@@ -90,11 +97,15 @@ func TestReloadKeepsActiveCopy(t *testing.T) {
 		copies []string
 		words  string
 	}{
-		{[]string{"mbx2"}, "database db1 is active on mbx1, which is no longer among its copies: run `portico database move db1 mbx2` first"},
+		{[]string{"mbx2"},
+			"database db1 is active on mbx1, which is no longer among its copies: run `portico database move db1 " +
+				"mbx2` first"},
 		{[]string{"mbx3", "mbx2"}, "move db1 mbx2` first"},
-		{[]string{"mbx3"}, "add the new ones beside mbx1, run `portico database move db1 SERVER`, and then remove mbx1"},
+		{[]string{"mbx3"},
+			"add the new ones beside mbx1, run `portico database move db1 SERVER`, and then remove mbx1"},
 	} {
-		_, err := m.Configure(t.Context(), []DatabaseOptions{{Name: "db1", Copies: test.copies}, {Name: "db2", Copies: test.copies}})
+		_, err := m.Configure(t.Context(), []DatabaseOptions{{Name: "db1", Copies: test.copies},
+			{Name: "db2", Copies: test.copies}})
 		var taken *CopyTakenError
 		if !errors.As(err, &taken) || !strings.Contains(err.Error(), test.words) {
 			t.Errorf("%q: %v", test.copies, err)
@@ -114,7 +125,8 @@ func TestReloadKeepsActiveCopy(t *testing.T) {
 	}
 
 	m = newManager(t, store.Memory())
-	m.Configure(t.Context(), []DatabaseOptions{{Name: "db1", Copies: []string{"mbx1", "mbx2"}, Hook: &storage{fails: "activate"}}})
+	m.Configure(t.Context(),
+		[]DatabaseOptions{{Name: "db1", Copies: []string{"mbx1", "mbx2"}, Hook: &storage{fails: "activate"}}})
 	m.Move(t.Context(), "db1", "mbx2", nobody)
 	for _, left := range []string{"mbx1", "mbx2"} {
 		if _, _, err := configure(t, m, left); !errors.As(err, new(*CopyTakenError)) {
@@ -148,15 +160,16 @@ func (s *failsOn) CompareAndSet(ctx context.Context, key string, revision uint64
 	return s.Store.CompareAndSet(ctx, key, revision, value)
 }
 
-// A start with a configuration that does not have the active copy keeps everybody out of that database alone, until it is moved or the
-// copy is back.
+// A start with a configuration that does not have the active copy keeps everybody out of that database alone, until it
+// is moved or the copy is back.
 func TestStartWithoutActiveCopy(t *testing.T) {
 	s := store.Memory()
 	defer s.Close()
 	configure(t, newManager(t, s), "mbx1", "mbx2")
 	m := newManager(t, s)
 	hook := &storage{}
-	adopted, err := m.Configure(t.Context(), []DatabaseOptions{{Name: "db1", Copies: []string{"mbx2"}, Hook: hook}, {Name: "db2", Copies: []string{"mbx2"}}})
+	adopted, err := m.Configure(t.Context(), []DatabaseOptions{{Name: "db1", Copies: []string{"mbx2"}, Hook: hook},
+		{Name: "db2", Copies: []string{"mbx2"}}})
 	if err != nil || len(adopted) != 2 || adopted[0] != (Adopted{Database: "db1", Server: "mbx1", Lost: true}) {
 		t.Fatalf("%v, %v", adopted, err)
 	}
@@ -166,10 +179,12 @@ func TestStartWithoutActiveCopy(t *testing.T) {
 	if servers, err := m.lease(t.Context(), "db2", "ann", nil); err != nil || servers[0] != "mbx2" {
 		t.Errorf("of another database: %q, %v", servers, err)
 	}
-	if copies := m.Copies(); len(copies) != 3 || copies[1] != (CopyState{Database: "db1", Server: "mbx1", Active: true, Lost: true}) {
+	if copies := m.Copies(); len(copies) != 3 ||
+		copies[1] != (CopyState{Database: "db1", Server: "mbx1", Active: true, Lost: true}) {
 		t.Errorf("copies: %+v", copies)
 	}
-	if at, _, err := configure(t, m, "mbx2", "mbx3"); err != nil || at != "mbx1" { // it has no active copy to take away
+	// it has no active copy to take away
+	if at, _, err := configure(t, m, "mbx2", "mbx3"); err != nil || at != "mbx1" {
 		t.Errorf("another reload: on %s, %v", at, err)
 	}
 	if at, _, err := configure(t, m, "mbx2", "mbx1"); err != nil || at != "mbx1" {
@@ -205,14 +220,16 @@ func (h slowHook) Deactivate(ctx context.Context, _, _, _ string) error {
 
 func (h slowHook) Activate(context.Context, string, string, string) error { return nil }
 
-// Nothing but another move of the same database waits for a move: not a reload, a block, a policy, another database, nor a user. A reload
-// may not take away what the database moves between. And the copy that a block forbids meanwhile is given up before the hooks begin.
+// Nothing but another move of the same database waits for a move: not a reload, a block, a policy, another database,
+// nor a user. A reload may not take away what the database moves between. And the copy that a block forbids meanwhile
+// is given up before the hooks begin.
 func TestNothingWaitsForAMove(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := newManager(t, store.Memory())
 		hook := slowHook{make(chan struct{})}
 		databases := func(copies ...string) []DatabaseOptions {
-			return []DatabaseOptions{{Name: "db1", Copies: copies, Hook: hook}, {Name: "db2", Copies: []string{"mbx2", "mbx1"}}}
+			return []DatabaseOptions{{Name: "db1", Copies: copies, Hook: hook},
+				{Name: "db2", Copies: []string{"mbx2", "mbx1"}}}
 		}
 		if _, err := m.Configure(t.Context(), databases("mbx1", "mbx2", "mbx3")); err != nil {
 			t.Fatal(err)
@@ -223,7 +240,8 @@ func TestNothingWaitsForAMove(t *testing.T) {
 		go func() { second <- m.Move(t.Context(), "db1", "mbx3", nobody) }()
 		synctest.Wait()
 		for _, copies := range [][]string{{"mbx1"}, {"mbx2"}} {
-			if _, err := m.Configure(t.Context(), databases(copies...)); err == nil || !strings.Contains(err.Error(), "moves from mbx1 to mbx2") {
+			if _, err := m.Configure(t.Context(), databases(copies...)); err == nil ||
+				!strings.Contains(err.Error(), "moves from mbx1 to mbx2") {
 				t.Errorf("copies %q while it moves: %v", copies, err)
 			}
 		}
@@ -252,15 +270,16 @@ func TestNothingWaitsForAMove(t *testing.T) {
 		if at, _ := m.Active("db1"); at != "mbx3" {
 			t.Errorf("db1 is on %s", at)
 		}
-		err := m.Move(t.Context(), "db1", "mbx1", MoveOptions{End: func(string) { m.Block(t.Context(), "mbx1", ByOperator) }})
+		err := m.Move(t.Context(), "db1", "mbx1",
+			MoveOptions{End: func(string) { m.Block(t.Context(), "mbx1", ByOperator) }})
 		if at, _ := m.Active("db1"); !errors.Is(err, ErrBlocked) || at != "mbx3" {
 			t.Errorf("blocked meanwhile: on %s, %v", at, err)
 		}
 	})
 }
 
-// A move that is broken off before its hook begins has changed nothing; in the hook it leaves the database suspended; and once the hook is
-// through it goes to its end.
+// A move that is broken off before its hook begins has changed nothing; in the hook it leaves the database suspended;
+// and once the hook is through it goes to its end.
 func TestMoveBrokenOff(t *testing.T) {
 	stop := errors.New("the service stops")
 	for _, test := range []struct {
@@ -269,9 +288,12 @@ func TestMoveBrokenOff(t *testing.T) {
 		want   error
 		active string
 	}{
-		{"end", func(_ *brokenOff, cancel func()) MoveOptions { return MoveOptions{End: func(string) { cancel() }} }, stop, "mbx1"},
-		{"deactivate", func(h *brokenOff, cancel func()) MoveOptions { h.deactivating = cancel; return nobody }, ErrSuspended, ""},
-		{"activate", func(h *brokenOff, cancel func()) MoveOptions { h.activating = cancel; return nobody }, nil, "mbx2"},
+		{"end", func(_ *brokenOff, cancel func()) MoveOptions { return MoveOptions{End: func(string) { cancel() }} },
+			stop, "mbx1"},
+		{"deactivate", func(h *brokenOff, cancel func()) MoveOptions { h.deactivating = cancel; return nobody },
+			ErrSuspended, ""},
+		{"activate", func(h *brokenOff, cancel func()) MoveOptions { h.activating = cancel; return nobody },
+			nil, "mbx2"},
 	} {
 		s := store.Memory()
 		hook := &brokenOff{}
@@ -282,7 +304,8 @@ func TestMoveBrokenOff(t *testing.T) {
 		}
 		for _, m := range []*ActiveManager{m, managerWith(t, s, hook, "mbx1", "mbx2")} {
 			servers, err := m.lease(t.Context(), "db1", "ann", nil)
-			if test.active == "" && !errors.Is(err, ErrSuspended) || test.active != "" && (err != nil || servers[0] != test.active) {
+			if test.active == "" && !errors.Is(err, ErrSuspended) ||
+				test.active != "" && (err != nil || servers[0] != test.active) {
 				t.Errorf("%s: %q, %v", test.name, servers, err)
 			}
 		}

@@ -103,7 +103,8 @@ func (c *conversation) read() (wire.Response, error) {
 	return resp, nil
 }
 
-// answer reads up to the answer to a command, which is tagged or an untagged BAD, and learns the capabilities that come on the way.
+// answer reads up to the answer to a command, which is tagged or an untagged BAD, and learns the capabilities that
+// come on the way.
 func (c *conversation) answer(tag string) (wire.Response, error) {
 	for {
 		resp, err := c.read()
@@ -134,8 +135,8 @@ func (c *conversation) fail(kind Kind, err error) *Error {
 	return &Error{Kind: kind, Server: c.server.name, Phase: c.laps.phase, Err: err}
 }
 
-// ioError finds the kind of a failed dial, handshake, read or write; kind is for those that neither took too long nor were
-// broken off, nor read what is no IMAP.
+// ioError finds the kind of a failed dial, handshake, read or write; kind is for those that neither took too long nor
+// were broken off, nor read what is no IMAP.
 func (c *conversation) ioError(kind Kind, err error) *Error {
 	var (
 		timeout net.Error
@@ -172,18 +173,19 @@ func (c *conversation) clean(text string) string {
 	return string(wire.AppendText(nil, text, maxQuoted))
 }
 
-// crowded says whether a server refuses a sign-in since the account has too many connections there. Servers have several codes for that, and
-// Dovecot's UNAVAILABLE has other meanings too.
+// crowded says whether a server refuses a sign-in since the account has too many connections there. Servers have
+// several codes for that, and Dovecot's UNAVAILABLE has other meanings too.
 func (c *conversation) crowded(resp wire.Response) bool {
 	if c.laps.phase != PhaseSignIn {
 		return false
 	}
 	text := strings.ToLower(resp.Text)
-	return resp.Code == "LIMIT" || strings.Contains(text, "number of connections") || strings.Contains(text, "too many connections")
+	return resp.Code == "LIMIT" || strings.Contains(text, "number of connections") ||
+		strings.Contains(text, "too many connections")
 }
 
-// codeForClient returns the code of a refusal if the client may see it, and the text where only that helps: of an alert, which must be
-// shown, and of a limit, which says what to do.
+// codeForClient returns the code of a refusal if the client may see it, and the text where only that helps: of an
+// alert, which must be shown, and of a limit, which says what to do.
 func (c *conversation) codeForClient(resp wire.Response) (code, text string) {
 	if !codesForClient[resp.Code] {
 		return "", ""
@@ -194,10 +196,13 @@ func (c *conversation) codeForClient(resp wire.Response) (code, text string) {
 	return resp.Code, text
 }
 
-// codesForClient are the response codes whose meaning is the same whoever passes them on (RFC 5530, RFC 9051 section 7.1).
+// codesForClient are the response codes whose meaning is the same whoever passes them on (RFC 5530, RFC 9051 section
+// 7.1).
 var codesForClient = map[string]bool{
-	"UNAVAILABLE": true, "AUTHENTICATIONFAILED": true, "AUTHORIZATIONFAILED": true, "EXPIRED": true, "PRIVACYREQUIRED": true,
-	"CONTACTADMIN": true, "NOPERM": true, "INUSE": true, "EXPUNGEISSUED": true, "CORRUPTION": true, "SERVERBUG": true,
+	"UNAVAILABLE": true, "AUTHENTICATIONFAILED": true, "AUTHORIZATIONFAILED": true, "EXPIRED": true,
+	"PRIVACYREQUIRED": true,
+	"CONTACTADMIN":    true, "NOPERM": true, "INUSE": true, "EXPUNGEISSUED": true, "CORRUPTION": true,
+	"SERVERBUG": true,
 	"CLIENTBUG": true, "CANNOT": true, "LIMIT": true, "OVERQUOTA": true, "ALREADYEXISTS": true, "NONEXISTENT": true,
 	"ALERT": true,
 }

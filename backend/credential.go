@@ -33,14 +33,15 @@ type Credential struct {
 	Authzid   string // whom to act as, if not Username; PLAIN and SCRAM alone can carry it
 	Username  string
 	Password  secret.Value // or the token; "" where the mechanism shows none
-	First     secret.Value // of a mechanism that is relayed message by message: the client's first, which tells the names above
+	// of a mechanism that is relayed message by message: the client's first, which tells the names above
+	First secret.Value
 }
 
 // script is a sign-in command, cut where the server must first send a continuation.
 type script [][]byte
 
-// script writes the credential as a command for a server of such capabilities: by the client's own mechanism if the server
-// offers it, else by another.
+// script writes the credential as a command for a server of such capabilities: by the client's own mechanism if the
+// server offers it, else by another.
 func (c Credential) script(tag string, offers wire.Capabilities) (script, error) {
 	if strings.ContainsRune(c.Authzid+c.Username+c.Password.Reveal(), 0) {
 		return nil, errNUL
@@ -80,7 +81,8 @@ func relayed(mechanism string) bool {
 func (c Credential) choose(offers wire.Capabilities) (mechanism string, ok bool) {
 	var worth []string
 	switch {
-	case relayed(c.Mechanism): // a client that finds binding on offer, and not from us, would take us for an attacker (RFC 5802 section 6)
+	case relayed(c.Mechanism):
+		// a client that finds binding on offer, and not from us, would take us for an attacker (RFC 5802 section 6)
 		return c.Mechanism, offers.Has("AUTH="+c.Mechanism) && !offers.Has("AUTH="+c.Mechanism+"-PLUS")
 	case !carriesPassword(c.Mechanism):
 		return "", false
@@ -103,7 +105,8 @@ func (c Credential) choose(offers wire.Capabilities) (mechanism string, ok bool)
 	return worth[i], true
 }
 
-// quotable reports whether LOGIN can carry the credential in quoted strings. Base64 is safer than literals, about which servers disagree.
+// quotable reports whether LOGIN can carry the credential in quoted strings. Base64 is safer than literals, about
+// which servers disagree.
 func (c Credential) quotable() bool {
 	_, ok := wire.AppendAstring(nil, c.Username+c.Password.Reveal())
 	return ok
@@ -112,8 +115,8 @@ func (c Credential) quotable() bool {
 // text appends to the last part.
 func (s script) text(t string) { s[len(s)-1] = append(s[len(s)-1], t...) }
 
-// astring appends v as a quoted string or, where none can carry it, as a literal, which begins a new part: the server has to agree to each
-// literal first. One that it does not take for a literal would be read as commands.
+// astring appends v as a quoted string or, where none can carry it, as a literal, which begins a new part: the server
+// has to agree to each literal first. One that it does not take for a literal would be read as commands.
 func (s *script) astring(v string) {
 	last := &(*s)[len(*s)-1]
 	quoted, ok := wire.AppendAstring(*last, v)

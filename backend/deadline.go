@@ -6,8 +6,9 @@ import (
 	"time"
 )
 
-// deadline is a context that ends at a time. Its timer is made when somebody first waits for the end: nobody does where a connection is
-// there at once, as nearly all are, and for each sign-in a timer costs more than the rest of dialling. Safe for concurrent use.
+// deadline is a context that ends at a time. Its timer is made when somebody first waits for the end: nobody does
+// where a connection is there at once, as nearly all are, and for each sign-in a timer costs more than the rest of
+// dialling. Safe for concurrent use.
 type deadline struct {
 	context.Context // the one it is made of
 	at              time.Time
@@ -17,7 +18,8 @@ type deadline struct {
 	release context.CancelFunc
 }
 
-// withTimeout returns a context that ends after d, or when ctx does if that is earlier. Whoever made it calls over in the end.
+// withTimeout returns a context that ends after d, or when ctx does if that is earlier. Whoever made it calls over in
+// the end.
 func withTimeout(ctx context.Context, d time.Duration) *deadline {
 	at := time.Now().Add(d)
 	if sooner, ok := ctx.Deadline(); ok && sooner.Before(at) {

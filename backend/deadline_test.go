@@ -16,7 +16,8 @@ func TestDeadline(t *testing.T) {
 		parent, cancel := context.WithCancel(context.WithValue(t.Context(), testKey{}, "value"))
 		d := withTimeout(parent, time.Minute)
 		defer d.over()
-		if at, ok := d.Deadline(); !ok || time.Until(at) != time.Minute || d.Err() != nil || d.Value(testKey{}) != "value" {
+		if at, ok := d.Deadline(); !ok || time.Until(at) != time.Minute || d.Err() != nil ||
+			d.Value(testKey{}) != "value" {
 			t.Errorf("before: %v %v %v %v", at, ok, d.Err(), d.Value(testKey{}))
 		}
 		if d.timed != nil {
@@ -63,7 +64,8 @@ func TestDeadlineOfADialer(t *testing.T) {
 		defer d.over()
 		time.Sleep(time.Minute) // the dialer looks at the clock before it connects
 		var timeout net.Error
-		if _, err := new(net.Dialer).DialContext(d, "tcp", "127.0.0.1:1"); !errors.As(err, &timeout) || !timeout.Timeout() {
+		if _, err := new(net.Dialer).DialContext(d, "tcp", "127.0.0.1:1"); !errors.As(err, &timeout) ||
+			!timeout.Timeout() {
 			t.Errorf("%v", err)
 		}
 	})

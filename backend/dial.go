@@ -37,7 +37,8 @@ type source struct {
 	dialer Dialer
 }
 
-func newMailboxServer(o ServerOptions, dialFrom func(netip.Addr) Dialer, now func() time.Time) (*mailboxServer, error) {
+func newMailboxServer(o ServerOptions, dialFrom func(netip.Addr) Dialer,
+	now func() time.Time) (*mailboxServer, error) {
 	if len(o.Addresses) == 0 {
 		return nil, errors.New("it has no address")
 	}
@@ -58,8 +59,8 @@ func newMailboxServer(o ServerOptions, dialFrom func(netip.Addr) Dialer, now fun
 	return s, nil
 }
 
-// dial connects to the first address that answers, each within its own time. Where ctx has a deadline, an address that does not answer
-// leaves the ones behind it their share.
+// dial connects to the first address that answers, each within its own time. Where ctx has a deadline, an address that
+// does not answer leaves the ones behind it their share.
 func (t *Tier) dial(ctx context.Context, s *mailboxServer) (net.Conn, address, error) {
 	var failures []error
 	first := int(s.first.Load())
@@ -89,8 +90,10 @@ func (t *Tier) dialTime(ctx context.Context, left int) time.Duration {
 	return t.timeouts.Dial
 }
 
-// dialOne connects to one address: from the server's next source, or where that has no port left, from the ones behind it.
-func (t *Tier) dialOne(ctx context.Context, s *mailboxServer, hostPort string, within time.Duration) (net.Conn, error) {
+// dialOne connects to one address: from the server's next source, or where that has no port left, from the ones behind
+// it.
+func (t *Tier) dialOne(ctx context.Context, s *mailboxServer, hostPort string,
+	within time.Duration) (net.Conn, error) {
 	bounded := withTimeout(ctx, within)
 	defer bounded.over()
 	conn, err := t.dialFrom(bounded, s, hostPort)
@@ -120,5 +123,6 @@ func (s *mailboxServer) sourcesTo(hostPort string) []source {
 	if err != nil {
 		return s.sources
 	}
-	return slices.DeleteFunc(slices.Clone(s.sources), func(from source) bool { return from.addr.Is4() != to.Addr().Unmap().Is4() })
+	return slices.DeleteFunc(slices.Clone(s.sources),
+		func(from source) bool { return from.addr.Is4() != to.Addr().Unmap().Is4() })
 }

@@ -11,7 +11,8 @@ import (
 	"portico/backend/backendtest/testkit"
 )
 
-// TestDovecot signs in to a real server in every way it knows, and looks into its log for who it believes the client to be.
+// TestDovecot signs in to a real server in every way it knows, and looks into its log for who it believes the client
+// to be.
 func TestDovecot(t *testing.T) {
 	testkit.NoLeaks(t)
 	ca, err := backendtest.NewCA("test")
@@ -46,12 +47,14 @@ func TestDovecot(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				if got := string(link.Replies); !strings.Contains(got, "a1 OK [CAPABILITY ") || strings.Contains(got, "COMPRESS") {
+				if got := string(link.Replies); !strings.Contains(got, "a1 OK [CAPABILITY ") ||
+					strings.Contains(got, "COMPRESS") {
 					t.Errorf("replies %q", got)
 				}
 				// Dovecot logs no sign-in of a client that hangs up before Dovecot's parts have told each other of it.
 				for _, want := range []string{"rip=192.0.2.7, lip=192.0.2.8", "session=<" + q.Client.SessionID + ">"} {
-					testkit.Eventually(t, "the server's log has "+want, func() bool { return strings.Contains(d.ReadLog(), want) })
+					testkit.Eventually(t, "the server's log has "+want,
+						func() bool { return strings.Contains(d.ReadLog(), want) })
 				}
 				hangUp(t, link)
 			})

@@ -8,45 +8,49 @@ import (
 	"syscall"
 )
 
-// Kind is what went wrong on the way to a mailbox, for the one table that turns it into a reply, a metric label and a log
-// level. The set is closed: NumKinds lets that table prove that it is complete.
+// Kind is what went wrong on the way to a mailbox, for the one table that turns it into a reply, a metric label and a
+// log level. The set is closed: NumKinds lets that table prove that it is complete.
 type Kind uint8
 
 // The kinds.
 const (
-	KindNoMailbox     Kind = iota // the user has no mailbox here
-	KindDisabled                  // the directory has the user, who must not sign in
-	KindDirectory                 // the directory cannot tell
-	KindNoActiveCopy              // the database has no active copy
-	KindResting                   // the mailbox server has failed too often, and is left alone for a while; see Breakers
-	KindLocal                     // this machine has no descriptors, ports or memory left for a connection
-	KindDial                      // no TCP connection to the mailbox server
-	KindTLS                       // STARTTLS refused, handshake failed, or the certificate is not the server's
-	KindGreeting                  // PREAUTH, no IMAP, no capabilities, bytes behind the STARTTLS answer
-	KindNoMechanism               // the server offers no mechanism that can carry the credential
-	KindBadCredential             // the server, or a verifier, says that the credential is wrong; counts against the client
-	KindRefused                   // the server refuses the sign-in for another reason; see Code and Text
-	KindNotAuthorized             // who signs in is who it says, and may not open that mailbox
-	KindOwnCredential             // the server refuses a credential of the proxy's own
-	KindProtocol                  // the server answered the sign-in with something that is no answer to it
-	KindBye                       // the server said BYE; see Code
-	KindClosed                    // the server closed or reset the connection
-	KindTimeout                   // the phase took too long
-	KindCancelled                 // the caller gave up: its context ended
-	KindClient                    // the client did not go on with the exchange; the cause is what SignInRequest.Converse returned
-	NumKinds          = int(iota)
+	KindNoMailbox    Kind = iota // the user has no mailbox here
+	KindDisabled                 // the directory has the user, who must not sign in
+	KindDirectory                // the directory cannot tell
+	KindNoActiveCopy             // the database has no active copy
+	// the mailbox server has failed too often, and is left alone for a while; see Breakers
+	KindResting
+	KindLocal       // this machine has no descriptors, ports or memory left for a connection
+	KindDial        // no TCP connection to the mailbox server
+	KindTLS         // STARTTLS refused, handshake failed, or the certificate is not the server's
+	KindGreeting    // PREAUTH, no IMAP, no capabilities, bytes behind the STARTTLS answer
+	KindNoMechanism // the server offers no mechanism that can carry the credential
+	// the server, or a verifier, says that the credential is wrong; counts against the client
+	KindBadCredential
+	KindRefused       // the server refuses the sign-in for another reason; see Code and Text
+	KindNotAuthorized // who signs in is who it says, and may not open that mailbox
+	KindOwnCredential // the server refuses a credential of the proxy's own
+	KindProtocol      // the server answered the sign-in with something that is no answer to it
+	KindBye           // the server said BYE; see Code
+	KindClosed        // the server closed or reset the connection
+	KindTimeout       // the phase took too long
+	KindCancelled     // the caller gave up: its context ended
+	// the client did not go on with the exchange; the cause is what SignInRequest.Converse returned
+	KindClient
+	NumKinds = int(iota)
 )
 
 var kindNames = [NumKinds]string{
-	"no_mailbox", "disabled", "directory", "no_active_copy", "resting", "local", "dial", "tls", "greeting", "no_mechanism", "bad_credential", "refused",
+	"no_mailbox", "disabled", "directory", "no_active_copy", "resting", "local", "dial", "tls", "greeting",
+	"no_mechanism", "bad_credential", "refused",
 	"not_authorized", "own_credential", "protocol", "bye", "closed", "timeout", "cancelled", "client",
 }
 
 // String returns the kind as a metric label.
 func (k Kind) String() string { return kindNames[k] }
 
-// The phases of reaching a mailbox server, as metric labels and logs show them. With STARTTLS the greeting comes before TLS and
-// the capabilities, asked again, after it; both count as greeting.
+// The phases of reaching a mailbox server, as metric labels and logs show them. With STARTTLS the greeting comes
+// before TLS and the capabilities, asked again, after it; both count as greeting.
 const (
 	PhaseRoute    = "route"
 	PhaseVerify   = "verify"
@@ -61,9 +65,12 @@ type Error struct {
 	Kind   Kind
 	Server string // the mailbox server's name; "" before there is one
 	Phase  string // one of the Phase constants
-	Code   string // with KindRefused and KindBye: the server's response code if the client may see it (RFC 5530, or ALERT)
-	Text   string // with Code ALERT or LIMIT: the server's text, cleaned and bounded, for the client's user (RFC 9051 section 7.1)
-	// Crowded says that the server has judged the sign-in and refuses it since the account has too many connections there.
+	// with KindRefused and KindBye: the server's response code if the client may see it (RFC 5530, or ALERT)
+	Code string
+	// with Code ALERT or LIMIT: the server's text, cleaned and bounded, for the client's user (RFC 9051 section 7.1)
+	Text string
+	// Crowded says that the server has judged the sign-in and refuses it since the account has too many connections
+	// there.
 	Crowded bool
 	Err     error // the cause; its text may quote the server, cleaned and bounded, and is for logs only
 }
@@ -96,8 +103,8 @@ func (e *ClientError) Unwrap() error { return e.Err }
 // Unwrap returns the cause.
 func (e *Error) Unwrap() error { return e.Err }
 
-// tryNextCopy says whether another copy of an interchangeable database may do better: the server was not reached. A server that
-// took the credential has had its say.
+// tryNextCopy says whether another copy of an interchangeable database may do better: the server was not reached. A
+// server that took the credential has had its say.
 func (e *Error) tryNextCopy() bool { return e.Phase != PhaseSignIn && e.Kind != KindCancelled }
 
 // unresolved reports whether the server's name could not be resolved, which says nothing of the server.
@@ -108,7 +115,8 @@ func (e *Error) unresolved() bool {
 
 // localErrors are what the kernel says when this machine has run out of something, whatever the server does.
 var localErrors = []syscall.Errno{
-	syscall.EMFILE, syscall.ENFILE, syscall.EADDRNOTAVAIL, syscall.ENOBUFS, syscall.ENOMEM, syscall.EAGAIN, syscall.ENOSPC,
+	syscall.EMFILE, syscall.ENFILE, syscall.EADDRNOTAVAIL, syscall.ENOBUFS, syscall.ENOMEM, syscall.EAGAIN,
+	syscall.ENOSPC,
 }
 
 // IsLocal reports whether this machine has run out of descriptors, ports or memory, which is no other machine's fault.

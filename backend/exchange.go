@@ -5,8 +5,9 @@ import (
 	"errors"
 )
 
-// exchange is a sign-in that waits for its client. Meanwhile it has no lease: the client may be silent for as long as it likes, and nothing
-// has to wait for that. A move that begins meanwhile ends the exchange, as the server at its other end may not be the active one any more.
+// exchange is a sign-in that waits for its client. Meanwhile it has no lease: the client may be silent for as long as
+// it likes, and nothing has to wait for that. A move that begins meanwhile ends the exchange, as the server at its
+// other end may not be the active one any more.
 type exchange struct {
 	database, user string
 	end            context.CancelCauseFunc
@@ -15,9 +16,10 @@ type exchange struct {
 
 var errMoving = errors.New("the database or the user moves, and the client was being waited for")
 
-// askClient calls ask, which waits for the client, without the route's lease. It returns errMoving if a move has begun meanwhile; that ends
-// the context that ask gets.
-func (m *ActiveManager) askClient(ctx context.Context, r Route, ask func(context.Context) ([]byte, error)) (response []byte, err error) {
+// askClient calls ask, which waits for the client, without the route's lease. It returns errMoving if a move has begun
+// meanwhile; that ends the context that ask gets.
+func (m *ActiveManager) askClient(ctx context.Context, r Route, ask func(context.Context) ([]byte,
+	error)) (response []byte, err error) {
 	if !r.leased {
 		return ask(ctx)
 	}

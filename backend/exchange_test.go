@@ -40,7 +40,8 @@ func newExchangeRig(t *testing.T, d dialogue) *exchangeRig {
 	if err != nil {
 		t.Fatal(err)
 	}
-	q := SignInRequest{Tag: "a1", User: "alice", Credential: Credential{Mechanism: "SCRAM-SHA-256", Username: "alice", First: scramFirst}}
+	q := SignInRequest{Tag: "a1", User: "alice", Credential: Credential{Mechanism: "SCRAM-SHA-256", Username: "alice",
+		First: scramFirst}}
 	q.Converse = func(ctx context.Context, _ []byte) ([]byte, error) {
 		r.asked <- ctx
 		return []byte("response"), <-r.answer
@@ -75,7 +76,8 @@ func (r *exchangeRig) underWay() int {
 	return n
 }
 
-// TestMoveEndsExchanges: a silent client holds up no move, and its exchange goes no further, whatever the client does then.
+// TestMoveEndsExchanges: a silent client holds up no move, and its exchange goes no further, whatever the client does
+// then.
 func TestMoveEndsExchanges(t *testing.T) {
 	testkit.NoLeaks(t)
 	moves := map[string]func(*exchangeRig){
@@ -116,7 +118,8 @@ func TestMoveEndsExchanges(t *testing.T) {
 // TestExchangeGoesOn has an exchange of two challenges, after which nothing is counted.
 func TestExchangeGoesOn(t *testing.T) {
 	testkit.NoLeaks(t)
-	r := newExchangeRig(t, append(asks[:len(asks):len(asks)], "C: "+b64("response"), "S: + "+b64("v=proof"), "C: "+b64("response"), signedIn))
+	r := newExchangeRig(t, append(asks[:len(asks):len(asks)], "C: "+b64("response"), "S: + "+b64("v=proof"),
+		"C: "+b64("response"), signedIn))
 	for range 2 {
 		<-r.asked
 		r.answer <- nil
@@ -146,7 +149,8 @@ func TestExchangeIsCountedAgain(t *testing.T) {
 					t.Fatal(err)
 				}
 				answer := func(context.Context) ([]byte, error) { return nil, nil }
-				if _, err := m.askClient(t.Context(), Route{Database: "db1", User: "alice", leased: true}, answer); err != nil {
+				if _, err := m.askClient(t.Context(), Route{Database: "db1", User: "alice", leased: true},
+					answer); err != nil {
 					t.Fatal(err)
 				}
 				moved := make(chan error, 1)
@@ -175,12 +179,13 @@ func TestExchangeThatBeginsDuringAMove(t *testing.T) {
 	moved := make(chan error, 1)
 	go func() { moved <- m.Move(t.Context(), "db1", "mbx2", nobody) }()
 	testkit.Eventually(t, "the move waits", func() bool { return m.Copies()[0].Moving })
-	_, err := m.askClient(t.Context(), Route{Database: "db1", User: "alice", leased: true}, func(ctx context.Context) ([]byte, error) {
-		if err := <-moved; err != nil {
-			t.Error(err)
-		}
-		return nil, context.Cause(ctx)
-	})
+	_, err := m.askClient(t.Context(), Route{Database: "db1", User: "alice", leased: true},
+		func(ctx context.Context) ([]byte, error) {
+			if err := <-moved; err != nil {
+				t.Error(err)
+			}
+			return nil, context.Cause(ctx)
+		})
 	if !errors.Is(err, errMoving) {
 		t.Errorf("got %v", err)
 	}

@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// Failure is why a copy counts as Failed: its mail could not be read when users were moved away from it, or when it was last looked at. It
-// stays so, over restarts, until Resume.
+// Failure is why a copy counts as Failed: its mail could not be read when users were moved away from it, or when it
+// was last looked at. It stays so, over restarts, until Resume.
 type Failure struct {
 	Database string    `json:"database"`
 	Server   string    `json:"server"`
@@ -43,8 +43,8 @@ func (m *ActiveManager) loadFailed(ctx context.Context) error {
 	return errors.Join(err, broken)
 }
 
-// Fail says that a copy is Failed: rebalancing, failovers and sign-ins that look for another copy leave it alone. One that is Failed
-// already stays as it is. newly says whether it is Failed since now; then that is stored.
+// Fail says that a copy is Failed: rebalancing, failovers and sign-ins that look for another copy leave it alone. One
+// that is Failed already stays as it is. newly says whether it is Failed since now; then that is stored.
 func (m *ActiveManager) Fail(ctx context.Context, f Failure) (newly bool, err error) {
 	m.judging.Lock()
 	defer m.judging.Unlock()
@@ -65,8 +65,8 @@ func (m *ActiveManager) Fail(ctx context.Context, f Failure) (newly bool, err er
 	return true, nil
 }
 
-// Resume says that a copy is no longer Failed: a mailbox on it was read, or somebody knows that it is well. was says whether it was Failed.
-// Errors wrap ErrUnknownName or ErrNoCopy, or are the store's.
+// Resume says that a copy is no longer Failed: a mailbox on it was read, or somebody knows that it is well. was says
+// whether it was Failed. Errors wrap ErrUnknownName or ErrNoCopy, or are the store's.
 func (m *ActiveManager) Resume(ctx context.Context, database, server string) (was bool, err error) {
 	m.judging.Lock()
 	defer m.judging.Unlock()

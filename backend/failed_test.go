@@ -11,8 +11,8 @@ import (
 	"portico/configs/store"
 )
 
-// A copy that users were moved away from because its mail could not be read stays Failed, over a restart, until somebody resumes it: rebalancing,
-// evacuation, sign-ins and moves by name leave it alone.
+// A copy that users were moved away from because its mail could not be read stays Failed, over a restart, until
+// somebody resumes it: rebalancing, evacuation, sign-ins and moves by name leave it alone.
 func TestFailedCopy(t *testing.T) {
 	testkit.NoLeaks(t)
 	s := store.Memory()
@@ -34,7 +34,8 @@ func TestFailedCopy(t *testing.T) {
 	}
 	for range 2 {
 		for _, results := range [][]MoveResult{
-			tier.Rebalance(t.Context(), broken), tier.Evacuate(t.Context(), "mbx2", broken), tier.MoveAway(t.Context(), "db1", "mbx2", broken),
+			tier.Rebalance(t.Context(), broken), tier.Evacuate(t.Context(), "mbx2", broken),
+			tier.MoveAway(t.Context(), "db1", "mbx2", broken),
 		} {
 			compareMoves(t, results, []MoveResult{{"db1", "mbx2", "", ErrFailed}})
 			if len(results) == 1 && !strings.Contains(results[0].Err.Error(), "INBOX can not be read") {
@@ -98,9 +99,11 @@ func resumeCopies(t *testing.T, m *ActiveManager) {
 		was              bool
 		err              error
 	}{
-		{"db9", "mbx1", false, ErrUnknownName}, {"db1", "mbx9", false, ErrNoCopy}, {"db1", "mbx1", true, nil}, {"db1", "mbx1", false, nil},
+		{"db9", "mbx1", false, ErrUnknownName}, {"db1", "mbx9", false, ErrNoCopy}, {"db1", "mbx1", true, nil},
+		{"db1", "mbx1", false, nil},
 	} {
-		if was, err := m.Resume(t.Context(), test.database, test.server); was != test.was || !errors.Is(err, test.err) {
+		if was, err := m.Resume(t.Context(), test.database, test.server); was != test.was ||
+			!errors.Is(err, test.err) {
 			t.Errorf("resume %s on %s: %v, %v", test.database, test.server, was, err)
 		}
 	}

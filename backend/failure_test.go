@@ -43,18 +43,26 @@ func TestPlainFailures(t *testing.T) {
 		{"nonsense", Timeouts{}, dialogue{"s: \x16\x03\x01\x00\xa5\x01\n"}, KindGreeting, PhaseGreeting},
 		{"endless line", Timeouts{}, dialogue{"flood"}, KindGreeting, PhaseGreeting},
 		{"no answer to CAPABILITY", quick, dialogue{hello, "C: p1 CAPABILITY"}, KindTimeout, PhaseGreeting},
-		{"CAPABILITY refused", Timeouts{}, dialogue{hello, "C: p1 CAPABILITY", "S: p1 BAD what"}, KindGreeting, PhaseGreeting},
-		{"CAPABILITY empty", Timeouts{}, dialogue{hello, "C: p1 CAPABILITY", "S: p1 OK done"}, KindGreeting, PhaseGreeting},
-		{"CAPABILITY of another tag", Timeouts{}, dialogue{hello, "C: p1 CAPABILITY", "S: p2 OK done"}, KindGreeting, PhaseGreeting},
-		{"late PREAUTH", Timeouts{}, dialogue{hello, "C: p1 CAPABILITY", "S: * PREAUTH hello"}, KindGreeting, PhaseGreeting},
+		{"CAPABILITY refused", Timeouts{}, dialogue{hello, "C: p1 CAPABILITY", "S: p1 BAD what"}, KindGreeting,
+			PhaseGreeting},
+		{"CAPABILITY empty", Timeouts{}, dialogue{hello, "C: p1 CAPABILITY", "S: p1 OK done"}, KindGreeting,
+			PhaseGreeting},
+		{"CAPABILITY of another tag", Timeouts{}, dialogue{hello, "C: p1 CAPABILITY", "S: p2 OK done"}, KindGreeting,
+			PhaseGreeting},
+		{"late PREAUTH", Timeouts{}, dialogue{hello, "C: p1 CAPABILITY", "S: * PREAUTH hello"}, KindGreeting,
+			PhaseGreeting},
 		{"no answer to LOGIN", Timeouts{SignIn: short}, dialogue{greeting, aliceLogin}, KindTimeout, PhaseSignIn},
 		{"reset in LOGIN", Timeouts{}, dialogue{greeting, aliceLogin, "reset"}, KindClosed, PhaseSignIn},
 		{"BYE in LOGIN", Timeouts{}, dialogue{greeting, aliceLogin, "S: * BYE bored"}, KindBye, PhaseSignIn},
-		{"answer to no command", Timeouts{}, dialogue{greeting, aliceLogin, "S: p7 OK what"}, KindProtocol, PhaseSignIn},
-		{"CAPABILITY answered without a tag", Timeouts{}, dialogue{hello, "C: p1 CAPABILITY", "S: * BAD what"}, KindGreeting, PhaseGreeting},
+		{"answer to no command", Timeouts{}, dialogue{greeting, aliceLogin, "S: p7 OK what"}, KindProtocol,
+			PhaseSignIn},
+		{"CAPABILITY answered without a tag", Timeouts{}, dialogue{hello, "C: p1 CAPABILITY", "S: * BAD what"},
+			KindGreeting, PhaseGreeting},
 		{"another tag", Timeouts{}, dialogue{greeting, aliceLogin, "S: a2 OK in"}, KindProtocol, PhaseSignIn},
-		{"PREAUTH in LOGIN", Timeouts{}, dialogue{greeting, aliceLogin, "S: * PREAUTH hello"}, KindProtocol, PhaseSignIn},
-		{"continuation of nothing", Timeouts{}, dialogue{greeting, aliceLogin, "S: + more"}, KindProtocol, PhaseSignIn},
+		{"PREAUTH in LOGIN", Timeouts{}, dialogue{greeting, aliceLogin, "S: * PREAUTH hello"}, KindProtocol,
+			PhaseSignIn},
+		{"continuation of nothing", Timeouts{}, dialogue{greeting, aliceLogin, "S: + more"}, KindProtocol,
+			PhaseSignIn},
 		{"endless line in LOGIN", Timeouts{}, dialogue{greeting, aliceLogin, "flood"}, KindProtocol, PhaseSignIn},
 	}
 	for _, test := range tests {
@@ -66,8 +74,8 @@ func TestPlainFailures(t *testing.T) {
 	}
 }
 
-// A server that refuses a sign-in since the account has too many connections has judged it, whether it answers or says BYE. Before
-// the sign-in the same words are about the server.
+// A server that refuses a sign-in since the account has too many connections has judged it, whether it answers or says
+// BYE. Before the sign-in the same words are about the server.
 func TestTooManyConnections(t *testing.T) {
 	testkit.NoLeaks(t)
 	const dovecot = "Maximum number of connections from user+IP exceeded (mail_max_userip_connections=10)"
@@ -96,7 +104,8 @@ func wantFailure(t *testing.T, err error, kind Kind, phase string) {
 	t.Helper()
 	e := failure(t, err)
 	if e.Kind != kind || e.Phase != phase || e.Server != "mbx1" {
-		t.Errorf("got kind %s in phase %s of %q, want %s in %s of mbx1: %v", e.Kind, e.Phase, e.Server, kind, phase, err)
+		t.Errorf("got kind %s in phase %s of %q, want %s in %s of mbx1: %v", e.Kind, e.Phase, e.Server,
+			kind, phase, err)
 	}
 	if strings.Contains(err.Error(), "wonder") {
 		t.Errorf("the error shows the password: %v", err)
@@ -121,11 +130,14 @@ func TestStartTLSFailures(t *testing.T) {
 		{"NO", Timeouts{}, dialogue{greeting, starttls, "S: p1 NO not here"}, KindTLS, PhaseTLS},
 		{"BAD", Timeouts{}, dialogue{greeting, starttls, "S: p1 BAD not here"}, KindTLS, PhaseTLS},
 		{"BAD without a tag", Timeouts{}, dialogue{greeting, starttls, "S: * BAD not here"}, KindTLS, PhaseTLS},
-		{"injected response", Timeouts{}, dialogue{greeting, starttls, "s: p1 OK go\r\n* CAPABILITY IMAP4rev1\r\n"}, KindGreeting, PhaseTLS},
+		{"injected response", Timeouts{}, dialogue{greeting, starttls, "s: p1 OK go\r\n* CAPABILITY IMAP4rev1\r\n"},
+			KindGreeting, PhaseTLS},
 		{"injected half line", Timeouts{}, dialogue{greeting, starttls, "s: p1 OK go\r\n*"}, KindGreeting, PhaseTLS},
 		{"no handshake", quick, dialogue{greeting, starttls, "S: p1 OK go"}, KindTimeout, PhaseTLS},
-		{"closed in the handshake", Timeouts{}, dialogue{greeting, starttls, "S: p1 OK go", "close"}, KindTLS, PhaseTLS},
-		{"silent behind TLS", Timeouts{Greeting: short}, dialogue{greeting, starttls, "S: p1 OK go", "TLS", "C: p2 CAPABILITY"}, KindTimeout, PhaseGreeting},
+		{"closed in the handshake", Timeouts{}, dialogue{greeting, starttls, "S: p1 OK go", "close"},
+			KindTLS, PhaseTLS},
+		{"silent behind TLS", Timeouts{Greeting: short},
+			dialogue{greeting, starttls, "S: p1 OK go", "TLS", "C: p2 CAPABILITY"}, KindTimeout, PhaseGreeting},
 	}
 	client, config := certificates(t, loopback())
 	for _, test := range tests {
@@ -154,7 +166,8 @@ func TestCertificates(t *testing.T) {
 		{"wrong name", backendtest.CertOptions{Hosts: []string{"mail.example.org"}}, false, "", isWrongName},
 		{"wrong configured name", loopback(), false, "mail.example.org", isWrongName},
 		{"unknown authority", loopback(), true, "", isUnknown},
-		{"expired", backendtest.CertOptions{Hosts: []string{"127.0.0.1"}, NotBefore: now.Add(-2 * time.Hour), NotAfter: now.Add(-time.Hour)}, false, "", isInvalid},
+		{"expired", backendtest.CertOptions{Hosts: []string{"127.0.0.1"}, NotBefore: now.Add(-2 * time.Hour),
+			NotAfter: now.Add(-time.Hour)}, false, "", isInvalid},
 	}
 	for _, test := range tests {
 		client, config := certificates(t, test.cert)
@@ -182,7 +195,8 @@ func TestCertificates(t *testing.T) {
 	}
 }
 
-// A server that ends the connection over a credential that is longer than what it reads has refused it. Of others that says nothing.
+// A server that ends the connection over a credential that is longer than what it reads has refused it. Of others that
+// says nothing.
 func TestCredentialThatIsTooLong(t *testing.T) {
 	testkit.NoLeaks(t)
 	for _, test := range []struct {
@@ -212,7 +226,8 @@ func TestCredentialThatIsTooLong(t *testing.T) {
 			line = "C: p1 AUTHENTICATE XOAUTH2 " + b64(q.Credential.First.Reveal())
 		}
 		offers := "S: * OK [CAPABILITY IMAP4rev1 SASL-IR AUTH=PLAIN AUTH=XOAUTH2] ready"
-		_, err := signInAs(t, tier(t, Timeouts{}, server(TLSNone, nil, fake(t, nil, dialogue{offers, line, test.ends}))), q)
+		_, err := signInAs(t,
+			tier(t, Timeouts{}, server(TLSNone, nil, fake(t, nil, dialogue{offers, line, test.ends}))), q)
 		wantFailure(t, err, test.kind, PhaseSignIn)
 	}
 }
@@ -262,7 +277,8 @@ func (d *hangingDialer) DialContext(ctx context.Context, network, address string
 	return d.Dialer.DialContext(ctx, network, address)
 }
 
-// TestDialHangs has one address that never answers: alone it is a time-out, beside another it costs its own time, once.
+// TestDialHangs has one address that never answers: alone it is a time-out, beside another it costs its own time,
+// once.
 func TestDialHangs(t *testing.T) {
 	testkit.NoLeaks(t)
 	const dead = "192.0.2.1:143"

@@ -39,8 +39,8 @@ const (
 // After the last step it waits until the other side closes: a connection left open fails the test.
 type dialogue []string
 
-// fake runs a mailbox server on a free port that holds one of the dialogues with each connection, in turn, and returns its
-// address. When the test ends all dialogues must have come to their end.
+// fake runs a mailbox server on a free port that holds one of the dialogues with each connection, in turn, and returns
+// its address. When the test ends all dialogues must have come to their end.
 func fake(t *testing.T, config *tls.Config, dialogues ...dialogue) string {
 	t.Helper()
 	l := testkit.Listen(t)
@@ -124,8 +124,8 @@ func server(mode TLSMode, config *tls.Config, addresses ...string) ServerOptions
 	return ServerOptions{Name: "mbx1", Addresses: addresses, TLS: mode, TLSConfig: config}
 }
 
-// tier returns a Tier with one database over the servers, interchangeable, whose connections must all be closed when the test
-// ends.
+// tier returns a Tier with one database over the servers, interchangeable, whose connections must all be closed when
+// the test ends.
 func tier(t *testing.T, timeouts Timeouts, servers ...ServerOptions) *Tier {
 	t.Helper()
 	db := DatabaseOptions{Name: "db1", Interchangeable: true}
@@ -184,7 +184,8 @@ func signInAs(t *testing.T, tier *Tier, q SignInRequest) (*Link, error) {
 
 // alice is a LOGIN of alice.
 func alice() SignInRequest {
-	return SignInRequest{Tag: "a1", User: "alice@example.org", Credential: Credential{Username: "alice", Password: "wonder"}}
+	return SignInRequest{Tag: "a1", User: "alice@example.org",
+		Credential: Credential{Username: "alice", Password: "wonder"}}
 }
 
 const aliceLogin = `C: p1 LOGIN "alice" "wonder"`

@@ -26,12 +26,13 @@ const (
 	stillWaits = 15 * time.Second // how often a client is told that it waits
 )
 
-// LongestWait is how long one sign-in may wait in all for mailbox servers that are paused, and for databases that move.
+// LongestWait is how long one sign-in may wait in all for mailbox servers that are paused, and for databases that
+// move.
 const LongestWait = MaxPause + time.Minute
 
-// Gates hold the sign-ins to mailbox servers that are paused, and let them in one behind the other, at a set pace, when they are not any
-// more, or when databases have moved there. They live as long as the program and forget pauses with it. They are safe for concurrent
-// use.
+// Gates hold the sign-ins to mailbox servers that are paused, and let them in one behind the other, at a set pace,
+// when they are not any more, or when databases have moved there. They live as long as the program and forget pauses
+// with it. They are safe for concurrent use.
 type Gates struct {
 	now func() time.Time
 
@@ -71,7 +72,8 @@ func (g *Gates) gate(server string) *gate {
 	return g.of[server]
 }
 
-// Pause holds the sign-ins to a server from now on, for at most MaxPause. A server that is paused is paused for another time.
+// Pause holds the sign-ins to a server from now on, for at most MaxPause. A server that is paused is paused for
+// another time.
 func (g *Gates) Pause(server string, d time.Duration) error {
 	if d <= 0 || d > MaxPause {
 		return fmt.Errorf("a pause must last from a moment to %v, not %v", MaxPause, d)
@@ -188,9 +190,10 @@ func (g *Gates) pass(server string) bool {
 
 var errTooManyWait = errors.New("too many sign-ins wait for the server")
 
-// wait returns true when a sign-in may go in: those who came first go first; and false when it is to look whether it still has to wait
-// for this server. The client is told every few seconds that it waits, and at once when it closes its side: one that has gone resets the connection
-// then. If it can not be told, or ctx ends, the wait ends with that error.
+// wait returns true when a sign-in may go in: those who came first go first; and false when it is to look whether it
+// still has to wait for this server. The client is told every few seconds that it waits, and at once when it closes
+// its side: one that has gone resets the connection then. If it can not be told, or ctx ends, the wait ends with that
+// error.
 func (g *Gates) wait(ctx context.Context, server string, q directory.Query) (in bool, err error) {
 	w := &waiter{changed: make(chan struct{}, 1)}
 	g.mu.Lock()
@@ -221,8 +224,8 @@ func (g *Gates) wait(ctx context.Context, server string, q directory.Query) (in 
 	}
 }
 
-// look lets a waiter in if it stands first and the gate is open. Its wait may be over without that, if it was sent away. Else at is when
-// to look again, if that is known.
+// look lets a waiter in if it stands first and the gate is open. Its wait may be over without that, if it was sent
+// away. Else at is when to look again, if that is known.
 func (g *Gates) look(server string, w *waiter) (in, over bool, at time.Time) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -251,8 +254,10 @@ func (g *Gates) leave(server string, w *waiter) {
 	gt.tell()
 }
 
-// pause waits for a change, for a time if there is one, for another, for ctx's end, or until the client closes its side: then it returns true.
-func pause(ctx context.Context, changed, closed <-chan struct{}, now func() time.Time, at, other time.Time) (hungUp bool) {
+// pause waits for a change, for a time if there is one, for another, for ctx's end, or until the client closes its
+// side: then it returns true.
+func pause(ctx context.Context, changed, closed <-chan struct{}, now func() time.Time, at,
+	other time.Time) (hungUp bool) {
 	if at.IsZero() || other.Before(at) {
 		at = other
 	}

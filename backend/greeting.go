@@ -7,7 +7,8 @@ import (
 	"portico/proxy/wire"
 )
 
-// prepare takes a new connection to where the server can be signed in to: TLS as configured, greeted, capabilities known.
+// prepare takes a new connection to where the server can be signed in to: TLS as configured, greeted, capabilities
+// known.
 func (c *conversation) prepare() error {
 	timeouts := c.tier.timeouts
 	if c.server.tls == TLSImplicit {

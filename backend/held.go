@@ -17,7 +17,8 @@ const (
 	quietTime = time.Minute
 )
 
-// held counts sign-ins that are under way, and holds those to come while something moves. It is guarded by the manager's mutex.
+// held counts sign-ins that are under way, and holds those to come while something moves. It is guarded by the
+// manager's mutex.
 type held struct {
 	signIns int
 	idle    chan struct{} // while held: closed when no sign-in is under way any more
@@ -28,7 +29,8 @@ type held struct {
 // errStillHeld says that a sign-in has waited for as long as it was to.
 var errStillHeld = errors.New("it took too long")
 
-// await waits until what is held is let go, but for d at most, and until q's client closes its side. The mutex is free meanwhile.
+// await waits until what is held is let go, but for d at most, and until q's client closes its side. The mutex is free
+// meanwhile.
 func (m *ActiveManager) await(ctx context.Context, h *held, d time.Duration, q directory.Query) error {
 	if h.waiting >= maxHeld {
 		return fmt.Errorf("%d sign-ins wait already", h.waiting)

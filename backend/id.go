@@ -7,8 +7,8 @@ import (
 	"portico/proxy/wire"
 )
 
-// appendID appends an ID command (RFC 2971) that tells a mailbox server who is behind this connection, by the names that
-// Dovecot reads from proxies it trusts. What is not known is left out.
+// appendID appends an ID command (RFC 2971) that tells a mailbox server who is behind this connection, by the names
+// that Dovecot reads from proxies it trusts. What is not known is left out.
 func appendID(dst []byte, tag string, client ClientInfo) []byte {
 	dst = append(dst, tag...)
 	dst = append(dst, ` ID ("name" "Portico"`...)

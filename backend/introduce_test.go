@@ -25,7 +25,8 @@ func TestProxyProtocol(t *testing.T) {
 		{"[::ffff:192.0.2.7]:5000", "192.0.2.8:993", "PROXY TCP4 192.0.2.7 192.0.2.8 5000 993"},
 		{"[2001:db8::7]:5000", "[2001:db8::8]:993", "PROXY TCP6 2001:db8::7 2001:db8::8 5000 993"},
 	} {
-		o := server(TLSNone, nil, fake(t, nil, dialogue{"C: " + test.want, greeting, aliceLogin, signedIn}, dialogue{"C: PROXY UNKNOWN", greeting}))
+		o := server(TLSNone, nil, fake(t, nil, dialogue{"C: " + test.want, greeting, aliceLogin, signedIn},
+			dialogue{"C: PROXY UNKNOWN", greeting}))
 		o.ProxyProtocol = 1
 		tier := tier(t, Timeouts{}, o)
 		q := alice()
@@ -57,13 +58,15 @@ func TestProxyProtocolToDovecot(t *testing.T) {
 	})
 	testkit.NoLeaks(t)
 	for _, s := range []ServerOptions{
-		server(TLSStartTLS, ca.ClientConfig(""), d.ProxiedPlain), server(TLSImplicit, ca.ClientConfig(""), d.ProxiedTLS),
+		server(TLSStartTLS, ca.ClientConfig(""), d.ProxiedPlain),
+		server(TLSImplicit, ca.ClientConfig(""), d.ProxiedTLS),
 	} {
 		for version, client := range map[int]string{1: "192.0.2.1:5000", 2: "192.0.2.2:5000"} {
 			s.ProxyProtocol = version
 			tier := tier(t, Timeouts{}, s)
 			q := alice()
-			q.Client = ClientInfo{Addr: netip.MustParseAddrPort(client), Local: netip.MustParseAddrPort("192.0.2.8:993")}
+			q.Client = ClientInfo{Addr: netip.MustParseAddrPort(client),
+				Local: netip.MustParseAddrPort("192.0.2.8:993")}
 			link, err := signInAs(t, tier, q)
 			if err != nil {
 				t.Fatal(err)
@@ -116,7 +119,8 @@ func TestSources(t *testing.T) {
 		for _, s := range sources {
 			o.Sources = append(o.Sources, netip.MustParseAddr(s))
 		}
-		tier, err := New(t.Context(), Options{Servers: []ServerOptions{o}, Databases: []DatabaseOptions{{Name: "db1", Copies: []string{"mbx1"}}}, DialFrom: dialFrom})
+		tier, err := New(t.Context(), Options{Servers: []ServerOptions{o},
+			Databases: []DatabaseOptions{{Name: "db1", Copies: []string{"mbx1"}}}, DialFrom: dialFrom})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -152,12 +156,14 @@ func TestIDOfTheClient(t *testing.T) {
 		want   string
 	}{
 		{ClientInfo{}, `("name" "Portico")`},
-		{ClientInfo{Addr: netip.MustParseAddrPort("192.0.2.7:5000"), Local: netip.MustParseAddrPort("[2001:db8::8]:993"), SessionID: "0123", Hops: 3},
+		{ClientInfo{Addr: netip.MustParseAddrPort("192.0.2.7:5000"),
+			Local: netip.MustParseAddrPort("[2001:db8::8]:993"), SessionID: "0123", Hops: 3},
 			`("name" "Portico" "x-originating-ip" "192.0.2.7" "x-originating-port" "5000" "x-connected-ip" "2001:db8::8" "x-connected-port" "993"` +
 				` "x-session-id" "0123" "x-proxy-ttl" "3")`},
 		{ClientInfo{Addr: netip.MustParseAddrPort("[::ffff:192.0.2.7]:1"), SessionID: "a\r\nb", Hops: 1},
 			`("name" "Portico" "x-originating-ip" "192.0.2.7" "x-originating-port" "1" "x-proxy-ttl" "1")`},
-		{ClientInfo{Addr: netip.MustParseAddrPort("[fe80::1%eth0]:1")}, `("name" "Portico" "x-originating-ip" "fe80::1" "x-originating-port" "1")`},
+		{ClientInfo{Addr: netip.MustParseAddrPort("[fe80::1%eth0]:1")},
+			`("name" "Portico" "x-originating-ip" "fe80::1" "x-originating-port" "1")`},
 	} {
 		if got, want := string(appendID([]byte("x"), "t", test.client)), "xt ID "+test.want+"\r\n"; got != want {
 			t.Errorf("%+v: %q, want %q", test.client, got, want)

@@ -20,8 +20,9 @@ type SignInRequest struct {
 	Tag        string // of the client's command; the answer in Link.Replies carries it. No server sees it
 	User       string // canonical user name: for whom a credential of the proxy's own would sign in
 	Credential Credential
-	// Converse passes a challenge of the server on to the client, and returns the client's response. Mechanisms that are relayed
-	// message by message need it. Its error ends the sign-in, and so does the context's end: the mailbox moves.
+	// Converse passes a challenge of the server on to the client, and returns the client's response. Mechanisms that
+	// are relayed message by message need it. Its error ends the sign-in, and so does the context's end: the mailbox
+	// moves.
 	Converse func(ctx context.Context, challenge []byte) (response []byte, err error)
 	Client   ClientInfo
 	Step     func(phase string, d time.Duration) // told the latency of each phase when an attempt is over; may be nil
@@ -39,7 +40,8 @@ type ClientInfo struct {
 	TLS       bool // its connection has TLS; no server is told yet
 }
 
-// Offers says whether a server offers, after sign-in, what the relay must keep from working: COMPRESS or UNAUTHENTICATE.
+// Offers says whether a server offers, after sign-in, what the relay must keep from working: COMPRESS or
+// UNAUTHENTICATE.
 type Offers uint8
 
 // The three answers.
@@ -56,9 +58,11 @@ type Link struct {
 	Addr     string    // the address that was dialled, host:port
 	Conn     net.Conn  // what Options.Wrap returned
 	TLS      *tls.Conn // over Conn; nil when plain
-	Replies  []byte    // for the client: untagged responses and OK of the sign-in, the server's capability list among them, less what is hidden
-	Rest     []byte    // read behind them and not looked at; goes to the client next
-	Offers   Offers
+	// for the client: untagged responses and OK of the sign-in, the server's capability list among them, less what is
+	// hidden
+	Replies []byte
+	Rest    []byte // read behind them and not looked at; goes to the client next
+	Offers  Offers
 	// Extensions are those of the server's last capability list.
 	Extensions wire.Extensions
 }
@@ -79,10 +83,10 @@ func (l *Link) LogOut(now time.Time) {
 	}
 }
 
-// SignIn connects to the route's first server and signs in there. If the server is not reached it goes
-// on to the route's next one; an answer to the credential is final. Errors are *Error, of the first server tried; on error
-// every connection is closed. The context bounds everything, beside the time-outs of each phase. A user who may not sign in is refused
-// as the server refuses a wrong password.
+// SignIn connects to the route's first server and signs in there. If the server is not reached it goes on to the
+// route's next one; an answer to the credential is final. Errors are *Error, of the first server tried; on error every
+// connection is closed. The context bounds everything, beside the time-outs of each phase. A user who may not sign in
+// is refused as the server refuses a wrong password.
 func (t *Tier) SignIn(ctx context.Context, r Route, q SignInRequest) (*Link, error) {
 	if r.refusal != nil {
 		return nil, t.refuse(ctx, r, q)
@@ -125,7 +129,8 @@ func (t *Tier) signInAlong(ctx context.Context, r Route, q SignInRequest) (*Link
 func (t *Tier) signInTo(ctx context.Context, name string, q SignInRequest) (*Link, error) {
 	server := t.servers[name]
 	if server == nil {
-		return nil, &Error{Kind: KindNoActiveCopy, Phase: PhaseRoute, Err: fmt.Errorf("there is no mailbox server %q", name)}
+		return nil, &Error{Kind: KindNoActiveCopy, Phase: PhaseRoute,
+			Err: fmt.Errorf("there is no mailbox server %q", name)}
 	}
 	pass, err := t.breakers.enter(name)
 	if err != nil {
@@ -160,7 +165,8 @@ func asError(err error) *Error {
 // errPanicked is how an attempt has ended that nobody came back from: it says nothing of the server.
 var errPanicked = &Error{Kind: KindCancelled}
 
-// converse is one attempt to sign in to one server. It calls greeted, if that is not nil, when the server can be signed in to.
+// converse is one attempt to sign in to one server. It calls greeted, if that is not nil, when the server can be
+// signed in to.
 func (t *Tier) converse(ctx context.Context, server *mailboxServer, q SignInRequest, greeted func()) (*Link, error) {
 	c := &conversation{ctx: ctx, tier: t, server: server, request: q, greeted: greeted, laps: stopwatch{now: t.now}}
 	defer func() { c.laps.report(q.Step) }()

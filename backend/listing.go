@@ -7,8 +7,8 @@ import (
 	"portico/proxy/wire"
 )
 
-// listing is what a sign-in knows of the capability list that the client gets with its end. The client has believed the proxy's list so
-// far, and has to learn the server's own.
+// listing is what a sign-in knows of the capability list that the client gets with its end. The client has believed
+// the proxy's list so far, and has to learn the server's own.
 type listing struct {
 	known   bool
 	extends wire.Extensions
@@ -34,22 +34,26 @@ func (l *listing) answered(tag string) bool {
 	return true
 }
 
-// listHabit is how a server gives its capability list with a sign-in. It is learnt from sign-ins, so that nothing is asked for in vain.
+// listHabit is how a server gives its capability list with a sign-in. It is learnt from sign-ins, so that nothing is
+// asked for in vain.
 type listHabit int32
 
 // The habits.
 const (
 	listUnknown     listHabit = iota
 	listVolunteered           // it sends the list
-	listSilent                // it does not; whether it answers what is sent in one packet with the sign-in is not known yet
-	listAsked                 // it answers CAPABILITY in one packet with the sign-in
-	listDropped               // it drops what follows the sign-in, as Courier does: another process goes on
+	// it does not; whether it answers what is sent in one packet with the sign-in is not known yet
+	listSilent
+	listAsked   // it answers CAPABILITY in one packet with the sign-in
+	listDropped // it drops what follows the sign-in, as Courier does: another process goes on
 )
 
-// listPatience is how long the answer to CAPABILITY in one packet with the sign-in may take. Then it is asked for again.
+// listPatience is how long the answer to CAPABILITY in one packet with the sign-in may take. Then it is asked for
+// again.
 const listPatience = time.Second
 
-// askListBehind adds CAPABILITY to the last part of a sign-in, where the server does not send its list without being asked.
+// askListBehind adds CAPABILITY to the last part of a sign-in, where the server does not send its list without being
+// asked.
 func (s *signIn) askListBehind(parts script) {
 	if habit := listHabit(s.server.list.Load()); habit == listSilent || habit == listAsked {
 		s.list.tag = s.ownTag()
@@ -82,7 +86,8 @@ func (s *signIn) completeList() error {
 	return nil
 }
 
-// awaitList waits for the answer to the CAPABILITY that went with the sign-in. It is not answered where the server has dropped it.
+// awaitList waits for the answer to the CAPABILITY that went with the sign-in. It is not answered where the server has
+// dropped it.
 func (s *signIn) awaitList(patience time.Duration) (answered bool, err error) {
 	s.enter(PhaseSignIn, min(patience, s.tier.timeouts.SignIn))
 	for s.list.tag != "" {

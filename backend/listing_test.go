@@ -21,8 +21,10 @@ func TestClientGetsTheServersList(t *testing.T) {
 	volunteers := dialogue{greeting, aliceLogin, signedIn}
 	apart := dialogue{greeting, aliceLogin, silentOK, "C: p2 CAPABILITY", askedList, "S: p2 OK done"}
 	behind := dialogue{greeting, aliceLogin, "C: p2 CAPABILITY", silentOK, "S: * 1 EXISTS", askedList, "S: p2 OK done"}
-	dropped := dialogue{greeting, aliceLogin, "C: p2 CAPABILITY", silentOK, "C: p3 CAPABILITY", askedList, "S: p3 OK done"}
-	slow := dialogue{greeting, aliceLogin, "C: p2 CAPABILITY", silentOK, "C: p3 CAPABILITY", askedList, "S: p2 OK done", askedList, "S: p3 OK done"}
+	dropped := dialogue{greeting, aliceLogin, "C: p2 CAPABILITY", silentOK, "C: p3 CAPABILITY", askedList,
+		"S: p3 OK done"}
+	slow := dialogue{greeting, aliceLogin, "C: p2 CAPABILITY", silentOK, "C: p3 CAPABILITY", askedList,
+		"S: p2 OK done", askedList, "S: p3 OK done"}
 	refuses := dialogue{greeting, aliceLogin, silentOK, "C: p2 CAPABILITY", "S: p2 BAD what"}
 	mute := dialogue{greeting, aliceLogin, silentOK, "C: p2 CAPABILITY", "S: * BAD what"}
 	turned := dialogue{greeting, aliceLogin, "C: p2 CAPABILITY", signedIn, askedList, "S: p2 OK done"}
@@ -30,16 +32,21 @@ func TestClientGetsTheServersList(t *testing.T) {
 		dialogues []dialogue
 		replies   []string
 	}{
-		"sends it":                   {[]dialogue{volunteers, volunteers, volunteers}, []string{signedInA1, signedInA1, signedInA1}},
-		"answers in the same packet": {[]dialogue{apart, behind, behind}, []string{listedA1, "* 1 EXISTS\r\n" + listedA1, "* 1 EXISTS\r\n" + listedA1}},
+		"sends it": {[]dialogue{volunteers, volunteers, volunteers},
+			[]string{signedInA1, signedInA1, signedInA1}},
+		"answers in the same packet": {[]dialogue{apart, behind, behind},
+			[]string{listedA1, "* 1 EXISTS\r\n" + listedA1, "* 1 EXISTS\r\n" + listedA1}},
 		"drops what follows":         {[]dialogue{apart, dropped, apart}, []string{listedA1, listedA1, listedA1}},
 		"answers late":               {[]dialogue{apart, slow, apart}, []string{listedA1, listedA1, listedA1}},
 		"does not know CAPABILITY":   {[]dialogue{refuses}, []string{"a1 OK in\r\n"}},
 		"does not read CAPABILITY":   {[]dialogue{mute}, []string{"a1 OK in\r\n"}},
 		"sends it from now on":       {[]dialogue{apart, turned}, []string{listedA1, signedInA1}},
 		"sends it, and then no more": {[]dialogue{volunteers, apart, apart}, []string{signedInA1, listedA1, listedA1}},
-		"answers CAPABILITY first":   {[]dialogue{apart, {greeting, aliceLogin, "C: p2 CAPABILITY", "S: * CAPABILITY X", "S: p2 OK", silentOK, "C: p3 CAPABILITY", askedList, "S: p3 OK"}}, []string{listedA1, "* CAPABILITY X\r\n" + listedA1}},
-		"refuses the sign-in":        {[]dialogue{apart, {greeting, aliceLogin, "C: p2 CAPABILITY", "S: p1 NO wrong"}}, []string{listedA1, ""}},
+		"answers CAPABILITY first": {[]dialogue{apart,
+			{greeting, aliceLogin, "C: p2 CAPABILITY", "S: * CAPABILITY X", "S: p2 OK", silentOK, "C: p3 CAPABILITY",
+				askedList, "S: p3 OK"}}, []string{listedA1, "* CAPABILITY X\r\n" + listedA1}},
+		"refuses the sign-in": {[]dialogue{apart, {greeting, aliceLogin, "C: p2 CAPABILITY", "S: p1 NO wrong"}},
+			[]string{listedA1, ""}},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -57,7 +64,8 @@ func TestClientGetsTheServersList(t *testing.T) {
 				if got := string(link.Replies); got != want || len(link.Rest) > 0 {
 					t.Errorf("sign-in %d: replies %q, rest %q; want %q", i+1, got, link.Rest, want)
 				}
-				if wantPlus := strings.Contains(want, "LITERAL+"); (link.Extensions&wire.LiteralPlus != 0) != wantPlus {
+				if wantPlus := strings.Contains(want,
+					"LITERAL+"); (link.Extensions&wire.LiteralPlus != 0) != wantPlus {
 					t.Errorf("sign-in %d: literals %d", i+1, link.Extensions)
 				}
 				link.Conn.Close()
@@ -71,7 +79,8 @@ func TestListOfRelayedMechanism(t *testing.T) {
 	testkit.NoLeaks(t)
 	const bearer = "user=alice\x01auth=Bearer tok\x01\x01"
 	hello := "S: * OK [CAPABILITY IMAP4rev1 AUTH=XOAUTH2 SASL-IR] ready"
-	d := dialogue{hello, "C: p1 AUTHENTICATE XOAUTH2 " + b64(bearer), silentOK, "C: p2 CAPABILITY", askedList, "S: p2 OK done"}
+	d := dialogue{hello, "C: p1 AUTHENTICATE XOAUTH2 " + b64(bearer), silentOK, "C: p2 CAPABILITY", askedList,
+		"S: p2 OK done"}
 	tier := tier(t, Timeouts{}, server(TLSNone, nil, fake(t, nil, d, d)))
 	for range 2 {
 		q := alice()

@@ -24,23 +24,25 @@ type LostEntry struct {
 	Effect string // what Portico does without the entry
 }
 
-// lostEffects say what Portico does without an entry, by the beginning of its key. Entries that are not here are kept for comfort: what the
-// mailbox servers offer, settings, rules of the protocol log.
+// lostEffects say what Portico does without an entry, by the beginning of its key. Entries that are not here are kept
+// for comfort: what the mailbox servers offer, settings, rules of the protocol log.
 var lostEffects = []struct{ prefix, effect string }{
 	{activeKey, lostCopy},
 	{movingKey, lostCopy},
 	{blockedKey, "databases may be activated on %[1]s: `portico server block %[1]s` forbids it again"},
 	{policyKey, "%[1]s has the policy of the configuration: `portico server policy %[1]s` shows and sets it"},
-	{placedKey, "%[1]s is in the database that the directory says: `portico user move %[1]s DATABASE` moves them again"},
+	{placedKey, "%[1]s is in the database that the directory says: `portico user move %[1]s DATABASE` moves " +
+		"them again"},
 	{failedKey, "the copy %[1]s counts as well until a probe cannot read it"},
-	{pinKey, "users are spread over the databases of the configuration; if those have changed, they find empty mailboxes"},
+	{pinKey, "users are spread over the databases of the configuration; if those have changed, they find " +
+		"empty mailboxes"},
 }
 
 const lostCopy = "nobody is let in to %[1]s until you run `portico database move %[1]s SERVER`"
 
-// LostEntries lists what the entries of a restore lack. named are the keys of damaged entries, "" for each that could not be read; damaged says that
-// the copy is not whole. remembered has the files to compare with, the latest first, and copies the servers of each
-// configured database.
+// LostEntries lists what the entries of a restore lack. named are the keys of damaged entries, "" for each that could
+// not be read; damaged says that the copy is not whole. remembered has the files to compare with, the latest first,
+// and copies the servers of each configured database.
 func LostEntries(
 	taken map[string]store.Entry, damaged bool, named []string, remembered []Remembered, copies map[string][]string,
 ) []LostEntry {
@@ -81,8 +83,8 @@ func LostEntries(
 	return slices.SortedFunc(maps.Values(lost), func(a, b LostEntry) int { return strings.Compare(a.Key, b.Key) })
 }
 
-// SuspendLost returns entries, by key, that keep everybody out of the databases whose active copy is not known any more, until somebody moves
-// them. Without them a start would take the first copy.
+// SuspendLost returns entries, by key, that keep everybody out of the databases whose active copy is not known any
+// more, until somebody moves them. Without them a start would take the first copy.
 func SuspendLost(lost []LostEntry, copies map[string][]string) map[string]string {
 	entries := make(map[string]string)
 	for _, l := range lost {

@@ -13,7 +13,8 @@ import (
 type Master struct {
 	User     string
 	Password secret.Value
-	// Separator signs in as USER*MASTER, for servers that want that; else it is PLAIN with USER as authorization identity.
+	// Separator signs in as USER*MASTER, for servers that want that; else it is PLAIN with USER as authorization
+	// identity.
 	Separator bool
 }
 
@@ -42,17 +43,18 @@ func checkMaster(o Options) error {
 	return nil
 }
 
-// Verify makes sure that who signs in is q.Login and may open the mailbox of q.User, where the proxy has to know: before it signs in
-// to the mailbox server with a credential of its own. Where it has not, there is nothing to do. Only nil lets anybody in; SignIn
-// takes no route of that kind that Verify has not passed. A user whom no verifier knows is answered as a wrong password is. If the
-// password belongs to another name than was asked for, the route becomes the one of that name. The context bounds it. Errors are
-// *Error.
+// Verify makes sure that who signs in is q.Login and may open the mailbox of q.User, where the proxy has to know:
+// before it signs in to the mailbox server with a credential of its own. Where it has not, there is nothing to do.
+// Only nil lets anybody in; SignIn takes no route of that kind that Verify has not passed. A user whom no verifier
+// knows is answered as a wrong password is. If the password belongs to another name than was asked for, the route
+// becomes the one of that name. The context bounds it. Errors are *Error.
 func (t *Tier) Verify(ctx context.Context, r *Route, q directory.Query) error {
 	if r.Mode != directory.ModeMaster {
 		return nil
 	}
 	if !q.Certificate && !carriesPassword(q.Mechanism) {
-		return &Error{Kind: KindNoMechanism, Phase: PhaseVerify, Err: fmt.Errorf("%s shows no password to judge", q.Mechanism)}
+		return &Error{Kind: KindNoMechanism, Phase: PhaseVerify,
+			Err: fmt.Errorf("%s shows no password to judge", q.Mechanism)}
 	}
 	owner, err := t.prove(ctx, q)
 	if r.refusal != nil && (err == nil || judged(err)) {
@@ -67,7 +69,8 @@ func (t *Tier) Verify(ctx context.Context, r *Route, q directory.Query) error {
 	}
 	switch {
 	case q.User != q.Login && q.User != owner:
-		return &Error{Kind: KindNotAuthorized, Phase: PhaseVerify, Err: fmt.Errorf("%s may not act for another user", owner)}
+		return &Error{Kind: KindNotAuthorized, Phase: PhaseVerify,
+			Err: fmt.Errorf("%s may not act for another user", owner)}
 	case owner != q.Login && owner != r.User:
 		q.User, q.Login = owner, owner
 		if err := t.reroute(ctx, r, q); err != nil {
@@ -92,7 +95,8 @@ func (t *Tier) reroute(ctx context.Context, r *Route, q directory.Query) (err er
 	case r.refusal != nil:
 		err = r.refusal
 	case r.Mode != directory.ModeMaster:
-		err = &Error{Kind: KindDirectory, Phase: PhaseVerify, Err: errors.New("the password belongs to another name, which is not in mode master")}
+		err = &Error{Kind: KindDirectory, Phase: PhaseVerify,
+			Err: errors.New("the password belongs to another name, which is not in mode master")}
 	}
 	return err
 }

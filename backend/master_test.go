@@ -35,17 +35,19 @@ func TestVerify(t *testing.T) {
 		change  func(*directory.Query)
 		kind    Kind
 	}{
-		"wrong":           {verdict: directory.ErrBadCredential, kind: KindBadCredential},
-		"unknown":         {verdict: directory.ErrNotFound, kind: KindBadCredential},
-		"locked":          {verdict: &directory.RefusedError{Reason: "left"}, kind: KindDisabled},
-		"down":            {verdict: directory.Unavailable("test", errors.New("down")), kind: KindDirectory},
-		"in vain":         {verdict: context.Canceled, kind: KindCancelled},
-		"odd":             {verdict: errors.New("odd"), kind: KindDirectory},
-		"somebody else":   {change: func(q *directory.Query) { q.User = "bob" }, kind: KindNotAuthorized},
-		"no password":     {change: func(q *directory.Query) { q.Mechanism = "SCRAM-SHA-256" }, kind: KindNoMechanism},
-		"else, and wrong": {verdict: directory.ErrBadCredential, change: func(q *directory.Query) { q.User = "bob" }, kind: KindBadCredential},
+		"wrong":         {verdict: directory.ErrBadCredential, kind: KindBadCredential},
+		"unknown":       {verdict: directory.ErrNotFound, kind: KindBadCredential},
+		"locked":        {verdict: &directory.RefusedError{Reason: "left"}, kind: KindDisabled},
+		"down":          {verdict: directory.Unavailable("test", errors.New("down")), kind: KindDirectory},
+		"in vain":       {verdict: context.Canceled, kind: KindCancelled},
+		"odd":           {verdict: errors.New("odd"), kind: KindDirectory},
+		"somebody else": {change: func(q *directory.Query) { q.User = "bob" }, kind: KindNotAuthorized},
+		"no password":   {change: func(q *directory.Query) { q.Mechanism = "SCRAM-SHA-256" }, kind: KindNoMechanism},
+		"else, and wrong": {verdict: directory.ErrBadCredential, change: func(q *directory.Query) { q.User = "bob" },
+			kind: KindBadCredential},
 		"another's certificate": {
-			change: func(q *directory.Query) { q.User, q.Certificate, q.Mechanism = "bob", true, "EXTERNAL" }, kind: KindNotAuthorized,
+			change: func(q *directory.Query) { q.User, q.Certificate, q.Mechanism = "bob", true, "EXTERNAL" },
+			kind:   KindNotAuthorized,
 		},
 	} {
 		tier, err := New(t.Context(), masterOptions(verdict{err: test.verdict}))
@@ -58,10 +60,12 @@ func TestVerify(t *testing.T) {
 		}
 		route := Route{User: q.User, Servers: []string{"mbx1"}, Mode: directory.ModeMaster}
 		var e *Error
-		if err := tier.Verify(t.Context(), &route, q); !errors.As(err, &e) || e.Kind != test.kind || e.Phase != PhaseVerify {
+		if err := tier.Verify(t.Context(), &route, q); !errors.As(err, &e) || e.Kind != test.kind ||
+			e.Phase != PhaseVerify {
 			t.Errorf("%s: %v, want %s", name, err, test.kind)
 		}
-		if _, err := tier.SignIn(t.Context(), route, SignInRequest{Tag: "a", User: q.User}); !errors.Is(err, errNotVerified) {
+		if _, err := tier.SignIn(t.Context(), route, SignInRequest{Tag: "a", User: q.User}); !errors.Is(err,
+			errNotVerified) {
 			t.Errorf("%s: the master credential was used all the same: %v", name, err)
 		}
 	}
@@ -87,7 +91,8 @@ func TestVerifyFindsAnotherName(t *testing.T) {
 	o := masterOptions(verdict{owner: "Ann"})
 	o.Servers = append(o.Servers, ServerOptions{Name: "mbx2", Addresses: []string{"192.0.2.2:993"}})
 	o.Databases = append(o.Databases, DatabaseOptions{Name: "db2", Copies: []string{"mbx2"}})
-	o.Directory = placesOf{"ann": {Database: "db2"}, "\u00e1nn": {Database: "db1"}, "bob": {User: "ann", Database: "db1"}}
+	o.Directory = placesOf{"ann": {Database: "db2"}, "\u00e1nn": {Database: "db1"},
+		"bob": {User: "ann", Database: "db1"}}
 	tier, err := New(t.Context(), o)
 	if err != nil {
 		t.Fatal(err)
@@ -109,7 +114,8 @@ func TestVerifyFindsAnotherName(t *testing.T) {
 	}
 	q := directory.Query{User: "bob", Login: "\u00e1nn", Password: "secret", Mechanism: "PLAIN"}
 	var e *Error
-	if err := tier.Verify(t.Context(), &Route{User: "bob", Mode: directory.ModeMaster}, q); !errors.As(err, &e) || e.Kind != KindNotAuthorized {
+	if err := tier.Verify(t.Context(), &Route{User: "bob", Mode: directory.ModeMaster}, q); !errors.As(err, &e) ||
+		e.Kind != KindNotAuthorized {
 		t.Errorf("for another user: %v", err)
 	}
 }
@@ -154,7 +160,8 @@ func TestMasterNeedsAll(t *testing.T) {
 	}
 	route := Route{User: "ann", Mode: directory.ModeMaster}
 	var e *Error
-	if err := tier.Verify(t.Context(), &route, directory.Query{User: "ann", Login: "ann"}); !errors.As(err, &e) || e.Kind != KindDirectory {
+	if err := tier.Verify(t.Context(), &route, directory.Query{User: "ann", Login: "ann"}); !errors.As(err, &e) ||
+		e.Kind != KindDirectory {
 		t.Errorf("nobody judges: %v", err)
 	}
 }

@@ -19,8 +19,8 @@ type MoveResult struct {
 // ErrNoHealthyCopy says that no other server with a copy answers and may have it.
 var ErrNoHealthyCopy = errors.New("no healthy copy")
 
-// Check says whether a mailbox server can be reached now: it connects, does TLS, and reads greeting and capabilities. Its breaker learns the
-// result. Errors are *Error, or wrap ErrUnknownName.
+// Check says whether a mailbox server can be reached now: it connects, does TLS, and reads greeting and capabilities.
+// Its breaker learns the result. Errors are *Error, or wrap ErrUnknownName.
 func (t *Tier) Check(ctx context.Context, server string) error {
 	s := t.servers[server]
 	if s == nil {
@@ -59,8 +59,8 @@ func (t *Tier) Databases() []string {
 // HasDirectory says whether a directory knows which users there are.
 func (t *Tier) HasDirectory() bool { return t.directory != nil }
 
-// Move is ActiveManager.Move; the sign-ins that have waited, and the clients that come back, are let in at the set pace. Without Force, the
-// server has to answer, and its copy must not be Failed.
+// Move is ActiveManager.Move; the sign-ins that have waited, and the clients that come back, are let in at the set
+// pace. Without Force, the server has to answer, and its copy must not be Failed.
 func (t *Tier) Move(ctx context.Context, database, server string, o MoveOptions) error {
 	if !o.Force && t.active.moves(database, server) {
 		if f, failed := t.active.Failed(database, server); failed {
@@ -95,8 +95,8 @@ func (t *Tier) Policy(server string) Policy {
 	return Unrestricted
 }
 
-// Evacuate moves every database whose active copy is on a server to the next copy, in its order, that is healthy and not blocked. A
-// database without one stays.
+// Evacuate moves every database whose active copy is on a server to the next copy, in its order, that is healthy and
+// not blocked. A database without one stays.
 func (t *Tier) Evacuate(ctx context.Context, server string, o MoveOptions) []MoveResult {
 	asked := t.Healthy(ctx, slices.DeleteFunc(t.Servers(), func(name string) bool { return name == server }))
 	return t.moveEach(ctx, o, asked, func(copies []CopyState, active int) (wanted []CopyState, concerned bool) {
@@ -104,8 +104,8 @@ func (t *Tier) Evacuate(ctx context.Context, server string, o MoveOptions) []Mov
 	})
 }
 
-// MoveAway moves a database that is active on a server to its next copy that is healthy and not blocked. There is no result if it is not active
-// there.
+// MoveAway moves a database that is active on a server to its next copy that is healthy and not blocked. There is no
+// result if it is not active there.
 func (t *Tier) MoveAway(ctx context.Context, database, server string, o MoveOptions) []MoveResult {
 	var servers []string
 	for _, c := range t.active.Copies() {
@@ -113,9 +113,10 @@ func (t *Tier) MoveAway(ctx context.Context, database, server string, o MoveOpti
 			servers = append(servers, c.Server)
 		}
 	}
-	return t.moveEach(ctx, o, t.Healthy(ctx, servers), func(copies []CopyState, active int) (wanted []CopyState, concerned bool) {
-		return others(copies, active), copies[active].Server == server && copies[active].Database == database
-	})
+	return t.moveEach(ctx, o, t.Healthy(ctx, servers),
+		func(copies []CopyState, active int) (wanted []CopyState, concerned bool) {
+			return others(copies, active), copies[active].Server == server && copies[active].Database == database
+		})
 }
 
 // others lists the copies that are not active, beginning with the one behind the active.
@@ -123,8 +124,9 @@ func others(copies []CopyState, active int) []CopyState {
 	return slices.Concat(copies[active+1:], copies[:active])
 }
 
-// Rebalance moves every database to its first copy that is healthy and not blocked. One whose active copy is on a server that does not
-// answer moves to any such copy. A server that could not be asked keeps what it has, unless a copy before it is healthy.
+// Rebalance moves every database to its first copy that is healthy and not blocked. One whose active copy is on a
+// server that does not answer moves to any such copy. A server that could not be asked keeps what it has, unless a
+// copy before it is healthy.
 func (t *Tier) Rebalance(ctx context.Context, o MoveOptions) []MoveResult {
 	asked := t.Healthy(ctx, t.Servers())
 	return t.moveEach(ctx, o, asked, func(copies []CopyState, active int) (wanted []CopyState, concerned bool) {
@@ -135,8 +137,10 @@ func (t *Tier) Rebalance(ctx context.Context, o MoveOptions) []MoveResult {
 	})
 }
 
-// moveEach moves each database that is concerned to the first of the copies wanted that will do. asked is what Healthy has found: a server
-// that did not answer then is not asked again for each database. choose gets a database's copies, and which of them is active. Databases that are moving already come last: what they come to decides whether they are concerned.
+// moveEach moves each database that is concerned to the first of the copies wanted that will do. asked is what Healthy
+// has found: a server that did not answer then is not asked again for each database. choose gets a database's copies,
+// and which of them is active. Databases that are moving already come last: what they come to decides whether they are
+// concerned.
 func (t *Tier) moveEach(
 	ctx context.Context, o MoveOptions, asked map[string]error,
 	choose func(copies []CopyState, active int) (wanted []CopyState, concerned bool),
@@ -215,8 +219,9 @@ func (t *Tier) moveToFirst(
 	return r
 }
 
-// unfit says why nothing may be moved to a copy without being asked for by name, or nil. asked is why its server did not answer at the
-// beginning of the round, or nil: then it is asked again, since databases before this one may have taken long.
+// unfit says why nothing may be moved to a copy without being asked for by name, or nil. asked is why its server did
+// not answer at the beginning of the round, or nil: then it is asked again, since databases before this one may have
+// taken long.
 func (t *Tier) unfit(ctx context.Context, c CopyState, asked error, o MoveOptions) error {
 	if err := t.barred(c, o); err != nil {
 		return err
@@ -230,7 +235,8 @@ func (t *Tier) unfit(ctx context.Context, c CopyState, asked error, o MoveOption
 	return nil
 }
 
-// barred says why nothing may be moved to a copy, whether its server answers or not, without being asked for by name, or nil.
+// barred says why nothing may be moved to a copy, whether its server answers or not, without being asked for by name,
+// or nil.
 func (t *Tier) barred(c CopyState, o MoveOptions) error {
 	if c.Blocked || t.Policy(c.Server) == BlockedByPolicy {
 		return fmt.Errorf("%w (%s)", ErrBlocked, c.Server)

@@ -24,13 +24,14 @@ func TestEvacuateAndRebalance(t *testing.T) {
 		}
 		servers = append(servers, ServerOptions{Name: name, Addresses: []string{at}})
 	}
-	tier, err := New(t.Context(), Options{Servers: servers, Routing: RoutingSingle, Directory: knows{}, Databases: []DatabaseOptions{
-		{Name: "alone", Copies: []string{"mbx1"}},
-		{Name: "elsewhere", Copies: []string{"mbx2", "mbx1"}},
-		{Name: "fine", Copies: []string{"mbx1", "mbx3", "mbx2"}},
-		{Name: "stuck", Copies: []string{"mbx1", "mbx3"}},
-		{Name: "unwanted", Copies: []string{"mbx1", "mbx4"}},
-	}})
+	tier, err := New(t.Context(), Options{Servers: servers, Routing: RoutingSingle, Directory: knows{},
+		Databases: []DatabaseOptions{
+			{Name: "alone", Copies: []string{"mbx1"}},
+			{Name: "elsewhere", Copies: []string{"mbx2", "mbx1"}},
+			{Name: "fine", Copies: []string{"mbx1", "mbx3", "mbx2"}},
+			{Name: "stuck", Copies: []string{"mbx1", "mbx3"}},
+			{Name: "unwanted", Copies: []string{"mbx1", "mbx4"}},
+		}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -38,11 +39,13 @@ func TestEvacuateAndRebalance(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := []MoveResult{
-		{"alone", "mbx1", "", ErrNoHealthyCopy}, {"fine", "mbx1", "mbx2", nil}, {"stuck", "mbx1", "", ErrNoHealthyCopy},
+		{"alone", "mbx1", "", ErrNoHealthyCopy}, {"fine", "mbx1", "mbx2", nil},
+		{"stuck", "mbx1", "", ErrNoHealthyCopy},
 		{"unwanted", "mbx1", "", ErrBlocked},
 	}
 	var ended []string
-	compareMoves(t, tier.Evacuate(t.Context(), "mbx1", MoveOptions{End: func(name string) { ended = append(ended, name) }}), want)
+	compareMoves(t, tier.Evacuate(t.Context(), "mbx1",
+		MoveOptions{End: func(name string) { ended = append(ended, name) }}), want)
 	if len(ended) != 1 || ended[0] != "fine" {
 		t.Errorf("sessions ended of %q", ended)
 	}
@@ -50,7 +53,8 @@ func TestEvacuateAndRebalance(t *testing.T) {
 	compareMoves(t, tier.Rebalance(t.Context(), nobody), nil)
 }
 
-// A move to a server that does not answer takes Force; rebalance leaves such a server, for a copy that is not preferred too, or says why not.
+// A move to a server that does not answer takes Force; rebalance leaves such a server, for a copy that is not
+// preferred too, or says why not.
 func TestDeadServers(t *testing.T) {
 	testkit.NoLeaks(t)
 	server, err := backendtest.NewMemory(backendtest.MemoryOptions{})
@@ -77,7 +81,8 @@ func TestDeadServers(t *testing.T) {
 	if at, _ := tier.ActiveManager().Active("db2"); at != "well" {
 		t.Errorf("db2 is on %s", at)
 	}
-	for _, is := range []struct{ database, server string }{{"db1", "dead1"}, {"db2", "well"}} { // nothing to do takes no answer
+	// nothing to do takes no answer
+	for _, is := range []struct{ database, server string }{{"db1", "dead1"}, {"db2", "well"}} {
 		if err := tier.Move(t.Context(), is.database, is.server, counting); err != nil {
 			t.Error(err)
 		}
@@ -90,7 +95,8 @@ func TestDeadServers(t *testing.T) {
 	}
 	results := tier.Rebalance(t.Context(), nobody)
 	compareMoves(t, results, []MoveResult{
-		{"db1", "dead1", "well", nil}, {"db2", "dead1", "well", nil}, {"db3", "dead1", "", ErrNoHealthyCopy}, {"db4", "dead1", "", ErrNoHealthyCopy},
+		{"db1", "dead1", "well", nil}, {"db2", "dead1", "well", nil}, {"db3", "dead1", "", ErrNoHealthyCopy},
+		{"db4", "dead1", "", ErrNoHealthyCopy},
 	})
 	if words := results[2].Err.Error(); !strings.Contains(words, "no healthy copy (dead2): ") {
 		t.Errorf("db3 stays: %s", words)

@@ -16,14 +16,16 @@ type OpenRequest struct {
 	Step     func(phase string, d time.Duration)
 }
 
-// Open signs in to one mailbox server, as a user's sign-in would be taken there, and whatever breakers, gates and databases say: it is for
-// whoever wants to know how the server is. The server's breaker learns the result. Errors are *Error, or wrap ErrUnknownName.
+// Open signs in to one mailbox server, as a user's sign-in would be taken there, and whatever breakers, gates and
+// databases say: it is for whoever wants to know how the server is. The server's breaker learns the result. Errors are
+// *Error, or wrap ErrUnknownName.
 func (t *Tier) Open(ctx context.Context, server string, q OpenRequest) (*Link, error) {
 	s := t.servers[server]
 	if s == nil {
 		return nil, fmt.Errorf("mailbox server %s: %w", server, ErrUnknownName)
 	}
-	request := SignInRequest{Tag: "probe", User: q.User, Step: q.Step, Credential: Credential{Username: q.User, Password: q.Password}}
+	request := SignInRequest{Tag: "probe", User: q.User, Step: q.Step,
+		Credential: Credential{Username: q.User, Password: q.Password}}
 	if t.mode == directory.ModeMaster && t.master != nil {
 		request.Credential, request.own = t.master.credential(q.User), true
 	}

@@ -13,15 +13,16 @@ import (
 // pinKey holds the names of the databases that routing by hash spreads users over, as a sorted JSON array.
 const pinKey = "routing/hash/databases"
 
-// PinMismatchError says that the configuration has other databases than those users are spread over. Routing over the new set
-// would show some users an empty mailbox, so that takes a decision.
+// PinMismatchError says that the configuration has other databases than those users are spread over. Routing over the
+// new set would show some users an empty mailbox, so that takes a decision.
 type PinMismatchError struct {
 	Pinned, Configured []string // sorted
 }
 
 // Error implements error.
 func (e *PinMismatchError) Error() string {
-	return fmt.Sprintf("users are spread over the databases %q, but the configuration has %q: some would find an empty mailbox; "+
+	return fmt.Sprintf("users are spread over the databases %q, but the configuration has %q: some would find an "+
+		"empty mailbox; "+
 		"once their mail is moved, change the set with: portico database pin", e.Pinned, e.Configured)
 }
 
@@ -31,8 +32,8 @@ func PinnedDatabases(ctx context.Context, s store.Store) ([]string, error) {
 	return names, err
 }
 
-// PinDatabases makes names the set that routing by hash spreads users over from the next start on. Mail stays where it is: users
-// whose database changes by that find it empty unless their mail is moved too.
+// PinDatabases makes names the set that routing by hash spreads users over from the next start on. Mail stays where it
+// is: users whose database changes by that find it empty unless their mail is moved too.
 func PinDatabases(ctx context.Context, s store.Store, names []string) error {
 	if len(names) == 0 {
 		return errors.New("pin databases: none is named")
@@ -57,7 +58,8 @@ func comparePin(ctx context.Context, s store.Store, names []string) (none bool, 
 	return pinned == nil, nil
 }
 
-// pin pins the set of databases if none is pinned yet, and returns the entry's revision then, else 0. It is an error if another set is.
+// pin pins the set of databases if none is pinned yet, and returns the entry's revision then, else 0. It is an error
+// if another set is.
 func pin(ctx context.Context, s store.Store, databases []DatabaseOptions) (revision uint64, err error) {
 	names := make([]string, len(databases))
 	for i, o := range databases {

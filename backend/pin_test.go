@@ -20,7 +20,8 @@ func hashed(s store.Store, names ...string) Options {
 	return o
 }
 
-// TestPinnedDatabases walks through the life of a pinned set: first start, restart, another configuration, the command.
+// TestPinnedDatabases walks through the life of a pinned set: first start, restart, another configuration, the
+// command.
 func TestPinnedDatabases(t *testing.T) {
 	s, ctx := store.Memory(), t.Context()
 	start := func(names ...string) error { _, err := New(ctx, hashed(s, names...)); return err }
@@ -91,7 +92,8 @@ func TestPinRace(t *testing.T) {
 	}
 }
 
-// A set that a configuration pins is pinned no more if the databases do not come into force. One that was pinned before stays.
+// A set that a configuration pins is pinned no more if the databases do not come into force. One that was pinned
+// before stays.
 func TestPinOfAConfigurationThatFails(t *testing.T) {
 	s, active := store.Memory(), store.Memory()
 	for _, before := range []bool{false, true} {
@@ -111,7 +113,8 @@ func TestPinOfAConfigurationThatFails(t *testing.T) {
 			t.Fatal(err)
 		}
 		active.Close()
-		if _, err := tier.Configure(t.Context()); !errors.Is(err, store.ErrClosed) || errors.Is(err, store.ErrConflict) {
+		if _, err := tier.Configure(t.Context()); !errors.Is(err, store.ErrClosed) ||
+			errors.Is(err, store.ErrConflict) {
 			t.Errorf("pinned before %v: %v", before, err)
 		}
 		if names, err := PinnedDatabases(t.Context(), s); err != nil || (len(names) > 0) != before {

@@ -7,9 +7,9 @@ import (
 	"portico/configs/store"
 )
 
-// MoveUser puts a user into another database from now on, whatever the directory says; "" takes that back. The user's sign-ins are held
-// meanwhile; those under way are waited for, and then end has to end the user's sessions. Mail does not move by it. A failure leaves
-// everything as it was, but for the sessions.
+// MoveUser puts a user into another database from now on, whatever the directory says; "" takes that back. The user's
+// sign-ins are held meanwhile; those under way are waited for, and then end has to end the user's sessions. Mail does
+// not move by it. A failure leaves everything as it was, but for the sessions.
 func (m *ActiveManager) MoveUser(ctx context.Context, user, database string, end func(user string)) error {
 	if len(placedKey+user) > store.MaxKey {
 		return fmt.Errorf("user %s: a name of %d bytes is too long to be moved", user, len(user))
@@ -46,7 +46,8 @@ func (m *ActiveManager) MoveUser(ctx context.Context, user, database string, end
 }
 
 // holdUser holds the sign-ins of a user who is to move, when nobody else moves the user.
-func (m *ActiveManager) holdUser(ctx context.Context, user, database string) (u *held, quiet chan struct{}, err error) {
+func (m *ActiveManager) holdUser(ctx context.Context, user, database string) (u *held, quiet chan struct{},
+	err error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for {

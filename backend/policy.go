@@ -82,8 +82,8 @@ func (m *ActiveManager) Block(ctx context.Context, server, by string) error {
 	return m.BlockAs(ctx, server, Blocker{By: by})
 }
 
-// BlockAs prevents that databases are activated on a server, until Unblock with the same word. Databases that are active there stay active. If
-// the word blocks the server already, the first one who asked is kept.
+// BlockAs prevents that databases are activated on a server, until Unblock with the same word. Databases that are
+// active there stay active. If the word blocks the server already, the first one who asked is kept.
 func (m *ActiveManager) BlockAs(ctx context.Context, server string, b Blocker) error {
 	m.judging.Lock()
 	defer m.judging.Unlock()

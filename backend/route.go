@@ -23,8 +23,8 @@ type Route struct {
 	leased   bool   // the database can not move until Tier.Done
 }
 
-// Refusal returns why the user may not sign in, whatever the credential, or nil. It is for probes: a client must not learn it before a
-// mailbox server or a verifier has judged.
+// Refusal returns why the user may not sign in, whatever the credential, or nil. It is for probes: a client must not
+// learn it before a mailbox server or a verifier has judged.
 func (r Route) Refusal() error {
 	if r.refusal == nil {
 		return nil
@@ -32,9 +32,10 @@ func (r Route) Refusal() error {
 	return r.refusal
 }
 
-// Route finds a user's database, waits while that moves, and gives the servers to try now: the one with the active copy, and the
-// others only if the database's copies are interchangeable. The context bounds all of it. Done has to be called with what it
-// returns, when the sign-in is over. A user who is unknown or refused gets a route too; Verify and SignIn refuse it. Errors are *Error.
+// Route finds a user's database, waits while that moves, and gives the servers to try now: the one with the active
+// copy, and the others only if the database's copies are interchangeable. The context bounds all of it. Done has to be
+// called with what it returns, when the sign-in is over. A user who is unknown or refused gets a route too; Verify and
+// SignIn refuse it. Errors are *Error.
 func (t *Tier) Route(ctx context.Context, q directory.Query) (Route, error) {
 	r := Route{User: q.User}
 	entry, err := t.find(ctx, q)
@@ -76,8 +77,8 @@ func (t *Tier) Route(ctx context.Context, q directory.Query) (Route, error) {
 	return r, nil
 }
 
-// lease leases the database and finds its servers, when the gate of the active one is open. Nobody who waits at a gate has a lease,
-// so that the database can move away meanwhile.
+// lease leases the database and finds its servers, when the gate of the active one is open. Nobody who waits at a gate
+// has a lease, so that the database can move away meanwhile.
 func (t *Tier) lease(ctx context.Context, q directory.Query, r *Route) (err error) {
 	admitted := "" // the server whose gate has let this sign-in in
 	for {
@@ -99,8 +100,8 @@ func (t *Tier) lease(ctx context.Context, q directory.Query, r *Route) (err erro
 	}
 }
 
-// hold leases the database of a user. While something moves, it tells the client now and then that it has to wait, and at once when the client
-// closes its side, which shows whether it is there.
+// hold leases the database of a user. While something moves, it tells the client now and then that it has to wait, and
+// at once when the client closes its side, which shows whether it is there.
 func (t *Tier) hold(ctx context.Context, database, user string, q directory.Query) ([]string, error) {
 	for until := time.Now().Add(holdTime); ; {
 		servers, err := t.active.leaseWithin(ctx, database, user, min(time.Until(until), stillWaits), q)
@@ -125,8 +126,8 @@ func (t *Tier) notIn(ctx context.Context, err error) *Error {
 	return &Error{Kind: KindNoActiveCopy, Phase: PhaseRoute, Err: err}
 }
 
-// Where finds a user's database and its active copy, as Route does but for waiting and counting; placed says that the user was moved
-// there by command. Errors are *Error.
+// Where finds a user's database and its active copy, as Route does but for waiting and counting; placed says that the
+// user was moved there by command. Errors are *Error.
 func (t *Tier) Where(ctx context.Context, q directory.Query) (r Route, placed bool, err error) {
 	t.asked.RLock()
 	defer t.asked.RUnlock()
@@ -145,8 +146,8 @@ func (t *Tier) Where(ctx context.Context, q directory.Query) (r Route, placed bo
 	return r, placed, nil
 }
 
-// find asks the directory, if there is one, and gives those a database of whom it knows no place. The entry names a database or
-// a server that exist.
+// find asks the directory, if there is one, and gives those a database of whom it knows no place. The entry names a
+// database or a server that exist.
 func (t *Tier) find(ctx context.Context, q directory.Query) (directory.Entry, error) {
 	entry := directory.Entry{User: q.User}
 	if t.directory != nil {
@@ -165,7 +166,8 @@ func (t *Tier) find(ctx context.Context, q directory.Query) (directory.Entry, er
 	case entry.Address != "":
 		entry.Server = t.byAddress[entry.Address]
 		if entry.Server == "" {
-			return entry, directory.Unavailable("directory", fmt.Errorf("no mailbox server has the address %q", entry.Address))
+			return entry, directory.Unavailable("directory",
+				fmt.Errorf("no mailbox server has the address %q", entry.Address))
 		}
 	case entry.Server != "":
 		if t.servers[entry.Server] == nil {
@@ -176,7 +178,8 @@ func (t *Tier) find(ctx context.Context, q directory.Query) (directory.Entry, er
 			return entry, directory.Unavailable("directory", fmt.Errorf("there is no database %q", entry.Database))
 		}
 	case t.router == nil:
-		return entry, directory.Unavailable("directory", errors.New("it knows the user and not the place, and there are several"))
+		return entry, directory.Unavailable("directory",
+			errors.New("it knows the user and not the place, and there are several"))
 	default:
 		entry.Database = t.router.Database(cmp.Or(entry.User, q.User))
 	}

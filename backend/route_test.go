@@ -38,7 +38,8 @@ func TestRouteByDirectory(t *testing.T) {
 	servers := []ServerOptions{
 		{Name: "mbx1", Addresses: []string{"192.0.2.1:993"}}, {Name: "mbx2", Addresses: []string{"192.0.2.2:993"}},
 	}
-	databases := []DatabaseOptions{{Name: "db1", Copies: []string{"mbx1"}}, {Name: "db2", Copies: []string{"mbx2", "mbx1"}}}
+	databases := []DatabaseOptions{{Name: "db1", Copies: []string{"mbx1"}},
+		{Name: "db2", Copies: []string{"mbx2", "mbx1"}}}
 	tier, err := New(t.Context(), Options{Servers: servers, Databases: databases, Directory: of})
 	if err != nil {
 		t.Fatal(err)
@@ -68,17 +69,20 @@ func TestRouteByDirectory(t *testing.T) {
 		got, err := test.tier.Route(t.Context(), directory.Query{User: test.user})
 		var e *Error
 		switch {
-		case len(test.want.Servers) == 0 && (test.kind == KindNoMailbox || test.kind == KindDisabled): // which nobody may see from where it fails
+		case len(test.want.Servers) == 0 && (test.kind == KindNoMailbox || test.kind == KindDisabled):
+			// which nobody may see from where it fails
 			if err != nil || !errors.As(got.Refusal(), &e) || e.Kind != test.kind || len(got.Servers) != 1 {
 				t.Errorf("%s: %+v, %v, refused by %v; want %s", test.user, got, err, got.Refusal(), test.kind)
 			}
 		case len(test.want.Servers) == 0:
 			named := of[test.user].Database + of[test.user].Server + of[test.user].Address
-			if !errors.As(err, &e) || e.Kind != test.kind || e.Phase != PhaseRoute || !strings.Contains(err.Error(), named) || strings.Contains(err.Error(), "%") {
+			if !errors.As(err, &e) || e.Kind != test.kind || e.Phase != PhaseRoute ||
+				!strings.Contains(err.Error(), named) || strings.Contains(err.Error(), "%") {
 				t.Errorf("%s: %v, want %s that names %q", test.user, err, test.kind, named)
 			}
 		case err != nil || got.Refusal() != nil || got.User != test.want.User || got.Database != test.want.Database ||
-			strings.Join(got.Servers, " ") != strings.Join(test.want.Servers, " ") || got.MaxConnections != test.want.MaxConnections:
+			strings.Join(got.Servers, " ") != strings.Join(test.want.Servers, " ") ||
+			got.MaxConnections != test.want.MaxConnections:
 			t.Errorf("%s: %+v, %v; want %+v", test.user, got, err, test.want)
 		}
 	}

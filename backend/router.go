@@ -16,11 +16,12 @@ const (
 	RoutingHash                  // users are spread over all databases by rendezvous hashing
 )
 
-// Router maps users to databases by rendezvous hashing: each database draws a number for the user, the highest wins. So the
-// spread is even, the order of databases means nothing, and when one is added or removed only those users move who must. It is
-// read-only and safe for concurrent use.
+// Router maps users to databases by rendezvous hashing: each database draws a number for the user, the highest wins.
+// So the spread is even, the order of databases means nothing, and when one is added or removed only those users move
+// who must. It is read-only and safe for concurrent use.
 //
-// Which user is in which database is on the mailbox servers' disks: the numbers drawn must stay as they are in every release.
+// Which user is in which database is on the mailbox servers' disks: the numbers drawn must stay as they are in every
+// release.
 type Router struct {
 	databases []candidate
 }
@@ -30,7 +31,8 @@ type candidate struct {
 	seed uint64
 }
 
-// NewRouter returns a router over databases, of which there must be at least one. With exactly one, everybody is there.
+// NewRouter returns a router over databases, of which there must be at least one. With exactly one, everybody is
+// there.
 func NewRouter(databases []string) *Router {
 	r := &Router{databases: make([]candidate, len(databases))}
 	for i, name := range databases {

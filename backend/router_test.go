@@ -20,7 +20,8 @@ func user(i int) string { return fmt.Sprintf("user%d@example.org", i) }
 func TestRouterStable(t *testing.T) {
 	r := NewRouter(databases(5))
 	for user, want := range map[string]string{
-		"alice@example.org": "db2", "bob@example.org": "db3", "carol@example.org": "db1", "jörg@example.org": "db4", "root": "db2",
+		"alice@example.org": "db2", "bob@example.org": "db3", "carol@example.org": "db1", "jörg@example.org": "db4",
+		"root": "db2",
 	} {
 		if got := r.Database(user); got != want {
 			t.Errorf("%s is in %s, was in %s", user, got, want)

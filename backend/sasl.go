@@ -9,11 +9,12 @@ import (
 	"portico/backend/secret"
 )
 
-// ErrMessage says that a client's message does not fit its mechanism. The error that wraps it tells why, without the message.
+// ErrMessage says that a client's message does not fit its mechanism. The error that wraps it tells why, without the
+// message.
 var ErrMessage = errors.New("not a message of the mechanism")
 
-// ReadMessage reads the first message of a client, which is all that has to be understood of any mechanism: who signs in, as whom.
-// The mechanism is one of PLAIN, XOAUTH2, OAUTHBEARER, SCRAM-SHA-1 and SCRAM-SHA-256.
+// ReadMessage reads the first message of a client, which is all that has to be understood of any mechanism: who signs
+// in, as whom. The mechanism is one of PLAIN, XOAUTH2, OAUTHBEARER, SCRAM-SHA-1 and SCRAM-SHA-256.
 func ReadMessage(mechanism string, message []byte) (Credential, error) {
 	c := Credential{Mechanism: mechanism}
 	if mechanism == mechanismPlain {
@@ -50,8 +51,8 @@ func (c *Credential) readXOAUTH2(message string) error {
 	return c.readBearer(rest)
 }
 
-// readOAuthBearer is OAUTHBEARER (RFC 7628): a header as SCRAM has it, and pairs of key and value. The authorization identity may be
-// left out there, since a token tells whose it is; Username is "" then.
+// readOAuthBearer is OAUTHBEARER (RFC 7628): a header as SCRAM has it, and pairs of key and value. The authorization
+// identity may be left out there, since a token tells whose it is; Username is "" then.
 func (c *Credential) readOAuthBearer(message string) error {
 	authzid, rest, err := readGS2(message)
 	if err != nil {
@@ -98,8 +99,8 @@ func (c *Credential) readSCRAM(message string) error {
 	return err
 }
 
-// readGS2 reads the header that tells of channel binding and of the authorization identity (RFC 5801 section 4). A client that binds
-// means the TLS connection to us, which no mailbox server has; nobody offered it.
+// readGS2 reads the header that tells of channel binding and of the authorization identity (RFC 5801 section 4). A
+// client that binds means the TLS connection to us, which no mailbox server has; nobody offered it.
 func readGS2(message string) (authzid, rest string, err error) {
 	fields := strings.SplitN(message, ",", 3)
 	if len(fields) != 3 || fields[0] != "n" && fields[0] != "y" {
@@ -131,8 +132,8 @@ func unescapeName(escaped string) (string, error) {
 	return name, nil
 }
 
-// Rename makes user the one whose mailbox the credential asks for, as the directory has it. It says whether that is possible: what
-// SCRAM says of the user is sealed.
+// Rename makes user the one whose mailbox the credential asks for, as the directory has it. It says whether that is
+// possible: what SCRAM says of the user is sealed.
 func (c *Credential) Rename(user string) bool {
 	switch message := c.First.Reveal(); c.Mechanism {
 	case mechanismXOAUTH2:

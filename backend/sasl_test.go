@@ -28,7 +28,8 @@ func TestReadMessage(t *testing.T) {
 		{"XOAUTH2", "auth=Bearer tok\x01user=ann\x01\x01", "", "", ""},
 		{"XOAUTH2", "user=ann", "", "", ""},
 
-		{"OAUTHBEARER", "n,a=ann@example.org,\x01host=h\x01port=143\x01auth=Bearer tok\x01\x01", "", "ann@example.org", "tok"},
+		{"OAUTHBEARER", "n,a=ann@example.org,\x01host=h\x01port=143\x01auth=Bearer tok\x01\x01", "",
+			"ann@example.org", "tok"},
 		{"OAUTHBEARER", "n,a=a=2Cb=3Dc,\x01auth=Bearer tok\x01\x01", "", "a,b=c", "tok"},
 		{"OAUTHBEARER", "y,a=ann,\x01auth=Bearer tok\x01\x01", "", "ann", "tok"},
 		{"OAUTHBEARER", "n,,\x01auth=Bearer tok\x01\x01", "", "", "tok"}, // the token tells
@@ -54,8 +55,10 @@ func TestReadMessage(t *testing.T) {
 			}
 			continue
 		}
-		if err != nil || c.Authzid != test.authzid || c.Username != test.user || c.Password.Reveal() != test.password || c.Mechanism != test.mechanism {
-			t.Errorf("%s %q: %v, %q %q %q", test.mechanism, test.message, err, c.Authzid, c.Username, c.Password.Reveal())
+		if err != nil || c.Authzid != test.authzid || c.Username != test.user ||
+			c.Password.Reveal() != test.password || c.Mechanism != test.mechanism {
+			t.Errorf("%s %q: %v, %q %q %q", test.mechanism, test.message, err, c.Authzid, c.Username,
+				c.Password.Reveal())
 		}
 		if got := c.firstMessage(); got != test.message {
 			t.Errorf("%s %q is passed on as %q", test.mechanism, test.message, got)
@@ -83,10 +86,12 @@ func TestRename(t *testing.T) {
 	}
 }
 
-// FuzzReadMessage: what is taken for a message goes on as it came, and names nobody who could break out of his place in it.
+// FuzzReadMessage: what is taken for a message goes on as it came, and names nobody who could break out of his place
+// in it.
 func FuzzReadMessage(f *testing.F) {
 	for _, message := range []string{
-		"\x00ann\x00pw", "user=ann\x01auth=Bearer tok\x01\x01", "n,a=ann,\x01auth=Bearer tok\x01\x01", "n,,n=ann,r=abc", "y,a=b=2Cc,n=a=3Db,r=abc",
+		"\x00ann\x00pw", "user=ann\x01auth=Bearer tok\x01\x01", "n,a=ann,\x01auth=Bearer tok\x01\x01",
+		"n,,n=ann,r=abc", "y,a=b=2Cc,n=a=3Db,r=abc",
 	} {
 		f.Add([]byte(message))
 	}
@@ -116,7 +121,8 @@ func FuzzReadMessage(f *testing.F) {
 	})
 }
 
-// TestRelayed holds the exchange of each mechanism that goes message by message. What the client is asked, and says, stands between.
+// TestRelayed holds the exchange of each mechanism that goes message by message. What the client is asked, and says,
+// stands between.
 func TestRelayed(t *testing.T) {
 	testkit.NoLeaks(t)
 	const scram, bearer = "n,,n=alice,r=abc", "user=alice\x01auth=Bearer tok\x01\x01"
@@ -134,11 +140,14 @@ func TestRelayed(t *testing.T) {
 			"S: + " + b64("v=proof"), "C: " + b64("response 2"), signedIn,
 		}, 0, nil},
 		"without initial response": {"SCRAM-SHA-1", scram, "", []string{"last"}, dialogue{
-			"C: p1 AUTHENTICATE SCRAM-SHA-1", "S: + ", "C: " + b64(scram), "S: + " + b64("last"), "C: " + b64("response 1"), signedIn,
+			"C: p1 AUTHENTICATE SCRAM-SHA-1", "S: + ", "C: " + b64(scram), "S: + " + b64("last"),
+			"C: " + b64("response 1"), signedIn,
 		}, 0, nil},
-		"token": {"XOAUTH2", bearer, "SASL-IR", nil, dialogue{"C: p1 AUTHENTICATE XOAUTH2 " + b64(bearer), signedIn}, 0, nil},
+		"token": {"XOAUTH2", bearer, "SASL-IR", nil, dialogue{"C: p1 AUTHENTICATE XOAUTH2 " + b64(bearer), signedIn},
+			0, nil},
 		"bad token": {"XOAUTH2", bearer, "SASL-IR", []string{`{"status":"401"}`}, dialogue{
-			"C: p1 AUTHENTICATE XOAUTH2 " + b64(bearer), "S: + " + b64(`{"status":"401"}`), "C: " + b64("response 1"), "S: p1 NO [AUTHENTICATIONFAILED] no",
+			"C: p1 AUTHENTICATE XOAUTH2 " + b64(bearer), "S: + " + b64(`{"status":"401"}`), "C: " + b64("response 1"),
+			"S: p1 NO [AUTHENTICATIONFAILED] no",
 		}, KindBadCredential, nil},
 		"client stops": {"SCRAM-SHA-256", scram, "SASL-IR", []string{"x"}, dialogue{
 			"C: p1 AUTHENTICATE SCRAM-SHA-256 " + b64(scram), "S: + " + b64("x"),
@@ -146,18 +155,24 @@ func TestRelayed(t *testing.T) {
 		"no base64": {"SCRAM-SHA-256", scram, "SASL-IR", nil, dialogue{
 			"C: p1 AUTHENTICATE SCRAM-SHA-256 " + b64(scram), "S: + what?",
 		}, KindProtocol, nil},
-		"in too early": {"SCRAM-SHA-256", scram, "", nil, dialogue{"C: p1 AUTHENTICATE SCRAM-SHA-256", signedIn}, KindProtocol, nil},
+		"in too early": {"SCRAM-SHA-256", scram, "", nil, dialogue{"C: p1 AUTHENTICATE SCRAM-SHA-256", signedIn},
+			KindProtocol, nil},
 		"without end": {"SCRAM-SHA-256", scram, "SASL-IR", slices.Repeat([]string{"x"}, maxChallenges), slices.Concat(
 			dialogue{"C: p1 AUTHENTICATE SCRAM-SHA-256 " + b64(scram), "S: + " + b64("x")},
-			dialogue{"C: " + b64("response 1"), "S: + " + b64("x")}, dialogue{"C: " + b64("response 2"), "S: + " + b64("x")},
-			dialogue{"C: " + b64("response 3"), "S: + " + b64("x")}, dialogue{"C: " + b64("response 4"), "S: + " + b64("x")},
-			dialogue{"C: " + b64("response 5"), "S: + " + b64("x")}, dialogue{"C: " + b64("response 6"), "S: + " + b64("x")},
-			dialogue{"C: " + b64("response 7"), "S: + " + b64("x")}, dialogue{"C: " + b64("response 8"), "S: + " + b64("x")},
+			dialogue{"C: " + b64("response 1"), "S: + " + b64("x")},
+			dialogue{"C: " + b64("response 2"), "S: + " + b64("x")},
+			dialogue{"C: " + b64("response 3"), "S: + " + b64("x")},
+			dialogue{"C: " + b64("response 4"), "S: + " + b64("x")},
+			dialogue{"C: " + b64("response 5"), "S: + " + b64("x")},
+			dialogue{"C: " + b64("response 6"), "S: + " + b64("x")},
+			dialogue{"C: " + b64("response 7"), "S: + " + b64("x")},
+			dialogue{"C: " + b64("response 8"), "S: + " + b64("x")},
 		), KindProtocol, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
 			offers := "S: * OK [CAPABILITY IMAP4rev1 AUTH=" + test.mechanism + " " + test.offers + "] ready"
-			tier := tier(t, Timeouts{}, server(TLSNone, nil, fake(t, nil, slices.Concat(dialogue{offers}, test.dialogue))))
+			tier := tier(t, Timeouts{}, server(TLSNone, nil,
+				fake(t, nil, slices.Concat(dialogue{offers}, test.dialogue))))
 			q := alice()
 			var err error
 			if q.Credential, err = ReadMessage(test.mechanism, []byte(test.first)); err != nil {

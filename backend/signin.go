@@ -11,8 +11,8 @@ import (
 
 // signIn is the conversation from the sign-in command to its answer.
 //
-// All tags are our own. The client's tag is legal, but that does not mean that a server's parser takes it: a tag with "]" makes Dovecot
-// answer without any tag.
+// All tags are our own. The client's tag is legal, but that does not mean that a server's parser takes it: a tag with
+// "]" makes Dovecot answer without any tag.
 type signIn struct {
 	*conversation
 	tag      string // of the sign-in
@@ -34,14 +34,15 @@ func (c *conversation) signIn() (*signIn, error) {
 	return s, err
 }
 
-// Lengths of passwords and tokens, in bytes, that every server takes. Dovecot reads lines of 1,024 bytes with LOGIN and of 8 KiB in SASL.
+// Lengths of passwords and tokens, in bytes, that every server takes. Dovecot reads lines of 1,024 bytes with LOGIN
+// and of 8 KiB in SASL.
 const (
 	usualPassword = 900
 	usualToken    = 5_000
 )
 
-// hungUpOnLength says whether the server has ended the connection because the client's credential is longer than what it reads: no such credential
-// is right there.
+// hungUpOnLength says whether the server has ended the connection because the client's credential is longer than what
+// it reads: no such credential is right there.
 func (c *conversation) hungUpOnLength(e *Error) bool {
 	usual := usualPassword
 	if !carriesPassword(c.request.Credential.Mechanism) {
@@ -133,7 +134,8 @@ func (s *signIn) handle(resp wire.Response) error {
 	return s.fail(KindProtocol, errNonsense)
 }
 
-// untaggedBAD is how servers answer a line of which they could not read the tag. It answers the first command that waits for an answer.
+// untaggedBAD is how servers answer a line of which they could not read the tag. It answers the first command that
+// waits for an answer.
 func (s *signIn) untaggedBAD(resp wire.Response) error {
 	switch {
 	case s.idTag != "":
@@ -188,12 +190,13 @@ func (s *signIn) judge(resp wire.Response) error {
 	} else {
 		line = resp.Raw
 	}
-	s.accepted = append(append(make([]byte, 0, len(s.request.Tag)+len(line)), s.request.Tag...), line[len(resp.Tag):]...)
+	s.accepted = append(append(make([]byte, 0, len(s.request.Tag)+len(line)), s.request.Tag...),
+		line[len(resp.Tag):]...)
 	return nil
 }
 
-// refusal reads a NO or a BAD. A NO without code, AUTHENTICATIONFAILED, and a BAD, as the command was well formed, say that the
-// credential is wrong; if that is ours, the client can do nothing about it.
+// refusal reads a NO or a BAD. A NO without code, AUTHENTICATIONFAILED, and a BAD, as the command was well formed, say
+// that the credential is wrong; if that is ours, the client can do nothing about it.
 func (s *signIn) refusal(resp wire.Response) *Error {
 	kind := KindRefused
 	if resp.Code == "" || resp.Code == "AUTHENTICATIONFAILED" || resp.Status == wire.StatusBAD {
@@ -225,7 +228,8 @@ func (s *signIn) keep(resp wire.Response) {
 	}
 }
 
-// filter returns a response with a capability list as the client is to see it, and learns from the list what the relay has to know.
+// filter returns a response with a capability list as the client is to see it, and learns from the list what the relay
+// has to know.
 func (s *signIn) filter(resp wire.Response) []byte {
 	s.list.read(resp)
 	line, hidden := wire.AppendFilteredCapabilities(nil, resp.Raw)

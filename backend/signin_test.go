@@ -17,8 +17,8 @@ import (
 
 func b64(s string) string { return base64.StdEncoding.EncodeToString([]byte(s)) }
 
-// TestMechanisms signs in by each mechanism to servers that offer this and that. The dialogue stands between the greeting and
-// the server's OK.
+// TestMechanisms signs in by each mechanism to servers that offer this and that. The dialogue stands between the
+// greeting and the server's OK.
 func TestMechanisms(t *testing.T) {
 	testkit.NoLeaks(t)
 	password := func(p string) Credential { return Credential{Username: "alice", Password: secret.Value(p)} }
@@ -39,23 +39,32 @@ func TestMechanisms(t *testing.T) {
 		{"LOGIN literal", "", password("pé"), dialogue{`C: p1 LOGIN "alice" {3}`, "S: + go", "C: pé"}},
 		{"LOGIN two literals", "", Credential{Username: "é", Password: "é\r\n"},
 			dialogue{"C: p1 LOGIN {2}", "S: +", "C: é {4}", "S: + ", "C: é", "C: "}},
-		{"LOGIN literals are synchronizing", "LITERAL+", password("pé"), dialogue{`C: p1 LOGIN "alice" {3}`, "S: + go", "C: pé"}},
+		{"LOGIN literals are synchronizing", "LITERAL+", password("pé"),
+			dialogue{`C: p1 LOGIN "alice" {3}`, "S: + go", "C: pé"}},
 		{"LOGIN that no quotes can carry", "LITERAL+ AUTH=PLAIN SASL-IR", password("pé"),
 			dialogue{"C: p1 AUTHENTICATE PLAIN " + b64("\x00alice\x00pé")}},
-		{"LOGINDISABLED", "LOGINDISABLED AUTH=PLAIN SASL-IR", password("pw"), dialogue{"C: p1 AUTHENTICATE PLAIN " + b64("\x00alice\x00pw")}},
-		{"PLAIN", "AUTH=PLAIN SASL-IR", with(password("pw"), "PLAIN"), dialogue{"C: p1 AUTHENTICATE PLAIN " + b64("\x00alice\x00pw")}},
+		{"LOGINDISABLED", "LOGINDISABLED AUTH=PLAIN SASL-IR", password("pw"),
+			dialogue{"C: p1 AUTHENTICATE PLAIN " + b64("\x00alice\x00pw")}},
+		{"PLAIN", "AUTH=PLAIN SASL-IR", with(password("pw"), "PLAIN"),
+			dialogue{"C: p1 AUTHENTICATE PLAIN " + b64("\x00alice\x00pw")}},
 		{"PLAIN without SASL-IR", "AUTH=PLAIN", with(password("pw"), "PLAIN"),
 			dialogue{"C: p1 AUTHENTICATE PLAIN", "S: + ", "C: " + b64("\x00alice\x00pw")}},
-		{"PLAIN of an authzid", "AUTH=PLAIN SASL-IR", acting, dialogue{"C: p1 AUTHENTICATE PLAIN " + b64("bob\x00alice\x00pw")}},
-		{"PLAIN not offered", "AUTH=SCRAM-SHA-256", with(password("pw"), "PLAIN"), dialogue{`C: p1 LOGIN "alice" "pw"`}},
+		{"PLAIN of an authzid", "AUTH=PLAIN SASL-IR", acting,
+			dialogue{"C: p1 AUTHENTICATE PLAIN " + b64("bob\x00alice\x00pw")}},
+		{"PLAIN not offered", "AUTH=SCRAM-SHA-256", with(password("pw"), "PLAIN"),
+			dialogue{`C: p1 LOGIN "alice" "pw"`}},
 		{"AUTHENTICATE LOGIN", "AUTH=PLAIN AUTH=LOGIN SASL-IR", with(password("pw"), "LOGIN"),
-			dialogue{"C: p1 AUTHENTICATE LOGIN", "S: + " + b64("Username:"), "C: " + b64("alice"), "S: + " + b64("Password:"), "C: " + b64("pw")}},
-		{"AUTHENTICATE LOGIN not offered", "AUTH=PLAIN SASL-IR", with(password("pw"), "LOGIN"), dialogue{"C: p1 AUTHENTICATE PLAIN " + b64("\x00alice\x00pw")}},
-		{"AUTHENTICATE LOGIN where there is nothing", "", with(password("pw"), "LOGIN"), dialogue{`C: p1 LOGIN "alice" "pw"`}},
+			dialogue{"C: p1 AUTHENTICATE LOGIN", "S: + " + b64("Username:"), "C: " + b64("alice"),
+				"S: + " + b64("Password:"), "C: " + b64("pw")}},
+		{"AUTHENTICATE LOGIN not offered", "AUTH=PLAIN SASL-IR", with(password("pw"), "LOGIN"),
+			dialogue{"C: p1 AUTHENTICATE PLAIN " + b64("\x00alice\x00pw")}},
+		{"AUTHENTICATE LOGIN where there is nothing", "", with(password("pw"), "LOGIN"),
+			dialogue{`C: p1 LOGIN "alice" "pw"`}},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			d := slices.Concat(dialogue{"S: * OK [CAPABILITY IMAP4rev1 " + test.offers + "] ready"}, test.dialogue, dialogue{signedIn})
+			d := slices.Concat(dialogue{"S: * OK [CAPABILITY IMAP4rev1 " + test.offers + "] ready"}, test.dialogue,
+				dialogue{signedIn})
 			tier := tier(t, Timeouts{}, server(TLSNone, nil, fake(t, nil, d)))
 			q := alice()
 			q.Credential = test.credential
@@ -80,10 +89,14 @@ func TestUnsendable(t *testing.T) {
 		kind       Kind
 	}{
 		{"nothing offered", "LOGINDISABLED", Credential{Username: "alice", Password: "wonder"}, KindNoMechanism},
-		{"authzid without PLAIN", "AUTH=LOGIN", Credential{Mechanism: "PLAIN", Authzid: "bob", Username: "alice", Password: "wonder"}, KindNoMechanism},
-		{"unknown mechanism", "AUTH=GSSAPI", Credential{Mechanism: "GSSAPI", Username: "alice", Password: "wonder"}, KindNoMechanism},
-		{"relayed mechanism", "AUTH=PLAIN", Credential{Mechanism: "XOAUTH2", Username: "alice", First: "wonder"}, KindNoMechanism},
-		{"channel binding", "AUTH=SCRAM-SHA-256 AUTH=SCRAM-SHA-256-PLUS", Credential{Mechanism: "SCRAM-SHA-256", First: "n,,n=alice,r=x"}, KindNoMechanism},
+		{"authzid without PLAIN", "AUTH=LOGIN", Credential{Mechanism: "PLAIN", Authzid: "bob", Username: "alice",
+			Password: "wonder"}, KindNoMechanism},
+		{"unknown mechanism", "AUTH=GSSAPI", Credential{Mechanism: "GSSAPI", Username: "alice", Password: "wonder"},
+			KindNoMechanism},
+		{"relayed mechanism", "AUTH=PLAIN", Credential{Mechanism: "XOAUTH2", Username: "alice", First: "wonder"},
+			KindNoMechanism},
+		{"channel binding", "AUTH=SCRAM-SHA-256 AUTH=SCRAM-SHA-256-PLUS",
+			Credential{Mechanism: "SCRAM-SHA-256", First: "n,,n=alice,r=x"}, KindNoMechanism},
 		{"NUL", "", Credential{Username: "alice", Password: "won\x00der"}, KindBadCredential},
 	}
 	for _, test := range tests {
@@ -126,7 +139,8 @@ func TestRefusals(t *testing.T) {
 	}
 	for _, test := range tests {
 		t.Run(test.answer, func(t *testing.T) {
-			tier := tier(t, Timeouts{}, server(TLSNone, nil, fake(t, nil, dialogue{greeting, aliceLogin, test.answer})))
+			tier := tier(t, Timeouts{}, server(TLSNone, nil,
+				fake(t, nil, dialogue{greeting, aliceLogin, test.answer})))
 			_, err := signInAs(t, tier, alice())
 			wantFailure(t, err, test.kind, PhaseSignIn)
 			if e := failure(t, err); e.Code != test.code || e.Text != test.text {
@@ -169,15 +183,21 @@ func TestReplies(t *testing.T) {
 		offers   Offers
 		literals wire.Extensions
 	}{
-		{"capabilities in OK", "IMAP4rev1", "p1 OK [CAPABILITY IMAP4rev1 IDLE] in\r\n", "a1 OK [CAPABILITY IMAP4rev1 IDLE] in\r\n", "", OffersNone, 0},
-		{"LITERAL+", "IMAP4rev1", "p1 OK [CAPABILITY IMAP4rev1 LITERAL+] in\r\n", "a1 OK [CAPABILITY IMAP4rev1 LITERAL+] in\r\n", "", OffersNone, wire.LiteralPlus},
-		{"LITERAL-", "IMAP4rev1 LITERAL+", "p1 OK [CAPABILITY literal-] in\r\n", "a1 OK [CAPABILITY literal-] in\r\n", "", OffersNone, wire.LiteralMinus},
+		{"capabilities in OK", "IMAP4rev1", "p1 OK [CAPABILITY IMAP4rev1 IDLE] in\r\n",
+			"a1 OK [CAPABILITY IMAP4rev1 IDLE] in\r\n", "", OffersNone, 0},
+		{"LITERAL+", "IMAP4rev1", "p1 OK [CAPABILITY IMAP4rev1 LITERAL+] in\r\n",
+			"a1 OK [CAPABILITY IMAP4rev1 LITERAL+] in\r\n", "", OffersNone, wire.LiteralPlus},
+		{"LITERAL-", "IMAP4rev1 LITERAL+", "p1 OK [CAPABILITY literal-] in\r\n", "a1 OK [CAPABILITY literal-] in\r\n",
+			"", OffersNone, wire.LiteralMinus},
 		{"hidden in OK", "IMAP4rev1", "p1 OK [CAPABILITY IMAP4rev1 COMPRESS=DEFLATE IDLE] in\r\n",
 			"a1 OK [CAPABILITY IMAP4rev1 IDLE] in\r\n", "", OffersHidden, 0},
-		{"offered before", "IMAP4rev1 COMPRESS=DEFLATE", "p1 OK [CAPABILITY IMAP4rev1] in\r\n", "a1 OK [CAPABILITY IMAP4rev1] in\r\n", "", OffersHidden, 0},
+		{"offered before", "IMAP4rev1 COMPRESS=DEFLATE", "p1 OK [CAPABILITY IMAP4rev1] in\r\n",
+			"a1 OK [CAPABILITY IMAP4rev1] in\r\n", "", OffersHidden, 0},
 		{"untagged before", "IMAP4rev1",
-			"* CAPABILITY IMAP4rev1 UNAUTHENTICATE\r\n* OK [ALERT] hey {3}\r\n* X {3}\r\nabc d\r\np1 OK [CAPABILITY IMAP4rev1] in\r\n",
-			"* CAPABILITY IMAP4rev1\r\n* OK [ALERT] hey {3}\r\n* X {3}\r\nabc d\r\na1 OK [CAPABILITY IMAP4rev1] in\r\n", "", OffersHidden, 0},
+			"* CAPABILITY IMAP4rev1 UNAUTHENTICATE\r\n* OK [ALERT] hey {3}\r\n* X {3}\r\nabc d\r\np1 OK [CAPABILITY " +
+				"IMAP4rev1] in\r\n",
+			"* CAPABILITY IMAP4rev1\r\n* OK [ALERT] hey {3}\r\n* X {3}\r\nabc d\r\na1 OK [CAPABILITY " +
+				"IMAP4rev1] in\r\n", "", OffersHidden, 0},
 		{"more behind", "IMAP4rev1", "* CAPABILITY X\r\np1 OK in\r\n* 3 EXISTS\r\n* half",
 			"* CAPABILITY X\r\na1 OK in\r\n", "* 3 EXISTS\r\n* half", OffersNone, 0},
 	}
@@ -188,8 +208,10 @@ func TestReplies(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if string(link.Replies) != test.replies || string(link.Rest) != test.rest || link.Offers != test.offers || link.Extensions != test.literals {
-				t.Errorf("replies %q, rest %q, offers %d, literals %d\nwant    %q,      %q,        %d,          %d", link.Replies, link.Rest,
+			if string(link.Replies) != test.replies || string(link.Rest) != test.rest || link.Offers != test.offers ||
+				link.Extensions != test.literals {
+				t.Errorf("replies %q, rest %q, offers %d, literals %d\nwant    %q,      %q,        %d,          %d",
+					link.Replies, link.Rest,
 					link.Offers, link.Extensions, test.replies, test.rest, test.offers, test.literals)
 			}
 		})
@@ -200,7 +222,8 @@ func TestReplies(t *testing.T) {
 const idLine = ` ID ("name" "Portico" "x-originating-ip" "192.0.2.7" "x-originating-port" "5000"` +
 	` "x-connected-ip" "2001:db8::1" "x-connected-port" "993" "x-session-id" "s\"1")`
 
-// TestID sends ID where it is trusted and offered, in one write with the sign-in, and keeps its answers from the client.
+// TestID sends ID where it is trusted and offered, in one write with the sign-in, and keeps its answers from the
+// client.
 func TestID(t *testing.T) {
 	hello := "S: * OK [CAPABILITY IMAP4rev1 ID] ready"
 	tests := []struct {
@@ -209,10 +232,13 @@ func TestID(t *testing.T) {
 		dialogue dialogue
 		replies  string
 	}{
-		{"trusted", true, dialogue{hello, "C: p2" + idLine, aliceLogin, "S: * ID NIL", "S: p2 OK hi", signedIn}, signedInA1},
+		{"trusted", true, dialogue{hello, "C: p2" + idLine, aliceLogin, "S: * ID NIL", "S: p2 OK hi", signedIn},
+			signedInA1},
 		{"refused", true, dialogue{hello, "C: p2" + idLine, aliceLogin, "S: p2 BAD what", signedIn}, signedInA1},
-		{"refused without a tag", true, dialogue{hello, "C: p2" + idLine, aliceLogin, "S: * BAD what", signedIn}, signedInA1},
-		{"answered last", true, dialogue{hello, "C: p2" + idLine, aliceLogin, signedIn, `S: * ID ("name" "x")`, "S: p2 OK hi"}, signedInA1},
+		{"refused without a tag", true, dialogue{hello, "C: p2" + idLine, aliceLogin, "S: * BAD what", signedIn},
+			signedInA1},
+		{"answered last", true, dialogue{hello, "C: p2" + idLine, aliceLogin, signedIn, `S: * ID ("name" "x")`,
+			"S: p2 OK hi"}, signedInA1},
 		{"not trusted", false, dialogue{hello, aliceLogin, "S: * ID NIL", signedIn}, "* ID NIL\r\n" + signedInA1},
 		{"not offered", true, dialogue{greeting, aliceLogin, signedIn}, signedInA1},
 	}
@@ -254,7 +280,8 @@ func TestTLS(t *testing.T) {
 	testkit.NoLeaks(t)
 	client, config := certificates(t, loopback())
 	login := func(tag string) dialogue {
-		return dialogue{"C: " + tag + ` LOGIN "alice" "wonder"`, "s: " + tag + " OK [CAPABILITY IMAP4rev1] in\r\n* 1 EXISTS\r\n"}
+		return dialogue{"C: " + tag + ` LOGIN "alice" "wonder"`,
+			"s: " + tag + " OK [CAPABILITY IMAP4rev1] in\r\n* 1 EXISTS\r\n"}
 	}
 	tests := []struct {
 		name     string
@@ -288,7 +315,8 @@ func TestTLS(t *testing.T) {
 			if fmt.Sprint(phases) != test.phases {
 				t.Errorf("phases %v, want %s", phases, test.phases)
 			}
-			if link.TLS == nil || string(link.Rest) != "* 1 EXISTS\r\n" || link.Offers != OffersNone || link.Addr != address {
+			if link.TLS == nil || string(link.Rest) != "* 1 EXISTS\r\n" || link.Offers != OffersNone ||
+				link.Addr != address {
 				t.Errorf("got %+v", link)
 			}
 			if !link.TLS.ConnectionState().HandshakeComplete || link.TLS.NetConn() != link.Conn {

@@ -9,17 +9,17 @@ import (
 	"portico/backend/secret"
 )
 
-// A stranger must not learn by time or words which users exist. So a sign-in as a user whom the directory does not know, or refuses, goes
-// the way of all others up to a mailbox server's answer: it waits where others wait, fails where others fail, and takes as long as a
-// wrong password takes there. Only then is it refused.
+// A stranger must not learn by time or words which users exist. So a sign-in as a user whom the directory does not
+// know, or refuses, goes the way of all others up to a mailbox server's answer: it waits where others wait, fails
+// where others fail, and takes as long as a wrong password takes there. Only then is it refused.
 
 // standIn gives a database to a user who has none. It stays the same for a name.
 func (t *Tier) standIn(user string) directory.Entry {
 	return directory.Entry{User: user, Database: t.standIns.Database(user)}
 }
 
-// refuse signs in for a user who may not, without the secret, and returns why the user is refused. What goes wrong otherwise is returned
-// as for all users.
+// refuse signs in for a user who may not, without the secret, and returns why the user is refused. What goes wrong
+// otherwise is returned as for all users.
 func (t *Tier) refuse(ctx context.Context, r Route, q SignInRequest) error {
 	q.Credential = q.Credential.withoutSecret()
 	link, err := t.signInAlong(ctx, r, q)
@@ -34,8 +34,8 @@ func (t *Tier) refuse(ctx context.Context, r Route, q SignInRequest) error {
 	return err
 }
 
-// withoutSecret replaces each letter and digit of the password or token, which is none of the server's business. What is left of a token
-// has the form of one. The messages of SCRAM hold no secret.
+// withoutSecret replaces each letter and digit of the password or token, which is none of the server's business. What
+// is left of a token has the form of one. The messages of SCRAM hold no secret.
 func (c Credential) withoutSecret() Credential {
 	password := c.Password.Reveal()
 	if password == "" {

@@ -16,7 +16,8 @@ func unknownTo(t *testing.T, address, user string, c Credential) (*Link, error) 
 	t.Helper()
 	s := server(TLSNone, nil, address)
 	tier, err := New(t.Context(), Options{
-		Servers: []ServerOptions{s}, Databases: []DatabaseOptions{{Name: "db1", Copies: []string{s.Name}}}, Directory: knows{"ann": {}},
+		Servers: []ServerOptions{s}, Databases: []DatabaseOptions{{Name: "db1", Copies: []string{s.Name}}},
+		Directory: knows{"ann": {}},
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -50,12 +51,15 @@ func TestUnknownUsersMeetTheServer(t *testing.T) {
 			greeting, `C: p1 LOGIN "nobody" "xxx-xxxxxx x"`, "S: p1 NO no",
 		}, KindDisabled},
 		"let in by the server": {"nobody", login, dialogue{
-			greeting, `C: p1 LOGIN "nobody" "xxx-xxxxxx x"`, "S: p1 OK [CAPABILITY IMAP4rev1] in", "C: portico LOGOUT", "close",
+			greeting, `C: p1 LOGIN "nobody" "xxx-xxxxxx x"`, "S: p1 OK [CAPABILITY IMAP4rev1] in",
+			"C: portico LOGOUT", "close",
 		}, KindNoMailbox},
 		"a token": {"nobody", bearer, dialogue{
-			greeting, "C: p1 AUTHENTICATE XOAUTH2 dXNlcj1ub2JvZHkBYXV0aD1CZWFyZXIgeHh4LngteAEB", "S: p1 NO [AUTHENTICATIONFAILED] no",
+			greeting, "C: p1 AUTHENTICATE XOAUTH2 dXNlcj1ub2JvZHkBYXV0aD1CZWFyZXIgeHh4LngteAEB",
+			"S: p1 NO [AUTHENTICATIONFAILED] no",
 		}, KindNoMailbox},
-		"the server goes down": {"nobody", login, dialogue{greeting, `C: p1 LOGIN "nobody" "xxx-xxxxxx x"`, "S: * BYE down"}, KindBye},
+		"the server goes down": {"nobody", login, dialogue{greeting, `C: p1 LOGIN "nobody" "xxx-xxxxxx x"`,
+			"S: * BYE down"}, KindBye},
 		"a limit of the server": {"nobody", login, dialogue{
 			greeting, `C: p1 LOGIN "nobody" "xxx-xxxxxx x"`, "S: p1 NO [UNAVAILABLE] later",
 		}, KindRefused},
@@ -89,7 +93,8 @@ func (a asked) Verify(_ context.Context, q directory.Query) (string, error) {
 
 // In mode master, a user without a mailbox is verified as others are, and never let in.
 func TestUnknownUsersAreVerified(t *testing.T) {
-	for _, says := range []error{nil, directory.ErrBadCredential, directory.ErrNotFound, directory.Unavailable("test", errors.New("down"))} {
+	for _, says := range []error{nil, directory.ErrBadCredential, directory.ErrNotFound,
+		directory.Unavailable("test", errors.New("down"))} {
 		var users []string
 		o := masterOptions(asked{&users, says})
 		o.Directory = knows{"ann": {}}

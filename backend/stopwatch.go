@@ -2,8 +2,8 @@ package backend
 
 import "time"
 
-// stopwatch measures how long each phase of an attempt takes. A phase entered twice has one lap, of both times together. Once begun it must not
-// be copied.
+// stopwatch measures how long each phase of an attempt takes. A phase entered twice has one lap, of both times
+// together. Once begun it must not be copied.
 type stopwatch struct {
 	now   func() time.Time
 	phase string // the one under way

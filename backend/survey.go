@@ -30,8 +30,8 @@ const (
 	allOffered       offer = 1<<len(mechanisms) - 1
 )
 
-// offerOf returns what a client may be promised in front of a server of such capabilities. Whatever carries a password there
-// carries it for a client that has another way, the command LOGIN included.
+// offerOf returns what a client may be promised in front of a server of such capabilities. Whatever carries a password
+// there carries it for a client that has another way, the command LOGIN included.
 func offerOf(offers wire.Capabilities) offer {
 	var o offer
 	for i, name := range mechanisms {
@@ -67,9 +67,9 @@ func (o offer) names() []string {
 	return names
 }
 
-// Survey remembers what each mailbox server offered when it was last reached, and keeps it in the store, so that clients see the
-// same list while a server is down or Portico starts anew. One survey lives as long as the program. Its methods are safe for
-// concurrent use.
+// Survey remembers what each mailbox server offered when it was last reached, and keeps it in the store, so that
+// clients see the same list while a server is down or Portico starts anew. One survey lives as long as the program.
+// Its methods are safe for concurrent use.
 type Survey struct {
 	store store.Store
 
@@ -147,8 +147,8 @@ type offered struct {
 	names   []string
 }
 
-// common returns what all of the servers offer that were ever reached; of none, what carries a password. before is what it returned
-// last, or nil: if nothing has changed since, it is returned again.
+// common returns what all of the servers offer that were ever reached; of none, what carries a password. before is
+// what it returned last, or nil: if nothing has changed since, it is returned again.
 func (v *Survey) common(servers map[string]*mailboxServer, before *offered) *offered {
 	v.mu.Lock()
 	defer v.mu.Unlock()
@@ -167,8 +167,8 @@ func (v *Survey) common(servers map[string]*mailboxServer, before *offered) *off
 	return &offered{changes: v.changes, names: o.names()}
 }
 
-// Survey asks every mailbox server what it offers, all at the same time, and keeps it. A server that does not answer until ctx ends
-// counts as it did before; that is no error. One call at a time.
+// Survey asks every mailbox server what it offers, all at the same time, and keeps it. A server that does not answer
+// until ctx ends counts as it did before; that is no error. One call at a time.
 func (t *Tier) Survey(ctx context.Context) error {
 	sideBySide(t.Servers(), func(name string) error { return t.Check(ctx, name) })
 	return t.survey.save(ctx)
@@ -177,8 +177,8 @@ func (t *Tier) Survey(ctx context.Context) error {
 // mechanismExternal is for clients that show who they are by a certificate (RFC 4422 appendix A).
 const mechanismExternal = "EXTERNAL"
 
-// Mechanisms returns the SASL mechanisms that a client can sign in by, whichever user it is; the command LOGIN goes with PLAIN. The
-// caller must not change the list.
+// Mechanisms returns the SASL mechanisms that a client can sign in by, whichever user it is; the command LOGIN goes
+// with PLAIN. The caller must not change the list.
 func (t *Tier) Mechanisms() []string {
 	if t.mode == directory.ModeMaster {
 		return t.judged

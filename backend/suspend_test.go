@@ -55,7 +55,8 @@ func managerWith(t *testing.T, s store.Store, hook Hook, copies ...string) *Acti
 	t.Helper()
 	m, err := NewActiveManager(t.Context(), s)
 	if err == nil {
-		_, err = m.Configure(t.Context(), []DatabaseOptions{{Name: "db1", Copies: copies, Hook: hook}, {Name: "db2", Copies: copies[:1]}})
+		_, err = m.Configure(t.Context(), []DatabaseOptions{{Name: "db1", Copies: copies, Hook: hook},
+			{Name: "db2", Copies: copies[:1]}})
 	}
 	if err != nil {
 		t.Fatal(err)
@@ -67,10 +68,12 @@ func TestMoveWithHook(t *testing.T) {
 	hook := &storage{}
 	m := managerWith(t, nil, hook, "mbx1", "mbx2", "mbx3")
 	ended := false
-	if err := m.Move(t.Context(), "db1", "mbx2", MoveOptions{End: func(string) { ended = len(hook.calls) == 0 }}); err != nil {
+	if err := m.Move(t.Context(), "db1", "mbx2",
+		MoveOptions{End: func(string) { ended = len(hook.calls) == 0 }}); err != nil {
 		t.Fatal(err)
 	}
-	if want := []string{"deactivate db1 mbx1 mbx2", "activate db1 mbx1 mbx2"}; !slices.Equal(hook.calls, want) || !ended {
+	if want := []string{"deactivate db1 mbx1 mbx2", "activate db1 mbx1 mbx2"}; !slices.Equal(hook.calls, want) ||
+		!ended {
 		t.Errorf("calls %q, sessions ended before: %v", hook.calls, ended)
 	}
 	if at, _ := m.Active("db1"); at != "mbx2" {
@@ -78,18 +81,20 @@ func TestMoveWithHook(t *testing.T) {
 	}
 }
 
-// A hook that fails leaves the database suspended, also over a restart, until it is moved again; and every copy that may be active is
-// deactivated by that.
+// A hook that fails leaves the database suspended, also over a restart, until it is moved again; and every copy that
+// may be active is deactivated by that.
 func TestFailingHook(t *testing.T) {
 	for _, fails := range []string{"deactivate", "activate"} {
 		s := store.Memory()
 		hook := &storage{fails: fails}
 		m := managerWith(t, s, hook, "mbx1", "mbx2", "mbx3")
-		if err := m.Move(t.Context(), "db1", "mbx2", nobody); !errors.Is(err, ErrSuspended) || !strings.Contains(err.Error(), "volume busy") {
+		if err := m.Move(t.Context(), "db1", "mbx2", nobody); !errors.Is(err, ErrSuspended) ||
+			!strings.Contains(err.Error(), "volume busy") {
 			t.Fatalf("%s: %v", fails, err)
 		}
 		for range 2 {
-			if _, err := m.lease(t.Context(), "db1", "ann", func(func()) { t.Error("it waits") }); !errors.Is(err, ErrSuspended) {
+			if _, err := m.lease(t.Context(), "db1", "ann", func(func()) { t.Error("it waits") }); !errors.Is(err,
+				ErrSuspended) {
 				t.Errorf("%s: a sign-in: %v", fails, err)
 			}
 			for _, c := range m.Copies() {
@@ -103,7 +108,8 @@ func TestFailingHook(t *testing.T) {
 		if err := m.Move(t.Context(), "db1", "mbx3", nobody); err != nil {
 			t.Fatal(err)
 		}
-		if want := []string{"deactivate db1 mbx1 mbx3", "deactivate db1 mbx2 mbx3", "activate db1 mbx1 mbx3"}; !slices.Equal(hook.calls, want) {
+		if want := []string{"deactivate db1 mbx1 mbx3", "deactivate db1 mbx2 mbx3",
+			"activate db1 mbx1 mbx3"}; !slices.Equal(hook.calls, want) {
 			t.Errorf("%s: calls %q", fails, hook.calls)
 		}
 		servers, err := managerWith(t, s, hook, "mbx1", "mbx2", "mbx3").lease(t.Context(), "db1", "ann", nil)
@@ -234,7 +240,8 @@ func TestMoveUser(t *testing.T) {
 	})
 }
 
-// Whatever says where a user is, a move by command beats it, and Where tells; a database that is there no more does not.
+// Whatever says where a user is, a move by command beats it, and Where tells; a database that is there no more does
+// not.
 func TestPlacedUsersRoute(t *testing.T) {
 	manager := managerWith(t, nil, nil, "mbx1")
 	tier, err := New(t.Context(), Options{
@@ -260,7 +267,8 @@ func TestPlacedUsersRoute(t *testing.T) {
 	if r, err := tier.Route(t.Context(), directory.Query{User: "ann"}); err != nil || r.Database != "db2" {
 		t.Errorf("%+v, %v", r, err)
 	}
-	if _, err := manager.Configure(t.Context(), []DatabaseOptions{{Name: "db1", Copies: []string{"mbx1"}}}); err != nil {
+	if _, err := manager.Configure(t.Context(),
+		[]DatabaseOptions{{Name: "db1", Copies: []string{"mbx1"}}}); err != nil {
 		t.Fatal(err)
 	}
 	where("", false)
@@ -279,7 +287,8 @@ func TestPolicy(t *testing.T) {
 	}
 	tier, err := New(t.Context(), Options{
 		Servers: []ServerOptions{
-			{Name: "mbx1", Addresses: []string{"192.0.2.1:993"}}, {Name: "mbx2", Addresses: []string{"192.0.2.2:993"}, Policy: BlockedByPolicy},
+			{Name: "mbx1", Addresses: []string{"192.0.2.1:993"}},
+			{Name: "mbx2", Addresses: []string{"192.0.2.2:993"}, Policy: BlockedByPolicy},
 		},
 		Databases: []DatabaseOptions{{Name: "db1", Copies: []string{"mbx1", "mbx2"}}}, Active: manager,
 	})
@@ -289,7 +298,8 @@ func TestPolicy(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if results := tier.Evacuate(t.Context(), "mbx1", nobody); len(results) != 1 || !errors.Is(results[0].Err, ErrBlocked) {
+	if results := tier.Evacuate(t.Context(), "mbx1", nobody); len(results) != 1 ||
+		!errors.Is(results[0].Err, ErrBlocked) {
 		t.Errorf("%+v", results)
 	}
 	if err := tier.Move(t.Context(), "db1", "mbx2", forced); err != nil {
@@ -315,8 +325,10 @@ func TestPausedSignInsFollowAMove(t *testing.T) {
 		manager := managerWith(t, nil, nil, "mbx1", "mbx2")
 		gates := NewGates(time.Now)
 		tier, err := New(t.Context(), Options{
-			Servers:   []ServerOptions{{Name: "mbx1", Addresses: []string{"192.0.2.1:993"}}, {Name: "mbx2", Addresses: []string{"192.0.2.2:993"}}},
-			Databases: []DatabaseOptions{{Name: "db1", Copies: []string{"mbx1", "mbx2"}}}, Active: manager, Gates: gates,
+			Servers: []ServerOptions{{Name: "mbx1", Addresses: []string{"192.0.2.1:993"}},
+				{Name: "mbx2", Addresses: []string{"192.0.2.2:993"}}},
+			Databases: []DatabaseOptions{{Name: "db1", Copies: []string{"mbx1", "mbx2"}}}, Active: manager,
+			Gates: gates,
 		})
 		if err != nil {
 			t.Fatal(err)
@@ -347,8 +359,10 @@ func TestHeldClientsAreTold(t *testing.T) {
 		manager := managerWith(t, nil, slowHook{make(chan struct{})}, "mbx1", "mbx2")
 		gates := NewGates(time.Now)
 		tier, err := New(t.Context(), Options{
-			Servers:   []ServerOptions{{Name: "mbx1", Addresses: []string{"192.0.2.1:993"}}, {Name: "mbx2", Addresses: []string{"192.0.2.2:993"}}},
-			Databases: []DatabaseOptions{{Name: "db1", Copies: []string{"mbx1", "mbx2"}}}, Active: manager, Gates: gates,
+			Servers: []ServerOptions{{Name: "mbx1", Addresses: []string{"192.0.2.1:993"}},
+				{Name: "mbx2", Addresses: []string{"192.0.2.2:993"}}},
+			Databases: []DatabaseOptions{{Name: "db1", Copies: []string{"mbx1", "mbx2"}}}, Active: manager,
+			Gates: gates,
 		})
 		if err != nil {
 			t.Fatal(err)
@@ -373,7 +387,8 @@ func TestHeldClientsAreTold(t *testing.T) {
 				return nil
 			}})
 			var failed *Error
-			if !errors.As(err, &failed) || failed.Kind != test.kind || time.Since(began) != test.after || told != test.told {
+			if !errors.As(err, &failed) || failed.Kind != test.kind || time.Since(began) != test.after ||
+				told != test.told {
 				t.Errorf("%v after %v, told %d times", err, time.Since(began), told)
 			}
 		}

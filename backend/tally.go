@@ -17,9 +17,10 @@ const (
 	tallyHeldFor = tallySlots + 1 // slots
 )
 
-// Tally counts how users' sign-ins to mailbox servers end, as far as that depends on the server. It leaves out refused passwords, limits of an
-// account, and what the client or this machine has caused. It counts only users who have signed in before: strangers can neither condemn a server
-// nor hide that it fails. It keeps no names. It lives as long as the program, and is safe for concurrent use.
+// Tally counts how users' sign-ins to mailbox servers end, as far as that depends on the server. It leaves out refused
+// passwords, limits of an account, and what the client or this machine has caused. It counts only users who have
+// signed in before: strangers can neither condemn a server nor hide that it fails. It keeps no names. It lives as long
+// as the program, and is safe for concurrent use.
 type Tally struct {
 	now  func() time.Time
 	seed maphash.Seed
@@ -159,15 +160,15 @@ func (t *Tally) Of(server string) (sum Tallied) {
 // takesUsersFor is how long a sign-in of a user says that a server judges sign-ins.
 const takesUsersFor = 10 * time.Second
 
-// TakesUsers says whether a user has just signed in to a mailbox server: it judges sign-ins, whatever it says to somebody else. Probes sign in
-// as users do, through the front end too, and do not count.
+// TakesUsers says whether a user has just signed in to a mailbox server: it judges sign-ins, whatever it says to
+// somebody else. Probes sign in as users do, through the front end too, and do not count.
 func (t *Tier) TakesUsers(server string) bool {
 	last := t.tally.Of(server).Succeeded
 	return !last.IsZero() && t.tally.now().Sub(last) < takesUsersFor
 }
 
-// serversFault says whether a user's sign-in has failed by the server's fault: not by the user's credential or account, nor by the client or this
-// machine. Codes are those of RFC 5530.
+// serversFault says whether a user's sign-in has failed by the server's fault: not by the user's credential or
+// account, nor by the client or this machine. Codes are those of RFC 5530.
 func (e *Error) serversFault() bool {
 	switch e.Kind {
 	case KindDial, KindTLS, KindGreeting, KindResting, KindProtocol, KindClosed, KindTimeout, KindOwnCredential:

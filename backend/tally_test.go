@@ -47,7 +47,8 @@ func TestTallyCountsUsers(t *testing.T) {
 	}
 }
 
-// TestTallyLeavesStrangersOut: who has never signed in neither condemns a server nor hides that it fails, and a window's memory is bounded.
+// TestTallyLeavesStrangersOut: who has never signed in neither condemns a server nor hides that it fails, and a
+// window's memory is bounded.
 func TestTallyLeavesStrangersOut(t *testing.T) {
 	tally, _ := tallyAt()
 	tally.Note("mbx1", "u0", closed1)
@@ -62,7 +63,8 @@ func TestTallyLeavesStrangersOut(t *testing.T) {
 		tally.Note("mbx2", fmt.Sprint("user", i), nil)
 	}
 	last := maphash.String(tally.seed, fmt.Sprint("user", 2*tallyNames-1))
-	if got := tally.Of("mbx2"); got.Users != tallyUsers || len(tally.known[0])+len(tally.known[1]) > tallyNames || !tally.knows(last) {
+	if got := tally.Of("mbx2"); got.Users != tallyUsers || len(tally.known[0])+len(tally.known[1]) > tallyNames ||
+		!tally.knows(last) {
 		t.Errorf("%d users in a slot, %d and %d names", got.Users, len(tally.known[0]), len(tally.known[1]))
 	}
 }
@@ -70,11 +72,13 @@ func TestTallyLeavesStrangersOut(t *testing.T) {
 // TestServersFault: what a user's credential or account, the client or this machine has caused is no server's fault.
 func TestServersFault(t *testing.T) {
 	faults := map[Kind][]string{ // codes; "" is none
-		KindDial: {""}, KindTLS: {""}, KindGreeting: {""}, KindResting: {""}, KindProtocol: {""}, KindClosed: {""}, KindTimeout: {""},
+		KindDial: {""}, KindTLS: {""}, KindGreeting: {""}, KindResting: {""}, KindProtocol: {""}, KindClosed: {""},
+		KindTimeout:       {""},
 		KindOwnCredential: {""}, KindBye: {"", "UNAVAILABLE", "SERVERBUG"}, KindRefused: {"UNAVAILABLE", "SERVERBUG"},
 	}
 	for kind := range Kind(NumKinds) {
-		for _, code := range []string{"", "UNAVAILABLE", "SERVERBUG", "LIMIT", "ALERT", "INUSE", "EXPIRED", "CONTACTADMIN"} {
+		for _, code := range []string{"", "UNAVAILABLE", "SERVERBUG", "LIMIT", "ALERT", "INUSE", "EXPIRED",
+			"CONTACTADMIN"} {
 			if code != "" && kind != KindBye && kind != KindRefused {
 				continue
 			}
@@ -92,7 +96,8 @@ func TestServersFault(t *testing.T) {
 	}
 }
 
-// TestTallyOfSignIns: users' sign-ins are counted with their server, those that the breaker refuses too, and a probe's are not.
+// TestTallyOfSignIns: users' sign-ins are counted with their server, those that the breaker refuses too, and a probe's
+// are not.
 func TestTallyOfSignIns(t *testing.T) {
 	well := dialogue{greeting, aliceLogin, signedIn}
 	tier := tier(t, Timeouts{}, server(TLSNone, nil, fake(t, nil, well, dialogue{}, well, dialogue{})))

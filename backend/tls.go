@@ -7,8 +7,9 @@ import (
 	"portico/proxy/wire"
 )
 
-// startTLS asks for TLS (RFC 9051 section 6.2.1). Whatever the server said so far, anybody on the way may have said: its
-// capabilities are not looked at, and bytes behind its OK end the conversation, as they would be taken for the server's own.
+// startTLS asks for TLS (RFC 9051 section 6.2.1). Whatever the server said so far, anybody on the way may have said:
+// its capabilities are not looked at, and bytes behind its OK end the conversation, as they would be taken for the
+// server's own.
 func (c *conversation) startTLS() error {
 	tag := c.ownTag()
 	if err := c.write([]byte(tag + " STARTTLS\r\n")); err != nil {

@@ -6,9 +6,10 @@ import (
 	"time"
 )
 
-// tlsOffer is what one address of a server is offered in TLS. Offering costs us, taken or not: the key exchange that withstands quantum computers a
-// fifth of a handshake, a session to resume a tenth. So what was not taken lately is left out for a while. That is learnt from handshakes alone
-// that went well, in which the server has proved who it is: nobody on the way can take anything from the offer.
+// tlsOffer is what one address of a server is offered in TLS. Offering costs us, taken or not: the key exchange that
+// withstands quantum computers a fifth of a handshake, a session to resume a tenth. So what was not taken lately is
+// left out for a while. That is learnt from handshakes alone that went well, in which the server has proved who it is:
+// nobody on the way can take anything from the offer.
 //
 // It is shared by all conversations with that address.
 type tlsOffer struct {
@@ -24,7 +25,8 @@ type tlsOffer struct {
 const (
 	// offerAgain is how long what was not taken is left out.
 	offerAgain = 10 * time.Minute
-	// maxDeclined is how many sessions in a row may be declined. A server of several processes may take those of some only.
+	// maxDeclined is how many sessions in a row may be declined. A server of several processes may take those of some
+	// only.
 	maxDeclined = 16
 )
 

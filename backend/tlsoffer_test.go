@@ -7,7 +7,8 @@ import (
 	"time"
 )
 
-// TestTLSOffer leaves out of what is offered in TLS what the server has not taken, for a while and as long as handshakes go well.
+// TestTLSOffer leaves out of what is offered in TLS what the server has not taken, for a while and as long as
+// handshakes go well.
 func TestTLSOffer(t *testing.T) {
 	clock := time.Unix(1_000_000, 0)
 	o := newTLSOffer(nil, "mbx1.example.org", func() time.Time { return clock })

@@ -9,8 +9,8 @@ import (
 	"portico/backend/secret"
 )
 
-// TokenClaim returns a claim of a token that is a JWT (RFC 7519), if that is a text; else "". Nothing is verified: the mailbox server judges the
-// token, so what is returned may only decide where it is asked, and what is counted.
+// TokenClaim returns a claim of a token that is a JWT (RFC 7519), if that is a text; else "". Nothing is verified: the
+// mailbox server judges the token, so what is returned may only decide where it is asked, and what is counted.
 func TokenClaim(token secret.Value, claim string) string {
 	parts := strings.Split(token.Reveal(), ".")
 	if claim == "" || len(parts) != 3 {

@@ -12,8 +12,8 @@ import (
 	"portico/backend/directory"
 )
 
-// MasterSeparator stands between a user and the master user who signs in for them (user*master). Where the proxy signs in that way, a client
-// that may write it could become somebody else.
+// MasterSeparator stands between a user and the master user who signs in for them (user*master). Where the proxy signs
+// in that way, a client that may write it could become somebody else.
 const MasterSeparator = '*'
 
 // maxUserName bounds a user name in bytes, twice what a mail address may have (RFC 5321 section 4.5.3.1).
@@ -26,7 +26,8 @@ var errLongUserName = fmt.Errorf("%w: it is longer than %d bytes", ErrUserName, 
 
 // NameRules say which names can be users', and what their one form is.
 type NameRules struct {
-	// Strict has names follow PRECIS (RFC 8265, UsernameCaseMapped). Without it every name passes that a mailbox server may take.
+	// Strict has names follow PRECIS (RFC 8265, UsernameCaseMapped). Without it every name passes that a mailbox
+	// server may take.
 	Strict bool
 	// NoSeparator refuses names with MasterSeparator.
 	NoSeparator bool
@@ -40,9 +41,10 @@ func Canonical(name, defaultDomain string) (string, error) {
 	return strictRules.Canonical(name, defaultDomain)
 }
 
-// Canonical returns the one form of a user name that routing, limits, penalties and logs use: lower case, in Unicode's NFC, with
-// "@defaultDomain" appended if it has no domain and defaultDomain is not "". The result is its own canonical form. Names that are empty, too long,
-// hold NUL, CR or LF, or do not follow the rules give an error that wraps ErrUserName.
+// Canonical returns the one form of a user name that routing, limits, penalties and logs use: lower case, in Unicode's
+// NFC, with "@defaultDomain" appended if it has no domain and defaultDomain is not "". The result is its own canonical
+// form. Names that are empty, too long, hold NUL, CR or LF, or do not follow the rules give an error that wraps
+// ErrUserName.
 func (r NameRules) Canonical(name, defaultDomain string) (string, error) {
 	switch {
 	case name == "":
@@ -71,8 +73,9 @@ func (r NameRules) Canonical(name, defaultDomain string) (string, error) {
 	return folded, nil
 }
 
-// Canonical returns the one form of a name that a client signs in with, or an operator gives. Where the name is for the mailbox servers alone to
-// judge, every name passes that they may take. Where it is a directory's or a verifier's business, names follow PRECIS.
+// Canonical returns the one form of a name that a client signs in with, or an operator gives. Where the name is for
+// the mailbox servers alone to judge, every name passes that they may take. Where it is a directory's or a verifier's
+// business, names follow PRECIS.
 func (t *Tier) Canonical(name, defaultDomain string) (string, error) {
 	rules := NameRules{
 		Strict:      t.directory != nil || t.mode == directory.ModeMaster,
@@ -96,8 +99,8 @@ func foldAny(name string) (string, error) {
 	return norm.NFC.String(strings.ToLower(norm.NFC.String(name))), nil
 }
 
-// foldStrict folds the parts before and behind the last @ by PRECIS, each by itself: the rules for writing from right to left hold for one part. A
-// user name may have parts between single blanks (RFC 8265 section 3.1).
+// foldStrict folds the parts before and behind the last @ by PRECIS, each by itself: the rules for writing from right
+// to left hold for one part. A user name may have parts between single blanks (RFC 8265 section 3.1).
 func foldStrict(name string) (string, error) {
 	local, domain, hasDomain := name, "", false
 	if i := strings.LastIndexByte(name, '@'); i >= 0 {

@@ -27,7 +27,8 @@ func (v *validator) unwatched() {
 	}
 	if len(names) > 0 {
 		v.warn(v.given("health.mailboxes", "databases"),
-			"no probe opens a mailbox of %s: add health mailboxes, or only the servers are watched", strings.Join(names, ", "))
+			"no probe opens a mailbox of %s: add health mailboxes, or only the servers are watched",
+			strings.Join(names, ", "))
 	}
 }
 
@@ -63,8 +64,10 @@ func (v *validator) fewServers() {
 	if servers > 2 && len(out) == 0 {
 		return
 	}
-	const why = "if two of the %d servers fail, they have a cause in common, and neither is restarted: users of databases " +
-		"that have no copy on another server%s stay out; with health.recovery.common_cause_percent %d, both are restarted"
+	const why = "if two of the %d servers fail, they have a cause in common, and neither is restarted: users of " +
+		"databases " +
+		"that have no copy on another server%s stay out; with health.recovery.common_cause_percent %d, both " +
+		"are restarted"
 	names := ""
 	if len(out) > 0 {
 		names = ", as may be with " + strings.Join(out, ", ") + ","

@@ -68,8 +68,8 @@ type Store struct {
 
 // Relay is what signed-in sessions may use.
 type Relay struct {
-	// ServerBuffer is how much memory the kernel may use for what a mailbox server has sent on one connection and the client has
-	// not taken yet, in bytes. 0 leaves that to the kernel, which then enlarges the buffer as data flows.
+	// ServerBuffer is how much memory the kernel may use for what a mailbox server has sent on one connection and the
+	// client has not taken yet, in bytes. 0 leaves that to the kernel, which then enlarges the buffer as data flows.
 	ServerBuffer Size `yaml:"server_buffer" range:"0..128MB"`
 }
 
@@ -107,12 +107,15 @@ type KeyPair struct {
 
 // Admin is the way in for operators.
 type Admin struct {
-	Socket         string      `yaml:"socket" file:"relative" reload:"no"` // Unix socket of the same HTTP as Address; "" for none
-	Address        string      `yaml:"address" reload:"no"`                // HTTP; "" for none
-	TLS            KeyPair     `yaml:"tls"`                                // for Address
-	TokenFile      string      `yaml:"token_file" file:"relative"`         // bearer token for Address; see ReadToken
-	ReadTokenFile  string      `yaml:"read_token_file" file:"relative"`    // bearer token that reads and changes nothing; "": on loopback everybody reads
-	SocketGroup    string      `yaml:"socket_group" reload:"no"`           // whose members may open Socket; "" for none
+	// Unix socket of the same HTTP as Address; "" for none
+	Socket    string  `yaml:"socket" file:"relative" reload:"no"`
+	Address   string  `yaml:"address" reload:"no"`        // HTTP; "" for none
+	TLS       KeyPair `yaml:"tls"`                        // for Address
+	TokenFile string  `yaml:"token_file" file:"relative"` // bearer token for Address; see ReadToken
+	// bearer token that reads and changes nothing; "": on loopback everybody reads
+	ReadTokenFile string `yaml:"read_token_file" file:"relative"`
+	// whose members may open Socket; "" for none
+	SocketGroup    string      `yaml:"socket_group" reload:"no"`
 	SocketGroupMay SocketRight `yaml:"socket_group_may"`
 	AllowedHosts   []string    `yaml:"allowed_hosts"` // Host headers taken beside loopback names
 }
@@ -170,7 +173,8 @@ func withPort(address string, port int) string {
 
 // Database is a group of mailboxes and the servers that hold a copy of it.
 type Database struct {
-	Copies []string `yaml:"copies"` // names of mailbox servers, in order of preference; the first is active until a move
+	// names of mailbox servers, in order of preference; the first is active until a move
+	Copies []string `yaml:"copies"`
 	// Interchangeable says that all copies are the same mail at all times
 	// (shared storage), so that a sign-in may try the next one.
 	Interchangeable bool `yaml:"interchangeable"`
@@ -328,23 +332,31 @@ type Settings struct {
 	MaxCommandSize       int `yaml:"max_command_size" range:"1024..16384"`       // bytes
 	MaxCommandsPerSecond int `yaml:"max_commands_per_second" range:"0..1000000"` // of one user; 0 is no limit
 	MaxCommandsBurst     int `yaml:"max_commands_burst" range:"1..1000000"`      // of one user at once
-	ProxyTargetPort      int `yaml:"proxy_target_port" range:"1..65535"`         // of mailbox servers whose address has none
+	// of mailbox servers whose address has none
+	ProxyTargetPort int `yaml:"proxy_target_port" range:"1..65535"`
 	// EnforceCertificateErrors refuses a mailbox server whose certificate can not
 	// be verified. Without it such errors are told, and the server is used.
 	EnforceCertificateErrors          bool          `yaml:"enforce_certificate_errors"`
 	PreAuthenticatedConnectionTimeout time.Duration `yaml:"pre_authenticated_connection_timeout" range:"30s..1h"`
 	AuthenticatedConnectionTimeout    time.Duration `yaml:"authenticated_connection_timeout" range:"30s..24h"`
 
-	ProtocolLogEnabled          bool              `yaml:"protocol_log_enabled"`                      // of all sessions
-	LogFileLocation             string            `yaml:"log_file_location" file:"relative"`         // folder; "" is protocol-log in data_dir
-	LogFileRollOverSettings     RollOver          `yaml:"log_file_roll_over_settings"`               // when a new file begins
-	LogPerFileSizeQuota         Size              `yaml:"log_per_file_size_quota"`                   // 0 goes by the setting above, unlimited is one file
-	ProtocolLogAgeQuota         time.Duration     `yaml:"protocol_log_age_quota" range:"0s..87600h"` // older files are deleted; 0 is never
-	ProtocolLogSizeQuota        Size              `yaml:"protocol_log_size_quota"`                   // of all files: the oldest are deleted beyond it
-	ProtocolLogCompress         bool              `yaml:"protocol_log_compress"`                     // files that are done
-	ProtocolLogFormat           ProtocolLogFormat `yaml:"protocol_log_format"`
-	ProtocolLogHashUsers        bool              `yaml:"protocol_log_hash_users"`        // users are shown as a hash
-	ProtocolLogShortenAddresses bool              `yaml:"protocol_log_shorten_addresses"` // of clients the network is shown
+	ProtocolLogEnabled bool `yaml:"protocol_log_enabled"` // of all sessions
+	// folder; "" is protocol-log in data_dir
+	LogFileLocation string `yaml:"log_file_location" file:"relative"`
+	// when a new file begins
+	LogFileRollOverSettings RollOver `yaml:"log_file_roll_over_settings"`
+	// 0 goes by the setting above, unlimited is one file
+	LogPerFileSizeQuota Size `yaml:"log_per_file_size_quota"`
+	// older files are deleted; 0 is never
+	ProtocolLogAgeQuota time.Duration `yaml:"protocol_log_age_quota" range:"0s..87600h"`
+	// of all files: the oldest are deleted beyond it
+	ProtocolLogSizeQuota Size `yaml:"protocol_log_size_quota"`
+	// files that are done
+	ProtocolLogCompress  bool              `yaml:"protocol_log_compress"`
+	ProtocolLogFormat    ProtocolLogFormat `yaml:"protocol_log_format"`
+	ProtocolLogHashUsers bool              `yaml:"protocol_log_hash_users"` // users are shown as a hash
+	// of clients the network is shown
+	ProtocolLogShortenAddresses bool `yaml:"protocol_log_shorten_addresses"`
 }
 
 // Breaker says when a mailbox server that fails is left alone for a while, so
@@ -361,8 +373,9 @@ type Penalties struct {
 	First   time.Duration `yaml:"first" range:"0s..1m"`
 	Longest time.Duration `yaml:"longest" range:"0s..5m"`
 	Forget  time.Duration `yaml:"forget" range:"1s..24h"` // after the last failure
-	Exempt  []string      `yaml:"exempt"`                 // client networks whose addresses count no failures, nor guesses against all users
-	Guesses Guesses       `yaml:"guesses"`
+	// client networks whose addresses count no failures, nor guesses against all users
+	Exempt  []string `yaml:"exempt"`
+	Guesses Guesses  `yaml:"guesses"`
 }
 
 // Guesses bound how many wrong credentials are judged: of one client address
@@ -377,10 +390,12 @@ type Guesses struct {
 
 // Timeouts bound the steps of setting a session up.
 type Timeouts struct {
-	Connect        time.Duration `yaml:"connect" range:"100ms..5m"`         // TCP connect to one address of a mailbox server
-	Handshake      time.Duration `yaml:"handshake" range:"100ms..5m"`       // one TLS handshake, on either side
-	ServerGreeting time.Duration `yaml:"server_greeting" range:"100ms..5m"` // a mailbox server's greeting and capabilities
-	ServerSignin   time.Duration `yaml:"server_signin" range:"100ms..5m"`   // a mailbox server's answer to the sign-in
+	// TCP connect to one address of a mailbox server
+	Connect   time.Duration `yaml:"connect" range:"100ms..5m"`
+	Handshake time.Duration `yaml:"handshake" range:"100ms..5m"` // one TLS handshake, on either side
+	// a mailbox server's greeting and capabilities
+	ServerGreeting time.Duration `yaml:"server_greeting" range:"100ms..5m"`
+	ServerSignin   time.Duration `yaml:"server_signin" range:"100ms..5m"` // a mailbox server's answer to the sign-in
 }
 
 // Log is the program's own log, not the protocol log.

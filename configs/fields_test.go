@@ -42,7 +42,8 @@ func TestFormatDuration(t *testing.T) {
 }
 
 func TestParent(t *testing.T) {
-	for _, keys := range [][]string{{"a"}, {"a", "b"}, {"a", "b.c", "d"}, {"a", `b."c`, "d.e"}, {"a", `."`}, {"a", ""}} {
+	for _, keys := range [][]string{{"a"}, {"a", "b"}, {"a", "b.c", "d"}, {"a", `b."c`, "d.e"}, {"a", `."`},
+		{"a", ""}} {
 		path := ""
 		for _, key := range keys {
 			outer := path
@@ -100,7 +101,8 @@ func TestSettingsRefused(t *testing.T) {
 		{"max_command_size", "20000", "settings.max_command_size: must lie in 1024..16384, is 20000"},
 		{"MaxConnections", "many", `settings.max_connections: must be a whole number, is "many"`},
 		{"banner", "a\r\nb", "settings.banner: must be one line of printable ASCII"},
-		{"login_type", "none", `settings.login_type: must be one of plain_text_login, plain_text_authentication, secure_login, is "none"`},
+		{"login_type", "none",
+			`settings.login_type: must be one of plain_text_login, plain_text_authentication, secure_login, is "none"`},
 	} {
 		changed, err := s.With(test.name, test.text)
 		if err == nil || err.Error() != test.want {

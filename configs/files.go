@@ -81,7 +81,8 @@ func (v *validator) certificates() {
 	if a := v.c.Admin.TLS; a.Cert != "" && a.Key != "" {
 		v.pair("admin.tls", a)
 	}
-	for path, file := range map[string]string{"admin.token_file": v.c.Admin.TokenFile, "admin.read_token_file": v.c.Admin.ReadTokenFile} {
+	for path, file := range map[string]string{"admin.token_file": v.c.Admin.TokenFile,
+		"admin.read_token_file": v.c.Admin.ReadTokenFile} {
 		if file == "" {
 			continue
 		}

@@ -101,7 +101,8 @@ func (v *validator) escalate() {
 	of := v.c.Health.Escalate
 	if am := of.Alertmanager; am.URL != "" {
 		if u, err := url.Parse(am.URL); err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
-			v.fail(join(alertmanager, "url"), "must be an http or https URL such as https://alertmanager:9093/api/v2/alerts")
+			v.fail(join(alertmanager, "url"),
+				"must be an http or https URL such as https://alertmanager:9093/api/v2/alerts")
 		}
 		v.authorities(join(alertmanager, "ca"), am.CA)
 		if am.TokenFile != "" {

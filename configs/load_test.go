@@ -55,7 +55,8 @@ func TestSmallest(t *testing.T) {
 	want.Listeners = []Listener{{Address: "0.0.0.0:143", TLS: TLSStartTLS}, {Address: "0.0.0.0:993", TLS: TLSImplicit}}
 	want.TLS.Certificates = []Certificate{{Cert: dir + "/mail.crt", Key: dir + "/mail.key"}}
 	want.MailboxServers = map[string]MailboxServer{
-		"mbx1": {Address: "10.0.0.11:993", TLS: TLSImplicit, CA: dir + "/ca.crt", ProxyProtocol: ProxyProtocolNone, ActivationPolicy: PolicyUnrestricted},
+		"mbx1": {Address: "10.0.0.11:993", TLS: TLSImplicit, CA: dir + "/ca.crt", ProxyProtocol: ProxyProtocolNone,
+			ActivationPolicy: PolicyUnrestricted},
 	}
 	want.Databases = map[string]Database{"db1": {Copies: []string{"mbx1"}, Activate: Hook{Timeout: time.Minute}}}
 	want.Loops = 2
@@ -68,7 +69,8 @@ func TestEverything(t *testing.T) {
 	pair := KeyPair{dir + "/mail.crt", dir + "/mail.key"}
 	same(t, c, &Config{
 		Listeners: []Listener{{Address: "[::]:143", TLS: TLSStartTLS}, {Address: ":993", TLS: TLSImplicit}},
-		TLS:       TLS{Certificates: []Certificate{{Cert: pair.Cert, Key: pair.Key}, {Cert: pair.Cert, Key: pair.Key}}, MinVersion: TLS13},
+		TLS: TLS{Certificates: []Certificate{{Cert: pair.Cert, Key: pair.Key}, {Cert: pair.Cert, Key: pair.Key}},
+			MinVersion: TLS13},
 		Admin: Admin{
 			Socket: dir + "/run/admin.sock", Address: "0.0.0.0:8143", TLS: pair,
 			TokenFile: dir + "/admin.token", AllowedHosts: []string{"portico.example.org", "192.0.2.1"},
@@ -77,21 +79,27 @@ func TestEverything(t *testing.T) {
 		MailboxServers: map[string]MailboxServer{
 			"mbx1.example.org": {
 				Addresses: []string{"10.0.0.11:993", "[2001:db8::11]:993"}, TLS: TLSImplicit,
-				CA: dir + "/ca.crt", ServerName: "mbx1.example.org", TrustedID: true, ProxyProtocol: ProxyProtocolNone, ActivationPolicy: PolicyUnrestricted,
+				CA: dir + "/ca.crt", ServerName: "mbx1.example.org", TrustedID: true, ProxyProtocol: ProxyProtocolNone,
+				ActivationPolicy: PolicyUnrestricted,
 			},
-			"2": {Address: "mbx2.example.org:143", TLS: TLSStartTLS, ProxyProtocol: ProxyProtocolNone, ActivationPolicy: PolicyUnrestricted},
+			"2": {Address: "mbx2.example.org:143", TLS: TLSStartTLS, ProxyProtocol: ProxyProtocolNone,
+				ActivationPolicy: PolicyUnrestricted},
 		},
 		Databases: map[string]Database{
-			"db1": {Copies: []string{"mbx1.example.org", "2"}, Interchangeable: true, Activate: Hook{Timeout: time.Minute}},
+			"db1": {Copies: []string{"mbx1.example.org", "2"}, Interchangeable: true,
+				Activate: Hook{Timeout: time.Minute}},
 			"db2": {Copies: []string{"2"}, Activate: Hook{Timeout: time.Minute}},
 		},
-		Routing: RoutingHash, Signin: Default().Signin, Breaker: Default().Breaker, Pace: Default().Pace, Directory: Default().Directory, Penalties: Default().Penalties, Health: Default().Health,
+		Routing: RoutingHash, Signin: Default().Signin, Breaker: Default().Breaker, Pace: Default().Pace,
+		Directory: Default().Directory, Penalties: Default().Penalties, Health: Default().Health,
 		Settings: Settings{
 			LoginType: PlainTextAuthentication, Banner: "Welcome to example.org.",
 			MaxConnections: 20000, MaxConnectionFromSingleIP: 100, MaxConnectionsPerUser: 32,
-			MaxUnauthenticatedConnections: 500, MaxUnauthenticatedConnectionsFromSingleIP: 1000, MaxCommandSize: 16384, MaxCommandsBurst: 200, ProxyTargetPort: 993, EnforceCertificateErrors: true,
+			MaxUnauthenticatedConnections: 500, MaxUnauthenticatedConnectionsFromSingleIP: 1000, MaxCommandSize: 16384,
+			MaxCommandsBurst: 200, ProxyTargetPort: 993, EnforceCertificateErrors: true,
 			PreAuthenticatedConnectionTimeout: 30 * time.Second, AuthenticatedConnectionTimeout: 24 * time.Hour,
-			ProtocolLogEnabled: true, LogFileLocation: dir + "/rows", LogFileRollOverSettings: Weekly, LogPerFileSizeQuota: 100 << 20,
+			ProtocolLogEnabled: true, LogFileLocation: dir + "/rows", LogFileRollOverSettings: Weekly,
+			LogPerFileSizeQuota: 100 << 20,
 			ProtocolLogAgeQuota: 48 * time.Hour, ProtocolLogSizeQuota: Unlimited, ProtocolLogFormat: ProtocolLogJSON,
 			ProtocolLogHashUsers: true, ProtocolLogShortenAddresses: true,
 		},
@@ -122,7 +130,8 @@ func TestParseTooLarge(t *testing.T) {
 // TestPositions: line ends, comments, blank lines and wide letters do not shift
 // what a problem points at.
 func TestPositions(t *testing.T) {
-	lines := []string{"# ünï", "admin:", "  # c", `  socket: "ü"`, "", "  adress: x # ü", `settings: {banner: "üü", bannr: x}`, "logg: 1"}
+	lines := []string{"# ünï", "admin:", "  # c", `  socket: "ü"`, "", "  adress: x # ü",
+		`settings: {banner: "üü", bannr: x}`, "logg: 1"}
 	want := `x.yaml:6:3: admin.adress: unknown key; did you mean address?
 x.yaml:7:26: settings.bannr: unknown key; did you mean banner?
 x.yaml:8:1: logg: unknown key; did you mean log?`
@@ -138,7 +147,8 @@ x.yaml:8:1: logg: unknown key; did you mean log?`
 func TestValidateWithoutFile(t *testing.T) {
 	c := Default()
 	c.Listeners = []Listener{{Address: "127.0.0.1:143", TLS: "maybe"}}
-	c.MailboxServers = map[string]MailboxServer{"a": {Address: "127.0.0.1:993", TLS: TLSImplicit, ProxyProtocol: ProxyProtocolNone, ActivationPolicy: PolicyUnrestricted}}
+	c.MailboxServers = map[string]MailboxServer{"a": {Address: "127.0.0.1:993", TLS: TLSImplicit,
+		ProxyProtocol: ProxyProtocolNone, ActivationPolicy: PolicyUnrestricted}}
 	c.Databases = map[string]Database{"d": {Copies: []string{"a"}, Activate: Hook{Timeout: time.Minute}}}
 	c.TLS.Certificates = []Certificate{{}}
 	got := c.Validate().Error()

@@ -94,9 +94,12 @@ func defaultRecovery() Recovery {
 			AverageCommandTime: []RecoveryStep{StepRestartService, StepEscalate},
 		},
 		Throttle: Throttles{
-			RestartService:  Throttle{Between: 10 * time.Minute, InAnHour: 2, InADay: 4, GroupBetween: time.Minute, GroupInADay: 12},
-			Failover:        Throttle{Between: 30 * time.Minute, InAnHour: 1, InADay: 3, GroupBetween: time.Minute, GroupInADay: 12},
-			RestartServer:   Throttle{Between: 6 * time.Hour, InAnHour: 1, InADay: 1, GroupBetween: 30 * time.Minute, GroupInADay: 4},
+			RestartService: Throttle{Between: 10 * time.Minute, InAnHour: 2, InADay: 4, GroupBetween: time.Minute,
+				GroupInADay: 12},
+			Failover: Throttle{Between: 30 * time.Minute, InAnHour: 1, InADay: 3, GroupBetween: time.Minute,
+				GroupInADay: 12},
+			RestartServer: Throttle{Between: 6 * time.Hour, InAnHour: 1, InADay: 1, GroupBetween: 30 * time.Minute,
+				GroupInADay: 4},
 			ProtocolLog:     Throttle{InAnHour: 6, InADay: 24, GroupInADay: 100},
 			RestartFrontEnd: Throttle{Between: 10 * time.Minute, InAnHour: 2, InADay: 6, GroupInADay: 6},
 			OutOfService:    Throttle{Between: 10 * time.Minute, InAnHour: 2, InADay: 6, GroupInADay: 6},
@@ -110,11 +113,14 @@ func (v *validator) recovery() {
 	v.hook("health.recovery.restart_service", of.RestartService)
 	v.hook("health.recovery.restart_server", of.RestartServer)
 	for name, steps := range map[string][]RecoveryStep{
-		"self_test": of.Ladders.SelfTest, "deep_test": of.Ladders.DeepTest, "proxy_test": of.Ladders.ProxyTest, "ctp": of.Ladders.CTP,
-		"sign_ins": of.Ladders.SignIns, "requests_queued": of.Ladders.RequestsQueued, "average_command_time": of.Ladders.AverageCommandTime,
+		"self_test": of.Ladders.SelfTest, "deep_test": of.Ladders.DeepTest, "proxy_test": of.Ladders.ProxyTest,
+		"ctp":      of.Ladders.CTP,
+		"sign_ins": of.Ladders.SignIns, "requests_queued": of.Ladders.RequestsQueued,
+		"average_command_time": of.Ladders.AverageCommandTime,
 	} {
 		if len(steps) > maxSteps {
-			v.failKey(join("health.recovery.ladders", name), "%s", fmt.Sprintf("has %d steps; there may be %d", len(steps), maxSteps))
+			v.failKey(join("health.recovery.ladders", name), "%s",
+				fmt.Sprintf("has %d steps; there may be %d", len(steps), maxSteps))
 		}
 	}
 }
@@ -124,5 +130,6 @@ const maxSteps = 16
 
 func (RecoveryMode) choices() []string { return texts(RecoveryAct, RecoveryDryRun, RecoveryOff) }
 func (RecoveryStep) choices() []string {
-	return texts(StepRestartService, StepFailover, StepRestartServer, StepProtocolLog, StepRestartFrontEnd, StepOutOfService, StepEscalate)
+	return texts(StepRestartService, StepFailover, StepRestartServer, StepProtocolLog, StepRestartFrontEnd,
+		StepOutOfService, StepEscalate)
 }

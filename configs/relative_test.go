@@ -27,7 +27,8 @@ health: {mailboxes: {db1: {user: health, password_file: health.password}}}
 		t.Fatal(err)
 	}
 	hook := c.Databases["db1"].Activate
-	for _, path := range []string{c.MailboxServers["mbx1"].CA, hook.CA, hook.TokenFile, c.Health.Mailboxes["db1"].PasswordFile} {
+	for _, path := range []string{c.MailboxServers["mbx1"].CA, hook.CA, hook.TokenFile,
+		c.Health.Mailboxes["db1"].PasswordFile} {
 		if filepath.Dir(path) != dir {
 			t.Errorf("%s does not lie beside the configuration", path)
 		}

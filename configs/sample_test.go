@@ -23,7 +23,8 @@ func TestSample(t *testing.T) {
 	}
 	want := Default()
 	want.Listeners, want.TLS.Certificates = c.Listeners, c.TLS.Certificates
-	want.MailboxServers = map[string]MailboxServer{"mbx1": {Address: "10.0.0.11:993", TLS: TLSImplicit, ProxyProtocol: ProxyProtocolNone, ActivationPolicy: PolicyUnrestricted}}
+	want.MailboxServers = map[string]MailboxServer{"mbx1": {Address: "10.0.0.11:993", TLS: TLSImplicit,
+		ProxyProtocol: ProxyProtocolNone, ActivationPolicy: PolicyUnrestricted}}
 	want.Databases = map[string]Database{"db1": {Copies: []string{"mbx1"}, Activate: Hook{Timeout: time.Minute}}}
 	same(t, c, want)
 }
@@ -72,7 +73,8 @@ func TestReference(t *testing.T) {
 		}
 	}
 	for _, key := range Keys() {
-		want := []string{key.Type, code(key.Default), code(key.Range), map[bool]string{true: "yes", false: "no"}[key.Reload]}
+		want := []string{key.Type, code(key.Default), code(key.Range),
+			map[bool]string{true: "yes", false: "no"}[key.Reload]}
 		if got := rows[key.Path]; !reflect.DeepEqual(got, want) {
 			t.Errorf("row of `%s` is %q, want %q", key.Path, got, want)
 		}

@@ -4,7 +4,8 @@ import "testing"
 
 func TestSize(t *testing.T) {
 	for text, want := range map[string]Size{
-		"0": 0, "1": 1, "65537": 65537, "64KB": 64 << 10, "10mb": 10 << 20, "1 GB": 1 << 30, "2TB": 2 << 40, "unlimited": Unlimited, "Unlimited": Unlimited,
+		"0": 0, "1": 1, "65537": 65537, "64KB": 64 << 10, "10mb": 10 << 20, "1 GB": 1 << 30, "2TB": 2 << 40,
+		"unlimited": Unlimited, "Unlimited": Unlimited,
 	} {
 		got, err := ParseSize(text)
 		if err != nil || got != want {

@@ -150,7 +150,8 @@ func scalarOf(node ast.Node, into reflect.Value) (string, bool) {
 	case *ast.FloatNode:
 		return n.Token.Value, closed
 	case *ast.IntegerNode:
-		return n.Token.Value, closed || into.Kind() == reflect.Int || into.Type() == durationType || into.Type() == sizeType
+		return n.Token.Value, closed || into.Kind() == reflect.Int || into.Type() == durationType ||
+			into.Type() == sizeType
 	case *ast.BoolNode:
 		return n.Token.Value, into.Kind() == reflect.Bool
 	default:

@@ -2,8 +2,8 @@ package configs
 
 import "strings"
 
-// withoutUserInfo takes the user parts of URLs out of a message: passwords may stand in them, and messages reach logs and terminals. An URL
-// that was taken for a path has one slash less.
+// withoutUserInfo takes the user parts of URLs out of a message: passwords may stand in them, and messages reach logs
+// and terminals. An URL that was taken for a path has one slash less.
 func withoutUserInfo(message string) string {
 	var out strings.Builder
 	for {

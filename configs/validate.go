@@ -102,7 +102,8 @@ func (v *validator) field(f field) {
 
 func (v *validator) enforcing() {
 	if !v.c.Settings.EnforceCertificateErrors {
-		v.warn("settings.enforce_certificate_errors", "a mailbox server's certificate is looked at and not enforced: anybody on the way can pose as the server")
+		v.warn("settings.enforce_certificate_errors",
+			"a mailbox server's certificate is looked at and not enforced: anybody on the way can pose as the server")
 	}
 }
 
@@ -132,8 +133,11 @@ func (v *validator) signin() {
 		v.fail("signin.master.user", "is missing: mode master signs in with it")
 	case master.User != "" && master.PasswordFile == "":
 		v.fail("signin.master.password_file", "is missing: the master's password is read from it")
-	case v.c.Signin.Mode == SigninMaster && len(v.c.Directory.Verify) == 0 && v.c.TLS.ClientCA == "" && !v.unread("directory.verify"):
-		v.fail("signin.mode", "master lets in whom Portico has verified: name in directory.verify who judges passwords, or a tls.client_ca")
+	case v.c.Signin.Mode == SigninMaster && len(v.c.Directory.Verify) == 0 && v.c.TLS.ClientCA == "" &&
+		!v.unread("directory.verify"):
+		v.fail("signin.mode",
+			"master lets in whom Portico has verified: name in directory.verify who judges passwords, or a "+
+				"tls.client_ca")
 	case v.c.Signin.Mode != SigninMaster && v.c.TLS.ClientCA != "":
 		v.warn("tls.client_ca", "certificates sign nobody in without signin.mode master")
 	}
@@ -170,6 +174,7 @@ var (
 
 func (v *validator) name(path, name string) {
 	if !itemName.MatchString(name) {
-		v.failKey(path, "a name has 1 to 64 letters, digits, dots, dashes and underscores and begins with a letter or digit")
+		v.failKey(path,
+			"a name has 1 to 64 letters, digits, dots, dashes and underscores and begins with a letter or digit")
 	}
 }

@@ -30,7 +30,8 @@ func (v *validator) directory() {
 	for i, verifier := range v.c.Directory.Verify {
 		path := item("directory.verify", i)
 		v.oneOf(path, map[string]bool{
-			"file": verifier.File != "", "http": len(verifier.HTTP.URLs) > 0, "sql": verifier.SQL.given(), "ldap": verifier.LDAP.given(),
+			"file": verifier.File != "", "http": len(verifier.HTTP.URLs) > 0, "sql": verifier.SQL.given(),
+			"ldap": verifier.LDAP.given(),
 		})
 		v.readable(join(path, "file"), verifier.File)
 		v.secret(join(path, "file"), verifier.File)
@@ -95,7 +96,8 @@ func (v *validator) httpDirectory(path string, of HTTPDirectory) {
 		case err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https":
 			v.fail(item(join(path, "urls"), i), "must be an URL of http or https, is %q", text)
 		case u.Scheme == "http" && !loopback(net.JoinHostPort(u.Hostname(), "80")):
-			v.warn(item(join(path, "urls"), i), "what is asked there, passwords too if send_password is on, travels unencrypted")
+			v.warn(item(join(path, "urls"), i),
+				"what is asked there, passwords too if send_password is on, travels unencrypted")
 		}
 	}
 	if (of.SecretHeader == "") != (of.SecretFile == "") {
@@ -144,7 +146,8 @@ func (v *validator) sqlDirectory(path string, of SQLDirectory) {
 	}
 	v.password(join(path, "dsn_file"), of.DSNFile)
 	dsn, _ := ReadPassword(of.DSNFile)
-	for _, open := range []string{"sslmode=disable", "sslmode=allow", "sslmode=prefer", "sslmode=require", "tls=false", "tls=preferred", "tls=skip-verify"} {
+	for _, open := range []string{"sslmode=disable", "sslmode=allow", "sslmode=prefer", "sslmode=require", "tls=false",
+		"tls=preferred", "tls=skip-verify"} {
 		if strings.Contains(dsn, open) && !strings.Contains(dsn, "127.0.0.1") && !strings.Contains(dsn, "localhost") {
 			v.warn(join(path, "dsn_file"), "%s: anybody on the way can pose as the database", open)
 		}

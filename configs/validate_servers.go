@@ -23,7 +23,8 @@ func (v *validator) mailboxServers() {
 			v.warn(join(path, "tls"), "passwords and mail travel to this server unencrypted")
 		}
 		if server.InsecureSkipVerify {
-			v.warn(join(path, "insecure_skip_verify"), "anybody on the way can pose as this server and read every password")
+			v.warn(join(path, "insecure_skip_verify"),
+				"anybody on the way can pose as this server and read every password")
 		}
 		for i, source := range server.SourceAddresses {
 			if _, err := netip.ParseAddr(source); err != nil {
@@ -63,8 +64,11 @@ func (v *validator) databases() {
 	if len(names) == 0 {
 		v.failKey("databases", "there is none: users need a database that holds their mail")
 	}
-	if len(names) > 1 && v.c.Routing == RoutingSingle && len(v.c.Directory.Sources) == 0 && !v.unread("routing") && !v.unread("directory.sources") {
-		v.fail(v.given("routing", "databases"), "routing single wants exactly one database, but there are %d (%s); directory says who is where, hash spreads users over them",
+	if len(names) > 1 && v.c.Routing == RoutingSingle && len(v.c.Directory.Sources) == 0 && !v.unread("routing") &&
+		!v.unread("directory.sources") {
+		v.fail(v.given("routing", "databases"),
+			"routing single wants exactly one database, but there are %d (%s); directory says who is where, hash "+
+				"spreads users over them",
 			len(names), strings.Join(names, ", "))
 	}
 	for _, name := range names {

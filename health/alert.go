@@ -11,16 +11,19 @@ type Alert struct {
 	Cause      string     `json:"cause"` // the dependency, and the mailbox server or target unless it is everybody's
 	Dependency Dependency `json:"dependency"`
 	Mailbox    string     `json:"mailbox,omitempty"`
-	Servers    []string   `json:"servers,omitempty"` // that have the cause in common, sorted; empty unless mailbox servers have
-	Since      time.Time  `json:"since"`
-	Monitors   []string   `json:"monitors"` // identities, sorted
-	Error      string     `json:"error"`    // of the first of them
-	Ended      time.Time  `json:"ended,omitzero"`
-	Bundle     string     `json:"bundle,omitempty"`    // the file with all that was known when it began
-	Unwatched  bool       `json:"unwatched,omitempty"` // it has ended since monitors are Disabled or Repairing, not since all is well
-	Tried      []string   `json:"tried,omitempty"`     // what recovery has done about it, a line for each step
-	Notice     bool       `json:"-"`                   // nobody has to do anything: it is over, and this is what was done
-	Again      bool       `json:"-"`                   // whoever gets it has got it before
+	// that have the cause in common, sorted; empty unless mailbox servers have
+	Servers  []string  `json:"servers,omitempty"`
+	Since    time.Time `json:"since"`
+	Monitors []string  `json:"monitors"` // identities, sorted
+	Error    string    `json:"error"`    // of the first of them
+	Ended    time.Time `json:"ended,omitzero"`
+	Bundle   string    `json:"bundle,omitempty"` // the file with all that was known when it began
+	// it has ended since monitors are Disabled or Repairing, not since all is well
+	Unwatched bool     `json:"unwatched,omitempty"`
+	Tried     []string `json:"tried,omitempty"` // what recovery has done about it, a line for each step
+	// nobody has to do anything: it is over, and this is what was done
+	Notice bool `json:"-"`
+	Again  bool `json:"-"` // whoever gets it has got it before
 }
 
 // Lasts says whether somebody has to do something about it still.

@@ -6,13 +6,15 @@ import (
 	"time"
 )
 
-// An alert's text says what is at fault, since when and until when, at which mailbox server, what was tried, and what to
-// look at; and leaves out what is not known.
+// An alert's text says what is at fault, since when and until when, at which mailbox server, what was tried, and what
+// to look at; and leaves out what is not known.
 func TestAlertText(t *testing.T) {
 	a := Alert{
-		Cause: "Networking of mbx1", Mailbox: "mbx1", Since: time.Unix(1e9, 0), Error: "refused", Bundle: "/data/b.tar",
-		Tried:    []string{"RestartService", "ServerFailover"},
-		Monitors: []string{"IMAP.Protocol/ImapSelfTestMonitor/mbx1", "IMAP.Proxy/ImapProxyTestMonitor", "IMAP/RequestsQueuedGt500Monitor/mbx1"},
+		Cause: "Networking of mbx1", Mailbox: "mbx1", Since: time.Unix(1e9, 0), Error: "refused",
+		Bundle: "/data/b.tar",
+		Tried:  []string{"RestartService", "ServerFailover"},
+		Monitors: []string{"IMAP.Protocol/ImapSelfTestMonitor/mbx1", "IMAP.Proxy/ImapProxyTestMonitor",
+			"IMAP/RequestsQueuedGt500Monitor/mbx1"},
 	}
 	const begin = `IMAP: Networking of mbx1 is at fault: ` +
 		`IMAP.Protocol/ImapSelfTestMonitor/mbx1, IMAP.Proxy/ImapProxyTestMonitor, IMAP/RequestsQueuedGt500Monitor/mbx1
@@ -43,7 +45,8 @@ Look at it, and at what was tried:
 		t.Errorf("when it is over it says\n%s", got)
 	}
 	notice := Alert{Cause: "db1 has moved", Since: time.Unix(1e9, 0), Notice: true}
-	const short = "IMAP: db1 has moved\n\nSince: 2001-09-09T01:46:40Z\n\nLook at it, and at what was tried:\n  portico health recovery\n"
+	const short = "IMAP: db1 has moved\n\nSince: 2001-09-09T01:46:40Z\n\nLook at it, and at what was tried:\n  " +
+		"portico health recovery\n"
 	if got := notice.Message(); got != short {
 		t.Errorf("a notice says\n%s", got)
 	}

@@ -16,7 +16,8 @@ import (
 	"portico/backend/backendtest/testkit"
 )
 
-// A real Alertmanager, with the configuration that people copy, takes an alert, has the right one told of it, and knows when it is over.
+// A real Alertmanager, with the configuration that people copy, takes an alert, has the right one told of it, and
+// knows when it is over.
 func TestRealAlertmanager(t *testing.T) {
 	testkit.Need(t, "prometheus-alertmanager")
 	told := make(chan string, 10)
@@ -29,7 +30,8 @@ func TestRealAlertmanager(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	own := strings.NewReplacer("http://127.0.0.1:9094", pager.URL, "group_wait: 30s", "group_wait: 0s").Replace(string(config))
+	own := strings.NewReplacer("http://127.0.0.1:9094", pager.URL, "group_wait: 30s",
+		"group_wait: 0s").Replace(string(config))
 	if !strings.Contains(own, pager.URL) || !strings.Contains(own, "group_wait: 0s") {
 		t.Fatalf("the configuration has changed: %s", config)
 	}
@@ -40,7 +42,8 @@ func TestRealAlertmanager(t *testing.T) {
 	}
 	address := "127.0.0.1:" + testkit.FreePort(t)
 	var log bytes.Buffer
-	cmd := exec.Command("prometheus-alertmanager", "--config.file="+file, "--storage.path="+dir, "--web.listen-address="+address, "--cluster.listen-address=")
+	cmd := exec.Command("prometheus-alertmanager", "--config.file="+file, "--storage.path="+dir,
+		"--web.listen-address="+address, "--cluster.listen-address=")
 	cmd.Stdout, cmd.Stderr = &log, &log
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
@@ -62,7 +65,8 @@ func TestRealAlertmanager(t *testing.T) {
 		body, _ := io.ReadAll(response.Body)
 		return response.StatusCode, body
 	}
-	testkit.Eventually(t, "Alertmanager is ready", func() bool { status, _ := get("/-/ready"); return status == http.StatusOK })
+	testkit.Eventually(t, "Alertmanager is ready",
+		func() bool { status, _ := get("/-/ready"); return status == http.StatusOK })
 
 	active := func() (causes []string) {
 		_, body := get("/api/v2/alerts?active=true")
@@ -88,7 +92,9 @@ func TestRealAlertmanager(t *testing.T) {
 	testkit.Eventually(t, "the alert is there", func() bool { return len(active()) == 1 })
 	select {
 	case page := <-told:
-		if !strings.Contains(page, `"alertname":"PorticoHealth"`) || !strings.Contains(page, `"cause":"Networking of mbx1"`) || !strings.Contains(page, `"receiver":"at-night"`) {
+		if !strings.Contains(page, `"alertname":"PorticoHealth"`) ||
+			!strings.Contains(page, `"cause":"Networking of mbx1"`) ||
+			!strings.Contains(page, `"receiver":"at-night"`) {
 			t.Error(page)
 		}
 	case <-time.After(testkit.Patience):

@@ -68,8 +68,8 @@ func (b Back) account(run *Run, database string) (a account, err error) {
 	return a, err
 }
 
-// SelfTest is ImapSelfTestProbe: the server answers and signs in. No mailbox is touched. Where there is no health mailbox to sign in to, it
-// has to answer.
+// SelfTest is ImapSelfTestProbe: the server answers and signs in. No mailbox is touched. Where there is no health
+// mailbox to sign in to, it has to answer.
 func (b Back) SelfTest(server string) func(context.Context, *Run) error {
 	return func(ctx context.Context, run *Run) error {
 		run.Mailbox = server
@@ -113,7 +113,8 @@ func (b Back) open(ctx context.Context, run *Run, server, database string) (*bac
 	if err != nil {
 		return nil, failure(Authentication, "account", err)
 	}
-	link, err := b.Tier().Open(ctx, server, backend.OpenRequest{User: a.user, Password: a.password, Step: func(phase string, d time.Duration) { run.Took(phase, d) }})
+	link, err := b.Tier().Open(ctx, server, backend.OpenRequest{User: a.user, Password: a.password,
+		Step: func(phase string, d time.Duration) { run.Took(phase, d) }})
 	if err != nil {
 		return nil, b.explain(ctx, run, a, database, server, err)
 	}
@@ -131,8 +132,8 @@ func newOverheard(ctx context.Context, link *backend.Link) *overheard {
 	return o
 }
 
-// DeepTest is ImapDeepTestProbe: the database's mailbox is opened and read, on the server with the active copy. With writes, some runs also
-// write there; see writing.
+// DeepTest is ImapDeepTestProbe: the database's mailbox is opened and read, on the server with the active copy. With
+// writes, some runs also write there; see writing.
 func (b Back) DeepTest(database string, writes bool) func(context.Context, *Run) error {
 	w := newWriting()
 	return func(ctx context.Context, run *Run) error {
@@ -147,8 +148,8 @@ func (b Back) DeepTest(database string, writes bool) func(context.Context, *Run)
 	}
 }
 
-// CopyTest is ImapCopyTestProbe: DeepTest of a copy that is not active, where the health mailbox can be read there. It has nothing to look at while
-// the copy is active.
+// CopyTest is ImapCopyTestProbe: DeepTest of a copy that is not active, where the health mailbox can be read there. It
+// has nothing to look at while the copy is active.
 func (b Back) CopyTest(database, server string) func(context.Context, *Run) error {
 	return func(ctx context.Context, run *Run) error {
 		if active, ok := b.Tier().ActiveManager().Active(database); !ok || active == server {
@@ -161,9 +162,10 @@ func (b Back) CopyTest(database, server string) func(context.Context, *Run) erro
 // ReadCopy reads the mail of a database's copy on a server, active or not, as DeepTest does. It tells nobody.
 func (b Back) ReadCopy(ctx context.Context, database, server string, timeout time.Duration) error {
 	b.Read = nil
-	probe := &Probe{HealthSet: SetProtocol, Name: ImapCopyTestProbe, Target: database + "@" + server, Run: func(ctx context.Context, run *Run) error {
-		return b.readOn(ctx, run, database, server, nil)
-	}}
+	probe := &Probe{HealthSet: SetProtocol, Name: ImapCopyTestProbe, Target: database + "@" + server,
+		Run: func(ctx context.Context, run *Run) error {
+			return b.readOn(ctx, run, database, server, nil)
+		}}
 	result := probe.execute(ctx, timeout, time.Now, new(Run))
 	if result == nil || result.Type == Succeeded {
 		return nil
@@ -193,8 +195,8 @@ func (b Back) readOn(ctx context.Context, run *Run, database, server string, w *
 	return err
 }
 
-// readMailbox opens the mailbox that a client is signed in to, reads a message of it, if it has one, and signs out. Before it signs out, w
-// writes there; nil writes nothing.
+// readMailbox opens the mailbox that a client is signed in to, reads a message of it, if it has one, and signs out.
+// Before it signs out, w writes there; nil writes nothing.
 func readMailbox(o *overheard, client *imapclient.Client, run *Run, w *writing) error {
 	run.Step("select")
 	selected, err := client.Select("INBOX", &imap.SelectOptions{ReadOnly: true}).Wait()

@@ -23,8 +23,8 @@ func (m *Monitor) Scope() Scope {
 	return ScopeServer
 }
 
-// ServerOf returns the mailbox server that a monitor looks at: where it failed, if it fails, else where its database is active. It returns ""
-// if there is none. active says where a database is active, "" if nowhere.
+// ServerOf returns the mailbox server that a monitor looks at: where it failed, if it fails, else where its database
+// is active. It returns "" if there is none. active says where a database is active, "" if nowhere.
 func ServerOf(m MonitorState, active func(database string) (server string)) string {
 	switch m.Scope() {
 	case ScopeServer:
@@ -38,7 +38,8 @@ func ServerOf(m MonitorState, active func(database string) (server string)) stri
 	return ""
 }
 
-// Failing says whether the monitor's target fails. It need not have failed for long: half of the results in a row that it takes are enough.
+// Failing says whether the monitor's target fails. It need not have failed for long: half of the results in a row that
+// it takes are enough.
 func (m *MonitorState) Failing() bool {
 	switch m.Value {
 	case Unhealthy, Unavailable:
@@ -51,15 +52,17 @@ func (m *MonitorState) Failing() bool {
 	return m.InRow > 0 && 2*m.InRow >= m.Failures
 }
 
-// Together counts the mailbox servers at which targets of a monitor fail now, and those at which the monitor has any. Databases of one server
-// count as that server.
+// Together counts the mailbox servers at which targets of a monitor fail now, and those at which the monitor has any.
+// Databases of one server count as that server.
 func Together(m MonitorState, all []MonitorState, active func(database string) (server string)) (failing, total int) {
 	names, total := FailingWith(m, all, active)
 	return len(names), total
 }
 
-// FailingWith names the mailbox servers at which targets of a monitor fail now, sorted, and counts those at which the monitor has any.
-func FailingWith(m MonitorState, all []MonitorState, active func(database string) (server string)) (failing []string, total int) {
+// FailingWith names the mailbox servers at which targets of a monitor fail now, sorted, and counts those at which the
+// monitor has any.
+func FailingWith(m MonitorState, all []MonitorState, active func(database string) (server string)) (failing []string,
+	total int) {
 	servers := make(map[string]bool)
 	for _, other := range all {
 		if other.Name != m.Name || other.HealthSet != m.HealthSet || other.Value == Disabled {
@@ -78,15 +81,15 @@ func FailingWith(m MonitorState, all []MonitorState, active func(database string
 	return failing, len(servers)
 }
 
-// IsCommon says whether mailbox servers that fail together have a cause in common: at least two fail, and more than percent
-// in a hundred (DESIGN.md section 5).
+// IsCommon says whether mailbox servers that fail together have a cause in common: at least two fail, and more than
+// percent in a hundred (DESIGN.md section 5).
 func IsCommon(failing, total, percent int) bool { return failing > 1 && failing*100 > total*percent }
 
 // OfNoServer says whether a dependency is no mailbox server's, so that whatever blames it has a cause in common.
 func (d Dependency) OfNoServer() bool { return d == ActiveDirectory || d == Portico }
 
-// Outdated says whether a monitor's last failure tells nothing of how its target is now: its database has moved since, or has an active copy
-// again. The next result of its probe will tell.
+// Outdated says whether a monitor's last failure tells nothing of how its target is now: its database has moved since,
+// or has an active copy again. The next result of its probe will tell.
 func Outdated(m MonitorState, active func(database string) (server string)) bool {
 	if m.Scope() != ScopeDatabase || m.LastFailure == nil || m.Stale {
 		return false
@@ -95,5 +98,6 @@ func Outdated(m MonitorState, active func(database string) (server string)) bool
 	if now == "" {
 		return false
 	}
-	return failed.Mailbox != "" && failed.Mailbox != now || failed.Mailbox == "" && failed.Dependency == HighAvailability
+	return failed.Mailbox != "" && failed.Mailbox != now ||
+		failed.Mailbox == "" && failed.Dependency == HighAvailability
 }

@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// The components, in Exchange's words (EXCHANGE.md 1.5). ServerWideOffline switches the others too. Monitoring says whether anybody is told, and
-// RecoveryActionsEnabled whether anything is done.
+// The components, in Exchange's words (EXCHANGE.md 1.5). ServerWideOffline switches the others too. Monitoring says
+// whether anybody is told, and RecoveryActionsEnabled whether anything is done.
 const (
 	ComponentImapProxy         = "ImapProxy"
 	ComponentServerWideOffline = "ServerWideOffline"
@@ -18,20 +18,23 @@ const (
 )
 
 var (
-	components = []string{ComponentImapProxy, ComponentMonitoring, ComponentRecoveryActions, ComponentServerWideOffline}
+	components = []string{ComponentImapProxy, ComponentMonitoring, ComponentRecoveryActions,
+		ComponentServerWideOffline}
 	requesters = []string{"HealthAPI", "Maintenance", "Sidelined", "Functional", "Deployment"}
 )
 
 // Request is what one requester wants of a component. Each has an entry of its own, which nobody else can lift.
 type Request struct {
-	Component string    `json:"component"`
-	Server    string    `json:"server,omitempty"` // a mailbox server, for RecoveryActionsEnabled only; "" for this node
+	Component string `json:"component"`
+	// a mailbox server, for RecoveryActionsEnabled only; "" for this node
+	Server    string    `json:"server,omitempty"`
 	Requester string    `json:"requester"`
 	State     string    `json:"state"`          // Active or Inactive
 	Until     time.Time `json:"until,omitzero"` // when the request ends; zero if it lasts
 	At        time.Time `json:"at"`
-	Source    string    `json:"source,omitempty"` // where it comes from: one of the Source constants; "" if an earlier version made it
-	Who       string    `json:"who,omitempty"`    // the user or token that asked for it; "" if Portico did
+	// where it comes from: one of the Source constants; "" if an earlier version made it
+	Source string `json:"source,omitempty"`
+	Who    string `json:"who,omitempty"` // the user or token that asked for it; "" if Portico did
 }
 
 // Where requests come from.
@@ -61,15 +64,18 @@ func (r Request) Known() (Request, error) {
 		what  string
 		field *string
 		known []string
-	}{{"component", &r.Component, components}, {"requester", &r.Requester, requesters}, {"state", &r.State, []string{Active, Inactive}}} {
+	}{{"component", &r.Component, components}, {"requester", &r.Requester, requesters}, {"state", &r.State,
+		[]string{Active, Inactive}}} {
 		i := slices.IndexFunc(name.known, func(known string) bool { return strings.EqualFold(known, *name.field) })
 		if i < 0 {
-			return r, unknown(fmt.Sprintf("there is no %s %q: there are %s", name.what, *name.field, strings.Join(name.known, ", ")))
+			return r, unknown(fmt.Sprintf("there is no %s %q: there are %s", name.what, *name.field,
+				strings.Join(name.known, ", ")))
 		}
 		*name.field = name.known[i]
 	}
 	if r.Server != "" && r.Component != ComponentRecoveryActions {
-		return r, fmt.Errorf("component %s is of this node: only %s is also of a mailbox server", r.Component, ComponentRecoveryActions)
+		return r, fmt.Errorf("component %s is of this node: only %s is also of a mailbox server", r.Component,
+			ComponentRecoveryActions)
 	}
 	return r, nil
 }
@@ -119,7 +125,8 @@ func (c *Components) StateOf(component, server string) string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for _, r := range c.all {
-		if r.State == Inactive && (r.Server == "" || r.Server == server) && (r.Component == component || r.Component == ComponentServerWideOffline) {
+		if r.State == Inactive && (r.Server == "" || r.Server == server) &&
+			(r.Component == component || r.Component == ComponentServerWideOffline) {
 			return Inactive
 		}
 	}
@@ -148,7 +155,8 @@ func (c *Components) States() []ComponentState {
 		for _, server := range servers {
 			s := ComponentState{Component: name, Server: server, State: c.StateOf(name, server), Requests: []Request{}}
 			for _, r := range requests {
-				if r.Component == name && r.Server == server || r.Server == "" && r.State == Inactive && (r.Component == name || r.Component == ComponentServerWideOffline) {
+				if r.Component == name && r.Server == server || r.Server == "" && r.State == Inactive &&
+					(r.Component == name || r.Component == ComponentServerWideOffline) {
 					s.Requests = append(s.Requests, r)
 				}
 			}

@@ -40,7 +40,8 @@ func TestComponents(t *testing.T) {
 	set("ServerWideOffline", "Maintenance", "Active")
 	want(Active, Active)
 	for _, bad := range []Request{
-		{Component: "Imap", Requester: "HealthAPI", State: "Active"}, {Component: "ImapProxy", Requester: "Me", State: "Active"},
+		{Component: "Imap", Requester: "HealthAPI", State: "Active"},
+		{Component: "ImapProxy", Requester: "Me", State: "Active"},
 		{Component: "ImapProxy", Requester: "HealthAPI", State: "Off"},
 	} {
 		if _, err := bad.Known(); !errors.Is(err, ErrUnknown) || !strings.Contains(err.Error(), "there are ") {
@@ -52,14 +53,16 @@ func TestComponents(t *testing.T) {
 // Recovery can be off for one mailbox server. No other component has servers.
 func TestComponentOfServer(t *testing.T) {
 	var c Components
-	off, err := Request{Component: "recoveryactionsenabled", Server: "mbx1", Requester: "Maintenance", State: "Inactive"}.Known()
+	off, err := Request{Component: "recoveryactionsenabled", Server: "mbx1", Requester: "Maintenance",
+		State: "Inactive"}.Known()
 	if err != nil {
 		t.Fatal(err)
 	}
 	c.Set(off)
 	want := func(node, mbx1, mbx2 string) {
 		t.Helper()
-		got := []string{c.State(ComponentRecoveryActions), c.StateOf(ComponentRecoveryActions, "mbx1"), c.StateOf(ComponentRecoveryActions, "mbx2")}
+		got := []string{c.State(ComponentRecoveryActions), c.StateOf(ComponentRecoveryActions, "mbx1"),
+			c.StateOf(ComponentRecoveryActions, "mbx2")}
 		if !slices.Equal(got, []string{node, mbx1, mbx2}) {
 			t.Errorf("node, mbx1 and mbx2 are %s", got)
 		}
@@ -79,7 +82,8 @@ func TestComponentOfServer(t *testing.T) {
 	c.Drop(node)
 	c.Drop(off)
 	want(Active, Active, Active)
-	if _, err := (Request{Component: "ImapProxy", Server: "mbx1", Requester: "Maintenance", State: "Inactive"}).Known(); err == nil {
+	if _, err := (Request{Component: "ImapProxy", Server: "mbx1", Requester: "Maintenance",
+		State: "Inactive"}).Known(); err == nil {
 		t.Error("ImapProxy of a mailbox server is taken")
 	}
 }

@@ -15,8 +15,9 @@ import (
 	"portico/backend/secret"
 )
 
-// Connectivity is what Test-ImapConnectivity does (EXCHANGE.md section 7): it signs in to any IMAP server as a test user, and unless it is
-// to be light, leaves a message, finds it, and deletes it and those that earlier tests have left.
+// Connectivity is what Test-ImapConnectivity does (EXCHANGE.md section 7): it signs in to any IMAP server as a test
+// user, and unless it is to be light, leaves a message, finds it, and deletes it and those that earlier tests have
+// left.
 type Connectivity struct {
 	Address  string      // host:port
 	Implicit bool        // TLS from the first byte
@@ -78,12 +79,13 @@ func (c Connectivity) Test(ctx context.Context, run *Run) error {
 	return client.Logout().Wait()
 }
 
-// exchange leaves a message in INBOX, finds it, and deletes it, those that this sender has left before, and those of the same kind that are
-// old.
+// exchange leaves a message in INBOX, finds it, and deletes it, those that this sender has left before, and those of
+// the same kind that are old.
 func exchange(client *imapclient.Client, run *Run, kind, sender string) error {
 	now := run.now()
 	subject := fmt.Sprintf("%s %s %d", kind, sender, now.UnixNano())
-	message := fmt.Sprintf("Subject: %s\r\nDate: %s\r\nFrom: <portico@localhost>\r\nContent-Type: text/plain\r\n\r\n%s.\r\n", subject, now.Format(time.RFC1123Z), kind)
+	message := fmt.Sprintf("Subject: %s\r\nDate: %s\r\nFrom: <portico@localhost>\r\nContent-Type: "+
+		"text/plain\r\n\r\n%s.\r\n", subject, now.Format(time.RFC1123Z), kind)
 	run.Step(PhaseAppend)
 	left := client.Append("INBOX", int64(len(message)), nil)
 	_, err := left.Write([]byte(message))
@@ -117,7 +119,8 @@ func exchange(client *imapclient.Client, run *Run, kind, sender string) error {
 		gone.AddSet(uids)
 	}
 	run.Step("delete")
-	if err := client.Store(gone, &imap.StoreFlags{Op: imap.StoreFlagsAdd, Silent: true, Flags: []imap.Flag{imap.FlagDeleted}}, nil).Close(); err != nil {
+	if err := client.Store(gone, &imap.StoreFlags{Op: imap.StoreFlagsAdd, Silent: true,
+		Flags: []imap.Flag{imap.FlagDeleted}}, nil).Close(); err != nil {
 		return err
 	}
 	if client.Caps().Has(imap.CapUIDPlus) {

@@ -77,8 +77,8 @@ func steps(run *Run) string {
 	return strings.Join(names, " ")
 }
 
-// A test of any server signs in, leaves a message, finds and deletes it, and deletes what earlier tests have left, but not
-// what one may be looking for now, and nobody's mail.
+// A test of any server signs in, leaves a message, finds and deletes it, and deletes what earlier tests have left, but
+// not what one may be looking for now, and nobody's mail.
 func TestConnectivity(t *testing.T) {
 	testkit.NoLeaks(t)
 	server, client := testkit.TLS(t)
@@ -124,7 +124,8 @@ func TestConnectivityFails(t *testing.T) {
 		{"close", "connect greeting", "before greeting"},
 		{"S: * BYE full\nclose", "connect greeting", "full"},
 		{hello + "C: ${tag} LOGIN *\nS: ${tag} NO wrong\neof", "connect greeting logon", "wrong"},
-		{hello + "C: ${tag} LOGIN *\nS: ${tag} OK [CAPABILITY IMAP4rev1] in\nC: ${tag} APPEND *\nS: ${tag} NO full\neof", "connect greeting logon append", "full"},
+		{hello + "C: ${tag} LOGIN *\nS: ${tag} OK [CAPABILITY IMAP4rev1] in\nC: ${tag} APPEND *\nS: ${tag} " +
+			"NO full\neof", "connect greeting logon append", "full"},
 		{hello + "C: ${tag} LOGIN *\nclose", "connect greeting logon", "EOF"},
 	} {
 		s := testkit.Scripted(t, nil, cell.script)

@@ -14,8 +14,9 @@ import (
 	"portico/proxy/wire"
 )
 
-// overheard is a probe's connection: it ends with the probe's context, and its last lines are kept for the result. What may be a secret is
-// not among them: of what is sent only what may be shown, and the password, wherever a server repeats it, is starred.
+// overheard is a probe's connection: it ends with the probe's context, and its last lines are kept for the result.
+// What may be a secret is not among them: of what is sent only what may be shown, and the password, wherever a server
+// repeats it, is starred.
 type overheard struct {
 	net.Conn
 	greeting []byte // read before anything else
@@ -41,7 +42,8 @@ func overhear(ctx context.Context, conn net.Conn, password secret.Value) *overhe
 	return o
 }
 
-// SetDeadline and the like do nothing: the probe's context alone says how long it may take. The library would set its own.
+// SetDeadline and the like do nothing: the probe's context alone says how long it may take. The library would set its
+// own.
 func (o *overheard) SetDeadline(time.Time) error      { return nil }
 func (o *overheard) SetReadDeadline(time.Time) error  { return nil }
 func (o *overheard) SetWriteDeadline(time.Time) error { return nil }
@@ -139,8 +141,8 @@ func (o *overheard) Close() error {
 	return o.Conn.Close()
 }
 
-// client returns a client of what the connection leads to. Its lines are noted on the run when the probe calls the function that comes with
-// it, which also ends the client.
+// client returns a client of what the connection leads to. Its lines are noted on the run when the probe calls the
+// function that comes with it, which also ends the client.
 func (o *overheard) client(run *Run) (*imapclient.Client, func()) {
 	c := imapclient.New(o, nil)
 	return c, func() {

@@ -20,8 +20,8 @@ const (
 	CopiesFailures = 6
 )
 
-// Copies checks whether a mailbox server's copies could be used. unusable says which cannot, and why, though no other monitor of that fails: recovery has moved
-// users away, and nothing has shown since that the fault is over.
+// Copies checks whether a mailbox server's copies could be used. unusable says which cannot, and why, though no other
+// monitor of that fails: recovery has moved users away, and nothing has shown since that the fault is over.
 func Copies(server string, unusable func() []string) func(context.Context, *Run) error {
 	return func(_ context.Context, run *Run) error {
 		run.Mailbox = server

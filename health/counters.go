@@ -26,7 +26,8 @@ const (
 	RequestsQueuedGt500Monitor               = "RequestsQueuedGt500Monitor"
 )
 
-// ErrNoSample is what a check returns that had nothing to look at: it says neither that all is well nor that it is not.
+// ErrNoSample is what a check returns that had nothing to look at: it says neither that all is well nor that it is
+// not.
 var ErrNoSample = errors.New("no sample")
 
 // loadOf finds a server's; "" is all together.
@@ -45,9 +46,9 @@ func loadOf(all []Load, server string) (sum Load) {
 	return sum
 }
 
-// AverageTime checks the average server time of the commands of a server since it looked last, those that still wait counted with their age:
-// a server that answers nothing would look healthy else. A server that had no command meanwhile, and has none open, is well: nobody waits for it.
-// The first look has no time to look over.
+// AverageTime checks the average server time of the commands of a server since it looked last, those that still wait
+// counted with their age: a server that answers nothing would look healthy else. A server that had no command
+// meanwhile, and has none open, is well: nobody waits for it. The first look has no time to look over.
 func AverageTime(load func() []Load, server string, most time.Duration) func(context.Context, *Run) error {
 	var mu sync.Mutex
 	var before Load
@@ -66,7 +67,8 @@ func AverageTime(load func() []Load, server string, most time.Duration) func(con
 		average := time.Duration(float64(spent) / max(commands, 1))
 		run.Mailbox, run.Value = server, average.Seconds()
 		if average > most {
-			return &Failure{InformationStore, "average", fmt.Errorf("commands take %v on average, %v is the most", average.Round(time.Millisecond), most)}
+			return &Failure{InformationStore, "average", fmt.Errorf("commands take %v on average, %v is the most",
+				average.Round(time.Millisecond), most)}
 		}
 		return nil
 	}
@@ -78,7 +80,8 @@ func Queued(load func() []Load, server string, most int) func(context.Context, *
 		queued := loadOf(load(), server).Queued
 		run.Mailbox, run.Value = server, float64(queued)
 		if queued > int64(most) {
-			return &Failure{InformationStore, "queue", fmt.Errorf("%d commands wait for an answer, %d are the most", queued, most)}
+			return &Failure{InformationStore, "queue", fmt.Errorf("%d commands wait for an answer, %d are the most",
+				queued, most)}
 		}
 		return nil
 	}

@@ -7,15 +7,16 @@ import (
 	"time"
 )
 
-// Sink takes alerts to people. Send is called again for an alert that lasts, each few minutes, with Again set if the sink
-// has taken it before. It may block as long as its context lasts: each sink has a courier of its own.
+// Sink takes alerts to people. Send is called again for an alert that lasts, each few minutes, with Again set if the
+// sink has taken it before. It may block as long as its context lasts: each sink has a courier of its own.
 type Sink interface {
 	Send(ctx context.Context, a Alert) error
 	// Name says who is told, for people to read; "" if nobody is, as by a log.
 	Name() string
 }
 
-// courier takes alerts to one sink, one after the other, so that a sink that does not answer keeps no other one waiting.
+// courier takes alerts to one sink, one after the other, so that a sink that does not answer keeps no other one
+// waiting.
 type courier struct {
 	opt  EscalatorOptions
 	wake chan struct{} // holds one
@@ -37,7 +38,8 @@ const (
 )
 
 func newCourier(sink Sink, o EscalatorOptions) *courier {
-	return &courier{sink: sink, opt: o, wake: make(chan struct{}, 1), stop: make(chan struct{}), missed: make(map[string]bool)}
+	return &courier{sink: sink, opt: o, wake: make(chan struct{}, 1), stop: make(chan struct{}),
+		missed: make(map[string]bool)}
 }
 
 // put queues an alert. One of the same cause that waits is not told too, unless one of them says that it is over.

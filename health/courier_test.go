@@ -8,13 +8,14 @@ import (
 	"time"
 )
 
-// What waits for a sink is told once, as it was said last: an alert that was never told is not told as if it had been. Its
-// end is told beside it, and each notice.
+// What waits for a sink is told once, as it was said last: an alert that was never told is not told as if it had been.
+// Its end is told beside it, and each notice.
 func TestQueueOfASink(t *testing.T) {
 	began := time.Unix(1e9, 0)
 	c := newCourier(nil, EscalatorOptions{})
 	for _, a := range []Alert{
-		{Cause: "a", Error: "first"}, {Cause: "a", Error: "last", Again: true}, {Cause: "b"}, {Cause: "a", Ended: began},
+		{Cause: "a", Error: "first"}, {Cause: "a", Error: "last", Again: true}, {Cause: "b"},
+		{Cause: "a", Ended: began},
 		{Cause: "n", Notice: true}, {Cause: "n", Notice: true},
 	} {
 		c.put(a)

@@ -13,14 +13,17 @@ type Dependency string
 
 // The dependencies. None is for what is well, and for faults of our own that have no name.
 const (
-	None                        Dependency = ""
-	ActiveDirectory             Dependency = "Active Directory"              // the directory of users
-	Authentication              Dependency = "Authentication"                // a user's credential, or who judges it
-	MailboxServerAuthentication Dependency = "Mailbox Server Authentication" // our own credential or certificate, or how one mailbox server judges
-	HighAvailability            Dependency = "High Availability"             // no active copy, or it moves
-	Networking                  Dependency = "Networking"                    // no connection, no TLS, no answer
-	InformationStore            Dependency = "Information Store"             // the mailbox behind a sign-in that worked
-	Portico                     Dependency = "Portico"                       // Portico itself: out of descriptors, ports or memory, or its store fails
+	None            Dependency = ""
+	ActiveDirectory Dependency = "Active Directory" // the directory of users
+	Authentication  Dependency = "Authentication"   // a user's credential, or who judges it
+	// our own credential or certificate, or how one mailbox server judges
+	MailboxServerAuthentication Dependency = "Mailbox Server Authentication"
+	HighAvailability            Dependency = "High Availability" // no active copy, or it moves
+	Networking                  Dependency = "Networking"        // no connection, no TLS, no answer
+	// the mailbox behind a sign-in that worked
+	InformationStore Dependency = "Information Store"
+	// Portico itself: out of descriptors, ports or memory, or its store fails
+	Portico Dependency = "Portico"
 )
 
 var ofKind = map[backend.Kind]Dependency{

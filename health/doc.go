@@ -24,8 +24,8 @@
 //	override.go    what an operator has set otherwise for a monitor or a probe
 //	component.go   what is in service
 //
-// As in Exchange, each stage reads only the stored results of the one before: probes measure, monitors judge. Names and values are
-// Exchange's (EXCHANGE.md sections 1 and 2).
+// As in Exchange, each stage reads only the stored results of the one before: probes measure, monitors judge. Names
+// and values are Exchange's (EXCHANGE.md sections 1 and 2).
 //
 // The package must not know of HTTP, nor of the proxy's inside: what it looks at is passed in.
 package health

@@ -13,15 +13,16 @@ import (
 // elsewhereTime bounds what is asked beside a probe, once its own sign-in has failed.
 const elsewhereTime = 5 * time.Second
 
-// explain finds out whom the failure of a sign-in to a mailbox server blames, where its error does not say: the directory, who judges passwords
-// everywhere, or how this one server does it.
+// explain finds out whom the failure of a sign-in to a mailbox server blames, where its error does not say: the
+// directory, who judges passwords everywhere, or how this one server does it.
 func (b Back) explain(ctx context.Context, run *Run, a account, database, server string, err error) error {
 	var e *backend.Error
 	if !errors.As(err, &e) || e.Phase != backend.PhaseSignIn {
 		return err
 	}
 	if e.Crowded {
-		return &Failure{Authentication, e.Phase, fmt.Errorf("account %s has all connections that %s allows it: %w", a.user, server, err)}
+		return &Failure{Authentication, e.Phase, fmt.Errorf("account %s has all connections that %s allows it: %w",
+			a.user, server, err)}
 	}
 	silent := e.Kind == backend.KindTimeout
 	if d := ofKind[e.Kind]; !silent && d != Authentication {
@@ -36,7 +37,8 @@ func (b Back) explain(ctx context.Context, run *Run, a account, database, server
 		}
 	}
 	if !silent && b.Tier().TakesUsers(server) {
-		return &Failure{Authentication, e.Phase, fmt.Errorf("account %s, while users sign in to %s: %w", a.user, server, err)}
+		return &Failure{Authentication, e.Phase, fmt.Errorf("account %s, while users sign in to %s: %w", a.user,
+			server, err)}
 	}
 	other, taken := b.takenElsewhere(ctx, a, database, server)
 	switch {
@@ -50,8 +52,8 @@ func (b Back) explain(ctx context.Context, run *Run, a account, database, server
 	return &Failure{Authentication, e.Phase, fmt.Errorf("account %s: %w", a.user, err)}
 }
 
-// takenElsewhere signs in to the other servers with a copy of the database, until one takes it. It returns that one, or else the last that was
-// asked, "" if there is none.
+// takenElsewhere signs in to the other servers with a copy of the database, until one takes it. It returns that one,
+// or else the last that was asked, "" if there is none.
 func (b Back) takenElsewhere(ctx context.Context, a account, database, server string) (other string, taken bool) {
 	for _, c := range b.Tier().ActiveManager().Copies() {
 		if c.Database != database || c.Server == server || ctx.Err() != nil {

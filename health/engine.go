@@ -35,8 +35,8 @@ type Engine struct {
 	life     context.Context // of the probes' goroutines; nil before Run
 }
 
-// planned is a probe of the plan with its state. Neither pointer changes after Use has made it, so a copy may be read without the mutex: the
-// next plan makes another one, with another probe and the same state.
+// planned is a probe of the plan with its state. Neither pointer changes after Use has made it, so a copy may be read
+// without the mutex: the next plan makes another one, with another probe and the same state.
 type planned struct {
 	probe *Probe
 	state *running
@@ -66,7 +66,8 @@ func NewEngine(o Options) *Engine {
 		o.Changed = func(AlertValue, MonitorState) {}
 	}
 	return &Engine{
-		opt: o, changed: make(chan struct{}, 1), probes: make(map[string]planned), monitors: make(map[string]*monitor), byProbe: make(map[string][]*monitor),
+		opt: o, changed: make(chan struct{}, 1), probes: make(map[string]planned), monitors: make(map[string]*monitor),
+		byProbe: make(map[string][]*monitor),
 	}
 }
 

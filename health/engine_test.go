@@ -14,13 +14,15 @@ import (
 	"time"
 )
 
-// simulated runs a test in a time that passes by itself, with an engine at work on a plan. transitions returns what monitors have done so far.
+// simulated runs a test in a time that passes by itself, with an engine at work on a plan. transitions returns what
+// monitors have done so far.
 func simulated(t *testing.T, plan Plan, test func(t *testing.T, e *Engine, transitions func() []string)) {
 	synctest.Test(t, func(t *testing.T) {
 		began := time.Now()
 		told := make(chan string, 10_000)
 		e := NewEngine(Options{Random: seeded(1), Changed: func(before AlertValue, now MonitorState) {
-			told <- fmt.Sprintf("%s %v->%v after %v", nameOf(now.Name, now.Target), before, now.Value, time.Since(began).Round(time.Second))
+			told <- fmt.Sprintf("%s %v->%v after %v", nameOf(now.Name, now.Target), before, now.Value,
+				time.Since(began).Round(time.Second))
 		}})
 		e.Use(plan)
 		ctx, cancel := context.WithCancel(t.Context())
@@ -59,8 +61,10 @@ func seeded(seed uint64) func() float64 {
 // one is a plan of one probe and its monitor, as ImapSelfTest has them.
 func one(run func(context.Context, *Run) error) Plan {
 	return Plan{
-		Probes:   []*Probe{{HealthSet: "S", Name: "P", Target: "mbx1", Interval: time.Minute, Timeout: 20 * time.Second, Run: run}},
-		Monitors: []Monitor{{HealthSet: "S", Name: "M", Target: "mbx1", Probe: "P", Failures: 3, StaleAfter: 5 * time.Minute}},
+		Probes: []*Probe{{HealthSet: "S", Name: "P", Target: "mbx1", Interval: time.Minute,
+			Timeout: 20 * time.Second, Run: run}},
+		Monitors: []Monitor{{HealthSet: "S", Name: "M", Target: "mbx1", Probe: "P", Failures: 3,
+			StaleAfter: 5 * time.Minute}},
 	}
 }
 
@@ -72,7 +76,8 @@ func states(e *Engine) string {
 	return strings.Join(all, ", ")
 }
 
-// Three failures in a row degrade, a minute more is unhealthy, one success heals; each within the time that intervals and time-outs say.
+// Three failures in a row degrade, a minute more is unhealthy, one success heals; each within the time that intervals
+// and time-outs say.
 func TestMonitorTurnsAndTurnsBack(t *testing.T) {
 	var broken atomic.Bool
 	simulated(t, one(func(_ context.Context, run *Run) error {
@@ -96,11 +101,13 @@ func TestMonitorTurnsAndTurnsBack(t *testing.T) {
 			t.Errorf("two failures turn it: %q", got)
 		}
 		time.Sleep(2*time.Minute + 20*time.Second) // the third, and a minute more
-		if got := transitions(); len(got) != 2 || !strings.Contains(got[0], "Healthy->Degraded") || !strings.Contains(got[1], "Degraded->Unhealthy") {
+		if got := transitions(); len(got) != 2 || !strings.Contains(got[0], "Healthy->Degraded") ||
+			!strings.Contains(got[1], "Degraded->Unhealthy") {
 			t.Errorf("with the fault: %q", got)
 		}
 		m := e.Monitors()[0]
-		if m.LastFailure.Dependency != Networking || m.LastFailure.Phase != "dial" || m.LastFailure.Err != "dial: refused" || m.LastFailure.Steps[0].Took != 10*time.Millisecond {
+		if m.LastFailure.Dependency != Networking || m.LastFailure.Phase != "dial" ||
+			m.LastFailure.Err != "dial: refused" || m.LastFailure.Steps[0].Took != 10*time.Millisecond {
 			t.Errorf("the failure is %+v", m.LastFailure)
 		}
 		if waited := m.LastTransition.Sub(m.FirstAlert); waited != time.Minute {
@@ -117,7 +124,8 @@ func TestMonitorTurnsAndTurnsBack(t *testing.T) {
 	})
 }
 
-// From the third fault in half an hour on a monitor flaps, though no fault is Unhealthy, until half an hour is quiet. The engine sleeps meanwhile.
+// From the third fault in half an hour on a monitor flaps, though no fault is Unhealthy, until half an hour is quiet.
+// The engine sleeps meanwhile.
 func TestFlapping(t *testing.T) {
 	var broken atomic.Bool
 	plan := one(func(context.Context, *Run) error {
@@ -149,7 +157,8 @@ func TestFlapping(t *testing.T) {
 			broken.Store(false)
 			until(func(m MonitorState) bool { return m.InRow == 0 })
 			m := e.Monitors()[0]
-			if flaps := !m.FlapsSince.IsZero(); flaps != (fault >= 2) || flaps != (m.Value == Degraded) || m.Failing() {
+			if flaps := !m.FlapsSince.IsZero(); flaps != (fault >= 2) || flaps != (m.Value == Degraded) ||
+				m.Failing() {
 				t.Errorf("after fault %d: %v, flaps %v, failing %v", fault+1, m.Value, flaps, m.Failing())
 			}
 		}
@@ -222,8 +231,8 @@ func TestFlappingWindow(t *testing.T) {
 	}
 }
 
-// A server that dies while users sign in is Unhealthy in half a minute, whether it refuses connections or packets are lost. What is seen of a
-// server that is well turns nothing, and keeps no probe busy.
+// A server that dies while users sign in is Unhealthy in half a minute, whether it refuses connections or packets are
+// lost. What is seen of a server that is well turns nothing, and keeps no probe busy.
 func TestHurry(t *testing.T) {
 	for name, takes := range map[string]time.Duration{"refused": time.Millisecond, "no answer": 5 * time.Second} {
 		var dead atomic.Bool
@@ -267,8 +276,8 @@ func TestHurry(t *testing.T) {
 	}
 }
 
-// A probe whose target was restarted is repeated until it succeeds, also if its monitor is Unhealthy and another plan comes, and no longer than
-// somebody waits.
+// A probe whose target was restarted is repeated until it succeeds, also if its monitor is Unhealthy and another plan
+// comes, and no longer than somebody waits.
 func TestFollow(t *testing.T) {
 	var dead atomic.Bool
 	var runs atomic.Int64
@@ -318,7 +327,8 @@ func TestFollow(t *testing.T) {
 func TestOtherNumberOfFailures(t *testing.T) {
 	fails := one(func(context.Context, *Run) error { return errors.New("no") })
 	with := func(failures string) Plan {
-		return fails.With([]Override{{ItemType: ItemMonitor, Identity: "S/M", Property: "MonitoringThreshold", Value: failures}}, time.Now(), "")
+		return fails.With([]Override{{ItemType: ItemMonitor, Identity: "S/M", Property: "MonitoringThreshold",
+			Value: failures}}, time.Now(), "")
 	}
 	simulated(t, with("100"), func(t *testing.T, e *Engine, _ func() []string) {
 		time.Sleep(20 * time.Minute)
@@ -340,8 +350,8 @@ func TestOtherNumberOfFailures(t *testing.T) {
 	})
 }
 
-// A probe that hangs ends at its time-out; one that panics is poisoned, then left alone for a time; both count as failures, and nothing else
-// goes down.
+// A probe that hangs ends at its time-out; one that panics is poisoned, then left alone for a time; both count as
+// failures, and nothing else goes down.
 func TestProbesThatHangAndPanic(t *testing.T) {
 	plan := one(func(ctx context.Context, run *Run) error {
 		run.Step("select")
@@ -349,10 +359,11 @@ func TestProbesThatHangAndPanic(t *testing.T) {
 		return &Failure{InformationStore, "select", ctx.Err()}
 	})
 	var runs atomic.Int32
-	plan.Probes = append(plan.Probes, &Probe{HealthSet: "S", Name: "P", Target: "mad", Interval: time.Minute, Timeout: time.Second, Run: func(context.Context, *Run) error {
-		runs.Add(1)
-		panic("ouch")
-	}})
+	plan.Probes = append(plan.Probes, &Probe{HealthSet: "S", Name: "P", Target: "mad", Interval: time.Minute,
+		Timeout: time.Second, Run: func(context.Context, *Run) error {
+			runs.Add(1)
+			panic("ouch")
+		}})
 	plan.Monitors = append(plan.Monitors, Monitor{HealthSet: "S", Name: "M", Target: "mad", Probe: "P", Failures: 3})
 	simulated(t, plan, func(t *testing.T, e *Engine, _ func() []string) {
 		time.Sleep(10 * time.Minute)
@@ -361,7 +372,8 @@ func TestProbesThatHangAndPanic(t *testing.T) {
 		}
 		for _, p := range e.Probes() {
 			switch last := p.Results[0]; {
-			case p.Target == "mbx1" && (last.Type != Timeout || last.Dependency != InformationStore || last.End.Sub(last.Start) != 20*time.Second):
+			case p.Target == "mbx1" && (last.Type != Timeout || last.Dependency != InformationStore ||
+				last.End.Sub(last.Start) != 20*time.Second):
 				t.Errorf("%+v", last)
 			case p.Target == "mad" && (last.Type != Quarantined || p.Until.IsZero() || runs.Load() != maxPanics):
 				t.Errorf("%+v after %d runs", last, runs.Load())
@@ -467,7 +479,8 @@ func TestStaleRepairingAndAnotherPlan(t *testing.T) {
 	})
 }
 
-// A plan may come at any time, also while probes start and are run by hand: run with -race. Each run belongs to one plan.
+// A plan may come at any time, also while probes start and are run by hand: run with -race. Each run belongs to one
+// plan.
 func TestAnotherPlanWhileProbesRun(t *testing.T) {
 	planOf := func(timeout time.Duration) Plan {
 		plan := one(func(ctx context.Context, _ *Run) error {
@@ -511,7 +524,8 @@ func TestNoFalseAlarms(t *testing.T) {
 		for i := range 20 {
 			target := fmt.Sprintf("mbx%02d", i)
 			plan.Probes = append(plan.Probes, &Probe{
-				HealthSet: SetProtocol, Name: ImapSelfTestProbe, Target: target, Interval: time.Minute, Timeout: 20 * time.Second,
+				HealthSet: SetProtocol, Name: ImapSelfTestProbe, Target: target, Interval: time.Minute,
+				Timeout: 20 * time.Second,
 				Run: func(context.Context, *Run) error {
 					if isolated[i] = !isolated[i] && random() < 0.01; isolated[i] {
 						return errors.New("now and then")
@@ -519,7 +533,8 @@ func TestNoFalseAlarms(t *testing.T) {
 					return nil
 				},
 			})
-			plan.Monitors = append(plan.Monitors, Monitor{HealthSet: SetProtocol, Name: ImapSelfTestMonitor, Target: target, Probe: ImapSelfTestProbe, Failures: 3})
+			plan.Monitors = append(plan.Monitors, Monitor{HealthSet: SetProtocol, Name: ImapSelfTestMonitor,
+				Target: target, Probe: ImapSelfTestProbe, Failures: 3})
 		}
 		simulated(t, plan, func(t *testing.T, e *Engine, transitions func() []string) {
 			time.Sleep(24 * time.Hour)
@@ -564,7 +579,8 @@ func TestAverageTime(t *testing.T) {
 		switch err := check(t.Context(), run); {
 		case step.want < 0 && !errors.Is(err, ErrNoSample):
 			t.Errorf("%d: %v", i, err)
-		case step.want >= 0 && (run.Value < step.want-0.001 || run.Value > step.want+0.001 || (err != nil) != step.bad):
+		case step.want >= 0 && (run.Value < step.want-0.001 || run.Value > step.want+0.001 ||
+			(err != nil) != step.bad):
 			t.Errorf("%d: %v s, %v", i, run.Value, err)
 		}
 	}

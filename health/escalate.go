@@ -13,7 +13,8 @@ import (
 
 // EscalatorOptions is what an Escalator is built from.
 type EscalatorOptions struct {
-	Monitors func() []MonitorState // nil: nothing is said at present, neither that something is at fault nor that it is over
+	// nil: nothing is said at present, neither that something is at fault nor that it is over
+	Monitors func() []MonitorState
 	// Ready says whether people are to be told of a monitor yet: recovery may be at work. Default: yes.
 	Ready func(m MonitorState) bool
 	// Active says on which mailbox server a database is active, "" if on none. Default: on none.
@@ -21,15 +22,19 @@ type EscalatorOptions struct {
 	Sinks  []Sink
 	// Tried lists what recovery has done about an alert, a line for each step; nil: nothing is known of that.
 	Tried func(a Alert) []string
-	// Told is told that a sink has taken an alert for the first time; nil tells nobody. It may block: only that sink waits.
+	// Told is told that a sink has taken an alert for the first time; nil tells nobody. It may block: only that sink
+	// waits.
 	Told   func(a Alert, by Sink)
-	Common int              // in a hundred; see IsCommon
-	Gather time.Duration    // how long a monitor has to be at fault before somebody is told: what has turned others too is told with them; default a minute
+	Common int // in a hundred; see IsCommon
+	// how long a monitor has to be at fault before somebody is told: what has turned others too is told with them;
+	// default a minute
+	Gather time.Duration
 	Now    func() time.Time // default time.Now
 	Failed func(error)      // told of a sink that fails
 	// Bundle writes down what is known when an alert begins, and says where; nil: nobody does.
 	Bundle func(ctx context.Context, a Alert) (where string, err error)
-	// Save keeps the alerts that are open, and Saved is what was kept by the process before: after a restart nobody is told twice.
+	// Save keeps the alerts that are open, and Saved is what was kept by the process before: after a restart nobody is
+	// told twice.
 	Save  func([]byte) error
 	Saved []byte
 }
@@ -51,8 +56,8 @@ type Escalator struct {
 
 const (
 	defaultGather = time.Minute
-	// lookEach is how often monitors are looked at, and resendEach how often an alert that lasts is told again (Alertmanager takes one that is not
-	// told for five minutes for over).
+	// lookEach is how often monitors are looked at, and resendEach how often an alert that lasts is told again
+	// (Alertmanager takes one that is not told for five minutes for over).
 	lookEach   = 10 * time.Second
 	resendEach = 2 * time.Minute
 	sendTime   = 30 * time.Second
@@ -94,8 +99,8 @@ func NewEscalator(o EscalatorOptions) (*Escalator, error) {
 	return e, nil
 }
 
-// Use puts other sinks in place, and other values of the options Common and Gather. What the sinks before have not taken goes to those in
-// their places.
+// Use puts other sinks in place, and other values of the options Common and Gather. What the sinks before have not
+// taken goes to those in their places.
 func (e *Escalator) Use(sinks []Sink, common int, gather time.Duration) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -199,7 +204,8 @@ func (e *Escalator) look() (tell []Alert) {
 	return tell
 }
 
-// badSince says whether people have to know about a monitor, and since when. They have to if it is Unhealthy, Unavailable, or flaps.
+// badSince says whether people have to know about a monitor, and since when. They have to if it is Unhealthy,
+// Unavailable, or flaps.
 func badSince(m MonitorState) (since time.Time, bad bool) {
 	switch {
 	case !m.FlapsSince.IsZero() && (m.Value == Degraded || m.Value == Unhealthy):
@@ -249,7 +255,8 @@ func (e *Escalator) cover(m MonitorState, all []MonitorState, now time.Time) {
 	cause, server := cmp.Or(string(dependency), m.Name), ""
 	var servers []string
 	if e.isWide(m, dependency, all) {
-		if failing, total := FailingWith(m, all, e.opt.Active); !dependency.OfNoServer() && IsCommon(len(failing), total, e.percent) {
+		if failing, total := FailingWith(m, all, e.opt.Active); !dependency.OfNoServer() &&
+			IsCommon(len(failing), total, e.percent) {
 			servers = failing
 		}
 	} else {
@@ -272,12 +279,13 @@ func (e *Escalator) cover(m MonitorState, all []MonitorState, now time.Time) {
 		slices.Sort(a.Servers)
 		a.Servers = slices.Compact(a.Servers)
 	}
-	a.Monitors = append(slices.Clip(a.Monitors), m.ID()) // into a list of its own: copies of the alert share the old one
+	// into a list of its own: copies of the alert share the old one
+	a.Monitors = append(slices.Clip(a.Monitors), m.ID())
 	slices.Sort(a.Monitors)
 }
 
-// openOf returns the open alert of a mailbox server, nil if there is none: what fails on that server later joins it, whatever it blames. The
-// caller holds mu.
+// openOf returns the open alert of a mailbox server, nil if there is none: what fails on that server later joins it,
+// whatever it blames. The caller holds mu.
 func (e *Escalator) openOf(server string) *Alert {
 	for _, a := range e.open {
 		if a.Mailbox == server {
@@ -330,7 +338,8 @@ func (e *Escalator) tell(a Alert) {
 	}
 }
 
-// withBundle has the bundle of an alert written when that has just begun. An alert goes out without it rather than not at all.
+// withBundle has the bundle of an alert written when that has just begun. An alert goes out without it rather than not
+// at all.
 func (e *Escalator) withBundle(ctx context.Context, a Alert) Alert {
 	if e.opt.Bundle == nil || a.Again || !a.Ended.IsZero() {
 		return a

@@ -47,7 +47,8 @@ func (f *fakeMonitors) get() []MonitorState {
 func newFakeMonitors() *fakeMonitors {
 	f := &fakeMonitors{}
 	add := func(set, name, target string) {
-		f.all = append(f.all, MonitorState{Monitor: Monitor{HealthSet: set, Name: name, Target: target}, Value: Healthy})
+		f.all = append(f.all, MonitorState{Monitor: Monitor{HealthSet: set, Name: name, Target: target},
+			Value: Healthy})
 	}
 	for i := range 6 {
 		add(SetProtocol, ImapSelfTestMonitor, fmt.Sprintf("mbx%d", i))
@@ -72,27 +73,29 @@ func runs(t *testing.T, e *Escalator) (stop func()) {
 	}
 }
 
-// escalating runs an escalator in simulated time and gives what it has told so far, each cause once, with + and - for begin and end.
+// escalating runs an escalator in simulated time and gives what it has told so far, each cause once, with + and - for
+// begin and end.
 func escalating(t *testing.T, test func(t *testing.T, f *fakeMonitors, e *Escalator, told func() string)) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFakeMonitors()
 		var mu sync.Mutex
 		var all []string
 		seen := make(map[string]bool)
-		e, err := NewEscalator(EscalatorOptions{Common: 34, Monitors: f.get, Sinks: []Sink{SinkFunc(func(_ context.Context, a Alert) error {
-			mu.Lock()
-			defer mu.Unlock()
-			mark := "+" + a.Cause
-			if !a.Ended.IsZero() {
-				mark = "-" + a.Cause
-				delete(seen, "+"+a.Cause)
-			} else if seen[mark] {
+		e, err := NewEscalator(EscalatorOptions{Common: 34, Monitors: f.get,
+			Sinks: []Sink{SinkFunc(func(_ context.Context, a Alert) error {
+				mu.Lock()
+				defer mu.Unlock()
+				mark := "+" + a.Cause
+				if !a.Ended.IsZero() {
+					mark = "-" + a.Cause
+					delete(seen, "+"+a.Cause)
+				} else if seen[mark] {
+					return nil
+				}
+				seen[mark] = a.Ended.IsZero()
+				all = append(all, mark)
 				return nil
-			}
-			seen[mark] = a.Ended.IsZero()
-			all = append(all, mark)
-			return nil
-		})}})
+			})}})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -111,7 +114,8 @@ func escalating(t *testing.T, test func(t *testing.T, f *fakeMonitors, e *Escala
 // A copy of an alert stays as it was, whatever fails later.
 func TestOpenReturnsCopies(t *testing.T) {
 	escalating(t, func(t *testing.T, f *fakeMonitors, e *Escalator, _ func() string) {
-		for _, id := range []string{"CTPMonitor/db5", "CTPMonitor/db4", "DeepTestMonitor/db5", "DeepTestMonitor/db4", "SelfTestMonitor/mbx1"} {
+		for _, id := range []string{"CTPMonitor/db5", "CTPMonitor/db4", "DeepTestMonitor/db5", "DeepTestMonitor/db4",
+			"SelfTestMonitor/mbx1"} {
 			copies := e.Open()
 			before := fmt.Sprint(copies)
 			f.set(Unhealthy, Networking, "mbx1", id)
@@ -139,7 +143,8 @@ func TestOneAlertForEachCause(t *testing.T) {
 		want("") // others may turn too
 		time.Sleep(time.Minute)
 		want("+Networking of mbx1")
-		if open := e.Open(); len(open) != 1 || len(open[0].Monitors) != 3 || !strings.Contains(open[0].Message(), "portico probe run IMAP.Protocol/ImapDeepTestProbe/db1 -o list") {
+		if open := e.Open(); len(open) != 1 || len(open[0].Monitors) != 3 ||
+			!strings.Contains(open[0].Message(), "portico probe run IMAP.Protocol/ImapDeepTestProbe/db1 -o list") {
 			t.Errorf("open are %+v", open)
 		}
 		f.set(Degraded, InformationStore, "mbx2", "DeepTestMonitor/db2")
@@ -152,10 +157,12 @@ func TestOneAlertForEachCause(t *testing.T) {
 		time.Sleep(time.Minute)
 		want("-Networking of mbx1")
 
-		f.set(Unhealthy, ActiveDirectory, "", "ProxyTestMonitor", "CTPMonitor/db0", "CTPMonitor/db1", "CTPMonitor/db2", "CTPMonitor/db3", "CTPMonitor/db4", "CTPMonitor/db5")
+		f.set(Unhealthy, ActiveDirectory, "", "ProxyTestMonitor", "CTPMonitor/db0", "CTPMonitor/db1", "CTPMonitor/db2",
+			"CTPMonitor/db3", "CTPMonitor/db4", "CTPMonitor/db5")
 		time.Sleep(5 * time.Minute)
 		want("+Active Directory")
-		f.set(Healthy, None, "", "Monitor/db0", "Monitor/db1", "Monitor/db2", "Monitor/db3", "Monitor/db4", "Monitor/db5", "ProxyTestMonitor")
+		f.set(Healthy, None, "", "Monitor/db0", "Monitor/db1", "Monitor/db2", "Monitor/db3", "Monitor/db4",
+			"Monitor/db5", "ProxyTestMonitor")
 		time.Sleep(time.Minute)
 		want("-Active Directory")
 		f.set(Unhealthy, Portico, "mbx1", "ProxyTestMonitor", "SelfTestMonitor/mbx1", "CTPMonitor/db1")
@@ -173,15 +180,18 @@ func TestOneAlertForEachCause(t *testing.T) {
 	})
 }
 
-// An alert names the mailbox server, also where there is just one, or where one holds most of the databases. What fails there later joins it.
+// An alert names the mailbox server, also where there is just one, or where one holds most of the databases. What
+// fails there later joins it.
 func TestAlertsNameTheServer(t *testing.T) {
 	escalating(t, func(t *testing.T, f *fakeMonitors, e *Escalator, told func() string) {
-		f.set(Unhealthy, InformationStore, "mbx1", "DeepTestMonitor/db1", "DeepTestMonitor/db2", "DeepTestMonitor/db3", "DeepTestMonitor/db4")
+		f.set(Unhealthy, InformationStore, "mbx1", "DeepTestMonitor/db1", "DeepTestMonitor/db2", "DeepTestMonitor/db3",
+			"DeepTestMonitor/db4")
 		time.Sleep(2 * time.Minute)
 		f.set(Unhealthy, Networking, "mbx1", "SelfTestMonitor/mbx1", "CTPMonitor/db1")
 		time.Sleep(2 * time.Minute)
 		open := e.Open()
-		if got := told(); got != "+Information Store of mbx1" || len(open) != 1 || len(open[0].Monitors) != 6 || open[0].Mailbox != "mbx1" {
+		if got := told(); got != "+Information Store of mbx1" || len(open) != 1 || len(open[0].Monitors) != 6 ||
+			open[0].Mailbox != "mbx1" {
 			t.Errorf("told %q, open are %+v", got, open)
 		}
 		f.set(Unhealthy, Networking, "mbx2", "SelfTestMonitor/mbx2")
@@ -201,9 +211,11 @@ func TestAlertsNameTheServer(t *testing.T) {
 			t.Errorf("open are %+v", e.Open())
 		}
 	})
-	f := &fakeMonitors{all: []MonitorState{{Monitor: Monitor{HealthSet: SetProtocol, Name: ImapSelfTestMonitor, Target: "mbx1"}}}}
+	f := &fakeMonitors{all: []MonitorState{{Monitor: Monitor{HealthSet: SetProtocol, Name: ImapSelfTestMonitor,
+		Target: "mbx1"}}}}
 	f.set(Unhealthy, Networking, "mbx1", "mbx1")
-	e, err := NewEscalator(EscalatorOptions{Common: 34, Monitors: f.get, Now: func() time.Time { return time.Now().Add(time.Hour) }})
+	e, err := NewEscalator(EscalatorOptions{Common: 34, Monitors: f.get,
+		Now: func() time.Time { return time.Now().Add(time.Hour) }})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -221,7 +233,8 @@ func TestNoAlertOfWhatIsOver(t *testing.T) {
 	f.set(Unavailable, InformationStore, "mbx1", "DeepTestMonitor/db4") // no next result comes
 	active := map[string]string{"db1": "mbx2", "db2": "mbx2", "db4": "mbx2"}
 	e, err := NewEscalator(EscalatorOptions{
-		Common: 34, Monitors: f.get, Now: func() time.Time { return time.Now().Add(time.Hour) }, Active: func(database string) string { return active[database] },
+		Common: 34, Monitors: f.get, Now: func() time.Time { return time.Now().Add(time.Hour) },
+		Active: func(database string) string { return active[database] },
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -230,7 +243,8 @@ func TestNoAlertOfWhatIsOver(t *testing.T) {
 	for _, a := range e.look() {
 		causes = append(causes, a.Cause+" by "+strings.Join(a.Monitors, ", "))
 	}
-	const want = "High Availability of db3 by IMAP.Protocol/ImapDeepTestMonitor/db3; Information Store of mbx1 by IMAP.Protocol/ImapDeepTestMonitor/db4"
+	const want = "High Availability of db3 by IMAP.Protocol/ImapDeepTestMonitor/db3; Information Store of mbx1 by " +
+		"IMAP.Protocol/ImapDeepTestMonitor/db4"
 	if got := strings.Join(causes, "; "); got != want {
 		t.Errorf("told %s\nwant %s", got, want)
 	}
@@ -270,7 +284,8 @@ func TestUnwatchedIsNotWell(t *testing.T) {
 	}
 }
 
-// A monitor that flaps is told, once, though it is never Unhealthy for long; but not if its database was on another server then.
+// A monitor that flaps is told, once, though it is never Unhealthy for long; but not if its database was on another
+// server then.
 func TestFlappingIsTold(t *testing.T) {
 	escalating(t, func(t *testing.T, f *fakeMonitors, _ *Escalator, told func() string) {
 		flaps := time.Now()
@@ -295,7 +310,8 @@ func TestFlappingIsTold(t *testing.T) {
 	})
 }
 
-// After a restart what is open goes on: nobody is told a second time, and they are told when it is over, also if they could not be at first.
+// After a restart what is open goes on: nobody is told a second time, and they are told when it is over, also if they
+// could not be at first.
 func TestAlertsOutliveARestart(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFakeMonitors()
@@ -344,7 +360,8 @@ func TestAlertsOutliveARestart(t *testing.T) {
 	})
 }
 
-// A sink that does not answer keeps no other one waiting. When it answers again it is told what it has missed, each thing once.
+// A sink that does not answer keeps no other one waiting. When it answers again it is told what it has missed, each
+// thing once.
 func TestSinksWaitForNobody(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFakeMonitors()
@@ -391,9 +408,12 @@ func TestSinksWaitForNobody(t *testing.T) {
 		e.Inform(Alert{Cause: "db1 has moved", Since: time.Now()})
 		time.Sleep(time.Minute)
 		mu.Lock()
-		want := "[00:01:10 IMAP: Networking of mbx1 is at fault: IMAP.Protocol/ImapSelfTestMonitor/mbx1[tried for Networking of mbx1] " +
-			"00:11:10 IMAP: Networking of mbx2 is at fault: IMAP.Protocol/ImapSelfTestMonitor/mbx2[tried for Networking of mbx2] " +
-			"00:12:05 IMAP: db1 has moved[tried for db1 has moved] 00:12:10 IMAP: Networking of mbx1 is well again[tried for Networking of mbx1]]"
+		want := "[00:01:10 IMAP: Networking of mbx1 is at fault: IMAP.Protocol/ImapSelfTestMonitor/mbx1[tried for " +
+			"Networking of mbx1] " +
+			"00:11:10 IMAP: Networking of mbx2 is at fault: IMAP.Protocol/ImapSelfTestMonitor/mbx2[tried for " +
+			"Networking of mbx2] " +
+			"00:12:05 IMAP: db1 has moved[tried for db1 has moved] 00:12:10 IMAP: Networking of mbx1 is well " +
+			"again[tried for Networking of mbx1]]"
 		if got := fmt.Sprint(mail); got != want {
 			t.Errorf("the other sink is told\n%s, want\n%s", got, want)
 		}
@@ -402,7 +422,8 @@ func TestSinksWaitForNobody(t *testing.T) {
 		time.Sleep(10 * time.Minute)
 		stop()
 		slices.Sort(dead)
-		want = "[IMAP: Networking of mbx1 is well again IMAP: Networking of mbx2 is at fault: IMAP.Protocol/ImapSelfTestMonitor/mbx2 IMAP: db1 has moved]"
+		want = "[IMAP: Networking of mbx1 is well again IMAP: Networking of mbx2 is at fault: " +
+			"IMAP.Protocol/ImapSelfTestMonitor/mbx2 IMAP: db1 has moved]"
 		if got := fmt.Sprint(dead); got != want {
 			t.Errorf("the sink that was dead is told\n%s, want\n%s", got, want)
 		}
@@ -472,7 +493,8 @@ func TestOtherSinksMeanwhile(t *testing.T) {
 }
 
 func TestSinks(t *testing.T) {
-	a := Alert{Cause: "Networking of mbx1", Dependency: Networking, Mailbox: "mbx1", Since: time.Unix(1e9, 0), Monitors: []string{"IMAP/ImapCTPMonitor/db1"}, Error: "refused\nBcc: all"}
+	a := Alert{Cause: "Networking of mbx1", Dependency: Networking, Mailbox: "mbx1", Since: time.Unix(1e9, 0),
+		Monitors: []string{"IMAP/ImapCTPMonitor/db1"}, Error: "refused\nBcc: all"}
 	var got []map[string]any
 	status := http.StatusOK
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -488,7 +510,8 @@ func TestSinks(t *testing.T) {
 		t.Fatal(err)
 	}
 	labels := got[0]["labels"].(map[string]any)
-	if labels["cause"] != a.Cause || labels["instance"] != "mx1" || got[0]["startsAt"] != "2001-09-09T01:46:40Z" || got[0]["endsAt"] != nil {
+	if labels["cause"] != a.Cause || labels["instance"] != "mx1" || got[0]["startsAt"] != "2001-09-09T01:46:40Z" ||
+		got[0]["endsAt"] != nil {
 		t.Errorf("sent %v", got)
 	}
 	a.Ended = time.Unix(1e9+60, 0)
@@ -516,7 +539,8 @@ func TestSinks(t *testing.T) {
 		}
 	}
 	text, err := os.ReadFile(file)
-	if err != nil || strings.Count(string(text), "To: ops@example.org\n") != 2 || !strings.Contains(string(text), "Subject: IMAP: Networking of mbx1 is well again (mx1)\n") {
+	if err != nil || strings.Count(string(text), "To: ops@example.org\n") != 2 ||
+		!strings.Contains(string(text), "Subject: IMAP: Networking of mbx1 is well again (mx1)\n") {
 		t.Errorf("%s, %v", text, err)
 	}
 	if err := (&Mail{Program: []string{"/bin/false"}}).Send(t.Context(), a); err == nil {

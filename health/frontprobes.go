@@ -37,7 +37,8 @@ type Front struct {
 	Left func() error
 }
 
-// CTP is ImapCTPProbe, of a customer touch point: through the front door, end to end, to the active copy of a database.
+// CTP is ImapCTPProbe, of a customer touch point: through the front door, end to end, to the active copy of a
+// database.
 func (f Front) CTP(database string) func(context.Context, *Run) error {
 	return func(ctx context.Context, run *Run) error { return f.ownFault(run, f.touch(ctx, run, database)) }
 }
@@ -93,8 +94,8 @@ func enter(ctx context.Context, run *Run, door Door) (net.Conn, error) {
 		return conn, nil
 	}
 	run.Step("tls")
-	// The certificate is for the names that clients use; here it only has to be valid now. The key exchange is the cheapest there is: it
-	// had been a tenth of all that probes cost, and this connection does not leave the machine.
+	// The certificate is for the names that clients use; here it only has to be valid now. The key exchange is the
+	// cheapest there is: it had been a tenth of all that probes cost, and this connection does not leave the machine.
 	config := &tls.Config{
 		InsecureSkipVerify: true, VerifyConnection: validNow, CurvePreferences: []tls.CurveID{tls.CurveP256},
 	}
@@ -167,7 +168,8 @@ func validNow(state tls.ConnectionState) error {
 	return nil
 }
 
-// diagnose finds out why the front door refuses a health mailbox: clients are told little, so it goes the same way by itself.
+// diagnose finds out why the front door refuses a health mailbox: clients are told little, so it goes the same way by
+// itself.
 func (f Front) diagnose(ctx context.Context, run *Run, a account, database string, refusal error) error {
 	ctx, cancel := run.beside(ctx, elsewhereTime)
 	defer cancel()
@@ -180,7 +182,8 @@ func (f Front) diagnose(ctx context.Context, run *Run, a account, database strin
 	if !ok {
 		return &Failure{HighAvailability, "route", fmt.Errorf("%w: there is no active copy", refusal)}
 	}
-	link, err := f.open(ctx, &Run{Account: a.user, Password: a.password.Reveal(), life: run.life, now: run.now}, server, database)
+	link, err := f.open(ctx, &Run{Account: a.user, Password: a.password.Reveal(), life: run.life, now: run.now},
+		server, database)
 	if err == nil {
 		link.Conn.Close()
 	}
@@ -209,8 +212,8 @@ func refused(refusal error) *Failure {
 	return &Failure{Authentication, "signin", refusal}
 }
 
-// ProxyTest is ImapProxyTestProbe: our own listener, TLS, directory and, where the proxy verifies users, verification; no mailbox server is
-// asked. Without a health mailbox it ends before the sign-in.
+// ProxyTest is ImapProxyTestProbe: our own listener, TLS, directory and, where the proxy verifies users, verification;
+// no mailbox server is asked. Without a health mailbox it ends before the sign-in.
 func (f Front) ProxyTest(admit Admit) func(context.Context, *Run) error {
 	return func(ctx context.Context, run *Run) error { return f.ownFault(run, f.prove(ctx, run, admit)) }
 }

@@ -114,8 +114,8 @@ func TestOwnCertificate(t *testing.T) {
 	}
 }
 
-// At another host its certificate has to be for its name, and by an authority that is trusted: the password of an account goes
-// there. What is behind that host is not asked.
+// At another host its certificate has to be for its name, and by an authority that is trusted: the password of an
+// account goes there. What is behind that host is not asked.
 func TestCTPElsewhere(t *testing.T) {
 	testkit.NoLeaks(t)
 	s := distrusted(t, doorCertificate(t, -time.Hour, time.Hour))
@@ -128,8 +128,8 @@ func TestCTPElsewhere(t *testing.T) {
 	}
 }
 
-// Why the door refuses the health mailbox is found out by going the same way: directory, active copy, mailbox server. Where
-// all of that is well, the door's own word counts.
+// Why the door refuses the health mailbox is found out by going the same way: directory, active copy, mailbox server.
+// Where all of that is well, the door's own word counts.
 func TestDiagnose(t *testing.T) {
 	testkit.NoLeaks(t)
 	const no = "NO [AUTHENTICATIONFAILED] no"
@@ -169,8 +169,8 @@ func TestDiagnose(t *testing.T) {
 	})
 }
 
-// The test of our front end shows the proxy a secret of this run, never the password, from an address that the proxy was
-// told of, and takes that back.
+// The test of our front end shows the proxy a secret of this run, never the password, from an address that the proxy
+// was told of, and takes that back.
 func TestProxyTest(t *testing.T) {
 	testkit.NoLeaks(t)
 	const (

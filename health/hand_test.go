@@ -82,8 +82,8 @@ func TestInterruptedByHand(t *testing.T) {
 	})
 }
 
-// Runs of one probe never overlap. Whoever asks while one is on waits for its end and gets a run that began after it, but
-// waits no longer than a run may take; one waits at a time.
+// Runs of one probe never overlap. Whoever asks while one is on waits for its end and gets a run that began after it,
+// but waits no longer than a run may take; one waits at a time.
 func TestHandRunsOneAfterTheOther(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		began := time.Now()
@@ -142,7 +142,8 @@ func TestResultNumbers(t *testing.T) {
 	}
 	e := NewEngine(Options{})
 	plan := one(run)
-	plan.Probes = append(plan.Probes, &Probe{HealthSet: "S", Name: "P", Target: "mbx2", Interval: time.Minute, Timeout: time.Minute, Run: run})
+	plan.Probes = append(plan.Probes, &Probe{HealthSet: "S", Name: "P", Target: "mbx2", Interval: time.Minute,
+		Timeout: time.Minute, Run: run})
 	e.Use(plan)
 	for i, target := range []string{"mbx1", "mbx2", "mbx2", "mbx1"} {
 		fails = i%2 == 1

@@ -6,14 +6,18 @@ import (
 
 var (
 	stateDesc = prometheus.NewDesc("portico_monitor_state",
-		"State of a monitor: 0 healthy, 1 degraded, 2 unhealthy, 3 unavailable, -1 repairing, -2 disabled, -3 no result yet.",
+		"State of a monitor: 0 healthy, 1 degraded, 2 unhealthy, 3 unavailable, -1 repairing, -2 disabled, -3 no "+
+			"result yet.",
 		[]string{"health_set", "monitor", "target"}, nil)
-	probeDesc     = prometheus.NewDesc("portico_probe_duration_seconds", "How long the latest run of a probe took.", []string{"probe", "target"}, nil)
-	componentDesc = prometheus.NewDesc("portico_component_active", "Whether a component is Active: 1 or 0.", []string{"component"}, nil)
+	probeDesc = prometheus.NewDesc("portico_probe_duration_seconds", "How long the latest run of a probe took.",
+		[]string{"probe", "target"}, nil)
+	componentDesc = prometheus.NewDesc("portico_component_active", "Whether a component is Active: 1 or 0.",
+		[]string{"component"}, nil)
 )
 
 // stateNumbers are the values of portico_monitor_state.
-var stateNumbers = [...]float64{Healthy: 0, Degraded: 1, Unhealthy: 2, Unavailable: 3, Repairing: -1, Disabled: -2, UnInitialized: -3}
+var stateNumbers = [...]float64{Healthy: 0, Degraded: 1, Unhealthy: 2, Unavailable: 3, Repairing: -1, Disabled: -2,
+	UnInitialized: -3}
 
 // Describe implements prometheus.Collector.
 func (e *Engine) Describe(ch chan<- *prometheus.Desc) {
@@ -24,12 +28,14 @@ func (e *Engine) Describe(ch chan<- *prometheus.Desc) {
 // Collect implements prometheus.Collector.
 func (e *Engine) Collect(ch chan<- prometheus.Metric) {
 	for _, m := range e.Monitors() {
-		ch <- prometheus.MustNewConstMetric(stateDesc, prometheus.GaugeValue, stateNumbers[m.Value], m.HealthSet, m.Name, m.Target)
+		ch <- prometheus.MustNewConstMetric(stateDesc, prometheus.GaugeValue, stateNumbers[m.Value], m.HealthSet,
+			m.Name, m.Target)
 	}
 	for _, p := range e.Probes() {
 		if len(p.Results) > 0 {
 			last := p.Results[0]
-			ch <- prometheus.MustNewConstMetric(probeDesc, prometheus.GaugeValue, last.End.Sub(last.Start).Seconds(), p.Name, p.Target)
+			ch <- prometheus.MustNewConstMetric(probeDesc, prometheus.GaugeValue, last.End.Sub(last.Start).Seconds(),
+				p.Name, p.Target)
 		}
 	}
 }

@@ -29,7 +29,8 @@ func collected(t *testing.T, c prometheus.Collector) string {
 			for _, pair := range m.Label {
 				labels = append(labels, pair.GetValue())
 			}
-			all = append(all, fmt.Sprintf("%s{%s} %g", family.GetName(), strings.Join(labels, ","), m.Gauge.GetValue()))
+			all = append(all, fmt.Sprintf("%s{%s} %g", family.GetName(), strings.Join(labels, ","),
+				m.Gauge.GetValue()))
 		}
 	}
 	slices.Sort(all)
@@ -45,7 +46,8 @@ func TestMetrics(t *testing.T) {
 	}
 	hand(t, e)
 	got := collected(t, e)
-	if monitor, probe, _ := strings.Cut(got, "\n"); monitor != none || !strings.HasPrefix(probe, "portico_probe_duration_seconds{P,mbx1} ") {
+	if monitor, probe, _ := strings.Cut(got, "\n"); monitor != none ||
+		!strings.HasPrefix(probe, "portico_probe_duration_seconds{P,mbx1} ") {
 		t.Errorf("after a run by hand:\n%s", got)
 	}
 }

@@ -20,7 +20,8 @@ const (
 )
 
 var alertValues = [...]string{
-	Disabled: "Disabled", Healthy: "Healthy", UnInitialized: "UnInitialized", Repairing: "Repairing", Degraded: "Degraded",
+	Disabled: "Disabled", Healthy: "Healthy", UnInitialized: "UnInitialized", Repairing: "Repairing",
+	Degraded:    "Degraded",
 	Unavailable: "Unavailable", Unhealthy: "Unhealthy",
 }
 
@@ -48,7 +49,8 @@ type Monitor struct {
 // ID is the monitor's identity, as a probe's.
 func (m *Monitor) ID() string { return m.HealthSet + "/" + nameOf(m.Name, m.Target) }
 
-// StaleAfter is how long a probe may be silent before its monitor is Unavailable: three intervals, and the time of a run.
+// StaleAfter is how long a probe may be silent before its monitor is Unavailable: three intervals, and the time of a
+// run.
 func StaleAfter(interval, timeout time.Duration) time.Duration { return 3*interval + timeout }
 
 // defaultUnhealthyAfter is Exchange's (EXCHANGE.md 1.3).
@@ -66,7 +68,8 @@ type MonitorState struct {
 	Stale          bool      // results do not come any more
 	InRow          int       // failures in a row
 	WellInRow      int       // successes in a row
-	FlapsSince     time.Time // it has begun to fail and ended to so often that it is Degraded while it is well; zero if it has not
+	// it has begun to fail and ended to so often that it is Degraded while it is well; zero if it has not
+	FlapsSince time.Time
 }
 
 // monitor is a monitor at work. Its engine's mutex guards it.
@@ -141,7 +144,8 @@ func (m *monitor) look(now time.Time) bool {
 	return true
 }
 
-// degradedTime is how long it is Degraded before it is Unhealthy. Where users fail too, its number of failures is enough.
+// degradedTime is how long it is Degraded before it is Unhealthy. Where users fail too, its number of failures is
+// enough.
 func (m *monitor) degradedTime() time.Duration {
 	if m.hurried {
 		return 0

@@ -12,7 +12,8 @@ import (
 	"portico/configs/suggest"
 )
 
-// Override changes a property of probes or monitors for a time, or for as long as a version of the program runs (EXCHANGE.md 1.5).
+// Override changes a property of probes or monitors for a time, or for as long as a version of the program runs
+// (EXCHANGE.md 1.5).
 type Override struct {
 	Identity string    `json:"identity"` // health set, name and, for one target alone, that; with slashes between
 	ItemType string    `json:"item_type"`
@@ -84,7 +85,8 @@ func (o Override) number() (int, error) {
 	return n, nil
 }
 
-// Check says why an override can not be: there is nothing of that identity, which is case-sensitive, no such property, or no such value.
+// Check says why an override can not be: there is nothing of that identity, which is case-sensitive, no such property,
+// or no such value.
 func (p Plan) Check(o Override) error {
 	identities, properties := p.identities(o.ItemType), keys(probeProperties)
 	switch o.ItemType {
@@ -98,7 +100,8 @@ func (p Plan) Check(o Override) error {
 		return unknown(suggest.NoSuch(strings.ToLower(o.ItemType), o.Identity, identities))
 	}
 	if !slices.Contains(properties, o.Property) {
-		return fmt.Errorf("a %s has no property %s; it has %s", strings.ToLower(o.ItemType), o.Property, strings.Join(properties, ", "))
+		return fmt.Errorf("a %s has no property %s; it has %s", strings.ToLower(o.ItemType), o.Property,
+			strings.Join(properties, ", "))
 	}
 	_, err := o.number()
 	return err
@@ -121,7 +124,8 @@ func (p Plan) identities(itemType string) (all []string) {
 
 // ItemTypeOf returns the type of item that an identity names, by its name: what ends in Monitor is a monitor.
 func ItemTypeOf(identity string) string {
-	if parts := strings.Split(identity, "/"); len(parts) > 1 && strings.HasSuffix(strings.ToLower(parts[1]), "monitor") {
+	if parts := strings.Split(identity, "/"); len(parts) > 1 &&
+		strings.HasSuffix(strings.ToLower(parts[1]), "monitor") {
 		return ItemMonitor
 	}
 	return ItemProbe
@@ -138,7 +142,8 @@ func (by *ByHand) Override(properties map[string]string) error {
 	for _, name := range slices.Sorted(maps.Keys(properties)) {
 		set, known := runProperties[name]
 		if !known {
-			return fmt.Errorf("property %s cannot be changed for one run; these can: %s", name, strings.Join(keys(runProperties), ", "))
+			return fmt.Errorf("property %s cannot be changed for one run; these can: %s", name,
+				strings.Join(keys(runProperties), ", "))
 		}
 		n, err := Override{Property: name, Value: properties[name]}.number()
 		if err != nil {
@@ -158,18 +163,20 @@ func keys[V any](of map[string]V) []string {
 	return names
 }
 
-// With returns the plan with overrides in it. One for this node beats one for all nodes, one for a target one for all; of two of the same kind the later. What does not fit any more is
-// passed over. The plan itself stays as it is.
+// With returns the plan with overrides in it. One for this node beats one for all nodes, one for a target one for all;
+// of two of the same kind the later. What does not fit any more is passed over. The plan itself stays as it is.
 func (p Plan) With(overrides []Override, now time.Time, version string) Plan {
 	sorted := slices.SortedFunc(slices.Values(overrides), func(a, b Override) int {
-		return cmp.Or(compareBool(b.Global, a.Global), cmp.Compare(strings.Count(a.Identity, "/"), strings.Count(b.Identity, "/")), a.Created.Compare(b.Created))
+		return cmp.Or(compareBool(b.Global, a.Global),
+			cmp.Compare(strings.Count(a.Identity, "/"), strings.Count(b.Identity, "/")), a.Created.Compare(b.Created))
 	})
 	changed := Plan{Monitors: slices.Clone(p.Monitors)}
 	for _, probe := range p.Probes {
 		of := *probe
 		for _, o := range sorted {
 			set, known := probeProperties[o.Property]
-			if n, err := o.number(); err == nil && known && o.ItemType == ItemProbe && !o.Over(now, version) && o.names(of.HealthSet, of.Name, of.Target) {
+			if n, err := o.number(); err == nil && known && o.ItemType == ItemProbe && !o.Over(now, version) &&
+				o.names(of.HealthSet, of.Name, of.Target) {
 				set(&of, n)
 			}
 		}
@@ -181,7 +188,8 @@ func (p Plan) With(overrides []Override, now time.Time, version string) Plan {
 		m := &changed.Monitors[i]
 		for _, o := range sorted {
 			set, known := monitorProperties[o.Property]
-			if n, err := o.number(); err == nil && known && o.ItemType == ItemMonitor && !o.Over(now, version) && o.names(m.HealthSet, m.Name, m.Target) {
+			if n, err := o.number(); err == nil && known && o.ItemType == ItemMonitor && !o.Over(now, version) &&
+				o.names(m.HealthSet, m.Name, m.Target) {
 				set(m, n)
 			}
 		}

@@ -6,8 +6,9 @@ import (
 	"time"
 )
 
-// repeat runs a probe at its interval. The first run comes at a random time within one, so that not all run at once; and each a little
-// sooner or later. In a hurry it runs at once, and then at a tenth of its interval as long as it fails and a monitor needs more of that.
+// repeat runs a probe at its interval. The first run comes at a random time within one, so that not all run at once;
+// and each a little sooner or later. In a hurry it runs at once, and then at a tenth of its interval as long as it
+// fails and a monitor needs more of that.
 func (e *Engine) repeat(ctx context.Context, p planned) {
 	interval := p.probe.Interval
 	timer := time.NewTimer(time.Duration(e.opt.Random() * float64(min(interval, firstWithin))))
@@ -43,9 +44,9 @@ func (e *Engine) repeat(ctx context.Context, p planned) {
 // hurriedPace is how many times as fast a probe is repeated in a hurry.
 const hurriedPace = 10
 
-// Hurry says that somebody has seen the target of a probe fail. The probe runs at once, at most ten times as often as its
-// interval says, until it succeeds or its monitors have the failures that they need; they are Unhealthy then. It does not
-// block.
+// Hurry says that somebody has seen the target of a probe fail. The probe runs at once, at most ten times as often as
+// its interval says, until it succeeds or its monitors have the failures that they need; they are Unhealthy then. It
+// does not block.
 func (e *Engine) Hurry(set, probe, target string) {
 	id := set + "/" + nameOf(probe, target)
 	e.mu.Lock()
@@ -62,8 +63,9 @@ func (e *Engine) Hurry(set, probe, target string) {
 	}
 }
 
-// Follow has the probe of a monitor repeated ten times as often as its interval says until it succeeds, or the time has come: its target was
-// restarted, and somebody waits for it. It does not block, and does nothing if there is no such monitor.
+// Follow has the probe of a monitor repeated ten times as often as its interval says until it succeeds, or the time
+// has come: its target was restarted, and somebody waits for it. It does not block, and does nothing if there is no
+// such monitor.
 func (e *Engine) Follow(monitor string, until time.Time) {
 	e.mu.Lock()
 	defer e.mu.Unlock()

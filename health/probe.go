@@ -15,8 +15,8 @@ type Probe struct {
 	Target    string // "" where there is only one
 	Interval  time.Duration
 	Timeout   time.Duration
-	// Run looks. It notes its steps on the run, and returns nil if all is well; *Failure, or an error of package backend, says whom to
-	// blame. It ends soon after its context, and may panic.
+	// Run looks. It notes its steps on the run, and returns nil if all is well; *Failure, or an error of package
+	// backend, says whom to blame. It ends soon after its context, and may panic.
 	Run func(ctx context.Context, r *Run) error
 
 	// Anywhere says that it can be run against another endpoint than its own.
@@ -54,7 +54,8 @@ type ByHand struct {
 	Timeout           time.Duration // 0: the probe's own
 	Account, Password string        // instead of the health mailbox's
 	ReadOnly          bool          // write nothing, whatever the probe does else
-	Endpoint          string        // host:port; wants an account, since the health mailbox's password goes nowhere else
+	// host:port; wants an account, since the health mailbox's password goes nowhere else
+	Endpoint string
 }
 
 // Step begins the next step. The one before ends.
@@ -93,7 +94,8 @@ func (p *Probe) execute(ctx context.Context, timeout time.Duration, now func() t
 	phase := run.phase
 	run.end()
 	result.End = now()
-	result.Steps, result.Sent, result.Received, result.Mailbox, result.Value = run.steps, run.Sent, run.Received, run.Mailbox, run.Value
+	result.Steps, result.Sent, result.Received, result.Mailbox, result.Value = run.steps, run.Sent, run.Received,
+		run.Mailbox, run.Value
 	result.Context, result.Account = run.Context, run.signedIn
 	if err == nil {
 		return result
@@ -115,7 +117,8 @@ func (p *Probe) execute(ctx context.Context, timeout time.Duration, now func() t
 	switch {
 	case errors.As(err, &poison):
 		result.Type = Poisoned
-	case ctx.Err() == context.DeadlineExceeded, result.End.Sub(result.Start) >= timeout: // the connection's deadline may strike before the context's
+	case ctx.Err() == context.DeadlineExceeded, result.End.Sub(result.Start) >= timeout:
+		// the connection's deadline may strike before the context's
 		result.Type = Timeout
 		result.Err = fmt.Sprintf("no end after %v, in %s: %v", timeout, result.Phase, err)
 	}

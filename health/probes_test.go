@@ -122,8 +122,8 @@ const (
 
 const signedIn = "Succeeded, , in \"\": dial greeting signin "
 
-// A self test signs in to the server, in the mailbox of a database that is active there rather than of another, and signs
-// out. Without a health mailbox the server has to answer.
+// A self test signs in to the server, in the mailbox of a database that is active there rather than of another, and
+// signs out. Without a health mailbox the server has to answer.
 func TestSelfTest(t *testing.T) {
 	testkit.NoLeaks(t)
 	server := mailServer(t, nil)
@@ -164,7 +164,8 @@ func TestSelfTestHangsUp(t *testing.T) {
 		"Failed, Networking, in \"logout\": dial greeting signin logout")
 }
 
-// A deep test reads the mailbox on the server with the active copy, and tells who wants to know what it has read where.
+// A deep test reads the mailbox on the server with the active copy, and tells who wants to know what it has read
+// where.
 func TestDeepTest(t *testing.T) {
 	testkit.NoLeaks(t)
 	server := mailServer(t, nil)
@@ -234,8 +235,8 @@ func TestCopyTest(t *testing.T) {
 	}
 }
 
-// When a sign-in fails, the other servers with a copy tell whether the account or the server is to blame. A server that gives
-// no answer may wait for the directory.
+// When a sign-in fails, the other servers with a copy tell whether the account or the server is to blame. A server
+// that gives no answer may wait for the directory.
 func TestWhoJudgesPasswords(t *testing.T) {
 	testkit.NoLeaks(t)
 	const hangs = hello + "C: ${tag} LOGIN *\nsilent"
@@ -256,10 +257,12 @@ func TestWhoJudgesPasswords(t *testing.T) {
 		{"silent here and refused there", hangs, out, nil, Authentication, "mbx2 does not take it either"},
 		{"silent where there is no other copy", hangs, "", nil, MailboxServerAuthentication, ""},
 		{"silent with the directory down", hangs, in, directoryDown, ActiveDirectory, "no answer"},
-		{"too many connections", hello + "C: ${tag} LOGIN *\nS: ${tag} NO [LIMIT] no more\neof", in, nil, Authentication,
+		{"too many connections", hello + "C: ${tag} LOGIN *\nS: ${tag} NO [LIMIT] no more\neof", in, nil,
+			Authentication,
 			"account health1 has all connections that mbx1 allows it"},
 		{"too many connections, as Dovecot says it", hello + "C: ${tag} LOGIN *\nS: ${tag} NO [UNAVAILABLE] " +
-			"Maximum number of connections from user+IP exceeded (mail_max_userip_connections=10)\neof", in, nil, Authentication,
+			"Maximum number of connections from user+IP exceeded (mail_max_userip_connections=10)\neof", in, nil,
+			Authentication,
 			"account health1 has all connections that mbx1 allows it"},
 		{"unavailable", hello + "C: ${tag} LOGIN *\nS: ${tag} NO [UNAVAILABLE] later\neof", in, nil,
 			MailboxServerAuthentication, "mbx2 takes the same sign-in"},

@@ -18,7 +18,8 @@ const (
 )
 
 var resultTypes = [...]string{
-	Timeout: "Timeout", Poisoned: "Poisoned", Succeeded: "Succeeded", Failed: "Failed", Quarantined: "Quarantined", Rejected: "Rejected",
+	Timeout: "Timeout", Poisoned: "Poisoned", Succeeded: "Succeeded", Failed: "Failed", Quarantined: "Quarantined",
+	Rejected: "Rejected",
 }
 
 // String returns Exchange's name.

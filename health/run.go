@@ -35,7 +35,8 @@ func (e *Engine) run(ctx context.Context, p planned, timeout time.Duration, run 
 	if skip != 0 {
 		defer e.mu.Unlock()
 		result := &Result{
-			HealthSet: p.probe.HealthSet, Probe: p.probe.Name, Target: p.probe.Target, Type: skip, Start: now, End: now, ByHand: byHand,
+			HealthSet: p.probe.HealthSet, Probe: p.probe.Name, Target: p.probe.Target, Type: skip, Start: now,
+			End: now, ByHand: byHand,
 		}
 		result.Err = map[ResultType]string{Rejected: "it is running", Quarantined: "it has panicked too often"}[skip]
 		e.keep(p, result)
@@ -67,8 +68,9 @@ func (e *Engine) run(ctx context.Context, p planned, timeout time.Duration, run 
 	return result, nil
 }
 
-// awaitTurn waits for the end of the run that is on, for as long as one may take: whoever asks wants to know how it is now, not that somebody
-// looks already. One waits at a time; others are rejected. The caller holds mu, which is given up meanwhile.
+// awaitTurn waits for the end of the run that is on, for as long as one may take: whoever asks wants to know how it is
+// now, not that somebody looks already. One waits at a time; others are rejected. The caller holds mu, which is given
+// up meanwhile.
 func (e *Engine) awaitTurn(ctx context.Context, p planned) {
 	r := p.state
 	if r.ended == nil || r.awaited {
@@ -114,18 +116,20 @@ type unknown string
 func (u unknown) Error() string { return string(u) }
 func (u unknown) Unwrap() error { return ErrUnknown }
 
-// RunNow runs probes by hand: those of a health set, name and target, of which the last may be "" for all. What they find does not
-// count for monitors.
+// RunNow runs probes by hand: those of a health set, name and target, of which the last may be "" for all. What they
+// find does not count for monitors.
 func (e *Engine) RunNow(ctx context.Context, set, name, target string, by ByHand) ([]*Result, error) {
 	if by.Endpoint != "" && by.Account == "" {
-		return nil, errors.New("an endpoint wants an account and its password: those of the health mailboxes go nowhere else")
+		return nil, errors.New("an endpoint wants an account and its password: those of the health mailboxes go " +
+			"nowhere else")
 	}
 	e.mu.Lock()
 	var chosen []planned
 	var known []string
 	for _, p := range e.probes {
 		known = append(known, p.probe.ID())
-		if strings.EqualFold(p.probe.HealthSet, set) && strings.EqualFold(p.probe.Name, name) && (target == "" || p.probe.Target == target) {
+		if strings.EqualFold(p.probe.HealthSet, set) && strings.EqualFold(p.probe.Name, name) &&
+			(target == "" || p.probe.Target == target) {
 			chosen = append(chosen, p)
 		}
 	}
@@ -145,7 +149,8 @@ func (e *Engine) RunNow(ctx context.Context, set, name, target string, by ByHand
 	for i, p := range chosen {
 		work.Go(func() {
 			t := cmp.Or(by.Timeout, p.probe.Timeout)
-			results[i], errs[i] = e.run(ctx, p, t, &Run{Account: by.Account, Password: by.Password, Endpoint: by.Endpoint, ByHand: true, ReadOnly: by.ReadOnly}, true)
+			results[i], errs[i] = e.run(ctx, p, t, &Run{Account: by.Account, Password: by.Password,
+				Endpoint: by.Endpoint, ByHand: true, ReadOnly: by.ReadOnly}, true)
 		})
 	}
 	work.Wait()

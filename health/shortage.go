@@ -15,8 +15,8 @@ const (
 	PorticoStoreMonitor     = "PorticoStoreMonitor"
 )
 
-// Shortage checks whether clients found Portico without descriptors, ports or memory since it looked last: counted is how many did so far.
-// left says why a client would find none now, nil if it would not.
+// Shortage checks whether clients found Portico without descriptors, ports or memory since it looked last: counted is
+// how many did so far. left says why a client would find none now, nil if it would not.
 func Shortage(counted func() uint64, left func() error) func(context.Context, *Run) error {
 	var mu sync.Mutex
 	before := counted()
@@ -30,7 +30,8 @@ func Shortage(counted func() uint64, left func() error) func(context.Context, *R
 			return &Failure{Portico, "descriptors", err}
 		}
 		if since > 0 {
-			return &Failure{Portico, "descriptors", fmt.Errorf("%d connections and sign-ins had no descriptor, port or memory left for them", since)}
+			return &Failure{Portico, "descriptors",
+				fmt.Errorf("%d connections and sign-ins had no descriptor, port or memory left for them", since)}
 		}
 		return nil
 	}

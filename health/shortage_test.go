@@ -10,8 +10,8 @@ import (
 	"portico/backend"
 )
 
-// The check of Portico's own resources fails for the clients that found none since it looked last, and while a client would find none; and blames
-// nobody else.
+// The check of Portico's own resources fails for the clients that found none since it looked last, and while a client
+// would find none; and blames nobody else.
 func TestShortage(t *testing.T) {
 	counted, left := uint64(5), error(nil)
 	check := Shortage(func() uint64 { return counted }, func() error { return left })
@@ -34,7 +34,8 @@ func TestShortage(t *testing.T) {
 		switch {
 		case (err == nil) != (step.words == ""):
 			t.Errorf("%s: %v", step.name, err)
-		case err != nil && (!errors.As(err, &failure) || failure.Dependency != Portico || !strings.Contains(err.Error(), step.words)):
+		case err != nil && (!errors.As(err, &failure) || failure.Dependency != Portico ||
+			!strings.Contains(err.Error(), step.words)):
 			t.Errorf("%s: %v blames %+v", step.name, err, failure)
 		}
 	}
@@ -47,14 +48,16 @@ func TestOwnShortageIsNobodysFault(t *testing.T) {
 			t.Errorf("%v is blamed on %s", errno, f.Dependency)
 		}
 	}
-	if d, phase := blame(&backend.Error{Kind: backend.KindLocal, Server: "mbx1", Phase: backend.PhaseDial}); d != Portico || phase != backend.PhaseDial {
+	if d, phase := blame(&backend.Error{Kind: backend.KindLocal, Server: "mbx1",
+		Phase: backend.PhaseDial}); d != Portico || phase != backend.PhaseDial {
 		t.Errorf("%s in %s is blamed", d, phase)
 	}
 	short := errors.New("all descriptors are taken")
 	f := Front{Left: func() error { return short }}
 	cause := &Failure{Networking, "greeting", errors.New("BYE")}
 	var failure *Failure
-	if err := f.ownFault(&Run{phase: "greeting"}, cause); !errors.As(err, &failure) || failure.Dependency != Portico || !errors.Is(err, short) {
+	if err := f.ownFault(&Run{phase: "greeting"}, cause); !errors.As(err, &failure) || failure.Dependency != Portico ||
+		!errors.Is(err, short) {
 		t.Errorf("at our own door: %v", err)
 	}
 	if err := f.ownFault(&Run{Endpoint: "elsewhere:993"}, cause); err != error(cause) {

@@ -8,7 +8,8 @@ import (
 	"portico/backend"
 )
 
-// The check of users' sign-ins, and the monitor that judges it. The name is that of Exchange's counter (EXCHANGE.md section 6).
+// The check of users' sign-ins, and the monitor that judges it. The name is that of Exchange's counter (EXCHANGE.md
+// section 6).
 const (
 	ProxyConnectionsFailedGt20PercentCheck   = "ProxyConnectionsFailedGt20PercentCheck"
 	ProxyConnectionsFailedGt20PercentMonitor = "ProxyConnectionsFailedGt20PercentMonitor"
@@ -22,7 +23,8 @@ const (
 	SignInsUnhealthy = 15 * time.Second
 )
 
-// minProbeFailures is how many runs of ImapSelfTestProbe have to fail in the window to confirm what few users have met.
+// minProbeFailures is how many runs of ImapSelfTestProbe have to fail in the window to confirm what few users have
+// met.
 const minProbeFailures = 2
 
 // SignIns checks whether users' sign-ins fail by the fault of a mailbox server.
@@ -30,14 +32,15 @@ type SignIns struct {
 	Tally   func(server string) backend.Tallied
 	Percent int // from which share on sign-ins are too many that fail
 	Users   int // from how many users on that is no matter of single accounts
-	// SelfTests lists the results of the server's ImapSelfTestProbe, the latest first. If that fails as often, one user is enough.
+	// SelfTests lists the results of the server's ImapSelfTestProbe, the latest first. If that fails as often, one
+	// user is enough.
 	SelfTests func(server string) []*Result
 	// Elsewhere says whether another mailbox server judges sign-ins now.
 	Elsewhere func(server string) bool
 }
 
-// Check returns the check of a mailbox server. It fails while sign-ins fail that are at most half a window old, so a server that was restarted is
-// well soon.
+// Check returns the check of a mailbox server. It fails while sign-ins fail that are at most half a window old, so a
+// server that was restarted is well soon.
 func (s SignIns) Check(server string) func(context.Context, *Run) error {
 	return func(_ context.Context, run *Run) error {
 		t, now := s.Tally(server), run.now()

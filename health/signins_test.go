@@ -10,7 +10,8 @@ import (
 	"portico/backend"
 )
 
-// TestSignIns: users' failed sign-ins are a server's fault if they are many, recent, and of several users or confirmed by the server's own probe.
+// TestSignIns: users' failed sign-ins are a server's fault if they are many, recent, and of several users or confirmed
+// by the server's own probe.
 func TestSignIns(t *testing.T) {
 	now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 	ago := func(d time.Duration) time.Time { return now.Add(-d) }
@@ -25,40 +26,52 @@ func TestSignIns(t *testing.T) {
 		want      Dependency // None: it is well
 		context   string
 	}{
-		"nobody":             {},
-		"all are well":       {tally: backend.Tallied{Users: 50}},
-		"half of some fails": {tally: backend.Tallied{Users: 6, Failing: 3, Share: 0.3, Failed: ago(0), Last: closed}, want: Networking},
-		"a few of many fail": {tally: backend.Tallied{Users: 100, Failing: 19, Share: 0.19, Failed: ago(0), Last: closed}},
-		"it was restarted":   {tally: backend.Tallied{Users: 10, Failing: 9, Share: 0.5, Failed: ago(31 * time.Second), Last: closed}},
-		"one user fails":     {tally: backend.Tallied{Users: 2, Failing: 1, Share: 0.5, Failed: ago(0), Last: closed}, context: "too few users"},
+		"nobody":       {},
+		"all are well": {tally: backend.Tallied{Users: 50}},
+		"half of some fails": {tally: backend.Tallied{Users: 6, Failing: 3, Share: 0.3, Failed: ago(0), Last: closed},
+			want: Networking},
+		"a few of many fail": {tally: backend.Tallied{Users: 100, Failing: 19, Share: 0.19, Failed: ago(0),
+			Last: closed}},
+		"it was restarted": {tally: backend.Tallied{Users: 10, Failing: 9, Share: 0.5, Failed: ago(31 * time.Second),
+			Last: closed}},
+		"one user fails": {tally: backend.Tallied{Users: 2, Failing: 1, Share: 0.5, Failed: ago(0), Last: closed},
+			context: "too few users"},
 		"one user fails, and the probe": {
-			tally:     backend.Tallied{Users: 2, Failing: 1, Share: 0.5, Failed: ago(0), Last: closed},
-			selfTests: []*Result{bad(ago(time.Second)), good(ago(7 * time.Second)), bad(ago(13 * time.Second)), bad(ago(2 * time.Minute))}, want: Networking,
+			tally: backend.Tallied{Users: 2, Failing: 1, Share: 0.5, Failed: ago(0), Last: closed},
+			selfTests: []*Result{bad(ago(time.Second)), good(ago(7 * time.Second)), bad(ago(13 * time.Second)),
+				bad(ago(2 * time.Minute))}, want: Networking,
 		},
 		"one user fails, and the probe did long ago": {
 			tally:     backend.Tallied{Users: 2, Failing: 1, Share: 0.5, Failed: ago(0), Last: closed},
-			selfTests: []*Result{bad(ago(time.Second)), bad(ago(2 * time.Minute)), bad(ago(3 * time.Minute))}, context: "too few users",
-		},
-		"one user fails, and a run by hand": {
-			tally:     backend.Tallied{Users: 2, Failing: 1, Share: 0.5, Failed: ago(0), Last: closed},
-			selfTests: []*Result{{Type: Failed, Dependency: Networking, End: now, ByHand: true}, bad(ago(time.Second))}, context: "too few users",
-		},
-		"one user fails, and the health mailbox is refused": {
-			tally:     backend.Tallied{Users: 2, Failing: 1, Share: 0.5, Failed: ago(0), Last: closed},
-			selfTests: []*Result{{Type: Failed, Dependency: Authentication, End: now}, {Type: Failed, Dependency: Authentication, End: now}},
+			selfTests: []*Result{bad(ago(time.Second)), bad(ago(2 * time.Minute)), bad(ago(3 * time.Minute))},
 			context:   "too few users",
 		},
-		"users are refused here":       {tally: backend.Tallied{Users: 9, Failing: 9, Share: 1, Failed: ago(0), Last: refused}, elsewhere: true, want: MailboxServerAuthentication},
-		"users are refused everywhere": {tally: backend.Tallied{Users: 9, Failing: 9, Share: 1, Failed: ago(0), Last: refused}, want: Authentication},
+		"one user fails, and a run by hand": {
+			tally: backend.Tallied{Users: 2, Failing: 1, Share: 0.5, Failed: ago(0), Last: closed},
+			selfTests: []*Result{{Type: Failed, Dependency: Networking, End: now, ByHand: true},
+				bad(ago(time.Second))}, context: "too few users",
+		},
+		"one user fails, and the health mailbox is refused": {
+			tally: backend.Tallied{Users: 2, Failing: 1, Share: 0.5, Failed: ago(0), Last: closed},
+			selfTests: []*Result{{Type: Failed, Dependency: Authentication, End: now},
+				{Type: Failed, Dependency: Authentication, End: now}},
+			context: "too few users",
+		},
+		"users are refused here": {tally: backend.Tallied{Users: 9, Failing: 9, Share: 1, Failed: ago(0),
+			Last: refused}, elsewhere: true, want: MailboxServerAuthentication},
+		"users are refused everywhere": {tally: backend.Tallied{Users: 9, Failing: 9, Share: 1, Failed: ago(0),
+			Last: refused}, want: Authentication},
 	} {
 		t.Run(name, func(t *testing.T) {
 			signIns := SignIns{
 				Percent: 20, Users: 3, Tally: func(string) backend.Tallied { return test.tally },
-				SelfTests: func(string) []*Result { return test.selfTests }, Elsewhere: func(string) bool { return test.elsewhere },
+				SelfTests: func(string) []*Result { return test.selfTests },
+				Elsewhere: func(string) bool { return test.elsewhere },
 			}
 			p := Probe{Name: ProxyConnectionsFailedGt20PercentCheck, Target: "mbx1", Run: signIns.Check("mbx1")}
 			r := p.execute(context.Background(), time.Minute, func() time.Time { return now }, new(Run))
-			if r.Dependency != test.want || r.good() != (test.want == None) || r.Mailbox != "mbx1" || !strings.Contains(r.Context, test.context) {
+			if r.Dependency != test.want || r.good() != (test.want == None) || r.Mailbox != "mbx1" ||
+				!strings.Contains(r.Context, test.context) {
 				t.Errorf("%+v", r)
 			}
 		})
@@ -67,9 +80,12 @@ func TestSignIns(t *testing.T) {
 
 // TestUsersMakeUnsound: nothing moves to a mailbox server at which users' sign-ins fail, whatever its own probe says.
 func TestUsersMakeUnsound(t *testing.T) {
-	self := MonitorState{Monitor: Monitor{Name: ImapSelfTestMonitor, Target: "mbx1", Failures: 3}, Value: Healthy, LastSuccess: time.Now()}
+	self := MonitorState{Monitor: Monitor{Name: ImapSelfTestMonitor, Target: "mbx1", Failures: 3}, Value: Healthy,
+		LastSuccess: time.Now()}
 	users := MonitorState{
-		Monitor: Monitor{Name: ProxyConnectionsFailedGt20PercentMonitor, Target: "mbx1", Failures: SignInsFailures}, Value: Healthy,
+		Monitor: Monitor{Name: ProxyConnectionsFailedGt20PercentMonitor, Target: "mbx1",
+			Failures: SignInsFailures},
+		Value:       Healthy,
 		LastFailure: &Result{Dependency: Networking, Err: "they fail"},
 	}
 	all := []MonitorState{self, users}

@@ -43,11 +43,13 @@ func (m *Alertmanager) Name() string { return "Alertmanager" }
 func (m *Alertmanager) Send(ctx context.Context, a Alert) error {
 	alert := map[string]any{
 		"labels": map[string]string{
-			"alertname": "PorticoHealth", "severity": a.Severity(), "cause": a.Cause, "dependency": string(a.Dependency), "mailbox_server": a.Mailbox,
+			"alertname": "PorticoHealth", "severity": a.Severity(), "cause": a.Cause,
+			"dependency": string(a.Dependency), "mailbox_server": a.Mailbox,
 			"instance": m.Node,
 		},
-		"annotations": map[string]string{"summary": a.Subject(), "description": a.Message(), "monitors": strings.Join(a.Monitors, ", ")},
-		"startsAt":    a.Since.UTC().Format(time.RFC3339Nano),
+		"annotations": map[string]string{"summary": a.Subject(), "description": a.Message(),
+			"monitors": strings.Join(a.Monitors, ", ")},
+		"startsAt": a.Since.UTC().Format(time.RFC3339Nano),
 	}
 	switch {
 	case a.Notice:
@@ -83,7 +85,8 @@ func (m *Alertmanager) Send(ctx context.Context, a Alert) error {
 	return nil
 }
 
-// Mail sends alerts by a program that takes a message, as sendmail -t does. Each is mailed when it begins and when it is over.
+// Mail sends alerts by a program that takes a message, as sendmail -t does. Each is mailed when it begins and when it
+// is over.
 type Mail struct {
 	Program []string
 	To      string
@@ -110,6 +113,7 @@ func (m *Mail) Send(ctx context.Context, a Alert) error {
 
 func (m *Mail) message(a Alert) string {
 	header := strings.NewReplacer("\r", " ", "\n", " ")
-	return fmt.Sprintf("To: %s\nSubject: %s (%s)\nAuto-Submitted: auto-generated\nContent-Type: text/plain; charset=utf-8\n\n%s",
+	return fmt.Sprintf("To: %s\nSubject: %s (%s)\nAuto-Submitted: auto-generated\nContent-Type: text/plain; "+
+		"charset=utf-8\n\n%s",
 		header.Replace(m.To), header.Replace(a.Subject()), m.Node, a.Message())
 }

@@ -7,11 +7,12 @@ import (
 
 // blamesServer says whether a failure at a mailbox server is that server's own.
 func (f *Result) blamesServer() bool {
-	return f.Dependency == Networking || f.Dependency == InformationStore || f.Dependency == MailboxServerAuthentication
+	return f.Dependency == Networking || f.Dependency == InformationStore ||
+		f.Dependency == MailboxServerAuthentication
 }
 
-// Unsound says why users must not be sent to a mailbox server: its own ImapSelfTestMonitor fails, or users' sign-ins do, and that blames the
-// server. It returns nil if no monitor says so, also where none looks at the server.
+// Unsound says why users must not be sent to a mailbox server: its own ImapSelfTestMonitor fails, or users' sign-ins
+// do, and that blames the server. It returns nil if no monitor says so, also where none looks at the server.
 func Unsound(server string, all []MonitorState) error {
 	for _, name := range []string{ImapSelfTestMonitor, ProxyConnectionsFailedGt20PercentMonitor} {
 		m, ok := monitorOf(name, server, all)
@@ -22,8 +23,8 @@ func Unsound(server string, all []MonitorState) error {
 	return nil
 }
 
-// Sound says whether there is evidence that a mailbox server serves: its own ImapSelfTestMonitor is well and the latest run succeeded, and users'
-// sign-ins do not fail.
+// Sound says whether there is evidence that a mailbox server serves: its own ImapSelfTestMonitor is well and the
+// latest run succeeded, and users' sign-ins do not fail.
 func Sound(server string, all []MonitorState) bool {
 	m, ok := monitorOf(ImapSelfTestMonitor, server, all)
 	users, counted := monitorOf(ProxyConnectionsFailedGt20PercentMonitor, server, all)

@@ -2,8 +2,8 @@ package health
 
 import "strings"
 
-// Concerns says whether a monitor concerns a mailbox server: it looks at that server, at a database that is active there, or at one that fails
-// and failed there. active says where a database is active, "" if nowhere.
+// Concerns says whether a monitor concerns a mailbox server: it looks at that server, at a database that is active
+// there, or at one that fails and failed there. active says where a database is active, "" if nowhere.
 func Concerns(m MonitorState, server string, active func(database string) (server string)) bool {
 	if ServerOf(m, active) == server {
 		return true
@@ -11,7 +11,8 @@ func Concerns(m MonitorState, server string, active func(database string) (serve
 	return m.Scope() == ScopeDatabase && active(m.Target) == server
 }
 
-// Concerns says whether a probe looks at a mailbox server: at that server, at a copy there, or at a database that is active there.
+// Concerns says whether a probe looks at a mailbox server: at that server, at a copy there, or at a database that is
+// active there.
 func (p ProbeState) Concerns(server string, active func(database string) (server string)) bool {
 	if p.Target == server {
 		return true

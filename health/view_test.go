@@ -5,7 +5,8 @@ import (
 	"testing"
 )
 
-// A mailbox server is concerned by its own monitors, by those of databases that are active there, and by those that fail there still.
+// A mailbox server is concerned by its own monitors, by those of databases that are active there, and by those that
+// fail there still.
 func TestMonitorsOfAServer(t *testing.T) {
 	active := func(database string) string { return map[string]string{"db1": "mbx1", "db2": "mbx2"}[database] }
 	of := func(name, target string) Monitor {
@@ -26,7 +27,8 @@ func TestMonitorsOfAServer(t *testing.T) {
 		{"of a database that failed there once", MonitorState{
 			Monitor: of(ImapDeepTestMonitor, "db1"), Value: Healthy, LastFailure: &Result{Mailbox: "mbx2"},
 		}, true, false},
-		{"of a database that is active nowhere", MonitorState{Monitor: of(ImapDeepTestMonitor, "db3"), Value: Healthy}, false, false},
+		{"of a database that is active nowhere", MonitorState{Monitor: of(ImapDeepTestMonitor, "db3"), Value: Healthy},
+			false, false},
 		{"of the node", MonitorState{Monitor: of(ImapProxyTestMonitor, ""), Value: Healthy}, false, false},
 	} {
 		if one, two := Concerns(c.m, "mbx1", active), Concerns(c.m, "mbx2", active); one != c.mbx1 || two != c.mbx2 {
@@ -38,7 +40,8 @@ func TestMonitorsOfAServer(t *testing.T) {
 // Probes concern the server that is their target, that has the copy, or where their database is active.
 func TestProbesOfAServer(t *testing.T) {
 	active := func(database string) string { return map[string]string{"db1": "mbx1", "db2": "mbx2"}[database] }
-	for target, want := range map[string]bool{"mbx1": true, "mbx2": false, "db1": true, "db2": false, "db2@mbx1": true, "db1@mbx2": false, "": false} {
+	for target, want := range map[string]bool{"mbx1": true, "mbx2": false, "db1": true, "db2": false, "db2@mbx1": true,
+		"db1@mbx2": false, "": false} {
 		name := ImapDeepTestProbe
 		if strings.Contains(target, "@") {
 			name = ImapCopyTestProbe

@@ -13,7 +13,8 @@ import (
 // writeEach is how many runs of ImapDeepTestProbe there are to one that writes. A full volume can still be read.
 const writeEach = 10
 
-// writing is how ImapDeepTestProbe writes to a database's health mailbox: it leaves a message and expunges it. It is safe for concurrent use.
+// writing is how ImapDeepTestProbe writes to a database's health mailbox: it leaves a message and expunges it. It is
+// safe for concurrent use.
 type writing struct {
 	sender string // marks its messages
 
@@ -26,8 +27,8 @@ type writing struct {
 
 func newWriting() *writing { return &writing{sender: rand.Text()} }
 
-// due says whether a run writes: every tenth, each after a failure, and each that somebody waits for. An account that somebody asks for is
-// not written to.
+// due says whether a run writes: every tenth, each after a failure, and each that somebody waits for. An account that
+// somebody asks for is not written to.
 func (w *writing) due(run *Run) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -41,8 +42,8 @@ func (w *writing) due(run *Run) bool {
 	return w.failed || w.runs%writeEach == 1
 }
 
-// write writes. A mailbox that forbids it from the start is fine; one that does so later is at fault, as on a file system that has become
-// read-only.
+// write writes. A mailbox that forbids it from the start is fine; one that does so later is at fault, as on a file
+// system that has become read-only.
 func (w *writing) write(client *imapclient.Client, run *Run) error {
 	err := exchange(client, run, writeSubject, w.sender)
 	w.mu.Lock()

@@ -12,8 +12,8 @@ import (
 	"github.com/emersion/go-imap/v2/imapclient"
 )
 
-// Of ten runs one writes; after a failure each does, until one succeeds; and so does each that somebody waits for, but not to an account that
-// somebody names.
+// Of ten runs one writes; after a failure each does, until one succeeds; and so does each that somebody waits for, but
+// not to an account that somebody names.
 func TestRunsThatWrite(t *testing.T) {
 	w := newWriting()
 	runs := func(n int) (wrote string) {
@@ -40,14 +40,16 @@ func TestRunsThatWrite(t *testing.T) {
 	for _, c := range []struct {
 		run  Run
 		want bool
-	}{{Run{ByHand: true}, true}, {Run{ByHand: true, Account: "anna"}, false}, {Run{Account: "anna"}, false}, {Run{ByHand: true, ReadOnly: true}, false}} {
+	}{{Run{ByHand: true}, true}, {Run{ByHand: true, Account: "anna"}, false}, {Run{Account: "anna"},
+		false}, {Run{ByHand: true, ReadOnly: true}, false}} {
 		if got := w.due(&c.run); got != c.want {
 			t.Errorf("%+v writes: %v", c.run, got)
 		}
 	}
 }
 
-// A mailbox that never allowed writing is only read from then on. One that allowed it and no longer does is at fault, as is one that takes no mail.
+// A mailbox that never allowed writing is only read from then on. One that allowed it and no longer does is at fault,
+// as is one that takes no mail.
 func TestMailboxesThatForbidWriting(t *testing.T) {
 	const (
 		noPermission = "NO [NOPERM] Permission denied"

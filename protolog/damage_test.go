@@ -59,8 +59,8 @@ func commandsFound(ctx context.Context, dir string) (string, error) {
 	return strings.Join(all, " "), err
 }
 
-// Where a file and its compressed form lie side by side, the compressed one counts, and no row is found twice. The next
-// file gets the next number.
+// Where a file and its compressed form lie side by side, the compressed one counts, and no row is found twice. The
+// next file gets the next number.
 func TestCompressedBesidePlain(t *testing.T) {
 	dir := folder(t, map[string]string{
 		"IMAP42026112700-1.LOG":     rowOf("a"),
@@ -80,7 +80,8 @@ func TestCompressedBesidePlain(t *testing.T) {
 	for _, name := range all {
 		names = append(names, name.String())
 	}
-	if got := strings.Join(names, " "); got != "IMAP42026112700-1.LOG IMAP42026112700-2.LOG.gz IMAP42026112700-10.LOG.gz" {
+	if got := strings.Join(names,
+		" "); got != "IMAP42026112700-1.LOG IMAP42026112700-2.LOG.gz IMAP42026112700-10.LOG.gz" {
 		t.Errorf("there are %s", got)
 	}
 	if got, err := commandsFound(t.Context(), dir); got != "a b c" || err != nil {
@@ -96,11 +97,13 @@ func TestCompressedBesidePlain(t *testing.T) {
 func TestFindInDamagedFiles(t *testing.T) {
 	whole := zipped(t, strings.Repeat(rowOf("b"), 100))
 	for name, text := range map[string]string{
-		"no gzip": "nothing of that kind", "cut off": whole[:len(whole)-10], "other sum": whole[:len(whole)-8] + "12345678",
+		"no gzip": "nothing of that kind", "cut off": whole[:len(whole)-10],
+		"other sum": whole[:len(whole)-8] + "12345678",
 	} {
 		dir := folder(t, map[string]string{"IMAP42026112700-1.LOG": rowOf("a"), "IMAP42026112700-2.LOG.gz": text})
 		got, err := commandsFound(t.Context(), dir)
-		if err == nil || !strings.HasPrefix(err.Error(), "IMAP42026112700-2.LOG.gz: ") || !strings.HasPrefix(got, "a") {
+		if err == nil || !strings.HasPrefix(err.Error(), "IMAP42026112700-2.LOG.gz: ") ||
+			!strings.HasPrefix(got, "a") {
 			t.Errorf("%s: found %q, %v", name, got, err)
 		}
 	}
@@ -110,7 +113,8 @@ func TestFindInDamagedFiles(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if got, err := commandsFound(ctx, folder(t, map[string]string{"IMAP42026112700-1.LOG": rowOf("a")})); got != "" || !errors.Is(err, context.Canceled) {
+	if got, err := commandsFound(ctx, folder(t, map[string]string{"IMAP42026112700-1.LOG": rowOf("a")})); got != "" ||
+		!errors.Is(err, context.Canceled) {
 		t.Errorf("for nobody: found %q, %v", got, err)
 	}
 	dir := folder(t, map[string]string{"file": "", "IMAP42026112700-1.LOG": "#Fields\nno row\n" + rowOf("a")})
@@ -142,7 +146,8 @@ func TestWholeLines(t *testing.T) {
 	if whole, err := wholeLines(brokenDisk{}, 10_000); !errors.Is(err, iotest.ErrTimeout) {
 		t.Errorf("%d, %v", whole, err)
 	}
-	for text, want := range map[string]int64{"": 0, "a": 0, "\n": 1, "a\nb": 2, strings.Repeat("a", 4095) + "\n" + strings.Repeat("b", 5000): 4096} {
+	for text, want := range map[string]int64{"": 0, "a": 0, "\n": 1, "a\nb": 2,
+		strings.Repeat("a", 4095) + "\n" + strings.Repeat("b", 5000): 4096} {
 		if whole, err := wholeLines(strings.NewReader(text), int64(len(text))); whole != want || err != nil {
 			t.Errorf("%.10q: %d, %v; want %d", text, whole, err, want)
 		}

@@ -1,4 +1,5 @@
-// Package protolog is the protocol log: what users' sessions do, a row for each command, for as long as somebody asks for it.
+// Package protolog is the protocol log: what users' sessions do, a row for each command, for as long as somebody asks
+// for it.
 //
 //	event.go    what happens in a session, in types that can not hold a secret
 //	filter.go   which sessions and commands somebody wants to see
@@ -13,8 +14,8 @@
 //	keep.go     retention and compression
 //	find.go     past sessions in the files
 //
-// Events flow one way, and nobody who makes one ever waits: what finds no room is dropped and counted. Where nothing is asked for, Match
-// answers nil, and nothing is made.
+// Events flow one way, and nobody who makes one ever waits: what finds no room is dropped and counted. Where nothing
+// is asked for, Match answers nil, and nothing is made.
 //
 // The package must not know of connections, loops, configuration files or HTTP.
 package protolog

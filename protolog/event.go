@@ -43,8 +43,9 @@ func (s *Session) of(known Subject) *Session {
 	return &found
 }
 
-// Event is something that a session has done. It has no field that could hold a secret: Parameters can only be made by wire's mask, Code and
-// Text come from a server where they can repeat nothing of the client's, and the rest is the proxy's own.
+// Event is something that a session has done. It has no field that could hold a secret: Parameters can only be made by
+// wire's mask, Code and Text come from a server where they can repeat nothing of the client's, and the rest is the
+// proxy's own.
 type Event struct {
 	Session    *Session
 	Time       time.Time

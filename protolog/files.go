@@ -46,9 +46,10 @@ const SizeUnlimited = -1
 
 // FileSettings say where files are and how long. Age and TotalSize are without bound where they are 0.
 type FileSettings struct {
-	Location  string // the folder; it is made if the one above exists
-	RollOver  RollOver
-	FileSize  int64         // bytes: 0 is a file for each period, more a new one whenever it is reached, SizeUnlimited one file
+	Location string // the folder; it is made if the one above exists
+	RollOver RollOver
+	// bytes: 0 is a file for each period, more a new one whenever it is reached, SizeUnlimited one file
+	FileSize  int64
 	Age       time.Duration // older files are deleted
 	TotalSize int64         // of all files, in bytes: the oldest are deleted beyond it
 	Compress  bool          // files that are done are compressed
@@ -61,8 +62,8 @@ const (
 	stampForm  = "2006010215"
 )
 
-// fileName is IMAP4yyyyMMddHH-n.LOG: when its period began, or for files by size when it was made, and its number among those. Names in
-// order are files in order.
+// fileName is IMAP4yyyyMMddHH-n.LOG: when its period began, or for files by size when it was made, and its number
+// among those. Names in order are files in order.
 type fileName struct {
 	stamp string
 	n     int
@@ -92,8 +93,8 @@ func compareNames(a, b fileName) int {
 	return cmp.Or(strings.Compare(a.stamp, b.stamp), cmp.Compare(a.n, b.n))
 }
 
-// listFiles returns the log's files in a folder, the oldest first. Of one that is there in both forms, which happens when the program is
-// killed at that moment, only the compressed is listed.
+// listFiles returns the log's files in a folder, the oldest first. Of one that is there in both forms, which happens
+// when the program is killed at that moment, only the compressed is listed.
 func listFiles(dir string) ([]fileName, error) {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
@@ -117,8 +118,8 @@ func listFiles(dir string) ([]fileName, error) {
 	return slices.CompactFunc(all, func(a, b fileName) bool { return compareNames(a, b) == 0 }), nil
 }
 
-// repair makes a folder whole again after the program was killed: what was half compressed is removed, what was compressed but still there too,
-// and a row that was cut off.
+// repair makes a folder whole again after the program was killed: what was half compressed is removed, what was
+// compressed but still there too, and a row that was cut off.
 func repair(dir string) error {
 	entries, err := os.ReadDir(dir)
 	if errors.Is(err, os.ErrNotExist) {
@@ -198,7 +199,8 @@ func pick(dir string, s FileSettings, format Format, now time.Time) (name fileNa
 		return name, false, nil
 	}
 	last := all[len(all)-1]
-	if !last.gz && (s.FileSize != 0 || last.stamp == name.stamp) && continues(filepath.Join(dir, last.String()), s.FileSize, format) {
+	if !last.gz && (s.FileSize != 0 || last.stamp == name.stamp) &&
+		continues(filepath.Join(dir, last.String()), s.FileSize, format) {
 		return last, true, nil
 	}
 	if last.stamp >= name.stamp { // a clock that was set back makes no earlier file

@@ -24,11 +24,13 @@ import (
 
 func TestPeriods(t *testing.T) {
 	at := time.Date(2026, 11, 29, 23, 59, 59, 0, time.UTC) // a Sunday
-	for period, want := range map[RollOver]string{Hourly: "2026112923", Daily: "2026112900", Weekly: "2026112300", Monthly: "2026110100"} {
+	for period, want := range map[RollOver]string{Hourly: "2026112923", Daily: "2026112900", Weekly: "2026112300",
+		Monthly: "2026110100"} {
 		if got := period.start(at); got.Format("20060102 15:04:05.999999999") != want[:8]+" "+want[8:]+":00:00" {
 			t.Errorf("%d begins at %v, want %s", period, got, want)
 		}
-		next := map[RollOver]string{Hourly: "2026113000", Daily: "2026113000", Weekly: "2026113000", Monthly: "2026110100"}[period]
+		next := map[RollOver]string{Hourly: "2026113000", Daily: "2026113000", Weekly: "2026113000",
+			Monthly: "2026110100"}[period]
 		if got := period.start(at.Add(time.Second)).Format(stampForm); got != next {
 			t.Errorf("%d, a second later: %s, want %s", period, got, next)
 		}
@@ -67,11 +69,14 @@ func TestRollOver(t *testing.T) {
 		change func(*FileSettings)
 		want   string
 	}{
-		"hourly":    {func(s *FileSettings) { s.RollOver = Hourly }, "IMAP42026112712-1.LOG IMAP42026112713-1.LOG IMAP42026112800-1.LOG IMAP42026113012-1.LOG"},
-		"daily":     {func(s *FileSettings) { s.RollOver = Daily }, "IMAP42026112700-1.LOG IMAP42026112800-1.LOG IMAP42026113000-1.LOG"},
-		"weekly":    {func(s *FileSettings) { s.RollOver = Weekly }, "IMAP42026112300-1.LOG IMAP42026113000-1.LOG"},
-		"monthly":   {func(s *FileSettings) { s.RollOver = Monthly }, "IMAP42026110100-1.LOG"},
-		"by size":   {func(s *FileSettings) { s.FileSize = 250 }, "IMAP42026112712-1.LOG IMAP42026112713-1.LOG IMAP42026112800-1.LOG IMAP42026113012-1.LOG"},
+		"hourly": {func(s *FileSettings) { s.RollOver = Hourly },
+			"IMAP42026112712-1.LOG IMAP42026112713-1.LOG IMAP42026112800-1.LOG IMAP42026113012-1.LOG"},
+		"daily": {func(s *FileSettings) { s.RollOver = Daily },
+			"IMAP42026112700-1.LOG IMAP42026112800-1.LOG IMAP42026113000-1.LOG"},
+		"weekly":  {func(s *FileSettings) { s.RollOver = Weekly }, "IMAP42026112300-1.LOG IMAP42026113000-1.LOG"},
+		"monthly": {func(s *FileSettings) { s.RollOver = Monthly }, "IMAP42026110100-1.LOG"},
+		"by size": {func(s *FileSettings) { s.FileSize = 250 },
+			"IMAP42026112712-1.LOG IMAP42026112713-1.LOG IMAP42026112800-1.LOG IMAP42026113012-1.LOG"},
 		"unlimited": {func(s *FileSettings) { s.FileSize = SizeUnlimited }, "IMAP42026112712-1.LOG"},
 	} {
 		t.Run(strings.ReplaceAll(name, " ", "_"), func(t *testing.T) {
@@ -88,7 +93,8 @@ func TestRollOver(t *testing.T) {
 			}
 			for _, name := range strings.Fields(test.want) {
 				text, err := os.ReadFile(filepath.Join(l.dir(), name))
-				if err != nil || !strings.HasPrefix(string(text), "#Software: Portico\n#Version: test\n#Log-type: IMAP4 Log\n#Date: 2026-11-") ||
+				if err != nil || !strings.HasPrefix(string(text),
+					"#Software: Portico\n#Version: test\n#Log-type: IMAP4 Log\n#Date: 2026-11-") ||
 					!strings.Contains(string(text), "Z\n"+Heading()+"2026-11-") {
 					t.Errorf("%s, %v: %.200s", name, err, text)
 				}
@@ -113,10 +119,13 @@ func TestGoingOn(t *testing.T) {
 	if got := run("b", same); got != "IMAP42026112700-1.LOG" {
 		t.Errorf("after a restart: %s", got)
 	}
-	if got := run("c", func(o *Options) { o.Settings.Format = JSON }); got != "IMAP42026112700-1.LOG IMAP42026112700-2.LOG" {
+	if got := run("c",
+		func(o *Options) { o.Settings.Format = JSON }); got != "IMAP42026112700-1.LOG IMAP42026112700-2.LOG" {
 		t.Errorf("with another form: %s", got)
 	}
-	if got := run("d", func(o *Options) { o.Settings.Format = JSON; o.Settings.Files.FileSize = 10 }); !strings.HasSuffix(got, " IMAP42026112712-1.LOG") {
+	if got := run("d",
+		func(o *Options) { o.Settings.Format = JSON; o.Settings.Files.FileSize = 10 }); !strings.HasSuffix(got,
+		" IMAP42026112712-1.LOG") {
 		t.Errorf("a file that is large enough: %s", got)
 	}
 	c.move(-24 * time.Hour)
@@ -151,12 +160,15 @@ func TestRetention(t *testing.T) {
 	program := &testkit.Log{}
 	l := newTestLog(t, func(o *Options) {
 		o.Now, o.Log = c.now, zerolog.New(program)
-		o.Settings = Settings{Enabled: true, Files: FileSettings{Location: dir, RollOver: Daily, Age: 10 * 24 * time.Hour, TotalSize: 1300}}
+		o.Settings = Settings{Enabled: true, Files: FileSettings{Location: dir, RollOver: Daily,
+			Age: 10 * 24 * time.Hour, TotalSize: 1300}}
 	})
 	say(l, 0, testSubject, "noop", 0)
 	// Too old is the first, too much the second: what is there now takes some 300 bytes.
 	testkit.Eventually(t, "old files are gone", func() bool {
-		return filesIn(t, dir) == "IMAP42026112000-10.LOG IMAP42026112500-1.LOG IMAP42026112700-1.LOG IMAP4BE2026110100-1.LOG notes.txt"
+		return filesIn(t,
+			dir) == "IMAP42026112000-10.LOG IMAP42026112500-1.LOG IMAP42026112700-1.LOG "+
+			"IMAP4BE2026110100-1.LOG notes.txt"
 	})
 	l.Configure(Settings{Enabled: true, Files: FileSettings{Location: dir, RollOver: Daily, TotalSize: 1}})
 	testkit.Eventually(t, "all but the current one is gone", func() bool {
@@ -189,10 +201,12 @@ func TestRetentionOfWhatIsGone(t *testing.T) {
 	program := &testkit.Log{}
 	l := newTestLog(t, func(o *Options) {
 		o.Now, o.Log = c.now, zerolog.New(program)
-		o.Settings = Settings{Enabled: true, Files: FileSettings{Location: dir, RollOver: Daily, Age: 10 * 24 * time.Hour, Compress: true}}
+		o.Settings = Settings{Enabled: true, Files: FileSettings{Location: dir, RollOver: Daily,
+			Age: 10 * 24 * time.Hour, Compress: true}}
 	})
 	say(l, 0, testSubject, "noop", 0)
-	testkit.Eventually(t, "the old file is gone", func() bool { return filesIn(t, dir) == gone+" IMAP42026112700-1.LOG" })
+	testkit.Eventually(t, "the old file is gone",
+		func() bool { return filesIn(t, dir) == gone+" IMAP42026112700-1.LOG" })
 	l.Close()
 	if text := program.String(); text != "" {
 		t.Errorf("the program's log:\n%s", text)
@@ -231,7 +245,8 @@ func TestCompression(t *testing.T) {
 	if err != nil || !strings.Contains(string(text), ",yesterday,") {
 		t.Errorf("%q, %v", text, err)
 	}
-	for format, want := range map[Format]string{CSV: ",yesterday,|,today,|,tomorrow,", JSON: `"yesterday"|"today"|"tomorrow"`} {
+	for format, want := range map[Format]string{CSV: ",yesterday,|,today,|,tomorrow,",
+		JSON: `"yesterday"|"today"|"tomorrow"`} {
 		var found []string
 		err := l.Find(t.Context(), Search{Filter: Filter{Session: testSubject.ID}}, format, func(row []byte) error {
 			found = append(found, string(row))
@@ -247,11 +262,13 @@ func TestCompression(t *testing.T) {
 			}
 		}
 	}
-	if err := l.Find(t.Context(), Search{Filter: Filter{Session: "0000000000000000"}}, CSV, func([]byte) error { return errors.New("a row") }); err != nil {
+	if err := l.Find(t.Context(), Search{Filter: Filter{Session: "0000000000000000"}}, CSV,
+		func([]byte) error { return errors.New("a row") }); err != nil {
 		t.Error(err)
 	}
 	stopped := errors.New("enough")
-	if err := l.Find(t.Context(), Search{Filter: Filter{Session: testSubject.ID}}, CSV, func([]byte) error { return stopped }); !errors.Is(err, stopped) {
+	if err := l.Find(t.Context(), Search{Filter: Filter{Session: testSubject.ID}}, CSV,
+		func([]byte) error { return stopped }); !errors.Is(err, stopped) {
 		t.Error(err)
 	}
 }
@@ -309,8 +326,10 @@ func TestRepair(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, want := range map[string]string{
-		"IMAP42026112600-1.LOG": "#x\nrow\n", "IMAP42026112600-2.LOG": "", "IMAP42026112600-3.LOG": "row\n", "IMAP42026112600-4.LOG": strings.Repeat("x", 10_000) + "\n",
-		"IMAP42026112600-5.LOG.gz": "both", "IMAP42026112600-6.LOG": "row\n", "notes.txt": "no line end", "notes.LOG.gz.tmp": "not ours",
+		"IMAP42026112600-1.LOG": "#x\nrow\n", "IMAP42026112600-2.LOG": "", "IMAP42026112600-3.LOG": "row\n",
+		"IMAP42026112600-4.LOG":    strings.Repeat("x", 10_000) + "\n",
+		"IMAP42026112600-5.LOG.gz": "both", "IMAP42026112600-6.LOG": "row\n", "notes.txt": "no line end",
+		"notes.LOG.gz.tmp": "not ours",
 	} {
 		if got, err := os.ReadFile(filepath.Join(dir, name)); err != nil || string(got) != want {
 			t.Errorf("%s: %.40q, %v", name, got, err)
@@ -330,7 +349,8 @@ func TestFullDisk(t *testing.T) {
 	dir, free := testkit.SmallDisk(t)
 	program := &testkit.Log{}
 	l := newTestLog(t, func(o *Options) {
-		o.Settings = Settings{Enabled: true, Files: FileSettings{Location: filepath.Join(dir, "log"), RollOver: Monthly}}
+		o.Settings = Settings{Enabled: true, Files: FileSettings{Location: filepath.Join(dir, "log"),
+			RollOver: Monthly}}
 		o.Log = zerolog.New(program)
 	})
 	said := 0
@@ -406,7 +426,8 @@ func TestFolderGone(t *testing.T) {
 	})
 }
 
-// A disk that hangs holds up nobody: who puts events finds room, who watches sees them, and what the disk did not take is told.
+// A disk that hangs holds up nobody: who puts events finds room, who watches sees them, and what the disk did not take
+// is told.
 func TestStalledDisk(t *testing.T) {
 	testkit.NoLeaks(t)
 	l := newTestLog(t, func(o *Options) { o.Settings.Enabled = true })
@@ -465,7 +486,8 @@ func TestMain(m *testing.M) {
 
 // writeForEver writes numbered rows and tells how many are in the files.
 func writeForEver(dir string) {
-	l, err := New(Options{Settings: Settings{Enabled: true, Files: FileSettings{Location: dir, FileSize: 100 << 10, Compress: true}}, Loops: 1})
+	l, err := New(Options{Settings: Settings{Enabled: true,
+		Files: FileSettings{Location: dir, FileSize: 100 << 10, Compress: true}}, Loops: 1})
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
@@ -484,8 +506,8 @@ func writeForEver(dir string) {
 	}
 }
 
-// TestKill kills a writing process again and again. No row is torn afterwards, none is missing between others, and none that was counted as
-// written.
+// TestKill kills a writing process again and again. No row is torn afterwards, none is missing between others, and
+// none that was counted as written.
 func TestKill(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "log")
 	for round := range 4 {
@@ -535,7 +557,8 @@ func TestKill(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, name := range names {
-			if text, err := os.ReadFile(filepath.Join(dir, name.String())); err != nil || !name.gz && len(text) > 0 && text[len(text)-1] != '\n' {
+			if text, err := os.ReadFile(filepath.Join(dir, name.String())); err != nil ||
+				!name.gz && len(text) > 0 && text[len(text)-1] != '\n' {
 				t.Errorf("%s is torn (%v)", name, err)
 			}
 		}

@@ -7,10 +7,12 @@ import (
 	"time"
 )
 
-// Filter says which sessions and commands somebody wants to see. What is empty fits everything; what is given must fit all.
+// Filter says which sessions and commands somebody wants to see. What is empty fits everything; what is given must fit
+// all.
 type Filter struct {
-	User    string        `json:"user,omitempty"` // a pattern for the whole canonical name: * is any characters, ? is one
-	IP      string        `json:"ip,omitempty"`   // the client's address, or a network
+	// a pattern for the whole canonical name: * is any characters, ? is one
+	User    string        `json:"user,omitempty"`
+	IP      string        `json:"ip,omitempty"` // the client's address, or a network
 	Server  string        `json:"server,omitempty"`
 	Session string        `json:"session,omitempty"`
 	Command string        `json:"command,omitempty"` // such as fetch, which is "uid fetch" too
@@ -30,7 +32,8 @@ type filter struct {
 // compile checks a filter.
 func (f Filter) compile() (filter, error) {
 	c := filter{Filter: f}
-	for name, text := range map[string]string{"user": f.User, "server": f.Server, "session": f.Session, "command": f.Command} {
+	for name, text := range map[string]string{"user": f.User, "server": f.Server, "session": f.Session,
+		"command": f.Command} {
 		if len(text) > maxPattern {
 			return c, fmt.Errorf("%s: longer than %d bytes", name, maxPattern)
 		}

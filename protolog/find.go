@@ -57,8 +57,10 @@ func (q Search) compile(hash func(user string) string) (s search, err error) {
 // fits says whether a row is wanted.
 func (s *search) fits(row *Row) bool {
 	took, _ := strconv.ParseInt(row[6], 10, 64)
-	return row[0] >= s.from && (s.to == "" || row[0] < s.to) && (s.Session == "" || row[1] == s.Session) && s.fitsUser(row[5]) &&
-		(s.Server == "" || mailboxServer(row[11]) == s.Server) && s.fitsClient(row[4]) && s.wants(row[9], time.Duration(took)*time.Millisecond)
+	return row[0] >= s.from && (s.to == "" || row[0] < s.to) && (s.Session == "" || row[1] == s.Session) &&
+		s.fitsUser(row[5]) &&
+		(s.Server == "" || mailboxServer(row[11]) == s.Server) && s.fitsClient(row[4]) &&
+		s.wants(row[9], time.Duration(took)*time.Millisecond)
 }
 
 func (s *search) fitsUser(user string) bool {
@@ -89,8 +91,8 @@ func mailboxServer(context string) string {
 	return server
 }
 
-// find yields the rows of a folder's files that are wanted, the oldest first, in the format wanted, whatever that of the files. Rows are valid
-// during the call.
+// find yields the rows of a folder's files that are wanted, the oldest first, in the format wanted, whatever that of
+// the files. Rows are valid during the call.
 func find(ctx context.Context, dir string, s search, f Format, yield func(row []byte) error) error {
 	all, err := listFiles(dir)
 	if err != nil {
@@ -100,7 +102,8 @@ func find(ctx context.Context, dir string, s search, f Format, yield func(row []
 		return err
 	}
 	for _, name := range all {
-		if err := findIn(ctx, filepath.Join(dir, name.String()), name.gz, s, f, yield); err != nil && !errors.Is(err, os.ErrNotExist) {
+		if err := findIn(ctx, filepath.Join(dir, name.String()), name.gz, s, f, yield); err != nil &&
+			!errors.Is(err, os.ErrNotExist) {
 			return fmt.Errorf("%s: %w", name, err)
 		}
 	}

@@ -14,9 +14,11 @@ func TestSearch(t *testing.T) {
 	for name, hashed := range map[string]bool{"names": false, "hashed names": true} {
 		t.Run(name, func(t *testing.T) {
 			c := newClock(noon)
-			l := newTestLog(t, everything(t, func(*FileSettings) {}), func(o *Options) { o.Now, o.Settings.HashUsers = c.now, hashed })
+			l := newTestLog(t, everything(t, func(*FileSettings) {}),
+				func(o *Options) { o.Now, o.Settings.HashUsers = c.now, hashed })
 			bob := testSubject
-			bob.ID, bob.User, bob.Server, bob.Client = "fedcba9876543210", "bob@example.org", "mbx10", netip.MustParseAddrPort("[2001:db8::7]:40001")
+			bob.ID, bob.User, bob.Server, bob.Client = "fedcba9876543210", "bob@example.org", "mbx10",
+				netip.MustParseAddrPort("[2001:db8::7]:40001")
 			say(l, 0, testSubject, "uid fetch", 2*time.Second)
 			say(l, 0, bob, "noop", time.Millisecond)
 			l.comes(t, "uid fetch noop")
@@ -42,12 +44,14 @@ func TestSearch(t *testing.T) {
 				{Search{Filter: Filter{User: "ann@example.org"}, From: noon, To: noon.Add(time.Minute)}, 1},
 			} {
 				n := 0
-				if err := l.Find(t.Context(), test.search, CSV, func([]byte) error { n++; return nil }); err != nil || n != test.want {
+				if err := l.Find(t.Context(), test.search, CSV, func([]byte) error { n++; return nil }); err != nil ||
+					n != test.want {
 					t.Errorf("%+v: %d rows, %v; want %d", test.search, n, err, test.want)
 				}
 			}
 			n := 0
-			err := l.Find(t.Context(), Search{Filter: Filter{User: "A*@Example.org"}}, CSV, func([]byte) error { n++; return nil })
+			err := l.Find(t.Context(), Search{Filter: Filter{User: "A*@Example.org"}}, CSV,
+				func([]byte) error { n++; return nil })
 			if want := map[bool]int{false: 2, true: 0}[hashed]; err != nil || n != want {
 				t.Errorf("a pattern: %d rows, %v; want %d", n, err, want)
 			}

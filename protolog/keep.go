@@ -9,7 +9,8 @@ import (
 	"time"
 )
 
-// keep deletes files that are too old or too many, the oldest first, and compresses those that are done. The one that is written to stays.
+// keep deletes files that are too old or too many, the oldest first, and compresses those that are done. The one that
+// is written to stays.
 func (w *writer) keep(now time.Time) {
 	all, err := listFiles(w.set.Location)
 	if err != nil {
@@ -78,7 +79,8 @@ func (w *writer) pack(paths []string) {
 	}
 }
 
-// compress puts a compressed file in a file's place. Whenever the program is killed, one of the two is whole; repair removes the other.
+// compress puts a compressed file in a file's place. Whenever the program is killed, one of the two is whole; repair
+// removes the other.
 func compress(path string) (err error) {
 	from, err := os.Open(path)
 	if err != nil {

@@ -78,7 +78,8 @@ func New(opt Options) (*Log, error) {
 		opt.Now = time.Now
 	}
 	l := &Log{
-		opt: opt, settings: opt.Settings, changed: make(chan struct{}, 1), wake: make(chan struct{}, 1), done: make(chan struct{}),
+		opt: opt, settings: opt.Settings, changed: make(chan struct{}, 1), wake: make(chan struct{}, 1),
+		done: make(chan struct{}),
 	}
 	for range opt.Loops + 1 {
 		l.rings = append(l.rings, new(Ring))
@@ -102,8 +103,8 @@ func New(opt Options) (*Log, error) {
 // closeTime is how long the last rows may take to be written.
 const closeTime = 2 * time.Second
 
-// Close writes what there is and ends the log. Where the disk does not answer, it gives up after two seconds; the goroutine that waits for
-// the disk is then left behind.
+// Close writes what there is and ends the log. Where the disk does not answer, it gives up after two seconds; the
+// goroutine that waits for the disk is then left behind.
 func (l *Log) Close() {
 	l.mu.Lock()
 	if l.closed {
@@ -139,8 +140,8 @@ func (l *Log) Configure(s Settings) {
 	}
 }
 
-// SetRules puts other rules in force, all of them. Those whose end has come, and those that can not be understood, are passed over: CheckRule
-// says why.
+// SetRules puts other rules in force, all of them. Those whose end has come, and those that can not be understood, are
+// passed over: CheckRule says why.
 func (l *Log) SetRules(rules []Rule) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -232,7 +233,8 @@ func (l *Log) Session(s Subject) *Session {
 	if set.HashUsers && user != "" {
 		user = l.hashed(s.User)
 	}
-	return &Session{id: s.ID, local: s.Local.String(), client: client.String(), user: user, mailbox: wire.Visible(s.Server), subject: s}
+	return &Session{id: s.ID, local: s.Local.String(), client: client.String(), user: user,
+		mailbox: wire.Visible(s.Server), subject: s}
 }
 
 func shorten(a netip.Addr) netip.Addr {
@@ -276,10 +278,12 @@ func (l *Log) leave(t *Tail) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	d := l.demand.Load()
-	l.put(&demand{rules: d.rules, tails: slices.DeleteFunc(slices.Clone(d.tails), func(o *Tail) bool { return o == t })})
+	l.put(&demand{rules: d.rules, tails: slices.DeleteFunc(slices.Clone(d.tails),
+		func(o *Tail) bool { return o == t })})
 }
 
-// lookPeriod is how often the rings are looked into while something is asked for. Nobody who puts an event has to wake anybody.
+// lookPeriod is how often the rings are looked into while something is asked for. Nobody who puts an event has to wake
+// anybody.
 const lookPeriod = 10 * time.Millisecond
 
 // run takes events from the rings until the log is closed.
@@ -456,7 +460,8 @@ type Status struct {
 // Status returns the state of things.
 func (l *Log) Status() Status {
 	d := l.demand.Load()
-	s := Status{Rules: l.Rules(), Watchers: len(d.tails), Pending: l.applied.Load() != l.changes.Load(), Rows: l.counts.rows.Load()}
+	s := Status{Rules: l.Rules(), Watchers: len(d.tails), Pending: l.applied.Load() != l.changes.Load(),
+		Rows: l.counts.rows.Load()}
 	for i := range l.counts.dropped {
 		s.Dropped += l.counts.dropped[i].Load()
 	}
@@ -465,7 +470,8 @@ func (l *Log) Status() Status {
 	return s
 }
 
-// Find looks through the files for rows; see find. A user is found by the canonical name, also where rows have its hash.
+// Find looks through the files for rows; see find. A user is found by the canonical name, also where rows have its
+// hash.
 func (l *Log) Find(ctx context.Context, q Search, f Format, yield func(row []byte) error) error {
 	s, err := q.compile(l.hashed)
 	if err != nil {

@@ -137,7 +137,8 @@ func TestRules(t *testing.T) {
 		took    time.Duration
 		want    bool
 	}{
-		{testSubject, "fetch", 0, true}, {testSubject, "uid fetch", 0, true}, {testSubject, "noop", 0, false}, {testSubject, "noop", time.Hour, false},
+		{testSubject, "fetch", 0, true}, {testSubject, "uid fetch", 0, true}, {testSubject, "noop", 0, false},
+		{testSubject, "noop", time.Hour, false},
 		{bob, "fetch", 0, false}, {bob, "select", time.Second, true},
 	} {
 		if got := say(l, i%2, test.subject, test.command, test.took); got != test.want {
@@ -164,11 +165,14 @@ func TestFilters(t *testing.T) {
 		filter Filter
 		fits   bool
 	}{
-		{Filter{}, true}, {Filter{User: "ann@example.org"}, true}, {Filter{User: "Ann@EXAMPLE.org"}, true}, {Filter{User: "ann"}, false},
+		{Filter{}, true}, {Filter{User: "ann@example.org"}, true}, {Filter{User: "Ann@EXAMPLE.org"}, true},
+		{Filter{User: "ann"}, false},
 		{Filter{User: "*"}, true}, {Filter{User: "a*n?example*.org"}, true}, {Filter{User: "*bob*"}, false},
-		{Filter{IP: "192.0.2.7"}, true}, {Filter{IP: "192.0.2.0/24"}, true}, {Filter{IP: "192.0.2.9/24"}, true}, {Filter{IP: "192.0.3.0/24"}, false},
+		{Filter{IP: "192.0.2.7"}, true}, {Filter{IP: "192.0.2.0/24"}, true}, {Filter{IP: "192.0.2.9/24"}, true},
+		{Filter{IP: "192.0.3.0/24"}, false},
 		{Filter{IP: "2001:db8::/32"}, false}, {Filter{Server: "mbx1"}, true}, {Filter{Server: "mbx"}, false},
-		{Filter{Session: "0123456789ABCDEF"}, true}, {Filter{Session: "0"}, false}, {Filter{User: "ann*", Server: "mbx2"}, false},
+		{Filter{Session: "0123456789ABCDEF"}, true}, {Filter{Session: "0"}, false},
+		{Filter{User: "ann*", Server: "mbx2"}, false},
 	} {
 		f, err := test.filter.compile()
 		if err != nil {
@@ -178,7 +182,8 @@ func TestFilters(t *testing.T) {
 			t.Errorf("%+v: %v", test.filter, !test.fits)
 		}
 	}
-	for _, bad := range []Filter{{IP: "192.0.2"}, {IP: "192.0.2.0/33"}, {Slower: -1}, {User: strings.Repeat("x", maxPattern+1)}} {
+	for _, bad := range []Filter{{IP: "192.0.2"}, {IP: "192.0.2.0/33"}, {Slower: -1},
+		{User: strings.Repeat("x", maxPattern+1)}} {
 		if CheckRule(bad) == nil {
 			t.Errorf("%+v is taken", bad)
 		}
@@ -190,7 +195,8 @@ func TestGlob(t *testing.T) {
 		pattern, text string
 		want          bool
 	}{
-		{"", "", true}, {"", "a", false}, {"*", "", true}, {"**", "ab", true}, {"a*b*c", "axxbyybzc", true}, {"a*b*c", "axxbyybz", false},
+		{"", "", true}, {"", "a", false}, {"*", "", true}, {"**", "ab", true}, {"a*b*c", "axxbyybzc", true},
+		{"a*b*c", "axxbyybz", false},
 		{"?", "", false}, {"?a*", "ba", true}, {"*ab", "aab", true}, {"*ab", "aba", false}, {"a", "ab", false},
 	} {
 		if Glob(test.pattern, test.text) != test.want {
@@ -355,7 +361,8 @@ func (s *tailed) comes(want string) {
 	}
 }
 
-// Who does not read loses rows, is told how many, and nobody waits for them; nothing goes to the files for those who watch.
+// Who does not read loses rows, is told how many, and nobody waits for them; nothing goes to the files for those who
+// watch.
 func TestSlowWatcher(t *testing.T) {
 	testkit.NoLeaks(t)
 	l := newTestLog(t)

@@ -10,12 +10,14 @@ import (
 	"time"
 )
 
-// newIdleLog returns a log whose work the test does by hand: collect takes events, and written writes what the writer has.
+// newIdleLog returns a log whose work the test does by hand: collect takes events, and written writes what the writer
+// has.
 func newIdleLog(t *testing.T, c *clock) *Log {
 	t.Helper()
 	o := Options{
-		Settings: Settings{Enabled: true, Files: FileSettings{Location: t.TempDir() + "/log", FileSize: SizeUnlimited}},
-		Loops:    1, Version: "test", Now: c.now,
+		Settings: Settings{Enabled: true, Files: FileSettings{Location: t.TempDir() + "/log",
+			FileSize: SizeUnlimited}},
+		Loops: 1, Version: "test", Now: c.now,
 	}
 	l := &Log{opt: o, settings: o.Settings, changed: make(chan struct{}, 1), wake: make(chan struct{}, 1)}
 	for range o.Loops + 1 {
@@ -49,8 +51,8 @@ func missing(t *testing.T, lines []string) (n int) {
 	return n
 }
 
-// A row that is lost is counted once, and reported once by a line in the files, whether the ring, the queue or the disk
-// had no room for it.
+// A row that is lost is counted once, and reported once by a line in the files, whether the ring, the queue or the
+// disk had no room for it.
 func TestLostRowsAreCountedOnce(t *testing.T) {
 	c := newClock(noon)
 	l := newIdleLog(t, c)
@@ -73,7 +75,8 @@ func TestLostRowsAreCountedOnce(t *testing.T) {
 	l.written()
 	rows, lost := rowsIn(t, l.dir())
 	if n := missing(t, lost); len(rows)+n != said || n != ring+queue {
-		t.Errorf("%d said, %d written; lost %d in the ring and %d in the queue, reported %q", said, len(rows), ring, queue, lost)
+		t.Errorf("%d said, %d written; lost %d in the ring and %d in the queue, reported %q", said, len(rows), ring,
+			queue, lost)
 	}
 	if s := l.Status(); int(s.Rows) != len(rows) || int(s.Dropped) != ring+queue {
 		t.Errorf("%+v", s)
@@ -115,7 +118,8 @@ func TestLostRowsAreCountedOnce(t *testing.T) {
 	if len(lines) != len(lost)+2 || strings.Join(lines[len(lost):], ", ") != "#Lost: 3 rows, #Lost: 2 rows" {
 		t.Errorf("reported %q", lines)
 	}
-	if s, disk := l.Status(), l.counts.dropped[dropDisk].Load(); s.Failing != "" || disk != 5 || int(s.Rows) != len(after) {
+	if s, disk := l.Status(), l.counts.dropped[dropDisk].Load(); s.Failing != "" || disk != 5 ||
+		int(s.Rows) != len(after) {
 		t.Errorf("%d dropped by the disk; %+v", disk, s)
 	}
 	l.writer.close()

@@ -2,8 +2,8 @@ package protolog
 
 import "sync/atomic"
 
-// ringSize is how many events wait in a ring. The log looks into it each lookPeriod, so that a loop that ends 400,000 commands a second
-// loses none.
+// ringSize is how many events wait in a ring. The log looks into it each lookPeriod, so that a loop that ends 400,000
+// commands a second loses none.
 const ringSize = 8 << 10
 
 // Ring takes events from one goroutine to the log's, without a lock. Put never waits.
@@ -17,7 +17,8 @@ type Ring struct {
 	taken   atomic.Uint64
 }
 
-// Slot returns where the next event is to be written, empty, for Put to follow; nil if there is no room, which is counted.
+// Slot returns where the next event is to be written, empty, for Put to follow; nil if there is no room, which is
+// counted.
 func (r *Ring) Slot() *Event {
 	at := r.put.Load()
 	if at-r.seen >= ringSize {

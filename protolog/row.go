@@ -16,7 +16,8 @@ const (
 
 // Fields are the names of a row's fields, in order (EXCHANGE.md section 3).
 var Fields = [...]string{
-	"dateTime", "sessionId", "seqNumber", "sIp", "cIp", "user", "duration", "rqsize", "rpsize", "command", "parameters", "context", "puid",
+	"dateTime", "sessionId", "seqNumber", "sIp", "cIp", "user", "duration", "rqsize", "rpsize", "command",
+	"parameters", "context", "puid",
 }
 
 // numFields is 13.
@@ -145,7 +146,8 @@ func appendField(dst []byte, f Format, i int, text []byte) []byte {
 	return append(dst, '"')
 }
 
-// appendCSV quotes a field where it has to be (RFC 4180). No field has a line end: what is cut off is seen to be, whatever it is.
+// appendCSV quotes a field where it has to be (RFC 4180). No field has a line end: what is cut off is seen to be,
+// whatever it is.
 func appendCSV[T string | []byte](dst []byte, text T) []byte {
 	quote := len(text) > 0 && text[0] == ' '
 	for i := 0; i < len(text) && !quote; i++ {
@@ -197,7 +199,8 @@ func appendContext(dst []byte, e *Event) []byte {
 		for _, phase := range [...]struct {
 			name string
 			took time.Duration
-		}{{"Directory", p.Directory}, {"Dial", p.Dial}, {"TLS", p.TLS}, {"Greeting", p.Greeting}, {"SignIn", p.SignIn}} {
+		}{{"Directory", p.Directory}, {"Dial", p.Dial}, {"TLS", p.TLS}, {"Greeting", p.Greeting}, {"SignIn",
+			p.SignIn}} {
 			if phase.took > 0 {
 				dst = append(append(next(dst), phase.name...), '=')
 				dst = strconv.AppendFloat(dst, float64(phase.took.Microseconds())/1000, 'f', -1, 64)

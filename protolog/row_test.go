@@ -23,7 +23,8 @@ var noon = time.Date(2026, 11, 27, 12, 0, 0, 123e6, time.UTC)
 // newTestLog returns a log at work that writes to a folder of the test's.
 func newTestLog(t testing.TB, change ...func(*Options)) *Log {
 	t.Helper()
-	o := Options{Settings: Settings{Files: FileSettings{Location: t.TempDir() + "/log"}}, Loops: 2, Key: []byte("key"), Version: "test"}
+	o := Options{Settings: Settings{Files: FileSettings{Location: t.TempDir() + "/log"}}, Loops: 2, Key: []byte("key"),
+		Version: "test"}
 	for _, f := range change {
 		f(&o)
 	}
@@ -64,7 +65,8 @@ func TestRows(t *testing.T) {
 			e.Phases = &Phases{Directory: 1234 * time.Microsecond, SignIn: 20 * time.Millisecond}
 		}), strings.Replace(front, "ann@example.org", "", 1) +
 			`0,0,0,login,ann@example.org *****,"R=OK;Msg=""Proxy:mbx1.example.org:993:SSL;ProxySuccess"";_Mbx:mbx1;Directory=1.234;SignIn=20",`},
-		{event(func(e *Event) { e.Result, e.Err = Aborted, "client" }), front + `0,0,0,noop,,"R=""ABORTED"";ErrMsg=client;_Mbx:mbx1",`},
+		{event(func(e *Event) { e.Result, e.Err = Aborted, "client" }),
+			front + `0,0,0,noop,,"R=""ABORTED"";ErrMsg=client;_Mbx:mbx1",`},
 	} {
 		var w rowWriter
 		row := w.append(nil, CSV, &test.event)
@@ -87,7 +89,8 @@ func TestRows(t *testing.T) {
 
 // Large numbers are the same in both formats.
 func TestLargeNumbers(t *testing.T) {
-	e := Event{Session: newTestLog(t).Session(testSubject), Time: noon, Command: "fetch", Request: 12_345_678, Response: 1 << 40}
+	e := Event{Session: newTestLog(t).Session(testSubject), Time: noon, Command: "fetch", Request: 12_345_678,
+		Response: 1 << 40}
 	var w rowWriter
 	row, err := ParseRow(bytes.TrimSuffix(w.append(nil, JSON, &e), []byte("\n")))
 	if err != nil || row[7] != "12345678" || row[8] != "1099511627776" {
@@ -115,7 +118,8 @@ func TestPrivacy(t *testing.T) {
 	}
 }
 
-// Whatever the parts of an event are, its row is one line, and independent readers of CSV and JSON find in it what was put in.
+// Whatever the parts of an event are, its row is one line, and independent readers of CSV and JSON find in it what was
+// put in.
 func FuzzRow(f *testing.F) {
 	f.Add("ann", "INBOX", "CODE", "text", "msg", uint32(1))
 	f.Add("a,\"\n\r\x00\x1b", " \"x\",#", "]\"", "\xff;R=OK", "a\nb", uint32(0))
@@ -124,13 +128,15 @@ func FuzzRow(f *testing.F) {
 	f.Fuzz(func(t *testing.T, user, parameters, code, text, msg string, n uint32) {
 		subject := testSubject
 		subject.User = user
-		e := Event{Session: l.Session(subject), Time: noon, Number: n, Command: "select", Parameters: wire.ShownName(parameters), Rows: int32(n >> 1), Msg: msg}
+		e := Event{Session: l.Session(subject), Time: noon, Number: n, Command: "select",
+			Parameters: wire.ShownName(parameters), Rows: int32(n >> 1), Msg: msg}
 		e.Answer(NO, []byte(code), []byte(text))
 		var w rowWriter
 		rows := map[Format]Row{}
 		for _, format := range []Format{CSV, JSON} {
 			line := w.append(nil, format, &e)
-			if bytes.Count(line, []byte("\n")) != 1 || line[len(line)-1] != '\n' || bytes.ContainsAny(line, "\r\x00\x1b") || !utf8.Valid(line) {
+			if bytes.Count(line, []byte("\n")) != 1 || line[len(line)-1] != '\n' ||
+				bytes.ContainsAny(line, "\r\x00\x1b") || !utf8.Valid(line) {
 				t.Fatalf("no clean line: %q", line)
 			}
 			row, err := ParseRow(line[:len(line)-1])
@@ -159,7 +165,8 @@ func FuzzRow(f *testing.F) {
 
 func BenchmarkRow(b *testing.B) {
 	l := newTestLog(b)
-	e := Event{Session: l.Session(testSubject), Time: noon, Number: 7, Command: "uid fetch", Parameters: wire.ShownName("1:100 (FLAGS UID BODY[])"), Rows: 5}
+	e := Event{Session: l.Session(testSubject), Time: noon, Number: 7, Command: "uid fetch",
+		Parameters: wire.ShownName("1:100 (FLAGS UID BODY[])"), Rows: 5}
 	e.Answer(OK, nil, nil)
 	for name, format := range map[string]Format{"csv": CSV, "json": JSON} {
 		b.Run(name, func(b *testing.B) {

@@ -61,7 +61,8 @@ func (m *Match) without(other *Match) *Match {
 	if other == nil {
 		return m
 	}
-	rest := &Match{tails: slices.DeleteFunc(slices.Clone(m.tails), func(f *filter) bool { return slices.Contains(other.tails, f) })}
+	rest := &Match{tails: slices.DeleteFunc(slices.Clone(m.tails),
+		func(f *filter) bool { return slices.Contains(other.tails, f) })}
 	if len(other.files) == 0 { // else the event may be in the files
 		rest.files = m.files
 	}

@@ -1,7 +1,7 @@
 package protolog
 
-// SetUp takes the events of a session whose set-up is under way, which may be wanted as soon as it is known whose it is. One goroutine may
-// use it.
+// SetUp takes the events of a session whose set-up is under way, which may be wanted as soon as it is known whose it
+// is. One goroutine may use it.
 type SetUp struct {
 	log     *Log
 	pending []pendingEvent
@@ -13,7 +13,8 @@ type pendingEvent struct {
 	given *Match // what it was wanted for so far
 }
 
-// maxPending is how many events wait for it to be known whose they are. Those behind are missed by whom they would be for then.
+// maxPending is how many events wait for it to be known whose they are. Those behind are missed by whom they would be
+// for then.
 const maxPending = 64
 
 // SetUp returns the way of a session's events before the relay has it.

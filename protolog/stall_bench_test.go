@@ -26,8 +26,8 @@ type door struct {
 	lines   []*bufio.Reader
 }
 
-// openDoor starts a proxy with signed-in sessions, in front of a server that answers at once. Its protocol log writes to a folder of the
-// test's.
+// openDoor starts a proxy with signed-in sessions, in front of a server that answers at once. Its protocol log writes
+// to a folder of the test's.
 func openDoor(b *testing.B, server string, enabled bool, sessions int, before func(*protolog.Log)) *door {
 	b.Helper()
 	log, err := protolog.New(protolog.Options{Loops: 1, Settings: protolog.Settings{
@@ -52,7 +52,8 @@ func openDoor(b *testing.B, server string, enabled bool, sessions int, before fu
 	if err != nil {
 		b.Fatal(err)
 	}
-	s, err := proxy.New(proxy.Options{Settings: proxy.Settings{Tier: tier, LoginType: proxy.PlainTextLogin}, Relay: carrier, ProtocolLog: log})
+	s, err := proxy.New(proxy.Options{Settings: proxy.Settings{Tier: tier, LoginType: proxy.PlainTextLogin},
+		Relay: carrier, ProtocolLog: log})
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -116,8 +117,8 @@ func (d *door) p99(b *testing.B, each int) time.Duration {
 	return all[len(all)*99/100]
 }
 
-// BenchmarkStalledDisk prints how much longer the slowest hundredth of commands takes while the protocol log is on for everybody and the disk
-// hangs, beside a disk that does not, and beside a log that is off.
+// BenchmarkStalledDisk prints how much longer the slowest hundredth of commands takes while the protocol log is on for
+// everybody and the disk hangs, beside a disk that does not, and beside a log that is off.
 func BenchmarkStalledDisk(b *testing.B) {
 	server := testkit.Serve(b, backendtest.NewSink(nil))
 	hang := make(chan struct{})

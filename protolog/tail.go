@@ -65,8 +65,8 @@ func (t *Tail) end() {
 	t.tell()
 }
 
-// Next waits for rows, and appends them to dst. lost is how many were lost behind them. It returns ctx's error, or ErrClosed when the log
-// is closed.
+// Next waits for rows, and appends them to dst. lost is how many were lost behind them. It returns ctx's error, or
+// ErrClosed when the log is closed.
 func (t *Tail) Next(ctx context.Context, dst []byte) (rows []byte, lost uint64, err error) {
 	for {
 		t.mu.Lock()

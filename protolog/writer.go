@@ -30,8 +30,8 @@ const (
 	keepPeriod = time.Minute
 )
 
-// writer writes chunks to files in a goroutine of its own, which alone waits for the disk. A file never has a row that is not whole: what a
-// failing disk has taken of one is taken back, and what is lost is told by a line in its place.
+// writer writes chunks to files in a goroutine of its own, which alone waits for the disk. A file never has a row that
+// is not whole: what a failing disk has taken of one is taken back, and what is lost is told by a line in its place.
 type writer struct {
 	now     func() time.Time
 	log     zerolog.Logger

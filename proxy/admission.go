@@ -44,7 +44,8 @@ func (a *admission) keep(name string) string {
 
 func newAdmission(now func() time.Time) *admission {
 	return &admission{
-		now: now, addresses: make(map[netip.Prefix]int), origins: make(map[netip.Prefix]*origin), users: make(map[string]int),
+		now: now, addresses: make(map[netip.Prefix]int), origins: make(map[netip.Prefix]*origin),
+		users:  make(map[string]int),
 		silent: ticketList{kind: ofAll},
 	}
 }

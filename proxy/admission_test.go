@@ -26,19 +26,27 @@ func TestAdmissionLimits(t *testing.T) {
 		{"before sign-in", Limits{Unauthenticated: 1}, []string{"192.0.2.1"}, 0, "192.0.2.3", OutcomeLimitUnsigned},
 		{"signed in do not count", Limits{Unauthenticated: 1}, []string{"192.0.2.1"}, 1, "192.0.2.3", nil},
 		{"below before sign-in", Limits{Unauthenticated: 3}, []string{"192.0.2.1", "192.0.2.2"}, 0, "192.0.2.3", nil},
-		{"several before sign-in", Limits{Unauthenticated: 2}, []string{"192.0.2.1", "192.0.2.2"}, 0, "192.0.2.3", OutcomeLimitUnsigned},
-		{"far above before sign-in", Limits{Unauthenticated: 2}, []string{"192.0.2.1", "192.0.2.2", "192.0.2.3"}, 0, "192.0.2.3", OutcomeLimitUnsigned},
+		{"several before sign-in", Limits{Unauthenticated: 2}, []string{"192.0.2.1", "192.0.2.2"}, 0, "192.0.2.3",
+			OutcomeLimitUnsigned},
+		{"far above before sign-in", Limits{Unauthenticated: 2}, []string{"192.0.2.1", "192.0.2.2", "192.0.2.3"}, 0,
+			"192.0.2.3", OutcomeLimitUnsigned},
 		{"below address", Limits{ConnectionsPerAddress: 3}, []string{"192.0.2.1", "192.0.2.1"}, 1, "192.0.2.1", nil},
-		{"several of an address", Limits{ConnectionsPerAddress: 2}, []string{"192.0.2.1", "192.0.2.1"}, 1, "192.0.2.1", OutcomeLimitAddress},
-		{"below before sign-in of an address", Limits{UnauthenticatedPerAddress: 3}, []string{"192.0.2.1", "192.0.2.1"}, 0, "192.0.2.1", nil},
-		{"several before sign-in of an address", Limits{UnauthenticatedPerAddress: 2}, []string{"192.0.2.1", "192.0.2.1"}, 0, "192.0.2.1",
+		{"several of an address", Limits{ConnectionsPerAddress: 2}, []string{"192.0.2.1", "192.0.2.1"}, 1, "192.0.2.1",
+			OutcomeLimitAddress},
+		{"below before sign-in of an address", Limits{UnauthenticatedPerAddress: 3},
+			[]string{"192.0.2.1", "192.0.2.1"}, 0, "192.0.2.1", nil},
+		{"several before sign-in of an address", Limits{UnauthenticatedPerAddress: 2},
+			[]string{"192.0.2.1", "192.0.2.1"}, 0, "192.0.2.1",
 			OutcomeLimitUnsignedAddress},
 		{"address", Limits{ConnectionsPerAddress: 1}, []string{"192.0.2.1"}, 1, "192.0.2.1", OutcomeLimitAddress},
 		{"other address", Limits{ConnectionsPerAddress: 1}, []string{"192.0.2.1"}, 0, "192.0.2.2", nil},
-		{"mapped address", Limits{ConnectionsPerAddress: 1}, []string{"192.0.2.1"}, 0, "::ffff:192.0.2.1", OutcomeLimitAddress},
-		{"same network", Limits{ConnectionsPerAddress: 1}, []string{"2001:db8:1:2::3"}, 0, "2001:db8:1:2:f::9", OutcomeLimitAddress},
+		{"mapped address", Limits{ConnectionsPerAddress: 1}, []string{"192.0.2.1"}, 0, "::ffff:192.0.2.1",
+			OutcomeLimitAddress},
+		{"same network", Limits{ConnectionsPerAddress: 1}, []string{"2001:db8:1:2::3"}, 0, "2001:db8:1:2:f::9",
+			OutcomeLimitAddress},
 		{"next network", Limits{ConnectionsPerAddress: 1}, []string{"2001:db8:1:2::3"}, 0, "2001:db8:1:3::3", nil},
-		{"zones are one network", Limits{ConnectionsPerAddress: 1}, []string{"fe80::1%a"}, 0, "fe80::2%b", OutcomeLimitAddress},
+		{"zones are one network", Limits{ConnectionsPerAddress: 1}, []string{"fe80::1%a"}, 0, "fe80::2%b",
+			OutcomeLimitAddress},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -67,8 +75,10 @@ func TestAdmissionLimits(t *testing.T) {
 
 func checkEmpty(t *testing.T, gate *admission) {
 	t.Helper()
-	if gate.total < 0 || gate.unsigned < 0 || gate.total == 0 && (gate.unsigned != 0 || len(gate.addresses)+len(gate.users) != 0) {
-		t.Errorf("counts are off: %d in all, %d before sign-in, %v, %v", gate.total, gate.unsigned, gate.addresses, gate.users)
+	if gate.total < 0 || gate.unsigned < 0 || gate.total == 0 &&
+		(gate.unsigned != 0 || len(gate.addresses)+len(gate.users) != 0) {
+		t.Errorf("counts are off: %d in all, %d before sign-in, %v, %v", gate.total, gate.unsigned,
+			gate.addresses, gate.users)
 	}
 }
 
@@ -177,7 +187,8 @@ func TestNamesOfUsersAreBounded(t *testing.T) {
 	}
 }
 
-// A connection that turns out to be another address's counts there under the same limits, and leaves its place at the first.
+// A connection that turns out to be another address's counts there under the same limits, and leaves its place at the
+// first.
 func TestMoveToAnotherAddress(t *testing.T) {
 	from, to := netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("192.0.2.2")
 	for _, test := range []struct {
@@ -229,7 +240,8 @@ func TestMoveToAnotherAddress(t *testing.T) {
 				t.Errorf("to where it is: %v", err)
 			}
 			moves.giveBack()
-			if err := moves.move(before, Limits{}); err != nil || gate.addresses[addressKey(from)] != 0 || gate.addresses[addressKey(to)] != test.present {
+			if err := moves.move(before, Limits{}); err != nil || gate.addresses[addressKey(from)] != 0 ||
+				gate.addresses[addressKey(to)] != test.present {
 				t.Errorf("after it has left: %v, %v", err, gate.addresses)
 			}
 		})
@@ -249,7 +261,8 @@ func TestCompactAddress(t *testing.T) {
 	}
 }
 
-// A sign-in for which descriptors are short has others give way, and not itself; it may still have to give way to others.
+// A sign-in for which descriptors are short has others give way, and not itself; it may still have to give way to
+// others.
 func TestASignInDoesNotShedItself(t *testing.T) {
 	gate := newAdmission(time.Now)
 	enter := func() (*ticket, *client) {
@@ -276,11 +289,13 @@ func TestASignInDoesNotShedItself(t *testing.T) {
 	}
 }
 
-// When descriptors or memory are short, a bounded number of connections before sign-in gives way; any other error ends none.
+// When descriptors or memory are short, a bounded number of connections before sign-in gives way; any other error ends
+// none.
 func TestShortagesShed(t *testing.T) {
 	const many = shedAtOnce + 3
 	for err, want := range map[error]int{
-		syscall.EMFILE: shedAtOnce, syscall.ENFILE: shedAtOnce, syscall.ENOMEM: shedAtOnce, syscall.ENOBUFS: shedAtOnce, syscall.ECONNABORTED: 0,
+		syscall.EMFILE: shedAtOnce, syscall.ENFILE: shedAtOnce, syscall.ENOMEM: shedAtOnce,
+		syscall.ENOBUFS: shedAtOnce, syscall.ECONNABORTED: 0,
 	} {
 		s := &Server{gate: newAdmission(time.Now)}
 		for range many {

@@ -85,7 +85,8 @@ func authenticateArguments(args *wire.Args) (name string, initial []byte, err er
 	return strings.ToUpper(name), initial, err
 }
 
-// respond sends a challenge and reads the client's response. With an initial response at hand it is that, and nothing is sent.
+// respond sends a challenge and reads the client's response. With an initial response at hand it is that, and nothing
+// is sent.
 func (s *session) respond(challenge string, initial []byte) ([]byte, error) {
 	if initial != nil {
 		return initial, nil
@@ -103,7 +104,8 @@ func (s *session) challenge(challenge []byte) (response []byte, err error) {
 	return response, err
 }
 
-// readMessage is a mechanism whose first message tells who signs in. If there is more to say, that is between client and mailbox server.
+// readMessage is a mechanism whose first message tells who signs in. If there is more to say, that is between client
+// and mailbox server.
 func (s *session) readMessage(name string, initial []byte) (backend.Credential, error) {
 	message, err := s.respond("", initial)
 	if err != nil {
@@ -112,7 +114,8 @@ func (s *session) readMessage(name string, initial []byte) (backend.Credential, 
 	return backend.ReadMessage(name, message)
 }
 
-// readExternal is EXTERNAL (RFC 4422 appendix A): the client has shown who it is by its certificate, and may say whose mailbox it wants.
+// readExternal is EXTERNAL (RFC 4422 appendix A): the client has shown who it is by its certificate, and may say whose
+// mailbox it wants.
 func (s *session) readExternal(_ string, initial []byte) (backend.Credential, error) {
 	authzid, err := s.respond("", initial)
 	if err != nil {

@@ -33,7 +33,8 @@ func TestBadInput(t *testing.T) {
 		{name: "http on tls port", mode: TLSImplicit, send: "GET / HTTP/1.1\r\n\r\n",
 			told: "* BYE This port speaks TLS.\r\n", ends: OutcomePlainOnTLS},
 		{name: "noise", send: strings.Repeat("\x00\xff\x80\r\n", 3),
-			told:    "* BAD Syntax error.\r\n* BAD Syntax error.\r\n* BAD Syntax error.\r\n* BYE Too many bad commands.\r\n",
+			told: "* BAD Syntax error.\r\n* BAD Syntax error.\r\n* BAD Syntax error.\r\n* BYE Too many bad " +
+				"commands.\r\n",
 			refused: map[Outcome]float64{OutcomeSyntax: 3}, ends: OutcomeTooManyBad},
 		{name: "endless line", send: "a NOOP" + strings.Repeat(" x", 4096),
 			told: "* BYE [LIMIT] Command too long.\r\n", ends: OutcomeTooLong},
@@ -45,14 +46,17 @@ func TestBadInput(t *testing.T) {
 			told: "* BYE [LIMIT] Command too long.\r\n", ends: OutcomeTooLong},
 		{name: "endless sasl response", send: "a AUTHENTICATE PLAIN\r\n" + strings.Repeat("QUFB", 4096),
 			told: "+ \r\n* BYE [LIMIT] Command too long.\r\n", ends: OutcomeTooLong},
-		{name: "many literals", send: strings.Repeat("a LOGIN {1000+}\r\n"+strings.Repeat("x", 1000)+" {1000+}\r\n"+strings.Repeat("x", 1000), 1),
+		{name: "many literals",
+			send: strings.Repeat("a LOGIN {1000+}\r\n"+strings.Repeat("x", 1000)+" {1000+}\r\n"+
+				strings.Repeat("x", 1000), 1),
 			told: "* BYE [LIMIT] Command too long.\r\n", ends: OutcomeTooLong},
 		{name: "not before sign-in", send: "a SELECT INBOX\r\nb UID FETCH 1 ALL\r\nc XYZZY\r\n",
 			told: "a BAD Command not valid before sign-in.\r\nb BAD Unknown command.\r\nc BAD Unknown command.\r\n" +
 				"* BYE Too many bad commands.\r\n",
 			refused: map[Outcome]float64{OutcomeNotBefore: 1, OutcomeUnknownCommand: 2}, ends: OutcomeTooManyBad},
 		{name: "bad arguments", send: "a LOGIN bob\r\nb LOGIN\r\nc ID bob\r\n",
-			told:    "a BAD Syntax error.\r\nb BAD Syntax error.\r\nc BAD Syntax error.\r\n* BYE Too many bad commands.\r\n",
+			told: "a BAD Syntax error.\r\nb BAD Syntax error.\r\nc BAD Syntax error.\r\n* BYE Too many bad " +
+				"commands.\r\n",
 			refused: map[Outcome]float64{OutcomeSyntax: 3}, ends: OutcomeTooManyBad},
 		{name: "bad base64", send: "a AUTHENTICATE PLAIN\r\n!!!\r\nb AUTHENTICATE PLAIN !!!\r\nc LOGOUT\r\n",
 			told: "+ \r\na BAD Invalid response to the challenge.\r\nb BAD Invalid response to the challenge.\r\n" +
@@ -63,32 +67,41 @@ func TestBadInput(t *testing.T) {
 				"* BYE Logging out.\r\nc OK LOGOUT completed.\r\n",
 			refused: map[Outcome]float64{OutcomeCancelled: 2}, ends: OutcomeLogout},
 		{name: "a password with NUL", send: "a AUTHENTICATE PLAIN AGJvYgBzZWMAcmV0\r\nb LOGOUT\r\n",
-			told:    "a NO [AUTHENTICATIONFAILED] Authentication failed.\r\n* BYE Logging out.\r\nb OK LOGOUT completed.\r\n",
+			told: "a NO [AUTHENTICATIONFAILED] Authentication failed.\r\n* BYE Logging out.\r\nb OK LOGOUT " +
+				"completed.\r\n",
 			refused: map[Outcome]float64{OutcomeBadSASL: 1}, ends: OutcomeLogout},
 		{name: "enable before sign-in", send: "a ENABLE CONDSTORE\r\nb LOGOUT\r\n",
-			told: "* ENABLED\r\na OK ENABLE has no effect before sign-in.\r\n* BYE Logging out.\r\nb OK LOGOUT completed.\r\n",
+			told: "* ENABLED\r\na OK ENABLE has no effect before sign-in.\r\n* BYE Logging out.\r\nb OK LOGOUT " +
+				"completed.\r\n",
 			ends: OutcomeLogout},
 		{name: "plain without its fields", send: "a AUTHENTICATE PLAIN =\r\nb AUTHENTICATE PLAIN Ym9i\r\nc LOGOUT\r\n",
-			told: "a NO [AUTHENTICATIONFAILED] Authentication failed.\r\nb NO [AUTHENTICATIONFAILED] Authentication failed.\r\n" +
+			told: "a NO [AUTHENTICATIONFAILED] Authentication failed.\r\nb NO [AUTHENTICATIONFAILED] Authentication " +
+				"failed.\r\n" +
 				"* BYE Logging out.\r\nc OK LOGOUT completed.\r\n",
 			refused: map[Outcome]float64{OutcomeBadSASL: 2}, ends: OutcomeLogout},
 		{name: "unknown mechanism", send: "a AUTHENTICATE NTLM\r\nb LOGOUT\r\n",
-			told:    "a NO [CANNOT] Authentication mechanism not available.\r\n* BYE Logging out.\r\nb OK LOGOUT completed.\r\n",
+			told: "a NO [CANNOT] Authentication mechanism not available.\r\n* BYE Logging out.\r\nb OK LOGOUT " +
+				"completed.\r\n",
 			refused: map[Outcome]float64{OutcomeNoMechanism: 1}, ends: OutcomeLogout},
 		{name: "starttls where there is none", send: "a STARTTLS\r\nb LOGOUT\r\n",
 			told:    "a BAD STARTTLS is not available.\r\n* BYE Logging out.\r\nb OK LOGOUT completed.\r\n",
 			refused: map[Outcome]float64{OutcomeNoStartTLS: 1}, ends: OutcomeLogout},
 		{name: "silent", told: "* BYE Too slow, closing.\r\n", ends: OutcomeTimeout},
 		{name: "silent in a command", send: "a LOGIN b", told: "* BYE Too slow, closing.\r\n", ends: OutcomeTimeout},
-		{name: "silent in a literal", send: "a LOGIN {3}\r\n", told: "+ Ready.\r\n* BYE Too slow, closing.\r\n", ends: OutcomeTimeout},
+		{name: "silent in a literal", send: "a LOGIN {3}\r\n", told: "+ Ready.\r\n* BYE Too slow, closing.\r\n",
+			ends: OutcomeTimeout},
 		{name: "silent on tls port", mode: TLSImplicit, told: "", ends: OutcomeTimeout},
-		{name: "impossible names", send: "a LOGIN \"\" secret\r\nb LOGIN \"b\x01b\" secret\r\nc LOGIN \"bob*master\" secret\r\n",
-			told: "a NO [AUTHENTICATIONFAILED] Authentication failed.\r\nb NO [AUTHENTICATIONFAILED] Authentication failed.\r\n" +
+		{name: "impossible names",
+			send: "a LOGIN \"\" secret\r\nb LOGIN \"b\x01b\" secret\r\nc LOGIN \"bob*master\" secret\r\n",
+			told: "a NO [AUTHENTICATIONFAILED] Authentication failed.\r\nb NO [AUTHENTICATIONFAILED] Authentication " +
+				"failed.\r\n" +
 				"c NO [AUTHENTICATIONFAILED] Authentication failed.\r\n* BYE Too many failed sign-ins.\r\n",
 			refused: map[Outcome]float64{OutcomeBadUser: 3}, ends: OutcomeTooManyFailed},
 		{name: "impossible names of those who act for another", // bob's mailbox, as al*master and as al<CR>ice
-			send: "a AUTHENTICATE PLAIN Ym9iAGFsKm1hc3RlcgBzZWNyZXQ=\r\nb AUTHENTICATE PLAIN Ym9iAGFsDWljZQBzZWNyZXQ=\r\nc LOGOUT\r\n",
-			told: "a NO [AUTHENTICATIONFAILED] Authentication failed.\r\nb NO [AUTHENTICATIONFAILED] Authentication failed.\r\n" +
+			send: "a AUTHENTICATE PLAIN Ym9iAGFsKm1hc3RlcgBzZWNyZXQ=\r\nb AUTHENTICATE PLAIN " +
+				"Ym9iAGFsDWljZQBzZWNyZXQ=\r\nc LOGOUT\r\n",
+			told: "a NO [AUTHENTICATIONFAILED] Authentication failed.\r\nb NO [AUTHENTICATIONFAILED] Authentication " +
+				"failed.\r\n" +
 				"* BYE Logging out.\r\nc OK LOGOUT completed.\r\n",
 			refused: map[Outcome]float64{OutcomeBadUser: 2}, ends: OutcomeLogout},
 	}

@@ -2,8 +2,8 @@ package proxy
 
 import "slices"
 
-// appendCapabilities appends what the client may use now, as it stands in an untagged response or a response code. STARTTLS and the
-// mechanisms depend on TLS and on login_type (RFC 9051 section 6.2.3 and 7.2.2).
+// appendCapabilities appends what the client may use now, as it stands in an untagged response or a response code.
+// STARTTLS and the mechanisms depend on TLS and on login_type (RFC 9051 section 6.2.3 and 7.2.2).
 func (s *session) appendCapabilities(to []byte) []byte {
 	to = append(to, "CAPABILITY IMAP4rev1 LITERAL+ SASL-IR ID"...)
 	if s.offersStartTLS() {

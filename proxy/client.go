@@ -18,8 +18,8 @@ import (
 	"portico/proxy/wire"
 )
 
-// client is a session's connection to its client during set-up: deadlines, commands in, answers out. Answers are kept until the
-// next wait for the client, so that those to pipelined commands leave together.
+// client is a session's connection to its client during set-up: deadlines, commands in, answers out. Answers are kept
+// until the next wait for the client, so that those to pipelined commands leave together.
 type client struct {
 	sock     *setup.Conn
 	conn     *relay.Conn // over sock
@@ -47,8 +47,8 @@ type client struct {
 	wakes   context.CancelCauseFunc // ends what the session waits for instead of the client; nil if it does not
 }
 
-// maxOut is how many bytes of answers are kept before they are sent even though more commands have come, and firstOut for how many there is room
-// from the greeting on.
+// maxOut is how many bytes of answers are kept before they are sent even though more commands have come, and firstOut
+// for how many there is room from the greeting on.
 const (
 	maxOut   = 4 << 10
 	firstOut = 256
@@ -99,8 +99,8 @@ func (c *client) startClock() {
 	c.stopped = time.Time{}
 }
 
-// allow gives the next calls d, at most until the end of the set-up. When the session has to end, it says so: that is checked behind
-// the deadline, so that an end decided meanwhile is either seen here or sets a deadline behind ours.
+// allow gives the next calls d, at most until the end of the set-up. When the session has to end, it says so: that is
+// checked behind the deadline, so that an end decided meanwhile is either seen here or sets a deadline behind ours.
 func (c *client) allow(d time.Duration) error {
 	deadline := c.now().Add(d)
 	if c.stopped.IsZero() && c.end.Before(deadline) {
@@ -118,7 +118,8 @@ func (c *client) allow(d time.Duration) error {
 	return nil
 }
 
-// ended returns why the session has to end: the server drains, or the client has to give way. It returns nil while it has not.
+// ended returns why the session has to end: the server drains, or the client has to give way. It returns nil while it
+// has not.
 func (c *client) ended() error {
 	if err := context.Cause(c.drain); err != nil {
 		return err
@@ -143,8 +144,9 @@ func (c *client) endWith(o Outcome) {
 	}
 }
 
-// attend returns a context for what the session waits for instead of the client. It ends when the session has to end, with the reason as its
-// cause: it drains, it gives way, or the client has reset the connection. stop ends it otherwise.
+// attend returns a context for what the session waits for instead of the client. It ends when the session has to end,
+// with the reason as its cause: it drains, it gives way, or the client has reset the connection. stop ends it
+// otherwise.
 func (c *client) attend(drain context.Context) (ctx context.Context, stop func()) {
 	ctx, cancel := context.WithCancelCause(drain)
 	c.closing = nil
@@ -162,7 +164,8 @@ func (c *client) attend(drain context.Context) (ctx context.Context, stop func()
 	}
 }
 
-// hungUp takes the news that the client has reset the connection, or closed its side. In the latter case it may still read: see closed.
+// hungUp takes the news that the client has reset the connection, or closed its side. In the latter case it may still
+// read: see closed.
 func (c *client) hungUp(reset bool) {
 	if reset {
 		c.endWith(OutcomeClientGone)
@@ -174,8 +177,8 @@ func (c *client) hungUp(reset bool) {
 	}
 }
 
-// closed returns a channel that gets one value, for the sign-in under way, when the client closes its side, or has done so. Whether it still
-// reads, only writing can show: a client that does not resets the connection.
+// closed returns a channel that gets one value, for the sign-in under way, when the client closes its side, or has
+// done so. Whether it still reads, only writing can show: a client that does not resets the connection.
 func (c *client) closed() <-chan struct{} {
 	if c.closing == nil {
 		c.closing = make(chan struct{}, 1)
@@ -259,8 +262,9 @@ func (c *client) send() error {
 	return c.ioError(err)
 }
 
-// ioError judges an error of reading or writing where that happens, because most errors of TLS have no type: a flood of key updates, a message
-// out of place. Unless we lack resources, the client is the cause of what happens to its connection.
+// ioError judges an error of reading or writing where that happens, because most errors of TLS have no type: a flood
+// of key updates, a message out of place. Unless we lack resources, the client is the cause of what happens to its
+// connection.
 func (c *client) ioError(err error) error {
 	switch {
 	case err == nil, backend.IsLocal(err), outcomeOfIO(err) != OutcomeInternal:
@@ -271,8 +275,8 @@ func (c *client) ioError(err error) error {
 	return fmt.Errorf("%w: %w", OutcomeClientGone, err)
 }
 
-// How long, and for how much, a connection of ours stays open for the client to read our last words: closing a socket that
-// holds unread bytes resets it, and the words are lost.
+// How long, and for how much, a connection of ours stays open for the client to read our last words: closing a socket
+// that holds unread bytes resets it, and the words are lost.
 const (
 	lingerTime  = time.Second
 	lingerBytes = 64 << 10

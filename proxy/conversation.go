@@ -9,8 +9,8 @@ import (
 	"portico/proxy/wire"
 )
 
-// command reads one command and does what it says. It returns a link when that was a sign-in and the mailbox server agreed, nil
-// and nil when the client may go on, and an error for everything else.
+// command reads one command and does what it says. It returns a link when that was a sign-in and the mailbox server
+// agreed, nil and nil when the client may go on, and an error for everything else.
 func (s *session) command() (*backend.Link, error) {
 	s.tag, s.mechanism = "", ""
 	cmd, err := s.client.commands.ReadCommand(s.proceed)
@@ -65,7 +65,8 @@ func (s *session) execute(cmd wire.Command) (*backend.Link, error) {
 		return nil, s.startTLS()
 	case wire.VerbCapability, wire.VerbNoop, wire.VerbLogout: // servers do not look at what follows
 		return nil, s.bare(cmd.Verb)
-	case wire.VerbEnable: // RFC 5161 is for later; servers that say OK enable nothing, and those that say BAD may stop a client
+	case wire.VerbEnable:
+		// RFC 5161 is for later; servers that say OK enable nothing, and those that say BAD may stop a client
 		s.client.say("* ENABLED")
 		return nil, s.client.say(s.tag + " OK ENABLE has no effect before sign-in.")
 	case wire.VerbOther:
@@ -88,7 +89,8 @@ func (s *session) bare(v wire.Verb) error {
 	return OutcomeLogout
 }
 
-// proceed asks for a literal of a command, or refuses the command: no name or password of a LOGIN is asked for that may not travel here.
+// proceed asks for a literal of a command, or refuses the command: no name or password of a LOGIN is asked for that
+// may not travel here.
 func (s *session) proceed(cmd wire.Command) error {
 	if cmd.Verb == wire.VerbLogin {
 		if err := s.mayLogin(); err != nil {
@@ -143,8 +145,8 @@ func syntaxError(args *wire.Args, reason string) error {
 	return &wire.SyntaxError{Pos: args.Pos(), Reason: reason}
 }
 
-// speaksHTTP tells a request line, whose method stands where a tag belongs. Its body may have been written by somebody else to
-// be taken for commands, so nothing of it is read.
+// speaksHTTP tells a request line, whose method stands where a tag belongs. Its body may have been written by somebody
+// else to be taken for commands, so nothing of it is read.
 func speaksHTTP(tag string) bool {
 	switch tag {
 	case "GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH", "PRI":

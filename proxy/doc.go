@@ -1,5 +1,5 @@
-// Package proxy is the front door: it takes a client's connection, signs the user in to the mailbox server that holds the
-// mailbox, and hands the two connections to the relay.
+// Package proxy is the front door: it takes a client's connection, signs the user in to the mailbox server that holds
+// the mailbox, and hands the two connections to the relay.
 //
 // A Server owns listeners and sessions. A session is set up by one goroutine, in phases, one file each:
 //
@@ -11,8 +11,8 @@
 //	signin.go        sign-in to that server
 //	handoff.go       the connections leave for the relay
 //
-// A phase returns an error and does nothing else about it. session.go alone turns it into an Outcome and then answers, counts
-// and logs as the table in outcome.go says.
+// A phase returns an error and does nothing else about it. session.go alone turns it into an Outcome and then answers,
+// counts and logs as the table in outcome.go says.
 //
 // The package must not know of configuration files, health or administration, nor of what a signed-in session says.
 package proxy

@@ -12,8 +12,8 @@ import (
 	"portico/proxy/wire"
 )
 
-// relayed is what the proxy remembers of a session while the relay carries it, and all that it does: there are as many as sessions. So it
-// is small, shares what many have in common, and lets go of what was needed for the sign-in.
+// relayed is what the proxy remembers of a session while the relay carries it, and all that it does: there are as many
+// as sessions. So it is small, shares what many have in common, and lets go of what was needed for the sign-in.
 type relayed struct {
 	next   *relayed // in endings
 	server *Server
@@ -63,8 +63,9 @@ func (r *relayed) Ended(e relay.Ending) {
 	r.server.ended.put(r)
 }
 
-// places hands the same place to all who have it in common. There are as many as mailbox servers, databases and addresses of ours make, and
-// where proxies in front say what clients have connected to, at most maxPlaces. It is safe for concurrent use.
+// places hands the same place to all who have it in common. There are as many as mailbox servers, databases and
+// addresses of ours make, and where proxies in front say what clients have connected to, at most maxPlaces. It is safe
+// for concurrent use.
 type places struct {
 	mu  sync.Mutex
 	all map[place]*place
@@ -88,9 +89,10 @@ func (p *places) of(at place) *place {
 	return shared
 }
 
-// endings takes sessions that are over off the relay's hands. put is called by the loops and must not hold them up: it takes no
-// lock and waits for nobody. What was put is worked off between set-ups, on a thread that is awake as long as users come and go; a goroutine
-// for each would wake others. As a session keeps its place in the counts until then, the list can not outgrow the limit of connections.
+// endings takes sessions that are over off the relay's hands. put is called by the loops and must not hold them up: it
+// takes no lock and waits for nobody. What was put is worked off between set-ups, on a thread that is awake as long as
+// users come and go; a goroutine for each would wake others. As a session keeps its place in the counts until then,
+// the list can not outgrow the limit of connections.
 type endings struct {
 	log     zerolog.Logger
 	gate    *admission
@@ -126,8 +128,10 @@ func (e *endings) work() {
 		remote := r.remote.AddrPort()
 		e.gate.leave(addressKey(remote.Addr()), r.user, true)
 		if event := e.log.Info(); event.Enabled() {
-			event.Str("session", hex.EncodeToString(r.id[:])).Str("listener", r.place.door).Stringer("remote", remote).Str("user", wire.Visible(r.user)).
-				Str("server", r.place.server).Stringer("reason", r.ending.Reason).Uint64("client_bytes", r.ending.ClientBytes).
+			event.Str("session", hex.EncodeToString(r.id[:])).Str("listener", r.place.door).Stringer("remote", remote).
+				Str("user", wire.Visible(r.user)).
+				Str("server", r.place.server).Stringer("reason", r.ending.Reason).
+				Uint64("client_bytes", r.ending.ClientBytes).
 				Uint64("server_bytes", r.ending.ServerBytes).Uint64("commands", r.ending.Commands).
 				Bool("unjudged", r.ending.Unjudged).Msg("session ended")
 		}

@@ -20,7 +20,8 @@ func realTier(t *testing.T) func(*Options) {
 	serverTLS, trust := testkit.TLS(t)
 	memory, err := backendtest.NewMemory(backendtest.MemoryOptions{
 		Name: "mbx1", TLSConfig: serverTLS,
-		Users: []backendtest.User{{Name: "bob", Password: "secret", Mail: backendtest.DemoMail("bob", "mbx1", time.Now())}},
+		Users: []backendtest.User{{Name: "bob", Password: "secret",
+			Mail: backendtest.DemoMail("bob", "mbx1", time.Now())}},
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -119,7 +120,8 @@ func TestManySignInThroughOneSlot(t *testing.T) {
 	}
 }
 
-// until reads lines up to the tagged one that begins with prefix, and returns them all. Another answer to that tag is a failure.
+// until reads lines up to the tagged one that begins with prefix, and returns them all. Another answer to that tag is
+// a failure.
 func (p *peer) until(prefix string) string {
 	p.t.Helper()
 	tag, _, _ := strings.Cut(prefix, " ")

@@ -7,8 +7,8 @@ import (
 	"portico/backend"
 )
 
-// mayGuess returns when the credential of a sign-in as a user may be judged, or an error if that would take too long. What is shown in SCRAM's
-// first message nobody can judge: converse asks then.
+// mayGuess returns when the credential of a sign-in as a user may be judged, or an error if that would take too long.
+// What is shown in SCRAM's first message nobody can judge: converse asks then.
 func (s *session) mayGuess(ctx context.Context, user, mechanism string) error {
 	s.judged = user
 	if isSCRAM(mechanism) {
@@ -56,8 +56,8 @@ func (s *session) settle(right bool, err error) {
 	s.tolls = nil
 }
 
-// wasJudged says whether somebody may have judged the credential of a sign-in that failed. A server that has got it and went away, or was
-// silent, may have.
+// wasJudged says whether somebody may have judged the credential of a sign-in that failed. A server that has got it
+// and went away, or was silent, may have.
 func wasJudged(err error) bool {
 	var server *backend.Error
 	switch {
@@ -71,14 +71,15 @@ func wasJudged(err error) bool {
 		return true
 	case backend.KindRefused:
 		return server.Code != "UNAVAILABLE"
-	case backend.KindProtocol, backend.KindBye, backend.KindClosed, backend.KindTimeout, backend.KindClient, backend.KindCancelled:
+	case backend.KindProtocol, backend.KindBye, backend.KindClosed, backend.KindTimeout, backend.KindClient,
+		backend.KindCancelled:
 		return server.Phase == backend.PhaseSignIn
 	}
 	return false
 }
 
-// converse takes a challenge of the mailbox server to the client. While the client is waited for, it may have to give way, and the context ends
-// if its mailbox moves.
+// converse takes a challenge of the mailbox server to the client. While the client is waited for, it may have to give
+// way, and the context ends if its mailbox moves.
 func (s *session) converse(ctx context.Context, challenge []byte) (response []byte, err error) {
 	s.client.exchanging = true
 	err = s.client.during(ctx, func() error {

@@ -12,7 +12,8 @@ import (
 	"portico/backend"
 )
 
-// GuessOptions bound how many wrong credentials of clients are judged. A zero means the default, a negative number no bound.
+// GuessOptions bound how many wrong credentials of clients are judged. A zero means the default, a negative number no
+// bound.
 type GuessOptions struct {
 	AtOnce    int // of one address against one user, after a quiet time; default 10
 	PerMinute int // after that; default 30
@@ -28,16 +29,18 @@ const (
 	maxTolls        = 3       // of one guess
 	maxBuckets      = 200_000 // of all addresses and users
 	bucketsCompared = 8       // when one has to go
-	// siteFactor is how much more than an address an IPv6 site (a /48, of 65,536 networks that count as addresses) may guess.
+	// siteFactor is how much more than an address an IPv6 site (a /48, of 65,536 networks that count as addresses) may
+	// guess.
 	siteFactor = 8
 )
 
-// guesses decides when a credential may be judged: by the mailbox server, or by a verifier. A guess takes a token from the bucket of its
-// address and user; unless the user has signed in from there lately, also from the bucket of its address: so an address's guesses grow only with its successes.
-// It gives the tokens back if the credential was right, or nobody has judged it. A guess that finds no token waits a bounded time for one.
+// guesses decides when a credential may be judged: by the mailbox server, or by a verifier. A guess takes a token from
+// the bucket of its address and user; unless the user has signed in from there lately, also from the bucket of its
+// address: so an address's guesses grow only with its successes. It gives the tokens back if the credential was right,
+// or nobody has judged it. A guess that finds no token waits a bounded time for one.
 //
-// Tokens of right credentials come back, so a user who is elsewhere waits for nothing, and neither do users at the guesser's address who have
-// signed in from there lately. Safe for concurrent use.
+// Tokens of right credentials come back, so a user who is elsewhere waits for nothing, and neither do users at the
+// guesser's address who have signed in from there lately. Safe for concurrent use.
 type guesses struct {
 	seed  maphash.Seed
 	now   func() time.Time
@@ -82,8 +85,8 @@ func (g *guesses) toll(of culprit, r rate) toll {
 	return toll{maphash.Comparable(g.seed, of), r, of}
 }
 
-// tolls returns what a guess at a user's credential takes. An address that is apart (exempt, or where many clients come from) has no bucket for
-// all users, nor has one that the user has signed in from lately.
+// tolls returns what a guess at a user's credential takes. An address that is apart (exempt, or where many clients
+// come from) has no bucket for all users, nor has one that the user has signed in from lately.
 func (g *guesses) tolls(addr netip.Addr, user string, apart bool, o GuessOptions) []toll {
 	all := make([]toll, 0, maxTolls)
 	network := addressKey(addr)
@@ -96,7 +99,8 @@ func (g *guesses) tolls(addr netip.Addr, user string, apart bool, o GuessOptions
 	all = append(all, g.toll(culprit{address: network}, perMinute(o.AddressAtOnce, o.AddressPerMinute)))
 	if addr = addr.Unmap(); addr.Is6() {
 		site, _ := addr.WithZone("").Prefix(48)
-		all = append(all, g.toll(culprit{address: site}, perMinute(siteFactor*o.AddressAtOnce, siteFactor*o.AddressPerMinute)))
+		all = append(all, g.toll(culprit{address: site},
+			perMinute(siteFactor*o.AddressAtOnce, siteFactor*o.AddressPerMinute)))
 	}
 	return all
 }
@@ -122,8 +126,8 @@ func (g *guesses) tryTake(all []toll) bool {
 	return true
 }
 
-// kept is which share of an address's tokens a guess must leave to others: a third is for those who have hardly guessed wrong lately. left is
-// what remains of the guess's own bucket.
+// kept is which share of an address's tokens a guess must leave to others: a third is for those who have hardly
+// guessed wrong lately. left is what remains of the guess's own bucket.
 func kept(left float64, own *bucket) float64 {
 	if left < 0.8*own.rate.burst {
 		return 1.0 / 3
@@ -131,7 +135,8 @@ func kept(left float64, own *bucket) float64 {
 	return 0
 }
 
-// take is tryTake, but waits until ctx ends. It returns OutcomeTooManyGuesses if all waits together would take longer than maxGuessWait.
+// take is tryTake, but waits until ctx ends. It returns OutcomeTooManyGuesses if all waits together would take longer
+// than maxGuessWait.
 func (g *guesses) take(ctx context.Context, all []toll) error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -201,7 +206,8 @@ func (g *guesses) returnTokens(all []toll) {
 	}
 }
 
-// bucket returns the bucket of a toll, refilled. Those who wait have got what they can get: who still waits needs more tokens than there are.
+// bucket returns the bucket of a toll, refilled. Those who wait have got what they can get: who still waits needs more
+// tokens than there are.
 func (g *guesses) bucket(c toll) *bucket {
 	b := g.buckets[c.key]
 	if b == nil {
@@ -215,8 +221,8 @@ func (g *guesses) bucket(c toll) *bucket {
 	return b
 }
 
-// makeRoom drops a bucket where there are too many: of some, the fullest. A guesser who wants to be rid of an empty one has to fill the memory
-// with emptier ones, and each of those costs a guess.
+// makeRoom drops a bucket where there are too many: of some, the fullest. A guesser who wants to be rid of an empty
+// one has to fill the memory with emptier ones, and each of those costs a guess.
 func (g *guesses) makeRoom() {
 	if len(g.buckets) < maxBuckets {
 		return

@@ -65,8 +65,8 @@ func TestGuessesOfAnAddress(t *testing.T) {
 	}
 }
 
-// While one user is guessed at, the user elsewhere and others at the guesser's address have their tokens. Where all are guessed at, those who
-// have signed in from there have theirs.
+// While one user is guessed at, the user elsewhere and others at the guesser's address have their tokens. Where all
+// are guessed at, those who have signed in from there have theirs.
 func TestGuessesTakeNothingFromOthers(t *testing.T) {
 	g := newGuesses(func() time.Time { return time.Unix(1e9, 0) }, nil)
 	take := func(addr, user string, known bool) bool {
@@ -105,7 +105,8 @@ func TestGuessesGivenBack(t *testing.T) {
 	}
 }
 
-// Who finds no token waits for one, in order, a bounded time; a token given back is there at once; and who leaves makes room.
+// Who finds no token waits for one, in order, a bounded time; a token given back is there at once; and who leaves
+// makes room.
 func TestGuessesWait(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := newGuesses(time.Now, sleep)
@@ -164,7 +165,8 @@ func TestGuessesWaitOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := newGuesses(time.Now, sleep)
 		addr := netip.MustParseAddr("2001:db8::1")
-		tolls := g.tolls(addr, "ann", false, GuessOptions{AtOnce: 1, PerMinute: 6, AddressAtOnce: 1, AddressPerMinute: 6})
+		tolls := g.tolls(addr, "ann", false, GuessOptions{AtOnce: 1, PerMinute: 6, AddressAtOnce: 1,
+			AddressPerMinute: 6})
 		for range 3 * len(tolls) {
 			for _, c := range tolls { // each bucket by itself, so that none is full when its turn comes
 				g.tryTake([]toll{c})
@@ -268,7 +270,8 @@ func TestGuessesAreCountedHoweverTheyCome(t *testing.T) {
 	p.expect("* OK ")
 }
 
-// Guesses count for the user that the directory knows, whatever name the client gives. The other name has no guess counted.
+// Guesses count for the user that the directory knows, whatever name the client gives. The other name has no guess
+// counted.
 func TestGuessesCountForTheUserThatTheDirectoryKnows(t *testing.T) {
 	h, judged := guessing(t, nil)
 	h.tier.route = func(string) (backend.Route, error) {
@@ -292,7 +295,8 @@ func TestGuessesCountForTheUserThatTheDirectoryKnows(t *testing.T) {
 	}
 }
 
-// Hanging up spares no guesser anything, be it while a guess is judged or before the answer is due; what was not judged costs nothing.
+// Hanging up spares no guesser anything, be it while a guess is judged or before the answer is due; what was not
+// judged costs nothing.
 func TestGuessesOfClientsThatHangUp(t *testing.T) {
 	h, judged := guessing(t, func(o *Options) { o.Sleep = sleep })
 	for range 20 { // nobody has judged these
@@ -314,8 +318,8 @@ func TestGuessesOfClientsThatHangUp(t *testing.T) {
 	}
 }
 
-// A client that has gone gives its place back at once, while its refusal waits and while its guess does. Bytes that it has sent meanwhile are no
-// end, and closing only its own side gets it no answer.
+// A client that has gone gives its place back at once, while its refusal waits and while its guess does. Bytes that it
+// has sent meanwhile are no end, and closing only its own side gets it no answer.
 func TestWaitsEndWithTheirClients(t *testing.T) {
 	const forever = time.Hour
 	for name, c := range map[string]struct {
@@ -333,9 +337,11 @@ func TestWaitsEndWithTheirClients(t *testing.T) {
 				p := h.client()
 				p.send("a LOGIN bob wrong\r\nb NOOP\r\n")
 				waitUntil(t, func() bool {
-					return h.metric("portico_signin_penalty_seconds_total")+h.metric("portico_signin_guesses_delayed_total") > counted
+					return h.metric("portico_signin_penalty_seconds_total")+
+						h.metric("portico_signin_guesses_delayed_total") > counted
 				})
-				counted = h.metric("portico_signin_penalty_seconds_total") + h.metric("portico_signin_guesses_delayed_total")
+				counted = h.metric("portico_signin_penalty_seconds_total") +
+					h.metric("portico_signin_guesses_delayed_total")
 				return p
 			}
 			var stays *peer

@@ -12,9 +12,9 @@ import (
 	"portico/proxy/relay"
 )
 
-// handOff gives the client the mailbox server's answer and both connections to the relay. What the client sent behind its
-// sign-in and what the server sent behind its answer go with them. Where the server has told the client to end, the session ends
-// here.
+// handOff gives the client the mailbox server's answer and both connections to the relay. What the client sent behind
+// its sign-in and what the server sent behind its answer go with them. Where the server has told the client to end,
+// the session ends here.
 func (s *session) handOff(link *backend.Link) error {
 	upstream, ok := link.Conn.(*relay.Conn)
 	if !ok {
@@ -36,10 +36,12 @@ func (s *session) handOff(link *backend.Link) error {
 	s.client.sock.SetDeadline(time.Time{})
 	s.ticket.sign()
 	s.logCommand(protolog.OK, "", OutcomeSignedIn) // before the relay has rows of its own
-	over := &relayed{                              // of s it keeps nothing, nor of the ticket: the relay would keep all of the set-up in memory
+	// of s it keeps nothing, nor of the ticket: the relay would keep all of the set-up in memory
+	over := &relayed{
 		server: s.server, user: s.ticket.user, remote: compact(s.remote),
-		place: s.server.places.of(place{server: link.Server, database: link.Database, door: s.door.Name, local: s.local}),
-		rows:  uint16(min(s.rows.number, math.MaxUint16)),
+		place: s.server.places.of(place{server: link.Server, database: link.Database, door: s.door.Name,
+			local: s.local}),
+		rows: uint16(min(s.rows.number, math.MaxUint16)),
 	}
 	hex.Decode(over.id[:], []byte(s.id))
 	carry := relay.Session{

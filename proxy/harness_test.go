@@ -67,7 +67,8 @@ func waitUntil(t *testing.T, so func() bool) {
 func startDoor(t *testing.T, door Listener, change func(*Options)) *harness {
 	t.Helper()
 	testkit.NoLeaks(t)
-	h := &harness{t: t, mode: door.TLS, tier: &fakeTier{}, relay: newFakeRelay(), metrics: prometheus.NewRegistry(), log: &testkit.Log{}}
+	h := &harness{t: t, mode: door.TLS, tier: &fakeTier{}, relay: newFakeRelay(), metrics: prometheus.NewRegistry(),
+		log: &testkit.Log{}}
 	h.opt = Options{
 		Relay: h.relay, Registerer: h.metrics, Log: zerolog.New(h.log), SetupSlots: 2,
 		Sleep:    func(ctx context.Context, _ time.Duration) error { return ctx.Err() },
@@ -95,8 +96,10 @@ func startDoor(t *testing.T, door Listener, change func(*Options)) *harness {
 			t.Errorf("Serve: %v", err)
 		}
 		if unsigned, signed := server.gate.counts(); unsigned != 0 || signed != 0 ||
-			len(server.gate.addresses)+len(server.gate.users)+len(server.gate.origins)+len(server.gate.crowd)+server.gate.silent.number != 0 {
-			t.Errorf("counts leaked: %d before sign-in, %d after, %v, %v", unsigned, signed, server.gate.addresses, server.gate.users)
+			len(server.gate.addresses)+len(server.gate.users)+len(server.gate.origins)+len(server.gate.crowd)+
+				server.gate.silent.number != 0 {
+			t.Errorf("counts leaked: %d before sign-in, %d after, %v, %v", unsigned, signed, server.gate.addresses,
+				server.gate.users)
 		}
 	})
 	return h

@@ -9,8 +9,8 @@ import (
 	"portico/backend/backendtest/testkit"
 )
 
-// A sign-in that is held for longer than a set-up may take is let in, and the client has the rest of its time after that; a client that just
-// talks has no more than its time.
+// A sign-in that is held for longer than a set-up may take is let in, and the client has the rest of its time after
+// that; a client that just talks has no more than its time.
 func TestHeldBeyondSetUp(t *testing.T) {
 	testkit.NoLeaks(t)
 	const setUp = time.Hour

@@ -14,8 +14,8 @@ const maxHops = 5
 // maxFrontSession bounds a session id of the proxy in front of us, in bytes.
 const maxFrontSession = 64
 
-// identify is ID (RFC 2971). From a client in a trusted network, a proxy or a webmail server, it may say who the real client is, by the
-// names that Dovecot reads; from anybody else that means nothing. Our answer gives no version away.
+// identify is ID (RFC 2971). From a client in a trusted network, a proxy or a webmail server, it may say who the real
+// client is, by the names that Dovecot reads; from anybody else that means nothing. Our answer gives no version away.
 func (s *session) identify(args *wire.Args) error {
 	args.Space()
 	said := make(map[string]string)
@@ -51,8 +51,8 @@ func (s *session) identify(args *wire.Args) error {
 	return s.client.say(s.tag + " OK ID completed.")
 }
 
-// believe takes what a trusted client says of the real one. The number of hops left counts whoever says it: it can only make a sign-in
-// fail. What makes no sense is passed over.
+// believe takes what a trusted client says of the real one. The number of hops left counts whoever says it: it can
+// only make a sign-in fail. What makes no sense is passed over.
 func (s *session) believe(said map[string]string) error {
 	if hops, err := strconv.ParseUint(said["x-proxy-ttl"], 10, 8); err == nil {
 		s.hops = min(s.hops, int(hops))
@@ -60,7 +60,8 @@ func (s *session) believe(said map[string]string) error {
 	if len(said) == 0 || !s.set.trusts(s.remote.Addr()) {
 		return nil
 	}
-	if id := said["x-session-id"]; len(id) <= maxFrontSession && !strings.ContainsFunc(id, func(r rune) bool { return r <= ' ' || r > '~' }) {
+	if id := said["x-session-id"]; len(id) <= maxFrontSession &&
+		!strings.ContainsFunc(id, func(r rune) bool { return r <= ' ' || r > '~' }) {
 		s.frontSession = id
 	}
 	if to, err := addrPort(said["x-connected-ip"], said["x-connected-port"]); err == nil {

@@ -34,7 +34,8 @@ func TestLaxCommands(t *testing.T) {
 		{"a ID NIL \r\n", "a OK "},
 		{"a ID ()\r\n", "a OK "},
 		{"a ID ( \"name\"  x \"version\" NIL ) \r\n", "a OK "},
-		{"a ID (" + strings.TrimSpace(strings.Repeat(`"`+strings.Repeat("n", 30)+`" "`+strings.Repeat("v", 1024)+`" `, 30)) + ")\r\n", "a OK "},
+		{"a ID (" + strings.TrimSpace(strings.Repeat(`"`+strings.Repeat("n", 30)+`" "`+strings.Repeat("v", 1024)+`" `,
+			30)) + ")\r\n", "a OK "},
 		{"a ID (\"name\" {1024}\r\n|" + strings.Repeat("v", 1024) + ")\r\n", "a OK "},
 		{"a AUTHENTICATE PLAIN AGJvYgBzZWNyZXQ= \r\n", "a OK "},
 		{"a authenticate plain \r\n|AGJvYgBzZWNyZXQ= \r\n", "a OK "},
@@ -80,16 +81,19 @@ func TestLongInitialResponse(t *testing.T) {
 		p.expect("* OK ")
 		p.expect("a OK ")
 		if q := <-asked; q.Credential.First.Reveal() != message {
-			t.Errorf("a token of %d bytes arrived as a message of %d bytes instead of %d", size, len(q.Credential.First.Reveal()), len(message))
+			t.Errorf("a token of %d bytes arrived as a message of %d bytes instead of %d", size,
+				len(q.Credential.First.Reveal()), len(message))
 		}
 	}
 }
 
-// Where no password may travel, no name or password of a LOGIN is asked for, and nothing of a literal is taken for a command.
+// Where no password may travel, no name or password of a LOGIN is asked for, and nothing of a literal is taken for a
+// command.
 func TestLoginIsRefusedAtItsFirstLiteral(t *testing.T) {
 	h := start(t, TLSStartTLS, func(o *Options) { o.Settings.LoginType = SecureLogin })
 	for _, send := range []string{
-		"a LOGIN {3}\r\n", "a LOGIN bob {6}\r\n", "a LOGIN {3+}\r\nbob {6}\r\n", "a LOGIN {10+}\r\nx LOGOUT\r\n {0+}\r\n\r\n",
+		"a LOGIN {3}\r\n", "a LOGIN bob {6}\r\n", "a LOGIN {3+}\r\nbob {6}\r\n",
+		"a LOGIN {10+}\r\nx LOGOUT\r\n {0+}\r\n\r\n",
 		"a LOGIN {10}\r\nx LOGOUT\r\n secret\r\n", "a LOGIN {3}\r\nbob {10}\r\nx LOGOUT\r\n\r\n",
 	} {
 		p := h.client()

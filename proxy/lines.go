@@ -8,8 +8,8 @@ import (
 	"github.com/rs/zerolog"
 )
 
-// Bounds of the log lines about one client address and one outcome: a number at once, and then one in each pause. Sign-ins have more, since
-// programs such as fail2ban count them.
+// Bounds of the log lines about one client address and one outcome: a number at once, and then one in each pause.
+// Sign-ins have more, since programs such as fail2ban count them.
 const (
 	linesAtOnce   = 10
 	linePause     = 10 * time.Second
@@ -74,8 +74,8 @@ func (k lineKind) rate() rate {
 	return rate{linesAtOnce, 1 / linePause.Seconds()}
 }
 
-// report writes a line for each kind of which lines were left out and none has come for a while, or with all for every kind, and forgets
-// those that have their lines back.
+// report writes a line for each kind of which lines were left out and none has come for a while, or with all for every
+// kind, and forgets those that have their lines back.
 func (l *lines) report(log zerolog.Logger, now time.Time, all bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -86,7 +86,8 @@ func (l *lines) report(log zerolog.Logger, now time.Time, all bool) {
 			if kind.from.IsValid() {
 				from = kind.from.String()
 			}
-			log.Info().Str("from", from).Stringer("result", kind.outcome).Int("left_out", count.leftOut).Msg("lines about a client were left out")
+			log.Info().Str("from", from).Stringer("result", kind.outcome).Int("left_out", count.leftOut).
+				Msg("lines about a client were left out")
 			count.leftOut = 0
 		}
 		if silence >= linesForget && count.isFull(now) {

@@ -31,9 +31,11 @@ func TestLinesAreBounded(t *testing.T) {
 		signIn  bool
 		want    int
 	}{
-		{one, OutcomeSyntax, false, linesAtOnce}, {one, OutcomeSyntax, false, 0}, {one, OutcomeHTTP, false, linesAtOnce},
+		{one, OutcomeSyntax, false, linesAtOnce}, {one, OutcomeSyntax, false, 0},
+		{one, OutcomeHTTP, false, linesAtOnce},
 		{other, OutcomeSyntax, false, linesAtOnce}, {netip.MustParseAddr("2001:db8::2"), OutcomeSyntax, false, 0},
-		{one, OutcomeBadCredential, true, signInsAtOnce}, {netip.MustParseAddr("::ffff:192.0.2.1"), OutcomeBadCredential, true, 0},
+		{one, OutcomeBadCredential, true, signInsAtOnce},
+		{netip.MustParseAddr("::ffff:192.0.2.1"), OutcomeBadCredential, true, 0},
 	} {
 		if got := written(c.from, c.outcome, c.signIn, 1000); got != c.want {
 			t.Errorf("%v %v: %d lines of 1000, want %d", c.from, c.outcome, got, c.want)

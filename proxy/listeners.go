@@ -29,8 +29,8 @@ type served struct {
 	ended chan struct{} // closed when nothing of it is left
 }
 
-// Serve accepts connections from ln until StopServing, Shutdown or Close, and then returns nil. It owns ln. One server may serve many
-// listeners, each by a call of its own.
+// Serve accepts connections from ln until StopServing, Shutdown or Close, and then returns nil. It owns ln. One server
+// may serve many listeners, each by a call of its own.
 func (s *Server) Serve(ln net.Listener, l Listener) error {
 	defer ln.Close()
 	if l.TLS != TLSNone && s.settings.Load().TLS == nil {
@@ -54,7 +54,8 @@ func (s *Server) Serve(ln net.Listener, l Listener) error {
 	return s.acceptHere(ln, door, of.stop)
 }
 
-// acceptOnThreads has the set-up threads accept for themselves, which spares each connection a way through the Go scheduler.
+// acceptOnThreads has the set-up threads accept for themselves, which spares each connection a way through the Go
+// scheduler.
 func (s *Server) acceptOnThreads(ln *net.TCPListener, door *door, stop context.Context) error {
 	end, err := s.threads.Accept(ln, func(conn *setup.Conn) {
 		door.failures.Store(0)
@@ -98,31 +99,33 @@ func (s *Server) acceptHere(ln net.Listener, door *door, stop context.Context) e
 	}
 }
 
-// shedAtOnce is how many connections before sign-in end when descriptors or memory are short: a sign-in needs some too, and accepting goes on
-// only after a pause.
+// shedAtOnce is how many connections before sign-in end when descriptors or memory are short: a sign-in needs some
+// too, and accepting goes on only after a pause.
 const shedAtOnce = 16
 
-// shedIfShort ends connections before sign-in if an error says that we have no descriptors or no memory left. It returns whether some have ended.
-// asking is the ticket of the sign-in that has got the error, nil for none.
+// shedIfShort ends connections before sign-in if an error says that we have no descriptors or no memory left. It
+// returns whether some have ended. asking is the ticket of the sign-in that has got the error, nil for none.
 func (s *Server) shedIfShort(err error, asking *ticket) bool {
 	if backend.IsLocal(err) {
 		s.shortages.Add(1)
 	}
-	short := errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE) || errors.Is(err, syscall.ENOMEM) || errors.Is(err, syscall.ENOBUFS)
+	short := errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE) || errors.Is(err, syscall.ENOMEM) ||
+		errors.Is(err, syscall.ENOBUFS)
 	return short && s.gate.shed(shedAtOnce, asking) > 0
 }
 
 // Shortages returns how many connections and sign-ins have found no descriptor, port or memory left for them, so far.
 func (s *Server) Shortages() uint64 { return s.shortages.Load() }
 
-// takesKept says whether a newcomer may have a descriptor that is kept back: if another connection before sign-in ends for it, whose own is
-// free soon.
+// takesKept says whether a newcomer may have a descriptor that is kept back: if another connection before sign-in ends
+// for it, whose own is free soon.
 func (s *Server) takesKept() bool {
 	s.shortages.Add(1)
 	return s.gate.shed(1, nil) > 0
 }
 
-// acceptFailed counts and logs a failure, and says how long to leave off: longer each time until one is accepted, or some connection has made room.
+// acceptFailed counts and logs a failure, and says how long to leave off: longer each time until one is accepted, or
+// some connection has made room.
 func (s *Server) acceptFailed(door *door, err error) time.Duration {
 	if s.shedIfShort(err, nil) {
 		door.failures.Store(0)
@@ -154,7 +157,8 @@ func (s *Server) admit(conn *setup.Conn, door *door) {
 	}
 	limits := set.Limits
 	if set.trusts(remote.Addr()) {
-		limits.ConnectionsPerAddress, limits.UnauthenticatedPerAddress = 0, 0 // many clients come from there; their own addresses count
+		// many clients come from there; their own addresses count
+		limits.ConnectionsPerAddress, limits.UnauthenticatedPerAddress = 0, 0
 	}
 	ticket, err := s.gate.enter(remote.Addr(), limits)
 	if err != nil {
@@ -168,8 +172,8 @@ func (s *Server) admit(conn *setup.Conn, door *door) {
 	})
 }
 
-// refuse ends a connection that there is no room for. A new socket has room for one line, so the write does not wait; TLS is
-// not worth a handshake.
+// refuse ends a connection that there is no room for. A new socket has room for one line, so the write does not wait;
+// TLS is not worth a handshake.
 func (s *Server) refuse(conn *setup.Conn, door *door, remote netip.AddrPort, o Outcome) {
 	door.results.count(o)
 	row := o.row()
@@ -181,7 +185,8 @@ func (s *Server) refuse(conn *setup.Conn, door *door, remote netip.AddrPort, o O
 	conn.Close()
 }
 
-// enlist notes a listener for Shutdown, and its accept loop among the goroutines waited for. It answers nil when the server is already closed.
+// enlist notes a listener for Shutdown, and its accept loop among the goroutines waited for. It answers nil when the
+// server is already closed.
 func (s *Server) enlist(ln net.Listener) *served {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -195,8 +200,8 @@ func (s *Server) enlist(ln net.Listener) *served {
 	return of
 }
 
-// StopServing ends one call of Serve, and returns when its listener is closed; the sessions that came by it go on. A listener that is not
-// served is left alone.
+// StopServing ends one call of Serve, and returns when its listener is closed; the sessions that came by it go on. A
+// listener that is not served is left alone.
 func (s *Server) StopServing(ln net.Listener) {
 	s.mu.Lock()
 	i := slices.IndexFunc(s.listeners, func(of *served) bool { return of.Listener == ln })

@@ -39,8 +39,8 @@ var ofStep = map[string]phase{
 	backend.PhaseSignIn:   phaseSignIn,
 }
 
-// phases has one histogram for each, of the relay's kind: a sign-in has half a dozen, and Prometheus's own cost several times as much to count.
-// It is its own collector. Safe for concurrent use.
+// phases has one histogram for each, of the relay's kind: a sign-in has half a dozen, and Prometheus's own cost
+// several times as much to count. It is its own collector. Safe for concurrent use.
 type phases struct {
 	mu    sync.Mutex
 	taken [numPhases]relay.Histogram
@@ -52,7 +52,8 @@ func (p *phases) observe(at phase, d time.Duration) {
 	p.mu.Unlock()
 }
 
-var phasesDesc = prometheus.NewDesc("portico_signin_duration_seconds", "Duration of the phases of a sign-in.", []string{"phase"}, nil)
+var phasesDesc = prometheus.NewDesc("portico_signin_duration_seconds", "Duration of the phases of a sign-in.",
+	[]string{"phase"}, nil)
 
 // Describe implements prometheus.Collector.
 func (p *phases) Describe(ch chan<- *prometheus.Desc) { ch <- phasesDesc }
@@ -90,9 +91,10 @@ type metrics struct {
 	phases         phases
 }
 
-// newMetrics registers the metrics, and those of the relay, with reg, or with nobody. counts gives the sessions before and after
-// sign-in.
-func newMetrics(reg prometheus.Registerer, counts func() (unsigned, signed int), shortages func() uint64, relayed prometheus.Collector) (*metrics, error) {
+// newMetrics registers the metrics, and those of the relay, with reg, or with nobody. counts gives the sessions before
+// and after sign-in.
+func newMetrics(reg prometheus.Registerer, counts func() (unsigned, signed int), shortages func() uint64,
+	relayed prometheus.Collector) (*metrics, error) {
 	m := &metrics{
 		byListener: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "portico_connections_total",
@@ -131,8 +133,10 @@ func newMetrics(reg prometheus.Registerer, counts func() (unsigned, signed int),
 	if reg == nil {
 		return m, nil
 	}
-	return m, errors.Join(reg.Register(m.byListener), reg.Register(m.acceptErrors), reg.Register(refusals), reg.Register(m.waited), reg.Register(m.guessesDelayed),
-		reg.Register(m.panics), reg.Register(&m.phases), reg.Register(sessionGauge{counts}), reg.Register(relayed), reg.Register(short))
+	return m, errors.Join(reg.Register(m.byListener), reg.Register(m.acceptErrors), reg.Register(refusals),
+		reg.Register(m.waited), reg.Register(m.guessesDelayed),
+		reg.Register(m.panics), reg.Register(&m.phases), reg.Register(sessionGauge{counts}), reg.Register(relayed),
+		reg.Register(short))
 }
 
 // connections returns the counters of one listener.

@@ -40,8 +40,9 @@ func (s *Server) Sessions() []Session {
 // session tells people whose it is.
 func (r *relayed) session() Session {
 	return Session{
-		ID: hex.EncodeToString(r.id[:]), User: r.user, Server: r.place.server, Database: r.place.database, Listener: r.place.door,
-		Remote: r.remote.AddrPort(),
+		ID: hex.EncodeToString(r.id[:]), User: r.user, Server: r.place.server, Database: r.place.database,
+		Listener: r.place.door,
+		Remote:   r.remote.AddrPort(),
 	}
 }
 
@@ -61,7 +62,8 @@ func (s *Server) Slow() []SlowCommand {
 	for _, c := range s.opt.Relay.Slow() {
 		if r, ok := c.Owner.(*relayed); ok {
 			all = append(all, SlowCommand{
-				Session: r.session(), Verb: c.Verb.String(), Result: c.Result.String(), Took: c.Spent, Ended: now.Add(-c.Ago),
+				Session: r.session(), Verb: c.Verb.String(), Result: c.Result.String(), Took: c.Spent,
+				Ended: now.Add(-c.Ago),
 			})
 		}
 	}
@@ -69,8 +71,8 @@ func (s *Server) Slow() []SlowCommand {
 	return all
 }
 
-// EndSessions ends the signed-in sessions that fit, and lists them as they were, in no order, when none of them has a connection to a mailbox
-// server any more. fits is called by the relay's own goroutines: it must not block.
+// EndSessions ends the signed-in sessions that fit, and lists them as they were, in no order, when none of them has a
+// connection to a mailbox server any more. fits is called by the relay's own goroutines: it must not block.
 func (s *Server) EndSessions(fits func(Session) bool, why relay.Reason) []Session {
 	before := make(map[string]Session)
 	for _, session := range s.Sessions() {
@@ -94,19 +96,20 @@ func (s *Server) EndSessions(fits func(Session) bool, why relay.Reason) []Sessio
 	return ended
 }
 
-// EndUser ends the signed-in sessions of a user, given by the canonical name, and returns when none of them has a connection to a mailbox
-// server any more. The client is told the reason.
+// EndUser ends the signed-in sessions of a user, given by the canonical name, and returns when none of them has a
+// connection to a mailbox server any more. The client is told the reason.
 func (s *Server) EndUser(user string, why relay.Reason) {
 	s.end(func(r *relayed) bool { return r.user == user }, why, 0)
 }
 
-// EndDatabase ends the relayed sessions of a database, spread over about d, and returns when none of them has a connection to a
-// mailbox server any more.
+// EndDatabase ends the relayed sessions of a database, spread over about d, and returns when none of them has a
+// connection to a mailbox server any more.
 func (s *Server) EndDatabase(database string, d time.Duration) {
 	s.end(func(r *relayed) bool { return r.place.database == database }, relay.ReasonMoved, d)
 }
 
-// EndAll ends all relayed sessions for this node's maintenance, spread over about d, and returns when none of them has a connection to a mailbox server any more.
+// EndAll ends all relayed sessions for this node's maintenance, spread over about d, and returns when none of them has
+// a connection to a mailbox server any more.
 func (s *Server) EndAll(d time.Duration) {
 	s.end(func(*relayed) bool { return true }, relay.ReasonMaintenance, d)
 }

@@ -45,7 +45,8 @@ func (h *harness) users() string {
 	return strings.Join(users, " ")
 }
 
-// Each way to end sessions ends those that are meant and no others, says why, and spreads the ends over the time that it was given.
+// Each way to end sessions ends those that are meant and no others, says why, and spreads the ends over the time that
+// it was given.
 func TestWaysToEndSessions(t *testing.T) {
 	for name, test := range map[string]struct {
 		end    func(*Server)
@@ -53,9 +54,10 @@ func TestWaysToEndSessions(t *testing.T) {
 		reason relay.Reason
 		spread time.Duration
 	}{
-		"all":      {func(s *Server) { s.EndAll(7 * time.Second) }, "", relay.ReasonMaintenance, 7 * time.Second},
-		"user":     {func(s *Server) { s.EndUser("bob", relay.ReasonMoved) }, "ann beth", relay.ReasonMoved, 0},
-		"database": {func(s *Server) { s.EndDatabase("db-of-b", 5*time.Second) }, "ann", relay.ReasonMoved, 5 * time.Second},
+		"all":  {func(s *Server) { s.EndAll(7 * time.Second) }, "", relay.ReasonMaintenance, 7 * time.Second},
+		"user": {func(s *Server) { s.EndUser("bob", relay.ReasonMoved) }, "ann beth", relay.ReasonMoved, 0},
+		"database": {func(s *Server) { s.EndDatabase("db-of-b", 5*time.Second) }, "ann", relay.ReasonMoved,
+			5 * time.Second},
 		"picked": {func(s *Server) {
 			s.EndSessions(func(s Session) bool { return s.User == "ann" }, relay.ReasonKicked)
 		}, "beth bob", relay.ReasonKicked, 0},
@@ -74,7 +76,8 @@ func TestWaysToEndSessions(t *testing.T) {
 				t.Errorf("spread over %v, want %v", h.relay.spread, test.spread)
 			}
 			waitUntil(t, func() bool {
-				return strings.Count(h.log.String(), `"reason":"`+test.reason.String()+`"`) == 3-len(strings.Fields(test.left))
+				return strings.Count(h.log.String(), `"reason":"`+test.reason.String()+
+					`"`) == 3-len(strings.Fields(test.left))
 			})
 		})
 	}
@@ -94,10 +97,12 @@ func TestEndSessionsListsThem(t *testing.T) {
 		t.Fatalf("got %+v, want %+v", ended, before)
 	}
 	s := ended[0]
-	if len(s.ID) != 16 || s.Server != "mbx1" || s.Database != "db-of-b" || s.Listener != "test" || s.Remote.Addr().String() != "127.0.0.1" || s.Open != 1 {
+	if len(s.ID) != 16 || s.Server != "mbx1" || s.Database != "db-of-b" || s.Listener != "test" ||
+		s.Remote.Addr().String() != "127.0.0.1" || s.Open != 1 {
 		t.Errorf("%+v", s)
 	}
-	if again := h.server.EndSessions(func(s Session) bool { return s.User == "bob" }, relay.ReasonKicked); len(again) != 0 {
+	if again := h.server.EndSessions(func(s Session) bool { return s.User == "bob" },
+		relay.ReasonKicked); len(again) != 0 {
 		t.Errorf("ended twice: %+v", again)
 	}
 }
@@ -117,7 +122,8 @@ func TestSlowestFirst(t *testing.T) {
 	if len(slow) != 2 || slow[0].Took != 3*time.Second || slow[1].Took != time.Second {
 		t.Fatalf("%+v", slow)
 	}
-	if s := slow[0]; s.Verb != "FETCH" || s.Result != "no" || s.Session.User != "ann" || s.Ended.Before(before) || s.Ended.After(after) {
+	if s := slow[0]; s.Verb != "FETCH" || s.Result != "no" || s.Session.User != "ann" || s.Ended.Before(before) ||
+		s.Ended.After(after) {
 		t.Errorf("%+v", s)
 	}
 	if s := slow[1]; s.Ended.Before(before.Add(-time.Hour)) || s.Ended.After(after.Add(-time.Hour)) {

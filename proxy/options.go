@@ -20,14 +20,16 @@ type Options struct {
 	Relay      relay.Relay           // required; the server owns it from now on and closes it
 	Log        zerolog.Logger        // the zero value writes nothing
 	Registerer prometheus.Registerer // for the metrics; nil for none
-	// ProtocolLog is told what sessions do, if it is not nil: of those in set-up by the server, of those that Relay carries by what Watch
-	// makes.
+	// ProtocolLog is told what sessions do, if it is not nil: of those in set-up by the server, of those that Relay
+	// carries by what Watch makes.
 	ProtocolLog *protolog.Log
 	SetupSlots  int // threads for the set-up of sessions, so many compute at once; default 1
-	// KeptDescriptors is the number from which on descriptors are kept back for others than clients, such as probes and HTTP; 0 for none.
+	// KeptDescriptors is the number from which on descriptors are kept back for others than clients, such as probes
+	// and HTTP; 0 for none.
 	KeptDescriptors int
 
-	Random io.Reader                                        // for session ids, safe for concurrent use; default crypto/rand
+	// for session ids, safe for concurrent use; default crypto/rand
+	Random io.Reader
 	Now    func() time.Time                                 // for deadlines and durations; default time.Now
 	Sleep  func(ctx context.Context, d time.Duration) error // waits, and returns ctx's error if that ends first
 }

@@ -80,7 +80,8 @@ func (a *admission) arrive(key netip.Prefix, shared bool) {
 	o := a.origins[key]
 	if o == nil {
 		o = &origin{
-			silent: ticketList{kind: ofAddress}, exchanges: ticketList{kind: ofExchanges}, waiting: ticketList{kind: ofAddress},
+			silent: ticketList{kind: ofAddress}, exchanges: ticketList{kind: ofExchanges},
+			waiting: ticketList{kind: ofAddress},
 		}
 		a.origins[key] = o
 		heap.Push(&a.crowd, o)
@@ -127,8 +128,8 @@ func (a *admission) giveWay(t *ticket, o Outcome) bool {
 	return true
 }
 
-// shed ends up to n connections before sign-in, as descriptors or memory are short. It returns how many. A sign-in that asks for it does not
-// end itself; asking is nil if none asks.
+// shed ends up to n connections before sign-in, as descriptors or memory are short. It returns how many. A sign-in
+// that asks for it does not end itself; asking is nil if none asks.
 func (a *admission) shed(n int, asking *ticket) (ended int) {
 	a.mu.Lock()
 	defer a.mu.Unlock()

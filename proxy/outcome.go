@@ -4,8 +4,8 @@ import (
 	"github.com/rs/zerolog"
 )
 
-// Outcome says how a command before sign-in, or the whole set-up of a session, came out. It is a closed list with one row
-// each in the table below. An Outcome is also an error, so that a phase can return it, alone or wrapped.
+// Outcome says how a command before sign-in, or the whole set-up of a session, came out. It is a closed list with one
+// row each in the table below. An Outcome is also an error, so that a phase can return it, alone or wrapped.
 type Outcome uint8
 
 // The outcomes. The zero value stands for an error that nobody foresaw.
@@ -28,7 +28,8 @@ const (
 	OutcomeGaveWay              // silent longest when there were too many connections
 	OutcomeGaveWayAddress       // the same, of those from this client address
 	OutcomeGaveWayResources     // the same, when we had no descriptors or memory left
-	OutcomeGaveWayWaiting       // waited for a directory or a mailbox server then, and longest of the address with most connections
+	// waited for a directory or a mailbox server then, and longest of the address with most connections
+	OutcomeGaveWayWaiting
 
 	OutcomeNoDescriptors // the descriptors left are kept back for probes and operators
 
@@ -92,9 +93,10 @@ const (
 type charge uint8
 
 const (
-	chargeNone   charge = iota
-	chargeBad           // one of Limits.BadCommands
-	chargeFailed        // one of Limits.FailedSignIns, and a pause: a credential was judged, or a server's own refusal came back
+	chargeNone charge = iota
+	chargeBad         // one of Limits.BadCommands
+	// one of Limits.FailedSignIns, and a pause: a credential was judged, or a server's own refusal came back
+	chargeFailed
 )
 
 // row is everything that follows from an outcome.
@@ -109,8 +111,8 @@ type row struct {
 	ends   bool // the connection is over
 }
 
-// What a client reads when it is not to learn more: one text for all credentials, so that nobody can find out which users
-// exist, and one for all that is broken behind us.
+// What a client reads when it is not to learn more: one text for all credentials, so that nobody can find out which
+// users exist, and one for all that is broken behind us.
 const (
 	textBadCredential = "Authentication failed."
 	textUnavailable   = "Temporary failure, try again later."
@@ -136,7 +138,8 @@ func badCommand(label, log, text string) row {
 }
 
 func limited(label, log string) row {
-	return row{label: label, log: log, level: zerolog.WarnLevel, reply: replyBYE, code: "LIMIT", text: textTooMany, ends: true}
+	return row{label: label, log: log, level: zerolog.WarnLevel, reply: replyBYE, code: "LIMIT",
+		text: textTooMany, ends: true}
 }
 
 func goodbye(label, log, text string) row {
@@ -145,7 +148,8 @@ func goodbye(label, log, text string) row {
 
 // gaveWay is for connections that a flood may end in any number, so it is no line of its own in a usual log.
 func gaveWay(label, log string) row {
-	return row{label: label, log: log, level: zerolog.DebugLevel, reply: replyBYE, code: "UNAVAILABLE", text: textGaveWay, ends: true}
+	return row{label: label, log: log, level: zerolog.DebugLevel, reply: replyBYE, code: "UNAVAILABLE",
+		text: textGaveWay, ends: true}
 }
 
 func silent(label, log string, level zerolog.Level) row {
@@ -170,31 +174,38 @@ var outcomes = [numOutcomes]row{
 	OutcomeLimitAddress:  limited("max_connection_from_single_ip", "refused: too many connections from this address"),
 	OutcomeLimitUnsigned: limited("max_unauthenticated_connections", "refused: too many connections before sign-in"),
 	OutcomeLimitUser: {label: "max_connections_per_user", log: "sign-in refused: too many connections of this user",
-		level: zerolog.WarnLevel, reply: replyNO, code: "LIMIT", text: "Too many connections of this user.", charge: chargeBad},
+		level: zerolog.WarnLevel, reply: replyNO, code: "LIMIT", text: "Too many connections of this user.",
+		charge: chargeBad},
 
 	OutcomeLimitUnsignedAddress: limited("max_unauthenticated_connections_from_single_ip",
 		"refused: too many connections before sign-in from this address"),
-	OutcomeGaveWay:        gaveWay("gave_way", "gave way to a new connection: there were too many before sign-in"),
-	OutcomeGaveWayAddress: gaveWay("gave_way_from_single_ip", "gave way to a new connection: there were too many before sign-in from this address"),
+	OutcomeGaveWay: gaveWay("gave_way", "gave way to a new connection: there were too many before sign-in"),
+	OutcomeGaveWayAddress: gaveWay("gave_way_from_single_ip",
+		"gave way to a new connection: there were too many before sign-in from this address"),
 	OutcomeGaveWayResources: gaveWay("gave_way_no_resources",
 		"gave way to a new connection: Portico has no descriptors or memory left"),
-	OutcomeGaveWayWaiting: gaveWay("gave_way_waiting", "gave way to a new connection while its sign-in waited: there were too many before sign-in"),
+	OutcomeGaveWayWaiting: gaveWay("gave_way_waiting",
+		"gave way to a new connection while its sign-in waited: there were too many before sign-in"),
 
-	OutcomeNoDescriptors: {label: "no_descriptors", log: "refused: Portico has no descriptors left for clients", level: zerolog.ErrorLevel,
+	OutcomeNoDescriptors: {label: "no_descriptors", log: "refused: Portico has no descriptors left for clients",
+		level: zerolog.ErrorLevel,
 		reply: replyBYE, code: "UNAVAILABLE", text: textGaveWay, ends: true},
 
 	OutcomeOutOfService: {label: "out_of_service", log: "refused: out of service", level: zerolog.InfoLevel,
 		reply: replyBYE, code: "UNAVAILABLE", text: "Out of service, try again.", ends: true},
 
-	OutcomeProxyHeader: silent("proxy_header", "a trusted proxy has sent a bad header of the PROXY protocol, or none", zerolog.WarnLevel),
+	OutcomeProxyHeader: silent("proxy_header", "a trusted proxy has sent a bad header of the PROXY protocol, or none",
+		zerolog.WarnLevel),
 
 	OutcomeTLSHandshake: silent("tls_handshake", "TLS handshake with client failed", zerolog.DebugLevel),
 	OutcomeTLSBroken:    silent("tls_broken", "client broke TLS after the handshake", zerolog.DebugLevel),
-	OutcomePlainOnTLS:   goodbye("plain_on_tls_port", "client speaks plain text on a TLS port", "This port speaks TLS."),
+	OutcomePlainOnTLS: goodbye("plain_on_tls_port", "client speaks plain text on a TLS port",
+		"This port speaks TLS."),
 	OutcomeTLSOnPlain: goodbye("tls_on_plain_port", "client speaks TLS on a plain port",
 		"This port does not begin with TLS."),
 	OutcomePrivacyRequired: {label: "privacy_required", log: "sign-in refused: TLS is required first",
-		level: zerolog.InfoLevel, reply: replyNO, code: "PRIVACYREQUIRED", text: "TLS is required first.", charge: chargeBad},
+		level: zerolog.InfoLevel, reply: replyNO, code: "PRIVACYREQUIRED", text: "TLS is required first.",
+		charge: chargeBad},
 
 	OutcomeSyntax:         badCommand("syntax", "bad command", "Syntax error."),
 	OutcomeUnknownCommand: badCommand("unknown_command", "unknown command", "Unknown command."),
@@ -204,7 +215,8 @@ var outcomes = [numOutcomes]row{
 	OutcomeNoMechanism: {label: "no_mechanism", log: "authentication mechanism not offered", level: zerolog.DebugLevel,
 		reply: replyNO, code: "CANNOT", text: "Authentication mechanism not available.", charge: chargeBad},
 	OutcomeBase64: badCommand("base64", "response is not base64", textSASL),
-	OutcomeBadSASL: {label: "bad_sasl", log: "response does not fit the mechanism", level: zerolog.DebugLevel, // as servers answer it
+	// as servers answer it
+	OutcomeBadSASL: {label: "bad_sasl", log: "response does not fit the mechanism", level: zerolog.DebugLevel,
 		reply: replyNO, code: "AUTHENTICATIONFAILED", text: textBadCredential, charge: chargeBad},
 	OutcomeCancelled: badCommand("cancelled", "authentication cancelled by the client", "Authentication cancelled."),
 	OutcomeTooLong: {label: "too_long", log: "command beyond its limit", level: zerolog.InfoLevel,
@@ -214,36 +226,45 @@ var outcomes = [numOutcomes]row{
 	OutcomeTooManyFailed: goodbye("too_many_failed_signins", "too many failed sign-ins", "Too many failed sign-ins."),
 
 	OutcomeBadCredential: badCredential("bad_credential", "sign-in refused: bad credential"),
-	OutcomeTooManyGuesses: {label: "too_many_guesses", log: "sign-in not judged: too many wrong credentials from this address",
+	OutcomeTooManyGuesses: {label: "too_many_guesses",
+		log:   "sign-in not judged: too many wrong credentials from this address",
 		level: zerolog.InfoLevel, reply: replyNO, code: "UNAVAILABLE", text: textUnavailable, charge: chargeFailed},
 	OutcomeBadUser: badCredential("bad_user", "sign-in refused: not a user name"),
-	OutcomeNotAuthorized: {label: "not_authorized", log: "sign-in refused: not authorized for that mailbox", level: zerolog.InfoLevel,
+	OutcomeNotAuthorized: {label: "not_authorized", log: "sign-in refused: not authorized for that mailbox",
+		level: zerolog.InfoLevel,
 		reply: replyNO, code: "AUTHORIZATIONFAILED", text: "Not authorized for that mailbox.", charge: chargeFailed},
 	OutcomeNoMailbox: badCredential("no_mailbox", "sign-in refused: no mailbox for this user"),
 	OutcomeDisabled:  badCredential("user_disabled", "sign-in refused: the directory refuses this user"),
 
 	OutcomeDirectoryDown: unavailable("directory_down", "sign-in failed: directory does not answer"),
 	OutcomeNoActiveCopy:  unavailable("no_active_copy", "sign-in failed: no active copy of the database"),
-	OutcomeServerResting: unavailable("server_breaker_open", "sign-in failed: the mailbox server is left alone, as it has failed too often"),
-	OutcomeNoResources: {label: "no_resources", log: "sign-in failed: Portico has no descriptors, ports or memory left for a connection",
+	OutcomeServerResting: unavailable("server_breaker_open",
+		"sign-in failed: the mailbox server is left alone, as it has failed too often"),
+	OutcomeNoResources: {label: "no_resources",
+		log:   "sign-in failed: Portico has no descriptors, ports or memory left for a connection",
 		level: zerolog.ErrorLevel, reply: replyNO, code: "UNAVAILABLE", text: textUnavailable, charge: chargeBad},
-	OutcomeDial:            unavailable("server_dial", "sign-in failed: no connection to the mailbox server"),
-	OutcomeServerTLS:       unavailable("server_tls", "sign-in failed: no TLS with the mailbox server"),
-	OutcomeServerGreeting:  unavailable("server_greeting", "sign-in failed: bad greeting of the mailbox server"),
-	OutcomeServerProtocol:  unavailable("server_protocol", "sign-in failed: mailbox server makes no sense"),
-	OutcomeServerTimeout:   unavailable("server_timeout", "sign-in failed: mailbox server too slow"),
-	OutcomeServerClosed:    unavailable("server_closed", "sign-in failed: mailbox server closed the connection"),
-	OutcomeServerMechanism: unavailable("server_mechanism", "sign-in failed: mailbox server offers no fitting mechanism"),
-	OutcomeServerRefused: {label: "server_refused", log: "sign-in refused by the mailbox server", level: zerolog.WarnLevel,
+	OutcomeDial:           unavailable("server_dial", "sign-in failed: no connection to the mailbox server"),
+	OutcomeServerTLS:      unavailable("server_tls", "sign-in failed: no TLS with the mailbox server"),
+	OutcomeServerGreeting: unavailable("server_greeting", "sign-in failed: bad greeting of the mailbox server"),
+	OutcomeServerProtocol: unavailable("server_protocol", "sign-in failed: mailbox server makes no sense"),
+	OutcomeServerTimeout:  unavailable("server_timeout", "sign-in failed: mailbox server too slow"),
+	OutcomeServerClosed:   unavailable("server_closed", "sign-in failed: mailbox server closed the connection"),
+	OutcomeServerMechanism: unavailable("server_mechanism",
+		"sign-in failed: mailbox server offers no fitting mechanism"),
+	OutcomeServerRefused: {label: "server_refused", log: "sign-in refused by the mailbox server",
+		level: zerolog.WarnLevel,
 		reply: replyNO, code: "UNAVAILABLE", text: textUnavailable, charge: chargeFailed},
-	OutcomeLoop:             unavailable("proxy_loop", "sign-in refused: passed on too often, the mailbox server seems to be a proxy that leads back"),
-	OutcomeOwnCredential:    unavailable("own_credential", "sign-in failed: mailbox server refused our own credential"),
+	OutcomeLoop: unavailable("proxy_loop",
+		"sign-in refused: passed on too often, the mailbox server seems to be a proxy that leads back"),
+	OutcomeOwnCredential: unavailable("own_credential",
+		"sign-in failed: mailbox server refused our own credential"),
 	OutcomeRelayUnavailable: silent("relay", "signed in, but the relay did not take the session", zerolog.ErrorLevel),
 }
 
 func (o Outcome) row() *row { return &outcomes[o] }
 
-// verdict says in Exchange's words what a sign-in has come to, as far as that is anybody's verdict; else "" (EXCHANGE.md section 3).
+// verdict says in Exchange's words what a sign-in has come to, as far as that is anybody's verdict; else ""
+// (EXCHANGE.md section 3).
 func (o Outcome) verdict() string {
 	switch {
 	case o == OutcomeSignedIn:

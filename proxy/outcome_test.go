@@ -35,7 +35,8 @@ func TestOutcomeTableIsComplete(t *testing.T) {
 			t.Errorf("%v: ends %v with reply %d", o, row.ends, row.reply)
 		}
 		if row.ends != (row.charge == chargeNone) {
-			t.Errorf("%v: ends %v, charges %d: a refusal costs something, or a client could go on for ever", o, row.ends, row.charge)
+			t.Errorf("%v: ends %v, charges %d: a refusal costs something, or a client could go on for ever", o,
+				row.ends, row.charge)
 		}
 	}
 }

@@ -9,21 +9,24 @@ import (
 	"github.com/rs/zerolog"
 )
 
-// LogPanics returns a function that logs a panic with its value and stack, at most once a minute for each place in the code. It is for
-// relay.Options.Panicked. The function never blocks, because a goroutine writes the line. It is safe for concurrent use.
+// LogPanics returns a function that logs a panic with its value and stack, at most once a minute for each place in the
+// code. It is for relay.Options.Panicked. The function never blocks, because a goroutine writes the line. It is safe
+// for concurrent use.
 func LogPanics(log zerolog.Logger, now func() time.Time) func(value any, stack []byte) {
 	var logged Seldom[string] // by place: as many as the code has
 	return func(value any, stack []byte) {
 		place := panicPlace(stack)
 		if leftOut, ok := logged.Due(place, now()); ok {
 			text := fmt.Sprint(value) // now: it may change
-			go log.Error().Int("left_out", leftOut).Str("panic", text).Str("place", place).Bytes("stack", stack).Msg("panic: its connection has ended")
+			go log.Error().Int("left_out", leftOut).Str("panic", text).Str("place", place).Bytes("stack", stack).
+				Msg("panic: its connection has ended")
 		}
 	}
 }
 
-// panicPlace returns the file and line that panicked, from a stack as debug.Stack returns it while the panic is being recovered:
-// the first frame behind the latest call of panic that is not the runtime's. It returns "" if there is none.
+// panicPlace returns the file and line that panicked, from a stack as debug.Stack returns it while the panic is being
+// recovered: the first frame behind the latest call of panic that is not the runtime's. It returns "" if there is
+// none.
 func panicPlace(stack []byte) string {
 	_, below, _ := bytes.Cut(stack, []byte("\npanic("))
 	lines := strings.Split(string(below), "\n")

@@ -46,7 +46,8 @@ func TestPanicInTheRelayIsLogged(t *testing.T) {
 	}
 	breaks(1)
 	line := h.log.String()
-	for _, want := range []string{`"panic":"watcher of mallory"`, `proxy/panics_test.go:`, "relay.(*loop).adopt", `"level":"error"`} {
+	for _, want := range []string{`"panic":"watcher of mallory"`, `proxy/panics_test.go:`, "relay.(*loop).adopt",
+		`"level":"error"`} {
 		if !strings.Contains(line, want) {
 			t.Errorf("no %s in the log:\n%s", want, line)
 		}
@@ -70,8 +71,8 @@ func (l *brokenLog) Write(p []byte) (int, error) {
 	return l.Log.Write(p)
 }
 
-// Outside of its conversation a session may panic too, as may what admits it: that connection alone ends, the set-up thread goes on, and
-// places are given back (which the harness checks).
+// Outside of its conversation a session may panic too, as may what admits it: that connection alone ends, the set-up
+// thread goes on, and places are given back (which the harness checks).
 func TestPanicOnASetUpThreadEndsOneConnection(t *testing.T) {
 	for name, test := range map[string]struct {
 		over   string // the log's message
@@ -79,8 +80,9 @@ func TestPanicOnASetUpThreadEndsOneConnection(t *testing.T) {
 		limits Limits
 		send   string
 	}{
-		"admit":              {"refused: too many connections", "proxy.(*Server).refuse", Limits{Connections: 2}, ""},
-		"report, a command":  {"authentication mechanism not offered", "proxy.(*session).report", Limits{}, "a AUTHENTICATE NONE\r\n"},
+		"admit": {"refused: too many connections", "proxy.(*Server).refuse", Limits{Connections: 2}, ""},
+		"report, a command": {"authentication mechanism not offered", "proxy.(*session).report", Limits{},
+			"a AUTHENTICATE NONE\r\n"},
 		"report, the end":    {"logged out before sign-in", "proxy.(*session).report", Limits{}, "a LOGOUT\r\n"},
 		"report, of a panic": {"panic", "proxy.(*session).report", Limits{}, "a LOGIN mallory secret\r\n"},
 	} {
@@ -140,7 +142,8 @@ func TestPanicPlaces(t *testing.T) {
 			f()
 		}()
 	}
-	for _, stack := range []string{"", "goroutine 1 [running]:\nmain.main()\n", "x\npanic(", "x\npanic({1})\n\ta.go:1\nmain.f()"} {
+	for _, stack := range []string{"", "goroutine 1 [running]:\nmain.main()\n", "x\npanic(",
+		"x\npanic({1})\n\ta.go:1\nmain.f()"} {
 		if at := panicPlace([]byte(stack)); at != "" {
 			t.Errorf("%q is at %q", stack, at)
 		}

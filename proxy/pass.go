@@ -11,8 +11,9 @@ import (
 	"portico/backend/secret"
 )
 
-// Pass lets one connection of a probe through the sign-in up to where a mailbox server would be asked: the listener, TLS, directory and
-// verification are as for everybody. It is good for the one connection whose source port the process itself has opened, and for one sign-in.
+// Pass lets one connection of a probe through the sign-in up to where a mailbox server would be asked: the listener,
+// TLS, directory and verification are as for everybody. It is good for the one connection whose source port the
+// process itself has opened, and for one sign-in.
 type Pass struct {
 	Source   netip.AddrPort // of the connection
 	Secret   secret.Value   // to sign in with, made for this once
@@ -58,7 +59,8 @@ func (p *passes) take(source netip.AddrPort, shown secret.Value) (Pass, bool) {
 	return pass, true
 }
 
-// prove does all of a sign-in but for the mailbox server, and answers the client. Then the session serves NOOP and LOGOUT alone.
+// prove does all of a sign-in but for the mailbox server, and answers the client. Then the session serves NOOP and
+// LOGOUT alone.
 func (s *session) prove(ctx context.Context, q directory.Query, c backend.Credential, p Pass) error {
 	q.Password, c.Password = p.Password, p.Password
 	var err error

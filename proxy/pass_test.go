@@ -8,8 +8,8 @@ import (
 	"portico/backend/backendtest/testkit"
 )
 
-// A pass lets the connection from its source through the sign-in, once, without a mailbox server; it opens nothing else, and nobody else gets
-// anything by it.
+// A pass lets the connection from its source through the sign-in, once, without a mailbox server; it opens nothing
+// else, and nobody else gets anything by it.
 func TestPass(t *testing.T) {
 	testkit.NoLeaks(t)
 	h := start(t, TLSNone, realTier(t))

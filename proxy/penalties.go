@@ -15,9 +15,10 @@ type PenaltyOptions struct {
 	Exempt  []netip.Prefix // client networks that wait no longer than First
 }
 
-// penalties remember who failed to sign in, by address and by user. What they give is how long a refusal waits before it is answered:
-// a right password does not wait for it (for guesses see guesses), so nobody can be locked out, while guessing slows down however it
-// is spread. An address from which a user has signed in within a day counts no failures of others against that user.
+// penalties remember who failed to sign in, by address and by user. What they give is how long a refusal waits before
+// it is answered: a right password does not wait for it (for guesses see guesses), so nobody can be locked out, while
+// guessing slows down however it is spread. An address from which a user has signed in within a day counts no failures
+// of others against that user.
 //
 // Memory is bounded: where there is no more room, some entry goes. Safe for concurrent use.
 type penalties struct {
@@ -42,10 +43,12 @@ const (
 )
 
 func newPenalties(now func() time.Time) *penalties {
-	return &penalties{seed: maphash.MakeSeed(), now: now, failed: make(map[uint64]failures), good: make(map[uint64]int64)}
+	return &penalties{seed: maphash.MakeSeed(), now: now, failed: make(map[uint64]failures),
+		good: make(map[uint64]int64)}
 }
 
-// The keys are hashes: an entry is small then, and one of a hundred million that meets another's costs somebody some seconds at most.
+// The keys are hashes: an entry is small then, and one of a hundred million that meets another's costs somebody some
+// seconds at most.
 func (p *penalties) addressKey(addr netip.Prefix) uint64 { return maphash.Comparable(p.seed, addr) }
 func (p *penalties) userKey(user string) uint64          { return maphash.String(p.seed, user) }
 func (p *penalties) pairKey(addr netip.Prefix, user string) uint64 {
@@ -97,8 +100,8 @@ func (p *penalties) count(key uint64, of culprit, now time.Time, o PenaltyOption
 	return min(o.First<<(f.n-1), o.Longest)
 }
 
-// succeed notes that a user has signed in from an address, and forgets the failures of that user. Those of the address stay: else
-// one right password would buy any number of wrong ones.
+// succeed notes that a user has signed in from an address, and forgets the failures of that user. Those of the address
+// stay: else one right password would buy any number of wrong ones.
 func (p *penalties) succeed(addr netip.Addr, user string) {
 	if user == "" {
 		return

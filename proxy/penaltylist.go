@@ -14,7 +14,8 @@ type culprit struct {
 	user    string       // "" for all; see ShownName
 }
 
-// maxShownName bounds the names that are kept for people, in bytes. Clients choose names, and may fail with many long ones.
+// maxShownName bounds the names that are kept for people, in bytes. Clients choose names, and may fail with many long
+// ones.
 const maxShownName = 128
 
 // ShownName is what is kept of a name, so that people can be shown whom a penalty is for. It is a copy.
@@ -58,13 +59,14 @@ func (s *Server) Penalties() []Penalty {
 		list = append(list, *p)
 	}
 	slices.SortFunc(list, func(a, b Penalty) int {
-		return cmp.Or(b.Last.Compare(a.Last), strings.Compare(a.User, b.User), a.Address.Addr().Compare(b.Address.Addr()))
+		return cmp.Or(b.Last.Compare(a.Last), strings.Compare(a.User, b.User),
+			a.Address.Addr().Compare(b.Address.Addr()))
 	})
 	return list
 }
 
-// Forgive forgets the failures of those who are picked: the next refusal is answered after the first wait, and sign-ins that are held are judged. It
-// lists what it has forgotten.
+// Forgive forgets the failures of those who are picked: the next refusal is answered after the first wait, and
+// sign-ins that are held are judged. It lists what it has forgotten.
 func (s *Server) Forgive(pick func(Penalty) bool) []Penalty {
 	var forgiven []Penalty
 	picked := make(map[culprit]bool)

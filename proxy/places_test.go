@@ -83,7 +83,8 @@ func TestSilentLongestGivesWay(t *testing.T) {
 
 // With every place taken by sign-ins that wait, the one that has waited longest gives way.
 func TestWaitingLongestGivesWay(t *testing.T) {
-	for name, limits := range map[string]Limits{"of all": {Unauthenticated: 2}, "of an address": {UnauthenticatedPerAddress: 2}} {
+	for name, limits := range map[string]Limits{"of all": {Unauthenticated: 2},
+		"of an address": {UnauthenticatedPerAddress: 2}} {
 		t.Run(name, func(t *testing.T) {
 			b := startBusy(t, TLSNone, limits)
 			second := b.waiting("127.0.0.1")

@@ -67,7 +67,8 @@ func (s *session) transferred() (request, response uint64) {
 
 // subject is whom the session is known to be of.
 func (s *session) subject() protolog.Subject {
-	return protolog.Subject{ID: s.id, User: s.user, Server: cmp.Or(s.mailboxServer, s.rows.server), Client: s.remote, Local: s.local}
+	return protolog.Subject{ID: s.id, User: s.user, Server: cmp.Or(s.mailboxServer, s.rows.server), Client: s.remote,
+		Local: s.local}
 }
 
 // logOpen is for the greeting.
@@ -161,7 +162,8 @@ func (s *Server) rewatch() {
 	}
 }
 
-// Watch returns who is told of the sessions that the relay carries; see relay.Options. The sessions must be a Server's.
+// Watch returns who is told of the sessions that the relay carries; see relay.Options. The sessions must be a
+// Server's.
 func Watch(log *protolog.Log) func(loop int, o relay.Owner, answered uint64) relay.Watcher {
 	return func(loop int, o relay.Owner, answered uint64) relay.Watcher {
 		r, ok := o.(*relayed)
@@ -169,14 +171,16 @@ func Watch(log *protolog.Log) func(loop int, o relay.Owner, answered uint64) rel
 			return nil
 		}
 		subject := protolog.Subject{
-			ID: hex.EncodeToString(r.id[:]), User: r.user, Server: r.place.server, Client: r.remote.AddrPort(), Local: r.place.local,
+			ID: hex.EncodeToString(r.id[:]), User: r.user, Server: r.place.server, Client: r.remote.AddrPort(),
+			Local: r.place.local,
 		}
 		match := log.Match(subject)
 		if match == nil {
 			return nil
 		}
 		return &watcher{
-			log: log, ring: log.Ring(loop), match: match, session: log.Session(subject), number: uint32(r.rows) + uint32(answered),
+			log: log, ring: log.Ring(loop), match: match, session: log.Session(subject),
+			number: uint32(r.rows) + uint32(answered),
 		}
 	}
 }
@@ -240,8 +244,10 @@ func (w *watcher) put(e *protolog.Event) {
 
 // ofRelay are the log's words for the relay's.
 var ofRelay = [relay.NumResults]protolog.Result{
-	relay.ResultOK: protolog.OK, relay.ResultNO: protolog.NO, relay.ResultBAD: protolog.BAD, relay.ResultAborted: protolog.Aborted,
+	relay.ResultOK: protolog.OK, relay.ResultNO: protolog.NO, relay.ResultBAD: protolog.BAD,
+	relay.ResultAborted: protolog.Aborted,
 }
 
 // resultOfReply are the log's words for the proxy's own answers.
-var resultOfReply = [...]protolog.Result{replyNone: protolog.None, replyNO: protolog.NO, replyBAD: protolog.BAD, replyBYE: protolog.BYE}
+var resultOfReply = [...]protolog.Result{replyNone: protolog.None, replyNO: protolog.NO, replyBAD: protolog.BAD,
+	replyBYE: protolog.BYE}

@@ -17,8 +17,9 @@ import (
 func TestRowsOfSignIns(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "rows")
 	rows, err := protolog.New(protolog.Options{
-		Settings: protolog.Settings{Enabled: true, Files: protolog.FileSettings{Location: dir, RollOver: protolog.Monthly}},
-		Loops:    1, Log: zerolog.Nop(),
+		Settings: protolog.Settings{Enabled: true, Files: protolog.FileSettings{Location: dir,
+			RollOver: protolog.Monthly}},
+		Loops: 1, Log: zerolog.Nop(),
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -24,18 +24,19 @@ const proxySignature = "\r\n\r\n\x00\r\nQUIT\n"
 // proxyHeader is what a header of the PROXY protocol says.
 type proxyHeader struct {
 	from, to netip.AddrPort
-	// local says that the header names no client: the proxy connects for itself, as for a check, or knows no IP address (UNKNOWN, UNSPEC,
-	// a Unix socket). The connection's own addresses count then.
+	// local says that the header names no client: the proxy connects for itself, as for a check, or knows no IP
+	// address (UNKNOWN, UNSPEC, a Unix socket). The connection's own addresses count then.
 	local bool
 }
 
-// introduced reads the header of the PROXY protocol that says for whom a proxy in front of us connects. It is due from trusted networks,
-// and from nobody else: there it would be taken for what it is, no IMAP.
+// introduced reads the header of the PROXY protocol that says for whom a proxy in front of us connects. It is due from
+// trusted networks, and from nobody else: there it would be taken for what it is, no IMAP.
 func (s *session) introduced() (err error) {
 	if !s.door.ProxyProtocol || !s.set.trusts(s.remote.Addr()) {
 		return nil
 	}
-	defer func() { s.client.muted = err != nil && s.door.TLS == TLSImplicit }() // what is said now would be taken for TLS
+	// what is said now would be taken for TLS
+	defer func() { s.client.muted = err != nil && s.door.TLS == TLSImplicit }()
 	if err := s.client.allow(s.set.Timeouts.Handshake); err != nil {
 		return err
 	}
@@ -50,14 +51,15 @@ func (s *session) introduced() (err error) {
 	return s.comesFrom(header.from)
 }
 
-// comesFrom is for a client whose address a trusted proxy has told: it counts from here on, in limits, penalties and the log.
+// comesFrom is for a client whose address a trusted proxy has told: it counts from here on, in limits, penalties and
+// the log.
 func (s *session) comesFrom(addr netip.AddrPort) error {
 	s.remote = netip.AddrPortFrom(addr.Addr().Unmap(), addr.Port())
 	return s.ticket.move(s.remote.Addr(), s.set.Limits)
 }
 
-// readProxyHeader reads a header and not a byte more: what follows may be TLS. An error that is not the connection's wraps
-// OutcomeProxyHeader and says what is wrong with the header.
+// readProxyHeader reads a header and not a byte more: what follows may be TLS. An error that is not the connection's
+// wraps OutcomeProxyHeader and says what is wrong with the header.
 func readProxyHeader(r io.Reader) (proxyHeader, error) {
 	text := make([]byte, proxyBegin, maxProxyOne)
 	if n, err := io.ReadFull(r, text); err != nil {
@@ -103,7 +105,8 @@ func readProxyOne(r io.Reader, text []byte) (string, error) {
 	return string(text), nil
 }
 
-// parseProxyOne is version 1: PROXY TCP4 or TCP6, the two addresses and the two ports. Behind UNKNOWN anything may stand.
+// parseProxyOne is version 1: PROXY TCP4 or TCP6, the two addresses and the two ports. Behind UNKNOWN anything may
+// stand.
 func parseProxyOne(line string) (h proxyHeader, err error) {
 	line, ok := strings.CutSuffix(line, "\r\n")
 	if !ok {
@@ -136,7 +139,8 @@ func proxyAddress(kind, addr, port string) (netip.AddrPort, error) {
 	return netip.AddrPortFrom(a, uint16(n)), nil
 }
 
-// The parts of version 2's fixed part that are looked at: the version and command, the address family and the transport.
+// The parts of version 2's fixed part that are looked at: the version and command, the address family and the
+// transport.
 const (
 	proxyVersionTwo = 0x20
 	proxyLocal      = 0x0

@@ -40,14 +40,16 @@ func behindProxy(t *testing.T, mode TLSMode, change func(*Options)) *harness {
 	})
 }
 
-// The address of the header is the client's, for the relay, the mailbox server and the log; with TLS behind it and without.
+// The address of the header is the client's, for the relay, the mailbox server and the log; with TLS behind it and
+// without.
 func TestProxyHeader(t *testing.T) {
 	for name, header := range map[string]string{
-		"version 1":                   "PROXY TCP4 192.0.2.7 192.0.2.8 5000 993\r\n",
-		"version 2":                   proxyTwo(1, "192.0.2.7:5000", "192.0.2.8:993", nil),
-		"version 2 and more":          proxyTwo(1, "192.0.2.7:5000", "192.0.2.8:993", []byte("\x04\x00\x05hello")),
-		"version 2 and a certificate": proxyTwo(1, "192.0.2.7:5000", "192.0.2.8:993", append([]byte("\x20\x3f\x00"), make([]byte, 16<<10-15)...)),
-		"version 1 in two parts":      "PROXY TCP4 192.0.2.7 |192.0.2.8 5000 993\r\n",
+		"version 1":          "PROXY TCP4 192.0.2.7 192.0.2.8 5000 993\r\n",
+		"version 2":          proxyTwo(1, "192.0.2.7:5000", "192.0.2.8:993", nil),
+		"version 2 and more": proxyTwo(1, "192.0.2.7:5000", "192.0.2.8:993", []byte("\x04\x00\x05hello")),
+		"version 2 and a certificate": proxyTwo(1, "192.0.2.7:5000", "192.0.2.8:993",
+			append([]byte("\x20\x3f\x00"), make([]byte, 16<<10-15)...)),
+		"version 1 in two parts": "PROXY TCP4 192.0.2.7 |192.0.2.8 5000 993\r\n",
 	} {
 		for mode, way := range map[TLSMode]string{TLSNone: "plain", TLSImplicit: "tls"} {
 			t.Run(name+" "+way, func(t *testing.T) {
@@ -78,8 +80,10 @@ func TestProxyHeaderLocal(t *testing.T) {
 	h := behindProxy(t, TLSNone, nil)
 	const signature = "\r\n\r\n\x00\r\nQUIT\n"
 	for _, header := range []string{
-		proxyTwo(0, "192.0.2.7:5000", "192.0.2.8:993", nil), "PROXY UNKNOWN\r\n", "PROXY UNKNOWN 2001:db8::1 what ever\r\n",
-		signature + "\x21\x00\x00\x00", signature + "\x21\x00\x00\x08\x04\x00\x05hello", signature + "\x20\x00\x00\x00",
+		proxyTwo(0, "192.0.2.7:5000", "192.0.2.8:993", nil), "PROXY UNKNOWN\r\n",
+		"PROXY UNKNOWN 2001:db8::1 what ever\r\n",
+		signature + "\x21\x00\x00\x00", signature + "\x21\x00\x00\x08\x04\x00\x05hello",
+		signature + "\x20\x00\x00\x00",
 		signature + "\x21\x31\x00\xd8" + strings.Repeat("/", 216),
 	} {
 		p := h.dial()
@@ -105,22 +109,24 @@ func TestBadProxyHeaders(t *testing.T) {
 		return strings.Replace(proxyTwo(1, "192.0.2.7:5000", "192.0.2.8:993", nil), old, changed, 1)
 	}
 	bad := map[string]string{ // and what the log says of it
-		"a LOGIN bob secret\r\n":                                             "it begins with",
-		"a LO":                                                               "it begins with",
-		"PROXY TCP4 192.0.2.7\r\n":                                           "3 fields instead of 6",
-		"PROXY TCP4 x y 1 2\r\n":                                             "is no address of TCP4",
-		"PROXY TCP6 192.0.2.7 ::1 1 2\r\n":                                   "is no address of TCP6",
-		"PROXY UDP4 x y 1 2\r\n":                                             "its protocol is",
-		"PROXY TCP4 192.0.2.7 192.0.2.8 5000 99999\r\n":                      "is no port",
-		"PROXY TCP4 192.0.2.7 192.0.2.8 5000 993\n":                          "does not end in CR LF",
-		"PROXY TCP4 " + strings.Repeat("1", 200):                             "its line is longer than 107 bytes",
-		"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\x00\x00":               "it begins with",
-		"GET / HTTP/1.1\r\n":                                                 "it begins with",
-		proxyTwo(1, "192.0.2.7:5000", "192.0.2.8:993", make([]byte, 16<<10)): "it has 16396 bytes of addresses and more, and may have 16384",
-		two("\x21", "\x31"):                                                  "its version is 3",
-		two("\x21", "\x22"):                                                  "its command is 2",
-		two("\x21\x11", "\x21\x41"):                                          "its address family is 4",
-		two("\x21\x11", "\x21\x21"):                                          "its addresses have 12 bytes instead of 36",
+		"a LOGIN bob secret\r\n":                               "it begins with",
+		"a LO":                                                 "it begins with",
+		"PROXY TCP4 192.0.2.7\r\n":                             "3 fields instead of 6",
+		"PROXY TCP4 x y 1 2\r\n":                               "is no address of TCP4",
+		"PROXY TCP6 192.0.2.7 ::1 1 2\r\n":                     "is no address of TCP6",
+		"PROXY UDP4 x y 1 2\r\n":                               "its protocol is",
+		"PROXY TCP4 192.0.2.7 192.0.2.8 5000 99999\r\n":        "is no port",
+		"PROXY TCP4 192.0.2.7 192.0.2.8 5000 993\n":            "does not end in CR LF",
+		"PROXY TCP4 " + strings.Repeat("1", 200):               "its line is longer than 107 bytes",
+		"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\x00\x00": "it begins with",
+		"GET / HTTP/1.1\r\n":                                   "it begins with",
+		proxyTwo(1, "192.0.2.7:5000", "192.0.2.8:993",
+			make([]byte, 16<<10)): "it has 16396 bytes of addresses and more, and may have 16384",
+		two("\x21", "\x31"):         "its version is 3",
+		two("\x21", "\x22"):         "its command is 2",
+		two("\x21\x11", "\x21\x41"): "its address family is 4",
+		two("\x21\x11",
+			"\x21\x21"): "its addresses have 12 bytes instead of 36",
 	}
 	for text, said := range bad {
 		p := h.dial()
@@ -189,7 +195,8 @@ func TestForwardedID(t *testing.T) {
 		true:  {"[2001:db8::7]:5000", "192.0.2.8:993", "front-1", 2},
 		false: {"", "", "", 2},
 	} {
-		t.Run(fmt.Sprintf("trusted %v", trusted), func(t *testing.T) { // by itself: no session may go on while the next one's descriptors are counted
+		// by itself: no session may go on while the next one's descriptors are counted
+		t.Run(fmt.Sprintf("trusted %v", trusted), func(t *testing.T) {
 			h := start(t, TLSNone, func(o *Options) {
 				if trusted {
 					loopbackTrusted(o)
@@ -214,7 +221,8 @@ func TestForwardedID(t *testing.T) {
 				}
 				waitUntil(t, func() bool { return strings.Contains(h.log.String(), `"front_session":"front-1"`) })
 			}
-			if q.Client.Addr.String() != want.remote || q.Client.Local.String() != want.local || q.Client.Hops != want.hops {
+			if q.Client.Addr.String() != want.remote || q.Client.Local.String() != want.local ||
+				q.Client.Hops != want.hops {
 				t.Errorf("the server is told %+v", q.Client)
 			}
 		})
@@ -225,8 +233,10 @@ func TestForwardedID(t *testing.T) {
 func TestOddIDs(t *testing.T) {
 	h := start(t, TLSNone, loopbackTrusted)
 	for _, id := range []string{
-		`("x-originating-ip" "nowhere")`, `("x-originating-ip" "192.0.2.7" "x-originating-port" "99999")`, `("x-originating-ip" NIL)`, `("x-session-id" "a b")`,
-		`("x-session-id" "` + strings.Repeat("x", 100) + `")`, `("x-proxy-ttl" "many")`, `("x-proxy-ttl" "-1")`, `("x-originating-ip")`, "NIL",
+		`("x-originating-ip" "nowhere")`, `("x-originating-ip" "192.0.2.7" "x-originating-port" "99999")`,
+		`("x-originating-ip" NIL)`, `("x-session-id" "a b")`,
+		`("x-session-id" "` + strings.Repeat("x", 100) + `")`, `("x-proxy-ttl" "many")`, `("x-proxy-ttl" "-1")`,
+		`("x-originating-ip")`, "NIL",
 	} {
 		asked := h.asks()
 		p := h.client()
@@ -235,7 +245,8 @@ func TestOddIDs(t *testing.T) {
 		p.expect("i OK ")
 		p.send("a LOGIN bob secret\r\n")
 		p.expect("* OK ")
-		if q := <-asked; q.Client.Addr.String() != p.LocalAddr().String() || q.Client.Hops != maxHops-1 || len(q.Client.SessionID) != 16 {
+		if q := <-asked; q.Client.Addr.String() != p.LocalAddr().String() || q.Client.Hops != maxHops-1 ||
+			len(q.Client.SessionID) != 16 {
 			t.Errorf("%s: %+v", id, q.Client)
 		}
 	}
@@ -283,9 +294,11 @@ func FuzzProxyHeader(f *testing.F) {
 // A header that the connection's end cuts off is no fault of the header.
 func TestProxyHeaderIsCutOff(t *testing.T) {
 	whole := proxyTwo(1, "192.0.2.7:5000", "192.0.2.8:993", nil)
-	for _, text := range []string{"PROX", "PROXY TCP4 192.0", "PROXY TCP4 192.0.2.7 192.0.2.8 5000 993\r", whole[:proxyBegin], whole[:proxyFixed], whole[:len(whole)-1]} {
+	for _, text := range []string{"PROX", "PROXY TCP4 192.0", "PROXY TCP4 192.0.2.7 192.0.2.8 5000 993\r",
+		whole[:proxyBegin], whole[:proxyFixed], whole[:len(whole)-1]} {
 		_, err := readProxyHeader(strings.NewReader(text))
-		if err == nil || errors.Is(err, OutcomeProxyHeader) || !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
+		if err == nil || errors.Is(err, OutcomeProxyHeader) ||
+			!errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
 			t.Errorf("%q: %v", text, err)
 		}
 	}

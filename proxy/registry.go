@@ -2,7 +2,8 @@ package proxy
 
 import "sync"
 
-// registry knows the clients in set-up, so that the server's end reaches those that are waited for. Safe for concurrent use.
+// registry knows the clients in set-up, so that the server's end reaches those that are waited for. Safe for
+// concurrent use.
 type registry struct {
 	mu       sync.Mutex
 	clients  map[*client]struct{}

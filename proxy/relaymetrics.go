@@ -12,12 +12,13 @@ import (
 	"portico/proxy/wire"
 )
 
-// relayCollector shows relay.Stats as metrics. It asks for a merged copy at each scrape and keeps nothing, so that counting
-// costs the loops no lock.
+// relayCollector shows relay.Stats as metrics. It asks for a merged copy at each scrape and keeps nothing, so that
+// counting costs the loops no lock.
 type relayCollector struct {
 	stats func() *relay.Stats
 
-	duration, queued, results, sessions, unjudged, bytes, ended, wakeup, throttled, intercepted, longLists, panics *prometheus.Desc
+	duration, queued, results, sessions, unjudged, bytes, ended, wakeup, throttled, intercepted, longLists,
+	panics *prometheus.Desc
 }
 
 func newRelayCollector(stats func() *relay.Stats) *relayCollector {
@@ -25,26 +26,35 @@ func newRelayCollector(stats func() *relay.Stats) *relayCollector {
 		return prometheus.NewDesc("portico_"+name, help, labels, nil)
 	}
 	return &relayCollector{
-		stats:       stats,
-		duration:    desc("command_duration_seconds", "Server time of finished commands: from the last byte to the answer, waits for \"+\" included, waits for the client not.", "command", "server"),
-		queued:      desc("requests_queued", "Commands begun and not ended; an IDLE that waits for mail is not among them.", "server"),
-		results:     desc("command_results_total", "Commands by how they ended.", "command", "server", "result"),
-		sessions:    desc("server_sessions", "Signed-in sessions by mailbox server.", "server"),
-		unjudged:    desc("sessions_unjudged", "Sessions carried without being understood any more.", "server"),
-		bytes:       desc("relay_bytes_total", "Bytes carried after sign-in, TLS not counted, by where they came from.", "direction", "server"),
-		ended:       desc("sessions_ended_total", "Signed-in sessions that have ended.", "reason"),
-		wakeup:      desc("loop_wakeup_delay_seconds", "How late the event loops ran, measured ten times a second on each."),
-		throttled:   desc("sessions_throttled_total", "Times that a client was made to wait since its user had sent too many commands.", "server"),
-		intercepted: desc("commands_intercepted_total", "Commands after sign-in that the proxy answered in the server's place.", "server"),
-		longLists:   desc("capability_lists_too_long_total", "Capability lists that passed unfiltered because of their length.", "server"),
-		panics:      desc("relay_panics_total", "Sessions ended by a fault of the relay."),
+		stats: stats,
+		duration: desc("command_duration_seconds",
+			"Server time of finished commands: from the last byte to the answer, waits for \"+\" included, waits "+
+				"for the client not.", "command", "server"),
+		queued: desc("requests_queued",
+			"Commands begun and not ended; an IDLE that waits for mail is not among them.", "server"),
+		results:  desc("command_results_total", "Commands by how they ended.", "command", "server", "result"),
+		sessions: desc("server_sessions", "Signed-in sessions by mailbox server.", "server"),
+		unjudged: desc("sessions_unjudged", "Sessions carried without being understood any more.", "server"),
+		bytes: desc("relay_bytes_total",
+			"Bytes carried after sign-in, TLS not counted, by where they came from.", "direction", "server"),
+		ended: desc("sessions_ended_total", "Signed-in sessions that have ended.", "reason"),
+		wakeup: desc("loop_wakeup_delay_seconds",
+			"How late the event loops ran, measured ten times a second on each."),
+		throttled: desc("sessions_throttled_total",
+			"Times that a client was made to wait since its user had sent too many commands.", "server"),
+		intercepted: desc("commands_intercepted_total",
+			"Commands after sign-in that the proxy answered in the server's place.", "server"),
+		longLists: desc("capability_lists_too_long_total",
+			"Capability lists that passed unfiltered because of their length.", "server"),
+		panics: desc("relay_panics_total", "Sessions ended by a fault of the relay."),
 	}
 }
 
 // Describe implements prometheus.Collector.
 func (c *relayCollector) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
-		c.duration, c.queued, c.results, c.sessions, c.unjudged, c.bytes, c.ended, c.wakeup, c.throttled, c.intercepted, c.longLists, c.panics,
+		c.duration, c.queued, c.results, c.sessions, c.unjudged, c.bytes, c.ended, c.wakeup, c.throttled,
+		c.intercepted, c.longLists, c.panics,
 	} {
 		ch <- d
 	}
@@ -87,8 +97,8 @@ func (c *relayCollector) Collect(ch chan<- prometheus.Metric) {
 	counter(c.panics, stats.Panics)
 }
 
-// commands shows what is counted per verb and server. There may be hundreds of series, so they come in the order that the page has them in:
-// what is in order is sorted quickly.
+// commands shows what is counted per verb and server. There may be hundreds of series, so they come in the order that
+// the page has them in: what is in order is sorted quickly.
 func (c *relayCollector) commands(ch chan<- prometheus.Metric, names []string, stats *relay.Stats) {
 	at := make([]*dto.LabelPair, len(names))
 	for i, name := range names {
@@ -103,7 +113,8 @@ func (c *relayCollector) commands(ch chan<- prometheus.Metric, names []string, s
 		for _, r := range resultsByName {
 			for i, name := range names {
 				if n := stats.Servers[name].Results[v][r]; n > 0 {
-					ch <- &counterMetric{c.results, float64(n), []*dto.LabelPair{verbLabels[v], resultLabels[r], at[i]}}
+					ch <- &counterMetric{c.results, float64(n), []*dto.LabelPair{verbLabels[v],
+						resultLabels[r], at[i]}}
 				}
 			}
 		}
@@ -154,13 +165,15 @@ func (m *counterMetric) Write(out *dto.Metric) error {
 	return nil
 }
 
-// manyServers is from how many servers on the rarer verbs share the label "other", which keeps the number of series bounded.
+// manyServers is from how many servers on the rarer verbs share the label "other", which keeps the number of series
+// bounded.
 const manyServers = 32
 
 // commonVerbs are those that keep a label of their own even then.
 var commonVerbs = [wire.NumVerbs]bool{
 	wire.VerbAppend: true, wire.VerbFetch: true, wire.VerbIdle: true, wire.VerbList: true, wire.VerbNoop: true,
-	wire.VerbSelect: true, wire.VerbStatus: true, wire.VerbUIDFetch: true, wire.VerbUIDSearch: true, wire.VerbUIDStore: true,
+	wire.VerbSelect: true, wire.VerbStatus: true, wire.VerbUIDFetch: true, wire.VerbUIDSearch: true,
+	wire.VerbUIDStore: true,
 }
 
 func foldRareVerbs(s *relay.ServerStats) {

@@ -24,7 +24,8 @@ func TestMetricsOfTheRelay(t *testing.T) {
 	for i, metric := range [][]string{
 		{"portico_requests_queued", "server", "mbx1"}, {"portico_server_sessions", "server", "mbx1"},
 		{"portico_sessions_unjudged", "server", "mbx1"}, {"portico_sessions_throttled_total", "server", "mbx1"},
-		{"portico_commands_intercepted_total", "server", "mbx1"}, {"portico_capability_lists_too_long_total", "server", "mbx1"},
+		{"portico_commands_intercepted_total", "server", "mbx1"},
+		{"portico_capability_lists_too_long_total", "server", "mbx1"},
 		{"portico_relay_bytes_total", "direction", "client", "server", "mbx1"},
 		{"portico_relay_bytes_total", "direction", "server", "server", "mbx1"}, {"portico_relay_panics_total"},
 	} {
@@ -47,7 +48,8 @@ func TestMetricsOfTheRelayAreDescribed(t *testing.T) {
 	}
 }
 
-// A histogram is classic and native at once. Its native buckets are those of schema 2: bucket i ends at 2^(i/4) seconds.
+// A histogram is classic and native at once. Its native buckets are those of schema 2: bucket i ends at 2^(i/4)
+// seconds.
 func TestHistogramMetric(t *testing.T) {
 	text := func(h *dto.Histogram) string {
 		spans := ""

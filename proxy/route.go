@@ -8,8 +8,8 @@ import (
 	"portico/backend/directory"
 )
 
-// query says who signs in, in canonical form. A client that names an authorization identity wants that user's mailbox; the name it
-// signs in by goes to the mailbox server too, and has to be one.
+// query says who signs in, in canonical form. A client that names an authorization identity wants that user's mailbox;
+// the name it signs in by goes to the mailbox server too, and has to be one.
 func (s *session) query(c *backend.Credential) (directory.Query, error) {
 	if c.Username == "" && backend.MayBeNameless(c.Mechanism) {
 		return s.tokenQuery(c)
@@ -25,8 +25,8 @@ func (s *session) query(c *backend.Credential) (directory.Query, error) {
 	return s.queryOf(c, user, login), nil
 }
 
-// tokenQuery is query for a client that has left it to its token who signs in. A claim of the token tells, for routing and limits alone. Where
-// routing needs no name, none is needed; then limits of the address alone hold.
+// tokenQuery is query for a client that has left it to its token who signs in. A claim of the token tells, for routing
+// and limits alone. Where routing needs no name, none is needed; then limits of the address alone hold.
 func (s *session) tokenQuery(c *backend.Credential) (directory.Query, error) {
 	claim := backend.TokenClaim(c.Password, s.set.OAuthUserClaim)
 	switch {
@@ -36,7 +36,8 @@ func (s *session) tokenQuery(c *backend.Credential) (directory.Query, error) {
 	case s.tier.RoutesNameless():
 		return s.queryOf(c, "", ""), nil
 	}
-	return directory.Query{}, fmt.Errorf("%w: %s names no user, and neither does a claim of the token", backend.ErrMessage, c.Mechanism)
+	return directory.Query{}, fmt.Errorf("%w: %s names no user, and neither does a claim of the token",
+		backend.ErrMessage, c.Mechanism)
 }
 
 func (s *session) queryOf(c *backend.Credential, user, login string) directory.Query {
@@ -47,8 +48,8 @@ func (s *session) queryOf(c *backend.Credential, user, login string) directory.Q
 	}
 }
 
-// stillWaits keeps a client that is held from giving up, and finds out whether it has (RFC 9051 section 7.1: an untagged OK may come at
-// any time).
+// stillWaits keeps a client that is held from giving up, and finds out whether it has (RFC 9051 section 7.1: an
+// untagged OK may come at any time).
 func (s *session) stillWaits() error {
 	s.client.say("* OK Still waiting for the mailbox server.")
 	if err := s.client.flush(); err != nil {
@@ -57,8 +58,8 @@ func (s *session) stillWaits() error {
 	return nil
 }
 
-// route finds out where the mailbox is. The directory may have changed the user's name: the route has the one to go by from here on,
-// and the credential follows.
+// route finds out where the mailbox is. The directory may have changed the user's name: the route has the one to go by
+// from here on, and the credential follows.
 func (s *session) route(ctx context.Context, q directory.Query, c *backend.Credential) (backend.Route, error) {
 	began := s.server.opt.Now()
 	s.client.stopClock() // it may be held for longer than a set-up may take
@@ -73,7 +74,8 @@ func (s *session) route(ctx context.Context, q directory.Query, c *backend.Crede
 	case err != nil:
 		return route, fmt.Errorf("route: %w", err)
 	case route.User != q.User && !c.Rename(route.User): // the mailbox server knows the other name
-		return route, fmt.Errorf("%w: %s can not tell the server that the user is %s", OutcomeServerMechanism, c.Mechanism, route.User)
+		return route, fmt.Errorf("%w: %s can not tell the server that the user is %s", OutcomeServerMechanism,
+			c.Mechanism, route.User)
 	}
 	return route, nil
 }

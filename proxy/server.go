@@ -12,8 +12,8 @@ import (
 	"portico/proxy/setup"
 )
 
-// Server accepts connections, signs their users in and hands them to its relay. Its methods are safe for concurrent use. A
-// server that has been shut down stays so.
+// Server accepts connections, signs their users in and hands them to its relay. Its methods are safe for concurrent
+// use. A server that has been shut down stays so.
 type Server struct {
 	opt       Options
 	gate      *admission
@@ -71,7 +71,8 @@ func newServer(opt Options) (*Server, error) {
 	}
 	s := &Server{opt: opt, gate: newAdmission(opt.Now), closed: make(chan struct{}), penalties: newPenalties(opt.Now),
 		guesses: newGuesses(opt.Now, opt.Sleep)}
-	if s.metrics, err = newMetrics(opt.Registerer, s.gate.counts, s.Shortages, newRelayCollector(s.Stats)); err != nil {
+	if s.metrics, err = newMetrics(opt.Registerer, s.gate.counts, s.Shortages,
+		newRelayCollector(s.Stats)); err != nil {
 		return nil, err
 	}
 	logPanic := LogPanics(opt.Log, opt.Now)
@@ -94,9 +95,9 @@ func newServer(opt Options) (*Server, error) {
 	return s, nil
 }
 
-// Reload puts other settings in place, as a whole, for connections accepted from now on, and their tier for sign-ins that begin from now on.
-// Sessions that have begun keep the rest. On an error nothing has changed. If the tier is another one, freed, which may be nil, is called
-// once no sign-in uses the tier before any more; it must not block.
+// Reload puts other settings in place, as a whole, for connections accepted from now on, and their tier for sign-ins
+// that begin from now on. Sessions that have begun keep the rest. On an error nothing has changed. If the tier is
+// another one, freed, which may be nil, is called once no sign-in uses the tier before any more; it must not block.
 func (s *Server) Reload(settings Settings, freed func()) error {
 	s.reloading.Lock()
 	defer s.reloading.Unlock()
@@ -122,8 +123,8 @@ func (s *Server) reloadable(settings Settings) (*Settings, error) {
 	return checked, err
 }
 
-// SetService takes the server out of service, or back into it: new clients are told BYE, but for those that come from the very address that they
-// connect to, as probes of this process do. Sessions go on.
+// SetService takes the server out of service, or back into it: new clients are told BYE, but for those that come from
+// the very address that they connect to, as probes of this process do. Sessions go on.
 func (s *Server) SetService(in bool) { s.away.Store(!in) }
 
 // Settings returns those in force for connections accepted from now on, defaults filled in.
@@ -132,8 +133,9 @@ func (s *Server) Settings() Settings { return *s.settings.Load() }
 // Clients returns how many clients have been set up or tried to be, so far.
 func (s *Server) Clients() uint64 { return s.inSetUp.count() }
 
-// Shutdown stops the server: it stops accepting, tells sessions in set-up goodbye, and drains the relay until ctx ends, when
-// what is left is closed. It returns when no goroutine of the server is left: nil if all ended in order, else ctx's error.
+// Shutdown stops the server: it stops accepting, tells sessions in set-up goodbye, and drains the relay until ctx
+// ends, when what is left is closed. It returns when no goroutine of the server is left: nil if all ended in order,
+// else ctx's error.
 func (s *Server) Shutdown(ctx context.Context) error {
 	s.stopListening()
 	stop := context.AfterFunc(ctx, s.inSetUp.kill)

@@ -122,7 +122,8 @@ func TestLimitsAreAnsweredAtTheDoor(t *testing.T) {
 		told   string
 	}{
 		{TLSNone, Limits{Connections: 1}, OutcomeLimitTotal, "* BYE [LIMIT] Too many connections.\r\n"},
-		{TLSStartTLS, Limits{ConnectionsPerAddress: 1}, OutcomeLimitAddress, "* BYE [LIMIT] Too many connections.\r\n"},
+		{TLSStartTLS, Limits{ConnectionsPerAddress: 1}, OutcomeLimitAddress,
+			"* BYE [LIMIT] Too many connections.\r\n"},
 	}
 	for _, test := range tests {
 		t.Run(test.want.String(), func(t *testing.T) {
@@ -220,7 +221,8 @@ func TestAcceptBacksOff(t *testing.T) {
 	if !errors.Is(err, net.ErrClosed) {
 		t.Errorf("a listener closed by somebody else: %v", err)
 	}
-	if len(pauses) != 10 || pauses[0] != 5*time.Millisecond || pauses[1] != 10*time.Millisecond || pauses[9] != time.Second {
+	if len(pauses) != 10 || pauses[0] != 5*time.Millisecond || pauses[1] != 10*time.Millisecond ||
+		pauses[9] != time.Second {
 		t.Errorf("pauses %v", pauses)
 	}
 	if h.metric("portico_accept_errors_total", "listener", "broken") != 10 {
@@ -235,7 +237,8 @@ func TestListenerNeedsItsCertificate(t *testing.T) {
 	}
 }
 
-// Clients that leave in every way, with few slots and many at once, must leave nothing behind; start's clean-up checks that.
+// Clients that leave in every way, with few slots and many at once, must leave nothing behind; start's clean-up checks
+// that.
 func TestAbnormalEndsLeaveNothing(t *testing.T) {
 	h := start(t, TLSStartTLS, func(o *Options) {
 		o.SetupSlots = 1

@@ -75,8 +75,9 @@ func sessionID(random io.Reader) string {
 	return string(id.text[:])
 }
 
-// run is the top frame of the session: whatever happens below comes back as an error and is reported here. What the session holds is
-// given back by deferred calls, because reporting may panic too: the set-up thread reports that, and closes the connection.
+// run is the top frame of the session: whatever happens below comes back as an error and is reported here. What the
+// session holds is given back by deferred calls, because reporting may panic too: the set-up thread reports that, and
+// closes the connection.
 func (s *session) run(conn *setup.Conn) {
 	defer s.ticketBack()
 	s.begin(conn)
@@ -185,8 +186,8 @@ func (s *session) penalty(o Outcome) error {
 	return nil
 }
 
-// report logs an outcome, counts it and answers the client: the only place that does. What follows from an error is in the
-// table of outcomes. It returns an error if the client went away, or had to give way, before the answer was due.
+// report logs an outcome, counts it and answers the client: the only place that does. What follows from an error is in
+// the table of outcomes. It returns an error if the client went away, or had to give way, before the answer was due.
 func (s *session) report(err error) (Outcome, error) {
 	outcome := outcomeOf(err)
 	row := outcome.row()
@@ -199,10 +200,12 @@ func (s *session) report(err error) (Outcome, error) {
 	}
 	event = event.Str("session", s.id).Str("listener", s.door.Name).Stringer("remote", s.remote)
 	switch {
-	case s.mechanism != "" && s.set.QuietSignIns && row.level < zerolog.WarnLevel: // a fault of ours is told all the same
+	case s.mechanism != "" && s.set.QuietSignIns && row.level < zerolog.WarnLevel:
+		// a fault of ours is told all the same
 		event = event.Discard()
 	case s.mechanism != "": // in this order, and always all of them: programs read these lines
-		event = event.Str("user", wire.Visible(s.user)).Str("mechanism", s.mechanism).Str("tls", s.client.tlsVersion()).
+		event = event.Str("user", wire.Visible(s.user)).Str("mechanism", s.mechanism).
+			Str("tls", s.client.tlsVersion()).
 			Stringer("result", outcome).Str("server", s.mailboxServer)
 	case s.user != "":
 		event = event.Str("user", wire.Visible(s.user))
@@ -247,8 +250,9 @@ func (s *session) report(err error) (Outcome, error) {
 	return outcome, nil
 }
 
-// limit discards the line of an outcome if there were too many like it from the client's address, and else adds how many were
-// left out. Clients that stand for many, or that an operator has named, are no strangers, and neither is who has signed in.
+// limit discards the line of an outcome if there were too many like it from the client's address, and else adds how
+// many were left out. Clients that stand for many, or that an operator has named, are no strangers, and neither is who
+// has signed in.
 func (s *session) limit(event *zerolog.Event, o Outcome) *zerolog.Event {
 	addr := s.remote.Addr()
 	if event.Enabled() && o != OutcomeSignedIn && !s.set.trusts(addr) && !contains(s.set.Penalties.Exempt, addr) {
@@ -263,8 +267,9 @@ func (s *session) limit(event *zerolog.Event, o Outcome) *zerolog.Event {
 	return event
 }
 
-// due returns how long the answer to a refused sign-in still has to wait. A penalty counts from the client's last byte, and an answer that
-// took longer comes at a whole second: how long it took to find out, which may differ between users, does not show.
+// due returns how long the answer to a refused sign-in still has to wait. A penalty counts from the client's last
+// byte, and an answer that took longer comes at a whole second: how long it took to find out, which may differ between
+// users, does not show.
 func (s *session) due(penalty time.Duration) time.Duration {
 	if penalty <= 0 {
 		return 0
@@ -273,8 +278,8 @@ func (s *session) due(penalty time.Duration) time.Duration {
 	return max(penalty, (took+time.Second).Truncate(time.Second)) - took
 }
 
-// pause lets time pass, or less of it when the server drains. It returns an error if the client goes away meanwhile, or has to give way: then
-// nothing is due any more.
+// pause lets time pass, or less of it when the server drains. It returns an error if the client goes away meanwhile,
+// or has to give way: then nothing is due any more.
 func (s *session) pause(d time.Duration) error {
 	if d <= 0 {
 		return nil
@@ -288,8 +293,8 @@ func (s *session) pause(d time.Duration) error {
 	return err
 }
 
-// whileOpen runs f, which may wait until ctx ends, while others have their turn. A client that closes its side counts as gone, or closing it
-// would spare a guesser the wait. It returns why the session has to end, if it has.
+// whileOpen runs f, which may wait until ctx ends, while others have their turn. A client that closes its side counts
+// as gone, or closing it would spare a guesser the wait. It returns why the session has to end, if it has.
 func (s *session) whileOpen(ctx context.Context, f func()) error {
 	if err := s.client.sock.WhenGone(func(bool) { s.client.endWith(OutcomeClientGone) }); err != nil {
 		return err

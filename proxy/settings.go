@@ -17,16 +17,16 @@ import (
 // LoginType says how far a password may travel without TLS.
 type LoginType uint8
 
-// The login types. PlainTextAuthentication differs from SecureLogin for mechanisms that show no secret, such as SCRAM: it takes those
-// without TLS.
+// The login types. PlainTextAuthentication differs from SecureLogin for mechanisms that show no secret, such as SCRAM:
+// it takes those without TLS.
 const (
 	SecureLogin             LoginType = iota // TLS before any sign-in
 	PlainTextAuthentication                  // TLS before any password
 	PlainTextLogin                           // a password on any connection
 )
 
-// Tier is what stands behind the proxy: the mailbox servers. *backend.Tier is one, if it wraps its connections by relay.NewConn;
-// it should dial by setup.Dialer.
+// Tier is what stands behind the proxy: the mailbox servers. *backend.Tier is one, if it wraps its connections by
+// relay.NewConn; it should dial by setup.Dialer.
 type Tier interface {
 	// Canonical returns the one form of a user name. Its error wraps backend.ErrUserName.
 	Canonical(name, defaultDomain string) (string, error)
@@ -42,8 +42,9 @@ type Tier interface {
 	SignIn(ctx context.Context, route backend.Route, request backend.SignInRequest) (*backend.Link, error)
 }
 
-// Settings is what can change while the server runs. A Settings given to New or Reload must not be changed afterwards: a
-// session keeps the one that it began with, except for the tier: each sign-in uses the one that is in force when it begins.
+// Settings is what can change while the server runs. A Settings given to New or Reload must not be changed afterwards:
+// a session keeps the one that it began with, except for the tier: each sign-in uses the one that is in force when it
+// begins.
 type Settings struct {
 	Banner    string    // text of the greeting; default "Portico is ready."
 	LoginType LoginType // default SecureLogin
@@ -55,20 +56,22 @@ type Settings struct {
 	Guesses   GuessOptions
 	// DefaultDomain is appended to user names that have none; "" for nothing.
 	DefaultDomain string
-	// OAuthUserClaim names the claim of a token that tells whose it is, where a client does not say so; "" for none. See backend.TokenClaim.
+	// OAuthUserClaim names the claim of a token that tells whose it is, where a client does not say so; "" for none.
+	// See backend.TokenClaim.
 	OAuthUserClaim string
-	// TrustedNetworks are where proxies are that may say who the real client is: by the PROXY protocol, where the listener has it, and
-	// by ID.
+	// TrustedNetworks are where proxies are that may say who the real client is: by the PROXY protocol, where the
+	// listener has it, and by ID.
 	TrustedNetworks []netip.Prefix
-	// HealthUsers are the canonical names of users that probes sign in as, and their databases: no limit of a user's connections and no
-	// penalty is theirs.
+	// HealthUsers are the canonical names of users that probes sign in as, and their databases: no limit of a user's
+	// connections and no penalty is theirs.
 	HealthUsers  map[string]string
 	QuietSignIns bool // no line in the log for a sign-in, however it goes
 }
 
 // trusts says whether a client may speak for another.
 func (s *Settings) trusts(addr netip.Addr) bool {
-	return slices.ContainsFunc(s.TrustedNetworks, func(n netip.Prefix) bool { return n.Contains(addr.Unmap().WithZone("")) })
+	return slices.ContainsFunc(s.TrustedNetworks,
+		func(n netip.Prefix) bool { return n.Contains(addr.Unmap().WithZone("")) })
 }
 
 // Limits bound what clients may have and do. Zero means the default, which for the first five is no limit.
@@ -76,7 +79,8 @@ type Limits struct {
 	Connections           int // all, signed in or not
 	ConnectionsPerAddress int // of one IPv4 address or one IPv6 /64
 	Unauthenticated       int // before sign-in; beyond, the one that has been silent longest gives way
-	// UnauthenticatedPerAddress bounds those of one IPv4 address or one IPv6 /64 alike. Trusted networks are not bound by it.
+	// UnauthenticatedPerAddress bounds those of one IPv4 address or one IPv6 /64 alike. Trusted networks are not bound
+	// by it.
 	UnauthenticatedPerAddress int
 	ConnectionsPerUser        int
 

@@ -8,8 +8,8 @@ import (
 	"portico/proxy/wire"
 )
 
-// setupStats counts commands before sign-in the way the relay counts those after it, under the server "". Safe for concurrent
-// use.
+// setupStats counts commands before sign-in the way the relay counts those after it, under the server "". Safe for
+// concurrent use.
 type setupStats struct {
 	mu       sync.Mutex
 	commands relay.ServerStats

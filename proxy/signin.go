@@ -11,7 +11,8 @@ import (
 	"portico/protolog"
 )
 
-// signIn takes a client's credential to the mailbox server that has the user's mailbox. Only this call knows the credential.
+// signIn takes a client's credential to the mailbox server that has the user's mailbox. Only this call knows the
+// credential.
 func (s *session) signIn(c backend.Credential) (link *backend.Link, err error) {
 	s.tier = s.server.takeTier()
 	defer func() {
@@ -67,8 +68,8 @@ func (s *session) signIn(c backend.Credential) (link *backend.Link, err error) {
 	return link, nil
 }
 
-// find gets the sign-in's credential the right to be judged, and finds out where the mailbox is. No database waits for the first. Where the
-// directory knows the user by another name, that name's guesses count.
+// find gets the sign-in's credential the right to be judged, and finds out where the mailbox is. No database waits for
+// the first. Where the directory knows the user by another name, that name's guesses count.
 func (s *session) find(ctx context.Context, q directory.Query, c *backend.Credential) (err error) {
 	for judged := q.Login; ; judged = s.user {
 		if err := s.mayGuess(ctx, judged, c.Mechanism); err != nil {
@@ -84,8 +85,8 @@ func (s *session) find(ctx context.Context, q directory.Query, c *backend.Creden
 	}
 }
 
-// claim counts the session as one of the user's, who has proved to be that user: before that, strangers would take a user's places, and learn
-// from a refusal that the user is there.
+// claim counts the session as one of the user's, who has proved to be that user: before that, strangers would take a
+// user's places, and learn from a refusal that the user is there.
 func (s *session) claim() error {
 	most := cmp.Or(s.way.MaxConnections, s.set.Limits.ConnectionsPerUser)
 	if s.ofHealth() {
@@ -120,11 +121,13 @@ const (
 func (s *session) openMailbox(ctx context.Context, q directory.Query, c backend.Credential) (*backend.Link, error) {
 	request := backend.SignInRequest{
 		Tag: s.tag, User: s.user, Credential: c, Converse: s.converse,
-		Client: backend.ClientInfo{Addr: q.Client, Local: q.Local, SessionID: cmp.Or(s.frontSession, s.id), TLS: q.TLS, Hops: s.hops - 1},
-		Step:   s.step,
+		Client: backend.ClientInfo{Addr: q.Client, Local: q.Local, SessionID: cmp.Or(s.frontSession, s.id), TLS: q.TLS,
+			Hops: s.hops - 1},
+		Step: s.step,
 	}
 	link, err := s.tier.SignIn(ctx, s.way, request)
-	for try := 1; err != nil && try < dialTries && s.server.shedIfShort(err, s.ticket); try++ { // no server has been reached
+	// no server has been reached
+	for try := 1; err != nil && try < dialTries && s.server.shedIfShort(err, s.ticket); try++ {
 		s.turn.Away(func() { s.server.opt.Sleep(ctx, shedTime) })
 		link, err = s.tier.SignIn(ctx, s.way, request)
 	}

@@ -29,7 +29,8 @@ func TestSignIn(t *testing.T) {
 		{"login quoted", []string{"a login \"Bob\" \"secret\"\r\n"}, nil, backend.Credential{Username: mixed}},
 		{"login with literals", []string{"a LOGIN {3}\r\n", "Bob {6}\r\n", "secret\r\n"}, []string{"+ ", "+ "},
 			backend.Credential{Username: mixed}},
-		{"login with literals unasked", []string{"a LOGIN {3+}\r\nBob {6+}\r\nsecret\r\n"}, nil, backend.Credential{Username: mixed}},
+		{"login with literals unasked", []string{"a LOGIN {3+}\r\nBob {6+}\r\nsecret\r\n"}, nil,
+			backend.Credential{Username: mixed}},
 		{"plain with initial response", []string{"a AUTHENTICATE PLAIN AEJvYgBzZWNyZXQ=\r\n"}, nil,
 			backend.Credential{Mechanism: "PLAIN", Username: mixed}},
 		{"plain", []string{"a authenticate plain\r\n", "AEJvYgBzZWNyZXQ=\r\n"}, []string{"+ \r\n"},
@@ -37,7 +38,8 @@ func TestSignIn(t *testing.T) {
 		{"plain for another", []string{"a AUTHENTICATE PLAIN Qm9iAGFkbWluAHNlY3JldA==\r\n"}, nil,
 			backend.Credential{Mechanism: "PLAIN", Authzid: mixed, Username: "admin"}},
 		{"mechanism login", []string{"a AUTHENTICATE LOGIN\r\n", "Qm9i\r\n", "c2VjcmV0\r\n"},
-			[]string{"+ VXNlcm5hbWU6\r\n", "+ UGFzc3dvcmQ6\r\n"}, backend.Credential{Mechanism: "LOGIN", Username: mixed}},
+			[]string{"+ VXNlcm5hbWU6\r\n", "+ UGFzc3dvcmQ6\r\n"},
+			backend.Credential{Mechanism: "LOGIN", Username: mixed}},
 		{"mechanism login with initial response", []string{"a AUTHENTICATE LOGIN Qm9i\r\n", "c2VjcmV0\r\n"},
 			[]string{"+ UGFzc3dvcmQ6\r\n"}, backend.Credential{Mechanism: "LOGIN", Username: mixed}},
 	}
@@ -61,13 +63,15 @@ func TestSignIn(t *testing.T) {
 				p.expect("a OK signed in\r\n")
 				test.want.Password = "secret"
 				q := <-asked
-				if q.Credential != test.want || q.User != user || q.Tag != "a" || q.Client.TLS != (mode == TLSImplicit) {
+				if q.Credential != test.want || q.User != user || q.Tag != "a" ||
+					q.Client.TLS != (mode == TLSImplicit) {
 					t.Errorf("asked for %+v", q)
 				}
 				s := h.relay.take(t)
 				over := s.Owner.(*relayed)
 				if over.user != user || s.Server != "mbx1" || hex.EncodeToString(over.id[:]) != q.Client.SessionID ||
-					over.remote.AddrPort().String() != p.LocalAddr().String() || (s.Client.TLS != nil) != (mode == TLSImplicit) {
+					over.remote.AddrPort().String() != p.LocalAddr().String() ||
+					(s.Client.TLS != nil) != (mode == TLSImplicit) {
 					t.Errorf("handed over %+v", s)
 				}
 				if string(s.Upstream.Rest) != "* 1 EXISTS\r\n" || len(s.Client.Rest) != 0 {
@@ -96,18 +100,25 @@ func TestRefusals(t *testing.T) {
 		err  error
 		told string
 	}{
-		{refuse(backend.Error{Kind: backend.KindBadCredential}), "a NO [AUTHENTICATIONFAILED] Authentication failed.\r\n"},
+		{refuse(backend.Error{Kind: backend.KindBadCredential}),
+			"a NO [AUTHENTICATIONFAILED] Authentication failed.\r\n"},
 		{refuse(backend.Error{Kind: backend.KindNoMailbox}), "a NO [AUTHENTICATIONFAILED] Authentication failed.\r\n"},
 		{refuse(backend.Error{Kind: backend.KindDial}), "a NO [UNAVAILABLE] Temporary failure, try again later.\r\n"},
-		{refuse(backend.Error{Kind: backend.KindOwnCredential}), "a NO [UNAVAILABLE] Temporary failure, try again later.\r\n"},
-		{refuse(backend.Error{Kind: backend.KindRefused}), "a NO [UNAVAILABLE] Temporary failure, try again later.\r\n"},
+		{refuse(backend.Error{Kind: backend.KindOwnCredential}),
+			"a NO [UNAVAILABLE] Temporary failure, try again later.\r\n"},
+		{refuse(backend.Error{Kind: backend.KindRefused}),
+			"a NO [UNAVAILABLE] Temporary failure, try again later.\r\n"},
 		{refuse(backend.Error{Kind: backend.KindRefused, Code: "EXPIRED"}), "a NO [EXPIRED] Sign-in refused.\r\n"},
-		{refuse(backend.Error{Kind: backend.KindRefused, Code: "ALERT", Text: "Pay first"}), "a NO [ALERT] Pay first\r\n"},
+		{refuse(backend.Error{Kind: backend.KindRefused, Code: "ALERT", Text: "Pay first"}),
+			"a NO [ALERT] Pay first\r\n"},
 	}
 	for _, test := range tests {
 		t.Run(test.told, func(t *testing.T) {
 			h := start(t, TLSNone, nil)
-			h.tier.signIn = func(context.Context, backend.SignInRequest) (*backend.Link, error) { return nil, test.err }
+			h.tier.signIn = func(context.Context, backend.SignInRequest) (*backend.Link,
+				error) {
+				return nil, test.err
+			}
 			p := h.client()
 			p.send("a LOGIN bob secret\r\nb LOGOUT\r\n")
 			if told := p.expect("a NO "); told != test.told {
@@ -163,9 +174,11 @@ func TestBadCredentialsAreBoundedAndSlow(t *testing.T) {
 	}
 }
 
-// Whatever it takes to find out that somebody may not sign in, the client is refused at the same time and by the same words.
+// Whatever it takes to find out that somebody may not sign in, the client is refused at the same time and by the same
+// words.
 func TestRefusalsTellNobodyWhoExists(t *testing.T) {
-	for _, took := range []time.Duration{0, 30 * time.Millisecond, 1900 * time.Millisecond, 2 * time.Second, 5010 * time.Millisecond} {
+	for _, took := range []time.Duration{0, 30 * time.Millisecond, 1900 * time.Millisecond, 2 * time.Second,
+		5010 * time.Millisecond} {
 		t.Run(took.String(), func(t *testing.T) {
 			var clock atomic.Int64
 			waits := make(chan time.Duration, 1)
@@ -179,7 +192,8 @@ func TestRefusalsTellNobodyWhoExists(t *testing.T) {
 			})
 			var told []string
 			var after []time.Duration
-			for i, kind := range []backend.Kind{backend.KindBadCredential, backend.KindNoMailbox, backend.KindDisabled} {
+			for i, kind := range []backend.Kind{backend.KindBadCredential, backend.KindNoMailbox,
+				backend.KindDisabled} {
 				took := took + time.Duration(i)*9*time.Millisecond
 				h.tier.signIn = func(context.Context, backend.SignInRequest) (*backend.Link, error) {
 					clock.Add(int64(took))
@@ -194,7 +208,8 @@ func TestRefusalsTellNobodyWhoExists(t *testing.T) {
 			}
 			for i := range told {
 				if told[i] != told[0] || after[i] != after[0] {
-					t.Errorf("refusal %d: %q after %v; the first: %q after %v", i+1, told[i], after[i], told[0], after[0])
+					t.Errorf("refusal %d: %q after %v; the first: %q after %v", i+1, told[i], after[i],
+						told[0], after[0])
 				}
 			}
 			if after[0] < max(took, 2*time.Second) || after[0] > max(took, 2*time.Second)+time.Second {
@@ -204,8 +219,8 @@ func TestRefusalsTellNobodyWhoExists(t *testing.T) {
 	}
 }
 
-// A server's own refusal is as slow and as bounded as a bad credential; a server that is not there, and a user with too many
-// connections, are bounded as bad commands are.
+// A server's own refusal is as slow and as bounded as a bad credential; a server that is not there, and a user with
+// too many connections, are bounded as bad commands are.
 func TestOtherRefusalsAreBounded(t *testing.T) {
 	tests := []struct {
 		err    error
@@ -230,14 +245,19 @@ func TestOtherRefusalsAreBounded(t *testing.T) {
 					return sleep(ctx, d)
 				}
 			})
-			h.tier.signIn = func(context.Context, backend.SignInRequest) (*backend.Link, error) { return nil, test.err }
+			h.tier.signIn = func(context.Context, backend.SignInRequest) (*backend.Link,
+				error) {
+				return nil, test.err
+			}
 			p := h.client()
 			p.send(strings.Repeat("a LOGIN bob secret\r\n", 4))
 			told := p.rest()
-			if n := strings.Count(told, "a NO ["); n != test.tries || !strings.HasPrefix(told[strings.LastIndex(told, "* "):], "* BYE ") {
+			if n := strings.Count(told, "a NO ["); n != test.tries ||
+				!strings.HasPrefix(told[strings.LastIndex(told, "* "):], "* BYE ") {
 				t.Errorf("told %q", told)
 			}
-			if len(pauses) != test.pauses || h.refused(outcomeOf(test.err)) != float64(test.tries) || h.ended(test.ends) != 1 {
+			if len(pauses) != test.pauses || h.refused(outcomeOf(test.err)) != float64(test.tries) ||
+				h.ended(test.ends) != 1 {
 				t.Errorf("%d pauses; log:\n%s", len(pauses), h.log)
 			}
 		})
@@ -258,7 +278,8 @@ func TestLoginType(t *testing.T) {
 		{PlainTextLogin, TLSNone, " ID AUTH=PLAIN AUTH=LOGIN]", "* OK hello"},
 		{SecureLogin, TLSImplicit, " ID AUTH=PLAIN AUTH=LOGIN]", "* OK hello"},
 	}
-	commands := []string{"LOGIN bob secret", "AUTHENTICATE PLAIN AGJvYgBzZWNyZXQ=", "AUTHENTICATE LOGIN Ym9i\r\nc2VjcmV0"}
+	commands := []string{"LOGIN bob secret", "AUTHENTICATE PLAIN AGJvYgBzZWNyZXQ=",
+		"AUTHENTICATE LOGIN Ym9i\r\nc2VjcmV0"}
 	for _, test := range tests {
 		for _, command := range commands {
 			t.Run(fmt.Sprint(test.loginType, test.mode, command[:16]), func(t *testing.T) {
@@ -338,13 +359,15 @@ func TestSessionEndIsLoggedOnceAndReturnsItsPlace(t *testing.T) {
 	p.send("a LOGIN bob secret\r\n")
 	p.expect("* OK ")
 	h.relay.take(t)
-	if h.metric("portico_sessions", "state", "relayed") != 1 || h.metric("portico_sessions", "state", "signing_in") != 0 {
+	if h.metric("portico_sessions", "state", "relayed") != 1 ||
+		h.metric("portico_sessions", "state", "signing_in") != 0 {
 		t.Error("session not counted as relayed")
 	}
 	h.relay.end(relay.ReasonLogout)
 	h.server.Close()
 	log := h.log.String()
-	if strings.Count(log, "signed in") != 1 || strings.Count(log, "session ended") != 1 || !strings.Contains(log, `"reason":"logout"`) {
+	if strings.Count(log, "signed in") != 1 || strings.Count(log, "session ended") != 1 ||
+		!strings.Contains(log, `"reason":"logout"`) {
 		t.Errorf("log:\n%s", log)
 	}
 	if h.metric("portico_sessions", "state", "relayed") != 0 {

@@ -1,7 +1,7 @@
 package proxy
 
-// ticketList lists tickets in the order in which they were added. The links are in the tickets, so that adding and removing cost the same
-// however many there are.
+// ticketList lists tickets in the order in which they were added. The links are in the tickets, so that adding and
+// removing cost the same however many there are.
 type ticketList struct {
 	kind        listKind
 	first, last *ticket

@@ -44,7 +44,8 @@ func (s *Server) takeTier() *tierInUse {
 	}
 }
 
-// useTier puts a tier in force. freed is called when no sign-in uses the one before any more; if that is the same tier, never.
+// useTier puts a tier in force. freed is called when no sign-in uses the one before any more; if that is the same
+// tier, never.
 func (s *Server) useTier(t Tier, freed func()) {
 	before := s.tier.Load()
 	if before.Tier == t {

@@ -8,7 +8,8 @@ import (
 	"portico/backend/directory"
 )
 
-// A tier is freed when the last sign-in that began with it ends, and not before; clients that have begun no sign-in do not count.
+// A tier is freed when the last sign-in that began with it ends, and not before; clients that have begun no sign-in do
+// not count.
 func TestTierIsFreed(t *testing.T) {
 	testkit.NoLeaks(t)
 	h := start(t, TLSNone, nil)

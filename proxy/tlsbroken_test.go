@@ -87,7 +87,8 @@ func TestOutcomeOfAClientsErrors(t *testing.T) {
 		{io.EOF, OutcomeClientGone, OutcomeClientGone},
 		{syscall.ECONNRESET, OutcomeClientGone, OutcomeClientGone},
 		{syscall.ECONNREFUSED, OutcomeClientGone, OutcomeClientGone}, // by ICMP
-		{&net.OpError{Op: "write", Err: os.NewSyscallError("write", syscall.EPROTO)}, OutcomeClientGone, OutcomeClientGone},
+		{&net.OpError{Op: "write", Err: os.NewSyscallError("write", syscall.EPROTO)}, OutcomeClientGone,
+			OutcomeClientGone},
 		{os.ErrDeadlineExceeded, OutcomeTimeout, OutcomeTimeout},
 		{context.Canceled, OutcomeDraining, OutcomeDraining},
 		{syscall.ENOMEM, OutcomeInternal, OutcomeInternal}, // ours
@@ -95,7 +96,8 @@ func TestOutcomeOfAClientsErrors(t *testing.T) {
 		{&net.OpError{Op: "remote error", Err: tls.AlertError(40)}, OutcomeClientGone, OutcomeTLSBroken},
 		{&net.OpError{Op: "local error", Err: tls.AlertError(10)}, OutcomeClientGone, OutcomeTLSBroken},
 		{tls.RecordHeaderError{Msg: "oversized"}, OutcomeClientGone, OutcomeTLSBroken},
-		{errors.New("tls: too many non-advancing records"), OutcomeClientGone, OutcomeTLSBroken}, // a flood of key updates
+		// a flood of key updates
+		{errors.New("tls: too many non-advancing records"), OutcomeClientGone, OutcomeTLSBroken},
 		{errors.New("tls: received unexpected key update message"), OutcomeClientGone, OutcomeTLSBroken},
 	} {
 		for over, want := range map[*tls.Conn]Outcome{nil: test.plain, new(tls.Conn): test.overTLS} {

@@ -7,11 +7,12 @@ import (
 	"github.com/rs/zerolog"
 )
 
-// logPause is the time between two log lines of the same kind that a stranger, or a fault that lasts, can cause at will.
+// logPause is the time between two log lines of the same kind that a stranger, or a fault that lasts, can cause at
+// will.
 const logPause = time.Minute
 
-// Seldom remembers when lines of each kind were logged last. The zero value is ready; it is safe for concurrent use. Of more
-// kinds than maxKinds, it forgets all at once.
+// Seldom remembers when lines of each kind were logged last. The zero value is ready; it is safe for concurrent use.
+// Of more kinds than maxKinds, it forgets all at once.
 type Seldom[K comparable] struct {
 	mu   sync.Mutex
 	last map[K]logged
@@ -25,7 +26,8 @@ type logged struct {
 // maxKinds bounds the memory of a Seldom.
 const maxKinds = 1000
 
-// Due says whether a line of a kind is to be logged now, counts it as logged then, and says how many were left out since the last one.
+// Due says whether a line of a kind is to be logged now, counts it as logged then, and says how many were left out
+// since the last one.
 func (s *Seldom[K]) Due(kind K, now time.Time) (leftOut int, ok bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -45,9 +47,9 @@ func (s *Seldom[K]) Due(kind K, now time.Time) (leftOut int, ok bool) {
 // warned decides which outcomes without a sign-in are logged as warnings.
 type warned struct{ Seldom[Outcome] }
 
-// event begins a log line without a sign-in: at the level of the outcome's row, or at debug for a warning that was given
-// lately. A warning says how many like it were not given before it. If limited is true, the line is bounded by that: no
-// other limit applies to it.
+// event begins a log line without a sign-in: at the level of the outcome's row, or at debug for a warning that was
+// given lately. A warning says how many like it were not given before it. If limited is true, the line is bounded by
+// that: no other limit applies to it.
 func (w *warned) event(log zerolog.Logger, o Outcome, now time.Time) (event *zerolog.Event, limited bool) {
 	level := o.row().level
 	if level != zerolog.WarnLevel {

@@ -20,7 +20,8 @@ func TestAWarningOfAnOutcomeComesOnceAMinute(t *testing.T) {
 		want    bool
 	}{
 		{0, OutcomeLimitAddress, true}, {time.Second, OutcomeLimitAddress, false}, {0, OutcomeLimitTotal, true},
-		{58 * time.Second, OutcomeLimitAddress, false}, {time.Second, OutcomeLimitAddress, true}, {0, OutcomeLimitAddress, false},
+		{58 * time.Second, OutcomeLimitAddress, false}, {time.Second, OutcomeLimitAddress, true},
+		{0, OutcomeLimitAddress, false},
 	} {
 		now = now.Add(step.after)
 		if _, got := w.Due(step.outcome, now); got != step.want {
@@ -53,7 +54,8 @@ func TestAWarningCountsWhatWasLeftOut(t *testing.T) {
 			t.Errorf("after %v: bounded as a warning: %v", after, limited)
 		}
 	}
-	if want := `{"level":"warn","message":"x"}` + "\n" + `{"level":"warn","left_out":3,"message":"x"}` + "\n"; log.String() != want {
+	if want := `{"level":"warn","message":"x"}` + "\n" + `{"level":"warn","left_out":3,"message":"x"}` +
+		"\n"; log.String() != want {
 		t.Errorf("log is %s", log.String())
 	}
 }

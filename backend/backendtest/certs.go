@@ -59,8 +59,9 @@ func NewCA(name string) (*CA, error) {
 	}
 	now := time.Now()
 	template := &x509.Certificate{
-		Subject:               pkix.Name{CommonName: name},
-		NotBefore:             now.Add(-10 * 365 * 24 * time.Hour), // expired leaves need an issuer that was valid then
+		Subject: pkix.Name{CommonName: name},
+		// expired leaves need an issuer that was valid then
+		NotBefore:             now.Add(-10 * 365 * 24 * time.Hour),
 		NotAfter:              now.Add(10 * 365 * 24 * time.Hour),
 		IsCA:                  true,
 		BasicConstraintsValid: true,

@@ -32,7 +32,8 @@ func TestIssue(t *testing.T) {
 	}{
 		{"name", backendtest.CertOptions{Hosts: []string{"mail.example.org"}}, "mail.example.org", noError},
 		{"address", backendtest.CertOptions{Hosts: []string{"mail.example.org", "127.0.0.1"}}, "127.0.0.1", noError},
-		{"wrong name", backendtest.CertOptions{Hosts: []string{"mail.example.org"}}, "other.example.org", isHostnameError},
+		{"wrong name", backendtest.CertOptions{Hosts: []string{"mail.example.org"}}, "other.example.org",
+			isHostnameError},
 		{"expired", backendtest.CertOptions{
 			Hosts: []string{"localhost"}, NotBefore: now.Add(-2 * time.Hour), NotAfter: now.Add(-time.Hour),
 		}, "localhost", isExpired},

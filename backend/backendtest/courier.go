@@ -14,10 +14,11 @@ import (
 )
 
 // courierCapabilities are what Debian's configuration has.
-const courierCapabilities = "IMAP4rev1 UIDPLUS CHILDREN NAMESPACE THREAD=ORDEREDSUBJECT THREAD=REFERENCES SORT QUOTA IDLE"
+const courierCapabilities = "IMAP4rev1 UIDPLUS CHILDREN NAMESPACE THREAD=ORDEREDSUBJECT THREAD=REFERENCES SORT " +
+	"QUOTA IDLE"
 
-// Courier is a real Courier of this system's release. It speaks plain text only, its answer to a sign-in lists no capabilities, and it
-// knows no LITERAL+.
+// Courier is a real Courier of this system's release. It speaks plain text only, its answer to a sign-in lists no
+// capabilities, and it knows no LITERAL+.
 type Courier struct {
 	*Daemon
 
@@ -25,8 +26,8 @@ type Courier struct {
 	users []User
 }
 
-// StartCourier starts a Courier, and returns when it listens. The caller must Close it. The error is a *MissingError where
-// scripts/test-servers has not unpacked it, or this process is not root's.
+// StartCourier starts a Courier, and returns when it listens. The caller must Close it. The error is a *MissingError
+// where scripts/test-servers has not unpacked it, or this process is not root's.
 func StartCourier(ctx context.Context, users []User) (*Courier, error) {
 	d, err := newJailedDaemon("courier", "/usr/sbin/couriertcpd")
 	if err != nil {
@@ -38,10 +39,12 @@ func StartCourier(ctx context.Context, users []User) (*Courier, error) {
 	}
 	d.args = slices.Concat([]string{"-address=127.0.0.1", "-maxprocs=1000", "-maxperip=1000"}, options,
 		[]string{d.port(), "/usr/lib/courier/courier/imaplogin", "/usr/bin/imapd", "Maildir"})
-	d.env = []string{"IMAP_CAPABILITY=" + courierCapabilities, "IMAP_KEYWORDS=1", "IMAP_ACL=1", "IMAP_IDLE_TIMEOUT=1", "IMAP_USELOCKS=1",
+	d.env = []string{"IMAP_CAPABILITY=" + courierCapabilities, "IMAP_KEYWORDS=1", "IMAP_ACL=1", "IMAP_IDLE_TIMEOUT=1",
+		"IMAP_USELOCKS=1",
 		"IMAP_MAILBOX_SANITY_CHECK=1", "IMAP_TRASHFOLDERNAME=Trash", "IMAP_EMPTYTRASH=Trash:7"}
 	const folder = "/run/courier/authdaemon"
-	d.helper = &helper{program: "/usr/lib/courier/courier-authlib/authdaemond", ready: filepath.Join(d.Dir, folder, "socket")}
+	d.helper = &helper{program: "/usr/lib/courier/courier-authlib/authdaemond",
+		ready: filepath.Join(d.Dir, folder, "socket")}
 	c := &Courier{Daemon: d}
 	err = errors.Join(d.folders(folder, "/mail"), d.writeAll(map[string]string{
 		"/etc/courier/authdaemonrc": "authmodulelist=authuserdb\nauthmodulelistorig=authuserdb\ndaemons=5\nDEBUG_LOGIN=0\nDEFAULTOPTIONS=\n",
@@ -56,8 +59,8 @@ func StartCourier(ctx context.Context, users []User) (*Courier, error) {
 	return c, nil
 }
 
-// courierOptions returns the options that Debian's configuration gives the listener: those that keep it from asking the network about its
-// clients differ between releases.
+// courierOptions returns the options that Debian's configuration gives the listener: those that keep it from asking
+// the network about its clients differ between releases.
 func courierOptions(config string) ([]string, error) {
 	text, err := os.ReadFile(config)
 	if err != nil {
@@ -89,9 +92,11 @@ func (c *Courier) AddUsers(users ...User) error {
 	}
 	for _, u := range users {
 		home := filepath.Join("/mail", u.Name)
-		err = errors.Join(err, c.folders(home, home+"/Maildir", home+"/Maildir/cur", home+"/Maildir/new", home+"/Maildir/tmp"))
+		err = errors.Join(err, c.folders(home, home+"/Maildir", home+"/Maildir/cur", home+"/Maildir/new",
+			home+"/Maildir/tmp"))
 	}
-	return errors.Join(err, c.database("/etc/courier/userdb", accounts.String()), c.database("/etc/courier/userdbshadow", passwords.String()))
+	return errors.Join(err, c.database("/etc/courier/userdb", accounts.String()),
+		c.database("/etc/courier/userdbshadow", passwords.String()))
 }
 
 // database replaces one of Courier's databases, whole.

@@ -55,14 +55,17 @@ type Cyrus struct{ *Daemon }
 // StartCyrus starts a Cyrus, and returns when it listens. The caller must Close it. The error is a *MissingError where
 // scripts/test-servers has not unpacked it, or this process is not root's.
 func StartCyrus(ctx context.Context, users []User) (*Cyrus, error) {
-	d, err := newJailedDaemon("cyrus", "/usr/lib/cyrus/bin/master", "-C", "/etc/imapd.conf", "-M", "/etc/cyrus.conf", "-D", "-p", "/run/cyrus/pid")
+	d, err := newJailedDaemon("cyrus", "/usr/lib/cyrus/bin/master", "-C", "/etc/imapd.conf", "-M", "/etc/cyrus.conf",
+		"-D", "-p", "/run/cyrus/pid")
 	if err != nil {
 		return nil, err
 	}
 	account, err := mailOwner()
 	d.account = &account
-	folders := []string{"/run/cyrus", "/run/cyrus/proc", "/run/cyrus/lock", "/run/cyrus/socket", "/var/lib/cyrus", "/var/spool/cyrus/mail"}
-	for _, name := range []string{"db", "proc", "socket", "lock", "log", "msg", "ptclient", "quota", "sieve", "sync", "user"} {
+	folders := []string{"/run/cyrus", "/run/cyrus/proc", "/run/cyrus/lock", "/run/cyrus/socket", "/var/lib/cyrus",
+		"/var/spool/cyrus/mail"}
+	for _, name := range []string{"db", "proc", "socket", "lock", "log", "msg", "ptclient", "quota", "sieve",
+		"sync", "user"} {
 		folders = append(folders, "/var/lib/cyrus/"+name)
 	}
 	c := &Cyrus{d}
@@ -82,11 +85,13 @@ func StartCyrus(ctx context.Context, users []User) (*Cyrus, error) {
 	return c, nil
 }
 
-// AddUsers lets more users sign in. Their Mail is not looked at. It may be called while Cyrus runs, by one goroutine at a time.
+// AddUsers lets more users sign in. Their Mail is not looked at. It may be called while Cyrus runs, by one goroutine
+// at a time.
 func (c *Cyrus) AddUsers(users ...User) error {
 	for _, u := range users {
 		local, domain, _ := strings.Cut(u.Name, "@")
-		err := c.runWith(u.Password, "/usr/sbin/saslpasswd2", "-p", "-c", "-f", "/var/lib/cyrus/sasldb2", "-u", cmp.Or(domain, cyrusDomain), local)
+		err := c.runWith(u.Password, "/usr/sbin/saslpasswd2", "-p", "-c", "-f", "/var/lib/cyrus/sasldb2", "-u",
+			cmp.Or(domain, cyrusDomain), local)
 		if err != nil {
 			return err
 		}

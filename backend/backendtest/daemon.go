@@ -18,8 +18,8 @@ const (
 	daemonStop  = 5 * time.Second
 )
 
-// Daemon is a server of this system with its own configuration, in its own folder and process group, on a loopback port that was free.
-// Its methods are for one goroutine.
+// Daemon is a server of this system with its own configuration, in its own folder and process group, on a loopback
+// port that was free. Its methods are for one goroutine.
 type Daemon struct {
 	Address string // host:port
 	Dir     string // everything it has; gone after Close
@@ -212,8 +212,8 @@ func (d *Daemon) started(ctx context.Context, err error) (*Daemon, error) {
 	return d, nil
 }
 
-// StartPostgres starts a PostgreSQL whose only user is portico, with a password, and returns when it listens. The caller must Close it.
-// The error is a *MissingError if the system has none.
+// StartPostgres starts a PostgreSQL whose only user is portico, with a password, and returns when it listens. The
+// caller must Close it. The error is a *MissingError if the system has none.
 func StartPostgres(ctx context.Context, password string) (*Daemon, error) {
 	d, programs, err := newDaemon("postgres", "postgres", "initdb")
 	if err != nil {
@@ -223,13 +223,14 @@ func StartPostgres(ctx context.Context, password string) (*Daemon, error) {
 	d.args, d.fast = []string{"-D", data, "-h", "127.0.0.1", "-p", d.port(), "-k", d.Dir, "-c", "fsync=off"}, true
 	file, err := d.write("password", password+"\n")
 	if err == nil {
-		err = d.run(programs[1], "-D", data, "-U", "portico", "--pwfile", file, "-A", "scram-sha-256", "-N", "-E", "UTF8", "--locale=C")
+		err = d.run(programs[1], "-D", data, "-U", "portico", "--pwfile", file, "-A", "scram-sha-256", "-N", "-E",
+			"UTF8", "--locale=C")
 	}
 	return d.started(ctx, err)
 }
 
-// StartMariaDB starts a MariaDB with a database and a user portico, with a password, and returns when it listens. The caller must Close
-// it. The error is a *MissingError if the system has none.
+// StartMariaDB starts a MariaDB with a database and a user portico, with a password, and returns when it listens. The
+// caller must Close it. The error is a *MissingError if the system has none.
 func StartMariaDB(ctx context.Context, password string) (*Daemon, error) {
 	d, programs, err := newDaemon("mariadb", "mariadbd", "mariadb-install-db")
 	if err != nil {
@@ -239,11 +240,14 @@ func StartMariaDB(ctx context.Context, password string) (*Daemon, error) {
 	first, err := d.write("first.sql", "CREATE DATABASE IF NOT EXISTS portico CHARACTER SET utf8mb4;\n"+
 		"CREATE USER IF NOT EXISTS portico@'127.0.0.1' IDENTIFIED BY '"+password+"';\n"+
 		"GRANT ALL ON portico.* TO portico@'127.0.0.1';\n")
-	d.args = []string{"--no-defaults", "--datadir=" + data, "--port=" + d.port(), "--bind-address=127.0.0.1", "--skip-name-resolve",
-		"--socket=" + filepath.Join(d.Dir, "socket"), "--pid-file=" + filepath.Join(d.Dir, "pid"), "--init-file=" + first,
+	d.args = []string{"--no-defaults", "--datadir=" + data, "--port=" + d.port(), "--bind-address=127.0.0.1",
+		"--skip-name-resolve",
+		"--socket=" + filepath.Join(d.Dir, "socket"), "--pid-file=" + filepath.Join(d.Dir, "pid"),
+		"--init-file=" + first,
 		"--innodb-flush-log-at-trx-commit=0", "--innodb-buffer-pool-size=16M"}
 	if err == nil {
-		err = d.run(programs[1], "--no-defaults", "--datadir="+data, "--skip-test-db", "--auth-root-authentication-method=normal")
+		err = d.run(programs[1], "--no-defaults", "--datadir="+data, "--skip-test-db",
+			"--auth-root-authentication-method=normal")
 	}
 	return d.started(ctx, err)
 }
@@ -255,8 +259,9 @@ type SlapdOptions struct {
 	Certificate *Certificate // for StartTLS
 }
 
-// StartSlapd starts OpenLDAP's server for dc=example,dc=org with the schemas core, cosine and inetorgperson, and returns when it
-// listens. Everybody may bind and nobody but cn=portico may read. The caller must Close it. The error is a *MissingError if the system has none.
+// StartSlapd starts OpenLDAP's server for dc=example,dc=org with the schemas core, cosine and inetorgperson, and
+// returns when it listens. Everybody may bind and nobody but cn=portico may read. The caller must Close it. The error
+// is a *MissingError if the system has none.
 func StartSlapd(ctx context.Context, o SlapdOptions) (*Daemon, error) {
 	d, programs, err := newDaemon("slapd", "slapd", "slapadd")
 	if err != nil {

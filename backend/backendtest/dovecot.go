@@ -85,8 +85,8 @@ type Dovecot struct {
 	process *process
 }
 
-// LookupDovecot returns the release of this system's Dovecot, "2.3" or "2.4", whose configurations differ. The error is a *MissingError
-// if the system has neither with its IMAP server.
+// LookupDovecot returns the release of this system's Dovecot, "2.3" or "2.4", whose configurations differ. The error
+// is a *MissingError if the system has neither with its IMAP server.
 func LookupDovecot() (release string, err error) {
 	_, release, err = lookupDovecot()
 	return release, err
@@ -147,7 +147,8 @@ func startDovecot(ctx context.Context, program, release string, o DovecotOptions
 	if err != nil {
 		return nil, err
 	}
-	d.process, err = startProcess(place{env: []string{"PATH=" + os.Getenv("PATH")}}, program, "-F", "-c", filepath.Join(d.Dir, "dovecot.conf"))
+	d.process, err = startProcess(place{env: []string{"PATH=" + os.Getenv("PATH")}}, program, "-F", "-c",
+		filepath.Join(d.Dir, "dovecot.conf"))
 	if err == nil {
 		err = d.waitReady(ctx)
 	}

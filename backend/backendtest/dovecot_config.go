@@ -15,7 +15,8 @@ import (
 // manySessions stands for no limit.
 const manySessions = 100_000
 
-// dovecotConfig is what a configuration file of Dovecot says, in the terms of the templates: one for each version's syntax.
+// dovecotConfig is what a configuration file of Dovecot says, in the terms of the templates: one for each version's
+// syntax.
 type dovecotConfig struct {
 	DovecotOptions
 	Dir                  string
@@ -27,8 +28,9 @@ type dovecotConfig struct {
 	Mechanisms           string
 }
 
-// dovecotSyntax holds the template of each version that tests can start. In both, processes wait for users and serve one after the other: to
-// start a program for each sign-in takes longer than tests with short time-outs have on a busy machine.
+// dovecotSyntax holds the template of each version that tests can start. In both, processes wait for users and serve
+// one after the other: to start a program for each sign-in takes longer than tests with short time-outs have on a busy
+// machine.
 var dovecotSyntax = map[string]*template.Template{
 	"2.3": template.Must(template.New("dovecot 2.3").Parse(dovecot23)),
 	"2.4": template.Must(template.New("dovecot 2.4").Parse(dovecot24)),
@@ -73,7 +75,8 @@ func (d *Dovecot) writeConfig(o DovecotOptions, ports []string) error {
 		writePasswords(filepath.Join(d.Dir, "users"), o.Users),
 		writePasswords(filepath.Join(d.Dir, "masters"), masters),
 		// Dovecot 2.3 has a file of its own for this; 2.4 does not read it.
-		os.WriteFile(filepath.Join(d.Dir, "oauth2.conf"), []byte(dovecot23OAuth2+"introspection_url = "+o.TokenURL+"\n"), 0o644),
+		os.WriteFile(filepath.Join(d.Dir, "oauth2.conf"),
+			[]byte(dovecot23OAuth2+"introspection_url = "+o.TokenURL+"\n"), 0o644),
 	)
 }
 

@@ -15,13 +15,16 @@ import (
 	"github.com/emersion/go-imap/v2/imapclient"
 )
 
-// Some servers' packages conflict with Dovecot's and know their files by fixed paths. scripts/test-servers unpacks each into a folder
-// below the user's cache. A Daemon runs in a copy of that folder, which is its root, so that several can run at once.
+// Some servers' packages conflict with Dovecot's and know their files by fixed paths. scripts/test-servers unpacks
+// each into a folder below the user's cache. A Daemon runs in a copy of that folder, which is its root, so that
+// several can run at once.
 
-// newJailedDaemon makes a copy of an unpacked server and finds a free port. The daemon's programs are paths within the copy.
+// newJailedDaemon makes a copy of an unpacked server and finds a free port. The daemon's programs are paths within the
+// copy.
 func newJailedDaemon(server string, program string, args ...string) (*Daemon, error) {
 	if os.Geteuid() != 0 {
-		return nil, &MissingError{Part: server, Err: errors.New("only root can start it, since it runs in a root folder of its own")}
+		return nil, &MissingError{Part: server,
+			Err: errors.New("only root can start it, since it runs in a root folder of its own")}
 	}
 	unpacked := filepath.Join(serversFolder(), server+"-"+release())
 	if _, err := os.Stat(unpacked); err != nil {
@@ -36,8 +39,9 @@ func newJailedDaemon(server string, program string, args ...string) (*Daemon, er
 	err = errors.Join(err, os.Chmod(dir, 0o755), linkTree(unpacked, dir))
 	if err == nil {
 		err = d.writeAll(map[string]string{
-			"/etc/passwd": "root:x:0:0::/:/bin/false\n" + fmt.Sprintf("%s:x:%d:%d::/:/bin/false\n", server, account.UID, account.GID),
-			"/etc/group":  "root:x:0:\n" + fmt.Sprintf("mail:x:%d:%s\n", account.GID, server),
+			"/etc/passwd": "root:x:0:0::/:/bin/false\n" +
+				fmt.Sprintf("%s:x:%d:%d::/:/bin/false\n", server, account.UID, account.GID),
+			"/etc/group": "root:x:0:\n" + fmt.Sprintf("mail:x:%d:%s\n", account.GID, server),
 		})
 	}
 	ports, portErr := FreePorts(1)

@@ -36,7 +36,8 @@ func (d demoMail) message(user, server string, now time.Time) []byte {
 	var b strings.Builder
 	fmt.Fprintf(&b, "Received: by %s; %s\n", server, sent.Format(time.RFC1123Z))
 	fmt.Fprintf(&b, "Message-ID: <%d.%s.%s@%s>\n", sent.Unix(), strings.ToLower(sender), local, demoDomain)
-	fmt.Fprintf(&b, "Date: %s\nFrom: %s <%s@%s>\n", sent.Format(time.RFC1123Z), d.from, strings.ToLower(sender), demoDomain)
+	fmt.Fprintf(&b, "Date: %s\nFrom: %s <%s@%s>\n", sent.Format(time.RFC1123Z), d.from,
+		strings.ToLower(sender), demoDomain)
 	fmt.Fprintf(&b, "To: %s@%s\nSubject: %s\n", local, demoDomain, d.subject)
 	b.WriteString("MIME-Version: 1.0\nContent-Type: text/plain; charset=utf-8\nContent-Transfer-Encoding: 8bit\n\n")
 	b.WriteString(strings.TrimSpace(d.body) + "\n")

@@ -58,7 +58,8 @@ func (s *memorySession) Append(mailbox string, r imap.LiteralReader, o *imap.App
 }
 
 // Store changes flags.
-func (s *memorySession) Store(w *imapserver.FetchWriter, set imap.NumSet, f *imap.StoreFlags, o *imap.StoreOptions) error {
+func (s *memorySession) Store(w *imapserver.FetchWriter, set imap.NumSet, f *imap.StoreFlags,
+	o *imap.StoreOptions) error {
 	defer s.server.changes.rouse()
 	return s.UserSession.Store(w, set, f, o)
 }

@@ -64,7 +64,8 @@ func TestMemoryClient(t *testing.T) {
 	if err := c.Login("alice", "demo").Wait(); err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []imap.Cap{imap.CapIMAP4rev1, imap.CapIMAP4rev2, imap.CapLiteralPlus, imap.CapIdle, imap.CapMove} {
+	for _, want := range []imap.Cap{imap.CapIMAP4rev1, imap.CapIMAP4rev2, imap.CapLiteralPlus, imap.CapIdle,
+		imap.CapMove} {
 		if !c.Caps().Has(want) {
 			t.Errorf("no %s among the capabilities %v", want, c.Caps())
 		}
@@ -101,13 +102,15 @@ func checkMail(t *testing.T, c *imapclient.Client) {
 	t.Helper()
 	body := &imap.FetchItemBodySection{Peek: true}
 	all := imap.SeqSet{{Start: 1, Stop: 0}}
-	messages, err := c.Fetch(all, &imap.FetchOptions{Envelope: true, BodySection: []*imap.FetchItemBodySection{body}}).Collect()
+	messages, err := c.Fetch(all, &imap.FetchOptions{Envelope: true,
+		BodySection: []*imap.FetchItemBodySection{body}}).Collect()
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, msg := range messages {
 		text := string(msg.FindBodySection(body))
-		if msg.Envelope.Subject == "" || msg.Envelope.Date.IsZero() || len(msg.Envelope.From) != 1 || msg.Envelope.MessageID == "" {
+		if msg.Envelope.Subject == "" || msg.Envelope.Date.IsZero() || len(msg.Envelope.From) != 1 ||
+			msg.Envelope.MessageID == "" {
 			t.Errorf("message %d has a poor envelope: %+v", msg.SeqNum, msg.Envelope)
 		}
 		if strings.Count(text, "\n") != strings.Count(text, "\r\n") || !strings.HasPrefix(text, "Received: by mbx1;") {

@@ -18,7 +18,8 @@ const (
 // Outages lists them.
 func Outages() []Outage { return []Outage{NoOutage, Stopped, Silent} }
 
-// OutageListener is a TCP listener whose server can fail and work again, as its clients see it. Its methods are safe for concurrent use.
+// OutageListener is a TCP listener whose server can fail and work again, as its clients see it. Its methods are safe
+// for concurrent use.
 type OutageListener struct {
 	addr net.Addr
 
@@ -41,7 +42,8 @@ func ListenOutage(address string) (*OutageListener, error) {
 	}, nil
 }
 
-// Set begins an outage, or with NoOutage ends one, and returns the state before. An error says that the port can no longer be opened.
+// Set begins an outage, or with NoOutage ends one, and returns the state before. An error says that the port can no
+// longer be opened.
 func (l *OutageListener) Set(o Outage) (was Outage, err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -7,8 +7,9 @@ import (
 	"strconv"
 )
 
-// Ports for servers that cannot take one that the kernel chooses. They lie below those that kernels choose for connections: of these, one
-// that is free now may be a connection's a moment later, and a client that waits for the server to listen may even connect to itself.
+// Ports for servers that cannot take one that the kernel chooses. They lie below those that kernels choose for
+// connections: of these, one that is free now may be a connection's a moment later, and a client that waits for the
+// server to listen may even connect to itself.
 const (
 	lowestPort  = 10_000
 	highestPort = 32_000

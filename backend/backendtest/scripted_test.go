@@ -156,12 +156,14 @@ func TestScriptedFaults(t *testing.T) {
 func TestScriptedReportsDepartures(t *testing.T) {
 	testkit.NoLeaks(t)
 	tests := []struct{ name, script, send, want string }{
-		{"other line", "S: * OK\n\nC: ${tag} NOOP", "a LOGOUT\r\n", `connection 1: script line 3: want "${tag} NOOP", got "a LOGOUT"`},
+		{"other line", "S: * OK\n\nC: ${tag} NOOP", "a LOGOUT\r\n",
+			`connection 1: script line 3: want "${tag} NOOP", got "a LOGOUT"`},
 		{"other word", "S: * OK\nC: ${t} A\nC: ${t} B", "x A\r\ny B\r\n", `script line 3: want "${t} B", got "y B"`},
 		{"client gone", "S: * OK\nC: ${tag} NOOP", "a NO", `script line 2: want "${tag} NOOP", got "a NO" and EOF`},
 		{"no end", "S: * OK\neof", "more", `want the end of the connection, got "more"`},
 		{"never captured", "S: * OK\nC: go\nS: ${x} OK", "go\r\n", `nothing was captured as ${x}`},
-		{"behind STARTTLS", "S: * OK\nstarttls", "a STARTTLS\r\nb NOOP\r\n", `plain bytes behind STARTTLS: "b NOOP\r\n"`},
+		{"behind STARTTLS", "S: * OK\nstarttls", "a STARTTLS\r\nb NOOP\r\n",
+			`plain bytes behind STARTTLS: "b NOOP\r\n"`},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -183,7 +185,8 @@ func TestScriptedReportsDepartures(t *testing.T) {
 }
 
 func TestScriptErrors(t *testing.T) {
-	for _, text := range []string{"dance", "raw no quotes", "sleep soon", "send -1", "mark", "close now", `starttls "`} {
+	for _, text := range []string{"dance", "raw no quotes", "sleep soon", "send -1", "mark", "close now",
+		`starttls "`} {
 		if _, err := backendtest.StartScripted(testkit.Listen(t), nil, "S: hi\n"+text); err == nil {
 			t.Errorf("script %q was taken", text)
 		} else if !strings.Contains(err.Error(), "script line 2") {

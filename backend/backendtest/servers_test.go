@@ -19,12 +19,14 @@ type jailed interface {
 	AddUsers(...backendtest.User) error
 }
 
-// A jailed server holds mail, tells right from wrong passwords, takes users while it runs, starts again, and leaves nothing behind.
+// A jailed server holds mail, tells right from wrong passwords, takes users while it runs, starts again, and leaves
+// nothing behind.
 func TestJailed(t *testing.T) {
 	testkit.NoLeaks(t)
 	mail := func(other string) backendtest.User {
 		return backendtest.User{Name: "ann@example.org", Password: "secret", Mail: []backendtest.Mail{
-			{Message: []byte("Subject: first\r\n\r\nText\r\n")}, {Mailbox: other, Message: []byte("Subject: second\r\n\r\nText\r\n")},
+			{Message: []byte("Subject: first\r\n\r\nText\r\n")},
+			{Mailbox: other, Message: []byte("Subject: second\r\n\r\nText\r\n")},
 		}}
 	}
 	bob := backendtest.User{Name: "bob", Password: "builder"}

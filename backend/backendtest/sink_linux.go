@@ -82,7 +82,8 @@ func (l *sinkLoop) wakeAtClose(done <-chan struct{}, woken chan<- struct{}) {
 func (l *sinkLoop) run() error {
 	defer l.closeAll()
 	for _, fd := range []int{l.listen, l.wake} {
-		if err := unix.EpollCtl(l.epoll, unix.EPOLL_CTL_ADD, fd, &unix.EpollEvent{Events: unix.EPOLLIN, Fd: int32(fd)}); err != nil {
+		if err := unix.EpollCtl(l.epoll, unix.EPOLL_CTL_ADD, fd,
+			&unix.EpollEvent{Events: unix.EPOLLIN, Fd: int32(fd)}); err != nil {
 			return fmt.Errorf("sink: epoll: %w", err)
 		}
 	}

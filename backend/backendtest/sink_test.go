@@ -128,7 +128,8 @@ func TestSinkClient(t *testing.T) {
 		t.Fatal(err)
 	}
 	section := &imap.FetchItemBodySection{Peek: true}
-	messages, err := c.Fetch(imap.UIDSetNum(9), &imap.FetchOptions{UID: true, BodySection: []*imap.FetchItemBodySection{section}}).Collect()
+	messages, err := c.Fetch(imap.UIDSetNum(9), &imap.FetchOptions{UID: true,
+		BodySection: []*imap.FetchItemBodySection{section}}).Collect()
 	if err != nil || len(messages) != 1 || len(messages[0].FindBodySection(section)) != 5120 {
 		t.Errorf("fetch: %v, %v", messages, err)
 	}

@@ -10,15 +10,16 @@ import (
 
 // BenchmarkCache is the answer to a user who is remembered.
 func BenchmarkCache(b *testing.B) {
-	cache := NewCache(source(func(context.Context, Query) (Entry, error) { return Entry{Database: "db1"}, nil }), CacheOptions{})
+	cache := NewCache(source(func(context.Context, Query) (Entry, error) { return Entry{Database: "db1"}, nil }),
+		CacheOptions{})
 	b.ReportAllocs()
 	for b.Loop() {
 		cache.Lookup(b.Context(), Query{User: "ann@example.org"})
 	}
 }
 
-// BenchmarkCold is a lookup of a user who is not remembered, in a directory that takes 20 ms, by twice as many sign-ins as may ask
-// at once. What it can be at best is its latency shared by those who may.
+// BenchmarkCold is a lookup of a user who is not remembered, in a directory that takes 20 ms, by twice as many
+// sign-ins as may ask at once. What it can be at best is its latency shared by those who may.
 func BenchmarkCold(b *testing.B) {
 	const latency, inFlight = 20 * time.Millisecond, 64
 	slow := source(func(context.Context, Query) (Entry, error) {

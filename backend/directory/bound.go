@@ -10,16 +10,16 @@ import (
 // waitersPerTurn is how many questions may wait for each that may be under way.
 const waitersPerTurn = 16
 
-// Bound lets only so many questions be under way to what is not at hand, each for so long, and has sign-ins wait for it where they hold
-// nobody up. It is safe for concurrent use.
+// Bound lets only so many questions be under way to what is not at hand, each for so long, and has sign-ins wait for
+// it where they hold nobody up. It is safe for concurrent use.
 type Bound struct {
 	turns   chan struct{}
 	inside  atomic.Int64 // questions under way and waiting
 	timeout time.Duration
 }
 
-// NewBound returns a bound of inFlight questions at once, and timeout for each, the wait for its turn included. 16 times as many may
-// wait; nobody knows what there is to know for those beyond.
+// NewBound returns a bound of inFlight questions at once, and timeout for each, the wait for its turn included. 16
+// times as many may wait; nobody knows what there is to know for those beyond.
 func NewBound(inFlight int, timeout time.Duration) *Bound {
 	return &Bound{turns: make(chan struct{}, inFlight), timeout: timeout}
 }

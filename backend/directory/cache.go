@@ -16,8 +16,8 @@ type CacheOptions struct {
 	Now      func() time.Time
 }
 
-// Cache remembers what a Source said, by user. Many who ask for one user at the same time are one question. That the source could not
-// tell is never remembered. It is safe for concurrent use.
+// Cache remembers what a Source said, by user. Many who ask for one user at the same time are one question. That the
+// source could not tell is never remembered. It is safe for concurrent use.
 type Cache struct {
 	source Source
 	opt    CacheOptions
@@ -124,7 +124,8 @@ func (c *Cache) land(user string, f *flight) {
 	c.answers[user] = f.answer
 }
 
-// Invalidate forgets a user, given by the canonical name that was asked for. Who asks from now on gets an answer that is newer.
+// Invalidate forgets a user, given by the canonical name that was asked for. Who asks from now on gets an answer that
+// is newer.
 func (c *Cache) Invalidate(user string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -7,8 +7,9 @@ import (
 	"fmt"
 )
 
-// Chain asks sources in order. The first that knows where the user's mailbox is wins; one that only has another name for the user, or
-// a setting, passes that on to the next. One that cannot tell ends the search: what the next would say might be wrong then.
+// Chain asks sources in order. The first that knows where the user's mailbox is wins; one that only has another name
+// for the user, or a setting, passes that on to the next. One that cannot tell ends the search: what the next would
+// say might be wrong then.
 type Chain struct {
 	Sources   []Source
 	Canonical func(name string) (string, error) // the one form of a name that a source gives

@@ -1,10 +1,10 @@
-// Package directory answers who a user is, where the mailbox lies (in which database, or on which mailbox server), and, where
-// the proxy has to know it itself, whether a password is right.
+// Package directory answers who a user is, where the mailbox lies (in which database, or on which mailbox server),
+// and, where the proxy has to know it itself, whether a password is right.
 //
-// A Source is one place to ask for the way, a Verifier one to ask about passwords; package backend routes by what they say.
-// Those whose client library is large stand in packages of their own beneath this one. The package knows nothing of clients'
-// connections, of sign-in, of mailbox servers' addresses and of the configuration file; it opens only the connections to the
-// directories themselves, and logs nothing.
+// A Source is one place to ask for the way, a Verifier one to ask about passwords; package backend routes by what they
+// say. Those whose client library is large stand in packages of their own beneath this one. The package knows nothing
+// of clients' connections, of sign-in, of mailbox servers' addresses and of the configuration file; it opens only the
+// connections to the directories themselves, and logs nothing.
 package directory
 
 import (
@@ -33,13 +33,14 @@ type Query struct {
 	// Certificate says that Login is what a certificate says that was verified; there is no password then.
 	Certificate bool
 
-	// Away runs what may have to wait, and lets others compute meanwhile: every question to a directory goes through it, but not
-	// an answer that is at hand. Nil runs it right here; see Query.Wait.
+	// Away runs what may have to wait, and lets others compute meanwhile: every question to a directory goes through
+	// it, but not an answer that is at hand. Nil runs it right here; see Query.Wait.
 	Away func(func())
 	// Still tells the client that it has to wait on. Its error ends the wait. Nil tells nobody.
 	Still func() error
-	// Closed returns a channel that gets one value when the client closes its side of the connection, or has done so; each call returns the
-	// same channel. The client may have gone then: Still finds that out. Nil is for a client that never closes its side.
+	// Closed returns a channel that gets one value when the client closes its side of the connection, or has done so;
+	// each call returns the same channel. The client may have gone then: Still finds that out. Nil is for a client
+	// that never closes its side.
 	Closed func() <-chan struct{}
 }
 
@@ -70,22 +71,23 @@ func (q Query) Wait(f func()) {
 
 // Source is one directory. Its methods are called by many sign-ins at once.
 type Source interface {
-	// Lookup finds q.User. It returns ErrNotFound for one it does not know, a *RefusedError for one that must not sign in, and an
-	// error that wraps ErrUnavailable when it cannot tell: a time-out, a directory that is down, an answer that makes no sense.
-	// It never guesses.
+	// Lookup finds q.User. It returns ErrNotFound for one it does not know, a *RefusedError for one that must not sign
+	// in, and an error that wraps ErrUnavailable when it cannot tell: a time-out, a directory that is down, an answer
+	// that makes no sense. It never guesses.
 	Lookup(ctx context.Context, q Query) (Entry, error)
 }
 
 // Verifier knows passwords. Its methods are called by many sign-ins at once.
 type Verifier interface {
-	// Verify returns the name that q.Password belongs to: q.Login, or what the verifier calls that user, which need not be canonical.
-	// The error is ErrBadCredential for a wrong or empty password; ErrNotFound for a user it does not know; a *RefusedError for one
-	// that must not sign in whatever the password; and an error that wraps ErrUnavailable when it cannot tell.
+	// Verify returns the name that q.Password belongs to: q.Login, or what the verifier calls that user, which need
+	// not be canonical. The error is ErrBadCredential for a wrong or empty password; ErrNotFound for a user it does
+	// not know; a *RefusedError for one that must not sign in whatever the password; and an error that wraps
+	// ErrUnavailable when it cannot tell.
 	Verify(ctx context.Context, q Query) (user string, err error)
 }
 
-// Entry is what a directory knows of a user. At least one of Database, Server and Address is given when it comes from a whole
-// directory.
+// Entry is what a directory knows of a user. At least one of Database, Server and Address is given when it comes from
+// a whole directory.
 type Entry struct {
 	User     string // the canonical name to go by from here on; "" leaves it as it was asked for
 	Database string // name of a database
@@ -112,18 +114,22 @@ var ErrNotFound = errors.New("directory: no such user")
 // ErrBadCredential says that the password is not the user's.
 var ErrBadCredential = errors.New("directory: wrong password")
 
-// ErrUnavailable says that the directory could not be asked, or that its answer makes no sense: nothing is known of the user.
+// ErrUnavailable says that the directory could not be asked, or that its answer makes no sense: nothing is known of
+// the user.
 var ErrUnavailable = errors.New("directory: unavailable")
 
-// ErrOtherName says that the directory has found an entry that is another user's, and that does not say whose. It wraps ErrNotFound.
+// ErrOtherName says that the directory has found an entry that is another user's, and that does not say whose. It
+// wraps ErrNotFound.
 var ErrOtherName = fmt.Errorf("%w: what was found belongs to another name and does not say to which", ErrNotFound)
 
-// OtherName makes an error that wraps ErrOtherName; source says which directory has found it, and reason why it may have.
+// OtherName makes an error that wraps ErrOtherName; source says which directory has found it, and reason why it may
+// have.
 func OtherName(source, reason string) error {
 	return fmt.Errorf("%w: %s: %s is the likely reason; let it return the name as user", ErrOtherName, source, reason)
 }
 
-// SameName says whether two names have the same canonical form. Directories may hold names in any case, and decomposed.
+// SameName says whether two names have the same canonical form. Directories may hold names in any case, and
+// decomposed.
 func SameName(a, b string) bool { return fold(a) == fold(b) }
 
 // fold ignores case and composition, and nothing else.
@@ -137,7 +143,8 @@ type RefusedError struct {
 // maxReason bounds a reason, in bytes.
 const maxReason = 200
 
-// RefusedIf is Refused for a value that may say that there is no reason: an empty one, and a truth value that says no, give nil.
+// RefusedIf is Refused for a value that may say that there is no reason: an empty one, and a truth value that says no,
+// give nil.
 func RefusedIf(value string) error {
 	switch strings.ToLower(value) {
 	case "", "0", "f", "false", "no":
@@ -160,8 +167,8 @@ func Refused(reason string) error {
 // Error implements error.
 func (e *RefusedError) Error() string { return "directory: refused: " + e.Reason }
 
-// Unavailable makes an error that wraps ErrUnavailable and its cause; source says which directory could not tell. The cause must
-// hold no secret.
+// Unavailable makes an error that wraps ErrUnavailable and its cause; source says which directory could not tell. The
+// cause must hold no secret.
 func Unavailable(source string, err error) error {
 	return fmt.Errorf("%w: %s: %w", ErrUnavailable, source, err)
 }

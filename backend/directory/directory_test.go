@@ -36,7 +36,8 @@ func says(t *testing.T, s Source, user string) string {
 	}
 	words := []string{}
 	mode := map[Mode]string{ModePassthrough: "passthrough", ModeMaster: "master"}[e.Mode]
-	for key, value := range map[string]string{"user": e.User, "database": e.Database, "server": e.Server, "mode": mode} {
+	for key, value := range map[string]string{"user": e.User, "database": e.Database, "server": e.Server,
+		"mode": mode} {
 		if value != "" {
 			words = append(words, key+"="+value)
 		}
@@ -89,7 +90,8 @@ func TestRules(t *testing.T) {
 }
 
 func TestChain(t *testing.T) {
-	rename, err := NewRules([]Rule{{Match: "*@old", User: "$1@NEW"}, {Match: "odd", User: "a*b"}, {Match: "mary", Mode: "master"}})
+	rename, err := NewRules([]Rule{{Match: "*@old", User: "$1@NEW"}, {Match: "odd", User: "a*b"},
+		{Match: "mary", Mode: "master"}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -230,7 +232,8 @@ func FuzzMap(f *testing.F) {
 func TestCache(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var asked atomic.Int32
-		answers := map[string]error{"ann": nil, "dave": &RefusedError{Reason: "left"}, "down": Unavailable("test", errors.New("down"))}
+		answers := map[string]error{"ann": nil, "dave": &RefusedError{Reason: "left"},
+			"down": Unavailable("test", errors.New("down"))}
 		cache := NewCache(source(func(_ context.Context, q Query) (Entry, error) {
 			asked.Add(1)
 			err, known := answers[q.User]
@@ -273,8 +276,8 @@ func TestCache(t *testing.T) {
 	})
 }
 
-// Many who ask for one user are one question; what was asked before an invalidation is not remembered behind it, whichever
-// question is answered first.
+// Many who ask for one user are one question; what was asked before an invalidation is not remembered behind it,
+// whichever question is answered first.
 func TestCacheFlights(t *testing.T) {
 	for _, oldFirst := range []bool{true, false} {
 		for name, forget := range map[string]func(*Cache){

@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// Set gives one part of the entry, by the names that map files, columns and attributes have for them: user, database, server, mode and
-// max_connections. Each may be given once, with a value.
+// Set gives one part of the entry, by the names that map files, columns and attributes have for them: user, database,
+// server, mode and max_connections. Each may be given once, with a value.
 func (e *Entry) Set(key, value string) error {
 	var to *string
 	switch key {
@@ -48,8 +48,8 @@ func (e *Entry) setMode(value string) error {
 	return nil
 }
 
-// Field returns what a question has under a name that queries and filters may use: user, login, and local and domain, which are what
-// stands before and behind user's "@".
+// Field returns what a question has under a name that queries and filters may use: user, login, and local and domain,
+// which are what stands before and behind user's "@".
 func (q Query) Field(name string) (value string, ok bool) {
 	local, domain := q.User, ""
 	if at := strings.LastIndexByte(q.User, '@'); at >= 0 {
@@ -95,7 +95,8 @@ func ParseTemplate(text string) (Template, error) {
 	return t, nil
 }
 
-// Texts returns the texts between the fields, one more than there are fields, and the fields' names. They are not to be changed.
+// Texts returns the texts between the fields, one more than there are fields, and the fields' names. They are not to
+// be changed.
 func (t Template) Texts() (texts, fields []string) { return t.texts, t.fields }
 
 // Fill returns the text for a question, each field as escape makes it.

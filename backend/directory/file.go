@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// File is a Source that reads a map file: a name and what is known of it on each line. It looks for changes when it is asked, and
-// keeps what it has when the new file has a mistake. It is safe for concurrent use.
+// File is a Source that reads a map file: a name and what is known of it on each line. It looks for changes when it is
+// asked, and keeps what it has when the new file has a mistake. It is safe for concurrent use.
 //
 //	# name              where
 //	alice@example.org   db1

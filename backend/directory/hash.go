@@ -37,9 +37,9 @@ var (
 	sha512CryptForm = regexp.MustCompile(`^\$6\$(?:rounds=([0-9]{1,9})\$)?([^$:]{1,16})\$([./0-9A-Za-z]{86})$`)
 )
 
-// CheckHash judges a password by its hash, in one of the forms that Passwd reads. It returns ErrBadCredential if it is not the hash's, also for an empty
-// one; a *RefusedError if the hash locks the user out; and another error, which does not show the hash, if it is none. It computes
-// for long.
+// CheckHash judges a password by its hash, in one of the forms that Passwd reads. It returns ErrBadCredential if it is
+// not the hash's, also for an empty one; a *RefusedError if the hash locks the user out; and another error, which does
+// not show the hash, if it is none. It computes for long.
 func CheckHash(text string, password secret.Value) error {
 	switch {
 	case text == "":

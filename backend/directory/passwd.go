@@ -11,9 +11,9 @@ import (
 // maxPassword bounds a password that is judged, in bytes, as crypt(3) does it: some hashes take time by its square.
 const maxPassword = 512
 
-// Passwd is a Verifier that reads a file of password hashes, and reads it again when it changes as File does. What follows a second
-// colon is not read, so that a passwd-file of Dovecot's will do. It computes for long: put it behind a Bound. It is safe for
-// concurrent use.
+// Passwd is a Verifier that reads a file of password hashes, and reads it again when it changes as File does. What
+// follows a second colon is not read, so that a passwd-file of Dovecot's will do. It computes for long: put it behind
+// a Bound. It is safe for concurrent use.
 //
 //	alice@example.org:$2y$10$...
 //	bob@example.org:$argon2id$v=19$m=65536,t=3,p=1$...
@@ -32,8 +32,8 @@ type passwords struct {
 	hashes []hash          // all there are; those who are in no file are judged by one, for it to take as long
 }
 
-// OpenPasswd reads a file of password hashes. Mistakes, a hash that would take absurdly long among them, are errors with file and line,
-// which show no hash.
+// OpenPasswd reads a file of password hashes. Mistakes, a hash that would take absurdly long among them, are errors
+// with file and line, which show no hash.
 func OpenPasswd(o FileOptions) (*Passwd, error) {
 	p := &Passwd{seed: maphash.MakeSeed()}
 	if err := p.file.open(o, parsePasswd); err != nil {

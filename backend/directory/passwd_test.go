@@ -51,9 +51,11 @@ func TestPasswd(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	write("# who may\n\nann:" + cryptHash + "\nBob:" + roundsHash + ":1000:1000::/home/bob\ncarol:" + blowHash + "\nfrank:" + argonHash +
+	write("# who may\n\nann:" + cryptHash + "\nBob:" + roundsHash + ":1000:1000::/home/bob\ncarol:" + blowHash +
+		"\nfrank:" + argonHash +
 		"\ndave:!" + cryptHash + "\neve:*\n")
-	p, err := OpenPasswd(FileOptions{Path: path, Now: func() time.Time { return now }, Report: func(err error) { told += err.Error() }})
+	p, err := OpenPasswd(FileOptions{Path: path, Now: func() time.Time { return now },
+		Report: func(err error) { told += err.Error() }})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -86,7 +88,8 @@ func TestPasswd(t *testing.T) {
 		t.Errorf("after a change: %s", got)
 	}
 	write("ann:" + cryptHash + "\nbob:$6$" + long + "\n")
-	if got := judges(t, p, "ann", long); got != "right" || !strings.HasPrefix(told, path+":2: ") || strings.Contains(told, long) {
+	if got := judges(t, p, "ann", long); got != "right" || !strings.HasPrefix(told, path+":2: ") ||
+		strings.Contains(told, long) {
 		t.Errorf("after a mistake: %s, told %s", got, told)
 	}
 	write("")
@@ -128,7 +131,8 @@ func TestPasswdMistakes(t *testing.T) {
 	}
 }
 
-// Who is not in the file, or locked out, is judged by somebody's hash: an answer that comes at once would tell strangers.
+// Who is not in the file, or locked out, is judged by somebody's hash: an answer that comes at once would tell
+// strangers.
 func TestPasswdTakesItsTime(t *testing.T) {
 	judged := 0
 	p, err := OpenPasswd(FileOptions{Path: os.DevNull})
@@ -161,11 +165,13 @@ func (v verifier) Verify(_ context.Context, q Query) (string, error) {
 
 func TestVerifiers(t *testing.T) {
 	vs := Verifiers{
-		verifier{"ann": nil, "bob": ErrBadCredential, "down": Unavailable("test", errors.New("down")), "left": &RefusedError{Reason: "left"}},
+		verifier{"ann": nil, "bob": ErrBadCredential, "down": Unavailable("test", errors.New("down")),
+			"left": &RefusedError{Reason: "left"}},
 		verifier{"bob": nil, "down": nil, "left": nil, "carol": nil},
 	}
 	for user, want := range map[string]string{
-		"ann": "right", "bob": "wrong", "down": "unavailable", "left": "refused", "carol": "right", "nobody": "not found",
+		"ann": "right", "bob": "wrong", "down": "unavailable", "left": "refused", "carol": "right",
+		"nobody": "not found",
 	} {
 		if got := judges(t, vs, user, "x"); got != want {
 			t.Errorf("%s: %s, want %s", user, got, want)

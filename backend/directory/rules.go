@@ -13,14 +13,16 @@ type Rule struct {
 	Match  string // the whole name; * is any characters, ? is one
 	Regexp string // Go's syntax, held against the whole name
 
-	User     string // the name to go by from here on; $1 is what the first * or group was, ${1} before a letter or digit
+	// the name to go by from here on; $1 is what the first * or group was, ${1} before a letter or digit
+	User     string
 	Database string
 	Server   string
 	Mode     string // passthrough or master; "" leaves it
 	Refuse   string // why the user must not sign in; for the log
 }
 
-// Rules are a Source that needs nobody to ask. The first rule that fits a name counts. They are safe for concurrent use.
+// Rules are a Source that needs nobody to ask. The first rule that fits a name counts. They are safe for concurrent
+// use.
 type Rules struct{ rules []compiled }
 
 type compiled struct {

@@ -7,7 +7,8 @@ import (
 
 const cryptDigits = "./0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 
-// sha512Crypt is the last part of crypt(3)'s $6$, as its specification has it (Ulrich Drepper, Unix crypt using SHA-256 and SHA-512).
+// sha512Crypt is the last part of crypt(3)'s $6$, as its specification has it (Ulrich Drepper, Unix crypt using
+// SHA-256 and SHA-512).
 func sha512Crypt(password, salt []byte, rounds int) []byte {
 	b := sha512.Sum512(bytes.Join([][]byte{password, salt, password}, nil))
 	h := sha512.New()
@@ -49,7 +50,8 @@ func sha512Crypt(password, salt []byte, rounds int) []byte {
 // stretch repeats b to n bytes.
 func stretch(b []byte, n int) []byte { return bytes.Repeat(b, n/len(b)+1)[:n] }
 
-// cryptEncode writes 64 bytes as crypt(3) does: three at a time from three parts of the sum, which change places each time.
+// cryptEncode writes 64 bytes as crypt(3) does: three at a time from three parts of the sum, which change places each
+// time.
 func cryptEncode(sum []byte) []byte {
 	out := make([]byte, 0, 86)
 	digits := func(v uint, n int) {

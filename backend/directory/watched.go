@@ -24,8 +24,8 @@ type FileOptions struct {
 	Report func(error)      // told of a new file that is not taken, and of one that is gone; called once for each
 }
 
-// watched is a file that is read again when it has changed. It looks when it is asked, and keeps what it has when the new file has a
-// mistake. It is safe for concurrent use after open.
+// watched is a file that is read again when it has changed. It looks when it is asked, and keeps what it has when the
+// new file has a mistake. It is safe for concurrent use after open.
 type watched[T any] struct {
 	opt   FileOptions
 	parse func(io.Reader) (T, error) // its errors begin with the line's number

@@ -1,7 +1,9 @@
-// Package hooks has others do what Portico can not do itself, by a program or a call over HTTP: it tells whatever keeps mailboxes' storage which
-// copy of a database is to be active, as package backend's ActiveManager wants it, and it restarts mailbox servers for package recovery.
+// Package hooks has others do what Portico can not do itself, by a program or a call over HTTP: it tells whatever
+// keeps mailboxes' storage which copy of a database is to be active, as package backend's ActiveManager wants it, and
+// it restarts mailbox servers for package recovery.
 //
-// What is run comes from the configuration file alone. The package knows nothing of sessions and of why something is to be done.
+// What is run comes from the configuration file alone. The package knows nothing of sessions and of why something is
+// to be done.
 package hooks
 
 import (
@@ -30,7 +32,8 @@ const (
 	restart    = "restart"
 )
 
-// field is one thing that a hook is told. A command gets the values as arguments and, under PORTICO_ and the name, in its environment.
+// field is one thing that a hook is told. A command gets the values as arguments and, under PORTICO_ and the name, in
+// its environment.
 type field struct{ name, value string }
 
 func ofDatabase(phase, database, from, to string) []field {
@@ -39,10 +42,11 @@ func ofDatabase(phase, database, from, to string) []field {
 
 func ofServer(server string) []field { return []field{{"phase", restart}, {"server", server}} }
 
-// Command runs a program for each call, with the arguments that it has and more. For a database these are activate or deactivate, the database,
-// the mailbox server that had the active copy, and the one that is to have it; the environment has them as PORTICO_PHASE, PORTICO_DATABASE,
-// PORTICO_FROM and PORTICO_TO. For a mailbox server they are restart and its name: PORTICO_PHASE and PORTICO_SERVER. The environment has PATH
-// beside. Done is exit status 0. No shell is involved.
+// Command runs a program for each call, with the arguments that it has and more. For a database these are activate or
+// deactivate, the database, the mailbox server that had the active copy, and the one that is to have it; the
+// environment has them as PORTICO_PHASE, PORTICO_DATABASE, PORTICO_FROM and PORTICO_TO. For a mailbox server they are
+// restart and its name: PORTICO_PHASE and PORTICO_SERVER. The environment has PATH beside. Done is exit status 0. No
+// shell is involved.
 type Command struct {
 	Program []string
 	Timeout time.Duration // then it is killed, with what it has started
@@ -86,8 +90,8 @@ func (c *Command) run(ctx context.Context, told []field) error {
 	return nil
 }
 
-// HTTP posts JSON for each call: {"phase": "activate", "database": ..., "from": ..., "to": ...}, or {"phase": "restart", "server": ...}. Done is a
-// status of 200 to 299. Redirects are not followed.
+// HTTP posts JSON for each call: {"phase": "activate", "database": ..., "from": ..., "to": ...}, or {"phase":
+// "restart", "server": ...}. Done is a status of 200 to 299. Redirects are not followed.
 type HTTP struct {
 	URL     string
 	TLS     *tls.Config

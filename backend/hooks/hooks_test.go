@@ -32,13 +32,16 @@ func TestCommand(t *testing.T) {
 	testkit.NoLeaks(t)
 	out := filepath.Join(t.TempDir(), "out")
 	hook := &hooks.Command{
-		Program: []string{program(t, `echo "$*: $PORTICO_PHASE $PORTICO_DATABASE $PORTICO_FROM $PORTICO_TO" >>"$1"`), out}, Timeout: time.Minute,
+		Program: []string{program(t, `echo "$*: $PORTICO_PHASE $PORTICO_DATABASE $PORTICO_FROM $PORTICO_TO" >>"$1"`),
+			out}, Timeout: time.Minute,
 	}
-	if err := errors.Join(hook.Deactivate(t.Context(), "db1", "mbx1", "mbx2"), hook.Activate(t.Context(), "db1; id", "mbx1", "mbx2")); err != nil {
+	if err := errors.Join(hook.Deactivate(t.Context(), "db1", "mbx1", "mbx2"),
+		hook.Activate(t.Context(), "db1; id", "mbx1", "mbx2")); err != nil {
 		t.Fatal(err)
 	}
 	got, _ := os.ReadFile(out)
-	want := out + " deactivate db1 mbx1 mbx2: deactivate db1 mbx1 mbx2\n" + out + " activate db1; id mbx1 mbx2: activate db1; id mbx1 mbx2\n"
+	want := out + " deactivate db1 mbx1 mbx2: deactivate db1 mbx1 mbx2\n" + out +
+		" activate db1; id mbx1 mbx2: activate db1; id mbx1 mbx2\n"
 	if string(got) != want {
 		t.Errorf("got %q", got)
 	}
@@ -62,7 +65,8 @@ func TestCommandFails(t *testing.T) {
 			t.Errorf("%s: %.200v", text, err)
 		}
 	}
-	if err := (&hooks.Command{Program: []string{"/nonexistent"}, Timeout: time.Second}).Activate(t.Context(), "db1", "a", "b"); err == nil {
+	if err := (&hooks.Command{Program: []string{"/nonexistent"}, Timeout: time.Second}).Activate(t.Context(), "db1",
+		"a", "b"); err == nil {
 		t.Error("no program is no error")
 	}
 }
@@ -72,7 +76,8 @@ func TestHTTP(t *testing.T) {
 	status := http.StatusNoContent
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		asked = nil
-		if r.Method != http.MethodPost || r.Header.Get("Authorization") != "Bearer hidden-token" || json.NewDecoder(r.Body).Decode(&asked) != nil {
+		if r.Method != http.MethodPost || r.Header.Get("Authorization") != "Bearer hidden-token" ||
+			json.NewDecoder(r.Body).Decode(&asked) != nil {
 			t.Errorf("%s %v", r.Method, r.Header)
 		}
 		if status == 0 {
@@ -91,7 +96,8 @@ func TestHTTP(t *testing.T) {
 	}
 	for _, status = range []int{409, 500, 302} {
 		err := hook.Deactivate(t.Context(), "db1", "mbx1", "mbx2")
-		if err == nil || !strings.Contains(err.Error(), "volume busy") || strings.Contains(err.Error(), "hidden-token") {
+		if err == nil || !strings.Contains(err.Error(), "volume busy") ||
+			strings.Contains(err.Error(), "hidden-token") {
 			t.Errorf("%d: %v", status, err)
 		}
 	}
@@ -105,7 +111,8 @@ func TestHTTP(t *testing.T) {
 func TestRestart(t *testing.T) {
 	testkit.NoLeaks(t)
 	out := filepath.Join(t.TempDir(), "out")
-	command := &hooks.Command{Program: []string{program(t, `echo "$2 $3: $PORTICO_PHASE $PORTICO_SERVER" >>"$1"`), out}, Timeout: time.Minute}
+	command := &hooks.Command{Program: []string{program(t, `echo "$2 $3: $PORTICO_PHASE $PORTICO_SERVER" >>"$1"`),
+		out}, Timeout: time.Minute}
 	if err := command.Restart(t.Context(), "mbx1"); err != nil {
 		t.Fatal(err)
 	}
@@ -113,10 +120,14 @@ func TestRestart(t *testing.T) {
 		t.Errorf("the program got %q", got)
 	}
 	var got map[string]string
-	server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { json.NewDecoder(r.Body).Decode(&got) }))
+	server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter,
+		r *http.Request) {
+		json.NewDecoder(r.Body).Decode(&got)
+	}))
 	defer server.Close()
 	call := &hooks.HTTP{URL: server.URL, Timeout: time.Minute}
-	if err := call.Restart(t.Context(), "mbx1"); err != nil || got["phase"] != "restart" || got["server"] != "mbx1" || len(got) != 2 {
+	if err := call.Restart(t.Context(), "mbx1"); err != nil || got["phase"] != "restart" || got["server"] != "mbx1" ||
+		len(got) != 2 {
 		t.Errorf("%v: %v", got, err)
 	}
 }

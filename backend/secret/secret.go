@@ -1,4 +1,5 @@
-// Package secret has the type of passwords and tokens. It stands beneath everything that handles them and knows none of it.
+// Package secret has the type of passwords and tokens. It stands beneath everything that handles them and knows none
+// of it.
 package secret
 
 import (

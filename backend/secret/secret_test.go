@@ -14,9 +14,11 @@ func TestValue(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, got := range []string{
-		fmt.Sprint(v), fmt.Sprintf("%v %+v %#v %s %q %x %d", v, &v, v, v, v, v, v), string(encoded), v.String(), v.GoString(),
+		fmt.Sprint(v), fmt.Sprintf("%v %+v %#v %s %q %x %d", v, &v, v, v, v, v, v), string(encoded), v.String(),
+		v.GoString(),
 	} {
-		if strings.Contains(got, "wonder") || strings.Contains(got, fmt.Sprintf("%x", "wonder")) || !strings.Contains(got, Mask) {
+		if strings.Contains(got, "wonder") || strings.Contains(got, fmt.Sprintf("%x", "wonder")) ||
+			!strings.Contains(got, Mask) {
 			t.Errorf("got %q", got)
 		}
 	}

@@ -6,7 +6,8 @@ import (
 	"strings"
 )
 
-// URL returns what people may see of an URL: scheme, host and path. Its user part may be a secret, and so may its query.
+// URL returns what people may see of an URL: scheme, host and path. Its user part may be a secret, and so may its
+// query.
 func URL(text string) string {
 	scheme, rest, found := strings.Cut(text, "://")
 	if !found {

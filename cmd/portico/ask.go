@@ -32,7 +32,9 @@ type asking struct {
 func askFlags(cmd *cobra.Command, forms ...table.Form) *asking {
 	a := &asking{output: outputFlags(cmd, forms...)}
 	flags := cmd.Flags()
-	flags.StringVar(&a.admin, "admin", "", "`socket, URL or HOST:PORT` of the Portico to ask; PORTICO_ADMIN by default, then "+client.DefaultSocket+", then "+client.DefaultURL)
+	flags.StringVar(&a.admin, "admin", "",
+		"`socket, URL or HOST:PORT` of the Portico to ask; PORTICO_ADMIN by default, then "+client.DefaultSocket+
+			", then "+client.DefaultURL)
 	flags.StringVar(&a.tokenFile, "token-file", "", "`file` with the token, for a URL that needs one")
 	flags.StringVar(&a.node, "node", "", "ask this other Portico, by its `name` under nodes in the configuration")
 	cmd.PreRun = func(cmd *cobra.Command, _ []string) { a.notes = cmd.ErrOrStderr() }

@@ -28,7 +28,8 @@ func TestServerPause(t *testing.T) {
 	r.asks(t, statusFailed, "server", "pause", "mbx1", "--for", "11m")
 	r.asks(t, statusFailed, "server", "pause", "mbx1")
 	r.asks(t, statusFailed, "server", "pause", "mbx9", "--for", "1s")
-	if got := r.asks(t, statusFine, "server", "pause", "mbx1", "--for", "5m"); !strings.Contains(got, "portico server resume mbx1") {
+	if got := r.asks(t, statusFine, "server", "pause", "mbx1", "--for", "5m"); !strings.Contains(got,
+		"portico server resume mbx1") {
 		t.Error(got)
 	}
 	live.Command("b", "NOOP")
@@ -43,7 +44,8 @@ func TestServerPause(t *testing.T) {
 		_, metrics := r.get(t, "/metrics")
 		return strings.Contains(metrics, `portico_server_signins_held{server="mbx1"} 3`)
 	})
-	if got := r.asks(t, statusFine, "server", "list"); !strings.Contains(got, "5m0s, 3 wait") && !strings.Contains(got, "4m5") {
+	if got := r.asks(t, statusFine, "server", "list"); !strings.Contains(got, "5m0s, 3 wait") &&
+		!strings.Contains(got, "4m5") {
 		t.Errorf("list:\n%s", got)
 	}
 	if got := r.asks(t, statusFine, "user", "where", "alice"); !strings.Contains(got, "mbx1") { // does not wait
@@ -77,7 +79,8 @@ func TestPauseAndShutdown(t *testing.T) {
 	r.stopped(t)
 }
 
-// Storage that has to be told is told; when it fails, nobody is let in until it has done what a later move asks for, also after a restart.
+// Storage that has to be told is told; when it fails, nobody is let in until it has done what a later move asks for,
+// also after a restart.
 func TestActivationHook(t *testing.T) {
 	site := newTwoServers(t)
 	script := filepath.Join(site.dir, "promote")
@@ -88,7 +91,8 @@ func TestActivationHook(t *testing.T) {
 		}
 	}
 	calls := filepath.Join(site.dir, "calls")
-	site.replace(t, "{db1: {copies: [mbx1, mbx2]}}", fmt.Sprintf("{db1: {copies: [mbx1, mbx2], activate: {command: [%q]}}}", script))
+	site.replace(t, "{db1: {copies: [mbx1, mbx2]}}",
+		fmt.Sprintf("{db1: {copies: [mbx1, mbx2], activate: {command: [%q]}}}", script))
 	site.replace(t, "data_dir", "penalties: {first: 0s}\ndata_dir")
 	file := filepath.Join(site.dir, "portico.yaml")
 	put("echo $* >>" + calls)
@@ -129,14 +133,18 @@ func TestActivationHook(t *testing.T) {
 // A user who is moved is signed in elsewhere from then on; and back.
 func TestUserMove(t *testing.T) {
 	site := newTwoServers(t)
-	site.replace(t, "{db1: {copies: [mbx1, mbx2]}}", "{db1: {copies: [mbx1]}, db2: {copies: [mbx2]}}\ndirectory: {sources: [{rules: [{match: \"*\", database: db1}]}]}")
+	site.replace(t, "{db1: {copies: [mbx1, mbx2]}}",
+		"{db1: {copies: [mbx1]}, db2: {copies: [mbx2]}}\ndirectory: {sources: [{rules: [{match: \"*\", "+
+			"database: db1}]}]}")
 	r := site.site.serve(t, filepath.Join(site.dir, "portico.yaml"))
 	c := r.signIn(t)
-	if got := r.asks(t, statusFine, "user", "move", "alice", "db2"); !strings.Contains(got, "db2") || !strings.Contains(got, "yes") {
+	if got := r.asks(t, statusFine, "user", "move", "alice", "db2"); !strings.Contains(got, "db2") ||
+		!strings.Contains(got, "yes") {
 		t.Error(got)
 	}
 	c.Expect("* BYE [UNAVAILABLE] Your mailbox is being moved*")
-	if got := r.asks(t, statusFine, "user", "where", "alice", "-o", "list"); !strings.Contains(got, "Server   : mbx2\nState    : up\nMoved    : yes") {
+	if got := r.asks(t, statusFine, "user", "where", "alice", "-o", "list"); !strings.Contains(got,
+		"Server   : mbx2\nState    : up\nMoved    : yes") {
 		t.Error(got)
 	}
 	r.signIn(t).Close()
@@ -152,10 +160,12 @@ func TestServerPolicy(t *testing.T) {
 	site := newTwoServers(t)
 	r := site.site.serve(t, filepath.Join(site.dir, "portico.yaml"))
 	r.asks(t, statusFine, "server", "policy", "mbx2", "blocked")
-	if got := r.asks(t, statusFine, "server", "list", "-o", "list"); !strings.Contains(got, "Policy          : Blocked") {
+	if got := r.asks(t, statusFine, "server", "list", "-o", "list"); !strings.Contains(got,
+		"Policy          : Blocked") {
 		t.Error(got)
 	}
-	if got := r.asks(t, statusBad, "server", "block", "mbx1", "--move"); !strings.Contains(got, "kept: activation is blocked") {
+	if got := r.asks(t, statusBad, "server", "block", "mbx1", "--move"); !strings.Contains(got,
+		"kept: activation is blocked") {
 		t.Error(got)
 	}
 	r.asks(t, statusFine, "database", "move", "db1", "mbx2")

@@ -28,8 +28,9 @@ const (
 	logTail     = 256 << 10 // bytes of the protocol log
 )
 
-// bundle writes down all that is known, for whoever is asked for help: monitors, results, the recovery log, components, overrides, copies, and the
-// end of the protocol log, in which nothing is secret. It returns the file's path.
+// bundle writes down all that is known, for whoever is asked for help: monitors, results, the recovery log,
+// components, overrides, copies, and the end of the protocol log, in which nothing is secret. It returns the file's
+// path.
 func (s *service) bundle(ctx context.Context, alerts []health.Alert) (where string, err error) {
 	h := healthControl{s}
 	overrides, err := s.overrides(ctx)
@@ -42,7 +43,8 @@ func (s *service) bundle(ctx context.Context, alerts []health.Alert) (where stri
 	zipped := gzip.NewWriter(&out)
 	files := tar.NewWriter(zipped)
 	add := func(name string, text []byte) {
-		err = cmp.Or(err, files.WriteHeader(&tar.Header{Name: name, Mode: 0o600, Size: int64(len(text)), ModTime: now}))
+		err = cmp.Or(err,
+			files.WriteHeader(&tar.Header{Name: name, Mode: 0o600, Size: int64(len(text)), ModTime: now}))
 		if err == nil {
 			_, err = files.Write(text)
 		}
@@ -51,8 +53,10 @@ func (s *service) bundle(ctx context.Context, alerts []health.Alert) (where stri
 		name  string
 		value any
 	}{
-		{"about.json", map[string]string{"node": h.Node(), "version": version(), "config": s.file}}, {"alerts.json", alerts}, {"health.json", monitors},
-		{"probes.json", probes}, {"recovery.json", h.Recovery()}, {"components.json", h.Components()}, {"overrides.json", overrides},
+		{"about.json", map[string]string{"node": h.Node(), "version": version(), "config": s.file}},
+		{"alerts.json", alerts}, {"health.json", monitors},
+		{"probes.json", probes}, {"recovery.json", h.Recovery()}, {"components.json", h.Components()},
+		{"overrides.json", overrides},
 		{"databases.json", s.active.Copies()},
 	} {
 		text, failed := json.MarshalIndent(part.value, "", "  ")
@@ -109,8 +113,10 @@ func newHealthBundle() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "bundle",
 		Short: "Write down all that is known, for whoever is asked for help",
-		Long: "Bundle writes a file with monitors, results of probes, the recovery log, components, overrides, copies of databases and the end of the\n" +
-			"protocol log, on the machine that Portico runs on, and prints its path. No secret is in it; names of users may be, in the protocol log.\n" +
+		Long: "Bundle writes a file with monitors, results of probes, the recovery log, components, overrides, " +
+			"copies of databases and the end of the\n" +
+			"protocol log, on the machine that Portico runs on, and prints its path. No secret is in it; names of " +
+			"users may be, in the protocol log.\n" +
 			"Each alert has such a file too; the latest twenty are kept.",
 		Args: cobra.NoArgs,
 	}

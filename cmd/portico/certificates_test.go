@@ -97,7 +97,8 @@ func TestReloadKeepsTickets(t *testing.T) {
 	}
 }
 
-// Clients with a certificate of the right authority sign in by it; those of another do not get in; those without may use a password.
+// Clients with a certificate of the right authority sign in by it; those of another do not get in; those without may
+// use a password.
 func TestClientCertificates(t *testing.T) {
 	server := testkit.Dovecot(t, backendtest.DovecotOptions{
 		Users: []backendtest.User{{Name: "alice", Password: "x"}}, Masters: map[string]string{"portico": "sesame"},
@@ -109,8 +110,9 @@ func TestClientCertificates(t *testing.T) {
 		t.Fatal(err)
 	}
 	site.put(t, "master.secret", "sesame")
-	r := site.serve(t, site.writeWithout(t, "tls", "tls: {certificates: [{cert: mail.crt, key: mail.key}], client_ca: ca.crt}\n"+
-		"signin: {mode: master, master: {user: portico, password_file: master.secret}}\n"))
+	r := site.serve(t, site.writeWithout(t, "tls",
+		"tls: {certificates: [{cert: mail.crt, key: mail.key}], client_ca: ca.crt}\n"+
+			"signin: {mode: master, master: {user: portico, password_file: master.secret}}\n"))
 	dial := func(ca *backendtest.CA, version uint16) (*tls.Conn, error) {
 		t.Helper()
 		config := r.trust()

@@ -22,11 +22,16 @@ func newCheck() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "check",
 		Short: "Tell everything that is wrong with a configuration file",
-		Long: "Check reads a configuration file, and the certificates, keys, tokens and map files it names. It prints every mistake and\n" +
-			"warning with file, line and column, and the settings in which a change at run time beats it. What a start would refuse counts as a\n" +
-			"mistake: a file that cannot be used, a store that is damaged, other databases than \"routing: hash\" spreads users over. A database\n" +
-			"without the copy that is active counts too: a reload refuses it, and a start keeps its users out. Check also warns of databases\n" +
-			"that no probe opens, of probes that may take longer than their interval, and of sites whose users stay out if two servers fail at\n" +
+		Long: "Check reads a configuration file, and the certificates, keys, tokens and map files it names. It " +
+			"prints every mistake and\n" +
+			"warning with file, line and column, and the settings in which a change at run time beats it. What a " +
+			"start would refuse counts as a\n" +
+			"mistake: a file that cannot be used, a store that is damaged, other databases than \"routing: hash\" " +
+			"spreads users over. A database\n" +
+			"without the copy that is active counts too: a reload refuses it, and a start keeps its users out. " +
+			"Check also warns of databases\n" +
+			"that no probe opens, of probes that may take longer than their interval, and of sites whose users stay " +
+			"out if two servers fail at\n" +
 			"a time. It opens no port and changes nothing.\n\n" +
 			"Exit status: 0 the file can be used, 1 it has mistakes, 2 it cannot be read.",
 		Args: cobra.NoArgs,
@@ -109,10 +114,11 @@ func (o *output) findings(cmd *cobra.Command, file string, found configs.Problem
 	return nil
 }
 
-// refusals returns why a start with a configuration would fail, by making what a start makes. kept is what is stored, or an empty store, and
-// unread why it cannot be read. warn gets what a start would only log.
+// refusals returns why a start with a configuration would fail, by making what a start makes. kept is what is stored,
+// or an empty store, and unread why it cannot be read. warn gets what a start would only log.
 func refusals(
-	ctx context.Context, config *configs.Config, file string, kept store.Store, unread error, warn func(what string, err error),
+	ctx context.Context, config *configs.Config, file string, kept store.Store, unread error,
+	warn func(what string, err error),
 ) (all []error) {
 	note := func(err error) {
 		if err != nil {
@@ -141,25 +147,31 @@ func refusals(
 	return all
 }
 
-// storedFindings lists the settings in which a change at run time beats the file, and the databases whose active copy the file does not have: with
-// one of those it cannot be used. kept and unread are as of refusals, which speaks of a damaged store.
-func storedFindings(ctx context.Context, file string, config *configs.Config, kept store.Store, unread error) (found configs.Problems) {
+// storedFindings lists the settings in which a change at run time beats the file, and the databases whose active copy
+// the file does not have: with one of those it cannot be used. kept and unread are as of refusals, which speaks of a
+// damaged store.
+func storedFindings(ctx context.Context, file string, config *configs.Config, kept store.Store,
+	unread error) (found configs.Problems) {
 	settings, active, err := readKept(ctx, config, kept)
 	if damage := (*store.Damage)(nil); !errors.As(unread, &damage) {
 		err = cmp.Or(unread, err)
 	}
 	if err != nil {
-		found = append(found, configs.Problem{File: file, Message: "the file cannot be compared with what is stored: " + err.Error(), Warning: true})
+		found = append(found, configs.Problem{File: file,
+			Message: "the file cannot be compared with what is stored: " + err.Error(), Warning: true})
 	}
 	for _, s := range settings {
 		if s.File != "" {
-			text := fmt.Sprintf("the stored value %s beats the file's %s; `portico settings reset %s` ends that", s.Value, s.File, s.Name)
-			found = append(found, configs.Problem{File: file, Path: "settings." + s.Name, Message: text, Warning: true})
+			text := fmt.Sprintf("the stored value %s beats the file's %s; `portico settings reset %s` ends that",
+				s.Value, s.File, s.Name)
+			found = append(found, configs.Problem{File: file, Path: "settings." + s.Name, Message: text,
+				Warning: true})
 		}
 	}
 	for _, name := range databaseNames(config) {
 		if server, ok := active[name]; ok && !slices.Contains(config.Databases[name].Copies, server) {
-			text := fmt.Sprintf("database %s is active on %s, which is not among its copies: keep that copy until `portico database move %s SERVER`", name, server, name)
+			text := fmt.Sprintf("database %s is active on %s, which is not among its copies: keep that copy until "+
+				"`portico database move %s SERVER`", name, server, name)
 			found = append(found, configs.Problem{File: file, Message: text})
 		}
 	}
@@ -167,7 +179,8 @@ func storedFindings(ctx context.Context, file string, config *configs.Config, ke
 }
 
 // readKept reads the settings that a store has, and for each database the server with the active copy.
-func readKept(ctx context.Context, config *configs.Config, s store.Store) (settings []admin.SettingState, active map[string]string, err error) {
+func readKept(ctx context.Context, config *configs.Config, s store.Store) (settings []admin.SettingState,
+	active map[string]string, err error) {
 	stored, _, err := readStored(ctx, s)
 	if err != nil {
 		return nil, nil, err

@@ -7,7 +7,8 @@ import (
 	"portico/health/admin"
 )
 
-// checks say whether clients should be sent here. The configuration needs none: without a whole one there is no service to ask.
+// checks say whether clients should be sent here. The configuration needs none: without a whole one there is no
+// service to ask.
 func (s *service) checks() []admin.Check {
 	return []admin.Check{
 		{Name: "listeners", Ready: s.listening},

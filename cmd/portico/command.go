@@ -15,7 +15,8 @@ const (
 	statusFine   = 0 // done, and the answer is good
 	statusBad    = 1 // done, and the answer is bad news
 	statusFailed = 2 // could not be done
-	statusDoubt  = 3 // done, and the answer is of a third kind: bench with --strict is in doubt, only a copy of the store is damaged
+	// done, and the answer is of a third kind: bench with --strict is in doubt, only a copy of the store is damaged
+	statusDoubt = 3
 )
 
 // errBadNews ends a command that has done its work and told what is wrong.
@@ -65,22 +66,27 @@ func newRoot() *cobra.Command {
 	root := &cobra.Command{
 		Use:   "portico",
 		Short: "The front door of a mail system: an IMAP proxy that measures every command",
-		Long: "Portico takes IMAP clients' connections, signs the users in to the mailbox servers that hold their mail,\n" +
+		Long: "Portico takes IMAP clients' connections, signs the users in to the mailbox servers that hold " +
+			"their mail,\n" +
 			"and moves the bytes between the two while it measures every command.\n\n" +
 			"Exit status: 0 done and fine, 1 done and the answer is bad news, 2 could not do it,\n" +
-			"3 measured with --strict, and the answer is in doubt; or the store is whole, and a copy of it is damaged.",
+			"3 measured with --strict, and the answer is in doubt; or the store is whole, and a copy of it " +
+			"is damaged.",
 		Version:       version(),
 		SilenceErrors: true,
 		SilenceUsage:  true,
 	}
 	root.SetVersionTemplate("portico {{.Version}}\n")
-	root.AddCommand(newServe(), newCheck(), newDemo(), newServer(), newDatabase(), newSession(), newUser(), newPenalty(), newSettings(), newLogCommand(), newHealth(), newProbe(), newOverride(), newComponent(), newMaintenance(), newRunbook(), newService(), newTest(), newConfig(), newStore(), newBench(), newVersion(), newMan())
+	root.AddCommand(newServe(), newCheck(), newDemo(), newServer(), newDatabase(), newSession(), newUser(),
+		newPenalty(), newSettings(), newLogCommand(), newHealth(), newProbe(), newOverride(), newComponent(),
+		newMaintenance(), newRunbook(), newService(), newTest(), newConfig(), newStore(), newBench(),
+		newVersion(), newMan())
 	plainErrors(root)
 	return root
 }
 
-// mistyped says what is wrong with a command line that names no command, nil if it names one. Cobra shows the help of the command above and
-// calls that a success.
+// mistyped says what is wrong with a command line that names no command, nil if it names one. Cobra shows the help of
+// the command above and calls that a success.
 func mistyped(root *cobra.Command, args []string) error {
 	root.InitDefaultHelpCmd()
 	root.InitDefaultCompletionCmd(args...)
@@ -103,7 +109,8 @@ func mistyped(root *cobra.Command, args []string) error {
 
 // noCommand is the error for words that name no command below cmd.
 func noCommand(cmd *cobra.Command, words []string) error {
-	return fmt.Errorf("%s has no command %q%s: %s --help lists them", cmd.CommandPath(), words[0], meantCommand(cmd, words), cmd.CommandPath())
+	return fmt.Errorf("%s has no command %q%s: %s --help lists them", cmd.CommandPath(), words[0],
+		meantCommand(cmd, words), cmd.CommandPath())
 }
 
 // group is a command that only has others below it.

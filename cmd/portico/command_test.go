@@ -42,7 +42,8 @@ func TestExitStatus(t *testing.T) {
 	} {
 		status, out, errs := command(strings.Fields(c.args)...)
 		if status != c.status || !strings.Contains(out, c.out) || !strings.Contains(errs, c.err) {
-			t.Errorf("%s: status %d, wrote %q and %q; want %d with %q and %q", c.args, status, out, errs, c.status, c.out, c.err)
+			t.Errorf("%s: status %d, wrote %q and %q; want %d with %q and %q", c.args, status, out, errs, c.status,
+				c.out, c.err)
 		}
 	}
 }
@@ -68,10 +69,13 @@ func TestCheckShowsWarnings(t *testing.T) {
 func TestCheckReportsWhatAStartRefuses(t *testing.T) {
 	for name, c := range map[string]struct{ without, more, want string }{
 		"master credential": {"", "signin: {master: {user: m, password_file: none}}\n", "none"},
-		"admin token":       {"admin", "admin: {socket: admin.sock, address: \"[::1]:0\", token_file: none}\n", "none"},
-		"pinned databases":  {"databases", "routing: hash\ndatabases: {db1: {copies: [mbx1]}, db2: {copies: [mbx1]}}\n", "pin"},
-		"store":             {"", "", "data_dir"},
-		"secret of a hook":  {"databases", "databases: {db1: {copies: [mbx1], activate: {url: \"http://127.0.0.1:1\", token_file: none}}}\n", "none"},
+		"admin token": {"admin", "admin: {socket: admin.sock, address: \"[::1]:0\", token_file: none}\n",
+			"none"},
+		"pinned databases": {"databases",
+			"routing: hash\ndatabases: {db1: {copies: [mbx1]}, db2: {copies: [mbx1]}}\n", "pin"},
+		"store": {"", "", "data_dir"},
+		"secret of a hook": {"databases",
+			"databases: {db1: {copies: [mbx1], activate: {url: \"http://127.0.0.1:1\", token_file: none}}}\n", "none"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			site := newSite(t)
@@ -88,10 +92,12 @@ func TestCheckReportsWhatAStartRefuses(t *testing.T) {
 				site.put(t, filepath.Join("data", store.FileName), strings.Repeat("no store", 1000))
 			}
 			file := site.writeWithout(t, c.without, c.more)
-			if status, out, _ := command("check", "--config", file); status != statusBad || !strings.Contains(out, c.want) {
+			if status, out, _ := command("check", "--config", file); status != statusBad ||
+				!strings.Contains(out, c.want) {
 				t.Errorf("check: status %d: %s", status, out)
 			}
-			if status, _, errs := command("serve", "--config", file); status != statusFailed || !strings.Contains(errs, c.want) {
+			if status, _, errs := command("serve", "--config", file); status != statusFailed ||
+				!strings.Contains(errs, c.want) {
 				t.Errorf("serve: status %d: %s", status, errs)
 			}
 		})
@@ -101,7 +107,8 @@ func TestCheckReportsWhatAStartRefuses(t *testing.T) {
 // An error shows no control characters, and turns no text around.
 func TestErrorsAreVisible(t *testing.T) {
 	status, _, errs := command("check", "--config", "no\x1b[2J\u202efile")
-	if status != statusFailed || !strings.Contains(errs, `no\x1b[2J\xe2\x80\xaefile`) || !strings.HasSuffix(errs, "\n") {
+	if status != statusFailed || !strings.Contains(errs, `no\x1b[2J\xe2\x80\xaefile`) ||
+		!strings.HasSuffix(errs, "\n") {
 		t.Errorf("status %d: %q", status, errs)
 	}
 }
@@ -112,8 +119,9 @@ func TestManualPages(t *testing.T) {
 		t.Fatal(errs)
 	}
 	for page, words := range map[string]string{
-		"portico.1": "front door", "portico-serve.1": "SIGHUP", "portico-check.1": "mistakes", "portico-database-pin.1": "data_dir",
-		"portico-demo.1": "loopback", "portico-completion-bash.1": "bash",
+		"portico.1": "front door", "portico-serve.1": "SIGHUP", "portico-check.1": "mistakes",
+		"portico-database-pin.1": "data_dir",
+		"portico-demo.1":         "loopback", "portico-completion-bash.1": "bash",
 	} {
 		text, err := os.ReadFile(filepath.Join(dir, page))
 		if err != nil || !strings.Contains(string(text), words) {
@@ -157,7 +165,8 @@ func TestDatabasePin(t *testing.T) {
 	}
 }
 
-// A mistyped command is an error that names the nearest one, in each place of the tree. It is no call for help, which is a success.
+// A mistyped command is an error that names the nearest one, in each place of the tree. It is no call for help, which
+// is a success.
 func TestMistypedCommands(t *testing.T) {
 	tried := 0
 	var walk func(cmd *cobra.Command, path []string)
@@ -169,7 +178,8 @@ func TestMistypedCommands(t *testing.T) {
 			name := below.Name()
 			for _, typed := range []string{name + name[len(name)-1:], name[:len(name)-1] + "_", "\x1b" + name} {
 				status, out, errs := command(append(slices.Clone(path), typed)...)
-				if status != statusFailed || out != "" || !strings.Contains(errs, "did you mean") || strings.Contains(errs, "\x1b") {
+				if status != statusFailed || out != "" || !strings.Contains(errs, "did you mean") ||
+					strings.Contains(errs, "\x1b") {
 					t.Errorf("%q %q: %d, %s%s", path, typed, status, out, errs)
 				}
 				if typed == name+name[len(name)-1:] && !strings.Contains(errs, `did you mean "`+name+`"`) {
@@ -186,13 +196,17 @@ func TestMistypedCommands(t *testing.T) {
 	if tried < 150 {
 		t.Errorf("%d were tried", tried)
 	}
-	for _, args := range [][]string{{"--bogus"}, {"health", "--bogus"}, {"health", "--bogus", "get"}, {"--bogus", "health", "get"}} {
-		if status, out, errs := command(args...); status != statusFailed || out != "" || !strings.Contains(errs, "--bogus") {
+	for _, args := range [][]string{{"--bogus"}, {"health", "--bogus"}, {"health", "--bogus", "get"},
+		{"--bogus", "health", "get"}} {
+		if status, out, errs := command(args...); status != statusFailed || out != "" ||
+			!strings.Contains(errs, "--bogus") {
 			t.Errorf("%q: %d, %s%s", args, status, out, errs)
 		}
 	}
-	for _, args := range [][]string{{}, {"--help"}, {"health"}, {"health", "--help"}, {"help", "health"}, {"health", "--help", "gett"}} {
-		if status, out, errs := command(args...); status != statusFine || !strings.Contains(out, "Usage:") || errs != "" {
+	for _, args := range [][]string{{}, {"--help"}, {"health"}, {"health", "--help"}, {"help", "health"},
+		{"health", "--help", "gett"}} {
+		if status, out, errs := command(args...); status != statusFine || !strings.Contains(out, "Usage:") ||
+			errs != "" {
 			t.Errorf("%q: %d, %s%s", args, status, out, errs)
 		}
 	}

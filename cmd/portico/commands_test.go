@@ -15,13 +15,15 @@ import (
 	"portico/backend/backendtest/testkit"
 )
 
-// commandsWithoutResults run until they are stopped, print a text for people or other programs, or ask a demo, as TestDemoFailsOver does.
+// commandsWithoutResults run until they are stopped, print a text for people or other programs, or ask a demo, as
+// TestDemoFailsOver does.
 var commandsWithoutResults = []string{
-	"serve", "demo", "demo break", "demo mend", "bench sink", "bench profile show", "man", "help", "completion bash", "completion fish", "completion powershell", "completion zsh",
+	"serve", "demo", "demo break", "demo mend", "bench sink", "bench profile show", "man", "help", "completion bash",
+	"completion fish", "completion powershell", "completion zsh",
 }
 
-// commandSamples are arguments with which each command can be tried on a site of mbx1, mbx2, db1 (on both) and db2. They are tried in order: each leaves
-// things as the next expects them.
+// commandSamples are arguments with which each command can be tried on a site of mbx1, mbx2, db1 (on both) and db2.
+// They are tried in order: each leaves things as the next expects them.
 var commandSamples = []struct{ command, args string }{
 	{"check", "--config FILE"},
 	{"version", ""},
@@ -115,7 +117,8 @@ func inWords(t *testing.T, args []string, status int, out, errs string) {
 	if status != statusFailed || out != "" || !strings.HasPrefix(errs, "portico: ") {
 		t.Errorf("%q: status %d, %q, %q", args, status, out, errs)
 	}
-	for _, raw := range []string{"arg(s)", "unknown name", "unknown flag", "unknown shorthand", "405", "strconv", "required flag", "<nil>", "%!"} {
+	for _, raw := range []string{"arg(s)", "unknown name", "unknown flag", "unknown shorthand", "405", "strconv",
+		"required flag", "<nil>", "%!"} {
 		if strings.Contains(errs, raw) {
 			t.Errorf("%q: the message has %q: %s", args, raw, errs)
 		}
@@ -157,8 +160,10 @@ func TestEveryCommandRefusesMistakes(t *testing.T) {
 		t.Errorf("%d were tried", tried)
 	}
 	for _, args := range [][]string{
-		{"session", "lst"}, {"-Z", "health", "get"}, {"health", "-Z", "get"}, {"--bogus", "session", "list"}, {"session", "--bogus", "list"}, {"session", "list", "--server"},
-		{"session", "list", "--usr", "ann"}, {"log", "on", "--for", "soon"}, {"user", "where", ".."}, {"session", "slow", "--limit", "x"}, {"maintenance", "start", "--server", "mx2"},
+		{"session", "lst"}, {"-Z", "health", "get"}, {"health", "-Z", "get"}, {"--bogus", "session", "list"},
+		{"session", "--bogus", "list"}, {"session", "list", "--server"},
+		{"session", "list", "--usr", "ann"}, {"log", "on", "--for", "soon"}, {"user", "where", ".."},
+		{"session", "slow", "--limit", "x"}, {"maintenance", "start", "--server", "mx2"},
 	} {
 		status, out, errs := command(args...)
 		inWords(t, args, status, out, errs)
@@ -202,7 +207,8 @@ func TestEveryCommandInEveryForm(t *testing.T) {
 	file := w.config(t, healthMailboxes)
 	w.replace(t, "db1: {copies: [mbx1]}", "db1: {copies: [mbx1, mbx2]}")
 	r := w.serve(t, file)
-	testkit.Eventually(t, "all probes have run", func() bool { return r.monitors(t)["ImapCTPMonitor/db2"].AlertValue == "Healthy" })
+	testkit.Eventually(t, "all probes have run",
+		func() bool { return r.monitors(t)["ImapCTPMonitor/db2"].AlertValue == "Healthy" })
 	other := newSite(t)
 	otherFile := other.writeWithout(t, "databases", "routing: hash\ndatabases: {db1: {copies: [mbx1]}}\n")
 	stopped := newSite(t)
@@ -214,7 +220,8 @@ func TestEveryCommandInEveryForm(t *testing.T) {
 	}
 	sink, passwords := benchSink(t)
 	compare := filepath.Join(filepath.Dir(passwords), "compare.yaml")
-	plan := "rounds: 1\nwork: {profile: noop, users: user, password_file: " + passwords + ", sessions: 1, duration: 100ms}\n" +
+	plan := "rounds: 1\nwork: {profile: noop, users: user, password_file: " + passwords +
+		", sessions: 1, duration: 100ms}\n" +
 		"targets: [{name: one, target: \"" + sink + "\"}, {name: two, target: \"" + sink + "\"}]\n"
 	if err := os.WriteFile(compare, []byte(plan), 0o600); err != nil {
 		t.Fatal(err)
@@ -252,7 +259,8 @@ func tryForm(t *testing.T, args []string, form string) {
 	t.Helper()
 	args = append(slices.Clone(args), append([]string{"-o"}, strings.Fields(form)...)...)
 	status, out, errs := command(args...)
-	if status == statusFailed && !strings.Contains(errs, "no such row in the files") && !strings.Contains(errs, "no override of") && !strings.Contains(errs, "is not in maintenance") {
+	if status == statusFailed && !strings.Contains(errs, "no such row in the files") &&
+		!strings.Contains(errs, "no override of") && !strings.Contains(errs, "is not in maintenance") {
 		t.Errorf("%q: status %d, %s%s", args, status, out, errs)
 		return
 	}
@@ -299,7 +307,10 @@ func inForm(t *testing.T, args []string, form, out string, status int) {
 		}
 	case "table", "table --no-headers":
 		for line := range strings.Lines(out) {
-			if n := utf8.RuneCountInString(strings.TrimSuffix(line, "\n")); n > 80 && !slices.Contains([]string{"check", "runbook", "bench"}, args[0]) && !slices.Contains([]string{"bundle", "restore"}, args[1]) { // paths and sentences
+			// paths and sentences
+			if n := utf8.RuneCountInString(strings.TrimSuffix(line, "\n")); n > 80 &&
+				!slices.Contains([]string{"check", "runbook", "bench"}, args[0]) &&
+				!slices.Contains([]string{"bundle", "restore"}, args[1]) {
 				t.Errorf("%q: a line has %s columns: %s", args, strconv.Itoa(n), line)
 			}
 		}
@@ -317,7 +328,8 @@ func TestChangesAsJSON(t *testing.T) {
 		{"server block mbx2", `"what": "activation on mbx2","was": "allowed","now": "blocked","result": "done"`},
 		{"server block mbx2", `"was": "blocked","now": "blocked"`},
 		{"server unblock mbx2", `"was": "blocked","now": "allowed"`},
-		{"server block mbx1 --move", `"what": "database db1","was": "mbx1","now": "mbx2","result": "moved to mbx2","database": "db1"`},
+		{"server block mbx1 --move",
+			`"what": "database db1","was": "mbx1","now": "mbx2","result": "moved to mbx2","database": "db1"`},
 		{"server unblock mbx1", `"was": "blocked"`},
 		{"database rebalance", `"what": "database db1","was": "mbx2","now": "mbx1"`},
 		{"database move db1 mbx2", `"was": "mbx1"|"now": "mbx2"`},

@@ -78,7 +78,8 @@ func (c healthControl) SetComponent(ctx context.Context, r health.Request) (admi
 		}
 	}
 	r.Source = health.SourceOperator
-	change := admin.Change{What: "component " + componentName(r.Component, r.Server), Was: c.s.components.StateOf(r.Component, r.Server)}
+	change := admin.Change{What: "component " + componentName(r.Component, r.Server),
+		Was: c.s.components.StateOf(r.Component, r.Server)}
 	err = c.s.setComponent(ctx, r)
 	change.Now, _ = c.reached(r.Component, r.Server, r.State)
 	if !r.Until.IsZero() && change.Now == r.State {
@@ -104,8 +105,8 @@ func (c healthControl) reached(component, server, wanted string) (words string, 
 	return state + ": somebody else wants that, see portico component get", false
 }
 
-// change waits for the turn of whoever wants to change something, and returns what ends it. It is an error if the context ends first:
-// nothing is changed for somebody who has given up.
+// change waits for the turn of whoever wants to change something, and returns what ends it. It is an error if the
+// context ends first: nothing is changed for somebody who has given up.
 func (s *service) change(ctx context.Context) (done func(), err error) {
 	s.changing.Lock()
 	if ctx.Err() != nil {
@@ -136,7 +137,8 @@ func (s *service) setComponent(ctx context.Context, r health.Request) error {
 		return err
 	}
 	s.components.Set(r)
-	s.log.Warn().Str("component", componentName(r.Component, r.Server)).Str("requester", r.Requester).Str("state", r.State).Str("who", r.Who).Msg("state of a component set")
+	s.log.Warn().Str("component", componentName(r.Component, r.Server)).Str("requester", r.Requester).
+		Str("state", r.State).Str("who", r.Who).Msg("state of a component set")
 	s.obeyComponents()
 	return nil
 }
@@ -155,7 +157,8 @@ func (s *service) endRequests(ctx context.Context, now time.Time) error {
 			return err
 		}
 		s.components.Drop(r)
-		s.log.Warn().Str("component", componentName(r.Component, r.Server)).Str("requester", r.Requester).Msg("the request of a component's state has ended")
+		s.log.Warn().Str("component", componentName(r.Component, r.Server)).Str("requester", r.Requester).
+			Msg("the request of a component's state has ended")
 		s.obeyComponents()
 	}
 	return nil
@@ -165,8 +168,10 @@ func newComponent() *cobra.Command {
 	return group(&cobra.Command{
 		Use:   "component",
 		Short: "Take this node out of service and back: Get- and Set-ServerComponentState",
-		Long: "ImapProxy Inactive refuses new clients; sessions go on. ServerWideOffline Inactive does that and has nobody told of alerts, as Monitoring\n" +
-			"Inactive does, and nothing recovered of itself, as RecoveryActionsEnabled Inactive does. RecoveryActionsEnabled with --server is of one mailbox\n" +
+		Long: "ImapProxy Inactive refuses new clients; sessions go on. ServerWideOffline Inactive does that and has " +
+			"nobody told of alerts, as Monitoring\n" +
+			"Inactive does, and nothing recovered of itself, as RecoveryActionsEnabled Inactive does. " +
+			"RecoveryActionsEnabled with --server is of one mailbox\n" +
 			"server. Each requester has an entry of its own: any Inactive wins, and only the same requester lifts it.",
 	}, newComponentGet(), newComponentSet())
 }
@@ -219,7 +224,8 @@ func componentNames(all []health.ComponentState) (names []string) {
 	return slices.Compact(names)
 }
 
-// requestOf says what a requester wants, since when, and where the entry comes from: of which component it is, and who made it.
+// requestOf says what a requester wants, since when, and where the entry comes from: of which component it is, and who
+// made it.
 func requestOf(component string, r health.Request) string {
 	text := fmt.Sprintf("%s by %s since %s", r.State, r.Requester, table.Time(r.At))
 	if !r.Until.IsZero() {
@@ -250,20 +256,26 @@ func newComponentSet() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "set COMPONENT",
 		Short: "Say what a requester wants of a component",
-		Long: "Set changes the entry of a requester at once, and until --duration is over, if that is given. A restart keeps it. With --server,\n" +
-			"RecoveryActionsEnabled Inactive has nothing done about one mailbox server, and people told at once; others are recovered as before.",
+		Long: "Set changes the entry of a requester at once, and until --duration is over, if that is given. A " +
+			"restart keeps it. With --server,\n" +
+			"RecoveryActionsEnabled Inactive has nothing done about one mailbox server, and people told at once; " +
+			"others are recovered as before.",
 		Example: "  portico component set ImapProxy --state Inactive --requester Maintenance\n" +
-			"  portico component set RecoveryActionsEnabled --server mbx1 --state Inactive --requester Maintenance --duration 2h",
+			"  portico component set RecoveryActionsEnabled --server mbx1 --state Inactive --requester Maintenance " +
+			"--duration 2h",
 		Args: cobra.ExactArgs(1),
 	}
 	ask := askFlags(cmd).aliasFlag(cmd)
 	var r health.Request
 	cmd.Flags().StringVar(&r.State, "state", "", "`Active or Inactive`")
-	cmd.Flags().StringVar(&r.Requester, "requester", "", "`HealthAPI, Maintenance, Sidelined, Functional or Deployment`")
+	cmd.Flags().StringVar(&r.Requester, "requester", "",
+		"`HealthAPI, Maintenance, Sidelined, Functional or Deployment`")
 	cmd.MarkFlagRequired("state")
 	cmd.MarkFlagRequired("requester")
-	cmd.Flags().Lookup("server").Usage = "the mailbox `server`, for RecoveryActionsEnabled; or another Portico, as --node"
-	duration := timeFlag(cmd, "duration", 0, "`time` after which the entry ends, such as 2h or 1.00:00:00; it lasts by default")
+	cmd.Flags().Lookup("server").
+		Usage = "the mailbox `server`, for RecoveryActionsEnabled; or another Portico, as --node"
+	duration := timeFlag(cmd, "duration", 0,
+		"`time` after which the entry ends, such as 2h or 1.00:00:00; it lasts by default")
 	cmd.RunE = func(cmd *cobra.Command, args []string) (err error) {
 		if *duration < 0 {
 			return fmt.Errorf("--duration %v is over already", *duration)

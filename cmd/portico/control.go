@@ -13,7 +13,8 @@ import (
 	"portico/proxy/relay"
 )
 
-// moveSpread is the time over which the sessions of a database that moves end, so that their clients do not all come back at once.
+// moveSpread is the time over which the sessions of a database that moves end, so that their clients do not all come
+// back at once.
 const moveSpread = 5 * time.Second
 
 // control is what the admin's API sees of a service and does to it. Its methods may be called from anywhere.
@@ -39,7 +40,8 @@ func (c control) Servers(ctx context.Context) []admin.ServerState {
 	states := []admin.ServerState{}
 	for _, name := range names {
 		reach := backend.ReachOf(asked[name])
-		s := admin.ServerState{Name: name, State: stateOf(reach), Up: reach == backend.ReachUp, Active: active[name], Blocked: tier.ActiveManager().Blocked(name), Breaker: open[name]}
+		s := admin.ServerState{Name: name, State: stateOf(reach), Up: reach == backend.ReachUp, Active: active[name],
+			Blocked: tier.ActiveManager().Blocked(name), Breaker: open[name]}
 		gate := c.s.gates.State(name)
 		s.Policy, s.Paused, s.Waiting = string(tier.Policy(name)), gate.Paused.Seconds(), gate.Waiting
 		for _, b := range tier.ActiveManager().Blockers(name) {
@@ -119,7 +121,8 @@ func (c control) Block(ctx context.Context, server string, move bool) ([]admin.M
 	if err := c.known(server); err != nil {
 		return nil, err
 	}
-	if err := c.tier().ActiveManager().BlockAs(ctx, server, backend.Blocker{By: backend.ByOperator, Who: admin.Who(ctx)}); err != nil {
+	if err := c.tier().ActiveManager().BlockAs(ctx, server,
+		backend.Blocker{By: backend.ByOperator, Who: admin.Who(ctx)}); err != nil {
 		return nil, err
 	}
 	c.s.log.Warn().Str("server", server).Bool("move", move).Msg("activation blocked on a mailbox server")
@@ -137,7 +140,8 @@ func (c control) evacuate(ctx context.Context, server string) ([]admin.Move, err
 }
 
 // move moves databases, and logs what became of that.
-func (c control) move(ctx context.Context, move func(context.Context, backend.MoveOptions) []backend.MoveResult) ([]admin.Move, error) {
+func (c control) move(ctx context.Context, move func(context.Context,
+	backend.MoveOptions) []backend.MoveResult) ([]admin.Move, error) {
 	results, err := c.s.moving(ctx, move)
 	if err != nil {
 		return nil, err
@@ -185,14 +189,16 @@ func (c control) SetPolicy(ctx context.Context, server, policy string) (admin.Ch
 		}
 	}
 	if !strings.EqualFold(string(set), policy) {
-		return admin.Change{}, fmt.Errorf("a policy is %s or %s, not %q", backend.Unrestricted, backend.BlockedByPolicy, policy)
+		return admin.Change{}, fmt.Errorf("a policy is %s or %s, not %q", backend.Unrestricted,
+			backend.BlockedByPolicy, policy)
 	}
 	was := c.tier().Policy(server)
 	if err := c.tier().ActiveManager().SetPolicy(ctx, server, set); err != nil {
 		return admin.Change{}, err
 	}
 	now := c.tier().Policy(server)
-	c.s.log.Warn().Str("server", server).Str("policy", string(now)).Msg("activation policy of a mailbox server changed")
+	c.s.log.Warn().Str("server", server).Str("policy", string(now)).
+		Msg("activation policy of a mailbox server changed")
 	return admin.Change{What: "AutoActivationPolicy of " + server, Was: string(was), Now: string(now)}, nil
 }
 
@@ -249,7 +255,8 @@ func (c control) MoveUser(ctx context.Context, user, database string) (admin.Pla
 	if err != nil {
 		return place, err
 	}
-	c.s.log.Warn().Str("user", name).Str("from", place.Database).Str("to", database).Msg("a user was moved by an operator")
+	c.s.log.Warn().Str("user", name).Str("from", place.Database).Str("to", database).
+		Msg("a user was moved by an operator")
 	if place, err = c.place(ctx, user); place.Database != was {
 		place.Was = was
 	}
@@ -258,7 +265,8 @@ func (c control) MoveUser(ctx context.Context, user, database string) (admin.Pla
 }
 
 // MoveDatabase implements admin.Control.
-func (c control) MoveDatabase(ctx context.Context, database, server string, force bool) (change admin.Change, err error) {
+func (c control) MoveDatabase(ctx context.Context, database, server string, force bool) (change admin.Change,
+	err error) {
 	var failed error
 	_, err = c.move(ctx, func(ctx context.Context, o backend.MoveOptions) []backend.MoveResult {
 		from, _ := c.s.active.Active(database)
@@ -271,7 +279,8 @@ func (c control) MoveDatabase(ctx context.Context, database, server string, forc
 		return change, c.noSuchCopy(database, server)
 	}
 	if errors.Is(failed, backend.ErrFailed) {
-		return change, fmt.Errorf("nothing is changed: %w; if the copy is well, run `portico database copy resume %s %s`, or add --force", failed, database, server)
+		return change, fmt.Errorf("nothing is changed: %w; if the copy is well, run `portico database copy resume "+
+			"%s %s`, or add --force", failed, database, server)
 	}
 	if errors.Is(failed, backend.ErrNoAnswer) {
 		return change, fmt.Errorf("nothing is changed: %w; to move it all the same, add --force", failed)
@@ -284,7 +293,8 @@ func (c control) noSuchCopy(database, server string) error {
 	names := c.Names()
 	switch {
 	case slices.Contains(names.Servers, database) && slices.Contains(names.Databases, server):
-		return admin.Unknown(fmt.Errorf("%s is a mailbox server and %s a database: the database comes first, as in %s %s", database, server, server, database))
+		return admin.Unknown(fmt.Errorf("%s is a mailbox server and %s a database: the database comes first, "+
+			"as in %s %s", database, server, server, database))
 	case !slices.Contains(names.Databases, database):
 		return admin.NoSuch("database", database, names.Databases)
 	case !slices.Contains(names.Servers, server):
@@ -318,7 +328,8 @@ func (c control) told(results []backend.MoveResult) []admin.Move {
 		} else {
 			m.To = r.To
 		}
-		event.Str("database", r.Database).Str("from", r.From).Str("to", r.To).Bool("moved", r.Err == nil).Msg("move of a database")
+		event.Str("database", r.Database).Str("from", r.From).Str("to", r.To).Bool("moved", r.Err == nil).
+			Msg("move of a database")
 		moves = append(moves, m)
 	}
 	return moves
@@ -329,7 +340,8 @@ func (c control) Slow(context.Context) []admin.SlowCommand {
 	all := []admin.SlowCommand{}
 	for _, s := range c.s.server.Slow() {
 		all = append(all, admin.SlowCommand{
-			Ended: s.Ended.UTC().Truncate(time.Millisecond), Command: s.Verb, Seconds: s.Took.Seconds(), Result: s.Result,
+			Ended: s.Ended.UTC().Truncate(time.Millisecond), Command: s.Verb, Seconds: s.Took.Seconds(),
+			Result: s.Result,
 			Server: s.Session.Server, User: s.Session.User, Session: s.Session.ID, Remote: s.Session.Remote.String(),
 		})
 	}

@@ -60,12 +60,14 @@ func (c control) penalised(ctx context.Context, which admin.PenaltyFilter) (func
 		}
 	}
 	return func(p proxy.Penalty) bool {
-		return (user == "" || p.User == user) && (!network.IsValid() || p.Address.IsValid() && p.Address.Overlaps(network))
+		return (user == "" || p.User == user) && (!network.IsValid() ||
+			p.Address.IsValid() && p.Address.Overlaps(network))
 	}, nil
 }
 
 func penalty(p proxy.Penalty) admin.Penalty {
-	shown := admin.Penalty{User: p.User, Failures: p.Failures, Wait: p.Wait.Seconds(), Guesses: p.Guesses, Burst: p.Burst, Held: p.Held}
+	shown := admin.Penalty{User: p.User, Failures: p.Failures, Wait: p.Wait.Seconds(), Guesses: p.Guesses,
+		Burst: p.Burst, Held: p.Held}
 	if p.Address.IsValid() {
 		shown.Address = p.Address.String()
 	}

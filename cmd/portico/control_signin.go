@@ -15,7 +15,8 @@ import (
 func (c control) signInState(ctx context.Context, at admin.Place) *admin.SignInState {
 	tier := c.tier()
 	asked := tier.Answers(ctx)
-	state := &admin.SignInState{State: stateOf(backend.ReachOf(asked[at.Server])), Copies: []admin.CopyStatus{}, Penalties: []admin.Penalty{}}
+	state := &admin.SignInState{State: stateOf(backend.ReachOf(asked[at.Server])), Copies: []admin.CopyStatus{},
+		Penalties: []admin.Penalty{}}
 	closed := false
 	for _, copied := range tier.ActiveManager().Copies() {
 		if copied.Database == at.Database {
@@ -27,11 +28,14 @@ func (c control) signInState(ctx context.Context, at admin.Place) *admin.SignInS
 	var reasons []string
 	switch down := state.State == admin.ServerDown; {
 	case closed:
-		reasons = append(reasons, fmt.Sprintf("nobody is let in to %s until it is moved: portico database move %s SERVER", at.Database, at.Database))
+		reasons = append(reasons,
+			fmt.Sprintf("nobody is let in to %s until it is moved: portico database move %s SERVER", at.Database,
+				at.Database))
 	case down:
 		reasons = append(reasons, fmt.Sprintf("%s does not answer: %s", at.Server, reason(asked[at.Server])))
 	case c.s.breakers.Open()[at.Server]:
-		reasons = append(reasons, "the breaker of "+at.Server+" is open: sign-ins are refused at once until a trial succeeds")
+		reasons = append(reasons, "the breaker of "+at.Server+
+			" is open: sign-ins are refused at once until a trial succeeds")
 	default:
 		state.Possible = true
 	}
@@ -43,7 +47,8 @@ func (c control) signInState(ctx context.Context, at admin.Place) *admin.SignInS
 	}
 	state.Reason = strings.Join(reasons, "; ")
 	for _, m := range c.s.health.Monitors() {
-		if m.Name == health.ImapSelfTestMonitor && m.Target == at.Server && !m.FirstAlert.IsZero() && m.Value != health.Healthy {
+		if m.Name == health.ImapSelfTestMonitor && m.Target == at.Server && !m.FirstAlert.IsZero() &&
+			m.Value != health.Healthy {
 			since := m.FirstAlert.UTC()
 			state.Since = &since
 		}

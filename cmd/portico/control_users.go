@@ -24,7 +24,8 @@ const lookupTime = 10 * time.Second
 func (c control) Names() admin.Names {
 	h, tier := healthControl(c), c.tier()
 	names := admin.Names{
-		Node: h.Node(), Nodes: h.Nodes(), Servers: tier.Servers(), Databases: tier.Databases(), Commands: wire.VerbNames(), Blocked: []string{},
+		Node: h.Node(), Nodes: h.Nodes(), Servers: tier.Servers(), Databases: tier.Databases(),
+		Commands: wire.VerbNames(), Blocked: []string{},
 	}
 	for _, server := range names.Servers {
 		if tier.ActiveManager().Blocked(server) {
@@ -105,8 +106,10 @@ func sessionStates(sessions []proxy.Session) []admin.SessionState {
 	states := []admin.SessionState{}
 	for _, s := range sessions {
 		state := admin.SessionState{
-			ID: s.ID, User: s.User, Remote: s.Remote.String(), Listener: s.Listener, Server: s.Server, Database: s.Database,
-			Commands: s.Commands, Open: s.Open, Idling: s.Idling, Oldest: s.Oldest.Seconds(), Silent: s.Silent.Seconds(),
+			ID: s.ID, User: s.User, Remote: s.Remote.String(), Listener: s.Listener, Server: s.Server,
+			Database: s.Database,
+			Commands: s.Commands, Open: s.Open, Idling: s.Idling, Oldest: s.Oldest.Seconds(),
+			Silent: s.Silent.Seconds(),
 		}
 		if s.Open > 0 {
 			began := time.Now().Add(-s.Age).UTC().Truncate(time.Millisecond)

@@ -12,8 +12,8 @@ import (
 	"portico/backend/backendtest/testkit"
 )
 
-// Another order of copies moves nobody, a reload that takes the active copy away is refused with words that help, and after they are followed
-// it is not.
+// Another order of copies moves nobody, a reload that takes the active copy away is refused with words that help, and
+// after they are followed it is not.
 func TestReloadMovesNobody(t *testing.T) {
 	site := newTwoServers(t)
 	r := site.site.serve(t, filepath.Join(site.dir, "portico.yaml"))
@@ -61,7 +61,8 @@ func TestStartWithoutActiveCopy(t *testing.T) {
 	r.signals <- syscall.SIGTERM
 	r.stopped(t)
 	site.replace(t, "copies: [mbx1, mbx2]", "copies: [mbx1]")
-	if got := runs(t, statusBad, "check", "--config", file); !strings.Contains(got, "database db1 is active on mbx2, which is not among its copies") {
+	if got := runs(t, statusBad, "check", "--config", file); !strings.Contains(got,
+		"database db1 is active on mbx2, which is not among its copies") {
 		t.Errorf("check says\n%s", got)
 	}
 	r = site.site.serve(t, file)
@@ -90,16 +91,18 @@ func runs(t *testing.T, status int, args ...string) string {
 	return out.String()
 }
 
-// While a move waits for a hook that does not end, a reload, changes of settings, blocks and maintenance go their way, and so does SIGTERM: the
-// hook is broken off, and the database is suspended, also after the next start.
+// While a move waits for a hook that does not end, a reload, changes of settings, blocks and maintenance go their way,
+// and so does SIGTERM: the hook is broken off, and the database is suspended, also after the next start.
 func TestNothingWaitsForAMove(t *testing.T) {
 	site := newTwoServers(t)
 	file := filepath.Join(site.dir, "portico.yaml")
 	script := filepath.Join(site.dir, "promote")
-	if err := os.WriteFile(script, []byte("#!/bin/sh\necho $* >>"+script+".calls\n[ -e "+script+".go ] || exec sleep 600\n"), 0o700); err != nil {
+	if err := os.WriteFile(script,
+		[]byte("#!/bin/sh\necho $* >>"+script+".calls\n[ -e "+script+".go ] || exec sleep 600\n"), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	site.replace(t, "{db1: {copies: [mbx1, mbx2]}}", fmt.Sprintf("{db1: {copies: [mbx1, mbx2], activate: {command: [%q], timeout: 4m}}}", script))
+	site.replace(t, "{db1: {copies: [mbx1, mbx2]}}",
+		fmt.Sprintf("{db1: {copies: [mbx1, mbx2], activate: {command: [%q], timeout: 4m}}}", script))
 	r := site.site.serve(t, file)
 	moved := make(chan string, 1)
 	go func() { moved <- r.asks(t, statusFailed, "database", "move", "db1", "mbx2") }()
@@ -135,7 +138,9 @@ func TestNothingWaitsForAMove(t *testing.T) {
 // Whoever's session ends is told why: a move of the database or of the user, a kick, this node's maintenance.
 func TestEndsSayWhy(t *testing.T) {
 	site := newTwoServers(t)
-	site.replace(t, "{db1: {copies: [mbx1, mbx2]}}", "{db1: {copies: [mbx1, mbx2]}, db2: {copies: [mbx2, mbx1]}}\ndirectory: {sources: [{rules: [{match: \"*\", database: db1}]}]}")
+	site.replace(t, "{db1: {copies: [mbx1, mbx2]}}",
+		"{db1: {copies: [mbx1, mbx2]}, db2: {copies: [mbx2, mbx1]}}\ndirectory: {sources: [{rules: [{match: \"*\", "+
+			"database: db1}]}]}")
 	r := site.site.serve(t, filepath.Join(site.dir, "portico.yaml"))
 	const moved = "* BYE [UNAVAILABLE] Your mailbox is being moved*"
 	for _, test := range []struct {
@@ -146,13 +151,15 @@ func TestEndsSayWhy(t *testing.T) {
 		{[]string{"server", "block", "mbx2", "--move"}, moved, "moved"},
 		{[]string{"user", "move", "alice", "db2"}, moved, "moved"},
 		{[]string{"user", "kick", "alice"}, "* BYE Closed by the administrator*", "kicked"},
-		{[]string{"maintenance", "start", "--yes", "--drain", "0s"}, "* BYE [UNAVAILABLE] Going down for maintenance*", "maintenance"},
+		{[]string{"maintenance", "start", "--yes", "--drain", "0s"}, "* BYE [UNAVAILABLE] Going down for maintenance*",
+			"maintenance"},
 	} {
 		c := r.signIn(t)
 		before := strings.Count(r.log.String(), `"reason":"`+test.reason+`"`)
 		r.asks(t, statusFine, test.args...)
 		c.Expect(test.bye)
-		testkit.Eventually(t, test.reason, func() bool { return strings.Count(r.log.String(), `"reason":"`+test.reason+`"`) == before+1 })
+		testkit.Eventually(t, test.reason,
+			func() bool { return strings.Count(r.log.String(), `"reason":"`+test.reason+`"`) == before+1 })
 	}
 }
 
@@ -162,7 +169,8 @@ func TestForcedMove(t *testing.T) {
 	site.replace(t, ", mbx2: {", ", mbx3: {address: \"127.0.0.1:1\", tls: none}, mbx2: {")
 	site.replace(t, "copies: [mbx1, mbx2]", "copies: [mbx1, mbx2, mbx3]")
 	r := site.site.serve(t, filepath.Join(site.dir, "portico.yaml"))
-	if got := r.asks(t, statusFailed, "database", "move", "db1", "mbx3"); !strings.Contains(got, "does not answer") || !strings.Contains(got, "--force") {
+	if got := r.asks(t, statusFailed, "database", "move", "db1", "mbx3"); !strings.Contains(got, "does not answer") ||
+		!strings.Contains(got, "--force") {
 		t.Errorf("move: %s", got)
 	}
 	if got := r.tries(t, "alice"); !strings.HasPrefix(got, "a OK ") {
@@ -182,10 +190,12 @@ func TestRefusedChangeLeavesNothing(t *testing.T) {
 	front := r.front.Load()
 	settings := front.settings(r.config)
 	settings.Banner = "\n"
-	if err := r.enforce(t.Context(), r.access, front, settings, func() error { t.Error("it is stored"); return nil }); err == nil {
+	if err := r.enforce(t.Context(), r.access, front, settings,
+		func() error { t.Error("it is stored"); return nil }); err == nil {
 		t.Error("in force")
 	}
-	site.replace(t, "databases: {db1: {copies: [mbx1, mbx2]}}", "databases: {db1: {copies: [mbx2]}, db2: {copies: [mbx2]}}\nrouting: hash")
+	site.replace(t, "databases: {db1: {copies: [mbx1, mbx2]}}",
+		"databases: {db1: {copies: [mbx2]}, db2: {copies: [mbx2]}}\nrouting: hash")
 	reload(t, r, false)
 	for _, key := range []string{"routing/", "active/db2"} {
 		if left, err := r.store.List(t.Context(), key); err != nil || len(left) > 0 {

@@ -14,22 +14,25 @@ const users1, users2 = "ProxyConnectionsFailedGt20PercentMonitor/mbx1", "ProxyCo
 // quickUsers has the check of users' sign-ins run each second, and its monitor take three failures for one.
 func (r *running) quickUsers(t testing.TB) {
 	t.Helper()
-	r.asks(t, statusFine, "override", "add", "IMAP/ProxyConnectionsFailedGt20PercentCheck", "--property", "RecurrenceIntervalSeconds", "--value", "1")
+	r.asks(t, statusFine, "override", "add", "IMAP/ProxyConnectionsFailedGt20PercentCheck", "--property",
+		"RecurrenceIntervalSeconds", "--value", "1")
 	for property, value := range map[string]string{"MonitoringThreshold": "3", "UnhealthySeconds": "1"} {
-		r.asks(t, statusFine, "override", "add", "IMAP/ProxyConnectionsFailedGt20PercentMonitor", "--item-type", "Monitor", "--property", property, "--value", value)
+		r.asks(t, statusFine, "override", "add", "IMAP/ProxyConnectionsFailedGt20PercentMonitor", "--item-type",
+			"Monitor", "--property", property, "--value", value)
 	}
 }
 
 // patient has probes find nothing before users do.
 func (n *night) patient(t testing.TB) {
 	t.Helper()
-	for _, probe := range []string{"self_test: {interval: 1s, timeout: 5s", "deep_test: {interval: 1s, timeout: 5s", "ctp: {interval: 1s, timeout: 6s"} {
+	for _, probe := range []string{"self_test: {interval: 1s, timeout: 5s", "deep_test: {interval: 1s, timeout: 5s",
+		"ctp: {interval: 1s, timeout: 6s"} {
 		n.replace(t, probe+", failures: 2", probe+", failures: 30")
 	}
 }
 
-// A server closes every second connection. Its probes succeed as often as they fail, and users' sign-ins tell: they move to the other server,
-// which takes them all. The server stays blocked until it is well each time.
+// A server closes every second connection. Its probes succeed as often as they fail, and users' sign-ins tell: they
+// move to the other server, which takes them all. The server stays blocked until it is well each time.
 func TestNightOfHalfAServer(t *testing.T) {
 	testkit.NoLeaks(t)
 	n := newNight(t, "wait: 10m")
@@ -49,7 +52,8 @@ func TestNightOfHalfAServer(t *testing.T) {
 	r.eventually(t, "db1 has moved", func() bool { return r.activeOn("db1") == "mbx2" })
 	since(t, began, "db1 moved")
 	c.in(t)
-	const did, told = "ServerFailover/mbx1:Succeeded", "ServerFailover mbx1: db1 moved to mbx2; High Availability of mbx1 is at fault"
+	const did, told = "ServerFailover/mbx1:Succeeded", "ServerFailover mbx1: db1 moved to mbx2; High Availability " +
+		"of mbx1 is at fault"
 	r.quickCopies(t)
 	n.compare(t, r, did, told)
 	if n.restarts() != "" || n.reboots() != "" || r.activeOn("db2") != "mbx2" {
@@ -69,14 +73,17 @@ func TestNightOfHalfAServer(t *testing.T) {
 // quickCopies has the check of copies run each second, and its monitor take two failures for one.
 func (r *running) quickCopies(t testing.TB) {
 	t.Helper()
-	r.asks(t, statusFine, "override", "add", "IMAP.Protocol/DatabaseCopyStatusCheck", "--property", "RecurrenceIntervalSeconds", "--value", "1")
+	r.asks(t, statusFine, "override", "add", "IMAP.Protocol/DatabaseCopyStatusCheck", "--property",
+		"RecurrenceIntervalSeconds", "--value", "1")
 	for property, value := range map[string]string{"MonitoringThreshold": "2", "UnhealthySeconds": "1"} {
-		r.asks(t, statusFine, "override", "add", "IMAP.Protocol/DatabaseCopyStatusMonitor", "--item-type", "Monitor", "--property", property, "--value", value)
+		r.asks(t, statusFine, "override", "add", "IMAP.Protocol/DatabaseCopyStatusMonitor", "--item-type", "Monitor",
+			"--property", property, "--value", value)
 	}
 }
 
-// A server answers NO to each SELECT. Its database moves, and nobody wants to hear of that; but that no copy there can take over is a fault that
-// lasts. People are told, the status of the copies says why, nothing moves there, and the end is told.
+// A server answers NO to each SELECT. Its database moves, and nobody wants to hear of that; but that no copy there can
+// take over is a fault that lasts. People are told, the status of the copies says why, nothing moves there, and the
+// end is told.
 func TestNightOfAServerThatReadsNothing(t *testing.T) {
 	testkit.NoLeaks(t)
 	n := newNight(t, "wait: 10m")
@@ -93,14 +100,16 @@ func TestNightOfAServerThatReadsNothing(t *testing.T) {
 	n.compare(t, r, did, told)
 	since(t, began, "people were told")
 	got := r.asks(t, statusFine, "database", "status", "-o", "wide")
-	for copied, words := range map[string]string{"db1": "Failed", "db2": "blocked by health: the server stays blocked until db1 can be read there"} {
+	for copied, words := range map[string]string{"db1": "Failed",
+		"db2": "blocked by health: the server stays blocked until db1 can be read there"} {
 		for line := range strings.Lines(got) {
 			if f := strings.Fields(line); f[0] == copied && f[1] == "mbx1" && !strings.Contains(line, words) {
 				t.Errorf("no %q in %s", words, line)
 			}
 		}
 	}
-	if got := r.asks(t, statusFailed, "database", "move", "db2", "mbx1"); !strings.Contains(got, "activation is blocked there") {
+	if got := r.asks(t, statusFailed, "database", "move", "db2", "mbx1"); !strings.Contains(got,
+		"activation is blocked there") {
 		t.Error(got)
 	}
 	r.asks(t, statusBad, "server", "block", "mbx2", "--move")
@@ -118,7 +127,8 @@ func TestNightOfAServerThatReadsNothing(t *testing.T) {
 	n.compare(t, r, did+" AllowActivation/mbx1:Succeeded", told+"; High Availability of mbx1 is well again")
 }
 
-// A server refuses every second sign-in, for reasons of its own: another one takes sign-ins, so users move there, and no machine is restarted.
+// A server refuses every second sign-in, for reasons of its own: another one takes sign-ins, so users move there, and
+// no machine is restarted.
 func TestNightOfHalfASignIn(t *testing.T) {
 	testkit.NoLeaks(t)
 	n := newNight(t, "wait: 10m")
@@ -141,7 +151,8 @@ func TestNightOfHalfASignIn(t *testing.T) {
 	}
 }
 
-// All servers refuse all sign-ins: who judges passwords for them is at fault. Nothing is done, and people are told once.
+// All servers refuse all sign-ins: who judges passwords for them is at fault. Nothing is done, and people are told
+// once.
 func TestNightOfAllPasswords(t *testing.T) {
 	testkit.NoLeaks(t)
 	n := newNight(t, "wait: 1s")
@@ -155,7 +166,8 @@ func TestNightOfAllPasswords(t *testing.T) {
 		v.set(fault{answersNo: "LOGIN"})
 	}
 	r.turns(t, map[string]string{
-		self1: "Authentication", self2: "Authentication", deep1: "Authentication", deep2: "Authentication", ctp1: "Authentication", ctp2: "Authentication",
+		self1: "Authentication", self2: "Authentication", deep1: "Authentication", deep2: "Authentication",
+		ctp1: "Authentication", ctp2: "Authentication",
 		users1: "Authentication", users2: "Authentication",
 	})
 	const told = "Authentication of mbx1, mbx2 is at fault"
@@ -182,7 +194,8 @@ func TestNightOfABrokenUser(t *testing.T) {
 	}
 	failing := func() (runs int) { // of the check, that have counted failures
 		for _, server := range []string{"mbx1", "mbx2"} {
-			for _, result := range r.health.History(health.SetIMAP, health.ProxyConnectionsFailedGt20PercentCheck, server) {
+			for _, result := range r.health.History(health.SetIMAP,
+				health.ProxyConnectionsFailedGt20PercentCheck, server) {
 				if result.Value > 0 {
 					runs++
 				}

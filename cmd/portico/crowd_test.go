@@ -116,7 +116,8 @@ func (c *crowd) said() []string {
 	return slices.Sorted(maps.Keys(c.answers))
 }
 
-// in waits until each database's users have signed in twenty times since now, and holds that nobody is refused meanwhile.
+// in waits until each database's users have signed in twenty times since now, and holds that nobody is refused
+// meanwhile.
 func (c *crowd) in(t testing.TB) {
 	t.Helper()
 	c.forget()

@@ -19,15 +19,18 @@ import (
 
 func newDatabase() *cobra.Command {
 	return group(&cobra.Command{Use: "database", Short: "Look at and change what is known of the databases"},
-		newDatabaseStatus(), newDatabaseMove(), newDatabaseRebalance(), newDatabaseCopy(), newDatabasePin(), newDatabasePinned())
+		newDatabaseStatus(), newDatabaseMove(), newDatabaseRebalance(), newDatabaseCopy(), newDatabasePin(),
+		newDatabasePinned())
 }
 
 func newDatabasePin() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "pin",
 		Short: "Spread users over the databases that the configuration has now",
-		Long: "With \"routing: hash\" the set of databases that users are spread over is kept in data_dir, and portico does not\n" +
-			"start with another one, since users whose database changes would find an empty mailbox. This command makes the\n" +
+		Long: "With \"routing: hash\" the set of databases that users are spread over is kept in data_dir, and " +
+			"portico does not\n" +
+			"start with another one, since users whose database changes would find an empty mailbox. This command " +
+			"makes the\n" +
 			"databases of the configuration file that set. Move the mail first. Portico must not be running.",
 		Args: cobra.NoArgs,
 	}
@@ -38,7 +41,8 @@ func newDatabasePin() *cobra.Command {
 			return err
 		}
 		if config.Routing != configs.RoutingHash {
-			return fmt.Errorf("%s has routing: %s; only routing: %s pins databases", *file, config.Routing, configs.RoutingHash)
+			return fmt.Errorf("%s has routing: %s; only routing: %s pins databases", *file, config.Routing,
+				configs.RoutingHash)
 		}
 		s, err := openStore(config, *file)
 		if err != nil {
@@ -61,7 +65,8 @@ func newDatabasePinned() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "pinned",
 		Short: "List the databases that users are spread over",
-		Long: "Pinned lists the databases that \"routing: hash\" spreads users over, and those of the configuration file.\n\n" +
+		Long: "Pinned lists the databases that \"routing: hash\" spreads users over, and those of the " +
+			"configuration file.\n\n" +
 			"Exit status: 0 the configuration agrees, 1 it does not, 2 the store cannot be read.",
 		Args: cobra.NoArgs,
 	}
@@ -80,7 +85,8 @@ func newDatabasePinned() *cobra.Command {
 		for _, name := range slices.Compact(slices.Sorted(slices.Values(slices.Concat(names, configured)))) {
 			rows.Add(name, yesNo(slices.Contains(names, name)), yesNo(slices.Contains(configured, name)))
 		}
-		if err := output.print(cmd, map[string][]string{"pinned": append([]string{}, names...), "in_file": configured}, rows); err != nil {
+		if err := output.print(cmd, map[string][]string{"pinned": append([]string{}, names...), "in_file": configured},
+			rows); err != nil {
 			return err
 		}
 		if names != nil && config.Routing == configs.RoutingHash && !slices.Equal(names, configured) {

@@ -19,13 +19,19 @@ func newDatabaseStatus() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "status",
 		Short: "List the copies of the databases: which is active, which could be",
-		Long: "Status lists every copy, as Exchange's Get-MailboxDatabaseCopyStatus does: Mounted is the active one, Dismounting one whose\n" +
-			"sessions are just being moved, Dismounted one whose mailbox server does not answer; of the others Healthy is one whose\n" +
-			"mailbox server answers, ServiceDown one whose server does not, Unknown one whose server could not be asked, Failed one whose mail could not be read, and was not read since: nothing\n" +
-			"moves there. Reason says why nothing moves to a copy: it is Failed, its server does not answer, is blocked, or fails for users or probes. FailedAndSuspended are the copies of a database between which\n" +
-			"its storage was to switch and could not, or whose active copy is not in the configuration: nobody is let in until the database\n" +
+		Long: "Status lists every copy, as Exchange's Get-MailboxDatabaseCopyStatus does: Mounted is the active " +
+			"one, Dismounting one whose\n" +
+			"sessions are just being moved, Dismounted one whose mailbox server does not answer; of the others " +
+			"Healthy is one whose\n" +
+			"mailbox server answers, ServiceDown one whose server does not, Unknown one whose server could not be " +
+			"asked, Failed one whose mail could not be read, and was not read since: nothing\n" +
+			"moves there. Reason says why nothing moves to a copy: it is Failed, its server does not answer, is " +
+			"blocked, or fails for users or probes. FailedAndSuspended are the copies of a database between which\n" +
+			"its storage was to switch and could not, or whose active copy is not in the configuration: nobody is " +
+			"let in until the database\n" +
 			"is moved.\n\n" +
-			"Exit status: 0 every database has its active copy on a server that answers, 1 one has not, 2 portico can not be asked.",
+			"Exit status: 0 every database has its active copy on a server that answers, 1 one has not, 2 portico " +
+			"can not be asked.",
 		Args: cobra.NoArgs,
 	}
 	ask := askFlags(cmd).aliasFlag(cmd)
@@ -51,7 +57,8 @@ func newDatabaseStatus() *cobra.Command {
 		for _, s := range copies {
 			counts[s.Status]++
 			unsure = unsure || s.Active && s.Status == "Unknown"
-			rows.AddNamed(s.Database+"/"+s.Server, s.Database, s.Server, s.Status, yesNo(s.Blocked), cmp.Or(s.Failed, s.Error, s.Barred))
+			rows.AddNamed(s.Database+"/"+s.Server, s.Database, s.Server, s.Status, yesNo(s.Blocked),
+				cmp.Or(s.Failed, s.Error, s.Barred))
 		}
 		var value any = copies
 		if *group != "" {
@@ -73,20 +80,26 @@ func newDatabaseMove() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "move DATABASE SERVER",
 		Short: "Make a server's copy of a database the active one",
-		Long: "Move holds the sign-ins of the database, waits for those under way, ends its sessions, and then lets everybody in on the other\n" +
-			"server. If it fails, everything is as before, but for the sessions that have ended; unless the storage that had to be told\n" +
-			"(databases.<name>.activate) has failed: then nobody is let in until the database is moved again, to whichever server.\n\n" +
-			"If the server does not answer, or its copy is Failed, nothing changes. --force moves the database all the same, as Exchange's Move-ActiveMailboxDatabase\n" +
+		Long: "Move holds the sign-ins of the database, waits for those under way, ends its sessions, and then lets " +
+			"everybody in on the other\n" +
+			"server. If it fails, everything is as before, but for the sessions that have ended; unless the storage " +
+			"that had to be told\n" +
+			"(databases.<name>.activate) has failed: then nobody is let in until the database is moved again, to " +
+			"whichever server.\n\n" +
+			"If the server does not answer, or its copy is Failed, nothing changes. --force moves the database all " +
+			"the same, as Exchange's Move-ActiveMailboxDatabase\n" +
 			"-SkipHealthChecks does. It does not lift a block: portico server unblock does.\n\n" +
 			"DATABASE/SERVER names the same, as portico database status -o name prints it.\n\n" +
 			"Exit status: 0 the database is active there, 2 it could not be moved.",
 		Args: copyArgs,
 	}
 	ask := askFlags(cmd)
-	force := cmd.Flags().Bool("force", false, "move to a server that does not answer, or to a copy that is Failed, too")
+	force := cmd.Flags().Bool("force", false,
+		"move to a server that does not answer, or to a copy that is Failed, too")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		database, server := copyIn(args)
-		return ask.change(cmd, "/api/v1/databases/"+url.PathEscape(database)+"/move", admin.DatabaseMove{Server: server, Force: *force})
+		return ask.change(cmd, "/api/v1/databases/"+url.PathEscape(database)+"/move",
+			admin.DatabaseMove{Server: server, Force: *force})
 	}
 	return cmd
 }
@@ -95,9 +108,12 @@ func newDatabaseRebalance() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "rebalance",
 		Short: "Move every database to the first of its copies that can have it",
-		Long: "Rebalance moves each database to the first of its copies that is not Failed and whose server answers and is not\n" +
-			"blocked. A database whose active copy is on a server that does not answer moves to any such copy. A copy is Failed if its\n" +
-			"mail could not be read, and was not read since: portico database status lists it, portico database copy resume ends it.\n" +
+		Long: "Rebalance moves each database to the first of its copies that is not Failed and whose server answers " +
+			"and is not\n" +
+			"blocked. A database whose active copy is on a server that does not answer moves to any such copy. A " +
+			"copy is Failed if its\n" +
+			"mail could not be read, and was not read since: portico database status lists it, portico database " +
+			"copy resume ends it.\n" +
 			"What stays is listed with the reason.\n\n" +
 			"Exit status: 0 done, 1 a database stays where it should not, 2 it could not be done.",
 		Args: cobra.NoArgs,
@@ -139,9 +155,11 @@ func newDatabaseCopyResume() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "resume DATABASE SERVER",
 		Short: "Say that a copy that is Failed is well again",
-		Long: "A copy is Failed when its mail could not be read as its database was moved away, or when its probe could not read it. Rebalance and failovers\n" +
+		Long: "A copy is Failed when its mail could not be read as its database was moved away, or when its probe " +
+			"could not read it. Rebalance and failovers\n" +
 			"leave it alone until a probe has read a mailbox on it, or until this command. It moves nothing.\n" +
-			"DATABASE/SERVER names the same, as portico database status -o name prints it. That is Exchange's Resume-MailboxDatabaseCopy.",
+			"DATABASE/SERVER names the same, as portico database status -o name prints it. That is Exchange's " +
+			"Resume-MailboxDatabaseCopy.",
 		Example: "  portico database copy resume db1 mbx1",
 		Args:    copyArgs,
 	}

@@ -29,8 +29,10 @@ func newDemo() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "demo",
 		Short: "Run the proxy with mailbox servers, users and mail of its own",
-		Long: "Demo runs two mailbox servers in memory and the proxy in front of them, all on loopback, and prints lines to\n" +
-			"paste. Each database has a copy on each server. Nothing needs to be installed, and nothing is left when the demo\n" +
+		Long: "Demo runs two mailbox servers in memory and the proxy in front of them, all on loopback, and prints " +
+			"lines to\n" +
+			"paste. Each database has a copy on each server. Nothing needs to be installed, and nothing is left " +
+			"when the demo\n" +
 			"ends, unless --dir is given.",
 		Args: cobra.NoArgs,
 	}

@@ -27,15 +27,21 @@ box.select("INBOX")
 print(box.search(None, "UNSEEN"))
 box.logout()`, starttls.Port)
 	return []demoLine{
-		{"alice's folders; plain text is allowed here, on loopback", fmt.Sprintf("curl -sS -u alice:demo imap://%s/", starttls)},
-		{"her first mail, with STARTTLS", fmt.Sprintf("curl -sS -u alice:demo --ssl-reqd --cacert %s 'imap://%s/INBOX;MAILINDEX=1'", ca, starttls)},
-		{"bob's first mail, over TLS", fmt.Sprintf("curl -sS -u bob:demo --cacert %s 'imaps://%s/INBOX;MAILINDEX=1'", ca, implicit)},
+		{"alice's folders; plain text is allowed here, on loopback",
+			fmt.Sprintf("curl -sS -u alice:demo imap://%s/", starttls)},
+		{"her first mail, with STARTTLS",
+			fmt.Sprintf("curl -sS -u alice:demo --ssl-reqd --cacert %s 'imap://%s/INBOX;MAILINDEX=1'", ca, starttls)},
+		{"bob's first mail, over TLS", fmt.Sprintf("curl -sS -u bob:demo --cacert %s 'imaps://%s/INBOX;MAILINDEX=1'",
+			ca, implicit)},
 		{"IMAP by hand; leave out the printf to type it yourself",
-			fmt.Sprintf("printf '%s' | openssl s_client -quiet -crlf -verify_return_error -CAfile %s -connect %s", dialogue, ca, implicit)},
+			fmt.Sprintf("printf '%s' | openssl s_client -quiet -crlf -verify_return_error -CAfile %s -connect %s",
+				dialogue, ca, implicit)},
 		{"Python", fmt.Sprintf("python3 -c %s %s", quoted(python), ca)},
 		{"what was measured", fmt.Sprintf("curl -sS http://%s/metrics | grep ^portico_", s.addresses.admin)},
-		{"is it ready, asked through the socket", fmt.Sprintf("curl -sS --unix-socket %s http://localhost/readyz", socket)},
-		{"who is connected, by the command line; the first line says which Portico it asks", fmt.Sprintf("export PORTICO_ADMIN=%s; %s session list", socket, program)},
+		{"is it ready, asked through the socket",
+			fmt.Sprintf("curl -sS --unix-socket %s http://localhost/readyz", socket)},
+		{"who is connected, by the command line; the first line says which Portico it asks",
+			fmt.Sprintf("export PORTICO_ADMIN=%s; %s session list", socket, program)},
 		{"stop a mailbox server; health recovery shows within half a minute how its database moves, demo mend ends it",
 			fmt.Sprintf("export PORTICO_ADMIN=%s; %s demo break mbx1", socket, program)},
 	}

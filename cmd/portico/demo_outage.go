@@ -20,8 +20,8 @@ import (
 	"portico/health/admin/client"
 )
 
-// demoSocket is the demo's own socket, in its folder beside admin.sock. It takes outages of the demo's mailbox servers, of which Portico itself must
-// know nothing.
+// demoSocket is the demo's own socket, in its folder beside admin.sock. It takes outages of the demo's mailbox
+// servers, of which Portico itself must know nothing.
 const demoSocket = "demo.sock"
 
 // outageTime bounds one request to the demo's socket.
@@ -83,8 +83,10 @@ func newDemoBreak() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "break SERVER",
 		Short: "Stop a mailbox server of the running demo, or make it silent",
-		Long: "Break stops a mailbox server of the running demo: it refuses connections, and its sessions end. With --silent it accepts\n" +
-			"connections and answers nothing, as a server does that hangs. Recovery then moves its databases to the other server;\n" +
+		Long: "Break stops a mailbox server of the running demo: it refuses connections, and its sessions end. With " +
+			"--silent it accepts\n" +
+			"connections and answers nothing, as a server does that hangs. Recovery then moves its databases to the " +
+			"other server;\n" +
 			"\"portico health recovery\" shows it. \"portico demo mend\" makes the server work again.",
 		Example: "  portico demo break mbx1\n  portico demo break mbx1 --silent",
 		Args:    cobra.ExactArgs(1),
@@ -102,7 +104,8 @@ func newDemoMend() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "mend SERVER",
 		Short: "Make a mailbox server of the running demo work again",
-		Long: "Mend ends what \"portico demo break\" began. Databases that have moved stay where they are; \"portico database rebalance\"\n" +
+		Long: "Mend ends what \"portico demo break\" began. Databases that have moved stay where they are; " +
+			"\"portico database rebalance\"\n" +
 			"moves them back once recovery has unblocked the server.",
 		Example: "  portico demo mend mbx1",
 		Args:    cobra.ExactArgs(1),
@@ -132,7 +135,8 @@ func demoOutage(cmd *cobra.Command, outage func() backendtest.Outage) *cobra.Com
 // findDemo returns the socket of the demo in a folder, or beside an admin socket.
 func findDemo(dir, adminSocket string) (string, error) {
 	if dir == "" && adminSocket == "" {
-		return "", errors.New("which demo? Paste the line \"export PORTICO_ADMIN=...\" that it has printed, or add --dir with its folder")
+		return "", errors.New("which demo? Paste the line \"export PORTICO_ADMIN=...\" that it has printed, or add " +
+			"--dir with its folder")
 	}
 	socket := filepath.Join(cmp.Or(dir, filepath.Dir(adminSocket)), demoSocket)
 	if _, err := os.Stat(socket); err != nil {

@@ -20,7 +20,8 @@ const (
 	demoDomain   = "example.org" // of users who sign in without one
 )
 
-// demoUsers, demoServers and demoDatabases are who and what is there. Each database has a copy on each server; db1 is first active on mbx1, db2 on mbx2.
+// demoUsers, demoServers and demoDatabases are who and what is there. Each database has a copy on each server; db1 is
+// first active on mbx1, db2 on mbx2.
 var (
 	demoUsers     = []string{"alice", "bob", "carol"}
 	demoServers   = []string{"mbx1", "mbx2"}
@@ -65,7 +66,8 @@ func (d *demoSite) start() (err error) {
 	if _, _, err = cert.WriteFiles(d.dir, "portico"); err != nil {
 		return err
 	}
-	if d.mail, err = backendtest.NewMemory(backendtest.MemoryOptions{Name: "demo", Users: d.users(), TLSConfig: cert.ServerConfig()}); err != nil {
+	if d.mail, err = backendtest.NewMemory(backendtest.MemoryOptions{Name: "demo", Users: d.users(),
+		TLSConfig: cert.ServerConfig()}); err != nil {
 		return err
 	}
 	for _, name := range demoServers {
@@ -84,7 +86,8 @@ func (d *demoSite) users() (users []backendtest.User) {
 	now, router := time.Now(), backend.NewRouter(demoDatabases)
 	add := func(user string, database int) {
 		d.homes[user] = demoServers[database]
-		users = append(users, backendtest.User{Name: user, Password: demoPassword, Mail: backendtest.DemoMail(user, demoServers[database], now)})
+		users = append(users, backendtest.User{Name: user, Password: demoPassword,
+			Mail: backendtest.DemoMail(user, demoServers[database], now)})
 	}
 	for _, user := range demoUsers {
 		add(user, slices.Index(demoDatabases, router.Database(user+"@"+demoDomain)))
@@ -118,7 +121,8 @@ func (d *demoSite) writeConfig(o demoOptions) (file string, err error) {
 	if err == nil && !bytes.HasPrefix(old, []byte(demoMark)) {
 		return "", fmt.Errorf("%s is not the demo's: it is not overwritten", file)
 	}
-	text := fmt.Sprintf(demoConfig, o.imapPort, o.imapsPort, o.adminPort, d.servers["mbx1"].Addr(), d.servers["mbx2"].Addr(), demoDomain)
+	text := fmt.Sprintf(demoConfig, o.imapPort, o.imapsPort, o.adminPort, d.servers["mbx1"].Addr(),
+		d.servers["mbx2"].Addr(), demoDomain)
 	if err := os.WriteFile(d.path("health.password"), []byte(demoPassword+"\n"), 0o600); err != nil {
 		return "", err
 	}

@@ -23,9 +23,11 @@ type demoRun struct {
 
 func startDemo(t *testing.T, dir string) *demoRun {
 	t.Helper()
-	d := &demoRun{out: &testkit.Log{}, log: &testkit.Log{}, signals: make(chan os.Signal, 2), ended: make(chan error, 1)}
+	d := &demoRun{out: &testkit.Log{}, log: &testkit.Log{}, signals: make(chan os.Signal, 2),
+		ended: make(chan error, 1)}
 	go func() { d.ended <- demo(context.Background(), demoOptions{dir: dir}, d.signals, d.out, d.log) }()
-	testkit.Eventually(t, "the demo to run", func() bool { return strings.HasSuffix(d.out.String(), "\n\n") || len(d.ended) > 0 })
+	testkit.Eventually(t, "the demo to run",
+		func() bool { return strings.HasSuffix(d.out.String(), "\n\n") || len(d.ended) > 0 })
 	return d
 }
 
@@ -114,7 +116,8 @@ func TestDemoUsersAreOnBothServers(t *testing.T) {
 	}
 }
 
-// A server of the demo can be stopped, made silent and mended. Its database moves meanwhile, with the mail, and can move back.
+// A server of the demo can be stopped, made silent and mended. Its database moves meanwhile, with the mail, and can
+// move back.
 func TestDemoFailsOver(t *testing.T) {
 	testkit.NoLeaks(t)
 	testkit.Need(t, "curl")
@@ -132,7 +135,8 @@ func TestDemoFailsOver(t *testing.T) {
 	}
 	status := func(server, want string) bool {
 		_, out, _ := command("database", "status", "-o", "json")
-		return strings.Contains(strings.Join(strings.Fields(out), ""), fmt.Sprintf(`{"database":"db1","server":%q,"status":%q`, server, want))
+		return strings.Contains(strings.Join(strings.Fields(out), ""),
+			fmt.Sprintf(`{"database":"db1","server":%q,"status":%q`, server, want))
 	}
 	for _, c := range []struct{ words, want string }{
 		{"database move db1 mbx2", "active copy of db1 mbx1 mbx2"},
@@ -148,7 +152,8 @@ func TestDemoFailsOver(t *testing.T) {
 	}
 	testkit.Eventually(t, "db1 has moved", func() bool { return status("mbx2", "Mounted") })
 	url := regexp.MustCompile("imap://[0-9.:]+/").FindString(d.out.String()) + "INBOX;MAILINDEX=1"
-	if text, err := exec.CommandContext(testkit.Context(t), "curl", "-sS", "-u", "carol:demo", url).CombinedOutput(); err != nil || !strings.Contains(string(text), "Welcome") {
+	if text, err := exec.CommandContext(testkit.Context(t), "curl", "-sS", "-u", "carol:demo",
+		url).CombinedOutput(); err != nil || !strings.Contains(string(text), "Welcome") {
 		t.Errorf("carol's mail: %v, %s", err, text)
 	}
 	asks(statusFine, "demo mend mbx1")
@@ -182,7 +187,8 @@ func TestDemoFolder(t *testing.T) {
 		t.Fatal(err)
 	}
 	status, _, errs := command("demo", "--dir", dir)
-	if text, _ := os.ReadFile(file); status != statusFailed || !strings.Contains(errs, "not overwritten") || string(text) != "precious\n" {
+	if text, _ := os.ReadFile(file); status != statusFailed || !strings.Contains(errs, "not overwritten") ||
+		string(text) != "precious\n" {
 		t.Errorf("status %d, %s; the file: %s", status, errs, text)
 	}
 }

@@ -123,7 +123,8 @@ func (d *directories) foundOther(err error) {
 func (d *directories) remembered(asked directory.Source) directory.Source {
 	of := d.config.Cache
 	bounded := directory.NewBound(d.config.InFlight, d.config.Timeout).Source(asked)
-	return directory.NewCache(bounded, directory.CacheOptions{Positive: of.Positive, Negative: of.Negative, Size: of.Size})
+	return directory.NewCache(bounded, directory.CacheOptions{Positive: of.Positive, Negative: of.Negative,
+		Size: of.Size})
 }
 
 func (d *directories) newVerifier(of configs.Verifier) (directory.Verifier, error) {
@@ -143,7 +144,8 @@ func (d *directories) newHTTP(of configs.HTTPDirectory) (*httpdir.Directory, err
 	if err != nil {
 		return nil, fmt.Errorf("http.ca: %w", err)
 	}
-	options := httpdir.Options{URLs: of.URLs, SendPassword: of.SendPassword, InFlight: d.config.InFlight, TLS: config, Header: make(http.Header)}
+	options := httpdir.Options{URLs: of.URLs, SendPassword: of.SendPassword, InFlight: d.config.InFlight, TLS: config,
+		Header: make(http.Header)}
 	if of.SecretFile != "" {
 		secret, err := configs.ReadToken(of.SecretFile)
 		if err != nil {
@@ -164,8 +166,9 @@ func (d *directories) newSQL(of configs.SQLDirectory) (*sqldir.Directory, error)
 	if err != nil {
 		return nil, fmt.Errorf("sql.dsn_file: %w", err)
 	}
-	made, err := sqldir.New(sqldir.Options{Driver: string(of.Driver), DSN: secret.Value(dsn), Query: of.Query, InFlight: d.config.InFlight,
-		Report: d.foundOther})
+	made, err := sqldir.New(sqldir.Options{Driver: string(of.Driver), DSN: secret.Value(dsn), Query: of.Query,
+		InFlight: d.config.InFlight,
+		Report:   d.foundOther})
 	if err != nil {
 		return nil, fmt.Errorf("sql: %w", err)
 	}
@@ -187,7 +190,8 @@ func (d *directories) newLDAP(of configs.LDAPDirectory) (*ldapdir.Directory, err
 		Report: d.foundOther,
 	}
 	for key, attribute := range map[string]string{
-		"user": of.Attributes.User, "database": of.Attributes.Database, "server": of.Attributes.Server, "mode": of.Attributes.Mode,
+		"user": of.Attributes.User, "database": of.Attributes.Database, "server": of.Attributes.Server,
+		"mode":            of.Attributes.Mode,
 		"max_connections": of.Attributes.MaxConnections, "refuse": of.Attributes.Refuse,
 	} {
 		if attribute != "" {

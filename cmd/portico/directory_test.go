@@ -70,13 +70,15 @@ func TestDirectory(t *testing.T) {
 		t.Error("what was said of alice was not remembered")
 	}
 	put("alice refuse is away\n")
-	testkit.Eventually(t, "the new map file in force", func() bool { return strings.HasPrefix(r.tries(t, "alice"), "a NO ") })
+	testkit.Eventually(t, "the new map file in force",
+		func() bool { return strings.HasPrefix(r.tries(t, "alice"), "a NO ") })
 	put("alice\n")
 	testkit.Eventually(t, "the mistake told", func() bool {
 		return strings.HasPrefix(r.tries(t, "alice"), "a NO ") && strings.Contains(r.log.String(), "users.map:1: ")
 	})
 	put("# nothing\n")
-	testkit.Eventually(t, "the third map file in force", func() bool { return strings.HasPrefix(r.tries(t, "alice"), "a OK ") })
+	testkit.Eventually(t, "the third map file in force",
+		func() bool { return strings.HasPrefix(r.tries(t, "alice"), "a OK ") })
 }
 
 // withDirectory writes a site of two databases, of which users are in one by a directory.
@@ -135,7 +137,8 @@ func TestCheckReadsMapFiles(t *testing.T) {
 		if err := os.WriteFile(users, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if status, out, _ := command("check", "--config", file); status != want.status || !strings.Contains(out, want.out) {
+		if status, out, _ := command("check", "--config", file); status != want.status ||
+			!strings.Contains(out, want.out) {
 			t.Errorf("%q: status %d, %s", text, status, out)
 		}
 	}

@@ -45,15 +45,16 @@ func TestDocumentedDovecotConfiguration(t *testing.T) {
 	}
 
 	extra := inFolder(t, config.String())
-	d := testkit.Dovecot(t, backendtest.DovecotOptions{Users: []backendtest.User{{Name: "alice", Password: "secret"}}, RequireTLS: true, Extra: extra})
+	d := testkit.Dovecot(t, backendtest.DovecotOptions{Users: []backendtest.User{{Name: "alice", Password: "secret"}},
+		RequireTLS: true, Extra: extra})
 	c := testkit.Dial(t, d.Plain, nil)
 	c.Expect("* OK *")
 	c.Send("a AUTHENTICATE PLAIN " + base64.StdEncoding.EncodeToString([]byte("alice\x00portico\x00sesame")))
 	c.Expect("a OK *")
 }
 
-// inFolder returns the configuration with a folder of the test's in the place of /etc/dovecot, and a free port in that of 10143. The folder
-// holds the files that the documents name.
+// inFolder returns the configuration with a folder of the test's in the place of /etc/dovecot, and a free port in that
+// of 10143. The folder holds the files that the documents name.
 func inFolder(t *testing.T, config string) string {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "portico-docs-") // straight below: Dovecot's other users get there

@@ -19,7 +19,8 @@ var link = regexp.MustCompile(`\]\(([^)#]+)(#[^)]*)?\)`)
 
 // linksIn is the least number of links to files that a page has, and of pages that have one. They guard the test: it
 // would pass if it found no links.
-var linksIn = map[string]int{"README.md": 8, "CHANGELOG.md": 2, "docs/configuration.md": 5, "docs/flow.md": 20, "docs/operations.md": 5}
+var linksIn = map[string]int{"README.md": 8, "CHANGELOG.md": 2, "docs/configuration.md": 5, "docs/flow.md": 20,
+	"docs/operations.md": 5}
 
 const linkingPages = 10
 
@@ -76,7 +77,8 @@ var metricName = regexp.MustCompile("portico_[a-z_]+[a-z]")
 func TestMetricsInDocuments(t *testing.T) {
 	known := metricsInCode(t)
 	found := make(map[string]int)
-	least := map[string]int{"README.md": 3, "docs/operations.md": 15, "docs/flow.md": 1, "docs/protocol-log.md": 3, "docs/health.md": 2}
+	least := map[string]int{"README.md": 3, "docs/operations.md": 15, "docs/flow.md": 1, "docs/protocol-log.md": 3,
+		"docs/health.md": 2}
 	for page := range least {
 		for _, name := range metricName.FindAllString(readPage(t, page), -1) {
 			found[page]++
@@ -146,7 +148,8 @@ func TestExamplesInDocuments(t *testing.T) {
 	found := make(map[string]int)
 	least := map[string]int{"docs/directory.md": 3, "docs/signin.md": 2, "docs/operations.md": 2, "docs/health.md": 3}
 	for name := range least {
-		for i, block := range regexp.MustCompile("(?s)```yaml\n(.*?)```").FindAllStringSubmatch(readPage(t, name), -1) {
+		for i, block := range regexp.MustCompile("(?s)```yaml\n(.*?)```").FindAllStringSubmatch(readPage(t, name),
+			-1) {
 			found[name]++
 			t.Run(fmt.Sprintf("%s %d", name, i+1), func(t *testing.T) { loadExample(t, block[1]) })
 		}
@@ -161,7 +164,8 @@ func loadExample(t *testing.T, example string) {
 		t.Fatal(err)
 	}
 	for name, content := range map[string]string{
-		"users.map": "alice@example.org db1", "passwords": "alice@example.org:!", "master.secret": "sesame", "ldap.secret": "sesame", "health.password": "sesame",
+		"users.map": "alice@example.org db1", "passwords": "alice@example.org:!", "master.secret": "sesame",
+		"ldap.secret": "sesame", "health.password": "sesame",
 		"ipmi.token": "sesame-open-yourself", "mx2.token": "sesame-open-yourself",
 		"directory.dsn": "postgres://portico:sesame@db.example.org/mail?sslmode=verify-full",
 	} {

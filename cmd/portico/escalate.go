@@ -28,7 +28,8 @@ func (s *service) startEscalator() error {
 	revision := entry.Revision
 	s.escalator, err = health.NewEscalator(health.EscalatorOptions{
 		Monitors: s.alerting, Ready: s.recovery.ForPeople, Active: s.activeOn, Sinks: s.sinks(s.config),
-		Common: s.config.Health.Recovery.CommonCausePercent, Gather: s.config.Health.Escalate.Gather, Saved: entry.Value, Tried: s.tried, Told: s.escalated,
+		Common: s.config.Health.Recovery.CommonCausePercent, Gather: s.config.Health.Escalate.Gather,
+		Saved: entry.Value, Tried: s.tried, Told: s.escalated,
 		Failed: func(err error) { s.reported("an alert can not be told", err) },
 		Bundle: func(ctx context.Context, a health.Alert) (string, error) { return s.bundle(ctx, []health.Alert{a}) },
 		Save: func(text []byte) error {
@@ -77,9 +78,11 @@ func (s *service) alertLog() health.Sink {
 		switch {
 		case a.Notice: // recovery has logged it
 		case !a.Ended.IsZero():
-			s.log.Warn().Str("cause", a.Cause).Time("since", a.Since).Strs("monitors", a.Monitors).Msg("escalation: it is over")
+			s.log.Warn().Str("cause", a.Cause).Time("since", a.Since).Strs("monitors", a.Monitors).
+				Msg("escalation: it is over")
 		case !a.Again:
-			s.log.Error().Str("cause", a.Cause).Str("dependency", string(a.Dependency)).Str("_mbx", a.Mailbox).Strs("servers", a.Servers).Time("since", a.Since).
+			s.log.Error().Str("cause", a.Cause).Str("dependency", string(a.Dependency)).Str("_mbx", a.Mailbox).
+				Strs("servers", a.Servers).Time("since", a.Since).
 				Strs("monitors", a.Monitors).Str("error", a.Error).Str("bundle", a.Bundle).Msg(s.consequence(a))
 		}
 		return nil
@@ -88,7 +91,8 @@ func (s *service) alertLog() health.Sink {
 
 // consequence says what an alert means for users: nothing, if all databases have moved away from the servers at fault.
 func (s *service) consequence(a health.Alert) string {
-	if len(a.Servers) > 0 && !slices.ContainsFunc(a.Servers, func(server string) bool { return len(s.activeDatabases(server)) > 0 }) {
+	if len(a.Servers) > 0 && !slices.ContainsFunc(a.Servers,
+		func(server string) bool { return len(s.activeDatabases(server)) > 0 }) {
 		return "escalation: a mailbox server is at fault; no database is active there"
 	}
 	return "escalation: users may not reach their mail"
@@ -100,7 +104,8 @@ func (s *service) tried(a health.Alert) (all []string) {
 		if !slices.Contains(a.Monitors, r.Monitor) || r.Start.Before(a.Since) {
 			continue
 		}
-		line := fmt.Sprintf("%s %s %s: %s", r.Start.UTC().Format(time.TimeOnly), r.ID, r.Resource, cmp.Or(string(r.Result), string(r.State)))
+		line := fmt.Sprintf("%s %s %s: %s", r.Start.UTC().Format(time.TimeOnly), r.ID, r.Resource,
+			cmp.Or(string(r.Result), string(r.State)))
 		for _, more := range []string{r.Message, r.Exception} {
 			if more != "" {
 				line += ": " + more
@@ -120,13 +125,15 @@ func (s *service) escalated(a health.Alert, by health.Sink) {
 
 // recoveryHelped tells people what recovery has mended, unless they do not want to know.
 func (s *service) recoveryHelped(r recovery.Record) {
-	s.log.Warn().Str("action", r.ID).Str("resource", r.Resource).Str("monitor", r.Monitor).Str("context", r.Message).Msg("recovery has helped")
+	s.log.Warn().Str("action", r.ID).Str("resource", r.Resource).Str("monitor", r.Monitor).Str("context", r.Message).
+		Msg("recovery has helped")
 	what := cmp.Or(r.Message, "it has helped")
 	if r.Excess != "" {
 		what += " (" + r.Excess + ", but users were out: somebody has to look)"
 	}
 	if s.healthOf.Load().Escalate.Notices || r.Excess != "" {
-		s.escalator.Inform(health.Alert{Cause: fmt.Sprintf("%s %s: %s", r.ID, r.Resource, what), Since: r.Start, Monitors: []string{r.Monitor}})
+		s.escalator.Inform(health.Alert{Cause: fmt.Sprintf("%s %s: %s", r.ID, r.Resource, what), Since: r.Start,
+			Monitors: []string{r.Monitor}})
 	}
 }
 

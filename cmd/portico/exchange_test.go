@@ -11,7 +11,8 @@ import (
 	"portico/backend/backendtest/testkit"
 )
 
-// Each command that docs/exchange.md has in the place of one of Exchange's does something on real mailbox servers, in the order they stand there.
+// Each command that docs/exchange.md has in the place of one of Exchange's does something on real mailbox servers, in
+// the order they stand there.
 func TestExchangeCommands(t *testing.T) {
 	testkit.NoLeaks(t)
 	page, err := os.ReadFile(filepath.Join(root, "docs", "exchange.md"))
@@ -22,9 +23,11 @@ func TestExchangeCommands(t *testing.T) {
 	file := w.config(t, healthMailboxes)
 	w.replace(t, "db1: {copies: [mbx1]}", "db1: {copies: [mbx1, mbx2]}")
 	r := w.serve(t, file)
-	testkit.Eventually(t, "all probes have run", func() bool { return r.monitors(t)["ImapCTPMonitor/db2"].AlertValue == "Healthy" })
+	testkit.Eventually(t, "all probes have run",
+		func() bool { return r.monitors(t)["ImapCTPMonitor/db2"].AlertValue == "Healthy" })
 	socket := []string{"--admin", filepath.Join(w.dir, "admin.sock")}
-	door := strings.NewReplacer("mx1", r.addresses.listeners[1].String(), "test@example.org", "health2", "test.password", filepath.Join(w.dir, "health.password"))
+	door := strings.NewReplacer("mx1", r.addresses.listeners[1].String(), "test@example.org", "health2",
+		"test.password", filepath.Join(w.dir, "health.password"))
 	word := regexp.MustCompile(`'[^']*'|\S+`)
 	ran := 0
 	for _, code := range regexp.MustCompile("`portico ([^`]+)`").FindAllStringSubmatch(string(page), -1) {
@@ -58,14 +61,18 @@ func TestExchangeCommands(t *testing.T) {
 		t.Errorf("only %d commands found", ran)
 	}
 	// As alerts name a monitor, and as Exchange does.
-	for _, identity := range []string{"IMAP.Protocol/ImapSelfTestMonitor/mbx1", `imap.protocol\ImapSelfTestMonitor\mbx1`, "IMAP.Protocol/*/mbx1"} {
-		if got := r.asks(t, statusFine, "health", "get", identity); strings.Count(got, "ImapSelfTestMonitor") != 1 || strings.Contains(got, "mbx2") {
+	for _, identity := range []string{"IMAP.Protocol/ImapSelfTestMonitor/mbx1",
+		`imap.protocol\ImapSelfTestMonitor\mbx1`, "IMAP.Protocol/*/mbx1"} {
+		if got := r.asks(t, statusFine, "health", "get", identity); strings.Count(got, "ImapSelfTestMonitor") != 1 ||
+			strings.Contains(got, "mbx2") {
 			t.Errorf("%s: %s", identity, got)
 		}
 	}
 	r.asks(t, statusFailed, "health", "get", "IMAP.Protocol/ImapSelfTestMonitor/mbx9")
 	// Names that runbooks get wrong.
-	if status, _, errs := command(append(socket, "health", "get", "--where", "HealtSetName -eq IMAP")...); status != statusFailed || !strings.Contains(errs, "did you mean HealthSetName?") {
+	if status, _, errs := command(append(socket, "health", "get", "--where",
+		"HealtSetName -eq IMAP")...); status != statusFailed ||
+		!strings.Contains(errs, "did you mean HealthSetName?") {
 		t.Errorf("status %d, %s", status, errs)
 	}
 }

@@ -11,8 +11,8 @@ import (
 	"portico/backend/backendtest/testkit"
 )
 
-// The filter that people copy finds the address of each refused sign-in in what a running service has written, and no other: whatever
-// name a client gives.
+// The filter that people copy finds the address of each refused sign-in in what a running service has written, and no
+// other: whatever name a client gives.
 func TestFail2banFilter(t *testing.T) {
 	testkit.Need(t, "fail2ban-regex")
 	testkit.NoLeaks(t)
@@ -30,7 +30,8 @@ func TestFail2banFilter(t *testing.T) {
 		lines := c.ReadUntilTagged("a")
 		return lines[len(lines)-1]
 	}
-	forged := strings.NewReplacer("'", `\"`).Replace(`x','mechanism':'PLAIN','tls':'none','result':'bad_credential','server':'','remote':'192.0.2.66:1`)
+	forged := strings.NewReplacer("'",
+		`\"`).Replace(`x','mechanism':'PLAIN','tls':'none','result':'bad_credential','server':'','remote':'192.0.2.66:1`)
 	for _, command := range []string{
 		"LOGIN alice wrong", "LOGIN nobody wrong", `LOGIN "a*b" wrong`, `LOGIN "` + forged + `" wrong`,
 		`LOGIN "a\\" wrong`, "LOGIN " + strings.Repeat("x", 600) + " wrong", "AUTHENTICATE PLAIN AGFsaWNlAHdyb25n",
@@ -41,8 +42,10 @@ func TestFail2banFilter(t *testing.T) {
 			}
 		}
 	}
-	const refused = 7                                                                                    // of each address
-	for _, command := range []string{"LOGIN alice secret", "AUTHENTICATE NONE", "LOGIN alice", "NOOP"} { // nobody is banned for these
+	// of each address
+	const refused = 7
+	// nobody is banned for these
+	for _, command := range []string{"LOGIN alice secret", "AUTHENTICATE NONE", "LOGIN alice", "NOOP"} {
 		try(2, command)
 	}
 	r.logged(t, `"result":"signed_in"`)
@@ -54,7 +57,8 @@ func TestFail2banFilter(t *testing.T) {
 		if err := os.WriteFile(log, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		out, err := exec.Command("fail2ban-regex", "-o", "<ip> <time>", log, filepath.Join(root, "configs", "fail2ban", "filter.d", "portico.conf")).CombinedOutput()
+		out, err := exec.Command("fail2ban-regex", "-o", "<ip> <time>", log,
+			filepath.Join(root, "configs", "fail2ban", "filter.d", "portico.conf")).CombinedOutput()
 		if err != nil {
 			t.Fatalf("%v\n%s", err, out)
 		}
@@ -83,7 +87,8 @@ func TestSignInLine(t *testing.T) {
 	c.Send("b AUTHENTICATE UNHEARD-OF")
 	c.Expect("b NO [CANNOT] *")
 	c.Close()
-	testkit.Eventually(t, "all lines", func() bool { return strings.Contains(r.log.String(), `"result":"no_mechanism"`) })
+	testkit.Eventually(t, "all lines",
+		func() bool { return strings.Contains(r.log.String(), `"result":"no_mechanism"`) })
 	for _, want := range []string{
 		`"user":"alice","mechanism":"command","tls":"TLS 1.3","result":"signed_in","server":"mbx1"`,
 		`"user":"","mechanism":"command","tls":"none","result":"privacy_required","server":"","time"`,

@@ -19,7 +19,8 @@ const copyPace = 10
 // unreadable says why the mail of the copy on a server can not be read, if the monitor of the database says so.
 func (s *service) unreadable(database, server string) (f backend.Failure, unreadable bool) {
 	for _, m := range s.health.Monitors() {
-		if m.Name != health.ImapDeepTestMonitor || m.Target != database || m.Value != health.Unhealthy && (m.Value != health.Degraded || !m.Failing()) {
+		if m.Name != health.ImapDeepTestMonitor || m.Target != database ||
+			m.Value != health.Unhealthy && (m.Value != health.Degraded || !m.Failing()) {
 			continue
 		}
 		if last := m.LastFailure; last != nil && last.Mailbox == server && last.Dependency == health.InformationStore {
@@ -30,7 +31,8 @@ func (s *service) unreadable(database, server string) (f backend.Failure, unread
 }
 
 func failure(database, server, reason string) backend.Failure {
-	return backend.Failure{Database: database, Server: server, Since: time.Now().UTC().Truncate(time.Millisecond), Reason: reason}
+	return backend.Failure{Database: database, Server: server, Since: time.Now().UTC().Truncate(time.Millisecond),
+		Reason: reason}
 }
 
 // copyRead ends a copy's being Failed: a probe has read a mailbox on it.
@@ -43,7 +45,8 @@ func (s *service) copyRead(ctx context.Context, database, server string) {
 	case err != nil:
 		s.reported("a copy that was read stays Failed", err)
 	case was:
-		s.log.Warn().Str("database", database).Str("server", server).Msg("copy of a database is no longer Failed: a probe has read a mailbox on it")
+		s.log.Warn().Str("database", database).Str("server", server).
+			Msg("copy of a database is no longer Failed: a probe has read a mailbox on it")
 	}
 }
 
@@ -72,7 +75,8 @@ func (f *failingCopies) note(database, server string, err error) int {
 }
 
 // watchCopy has a copy be Failed when its probe could not read the mail so often in a row.
-func (s *service) watchCopy(database, server string, failures int, probe func(context.Context, *health.Run) error) func(context.Context, *health.Run) error {
+func (s *service) watchCopy(database, server string, failures int, probe func(context.Context,
+	*health.Run) error) func(context.Context, *health.Run) error {
 	return func(ctx context.Context, run *health.Run) error {
 		err := probe(ctx, run)
 		if run.Account != "" || errors.Is(err, health.ErrNoSample) {
@@ -85,14 +89,16 @@ func (s *service) watchCopy(database, server string, failures int, probe func(co
 	}
 }
 
-// unusable says what nothing moves to on a mailbox server, and why: what recovery keeps from being used, though users are served elsewhere.
+// unusable says what nothing moves to on a mailbox server, and why: what recovery keeps from being used, though users
+// are served elsewhere.
 func (s *service) unusable(server string) (all []string) {
 	if why := s.recovery.Holds(server); why != "" {
 		all = append(all, "nothing is activated on "+server+": "+why)
 	}
 	for _, copied := range s.active.Copies() {
 		if copied.Server == server && copied.Failed != "" && !copied.Active {
-			all = append(all, fmt.Sprintf("the copy of %s on %s is Failed: %s", copied.Database, server, copied.Failed))
+			all = append(all, fmt.Sprintf("the copy of %s on %s is Failed: %s", copied.Database, server,
+				copied.Failed))
 		}
 	}
 	return all
@@ -134,7 +140,8 @@ func (s *service) copyFailed(ctx context.Context, f backend.Failure) {
 // logFailed logs that a copy has become Failed, after that is stored.
 func (s *service) logFailed(f backend.Failure) {
 	s.log.Error().Str("database", f.Database).Str("server", f.Server).Str("reason", f.Reason).
-		Msg("copy of a database is Failed: nothing moves there until a probe reads it, or portico database copy resume")
+		Msg("copy of a database is Failed: nothing moves there until a probe reads it, or portico database " +
+			"copy resume")
 }
 
 // ResumeCopy implements admin.Control.

@@ -49,8 +49,8 @@ func newMemorySite(t testing.TB) *watchedSite {
 	return w
 }
 
-// A copy that a failover left because its mail could not be read is Failed: it is well again, the block is lifted, Portico starts anew, and still
-// nothing moves there, until an operator resumes it.
+// A copy that a failover left because its mail could not be read is Failed: it is well again, the block is lifted,
+// Portico starts anew, and still nothing moves there, until an operator resumes it.
 func TestFailedCopyAfterFailover(t *testing.T) {
 	testkit.NoLeaks(t)
 	w := newMemorySite(t)
@@ -69,10 +69,12 @@ func TestFailedCopyAfterFailover(t *testing.T) {
 	w.valves[0].set(fault{})
 	r.eventually(t, "its block is lifted", func() bool { return !r.active.Blocked("mbx1") })
 	for range 2 {
-		if got := r.asks(t, statusBad, "database", "rebalance"); !strings.Contains(got, "kept: no healthy copy (mbx1): the copy has failed") {
+		if got := r.asks(t, statusBad, "database", "rebalance"); !strings.Contains(got,
+			"kept: no healthy copy (mbx1): the copy has failed") {
 			t.Errorf("rebalance: %s", got)
 		}
-		if got := r.asks(t, statusFailed, "database", "move", "db1", "mbx1"); !strings.Contains(got, "portico database copy resume db1 mbx1") {
+		if got := r.asks(t, statusFailed, "database", "move", "db1", "mbx1"); !strings.Contains(got,
+			"portico database copy resume db1 mbx1") {
 			t.Errorf("move: %s", got)
 		}
 		r.signals <- syscall.SIGTERM
@@ -81,7 +83,8 @@ func TestFailedCopyAfterFailover(t *testing.T) {
 	}
 	r.asks(t, statusFailed, "database", "copy", "resume", "db1", "mbx9")
 	r.asks(t, statusFine, "database", "copy", "resume", "db1", "mbx1")
-	if got := r.asks(t, statusFine, "database", "copy", "resume", "db1", "mbx1"); !strings.Contains(got, "not Failed") {
+	if got := r.asks(t, statusFine, "database", "copy", "resume", "db1", "mbx1"); !strings.Contains(got,
+		"not Failed") {
 		t.Error(got)
 	}
 	if got := r.asks(t, statusFine, "database", "rebalance"); !strings.Contains(got, "moved to mbx1") {
@@ -89,8 +92,8 @@ func TestFailedCopyAfterFailover(t *testing.T) {
 	}
 }
 
-// Of an interchangeable database the copies that are not active are looked at too: one that can not be read becomes Failed, and one that can is so no
-// longer.
+// Of an interchangeable database the copies that are not active are looked at too: one that can not be read becomes
+// Failed, and one that can is so no longer.
 func TestCopiesAreLookedAt(t *testing.T) {
 	testkit.NoLeaks(t)
 	w := newMemorySite(t)
@@ -98,7 +101,8 @@ func TestCopiesAreLookedAt(t *testing.T) {
 	w.replace(t, "{db1: {copies: [mbx1]}", "{db1: {copies: [mbx1, mbx2], interchangeable: true}")
 	r := w.serve(t, file)
 	const probe = "IMAP.Protocol/ImapCopyTestProbe"
-	if got := r.asks(t, statusFine, "probe", "list"); !strings.Contains(got, "db1@mbx2") || strings.Contains(got, "db2@") {
+	if got := r.asks(t, statusFine, "probe", "list"); !strings.Contains(got, "db1@mbx2") ||
+		strings.Contains(got, "db2@") {
 		t.Errorf("probes:\n%s", got)
 	}
 	for _, p := range r.health.Probes() {

@@ -8,32 +8,33 @@ import (
 	"time"
 )
 
-// Only signing in makes garbage, relaying none. So the collector's usual measure, a share of what is alive, does not fit: a front
-// end with few sessions would collect after each hundred sign-ins, and one with many keep megabytes of garbage for hours.
+// Only signing in makes garbage, relaying none. So the collector's usual measure, a share of what is alive, does not
+// fit: a front end with few sessions would collect after each hundred sign-ins, and one with many keep megabytes of
+// garbage for hours.
 const (
-	// Between two collections there may be the garbage of so many set-ups, within bounds in bytes; with many sessions it may be gcPercent
-	// of what is alive. What a set-up leaves differs tenfold, by TLS for the most part. The more set-ups, the cheaper they are, and
-	// the wider sessions lie scattered among what was garbage. It is so only after a few seconds of sign-ins: for fewer, more memory
-	// costs more than it spares.
+	// Between two collections there may be the garbage of so many set-ups, within bounds in bytes; with many sessions
+	// it may be gcPercent of what is alive. What a set-up leaves differs tenfold, by TLS for the most part. The more
+	// set-ups, the cheaper they are, and the wider sessions lie scattered among what was garbage. It is so only after
+	// a few seconds of sign-ins: for fewer, more memory costs more than it spares.
 	setupsToCollect = 560
 	leastSlack      = 4 << 20
 	usualSlack      = 8 << 20 // after a quiet time
 	mostSlack       = 24 << 20
 	enoughSeen      = 25 // set-ups in garbageTick
 	gcPercent       = 30
-	// When things have been quiet for some ticks, so much garbage and empty room is worth a collection, in bytes and as a share of what
-	// is alive: then what all collections cost does not depend on how much that is.
+	// When things have been quiet for some ticks, so much garbage and empty room is worth a collection, in bytes and
+	// as a share of what is alive: then what all collections cost does not depend on how much that is.
 	worthBytes = 128 << 10
 	worthShare = 16
-	// quietRate is how much is allocated in garbageTick while things are quiet, in bytes: a sign-in now and then. Memory given back sooner
-	// than after quietTicks has to be got again for the next sign-ins, page by page.
+	// quietRate is how much is allocated in garbageTick while things are quiet, in bytes: a sign-in now and then.
+	// Memory given back sooner than after quietTicks has to be got again for the next sign-ins, page by page.
 	quietRate   = 128 << 10
 	quietTicks  = 4
 	garbageTick = 500 * time.Millisecond
 )
 
-// keepTidy sees to garbage until ctx ends; setups is how many clients there have been so far. It leaves all to the runtime where the
-// environment sets GOGC. It concerns the whole process.
+// keepTidy sees to garbage until ctx ends; setups is how many clients there have been so far. It leaves all to the
+// runtime where the environment sets GOGC. It concerns the whole process.
 func keepTidy(ctx context.Context, setups func() uint64) {
 	if os.Getenv("GOGC") != "" {
 		return
@@ -51,7 +52,8 @@ func keepTidy(ctx context.Context, setups func() uint64) {
 		case <-tick.C:
 			seen, have := h.read(), setups()
 			slack, had = slackFor(have-had, seen.allocated-before.allocated, slack), have
-			if p := percentFor(seen.live, slack); p < percent-percent/8 || p > percent+percent/8 { // it stops the world
+			// it stops the world
+			if p := percentFor(seen.live, slack); p < percent-percent/8 || p > percent+percent/8 {
 				percent = p
 				debug.SetGCPercent(percent)
 			}
@@ -67,7 +69,8 @@ func keepTidy(ctx context.Context, setups func() uint64) {
 	}
 }
 
-// slackFor brings the garbage that there may be nearer to what set-ups of the kind just seen call for; too few change nothing.
+// slackFor brings the garbage that there may be nearer to what set-ups of the kind just seen call for; too few change
+// nothing.
 func slackFor(setups, allocated, slack uint64) uint64 {
 	if setups < enoughSeen {
 		return slack
@@ -102,7 +105,8 @@ type heap struct{ samples [4]metrics.Sample }
 func newHeap() *heap {
 	h := &heap{}
 	for i, name := range []string{
-		"/gc/heap/live:bytes", "/memory/classes/heap/objects:bytes", "/memory/classes/heap/free:bytes", "/gc/heap/allocs:bytes",
+		"/gc/heap/live:bytes", "/memory/classes/heap/objects:bytes", "/memory/classes/heap/free:bytes",
+		"/gc/heap/allocs:bytes",
 	} {
 		h.samples[i].Name = name
 	}

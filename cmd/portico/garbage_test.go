@@ -38,7 +38,8 @@ func TestQuiet(t *testing.T) {
 		"hardly any there": {heapState{8 * mib, 8*mib + 1, 0, 100*mib + 1}, true, false},
 		"empty room":       {heapState{8 * mib, 8 * mib, 2 * mib, 100*mib + 1}, true, true},
 	} {
-		if quiet, much := test.now.quietSince(before), test.now.worthCollecting(); quiet != test.quiet || much != test.much {
+		if quiet, much := test.now.quietSince(before), test.now.worthCollecting(); quiet != test.quiet ||
+			much != test.much {
 			t.Errorf("%s: quiet %v, worth collecting %v", name, quiet, much)
 		}
 	}

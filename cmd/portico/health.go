@@ -20,8 +20,8 @@ import (
 	"portico/proxy"
 )
 
-// counterWindow is over how long the counter checks look; counterFailures is how many windows in a row turn their monitors (EXCHANGE.md
-// section 2).
+// counterWindow is over how long the counter checks look; counterFailures is how many windows in a row turn their
+// monitors (EXCHANGE.md section 2).
 const (
 	counterWindow   = time.Minute
 	counterFailures = 5
@@ -65,7 +65,8 @@ func (s *service) monitorChanged(before health.AlertValue, now health.MonitorSta
 	if now.Value == health.Degraded || now.Value == health.Unhealthy || now.Value == health.Unavailable {
 		event = s.log.Warn()
 	}
-	event = event.Str("health_set", now.HealthSet).Str("monitor", now.Name).Str("target", now.Target).Stringer("before", before).Stringer("now", now.Value)
+	event = event.Str("health_set", now.HealthSet).Str("monitor", now.Name).Str("target", now.Target).
+		Stringer("before", before).Stringer("now", now.Value)
 	if f := now.LastFailure; f != nil && now.Value != health.Healthy {
 		event = event.Str("dependency", string(f.Dependency)).Str("phase", f.Phase).Str("error", f.Err)
 	}
@@ -74,7 +75,8 @@ func (s *service) monitorChanged(before health.AlertValue, now health.MonitorSta
 
 // behind is what probes look at behind the proxy.
 func (s *service) behind() health.Back {
-	return health.Back{Tier: func() *backend.Tier { return s.front.Load().tier }, Mailbox: s.healthMailbox, Read: s.copyRead}
+	return health.Back{Tier: func() *backend.Tier { return s.front.Load().tier }, Mailbox: s.healthMailbox,
+		Read: s.copyRead}
 }
 
 // healthPlan is all that is looked after.
@@ -83,49 +85,63 @@ func (s *service) healthPlan(config *configs.Config) health.Plan {
 	back := s.behind()
 	front := health.Front{Back: back, Doors: s.doors, Left: descriptorLeft}
 	var plan health.Plan
-	add := func(set, probe, monitor, target string, timing configs.ProbeTiming, component string, run func(context.Context, *health.Run) error) {
+	add := func(set, probe, monitor, target string, timing configs.ProbeTiming, component string,
+		run func(context.Context, *health.Run) error) {
 		plan.Probes = append(plan.Probes, &health.Probe{
 			HealthSet: set, Name: probe, Target: target, Interval: timing.Interval, Timeout: timing.Timeout, Run: run,
 		})
 		plan.Monitors = append(plan.Monitors, health.Monitor{
-			HealthSet: set, Name: monitor, Target: target, Probe: probe, Failures: timing.Failures, Component: component,
+			HealthSet: set, Name: monitor, Target: target, Probe: probe, Failures: timing.Failures,
+			Component:  component,
 			Flapping:   health.Flapping(of.Flapping),
 			StaleAfter: health.StaleAfter(timing.Interval, timing.Timeout),
 		})
 	}
 	names := s.front.Load().tier.Servers()
 	for _, server := range names {
-		add(health.SetProtocol, health.ImapSelfTestProbe, health.ImapSelfTestMonitor, server, of.SelfTest, "", back.SelfTest(server))
+		add(health.SetProtocol, health.ImapSelfTestProbe, health.ImapSelfTestMonitor, server, of.SelfTest, "",
+			back.SelfTest(server))
 	}
 	for _, database := range databaseNames(config) {
 		if _, ok := of.Mailboxes[database]; ok {
-			add(health.SetProtocol, health.ImapDeepTestProbe, health.ImapDeepTestMonitor, database, of.DeepTest.Timing(), "", back.DeepTest(database, of.DeepTest.Write))
+			add(health.SetProtocol, health.ImapDeepTestProbe, health.ImapDeepTestMonitor, database,
+				of.DeepTest.Timing(), "", back.DeepTest(database, of.DeepTest.Write))
 			add(health.SetIMAP, health.ImapCTPProbe, health.ImapCTPMonitor, database, of.CTP, "", front.CTP(database))
 			plan.Probes[len(plan.Probes)-1].Anywhere = true
 			plan.Probes = append(plan.Probes, s.copyProbes(back, database, config)...)
 		}
 	}
-	add(health.SetProxy, health.ImapProxyTestProbe, health.ImapProxyTestMonitor, "", of.ProxyTest, "ImapProxy", front.ProxyTest(s.admit))
-	add(health.SetPortico, health.PorticoResourcesCheck, health.PorticoResourcesMonitor, "", resourcesTiming, "", health.Shortage(s.server.Shortages, descriptorLeft))
-	add(health.SetPortico, health.PorticoStoreCheck, health.PorticoStoreMonitor, "", resourcesTiming, "", health.Stored(s.tryStore))
+	add(health.SetProxy, health.ImapProxyTestProbe, health.ImapProxyTestMonitor, "", of.ProxyTest, "ImapProxy",
+		front.ProxyTest(s.admit))
+	add(health.SetPortico, health.PorticoResourcesCheck, health.PorticoResourcesMonitor, "", resourcesTiming, "",
+		health.Shortage(s.server.Shortages, descriptorLeft))
+	add(health.SetPortico, health.PorticoStoreCheck, health.PorticoStoreMonitor, "", resourcesTiming, "",
+		health.Stored(s.tryStore))
 	counter := configs.ProbeTiming{Interval: counterWindow, Timeout: 10 * time.Second, Failures: counterFailures}
 	check := func(probe, monitor, target string, run func(context.Context, *health.Run) error) {
 		add(health.SetIMAP, probe, monitor, target, counter, "", run)
 		plan.Monitors[len(plan.Monitors)-1].StaleAfter = 0 // nothing to look at is no fault
 	}
 	signIns := s.signIns(of.SignIns)
-	copiesTiming := configs.ProbeTiming{Interval: health.CopiesInterval, Timeout: health.CopiesTimeout, Failures: health.CopiesFailures}
-	signInTiming := configs.ProbeTiming{Interval: health.SignInsInterval, Timeout: health.SignInsTimeout, Failures: health.SignInsFailures}
+	copiesTiming := configs.ProbeTiming{Interval: health.CopiesInterval, Timeout: health.CopiesTimeout,
+		Failures: health.CopiesFailures}
+	signInTiming := configs.ProbeTiming{Interval: health.SignInsInterval, Timeout: health.SignInsTimeout,
+		Failures: health.SignInsFailures}
 	for _, server := range names {
-		add(health.SetIMAP, health.ProxyConnectionsFailedGt20PercentCheck, health.ProxyConnectionsFailedGt20PercentMonitor, server, signInTiming, "",
+		add(health.SetIMAP, health.ProxyConnectionsFailedGt20PercentCheck,
+			health.ProxyConnectionsFailedGt20PercentMonitor, server, signInTiming, "",
 			signIns.Check(server))
 		plan.Monitors[len(plan.Monitors)-1].UnhealthyAfter = health.SignInsUnhealthy
-		add(health.SetProtocol, health.DatabaseCopyStatusCheck, health.DatabaseCopyStatusMonitor, server, copiesTiming, "",
+		add(health.SetProtocol, health.DatabaseCopyStatusCheck, health.DatabaseCopyStatusMonitor, server,
+			copiesTiming, "",
 			health.Copies(server, func() []string { return s.unusable(server) }))
-		check(health.AverageCommandProcessingTimeGt60sCheck, health.AverageCommandProcessingTimeGt60sMonitor, server, health.AverageTime(s.load, server, of.AverageCommandTime))
-		check(health.RequestsQueuedGt500Check, health.RequestsQueuedGt500Monitor, server, health.Queued(s.load, server, of.RequestsQueued))
+		check(health.AverageCommandProcessingTimeGt60sCheck, health.AverageCommandProcessingTimeGt60sMonitor, server,
+			health.AverageTime(s.load, server, of.AverageCommandTime))
+		check(health.RequestsQueuedGt500Check, health.RequestsQueuedGt500Monitor, server,
+			health.Queued(s.load, server, of.RequestsQueued))
 	}
-	check(health.RequestsQueuedGt500Check, health.RequestsQueuedGt500Monitor, "", health.Queued(s.load, "", of.RequestsQueued))
+	check(health.RequestsQueuedGt500Check, health.RequestsQueuedGt500Monitor, "",
+		health.Queued(s.load, "", of.RequestsQueued))
 	return plan
 }
 
@@ -145,8 +161,8 @@ func (s *service) signIns(of configs.SignIns) health.SignIns {
 	}
 }
 
-// copyProbes look at the copies of a database that are not active, where they are the same mail. They have no monitor: what they find is the
-// copy's status.
+// copyProbes look at the copies of a database that are not active, where they are the same mail. They have no monitor:
+// what they find is the copy's status.
 func (s *service) copyProbes(back health.Back, database string, config *configs.Config) (probes []*health.Probe) {
 	of, timing := config.Databases[database], config.Health.DeepTest
 	if !of.Interchangeable || len(of.Copies) < 2 {
@@ -197,7 +213,8 @@ func (s *service) doors() []health.Door {
 		if of.ProxyProtocol { // it wants to hear from a proxy first
 			continue
 		}
-		all = append(all, health.Door{Address: reachable(addr), Implicit: of.TLS == configs.TLSImplicit, StartTLS: of.TLS == configs.TLSStartTLS})
+		all = append(all, health.Door{Address: reachable(addr), Implicit: of.TLS == configs.TLSImplicit,
+			StartTLS: of.TLS == configs.TLSStartTLS})
 	}
 	slices.SortStableFunc(all, func(a, b health.Door) int { return cmp.Compare(rank(a), rank(b)) })
 	return all
@@ -281,7 +298,8 @@ func (c healthControl) Probes() []health.ProbeState { return c.s.health.Probes()
 // RunNow implements admin.Health.
 func (c healthControl) RunNow(ctx context.Context, r admin.ProbeRun) ([]*health.Result, error) {
 	by := health.ByHand{
-		Timeout: time.Duration(r.Timeout * float64(time.Second)), Account: r.Account, Password: r.Password, Endpoint: r.Endpoint,
+		Timeout: time.Duration(r.Timeout * float64(time.Second)), Account: r.Account, Password: r.Password,
+		Endpoint: r.Endpoint,
 	}
 	if err := by.Override(r.Properties); err != nil {
 		return nil, err

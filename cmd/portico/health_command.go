@@ -16,9 +16,11 @@ func newHealth() *cobra.Command {
 	return group(&cobra.Command{
 		Use:   "health",
 		Short: "Tell whether users can reach their mail, and what is at fault",
-		Long: "Probes sign in to health mailboxes and look at what the relay counts; monitors judge what they find; a health set is as unhealthy\n" +
+		Long: "Probes sign in to health mailboxes and look at what the relay counts; monitors judge what they find; " +
+			"a health set is as unhealthy\n" +
 			"as its worst monitor.",
-	}, newHealthGet(), newHealthReport(), newHealthAlerts(), newHealthRecovery(), newHealthBundle(), newHealthRepairing(), newHealthItems(), newHealthExplain())
+	}, newHealthGet(), newHealthReport(), newHealthAlerts(), newHealthRecovery(), newHealthBundle(),
+		newHealthRepairing(), newHealthItems(), newHealthExplain())
 }
 
 // monitorFields are what --where may name, and what a monitor has there.
@@ -39,15 +41,20 @@ func newHealthGet() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "get [HEALTHSET|MONITOR|HEALTHSET/MONITOR[/TARGET]]",
 		Short: "List monitors, a row for each target: Get-ServerHealth",
-		Long: "Get lists the monitors whose health set, name or identity the pattern fits: * is any characters, ? is one.\n\n" +
+		Long: "Get lists the monitors whose health set, name or identity the pattern fits: * is any characters, ? " +
+			"is one.\n\n" +
 			"Exit status: 0 all that is listed is healthy, 1 something is not, 2 the answer is not to be had.",
-		Example: "  portico health get 'IMAP*'\n  portico health get 'IMAP*' --server mbx2\n  portico health get --failed -o list",
-		Args:    cobra.MaximumNArgs(1),
+		Example: "  portico health get 'IMAP*'\n  portico health get 'IMAP*' --server mbx2\n  portico health get " +
+			"--failed -o list",
+		Args: cobra.MaximumNArgs(1),
 	}
 	ask := askFlags(cmd).aliasFlag(cmd)
 	aboutServer(cmd)
-	where := cmd.Flags().String("where", "", "only monitors for which this `condition` holds: FIELD -eq|-ne|-gt|-ge|-lt|-le|-like|-notlike VALUE, joined by -and")
-	failed := cmd.Flags().Bool("failed", false, "only monitors that are not well: not Healthy, UnInitialized or Disabled")
+	where := cmd.Flags().String("where", "",
+		"only monitors for which this `condition` holds: FIELD -eq|-ne|-gt|-ge|-lt|-le|-like|-notlike VALUE, "+
+			"joined by -and")
+	failed := cmd.Flags().Bool("failed", false,
+		"only monitors that are not well: not Healthy, UnInitialized or Disabled")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		holds, err := monitorFields.where(*where, ask.monitorKinds(cmd.Context()))
 		if err != nil {
@@ -63,11 +70,13 @@ func newHealthGet() *cobra.Command {
 		}
 		wanted, fine, matched := []admin.MonitorRow{}, true, 0
 		rows := table.New("Name", "TargetResource", "AlertValue", "HealthSetName").
-			Wide("Server", "State", "ServerComponent", "LastTransitionTime", "FirstAlertObservedTime", "LastExecutionTime", "LastExecutionResult",
+			Wide("Server", "State", "ServerComponent", "LastTransitionTime", "FirstAlertObservedTime",
+				"LastExecutionTime", "LastExecutionResult",
 				"Dependency", "_Mbx", "MailboxServer", "Error", "Description")
 		for _, m := range all {
 			identity := m.HealthSetName + "/" + m.Name
-			if len(args) == 1 && !fitsAny(args[0], m.HealthSetName, m.Name, identity, identity+"/"+m.TargetResource) || !holds(m) {
+			if len(args) == 1 && !fitsAny(args[0], m.HealthSetName, m.Name, identity, identity+"/"+m.TargetResource) ||
+				!holds(m) {
 				continue
 			}
 			matched++
@@ -76,8 +85,10 @@ func newHealthGet() *cobra.Command {
 			}
 			wanted = append(wanted, m)
 			fine = fine && isWell(m.AlertValue)
-			rows.AddNamed(strings.TrimSuffix(identity+"/"+m.TargetResource, "/"), m.Name, m.TargetResource, m.AlertValue, m.HealthSetName,
-				m.Server, m.State, m.ServerComponent, table.Time(m.LastTransition), shownTime(m.FirstAlert), shownTime(m.LastExecution), m.LastResult,
+			rows.AddNamed(strings.TrimSuffix(identity+"/"+m.TargetResource, "/"), m.Name, m.TargetResource,
+				m.AlertValue, m.HealthSetName,
+				m.Server, m.State, m.ServerComponent, table.Time(m.LastTransition), shownTime(m.FirstAlert),
+				shownTime(m.LastExecution), m.LastResult,
 				m.Dependency, m.Mailbox, m.MailboxServer, m.Error, m.Description)
 		}
 		if matched == 0 && len(args) == 1 && *where == "" {
@@ -86,8 +97,10 @@ func newHealthGet() *cobra.Command {
 				known = append(known, m.HealthSetName, m.Name)
 			}
 			slices.Sort(known)
-			if slices.ContainsFunc(health.AlertValues(), func(value string) bool { return strings.EqualFold(value, args[0]) }) {
-				return fmt.Errorf("%s is a state: write --where 'AlertValue -eq %s', or --failed for all that is not well", args[0], args[0])
+			if slices.ContainsFunc(health.AlertValues(),
+				func(value string) bool { return strings.EqualFold(value, args[0]) }) {
+				return fmt.Errorf("%s is a state: write --where 'AlertValue -eq %s', or --failed for all that "+
+					"is not well", args[0], args[0])
 			}
 			return admin.NoSuch("health set or monitor", args[0], slices.Compact(known))
 		}

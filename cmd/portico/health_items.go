@@ -15,7 +15,8 @@ func newHealthItems() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "items [HEALTHSET|NAME|IDENTITY]",
 		Short: "List the probes, monitors and responders of a health set: Get-MonitoringItemIdentity",
-		Long: "Items lists what the health sets are made of: probes, the monitors that judge them, and the responders that act, in the order of their\n" +
+		Long: "Items lists what the health sets are made of: probes, the monitors that judge them, and the " +
+			"responders that act, in the order of their\n" +
 			"steps. The name may have * for any characters and ? for one.\n\n" +
 			"Exit status: 0 the items are listed, 2 portico can not be asked, or there is no such item.",
 		Example: "  portico health items IMAP.Protocol\n  portico health items --item-type Responder",
@@ -59,7 +60,8 @@ func newHealthExplain() *cobra.Command {
 		}
 		rows := table.New("Identity", "ItemType", "TargetResource", "HealthSetName", "Definition", "Help")
 		for _, item := range items {
-			rows.Add(item.Identity, item.ItemType, item.TargetResource, item.HealthSetName, definition(item), item.Help)
+			rows.Add(item.Identity, item.ItemType, item.TargetResource, item.HealthSetName,
+				definition(item), item.Help)
 		}
 		return ask.print(cmd, items, rows)
 	}

@@ -16,8 +16,10 @@ func newHealthReport() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "report",
 		Short: "List the health sets, each as unhealthy as its worst monitor: Get-HealthReport",
-		Long: "Report lists the health sets of this node; -o wide, -o list and -o json have the monitors of each. --rollup-group asks all nodes of the\n" +
-			"configuration, and merges them in groups: a health set of a group is Degraded while enough of its nodes are online and well, and\n" +
+		Long: "Report lists the health sets of this node; -o wide, -o list and -o json have the monitors of each. " +
+			"--rollup-group asks all nodes of the\n" +
+			"configuration, and merges them in groups: a health set of a group is Degraded while enough of its " +
+			"nodes are online and well, and\n" +
 			"Unhealthy below that. A node that does not answer counts as not well.\n\n" +
 			"Exit status: 0 all are healthy, 1 one is not, 2 portico can not be asked.",
 		Args: cobra.NoArgs,
@@ -26,7 +28,8 @@ func newHealthReport() *cobra.Command {
 	merged := cmd.Flags().Bool("rollup-group", false, "merge this node and all under nodes in the configuration")
 	var rollup admin.Rollup
 	cmd.Flags().IntVar(&rollup.GroupSize, "group-size", 12, "with --rollup-group: this `many` nodes in a group")
-	cmd.Flags().IntVar(&rollup.MinimumOnline, "minimum-online-percent", 70, "with --rollup-group: the `percentage` of nodes from which on a group is no worse than Degraded")
+	cmd.Flags().IntVar(&rollup.MinimumOnline, "minimum-online-percent", 70,
+		"with --rollup-group: the `percentage` of nodes from which on a group is no worse than Degraded")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		if rollup.GroupSize < 1 || rollup.MinimumOnline < 0 || rollup.MinimumOnline > 100 {
 			return fmt.Errorf("--group-size must be 1 at least, and --minimum-online-percent from 0 to 100")
@@ -38,10 +41,12 @@ func newHealthReport() *cobra.Command {
 		if err := ask.get(cmd.Context(), "/api/v1/health/report", &all); err != nil {
 			return err
 		}
-		rows, fine := table.New("HealthSet", "AlertValue", "LastTransitionTime", "MonitorCount", "State").Wide("Server", "HealthGroup", "Monitors"), true
+		rows, fine := table.New("HealthSet", "AlertValue", "LastTransitionTime", "MonitorCount",
+			"State").Wide("Server", "HealthGroup", "Monitors"), true
 		for _, s := range all {
 			fine = fine && isWell(s.AlertValue)
-			rows.Add(s.HealthSet, s.AlertValue, table.Time(s.LastTransition), fmt.Sprint(s.MonitorCount), s.State, s.Server, s.HealthGroup, monitorsOf(s))
+			rows.Add(s.HealthSet, s.AlertValue, table.Time(s.LastTransition), fmt.Sprint(s.MonitorCount), s.State,
+				s.Server, s.HealthGroup, monitorsOf(s))
 		}
 		if err := ask.print(cmd, all, rows); err != nil || fine {
 			return err
@@ -53,7 +58,8 @@ func newHealthReport() *cobra.Command {
 
 // isWell says whether an AlertValue is no bad news.
 func isWell(value string) bool {
-	return value == health.Healthy.String() || value == health.UnInitialized.String() || value == health.Disabled.String()
+	return value == health.Healthy.String() || value == health.UnInitialized.String() ||
+		value == health.Disabled.String()
 }
 
 // monitorsOf lists a health set's monitors in a line, each with its state.
@@ -80,7 +86,8 @@ func (a *asking) rollup(cmd *cobra.Command, r admin.Rollup) error {
 	rows, fine := table.New("HealthSet", "AlertValue", "State", "OnlinePercent", "Servers", "Failing"), true
 	for _, row := range merged {
 		fine = fine && isWell(row.AlertValue)
-		rows.Add(row.HealthSet, row.AlertValue, row.State, fmt.Sprint(row.OnlinePercent), strings.Join(row.Servers, ","), strings.Join(row.Failing, ","))
+		rows.Add(row.HealthSet, row.AlertValue, row.State, fmt.Sprint(row.OnlinePercent),
+			strings.Join(row.Servers, ","), strings.Join(row.Failing, ","))
 	}
 	if err := a.print(cmd, merged, rows); err != nil || fine {
 		return err

@@ -152,12 +152,17 @@ func newWatchedSite(t testing.TB, masters map[string]string) *watchedSite {
 		if err != nil {
 			t.Fatal(err)
 		}
-		w.dovecots[i] = testkit.Dovecot(t, backendtest.DovecotOptions{Certificate: cert, Masters: masters, QuickFailures: true, Users: []backendtest.User{
-			{Name: "health1", Password: "probe-it", Mail: backendtest.DemoMail("health", "mbx", time.Now())},
-			{Name: "health2", Password: "probe-it", Mail: backendtest.DemoMail("health", "mbx", time.Now())},
-			{Name: "anna", Password: "secret"}, {Name: "bert", Password: "secret"}, {Name: "cleo", Password: "secret"}, {Name: "dora", Password: "secret"},
-			{Name: "emil", Password: "secret"}, {Name: "finn", Password: "secret"}, {Name: "gina", Password: "secret"}, {Name: "hugo", Password: "secret"},
-		}})
+		w.dovecots[i] = testkit.Dovecot(t, backendtest.DovecotOptions{Certificate: cert, Masters: masters,
+			QuickFailures: true, Users: []backendtest.User{
+				{Name: "health1", Password: "probe-it", Mail: backendtest.DemoMail("health", "mbx", time.Now())},
+				{Name: "health2", Password: "probe-it", Mail: backendtest.DemoMail("health", "mbx", time.Now())},
+				{Name: "anna", Password: "secret"}, {Name: "bert", Password: "secret"},
+				{Name: "cleo", Password: "secret"},
+				{Name: "dora", Password: "secret"},
+				{Name: "emil", Password: "secret"}, {Name: "finn", Password: "secret"},
+				{Name: "gina", Password: "secret"},
+				{Name: "hugo", Password: "secret"},
+			}})
 		w.valves[i] = newValve(t, w.dovecots[i].Plain)
 	}
 	w.put(t, "health.password", "probe-it\n")
@@ -265,7 +270,8 @@ func (r *running) settled(t testing.TB) {
 	})
 }
 
-// Each fault turns the monitors whose users it hits, which name what is at fault; nothing else turns; and all turn back.
+// Each fault turns the monitors whose users it hits, which name what is at fault; nothing else turns; and all turn
+// back.
 func TestFaultsBehindTheProxy(t *testing.T) {
 	testkit.NoLeaks(t)
 	w := newWatchedSite(t, nil)
@@ -282,12 +288,16 @@ func TestFaultsBehindTheProxy(t *testing.T) {
 		begin func() (end func())
 		want  map[string]string
 	}{
-		{"port closed", valve(fault{refuse: true}), map[string]string{self1: "Networking", deep1: "Networking", ctp1: "Networking"}},
-		{"packets dropped", valve(fault{swallow: true}), map[string]string{self1: "Networking", deep1: "Networking", ctp1: "Networking"}},
+		{"port closed", valve(fault{refuse: true}), map[string]string{self1: "Networking", deep1: "Networking",
+			ctp1: "Networking"}},
+		{"packets dropped", valve(fault{swallow: true}),
+			map[string]string{self1: "Networking", deep1: "Networking", ctp1: "Networking"}},
 		{"greeting but no login", valve(fault{deafTo: "LOGIN"}), map[string]string{
-			self1: "Mailbox Server Authentication", deep1: "Mailbox Server Authentication", ctp1: "Mailbox Server Authentication",
+			self1: "Mailbox Server Authentication", deep1: "Mailbox Server Authentication",
+			ctp1: "Mailbox Server Authentication",
 		}},
-		{"login but SELECT hangs", valve(fault{deafTo: "EXAMINE"}), map[string]string{deep1: "Information Store", ctp1: "Information Store"}},
+		{"login but SELECT hangs", valve(fault{deafTo: "EXAMINE"}),
+			map[string]string{deep1: "Information Store", ctp1: "Information Store"}},
 		{"mailbox unreadable", func() func() {
 			folder := filepath.Join(w.dovecots[0].Dir, "mail", "health1")
 			if err := os.Rename(folder, folder+".away"); err != nil {
@@ -305,7 +315,8 @@ func TestFaultsBehindTheProxy(t *testing.T) {
 			w.put(t, "health.password", "another\n")
 			return func() { w.put(t, "health.password", "probe-it\n") }
 		}, map[string]string{
-			self1: "Authentication", self2: "Authentication", deep1: "Authentication", deep2: "Authentication", ctp1: "Authentication", ctp2: "Authentication",
+			self1: "Authentication", self2: "Authentication", deep1: "Authentication", deep2: "Authentication",
+			ctp1: "Authentication", ctp2: "Authentication",
 		}},
 	} {
 		t.Run(strings.ReplaceAll(cell.name, " ", "_"), func(t *testing.T) {
@@ -317,9 +328,11 @@ func TestFaultsBehindTheProxy(t *testing.T) {
 	}
 	// What a run by hand tells.
 	w.valves[0].set(fault{deafTo: "EXAMINE"})
-	got := r.asks(t, statusBad, "probe", "run", "IMAP.Protocol/ImapDeepTestProbe/db1", "--timeout", "300ms", "-o", "list")
+	got := r.asks(t, statusBad, "probe", "run", "IMAP.Protocol/ImapDeepTestProbe/db1", "--timeout", "300ms",
+		"-o", "list")
 	for _, words := range []string{
-		"ResultType         : Timeout", "_Mbx               : mbx1", "Dependency         : Information Store", "Phase              : select", "LastSent           : EXAMINE INBOX",
+		"ResultType         : Timeout", "_Mbx               : mbx1", "Dependency         : Information Store",
+		"Phase              : select", "LastSent           : EXAMINE INBOX",
 	} {
 		if !strings.Contains(got, words) {
 			t.Errorf("no %q in\n%s", words, got)
@@ -330,19 +343,26 @@ func TestFaultsBehindTheProxy(t *testing.T) {
 	r.asks(t, statusFine, "probe", "run", "IMAP.Protocol/ImapTestDeepProbe/db2")
 	r.asks(t, statusFailed, "probe", "run", "IMAP.Protocol/ImapProxyTestProbe")
 	w.put(t, "mine.password", "probe-it\n")
-	r.asks(t, statusFine, "probe", "run", "IMAP/ImapCTPProbe/db2", "--account", "health2", "--password-file", filepath.Join(w.dir, "mine.password"))
+	r.asks(t, statusFine, "probe", "run", "IMAP/ImapCTPProbe/db2", "--account", "health2", "--password-file",
+		filepath.Join(w.dir, "mine.password"))
 	mine := []string{"--account", "health2", "--password-file", filepath.Join(w.dir, "mine.password")}
 	front := r.addresses.listeners[1].String() // its certificate is nobody's that the system trusts
-	if got := r.asks(t, statusBad, append([]string{"probe", "run", "IMAP/ImapCTPProbe/db2", "--endpoint", front, "-o", "list"}, mine...)...); !strings.Contains(got, "Phase              : tls") {
+	if got := r.asks(t, statusBad,
+		append([]string{"probe", "run", "IMAP/ImapCTPProbe/db2", "--endpoint", front, "-o", "list"},
+			mine...)...); !strings.Contains(got, "Phase              : tls") {
 		t.Error(got)
 	}
-	if got := r.asks(t, statusFailed, "probe", "run", "IMAP/ImapCTPProbe/db2", "--endpoint", front); !strings.Contains(got, "wants an account") {
+	if got := r.asks(t, statusFailed, "probe", "run", "IMAP/ImapCTPProbe/db2", "--endpoint",
+		front); !strings.Contains(got, "wants an account") {
 		t.Error(got)
 	}
-	if got := r.asks(t, statusFailed, append([]string{"probe", "run", "IMAP.Protocol/ImapDeepTestProbe/db2", "--endpoint", front}, mine...)...); !strings.Contains(got, "takes no endpoint") {
+	if got := r.asks(t, statusFailed,
+		append([]string{"probe", "run", "IMAP.Protocol/ImapDeepTestProbe/db2", "--endpoint", front},
+			mine...)...); !strings.Contains(got, "takes no endpoint") {
 		t.Error(got)
 	}
-	for path, words := range map[string]string{"/selftest": `"result_type":"Succeeded"`, "/imap/healthcheck.htm": "200 OK", "/probes/IMAP/ImapCTPProbe": `"identity":"IMAP/ImapCTPProbe/db1"`} {
+	for path, words := range map[string]string{"/selftest": `"result_type":"Succeeded"`,
+		"/imap/healthcheck.htm": "200 OK", "/probes/IMAP/ImapCTPProbe": `"identity":"IMAP/ImapCTPProbe/db1"`} {
 		if status, body := r.get(t, path); status != 200 || !strings.Contains(body, words) {
 			t.Errorf("%s: %d %s", path, status, body)
 		}
@@ -356,17 +376,23 @@ func TestFaultsOfTheFront(t *testing.T) {
 		w := newWatchedSite(t, nil)
 		ln := testkit.Listen(t)
 		ln.Close() // nobody answers there
-		r := w.serve(t, w.config(t, healthTimings+fmt.Sprintf("directory: {sources: [{http: {urls: [\"http://%s/\"]}}], cache: {negative: 1ms}}\n", ln.Addr())))
-		r.turns(t, map[string]string{ctp1: "Active Directory", ctp2: "Active Directory", proxyTest: "Active Directory"})
+		r := w.serve(t,
+			w.config(t, healthTimings+
+				fmt.Sprintf("directory: {sources: [{http: {urls: [\"http://%s/\"]}}], cache: {negative: 1ms}}\n",
+					ln.Addr())))
+		r.turns(t, map[string]string{ctp1: "Active Directory", ctp2: "Active Directory",
+			proxyTest: "Active Directory"})
 		r.nobodyActs(t, "IMAP/ImapCTPMonitor/db1", "IMAP/ImapCTPMonitor/db2", "IMAP.Proxy/ImapProxyTestMonitor")
 		for _, ask := range []struct {
 			status int
 			args   []string
 			words  string
 		}{
-			{statusBad, []string{"get", "--where", "$_.AlertValue -ne Healthy -and HealthSetName -like IMAP.*"}, proxyTest},
+			{statusBad, []string{"get", "--where", "$_.AlertValue -ne Healthy -and HealthSetName -like IMAP.*"},
+				proxyTest},
 			{statusFine, []string{"get", "ImapTestDeepMonitor"}, "ImapDeepTestMonitor"}, // as the seed has it
-			{statusFine, []string{"get", "--where", "Name -eq ImapTestDeepMonitor -and TargetResource -eq db1"}, "ImapDeepTestMonitor"},
+			{statusFine, []string{"get", "--where", "Name -eq ImapTestDeepMonitor -and TargetResource -eq db1"},
+				"ImapDeepTestMonitor"},
 			{statusBad, []string{"get", "ImapTestProxyMonitor"}, "ImapProxyTestMonitor"},
 			{statusBad, []string{"get", "imap.proxy", "-o", "list"}, "Dependency : Active Directory"},
 			{statusFailed, []string{"get", "--where", "HealtSetName -eq IMAP"}, "did you mean HealthSetName?"},
@@ -383,7 +409,8 @@ func TestFaultsOfTheFront(t *testing.T) {
 	t.Run("own_certificate_expired", func(t *testing.T) {
 		testkit.NoLeaks(t)
 		w := newWatchedSite(t, nil)
-		cert, err := w.ca.Issue(backendtest.CertOptions{Hosts: []string{"localhost"}, NotBefore: time.Now().Add(-48 * time.Hour), NotAfter: time.Now().Add(-24 * time.Hour)})
+		cert, err := w.ca.Issue(backendtest.CertOptions{Hosts: []string{"localhost"},
+			NotBefore: time.Now().Add(-48 * time.Hour), NotAfter: time.Now().Add(-24 * time.Hour)})
 		if err == nil {
 			_, _, err = cert.WriteFiles(w.dir, "mail")
 		}
@@ -402,10 +429,15 @@ func TestFaultsOfTheFront(t *testing.T) {
 		w := newWatchedSite(t, map[string]string{"portico": "right"})
 		w.put(t, "master.password", "wrong\n")
 		w.put(t, "passwords", "health1:"+probeHash+"\nhealth2:"+probeHash+"\n")
-		r := w.serve(t, w.config(t, healthTimings+"signin: {mode: master, master: {user: portico, password_file: master.password}}\ndirectory: {sources: [{rules: [{match: health1, database: db1}, {match: health2, database: db2}]}], verify: [{file: passwords}]}\n"))
+		r := w.serve(t,
+			w.config(t, healthTimings+
+				"signin: {mode: master, master: {user: portico, password_file: master.password}}\ndirectory: "+
+				"{sources: [{rules: [{match: health1, database: db1}, {match: health2, database: db2}]}], verify: "+
+				"[{file: passwords}]}\n"))
 		const whose = "Mailbox Server Authentication"
 		r.turns(t, map[string]string{self1: whose, self2: whose, deep1: whose, deep2: whose, ctp1: whose, ctp2: whose})
-		r.nobodyActs(t, "IMAP.Protocol/ImapSelfTestMonitor/mbx1", "IMAP.Protocol/ImapDeepTestMonitor/db2", "IMAP/ImapCTPMonitor/db1")
+		r.nobodyActs(t, "IMAP.Protocol/ImapSelfTestMonitor/mbx1", "IMAP.Protocol/ImapDeepTestMonitor/db2",
+			"IMAP/ImapCTPMonitor/db1")
 	})
 	t.Run("certificate_of_a_server", func(t *testing.T) {
 		testkit.NoLeaks(t)
@@ -415,7 +447,9 @@ func TestFaultsOfTheFront(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		changed := strings.Replace(string(text), fmt.Sprintf("{address: %q, tls: none}", w.valves[0].ln.Addr()), fmt.Sprintf("{address: %q, tls: implicit, ca: ca.crt, server_name: other.example.org}", w.dovecots[0].TLS), 1)
+		changed := strings.Replace(string(text), fmt.Sprintf("{address: %q, tls: none}", w.valves[0].ln.Addr()),
+			fmt.Sprintf("{address: %q, tls: implicit, ca: ca.crt, server_name: other.example.org}", w.dovecots[0].TLS),
+			1)
 		w.put(t, "portico.yaml", changed)
 		r := w.serve(t, file)
 		r.turns(t, map[string]string{self1: "Networking", deep1: "Networking", ctp1: "Networking"})
@@ -424,20 +458,23 @@ func TestFaultsOfTheFront(t *testing.T) {
 		}
 		// It is that server's fault alone, but there is no hook, and db1 has no other copy.
 		r.nobodyActs(t, "IMAP.Protocol/ImapSelfTestMonitor/mbx1")
-		if got := r.recovered(); got != "RestartService/mbx1:Skipped ServerFailover/mbx1:Skipped ForceReboot/mbx1:Skipped" {
+		if got := r.recovered(); got != "RestartService/mbx1:Skipped ServerFailover/mbx1:Skipped "+
+			"ForceReboot/mbx1:Skipped" {
 			t.Error(got)
 		}
 	})
 }
 
-// A full disk loses rows of the protocol log and nothing else: no monitor turns and nothing is recovered, mail goes on, and the log says what is
-// wrong until there is room.
+// A full disk loses rows of the protocol log and nothing else: no monitor turns and nothing is recovered, mail goes
+// on, and the log says what is wrong until there is room.
 func TestFaultOfTheLogsDisk(t *testing.T) {
 	dir, free := testkit.SmallDisk(t)
 	testkit.NoLeaks(t)
 	w := newWatchedSite(t, nil)
 	file := w.config(t, healthTimings)
-	w.replace(t, "login_type: plain_text_login", fmt.Sprintf("login_type: plain_text_login, protocol_log_enabled: true, log_file_location: %q", filepath.Join(dir, "log")))
+	w.replace(t, "login_type: plain_text_login",
+		fmt.Sprintf("login_type: plain_text_login, protocol_log_enabled: true, log_file_location: %q",
+			filepath.Join(dir, "log")))
 	r := w.serve(t, file)
 	r.settled(t)
 	c := testkit.Dial(t, r.addresses.listeners[1].String(), r.trust())
@@ -463,7 +500,8 @@ func TestFaultOfTheLogsDisk(t *testing.T) {
 	r.eventually(t, "log status says so", func() bool {
 		busy()
 		status, _, got := command("log", "status", "--admin", filepath.Join(r.site.dir, "admin.sock"))
-		return status == statusBad && strings.Contains(got, "Nothing can be written since") && strings.Contains(got, "no space left on device")
+		return status == statusBad && strings.Contains(got, "Nothing can be written since") &&
+			strings.Contains(got, "no space left on device")
 	})
 	r.eventually(t, "a metric says so", func() bool {
 		busy()
@@ -482,7 +520,8 @@ func TestFaultOfTheLogsDisk(t *testing.T) {
 	}
 }
 
-// Commands that wait too long, or too many that wait, turn the monitors of their mailbox server, and no other's; and both turn back.
+// Commands that wait too long, or too many that wait, turn the monitors of their mailbox server, and no other's; and
+// both turn back.
 func TestFaultsOfCommands(t *testing.T) {
 	testkit.NoLeaks(t)
 	w := newWatchedSite(t, nil)
@@ -491,7 +530,8 @@ func TestFaultsOfCommands(t *testing.T) {
 	for _, check := range []string{"IMAP/RequestsQueuedGt500Check", "IMAP/AverageCommandProcessingTimeGt60sCheck"} {
 		r.asks(t, statusFine, "override", "add", check, "--property", "RecurrenceIntervalSeconds", "--value", "1")
 		monitor := strings.Replace(check, "Check", "Monitor", 1)
-		r.asks(t, statusFine, "override", "add", monitor, "--item-type", "Monitor", "--property", "MonitoringThreshold", "--value", "2")
+		r.asks(t, statusFine, "override", "add", monitor, "--item-type", "Monitor", "--property",
+			"MonitoringThreshold", "--value", "2")
 	}
 	w.valves[0].set(fault{deafTo: "NOOP"})
 	r.settled(t)
@@ -501,11 +541,13 @@ func TestFaultsOfCommands(t *testing.T) {
 	for _, tag := range []string{"b", "c", "d"} {
 		waiting.Send(tag + " NOOP")
 	}
-	const queued, slow, overall = "RequestsQueuedGt500Monitor/mbx1", "AverageCommandProcessingTimeGt60sMonitor/mbx1", "RequestsQueuedGt500Monitor"
+	const queued, slow, overall = "RequestsQueuedGt500Monitor/mbx1", "AverageCommandProcessingTimeGt60sMonitor/mbx1",
+		"RequestsQueuedGt500Monitor"
 	want := map[string]bool{queued: true, slow: true, overall: true}
 	r.eventually(t, "the monitors of commands turn", func() bool {
 		for name, m := range r.monitors(t) {
-			if !strings.Contains(name, "CTP") && want[name] != (m.AlertValue == "Degraded" || m.AlertValue == "Unhealthy") {
+			if !strings.Contains(name, "CTP") && want[name] != (m.AlertValue == "Degraded" ||
+				m.AlertValue == "Unhealthy") {
 				return false
 			}
 		}
@@ -523,7 +565,8 @@ func TestFaultsOfCommands(t *testing.T) {
 		c.Command("a", "LOGIN health1 probe-it")
 		c.Command("b", "NOOP")
 		all := r.monitors(t)
-		return all[queued].AlertValue == "Healthy" && all[slow].AlertValue == "Healthy" && all[overall].AlertValue == "Healthy"
+		return all[queued].AlertValue == "Healthy" && all[slow].AlertValue == "Healthy" &&
+			all[overall].AlertValue == "Healthy"
 	})
 }
 
@@ -534,14 +577,16 @@ func TestHealthWithoutMailboxes(t *testing.T) {
 	site.serveMail(t)
 	r := site.serve(t, site.write(t, ""))
 	for _, probe := range []string{"IMAP.Protocol/ImapSelfTestProbe/mbx1", "IMAP.Proxy/ImapProxyTestProbe"} {
-		if got := r.asks(t, statusFine, "probe", "run", probe, "-o", "list"); !strings.Contains(got, "ResultType         : Succeeded") {
+		if got := r.asks(t, statusFine, "probe", "run", probe, "-o", "list"); !strings.Contains(got,
+			"ResultType         : Succeeded") {
 			t.Error(got)
 		}
 	}
 	r.asks(t, statusFailed, "probe", "run", "IMAP/ImapCTPProbe")
 	r.asks(t, statusFailed, "probe", "run", "IMAP.Protocol/ImapSelfTestProbe", "--account", "alice")
 	r.asks(t, statusFailed, "probe", "run", "ImapSelfTestProbe")
-	if _, metrics := r.get(t, "/metrics"); !strings.Contains(metrics, `portico_monitor_state{health_set="IMAP.Proxy",monitor="ImapProxyTestMonitor",target=""}`) {
+	if _, metrics := r.get(t, "/metrics"); !strings.Contains(metrics,
+		`portico_monitor_state{health_set="IMAP.Proxy",monitor="ImapProxyTestMonitor",target=""}`) {
 		t.Error("no metric of the monitor")
 	}
 }
@@ -558,33 +603,43 @@ func TestOverrideCommands(t *testing.T) {
 		return out
 	}
 	const probe = "IMAP.Protocol/ImapSelfTestProbe/mbx1"
-	r.asks(t, statusFine, "override", "add", `IMAP.Protocol\ImapSelfTestProbe\mbx1`, "--property", "Enabled", "--value", "0")
+	r.asks(t, statusFine, "override", "add", `IMAP.Protocol\ImapSelfTestProbe\mbx1`, "--property", "Enabled",
+		"--value", "0")
 	if got := state(); !strings.Contains(got, "Disabled") {
 		t.Errorf("with the probe off:\n%s", got)
 	}
 	r.asks(t, statusFailed, "probe", "run", probe)
-	r.asks(t, statusFine, "override", "add", "IMAP/RequestsQueuedGt500Monitor", "--item-type", "Monitor", "--property", "MonitoringThreshold", "--value", "7", "--duration", "1.00:00:00")
+	r.asks(t, statusFine, "override", "add", "IMAP/RequestsQueuedGt500Monitor", "--item-type", "Monitor", "--property",
+		"MonitoringThreshold", "--value", "7", "--duration", "1.00:00:00")
 	// By other spellings of the same names.
-	r.asks(t, statusFine, "override", "add", `IMAP.Protocol\ImapTestSelfMonitor\mbx1`, "--item-type", "Monitor", "--property", "MonitoringThreshold", "--value", "8")
-	r.asks(t, statusFine, "override", "remove", "IMAP.Protocol/ImapTestSelfMonitor/mbx1", "--item-type", "Monitor", "--property", "MonitoringThreshold")
+	r.asks(t, statusFine, "override", "add", `IMAP.Protocol\ImapTestSelfMonitor\mbx1`, "--item-type", "Monitor",
+		"--property", "MonitoringThreshold", "--value", "8")
+	r.asks(t, statusFine, "override", "remove", "IMAP.Protocol/ImapTestSelfMonitor/mbx1", "--item-type", "Monitor",
+		"--property", "MonitoringThreshold")
 	for _, bad := range []struct {
 		args  []string
 		words string
 	}{
-		{[]string{"add", "imap/ImapCTPProbe", "--property", "Enabled", "--value", "0"}, `there is no probe "imap/ImapCTPProbe"`},
-		{[]string{"add", "IMAP.Protocol/imapselftestprobe", "--property", "Enabled", "--value", "0"}, "did you mean IMAP.Protocol/ImapSelfTestProbe?"},
-		{[]string{"add", probe, "--property", "Interval", "--value", "5"}, "it has Enabled, RecurrenceIntervalSeconds, TimeoutSeconds"},
-		{[]string{"add", probe, "--property", "Enabled", "--value", "0", "--duration", "1h", "--apply-version", "1"}, "none of the others can be"},
+		{[]string{"add", "imap/ImapCTPProbe", "--property", "Enabled", "--value", "0"},
+			`there is no probe "imap/ImapCTPProbe"`},
+		{[]string{"add", "IMAP.Protocol/imapselftestprobe", "--property", "Enabled", "--value", "0"},
+			"did you mean IMAP.Protocol/ImapSelfTestProbe?"},
+		{[]string{"add", probe, "--property", "Interval", "--value", "5"},
+			"it has Enabled, RecurrenceIntervalSeconds, TimeoutSeconds"},
+		{[]string{"add", probe, "--property", "Enabled", "--value", "0", "--duration", "1h", "--apply-version", "1"},
+			"none of the others can be"},
 		{[]string{"remove", probe, "--property", "TimeoutSeconds"}, "there is no override"},
 	} {
-		if got := r.asks(t, statusFailed, append([]string{"override"}, bad.args...)...); !strings.Contains(got, bad.words) {
+		if got := r.asks(t, statusFailed, append([]string{"override"}, bad.args...)...); !strings.Contains(got,
+			bad.words) {
 			t.Errorf("%q: %s", bad.args, got)
 		}
 	}
 	r.signals <- os.Interrupt
 	r.stopped(t)
 	r = site.serve(t, file)
-	if got := r.asks(t, statusFine, "override", "list"); !strings.Contains(got, probe+"  Probe     Enabled") || strings.Count(got, "\n") != 3 {
+	if got := r.asks(t, statusFine, "override", "list"); !strings.Contains(got, probe+"  Probe     Enabled") ||
+		strings.Count(got, "\n") != 3 {
 		t.Errorf("after a restart:\n%s", got)
 	}
 	if got := state(); !strings.Contains(got, "Disabled") {
@@ -607,8 +662,8 @@ func TestOverrideCommands(t *testing.T) {
 	r.asks(t, statusFailed, "health", "repairing", "IMAP/Nothing")
 }
 
-// A node that is out of service says so to load balancers, keeps its sessions, and comes back when everybody who wanted it away lets it; a restart
-// forgets nothing.
+// A node that is out of service says so to load balancers, keeps its sessions, and comes back when everybody who
+// wanted it away lets it; a restart forgets nothing.
 func TestComponentCommands(t *testing.T) {
 	testkit.NoLeaks(t)
 	site := newSite(t)
@@ -629,7 +684,8 @@ func TestComponentCommands(t *testing.T) {
 	r.asks(t, statusFine, "component", "set", "ServerWideOffline", "--state", "Inactive", "--requester", "Maintenance")
 	state(503, "Inactive")
 	live.Command("b", "NOOP")
-	if got := r.asks(t, statusBad, "component", "get", "ImapProxy"); !strings.Contains(got, "Inactive by HealthAPI since") || !strings.Contains(got, "Inactive by Maintenance since") {
+	if got := r.asks(t, statusBad, "component", "get", "ImapProxy"); !strings.Contains(got,
+		"Inactive by HealthAPI since") || !strings.Contains(got, "Inactive by Maintenance since") {
 		t.Error(got)
 	}
 	if got := r.asks(t, statusFine, "health", "report"); !strings.Contains(got, "Offline") {
@@ -645,7 +701,8 @@ func TestComponentCommands(t *testing.T) {
 	r.asks(t, statusFine, "component", "set", "ImapProxy", "--state", "Active", "--requester", "HealthAPI")
 	state(200, "")
 	r.asks(t, statusFine, "component", "get")
-	if got := r.asks(t, statusFailed, "component", "set", "ImapProxy", "--state", "Active", "--requester", "Me"); !strings.Contains(got, "there are HealthAPI, Maintenance") {
+	if got := r.asks(t, statusFailed, "component", "set", "ImapProxy", "--state", "Active", "--requester",
+		"Me"); !strings.Contains(got, "there are HealthAPI, Maintenance") {
 		t.Error(got)
 	}
 	r.asks(t, statusFailed, "component", "get", "Pop")

@@ -13,7 +13,8 @@ import (
 	"testing"
 )
 
-// bans keep the layers apart. A package, or with "/..." a tree, must not need another, by whatever way through our own packages.
+// bans keep the layers apart. A package, or with "/..." a tree, must not need another, by whatever way through our own
+// packages.
 var bans = []struct{ from, to, why string }{
 	{"portico/...", commands, "the command knows everything, so nothing may know it"},
 	{"portico/configs", "portico/proxy/...", "the file's words are everybody's: they must not drag the parts along"},
@@ -21,7 +22,8 @@ var bans = []struct{ from, to, why string }{
 	{"portico/configs", "portico/health/...", "the file's words are everybody's: they must not drag the parts along"},
 	{"portico/configs", "portico/protolog", "the file's words are everybody's: they must not drag the parts along"},
 	{"portico/configs", "portico/bench/...", "the file's words are everybody's: they must not drag the parts along"},
-	{"portico/configs", "portico/configs/store", "the file's words are everybody's: they must not drag the parts along"},
+	{"portico/configs", "portico/configs/store",
+		"the file's words are everybody's: they must not drag the parts along"},
 	{"portico/configs/suggest", "portico/...", "it knows words alone"},
 	{"portico/configs/store", "portico/...", "it keeps keys and bytes and does not know what they mean"},
 
@@ -30,12 +32,14 @@ var bans = []struct{ from, to, why string }{
 	{"portico/proxy/wire", "time", "it has no clock: the same bytes give the same answer"},
 	{"portico/proxy/wire", "log", "it sees passwords"},
 	{"portico/proxy/wire", "log/slog", "it sees passwords"},
-	{"portico/proxy/wire", "github.com/...", "libraries for metrics and logs do not belong in the grammar, or a fuzzer's way"},
+	{"portico/proxy/wire", "github.com/...",
+		"libraries for metrics and logs do not belong in the grammar, or a fuzzer's way"},
 
 	{"portico/proxy/relay", "portico/backend/...", "it is handed connections and knows no sign-in"},
 	{"portico/proxy/relay", "portico/configs/...", "its options are passed in"},
 	{"portico/proxy/relay", "portico/health/...", "health reads what the relay counts, not the other way round"},
-	{"portico/proxy/relay", "github.com/...", "counters are plain fields of a loop; a library would bring locks to the hot path"},
+	{"portico/proxy/relay", "github.com/...",
+		"counters are plain fields of a loop; a library would bring locks to the hot path"},
 
 	{"portico/backend", "portico/proxy", "the way to the servers is used by probes too, without a front door"},
 	{"portico/backend", "portico/proxy/relay", "what happens after sign-in is not its business"},
@@ -54,7 +58,8 @@ var bans = []struct{ from, to, why string }{
 	{"portico/backend/directory/...", "portico/proxy/...", "who a user is depends on no protocol"},
 	{"portico/backend/directory/...", "portico/configs", "its options are passed in"},
 	{"portico/backend/directory/...", "github.com/rs/zerolog", "it sees passwords, and returns errors"},
-	{"portico/backend", "portico/backend/directory/httpdir", "the command chooses the sources; whoever needs none carries none along"},
+	{"portico/backend", "portico/backend/directory/httpdir",
+		"the command chooses the sources; whoever needs none carries none along"},
 	{"portico/backend", "portico/backend/directory/sqldir", "the same"},
 	{"portico/backend", "portico/backend/directory/ldapdir", "the same"},
 
@@ -69,14 +74,16 @@ var bans = []struct{ from, to, why string }{
 	{"portico/proxy/...", "portico/health/...", "health reads what the proxy counts, not the other way round"},
 
 	{"portico/proxy/...", "portico/backend/backendtest", "servers for tests have no place in the front door"},
-	{"portico/health", "portico/proxy", "what it looks at is passed in: probes come from the clients' side, like everybody"},
+	{"portico/health", "portico/proxy",
+		"what it looks at is passed in: probes come from the clients' side, like everybody"},
 	{"portico/health", "portico/health/admin", "it does not know who asks it"},
 	{"portico/health/recovery", "portico/proxy", "it decides what is to be done; how is passed in"},
 	{"portico/health/recovery", "portico/configs", "its plan is passed in"},
 	{"portico/health/recovery", "portico/health/admin", "it does not know who asks it"},
 	{"portico/health/...", "portico/backend/backendtest", "servers for tests have no place in health"},
 	{"portico/...", "testing", "what is shipped holds no test code; the servers of the demo are in it"},
-	{"portico/proxy/...", "github.com/emersion/...", "the library has its own view of IMAP; the proxy moves bytes it has not understood"},
+	{"portico/proxy/...", "github.com/emersion/...",
+		"the library has its own view of IMAP; the proxy moves bytes it has not understood"},
 	{"portico/backend", "github.com/emersion/...", "sign-in is our own conversation, bounded at every step"},
 }
 
@@ -108,7 +115,8 @@ func TestImports(t *testing.T) {
 // The test above is worth something only if it finds ways.
 func TestWayTo(t *testing.T) {
 	graph := map[string][]string{
-		"portico/a": {"portico/b", "net"}, "portico/b": {"portico/c/d"}, "portico/c/d": {"portico/a", "github.com/x/y"},
+		"portico/a": {"portico/b", "net"}, "portico/b": {"portico/c/d"},
+		"portico/c/d": {"portico/a", "github.com/x/y"},
 	}
 	for to, want := range map[string]string{
 		"net":             "portico/a net",
@@ -131,8 +139,8 @@ func inTree(pattern, pkg string) bool {
 	return pkg == root || tree && strings.HasPrefix(pkg, root+"/")
 }
 
-// wayTo returns the imports that lead from one package to another, through our own; nil if there are none. A package is no way
-// to itself, nor to the tree it is the root of.
+// wayTo returns the imports that lead from one package to another, through our own; nil if there are none. A package
+// is no way to itself, nor to the tree it is the root of.
 func wayTo(graph map[string][]string, from, to string) []string {
 	seen := map[string]bool{from: true}
 	ways := [][]string{{from}}
@@ -164,7 +172,8 @@ func importGraph(t *testing.T) map[string][]string {
 			return err
 		}
 		if entry.IsDir() {
-			if name := entry.Name(); file != root && (strings.HasPrefix(name, ".") && name != ".." || name == "testdata") {
+			if name := entry.Name(); file != root && (strings.HasPrefix(name, ".") && name != ".." ||
+				name == "testdata") {
 				return fs.SkipDir
 			}
 			return nil

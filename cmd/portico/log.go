@@ -19,17 +19,21 @@ func newLogCommand() *cobra.Command {
 	return group(&cobra.Command{
 		Use:   "log",
 		Short: "Switch the protocol log on and off, and watch it",
-		Long: "The protocol log has a row for each command of the sessions that it is switched on for. It takes effect inside sessions that\n" +
+		Long: "The protocol log has a row for each command of the sessions that it is switched on for. It takes " +
+			"effect inside sessions that\n" +
 			"are open, shows no secret, and ends by itself.",
 	}, newLogOn(), newLogOff(), newLogStatus(), newLogTail(), newLogShow())
 }
 
-// filterFlags gives a command the flags that say which rows are wanted. The function that it returns refuses a filter that can match nothing.
-// find finds a user by the name that was typed.
-func (a *asking) filterFlags(cmd *cobra.Command, find func(ctx context.Context, typed string) (string, error)) func(context.Context) (admin.LogFilter, error) {
+// filterFlags gives a command the flags that say which rows are wanted. The function that it returns refuses a filter
+// that can match nothing. find finds a user by the name that was typed.
+func (a *asking) filterFlags(cmd *cobra.Command, find func(ctx context.Context, typed string) (string,
+	error)) func(context.Context) (admin.LogFilter, error) {
 	f, slower := &admin.LogFilter{}, time.Duration(0)
 	flags := cmd.Flags()
-	flags.StringVar(&f.User, "user", "", "only sessions of this `user`, whose name is found as at sign-in, or of users that a pattern fits: * is any characters, ? is one")
+	flags.StringVar(&f.User, "user", "",
+		"only sessions of this `user`, whose name is found as at sign-in, or of users that a pattern fits: * is any "+
+			"characters, ? is one")
 	flags.StringVar(&f.IP, "ip", "", "only clients with this `address or network`, such as 192.0.2.0/24")
 	flags.StringVar(&f.Server, "server", "", "only sessions on this mailbox `server`")
 	flags.StringVar(&f.Session, "session", "", "only the session with this `ID`; session list has them")
@@ -37,7 +41,8 @@ func (a *asking) filterFlags(cmd *cobra.Command, find func(ctx context.Context, 
 	timeVar(flags, &slower, "slower", 0, "only commands that take the mailbox server at least this `time`")
 	return func(ctx context.Context) (admin.LogFilter, error) {
 		f.Slower = slower.Seconds()
-		if err := a.checkNames(ctx, f.Server, f.Command, protolog.OpenSession, protolog.CloseSession, protolog.Proxy, "other"); err != nil {
+		if err := a.checkNames(ctx, f.Server, f.Command, protolog.OpenSession, protolog.CloseSession, protolog.Proxy,
+			"other"); err != nil {
 			return *f, err
 		}
 		if err := checkSessionID(f.Session); err != nil {
@@ -56,7 +61,8 @@ func newLogOn() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "on",
 		Short: "Log what sessions do, for a while",
-		Long: "On begins a rule: sessions that fit all that is given are logged from now on, those that are open too, until the rule's end. Any\n" +
+		Long: "On begins a rule: sessions that fit all that is given are logged from now on, those that are open " +
+			"too, until the rule's end. Any\n" +
 			"number of rules are in force side by side. --all logs every session.",
 		Example: "  portico log on --user ann@example.org\n  portico log on --server mbx1 --slower 500ms --for 1h",
 		Args:    cobra.NoArgs,
@@ -71,7 +77,8 @@ func newLogOn() *cobra.Command {
 			return err
 		}
 		if *all == (wanted != admin.LogFilter{}) {
-			return errors.New("portico log on needs a filter, such as --user, or --all for every session, and not both")
+			return errors.New("portico log on needs a filter, such as --user, or --all for every session, " +
+				"and not both")
 		}
 		body := struct {
 			admin.LogFilter
@@ -113,7 +120,8 @@ func newLogOff() *cobra.Command {
 		var ended struct {
 			Rules []admin.LogRule `json:"rules"`
 		}
-		if err := ask.post(cmd.Context(), "/api/v1/log/off", map[string]string{"id": strings.Join(args, "")}, &ended); err != nil {
+		if err := ask.post(cmd.Context(), "/api/v1/log/off", map[string]string{"id": strings.Join(args, "")},
+			&ended); err != nil {
 			return err
 		}
 		rows, shown := table.New("What", "Was", "Now"), []changedRule{}
@@ -126,7 +134,8 @@ func newLogOff() *cobra.Command {
 			return err
 		}
 		if slices.ContainsFunc(status.Rules, func(r admin.LogRule) bool { return r.ID == protolog.RuleOfSetting }) {
-			fmt.Fprintln(cmd.ErrOrStderr(), "Everything is still logged: portico settings set ProtocolLogEnabled=false ends that.")
+			fmt.Fprintln(cmd.ErrOrStderr(),
+				"Everything is still logged: portico settings set ProtocolLogEnabled=false ends that.")
 		}
 		return nil
 	}
@@ -156,7 +165,8 @@ func newLogStatus() *cobra.Command {
 			fmt.Fprintln(cmd.OutOrStdout(), "The last change is not in effect yet in all open sessions.")
 		}
 		if status.Failing != "" {
-			fmt.Fprintf(cmd.ErrOrStderr(), "Nothing can be written since %s: %s\n", table.Time(*status.Since), visibleText(status.Failing))
+			fmt.Fprintf(cmd.ErrOrStderr(), "Nothing can be written since %s: %s\n", table.Time(*status.Since),
+				visibleText(status.Failing))
 			return errBadNews
 		}
 		return nil

@@ -26,7 +26,8 @@ func newLogTail() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "tail",
 		Short: "Show rows of the protocol log as they come, whether it is on or not",
-		Long: "Tail shows the rows of sessions that fit all filters, open sessions too, until it is interrupted. It needs no rule, and writes\n" +
+		Long: "Tail shows the rows of sessions that fit all filters, open sessions too, until it is interrupted. It " +
+			"needs no rule, and writes\n" +
 			"nothing to the files. A reader that is too slow loses rows; a line says how many.\n\n" + logTimes,
 		Example: "  portico log tail --user 'ann@*'\n  portico log tail --slower 1s -o json",
 		Args:    cobra.NoArgs,
@@ -42,7 +43,8 @@ func newLogTail() *cobra.Command {
 		}
 		out := cmd.OutOrStdout()
 		rows := rowTable()
-		flow := rows.Flow(out, table.Style{Form: ask.form, NoHeaders: ask.noHeaders, Width: table.TerminalWidth(out, os.Getenv("COLUMNS"))})
+		flow := rows.Flow(out, table.Style{Form: ask.form, NoHeaders: ask.noHeaders,
+			Width: table.TerminalWidth(out, os.Getenv("COLUMNS"))})
 		err = ask.rows(ctx, cmd, "/api/v1/log/stream?"+wanted.Query().Encode(), func(r protolog.Row) error {
 			return flow.Add(r[1], rowCells(r, zone())...)
 		})
@@ -58,15 +60,18 @@ func newLogShow() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "show",
 		Short: "Show past rows that the protocol log's files have",
-		Long: "Show prints the rows that fit all filters, the oldest first. A search for a session looks through all files, any other one through\n" +
+		Long: "Show prints the rows that fit all filters, the oldest first. A search for a session looks through " +
+			"all files, any other one through\n" +
 			"those of the last 24 hours, unless --from says otherwise.\n\n" + logTimes,
-		Example: "  portico log show --session 05c2907680677bf6\n  portico log show --user alice --from 14:30 --to 15:00\n" +
+		Example: "  portico log show --session 05c2907680677bf6\n  portico log show --user alice --from 14:30 " +
+			"--to 15:00\n" +
 			"  portico log show --command fetch --slower 1s --from 2h -o wide",
 		Args: cobra.NoArgs,
 	}
 	ask := askFlags(cmd, formCSV)
 	filter, zone := ask.filterFlags(cmd, ask.past), utcFlag(cmd)
-	from := cmd.Flags().String("from", "", "only rows after this `time`: 15:04 today or yesterday, 2006-01-02 15:04:05Z as tables have it, or 2h ago")
+	from := cmd.Flags().String("from", "",
+		"only rows after this `time`: 15:04 today or yesterday, 2006-01-02 15:04:05Z as tables have it, or 2h ago")
 	to := cmd.Flags().String("to", "", "only rows before this `time`, likewise")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		wanted, err := filter(cmd.Context())
@@ -74,7 +79,8 @@ func newLogShow() *cobra.Command {
 			return err
 		}
 		if wanted == (admin.LogFilter{}) && *from == "" {
-			return errors.New("portico log show needs a filter: --session, --user, --ip, --server, --command, --slower or --from")
+			return errors.New("portico log show needs a filter: --session, --user, --ip, --server, --command, " +
+				"--slower or --from")
 		}
 		if *from == "" && wanted.Session == "" {
 			*from = "24h"
@@ -110,7 +116,8 @@ func rowTable() *table.Table {
 }
 
 // logTimes says in which zone rows are.
-const logTimes = "Times are in the local zone, or with --utc in UTC. With -o csv and -o json the rows are as in the files, in UTC."
+const logTimes = "Times are in the local zone, or with --utc in UTC. With -o csv and -o json the rows are as in the " +
+	"files, in UTC."
 
 // utcFlag gives a command --utc, and returns the zone to show times in.
 func utcFlag(cmd *cobra.Command) func() *time.Location {
@@ -133,7 +140,8 @@ func rowTime(text string, zone *time.Location) string {
 }
 
 func rowCells(r protolog.Row, zone *time.Location) []string {
-	return []string{rowTime(r[0], zone), r[5], r[9], r[10], r[6] + "ms", resultIn(r[11]), r[1], r[2], r[4], r[3], r[7], r[8], r[11]}
+	return []string{rowTime(r[0], zone), r[5], r[9], r[10], r[6] + "ms", resultIn(r[11]), r[1], r[2], r[4], r[3], r[7],
+		r[8], r[11]}
 }
 
 // resultIn is what a row's context says of how the command ended.

@@ -63,7 +63,8 @@ func (s *site) logSettled(t *testing.T, rules int) {
 	})
 }
 
-// serveHalves starts a server that takes every sign-in, and answers a FETCH by one half, and the other when it is told.
+// serveHalves starts a server that takes every sign-in, and answers a FETCH by one half, and the other when it is
+// told.
 func serveHalves(t *testing.T, release <-chan struct{}) (address string) {
 	ln := testkit.Listen(t)
 	session := func(conn net.Conn) {
@@ -91,8 +92,8 @@ func serveHalves(t *testing.T, release <-chan struct{}) (address string) {
 	return ln.Addr().String()
 }
 
-// With 2,000 live sessions that work, the log is switched on for one user in the middle of a FETCH: only that user's rows come, from that
-// command on, and it ends by itself.
+// With 2,000 live sessions that work, the log is switched on for one user in the middle of a FETCH: only that user's
+// rows come, from that command on, and it ends by itself.
 func TestLogOfOneAmongMany(t *testing.T) {
 	const others = 1999
 	testkit.NoLeaks(t)
@@ -157,7 +158,8 @@ func TestLogOfOneAmongMany(t *testing.T) {
 	if line, err := answers.ReadString('\n'); err != nil || !strings.HasPrefix(line, "* 1 FETCH") {
 		t.Fatalf("%q, %v", line, err)
 	}
-	if got := site.portico(t, 0, "log", "on", "--user", "one", "--for", "0s"); !strings.Contains(got, "r1    user one") {
+	if got := site.portico(t, 0, "log", "on", "--user", "one", "--for", "0s"); !strings.Contains(got,
+		"r1    user one") {
 		t.Errorf("on:\n%s", got)
 	}
 	site.logSettled(t, 1)
@@ -208,7 +210,8 @@ func TestLogRules(t *testing.T) {
 	site.serveMail(t)
 	file := site.write(t, "")
 	r := site.serve(t, file)
-	if got := site.portico(t, 0, "log", "status"); !strings.Contains(got, "0 rows written, 0 dropped, 0 watching; file: none") {
+	if got := site.portico(t, 0, "log", "status"); !strings.Contains(got,
+		"0 rows written, 0 dropped, 0 watching; file: none") {
 		t.Errorf("status:\n%s", got)
 	}
 	site.portico(t, 0, "log", "on", "--user", "alice", "--for", "1h")
@@ -251,14 +254,17 @@ func TestLogRules(t *testing.T) {
 
 	r = site.serve(t, file)
 	got := site.portico(t, 0, "log", "status")
-	if !strings.Contains(got, "r1    user alice") || !strings.Contains(got, "r2    server mbx1, command SELECT, slower than 1h0m0s") || !strings.Contains(got, "it is switched off") {
+	if !strings.Contains(got, "r1    user alice") ||
+		!strings.Contains(got, "r2    server mbx1, command SELECT, slower than 1h0m0s") ||
+		!strings.Contains(got, "it is switched off") {
 		t.Errorf("after a restart:\n%s", got)
 	}
 	c = r.signIn(t)
 	c.Command("b", "SELECT INBOX")
 	site.portico(t, 0, "log", "off", "r1")
 	testkit.Eventually(t, "r1 has ended", func() bool { return len(site.logStatus(t).Rules) == 1 })
-	if got := site.portico(t, 0, "settings", "set", "ProtocolLoggingEnabled=$true", "LogFileRollOverSettings=Hourly", "protocol_log_format=json"); !strings.Contains(got, "protocol_log_enabled") {
+	if got := site.portico(t, 0, "settings", "set", "ProtocolLoggingEnabled=$true", "LogFileRollOverSettings=Hourly",
+		"protocol_log_format=json"); !strings.Contains(got, "protocol_log_enabled") {
 		t.Errorf("set:\n%s", got)
 	}
 	testkit.Eventually(t, "it is a rule", func() bool { return len(site.logStatus(t).Rules) == 2 })
@@ -273,15 +279,16 @@ func TestLogRules(t *testing.T) {
 	if err != nil || !strings.HasPrefix(string(text), `{"dateTime":"`) {
 		t.Errorf("%s, %v: %.100s", site.logStatus(t).File, err, text)
 	}
-	if got := site.portico(t, 0, "log", "off", "--all"); !strings.Contains(got, "1") || !strings.Contains(got, "Everything is still logged") {
+	if got := site.portico(t, 0, "log", "off", "--all"); !strings.Contains(got, "1") ||
+		!strings.Contains(got, "Everything is still logged") {
 		t.Errorf("off:\n%s", got)
 	}
 	site.portico(t, 0, "settings", "set", "ProtocolLogEnabled=false")
 	testkit.Eventually(t, "nothing is on", func() bool { return len(site.logStatus(t).Rules) == 0 })
 }
 
-// Rows are watched over HTTP and by the command, from a session that is open, with nothing in the files; and a past session is found in
-// them.
+// Rows are watched over HTTP and by the command, from a session that is open, with nothing in the files; and a past
+// session is found in them.
 func TestLogTailAndShow(t *testing.T) {
 	testkit.NoLeaks(t)
 	site := newSite(t)
@@ -291,7 +298,8 @@ func TestLogTailAndShow(t *testing.T) {
 
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+r.addresses.admin.String()+"/api/v1/log/stream?user=al*&command=select&format=json", nil)
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet,
+		"http://"+r.addresses.admin.String()+"/api/v1/log/stream?user=al*&command=select&format=json", nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -323,7 +331,8 @@ func TestLogTailAndShow(t *testing.T) {
 		}
 	})
 	var row map[string]any
-	if err := json.Unmarshal([]byte(line), &row); err != nil || row["command"] != "select" || row["user"] != "alice" || row["parameters"] != "INBOX" {
+	if err := json.Unmarshal([]byte(line), &row); err != nil || row["command"] != "select" || row["user"] != "alice" ||
+		row["parameters"] != "INBOX" {
 		t.Errorf("%s: %v", line, err)
 	}
 	cancel()
@@ -348,28 +357,36 @@ func TestLogTailAndShow(t *testing.T) {
 	if err := tail.Wait(); err != nil {
 		t.Errorf("tail: %v", err)
 	}
-	if text := out.String(); !strings.HasPrefix(text, "#Fields: dateTime,sessionId,") || !strings.Contains(text, `,list,""""" *",R=OK;`) {
+	if text := out.String(); !strings.HasPrefix(text, "#Fields: dateTime,sessionId,") ||
+		!strings.Contains(text, `,list,""""" *",R=OK;`) {
 		t.Errorf("tail shows\n%s", text)
 	}
 	var sessions []admin.SessionState
-	if err := json.Unmarshal([]byte(site.portico(t, 0, "session", "list", "-o", "json")), &sessions); err != nil || len(sessions) != 1 {
+	if err := json.Unmarshal([]byte(site.portico(t, 0, "session", "list", "-o", "json")), &sessions); err != nil ||
+		len(sessions) != 1 {
 		t.Fatalf("%v, %v", sessions, err)
 	}
-	if got := site.portico(t, 0, "log", "show", "-o", "csv", "--session", sessions[0].ID); !strings.Contains(got, ",list,") || !strings.HasPrefix(got, "#Fields: ") {
+	if got := site.portico(t, 0, "log", "show", "-o", "csv", "--session", sessions[0].ID); !strings.Contains(got,
+		",list,") || !strings.HasPrefix(got, "#Fields: ") {
 		t.Errorf("show:\n%s", got)
 	}
-	for _, filter := range [][]string{{"--user", "ALICE"}, {"--user", "al*"}, {"--ip", "127.0.0.0/8"}, {"--server", "mbx1"}, {"--command", "list"}, {"--from", "1h"}} {
+	for _, filter := range [][]string{{"--user", "ALICE"}, {"--user", "al*"}, {"--ip", "127.0.0.0/8"},
+		{"--server", "mbx1"}, {"--command", "list"}, {"--from", "1h"}} {
 		got := site.portico(t, 0, append([]string{"log", "show"}, filter...)...)
-		if !strings.Contains(got, `LIST`) && !strings.Contains(got, " list ") || !strings.HasPrefix(got, "Time  ") || !strings.Contains(got, "  OK\n") {
+		if !strings.Contains(got, `LIST`) && !strings.Contains(got, " list ") || !strings.HasPrefix(got, "Time  ") ||
+			!strings.Contains(got, "  OK\n") {
 			t.Errorf("%q:\n%s", filter, got)
 		}
 	}
-	for _, filter := range [][]string{{"--user", "bob"}, {"--ip", "192.0.2.1"}, {"--command", "fetch"}, {"--slower", "1h"}, {"--user", "alice", "--to", "1h"}} {
-		if got := site.portico(t, 2, append([]string{"log", "show"}, filter...)...); !strings.Contains(got, "no such row") {
+	for _, filter := range [][]string{{"--user", "bob"}, {"--ip", "192.0.2.1"}, {"--command", "fetch"},
+		{"--slower", "1h"}, {"--user", "alice", "--to", "1h"}} {
+		if got := site.portico(t, 2, append([]string{"log", "show"}, filter...)...); !strings.Contains(got,
+			"no such row") {
 			t.Errorf("%q:\n%s", filter, got)
 		}
 	}
-	if got := site.portico(t, 0, "log", "show", "--session", sessions[0].ID, "-o", "json"); !strings.Contains(got, `"command":"list"`) {
+	if got := site.portico(t, 0, "log", "show", "--session", sessions[0].ID, "-o", "json"); !strings.Contains(got,
+		`"command":"list"`) {
 		t.Errorf("show:\n%s", got)
 	}
 	c.Close()
@@ -396,6 +413,7 @@ func TestLogTailAndShow(t *testing.T) {
 	testkit.Eventually(t, "it is written again", func() bool {
 		c.Command("f", "NOOP")
 		var out bytes.Buffer
-		return run([]string{"log", "status", "--admin", filepath.Join(site.dir, "admin.sock")}, &out, &out) == statusFine && len(site.rows(t)) > 0
+		return run([]string{"log", "status", "--admin", filepath.Join(site.dir, "admin.sock")}, &out,
+			&out) == statusFine && len(site.rows(t)) > 0
 	})
 }

@@ -13,8 +13,9 @@ import (
 	"portico/configs"
 )
 
-// logSink is where all log lines end up. Its level can change while the program runs. It is asked twice: as a Sampler before a line is made, which
-// spares making those that nobody wants, and as a LevelWriter for loggers that have a Sampler of their own.
+// logSink is where all log lines end up. Its level can change while the program runs. It is asked twice: as a Sampler
+// before a line is made, which spares making those that nobody wants, and as a LevelWriter for loggers that have a
+// Sampler of their own.
 type logSink struct {
 	level    atomic.Int32
 	mu       sync.Mutex
@@ -31,7 +32,8 @@ type priority struct {
 
 // priorities are syslog's.
 var priorities = map[zerolog.Level]byte{
-	zerolog.PanicLevel: '2', zerolog.FatalLevel: '2', zerolog.ErrorLevel: '3', zerolog.WarnLevel: '4', zerolog.InfoLevel: '6', zerolog.DebugLevel: '7', zerolog.TraceLevel: '7',
+	zerolog.PanicLevel: '2', zerolog.FatalLevel: '2', zerolog.ErrorLevel: '3', zerolog.WarnLevel: '4',
+	zerolog.InfoLevel: '6', zerolog.DebugLevel: '7', zerolog.TraceLevel: '7',
 }
 
 // Write implements io.Writer. A line without a level has none here either: systemd takes it for information.
@@ -113,7 +115,8 @@ func (s *logSink) WriteLevel(level zerolog.Level, line []byte) (int, error) {
 	return s.write(level, line, false)
 }
 
-// toJournal tells whether a writer is the stream to systemd's journal, which JOURNAL_STREAM names: a file that is redirected elsewhere is not.
+// toJournal tells whether a writer is the stream to systemd's journal, which JOURNAL_STREAM names: a file that is
+// redirected elsewhere is not.
 func toJournal(w io.Writer, stream string) bool {
 	file, ok := w.(*os.File)
 	return ok && stream != "" && identityOf(file) == stream

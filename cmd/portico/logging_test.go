@@ -34,7 +34,8 @@ func TestLog(t *testing.T) {
 			Time             time.Time
 			Message, Session string
 		}
-		if err := json.Unmarshal([]byte(lines[i]), &line); err != nil || line.Message != want || line.Session != "1" || line.Time.IsZero() {
+		if err := json.Unmarshal([]byte(lines[i]), &line); err != nil || line.Message != want || line.Session != "1" ||
+			line.Time.IsZero() {
 			t.Errorf("line %d: %s, %v", i, lines[i], err)
 		}
 	}
@@ -106,7 +107,8 @@ func TestPrioritiesForTheJournal(t *testing.T) {
 		log.Log().Msg("x")
 		lines := strings.Split(out.String(), "\n")
 		for i, priority := range []string{"<7>", "<6>", "<4>", "<3>", ""} {
-			if !strings.HasPrefix(lines[i], priority+want) && priority != "" || priority == "" && strings.HasPrefix(lines[i], "<") {
+			if !strings.HasPrefix(lines[i], priority+want) && priority != "" ||
+				priority == "" && strings.HasPrefix(lines[i], "<") {
 				t.Errorf("%s: line %d is %s", format, i, lines[i])
 			}
 		}

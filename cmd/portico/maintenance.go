@@ -59,15 +59,18 @@ func (c healthControl) Maintenance(ctx context.Context) ([]admin.Maintenance, er
 		}
 	}
 	for _, r := range c.s.components.Requests() {
-		if r.Component == health.ComponentServerWideOffline && r.Requester == requesterMaintenance && r.State == health.Inactive {
+		if r.Component == health.ComponentServerWideOffline && r.Requester == requesterMaintenance &&
+			r.State == health.Inactive {
 			all = append(all, admin.Maintenance{Node: c.Node(), Since: r.At, Sessions: len(c.s.server.Sessions())})
 		}
 	}
 	return all, err
 }
 
-// StartMaintenance implements admin.Health: in Exchange's order, drain, move the active databases, block activation, all offline.
-func (c healthControl) StartMaintenance(ctx context.Context, server string, drain time.Duration) ([]admin.MaintenanceStep, error) {
+// StartMaintenance implements admin.Health: in Exchange's order, drain, move the active databases, block activation,
+// all offline.
+func (c healthControl) StartMaintenance(ctx context.Context, server string,
+	drain time.Duration) ([]admin.MaintenanceStep, error) {
 	if server == "" {
 		return c.nodeIn(ctx, drain)
 	}
@@ -83,31 +86,37 @@ func (c healthControl) StartMaintenance(ctx context.Context, server string, drai
 		return nil, err
 	}
 	if _, again := before[server]; !again { // else the policy that it had is known already
-		m := admin.Maintenance{Server: server, Since: time.Now().UTC().Truncate(time.Millisecond), Policy: string(c.s.active.Policy(server))}
+		m := admin.Maintenance{Server: server, Since: time.Now().UTC().Truncate(time.Millisecond),
+			Policy: string(c.s.active.Policy(server))}
 		if err := c.s.keep(ctx, storedMaintenance+server, m); err != nil {
 			return nil, errors.Join(err, c.s.active.Unblock(ctx, server, byMaintenance))
 		}
 	}
 	c.s.log.Warn().Str("server", server).Msg("maintenance of a mailbox server begins")
-	steps := []admin.MaintenanceStep{{What: "activation on " + server, Was: activation, Result: control(c).activation(server), Done: true}}
+	steps := []admin.MaintenanceStep{{What: "activation on " + server, Was: activation,
+		Result: control(c).activation(server), Done: true}}
 	moves, err := control(c).evacuate(ctx, server)
 	if err != nil {
 		return steps, err
 	}
 	for _, moved := range moves {
 		if moved.To != "" {
-			steps = append(steps, admin.MaintenanceStep{What: "database " + moved.Database, Was: moved.From, Result: "moved to " + moved.To, Done: true})
+			steps = append(steps, admin.MaintenanceStep{What: "database " + moved.Database, Was: moved.From,
+				Result: "moved to " + moved.To, Done: true})
 		} else {
-			steps = append(steps, admin.MaintenanceStep{What: "database " + moved.Database, Was: moved.From, Result: "kept: " + moved.Reason})
+			steps = append(steps, admin.MaintenanceStep{What: "database " + moved.Database, Was: moved.From,
+				Result: "kept: " + moved.Reason})
 		}
 	}
 	policy := string(c.s.front.Load().tier.Policy(server))
 	if err := c.s.active.SetPolicy(ctx, server, backend.BlockedByPolicy); err != nil {
 		return steps, err
 	}
-	steps = append(steps, admin.MaintenanceStep{What: "AutoActivationPolicy of " + server, Was: policy, Result: string(backend.BlockedByPolicy), Done: true})
+	steps = append(steps, admin.MaintenanceStep{What: "AutoActivationPolicy of " + server, Was: policy,
+		Result: string(backend.BlockedByPolicy), Done: true})
 	c.s.replan()
-	return append(steps, admin.MaintenanceStep{What: "monitors of " + server, Was: "enabled", Result: health.Disabled.String(), Done: true}), nil
+	return append(steps, admin.MaintenanceStep{What: "monitors of " + server, Was: "enabled",
+		Result: health.Disabled.String(), Done: true}), nil
 }
 
 // nodeIn is StartMaintenance of this node.
@@ -116,20 +125,26 @@ func (c healthControl) nodeIn(ctx context.Context, drain time.Duration) ([]admin
 		return nil, fmt.Errorf("drain %v is not from 0 to %v", drain, longestDrain)
 	}
 	steps := []admin.MaintenanceStep{}
-	proxy, wide := c.s.components.State(health.ComponentImapProxy), c.s.components.State(health.ComponentServerWideOffline)
-	err := c.s.setComponent(ctx, health.Request{Component: health.ComponentImapProxy, Requester: requesterMaintenance, State: health.Inactive, Source: health.SourceMaintenance})
+	proxy, wide := c.s.components.State(health.ComponentImapProxy),
+		c.s.components.State(health.ComponentServerWideOffline)
+	err := c.s.setComponent(ctx, health.Request{Component: health.ComponentImapProxy, Requester: requesterMaintenance,
+		State: health.Inactive, Source: health.SourceMaintenance})
 	if err != nil {
 		return steps, err
 	}
-	steps = append(steps, admin.MaintenanceStep{What: "component " + health.ComponentImapProxy, Was: proxy, Result: health.Inactive, Done: true})
+	steps = append(steps, admin.MaintenanceStep{What: "component " + health.ComponentImapProxy, Was: proxy,
+		Result: health.Inactive, Done: true})
 	n := len(c.s.server.Sessions())
 	c.s.server.EndAll(drain)
-	steps = append(steps, admin.MaintenanceStep{What: "sessions", Was: fmt.Sprint(n), Result: fmt.Sprintf("%d ended", n), Done: true})
-	err = c.s.setComponent(ctx, health.Request{Component: health.ComponentServerWideOffline, Requester: requesterMaintenance, State: health.Inactive, Source: health.SourceMaintenance})
+	steps = append(steps, admin.MaintenanceStep{What: "sessions", Was: fmt.Sprint(n),
+		Result: fmt.Sprintf("%d ended", n), Done: true})
+	err = c.s.setComponent(ctx, health.Request{Component: health.ComponentServerWideOffline,
+		Requester: requesterMaintenance, State: health.Inactive, Source: health.SourceMaintenance})
 	if err != nil {
 		return steps, err
 	}
-	return append(steps, admin.MaintenanceStep{What: "component " + health.ComponentServerWideOffline, Was: wide, Result: health.Inactive, Done: true}), nil
+	return append(steps, admin.MaintenanceStep{What: "component " + health.ComponentServerWideOffline, Was: wide,
+		Result: health.Inactive, Done: true}), nil
 }
 
 // nodeMaintained says whether maintenance has taken this node out of service.
@@ -149,11 +164,13 @@ func (c healthControl) StopMaintenance(ctx context.Context, server string) ([]ad
 		}
 		for _, component := range []string{health.ComponentServerWideOffline, health.ComponentImapProxy} {
 			was := c.s.components.State(component)
-			if err := c.s.setComponent(ctx, health.Request{Component: component, Requester: requesterMaintenance, State: health.Active, Source: health.SourceMaintenance}); err != nil {
+			if err := c.s.setComponent(ctx, health.Request{Component: component, Requester: requesterMaintenance,
+				State: health.Active, Source: health.SourceMaintenance}); err != nil {
 				return steps, err
 			}
 			result, done := c.reached(component, "", health.Active)
-			steps = append(steps, admin.MaintenanceStep{What: "component " + component, Was: was, Result: result, Done: done})
+			steps = append(steps, admin.MaintenanceStep{What: "component " + component, Was: was, Result: result,
+				Done: done})
 		}
 		return steps, nil
 	}
@@ -169,7 +186,8 @@ func (c healthControl) StopMaintenance(ctx context.Context, server string) ([]ad
 	if err := c.s.active.SetPolicy(ctx, server, backend.Policy(m.Policy)); err != nil {
 		return nil, err
 	}
-	steps = append(steps, admin.MaintenanceStep{What: "AutoActivationPolicy of " + server, Was: policy, Result: string(c.s.front.Load().tier.Policy(server)), Done: true})
+	steps = append(steps, admin.MaintenanceStep{What: "AutoActivationPolicy of " + server, Was: policy,
+		Result: string(c.s.front.Load().tier.Policy(server)), Done: true})
 	if err := c.s.active.Unblock(ctx, server, byMaintenance); err != nil {
 		return steps, err
 	}
@@ -187,7 +205,8 @@ func (c healthControl) StopMaintenance(ctx context.Context, server string) ([]ad
 	}
 	c.s.log.Warn().Str("server", server).Msg("maintenance of a mailbox server ends")
 	c.s.replan()
-	return append(steps, admin.MaintenanceStep{What: "monitors of " + server, Was: health.Disabled.String(), Result: "enabled", Done: true}), nil
+	return append(steps, admin.MaintenanceStep{What: "monitors of " + server, Was: health.Disabled.String(),
+		Result: "enabled", Done: true}), nil
 }
 
 // keep stores a value as JSON, whatever was there.
@@ -217,7 +236,8 @@ func (s *service) withoutMaintained(plan health.Plan) health.Plan {
 	if err != nil {
 		s.reported("maintenance is passed over", err)
 	}
-	ofServers := []string{health.ImapSelfTestMonitor, health.AverageCommandProcessingTimeGt60sMonitor, health.RequestsQueuedGt500Monitor,
+	ofServers := []string{health.ImapSelfTestMonitor, health.AverageCommandProcessingTimeGt60sMonitor,
+		health.RequestsQueuedGt500Monitor,
 		health.ProxyConnectionsFailedGt20PercentMonitor, health.DatabaseCopyStatusMonitor}
 	for i := range plan.Monitors {
 		m := &plan.Monitors[i]
@@ -232,7 +252,8 @@ func newMaintenance() *cobra.Command {
 	return group(&cobra.Command{
 		Use:   "maintenance",
 		Short: "Put a mailbox server, or this node, into maintenance and back",
-		Long: "In maintenance a mailbox server has no active database, gets none, and nobody is told of it. This node takes no clients then, has ended its\n" +
+		Long: "In maintenance a mailbox server has no active database, gets none, and nobody is told of it. This " +
+			"node takes no clients then, has ended its\n" +
 			"sessions, recovers nothing and tells nobody.",
 	}, newMaintenanceStart(), newMaintenanceStop(), newMaintenanceStatus())
 }
@@ -241,9 +262,12 @@ func newMaintenanceStart() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "start [SERVER]",
 		Short: "Begin the maintenance of a mailbox server, or drain this node",
-		Long: "For a mailbox server, start moves each database that is active there to its next copy that answers, blocks activation there, sets its\n" +
-			"AutoActivationPolicy to Blocked, and disables its monitors. Without a server, start drains the node that is asked: this one, or that\n" +
-			"of --node. ImapProxy becomes Inactive by Maintenance, sessions end within --drain, and ServerWideOffline becomes Inactive by\n" +
+		Long: "For a mailbox server, start moves each database that is active there to its next copy that answers, " +
+			"blocks activation there, sets its\n" +
+			"AutoActivationPolicy to Blocked, and disables its monitors. Without a server, start drains the node " +
+			"that is asked: this one, or that\n" +
+			"of --node. ImapProxy becomes Inactive by Maintenance, sessions end within --drain, and " +
+			"ServerWideOffline becomes Inactive by\n" +
 			"Maintenance. It asks before it drains a node; --yes goes on without asking.\n\n" +
 			"Exit status: 0 done, 1 a database stays, 2 it could not be done.",
 		Example: "  portico maintenance start mbx1\n  portico maintenance start --node mx2 --yes",
@@ -287,7 +311,9 @@ func (a *asking) confirmDrain(cmd *cobra.Command) error {
 	if err := a.get(cmd.Context(), "/api/v1/sessions", &sessions); err != nil {
 		return err
 	}
-	return confirm(cmd, fmt.Sprintf("No mailbox server is named. This drains the node %s: it ends its sessions (%d now) and refuses new clients.", names.Node, len(sessions)))
+	return confirm(cmd,
+		fmt.Sprintf("No mailbox server is named. This drains the node %s: it ends its sessions (%d now) and refuses "+
+			"new clients.", names.Node, len(sessions)))
 }
 
 func (a *asking) maintenance(cmd *cobra.Command, verb string, args []string, body any) error {

@@ -11,7 +11,8 @@ import (
 	"portico/backend/backendtest/testkit"
 )
 
-// A mailbox server in maintenance has no active database and nobody is told of it; out again everything is as before, but for the databases.
+// A mailbox server in maintenance has no active database and nobody is told of it; out again everything is as before,
+// but for the databases.
 func TestMaintenance(t *testing.T) {
 	testkit.NoLeaks(t)
 	w := newWatchedSite(t, nil)
@@ -19,7 +20,8 @@ func TestMaintenance(t *testing.T) {
 	w.replace(t, "{db1: {copies: [mbx1]}", "{db1: {copies: [mbx1, mbx2]}")
 	r := w.serve(t, file)
 	r.settled(t)
-	if got := r.asks(t, statusFine, "maintenance", "start", "mbx1"); !strings.Contains(got, "moved to mbx2") || !strings.Contains(got, "Disabled") {
+	if got := r.asks(t, statusFine, "maintenance", "start", "mbx1"); !strings.Contains(got, "moved to mbx2") ||
+		!strings.Contains(got, "Disabled") {
 		t.Error(got)
 	}
 	w.valves[0].set(fault{refuse: true})
@@ -33,7 +35,8 @@ func TestMaintenance(t *testing.T) {
 		return r.monitors(t)[ctp1].AlertValue == "Healthy" && r.monitors(t)[self2].AlertValue == "Healthy"
 	})
 	r.turns(t, nil)
-	if m := r.monitors(t)[self1]; m.AlertValue != "Disabled" || strings.Join(r.active.BlockedBy("mbx1"), " ") != "maintenance" || r.active.Policy("mbx1") != "Blocked" {
+	if m := r.monitors(t)[self1]; m.AlertValue != "Disabled" ||
+		strings.Join(r.active.BlockedBy("mbx1"), " ") != "maintenance" || r.active.Policy("mbx1") != "Blocked" {
 		t.Errorf("%+v", m)
 	}
 	// db2 has no other copy.
@@ -50,7 +53,8 @@ func TestMaintenance(t *testing.T) {
 		t.Errorf("blocked by %v, policy %q", r.active.BlockedBy("mbx1"), r.active.Policy("mbx1"))
 	}
 	// This node.
-	if got := r.asks(t, statusFine, "maintenance", "start", "--yes", "--drain", "0s"); !strings.Contains(got, "component ServerWideOffline") {
+	if got := r.asks(t, statusFine, "maintenance", "start", "--yes", "--drain", "0s"); !strings.Contains(got,
+		"component ServerWideOffline") {
 		t.Error(got)
 	}
 	r.asks(t, statusBad, "component", "get")
@@ -61,7 +65,8 @@ func TestMaintenance(t *testing.T) {
 	r.asks(t, statusFine, "component", "get")
 }
 
-// A runbook ends when the probe succeeds, and takes back what it has done; the block of a dead server is lifted when the server is well.
+// A runbook ends when the probe succeeds, and takes back what it has done; the block of a dead server is lifted when
+// the server is well.
 func TestRunbooks(t *testing.T) {
 	testkit.NoLeaks(t)
 	w := newWatchedSite(t, nil)
@@ -70,8 +75,10 @@ func TestRunbooks(t *testing.T) {
 	w.replace(t, "{db1: {copies: [mbx1]}", "{db1: {copies: [mbx1, mbx2]}")
 	r := w.serve(t, file)
 	r.settled(t)
-	for _, book := range [][]string{{"selftest", "mbx1"}, {"deep", "db1"}, {"proxy"}, {"ctp", "db1"}, {"queue", "mbx1"}} {
-		if got := r.asks(t, statusFine, append([]string{"runbook"}, book...)...); !strings.Contains(got, "All is well: nothing to do.") {
+	for _, book := range [][]string{{"selftest", "mbx1"}, {"deep", "db1"}, {"proxy"}, {"ctp", "db1"},
+		{"queue", "mbx1"}} {
+		if got := r.asks(t, statusFine, append([]string{"runbook"}, book...)...); !strings.Contains(got,
+			"All is well: nothing to do.") {
 			t.Errorf("%q: %s", book, got)
 		}
 	}
@@ -79,17 +86,20 @@ func TestRunbooks(t *testing.T) {
 	r.asks(t, statusFailed, "runbook", "selftest", "mbx1", "--wait", "-1s")
 	w.valves[0].set(fault{refuse: true})
 	r.turns(t, map[string]string{self1: "Networking", deep1: "Networking", ctp1: "Networking"})
-	if got := r.asks(t, statusFailed, "runbook", "selftest", "mbx1"); !strings.Contains(got, "Do it? [yes, skip, quit]") || !strings.Contains(got, "nobody answers") {
+	if got := r.asks(t, statusFailed, "runbook", "selftest", "mbx1"); !strings.Contains(got,
+		"Do it? [yes, skip, quit]") || !strings.Contains(got, "nobody answers") {
 		t.Error(got)
 	}
-	if got := r.asks(t, statusBad, "runbook", "ctp", "db1", "--auto", "--wait", "10ms"); !strings.Contains(got, "is unhealthy: portico runbook") {
+	if got := r.asks(t, statusBad, "runbook", "ctp", "db1", "--auto", "--wait", "10ms"); !strings.Contains(got,
+		"is unhealthy: portico runbook") {
 		t.Error(got)
 	}
 	if entries, err := r.store.List(t.Context(), storedRules); err != nil || len(entries) != 0 {
 		t.Errorf("the protocol log is still on: %v, %v", entries, err)
 	}
 	got := r.asks(t, statusFine, "runbook", "deep", "db1", "--auto", "--wait", "10ms")
-	for _, words := range []string{"Throttled: throttled:", "db1 moved to mbx2", "ImapDeepTestProbe/db1: Succeeded", "Waiting 10ms.", "Recovered."} {
+	for _, words := range []string{"Throttled: throttled:", "db1 moved to mbx2", "ImapDeepTestProbe/db1: Succeeded",
+		"Waiting 10ms.", "Recovered."} {
 		if !strings.Contains(got, words) {
 			t.Errorf("no %q in\n%s", words, got)
 		}
@@ -136,7 +146,8 @@ func TestBundle(t *testing.T) {
 		}
 		names += header.Name + " "
 	}
-	if names != "about.json alerts.json health.json probes.json recovery.json components.json overrides.json databases.json protocol.log " {
+	if names != "about.json alerts.json health.json probes.json recovery.json components.json overrides.json "+
+		"databases.json protocol.log " {
 		t.Error(names)
 	}
 	if entries, _ := os.ReadDir(w.dir + "/data/bundles"); len(entries) != keptBundles {

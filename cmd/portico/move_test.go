@@ -45,8 +45,8 @@ func newTwoServers(t *testing.T) *twoServers {
 	return s
 }
 
-// book is who is on which server. A user who signs in on one while the other still has a session of theirs, which does not end by
-// itself, is written down.
+// book is who is on which server. A user who signs in on one while the other still has a session of theirs, which does
+// not end by itself, is written down.
 type book struct {
 	t       *testing.T
 	mu      sync.Mutex
@@ -136,8 +136,8 @@ func (s *site) portico(t *testing.T, wantStatus int, args ...string) (output str
 	return out.String()
 }
 
-// Block and move with 2,000 live sessions: all are on the new copy in the end, and nobody was on both. What was done is so after a
-// restart, and nothing moves back by itself.
+// Block and move with 2,000 live sessions: all are on the new copy in the end, and nobody was on both. What was done
+// is so after a restart, and nothing moves back by itself.
 func TestBlockAndMove(t *testing.T) {
 	const users = 2000
 	testkit.NoLeaks(t)
@@ -208,7 +208,9 @@ func TestBlockAndMove(t *testing.T) {
 		t.Errorf("rebalance with the block on:\n%s", got)
 	}
 	site.portico(t, 0, "server", "unblock", "mbx1")
-	if got := site.portico(t, 0, "server", "list", "-o", "list"); !strings.Contains(got, "Name            : mbx1\nState           : up\nPaused          : no\nBreakerOpen     : no\nPolicy          : Unrestricted\nBlocked         : no\nActiveDatabases : 0") {
+	if got := site.portico(t, 0, "server", "list", "-o", "list"); !strings.Contains(got,
+		"Name            : mbx1\nState           : up\nPaused          : no\nBreakerOpen     : no\nPolicy          "+
+			": Unrestricted\nBlocked         : no\nActiveDatabases : 0") {
 		t.Errorf("servers:\n%s", got)
 	}
 	close(over)
@@ -219,13 +221,15 @@ func TestBlockAndMove(t *testing.T) {
 	r.signals <- os.Interrupt
 	r.stopped(t)
 	site.serve(t, file)
-	if got := site.portico(t, 0, "database", "status", "-o", "json"); !strings.Contains(strings.Join(strings.Fields(got), " "), `"server": "mbx2", "status": "Mounted"`) {
+	if got := site.portico(t, 0, "database", "status", "-o",
+		"json"); !strings.Contains(strings.Join(strings.Fields(got), " "), `"server": "mbx2", "status": "Mounted"`) {
 		t.Errorf("after a restart:\n%s", got)
 	}
 	if got := site.portico(t, 0, "database", "rebalance"); !strings.Contains(got, "moved to mbx1") {
 		t.Errorf("rebalance:\n%s", got)
 	}
-	if got := site.portico(t, 0, "database", "status", "--group-by", "status"); !strings.Contains(got, "1      Healthy\n1      Mounted\n") {
+	if got := site.portico(t, 0, "database", "status", "--group-by", "status"); !strings.Contains(got,
+		"1      Healthy\n1      Mounted\n") {
 		t.Errorf("grouped:\n%s", got)
 	}
 }
@@ -264,20 +268,24 @@ func TestUserCommands(t *testing.T) {
 	r := site.serve(t, site.write(t, ""))
 	first, second := r.signIn(t), r.signIn(t)
 	first.Command("b", "NOOP")
-	if got := site.portico(t, 0, "user", "where", "ALICE"); !strings.Contains(got, "alice  db1       mbx1    up     no     2") {
+	if got := site.portico(t, 0, "user", "where", "ALICE"); !strings.Contains(got,
+		"alice  db1       mbx1    up     no     2") {
 		t.Errorf("where:\n%s", got)
 	}
 	list := func() string {
 		return site.portico(t, 0, "session", "list", "--user", "alice", "--server", "mbx1", "-o", "json")
 	}
-	testkit.Eventually(t, "what the session does", func() bool { return strings.Contains(list(), "\"commands\": 1,\n    \"open\": 0") })
+	testkit.Eventually(t, "what the session does",
+		func() bool { return strings.Contains(list(), "\"commands\": 1,\n    \"open\": 0") })
 	second.Send("c IDLE")
 	second.Expect("+ *")
 	testkit.Eventually(t, "that it idles", func() bool { return strings.Contains(list(), "\"idling\": true") })
-	if got := site.portico(t, 0, "session", "list", "--user", "bob"); !strings.Contains(got, "bob has no such session") || strings.Count(got, "\n") != 2 {
+	if got := site.portico(t, 0, "session", "list", "--user", "bob"); !strings.Contains(got,
+		"bob has no such session") || strings.Count(got, "\n") != 2 {
 		t.Errorf("bob's sessions:\n%s", got)
 	}
-	if got := site.portico(t, 0, "user", "kick", "alice"); !strings.HasPrefix(got, "2 sessions ended.\n") || strings.Count(got, "alice") != 2 {
+	if got := site.portico(t, 0, "user", "kick", "alice"); !strings.HasPrefix(got, "2 sessions ended.\n") ||
+		strings.Count(got, "alice") != 2 {
 		t.Errorf("kick says %q", got)
 	}
 	first.Expect("* BYE Closed by the administrator")
@@ -343,10 +351,12 @@ func TestMoveRefusals(t *testing.T) {
 	if status := run([]string{"server", "list", "--admin", url}, &out, &out); status != 0 {
 		t.Errorf("list over TCP: %d\n%s", status, &out)
 	}
-	if status := run([]string{"server", "unblock", "mbx1", "--admin", url}, &out, &out); status != 2 || !strings.Contains(out.String(), "token") {
+	if status := run([]string{"server", "unblock", "mbx1", "--admin", url}, &out, &out); status != 2 ||
+		!strings.Contains(out.String(), "token") {
 		t.Errorf("unblock over TCP without a token: %d\n%s", status, &out)
 	}
-	if status := run([]string{"server", "list", "--admin", filepath.Join(site.dir, "none.sock")}, &out, &out); status != 2 {
+	if status := run([]string{"server", "list", "--admin", filepath.Join(site.dir, "none.sock")}, &out,
+		&out); status != 2 {
 		t.Errorf("nobody there: %d\n%s", status, &out)
 	}
 }

@@ -24,7 +24,8 @@ type moves struct {
 	work    sync.WaitGroup
 }
 
-// begin returns a context for a move, which ends at ctx's end and at the end of the service's patience. done has to be called when the move is over.
+// begin returns a context for a move, which ends at ctx's end and at the end of the service's patience. done has to be
+// called when the move is over.
 func (m *moves) begin(ctx context.Context) (moving context.Context, done func(), err error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -55,7 +56,8 @@ func (m *moves) stop() {
 	m.stopped = true
 }
 
-// end waits for the moves under way, breaks off after grace what is not over, and returns when none is left. stop was called before.
+// end waits for the moves under way, breaks off after grace what is not over, and returns when none is left. stop was
+// called before.
 func (m *moves) end(grace time.Duration) {
 	late := time.AfterFunc(grace, func() {
 		m.mu.Lock()
@@ -68,9 +70,10 @@ func (m *moves) end(grace time.Duration) {
 	m.work.Wait()
 }
 
-// moving runs what moves databases. Where the service stops, that is broken off: every database is then active where the store says, or
-// suspended.
-func (s *service) moving(ctx context.Context, move func(context.Context, backend.MoveOptions) []backend.MoveResult) ([]backend.MoveResult, error) {
+// moving runs what moves databases. Where the service stops, that is broken off: every database is then active where
+// the store says, or suspended.
+func (s *service) moving(ctx context.Context, move func(context.Context,
+	backend.MoveOptions) []backend.MoveResult) ([]backend.MoveResult, error) {
 	ctx, done, err := s.moves.begin(ctx)
 	if err != nil {
 		return nil, err

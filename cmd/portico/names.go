@@ -12,8 +12,8 @@ import (
 	"portico/health/admin"
 )
 
-// Names that operators type. All commands find users, mailbox servers and commands here, so that one name finds the same everywhere, and a filter that
-// can match nothing is refused.
+// Names that operators type. All commands find users, mailbox servers and commands here, so that one name finds the
+// same everywhere, and a filter that can match nothing is refused.
 
 // user finds the one form of a user name, as a sign-in would.
 func (a *asking) user(ctx context.Context, typed string) (admin.UserName, error) {
@@ -54,7 +54,8 @@ func noSuchUser(typed, canonical string) error {
 	return admin.Unknown(fmt.Errorf("there is no user %s: the directory does not know %s", typed, canonical))
 }
 
-// checkNames refuses a mailbox server or an IMAP command that there is not. Further commands are those that a protocol log has beside IMAP's.
+// checkNames refuses a mailbox server or an IMAP command that there is not. Further commands are those that a protocol
+// log has beside IMAP's.
 func (a *asking) checkNames(ctx context.Context, server, command string, further ...string) error {
 	if server == "" && command == "" {
 		return nil
@@ -73,7 +74,8 @@ func (a *asking) checkNames(ctx context.Context, server, command string, further
 	return nil
 }
 
-// checkTarget refuses a mailbox server or database that is not configured; what is "server" or "database". A name of the other kind is told.
+// checkTarget refuses a mailbox server or database that is not configured; what is "server" or "database". A name of
+// the other kind is told.
 func (a *asking) checkTarget(ctx context.Context, what, name string) error {
 	var names admin.Names
 	if err := a.get(ctx, "/api/v1/names", &names); err != nil {
@@ -93,7 +95,8 @@ func (a *asking) checkTarget(ctx context.Context, what, name string) error {
 }
 
 // sessionFilter returns a function that says whether a session is meant, and one that says why none may be.
-func (a *asking) sessionFilter(ctx context.Context, which admin.SessionFilter) (fits func(admin.SessionState) bool, nobody func() error, err error) {
+func (a *asking) sessionFilter(ctx context.Context, which admin.SessionFilter) (fits func(admin.SessionState) bool,
+	nobody func() error, err error) {
 	if err := a.checkNames(ctx, which.Server, ""); err != nil {
 		return nil, nil, err
 	}
@@ -118,7 +121,8 @@ func (a *asking) sessionFilter(ctx context.Context, which admin.SessionFilter) (
 	nobody = func() error {
 		switch {
 		case which.Session != "":
-			return admin.Unknown(fmt.Errorf("there is no session %s now; portico log show --session %s may have its past", which.Session, which.Session))
+			return admin.Unknown(fmt.Errorf("there is no session %s now; portico log show --session %s may "+
+				"have its past", which.Session, which.Session))
 		case name.Standing == admin.StandingUnknown:
 			return noSuchUser(which.User, name.User)
 		case name.User != "":
@@ -150,7 +154,8 @@ func (a *asking) sessionKinds(ctx context.Context) map[string]kind {
 		"server":   oneOf("mailbox server", known(func(n admin.Names) []string { return n.Servers })),
 		"database": oneOf("database", known(func(n admin.Names) []string { return n.Databases })),
 		"command":  oneOf("command", known(func(n admin.Names) []string { return n.Commands })),
-		"age":      seconds, "for": seconds, "silent": seconds, "waiting": plainNumber, "open": plainNumber, "commands": plainNumber,
+		"age":      seconds, "for": seconds, "silent": seconds, "waiting": plainNumber, "open": plainNumber,
+		"commands": plainNumber,
 		"user": func(operator, value string) (string, error) {
 			if operator != "-eq" && operator != "-ne" {
 				return value, nil
@@ -175,7 +180,10 @@ func (a *asking) monitorKinds(ctx context.Context) map[string]kind {
 			return all, err
 		})
 	}
-	kinds["state"] = oneOf("State", func() ([]string, error) { return []string{"Online", "Offline", "NotApplicable"}, nil })
+	kinds["state"] = oneOf("State", func() ([]string,
+		error) {
+		return []string{"Online", "Offline", "NotApplicable"}, nil
+	})
 	kinds["alertvalue"] = oneOf("AlertValue", func() ([]string, error) { return health.AlertValues(), nil })
 	return kinds
 }

@@ -18,8 +18,9 @@ func namedSite(t *testing.T) (*site, *running) {
 	t.Helper()
 	s := newSite(t)
 	s.serveMail(t)
-	file := s.write(t, "settings: {login_type: plain_text_login}\ndefault_domain: example.org\npenalties: {first: 10ms}\n"+
-		"directory: {sources: [{rules: [{match: \"alice@example.org\", database: db1}]}]}\n")
+	file := s.write(t,
+		"settings: {login_type: plain_text_login}\ndefault_domain: example.org\npenalties: {first: 10ms}\n"+
+			"directory: {sources: [{rules: [{match: \"alice@example.org\", database: db1}]}]}\n")
 	return s, s.serve(t, file)
 }
 
@@ -30,7 +31,8 @@ func TestNamesAreFoundAsAtSignIn(t *testing.T) {
 	r.signIn(t)
 	for _, typed := range []string{"alice", "ALICE", "Alice@Example.ORG"} {
 		for _, words := range [][]string{
-			{"user", "where", typed}, {"session", "list", "--user", typed}, {"log", "on", "--user", typed}, {"log", "show", "--user", typed, "--from", "1h"},
+			{"user", "where", typed}, {"session", "list", "--user", typed}, {"log", "on", "--user", typed},
+			{"log", "show", "--user", typed, "--from", "1h"},
 		} {
 			want := statusFine
 			if words[1] == "show" {
@@ -43,10 +45,12 @@ func TestNamesAreFoundAsAtSignIn(t *testing.T) {
 		}
 	}
 	for _, words := range [][]string{
-		{"log", "on", "--user", "bob"}, {"log", "tail", "--user", "bob"}, {"session", "list", "--user", "bob"}, {"session", "slow", "--user", "bob"},
+		{"log", "on", "--user", "bob"}, {"log", "tail", "--user", "bob"}, {"session", "list", "--user", "bob"},
+		{"session", "slow", "--user", "bob"},
 		{"user", "kick", "bob"}, {"penalty", "list", "--user", "bob"},
 	} {
-		if got := s.portico(t, statusFailed, words...); !strings.Contains(got, "there is no user bob: the directory does not know bob@example.org") {
+		if got := s.portico(t, statusFailed, words...); !strings.Contains(got,
+			"there is no user bob: the directory does not know bob@example.org") {
 			t.Errorf("%q: %s", words, got)
 		}
 	}
@@ -61,19 +65,23 @@ func TestNamesAreFoundAsAtSignIn(t *testing.T) {
 		}
 	}
 	for _, words := range [][]string{
-		{"session", "list", "--server", "mbx9"}, {"session", "slow", "--server", "mbx9"}, {"log", "on", "--server", "mbx9"}, {"user", "kick", "--server", "mbx9"},
+		{"session", "list", "--server", "mbx9"}, {"session", "slow", "--server", "mbx9"},
+		{"log", "on", "--server", "mbx9"}, {"user", "kick", "--server", "mbx9"},
 		{"server", "block", "mbx9"}, {"maintenance", "start", "mbx9"},
 	} {
-		if got := s.portico(t, statusFailed, words...); !strings.Contains(got, `there is no mailbox server "mbx9"; known: mbx1`) {
+		if got := s.portico(t, statusFailed, words...); !strings.Contains(got,
+			`there is no mailbox server "mbx9"; known: mbx1`) {
 			t.Errorf("%q: %s", words, got)
 		}
 	}
-	if got := s.portico(t, statusFailed, "session", "slow", "--command", "fecth"); !strings.Contains(got, "did you mean FETCH?") {
+	if got := s.portico(t, statusFailed, "session", "slow", "--command", "fecth"); !strings.Contains(got,
+		"did you mean FETCH?") {
 		t.Error(got)
 	}
 }
 
-// A session shows its open command, since when it is open, and its share of waiting; it is found by each filter, and ended by each.
+// A session shows its open command, since when it is open, and its share of waiting; it is found by each filter, and
+// ended by each.
 func TestSessionsAreFoundAndEnded(t *testing.T) {
 	testkit.NoLeaks(t)
 	s, r := namedSite(t)
@@ -90,12 +98,14 @@ func TestSessionsAreFoundAndEnded(t *testing.T) {
 		return all
 	}
 	all := list()
-	if len(all) != 1 || all[0].Command != "APPEND" || all[0].Age < 0.02 || all[0].Waiting >= 0.9 || time.Since(*all[0].Began) < 20*time.Millisecond {
+	if len(all) != 1 || all[0].Command != "APPEND" || all[0].Age < 0.02 || all[0].Waiting >= 0.9 ||
+		time.Since(*all[0].Began) < 20*time.Millisecond {
 		t.Fatalf("%+v", all)
 	}
 	id := all[0].ID
 	for _, fits := range [][]string{
-		{"--ip", "127.0.0.0/8"}, {"--session", id}, {"--server", "mbx1"}, {"--where", "Command -eq append -and Age -gt 10ms"}, {"--where", "User -like al*", "--sort", "-Age"},
+		{"--ip", "127.0.0.0/8"}, {"--session", id}, {"--server", "mbx1"},
+		{"--where", "Command -eq append -and Age -gt 10ms"}, {"--where", "User -like al*", "--sort", "-Age"},
 	} {
 		if all := list(fits...); len(all) != 1 {
 			t.Errorf("%q: %+v", fits, all)
@@ -110,20 +120,23 @@ func TestSessionsAreFoundAndEnded(t *testing.T) {
 	s.portico(t, statusFailed, "session", "list", "--session", "0123456789abcdef")
 	s.portico(t, statusFailed, "session", "list", "--sort", "Agee")
 
-	if got := s.portico(t, statusFailed, "user", "kick", "--ip", "127.0.0.1"); !strings.Contains(got, "--yes") { // nobody answers
+	// nobody answers
+	if got := s.portico(t, statusFailed, "user", "kick", "--ip", "127.0.0.1"); !strings.Contains(got, "--yes") {
 		t.Error(got)
 	}
 	if all := list(); len(all) != 1 {
 		t.Fatalf("ended without an answer: %+v", all)
 	}
-	for _, which := range [][]string{{"--ip", "127.0.0.1", "--yes"}, {"--server", "mbx1", "--yes"}, {"ALICE"}, {"--session", ""}} {
+	for _, which := range [][]string{{"--ip", "127.0.0.1", "--yes"}, {"--server", "mbx1", "--yes"}, {"ALICE"},
+		{"--session", ""}} {
 		if len(list()) == 0 {
 			r.signIn(t)
 		}
 		if which[0] == "--session" {
 			which = []string{"--session", strings.ToUpper(list()[0].ID)}
 		}
-		if got := s.portico(t, statusFine, append([]string{"user", "kick"}, which...)...); !strings.Contains(got, "1 sessions ended.") || !strings.Contains(got, "alice") {
+		if got := s.portico(t, statusFine, append([]string{"user", "kick"}, which...)...); !strings.Contains(got,
+			"1 sessions ended.") || !strings.Contains(got, "alice") {
 			t.Errorf("%q: %s", which, got)
 		}
 		if all := list(); len(all) != 0 {
@@ -138,19 +151,24 @@ func TestConditionsThatMatchNothing(t *testing.T) {
 	s, r := namedSite(t)
 	r.signIn(t)
 	for condition, words := range map[string]string{
-		"Server -eq mbx9": "there is no", "Server -like nx*": "there is no mailbox server", "Database -ne DBx": "did you mean db1?", "Command -eq FOO": "there is no command",
-		"User -eq nobody": "there is no user", "Age -gt x": "is no time", "Waiting -ge much": "is no number", "Open -eq one": "is no number", "Server -gt mbx1": "compares numbers",
+		"Server -eq mbx9": "there is no", "Server -like nx*": "there is no mailbox server",
+		"Database -ne DBx": "did you mean db1?", "Command -eq FOO": "there is no command",
+		"User -eq nobody": "there is no user", "Age -gt x": "is no time", "Waiting -ge much": "is no number",
+		"Open -eq one": "is no number", "Server -gt mbx1": "compares numbers",
 	} {
 		if got := s.portico(t, statusFailed, "session", "list", "--where", condition); !strings.Contains(got, words) {
 			t.Errorf("%s: no %q in %s", condition, words, got)
 		}
 	}
-	for _, condition := range []string{"Server -eq MBX1", "User -eq ALICE", "Age -ge 00:00:00", "Waiting -le 100%", "Command -eq ''", "Server -like mb*"} {
+	for _, condition := range []string{"Server -eq MBX1", "User -eq ALICE", "Age -ge 00:00:00", "Waiting -le 100%",
+		"Command -eq ''", "Server -like mb*"} {
 		s.portico(t, statusFine, "session", "list", "--where", condition)
 	}
 	for condition, words := range map[string]string{
-		"AlertValue -eq Unhelthy": "did you mean Unhealthy?", "TargetResource -eq nosuch": "there is no TargetResource", "HealthSetName -like Nimap*": "there is no HealthSetName",
-		"State -eq onlin": "did you mean Online?",
+		"AlertValue -eq Unhelthy":    "did you mean Unhealthy?",
+		"TargetResource -eq nosuch":  "there is no TargetResource",
+		"HealthSetName -like Nimap*": "there is no HealthSetName",
+		"State -eq onlin":            "did you mean Online?",
 	} {
 		if got := s.portico(t, statusFailed, "health", "get", "--where", condition); !strings.Contains(got, words) {
 			t.Errorf("%s: no %q in %s", condition, words, got)
@@ -177,7 +195,8 @@ func TestPenaltiesAreListedAndCleared(t *testing.T) {
 	}
 	list := func(args ...string) (all []admin.Penalty) {
 		t.Helper()
-		if err := json.Unmarshal([]byte(s.portico(t, statusFine, append([]string{"penalty", "list", "-o", "json"}, args...)...)), &all); err != nil {
+		if err := json.Unmarshal([]byte(s.portico(t, statusFine,
+			append([]string{"penalty", "list", "-o", "json"}, args...)...)), &all); err != nil {
 			t.Fatal(err)
 		}
 		return all
@@ -208,7 +227,8 @@ func TestPenaltiesAreListedAndCleared(t *testing.T) {
 	}
 	s.portico(t, statusFailed, "penalty", "clear", "--all")
 	s.portico(t, statusFailed, "penalty", "clear")
-	if got := s.portico(t, statusFine, "penalty", "clear", "bob"); !strings.Contains(got, "the directory does not know bob@example.org") {
+	if got := s.portico(t, statusFine, "penalty", "clear", "bob"); !strings.Contains(got,
+		"the directory does not know bob@example.org") {
 		t.Error(got)
 	}
 	s.portico(t, statusFine, "penalty", "clear", "--all", "--yes")
@@ -224,7 +244,8 @@ func TestMaintenanceAsks(t *testing.T) {
 	start := func(answer string, args ...string) (int, string) {
 		root := newRoot()
 		var out bytes.Buffer
-		root.SetArgs(append([]string{"maintenance", "start", "--drain", "0s", "--admin", filepath.Join(s.dir, "admin.sock")}, args...))
+		root.SetArgs(append([]string{"maintenance", "start", "--drain", "0s", "--admin",
+			filepath.Join(s.dir, "admin.sock")}, args...))
 		root.SetIn(strings.NewReader(answer))
 		root.SetOut(&out)
 		root.SetErr(&out)
@@ -234,7 +255,9 @@ func TestMaintenanceAsks(t *testing.T) {
 		return statusFine, out.String()
 	}
 	for _, answer := range []string{"", "no\n", "mbx1\n"} {
-		if status, got := start(answer); status != statusFailed || !strings.Contains(got, "This drains the node "+(healthControl{r.service}).Node()) || !strings.Contains(got, "nothing is changed") {
+		if status, got := start(answer); status != statusFailed ||
+			!strings.Contains(got, "This drains the node "+(healthControl{r.service}).Node()) ||
+			!strings.Contains(got, "nothing is changed") {
 			t.Errorf("%q: %d, %s", answer, status, got)
 		}
 		r.asks(t, statusFine, "component", "get")
@@ -252,11 +275,13 @@ func TestFallbackIsSaid(t *testing.T) {
 		return // a Portico of this machine is asked: there is no fallback
 	}
 	t.Setenv("PORTICO_ADMIN", "")
-	if _, _, errs := command("server", "list"); !strings.Contains(errs, client.DefaultSocket+": ") || !strings.Contains(errs, "asking "+client.DefaultURL) {
+	if _, _, errs := command("server", "list"); !strings.Contains(errs, client.DefaultSocket+": ") ||
+		!strings.Contains(errs, "asking "+client.DefaultURL) {
 		t.Error(errs)
 	}
 	t.Setenv("PORTICO_ADMIN", filepath.Join(t.TempDir(), "none.sock"))
-	if status, _, errs := command("server", "list"); status != statusFailed || !strings.Contains(errs, "there is no such socket") || strings.Contains(errs, "asking") {
+	if status, _, errs := command("server", "list"); status != statusFailed ||
+		!strings.Contains(errs, "there is no such socket") || strings.Contains(errs, "asking") {
 		t.Error(errs)
 	}
 }
@@ -267,19 +292,23 @@ func TestAdminAddress(t *testing.T) {
 	_, r := namedSite(t)
 	address := r.addresses.admin.String()
 	for _, admin := range []string{address, "http://" + address, "http://" + address + "/"} {
-		if status, out, errs := command("server", "list", "--admin", admin); status != statusFine || !strings.Contains(out, "mbx1") {
+		if status, out, errs := command("server", "list", "--admin", admin); status != statusFine ||
+			!strings.Contains(out, "mbx1") {
 			t.Errorf("%s: %d, %s%s", admin, status, out, errs)
 		}
-		if status, _, errs := command("server", "block", "mbx1", "--admin", admin); status != statusFailed || !strings.Contains(errs, "only with a token or over its socket") {
+		if status, _, errs := command("server", "block", "mbx1", "--admin", admin); status != statusFailed ||
+			!strings.Contains(errs, "only with a token or over its socket") {
 			t.Errorf("%s: %d, %s", admin, status, errs)
 		}
 	}
-	if status, _, errs := command("server", "list", "--admin", "127.0.0.1:1"); status != statusFailed || !strings.Contains(errs, "nobody listens there") {
+	if status, _, errs := command("server", "list", "--admin", "127.0.0.1:1"); status != statusFailed ||
+		!strings.Contains(errs, "nobody listens there") {
 		t.Error(errs)
 	}
 }
 
-// Patterns of arguments and of --where mean the same: * is any characters, also those that stand between the parts of a name.
+// Patterns of arguments and of --where mean the same: * is any characters, also those that stand between the parts of
+// a name.
 func TestPatternsOfArguments(t *testing.T) {
 	for _, c := range []struct {
 		pattern string

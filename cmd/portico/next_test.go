@@ -13,8 +13,11 @@ import (
 func TestNextStepOfRecovery(t *testing.T) {
 	since := time.Date(2026, 1, 2, 3, 0, 0, 0, time.UTC)
 	s := admin.RecoveryState{
-		Tells: true, Steps: map[string][]recovery.Action{"ImapSelfTestMonitor": {recovery.RestartService, recovery.Failover, recovery.Escalate}},
-		Records: []recovery.Record{{Monitor: "IMAP.Protocol/ImapSelfTestMonitor/mbx1", Start: since, Result: recovery.ResultSkipped}},
+		Tells: true,
+		Steps: map[string][]recovery.Action{"ImapSelfTestMonitor": {recovery.RestartService, recovery.Failover,
+			recovery.Escalate}},
+		Records: []recovery.Record{{Monitor: "IMAP.Protocol/ImapSelfTestMonitor/mbx1", Start: since,
+			Result: recovery.ResultSkipped}},
 	}
 	of := func(change func(*recovery.Ladder)) recovery.Ladder {
 		l := recovery.Ladder{Case: recovery.Case{Monitor: "IMAP.Protocol/ImapSelfTestMonitor/mbx1"}, Since: since}
@@ -49,8 +52,10 @@ func TestNextStepOfRecovery(t *testing.T) {
 
 // A failover that is throttled says when it is allowed again, and how to move the users at once.
 func TestThrottledFailoverIsExplained(t *testing.T) {
-	r := recovery.Record{ID: recovery.Failover.ID(), Resource: "mbx1", Result: recovery.ResultThrottled, AllowedAgain: time.Date(2026, 7, 1, 3, 0, 0, 0, time.UTC)}
-	if got, want := allowedAgain(r), "allowed again at "+table.Time(r.AllowedAgain)+"; to move its databases now: portico server block mbx1 --move"; got != want {
+	r := recovery.Record{ID: recovery.Failover.ID(), Resource: "mbx1", Result: recovery.ResultThrottled,
+		AllowedAgain: time.Date(2026, 7, 1, 3, 0, 0, 0, time.UTC)}
+	if got, want := allowedAgain(r), "allowed again at "+table.Time(r.AllowedAgain)+
+		"; to move its databases now: portico server block mbx1 --move"; got != want {
 		t.Errorf("%q, want %q", got, want)
 	}
 	r.AllowedAgain = time.Time{}

@@ -34,7 +34,8 @@ func newNight(t *testing.T, recovery string) *night {
 	service, n.restarts = n.hook(t, "restart-service", "")
 	machine, n.reboots = n.hook(t, "restart-server", "") // it returns at once, whatever becomes of the machine
 	n.file = n.config(t, healthTimings+
-		fmt.Sprintf("  escalate: {gather: 1s, mail: {command: [/bin/sh, -c, \"cat >>%s\"], to: ops@example.org}}\n", n.mail)+
+		fmt.Sprintf("  escalate: {gather: 1s, mail: {command: [/bin/sh, -c, \"cat >>%s\"], to: ops@example.org}}\n",
+			n.mail)+
 		"  recovery: {restart_service: "+service+", restart_server: "+machine+", "+recovery+"}\n")
 	n.replace(t, "{db1: {copies: [mbx1]}, db2: {copies: [mbx2]}}",
 		"{db1: {copies: [mbx1, mbx2]}, db2: {copies: [mbx2, mbx1]}}")
@@ -104,8 +105,8 @@ func TestNightOfOneOfTwoServers(t *testing.T) {
 	n.compare(t, r, did+" AllowActivation/mbx1:Succeeded", told+"; Networking of mbx1 is well again")
 }
 
-// A failover that is not possible at first, since nothing may be activated on the other server, is done when it may: users are out, and all other
-// steps are over. A hook that fails is not said to have done anything.
+// A failover that is not possible at first, since nothing may be activated on the other server, is done when it may:
+// users are out, and all other steps are over. A hook that fails is not said to have done anything.
 func TestNightOfABlockedCopy(t *testing.T) {
 	testkit.NoLeaks(t)
 	n := newNight(t, "wait: 1s")
@@ -117,7 +118,8 @@ func TestNightOfABlockedCopy(t *testing.T) {
 	n.valves[0].set(fault{refuse: true})
 	const skipped = "RestartService/mbx1:Failed ServerFailover/mbx1:Skipped ForceReboot/mbx1:Skipped"
 	n.compare(t, r, skipped, "Networking of mbx1 is at fault")
-	if got := r.asks(t, statusFine, "health", "recovery", "-o", "json"); strings.Contains(got, "the hook has done it") {
+	if got := r.asks(t, statusFine, "health", "recovery", "-o", "json"); strings.Contains(got,
+		"the hook has done it") {
 		t.Error(got)
 	}
 	began := time.Now()
@@ -128,14 +130,16 @@ func TestNightOfABlockedCopy(t *testing.T) {
 		t.Errorf("users waited %v for a copy that was ready", took)
 	}
 	r.eventually(t, "mbx1 is restarted", func() bool { return n.reboots() == "restart mbx1" })
-	if got := r.recovered(); !strings.HasPrefix(got, skipped) || !strings.HasSuffix(got, " ServerFailover/mbx1:Succeeded ForceReboot/mbx1:Succeeded") {
+	if got := r.recovered(); !strings.HasPrefix(got, skipped) ||
+		!strings.HasSuffix(got, " ServerFailover/mbx1:Succeeded ForceReboot/mbx1:Succeeded") {
 		t.Error(got)
 	}
 	n.valves[0].set(fault{})
 	r.settled(t)
 }
 
-// A health mailbox that has used up its connections to a server is no fault of the server: its databases stay, and people are told of the account.
+// A health mailbox that has used up its connections to a server is no fault of the server: its databases stay, and
+// people are told of the account.
 func TestNightOfUsedUpConnections(t *testing.T) {
 	testkit.NoLeaks(t)
 	n := newNight(t, "wait: 1s")
@@ -143,9 +147,10 @@ func TestNightOfUsedUpConnections(t *testing.T) {
 	r.settled(t)
 	r.impatient(t)
 	const most = 10
-	crowded := testkit.Dovecot(t, backendtest.DovecotOptions{MaxUserIPConnections: most, QuickFailures: true, Users: []backendtest.User{
-		{Name: "health1", Password: "probe-it"}, {Name: "health2", Password: "probe-it"},
-	}})
+	crowded := testkit.Dovecot(t, backendtest.DovecotOptions{MaxUserIPConnections: most, QuickFailures: true,
+		Users: []backendtest.User{
+			{Name: "health1", Password: "probe-it"}, {Name: "health2", Password: "probe-it"},
+		}})
 	for range most {
 		c := testkit.Dial(t, crowded.Plain, nil)
 		c.Expect("* OK *")
@@ -155,7 +160,8 @@ func TestNightOfUsedUpConnections(t *testing.T) {
 	n.valves[0].set(fault{to: crowded.Plain})
 	r.turns(t, map[string]string{self1: "Authentication", deep1: "Authentication", ctp1: "Authentication"})
 	n.compare(t, r, "", "Authentication of mbx1 is at fault")
-	if text, _ := os.ReadFile(n.mail); !strings.Contains(string(text), "account health1 has all connections that mbx1 allows it") {
+	if text, _ := os.ReadFile(n.mail); !strings.Contains(string(text),
+		"account health1 has all connections that mbx1 allows it") {
 		t.Errorf("%s", text)
 	}
 }
@@ -253,9 +259,10 @@ func waits(ok func() bool) {
 // lookedInVain says whether a run of a probe by hand has begun since a time, and has failed.
 func (r *running) lookedInVain(probe, target string, since time.Time) bool {
 	return slices.ContainsFunc(r.health.Probes(), func(p health.ProbeState) bool {
-		return p.Name == probe && p.Target == target && slices.ContainsFunc(p.Results, func(result *health.Result) bool {
-			return result.ByHand && result.Type != health.Succeeded && result.Start.After(since)
-		})
+		return p.Name == probe && p.Target == target &&
+			slices.ContainsFunc(p.Results, func(result *health.Result) bool {
+				return result.ByHand && result.Type != health.Succeeded && result.Start.After(since)
+			})
 	})
 }
 
@@ -278,7 +285,8 @@ func TestNightOfTwoFaults(t *testing.T) {
 	r.eventually(t, "db1 has moved", func() bool { return r.activeOn("db1") == "mbx2" })
 	for _, id := range []string{"IMAP.Protocol/ImapSelfTestMonitor/mbx1", "IMAP.Protocol/ImapDeepTestMonitor/db2"} {
 		r.eventually(t, "people are told of "+id, func() bool {
-			return slices.ContainsFunc(r.escalator.Open(), func(a health.Alert) bool { return slices.Contains(a.Monitors, id) })
+			return slices.ContainsFunc(r.escalator.Open(),
+				func(a health.Alert) bool { return slices.Contains(a.Monitors, id) })
 		})
 	}
 	if r.activeOn("db2") != "mbx2" || n.reboots() != "restart mbx1" {
@@ -340,16 +348,20 @@ func TestRecoveryOffForATime(t *testing.T) {
 	r.settled(t)
 	r.impatient(t)
 	const set = "component set RecoveryActionsEnabled --server mbx1 --requester Maintenance --state "
-	if got := r.asks(t, statusFine, strings.Fields(set+"Inactive --duration 1h")...); !strings.Contains(got, "component RecoveryActionsEnabled of mbx1") || !strings.Contains(got, "Inactive until 20") {
+	if got := r.asks(t, statusFine, strings.Fields(set+"Inactive --duration 1h")...); !strings.Contains(got,
+		"component RecoveryActionsEnabled of mbx1") || !strings.Contains(got, "Inactive until 20") {
 		t.Error(got)
 	}
-	r.asks(t, statusFailed, "component", "set", "ImapProxy", "--server", "mbx1", "--requester", "Maintenance", "--state", "Inactive")
+	r.asks(t, statusFailed, "component", "set", "ImapProxy", "--server", "mbx1", "--requester", "Maintenance",
+		"--state", "Inactive")
 	n.valves[0].set(fault{refuse: true})
 	n.compare(t, r, "", "Networking of mbx1 is at fault")
-	if got := r.asks(t, statusFine, "health", "recovery"); !strings.Contains(got, "Recovery is off for mbx1") || r.activeOn("db1") != "mbx1" {
+	if got := r.asks(t, statusFine, "health", "recovery"); !strings.Contains(got, "Recovery is off for mbx1") ||
+		r.activeOn("db1") != "mbx1" {
 		t.Errorf("db1 is on %s; %s", r.activeOn("db1"), got)
 	}
-	if got := r.asks(t, statusBad, "component", "get", "RecoveryActionsEnabled"); !strings.Contains(got, "RecoveryActionsEnabled of mbx1  Inactive") {
+	if got := r.asks(t, statusBad, "component", "get", "RecoveryActionsEnabled"); !strings.Contains(got,
+		"RecoveryActionsEnabled of mbx1  Inactive") {
 		t.Error(got)
 	}
 	r.changing.Lock()

@@ -40,7 +40,8 @@ func newNodes(config *configs.Config) (map[string]http.Handler, error) {
 				r.Out.Header.Set("Authorization", "Bearer "+shown.Reveal())
 				admin.PassOn(r.Out, r.In.Context(), nodeName())
 			},
-			Transport: &http.Transport{TLSClientConfig: trust, DisableKeepAlives: true, ResponseHeaderTimeout: nodeAnswers},
+			Transport: &http.Transport{TLSClientConfig: trust, DisableKeepAlives: true,
+				ResponseHeaderTimeout: nodeAnswers},
 			ErrorHandler: func(w http.ResponseWriter, _ *http.Request, err error) {
 				admin.Refuse(w, http.StatusBadGateway, fmt.Errorf("node %s: %w", name, secret.WithoutURL(err)))
 			},

@@ -21,7 +21,8 @@ func operated(t *testing.T) (*watchedSite, *running) {
 	t.Helper()
 	w := newWatchedSite(t, nil)
 	file := w.config(t, healthTimings)
-	w.replace(t, "{db1: {copies: [mbx1]}, db2: {copies: [mbx2]}}", "{db1: {copies: [mbx1, mbx2]}, db2: {copies: [mbx2, mbx1]}}")
+	w.replace(t, "{db1: {copies: [mbx1]}, db2: {copies: [mbx2]}}",
+		"{db1: {copies: [mbx1, mbx2]}, db2: {copies: [mbx2, mbx1]}}")
 	t.Setenv("PORTICO_ADMIN", filepath.Join(w.dir, "admin.sock"))
 	return w, w.serve(t, file)
 }
@@ -56,11 +57,13 @@ func TestNamesOfRowsAreTaken(t *testing.T) {
 	if got := said(t, statusFine, "database move db1 mbx2"); !strings.Contains(got, "nothing has changed") {
 		t.Error(got)
 	}
-	wantSaid(t, statusFine, "override add IMAP/ImapCTPProbe --property Enabled --value 1 -o name", "IMAP/ImapCTPProbe\n")
+	wantSaid(t, statusFine, "override add IMAP/ImapCTPProbe --property Enabled --value 1 -o name",
+		"IMAP/ImapCTPProbe\n")
 	wantSaid(t, statusFine, "server policy mbx1 Blocked -o name", "mbx1\n")
 	wantSaid(t, statusFailed, "maintenance stop", "is not in maintenance")
 	wantSaid(t, statusFine, "maintenance start mbx1", "activation on mbx1")
-	wantSaid(t, statusFine, "config diff", "All settings are as in the file. Only the keys below settings are compared")
+	wantSaid(t, statusFine, "config diff",
+		"All settings are as in the file. Only the keys below settings are compared")
 	wantSaid(t, statusFine, "log on --user ann", "no directory is configured")
 	if got := said(t, statusFine, "health get --failed"); strings.Contains(got, "Monitor") {
 		t.Error(got)
@@ -68,14 +71,15 @@ func TestNamesOfRowsAreTaken(t *testing.T) {
 	w.valves[1].set(fault{refuse: true})
 	r.eventually(t, "a monitor fails", func() bool {
 		status, out, _ := command("health", "get", "--failed", "-o", "name")
-		return status == statusBad && strings.Contains(out, "ImapSelfTestMonitor/mbx2") && !strings.Contains(out, "ImapProxyTestMonitor")
+		return status == statusBad && strings.Contains(out, "ImapSelfTestMonitor/mbx2") &&
+			!strings.Contains(out, "ImapProxyTestMonitor")
 	})
 	wantSaid(t, statusFailed, "health get nonsense --failed", "there is no health set or monitor")
 	w.valves[1].set(fault{})
 }
 
-// A damaged copy is not the store: the check says so, with an exit status of its own. A copy is written to a file though PORTICO_ADMIN is set. Advice
-// names files that are there.
+// A damaged copy is not the store: the check says so, with an exit status of its own. A copy is written to a file
+// though PORTICO_ADMIN is set. Advice names files that are there.
 func TestStoreIsToldFromItsCopies(t *testing.T) {
 	testkit.NoLeaks(t)
 	w, r := operated(t)
@@ -99,8 +103,10 @@ func TestStoreIsToldFromItsCopies(t *testing.T) {
 	if err := os.Remove(filepath.Join(w.dir, "data", store.FileName)); err != nil {
 		t.Fatal(err)
 	}
-	got := said(t, statusBad, "check -c "+filepath.Join(w.dir, "portico.yaml")) + said(t, statusFailed, "database pin -c "+filepath.Join(w.dir, "portico.yaml"))
-	if _, away, _ := strings.Cut(got, "move away:"); !strings.Contains(away, store.IdentityName) || strings.Contains(away, store.FileName+",") {
+	got := said(t, statusBad, "check -c "+filepath.Join(w.dir, "portico.yaml")) +
+		said(t, statusFailed, "database pin -c "+filepath.Join(w.dir, "portico.yaml"))
+	if _, away, _ := strings.Cut(got, "move away:"); !strings.Contains(away, store.IdentityName) ||
+		strings.Contains(away, store.FileName+",") {
 		t.Error(got)
 	}
 }
@@ -124,8 +130,10 @@ func TestPenaltiesSayTheirReason(t *testing.T) {
 		of   admin.Penalty
 		want string
 	}{
-		{admin.Penalty{Failures: 1}, "1 failed sign-in"}, {admin.Penalty{Failures: 3, Burst: 10, Guesses: 5}, "3 failed sign-ins"},
-		{admin.Penalty{Burst: 10, Guesses: 0.5}, "too many guesses"}, {admin.Penalty{Failures: 2, Burst: 10, Held: 1}, "2 failed sign-ins; too many guesses, 1 sign-in held"},
+		{admin.Penalty{Failures: 1}, "1 failed sign-in"},
+		{admin.Penalty{Failures: 3, Burst: 10, Guesses: 5}, "3 failed sign-ins"},
+		{admin.Penalty{Burst: 10, Guesses: 0.5}, "too many guesses"},
+		{admin.Penalty{Failures: 2, Burst: 10, Held: 1}, "2 failed sign-ins; too many guesses, 1 sign-in held"},
 	} {
 		if got := penaltyReason(c.of); got != c.want {
 			t.Errorf("%+v: %q", c.of, got)
@@ -140,7 +148,8 @@ func TestPenaltiesSayTheirReason(t *testing.T) {
 
 // A condition without quotes is told from a mistyped flag.
 func TestConditionsNeedQuotes(t *testing.T) {
-	wantSaid(t, statusFailed, "health get --where AlertValue -ne Healthy", "put all of that in quotes, as in --where 'FIELD -ne VALUE'")
+	wantSaid(t, statusFailed, "health get --where AlertValue -ne Healthy",
+		"put all of that in quotes, as in --where 'FIELD -ne VALUE'")
 	wantSaid(t, statusFailed, "session list --where Age", "all of it in quotes")
 	if _, err := sessionFields.where("For -gt 10s", nil); err != nil {
 		t.Error(err)
@@ -167,41 +176,49 @@ func TestRunbookAnswers(t *testing.T) {
 	testkit.NoLeaks(t)
 	w, r := operated(t)
 	r.settled(t)
-	r.asks(t, statusFine, "component", "set", "RecoveryActionsEnabled", "--state", "Inactive", "--requester", "Functional")
+	r.asks(t, statusFine, "component", "set", "RecoveryActionsEnabled", "--state", "Inactive", "--requester",
+		"Functional")
 	w.valves[0].set(fault{refuse: true})
 	root, out := newRoot(), &bytes.Buffer{}
 	root.SetArgs([]string{"runbook", "selftest", "mbx1"})
 	root.SetIn(strings.NewReader("maybe\nquit\n"))
 	root.SetOut(out)
 	root.SetErr(out)
-	if status := exitStatus(root.Execute(), out); status != statusBad || !strings.Contains(out.String(), `"maybe" is no answer`) || !strings.Contains(out.String(), "Ended: 0 steps were taken") {
+	if status := exitStatus(root.Execute(), out); status != statusBad ||
+		!strings.Contains(out.String(), `"maybe" is no answer`) ||
+		!strings.Contains(out.String(), "Ended: 0 steps were taken") {
 		t.Errorf("status %d\n%s", status, out)
 	}
 	w.valves[0].set(fault{})
 }
 
-// Names that nothing has are answered with what there is, whichever command they are typed to. Swapped arguments are told.
+// Names that nothing has are answered with what there is, whichever command they are typed to. Swapped arguments are
+// told.
 func TestWrongNamesAreAnswered(t *testing.T) {
 	testkit.NoLeaks(t)
 	_, r := operated(t)
 	r.settled(t)
 	for line, want := range map[string]string{
 		"runbook deep mbx1":    `there is no database "mbx1"; known: db1, db2; mbx1 is a mailbox server`,
-		"runbook selftest db1": "db1 is a database", "runbook queue mbx9 --auto": "known: mbx1, mbx2", "runbook ctp bd1": "did you mean db1?",
-		"probe run IMAP.Protocol/ImapDeepTestProbe/db9":               "known: IMAP.Protocol/ImapDeepTestProbe/db1, IMAP.Protocol/ImapDeepTestProbe/db2",
-		"probe run ImapSelfTestProbe/mbx1":                            "IMAP.Protocol/ImapSelfTestProbe/mbx1",
-		"probe list ImapSelfTestProb":                                 "did you mean ImapSelfTestProbe?",
-		"probe history IMAP/ImapCTPProbe/db9":                         "IMAP/ImapCTPProbe/db1",
-		"health explain IMAP/ImapCTPProbe/db9":                        "IMAP/ImapCTPProbe/db1",
-		"settings set foo=1":                                          "portico settings get lists them",
-		"settings set max_conections=1":                               "did you mean max_connections?",
-		"database move db9 mbx1":                                      `there is no database "db9"; known: db1, db2`,
-		"database move db1 mbx9":                                      `there is no mailbox server "mbx9"; known: mbx1, mbx2`,
-		"database move mbx1 db1":                                      "mbx1 is a mailbox server and db1 a database: the database comes first, as in db1 mbx1",
-		"database copy resume mbx1 db1":                               "the database comes first",
-		"health repairing ImapSelfTestMonitor/mbx1":                   "did you mean IMAP.Protocol/ImapSelfTestMonitor/mbx1?",
-		"health get unhealthy":                                        "write --where 'AlertValue -eq unhealthy'",
-		"component get ImapProxi":                                     "did you mean ImapProxy?",
+		"runbook selftest db1": "db1 is a database", "runbook queue mbx9 --auto": "known: mbx1, mbx2",
+		"runbook ctp bd1": "did you mean db1?",
+		"probe run IMAP.Protocol/ImapDeepTestProbe/db9": "known: IMAP.Protocol/ImapDeepTestProbe/db1, " +
+			"IMAP.Protocol/ImapDeepTestProbe/db2",
+		"probe run ImapSelfTestProbe/mbx1":     "IMAP.Protocol/ImapSelfTestProbe/mbx1",
+		"probe list ImapSelfTestProb":          "did you mean ImapSelfTestProbe?",
+		"probe history IMAP/ImapCTPProbe/db9":  "IMAP/ImapCTPProbe/db1",
+		"health explain IMAP/ImapCTPProbe/db9": "IMAP/ImapCTPProbe/db1",
+		"settings set foo=1":                   "portico settings get lists them",
+		"settings set max_conections=1":        "did you mean max_connections?",
+		"database move db9 mbx1":               `there is no database "db9"; known: db1, db2`,
+		"database move db1 mbx9":               `there is no mailbox server "mbx9"; known: mbx1, mbx2`,
+		"database move mbx1 db1": "mbx1 is a mailbox server and db1 a " +
+			"database: the database comes first, as in db1 mbx1",
+		"database copy resume mbx1 db1": "the database comes first",
+		"health repairing ImapSelfTestMonitor/mbx1": "did you mean " +
+			"IMAP.Protocol/ImapSelfTestMonitor/mbx1?",
+		"health get unhealthy":    "write --where 'AlertValue -eq unhealthy'",
+		"component get ImapProxi": "did you mean ImapProxy?",
 		"override add ImapSelfTestProbe --property Enabled --value 0": "did you mean IMAP.Protocol/ImapSelfTestProbe?",
 	} {
 		wantSaid(t, statusFailed, line, want)

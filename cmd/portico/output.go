@@ -20,7 +20,8 @@ type output struct {
 	noHeaders bool
 }
 
-// outputFlags gives a command -o and --no-headers. A command that writes something else than rows too names further forms.
+// outputFlags gives a command -o and --no-headers. A command that writes something else than rows too names further
+// forms.
 func outputFlags(cmd *cobra.Command, further ...table.Form) *output {
 	o := &output{form: table.Plain}
 	forms := append(table.Forms(), further...)
@@ -80,7 +81,8 @@ func (o *output) changed(cmd *cobra.Command, changes ...admin.Change) error {
 	return o.print(cmd, changes, rows)
 }
 
-// nameIn is the name in what a change is about, as other commands take it: db1 in "active copy of db1", r1 in "rule r1".
+// nameIn is the name in what a change is about, as other commands take it: db1 in "active copy of db1", r1 in "rule
+// r1".
 func nameIn(what string) string {
 	words := strings.Fields(what)
 	if len(words) == 0 || strings.Contains(words[0], "/") { // an override: IDENTITY PROPERTY
@@ -94,7 +96,8 @@ func (o *output) forPeople() bool {
 	return (o.form == table.Plain || o.form == table.Wide) && !o.noHeaders
 }
 
-// visibleText is wire.Visible for a text that has lines and tabs of ours. Errors show user names, and what mailbox servers say.
+// visibleText is wire.Visible for a text that has lines and tabs of ours. Errors show user names, and what mailbox
+// servers say.
 func visibleText(text string) string {
 	var out strings.Builder
 	for _, r := range text {
@@ -110,7 +113,8 @@ func visibleText(text string) string {
 // inSeconds is a time as the API tells it.
 func inSeconds(s float64) time.Duration { return time.Duration(s * float64(time.Second)) }
 
-// counted is a number of things, in the singular for one. A word whose plural has no s alone is given as "penalt/y/ies".
+// counted is a number of things, in the singular for one. A word whose plural has no s alone is given as
+// "penalt/y/ies".
 func counted(n int, word string) string {
 	stem, ends, irregular := strings.Cut(word, "/")
 	one, many := "", "s"

@@ -36,7 +36,8 @@ func (s *service) overrides(ctx context.Context) ([]health.Override, error) {
 		}
 		if o.Over(time.Now(), version()) {
 			if s.store.Delete(ctx, e.Key, e.Revision) == nil {
-				s.log.Info().Str("identity", o.Identity).Str("property", o.Property).Msg("an override has come to its end")
+				s.log.Info().Str("identity", o.Identity).Str("property", o.Property).
+					Msg("an override has come to its end")
 			}
 			continue
 		}
@@ -45,7 +46,8 @@ func (s *service) overrides(ctx context.Context) ([]health.Override, error) {
 	return all, nil
 }
 
-// useHealthPlan puts what is looked after in force, with the overrides there are. The caller holds changing, or nobody else knows the service yet.
+// useHealthPlan puts what is looked after in force, with the overrides there are. The caller holds changing, or nobody
+// else knows the service yet.
 func (s *service) useHealthPlan() {
 	all, err := s.overrides(context.Background())
 	if err != nil {
@@ -166,7 +168,8 @@ func (s *service) loadRepairing() error {
 		return fmt.Errorf("repairing: %w", err)
 	}
 	for _, e := range entries {
-		if err := s.health.SetRepairing(strings.TrimPrefix(e.Key, storedRepairing), true); err != nil && !errors.Is(err, health.ErrUnknown) {
+		if err := s.health.SetRepairing(strings.TrimPrefix(e.Key, storedRepairing), true); err != nil &&
+			!errors.Is(err, health.ErrUnknown) {
 			return err
 		}
 	}
@@ -233,16 +236,20 @@ func unknownHere(err error) error {
 }
 
 func newOverride() *cobra.Command {
-	return group(&cobra.Command{Use: "override", Short: "Change probes and monitors for a time: Add-, Get- and Remove-ServerMonitoringOverride"},
+	return group(&cobra.Command{Use: "override",
+		Short: "Change probes and monitors for a time: Add-, Get- and Remove-ServerMonitoringOverride"},
 		newOverrideAdd(), newOverrideList(), newOverrideRemove())
 }
 
 // overrideFlags gives a command the flags that name an override.
 func overrideFlags(cmd *cobra.Command, o *health.Override) {
 	cmd.Flags().StringVar(&o.ItemType, "item-type", "", "`Probe or Monitor`; by default what the name says")
-	cmd.Flags().StringVar(&o.Property, "property", "", "the `property`: of probes Enabled, RecurrenceIntervalSeconds, TimeoutSeconds; of monitors Enabled, MonitoringThreshold, UnhealthySeconds")
+	cmd.Flags().StringVar(&o.Property, "property", "",
+		"the `property`: of probes Enabled, RecurrenceIntervalSeconds, TimeoutSeconds; of monitors Enabled, "+
+			"MonitoringThreshold, UnhealthySeconds")
 	cmd.MarkFlagRequired("property")
-	cmd.Flags().BoolVar(&o.Global, "global", false, "on all nodes: this one, and those under nodes in the configuration")
+	cmd.Flags().BoolVar(&o.Global, "global", false,
+		"on all nodes: this one, and those under nodes in the configuration")
 }
 
 // everywhere asks this node, and if the override is global each of the others, and says which could not be asked.
@@ -286,9 +293,11 @@ func newOverrideAdd() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "add HEALTHSET/ITEM[/TARGET]",
 		Short: "Change a property of a probe or monitor, of one target or of all",
-		Long: "Add changes a property at once, and until the end that is given, or until remove. The identity is case-sensitive, as in Exchange;\n" +
+		Long: "Add changes a property at once, and until the end that is given, or until remove. The identity is " +
+			"case-sensitive, as in Exchange;\n" +
 			"health get and probe list have it. A stored override survives a restart.",
-		Example: "  portico override add IMAP.Protocol/ImapDeepTestProbe/db1 --property Enabled --value 0 --duration 2h\n" +
+		Example: "  portico override add IMAP.Protocol/ImapDeepTestProbe/db1 --property Enabled --value 0 " +
+			"--duration 2h\n" +
 			"  portico override add IMAP/ImapCTPMonitor --property MonitoringThreshold --value 6",
 		Args: cobra.ExactArgs(1),
 	}
@@ -298,7 +307,8 @@ func newOverrideAdd() *cobra.Command {
 	cmd.Flags().StringVar(&o.Value, "value", "", "its `value`")
 	cmd.MarkFlagRequired("value")
 	duration := timeFlag(cmd, "duration", 0, "`time` after which it ends, such as 2h or 1.00:00:00")
-	cmd.Flags().StringVar(&o.Version, "apply-version", "", "it ends when another `version` of the program runs; not with --duration")
+	cmd.Flags().StringVar(&o.Version, "apply-version", "",
+		"it ends when another `version` of the program runs; not with --duration")
 	cmd.MarkFlagsMutuallyExclusive("duration", "apply-version")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		o.Identity = strings.ReplaceAll(args[0], `\`, "/")
@@ -368,8 +378,9 @@ func newHealthRepairing() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "repairing HEALTHSET/MONITOR[/TARGET]",
 		Short: "Say that somebody works on what a monitor watches: Set-ServerMonitor -Repairing",
-		Long:  "The monitor is Repairing until --off, whatever its probe finds, and opens no alert. A restart keeps that.",
-		Args:  cobra.ExactArgs(1),
+		Long: "The monitor is Repairing until --off, whatever its probe finds, and opens no alert. A restart " +
+			"keeps that.",
+		Args: cobra.ExactArgs(1),
 	}
 	ask := askFlags(cmd).aliasFlag(cmd)
 	off := cmd.Flags().Bool("off", false, "nobody works on it any more")

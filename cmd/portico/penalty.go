@@ -21,7 +21,8 @@ func newPenalty() *cobra.Command {
 	return group(&cobra.Command{
 		Use:   "penalty",
 		Short: "List who waits because of failed sign-ins, and lift that",
-		Long: "The answer to a refused sign-in waits, longer with each failure of the user or the address. A sign-in also waits to be judged when\n" +
+		Long: "The answer to a refused sign-in waits, longer with each failure of the user or the address. A " +
+			"sign-in also waits to be judged when\n" +
 			"the user or the address has guessed too often. Nobody is locked out by that, and a restart forgets it.",
 	}, newPenaltyList(), newPenaltyClear())
 }
@@ -30,8 +31,10 @@ func newPenaltyList() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "list",
 		Short: "List the penalties, the latest failures first",
-		Long: "Each penalty is for a user, for a network (an IPv4 address, or an IPv6 /64), or for a user at a network. Wait is how long the next\n" +
-			"refused sign-in waits for its answer. Guesses is how many wrong passwords may be checked at once now, and after a quiet time. When\n" +
+		Long: "Each penalty is for a user, for a network (an IPv4 address, or an IPv6 /64), or for a user at a " +
+			"network. Wait is how long the next\n" +
+			"refused sign-in waits for its answer. Guesses is how many wrong passwords may be checked at once now, " +
+			"and after a quiet time. When\n" +
 			"none is left, sign-ins wait until their password is checked; Held, with -o wide, counts those that wait.",
 		Example: "  portico penalty list --user alice",
 		Args:    cobra.NoArgs,
@@ -58,7 +61,8 @@ func newPenaltyList() *cobra.Command {
 	return cmd
 }
 
-// guessedAt gives the filter's user the name that is found at sign-in. A user who does not exist may have penalties too; nobody is the error if not.
+// guessedAt gives the filter's user the name that is found at sign-in. A user who does not exist may have penalties
+// too; nobody is the error if not.
 func (a *asking) guessedAt(ctx context.Context, which *admin.PenaltyFilter) (nobody, err error) {
 	if which.User == "" {
 		return nil, nil
@@ -79,7 +83,8 @@ func (a *asking) penalties(cmd *cobra.Command, all []admin.Penalty) error {
 		if p.Burst > 0 {
 			guesses = fmt.Sprintf("%.0f of %.0f", p.Guesses, p.Burst)
 		}
-		rows.AddNamed(cmp.Or(p.User, p.Address), p.User, p.Address, inSeconds(p.Wait).Round(time.Second).String(), guesses, shownTime(p.Last), penaltyReason(p), strconv.Itoa(p.Failures), strconv.Itoa(p.Held))
+		rows.AddNamed(cmp.Or(p.User, p.Address), p.User, p.Address, inSeconds(p.Wait).Round(time.Second).String(),
+			guesses, shownTime(p.Last), penaltyReason(p), strconv.Itoa(p.Failures), strconv.Itoa(p.Held))
 	}
 	return a.print(cmd, all, rows)
 }
@@ -103,14 +108,17 @@ func newPenaltyClear() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "clear [USER]",
 		Short: "Forget the failed sign-ins of a user or an address",
-		Long: "Clear forgets the failures, so that the next refusal comes after the first wait again, and judges sign-ins that are held. It lists\n" +
-			"what it has forgotten. Penalties of the address from which a user signs in are not the user's: clear them with --ip.",
+		Long: "Clear forgets the failures, so that the next refusal comes after the first wait again, and judges " +
+			"sign-ins that are held. It lists\n" +
+			"what it has forgotten. Penalties of the address from which a user signs in are not the user's: clear " +
+			"them with --ip.",
 		Example: "  portico penalty clear alice\n  portico penalty clear --ip 192.0.2.7",
 		Args:    cobra.MaximumNArgs(1),
 	}
 	ask := askFlags(cmd)
 	var which admin.PenaltyFilter
-	cmd.Flags().StringVar(&which.IP, "ip", "", "those of this `address or network`; with USER, those of the user there")
+	cmd.Flags().StringVar(&which.IP, "ip", "",
+		"those of this `address or network`; with USER, those of the user there")
 	cmd.Flags().BoolVar(&which.All, "all", false, "all of them; it asks first")
 	yes := yesFlag(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
@@ -154,7 +162,8 @@ func (a *asking) addressesLeft(cmd *cobra.Command, which admin.PenaltyFilter, cl
 	}
 	for _, p := range cleared {
 		if network, err := netip.ParsePrefix(p.Address); err == nil {
-			fmt.Fprintf(cmd.OutOrStdout(), "The address may have a penalty of its own: portico penalty list --ip %s\n", network)
+			fmt.Fprintf(cmd.OutOrStdout(), "The address may have a penalty of its own: portico penalty list --ip %s\n",
+				network)
 		}
 	}
 }

@@ -24,7 +24,8 @@ func newProbeList() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "list [HEALTHSET|PROBE|HEALTHSET/PROBE[/TARGET]]",
 		Short: "List the probes with what each has found last",
-		Long: "List lists the probes whose health set, name or identity the pattern fits: * is any characters, ? is one.\n\n" +
+		Long: "List lists the probes whose health set, name or identity the pattern fits: * is any characters, ? " +
+			"is one.\n\n" +
 			"Exit status: 0 the probes are listed, 2 portico can not be asked, or there is no such probe.",
 		Example: "  portico probe list 'IMAP.*'\n  portico probe list --server mbx1 --failed",
 		Args:    cobra.MaximumNArgs(1),
@@ -75,24 +76,30 @@ func newProbeRun() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "run HEALTHSET/PROBE[/TARGET]",
 		Short: "Run a probe now, and tell what it finds: Invoke-MonitoringProbe",
-		Long: "Run runs a probe once on every target, or on the one that is named. What it finds does not count for monitors.\n\n" +
+		Long: "Run runs a probe once on every target, or on the one that is named. What it finds does not count for " +
+			"monitors.\n\n" +
 			"Exit status: 0 all is well, 1 it is not, 2 the probe could not be run.",
-		Example: "  portico probe run IMAP/ImapCTPProbe\n  portico probe run IMAP.Protocol/ImapSelfTestProbe/mbx1 -o list",
-		Args:    cobra.ExactArgs(1),
+		Example: "  portico probe run IMAP/ImapCTPProbe\n  portico probe run " +
+			"IMAP.Protocol/ImapSelfTestProbe/mbx1 -o list",
+		Args: cobra.ExactArgs(1),
 	}
 	ask := askFlags(cmd).aliasFlag(cmd)
 	timeout := timeFlag(cmd, "timeout", 0, "`time` that it may take; its own by default")
-	account := cmd.Flags().String("account", "", "`user` to sign in as, instead of the health mailbox; wants --password-file")
+	account := cmd.Flags().String("account", "",
+		"`user` to sign in as, instead of the health mailbox; wants --password-file")
 	passwordFile := cmd.Flags().String("password-file", "", "`file` with the password of --account in one line")
-	endpoint := cmd.Flags().String("endpoint", "", "`host:port` to ask over TLS instead of our own listener, for ImapCTPProbe; wants --account")
-	properties := cmd.Flags().StringToString("property-override", nil, "`NAME=VALUE` of the probe's definition, for this run alone: TimeoutSeconds, Write (0 or 1)")
+	endpoint := cmd.Flags().String("endpoint", "",
+		"`host:port` to ask over TLS instead of our own listener, for ImapCTPProbe; wants --account")
+	properties := cmd.Flags().StringToString("property-override", nil,
+		"`NAME=VALUE` of the probe's definition, for this run alone: TimeoutSeconds, Write (0 or 1)")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		set, rest, ok := strings.Cut(strings.ReplaceAll(args[0], `\`, "/"), "/") // Exchange's spelling too
 		probe, target, _ := strings.Cut(rest, "/")
 		if !ok || probe == "" {
 			return fmt.Errorf("%q names no probe: write HEALTHSET/PROBE, as probe list does", args[0])
 		}
-		run := admin.ProbeRun{Target: target, Timeout: timeout.Seconds(), Account: *account, Endpoint: *endpoint, Properties: *properties}
+		run := admin.ProbeRun{Target: target, Timeout: timeout.Seconds(), Account: *account, Endpoint: *endpoint,
+			Properties: *properties}
 		if (*account == "") != (*passwordFile == "") {
 			return fmt.Errorf("--account and --password-file go together")
 		}
@@ -104,7 +111,8 @@ func newProbeRun() *cobra.Command {
 			run.Password = password
 		}
 		var results []admin.ResultRow
-		if err := ask.post(cmd.Context(), "/probes/"+url.PathEscape(set)+"/"+url.PathEscape(probe), run, &results); err != nil {
+		if err := ask.post(cmd.Context(), "/probes/"+url.PathEscape(set)+"/"+url.PathEscape(probe), run,
+			&results); err != nil {
 			return err
 		}
 		if err := ask.results(cmd, results); err != nil {
@@ -123,14 +131,16 @@ func newProbeRun() *cobra.Command {
 // results prints what runs of probes have found.
 func (a *asking) results(cmd *cobra.Command, results []admin.ResultRow) error {
 	rows := table.New("ResultName", "ResultType", "Took", "_Mbx", "Dependency", "Error").
-		Wide("Phase", "Steps", "LastSent", "LastReceived", "ExecutionStartTime", "Server", "Account", "ExecutionContext")
+		Wide("Phase", "Steps", "LastSent", "LastReceived", "ExecutionStartTime", "Server", "Account",
+			"ExecutionContext")
 	for _, r := range results {
 		steps := []string{}
 		for _, s := range r.Steps {
 			steps = append(steps, fmt.Sprintf("%s %.1f ms", s.Name, s.Ms))
 		}
 		rows.Add(r.ResultName, r.ResultType, milliseconds(r.Seconds), r.Mailbox, r.Dependency, r.Error,
-			r.Phase, strings.Join(steps, ", "), r.LastSent, r.LastReceived, table.Time(r.Start), r.Server, r.Account, r.Context)
+			r.Phase, strings.Join(steps, ", "), r.LastSent, r.LastReceived, table.Time(r.Start), r.Server,
+			r.Account, r.Context)
 	}
 	return a.print(cmd, results, rows)
 }

@@ -12,7 +12,8 @@ func newProbeHistory() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "history HEALTHSET/PROBE[/TARGET]",
 		Short: "List what a probe has found lately, the latest first: its ProbeResult events",
-		Long: "History lists the results that are kept of each probe: the last 20 successes and the last 60 failures. The name may have * for any\n" +
+		Long: "History lists the results that are kept of each probe: the last 20 successes and the last 60 " +
+			"failures. The name may have * for any\n" +
 			"characters and ? for one.\n\n" +
 			"Exit status: 0 the results are listed, 2 portico can not be asked, or there is no such probe.",
 		Example: "  portico probe history IMAP/ImapCTPProbe/db1\n  portico probe history 'IMAP*/*' --failed -o list",
@@ -47,7 +48,8 @@ func newProbeHistory() *cobra.Command {
 		rows := table.New("ExecutionStartTime", "ResultName", "ResultType", "Took", "_Mbx", "Error").
 			Wide("Dependency", "Phase", "Account", "ByHand", "HealthSetName", "Server")
 		for _, r := range results {
-			rows.AddNamed(r.ResultName, table.Time(r.Start), r.ResultName, r.ResultType, milliseconds(r.Seconds), r.Mailbox, r.Error,
+			rows.AddNamed(r.ResultName, table.Time(r.Start), r.ResultName, r.ResultType, milliseconds(r.Seconds),
+				r.Mailbox, r.Error,
 				r.Dependency, r.Phase, r.Account, yesNo(r.ByHand), r.HealthSetName, r.Server)
 		}
 		return ask.print(cmd, results, rows)

@@ -10,14 +10,15 @@ import (
 	"portico/health"
 )
 
-// BenchmarkProbes runs what 20 mailbox servers and 200 databases mean at the default intervals, a minute's worth at a time: 20 ImapSelfTestProbe, 100
-// ImapDeepTestProbe, 100 ImapCTPProbe and an ImapProxyTestProbe, over TLS to clients and to real servers. It says how much of a processor that is, the
-// front end's share included.
+// BenchmarkProbes runs what 20 mailbox servers and 200 databases mean at the default intervals, a minute's worth at a
+// time: 20 ImapSelfTestProbe, 100 ImapDeepTestProbe, 100 ImapCTPProbe and an ImapProxyTestProbe, over TLS to clients
+// and to real servers. It says how much of a processor that is, the front end's share included.
 func BenchmarkProbes(b *testing.B) {
 	w := newWatchedSite(b, nil)
 	file := w.config(b, healthMailboxes)
 	for i, dovecot := range w.dovecots {
-		w.replace(b, fmt.Sprintf("%q, tls: none", w.valves[i].ln.Addr()), fmt.Sprintf("%q, tls: implicit, ca: ca.crt", dovecot.TLS))
+		w.replace(b, fmt.Sprintf("%q, tls: none", w.valves[i].ln.Addr()),
+			fmt.Sprintf("%q, tls: implicit, ca: ca.crt", dovecot.TLS))
 	}
 	r := w.serve(b, file)
 	minute := []struct {

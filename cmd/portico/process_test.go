@@ -27,7 +27,8 @@ func TestProcess(t *testing.T) {
 	testkit.NoLeaks(t)
 	site := newSite(t)
 	site.serveMail(t)
-	manager, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: filepath.Join(t.TempDir(), "notify"), Net: "unixgram"})
+	manager, err := net.ListenUnixgram("unixgram",
+		&net.UnixAddr{Name: filepath.Join(t.TempDir(), "notify"), Net: "unixgram"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -79,7 +80,8 @@ func send(t *testing.T, p *os.Process, sig os.Signal) {
 func TestDescriptorLimitIsRaised(t *testing.T) {
 	testkit.Need(t, "sh")
 	site := newSite(t)
-	cmd := program(t, "serve", "--config", site.writeWithout(t, "listeners", `listeners: [{address: "256.256.256.256:1", tls: none}]`))
+	cmd := program(t, "serve", "--config", site.writeWithout(t, "listeners",
+		`listeners: [{address: "256.256.256.256:1", tls: none}]`))
 	var hard syscall.Rlimit
 	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &hard); err != nil {
 		t.Fatal(err)
@@ -94,8 +96,8 @@ func TestDescriptorLimitIsRaised(t *testing.T) {
 	}
 }
 
-// When signed-in clients have taken all descriptors that clients may have, HTTP, the admin socket and probes still work. Portico says that it is
-// short itself, blames no mailbox server, and is well when there is room again.
+// When signed-in clients have taken all descriptors that clients may have, HTTP, the admin socket and probes still
+// work. Portico says that it is short itself, blames no mailbox server, and is well when there is room again.
 func TestShortOfDescriptors(t *testing.T) {
 	testkit.Need(t, "sh")
 	testkit.NoLeaks(t)
@@ -137,11 +139,13 @@ health: {mailboxes: {db1: {user: alice, password_file: health.password}}}
 		testkit.Eventually(t, fmt.Sprintf("%q says %q, with status %d", args, words, status), func() bool {
 			got, out, errs := command(append(args, "--admin", filepath.Join(site.dir, "admin.sock"))...)
 			last = out + errs
-			return got == status && strings.Contains(strings.Join(strings.Fields(out), " "), words) // whatever the width of columns
+			// whatever the width of columns
+			return got == status && strings.Contains(strings.Join(strings.Fields(out), " "), words)
 		})
 	}
 	asks(statusFine, "Healthy", "health", "get", "PorticoResourcesMonitor")
-	asks(statusFine, "", "override", "add", "Portico/PorticoResourcesCheck", "--property", "RecurrenceIntervalSeconds", "--value", "1")
+	asks(statusFine, "", "override", "add", "Portico/PorticoResourcesCheck", "--property", "RecurrenceIntervalSeconds",
+		"--value", "1")
 
 	clients := takeAll(t, door)
 	if status := getStatus("http://" + page + "/livez"); status != http.StatusOK {
@@ -199,8 +203,8 @@ func getStatus(url string) int {
 	return response.StatusCode
 }
 
-// Of all packages with work to do at the start, hangup must come before those of other authors that need package os, and before ours. What comes
-// before it is the window in which SIGHUP ends the process.
+// Of all packages with work to do at the start, hangup must come before those of other authors that need package os,
+// and before ours. What comes before it is the window in which SIGHUP ends the process.
 func TestHangupIsIgnoredFirst(t *testing.T) {
 	cmd := program(t, "version")
 	cmd.Env = append(cmd.Env, "GODEBUG=inittrace=1")
@@ -223,7 +227,8 @@ func TestHangupIsIgnoredFirst(t *testing.T) {
 	if !found || !slices.Contains(before, "os/signal") {
 		t.Fatalf("no trace of the package\n%s", said)
 	}
-	for _, later := range []string{"main", "reflect", "net", "github.com/prometheus/client_golang/prometheus", "portico/configs"} {
+	for _, later := range []string{"main", "reflect", "net", "github.com/prometheus/client_golang/prometheus",
+		"portico/configs"} {
 		if slices.Contains(before, later) {
 			t.Errorf("%s is initialised before hangup", later)
 		}

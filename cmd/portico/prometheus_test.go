@@ -11,8 +11,8 @@ import (
 	"portico/backend/backendtest/testkit"
 )
 
-// The rules and configurations that people copy are taken by Prometheus and Alertmanager, say what they should to made-up faults, leave no alert
-// untried, and go by metrics that a running service has.
+// The rules and configurations that people copy are taken by Prometheus and Alertmanager, say what they should to
+// made-up faults, leave no alert untried, and go by metrics that a running service has.
 func TestPrometheusRules(t *testing.T) {
 	testkit.Need(t, "promtool", "amtool")
 	testkit.NoLeaks(t)

@@ -17,8 +17,8 @@ import (
 	"portico/protolog"
 )
 
-// What the store keeps of the protocol log: each rule in an entry of its own, so that the store's watch tells of every change, and the key
-// of the hash of users, which is to stay the same.
+// What the store keeps of the protocol log: each rule in an entry of its own, so that the store's watch tells of every
+// change, and the key of the hash of users, which is to stay the same.
 const (
 	storedRules = "protocol_log/rules/"
 	storedKey   = "protocol_log/key"
@@ -36,7 +36,8 @@ func (s *service) startProtocolLog(loops int) error {
 		return fmt.Errorf("protocol log: %w", err)
 	}
 	s.protocol, err = protolog.New(protolog.Options{
-		Settings: protocolSettings(s.config), Loops: loops, Key: key, Version: version(), Log: s.log, Registerer: s.registry,
+		Settings: protocolSettings(s.config), Loops: loops, Key: key, Version: version(), Log: s.log,
+		Registerer: s.registry,
 	})
 	if err != nil {
 		return fmt.Errorf("protocol log: %w", err)
@@ -59,8 +60,9 @@ func hashKey(s store.Store) ([]byte, error) {
 		return entry.Value, err
 	}
 	key := make([]byte, 32)
-	cryptorand.Read(key)                                                                      // never fails
-	if _, err := s.CompareAndSet(ctx, storedKey, 0, key); errors.Is(err, store.ErrConflict) { // another node was faster
+	cryptorand.Read(key) // never fails
+	// another node was faster
+	if _, err := s.CompareAndSet(ctx, storedKey, 0, key); errors.Is(err, store.ErrConflict) {
 		return hashKey(s)
 	} else if err != nil {
 		return nil, err
@@ -137,8 +139,10 @@ func protocolSettings(config *configs.Config) protolog.Settings {
 		Enabled: set.ProtocolLogEnabled, Format: rowFormats[set.ProtocolLogFormat],
 		HashUsers: set.ProtocolLogHashUsers, ShortenAddresses: set.ProtocolLogShortenAddresses,
 		Files: protolog.FileSettings{
-			Location: location, RollOver: rollOvers[set.LogFileRollOverSettings], FileSize: int64(set.LogPerFileSizeQuota),
-			Age: set.ProtocolLogAgeQuota, TotalSize: max(int64(set.ProtocolLogSizeQuota), 0), Compress: set.ProtocolLogCompress,
+			Location: location, RollOver: rollOvers[set.LogFileRollOverSettings],
+			FileSize: int64(set.LogPerFileSizeQuota),
+			Age:      set.ProtocolLogAgeQuota, TotalSize: max(int64(set.ProtocolLogSizeQuota), 0),
+			Compress: set.ProtocolLogCompress,
 		},
 	}
 }
@@ -155,7 +159,8 @@ var rollOvers = map[configs.RollOver]protolog.RollOver{
 	configs.Monthly: protolog.Monthly,
 }
 
-// protocolControl is what the admin's API sees of the protocol log and does to it. Its methods may be called from anywhere.
+// protocolControl is what the admin's API sees of the protocol log and does to it. Its methods may be called from
+// anywhere.
 type protocolControl struct {
 	*protolog.Log
 	s *service
@@ -187,7 +192,8 @@ func (c protocolControl) On(ctx context.Context, f protolog.Filter, d time.Durat
 		}
 		_, err = c.s.store.CompareAndSet(ctx, storedRules+rule.ID, 0, text)
 		if err == nil {
-			c.s.log.Warn().Str("rule", rule.ID).Interface("filter", f).Time("until", rule.Until).Msg("protocol log switched on by an operator")
+			c.s.log.Warn().Str("rule", rule.ID).Interface("filter", f).Time("until", rule.Until).
+				Msg("protocol log switched on by an operator")
 			return rule, nil
 		}
 		if !errors.Is(err, store.ErrConflict) {
@@ -207,7 +213,8 @@ func (c protocolControl) Tail(f protolog.Filter, format protolog.Format) (*proto
 }
 
 // Find implements admin.ProtocolLog.
-func (c protocolControl) Find(ctx context.Context, q protolog.Search, format protolog.Format, yield func(row []byte) error) error {
+func (c protocolControl) Find(ctx context.Context, q protolog.Search, format protolog.Format,
+	yield func(row []byte) error) error {
 	var err error
 	if q.Filter, err = c.named(q.Filter); err != nil {
 		return err

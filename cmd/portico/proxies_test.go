@@ -23,7 +23,8 @@ func TestPorticoBehindPortico(t *testing.T) {
 	in := inner.serve(t, inner.writeWithout(t, "mailbox_servers", believing+trusting(server.Plain)))
 	outer := newSite(t)
 	file := outer.writeWithout(t, "mailbox_servers", believing+trusting(in.addresses.listeners[0].String()))
-	outer.replace(t, `{address: "127.0.0.1:0", tls: starttls}`, `{address: "127.0.0.1:0", tls: none, proxy_protocol: true}`)
+	outer.replace(t, `{address: "127.0.0.1:0", tls: starttls}`,
+		`{address: "127.0.0.1:0", tls: none, proxy_protocol: true}`)
 	out := outer.serve(t, file)
 
 	c := testkit.Dial(t, out.addresses.listeners[0].String(), nil)
@@ -47,7 +48,8 @@ func TestLoop(t *testing.T) {
 	site := newSite(t)
 	site.server = "127.0.0.1:" + testkit.FreePort(t)
 	file := site.writeWithout(t, "mailbox_servers", fmt.Sprintf(
-		"settings: {login_type: plain_text_login}\npenalties: {first: 0s}\nmailbox_servers: {mbx1: {address: %q, tls: none, trusted_id: true}}\n", site.server))
+		"settings: {login_type: plain_text_login}\npenalties: {first: 0s}\nmailbox_servers: {mbx1: {address: %q, "+
+			"tls: none, trusted_id: true}}\n", site.server))
 	site.replace(t, `{address: "127.0.0.1:0", tls: starttls}`, fmt.Sprintf(`{address: %q, tls: none}`, site.server))
 	r := site.serve(t, file)
 	if got := r.tries(t, "alice"); !strings.HasPrefix(got, "a NO [UNAVAILABLE] ") {

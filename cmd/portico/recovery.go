@@ -30,8 +30,10 @@ const (
 // startRecovery goes on where the process before has ended.
 func (s *service) startRecovery() (err error) {
 	s.recovery, err = recovery.New(context.Background(), recovery.Options{
-		Monitors: s.recoverable, Off: s.recoveryOff, Active: s.activeOn, Verify: s.verify, Actors: s.actors(), Store: s.store, Tell: s.recoveryTold,
-		Failed: func(err error) { s.reported("recovery", err) }, Helped: s.recoveryHelped, Follow: s.health.Follow, Standby: s.standby,
+		Monitors: s.recoverable, Off: s.recoveryOff, Active: s.activeOn, Verify: s.verify, Actors: s.actors(),
+		Store: s.store, Tell: s.recoveryTold,
+		Failed: func(err error) { s.reported("recovery", err) }, Helped: s.recoveryHelped, Follow: s.health.Follow,
+		Standby: s.standby,
 		Read: func(ctx context.Context, database, server string) error {
 			return s.behind().ReadCopy(ctx, database, server, s.healthOf.Load().DeepTest.Timeout)
 		},
@@ -79,7 +81,8 @@ func (s *service) recoveryTold(r recovery.Record) {
 	case r.Result == recovery.ResultSkipped, r.Result == recovery.ResultThrottled:
 		event = s.log.Info()
 	}
-	event.Uint64("instance", r.Instance).Str("action", r.ID).Str("resource", r.Resource).Str("requestor", r.Requestor).Str("monitor", r.Monitor).
+	event.Uint64("instance", r.Instance).Str("action", r.ID).Str("resource", r.Resource).Str("requestor", r.Requestor).
+		Str("monitor", r.Monitor).
 		Str("state", string(r.State)).Str("result", string(r.Result)).Str("context", r.Message).Msg("recovery")
 }
 
@@ -96,15 +99,20 @@ func recoveryPlan(of configs.Recovery) recovery.Plan {
 	return recovery.Plan{
 		Mode: recovery.Mode(of.Mode), Wait: of.Wait, CommonPercent: of.CommonCausePercent,
 		Ladders: map[string][]recovery.Action{
-			health.ImapSelfTestMonitor: steps(l.SelfTest), health.ImapDeepTestMonitor: steps(l.DeepTest), health.ImapProxyTestMonitor: steps(l.ProxyTest),
-			health.ImapCTPMonitor: steps(l.CTP), health.ProxyConnectionsFailedGt20PercentMonitor: steps(l.SignIns),
+			health.ImapSelfTestMonitor: steps(l.SelfTest), health.ImapDeepTestMonitor: steps(l.DeepTest),
+			health.ImapProxyTestMonitor:                     steps(l.ProxyTest),
+			health.ImapCTPMonitor:                           steps(l.CTP),
+			health.ProxyConnectionsFailedGt20PercentMonitor: steps(l.SignIns),
 			health.RequestsQueuedGt500Monitor:               steps(l.RequestsQueued),
 			health.AverageCommandProcessingTimeGt60sMonitor: steps(l.AverageCommandTime),
 		},
 		Throttles: map[recovery.Action]recovery.Throttle{
-			recovery.RestartService: recovery.Throttle(t.RestartService), recovery.Failover: recovery.Throttle(t.Failover),
-			recovery.RestartServer: recovery.Throttle(t.RestartServer), recovery.ProtocolLog: recovery.Throttle(t.ProtocolLog),
-			recovery.RestartFrontEnd: recovery.Throttle(t.RestartFrontEnd), recovery.OutOfService: recovery.Throttle(t.OutOfService),
+			recovery.RestartService:  recovery.Throttle(t.RestartService),
+			recovery.Failover:        recovery.Throttle(t.Failover),
+			recovery.RestartServer:   recovery.Throttle(t.RestartServer),
+			recovery.ProtocolLog:     recovery.Throttle(t.ProtocolLog),
+			recovery.RestartFrontEnd: recovery.Throttle(t.RestartFrontEnd),
+			recovery.OutOfService:    recovery.Throttle(t.OutOfService),
 		},
 	}
 }
@@ -113,7 +121,8 @@ func recoveryPlan(of configs.Recovery) recovery.Plan {
 func (s *service) actors() map[recovery.Action]recovery.Actor {
 	return map[recovery.Action]recovery.Actor{
 		recovery.RestartService: {Do: func(ctx context.Context, c recovery.Case) (string, error) {
-			return s.restartMailbox(ctx, "health.recovery.restart_service", s.recoveryConfig().RestartService, c.Server)
+			return s.restartMailbox(ctx, "health.recovery.restart_service",
+				s.recoveryConfig().RestartService, c.Server)
 		}},
 		recovery.Failover:      {Do: s.failover, Undo: s.allowActivation},
 		recovery.RestartServer: {Do: s.restartMachine},
@@ -159,7 +168,8 @@ func (s *service) restartMailbox(ctx context.Context, key string, of configs.Hoo
 // restartMachine is restartMailbox for a whole machine, which nobody's mail may be on.
 func (s *service) restartMachine(ctx context.Context, c recovery.Case) (string, error) {
 	if active := s.activeDatabases(c.Server); len(active) > 0 {
-		return "", recovery.Skipped(strings.Join(active, ", ") + " is active there: a server is not restarted under its users")
+		return "", recovery.Skipped(strings.Join(active, ", ") +
+			" is active there: a server is not restarted under its users")
 	}
 	return s.restartMailbox(ctx, "health.recovery.restart_server", s.recoveryConfig().RestartServer, c.Server)
 }
@@ -188,7 +198,8 @@ func (s *service) standby(ctx context.Context, c recovery.Case) (servers []strin
 // unsound says why nothing must be moved to a mailbox server, though it may answer.
 func (s *service) unsound(server string) error { return health.Unsound(server, s.health.Monitors()) }
 
-// failover moves what is active on a server, and keeps it from coming back of itself; or one database, if the others are well.
+// failover moves what is active on a server, and keeps it from coming back of itself; or one database, if the others
+// are well.
 func (s *service) failover(ctx context.Context, c recovery.Case) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, failoverTime)
 	defer cancel()
@@ -248,7 +259,8 @@ func (s *service) allowActivation(ctx context.Context, c recovery.Case) error {
 // ruleOf is the rule of the protocol log that recovery makes for a database's health mailbox.
 func ruleOf(database string) string { return "health-" + database }
 
-// logProbes switches the protocol log on for the account that looks into a database, for a day at most, and looks once.
+// logProbes switches the protocol log on for the account that looks into a database, for a day at most, and looks
+// once.
 func (s *service) logProbes(ctx context.Context, c recovery.Case) (string, error) {
 	mailbox, ok := s.healthMailbox(c.Database)
 	if !ok {
@@ -256,7 +268,8 @@ func (s *service) logProbes(ctx context.Context, c recovery.Case) (string, error
 	}
 	id := ruleOf(c.Database)
 	now := time.Now().UTC().Truncate(time.Millisecond)
-	text, err := json.Marshal(protolog.Rule{ID: id, Filter: protolog.Filter{User: mailbox.Name}, Since: now, Until: now.Add(longestProbeLog)})
+	text, err := json.Marshal(protolog.Rule{ID: id, Filter: protolog.Filter{User: mailbox.Name}, Since: now,
+		Until: now.Add(longestProbeLog)})
 	if err != nil {
 		return "", err
 	}
@@ -283,11 +296,12 @@ func (s *service) logProbesNoMore(ctx context.Context, c recovery.Case) error {
 }
 
 func (s *service) setImapProxy(ctx context.Context, state string) error {
-	return s.setComponent(ctx, health.Request{Component: health.ComponentImapProxy, Requester: requesterHealth, State: state, Source: health.SourceRecovery})
+	return s.setComponent(ctx, health.Request{Component: health.ComponentImapProxy, Requester: requesterHealth,
+		State: state, Source: health.SourceRecovery})
 }
 
-// restartFrontEnd makes listeners and set-up anew from the configuration in force: certificates and keys are read again, and all that leads to
-// directory and mailbox servers is new. Sessions go on.
+// restartFrontEnd makes listeners and set-up anew from the configuration in force: certificates and keys are read
+// again, and all that leads to directory and mailbox servers is new. Sessions go on.
 func (s *service) restartFrontEnd(ctx context.Context) error {
 	done, err := s.change(ctx)
 	if err != nil {
@@ -334,8 +348,9 @@ func (c healthControl) Recovery() admin.RecoveryState {
 		}
 	}
 	return admin.RecoveryState{
-		OffFor: off,
-		Mode:   recovery.Mode(c.s.recoveryConfig().Mode), Active: c.s.components.State(health.ComponentRecoveryActions) == health.Active,
+		OffFor:  off,
+		Mode:    recovery.Mode(c.s.recoveryConfig().Mode),
+		Active:  c.s.components.State(health.ComponentRecoveryActions) == health.Active,
 		Tells:   tells.Alertmanager.URL != "" || tells.Mail.To != "",
 		Ladders: c.s.recovery.Ladders(), Records: records, Steps: recoveryPlan(c.s.recoveryConfig()).Ladders,
 	}
@@ -349,7 +364,8 @@ func (c healthControl) Recover(ctx context.Context, r admin.RecoveryRequest) (re
 		}
 		was := control(c).activation(r.Server)
 		defer func() {
-			admin.Changed(ctx, admin.Difference{What: "activation on " + r.Server, Old: was, New: control(c).activation(r.Server)})
+			admin.Changed(ctx, admin.Difference{What: "activation on " + r.Server, Old: was,
+				New: control(c).activation(r.Server)})
 		}()
 	}
 	if r.Database != "" && c.s.activeOn(r.Database) == "" {
@@ -360,7 +376,8 @@ func (c healthControl) Recover(ctx context.Context, r admin.RecoveryRequest) (re
 	if r.Database != "" {
 		was := c.s.activeOn(r.Database)
 		defer func() {
-			admin.Changed(ctx, admin.Difference{What: "active copy of " + r.Database, Old: was, New: c.s.activeOn(r.Database)})
+			admin.Changed(ctx, admin.Difference{What: "active copy of " + r.Database, Old: was,
+				New: c.s.activeOn(r.Database)})
 		}()
 	}
 	if r.Lift {

@@ -17,7 +17,8 @@ func newHealthRecovery() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "recovery",
 		Short: "Show what is being recovered, and the recovery log: RecoveryActionResults",
-		Long: "Recovery shows the monitors that are being recovered, with the next step and why nothing is done at present, and below them what was\n" +
+		Long: "Recovery shows the monitors that are being recovered, with the next step and why nothing is done at " +
+			"present, and below them what was\n" +
 			"done, or was not and why, the latest first.",
 		Args: cobra.NoArgs,
 	}
@@ -77,7 +78,8 @@ func recoveryMode(s admin.RecoveryState) string {
 	return "Recovery has no step left: it waits for the monitors, or for people." + off
 }
 
-// stepsDone says how many of a monitor's steps are behind it, and how many of those were done: most may have been skipped.
+// stepsDone says how many of a monitor's steps are behind it, and how many of those were done: most may have been
+// skipped.
 func stepsDone(s admin.RecoveryState, l recovery.Ladder) string {
 	steps := 0
 	for _, action := range s.Steps[monitorName(l.Monitor)] {
@@ -87,7 +89,8 @@ func stepsDone(s admin.RecoveryState, l recovery.Ladder) string {
 	}
 	done := 0
 	for _, r := range s.Records {
-		if r.Monitor == l.Monitor && r.Result == recovery.ResultSucceeded && !r.Start.Before(l.Since) && !l.Since.IsZero() {
+		if r.Monitor == l.Monitor && r.Result == recovery.ResultSucceeded && !r.Start.Before(l.Since) &&
+			!l.Since.IsZero() {
 			done++
 		}
 	}
@@ -130,7 +133,8 @@ func monitorName(id string) string {
 // recoveryLog prints entries of the recovery log.
 func (a *asking) recoveryLog(cmd *cobra.Command, state admin.RecoveryState) error {
 	rows := table.New("StartTime", "Id", "ResourceName", "RequestorName", "Result", "Context").
-		Wide("EndTime", "InstanceId", "State", "Monitor", "ThrottleIdentity", "ThrottleParameters", "LamProcessStartTime")
+		Wide("EndTime", "InstanceId", "State", "Monitor", "ThrottleIdentity", "ThrottleParameters",
+			"LamProcessStartTime")
 	for _, r := range state.Records {
 		what := strings.TrimSuffix(strings.TrimPrefix(r.Message+": "+r.Exception, ": "), ": ")
 		if again := allowedAgain(r); again != "" {
@@ -141,7 +145,8 @@ func (a *asking) recoveryLog(cmd *cobra.Command, state admin.RecoveryState) erro
 			result = "(under way)"
 		}
 		rows.AddNamed(cmp.Or(r.Monitor, r.Resource), table.Time(r.Start), r.ID, r.Resource, r.Requestor, result, what,
-			table.Time(r.End), fmt.Sprint(r.Instance), string(r.State), r.Monitor, r.ThrottledBy, r.Throttle, table.Time(r.ProcessStart))
+			table.Time(r.End), fmt.Sprint(r.Instance), string(r.State), r.Monitor, r.ThrottledBy, r.Throttle,
+			table.Time(r.ProcessStart))
 	}
 	return a.print(cmd, state, rows)
 }
@@ -161,7 +166,8 @@ func allowedAgain(r recovery.Record) (text string) {
 }
 
 func newService() *cobra.Command {
-	return group(&cobra.Command{Use: "service", Short: "Look at the services, and restart one: of this front end, or of a mailbox server"},
+	return group(&cobra.Command{Use: "service",
+		Short: "Look at the services, and restart one: of this front end, or of a mailbox server"},
 		newServiceStatus(), newServiceRestart())
 }
 
@@ -221,10 +227,13 @@ func newServiceRestart() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "restart [SERVER]",
 		Short: "Make this front end's listeners and set-up anew, or have a mailbox server's service restarted",
-		Long: "Without a server, this node's listeners are closed and opened again, certificates and keys are read again, and all that leads to\n" +
-			"directory and mailbox servers is made anew. Sessions go on. With a server, health.recovery.restart_service is run for it; --machine\n" +
+		Long: "Without a server, this node's listeners are closed and opened again, certificates and keys are read " +
+			"again, and all that leads to\n" +
+			"directory and mailbox servers is made anew. Sessions go on. With a server, " +
+			"health.recovery.restart_service is run for it; --machine\n" +
 			"runs health.recovery.restart_server, which is refused while a database is active there.\n\n" +
-			"Both are in the recovery log. Exit status: 0 done, 1 there was nothing to do or it was refused, 2 it failed.",
+			"Both are in the recovery log. Exit status: 0 done, 1 there was nothing to do or it was refused, 2 " +
+			"it failed.",
 		Args: cobra.MaximumNArgs(1),
 	}
 	ask := askFlags(cmd)

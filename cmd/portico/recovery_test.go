@@ -34,8 +34,10 @@ func (w *watchedSite) hook(t testing.TB, name, more string) (key string, told fu
 // impatient has monitors take a failure for one after a second.
 func (r *running) impatient(t testing.TB) {
 	t.Helper()
-	for _, monitor := range []string{"IMAP.Protocol/ImapSelfTestMonitor", "IMAP.Protocol/ImapDeepTestMonitor", "IMAP/ImapCTPMonitor", "IMAP.Proxy/ImapProxyTestMonitor"} {
-		r.asks(t, statusFine, "override", "add", monitor, "--item-type", "Monitor", "--property", "UnhealthySeconds", "--value", "1")
+	for _, monitor := range []string{"IMAP.Protocol/ImapSelfTestMonitor", "IMAP.Protocol/ImapDeepTestMonitor",
+		"IMAP/ImapCTPMonitor", "IMAP.Proxy/ImapProxyTestMonitor"} {
+		r.asks(t, statusFine, "override", "add", monitor, "--item-type", "Monitor", "--property", "UnhealthySeconds",
+			"--value", "1")
 	}
 }
 
@@ -72,14 +74,15 @@ func (r *running) nobodyActs(t testing.TB, ids ...string) {
 	}
 }
 
-// A mailbox server that dies loses its service, its databases, its machine; its users are served by the other meanwhile; and when it is back, its
-// block is gone and an operator's is not.
+// A mailbox server that dies loses its service, its databases, its machine; its users are served by the other
+// meanwhile; and when it is back, its block is gone and an operator's is not.
 func TestRecoveryOfADeadServer(t *testing.T) {
 	testkit.NoLeaks(t)
 	w := newWatchedSite(t, nil)
 	service, restarts := w.hook(t, "restart-service", "")
 	machine, reboots := w.hook(t, "restart-server", "")
-	file := w.config(t, healthTimings+"  recovery: {wait: 1s, restart_service: "+service+", restart_server: "+machine+", throttle: {restart_service: {group_between: 0s}}}\n")
+	file := w.config(t, healthTimings+"  recovery: {wait: 1s, restart_service: "+service+", restart_server: "+machine+
+		", throttle: {restart_service: {group_between: 0s}}}\n")
 	w.replace(t, "{db1: {copies: [mbx1]}", "{db1: {copies: [mbx1, mbx2]}")
 	r := w.serve(t, file)
 	r.settled(t)
@@ -89,13 +92,16 @@ func TestRecoveryOfADeadServer(t *testing.T) {
 	if got := r.asks(t, statusFine, "service", "restart", "mbx2"); !strings.Contains(got, "the hook has done it") {
 		t.Error(got)
 	}
-	if got := r.asks(t, statusBad, "service", "restart", "mbx2", "--machine"); !strings.Contains(got, "db2 is active there") {
+	if got := r.asks(t, statusBad, "service", "restart", "mbx2", "--machine"); !strings.Contains(got,
+		"db2 is active there") {
 		t.Error(got)
 	}
 
 	w.valves[0].set(fault{refuse: true})
-	r.eventually(t, "people are told of mbx1", func() bool { return r.forPeople("IMAP.Protocol/ImapSelfTestMonitor/mbx1") })
-	want := "RestartService/mbx2:Succeeded ForceReboot/mbx2:Skipped ServerFailover/mbx1:Succeeded RestartService/mbx1:Succeeded ForceReboot/mbx1:Succeeded"
+	r.eventually(t, "people are told of mbx1",
+		func() bool { return r.forPeople("IMAP.Protocol/ImapSelfTestMonitor/mbx1") })
+	want := "RestartService/mbx2:Succeeded ForceReboot/mbx2:Skipped ServerFailover/mbx1:Succeeded " +
+		"RestartService/mbx1:Succeeded ForceReboot/mbx1:Succeeded"
 	if got := r.recovered(); got != want {
 		t.Errorf("the log has %s", got)
 	}
@@ -106,21 +112,25 @@ func TestRecoveryOfADeadServer(t *testing.T) {
 	if got := r.asks(t, statusFine, "database", "status"); !strings.Contains(got, "db1       mbx2    Mounted") {
 		t.Error(got)
 	}
-	for _, words := range []string{"Recovery has no step left", "IMAP.Protocol/ImapSelfTestMonitor/mbx1", "no step left", " done  ", "ServerFailover  mbx1          ImapSelfTestFailover", "db1 moved to mbx2"} {
+	for _, words := range []string{"Recovery has no step left", "IMAP.Protocol/ImapSelfTestMonitor/mbx1",
+		"no step left", " done  ", "ServerFailover  mbx1          ImapSelfTestFailover", "db1 moved to mbx2"} {
 		if got := r.asks(t, statusFine, "health", "recovery"); !strings.Contains(got, words) {
 			t.Errorf("no %q in\n%s", words, got)
 		}
 	}
 	w.valves[0].set(fault{})
 	r.settled(t)
-	r.eventually(t, "its own block is lifted", func() bool { return strings.HasSuffix(r.recovered(), "AllowActivation/mbx1:Succeeded") })
+	r.eventually(t, "its own block is lifted",
+		func() bool { return strings.HasSuffix(r.recovered(), "AllowActivation/mbx1:Succeeded") })
 	if got := strings.Join(r.active.BlockedBy("mbx1"), " "); got != "operator" {
 		t.Errorf("mbx1 is blocked by %q", got)
 	}
-	if got := r.asks(t, statusFine, "health", "recovery", "-o", "list"); !strings.Contains(got, "RequestorName       : ImapSelfTestFailover") {
+	if got := r.asks(t, statusFine, "health", "recovery", "-o", "list"); !strings.Contains(got,
+		"RequestorName       : ImapSelfTestFailover") {
 		t.Error(got)
 	}
-	if _, metrics := r.get(t, "/metrics"); !strings.Contains(metrics, `portico_recovery_actions_total{action="ServerFailover",result="Succeeded"} 1`) {
+	if _, metrics := r.get(t, "/metrics"); !strings.Contains(metrics,
+		`portico_recovery_actions_total{action="ServerFailover",result="Succeeded"} 1`) {
 		t.Error("no metric of the failover")
 	}
 }
@@ -155,7 +165,8 @@ func TestRecoveryOfOneServersPasswords(t *testing.T) {
 	w := newWatchedSite(t, nil)
 	service, restarts := w.hook(t, "restart-service", "")
 	machine, reboots := w.hook(t, "restart-server", "")
-	file := w.config(t, healthTimings+"  recovery: {wait: 1s, restart_service: "+service+", restart_server: "+machine+"}\n")
+	file := w.config(t, healthTimings+"  recovery: {wait: 1s, restart_service: "+service+", restart_server: "+
+		machine+"}\n")
 	w.replace(t, "{db1: {copies: [mbx1]}", "{db1: {copies: [mbx1, mbx2]}")
 	r := w.serve(t, file)
 	r.settled(t)
@@ -165,7 +176,8 @@ func TestRecoveryOfOneServersPasswords(t *testing.T) {
 		t.Fatal(err)
 	}
 	r.eventually(t, "db1 has moved", func() bool { return r.activeOn("db1") == "mbx2" })
-	r.eventually(t, "people are told of mbx1", func() bool { return r.forPeople("IMAP.Protocol/ImapSelfTestMonitor/mbx1") })
+	r.eventually(t, "people are told of mbx1",
+		func() bool { return r.forPeople("IMAP.Protocol/ImapSelfTestMonitor/mbx1") })
 	r.turns(t, map[string]string{self1: "Mailbox Server Authentication"})
 	want := "ServerFailover/mbx1:Succeeded RestartService/mbx1:Succeeded ForceReboot/mbx1:Skipped"
 	if got := r.recovered(); got != want || restarts() != "restart mbx1" || reboots() != "" {
@@ -188,13 +200,15 @@ func (w *watchedSite) deepTestMessages(t testing.TB) (files []string) {
 	return files
 }
 
-// A server whose mail volume is full can be read, and takes no mail: its users go to another one, nothing is restarted, and people are told.
+// A server whose mail volume is full can be read, and takes no mail: its users go to another one, nothing is
+// restarted, and people are told.
 func TestRecoveryOfAFullMailVolume(t *testing.T) {
 	testkit.NoLeaks(t)
 	w := newWatchedSite(t, nil)
 	fill, free := testkit.SmallVolume(t, filepath.Join(w.dovecots[0].Dir, "mail", "health1"))
 	service, restarts := w.hook(t, "restart-service", "")
-	file := w.config(t, healthTimings+"  recovery: {wait: 1h, restart_service: "+service+", restart_server: "+service+"}\n")
+	file := w.config(t, healthTimings+"  recovery: {wait: 1h, restart_service: "+service+", restart_server: "+
+		service+"}\n")
 	w.replace(t, "{db1: {copies: [mbx1]}", "{db1: {copies: [mbx1, mbx2]}")
 	r := w.serve(t, file)
 	r.settled(t)
@@ -207,7 +221,8 @@ func TestRecoveryOfAFullMailVolume(t *testing.T) {
 		t.Error(got)
 	}
 	r.eventually(t, "people are told", func() bool { return r.forPeople("IMAP.Protocol/ImapDeepTestMonitor/db1") })
-	if got := r.recovered(); got != "RestartService/mbx1:Skipped ServerFailover/mbx1:Skipped ForceReboot/mbx1:Skipped" || restarts() != "" {
+	if got := r.recovered(); got != "RestartService/mbx1:Skipped ServerFailover/mbx1:Skipped "+
+		"ForceReboot/mbx1:Skipped" || restarts() != "" {
 		t.Errorf("%s; %s", got, restarts())
 	}
 	free()
@@ -227,14 +242,17 @@ func TestRecoveryOfAFullMailVolume(t *testing.T) {
 	}
 }
 
-// A server with another certificate than its own keeps its service and its machine. Its users go to another one, and people are told at once.
+// A server with another certificate than its own keeps its service and its machine. Its users go to another one, and
+// people are told at once.
 func TestRecoveryOfACertificate(t *testing.T) {
 	testkit.NoLeaks(t)
 	w := newWatchedSite(t, nil)
 	service, restarts := w.hook(t, "restart-service", "")
-	file := w.config(t, healthTimings+"  recovery: {wait: 1h, restart_service: "+service+", restart_server: "+service+"}\n")
+	file := w.config(t, healthTimings+"  recovery: {wait: 1h, restart_service: "+service+", restart_server: "+
+		service+"}\n")
 	w.replace(t, "{db1: {copies: [mbx1]}", "{db1: {copies: [mbx1, mbx2]}")
-	w.replace(t, fmt.Sprintf("{address: %q, tls: none}", w.valves[0].ln.Addr()), fmt.Sprintf("{address: %q, tls: starttls, ca: ca.crt}", w.valves[0].ln.Addr()))
+	w.replace(t, fmt.Sprintf("{address: %q, tls: none}", w.valves[0].ln.Addr()),
+		fmt.Sprintf("{address: %q, tls: starttls, ca: ca.crt}", w.valves[0].ln.Addr()))
 	cert, err := w.ca.Issue(backendtest.CertOptions{Hosts: []string{"other.example.org"}})
 	if err != nil {
 		t.Fatal(err)
@@ -245,7 +263,8 @@ func TestRecoveryOfACertificate(t *testing.T) {
 	r.impatient(t)
 	w.valves[0].set(fault{to: other.Plain})
 	r.eventually(t, "db1 has moved", func() bool { return r.activeOn("db1") == "mbx2" })
-	r.eventually(t, "people are told of mbx1", func() bool { return r.forPeople("IMAP.Protocol/ImapSelfTestMonitor/mbx1") })
+	r.eventually(t, "people are told of mbx1",
+		func() bool { return r.forPeople("IMAP.Protocol/ImapSelfTestMonitor/mbx1") })
 	r.turns(t, map[string]string{self1: "Networking"})
 	const did = "ServerFailover/mbx1:Succeeded RestartService/mbx1:Skipped ForceReboot/mbx1:Skipped"
 	r.eventually(t, "the rest is skipped", func() bool { return r.recovered() == did })
@@ -263,10 +282,12 @@ func TestRecoveryOfWhatIsCommon(t *testing.T) {
 	r.settled(t)
 	r.impatient(t)
 	w.put(t, "health.password", "another\n")
-	for _, id := range []string{"IMAP.Protocol/ImapSelfTestMonitor/mbx1", "IMAP.Protocol/ImapDeepTestMonitor/db2", "IMAP/ImapCTPMonitor/db1"} {
+	for _, id := range []string{"IMAP.Protocol/ImapSelfTestMonitor/mbx1", "IMAP.Protocol/ImapDeepTestMonitor/db2",
+		"IMAP/ImapCTPMonitor/db1"} {
 		r.eventually(t, "people are told of "+id, func() bool { return r.forPeople(id) })
 	}
-	if got := r.asks(t, statusFine, "health", "recovery"); r.recovered() != "" || restarts() != "" || !strings.Contains(got, "have a cause in common") {
+	if got := r.asks(t, statusFine, "health", "recovery"); r.recovered() != "" || restarts() != "" ||
+		!strings.Contains(got, "have a cause in common") {
 		t.Errorf("%s; %s\n%s", r.recovered(), restarts(), got)
 	}
 	w.put(t, "health.password", "probe-it\n")
@@ -279,7 +300,8 @@ func TestRecoveryOfOneDatabase(t *testing.T) {
 	w := newWatchedSite(t, nil)
 	service, restarts := w.hook(t, "restart-service", "")
 	file := w.config(t, healthTimings+"  recovery: {wait: 2s, restart_service: "+service+"}\n")
-	w.replace(t, "{db1: {copies: [mbx1]}, db2: {copies: [mbx2]}}", "{db1: {copies: [mbx1, mbx2]}, db2: {copies: [mbx1]}}")
+	w.replace(t, "{db1: {copies: [mbx1]}, db2: {copies: [mbx2]}}",
+		"{db1: {copies: [mbx1, mbx2]}, db2: {copies: [mbx1]}}")
 	r := w.serve(t, file)
 	r.settled(t)
 	r.impatient(t)
@@ -292,7 +314,8 @@ func TestRecoveryOfOneDatabase(t *testing.T) {
 	}
 	r.eventually(t, "db1 has moved", func() bool { return r.activeOn("db1") == "mbx2" })
 	r.settled(t)
-	if got := r.recovered(); got != "ServerFailover/db1:Succeeded" || restarts() != "" || r.activeOn("db2") != "mbx1" || r.active.Blocked("mbx1") {
+	if got := r.recovered(); got != "ServerFailover/db1:Succeeded" || restarts() != "" ||
+		r.activeOn("db2") != "mbx1" || r.active.Blocked("mbx1") {
 		t.Errorf("%s; %s", got, restarts())
 	}
 }
@@ -305,13 +328,15 @@ func TestFrontEndAnew(t *testing.T) {
 	r := site.serve(t, site.write(t, ""))
 	live := r.signIn(t)
 	before := r.addresses.listeners[1].String()
-	if got := r.asks(t, statusFine, "service", "restart"); !strings.Contains(got, "RestartFrontEnd  ImapProxy  Succeeded  listeners and set-up are new; sessions go on") {
+	if got := r.asks(t, statusFine, "service", "restart"); !strings.Contains(got,
+		"RestartFrontEnd  ImapProxy  Succeeded  listeners and set-up are new; sessions go on") {
 		t.Error(got)
 	}
 	live.Command("b", "NOOP")
 	live.Close()
 	r.signIn(t).Close()
-	if got := r.addresses.listeners[1].String(); got != before || strings.Count(r.log.String(), `"message":"listening"`) != 4 {
+	if got := r.addresses.listeners[1].String(); got != before ||
+		strings.Count(r.log.String(), `"message":"listening"`) != 4 {
 		t.Errorf("at %s, before %s", got, before)
 	}
 	if got := r.asks(t, statusFine, "service", "status"); !strings.HasPrefix(got, "ready\nlisteners: ok") {
@@ -337,12 +362,13 @@ func TestRecoveryOfTheFrontEnd(t *testing.T) {
 	r.impatient(t)
 	r.server.StopServing(r.open[0])
 	r.server.StopServing(r.open[1])
-	r.eventually(t, "the listeners are opened again", func() bool { return r.recovered() == string("RestartFrontEnd/ImapProxy:"+recovery.ResultSucceeded) })
+	r.eventually(t, "the listeners are opened again",
+		func() bool { return r.recovered() == string("RestartFrontEnd/ImapProxy:"+recovery.ResultSucceeded) })
 	r.settled(t)
 }
 
-// A port that somebody else has taken is no port of ours: the front end goes out of service and people are told; when the port is free it is
-// taken back by itself.
+// A port that somebody else has taken is no port of ours: the front end goes out of service and people are told; when
+// the port is free it is taken back by itself.
 func TestRecoveryOfATakenPort(t *testing.T) {
 	testkit.NoLeaks(t)
 	w := newWatchedSite(t, nil)
@@ -373,21 +399,24 @@ func TestRecoveryOfATakenPort(t *testing.T) {
 	if got := r.recovered(); got != "RestartFrontEnd/ImapProxy:Failed TakeComponentOffline/ImapProxy:Succeeded" {
 		t.Errorf("the log has %s", got)
 	}
-	if got := r.asks(t, statusFine, "health", "recovery", "-o", "list"); !strings.Contains(got, "address already in use; it is tried again") {
+	if got := r.asks(t, statusFine, "health", "recovery", "-o", "list"); !strings.Contains(got,
+		"address already in use; it is tried again") {
 		t.Error(got)
 	}
 	for _, other := range others {
 		other.Close()
 	}
 	r.settled(t)
-	r.eventually(t, "it is in service again", func() bool { return r.components.State(health.ComponentImapProxy) == health.Active })
+	r.eventually(t, "it is in service again",
+		func() bool { return r.components.State(health.ComponentImapProxy) == health.Active })
 	c := testkit.Dial(t, r.addresses.listeners[1].String(), r.trust())
 	c.Expect("* OK *")
 	c.Command("a", "LOGIN health1 probe-it")
 	c.Close()
 }
 
-// A process that is killed while a hook runs is followed by one that goes on behind that step, and does not do it again.
+// A process that is killed while a hook runs is followed by one that goes on behind that step, and does not do it
+// again.
 func TestKilledWhileItRecovers(t *testing.T) {
 	w := newWatchedSite(t, nil)
 	service, restarts := w.hook(t, "restart-service", "exec sleep 3")
@@ -407,7 +436,8 @@ func TestKilledWhileItRecovers(t *testing.T) {
 	cmd.Process.Kill()
 	cmd.Wait()
 	r = w.serve(t, file)
-	r.eventually(t, "the next step", func() bool { return strings.Contains(r.recovered(), "ForceReboot/mbx1:Skipped") })
+	r.eventually(t, "the next step",
+		func() bool { return strings.Contains(r.recovered(), "ForceReboot/mbx1:Skipped") })
 	const did = "ServerFailover/mbx1:Succeeded RestartService/mbx1:Interrupted ForceReboot/mbx1:Skipped"
 	if got := r.recovered(); !strings.HasPrefix(got, did) || restarts() != "restart mbx1" {
 		t.Errorf("%s; %s", got, restarts())

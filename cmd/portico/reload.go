@@ -16,8 +16,8 @@ import (
 	"portico/proxy"
 )
 
-// reload reads configuration, certificates and keys again and puts all of it in force, or nothing. Sessions go on as they are.
-// Keys that only a restart takes are named in the log.
+// reload reads configuration, certificates and keys again and puts all of it in force, or nothing. Sessions go on as
+// they are. Keys that only a restart takes are named in the log.
 func (s *service) reload() error {
 	s.changing.Lock()
 	defer s.changing.Unlock()
@@ -59,15 +59,17 @@ func (s *service) reload() error {
 	}
 	later := configs.NeedsRestart(s.started, config)
 	if len(later) > 0 {
-		s.log.Warn().Strs("keys", slices.Sorted(slices.Values(later))).Msg("a restart is needed for some of the changes")
+		s.log.Warn().Strs("keys", slices.Sorted(slices.Values(later))).
+			Msg("a restart is needed for some of the changes")
 	}
 	return nil
 }
 
-// enforce puts all in force, or leaves what was, in the store too: what can be refused is asked first. keep, which may be nil, stores what is
-// changed. The databases come last, as they write down what is seen for the first time. Of the old and the new mailbox tier, the one that is not
-// in force in the end is closed, as soon as no sign-in uses it.
-func (s *service) enforce(ctx context.Context, access admin.Access, f *front, settings proxy.Settings, keep func() error) (err error) {
+// enforce puts all in force, or leaves what was, in the store too: what can be refused is asked first. keep, which may
+// be nil, stores what is changed. The databases come last, as they write down what is seen for the first time. Of the
+// old and the new mailbox tier, the one that is not in force in the end is closed, as soon as no sign-in uses it.
+func (s *service) enforce(ctx context.Context, access admin.Access, f *front, settings proxy.Settings,
+	keep func() error) (err error) {
 	before := s.front.Load()
 	if f != before {
 		defer func() {
@@ -102,13 +104,15 @@ func (s *service) configure(ctx context.Context, tier *backend.Tier) error {
 		switch {
 		case a.Lost:
 			s.log.Error().Str("database", a.Database).Str("server", a.Server).
-				Msg("the server with the active copy is not among the configured copies: nobody is let in until portico database move")
+				Msg("the server with the active copy is not among the configured copies: nobody is let in until " +
+					"portico database move")
 		case a.From != "":
 			s.log.Warn().Str("database", a.Database).Str("before", a.From).Str("server", a.Server).
 				Msg("a database has another name now: it stays where it is active, and its sessions end, as in a move")
 			s.group.Go(func() { s.server.EndDatabase(a.From, moveSpread) })
 		default:
-			s.log.Info().Str("database", a.Database).Str("server", a.Server).Msg("recorded the active copy of a new database")
+			s.log.Info().Str("database", a.Database).Str("server", a.Server).
+				Msg("recorded the active copy of a new database")
 		}
 	}
 	return err
@@ -122,16 +126,19 @@ func (s *service) bound(config *configs.Config) {
 	s.relay.Limit(config.Settings.MaxCommandsPerSecond, config.Settings.MaxCommandsBurst)
 }
 
-// logMovedServers logs each mailbox server whose addresses a new configuration changes. The caller still has the old one in force.
+// logMovedServers logs each mailbox server whose addresses a new configuration changes. The caller still has the old
+// one in force.
 func (s *service) logMovedServers(config *configs.Config) {
 	for _, name := range slices.Sorted(maps.Keys(config.MailboxServers)) {
 		before, known := s.config.MailboxServers[name]
 		if !known {
 			continue
 		}
-		from, to := before.Targets(s.config.Settings.ProxyTargetPort), config.MailboxServers[name].Targets(config.Settings.ProxyTargetPort)
+		from, to := before.Targets(s.config.Settings.ProxyTargetPort),
+			config.MailboxServers[name].Targets(config.Settings.ProxyTargetPort)
 		if !slices.Equal(from, to) {
-			s.log.Info().Str("server", name).Strs("old", from).Strs("new", to).Msg("a mailbox server's address has changed")
+			s.log.Info().Str("server", name).Strs("old", from).Strs("new", to).
+				Msg("a mailbox server's address has changed")
 		}
 	}
 }

@@ -23,9 +23,12 @@ func newRunbook() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "runbook",
 		Short: "Walk through the recovery of an unhealthy monitor: is it still so, act, look again",
-		Long: "A runbook runs the monitor's probe, and ends at once if that succeeds. Else it goes from step to step: before each it asks, after each it\n" +
-			"runs the probe again. When that succeeds, it looks again after --wait, twice, before it calls it recovered. What it has blocked, taken\n" +
-			"out of service or logged is as before at its end, however it ends. Each step is in the recovery log: portico health recovery.\n\n" +
+		Long: "A runbook runs the monitor's probe, and ends at once if that succeeds. Else it goes from step to " +
+			"step: before each it asks, after each it\n" +
+			"runs the probe again. When that succeeds, it looks again after --wait, twice, before it calls it " +
+			"recovered. What it has blocked, taken\n" +
+			"out of service or logged is as before at its end, however it ends. Each step is in the recovery log: " +
+			"portico health recovery.\n\n" +
 			"Exit status: 0 it is well, 1 it is not, 2 it could not be found out.",
 		Args: cobra.NoArgs,
 	}
@@ -47,7 +50,8 @@ func newRunbookOf(book recovery.Runbook) *cobra.Command {
 	}
 	cmd.Long = "The steps, as long as the fault lasts:\n" + steps.String()
 	w := &walk{book: book, ask: askFlags(cmd)}
-	cmd.Flags().BoolVar(&w.auto, "auto", false, "do not ask: each step is done, unless it was done too often (health.recovery.throttle)")
+	cmd.Flags().BoolVar(&w.auto, "auto", false,
+		"do not ask: each step is done, unless it was done too often (health.recovery.throttle)")
 	timeVar(cmd.Flags(), &w.wait, "wait", 10*time.Minute, "`time` after which it is looked again, twice")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		if len(args) == 1 {
@@ -92,7 +96,8 @@ type walk struct {
 func (w *walk) result(cmd *cobra.Command) error {
 	row := table.New("Runbook", "Target", "Outcome")
 	row.Add(w.book.Name, w.target, w.outcome)
-	return w.ask.print(cmd, map[string]any{"runbook": w.book.Name, "target": w.target, "outcome": w.outcome, "done": w.done}, row)
+	return w.ask.print(cmd, map[string]any{"runbook": w.book.Name, "target": w.target, "outcome": w.outcome,
+		"done": w.done}, row)
 }
 
 func (w *walk) run(cmd *cobra.Command) error {
@@ -113,7 +118,9 @@ func (w *walk) run(cmd *cobra.Command) error {
 	switch {
 	case errors.Is(err, errQuit):
 		w.outcome = "ended by the operator"
-		fmt.Fprintf(w.out, "Ended: %s taken, and what was blocked, taken out of service or logged is as before. It is not recovered.\n", counted(w.taken(), "step/ was/s were"))
+		fmt.Fprintf(w.out,
+			"Ended: %s taken, and what was blocked, taken out of service or logged is as before. It is not "+
+				"recovered.\n", counted(w.taken(), "step/ was/s were"))
 		return errBadNews
 	case err != nil:
 		return err
@@ -180,8 +187,8 @@ func (w *walk) steps(cmd *cobra.Command) (well bool, err error) {
 	return false, nil
 }
 
-// helped looks whether a step has helped. A restarted mailbox server is looked at again and again until it is well or the wait is over:
-// its hook may return long before the server is back.
+// helped looks whether a step has helped. A restarted mailbox server is looked at again and again until it is well or
+// the wait is over: its hook may return long before the server is back.
 func (w *walk) helped(ctx context.Context, step recovery.Step) (well bool, err error) {
 	if !step.Do.Restarts() {
 		if step.Wait {
@@ -278,7 +285,8 @@ func (w *walk) monitors(ctx context.Context, fits func(admin.MonitorRow) bool) (
 }
 
 func (w *walk) monitor(ctx context.Context) (admin.MonitorRow, error) {
-	found, err := w.monitors(ctx, func(m admin.MonitorRow) bool { return m.Name == w.book.Monitor && m.TargetResource == w.target })
+	found, err := w.monitors(ctx,
+		func(m admin.MonitorRow) bool { return m.Name == w.book.Monitor && m.TargetResource == w.target })
 	if err == nil && len(found) == 0 {
 		err = fmt.Errorf("there is no %s of %q", w.book.Monitor, w.target)
 	}
@@ -291,8 +299,10 @@ func (w *walk) monitor(ctx context.Context) (admin.MonitorRow, error) {
 // unhealthyServer names a monitor of the mailbox server that is to be seen to before this one.
 func (w *walk) unhealthyServer(ctx context.Context) (identity string, err error) {
 	found, err := w.monitors(ctx, func(m admin.MonitorRow) bool {
-		of := m.Name == health.ImapSelfTestMonitor && m.TargetResource == w.server || m.Name == health.ImapDeepTestMonitor && (m.Mailbox == w.server || m.TargetResource == w.target)
-		return of && (m.AlertValue == health.Unhealthy.String() || m.AlertValue == health.Degraded.String() && m.FirstAlert != nil)
+		of := m.Name == health.ImapSelfTestMonitor && m.TargetResource == w.server ||
+			m.Name == health.ImapDeepTestMonitor && (m.Mailbox == w.server || m.TargetResource == w.target)
+		return of && (m.AlertValue == health.Unhealthy.String() ||
+			m.AlertValue == health.Degraded.String() && m.FirstAlert != nil)
 	})
 	if err != nil || len(found) == 0 {
 		return "", err
@@ -352,7 +362,9 @@ func (w *walk) agreed() (bool, error) {
 			return false, errQuit
 		case "":
 		default:
-			fmt.Fprintf(w.out, "%q is no answer: yes does the step, skip goes on to the next one, quit ends the runbook.\n", strings.TrimSpace(line))
+			fmt.Fprintf(w.out,
+				"%q is no answer: yes does the step, skip goes on to the next one, quit ends the runbook.\n",
+				strings.TrimSpace(line))
 		}
 		if err != nil {
 			fmt.Fprintln(w.out)

@@ -7,7 +7,8 @@ import (
 	"portico/health/admin"
 )
 
-// showServer prints all monitors that concern the mailbox server, those of its databases too: step 3.6 of Exchange's guide.
+// showServer prints all monitors that concern the mailbox server, those of its databases too: step 3.6 of Exchange's
+// guide.
 func (w *walk) showServer(ctx context.Context) error {
 	if w.server == "" {
 		return nil
@@ -17,7 +18,8 @@ func (w *walk) showServer(ctx context.Context) error {
 		return err
 	}
 	for _, m := range all {
-		fmt.Fprintf(w.out, "  %s/%s/%s is %s %s\n", m.HealthSetName, m.Name, m.TargetResource, m.AlertValue, visibleText(m.Error))
+		fmt.Fprintf(w.out, "  %s/%s/%s is %s %s\n", m.HealthSetName, m.Name, m.TargetResource, m.AlertValue,
+			visibleText(m.Error))
 	}
 	return nil
 }

@@ -7,20 +7,24 @@ import (
 	"portico/backend/backendtest/testkit"
 )
 
-// The runbooks of commands show all that concerns the mailbox server, restart its service, and move its databases away. The machine is restarted
-// only if that has not helped.
+// The runbooks of commands show all that concerns the mailbox server, restart its service, and move its databases
+// away. The machine is restarted only if that has not helped.
 func TestRunbooksOfCommands(t *testing.T) {
 	testkit.NoLeaks(t)
 	w := newWatchedSite(t, nil)
 	service, restarts := w.hook(t, "restart-service", "")
 	machine, reboots := w.hook(t, "restart-server", "")
-	file := w.config(t, healthTimings+"  requests_queued: 2\n  recovery: {mode: \"off\", restart_service: "+service+", restart_server: "+machine+"}\n")
+	file := w.config(t, healthTimings+"  requests_queued: 2\n  recovery: {mode: \"off\", restart_service: "+service+
+		", restart_server: "+machine+"}\n")
 	w.replace(t, "{db1: {copies: [mbx1]}", "{db1: {copies: [mbx1, mbx2]}")
 	r := w.serve(t, file)
 	r.settled(t)
-	r.asks(t, statusFine, "override", "add", "IMAP/RequestsQueuedGt500Check", "--property", "RecurrenceIntervalSeconds", "--value", "1")
-	r.asks(t, statusFine, "override", "add", "IMAP/RequestsQueuedGt500Monitor", "--item-type", "Monitor", "--property", "MonitoringThreshold", "--value", "1")
-	if got := r.asks(t, statusFine, "runbook", "average", "mbx1"); !strings.Contains(got, "AverageCommandProcessingTimeGt60sMonitor mbx1") {
+	r.asks(t, statusFine, "override", "add", "IMAP/RequestsQueuedGt500Check", "--property",
+		"RecurrenceIntervalSeconds", "--value", "1")
+	r.asks(t, statusFine, "override", "add", "IMAP/RequestsQueuedGt500Monitor", "--item-type", "Monitor", "--property",
+		"MonitoringThreshold", "--value", "1")
+	if got := r.asks(t, statusFine, "runbook", "average", "mbx1"); !strings.Contains(got,
+		"AverageCommandProcessingTimeGt60sMonitor mbx1") {
 		t.Error(got)
 	}
 	w.valves[0].set(fault{deafTo: "NOOP"})
@@ -31,7 +35,8 @@ func TestRunbooksOfCommands(t *testing.T) {
 	for _, tag := range []string{"b", "c", "d"} {
 		waiting.Send(tag + " NOOP")
 	}
-	r.eventually(t, "requests are queued", func() bool { return r.monitors(t)["RequestsQueuedGt500Monitor/mbx1"].AlertValue == "Degraded" })
+	r.eventually(t, "requests are queued",
+		func() bool { return r.monitors(t)["RequestsQueuedGt500Monitor/mbx1"].AlertValue == "Degraded" })
 	got := r.asks(t, statusFine, "runbook", "queue", "mbx1", "--auto", "--wait", "4s")
 	for _, words := range []string{
 		"  IMAP.Protocol/ImapDeepTestMonitor/db1 is Healthy", "  IMAP/ImapCTPMonitor/db1 is Healthy", "They are well.",

@@ -22,7 +22,8 @@ func newServe() *cobra.Command {
 		Use:   "serve",
 		Short: "Run the proxy",
 		Long: "Serve runs the proxy in the foreground and logs to standard error.\n\n" +
-			"SIGHUP reads the configuration and the certificates again; sessions are not touched. SIGTERM and SIGINT stop it:\n" +
+			"SIGHUP reads the configuration and the certificates again; sessions are not touched. SIGTERM and " +
+			"SIGINT stop it:\n" +
 			"sessions may finish their open command within shutdown_timeout. A second one stops it at once.",
 		Args: cobra.NoArgs,
 	}

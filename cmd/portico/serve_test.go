@@ -72,7 +72,8 @@ func (r *running) get(t testing.TB, path string) (status int, body string) {
 	}
 	defer conn.Close()
 	client := http.Client{Timeout: testkit.Patience, Transport: &http.Transport{
-		DialContext: func(context.Context, string, string) (net.Conn, error) { return conn, nil }, DisableKeepAlives: true,
+		DialContext:       func(context.Context, string, string) (net.Conn, error) { return conn, nil },
+		DisableKeepAlives: true,
 	}}
 	response, err := client.Get("http://localhost" + path)
 	if err != nil {
@@ -150,7 +151,8 @@ func TestReloadOfABadFileChangesNothing(t *testing.T) {
 		spoil()
 		failures := strings.Count(r.log.String(), "nothing has changed")
 		r.signals <- syscall.SIGHUP
-		testkit.Eventually(t, name, func() bool { return strings.Count(r.log.String(), "nothing has changed") > failures })
+		testkit.Eventually(t, name,
+			func() bool { return strings.Count(r.log.String(), "nothing has changed") > failures })
 		testkit.Dial(t, r.addresses.listeners[0].String(), nil).Expect("* OK * Portico is ready.")
 		if _, metrics := r.get(t, "/metrics"); !strings.Contains(metrics, "portico_config_last_reload_successful 0") {
 			t.Errorf("%s: /metrics does not tell", name)
@@ -239,7 +241,8 @@ func TestStartFails(t *testing.T) {
 	testkit.NoLeaks(t)
 	taken := testkit.Listen(t).Addr().String()
 	for name, c := range map[string]struct{ without, more, words string }{
-		"listener":       {"listeners", `listeners: [{address: "127.0.0.1:0", tls: implicit}, {address: "` + taken + `", tls: implicit}]`, "listeners[1]: "},
+		"listener": {"listeners", `listeners: [{address: "127.0.0.1:0", tls: implicit}, {address: "` + taken +
+			`", tls: implicit}]`, "listeners[1]: "},
 		"admin address":  {"admin", `admin: {socket: "", address: "` + taken + `"}`, "admin.address " + taken},
 		"admin socket":   {"admin", `admin: {socket: mail.crt, address: ""}`, "admin.socket: "},
 		"data directory": {"data_dir", "data_dir: mail.crt", "data_dir "},
@@ -297,7 +300,8 @@ func TestSettingsChangeWhileStopping(t *testing.T) {
 	go func() {
 		defer close(changed)
 		for range 20 {
-			control{r.service}.ChangeSettings(context.Background(), admin.SettingsChange{Set: map[string]string{"banner": "Another one."}})
+			control{r.service}.ChangeSettings(context.Background(),
+				admin.SettingsChange{Set: map[string]string{"banner": "Another one."}})
 		}
 	}()
 	r.signals <- syscall.SIGTERM

@@ -15,7 +15,8 @@ import (
 )
 
 func newServer() *cobra.Command {
-	return group(&cobra.Command{Use: "server", Short: "Look at the mailbox servers, pause them, and keep databases from them"},
+	return group(&cobra.Command{Use: "server",
+		Short: "Look at the mailbox servers, pause them, and keep databases from them"},
 		newServerList(), newServerBlock(), newServerUnblock(), newServerPolicy(), newServerPause(), newServerResume())
 }
 
@@ -23,8 +24,13 @@ func newServerList() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "list",
 		Short: "List the mailbox servers, and whether they answer",
-		Long:  "List asks all mailbox servers for their greeting, now and side by side. Each has 3 seconds, so the command takes no longer. State is up, down, or\nunknown for a server that could not be asked, for example since Portico has no descriptors left. BreakerOpen says that sign-ins leave it alone, as it has failed too often.\nBlocked says who forbids activation there: operator or maintenance, with the user or token that asked for it, or health after a failover.\n\nExit status: 0 all answer, 1 some do not or could not be asked, 2 portico can not be asked.",
-		Args:  cobra.NoArgs,
+		Long: "List asks all mailbox servers for their greeting, now and side by side. Each has 3 seconds, so the " +
+			"command takes no longer. State is up, down, or\nunknown for a server that could not be asked, for " +
+			"example since Portico has no descriptors left. BreakerOpen says that sign-ins leave it alone, as it " +
+			"has failed too often.\nBlocked says who forbids activation there: operator or maintenance, with the " +
+			"user or token that asked for it, or health after a failover.\n\nExit status: 0 all answer, 1 some do " +
+			"not or could not be asked, 2 portico can not be asked.",
+		Args: cobra.NoArgs,
 	}
 	ask := askFlags(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
@@ -36,7 +42,8 @@ func newServerList() *cobra.Command {
 		down := false
 		for _, s := range servers {
 			down = down || !s.Up
-			rows.Add(s.Name, s.State, paused(s), yesNo(s.Breaker), s.Policy, blockedBy(s), strconv.Itoa(s.Active), s.Error)
+			rows.Add(s.Name, s.State, paused(s), yesNo(s.Breaker), s.Policy, blockedBy(s),
+				strconv.Itoa(s.Active), s.Error)
 		}
 		err := ask.print(cmd, servers, rows)
 		if err == nil && down {
@@ -63,10 +70,14 @@ func newServerBlock() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "block SERVER",
 		Short: "Let no database be activated on a server; with --move, move those that are",
-		Long: "Block forbids that a database is activated on the server, until unblock. With --move each database that is active there\n" +
-			"moves now to its next copy that is not Failed and whose server answers and is not blocked: sign-ins wait, its sessions end, and\n" +
-			"go on there. A copy is Failed if its mail could not be read, and was not read since: portico database status lists it, portico\n" +
-			"database copy resume ends it. That is Exchange's Set-MailboxServer -DatabaseCopyActivationDisabledAndMoveNow $true.\n\n" +
+		Long: "Block forbids that a database is activated on the server, until unblock. With --move each database " +
+			"that is active there\n" +
+			"moves now to its next copy that is not Failed and whose server answers and is not blocked: sign-ins " +
+			"wait, its sessions end, and\n" +
+			"go on there. A copy is Failed if its mail could not be read, and was not read since: portico database " +
+			"status lists it, portico\n" +
+			"database copy resume ends it. That is Exchange's Set-MailboxServer " +
+			"-DatabaseCopyActivationDisabledAndMoveNow $true.\n\n" +
 			"Exit status: 0 done, 1 a database stays, 2 it could not be done.",
 		Args: cobra.ExactArgs(1),
 	}

@@ -10,7 +10,8 @@ import (
 	"portico/health/admin"
 )
 
-// aliasFlag gives a command --server in place of --node, as the cmdlet of Exchange has it. It is no mailbox server's name.
+// aliasFlag gives a command --server in place of --node, as the cmdlet of Exchange has it. It is no mailbox server's
+// name.
 func (a *asking) aliasFlag(cmd *cobra.Command) *asking {
 	cmd.Flags().StringVar(&a.server, "server", "", "the same as --node, for a `name` that no mailbox server has")
 	return a
@@ -47,5 +48,7 @@ func about(path, mailboxServer string) string {
 
 // aboutServer says of --server what it is for a command that shows what concerns a mailbox server.
 func aboutServer(cmd *cobra.Command) {
-	cmd.Flags().Lookup("server").Usage = "only what concerns this mailbox `server`; or another Portico, for a name under nodes in the configuration that no mailbox server has"
+	cmd.Flags().Lookup("server").
+		Usage = "only what concerns this mailbox `server`; or another Portico, for a name under nodes in the " +
+		"configuration that no mailbox server has"
 }

@@ -15,8 +15,10 @@ func newServerPause() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "pause SERVER --for TIME",
 		Short: "Hold the sign-ins to a mailbox server for a while, as for its restart",
-		Long: "Pause holds new sign-ins whose mailbox is on the server: their clients are told every 15 seconds that they wait, and see no error. They\n" +
-			"are let in, in their order and at the set pace, when the time is over or at resume. Sessions that there are go on. If a\n" +
+		Long: "Pause holds new sign-ins whose mailbox is on the server: their clients are told every 15 seconds " +
+			"that they wait, and see no error. They\n" +
+			"are let in, in their order and at the set pace, when the time is over or at resume. Sessions that " +
+			"there are go on. If a\n" +
 			"database moves to another server meanwhile, its sign-ins go there. A pause does not outlive Portico.",
 		Example: "  portico server pause mbx1 --for 60s",
 		Args:    cobra.ExactArgs(1),
@@ -53,7 +55,8 @@ func newServerResume() *cobra.Command {
 }
 
 func (a *asking) pause(cmd *cobra.Command, server string, d time.Duration) error {
-	return a.change(cmd, "/api/v1/servers/"+url.PathEscape(server)+"/pause", map[string]float64{"seconds": d.Seconds()})
+	return a.change(cmd, "/api/v1/servers/"+url.PathEscape(server)+"/pause",
+		map[string]float64{"seconds": d.Seconds()})
 }
 
 // paused says how long a server still is, and who waits for it.
@@ -68,7 +71,8 @@ func newServerPolicy() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "policy SERVER Unrestricted|Blocked|reset",
 		Short: "Set whether databases are activated on a server automatically",
-		Long: "With Blocked no block --move, no rebalance and no failover activates a database there; portico database move does it all the same,\n" +
+		Long: "With Blocked no block --move, no rebalance and no failover activates a database there; portico " +
+			"database move does it all the same,\n" +
 			"unlike with block. The change survives a restart and beats the configuration, until reset.\n" +
 			"That is Exchange's Set-MailboxServer -DatabaseCopyAutoActivationPolicy.",
 		Args: cobra.ExactArgs(2),
@@ -79,7 +83,8 @@ func newServerPolicy() *cobra.Command {
 		if policy == "reset" {
 			policy = ""
 		}
-		return ask.change(cmd, "/api/v1/servers/"+url.PathEscape(args[0])+"/policy", map[string]string{"policy": policy})
+		return ask.change(cmd, "/api/v1/servers/"+url.PathEscape(args[0])+"/policy",
+			map[string]string{"policy": policy})
 	}
 	return cmd
 }

@@ -34,8 +34,8 @@ import (
 // adminPatience is how long requests over HTTP may take to end when the service stops.
 const adminPatience = time.Second
 
-// service is Portico at work: everything that serve starts and stops. Its methods are for one goroutine, but for those of
-// checks.go.
+// service is Portico at work: everything that serve starts and stops. Its methods are for one goroutine, but for those
+// of checks.go.
 type service struct {
 	file    string
 	log     zerolog.Logger
@@ -75,7 +75,8 @@ type service struct {
 		listeners []net.Addr
 		admin     net.Addr
 	}
-	open []net.Listener // that take clients, in the order of the file; changing guards them, once the service has started
+	// that take clients, in the order of the file; changing guards them, once the service has started
+	open []net.Listener
 
 	failing  failingCopies
 	moves    moves        // of databases and users, under way
@@ -100,7 +101,8 @@ type lasting struct {
 
 // startService opens and starts everything that config asks for, or nothing.
 func startService(config *configs.Config, file string, out io.Writer) (*service, error) {
-	s := &service{file: file, started: config, config: config, inFile: config.Settings, registry: prometheus.NewRegistry()}
+	s := &service{file: file, started: config, config: config, inFile: config.Settings,
+		registry: prometheus.NewRegistry()}
 	s.log, s.sink = newLog(out, config.Log, toJournal(out, os.Getenv("JOURNAL_STREAM")))
 	s.upkeep, s.idle = context.WithCancel(context.Background())
 	s.failed = make(chan error, len(config.Listeners)+2)
@@ -174,8 +176,9 @@ func (s *service) start() (err error) {
 	return s.loadRepairing()
 }
 
-// startProxy starts relay and server. Each loop and each set-up thread keeps a processor of the Go scheduler to itself; as many as the
-// machine has are for everything else: passwords to verify, lookups, the collector of garbage, the admin's HTTP.
+// startProxy starts relay and server. Each loop and each set-up thread keeps a processor of the Go scheduler to
+// itself; as many as the machine has are for everything else: passwords to verify, lookups, the collector of garbage,
+// the admin's HTTP.
 func (s *service) startProxy(settings proxy.Settings, cpus int) error {
 	runtime.GOMAXPROCS(loops(s.config, cpus) + setupSlots(s.config, cpus) + cpus)
 	options := relayOptions(s.config, cpus)
@@ -186,7 +189,8 @@ func (s *service) startProxy(settings proxy.Settings, cpus int) error {
 	}
 	s.bound(s.config)
 	s.server, err = proxy.New(proxy.Options{
-		Settings: settings, Relay: s.relay, Log: s.sink.patient(s.log), Registerer: s.registry, SetupSlots: setupSlots(s.config, cpus),
+		Settings: settings, Relay: s.relay, Log: s.sink.patient(s.log), Registerer: s.registry,
+		SetupSlots:  setupSlots(s.config, cpus),
 		ProtocolLog: s.protocol, KeptDescriptors: keptDescriptors(descriptorLimit()),
 	})
 	if err == nil {
@@ -224,8 +228,8 @@ func (s *service) use(f *front) error {
 	return nil
 }
 
-// setupNiceness is that of all threads but the loops'. Sign-ins then take a little longer on a busy machine, and nobody else's
-// command waits for them.
+// setupNiceness is that of all threads but the loops'. Sign-ins then take a little longer on a busy machine, and
+// nobody else's command waits for them.
 const setupNiceness = 10
 
 // favourLoops lets the loops have the processor before everything else. It changes the whole process for good.
@@ -274,12 +278,13 @@ func (s *service) take(i int, ln net.Listener) {
 	s.serving.Add(1)
 	s.group.Go(func() {
 		defer s.serving.Add(-1)
-		s.fail(s.server.Serve(ln, proxy.Listener{Name: l.Address, TLS: listenerTLS[l.TLS], ProxyProtocol: l.ProxyProtocol}))
+		s.fail(s.server.Serve(ln, proxy.Listener{Name: l.Address, TLS: listenerTLS[l.TLS],
+			ProxyProtocol: l.ProxyProtocol}))
 	})
 }
 
-// relisten closes all listeners and opens them again where they were. One that can not be opened is left to keepListeners. Clients that
-// connect in between are refused. The caller holds changing.
+// relisten closes all listeners and opens them again where they were. One that can not be opened is left to
+// keepListeners. Clients that connect in between are refused. The caller holds changing.
 func (s *service) relisten() error {
 	var errs []error
 	for i, ln := range s.open {
@@ -338,7 +343,9 @@ func (s *service) startAdmin() (err error) {
 		return err
 	}
 	s.nodes.Store(&nodes)
-	s.admin, err = admin.New(admin.Options{Gatherer: s.registry, Checks: s.checks(), Control: control{s}, Access: s.access, Log: s.log, Protocol: protocolControl{s.protocol, s}, Health: healthControl{s}, Store: storeControl{s}, Node: s.node})
+	s.admin, err = admin.New(admin.Options{Gatherer: s.registry, Checks: s.checks(), Control: control{s},
+		Access: s.access, Log: s.log, Protocol: protocolControl{s.protocol, s}, Health: healthControl{s},
+		Store: storeControl{s}, Node: s.node})
 	if err != nil {
 		return err
 	}
@@ -372,9 +379,9 @@ func (s *service) fail(err error) {
 	}
 }
 
-// shutdown ends everything: sessions when they have no open command, or at ctx's end, and the rest after them. It returns when
-// no goroutine and no descriptor is left, and tells whether all ended by itself. It may be called on a service that is only half
-// started.
+// shutdown ends everything: sessions when they have no open command, or at ctx's end, and the rest after them. It
+// returns when no goroutine and no descriptor is left, and tells whether all ended by itself. It may be called on a
+// service that is only half started.
 func (s *service) shutdown(ctx context.Context) (inOrder bool) {
 	s.draining.Store(true)
 	s.moves.stop()

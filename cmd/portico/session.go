@@ -27,7 +27,8 @@ var sessionFields = fields[admin.SessionState]{
 	"Database": func(s admin.SessionState) string { return s.Database },
 	"Command":  func(s admin.SessionState) string { return s.Command },
 	"Age":      func(s admin.SessionState) string { return strconv.FormatFloat(s.Age, 'f', -1, 64) },
-	"For":      func(s admin.SessionState) string { return strconv.FormatFloat(s.Age, 'f', -1, 64) }, // as the table calls it
+	// as the table calls it
+	"For":      func(s admin.SessionState) string { return strconv.FormatFloat(s.Age, 'f', -1, 64) },
 	"Waiting":  func(s admin.SessionState) string { return strconv.FormatFloat(100*s.Waiting, 'f', -1, 64) },
 	"Open":     func(s admin.SessionState) string { return strconv.Itoa(s.Open) },
 	"Commands": func(s admin.SessionState) string { return strconv.FormatUint(s.Commands, 10) },
@@ -38,18 +39,24 @@ func newSessionList() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "list",
 		Short: "List who is connected where, and what each session does",
-		Long: "List shows each session with its oldest open command: since when it is open, and which share of that time it has waited for the\n" +
-			"mailbox server. The rest is the client's: it sends, or does not read. IDLE waits for new mail, not for the server.\n\n" +
-			"Fields for --where and --sort: Session, User, Client, Listener, Server, Database, Command, Age or For (seconds), Waiting (percent), Open,\n" +
+		Long: "List shows each session with its oldest open command: since when it is open, and which share of that " +
+			"time it has waited for the\n" +
+			"mailbox server. The rest is the client's: it sends, or does not read. IDLE waits for new mail, not for " +
+			"the server.\n\n" +
+			"Fields for --where and --sort: Session, User, Client, Listener, Server, Database, Command, Age or For " +
+			"(seconds), Waiting (percent), Open,\n" +
 			"Commands, Silent (seconds).",
-		Example: "  portico session list --user alice\n  portico session list --where 'Age -gt 10s -and Command -ne IDLE' --sort -Age\n" +
+		Example: "  portico session list --user alice\n  portico session list --where 'Age -gt 10s -and Command -ne " +
+			"IDLE' --sort -Age\n" +
 			"  portico session list --ip 192.0.2.0/24 --server mbx1 -o wide",
 		Args: cobra.NoArgs,
 	}
 	ask := askFlags(cmd)
 	var which admin.SessionFilter
 	sessionFilterFlags(cmd, &which)
-	where := cmd.Flags().String("where", "", "only sessions for which this `condition` holds: FIELD -eq|-ne|-gt|-ge|-lt|-le|-like|-notlike VALUE, joined by -and")
+	where := cmd.Flags().String("where", "",
+		"only sessions for which this `condition` holds: FIELD -eq|-ne|-gt|-ge|-lt|-le|-like|-notlike VALUE, "+
+			"joined by -and")
 	by := cmd.Flags().String("sort", "User", "sort by this `field`; with - before it, from the largest down")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		holds, err := sessionFields.where(*where, ask.sessionKinds(cmd.Context()))
@@ -60,7 +67,8 @@ func newSessionList() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		wanted = slices.DeleteFunc(append([]admin.SessionState{}, wanted...), func(s admin.SessionState) bool { return !holds(s) })
+		wanted = slices.DeleteFunc(append([]admin.SessionState{}, wanted...),
+			func(s admin.SessionState) bool { return !holds(s) })
 		if err := sessionFields.sort(wanted, *by); err != nil {
 			return err
 		}
@@ -82,7 +90,8 @@ func (a *asking) sessions(cmd *cobra.Command, value any, sessions []admin.Sessio
 			waiting = ""
 		}
 		rows.Add(s.ID, s.User, s.Server, s.Command, age, waiting, s.Remote,
-			shownTime(s.Began), strconv.Itoa(s.Open), strconv.FormatUint(s.Commands, 10), inSeconds(s.Silent).Round(time.Second).String(), s.Database, s.Listener)
+			shownTime(s.Began), strconv.Itoa(s.Open), strconv.FormatUint(s.Commands, 10),
+			inSeconds(s.Silent).Round(time.Second).String(), s.Database, s.Listener)
 	}
 	return a.print(cmd, value, rows)
 }

@@ -10,8 +10,8 @@ import (
 	"portico/health/admin"
 )
 
-// A server that does not answer: while a command waits, session list says for how long; when the client has given up, session slow
-// has it.
+// A server that does not answer: while a command waits, session list says for how long; when the client has given up,
+// session slow has it.
 func TestSlowCommand(t *testing.T) {
 	testkit.NoLeaks(t)
 	site := newSite(t)
@@ -42,14 +42,17 @@ func TestSlowCommand(t *testing.T) {
 		{[]string{"--from", "2h", "--until", "1h"}, 1},
 	} {
 		got := site.portico(t, 0, append([]string{"session", "slow"}, test.flags...)...)
-		if strings.Count(got, "\n")-strings.Count(got, "nobody can say whether there is a user") != test.lines || test.lines == 2 && !strings.Contains(got, "UID FETCH  aborted  alice") {
+		if strings.Count(got, "\n")-strings.Count(got, "nobody can say whether there is a user") != test.lines ||
+			test.lines == 2 && !strings.Contains(got, "UID FETCH  aborted  alice") {
 			t.Errorf("%q:\n%s", test.flags, got)
 		}
 	}
-	if got := site.portico(t, 2, "session", "slow", "--server", "mbx2"); !strings.Contains(got, `no mailbox server "mbx2"`) {
+	if got := site.portico(t, 2, "session", "slow", "--server", "mbx2"); !strings.Contains(got,
+		`no mailbox server "mbx2"`) {
 		t.Errorf("no server:\n%s", got)
 	}
-	if got := site.portico(t, 2, "session", "slow", "--from", "three"); !strings.Contains(got, `--from: "three" is no time`) {
+	if got := site.portico(t, 2, "session", "slow", "--from", "three"); !strings.Contains(got,
+		`--from: "three" is no time`) {
 		t.Errorf("no time:\n%s", got)
 	}
 }

@@ -13,8 +13,8 @@ import (
 	"portico/health/admin"
 )
 
-// storedSettings is the key of the settings that were changed at run time: JSON of names and values. They stand in one entry, so that a change of
-// several is made or not.
+// storedSettings is the key of the settings that were changed at run time: JSON of names and values. They stand in one
+// entry, so that a change of several is made or not.
 const storedSettings = "settings"
 
 // readStored returns the settings that were changed at run time.
@@ -33,8 +33,8 @@ func readStored(ctx context.Context, s store.Store) (stored map[string]string, r
 	return stored, entry.Revision, nil
 }
 
-// overlay returns a file's configuration with what is stored over it. What can not be taken, as when a later version has other bounds, is
-// passed over and told.
+// overlay returns a file's configuration with what is stored over it. What can not be taken, as when a later version
+// has other bounds, is passed over and told.
 func overlay(config *configs.Config, stored map[string]string) (*configs.Config, []error) {
 	changed := *config
 	var failures []error
@@ -49,7 +49,8 @@ func overlay(config *configs.Config, stored map[string]string) (*configs.Config,
 	return &changed, failures
 }
 
-// withStored is overlay with what the store has, and a line in the log for each setting in which it differs from the file.
+// withStored is overlay with what the store has, and a line in the log for each setting in which it differs from the
+// file.
 func (s *service) withStored(config *configs.Config) (*configs.Config, error) {
 	stored, _, err := readStored(context.Background(), s.store)
 	if err != nil {
@@ -61,7 +62,8 @@ func (s *service) withStored(config *configs.Config) (*configs.Config, error) {
 	}
 	for _, state := range settingStates(config.Settings, changed.Settings, stored) {
 		if state.File != "" {
-			s.log.Info().Str("setting", state.Name).Str("stored", state.Value).Str("file", state.File).Msg("a stored setting beats the file")
+			s.log.Info().Str("setting", state.Name).Str("stored", state.Value).Str("file", state.File).
+				Msg("a stored setting beats the file")
 		}
 	}
 	return changed, nil
@@ -90,7 +92,8 @@ func settingStates(inFile, inForce configs.Settings, stored map[string]string) [
 	return states
 }
 
-// settingStates lists all settings as they are in force, with the folder of the protocol log where none is named. The caller holds changing.
+// settingStates lists all settings as they are in force, with the folder of the protocol log where none is named. The
+// caller holds changing.
 func (c control) settingStates(stored map[string]string) []admin.SettingState {
 	states := settingStates(c.s.inFile, c.s.config.Settings, stored)
 	for i := range states {

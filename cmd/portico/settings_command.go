@@ -19,7 +19,8 @@ func newSettings() *cobra.Command {
 	return group(&cobra.Command{
 		Use:   "settings",
 		Short: "Look at the settings, and change them while Portico runs",
-		Long: "A change is in force at once, survives a restart, and beats the configuration file until it is reset. Names and values are taken in\n" +
+		Long: "A change is in force at once, survives a restart, and beats the configuration file until it is " +
+			"reset. Names and values are taken in\n" +
 			"Exchange's spelling too: MaxConnectionsPerUser, SecureLogin.",
 	}, newSettingsGet(), newSettingsSet(), newSettingsReset())
 }
@@ -44,7 +45,8 @@ func newSettingsGet() *cobra.Command {
 			return err
 		}
 		if len(wanted) > 0 {
-			states = slices.DeleteFunc(states, func(s admin.SettingState) bool { return !slices.Contains(wanted, s.Name) })
+			states = slices.DeleteFunc(states,
+				func(s admin.SettingState) bool { return !slices.Contains(wanted, s.Name) })
 		}
 		return ask.settings(cmd, states)
 	}
@@ -127,7 +129,8 @@ func (a *asking) settings(cmd *cobra.Command, states []admin.SettingState) error
 
 // newConfig is for what concerns the configuration file.
 func newConfig() *cobra.Command {
-	return group(&cobra.Command{Use: "config", Short: "Compare the settings of the configuration file with those in force"},
+	return group(&cobra.Command{Use: "config",
+		Short: "Compare the settings of the configuration file with those in force"},
 		newConfigDiff())
 }
 
@@ -135,9 +138,12 @@ func newConfigDiff() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "diff",
 		Short: "List the settings in which a change at run time beats the file",
-		Long: "Diff compares the keys below \"settings\", of the file as Portico has last read it, with what is in force. No other key of the file can\n" +
-			"be changed at run time. What else is stored has its own commands: database status, server list, component get, override list, log\n" +
-			"status; portico store show lists it all. To check a file that Portico has not read yet, use portico check.\n\n" +
+		Long: "Diff compares the keys below \"settings\", of the file as Portico has last read it, with what is in " +
+			"force. No other key of the file can\n" +
+			"be changed at run time. What else is stored has its own commands: database status, server list, " +
+			"component get, override list, log\n" +
+			"status; portico store show lists it all. To check a file that Portico has not read yet, use portico " +
+			"check.\n\n" +
 			"Exit status: 0 there is none, 1 there are some, 2 portico can not be asked.",
 		Args: cobra.NoArgs,
 	}
@@ -149,7 +155,9 @@ func newConfigDiff() *cobra.Command {
 		}
 		states = slices.DeleteFunc(states, func(s admin.SettingState) bool { return s.File == "" })
 		if len(states) == 0 && ask.forPeople() {
-			_, err := fmt.Fprintln(cmd.OutOrStdout(), "All settings are as in the file. Only the keys below settings are compared:\nportico store show lists what else is stored.")
+			_, err := fmt.Fprintln(cmd.OutOrStdout(),
+				"All settings are as in the file. Only the keys below settings are compared:\nportico store show "+
+					"lists what else is stored.")
 			return err
 		}
 		if err := ask.settings(cmd, states); err != nil || len(states) == 0 {

@@ -36,12 +36,14 @@ func TestSettings(t *testing.T) {
 	file := site.write(t, "settings: {banner: Of the file.}\n")
 	r := site.serve(t, file)
 	live := r.signIn(t)
-	if got := r.settings(t, statusFine, "settings", "get", "Banner", "MaxConnectionsPerUser"); strings.Count(got, "\n") != 3 || !strings.Contains(got, "Of the file.") {
+	if got := r.settings(t, statusFine, "settings", "get", "Banner", "MaxConnectionsPerUser"); strings.Count(got,
+		"\n") != 3 || !strings.Contains(got, "Of the file.") {
 		t.Errorf("get:\n%s", got)
 	}
 	r.settings(t, statusFine, "config", "diff")
 
-	r.settings(t, statusFine, "settings", "set", "Banner=Set now.", "max_connections_per_user=1", "LoginType=PlainTextLogin")
+	r.settings(t, statusFine, "settings", "set", "Banner=Set now.", "max_connections_per_user=1",
+		"LoginType=PlainTextLogin")
 	r.banner(t, "Set now.")
 	live.Command("b", "NOOP")
 	c := testkit.Dial(t, r.addresses.listeners[0].String(), nil)
@@ -50,20 +52,23 @@ func TestSettings(t *testing.T) {
 	c.Expect("a NO [LIMIT] *")
 	c.Close()
 	r.logged(t, "settings changed by an operator")
-	if got := r.settings(t, statusBad, "config", "diff", "-o", "list"); !strings.Contains(got, "Value  : Set now.\nSource : stored\nFile   : Of the file.") {
+	if got := r.settings(t, statusBad, "config", "diff", "-o", "list"); !strings.Contains(got,
+		"Value  : Set now.\nSource : stored\nFile   : Of the file.") {
 		t.Errorf("diff:\n%s", got)
 	}
 
 	r.signals <- syscall.SIGHUP
 	r.logged(t, `"message":"reloaded"`)
 	r.banner(t, "Set now.")
-	if status, out, _ := command("check", "--config", file); status != statusFine || !strings.Contains(out, "settings.banner: the stored value Set now. beats the file's Of the file.") {
+	if status, out, _ := command("check", "--config", file); status != statusFine ||
+		!strings.Contains(out, "settings.banner: the stored value Set now. beats the file's Of the file.") {
 		t.Errorf("check beside a running Portico: status %d, %s", status, out)
 	}
 	live.Close()
 	r.signals <- syscall.SIGTERM
 	r.stopped(t)
-	if status, out, _ := command("check", "--config", file); status != statusFine || !strings.Contains(out, "settings.login_type: the stored value plain_text_login beats") {
+	if status, out, _ := command("check", "--config", file); status != statusFine ||
+		!strings.Contains(out, "settings.login_type: the stored value plain_text_login beats") {
 		t.Errorf("check: status %d, %s", status, out)
 	}
 
@@ -90,7 +95,8 @@ func TestBadSettings(t *testing.T) {
 		"max_connections":          "NAME=VALUE",
 		"proxy_target_port=100000": "settings.proxy_target_port",
 	} {
-		if got := r.settings(t, statusFailed, "settings", "set", "max_command_size=2048", arg); !strings.Contains(got, want) {
+		if got := r.settings(t, statusFailed, "settings", "set", "max_command_size=2048",
+			arg); !strings.Contains(got, want) {
 			t.Errorf("%s: %s", arg, got)
 		}
 	}
@@ -105,7 +111,8 @@ func TestStaleSettings(t *testing.T) {
 	site := newSite(t)
 	file := site.write(t, "")
 	r := site.serve(t, file)
-	if _, err := r.store.CompareAndSet(t.Context(), storedSettings, 0, []byte(`{"banner":"Kept.","max_connections":"-5","gone":"x"}`)); err != nil {
+	if _, err := r.store.CompareAndSet(t.Context(), storedSettings, 0,
+		[]byte(`{"banner":"Kept.","max_connections":"-5","gone":"x"}`)); err != nil {
 		t.Fatal(err)
 	}
 	r.signals <- syscall.SIGTERM
@@ -126,7 +133,8 @@ func TestEnforceCertificateErrors(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	server := testkit.Dovecot(t, backendtest.DovecotOptions{Users: []backendtest.User{{Name: "alice", Password: "secret"}}, Certificate: cert})
+	server := testkit.Dovecot(t,
+		backendtest.DovecotOptions{Users: []backendtest.User{{Name: "alice", Password: "secret"}}, Certificate: cert})
 	testkit.NoLeaks(t)
 	site := newSite(t)
 	site.server = server.TLS
@@ -161,7 +169,8 @@ func TestCommandsPerSecond(t *testing.T) {
 		c.Command("b", "NOOP")
 	}
 	_, metrics := r.get(t, "/metrics")
-	if strings.Contains(metrics, `portico_sessions_throttled_total{server="mbx1"} 0`) || !strings.Contains(metrics, "portico_sessions_throttled_total") {
+	if strings.Contains(metrics, `portico_sessions_throttled_total{server="mbx1"} 0`) ||
+		!strings.Contains(metrics, "portico_sessions_throttled_total") {
 		t.Error("nobody was made to wait")
 	}
 }
@@ -172,7 +181,8 @@ func TestChangesAreLogged(t *testing.T) {
 	site.serveMail(t)
 	r := site.serve(t, site.write(t, ""))
 	socket := filepath.Join(site.dir, "admin.sock")
-	for _, args := range []string{"settings set banner=Hi.", "server block mbx1", "server policy mbx1 Blocked", "log on --user ann --for 1m",
+	for _, args := range []string{"settings set banner=Hi.", "server block mbx1", "server policy mbx1 Blocked",
+		"log on --user ann --for 1m",
 		"log off r1", "settings reset banner", "user kick ann", "penalty clear --ip 192.0.2.1"} {
 		if status, _, errs := command(append(strings.Fields(args), "--admin", socket)...); status == statusFailed {
 			t.Fatalf("%s: %s", args, errs)

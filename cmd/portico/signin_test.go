@@ -12,8 +12,8 @@ import (
 	"portico/backend/backendtest/testkit"
 )
 
-// Users that only Portico knows open their mailboxes on a real server, and nobody else does; when the directory is down, nobody is told
-// that the password is wrong.
+// Users that only Portico knows open their mailboxes on a real server, and nobody else does; when the directory is
+// down, nobody is told that the password is wrong.
 func TestModeMaster(t *testing.T) {
 	server := testkit.Dovecot(t, backendtest.DovecotOptions{
 		Users:   []backendtest.User{{Name: "alice", Password: "known to the server alone"}},
@@ -28,9 +28,11 @@ func TestModeMaster(t *testing.T) {
 	}
 	site.put(t, "passwords", fmt.Sprintf("alice:%s\nbob:!\n", hash))
 	site.put(t, "master.secret", "sesame\n")
-	const signin = "signin: {mode: master, master: {user: portico, password_file: master.secret}}\npenalties: {first: 0s}\n"
+	const signin = "signin: {mode: master, master: {user: portico, password_file: master.secret}}\npenalties: " +
+		"{first: 0s}\n"
 	r := site.serve(t, site.write(t, signin+"directory: {verify: [file: passwords]}\n"))
-	for user, want := range map[string]string{"alice": "a OK ", "bob": "a NO [AUTHENTICATIONFAILED] ", "carol": "a NO [AUTHENTICATIONFAILED] "} {
+	for user, want := range map[string]string{"alice": "a OK ", "bob": "a NO [AUTHENTICATIONFAILED] ",
+		"carol": "a NO [AUTHENTICATIONFAILED] "} {
 		if got := r.tries(t, user); !strings.HasPrefix(got, want) {
 			t.Errorf("%s: %s", user, got)
 		}
@@ -45,12 +47,15 @@ func TestModeMaster(t *testing.T) {
 
 	site.put(t, "master.secret", "sesame\n")
 	site.put(t, "ldap.secret", "sesame\n")
-	site.write(t, signin+`directory: {timeout: 1s, verify: [ldap: {urls: ["ldap://127.0.0.1:1"], user_dn: "uid={user}"}]}`+"\n")
+	site.write(t,
+		signin+`directory: {timeout: 1s, verify: [ldap: {urls: ["ldap://127.0.0.1:1"], user_dn: "uid={user}"}]}`+"\n")
 	r.signals <- syscall.SIGHUP
-	testkit.Eventually(t, "the other verifier in force", func() bool { return strings.HasPrefix(r.tries(t, "alice"), "a NO [UNAVAILABLE] ") })
+	testkit.Eventually(t, "the other verifier in force",
+		func() bool { return strings.HasPrefix(r.tries(t, "alice"), "a NO [UNAVAILABLE] ") })
 	// Neither the master's password nor a user's is anywhere that the process has written or shows.
 	shown := r.log.String()
-	for _, path := range []string{"metrics", "api/v1/servers", "api/v1/databases", "api/v1/sessions", "api/v1/settings", "api/v1/users/alice", "api/v1/users/bob"} {
+	for _, path := range []string{"metrics", "api/v1/servers", "api/v1/databases", "api/v1/sessions",
+		"api/v1/settings", "api/v1/users/alice", "api/v1/users/bob"} {
 		_, body := r.get(t, "/"+path)
 		shown += body
 	}
@@ -74,7 +79,8 @@ func TestDirectoryDown(t *testing.T) {
 		"SQL":  `{sql: {dsn_file: dsn, query: "SELECT database FROM users WHERE name = {user}"}}`,
 		"LDAP": `{ldap: {urls: ["ldap://127.0.0.1:1"], base: dc=x, filter: "(mail={user})"}}`,
 	} {
-		r := site.serve(t, site.writeWithout(t, "data_dir", "data_dir: "+name+"\npenalties: {first: 0s}\ndirectory: {timeout: 1s, sources: ["+source+"]}\n"))
+		r := site.serve(t, site.writeWithout(t, "data_dir",
+			"data_dir: "+name+"\npenalties: {first: 0s}\ndirectory: {timeout: 1s, sources: ["+source+"]}\n"))
 		if got := r.tries(t, "alice"); !strings.HasPrefix(got, "a NO [UNAVAILABLE] ") {
 			t.Errorf("%s: %s", name, got)
 		}

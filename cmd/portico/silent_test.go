@@ -26,7 +26,8 @@ func TestSilentServerInViews(t *testing.T) {
 			kept = append(kept, conn)
 		}
 	}()
-	file := site.writeWithout(t, "databases", "databases: {db1: {copies: [mbx1, mbx2]}, db2: {copies: [mbx2]}}\nrouting: hash\n")
+	file := site.writeWithout(t, "databases",
+		"databases: {db1: {copies: [mbx1, mbx2]}, db2: {copies: [mbx2]}}\nrouting: hash\n")
 	site.replace(t, "mailbox_servers: {", `mailbox_servers: {mbx2: {address: "`+ln.Addr().String()+`", tls: none}, `)
 	r := site.serve(t, file)
 	got := r.asks(t, statusBad, "server", "list")
@@ -35,7 +36,8 @@ func TestSilentServerInViews(t *testing.T) {
 		t.Errorf("server list:\n%s", got)
 	}
 	got = r.asks(t, statusBad, "database", "status")
-	for _, want := range []string{"db1       mbx1    Mounted", "db1       mbx2    ServiceDown", "db2       mbx2    Dismounted", "within 3s"} {
+	for _, want := range []string{"db1       mbx1    Mounted", "db1       mbx2    ServiceDown",
+		"db2       mbx2    Dismounted", "within 3s"} {
 		if !strings.Contains(got, want) {
 			t.Errorf("no %q in database status:\n%s", want, got)
 		}

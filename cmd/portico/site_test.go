@@ -71,7 +71,8 @@ func (s *site) replace(t testing.TB, old, new string) {
 // serveMail starts the mailbox server: alice, password secret.
 func (s *site) serveMail(t testing.TB) {
 	t.Helper()
-	server, err := backendtest.NewMemory(backendtest.MemoryOptions{Users: []backendtest.User{{Name: "alice", Password: "secret"}}})
+	server, err := backendtest.NewMemory(backendtest.MemoryOptions{Users: []backendtest.User{{Name: "alice",
+		Password: "secret"}}})
 	if err != nil {
 		t.Fatal(err)
 	}

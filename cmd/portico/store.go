@@ -39,7 +39,8 @@ func storeError(err error, config *configs.Config, file string) error {
 	case !errors.As(err, &damage):
 		return fmt.Errorf("data_dir %s: %w", config.DataDir, err)
 	}
-	return fmt.Errorf("data_dir %s: %w\nNothing was changed. To go on:\n%s", config.DataDir, err, waysOn(config.DataDir, file))
+	return fmt.Errorf("data_dir %s: %w\nNothing was changed. To go on:\n%s", config.DataDir, err,
+		waysOn(config.DataDir, file))
 }
 
 // waysOn lists the commands that help with a store that was refused. It offers only what can work.
@@ -64,7 +65,8 @@ func waysOn(dir, file string) string {
 	case len(content.Entries) > 0:
 		way("keeps the whole entries of the file that is there", "restore", "-c", file, "--partial", path)
 	}
-	remove = slices.DeleteFunc(remove, func(path string) bool { _, err := os.Stat(path); return errors.Is(err, fs.ErrNotExist) })
+	remove = slices.DeleteFunc(remove,
+		func(path string) bool { _, err := os.Stat(path); return errors.Is(err, fs.ErrNotExist) })
 	return fmt.Sprintf("%sTo begin with an empty store instead, move away: %s", &ways, strings.Join(remove, ", "))
 }
 
@@ -72,7 +74,8 @@ func waysOn(dir, file string) string {
 func stateOfStore(dir string, damage error) (admin.StoreState, error) {
 	path := filepath.Join(dir, store.FileName)
 	content, err := store.ReadCopy(path)
-	state := admin.StoreState{File: path, Revision: content.Revision, Entries: len(content.Entries), Copies: []admin.StoreCopy{}}
+	state := admin.StoreState{File: path, Revision: content.Revision, Entries: len(content.Entries),
+		Copies: []admin.StoreCopy{}}
 	if damage == nil {
 		damage = err
 	}
@@ -87,7 +90,8 @@ func stateOfStore(dir string, damage error) (admin.StoreState, error) {
 }
 
 func storeCopy(c store.Copy) admin.StoreCopy {
-	shown := admin.StoreCopy{File: c.Path, Taken: c.Taken, Reason: string(c.Reason), Revision: c.Revision, Entries: c.Entries}
+	shown := admin.StoreCopy{File: c.Path, Taken: c.Taken, Reason: string(c.Reason), Revision: c.Revision,
+		Entries: c.Entries}
 	if c.Err != nil {
 		shown.Damage = c.Err.Error()
 	}
@@ -99,7 +103,8 @@ func storeEntries(entries []store.Entry, prefix string) []admin.StoreEntry {
 	shown := []admin.StoreEntry{}
 	for _, e := range entries {
 		if strings.HasPrefix(e.Key, prefix) {
-			shown = append(shown, admin.StoreEntry{Key: e.Key, Revision: e.Revision, Value: shownValue(e.Key, e.Value)})
+			shown = append(shown, admin.StoreEntry{Key: e.Key, Revision: e.Revision,
+				Value: shownValue(e.Key, e.Value)})
 		}
 	}
 	return shown
@@ -156,7 +161,8 @@ func newStoreMetrics(reg prometheus.Registerer) *storeMetrics {
 			Name: "portico_store_failing", Help: "Whether the store's file cannot be written or read: 1 or 0.",
 		}),
 		copied: prometheus.NewGauge(prometheus.GaugeOpts{
-			Name: "portico_store_last_backup_timestamp_seconds", Help: "When the daily copy of the store was last found or made.",
+			Name: "portico_store_last_backup_timestamp_seconds",
+			Help: "When the daily copy of the store was last found or made.",
 		}),
 	}
 	reg.MustRegister(m.damaged, m.broken, m.copied)
@@ -220,7 +226,9 @@ func (s *service) keepStore(ctx context.Context) {
 
 func (s *service) lookAtStore(now time.Time) {
 	if err := s.tryStore(); err != nil {
-		s.log.Error().Err(err).Msg("the store on the disk fails; Portico still has it in memory: run portico store backup, and look at the disk")
+		s.log.Error().Err(err).
+			Msg("the store on the disk fails; Portico still has it in memory: run portico store backup, and look " +
+				"at the disk")
 	}
 	keep := int(s.backups.Load())
 	if keep == 0 {

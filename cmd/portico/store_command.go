@@ -25,10 +25,14 @@ func newStore() *cobra.Command {
 	return group(&cobra.Command{
 		Use:   "store",
 		Short: "Check, back up, restore and show what Portico has stored",
-		Long: "The store keeps what changes at run time: active copies, blocks, settings, overrides, rules of the protocol log. It is the\n" +
-			"file portico.db in data_dir, with its identity in portico.db.id and its copies in the folder backups.\n\n" +
-			"With --admin or PORTICO_ADMIN these commands ask a running Portico; with --config they read the files, whether Portico\n" +
-			"runs or not. Without either, they ask the Portico at " + client.DefaultSocket + " if there is one, and else read the files.",
+		Long: "The store keeps what changes at run time: active copies, blocks, settings, overrides, rules of the " +
+			"protocol log. It is the\n" +
+			"file portico.db in data_dir, with its identity in portico.db.id and its copies in the folder " +
+			"backups.\n\n" +
+			"With --admin or PORTICO_ADMIN these commands ask a running Portico; with --config they read the files, " +
+			"whether Portico\n" +
+			"runs or not. Without either, they ask the Portico at " + client.DefaultSocket +
+			" if there is one, and else read the files.",
 	}, newStoreCheck(), newStoreBackup(), newStoreRestore(), newStoreShow())
 }
 
@@ -67,9 +71,11 @@ func newStoreCheck() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "check [FILE]",
 		Short: "Tell whether the store is whole, and list its copies",
-		Long: "Check reads the store and all its copies, or one FILE. Every byte counts: it also finds a store that is missing, is another\n" +
+		Long: "Check reads the store and all its copies, or one FILE. Every byte counts: it also finds a store that " +
+			"is missing, is another\n" +
 			"store's, or is older than what Portico wrote last.\n\n" +
-			"Exit status: 0 all is whole, 1 the store or FILE is damaged, 2 it could not be read, 3 the store is whole, but a copy in the\n" +
+			"Exit status: 0 all is whole, 1 the store or FILE is damaged, 2 it could not be read, 3 the store is " +
+			"whole, but a copy in the\n" +
 			"folder backups is damaged.",
 		Args: cobra.MaximumNArgs(1),
 	}
@@ -81,7 +87,8 @@ func newStoreCheck() *cobra.Command {
 		}
 		damaged := 0
 		rows := copyTable()
-		rows.Add(state.File, strconv.Itoa(state.Entries), cmp.Or(state.Damage, "whole"), "", "", strconv.FormatUint(state.Revision, 10))
+		rows.Add(state.File, strconv.Itoa(state.Entries), cmp.Or(state.Damage, "whole"), "", "",
+			strconv.FormatUint(state.Revision, 10))
 		for _, c := range state.Copies {
 			rows.Add(copyRow(c)...)
 			if c.Damage != "" {
@@ -95,7 +102,9 @@ func newStoreCheck() *cobra.Command {
 		case state.Damage != "":
 			return errBadNews
 		case damaged > 0:
-			fmt.Fprintf(cmd.ErrOrStderr(), "portico: the store is whole; %s damaged, which only matters to a restore\n", counted(damaged, "cop/y is/ies are"))
+			fmt.Fprintf(cmd.ErrOrStderr(),
+				"portico: the store is whole; %s damaged, which only matters to a restore\n",
+				counted(damaged, "cop/y is/ies are"))
 			return errCopies
 		}
 		return nil
@@ -110,7 +119,8 @@ func copyTable() *table.Table {
 
 func copyRow(c admin.StoreCopy) []string {
 	return []string{
-		c.File, strconv.Itoa(c.Entries), cmp.Or(c.Damage, "whole"), table.Time(c.Taken), c.Reason, strconv.FormatUint(c.Revision, 10),
+		c.File, strconv.Itoa(c.Entries), cmp.Or(c.Damage, "whole"), table.Time(c.Taken), c.Reason,
+		strconv.FormatUint(c.Revision, 10),
 	}
 }
 
@@ -119,7 +129,8 @@ func (a storeAsking) state(ctx context.Context, args []string) (state admin.Stor
 	switch {
 	case len(args) == 1:
 		content, err := store.ReadCopy(args[0])
-		state = admin.StoreState{File: args[0], Revision: content.Revision, Entries: len(content.Entries), Copies: []admin.StoreCopy{}}
+		state = admin.StoreState{File: args[0], Revision: content.Revision, Entries: len(content.Entries),
+			Copies: []admin.StoreCopy{}}
 		if damage := (*store.Damage)(nil); errors.As(err, &damage) {
 			state.Damage, err = damage.Error(), nil
 		}
@@ -139,8 +150,10 @@ func newStoreBackup() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "backup [FILE]",
 		Short: "Copy the store",
-		Long: "Backup writes a copy of the store as it is at this moment, and reads it again: into the folder backups of data_dir, or to\n" +
-			"FILE. Portico may run meanwhile. A copy holds the key of the protocol log's user hashes: keep it from others.",
+		Long: "Backup writes a copy of the store as it is at this moment, and reads it again: into the folder " +
+			"backups of data_dir, or to\n" +
+			"FILE. Portico may run meanwhile. A copy holds the key of the protocol log's user hashes: keep it " +
+			"from others.",
 		Args: cobra.MaximumNArgs(1),
 	}
 	ask := storeFlags(cmd)
@@ -165,11 +178,12 @@ func newStoreBackup() *cobra.Command {
 	return cmd
 }
 
-// backupOfRunning copies the store of a running Portico to a file on this machine. It asks where the store is and reads that, so both have to be on
-// one machine, as they are if Portico answers on a socket.
+// backupOfRunning copies the store of a running Portico to a file on this machine. It asks where the store is and
+// reads that, so both have to be on one machine, as they are if Portico answers on a socket.
 func (a storeAsking) backupOfRunning(ctx context.Context, path string) (made admin.StoreCopy, err error) {
 	if info, err := os.Stat(a.where()); err != nil || info.Mode().Type() != os.ModeSocket {
-		return made, fmt.Errorf("FILE is on this machine, and the Portico at %s may be on another: ask it over its socket, leave FILE out, or add --config", a.where())
+		return made, fmt.Errorf("FILE is on this machine, and the Portico at %s may be on another: ask it over its "+
+			"socket, leave FILE out, or add --config", a.where())
 	}
 	var state admin.StoreState
 	if err := a.get(ctx, "/api/v1/store", &state); err != nil {
@@ -181,7 +195,8 @@ func (a storeAsking) backupOfRunning(ctx context.Context, path string) (made adm
 // copyStore copies the store in a folder to a file.
 func copyStore(dir, path string) (admin.StoreCopy, error) {
 	content, err := store.WriteCopy(dir, path)
-	return admin.StoreCopy{File: path, Taken: time.Now().UTC(), Reason: string(store.ByHand), Revision: content.Revision, Entries: len(content.Entries)}, err
+	return admin.StoreCopy{File: path, Taken: time.Now().UTC(), Reason: string(store.ByHand),
+		Revision: content.Revision, Entries: len(content.Entries)}, err
 }
 
 // backup copies files.
@@ -202,19 +217,26 @@ func newStoreRestore() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "restore COPY|latest",
 		Short: "Put a copy of the store in its place",
-		Long: "Restore replaces the store by a copy: a file, the name of one in the folder backups, or the latest one there that is whole.\n" +
-			"What was there is kept as a copy too. Portico must not run with this data_dir. Restore prints what it changes; a copy may be\n" +
-			"older than the last move of a database, so compare active copies with your storage before you start Portico.\n\n" +
+		Long: "Restore replaces the store by a copy: a file, the name of one in the folder backups, or the latest " +
+			"one there that is whole.\n" +
+			"What was there is kept as a copy too. Portico must not run with this data_dir. Restore prints what it " +
+			"changes; a copy may be\n" +
+			"older than the last move of a database, so compare active copies with your storage before you start " +
+			"Portico.\n\n" +
 			"With --partial, the whole entries of a damaged file are taken, and the others are left out.\n\n" +
-			"Restore lists as LOST each entry that decides where users go and that the copy lacks: active copies, blocks, policies, moved users.\n" +
-			"It says what the latest other copy has there, and what Portico does without it. A database whose active copy is lost stays\n" +
+			"Restore lists as LOST each entry that decides where users go and that the copy lacks: active copies, " +
+			"blocks, policies, moved users.\n" +
+			"It says what the latest other copy has there, and what Portico does without it. A database whose " +
+			"active copy is lost stays\n" +
 			"closed, FailedAndSuspended, until you say by portico database move which copy is active.\n\n" +
-			"Exit status: 0 restored, 1 restored but entries are lost (--accept-loss makes that 0), 2 it could not be done.",
+			"Exit status: 0 restored, 1 restored but entries are lost (--accept-loss makes that 0), 2 it could " +
+			"not be done.",
 		Args: cobra.ExactArgs(1),
 	}
 	ask := storeAsking{&asking{output: outputFlags(cmd)}, configFlag(cmd), cmd}
 	partial := cmd.Flags().Bool("partial", false, "take what is whole of a damaged file")
-	accept := cmd.Flags().Bool("accept-loss", false, "exit with status 0 though entries are lost that decide where users go")
+	accept := cmd.Flags().Bool("accept-loss", false,
+		"exit with status 0 though entries are lost that decide where users go")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		config, err := ask.config()
 		if err != nil {
@@ -233,11 +255,12 @@ func newStoreRestore() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		done, err := store.Restore(config.DataDir, from, *partial, time.Now(), func(left *store.Damage, taken, before map[string]store.Entry) map[string]string {
-			all := append([]backend.Remembered{{Name: "the store before", Entries: before}}, remembered...)
-			lost = backend.LostEntries(taken, left != nil, flawed(left), all, copies)
-			return backend.SuspendLost(lost, copies)
-		})
+		done, err := store.Restore(config.DataDir, from, *partial, time.Now(),
+			func(left *store.Damage, taken, before map[string]store.Entry) map[string]string {
+				all := append([]backend.Remembered{{Name: "the store before", Entries: before}}, remembered...)
+				lost = backend.LostEntries(taken, left != nil, flawed(left), all, copies)
+				return backend.SuspendLost(lost, copies)
+			})
 		if errors.Is(err, store.ErrLocked) {
 			return fmt.Errorf("%w: stop it first, since it would go on with what it has in memory", err)
 		}
@@ -382,8 +405,10 @@ func newStoreShow() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "show [PREFIX]",
 		Short: "Show the entries of the store, or of a copy",
-		Long:  "Show lists the entries whose key begins with PREFIX. The key of the protocol log's user hashes is masked.\n\nExit status: 0 done, 1 the file is damaged, 2 no key begins with PREFIX, or it could not be read.",
-		Args:  cobra.MaximumNArgs(1),
+		Long: "Show lists the entries whose key begins with PREFIX. The key of the protocol log's user hashes is " +
+			"masked.\n\nExit status: 0 done, 1 the file is damaged, 2 no key begins with PREFIX, or it could " +
+			"not be read.",
+		Args: cobra.MaximumNArgs(1),
 	}
 	ask := storeFlags(cmd)
 	from := cmd.Flags().String("file", "", "show this `file` instead, such as a copy; of a damaged one, what is whole")
@@ -413,7 +438,8 @@ func newStoreShow() *cobra.Command {
 }
 
 // entries returns the entries of the store or of a file, and what is wrong with that.
-func (a storeAsking) entries(ctx context.Context, file, prefix string) (entries []admin.StoreEntry, damage, err error) {
+func (a storeAsking) entries(ctx context.Context, file, prefix string) (entries []admin.StoreEntry, damage,
+	err error) {
 	if file == "" && a.running() {
 		return entries, nil, a.hint(a.get(ctx, "/api/v1/store/entries?prefix="+url.QueryEscape(prefix), &entries))
 	}

@@ -25,10 +25,12 @@ func TestDamagedStore(t *testing.T) {
 	wantCommand(t, "store show --admin "+socket, statusFine, `{"banner":"stored"}`)
 	wantCommand(t, "store show nosuch/ --admin "+socket, statusFailed, `no entry has a key that begins with "nosuch/"`)
 	wantCommand(t, "store show --admin "+socket+"x", statusFailed, "--config FILE")
-	if _, _, errs := command("store", "show", "--node", "nosuch", "--admin", socket); errs == "" || strings.Contains(errs, "--config FILE") {
+	if _, _, errs := command("store", "show", "--node", "nosuch", "--admin", socket); errs == "" ||
+		strings.Contains(errs, "--config FILE") {
 		t.Errorf("the answer of a Portico that runs: %s", errs)
 	}
-	wantCommand(t, "store restore -c "+file+" latest", statusFailed, "another portico runs with this data_dir: stop it first")
+	wantCommand(t, "store restore -c "+file+" latest", statusFailed,
+		"another portico runs with this data_dir: stop it first")
 	r.signals <- os.Interrupt
 	r.stopped(t)
 
@@ -40,7 +42,8 @@ func TestDamagedStore(t *testing.T) {
 	site.put(t, filepath.Join("data", store.FileName), strings.Replace(string(text), "stored", "forged", 1))
 	for _, args := range []string{"serve -c " + file, "check -c " + file, "database pinned -c " + file} {
 		status, out, errs := command(strings.Fields(args)...)
-		for _, words := range []string{path, `entry "settings": its checksum does not match`, "portico store restore -c " + file + " COPY"} {
+		for _, words := range []string{path, `entry "settings": its checksum does not match`,
+			"portico store restore -c " + file + " COPY"} {
 			if status == statusFine || !strings.Contains(out+errs, words) {
 				t.Errorf("%s: status %d, without %q: %s%s", args, status, words, out, errs)
 			}
@@ -50,7 +53,8 @@ func TestDamagedStore(t *testing.T) {
 	wantCommand(t, "store show -c "+file, statusBad, "active/db1")
 	wantCommand(t, "store backup -c "+file, statusFailed, `entry "settings"`)
 	wantCommand(t, "store restore -c "+file+" "+path, statusFailed, `entry "settings"`)
-	wantCommand(t, "store restore -c "+file+" --partial "+path, statusFine, `left out: store: `+path+` is damaged: line`)
+	wantCommand(t, "store restore -c "+file+" --partial "+path, statusFine,
+		`left out: store: `+path+` is damaged: line`)
 	wantCommand(t, "store show -c "+file+" settings", statusFailed, `no entry has a key that begins with "settings"`)
 	wantCommand(t, "store restore -c "+file+" latest", statusFine, `settings  -    {"banner":"stored"}`)
 	wantCommand(t, "check -c "+file, statusFine, "fine")
@@ -72,7 +76,8 @@ func TestLostStore(t *testing.T) {
 	r.signals <- os.Interrupt
 	r.stopped(t)
 	path := filepath.Join(site.dir, "data", store.FileName)
-	beside, backups := filepath.Join(site.dir, "data", store.IdentityName), filepath.Join(site.dir, "data", store.BackupsName)
+	beside, backups := filepath.Join(site.dir, "data", store.IdentityName), filepath.Join(site.dir, "data",
+		store.BackupsName)
 	lose := func() {
 		for _, lost := range []string{path, beside} {
 			if err := os.RemoveAll(lost); err != nil {
@@ -84,7 +89,8 @@ func TestLostStore(t *testing.T) {
 	away := "To begin with an empty store instead, move away: " + backups + "\n"
 	for _, args := range []string{"serve -c " + file, "check -c " + file, "store backup -c " + file} {
 		status, out, errs := command(strings.Fields(args)...)
-		for _, words := range []string{path + " is damaged: it is missing, though", "portico store restore -c " + file + " COPY", away} {
+		for _, words := range []string{path + " is damaged: it is missing, though",
+			"portico store restore -c " + file + " COPY", away} {
 			if status == statusFine || !strings.Contains(out+errs, words) {
 				t.Errorf("%s: status %d, without %q: %s%s", args, status, words, out, errs)
 			}
@@ -97,7 +103,8 @@ func TestLostStore(t *testing.T) {
 		t.Fatal(err)
 	}
 	wantCommand(t, "serve -c "+file, statusFailed, "it is not a file but a folder\nNothing was changed. To go on:")
-	wantCommand(t, "store restore -c "+file+" latest", statusFailed, "it is not a file but a folder: move it away first")
+	wantCommand(t, "store restore -c "+file+" latest", statusFailed,
+		"it is not a file but a folder: move it away first")
 	lose()
 	wantCommand(t, "store restore -c "+file+" latest", statusFine, "restored")
 	wantCommand(t, "check -c "+file, statusFine, "fine")

@@ -11,8 +11,8 @@ import (
 	"portico/backend/backendtest/testkit"
 )
 
-// A store that cannot be written is Portico's own fault: a monitor, a metric, an alert and a line of /readyz say so. Clients are served, a
-// change is refused, and all is well again once the disk is.
+// A store that cannot be written is Portico's own fault: a monitor, a metric, an alert and a line of /readyz say so.
+// Clients are served, a change is refused, and all is well again once the disk is.
 func TestStoreThatCannotBeWritten(t *testing.T) {
 	testkit.NoLeaks(t)
 	site := newSite(t)
@@ -32,7 +32,8 @@ func TestStoreThatCannotBeWritten(t *testing.T) {
 			t.Errorf("the metrics do not have %q", want)
 		}
 	}
-	wantCommand(t, "override add Portico/PorticoStoreCheck --property RecurrenceIntervalSeconds --value 1"+socket, statusFine, "")
+	wantCommand(t, "override add Portico/PorticoStoreCheck --property RecurrenceIntervalSeconds --value 1"+socket,
+		statusFine, "")
 	becomes("health get PorticoStoreMonitor", statusFine, "Healthy")
 	metric("portico_store_failing 0")
 
@@ -44,7 +45,8 @@ func TestStoreThatCannotBeWritten(t *testing.T) {
 	wantCommand(t, "service status"+socket, statusFine, "store: "+data)
 	wantCommand(t, "settings set banner=lost"+socket, statusFailed, "no such file")
 	metric("portico_store_failing 1")
-	if status, text := r.get(t, "/readyz"); status != 200 || !strings.Contains(text, "ready\n") || !strings.Contains(text, "portico.db cannot be written") {
+	if status, text := r.get(t, "/readyz"); status != 200 || !strings.Contains(text, "ready\n") ||
+		!strings.Contains(text, "portico.db cannot be written") {
 		t.Errorf("/readyz: %d %s", status, text)
 	}
 	c := testkit.Dial(t, r.addresses.listeners[0].String(), nil)

@@ -11,8 +11,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// descriptorLimit returns how many descriptors the process may have; a session takes two. Go has raised the soft limit to the
-// hard one before main.
+// descriptorLimit returns how many descriptors the process may have; a session takes two. Go has raised the soft limit
+// to the hard one before main.
 func descriptorLimit() uint64 {
 	var limit syscall.Rlimit
 	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {
@@ -21,7 +21,8 @@ func descriptorLimit() uint64 {
 	return uint64(limit.Cur)
 }
 
-// descriptorLeft says why there is no descriptor left for a client, nil if there is one. The system gives the lowest number that is free.
+// descriptorLeft says why there is no descriptor left for a client, nil if there is one. The system gives the lowest
+// number that is free.
 func descriptorLeft() error {
 	limit := descriptorLimit()
 	fd, err := unix.Open("/", unix.O_RDONLY|unix.O_CLOEXEC, 0)
@@ -30,7 +31,8 @@ func descriptorLeft() error {
 	}
 	defer unix.Close(fd)
 	if kept := keptDescriptors(limit); kept > 0 && fd >= kept {
-		return fmt.Errorf("all descriptors for clients are taken, and %d of %d are kept back", limit-uint64(kept), limit)
+		return fmt.Errorf("all descriptors for clients are taken, and %d of %d are kept back",
+			limit-uint64(kept), limit)
 	}
 	return nil
 }

@@ -42,20 +42,24 @@ func newTestIMAP() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "imap HOST[:PORT]",
 		Short: "Sign in to an IMAP server as a test user, leave a message, find it, delete it: Test-ImapConnectivity",
-		Long: "Imap tests any IMAP server from here, this Portico or another. It needs a test user of its own: messages that tests have left for a\n" +
+		Long: "Imap tests any IMAP server from here, this Portico or another. It needs a test user of its own: " +
+			"messages that tests have left for a\n" +
 			"day are deleted from the INBOX.\n\n" +
 			"Exit status: 0 it works, 1 it does not, 2 the test could not be begun.",
-		Example: "  portico test imap mail.example.org --user test@example.org --password-file test.password --light-mode",
-		Args:    cobra.ExactArgs(1),
+		Example: "  portico test imap mail.example.org --user test@example.org --password-file test.password " +
+			"--light-mode",
+		Args: cobra.ExactArgs(1),
 	}
 	out := outputFlags(cmd)
 	flags := cmd.Flags()
-	kind := flags.String("connection-type", "ssl", "`ssl, tls or plaintext`: TLS from the first byte (port 993), by STARTTLS (143), or none (143)")
+	kind := flags.String("connection-type", "ssl",
+		"`ssl, tls or plaintext`: TLS from the first byte (port 993), by STARTTLS (143), or none (143)")
 	user := flags.String("user", "", "test `user`")
 	passwordFile := flags.String("password-file", "", "`file` with the user's password in one line")
 	ca := flags.String("ca", "", "PEM `file` with the authority of the server's certificate; the system's by default")
 	serverName := flags.String("server-name", "", "`name` that the certificate must be for; the host's by default")
-	anyCertificate := flags.Bool("trust-any-ssl-certificate", false, "do not check the server's certificate: whoever sits between reads the password")
+	anyCertificate := flags.Bool("trust-any-ssl-certificate", false,
+		"do not check the server's certificate: whoever sits between reads the password")
 	light := flags.Bool("light-mode", false, "only sign in")
 	timeout := flags.Duration("timeout", 3*time.Minute, "`time` that all of it may take")
 	cmd.MarkFlagRequired("user")
@@ -98,8 +102,9 @@ func newTestIMAP() *cobra.Command {
 		run, began := new(health.Run), time.Now()
 		err = test.Test(ctx, run)
 		row := connectivityRow{
-			CasServer: host, Scenario: "Test IMAP4 Connectivity", Result: "Success", Latency: float64(time.Since(began).Microseconds()) / 1000,
-			Port: port, Connection: strings.ToLower(*kind), User: *user, Steps: []connectivityLap{},
+			CasServer: host, Scenario: "Test IMAP4 Connectivity", Result: "Success",
+			Latency: float64(time.Since(began).Microseconds()) / 1000,
+			Port:    port, Connection: strings.ToLower(*kind), User: *user, Steps: []connectivityLap{},
 		}
 		var steps []string
 		for _, s := range run.Steps() {
@@ -109,7 +114,8 @@ func newTestIMAP() *cobra.Command {
 		if err != nil {
 			row.Result, row.Error = "Failure", err.Error()
 		}
-		rows := table.New("CasServer", "Scenario", "Result", "Latency(MS)", "Error").Wide("Port", "ConnectionType", "UserName", "Steps")
+		rows := table.New("CasServer", "Scenario", "Result", "Latency(MS)", "Error").Wide("Port", "ConnectionType",
+			"UserName", "Steps")
 		rows.Add(row.CasServer, row.Scenario, row.Result, fmt.Sprintf("%.2f", row.Latency), row.Error,
 			row.Port, row.Connection, row.User, strings.Join(steps, ", "))
 		if err := out.print(cmd, []connectivityRow{row}, rows); err != nil {

@@ -4,11 +4,14 @@ import "github.com/prometheus/client_golang/prometheus"
 
 var (
 	breakerOpen = prometheus.NewDesc("portico_server_breaker_open",
-		"Whether sign-ins leave a mailbox server alone since it has failed too often: 1 or 0.", []string{"server"}, nil)
+		"Whether sign-ins leave a mailbox server alone since it has failed too often: 1 or 0.",
+		[]string{"server"}, nil)
 	signInsHeld = prometheus.NewDesc("portico_server_signins_held",
-		"Sign-ins that wait for a mailbox server that is paused, or that takes them at a pace.", []string{"server"}, nil)
+		"Sign-ins that wait for a mailbox server that is paused, or that takes them at a pace.",
+		[]string{"server"}, nil)
 	suspended = prometheus.NewDesc("portico_databases_suspended",
-		"Databases that nobody is let in to, since a move has failed half way or their active copy is not configured.", nil, nil)
+		"Databases that nobody is let in to, since a move has failed half way or their active copy is not configured.",
+		nil, nil)
 )
 
 var failedCopies = prometheus.NewDesc("portico_database_copies_failed",
@@ -34,7 +37,8 @@ func (c tierCollector) Collect(to chan<- prometheus.Metric) {
 	open := c.s.breakers.Open()
 	for _, server := range front.tier.Servers() {
 		to <- prometheus.MustNewConstMetric(breakerOpen, prometheus.GaugeValue, one(open[server]), server)
-		to <- prometheus.MustNewConstMetric(signInsHeld, prometheus.GaugeValue, float64(c.s.gates.State(server).Waiting), server)
+		to <- prometheus.MustNewConstMetric(signInsHeld, prometheus.GaugeValue,
+			float64(c.s.gates.State(server).Waiting), server)
 	}
 	unread := 0
 	failed := make(map[string]bool)

@@ -58,11 +58,12 @@ type front struct {
 	pace         backend.PaceOptions
 }
 
-// newFront builds one. It comes last of what can fail in a reload but for what is checked in passing, since routing by hash may pin the
-// databases, and a tier puts its databases in force.
+// newFront builds one. It comes last of what can fail in a reload but for what is checked in passing, since routing by
+// hash may pin the databases, and a tier puts its databases in force.
 func newFront(ctx context.Context, config *configs.Config, of lasting) (*front, error) {
 	f := &front{breaker: backend.BreakerOptions{
-		Failures: config.Breaker.Failures, First: config.Breaker.First, Longest: max(config.Breaker.First, config.Breaker.Longest),
+		Failures: config.Breaker.Failures, First: config.Breaker.First,
+		Longest: max(config.Breaker.First, config.Breaker.Longest),
 	}, pace: backend.PaceOptions{PerSecond: config.Pace.SigninsPerSecond, For: config.Pace.For}}
 	var err error
 	if f.tls, f.certificates, err = clientTLS(config.TLS); err != nil {
@@ -78,11 +79,13 @@ func newFront(ctx context.Context, config *configs.Config, of lasting) (*front, 
 func (f *front) settings(config *configs.Config) proxy.Settings {
 	set := config.Settings
 	settings := proxy.Settings{
-		Banner: set.Banner, LoginType: loginTypes[set.LoginType], TLS: f.tls, Tier: f.tier, DefaultDomain: config.DefaultDomain,
-		QuietSignIns: !config.Log.Signins, HealthUsers: healthHomes(config),
+		Banner: set.Banner, LoginType: loginTypes[set.LoginType], TLS: f.tls, Tier: f.tier,
+		DefaultDomain: config.DefaultDomain,
+		QuietSignIns:  !config.Log.Signins, HealthUsers: healthHomes(config),
 		Limits: proxy.Limits{
 			Connections: set.MaxConnections, ConnectionsPerAddress: set.MaxConnectionFromSingleIP,
-			Unauthenticated: unauthenticated(set.MaxUnauthenticatedConnections, descriptorLimit()), ConnectionsPerUser: set.MaxConnectionsPerUser,
+			Unauthenticated:           unauthenticated(set.MaxUnauthenticatedConnections, descriptorLimit()),
+			ConnectionsPerUser:        set.MaxConnectionsPerUser,
 			UnauthenticatedPerAddress: set.MaxUnauthenticatedConnectionsFromSingleIP,
 		},
 		Timeouts: proxy.Timeouts{
@@ -98,8 +101,9 @@ func (f *front) settings(config *configs.Config) proxy.Settings {
 	return settings
 }
 
-// unauthenticated returns how many clients may be connected before sign-in: what is configured, but no more than half of the process's
-// descriptors (0: not known). Strangers would else take those that sign-ins and operators need, before the first has to give way.
+// unauthenticated returns how many clients may be connected before sign-in: what is configured, but no more than half
+// of the process's descriptors (0: not known). Strangers would else take those that sign-ins and operators need,
+// before the first has to give way.
 func unauthenticated(configured int, descriptors uint64) int {
 	if descriptors == 0 {
 		return configured
@@ -110,8 +114,8 @@ func unauthenticated(configured int, descriptors uint64) int {
 // mostKept is the most descriptors that are kept back from clients: enough for HTTP, probes, hooks and files.
 const mostKept = 512
 
-// keptDescriptors returns the number from which on descriptors are kept back from clients, of those that the process may have (0: not known,
-// and none is kept).
+// keptDescriptors returns the number from which on descriptors are kept back from clients, of those that the process
+// may have (0: not known, and none is kept).
 func keptDescriptors(descriptors uint64) int {
 	descriptors = min(descriptors, math.MaxInt32)
 	return int(descriptors - min(descriptors/4, mostKept))
@@ -160,7 +164,8 @@ func newTier(ctx context.Context, config *configs.Config, of lasting) (*backend.
 		}
 		if !config.Settings.EnforceCertificateErrors {
 			tolerate(server.TLSConfig, func(err error) {
-				of.report("a mailbox server's certificate is no good, and it is used all the same", fmt.Errorf("%s: %w", name, err))
+				of.report("a mailbox server's certificate is no good, and it is used all the same",
+					fmt.Errorf("%s: %w", name, err))
 			})
 		}
 		options.Servers = append(options.Servers, server)
@@ -193,7 +198,8 @@ func serverOptions(name string, of configs.MailboxServer, port int) (backend.Ser
 	server := backend.ServerOptions{
 		Name: name, Addresses: of.Targets(port), TLS: serverTLS[of.TLS], TrustedID: of.TrustedID,
 		ProxyProtocol: proxyProtocols[of.ProxyProtocol], Policy: policies[of.ActivationPolicy],
-		TLSConfig: &tls.Config{MinVersion: tls.VersionTLS12, ServerName: of.ServerName, InsecureSkipVerify: of.InsecureSkipVerify},
+		TLSConfig: &tls.Config{MinVersion: tls.VersionTLS12, ServerName: of.ServerName,
+			InsecureSkipVerify: of.InsecureSkipVerify},
 	}
 	for _, source := range of.SourceAddresses {
 		server.Sources = append(server.Sources, netip.MustParseAddr(source)) // Validate has seen it
@@ -266,13 +272,15 @@ func newMaster(of configs.Master) (*backend.Master, error) {
 	if err != nil {
 		return nil, fmt.Errorf("signin.master.password_file: %w", err)
 	}
-	return &backend.Master{User: of.User, Password: secret.Value(password), Separator: of.Form == configs.MasterSeparator}, nil
+	return &backend.Master{User: of.User, Password: secret.Value(password),
+		Separator: of.Form == configs.MasterSeparator}, nil
 }
 
 // guesses has a negative number where the configuration has 0, no bound.
 func guesses(of configs.Guesses) proxy.GuessOptions {
 	o := proxy.GuessOptions{
-		AtOnce: of.AtOnce, PerMinute: of.PerMinute, AddressAtOnce: of.AddressAtOnce, AddressPerMinute: of.AddressPerMinute,
+		AtOnce: of.AtOnce, PerMinute: of.PerMinute, AddressAtOnce: of.AddressAtOnce,
+		AddressPerMinute: of.AddressPerMinute,
 	}
 	if o.AtOnce == 0 {
 		o.AtOnce = -1
@@ -323,8 +331,10 @@ func adminAccess(config configs.Admin) (admin.Access, error) {
 		if err != nil {
 			return access, fmt.Errorf("admin.read_token_file: %w", err)
 		}
-		if access.ReadToken, access.ReadTokenName = secret.Value(token), filepath.Base(config.ReadTokenFile); access.ReadToken == access.Token {
-			return access, errors.New("admin.read_token_file: it has the token of admin.token_file, which may change things")
+		if access.ReadToken, access.ReadTokenName = secret.Value(token),
+			filepath.Base(config.ReadTokenFile); access.ReadToken == access.Token {
+			return access, errors.New("admin.read_token_file: it has the token of admin.token_file, which may " +
+				"change things")
 		}
 	}
 	if access.SocketGroup = admin.MayRead; config.SocketGroupMay == configs.SocketChange {

@@ -98,7 +98,8 @@ relay: {server_buffer: 3MB}
 		t.Fatal(err)
 	}
 	settings := front.settings(config)
-	wantLimits := proxy.Limits{Connections: 5, ConnectionsPerAddress: 4, ConnectionsPerUser: 3, Unauthenticated: 2, UnauthenticatedPerAddress: 1000}
+	wantLimits := proxy.Limits{Connections: 5, ConnectionsPerAddress: 4, ConnectionsPerUser: 3, Unauthenticated: 2,
+		UnauthenticatedPerAddress: 1000}
 	wantLimits.Commands.Line, wantLimits.Commands.Literal, wantLimits.Commands.Command = 2048, 2048, 2048
 	if settings.Limits != wantLimits {
 		t.Errorf("limits: %+v", settings.Limits)
@@ -107,10 +108,12 @@ relay: {server_buffer: 3MB}
 	if settings.Timeouts != wantTimeouts {
 		t.Errorf("timeouts: %+v", settings.Timeouts)
 	}
-	if settings.Banner != "Hello." || settings.DefaultDomain != "example.org" || settings.LoginType != proxy.SecureLogin {
+	if settings.Banner != "Hello." || settings.DefaultDomain != "example.org" ||
+		settings.LoginType != proxy.SecureLogin {
 		t.Errorf("settings: %+v", settings)
 	}
-	if got := relayOptions(config, 8); got.Loops != 2 || got.KeepAlive != 7*time.Minute || got.IdleTimeout != time.Hour {
+	if got := relayOptions(config, 8); got.Loops != 2 || got.KeepAlive != 7*time.Minute ||
+		got.IdleTimeout != time.Hour {
 		t.Errorf("relay: %+v", got)
 	}
 	if got := serverDialer(config).ReceiveMemory; got != 3<<20 {
@@ -137,8 +140,10 @@ func TestServerTranslation(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got.Name != "mbx1" || !slices.Equal(got.Addresses, []string{"a:1", "b:1993"}) || got.TLS != backend.TLSStartTLS || !got.TrustedID ||
-		got.TLSConfig.ServerName != "name" || got.TLSConfig.InsecureSkipVerify || !got.TLSConfig.RootCAs.Equal(site.ca.Pool()) {
+	if got.Name != "mbx1" || !slices.Equal(got.Addresses, []string{"a:1", "b:1993"}) ||
+		got.TLS != backend.TLSStartTLS || !got.TrustedID ||
+		got.TLSConfig.ServerName != "name" || got.TLSConfig.InsecureSkipVerify ||
+		!got.TLSConfig.RootCAs.Equal(site.ca.Pool()) {
 		t.Errorf("%+v", got)
 	}
 }
@@ -151,11 +156,15 @@ func TestErrorsNameTheKey(t *testing.T) {
 		t.Fatal(err)
 	}
 	for key, change := range map[string]func(*configs.Config){
-		"tls.certificates":         func(c *configs.Config) { c.TLS.Certificates[0].Cert = broken },
-		"mailbox_servers.mbx1: ca": func(c *configs.Config) { c.MailboxServers["mbx1"] = configs.MailboxServer{Address: "a:1", CA: broken} },
-		"databases":                func(c *configs.Config) { c.Databases = nil },
-		"admin.tls":                func(c *configs.Config) { c.Admin.TLS = configs.KeyPair{Cert: broken, Key: broken} },
-		"admin.token_file":         func(c *configs.Config) { c.Admin.TokenFile = broken },
+		"tls.certificates": func(c *configs.Config) { c.TLS.Certificates[0].Cert = broken },
+		"mailbox_servers.mbx1: ca": func(c *configs.Config) {
+			c.MailboxServers["mbx1"] = configs.MailboxServer{Address: "a:1", CA: broken}
+		},
+		"databases": func(c *configs.Config) { c.Databases = nil },
+		"admin.tls": func(c *configs.Config) {
+			c.Admin.TLS = configs.KeyPair{Cert: broken, Key: broken}
+		},
+		"admin.token_file": func(c *configs.Config) { c.Admin.TokenFile = broken },
 	} {
 		config, err := configs.Load(site.write(t, ""))
 		if err != nil {

@@ -17,7 +17,8 @@ import (
 )
 
 func newUser() *cobra.Command {
-	return group(&cobra.Command{Use: "user", Short: "Find a user's mailbox, put a user in another database, and end a user's sessions"},
+	return group(&cobra.Command{Use: "user",
+		Short: "Find a user's mailbox, put a user in another database, and end a user's sessions"},
 		newUserWhere(), newUserMove(), newUserKick())
 }
 
@@ -25,10 +26,13 @@ func newUserWhere() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "where USER",
 		Short: "Tell in which database and on which server a user's mailbox is",
-		Long: "Where asks the directory as a sign-in would, but for the password. If the directory refuses the user, does not know the user,\n" +
-			"or does not answer, it says so. It asks the user's mailbox server whether it answers, and shows since when it has not, the other\n" +
+		Long: "Where asks the directory as a sign-in would, but for the password. If the directory refuses the " +
+			"user, does not know the user,\n" +
+			"or does not answer, it says so. It asks the user's mailbox server whether it answers, and shows since " +
+			"when it has not, the other\n" +
 			"copies of the database, and the user's penalties.\n\n" +
-			"Exit status: 0 the user can sign in, as far as Portico knows without the password, 1 the user can not, 2 it could not be found out.",
+			"Exit status: 0 the user can sign in, as far as Portico knows without the password, 1 the user can not, " +
+			"2 it could not be found out.",
 		Args: cobra.ExactArgs(1),
 	}
 	ask := askFlags(cmd)
@@ -49,7 +53,8 @@ func (a *asking) place(cmd *cobra.Command, at admin.Place) error {
 		now = &admin.SignInState{Possible: true}
 	}
 	row := table.New("User", "Database", "Server", "State", "Moved", "Sessions").Wide("Since", "Reason")
-	row.Add(at.User, at.Database, at.Server, now.State, yesNo(at.Moved), strconv.Itoa(at.Sessions), shownTime(now.Since), now.Reason)
+	row.Add(at.User, at.Database, at.Server, now.State, yesNo(at.Moved), strconv.Itoa(at.Sessions),
+		shownTime(now.Since), now.Reason)
 	if err := a.print(cmd, at, row); err != nil {
 		return err
 	}
@@ -90,8 +95,10 @@ func newUserMove() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "move USER DATABASE|--clear",
 		Short: "Put a user in another database, whatever the directory says",
-		Long: "Move holds the user's sign-ins, waits for those under way, ends the user's sessions, and from then on routes the user to the other\n" +
-			"database, also after a restart; --clear goes back to what the directory says. Portico moves no mail: do that first, and\n" +
+		Long: "Move holds the user's sign-ins, waits for those under way, ends the user's sessions, and from then " +
+			"on routes the user to the other\n" +
+			"database, also after a restart; --clear goes back to what the directory says. Portico moves no mail: " +
+			"do that first, and\n" +
 			"once more behind this.",
 		Args: cobra.RangeArgs(1, 2),
 	}
@@ -106,7 +113,8 @@ func newUserMove() *cobra.Command {
 			database = args[1]
 		}
 		var at admin.Place
-		if err := ask.post(cmd.Context(), "/api/v1/users/"+url.PathEscape(args[0])+"/move", map[string]string{"database": database}, &at); err != nil {
+		if err := ask.post(cmd.Context(), "/api/v1/users/"+url.PathEscape(args[0])+"/move",
+			map[string]string{"database": database}, &at); err != nil {
 			return err
 		}
 		row := table.New("User", "Was", "Now", "Server", "Moved")
@@ -120,10 +128,12 @@ func newUserKick() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "kick [USER]",
 		Short: "End the sessions of a user, an address or a mailbox server, each with BYE",
-		Long: "Kick ends the sessions that fit all that is given, and lists them. It keeps nobody from signing in again. Without a user or a\n" +
+		Long: "Kick ends the sessions that fit all that is given, and lists them. It keeps nobody from signing in " +
+			"again. Without a user or a\n" +
 			"session it asks first.",
-		Example: "  portico user kick alice\n  portico user kick --session 05c2907680677bf6\n  portico user kick --ip 192.0.2.7 --yes",
-		Args:    cobra.MaximumNArgs(1),
+		Example: "  portico user kick alice\n  portico user kick --session 05c2907680677bf6\n  portico user kick " +
+			"--ip 192.0.2.7 --yes",
+		Args: cobra.MaximumNArgs(1),
 	}
 	ask := askFlags(cmd)
 	var which admin.SessionFilter

@@ -26,7 +26,8 @@ func newVersion() *cobra.Command {
 		}
 		row := table.New("Version", "Go", "Platform")
 		row.Add(version(), runtime.Version(), platform)
-		return output.print(cmd, map[string]string{"version": version(), "go": runtime.Version(), "platform": platform}, row)
+		return output.print(cmd, map[string]string{"version": version(), "go": runtime.Version(),
+			"platform": platform}, row)
 	}
 	return cmd
 }

@@ -32,7 +32,8 @@ func (f fields[Row]) find(name string) (func(Row) string, error) {
 	return nil, fmt.Errorf("there is no field %s; there are %s", name, strings.Join(names, ", "))
 }
 
-// where reads a condition as PowerShell's Where-Object takes it, as far as it is used here. kinds refuse values that can match nothing.
+// where reads a condition as PowerShell's Where-Object takes it, as far as it is used here. kinds refuse values that
+// can match nothing.
 func (f fields[Row]) where(text string, kinds map[string]kind) (func(Row) bool, error) {
 	var all []func(Row) bool
 	for part := range strings.SplitSeq(text, " -and ") {
@@ -41,7 +42,8 @@ func (f fields[Row]) where(text string, kinds map[string]kind) (func(Row) bool, 
 			continue
 		}
 		if len(words) < 3 {
-			return nil, fmt.Errorf("--where: %q is no condition: write FIELD -eq VALUE, all of it in quotes: --where 'FIELD -eq VALUE'", strings.TrimSpace(part))
+			return nil, fmt.Errorf("--where: %q is no condition: write FIELD -eq VALUE, all of it in quotes: "+
+				"--where 'FIELD -eq VALUE'", strings.TrimSpace(part))
 		}
 		field, err := f.find(strings.TrimPrefix(strings.TrimPrefix(words[0], "$_."), "$PSItem."))
 		if err != nil {
@@ -49,7 +51,8 @@ func (f fields[Row]) where(text string, kinds map[string]kind) (func(Row) bool, 
 		}
 		holds, ok := operators[strings.ToLower(words[1])]
 		if !ok {
-			return nil, fmt.Errorf("--where: %q is none of %s", words[1], strings.Join(slices.Sorted(maps.Keys(operators)), ", "))
+			return nil, fmt.Errorf("--where: %q is none of %s", words[1],
+				strings.Join(slices.Sorted(maps.Keys(operators)), ", "))
 		}
 		value := strings.Trim(strings.Join(words[2:], " "), `"'`)
 		if !strings.Contains(value, `\`) {

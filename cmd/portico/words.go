@@ -66,14 +66,16 @@ func argumentError(cmd *cobra.Command, args []string) error {
 	case usage == "" || strings.HasPrefix(usage, "--"):
 		return fmt.Errorf("%s takes no argument, but %q was given", cmd.CommandPath(), args[0])
 	case len(args) < len(wanted):
-		return fmt.Errorf("%s needs %s: write %s", cmd.CommandPath(), strings.Join(wanted[len(args):], " and "), cmd.UseLine())
+		return fmt.Errorf("%s needs %s: write %s", cmd.CommandPath(), strings.Join(wanted[len(args):], " and "),
+			cmd.UseLine())
 	}
 	return fmt.Errorf("%s: %q is one argument too many: write %s", cmd.CommandPath(), args[len(args)-1], cmd.UseLine())
 }
 
 // valueOf says in words what a flag's value must be, by the name of its type.
 var valueOf = map[string]string{
-	"duration": "a time such as 90s, 10m or 2h", "int": "a whole number", "uint16": "a number from 0 to 65535", "uint64": "a whole number from 0",
+	"duration": "a time such as 90s, 10m or 2h", "int": "a whole number", "uint16": "a number from 0 to 65535",
+	"uint64":  "a whole number from 0",
 	"float64": "a number", "bool": "true or false", "intSlice": "whole numbers",
 }
 
@@ -93,7 +95,8 @@ func flagError(cmd *cobra.Command, err error) error {
 		flag := invalid.GetFlag()
 		must, known := valueOf[flag.Value.Type()]
 		if !known {
-			return fmt.Errorf("%s: --%s %q: %w", cmd.CommandPath(), flag.Name, invalid.GetValue(), errors.Unwrap(invalid))
+			return fmt.Errorf("%s: --%s %q: %w", cmd.CommandPath(), flag.Name, invalid.GetValue(),
+				errors.Unwrap(invalid))
 		}
 		return fmt.Errorf("%s: --%s %q must be %s", cmd.CommandPath(), flag.Name, invalid.GetValue(), must)
 	}
@@ -110,7 +113,8 @@ func flagText(name string) string {
 // unknownFlag names the flag that may have been meant.
 func unknownFlag(cmd *cobra.Command, name, letters string) error {
 	if _, operator := operators["-"+letters]; operator && cmd.Flags().Lookup("where") != nil {
-		return fmt.Errorf("%s: -%s is part of a condition: put all of that in quotes, as in --where 'FIELD -%s VALUE'", cmd.CommandPath(), letters, letters)
+		return fmt.Errorf("%s: -%s is part of a condition: put all of that in quotes, as in --where 'FIELD -%s VALUE'",
+			cmd.CommandPath(), letters, letters)
 	}
 	if letters != "" {
 		return fmt.Errorf("%s has no flag -%s: %s --help lists the flags", cmd.CommandPath(), name, cmd.CommandPath())
@@ -118,10 +122,12 @@ func unknownFlag(cmd *cobra.Command, name, letters string) error {
 	known := make(map[string]bool)
 	cmd.Flags().VisitAll(func(f *pflag.Flag) { known[f.Name] = !f.Hidden })
 	if below := commandWith(cmd, name); below != "" {
-		return fmt.Errorf("%s has no flag --%s, but commands below it have: write it behind the command, as in %s --%s VALUE", cmd.CommandPath(), name, below, name)
+		return fmt.Errorf("%s has no flag --%s, but commands below it have: write it behind the command, as in %s "+
+			"--%s VALUE", cmd.CommandPath(), name, below, name)
 	}
 	if name == "server" && known["node"] {
-		return fmt.Errorf("%s has no flag --server, which means a mailbox server: --node asks another Portico", cmd.CommandPath())
+		return fmt.Errorf("%s has no flag --server, which means a mailbox server: --node asks another Portico",
+			cmd.CommandPath())
 	}
 	if near := suggest.Nearest(name, slices.Sorted(maps.Keys(known))); near != "" {
 		return fmt.Errorf("%s has no flag --%s: did you mean --%s?", cmd.CommandPath(), name, near)

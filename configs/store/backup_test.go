@@ -43,7 +43,8 @@ func TestDailyCopies(t *testing.T) {
 	}
 }
 
-// Copies made while others write are whole, and of one moment: both keys have the same number, or the first is one ahead.
+// Copies made while others write are whole, and of one moment: both keys have the same number, or the first is one
+// ahead.
 func TestCopiesWhileWriting(t *testing.T) {
 	dir := t.TempDir()
 	s := open(t, dir)
@@ -119,13 +120,19 @@ func TestRestore(t *testing.T) {
 // After any damage, a copy can be restored; or what is whole of the damaged file, if somebody asks for that.
 func TestRestoreAfterDamage(t *testing.T) {
 	for what, damage := range map[string]func(path, beside string) error{
-		"cut":                       func(path, _ string) error { return os.Truncate(path, 300) },
-		"emptied":                   func(path, _ string) error { return os.Truncate(path, 0) },
-		"removed":                   func(path, _ string) error { return os.Remove(path) },
-		"identity removed":          func(_, beside string) error { return os.Remove(beside) },
-		"identity cut":              func(_, beside string) error { return os.Truncate(beside, 20) },
-		"both removed":              func(path, beside string) error { return errors.Join(os.Remove(path), os.Remove(beside)) },
-		"identity of another store": func(_, beside string) error { return replaceFile(beside, mark{"x", 99, "y"}.encode()) },
+		"cut":              func(path, _ string) error { return os.Truncate(path, 300) },
+		"emptied":          func(path, _ string) error { return os.Truncate(path, 0) },
+		"removed":          func(path, _ string) error { return os.Remove(path) },
+		"identity removed": func(_, beside string) error { return os.Remove(beside) },
+		"identity cut":     func(_, beside string) error { return os.Truncate(beside, 20) },
+		"both removed": func(path,
+			beside string) error {
+			return errors.Join(os.Remove(path), os.Remove(beside))
+		},
+		"identity of another store": func(_,
+			beside string) error {
+			return replaceFile(beside, mark{"x", 99, "y"}.encode())
+		},
 	} {
 		t.Run(what, func(t *testing.T) {
 			dir := filled(t)

@@ -126,8 +126,9 @@ func TestLinesOutOfPlace(t *testing.T) {
 	wantErr(t, err, nil)
 	lines := bytes.SplitAfter(text, []byte("\n"))
 	for what, order := range map[string][]int{
-		"one is missing": {0, 1, 2, 4, 5, 6}, "one is there twice": {0, 1, 2, 2, 3, 4, 5, 6}, "two are exchanged": {0, 1, 3, 2, 4, 5, 6},
-		"all are missing": {0, 6}, "the head is missing": {1, 2, 3, 4, 5, 6},
+		"one is missing": {0, 1, 2, 4, 5, 6}, "one is there twice": {0, 1, 2, 2, 3, 4, 5, 6},
+		"two are exchanged": {0, 1, 3, 2, 4, 5, 6},
+		"all are missing":   {0, 6}, "the head is missing": {1, 2, 3, 4, 5, 6},
 	} {
 		var changed []byte
 		for _, i := range order {
@@ -142,7 +143,8 @@ func TestLinesOutOfPlace(t *testing.T) {
 	}
 }
 
-// A damaged identity is damage where the file is gone too: a store that starts with defaults would lose what both knew.
+// A damaged identity is damage where the file is gone too: a store that starts with defaults would lose what both
+// knew.
 func TestDamagedIdentityAlone(t *testing.T) {
 	dir := filled(t)
 	wantErr(t, os.Remove(filepath.Join(dir, FileName)), nil)
@@ -193,7 +195,8 @@ func TestFilesOfOtherTimesAndPlaces(t *testing.T) {
 	other, err := os.ReadFile(filepath.Join(filled(t), FileName))
 	wantErr(t, err, nil)
 	put(t, path, other)
-	if got := wantDamage(t, dir, FileName, "a file of another store").Error(); !strings.Contains(got, "it is another store: its identity is ") {
+	if got := wantDamage(t, dir, FileName, "a file of another store").Error(); !strings.Contains(got,
+		"it is another store: its identity is ") {
 		t.Error(got)
 	}
 	old := filepath.Join(t.TempDir(), "bolt")
@@ -316,7 +319,8 @@ func TestRevisionsGoOnBehindADamagedHead(t *testing.T) {
 	done, err := Restore(dir, path, true, noon, nil)
 	wantErr(t, err, nil)
 	if done.Entries != len(before.Entries) || done.Revision != before.Revision+1 {
-		t.Errorf("%d entries at revision %d, want %d at %d", done.Entries, done.Revision, len(before.Entries), before.Revision+1)
+		t.Errorf("%d entries at revision %d, want %d at %d", done.Entries, done.Revision, len(before.Entries),
+			before.Revision+1)
 	}
 	s := open(t, dir)
 	defer s.Close()

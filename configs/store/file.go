@@ -114,11 +114,13 @@ func (f *File) open(now time.Time) error {
 
 // private takes from others what a copy by hand may have given them.
 func (f *File) private() error {
-	return errors.Join(os.Chmod(filepath.Join(f.dir, FileName), 0o600), os.Chmod(filepath.Join(f.dir, IdentityName), 0o600))
+	return errors.Join(os.Chmod(filepath.Join(f.dir, FileName), 0o600),
+		os.Chmod(filepath.Join(f.dir, IdentityName), 0o600))
 }
 
-// commit returns when the change is on the disk, or fails and changes nothing. Once the file is in its place the change counts, also for
-// the next process, even if the identity cannot follow. The next commit or Check writes that then.
+// commit returns when the change is on the disk, or fails and changes nothing. Once the file is in its place the
+// change counts, also for the next process, even if the identity cannot follow. The next commit or Check writes that
+// then.
 func (f *File) commit(c Change) error {
 	entries := maps.Clone(f.entries) // nobody else changes them: the caller holds writing
 	if c.Deleted {
@@ -185,7 +187,8 @@ func (f *File) Check() error {
 	}
 	there, err := readAgainst(f.dir, nil)
 	if err == nil && (there.sum != f.written.sum || there.mark != f.written) {
-		err = damaged(filepath.Join(f.dir, FileName), "it is not what this Portico wrote last: somebody else has changed it")
+		err = damaged(filepath.Join(f.dir, FileName),
+			"it is not what this Portico wrote last: somebody else has changed it")
 	}
 	return err
 }

@@ -41,7 +41,8 @@ func boltHeadAt(text []byte, offset int) (head []byte, ok bool) {
 	return head, binary.NativeEndian.Uint32(head) == boltMagic
 }
 
-// boltSecond returns the offset of the second page, 0 if there is none. Pages had the size that the system's memory pages have.
+// boltSecond returns the offset of the second page, 0 if there is none. Pages had the size that the system's memory
+// pages have.
 func boltSecond(text []byte) int {
 	for size := boltMinimum; size <= 64<<10; size *= 2 {
 		if _, ok := boltHeadAt(text, size); ok {
@@ -51,8 +52,8 @@ func boltSecond(text []byte) int {
 	return 0
 }
 
-// checkFormat1 looks for what bbolt would pass over, or crash at: a damaged head, after which it shows the state of one change earlier,
-// and missing pages.
+// checkFormat1 looks for what bbolt would pass over, or crash at: a damaged head, after which it shows the state of
+// one change earlier, and missing pages.
 func checkFormat1(text []byte) (flaw string) {
 	page := boltSecond(text)
 	for _, offset := range []int{0, page} {

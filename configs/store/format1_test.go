@@ -163,7 +163,8 @@ func TestHeadsOfFormat1(t *testing.T) {
 	}
 	for length := range page + boltHead + boltSummed + 8 {
 		flaw := checkFormat1(whole[:length])
-		if flaw != "one of its two heads is damaged" || isFormat1(whole[:length]) != (length >= boltHead+boltSummed+8) {
+		if flaw != "one of its two heads is damaged" ||
+			isFormat1(whole[:length]) != (length >= boltHead+boltSummed+8) {
 			t.Fatalf("cut to %d bytes: %q", length, flaw)
 		}
 	}

@@ -47,9 +47,11 @@ func readAgainst(dir string, copies []kept) (found, error) {
 	f.identity = f.mark.identity
 	switch {
 	case text == nil && f.mark.revision > 0:
-		return f, damaged(path, "it is missing, though %s says that there was one at revision %d", beside, f.mark.revision)
+		return f, damaged(path, "it is missing, though %s says that there was one at revision %d", beside,
+			f.mark.revision)
 	case text == nil && len(copies) > 0:
-		return f, damaged(path, "it is missing, though there was a store here: %s has copies of it", filepath.Join(dir, BackupsName))
+		return f, damaged(path, "it is missing, though there was a store here: %s has copies of it",
+			filepath.Join(dir, BackupsName))
 	case text == nil:
 		f.missing, f.entries = true, make(map[string]Entry)
 		return f, nil
@@ -121,13 +123,16 @@ func (f *found) decode(path, beside string, text []byte) error {
 	case f.mark.identity == "":
 		return damaged(path, "its identity %s is missing", beside)
 	case f.identity != f.mark.identity:
-		return damaged(path, "it is another store: its identity is %s, and %s has %s", f.identity, beside, f.mark.identity)
+		return damaged(path, "it is another store: its identity is %s, and %s has %s", f.identity, beside,
+			f.mark.identity)
 	case f.revision < f.mark.revision:
-		return damaged(path, "it is older than what was written last: revision %d, and %s has %d", f.revision, beside, f.mark.revision)
+		return damaged(path, "it is older than what was written last: revision %d, and %s has %d", f.revision, beside,
+			f.mark.revision)
 	case f.sum == f.mark.sum:
 		return nil
 	case !f.follows():
-		return damaged(path, "it is not what was written last: it has revision %d, and does not follow from revision %d, which %s has",
+		return damaged(path,
+			"it is not what was written last: it has revision %d, and does not follow from revision %d, which %s has",
 			f.revision, f.mark.revision, beside)
 	}
 	return nil
@@ -151,9 +156,11 @@ func (f *found) compare(path string, copies []kept) error {
 		switch {
 		case c.identity != f.identity:
 		case c.revision > f.revision:
-			return damaged(path, "it is older than a copy of it: it has revision %d, and %s has %d", f.revision, c.path, c.revision)
+			return damaged(path, "it is older than a copy of it: it has revision %d, and %s has %d", f.revision,
+				c.path, c.revision)
 		case c.revision == f.revision && !maps.EqualFunc(c.entries, f.entries, Entry.equal):
-			return damaged(path, "it is not the store that %s is a copy of: both have revision %d, and other entries", c.path, c.revision)
+			return damaged(path, "it is not the store that %s is a copy of: both have revision %d, and other entries",
+				c.path, c.revision)
 		}
 	}
 	return nil

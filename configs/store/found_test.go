@@ -60,7 +60,8 @@ func TestNoFileBesideCopies(t *testing.T) {
 	for what, lose := range map[string]func(path, beside string) error{
 		"both removed": func(path, beside string) error { return errors.Join(os.Remove(path), os.Remove(beside)) },
 		"an identity without file": func(path, beside string) error {
-			return errors.Join(os.Remove(path), replaceFile(beside, mark{identity: newIdentity(), sum: unwritten}.encode()))
+			return errors.Join(os.Remove(path), replaceFile(beside,
+				mark{identity: newIdentity(), sum: unwritten}.encode()))
 		},
 	} {
 		dir := filled(t)
@@ -83,7 +84,8 @@ func TestNoFileBesideCopies(t *testing.T) {
 
 	dir := filled(t)
 	c := backup(t, dir)
-	wantErr(t, errors.Join(os.Truncate(c.Path, 50), os.Remove(filepath.Join(dir, FileName)), os.Remove(filepath.Join(dir, IdentityName))), nil)
+	wantErr(t, errors.Join(os.Truncate(c.Path, 50), os.Remove(filepath.Join(dir, FileName)),
+		os.Remove(filepath.Join(dir, IdentityName))), nil)
 	wantDamage(t, dir, FileName, "only a damaged copy is left")
 }
 
@@ -264,7 +266,8 @@ func TestFolderInPlaceOfAFile(t *testing.T) {
 		wantErr(t, errors.Join(os.Remove(path), os.Mkdir(path, 0o700)), nil)
 		wantDamage(t, dir, name, "a folder")
 		_, err := Restore(dir, c.Path, false, noon, nil)
-		if err == nil || !strings.Contains(err.Error(), path+" is damaged: it is not a file but a folder: move it away first") {
+		if err == nil || !strings.Contains(err.Error(),
+			path+" is damaged: it is not a file but a folder: move it away first") {
 			t.Errorf("error is %v", err)
 		}
 		wantErr(t, os.Remove(path), nil)
@@ -286,7 +289,8 @@ func TestTryWrite(t *testing.T) {
 	}
 	away := dir + ".away"
 	wantErr(t, os.Rename(dir, away), nil)
-	if err := s.TryWrite(); err == nil || !strings.Contains(err.Error(), filepath.Join(dir, FileName)+" cannot be written") {
+	if err := s.TryWrite(); err == nil || !strings.Contains(err.Error(),
+		filepath.Join(dir, FileName)+" cannot be written") {
 		t.Errorf("error is %v", err)
 	}
 	wantErr(t, os.Rename(away, dir), nil)
@@ -339,7 +343,8 @@ func TestWordsOfDamage(t *testing.T) {
 		{whole, []byte("x"), nil, "BESIDE is damaged: it is not as it was written"},
 		{stranger, identity, nil, "PATH is damaged: it is another store: " +
 			"its identity is stranger, and BESIDE has " + m.identity},
-		{older, identity, nil, "PATH is damaged: it is older than what was written last: revision 5, and BESIDE has 6"},
+		{older, identity, nil,
+			"PATH is damaged: it is older than what was written last: revision 5, and BESIDE has 6"},
 		{unfollowed, identity, nil, "PATH is damaged: it is not what was written last: " +
 			"it has revision 9, and does not follow from revision 6, which BESIDE has"},
 		{older, olderIdentity, whole, "PATH is damaged: it is older than a copy of it: " +
@@ -419,9 +424,11 @@ func TestDailyCopyThatFails(t *testing.T) {
 		t.Errorf("made is %v, error is %v", made, err)
 	}
 
-	stuck := CopyPath(dir, noon.AddDate(0, 0, -9), BeforeRestore) // a folder that is not empty cannot be removed like a file
+	// a folder that is not empty cannot be removed like a file
+	stuck := CopyPath(dir, noon.AddDate(0, 0, -9), BeforeRestore)
 	wantErr(t, os.MkdirAll(filepath.Join(stuck, "x"), 0o700), nil)
-	if made, err := s.BackupDaily(noon.AddDate(0, 0, 1), 0); !made || err == nil || !strings.Contains(err.Error(), stuck) {
+	if made, err := s.BackupDaily(noon.AddDate(0, 0, 1), 0); !made || err == nil ||
+		!strings.Contains(err.Error(), stuck) {
 		t.Errorf("with an old copy that stays: made is %v, error is %v", made, err)
 	}
 }

@@ -152,7 +152,8 @@ func TestKillRestore(t *testing.T) {
 // restoreForEver restores copies by turns and prints the number of each restore once it is done.
 func restoreForEver(dir string, copies []string) {
 	for n := 1; ; n++ {
-		if _, err := Restore(dir, copies[n%len(copies)], false, noon.Add(time.Duration(n)*time.Second), nil); err != nil {
+		if _, err := Restore(dir, copies[n%len(copies)], false, noon.Add(time.Duration(n)*time.Second),
+			nil); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(1)
 		}

@@ -18,8 +18,8 @@ type Restored struct {
 	Changes  []Difference // against what could be read of the file before, sorted by key
 }
 
-// Amendment returns entries that a restore adds, by key. It gets what the copy has left out, the entries of the copy, and what could be read
-// of the file before. It must not change the maps.
+// Amendment returns entries that a restore adds, by key. It gets what the copy has left out, the entries of the copy,
+// and what could be read of the file before. It must not change the maps.
 type Amendment func(left *Damage, taken, before map[string]Entry) map[string]string
 
 // Difference is an entry that a restore changes. A value is nil where there is no entry.

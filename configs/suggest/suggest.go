@@ -9,8 +9,9 @@ import (
 	"strings"
 )
 
-// Nearest returns the known word that word is most probably a misspelling of, whatever its case, or "" if none is that near: at most one
-// edit in three letters, at least one, and three in all. Names that end in different numbers are different things: mbx9 is no misspelling of mbx1.
+// Nearest returns the known word that word is most probably a misspelling of, whatever its case, or "" if none is that
+// near: at most one edit in three letters, at least one, and three in all. Names that end in different numbers are
+// different things: mbx9 is no misspelling of mbx1.
 func Nearest(word string, known []string) string {
 	best, bestDistance := "", max(min(len(word)/3, maxEdits), 1)+1
 	for _, k := range known {
@@ -25,8 +26,9 @@ func Nearest(word string, known []string) string {
 // maxListed is how many names an error lists.
 const maxListed = 8
 
-// NoSuch returns the text of the error for a name that is none of the known ones: "there is no WHAT NAME", with what may have been meant. That is the
-// nearest name, else those that end in the name, else those beside it below the same path, else all that are known, if they are few.
+// NoSuch returns the text of the error for a name that is none of the known ones: "there is no WHAT NAME", with what
+// may have been meant. That is the nearest name, else those that end in the name, else those beside it below the same
+// path, else all that are known, if they are few.
 func NoSuch(what, name string, known []string) string {
 	text := fmt.Sprintf("there is no %s %q", what, name)
 	if near := Nearest(name, known); near != "" {
@@ -38,7 +40,12 @@ func NoSuch(what, name string, known []string) string {
 		return text + "; did you mean " + strings.Join(ends, " or ") + "?"
 	}
 	if path, _, below := cutLast(lower); below {
-		if beside := those(known, func(k string) bool { p, _, _ := cutLast(k); return p == path || strings.HasSuffix(p, "/"+path) }); few(beside) {
+		if beside := those(known,
+			func(k string) bool {
+				p, _, _ := cutLast(k)
+				return p == path || strings.HasSuffix(p,
+					"/"+path)
+			}); few(beside) {
 			return text + "; known: " + strings.Join(beside, ", ")
 		}
 	}
@@ -79,7 +86,8 @@ func otherNumber(a, b string) bool {
 	return len(x) < len(a) && len(y) < len(b) && strings.EqualFold(x, y) && a[len(x):] != b[len(y):]
 }
 
-// distance is the number of single-byte edits between a and b, where two neighbours that change places are one (optimal string alignment).
+// distance is the number of single-byte edits between a and b, where two neighbours that change places are one
+// (optimal string alignment).
 func distance(a, b string) int {
 	if len(a) > 64 { // no key is that long: spare the work
 		return len(a)

@@ -38,7 +38,8 @@ func (a Access) allowed(loopback bool) error {
 	return nil
 }
 
-// needed is the right that a request needs. Other nodes are asked with this node's own token, so that is for those who may change things here.
+// needed is the right that a request needs. Other nodes are asked with this node's own token, so that is for those who
+// may change things here.
 func needed(r *http.Request) Right {
 	if r.Method != http.MethodGet && r.Method != http.MethodHead || strings.HasPrefix(r.URL.Path, nodePages) {
 		return MayChange
@@ -56,8 +57,8 @@ func fits(r *http.Request, token secret.Value) bool {
 	return subtle.ConstantTimeCompare(want[:], got[:]) == 1
 }
 
-// hostAllowed refuses names that are not ours: a web page whose own name was made to resolve to loopback could otherwise read
-// all there is, through its visitor's browser.
+// hostAllowed refuses names that are not ours: a web page whose own name was made to resolve to loopback could
+// otherwise read all there is, through its visitor's browser.
 func (a Access) hostAllowed(hostPort string) bool {
 	host := hostPort
 	if h, _, err := net.SplitHostPort(hostPort); err == nil {
@@ -83,7 +84,8 @@ func (d *door) guard(next http.Handler) http.Handler {
 		by := d.callerOf(r, access)
 		switch {
 		case !d.private && !access.hostAllowed(r.Host):
-			http.Error(w, fmt.Sprintf("The host %q is not known here: see admin.allowed_hosts.", r.Host), http.StatusMisdirectedRequest)
+			http.Error(w, fmt.Sprintf("The host %q is not known here: see admin.allowed_hosts.", r.Host),
+				http.StatusMisdirectedRequest)
 			return
 		case by.may >= needed(r):
 			next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), callerKey{}, by)))
@@ -93,7 +95,8 @@ func (d *door) guard(next http.Handler) http.Handler {
 			http.Error(w, "A token is needed, or the admin socket.", http.StatusUnauthorized)
 		default:
 			d.server.refusedChange(r, by, http.StatusForbidden)
-			http.Error(w, fmt.Sprintf("%s may not do that here: see admin.socket_group_may and admin.token_file.", by.who), http.StatusForbidden)
+			http.Error(w, fmt.Sprintf("%s may not do that here: see admin.socket_group_may and admin.token_file.",
+				by.who), http.StatusForbidden)
 		}
 	})
 }

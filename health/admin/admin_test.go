@@ -43,12 +43,13 @@ func open(t *testing.T, ln net.Listener, o Options, config *tls.Config) *site {
 	}
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(ln) }()
-	s := &site{server: server, addr: ln.Addr(), client: &http.Client{Timeout: testkit.Patience, Transport: &http.Transport{
-		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-			return new(net.Dialer).DialContext(ctx, ln.Addr().Network(), ln.Addr().String())
-		},
-		TLSClientConfig: config,
-	}}}
+	s := &site{server: server, addr: ln.Addr(), client: &http.Client{Timeout: testkit.Patience,
+		Transport: &http.Transport{
+			DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+				return new(net.Dialer).DialContext(ctx, ln.Addr().Network(), ln.Addr().String())
+			},
+			TLSClientConfig: config,
+		}}}
 	t.Cleanup(func() {
 		s.client.CloseIdleConnections()
 		ctx, cancel := context.WithTimeout(context.Background(), testkit.Patience)
@@ -88,7 +89,8 @@ func (s *site) get(t *testing.T, scheme, host, path, token string) (status int, 
 
 func TestHostHeader(t *testing.T) {
 	testkit.NoLeaks(t)
-	s := open(t, testkit.Listen(t), Options{Access: Access{AllowedHosts: []string{"Mail.example.org", "192.0.2.7"}}}, nil)
+	s := open(t, testkit.Listen(t), Options{Access: Access{AllowedHosts: []string{"Mail.example.org", "192.0.2.7"}}},
+		nil)
 	for host, want := range map[string]int{
 		"localhost":                 http.StatusOK,
 		"LOCALHOST:8143":            http.StatusOK,
@@ -219,7 +221,8 @@ func TestLoopbackTakesOnAndOffTLS(t *testing.T) {
 
 func TestPages(t *testing.T) {
 	registry := prometheus.NewRegistry()
-	registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "portico_test", Help: "Test."}, func() float64 { return 7 }))
+	registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "portico_test", Help: "Test."},
+		func() float64 { return 7 }))
 	missing := errors.New("the door is shut")
 	checks := []Check{
 		{Name: "configuration", Ready: func() error { return nil }},
@@ -234,7 +237,8 @@ func TestPages(t *testing.T) {
 	}{
 		{"/metrics", http.StatusOK, "portico_test 7"},
 		{"/livez", http.StatusOK, "alive"},
-		{"/readyz", http.StatusServiceUnavailable, "not ready\nconfiguration: ok\nlisteners: the door is shut\nstore: full\n"},
+		{"/readyz", http.StatusServiceUnavailable,
+			"not ready\nconfiguration: ok\nlisteners: the door is shut\nstore: full\n"},
 		{"/", http.StatusOK, "/metrics"},
 		{"/nothing", http.StatusNotFound, ""},
 	} {
@@ -247,21 +251,24 @@ func TestPages(t *testing.T) {
 		}
 	}
 	missing = nil
-	if status, body, _ := s.get(t, "http", "localhost", "/readyz", ""); status != http.StatusOK || !strings.HasPrefix(body, "ready\n") {
+	if status, body, _ := s.get(t, "http", "localhost", "/readyz", ""); status != http.StatusOK ||
+		!strings.HasPrefix(body, "ready\n") {
 		t.Errorf("ready: %d %q", status, body)
 	}
 }
 
 func TestMetricsFormats(t *testing.T) {
 	registry := prometheus.NewRegistry()
-	h := prometheus.NewHistogram(prometheus.HistogramOpts{Name: "portico_test_seconds", Help: "Test.", NativeHistogramBucketFactor: 1.2})
+	h := prometheus.NewHistogram(prometheus.HistogramOpts{Name: "portico_test_seconds", Help: "Test.",
+		NativeHistogramBucketFactor: 1.2})
 	h.Observe(1)
 	registry.MustRegister(h)
 	s := open(t, testkit.Listen(t), Options{Gatherer: registry}, nil)
+	const openMetrics, protobuf = "application/openmetrics-text", "application/vnd.google.protobuf"
 	for accept, want := range map[string]string{
-		"": "text/plain",
-		"application/openmetrics-text; version=1.0.0":                                                       "application/openmetrics-text",
-		"application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily; encoding=delimited; q=1": "application/vnd.google.protobuf",
+		"":                              "text/plain",
+		openMetrics + "; version=1.0.0": openMetrics,
+		protobuf + "; proto=io.prometheus.client.MetricFamily; encoding=delimited; q=1": protobuf,
 	} {
 		request, err := http.NewRequestWithContext(testkit.Context(t), http.MethodGet, "http://localhost/metrics", nil)
 		if err != nil {
@@ -298,7 +305,9 @@ func TestRequestsThatChangeAreRefused(t *testing.T) {
 		}
 	}
 	// One line a minute for a caller.
-	if text := log.String(); strings.Count(text, "a change was refused") != 1 || !strings.Contains(text, `"from":"127.0.0.1`) || !strings.Contains(text, `"request":"POST /metrics","status":401`) {
+	if text := log.String(); strings.Count(text, "a change was refused") != 1 ||
+		!strings.Contains(text, `"from":"127.0.0.1`) ||
+		!strings.Contains(text, `"request":"POST /metrics","status":401`) {
 		t.Errorf("the log is %s", text)
 	}
 }
@@ -316,7 +325,8 @@ func TestLongHeadersAreRefused(t *testing.T) {
 	}
 }
 
-// Whole requests are answered at once, however many clients have sent half of one or nothing: the one that has been connected longest gives way.
+// Whole requests are answered at once, however many clients have sent half of one or nothing: the one that has been
+// connected longest gives way.
 func TestHalfRequestsGiveWay(t *testing.T) {
 	testkit.NoLeaks(t)
 	s := open(t, testkit.Listen(t), Options{}, nil)

@@ -12,8 +12,8 @@ import (
 	"time"
 )
 
-// Control is what can be seen and done through the API. Its methods are called by several goroutines at once. An error that wraps
-// ErrUnknown names what is not there; every other error is a refusal, with its reason for people.
+// Control is what can be seen and done through the API. Its methods are called by several goroutines at once. An error
+// that wraps ErrUnknown names what is not there; every other error is a refusal, with its reason for people.
 type Control interface {
 	Penalties
 	Servers(ctx context.Context) []ServerState
@@ -21,7 +21,8 @@ type Control interface {
 	// Block forbids new active copies on a server, and moves those that are there if it is asked to.
 	Block(ctx context.Context, server string, move bool) ([]Move, error)
 	Unblock(ctx context.Context, server string) (Change, error)
-	// SetPolicy says whether databases are activated on a server of themselves: Unrestricted, Blocked, or "" for as it is configured.
+	// SetPolicy says whether databases are activated on a server of themselves: Unrestricted, Blocked, or "" for as it
+	// is configured.
 	SetPolicy(ctx context.Context, server, policy string) (Change, error)
 	// Pause holds the sign-ins to a server; zero ends that.
 	Pause(ctx context.Context, server string, d time.Duration) (Change, error)
@@ -29,7 +30,8 @@ type Control interface {
 	MoveDatabase(ctx context.Context, database, server string, force bool) (Change, error)
 	// ResumeCopy says that a copy that is Failed is well; was is false if it was not Failed.
 	ResumeCopy(ctx context.Context, database, server string) (was bool, err error)
-	// Rebalance moves databases to the first of their copies that can have them, and away from servers that do not answer.
+	// Rebalance moves databases to the first of their copies that can have them, and away from servers that do not
+	// answer.
 	Rebalance(ctx context.Context) ([]Move, error)
 	Sessions(ctx context.Context) []SessionState
 	// Slow lists the slowest commands of the last day, the slowest first.
@@ -43,7 +45,8 @@ type Control interface {
 	Settings(ctx context.Context) ([]SettingState, error)
 	// ChangeSettings makes all of a change, or nothing, and returns the settings as they are then.
 	ChangeSettings(ctx context.Context, change SettingsChange) ([]SettingState, error)
-	// MoveUser puts a user into another database, or with "" back to where the directory has the user. It calls Changed.
+	// MoveUser puts a user into another database, or with "" back to where the directory has the user. It calls
+	// Changed.
 	MoveUser(ctx context.Context, user, database string) (Place, error)
 	// Kick ends the sessions that fit all that is given, and lists them. They are over when it returns.
 	Kick(ctx context.Context, which SessionFilter) ([]SessionState, error)
@@ -58,7 +61,8 @@ type SettingState struct {
 	File   string `json:"file,omitempty"` // what the file says, if that is something else
 }
 
-// SettingsChange is what to change, in this order: forget what is stored, and store. Names are taken in Exchange's spelling too.
+// SettingsChange is what to change, in this order: forget what is stored, and store. Names are taken in Exchange's
+// spelling too.
 type SettingsChange struct {
 	ResetAll bool              `json:"reset_all,omitempty"`
 	Reset    []string          `json:"reset,omitempty"`
@@ -79,7 +83,8 @@ type SessionState struct {
 	Command string     `json:"command,omitempty"` // the oldest open one
 	Began   *time.Time `json:"began,omitempty"`   // when it began
 	Age     float64    `json:"age,omitempty"`     // seconds since then
-	Waiting float64    `json:"waiting,omitempty"` // the share of that in which it waited for the mailbox server, from 0 to 1
+	// the share of that in which it waited for the mailbox server, from 0 to 1
+	Waiting float64 `json:"waiting,omitempty"`
 
 	Idling bool    `json:"idling"` // waits for mail
 	Oldest float64 `json:"oldest"` // seconds for which the oldest open command has waited for its answer
@@ -166,12 +171,14 @@ const (
 type CopyStatus struct {
 	Database string `json:"database"`
 	Server   string `json:"server"`
-	Status   string `json:"status"` // of the active copy Mounted, Dismounting, Dismounted; of another Healthy, ServiceDown, Failed; of either FailedAndSuspended, Unknown
-	Active   bool   `json:"active"`
-	Failed   string `json:"failed,omitempty"` // why its mail could not be read
-	Blocked  bool   `json:"blocked"`
-	Barred   string `json:"barred,omitempty"` // why nothing moves to its server by itself; "" for the active copy
-	Error    string `json:"error,omitempty"`  // why its server does not answer, or could not be asked
+	// of the active copy Mounted, Dismounting, Dismounted; of another Healthy, ServiceDown, Failed; of either
+	// FailedAndSuspended, Unknown
+	Status  string `json:"status"`
+	Active  bool   `json:"active"`
+	Failed  string `json:"failed,omitempty"` // why its mail could not be read
+	Blocked bool   `json:"blocked"`
+	Barred  string `json:"barred,omitempty"` // why nothing moves to its server by itself; "" for the active copy
+	Error   string `json:"error,omitempty"`  // why its server does not answer, or could not be asked
 }
 
 // DatabaseMove is where a database is to move.
@@ -196,8 +203,14 @@ const (
 
 // api adds the API to the pages.
 func api(mux *http.ServeMux, c Control) {
-	mux.HandleFunc("GET /api/v1/servers", func(w http.ResponseWriter, r *http.Request) { answer(w, c.Servers(r.Context()), nil) })
-	mux.HandleFunc("GET /api/v1/databases", func(w http.ResponseWriter, r *http.Request) { answer(w, c.Databases(r.Context()), nil) })
+	mux.HandleFunc("GET /api/v1/servers", func(w http.ResponseWriter,
+		r *http.Request) {
+		answer(w, c.Servers(r.Context()), nil)
+	})
+	mux.HandleFunc("GET /api/v1/databases", func(w http.ResponseWriter,
+		r *http.Request) {
+		answer(w, c.Databases(r.Context()), nil)
+	})
 	change(mux, "servers/{name}/block", func(ctx context.Context, name string, body struct{ Move bool }) (any, error) {
 		was := activation(c, name)
 		moves, err := c.Block(ctx, name, body.Move)
@@ -207,19 +220,23 @@ func api(mux *http.ServeMux, c Control) {
 	change(mux, "servers/{name}/unblock", func(ctx context.Context, name string, _ struct{}) (any, error) {
 		return c.Unblock(ctx, name)
 	})
-	change(mux, "servers/{name}/policy", func(ctx context.Context, name string, body struct{ Policy string }) (any, error) {
+	change(mux, "servers/{name}/policy", func(ctx context.Context, name string,
+		body struct{ Policy string }) (any, error) {
 		return c.SetPolicy(ctx, name, body.Policy)
 	})
-	change(mux, "servers/{name}/pause", func(ctx context.Context, name string, body struct{ Seconds float64 }) (any, error) {
+	change(mux, "servers/{name}/pause", func(ctx context.Context, name string,
+		body struct{ Seconds float64 }) (any, error) {
 		return c.Pause(ctx, name, time.Duration(body.Seconds*float64(time.Second)))
 	})
-	change(mux, "users/{name}/move", func(ctx context.Context, name string, body struct{ Database string }) (any, error) {
+	change(mux, "users/{name}/move", func(ctx context.Context, name string,
+		body struct{ Database string }) (any, error) {
 		return c.MoveUser(ctx, name, body.Database)
 	})
 	change(mux, "databases/{name}/move", func(ctx context.Context, name string, body DatabaseMove) (any, error) {
 		return c.MoveDatabase(ctx, name, body.Server, body.Force)
 	})
-	change(mux, "databases/{name}/resume", func(ctx context.Context, name string, body struct{ Server string }) (any, error) {
+	change(mux, "databases/{name}/resume", func(ctx context.Context, name string,
+		body struct{ Server string }) (any, error) {
 		was, err := c.ResumeCopy(ctx, name, body.Server)
 		if err == nil {
 			Changed(ctx, Difference{"Failed", was, false})
@@ -241,8 +258,14 @@ func api(mux *http.ServeMux, c Control) {
 		}
 		return after, err
 	})
-	mux.HandleFunc("GET /api/v1/sessions", func(w http.ResponseWriter, r *http.Request) { answer(w, c.Sessions(r.Context()), nil) })
-	mux.HandleFunc("GET /api/v1/slow", func(w http.ResponseWriter, r *http.Request) { answer(w, c.Slow(r.Context()), nil) })
+	mux.HandleFunc("GET /api/v1/sessions", func(w http.ResponseWriter,
+		r *http.Request) {
+		answer(w, c.Sessions(r.Context()), nil)
+	})
+	mux.HandleFunc("GET /api/v1/slow", func(w http.ResponseWriter,
+		r *http.Request) {
+		answer(w, c.Slow(r.Context()), nil)
+	})
 	mux.HandleFunc("GET /api/v1/users/{name}", func(w http.ResponseWriter, r *http.Request) {
 		place, err := c.Where(r.Context(), r.PathValue("name"))
 		answer(w, place, err)
@@ -313,8 +336,10 @@ func kick(ctx context.Context, c Control, which SessionFilter) (Kicked, error) {
 	return Kicked{Ended: len(ended), Sessions: ended}, err
 }
 
-// change adds a request that changes something: a POST with a body of JSON. Who may send it is for guard to say. Do answers with a Change, or calls Changed.
-func change[Body any](mux *http.ServeMux, path string, do func(ctx context.Context, name string, body Body) (any, error)) {
+// change adds a request that changes something: a POST with a body of JSON. Who may send it is for guard to say. Do
+// answers with a Change, or calls Changed.
+func change[Body any](mux *http.ServeMux, path string, do func(ctx context.Context, name string,
+	body Body) (any, error)) {
 	mux.HandleFunc("POST /api/v1/"+path, func(w http.ResponseWriter, r *http.Request) {
 		var body Body
 		if !readBody(w, r, &body) {

@@ -105,32 +105,45 @@ func TestAPI(t *testing.T) {
 		status             int
 		answer, asked      string
 	}{
-		{"GET", "servers", "", 200, `[{"name":"mbx1","state":"","up":true,"breaker_open":false,"policy":"","blocked":false,"active":2}]`, ""},
-		{"GET", "databases", "", 200, `[{"database":"db1","server":"mbx1","status":"Mounted","active":false,"blocked":false}]`, ""},
-		{"GET", "sessions", "", 200, `[{"id":"1","user":"ann","remote":"","listener":"","server":"mbx1","commands":0,"open":1,"idling":false,"oldest":0,"silent":2.5}]`, ""},
-		{"GET", "slow", "", 200, `[{"ended":"1970-01-01T00:00:00Z","command":"NOOP","seconds":1.5,"result":"ok","server":"","user":"ann","session":"","remote":""}]`, ""},
-		{"GET", "users/ann@example.org", "", 200, `{"user":"ann@example.org","server":"mbx1","sessions":0}`, "where ann@example.org"},
+		{"GET", "servers", "", 200,
+			`[{"name":"mbx1","state":"","up":true,"breaker_open":false,"policy":"","blocked":false,"active":2}]`, ""},
+		{"GET", "databases", "", 200,
+			`[{"database":"db1","server":"mbx1","status":"Mounted","active":false,"blocked":false}]`, ""},
+		{"GET", "sessions", "", 200,
+			`[{"id":"1","user":"ann","remote":"","listener":"","server":"mbx1","commands":0,"open":1,"idling":false,"oldest":0,"silent":2.5}]`, ""},
+		{"GET", "slow", "", 200,
+			`[{"ended":"1970-01-01T00:00:00Z","command":"NOOP","seconds":1.5,"result":"ok","server":"","user":"ann","session":"","remote":""}]`, ""},
+		{"GET", "users/ann@example.org", "", 200, `{"user":"ann@example.org","server":"mbx1","sessions":0}`,
+			"where ann@example.org"},
 		{"GET", "settings", "", 200, `[{"name":"banner","value":"Hi","source":"stored","file":"Ho"}]`, ""},
-		{"POST", "settings", `{"set":{"banner":"Hi"},"reset":["login_type"]}`, 200, `[]`, "set map[banner:Hi] reset [login_type] false"},
+		{"POST", "settings", `{"set":{"banner":"Hi"},"reset":["login_type"]}`, 200, `[]`,
+			"set map[banner:Hi] reset [login_type] false"},
 		{"POST", "servers/mbx1/policy", `{"policy":"Blocked"}`, 200, unchanged, "policy mbx1 Blocked"},
 		{"POST", "servers/mbx1/pause", `{"seconds":1.5}`, 200, unchanged, "pause mbx1 1.5s"},
-		{"POST", "users/ann/move", `{"database":"db2"}`, 200, `{"user":"ann","database":"db2","server":"mbx1","moved":true,"sessions":0}`, "move user ann db2"},
+		{"POST", "users/ann/move", `{"database":"db2"}`, 200,
+			`{"user":"ann","database":"db2","server":"mbx1","moved":true,"sessions":0}`, "move user ann db2"},
 		{"GET", "users/a%2Fb/name", "", 200, `{"user":"a/b","standing":"known"}`, "name a/b"},
-		{"GET", "names", "", 200, `{"node":"","nodes":null,"servers":["mbx1"],"databases":null,"blocked":null,"commands":null}`, ""},
+		{"GET", "names", "", 200,
+			`{"node":"","nodes":null,"servers":["mbx1"],"databases":null,"blocked":null,"commands":null}`, ""},
 		{"GET", "penalties?user=ann&ip=::1", "", 200, `[]`, "penalties {ann ::1 false}"},
 		{"GET", "penalties", "", 200, `[]`, "penalties {  true}"},
 		{"POST", "penalties/clear", `{"user":"ann"}`, 200, `[]`, "clear {ann  false}"},
 		{"POST", "sessions/kick", `{"ip":"::1"}`, 200, kicked3, "kick {  ::1 }"},
 		{"POST", "users/a%2Fb/kick", "", 200, kicked3, "kick {a/b   }"},
-		{"POST", "servers/mbx1/block", `{"move":true}`, 200, `[{"database":"db1","from":"mbx1","to":"mbx2"}]`, "block mbx1 true"},
+		{"POST", "servers/mbx1/block", `{"move":true}`, 200, `[{"database":"db1","from":"mbx1","to":"mbx2"}]`,
+			"block mbx1 true"},
 		{"POST", "servers/mbx1/block", "", 200, `[{"database":"db1","from":"mbx1","to":"mbx2"}]`, "block mbx1 false"},
-		{"POST", "servers/none/block", "{}", 404, `{"error":"there is no mailbox server \"none\"; known: mbx1, mbx2"}`, "block none false"},
+		{"POST", "servers/none/block", "{}", 404, `{"error":"there is no mailbox server \"none\"; known: mbx1, mbx2"}`,
+			"block none false"},
 		{"POST", "servers/a%2Fb/unblock", "{}", 200, unchanged, "unblock a/b"},
-		{"POST", "databases/db1/move", `{"server":"mbx2"}`, 409, `{"error":"it is blocked there"}`, "move db1 mbx2 false"},
+		{"POST", "databases/db1/move", `{"server":"mbx2"}`, 409, `{"error":"it is blocked there"}`,
+			"move db1 mbx2 false"},
 		{"POST", "rebalance", "{}", 200, `[]`, "rebalance"},
-		{"POST", "rebalance", `{"sever":1}`, 400, `{"error":"the request makes no sense: json: unknown field \"sever\""}`, ""},
+		{"POST", "rebalance", `{"sever":1}`, 400,
+			`{"error":"the request makes no sense: json: unknown field \"sever\""}`, ""},
 		{"POST", "rebalance", `{`, 400, `{"error":"the request makes no sense: unexpected EOF"}`, ""},
-		{"POST", "databases/db1/move", `{"server":"` + strings.Repeat("x", 1<<20) + `"}`, 400, `{"error":"the request makes no sense: http: request body too large"}`, ""},
+		{"POST", "databases/db1/move", `{"server":"` + strings.Repeat("x", 1<<20) + `"}`, 400,
+			`{"error":"the request makes no sense: http: request body too large"}`, ""},
 		{"GET", "servers/mbx1/block", "", 405, "Method Not Allowed", ""},
 		{"POST", "servers", "", 405, "Method Not Allowed", ""},
 	} {
@@ -140,8 +153,10 @@ func TestAPI(t *testing.T) {
 		recorder := httptest.NewRecorder()
 		mux.ServeHTTP(recorder, httptest.NewRequest(test.method, "/api/v1/"+test.path, strings.NewReader(test.body)))
 		answer, _ := io.ReadAll(recorder.Body)
-		if recorder.Code != test.status || strings.TrimSpace(string(answer)) != test.answer || strings.Join(control.asked, " ") != test.asked {
-			t.Errorf("%s %s %.40s: %d %s, asked %q", test.method, test.path, test.body, recorder.Code, answer, control.asked)
+		if recorder.Code != test.status || strings.TrimSpace(string(answer)) != test.answer ||
+			strings.Join(control.asked, " ") != test.asked {
+			t.Errorf("%s %s %.40s: %d %s, asked %q", test.method, test.path, test.body, recorder.Code, answer,
+				control.asked)
 		}
 	}
 }

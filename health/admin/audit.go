@@ -27,14 +27,15 @@ type differences struct {
 	old, new map[string]any
 }
 
-// Difference is one thing that a request has changed, or has left as it was: its value before and after. Nil is no value.
+// Difference is one thing that a request has changed, or has left as it was: its value before and after. Nil is no
+// value.
 type Difference struct {
 	What     string
 	Old, New any
 }
 
-// Changed records what a request has changed, for its line in the log. Each handler that changes something calls it, with nothing if nothing had to be
-// changed, unless it answers with a Change. It may be called several times.
+// Changed records what a request has changed, for its line in the log. Each handler that changes something calls it,
+// with nothing if nothing had to be changed, unless it answers with a Change. It may be called several times.
 func Changed(ctx context.Context, all ...Difference) {
 	d, ok := ctx.Value(auditKey{}).(*differences)
 	if !ok {
@@ -77,7 +78,8 @@ const (
 // maxShownItems is how many items of a list a line in the log shows.
 const maxShownItems = 16
 
-// audited logs each request that may change something, whatever becomes of it: who sent it, from where, and the values before and after.
+// audited logs each request that may change something, whatever becomes of it: who sent it, from where, and the values
+// before and after.
 func audited(log zerolog.Logger, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Method == http.MethodGet || r.Method == http.MethodHead {
@@ -85,7 +87,8 @@ func audited(log zerolog.Logger, next http.Handler) http.Handler {
 			return
 		}
 		changed := &differences{}
-		asked, said := &head{most: maxShownBody}, &witness{ResponseWriter: w, head: head{most: maxShownAnswer}, status: http.StatusOK}
+		asked, said := &head{most: maxShownBody}, &witness{ResponseWriter: w, head: head{most: maxShownAnswer},
+			status: http.StatusOK}
 		r = r.WithContext(context.WithValue(r.Context(), auditKey{}, changed))
 		r.Body = struct {
 			io.Reader
@@ -96,7 +99,8 @@ func audited(log zerolog.Logger, next http.Handler) http.Handler {
 			if by == nil {
 				by = &caller{}
 			}
-			event := log.Warn().Str("who", by.who).Str("from", by.from).Str("request", r.Method+" "+r.URL.Path).Int("status", said.status)
+			event := log.Warn().Str("who", by.who).Str("from", by.from).Str("request", r.Method+" "+r.URL.Path).
+				Int("status", said.status)
 			changed.finish(shown(event, "asked", asked.text), said.text).Msg("a change was asked for")
 		}()
 		next.ServeHTTP(said, r)
@@ -113,7 +117,8 @@ func (s *Server) refusedChange(r *http.Request, by *caller, status int) {
 	if !due {
 		return
 	}
-	event := s.log.Warn().Str("who", by.who).Str("from", by.from).Str("request", r.Method+" "+r.URL.Path).Int("status", status)
+	event := s.log.Warn().Str("who", by.who).Str("from", by.from).Str("request", r.Method+" "+r.URL.Path).
+		Int("status", status)
 	if leftOut > 0 {
 		event = event.Int("left_out", leftOut)
 	}

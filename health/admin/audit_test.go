@@ -63,7 +63,8 @@ func (c *changing) ChangeSettings(context.Context, SettingsChange) ([]SettingSta
 	return states, nil
 }
 func (c *changing) Kick(context.Context, SessionFilter) ([]SessionState, error) {
-	return slices.Repeat([]SessionState{{ID: "0123456789abcdef", User: "ann", Remote: "192.0.2.1:9", Server: "mbx1"}}, 100), nil
+	return slices.Repeat([]SessionState{{ID: "0123456789abcdef", User: "ann", Remote: "192.0.2.1:9", Server: "mbx1"}},
+		100), nil
 }
 func (c *changing) ClearPenalties(context.Context, PenaltyFilter) ([]Penalty, error) {
 	return []Penalty{{User: "ann", Failures: 7}}, nil
@@ -93,8 +94,8 @@ func (c *changing) Off(context.Context, string) ([]protolog.Rule, error) {
 	return []protolog.Rule{{ID: "r1", Filter: protolog.Filter{User: "ann"}}}, nil
 }
 
-// Each request that changes something has a line in the log with the value before and the value after, and no secret. The routes are read from the
-// source, so a new one needs a row here.
+// Each request that changes something has a line in the log with the value before and the value after, and no secret.
+// The routes are read from the source, so a new one needs a row here.
 func TestEachChangeHasOldAndNew(t *testing.T) {
 	const general = `"what":"x","old":"before","new":"after"`
 	lines := map[string]string{
@@ -136,15 +137,18 @@ func TestEachChangeHasOldAndNew(t *testing.T) {
 			continue
 		}
 		path := strings.ReplaceAll(route, "{name}", "mbx1")
-		c := &changing{settings: []SettingState{{Name: "banner", Value: "Hi", Source: "stored"}, {Name: "hook_password", Value: "open"}}}
+		c := &changing{settings: []SettingState{{Name: "banner", Value: "Hi", Source: "stored"},
+			{Name: "hook_password", Value: "open"}}}
 		var log testkit.Log
-		site := audited(zerolog.New(&log), pages(Options{Gatherer: prometheus.NewRegistry(), Control: c, Health: c, Protocol: c, Store: c}))
+		site := audited(zerolog.New(&log),
+			pages(Options{Gatherer: prometheus.NewRegistry(), Control: c, Health: c, Protocol: c, Store: c}))
 		recorder := httptest.NewRecorder()
 		site.ServeHTTP(recorder, httptest.NewRequest(http.MethodPost, "/api/v1/"+path, strings.NewReader("{}")))
 		line := log.String()
 		var parsed struct{ Old, New any }
 		err := json.Unmarshal([]byte(line), &parsed)
-		if recorder.Code != http.StatusOK || err != nil || parsed.Old == nil || parsed.New == nil || !strings.Contains(line, want) {
+		if recorder.Code != http.StatusOK || err != nil || parsed.Old == nil || parsed.New == nil ||
+			!strings.Contains(line, want) {
 			t.Errorf("%s: %d %s\nwant %s (%v)", route, recorder.Code, line, want, err)
 		}
 		if strings.Contains(line, "sesame") || strings.Contains(line, "(not shown)") {
@@ -188,7 +192,8 @@ func TestPartOfAChangeIsLogged(t *testing.T) {
 		Changed(r.Context(), Difference{"activation on mbx1", "allowed", strings.Repeat("x", 2*maxShownText)})
 		answer(w, nil, context.DeadlineExceeded)
 	})).ServeHTTP(httptest.NewRecorder(), httptest.NewRequest(http.MethodPost, "/", nil))
-	want := `"status":409,"old":{"activation on mbx1":"allowed"},"new":{"activation on mbx1":"` + strings.Repeat("x", maxShownText) + `..."}`
+	want := `"status":409,"old":{"activation on mbx1":"allowed"},"new":{"activation on mbx1":"` +
+		strings.Repeat("x", maxShownText) + `..."}`
 	if !strings.Contains(log.String(), want) {
 		t.Errorf("got %s", log.String())
 	}

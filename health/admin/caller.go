@@ -53,7 +53,8 @@ func withConn(ctx context.Context, conn net.Conn) context.Context {
 	return context.WithValue(ctx, connKey{}, conn)
 }
 
-// Who names the sender of a request as the log does: a user of this machine, or a token. It is "" if the context is no request's.
+// Who names the sender of a request as the log does: a user of this machine, or a token. It is "" if the context is no
+// request's.
 func Who(ctx context.Context) string {
 	by, ok := ctx.Value(callerKey{}).(*caller)
 	if !ok {
@@ -68,7 +69,8 @@ func connOf(r *http.Request) *placedConn {
 	return conn
 }
 
-// callerOf says who sends a request. On the socket it is a process of this machine; over TCP it is a token, or anybody.
+// callerOf says who sends a request. On the socket it is a process of this machine; over TCP it is a token, or
+// anybody.
 func (d *door) callerOf(r *http.Request, a *Access) *caller {
 	if d.private {
 		return d.process(r, a)
@@ -88,8 +90,8 @@ func (d *door) callerOf(r *http.Request, a *Access) *caller {
 // behalfHeader names, in a request that a node passes on to another one, who has sent it to the former.
 const behalfHeader = "Portico-On-Behalf-Of"
 
-// PassOn notes on a request to another node who has sent the request that it passes on, and to which node. Whatever the sender has written
-// there is replaced.
+// PassOn notes on a request to another node who has sent the request that it passes on, and to which node. Whatever
+// the sender has written there is replaced.
 func PassOn(out *http.Request, in context.Context, node string) {
 	out.Header.Set(behalfHeader, Who(in)+" of node "+node)
 }
@@ -97,8 +99,8 @@ func PassOn(out *http.Request, in context.Context, node string) {
 // maxBehalf bounds what another node says of who asks, in bytes.
 const maxBehalf = 256
 
-// behalf is who has sent a request to the node that passes it on, as that node says. It is asked only where the token may change things: another
-// node's word counts as much as its token.
+// behalf is who has sent a request to the node that passes it on, as that node says. It is asked only where the token
+// may change things: another node's word counts as much as its token.
 func behalf(r *http.Request) string {
 	who := r.Header.Get(behalfHeader)
 	if who == "" {
@@ -113,8 +115,8 @@ func behalf(r *http.Request) string {
 	return " for " + strings.ToValidUTF8(strings.Map(printable, who[:min(len(who), maxBehalf)]), "")
 }
 
-// process says who is at the other end of the socket. Portico's own user and root may do everything; the file's mode lets only members of
-// the socket's group in beside them.
+// process says who is at the other end of the socket. Portico's own user and root may do everything; the file's mode
+// lets only members of the socket's group in beside them.
 func (d *door) process(r *http.Request, a *Access) *caller {
 	c := &caller{who: "whoever may open the socket", from: d.path, may: MayChange}
 	conn := connOf(r)

@@ -9,7 +9,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// becomeForGood gives the thread of the calling goroutine another user and group. The thread is never used for anything else.
+// becomeForGood gives the thread of the calling goroutine another user and group. The thread is never used for
+// anything else.
 func becomeForGood(uid, gid int) {
 	runtime.LockOSThread() // and never unlocked, so that the thread ends
 	unix.RawSyscall(unix.SYS_SETGROUPS, 0, 0, 0)
@@ -28,7 +29,9 @@ func ask(t *testing.T, path, method, page string) string {
 	if err := unix.Connect(fd, &unix.SockaddrUnix{Name: path}); err != nil {
 		return err.Error()
 	}
-	unix.Write(fd, fmt.Appendf(nil, "%s %s HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: 0\r\n\r\n", method, page))
+	unix.Write(fd,
+		fmt.Appendf(nil, "%s %s HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: 0\r\n\r\n",
+			method, page))
 	buf := make([]byte, 64)
 	n, err := unix.Read(fd, buf)
 	if err != nil {

@@ -20,7 +20,8 @@ const readToken = "another-horse-battery"
 // do sends a request and returns the status of its answer.
 func (s *site) do(t *testing.T, method, path, token, body string) int {
 	t.Helper()
-	request, err := http.NewRequestWithContext(testkit.Context(t), method, "http://localhost"+path, strings.NewReader(body))
+	request, err := http.NewRequestWithContext(testkit.Context(t), method, "http://localhost"+path,
+		strings.NewReader(body))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -39,14 +40,18 @@ func (s *site) do(t *testing.T, method, path, token, body string) int {
 func TestReadToken(t *testing.T) {
 	testkit.NoLeaks(t)
 	access := Access{Token: token, ReadToken: readToken}
-	s := open(t, testkit.Listen(t), Options{Access: access, Control: &noted{}, Node: func(string) (http.Handler, error) { return nil, ErrUnknown }}, nil)
+	s := open(t, testkit.Listen(t), Options{Access: access, Control: &noted{},
+		Node: func(string) (http.Handler, error) { return nil, ErrUnknown }}, nil)
 	for _, c := range []struct {
 		method, path, token string
 		want                int
 	}{
-		{"GET", "/livez", "", 401}, {"GET", "/metrics", "wrong", 401}, {"GET", "/api/v1/servers", readToken, 200}, {"GET", "/metrics", readToken, 200},
-		{"POST", "/api/v1/servers/mbx1/unblock", readToken, 403}, {"GET", "/nodes/mx2/livez", readToken, 403}, {"POST", "/api/v1/servers/mbx1/unblock", "", 401},
-		{"GET", "/livez", token, 200}, {"POST", "/api/v1/servers/mbx1/unblock", token, 200}, {"GET", "/nodes/mx2/livez", token, 404},
+		{"GET", "/livez", "", 401}, {"GET", "/metrics", "wrong", 401}, {"GET", "/api/v1/servers", readToken, 200},
+		{"GET", "/metrics", readToken, 200},
+		{"POST", "/api/v1/servers/mbx1/unblock", readToken, 403}, {"GET", "/nodes/mx2/livez", readToken, 403},
+		{"POST", "/api/v1/servers/mbx1/unblock", "", 401},
+		{"GET", "/livez", token, 200}, {"POST", "/api/v1/servers/mbx1/unblock", token, 200},
+		{"GET", "/nodes/mx2/livez", token, 404},
 	} {
 		if got := s.do(t, c.method, c.path, c.token, ""); got != c.want {
 			t.Errorf("%s %s with token %q: %d, want %d", c.method, c.path, c.token, got, c.want)
@@ -104,7 +109,8 @@ func TestSocketGroup(t *testing.T) {
 			if got, want := ask(t, path, "GET", "/api/v1/servers"), "200"; got != want {
 				t.Errorf("a member reads: %s", got)
 			}
-			if got, want := ask(t, path, "POST", "/api/v1/servers/mbx1/unblock"), map[Right]string{MayRead: "403", MayChange: "200"}[may]; got != want {
+			if got, want := ask(t, path, "POST", "/api/v1/servers/mbx1/unblock"), map[Right]string{MayRead: "403",
+				MayChange: "200"}[may]; got != want {
 				t.Errorf("a member changes: %s, want %s", got, want)
 			}
 		})
@@ -138,7 +144,8 @@ func TestChangesAreLogged(t *testing.T) {
 		t.Fatal(err)
 	}
 	var log testkit.Log
-	options := Options{Control: &remembering{}, Log: zerolog.New(&log), Access: Access{Token: token, TokenName: "admin.token"}}
+	options := Options{Control: &remembering{}, Log: zerolog.New(&log),
+		Access: Access{Token: token, TokenName: "admin.token"}}
 	tcp := open(t, testkit.Listen(t), options, nil)
 	path := filepath.Join(t.TempDir(), "admin.sock")
 	ln, err := ListenUnix(testkit.Context(t), path, "")
@@ -178,7 +185,8 @@ func TestWatchersOverTCP(t *testing.T) {
 	for range maxRemoteWatchers {
 		s.server.remote <- struct{}{}
 	}
-	if _, body, _ := s.get(t, "http", "localhost", streamPath, ""); !strings.Contains(body, protolog.ErrTooMany.Error()) {
+	if _, body, _ := s.get(t, "http", "localhost", streamPath, ""); !strings.Contains(body,
+		protolog.ErrTooMany.Error()) {
 		t.Errorf("one more over TCP: %s", body)
 	}
 	ln, err := ListenUnix(testkit.Context(t), filepath.Join(t.TempDir(), "admin.sock"), "")
@@ -190,7 +198,8 @@ func TestWatchersOverTCP(t *testing.T) {
 		t.Errorf("over the socket: %s", got)
 	}
 	<-s.server.remote
-	if _, body, _ := s.get(t, "http", "localhost", streamPath, ""); !strings.Contains(body, protolog.ErrClosed.Error()) {
+	if _, body, _ := s.get(t, "http", "localhost", streamPath, ""); !strings.Contains(body,
+		protolog.ErrClosed.Error()) {
 		t.Errorf("with a place: %s", body)
 	}
 }

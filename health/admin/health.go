@@ -35,7 +35,8 @@ type Health interface {
 	Recover(ctx context.Context, r RecoveryRequest) (recovery.Record, error)
 	// Maintenance lists what somebody works on: mailbox servers, or this node.
 	Maintenance(ctx context.Context) ([]Maintenance, error)
-	// StartMaintenance and StopMaintenance are for a mailbox server, or with "" for this node, whose sessions end within drain.
+	// StartMaintenance and StopMaintenance are for a mailbox server, or with "" for this node, whose sessions end
+	// within drain.
 	StartMaintenance(ctx context.Context, server string, drain time.Duration) ([]MaintenanceStep, error)
 	StopMaintenance(ctx context.Context, server string) ([]MaintenanceStep, error)
 	// Bundle writes down all that is known, and says where.
@@ -46,14 +47,16 @@ type Health interface {
 
 // RecoveryState is recovery as the API shows it.
 type RecoveryState struct {
-	Mode    recovery.Mode     `json:"mode"`
-	Active  bool              `json:"active"`            // component RecoveryActionsEnabled
-	OffFor  []string          `json:"off_for,omitempty"` // mailbox servers for which RecoveryActionsEnabled is Inactive
+	Mode   recovery.Mode `json:"mode"`
+	Active bool          `json:"active"` // component RecoveryActionsEnabled
+	// mailbox servers for which RecoveryActionsEnabled is Inactive
+	OffFor  []string          `json:"off_for,omitempty"`
 	Ladders []recovery.Ladder `json:"ladders"`
 	// Steps are the actions of each monitor, in order.
 	Steps   map[string][]recovery.Action `json:"steps"`
 	Records []recovery.Record            `json:"records"` // the latest first
-	Tells   bool                         `json:"tells"`   // health.escalate names somebody; else only the log learns of alerts
+	// health.escalate names somebody; else only the log learns of alerts
+	Tells bool `json:"tells"`
 }
 
 // RecoveryRequest asks for an action, or that it be taken back.
@@ -157,9 +160,12 @@ type StepRow struct {
 
 func resultRow(server string, r *health.Result) ResultRow {
 	row := ResultRow{
-		Server: server, ResultName: r.Name(), ResultType: r.Type.String(), Result: r.Type.String(), Start: r.Start.UTC(), End: r.End.UTC(),
-		Seconds: r.End.Sub(r.Start).Seconds(), Error: r.Err, Dependency: string(r.Dependency), Phase: r.Phase, Mailbox: r.Mailbox,
-		LastSent: r.Sent, LastReceived: r.Received, SampleValue: r.Value, ByHand: r.ByHand, ResultID: r.ID, HealthSetName: r.HealthSet, Account: r.Account, Context: r.Context,
+		Server: server, ResultName: r.Name(), ResultType: r.Type.String(), Result: r.Type.String(),
+		Start: r.Start.UTC(), End: r.End.UTC(),
+		Seconds: r.End.Sub(r.Start).Seconds(), Error: r.Err, Dependency: string(r.Dependency), Phase: r.Phase,
+		Mailbox:  r.Mailbox,
+		LastSent: r.Sent, LastReceived: r.Received, SampleValue: r.Value, ByHand: r.ByHand, ResultID: r.ID,
+		HealthSetName: r.HealthSet, Account: r.Account, Context: r.Context,
 	}
 	for _, s := range r.Steps {
 		row.Steps = append(row.Steps, StepRow{s.Name, float64(s.Took.Microseconds()) / 1000})
@@ -195,10 +201,12 @@ func onlineOffline(h Health, component string) string {
 
 func monitorRow(h Health, m health.MonitorState) MonitorRow {
 	row := MonitorRow{
-		Server: h.Node(), State: notApplicable, Name: m.Name, TargetResource: m.Target, HealthSetName: m.HealthSet, AlertValue: m.Value.String(),
-		ServerComponent: "None", LastTransition: m.LastTransition.UTC(), IsStale: m.Stale, MailboxServer: health.ServerOf(m, h.Active),
-		Description: health.Help(m.Name),
-		Flapping:    !m.FlapsSince.IsZero(),
+		Server: h.Node(), State: notApplicable, Name: m.Name, TargetResource: m.Target, HealthSetName: m.HealthSet,
+		AlertValue:      m.Value.String(),
+		ServerComponent: "None", LastTransition: m.LastTransition.UTC(), IsStale: m.Stale,
+		MailboxServer: health.ServerOf(m, h.Active),
+		Description:   health.Help(m.Name),
+		Flapping:      !m.FlapsSince.IsZero(),
 	}
 	if m.Component != "" {
 		row.State, row.ServerComponent = onlineOffline(h, m.Component), m.Component
@@ -228,9 +236,15 @@ func healthAPI(mux *http.ServeMux, h Health) {
 		answer(w, monitorRows(h, r.URL.Query().Get("server")), nil)
 	})
 	mux.HandleFunc("GET /api/v1/items", func(w http.ResponseWriter, _ *http.Request) { answer(w, itemRows(h), nil) })
-	mux.HandleFunc("GET /api/v1/health/report", func(w http.ResponseWriter, _ *http.Request) { answer(w, setRows(h), nil) })
+	mux.HandleFunc("GET /api/v1/health/report", func(w http.ResponseWriter,
+		_ *http.Request) {
+		answer(w, setRows(h), nil)
+	})
 	mux.HandleFunc("GET /api/v1/alerts", func(w http.ResponseWriter, _ *http.Request) { answer(w, h.Alerts(), nil) })
-	mux.HandleFunc("GET /api/v1/recovery", func(w http.ResponseWriter, _ *http.Request) { answer(w, h.Recovery(), nil) })
+	mux.HandleFunc("GET /api/v1/recovery", func(w http.ResponseWriter,
+		_ *http.Request) {
+		answer(w, h.Recovery(), nil)
+	})
 	change(mux, "recovery", func(ctx context.Context, _ string, r RecoveryRequest) (any, error) {
 		record, err := h.Recover(ctx, r)
 		if err == nil {
@@ -238,7 +252,10 @@ func healthAPI(mux *http.ServeMux, h Health) {
 		}
 		return record, err
 	})
-	mux.HandleFunc("GET /api/v1/components", func(w http.ResponseWriter, _ *http.Request) { answer(w, h.Components(), nil) })
+	mux.HandleFunc("GET /api/v1/components", func(w http.ResponseWriter,
+		_ *http.Request) {
+		answer(w, h.Components(), nil)
+	})
 	change(mux, "components", func(ctx context.Context, _ string, r health.Request) (any, error) {
 		return h.SetComponent(ctx, r)
 	})
@@ -309,7 +326,8 @@ func setRows(h Health) []SetRow {
 	rows := []SetRow{}
 	for _, s := range h.Sets() {
 		row := SetRow{
-			Server: h.Node(), State: notApplicable, HealthSet: s.Name, AlertValue: s.Value.String(), LastTransition: s.LastTransition.UTC(), MonitorCount: len(s.Monitors),
+			Server: h.Node(), State: notApplicable, HealthSet: s.Name, AlertValue: s.Value.String(),
+			LastTransition: s.LastTransition.UTC(), MonitorCount: len(s.Monitors),
 			HealthGroup: health.Group(s.Name), Monitors: []MonitorRow{},
 		}
 		if s.Name == health.SetProxy {
@@ -323,7 +341,8 @@ func setRows(h Health) []SetRow {
 	return rows
 }
 
-// probeRows lists probes with their results: those of a health set and name, "" for all, that concern a mailbox server, "" for any.
+// probeRows lists probes with their results: those of a health set and name, "" for all, that concern a mailbox
+// server, "" for any.
 func probeRows(h Health, set, probe, server string) []ProbeRow {
 	rows := []ProbeRow{}
 	for _, p := range h.Probes() {
@@ -331,7 +350,8 @@ func probeRows(h Health, set, probe, server string) []ProbeRow {
 			continue
 		}
 		row := ProbeRow{
-			Identity: p.ID(), HealthSet: p.HealthSet, Name: p.Name, Target: p.Target, Interval: p.Interval.Seconds(), Timeout: p.Timeout.Seconds(), Results: []ResultRow{},
+			Identity: p.ID(), HealthSet: p.HealthSet, Name: p.Name, Target: p.Target, Interval: p.Interval.Seconds(),
+			Timeout: p.Timeout.Seconds(), Results: []ResultRow{},
 		}
 		for _, r := range p.Results {
 			row.Results = append(row.Results, resultRow(h.Node(), r))
@@ -388,8 +408,8 @@ func (s *selfTest) serve(w http.ResponseWriter, r *http.Request) {
 	answer(w, s.last, nil)
 }
 
-// healthcheck is for load balancers: 200 and this node's name, or not 200. What a mailbox server does is no reason to send clients away from
-// here.
+// healthcheck is for load balancers: 200 and this node's name, or not 200. What a mailbox server does is no reason to
+// send clients away from here.
 func healthcheck(w http.ResponseWriter, h Health) {
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	if !serves(h, health.ComponentImapProxy) {

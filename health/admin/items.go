@@ -25,7 +25,8 @@ type Property struct {
 	Value string `json:"value"`
 }
 
-// ItemResponder is the type of what acts when a monitor is unhealthy. The other types are health.ItemProbe and health.ItemMonitor.
+// ItemResponder is the type of what acts when a monitor is unhealthy. The other types are health.ItemProbe and
+// health.ItemMonitor.
 const ItemResponder = "Responder"
 
 // itemRows lists all probes, monitors and responders.
@@ -33,22 +34,27 @@ func itemRows(h Health) []ItemRow {
 	rows := []ItemRow{}
 	for _, p := range h.Probes() {
 		rows = append(rows, ItemRow{
-			Identity: p.ID(), ItemType: health.ItemProbe, Name: p.Name, TargetResource: p.Target, HealthSetName: p.HealthSet, Help: health.Help(p.Name),
-			Definition: []Property{{"RecurrenceIntervalSeconds", seconds(p.Interval.Seconds())}, {"TimeoutSeconds", seconds(p.Timeout.Seconds())}},
+			Identity: p.ID(), ItemType: health.ItemProbe, Name: p.Name, TargetResource: p.Target,
+			HealthSetName: p.HealthSet, Help: health.Help(p.Name),
+			Definition: []Property{{"RecurrenceIntervalSeconds", seconds(p.Interval.Seconds())},
+				{"TimeoutSeconds", seconds(p.Timeout.Seconds())}},
 		})
 	}
 	steps := h.Recovery().Steps
 	for _, m := range h.Monitors() {
 		rows = append(rows, ItemRow{
-			Identity: m.ID(), ItemType: health.ItemMonitor, Name: m.Name, TargetResource: m.Target, HealthSetName: m.HealthSet, Help: health.Help(m.Name),
+			Identity: m.ID(), ItemType: health.ItemMonitor, Name: m.Name, TargetResource: m.Target,
+			HealthSetName: m.HealthSet, Help: health.Help(m.Name),
 			Definition: []Property{
-				{"SampleMask", m.Probe}, {"MonitoringThreshold", strconv.Itoa(m.Failures)}, {"UnhealthySeconds", seconds(m.UnhealthyAfter.Seconds())},
+				{"SampleMask", m.Probe}, {"MonitoringThreshold", strconv.Itoa(m.Failures)},
+				{"UnhealthySeconds", seconds(m.UnhealthyAfter.Seconds())},
 				{"ServerComponent", cmp.Or(m.Component, "None")},
 			},
 		})
 		for i, action := range steps[m.Name] {
 			rows = append(rows, ItemRow{
-				Identity: m.HealthSet + "/" + action.Responder(m.Name) + target(m.Target), ItemType: ItemResponder, Name: action.Responder(m.Name),
+				Identity: m.HealthSet + "/" + action.Responder(m.Name) + target(m.Target), ItemType: ItemResponder,
+				Name:           action.Responder(m.Name),
 				TargetResource: m.Target, HealthSetName: m.HealthSet, Help: action.Help(),
 				Definition: []Property{{"AlertMask", m.Name}, {"Step", strconv.Itoa(i + 1)}},
 			})

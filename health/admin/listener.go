@@ -6,8 +6,8 @@ import (
 	"net"
 )
 
-// ListenTCP opens a TCP address for Serve. The access is checked before the address is opened to anybody, and by what the
-// address is, not by what it is called: a name may resolve to anything.
+// ListenTCP opens a TCP address for Serve. The access is checked before the address is opened to anybody, and by what
+// the address is, not by what it is called: a name may resolve to anything.
 func ListenTCP(ctx context.Context, address string, a Access) (net.Listener, error) {
 	resolved, err := net.ResolveTCPAddr("tcp", address)
 	if err != nil {

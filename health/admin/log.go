@@ -14,7 +14,8 @@ import (
 	"portico/protolog"
 )
 
-// ProtocolLog is the protocol log as the API shows it and changes what it asks for. Its methods may be called from anywhere.
+// ProtocolLog is the protocol log as the API shows it and changes what it asks for. Its methods may be called from
+// anywhere.
 type ProtocolLog interface {
 	Status() protolog.Status
 	// On begins a rule that ends by itself after d, or if that is 0 never.
@@ -57,7 +58,8 @@ type LogFilter struct {
 
 // filter is the log's own form.
 func (f LogFilter) filter() protolog.Filter {
-	return protolog.Filter{User: f.User, IP: f.IP, Server: f.Server, Session: f.Session, Command: f.Command, Slower: inSeconds(f.Slower)}
+	return protolog.Filter{User: f.User, IP: f.IP, Server: f.Server, Session: f.Session, Command: f.Command,
+		Slower: inSeconds(f.Slower)}
 }
 
 func inSeconds(s float64) time.Duration { return time.Duration(s * float64(time.Second)) }
@@ -65,7 +67,8 @@ func inSeconds(s float64) time.Duration { return time.Duration(s * float64(time.
 // Query is the filter as the stream's URL has it.
 func (f LogFilter) Query() url.Values {
 	q := url.Values{}
-	for name, value := range map[string]string{"user": f.User, "ip": f.IP, "server": f.Server, "session": f.Session, "command": f.Command} {
+	for name, value := range map[string]string{"user": f.User, "ip": f.IP, "server": f.Server, "session": f.Session,
+		"command": f.Command} {
 		if value != "" {
 			q.Set(name, value)
 		}
@@ -77,7 +80,8 @@ func (f LogFilter) Query() url.Values {
 }
 
 func readQuery(q url.Values) (f LogFilter, format protolog.Format, err error) {
-	f = LogFilter{User: q.Get("user"), IP: q.Get("ip"), Server: q.Get("server"), Session: q.Get("session"), Command: q.Get("command")}
+	f = LogFilter{User: q.Get("user"), IP: q.Get("ip"), Server: q.Get("server"), Session: q.Get("session"),
+		Command: q.Get("command")}
 	if text := q.Get("slower"); text != "" {
 		if f.Slower, err = strconv.ParseFloat(text, 64); err != nil {
 			return f, format, fmt.Errorf("slower: %q is no number of seconds", text)
@@ -95,7 +99,8 @@ func readQuery(q url.Values) (f LogFilter, format protolog.Format, err error) {
 
 func logRule(r protolog.Rule) LogRule {
 	shown := LogRule{ID: r.ID, Since: r.Since, LogFilter: LogFilter{
-		User: r.Filter.User, IP: r.Filter.IP, Server: r.Filter.Server, Session: r.Filter.Session, Command: r.Filter.Command, Slower: r.Filter.Slower.Seconds(),
+		User: r.Filter.User, IP: r.Filter.IP, Server: r.Filter.Server, Session: r.Filter.Session,
+		Command: r.Filter.Command, Slower: r.Filter.Slower.Seconds(),
 	}}
 	if !r.Until.IsZero() {
 		shown.Until = &r.Until
@@ -117,7 +122,8 @@ func logAPI(mux *http.ServeMux, l ProtocolLog) {
 	mux.HandleFunc("GET /api/v1/log", func(w http.ResponseWriter, _ *http.Request) {
 		s := l.Status()
 		shown := LogStatus{
-			Rules: logRules(l), Watchers: s.Watchers, Pending: s.Pending, Rows: s.Rows, Dropped: s.Dropped, File: s.File, Failing: s.Failing,
+			Rules: logRules(l), Watchers: s.Watchers, Pending: s.Pending, Rows: s.Rows, Dropped: s.Dropped,
+			File: s.File, Failing: s.Failing,
 		}
 		if s.Failing != "" {
 			shown.Since = &s.Since
@@ -147,7 +153,8 @@ func logAPI(mux *http.ServeMux, l ProtocolLog) {
 		return map[string]any{"ended": len(rules), "rules": rules}, err
 	})
 	mux.HandleFunc("GET "+streamPath, func(w http.ResponseWriter, r *http.Request) { stream(w, r, l) })
-	mux.HandleFunc("GET /api/v1/log/sessions/{id}", func(w http.ResponseWriter, r *http.Request) { past(w, r, l, r.PathValue("id")) })
+	mux.HandleFunc("GET /api/v1/log/sessions/{id}",
+		func(w http.ResponseWriter, r *http.Request) { past(w, r, l, r.PathValue("id")) })
 	mux.HandleFunc("GET /api/v1/log/rows", func(w http.ResponseWriter, r *http.Request) { past(w, r, l, "") })
 }
 
@@ -183,8 +190,8 @@ func (d *door) watching(next http.Handler) http.Handler {
 // rowTypes are the media types of rows.
 var rowTypes = [...]string{protolog.CSV: "text/csv; charset=utf-8", protolog.JSON: "application/x-ndjson"}
 
-// stream sends rows as they come, until the client goes away. One that does not read keeps nobody waiting: the rows that find no room are
-// told to it as lost.
+// stream sends rows as they come, until the client goes away. One that does not read keeps nobody waiting: the rows
+// that find no room are told to it as lost.
 func stream(w http.ResponseWriter, r *http.Request, l ProtocolLog) {
 	f, format, err := readQuery(r.URL.Query())
 	if err != nil {

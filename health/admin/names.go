@@ -45,7 +45,8 @@ type SessionFilter struct {
 	Server  string `json:"server,omitempty"`
 }
 
-// Test returns a function that says whether a session is meant. The filter has to have the one form of the user's name. An error is about IP.
+// Test returns a function that says whether a session is meant. The filter has to have the one form of the user's
+// name. An error is about IP.
 func (f SessionFilter) Test() (fits func(id, user, server string, client netip.Addr) bool, err error) {
 	var network netip.Prefix
 	if f.IP != "" {
@@ -65,7 +66,8 @@ type Kicked struct {
 	Sessions []SessionState `json:"sessions"`
 }
 
-// NoSuch returns the error for a name that is none of the known ones. It wraps ErrUnknown, and says what may have been meant.
+// NoSuch returns the error for a name that is none of the known ones. It wraps ErrUnknown, and says what may have been
+// meant.
 func NoSuch(what, name string, known []string) error {
 	return Unknown(errors.New(suggest.NoSuch(what, name, known)))
 }

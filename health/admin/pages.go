@@ -13,7 +13,8 @@ import (
 // Check is one thing that must be so before clients should be sent here, or that is wrong though they should.
 type Check struct {
 	Name string
-	// Ready returns nil, or what is missing in a few words. It must not block, and is called by several goroutines at once.
+	// Ready returns nil, or what is missing in a few words. It must not block, and is called by several goroutines at
+	// once.
 	Ready func() error
 	// Advisory checks are shown, and keep no client away.
 	Advisory bool

@@ -36,7 +36,8 @@ type Penalties interface {
 func penaltyAPI(mux *http.ServeMux, p Penalties) {
 	mux.HandleFunc("GET /api/v1/penalties", func(w http.ResponseWriter, r *http.Request) {
 		q := r.URL.Query()
-		all, err := p.Penalties(r.Context(), PenaltyFilter{User: q.Get("user"), IP: q.Get("ip"), All: q.Get("user")+q.Get("ip") == ""})
+		all, err := p.Penalties(r.Context(), PenaltyFilter{User: q.Get("user"), IP: q.Get("ip"),
+			All: q.Get("user")+q.Get("ip") == ""})
 		answer(w, all, err)
 	})
 	change(mux, "penalties/clear", func(ctx context.Context, _ string, which PenaltyFilter) (any, error) {

@@ -6,8 +6,9 @@ import (
 	"sync"
 )
 
-// places are the connections of one listener. While there are max of them, a new one takes the place of a connection that is not being
-// answered: one that has sent half a request, or none. If all are being answered, the reader that has taken longest gives way.
+// places are the connections of one listener. While there are max of them, a new one takes the place of a connection
+// that is not being answered: one that has sent half a request, or none. If all are being answered, the reader that
+// has taken longest gives way.
 type places struct {
 	max int
 
@@ -104,8 +105,8 @@ func (c *placedConn) Close() error {
 	return c.Conn.Close()
 }
 
-// answering notes that a whole request has come and is answered until done is called. What changes something, or is read as it goes on, is
-// not cut for others.
+// answering notes that a whole request has come and is answered until done is called. What changes something, or is
+// read as it goes on, is not cut for others.
 func (c *placedConn) answering(keep bool) (done func()) {
 	p := c.of
 	p.mu.Lock()

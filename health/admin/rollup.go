@@ -34,7 +34,8 @@ type RollupRow struct {
 	Failing        []string  `json:"failing"` // the nodes whose health set is not well
 }
 
-// Merge merges the reports of nodes, group by group in the order of the reports. A node that could not be asked has no health set that is well.
+// Merge merges the reports of nodes, group by group in the order of the reports. A node that could not be asked has no
+// health set that is well.
 func (r Rollup) Merge(reports []NodeReport) []RollupRow {
 	rows := []RollupRow{}
 	for group := range slices.Chunk(reports, max(r.GroupSize, 1)) {
@@ -56,7 +57,8 @@ func (r Rollup) Merge(reports []NodeReport) []RollupRow {
 
 // merge merges one health set of a group.
 func (r Rollup) merge(name string, group []NodeReport) RollupRow {
-	row := RollupRow{HealthSet: name, HealthGroup: health.Group(name), AlertValue: health.Healthy.String(), Failing: []string{}}
+	row := RollupRow{HealthSet: name, HealthGroup: health.Group(name), AlertValue: health.Healthy.String(),
+		Failing: []string{}}
 	serving, down, well := 0, 0, 0
 	bad := false
 	for _, of := range group {

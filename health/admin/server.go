@@ -86,8 +86,8 @@ func (s *Server) Reload(a Access) error {
 	return nil
 }
 
-// Serve answers on ln until Shutdown, and then returns nil. It owns ln. A listener of TCP beyond loopback is refused with
-// ErrOpen if the access is not strict enough for it.
+// Serve answers on ln until Shutdown, and then returns nil. It owns ln. A listener of TCP beyond loopback is refused
+// with ErrOpen if the access is not strict enough for it.
 func (s *Server) Serve(ln net.Listener) error {
 	defer ln.Close()
 	d, err := s.open(ln.Addr())

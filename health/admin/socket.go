@@ -16,9 +16,10 @@ import (
 // ErrAnswered says that another program serves the socket.
 var ErrAnswered = errors.New("another program answers there")
 
-// ListenUnix opens the Unix socket at path, which only the program's own user can open (mode 0600), and if group is not "" its members (mode
-// 0660), for Serve. Its folder is made if it is missing, for the same. A socket that a program left behind is replaced; one that is answered, and any
-// other kind of file, is not touched. Closing the listener removes the socket.
+// ListenUnix opens the Unix socket at path, which only the program's own user can open (mode 0600), and if group is
+// not "" its members (mode 0660), for Serve. Its folder is made if it is missing, for the same. A socket that a
+// program left behind is replaced; one that is answered, and any other kind of file, is not touched. Closing the
+// listener removes the socket.
 func ListenUnix(ctx context.Context, path, group string) (net.Listener, error) {
 	gid, err := groupID(group)
 	if err != nil {
@@ -31,7 +32,8 @@ func ListenUnix(ctx context.Context, path, group string) (net.Listener, error) {
 	if err := freeToTake(ctx, path); err != nil {
 		return nil, fmt.Errorf("socket %s: %w", path, err)
 	}
-	// The socket gets its mode in a folder that nobody else can enter, and then its place: it is never there with another mode.
+	// The socket gets its mode in a folder that nobody else can enter, and then its place: it is never there with
+	// another mode.
 	nest, err := os.MkdirTemp(dir, ".new")
 	if err != nil {
 		return nil, err

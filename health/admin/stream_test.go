@@ -70,7 +70,8 @@ func TestWatchingAnotherNodeGoesOn(t *testing.T) {
 		served := make(chan error, 1)
 		go func() { served <- server.Serve(ln) }()
 		client := &http.Client{Transport: &http.Transport{DialContext: ln.dial, DisableKeepAlives: true}}
-		request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://localhost/nodes/mx2"+streamPath, nil)
+		request, err := http.NewRequestWithContext(t.Context(), http.MethodGet,
+			"http://localhost/nodes/mx2"+streamPath, nil)
 		if err != nil {
 			t.Fatal(err)
 		}

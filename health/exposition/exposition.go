@@ -1,4 +1,5 @@
-// Package exposition writes the page of metrics that Prometheus reads. It knows the formats of that page, and not what is measured.
+// Package exposition writes the page of metrics that Prometheus reads. It knows the formats of that page, and not what
+// is measured.
 package exposition
 
 import (
@@ -17,8 +18,9 @@ import (
 // maxScrapes at once: each holds a copy of every counter, and its page.
 const maxScrapes = 4
 
-// Page is /metrics. It does what the client library's promhttp does, in less than half the time: a busy front end has hundreds of histograms, which
-// [histogramText] writes, and the page goes out in one piece, where net/http sends 4 KB at a time.
+// Page is /metrics. It does what the client library's promhttp does, in less than half the time: a busy front end has
+// hundreds of histograms, which [histogramText] writes, and the page goes out in one piece, where net/http sends 4 KB
+// at a time.
 type Page struct {
 	from prometheus.Gatherer
 	log  zerolog.Logger
@@ -34,7 +36,8 @@ func New(from prometheus.Gatherer, log zerolog.Logger) *Page {
 	return p
 }
 
-// ServeHTTP implements http.Handler. The page is not compressed: that took longer than all the rest, and the program has better things to do.
+// ServeHTTP implements http.Handler. The page is not compressed: that took longer than all the rest, and the program
+// has better things to do.
 func (p *Page) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	select {
 	case body := <-p.room:
@@ -49,7 +52,8 @@ func (p *Page) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func (p *Page) answer(w http.ResponseWriter, r *http.Request, body *bytes.Buffer) {
 	families, err := p.from.Gather()
 	format := expfmt.NegotiateAccept(r.Header, expfmt.DefaultOpenMetricsAcceptedFormats()...)
-	if err = errors.Join(err, encode(body, format, families)); err != nil { // a collector in trouble must not hide the others
+	// a collector in trouble must not hide the others
+	if err = errors.Join(err, encode(body, format, families)); err != nil {
 		p.log.Error().Err(err).Msg("metrics are incomplete")
 		if len(families) == 0 {
 			http.Error(w, "there are no metrics, see the log", http.StatusInternalServerError)

@@ -21,13 +21,18 @@ import (
 // everything has metrics of each type, with values and labels that are hard to write.
 func everything() *prometheus.Registry {
 	registry := prometheus.NewRegistry()
-	counter := prometheus.NewCounterVec(prometheus.CounterOpts{Name: "counted_total", Help: "Back\\slash and\nline."}, []string{"name"})
+	counter := prometheus.NewCounterVec(prometheus.CounterOpts{Name: "counted_total", Help: "Back\\slash and\nline."},
+		[]string{"name"})
 	gauge := prometheus.NewGauge(prometheus.GaugeOpts{Name: "level", Help: "A level."})
-	summary := prometheus.NewSummary(prometheus.SummaryOpts{Name: "summed", Help: "A summary.", Objectives: map[float64]float64{0.5: 0.1}})
-	alone := prometheus.NewHistogram(prometheus.HistogramOpts{Name: "alone_seconds", Help: `Without labels, but with "quotes" and \.`, Buckets: []float64{0.5, 1, 1e7, math.Inf(+1)}})
-	bare := prometheus.NewHistogram(prometheus.HistogramOpts{Name: "bare_seconds", Help: "Native only.", NativeHistogramBucketFactor: 1.2})
+	summary := prometheus.NewSummary(prometheus.SummaryOpts{Name: "summed", Help: "A summary.",
+		Objectives: map[float64]float64{0.5: 0.1}})
+	alone := prometheus.NewHistogram(prometheus.HistogramOpts{Name: "alone_seconds",
+		Help: `Without labels, but with "quotes" and \.`, Buckets: []float64{0.5, 1, 1e7, math.Inf(+1)}})
+	bare := prometheus.NewHistogram(prometheus.HistogramOpts{Name: "bare_seconds", Help: "Native only.",
+		NativeHistogramBucketFactor: 1.2})
 	many := prometheus.NewHistogramVec(prometheus.HistogramOpts{
-		Name: "many_seconds", Help: "Many,\non two lines.", Buckets: []float64{0.001, 0.25, 2, 30}, NativeHistogramBucketFactor: 1.2,
+		Name: "many_seconds", Help: "Many,\non two lines.", Buckets: []float64{0.001, 0.25, 2, 30},
+		NativeHistogramBucketFactor: 1.2,
 	}, []string{"command", "server"})
 	registry.MustRegister(counter, gauge, summary, alone, bare, many)
 	for i, hard := range []string{"", "plain", `with "quotes"`, `back\slash`, "two\nlines", "Größe, {a=\"b\"}"} {
@@ -53,11 +58,13 @@ func TestHistogramsAsTheLibraryWritesThem(t *testing.T) {
 	for _, family := range families { // the client library leaves the last bucket out, others need not
 		if family.GetName() == "many_seconds" {
 			h := family.Metric[0].Histogram
-			h.Bucket = append(h.Bucket, &dto.Bucket{UpperBound: proto.Float64(math.Inf(+1)), CumulativeCount: h.SampleCount})
+			h.Bucket = append(h.Bucket, &dto.Bucket{UpperBound: proto.Float64(math.Inf(+1)),
+				CumulativeCount: h.SampleCount})
 		}
 	}
 	for _, format := range []expfmt.Format{
-		expfmt.NewFormat(expfmt.TypeTextPlain), expfmt.NewFormat(expfmt.TypeOpenMetrics), expfmt.NewFormat(expfmt.TypeProtoDelim),
+		expfmt.NewFormat(expfmt.TypeTextPlain), expfmt.NewFormat(expfmt.TypeOpenMetrics),
+		expfmt.NewFormat(expfmt.TypeProtoDelim),
 	} {
 		var ours, theirs bytes.Buffer
 		if err := encode(&ours, format, families); err != nil {
@@ -72,7 +79,8 @@ func TestHistogramsAsTheLibraryWritesThem(t *testing.T) {
 		if err := library.(expfmt.Closer).Close(); err != nil {
 			t.Fatal(err)
 		}
-		if format.FormatType() != expfmt.TypeTextPlain { // protobuf may be written in more than one way, but by one program in one
+		// protobuf may be written in more than one way, but by one program in one
+		if format.FormatType() != expfmt.TypeTextPlain {
 			if ours.String() != theirs.String() {
 				t.Errorf("%s:\n%s\nwant:\n%s", format, ours.String(), theirs.String())
 			}
@@ -103,9 +111,11 @@ func parse(t *testing.T, text string) map[string]*dto.MetricFamily {
 // TestOthersAreLeftToTheLibrary gives a histogram what the text of histograms has no place for.
 func TestOthersAreLeftToTheLibrary(t *testing.T) {
 	for name, change := range map[string]func(*dto.MetricFamily){
-		"a time":             func(f *dto.MetricFamily) { f.Metric[0].TimestampMs = proto.Int64(1) },
-		"an exemplar":        func(f *dto.MetricFamily) { f.Metric[0].Histogram.Bucket[0].Exemplar = &dto.Exemplar{} },
-		"parts of a bucket":  func(f *dto.MetricFamily) { f.Metric[0].Histogram.Bucket[0].CumulativeCountFloat = proto.Float64(1) },
+		"a time":      func(f *dto.MetricFamily) { f.Metric[0].TimestampMs = proto.Int64(1) },
+		"an exemplar": func(f *dto.MetricFamily) { f.Metric[0].Histogram.Bucket[0].Exemplar = &dto.Exemplar{} },
+		"parts of a bucket": func(f *dto.MetricFamily) {
+			f.Metric[0].Histogram.Bucket[0].CumulativeCountFloat = proto.Float64(1)
+		},
 		"parts of a count":   func(f *dto.MetricFamily) { f.Metric[0].Histogram.SampleCountFloat = proto.Float64(1) },
 		"a unit":             func(f *dto.MetricFamily) { f.Unit = proto.String("seconds") },
 		"no help":            func(f *dto.MetricFamily) { f.Help = nil },

@@ -11,8 +11,9 @@ import (
 	"github.com/prometheus/common/model"
 )
 
-// histogramText writes families of histograms in Prometheus's text formats (text 0.0.4 and OpenMetrics 1.0.0). A histogram has more than a
-// dozen lines with the same labels, and the histograms of a family have the same bounds: both are formatted once.
+// histogramText writes families of histograms in Prometheus's text formats (text 0.0.4 and OpenMetrics 1.0.0). A
+// histogram has more than a dozen lines with the same labels, and the histograms of a family have the same bounds:
+// both are formatted once.
 type histogramText struct {
 	openMetrics bool
 	bounds      []upperBound
@@ -38,9 +39,11 @@ func newHistogramText(format expfmt.Format) *histogramText {
 	}
 }
 
-// takes says whether write can write all of the family: there are more things in the formats than Portico's histograms have.
+// takes says whether write can write all of the family: there are more things in the formats than Portico's histograms
+// have.
 func (t *histogramText) takes(family *dto.MetricFamily) bool {
-	if family.GetType() != dto.MetricType_HISTOGRAM || family.Help == nil || family.Unit != nil || !model.LegacyValidation.IsValidMetricName(family.GetName()) {
+	if family.GetType() != dto.MetricType_HISTOGRAM || family.Help == nil || family.Unit != nil ||
+		!model.LegacyValidation.IsValidMetricName(family.GetName()) {
 		return false
 	}
 	for _, m := range family.Metric {

@@ -10,9 +10,10 @@ type Action string
 
 // The actions.
 const (
-	RestartService  Action = "restart_service"   // of a mailbox server, by an operator's hook
-	Failover        Action = "failover"          // the databases that are active on it move to other copies
-	RestartServer   Action = "restart_server"    // the machine, by an operator's hook; refused while a copy is active there
+	RestartService Action = "restart_service" // of a mailbox server, by an operator's hook
+	Failover       Action = "failover"        // the databases that are active on it move to other copies
+	// the machine, by an operator's hook; refused while a copy is active there
+	RestartServer   Action = "restart_server"
 	ProtocolLog     Action = "protocol_log"      // is on for the probe's account while the fault lasts
 	RestartFrontEnd Action = "restart_front_end" // our own listeners and set-up; sessions go on
 	OutOfService    Action = "out_of_service"    // component ImapProxy is Inactive while the fault lasts
@@ -33,25 +34,34 @@ type kind struct {
 }
 
 var kinds = map[Action]kind{
-	RestartService:  {id: "RestartService", suffix: "RestartService", onServer: true, whole: true, restarts: true, mends: true, resource: Case.server},
-	Failover:        {id: "ServerFailover", lifted: "AllowActivation", suffix: "Failover", onServer: true, again: true, mends: true, resource: Case.moved},
-	RestartServer:   {id: "ForceReboot", suffix: "RestartServer", onServer: true, whole: true, restarts: true, mends: true, resource: Case.server},
-	ProtocolLog:     {id: "EnableProtocolLog", lifted: "DisableProtocolLog", suffix: "ProtocolLog", again: true, resource: Case.database},
-	RestartFrontEnd: {id: "RestartFrontEnd", suffix: "RestartFrontEnd", again: true, mends: true, resource: Case.frontEnd},
-	OutOfService:    {id: "TakeComponentOffline", lifted: "BringComponentOnline", suffix: "Offline", again: true, resource: Case.frontEnd},
-	Escalate:        {id: "Escalate", suffix: "Escalate", again: true, resource: Case.database},
+	RestartService: {id: "RestartService", suffix: "RestartService", onServer: true, whole: true, restarts: true,
+		mends: true, resource: Case.server},
+	Failover: {id: "ServerFailover", lifted: "AllowActivation", suffix: "Failover", onServer: true, again: true,
+		mends: true, resource: Case.moved},
+	RestartServer: {id: "ForceReboot", suffix: "RestartServer", onServer: true, whole: true, restarts: true,
+		mends: true, resource: Case.server},
+	ProtocolLog: {id: "EnableProtocolLog", lifted: "DisableProtocolLog", suffix: "ProtocolLog", again: true,
+		resource: Case.database},
+	RestartFrontEnd: {id: "RestartFrontEnd", suffix: "RestartFrontEnd", again: true, mends: true,
+		resource: Case.frontEnd},
+	OutOfService: {id: "TakeComponentOffline", lifted: "BringComponentOnline", suffix: "Offline", again: true,
+		resource: Case.frontEnd},
+	Escalate: {id: "Escalate", suffix: "Escalate", again: true, resource: Case.database},
 }
 
-// Responder is the name under which an action is asked for: that of the monitor, with the action in the place of Monitor.
+// Responder is the name under which an action is asked for: that of the monitor, with the action in the place of
+// Monitor.
 func (a Action) Responder(monitor string) string {
 	return strings.TrimSuffix(monitor, "Monitor") + kinds[a].suffix
 }
 
 // help says what the actions do.
 var help = map[Action]string{
-	RestartService:  "Restarts the IMAP service on the mailbox server, by the hook health.recovery.restart_service.",
-	Failover:        "Moves the databases that are active on the mailbox server to other copies, and blocks activation there while the fault lasts.",
-	RestartServer:   "Restarts the mailbox server, by the hook health.recovery.restart_server. Refused while a database is active there.",
+	RestartService: "Restarts the IMAP service on the mailbox server, by the hook health.recovery.restart_service.",
+	Failover: "Moves the databases that are active on the mailbox server to other copies, and blocks " +
+		"activation there while the fault lasts.",
+	RestartServer: "Restarts the mailbox server, by the hook health.recovery.restart_server. Refused while a " +
+		"database is active there.",
 	ProtocolLog:     "Switches the protocol log on for the health mailbox while the fault lasts.",
 	RestartFrontEnd: "Opens Portico's listeners again, and sets everything behind them up again. Sessions continue.",
 	OutOfService:    "Makes component ImapProxy Inactive while the fault lasts.",
@@ -64,7 +74,8 @@ func (a Action) Help() string { return help[a] }
 // Known says whether there is such an action.
 func (a Action) Known() bool { _, ok := kinds[a]; return ok }
 
-// Restarts says whether the action restarts a mailbox server, or its service: it may be done long before the server is back.
+// Restarts says whether the action restarts a mailbox server, or its service: it may be done long before the server is
+// back.
 func (a Action) Restarts() bool { return kinds[a].restarts }
 
 // actionOf returns the action whose records have an ID, "" if that is of none, or of one taken back.

@@ -26,8 +26,9 @@ func TestKindsOfActions(t *testing.T) {
 		RestartServer:   "ForceReboot  ImapDeepTestRestartServer mbx1 - - restarts mends",
 		ProtocolLog:     "EnableProtocolLog DisableProtocolLog ImapDeepTestProtocolLog db1 db1 ImapProxy again",
 		RestartFrontEnd: "RestartFrontEnd  ImapDeepTestRestartFrontEnd ImapProxy ImapProxy ImapProxy mends again",
-		OutOfService:    "TakeComponentOffline BringComponentOnline ImapDeepTestOffline ImapProxy ImapProxy ImapProxy again",
-		Escalate:        "Escalate  ImapDeepTestEscalate db1 db1 ImapProxy again",
+		OutOfService: "TakeComponentOffline BringComponentOnline ImapDeepTestOffline ImapProxy ImapProxy " +
+			"ImapProxy again",
+		Escalate: "Escalate  ImapDeepTestEscalate db1 db1 ImapProxy again",
 	}
 	for action, k := range kinds {
 		got := fmt.Sprintf("%s %s %s %s %s %s", action.ID(), k.lifted, action.Responder(health.ImapDeepTestMonitor),

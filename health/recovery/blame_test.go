@@ -9,8 +9,8 @@ import (
 	"portico/health"
 )
 
-// Who is to blame decides whether anything may be done: for a mailbox server at fault, for a database that fails end to
-// end, and for our front end.
+// Who is to blame decides whether anything may be done: for a mailbox server at fault, for a database that fails end
+// to end, and for our front end.
 func TestBlame(t *testing.T) {
 	server, alone, frontEnd := Case{Server: "mbx1", Database: "db1"}, Case{Database: "db1"}, Case{}
 	const act, ours = "", "our front end is not at fault: "
@@ -46,11 +46,12 @@ func TestBlame(t *testing.T) {
 	}
 }
 
-// What fails end to end is a mailbox server's fault if that server's own probe fails, or that of the database; not if those
-// of others do.
+// What fails end to end is a mailbox server's fault if that server's own probe fails, or that of the database; not if
+// those of others do.
 func TestOwnProbes(t *testing.T) {
 	for id, want := range map[string]string{ // db7 is on mbx6 beside db6
-		"SelfTestMonitor/mbx1": "mbx1", "SelfTestMonitor/mbx2": "", "DeepTestMonitor/db1": "mbx1", "DeepTestMonitor/db2": "",
+		"SelfTestMonitor/mbx1": "mbx1", "SelfTestMonitor/mbx2": "", "DeepTestMonitor/db1": "mbx1",
+		"DeepTestMonitor/db2": "",
 	} {
 		w := newWorld(t)
 		w.set(health.Unhealthy, health.Networking, "CTPMonitor/db1", id)
@@ -67,7 +68,8 @@ func TestOwnProbes(t *testing.T) {
 	}
 }
 
-// Where the probe cannot be run once more, what the monitor has found decides: nobody acts upon what is not the server's.
+// Where the probe cannot be run once more, what the monitor has found decides: nobody acts upon what is not the
+// server's.
 func TestBlamelessWithoutVerification(t *testing.T) {
 	w := newWorld(t)
 	w.r.opt.Verify = func(context.Context, health.MonitorState) *health.Result { return nil }
@@ -80,10 +82,12 @@ func TestBlamelessWithoutVerification(t *testing.T) {
 	w.compare("restart_service mbx2", "")
 }
 
-// Slow or waiting commands are a mailbox server's fault if a database that is active there fails too. Databases elsewhere do not count.
+// Slow or waiting commands are a mailbox server's fault if a database that is active there fails too. Databases
+// elsewhere do not count.
 func TestCommandsOfAServerThatFails(t *testing.T) {
 	for id, want := range map[string]string{ // db6 and db7 are active on mbx6
-		"SelfTestMonitor/mbx6": "mbx6", "DeepTestMonitor/db6": "mbx6", "DeepTestMonitor/db7": "mbx6", "DeepTestMonitor/db1": "", "SelfTestMonitor/mbx1": "",
+		"SelfTestMonitor/mbx6": "mbx6", "DeepTestMonitor/db6": "mbx6", "DeepTestMonitor/db7": "mbx6",
+		"DeepTestMonitor/db1": "", "SelfTestMonitor/mbx1": "",
 	} {
 		w := newWorld(t)
 		w.set(health.Unhealthy, health.Networking, id)

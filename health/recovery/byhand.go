@@ -45,7 +45,8 @@ func (r *Responders) ByHand(
 	defer r.endTurn()
 	record := r.newRecord(action, c, requestor, r.opt.Now())
 	throttle := r.plan().Throttles[action]
-	if v := throttle.judge(r.log.Records(), record.ID, record.Resource, record.Start); machine && v.reason != "" && !r.mayExceed(ctx, action, c) {
+	if v := throttle.judge(r.log.Records(), record.ID, record.Resource, record.Start); machine && v.reason != "" &&
+		!r.mayExceed(ctx, action, c) {
 		record.Throttle, record.ThrottledBy = throttle.String(), record.ID+"/"+record.Resource
 		record.AllowedAgain = v.again
 		record = r.enter(ctx, record, ResultThrottled, v.reason)

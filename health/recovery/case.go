@@ -11,8 +11,9 @@ import (
 
 // Case is what an action is for. It is kept in the store with its ladder.
 type Case struct {
-	Monitor  string `json:"monitor"`            // identity
-	Server   string `json:"server,omitempty"`   // the mailbox server that is at fault; "" if none is, but our front end may be
+	Monitor string `json:"monitor"` // identity
+	// the mailbox server that is at fault; "" if none is, but our front end may be
+	Server   string `json:"server,omitempty"`
 	Database string `json:"database,omitempty"` // the database that the monitor looks at, if it does
 	Alone    bool   `json:"alone,omitempty"`    // other databases on the server are well
 	Resumed  bool   `json:"-"`                  // a process before this one has begun the action, and was interrupted
@@ -80,7 +81,8 @@ func selfTestID(server string) string {
 // selfTestOf is the monitor of a mailbox server itself, as far as its name goes.
 func selfTestOf(server string) health.MonitorState {
 	return health.MonitorState{Monitor: health.Monitor{
-		HealthSet: health.SetProtocol, Name: health.ImapSelfTestMonitor, Target: server, Probe: health.ImapSelfTestProbe,
+		HealthSet: health.SetProtocol, Name: health.ImapSelfTestMonitor, Target: server,
+		Probe: health.ImapSelfTestProbe,
 	}}
 }
 
@@ -112,7 +114,8 @@ func (s survey) caseOf(m health.MonitorState) Case {
 	return c
 }
 
-// failsItself says whether a server's own probes fail too: its SelfTest, or the DeepTest of a database, or with "" of any that is active there.
+// failsItself says whether a server's own probes fail too: its SelfTest, or the DeepTest of a database, or with "" of
+// any that is active there.
 func (s survey) failsItself(server, database string) bool {
 	return server != "" && slices.ContainsFunc(s.all, func(m health.MonitorState) bool {
 		switch m.Name {
@@ -125,7 +128,8 @@ func (s survey) failsItself(server, database string) bool {
 	})
 }
 
-// othersWell says whether the server is well, but for this database: it signs in, and other databases are opened there.
+// othersWell says whether the server is well, but for this database: it signs in, and other databases are opened
+// there.
 func (s survey) othersWell(m health.MonitorState, server string) bool {
 	others := false
 	for _, other := range s.all {
@@ -162,7 +166,8 @@ func (c Case) blameless(f *health.Result) string {
 		return "Portico has run out of descriptors, ports or memory: people raise its limits"
 	case c.Server == "" && f.Phase == health.PhaseCertificate:
 		return "a certificate is renewed by people"
-	case c.Server != "" && (d == health.Networking || d == health.InformationStore || d == health.MailboxServerAuthentication):
+	case c.Server != "" && (d == health.Networking || d == health.InformationStore ||
+		d == health.MailboxServerAuthentication):
 		return ""
 	case c.Server != "" && d != health.None:
 		return fmt.Sprintf("%s is not at fault: %s is", c.Server, d)
@@ -172,7 +177,8 @@ func (c Case) blameless(f *health.Result) string {
 	return ""
 }
 
-// forPeople says why a failure at a mailbox server needs people, whatever is done for its users meanwhile; "" if it does not.
+// forPeople says why a failure at a mailbox server needs people, whatever is done for its users meanwhile; "" if it
+// does not.
 func forPeople(f *health.Result) string {
 	switch f.Phase {
 	case health.PhaseCertificate:
@@ -200,7 +206,8 @@ func (c Case) unfit(action Action, f *health.Result) string {
 	return forPeople(f)
 }
 
-// leaders finds for each mailbox server, and with "" for our front end, the monitor that is seen to: others that fail there wait.
+// leaders finds for each mailbox server, and with "" for our front end, the monitor that is seen to: others that fail
+// there wait.
 func (s survey) leaders() map[string]string {
 	ordered := slices.Clone(s.all)
 	slices.SortStableFunc(ordered, func(a, b health.MonitorState) int {

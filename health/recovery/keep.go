@@ -9,7 +9,8 @@ import (
 
 func (r *Responders) newRecord(action Action, c Case, requestor string, now time.Time) Record {
 	k := kinds[action]
-	return Record{ID: k.id, Resource: k.resource(c), Requestor: requestor, Monitor: c.Monitor, Start: now, ProcessStart: r.began}
+	return Record{ID: k.id, Resource: k.resource(c), Requestor: requestor, Monitor: c.Monitor, Start: now,
+		ProcessStart: r.began}
 }
 
 // enter writes a record that is over as soon as it has begun.

@@ -126,7 +126,8 @@ func TestRecoveryInactive(t *testing.T) {
 	monitors := w.monitors
 	w.monitors = nil
 	w.pass(time.Hour)
-	if m := monitors[slices.IndexFunc(monitors, func(m health.MonitorState) bool { return strings.HasSuffix(m.ID(), id) })]; !w.r.ForPeople(m) {
+	if m := monitors[slices.IndexFunc(monitors,
+		func(m health.MonitorState) bool { return strings.HasSuffix(m.ID(), id) })]; !w.r.ForPeople(m) {
 		t.Error("nobody is told while recovery is inactive")
 	}
 	if len(w.did) > 0 || w.stored() != 1 {
@@ -137,8 +138,8 @@ func TestRecoveryInactive(t *testing.T) {
 	w.compare("failover mbx1", "")
 }
 
-// While recovery of one mailbox server is off, nothing is done about it or about databases that are active there, and people are told at once. Its
-// ladder goes on afterwards.
+// While recovery of one mailbox server is off, nothing is done about it or about databases that are active there, and
+// people are told at once. Its ladder goes on afterwards.
 func TestRecoveryOffForOneServer(t *testing.T) {
 	w := newWorld(t)
 	w.set(health.Unhealthy, health.Networking, "SelfTestMonitor/mbx1")
@@ -178,7 +179,8 @@ func TestRecoveryLogIsBounded(t *testing.T) {
 	}
 	all, keys := log.Records(), stored()
 	if len(all) != 1000 || all[0].Instance != 4 || len(keys) != 1000 || keys[0] != logKey(4) {
-		t.Errorf("%d records from %d on; %d are stored, the first as %s", len(all), all[0].Instance, len(keys), keys[0])
+		t.Errorf("%d records from %d on; %d are stored, the first as %s", len(all), all[0].Instance,
+			len(keys), keys[0])
 	}
 	changed := Record{Instance: 500, ID: "ServerFailover"}
 	if err := log.put(t.Context(), &changed); err != nil {

@@ -12,7 +12,8 @@ import (
 // Ladder is one monitor's way up its steps. It is kept in the store, and belongs to the goroutine of Run.
 type Ladder struct {
 	Case
-	Since time.Time `json:"since"`          // the monitor was unhealthy; zero while it is well, and the ladder only keeps Lift
+	// the monitor was unhealthy; zero while it is well, and the ladder only keeps Lift
+	Since time.Time `json:"since"`
 	Rung  int       `json:"rung"`           // of the monitor's steps, the next
 	Next  time.Time `json:"next"`           // when that is due
 	Begun uint64    `json:"begun"`          // the record of the step that is being done; 0 for none
@@ -26,7 +27,8 @@ type Ladder struct {
 	Postponed int       `json:"postponed,omitempty"`
 	Due       time.Time `json:"due,omitzero"`
 
-	// Unread are databases whose mail could not be read on the server when they were moved away. Its block stays until it can.
+	// Unread are databases whose mail could not be read on the server when they were moved away. Its block stays until
+	// it can.
 	Unread []string `json:"unread,omitempty"`
 
 	wellBefore int // how often in a row the server's own probe had succeeded during the fault; see steady
@@ -36,8 +38,8 @@ type Ladder struct {
 	blamed time.Time // when nobody that can be acted upon was to blame last
 }
 
-// settles says whether a case that was nobody's, or everybody's, has just become one to act upon. The last result may be of the time before;
-// and where somebody else was to blame, what comes next may still be the end of that.
+// settles says whether a case that was nobody's, or everybody's, has just become one to act upon. The last result may
+// be of the time before; and where somebody else was to blame, what comes next may still be the end of that.
 func (l *Ladder) settles(m health.MonitorState, now time.Time) bool {
 	if !l.blamed.IsZero() && now.Sub(l.blamed) < lookAgain {
 		return true
@@ -48,8 +50,8 @@ func (l *Ladder) settles(m health.MonitorState, now time.Time) bool {
 // lookAgain is how long a ladder waits for its monitor after the probe has succeeded by hand.
 const lookAgain = time.Minute
 
-// climb does the next step of a ladder if it is due, and says whether it has done anything: at most one thing. What can not be done is noted and
-// passed.
+// climb does the next step of a ladder if it is due, and says whether it has done anything: at most one thing. What
+// can not be done is noted and passed.
 func (r *Responders) climb(ctx context.Context, l *Ladder, m health.MonitorState) (done bool) {
 	plan, now := r.plan(), r.opt.Now()
 	if l.Begun != 0 {
@@ -104,7 +106,8 @@ func (r *Responders) climb(ctx context.Context, l *Ladder, m health.MonitorState
 // maxDelay is how long a postponed step is kept in mind. One that would have to wait for longer is passed for good.
 const maxDelay = time.Hour
 
-// postpone keeps in mind that the present step may be done from until on. The ladder goes on to the next one: users are out meanwhile.
+// postpone keeps in mind that the present step may be done from until on. The ladder goes on to the next one: users
+// are out meanwhile.
 func (l *Ladder) postpone(until, now time.Time) {
 	if l.Due.IsZero() && !until.IsZero() && until.Sub(now) <= maxDelay {
 		l.Postponed, l.Due = l.Rung, until
@@ -121,9 +124,11 @@ func (l *Ladder) returnToPostponed(now time.Time) {
 // fresh is how old a result may be that is taken for one of now.
 const fresh = 10 * time.Second
 
-// verify runs the probe once more before anything is done, unless it has just failed. It says whether all is well, or is nothing to be acted
-// upon, and else returns the failure that it has found: the monitor's last if it can not run the probe.
-func (r *Responders) verify(ctx context.Context, l *Ladder, m health.MonitorState) (failure *health.Result, fine bool) {
+// verify runs the probe once more before anything is done, unless it has just failed. It says whether all is well, or
+// is nothing to be acted upon, and else returns the failure that it has found: the monitor's last if it can not run
+// the probe.
+func (r *Responders) verify(ctx context.Context, l *Ladder, m health.MonitorState) (failure *health.Result,
+	fine bool) {
 	result := m.LastResult
 	if result == nil || result.Type == health.Succeeded || r.opt.Now().Sub(result.End) >= fresh {
 		result = r.opt.Verify(ctx, m)
@@ -146,7 +151,8 @@ func (r *Responders) verify(ctx context.Context, l *Ladder, m health.MonitorStat
 	return result, false
 }
 
-// perform does an action, and says whether it was done, so that its outcome is to be waited for. What is begun is written down first.
+// perform does an action, and says whether it was done, so that its outcome is to be waited for. What is begun is
+// written down first.
 func (r *Responders) perform(ctx context.Context, l *Ladder, action Action, record Record) (done bool) {
 	actor, ok := r.opt.Actors[action]
 	if !ok {
@@ -154,7 +160,8 @@ func (r *Responders) perform(ctx context.Context, l *Ladder, action Action, reco
 		return false
 	}
 	record.State = Started
-	if r.alike(l, Record{ID: record.ID, Resource: record.Resource, Result: ResultFailed}) { // it was told that it is tried again
+	// it was told that it is tried again
+	if r.alike(l, Record{ID: record.ID, Resource: record.Resource, Result: ResultFailed}) {
 		r.keep(ctx, &record)
 	} else {
 		r.write(ctx, &record)
@@ -168,7 +175,8 @@ func (r *Responders) perform(ctx context.Context, l *Ladder, action Action, reco
 }
 
 // do does what is written down.
-func (r *Responders) do(ctx context.Context, l *Ladder, c Case, action Action, record Record, actor Actor) (done bool) {
+func (r *Responders) do(ctx context.Context, l *Ladder, c Case, action Action, record Record,
+	actor Actor) (done bool) {
 	what, err := actor.Do(ctx, c)
 	if ctx.Err() != nil { // the process ends: the next one finds it begun
 		return true
@@ -195,7 +203,8 @@ func (r *Responders) do(ctx context.Context, l *Ladder, c Case, action Action, r
 	return done
 }
 
-// endOnce ends a record of what was not done. If a try before it has ended alike, for the same fault, that one's record is enough.
+// endOnce ends a record of what was not done. If a try before it has ended alike, for the same fault, that one's
+// record is enough.
 func (r *Responders) endOnce(ctx context.Context, l *Ladder, record Record, result Result, what string, err error) {
 	record.Result = result
 	if r.alike(l, record) {
@@ -205,8 +214,8 @@ func (r *Responders) endOnce(ctx context.Context, l *Ladder, record Record, resu
 	r.end(ctx, record, result, what, err)
 }
 
-// await gives a step its time to help. After a restart probes are repeated meanwhile: nobody but them knows when the server is back. A failover
-// that came before its turn keeps no other step waiting: it mends no server.
+// await gives a step its time to help. After a restart probes are repeated meanwhile: nobody but them knows when the
+// server is back. A failover that came before its turn keeps no other step waiting: it mends no server.
 func (r *Responders) await(l *Ladder, action Action) {
 	if action == Failover {
 		rung := slices.Index(r.plan().Ladders[nameOf(l.Monitor)], Failover)
@@ -234,8 +243,8 @@ func (l *Ladder) drop(action Action) {
 	}
 }
 
-// resume goes on where a process before this one has ended in the middle of a step: what may be done twice is done to its end, the rest is not
-// done again.
+// resume goes on where a process before this one has ended in the middle of a step: what may be done twice is done to
+// its end, the rest is not done again.
 func (r *Responders) resume(ctx context.Context, l *Ladder, m health.MonitorState) {
 	record, known := r.log.find(l.Begun)
 	action := actionOf(record.ID)

@@ -13,18 +13,21 @@ import (
 // block of a mailbox server stays until that server's own monitor is healthy, whatever monitor has asked for the
 // failover: its ladder keeps the block.
 func (r *Responders) release(ctx context.Context, l *Ladder, s survey) (done bool) {
-	if m, known := s.find(l.Monitor); known && m.Value == health.Disabled && len(l.Lift) > 0 && !r.seenWell(ctx, l, m) {
+	if m, known := s.find(l.Monitor); known && m.Value == health.Disabled && len(l.Lift) > 0 &&
+		!r.seenWell(ctx, l, m) {
 		return false
 	}
 	self, watched := s.selfTest(l.Server)
 	if watched && slices.Contains(l.Lift, Failover) && l.Database != "" { // it looks at another server now
 		r.handOver(ctx, l, self, s)
 	}
-	if watched && slices.Contains(l.Lift, Failover) && len(l.Unread) > 0 && self.Value == health.Healthy && !r.readable(ctx, l) {
+	if watched && slices.Contains(l.Lift, Failover) && len(l.Unread) > 0 && self.Value == health.Healthy &&
+		!r.readable(ctx, l) {
 		return false
 	}
 	if watched && slices.Contains(l.Lift, Failover) && !steady(l, self) {
-		l.Note = fmt.Sprintf("the server stays blocked until %s has succeeded %d times in a row", health.ImapSelfTestProbe, steadyAfter)
+		l.Note = fmt.Sprintf("the server stays blocked until %s has succeeded %d times in a row",
+			health.ImapSelfTestProbe, steadyAfter)
 		return false
 	}
 	if watched && slices.Contains(l.Lift, Failover) && (self.Value != health.Healthy || self.InRow > 0) {
@@ -41,7 +44,8 @@ func (r *Responders) release(ctx context.Context, l *Ladder, s survey) (done boo
 	return r.lift(ctx, l)
 }
 
-// steadyAfter is how many runs of its probe in a row have to succeed at a server that some sign-ins found well, and others did not.
+// steadyAfter is how many runs of its probe in a row have to succeed at a server that some sign-ins found well, and
+// others did not.
 const steadyAfter = 10
 
 // steady says whether a server is well each time, if a ladder has moved its users away since it was not.
@@ -55,7 +59,8 @@ func steady(l *Ladder, self health.MonitorState) bool {
 	return self.WellInRow-l.wellBefore >= steadyAfter
 }
 
-// Holds says why recovery keeps a mailbox server blocked though the monitor that has asked for that does not fail any more; "" if it does not.
+// Holds says why recovery keeps a mailbox server blocked though the monitor that has asked for that does not fail any
+// more; "" if it does not.
 func (r *Responders) Holds(server string) string {
 	for _, l := range r.Ladders() {
 		if l.Server == server && l.Since.IsZero() && slices.Contains(l.Lift, Failover) {
@@ -84,8 +89,8 @@ func (r *Responders) seenWell(ctx context.Context, l *Ladder, m health.MonitorSt
 	return false
 }
 
-// handOver has a server's own ladder keep the block that a ladder has made. If that was since a database could not be read there, reading it
-// has to succeed before the block is lifted.
+// handOver has a server's own ladder keep the block that a ladder has made. If that was since a database could not be
+// read there, reading it has to succeed before the block is lifted.
 func (r *Responders) handOver(ctx context.Context, l *Ladder, self health.MonitorState, s survey) {
 	r.keepBlock(ctx, self)
 	m, _ := s.find(l.Monitor)
@@ -98,7 +103,8 @@ func (r *Responders) handOver(ctx context.Context, l *Ladder, self health.Monito
 	r.save(ctx, l)
 }
 
-// readable says whether the mail of all databases that could not be read on a ladder's server can be read there now. It looks each ten seconds.
+// readable says whether the mail of all databases that could not be read on a ladder's server can be read there now.
+// It looks each ten seconds.
 func (r *Responders) readable(ctx context.Context, l *Ladder) bool {
 	now := r.opt.Now()
 	if r.opt.Read == nil {
@@ -109,7 +115,8 @@ func (r *Responders) readable(ctx context.Context, l *Ladder) bool {
 	}
 	for _, database := range l.Unread {
 		if err := r.opt.Read(ctx, database, l.Server); err != nil {
-			l.Note, l.Next = fmt.Sprintf("the server stays blocked until %s can be read there: %v", database, err), now.Add(rescueEach)
+			l.Note, l.Next = fmt.Sprintf("the server stays blocked until %s can be read there: %v", database,
+				err), now.Add(rescueEach)
 			r.save(ctx, l)
 			return false
 		}

@@ -77,7 +77,8 @@ func simulate(t *testing.T, servers int, seed uint64, test func(t *testing.T, n 
 		defer kept.Close()
 		var err error
 		n.r, err = New(t.Context(), Options{
-			Monitors: n.engine.Monitors, Active: n.activeOn, Actors: n.actors(), Standby: n.standby, Store: kept, Follow: n.engine.Follow,
+			Monitors: n.engine.Monitors, Active: n.activeOn, Actors: n.actors(), Standby: n.standby, Store: kept,
+			Follow: n.engine.Follow,
 			Failed: func(err error) { t.Error(err) }, Verify: n.verify,
 			Tell: func(r Record) {
 				n.mu.Lock()
@@ -93,7 +94,8 @@ func simulate(t *testing.T, servers int, seed uint64, test func(t *testing.T, n 
 			Mode: Act, Wait: 5 * time.Minute, CommonPercent: 34, Throttles: defaultThrottles,
 			Ladders: map[string][]Action{
 				health.ImapSelfTestMonitor: server, health.ImapDeepTestMonitor: server,
-				health.ImapCTPMonitor:                           {RestartService, ProtocolLog, RestartFrontEnd, Escalate},
+				health.ImapCTPMonitor: {RestartService, ProtocolLog,
+					RestartFrontEnd, Escalate},
 				health.ProxyConnectionsFailedGt20PercentMonitor: {Failover, RestartService, Escalate},
 			},
 		})
@@ -144,7 +146,8 @@ func (n *night) plan(servers int) (p health.Plan) {
 		})
 		p.Monitors = append(p.Monitors, health.Monitor{
 			HealthSet: set, Name: name + "Monitor", Target: target, Probe: name + "Probe", Failures: failures,
-			StaleAfter: health.StaleAfter(interval, timeout), Flapping: health.Flapping{Changes: 4, Window: 30 * time.Minute},
+			StaleAfter: health.StaleAfter(interval, timeout),
+			Flapping:   health.Flapping{Changes: 4, Window: 30 * time.Minute},
 		})
 	}
 	for i := range servers {
@@ -177,13 +180,15 @@ func (n *night) addSignIns(p *health.Plan, server string) {
 	})
 	p.Monitors = append(p.Monitors, health.Monitor{
 		HealthSet: health.SetIMAP, Name: health.ProxyConnectionsFailedGt20PercentMonitor, Target: server,
-		Probe: health.ProxyConnectionsFailedGt20PercentCheck, Failures: health.SignInsFailures, UnhealthyAfter: health.SignInsUnhealthy,
-		StaleAfter: health.StaleAfter(health.SignInsInterval, health.SignInsTimeout), Flapping: health.Flapping{Changes: 4, Window: 30 * time.Minute},
+		Probe: health.ProxyConnectionsFailedGt20PercentCheck, Failures: health.SignInsFailures,
+		UnhealthyAfter: health.SignInsUnhealthy,
+		StaleAfter:     health.StaleAfter(health.SignInsInterval, health.SignInsTimeout),
+		Flapping:       health.Flapping{Changes: 4, Window: 30 * time.Minute},
 	})
 }
 
-// signIn has users sign in until the context ends: forty of each database, each time one of all, some twelve times a minute of each database.
-// Who fails tries again five seconds later.
+// signIn has users sign in until the context ends: forty of each database, each time one of all, some twelve times a
+// minute of each database. Who fails tries again five seconds later.
 func (n *night) signIn(ctx context.Context) {
 	again := make(map[time.Time][][2]int) // databases and users
 	for tick := time.NewTicker(time.Second); ; {
@@ -332,13 +337,15 @@ func TestDayOfIsolatedFailures(t *testing.T) {
 			}
 		}
 		if failures < 100 || n.refused < 2000 { // a history keeps the latest
-			t.Errorf("only %d failures are known, and %d sign-ins have failed: the test tests nothing", failures, n.refused)
+			t.Errorf("only %d failures are known, and %d sign-ins have failed: the test tests nothing",
+				failures, n.refused)
 		}
 	})
 }
 
-// A server that does not take half of the sign-ins, though its probe succeeds each time, loses its users to a sound copy. It is not restarted, and
-// stays blocked until its probe has succeeded ten times in a row; people hear of the move.
+// A server that does not take half of the sign-ins, though its probe succeeds each time, loses its users to a sound
+// copy. It is not restarted, and stays blocked until its probe has succeeded ten times in a row; people hear of the
+// move.
 func TestDayOfHalfAServer(t *testing.T) {
 	simulate(t, 20, 4, func(t *testing.T, n *night) {
 		n.mu.Lock()
@@ -372,11 +379,13 @@ func TestDayOfHalfAServer(t *testing.T) {
 				did = append(did, r.ID+"/"+r.Resource+":"+string(r.Result))
 			}
 		}
-		if got := strings.Join(did, " "); got != "ServerFailover/mbx07:Succeeded AllowActivation/mbx07:Succeeded" || n.blocked[7] {
+		if got := strings.Join(did, " "); got != "ServerFailover/mbx07:Succeeded AllowActivation/mbx07:Succeeded" ||
+			n.blocked[7] {
 			t.Errorf("it did %s", got)
 		}
 		for _, turn := range n.turned {
-			if !strings.HasSuffix(turn, "UnInitialized->Healthy") && !strings.HasPrefix(turn, "IMAP/ProxyConnectionsFailedGt20PercentMonitor/mbx07 ") {
+			if !strings.HasSuffix(turn, "UnInitialized->Healthy") &&
+				!strings.HasPrefix(turn, "IMAP/ProxyConnectionsFailedGt20PercentMonitor/mbx07 ") {
 				t.Error(turn)
 			}
 		}
@@ -419,13 +428,14 @@ func TestDayOfRestartsAndABrokenUser(t *testing.T) {
 // sure, and a server that was dead before a minute to be seen well. No throttle makes that longer.
 const out = 7 * time.Minute
 
-// In a week in which two of six servers come and go, nothing is restarted more often than throttles allow, and users are
-// moved where a copy is well. Of failovers beyond the throttle people are told.
+// In a week in which two of six servers come and go, nothing is restarted more often than throttles allow, and users
+// are moved where a copy is well. Of failovers beyond the throttle people are told.
 func TestWeekOfFlaps(t *testing.T) {
 	simulate(t, 6, 3, func(t *testing.T, n *night) {
 		flapping := []int{0, 3}
 		change := make([]time.Time, len(n.dead)) // when each of them turns
-		since := make([]time.Time, len(n.dead))  // when users of each database were well for the last time, or could not be helped
+		// when users of each database were well for the last time, or could not be helped
+		since := make([]time.Time, len(n.dead))
 		for i := range since {
 			since[i] = time.Now()
 		}
@@ -509,7 +519,8 @@ func (n *night) throttlesHold(t *testing.T) (failovers, beyond int) {
 				}
 			}
 			if hour >= limit.InAnHour || day >= limit.InADay || group >= limit.GroupInADay {
-				t.Errorf("%s of %s at %v: %d in an hour before, %d in a day, %d on all", id, r.Resource, r.Start, hour, day, group)
+				t.Errorf("%s of %s at %v: %d in an hour before, %d in a day, %d on all", id, r.Resource, r.Start,
+					hour, day, group)
 			}
 			done = append(done, r)
 		}

@@ -12,24 +12,27 @@ import (
 	"portico/configs/store"
 )
 
-// Record is an entry of the recovery log: what was done, or why not. Its fields are those of Exchange's RecoveryActionResults (EXCHANGE.md 1.4).
+// Record is an entry of the recovery log: what was done, or why not. Its fields are those of Exchange's
+// RecoveryActionResults (EXCHANGE.md 1.4).
 type Record struct {
-	Instance     uint64    `json:"instance_id"` // of all records, in order
-	ID           string    `json:"id"`          // RestartService, ServerFailover ...
-	Resource     string    `json:"resource_name"`
-	Requestor    string    `json:"requestor_name"` // the responder, or who has asked by hand
-	Monitor      string    `json:"monitor,omitempty"`
-	Start        time.Time `json:"start_time"`
-	End          time.Time `json:"end_time,omitzero"`
-	State        State     `json:"state"`
-	Result       Result    `json:"result,omitempty"`
-	Message      string    `json:"context,omitempty"`           // what was done, or why it was not
-	Exception    string    `json:"exception_message,omitempty"` // what went wrong
-	Throttle     string    `json:"throttle_parameters,omitempty"`
-	ThrottledBy  string    `json:"throttle_identity,omitempty"` // the action and its resource
-	AllowedAgain time.Time `json:"allowed_again,omitzero"`      // when the throttle allows the action again; zero if it was not throttled, or never
-	Excess       string    `json:"beyond_throttle,omitempty"`   // why a throttle forbids what was done all the same, since users were out
-	ProcessStart time.Time `json:"lam_process_start_time"`      // of the process that did it
+	Instance    uint64    `json:"instance_id"` // of all records, in order
+	ID          string    `json:"id"`          // RestartService, ServerFailover ...
+	Resource    string    `json:"resource_name"`
+	Requestor   string    `json:"requestor_name"` // the responder, or who has asked by hand
+	Monitor     string    `json:"monitor,omitempty"`
+	Start       time.Time `json:"start_time"`
+	End         time.Time `json:"end_time,omitzero"`
+	State       State     `json:"state"`
+	Result      Result    `json:"result,omitempty"`
+	Message     string    `json:"context,omitempty"`           // what was done, or why it was not
+	Exception   string    `json:"exception_message,omitempty"` // what went wrong
+	Throttle    string    `json:"throttle_parameters,omitempty"`
+	ThrottledBy string    `json:"throttle_identity,omitempty"` // the action and its resource
+	// when the throttle allows the action again; zero if it was not throttled, or never
+	AllowedAgain time.Time `json:"allowed_again,omitzero"`
+	// why a throttle forbids what was done all the same, since users were out
+	Excess       string    `json:"beyond_throttle,omitempty"`
+	ProcessStart time.Time `json:"lam_process_start_time"` // of the process that did it
 }
 
 // State says how far an action is.
@@ -106,7 +109,8 @@ func (l *Log) Records() []Record {
 	return slices.Clone(l.records)
 }
 
-// put writes a record: a new one if it has no number yet. An error is the disk's; the record is in memory all the same.
+// put writes a record: a new one if it has no number yet. An error is the disk's; the record is in memory all the
+// same.
 func (l *Log) put(ctx context.Context, r *Record) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -14,8 +14,8 @@ import (
 	"portico/health"
 )
 
-// world is a site in simulated time: six mailbox servers with a database each, of which db1 to db3 have a copy on the next, and our front end. db7
-// is on mbx6 too.
+// world is a site in simulated time: six mailbox servers with a database each, of which db1 to db3 have a copy on the
+// next, and our front end. db7 is on mbx6 too.
 type world struct {
 	t          *testing.T
 	now        time.Time
@@ -46,10 +46,13 @@ type world struct {
 var noLimit = Throttle{InAnHour: -1, InADay: -1, GroupInADay: -1}
 
 func newWorld(t *testing.T) *world {
-	w := &world{t: t, each: lookEach, now: time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC), store: store.Memory(), active: make(map[string]string), fail: make(map[Action]error)}
+	w := &world{t: t, each: lookEach, now: time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC), store: store.Memory(),
+		active: make(map[string]string), fail: make(map[Action]error)}
 	t.Cleanup(func() { w.store.Close() })
 	add := func(set, name, target string) {
-		w.monitors = append(w.monitors, health.MonitorState{Monitor: health.Monitor{HealthSet: set, Name: name, Target: target}, Value: health.Healthy})
+		w.monitors = append(w.monitors,
+			health.MonitorState{Monitor: health.Monitor{HealthSet: set, Name: name, Target: target},
+				Value: health.Healthy})
 	}
 	add(health.SetProxy, health.ImapProxyTestMonitor, "")
 	for i := range 7 {
@@ -62,10 +65,12 @@ func newWorld(t *testing.T) *world {
 		}
 	}
 	server := []Action{RestartService, Failover, RestartServer, Escalate}
-	w.plan = Plan{Mode: Act, Wait: 5 * time.Minute, CommonPercent: 34, Throttles: make(map[Action]Throttle), Ladders: map[string][]Action{
-		health.ImapSelfTestMonitor: server, health.ImapDeepTestMonitor: server, health.ImapProxyTestMonitor: {RestartFrontEnd, OutOfService, Escalate},
-		health.ImapCTPMonitor: {RestartService, ProtocolLog, RestartFrontEnd, Escalate},
-	}}
+	w.plan = Plan{Mode: Act, Wait: 5 * time.Minute, CommonPercent: 34, Throttles: make(map[Action]Throttle),
+		Ladders: map[string][]Action{
+			health.ImapSelfTestMonitor: server, health.ImapDeepTestMonitor: server,
+			health.ImapProxyTestMonitor: {RestartFrontEnd, OutOfService, Escalate},
+			health.ImapCTPMonitor:       {RestartService, ProtocolLog, RestartFrontEnd, Escalate},
+		}}
 	for action := range kinds {
 		w.plan.Throttles[action] = noLimit
 	}
@@ -112,8 +117,12 @@ func (w *world) start() {
 			}
 			return m.LastFailure
 		},
-		Standby: w.standby, Read: func(_ context.Context, database, server string) error { return w.unread[database+" on "+server] },
-		Actors: actors, Store: w.store, Now: func() time.Time { return w.now }, Failed: func(err error) { w.t.Error(err) },
+		Standby: w.standby, Read: func(_ context.Context, database,
+			server string) error {
+			return w.unread[database+" on "+server]
+		},
+		Actors: actors, Store: w.store, Now: func() time.Time { return w.now },
+		Failed: func(err error) { w.t.Error(err) },
 		Helped: func(r Record) { w.helped = append(w.helped, r.ID+"/"+r.Resource) },
 		Follow: func(monitor string, until time.Time) {
 			w.followed = append(w.followed, fmt.Sprintf("%s for %v", monitor, until.Sub(w.now)))
@@ -141,7 +150,8 @@ func (w *world) move(c Case) {
 func (w *world) standby(_ context.Context, c Case) (servers []string) {
 	for database, at := range w.active {
 		next := fmt.Sprintf("mbx%c", at[3]+1)
-		if at == c.Server && (!c.Alone || database == c.Database) && database <= "db3" && slices.Contains(w.sound, next) {
+		if at == c.Server && (!c.Alone || database == c.Database) && database <= "db3" &&
+			slices.Contains(w.sound, next) {
 			servers = append(servers, next)
 		}
 	}
@@ -175,7 +185,8 @@ func (w *world) set(value health.AlertValue, d health.Dependency, ids ...string)
 
 // monitor returns the first monitor whose identity ends so.
 func (w *world) monitor(id string) *health.MonitorState {
-	return &w.monitors[slices.IndexFunc(w.monitors, func(m health.MonitorState) bool { return strings.HasSuffix(m.ID(), id) })]
+	return &w.monitors[slices.IndexFunc(w.monitors,
+		func(m health.MonitorState) bool { return strings.HasSuffix(m.ID(), id) })]
 }
 
 // pass lets time go by.
@@ -219,8 +230,8 @@ func (w *world) log() string {
 	return strings.Join(all, " ")
 }
 
-// The seed's order: the service, the databases, the machine, people. What follows from the server's fault waits for the server's own ladder, and
-// what moves away is well. When the server is, the ladder's block is lifted.
+// The seed's order: the service, the databases, the machine, people. What follows from the server's fault waits for
+// the server's own ladder, and what moves away is well. When the server is, the ladder's block is lifted.
 func TestDeadServer(t *testing.T) {
 	w := newWorld(t)
 	ids := []string{"SelfTestMonitor/mbx1", "DeepTestMonitor/db1", "CTPMonitor/db1"}
@@ -241,7 +252,8 @@ func TestDeadServer(t *testing.T) {
 	w.set(health.Healthy, "", ids...)
 	w.pass(time.Minute)
 	w.compare("AllowActivation mbx1", "")
-	want := "RestartService/mbx1:Succeeded ServerFailover/mbx1:Succeeded ForceReboot/mbx1:Succeeded AllowActivation/mbx1:Succeeded"
+	want := "RestartService/mbx1:Succeeded ServerFailover/mbx1:Succeeded ForceReboot/mbx1:Succeeded " +
+		"AllowActivation/mbx1:Succeeded"
 	if got := w.log(); got != want {
 		t.Errorf("the log has\n%s", got)
 	}
@@ -249,13 +261,15 @@ func TestDeadServer(t *testing.T) {
 		t.Errorf("%+v", w.r.Ladders())
 	}
 	for _, r := range w.r.Records() {
-		if r.State != Finished || r.End.IsZero() || !strings.HasPrefix(r.Requestor, "ImapSelfTest") || r.ProcessStart.IsZero() {
+		if r.State != Finished || r.End.IsZero() || !strings.HasPrefix(r.Requestor, "ImapSelfTest") ||
+			r.ProcessStart.IsZero() {
 			t.Errorf("%+v", r)
 		}
 	}
 }
 
-// Somebody hears of a failover as it is done, and of a restart when it has helped. What did not help is an alert, of which the log says who was told.
+// Somebody hears of a failover as it is done, and of a restart when it has helped. What did not help is an alert, of
+// which the log says who was told.
 func TestPeopleKnow(t *testing.T) {
 	w := newWorld(t)
 	id := "IMAP.Protocol/ImapSelfTestMonitor/mbx1"
@@ -320,10 +334,14 @@ func TestNobodyActs(t *testing.T) {
 		ids  []string
 		told string
 	}{
-		{"all servers", health.Networking, []string{"SelfTestMonitor/mbx1", "SelfTestMonitor/mbx2", "SelfTestMonitor/mbx3"}, "Self/mbx1 Self/mbx2 Self/mbx3"},
-		{"directory", health.ActiveDirectory, []string{"ProxyTestMonitor", "CTPMonitor/db1", "CTPMonitor/db2", "CTPMonitor/db3"}, "CTP/db1 CTP/db2 CTP/db3 Proxy/"},
-		{"password of a health mailbox", health.Authentication, []string{"SelfTestMonitor/mbx1", "DeepTestMonitor/db1", "CTPMonitor/db1"}, "CTP/db1 Deep/db1 Self/mbx1"},
-		{"own shortage", health.Portico, []string{"ProxyTestMonitor", "SelfTestMonitor/mbx1", "CTPMonitor/db1"}, "CTP/db1 Proxy/ Self/mbx1"},
+		{"all servers", health.Networking, []string{"SelfTestMonitor/mbx1", "SelfTestMonitor/mbx2",
+			"SelfTestMonitor/mbx3"}, "Self/mbx1 Self/mbx2 Self/mbx3"},
+		{"directory", health.ActiveDirectory, []string{"ProxyTestMonitor", "CTPMonitor/db1", "CTPMonitor/db2",
+			"CTPMonitor/db3"}, "CTP/db1 CTP/db2 CTP/db3 Proxy/"},
+		{"password of a health mailbox", health.Authentication,
+			[]string{"SelfTestMonitor/mbx1", "DeepTestMonitor/db1", "CTPMonitor/db1"}, "CTP/db1 Deep/db1 Self/mbx1"},
+		{"own shortage", health.Portico, []string{"ProxyTestMonitor", "SelfTestMonitor/mbx1", "CTPMonitor/db1"},
+			"CTP/db1 Proxy/ Self/mbx1"},
 		{"no active copy", health.HighAvailability, []string{"DeepTestMonitor/db1"}, "Deep/db1"},
 	} {
 		t.Run(strings.ReplaceAll(cell.name, " ", "_"), func(t *testing.T) {
@@ -379,7 +397,8 @@ func TestHalfOfTheDatabases(t *testing.T) {
 		w.active[database] = "mbx2"
 	}
 	w.active["db1"], w.active["db2"], w.active["db3"] = "mbx1", "mbx1", "mbx1"
-	w.set(health.Unhealthy, health.InformationStore, "DeepTestMonitor/db1", "DeepTestMonitor/db2", "DeepTestMonitor/db3")
+	w.set(health.Unhealthy, health.InformationStore, "DeepTestMonitor/db1", "DeepTestMonitor/db2",
+		"DeepTestMonitor/db3")
 	w.pass(time.Minute)
 	w.compare("restart_service mbx1", "")
 	w.pass(5 * time.Minute)
@@ -492,7 +511,8 @@ func TestCTPAlone(t *testing.T) {
 // What can not be done is passed at once; what fails too.
 func TestNothingHelps(t *testing.T) {
 	w := newWorld(t)
-	w.fail = map[Action]error{RestartService: Skipped("no hook"), Failover: Skipped("no healthy copy"), RestartServer: errors.New("exit status 1")}
+	w.fail = map[Action]error{RestartService: Skipped("no hook"), Failover: Skipped("no healthy copy"),
+		RestartServer: errors.New("exit status 1")}
 	w.set(health.Unhealthy, health.Networking, "SelfTestMonitor/mbx1")
 	w.pass(lookEach)
 	w.compare("restart_service mbx1, failover mbx1, restart_server mbx1", "Self/mbx1")
@@ -535,8 +555,8 @@ func TestDryRun(t *testing.T) {
 	w.compare("", "Self/mbx1 Self/mbx2")
 }
 
-// A process that is killed in the middle of a step leaves behind where it was: the next one goes on, and does nothing twice that is not as good
-// done once.
+// A process that is killed in the middle of a step leaves behind where it was: the next one goes on, and does nothing
+// twice that is not as good done once.
 func TestKilledInTheMiddle(t *testing.T) {
 	w := newWorld(t)
 	w.set(health.Unhealthy, health.Networking, "SelfTestMonitor/mbx1")
@@ -568,7 +588,8 @@ func TestKilledInTheMiddle(t *testing.T) {
 	w.set(health.Healthy, "", "SelfTestMonitor/mbx1")
 	w.pass(time.Minute)
 	w.compare("AllowActivation mbx1", "")
-	want := "RestartService/mbx1:Interrupted ServerFailover/mbx1:Succeeded ForceReboot/mbx1:Succeeded AllowActivation/mbx1:Succeeded"
+	want := "RestartService/mbx1:Interrupted ServerFailover/mbx1:Succeeded ForceReboot/mbx1:Succeeded " +
+		"AllowActivation/mbx1:Succeeded"
 	if got := w.log(); got != want {
 		t.Errorf("the log has\n%s", got)
 	}
@@ -625,7 +646,8 @@ func TestThrottlingHolds(t *testing.T) {
 // A step that comes too soon keeps nobody waiting: the next one is done at once, and this one when it is due.
 func TestTooSoon(t *testing.T) {
 	w := newWorld(t)
-	w.plan.Throttles[RestartService] = Throttle{GroupBetween: 2 * time.Minute, InAnHour: -1, InADay: -1, GroupInADay: -1}
+	w.plan.Throttles[RestartService] = Throttle{GroupBetween: 2 * time.Minute, InAnHour: -1, InADay: -1,
+		GroupInADay: -1}
 	w.r.Use(w.plan)
 	if _, err := w.r.ByHand(t.Context(), RestartService, Case{Server: "mbx2"}, "operator", false); err != nil {
 		t.Fatal(err)
@@ -645,8 +667,8 @@ func TestTooSoon(t *testing.T) {
 	}
 }
 
-// newWorldTooSoon returns a world in which mbx1 fails again just after its service, for 20 minutes, and its machine, for a time, have been
-// restarted by hand: both steps come too soon.
+// newWorldTooSoon returns a world in which mbx1 fails again just after its service, for 20 minutes, and its machine,
+// for a time, have been restarted by hand: both steps come too soon.
 func newWorldTooSoon(t *testing.T, machine time.Duration) *world {
 	t.Helper()
 	w := newWorld(t)
@@ -666,7 +688,8 @@ func newWorldTooSoon(t *testing.T, machine time.Duration) *world {
 	return w
 }
 
-// Where all steps come too soon, people know at once. Steps that are due within the hour are done then, and people are not told of the same twice.
+// Where all steps come too soon, people know at once. Steps that are due within the hour are done then, and people are
+// not told of the same twice.
 func TestAllTooSoon(t *testing.T) {
 	w := newWorldTooSoon(t, 6*time.Hour)
 	w.pass(lookEach)
@@ -694,17 +717,20 @@ func TestByHand(t *testing.T) {
 	w.plan.Throttles[RestartService] = Throttle{InAnHour: 1, InADay: -1, GroupInADay: -1}
 	w.r.Use(w.plan)
 	for range 2 {
-		if r, err := w.r.ByHand(t.Context(), RestartService, Case{Server: "mbx1"}, "operator", false); err != nil || r.Result != ResultSucceeded {
+		if r, err := w.r.ByHand(t.Context(), RestartService, Case{Server: "mbx1"}, "operator", false); err != nil ||
+			r.Result != ResultSucceeded {
 			t.Errorf("%+v: %v", r, err)
 		}
 	}
-	if r, err := w.r.ByHand(t.Context(), RestartService, Case{Server: "mbx1"}, "runbook selftest", true); !errors.Is(err, ErrThrottled) || r.Result != ResultThrottled {
+	if r, err := w.r.ByHand(t.Context(), RestartService, Case{Server: "mbx1"}, "runbook selftest",
+		true); !errors.Is(err, ErrThrottled) || r.Result != ResultThrottled {
 		t.Errorf("%+v: %v", r, err)
 	}
 	if _, err := w.r.ByHand(t.Context(), "reboot", Case{}, "operator", false); !errors.Is(err, ErrUnknown) {
 		t.Error(err)
 	}
-	if r, err := w.r.Lift(t.Context(), Failover, Case{Server: "mbx1"}, "operator"); err != nil || r.Result != ResultSucceeded {
+	if r, err := w.r.Lift(t.Context(), Failover, Case{Server: "mbx1"}, "operator"); err != nil ||
+		r.Result != ResultSucceeded {
 		t.Errorf("%+v: %v", r, err)
 	}
 	w.compare("restart_service mbx1, restart_service mbx1, AllowActivation mbx1", "")

@@ -12,8 +12,9 @@ import (
 // rescueEach is how often it is looked whether the users of a mailbox server that fails can be moved to a sound copy.
 const rescueEach = 10 * time.Second
 
-// rescue moves users to a sound copy, if one stands by, whatever else a ladder waits for: they are out meanwhile. It says whether it has
-// done anything. What it cannot do is looked at again after rescueEach; the recovery log has the first of attempts that end alike.
+// rescue moves users to a sound copy, if one stands by, whatever else a ladder waits for: they are out meanwhile. It
+// says whether it has done anything. What it cannot do is looked at again after rescueEach; the recovery log has the
+// first of attempts that end alike.
 func (r *Responders) rescue(ctx context.Context, l *Ladder, m health.MonitorState, s survey) (done bool) {
 	plan, now := r.plan(), r.opt.Now()
 	rung := slices.Index(plan.Ladders[m.Name], Failover)
@@ -37,8 +38,8 @@ func (r *Responders) rescue(ctx context.Context, l *Ladder, m health.MonitorStat
 	return r.perform(ctx, l, Failover, record)
 }
 
-// standsBy says whether a database that a failover would move has a sound copy on another server: the server answers, its own monitor is well,
-// and its probe succeeds now.
+// standsBy says whether a database that a failover would move has a sound copy on another server: the server answers,
+// its own monitor is well, and its probe succeeds now.
 func (r *Responders) standsBy(ctx context.Context, c Case, s survey) bool {
 	if r.opt.Standby == nil {
 		return false
@@ -73,11 +74,12 @@ func (r *Responders) alike(l *Ladder, record Record) bool {
 	return found && last.Result == record.Result && last.Resource == record.Resource
 }
 
-// follow has a ladder go after a database that fails on the server to which it has moved, if a sound copy stands by there too. The block of
-// the server before becomes that server's own business.
+// follow has a ladder go after a database that fails on the server to which it has moved, if a sound copy stands by
+// there too. The block of the server before becomes that server's own business.
 func (r *Responders) follow(ctx context.Context, l *Ladder, now Case, s survey) bool {
 	if !r.standsBy(ctx, now, s) {
-		l.Note, l.Told = fmt.Sprintf("%s has moved to %s and fails there too: it goes to people", now.Database, now.Server), true
+		l.Note, l.Told = fmt.Sprintf("%s has moved to %s and fails there too: it goes to people", now.Database,
+			now.Server), true
 		return false
 	}
 	if self, known := s.selfTest(l.Server); known && slices.Contains(l.Lift, Failover) {

@@ -14,7 +14,8 @@ import (
 func TestSkippedFailoverComesBack(t *testing.T) {
 	w := newWorld(t)
 	skip := Skipped("db1 kept: activation is blocked there (mbx2)")
-	w.fail = map[Action]error{RestartService: Skipped("no hook"), Failover: skip, RestartServer: Skipped("db1 is active there")}
+	w.fail = map[Action]error{RestartService: Skipped("no hook"), Failover: skip,
+		RestartServer: Skipped("db1 is active there")}
 	w.set(health.Unhealthy, health.Networking, "SelfTestMonitor/mbx1")
 	w.pass(30 * time.Minute)
 	w.compare("restart_service mbx1, failover mbx1, restart_server mbx1", "Self/mbx1")
@@ -45,7 +46,8 @@ func TestFailedFailoverComesBack(t *testing.T) {
 	w.fail = map[Action]error{Failover: errors.New("no space left on device")}
 	w.set(health.Unhealthy, health.Networking, "SelfTestMonitor/mbx1")
 	w.pass(time.Minute)
-	if tries := len(w.did) - 1; tries < 4 || tries > 6 || told != 4 || w.log() != "ServerFailover/mbx1:Failed RestartService/mbx1:Succeeded" {
+	if tries := len(w.did) - 1; tries < 4 || tries > 6 || told != 4 ||
+		w.log() != "ServerFailover/mbx1:Failed RestartService/mbx1:Succeeded" {
 		t.Errorf("%d tries, told of %d records: %s", tries, told, w.log())
 	}
 	if entries, err := w.store.List(t.Context(), storedLog); err != nil || len(entries) != 2 {
@@ -72,8 +74,8 @@ func TestRestOfAFailover(t *testing.T) {
 	w.compare("failover mbx1", "Self/mbx1")
 }
 
-// Users go to a sound copy before the restart that would keep them waiting. Where none stands by the order is that of the ladder, and users go as
-// soon as one does.
+// Users go to a sound copy before the restart that would keep them waiting. Where none stands by the order is that of
+// the ladder, and users go as soon as one does.
 func TestUsersBeforeRestarts(t *testing.T) {
 	w := newWorld(t)
 	w.ready("mbx2")
@@ -94,7 +96,8 @@ func TestUsersBeforeRestarts(t *testing.T) {
 	w.compare("failover mbx1", "")
 }
 
-// A copy is ready only if its server is well: it answers, and its own monitor and probe say so. A server that is well keeps its users.
+// A copy is ready only if its server is well: it answers, and its own monitor and probe say so. A server that is well
+// keeps its users.
 func TestNotReady(t *testing.T) {
 	for name, change := range map[string]func(w *world){
 		"fails":         func(w *world) { w.set(health.Unhealthy, health.Networking, "SelfTestMonitor/mbx2") },
@@ -166,7 +169,8 @@ func TestFailsThereTooAndGoesOn(t *testing.T) {
 	w.compare("AllowActivation mbx1", "")
 }
 
-// A throttle keeps no user out who could be served: the failover is done, and people are told. A runbook may do it too.
+// A throttle keeps no user out who could be served: the failover is done, and people are told. A runbook may do it
+// too.
 func TestFailoverBeyondTheThrottle(t *testing.T) {
 	w := newWorld(t)
 	w.plan.Throttles[Failover] = Throttle{InAnHour: 1, InADay: 1, GroupInADay: 1}
@@ -193,7 +197,8 @@ func TestFailoverBeyondTheThrottle(t *testing.T) {
 		if w.active["db1"] = "mbx1"; sound {
 			w.ready("mbx2")
 		}
-		if _, err := w.r.ByHand(t.Context(), Failover, Case{Server: "mbx1"}, "runbook selftest", true); errors.Is(err, ErrThrottled) == sound {
+		if _, err := w.r.ByHand(t.Context(), Failover, Case{Server: "mbx1"}, "runbook selftest", true); errors.Is(err,
+			ErrThrottled) == sound {
 			t.Errorf("with a sound copy %v: %v", sound, err)
 		}
 	}
@@ -219,7 +224,8 @@ func TestCommonCauseWithASoundCopy(t *testing.T) {
 	w.compare("", "Self/mbx1 Self/mbx2")
 }
 
-// What was nobody's fault, or everybody's, is not acted upon by what was seen before that was over, nor by its last echo.
+// What was nobody's fault, or everybody's, is not acted upon by what was seen before that was over, nor by its last
+// echo.
 func TestAfterNobodysFault(t *testing.T) {
 	w := newWorld(t)
 	const id = "CTPMonitor/db4"
@@ -282,8 +288,8 @@ func TestWhatCannotHelp(t *testing.T) {
 	}
 }
 
-// A server that signs in but cannot read mail stays blocked, whatever its own monitor says, until the database that was moved away can be read
-// there.
+// A server that signs in but cannot read mail stays blocked, whatever its own monitor says, until the database that
+// was moved away can be read there.
 func TestBlockedUntilReadable(t *testing.T) {
 	w := newWorld(t)
 	w.active["db2"] = "mbx6" // db1 is alone on mbx1

@@ -43,8 +43,8 @@ type Options struct {
 	Active func(database string) (server string)
 	// Verify runs a monitor's probe once, and returns nil if that can not be done.
 	Verify func(ctx context.Context, m health.MonitorState) *health.Result
-	// Standby lists the mailbox servers to which a failover of a case would move databases now, as far as the servers answer. Nil:
-	// nobody knows.
+	// Standby lists the mailbox servers to which a failover of a case would move databases now, as far as the servers
+	// answer. Nil: nobody knows.
 	Standby func(ctx context.Context, c Case) (servers []string)
 	// Read reads the mail of a database's copy on a mailbox server, active or not. Nil: nobody can.
 	Read   func(ctx context.Context, database, server string) error
@@ -53,11 +53,11 @@ type Options struct {
 	Now    func() time.Time // default time.Now
 	Tell   func(Record)     // told of each entry of the recovery log; it must not block
 	Failed func(error)      // told of what can not be kept
-	// Follow has the probe of a monitor repeated quickly until it succeeds or the time has come: its target was restarted. It
-	// must not block.
+	// Follow has the probe of a monitor repeated quickly until it succeeds or the time has come: its target was
+	// restarted. It must not block.
 	Follow func(monitor string, until time.Time)
-	// Helped receives each failover, and the step after which a monitor was healthy before people were told. It must not
-	// block.
+	// Helped receives each failover, and the step after which a monitor was healthy before people were told. It must
+	// not block.
 	Helped func(Record)
 }
 
@@ -244,15 +244,18 @@ func (r *Responders) endFault(ctx context.Context, l *Ladder, m health.MonitorSt
 	if !l.Told {
 		r.helped(l)
 	}
-	l.Since, l.Rung, l.Next, l.Told, l.Escalated, l.Postponed, l.Due = time.Time{}, 0, time.Time{}, false, false, 0, time.Time{}
+	l.Since, l.Rung, l.Next, l.Told, l.Escalated, l.Postponed, l.Due = time.Time{}, 0, time.Time{}, false, false,
+		0, time.Time{}
 	l.held, l.blamed = time.Time{}, time.Time{}
 	r.save(ctx, l)
 }
 
-// helped tells of the last step that may have mended what a ladder was for, now that its monitor is healthy. Of a failover somebody was told when it was done.
+// helped tells of the last step that may have mended what a ladder was for, now that its monitor is healthy. Of a
+// failover somebody was told when it was done.
 func (r *Responders) helped(l *Ladder) {
 	for _, record := range slices.Backward(r.log.Records()) {
-		if record.Monitor != l.Monitor || record.Start.Before(l.Since) || record.Result != ResultSucceeded || !kinds[actionOf(record.ID)].mends {
+		if record.Monitor != l.Monitor || record.Start.Before(l.Since) || record.Result != ResultSucceeded ||
+			!kinds[actionOf(record.ID)].mends {
 			continue
 		}
 		if record.ID != kinds[Failover].id {
@@ -262,8 +265,8 @@ func (r *Responders) helped(l *Ladder) {
 	}
 }
 
-// Escalated notes in the recovery log that somebody was told of monitors: one record for all that were not told of before in their present
-// faults.
+// Escalated notes in the recovery log that somebody was told of monitors: one record for all that were not told of
+// before in their present faults.
 func (r *Responders) Escalated(ctx context.Context, monitors []string, who string) {
 	if r.turn(ctx) != nil {
 		return
@@ -316,7 +319,8 @@ func (r *Responders) begin(m health.MonitorState, s survey) {
 }
 
 // visit does for a ladder what is to be done now, and says whether that was anything.
-func (r *Responders) visit(ctx context.Context, l *Ladder, m health.MonitorState, s survey, leads map[string]string) (done bool) {
+func (r *Responders) visit(ctx context.Context, l *Ladder, m health.MonitorState, s survey,
+	leads map[string]string) (done bool) {
 	now := s.caseOf(m)
 	if self, watched := s.selfTest(l.Server); watched {
 		l.wellBefore = self.WellInRow
@@ -346,7 +350,8 @@ func (r *Responders) visit(ctx context.Context, l *Ladder, m health.MonitorState
 	case first && r.rescue(ctx, l, m, s):
 		return true
 	case r.opt.Now().Before(until):
-		l.Note = fmt.Sprintf("%s was restarted: it has until %s to come back", l.Server, until.UTC().Format(time.RFC3339))
+		l.Note = fmt.Sprintf("%s was restarted: it has until %s to come back", l.Server,
+			until.UTC().Format(time.RFC3339))
 	case !first:
 		l.Note = lead + " is seen to first"
 		other := r.ladders[lead]
@@ -357,8 +362,9 @@ func (r *Responders) visit(ctx context.Context, l *Ladder, m health.MonitorState
 	return false
 }
 
-// comesBackUntil returns until when nothing is done to a mailbox server that was restarted, by a ladder or by hand: until its own probe has
-// succeeded since, or the time of a step is over. A hook may return long before the server is back.
+// comesBackUntil returns until when nothing is done to a mailbox server that was restarted, by a ladder or by hand:
+// until its own probe has succeeded since, or the time of a step is over. A hook may return long before the server is
+// back.
 func (r *Responders) comesBackUntil(server string, s survey) time.Time {
 	restart, ok := r.log.latest(func(record *Record) bool {
 		return server != "" && record.Resource == server && record.Result == ResultSucceeded && isRestart(record.ID)
@@ -390,7 +396,8 @@ func (r *Responders) Ladders() []Ladder {
 // Records lists the recovery log, the oldest first.
 func (r *Responders) Records() []Record { return r.log.Records() }
 
-// ForPeople says whether people are to be told that a monitor is not healthy: recovery has done what it could, may do nothing, or can not.
+// ForPeople says whether people are to be told that a monitor is not healthy: recovery has done what it could, may do
+// nothing, or can not.
 func (r *Responders) ForPeople(m health.MonitorState) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -2,7 +2,8 @@ package recovery
 
 import "portico/health"
 
-// Runbook is a section of the seed's guide, for an operator, or the machine in an operator's place: is it still so, act, look again.
+// Runbook is a section of the seed's guide, for an operator, or the machine in an operator's place: is it still so,
+// act, look again.
 type Runbook struct {
 	Name    string // selftest, deep ...
 	Monitor string // that is unhealthy
@@ -15,7 +16,8 @@ type Runbook struct {
 // Step is a step of a runbook.
 type Step struct {
 	Do Action // "" if nothing is done
-	// SeeTo says to look at the monitors of the mailbox server first: if they are unhealthy, another runbook comes before this one.
+	// SeeTo says to look at the monitors of the mailbox server first: if they are unhealthy, another runbook comes
+	// before this one.
 	SeeTo bool
 	Wait  bool // before it is looked again
 	Text  string
@@ -23,22 +25,28 @@ type Step struct {
 
 // Runbooks are the seed's.
 var Runbooks = []Runbook{
-	{Name: "selftest", Monitor: health.ImapSelfTestMonitor, Set: health.SetProtocol, Probe: health.ImapSelfTestProbe, Of: "server", Steps: ofServer},
-	{Name: "deep", Monitor: health.ImapDeepTestMonitor, Set: health.SetProtocol, Probe: health.ImapDeepTestProbe, Of: "database", Steps: ofServer},
-	{Name: "proxy", Monitor: health.ImapProxyTestMonitor, Set: health.SetProxy, Probe: health.ImapProxyTestProbe, Steps: []Step{
-		{Do: RestartFrontEnd, Text: "Make this front end's listeners and set-up anew"},
-		{Do: OutOfService, Text: "Take this front end out of service, and make it anew once more"},
-		{Do: RestartFrontEnd, Text: "Make this front end's listeners and set-up anew"},
-	}},
-	{Name: "ctp", Monitor: health.ImapCTPMonitor, Set: health.SetIMAP, Probe: health.ImapCTPProbe, Of: "database", Steps: []Step{
-		{Do: RestartService, Text: "Restart the IMAP service on the mailbox server"},
-		{Do: ProtocolLog, Text: "Switch the protocol log on for the health mailbox, and look again: its rows say more"},
-		{SeeTo: true, Text: "Look at the monitors of the mailbox server"},
-		{Do: RestartFrontEnd, Text: "Make this front end's listeners and set-up anew"},
-		{Wait: true, Text: "Wait, and look again"},
-	}},
+	{Name: "selftest", Monitor: health.ImapSelfTestMonitor, Set: health.SetProtocol, Probe: health.ImapSelfTestProbe,
+		Of: "server", Steps: ofServer},
+	{Name: "deep", Monitor: health.ImapDeepTestMonitor, Set: health.SetProtocol, Probe: health.ImapDeepTestProbe,
+		Of: "database", Steps: ofServer},
+	{Name: "proxy", Monitor: health.ImapProxyTestMonitor, Set: health.SetProxy, Probe: health.ImapProxyTestProbe,
+		Steps: []Step{
+			{Do: RestartFrontEnd, Text: "Make this front end's listeners and set-up anew"},
+			{Do: OutOfService, Text: "Take this front end out of service, and make it anew once more"},
+			{Do: RestartFrontEnd, Text: "Make this front end's listeners and set-up anew"},
+		}},
+	{Name: "ctp", Monitor: health.ImapCTPMonitor, Set: health.SetIMAP, Probe: health.ImapCTPProbe, Of: "database",
+		Steps: []Step{
+			{Do: RestartService, Text: "Restart the IMAP service on the mailbox server"},
+			{Do: ProtocolLog,
+				Text: "Switch the protocol log on for the health mailbox, and look again: its rows say more"},
+			{SeeTo: true, Text: "Look at the monitors of the mailbox server"},
+			{Do: RestartFrontEnd, Text: "Make this front end's listeners and set-up anew"},
+			{Wait: true, Text: "Wait, and look again"},
+		}},
 	{Name: "queue", Monitor: health.RequestsQueuedGt500Monitor, Set: health.SetIMAP, Of: "server", Steps: ofCommands},
-	{Name: "average", Monitor: health.AverageCommandProcessingTimeGt60sMonitor, Set: health.SetIMAP, Of: "server", Steps: ofCommands},
+	{Name: "average", Monitor: health.AverageCommandProcessingTimeGt60sMonitor, Set: health.SetIMAP, Of: "server",
+		Steps: ofCommands},
 }
 
 // ofCommands is for commands of a mailbox server that wait, or take long.

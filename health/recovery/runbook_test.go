@@ -5,7 +5,8 @@ import (
 	"testing"
 )
 
-// Each step of a runbook has an effect: an action, a look at the mailbox server, or a pause. "see" and "wait" are the last two.
+// Each step of a runbook has an effect: an action, a look at the mailbox server, or a pause. "see" and "wait" are the
+// last two.
 func TestStepsOfRunbooks(t *testing.T) {
 	const server = "restart_service, failover, restart_server"
 	const commands = "see, restart_service wait, failover wait, restart_server wait, restart_front_end wait"

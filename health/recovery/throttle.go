@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// Throttle says how often an action may be tried: on one resource, and on all together, which are the group (EXCHANGE.md 1.4). Below zero there is no
-// limit.
+// Throttle says how often an action may be tried: on one resource, and on all together, which are the group
+// (EXCHANGE.md 1.4). Below zero there is no limit.
 type Throttle struct {
 	Between      time.Duration // LocalMinimumMinutesBetweenAttempts
 	InAnHour     int           // LocalMaximumAllowedAttemptsInOneHour
@@ -19,7 +19,9 @@ type Throttle struct {
 // String lists the parameters in Exchange's words.
 func (t Throttle) String() string {
 	return fmt.Sprintf(
-		"LocalMinimumMinutesBetweenAttempts=%g LocalMaximumAllowedAttemptsInOneHour=%d LocalMaximumAllowedAttemptsInADay=%d GroupMinimumMinutesBetweenAttempts=%g GroupMaximumAllowedAttemptsInADay=%d",
+		"LocalMinimumMinutesBetweenAttempts=%g LocalMaximumAllowedAttemptsInOneHour=%d "+
+			"LocalMaximumAllowedAttemptsInADay=%d GroupMinimumMinutesBetweenAttempts=%g "+
+			"GroupMaximumAllowedAttemptsInADay=%d",
 		t.Between.Minutes(), t.InAnHour, t.InADay, t.GroupBetween.Minutes(), t.GroupInADay)
 }
 
@@ -49,7 +51,8 @@ func (t Throttle) judge(records []Record, id, resource string, now time.Time) ve
 		window time.Duration
 		most   int
 		what   string
-	}{{local, day, t.InADay, "in a day"}, {local, time.Hour, t.InAnHour, "in an hour"}, {group, day, t.GroupInADay, "in a day on all together"}} {
+	}{{local, day, t.InADay, "in a day"}, {local, time.Hour, t.InAnHour, "in an hour"}, {group, day, t.GroupInADay,
+		"in a day on all together"}} {
 		n, again := within(limit.starts, limit.window, limit.most, now)
 		if limit.most < 0 || n < limit.most {
 			continue

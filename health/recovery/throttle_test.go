@@ -6,12 +6,14 @@ import (
 	"time"
 )
 
-// A throttled action says when it is allowed again: when the oldest attempt that counts leaves the window, or the time between two is over.
+// A throttled action says when it is allowed again: when the oldest attempt that counts leaves the window, or the time
+// between two is over.
 func TestThrottleSaysWhenItIsAllowedAgain(t *testing.T) {
 	now := time.Date(2026, 7, 1, 3, 0, 0, 0, time.UTC)
 	var records []Record
 	for _, ago := range []time.Duration{23 * time.Hour, 50 * time.Minute, 20 * time.Minute} {
-		records = append(records, Record{ID: "ServerFailover", Resource: "mbx1", Result: ResultSucceeded, Start: now.Add(-ago)})
+		records = append(records, Record{ID: "ServerFailover", Resource: "mbx1", Result: ResultSucceeded,
+			Start: now.Add(-ago)})
 	}
 	for _, c := range []struct {
 		throttle Throttle
@@ -35,7 +37,8 @@ func TestThrottleSaysWhenItIsAllowedAgain(t *testing.T) {
 			t.Errorf("%v: %q, allowed again at %v, want %v", c.throttle, v.reason, v.again, want)
 		}
 	}
-	if v := (Throttle{InAnHour: 3, InADay: 4, GroupInADay: -1}).judge(records, "ServerFailover", "mbx1", now); v.reason != "" {
+	if v := (Throttle{InAnHour: 3, InADay: 4, GroupInADay: -1}).judge(records, "ServerFailover", "mbx1",
+		now); v.reason != "" {
 		t.Errorf("allowed: %+v", v)
 	}
 }

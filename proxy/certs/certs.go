@@ -1,7 +1,8 @@
-// Package certs has the certificates that clients are shown: it reads them from files, again when those change, and chooses by the name
-// a client asks for; and the keys of session tickets, which outlive a reload.
+// Package certs has the certificates that clients are shown: it reads them from files, again when those change, and
+// chooses by the name a client asks for; and the keys of session tickets, which outlive a reload.
 //
-// It stands beneath package proxy, which is given a tls.Config that chooses here. It knows nothing of IMAP and of the configuration file.
+// It stands beneath package proxy, which is given a tls.Config that chooses here. It knows nothing of IMAP and of the
+// configuration file.
 package certs
 
 import (
@@ -19,13 +20,13 @@ import (
 // Source is where certificates are: a PEM file of a chain and one of its key, or a folder.
 type Source struct {
 	Cert, Key string
-	// Dir holds pairs NAME.crt and NAME.key, or folders with fullchain.pem and privkey.pem, as certbot lays them out. What is neither is
-	// passed over.
+	// Dir holds pairs NAME.crt and NAME.key, or folders with fullchain.pem and privkey.pem, as certbot lays them out.
+	// What is neither is passed over.
 	Dir string
 }
 
-// Certificates are those that clients may be shown. Choose may be called by any number of handshakes at once, whatever Refresh does,
-// and the other methods by one goroutine.
+// Certificates are those that clients may be shown. Choose may be called by any number of handshakes at once, whatever
+// Refresh does, and the other methods by one goroutine.
 type Certificates struct {
 	sources []Source
 	shown   atomic.Pointer[set]
@@ -56,7 +57,8 @@ type set struct {
 	expires  time.Time          // the first that does
 }
 
-// Open reads all certificates. The first that is named and can not be taken is the error; in a folder such a pair is left out, and Refresh tells.
+// Open reads all certificates. The first that is named and can not be taken is the error; in a folder such a pair is
+// left out, and Refresh tells.
 func Open(sources []Source) (*Certificates, error) {
 	c := &Certificates{
 		sources: sources, read: make(map[pair]file), changed: make(map[pair][2]stamp), failing: make(map[pair]int),
@@ -93,9 +95,9 @@ func Open(sources []Source) (*Certificates, error) {
 	return c, nil
 }
 
-// Refresh looks whether files have changed, and takes those that have and were the same at the look before, so that nothing half written is
-// taken. A pair that can not be taken stays as it was, and so does one of a folder that has gone for one look. What fails at two looks in a
-// row is an error, once.
+// Refresh looks whether files have changed, and takes those that have and were the same at the look before, so that
+// nothing half written is taken. A pair that can not be taken stays as it was, and so does one of a folder that has
+// gone for one look. What fails at two looks in a row is an error, once.
 func (c *Certificates) Refresh() error {
 	var failures []error
 	fail := func(p pair, err error) {
@@ -164,7 +166,8 @@ func (c *Certificates) Failing() int { return len(c.failing) }
 // Expires returns when the first of the certificates shown ends. It may be called by any goroutine.
 func (c *Certificates) Expires() time.Time { return c.shown.Load().expires }
 
-// pairs lists the files, in the order of the sources. A folder that can not be read is told once, and what is known of it stays.
+// pairs lists the files, in the order of the sources. A folder that can not be read is told once, and what is known of
+// it stays.
 func (c *Certificates) pairs(tell func(error)) []pair {
 	var all []pair
 	for _, s := range c.sources {
@@ -250,8 +253,9 @@ func (c *Certificates) show(pairs []pair) {
 	c.shown.Store(s)
 }
 
-// Choose picks a certificate for the name the client asks for (SNI): one with that very name, else with a wildcard for it, else the first of all.
-// Where several fit, the first wins whose kind of key the client can use. It is a tls.Config's GetCertificate.
+// Choose picks a certificate for the name the client asks for (SNI): one with that very name, else with a wildcard for
+// it, else the first of all. Where several fit, the first wins whose kind of key the client can use. It is a
+// tls.Config's GetCertificate.
 func (c *Certificates) Choose(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
 	s := c.shown.Load()
 	anyName := *hello

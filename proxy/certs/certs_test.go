@@ -72,7 +72,8 @@ func (f *folder) open(sources ...certs.Source) *certs.Certificates {
 // shown is the first name of the certificate that a client gets who asks for a name.
 func shown(t testing.TB, c *certs.Certificates, name string) string {
 	t.Helper()
-	state, err := handshake(t, &tls.Config{GetCertificate: c.Choose}, &tls.Config{ServerName: name, InsecureSkipVerify: true})
+	state, err := handshake(t, &tls.Config{GetCertificate: c.Choose},
+		&tls.Config{ServerName: name, InsecureSkipVerify: true})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -104,7 +105,8 @@ func handshake(t testing.TB, server, client *tls.Config) (tls.ConnectionState, e
 
 func TestChoose(t *testing.T) {
 	f := newFolder(t)
-	c := f.open(f.issue("first", "mail.example.org"), f.issue("wild", "*.example.com"), f.issue("exact", "imap.example.com", "pop.example.com"))
+	c := f.open(f.issue("first", "mail.example.org"), f.issue("wild", "*.example.com"),
+		f.issue("exact", "imap.example.com", "pop.example.com"))
 	for asked, want := range map[string]string{
 		"mail.example.org":     "mail.example.org",
 		"imap.example.com":     "imap.example.com",
@@ -121,7 +123,8 @@ func TestChoose(t *testing.T) {
 	}
 }
 
-// A renewed pair is taken when it is whole and nobody writes it any more; until then, and whatever else comes, the old one is shown.
+// A renewed pair is taken when it is whole and nobody writes it any more; until then, and whatever else comes, the old
+// one is shown.
 func TestRefresh(t *testing.T) {
 	f := newFolder(t)
 	source := f.issue("mail", "old.example.org")
@@ -191,7 +194,8 @@ func TestFolder(t *testing.T) {
 			}
 		}
 	}
-	all("at first", map[string]string{"a.example.org": "a.example.org", "b.example.org": "b.example.org", "c.example.org": "c.example.org"})
+	all("at first", map[string]string{"a.example.org": "a.example.org", "b.example.org": "b.example.org",
+		"c.example.org": "c.example.org"})
 	if c.Failing() != 1 {
 		t.Errorf("%d fail, want the broken one", c.Failing())
 	}
@@ -220,7 +224,8 @@ func TestFolder(t *testing.T) {
 	}
 
 	for name, sources := range map[string][]certs.Source{
-		"nothing": nil, "no folder": {{Dir: f.dir + "/none"}}, "empty folder": {{Dir: t.TempDir()}}, "no file": {{Cert: "none", Key: "none"}},
+		"nothing": nil, "no folder": {{Dir: f.dir + "/none"}}, "empty folder": {{Dir: t.TempDir()}},
+		"no file": {{Cert: "none", Key: "none"}},
 	} {
 		if _, err := certs.Open(sources); err == nil {
 			t.Errorf("%s: no error", name)
@@ -245,7 +250,8 @@ func TestExpires(t *testing.T) {
 	}
 }
 
-// A session is resumed across a reload, and until its key is the third from the newest; and not when other authorities vouch for clients.
+// A session is resumed across a reload, and until its key is the third from the newest; and not when other authorities
+// vouch for clients.
 func TestTickets(t *testing.T) {
 	f := newFolder(t)
 	c := f.open(f.issue("mail", "mail.example.org"))
@@ -314,13 +320,16 @@ func BenchmarkChoose(b *testing.B) {
 		}
 		began, before := time.Now(), heap()
 		c := f.open(certs.Source{Dir: f.dir})
-		b.Logf("%d certificates: read in %v, %d KiB", n, time.Since(began).Round(time.Millisecond), (heap()-before)/1024)
+		b.Logf("%d certificates: read in %v, %d KiB", n, time.Since(began).Round(time.Millisecond),
+			(heap()-before)/1024)
 		hello := &tls.ClientHelloInfo{
-			ServerName: "host0.example.org", SupportedVersions: []uint16{tls.VersionTLS13}, SignatureSchemes: []tls.SignatureScheme{tls.ECDSAWithP256AndSHA256},
-			SupportedCurves: []tls.CurveID{tls.X25519},
+			ServerName: "host0.example.org", SupportedVersions: []uint16{tls.VersionTLS13},
+			SignatureSchemes: []tls.SignatureScheme{tls.ECDSAWithP256AndSHA256},
+			SupportedCurves:  []tls.CurveID{tls.X25519},
 		}
 		b.Run(fmt.Sprintf("handshake with one of %d", n), func(b *testing.B) {
-			server, client := &tls.Config{GetCertificate: c.Choose}, &tls.Config{ServerName: "host0.example.org", RootCAs: f.ca.Pool()}
+			server, client := &tls.Config{GetCertificate: c.Choose}, &tls.Config{ServerName: "host0.example.org",
+				RootCAs: f.ca.Pool()}
 			for b.Loop() {
 				if _, err := handshake(b, server, client); err != nil {
 					b.Fatal(err)

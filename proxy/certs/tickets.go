@@ -9,8 +9,9 @@ import (
 // ticketKeys is how many keys of session tickets are good at once: the newest seals, the others still open.
 const ticketKeys = 3
 
-// Tickets are the keys that session tickets are sealed with. They live as long as the program, so that clients resume their TLS
-// sessions across a reload; only a change of who vouches for clients ends that. Its methods are safe for concurrent use.
+// Tickets are the keys that session tickets are sealed with. They live as long as the program, so that clients resume
+// their TLS sessions across a reload; only a change of who vouches for clients ends that. Its methods are safe for
+// concurrent use.
 type Tickets struct {
 	random io.Reader
 
@@ -25,7 +26,8 @@ func NewTickets(random io.Reader) (*Tickets, error) {
 	return t, t.Rotate()
 }
 
-// Use gives a configuration the keys, now and after each Rotate, in place of the one that had them. It is not in use yet.
+// Use gives a configuration the keys, now and after each Rotate, in place of the one that had them. It is not in use
+// yet.
 func (t *Tickets) Use(config *tls.Config) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()

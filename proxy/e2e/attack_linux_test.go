@@ -55,16 +55,19 @@ func TestAttack(t *testing.T) {
 	done, strangersSpent := attackers()
 	spent := door.stop(t)
 
-	for kind, n := range map[string]int{"silent clients": done.Connected, "handshakes": done.Handshakes, "guesses": done.Guesses,
+	for kind, n := range map[string]int{"silent clients": done.Connected, "handshakes": done.Handshakes,
+		"guesses":   done.Guesses,
 		"exchanges": done.Exchanges, "odd tags": done.Tags} {
 		if n == 0 {
 			t.Errorf("no %s: that was no attack", kind)
 		}
 	}
 	slices.Sort(took)
-	t.Logf("%d sign-ins: median %v, slowest %v", signIns, took[signIns/2].Round(time.Millisecond), took[signIns-1].Round(time.Millisecond))
+	t.Logf("%d sign-ins: median %v, slowest %v", signIns, took[signIns/2].Round(time.Millisecond),
+		took[signIns-1].Round(time.Millisecond))
 	t.Logf("what strangers did in %v: %+v", lasted.Round(time.Second), done)
-	t.Logf("CPU: Portico %v, strangers %v", spent.Round(100*time.Millisecond), strangersSpent.Round(100*time.Millisecond))
+	t.Logf("CPU: Portico %v, strangers %v", spent.Round(100*time.Millisecond),
+		strangersSpent.Round(100*time.Millisecond))
 	t.Logf("Portico counted:\n%s", counters)
 }
 
@@ -77,7 +80,8 @@ type realPortico struct {
 	log           *os.File
 }
 
-// startPortico builds Portico, without the race detector, and starts it with a configuration that leaves all settings at their defaults.
+// startPortico builds Portico, without the race detector, and starts it with a configuration that leaves all settings
+// at their defaults.
 func startPortico(t *testing.T, server *backendtest.Dovecot) *realPortico {
 	t.Helper()
 	dir := t.TempDir()
@@ -102,7 +106,8 @@ data_dir: data
 `, server.Plain), 0o600))
 	log, err := os.Create(filepath.Join(dir, "log"))
 	must(t, err)
-	p := &realPortico{cmd: exec.Command(program, "serve", "--config", config), trust: ca.ClientConfig("localhost"), log: log}
+	p := &realPortico{cmd: exec.Command(program, "serve", "--config", config),
+		trust: ca.ClientConfig("localhost"), log: log}
 	p.cmd.Stderr = log
 	must(t, p.cmd.Start())
 	t.Cleanup(func() {
@@ -166,9 +171,11 @@ func (p *realPortico) attack(t *testing.T, user string) (end func() (tally, time
 	t.Helper()
 	self, err := os.Executable()
 	must(t, err)
-	task, err := json.Marshal(map[string]any{"TLS": p.tls, "StartTLS": p.startTLS, "User": user, "Idle": idleStrangers(t)})
+	task, err := json.Marshal(map[string]any{"TLS": p.tls, "StartTLS": p.startTLS, "User": user,
+		"Idle": idleStrangers(t)})
 	must(t, err)
-	cmd := exec.Command("nice", "-n", "19", self, "-test.run", "^TestAttack$") // they would be on machines of their own
+	// they would be on machines of their own
+	cmd := exec.Command("nice", "-n", "19", self, "-test.run", "^TestAttack$")
 	cmd.Env = append(os.Environ(), strangersTask+"="+string(task))
 	cmd.Stderr = os.Stderr
 	in, err := cmd.StdinPipe()
@@ -213,7 +220,8 @@ func (p *realPortico) metrics(t *testing.T) string {
 	must(t, err)
 	var lines strings.Builder
 	for line := range strings.Lines(string(text)) {
-		for _, name := range []string{"portico_connections_total{", "portico_signin_refusals_total{", "portico_signin_guesses_delayed_total ", "portico_sessions{"} {
+		for _, name := range []string{"portico_connections_total{", "portico_signin_refusals_total{",
+			"portico_signin_guesses_delayed_total ", "portico_sessions{"} {
 			if strings.HasPrefix(line, name) && !strings.HasSuffix(line, " 0\n") {
 				lines.WriteString(line)
 			}

@@ -10,7 +10,8 @@ import (
 	"portico/backend/backendtest/testkit"
 )
 
-// chopper stands between two sides and passes on what they say in pieces of odd sizes. It serves one connection at a time.
+// chopper stands between two sides and passes on what they say in pieces of odd sizes. It serves one connection at a
+// time.
 type chopper struct {
 	t      *testing.T
 	ln     net.Listener
@@ -59,8 +60,8 @@ func (c *chopper) pass(near *net.TCPConn) {
 	both.Wait()
 }
 
-// pieces copies from one connection to another until the first ends, and ends the other. The first bytes go in small pieces, as
-// they hold what is looked at; then the pieces grow, or a large message would take for ever.
+// pieces copies from one connection to another until the first ends, and ends the other. The first bytes go in small
+// pieces, as they hold what is looked at; then the pieces grow, or a large message would take for ever.
 func pieces(to, from *net.TCPConn, seed uint64) {
 	defer to.CloseWrite()
 	random := rand.New(rand.NewPCG(seed, 0))

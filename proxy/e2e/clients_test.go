@@ -14,7 +14,8 @@ import (
 
 // Programs do the same with Cyrus and Courier through Portico as directly.
 
-// byServer runs a test directly and through Portico, each time as a new user with some mail. What it returns must be the same.
+// byServer runs a test directly and through Portico, each time as a new user with some mail. What it returns must be
+// the same.
 func byServer(t *testing.T, messages int, session func(t *testing.T, address, user string) string) {
 	for _, s := range []*jailedServer{cyrus, courier} {
 		t.Run(s.name, func(t *testing.T) {
@@ -25,7 +26,8 @@ func byServer(t *testing.T, messages int, session func(t *testing.T, address, us
 			user = s.user(t, messages)
 			got := strings.ReplaceAll(session(t, f.plain, user), user, "USER")
 			if got != want {
-				t.Errorf("%s\n--- directly:\n%s\n--- through Portico:\n%s", difference(got, want), clip(want), clip(got))
+				t.Errorf("%s\n--- directly:\n%s\n--- through Portico:\n%s", difference(got, want),
+					clip(want), clip(got))
 			}
 		})
 	}
@@ -88,7 +90,8 @@ func TestImapflow(t *testing.T) {
 	byServer(t, 5, func(t *testing.T, address, user string) string {
 		_, port, err := net.SplitHostPort(address)
 		must(t, err)
-		said := program(t, "node", "testdata/imapflow_session.cjs", filepath.Join(library, "imapflow"), port, user, password)
+		said := program(t, "node", "testdata/imapflow_session.cjs", filepath.Join(library, "imapflow"), port,
+			user, password)
 		if !strings.HasSuffix(said, "all done\n") {
 			t.Errorf("it said %q", said)
 		}

@@ -10,7 +10,8 @@ import (
 	"portico/backend/backendtest/testkit"
 )
 
-// Courier's answer to a sign-in lists no capabilities. Clients get Courier's own list all the same, which has no LITERAL+.
+// Courier's answer to a sign-in lists no capabilities. Clients get Courier's own list all the same, which has no
+// LITERAL+.
 func TestCourierListsItsCapabilities(t *testing.T) {
 	courier.need(t)
 	f := front(t, options{servers: courier.behind()})
@@ -32,8 +33,8 @@ func TestCourierListsItsCapabilities(t *testing.T) {
 	}
 }
 
-// A client that has sent a literal without waiting, as the greeting allowed, gets it to Courier as a synchronising one. No line of the
-// mail runs as a command, neither of mail that is taken nor of mail that is refused.
+// A client that has sent a literal without waiting, as the greeting allowed, gets it to Courier as a synchronising
+// one. No line of the mail runs as a command, neither of mail that is taken nor of mail that is refused.
 func TestCourierNeverRunsMail(t *testing.T) {
 	courier.need(t)
 	f := front(t, options{servers: courier.behind()})
@@ -41,7 +42,8 @@ func TestCourierNeverRunsMail(t *testing.T) {
 	mail := "Subject: commands\r\n\r\nx CREATE INBOX.Evil\r\ny NOOP\r\nz LOGOUT\r\n"
 	c := testkit.Dial(t, f.plain, nil)
 	c.Expect("* OK *")
-	c.SendRaw(fmt.Sprintf("a LOGIN {%d+}\r\n%s {%d+}\r\n%s\r\nb APPEND INBOX {%d+}\r\n%s\r\nc APPEND INBOX.Nowhere {%d+}\r\n%s\r\nd NOOP\r\n",
+	c.SendRaw(fmt.Sprintf("a LOGIN {%d+}\r\n%s {%d+}\r\n%s\r\nb APPEND INBOX {%d+}\r\n%s\r\nc APPEND INBOX.Nowhere "+
+		"{%d+}\r\n%s\r\nd NOOP\r\n",
 		len(user), user, len(password), password, len(mail), mail, len(mail), mail))
 	lines := c.ReadUntilTagged("d")
 	text := "\n" + strings.Join(lines, "\n")

@@ -38,15 +38,16 @@ var deaths = []death{
 	{name: "in a tag", send: "a NOOP\r\n", said: "a", cut: true, reason: "server"},
 	{name: "before a literal", said: "* 1 FETCH (BODY[] {10}\r\n", cut: true, reason: "server"},
 	{name: "in a literal", said: "* 1 FETCH (BODY[] {10}\r\nabc", cut: true, reason: "server"},
-	{name: "in a literal, behind what looks like a line", said: "* 1 FETCH (BODY[] {100}\r\na OK\r\n", cut: true, reason: "server"},
+	{name: "in a literal, behind what looks like a line", said: "* 1 FETCH (BODY[] {100}\r\na OK\r\n", cut: true,
+		reason: "server"},
 	{name: "at a literal's end", said: "* 1 FETCH (BODY[] {3}\r\nabc", cut: true, reason: "server"},
 
 	{name: "behind BYE", said: "* BYE down\r\n", reason: "logout"},
 	{name: "behind LOGOUT", send: "a LOGOUT\r\n", said: "* BYE out\r\na OK\r\n", reason: "logout"},
 }
 
-// A client gets what its mailbox server said last. Then it is told, or the connection is cut where the server stopped in the
-// middle of something, so that nothing cut passes for whole.
+// A client gets what its mailbox server said last. Then it is told, or the connection is cut where the server stopped
+// in the middle of something, so that nothing cut passes for whole.
 func TestServerDies(t *testing.T) {
 	for _, w := range []way{ways[0], ways[2]} {
 		for _, mode := range []backend.TLSMode{backend.TLSNone, backend.TLSImplicit} {
@@ -111,7 +112,8 @@ func serverDies(t *testing.T, w way, mode backend.TLSMode, how string) {
 		if inOrder := end == endEOF; inOrder == d.cut {
 			t.Errorf("%s: connection ended by %s", d.name, end)
 		}
-		testkit.Eventually(t, d.name+": end counted", func() bool { return f.metric("portico_sessions_ended_total", "reason", d.reason) == before+1 })
+		testkit.Eventually(t, d.name+": end counted",
+			func() bool { return f.metric("portico_sessions_ended_total", "reason", d.reason) == before+1 })
 	}
 	f.gone()
 }

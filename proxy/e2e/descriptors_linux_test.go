@@ -21,7 +21,8 @@ import (
 // behindFew names the environment variable with the mailbox server's address, in the process that has few descriptors.
 const behindFew = "PORTICO_TEST_BEHIND_FEW_DESCRIPTORS"
 
-// Strangers who take every descriptor of the process give way to those who come, and good users sign in, though each takes one more.
+// Strangers who take every descriptor of the process give way to those who come, and good users sign in, though each
+// takes one more.
 func TestDescriptorsRunOut(t *testing.T) {
 	if server := os.Getenv(behindFew); server != "" {
 		serveWithFew(t, server)

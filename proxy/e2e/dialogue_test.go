@@ -13,10 +13,11 @@ import (
 	"portico/backend/backendtest/testkit"
 )
 
-// dialogue is a client's side of a conversation, from a file: one step a line; empty lines and lines that begin with # say nothing.
+// dialogue is a client's side of a conversation, from a file: one step a line; empty lines and lines that begin with #
+// say nothing.
 //
 //	mail 3                 there are that many messages in INBOX beforehand (first of all steps)
-//	C: a NOOP              send this line; ${user}, ${password} and ${plain}, the SASL response of PLAIN, are filled in
+//	C: a NOOP              send this line; ${user}, ${password} and ${plain} (SASL's PLAIN) are filled in
 //	raw "a NOOP\r\nb"      send these bytes; Go's escapes
 //	split                  send what the next step sends in packets of one byte
 //	packet ... end         send what the steps between send in one packet
@@ -29,9 +30,10 @@ import (
 //	other a COPY 1 INBOX   a second connection, straight to the server, signs in, selects INBOX and does this
 //	half-close             send no more
 //
-// At the end the server is waited for to close. A line "--- server" begins a script for the server to follow; without one it is
-// Dovecot. A line "--- simple" says that it is the Dovecot that offers nothing to be intercepted, a line "--- early" that it may answer
-// a command whose end has not come yet: what the rows tell of it then depends on the pieces it comes in.
+// At the end the server is waited for to close. A line "--- server" begins a script for the server to follow; without
+// one it is Dovecot. A line "--- simple" says that it is the Dovecot that offers nothing to be intercepted, a line
+// "--- early" that it may answer a command whose end has not come yet: what the rows tell of it then depends on the
+// pieces it comes in.
 type dialogue struct {
 	name   string
 	steps  []step
@@ -124,7 +126,8 @@ func (p *play) hold(d dialogue) (said, end string) {
 	for _, st := range d.steps {
 		if !p.step(st) {
 			got, end := p.stream.text()
-			p.t.Fatalf("%s.txt:%d: %s %s: did not happen (connection: %s); so far:\n%s", d.name, st.line, st.verb, st.text, end, got)
+			p.t.Fatalf("%s.txt:%d: %s %s: did not happen (connection: %s); so far:\n%s", d.name, st.line, st.verb,
+				st.text, end, got)
 		}
 	}
 	said, end = p.stream.rest()

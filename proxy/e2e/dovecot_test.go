@@ -31,8 +31,8 @@ type realServer struct {
 	taken  atomic.Int32 // users
 }
 
-// The real servers. One offers COMPRESS, as most do; with it Portico ends a session that it can not follow. The other offers
-// nothing that has to be intercepted.
+// The real servers. One offers COMPRESS, as most do; with it Portico ends a session that it can not follow. The other
+// offers nothing that has to be intercepted.
 var (
 	compressing = &realServer{}
 	simple      = &realServer{simple: true}
@@ -57,8 +57,8 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// need starts the server if no test has yet, and skips the test where there is no Dovecot. From here on the test must leave
-// nothing behind.
+// need starts the server if no test has yet, and skips the test where there is no Dovecot. From here on the test must
+// leave nothing behind.
 func (r *realServer) need(t *testing.T) {
 	t.Helper()
 	testkit.Need(t, "dovecot")
@@ -145,5 +145,6 @@ func (r *realServer) behind(mode backend.TLSMode) []backend.ServerOptions {
 	if mode == backend.TLSImplicit {
 		address = r.server.TLS
 	}
-	return []backend.ServerOptions{{Name: "mbx1", Addresses: []string{address}, TLS: mode, TLSConfig: r.ca.ClientConfig("127.0.0.1")}}
+	return []backend.ServerOptions{{Name: "mbx1", Addresses: []string{address}, TLS: mode,
+		TLSConfig: r.ca.ClientConfig("127.0.0.1")}}
 }

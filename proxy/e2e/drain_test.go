@@ -23,7 +23,8 @@ func TestShutdown(t *testing.T) {
 		in+"eof",
 		in+"C: ${tag} IDLE\nS: + idling\neof",
 		in+"C: ${tag} APPEND INBOX {100}\nS: +\nmark append\nexpect 100\nC: \nS: ${tag} OK appended\neof",
-		in+"C: ${tag} FETCH 1 BODY[]\nraw \"* 1 FETCH (BODY[] {20000}\\r\\n\"\nsend 10000\nmark fetch\nwait fetch\nsend 10000\nraw \")\\r\\n\"\nS: ${tag} OK fetched\neof",
+		in+"C: ${tag} FETCH 1 BODY[]\nraw \"* 1 FETCH (BODY[] {20000}\\r\\n\"\nsend 10000\nmark fetch\nwait "+
+			"fetch\nsend 10000\nraw \")\\r\\n\"\nS: ${tag} OK fetched\neof",
 		greets+"mark signin\nsilent")
 	f := front(t, options{servers: []backend.ServerOptions{{Name: "mbx1", Addresses: []string{server.Addr()}}}})
 
@@ -83,7 +84,8 @@ func TestShutdown(t *testing.T) {
 func TestShutdownIsBounded(t *testing.T) {
 	testkit.NoLeaks(t)
 	in := login + "S: ${tag} OK [CAPABILITY IMAP4rev1] in\n"
-	server := testkit.Scripted(t, nil, in+"C: ${tag} NOOP\nmark noop\nsilent", in+"C: ${tag} FETCH 1 BODY[]\nraw \"* 1 FETCH (BODY[] {9}\\r\\n\"\nmark fetch\nsilent")
+	server := testkit.Scripted(t, nil, in+"C: ${tag} NOOP\nmark noop\nsilent",
+		in+"C: ${tag} FETCH 1 BODY[]\nraw \"* 1 FETCH (BODY[] {9}\\r\\n\"\nmark fetch\nsilent")
 	f := front(t, options{servers: []backend.ServerOptions{{Name: "mbx1", Addresses: []string{server.Addr()}}}})
 	stuck := f.signIn(ways[0], "ada")
 	stuck.Send("a NOOP")
@@ -112,27 +114,34 @@ func TestShutdownIsBounded(t *testing.T) {
 // Other settings are for those who come later.
 func TestReload(t *testing.T) {
 	testkit.NoLeaks(t)
-	f := front(t, options{servers: []backend.ServerOptions{{Name: "mbx1", Addresses: []string{testkit.Scripted(t, nil, accepts).Addr()}}}})
+	f := front(t,
+		options{servers: []backend.ServerOptions{{Name: "mbx1",
+			Addresses: []string{testkit.Scripted(t, nil, accepts).Addr()}}}})
 	signedIn, begun := f.signIn(ways[0], "ada"), f.dial(ways[0])
 
 	old := f.tier
-	next := newTier(t, options{servers: []backend.ServerOptions{{Name: "mbx2", Addresses: []string{testkit.Scripted(t, nil, accepts).Addr()}}}})
+	next := newTier(t,
+		options{servers: []backend.ServerOptions{{Name: "mbx2",
+			Addresses: []string{testkit.Scripted(t, nil, accepts).Addr()}}}})
 	freed := make(chan struct{})
-	must(t, f.server.Reload(proxy.Settings{Banner: "Other.", LoginType: proxy.SecureLogin, TLS: f.certify(), Tier: next,
+	must(t, f.server.Reload(proxy.Settings{Banner: "Other.", LoginType: proxy.SecureLogin,
+		TLS: f.certify(), Tier: next,
 		Limits: proxy.Limits{ConnectionsPerUser: 1}}, func() { close(freed) }))
 	<-freed // no sign-in is under way; the silent client keeps nothing
 
 	signedIn.Command("a", "NOOP")
 	begun.Command("a", "LOGIN ada "+password) // by the settings it came with: in plain text, and a second time
 	testkit.Eventually(t, "the first is on the old server, the second on the new one", func() bool {
-		return f.metric("portico_server_sessions", "server", "mbx1") == 1 && f.metric("portico_server_sessions", "server", "mbx2") == 1
+		return f.metric("portico_server_sessions", "server", "mbx1") == 1 &&
+			f.metric("portico_server_sessions", "server", "mbx2") == 1
 	})
 	later := testkit.Dial(t, f.plain, nil)
 	later.Expect("* OK [CAPABILITY * LOGINDISABLED] Other.")
 	later.Send("a LOGIN bob " + password)
 	later.Expect("a NO [PRIVACYREQUIRED]*")
 	secure := f.signIn(ways[2], "bob") // by the new certificate
-	testkit.Eventually(t, "it is on the new server", func() bool { return f.metric("portico_server_sessions", "server", "mbx2") == 2 })
+	testkit.Eventually(t, "it is on the new server",
+		func() bool { return f.metric("portico_server_sessions", "server", "mbx2") == 2 })
 	third := f.dial(ways[2])
 	third.Send("a LOGIN bob " + password)
 	third.Expect("a NO [LIMIT]*")
@@ -157,8 +166,10 @@ func TestClientInjection(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			testkit.NoLeaks(t)
-			server := testkit.Scripted(t, nil, greets+"C: ${tag} LOGIN \"ada\" *\nS: ${tag} OK [CAPABILITY IMAP4rev1] in\nanswer-all")
-			f := front(t, options{servers: []backend.ServerOptions{{Name: "mbx1", Addresses: []string{server.Addr()}}}})
+			server := testkit.Scripted(t, nil,
+				greets+"C: ${tag} LOGIN \"ada\" *\nS: ${tag} OK [CAPABILITY IMAP4rev1] in\nanswer-all")
+			f := front(t,
+				options{servers: []backend.ServerOptions{{Name: "mbx1", Addresses: []string{server.Addr()}}}})
 			c := testkit.Dial(t, f.start, nil)
 			c.Expect("* OK*")
 			c.SendRaw("a STARTTLS\r\n" + behind)

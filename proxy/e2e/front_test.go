@@ -53,8 +53,9 @@ type frontDoor struct {
 	rowsDir string
 }
 
-// front starts a front door that stops with the test, which must not leak by then: call it behind the start of what outlives the
-// test. Passwords may travel in plain text unless it is strict, and bad ones neither pause nor are bounded in number.
+// front starts a front door that stops with the test, which must not leak by then: call it behind the start of what
+// outlives the test. Passwords may travel in plain text unless it is strict, and bad ones neither pause nor are
+// bounded in number.
 func front(t *testing.T, o options) *frontDoor {
 	t.Helper()
 	f := &frontDoor{t: t, metrics: prometheus.NewRegistry(), log: &testkit.Log{}}
@@ -75,8 +76,9 @@ func front(t *testing.T, o options) *frontDoor {
 	f.rowsDir = filepath.Join(t.TempDir(), "protocol-log")
 	var err error
 	f.rows, err = protolog.New(protolog.Options{
-		Settings: protolog.Settings{Enabled: o.logged, Files: protolog.FileSettings{Location: f.rowsDir, RollOver: protolog.Monthly}},
-		Loops:    max(o.relay.Loops, 1), Registerer: f.metrics, Log: zerolog.New(f.log),
+		Settings: protolog.Settings{Enabled: o.logged,
+			Files: protolog.FileSettings{Location: f.rowsDir, RollOver: protolog.Monthly}},
+		Loops: max(o.relay.Loops, 1), Registerer: f.metrics, Log: zerolog.New(f.log),
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -206,7 +208,8 @@ func (f *frontDoor) signIn(w way, user string) *testkit.Conn {
 	return c
 }
 
-// metric returns the sum of a counter's or gauge's values, or of a histogram's counts, over all series that have the labels.
+// metric returns the sum of a counter's or gauge's values, or of a histogram's counts, over all series that have the
+// labels.
 func (f *frontDoor) metric(name string, labels ...string) (sum float64) {
 	f.t.Helper()
 	families, err := f.metrics.Gather()

@@ -37,7 +37,8 @@ func TestGoIMAP(t *testing.T) {
 			checkIdle(t, c, news, func() { compressing.deliver(t, user, 9) })
 			must(t, c.Logout().Wait())
 			f.gone()
-			if got := f.metric("portico_command_results_total", "command", "APPEND", "server", "mbx1", "result", "ok"); got != 2 {
+			if got := f.metric("portico_command_results_total", "command", "APPEND", "server", "mbx1", "result",
+				"ok"); got != 2 {
 				t.Errorf("%v appends counted", got)
 			}
 			if n := f.metric("portico_sessions_unjudged"); n != 0 {
@@ -58,7 +59,8 @@ func must(t *testing.T, err error) {
 func dialGoIMAP(t *testing.T, f *frontDoor, w way, news chan<- uint32) *imapclient.Client {
 	t.Helper()
 	dial := map[proxy.TLSMode]func(string, *imapclient.Options) (*imapclient.Client, error){
-		proxy.TLSNone: imapclient.DialInsecure, proxy.TLSStartTLS: imapclient.DialStartTLS, proxy.TLSImplicit: imapclient.DialTLS,
+		proxy.TLSNone: imapclient.DialInsecure, proxy.TLSStartTLS: imapclient.DialStartTLS,
+		proxy.TLSImplicit: imapclient.DialTLS,
 	}[w.tls]
 	c, err := dial(w.address(f), &imapclient.Options{
 		TLSConfig: f.trust,
@@ -83,12 +85,14 @@ func checkMailbox(t *testing.T, c *imapclient.Client) {
 	if err != nil || inbox.NumMessages != 3 {
 		t.Fatalf("select: %v, %v", inbox, err)
 	}
-	found, err := c.UIDSearch(&imap.SearchCriteria{Header: []imap.SearchCriteriaHeaderField{{Key: "Subject", Value: "number 1"}}}, nil).Wait()
+	found, err := c.UIDSearch(&imap.SearchCriteria{Header: []imap.SearchCriteriaHeaderField{{Key: "Subject",
+		Value: "number 1"}}}, nil).Wait()
 	if err != nil || len(found.AllUIDs()) != 1 {
 		t.Fatalf("search: %v, %v", found, err)
 	}
 	whole := &imap.FetchItemBodySection{}
-	mail, err := c.Fetch(imap.SeqSetNum(1, 2, 3), &imap.FetchOptions{Envelope: true, UID: true, BodySection: []*imap.FetchItemBodySection{whole}}).Collect()
+	mail, err := c.Fetch(imap.SeqSetNum(1, 2, 3),
+		&imap.FetchOptions{Envelope: true, UID: true, BodySection: []*imap.FetchItemBodySection{whole}}).Collect()
 	must(t, err)
 	for n, m := range mail {
 		if !bytes.Equal(m.FindBodySection(whole), testMessage(n)) {
@@ -107,7 +111,8 @@ func checkAppend(t *testing.T, c *imapclient.Client, message []byte) {
 	data, err := cmd.Wait()
 	must(t, err)
 	whole := &imap.FetchItemBodySection{Peek: true}
-	mail, err := c.Fetch(imap.UIDSetNum(data.UID), &imap.FetchOptions{BodySection: []*imap.FetchItemBodySection{whole}}).Collect()
+	mail, err := c.Fetch(imap.UIDSetNum(data.UID),
+		&imap.FetchOptions{BodySection: []*imap.FetchItemBodySection{whole}}).Collect()
 	must(t, err)
 	if len(mail) != 1 || !bytes.Equal(mail[0].FindBodySection(whole), message) {
 		t.Errorf("a message of %d bytes came back as another", len(message))

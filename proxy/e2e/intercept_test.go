@@ -35,7 +35,8 @@ func TestForbiddenCommands(t *testing.T) {
 	for _, bad := range forbidden {
 		for i, spell := range spellings {
 			for _, bytewise := range []bool{false, true} {
-				sm := smuggler{address: f.plain, user: compressing.user(t, 0), bytewise: bytewise, patience: testkit.Patience}
+				sm := smuggler{address: f.plain, user: compressing.user(t, 0), bytewise: bytewise,
+					patience: testkit.Patience}
 				said := sm.smuggle(t, []string{spell(bad.command)})
 				if !strings.Contains(said, "\nc "+bad.answer) || !strings.Contains(said, "\nz OK") {
 					t.Errorf("%s, spelling %d, byte by byte %v: %s", bad.command, i, bytewise, said)
@@ -55,9 +56,11 @@ func TestAnswersStandBetweenResponses(t *testing.T) {
 	testkit.NoLeaks(t)
 	var scripts []string
 	for cut := range len(response) {
-		scripts = append(scripts, login+"S: ${tag} OK [CAPABILITY IMAP4rev1 COMPRESS=DEFLATE] in\nC: ${fetch} FETCH 1 BODY[]\n"+
-			"raw "+strconv.Quote("* 1 EXISTS\r\n"+response[:cut])+"\nC: ${noop} NOOP\nraw "+strconv.Quote(response[cut:])+
-			"\nS: ${fetch} OK\nS: ${noop} OK\neof")
+		scripts = append(scripts,
+			login+"S: ${tag} OK [CAPABILITY IMAP4rev1 COMPRESS=DEFLATE] in\nC: ${fetch} FETCH 1 BODY[]\n"+
+				"raw "+strconv.Quote("* 1 EXISTS\r\n"+response[:cut])+"\nC: ${noop} NOOP\nraw "+
+				strconv.Quote(response[cut:])+
+				"\nS: ${fetch} OK\nS: ${noop} OK\neof")
 	}
 	server := testkit.Scripted(t, nil, scripts...)
 	f := front(t, options{servers: []backend.ServerOptions{{Name: "mbx1", Addresses: []string{server.Addr()}}}})
@@ -109,12 +112,15 @@ func TestHiddenCommands(t *testing.T) {
 		for _, bad := range forbidden {
 			for _, bytewise := range []bool{false, true} {
 				for _, behindLogin := range []bool{false, true} {
-					if bytewise && (behindLogin || len(h.parts[0]) > 1000) || bad.command != "COMPRESS DEFLATE" && (bytewise || behindLogin) {
+					if bytewise && (behindLogin || len(h.parts[0]) > 1000) ||
+						bad.command != "COMPRESS DEFLATE" && (bytewise || behindLogin) {
 						continue // nothing that the others do not show, and slow
 					}
-					s := smuggler{address: f.plain, user: user, bytewise: bytewise, behindLogin: behindLogin, patience: h.patience()}
+					s := smuggler{address: f.plain, user: user, bytewise: bytewise, behindLogin: behindLogin,
+						patience: h.patience()}
 					said := s.smuggle(t, h.fill("c "+bad.command+"\r\n"))
-					what := fmt.Sprintf("%s %s, byte by byte %v, behind LOGIN %v", bad.command, h.name, bytewise, behindLogin)
+					what := fmt.Sprintf("%s %s, byte by byte %v, behind LOGIN %v", bad.command, h.name, bytewise,
+						behindLogin)
 					early := behindLogin && len(h.parts) > 1 // the second part did not wait
 					judge(t, what, h, said, bad.answer, early)
 				}
@@ -124,8 +130,8 @@ func TestHiddenCommands(t *testing.T) {
 	getThrough(t, user)
 }
 
-// getThrough checks that many of the hides do get through where there is no Portico, or they would show nothing. Those that Dovecot does
-// not answer in time are tried again with more of it, since a busy machine may need that.
+// getThrough checks that many of the hides do get through where there is no Portico, or they would show nothing. Those
+// that Dovecot does not answer in time are tried again with more of it, since a busy machine may need that.
 func getThrough(t *testing.T, user string) {
 	const enough = 60
 	t.Helper()
@@ -145,12 +151,14 @@ func getThrough(t *testing.T, user string) {
 	}
 }
 
-// compressed says whether COMPRESS reached Dovecot. Dovecot 2.4 refuses it when more commands came in the same packet, as here.
+// compressed says whether COMPRESS reached Dovecot. Dovecot 2.4 refuses it when more commands came in the same packet,
+// as here.
 func compressed(said string) bool {
 	return strings.Contains(said, "Begin compression") || strings.Contains(said, "did not wait for COMPRESS reply")
 }
 
-// judge checks what a client was told that tried to hide a command. With early, what is wanted of the hide does not hold.
+// judge checks what a client was told that tried to hide a command. With early, what is wanted of the hide does not
+// hold.
 func judge(t *testing.T, what string, h hide, said, answer string, early bool) {
 	t.Helper()
 	for i := range len(said) {
@@ -163,10 +171,12 @@ func judge(t *testing.T, what string, h hide, said, answer string, early bool) {
 	logout := strings.Contains(said, "\nz OK ")
 	doubted := strings.HasSuffix(said, "\n* BYE The conversation is out of step\r\n")
 	switch {
-	case compressed(said), strings.Contains(strings.ReplaceAll(said, "\nc OK NOOP completed", ""), "\nc OK"), strings.Contains(said, "Begin TLS"):
+	case compressed(said), strings.Contains(strings.ReplaceAll(said, "\nc OK NOOP completed", ""), "\nc OK"),
+		strings.Contains(said, "Begin TLS"):
 		t.Errorf("%s: it got through: %q", what, said)
 	case early:
-	case h.want == fateRefused && (!refused || !logout), h.want == fateData && (strings.Contains(said, "\nc ") || !logout && !doubted):
+	case h.want == fateRefused && (!refused || !logout), h.want == fateData &&
+		(strings.Contains(said, "\nc ") || !logout && !doubted):
 		t.Errorf("%s: %q", what, said)
 	}
 }
@@ -191,8 +201,8 @@ func (h hide) patience() time.Duration {
 	return testkit.Patience
 }
 
-// smuggle signs in, sends the parts and a LOGOUT, and returns what the server said. A server that does not answer the LOGOUT in
-// time is told that nothing more will come.
+// smuggle signs in, sends the parts and a LOGOUT, and returns what the server said. A server that does not answer the
+// LOGOUT in time is told that nothing more will come.
 func (sm smuggler) smuggle(t *testing.T, parts []string) string {
 	t.Helper()
 	s := dialStream(t, sm.address, nil)

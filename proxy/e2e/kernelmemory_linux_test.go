@@ -29,9 +29,10 @@ func TestKernelMemoryOfStalledFetches(t *testing.T) {
 		size     = 16 << 20
 		read     = 2 << 20 // before they stop: fast readers get large buffers where nothing bounds them
 		received = 512 << 10
-		segment  = 128 << 10 // the largest, with the kernel's bookkeeping: older kernels look at the bound before they add one
-		// unsent is what the kernel takes of bytes that it can not send: the relay's bound, what the loop writes at once, and the
-		// kernel's bookkeeping. Nothing is in flight, since the clients' windows are closed.
+		// the largest, with the kernel's bookkeeping: older kernels look at the bound before they add one
+		segment = 128 << 10
+		// unsent is what the kernel takes of bytes that it can not send: the relay's bound, what the loop writes at
+		// once, and the kernel's bookkeeping. Nothing is in flight, since the clients' windows are closed.
 		unsent = 3 << 19
 	)
 	sink := testkit.Serve(t, backendtest.NewSink(nil))

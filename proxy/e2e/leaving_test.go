@@ -9,8 +9,8 @@ import (
 	"portico/backend/backendtest/testkit"
 )
 
-// A client that leaves while its sign-in waits for a paused server gives its place back at once, long before it is told again that it waits. One
-// that has only closed its own side is told that it waits, and gets its answers.
+// A client that leaves while its sign-in waits for a paused server gives its place back at once, long before it is
+// told again that it waits. One that has only closed its own side is told that it waits, and gets its answers.
 func TestClientsThatLeaveDuringAPause(t *testing.T) {
 	const soon = 10 * time.Second
 	server := testkit.Scripted(t, nil, accepts, accepts, accepts)

@@ -150,7 +150,8 @@ func (k knows) Verify(_ context.Context, q directory.Query) (string, error) {
 	return q.Login, nil
 }
 
-// TestMechanisms signs in by every mechanism, by every way in, with what is right, wrong, empty and absurd, in both modes.
+// TestMechanisms signs in by every mechanism, by every way in, with what is right, wrong, empty and absurd, in both
+// modes.
 func TestMechanisms(t *testing.T) {
 	server := matrixServer(t)
 	clientCA, err := backendtest.NewCA("Users")
@@ -182,15 +183,18 @@ func TestMechanisms(t *testing.T) {
 	}{
 		{"passthrough", func(*backend.Options) {}, map[string][]attempt{
 			"passwords": {
-				{matrixUser, password, letIn}, {matrixUser, "wrong", wrong}, {matrixUser, "", wrong}, {"", password, wrong},
-				{"nobody", password, wrong}, {matrixUser + "*" + masterName, "sesame-for-all", letIn}, {matrixUser, absurd, wrong},
+				{matrixUser, password, letIn}, {matrixUser, "wrong", wrong}, {matrixUser, "", wrong},
+				{"", password, wrong},
+				{"nobody", password, wrong}, {matrixUser + "*" + masterName, "sesame-for-all", letIn},
+				{matrixUser, absurd, wrong},
 			},
 			"tokens": {
 				{matrixUser, matrixToken, letIn}, {matrixUser, "wrong", wrong}, {"nobody", matrixToken, wrong},
 				{matrixUser, absurd, wrong},
 			},
 			"scrams": {
-				{matrixUser, password, letIn}, {matrixUser, "wrong", wrong}, {"nobody", password, wrong}, {matrixUser, absurd, wrong},
+				{matrixUser, password, letIn}, {matrixUser, "wrong", wrong}, {"nobody", password, wrong},
+				{matrixUser, absurd, wrong},
 			},
 			"EXTERNAL": {{"", "", notHere}},
 		}},
@@ -200,7 +204,8 @@ func TestMechanisms(t *testing.T) {
 		t.Run(mode.name, func(t *testing.T) {
 			f := front(t, options{servers: behind, strict: true, backend: mode.backend, clients: clientCA.Pool()})
 			survey(t, f)
-			groups := map[string][]string{"passwords": passwords, "tokens": tokens, "scrams": scrams, "EXTERNAL": {"EXTERNAL"}}
+			groups := map[string][]string{"passwords": passwords, "tokens": tokens, "scrams": scrams,
+				"EXTERNAL": {"EXTERNAL"}}
 			for group, attempts := range mode.attempts {
 				for _, mechanism := range groups[group] {
 					for _, way := range ways {
@@ -263,7 +268,8 @@ func TestMechanisms(t *testing.T) {
 func masterAttempts[A ~struct{ user, secret, want string }](right A) map[string][]A {
 	return map[string][]A{
 		"passwords": {
-			right, {matrixUser, password, wrong}, {matrixUser, "", wrong}, {"", "known-to-us", wrong}, {"nobody", "known-to-us", wrong},
+			right, {matrixUser, password, wrong}, {matrixUser, "", wrong}, {"", "known-to-us", wrong},
+			{"nobody", "known-to-us", wrong},
 			{matrixUser + "*" + masterName, "sesame-for-all", wrong}, {matrixUser, strings.Repeat("x", 8000), wrong},
 		},
 		"tokens":   {{matrixUser, matrixToken, notHere}},
@@ -293,7 +299,8 @@ func TestMessagesThatFitNoMechanism(t *testing.T) {
 	f := front(t, options{servers: []backend.ServerOptions{{Name: "mbx1", Addresses: []string{server.Plain}}}})
 	survey(t, f)
 	for _, mechanism := range []string{"PLAIN", "XOAUTH2", "OAUTHBEARER", "SCRAM-SHA-1", "SCRAM-SHA-256"} {
-		for _, message := range []string{"", "nonsense", "\x00\x00\x00\x00", "user=\x01", "n,,", "p=tls-unique,,n=ada,r=x", strings.Repeat("n,", 2000)} {
+		for _, message := range []string{"", "nonsense", "\x00\x00\x00\x00", "user=\x01", "n,,",
+			"p=tls-unique,,n=ada,r=x", strings.Repeat("n,", 2000)} {
 			c := f.dial(ways[0])
 			if got := say(c, mechanism, message); got != wrong {
 				t.Errorf("%s %.20q: %s", mechanism, message, got)
@@ -314,7 +321,8 @@ func TestMessagesThatFitNoMechanism(t *testing.T) {
 	}
 }
 
-// TestScramWithoutTLS: it shows nothing, so login_type plain_text_authentication lets it go in plain text, and nothing else.
+// TestScramWithoutTLS: it shows nothing, so login_type plain_text_authentication lets it go in plain text, and nothing
+// else.
 func TestScramWithoutTLS(t *testing.T) {
 	server := matrixServer(t)
 	testkit.NoLeaks(t)

@@ -12,18 +12,22 @@ import (
 	"portico/backend/backendtest/testkit"
 )
 
-// Commands and answers are small: neither side of a session may wait for more bytes (Nagle's algorithm) once the relay has it.
+// Commands and answers are small: neither side of a session may wait for more bytes (Nagle's algorithm) once the relay
+// has it.
 func TestNoDelayInRelay(t *testing.T) {
 	for _, w := range ways {
 		t.Run(w.name, func(t *testing.T) {
 			testkit.NoLeaks(t)
 			server := testkit.Scripted(t, nil, accepts)
-			f := front(t, options{servers: []backend.ServerOptions{{Name: "mbx1", Addresses: []string{server.Addr()}}}})
+			f := front(t,
+				options{servers: []backend.ServerOptions{{Name: "mbx1", Addresses: []string{server.Addr()}}}})
 			c := f.signIn(w, "ada")
 			c.Command("a", "NOOP") // by the relay
-			front, client := netip.MustParseAddrPort(w.address(f)), netip.MustParseAddrPort(c.NetConn().LocalAddr().String())
+			front, client := netip.MustParseAddrPort(w.address(f)), netip.MustParseAddrPort(c.NetConn().
+				LocalAddr().String())
 			mailbox := netip.MustParseAddrPort(server.Addr())
-			checkNoDelay(t, "client", func(local, remote netip.AddrPort) bool { return local == front && remote == client })
+			checkNoDelay(t, "client",
+				func(local, remote netip.AddrPort) bool { return local == front && remote == client })
 			checkNoDelay(t, "mailbox server", func(_, remote netip.AddrPort) bool { return remote == mailbox })
 			c.Command("b", "LOGOUT")
 		})

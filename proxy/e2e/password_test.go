@@ -44,7 +44,8 @@ func confessions() []confession {
 		{"LOGIN mechanism at once", []string{"a AUTHENTICATE LOGIN " + encode("ada") + "\r\n", encode(mark) + "\r\n"}},
 
 		{"XOAUTH2", []string{"a AUTHENTICATE XOAUTH2 " + encode("user=ada\x01auth=Bearer "+mark+"\x01\x01") + "\r\n"}},
-		{"OAUTHBEARER", []string{"a AUTHENTICATE OAUTHBEARER\r\n", encode("n,a=ada,\x01auth=Bearer "+mark+"\x01\x01") + "\r\n"}},
+		{"OAUTHBEARER", []string{"a AUTHENTICATE OAUTHBEARER\r\n",
+			encode("n,a=ada,\x01auth=Bearer "+mark+"\x01\x01") + "\r\n"}},
 		{"half a token", []string{"a AUTHENTICATE XOAUTH2 " + encode("user=ada\x01auth=Bearer "+mark) + "\r\n"}},
 		{"a token in its user's place", []string{"a AUTHENTICATE OAUTHBEARER " + encode("n,a="+mark+"\x01") + "\r\n"}},
 
@@ -69,21 +70,27 @@ func confessions() []confession {
 	}
 }
 
-// later is what a client may say after sign-in, with the password where it may get by mistake, or hold what nobody else is to read. Names
-// of mailboxes are not among it: those are shown.
+// later is what a client may say after sign-in, with the password where it may get by mistake, or hold what nobody
+// else is to read. Names of mailboxes are not among it: those are shown.
 func later(plain string) string {
 	size := fmt.Sprint(len(mark))
 	var all strings.Builder
 	for i, command := range []string{
 		mark, mark + " " + mark, "X" + mark + " " + mark, "NOOP " + mark, "UID " + mark, "UID NOOP " + mark,
-		"SEARCH TEXT " + mark, "SEARCH " + mark, "SEARCH HEADER " + mark + " " + mark, "UID SEARCH SUBJECT \"" + mark + "\"", "SORT (DATE) UTF-8 FROM {" + size + "+}\r\n" + mark,
-		"FETCH " + mark + " FLAGS", "FETCH 1 (" + mark + ")", "FETCH 1 BODY[HEADER.FIELDS (" + mark + ")]", "STORE 1 +FLAGS (" + mark + ")",
-		"COPY " + mark + " x", "MOVE 1 {" + size + "+}\r\n" + mark, "SELECT {" + size + "+}\r\n" + mark, "APPEND x (" + mark + ") {" + size + "+}\r\n" + mark,
-		"SETMETADATA x (/private/comment \"" + mark + "\")", "GENURLAUTH \"imap://ada@x/;urlauth=" + mark + "\" INTERNAL", "URLFETCH \"" + mark + "\"",
-		"RESETKEY " + mark, "SETACL x " + mark + " lrs", "ID (\"" + mark + "\" \"" + mark + "\" \"token\" \"" + mark + "\")", "ENABLE " + mark,
+		"SEARCH TEXT " + mark, "SEARCH " + mark, "SEARCH HEADER " + mark + " " + mark,
+		"UID SEARCH SUBJECT \"" + mark + "\"", "SORT (DATE) UTF-8 FROM {" + size + "+}\r\n" + mark,
+		"FETCH " + mark + " FLAGS", "FETCH 1 (" + mark + ")", "FETCH 1 BODY[HEADER.FIELDS (" + mark + ")]",
+		"STORE 1 +FLAGS (" + mark + ")",
+		"COPY " + mark + " x", "MOVE 1 {" + size + "+}\r\n" + mark, "SELECT {" + size + "+}\r\n" + mark,
+		"APPEND x (" + mark + ") {" + size + "+}\r\n" + mark,
+		"SETMETADATA x (/private/comment \"" + mark + "\")",
+		"GENURLAUTH \"imap://ada@x/;urlauth=" + mark + "\" INTERNAL", "URLFETCH \"" + mark + "\"",
+		"RESETKEY " + mark, "SETACL x " + mark + " lrs",
+		"ID (\"" + mark + "\" \"" + mark + "\" \"token\" \"" + mark + "\")", "ENABLE " + mark,
 		"COMPRESS " + mark, "STARTTLS " + mark, "NOTIFY SET (" + mark + ")",
 		// A server that takes one of these has signed the user out before, and the session ends.
-		"AUTHENTICATE " + mark, "AUTHENTICATE PLAIN " + plain, "LOGIN {3+}\r\nada {" + size + "+}\r\n" + mark, "LOGIN \"ada\" \"" + mark + "\"",
+		"AUTHENTICATE " + mark, "AUTHENTICATE PLAIN " + plain, "LOGIN {3+}\r\nada {" + size + "+}\r\n" + mark,
+		"LOGIN \"ada\" \"" + mark + "\"",
 	} {
 		fmt.Fprintf(&all, "c%d %s\r\n", i, command)
 	}
@@ -91,13 +98,15 @@ func later(plain string) string {
 }
 
 // hears is the greeting of a server that takes every mechanism.
-const hears = "S: * OK [CAPABILITY IMAP4rev1 LITERAL+ SASL-IR AUTH=PLAIN AUTH=XOAUTH2 AUTH=OAUTHBEARER AUTH=SCRAM-SHA-256] hello\n"
+const hears = "S: * OK [CAPABILITY IMAP4rev1 LITERAL+ SASL-IR AUTH=PLAIN AUTH=XOAUTH2 AUTH=OAUTHBEARER " +
+	"AUTH=SCRAM-SHA-256] hello\n"
 
 // ears are mailbox servers, as what they do with a credential.
 var ears = map[string]string{
-	"accepts":          hears + "C: ${tag} *\nS: ${tag} OK in\nanswer-all",
-	"refuses":          hears + "C: ${tag} *\nS: ${tag} NO no",
-	"says it again":    hears + "C: ${tag} *\nS: * OK you said " + mark + "\nS: ${tag} NO [ALERT] the password " + mark + " is wrong",
+	"accepts": hears + "C: ${tag} *\nS: ${tag} OK in\nanswer-all",
+	"refuses": hears + "C: ${tag} *\nS: ${tag} NO no",
+	"says it again": hears + "C: ${tag} *\nS: * OK you said " + mark + "\nS: ${tag} NO [ALERT] the password " +
+		mark + " is wrong",
 	"says it in BYE":   hears + "C: ${tag} *\nS: * BYE [ALERT] not with " + mark,
 	"says it in BAD":   hears + "C: ${tag} *\nS: ${tag} BAD what is " + mark + "?",
 	"says it as a tag": hears + "C: ${tag} *\nS: " + mark + " OK in",
@@ -105,7 +114,8 @@ var ears = map[string]string{
 	"hangs":            hears + "C: ${tag} *\nsilent",
 }
 
-// However a sign-in goes, the password is in no log, no metric, no error and no answer to the client; not encoded either.
+// However a sign-in goes, the password is in no log, no metric, no error and no answer to the client; not encoded
+// either.
 func TestPasswordsStayUnsaid(t *testing.T) {
 	for name, script := range ears {
 		t.Run(strings.ReplaceAll(name, " ", "_"), func(t *testing.T) { listen(t, script, nil, nil) })
@@ -117,11 +127,13 @@ func TestPasswordsStayUnsaid(t *testing.T) {
 		listen(t, "close", nil, nil)
 	})
 	for name, verifier := range map[string]directory.Verifier{
-		"verified": knows{"ada", mark}, "refused": knows{"ada", "another"}, "verifier talks": talks{}, "verifier panics": talks{panics: true},
+		"verified": knows{"ada", mark}, "refused": knows{"ada", "another"}, "verifier talks": talks{},
+		"verifier panics": talks{panics: true},
 	} {
 		t.Run(strings.ReplaceAll(name, " ", "_"), func(t *testing.T) {
 			listen(t, ears["accepts"], nil, func(o *backend.Options) {
-				o.Mode, o.Verifier, o.Master = directory.ModeMaster, verifier, &backend.Master{User: "portico", Password: mark}
+				o.Mode, o.Verifier, o.Master = directory.ModeMaster, verifier, &backend.Master{User: "portico",
+					Password: mark}
 			})
 		})
 	}
@@ -150,7 +162,8 @@ func listen(t *testing.T, script string, around func(proxy.Tier) proxy.Tier, of 
 		log:      zerolog.TraceLevel,
 		backend:  of,
 		tier: func(tier proxy.Tier) proxy.Tier {
-			if err := tier.(*backend.Tier).Survey(t.Context()); err != nil { // so that tokens are taken, where they are
+			// so that tokens are taken, where they are
+			if err := tier.(*backend.Tier).Survey(t.Context()); err != nil {
 				t.Error(err)
 			}
 			if around != nil {
@@ -172,7 +185,8 @@ func listen(t *testing.T, script string, around func(proxy.Tier) proxy.Tier, of 
 			for i, text := range c.sends {
 				s.send(text)
 				if i+1 < len(c.sends) {
-					at, _ = s.await(at, line(func(l string) bool { return strings.HasPrefix(l, "+") || strings.Contains(l, "BAD") }))
+					at, _ = s.await(at,
+						line(func(l string) bool { return strings.HasPrefix(l, "+") || strings.Contains(l, "BAD") }))
 				}
 			}
 			s.send("z LOGOUT\r\n")
@@ -188,7 +202,8 @@ func listen(t *testing.T, script string, around func(proxy.Tier) proxy.Tier, of 
 	}
 	rows, stream := f.rowsText(), watched()
 	if strings.Contains(rows, "ProxySuccess") { // somebody was signed in
-		for _, row := range []string{",search,TEXT {12},", ",login,ada *****,", ",authenticate,PLAIN,", ",append,x ({12}) {12},", ",setmetadata,{"} {
+		for _, row := range []string{",search,TEXT {12},", ",login,ada *****,", ",authenticate,PLAIN,",
+			",append,x ({12}) {12},", ",setmetadata,{"} {
 			if !strings.Contains(rows, row) {
 				t.Errorf("the protocol log has no row %s", row)
 			}
@@ -224,7 +239,8 @@ func (quietly) Errorf(string, ...any) {}
 
 // forms are all that a secret may look like: itself, in hexadecimal, and in base64 behind any number of other bytes.
 func forms(secret string) []string {
-	all := []string{secret, strings.ToLower(secret), strings.ToUpper(secret), hex.EncodeToString([]byte(secret)), fmt.Sprint([]byte(secret))}
+	all := []string{secret, strings.ToLower(secret), strings.ToUpper(secret), hex.EncodeToString([]byte(secret)),
+		fmt.Sprint([]byte(secret))}
 	for before := range 3 {
 		encoded := base64.StdEncoding.EncodeToString([]byte(strings.Repeat("x", before) + secret))
 		all = append(all, encoded[4:len(encoded)-4])
@@ -236,7 +252,8 @@ func forms(secret string) []string {
 type panicking struct{ proxy.Tier }
 
 func (p panicking) SignIn(_ context.Context, r backend.Route, q backend.SignInRequest) (*backend.Link, error) {
-	panic(fmt.Sprintf("%v %+v %#v %s %q %x", r, q.Credential, q.Credential, q.Credential.Password, q.Credential.Password, q.Credential.Password))
+	panic(fmt.Sprintf("%v %+v %#v %s %q %x", r, q.Credential, q.Credential, q.Credential.Password,
+		q.Credential.Password, q.Credential.Password))
 }
 
 // errorLog is a tier whose errors are kept, printed in every way.
@@ -251,7 +268,8 @@ func (e *errorLog) SignIn(ctx context.Context, r backend.Route, q backend.SignIn
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	fmt.Fprintf(&e.text, "%v %+v %#v\n", err, err, err)
-	fmt.Fprintf(&e.text, "%v %+v %#v %s %q %x %d\n", q, q, q, q.Credential.Password, q.Credential.Password, q.Credential.Password, q.Credential.Password)
+	fmt.Fprintf(&e.text, "%v %+v %#v %s %q %x %d\n", q, q, q, q.Credential.Password, q.Credential.Password,
+		q.Credential.Password, q.Credential.Password)
 	return link, err
 }
 

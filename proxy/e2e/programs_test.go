@@ -38,7 +38,8 @@ func byEachWay(t *testing.T, name string, test func(t *testing.T, f *frontDoor, 
 			f := front(t, options{servers: compressing.behind(backend.TLSStartTLS)})
 			test(t, f, w, compressing.user(t, 3))
 			f.gone()
-			if n := f.metric("portico_command_results_total", "command", "LOGOUT", "server", "mbx1", "result", "ok"); n == 0 {
+			if n := f.metric("portico_command_results_total", "command", "LOGOUT", "server", "mbx1", "result",
+				"ok"); n == 0 {
 				t.Error("no session logged out")
 			}
 		})
@@ -68,7 +69,8 @@ func TestCurl(t *testing.T) {
 		if mail := curl(at + "/INBOX;MAILINDEX=2"); mail != string(testMessage(1)) {
 			t.Errorf("fetched %q", mail)
 		}
-		if found := curl(at+"/INBOX", "--request", `SEARCH SUBJECT "number 2"`); !strings.Contains(found, "* SEARCH 3\r\n") {
+		if found := curl(at+"/INBOX", "--request", `SEARCH SUBJECT "number 2"`); !strings.Contains(found,
+			"* SEARCH 3\r\n") {
 			t.Errorf("search: %q", found)
 		}
 		file := filepath.Join(t.TempDir(), "mail")
@@ -104,7 +106,8 @@ func TestMbsync(t *testing.T) {
 		if n := countFiles(t, dir); n != 63 {
 			t.Fatalf("%d messages came", n)
 		}
-		must(t, os.WriteFile(filepath.Join(dir, "INBOX", "new", "1.local.mail"), []byte("Subject: from here\n\nText\n"), 0o600))
+		must(t, os.WriteFile(filepath.Join(dir, "INBOX", "new", "1.local.mail"),
+			[]byte("Subject: from here\n\nText\n"), 0o600))
 		c := f.signIn(w, user)
 		c.Command("a", "SELECT INBOX")
 		c.Command("b", `STORE 1:10 +FLAGS.SILENT (\Deleted)`)
@@ -114,7 +117,8 @@ func TestMbsync(t *testing.T) {
 			t.Errorf("%d messages here behind the second run", n)
 		}
 		c.Command("n", "NOOP")
-		if lines := c.Command("d", "SEARCH SUBJECT {9+}\r\nfrom here"); !strings.HasPrefix(lines[len(lines)-2], "* SEARCH 54") {
+		if lines := c.Command("d", "SEARCH SUBJECT {9+}\r\nfrom here"); !strings.HasPrefix(lines[len(lines)-2],
+			"* SEARCH 54") {
 			t.Errorf("there: %q", lines)
 		}
 		c.Command("e", "LOGOUT")
@@ -123,7 +127,8 @@ func TestMbsync(t *testing.T) {
 }
 
 func mbsyncConfig(f *frontDoor, w way, user, dir string) string {
-	kind := map[proxy.TLSMode]string{proxy.TLSNone: "None", proxy.TLSStartTLS: "STARTTLS", proxy.TLSImplicit: "IMAPS"}[w.tls]
+	kind := map[proxy.TLSMode]string{proxy.TLSNone: "None", proxy.TLSStartTLS: "STARTTLS",
+		proxy.TLSImplicit: "IMAPS"}[w.tls]
 	_, port, _ := net.SplitHostPort(w.address(f))
 	return mbsyncStores(port, kind, f.caFile(), user, dir)
 }

@@ -41,8 +41,9 @@ var phases = regexp.MustCompile(`(Directory|Dial|TLS|Greeting|SignIn)=[0-9.]+`)
 // addresses differ from run to run.
 var addresses = regexp.MustCompile(`127\.0\.0\.1:\d+`)
 
-// sameRows ends the front door and compares its protocol log with the one that is kept for a dialogue. Of a real server the sizes of answers
-// are left out: it tells times in them. So is that of a line that is too long: it may say so before it has read the end.
+// sameRows ends the front door and compares its protocol log with the one that is kept for a dialogue. Of a real
+// server the sizes of answers are left out: it tells times in them. So is that of a line that is too long: it may say
+// so before it has read the end.
 func (f *frontDoor) sameRows(d dialogue) {
 	f.t.Helper()
 	r := csv.NewReader(strings.NewReader(f.rowsText()))

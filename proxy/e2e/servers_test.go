@@ -33,8 +33,8 @@ type jailedServer struct {
 	taken int // users
 }
 
-// The servers beside Dovecot. Cyrus offers more than others and lists it all upon sign-in. Courier offers no LITERAL+ and does not
-// say at sign-in what it offers.
+// The servers beside Dovecot. Cyrus offers more than others and lists it all upon sign-in. Courier offers no LITERAL+
+// and does not say at sign-in what it offers.
 var (
 	cyrus = &jailedServer{name: "Cyrus", unlike: map[string]bool{
 		"signin-plain-select-behind":  true,  // it drops what comes in one packet with the response of AUTHENTICATE

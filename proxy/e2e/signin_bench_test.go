@@ -31,13 +31,15 @@ func (d farDirectory) Lookup(ctx context.Context, _ directory.Query) (directory.
 	}
 }
 
-// BenchmarkSignIn signs in without a directory, with one whose answers are remembered, and with one of 20 ms that nobody has asked
-// before: of-bound is the part that is reached of what its 8 questions at once allow, where that is the less.
+// BenchmarkSignIn signs in without a directory, with one whose answers are remembered, and with one of 20 ms that
+// nobody has asked before: of-bound is the part that is reached of what its 8 questions at once allow, where that is
+// the less.
 func BenchmarkSignIn(b *testing.B) {
 	const latency, inFlight, clients = 20 * time.Millisecond, 8, 32
 	far := func() directory.Source {
 		bounded := directory.NewBound(inFlight, 30*time.Second).Source(farDirectory{latency})
-		return directory.NewCache(bounded, directory.CacheOptions{Positive: time.Hour, Negative: time.Minute, Size: 1 << 20})
+		return directory.NewCache(bounded, directory.CacheOptions{Positive: time.Hour, Negative: time.Minute,
+			Size: 1 << 20})
 	}
 	for name, of := range map[string]struct {
 		source func() directory.Source
@@ -78,7 +80,8 @@ func BenchmarkSignIn(b *testing.B) {
 func benchDoor(b *testing.B, source directory.Source) string {
 	b.Helper()
 	tier, err := backend.New(b.Context(), backend.Options{
-		Servers:   []backend.ServerOptions{{Name: "mbx1", Addresses: []string{testkit.Serve(b, backendtest.NewSink(nil))}}},
+		Servers: []backend.ServerOptions{{Name: "mbx1",
+			Addresses: []string{testkit.Serve(b, backendtest.NewSink(nil))}}},
 		Databases: []backend.DatabaseOptions{{Name: "db1", Copies: []string{"mbx1"}}},
 		Directory: source,
 		Dialer:    setup.Dialer{Dialer: &net.Dialer{KeepAlive: -1}},

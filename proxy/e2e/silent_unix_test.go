@@ -81,8 +81,10 @@ func TestLimits(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			testkit.NoLeaks(t)
-			f := front(t, options{servers: []backend.ServerOptions{{Name: "mbx1", Addresses: []string{testkit.Scripted(t, nil, accepts).Addr()}}},
-				settings: proxy.Settings{Limits: tt.limits}})
+			f := front(t,
+				options{servers: []backend.ServerOptions{{Name: "mbx1",
+					Addresses: []string{testkit.Scripted(t, nil, accepts).Addr()}}},
+					settings: proxy.Settings{Limits: tt.limits}})
 			inside := f.dial(ways[0])
 			f.dial(ways[1])
 			f.dial(ways[2])
@@ -108,8 +110,10 @@ func TestLimits(t *testing.T) {
 	}
 	t.Run("connections before sign-in", func(t *testing.T) {
 		testkit.NoLeaks(t)
-		f := front(t, options{servers: []backend.ServerOptions{{Name: "mbx1", Addresses: []string{testkit.Scripted(t, nil, accepts).Addr()}}},
-			settings: proxy.Settings{Limits: proxy.Limits{Unauthenticated: 2}}})
+		f := front(t,
+			options{servers: []backend.ServerOptions{{Name: "mbx1",
+				Addresses: []string{testkit.Scripted(t, nil, accepts).Addr()}}},
+				settings: proxy.Settings{Limits: proxy.Limits{Unauthenticated: 2}}})
 		talks, silent := f.dial(ways[0]), f.dial(ways[0])
 		talks.Command("a", "NOOP")
 		f.signIn(ways[1], "ada")
@@ -122,8 +126,10 @@ func TestLimits(t *testing.T) {
 	})
 	t.Run("connections of a user", func(t *testing.T) {
 		testkit.NoLeaks(t)
-		f := front(t, options{servers: []backend.ServerOptions{{Name: "mbx1", Addresses: []string{testkit.Scripted(t, nil, accepts).Addr()}}},
-			settings: proxy.Settings{Limits: proxy.Limits{ConnectionsPerUser: 1}}})
+		f := front(t,
+			options{servers: []backend.ServerOptions{{Name: "mbx1",
+				Addresses: []string{testkit.Scripted(t, nil, accepts).Addr()}}},
+				settings: proxy.Settings{Limits: proxy.Limits{ConnectionsPerUser: 1}}})
 		first := f.signIn(ways[0], "ada")
 		second := f.dial(ways[0])
 		second.Send("a LOGIN ADA " + password)

@@ -15,8 +15,8 @@ import (
 	"portico/backend/backendtest/testkit"
 )
 
-// silentClients is the environment variable by which a test binary learns that it is to be nothing but many silent clients: "count
-// address...". They are a process of their own because of the limit of descriptors.
+// silentClients is the environment variable by which a test binary learns that it is to be nothing but many silent
+// clients: "count address...". They are a process of their own because of the limit of descriptors.
 const silentClients = "PORTICO_E2E_SILENT_CLIENTS"
 
 // beSilent opens connections, says that it has, and holds them until its standard input ends.

@@ -47,7 +47,8 @@ func TestSlowClient(t *testing.T) {
 			if got := readMail(t, bufio.NewReader(conn), message); got != times {
 				t.Errorf("%d messages of %d came", got, times)
 			}
-			if n := f.metric("portico_command_results_total", "command", "FETCH", "server", "mbx1", "result", "ok"); n != times {
+			if n := f.metric("portico_command_results_total", "command", "FETCH", "server", "mbx1", "result",
+				"ok"); n != times {
 				t.Errorf("%v counted", n)
 			}
 		})

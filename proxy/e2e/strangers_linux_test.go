@@ -20,8 +20,8 @@ import (
 	"portico/backend/backendtest/testkit"
 )
 
-// strangersTask is the environment variable that makes TestAttack nothing but strangers: a strangers as JSON. They are a process of their own because
-// of the limit of descriptors, and to have a niceness and a CPU clock of their own.
+// strangersTask is the environment variable that makes TestAttack nothing but strangers: a strangers as JSON. They are
+// a process of their own because of the limit of descriptors, and to have a niceness and a CPU clock of their own.
 const strangersTask = "PORTICO_E2E_STRANGERS"
 
 // strangers attack two listeners of one front door. Each kind comes from addresses of its own.
@@ -53,7 +53,8 @@ const (
 	idleDialers = 20 // goroutines that hold the silent clients, two for each address
 )
 
-// attack begins when the silent clients are connected: it says so, goes on until its standard input ends, and then writes a tally.
+// attack begins when the silent clients are connected: it says so, goes on until its standard input ends, and then
+// writes a tally.
 func attack(task string) error {
 	ctx, stop := context.WithCancel(context.Background())
 	defer stop()
@@ -83,7 +84,8 @@ func attack(task string) error {
 	repeat(exchangers, s.leaveExchange)
 	repeat(oddTaggers, func() {
 		n := tag.Add(1)
-		s.say("127.0.0.5", fmt.Sprintf("t%s LOGIN nobody%d wrong\r\n", []byte{byte(n)}, n%16), 20*time.Millisecond, &s.done.Tags)
+		s.say("127.0.0.5", fmt.Sprintf("t%s LOGIN nobody%d wrong\r\n", []byte{byte(n)}, n%16), 20*time.Millisecond,
+			&s.done.Tags)
 	})
 	repeat(handshakers, s.shakeHands)
 	fmt.Println("attacking")
@@ -176,7 +178,8 @@ func (s *strangers) leaveExchange() {
 	defer conn.Close()
 	defer context.AfterFunc(s.ctx, func() { conn.SetDeadline(time.Unix(1, 0)) })()
 	conn.SetDeadline(time.Now().Add(testkit.Patience))
-	fmt.Fprintf(conn, "a AUTHENTICATE SCRAM-SHA-256 %s\r\n", base64.StdEncoding.EncodeToString([]byte("n,,n="+s.User+",r=abc")))
+	fmt.Fprintf(conn, "a AUTHENTICATE SCRAM-SHA-256 %s\r\n",
+		base64.StdEncoding.EncodeToString([]byte("n,,n="+s.User+",r=abc")))
 	for in := bufio.NewReader(conn); ; {
 		line, err := in.ReadString('\n')
 		if err != nil {
@@ -219,7 +222,8 @@ func pauseFor(ctx context.Context, d time.Duration) {
 	}
 }
 
-// connectFrom connects from a loopback address. The port is chosen by connect(2): chosen before, it would be taken for all destinations.
+// connectFrom connects from a loopback address. The port is chosen by connect(2): chosen before, it would be taken for
+// all destinations.
 func connectFrom(ctx context.Context, address, source string) (net.Conn, error) {
 	d := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(source)}, Timeout: testkit.Patience}
 	return d.DialContext(ctx, "tcp", address)

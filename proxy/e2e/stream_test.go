@@ -14,8 +14,8 @@ import (
 	"portico/backend/backendtest/testkit"
 )
 
-// stream is a client that notes every byte it is told, and how the connection came to its end. Its writes fail in silence: what
-// a server does to a client that talks into a closed connection is seen by the reads.
+// stream is a client that notes every byte it is told, and how the connection came to its end. Its writes fail in
+// silence: what a server does to a client that talks into a closed connection is seen by the reads.
 type stream struct {
 	net.Conn
 	done chan struct{} // closed at the end
@@ -110,8 +110,8 @@ func (s *stream) text() (got, end string) {
 	return string(s.got), s.ended
 }
 
-// await waits until found, given all that came from an offset on, answers with an offset behind it, and returns that offset. It
-// answers false when that never happens.
+// await waits until found, given all that came from an offset on, answers with an offset behind it, and returns that
+// offset. It answers false when that never happens.
 func (s *stream) await(from int, found func(text string) int) (int, bool) {
 	return s.awaitFor(testkit.Patience, from, found)
 }

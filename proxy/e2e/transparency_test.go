@@ -13,8 +13,8 @@ import (
 	"portico/backend/backendtest/testkit"
 )
 
-// Every dialogue gives the same bytes with Portico in between as without: in plain text, with TLS on both sides, and with what
-// either side says cut into odd pieces on its way to Portico.
+// Every dialogue gives the same bytes with Portico in between as without: in plain text, with TLS on both sides, and
+// with what either side says cut into odd pieces on its way to Portico.
 func TestTransparency(t *testing.T) {
 	files, err := filepath.Glob("testdata/dialogues/*.txt")
 	if err != nil || len(files) < 40 {
@@ -110,7 +110,8 @@ func same(t *testing.T, how, got, end, want, wantEnd string) {
 	}
 }
 
-// sortLines is for answers to several commands at once: which of them Dovecot answers first depends on which it reads together.
+// sortLines is for answers to several commands at once: which of them Dovecot answers first depends on which it reads
+// together.
 func sortLines(text string) string {
 	lines := strings.SplitAfter(text, "\n")
 	slices.Sort(lines)
@@ -154,8 +155,8 @@ var differing = []struct {
 	{regexp.MustCompile(`MAILBOXID \([^)]*\)`), "MAILBOXID (N)"},
 }
 
-// hidden are the names that Portico takes out of capability lists, behind the names where the servers here list them: Dovecot 2.3 has them
-// at the end, 2.4 behind SAVEDATE. A message may have them anywhere.
+// hidden are the names that Portico takes out of capability lists, behind the names where the servers here list them:
+// Dovecot 2.3 has them at the end, 2.4 behind SAVEDATE. A message may have them anywhere.
 var hidden = regexp.MustCompile(` (NOTIFY|SAVEDATE)( COMPRESS=DEFLATE| UNAUTHENTICATE| STARTTLS)+`)
 
 // normalise takes out of what a server said what may differ.

@@ -42,8 +42,8 @@ func rawOf(a netip.AddrPort) (raw unix.RawSockaddrAny, size uint32) {
 	return raw, unix.SizeofSockaddrInet6
 }
 
-// addressCall is connect(2) or bind(2) of a non-blocking socket, and switchOn setsockopt(2) with 1. The scheduler is left out: were it told of
-// a connect that takes long, it would give the thread's processor away, which takes longer.
+// addressCall is connect(2) or bind(2) of a non-blocking socket, and switchOn setsockopt(2) with 1. The scheduler is
+// left out: were it told of a connect that takes long, it would give the thread's processor away, which takes longer.
 func addressCall(call uintptr, fd int, a netip.AddrPort) syscall.Errno {
 	raw, size := rawOf(a)
 	_, _, errno := syscall.RawSyscall(call, uintptr(fd), uintptr(unsafe.Pointer(&raw)), uintptr(size))
@@ -52,6 +52,7 @@ func addressCall(call uintptr, fd int, a netip.AddrPort) syscall.Errno {
 
 func switchOn(fd, level, option int) syscall.Errno {
 	one := int32(1)
-	_, _, errno := syscall.RawSyscall6(syscall.SYS_SETSOCKOPT, uintptr(fd), uintptr(level), uintptr(option), uintptr(unsafe.Pointer(&one)), unsafe.Sizeof(one), 0)
+	_, _, errno := syscall.RawSyscall6(syscall.SYS_SETSOCKOPT, uintptr(fd), uintptr(level), uintptr(option),
+		uintptr(unsafe.Pointer(&one)), unsafe.Sizeof(one), 0)
 	return errno
 }

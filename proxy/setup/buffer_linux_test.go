@@ -31,7 +31,8 @@ func TestDialBoundsWhatIsReceived(t *testing.T) {
 	sourced := dialer
 	sourced.Source = netip.MustParseAddr("127.0.0.2")
 	for name, d := range map[string]Dialer{"": dialer, ", from a source": sourced} {
-		for kind, to := range map[string]string{"address": server, "name": strings.Replace(server, "127.0.0.1", "localhost", 1)} {
+		for kind, to := range map[string]string{"address": server,
+			"name": strings.Replace(server, "127.0.0.1", "localhost", 1)} {
 			done := make(chan struct{})
 			dial(t, serve(t, 1, func(turn *Turn, _ *Conn) {
 				defer close(done)

@@ -20,7 +20,8 @@ func send(fd int, p []byte) (int, syscall.Errno) {
 
 func socketCall(call uintptr, fd int, p []byte, flags uintptr) (int, syscall.Errno) {
 	for {
-		n, _, errno := syscall.RawSyscall6(call, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(p))), uintptr(len(p)), flags, 0, 0)
+		n, _, errno := syscall.RawSyscall6(call, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(p))),
+			uintptr(len(p)), flags, 0, 0)
 		if errno != unix.EINTR {
 			return int(n), errno
 		}

@@ -13,8 +13,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Conn is a TCP connection of a set-up. Reads, writes and Close are for the turn it belongs to, which lets others go on while one
-// of them waits. Deadlines may be set, and Abort called, from anywhere.
+// Conn is a TCP connection of a set-up. Reads, writes and Close are for the turn it belongs to, which lets others go
+// on while one of them waits. Deadlines may be set, and Abort called, from anywhere.
 type Conn struct {
 	thread  *thread
 	turn    *Turn // nil until the set-up has begun
@@ -199,7 +199,8 @@ func (c *Conn) Close() error {
 	return os.NewSyscallError("close", unix.Close(fd))
 }
 
-// Detach takes the descriptor out of the set-up's hands. It is the caller's from now on, non-blocking; the Conn is as closed.
+// Detach takes the descriptor out of the set-up's hands. It is the caller's from now on, non-blocking; the Conn is as
+// closed.
 func (c *Conn) Detach() (fd int, err error) {
 	if c.fd < 0 {
 		return -1, net.ErrClosed
@@ -265,7 +266,8 @@ func (c *Conn) SetWriteDeadline(t time.Time) error {
 // interrupted is a deadline that ends a wait at once.
 const interrupted = 1
 
-// set sets deadlines. One long past, as [time.Unix](1, 0), breaks off the call under way at once, one just past at the next sweep.
+// set sets deadlines. One long past, as [time.Unix](1, 0), breaks off the call under way at once, one just past at the
+// next sweep.
 func (c *Conn) set(t time.Time, deadlines ...*atomic.Int64) {
 	var at int64
 	if !t.IsZero() {
@@ -292,7 +294,8 @@ func (c *Conn) LocalPort() netip.AddrPort {
 	}
 	var raw unix.RawSockaddrAny
 	size := uint32(unsafe.Sizeof(raw))
-	_, _, errno := syscall.RawSyscall(syscall.SYS_GETSOCKNAME, uintptr(c.fd), uintptr(unsafe.Pointer(&raw)), uintptr(unsafe.Pointer(&size)))
+	_, _, errno := syscall.RawSyscall(syscall.SYS_GETSOCKNAME, uintptr(c.fd), uintptr(unsafe.Pointer(&raw)),
+		uintptr(unsafe.Pointer(&size)))
 	if errno != 0 {
 		return netip.AddrPort{}
 	}

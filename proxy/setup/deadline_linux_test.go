@@ -85,7 +85,8 @@ func TestFinishedConnectIsNotLost(t *testing.T) {
 				var conn net.Conn
 				err := errors.New("it still waits")
 				b.start(func(turn *Turn) {
-					if conn, err = turn.connect(ctx, Dialer{}, netip.MustParseAddrPort(ln.Addr().String())); err == nil {
+					if conn, err = turn.connect(ctx, Dialer{},
+						netip.MustParseAddrPort(ln.Addr().String())); err == nil {
 						conn.Close()
 					}
 				})

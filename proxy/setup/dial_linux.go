@@ -18,10 +18,11 @@ const soon = 100 * time.Millisecond
 // errKept is the error of a dial for which only descriptors are left that are kept back.
 var errKept = os.NewSyscallError("socket", unix.EMFILE)
 
-// dial connects to address. A plain *net.Dialer is done without, if address is no name that has to be looked up; everything else
-// is that dialer's business, and the turn is away meanwhile.
+// dial connects to address. A plain *net.Dialer is done without, if address is no name that has to be looked up;
+// everything else is that dialer's business, and the turn is away meanwhile.
 func (t *Turn) dial(ctx context.Context, by Dialer, network, address string) (net.Conn, error) {
-	if std, ok := by.Dialer.(*net.Dialer); ok && network == "tcp" && std.LocalAddr == nil && std.Control == nil && std.ControlContext == nil {
+	if std, ok := by.Dialer.(*net.Dialer); ok && network == "tcp" && std.LocalAddr == nil && std.Control == nil &&
+		std.ControlContext == nil {
 		if to, err := netip.ParseAddrPort(address); err == nil && to.Addr().Zone() == "" {
 			return t.connect(ctx, by, to)
 		}
@@ -86,7 +87,8 @@ func (t *Turn) connect(ctx context.Context, by Dialer, to netip.AddrPort) (net.C
 	return c, nil
 }
 
-// connected waits for the end of a connect. A connect that is finished counts, even if the context has ended meanwhile.
+// connected waits for the end of a connect. A connect that is finished counts, even if the context has ended
+// meanwhile.
 func (c *Conn) connected(ctx context.Context) error {
 	end, bounded := ctx.Deadline()
 	begun := time.Now().Add(soon)

@@ -1,12 +1,13 @@
-// Package setup gives the set-ups of sessions, which are conversations in plain sequential code, threads of their own to take
-// turns on.
+// Package setup gives the set-ups of sessions, which are conversations in plain sequential code, threads of their own
+// to take turns on.
 //
-// On Linux each thread has an epoll set and runs one set-up at a time. Where a set-up would wait for a connection, the thread
-// goes on with another: a switch between coroutines, of which neither the Go scheduler nor its poller knows. What waits for
-// anything else goes through Turn.Away. So a sign-in wakes no thread but its own, and no more set-ups compute at once than there
-// are threads. On other systems, for development, every set-up is a goroutine.
+// On Linux each thread has an epoll set and runs one set-up at a time. Where a set-up would wait for a connection, the
+// thread goes on with another: a switch between coroutines, of which neither the Go scheduler nor its poller knows.
+// What waits for anything else goes through Turn.Away. So a sign-in wakes no thread but its own, and no more set-ups
+// compute at once than there are threads. On other systems, for development, every set-up is a goroutine.
 //
-// The package knows connections and turns. It must not know what is said on them, nor limits, settings, logs or metrics.
+// The package knows connections and turns. It must not know what is said on them, nor limits, settings, logs or
+// metrics.
 package setup
 
 import (
@@ -41,13 +42,14 @@ type ContextDialer interface {
 	DialContext(ctx context.Context, network, address string) (net.Conn, error)
 }
 
-// Dialer opens connections for set-ups: the turn in the context has them, and others have theirs while it waits. Without a turn
-// it is Dialer and nothing else, so that probes can share it.
+// Dialer opens connections for set-ups: the turn in the context has them, and others have theirs while it waits.
+// Without a turn it is Dialer and nothing else, so that probes can share it.
 type Dialer struct {
 	Dialer ContextDialer
 	Source netip.Addr // to connect from, if Dialer is a *net.Dialer; the zero value leaves that to the system
-	// ReceiveMemory is how many bytes of memory the kernel may use for what a connection has received and nobody has read, if Dialer is
-	// a *net.Dialer and the system is Linux. The kernel bounds it by twice net.core.rmem_max. 0 leaves it to the kernel.
+	// ReceiveMemory is how many bytes of memory the kernel may use for what a connection has received and nobody has
+	// read, if Dialer is a *net.Dialer and the system is Linux. The kernel bounds it by twice net.core.rmem_max. 0
+	// leaves it to the kernel.
 	ReceiveMemory int
 }
 

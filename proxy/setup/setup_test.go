@@ -83,8 +83,8 @@ func dial(t *testing.T, address string) *net.TCPConn {
 // echo sends back what comes until the end of it.
 func echo(_ *Turn, c *Conn) { io.Copy(c, struct{ io.Reader }{c}) }
 
-// While one waits for its client, others on the same thread have their turn; and bytes that are more than the kernel takes at
-// once arrive whole.
+// While one waits for its client, others on the same thread have their turn; and bytes that are more than the kernel
+// takes at once arrive whole.
 func TestTurns(t *testing.T) {
 	testkit.NoLeaks(t)
 	for _, threads := range []int{1, 3} {
@@ -296,7 +296,8 @@ func TestDialWithoutTurn(t *testing.T) {
 func TestAddresses(t *testing.T) {
 	testkit.NoLeaks(t)
 	got := make(chan [2]string, 1)
-	address := serve(t, 1, func(_ *Turn, c *Conn) { got <- [2]string{c.LocalPort().String(), c.RemoteAddr().String()} })
+	address := serve(t, 1,
+		func(_ *Turn, c *Conn) { got <- [2]string{c.LocalPort().String(), c.RemoteAddr().String()} })
 	c := dial(t, address)
 	if want := [2]string{address, c.LocalAddr().String()}; <-got != want {
 		t.Errorf("want %v", want)
@@ -349,7 +350,8 @@ func TestDialFromSource(t *testing.T) {
 	}
 	told := make(chan string, 3)
 	server := serve(t, 3, func(_ *Turn, c *Conn) { told <- c.RemotePort().Addr().String() })
-	for name, to := range map[string]string{"address": server, "name": strings.Replace(server, "127.0.0.1", "localhost", 1)} {
+	for name, to := range map[string]string{"address": server,
+		"name": strings.Replace(server, "127.0.0.1", "localhost", 1)} {
 		done := make(chan error, 1)
 		address := serve(t, 1, func(turn *Turn, c *Conn) {
 			conn, err := Dialer{Dialer: &net.Dialer{}, Source: from}.DialContext(With(t.Context(), turn), "tcp", to)

@@ -21,17 +21,21 @@ const (
 // watched is what epoll tells of: a connection or a listener. ready is called on the thread.
 type watched interface{ ready(events uint32) }
 
-// place is where an event finds it. Events carry the generation, because one may come late for a place given to another.
+// place is where an event finds it. Events carry the generation, because one may come late for a place given to
+// another.
 type place struct {
 	of         watched
 	generation uint32
 }
 
-// thread runs turns. All its fields belong to its goroutine, which is locked to an OS thread, and to the turn that it has resumed.
+// thread runs turns. All its fields belong to its goroutine, which is locked to an OS thread, and to the turn that it
+// has resumed.
 type thread struct {
 	poller *poll.Poller
 	began  time.Time
-	now    int64 // when this round began, in nanoseconds on the thread's own clock, never 0: close enough for deadlines, and read once
+	// when this round began, in nanoseconds on the thread's own clock, never 0: close enough for deadlines, and read
+	// once
+	now int64
 
 	places []place
 	free   []int32
@@ -56,7 +60,8 @@ func newThread(kept int, panicked func(value any, stack []byte)) (*thread, error
 		turns: make(map[*Turn]struct{}), listeners: make(map[*listening]struct{}), kept: kept, panicked: panicked}, nil
 }
 
-// isKept says whether a descriptor is one that is kept back. The system gives the lowest number that is free, so that all lower ones are taken.
+// isKept says whether a descriptor is one that is kept back. The system gives the lowest number that is free, so that
+// all lower ones are taken.
 func (th *thread) isKept(fd int) bool { return th.kept > 0 && fd >= th.kept }
 
 func (th *thread) control(op, fd int, at int32, events uint32) error {
@@ -86,8 +91,8 @@ func (th *thread) forget(at int32) {
 	th.free = append(th.free, at)
 }
 
-// post has the thread call f soon: at its next round, and it has one at least each millisecond unless it sleeps. It answers false when
-// the thread has ended, f being not called then.
+// post has the thread call f soon: at its next round, and it has one at least each millisecond unless it sleeps. It
+// answers false when the thread has ended, f being not called then.
 func (th *thread) post(f func()) bool { return th.poller.Post(f) }
 
 // run is the thread's goroutine. It ends when it is told to stop and no turn is left.
@@ -129,8 +134,8 @@ func (th *thread) tell(of watched, events uint32) {
 	of.ready(events)
 }
 
-// survive reports the panic of the function that defers it, if there is one, and closes the connection that it was for, if that is
-// known and still open.
+// survive reports the panic of the function that defers it, if there is one, and closes the connection that it was
+// for, if that is known and still open.
 func (th *thread) survive(c *Conn) {
 	v := recover()
 	if v == nil {

@@ -21,9 +21,10 @@ type Threads struct {
 	done    sync.WaitGroup
 }
 
-// Start starts threads, which run until Stop. Descriptors from number kept on are kept back for others than clients (0: none): a dial that
-// gets one fails with EMFILE, and a connection that has one says so; see Conn.Kept. A panic on a thread ends the connection that it was
-// for, and nothing else: panicked receives its value, and the stack at which it happened. panicked must not block.
+// Start starts threads, which run until Stop. Descriptors from number kept on are kept back for others than clients
+// (0: none): a dial that gets one fails with EMFILE, and a connection that has one says so; see Conn.Kept. A panic on
+// a thread ends the connection that it was for, and nothing else: panicked receives its value, and the stack at which
+// it happened. panicked must not block.
 func Start(n, kept int, panicked func(value any, stack []byte)) (*Threads, error) {
 	ts := &Threads{}
 	for range max(n, 1) {
@@ -46,8 +47,8 @@ func (ts *Threads) Stop() {
 	ts.done.Wait()
 }
 
-// Post has a thread call f soon, between set-ups; f must not wait. It answers false when the threads have ended, f being not called then. It
-// waits for nobody, so a thread of higher priority may call it.
+// Post has a thread call f soon, between set-ups; f must not wait. It answers false when the threads have ended, f
+// being not called then. It waits for nobody, so a thread of higher priority may call it.
 func (ts *Threads) Post(f func()) bool { return ts.pick().post(f) }
 
 // pick returns each thread in turn.
@@ -85,7 +86,8 @@ func duplicate(source syscall.Conn) (int, error) {
 		return -1, fmt.Errorf("take descriptor: %w", err)
 	}
 	fd, dupErr := -1, error(nil)
-	if err = raw.Control(func(open uintptr) { fd, dupErr = unix.FcntlInt(open, unix.F_DUPFD_CLOEXEC, 0) }); err == nil {
+	if err = raw.Control(func(open uintptr) { fd, dupErr = unix.FcntlInt(open, unix.F_DUPFD_CLOEXEC, 0) }); err ==
+		nil {
 		err = dupErr
 	}
 	if err != nil {
@@ -94,9 +96,11 @@ func duplicate(source syscall.Conn) (int, error) {
 	return fd, nil
 }
 
-// Accept accepts connections from ln, on all threads, until ln's descriptor is given back by the function returned, and calls take
-// with each on its thread; take must not wait. Where accepting fails, failed says how long to leave off. It does not own ln.
-func (ts *Threads) Accept(ln *net.TCPListener, take func(*Conn), failed func(error) time.Duration) (end func(), err error) {
+// Accept accepts connections from ln, on all threads, until ln's descriptor is given back by the function returned,
+// and calls take with each on its thread; take must not wait. Where accepting fails, failed says how long to leave
+// off. It does not own ln.
+func (ts *Threads) Accept(ln *net.TCPListener, take func(*Conn), failed func(error) time.Duration) (end func(),
+	err error) {
 	fd, err := duplicate(ln)
 	if err != nil {
 		return nil, err
@@ -105,7 +109,8 @@ func (ts *Threads) Accept(ln *net.TCPListener, take func(*Conn), failed func(err
 	var left sync.WaitGroup
 	all := make([]*listening, 0, len(ts.threads))
 	for _, th := range ts.threads {
-		l := &listening{thread: th, fd: fd, local: addrPort(ln.Addr()), noDelay: inherits == 1, take: take, failed: failed, left: left.Done}
+		l := &listening{thread: th, fd: fd, local: addrPort(ln.Addr()), noDelay: inherits == 1, take: take,
+			failed: failed, left: left.Done}
 		if !th.post(l.begin) {
 			err = ErrStopped
 			break

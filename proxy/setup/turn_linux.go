@@ -7,8 +7,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Turn is one set-up's place on a thread. It belongs to the function it was given to, whose goroutine is a coroutine of the
-// thread.
+// Turn is one set-up's place on a thread. It belongs to the function it was given to, whose goroutine is a coroutine
+// of the thread.
 type Turn struct {
 	thread *thread
 	job    func(*Turn)
@@ -21,11 +21,12 @@ type Turn struct {
 	reads int // since it last let others go on
 }
 
-// readsInTurn is how often a set-up may read without waiting, before others have their turn: a client that never stops sending must
-// not keep the thread.
+// readsInTurn is how often a set-up may read without waiting, before others have their turn: a client that never stops
+// sending must not keep the thread.
 const readsInTurn = 16
 
-// start gives a set-up its turn, on a coroutine that has none or on a new one. It returns when the set-up waits, or is over.
+// start gives a set-up its turn, on a coroutine that has none or on a new one. It returns when the set-up waits, or is
+// over.
 func (th *thread) start(job func(*Turn)) {
 	var t *Turn
 	if n := len(th.spare); n > 0 {
@@ -75,8 +76,9 @@ func (t *Turn) hasRead() {
 	t.pause()
 }
 
-// await returns when c has an event of want, or an error when its time is over. Where both are true, the event counts: the thread
-// may have been busy with others while the deadline passed. It does not know of events before the call, so the caller tries first.
+// await returns when c has an event of want, or an error when its time is over. Where both are true, the event counts:
+// the thread may have been busy with others while the deadline passed. It does not know of events before the call, so
+// the caller tries first.
 func (t *Turn) await(c *Conn, want uint32) error {
 	if err := c.watch(); err != nil {
 		return err
@@ -101,8 +103,8 @@ func (t *Turn) await(c *Conn, want uint32) error {
 	}
 }
 
-// Away runs f, which may wait for anything, in a goroutine of its own, and lets other set-ups have their turn meanwhile. A panic of
-// f is one of the caller's, as a *Panic.
+// Away runs f, which may wait for anything, in a goroutine of its own, and lets other set-ups have their turn
+// meanwhile. A panic of f is one of the caller's, as a *Panic.
 func (t *Turn) Away(f func()) {
 	var panicked *Panic
 	back := false

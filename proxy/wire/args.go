@@ -2,8 +2,8 @@ package wire
 
 import "bytes"
 
-// Args is a cursor over the arguments of a Command. Each method reads one thing and moves on; where that thing does not
-// stand, it answers false and stays. The zero value is at its end.
+// Args is a cursor over the arguments of a Command. Each method reads one thing and moves on; where that thing does
+// not stand, it answers false and stays. The zero value is at its end.
 type Args struct {
 	raw []byte
 	pos int
@@ -42,8 +42,9 @@ func (a *Args) byte(c byte) bool {
 // Atom reads an atom; "=" and "+" may stand in it, so that base64 is read too.
 func (a *Args) Atom() (string, bool) { return a.word(charAtom) }
 
-// Astring reads an atom, a quoted string or a literal (RFC 9051 section 9, astring). As servers do, it takes more for an atom than the
-// grammar has: "%", "*", "\\", bytes that are not ASCII, and a brace that does not begin it. Only a literal marked as binary may have NUL in it.
+// Astring reads an atom, a quoted string or a literal (RFC 9051 section 9, astring). As servers do, it takes more for
+// an atom than the grammar has: "%", "*", "\\", bytes that are not ASCII, and a brace that does not begin it. Only a
+// literal marked as binary may have NUL in it.
 func (a *Args) Astring() (string, bool) {
 	if s, ok := a.str(); ok {
 		return s, true
@@ -93,7 +94,8 @@ func (a *Args) quoted() (string, bool) {
 		case c == '"':
 			a.pos = i + 1
 			return string(text), true
-		case c == '\\' && i+1 < len(a.raw) && a.raw[i+1] != 0 && !isLineEnd(a.raw[i+1]): // servers let any character be escaped
+		case c == '\\' && i+1 < len(a.raw) && a.raw[i+1] != 0 && !isLineEnd(a.raw[i+1]):
+			// servers let any character be escaped
 			i++
 			text = append(text, a.raw[i])
 		case c == '\\' || c == 0 || isLineEnd(c):

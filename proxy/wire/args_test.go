@@ -8,7 +8,8 @@ import (
 
 func argsOf(t *testing.T, text string) Args {
 	t.Helper()
-	cmd, err := NewReader(strings.NewReader("a X"+text+"\r\n"), Limits{Line: 1000, Literal: 1000, Command: 1000}).ReadCommand(nil)
+	cmd, err := NewReader(strings.NewReader("a X"+text+"\r\n"),
+		Limits{Line: 1000, Literal: 1000, Command: 1000}).ReadCommand(nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -57,13 +57,15 @@ func scanResponses(s *ResponseScanner) func([]byte) int {
 
 func benchStreams() (commands, lines, literals []byte) {
 	for i := range 10_000 {
-		commands = fmt.Appendf(commands, "A%05d UID FETCH %d:* (FLAGS BODY.PEEK[HEADER.FIELDS (From To Subject)])\r\nA%05d NOOP\r\n", i, i, i)
+		commands = fmt.Appendf(commands,
+			"A%05d UID FETCH %d:* (FLAGS BODY.PEEK[HEADER.FIELDS (From To Subject)])\r\nA%05d NOOP\r\n", i, i, i)
 		lines = fmt.Appendf(lines, "* %d FETCH (FLAGS (\\Seen) UID %d)\r\n", i, i+4444)
 	}
 	line := strings.Repeat("0123456789abcdef", 4) + "0123456789ab\r\n" // 78 bytes, as mail has them
 	body := strings.Repeat(line, 1<<20/len(line))
 	for i := range 4 {
-		literals = fmt.Appendf(literals, "* %d FETCH (UID %d BODY[] {%d}\r\n%s)\r\nA%d OK done\r\n", i, i, len(body), body, i)
+		literals = fmt.Appendf(literals, "* %d FETCH (UID %d BODY[] {%d}\r\n%s)\r\nA%d OK done\r\n", i, i,
+			len(body), body, i)
 	}
 	return commands, lines, literals
 }

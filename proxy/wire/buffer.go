@@ -6,8 +6,8 @@ import (
 	"sync"
 )
 
-// buffer reads ahead from r and keeps what is not used yet. What was used is wiped before the next read, because it may have
-// been a password.
+// buffer reads ahead from r and keeps what is not used yet. What was used is wiped before the next read, because it
+// may have been a password.
 type buffer struct {
 	r    io.Reader
 	room *[firstRead]byte // where data is as long as it is small; from rooms
@@ -104,8 +104,8 @@ func (b *buffer) line(limit int, what string) ([]byte, error) {
 	}
 }
 
-// withLiterals gives out the line that was given out last, and with it, as long as it ends in a literal's marker, the literal
-// and the line behind it. Before it waits for a synchronising literal it calls proceed, if there is one.
+// withLiterals gives out the line that was given out last, and with it, as long as it ends in a literal's marker, the
+// literal and the line behind it. Before it waits for a synchronising literal it calls proceed, if there is one.
 func (b *buffer) withLiterals(line []byte, lim bounds, proceed func() error) ([]byte, error) {
 	for {
 		if b.used > lim.total {

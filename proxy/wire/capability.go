@@ -35,7 +35,8 @@ func hiddenCapability[T string | []byte](name T) bool {
 	return equalFold(name, "UNAUTHENTICATE") || len(name) >= len(compress) && equalFold(name[:len(compress)], compress)
 }
 
-// capabilityList finds the names behind the word CAPABILITY: up to the line's end, or to the bracket that closes the code.
+// capabilityList finds the names behind the word CAPABILITY: up to the line's end, or to the bracket that closes the
+// code.
 func capabilityList(line []byte) (start, end int) {
 	h, ok := readHead(line)
 	if ok != yes || h.list == 0 {

@@ -17,7 +17,8 @@ func TestAppendFilteredCapabilities(t *testing.T) {
 		{"STARTTLS is no offer", "* CAPABILITY A STARTTLS\r\n", "* CAPABILITY A\r\n", false},
 		{"any case", "* capability a compress=deflate Unauthenticate starttls\n", "* capability a\n", true},
 		{"other compression", "* CAPABILITY COMPRESS=X COMPRESS=\r\n", "* CAPABILITY\r\n", true},
-		{"whole names only", "* CAPABILITY COMPRESS STARTTLSX XSTARTTLS UNAUTHENTICATED X-COMPRESS=A\r\n", "* CAPABILITY COMPRESS STARTTLSX XSTARTTLS UNAUTHENTICATED X-COMPRESS=A\r\n", false},
+		{"whole names only", "* CAPABILITY COMPRESS STARTTLSX XSTARTTLS UNAUTHENTICATED X-COMPRESS=A\r\n",
+			"* CAPABILITY COMPRESS STARTTLSX XSTARTTLS UNAUTHENTICATED X-COMPRESS=A\r\n", false},
 		{"blanks", "*  CAPABILITY  A   COMPRESS=B  C \r\n", "*  CAPABILITY  A  C \r\n", true},
 		{"many blanks", "* CAPABILITY" + long + "STARTTLS X\n", "* CAPABILITY" + long[:192] + " X\n", false},
 		{"empty", "* CAPABILITY\r\n", "* CAPABILITY\r\n", false},
@@ -25,12 +26,15 @@ func TestAppendFilteredCapabilities(t *testing.T) {
 		{"code, hidden last", "a OK [CAPABILITY A COMPRESS=B] done\r\n", "a OK [CAPABILITY A] done\r\n", true},
 		{"code, blanks", "a  ok  [ capability COMPRESS=B  A ] done\n", "a  ok  [ capability  A ] done\n", true},
 		{"code, unclosed", "* PREAUTH [CAPABILITY A STARTTLS\r\n", "* PREAUTH [CAPABILITY A\r\n", false},
-		{"tag like a list", "CAPABILITY OK [CAPABILITY A COMPRESS=B] done\r\n", "CAPABILITY OK [CAPABILITY A] done\r\n", true},
-		{"tag like a code", "[CAPABILITY NO [CAPABILITY A COMPRESS=B] done\r\n", "[CAPABILITY NO [CAPABILITY A] done\r\n", true},
+		{"tag like a list", "CAPABILITY OK [CAPABILITY A COMPRESS=B] done\r\n",
+			"CAPABILITY OK [CAPABILITY A] done\r\n", true},
+		{"tag like a code", "[CAPABILITY NO [CAPABILITY A COMPRESS=B] done\r\n",
+			"[CAPABILITY NO [CAPABILITY A] done\r\n", true},
 		{"brackets in a list", "* CAPABILITY A] [B COMPRESS=C\r\n", "* CAPABILITY A] [B\r\n", true},
 		{"other line", "* OK the CAPABILITY STARTTLS\r\n", "* OK the CAPABILITY STARTTLS\r\n", false},
 		{"other code", "* OK [CAPABILITIES STARTTLS] x\r\n", "* OK [CAPABILITIES STARTTLS] x\r\n", false},
-		{"data", "* 1 FETCH (BODY {20}\r\n* CAPABILITY STARTTLS\r\n)\r\n", "* 1 FETCH (BODY {20}\r\n* CAPABILITY STARTTLS\r\n)\r\n", false},
+		{"data", "* 1 FETCH (BODY {20}\r\n* CAPABILITY STARTTLS\r\n)\r\n",
+			"* 1 FETCH (BODY {20}\r\n* CAPABILITY STARTTLS\r\n)\r\n", false},
 		{"continuation", "+ CAPABILITY STARTTLS\r\n", "+ CAPABILITY STARTTLS\r\n", false},
 		{"tagged list", "a CAPABILITY STARTTLS\r\n", "a CAPABILITY STARTTLS\r\n", false},
 		{"no response", "\r\n", "\r\n", false},
@@ -54,7 +58,8 @@ func TestCapabilities(t *testing.T) {
 		t.Errorf("mechanisms %q", got)
 	}
 	for text, want := range map[string]bool{
-		"": false, "IMAP4rev1 STARTTLS COMPRESS": false, "a compress=deflate": true, "UNAUTHENTICATE": true, "UNAUTHENTICATED": false,
+		"": false, "IMAP4rev1 STARTTLS COMPRESS": false, "a compress=deflate": true, "UNAUTHENTICATE": true,
+		"UNAUTHENTICATED": false,
 	} {
 		if got := ParseCapabilities(text).Hidden(); got != want {
 			t.Errorf("%q hidden: %v", text, got)
@@ -79,7 +84,8 @@ func TestListedExtensions(t *testing.T) {
 		size int64
 		want bool
 	}{
-		{LiteralPlus, MaxLiteralMinus + 1, true}, {LiteralMinus, MaxLiteralMinus, true}, {LiteralMinus, MaxLiteralMinus + 1, false}, {Sort, 1, false},
+		{LiteralPlus, MaxLiteralMinus + 1, true}, {LiteralMinus, MaxLiteralMinus, true},
+		{LiteralMinus, MaxLiteralMinus + 1, false}, {Sort, 1, false},
 	} {
 		if got := c.e.TakesFree(c.size); got != c.want {
 			t.Errorf("%b takes %d bytes: %v", c.e, c.size, got)

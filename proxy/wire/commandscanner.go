@@ -7,14 +7,15 @@ const MaxTag = 64
 type CommandEvent uint8
 
 const (
-	// CommandMore: everything offered is used, but for an undecided head of a line, or the "+" of an undecided literal marker and
-	// what follows it, which want more bytes behind them.
+	// CommandMore: everything offered is used, but for an undecided head of a line, or the "+" of an undecided literal
+	// marker and what follows it, which want more bytes behind them.
 	CommandMore CommandEvent = iota
 	// CommandBegin: here begins a command; its tag and verb are in Head. None of it is used yet.
 	CommandBegin
 	// CommandSync: a synchronising literal was announced; the server has to allow it before the client goes on.
 	CommandSync
-	// CommandFree: a non-synchronising literal was announced, whose marker is the end of what was passed, "+" included. It follows.
+	// CommandFree: a non-synchronising literal was announced, whose marker is the end of what was passed, "+"
+	// included. It follows.
 	CommandFree
 	// CommandLiteral: the last byte of a literal is behind us, of which there was at least one.
 	CommandLiteral
@@ -22,8 +23,8 @@ const (
 	CommandEnd
 	// CommandLine: the line that ExpectLine announced is behind us.
 	CommandLine
-	// CommandStray: here begins a line without a valid tag, or with a control character or too many blanks in front of its
-	// verb. None of it is used yet; it ends in CommandEnd.
+	// CommandStray: here begins a line without a valid tag, or with a control character or too many blanks in front of
+	// its verb. None of it is used yet; it ends in CommandEnd.
 	CommandStray
 	// CommandLongTag: as CommandStray, the tag being longer than MaxTag.
 	CommandLongTag
@@ -36,16 +37,16 @@ type CommandHead struct {
 	Len    int // the tag, the verb and the blanks between them, in bytes
 }
 
-// CommandScanner finds the commands in what a client sends, however it is cut. It keeps no byte of it. The zero value stands
-// at the start of a line. It is not safe for concurrent use.
+// CommandScanner finds the commands in what a client sends, however it is cut. It keeps no byte of it. The zero value
+// stands at the start of a line. It is not safe for concurrent use.
 //
 // Blank lines are passed over in silence. Only LF ends a line, with or without a CR.
 type CommandScanner struct {
 	frame frame
 }
 
-// ExpectLine says that the next line is part of the command before it, whatever it holds: a DONE, a SASL response. It never
-// announces a literal.
+// ExpectLine says that the next line is part of the command before it, whatever it holds: a DONE, a SASL response. It
+// never announces a literal.
 func (s *CommandScanner) ExpectLine() { s.frame.expected = true }
 
 // CancelLiteral says that the server refused the literal just announced: the command is over, and a new line follows.
@@ -65,8 +66,8 @@ func (s *CommandScanner) LiteralSize() int64 {
 // AtLineStart says whether all commands so far are complete.
 func (s *CommandScanner) AtLineStart() bool { return s.frame.state == atLineStart }
 
-// Next walks on through p, which continues where the last call stopped, and stops at the first event. It returns how many
-// bytes it has passed; the rest is to be offered again.
+// Next walks on through p, which continues where the last call stopped, and stops at the first event. It returns how
+// many bytes it has passed; the rest is to be offered again.
 func (s *CommandScanner) Next(p []byte) (n int, event CommandEvent, head CommandHead) {
 	for n < len(p) {
 		switch {
@@ -113,7 +114,8 @@ func blankLine(p []byte) int {
 	return 0
 }
 
-// commandHead looks at the start of a line that is not blank. It answers CommandMore when more bytes are needed to tell.
+// commandHead looks at the start of a line that is not blank. It answers CommandMore when more bytes are needed to
+// tell.
 func commandHead(p []byte) (event CommandEvent, head CommandHead) {
 	if len(p) == 1 && p[0] == '\r' {
 		return CommandMore, head
@@ -134,8 +136,9 @@ func commandHead(p []byte) (event CommandEvent, head CommandHead) {
 	return event, head
 }
 
-// headVerb reads the verb behind a tag. No server's idea of a blank may hide one that must be intercepted: such a verb ends at
-// the first byte that is no letter, and one that may begin behind a control character or too many blanks makes the line stray.
+// headVerb reads the verb behind a tag. No server's idea of a blank may hide one that must be intercepted: such a verb
+// ends at the first byte that is no letter, and one that may begin behind a control character or too many blanks makes
+// the line stray.
 func headVerb(p []byte) (verb Verb, size int, event CommandEvent) {
 	word, rest := nextWord(p)
 	uid := len(rest) > 0 && rest[0] == ' ' && equalFold(word, "UID")

@@ -30,8 +30,10 @@ var extensionNames = []struct {
 	name string
 	is   Extensions
 }{
-	{"LITERAL+", LiteralPlus}, {"LITERAL-", LiteralMinus}, {"MULTIAPPEND", MultiAppend}, {"CATENATE", Catenate}, {"BINARY", Binary},
-	{"METADATA", Metadata}, {"QUOTA", Quota}, {"ACL", ACL}, {"ID", ID}, {"MOVE", Move}, {"NOTIFY", Notify}, {"URLAUTH", URLAuth},
+	{"LITERAL+", LiteralPlus}, {"LITERAL-", LiteralMinus}, {"MULTIAPPEND", MultiAppend}, {"CATENATE", Catenate},
+	{"BINARY", Binary},
+	{"METADATA", Metadata}, {"QUOTA", Quota}, {"ACL", ACL}, {"ID", ID}, {"MOVE", Move}, {"NOTIFY", Notify},
+	{"URLAUTH", URLAuth},
 	{"SORT", Sort}, {"THREAD=REFERENCES", Thread}, {"THREAD=ORDEREDSUBJECT", Thread}, {"THREAD=REFS", Thread},
 }
 
@@ -40,7 +42,8 @@ func (e Extensions) TakesFree(size int64) bool {
 	return e&LiteralPlus != 0 || e&LiteralMinus != 0 && size <= MaxLiteralMinus
 }
 
-// ListedExtensions returns the extensions in a whole line that holds a capability list, as AppendFilteredCapabilities takes it.
+// ListedExtensions returns the extensions in a whole line that holds a capability list, as AppendFilteredCapabilities
+// takes it.
 func ListedExtensions(line []byte) (e Extensions) {
 	start, end := capabilityList(line)
 	for list := line[start:end]; len(list) > 0; {

@@ -2,8 +2,9 @@ package wire
 
 import "bytes"
 
-// frame is where a scanner stands between two chunks, and all that it keeps: in front of a line, in one, or in a literal. The
-// zero value stands in front of a line. There are three of them in every session, so its parts share their room.
+// frame is where a scanner stands between two chunks, and all that it keeps: in front of a line, in one, or in a
+// literal. The zero value stands in front of a line. There are three of them in every session, so its parts share
+// their room.
 type frame struct {
 	size  int64       // in a literal: the bytes still to come; in a line: what the marker that has begun says so far
 	phase markerPhase // of the line's last bytes, where the line comes in pieces
@@ -56,8 +57,8 @@ func (f *frame) pass(p []byte) (n int, b boundary) {
 	return eol + 1, f.endLine(p[:eol])
 }
 
-// holdPlus takes back the end of a marker that may be non-synchronising, from its "+" on: whether the "+" may pass is decided when the
-// line has ended. It returns how many bytes it has taken back.
+// holdPlus takes back the end of a marker that may be non-synchronising, from its "+" on: whether the "+" may pass is
+// decided when the line has ended. It returns how many bytes it has taken back.
 func (f *frame) holdPlus() (n int) {
 	if f.state != inLine || !f.plus || f.phase < markerPlus {
 		return 0

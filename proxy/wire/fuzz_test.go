@@ -72,7 +72,8 @@ func (r *pieceReader) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-// FuzzReader calls a Reader's methods in any order: what they give out is the stream, piece after piece, within the limits.
+// FuzzReader calls a Reader's methods in any order: what they give out is the stream, piece after piece, within the
+// limits.
 func FuzzReader(f *testing.F) {
 	lim := Limits{Line: 200, Literal: 600, Command: 1500, SASL: 2000}
 	f.Fuzz(func(t *testing.T, stream string, cuts, calls []byte) {
@@ -125,7 +126,8 @@ func fuzzCall(t *testing.T, r *Reader, src *pieceReader, call byte) error {
 		return err
 	case 2:
 		out, err := r.ReadSASL()
-		if line := string(r.buf.data[:r.buf.used]); err == nil && base64.StdEncoding.EncodeToString(out) != strings.TrimRight(strings.TrimRight(line, "\r\n"), " ") {
+		if line := string(r.buf.data[:r.buf.used]); err == nil &&
+			base64.StdEncoding.EncodeToString(out) != strings.TrimRight(strings.TrimRight(line, "\r\n"), " ") {
 			t.Fatalf("%q decoded to %q", line, out)
 		}
 		return err
@@ -190,7 +192,8 @@ var (
 	namesCoded = regexp.MustCompile(`[^] \r\n]+|[] \r\n]`)
 )
 
-// FuzzFilterCapabilities: the output is the input without hidden names and their blanks, and filtering it again changes nothing.
+// FuzzFilterCapabilities: the output is the input without hidden names and their blanks, and filtering it again
+// changes nothing.
 func FuzzFilterCapabilities(f *testing.F) {
 	f.Fuzz(func(t *testing.T, line []byte) {
 		out, offered := AppendFilteredCapabilities(nil, line)

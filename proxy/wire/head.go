@@ -19,7 +19,8 @@ const (
 
 const capabilityWord = "CAPABILITY"
 
-// readHead reads the head of the response that p begins with. It answers no when p is no such response. A tagged BYE is one.
+// readHead reads the head of the response that p begins with. It answers no when p is no such response. A tagged BYE
+// is one.
 func readHead(p []byte) (h head, ok answer) {
 	line := p
 	if len(p) > 0 && p[0] <= ' ' {

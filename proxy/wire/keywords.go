@@ -29,7 +29,8 @@ var policies = [numVerbs]shows{
 	VerbAuthenticate: {mechanism: true},
 	VerbID:           {pairs: true},
 
-	VerbAppend: oneMailbox, VerbCreate: oneMailbox, VerbDelete: oneMailbox, VerbExamine: oneMailbox, VerbSelect: oneMailbox,
+	VerbAppend: oneMailbox, VerbCreate: oneMailbox, VerbDelete: oneMailbox, VerbExamine: oneMailbox,
+	VerbSelect: oneMailbox,
 	VerbStatus: oneMailbox, VerbSubscribe: oneMailbox, VerbUnsubscribe: oneMailbox,
 	VerbList: {names: 2}, VerbLsub: {names: 2}, VerbRename: {names: 2},
 
@@ -52,7 +53,8 @@ var rareVerbs = func() map[string]rareVerb {
 		{names: 1}: "GETQUOTA GETQUOTAROOT SETQUOTA GETACL SETACL DELETEACL LISTRIGHTS MYRIGHTS",
 		{names: 2}: "RLIST RLSUB XLIST",
 		{}:         "NOTIFY",
-		onlySizes: "CANCELUPDATE COMPARATOR CONVERSIONS CONVERT ESEARCH GENURLAUTH GETANNOTATION GETJMAPACCESS GETMETADATA LANGUAGE REPLACE " +
+		onlySizes: "CANCELUPDATE COMPARATOR CONVERSIONS CONVERT ESEARCH GENURLAUTH GETANNOTATION GETJMAPACCESS " +
+			"GETMETADATA LANGUAGE REPLACE " +
 			"RESETKEY SETANNOTATION SETMETADATA URLFETCH XAPPLEPUSHSERVICE",
 	} {
 		for name := range strings.FieldsSeq(names) {
@@ -84,7 +86,8 @@ func (s shows) keyword(word []byte, first bool) keyword {
 	return keywords[string(upper)]
 }
 
-// keywords are those of RFC 9051, RFC 3501 and the extensions that clients use. Searching's begin with those that have texts.
+// keywords are those of RFC 9051, RFC 3501 and the extensions that clients use. Searching's begin with those that have
+// texts.
 var keywords = func() map[string]keyword {
 	known := make(map[string]keyword)
 	for texts, names := range []string{`
@@ -111,7 +114,8 @@ Received Reply-To Return-Path Sender References Importance X-Priority X-Mailer X
 		}
 	}
 	for _, name := range []string{
-		`\Answered`, `\Deleted`, `\Draft`, `\Flagged`, `\Seen`, `\Recent`, `\All`, `\Archive`, `\Drafts`, `\Important`, `\Junk`, `\Sent`, `\Trash`, `\Inbox`,
+		`\Answered`, `\Deleted`, `\Draft`, `\Flagged`, `\Seen`, `\Recent`, `\All`, `\Archive`, `\Drafts`, `\Important`,
+		`\Junk`, `\Sent`, `\Trash`, `\Inbox`,
 	} {
 		known[strings.ToUpper(name)] = keyword{name: name}
 	}
@@ -120,7 +124,8 @@ Received Reply-To Return-Path Sender References Importance X-Priority X-Mailer X
 
 var mechanismNames = func() map[string]string {
 	known := make(map[string]string)
-	for name := range strings.FieldsSeq("PLAIN LOGIN EXTERNAL ANONYMOUS CRAM-MD5 DIGEST-MD5 GSSAPI GS2-KRB5 NTLM OAUTHBEARER XOAUTH2 " +
+	for name := range strings.FieldsSeq("PLAIN LOGIN EXTERNAL ANONYMOUS CRAM-MD5 DIGEST-MD5 GSSAPI GS2-KRB5 NTLM " +
+		"OAUTHBEARER XOAUTH2 " +
 		"SCRAM-SHA-1 SCRAM-SHA-1-PLUS SCRAM-SHA-256 SCRAM-SHA-256-PLUS SCRAM-SHA-512 SCRAM-SHA-512-PLUS") {
 		known[name] = name
 	}

@@ -5,8 +5,8 @@ import (
 	"math"
 )
 
-// A literal is announced by the last bytes of a line: {n}, {n+}, ~{n} or ~{n+} (RFC 9051 section 4.3, RFC 7888, RFC 3516).
-// The tilde changes nothing for framing. A number above 2^63-1 announces nothing.
+// A literal is announced by the last bytes of a line: {n}, {n+}, ~{n} or ~{n+} (RFC 9051 section 4.3, RFC 7888, RFC
+// 3516). The tilde changes nothing for framing. A number above 2^63-1 announces nothing.
 
 type markerPhase uint8
 
@@ -65,8 +65,8 @@ func (m *marker) step(c byte) {
 // found says whether the bytes fed so far end in a marker.
 func (m *marker) found() bool { return m.phase >= markerClosed }
 
-// lineMarker looks for a marker at the end of a whole line, which is given without its LF. Almost every line is done with
-// after one or two bytes.
+// lineMarker looks for a marker at the end of a whole line, which is given without its LF. Almost every line is done
+// with after one or two bytes.
 func lineMarker(line []byte) (m marker) {
 	if mayEndInMarker(line) {
 		m.feed(line)

@@ -8,8 +8,8 @@ import (
 	"testing"
 )
 
-// follow feeds a command to a Place, byte by byte, and returns the Certainty of its last literal. Lines end in "\n", the bytes of a literal
-// stand behind its marker.
+// follow feeds a command to a Place, byte by byte, and returns the Certainty of its last literal. Lines end in "\n",
+// the bytes of a literal stand behind its marker.
 func follow(t *testing.T, command string, e Extensions) (Certainty, *Place) {
 	t.Helper()
 	text := strings.ReplaceAll(command, "\n", "\r\n")
@@ -43,7 +43,8 @@ var anyMarker = regexp.MustCompile(`\{(\d+)\+?\}\r\n`)
 
 const allExtensions = ^Extensions(0)
 
-// Where the grammar of a verb has a literal, it is certain in front of a server with the extensions that it needs, and of no other.
+// Where the grammar of a verb has a literal, it is certain in front of a server with the extensions that it needs, and
+// of no other.
 func TestLiteralsThatAreCertain(t *testing.T) {
 	date := `"17-Jul-1996 02:44:25 -0700"`
 	for needs, commands := range map[Extensions][]string{
@@ -77,7 +78,8 @@ func TestLiteralsThatAreCertain(t *testing.T) {
 		},
 		Sort: {"a SORT (DATE) {3+}\n", "a UID SORT (DATE) UTF-8 SUBJECT {3+}\n",
 			"a SORT RETURN (COUNT) (DATE) {3+}\n", "a SORT (REVERSE DATE) UTF-8 ALL TEXT {3+}\n"},
-		Thread: {"a THREAD REFERENCES {3+}\n", "a THREAD REFERENCES UTF-8 BODY {3+}\n", "a UID THREAD REFERENCES UTF-8 BODY {3+}\n"},
+		Thread: {"a THREAD REFERENCES {3+}\n", "a THREAD REFERENCES UTF-8 BODY {3+}\n",
+			"a UID THREAD REFERENCES UTF-8 BODY {3+}\n"},
 		Move:   {"a MOVE 1 {3+}\n", "a UID MOVE 1:* {3+}\n"},
 		ID:     {"a ID (\"name\" {3+}\n", "a ID ({3+}\n"},
 		Notify: {"a NOTIFY SET (MAILBOXES {3+}\n"},
@@ -112,7 +114,8 @@ func TestLiteralsThatAreCertain(t *testing.T) {
 	}
 }
 
-// Where servers may read a command in different ways, no literal is certain. Some do not even answer when they are asked about it.
+// Where servers may read a command in different ways, no literal is certain. Some do not even answer when they are
+// asked about it.
 func TestLiteralsInDoubt(t *testing.T) {
 	for want, commands := range map[Certainty][]string{
 		Doubtful: {
@@ -146,7 +149,8 @@ func TestLiteralsInDoubt(t *testing.T) {
 			"a APPEND x {99999999999+}\n", "a APPEND x 0{3+}\n", "a APPEND x\" {3+}\n",
 			"a APPEND f\xc3\xbcr {3+}\n",
 			"a APPEND a{b {3+}\n", "a APPEND \"a\x7fb\" {3+}\n", "a APPEND \"a\tb\" {3+}\n",
-			"a APPEND \"x\"y {3+}\n", "a APPEND (x) {3+}\n", "a APPEND x (\\Bad) {3+}\n", "a APPEND x (\\Recent) {3+}\n",
+			"a APPEND \"x\"y {3+}\n", "a APPEND (x) {3+}\n", "a APPEND x (\\Bad) {3+}\n",
+			"a APPEND x (\\Recent) {3+}\n",
 			"a APPEND x (\"x\") {3+}\n",
 			"a APPEND x (\\Seen x\\) \"today\" {3+}\n", "a APPEND x ~~{3+}\n", "a APPEND x ~3{3+}\n",
 			"a APPEND " + strings.Repeat("x", 17000) + " {3+}\n",
@@ -176,8 +180,10 @@ func TestLiteralsInDoubt(t *testing.T) {
 func TestDatesOfMessages(t *testing.T) {
 	const good = "17-Jul-1996 02:44:25 -0700"
 	dates := map[string]bool{
-		good: true, "": false, "today": false, "1-Jan-2026": false, "31-Dec-2040 23:59:60 +9999": true, "01-Mar-0000 00:00:00 +0000": true,
-		"29-Feb-2023 00:00:00 +0000": false, "28-Feb-2023 00:00:00 +0000": true, good + "0": false, good[:len(good)-1]: false,
+		good: true, "": false, "today": false, "1-Jan-2026": false, "31-Dec-2040 23:59:60 +9999": true,
+		"01-Mar-0000 00:00:00 +0000": true,
+		"29-Feb-2023 00:00:00 +0000": false, "28-Feb-2023 00:00:00 +0000": true, good + "0": false,
+		good[:len(good)-1]: false,
 	}
 	for _, change := range []struct {
 		at   int
@@ -195,7 +201,8 @@ func TestDatesOfMessages(t *testing.T) {
 		dates[good[:change.at]+change.with+good[change.at+len(change.with):]] = change.want
 	}
 	for month, days := range map[string]int{
-		"Jan": 31, "Feb": 29, "Mar": 31, "Apr": 30, "May": 31, "Jun": 30, "Jul": 31, "Aug": 31, "Sep": 30, "Oct": 31, "Nov": 30, "Dec": 31,
+		"Jan": 31, "Feb": 29, "Mar": 31, "Apr": 30, "May": 31, "Jun": 30, "Jul": 31, "Aug": 31, "Sep": 30, "Oct": 31,
+		"Nov": 30, "Dec": 31,
 	} {
 		dates[fmt.Sprintf("%d-%s-2024 00:00:00 +0000", days, month)] = true
 		dates[fmt.Sprintf("%d-%s-2024 00:00:00 +0000", days+1, month)] = false

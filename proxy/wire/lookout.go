@@ -2,10 +2,10 @@ package wire
 
 import "bytes"
 
-// Lookout watches a client's bytes, as they are about to go to a server, for a line that would make the server compress or sign
-// the user out, whatever stands around it: servers disagree about literals, and what is one for a CommandScanner may be a
-// command for them. It takes everything that follows a LF for the start of a line and every byte up to a blank for a blank. The
-// zero value stands at the start of a line. It is not safe for concurrent use.
+// Lookout watches a client's bytes, as they are about to go to a server, for a line that would make the server
+// compress or sign the user out, whatever stands around it: servers disagree about literals, and what is one for a
+// CommandScanner may be a command for them. It takes everything that follows a LF for the start of a line and every
+// byte up to a blank for a blank. The zero value stands at the start of a line. It is not safe for concurrent use.
 type Lookout struct {
 	state   lookoutState
 	matched uint8 // so many letters of the word
@@ -45,8 +45,9 @@ const (
 	wordDeflate        = "DEFLATE" // the only mechanism there is (RFC 4978)
 )
 
-// Sees walks through p, which continues where the last call stopped. When it sees such a line it answers with the offset of the
-// byte that makes it certain, which must not be sent: without it and what follows no server has the line. Otherwise it answers -1.
+// Sees walks through p, which continues where the last call stopped. When it sees such a line it answers with the
+// offset of the byte that makes it certain, which must not be sent: without it and what follows no server has the
+// line. Otherwise it answers -1.
 func (l *Lookout) Sees(p []byte) int {
 	i := 0
 	for ; l.odd && i < len(p); i++ {

@@ -89,7 +89,8 @@ func TestLookoutInAnOddLine(t *testing.T) {
 }
 
 func BenchmarkLookout(b *testing.B) {
-	for name, line := range map[string]string{"base64": strings.Repeat("QUJD", 19) + "\r\n", "text": "the quick brown fox jumps over the lazy dog\r\n"} {
+	for name, line := range map[string]string{"base64": strings.Repeat("QUJD", 19) + "\r\n",
+		"text": "the quick brown fox jumps over the lazy dog\r\n"} {
 		text := []byte(strings.Repeat(line, 1<<20/len(line)))
 		b.Run(name, func(b *testing.B) {
 			b.SetBytes(int64(len(text)))

@@ -2,9 +2,10 @@ package wire
 
 import "strconv"
 
-// Mask takes a command of a client as it comes, in pieces of any size, and keeps of it what may be shown. Keywords of IMAP are shown, in
-// their own spelling; numbers, dates and names of mailboxes where the command has a place for them (see shows); of everything else only the
-// size, as IMAP writes a literal's: {5}. Begin comes first; it is not safe for concurrent use.
+// Mask takes a command of a client as it comes, in pieces of any size, and keeps of it what may be shown. Keywords of
+// IMAP are shown, in their own spelling; numbers, dates and names of mailboxes where the command has a place for them
+// (see shows); of everything else only the size, as IMAP writes a literal's: {5}. Begin comes first; it is not safe
+// for concurrent use.
 type Mask struct {
 	shown  Shown
 	frame  frame
@@ -57,7 +58,8 @@ const (
 
 // Begin starts with the command whose head was read.
 func (m *Mask) Begin(head CommandHead) {
-	*m = Mask{tag: uint8(min(head.TagLen, MaxTag)), policy: policies[head.Verb], uid: isUID(head.Verb), frame: frame{state: inLine}}
+	*m = Mask{tag: uint8(min(head.TagLen, MaxTag)), policy: policies[head.Verb], uid: isUID(head.Verb),
+		frame: frame{state: inLine}}
 }
 
 // Name returns the command's name in lower case. Of one that is not known it is "other".

@@ -36,24 +36,29 @@ func TestMask(t *testing.T) {
 		{"a SELECT {5+}\r\nINBOX (condstore)\r\n", "select {5} (CONDSTORE)"},
 		{"a SELECT [Gmail]/Trash\r\n", "select [Gmail]/Trash"},
 		{"a SELECT Entw\xc3\xbcrfe\r\n", `select Entw\xc3\xbcrfe`},
-		{"a SELECT INBOX (QRESYNC (67890007 20050715194045000 41,43:211))\r\n", "select INBOX (QRESYNC (67890007 20050715194045000 41,43:211))"},
+		{"a SELECT INBOX (QRESYNC (67890007 20050715194045000 41,43:211))\r\n",
+			"select INBOX (QRESYNC (67890007 20050715194045000 41,43:211))"},
 		{"a RENAME old \"new name\"\r\n", `rename old "new name"`},
 		{"a LIST \"\" \"*\" RETURN (SUBSCRIBED CHILDREN)\r\n", `list "" "*" RETURN (SUBSCRIBED CHILDREN)`},
 		{"a LIST (SUBSCRIBED) \"\" %\r\n", `list (SUBSCRIBED) "" %`},
 		{"a STATUS All (messages unseen)\r\n", "status All (MESSAGES UNSEEN)"},
 		{"a FETCH 1:* (FLAGS UID body.peek[header.fields (From Subject X-Secret)]<0.2048>)\r\n",
 			"fetch 1:* (FLAGS UID BODY.PEEK[HEADER.FIELDS (FROM SUBJECT {8})]<0.2048>)"},
-		{"a UID FETCH 5,7:9 (FLAGS) (CHANGEDSINCE 12345 VANISHED)\r\n", "uid fetch 5,7:9 (FLAGS) (CHANGEDSINCE 12345 VANISHED)"},
-		{"a FETCH 1 (BODY<0.5> BODY[HEADER] BODY[HEADER.FIELDS(FROM)])\r\n", "fetch 1 (BODY<0.5> BODY[HEADER] BODY[HEADER.FIELDS(FROM)])"},
+		{"a UID FETCH 5,7:9 (FLAGS) (CHANGEDSINCE 12345 VANISHED)\r\n",
+			"uid fetch 5,7:9 (FLAGS) (CHANGEDSINCE 12345 VANISHED)"},
+		{"a FETCH 1 (BODY<0.5> BODY[HEADER] BODY[HEADER.FIELDS(FROM)])\r\n",
+			"fetch 1 (BODY<0.5> BODY[HEADER] BODY[HEADER.FIELDS(FROM)])"},
 		{"a FETCH hunter2 FLAGS\r\n", "fetch {7} FLAGS"},
-		{"a STORE 3 +FLAGS.SILENT (\\Deleted $Junk hunter2 4711)\r\n", `store 3 +FLAGS.SILENT (\Deleted $Junk {7} {4})`},
+		{"a STORE 3 +FLAGS.SILENT (\\Deleted $Junk hunter2 4711)\r\n",
+			`store 3 +FLAGS.SILENT (\Deleted $Junk {7} {4})`},
 		{"a UID STORE 1:3 -flags \\seen\r\n", `uid store 1:3 -FLAGS \Seen`},
 		{"a COPY 1:3 2024\r\n", "copy 1:3 2024"},
 		{"a UID MOVE 7 \"Sent Items\"\r\n", `uid move 7 "Sent Items"`},
 		{"a COPY hunter2 Trash\r\n", "copy {7} Trash"},
 		{"a SEARCH UNSEEN SINCE 1-Feb-2024 FROM smith\r\n", "search UNSEEN SINCE 1-Feb-2024 FROM {5}"},
 		{"a SEARCH SINCE 1-Feb-20hunter2 BEFORE 1-Feb-2024\r\n", "search SINCE {15} BEFORE 1-Feb-2024"},
-		{"a SEARCH SINCE 111-Feb-2024 BEFORE -Feb-2024 ON 12-Feb-2024\r\n", "search SINCE {12} BEFORE {9} ON 12-Feb-2024"},
+		{"a SEARCH SINCE 111-Feb-2024 BEFORE -Feb-2024 ON 12-Feb-2024\r\n",
+			"search SINCE {12} BEFORE {9} ON 12-Feb-2024"},
 		{"a APPEND Sent \"01-Feb-2024 10:00:00 -0500\" {1}\r\nx\r\n", `append Sent "01-Feb-2024 10:00:00 -0500" {1}`},
 		{"a SEARCH CHARSET UTF-8 TEXT {7}\r\nhunter2 UID 1:5\r\n", "search CHARSET UTF-8 TEXT {7} UID 1:5"},
 		{"a SEARCH TEXT 123456 LARGER 5000\r\n", "search TEXT {6} LARGER 5000"},
@@ -65,7 +70,8 @@ func TestMask(t *testing.T) {
 		{"a UID SORT (REVERSE DATE) UTF-8 SUBJECT \"hunter2\"\r\n", "uid sort (REVERSE DATE) UTF-8 SUBJECT {7}"},
 		{"a APPEND Sent (\\Seen hunter2) \"01-Feb-2024 10:00:00 +0100\" {310}\r\n" + strings.Repeat("x", 310) + "\r\n",
 			`append Sent (\Seen {7}) "01-Feb-2024 10:00:00 +0100" {310}`},
-		{"a APPEND Sent CATENATE (URL \"imap://x;AUTH=*@y/\" TEXT {3}\r\nabc)\r\n", "append Sent CATENATE (URL {18} TEXT {3})"},
+		{"a APPEND Sent CATENATE (URL \"imap://x;AUTH=*@y/\" TEXT {3}\r\nabc)\r\n",
+			"append Sent CATENATE (URL {18} TEXT {3})"},
 		{"a ENABLE CONDSTORE X-HUNTER2\r\n", "enable CONDSTORE {9}"},
 		{"a ID (\"name\" \"Thunderbird\" \"version\" {5}\r\n115.3 \"x-token\" \"hunter2\")\r\n",
 			`id ("name" "Thunderbird" "version" {5} {7} {7})`},
@@ -92,8 +98,10 @@ func TestMask(t *testing.T) {
 		{"a FETCH 1 {7 \r\n", "fetch 1 {2}"},
 		{"a SELECT \"never closed\r\n", `select "never closed"`},
 		{"a SELECT " + strings.Repeat("x", 70) + "\r\n", "select " + strings.Repeat("x", 64) + "..."},
-		{"a UID FETCH " + strings.Repeat("1234,", 100) + "1 FLAGS\r\n", "uid fetch " + strings.Repeat("1234,", 12) + "1234... FLAGS"},
-		{"a FETCH 1 (" + strings.Repeat("ENVELOPE ", 50) + ")\r\n", "fetch 1 (" + strings.Repeat("ENVELOPE ", 20) + "ENVELOPE ENVEL..."},
+		{"a UID FETCH " + strings.Repeat("1234,", 100) + "1 FLAGS\r\n",
+			"uid fetch " + strings.Repeat("1234,", 12) + "1234... FLAGS"},
+		{"a FETCH 1 (" + strings.Repeat("ENVELOPE ", 50) + ")\r\n",
+			"fetch 1 (" + strings.Repeat("ENVELOPE ", 20) + "ENVELOPE ENVEL..."},
 	} {
 		for _, size := range []int{1 << 20, 1, 3, 7} {
 			name, shown, _ := maskOf(t, test.command, size)
@@ -154,12 +162,14 @@ func TestShownOfOurs(t *testing.T) {
 	}
 }
 
-// What is shown does not depend on how the command is cut, is printable and bounded, and no text of the client's is in it but where a
-// mailbox's name belongs.
+// What is shown does not depend on how the command is cut, is printable and bounded, and no text of the client's is in
+// it but where a mailbox's name belongs.
 func FuzzMask(f *testing.F) {
 	for _, seed := range []string{
-		"SELECT INBOX", "LIST \"\" *", "FETCH 1 (FLAGS BODY[HEADER.FIELDS (To)]<0.5>)", "UID SEARCH TEXT hunter2 UID 1:5", "LOGIN ann hunter2",
-		"APPEND Sent (\\Seen) {3+}\r\nabc (x) {2}\r\nhi", "ID (\"name\" NIL \"x\" \"y\")", "XYZZY {5}\r\nabcde", "STORE 1 +FLAGS (hunter2 5)",
+		"SELECT INBOX", "LIST \"\" *", "FETCH 1 (FLAGS BODY[HEADER.FIELDS (To)]<0.5>)",
+		"UID SEARCH TEXT hunter2 UID 1:5", "LOGIN ann hunter2",
+		"APPEND Sent (\\Seen) {3+}\r\nabc (x) {2}\r\nhi", "ID (\"name\" NIL \"x\" \"y\")", "XYZZY {5}\r\nabcde",
+		"STORE 1 +FLAGS (hunter2 5)",
 	} {
 		f.Add(seed, 3)
 	}
@@ -169,7 +179,8 @@ func FuzzMask(f *testing.F) {
 			return
 		}
 		name, whole, all := maskOf(t, command, len(command))
-		if again, pieces, all2 := maskOf(t, command, max(1, size%50)); pieces != whole || again != name || all != all2 {
+		if again, pieces, all2 := maskOf(t, command, max(1, size%50)); pieces != whole || again != name ||
+			all != all2 {
 			t.Fatalf("%q whole, %q in pieces", whole, pieces)
 		}
 		if len(whole) > maxShown {
@@ -185,8 +196,10 @@ func FuzzMask(f *testing.F) {
 			return
 		}
 		switch word, _, _ := strings.Cut(name, " "); {
-		case strings.Contains(name, "copy"), strings.Contains(name, "move"), word == "append", word == "create", word == "delete", word == "examine",
-			word == "select", word == "status", word == "subscribe", word == "unsubscribe", word == "list", word == "lsub", word == "rename", word == "id",
+		case strings.Contains(name, "copy"), strings.Contains(name, "move"), word == "append", word == "create",
+			word == "delete", word == "examine",
+			word == "select", word == "status", word == "subscribe", word == "unsubscribe", word == "list", word ==
+				"lsub", word == "rename", word == "id",
 			policyOf(name).names > 0:
 		default:
 			if strings.Contains(whole, secret) {
@@ -200,7 +213,8 @@ func FuzzMask(f *testing.F) {
 func policyOf(name string) shows { return rareVerbs[strings.ToUpper(name)].shows }
 
 func BenchmarkMask(b *testing.B) {
-	command := []byte("a123 UID FETCH 1:100 (FLAGS UID RFC822.SIZE BODY.PEEK[HEADER.FIELDS (From To Subject Date)])\r\n")
+	command := []byte("a123 UID FETCH 1:100 (FLAGS UID RFC822.SIZE BODY.PEEK[HEADER.FIELDS (From To Subject " +
+		"Date)])\r\n")
 	_, _, head := new(CommandScanner).Next(command)
 	var m Mask
 	b.ReportAllocs()

@@ -2,9 +2,9 @@ package wire
 
 import "math"
 
-// Place follows the text of a command, in pieces of any size, to tell whether the grammar of its verb has a literal where one is
-// announced. It errs on one side only: where servers might read the command in different ways, it says that there is none. Begin
-// comes first. It is not safe for concurrent use.
+// Place follows the text of a command, in pieces of any size, to tell whether the grammar of its verb has a literal
+// where one is announced. It errs on one side only: where servers might read the command in different ways, it says
+// that there is none. Begin comes first. It is not safe for concurrent use.
 type Place struct {
 	verb  Verb
 	rule  placeRule
@@ -75,7 +75,8 @@ const (
 
 // Begin starts with the command that text begins with, whose head was read.
 func (p *Place) Begin(head CommandHead, text []byte) {
-	*p = Place{verb: head.Verb, known: head.Verb != VerbOther, skip: uint8(min(head.Len+len(" "), math.MaxUint8)), state: placeLost}
+	*p = Place{verb: head.Verb, known: head.Verb != VerbOther, skip: uint8(min(head.Len+len(" "), math.MaxUint8)),
+		state: placeLost}
 	p.odd = !plainHead(head, text)
 	switch {
 	case p.odd:
@@ -93,7 +94,8 @@ func (p *Place) Begin(head CommandHead, text []byte) {
 	}
 }
 
-// plainHead says whether servers agree about a command's head: a tag that none objects to, one blank, the verb, one blank.
+// plainHead says whether servers agree about a command's head: a tag that none objects to, one blank, the verb, one
+// blank.
 func plainHead(head CommandHead, text []byte) bool {
 	return head.TagLen > 0 && span(text, charPlainTag, head.TagLen) == head.TagLen && plainVerb(text[head.TagLen:])
 }
@@ -112,11 +114,12 @@ func plainVerb(p []byte) bool {
 	}
 }
 
-// MayAsk says whether the "+" that follows a synchronising literal's marker allows that literal: the verb takes arguments, and has no "+"
-// of its own.
+// MayAsk says whether the "+" that follows a synchronising literal's marker allows that literal: the verb takes
+// arguments, and has no "+" of its own.
 func (p *Place) MayAsk() bool {
 	switch p.verb {
-	case VerbNoop, VerbCheck, VerbClose, VerbExpunge, VerbUnselect, VerbLogout, VerbCapability, VerbNamespace, VerbIdle, VerbAuthenticate,
+	case VerbNoop, VerbCheck, VerbClose, VerbExpunge, VerbUnselect, VerbLogout, VerbCapability, VerbNamespace,
+		VerbIdle, VerbAuthenticate,
 		VerbCompress, VerbStartTLS, VerbUnauthenticate:
 		return false
 	case VerbOther:
@@ -148,7 +151,8 @@ func (p *Place) Feed(text []byte) {
 type Certainty uint8
 
 const (
-	// Doubtful: some may take the literal for commands. Asked by a synchronising literal's marker, they say what they make of it.
+	// Doubtful: some may take the literal for commands. Asked by a synchronising literal's marker, they say what they
+	// make of it.
 	Doubtful Certainty = iota
 	// Certain: for all of them it announces a literal.
 	Certain
@@ -156,8 +160,8 @@ const (
 	Unanswered
 )
 
-// Literal is for the literal whose marker was fed last. It is Certain if the grammar has one of that size there, in front of a server with
-// these extensions.
+// Literal is for the literal whose marker was fed last. It is Certain if the grammar has one of that size there, in
+// front of a server with these extensions.
 func (p *Place) Literal(e Extensions) Certainty {
 	is := Certain
 	switch {
@@ -221,7 +225,8 @@ func (p *Place) listHere() bool {
 
 // messageHere says whether APPEND has a message, or a part of one, here.
 func (p *Place) messageHere(e Extensions) bool {
-	if p.count == 0 || p.count > maxMessage || p.bin && e&Binary == 0 || p.again && e&MultiAppend == 0 || p.parts && e&Catenate == 0 {
+	if p.count == 0 || p.count > maxMessage || p.bin && e&Binary == 0 || p.again && e&MultiAppend == 0 ||
+		p.parts && e&Catenate == 0 {
 		return false
 	}
 	switch p.step {
@@ -318,7 +323,8 @@ func (p *Place) marker(c byte) placeState {
 	case p.state == placeDigits && c == '{' && p.bin && p.count == -1 && p.size == 0:
 		p.size = 1
 		return placeDigits
-	case p.state == placeDigits && p.bin && p.size == 0 && (charClass[c]&charAtom != 0 || c == ' ' || c == ')'): // an atom: ~/x
+	case p.state == placeDigits && p.bin && p.size == 0 && (charClass[c]&charAtom != 0 || c == ' ' || c == ')'):
+		// an atom: ~/x
 		p.keep('~')
 		p.state = placeAtom
 		return p.next(c)

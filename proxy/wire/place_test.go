@@ -7,7 +7,8 @@ import (
 	"testing"
 )
 
-// certainAppend matches the APPENDs, up to the first non-synchronising literal's marker, that have a literal there for every server.
+// certainAppend matches the APPENDs, up to the first non-synchronising literal's marker, that have a literal there for
+// every server.
 var certainAppend = func() *regexp.Regexp {
 	const (
 		name   = `(?:"(?:[^"\\\x00-\x1f\x7f]|\\[^\x00-\x1f\x7f])*"|[^ "(){}\x00-\x1f\x7f]+|~[^ "(){}\x00-\x1f\x7f]*)`
@@ -21,8 +22,8 @@ var certainAppend = func() *regexp.Regexp {
 	return regexp.MustCompile(`(?i)^[^ ]+ APPEND +(?:` + before + `)?` + marker + `$`)
 }()
 
-// FuzzPlace checks three things, whatever a client says. The pieces in which a command comes decide nothing. A literal that is
-// certain stays so with more extensions. An APPEND whose literal is certain has the form of RFC 9051.
+// FuzzPlace checks three things, whatever a client says. The pieces in which a command comes decide nothing. A literal
+// that is certain stays so with more extensions. An APPEND whose literal is certain has the form of RFC 9051.
 func FuzzPlace(f *testing.F) {
 	for _, command := range []string{
 		"a APPEND INBOX {3+}\r\n",
@@ -83,8 +84,10 @@ func FuzzPlace(f *testing.F) {
 // The oracle of FuzzPlace says yes at all.
 func TestCertainAppend(t *testing.T) {
 	for line, want := range map[string]bool{
-		"a APPEND INBOX {3+}\r\n": true, "a APPEND {3+}\r\n": true, "a APPEND INBOX {3}\r\n": false, "a APPEND INBOX (a {3+}\r\n": false,
-		"a APPEND INBOX () \"01-Jan-2026 00:00:00 +0000\" {3+}\r\n": true, "a APPEND INBOX CATENATE (TEXT {3+}\r\n": true,
+		"a APPEND INBOX {3+}\r\n": true, "a APPEND {3+}\r\n": true, "a APPEND INBOX {3}\r\n": false,
+		"a APPEND INBOX (a {3+}\r\n":                                false,
+		"a APPEND INBOX () \"01-Jan-2026 00:00:00 +0000\" {3+}\r\n": true,
+		"a APPEND INBOX CATENATE (TEXT {3+}\r\n":                    true,
 	} {
 		if got := certainAppend.MatchString(line); got != want {
 			t.Errorf("%s: %v", fmt.Sprintf("%q", line), got)

@@ -2,8 +2,8 @@ package wire
 
 import "math"
 
-// placeRule is where the grammar of a verb has strings that may be literals. A server that knows the verb reads all of them before it
-// says that it does not like one, whether a mailbox is selected or not.
+// placeRule is where the grammar of a verb has strings that may be literals. A server that knows the verb reads all of
+// them before it says that it does not like one, whether a mailbox is selected or not.
 type placeRule struct {
 	from, to uint8 // these arguments, counted from 0
 	lists    listRule
@@ -16,15 +16,16 @@ type placeRule struct {
 type listRule uint8
 
 const (
-	listsOfNone   listRule = iota
-	listsOfAll             // of the command
-	listsOfInbox           // if INBOX is the mailbox, or none: servers refuse others that they do not have before they have read the list
-	listsOfNames           // LIST's second argument: a server may stop reading at a string among the options
-	listsOfFields          // in the brackets of BODY[]
+	listsOfNone listRule = iota
+	listsOfAll           // of the command
+	// if INBOX is the mailbox, or none: servers refuse others that they do not have before they have read the list
+	listsOfInbox
+	listsOfNames  // LIST's second argument: a server may stop reading at a string among the options
+	listsOfFields // in the brackets of BODY[]
 )
 
-// placeRules are those of the verbs told apart. APPEND has a grammar of its own, see placeStep. LOGIN and AUTHENTICATE have none after
-// sign-in.
+// placeRules are those of the verbs told apart. APPEND has a grammar of its own, see placeStep. LOGIN and AUTHENTICATE
+// have none after sign-in.
 var placeRules = [numVerbs]placeRule{
 	VerbSelect:      {to: 1},
 	VerbExamine:     {to: 1},

@@ -107,9 +107,11 @@ func (p *Place) searchKey(k tokenKind) bool {
 // The search keys that one string follows, those that one word follows, and those that nothing follows but other keys.
 var (
 	textKeys = [...]string{"BCC", "BODY", "CC", "CHARSET", "FROM", "SUBJECT", "TEXT", "TO"}
-	wordKeys = [...]string{"BEFORE", "KEYWORD", "LARGER", "MODSEQ", "OLDER", "ON", "SAVEDBEFORE", "SAVEDON", "SAVEDSINCE", "SENTBEFORE",
+	wordKeys = [...]string{"BEFORE", "KEYWORD", "LARGER", "MODSEQ", "OLDER", "ON", "SAVEDBEFORE", "SAVEDON",
+		"SAVEDSINCE", "SENTBEFORE",
 		"SENTON", "SENTSINCE", "SINCE", "SMALLER", "UID", "UNKEYWORD", "YOUNGER"}
-	plainKeys = [...]string{"ALL", "ANSWERED", "DELETED", "DRAFT", "FLAGGED", "FUZZY", "NEW", "NOT", "OLD", "OR", "RECENT", "SEEN",
+	plainKeys = [...]string{"ALL", "ANSWERED", "DELETED", "DRAFT", "FLAGGED", "FUZZY", "NEW", "NOT", "OLD", "OR",
+		"RECENT", "SEEN",
 		"UNANSWERED", "UNDELETED", "UNDRAFT", "UNFLAGGED", "UNSEEN"}
 )
 

@@ -10,7 +10,8 @@ func TestAppendAstring(t *testing.T) {
 		s, want string
 		ok      bool
 	}{
-		{"", `""`, true}, {"x", `"x"`, true}, {`a"b\c d{5}`, `"a\"b\\c d{5}"`, true}, {"\t\x01\x7f", "\"\t\x01\x7f\"", true},
+		{"", `""`, true}, {"x", `"x"`, true}, {`a"b\c d{5}`, `"a\"b\\c d{5}"`, true},
+		{"\t\x01\x7f", "\"\t\x01\x7f\"", true},
 		{"a\x00", "", false}, {"a\r", "", false}, {"a\nb", "", false}, {"\x80", "", false}, {"é", "", false},
 	} {
 		got, ok := AppendAstring([]byte("> "), c.s)

@@ -11,8 +11,8 @@ type Limits struct {
 	Line    int // one line of a command, line end included
 	Literal int // one literal
 	Command int // a whole command, its literals included
-	// SASL bounds one line of a SASL exchange, since tokens are long, and the arguments of AUTHENTICATE and ID: an initial response is
-	// such a line, and ID may have 30 pairs of 1,024 bytes (RFC 2971 section 3.3).
+	// SASL bounds one line of a SASL exchange, since tokens are long, and the arguments of AUTHENTICATE and ID: an
+	// initial response is such a line, and ID may have 30 pairs of 1,024 bytes (RFC 2971 section 3.3).
 	SASL int
 }
 
@@ -30,8 +30,8 @@ func NewReader(r io.Reader, lim Limits) *Reader {
 	return &Reader{buf: buffer{r: r}, lim: lim}
 }
 
-// Reset drops all that was read, wiping it, and goes on with another source: after STARTTLS nothing that came in plain text may
-// be used. After sign-in Reset(nil) leaves no password behind; what was Buffered has to be copied before.
+// Reset drops all that was read, wiping it, and goes on with another source: after STARTTLS nothing that came in plain
+// text may be used. After sign-in Reset(nil) leaves no password behind; what was Buffered has to be copied before.
 func (r *Reader) Reset(src io.Reader) { r.buf.reset(src) }
 
 // Peek waits for the next byte and returns it without using it.
@@ -67,11 +67,12 @@ func (c *Command) Masked() (name string, shown Shown) {
 	return m.Name(c.Verb), *m.End()
 }
 
-// ReadCommand reads one whole command. Before each synchronising literal it calls proceed, if there is one, with the command as far as it
-// was read: proceed has to send the continuation request, or returns an error that refuses the command. That error is returned with the
-// command's tag and verb. The client that waits for its continuation request sends nothing of a refused literal; what one that does not wait
-// has sent is read and dropped, so that no literal is taken for a command. A *SyntaxError leaves the reader behind the command, a
-// *LimitError does not; errors of the source pass unchanged, an end in mid-command as io.ErrUnexpectedEOF.
+// ReadCommand reads one whole command. Before each synchronising literal it calls proceed, if there is one, with the
+// command as far as it was read: proceed has to send the continuation request, or returns an error that refuses the
+// command. That error is returned with the command's tag and verb. The client that waits for its continuation request
+// sends nothing of a refused literal; what one that does not wait has sent is read and dropped, so that no literal is
+// taken for a command. A *SyntaxError leaves the reader behind the command, a *LimitError does not; errors of the
+// source pass unchanged, an end in mid-command as io.ErrUnexpectedEOF.
 func (r *Reader) ReadCommand(proceed func(Command) error) (Command, error) {
 	r.buf.discard()
 	lim := bounds{line: r.lim.Line, literal: r.lim.Literal, total: r.lim.Command, what: "command"}
@@ -107,14 +108,16 @@ func (r *Reader) ReadCommand(proceed func(Command) error) (Command, error) {
 	return parseCommand(raw)
 }
 
-// takesLongArguments says whether the command that is being read is one whose arguments are bounded by Limits.SASL. Nothing was used before it.
+// takesLongArguments says whether the command that is being read is one whose arguments are bounded by Limits.SASL.
+// Nothing was used before it.
 func (r *Reader) takesLongArguments() bool {
 	p := r.buf.data
 	tag := span(p, charTag, maxTag)
 	p = p[tag:]
 	p = p[blanks(p):]
 	word := span(p, charAlpha, maxWord)
-	return tag > 0 && word < len(p) && endsWord(p[word]) && (equalFold(p[:word], "AUTHENTICATE") || equalFold(p[:word], "ID"))
+	return tag > 0 && word < len(p) && endsWord(p[word]) &&
+		(equalFold(p[:word], "AUTHENTICATE") || equalFold(p[:word], "ID"))
 }
 
 // maxName bounds Command.Name.

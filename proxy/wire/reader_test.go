@@ -45,15 +45,18 @@ func TestReadCommand(t *testing.T) {
 		{"LF only, any case", "a login x y\n", "a login x y\n", "a", VerbLogin, "LOGIN", nil},
 		{"unknown", "a x-Y=1 2\r\n", "a x-Y=1 2\r\n", "a", VerbOther, "X-Y=1", nil},
 		{"UID is no pair here", "a UID FETCH\r\n", "a UID FETCH\r\n", "a", VerbOther, "UID", nil},
-		{"literal", "a LOGIN {3}\r\nx\n{ {1+}\r\ny\r\nrest", "a LOGIN {3}\r\nx\n{ {1+}\r\ny\r\n", "a", VerbLogin, "LOGIN", nil},
+		{"literal", "a LOGIN {3}\r\nx\n{ {1+}\r\ny\r\nrest", "a LOGIN {3}\r\nx\n{ {1+}\r\ny\r\n", "a", VerbLogin,
+			"LOGIN", nil},
 		{"empty literal", "a LOGIN {0}\r\n\r\n", "a LOGIN {0}\r\n\r\n", "a", VerbLogin, "LOGIN", nil},
 		{"longest line", line64, line64, "a", VerbOther, name32, nil},
 		{"line too long", "a X " + strings.Repeat("y", 60) + "\n", "", "", 0, "", limit("line", 64)},
 		{"line too long, unended", "a X " + strings.Repeat("y", 60), "", "", 0, "", limit("line", 64)},
-		{"longest literal", "a X {16}\n" + strings.Repeat("z", 16) + "\n", "a X {16}\n" + strings.Repeat("z", 16) + "\n", "a", VerbOther, "X", nil},
+		{"longest literal", "a X {16}\n" + strings.Repeat("z", 16) + "\n",
+			"a X {16}\n" + strings.Repeat("z", 16) + "\n", "a", VerbOther, "X", nil},
 		{"literal too long", "a X {17}\n", "", "", 0, "", limit("literal", 16)},
 		{"literal far too long", "a X {9223372036854775807+}\n", "", "", 0, "", limit("literal", 16)},
-		{"number that is none", "a X {9223372036854775808}\n", "a X {9223372036854775808}\n", "a", VerbOther, "X", nil},
+		{"number that is none", "a X {9223372036854775808}\n", "a X {9223372036854775808}\n", "a",
+			VerbOther, "X", nil},
 		{"longest command", most + "12345678\n", most + "12345678\n", "a", VerbOther, "X", nil},
 		{"command too long", most + "123456789\n", "", "", 0, "", limit("command", 100)},
 		{"literal behind the limit", most + " {5}\n", "", "", 0, "", limit("command", 100)},
@@ -85,7 +88,8 @@ func TestReadCommand(t *testing.T) {
 	}
 	t.Run("tags", func(t *testing.T) {
 		lim := Limits{Line: 2000, Command: 2000}
-		if cmd, err := NewReader(strings.NewReader(longest+" NOOP\n"), lim).ReadCommand(nil); err != nil || cmd.Tag != longest {
+		if cmd, err := NewReader(strings.NewReader(longest+" NOOP\n"), lim).ReadCommand(nil); err != nil ||
+			cmd.Tag != longest {
 			t.Errorf("1,024 bytes: %q, %v", cmd.Tag, err)
 		}
 		cmd, err := NewReader(strings.NewReader(longest+"t NOOP\n"), lim).ReadCommand(nil)
@@ -96,7 +100,8 @@ func TestReadCommand(t *testing.T) {
 	})
 }
 
-// An initial response may be as long as any line of a SASL exchange, and ID as long as RFC 2971 has it, whatever the bounds of other commands.
+// An initial response may be as long as any line of a SASL exchange, and ID as long as RFC 2971 has it, whatever the
+// bounds of other commands.
 func TestLongArguments(t *testing.T) {
 	lim := Limits{Line: 2 << 10, Literal: 1 << 10, Command: 2 << 10, SASL: 64 << 10}
 	response := strings.Repeat("QUFB", 16<<10)
@@ -105,7 +110,8 @@ func TestLongArguments(t *testing.T) {
 	literals := strings.Repeat(" {30+}\r\n"+strings.Repeat("n", 30)+" {1024+}\r\n"+strings.Repeat("v", 1024), 30)
 	for _, text := range []string{
 		"a AUTHENTICATE XOAUTH2 " + response + "\r\n", "a  authenticate  OAUTHBEARER " + response + " \r\n",
-		strings.Repeat("t", 1024) + " AUTHENTICATE PLAIN " + response + "\r\n", "a ID (" + pairs[1:] + ")\r\n", "a id (" + literals[1:] + ")\r\n",
+		strings.Repeat("t", 1024) + " AUTHENTICATE PLAIN " + response + "\r\n", "a ID (" + pairs[1:] + ")\r\n",
+		"a id (" + literals[1:] + ")\r\n",
 	} {
 		eachSource(t, text, func(t *testing.T, src io.Reader) {
 			if cmd, err := NewReader(src, lim).ReadCommand(nil); err != nil || string(cmd.Args.raw) != text {
@@ -114,7 +120,8 @@ func TestLongArguments(t *testing.T) {
 		})
 	}
 	for _, text := range []string{
-		"a AUTHENTICATE XOAUTH2 " + response + response + "\r\n", "a AUTHENTICATES XOAUTH2 " + response + "\r\n", "a LOGIN " + response + " x\r\n",
+		"a AUTHENTICATE XOAUTH2 " + response + response + "\r\n", "a AUTHENTICATES XOAUTH2 " + response + "\r\n",
+		"a LOGIN " + response + " x\r\n",
 		"AUTHENTICATE " + response + "\r\n", "a ID (" + pairs + pairs + pairs + ")\r\n",
 	} {
 		var limit *LimitError
@@ -124,11 +131,13 @@ func TestLongArguments(t *testing.T) {
 	}
 }
 
-// A refused command leaves the reader behind it: a client that waits sends no literal, and what one that does not wait has sent is dropped.
+// A refused command leaves the reader behind it: a client that waits sends no literal, and what one that does not wait
+// has sent is dropped.
 func TestRefusedLiteral(t *testing.T) {
 	refusal := errors.New("not here")
 	for _, input := range []string{
-		"a LOGIN {3}\r\n", "a LOGIN {5}\r\nb X\r\n {3}\r\nc Y\r\n", "a LOGIN {5+}\r\nb X\r\n {3}\r\n", "a LOGIN bob {7+}\r\nc X {9}\r {0}\r\n",
+		"a LOGIN {3}\r\n", "a LOGIN {5}\r\nb X\r\n {3}\r\nc Y\r\n", "a LOGIN {5+}\r\nb X\r\n {3}\r\n",
+		"a LOGIN bob {7+}\r\nc X {9}\r {0}\r\n",
 	} {
 		r := NewReader(&twoParts{input, "n NOOP\r\n"}, testLimits)
 		cmd, err := r.ReadCommand(func(cmd Command) error {
@@ -174,8 +183,8 @@ func sameError(t *testing.T, got, want error) {
 	}
 }
 
-// The continuation request is asked for before each synchronising literal, and for no other; a literal over its limit is not
-// invited.
+// The continuation request is asked for before each synchronising literal, and for no other; a literal over its limit
+// is not invited.
 func TestReadCommandProceeds(t *testing.T) {
 	refusal := errors.New("the connection is gone")
 	for _, c := range []struct {
@@ -208,7 +217,8 @@ func TestReadCommandProceeds(t *testing.T) {
 
 // What comes behind a command stays for the next, whatever it is, and a syntax error is no reason to lose step.
 func TestReaderStaysInStep(t *testing.T) {
-	const input = "a AUTHENTICATE PLAIN\r\nAHgAeQ==\r\n\r\n*\r\n=\r\n???\r\nb\r\nc LOGIN {1}\r\nx y\r\nd NOOP\r\nleft over"
+	const input = "a AUTHENTICATE PLAIN\r\nAHgAeQ==\r\n\r\n*\r\n=\r\n???\r\nb\r\nc LOGIN {1}\r\nx y\r\nd " +
+		"NOOP\r\nleft over"
 	eachSource(t, input, func(t *testing.T, src io.Reader) {
 		r := NewReader(src, testLimits)
 		command := func(tag string, want error) {
@@ -284,7 +294,8 @@ func TestDecodeInitialResponse(t *testing.T) {
 		arg, want string
 		err       error
 	}{
-		{"=", "", nil}, {"AHgAeQ==", "\x00x\x00y", nil}, {"*", "", ErrBase64}, {"==", "", ErrBase64}, {"AHgA\r\n", "", ErrBase64},
+		{"=", "", nil}, {"AHgAeQ==", "\x00x\x00y", nil}, {"*", "", ErrBase64}, {"==", "", ErrBase64},
+		{"AHgA\r\n", "", ErrBase64},
 	} {
 		got, err := DecodeInitialResponse(c.arg)
 		sameError(t, err, c.err)

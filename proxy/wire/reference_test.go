@@ -8,7 +8,8 @@ import (
 	"strings"
 )
 
-// What the scanners have to say of a stream, found the slow and obvious way: the whole of it at hand, in plain expressions.
+// What the scanners have to say of a stream, found the slow and obvious way: the whole of it at hand, in plain
+// expressions.
 
 var (
 	literalAtEnd = regexp.MustCompile(`\{([0-9]+)(\+?)\}\r?\z`)
@@ -30,7 +31,8 @@ func literalOf(line string) (size int64, plus, found bool) {
 	return n.Int64(), m[2] == "+", true
 }
 
-// heldOf returns how much of a line that is not over is held back: the end of what may be a non-synchronising literal's marker.
+// heldOf returns how much of a line that is not over is held back: the end of what may be a non-synchronising
+// literal's marker.
 func heldOf(line string) int {
 	m := markerAtEnd.FindStringSubmatch(latin1(line))
 	if m == nil || m[2] == "+\r" {
@@ -201,7 +203,8 @@ func referenceResponses(stream string) (trace []string) {
 	return append(trace, ending(len(stream), true, 0))
 }
 
-// referenceResponse tells the event at the start of a line, and whether the line is text, where no literal is announced.
+// referenceResponse tells the event at the start of a line, and whether the line is text, where no literal is
+// announced.
 func referenceResponse(rest string) (event string, text bool) {
 	blank := len(blanksAhead.FindString(latin1(rest)))
 	line := rest

@@ -15,7 +15,8 @@ func TestReadResponse(t *testing.T) {
 		err   error
 	}{
 		{"* OK ready\r\n<", Response{Status: StatusOK, Text: "ready"}, nil},
-		{"* ok [CAPABILITY X Y] ready\n<", Response{Status: StatusOK, Code: "CAPABILITY", CodeArg: "X Y", Text: "ready"}, nil},
+		{"* ok [CAPABILITY X Y] ready\n<", Response{Status: StatusOK, Code: "CAPABILITY", CodeArg: "X Y",
+			Text: "ready"}, nil},
 		{"* PREAUTH hi\r\n<", Response{Status: StatusPREAUTH, Text: "hi"}, nil},
 		{"* BYE\r\n<", Response{Status: StatusBYE}, nil},
 		{"* BYE [unavailable]\r\n<", Response{Status: StatusBYE, Code: "UNAVAILABLE"}, nil},
@@ -28,7 +29,8 @@ func TestReadResponse(t *testing.T) {
 		{"+\r\n<", Response{Kind: Continuation}, nil},
 		{"+  x\n<", Response{Kind: Continuation, Text: " x"}, nil},
 		{"a1 OK done\r\n<", Response{Kind: Tagged, Tag: "a1", Status: StatusOK, Text: "done"}, nil},
-		{"a1 NO [AUTHENTICATIONFAILED] no {9}\r\n<", Response{Kind: Tagged, Tag: "a1", Status: StatusNO, Code: "AUTHENTICATIONFAILED", Text: "no {9}"}, nil},
+		{"a1 NO [AUTHENTICATIONFAILED] no {9}\r\n<", Response{Kind: Tagged, Tag: "a1", Status: StatusNO,
+			Code: "AUTHENTICATIONFAILED", Text: "no {9}"}, nil},
 		{"a1 BAD\r\n<", Response{Kind: Tagged, Tag: "a1", Status: StatusBAD}, nil},
 		{"a1 BYE\r\n<", Response{Kind: Tagged, Tag: "a1", Status: StatusBYE}, noResponse("a1", 3)},
 		{"a1 hm\r\n<", Response{Kind: Tagged, Tag: "a1"}, noResponse("a1", 3)},

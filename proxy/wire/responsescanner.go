@@ -2,11 +2,12 @@ package wire
 
 import "bytes"
 
-// MaxCapabilityLine is the longest line that is waited for because it may be a capability list, in bytes. A longer one passes
-// as it is.
+// MaxCapabilityLine is the longest line that is waited for because it may be a capability list, in bytes. A longer one
+// passes as it is.
 const MaxCapabilityLine = 8 << 10
 
-// ResponseEvent is what a ResponseScanner came upon. At every event but ResponseMore a line begins, none of it used yet.
+// ResponseEvent is what a ResponseScanner came upon. At every event but ResponseMore a line begins, none of it used
+// yet.
 type ResponseEvent uint8
 
 const (
@@ -18,8 +19,8 @@ const (
 	ResponseContinue
 	// ResponseStatus: an untagged BYE or BAD, or an untagged line with a capability list.
 	ResponseStatus
-	// ResponseGarbage: a line that begins with a byte of no text, and may be compressed. Other lines that are no IMAP pass without an event: a blank one, a
-	// piece of a response, a line for people.
+	// ResponseGarbage: a line that begins with a byte of no text, and may be compressed. Other lines that are no IMAP
+	// pass without an event: a blank one, a piece of a response, a line for people.
 	ResponseGarbage
 )
 
@@ -34,8 +35,9 @@ type ResponseLine struct {
 // ListTooLong stands for the length of a line that holds a capability list and is longer than MaxCapabilityLine.
 const ListTooLong = -1
 
-// ResponseScanner finds in what a server sends, however it is cut, the lines that mean something to a proxy. All others pass
-// without an event. It keeps no byte. The zero value stands at the start of a line. It is not safe for concurrent use.
+// ResponseScanner finds in what a server sends, however it is cut, the lines that mean something to a proxy. All
+// others pass without an event. It keeps no byte. The zero value stands at the start of a line. It is not safe for
+// concurrent use.
 type ResponseScanner struct {
 	frame frame
 	data  uint32
@@ -50,8 +52,8 @@ func (s *ResponseScanner) AtLineStart() bool { return s.frame.state == atLineSta
 // Hold takes back the event that Next has just told of, of a line that is to be offered again with more behind it.
 func (s *ResponseScanner) Hold() { s.frame = frame{} }
 
-// Next walks on through p, which continues where the last call stopped, and stops at the first event. It returns how many
-// bytes it has passed; the rest is to be offered again.
+// Next walks on through p, which continues where the last call stopped, and stops at the first event. It returns how
+// many bytes it has passed; the rest is to be offered again.
 func (s *ResponseScanner) Next(p []byte) (n int, event ResponseEvent, line ResponseLine) {
 	for n < len(p) {
 		if s.frame.state != atLineStart {
@@ -74,8 +76,8 @@ func (s *ResponseScanner) Next(p []byte) (n int, event ResponseEvent, line Respo
 	return n, ResponseMore, line
 }
 
-// dataLines passes whole lines of the commonest kind, message data ("* 12 FETCH ..."), and stops behind a literal's marker or
-// in front of any other line. It tells nothing that responseHead would not; it is there for its speed.
+// dataLines passes whole lines of the commonest kind, message data ("* 12 FETCH ..."), and stops behind a literal's
+// marker or in front of any other line. It tells nothing that responseHead would not; it is there for its speed.
 func (s *ResponseScanner) dataLines(p []byte) (n int) {
 	for rest := p; len(rest) > 2 && rest[0] == '*' && rest[1] == ' ' && rest[2]-'0' <= 9; rest = p[n:] {
 		eol := bytes.IndexByte(rest, '\n')
@@ -94,8 +96,8 @@ func (s *ResponseScanner) dataLines(p []byte) (n int) {
 	return n
 }
 
-// responseHead looks at the start of a line, and says how the rest of it is to be read. The state is atLineStart when more bytes
-// are needed to tell.
+// responseHead looks at the start of a line, and says how the rest of it is to be read. The state is atLineStart when
+// more bytes are needed to tell.
 func responseHead(p []byte) (event ResponseEvent, line ResponseLine, state frameState) {
 	h, ok := readHead(p)
 	switch {
@@ -124,14 +126,15 @@ func responseHead(p []byte) (event ResponseEvent, line ResponseLine, state frame
 	return ResponseMore, line, inLine
 }
 
-// mayBeDeflate says whether a DEFLATE stream that goes on, or a TLS record, may begin with c: its low bit says that the first block is the
-// last one (RFC 1951 section 3.2.3). Byte order marks, BEL and ESC have it set.
+// mayBeDeflate says whether a DEFLATE stream that goes on, or a TLS record, may begin with c: its low bit says that
+// the first block is the last one (RFC 1951 section 3.2.3). Byte order marks, BEL and ESC have it set.
 func mayBeDeflate(c byte) bool { return c&1 == 0 }
 
 // isText says whether a line of text may begin with c.
 func isText(c byte) bool { return c >= ' ' && c < 0x7f || c == '\t' || isLineEnd(c) }
 
-// hasList notes that the line that p begins with holds a capability list. It answers false when the line has to be waited for.
+// hasList notes that the line that p begins with holds a capability list. It answers false when the line has to be
+// waited for.
 func (l *ResponseLine) hasList(p []byte) bool {
 	if eol := bytes.IndexByte(p[:min(len(p), MaxCapabilityLine)], '\n'); eol >= 0 {
 		l.Capabilities = eol + 1

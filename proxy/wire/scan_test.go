@@ -6,11 +6,12 @@ import (
 	"testing"
 )
 
-// A trace is what a scanner said of a stream, one line an event, each with its offset in the stream, and where it ended. However
-// the stream is cut, its trace is the same.
+// A trace is what a scanner said of a stream, one line an event, each with its offset in the stream, and where it
+// ended. However the stream is cut, its trace is the same.
 
-// offer hands a stream to a scanner in pieces, as a driver does: what a call leaves is offered again with more behind it. next
-// takes the bytes at an offset, and says how many it used and whether it wants more. The bytes left at the end are returned.
+// offer hands a stream to a scanner in pieces, as a driver does: what a call leaves is offered again with more behind
+// it. next takes the bytes at an offset, and says how many it used and whether it wants more. The bytes left at the
+// end are returned.
 func offer(pieces []string, next func(p []byte, at int) (used int, more bool)) (held int) {
 	var pending []byte
 	at := 0
@@ -26,8 +27,8 @@ func offer(pieces []string, next func(p []byte, at int) (used int, more bool)) (
 	return len(pending)
 }
 
-// traceCommands scans what a client sends. For the tests' sake, a tag that begins with x has all its synchronising literals
-// refused, and behind each IDLE comes an expected line.
+// traceCommands scans what a client sends. For the tests' sake, a tag that begins with x has all its synchronising
+// literals refused, and behind each IDLE comes an expected line.
 func traceCommands(pieces ...string) (trace []string) {
 	var s CommandScanner
 	var current CommandHead
@@ -53,14 +54,16 @@ func traceCommands(pieces ...string) (trace []string) {
 		case CommandLiteral:
 			trace = append(trace, fmt.Sprintf("%d literal", at))
 		case CommandEnd, CommandLine:
-			trace = append(trace, fmt.Sprintf("%d %s", at, map[CommandEvent]string{CommandEnd: "end", CommandLine: "line"}[event]))
+			trace = append(trace, fmt.Sprintf("%d %s", at,
+				map[CommandEvent]string{CommandEnd: "end", CommandLine: "line"}[event]))
 			if event == CommandEnd && current.Verb == VerbIdle {
 				s.ExpectLine()
 			}
 			current = CommandHead{}
 		case CommandStray, CommandLongTag:
 			current, refused = head, false
-			trace = append(trace, fmt.Sprintf("%d %s", at, map[CommandEvent]string{CommandStray: "stray", CommandLongTag: "long tag"}[event]))
+			trace = append(trace, fmt.Sprintf("%d %s", at,
+				map[CommandEvent]string{CommandStray: "stray", CommandLongTag: "long tag"}[event]))
 		}
 		return n, false
 	})
@@ -125,7 +128,8 @@ type scanCase struct {
 	want   []string
 }
 
-// checkTraces compares traces of each case with what is wanted: uncut, cut everywhere, and (when short) cut at every two places.
+// checkTraces compares traces of each case with what is wanted: uncut, cut everywhere, and (when short) cut at every
+// two places.
 func checkTraces(t *testing.T, cases []scanCase, trace func(...string) []string, reference func(string) []string) {
 	t.Helper()
 	for _, c := range cases {

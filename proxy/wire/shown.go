@@ -3,8 +3,8 @@ package wire
 // maxShown bounds what is shown of a command, in bytes.
 const maxShown = 200
 
-// Shown is what may be shown to people of a command's arguments: printable ASCII, bounded. Only a Mask makes one, and the two functions
-// below, so that what has this type holds no secret, whatever a client has sent.
+// Shown is what may be shown to people of a command's arguments: printable ASCII, bounded. Only a Mask makes one, and
+// the two functions below, so that what has this type holds no secret, whatever a client has sent.
 type Shown struct {
 	n    uint8
 	text [maxShown]byte
@@ -31,7 +31,8 @@ func ShownName(name string) (s Shown) {
 	return s
 }
 
-// add adds bytes, escaped where they are not printable, as far as they find room below limit. It answers false if that is not all.
+// add adds bytes, escaped where they are not printable, as far as they find room below limit. It answers false if that
+// is not all.
 func (s *Shown) add(p []byte, limit int) bool {
 	const hex = "0123456789abcdef"
 	for _, c := range p {

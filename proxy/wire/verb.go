@@ -6,12 +6,12 @@ import (
 	"strings"
 )
 
-// Verb is a command's name as a small number. Verbs that are rare, unknown or nonsense share VerbOther, so that a client can
-// not invent metric labels.
+// Verb is a command's name as a small number. Verbs that are rare, unknown or nonsense share VerbOther, so that a
+// client can not invent metric labels.
 type Verb uint8
 
-// The verbs told apart (RFC 9051 section 6, RFC 3501 section 6 and the extensions clients use). A UID command is a verb of
-// its own.
+// The verbs told apart (RFC 9051 section 6, RFC 3501 section 6 and the extensions clients use). A UID command is a
+// verb of its own.
 const (
 	VerbOther Verb = iota
 	VerbAppend
@@ -127,7 +127,8 @@ var lowerNames = func() (lower [numVerbs]string) {
 // isUID says whether the verb is UID and another.
 func isUID(v Verb) bool { return strings.HasPrefix(verbNames[v], "UID ") }
 
-// Intercepted says whether the proxy itself answers the verb after sign-in: it would change the stream under the scanner.
+// Intercepted says whether the proxy itself answers the verb after sign-in: it would change the stream under the
+// scanner.
 func (v Verb) Intercepted() bool {
 	return v == VerbCompress || v == VerbStartTLS || v == VerbUnauthenticate
 }

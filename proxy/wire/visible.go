@@ -6,9 +6,10 @@ import (
 	"unicode/utf8"
 )
 
-// Visible returns a text that somebody else has chosen, such as a user name, as people may see it in logs, lists and rows. What is not seen or
-// changes what is seen beside it is escaped byte by byte, as \xe2\x80\xae: control characters, line ends, characters that turn the direction of
-// writing, characters without width, blanks other than U+0020, and what is not UTF-8.
+// Visible returns a text that somebody else has chosen, such as a user name, as people may see it in logs, lists and
+// rows. What is not seen or changes what is seen beside it is escaped byte by byte, as \xe2\x80\xae: control
+// characters, line ends, characters that turn the direction of writing, characters without width, blanks other than
+// U+0020, and what is not UTF-8.
 func Visible(text string) string {
 	if allPrintable(text) {
 		return text
@@ -17,7 +18,8 @@ func Visible(text string) string {
 	out := make([]byte, 0, 2*len(text))
 	for i := 0; i < len(text); {
 		r, size := utf8.DecodeRuneInString(text[i:])
-		if r == utf8.RuneError && size <= 1 || !strconv.IsPrint(r) || unicode.In(r, unicode.Other_Default_Ignorable_Code_Point, unicode.Variation_Selector) {
+		if r == utf8.RuneError && size <= 1 || !strconv.IsPrint(r) ||
+			unicode.In(r, unicode.Other_Default_Ignorable_Code_Point, unicode.Variation_Selector) {
 			for _, c := range []byte(text[i : i+size]) {
 				out = append(out, '\\', 'x', hex[c>>4], hex[c&15])
 			}

@@ -18,13 +18,19 @@ func Daemon(t testing.TB, start func(context.Context) (*backendtest.Daemon, erro
 // Courier starts a Courier that ends with the test. The test is skipped (see Need) where there is none.
 func Courier(t testing.TB, users ...backendtest.User) *backendtest.Courier {
 	t.Helper()
-	return started(t, func(ctx context.Context) (*backendtest.Courier, error) { return backendtest.StartCourier(ctx, users) })
+	return started(t, func(ctx context.Context) (*backendtest.Courier,
+		error) {
+		return backendtest.StartCourier(ctx, users)
+	})
 }
 
 // Cyrus starts a Cyrus that ends with the test. The test is skipped (see Need) where there is none.
 func Cyrus(t testing.TB, users ...backendtest.User) *backendtest.Cyrus {
 	t.Helper()
-	return started(t, func(ctx context.Context) (*backendtest.Cyrus, error) { return backendtest.StartCyrus(ctx, users) })
+	return started(t, func(ctx context.Context) (*backendtest.Cyrus,
+		error) {
+		return backendtest.StartCyrus(ctx, users)
+	})
 }
 
 func started[D io.Closer](t testing.TB, start func(context.Context) (D, error)) D {

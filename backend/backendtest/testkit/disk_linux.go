@@ -13,8 +13,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// SmallDisk returns a folder that takes only some bytes, and what gives it room. Where a file system can not be mounted, files may not grow
-// instead.
+// SmallDisk returns a folder that takes only some bytes, and what gives it room. Where a file system can not be
+// mounted, files may not grow instead.
 func SmallDisk(t testing.TB) (dir string, free func()) {
 	t.Helper()
 	dir = t.TempDir()
@@ -40,8 +40,8 @@ func SmallDisk(t testing.TB) (dir string, free func()) {
 	return dir, free
 }
 
-// SmallVolume puts a volume of a megabyte below a folder, with the folder's files and their owners. fill leaves no room on it, and free makes
-// room again. It skips the test where no file system can be mounted.
+// SmallVolume puts a volume of a megabyte below a folder, with the folder's files and their owners. fill leaves no
+// room on it, and free makes room again. It skips the test where no file system can be mounted.
 func SmallVolume(t testing.TB, dir string) (fill, free func()) {
 	t.Helper()
 	aside := t.TempDir()

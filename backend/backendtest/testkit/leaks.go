@@ -32,7 +32,8 @@ func NoLeaks(t testing.TB) {
 func noLeaksAfter(t testing.TB, limit time.Duration) {
 	t.Helper()
 	if _, already := watched.LoadOrStore(t.Name(), true); already {
-		return // the first call's check comes last; to another one, what the test's first part still has would be a leak
+		// the first call's check comes last; to another one, what the test's first part still has would be a leak
+		return
 	}
 	t.Cleanup(func() { watched.Delete(t.Name()) })
 	startPoller(t)

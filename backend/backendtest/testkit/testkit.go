@@ -34,7 +34,8 @@ func Listen(t testing.TB) net.Listener {
 	return ln
 }
 
-// FreePort returns a port on which nobody listened on loopback a moment ago, for servers that cannot be given a listener.
+// FreePort returns a port on which nobody listened on loopback a moment ago, for servers that cannot be given a
+// listener.
 func FreePort(t testing.TB) string {
 	t.Helper()
 	ports, err := backendtest.FreePorts(1)

@@ -106,7 +106,8 @@ func TestNeed(t *testing.T) {
 	if !strings.Contains(r.skipped, missing) || r.Failed() {
 		t.Errorf("skipped: %q, failures: %q", r.skipped, r.failures)
 	}
-	if note, err := os.ReadFile(notes); err != nil || !strings.HasPrefix(string(note), "TestRecorded: "+missing+" is missing: ") {
+	if note, err := os.ReadFile(notes); err != nil ||
+		!strings.HasPrefix(string(note), "TestRecorded: "+missing+" is missing: ") {
 		t.Errorf("note: %q, %v", note, err)
 	}
 

@@ -1,6 +1,6 @@
-// Package httpdir asks a web server who a user is, in the protocol of nginx's mail module (auth_http): the question stands in
-// headers of a GET request, the answer in headers of the response. Servers written for nginx need no change; unlike nginx it speaks
-// TLS, keeps connections, and has several addresses to ask.
+// Package httpdir asks a web server who a user is, in the protocol of nginx's mail module (auth_http): the question
+// stands in headers of a GET request, the answer in headers of the response. Servers written for nginx need no change;
+// unlike nginx it speaks TLS, keeps connections, and has several addresses to ask.
 //
 // It knows nothing of sign-in. What it is asked with and what it answers is package directory's.
 package httpdir
@@ -33,7 +33,8 @@ const (
 type Options struct {
 	URLs []string // http or https, asked in turn, the one that answered last first; at least one
 	TLS  *tls.Config
-	// SendPassword has the server judge the password too, as nginx has it. Its answers are then worth nothing for the next sign-in.
+	// SendPassword has the server judge the password too, as nginx has it. Its answers are then worth nothing for the
+	// next sign-in.
 	SendPassword bool
 	Header       http.Header // sent with each question, such as a secret that the server knows
 	InFlight     int         // connections kept for each URL
@@ -84,8 +85,8 @@ func (d *Directory) Lookup(ctx context.Context, q directory.Query) (directory.En
 	return place(header)
 }
 
-// Verify implements directory.Verifier. It sends the password whatever SendPassword says. A refusal that gives no Auth-Result
-// is that of a wrong password.
+// Verify implements directory.Verifier. It sends the password whatever SendPassword says. A refusal that gives no
+// Auth-Result is that of a wrong password.
 func (d *Directory) Verify(ctx context.Context, q directory.Query) (string, error) {
 	if q.Password == "" {
 		return "", directory.ErrBadCredential
@@ -167,8 +168,8 @@ func method(q directory.Query) string {
 	return "plain"
 }
 
-// status reads what nginx's mail module reads of a verdict: Auth-Status, and Auth-Error-Code, whose 4 at the beginning means
-// "try again"; and of our own Auth-Result.
+// status reads what nginx's mail module reads of a verdict: Auth-Status, and Auth-Error-Code, whose 4 at the beginning
+// means "try again"; and of our own Auth-Result.
 func status(h http.Header) error {
 	text := h.Get("Auth-Status")
 	switch result := h.Get("Auth-Result"); {
@@ -185,8 +186,8 @@ func status(h http.Header) error {
 	return directory.Refused(text)
 }
 
-// place reads where the mailbox is: Auth-Server, Auth-Port, Auth-User; and of our own Auth-Database, Auth-Mode, Auth-Max-Connections,
-// and a mailbox server's name for Auth-Server.
+// place reads where the mailbox is: Auth-Server, Auth-Port, Auth-User; and of our own Auth-Database, Auth-Mode,
+// Auth-Max-Connections, and a mailbox server's name for Auth-Server.
 func place(h http.Header) (directory.Entry, error) {
 	entry := directory.Entry{User: h.Get("Auth-User"), Database: h.Get("Auth-Database")}
 	for key, header := range map[string]string{"mode": "Auth-Mode", "max_connections": "Auth-Max-Connections"} {
@@ -212,8 +213,9 @@ func place(h http.Header) (directory.Entry, error) {
 	return entry, nil
 }
 
-// escape makes a value fit to stand in a header, just as nginx does it: control characters, blanks and percent signs by number,
-// and bytes beyond ASCII as they are. Alone DEL, which nginx leaves, is no byte of a header and goes by number too.
+// escape makes a value fit to stand in a header, just as nginx does it: control characters, blanks and percent signs
+// by number, and bytes beyond ASCII as they are. Alone DEL, which nginx leaves, is no byte of a header and goes by
+// number too.
 func escape(value string) string {
 	var b strings.Builder
 	for _, c := range []byte(value) {

@@ -43,16 +43,17 @@ func TestAnswers(t *testing.T) {
 		"IPv6":       headers("Auth-Status", "OK", "Auth-Server", "[fd00::1]", "Auth-Port", "143"),
 		"by name":    headers("Auth-Status", "ok", "Auth-Server", "mbx1"),
 		"database":   headers("Auth-Status", "OK", "Auth-Database", "db1", "Auth-User", "other@example.org"),
-		"overrides":  headers("Auth-Status", "OK", "Auth-Server", "mbx1", "Auth-Mode", "master", "Auth-Max-Connections", "3"),
-		"bad mode":   headers("Auth-Status", "OK", "Auth-Server", "mbx1", "Auth-Mode", "open"),
-		"bad count":  headers("Auth-Status", "OK", "Auth-Server", "mbx1", "Auth-Max-Connections", "-1"),
-		"refused":    headers("Auth-Status", "Invalid login \u00e9 or password"),
-		"temporary":  headers("Auth-Status", "Temporary server problem, try again later"),
-		"try again":  headers("Auth-Status", "Busy", "Auth-Error-Code", "451 4.3.0"),
-		"wait":       headers("Auth-Status", "WAIT", "Auth-Wait", "1"),
-		"unknown":    headers("Auth-Status", "Who is that?", "Auth-Result", "unknown"),
-		"disabled":   headers("Auth-Status", "Left, not temporary", "Auth-Result", "refused"),
-		"bad port":   headers("Auth-Status", "OK", "Auth-Server", "10.0.0.11", "Auth-Port", "0"),
+		"overrides": headers("Auth-Status", "OK", "Auth-Server", "mbx1", "Auth-Mode", "master",
+			"Auth-Max-Connections", "3"),
+		"bad mode":  headers("Auth-Status", "OK", "Auth-Server", "mbx1", "Auth-Mode", "open"),
+		"bad count": headers("Auth-Status", "OK", "Auth-Server", "mbx1", "Auth-Max-Connections", "-1"),
+		"refused":   headers("Auth-Status", "Invalid login \u00e9 or password"),
+		"temporary": headers("Auth-Status", "Temporary server problem, try again later"),
+		"try again": headers("Auth-Status", "Busy", "Auth-Error-Code", "451 4.3.0"),
+		"wait":      headers("Auth-Status", "WAIT", "Auth-Wait", "1"),
+		"unknown":   headers("Auth-Status", "Who is that?", "Auth-Result", "unknown"),
+		"disabled":  headers("Auth-Status", "Left, not temporary", "Auth-Result", "refused"),
+		"bad port":  headers("Auth-Status", "OK", "Auth-Server", "10.0.0.11", "Auth-Port", "0"),
 		"no body": func(w http.ResponseWriter) {
 			headers("Auth-Status", "OK", "Auth-Server", "mbx1")(w)
 			w.WriteHeader(http.StatusNoContent)
@@ -95,8 +96,10 @@ func TestAnswers(t *testing.T) {
 		"refused": "refused: Invalid login ? or password", "temporary": "unavailable", "no status": "unavailable",
 		"no server": "unavailable", "error": "unavailable", "elsewhere": "unavailable", "long": "unavailable",
 		"try again": "unavailable", "wait": "unavailable", "unknown": directory.ErrNotFound.Error(),
-		"disabled": "refused: Left, not temporary", "bad port": "unavailable", "no body": "mbx1", "forbidden": "refused: No",
-		"big body": "mbx1", "panics": "unavailable", "overrides": "mbx1 as master at most 3", "bad mode": "unavailable",
+		"disabled": "refused: Left, not temporary", "bad port": "unavailable", "no body": "mbx1",
+		"forbidden": "refused: No",
+		"big body":  "mbx1", "panics": "unavailable", "overrides": "mbx1 as master at most 3",
+		"bad mode":  "unavailable",
 		"bad count": "unavailable",
 	} {
 		if got := verdict(d.Lookup(t.Context(), directory.Query{User: user})); got != want {
@@ -122,7 +125,8 @@ func TestQuestion(t *testing.T) {
 	}))
 	defer server.Close()
 	q := directory.Query{
-		User: "a b%\r\nX-Evil: 1é@x", Password: "p w%\r\n\x00", Client: netip.MustParseAddrPort("192.0.2.1:5"), TLS: true, Attempt: 2,
+		User: "a b%\r\nX-Evil: 1é@x", Password: "p w%\r\n\x00", Client: netip.MustParseAddrPort("192.0.2.1:5"),
+		TLS: true, Attempt: 2,
 	}
 	for _, sends := range []bool{false, true} {
 		d, err := New(Options{URLs: []string{server.URL}, SendPassword: sends, Header: http.Header{"X-Secret": {"s"}}})
@@ -135,7 +139,8 @@ func TestQuestion(t *testing.T) {
 		d.Close()
 		password := map[bool]string{true: "p%20w%25%0D%0A%00", false: ""}[sends]
 		for name, want := range map[string]string{
-			"Auth-User": "a%20b%25%0D%0AX-Evil:%201\u00e9@x", "Auth-Pass": password, "Auth-Method": "plain", "Auth-Protocol": "imap",
+			"Auth-User": "a%20b%25%0D%0AX-Evil:%201\u00e9@x", "Auth-Pass": password, "Auth-Method": "plain",
+			"Auth-Protocol":      "imap",
 			"Auth-Login-Attempt": "2", "Client-Ip": "192.0.2.1", "Auth-Ssl": "on", "X-Secret": "s", "X-Evil": "",
 		} {
 			if got.Get(name) != want {
@@ -175,7 +180,8 @@ func TestSeveral(t *testing.T) {
 	}
 }
 
-// Slow is unavailable when the time is over, back again is fine, and no error tells the password or the address with a secret in it.
+// Slow is unavailable when the time is over, back again is fine, and no error tells the password or the address with a
+// secret in it.
 func TestSlow(t *testing.T) {
 	hang := make(chan struct{})
 	var slow atomic.Bool

@@ -53,7 +53,8 @@ func TestAsNginx(t *testing.T) {
 		conn.Close()
 		theirs := relevant(<-asked)
 		_, err := d.Lookup(t.Context(), directory.Query{
-			User: c.user, Password: secret.Value(c.password), Client: netip.MustParseAddrPort("127.0.0.1:1"), Attempt: 1,
+			User: c.user, Password: secret.Value(c.password),
+			Client: netip.MustParseAddrPort("127.0.0.1:1"), Attempt: 1,
 		})
 		ours := relevant(<-asked)
 		if !reflect.DeepEqual(ours, theirs) {

@@ -1,8 +1,8 @@
 // Package ldapdir asks an LDAP server who a user is and whether a password is right.
 //
-// A user is one entry that a filter finds; its attributes tell where the mailbox is, and a bind as that entry whether a password is
-// right. What a client has said stands in filters and names escaped. The package knows nothing of sign-in. What it is asked with and
-// what it answers is package directory's.
+// A user is one entry that a filter finds; its attributes tell where the mailbox is, and a bind as that entry whether
+// a password is right. What a client has said stands in filters and names escaped. The package knows nothing of
+// sign-in. What it is asked with and what it answers is package directory's.
 package ldapdir
 
 import (
@@ -52,8 +52,8 @@ type Options struct {
 	Filter string // a directory.Template
 	// UserDN is a directory.Template of the name to bind by for a password to be judged; "" searches for it.
 	UserDN string
-	// Attributes says which attribute holds what: the keys are those of directory.Entry.Set, and "refuse", for users who must not
-	// sign in.
+	// Attributes says which attribute holds what: the keys are those of directory.Entry.Set, and "refuse", for users
+	// who must not sign in.
 	Attributes map[string]string
 	Timeout    time.Duration // of one request
 	// Report receives each entry that was found for another name; it may be nil.
@@ -149,7 +149,8 @@ func (d *Directory) Lookup(ctx context.Context, q directory.Query) (directory.En
 	return d.read(q, found)
 }
 
-// Verify implements directory.Verifier: it binds as the user. An entry with a reason to refuse is refused, whatever the password.
+// Verify implements directory.Verifier: it binds as the user. An entry with a reason to refuse is refused, whatever
+// the password.
 func (d *Directory) Verify(ctx context.Context, q directory.Query) (string, error) {
 	q.User = q.Login
 	if q.Password == "" { // such a bind succeeds as nobody (RFC 4513 section 5.1.2)
@@ -171,7 +172,8 @@ func (d *Directory) Verify(ctx context.Context, q directory.Query) (string, erro
 }
 
 // bind binds as a user over a connection of its own, and looks at it then.
-func (d *Directory) bind(ctx context.Context, dn string, password secret.Value, look func(conn *ldap.Conn, dn string) error) error {
+func (d *Directory) bind(ctx context.Context, dn string, password secret.Value, look func(conn *ldap.Conn,
+	dn string) error) error {
 	conn, err := d.dial(ctx)
 	if err != nil {
 		return unavailable(ctx, err)
@@ -183,7 +185,8 @@ func (d *Directory) bind(ctx context.Context, dn string, password secret.Value, 
 	switch {
 	case err == nil:
 		return look(conn, dn)
-	case ldap.IsErrorAnyOf(err, ldap.LDAPResultInvalidCredentials, ldap.LDAPResultNoSuchObject, ldap.LDAPResultInvalidDNSyntax):
+	case ldap.IsErrorAnyOf(err, ldap.LDAPResultInvalidCredentials, ldap.LDAPResultNoSuchObject,
+		ldap.LDAPResultInvalidDNSyntax):
 		return directory.ErrBadCredential
 	case ldap.IsErrorAnyOf(err, ldap.LDAPResultInappropriateAuthentication, ldap.LDAPResultUnwillingToPerform):
 		return directory.Refused("the directory lets it not bind")
@@ -193,7 +196,8 @@ func (d *Directory) bind(ctx context.Context, dn string, password secret.Value, 
 
 // find searches for the one entry of a user.
 func (d *Directory) find(ctx context.Context, q directory.Query) (*ldap.Entry, error) {
-	request := ldap.NewSearchRequest(d.opt.Base, int(d.opt.Scope), ldap.NeverDerefAliases, 2, int(d.opt.Timeout/time.Second), false,
+	request := ldap.NewSearchRequest(d.opt.Base, int(d.opt.Scope), ldap.NeverDerefAliases, 2,
+		int(d.opt.Timeout/time.Second), false,
 		d.filter.Fill(q, ldap.EscapeFilter), d.wanted, nil)
 	result, err := d.search(ctx, request)
 	switch {
@@ -215,7 +219,8 @@ func (d *Directory) search(ctx context.Context, request *ldap.SearchRequest) (*l
 			return nil, err
 		}
 		result, err := searchWith(ctx, conn, request)
-		if !ldap.IsErrorAnyOf(err, ldap.ErrorNetwork, ldap.LDAPResultUnavailable, ldap.LDAPResultBusy) && !conn.IsClosing() {
+		if !ldap.IsErrorAnyOf(err, ldap.ErrorNetwork, ldap.LDAPResultUnavailable, ldap.LDAPResultBusy) &&
+			!conn.IsClosing() {
 			return result, err
 		}
 		d.drop(conn)
@@ -354,9 +359,11 @@ func (d *Directory) read(q directory.Query, found *ldap.Entry) (directory.Entry,
 		case len(values) == 0 || values[0] == "":
 			continue
 		case len(values) > 1:
-			return entry, directory.Unavailable("ldap", fmt.Errorf("attribute %s has %d values", attribute, len(values)))
+			return entry, directory.Unavailable("ldap", fmt.Errorf("attribute %s has %d values", attribute,
+				len(values)))
 		case len(values[0]) > maxValue:
-			return entry, directory.Unavailable("ldap", fmt.Errorf("attribute %s has %d bytes", attribute, len(values[0])))
+			return entry, directory.Unavailable("ldap", fmt.Errorf("attribute %s has %d bytes", attribute,
+				len(values[0])))
 		}
 		var err error
 		if key == "refuse" {

@@ -112,8 +112,9 @@ func options(address string) ldapdir.Options {
 		URLs: []string{"ldap://" + address}, BindDN: admin, BindPassword: password,
 		Base: "ou=people,dc=example,dc=org", Scope: ldapdir.Sub, Filter: "(&(objectClass=inetOrgPerson)(mail={user}))",
 		Attributes: map[string]string{
-			"database": "departmentNumber", "user": "displayName", "mode": "employeeType", "max_connections": "employeeNumber",
-			"server": "carLicense", "refuse": "title",
+			"database": "departmentNumber", "user": "displayName", "mode": "employeeType",
+			"max_connections": "employeeNumber",
+			"server":          "carLicense", "refuse": "title",
 		},
 		Timeout: testkit.Patience,
 	}
@@ -150,8 +151,9 @@ func TestDirectory(t *testing.T) {
 
 	t.Run("lookup", func(t *testing.T) {
 		for user, want := range map[string]directory.Entry{
-			"ann@example.org":  {Database: "db1"},
-			"bob@example.org":  {User: "robert@example.org", Server: "mbx2", Mode: directory.ModeMaster, MaxConnections: 7},
+			"ann@example.org": {Database: "db1"},
+			"bob@example.org": {User: "robert@example.org", Server: "mbx2", Mode: directory.ModeMaster,
+				MaxConnections: 7},
 			"dora@example.org": {Database: "db1"},
 		} {
 			if got, err := d.Lookup(ctx, directory.Query{User: user}); err != nil || got != want {
@@ -159,7 +161,8 @@ func TestDirectory(t *testing.T) {
 			}
 		}
 		var refused *directory.RefusedError
-		if _, err := d.Lookup(ctx, directory.Query{User: "carol@example.org"}); !errors.As(err, &refused) || refused.Reason != "has left" {
+		if _, err := d.Lookup(ctx, directory.Query{User: "carol@example.org"}); !errors.As(err, &refused) ||
+			refused.Reason != "has left" {
 			t.Errorf("carol: %v", err)
 		}
 		for user, want := range map[string]error{
@@ -174,19 +177,23 @@ func TestDirectory(t *testing.T) {
 	})
 	t.Run("injection", func(t *testing.T) {
 		for _, user := range []string{
-			"*", "ann*", "*@example.org", "*)(uid=*", "ann@example.org)(|(uid=*", "ann@example.org)(objectClass=*", `\2a`, "(", ")", `\`,
+			"*", "ann*", "*@example.org", "*)(uid=*", "ann@example.org)(|(uid=*", "ann@example.org)(objectClass=*",
+			`\2a`, "(", ")", `\`,
 			"{user}", strings.Repeat("(", 600), "\xff",
 		} {
 			if _, err := d.Lookup(ctx, directory.Query{User: user}); !errors.Is(err, directory.ErrNotFound) {
 				t.Errorf("%q: %v", user, err)
 			}
-			if _, err := d.Verify(ctx, directory.Query{Login: user, Password: "wonder"}); !errors.Is(err, directory.ErrNotFound) {
+			if _, err := d.Verify(ctx, directory.Query{Login: user, Password: "wonder"}); !errors.Is(err,
+				directory.ErrNotFound) {
 				t.Errorf("%q: %v", user, err)
 			}
 		}
 		byName := open(func(o *ldapdir.Options) { o.Filter, o.UserDN = "", "uid={local},ou=people,dc=example,dc=org" })
-		for _, user := range []string{"ann,ou=people", "ann+cn=Ann@x", `ann\2cou=people`, "ann,ou=people,dc=example,dc=org#@x", "#61"} {
-			if _, err := byName.Verify(ctx, directory.Query{Login: user, Password: "wonder"}); !errors.Is(err, directory.ErrBadCredential) {
+		for _, user := range []string{"ann,ou=people", "ann+cn=Ann@x", `ann\2cou=people`,
+			"ann,ou=people,dc=example,dc=org#@x", "#61"} {
+			if _, err := byName.Verify(ctx, directory.Query{Login: user, Password: "wonder"}); !errors.Is(err,
+				directory.ErrBadCredential) {
 				t.Errorf("%q: %v", user, err)
 			}
 		}
@@ -213,7 +220,8 @@ func TestDirectory(t *testing.T) {
 			}
 		}
 		var refused *directory.RefusedError
-		if _, err := d.Verify(ctx, directory.Query{Login: "carol@example.org", Password: "wonder"}); !errors.As(err, &refused) {
+		if _, err := d.Verify(ctx, directory.Query{Login: "carol@example.org", Password: "wonder"}); !errors.As(err,
+			&refused) {
 			t.Errorf("carol: %v", err)
 		}
 	})
@@ -226,9 +234,11 @@ func TestDirectory(t *testing.T) {
 		if _, err := secure.Verify(ctx, directory.Query{Login: "ann@example.org", Password: "wonder"}); err != nil {
 			t.Error(err)
 		}
-		for name, config := range map[string]*tls.Config{"foreign": nil, "another's name": ca.ClientConfig("ldap.example.org")} {
+		for name, config := range map[string]*tls.Config{"foreign": nil,
+			"another's name": ca.ClientConfig("ldap.example.org")} {
 			wrong := open(func(o *ldapdir.Options) { o.StartTLS, o.TLS = true, config })
-			if _, err := wrong.Lookup(ctx, directory.Query{User: "ann@example.org"}); !errors.Is(err, directory.ErrUnavailable) {
+			if _, err := wrong.Lookup(ctx, directory.Query{User: "ann@example.org"}); !errors.Is(err,
+				directory.ErrUnavailable) {
 				t.Errorf("%s certificate: %v", name, err)
 			}
 		}
@@ -240,7 +250,8 @@ func TestDirectory(t *testing.T) {
 			"not bound": func(o *ldapdir.Options) { o.BindDN = "" },
 		} {
 			_, err := open(change).Lookup(ctx, directory.Query{User: "ann@example.org"})
-			if want := directory.ErrUnavailable; !errors.Is(err, want) && !(name == "not bound" && errors.Is(err, directory.ErrNotFound)) {
+			if want := directory.ErrUnavailable; !errors.Is(err, want) &&
+				!(name == "not bound" && errors.Is(err, directory.ErrNotFound)) {
 				t.Errorf("%s: %v", name, err)
 			}
 		}
@@ -258,10 +269,12 @@ func TestDirectory(t *testing.T) {
 		defer server.Thaw()
 		ctx, cancel := context.WithTimeout(ctx, 200*time.Millisecond)
 		defer cancel()
-		if _, err := d.Lookup(ctx, directory.Query{User: "ann@example.org"}); !errors.Is(err, directory.ErrUnavailable) || !errors.Is(err, context.DeadlineExceeded) {
+		if _, err := d.Lookup(ctx, directory.Query{User: "ann@example.org"}); !errors.Is(err,
+			directory.ErrUnavailable) || !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("lookup: %v", err)
 		}
-		if _, err := d.Verify(ctx, directory.Query{Login: "ann@example.org", Password: "wonder"}); !errors.Is(err, directory.ErrUnavailable) {
+		if _, err := d.Verify(ctx, directory.Query{Login: "ann@example.org", Password: "wonder"}); !errors.Is(err,
+			directory.ErrUnavailable) {
 			t.Errorf("verify: %v", err)
 		}
 	})
@@ -273,7 +286,8 @@ func TestDirectory(t *testing.T) {
 		if !errors.Is(err, directory.ErrUnavailable) || strings.Contains(err.Error(), password) {
 			t.Errorf("down: %v", err)
 		}
-		if _, err := d.Verify(ctx, directory.Query{Login: "ann@example.org", Password: "wonder"}); !errors.Is(err, directory.ErrUnavailable) {
+		if _, err := d.Verify(ctx, directory.Query{Login: "ann@example.org", Password: "wonder"}); !errors.Is(err,
+			directory.ErrUnavailable) {
 			t.Errorf("down: %v", err)
 		}
 		if err := server.Start(ctx); err != nil {
@@ -301,7 +315,8 @@ func otherNames(t *testing.T, open func(func(*ldapdir.Options)) *ldapdir.Directo
 		if !errors.Is(err, directory.ErrOtherName) || !strings.Contains(err.Error(), "collation") {
 			t.Errorf("%q: %v", user, err)
 		}
-		if owner, err := silent.Verify(ctx, directory.Query{Login: user, Password: "wonder"}); !errors.Is(err, directory.ErrNotFound) {
+		if owner, err := silent.Verify(ctx, directory.Query{Login: user, Password: "wonder"}); !errors.Is(err,
+			directory.ErrNotFound) {
 			t.Errorf("%q: verified as %q, %v", user, owner, err)
 		}
 		entry, err := saying.Lookup(ctx, directory.Query{User: user})
@@ -327,7 +342,8 @@ func namesOfFilters(t *testing.T, open func(func(*ldapdir.Options)) *ldapdir.Dir
 	ctx := testkit.Context(t)
 	either := open(func(o *ldapdir.Options) { o.Filter = "(|(mail={user})(&(uid={local})(!(title=gone))))" })
 	part := open(func(o *ldapdir.Options) { o.Filter = "(mail={user}*)" })
-	for user, want := range map[string]error{"ann@example.org": nil, "ann@elsewhere.org": nil, "ann @elsewhere.org": directory.ErrOtherName} {
+	for user, want := range map[string]error{"ann@example.org": nil, "ann@elsewhere.org": nil,
+		"ann @elsewhere.org": directory.ErrOtherName} {
 		if _, err := either.Lookup(ctx, directory.Query{User: user}); !errors.Is(err, want) {
 			t.Errorf("either: %q: %v, want %v", user, err, want)
 		}
@@ -342,10 +358,12 @@ func namesBoundBy(t *testing.T, open func(func(*ldapdir.Options)) *ldapdir.Direc
 	ctx := testkit.Context(t)
 	byDN := open(func(o *ldapdir.Options) { o.UserDN = "uid={local},ou=people,dc=example,dc=org" })
 	for login, want := range map[string]error{
-		"ann@example.org": nil, "zo\u00eb@example.org": nil, "ann @example.org": directory.ErrOtherName, " ann@example.org": directory.ErrOtherName,
+		"ann@example.org": nil, "zo\u00eb@example.org": nil, "ann @example.org": directory.ErrOtherName,
+		" ann@example.org":     directory.ErrOtherName,
 		"\uff41nn@example.org": directory.ErrOtherName, "zoe@example.org": directory.ErrBadCredential,
 	} {
-		if owner, err := byDN.Verify(ctx, directory.Query{Login: login, Password: "wonder"}); !errors.Is(err, want) || err == nil && owner != login {
+		if owner, err := byDN.Verify(ctx, directory.Query{Login: login, Password: "wonder"}); !errors.Is(err, want) ||
+			err == nil && owner != login {
 			t.Errorf("bound by name: %q: %q, %v, want %v", login, owner, err, want)
 		}
 	}

@@ -12,9 +12,9 @@ import (
 	"portico/backend/directory"
 )
 
-// An LDAP server may find an entry for another name than was asked for: its matching rules fold case and blanks, and some servers fold
-// accents. Which name the entry has is seen in the attributes that the filter compares with a field, in "(mail={user})" mail. So
-// these are asked for, and Go compares them.
+// An LDAP server may find an entry for another name than was asked for: its matching rules fold case and blanks, and
+// some servers fold accents. Which name the entry has is seen in the attributes that the filter compares with a field,
+// in "(mail={user})" mail. So these are asked for, and Go compares them.
 
 // nobody asks with fields that no user has. A part of a filter that differs for nobody depends on a field.
 var nobody = directory.Query{User: "\x01@\x01", Login: "\x01"}
@@ -68,7 +68,8 @@ func judge(asked, blank *ber.Packet, found *ldap.Entry) finding {
 		if value == part(blank, 1) {
 			return silent
 		}
-		if slices.ContainsFunc(found.GetEqualFoldAttributeValues(part(asked, 0)), func(v string) bool { return directory.SameName(v, value) }) {
+		if slices.ContainsFunc(found.GetEqualFoldAttributeValues(part(asked, 0)),
+			func(v string) bool { return directory.SameName(v, value) }) {
 			return same
 		}
 		return other
@@ -103,12 +104,14 @@ func (d *Directory) owns(q directory.Query, found *ldap.Entry) error {
 		return directory.Unavailable("ldap", err)
 	}
 	if judge(asked, d.blank, found) != same {
-		return d.otherName("the attribute's matching rule (the server's collation), or that the attribute can not be read,")
+		return d.otherName("the attribute's matching rule (the server's collation), or that the attribute can " +
+			"not be read,")
 	}
 	return nil
 }
 
-// boundAs makes sure that a connection is bound as the entry that was named, and not as one whose name the server takes for the same.
+// boundAs makes sure that a connection is bound as the entry that was named, and not as one whose name the server
+// takes for the same.
 func (d *Directory) boundAs(conn *ldap.Conn, dn string) error {
 	var bound string
 	if answer, err := conn.WhoAmI(nil); err == nil {
@@ -118,10 +121,12 @@ func (d *Directory) boundAs(conn *ldap.Conn, dn string) error {
 		return nil
 	}
 	if !strings.Contains(bound, "=") { // the server does not tell, or in words of its own
-		found, err := conn.Search(ldap.NewSearchRequest(dn, ldap.ScopeBaseObject, ldap.NeverDerefAliases, 1, 0, false, "(objectClass=*)",
+		found, err := conn.Search(ldap.NewSearchRequest(dn, ldap.ScopeBaseObject, ldap.NeverDerefAliases, 1, 0, false,
+			"(objectClass=*)",
 			[]string{"1.1"}, nil))
 		if err != nil || len(found.Entries) != 1 {
-			return directory.Unavailable("ldap", errors.New("the server does not tell as whom it has bound; use filter in place of user_dn"))
+			return directory.Unavailable("ldap",
+				errors.New("the server does not tell as whom it has bound; use filter in place of user_dn"))
 		}
 		if sameDN(found.Entries[0].DN, dn) {
 			return nil

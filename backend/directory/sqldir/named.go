@@ -7,9 +7,10 @@ import (
 	"portico/backend/directory"
 )
 
-// A database may find a row for another name than was asked for: its collation takes letters for the same that differ in accents,
-// pads with blanks, or ignores NUL. Which name the row has is seen in the expression that the query compares with a field, in
-// "WHERE address = {user}" the column address. So that expression becomes a column of the answer, and Go compares it.
+// A database may find a row for another name than was asked for: its collation takes letters for the same that differ
+// in accents, pads with blanks, or ignores NUL. Which name the row has is seen in the expression that the query
+// compares with a field, in "WHERE address = {user}" the column address. So that expression becomes a column of the
+// answer, and Go compares it.
 
 // comparison is an expression that a query compares with a field.
 type comparison struct {
@@ -17,8 +18,9 @@ type comparison struct {
 	field      string
 }
 
-// named adds to a template's texts a column for each comparison of its WHERE and ON, behind the operator's own columns. It finds
-// none in a query of another shape than SELECT ... FROM ..., with one SELECT: the rows of such a query must say their name.
+// named adds to a template's texts a column for each comparison of its WHERE and ON, behind the operator's own
+// columns. It finds none in a query of another shape than SELECT ... FROM ..., with one SELECT: the rows of such a
+// query must say their name.
 func named(texts, fields []string) ([]string, []comparison) {
 	words, ok := scan(texts, fields)
 	if !ok {
@@ -52,7 +54,8 @@ func named(texts, fields []string) ([]string, []comparison) {
 	return texts, found
 }
 
-// compared reads the comparison at an equals sign: one side holds one field, perhaps within a function, the other side none.
+// compared reads the comparison at an equals sign: one side holds one field, perhaps within a function, the other side
+// none.
 func compared(texts []string, words []word, at int) (comparison, bool) {
 	if !words[at].is("=", "<=>") {
 		return comparison{}, false
@@ -85,8 +88,8 @@ func compared(texts []string, words []word, at int) (comparison, bool) {
 	return comparison{expression: texts[first.text][first.begin:last.end], field: ofRight[0]}, true
 }
 
-// same says whether a row is for the name that was asked for: a field counts where a value that it was compared with is the same, and
-// all that the query asks for must count. A user's name covers its two parts, and they cover it.
+// same says whether a row is for the name that was asked for: a field counts where a value that it was compared with
+// is the same, and all that the query asks for must count. A user's name covers its two parts, and they cover it.
 func same(q directory.Query, asked []string, comparisons []comparison, values []string) bool {
 	proven := make(map[string]bool)
 	for i, c := range comparisons {
@@ -106,7 +109,8 @@ func same(q directory.Query, asked []string, comparisons []comparison, values []
 // What stands before and behind an operand of a comparison, apart from parentheses.
 var (
 	before = []string{"WHERE", "AND", "OR", "XOR", "NOT", "ON", "WHEN", ",", "&&"}
-	behind = []string{"AND", "OR", "XOR", "WHERE", "THEN", "ORDER", "HAVING", "LIMIT", "OFFSET", "FETCH", "FOR", "LEFT", "RIGHT", "INNER", "CROSS",
+	behind = []string{"AND", "OR", "XOR", "WHERE", "THEN", "ORDER", "HAVING", "LIMIT", "OFFSET", "FETCH", "FOR",
+		"LEFT", "RIGHT", "INNER", "CROSS",
 		"FULL", "NATURAL", "JOIN", "STRAIGHT_JOIN", "WINDOW", "INTO", "LOCK", ",", ";", "&&", "=", "<=>"}
 )
 

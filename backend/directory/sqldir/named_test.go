@@ -58,7 +58,8 @@ func TestNamed(t *testing.T) {
 		for _, c := range found {
 			columns += ", " + c.expression + " "
 		}
-		if text := strings.Join(changed, "{}"); len(found) > 0 && strings.Replace(text, columns, "", 1) != strings.Join(texts, "{}") ||
+		if text := strings.Join(changed, "{}"); len(found) > 0 &&
+			strings.Replace(text, columns, "", 1) != strings.Join(texts, "{}") ||
 			len(found) == 0 && text != strings.Join(texts, "{}") {
 			t.Errorf("%s: became %s", query, text)
 		}
@@ -111,7 +112,8 @@ func FuzzNamed(f *testing.F) {
 		}
 		texts, fields := template.Texts()
 		changed, found := named(texts, fields)
-		if before, after := strings.Join(texts, ""), strings.Join(changed, ""); len(after) < len(before) || len(found) == 0 && after != before {
+		if before, after := strings.Join(texts, ""), strings.Join(changed, ""); len(after) < len(before) ||
+			len(found) == 0 && after != before {
 			t.Errorf("%q became %q", before, after)
 		}
 	})

@@ -19,7 +19,8 @@ func (w word) is(values ...string) bool { return w.value != "" && slices.Contain
 
 const signs = "=<>!~+-*/%|&^:@?"
 
-// scan splits a query into words. It is not ok if the query has what databases read differently: a backslash in quotes, "#", "$".
+// scan splits a query into words. It is not ok if the query has what databases read differently: a backslash in
+// quotes, "#", "$".
 func scan(texts, fields []string) (words []word, ok bool) {
 	depth := 0
 	for i, text := range texts {
@@ -54,7 +55,8 @@ func scan(texts, fields []string) (words []word, ok bool) {
 	return words, depth == 0 && len(words) > 0
 }
 
-// extent returns the end of what begins at a place of a text: blanks, a comment, a quoted text, a word, signs; -1 if that is not clear.
+// extent returns the end of what begins at a place of a text: blanks, a comment, a quoted text, a word, signs; -1 if
+// that is not clear.
 func extent(text string, at int) int {
 	rest := text[at:]
 	until := func(end string) int {

@@ -1,8 +1,8 @@
 // Package sqldir asks a database who a user is and whether a password is right: PostgreSQL, or MySQL and MariaDB.
 //
-// The operator writes the query. What a client has said is always a parameter of it and never a part of its text, and the answer is one
-// row whose columns go by their names. The package knows nothing of sign-in. What it is asked with and what it answers is package
-// directory's.
+// The operator writes the query. What a client has said is always a parameter of it and never a part of its text, and
+// the answer is one row whose columns go by their names. The package knows nothing of sign-in. What it is asked with
+// and what it answers is package directory's.
 package sqldir
 
 import (
@@ -29,8 +29,8 @@ import (
 	"portico/backend/secret"
 )
 
-// How long a connection is kept: unused, so that a reload leaves none behind for long, and at all, so that a server that has come back
-// gets its share again.
+// How long a connection is kept: unused, so that a reload leaves none behind for long, and at all, so that a server
+// that has come back gets its share again.
 const (
 	idleTime = time.Minute
 	maxAge   = 30 * time.Minute
@@ -42,8 +42,8 @@ const maxValue = 4 << 10
 // Options of a Directory.
 type Options struct {
 	Driver string // "postgres", or "mysql" for MariaDB too
-	// DSN says what to connect to, in the words of the driver. It must say what to do about TLS (sslmode, tls) unless the server is on
-	// this machine.
+	// DSN says what to connect to, in the words of the driver. It must say what to do about TLS (sslmode, tls) unless
+	// the server is on this machine.
 	DSN      secret.Value
 	Query    string // a directory.Template; no field may stand in quotes
 	InFlight int    // connections at once; at least 1
@@ -87,7 +87,8 @@ func New(o Options) (*Directory, error) {
 // mentionsUser finds what may give a query the column user: its name outside of fields, or all columns.
 var mentionsUser = regexp.MustCompile(`(?i)(^|[^{\w])user([^}\w]|$)|\*`)
 
-// CheckNames returns an error if a query can be seen to show no names: then every lookup fails. It opens no connection.
+// CheckNames returns an error if a query can be seen to show no names: then every lookup fails. It opens no
+// connection.
 func (d *Directory) CheckNames() error {
 	if len(d.comparisons) == 0 && !mentionsUser.MatchString(d.query) {
 		return errUnnamed
@@ -122,8 +123,8 @@ func prepare(query string, parameter func(n int) string) (string, []string, []co
 	return b.String(), fields, comparisons, nil
 }
 
-// Lookup implements directory.Source. The columns are those of directory.Entry.Set, and refuse: if that has a text, the user must not
-// sign in. A row that has no user counts only if it is for the name that was asked for.
+// Lookup implements directory.Source. The columns are those of directory.Entry.Set, and refuse: if that has a text,
+// the user must not sign in. A row that has no user counts only if it is for the name that was asked for.
 func (d *Directory) Lookup(ctx context.Context, q directory.Query) (directory.Entry, error) {
 	row, err := d.ask(ctx, q)
 	if err != nil {
@@ -132,8 +133,8 @@ func (d *Directory) Lookup(ctx context.Context, q directory.Query) (directory.En
 	return row.entry, nil
 }
 
-// Verify implements directory.Verifier, by the column password: a hash that directory.CheckHash knows. q.Login is asked for, so that
-// {user} is the one who signs in. The column user is the name that the password belongs to.
+// Verify implements directory.Verifier, by the column password: a hash that directory.CheckHash knows. q.Login is
+// asked for, so that {user} is the one who signs in. The column user is the name that the password belongs to.
 func (d *Directory) Verify(ctx context.Context, q directory.Query) (string, error) {
 	q.User = q.Login
 	row, err := d.ask(ctx, q)
@@ -214,7 +215,8 @@ func (d *Directory) ask(ctx context.Context, q directory.Query) (answer, error) 
 	return d.read(q, columns, values)
 }
 
-var errUnnamed = errors.New("the query does not show whose row it has found: let it return the name as the column user")
+var errUnnamed = errors.New("the query does not show whose row it has found: let it return the name as the " +
+	"column user")
 
 // read reads a row, and makes sure that it is the right one. NULL and an empty text say nothing.
 func (d *Directory) read(q directory.Query, columns []string, values []sql.NullString) (a answer, err error) {

@@ -37,8 +37,10 @@ var kinds = map[string]kind{
 
 // users is what the tests find, in SQL that all databases speak.
 var users = []string{
-	"CREATE TABLE users (name VARCHAR(200), shown VARCHAR(200), db VARCHAR(200), srv VARCHAR(200), mode VARCHAR(20), most INT, why VARCHAR(200), hash VARCHAR(200))",
-	"INSERT INTO users VALUES ('ann@example.org', NULL, 'db1', NULL, NULL, NULL, NULL, '$2a$04$GAgwpJkeRfL5mXTDZLAE4uAxNPPxdb3P4nvU1OUkUXePVtyo1.Aey')",
+	"CREATE TABLE users (name VARCHAR(200), shown VARCHAR(200), db VARCHAR(200), srv VARCHAR(200), mode " +
+		"VARCHAR(20), most INT, why VARCHAR(200), hash VARCHAR(200))",
+	"INSERT INTO users VALUES ('ann@example.org', NULL, 'db1', NULL, NULL, NULL, NULL, " +
+		"'$2a$04$GAgwpJkeRfL5mXTDZLAE4uAxNPPxdb3P4nvU1OUkUXePVtyo1.Aey')",
 	"INSERT INTO users VALUES ('bob@example.org', 'robert@example.org', NULL, 'mbx2', 'master', 7, '', '!')",
 	"INSERT INTO users VALUES ('carol@example.org', NULL, 'db1', NULL, NULL, NULL, 'has left', NULL)",
 	"INSERT INTO users VALUES ('twice@example.org', NULL, 'db1', NULL, NULL, NULL, NULL, NULL)",
@@ -58,7 +60,10 @@ func TestDirectory(t *testing.T) {
 }
 
 func (k kind) test(t *testing.T) {
-	server := testkit.Daemon(t, func(ctx context.Context) (*backendtest.Daemon, error) { return k.start(ctx, password) })
+	server := testkit.Daemon(t, func(ctx context.Context) (*backendtest.Daemon,
+		error) {
+		return k.start(ctx, password)
+	})
 	testkit.NoLeaks(t)
 	text := query
 	if k.driver == "mysql" {
@@ -67,7 +72,8 @@ func (k kind) test(t *testing.T) {
 	text += " AND (name <> 'slow@example.org' OR " + k.sleep + ")"
 	open := func(query string) *sqldir.Directory {
 		t.Helper()
-		d, err := sqldir.New(sqldir.Options{Driver: k.driver, DSN: secret.Value(k.dsn(server.Address)), Query: query, InFlight: 4})
+		d, err := sqldir.New(sqldir.Options{Driver: k.driver, DSN: secret.Value(k.dsn(server.Address)), Query: query,
+			InFlight: 4})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -80,8 +86,9 @@ func (k kind) test(t *testing.T) {
 
 	t.Run("lookup", func(t *testing.T) {
 		for user, want := range map[string]directory.Entry{
-			"ann@example.org":     {Database: "db1"},
-			"bob@example.org":     {User: "robert@example.org", Server: "mbx2", Mode: directory.ModeMaster, MaxConnections: 7},
+			"ann@example.org": {Database: "db1"},
+			"bob@example.org": {User: "robert@example.org", Server: "mbx2", Mode: directory.ModeMaster,
+				MaxConnections: 7},
 			"nowhere@example.org": {},
 		} {
 			if got, err := d.Lookup(ctx, directory.Query{User: user}); err != nil || got != want {
@@ -89,7 +96,8 @@ func (k kind) test(t *testing.T) {
 			}
 		}
 		var refused *directory.RefusedError
-		if _, err := d.Lookup(ctx, directory.Query{User: "carol@example.org"}); !errors.As(err, &refused) || refused.Reason != "has left" {
+		if _, err := d.Lookup(ctx, directory.Query{User: "carol@example.org"}); !errors.As(err, &refused) ||
+			refused.Reason != "has left" {
 			t.Errorf("carol: %v", err)
 		}
 		for user, want := range map[string]error{
@@ -104,10 +112,13 @@ func (k kind) test(t *testing.T) {
 	})
 	t.Run("injection", func(t *testing.T) {
 		for _, user := range []string{
-			"' OR ''='", "' OR 1=1 -- ", `\' OR 1=1 -- `, "'; DROP TABLE users; -- ", "ann@example.org'/*", "%", "_%", "\x00", "ann@example.org\x00", "$1", "?",
-			`" OR ""="`, "ann@example.org' UNION SELECT 1,2,3,4,5,6,7 -- ", "{user}", strings.Repeat("'", 600), "\xbf' OR 1=1 -- ",
+			"' OR ''='", "' OR 1=1 -- ", `\' OR 1=1 -- `, "'; DROP TABLE users; -- ", "ann@example.org'/*", "%", "_%",
+			"\x00", "ann@example.org\x00", "$1", "?",
+			`" OR ""="`, "ann@example.org' UNION SELECT 1,2,3,4,5,6,7 -- ", "{user}", strings.Repeat("'", 600),
+			"\xbf' OR 1=1 -- ",
 		} {
-			if _, err := d.Lookup(ctx, directory.Query{User: user}); !errors.Is(err, directory.ErrNotFound) && !errors.Is(err, directory.ErrUnavailable) {
+			if _, err := d.Lookup(ctx, directory.Query{User: user}); !errors.Is(err, directory.ErrNotFound) &&
+				!errors.Is(err, directory.ErrUnavailable) {
 				t.Errorf("%q: %v", user, err)
 			}
 		}
@@ -144,17 +155,21 @@ func (k kind) test(t *testing.T) {
 	t.Run("slow", func(t *testing.T) {
 		ctx, cancel := context.WithTimeout(ctx, 200*time.Millisecond)
 		defer cancel()
-		if _, err := d.Lookup(ctx, directory.Query{User: "slow@example.org"}); !errors.Is(err, directory.ErrUnavailable) || !errors.Is(err, context.DeadlineExceeded) {
+		if _, err := d.Lookup(ctx, directory.Query{User: "slow@example.org"}); !errors.Is(err,
+			directory.ErrUnavailable) || !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("%v", err)
 		}
 	})
 	t.Run("bad query", func(t *testing.T) {
 		bad := open("SELECT nothing FROM nowhere WHERE name = {user}")
-		if _, err := bad.Lookup(ctx, directory.Query{User: "ann@example.org"}); !errors.Is(err, directory.ErrUnavailable) {
+		if _, err := bad.Lookup(ctx, directory.Query{User: "ann@example.org"}); !errors.Is(err,
+			directory.ErrUnavailable) {
 			t.Errorf("%v", err)
 		}
-		odd := open("SELECT db AS " + map[string]string{"mysql": "`mailbox`", "postgres": "mailbox"}[k.driver] + " FROM users WHERE name = {user}")
-		if _, err := odd.Lookup(ctx, directory.Query{User: "ann@example.org"}); !errors.Is(err, directory.ErrUnavailable) || !strings.Contains(fmt.Sprint(err), "mailbox") {
+		odd := open("SELECT db AS " + map[string]string{"mysql": "`mailbox`", "postgres": "mailbox"}[k.driver] +
+			" FROM users WHERE name = {user}")
+		if _, err := odd.Lookup(ctx, directory.Query{User: "ann@example.org"}); !errors.Is(err,
+			directory.ErrUnavailable) || !strings.Contains(fmt.Sprint(err), "mailbox") {
 			t.Errorf("a column that means nothing: %v", err)
 		}
 	})
@@ -166,7 +181,8 @@ func (k kind) test(t *testing.T) {
 		if !errors.Is(err, directory.ErrUnavailable) || strings.Contains(err.Error(), password) {
 			t.Errorf("down: %v", err)
 		}
-		if _, err := d.Verify(ctx, directory.Query{Login: "ann@example.org", Password: "wonder"}); !errors.Is(err, directory.ErrUnavailable) {
+		if _, err := d.Verify(ctx, directory.Query{Login: "ann@example.org", Password: "wonder"}); !errors.Is(err,
+			directory.ErrUnavailable) {
 			t.Errorf("down: %v", err)
 		}
 		if err := server.Start(ctx); err != nil {
@@ -185,9 +201,12 @@ func (k kind) test(t *testing.T) {
 // others are tables whose columns take several names for the same, by driver.
 var others = map[string][]string{
 	"mysql": {
-		"CREATE TABLE general (name VARCHAR(200) CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci, db VARCHAR(20), hash VARCHAR(200))",
-		"CREATE TABLE weighed (name VARCHAR(200) CHARACTER SET utf8mb4 COLLATE utf8mb4_unicode_ci, db VARCHAR(20), hash VARCHAR(200))",
-		"CREATE TABLE padded (name CHAR(200) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin, db VARCHAR(20), hash VARCHAR(200))",
+		"CREATE TABLE general (name VARCHAR(200) CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci, db VARCHAR(20), " +
+			"hash VARCHAR(200))",
+		"CREATE TABLE weighed (name VARCHAR(200) CHARACTER SET utf8mb4 COLLATE utf8mb4_unicode_ci, db VARCHAR(20), " +
+			"hash VARCHAR(200))",
+		"CREATE TABLE padded (name CHAR(200) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin, db VARCHAR(20), hash " +
+			"VARCHAR(200))",
 	},
 	"postgres": {
 		"CREATE EXTENSION citext",
@@ -209,7 +228,8 @@ func (k kind) otherNames(t *testing.T, address string, open func(string) *sqldir
 		}
 	}
 	k.run(t, address, statements)
-	variants := []string{"ann@example.org ", "ann@example.org\x00", "\u00e1nn@example.org", "ann@\u00e9xample.org", "an\u0000n@example.org", "zoe@example.org",
+	variants := []string{"ann@example.org ", "ann@example.org\x00", "\u00e1nn@example.org", "ann@\u00e9xample.org",
+		"an\u0000n@example.org", "zoe@example.org",
 		"\uff41nn@example.org", "ann@example.org\u200b"}
 	ctx, found := testkit.Context(t), 0
 	for _, table := range tables {
@@ -221,7 +241,8 @@ func (k kind) otherNames(t *testing.T, address string, open func(string) *sqldir
 			return query
 		}
 		silent := open(quoted(from + table + " WHERE name = {user}"))
-		saying := open(quoted(strings.Replace(from, " FROM", `, name AS "user" FROM`, 1) + table + " WHERE name = {user}"))
+		saying := open(quoted(strings.Replace(from, " FROM", `, name AS "user" FROM`, 1) + table +
+			" WHERE name = {user}"))
 		for _, user := range []string{"ann@example.org", "dora@example.org", "zo\u00eb@example.org"} {
 			if user[0] == 'd' && table == "padded" { // its comparison is exact
 				continue
@@ -233,13 +254,15 @@ func (k kind) otherNames(t *testing.T, address string, open func(string) *sqldir
 			if err != nil || entry != (directory.Entry{Database: "db1"}) {
 				t.Errorf("%s: %s: %+v, %v", table, user, entry, err)
 			}
-			if owner, err := silent.Verify(ctx, directory.Query{Login: user, Password: "wonder"}); err != nil || owner != user {
+			if owner, err := silent.Verify(ctx, directory.Query{Login: user, Password: "wonder"}); err != nil ||
+				owner != user {
 				t.Errorf("%s: %s: verified as %q, %v", table, user, owner, err)
 			}
 		}
 		for _, user := range variants {
 			_, err := silent.Lookup(ctx, directory.Query{User: user})
-			if !errors.Is(err, directory.ErrNotFound) && !(strings.Contains(user, "\x00") && errors.Is(err, directory.ErrUnavailable)) {
+			if !errors.Is(err, directory.ErrNotFound) && !(strings.Contains(user, "\x00") &&
+				errors.Is(err, directory.ErrUnavailable)) {
 				t.Errorf("%s: %q: %v", table, user, err)
 			}
 			other := errors.Is(err, directory.ErrOtherName)
@@ -252,7 +275,8 @@ func (k kind) otherNames(t *testing.T, address string, open func(string) *sqldir
 			entry, err := saying.Lookup(ctx, directory.Query{User: user})
 			owner, wrong := saying.Verify(ctx, directory.Query{Login: user, Password: "wonder"})
 			if other && (err != nil || wrong != nil || directory.SameName(entry.User, user) || entry.User != owner) {
-				t.Errorf("%s: %q: a row that says its name is %+v, %v, and verified %q, %v", table, user, entry, err, owner, wrong)
+				t.Errorf("%s: %q: a row that says its name is %+v, %v, and verified %q, %v", table, user, entry, err,
+					owner, wrong)
 			}
 			if other {
 				found++
@@ -263,7 +287,8 @@ func (k kind) otherNames(t *testing.T, address string, open func(string) *sqldir
 		t.Errorf("the tables found a row for another name only %d times: this test shows nothing", found)
 	}
 	nested := open("SELECT db FROM general WHERE name IN (SELECT name FROM general WHERE name = {user})")
-	if _, err := nested.Lookup(ctx, directory.Query{User: "ann@example.org"}); !errors.Is(err, directory.ErrUnavailable) ||
+	if _, err := nested.Lookup(ctx, directory.Query{User: "ann@example.org"}); !errors.Is(err,
+		directory.ErrUnavailable) ||
 		!strings.Contains(err.Error(), "column user") {
 		t.Errorf("a query that does not show whose row it finds: %v", err)
 	}
@@ -297,7 +322,8 @@ func TestBadOptions(t *testing.T) {
 		{"oracle", "", good, "no driver"},
 		{"postgres", "postgres://h/db?sslmode=verify-full", "SELECT 1", "no {user}"},
 		{"postgres", "postgres://h/db?sslmode=verify-full", "SELECT db FROM users WHERE name = '{user}'", "in quotes"},
-		{"postgres", "postgres://h/db?sslmode=verify-full", "SELECT db FROM users WHERE name = {password}", "{password}"},
+		{"postgres", "postgres://h/db?sslmode=verify-full", "SELECT db FROM users WHERE name = {password}",
+			"{password}"},
 		{"postgres", "postgres://u:" + password + "@192.0.2.1/db", good, "TLS"},
 		{"postgres", "postgres://u:" + password + "@192.0.2.1:x/db", good, "no connection string"},
 		{"mysql", "u:" + password + "@tcp(192.0.2.1:3306)/db", good, "TLS"},

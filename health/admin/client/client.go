@@ -1,5 +1,5 @@
-// Package client asks a running Portico over its admin socket or address. The command line is made of it. It knows how to ask and
-// what an error is, and leaves the questions to its callers.
+// Package client asks a running Portico over its admin socket or address. The command line is made of it. It knows how
+// to ask and what an error is, and leaves the questions to its callers.
 package client
 
 import (
@@ -35,7 +35,8 @@ type Client struct {
 	token secret.Value
 }
 
-// New returns a client of the Portico at a Unix socket, a URL, or HOST:PORT. The token is for the latter two; "" is none. It opens no connection.
+// New returns a client of the Portico at a Unix socket, a URL, or HOST:PORT. The token is for the latter two; "" is
+// none. It opens no connection.
 func New(where string, token secret.Value) *Client {
 	if base, isURL := baseOf(where); isURL {
 		return &Client{http: &http.Client{CheckRedirect: asItIs}, base: base, where: secret.URL(where), token: token}
@@ -46,7 +47,8 @@ func New(where string, token secret.Value) *Client {
 	}
 	// A connection for each request: the server takes only so many, and whoever asks once would keep one for minutes.
 	transport := &http.Transport{DialContext: dial, DisableKeepAlives: true}
-	return &Client{http: &http.Client{Transport: transport, CheckRedirect: asItIs}, base: "http://localhost", where: where}
+	return &Client{http: &http.Client{Transport: transport, CheckRedirect: asItIs}, base: "http://localhost",
+		where: where}
 }
 
 // asItIs takes a redirection for the answer. Portico sends none.

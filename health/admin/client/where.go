@@ -15,7 +15,8 @@ import (
 	"portico/backend/secret"
 )
 
-// Default says where to look for Portico if nobody says: at the socket, or where that cannot be opened, at DefaultURL. Then err says why.
+// Default says where to look for Portico if nobody says: at the socket, or where that cannot be opened, at DefaultURL.
+// Then err says why.
 func Default(socket string) (where string, err error) {
 	if _, err := os.Stat(socket); err != nil {
 		return DefaultURL, fmt.Errorf("%s: %w", socket, wordsOf(err))
@@ -26,7 +27,8 @@ func Default(socket string) (where string, err error) {
 // CheckAddress refuses a URL that is none of HTTP. Anything else can be a socket's path or HOST:PORT.
 func CheckAddress(where string) error {
 	if scheme, _, isURL := strings.Cut(where, "://"); isURL && scheme != "http" && scheme != "https" {
-		return fmt.Errorf("%s: a URL begins with http:// or https://; or name a socket or HOST:PORT", secret.URL(where))
+		return fmt.Errorf("%s: a URL begins with http:// or https://; or name a socket or HOST:PORT",
+			secret.URL(where))
 	}
 	return nil
 }
@@ -34,7 +36,8 @@ func CheckAddress(where string) error {
 // ErrUnreachable says that no Portico has answered.
 var ErrUnreachable = errors.New("no Portico answers")
 
-// baseOf returns the URL of what is one, or HOST:PORT. Portico beyond loopback speaks TLS. A file of that name is a socket.
+// baseOf returns the URL of what is one, or HOST:PORT. Portico beyond loopback speaks TLS. A file of that name is a
+// socket.
 func baseOf(where string) (base string, isURL bool) {
 	if strings.HasPrefix(where, "http://") || strings.HasPrefix(where, "https://") {
 		return strings.TrimSuffix(where, "/"), true
@@ -53,7 +56,8 @@ func baseOf(where string) (base string, isURL bool) {
 	if host == "" {
 		host = "127.0.0.1"
 	}
-	if addr, err := netip.ParseAddr(host); err == nil && addr.Unmap().IsLoopback() || strings.EqualFold(host, "localhost") {
+	if addr, err := netip.ParseAddr(host); err == nil && addr.Unmap().IsLoopback() ||
+		strings.EqualFold(host, "localhost") {
 		scheme = "http://"
 	}
 	return scheme + net.JoinHostPort(host, port), true
@@ -90,9 +94,11 @@ func wordsOf(err error) error {
 func (c *Client) refused(status int, text string) error {
 	switch {
 	case status == http.StatusUnauthorized:
-		return fmt.Errorf("the Portico at %s takes this request only with a token or over its socket: give --token-file, or --admin with the socket", c.where)
+		return fmt.Errorf("the Portico at %s takes this request only with a token or over its socket: give "+
+			"--token-file, or --admin with the socket", c.where)
 	case status == http.StatusNotFound, status == http.StatusMethodNotAllowed, status >= 300 && status < 400:
-		return fmt.Errorf("what answers at %s does not know this request: it is another version of Portico, or no Portico", c.where)
+		return fmt.Errorf("what answers at %s does not know this request: it is another version of Portico, or "+
+			"no Portico", c.where)
 	case text == "":
 		text = strings.ToLower(http.StatusText(status))
 	}

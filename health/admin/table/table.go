@@ -1,4 +1,5 @@
-// Package table writes rows for people and for programs: as an aligned table that fits a terminal, as a list, as JSON, or as names alone.
+// Package table writes rows for people and for programs: as an aligned table that fits a terminal, as a list, as JSON,
+// or as names alone.
 package table
 
 import (
@@ -170,8 +171,9 @@ func orDash(cell string) string {
 // leastWidth is how narrow a column may become so that a table fits.
 const leastWidth = 6
 
-// shrink takes space from columns until a line fits: first from those whose head is wider than their cells, then from the
-// widest. The first column, which names the row, is the last to lose some. No column becomes narrower than its least.
+// shrink takes space from columns until a line fits: first from those whose head is wider than their cells, then from
+// the widest. The first column, which names the row, is the last to lose some. No column becomes narrower than its
+// least.
 func shrink(widths, cells, least []int, width int) {
 	if width <= 0 {
 		return
@@ -192,7 +194,8 @@ func shrink(widths, cells, least []int, width int) {
 	}
 }
 
-// widest returns the widest column that may lose space, the last of several: one that is wider than its cells, or with nil any. -1 is none.
+// widest returns the widest column that may lose space, the last of several: one that is wider than its cells, or with
+// nil any. -1 is none.
 func widest(widths, cells, least []int) int {
 	found := -1
 	for i, w := range widths {

@@ -59,12 +59,14 @@ func TestList(t *testing.T) {
 	table := New("Name", "State").Wide("Since")
 	table.Add("mbx1", "up", "")
 	table.Add("mbx2", "down", "today")
-	if got, want := written(t, table, Style{Form: List}, nil), "Name  : mbx1\nState : up\nSince :\n\nName  : mbx2\nState : down\nSince : today\n"; got != want {
+	if got, want := written(t, table, Style{Form: List},
+		nil), "Name  : mbx1\nState : up\nSince :\n\nName  : mbx2\nState : down\nSince : today\n"; got != want {
 		t.Errorf("%s\nwant\n%s", got, want)
 	}
 }
 
-// Whatever is in a table, no line is longer than the terminal, each cut one has a mark, and the name of a row is the last to be cut.
+// Whatever is in a table, no line is longer than the terminal, each cut one has a mark, and the name of a row is the
+// last to be cut.
 func TestNoLineIsTooLong(t *testing.T) {
 	table := New("Identity", "AverageCommandProcessingTime", "B", "C", "D")
 	table.Add("IMAP.Protocol/ImapSelfTestMonitor", strings.Repeat("x", 100), "y", strings.Repeat("邮", 60), "")
@@ -77,7 +79,8 @@ func TestNoLineIsTooLong(t *testing.T) {
 			if strings.Contains(line, "xx") && !strings.Contains(line, cutMark) {
 				t.Fatalf("at %d columns it is cut without a mark: %s", width, line)
 			}
-			if width > 70 && strings.HasPrefix(line, "IMAP") && !strings.HasPrefix(line, "IMAP.Protocol/ImapSelfTestMonitor ") {
+			if width > 70 && strings.HasPrefix(line, "IMAP") &&
+				!strings.HasPrefix(line, "IMAP.Protocol/ImapSelfTestMonitor ") {
 				t.Fatalf("at %d columns the name is cut: %s", width, line)
 			}
 		}
@@ -88,7 +91,9 @@ func TestNoLineIsTooLong(t *testing.T) {
 func TestHeadsAreCutFirst(t *testing.T) {
 	table := New("Name", "AverageProcessingTime", "Note")
 	table.Add("mbx1", "12ms", "twelve letters")
-	if got, want := written(t, table, Style{Width: 28}, nil), "Name  Aver…  Note\nmbx1  12ms   twelve letters\n"; !strings.HasPrefix(got, "Name  Av") || !strings.HasSuffix(got, "twelve letters\n") {
+	if got, want := written(t, table, Style{Width: 28},
+		nil), "Name  Aver…  Note\nmbx1  12ms   twelve letters\n"; !strings.HasPrefix(got, "Name  Av") ||
+		!strings.HasSuffix(got, "twelve letters\n") {
 		t.Errorf("%s\nwant\n%s", got, want)
 	}
 }
@@ -97,7 +102,8 @@ func TestHeadsAreCutFirst(t *testing.T) {
 func TestFlow(t *testing.T) {
 	var out bytes.Buffer
 	flow := New("User", "Took").Wide("Session").Flow(&out, Style{Width: 12})
-	for _, cells := range [][]string{{"a", "1ms", "s"}, {"alice", "2ms", "s"}, {"b", "", "s"}, {"someone.else", "4ms", "s"}} {
+	for _, cells := range [][]string{{"a", "1ms", "s"}, {"alice", "2ms", "s"}, {"b", "", "s"},
+		{"someone.else", "4ms", "s"}} {
 		if err := flow.Add(cells[2], cells...); err != nil {
 			t.Fatal(err)
 		}
@@ -120,13 +126,15 @@ func TestFlow(t *testing.T) {
 // What Time shows says its zone, and is taken back.
 func TestTime(t *testing.T) {
 	at := time.Date(2026, 7, 1, 12, 0, 5, 0, time.FixedZone("", 5*3600+1800))
-	for _, text := range []string{Time(at), "2026-07-01 12:00:05+05:30", "2026-07-01T06:30:05Z", "2026-07-01 06:30:05Z", "2026-07-01 08:30:05+02"} {
+	for _, text := range []string{Time(at), "2026-07-01 12:00:05+05:30", "2026-07-01T06:30:05Z",
+		"2026-07-01 06:30:05Z", "2026-07-01 08:30:05+02"} {
 		if got, err := ParseTime(text); err != nil || !got.Equal(at) {
 			t.Errorf("%q: %v, %v", text, got, err)
 		}
 	}
 	at = at.Add(7 * time.Millisecond)
-	for text, zone := range map[string]*time.Location{"2026-07-01 12:00:05.007+05:30": at.Location(), "2026-07-01 06:30:05.007Z": time.UTC} {
+	for text, zone := range map[string]*time.Location{"2026-07-01 12:00:05.007+05:30": at.Location(),
+		"2026-07-01 06:30:05.007Z": time.UTC} {
 		if got := PreciseTime(at, zone); got != text || !isTime(got) {
 			t.Errorf("%s, want %s", got, text)
 		}
@@ -147,11 +155,13 @@ func TestTerminalWidth(t *testing.T) {
 // At 80 columns and below, a column of times keeps its clock times: the date goes first, with a mark in its place.
 func TestTimesLoseTheirDateFirst(t *testing.T) {
 	table := New("Identity", "Result", "At", "Took")
-	table.Add("IMAP.Protocol/ImapDeepTestProbe/a-database-with-a-long-name", "Succeeded", "2026-11-28 03:04:05Z", "12ms")
+	table.Add("IMAP.Protocol/ImapDeepTestProbe/a-database-with-a-long-name", "Succeeded",
+		"2026-11-28 03:04:05Z", "12ms")
 	table.Add("IMAP/ImapCTPProbe/db1", "Failed", "2026-11-27 23:59:58Z", "7ms")
 	table.Add("IMAP/ImapCTPProbe/db2", "", "", "")
 	for width, want := range map[int]string{
-		120: "2026-11-28 03:04:05Z", 96: "…11-28 03:04:05Z", 93: "…28 03:04:05Z", 90: "…03:04:05Z", 80: "…03:04:05Z", 60: "…03:04:05Z", 40: "…03:04:05Z",
+		120: "2026-11-28 03:04:05Z", 96: "…11-28 03:04:05Z", 93: "…28 03:04:05Z", 90: "…03:04:05Z", 80: "…03:04:05Z",
+		60: "…03:04:05Z", 40: "…03:04:05Z",
 	} {
 		got := written(t, table, Style{Width: width}, nil)
 		if !strings.Contains(got, " "+want+" ") || !strings.Contains(got, "23:59:58Z ") {

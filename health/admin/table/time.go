@@ -43,7 +43,8 @@ func ParseTime(text string) (t time.Time, err error) {
 	return t, err
 }
 
-// dateLengths are the lengths of what a time loses when it is cut, the least first: its year, its month, its whole date.
+// dateLengths are the lengths of what a time loses when it is cut, the least first: its year, its month, its whole
+// date.
 var dateLengths = [...]int{len("2006-"), len("2006-01-"), len("2006-01-02 ")}
 
 // isTime tells whether a cell is a point in time.
@@ -52,7 +53,8 @@ func isTime(cell string) bool {
 	return err == nil
 }
 
-// leastOf returns how narrow a column may become for a cell. A time keeps its clock time and zone: a date alone tells nothing about last night.
+// leastOf returns how narrow a column may become for a cell. A time keeps its clock time and zone: a date alone tells
+// nothing about last night.
 func leastOf(cell string) int {
 	if isTime(cell) {
 		return displayWidth(cutMark) + len(cell) - dateLengths[len(dateLengths)-1]

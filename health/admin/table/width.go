@@ -57,8 +57,8 @@ func runeWidth(r rune) int {
 // defaultWidth is that of a terminal that does not say its own.
 const defaultWidth = 80
 
-// TerminalWidth returns how many columns out has: what the environment variable COLUMNS says, given as columns, else what the terminal says. It is 0
-// where there is no limit: out is a file or a pipe.
+// TerminalWidth returns how many columns out has: what the environment variable COLUMNS says, given as columns, else
+// what the terminal says. It is 0 where there is no limit: out is a file or a pipe.
 func TerminalWidth(out io.Writer, columns string) int {
 	if n, err := strconv.Atoi(columns); err == nil && n > 0 {
 		return n
