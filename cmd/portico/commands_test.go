@@ -89,6 +89,8 @@ var commandSamples = []struct{ command, args string }{
 	{"bench profile list", ""},
 	{"bench run", "--target SINK --users user%02d:1-3 --password-file BENCH --duration 100ms --sessions 3"},
 	{"bench compare", "--config COMPARE"},
+	{"bench diff", "ROUNDS ROUNDS"},
+	{"bench merge", "RUN RUN"},
 	{"bench clean", "--target SINK --users user%02d:1-3 --password-file BENCH"},
 }
 
@@ -226,7 +228,9 @@ func TestEveryCommandInEveryForm(t *testing.T) {
 	if err := os.WriteFile(compare, []byte(plan), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	fill := strings.NewReplacer("SINK", sink, "BENCH", passwords, "COMPARE", compare,
+	run := benchReport(t, sink, passwords, "1")
+	rounds := benchReport(t, sink, passwords, "5")
+	fill := strings.NewReplacer("SINK", sink, "BENCH", passwords, "COMPARE", compare, "RUN", run, "ROUNDS", rounds,
 		"FILE", file, "OTHER", otherFile, "STOPPED", stoppedFile, "PASSWORD", filepath.Join(w.dir, "health.password"))
 	t.Setenv("PORTICO_ADMIN", filepath.Join(w.dir, "admin.sock"))
 	t.Setenv("COLUMNS", "80")
@@ -252,6 +256,21 @@ func TestEveryCommandInEveryForm(t *testing.T) {
 	for words := range known {
 		t.Errorf("%s has no sample here", words)
 	}
+}
+
+// benchReport measures a sink for some rounds and returns the file with the report.
+func benchReport(t *testing.T, sink, passwords, rounds string) string {
+	t.Helper()
+	status, out, errs := command("bench", "run", "--target", sink, "--users", "user", "--password-file", passwords,
+		"--sessions", "1", "--duration", "100ms", "--rounds", rounds, "-o", "json")
+	if status != statusFine {
+		t.Fatalf("bench run: status %d, %s", status, errs)
+	}
+	file := filepath.Join(t.TempDir(), "report.json")
+	if err := os.WriteFile(file, []byte(out), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return file
 }
 
 // tryForm runs a command that is expected to have an answer.

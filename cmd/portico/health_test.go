@@ -68,6 +68,13 @@ func (v *valve) set(f fault) {
 	}
 }
 
+// turn changes what is done with connections from now on. Those there are go on as they were.
+func (v *valve) turn(f fault) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.fault = f
+}
+
 func (v *valve) pass(conn net.Conn) {
 	defer conn.Close()
 	v.mu.Lock()

@@ -330,8 +330,8 @@ func TestMoveRefusals(t *testing.T) {
 		status int
 		words  string
 	}{
-		{[]string{"database", "move", "db9", "mbx1"}, 2, "no such name"},
-		{[]string{"database", "move", "db1", "mbx9"}, 2, "no copy of the database there"},
+		{[]string{"database", "move", "db9", "mbx1"}, 2, `there is no database "db9"; known: db1`},
+		{[]string{"database", "move", "db1", "mbx9"}, 2, `there is no mailbox server "mbx9"; known: mbx1, mbx2`},
 		{[]string{"server", "block", "mbx9"}, 2, `there is no mailbox server "mbx9"`},
 		{[]string{"server", "unblock", "mbx9"}, 2, "there is no mailbox server"},
 		{[]string{"server", "block", "mbx2"}, 0, ""},

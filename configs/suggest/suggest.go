@@ -28,7 +28,7 @@ const maxListed = 8
 
 // NoSuch returns the text of the error for a name that is none of the known ones: "there is no WHAT NAME", with what
 // may have been meant. That is the nearest name, else those that end in the name, else those beside it below the same
-// path, else all that are known, if they are few.
+// path, else all that are known, if they are few. Names are listed in order.
 func NoSuch(what, name string, known []string) string {
 	text := fmt.Sprintf("there is no %s %q", what, name)
 	if near := Nearest(name, known); near != "" {
@@ -36,16 +36,16 @@ func NoSuch(what, name string, known []string) string {
 	}
 	lower := strings.ToLower(name)
 	known = those(known, func(string) bool { return true })
+	slices.Sort(known)
 	if ends := those(known, func(k string) bool { return strings.HasSuffix(k, "/"+lower) }); few(ends) {
 		return text + "; did you mean " + strings.Join(ends, " or ") + "?"
 	}
 	if path, _, below := cutLast(lower); below {
-		if beside := those(known,
-			func(k string) bool {
-				p, _, _ := cutLast(k)
-				return p == path || strings.HasSuffix(p,
-					"/"+path)
-			}); few(beside) {
+		isBeside := func(k string) bool {
+			p, _, _ := cutLast(k)
+			return p == path || strings.HasSuffix(p, "/"+path)
+		}
+		if beside := those(known, isBeside); few(beside) {
 			return text + "; known: " + strings.Join(beside, ", ")
 		}
 	}
