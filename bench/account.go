@@ -19,8 +19,8 @@ func (c cpuTime) minus(o cpuTime) cpuTime {
 	return cpuTime{c.whole - o.whole, c.user - o.user, c.system - o.system}
 }
 
-// Account says which local processes are the ones under load, for what they spend: CPU time with that of their children, those
-// that have ended included, and proportional memory (Pss). A nil Account counts nothing.
+// Account says which local processes are the ones under load, for what they spend: CPU time with that of their
+// children, those that have ended included, and proportional memory (Pss). A nil Account counts nothing.
 type Account struct {
 	PIDs  []int    // with all that descend from them
 	Units []string // of systemd, with all that is in their control groups

@@ -105,7 +105,8 @@ func descend(all map[int]process, pids []int) ([]int, error) {
 	return members, nil
 }
 
-// processesTime adds up a family: what each spent, and what those of its children spent that have ended and been waited for.
+// processesTime adds up a family: what each spent, and what those of its children spent that have ended and been
+// waited for.
 func (a accounting) processesTime(pids []int) (cpuTime, error) {
 	all, err := a.processes()
 	if err != nil {
@@ -180,7 +181,8 @@ func unitGroup(unit string) (string, error) {
 	return group, nil
 }
 
-// unitTime reads the account of a unit's control group, which keeps what ended processes spent: version 2's, or version 1's.
+// unitTime reads the account of a unit's control group, which keeps what ended processes spent: version 2's, or
+// version 1's.
 func (a accounting) unitTime(unit string) (cpuTime, error) {
 	group, err := a.unitGroup(unit)
 	if err != nil {

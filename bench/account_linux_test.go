@@ -12,14 +12,16 @@ import (
 
 // stat is a stat file with times in ticks.
 func stat(pid, parent, user, system, endedUser, endedSystem int) string {
-	return fmt.Sprintf("%d (a) b (c)) S %d 1 1 0 -1 0 0 0 0 0 %d %d %d %d 20 0 1 0 5\n", pid, parent, user, system, endedUser, endedSystem)
+	return fmt.Sprintf("%d (a) b (c)) S %d 1 1 0 -1 0 0 0 0 0 %d %d %d %d 20 0 1 0 5\n", pid, parent, user, system,
+		endedUser, endedSystem)
 }
 
 func TestAccountOfProcesses(t *testing.T) {
 	proc := t.TempDir()
 	lay(t, proc, map[string]string{
-		"10/stat": stat(10, 1, 100, 50, 20, 10), "10/smaps_rollup": "x rollup\nRss: 900 kB\nPss:  100 kB\nPss_Dirty: 7 kB\n",
-		"11/stat": stat(11, 10, 10, 5, 0, 0), "11/smaps_rollup": "Pss: 20 kB\n",
+		"10/stat":         stat(10, 1, 100, 50, 20, 10),
+		"10/smaps_rollup": "x rollup\nRss: 900 kB\nPss:  100 kB\nPss_Dirty: 7 kB\n",
+		"11/stat":         stat(11, 10, 10, 5, 0, 0), "11/smaps_rollup": "Pss: 20 kB\n",
 		"12/stat": stat(12, 11, 1, 1, 3, 0), "12/smaps_rollup": "Pss: 3 kB\n",
 		"13/stat": stat(13, 1, 9999, 9999, 9999, 9999), "13/smaps_rollup": "Pss: 5000 kB\n",
 	})
@@ -47,7 +49,8 @@ func TestAccountOfUnits(t *testing.T) {
 	proc, cgroup := t.TempDir(), t.TempDir()
 	lay(t, proc, map[string]string{"10/smaps_rollup": "Pss: 100 kB\n", "11/smaps_rollup": "Pss: 20 kB\n"})
 	lay(t, cgroup, map[string]string{
-		"system.slice/new.service/cpu.stat":         "usage_usec 1500\nuser_usec 1000\nsystem_usec 500\nnr_periods 0\n",
+		"system.slice/new.service/cpu.stat": "usage_usec 1500\nuser_usec 1000\nsystem_usec " +
+			"500\nnr_periods 0\n",
 		"system.slice/new.service/cgroup.procs":     "10\n",
 		"system.slice/new.service/sub/cgroup.procs": "11\n",
 		"cpuacct/old.service/cpuacct.usage":         "7000\n", "cpuacct/old.service/cpuacct.usage_user": "5000\n",
@@ -68,7 +71,8 @@ func TestAccountOfUnits(t *testing.T) {
 
 // TestEndedChildrenCount has a process burn CPU in a child that ends, and wants it to be on the account.
 func TestEndedChildrenCount(t *testing.T) {
-	shell := exec.Command("sh", "-c", `sh -c 'i=0; while [ $i -lt 200000 ]; do i=$((i+1)); done'; echo done; read wait`)
+	shell := exec.Command("sh", "-c",
+		`sh -c 'i=0; while [ $i -lt 200000 ]; do i=$((i+1)); done'; echo done; read wait`)
 	in, err := shell.StdinPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -95,7 +99,8 @@ func TestEndedChildrenCount(t *testing.T) {
 }
 
 func TestBadStat(t *testing.T) {
-	for _, text := range []string{"", "x", "1", "1 (a", "1 (a) S 1", "x (a) S 1 1 1 0 -1 0 0 0 0 0 1 1 1 1 20 0", "1 (a) S y 1 1 0 -1 0 0 0 0 0 z 1 1 1 20 0"} {
+	for _, text := range []string{"", "x", "1", "1 (a", "1 (a) S 1", "x (a) S 1 1 1 0 -1 0 0 0 0 0 1 1 1 1 20 0",
+		"1 (a) S y 1 1 0 -1 0 0 0 0 0 z 1 1 1 20 0"} {
 		if p, err := parseStat([]byte(text)); err == nil {
 			t.Errorf("%q: %+v", text, p)
 		}

@@ -22,14 +22,16 @@ const pulseStep = 10 * time.Millisecond
 
 // Tool is about the load tool itself: one that is short of CPU measures itself.
 type Tool struct {
-	CPU      float64  `json:"cpu_s"`
-	CPUs     int      `json:"cpus"`                   // that it may use
-	Waiting  *float64 `json:"waiting,omitempty"`      // the part of the time its threads wanted a CPU in which they waited; Linux only
-	Wait     float64  `json:"wait_us"`                // that was each time, on average
-	LateP99  int64    `json:"timer_delay_p99_us"`     // by how much its timers were late
-	LateMax  int64    `json:"timer_delay_max_us"`     // likewise
-	Machine  *float64 `json:"machine_busy,omitempty"` // the part of the machine's CPU time that was used, by whomever; Linux only
-	Shortage []string `json:"short_of_cpu"`           // the reasons to say that it was; empty if it was not
+	CPU  float64 `json:"cpu_s"`
+	CPUs int     `json:"cpus"` // that it may use
+	// the part of the time its threads wanted a CPU in which they waited; Linux only
+	Waiting *float64 `json:"waiting,omitempty"`
+	Wait    float64  `json:"wait_us"`            // that was each time, on average
+	LateP99 int64    `json:"timer_delay_p99_us"` // by how much its timers were late
+	LateMax int64    `json:"timer_delay_max_us"` // likewise
+	// the part of the machine's CPU time that was used, by whomever; Linux only
+	Machine  *float64 `json:"machine_busy,omitempty"`
+	Shortage []string `json:"short_of_cpu"` // the reasons to say that it was; empty if it was not
 	Version  string   `json:"go"`
 }
 
@@ -51,7 +53,8 @@ type toolMark struct {
 	machine machineTime
 }
 
-// threadTime is what the scheduler keeps of a thread: for how long it ran, for how long it waited for a CPU, and how often it got one.
+// threadTime is what the scheduler keeps of a thread: for how long it ran, for how long it waited for a CPU, and how
+// often it got one.
 type threadTime struct {
 	ran, waited time.Duration
 	turns       int64
@@ -69,8 +72,9 @@ type machineTime struct{ busy, all uint64 }
 // newTool compares two moments, with how late timers were and with the latencies of commands.
 func newTool(first, last toolMark, late, commands *hdrhistogram.Histogram) Tool {
 	t := Tool{
-		CPU: (last.own - first.own).Seconds(), CPUs: runtime.GOMAXPROCS(0), Version: runtime.Version(), Shortage: []string{},
-		LateP99: late.ValueAtQuantile(99), LateMax: late.Max(),
+		CPU: (last.own - first.own).Seconds(), CPUs: runtime.GOMAXPROCS(0), Version: runtime.Version(),
+		Shortage: []string{},
+		LateP99:  late.ValueAtQuantile(99), LateMax: late.Max(),
 	}
 	short := func(is bool, format string, args ...any) {
 		if is {

@@ -32,8 +32,8 @@ func readThreads(proc string) map[int]threadTime {
 	return threads
 }
 
-// readMachine reads the first line of stat: user, nice, system, idle, iowait, irq, softirq, steal. Guests are in user and nice. Niced
-// processes give way to the tool, so their time is not busy.
+// readMachine reads the first line of stat: user, nice, system, idle, iowait, irq, softirq, steal. Guests are in user
+// and nice. Niced processes give way to the tool, so their time is not busy.
 func readMachine(proc string) (m machineTime) {
 	text, err := os.ReadFile(proc + "/stat")
 	if err != nil {

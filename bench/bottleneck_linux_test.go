@@ -18,7 +18,8 @@ func TestToolMark(t *testing.T) {
 		"stat": "cpu  100 50 100 700 40 5 3 2 60 1\ncpu0 1 2 3\n",
 	})
 	first := readToolMark(proc)
-	if first.own == 0 || first.machine != (machineTime{210, 1000}) || first.threads[7] != (threadTime{time.Millisecond, 5 * time.Millisecond, 10}) {
+	if first.own == 0 || first.machine != (machineTime{210, 1000}) ||
+		first.threads[7] != (threadTime{time.Millisecond, 5 * time.Millisecond, 10}) {
 		t.Errorf("%+v", first)
 	}
 	if err := os.RemoveAll(proc + "/self/task/8"); err != nil {
@@ -57,13 +58,16 @@ func TestVerdict(t *testing.T) {
 		late, takes time.Duration
 		want        string // part of the reasons; "" is no shortage
 	}{
-		"nothing known":                   {threadTime{}, machineTime{}, 0, time.Millisecond, ""},
-		"enough":                          {threadTime{900, 100, 1}, idle, time.Millisecond, time.Millisecond, ""},
-		"waits":                           {threadTime{time.Second, time.Second, 1000}, idle, 0, 5 * time.Millisecond, "waited 50 %"},
-		"waits, and commands take longer": {threadTime{time.Second, time.Second, 1000}, idle, 0, 50 * time.Millisecond, ""},
-		"wakes late":                      {threadTime{}, idle, 20 * time.Millisecond, 100 * time.Millisecond, "timers"},
-		"wakes late for short ones":       {threadTime{}, idle, 20 * time.Millisecond, 900 * time.Millisecond, ""},
-		"machine busy":                    {threadTime{}, busy, 0, time.Second, "96 % busy"},
+		"nothing known": {threadTime{}, machineTime{}, 0, time.Millisecond, ""},
+		"enough":        {threadTime{900, 100, 1}, idle, time.Millisecond, time.Millisecond, ""},
+		"waits": {threadTime{time.Second, time.Second, 1000}, idle, 0, 5 * time.Millisecond,
+			"waited 50 %"},
+		"waits, and commands take longer": {threadTime{time.Second, time.Second, 1000}, idle, 0,
+			50 * time.Millisecond, ""},
+		"wakes late": {threadTime{}, idle, 20 * time.Millisecond,
+			100 * time.Millisecond, "timers"},
+		"wakes late for short ones": {threadTime{}, idle, 20 * time.Millisecond, 900 * time.Millisecond, ""},
+		"machine busy":              {threadTime{}, busy, 0, time.Second, "96 % busy"},
 	} {
 		marks := toolMark{threads: map[int]threadTime{1: c.thread}, machine: c.machine}
 		tool := newTool(toolMark{}, marks, of(c.late), of(c.takes))

@@ -18,9 +18,9 @@ type LeftBehind struct {
 	Problem string `json:"problem,omitempty"` // why it could not be removed
 }
 
-// Clean removes the mailboxes that earlier runs have left behind, of the options' users on their first target, or only lists them. Their
-// names are those that sessions of the profile make up; those of a run that goes on are among them. The error is for users whose
-// mailboxes could not be listed.
+// Clean removes the mailboxes that earlier runs have left behind, of the options' users on their first target, or only
+// lists them. Their names are those that sessions of the profile make up; those of a run that goes on are among them.
+// The error is for users whose mailboxes could not be listed.
 func Clean(ctx context.Context, o Options, listOnly bool) ([]LeftBehind, error) {
 	if err := o.complete(); err != nil {
 		return nil, err
@@ -48,7 +48,8 @@ func Clean(ctx context.Context, o Options, listOnly bool) ([]LeftBehind, error) 
 func (e *engine) cleanUser(ctx context.Context, user User, ours *regexp.Regexp, listOnly bool) ([]LeftBehind, error) {
 	o := &e.options
 	s := &session{
-		engine: e, shard: e.unseen, user: user, target: &o.Targets[0], tags: rand.New(rand.NewPCG(o.Seed, 0)), conns: make(map[*conversation]struct{}),
+		engine: e, shard: e.unseen, user: user, target: &o.Targets[0], tags: rand.New(rand.NewPCG(o.Seed, 0)),
+		conns: make(map[*conversation]struct{}),
 	}
 	if len(o.Sources) > 0 {
 		s.source = o.Sources[0]

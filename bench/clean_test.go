@@ -14,14 +14,16 @@ func TestClean(t *testing.T) {
 	users := someUsers(2)
 	all := serverUsers(users)
 	message := []byte("Subject: x\r\n\r\nx\r\n")
-	for _, name := range []string{"bench-18ea0000000000aa-0", "bench-18ea0000000000aa-7-filed", "bench-notes", "bench-18ea0000000000aa", "other"} {
+	for _, name := range []string{"bench-18ea0000000000aa-0", "bench-18ea0000000000aa-7-filed", "bench-notes",
+		"bench-18ea0000000000aa", "other"} {
 		all[1].Mail = append(all[1].Mail, backendtest.Mail{Mailbox: name, Message: message})
 	}
 	server, err := backendtest.NewMemory(backendtest.MemoryOptions{Users: all})
 	if err != nil {
 		t.Fatal(err)
 	}
-	o := Options{Targets: []Target{target(t, testkit.Serve(t, server))}, Users: users, Profile: builtInProfile(t, "desktop"), Timeout: testkit.Patience}
+	o := Options{Targets: []Target{target(t, testkit.Serve(t, server))}, Users: users,
+		Profile: builtInProfile(t, "desktop"), Timeout: testkit.Patience}
 	names := func(left []LeftBehind, removed bool) string {
 		var names []string
 		for _, l := range left {
@@ -43,7 +45,8 @@ func TestClean(t *testing.T) {
 		}
 	}
 	o.Users = append(o.Users, User{Name: "nobody", Password: "secret"})
-	if _, err := Clean(t.Context(), o, true); err == nil || !strings.Contains(err.Error(), "nobody") || strings.Contains(err.Error(), "secret") {
+	if _, err := Clean(t.Context(), o, true); err == nil || !strings.Contains(err.Error(), "nobody") ||
+		strings.Contains(err.Error(), "secret") {
 		t.Errorf("a user who cannot sign in: %v", err)
 	}
 }
@@ -58,7 +61,8 @@ C: ${tag} DELETE bench-18ea0000000000aa-1
 S: ${tag} NO [INUSE] somebody has it open
 answer-all
 `)
-	o := Options{Targets: []Target{target(t, server.Addr())}, Users: someUsers(1), Profile: builtInProfile(t, "desktop"), Timeout: testkit.Patience}
+	o := Options{Targets: []Target{target(t, server.Addr())}, Users: someUsers(1),
+		Profile: builtInProfile(t, "desktop"), Timeout: testkit.Patience}
 	left, err := Clean(t.Context(), o, false)
 	if err != nil || len(left) != 1 || left[0].Removed || !strings.Contains(left[0].Problem, "[INUSE] somebody") {
 		t.Errorf("%+v, %v", left, err)

@@ -34,12 +34,15 @@ type Result struct {
 	Name    string            `json:"name"`
 	Figures map[string]Figure `json:"figures"`
 	Errors  uint64            `json:"errors"`
-	Failed  int               `json:"rounds_failed"`       // in which something was not done, was wrong, or failed a condition
-	Short   int               `json:"rounds_short_of_cpu"` // in which the tool was short of CPU, so that latencies are its own
-	Reports []*Report         `json:"reports"`             // one for each round
+	// in which something was not done, was wrong, or failed a condition
+	Failed int `json:"rounds_failed"`
+	// in which the tool was short of CPU, so that latencies are its own
+	Short   int       `json:"rounds_short_of_cpu"`
+	Reports []*Report `json:"reports"` // one for each round
 }
 
-// Figure is one measure over all rounds that have it. In a round in which nothing was answered there is no latency, for example.
+// Figure is one measure over all rounds that have it. In a round in which nothing was answered there is no latency,
+// for example.
 type Figure struct {
 	Median float64   `json:"median"`
 	Low    float64   `json:"low"`
@@ -51,12 +54,14 @@ type Figure struct {
 
 // figureOrder are the measures, as they are printed. Which of them there are depends on the run.
 var figureOrder = []string{
-	"operations a second", "commands a second", "p50 us", "p99 us", "CPU us a command", "CPU s a GB", "CPU us a sign-in", "Pss KiB a session",
+	"operations a second", "commands a second", "p50 us", "p99 us", "CPU us a command", "CPU s a GB",
+	"CPU us a sign-in", "Pss KiB a session",
 }
 
-// Compare has all contestants do their work in each round, one after another, and begins each round with another one: what the
-// machine does meanwhile falls on all. told is told before each run; it may be nil.
-func Compare(ctx context.Context, contestants []Contestant, rounds int, base string, told func(round int, name string)) (*Comparison, error) {
+// Compare has all contestants do their work in each round, one after another, and begins each round with another one:
+// what the machine does meanwhile falls on all. told is told before each run; it may be nil.
+func Compare(ctx context.Context, contestants []Contestant, rounds int, base string, told func(round int,
+	name string)) (*Comparison, error) {
 	if rounds < 1 || rounds > maxRounds || len(contestants) == 0 {
 		return nil, fmt.Errorf("compare: want 1 to %d rounds and a target", maxRounds)
 	}
@@ -119,7 +124,8 @@ func newComparison(contestants []Contestant, reports [][]*Report, base string) *
 	return c
 }
 
-// mainCommand is the command that was sent most often, by all and in all rounds: latencies of one command are compared.
+// mainCommand is the command that was sent most often, by all and in all rounds: latencies of one command are
+// compared.
 func mainCommand(reports [][]*Report) string {
 	counts, most := make(map[string]uint64), ""
 	for _, report := range slices.Concat(reports...) {
@@ -211,7 +217,8 @@ func (r *Result) writeFailedConditions(b *strings.Builder) {
 		}
 	}
 	for _, text := range order {
-		fmt.Fprintf(b, "\n%s: FAILED %s in %d of %d rounds, measured at last: %s\n", r.Name, text, rounds[text], len(r.Reports), last[text].Text)
+		fmt.Fprintf(b, "\n%s: FAILED %s in %d of %d rounds, measured at last: %s\n", r.Name, text, rounds[text],
+			len(r.Reports), last[text].Text)
 	}
 }
 
@@ -243,18 +250,21 @@ func (c *Comparison) WriteTable(w io.Writer) error {
 			if f.Lacked > 0 {
 				lacked = fmt.Sprintf("not in %d of %d rounds", f.Lacked, c.Rounds)
 			}
-			fmt.Fprintf(t, "%s\t%s\t(%s to %s)\t%s\t%s\t\n", r.Name, short(f.Median), short(f.Low), short(f.High), f.ratio(), lacked)
+			fmt.Fprintf(t, "%s\t%s\t(%s to %s)\t%s\t%s\t\n", r.Name, short(f.Median), short(f.Low), short(f.High),
+				f.ratio(), lacked)
 		}
 		t.Flush() // into memory
 	}
 	for _, r := range c.Results {
 		r.writeFailedConditions(&b)
 		if r.Short > 0 {
-			fmt.Fprintf(&b, "\n%s: the tool was short of CPU in %d of %d rounds: latencies are its own\n", r.Name, r.Short, c.Rounds)
+			fmt.Fprintf(&b, "\n%s: the tool was short of CPU in %d of %d rounds: latencies are its own\n", r.Name,
+				r.Short, c.Rounds)
 		}
 		if r.Errors > 0 {
 			fmt.Fprintf(&b, "\n%s: %d errors\n", r.Name, r.Errors)
-			worst := slices.MaxFunc(r.Reports, func(a, b *Report) int { return cmp.Compare(a.Totals.Errors, b.Totals.Errors) })
+			worst := slices.MaxFunc(r.Reports,
+				func(a, b *Report) int { return cmp.Compare(a.Totals.Errors, b.Totals.Errors) })
 			for _, e := range worst.Errors {
 				fmt.Fprintf(&b, "  %s: %d in the worst round, for example %s\n", e.Kind, e.Count, e.Samples[0])
 			}

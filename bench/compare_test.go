@@ -42,7 +42,8 @@ targets:
 		t.Errorf("order %v, want %v", order, want)
 	}
 	first, second := result.Results[0].Figures, result.Results[1].Figures
-	if len(first["CPU us a command"].Rounds) != 3 || len(second["CPU us a command"].Rounds) != 0 || second["commands a second"].Ratio != 1 || result.Errors != 0 {
+	if len(first["CPU us a command"].Rounds) != 3 || len(second["CPU us a command"].Rounds) != 0 ||
+		second["commands a second"].Ratio != 1 || result.Errors != 0 {
 		t.Errorf("%+v", result)
 	}
 }
@@ -51,7 +52,8 @@ targets:
 func TestComparisonTable(t *testing.T) {
 	reports := func(rates ...float64) (all []*Report) {
 		for _, rate := range rates {
-			all = append(all, &Report{Totals: Totals{CommandsPerSecond: rate, OperationsPerSecond: rate / 2}, Spent: &Spent{PerCommand: 1e4 / rate}})
+			all = append(all, &Report{Totals: Totals{CommandsPerSecond: rate, OperationsPerSecond: rate / 2},
+				Spent: &Spent{PerCommand: 1e4 / rate}})
 		}
 		return all
 	}
@@ -67,7 +69,8 @@ func TestComparisonTable(t *testing.T) {
 	if f := c.Results[2].Figures["CPU us a command"]; len(f.Rounds) != 2 || f.Lacked != 1 {
 		t.Errorf("a figure that a round does not have: %+v", f)
 	}
-	if f := c.Results[1].Figures["commands a second"]; f.Median != 400 || f.Low != 390 || f.High != 410 || f.Ratio != 2 {
+	if f := c.Results[1].Figures["commands a second"]; f.Median != 400 || f.Low != 390 || f.High != 410 ||
+		f.Ratio != 2 {
 		t.Errorf("%+v", f)
 	}
 	if !c.Short() || c.Results[0].Short != 0 || c.Results[1].Short != 1 {
@@ -86,14 +89,15 @@ func TestBadComparePlans(t *testing.T) {
 	lay(t, dir, map[string]string{"pw": "secret\n"})
 	for text, want := range map[string]string{
 		work: "want targets",
-		work + "targets: [{name: a, target: \"127.0.0.1:1\"}]\nbogus: 1\n":                                              "bogus",
-		work + "targets: [{target: \"127.0.0.1:1\"}]\n":                                                                 "name of its own",
-		work + "targets: [{name: a, target: \"127.0.0.1:1\"}, {name: a, target: \"127.0.0.1:2\"}]\n":                    "name of its own",
-		work + "targets: [{name: a, target: \"192.0.2.1:1\"}]\n":                                                        "loopback",
-		strings.Replace(work, "work: {", "work: {target: [x], ", 1) + "targets: [{name: a, target: \"127.0.0.1:1\"}]\n": "none in work",
-		work + "base: b\ntargets: [{name: a, target: \"127.0.0.1:1\"}]\n":                                               `called "b"`,
-		work + "rounds: 5000\ntargets: [{name: a, target: \"127.0.0.1:1\"}]\n":                                          "1000 rounds",
-		work + "targets: [{name: a, target: \"127.0.0.1:1\", pid_file: pw}]\n":                                          "pid file",
+		work + "targets: [{name: a, target: \"127.0.0.1:1\"}]\nbogus: 1\n":                           "bogus",
+		work + "targets: [{target: \"127.0.0.1:1\"}]\n":                                              "name of its own",
+		work + "targets: [{name: a, target: \"127.0.0.1:1\"}, {name: a, target: \"127.0.0.1:2\"}]\n": "name of its own",
+		work + "targets: [{name: a, target: \"192.0.2.1:1\"}]\n":                                     "loopback",
+		strings.Replace(work, "work: {", "work: {target: [x], ", 1) +
+			"targets: [{name: a, target: \"127.0.0.1:1\"}]\n": "none in work",
+		work + "base: b\ntargets: [{name: a, target: \"127.0.0.1:1\"}]\n":      `called "b"`,
+		work + "rounds: 5000\ntargets: [{name: a, target: \"127.0.0.1:1\"}]\n": "1000 rounds",
+		work + "targets: [{name: a, target: \"127.0.0.1:1\", pid_file: pw}]\n": "pid file",
 	} {
 		lay(t, dir, map[string]string{"plan.yaml": text})
 		plan, err := LoadComparePlan(filepath.Join(dir, "plan.yaml"))

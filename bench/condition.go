@@ -140,7 +140,8 @@ func (m measure) parseLimit(text string) (limit float64, share bool, err error) 
 	}
 	d, err := time.ParseDuration(strings.ReplaceAll(text, " ", ""))
 	if err != nil || d < 0 || d > maxLatency {
-		return 0, false, fmt.Errorf("%q is not a latency; want a number with its unit, such as 250us or 1.5s, at most %v",
+		return 0, false, fmt.Errorf("%q is not a latency; want a number with its unit, such as 250us or 1.5s, "+
+			"at most %v",
 			text, maxLatency)
 	}
 	return float64(d) / float64(time.Microsecond), false, nil

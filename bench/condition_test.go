@@ -54,7 +54,8 @@ func TestJudgements(t *testing.T) {
 	}
 	r := &Report{
 		Rows: []Row{
-			row(rowOpFetch, 990, 10, 20), row(rowFetch, 100, 0, 10), row(rowFetchBody, 100, 0, 30), row(rowLogin, 0, 0, 1),
+			row(rowOpFetch, 990, 10, 20), row(rowFetch, 100, 0, 10), row(rowFetchBody, 100, 0, 30),
+			row(rowLogin, 0, 0, 1),
 		},
 		Totals: Totals{Errors: 12, Operations: 990, OperationFates: Fates{All: 1000, Done: 990}},
 	}

@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// conversation is the client's side of one IMAP connection. It belongs to one goroutine; only its connection may be closed by
-// another. After an error of a kind that does not keep, it is of no use any more.
+// conversation is the client's side of one IMAP connection. It belongs to one goroutine; only its connection may be
+// closed by another. After an error of a kind that does not keep, it is of no use any more.
 type conversation struct {
 	conn       net.Conn
 	in         *responseReader
@@ -60,8 +60,8 @@ func (c *conversation) setConn(conn net.Conn) (left int) {
 	return c.in.reset(conn)
 }
 
-// command sends a command and waits for its answer. Each response on the way is given to each, which may be nil. If from is zero,
-// the latency counts from now.
+// command sends a command and waits for its answer. Each response on the way is given to each, which may be nil. If
+// from is zero, the latency counts from now.
 func (c *conversation) command(r row, args string, from time.Time, each func(*response)) error {
 	c.begin(r, args, from)
 	return c.wait(r, each)
@@ -90,8 +90,8 @@ func (c *conversation) open(r row, args string, from time.Time) {
 	}
 }
 
-// wait sends what is queued and waits until nothing is under way. The first refusal is returned, with the others counted in their
-// rows.
+// wait sends what is queued and waits until nothing is under way. The first refusal is returned, with the others
+// counted in their rows.
 func (c *conversation) wait(r row, each func(*response)) error {
 	if err := c.flush(r); err != nil {
 		return err
@@ -141,7 +141,8 @@ func (c *conversation) Write(b []byte) (int, error) {
 	return n, err
 }
 
-// next reads one response and keeps what it says of the mailbox. Untagged responses gain no time for the command under way.
+// next reads one response and keeps what it says of the mailbox. Untagged responses gain no time for the command under
+// way.
 func (c *conversation) next(r row) (*response, error) {
 	c.arm()
 	resp, err := c.in.read()
@@ -184,7 +185,8 @@ func (c *conversation) leaving() bool {
 func (c *conversation) answered(resp *response) error {
 	i := c.find(resp.tag)
 	if i < 0 {
-		return failed(KindTag, c.pending[0].row, "an answer with the tag %q, which is not under way", shown(string(resp.tag), c.credential))
+		return failed(KindTag, c.pending[0].row, "an answer with the tag %q, which is not under way",
+			shown(string(resp.tag), c.credential))
 	}
 	cmd := c.pending[i]
 	c.pending = append(c.pending[:i], c.pending[i+1:]...)
@@ -218,8 +220,8 @@ func (c *conversation) judge(r row, resp *response) error {
 	return failed(kind, r, "%s", shown(code+string(resp.args), c.credential))
 }
 
-// isThere reports whether a mailbox could not be made for being there (RFC 5530). Names belong to one session of one run, so it is ours: Dovecot
-// says so when sessions of one user make their first mailboxes at the same moment.
+// isThere reports whether a mailbox could not be made for being there (RFC 5530). Names belong to one session of one
+// run, so it is ours: Dovecot says so when sessions of one user make their first mailboxes at the same moment.
 func isThere(resp *response) bool {
 	_, there := resp.codeIs("ALREADYEXISTS")
 	return there && resp.status == statusNO
@@ -287,8 +289,8 @@ func (c *conversation) appendMail(text body, mailbox string, m *message, from ti
 	return c.wait(rowAppend, each)
 }
 
-// beginAppend sends an APPEND and does not wait for its answer. Answers to commands before it are taken if the server's leave to
-// send has to be waited for.
+// beginAppend sends an APPEND and does not wait for its answer. Answers to commands before it are taken if the
+// server's leave to send has to be waited for.
 func (c *conversation) beginAppend(text body, mailbox string, m *message, from time.Time, each func(*response)) error {
 	plus := ""
 	if c.caps.literalPlus {

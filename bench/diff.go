@@ -15,10 +15,11 @@ type DiffOptions struct {
 
 // Diff compares two sets of rounds of the same work.
 type Diff struct {
-	Confidence float64    `json:"confidence"`
-	Tolerance  float64    `json:"tolerance"`
-	Rounds     [2]int     `json:"rounds"`
-	Parts      bool       `json:"parts_of_one_run"` // rounds are parts of one run each, so what differs between runs is not in the intervals
+	Confidence float64 `json:"confidence"`
+	Tolerance  float64 `json:"tolerance"`
+	Rounds     [2]int  `json:"rounds"`
+	// rounds are parts of one run each, so what differs between runs is not in the intervals
+	Parts      bool       `json:"parts_of_one_run"`
 	Figures    []Change   `json:"figures"`
 	NotDone    [2]float64 `json:"not_done"` // the part of the operations
 	Errors     [2]uint64  `json:"errors"`   // of all rounds
@@ -50,7 +51,8 @@ const (
 // NewDiff compares rounds B with rounds A. It is an error if they did not do the same work.
 func NewDiff(a, b []*Report, o DiffOptions) (*Diff, error) {
 	if o.Confidence <= 0 || o.Confidence >= 1 || o.Tolerance < 0 || o.Tolerance >= 1 {
-		return nil, fmt.Errorf("confidence %v and tolerance %v: want a part above 0 and below 1, and one below 1", o.Confidence, o.Tolerance)
+		return nil, fmt.Errorf("confidence %v and tolerance %v: want a part above 0 and below 1, and one below 1",
+			o.Confidence, o.Tolerance)
 	}
 	if err := sameWork(a, b); err != nil {
 		return nil, err
@@ -138,11 +140,13 @@ func sameWork(a, b []*Report) error {
 			which = "A"
 		}
 		s := &r.Setup
-		if different := append(differences(first.kind(), s.kind()), differences(first.size(), s.size())...); len(different) > 0 {
+		if different := append(differences(first.kind(), s.kind()),
+			differences(first.size(), s.size())...); len(different) > 0 {
 			return fmt.Errorf("not comparable: %s has another %s", which, strings.Join(different, "; another "))
 		}
 		if r.Seconds < 0.9*s.Duration {
-			return fmt.Errorf("not comparable: a round of %s was ended after %s of %s s", which, short(r.Seconds), short(s.Duration))
+			return fmt.Errorf("not comparable: a round of %s was ended after %s of %s s", which, short(r.Seconds),
+				short(s.Duration))
 		}
 	}
 	return nil

@@ -50,16 +50,17 @@ func roundFigures(rounds []*Report) []diffFigure {
 		measuredFigure("operations p99 us", Condition{percent: 99}, true),
 	}
 	for _, name := range []string{"CPU us a command", "CPU us a sign-in", "Pss KiB a session"} {
-		figures = append(figures, diffFigure{name, false, name != "CPU us a sign-in", func(r *Report) ([]float64, bool) {
-			if r.Spent == nil {
-				return nil, false
-			}
-			value, known := r.figure(name, "")
-			if !known {
-				return nil, false
-			}
-			return []float64{value}, false
-		}})
+		figures = append(figures, diffFigure{name, false, name != "CPU us a sign-in",
+			func(r *Report) ([]float64, bool) {
+				if r.Spent == nil {
+					return nil, false
+				}
+				value, known := r.figure(name, "")
+				if !known {
+					return nil, false
+				}
+				return []float64{value}, false
+			}})
 	}
 	for _, row := range rounds[0].Rows {
 		if row.operation() {

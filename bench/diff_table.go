@@ -32,9 +32,11 @@ func (d *Diff) WriteTable(w io.Writer) error {
 	var b strings.Builder
 	of := fmt.Sprintf("%d rounds of A, %d of B", d.Rounds[0], d.Rounds[1])
 	if d.Parts {
-		of = fmt.Sprintf("one run of each, cut into %d parts; differences between runs are not in the intervals: take several rounds", d.Rounds[0])
+		of = fmt.Sprintf("one run of each, cut into %d parts; differences between runs are not in the intervals: "+
+			"take several rounds", d.Rounds[0])
 	}
-	fmt.Fprintf(&b, "%s\n%s %% confidence for all judged figures together (Mann-Whitney, Hodges-Lehmann), tolerance %s %%\n\n",
+	fmt.Fprintf(&b,
+		"%s\n%s %% confidence for all judged figures together (Mann-Whitney, Hodges-Lehmann), tolerance %s %%\n\n",
 		of, short(100*d.Confidence), short(100*d.Tolerance))
 	t := tabwriter.NewWriter(&b, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintln(t, "figure\tA\tB\tB to A\tinterval\tverdict\t")

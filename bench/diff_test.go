@@ -45,7 +45,8 @@ func TestShift(t *testing.T) {
 	if held < 930 || held > 985 {
 		t.Errorf("it holds the true factor in %d of 1000 cases", held)
 	}
-	if s, known := newShift([]float64{10, 11, 10, 9, 10}, []float64{20, 21, 20, 19, 1000}, 0.95); !known || s.Ratio < 1.9 || s.Ratio > 2.2 {
+	if s, known := newShift([]float64{10, 11, 10, 9, 10}, []float64{20, 21, 20, 19, 1000}, 0.95); !known ||
+		s.Ratio < 1.9 || s.Ratio > 2.2 {
 		t.Errorf("%+v", s)
 	}
 	if s, known := newShift([]float64{1, 2, 3}, []float64{10, 20, 30}, 0.95); known || s.Ratio != 10 {
@@ -110,7 +111,8 @@ func TestDiff(t *testing.T) {
 				t.Errorf("p50 is %s, regression: %v, undecided: %v", verdict, d.Regression, d.Undecided)
 			}
 			var text bytes.Buffer
-			if err := d.WriteTable(&text); err != nil || strings.Contains(text.String(), "REGRESSION") != c.regression {
+			if err := d.WriteTable(&text); err != nil || strings.Contains(text.String(),
+				"REGRESSION") != c.regression {
 				t.Errorf("%v\n%s", err, &text)
 			}
 			if t.Failed() || testing.Verbose() {
@@ -127,21 +129,27 @@ func TestDiffRefuses(t *testing.T) {
 	changed.Fetch.Messages++
 	fetch := jittered(t, 1, 10*time.Millisecond, 1, withProfile(t, "fetch"))
 	for says, other := range map[string][]*Report{
-		"profile":           fetch,
-		"sessions":          jittered(t, 1, 10*time.Millisecond, 1, func(o *Options) { o.Sessions = 2 }),
-		"rate":              jittered(t, 1, 10*time.Millisecond, 1, func(o *Options) { o.Rate = 5 }),
-		"duration":          jittered(t, 1, 10*time.Millisecond, 1, func(o *Options) { o.Duration = 5 * time.Second }),
-		"closed loop":       jittered(t, 1, 10*time.Millisecond, 1, func(o *Options) { o.Rate, o.Closed = 0, true }),
-		"warm-up":           jittered(t, 1, 10*time.Millisecond, 1, withWarmUp),
-		"no report":         nil,
-		"profile's content": {{Setup: func() Setup { s := base[0].Setup; s.ProfileDigest = changed.Digest(); return s }(), Seconds: 10}},
-		"was ended":         {{Setup: base[0].Setup, Seconds: 4}},
+		"profile":     fetch,
+		"sessions":    jittered(t, 1, 10*time.Millisecond, 1, func(o *Options) { o.Sessions = 2 }),
+		"rate":        jittered(t, 1, 10*time.Millisecond, 1, func(o *Options) { o.Rate = 5 }),
+		"duration":    jittered(t, 1, 10*time.Millisecond, 1, func(o *Options) { o.Duration = 5 * time.Second }),
+		"closed loop": jittered(t, 1, 10*time.Millisecond, 1, func(o *Options) { o.Rate, o.Closed = 0, true }),
+		"warm-up":     jittered(t, 1, 10*time.Millisecond, 1, withWarmUp),
+		"no report":   nil,
+		"profile's content": {{Setup: func() Setup {
+			s := base[0].Setup
+			s.ProfileDigest = changed.Digest()
+			return s
+		}(), Seconds: 10}},
+		"was ended": {{Setup: base[0].Setup, Seconds: 4}},
 	} {
-		if _, err := NewDiff(base, other, DiffOptions{0.95, 0.05}); err == nil || !strings.Contains(err.Error(), says) {
+		if _, err := NewDiff(base, other, DiffOptions{0.95, 0.05}); err == nil ||
+			!strings.Contains(err.Error(), says) {
 			t.Errorf("%s: %v", says, err)
 		}
 	}
-	if builtInProfile(t, "mixed").Digest() == builtInProfile(t, "fetch").Digest() || changed.Digest() == builtInProfile(t, "fetch").Digest() {
+	if builtInProfile(t, "mixed").Digest() == builtInProfile(t, "fetch").Digest() ||
+		changed.Digest() == builtInProfile(t, "fetch").Digest() {
 		t.Error("different profiles have one digest")
 	}
 	for _, o := range []DiffOptions{{}, {Confidence: 1}, {0.95, -1}, {0.95, 1}} {
@@ -158,7 +166,8 @@ func TestReportFiles(t *testing.T) {
 	if err := r.WriteJSON(&one); err != nil {
 		t.Fatal(err)
 	}
-	comparison := &Comparison{Results: []Result{{Name: "x", Reports: []*Report{r}}, {Name: "y", Reports: []*Report{r, r}}}}
+	comparison := &Comparison{Results: []Result{{Name: "x", Reports: []*Report{r}},
+		{Name: "y", Reports: []*Report{r, r}}}}
 	var compared bytes.Buffer
 	if err := comparison.WriteJSON(&compared); err != nil {
 		t.Fatal(err)
@@ -175,7 +184,8 @@ func TestReportFiles(t *testing.T) {
 		{one.String() + "{", "", 0, "unexpected EOF"},
 	} {
 		got, err := readReports(strings.NewReader(c.text), c.target)
-		if len(got) != c.rounds || (err == nil) != (c.says == "") || err != nil && !strings.Contains(err.Error(), c.says) {
+		if len(got) != c.rounds || (err == nil) != (c.says == "") ||
+			err != nil && !strings.Contains(err.Error(), c.says) {
 			t.Errorf("%.20q: %d rounds, %v; want %d, %q", c.text, len(got), err, c.rounds, c.says)
 		}
 	}

@@ -32,8 +32,8 @@ type engine struct {
 	cut        atomic.Bool   // what is under way is not waited for any more
 }
 
-// Run carries out a run and reports. The context ends it early; what was measured until then is reported. An error means that it
-// could not be done at all: whatever servers do is in the report.
+// Run carries out a run and reports. The context ends it early; what was measured until then is reported. An error
+// means that it could not be done at all: whatever servers do is in the report.
 func Run(ctx context.Context, o Options) (*Report, error) {
 	if err := o.complete(); err != nil {
 		return nil, err
@@ -64,7 +64,8 @@ func (e *engine) addSessions() {
 		s := &session{
 			engine: e, number: i, shard: &e.recorder.shards[i%shardCount],
 			user: o.Users[i%len(o.Users)], target: &o.Targets[i%len(o.Targets)],
-			random: rand.New(rand.NewPCG(o.Seed, uint64(i))), tags: rand.New(rand.NewPCG(uint64(i), o.Seed)), conns: make(map[*conversation]struct{}),
+			random: rand.New(rand.NewPCG(o.Seed, uint64(i))), tags: rand.New(rand.NewPCG(uint64(i), o.Seed)),
+			conns: make(map[*conversation]struct{}),
 		}
 		if len(o.Sources) > 0 {
 			s.source = o.Sources[i%len(o.Sources)]
@@ -183,10 +184,12 @@ func (e *engine) close() mark {
 }
 
 func (e *engine) mark() mark {
-	return mark{at: time.Now(), spent: e.options.Account.read(), tool: readToolMark(e.options.proc), sessions: e.joined.Load()}
+	return mark{at: time.Now(), spent: e.options.Account.read(), tool: readToolMark(e.options.proc),
+		sessions: e.joined.Load()}
 }
 
-// finish waits for what is under way, for the grace, and cuts the rest. Sessions that tidy up have the grace once more.
+// finish waits for what is under way, for the grace, and cuts the rest. Sessions that tidy up have the grace once
+// more.
 func (e *engine) finish(running *sync.WaitGroup, stopDialing func()) {
 	cutOff := func(which func(*session) bool) {
 		for _, s := range e.sessions {
@@ -206,14 +209,14 @@ func (e *engine) finish(running *sync.WaitGroup, stopDialing func()) {
 	running.Wait()
 }
 
-// mayBegin reports whether an operation may begin that is due: before the end, or in the first half of the grace if it was due
-// before the end.
+// mayBegin reports whether an operation may begin that is due: before the end, or in the first half of the grace if it
+// was due before the end.
 func (e *engine) mayBegin(due, now time.Time) bool {
 	return !e.isOver() || due.Before(e.endedAt) && now.Sub(e.endedAt) < e.options.Grace/2
 }
 
-// window returns by when operations count as due, and since when they may have been due to be worth beginning: none may take longer
-// than the grace and end behind the measured time.
+// window returns by when operations count as due, and since when they may have been due to be worth beginning: none
+// may take longer than the grace and end behind the measured time.
 func (e *engine) window(now time.Time) (since, until time.Time) {
 	if !e.isOver() {
 		return time.Time{}, now

@@ -38,7 +38,8 @@ const (
 )
 
 var kindNames = [numKinds]string{
-	"connect", "tls", "greeting", "sign-in", "dropped", "time-out", "protocol", "wrong tag", "wrong count", "wrong UID",
+	"connect", "tls", "greeting", "sign-in", "dropped", "time-out", "protocol", "wrong tag", "wrong count",
+	"wrong UID",
 	"wrong flags", "wrong length", "wrong checksum", "missing data", "NO", "BAD",
 	"unfinished", "never begun", "nothing done",
 }

@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// fate is what became of an operation, a command or a part of signing in. Each has exactly one, so the counts of all fates add up to
-// what was due, sent or tried.
+// fate is what became of an operation, a command or a part of signing in. Each has exactly one, so the counts of all
+// fates add up to what was due, sent or tried.
 type fate uint8
 
 const (
@@ -86,7 +86,8 @@ func (f Fates) String() string {
 		n    uint64
 		text string
 	}{
-		{f.DoneAfterEnd, "done after the end"}, {f.Refused, "refused"}, {f.Failed, "failed"}, {f.TimedOut, "timed out"},
+		{f.DoneAfterEnd, "done after the end"}, {f.Refused, "refused"}, {f.Failed, "failed"},
+		{f.TimedOut, "timed out"},
 		{f.Unfinished, "unfinished"}, {f.NeverBegun, "never begun"},
 	} {
 		if part.n > 0 {

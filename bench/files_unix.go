@@ -11,8 +11,8 @@ import (
 // spareFiles are descriptors for everything but connections.
 const spareFiles = 64
 
-// raiseFiles makes room for the connections' descriptors, or says that there is none: sessions that fail for that would look as if
-// the server had failed.
+// raiseFiles makes room for the connections' descriptors, or says that there is none: sessions that fail for that
+// would look as if the server had failed.
 func raiseFiles(o Options) error {
 	need := uint64(o.Sessions)*o.Profile.connections() + spareFiles
 	var limit unix.Rlimit
@@ -24,7 +24,8 @@ func raiseFiles(o Options) error {
 	}
 	limit.Cur = limit.Max
 	if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &limit); err != nil || limit.Max < need {
-		return fmt.Errorf("%d sessions need %d open files, and the limit is %d (ulimit -Hn)", o.Sessions, need, limit.Max)
+		return fmt.Errorf("%d sessions need %d open files, and the limit is %d (ulimit -Hn)", o.Sessions,
+			need, limit.Max)
 	}
 	return nil
 }

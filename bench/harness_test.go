@@ -98,7 +98,8 @@ func startSink(t testing.TB) string {
 	return testkit.Serve(t, backendtest.NewSink(nil))
 }
 
-// scripted is a run of the profile against a server that follows scripts: one session, a closed loop, as short as it can be.
+// scripted is a run of the profile against a server that follows scripts: one session, a closed loop, as short as it
+// can be.
 func scripted(t *testing.T, p *Profile, scripts ...string) (*Report, *backendtest.Scripted) {
 	t.Helper()
 	testkit.NoLeaks(t)

@@ -9,8 +9,8 @@ import (
 	"github.com/HdrHistogram/hdrhistogram-go"
 )
 
-// IntervalLog writes intervals as a histogram log that the tools of HdrHistogram read: a line for each row and interval, with the row as
-// its tag, in the compressed V2 encoding. Values are nanoseconds, which those tools expect.
+// IntervalLog writes intervals as a histogram log that the tools of HdrHistogram read: a line for each row and
+// interval, with the row as its tag, in the compressed V2 encoding. Values are nanoseconds, which those tools expect.
 type IntervalLog struct {
 	log *hdrhistogram.HistogramLogWriter
 	err error // the first of writing
@@ -23,7 +23,8 @@ func NewIntervalLog(w io.Writer, start time.Time, comment string) *IntervalLog {
 	l.log.SetBaseTime(ms)
 	for _, write := range []func() error{
 		func() error { return l.log.OutputComment(comment) }, l.log.OutputLogFormatVersion,
-		func() error { return l.log.OutputBaseTime(ms) }, func() error { return l.log.OutputStartTime(ms) }, l.log.OutputLegend,
+		func() error { return l.log.OutputBaseTime(ms) }, func() error { return l.log.OutputStartTime(ms) },
+		l.log.OutputLegend,
 	} {
 		l.keep(write())
 	}

@@ -40,7 +40,8 @@ func runStalled(t *testing.T, from, to time.Duration, change func(*Options)) *Re
 		now := time.Now()
 		server := &stallingServer{now.Add(from), now.Add(to)}
 		o := Options{
-			Targets: []Target{{Name: "stalling"}}, Users: someUsers(1), Profile: builtInProfile(t, "noop"), Dial: server.dial,
+			Targets: []Target{{Name: "stalling"}}, Users: someUsers(1), Profile: builtInProfile(t, "noop"),
+			Dial:     server.dial,
 			Sessions: 1, Rate: 100, Duration: 10 * time.Second, Timeout: time.Minute,
 		}
 		change(&o)
@@ -55,12 +56,15 @@ func near(us int64, want time.Duration) bool {
 	return max(off, -off) <= 50*time.Millisecond
 }
 
-// TestStallShows: at 100 a second, 200 requests of 1000 are due while the server stalls for 2 s. They wait from 0 to 2 s.
+// TestStallShows: at 100 a second, 200 requests of 1000 are due while the server stalls for 2 s. They wait from 0 to 2
+// s.
 func TestStallShows(t *testing.T) {
 	r := runStalled(t, 4*time.Second, 6*time.Second, func(*Options) {})
 	noop := r.rowOf("NOOP")
-	if noop.Count < 999 || noop.Count > 1001 || noop.P50 > 1000 || !near(noop.P90, time.Second) || !near(noop.P99, 1900*time.Millisecond) ||
-		!near(noop.Max, 2*time.Second) || r.Loop.MostBehind < 150 || r.Totals.OperationFates.NeverBegun != 0 || !r.Fine() {
+	if noop.Count < 999 || noop.Count > 1001 || noop.P50 > 1000 || !near(noop.P90, time.Second) ||
+		!near(noop.P99, 1900*time.Millisecond) ||
+		!near(noop.Max, 2*time.Second) || r.Loop.MostBehind < 150 ||
+		r.Totals.OperationFates.NeverBegun != 0 || !r.Fine() {
 		t.Errorf("an open loop shows:\n%s", table(r))
 	}
 	if r.rowOf("noop, whole").P99 != noop.P99 {
@@ -72,7 +76,8 @@ func TestStallShows(t *testing.T) {
 func TestStallAtTheEnd(t *testing.T) {
 	r := runStalled(t, 8*time.Second, time.Hour, func(*Options) {})
 	whole := r.rowOf("noop, whole")
-	if whole.Count < 999 || whole.Count > 1001 || !near(whole.P90, time.Second) || r.Totals.OperationFates.NeverBegun < 190 || r.Totals.OperationFates.Unfinished != 1 {
+	if whole.Count < 999 || whole.Count > 1001 || !near(whole.P90, time.Second) ||
+		r.Totals.OperationFates.NeverBegun < 190 || r.Totals.OperationFates.Unfinished != 1 {
 		t.Errorf("an open loop shows:\n%s", table(r))
 	}
 }
@@ -100,11 +105,13 @@ func (c slowConn) Write(b []byte) (int, error) {
 	return c.Conn.Write(b)
 }
 
-// TestBacklogIsBounded: of more than so many operations that are due, the oldest are given up, counted, and in the percentiles.
+// TestBacklogIsBounded: of more than so many operations that are due, the oldest are given up, counted, and in the
+// percentiles.
 func TestBacklogIsBounded(t *testing.T) {
 	r := runStalled(t, 4*time.Second, 6*time.Second, func(o *Options) { o.Backlog = 50 })
 	whole := r.rowOf("noop, whole")
-	if r.Totals.OperationFates.NeverBegun < 140 || r.Totals.OperationFates.NeverBegun > 155 || whole.Count < 999 || !near(whole.P99, 1900*time.Millisecond) {
+	if r.Totals.OperationFates.NeverBegun < 140 || r.Totals.OperationFates.NeverBegun > 155 || whole.Count < 999 ||
+		!near(whole.P99, 1900*time.Millisecond) {
 		t.Errorf("it shows:\n%s", table(r))
 	}
 }
@@ -114,7 +121,8 @@ func TestServerThatNeverGreets(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		begin := time.Now()
 		r := mustRun(t, Options{
-			Targets: []Target{{Name: "mute"}}, Users: someUsers(1), Profile: builtInProfile(t, "noop"), Sessions: 2, Rate: 10,
+			Targets: []Target{{Name: "mute"}}, Users: someUsers(1), Profile: builtInProfile(t, "noop"),
+			Sessions: 2, Rate: 10,
 			Duration: 5 * time.Second, Timeout: time.Hour,
 			Dial: func(context.Context, netip.Addr, *Target) (net.Conn, error) {
 				client, _ := net.Pipe()
@@ -137,7 +145,8 @@ func TestInterrupted(t *testing.T) {
 		defer cancel()
 		server := &stallingServer{}
 		r, err := Run(ctx, Options{
-			Targets: []Target{{Name: "good"}}, Users: someUsers(1), Profile: builtInProfile(t, "noop"), Dial: server.dial,
+			Targets: []Target{{Name: "good"}}, Users: someUsers(1), Profile: builtInProfile(t, "noop"),
+			Dial:     server.dial,
 			Sessions: 1, Rate: 10, Duration: time.Hour,
 		})
 		if err != nil || r.Seconds < 2.9 || r.Seconds > 3.1 || r.Totals.Commands < 29 || r.Totals.Commands > 31 {

@@ -30,7 +30,8 @@ func (f fixedNames) LookupNetIP(_ context.Context, _, host string) ([]netip.Addr
 
 func TestResolve(t *testing.T) {
 	names := fixedNames{
-		"here": {"::1", "127.0.0.1"}, "there": {"192.0.2.1"}, "both": {"127.0.0.1", "192.0.2.1"}, "mapped": {"::ffff:192.0.2.1"},
+		"here": {"::1", "127.0.0.1"}, "there": {"192.0.2.1"}, "both": {"127.0.0.1", "192.0.2.1"},
+		"mapped":     {"::ffff:192.0.2.1"},
 		"mappedhere": {"::ffff:127.0.0.1"},
 	}
 	for _, c := range []struct {
@@ -81,7 +82,8 @@ func TestParseUsers(t *testing.T) {
 		{"user%04d:1-2", "user0001 user0002"},
 		{"u%02d@example.org:1-2", "u01@example.org u02@example.org"},
 		{"a:b", "a:b"},
-		{"", ""}, {"user%d", ""}, {"user%d:2-1", ""}, {"user%d:1", ""}, {"user%s:1-2", ""}, {"user%4d:1-2", ""}, {"user%d%d:1-2", ""},
+		{"", ""}, {"user%d", ""}, {"user%d:2-1", ""}, {"user%d:1", ""}, {"user%s:1-2", ""}, {"user%4d:1-2", ""},
+		{"user%d%d:1-2", ""},
 		{"user%d:0-99999999", ""}, {"user%d:-1-2", ""}, {"user%099d:1-2", ""}, {"a\r\nb", ""}, {"a\x00%d:1-2", ""},
 	} {
 		got, err := ParseUsers(c.pattern)
@@ -239,7 +241,8 @@ func TestBounds(t *testing.T) {
 // TestMessages wants sizes to be exact, and lines that end with CR LF and are not too long.
 func TestMessages(t *testing.T) {
 	text := newBody()
-	for _, size := range []int{1, 320, 333, 381, 382, 383, 384, 385, 386, 387, 445, 446, 447, 448, 5120, 65_536, 65_700, 200_001} {
+	for _, size := range []int{1, 320, 333, 381, 382, 383, 384, 385, 386, 387, 445, 446, 447, 448, 5120, 65_536,
+		65_700, 200_001} {
 		m := text.newMessage("18ea0000000000000.bench-18ea0000000000000-50000", 50_000, 1_000_000, size)
 		var b strings.Builder
 		if err := text.write(&b, m); err != nil {

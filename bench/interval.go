@@ -51,7 +51,8 @@ func newInterval(from, to time.Time, rows *[numRows]intervalRow) Interval {
 	i := Interval{From: from, To: to}
 	for _, r := range rowOrder() {
 		if row := rows[r]; row.latencies != nil {
-			i.Rows = append(i.Rows, IntervalRow{r.String(), r.command(), r.operation(), row.latencies, row.fates.fates()})
+			i.Rows = append(i.Rows, IntervalRow{r.String(), r.command(), r.operation(), row.latencies,
+				row.fates.fates()})
 		}
 	}
 	return i

@@ -24,8 +24,8 @@ func observe(h *hdrhistogram.Histogram, d time.Duration) {
 	h.RecordValue(min(max(d.Microseconds(), 1), maxLatency.Microseconds())) // within bounds: it cannot fail
 }
 
-// rowRecord is what is kept of one row. Of what ended well the latency is known; of everything else only that a good answer would
-// have taken longer than it was waited for.
+// rowRecord is what is kept of one row. Of what ended well the latency is known; of everything else only that a good
+// answer would have taken longer than it was waited for.
 type rowRecord struct {
 	done     *hdrhistogram.Histogram // nil is empty
 	waited   *hdrhistogram.Histogram // likewise, of what did not end well
@@ -84,14 +84,16 @@ func (d *distribution) add(l Latencies) {
 	d.all = merged(merged(d.all, l.done), l.waited)
 }
 
-// at returns the latency at a percentile in microseconds. It is a lower bound if those who waited in vain could have made it greater.
+// at returns the latency at a percentile in microseconds. It is a lower bound if those who waited in vain could have
+// made it greater.
 func (d distribution) at(percentile float64) (us int64, atLeast bool) {
 	us = d.all.ValueAtQuantile(percentile)
 	known, total := d.done.TotalCount(), d.all.TotalCount()
 	if known == total {
 		return us, false
 	}
-	rank := max(1, math.Floor(percentile/100*float64(total)+0.5)) // if the others had waited for ever, they would stand behind all that are known
+	// if the others had waited for ever, they would stand behind all that are known
+	rank := max(1, math.Floor(percentile/100*float64(total)+0.5))
 	if rank > float64(known) {
 		return us, true
 	}

@@ -16,8 +16,8 @@ import (
 	"portico/backend/backendtest"
 )
 
-// liar is a proxy before an honest server, in memory and on the clock of the test. It passes on what clients say, and does with the
-// answers what its script says.
+// liar is a proxy before an honest server, in memory and on the clock of the test. It passes on what clients say, and
+// does with the answers what its script says.
 type liar struct {
 	refuse func(conn int) bool // whether the connection is refused; they count from 1
 	answer func(a *answer)     // nil passes everything on
@@ -154,7 +154,8 @@ func (l *memoryListener) Accept() (net.Conn, error) {
 func (l *memoryListener) Close() error   { l.once.Do(func() { close(l.closed) }); return nil }
 func (l *memoryListener) Addr() net.Addr { return &net.UnixAddr{Name: "memory"} }
 
-// runLied runs for ten seconds of the test's clock against the liar: one session, ten operations a second, unless change says otherwise.
+// runLied runs for ten seconds of the test's clock against the liar: one session, ten operations a second, unless
+// change says otherwise.
 func runLied(t *testing.T, l *liar, change func(*Options)) (report *Report) {
 	withLiar(t, l, change, func(t *testing.T, o Options) { report = mustRun(t, o) })
 	return report

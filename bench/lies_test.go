@@ -72,20 +72,34 @@ func TestLies(t *testing.T) {
 		{"BYE at once", false, "S: * BYE [LIMIT] too many\nclose", KindGreeting, "too many"},
 		{"no greeting", false, "silent", KindTimeout, ""},
 		{"closed at once", false, "close", KindDropped, ""},
-		{"wrong password", false, greeting + "C: ${tag} LOGIN *\nS: ${tag} NO [AUTHENTICATIONFAILED] no\nsilent", KindSignIn, "AUTHENTICATIONFAILED"},
-		{"wrong size", true, oneMessage + "S: * 1 FETCH (UID 7 FLAGS () RFC822.SIZE 401)\nS: ${tag} OK\nanswer-all", KindLiteral, "401 bytes, want 400"},
-		{"wrong UID in list", true, oneMessage + "S: * 1 FETCH (UID 8 FLAGS () RFC822.SIZE 400)\nS: ${tag} OK\nanswer-all", KindUID, "UID 8, want 7"},
-		{"no UID in list", true, oneMessage + "S: * 1 FETCH (FLAGS () RFC822.SIZE 400)\nS: ${tag} OK\nanswer-all", KindMissing, "without UID"},
-		{"flags nobody set", true, oneMessage + "S: * 1 FETCH (UID 7 FLAGS (\\Deleted) RFC822.SIZE 400)\nS: ${tag} OK\nanswer-all", KindFlags, "nobody set"},
+		{"wrong password", false, greeting + "C: ${tag} LOGIN *\nS: ${tag} NO [AUTHENTICATIONFAILED] no\nsilent",
+			KindSignIn, "AUTHENTICATIONFAILED"},
+		{"wrong size", true, oneMessage + "S: * 1 FETCH (UID 7 FLAGS () RFC822.SIZE 401)\nS: ${tag} OK\nanswer-all",
+			KindLiteral, "401 bytes, want 400"},
+		{"wrong UID in list", true,
+			oneMessage + "S: * 1 FETCH (UID 8 FLAGS () RFC822.SIZE 400)\nS: ${tag} OK\nanswer-all", KindUID,
+			"UID 8, want 7"},
+		{"no UID in list", true, oneMessage + "S: * 1 FETCH (FLAGS () RFC822.SIZE 400)\nS: ${tag} OK\nanswer-all",
+			KindMissing, "without UID"},
+		{"flags nobody set", true,
+			oneMessage + "S: * 1 FETCH (UID 7 FLAGS (\\Deleted) RFC822.SIZE 400)\nS: ${tag} OK\nanswer-all", KindFlags,
+			"nobody set"},
 		{"nothing listed", true, oneMessage + "S: ${tag} OK\nanswer-all", KindCount, "0 messages listed"},
-		{"message too many", true, oneMessage + "S: * 2 FETCH (UID 9 FLAGS () RFC822.SIZE 400)\nS: ${tag} OK\nanswer-all", KindCount, "message 2 of 1"},
+		{"message too many", true,
+			oneMessage + "S: * 2 FETCH (UID 9 FLAGS () RFC822.SIZE 400)\nS: ${tag} OK\nanswer-all", KindCount,
+			"message 2 of 1"},
 		{"unreadable data", true, oneMessage + "S: * 1 FETCH (UID x\nS: ${tag} OK\nanswer-all", KindProtocol, "FETCH"},
-		{"wrong checksum", true, listed + "S: * 1 FETCH (UID 7 BODY[] {400}\nsend 400\nS: )\nS: ${tag} OK\nanswer-all", KindChecksum, "checksum"},
-		{"shorter body", true, listed + "S: * 1 FETCH (UID 7 BODY[] {399}\nsend 399\nS: )\nS: ${tag} OK\nanswer-all", KindLiteral, "399 bytes, want 400"},
+		{"wrong checksum", true, listed + "S: * 1 FETCH (UID 7 BODY[] {400}\nsend 400\nS: )\nS: ${tag} OK\nanswer-all",
+			KindChecksum, "checksum"},
+		{"shorter body", true, listed + "S: * 1 FETCH (UID 7 BODY[] {399}\nsend 399\nS: )\nS: ${tag} OK\nanswer-all",
+			KindLiteral, "399 bytes, want 400"},
 		{"body without its end", true, listed + "S: * 1 FETCH (UID 7 BODY[] {400}\nsend 100\nclose", KindDropped, ""},
-		{"less than announced", true, listed + "S: * 1 FETCH (UID 7 BODY[] {400}\nsend 395\nS: )\nS: ${tag} OK\nsilent", KindProtocol, ""},
-		{"more than announced", true, listed + "S: * 1 FETCH (UID 7 BODY[] {400}\nsend 500\nS: )\nS: ${tag} OK\nsilent", KindProtocol, ""},
-		{"wrong UID of body", true, listed + "S: * 1 FETCH (UID 8 BODY[] {400}\nsend 400\nS: )\nS: ${tag} OK\nanswer-all", KindUID, "UID 8"},
+		{"less than announced", true,
+			listed + "S: * 1 FETCH (UID 7 BODY[] {400}\nsend 395\nS: )\nS: ${tag} OK\nsilent", KindProtocol, ""},
+		{"more than announced", true,
+			listed + "S: * 1 FETCH (UID 7 BODY[] {400}\nsend 500\nS: )\nS: ${tag} OK\nsilent", KindProtocol, ""},
+		{"wrong UID of body", true,
+			listed + "S: * 1 FETCH (UID 8 BODY[] {400}\nsend 400\nS: )\nS: ${tag} OK\nanswer-all", KindUID, "UID 8"},
 		{"no body", true, listed + "S: ${tag} OK\nanswer-all", KindMissing, "UID 7 did not come"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -107,7 +121,8 @@ func TestLies(t *testing.T) {
 
 // TestPasswordInAnswers has a server say the password back.
 func TestPasswordInAnswers(t *testing.T) {
-	r, _ := scripted(t, builtInProfile(t, "noop"), greeting+"C: ${tag} LOGIN *\nS: ${tag} NO secret is not right\nsilent")
+	r, _ := scripted(t, builtInProfile(t, "noop"),
+		greeting+"C: ${tag} LOGIN *\nS: ${tag} NO secret is not right\nsilent")
 	var b strings.Builder
 	if err := r.WriteJSON(&b); err != nil {
 		t.Fatal(err)
@@ -122,7 +137,8 @@ func TestDroppedSessionsComeBack(t *testing.T) {
 	testkit.NoLeaks(t)
 	server := testkit.Scripted(t, nil, signedIn+"C: ${tag} NOOP\nclose")
 	r := mustRun(t, Options{
-		Targets: []Target{target(t, server.Addr())}, Users: someUsers(1), Profile: builtInProfile(t, "noop"), Sessions: 1,
+		Targets: []Target{target(t, server.Addr())}, Users: someUsers(1), Profile: builtInProfile(t, "noop"),
+		Sessions: 1,
 		Duration: 2 * time.Second, Rate: 1000,
 	})
 	if n := server.Conns(); n < 2 || n > 40 || r.Sessions.Reconnects == 0 || r.errorsOf(KindDropped).Count == 0 {
@@ -133,10 +149,12 @@ func TestDroppedSessionsComeBack(t *testing.T) {
 	}
 }
 
-// TestMailboxThatIsThere wants a session's own mailbox to do when the server says that it is there already, and to be gone afterwards.
+// TestMailboxThatIsThere wants a session's own mailbox to do when the server says that it is there already, and to be
+// gone afterwards.
 func TestMailboxThatIsThere(t *testing.T) {
 	there := strings.Replace(oneMessage, "${tag} OK made", "${tag} NO [ALREADYEXISTS] there", 1)
-	r, server := scripted(t, oneMessageProfile(t), there+"S: * 1 FETCH (UID 7 FLAGS () RFC822.SIZE 400)\nS: ${tag} OK\nanswer-all")
+	r, server := scripted(t, oneMessageProfile(t),
+		there+"S: * 1 FETCH (UID 7 FLAGS () RFC822.SIZE 400)\nS: ${tag} OK\nanswer-all")
 	if r.errorsOf(KindRefused).Count != 0 || r.Sessions.Reconnects != 0 {
 		t.Errorf("it does not do:\n%s", table(r))
 	}

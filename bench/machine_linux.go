@@ -13,7 +13,8 @@ func machine(proc string) string {
 	text := fmt.Sprintf("%s/%s, %d CPUs", runtime.GOOS, runtime.GOARCH, runtime.NumCPU())
 	if info, err := os.ReadFile(proc + "/cpuinfo"); err == nil {
 		for line := range bytes.Lines(info) {
-			if name, value, found := bytes.Cut(line, []byte{':'}); found && strings.TrimSpace(string(name)) == "model name" {
+			if name, value, found := bytes.Cut(line, []byte{':'}); found &&
+				strings.TrimSpace(string(name)) == "model name" {
 				text += " (" + shown(strings.TrimSpace(string(value)), credential{}) + ")"
 				break
 			}

@@ -31,7 +31,8 @@ func tokenServer(t *testing.T) string {
 func TestMechanismsAndExtensions(t *testing.T) {
 	testkit.Need(t, "dovecot")
 	d := testkit.Dovecot(t, backendtest.DovecotOptions{
-		Users: serverUsers(someUsers(1)), Mechanisms: []string{"PLAIN", "LOGIN", "XOAUTH2", "OAUTHBEARER"}, TokenURL: tokenServer(t),
+		Users: serverUsers(someUsers(1)), Mechanisms: []string{"PLAIN", "LOGIN", "XOAUTH2", "OAUTHBEARER"},
+		TokenURL:      tokenServer(t),
 		QuickFailures: true,
 	})
 	testkit.NoLeaks(t)
@@ -48,19 +49,25 @@ func TestMechanismsAndExtensions(t *testing.T) {
 		for _, extras := range []bool{false, true} {
 			t.Run(fmt.Sprintf("%s %s extras %v", c.mechanism, c.secret, extras), func(t *testing.T) {
 				r := mustRun(t, Options{
-					Targets: []Target{target(t, d.TLS)}, Users: []User{{Name: "user1", Password: c.secret}}, TLS: TLSImplicit,
-					TLSConfig: &tls.Config{InsecureSkipVerify: true}, Mechanism: c.mechanism, ID: extras, Compress: extras, Version: "1.0",
-					Profile: small(builtInProfile(t, "fetch")), Sessions: 2, Closed: true, Duration: 300 * time.Millisecond,
-					Timeout: testkit.Patience, Grace: time.Minute,
+					Targets: []Target{target(t, d.TLS)}, Users: []User{{Name: "user1", Password: c.secret}},
+					TLS:       TLSImplicit,
+					TLSConfig: &tls.Config{InsecureSkipVerify: true}, Mechanism: c.mechanism, ID: extras,
+					Compress: extras, Version: "1.0",
+					Profile: small(builtInProfile(t, "fetch")), Sessions: 2, Closed: true,
+					Duration: 300 * time.Millisecond,
+					Timeout:  testkit.Patience, Grace: time.Minute,
 				})
 				text := table(r)
-				if r.Fine() != c.fine || r.rowOf("COMPRESS").Count > 0 != (extras && c.fine) || r.rowOf("ID").Count > 0 != (extras && c.fine) {
+				if r.Fine() != c.fine || r.rowOf("COMPRESS").Count > 0 != (extras && c.fine) ||
+					r.rowOf("ID").Count > 0 != (extras && c.fine) {
 					t.Error(text)
 				}
-				if smaller := r.Totals.CompressedIn > 0 && r.Totals.CompressedIn < r.Totals.In; smaller != (extras && c.fine) {
+				if smaller := r.Totals.CompressedIn > 0 &&
+					r.Totals.CompressedIn < r.Totals.In; smaller != (extras && c.fine) {
 					t.Errorf("bytes: %s", r.Totals.BytesText())
 				}
-				if signIn := r.errorsOf(KindSignIn); !c.fine && (signIn.Count == 0 || strings.Contains(text, string(c.secret))) {
+				if signIn := r.errorsOf(KindSignIn); !c.fine &&
+					(signIn.Count == 0 || strings.Contains(text, string(c.secret))) {
 					t.Errorf("a refused sign-in:\n%s", text)
 				}
 			})
@@ -82,14 +89,17 @@ func TestSASLDialogues(t *testing.T) {
 		script    string
 		says      string // in an error; "" if all is well
 	}{
-		{"XOAUTH2 at once", MechanismXOAuth2, "user1", atOnce + "C: ${tag} AUTHENTICATE XOAUTH2 " + xoauth2 + "\nS: ${tag} OK in\n", ""},
+		{"XOAUTH2 at once", MechanismXOAuth2, "user1",
+			atOnce + "C: ${tag} AUTHENTICATE XOAUTH2 " + xoauth2 + "\nS: ${tag} OK in\n", ""},
 		{"XOAUTH2 when asked", MechanismXOAuth2, "user1",
 			greeting + "C: ${tag} AUTHENTICATE XOAUTH2\nS: + \nC: " + xoauth2 + "\nS: ${tag} OK in\n", ""},
 		{"XOAUTH2 refused", MechanismXOAuth2, "user1", atOnce + "C: ${tag} AUTHENTICATE XOAUTH2 " + xoauth2 +
 			"\nS: + " + reason + "\nC: \nS: ${tag} NO no\n", `no: {"status":"401"`},
-		{"OAUTHBEARER at once", MechanismOAuthBearer, "us,er", atOnce + "C: ${tag} AUTHENTICATE OAUTHBEARER " + bearer + "\nS: ${tag} OK in\n", ""},
-		{"OAUTHBEARER refused when asked", MechanismOAuthBearer, "us,er", greeting + "C: ${tag} AUTHENTICATE OAUTHBEARER\nS: + \nC: " +
-			bearer + "\nS: + " + reason + "\nC: AQ==\nS: ${tag} NO no\n", `no: {"status":"401"`},
+		{"OAUTHBEARER at once", MechanismOAuthBearer, "us,er",
+			atOnce + "C: ${tag} AUTHENTICATE OAUTHBEARER " + bearer + "\nS: ${tag} OK in\n", ""},
+		{"OAUTHBEARER refused when asked", MechanismOAuthBearer, "us,er",
+			greeting + "C: ${tag} AUTHENTICATE OAUTHBEARER\nS: + \nC: " +
+				bearer + "\nS: + " + reason + "\nC: AQ==\nS: ${tag} NO no\n", `no: {"status":"401"`},
 		{"PLAIN with a challenge that is not due", MechanismPlain, "user1", atOnce + "C: ${tag} AUTHENTICATE PLAIN " +
 			base64([]byte("\x00user1\x00secret")) + "\nS: + \nC: *\nS: ${tag} BAD cancelled\n", "cancelled"},
 	} {
@@ -97,8 +107,9 @@ func TestSASLDialogues(t *testing.T) {
 			testkit.NoLeaks(t)
 			server := testkit.Scripted(t, nil, c.script+"mark end\nanswer-all\n")
 			r := mustRun(t, Options{
-				Targets: []Target{target(t, server.Addr())}, Users: []User{{Name: c.user, Password: "secret"}}, Mechanism: c.mechanism,
-				Profile: builtInProfile(t, "noop"), Sessions: 1, Rate: 10, Duration: 200 * time.Millisecond,
+				Targets: []Target{target(t, server.Addr())}, Users: []User{{Name: c.user, Password: "secret"}},
+				Mechanism: c.mechanism,
+				Profile:   builtInProfile(t, "noop"), Sessions: 1, Rate: 10, Duration: 200 * time.Millisecond,
 			})
 			text := table(r)
 			if c.says == "" != r.Fine() || !strings.Contains(text, c.says) || strings.Contains(text, "secret") {
@@ -134,14 +145,17 @@ func TestSecretsAreHidden(t *testing.T) {
 	} {
 		password := string(c.user.Password)
 		for _, said := range []string{
-			password, c.encoded(), quoted(password), fmt.Sprintf("%q", "AUTHENTICATE X "+c.encoded()), base64.StdEncoding.EncodeToString([]byte(password)),
+			password, c.encoded(), quoted(password), fmt.Sprintf("%q", "AUTHENTICATE X "+c.encoded()),
+			base64.StdEncoding.EncodeToString([]byte(password)),
 			"BAD unknown: " + c.encoded()[:len(c.encoded())*3/4], "NO " + password[:len(password)*3/4] + "...",
 		} {
 			got := shown("you said "+said+", and no", c)
-			if len(password) < secretStart && !strings.Contains(said, password) && !strings.Contains(said, c.encoded()) {
+			if len(password) < secretStart && !strings.Contains(said, password) &&
+				!strings.Contains(said, c.encoded()) {
 				continue
 			}
-			if !strings.Contains(got, passwordMask) || strings.Contains(got, password) || strings.Contains(got, c.encoded()[:min(secretStart, len(c.encoded()))]) {
+			if !strings.Contains(got, passwordMask) || strings.Contains(got, password) ||
+				strings.Contains(got, c.encoded()[:min(secretStart, len(c.encoded()))]) {
 				t.Errorf("%s: %q becomes %q", c.mechanism, said, got)
 			}
 		}

@@ -9,9 +9,9 @@ import (
 	"time"
 )
 
-// Merge puts the reports of several load machines together that had done the same work at the same time: histograms and rates are
-// added, series are aligned by the clocks of the machines. It refuses reports of different kinds of work and of different times. The
-// conditions of all reports, and further ones, are judged on the whole.
+// Merge puts the reports of several load machines together that had done the same work at the same time: histograms
+// and rates are added, series are aligned by the clocks of the machines. It refuses reports of different kinds of work
+// and of different times. The conditions of all reports, and further ones, are judged on the whole.
 func Merge(reports []*Report, further []Condition) (*Report, error) {
 	if len(reports) < 2 {
 		return nil, errors.New("merge: want at least two reports")
@@ -36,7 +36,8 @@ func Merge(reports []*Report, further []Condition) (*Report, error) {
 		all.WarmUp = all.WarmUp.plus(r.WarmUp)
 		all.Tool.add(&r.Tool, fmt.Sprintf("machine %d", i+1))
 	}
-	all.Rows, all.Errors, all.Series = mergedRows(reports), mergedErrors(reports), mergedSeries(reports, all.MeasuredFrom)
+	all.Rows, all.Errors, all.Series = mergedRows(reports), mergedErrors(reports), mergedSeries(reports,
+		all.MeasuredFrom)
 	all.Spent = all.mergedSpent(reports)
 	conditions, err := conditionsOf(reports)
 	if err != nil {
@@ -69,7 +70,8 @@ func sameKindAndTime(reports []*Report) error {
 	}
 	for i, r := range reports {
 		if common := until.Sub(from).Seconds(); common < leastOverlap*r.Seconds {
-			return fmt.Errorf("report %d has only %s of its %s measured seconds in common with all others: rates of different times do not add up",
+			return fmt.Errorf("report %d has only %s of its %s measured seconds in common with all others: rates of "+
+				"different times do not add up",
 				i+1, short(max(0, common)), short(r.Seconds))
 		}
 	}
@@ -112,8 +114,9 @@ func (t *Totals) add(o *Totals) {
 // Plus adds two counts.
 func (f Fates) Plus(o Fates) Fates {
 	return Fates{
-		All: f.All + o.All, Done: f.Done + o.Done, DoneAfterEnd: f.DoneAfterEnd + o.DoneAfterEnd, Refused: f.Refused + o.Refused,
-		Failed: f.Failed + o.Failed, TimedOut: f.TimedOut + o.TimedOut, Unfinished: f.Unfinished + o.Unfinished,
+		All: f.All + o.All, Done: f.Done + o.Done, DoneAfterEnd: f.DoneAfterEnd + o.DoneAfterEnd,
+		Refused: f.Refused + o.Refused,
+		Failed:  f.Failed + o.Failed, TimedOut: f.TimedOut + o.TimedOut, Unfinished: f.Unfinished + o.Unfinished,
 		NeverBegun: f.NeverBegun + o.NeverBegun,
 	}
 }
@@ -123,7 +126,8 @@ func (w *WarmUp) plus(o *WarmUp) *WarmUp {
 	if w == nil || o == nil {
 		return cmp.Or(w, o)
 	}
-	return &WarmUp{max(w.Seconds, o.Seconds), w.Operations.Plus(o.Operations), w.Commands.Plus(o.Commands), w.Errors + o.Errors}
+	return &WarmUp{max(w.Seconds, o.Seconds), w.Operations.Plus(o.Operations), w.Commands.Plus(o.Commands),
+		w.Errors + o.Errors}
 }
 
 // add takes the worse of two machines, with the reasons of both.

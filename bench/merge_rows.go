@@ -81,8 +81,9 @@ func (r *Report) mergedSpent(reports []*Report) *Spent {
 	return s
 }
 
-// mergedSeries puts the steps of all machines on one grid of time, which begins with the measured time. Rates and counts are added. Of
-// latencies the greatest holds: points do not have the histograms that percentiles of all would need.
+// mergedSeries puts the steps of all machines on one grid of time, which begins with the measured time. Rates and
+// counts are added. Of latencies the greatest holds: points do not have the histograms that percentiles of all would
+// need.
 func mergedSeries(reports []*Report, from time.Time) []Point {
 	step := 0.0
 	for _, r := range reports {
@@ -97,7 +98,8 @@ func mergedSeries(reports []*Report, from time.Time) []Point {
 	var order []int
 	for _, r := range reports {
 		shift := r.MeasuredFrom.Sub(from).Seconds()
-		last := make(map[int]Point) // of this machine in each step: what is a state and not a count is that of its last point there
+		// of this machine in each step: what is a state and not a count is that of its last point there
+		last := make(map[int]Point)
 		for _, p := range r.Series {
 			slot := int(math.Floor((p.At - p.Length/2 + shift) / step))
 			sum := grid[slot]

@@ -22,7 +22,8 @@ func TestMerge(t *testing.T) {
 	whole.Setup.Rate, whole.Seconds = 20, 10 // what checkSums adds up
 	checkSums(t, whole)
 	noop := whole.rowOf("NOOP")
-	if noop.Count != 200 || noop.P50 > 1000 && noop.P50 < 39_000 || noop.P90 < 40_000 || whole.Totals.OperationsPerSecond < 19.9 ||
+	if noop.Count != 200 || noop.P50 > 1000 && noop.P50 < 39_000 || noop.P90 < 40_000 ||
+		whole.Totals.OperationsPerSecond < 19.9 ||
 		whole.Setup.Sessions != 2 || whole.Sessions.AtEnd != 2 || !whole.MeasuredFrom.Equal(a.MeasuredFrom) {
 		t.Errorf("\n%s", table(whole))
 	}
@@ -68,7 +69,8 @@ func TestMergeRefuses(t *testing.T) {
 	other.Setup.Mechanism = "plain"
 	undated.MeasuredFrom = time.Time{}
 	for says, reports := range map[string][]*Report{
-		"at least two": {a}, "in common": {a, &later}, "another mechanism": {a, &other}, "when it was measured": {a, &undated},
+		"at least two": {a}, "in common": {a, &later}, "another mechanism": {a, &other},
+		"when it was measured": {a, &undated},
 	} {
 		if _, err := Merge(reports, nil); err == nil || !strings.Contains(err.Error(), says) {
 			t.Errorf("%s: %v", says, err)
@@ -80,7 +82,8 @@ func TestMergeRefuses(t *testing.T) {
 func TestIntervalLog(t *testing.T) {
 	var text bytes.Buffer
 	log := NewIntervalLog(&text, time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC), "a test")
-	r := runLied(t, &liar{answer: func(a *answer) { time.Sleep(25 * time.Millisecond); a.pass() }}, func(o *Options) { o.Intervals = log.Write })
+	r := runLied(t, &liar{answer: func(a *answer) { time.Sleep(25 * time.Millisecond); a.pass() }},
+		func(o *Options) { o.Intervals = log.Write })
 	if log.Err() != nil {
 		t.Fatal(log.Err())
 	}
@@ -100,7 +103,8 @@ func TestIntervalLog(t *testing.T) {
 	if ms := worst["NOOP"] / 1e6; ms != 25 {
 		t.Errorf("the worst NOOP took %d ms", ms)
 	}
-	for _, want := range []string{"#[Histogram log format version 1.3]", "#[StartTime: 946684800", "Tag=NOOP,", `"StartTimestamp"`} {
+	for _, want := range []string{"#[Histogram log format version 1.3]", "#[StartTime: 946684800", "Tag=NOOP,",
+		`"StartTimestamp"`} {
 		if !strings.Contains(text.String(), want) {
 			t.Errorf("there is no %s in\n%.1000s", want, &text)
 		}

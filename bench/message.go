@@ -32,7 +32,8 @@ type message struct {
 
 // newMessage makes a message of exactly size bytes, at least minMessage. No two of the same run are equal.
 func (b body) newMessage(run string, session, number, size int) *message {
-	head := fmt.Sprintf("Date: Mon, 02 Jan 2006 15:04:05 +0000\r\nFrom: Load Tool <load@example.org>\r\nTo: Load Tool <load@example.org>\r\n"+
+	head := fmt.Sprintf("Date: Mon, 02 Jan 2006 15:04:05 +0000\r\nFrom: Load Tool <load@example.org>\r\nTo: Load "+
+		"Tool <load@example.org>\r\n"+
 		"Message-ID: <%s.%d.%d@bench.example.org>\r\nSubject: Message %d of session %d\r\nMIME-Version: 1.0\r\n"+
 		"Content-Type: text/plain; charset=us-ascii\r\n\r\n", run, session, number, number, session)
 	size = max(size, minMessage, len(head)+len("\r\n"))

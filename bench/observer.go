@@ -54,7 +54,8 @@ type timed struct {
 
 func newObserver(e *engine, began time.Time) *observer {
 	whole := e.options.Ramp + e.options.WarmUp + e.options.Duration
-	return &observer{engine: e, began: began, since: began, step: max(whole/maxPoints, min(time.Second, max(whole/60, 100*time.Millisecond)))}
+	return &observer{engine: e, began: began, since: began,
+		step: max(whole/maxPoints, min(time.Second, max(whole/60, 100*time.Millisecond)))}
 }
 
 // run takes steps until it is stopped.
@@ -95,7 +96,8 @@ func (o *observer) look(now time.Time) {
 	if o.engine.hasStarted() && !now.Before(o.engine.measuredAt) {
 		o.maximum = max(o.maximum, point.Behind)
 	}
-	if len(o.series) < 4*maxPoints && length >= o.step/2 { // a short rest says nothing of rates, and what drags on behind the end is of no interest
+	// a short rest says nothing of rates, and what drags on behind the end is of no interest
+	if len(o.series) < 4*maxPoints && length >= o.step/2 {
 		o.series = append(o.series, point)
 	}
 	o.tell(now, point.Point)
@@ -120,7 +122,8 @@ func (o *observer) tell(now time.Time, p Point) {
 	}
 	progress := Progress{
 		Elapsed: now.Sub(o.began), Left: o.engine.options.Duration, Sessions: p.Sessions, PerSecond: p.PerSecond,
-		P50: time.Duration(p.P50) * time.Microsecond, P99: time.Duration(p.P99) * time.Microsecond, Errors: o.total, Behind: p.Behind,
+		P50: time.Duration(p.P50) * time.Microsecond, P99: time.Duration(p.P99) * time.Microsecond, Errors: o.total,
+		Behind: p.Behind,
 	}
 	switch {
 	case !o.engine.hasStarted():

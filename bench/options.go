@@ -33,8 +33,9 @@ type Verify uint8
 
 // The levels. Framing and tags are checked at both.
 const (
-	VerifyAll  Verify = iota // counts, UIDs, flags, lengths and checksums too
-	VerifyWire               // nothing else: for servers that mean nothing by their answers, as the sink, or that change messages
+	VerifyAll Verify = iota // counts, UIDs, flags, lengths and checksums too
+	// nothing else: for servers that mean nothing by their answers, as the sink, or that change messages
+	VerifyWire
 )
 
 var verifyNames = [...]string{"all", "wire"}
@@ -79,7 +80,8 @@ type Options struct {
 	Rate     float64       // otherwise, operations due a second, over all sessions; the profile's by default
 	Backlog  int           // how many operations of one session may be due and not begun; older ones are given up
 	Timeout  time.Duration // for the answer to each command, from its sending
-	Grace    time.Duration // how long what is due or under way at the end of the measured time may take, at most a minute
+	// how long what is due or under way at the end of the measured time may take, at most a minute
+	Grace time.Duration
 
 	FailIf []Condition // any of them fails the run; one on the errors of the whole run decides how many are too many
 
@@ -119,11 +121,13 @@ func (o *Options) complete() error {
 	check(!o.Closed || o.Rate == 0, "a closed loop has no rate: leave out one of the two")
 	check(o.Backlog > 0 && o.Backlog <= maxBacklog, "backlog %d: want 1 to %d", o.Backlog, maxBacklog)
 	check(o.TLS == TLSNone || o.TLSConfig != nil, "no TLS configuration")
-	check(o.Mechanism != MechanismExternal || o.TLS != TLSNone && o.hasCertificate(), "EXTERNAL needs TLS and a client certificate")
+	check(o.Mechanism != MechanismExternal || o.TLS != TLSNone && o.hasCertificate(),
+		"EXTERNAL needs TLS and a client certificate")
 	if o.Profile != nil && !o.Closed && o.Rate == 0 {
 		o.Rate = o.Profile.PerSession * float64(o.Sessions)
 	}
-	check(o.Closed || o.Rate >= minRate && o.Rate <= maxRate, "rate %v: want %v to %d a second", o.Rate, minRate, maxRate)
+	check(o.Closed || o.Rate >= minRate && o.Rate <= maxRate, "rate %v: want %v to %d a second", o.Rate,
+		minRate, maxRate)
 	if o.RunID == "" {
 		o.RunID = fmt.Sprintf("%x", time.Now().UnixNano())
 	}

@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// phone waits in IDLE. A second connection of the same user delivers a message, which wakes it: it leaves IDLE, looks, and idles
-// again.
+// phone waits in IDLE. A second connection of the same user delivers a message, which wakes it: it leaves IDLE, looks,
+// and idles again.
 type phone struct {
 	resident
 	profile *PhoneProfile

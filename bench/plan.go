@@ -20,12 +20,13 @@ import (
 
 // Plan is a run as people write it, in flags or in a file. What is zero has a default.
 type Plan struct {
-	Target       []string      `yaml:"target"` // host:port
-	TLS          TLSMode       `yaml:"tls"`
-	CA           string        `yaml:"ca"`          // PEM file; the system's by default
-	Insecure     bool          `yaml:"insecure"`    // certificates are not checked
-	ServerName   string        `yaml:"server_name"` // that certificates must be for; the target's host by default
-	Cert         string        `yaml:"cert"`        // PEM file with the client's certificate; {user} in it is the user's name
+	Target     []string `yaml:"target"` // host:port
+	TLS        TLSMode  `yaml:"tls"`
+	CA         string   `yaml:"ca"`          // PEM file; the system's by default
+	Insecure   bool     `yaml:"insecure"`    // certificates are not checked
+	ServerName string   `yaml:"server_name"` // that certificates must be for; the target's host by default
+	// PEM file with the client's certificate; {user} in it is the user's name
+	Cert         string        `yaml:"cert"`
 	Key          string        `yaml:"key"`         // PEM file with its key, likewise; the same file by default
 	TLSVersion   string        `yaml:"tls_version"` // 1.2 or 1.3 alone; what both sides like best by default
 	Curve        string        `yaml:"tls_curve"`   // X25519, P256 or X25519MLKEM768 alone
@@ -74,10 +75,12 @@ type RivalEntry struct {
 	Unit       string  `yaml:"unit"`
 }
 
-// Options turns a plan into options: files are read, names looked up, and targets beyond loopback refused unless they are allowed.
+// Options turns a plan into options: files are read, names looked up, and targets beyond loopback refused unless they
+// are allowed.
 func (p *Plan) Options(ctx context.Context, r Resolver, allowRemote bool) (Options, error) {
 	o := Options{
-		TLS: p.TLS, Mechanism: p.Mechanism, ID: p.ID, Compress: p.Compress, Verify: p.Verify, Sessions: p.Sessions, Duration: p.Duration, Ramp: p.Ramp, WarmUp: p.WarmUp,
+		TLS: p.TLS, Mechanism: p.Mechanism, ID: p.ID, Compress: p.Compress, Verify: p.Verify, Sessions: p.Sessions,
+		Duration: p.Duration, Ramp: p.Ramp, WarmUp: p.WarmUp,
 		Closed: p.Closed, Rate: p.Rate, Backlog: p.Backlog, Timeout: p.Timeout, Grace: p.Grace, Seed: p.Seed,
 	}
 	var err error

@@ -92,16 +92,21 @@ func (p *plot) py(v float64) float64 { return plotTop + (1-p.y.place(v))*plotInn
 // SVG draws the plot.
 func (p *plot) SVG() template.HTML {
 	var b strings.Builder
-	fmt.Fprintf(&b, `<svg viewBox="0 0 %g %g" role="img" aria-label="%s">`, plotWidth, plotHeight, html.EscapeString(p.Title))
+	fmt.Fprintf(&b, `<svg viewBox="0 0 %g %g" role="img" aria-label="%s">`, plotWidth, plotHeight,
+		html.EscapeString(p.Title))
 	for _, v := range p.y.ticks {
 		y := p.py(v)
-		fmt.Fprintf(&b, `<line class="grid" x1="%g" x2="%g" y1="%.1f" y2="%.1f"/>`, plotLeft, plotWidth-plotRight, y, y)
-		fmt.Fprintf(&b, `<text class="tick" x="%g" y="%.1f" text-anchor="end">%s</text>`, plotLeft-8, y+4, html.EscapeString(p.y.text(v)))
+		fmt.Fprintf(&b, `<line class="grid" x1="%g" x2="%g" y1="%.1f" y2="%.1f"/>`, plotLeft,
+			plotWidth-plotRight, y, y)
+		fmt.Fprintf(&b, `<text class="tick" x="%g" y="%.1f" text-anchor="end">%s</text>`, plotLeft-8, y+4,
+			html.EscapeString(p.y.text(v)))
 	}
 	for _, v := range p.x.ticks {
 		x := p.px(v)
-		fmt.Fprintf(&b, `<line class="grid faint" x1="%.1f" x2="%.1f" y1="%g" y2="%g"/>`, x, x, plotTop, plotHeight-plotBottom)
-		fmt.Fprintf(&b, `<text class="tick" x="%.1f" y="%g" text-anchor="middle">%s</text>`, x, plotHeight-plotBottom+18, html.EscapeString(p.x.text(v)))
+		fmt.Fprintf(&b, `<line class="grid faint" x1="%.1f" x2="%.1f" y1="%g" y2="%g"/>`, x, x, plotTop,
+			plotHeight-plotBottom)
+		fmt.Fprintf(&b, `<text class="tick" x="%.1f" y="%g" text-anchor="middle">%s</text>`, x,
+			plotHeight-plotBottom+18, html.EscapeString(p.x.text(v)))
 	}
 	for _, l := range p.Lines {
 		p.draw(&b, l)
@@ -135,7 +140,8 @@ func (p *plot) draw(b *strings.Builder, l plotLine) {
 	for _, run := range l.unbroken() {
 		path := p.path(run)
 		if l.area {
-			fmt.Fprintf(b, `<path class="%s area" d="%sL%.1f %.1fL%.1f %.1fZ"/>`, l.Class, path, p.px(run.x[len(run.x)-1]), floor, p.px(run.x[0]), floor)
+			fmt.Fprintf(b, `<path class="%s area" d="%sL%.1f %.1fL%.1f %.1fZ"/>`, l.Class, path,
+				p.px(run.x[len(run.x)-1]), floor, p.px(run.x[0]), floor)
 		}
 		fmt.Fprintf(b, `<path class="%s line" d="%s"/>`, l.Class, path)
 	}

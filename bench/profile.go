@@ -47,8 +47,8 @@ type NoopProfile struct{}
 
 // FetchProfile is one UID FETCH of a whole message an operation.
 type FetchProfile struct {
-	// Mail says where the messages come from: "append" for our own, with checksums, or "sized" for those of mailboxes called
-	// SIZEn, which the sink has.
+	// Mail says where the messages come from: "append" for our own, with checksums, or "sized" for those of mailboxes
+	// called SIZEn, which the sink has.
 	Mail     string         `yaml:"mail"`
 	Messages int            `yaml:"messages"` // of each session, if appended
 	Sizes    []WeightedSize `yaml:"sizes"`
@@ -190,7 +190,8 @@ func profileSource(nameOrFile string, dir *string) ([]byte, error) {
 func (p *Profile) complete() error {
 	sections := 0
 	for _, there := range []bool{
-		p.Noop != nil, p.Fetch != nil, p.Phone != nil, p.Desktop != nil, p.Webmail != nil, p.Bulk != nil, p.Storm != nil, p.Mixed != nil,
+		p.Noop != nil, p.Fetch != nil, p.Phone != nil, p.Desktop != nil, p.Webmail != nil, p.Bulk != nil,
+		p.Storm != nil, p.Mixed != nil,
 	} {
 		if there {
 			sections++
@@ -208,7 +209,8 @@ func (p *Profile) complete() error {
 	if p.Mailbox == "" {
 		p.Mailbox = "bench-"
 	}
-	if strings.ContainsFunc(p.Mailbox, func(r rune) bool { return r <= ' ' || r > '~' || strings.ContainsRune(`"\(){}%*`, r) }) {
+	if strings.ContainsFunc(p.Mailbox,
+		func(r rune) bool { return r <= ' ' || r > '~' || strings.ContainsRune(`"\(){}%*`, r) }) {
 		return fmt.Errorf("mailbox: %q: only plain characters", p.Mailbox)
 	}
 	return p.checkSections()
@@ -220,11 +222,13 @@ func (p *Profile) checkSections() error {
 		if p.Fetch.Mail != "append" && p.Fetch.Mail != "sized" {
 			return fmt.Errorf("fetch.mail: %q is neither append nor sized", p.Fetch.Mail)
 		}
-		return errors.Join(within("fetch.messages", &p.Fetch.Messages, 8, 10_000), checkSizes("fetch.sizes", p.Fetch.Sizes))
+		return errors.Join(within("fetch.messages", &p.Fetch.Messages, 8, 10_000),
+			checkSizes("fetch.sizes", p.Fetch.Sizes))
 	case p.Phone != nil:
 		return errors.Join(within("phone.keep", &p.Phone.Keep, 10, 10_000), checkSizes("phone.sizes", p.Phone.Sizes))
 	case p.Desktop != nil:
-		return errors.Join(within("desktop.messages", &p.Desktop.Messages, 20, 10_000), checkSizes("desktop.sizes", p.Desktop.Sizes))
+		return errors.Join(within("desktop.messages", &p.Desktop.Messages, 20, 10_000),
+			checkSizes("desktop.sizes", p.Desktop.Sizes))
 	case p.Webmail != nil:
 		return within("webmail.envelopes", &p.Webmail.Envelopes, 20, 1000)
 	case p.Bulk != nil:

@@ -61,7 +61,8 @@ func TestProfiles(t *testing.T) {
 			for i, name := range realProfiles {
 				t.Run(name, func(t *testing.T) {
 					o := Options{
-						Targets: []Target{target(t, addr)}, Users: users, Profile: small(builtInProfile(t, name)), TLS: mode, TLSConfig: config,
+						Targets: []Target{target(t, addr)}, Users: users, Profile: small(builtInProfile(t, name)),
+						TLS: mode, TLSConfig: config,
 						Sessions: 6, Duration: time.Second, Closed: i%2 == 0, Mechanism: Mechanism(i / 2 % 2),
 						Timeout: testkit.Patience, Grace: time.Minute,
 					}
@@ -107,7 +108,8 @@ func checkNothingLeft(t *testing.T, addr string, mode TLSMode, config *tls.Confi
 	}
 	defer conn.Close()
 	c := &conversation{
-		shard: &newRecorder().shards[0], timeout: testkit.Patience, tags: rand.New(rand.NewPCG(1, 2)), cut: func() bool { return false },
+		shard: &newRecorder().shards[0], timeout: testkit.Patience, tags: rand.New(rand.NewPCG(1, 2)),
+		cut: func() bool { return false },
 	}
 	c.setConn(conn)
 	if err := c.greeting(); err != nil {

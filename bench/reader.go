@@ -29,7 +29,8 @@ type literal struct {
 	sum  uint32
 }
 
-// responseReader cuts a server's bytes into responses. It reads no further than it must, keeps one response, and is bounded.
+// responseReader cuts a server's bytes into responses. It reads no further than it must, keeps one response, and is
+// bounded.
 type responseReader struct {
 	src      io.Reader
 	buf      []byte
@@ -57,7 +58,8 @@ func (r *responseReader) rest() []byte {
 	return rest
 }
 
-// read returns the next response, which is valid until the next call. Of a literal, its announcement stays in the text.
+// read returns the next response, which is valid until the next call. Of a literal, its announcement stays in the
+// text.
 func (r *responseReader) read() (*response, error) {
 	line, err := r.line()
 	if err != nil {
@@ -167,7 +169,8 @@ func announced(line []byte) (size uint64, found bool) {
 	return number(bytes.TrimSuffix(line[open+1:len(line)-1], []byte{'+'}))
 }
 
-// mayHoldLiterals reports whether a response is data: the text of an answer, of a status or of a continuation announces nothing.
+// mayHoldLiterals reports whether a response is data: the text of an answer, of a status or of a continuation
+// announces nothing.
 func mayHoldLiterals(line []byte) bool {
 	rest, found := bytes.CutPrefix(line, []byte("* "))
 	word, _, _ := bytes.Cut(rest, []byte{' '})

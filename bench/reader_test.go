@@ -28,7 +28,8 @@ func describe(src io.Reader) string {
 			fmt.Fprintf(&b, "%v", err)
 			return b.String()
 		}
-		fmt.Fprintf(&b, "%d %s %d %s %d %s %s|", resp.kind, resp.tag, resp.num, resp.name, resp.status, resp.code, resp.args)
+		fmt.Fprintf(&b, "%d %s %d %s %d %s %s|", resp.kind, resp.tag, resp.num, resp.name, resp.status,
+			resp.code, resp.args)
 		for _, l := range resp.literals {
 			fmt.Fprintf(&b, "%d %08x|", l.size, l.sum)
 		}
@@ -51,25 +52,32 @@ func TestReader(t *testing.T) {
 		{"* OK text {5}\r\nb OK x\r\n", "0  0 OK 1  text {5}|\n2 b 0 OK 1  x|\nEOF"},
 		{"* LIST () \"/\" {3}\r\na\r\n\r\n", "0  0 LIST 0  () \"/\" {3}|3 %08x|\nEOF"},
 		{"* 1 FETCH (UID 7 BODY[] {200000}\r\n" + body + " FLAGS (\\Seen))\r\n",
-			fmt.Sprintf("0  1 FETCH 0  (UID 7 BODY[] {200000} FLAGS (\\Seen))|200000 %08x|7 0 \\Seen true <nil>|\nEOF", sum)},
-		{"* 1 FETCH (ENVELOPE (NIL \"a)(\\\"\" (({2}\r\n)(  NIL)) ) UID 3 BODY[HEADER.FIELDS (A B)] \"hi\" RFC822.SIZE 9)\r\n",
-			"0  1 FETCH 0  (ENVELOPE (NIL \"a)(\\\"\" (({2}  NIL)) ) UID 3 BODY[HEADER.FIELDS (A B)] \"hi\" RFC822.SIZE 9)|2 %08x|3 9  true <nil>|\nEOF"},
+			fmt.Sprintf("0  1 FETCH 0  (UID 7 BODY[] {200000} FLAGS (\\Seen))|200000 %08x|7 0 \\Seen true <nil>|\nEOF",
+				sum)},
+		{"* 1 FETCH (ENVELOPE (NIL \"a)(\\\"\" (({2}\r\n)(  NIL)) ) UID 3 BODY[HEADER.FIELDS (A B)] \"hi\" " +
+			"RFC822.SIZE 9)\r\n",
+			"0  1 FETCH 0  (ENVELOPE (NIL \"a)(\\\"\" (({2}  NIL)) ) UID 3 BODY[HEADER.FIELDS (A B)] \"hi\" " +
+				"RFC822.SIZE 9)|2 %08x|3 9  true <nil>|\nEOF"},
 		{"* 1 FETCH (BODY[] {4}\r\nab", "unexpected EOF"},
 		{"* 1 FETCH (BODY[] {9999999999999999}\r\n", "protocol"},
 		{strings.Repeat("* 1 FETCH ({0}\r\n {0}\r\n", 1) + strings.Repeat("{0}\r\n", maxLiterals), "protocol"},
 		{"* " + strings.Repeat("x", maxLine+10), "protocol"},
-		{"\r\n", "protocol"}, {"* OK\n", "protocol"}, {"*\r\n", "protocol"}, {"* 3\r\n", "protocol"}, {"b1 HI\r\n", "protocol"},
+		{"\r\n", "protocol"}, {"* OK\n", "protocol"}, {"*\r\n", "protocol"}, {"* 3\r\n", "protocol"},
+		{"b1 HI\r\n", "protocol"},
 		{"* 1 X", "EOF"},
 	} {
 		if strings.Contains(c.want, "%08x") {
-			c.want = fmt.Sprintf(c.want, crc32.Checksum([]byte(map[bool]string{true: "a\r\n", false: ")("}[strings.Contains(c.in, "LIST")]), castagnoli))
+			c.want = fmt.Sprintf(c.want,
+				crc32.Checksum([]byte(map[bool]string{true: "a\r\n", false: ")("}[strings.Contains(c.in, "LIST")]),
+					castagnoli))
 		}
 		for name, src := range map[string]io.Reader{
 			"at once": strings.NewReader(c.in), "byte by byte": iotest.OneByteReader(strings.NewReader(c.in)),
 			"with the end": iotest.DataErrReader(strings.NewReader(c.in)),
 		} {
 			got := describe(src)
-			if strings.ReplaceAll(got, "unexpected EOF", "EOF") != strings.ReplaceAll(c.want, "unexpected EOF", "EOF") {
+			if strings.ReplaceAll(got, "unexpected EOF", "EOF") != strings.ReplaceAll(c.want,
+				"unexpected EOF", "EOF") {
 				t.Errorf("%.60q, %s:\n%.300q, want\n%.300q", c.in, name, got, c.want)
 			}
 		}
@@ -79,7 +87,8 @@ func TestReader(t *testing.T) {
 // FuzzReader wants the same to be found however the bytes come, and nothing to be kept without bound.
 func FuzzReader(f *testing.F) {
 	for _, seed := range []string{
-		"* OK hi\r\n", "b1 OK [APPENDUID 1 2] x\r\n", "* 1 FETCH (UID 7 BODY[] {3}\r\nabc FLAGS ())\r\n", "+ \r\n", "* 1 FETCH (BODY[] \"a\\\"b\")\r\n",
+		"* OK hi\r\n", "b1 OK [APPENDUID 1 2] x\r\n", "* 1 FETCH (UID 7 BODY[] {3}\r\nabc FLAGS ())\r\n", "+ \r\n",
+		"* 1 FETCH (BODY[] \"a\\\"b\")\r\n",
 		"* 2 FETCH (X ((NIL) \"(\") UID 1)\r\n", "* STATUS {1}\r\nx (MESSAGES 3)\r\n",
 	} {
 		f.Add([]byte(seed))
@@ -96,7 +105,8 @@ func FuzzReader(f *testing.F) {
 func TestNoopAllocatesNothing(t *testing.T) {
 	answer := &answering{}
 	c := &conversation{
-		shard: &newRecorder().shards[0], timeout: time.Minute, tags: rand.New(rand.NewPCG(1, 2)), cut: func() bool { return false },
+		shard: &newRecorder().shards[0], timeout: time.Minute, tags: rand.New(rand.NewPCG(1, 2)),
+		cut: func() bool { return false },
 	}
 	c.shard.phase = phaseMeasuring
 	c.setConn(answer)

@@ -69,8 +69,8 @@ func newRecorder() *recorder {
 // ended records that a command, a part of a sign-in or an operation has ended now.
 func (s *shard) ended(r row, began time.Time, f fate) { s.record(r, began, time.Since(began), f) }
 
-// record notes the fate of one command, part of a sign-in or operation. If it ended well, d is its latency, else how long it was
-// waited for. When it began decides whether it belongs to the warm-up.
+// record notes the fate of one command, part of a sign-in or operation. If it ended well, d is its latency, else how
+// long it was waited for. When it began decides whether it belongs to the warm-up.
 func (s *shard) record(r row, began time.Time, d time.Duration, f fate) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -98,7 +98,8 @@ func (s *shard) record(r row, began time.Time, d time.Duration, f fate) {
 	s.recent.rows[r].record(d, f)
 }
 
-// ofSignIn reports whether a row is kept from the start of a run, not only while it measures: sessions sign in before that.
+// ofSignIn reports whether a row is kept from the start of a run, not only while it measures: sessions sign in before
+// that.
 func ofSignIn(r row) bool { return r <= rowSignIn }
 
 // wrong counts an error that belongs to the time.

@@ -85,8 +85,8 @@ type Loop struct {
 	DelayMax   int64 `json:"own_delay_max_us"`
 }
 
-// Row is about one kind of command, part of sign-in or operation. Of what did not end well, the time it was waited for counts as its
-// latency. A figure that would be greater if it had been waited for longer is a lower bound.
+// Row is about one kind of command, part of sign-in or operation. Of what did not end well, the time it was waited for
+// counts as its latency. A figure that would be greater if it had been waited for longer is a lower bound.
 type Row struct {
 	Name      string   `json:"name"`
 	Command   bool     `json:"command"`          // one exchange with the server, not a part or a whole of several
@@ -135,8 +135,8 @@ type Spent struct {
 	Problem       string  `json:"problem,omitempty"`               // the account is not complete
 }
 
-// Fine reports whether everything that was due was done, every answer was right, and no condition failed. A condition on the errors of
-// the whole run decides how many of them are too many.
+// Fine reports whether everything that was due was done, every answer was right, and no condition failed. A condition
+// on the errors of the whole run decides how many of them are too many.
 func (r *Report) Fine() bool {
 	if len(r.FailedConditions()) > 0 {
 		return false
@@ -156,7 +156,8 @@ func (e *engine) report(began time.Time, first, last mark, watch *observer, late
 	all := e.recorder.results()
 	seconds := last.at.Sub(first.at).Seconds()
 	r := &Report{
-		Started: began.UTC().Truncate(time.Second), MeasuredFrom: first.at.UTC(), Seconds: seconds, Setup: e.setup(), Totals: newTotals(all, seconds),
+		Started: began.UTC().Truncate(time.Second), MeasuredFrom: first.at.UTC(), Seconds: seconds, Setup: e.setup(),
+		Totals:   newTotals(all, seconds),
 		Sessions: SessionCount{Most: e.peak, AtEnd: last.sessions, Reconnects: all.reconnects},
 		Loop:     Loop{MostBehind: watch.maximum, DelayP99: all.delay.ValueAtQuantile(99), DelayMax: all.delay.Max()},
 		WarmUp:   e.warmUpOf(all, first.at),
@@ -164,7 +165,8 @@ func (e *engine) report(began time.Time, first, last mark, watch *observer, late
 		Tool:     newTool(first.tool, last.tool, late, all.commands()),
 	}
 	if len(r.Errors) == 0 && r.Totals.OperationFates.All == r.Totals.OperationFates.Bad() {
-		r.Errors = append(r.Errors, ErrorCount{KindNothing.String(), 1, []string{"no operation was done in the measured time"}})
+		r.Errors = append(r.Errors, ErrorCount{KindNothing.String(), 1,
+			[]string{"no operation was done in the measured time"}})
 	}
 	for _, kind := range r.Errors {
 		r.Totals.Errors += kind.Count
@@ -187,16 +189,20 @@ func newTotals(all *results, seconds float64) Totals {
 	commands, operations := all.measured(row.command).fates(), all.measured(row.operation).fates()
 	return Totals{
 		Commands: commands.Done, CommandsPerSecond: per(float64(commands.Done), seconds), CommandFates: commands,
-		Operations: operations.Done, OperationsPerSecond: per(float64(operations.Done), seconds), OperationFates: operations,
-		In: all.in, Out: all.out, CompressedIn: all.wire[0], CompressedOut: all.wire[1],
+		Operations: operations.Done, OperationsPerSecond: per(float64(operations.Done), seconds),
+		OperationFates: operations,
+		In:             all.in, Out: all.out, CompressedIn: all.wire[0], CompressedOut: all.wire[1],
 	}
 }
 
 func (e *engine) setup() Setup {
 	o := &e.options
 	s := Setup{
-		TLS: o.TLS.String(), Profile: o.Profile.Name, ProfileDigest: o.Profile.Digest(), Sessions: o.Sessions, Users: len(o.Users), Closed: o.Closed,
-		Mechanism: o.Mechanism.String(), ID: o.ID, Compress: o.Compress, Ramp: o.Ramp.Seconds(), WarmUp: o.WarmUp.Seconds(), Duration: o.Duration.Seconds(), Timeout: o.Timeout.Seconds(), Grace: o.Grace.Seconds(),
+		TLS: o.TLS.String(), Profile: o.Profile.Name, ProfileDigest: o.Profile.Digest(), Sessions: o.Sessions,
+		Users: len(o.Users), Closed: o.Closed,
+		Mechanism: o.Mechanism.String(), ID: o.ID, Compress: o.Compress, Ramp: o.Ramp.Seconds(),
+		WarmUp: o.WarmUp.Seconds(), Duration: o.Duration.Seconds(), Timeout: o.Timeout.Seconds(),
+		Grace:  o.Grace.Seconds(),
 		Verify: o.Verify.String(), Seed: o.Seed, Version: o.Version, Machine: machine("/proc"),
 	}
 	s.TLSVersion, s.Curve = onlyTLS(o.TLSConfig)
@@ -283,7 +289,8 @@ func (out *Row) describe(l Latencies) {
 		us, atLeast := d.at(percentile)
 		return set(name, us, atLeast)
 	}
-	out.P50, out.P90, out.P99, out.P999 = percentile("p50_us", 50), percentile("p90_us", 90), percentile("p99_us", 99), percentile("p999_us", 99.9)
+	out.P50, out.P90, out.P99, out.P999 = percentile("p50_us", 50), percentile("p90_us", 90), percentile("p99_us",
+		99), percentile("p999_us", 99.9)
 	most, atLeast := d.most()
 	out.Max = set("max_us", most, atLeast)
 }
@@ -296,7 +303,8 @@ func (d distribution) curve() []Latest {
 		points = append(points, Latest{percentile, us, atLeast})
 	}
 	add(0)
-	for _, p := range []float64{25, 50, 75, 90, 95, 97.5, 99, 99.5, 99.75, 99.9, 99.95, 99.975, 99.99, 99.995, 99.999} {
+	for _, p := range []float64{25, 50, 75, 90, 95, 97.5, 99, 99.5, 99.75, 99.9, 99.95, 99.975, 99.99,
+		99.995, 99.999} {
 		if float64(d.all.TotalCount())*(100-p)/100 < 1 {
 			break
 		}

@@ -100,7 +100,8 @@ func (s *Setup) kind() []struct{ name, value string } {
 // size says how much was asked for.
 func (s *Setup) size() []struct{ name, value string } {
 	return []struct{ name, value string }{
-		{"sessions", fmt.Sprint(s.Sessions)}, {"users", fmt.Sprint(s.Users)}, {"rate", fmt.Sprint(s.Rate)}, {"ramp", fmt.Sprint(s.Ramp)},
+		{"sessions", fmt.Sprint(s.Sessions)}, {"users", fmt.Sprint(s.Users)}, {"rate", fmt.Sprint(s.Rate)},
+		{"ramp", fmt.Sprint(s.Ramp)},
 	}
 }
 

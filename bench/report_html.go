@@ -68,12 +68,15 @@ func (r *Report) mostFrequent(want func(Row) bool) (most Row) {
 	return most
 }
 
-// percentilePlot shows the distributions of the most frequent commands: each step to the right is a tenth of the requests.
+// percentilePlot shows the distributions of the most frequent commands: each step to the right is a tenth of the
+// requests.
 func (r *Report) percentilePlot() *plot {
 	rows := slices.Clone(r.Rows)
-	slices.SortStableFunc(rows, func(a, b Row) int { return cmp.Or(cmp.Compare(a.rank(), b.rank()), cmp.Compare(b.Count, a.Count)) })
+	slices.SortStableFunc(rows,
+		func(a, b Row) int { return cmp.Or(cmp.Compare(a.rank(), b.rank()), cmp.Compare(b.Count, a.Count)) })
 	rows = rows[:min(len(rows), mostLines)]
-	p := &plot{Title: "Latency by percentile", Note: "operations, then the commands sent most often; both axes logarithmic"}
+	p := &plot{Title: "Latency by percentile",
+		Note: "operations, then the commands sent most often; both axes logarithmic"}
 	low, high, right := math.Inf(1), 1.0, 2.0
 	for i, row := range rows {
 		line := plotLine{Name: row.Name, Class: fmt.Sprintf("s%d", i), steps: true}
@@ -83,7 +86,8 @@ func (r *Report) percentilePlot() *plot {
 			}
 			line.x = append(line.x, nines(c.Percentile))
 			line.y = append(line.y, float64(c.Latency))
-			low, high, right = min(low, float64(c.Latency)), max(high, float64(c.Latency)), max(right, nines(c.Percentile))
+			low, high, right = min(low, float64(c.Latency)), max(high, float64(c.Latency)), max(right,
+				nines(c.Percentile))
 		}
 		p.Lines = append(p.Lines, line)
 	}
@@ -129,8 +133,11 @@ func (r *Report) overTime(title, note string) (*plot, []float64) {
 }
 
 func (r *Report) latencyPlot() *plot {
-	p, at := r.overTime("Latency over time", "all commands answered in each step; a gap where none was; logarithmic; before 0 s sessions sign in and warm up")
-	lines := []plotLine{{Name: "max", Class: "s5"}, {Name: "p99", Class: "s1"}, {Name: "p50", Class: "s0"}} // the last on top
+	p, at := r.overTime("Latency over time",
+		"all commands answered in each step; a gap where none was; logarithmic; before 0 s sessions sign in "+
+			"and warm up")
+	// the last on top
+	lines := []plotLine{{Name: "max", Class: "s5"}, {Name: "p99", Class: "s1"}, {Name: "p50", Class: "s0"}}
 	low, high := math.Inf(1), 1.0
 	for i, point := range r.Series {
 		for j, us := range []int64{point.Max, point.P99, point.P50} {
@@ -168,7 +175,8 @@ func (r *Report) errorPlot() *plot {
 		high = max(high, float64(point.Errors))
 	}
 	p.Lines, p.y = []plotLine{line}, linearAxis(0, high, true, axisCount)
-	p.y.ticks = slices.DeleteFunc(p.y.ticks, func(v float64) bool { return v != math.Trunc(v) }) // there is no half error
+	// there is no half error
+	p.y.ticks = slices.DeleteFunc(p.y.ticks, func(v float64) bool { return v != math.Trunc(v) })
 	if r.Totals.Errors == 0 {
 		p.Note = "there were none"
 	}

@@ -28,20 +28,24 @@ func (r *Report) writeHead(b *strings.Builder) {
 	if r.Setup.Closed {
 		loop = "closed loop"
 	}
-	fmt.Fprintf(b, "%s against %s, TLS %s, %d sessions, %s\n", r.Setup.Profile, strings.Join(r.Setup.Targets, ", "), r.Setup.TLS, r.Setup.Sessions, loop)
+	fmt.Fprintf(b, "%s against %s, TLS %s, %d sessions, %s\n", r.Setup.Profile, strings.Join(r.Setup.Targets, ", "),
+		r.Setup.TLS, r.Setup.Sessions, loop)
 	fmt.Fprintf(b, "%s\n", r.Setup.circumstances())
 	t := &r.Totals
 	fmt.Fprintf(b, "%s s measured; %s\n", short(r.Seconds), t.BytesText())
 	r.writeWarmUp(b)
-	fmt.Fprintf(b, "operations: %s done a second; %d due: %s\n", short(t.OperationsPerSecond), t.OperationFates.All, t.OperationFates)
-	fmt.Fprintf(b, "commands: %s done a second; %d sent: %s\n\n", short(t.CommandsPerSecond), t.CommandFates.All, t.CommandFates)
+	fmt.Fprintf(b, "operations: %s done a second; %d due: %s\n", short(t.OperationsPerSecond), t.OperationFates.All,
+		t.OperationFates)
+	fmt.Fprintf(b, "commands: %s done a second; %d sent: %s\n\n", short(t.CommandsPerSecond), t.CommandFates.All,
+		t.CommandFates)
 }
 
 // BytesText says how much was sent and received.
 func (t *Totals) BytesText() string {
 	text := fmt.Sprintf("%s in, %s out", bytesText(float64(t.In)), bytesText(float64(t.Out)))
 	if t.CompressedIn+t.CompressedOut > 0 {
-		text += fmt.Sprintf(" (compressed: %s in, %s out)", bytesText(float64(t.CompressedIn)), bytesText(float64(t.CompressedOut)))
+		text += fmt.Sprintf(" (compressed: %s in, %s out)", bytesText(float64(t.CompressedIn)),
+			bytesText(float64(t.CompressedOut)))
 	}
 	return text
 }
@@ -55,7 +59,8 @@ func (s *Setup) circumstances() string {
 	if s.Compress {
 		extras += ", COMPRESS=DEFLATE"
 	}
-	text := fmt.Sprintf("sign-in by %s%s, time-out %s s, grace %s s, answers checked: %s", s.Mechanism, extras, short(s.Timeout), short(s.Grace), s.Verify)
+	text := fmt.Sprintf("sign-in by %s%s, time-out %s s, grace %s s, answers checked: %s", s.Mechanism, extras,
+		short(s.Timeout), short(s.Grace), s.Verify)
 	if !s.Closed {
 		text += fmt.Sprintf(", backlog %d", s.Backlog)
 	}
@@ -71,7 +76,8 @@ func (r *Report) writeRows(b *strings.Builder) {
 	bounds := false
 	for _, row := range r.Rows {
 		fmt.Fprintf(t, "%s\t%d\t%s\t%s\t%s\t%s\t%s\t%s\t%d\t\n", row.Name, row.Count, short(row.PerSecond),
-			row.Text("p50_us"), row.Text("p90_us"), row.Text("p99_us"), row.Text("p999_us"), row.Text("max_us"), row.Errors)
+			row.Text("p50_us"), row.Text("p90_us"), row.Text("p99_us"), row.Text("p999_us"),
+			row.Text("max_us"), row.Errors)
 		bounds = bounds || len(row.AtLeast) > 0
 	}
 	t.Flush() // into memory
@@ -82,7 +88,8 @@ func (r *Report) writeRows(b *strings.Builder) {
 
 // Text returns a latency of the row by its name in JSON, such as p99_us, for people. Lower bounds begin with >.
 func (row Row) Text(name string) string {
-	us := map[string]int64{"p50_us": row.P50, "p90_us": row.P90, "p99_us": row.P99, "p999_us": row.P999, "max_us": row.Max}[name]
+	us := map[string]int64{"p50_us": row.P50, "p90_us": row.P90, "p99_us": row.P99, "p999_us": row.P999,
+		"max_us": row.Max}[name]
 	if slices.Contains(row.AtLeast, name) {
 		return "> " + micros(us)
 	}
@@ -96,7 +103,8 @@ func (r *Report) writeLoop(b *strings.Builder) {
 			r.Sessions.AtEnd, r.Sessions.Most, r.Sessions.Reconnects)
 	}
 	if !r.Setup.Closed {
-		fmt.Fprintf(b, "open loop: at most %d operations due and not begun at once; the tool's own delay p99 %s, max %s\n",
+		fmt.Fprintf(b,
+			"open loop: at most %d operations due and not begun at once; the tool's own delay p99 %s, max %s\n",
 			r.Loop.MostBehind, micros(r.Loop.DelayP99), micros(r.Loop.DelayMax))
 	}
 }
@@ -111,9 +119,11 @@ func (r *Report) writeTool(b *strings.Builder) {
 
 // facts are the figures behind the verdict.
 func (t *Tool) facts(seconds float64) string {
-	text := fmt.Sprintf("%s of %d CPUs; timers late by p99 %s, max %s", short(per(t.CPU, seconds)), t.CPUs, micros(t.LateP99), micros(t.LateMax))
+	text := fmt.Sprintf("%s of %d CPUs; timers late by p99 %s, max %s", short(per(t.CPU, seconds)), t.CPUs,
+		micros(t.LateP99), micros(t.LateMax))
 	if t.Waiting != nil {
-		text += fmt.Sprintf("; its threads waited %s of the time they wanted a CPU, %s each time", percent(*t.Waiting), micros(int64(t.Wait)))
+		text += fmt.Sprintf("; its threads waited %s of the time they wanted a CPU, %s each time", percent(*t.Waiting),
+			micros(int64(t.Wait)))
 	}
 	if t.Machine != nil {
 		text += fmt.Sprintf("; the machine was %s busy", percent(*t.Machine))
@@ -126,11 +136,13 @@ func (r *Report) writeSpent(b *strings.Builder) {
 	if s == nil {
 		return
 	}
-	fmt.Fprintf(b, "\nunder load: %.3f s CPU (%.3f user, %.3f system): %.2f us a command, %.3f s a GB", s.CPU, s.User, s.System, s.PerCommand, s.PerGB)
+	fmt.Fprintf(b, "\nunder load: %.3f s CPU (%.3f user, %.3f system): %.2f us a command, %.3f s a GB", s.CPU, s.User,
+		s.System, s.PerCommand, s.PerGB)
 	if s.PerSignIn > 0 {
 		fmt.Fprintf(b, ", %.1f us a sign-in", s.PerSignIn)
 	}
-	fmt.Fprintf(b, "\nmemory (Pss): %s before, %s at the end", bytesText(float64(s.MemoryBefore)), bytesText(float64(s.Memory)))
+	fmt.Fprintf(b, "\nmemory (Pss): %s before, %s at the end", bytesText(float64(s.MemoryBefore)),
+		bytesText(float64(s.Memory)))
 	if s.PssPerSession > 0 {
 		fmt.Fprintf(b, ": %s a session", bytesText(s.PssPerSession))
 	} else {

@@ -27,14 +27,18 @@ func sampleReport() *Report {
 		return newRow(r, record, 10)
 	}
 	r := &Report{
-		WarmUp:  &WarmUp{Seconds: 5, Operations: Fates{All: 1000, Done: 998, Refused: 2}, Commands: Fates{All: 2000, Done: 2000}, Errors: 2},
+		WarmUp: &WarmUp{Seconds: 5, Operations: Fates{All: 1000, Done: 998, Refused: 2},
+			Commands: Fates{All: 2000, Done: 2000}, Errors: 2},
 		Started: time.Date(2030, 1, 2, 3, 4, 5, 0, time.UTC), Seconds: 10,
 		Setup: Setup{
-			Targets: []string{"127.0.0.1:143", "<u>:993"}, TLS: "implicit", Profile: "desktop", Sessions: 50, Users: 20, Rate: 200,
-			Ramp: 2, Duration: 10, Verify: "all", Seed: 1, Mechanism: "plain", Timeout: 30, Grace: 5, Backlog: 1000, Version: "1.2.3", Machine: "linux/amd64, 2 CPUs",
+			Targets: []string{"127.0.0.1:143", "<u>:993"}, TLS: "implicit", Profile: "desktop", Sessions: 50,
+			Users: 20, Rate: 200,
+			Ramp: 2, Duration: 10, Verify: "all", Seed: 1, Mechanism: "plain", Timeout: 30, Grace: 5, Backlog: 1000,
+			Version: "1.2.3", Machine: "linux/amd64, 2 CPUs",
 		},
 		Totals: Totals{
-			Commands: 1996, CommandsPerSecond: 199.6, Operations: 989, OperationsPerSecond: 98.9, In: 5 << 20, Out: 300 << 10, Errors: 15,
+			Commands: 1996, CommandsPerSecond: 199.6, Operations: 989, OperationsPerSecond: 98.9, In: 5 << 20,
+			Out: 300 << 10, Errors: 15,
 			CommandFates:   Fates{All: 2000, Done: 1996, Failed: 3, TimedOut: 1},
 			OperationFates: Fates{All: 1000, Done: 989, NeverBegun: 11},
 		},
@@ -50,23 +54,27 @@ func sampleReport() *Report {
 			{"wrong checksum", 3, []string{"user2: UID FETCH body: wrong checksum: <script>alert(1)</script>"}},
 		},
 		Spent: &Spent{
-			CPU: 0.5, User: 0.2, System: 0.3, PerCommand: 250, PerGB: 90, PerSignIn: 10_000, MemoryBefore: 20 << 20, Memory: 21 << 20,
+			CPU: 0.5, User: 0.2, System: 0.3, PerCommand: 250, PerGB: 90, PerSignIn: 10_000, MemoryBefore: 20 << 20,
+			Memory:        21 << 20,
 			PssPerSession: 20_971.5, Problem: "no process 7",
 		},
 		Tool: newTool(
-			toolMark{}, toolMark{1250 * time.Millisecond, map[int]threadTime{1: {time.Second, 500 * time.Millisecond, 1000}}, machineTime{97, 100}},
+			toolMark{}, toolMark{1250 * time.Millisecond,
+				map[int]threadTime{1: {time.Second, 500 * time.Millisecond, 1000}}, machineTime{97, 100}},
 			newHistogram(), newHistogram(),
 		),
 	}
 	r.Tool.CPUs, r.Tool.Version = 2, "go"
 	for i := range 12 {
 		r.Series = append(r.Series, Point{
-			At: float64(i - 1), Length: 1, Sessions: min(50, 25*i), PerSecond: float64(180 + 10*(i%4)), P50: 90 + int64(i), P99: 2000 + 100*int64(i),
+			At: float64(i - 1), Length: 1, Sessions: min(50, 25*i), PerSecond: float64(180 + 10*(i%4)),
+			P50: 90 + int64(i), P99: 2000 + 100*int64(i),
 			Max: 5000 * (1 + int64(i)%3), Errors: uint64(i % 5 / 4 * 2), In: 400_000, Out: 25_000, Behind: int64(i),
 		})
 	}
 	r.judge([]Condition{
-		{text: "p99>100ms", percent: 99, compare: ">", limit: 100_000}, {text: "errors>20", measure: measureErrors, compare: ">", limit: 20},
+		{text: "p99>100ms", percent: 99, compare: ">", limit: 100_000},
+		{text: "errors>20", measure: measureErrors, compare: ">", limit: 20},
 	})
 	return r
 }
@@ -112,12 +120,14 @@ func TestPageStandsAlone(t *testing.T) {
 		t.Fatal(err)
 	}
 	page := b.String()
-	for _, bad := range []string{"<script", "http://", "https://", "src=", "href=", "url(", "@import", "<u>", "NaN", "Inf"} {
+	for _, bad := range []string{"<script", "http://", "https://", "src=", "href=", "url(", "@import", "<u>",
+		"NaN", "Inf"} {
 		if strings.Contains(page, bad) {
 			t.Errorf("the page holds %q", bad)
 		}
 	}
-	for _, good := range []string{"&lt;u&gt;:993", "&lt;script&gt;", "prefers-color-scheme: dark", "Latency by percentile", "Errors over time"} {
+	for _, good := range []string{"&lt;u&gt;:993", "&lt;script&gt;", "prefers-color-scheme: dark",
+		"Latency by percentile", "Errors over time"} {
 		if !strings.Contains(page, good) {
 			t.Errorf("the page does not hold %q", good)
 		}
@@ -139,7 +149,8 @@ func TestFreezeIsAGap(t *testing.T) {
 // TestPercentilesAreSteps: between two percentiles that are known the greater holds.
 func TestPercentilesAreSteps(t *testing.T) {
 	p := &plot{x: axis{low: 0, high: 1}, y: axis{low: 0, high: 1}}
-	if path := p.path(plotLine{steps: true, x: []float64{0, 1}, y: []float64{0, 1}}); !strings.Contains(path, "V12.0H626.0") {
+	if path := p.path(plotLine{steps: true, x: []float64{0, 1}, y: []float64{0, 1}}); !strings.Contains(path,
+		"V12.0H626.0") {
 		t.Errorf("path %s", path)
 	}
 }
@@ -148,7 +159,8 @@ func TestPercentilesAreSteps(t *testing.T) {
 func TestNoNegativeSizes(t *testing.T) {
 	e := &engine{options: Options{Account: &Account{before: 30 << 20}}}
 	spent := e.spent(mark{}, mark{memory: 20 << 20, sessions: 10}, newRecorder().results())
-	if text := table(&Report{Spent: spent}); spent.PssPerSession != 0 || !strings.Contains(text, "20.00 MiB at the end: it did not grow") {
+	if text := table(&Report{Spent: spent}); spent.PssPerSession != 0 ||
+		!strings.Contains(text, "20.00 MiB at the end: it did not grow") {
 		t.Errorf("%v a session\n%s", spent.PssPerSession, text)
 	}
 }
@@ -158,7 +170,8 @@ func TestEmptyReport(t *testing.T) {
 	for _, r := range []*Report{{}, {Series: []Point{{}}, Rows: []Row{{Command: true}}}} {
 		for _, write := range []func(io.Writer) error{r.WriteTable, r.WriteJSON, r.WriteHTML} {
 			var b strings.Builder
-			if err := write(&b); err != nil || strings.Contains(b.String(), "NaN") || strings.Contains(b.String(), "Inf") {
+			if err := write(&b); err != nil || strings.Contains(b.String(), "NaN") ||
+				strings.Contains(b.String(), "Inf") {
 				t.Errorf("%v: %s", err, b.String())
 			}
 		}

@@ -42,10 +42,14 @@ const (
 
 // rowNames are verbs as sent, or in small letters what is no command.
 var rowNames = [numRows]string{
-	rowConnect: "connect", rowStartTLS: "STARTTLS", rowTLS: "tls handshake", rowLogin: "LOGIN", rowAuthenticate: "AUTHENTICATE",
-	rowID: "ID", rowCompress: "COMPRESS", rowSignIn: "sign-in", rowCapability: "CAPABILITY", rowNoop: "NOOP", rowList: "LIST", rowCreate: "CREATE", rowDelete: "DELETE",
-	rowSelect: "SELECT", rowStatus: "STATUS", rowFetch: "UID FETCH", rowFetchBody: "UID FETCH body", rowEnvelopes: "FETCH envelopes", rowStore: "UID STORE", rowCopy: "UID COPY",
-	rowExpunge: "EXPUNGE", rowAppend: "APPEND", rowIdle: "IDLE", rowWake: "wake-up", rowDone: "DONE", rowLogout: "LOGOUT",
+	rowConnect: "connect", rowStartTLS: "STARTTLS", rowTLS: "tls handshake", rowLogin: "LOGIN",
+	rowAuthenticate: "AUTHENTICATE",
+	rowID:           "ID", rowCompress: "COMPRESS", rowSignIn: "sign-in", rowCapability: "CAPABILITY", rowNoop: "NOOP",
+	rowList: "LIST", rowCreate: "CREATE", rowDelete: "DELETE",
+	rowSelect: "SELECT", rowStatus: "STATUS", rowFetch: "UID FETCH", rowFetchBody: "UID FETCH body",
+	rowEnvelopes: "FETCH envelopes", rowStore: "UID STORE", rowCopy: "UID COPY",
+	rowExpunge: "EXPUNGE", rowAppend: "APPEND", rowIdle: "IDLE", rowWake: "wake-up", rowDone: "DONE",
+	rowLogout: "LOGOUT",
 	rowOpNoop: "noop, whole", rowOpFetch: "fetch, whole", rowOpPhone: "phone, whole", rowOpDesktop: "desktop, whole",
 	rowOpWebmail: "webmail, whole", rowOpBulk: "bulk, whole", rowOpStorm: "storm, whole",
 }

@@ -23,8 +23,9 @@ func behind(late, interval time.Duration) int {
 	return int(late/interval) + 1
 }
 
-// next returns when the next operation is due. Of more than backlog that are due by until, the oldest are given up, so that a session
-// that cannot keep up is not busy with the past for ever; so are those that were due before since. It returns when they were due.
+// next returns when the next operation is due. Of more than backlog that are due by until, the oldest are given up, so
+// that a session that cannot keep up is not busy with the past for ever; so are those that were due before since. It
+// returns when they were due.
 func (s *schedule) next(since, until time.Time, backlog int) (due time.Time, abandoned []time.Time) {
 	for n := s.behind(until); n > backlog || s.nextDue.Before(since); n-- {
 		abandoned = append(abandoned, s.nextDue)

@@ -100,7 +100,8 @@ func plottedFigure(hold []Condition) Condition {
 func (s *Search) take(r *Report, hold []Condition) string {
 	step := Step{
 		Rate: r.Setup.Rate, Done: r.Totals.OperationsPerSecond, Errors: r.Totals.Errors, Outcome: stepHeld,
-		P50: r.measure(Condition{percent: 50}).text(Condition{}), P99: r.measure(Condition{percent: 99}).text(Condition{}),
+		P50:    r.measure(Condition{percent: 50}).text(Condition{}),
+		P99:    r.measure(Condition{percent: 99}).text(Condition{}),
 		Figure: r.measure(s.figure).value,
 	}
 	step.Reasons = r.breaks(hold)

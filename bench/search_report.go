@@ -30,9 +30,11 @@ func (s *Search) Verdict() string {
 	case s.Found == 0:
 		return fmt.Sprintf("no rate was found at which %s; %s", what, s.End)
 	case s.ToolLimit || s.Failed == 0:
-		return fmt.Sprintf("at least %s operations a second hold %s, with %d sessions; %s", short(s.Found), what, s.Sessions, s.End)
+		return fmt.Sprintf("at least %s operations a second hold %s, with %d sessions; %s", short(s.Found), what,
+			s.Sessions, s.End)
 	}
-	return fmt.Sprintf("%s operations a second hold %s, with %d sessions; %s do not; %s", short(s.Found), what, s.Sessions, short(s.Failed), s.End)
+	return fmt.Sprintf("%s operations a second hold %s, with %d sessions; %s do not; %s", short(s.Found), what,
+		s.Sessions, short(s.Failed), s.End)
 }
 
 // WriteTable writes the steps and the report of the best one for people.
@@ -41,7 +43,8 @@ func (s *Search) WriteTable(w io.Writer) error {
 	t := tabwriter.NewWriter(&b, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintln(t, "step\tdue a second\tdone a second\tp50\tp99\terrors\toutcome\t")
 	for i, step := range s.Steps {
-		fmt.Fprintf(t, "%d\t%s\t%s\t%s\t%s\t%d\t%s\t\n", i+1, short(step.Rate), short(step.Done), step.P50, step.P99, step.Errors, step.Text())
+		fmt.Fprintf(t, "%d\t%s\t%s\t%s\t%s\t%d\t%s\t\n", i+1, short(step.Rate), short(step.Done), step.P50, step.P99,
+			step.Errors, step.Text())
 	}
 	t.Flush() // into memory
 	fmt.Fprintf(&b, "result: %s\n", s.Verdict())

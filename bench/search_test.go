@@ -25,8 +25,10 @@ func TestClimb(t *testing.T) {
 		{name: "below", first: 1000, limit: 37, least: 35, most: 37, end: "found, to"},
 		{name: "nothing holds", first: 1000, limit: 0, end: "not even"},
 		{name: "everything holds", first: 1, limit: 1e9, least: 1024, most: 1024, end: "looks no further"},
-		{name: "the tool is the limit", first: 100, limit: 5000, short: 900, least: 800, most: 900, end: "may hold more", toolIsTheEnd: true},
-		{name: "the tool is short at once", first: 100, limit: 5000, short: 50, end: "may hold more", toolIsTheEnd: true},
+		{name: "the tool is the limit", first: 100, limit: 5000, short: 900, least: 800, most: 900,
+			end: "may hold more", toolIsTheEnd: true},
+		{name: "the tool is short at once", first: 100, limit: 5000, short: 50, end: "may hold more",
+			toolIsTheEnd: true},
 		{name: "hiccups", first: 100, limit: 1234, hiccups: 3, least: 1170, most: 1234, end: "found, to"},
 		{name: "ended", first: 100, limit: 1234, broken: true, least: 100, most: 1234, end: "was ended"},
 	} {
@@ -50,7 +52,8 @@ func TestClimb(t *testing.T) {
 				}
 				return stepHeld, nil
 			})
-			if (err != nil) != c.broken || s.Found < c.least || s.Found > c.most || !strings.Contains(s.End, c.end) || s.ToolLimit != c.toolIsTheEnd {
+			if (err != nil) != c.broken || s.Found < c.least || s.Found > c.most || !strings.Contains(s.End, c.end) ||
+				s.ToolLimit != c.toolIsTheEnd {
 				t.Errorf("%v, %+v", err, s)
 			}
 			if len(s.Steps) > searchTries || math.IsNaN(s.Found) {

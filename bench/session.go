@@ -120,7 +120,8 @@ func (s *session) join(ctx context.Context) bool {
 	}
 }
 
-// rest waits a while before the next attempt, longer each time until an operation works. It reports false when the run is over.
+// rest waits a while before the next attempt, longer each time until an operation works. It reports false when the run
+// is over.
 func (s *session) rest() bool {
 	s.pause = min(max(2*s.pause, firstPause), lastPause)
 	jitter := time.Duration(s.random.Int64N(int64(s.pause)/2 + 1))
@@ -220,8 +221,9 @@ func (s *session) nextOperation() bool {
 	}
 }
 
-// begin takes the operation that is due. If this session was free when it was, and we only woke late, then the delay is our own: it
-// is reported apart, and the latency counts from now. Otherwise the server has kept us, and it counts from when it was due.
+// begin takes the operation that is due. If this session was free when it was, and we only woke late, then the delay
+// is our own: it is reported apart, and the latency counts from now. Otherwise the server has kept us, and it counts
+// from when it was due.
 func (s *session) begin(due, now time.Time) {
 	if s.schedule.idle {
 		s.shard.late(due, now.Sub(due))
@@ -233,7 +235,8 @@ func (s *session) begin(due, now time.Time) {
 	s.due, s.schedule.began = due, due
 }
 
-// takeDue returns when the first command of an operation counts from; for later ones it is the zero time, which is now.
+// takeDue returns when the first command of an operation counts from; for later ones it is the zero time, which is
+// now.
 func (s *session) takeDue() time.Time {
 	due := s.due
 	s.due = time.Time{}

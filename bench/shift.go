@@ -85,7 +85,8 @@ func mannWhitney(n, m int) []float64 {
 		next := make([][]float64, n+1)
 		next[0] = make([]float64, n*m+1)
 		next[0][0] = 1
-		for i := 1; i <= n; i++ { // the last value is of the first kind, and stands behind j of the other, or it is of the other
+		// the last value is of the first kind, and stands behind j of the other, or it is of the other
+		for i := 1; i <= n; i++ {
 			next[i] = make([]float64, n*m+1)
 			for u := range next[i] {
 				next[i][u] = ways[i][u]

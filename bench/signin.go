@@ -13,7 +13,8 @@ import (
 	"time"
 )
 
-// signIn makes a connection and signs the session's user in. The latency of the whole counts from the given time, or from now.
+// signIn makes a connection and signs the session's user in. The latency of the whole counts from the given time, or
+// from now.
 func (s *session) signIn(ctx context.Context, from time.Time) (*conversation, error) {
 	if from.IsZero() {
 		from = time.Now()
@@ -47,7 +48,8 @@ func (s *session) connect(ctx context.Context, from time.Time) (*conversation, e
 		s.shard.ended(rowConnect, from, fateOf(err))
 		return nil, err
 	}
-	c := &conversation{shard: s.shard, credential: s.credential(), timeout: o.Timeout, tags: s.tags, cut: s.engine.isCut}
+	c := &conversation{shard: s.shard, credential: s.credential(), timeout: o.Timeout, tags: s.tags,
+		cut: s.engine.isCut}
 	c.setConn(conn)
 	s.adopt(c)
 	if s.engine.isCut() { // it came too late for the engine
@@ -122,7 +124,8 @@ func (c *conversation) greeting() error {
 		return c.giveUp(broken(rowConnect, err))
 	}
 	if resp.kind != untagged || resp.status != statusOK {
-		return c.giveUp(failed(KindGreeting, rowConnect, "%s %s", shown(string(resp.name), c.credential), shown(string(resp.args), c.credential)))
+		return c.giveUp(failed(KindGreeting, rowConnect, "%s %s", shown(string(resp.name), c.credential),
+			shown(string(resp.args), c.credential)))
 	}
 	c.caps.read(resp)
 	return nil

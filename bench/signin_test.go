@@ -27,8 +27,10 @@ func TestSignInDialogues(t *testing.T) {
 		script  string
 	}{
 		{"quoted", login, "storm", greeting + `C: ${tag} LOGIN "us\"er\\1" "secret"` + "\nS: ${tag} OK\n" + end},
-		{"PLAIN at once", sasl, "storm", "S: * OK [CAPABILITY IMAP4rev1 SASL-IR] hi\nC: ${tag} AUTHENTICATE PLAIN " + plain + "\nS: ${tag} OK\n" + end},
-		{"PLAIN when asked", sasl, "storm", greeting + "C: ${tag} AUTHENTICATE PLAIN\nraw \"+ \\r\\n\"\nC: " + plain + "\nS: ${tag} OK\n" + end},
+		{"PLAIN at once", sasl, "storm", "S: * OK [CAPABILITY IMAP4rev1 SASL-IR] hi\nC: ${tag} AUTHENTICATE PLAIN " +
+			plain + "\nS: ${tag} OK\n" + end},
+		{"PLAIN when asked", sasl, "storm", greeting + "C: ${tag} AUTHENTICATE PLAIN\nraw \"+ \\r\\n\"\nC: " + plain +
+			"\nS: ${tag} OK\n" + end},
 		{"leave to send", Options{Users: someUsers(1)}, "fetch", greeting + `C: ${tag} LOGIN "user1" "secret"
 S: ${tag} OK in
 C: ${tag} CAPABILITY
@@ -75,13 +77,15 @@ C: ${tag} UID FETCH 70 (UID BODY.PEEK[])
 func TestWordsBeforeTLS(t *testing.T) {
 	testkit.NoLeaks(t)
 	server, client := testkit.TLS(t)
-	s, err := backendtest.StartScripted(testkit.Listen(t), server, greeting+`starttls "* OK [CAPABILITY IMAP4rev1 AUTH=PLAIN] evil\r\n"`)
+	s, err := backendtest.StartScripted(testkit.Listen(t), server,
+		greeting+`starttls "* OK [CAPABILITY IMAP4rev1 AUTH=PLAIN] evil\r\n"`)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer s.Close()
 	r := mustRun(t, Options{
-		Targets: []Target{target(t, s.Addr())}, Users: someUsers(1), Profile: builtInProfile(t, "storm"), TLS: TLSStartTLS, TLSConfig: client,
+		Targets: []Target{target(t, s.Addr())}, Users: someUsers(1), Profile: builtInProfile(t, "storm"),
+		TLS: TLSStartTLS, TLSConfig: client,
 		Sessions: 1, Duration: 300 * time.Millisecond, Closed: true, Timeout: time.Second,
 	})
 	if r.errorsOf(KindTLS).Count == 0 || strings.Contains(s.Transcript(), "LOGIN") {
@@ -96,8 +100,9 @@ func TestWrongCertificate(t *testing.T) {
 	_, other := testkit.TLS(t)
 	addr := testkit.Serve(t, backendtest.NewSink(server))
 	r := mustRun(t, Options{
-		Targets: []Target{target(t, addr)}, Users: someUsers(1), Profile: builtInProfile(t, "storm"), TLS: TLSImplicit, TLSConfig: other,
-		Sessions: 1, Duration: 200 * time.Millisecond, Closed: true,
+		Targets: []Target{target(t, addr)}, Users: someUsers(1), Profile: builtInProfile(t, "storm"), TLS: TLSImplicit,
+		TLSConfig: other,
+		Sessions:  1, Duration: 200 * time.Millisecond, Closed: true,
 	})
 	if r.errorsOf(KindTLS).Count == 0 || r.rowOf("LOGIN").Count != 0 {
 		t.Errorf("%s", table(r))
@@ -111,8 +116,10 @@ func TestTargetsAndSourcesTakeTurns(t *testing.T) {
 	var mu sync.Mutex
 	seen := make(map[string]int)
 	r := mustRun(t, Options{
-		Targets: targets, Users: someUsers(1), Profile: builtInProfile(t, "noop"), Sessions: 12, Duration: 100 * time.Millisecond,
-		Sources: []netip.Addr{netip.MustParseAddr("127.0.0.2"), netip.MustParseAddr("127.0.0.3"), netip.MustParseAddr("127.0.0.4")},
+		Targets: targets, Users: someUsers(1), Profile: builtInProfile(t, "noop"), Sessions: 12,
+		Duration: 100 * time.Millisecond,
+		Sources: []netip.Addr{netip.MustParseAddr("127.0.0.2"), netip.MustParseAddr("127.0.0.3"),
+			netip.MustParseAddr("127.0.0.4")},
 		Dial: func(ctx context.Context, source netip.Addr, to *Target) (net.Conn, error) {
 			conn, err := dialer(ctx, source, to)
 			if err == nil {

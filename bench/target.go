@@ -36,7 +36,8 @@ func (m *TLSMode) UnmarshalText(text []byte) error {
 	return nil
 }
 
-// Target is a server under load. Its addresses were resolved and checked once: a name that changes later changes nothing.
+// Target is a server under load. Its addresses were resolved and checked once: a name that changes later changes
+// nothing.
 type Target struct {
 	Name  string           // as it was given, host:port
 	Host  string           // what its certificate is expected to be for, unless told otherwise
@@ -56,13 +57,15 @@ type RemoteError struct {
 
 func (e *RemoteError) Error() string {
 	if e.Target == e.Addr.String() {
-		return fmt.Sprintf("%s is not a loopback address; put load on other machines only with --allow-remote", e.Target)
+		return fmt.Sprintf("%s is not a loopback address; put load on other machines only with --allow-remote",
+			e.Target)
 	}
-	return fmt.Sprintf("%s is %s, which is not a loopback address; put load on other machines only with --allow-remote", e.Target, e.Addr)
+	return fmt.Sprintf("%s is %s, which is not a loopback address; put load on other machines only with "+
+		"--allow-remote", e.Target, e.Addr)
 }
 
-// Resolve makes a target of host:port. Every address of the host must be a loopback address, unless remote ones are allowed;
-// otherwise the error is a *RemoteError.
+// Resolve makes a target of host:port. Every address of the host must be a loopback address, unless remote ones are
+// allowed; otherwise the error is a *RemoteError.
 func Resolve(ctx context.Context, r Resolver, hostport string, allowRemote bool) (Target, error) {
 	host, portText, err := net.SplitHostPort(hostport)
 	if err != nil {

@@ -46,7 +46,8 @@ func TestTruth(t *testing.T) {
 				t.Errorf("fine: %v, want %v", r.Fine(), fine)
 			}
 			if c.kind < numKinds {
-				if got := r.errorsOf(c.kind); got.Count == 0 || !strings.Contains(strings.Join(got.Samples, "\n"), c.says) {
+				if got := r.errorsOf(c.kind); got.Count == 0 ||
+					!strings.Contains(strings.Join(got.Samples, "\n"), c.says) {
 					t.Errorf("no error %s that says %q", c.kind, c.says)
 				}
 			}
@@ -79,10 +80,12 @@ func checkSums(t *testing.T, r *Report) {
 		errors += kind.Count
 	}
 	totals := &r.Totals
-	if commands != totals.CommandFates.All || sum(totals.CommandFates) != commands || totals.Commands != totals.CommandFates.Done {
+	if commands != totals.CommandFates.All || sum(totals.CommandFates) != commands ||
+		totals.Commands != totals.CommandFates.Done {
 		t.Errorf("%d commands in rows, and in all %+v", commands, totals)
 	}
-	if operations != totals.OperationFates.All || sum(totals.OperationFates) != operations || totals.Operations != totals.OperationFates.Done {
+	if operations != totals.OperationFates.All || sum(totals.OperationFates) != operations ||
+		totals.Operations != totals.OperationFates.Done {
 		t.Errorf("%d operations in rows, and in all %+v", operations, totals)
 	}
 	if errors != totals.Errors || errors < totals.OperationFates.Bad() && totals.OperationFates.Failed == 0 {
@@ -106,10 +109,12 @@ func truths(t *testing.T) []truth {
 	answers := func(do func(a *answer)) *liar { return &liar{answer: do} }
 	return []truth{
 		{"honest", &liar{}, nil, "100 done", none, ""},
-		{"honest, closed loop", &liar{answer: func(a *answer) { time.Sleep(time.Second); a.pass() }}, func(o *Options) {
-			o.Closed, o.Rate, o.Duration = true, 0, 10500*time.Millisecond
-		}, "10 done, 1 done after the end", none, ""},
-		{"adds 50 ms", answers(func(a *answer) { time.Sleep(50 * time.Millisecond); a.pass() }), nil, "100 done", none, ""},
+		{"honest, closed loop", &liar{answer: func(a *answer) { time.Sleep(time.Second); a.pass() }},
+			func(o *Options) {
+				o.Closed, o.Rate, o.Duration = true, 0, 10500*time.Millisecond
+			}, "10 done, 1 done after the end", none, ""},
+		{"adds 50 ms", answers(func(a *answer) { time.Sleep(50 * time.Millisecond); a.pass() }), nil,
+			"100 done", none, ""},
 		{"freezes for 2 s", answers(func(a *answer) {
 			if a.at > 4*time.Second && a.at < 6*time.Second {
 				time.Sleep(6*time.Second - a.at)
@@ -133,7 +138,8 @@ func truths(t *testing.T) []truth {
 			a.pass()
 		}), nil, "20 done, 30 done after the end, 1 unfinished, 49 never begun", KindNeverBegun, "due for"},
 		{"never greets", answers(func(*answer) {}), nil, "0 done, 100 never begun", KindUnfinished, "connect"},
-		{"never greets, closed loop", answers(func(*answer) {}), func(o *Options) { o.Closed, o.Rate = true, 0 }, "0 done", KindUnfinished, "connect"},
+		{"never greets, closed loop", answers(func(*answer) {}), func(o *Options) { o.Closed, o.Rate = true, 0 },
+			"0 done", KindUnfinished, "connect"},
 		{"loses one answer", answers(func(a *answer) {
 			if !a.isOf(30) {
 				a.pass()
@@ -208,7 +214,8 @@ func truths(t *testing.T) []truth {
 			}
 			a.pass()
 		}), nil, "90 done, 10 refused", KindBad, "what"},
-		{"closes behind the greeting", answers(func(a *answer) { a.pass(); a.close() }), nil, "0 done, 100 never begun", KindDropped, "LOGIN"},
+		{"closes behind the greeting", answers(func(a *answer) { a.pass(); a.close() }), nil,
+			"0 done, 100 never begun", KindDropped, "LOGIN"},
 		{"cuts a line", answers(func(a *answer) {
 			if a.isOf(9) {
 				a.say(a.text[:4])

@@ -37,8 +37,8 @@ type User struct {
 	Certificate *tls.Certificate // the user's own, if any
 }
 
-// ParseUsers reads who signs in: a name, or a pattern with a range such as "user%04d:1-2000", which is user0001 to user2000. The
-// pattern knows %d and %0Nd, once.
+// ParseUsers reads who signs in: a name, or a pattern with a range such as "user%04d:1-2000", which is user0001 to
+// user2000. The pattern knows %d and %0Nd, once.
 func ParseUsers(pattern string) ([]string, error) {
 	before, rest, found := strings.Cut(pattern, "%")
 	if !found {
@@ -83,8 +83,8 @@ func checkName(name string) error {
 	return nil
 }
 
-// ReadPasswords gives the users their passwords from a file: of one line, which is everybody's password, or of lines NAME:PASSWORD,
-// which must name every user.
+// ReadPasswords gives the users their passwords from a file: of one line, which is everybody's password, or of lines
+// NAME:PASSWORD, which must name every user.
 func ReadPasswords(file string, names []string) ([]User, error) {
 	f, err := os.Open(file)
 	if err != nil {
@@ -93,7 +93,8 @@ func ReadPasswords(file string, names []string) ([]User, error) {
 	defer f.Close()
 	text, err := io.ReadAll(io.LimitReader(f, maxPasswordFile+1))
 	if err != nil || len(text) > maxPasswordFile {
-		return nil, fmt.Errorf("password file %s cannot be read, or is longer than %d bytes: %w", file, maxPasswordFile, err)
+		return nil, fmt.Errorf("password file %s cannot be read, or is longer than %d bytes: %w", file,
+			maxPasswordFile, err)
 	}
 	users, err := givePasswords(text, names)
 	if err != nil {

@@ -145,12 +145,14 @@ func (m *message) compareFlags(s *session, r row, got *fetched) {
 	}
 	for _, flag := range m.flags {
 		if !got.hasFlag(flag) {
-			s.wrong(KindFlags, r, "message with UID %d has (%s), want %s", m.uid, shown(string(got.flags), credential{}), flag)
+			s.wrong(KindFlags, r, "message with UID %d has (%s), want %s", m.uid,
+				shown(string(got.flags), credential{}), flag)
 		}
 	}
 	for _, flag := range []string{`\Seen`, `\Deleted`, `\Flagged`} {
 		if got.hasFlag(flag) && !slices.Contains(m.flags, flag) {
-			s.wrong(KindFlags, r, "message with UID %d has (%s), and nobody set %s", m.uid, shown(string(got.flags), credential{}), flag)
+			s.wrong(KindFlags, r, "message with UID %d has (%s), and nobody set %s", m.uid,
+				shown(string(got.flags), credential{}), flag)
 		}
 	}
 }
@@ -195,9 +197,11 @@ func (s *session) compareBody(wanted []*message, got *fetched) []*message {
 	}
 	m := wanted[i]
 	if got.body.size != uint64(m.size) {
-		s.wrong(KindLiteral, rowFetchBody, "the body with UID %d has %d bytes, want %d", got.uid, got.body.size, m.size)
+		s.wrong(KindLiteral, rowFetchBody, "the body with UID %d has %d bytes, want %d", got.uid,
+			got.body.size, m.size)
 	} else if got.body.sum != m.sum {
-		s.wrong(KindChecksum, rowFetchBody, "the body with UID %d has checksum %08x, want %08x", got.uid, got.body.sum, m.sum)
+		s.wrong(KindChecksum, rowFetchBody, "the body with UID %d has checksum %08x, want %08x", got.uid,
+			got.body.sum, m.sum)
 	}
 	return slices.Delete(wanted, i, i+1)
 }
@@ -211,8 +215,10 @@ func (f *folder) store(s *session, c *conversation, m *message, flag string) err
 		if !ok || !s.strict() || !got.hasFlags {
 			return
 		}
-		if got.uid != 0 && got.uid != m.uid || got.seq == 0 || got.seq > uint64(len(f.messages)) || f.messages[got.seq-1] != m {
-			s.wrong(KindUID, rowStore, "flags of message %d with UID %d, want those of UID %d", got.seq, got.uid, m.uid)
+		if got.uid != 0 && got.uid != m.uid || got.seq == 0 || got.seq > uint64(len(f.messages)) ||
+			f.messages[got.seq-1] != m {
+			s.wrong(KindUID, rowStore, "flags of message %d with UID %d, want those of UID %d", got.seq,
+				got.uid, m.uid)
 			return
 		}
 		told = true

@@ -50,7 +50,8 @@ func TestWarmUpCountsInNothing(t *testing.T) {
 			})
 			checkSums(t, r)
 			whole := r.rowOf("noop, whole")
-			if got := r.WarmUp; got == nil || got.Seconds != 5 || got.Errors != c.errors || got.Operations.String() != c.warm {
+			if got := r.WarmUp; got == nil || got.Seconds != 5 || got.Errors != c.errors ||
+				got.Operations.String() != c.warm {
 				t.Errorf("warm-up: %+v", r.WarmUp)
 			}
 			if !r.Fine() || r.Seconds != 10 || r.Totals.OperationFates.Bad() > 0 || whole.Max > 60_000 ||

@@ -60,19 +60,20 @@ func (w *webmail) look(s *session) error {
 	}
 	first := max(1, int64(last)-int64(w.profile.Envelopes)+1)
 	seen, uid := uint64(0), uint64(0)
-	err := c.command(rowEnvelopes, fmt.Sprintf("%d:%d (UID FLAGS ENVELOPE)", first, last), time.Time{}, func(r *response) {
-		got, ok := s.fetched(rowEnvelopes, r)
-		if !ok || !s.strict() {
-			return
-		}
-		if got.seq != uint64(first)+seen {
-			s.wrong(KindCount, rowEnvelopes, "message %d, want %d", got.seq, uint64(first)+seen)
-		}
-		if got.uid <= uid {
-			s.wrong(KindUID, rowEnvelopes, "UID %d behind UID %d", got.uid, uid)
-		}
-		seen, uid = seen+1, got.uid
-	})
+	err := c.command(rowEnvelopes, fmt.Sprintf("%d:%d (UID FLAGS ENVELOPE)", first, last), time.Time{},
+		func(r *response) {
+			got, ok := s.fetched(rowEnvelopes, r)
+			if !ok || !s.strict() {
+				return
+			}
+			if got.seq != uint64(first)+seen {
+				s.wrong(KindCount, rowEnvelopes, "message %d, want %d", got.seq, uint64(first)+seen)
+			}
+			if got.uid <= uid {
+				s.wrong(KindUID, rowEnvelopes, "UID %d behind UID %d", got.uid, uid)
+			}
+			seen, uid = seen+1, got.uid
+		})
 	if want := last - uint64(first) + 1; err == nil && s.strict() && seen != want {
 		s.wrong(KindCount, rowEnvelopes, "%d messages, want %d", seen, want)
 	}

@@ -45,8 +45,10 @@ func New() *Exporter {
 	}
 	return &Exporter{
 		durations: map[bool]*prometheus.Desc{
-			true:  desc("operation_duration_seconds", "Latency of whole operations; of those not done, the time waited.", "operation"),
-			false: desc("command_duration_seconds", "Latency of commands and parts of sign-in; of those not done, the time waited.", "command"),
+			true: desc("operation_duration_seconds",
+				"Latency of whole operations; of those not done, the time waited.", "operation"),
+			false: desc("command_duration_seconds",
+				"Latency of commands and parts of sign-in; of those not done, the time waited.", "command"),
 		},
 		results: map[bool]*prometheus.Desc{
 			true:  desc("operations_total", "Operations by what became of them.", "operation", "fate"),
@@ -124,10 +126,12 @@ func (e *Exporter) Collect(to chan<- prometheus.Metric) {
 		to <- prometheus.MustNewConstHistogram(e.durations[sum.operation], sum.count, sum.seconds, buckets, name)
 		f := sum.fates
 		for fate, n := range map[string]uint64{
-			"done": f.Done, "done_after_end": f.DoneAfterEnd, "refused": f.Refused, "failed": f.Failed, "timed_out": f.TimedOut,
+			"done": f.Done, "done_after_end": f.DoneAfterEnd, "refused": f.Refused, "failed": f.Failed,
+			"timed_out":  f.TimedOut,
 			"unfinished": f.Unfinished, "never_begun": f.NeverBegun,
 		} {
-			to <- prometheus.MustNewConstMetric(e.results[sum.operation], prometheus.CounterValue, float64(n), name, fate)
+			to <- prometheus.MustNewConstMetric(e.results[sum.operation], prometheus.CounterValue,
+				float64(n), name, fate)
 		}
 	}
 }

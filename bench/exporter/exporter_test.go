@@ -32,7 +32,8 @@ func TestRunIsExported(t *testing.T) {
 	stop := e.Serve(ln)
 	defer stop()
 	report, err := bench.Run(t.Context(), bench.Options{
-		Targets: []bench.Target{target}, Users: []bench.User{{Name: "u", Password: "hush"}}, Profile: profile, Rate: 200, Sessions: 5,
+		Targets: []bench.Target{target}, Users: []bench.User{{Name: "u", Password: "hush"}}, Profile: profile,
+		Rate: 200, Sessions: 5,
 		Duration: time.Second, Intervals: e.Interval, Progress: e.Progress,
 	})
 	if err != nil {
@@ -49,7 +50,8 @@ func TestRunIsExported(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, want := range []string{
-		fmt.Sprintf(`portico_bench_operations_total{fate="done",operation="noop, whole"} %d`, report.Totals.OperationFates.Done),
+		fmt.Sprintf(`portico_bench_operations_total{fate="done",operation="noop, whole"} %d`,
+			report.Totals.OperationFates.Done),
 		fmt.Sprintf(`portico_bench_command_duration_seconds_count{command="NOOP"} %d`, report.Totals.CommandFates.All),
 		`portico_bench_command_duration_seconds_bucket{command="LOGIN",le="30"} 5`, "portico_bench_errors_total 0",
 		`portico_bench_commands_total{command="NOOP",fate="timed_out"} 0`,

@@ -28,7 +28,8 @@ type Options struct {
 
 // Start takes the terminal until Close.
 func Start(o Options, more ...tea.ProgramOption) *View {
-	options := append([]tea.ProgramOption{tea.WithInput(o.In), tea.WithOutput(o.Out), tea.WithoutSignalHandler()}, more...)
+	options := append([]tea.ProgramOption{tea.WithInput(o.In), tea.WithOutput(o.Out), tea.WithoutSignalHandler()},
+		more...)
 	v := &View{program: tea.NewProgram(newModel(o), options...)}
 	v.work.Go(func() { v.program.Run() }) // without a screen the run goes on, and its report follows
 	return v

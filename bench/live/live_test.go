@@ -29,7 +29,8 @@ func sampleStep(n int) step {
 		})
 	}
 	return step{i, bench.Progress{
-		Measuring: true, Left: 7 * time.Second, Sessions: 50, PerSecond: 120, P99: 3 * time.Millisecond, Errors: 4, Behind: 2,
+		Measuring: true, Left: 7 * time.Second, Sessions: 50, PerSecond: 120, P99: 3 * time.Millisecond,
+		Errors: 4, Behind: 2,
 	}}
 }
 
@@ -64,7 +65,8 @@ func TestScreen(t *testing.T) {
 				t.Errorf("%dx%d: %q", c.width, c.height, line)
 			}
 		}
-		if ascii := !strings.ContainsFunc(text, func(r rune) bool { return r > '~' }); ascii != (c.ascii || c.height <= 5) {
+		if ascii := !strings.ContainsFunc(text, func(r rune) bool { return r > '~' }); ascii != (c.ascii ||
+			c.height <= 5) {
 			t.Errorf("%dx%d: ASCII: %v\n%s", c.width, c.height, ascii, text)
 		}
 	}
@@ -86,7 +88,8 @@ func TestFigures(t *testing.T) {
 		}
 	}
 	for want, p := range map[string]bench.Progress{
-		"signing in": {}, "warming up, 3s left": {WarmingUp: true, Left: 3 * time.Second}, "waiting for what": {Measuring: true},
+		"signing in": {}, "warming up, 3s left": {WarmingUp: true, Left: 3 * time.Second},
+		"waiting for what": {Measuring: true},
 	} {
 		m.Update(step{progress: p})
 		if got := m.phase(); !strings.Contains(got, want) {
@@ -101,11 +104,13 @@ func TestProgram(t *testing.T) {
 	var out safeBuffer
 	ended, end := context.WithCancel(t.Context())
 	defer end()
-	v := Start(Options{In: nil, Out: &out, Title: "portico bench: noop", End: end}, tea.WithWindowSize(80, 24), tea.WithEnvironment([]string{"TERM=xterm"}))
+	v := Start(Options{In: nil, Out: &out, Title: "portico bench: noop", End: end}, tea.WithWindowSize(80, 24),
+		tea.WithEnvironment([]string{"TERM=xterm"}))
 	s := sampleStep(2)
 	v.Interval(s.interval)
 	v.Progress(s.progress)
-	testkit.Eventually(t, "the screen shows the run", func() bool { return strings.Contains(out.String(), "COMMAND1") })
+	testkit.Eventually(t, "the screen shows the run",
+		func() bool { return strings.Contains(out.String(), "COMMAND1") })
 	v.program.Send(tea.KeyPressMsg{Code: 'q', Text: "q"})
 	<-ended.Done()
 	v.Close()

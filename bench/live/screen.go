@@ -127,12 +127,14 @@ func (m *model) lines() []string {
 	p := &m.progress
 	lines := []string{
 		m.options.Title, m.phase(),
-		fmt.Sprintf("%d sessions, %.0f operations/s, %.0f commands/s, %d behind, %d errors", p.Sessions, m.done, p.PerSecond, p.Behind, p.Errors),
+		fmt.Sprintf("%d sessions, %.0f operations/s, %.0f commands/s, %d behind, %d errors", p.Sessions, m.done,
+			p.PerSecond, p.Behind, p.Errors),
 		"",
 		m.spark("commands/s", m.commands, func(v float64) string { return fmt.Sprintf("%.0f", v) }),
 		m.spark("p99", m.p99, func(v float64) string { return span(time.Duration(v)) }),
 		"",
-		fmt.Sprintf("%-18s %10s %9s %9s %9s %9s %9s", "last step", "done/s", "p50", "p99", "max", "all done", "not done"),
+		fmt.Sprintf("%-18s %10s %9s %9s %9s %9s %9s", "last step", "done/s", "p50", "p99", "max", "all done",
+			"not done"),
 	}
 	room := m.height - len(lines) - 2
 	for i, r := range m.rows {
@@ -144,7 +146,8 @@ func (m *model) lines() []string {
 			break
 		}
 		lines = append(lines, fmt.Sprintf("%-18s %10.1f %9s %9s %9s %9d %9d",
-			r.name, r.perSecond, span(r.p50), span(r.p99), span(r.max), r.fates.Done+r.fates.DoneAfterEnd, r.fates.Bad()))
+			r.name, r.perSecond, span(r.p50), span(r.p99), span(r.max), r.fates.Done+r.fates.DoneAfterEnd,
+			r.fates.Bad()))
 	}
 	for len(lines) < m.height-1 {
 		lines = append(lines, "")

@@ -19,7 +19,8 @@ func about(s *site, all []starter) ([]string, error) {
 		return nil, err
 	}
 	lines := []string{fmt.Sprintf("Measured on %s.", time.Now().UTC().Format(time.DateOnly)), "",
-		fmt.Sprintf("- Machine: %s, %d cores, Linux %s", cpuModel(), runtime.NumCPU(), fileLine("/proc/sys/kernel/osrelease"))}
+		fmt.Sprintf("- Machine: %s, %d cores, Linux %s", cpuModel(), runtime.NumCPU(),
+			fileLine("/proc/sys/kernel/osrelease"))}
 	for _, p := range running {
 		lines = append(lines, fmt.Sprintf("- %s: %s", p.Name, p.Version))
 	}
@@ -27,7 +28,8 @@ func about(s *site, all []starter) ([]string, error) {
 	if err == nil {
 		lines = append(lines, "- Portico's commit: "+strings.TrimSpace(string(commit)))
 	}
-	return append(lines, "- Go: "+runtime.Version()+"; OpenSSL, used by the peers: "+s.system.says("openssl", "version")), nil
+	return append(lines, "- Go: "+runtime.Version()+"; OpenSSL, used by the peers: "+
+		s.system.says("openssl", "version")), nil
 }
 
 func cpuModel() string {

@@ -97,7 +97,8 @@ func programName(pid int) string {
 	return strings.TrimSpace(string(text))
 }
 
-// pss returns the proportional set size of processes, in bytes. Resident size would count shared pages once per process.
+// pss returns the proportional set size of processes, in bytes. Resident size would count shared pages once per
+// process.
 func pss(pids []int) (int64, error) {
 	var total int64
 	for _, pid := range pids {

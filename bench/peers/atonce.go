@@ -25,8 +25,9 @@ const (
 	lastBackoff  = 30 * time.Second
 )
 
-// handedOverRows have clients that are connected send LOGIN at once, with two processors for each proxy. Portico takes its
-// turn with two loops and with one. The rows are the time until all are in, and what others' commands wait meanwhile.
+// handedOverRows have clients that are connected send LOGIN at once, with two processors for each proxy. Portico takes
+// its turn with two loops and with one. The rows are the time until all are in, and what others' commands wait
+// meanwhile.
 func handedOverRows(s *site, all []starter, rounds int) (in, p99 *row, err error) {
 	one, err := startAll(s, all[:1])
 	defer func() { stopAll(one) }()
@@ -101,8 +102,8 @@ func handOver(p *Peer) (took time.Duration, p99 float64, err error) {
 	return took, waits.quantile(0.99), err
 }
 
-// reconnectRows start each proxy again in each round, and have all clients reconnect over TLS within a second: when the last is
-// in, and how long a client waits. Attempts that fail are counted in the note.
+// reconnectRows start each proxy again in each round, and have all clients reconnect over TLS within a second: when
+// the last is in, and how long a client waits. Attempts that fail are counted in the note.
 func reconnectRows(s *site, all []starter, rounds int) (in, p99 *row, err error) {
 	config, hybrid, err := s.newTLS()
 	if err != nil {
@@ -110,7 +111,8 @@ func reconnectRows(s *site, all []starter, rounds int) (in, p99 *row, err error)
 	}
 	name := fmt.Sprintf("%d clients reconnect over TLS after a restart%s", reconnecting, hybrid)
 	in = &row{name: name, unit: "s until all are in", against: bestOfAll, unranked: map[string]bool{"haproxy": true}}
-	p99 = &row{name: "p99 of a client's way in", unit: "s", against: bestOfAll, unranked: map[string]bool{"haproxy": true}}
+	p99 = &row{name: "p99 of a client's way in", unit: "s", against: bestOfAll,
+		unranked: map[string]bool{"haproxy": true}}
 	failed := make(map[string]int)
 	for round := range rounds {
 		for i := range all {

@@ -13,8 +13,8 @@ import (
 // bystanderNiceness is that of Portico's threads which make a scrape.
 const bystanderNiceness = 10
 
-// bystander is a process of its own, which answers each request with a page after some work. Commands wait for it only because it takes
-// processor time from all others: what they wait for a scrape beyond that is Portico's doing.
+// bystander is a process of its own, which answers each request with a page after some work. Commands wait for it only
+// because it takes processor time from all others: what they wait for a scrape beyond that is Portico's doing.
 func bystander(addr, work, size string) error {
 	length, err := time.ParseDuration(work)
 	if err != nil {
@@ -41,7 +41,8 @@ func startBystander(s *site, work time.Duration, size int) (url string, err erro
 	if err != nil {
 		return "", err
 	}
-	cmd, err := s.run(filepath.Join(s.dir, "bystander.log"), []string{s.system.self, "bystander", addrs[0], work.String(), strconv.Itoa(size)})
+	cmd, err := s.run(filepath.Join(s.dir, "bystander.log"),
+		[]string{s.system.self, "bystander", addrs[0], work.String(), strconv.Itoa(size)})
 	if err != nil {
 		return "", err
 	}

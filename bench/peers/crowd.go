@@ -72,7 +72,8 @@ const (
 
 // scrapeVerbs are twenty commands that any session may send.
 var scrapeVerbs = []string{
-	"NOOP", "CHECK", "CAPABILITY", "NAMESPACE", "EXPUNGE", "SELECT INBOX", "EXAMINE INBOX", "STATUS INBOX (MESSAGES)", `LIST "" *`,
+	"NOOP", "CHECK", "CAPABILITY", "NAMESPACE", "EXPUNGE", "SELECT INBOX", "EXAMINE INBOX", "STATUS INBOX (MESSAGES)",
+	`LIST "" *`,
 	`LSUB "" *`, "CREATE x", "DELETE x", "RENAME x y", "SUBSCRIBE x", "UNSUBSCRIBE x", "SEARCH ALL", "UID SEARCH ALL",
 	`STORE 1 +FLAGS (\Seen)`, "COPY 1 x", `UID STORE 1 +FLAGS (\Seen)`,
 }
@@ -91,11 +92,13 @@ func scrapeRows(s *site, program string, rounds int) (took, waited *row, err err
 	}
 	for i := range scrapeVerbs { // each session a few, so that each server has seen all
 		some := func(c *client) error { return c.do("a " + scrapeVerbs[i] + "\r\n") }
-		if err := eachOfFew(clients[i*len(clients)/len(scrapeVerbs):(i+1)*len(clients)/len(scrapeVerbs)], some); err != nil {
+		if err := eachOfFew(clients[i*len(clients)/len(scrapeVerbs):(i+1)*len(clients)/len(scrapeVerbs)],
+			some); err != nil {
 			return nil, nil, fmt.Errorf("%s: %w", scrapeVerbs[i], err)
 		}
 	}
-	took = &row{name: "scrape of /metrics: 9,000 sessions, 20 servers, 20 verbs", unit: "ms", bar: 15, against: absolute}
+	took = &row{name: "scrape of /metrics: 9,000 sessions, 20 servers, 20 verbs", unit: "ms", bar: 15,
+		against: absolute}
 	text, err := scrape(p.metrics)
 	if err != nil {
 		return nil, nil, err
@@ -104,7 +107,8 @@ func scrapeRows(s *site, program string, rounds int) (took, waited *row, err err
 	if err != nil {
 		return nil, nil, err
 	}
-	waited = &row{name: "how much longer a command waits at most for a scrape than for a bystander", unit: "ms", bar: 1, against: absolute}
+	waited = &row{name: "how much longer a command waits at most for a scrape than for a bystander", unit: "ms",
+		bar: 1, against: absolute}
 	var inScrape, beside []float64
 	for range rounds {
 		probes, commands, err := scrapeRound(clients[:few], p.metrics, page)
@@ -119,7 +123,8 @@ func scrapeRows(s *site, program string, rounds int) (took, waited *row, err err
 			waited.add(portico, forScrape-forOther)
 		}
 	}
-	waited.note = fmt.Sprintf("at %.0f NOOPs a second; the longest waits: in a scrape %s, while the bystander makes a page of the same length %s",
+	waited.note = fmt.Sprintf("at %.0f NOOPs a second; the longest waits: in a scrape %s, while the bystander makes "+
+		"a page of the same length %s",
 		probeRate, spreadOf(inScrape), spreadOf(beside))
 	return took, waited, nil
 }

@@ -39,7 +39,8 @@ func startDovecot(s *site, serverTLS bool) (*Peer, error) {
 		return nil, err
 	}
 	s.atEnd = append(s.atEnd, func() { os.RemoveAll(dir) })
-	proxy := dovecotProxy{Dir: dir, Cert: s.cert, Key: s.key, ServerTLS: serverTLS, Workers: s.workers, Groups: s.system.groups()}
+	proxy := dovecotProxy{Dir: dir, Cert: s.cert, Key: s.key, ServerTLS: serverTLS, Workers: s.workers,
+		Groups: s.system.groups()}
 	_, proxy.PlainPort, _ = net.SplitHostPort(addrs[0])
 	_, proxy.TLSPort, _ = net.SplitHostPort(addrs[1])
 	sink := s.sink
@@ -66,7 +67,8 @@ func startDovecot(s *site, serverTLS bool) (*Peer, error) {
 	return p, p.launch(s, s.system.command("dovecot", "-F", "-c", config))
 }
 
-// dovecotProxies holds a template for each version, and what both say the same way. The version of a file's syntax comes first in it.
+// dovecotProxies holds a template for each version, and what both say the same way. The version of a file's syntax
+// comes first in it.
 var dovecotProxies = template.Must(template.New("").Parse(`
 {{- define "2.3"}}{{template "common" .}}
 service imap-login {

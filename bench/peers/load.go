@@ -18,8 +18,8 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// clientTLS returns the clients' configuration; without curves they offer what Go offers, post-quantum ones included. There is
-// no session cache, so each connection is a new TLS session.
+// clientTLS returns the clients' configuration; without curves they offer what Go offers, post-quantum ones included.
+// There is no session cache, so each connection is a new TLS session.
 func clientTLS(caFile string, curves ...tls.CurveID) (*tls.Config, error) {
 	pem, err := os.ReadFile(caFile)
 	if err != nil {
@@ -29,7 +29,8 @@ func clientTLS(caFile string, curves ...tls.CurveID) (*tls.Config, error) {
 	if !pool.AppendCertsFromPEM(pem) {
 		return nil, errors.New("no certificate in " + caFile)
 	}
-	return &tls.Config{MinVersion: tls.VersionTLS13, RootCAs: pool, ServerName: "localhost", CurvePreferences: curves}, nil
+	return &tls.Config{MinVersion: tls.VersionTLS13, RootCAs: pool, ServerName: "localhost",
+		CurvePreferences: curves}, nil
 }
 
 // client is a signed-in session with a peer.

@@ -35,8 +35,8 @@ type group struct {
 	measure func() ([]*row, error)
 }
 
-// Measure installs nothing: it runs the peers that are there, in a temporary folder, and takes about twenty minutes with seven
-// rounds. This program must call [Role] at its start. Not being able to run one of the peers is an error.
+// Measure installs nothing: it runs the peers that are there, in a temporary folder, and takes about twenty minutes
+// with seven rounds. This program must call [Role] at its start. Not being able to run one of the peers is an error.
 // When ctx is done, what runs is killed.
 func Measure(ctx context.Context, o Options) (*Result, error) {
 	s, err := openSite(ctx, o.Root)
@@ -85,10 +85,12 @@ func groups(s *site, all []starter, program string, o Options) []group {
 	}
 	list = append(list, group{"round trip", func() ([]*row, error) { return one(roundTripRow(s, all, rounds)) }})
 	for i, w := range memoryWays {
-		list = append(list, group{"idle session, " + w.name, func() ([]*row, error) { return two(memoryRows(s, all, i, o.MemoryRounds)) }})
+		list = append(list, group{"idle session, " + w.name,
+			func() ([]*row, error) { return two(memoryRows(s, all, i, o.MemoryRounds)) }})
 	}
 	for _, kind := range shortSessions() {
-		list = append(list, group{kind.name, func() ([]*row, error) { return one(shortSessionRow(s, all, kind, rounds)) }})
+		list = append(list,
+			group{kind.name, func() ([]*row, error) { return one(shortSessionRow(s, all, kind, rounds)) }})
 	}
 	return append(list,
 		group{"sign-in, plain", func() ([]*row, error) { return one(signInRow(s, all, false, rounds)) }},

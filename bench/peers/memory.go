@@ -11,8 +11,9 @@ import (
 
 // Of the memory rows.
 const (
-	idleSessions  = 4000            // so many that what a process needs but once does not count for much
-	fetchSessions = 4000            // as many, or what a process needs but once would count for four times as much in the one row
+	idleSessions = 4000 // so many that what a process needs but once does not count for much
+	// as many, or what a process needs but once would count for four times as much in the one row
+	fetchSessions = 4000
 	rest          = 5 * time.Second // after which a session counts as idle
 	fetches       = 5               // of a mebibyte each
 	warmUp        = 16              // sessions that come and go together before the first look
@@ -30,8 +31,9 @@ var memoryWays = []struct {
 	{"TLS on both sides", true, true, 12},
 }
 
-// memoryRows measures what an idle session takes, fresh and after it fetched 5 MB, in processes that have just started: a heap that
-// has been large hides what is added. Portico fetches in each round; peers in the first alone, as their figure is information.
+// memoryRows measures what an idle session takes, fresh and after it fetched 5 MB, in processes that have just
+// started: a heap that has been large hides what is added. Portico fetches in each round; peers in the first alone, as
+// their figure is information.
 func memoryRows(s *site, all []starter, way, rounds int) (fresh, fetched *row, err error) {
 	w := memoryWays[way]
 	fresh = &row{name: "idle session, " + w.name, unit: "KiB", bar: w.bar, against: absolute}
@@ -60,7 +62,8 @@ func memoryRows(s *site, all []starter, way, rounds int) (fresh, fetched *row, e
 	return fresh, fetched, nil
 }
 
-// sessionMemory returns the KiB that each of n sessions takes of a fresh process, idle after a NOOP and so many fetches.
+// sessionMemory returns the KiB that each of n sessions takes of a fresh process, idle after a NOOP and so many
+// fetches.
 func sessionMemory(s *site, st starter, way, n, fetches int) (float64, error) {
 	p, err := st.start(s, memoryWays[way].server)
 	if err != nil {
@@ -88,8 +91,9 @@ func sessionMemory(s *site, st starter, way, n, fetches int) (float64, error) {
 	return float64(now-before) / 1024 / float64(n), err
 }
 
-// afterWork returns what a process takes in bytes when sessions have come and gone, few at a time: what it needs but once is in it then, such as what
-// a collector of garbage needs for its books, and it has not been large. The last of them fetch.
+// afterWork returns what a process takes in bytes when sessions have come and gone, few at a time: what it needs but
+// once is in it then, such as what a collector of garbage needs for its books, and it has not been large. The last of
+// them fetch.
 func afterWork(p *Peer, config *tls.Config, fetches int) (int64, error) {
 	for i := range warmUps {
 		each := 0

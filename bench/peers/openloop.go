@@ -47,8 +47,8 @@ func (w waits) quantile(q float64) float64 {
 	return float64(took[min(int(q*float64(len(took))), len(took)-1)]) / float64(time.Millisecond)
 }
 
-// openLoop has NOOPs due at a rate, spread over the clients. One that is due while its session still waits for an answer goes
-// out late, and counts from when it was due.
+// openLoop has NOOPs due at a rate, spread over the clients. One that is due while its session still waits for an
+// answer goes out late, and counts from when it was due.
 func openLoop(clients []*client, rate float64, d time.Duration) (waits, error) {
 	var (
 		mu   sync.Mutex

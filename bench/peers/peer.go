@@ -121,7 +121,8 @@ func (p *Peer) pids() (own, helping []int) {
 	return own, helping
 }
 
-// spentOn returns the CPU time that the peer and its helper spend while f runs, with those of their processes that begin or end meanwhile.
+// spentOn returns the CPU time that the peer and its helper spend while f runs, with those of their processes that
+// begin or end meanwhile.
 func (p *Peer) spentOn(f func() error) (own, helping usage, err error) {
 	mine, helpers := p.pids()
 	ownBefore, err := cpuTime(mine)

@@ -24,7 +24,8 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// BenchmarkHold keeps a load on one proxy for a profiler to look at: PORTICO_PEERS_HOLD is for how long, as "nginx 20s".
+// BenchmarkHold keeps a load on one proxy for a profiler to look at: PORTICO_PEERS_HOLD is for how long, as "nginx
+// 20s".
 func BenchmarkHold(b *testing.B) {
 	var name, length string
 	fmt.Sscan(os.Getenv("PORTICO_PEERS_HOLD"), &name, &length)

@@ -13,8 +13,8 @@ import (
 // profileTime is how long Portico is watched at each work.
 const profileTime = 8 * time.Second
 
-// Profile has Portico do the works that are measured and writes to path where its processor time goes, for the compiler to go by
-// (the flag -pgo of go build). Of ctx and [Role] it is as with [Measure].
+// Profile has Portico do the works that are measured and writes to path where its processor time goes, for the
+// compiler to go by (the flag -pgo of go build). Of ctx and [Role] it is as with [Measure].
 func Profile(ctx context.Context, path string) error {
 	s, err := openSite(ctx, "")
 	if err != nil {

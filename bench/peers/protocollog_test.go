@@ -11,8 +11,8 @@ import (
 	"time"
 )
 
-// BenchmarkProtocolLog prints what a command costs Portico with the protocol log on for everybody, at full load, and by how much that is more than
-// what it costs another one at the same time, whose log is off.
+// BenchmarkProtocolLog prints what a command costs Portico with the protocol log on for everybody, at full load, and
+// by how much that is more than what it costs another one at the same time, whose log is off.
 func BenchmarkProtocolLog(b *testing.B) {
 	s, off := alone(b)
 	program := filepath.Join(s.dir, "portico-program")
@@ -21,7 +21,8 @@ func BenchmarkProtocolLog(b *testing.B) {
 		b.Fatal(err)
 	}
 	b.Cleanup(on.Stop)
-	if out, err := exec.Command(program, "log", "on", "--for", "0s", "--admin", on.admin).CombinedOutput(); err != nil {
+	if out, err := exec.Command(program, "log", "on", "--for", "0s", "--admin",
+		on.admin).CombinedOutput(); err != nil {
 		b.Fatalf("%v: %s", err, out)
 	}
 	for _, l := range loads() {

@@ -74,7 +74,8 @@ func (r *Result) Text() string {
 
 // marks stand around what [Result.UpdateFile] replaces: each release has a place of its own.
 func marks(release string) (begin, end string) {
-	return "<!-- figures beside the proxies of " + release + ": written by make bench-peers -->", "<!-- end of these figures -->"
+	return "<!-- figures beside the proxies of " + release +
+		": written by make bench-peers -->", "<!-- end of these figures -->"
 }
 
 // UpdateFile replaces the figures in a document, between the marks of the release that the other proxies come from.

@@ -14,7 +14,8 @@ import (
 )
 
 func newRow(a against, bar float64, values map[string][]float64) *row {
-	return &row{name: "work", unit: "us", bar: bar, against: a, values: values, unranked: map[string]bool{"haproxy": true}}
+	return &row{name: "work", unit: "us", bar: bar, against: a, values: values,
+		unranked: map[string]bool{"haproxy": true}}
 }
 
 func TestVerdicts(t *testing.T) {
@@ -26,11 +27,16 @@ func TestVerdicts(t *testing.T) {
 		{"ratio by round, best by median", newRow(bestOfAll, 0.9, map[string][]float64{
 			portico: {8, 10, 40}, "nginx": {10, 20, 40}, "dovecot": {30, 30, 30},
 		}), "| 0.80 (0.50 to 1.00) x nginx | 0.90 | met |"},
-		{"short", newRow(bestOfAll, 0.7, map[string][]float64{portico: {8}, "nginx": {10}}), "| 0.80 x nginx | 0.70 | **short** |"},
-		{"shown, not ranked", newRow(bestOfAll, 1, map[string][]float64{portico: {8}, "nginx": {10}, "haproxy": {1}}), "| (1.00) | 0.80 x nginx |"},
-		{"the figure itself", newRow(absolute, 7, map[string][]float64{portico: {6}, "nginx": {3}}), "| 2.00 x nginx | 7.00 | met |"},
-		{"no peer has it", newRow(absolute, 1, map[string][]float64{portico: {6}}), "| - | - | - | 1.00 | **short** |"},
-		{"a peer with fewer rounds is no measure", newRow(absolute, 7, map[string][]float64{portico: {6, 6}, "nginx": {3}}), "| - | 7.00 | met |"},
+		{"short", newRow(bestOfAll, 0.7, map[string][]float64{portico: {8}, "nginx": {10}}),
+			"| 0.80 x nginx | 0.70 | **short** |"},
+		{"shown, not ranked", newRow(bestOfAll, 1, map[string][]float64{portico: {8}, "nginx": {10}, "haproxy": {1}}),
+			"| (1.00) | 0.80 x nginx |"},
+		{"the figure itself", newRow(absolute, 7, map[string][]float64{portico: {6}, "nginx": {3}}),
+			"| 2.00 x nginx | 7.00 | met |"},
+		{"no peer has it", newRow(absolute, 1, map[string][]float64{portico: {6}}),
+			"| - | - | - | 1.00 | **short** |"},
+		{"a peer with fewer rounds is no measure", newRow(absolute, 7,
+			map[string][]float64{portico: {6, 6}, "nginx": {3}}), "| - | 7.00 | met |"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			result := Result{rows: []*row{test.row}, peers: []string{portico, "nginx", "haproxy"}}
@@ -53,7 +59,8 @@ func TestBetween(t *testing.T) {
 	older, _ := marks("Debian 12")
 	document := "before\n" + older + "\ntwelve\n" + end + "\n" + begin + "\nold\n" + end + "\nafter\n"
 	got, err := between(document, "Debian 13", "new\n")
-	if err != nil || strings.Contains(got, "old") || !strings.Contains(got, "twelve") || !strings.HasPrefix(got, "before\n") || !strings.HasSuffix(got, "\nafter\n") {
+	if err != nil || strings.Contains(got, "old") || !strings.Contains(got, "twelve") ||
+		!strings.HasPrefix(got, "before\n") || !strings.HasSuffix(got, "\nafter\n") {
 		t.Errorf("%q, %v", got, err)
 	}
 	if again, err := between(got, "Debian 13", "new\n"); err != nil || again != got {
@@ -67,14 +74,16 @@ func TestBetween(t *testing.T) {
 func TestBuckets(t *testing.T) {
 	before := buckets{0.001: 5, 0.01: 5, math.Inf(1): 5}
 	after := buckets{0.001: 95, 0.01: 104, math.Inf(1): 105}
-	if d := after.minus(before); d.count() != 100 || d.quantile(0.9) != 0.001 || d.quantile(0.99) != 0.01 || d.quantile(1) != math.Inf(1) {
+	if d := after.minus(before); d.count() != 100 || d.quantile(0.9) != 0.001 || d.quantile(0.99) != 0.01 ||
+		d.quantile(1) != math.Inf(1) {
 		t.Errorf("%v", d)
 	}
 }
 
 func TestWaits(t *testing.T) {
 	start := time.Now()
-	w := waits{{start, time.Millisecond}, {start.Add(5 * time.Millisecond), 4 * time.Millisecond}, {start.Add(20 * time.Millisecond), 9 * time.Millisecond}}
+	w := waits{{start, time.Millisecond}, {start.Add(5 * time.Millisecond), 4 * time.Millisecond},
+		{start.Add(20 * time.Millisecond), 9 * time.Millisecond}}
 	if got := w.quantile(0.5); got != 4 {
 		t.Errorf("median %v ms", got)
 	}
@@ -90,7 +99,8 @@ func TestAccount(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if out, err := exec.Command("sh", "-c", "i=0; while [ $i -lt 100000 ]; do i=$((i+1)); done").CombinedOutput(); err != nil {
+	if out, err := exec.Command("sh", "-c",
+		"i=0; while [ $i -lt 100000 ]; do i=$((i+1)); done").CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
 	child, err := cpuTime(own)

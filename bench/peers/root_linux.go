@@ -14,8 +14,8 @@ import (
 // programFolders are where Debian has the proxies.
 const programFolders = "/usr/sbin:/usr/bin:/sbin:/bin"
 
-// enterRoot becomes a program of another root folder. The folder of temporary files is the same inside, so that the files of a run have one
-// name. All that is mounted belongs to a namespace of the program's own, and ends with it.
+// enterRoot becomes a program of another root folder. The folder of temporary files is the same inside, so that the
+// files of a run have one name. All that is mounted belongs to a namespace of the program's own, and ends with it.
 func enterRoot(root, program string, args []string) error {
 	runtime.LockOSThread() // the namespace is the thread's, until exec makes it the process's
 	if err := unix.Unshare(unix.CLONE_NEWNS); err != nil {

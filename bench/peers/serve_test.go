@@ -51,7 +51,8 @@ func TestPeersCarrySessions(t *testing.T) {
 						t.Fatal(err)
 					}
 					defer c.conn.Close()
-					for _, command := range []string{"a SELECT SIZE5120\r\n", "a UID FETCH 1 BODY.PEEK[]\r\n", "a NOOP\r\n"} {
+					for _, command := range []string{"a SELECT SIZE5120\r\n", "a UID FETCH 1 BODY.PEEK[]\r\n",
+						"a NOOP\r\n"} {
 						if err := c.do(command); err != nil {
 							t.Errorf("%q: %v", command, err)
 						}

@@ -12,7 +12,8 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// A turn of sign-ins is short, as a proxy that has had nothing to do for seconds gives memory back; so each round has several.
+// A turn of sign-ins is short, as a proxy that has had nothing to do for seconds gives memory back; so each round has
+// several.
 const (
 	perSignIn   = 400
 	signInTurns = 3
@@ -65,8 +66,9 @@ func signInRow(s *site, all []starter, overTLS bool, rounds int) (*row, error) {
 	})
 	var notes []string
 	if helping["nginx"] != nil {
-		notes = append(notes, fmt.Sprintf("who answers their questions, apart: nginx %s, dovecot %s; haproxy signs nobody in",
-			spreadOf(helping["nginx"]), spreadOf(helping["dovecot"])))
+		notes = append(notes,
+			fmt.Sprintf("who answers their questions, apart: nginx %s, dovecot %s; haproxy signs nobody in",
+				spreadOf(helping["nginx"]), spreadOf(helping["dovecot"])))
 	}
 	if overTLS {
 		notes = append(notes, fmt.Sprintf("portico with X25519MLKEM768, its default: %s", spreadOf(quantum)))
@@ -75,7 +77,8 @@ func signInRow(s *site, all []starter, overTLS bool, rounds int) (*row, error) {
 	return r, err
 }
 
-// sessionTime is how long a turn of whole sessions lasts: long enough for what a proxy does later, such as collecting garbage.
+// sessionTime is how long a turn of whole sessions lasts: long enough for what a proxy does later, such as collecting
+// garbage.
 const sessionTime = 2 * time.Second
 
 // shortSession is a kind of whole sessions: connect, LOGIN, LOGOUT, close.
@@ -86,7 +89,8 @@ type shortSession struct {
 	logging string // Portico's level; the peers have their default, which is errors or warnings
 }
 
-// shortSessions are the kinds that are measured. A row with TLS has the hybrid key exchange if the peers' OpenSSL has it.
+// shortSessions are the kinds that are measured. A row with TLS has the hybrid key exchange if the peers' OpenSSL has
+// it.
 func shortSessions() []shortSession {
 	return []shortSession{
 		{name: "short session, plain, default logging", bar: 0.95, logging: "info"},
@@ -95,8 +99,9 @@ func shortSessions() []shortSession {
 	}
 }
 
-// shortSessionRow measures whole sessions, their ends included. Who answers a peer's questions of who may sign in is part of its cost.
-// HAProxy signs nobody in; it is ranked in the row with TLS alone, where the handshake is most of the cost.
+// shortSessionRow measures whole sessions, their ends included. Who answers a peer's questions of who may sign in is
+// part of its cost. HAProxy signs nobody in; it is ranked in the row with TLS alone, where the handshake is most of
+// the cost.
 func shortSessionRow(s *site, all []starter, kind shortSession, rounds int) (*row, error) {
 	s.logging = kind.logging
 	defer func() { s.logging = quiet }()

@@ -38,8 +38,8 @@ type site struct {
 	started map[*exec.Cmd]bool // what runs, or has run
 }
 
-// newTLS returns clients' configuration for new TLS sessions, with the hybrid key exchange if the peers' OpenSSL has it; hybrid is
-// what a row's name says of it.
+// newTLS returns clients' configuration for new TLS sessions, with the hybrid key exchange if the peers' OpenSSL has
+// it; hybrid is what a row's name says of it.
 func (s *site) newTLS() (config *tls.Config, hybrid string, err error) {
 	if !s.system.hybrid {
 		return s.client, "", nil
@@ -117,7 +117,8 @@ func newSite(dir string, peers system) (*site, error) {
 	return s, nil
 }
 
-// run starts a program, the first of command, in a process group of its own, so that all it starts can be ended with it.
+// run starts a program, the first of command, in a process group of its own, so that all it starts can be ended with
+// it.
 func (s *site) run(logTo string, command []string) (*exec.Cmd, error) {
 	log, err := os.Create(logTo)
 	if err != nil {
@@ -186,7 +187,8 @@ func (s *site) build(flags ...string) (string, error) {
 }
 
 // Role makes this program one of a run's other processes if its arguments ask for it: the mailbox server, the storm of
-// sign-ins, the bystander, or a program of another root. They are apart so that only the proxies are measured and descriptors suffice.
+// sign-ins, the bystander, or a program of another root. They are apart so that only the proxies are measured and
+// descriptors suffice.
 func Role(args []string) (asked bool, err error) {
 	switch {
 	case len(args) >= 2 && args[0] == "sink":
@@ -214,7 +216,8 @@ func serveSink(addr string, files []string) error {
 			return err
 		}
 		config = &tls.Config{
-			MinVersion: tls.VersionTLS13, Certificates: []tls.Certificate{pair}, CurvePreferences: []tls.CurveID{tls.X25519},
+			MinVersion: tls.VersionTLS13, Certificates: []tls.Certificate{pair},
+			CurvePreferences: []tls.CurveID{tls.X25519},
 		}
 	}
 	return backendtest.NewSink(config).Serve(ln)

@@ -27,10 +27,14 @@ const quiet = "warn"
 const portico = "portico"
 
 func porticoAt(name, path string) starter {
-	return starter{name: name, serverTLS: true, start: func(s *site, tls bool) (*Peer, error) { return startPortico(s, name, path, tls, 1) }}
+	return starter{name: name, serverTLS: true, start: func(s *site, tls bool) (*Peer,
+		error) {
+		return startPortico(s, name, path, tls, 1)
+	}}
 }
 
-// startPortico starts the program at path as a peer of that name. With more than one server, all have the same address, and users are spread.
+// startPortico starts the program at path as a peer of that name. With more than one server, all have the same
+// address, and users are spread.
 func startPortico(s *site, name, path string, serverTLS bool, servers int) (*Peer, error) {
 	addrs, err := freePorts(3)
 	if err != nil {
@@ -71,7 +75,8 @@ data_dir: %q
 	if err != nil {
 		return nil, err
 	}
-	p := &Peer{site: s, Name: name, Plain: addrs[0], TLS: addrs[1], Version: firstLine([]string{path, "version"}), metrics: "http://" + addrs[2] + "/metrics", admin: filepath.Join(dir, "admin.sock")}
+	p := &Peer{site: s, Name: name, Plain: addrs[0], TLS: addrs[1], Version: firstLine([]string{path, "version"}),
+		metrics: "http://" + addrs[2] + "/metrics", admin: filepath.Join(dir, "admin.sock")}
 	return p, p.launch(s, []string{path, "serve", "--config", config})
 }
 
@@ -119,7 +124,8 @@ mail {
 		return nil, err
 	}
 	p := &Peer{site: s, Name: "nginx", Plain: addrs[0], TLS: addrs[1], Version: s.system.says("nginx", "-v")}
-	if p.helper, err = s.run(filepath.Join(s.dir, "nginx-auth.log"), s.system.command("nginx", "-c", authConfig)); err != nil {
+	if p.helper, err = s.run(filepath.Join(s.dir, "nginx-auth.log"),
+		s.system.command("nginx", "-c", authConfig)); err != nil {
 		return nil, err
 	}
 	if err := answers(addrs[2]); err != nil {

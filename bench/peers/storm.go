@@ -25,7 +25,8 @@ const (
 	stormPending = 4000 // more sign-ins at once than this end the run
 )
 
-// storm is a process of its own: it signs in with new TLS sessions, due at a rate, and ends each at once. It fails if one does.
+// storm is a process of its own: it signs in with new TLS sessions, due at a rate, and ends each at once. It fails if
+// one does.
 func storm(addr, caFile, rate, length string) error {
 	config, err := clientTLS(caFile, tls.X25519)
 	if err != nil {
@@ -83,8 +84,10 @@ func stormRows(s *site, all []starter, rounds int) (p99, wakeup *row, err error)
 	if err != nil {
 		return nil, nil, err
 	}
-	p99 = &row{name: "p99 of others' NOOP during 400 new TLS sign-ins a second", unit: "ms", bar: 1.0, against: bestOfAll}
-	wakeup = &row{name: "wake-up delay of the loop during the storm, p99", unit: "ms, at most", bar: 1, against: absolute}
+	p99 = &row{name: "p99 of others' NOOP during 400 new TLS sign-ins a second", unit: "ms", bar: 1.0,
+		against: bestOfAll}
+	wakeup = &row{name: "wake-up delay of the loop during the storm, p99", unit: "ms, at most", bar: 1,
+		against: absolute}
 	var delays buckets
 	err = takeTurns(running, rounds, func(p *Peer) error {
 		var before, after buckets
@@ -111,6 +114,7 @@ func stormRows(s *site, all []starter, rounds int) (p99, wakeup *row, err error)
 		return nil, nil, err
 	}
 	wakeup.add(portico, 1000*delays.quantile(0.99))
-	wakeup.note = fmt.Sprintf("%.0f samples of all rounds; the upper end of the bucket; p50 %.3g", delays.count(), 1000*delays.quantile(0.5))
+	wakeup.note = fmt.Sprintf("%.0f samples of all rounds; the upper end of the bucket; p50 %.3g", delays.count(),
+		1000*delays.quantile(0.5))
 	return p99, wakeup, nil
 }

@@ -10,7 +10,8 @@ import (
 	"strings"
 )
 
-// system is where the other proxies come from: this machine, or a folder with another Debian, which [enterRoot] enters.
+// system is where the other proxies come from: this machine, or a folder with another Debian, which [enterRoot]
+// enters.
 type system struct {
 	self   string // this program, which has roles
 	root   string // "" is this machine

@@ -41,11 +41,14 @@ func loads() []load {
 	const command, gigabyte = "us CPU per command", "s CPU per GB"
 	return []load{
 		{name: "NOOP, plain", unit: command, bar: 0.95, sessions: 50, units: 50 * 400 / 1e6, split: true, work: noop},
-		{name: "NOOP, client TLS", unit: command, bar: 0.8, tls: true, sessions: 50, units: 50 * 400 / 1e6, work: noop},
-		{name: "FETCH 1 MB, plain", unit: gigabyte, bar: 0.75, sessions: 8, prepare: selectBig, units: perGB(8*40, mebibyte), work: fetch(40)},
+		{name: "NOOP, client TLS", unit: command, bar: 0.8, tls: true, sessions: 50, units: 50 * 400 / 1e6,
+			work: noop},
+		{name: "FETCH 1 MB, plain", unit: gigabyte, bar: 0.75, sessions: 8, prepare: selectBig,
+			units: perGB(8*40, mebibyte), work: fetch(40)},
 		{name: "FETCH 1 MB, client TLS", unit: gigabyte, bar: 0.75, tls: true, sessions: 8, prepare: selectBig,
 			units: perGB(8*10, mebibyte), work: fetch(10)},
-		{name: "FETCH 5 KB, plain", unit: command, bar: 0.9, sessions: 50, prepare: selectSmall, units: 50 * 400 / 1e6, work: fetch(400)},
+		{name: "FETCH 5 KB, plain", unit: command, bar: 0.9, sessions: 50, prepare: selectSmall, units: 50 * 400 / 1e6,
+			work: fetch(400)},
 	}
 }
 

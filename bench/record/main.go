@@ -1,5 +1,6 @@
-// Record reads Go benchmark results from standard input and prints each figure beside the one in the record, with a mark where it
-// is worse by more than a tenth. It judges nothing by itself: a noisy machine is off by as much, so a mark is to be measured again.
+// Record reads Go benchmark results from standard input and prints each figure beside the one in the record, with a
+// mark where it is worse by more than a tenth. It judges nothing by itself: a noisy machine is off by as much, so a
+// mark is to be measured again.
 package main
 
 import (
@@ -64,7 +65,8 @@ func (k key) less(o key) int {
 	return strings.Compare(k.unit, o.unit)
 }
 
-// parse reads results as `go test -bench` writes them. A figure is the best of its repetitions: others' work only makes it worse.
+// parse reads results as `go test -bench` writes them. A figure is the best of its repetitions: others' work only
+// makes it worse.
 func parse(text string) map[key]float64 {
 	figures := make(map[key]float64)
 	pkg := ""

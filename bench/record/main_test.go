@@ -27,13 +27,15 @@ func TestCompare(t *testing.T) {
 		{"a few bytes", "pkg: portico/proxy/wire\nBenchmarkScan-2 1 100 ns/op 3 B/op", "-", 0},
 		{"many bytes", "pkg: portico/proxy/wire\nBenchmarkScan-2 1 100 ns/op 4096 B/op", "<-- WORSE", 1},
 		{"allocates", "pkg: portico/proxy/wire\nBenchmarkScan-2 1 100 ns/op 1 allocs/op", "<-- WORSE", 1},
-		{"best of two", "pkg: portico/proxy/wire\nBenchmarkScan-2 1 150 ns/op\nBenchmarkScan-2 1 100 ns/op", "1.00", 0},
+		{"best of two", "pkg: portico/proxy/wire\nBenchmarkScan-2 1 150 ns/op\nBenchmarkScan-2 1 100 ns/op", "1.00",
+			0},
 		{"another package", "pkg: portico/bench\nBenchmarkScan-2 1 900 ns/op", "not recorded", 0},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			var out strings.Builder
 			marked := compare(&out, parse(recorded), parse(test.now))
-			if marked != test.marked || !strings.Contains(out.String(), test.want) || !strings.Contains(out.String(), "not measured") {
+			if marked != test.marked || !strings.Contains(out.String(), test.want) ||
+				!strings.Contains(out.String(), "not measured") {
 				t.Errorf("%d marked, want %d and %q:\n%s", marked, test.marked, test.want, out.String())
 			}
 		})
@@ -50,7 +52,8 @@ func TestRecord(t *testing.T) {
 		t.Errorf("recorded %q, %v", text, err)
 	}
 	var out strings.Builder
-	if err := run([]string{"-file", file}, strings.NewReader(recorded), &out); err != nil || !strings.Contains(out.String(), "0 of ") {
+	if err := run([]string{"-file", file}, strings.NewReader(recorded), &out); err != nil ||
+		!strings.Contains(out.String(), "0 of ") {
 		t.Errorf("%v\n%s", err, out.String())
 	}
 	if err := run([]string{"-file", file}, strings.NewReader("FAIL\n"), &out); err == nil {

@@ -17,7 +17,8 @@ import (
 
 func newBench() *cobra.Command {
 	return group(&cobra.Command{Use: "bench", Short: "Put load on an IMAP server, and measure it"},
-		newBenchRun(), newBenchSink(), newBenchProfile(), newBenchCompare(), newBenchDiff(), newBenchMerge(), newBenchClean())
+		newBenchRun(), newBenchSink(), newBenchProfile(), newBenchCompare(), newBenchDiff(), newBenchMerge(),
+		newBenchClean())
 }
 
 // allowRemoteFlag is on each command that could reach another machine.
@@ -83,7 +84,8 @@ func newBenchProfile() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "profile",
 		Short: "What sessions of bench run do",
-		Long: "A profile is a file that says what sessions do. Write a built-in one to a file, edit it, and give bench run the file:\n\n" +
+		Long: "A profile is a file that says what sessions do. Write a built-in one to a file, edit it, and give " +
+			"bench run the file:\n\n" +
 			"    portico bench profile show desktop > mine.yaml\n" +
 			"    portico bench run --profile ./mine.yaml ...",
 		Args: cobra.NoArgs,

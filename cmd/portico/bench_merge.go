@@ -12,14 +12,20 @@ func newBenchMerge() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "merge A.json B.json...",
 		Short: "Put the reports of several load machines together",
-		Long: "Merge adds reports that bench run has written with -o json on several machines, at the same time and of the same\n" +
-			"kind of work: histograms and rates are added, and series are aligned by the machines' clocks. Conditions of the\n" +
-			"reports, and those of --fail-if, are judged on the whole. With -o json the result is a report like any other.\n\n" +
-			"Exit status: 0 everything that was due was done, and rightly; 1 it was not, or a condition failed; 2 the reports\n" +
-			"are of different kinds or times; 3 with --strict: a machine was short of CPU, so that latencies are its own.",
+		Long: "Merge adds reports that bench run has written with -o json on several machines, at the same time and " +
+			"of the same\n" +
+			"kind of work: histograms and rates are added, and series are aligned by the machines' clocks. " +
+			"Conditions of the\n" +
+			"reports, and those of --fail-if, are judged on the whole. With -o json the result is a report like any " +
+			"other.\n\n" +
+			"Exit status: 0 everything that was due was done, and rightly; 1 it was not, or a condition failed; 2 " +
+			"the reports\n" +
+			"are of different kinds or times; 3 with --strict: a machine was short of CPU, so that latencies " +
+			"are its own.",
 		Args: cobra.MinimumNArgs(2),
 	}
-	failIf := cmd.Flags().StringArray("fail-if", nil, "`condition` that fails the whole, see bench run; may be repeated")
+	failIf := cmd.Flags().StringArray("fail-if", nil,
+		"`condition` that fails the whole, see bench run; may be repeated")
 	page := cmd.Flags().String("report", "", "also write the report as a page, to this HTML `file`")
 	output := outputFlags(cmd)
 	strict := strictFlag(cmd)

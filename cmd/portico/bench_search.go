@@ -16,7 +16,8 @@ import (
 const searchStep = 10 * time.Second
 
 // findRate searches for the highest rate at which conditions hold.
-func findRate(ctx context.Context, cmd *cobra.Command, o bench.Options, texts []string, page string) (*bench.Search, error) {
+func findRate(ctx context.Context, cmd *cobra.Command, o bench.Options, texts []string,
+	page string) (*bench.Search, error) {
 	hold, err := bench.ParseConditions(texts)
 	if err != nil {
 		return nil, err

@@ -14,8 +14,10 @@ import (
 // benchLine is a command line of bench run against a listener with TLS of the service.
 func (r *running) benchLine(mechanism string, more ...string) []string {
 	return append([]string{
-		"bench", "run", "--target", r.addresses.listeners[1].String(), "--server-name", "localhost", "--tls", "implicit",
-		"--ca", r.site.dir + "/site-ca.crt", "--users", "alice", "--mechanism", mechanism, "--duration", "300ms", "--closed", "--id",
+		"bench", "run", "--target", r.addresses.listeners[1].String(), "--server-name", "localhost",
+		"--tls", "implicit",
+		"--ca", r.site.dir + "/site-ca.crt", "--users", "alice", "--mechanism", mechanism, "--duration", "300ms",
+		"--closed", "--id",
 	}, more...)
 }
 
@@ -41,10 +43,12 @@ func TestBenchByCertificate(t *testing.T) {
 		}
 	}
 	site.put(t, "master.secret", "sesame")
-	r := site.serve(t, site.writeWithout(t, "tls", "tls: {certificates: [{cert: mail.crt, key: mail.key}], client_ca: ca.crt}\n"+
-		"signin: {mode: master, master: {user: portico, password_file: master.secret}}\npenalties: {first: 0s}\n"))
+	r := site.serve(t, site.writeWithout(t, "tls",
+		"tls: {certificates: [{cert: mail.crt, key: mail.key}], client_ca: ca.crt}\n"+
+			"signin: {mode: master, master: {user: portico, password_file: master.secret}}\npenalties: {first: 0s}\n"))
 	for name, want := range map[string]int{"{user}": statusFine, "bob": statusBad} {
-		status, out, errs := command(r.benchLine("external", "--cert", site.dir+"/"+name+".crt", "--key", site.dir+"/"+name+".key")...)
+		status, out, errs := command(r.benchLine("external", "--cert", site.dir+"/"+name+".crt", "--key",
+			site.dir+"/"+name+".key")...)
 		if status != want || !strings.Contains(out, "sign-in by external with ID") {
 			t.Errorf("certificate of %s: status %d\n%s%s", name, status, out, errs)
 		}
@@ -54,7 +58,8 @@ func TestBenchByCertificate(t *testing.T) {
 		"--cert " + "nowhere.crt": "client certificate",
 		"--key " + "nowhere.key":  "needs cert",
 	} {
-		if status, _, errs := command(r.benchLine("external", strings.Fields(more)...)...); status != statusFailed || !strings.Contains(errs, says) {
+		if status, _, errs := command(r.benchLine("external", strings.Fields(more)...)...); status != statusFailed ||
+			!strings.Contains(errs, says) {
 			t.Errorf("%q: status %d, %s", more, status, errs)
 		}
 	}
@@ -68,8 +73,9 @@ func TestBenchByToken(t *testing.T) {
 	}))
 	t.Cleanup(tokens.Close)
 	server := testkit.Dovecot(t, backendtest.DovecotOptions{
-		Users: []backendtest.User{{Name: "alice", Password: "x"}}, Mechanisms: []string{"PLAIN", "XOAUTH2", "OAUTHBEARER"},
-		TokenURL: tokens.URL + "/?token=", QuickFailures: true,
+		Users:      []backendtest.User{{Name: "alice", Password: "x"}},
+		Mechanisms: []string{"PLAIN", "XOAUTH2", "OAUTHBEARER"},
+		TokenURL:   tokens.URL + "/?token=", QuickFailures: true,
 	})
 	site := newSite(t)
 	site.server = server.Plain
@@ -85,13 +91,16 @@ func TestBenchByToken(t *testing.T) {
 	for _, mechanism := range []string{"xoauth2", "OAUTHBEARER"} {
 		for file, want := range map[string]int{"right": statusFine, "wrong": statusBad} {
 			for _, form := range []string{"table", "json"} {
-				status, out, errs := command(r.benchLine(mechanism, "--password-file", site.dir+"/"+file, "-o", form)...)
-				if status != want || strings.Contains(out+errs, "-token-of-") || strings.Contains(out+errs, "dG9rZW4") {
+				status, out, errs := command(r.benchLine(mechanism, "--password-file", site.dir+"/"+file,
+					"-o", form)...)
+				if status != want || strings.Contains(out+errs, "-token-of-") ||
+					strings.Contains(out+errs, "dG9rZW4") {
 					t.Errorf("%s with the %s token: status %d\n%s%s", mechanism, file, status, out, errs)
 				}
 			}
 		}
-		if status, _, errs := command(r.benchLine(mechanism)...); status != statusFailed || !strings.Contains(errs, "no password file") {
+		if status, _, errs := command(r.benchLine(mechanism)...); status != statusFailed ||
+			!strings.Contains(errs, "no password file") {
 			t.Errorf("status %d, %s", status, errs)
 		}
 	}

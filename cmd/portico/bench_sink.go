@@ -29,8 +29,10 @@ func newBenchSink() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "sink",
 		Short: "Run a server that answers as fast as it can",
-		Long: "Sink is an IMAP server that means nothing by its answers: everybody signs in, every command is OK, mail is taken and dropped.\n" +
-			"Behind a proxy it leaves the proxy as what is measured. A mailbox called SIZEn has messages of n bytes. Use bench run with\n" +
+		Long: "Sink is an IMAP server that means nothing by its answers: everybody signs in, every command is OK, " +
+			"mail is taken and dropped.\n" +
+			"Behind a proxy it leaves the proxy as what is measured. A mailbox called SIZEn has messages of n " +
+			"bytes. Use bench run with\n" +
 			"--verify wire, or with the profiles fetch-5k and fetch-1m. It ends by itself after --duration.",
 		Args: cobra.NoArgs,
 	}
@@ -39,7 +41,8 @@ func newBenchSink() *cobra.Command {
 	flags.StringVar(&o.listen, "listen", "127.0.0.1:1145", "`address` to listen on")
 	flags.StringVar(&o.cert, "cert", "", "PEM `file` with a certificate: connections get TLS at once")
 	flags.StringVar(&o.key, "key", "", "PEM `file` with its key")
-	flags.StringVar(&o.ca, "make-ca", "", "have TLS with a certificate made on the spot, and write its authority to this `file`")
+	flags.StringVar(&o.ca, "make-ca", "",
+		"have TLS with a certificate made on the spot, and write its authority to this `file`")
 	flags.DurationVar(&o.duration, "duration", time.Hour, "how long it runs, `at most` 24h")
 	remote := allowRemoteFlag(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {

@@ -28,7 +28,8 @@ func benchSink(t *testing.T) (addr, passwords string) {
 func TestBenchRun(t *testing.T) {
 	addr, passwords := benchSink(t)
 	page := filepath.Join(t.TempDir(), "report.html")
-	common := []string{"bench", "run", "--target", addr, "--users", "user%02d:1-5", "--password-file", passwords, "--duration", "300ms", "--sessions", "3"}
+	common := []string{"bench", "run", "--target", addr, "--users", "user%02d:1-5", "--password-file", passwords,
+		"--duration", "300ms", "--sessions", "3"}
 
 	status, out, errs := command(append(common, "--report", page, "--pid", "self")...)
 	if status != statusFailed || !strings.Contains(errs, "pid") {
@@ -46,7 +47,8 @@ func TestBenchRun(t *testing.T) {
 		Errors []struct{ Kind string }
 		Totals struct{ Commands int }
 	}
-	if err := json.Unmarshal([]byte(out), &report); err != nil || status != statusBad || len(report.Errors) == 0 || report.Totals.Commands == 0 {
+	if err := json.Unmarshal([]byte(out), &report); err != nil || status != statusBad || len(report.Errors) == 0 ||
+		report.Totals.Commands == 0 {
 		t.Errorf("the sink tells nothing in STATUS, and that is an error: status %d, %v, %.300s", status, err, out)
 	}
 }
@@ -57,7 +59,8 @@ func TestBenchStatus(t *testing.T) {
 		fine, short, strict bool
 		want                error
 	}{
-		{true, false, true, nil}, {true, true, false, nil}, {false, true, false, errBadNews}, {false, false, true, errBadNews},
+		{true, false, true, nil}, {true, true, false, nil}, {false, true, false, errBadNews},
+		{false, false, true, errBadNews},
 		{true, true, true, errDoubt}, {false, true, true, errDoubt},
 	} {
 		if got := measured(c.fine, c.short, c.strict); got != c.want {
@@ -72,7 +75,8 @@ func TestBenchStatus(t *testing.T) {
 // TestBenchFailIf: a condition that is met is the exit status, in the table and in JSON.
 func TestBenchFailIf(t *testing.T) {
 	addr, passwords := benchSink(t)
-	common := []string{"bench", "run", "--target", addr, "--users", "u", "--password-file", passwords, "--duration", "300ms", "--closed"}
+	common := []string{"bench", "run", "--target", addr, "--users", "u", "--password-file", passwords, "--duration",
+		"300ms", "--closed"}
 	status, out, _ := command(append(common, "--fail-if", "NOOP p99>1h", "--fail-if", "rate<1")...)
 	if status != statusFine || !strings.Contains(out, "conditions: 0 of 2 failed") {
 		t.Errorf("status %d, %q", status, out)
@@ -88,28 +92,34 @@ func TestBenchFailIf(t *testing.T) {
 	if err := json.Unmarshal([]byte(out), &report); err != nil || status != statusBad || len(report.Conditions) != 2 {
 		t.Fatalf("status %d, %v, %.300s", status, err, out)
 	}
-	if met := report.Conditions[1]; report.Conditions[0].Failed || !met.Failed || met.Condition != "NOOP p50>=0s" || met.Measured == nil {
+	if met := report.Conditions[1]; report.Conditions[0].Failed || !met.Failed || met.Condition != "NOOP p50>=0s" ||
+		met.Measured == nil {
 		t.Errorf("%+v", report.Conditions)
 	}
 }
 
-// TestBenchFindRate searches up to the end of its span: the sink holds the least of conditions at any rate that is tried here.
+// TestBenchFindRate searches up to the end of its span: the sink holds the least of conditions at any rate that is
+// tried here.
 func TestBenchFindRate(t *testing.T) {
 	addr, passwords := benchSink(t)
 	page := filepath.Join(t.TempDir(), "rate.html")
-	common := []string{"bench", "run", "--target", addr, "--users", "u", "--password-file", passwords, "--duration", "100ms",
+	common := []string{"bench", "run", "--target", addr, "--users", "u", "--password-file", passwords,
+		"--duration", "100ms",
 		"--grace", "1s", "--rate", "40"}
 	status, out, errs := command(append(common, "--find-rate", "p50<0s", "--report", page)...)
-	if status != statusBad || !strings.Contains(out, "no rate was found at which p50<0s") || !strings.Contains(errs, "at most 12m50s") {
+	if status != statusBad || !strings.Contains(out, "no rate was found at which p50<0s") ||
+		!strings.Contains(errs, "at most 12m50s") {
 		t.Errorf("status %d\n%s%s", status, out, errs)
 	}
 	if text, err := os.ReadFile(page); err != nil || !strings.Contains(string(text), "Latency by rate") {
 		t.Errorf("page: %v", err)
 	}
 	for more, says := range map[string]string{
-		"--find-rate p99": "want for example", "--find-rate p99<1s --rounds 2": "--rounds", "--find-rate p99<1s --closed --rate 0": "--closed",
+		"--find-rate p99": "want for example", "--find-rate p99<1s --rounds 2": "--rounds",
+		"--find-rate p99<1s --closed --rate 0": "--closed",
 	} {
-		if status, _, errs := command(append(common, strings.Fields(more)...)...); status != statusFailed || !strings.Contains(errs, says) {
+		if status, _, errs := command(append(common, strings.Fields(more)...)...); status != statusFailed ||
+			!strings.Contains(errs, says) {
 			t.Errorf("%s: status %d, %s", more, status, errs)
 		}
 	}
@@ -122,7 +132,8 @@ func TestBenchMerge(t *testing.T) {
 	var work sync.WaitGroup
 	for _, name := range []string{"a", "b"} {
 		work.Go(func() {
-			status, out, errs := command("bench", "run", "--target", addr, "--users", "u", "--password-file", passwords, "--duration", "2s",
+			status, out, errs := command("bench", "run", "--target", addr, "--users", "u", "--password-file",
+				passwords, "--duration", "2s",
 				"--rate", "50", "-o", "json", "--hdr", filepath.Join(dir, name+".hlog"))
 			if err := os.WriteFile(filepath.Join(dir, name), []byte(out), 0o600); err != nil || status != statusFine {
 				t.Errorf("status %d, %v, %s", status, err, errs)
@@ -131,17 +142,20 @@ func TestBenchMerge(t *testing.T) {
 	}
 	work.Wait()
 	a, b := filepath.Join(dir, "a"), filepath.Join(dir, "b")
-	if status, out, errs := command("bench", "merge", a, b, "--report", filepath.Join(dir, "page.html")); status != statusFine ||
+	if status, out, errs := command("bench", "merge", a, b, "--report",
+		filepath.Join(dir, "page.html")); status != statusFine ||
 		!strings.Contains(out, "2 load machines") || !strings.Contains(out, "200 due") {
 		t.Errorf("status %d\n%s%s", status, out, errs)
 	}
-	if status, out, _ := command("bench", "merge", a, b, "--fail-if", "rate<1000"); status != statusBad || !strings.Contains(out, "1 of 1 failed") {
+	if status, out, _ := command("bench", "merge", a, b, "--fail-if", "rate<1000"); status != statusBad ||
+		!strings.Contains(out, "1 of 1 failed") {
 		t.Errorf("status %d\n%s", status, out)
 	}
 	if status, _, errs := command("bench", "merge", a); status != statusFailed || !strings.Contains(errs, "A.json") {
 		t.Errorf("status %d, %s", status, errs)
 	}
-	if text, err := os.ReadFile(filepath.Join(dir, "a.hlog")); err != nil || !strings.Contains(string(text), "Tag=NOOP,") {
+	if text, err := os.ReadFile(filepath.Join(dir, "a.hlog")); err != nil ||
+		!strings.Contains(string(text), "Tag=NOOP,") {
 		t.Errorf("%v, %.300s", err, text)
 	}
 }
@@ -152,7 +166,8 @@ func TestBenchDiff(t *testing.T) {
 	dir := t.TempDir()
 	measure := func(name string, more ...string) string {
 		t.Helper()
-		args := append([]string{"bench", "run", "--target", addr, "--users", "u", "--password-file", passwords, "--duration", "200ms",
+		args := append([]string{"bench", "run", "--target", addr, "--users", "u", "--password-file", passwords,
+			"--duration", "200ms",
 			"--rate", "50", "-o", "json"}, more...)
 		status, out, errs := command(args...)
 		file := filepath.Join(dir, name)
@@ -189,7 +204,8 @@ func TestBenchClean(t *testing.T) {
 	if status, out, errs := command(common...); status != statusFine || strings.Contains(out+errs, "hush") {
 		t.Errorf("status %d, %q, %q", status, out, errs)
 	}
-	if status, _, errs := command(append(common, "--profile", "nothing")...); status != statusFailed || !strings.Contains(errs, "nothing") {
+	if status, _, errs := command(append(common, "--profile", "nothing")...); status != statusFailed ||
+		!strings.Contains(errs, "nothing") {
 		t.Errorf("status %d, %q", status, errs)
 	}
 }
@@ -213,24 +229,29 @@ func TestBenchRefuses(t *testing.T) {
 		{"--cert a.pem", "needs cert and TLS"},
 		{"--fail-if p99>100", "want a number with its unit"},
 	} {
-		args := append([]string{"bench", "run", "--target", addr, "--users", "u", "--password-file", passwords}, strings.Fields(c.change)...)
+		args := append([]string{"bench", "run", "--target", addr, "--users", "u", "--password-file", passwords},
+			strings.Fields(c.change)...)
 		if status, _, errs := command(args...); status != statusFailed || !strings.Contains(errs, c.says) {
 			t.Errorf("%s: status %d, %q", c.change, status, errs)
 		}
 	}
-	if status, _, errs := command("bench", "sink", "--listen", "0.0.0.0:0"); status != statusFailed || !strings.Contains(errs, "--allow-remote") {
+	if status, _, errs := command("bench", "sink", "--listen", "0.0.0.0:0"); status != statusFailed ||
+		!strings.Contains(errs, "--allow-remote") {
 		t.Errorf("sink: status %d, %q", status, errs)
 	}
 }
 
 func TestBenchProfiles(t *testing.T) {
-	if status, out, _ := command("bench", "profile", "list"); status != statusFine || !strings.Contains(out, "desktop") {
+	if status, out, _ := command("bench", "profile", "list"); status != statusFine ||
+		!strings.Contains(out, "desktop") {
 		t.Errorf("status %d, %q", status, out)
 	}
-	if status, out, _ := command("bench", "profile", "show", "storm"); status != statusFine || !strings.Contains(out, "storm:") {
+	if status, out, _ := command("bench", "profile", "show", "storm"); status != statusFine ||
+		!strings.Contains(out, "storm:") {
 		t.Errorf("status %d, %q", status, out)
 	}
-	if status, _, errs := command("bench", "profile", "show", "../storm"); status != statusFailed || !strings.Contains(errs, "../storm") {
+	if status, _, errs := command("bench", "profile", "show", "../storm"); status != statusFailed ||
+		!strings.Contains(errs, "../storm") {
 		t.Errorf("status %d, %q", status, errs)
 	}
 }
@@ -247,7 +268,8 @@ func TestBenchDocument(t *testing.T) {
 			continue
 		}
 		lines++
-		args := strings.Fields(strings.NewReplacer(`"$(pgrep -f -n 'portico bench sink')"`, "1", "'", "", "&", "").Replace(line))[1:]
+		args := strings.Fields(strings.NewReplacer(`"$(pgrep -f -n 'portico bench sink')"`, "1", "'", "", "&",
+			"").Replace(line))[1:]
 		if i := slices.Index(args, ">"); i >= 0 {
 			args = args[:i]
 		}
@@ -286,7 +308,8 @@ func TestBenchSink(t *testing.T) {
 		}
 		return err == nil
 	})
-	status, out, errs := command("bench", "run", "--target", addr, "--users", "u", "--password-file", passwords, "--duration", "300ms",
+	status, out, errs := command("bench", "run", "--target", addr, "--users", "u", "--password-file", passwords,
+		"--duration", "300ms",
 		"--tls", "implicit", "--ca", ca, "--tls-version", "1.3", "--tls-curve", "X25519", "--profile", "storm")
 	if status != statusFine || !strings.Contains(out, "tls handshake") {
 		t.Errorf("status %d, %q, %q", status, out, errs)

@@ -28,8 +28,10 @@ type watching struct {
 func watchFlags(cmd *cobra.Command) *watching {
 	w := &watching{}
 	flags := cmd.Flags()
-	flags.BoolVar(&w.live, "live", false, "show the run on the whole screen while it goes on; where there is no terminal, a line each second")
-	flags.StringVar(&w.metrics, "metrics", "", "show metrics to Prometheus while it runs, on this `address`, such as 127.0.0.1:9100")
+	flags.BoolVar(&w.live, "live", false,
+		"show the run on the whole screen while it goes on; where there is no terminal, a line each second")
+	flags.StringVar(&w.metrics, "metrics", "",
+		"show metrics to Prometheus while it runs, on this `address`, such as 127.0.0.1:9100")
 	flags.StringVar(&w.hdr, "hdr", "", "also write a histogram log for the tools of HdrHistogram, to this `file`")
 	return w
 }
@@ -45,7 +47,9 @@ func (w *watching) serveMetrics(ctx context.Context, errOut io.Writer) (stop fun
 		return nil, fmt.Errorf("metrics: %w", err)
 	}
 	if addr := ln.Addr().(*net.TCPAddr); !addr.IP.IsLoopback() {
-		fmt.Fprintf(errOut, "warning: other machines can read the metrics on %s; --metrics 127.0.0.1:%d keeps them out\n", addr, addr.Port)
+		fmt.Fprintf(errOut,
+			"warning: other machines can read the metrics on %s; --metrics 127.0.0.1:%d keeps them out\n",
+			addr, addr.Port)
 	}
 	w.exporter = exporter.New()
 	return w.exporter.Serve(ln), nil
@@ -73,7 +77,8 @@ func (w *watching) follow(cmd *cobra.Command, o *bench.Options, end func()) (sto
 	case w.live && onScreen(cmd):
 		view := live.Start(live.Options{
 			In: os.Stdin, Out: errOut, ASCII: !utf8Terminal(), End: end,
-			Title: fmt.Sprintf("portico bench: %s against %s, %d sessions", o.Profile.Name, targetNames(o), o.Sessions),
+			Title: fmt.Sprintf("portico bench: %s against %s, %d sessions", o.Profile.Name, targetNames(o),
+				o.Sessions),
 		})
 		intervals, progress = append(intervals, view.Interval), append(progress, view.Progress)
 		closeLog := closeAll
@@ -150,7 +155,8 @@ func progressText(p bench.Progress) string {
 	case p.Measuring:
 		what = p.Left.Round(time.Second).String() + " left"
 	}
-	line := fmt.Sprintf("%s: %d sessions, %.0f commands/s, p50 %v, p99 %v, %d errors", what, p.Sessions, p.PerSecond, p.P50, p.P99, p.Errors)
+	line := fmt.Sprintf("%s: %d sessions, %.0f commands/s, p50 %v, p99 %v, %d errors", what, p.Sessions, p.PerSecond,
+		p.P50, p.P99, p.Errors)
 	if p.Behind > 0 {
 		line += fmt.Sprintf(", %d behind", p.Behind)
 	}

@@ -36,15 +36,18 @@ func TestBenchWatched(t *testing.T) {
 		return strings.Contains(string(text), `portico_bench_operations_total{fate="done",operation="noop, whole"} `)
 	})
 	got := <-ended
-	if got.status != statusFine || !strings.Contains(got.errs, " left: 10 sessions, ") || strings.Contains(got.errs, "\x1b") ||
+	if got.status != statusFine || !strings.Contains(got.errs, " left: 10 sessions, ") ||
+		strings.Contains(got.errs, "\x1b") ||
 		strings.Contains(got.errs, "warning") || !strings.Contains(got.out, "noop, whole") {
 		t.Errorf("%+v", got)
 	}
-	if status, _, errs := command(append(common, "--duration", "200ms", "--metrics", ":"+port)...); status != statusFine ||
+	if status, _, errs := command(append(common, "--duration", "200ms", "--metrics",
+		":"+port)...); status != statusFine ||
 		!strings.Contains(errs, "warning: other machines can read the metrics") {
 		t.Errorf("status %d, %s", status, errs)
 	}
-	if status, _, errs := command(append(common, "--metrics", addr)...); status != statusFailed || !strings.Contains(errs, "address already in use") {
+	if status, _, errs := command(append(common, "--metrics", addr)...); status != statusFailed ||
+		!strings.Contains(errs, "address already in use") {
 		t.Errorf("status %d, %s", status, errs)
 	}
 }

@@ -1,7 +1,8 @@
 //go:build unix
 
-// Measure runs Portico and other proxies side by side, prints one table, and writes it into docs/performance.md. It is a program
-// of its own, not a subcommand of portico: it needs the source tree, and nobody should carry it into production.
+// Measure runs Portico and other proxies side by side, prints one table, and writes it into docs/performance.md. It is
+// a program of its own, not a subcommand of portico: it needs the source tree, and nobody should carry it into
+// production.
 package main
 
 import (
@@ -33,8 +34,10 @@ func run(args []string) error {
 	memoryRounds := flags.Int("memory-rounds", 0, "the same for the memory rows; 0 is as for others")
 	only := flags.String("only", "", "measure only rows that match this regular `expression`; writes no document")
 	root := flags.String("root", "", "`folder` with another Debian (scripts/peers-root), whose proxies are measured")
-	beside := flags.String("beside", "", "another Portico `program`, to measure beside instead of the other proxies; writes no document")
-	profile := flags.String("profile", "", "measure nothing, and write to this `file` where Portico's processor time goes, for go build")
+	beside := flags.String("beside", "",
+		"another Portico `program`, to measure beside instead of the other proxies; writes no document")
+	profile := flags.String("profile", "",
+		"measure nothing, and write to this `file` where Portico's processor time goes, for go build")
 	document := flags.String("document", "", "Markdown `file` whose figures are replaced")
 	if err := flags.Parse(args); err != nil {
 		return err
@@ -42,7 +45,8 @@ func run(args []string) error {
 	if *rounds < 1 || flags.NArg() > 0 {
 		return fmt.Errorf("want at least one round and no arguments")
 	}
-	o := peers.Options{Rounds: *rounds, MemoryRounds: cmp.Or(*memoryRounds, *rounds), Log: os.Stderr, Root: *root, Beside: *beside}
+	o := peers.Options{Rounds: *rounds, MemoryRounds: cmp.Or(*memoryRounds, *rounds), Log: os.Stderr, Root: *root,
+		Beside: *beside}
 	if *only != "" {
 		var err error
 		if o.Only, err = regexp.Compile(*only); err != nil {
