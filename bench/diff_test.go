@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"math/rand/v2"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 )
@@ -59,11 +60,17 @@ func TestShift(t *testing.T) {
 
 // jittered runs rounds against a server that answers in d, give or take a tenth.
 func jittered(t *testing.T, rounds int, d time.Duration, seed uint64, change func(*Options)) []*Report {
+	var mu sync.Mutex // of random, which all connections share
 	random := rand.New(rand.NewPCG(seed, 0))
+	percent := func() time.Duration {
+		mu.Lock()
+		defer mu.Unlock()
+		return time.Duration(90 + random.IntN(20))
+	}
 	var reports []*Report
 	for range rounds {
 		l := &liar{answer: func(a *answer) {
-			time.Sleep(d * time.Duration(90+random.IntN(20)) / 100)
+			time.Sleep(d * percent() / 100)
 			a.pass()
 		}}
 		reports = append(reports, runLied(t, l, change))
