@@ -19,6 +19,9 @@ type MoveOptions struct {
 	// Unsound says why a database must not be moved to a server that answers, nil if it may. Moves by name do not ask.
 	// A nil Unsound knows of no reason.
 	Unsound func(server string) error
+	// Lifted says which blocks Standby takes for lifted: those of a server by a word. A nil Lifted means none. A move
+	// does not ask: whoever wants it lifts them first.
+	Lifted func(server, by string) bool
 	// Force moves to a server that does not answer, and to a copy that is Failed, too.
 	Force bool
 

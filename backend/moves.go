@@ -238,7 +238,7 @@ func (t *Tier) unfit(ctx context.Context, c CopyState, asked error, o MoveOption
 // barred says why nothing may be moved to a copy, whether its server answers or not, without being asked for by name,
 // or nil.
 func (t *Tier) barred(c CopyState, o MoveOptions) error {
-	if c.Blocked || t.Policy(c.Server) == BlockedByPolicy {
+	if c.Blocked && !t.lifted(c.Server, o) || t.Policy(c.Server) == BlockedByPolicy {
 		return fmt.Errorf("%w (%s)", ErrBlocked, c.Server)
 	}
 	if c.Failed != "" {
@@ -250,6 +250,13 @@ func (t *Tier) barred(c CopyState, o MoveOptions) error {
 		}
 	}
 	return nil
+}
+
+// lifted says whether all blocks of a server are taken for lifted.
+func (t *Tier) lifted(server string, o MoveOptions) bool {
+	return o.Lifted != nil && !slices.ContainsFunc(t.active.BlockedBy(server), func(by string) bool {
+		return !o.Lifted(server, by)
+	})
 }
 
 // noCopyError is why a database stays: what keeps it from each other copy.

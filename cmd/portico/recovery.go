@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -185,14 +186,14 @@ func (s *service) activeDatabases(server string) []string {
 	return all
 }
 
-// standby lists the mailbox servers to which failover would move databases.
-func (s *service) standby(ctx context.Context, c recovery.Case) (servers []string) {
-	for database, server := range s.front.Load().tier.Standby(ctx, c.Server, backend.MoveOptions{Unsound: s.unsound}) {
-		if !c.Alone || database == c.Database {
-			servers = append(servers, server)
-		}
-	}
-	return servers
+// standby says to which mailbox servers failover would move databases, once recovery's blocks of some are lifted.
+func (s *service) standby(ctx context.Context, c recovery.Case, lifted []string) map[string]string {
+	found := s.front.Load().tier.Standby(ctx, c.Server, backend.MoveOptions{
+		Unsound: s.unsound,
+		Lifted:  func(server, by string) bool { return by == byHealth && slices.Contains(lifted, server) },
+	})
+	maps.DeleteFunc(found, func(database, _ string) bool { return c.Alone && database != c.Database })
+	return found
 }
 
 // unsound says why nothing must be moved to a mailbox server, though it may answer.

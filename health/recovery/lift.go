@@ -99,8 +99,7 @@ func (r *Responders) handOver(ctx context.Context, l *Ladder, self health.Monito
 		kept.Unread = append(slices.Clip(kept.Unread), l.Database)
 		r.save(ctx, kept)
 	}
-	l.Lift = slices.DeleteFunc(slices.Clone(l.Lift), func(a Action) bool { return a == Failover })
-	r.save(ctx, l)
+	r.dropBlock(ctx, l)
 }
 
 // readable says whether the mail of all databases that could not be read on a ladder's server can be read there now.

@@ -250,16 +250,18 @@ func (n *night) verify(ctx context.Context, m health.MonitorState) *health.Resul
 	return results[0]
 }
 
-// standby lists the servers that a failover moves to.
-func (n *night) standby(_ context.Context, c Case) (servers []string) {
+// standby says where a failover moves databases.
+func (n *night) standby(_ context.Context, c Case, lifted []string) map[string]string {
 	n.mu.Lock()
 	defer n.mu.Unlock()
+	found := make(map[string]string)
 	for i, at := range n.active {
-		if other := n.other(i); at == number(c.Server) && !n.dead[other] && !n.blocked[other] {
-			servers = append(servers, server(other))
+		if other := n.other(i); at == number(c.Server) && !n.dead[other] &&
+			(!n.blocked[other] || slices.Contains(lifted, server(other))) {
+			found[database(i)] = server(other)
 		}
 	}
-	return servers
+	return found
 }
 
 // other is the server with the copy of a database that is not active. The caller holds mu.

@@ -31,8 +31,10 @@ type world struct {
 	did        []string          // what actors were asked for
 	fail       map[Action]error  // what comes of it
 	undoFail   error
-	stuck      bool          // what moves fails on
-	sound      []string      // mailbox servers that are ready for what is active elsewhere
+	stuck      bool     // what moves fails on
+	sound      []string // mailbox servers that are ready for what is active elsewhere
+	homing     bool     // a database that has moved moves back to its own server
+	blocked    map[string]bool
 	each       time.Duration // from a look to the next
 	kill       Action        // the process ends in the middle of it
 	helped     []string      // what has helped
@@ -47,7 +49,7 @@ var noLimit = Throttle{InAnHour: -1, InADay: -1, GroupInADay: -1}
 
 func newWorld(t *testing.T) *world {
 	w := &world{t: t, each: lookEach, now: time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC), store: store.Memory(),
-		active: make(map[string]string), fail: make(map[Action]error)}
+		active: make(map[string]string), fail: make(map[Action]error), blocked: make(map[string]bool)}
 	t.Cleanup(func() { w.store.Close() })
 	add := func(set, name, target string) {
 		w.monitors = append(w.monitors,
@@ -91,12 +93,16 @@ func (w *world) start() {
 			}
 			if action == Failover && w.fail[action] == nil {
 				w.move(c)
+				w.blocked[c.Server] = w.blocked[c.Server] || !c.Alone
 			}
 			return "done", w.fail[action]
 		}}
 		if kinds[action].lifted != "" {
 			actor.Undo = func(_ context.Context, c Case) error {
 				w.did = append(w.did, kinds[action].lifted+" "+kinds[action].resource(c))
+				if action == Failover && w.undoFail == nil {
+					delete(w.blocked, c.Server)
+				}
 				return w.undoFail
 			}
 		}
@@ -138,7 +144,7 @@ func (w *world) start() {
 func (w *world) move(c Case) {
 	for database, at := range w.active {
 		if at == c.Server && (!c.Alone || database == c.Database) && database <= "db3" {
-			w.active[database] = fmt.Sprintf("mbx%c", at[3]+1)
+			w.active[database] = w.next(database)
 			if !w.stuck {
 				w.set(health.Healthy, "", "DeepTestMonitor/"+database, "CTPMonitor/"+database)
 			}
@@ -146,16 +152,27 @@ func (w *world) move(c Case) {
 	}
 }
 
-// standby lists the servers that move would move databases of a case to, if they are sound.
-func (w *world) standby(_ context.Context, c Case) (servers []string) {
+// standby says where move would move databases of a case to, if that is sound.
+func (w *world) standby(_ context.Context, c Case, lifted []string) map[string]string {
+	found := make(map[string]string)
 	for database, at := range w.active {
-		next := fmt.Sprintf("mbx%c", at[3]+1)
-		if at == c.Server && (!c.Alone || database == c.Database) && database <= "db3" &&
-			slices.Contains(w.sound, next) {
-			servers = append(servers, next)
+		if at != c.Server || c.Alone && database != c.Database || database > "db3" {
+			continue
+		}
+		if to := w.next(database); slices.Contains(w.sound, to) && (!w.blocked[to] || slices.Contains(lifted, to)) {
+			found[database] = to
 		}
 	}
-	return servers
+	return found
+}
+
+// next is where a failover moves a database: to the next server, or back home.
+func (w *world) next(database string) string {
+	at := w.active[database]
+	if home := "mbx" + database[2:]; w.homing && at != home {
+		return home
+	}
+	return fmt.Sprintf("mbx%c", at[3]+1)
 }
 
 // ready makes mailbox servers sound.

@@ -3,6 +3,7 @@ package recovery
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -22,12 +23,18 @@ func (r *Responders) rescue(ctx context.Context, l *Ladder, m health.MonitorStat
 		return false
 	}
 	l.looked = now
-	if !r.standsBy(ctx, l.Case, s) {
+	spare := r.spare(ctx, l.Case, s)
+	if len(spare) == 0 && !r.standsBy(ctx, l.Case, s) {
 		return false
 	}
 	failure, fine := r.verify(ctx, l, m)
 	if fine || ctx.Err() != nil || l.unfit(Failover, failure) != "" {
 		return false
+	}
+	for _, server := range spare {
+		if !r.free(ctx, l, server) {
+			return false
+		}
 	}
 	record := r.newRecord(Failover, l.Case, Failover.Responder(m.Name), r.opt.Now())
 	throttle := plan.Throttles[Failover]
@@ -44,15 +51,19 @@ func (r *Responders) standsBy(ctx context.Context, c Case, s survey) bool {
 	if r.opt.Standby == nil {
 		return false
 	}
-	servers := r.opt.Standby(ctx, c)
-	slices.Sort(servers)
+	servers := slices.Sorted(maps.Values(r.opt.Standby(ctx, c, nil)))
 	return slices.ContainsFunc(slices.Compact(servers), func(server string) bool {
-		if !health.Sound(server, s.all) {
-			return false
-		}
-		result := r.opt.Verify(ctx, selfTestOf(server))
-		return result == nil || result.Type == health.Succeeded || result.Type == health.Rejected // it was not run
+		return r.serves(ctx, server, s)
 	})
+}
+
+// serves says whether a mailbox server is sound, and its probe succeeds now.
+func (r *Responders) serves(ctx context.Context, server string, s survey) bool {
+	if !health.Sound(server, s.all) {
+		return false
+	}
+	result := r.opt.Verify(ctx, selfTestOf(server))
+	return result == nil || result.Type == health.Succeeded || result.Type == health.Rejected // it was not run
 }
 
 // rescued says whether a ladder has moved users away in its present fault.

@@ -43,9 +43,9 @@ type Options struct {
 	Active func(database string) (server string)
 	// Verify runs a monitor's probe once, and returns nil if that can not be done.
 	Verify func(ctx context.Context, m health.MonitorState) *health.Result
-	// Standby lists the mailbox servers to which a failover of a case would move databases now, as far as the servers
-	// answer. Nil: nobody knows.
-	Standby func(ctx context.Context, c Case) (servers []string)
+	// Standby says to which mailbox servers that answer a failover of a case would move databases now, by database.
+	// Recovery's blocks of the servers in lifted do not count. Nil: nobody knows.
+	Standby func(ctx context.Context, c Case, lifted []string) (servers map[string]string)
 	// Read reads the mail of a database's copy on a mailbox server, active or not. Nil: nobody can.
 	Read   func(ctx context.Context, database, server string) error
 	Actors map[Action]Actor
