@@ -97,6 +97,25 @@ func unacknowledged(fd int) int {
 	return n
 }
 
+// Indexes of what SO_MEMINFO tells.
+const (
+	memSendBuffer = 3
+	memSendQueued = 5
+	memFields     = 9
+)
+
+// sendRoom returns how many bytes a socket takes now, as far as the kernel tells: what its send buffer has room for, within maxUnsent.
+func sendRoom(fd int) int {
+	var info [memFields]uint32
+	size := uint32(unsafe.Sizeof(info))
+	_, _, errno := syscall.RawSyscall6(syscall.SYS_GETSOCKOPT, uintptr(fd), unix.SOL_SOCKET, unix.SO_MEMINFO,
+		uintptr(unsafe.Pointer(&info)), uintptr(unsafe.Pointer(&size)), 0)
+	if errno != 0 {
+		return 0
+	}
+	return min(int(info[memSendBuffer]), maxUnsent) - int(info[memSendQueued])
+}
+
 // setKeepAlive sets the kernel's own time-outs: when it asks a silent peer, and for how long a peer may take nothing of what it was
 // sent. A failure costs nothing but them.
 func setKeepAlive(fd int, idle, stalled time.Duration) {

@@ -19,6 +19,7 @@ type end struct {
 	watched uint32 // the events that epoll looks for; 0 = not in the set
 
 	ready      bool // on the loop's ready list
+	bulk       bool // the last read took readSize or more
 	more       bool // there may be more to read, of which epoll will not tell again
 	hungUp     hangUp
 	stalled    bool // held waits for mayReadClient, not for more bytes
@@ -220,9 +221,8 @@ func (e *end) await(mayRead bool) {
 		want |= unix.EPOLLOUT
 	}
 	e.watch(want)
-	if mayRead && e.more && !e.ready {
-		e.ready = true
-		e.link.loop.ready = append(e.link.loop.ready, e)
+	if mayRead && e.more {
+		e.link.loop.enqueue(e)
 	}
 }
 

@@ -147,12 +147,23 @@ func (l *link) read(e *end, now int64) {
 	}
 	buf := l.loop.buf
 	kept := copy(buf, e.held.bytes())
-	n := e.read(buf[kept : kept+readSize])
+	n := e.read(buf[kept : kept+l.share(e)])
+	e.bulk = n >= readSize
 	if n == 0 {
 		return
 	}
 	l.count(e, n, now)
 	l.used(e, buf[:kept+n], now)
+}
+
+// share returns how much to read from an end at most. From a mailbox server that sends much it is as much as the client's socket has room
+// for, so that hardly anything of it is left pending. A client's share stays small: commands that Portico answers itself lead to more bytes
+// than they have.
+func (l *link) share(e *end) int {
+	if !e.bulk || e.isClient() {
+		return readSize
+	}
+	return min(max(sendRoom(int(l.client.fd)), readSize), bulkSize)
 }
 
 // count counts bytes that an end has sent.

@@ -3,6 +3,7 @@ package relay
 import (
 	"encoding/binary"
 	"runtime"
+	"slices"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -11,8 +12,10 @@ import (
 )
 
 const (
-	// readSize is the room of the buffer that all sessions of a loop share. What is kept of an earlier read stands in front.
+	// readSize is how much one read takes at most, except from a mailbox server that sends much: from that bulkSize.
 	readSize = 64 << 10
+	bulkSize = 512 << 10
+	// headRoom is the room for what is kept of an earlier read. It stands in front of the read in the buffer that all sessions of a loop share.
 	headRoom = readSize + 16<<10
 	// maxPending is how many unsent bytes an end may have, and more than what one read leads to.
 	maxPending = 2 * readSize
@@ -38,7 +41,7 @@ type loop struct {
 
 	slots    []slot // what an event's number means
 	free     []int32
-	ready    []*end  // ends with bytes that epoll does not know of: records inside TLS
+	ready    []*end  // ends with more to read than one share, or records inside TLS, of which epoll does not tell
 	served   []*end  // the ready list's other half, empty between rounds
 	closing  []*link // sessions that are over but not closed yet
 	sessions int
@@ -76,7 +79,7 @@ func newLoop(number int, opts Options, a *allowance) (*loop, error) {
 		return nil, err
 	}
 	lp := &loop{number: number, opts: opts, allowance: a, purses: make(map[string]*purse), running: make(chan struct{}), poller: poller, stats: NewStats()}
-	lp.buf = make([]byte, headRoom+readSize)
+	lp.buf = make([]byte, headRoom+bulkSize)
 	lp.slots = make([]slot, firstSlot)
 	if lp.timer, err = unix.TimerfdCreate(unix.CLOCK_MONOTONIC, unix.TFD_CLOEXEC|unix.TFD_NONBLOCK); err == nil {
 		err = lp.poller.Control(unix.EPOLL_CTL_ADD, lp.timer, slotTimer, 0, unix.EPOLLIN)
@@ -141,24 +144,51 @@ func (lp *loop) dispatch(ev *unix.EpollEvent) {
 	case slotTimer:
 		lp.countTick()
 	default:
-		if s := lp.slots[at]; s.end != nil && s.generation == poll.Generation(ev) {
-			s.end.link.serve(s.end, ev.Events)
+		switch e := lp.endOf(ev); {
+		case e == nil:
+		case e.bulk && ev.Events == unix.EPOLLIN: // behind those that have little to say
+			e.more = true
+			lp.enqueue(e)
+		default:
+			e.link.serve(e, ev.Events)
 		}
 	}
 }
 
-// serveReady gives each end with hidden bytes its turn. Those that still have some are there again for the next round.
+// endOf returns the end that an event is about, nil if that is gone.
+func (lp *loop) endOf(ev *unix.EpollEvent) *end {
+	if s := lp.slots[poll.Slot(ev)]; s.end != nil && s.generation == poll.Generation(ev) {
+		return s.end
+	}
+	return nil
+}
+
+// serveReady gives ends with hidden bytes their turn, in their order. Those that still have some come again behind the others. Events are
+// looked at after bulkSize bytes, so that short commands do not wait for many large messages.
 func (lp *loop) serveReady() {
 	round := lp.ready
 	lp.ready = lp.served[:0]
-	for _, e := range round {
+	next := 0
+	for carried := uint64(0); next < len(round) && carried < bulkSize; next++ {
+		e := round[next]
 		e.ready = false
 		if e.fd >= 0 {
+			before := e.link.clientBytes + e.link.serverBytes
 			e.link.serve(e, unix.EPOLLIN)
+			carried += e.link.clientBytes + e.link.serverBytes - before
 		}
 	}
+	lp.ready = slices.Insert(lp.ready, 0, round[next:]...)
 	clear(round)
 	lp.served = round[:0]
+}
+
+// enqueue puts an end on the ready list.
+func (lp *loop) enqueue(e *end) {
+	if !e.ready {
+		e.ready = true
+		lp.ready = append(lp.ready, e)
+	}
 }
 
 // countTick makes housekeeping due. How late the tick comes is how late every session's event comes.
