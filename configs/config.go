@@ -71,6 +71,8 @@ type Relay struct {
 	// ServerBuffer is how much memory the kernel may use for what a mailbox server has sent on one connection and the
 	// client has not taken yet, in bytes. 0 leaves that to the kernel, which then enlarges the buffer as data flows.
 	ServerBuffer Size `yaml:"server_buffer" range:"0..128MB"`
+	// IO is by which system calls event loops receive and send.
+	IO RelayIO `yaml:"io" reload:"no"`
 }
 
 // Listener is one address clients connect to.
@@ -522,6 +524,16 @@ const (
 	LogConsole LogFormat = "console"
 )
 
+// RelayIO is by which system calls an event loop receives and sends.
+type RelayIO string
+
+// RelayIOAuto is io_uring where the kernel allows it, and epoll elsewhere.
+const (
+	RelayIOAuto    RelayIO = "auto"
+	RelayIOEpoll   RelayIO = "epoll"
+	RelayIOIOUring RelayIO = "io_uring"
+)
+
 // RollOver is when the protocol log begins a new file.
 type RollOver string
 
@@ -560,6 +572,7 @@ func (MasterForm) choices() []string       { return texts(MasterAuthzid, MasterS
 func (LoginType) choices() []string {
 	return texts(PlainTextLogin, PlainTextAuthentication, SecureLogin)
 }
+func (RelayIO) choices() []string           { return texts(RelayIOAuto, RelayIOEpoll, RelayIOIOUring) }
 func (RollOver) choices() []string          { return texts(Hourly, Daily, Weekly, Monthly) }
 func (ProtocolLogFormat) choices() []string { return texts(ProtocolLogCSV, ProtocolLogJSON) }
 func (LogLevel) choices() []string          { return texts(LogDebug, LogInfo, LogWarn, LogError) }

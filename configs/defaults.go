@@ -73,7 +73,7 @@ func Default() *Config {
 			Recovery:           defaultRecovery(),
 			Escalate:           Escalate{Notices: true, Gather: time.Minute},
 		},
-		Relay:           Relay{ServerBuffer: 2 << 20},
+		Relay:           Relay{ServerBuffer: 2 << 20, IO: RelayIOAuto},
 		ShutdownTimeout: 30 * time.Second,
 		KeepaliveIdle:   10 * time.Minute,
 		DataDir:         "/var/lib/portico",

@@ -105,7 +105,7 @@ func TestEverything(t *testing.T) {
 		},
 		Timeouts:      Timeouts{time.Second, 2 * time.Second, 3 * time.Second, 4 * time.Second},
 		DefaultDomain: "example.org", Loops: 4, SetupSlots: 6,
-		Relay:         Relay{ServerBuffer: 512 << 10},
+		Relay:         Relay{ServerBuffer: 512 << 10, IO: RelayIOEpoll},
 		Store:         Store{Backups: 30},
 		KeepaliveIdle: 5 * time.Minute, DataDir: dir + "/data",
 		Log: Log{LogDebug, LogConsole, true},

@@ -18,7 +18,7 @@ type relayCollector struct {
 	stats func() *relay.Stats
 
 	duration, queued, results, sessions, unjudged, bytes, ended, wakeup, throttled, intercepted, longLists,
-	panics *prometheus.Desc
+	panics, batching *prometheus.Desc
 }
 
 func newRelayCollector(stats func() *relay.Stats) *relayCollector {
@@ -46,7 +46,8 @@ func newRelayCollector(stats func() *relay.Stats) *relayCollector {
 			"Commands after sign-in that the proxy answered in the server's place.", "server"),
 		longLists: desc("capability_lists_too_long_total",
 			"Capability lists that passed unfiltered because of their length.", "server"),
-		panics: desc("relay_panics_total", "Sessions ended by a fault of the relay."),
+		panics:   desc("relay_panics_total", "Sessions ended by a fault of the relay."),
+		batching: desc("loops_io_uring", "Event loops that receive and send by io_uring."),
 	}
 }
 
@@ -54,7 +55,7 @@ func newRelayCollector(stats func() *relay.Stats) *relayCollector {
 func (c *relayCollector) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
 		c.duration, c.queued, c.results, c.sessions, c.unjudged, c.bytes, c.ended, c.wakeup, c.throttled,
-		c.intercepted, c.longLists, c.panics,
+		c.intercepted, c.longLists, c.panics, c.batching,
 	} {
 		ch <- d
 	}
@@ -95,6 +96,7 @@ func (c *relayCollector) Collect(ch chan<- prometheus.Metric) {
 	}
 	ch <- histogramMetric{c.wakeup, &stats.WakeupDelay, nil}
 	counter(c.panics, stats.Panics)
+	gauge(c.batching, stats.IOUringLoops)
 }
 
 // commands shows what is counted per verb and server. There may be hundreds of series, so they come in the order that

@@ -187,6 +187,11 @@ func (s *service) startProxy(settings proxy.Settings, cpus int) error {
 	if s.relay, err = relay.New(options); err != nil {
 		return fmt.Errorf("relay: %w", err)
 	}
+	if loops, ok := s.relay.(interface{ IO() (relay.IO, error) }); ok {
+		if _, err := loops.IO(); err != nil {
+			s.log.Info().Err(err).Msg("io_uring is not available, event loops use epoll alone")
+		}
+	}
 	s.bound(s.config)
 	s.server, err = proxy.New(proxy.Options{
 		Settings: settings, Relay: s.relay, Log: s.sink.patient(s.log), Registerer: s.registry,

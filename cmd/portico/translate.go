@@ -46,7 +46,12 @@ func relayOptions(config *configs.Config, cpus int) relay.Options {
 		Loops:       loops(config, cpus),
 		IdleTimeout: config.Settings.AuthenticatedConnectionTimeout,
 		KeepAlive:   config.KeepaliveIdle,
+		IO:          relayIO[config.Relay.IO],
 	}
+}
+
+var relayIO = map[configs.RelayIO]relay.IO{
+	configs.RelayIOAuto: relay.IOAuto, configs.RelayIOEpoll: relay.IOEpoll, configs.RelayIOIOUring: relay.IOUring,
 }
 
 // front is what clients' sessions need beside settings. A reload makes another.

@@ -9,11 +9,13 @@ import (
 	"portico/backend/backendtest/testkit"
 )
 
-// A mailbox server that sends much is read in large pieces while the client takes them, and in small ones when it does not: what is left
-// pending stays small.
-func TestBulkReadsLeaveLittlePending(t *testing.T) {
+// A mailbox server that sends much is read in large pieces while the client takes them, and in small ones when it
+// does not: what is left pending stays small.
+func TestBulkReadsLeaveLittlePending(t *testing.T) { eachLoop(t, bulkReadsLeaveLittlePending) }
+
+func bulkReadsLeaveLittlePending(t *testing.T, d driver) {
 	testkit.NoLeaks(t)
-	r := newRig(t, drivers[0], Options{}, ways{})
+	r := newRig(t, d, Options{}, ways{})
 	tk := r.start()
 	mail := flow{32 << 20, 7}
 	head := "* 1 FETCH (BODY[] {" + strconv.Itoa(mail.size) + "}\n"
@@ -23,7 +25,8 @@ func TestBulkReadsLeaveLittlePending(t *testing.T) {
 	inside(t, r.relay, func(lp *loop) {
 		lp.links(func(l *link) {
 			if l.client.pending == nil || !l.upstream.bulk {
-				t.Errorf("%d bytes pending, bulk %t: the session has not stalled in a large flow", l.client.pending.size(), l.upstream.bulk)
+				t.Errorf("%d bytes pending, bulk %t: the session has not stalled in a large flow",
+					l.client.pending.size(), l.upstream.bulk)
 			}
 			if n := l.client.pending.size(); n > maxPending {
 				t.Errorf("%d bytes are pending", n)
@@ -38,9 +41,11 @@ func TestBulkReadsLeaveLittlePending(t *testing.T) {
 }
 
 // A round of the ready list ends after bulkSize bytes. Who has not had a turn is first in the next.
-func TestARoundOfLargeFlowsIsBounded(t *testing.T) {
+func TestARoundOfLargeFlowsIsBounded(t *testing.T) { eachLoop(t, aRoundOfLargeFlowsIsBounded) }
+
+func aRoundOfLargeFlowsIsBounded(t *testing.T, d driver) {
 	testkit.NoLeaks(t)
-	r := newRig(t, drivers[0], Options{}, ways{})
+	r := newRig(t, d, Options{}, ways{})
 	const sessions, size = 5, 600 << 10
 	var talks []*talk
 	for range sessions {

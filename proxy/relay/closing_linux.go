@@ -105,6 +105,8 @@ func (l *link) close() {
 	defer l.owner.Ended(ending)
 	defer l.loop.forget(l)
 	defer l.ended(ending)
+	l.loop.unqueue(&l.client)
+	l.loop.unqueue(&l.upstream)
 	l.client.closeFD()
 	l.upstream.closeFD()
 	l.over(l.loop.opts.Now())
@@ -129,9 +131,9 @@ func (e *end) sayClose() {
 	}
 	e.saidClose = true
 	lp := e.link.loop
-	lp.gather = lp.gather[:0]
+	lp.work.gather = lp.work.gather[:0]
 	if e.tls.CloseWrite() == nil {
-		e.send(lp.gather)
+		e.send(lp.work.gather)
 	}
 }
 

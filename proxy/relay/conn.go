@@ -15,11 +15,17 @@ import (
 //
 // In its first life it belongs to the set-up's goroutine, in its second to one loop.
 type Conn struct {
-	net    net.Conn // nil in the second life
-	gather *[]byte  // the loop's; collects what one write of TLS gives
+	net    net.Conn   // nil in the second life
+	work   *workspace // the loop's
 	fd     int
 	empty  bool // the last read took all there was
 	hungUp bool // an end stands behind what there is
+}
+
+// workspace is what the connections of a loop use in turns.
+type workspace struct {
+	gather []byte // what TLS wants sent
+	early  early
 }
 
 // NewConn returns a Conn in its first life. For a loop to take it over, c must give its descriptor (syscall.Conn).
@@ -60,7 +66,7 @@ func (c *Conn) Write(p []byte) (int, error) {
 	if c.net != nil {
 		return c.net.Write(p)
 	}
-	*c.gather = append(*c.gather, p...)
+	c.work.gather = append(c.work.gather, p...)
 	return len(p), nil
 }
 

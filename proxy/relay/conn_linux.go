@@ -13,14 +13,14 @@ import (
 
 var errNoDescriptor = errors.New("connection without a descriptor")
 
-// detach begins the second life: the descriptor leaves the Go scheduler's hands. gather is where writes go.
-func (c *Conn) detach(gather *[]byte) error {
+// detach begins the second life: the descriptor leaves the Go scheduler's hands. work is the loop's.
+func (c *Conn) detach(work *workspace) error {
 	if whole, ok := c.net.(detachable); ok {
 		fd, err := whole.Detach()
 		if err != nil {
 			return fmt.Errorf("take descriptor: %w", err)
 		}
-		c.net, c.fd, c.gather = nil, fd, gather
+		c.net, c.fd, c.work = nil, fd, work
 		return nil
 	}
 	source, ok := c.net.(syscall.Conn)
@@ -41,7 +41,7 @@ func (c *Conn) detach(gather *[]byte) error {
 		return fmt.Errorf("take descriptor: %w", dupErr)
 	}
 	c.net.Close() // its own descriptor only: the connection lives on in ours
-	c.net, c.fd, c.gather = nil, fd, gather
+	c.net, c.fd, c.work = nil, fd, work
 	return nil
 }
 
@@ -52,12 +52,12 @@ func (c *Conn) readNow(p []byte) (int, error) {
 		return 0, errWouldBlock
 	}
 	p = p[:min(len(p), lentRead)]
-	n, errno := receive(c.fd, p)
+	n, errno := c.work.early.receive(c.fd, p)
 	switch {
 	case errno == unix.EAGAIN:
 		return 0, errWouldBlock
 	case errno != 0:
-		return 0, errno
+		return max(n, 0), errno
 	case n == 0 && len(p) > 0:
 		return 0, io.EOF
 	}
@@ -104,7 +104,8 @@ const (
 	memFields     = 9
 )
 
-// sendRoom returns how many bytes a socket takes now, as far as the kernel tells: what its send buffer has room for, within maxUnsent.
+// sendRoom returns how many bytes a socket takes now, as far as the kernel tells: what its send buffer has room for,
+// within maxUnsent.
 func sendRoom(fd int) int {
 	var info [memFields]uint32
 	size := uint32(unsafe.Sizeof(info))

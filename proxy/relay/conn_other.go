@@ -10,6 +10,9 @@ import (
 // New starts the relay of this system: Pumps.
 func New(opts Options) (Relay, error) { return NewPumps(opts), nil }
 
+// early would be what was received ahead.
+type early struct{}
+
 // readNow is never reached where there are no loops.
 func (c *Conn) readNow([]byte) (int, error) { return 0, errors.ErrUnsupported }
 

@@ -8,9 +8,11 @@ import (
 	"portico/backend/backendtest/testkit"
 )
 
-func TestADrainOfManyIsSpreadOverTime(t *testing.T) {
+func TestADrainOfManyIsSpreadOverTime(t *testing.T) { eachLoop(t, aDrainOfManyIsSpreadOverTime) }
+
+func aDrainOfManyIsSpreadOverTime(t *testing.T, d driver) {
 	testkit.NoLeaks(t)
-	r := newRig(t, drivers[0], Options{}, ways{})
+	r := newRig(t, d, Options{}, ways{})
 	const many = 3*drainPerTick + 20
 	talks := make([]*talk, many)
 	for i := range talks {
@@ -53,13 +55,15 @@ func TestADrainKeepsItsTimeHoweverManyThereAre(t *testing.T) {
 }
 
 // A drain plans the ends of quiet sessions for half of its time, so that busy ones have the rest.
-func TestADrainPlansForHalfItsTime(t *testing.T) {
+func TestADrainPlansForHalfItsTime(t *testing.T) { eachLoop(t, aDrainPlansForHalfItsTime) }
+
+func aDrainPlansForHalfItsTime(t *testing.T, d driver) {
 	const many = 100_000
 	for _, test := range []struct {
 		limit    time.Duration // 0 is none
 		min, max int
 	}{{100 * time.Second, many / 500, many / 400}, {0, many / 50, many/50 + 1}} {
-		r := newRig(t, drivers[0], Options{}, ways{})
+		r := newRig(t, d, Options{}, ways{})
 		inside(t, r.relay, func(lp *loop) { lp.sessions += many })
 		ctx := t.Context()
 		if test.limit > 0 {
@@ -86,11 +90,13 @@ func TestADrainPlansForHalfItsTime(t *testing.T) {
 }
 
 // Clients that do not close keep each loop waiting for a while, and all loops at the same time.
-func TestAllLoopsDrainAtTheSameTime(t *testing.T) {
+func TestAllLoopsDrainAtTheSameTime(t *testing.T) { eachLoop(t, allLoopsDrainAtTheSameTime) }
+
+func allLoopsDrainAtTheSameTime(t *testing.T, d driver) {
 	testkit.NoLeaks(t)
 	const loops, speed = 8, 2
 	started := time.Now()
-	r := newRig(t, drivers[0], Options{Loops: loops, Now: func() int64 { return speed*int64(time.Since(started)) + 1 }}, ways{})
+	r := newRig(t, d, Options{Loops: loops, Now: func() int64 { return speed*int64(time.Since(started)) + 1 }}, ways{})
 	for range loops { // they are given out in turn
 		busy := r.start()
 		busy.client.say("a NOOP\n")

@@ -4,6 +4,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"io"
+	"syscall"
 
 	"golang.org/x/sys/unix"
 )
@@ -52,7 +53,7 @@ type tlsConn struct {
 
 // take brings a connection's descriptor under the loop.
 func (e *end) take(lp *loop, from End) error {
-	if err := from.Conn.detach(&lp.gather); err != nil {
+	if err := from.Conn.detach(&lp.work); err != nil {
 		return err
 	}
 	e.fd = int32(from.Conn.fd)
@@ -67,12 +68,13 @@ func (e *end) read(p []byte) int {
 	if e.tls != nil {
 		return e.readTLS(p)
 	}
-	n, errno := receive(int(e.fd), p)
+	n, errno := e.link.loop.work.early.receive(int(e.fd), p)
 	allThere := n < len(p) // less than there was room for
 	e.more = n > 0 && (!allThere || e.hungUp == failed)
 	switch {
 	case n > 0:
 		e.eof = allThere && e.hungUp == hasGone
+		e.broken = errno != 0
 	case errno == unix.EAGAIN:
 		return 0
 	case errno != 0:
@@ -87,7 +89,7 @@ func (e *end) read(p []byte) int {
 // readTLS reads records until p is full or none is left, so that they are passed on in one write.
 func (e *end) readTLS(p []byte) int {
 	lp := e.link.loop
-	lp.gather = lp.gather[:0]
+	lp.work.gather = lp.work.gather[:0]
 	e.tls.over.empty, e.tls.over.hungUp = false, e.hungUp != stays
 	lp.lend(e.tls.Conn)
 	n := 0
@@ -106,8 +108,8 @@ func (e *end) readTLS(p []byte) int {
 		}
 	}
 	lp.takeBack(e.tls.Conn)
-	if len(lp.gather) > 0 { // reading may answer: a key update, an alert
-		e.send(lp.gather)
+	if len(lp.work.gather) > 0 { // reading may answer: a key update, an alert
+		e.send(lp.work.gather)
 	}
 	return n
 }
@@ -133,12 +135,12 @@ func (e *end) write(p []byte) {
 		return
 	}
 	lp := e.link.loop
-	lp.gather = lp.gather[:0]
+	lp.work.gather = lp.work.gather[:0]
 	if _, err := e.tls.Write(p); err != nil {
 		e.fail()
 		return
 	}
-	e.send(lp.gather)
+	e.send(lp.work.gather)
 }
 
 // send gives bytes to the kernel and keeps what it does not take.
@@ -146,22 +148,30 @@ func (e *end) send(p []byte) {
 	if len(p) > fewBytes {
 		e.boundUnsent()
 	}
-	if e.pending == nil {
+	switch {
+	case e.pending == nil && e.link.loop.queue(e, p), e.deaf: // queue may send what was queued before
+	case e.pending == nil:
 		n, errno := send(int(e.fd), p)
-		if errno != 0 && errno != unix.EAGAIN {
-			e.fail()
-			return
-		}
-		if errno == 0 {
-			p = p[n:]
-		}
-		if len(p) == 0 {
-			return
-		}
+		e.took(p, n, errno)
+	default:
+		e.pending.data = append(e.pending.data, p...)
+	}
+}
+
+// took is for the outcome of sending p. It keeps what the kernel has not taken.
+func (e *end) took(p []byte, n int, errno syscall.Errno) {
+	if errno != 0 && errno != unix.EAGAIN {
+		e.fail()
+		return
+	}
+	if errno != 0 {
+		n = 0
+	}
+	if n < len(p) {
 		e.pending = e.link.loop.buffer()
 		e.boundUnsent()
+		e.pending.data = append(e.pending.data, p[n:]...)
 	}
-	e.pending.data = append(e.pending.data, p...)
 }
 
 const (

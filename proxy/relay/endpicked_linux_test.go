@@ -35,9 +35,11 @@ func TestEndReturnsWithoutConnectionsToServers(t *testing.T) {
 }
 
 // Many sessions are ended some at each tick, and End returns behind the last.
-func TestEndOfManyIsSpreadOverTime(t *testing.T) {
+func TestEndOfManyIsSpreadOverTime(t *testing.T) { eachLoop(t, endOfManyIsSpreadOverTime) }
+
+func endOfManyIsSpreadOverTime(t *testing.T, d driver) {
 	testkit.NoLeaks(t)
-	r := newRig(t, drivers[0], Options{}, ways{})
+	r := newRig(t, d, Options{}, ways{})
 	const many, ticks = 50, 10
 	talks := make([]*talk, many)
 	for i := range talks {
@@ -79,9 +81,11 @@ func TestEndOfManyIsSpreadOverTime(t *testing.T) {
 }
 
 // End spreads the ends over the time it is given, on the loop's own ticks.
-func TestEndSpreadsOverItsTime(t *testing.T) {
+func TestEndSpreadsOverItsTime(t *testing.T) { eachLoop(t, endSpreadsOverItsTime) }
+
+func endSpreadsOverItsTime(t *testing.T, d driver) {
 	testkit.NoLeaks(t)
-	r := newRig(t, drivers[0], Options{}, ways{})
+	r := newRig(t, d, Options{}, ways{})
 	const many = 40
 	talks := make([]*talk, many)
 	for i := range talks {

@@ -91,12 +91,16 @@ func TestAClientIsGoneBehindBytesThatNobodyTakes(t *testing.T) {
 
 // A server that takes an upload slowly gets all of it, though its client has closed and nothing else happens for longer than LingerTimeout.
 func TestAnUploadThatTheServerTakesSlowlyIsNotCut(t *testing.T) {
+	eachLoop(t, anUploadThatTheServerTakesSlowlyIsNotCut)
+}
+
+func anUploadThatTheServerTakesSlowlyIsNotCut(t *testing.T, d driver) {
 	testkit.NoLeaks(t)
 	for _, w := range []ways{{false, false}, {true, true}} {
 		t.Run("loops/"+w.String(), func(t *testing.T) {
 			var clock atomic.Int64
 			clock.Store(1)
-			r := newRig(t, drivers[0], Options{LingerTimeout: time.Minute, IdleTimeout: time.Hour, Now: clock.Load}, w)
+			r := newRig(t, d, Options{LingerTimeout: time.Minute, IdleTimeout: time.Hour, Now: clock.Load}, w)
 			deadline := func() (at int64) { // as of now: a busy machine's ticks come late, and the server would take all before one
 				inside(t, r.relay, func(lp *loop) {
 					lp.housekeep(clock.Load())

@@ -49,11 +49,11 @@ func TestAFailedHandOver(t *testing.T) {
 		wrap   func(net.Conn) net.Conn
 		want   error
 	}{
-		{"no descriptor", drivers[0], func(c net.Conn) net.Conn { return bare{c} }, errNoDescriptor},
-		{"not given away", drivers[0], func(c net.Conn) net.Conn { return stuck{c} }, errStuck},
-		{"closed", drivers[0], func(c net.Conn) net.Conn { c.Close(); return c }, net.ErrClosed},
+		{"no descriptor", loopDrivers[0], func(c net.Conn) net.Conn { return bare{c} }, errNoDescriptor},
+		{"not given away", loopDrivers[0], func(c net.Conn) net.Conn { return stuck{c} }, errStuck},
+		{"closed", loopDrivers[0], func(c net.Conn) net.Conn { c.Close(); return c }, net.ErrClosed},
 		{"not given away to pumps", pumps, func(c net.Conn) net.Conn { return stuck{c} }, errStuck},
-		{"panics", drivers[0], func(c net.Conn) net.Conn { return mad{c} }, errPanicked},
+		{"panics", loopDrivers[0], func(c net.Conn) net.Conn { return mad{c} }, errPanicked},
 		{"panics on pumps", pumps, func(c net.Conn) net.Conn { return mad{c} }, errPanicked},
 	} {
 		for name, end := range ends {

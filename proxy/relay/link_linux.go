@@ -29,6 +29,7 @@ type link struct {
 	serverBytes uint64
 	phase       phase
 	seen        bool  // the sweep has been here
+	turn        uint8 // of the loop's batch, when it last had an event
 	throttled   bool  // the client is not read: its user has sent too many commands
 	untaken     int32 // bytes that the mailbox server had not taken when awaitServer looked last
 	owner       Owner
@@ -156,9 +157,9 @@ func (l *link) read(e *end, now int64) {
 	l.used(e, buf[:kept+n], now)
 }
 
-// share returns how much to read from an end at most. From a mailbox server that sends much it is as much as the client's socket has room
-// for, so that hardly anything of it is left pending. A client's share stays small: commands that Portico answers itself lead to more bytes
-// than they have.
+// share returns how much to read from an end at most. From a mailbox server that sends much, it is what the client's
+// socket has room for, so that hardly anything is left pending. A client's share stays small: commands that Portico
+// answers itself lead to more bytes than they have.
 func (l *link) share(e *end) int {
 	if !e.bulk || e.isClient() {
 		return readSize
@@ -227,8 +228,8 @@ func (l *link) settle(now int64) {
 	for l.phase == carrying && l.client.stalled && l.mayUse(&l.client) && !l.ending {
 		l.used(&l.client, l.client.held.bytes(), now)
 	}
-	if l.phase == carrying {
-		l.settleEnds(now)
+	if l.phase == carrying && l.mayEnd() {
+		l.loop.alone(func() { l.settleEnds(now) })
 	}
 	if l.phase != carrying {
 		l.closeFurther(now)
@@ -241,6 +242,12 @@ func (l *link) settle(now int64) {
 	}
 	l.client.await(l.mayRead(&l.client))
 	l.upstream.await(l.mayRead(&l.upstream))
+}
+
+// mayEnd says whether settleEnds may have something to do.
+func (l *link) mayEnd() bool {
+	c, u := &l.client, &l.upstream
+	return l.ending || c.broken || c.eof || c.hungUp != stays || u.broken || u.eof || l.loop.drain.on
 }
 
 // settleEnds sees to connections that have failed or come to their end.

@@ -15,7 +15,8 @@ const (
 	// readSize is how much one read takes at most, except from a mailbox server that sends much: from that bulkSize.
 	readSize = 64 << 10
 	bulkSize = 512 << 10
-	// headRoom is the room for what is kept of an earlier read. It stands in front of the read in the buffer that all sessions of a loop share.
+	// headRoom is the room for what is kept of an earlier read. It stands in front of the read, in the buffer that all
+	// sessions of a loop share.
 	headRoom = readSize + 16<<10
 	// maxPending is how many unsent bytes an end may have, and more than what one read leads to.
 	maxPending = 2 * readSize
@@ -47,7 +48,9 @@ type loop struct {
 	sessions int
 
 	buf      []byte // reads of all sessions
-	gather   []byte // what TLS wants sent
+	work     workspace
+	batch    *batch // nil = a system call for each receive and send
+	refused  error  // why there is no batch although Options would have it
 	records  []byte // lent to the TLS connection being read; nil while a session keeps it
 	spare    []*pending
 	lent     bool // a buffer since the last tick
@@ -63,6 +66,7 @@ type loop struct {
 	ticks    uint64  // so far
 	started  int64   // when the timer was set
 	due      bool    // there was a tick, and housekeeping has to follow
+	rung     bool    // the loop was woken to read its mail
 	stopped  bool    // leave the loop
 }
 
@@ -84,15 +88,24 @@ func newLoop(number int, opts Options, a *allowance) (*loop, error) {
 	if lp.timer, err = unix.TimerfdCreate(unix.CLOCK_MONOTONIC, unix.TFD_CLOEXEC|unix.TFD_NONBLOCK); err == nil {
 		err = lp.poller.Control(unix.EPOLL_CTL_ADD, lp.timer, slotTimer, 0, unix.EPOLLIN)
 	}
+	if err == nil && opts.IO != IOEpoll {
+		if lp.batch, lp.refused = newBatch(); opts.IO == IOUring {
+			err = lp.refused
+		}
+	}
 	if err != nil {
 		lp.release()
 		return nil, err
+	}
+	if lp.batch != nil {
+		lp.stats.IOUringLoops = 1
 	}
 	return lp, nil
 }
 
 func (lp *loop) release() {
 	lp.poller.Release()
+	lp.batch.release()
 	if lp.timer >= 0 {
 		unix.Close(lp.timer)
 	}
@@ -118,15 +131,14 @@ func (lp *loop) run() {
 			longest = 0
 		}
 		events := lp.poller.Wait(longest)
-		for i := range events {
-			lp.dispatch(&events[i])
-		}
+		lp.serveEvents(events)
 		lp.serveReady()
 		if lp.due { // behind the events: what has come before a deadline was looked at counts
 			lp.due = false
 			lp.housekeep(lp.opts.Now())
 		}
-		if len(events) == 0 || rounds%mailRounds == 0 {
+		if len(events) == 0 || lp.rung || rounds%mailRounds == 0 {
+			lp.rung = false
 			lp.poller.ReadMail()
 		}
 	}
@@ -140,7 +152,7 @@ func (lp *loop) dispatch(ev *unix.EpollEvent) {
 	switch at := poll.Slot(ev); at {
 	case slotWake:
 		lp.poller.Woken()
-		lp.poller.ReadMail()
+		lp.rung = true
 	case slotTimer:
 		lp.countTick()
 	default:
@@ -163,8 +175,9 @@ func (lp *loop) endOf(ev *unix.EpollEvent) *end {
 	return nil
 }
 
-// serveReady gives ends with hidden bytes their turn, in their order. Those that still have some come again behind the others. Events are
-// looked at after bulkSize bytes, so that short commands do not wait for many large messages.
+// serveReady gives ends on the ready list their turn, in their order. Those that still have some come again behind the
+// others. After bulkSize bytes the loop looks for events first, so that short commands do not wait for several large
+// messages.
 func (lp *loop) serveReady() {
 	round := lp.ready
 	lp.ready = lp.served[:0]

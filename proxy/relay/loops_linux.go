@@ -57,6 +57,17 @@ func (ls *Loops) Add(s Session) error {
 	return nil
 }
 
+// IO says by which system calls the loops receive and send: IOEpoll or IOUring. Its error is why the kernel does not
+// allow IOUring, where IOAuto was asked for.
+func (ls *Loops) IO() (IO, error) {
+	for _, lp := range ls.loops {
+		if lp.batch == nil {
+			return IOEpoll, lp.refused
+		}
+	}
+	return IOUring, nil
+}
+
 // Drain implements Relay.
 func (ls *Loops) Drain(ctx context.Context) {
 	half := 5 * time.Second

@@ -78,7 +78,9 @@ func TestPursesAreDropped(t *testing.T) {
 }
 
 // A user who sends too much is not read until that is paid for, over all sessions together; nothing is lost, and nobody is refused.
-func TestLimit(t *testing.T) {
+func TestLimit(t *testing.T) { eachLoop(t, limitOf) }
+
+func limitOf(t *testing.T, d driver) {
 	testkit.NoLeaks(t)
 	t.Run("on", func(t *testing.T) {
 		for _, w := range allWays {
@@ -86,7 +88,7 @@ func TestLimit(t *testing.T) {
 				t.Parallel()
 				var clock atomic.Int64
 				clock.Store(1)
-				r := newRig(t, drivers[0], Options{Loops: 2, Now: clock.Load}, w)
+				r := newRig(t, d, Options{Loops: 2, Now: clock.Load}, w)
 				r.relay.Limit(10, 3)
 				limit(t, r, func(d time.Duration) { clock.Add(int64(d)) })
 			})

@@ -132,6 +132,15 @@ type Relay interface {
 // ErrClosed is returned for sessions that come after Close.
 var ErrClosed = errors.New("relay closed")
 
+// IO is by which system calls an event loop receives and sends.
+type IO uint8
+
+const (
+	IOAuto  IO = iota // IOUring where the kernel allows it, else IOEpoll
+	IOEpoll           // one call for each receive and each send
+	IOUring           // one call for those of several sessions (io_uring); an error where that is not allowed
+)
+
 // Options of a relay. The zero value of a field means its default.
 type Options struct {
 	Loops         int           // event loops; default one
@@ -147,5 +156,7 @@ type Options struct {
 	// Panicked receives the value of each panic in the relay, and the stack at which it happened. The session in which it happened
 	// ends with ReasonError. The relay's own goroutines call it, so it must not block. Nobody is told where it is nil.
 	Panicked func(value any, stack []byte)
-	Now      func() int64 // monotonic nanoseconds; default the process's own clock
+	// IO says by which system calls event loops receive and send.
+	IO  IO
+	Now func() int64 // monotonic nanoseconds; default the process's own clock
 }

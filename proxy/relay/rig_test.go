@@ -29,6 +29,8 @@ const patience = time.Minute
 type driver struct {
 	name string
 	open func(Options) (Relay, error)
+
+	mayLack bool // the kernel may not allow it
 }
 
 // ways are the combinations of plain and TLS ends.
@@ -76,6 +78,9 @@ type rig struct {
 func newRig(t testing.TB, d driver, opts Options, w ways) *rig {
 	t.Helper()
 	r, err := d.open(opts)
+	if d.mayLack && err != nil {
+		testkit.Lack(t, err)
+	}
 	if err != nil {
 		t.Fatal(err)
 	}

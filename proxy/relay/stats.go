@@ -177,6 +177,8 @@ type Stats struct {
 	Ended       [numReasons]uint64
 	WakeupDelay Histogram // from when a loop should have woken to when it ran
 	Panics      uint64
+
+	IOUringLoops int64 // event loops that receive and send by IOUring
 }
 
 // NewStats returns empty statistics.
@@ -218,6 +220,7 @@ func (s *Stats) Add(o *Stats) {
 	}
 	s.WakeupDelay.Add(&o.WakeupDelay)
 	s.Panics += o.Panics
+	s.IOUringLoops += o.IOUringLoops
 }
 
 // ServerNames returns the names in order.

@@ -22,6 +22,10 @@ func waitTicks(t testing.TB, r Relay, n uint64) {
 }
 
 func TestOnlyTheClientsBytesCountAgainstIdleness(t *testing.T) {
+	eachLoop(t, onlyTheClientsBytesCountAgainstIdleness)
+}
+
+func onlyTheClientsBytesCountAgainstIdleness(t *testing.T, d driver) {
 	testkit.NoLeaks(t)
 	t.Run("on", func(t *testing.T) {
 		for _, w := range allWays {
@@ -29,7 +33,7 @@ func TestOnlyTheClientsBytesCountAgainstIdleness(t *testing.T) {
 				t.Parallel()
 				var clock atomic.Int64
 				clock.Store(1)
-				r := newRig(t, drivers[0], Options{IdleTimeout: time.Minute, Now: clock.Load}, w)
+				r := newRig(t, d, Options{IdleTimeout: time.Minute, Now: clock.Load}, w)
 				onlyTheClientsBytesCount(t, r, func(d time.Duration) {
 					clock.Add(int64(d))
 					waitTicks(t, r.relay, 4) // then every session has been looked at
@@ -59,11 +63,13 @@ func onlyTheClientsBytesCount(t *testing.T, r *rig, advance func(time.Duration))
 }
 
 // TestClientsBytesBeatTheIdleTimeout has a loop come late: the idle time-out is over, and the client's bytes wait to be read.
-func TestClientsBytesBeatTheIdleTimeout(t *testing.T) {
+func TestClientsBytesBeatTheIdleTimeout(t *testing.T) { eachLoop(t, clientsBytesBeatTheIdleTimeout) }
+
+func clientsBytesBeatTheIdleTimeout(t *testing.T, d driver) {
 	testkit.NoLeaks(t)
 	var clock atomic.Int64
 	clock.Store(1)
-	r := newRig(t, drivers[0], Options{IdleTimeout: time.Second, Now: clock.Load}, allWays[0])
+	r := newRig(t, d, Options{IdleTimeout: time.Second, Now: clock.Load}, allWays[0])
 	tk := r.start()
 	tk.server.say("* OK hi\n")
 	tk.client.hears("* OK hi\n")

@@ -24,7 +24,9 @@ func cpuOf(t testing.TB, r Relay) (used time.Duration) {
 }
 
 // An end that is not read, or has nothing to be read, must not wake its loop over and over.
-func TestAPausedEndDoesNotSpin(t *testing.T) {
+func TestAPausedEndDoesNotSpin(t *testing.T) { eachLoop(t, aPausedEndDoesNotSpin) }
+
+func aPausedEndDoesNotSpin(t *testing.T, d driver) {
 	jam := func(r *rig, tk *talk) {
 		tk.server.say("* 1 FETCH (BODY[] {20000000}\n")
 		go tk.server.sends(flow{20000000, 1})
@@ -96,7 +98,7 @@ func TestAPausedEndDoesNotSpin(t *testing.T) {
 	t.Run("on", func(t *testing.T) {
 		for name, prepare := range tests {
 			for _, w := range []ways{{false, false}, {true, true}} {
-				r := newRig(t, drivers[0], Options{}, w)
+				r := newRig(t, d, Options{}, w)
 				prepare(r, r.start(tight))
 				rigs[name+", "+w.String()] = r
 			}
@@ -114,7 +116,9 @@ func TestAPausedEndDoesNotSpin(t *testing.T) {
 	})
 }
 
-func TestAPanicEndsItsSessionAlone(t *testing.T) {
+func TestAPanicEndsItsSessionAlone(t *testing.T) { eachLoop(t, aPanicEndsItsSessionAlone) }
+
+func aPanicEndsItsSessionAlone(t *testing.T, d driver) {
 	breakIt := map[string]func(*link){
 		"once":                     func(l *link) { l.out = nil },
 		"and again while it ends":  func(l *link) { l.out, l.tracker.first = nil, &command{verb: 255} },
@@ -124,15 +128,15 @@ func TestAPanicEndsItsSessionAlone(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			testkit.NoLeaks(t)
 			for _, w := range allWays {
-				panicsAlone(t, w, f)
+				panicsAlone(t, d, w, f)
 			}
 		})
 	}
 }
 
-func panicsAlone(t *testing.T, w ways, breakIt func(*link)) {
+func panicsAlone(t *testing.T, d driver, w ways, breakIt func(*link)) {
 	var panics panicNotes
-	r, err := NewLoops(Options{Panicked: panics.note})
+	r, err := d.open(Options{Panicked: panics.note})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -170,8 +174,10 @@ func panicsAlone(t *testing.T, w ways, breakIt func(*link)) {
 }
 
 // Events that epoll reports may be for a place that has been given to another since.
-func TestLateEventsAreForNobody(t *testing.T) {
-	r := newRig(t, drivers[0], Options{}, ways{})
+func TestLateEventsAreForNobody(t *testing.T) { eachLoop(t, lateEventsAreForNobody) }
+
+func lateEventsAreForNobody(t *testing.T, d driver) {
+	r := newRig(t, d, Options{}, ways{})
 	first := r.start()
 	first.client.say("a NOOP\n")
 	first.server.hears("a NOOP\n")
@@ -210,7 +216,11 @@ func TestLateEventsAreForNobody(t *testing.T) {
 
 // What is held has to be used up before more is read: it may fill the buffer alone.
 func TestAClientIsNotReadWhileItsBytesAreHeld(t *testing.T) {
-	r := newRig(t, drivers[0], Options{}, ways{})
+	eachLoop(t, aClientIsNotReadWhileItsBytesAreHeld)
+}
+
+func aClientIsNotReadWhileItsBytesAreHeld(t *testing.T, d driver) {
+	r := newRig(t, d, Options{}, ways{})
 	tk := r.start()
 	commands := strings.Repeat("b NOOP\n", 100)
 	tk.client.say("a IDLE\n" + commands)
@@ -232,8 +242,12 @@ func TestAClientIsNotReadWhileItsBytesAreHeld(t *testing.T) {
 
 // epoll does not know of records that crypto/tls has read already.
 func TestRecordsInsideTLSAreNotForgottenWhileTheOtherSidePauses(t *testing.T) {
+	eachLoop(t, recordsInsideTLSAreNotForgottenWhileTheOtherSidePauses)
+}
+
+func recordsInsideTLSAreNotForgottenWhileTheOtherSidePauses(t *testing.T, d driver) {
 	testkit.NoLeaks(t)
-	r := newRig(t, drivers[0], Options{}, ways{true, true})
+	r := newRig(t, d, Options{}, ways{true, true})
 	for _, towardsClient := range []bool{true, false} {
 		tk := r.start(tight)
 		from, to, head := tk.server, tk.client, "* 1 FETCH (BODY[] {%}\n"
