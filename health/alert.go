@@ -15,9 +15,12 @@ type Alert struct {
 	Servers  []string  `json:"servers,omitempty"`
 	Since    time.Time `json:"since"`
 	Monitors []string  `json:"monitors"` // identities, sorted
-	Error    string    `json:"error"`    // of the first of them
-	Ended    time.Time `json:"ended,omitzero"`
-	Bundle   string    `json:"bundle,omitempty"` // the file with all that was known when it began
+	Error    string    `json:"error"`    // of the first of them that named what was told last
+	// the faults that people were told, in order; the last is the one that Cause and Error name. Empty if an earlier
+	// version has opened the alert: then it is not told again
+	Faults []string  `json:"faults,omitempty"`
+	Ended  time.Time `json:"ended,omitzero"`
+	Bundle string    `json:"bundle,omitempty"` // the file with all that was known when it began
 	// it has ended since monitors are Disabled or Repairing, not since all is well
 	Unwatched bool     `json:"unwatched,omitempty"`
 	Tried     []string `json:"tried,omitempty"` // what recovery has done about it, a line for each step

@@ -52,6 +52,7 @@ type Escalator struct {
 	percent  int             // see IsCommon
 	gather   time.Duration
 	sent     map[string]time.Time // when an open alert was sent last
+	named    map[string]lasting   // by the identities of monitors that are at fault
 }
 
 const (
@@ -83,7 +84,8 @@ func NewEscalator(o EscalatorOptions) (*Escalator, error) {
 	if o.Active == nil {
 		o.Active = func(string) string { return "" }
 	}
-	e := &Escalator{opt: o, open: make(map[string]*Alert), sent: make(map[string]time.Time)}
+	e := &Escalator{opt: o, open: make(map[string]*Alert), sent: make(map[string]time.Time),
+		named: make(map[string]lasting)}
 	e.Use(o.Sinks, o.Common, o.Gather)
 	if len(o.Saved) == 0 {
 		return e, nil
@@ -172,22 +174,26 @@ func (e *Escalator) look() (tell []Alert) {
 	}
 	tell = e.close(all, now)
 	changed := len(tell) > 0
-	covered := make(map[string]bool)
-	for _, a := range e.open {
-		for _, id := range a.Monitors {
-			covered[id] = true
-		}
-	}
 	for _, m := range all {
 		since, bad := badSince(m)
 		if m.Value != Unavailable && Outdated(m, e.opt.Active) {
 			bad = false
 		}
-		if !bad || now.Sub(since) < e.gather || covered[m.ID()] || !e.opt.Ready(m) {
+		if !bad {
+			delete(e.named, m.ID())
 			continue
 		}
-		e.cover(m, all, now)
-		changed = true
+		fault, lasts := e.name(m, now)
+		covered, known := e.covers(m, fault)
+		if !e.opt.Ready(m) || !covered && now.Sub(since) < e.gather || covered && (known || !lasts) {
+			continue
+		}
+		a, joined := e.cover(m, fault, all, now)
+		if worse := lasts && a.worse(m, fault); worse {
+			e.worsen(a, m, fault, all)
+			changed = true
+		}
+		changed = changed || joined
 	}
 	if changed {
 		e.save()
@@ -216,23 +222,16 @@ func badSince(m MonitorState) (since time.Time, bad bool) {
 	return time.Time{}, false
 }
 
-// close ends the alerts none of whose monitors fails any more, and returns them. The caller holds mu.
+// close ends the alerts of which nothing is left, and returns them. The caller holds mu.
 func (e *Escalator) close(all []MonitorState, now time.Time) (ended []Alert) {
-	values := make(map[string]AlertValue)
-	for _, m := range all {
-		values[m.ID()] = m.Value
-	}
-	anyIs := func(a *Alert, of ...AlertValue) bool {
-		return slices.ContainsFunc(a.Monitors, func(id string) bool {
-			value, known := values[id]
-			return known && slices.Contains(of, value)
-		})
-	}
 	for cause, a := range e.open {
-		if anyIs(a, Unhealthy, Unavailable, Degraded) {
+		if slices.ContainsFunc(all, func(m MonitorState) bool { return e.keeps(a, m) }) {
 			continue
 		}
-		a.Ended, a.Unwatched = now, anyIs(a, Disabled, Repairing)
+		a.Ended = now
+		a.Unwatched = slices.ContainsFunc(all, func(m MonitorState) bool {
+			return slices.Contains(a.Monitors, m.ID()) && (m.Value == Disabled || m.Value == Repairing)
+		})
 		ended = append(ended, *a)
 		delete(e.open, cause)
 		delete(e.sent, cause)
@@ -240,68 +239,19 @@ func (e *Escalator) close(all []MonitorState, now time.Time) (ended []Alert) {
 	return ended
 }
 
-// cover puts a monitor under the alert of its cause. The caller holds mu.
-func (e *Escalator) cover(m MonitorState, all []MonitorState, now time.Time) {
-	dependency, text := None, ""
-	if f := m.LastFailure; f != nil {
-		dependency, text = f.Dependency, f.Err
+// keeps says whether an alert lasts because of a monitor. One of its own monitors has to be well before it ends, and
+// one that has no result since the start says nothing yet. A monitor of a database that has moved away says nothing
+// about the alert's mailbox server; any monitor that is at fault there does. The caller holds mu.
+func (e *Escalator) keeps(a *Alert, m MonitorState) bool {
+	if m.Value != Unavailable && Outdated(m, e.opt.Active) ||
+		a.Mailbox != "" && ServerOf(m, e.opt.Active) != a.Mailbox {
+		return false
 	}
-	switch {
-	case m.Value == Unavailable:
-		text = "no results come any more"
-	case !m.FlapsSince.IsZero():
-		text = "it fails and recovers again and again: " + text
+	if slices.Contains(a.Monitors, m.ID()) {
+		return slices.Contains([]AlertValue{Unhealthy, Unavailable, Degraded, UnInitialized}, m.Value)
 	}
-	cause, server := cmp.Or(string(dependency), m.Name), ""
-	var servers []string
-	if e.isWide(m, dependency, all) {
-		if failing, total := FailingWith(m, all, e.opt.Active); !dependency.OfNoServer() &&
-			IsCommon(len(failing), total, e.percent) {
-			servers = failing
-		}
-	} else {
-		server = ServerOf(m, e.opt.Active)
-		cause += " of " + cmp.Or(server, m.Target, "the front end")
-	}
-	a := e.open[cause]
-	if a == nil && server != "" {
-		a = e.openOf(server)
-	}
-	if a == nil {
-		a = &Alert{Cause: cause, Dependency: dependency, Mailbox: server, Since: now, Error: text}
-		e.open[cause] = a
-	}
-	if !m.FirstAlert.IsZero() && m.FirstAlert.Before(a.Since) {
-		a.Since = m.FirstAlert
-	}
-	if len(servers) > 0 { // in a list of its own, as Monitors
-		a.Servers = slices.Concat(a.Servers, servers)
-		slices.Sort(a.Servers)
-		a.Servers = slices.Compact(a.Servers)
-	}
-	// into a list of its own: copies of the alert share the old one
-	a.Monitors = append(slices.Clip(a.Monitors), m.ID())
-	slices.Sort(a.Monitors)
-}
-
-// openOf returns the open alert of a mailbox server, nil if there is none: what fails on that server later joins it,
-// whatever it blames. The caller holds mu.
-func (e *Escalator) openOf(server string) *Alert {
-	for _, a := range e.open {
-		if a.Mailbox == server {
-			return a
-		}
-	}
-	return nil
-}
-
-// isWide says whether a monitor's fault is no single mailbox server's, nor this front end's own. The caller holds mu.
-func (e *Escalator) isWide(m MonitorState, d Dependency, all []MonitorState) bool {
-	if m.Scope() == ScopeNode {
-		return d != None && d != Networking
-	}
-	failing, total := Together(m, all, e.opt.Active)
-	return d.OfNoServer() || IsCommon(failing, total, e.percent)
+	_, bad := badSince(m)
+	return bad && a.Mailbox != ""
 }
 
 // save keeps what is open. The caller holds mu.

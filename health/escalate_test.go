@@ -181,7 +181,7 @@ func TestOneAlertForEachCause(t *testing.T) {
 }
 
 // An alert names the mailbox server, also where there is just one, or where one holds most of the databases. What
-// fails there later joins it.
+// fails there later joins it, and is told if it is another fault.
 func TestAlertsNameTheServer(t *testing.T) {
 	escalating(t, func(t *testing.T, f *fakeMonitors, e *Escalator, told func() string) {
 		f.set(Unhealthy, InformationStore, "mbx1", "DeepTestMonitor/db1", "DeepTestMonitor/db2", "DeepTestMonitor/db3",
@@ -190,7 +190,7 @@ func TestAlertsNameTheServer(t *testing.T) {
 		f.set(Unhealthy, Networking, "mbx1", "SelfTestMonitor/mbx1", "CTPMonitor/db1")
 		time.Sleep(2 * time.Minute)
 		open := e.Open()
-		if got := told(); got != "+Information Store of mbx1" || len(open) != 1 || len(open[0].Monitors) != 6 ||
+		if got := told(); got != "+Information Store of mbx1, +Networking of mbx1" || len(open) != 1 || len(open[0].Monitors) != 6 ||
 			open[0].Mailbox != "mbx1" {
 			t.Errorf("told %q, open are %+v", got, open)
 		}

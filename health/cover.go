@@ -1,0 +1,96 @@
+package health
+
+import (
+	"cmp"
+	"slices"
+	"time"
+)
+
+// place is where a monitor's fault belongs.
+type place struct {
+	cause      string
+	dependency Dependency
+	server     string   // the mailbox server at fault, if it is one
+	servers    []string // those that have the cause in common
+}
+
+// placeOf finds the cause of a monitor's fault. The caller holds mu.
+func (e *Escalator) placeOf(m MonitorState, all []MonitorState) (p place) {
+	if m.LastFailure != nil {
+		p.dependency = m.LastFailure.Dependency
+	}
+	p.cause = cmp.Or(string(p.dependency), m.Name)
+	if !e.isWide(m, p.dependency, all) {
+		p.server = ServerOf(m, e.opt.Active)
+		p.cause += " of " + cmp.Or(p.server, m.Target, "the front end")
+		return p
+	}
+	if failing, total := FailingWith(m, all, e.opt.Active); !p.dependency.OfNoServer() &&
+		IsCommon(len(failing), total, e.percent) {
+		p.servers = failing
+	}
+	return p
+}
+
+// errorOf is what people are told of a monitor's fault.
+func errorOf(m MonitorState, fault string) (text string) {
+	if m.LastFailure != nil {
+		text = m.LastFailure.Err
+	}
+	switch fault {
+	case faultSilence:
+		text = "no results come any more"
+	case faultFlapping:
+		text = "it fails and recovers again and again: " + text
+	}
+	return text
+}
+
+// cover puts a monitor under the alert of its cause, and says whether that has changed anything. The caller holds mu.
+func (e *Escalator) cover(m MonitorState, fault string, all []MonitorState, now time.Time) (a *Alert, joined bool) {
+	p := e.placeOf(m, all)
+	a = e.open[p.cause]
+	if a == nil && p.server != "" {
+		a = e.openOf(p.server)
+	}
+	if a == nil {
+		a = &Alert{Cause: p.cause, Dependency: p.dependency, Mailbox: p.server, Since: now,
+			Error: errorOf(m, fault), Faults: []string{fault}}
+		e.open[p.cause] = a
+	}
+	if slices.Contains(a.Monitors, m.ID()) {
+		return a, false
+	}
+	if !m.FirstAlert.IsZero() && m.FirstAlert.Before(a.Since) {
+		a.Since = m.FirstAlert
+	}
+	if len(p.servers) > 0 { // in a list of its own, as Monitors
+		a.Servers = slices.Concat(a.Servers, p.servers)
+		slices.Sort(a.Servers)
+		a.Servers = slices.Compact(a.Servers)
+	}
+	// into a list of its own: copies of the alert share the old one
+	a.Monitors = append(slices.Clip(a.Monitors), m.ID())
+	slices.Sort(a.Monitors)
+	return a, true
+}
+
+// openOf returns the open alert of a mailbox server, nil if there is none: what fails on that server later joins it,
+// whatever it blames. The caller holds mu.
+func (e *Escalator) openOf(server string) *Alert {
+	for _, a := range e.open {
+		if a.Mailbox == server {
+			return a
+		}
+	}
+	return nil
+}
+
+// isWide says whether a monitor's fault is no single mailbox server's, nor this front end's own. The caller holds mu.
+func (e *Escalator) isWide(m MonitorState, d Dependency, all []MonitorState) bool {
+	if m.Scope() == ScopeNode {
+		return d != None && d != Networking
+	}
+	failing, total := Together(m, all, e.opt.Active)
+	return d.OfNoServer() || IsCommon(failing, total, e.percent)
+}
