@@ -339,8 +339,8 @@ func (c *conversation) proceed(tag uint64, each func(*response)) error {
 }
 
 // idle begins IDLE and returns when the server idles.
-func (c *conversation) idle() error {
-	c.begin(rowIdle, "", time.Time{})
+func (c *conversation) idle(from time.Time) error {
+	c.begin(rowIdle, "", from)
 	if err := c.flush(rowIdle); err != nil {
 		return err
 	}

@@ -2,6 +2,8 @@ package bench
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"math/rand/v2"
 	"sync"
 	"sync/atomic"
@@ -18,6 +20,10 @@ type engine struct {
 	unseen   *shard // takes what is not measured
 	text     body
 	sessions []*session
+
+	mail       []*testMail // of the users, if commands of a recording are played
+	mailByUser map[int]*testMail
+	mailSizes  []int // of its messages
 
 	waiting sync.WaitGroup // sessions that have not tried to sign in yet
 	joined  atomic.Int64   // sessions that are signed in
@@ -49,6 +55,10 @@ func Run(ctx context.Context, o Options) (*Report, error) {
 		started: make(chan struct{}), over: make(chan struct{}),
 	}
 	e.addSessions()
+	if err := e.prepareMail(ctx); err != nil {
+		removing := context.WithoutCancel(ctx)
+		return nil, errors.Join(fmt.Errorf("before the run: %w", err), e.removeMail(removing))
+	}
 	return e.run(ctx), nil
 }
 
@@ -71,7 +81,10 @@ func (e *engine) addSessions() {
 			s.source = o.Sources[i%len(o.Sources)]
 		}
 		s.script = newScript(part.profile, o.RunID, i)
-		if !o.Closed {
+		if script, ok := s.script.(*recorded); ok {
+			e.givePart(s, script)
+		}
+		if !o.Closed && s.schedule.times == nil {
 			s.schedule.interval = max(time.Duration(float64(time.Second)*pace/(o.Rate*part.Pace)), time.Microsecond)
 			s.schedule.offset = time.Duration(float64(s.schedule.interval) * float64(i) / float64(o.Sessions))
 		}
@@ -108,6 +121,7 @@ func (e *engine) run(ctx context.Context) *Report {
 	last := e.close()
 	late := timers.end()
 	e.finish(&running, stopDialing)
+	e.tidyMail(context.WithoutCancel(ctx))
 	close(stopWatching)
 	<-watching
 	return e.report(began, first, last, watch, late)

@@ -78,6 +78,7 @@ type Options struct {
 	WarmUp   time.Duration // between the ramp and the measured time; operations that begin in it do not count
 	Closed   bool          // each session begins an operation when the one before has ended
 	Rate     float64       // otherwise, operations due a second, over all sessions; the profile's by default
+	Speed    float64       // of a replay: 1 by default, 2 is twice as fast
 	Backlog  int           // how many operations of one session may be due and not begun; older ones are given up
 	Timeout  time.Duration // for the answer to each command, from its sending
 	// how long what is due or under way at the end of the measured time may take, at most a minute
@@ -102,6 +103,11 @@ func (o *Options) complete() error {
 	check := func(ok bool, format string, args ...any) {
 		if !ok {
 			errs = append(errs, fmt.Errorf(format, args...))
+		}
+	}
+	if o.Profile != nil {
+		if err := o.completeReplay(); err != nil {
+			return err
 		}
 	}
 	setDefault(&o.Sessions, DefaultSessions)

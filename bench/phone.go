@@ -34,7 +34,7 @@ func (p *phone) setUp(ctx context.Context, s *session) error {
 	if err := p.sender.learn(); err != nil {
 		return err
 	}
-	return c.idle()
+	return c.idle(time.Time{})
 }
 
 func (p *phone) operate(_ context.Context, s *session) error {
@@ -53,7 +53,7 @@ func (p *phone) operate(_ context.Context, s *session) error {
 	if err := p.look(s, m); err != nil {
 		return err
 	}
-	return c.idle()
+	return c.idle(time.Time{})
 }
 
 // awaitNews waits until the new message is announced.

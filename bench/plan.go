@@ -36,6 +36,8 @@ type Plan struct {
 	ID           bool          `yaml:"id"`
 	Compress     bool          `yaml:"compress"`
 	Profile      string        `yaml:"profile"`
+	Replay       string        `yaml:"replay"` // a recording, in the place of a profile
+	Speed        float64       `yaml:"speed"`  // of a replay
 	Verify       Verify        `yaml:"verify"`
 	Sessions     int           `yaml:"sessions"`
 	Closed       bool          `yaml:"closed"`
@@ -82,6 +84,7 @@ func (p *Plan) Options(ctx context.Context, r Resolver, allowRemote bool) (Optio
 		TLS: p.TLS, Mechanism: p.Mechanism, ID: p.ID, Compress: p.Compress, Verify: p.Verify, Sessions: p.Sessions,
 		Duration: p.Duration, Ramp: p.Ramp, WarmUp: p.WarmUp,
 		Closed: p.Closed, Rate: p.Rate, Backlog: p.Backlog, Timeout: p.Timeout, Grace: p.Grace, Seed: p.Seed,
+		Speed: p.Speed,
 	}
 	var err error
 	if o.FailIf, err = ParseConditions(p.FailIf); err != nil {
@@ -104,7 +107,12 @@ func (p *Plan) Options(ctx context.Context, r Resolver, allowRemote bool) (Optio
 	if o.Users, err = p.users(); err != nil {
 		return o, err
 	}
-	if o.Profile, err = LoadProfile(p.Profile); err != nil {
+	if p.Replay != "" {
+		o.Profile, err = LoadReplay(p.Replay)
+	} else {
+		o.Profile, err = LoadProfile(p.Profile)
+	}
+	if err != nil {
 		return o, err
 	}
 	if o.TLSConfig, err = p.tlsConfig(); err != nil {
@@ -241,7 +249,7 @@ func LoadComparePlan(file string) (*ComparePlan, error) {
 		names[t.Name] = true
 		relative(file, &t.CA, &t.PIDFile)
 	}
-	relative(file, &plan.Work.CA, &plan.Work.PasswordFile, &plan.Work.Cert, &plan.Work.Key)
+	relative(file, &plan.Work.CA, &plan.Work.PasswordFile, &plan.Work.Cert, &plan.Work.Key, &plan.Work.Replay)
 	if strings.ContainsAny(plan.Work.Profile, "/.") {
 		relative(file, &plan.Work.Profile)
 	}

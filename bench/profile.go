@@ -14,6 +14,8 @@ import (
 	"strings"
 
 	"github.com/goccy/go-yaml"
+
+	"portico/bench/replay"
 )
 
 //go:embed profiles/*.yaml
@@ -40,6 +42,10 @@ type Profile struct {
 	Bulk    *BulkProfile    `yaml:"bulk"`
 	Storm   *StormProfile   `yaml:"storm"`
 	Mixed   []Part          `yaml:"mixed"`
+
+	Commands *replay.Mix `yaml:"commands" json:",omitempty"`
+
+	recording *replay.Recording // instead of any section: its sessions are played
 }
 
 // NoopProfile is one NOOP an operation.
@@ -145,6 +151,9 @@ func loadProfile(nameOrFile, dir string, depth int) (*Profile, error) {
 	if err != nil {
 		return nil, fmt.Errorf("profile: %w", err)
 	}
+	if text, err = ofRecording(text); err != nil {
+		return nil, fmt.Errorf("profile %s: %w", nameOrFile, err)
+	}
 	p := &Profile{Name: strings.TrimSuffix(filepath.Base(nameOrFile), ".yaml")}
 	if err := yaml.UnmarshalWithOptions(text, p, yaml.Strict()); err != nil {
 		return nil, fmt.Errorf("profile %s: %w", nameOrFile, err)
@@ -179,8 +188,12 @@ func profileSource(nameOrFile string, dir *string) ([]byte, error) {
 		return nil, err
 	}
 	defer f.Close()
-	text, err := io.ReadAll(io.LimitReader(f, maxProfile+1))
-	if err == nil && len(text) > maxProfile {
+	plain, err := replay.Plain(f)
+	if err != nil {
+		return nil, err
+	}
+	text, err := io.ReadAll(io.LimitReader(plain, maxProfile+1))
+	if err == nil && len(text) > maxProfile && !replay.IsRecording(text) {
 		err = fmt.Errorf("%s is longer than %d bytes", nameOrFile, maxProfile)
 	}
 	return text, err
@@ -191,14 +204,15 @@ func (p *Profile) complete() error {
 	sections := 0
 	for _, there := range []bool{
 		p.Noop != nil, p.Fetch != nil, p.Phone != nil, p.Desktop != nil, p.Webmail != nil, p.Bulk != nil,
-		p.Storm != nil, p.Mixed != nil,
+		p.Storm != nil, p.Mixed != nil, p.Commands != nil,
 	} {
 		if there {
 			sections++
 		}
 	}
 	if sections != 1 {
-		return errors.New("want exactly one of the sections noop, fetch, phone, desktop, webmail, bulk, storm, mixed")
+		return errors.New("want exactly one of the sections noop, fetch, phone, desktop, webmail, bulk, storm, " +
+			"commands, mixed")
 	}
 	if p.PerSession == 0 {
 		p.PerSession = 1
@@ -231,6 +245,10 @@ func (p *Profile) checkSections() error {
 			checkSizes("desktop.sizes", p.Desktop.Sizes))
 	case p.Webmail != nil:
 		return within("webmail.envelopes", &p.Webmail.Envelopes, 20, 1000)
+	case p.Commands != nil:
+		if err := p.Commands.Check(); err != nil {
+			return fmt.Errorf("commands.%w", err)
+		}
 	case p.Bulk != nil:
 		return errors.Join(within("bulk.batch", &p.Bulk.Batch, 8, 1000), within("bulk.depth", &p.Bulk.Depth, 4, 64),
 			checkSizes("bulk.sizes", p.Bulk.Sizes))

@@ -20,6 +20,9 @@ func (p *Profile) content() []byte {
 	if err != nil {
 		panic(err) // numbers and strings can be written
 	}
+	if p.recording != nil {
+		text = append(text, p.recording.Digest...)
+	}
 	for _, part := range p.Mixed {
 		text = append(text, part.profile.content()...)
 	}

@@ -15,6 +15,7 @@ type Report struct {
 	MeasuredFrom time.Time    `json:"measured_from"`
 	Seconds      float64      `json:"seconds"` // of measured time
 	WarmUp       *WarmUp      `json:"warm_up,omitempty"`
+	Replay       *Replayed    `json:"replay,omitempty"`
 	Setup        Setup        `json:"setup"`
 	Totals       Totals       `json:"totals"`
 	Sessions     SessionCount `json:"sessions"`
@@ -161,6 +162,7 @@ func (e *engine) report(began time.Time, first, last mark, watch *observer, late
 		Sessions: SessionCount{Most: e.peak, AtEnd: last.sessions, Reconnects: all.reconnects},
 		Loop:     Loop{MostBehind: watch.maximum, DelayP99: all.delay.ValueAtQuantile(99), DelayMax: all.delay.Max()},
 		WarmUp:   e.warmUpOf(all, first.at),
+		Replay:   e.replayed(),
 		Errors:   errorCounts(all),
 		Tool:     newTool(first.tool, last.tool, late, all.commands()),
 	}

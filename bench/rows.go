@@ -30,6 +30,11 @@ const (
 	rowWake
 	rowDone
 	rowLogout
+	rowExamine
+	rowNamespace
+	rowClose
+	rowSearch
+	rowSearchText
 	rowOpNoop
 	rowOpFetch
 	rowOpPhone
@@ -37,6 +42,7 @@ const (
 	rowOpWebmail
 	rowOpBulk
 	rowOpStorm
+	rowOpRecorded
 	numRows
 )
 
@@ -52,6 +58,8 @@ var rowNames = [numRows]string{
 	rowLogout: "LOGOUT",
 	rowOpNoop: "noop, whole", rowOpFetch: "fetch, whole", rowOpPhone: "phone, whole", rowOpDesktop: "desktop, whole",
 	rowOpWebmail: "webmail, whole", rowOpBulk: "bulk, whole", rowOpStorm: "storm, whole",
+	rowExamine: "EXAMINE", rowNamespace: "NAMESPACE", rowClose: "CLOSE", rowSearch: "UID SEARCH",
+	rowSearchText: "UID SEARCH text", rowOpRecorded: "recorded, whole",
 }
 
 // wholeSuffix ends the names of whole operations.
@@ -88,6 +96,8 @@ func (r row) verb() string {
 	switch r {
 	case rowFetchBody:
 		return "UID FETCH"
+	case rowSearchText:
+		return "UID SEARCH"
 	case rowEnvelopes:
 		return "FETCH"
 	}

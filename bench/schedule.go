@@ -1,20 +1,51 @@
 package bench
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
-// schedule says when a session's operations are due in an open loop: at a fixed rate, whatever the server does.
+// schedule says when a session's operations are due in an open loop, whatever the server does: at a fixed rate, or at
+// given times.
 type schedule struct {
 	offset   time.Duration // of the first operation
 	interval time.Duration
+	times    []time.Duration // since started, in order; nil for a fixed rate
+	started  time.Time
+	number   int // of operations that were taken or given up
 	nextDue  time.Time
 	began    time.Time // what the latency of the operation under way counts from
 	idle     bool      // the session was waiting when the next operation became due
 }
 
-func (s *schedule) start(at time.Time) { s.nextDue = at.Add(s.offset) }
+// never is later than any run.
+const never = 10 * MaxDuration
+
+func (s *schedule) start(at time.Time) {
+	s.started = at
+	if s.times != nil {
+		s.nextDue = at.Add(s.timeOf(0))
+		return
+	}
+	s.nextDue = at.Add(s.offset)
+}
+
+// timeOf returns when an operation with a given time is due.
+func (s *schedule) timeOf(number int) time.Duration {
+	if number >= len(s.times) {
+		return never
+	}
+	return s.times[number]
+}
 
 // behind returns how many operations are due.
-func (s *schedule) behind(now time.Time) int { return behind(now.Sub(s.nextDue), s.interval) }
+func (s *schedule) behind(now time.Time) int {
+	if s.times == nil {
+		return behind(now.Sub(s.nextDue), s.interval)
+	}
+	due, _ := slices.BinarySearch(s.times, now.Sub(s.started)+1)
+	return max(due-s.number, 0)
+}
 
 func behind(late, interval time.Duration) int {
 	if late < 0 || interval == 0 {
@@ -35,7 +66,14 @@ func (s *schedule) next(since, until time.Time, backlog int) (due time.Time, aba
 }
 
 // taken moves on to the operation after the next.
-func (s *schedule) taken() { s.nextDue = s.nextDue.Add(s.interval) }
+func (s *schedule) taken() {
+	s.number++
+	if s.times != nil {
+		s.nextDue = s.started.Add(s.timeOf(s.number))
+		return
+	}
+	s.nextDue = s.nextDue.Add(s.interval)
+}
 
 // leftover returns when each operation was due that was never begun.
 func (s *schedule) leftover(now time.Time) []time.Time {

@@ -25,6 +25,10 @@ func newScript(p *Profile, run string, number int) script {
 		return &bulk{profile: p.Bulk, folder: own("")}
 	case p.Storm != nil:
 		return &storm{profile: p.Storm}
+	case p.recording != nil:
+		return &recorded{session: &p.recording.Sessions[number]}
+	case p.Commands != nil:
+		return &recorded{mix: p.Commands}
 	}
 	return noop{}
 }

@@ -27,7 +27,8 @@ type Search struct {
 	Steps      []Step   `json:"steps"`
 	Best       *Report  `json:"report,omitempty"` // of the highest rate that held, or of the last step
 
-	figure Condition // what the plot shows
+	figure   Condition // what the plot shows
+	speedOne float64   // the rate of a recording at its own speed; 0 if none is played
 }
 
 // Step is one run of a search.
@@ -63,7 +64,7 @@ func FindRate(ctx context.Context, o Options, hold []Condition, told func(step i
 	if err := o.complete(); err != nil {
 		return nil, err
 	}
-	s := &Search{Sessions: o.Sessions, figure: plottedFigure(hold)}
+	s := &Search{Sessions: o.Sessions, figure: plottedFigure(hold), speedOne: o.Profile.replaysAt()}
 	for _, c := range hold {
 		s.Conditions = append(s.Conditions, c.String())
 	}
@@ -73,8 +74,7 @@ func FindRate(ctx context.Context, o Options, hold []Condition, told func(step i
 		if told != nil {
 			told(len(s.Steps)+1, rate)
 		}
-		o.Rate, o.RunID = rate, ""
-		report, err := Run(ctx, o)
+		report, err := Run(ctx, o.atRate(rate))
 		if err != nil || ctx.Err() != nil {
 			return "", errors.Join(err, ctx.Err())
 		}

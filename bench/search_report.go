@@ -30,11 +30,19 @@ func (s *Search) Verdict() string {
 	case s.Found == 0:
 		return fmt.Sprintf("no rate was found at which %s; %s", what, s.End)
 	case s.ToolLimit || s.Failed == 0:
-		return fmt.Sprintf("at least %s operations a second hold %s, with %d sessions; %s", short(s.Found), what,
-			s.Sessions, s.End)
+		return fmt.Sprintf("at least %s operations a second%s hold %s, with %d sessions; %s", short(s.Found),
+			s.speed(), what, s.Sessions, s.End)
 	}
-	return fmt.Sprintf("%s operations a second hold %s, with %d sessions; %s do not; %s", short(s.Found), what,
-		s.Sessions, short(s.Failed), s.End)
+	return fmt.Sprintf("%s operations a second%s hold %s, with %d sessions; %s do not; %s", short(s.Found),
+		s.speed(), what, s.Sessions, short(s.Failed), s.End)
+}
+
+// speed says which speed of a recording the found rate is.
+func (s *Search) speed() string {
+	if s.speedOne == 0 {
+		return ""
+	}
+	return fmt.Sprintf(" (speed %s of the recording)", short(s.Found/s.speedOne))
 }
 
 // WriteTable writes the steps and the report of the best one for people.

@@ -110,8 +110,7 @@ func (s *session) join(ctx context.Context) bool {
 			if late := s.engine.inTime(nil, rowSignIn, time.Since(began)); late != nil {
 				s.report(late)
 			}
-			s.joined = true
-			s.engine.joined.Add(1)
+			s.nowJoined()
 			return true
 		}
 		s.report(err)
@@ -139,6 +138,14 @@ func (s *session) open(ctx context.Context, from time.Time) error {
 	}
 	s.main = c
 	return nil
+}
+
+// nowJoined counts the session as signed in, until it is disconnected.
+func (s *session) nowJoined() {
+	if !s.joined {
+		s.joined = true
+		s.engine.joined.Add(1)
+	}
 }
 
 // disconnect closes whatever is open.

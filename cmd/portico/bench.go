@@ -11,7 +11,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"portico/bench"
 	"portico/health/admin/table"
 )
 
@@ -78,42 +77,4 @@ func writeFile(path string, write func(io.Writer) error) (err error) {
 		}
 	}()
 	return write(f)
-}
-
-func newBenchProfile() *cobra.Command {
-	cmd := &cobra.Command{
-		Use:   "profile",
-		Short: "What sessions of bench run do",
-		Long: "A profile is a file that says what sessions do. Write a built-in one to a file, edit it, and give " +
-			"bench run the file:\n\n" +
-			"    portico bench profile show desktop > mine.yaml\n" +
-			"    portico bench run --profile ./mine.yaml ...",
-		Args: cobra.NoArgs,
-	}
-	list := &cobra.Command{Use: "list", Short: "List the built-in profiles", Args: cobra.NoArgs}
-	output := outputFlags(list)
-	list.RunE = func(cmd *cobra.Command, _ []string) error {
-		rows, all := table.New("Profile", "Description"), map[string]string{}
-		for _, name := range bench.ProfileNames() {
-			p, err := bench.LoadProfile(name)
-			if err != nil {
-				return err
-			}
-			rows.Add(name, p.Description)
-			all[name] = p.Description
-		}
-		return output.print(cmd, all, rows)
-	}
-	show := &cobra.Command{Use: "show NAME", Short: "Print a built-in profile", Args: cobra.ExactArgs(1)}
-	show.ValidArgs = bench.ProfileNames()
-	show.RunE = func(cmd *cobra.Command, args []string) error {
-		text, err := bench.ProfileText(args[0])
-		if err != nil {
-			return err
-		}
-		_, err = cmd.OutOrStdout().Write(text)
-		return err
-	}
-	cmd.AddCommand(list, show)
-	return cmd
 }

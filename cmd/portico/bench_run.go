@@ -29,6 +29,8 @@ func newBenchRun() *cobra.Command {
 			"'FETCH p99.9>1s'. WHAT is a command or a row of the report; without it the condition is about whole " +
 			"operations.\n" +
 			"Measures are pN, mean, max, errors (a number or a percentage) and rate (done a second).\n\n" +
+			"With --replay, it plays the sessions of a recording (bench profile from-log) in their own times, by " +
+			"test users, for\nthe whole recording or --duration; --speed 2 is twice as fast.\n\n" +
 			"With --find-rate, it searches for the highest rate at which conditions hold, by runs of 10s or " +
 			"--duration each.\n\n" +
 			"Exit status: 0 everything that was due was done, and rightly; 1 it was not, or a condition failed; 2 " +
@@ -51,6 +53,9 @@ func newBenchRun() *cobra.Command {
 		defer stop()
 		ctx, end := context.WithCancel(ctx)
 		defer end()
+		if err := checkReplay(cmd, plan); err != nil {
+			return err
+		}
 		o, err := plan.Options(ctx, net.DefaultResolver, *remote)
 		if err != nil {
 			return err
@@ -106,6 +111,22 @@ func newBenchRun() *cobra.Command {
 	return cmd
 }
 
+// checkReplay refuses flags that a recording decides, and lets it decide the others.
+func checkReplay(cmd *cobra.Command, p *bench.Plan) error {
+	if p.Replay == "" {
+		return nil
+	}
+	for _, name := range []string{"profile", "sessions", "rate", "closed"} {
+		if cmd.Flags().Changed(name) {
+			return fmt.Errorf("--%s and --replay: a recording has its own sessions and times; leave one out", name)
+		}
+	}
+	if !cmd.Flags().Changed("duration") {
+		p.Duration = 0 // that of the recording
+	}
+	return nil
+}
+
 // followedRun is a run that a person or a program follows. A person may end it early.
 func followedRun(ctx context.Context, cmd *cobra.Command, watch *watching, o bench.Options,
 	end func()) (*bench.Report, error) {
@@ -155,6 +176,9 @@ func runFlags(cmd *cobra.Command) *bench.Plan {
 	flags := cmd.Flags()
 	flags.StringVar(&p.Profile, "profile", "noop",
 		"what sessions do: a `name` of bench profile list, or a file (with a / or . in its name)")
+	flags.StringVar(&p.Replay, "replay", "",
+		"play the sessions of this recording in their own times: a `file` of bench profile from-log")
+	flags.Float64Var(&p.Speed, "speed", 0, "`speed` of a replay, 0.01 to 1000: 2 is twice as fast; 1 by default")
 	flags.TextVar(&p.Verify, "verify", bench.VerifyAll,
 		"which answers are checked: `all or wire`; wire leaves out what they mean, for bench sink")
 	flags.IntVar(&p.Sessions, "sessions", bench.DefaultSessions, "how many sessions, `at most` 50000")

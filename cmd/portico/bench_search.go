@@ -25,11 +25,16 @@ func findRate(ctx context.Context, cmd *cobra.Command, o bench.Options, texts []
 	if o.Closed {
 		return nil, errors.New("--find-rate looks for a rate, and --closed has none: leave out one of the two")
 	}
-	if !cmd.Flags().Changed("duration") {
+	if !cmd.Flags().Changed("duration") && !cmd.Flags().Changed("replay") {
 		o.Duration = searchStep
 	}
 	errOut := cmd.ErrOrStderr()
-	fmt.Fprintf(errOut, "searching by steps of %v: at most %v\n", o.Duration, bench.SearchTime(o).Round(time.Second))
+	if cmd.Flags().Changed("replay") {
+		fmt.Fprintln(errOut, "searching by replays of the recording, each at another speed")
+	} else {
+		fmt.Fprintf(errOut, "searching by steps of %v: at most %v\n", o.Duration,
+			bench.SearchTime(o).Round(time.Second))
+	}
 	search, err := bench.FindRate(ctx, o, hold, func(step int, rate float64) {
 		if onTerminal(errOut) {
 			io.WriteString(errOut, "\r\x1b[K")

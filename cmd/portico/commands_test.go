@@ -18,7 +18,8 @@ import (
 // commandsWithoutResults run until they are stopped, print a text for people or other programs, or ask a demo, as
 // TestDemoFailsOver does.
 var commandsWithoutResults = []string{
-	"serve", "demo", "demo break", "demo mend", "bench sink", "bench profile show", "man", "help", "completion bash",
+	"serve", "demo", "demo break", "demo mend", "bench sink", "bench profile show", "bench profile from-log",
+	"man", "help", "completion bash",
 	"completion fish", "completion powershell", "completion zsh",
 }
 
