@@ -19,6 +19,11 @@ type Options struct {
 	Random func() float64   // from 0 to 1, for jitter; safe for concurrent use; default math/rand
 	// Changed is told of a monitor's change of state. It must not block, nor call the engine.
 	Changed func(before AlertValue, now MonitorState)
+	// Save keeps when monitors changed, and Saved is what the process before has kept: a monitor that flaps does so
+	// after a restart too. Nil keeps nothing. Save may block, and must not call the engine.
+	Save   func([]byte) error
+	Saved  []byte
+	Failed func(error) // told if Save fails, or Saved cannot be read
 }
 
 // Engine runs probes and keeps what monitors make of their results. Its methods are safe for concurrent use.
@@ -32,7 +37,9 @@ type Engine struct {
 	byProbe  map[string][]*monitor // by the probe's set, name and target
 	last     uint64                // ID of a result
 	work     sync.WaitGroup
-	life     context.Context // of the probes' goroutines; nil before Run
+	life     context.Context  // of the probes' goroutines; nil before Run
+	recalled map[string]flaps // of the process before, of monitors that no plan has had yet
+	kept     string           // what Save has taken last
 }
 
 // planned is a probe of the plan with its state. Neither pointer changes after Use has made it, so a copy may be read
@@ -65,10 +72,17 @@ func NewEngine(o Options) *Engine {
 	if o.Changed == nil {
 		o.Changed = func(AlertValue, MonitorState) {}
 	}
-	return &Engine{
-		opt: o, changed: make(chan struct{}, 1), probes: make(map[string]planned), monitors: make(map[string]*monitor),
-		byProbe: make(map[string][]*monitor),
+	if o.Failed == nil {
+		o.Failed = func(error) {}
 	}
+	e := &Engine{
+		opt: o, changed: make(chan struct{}, 1), probes: make(map[string]planned), monitors: make(map[string]*monitor),
+		byProbe: make(map[string][]*monitor), kept: "{}",
+	}
+	if err := e.recall(o.Saved); err != nil {
+		o.Failed(err)
+	}
+	return e
 }
 
 // Use puts a plan in the place of the one before. What is in both goes on as it was.
@@ -97,6 +111,8 @@ func (e *Engine) Use(p Plan) {
 		m := monitors[of.ID()]
 		if fresh := newMonitor(of, e.opt.Now()); m == nil {
 			m = fresh
+			m.flaps = e.recalled[of.ID()]
+			delete(e.recalled, of.ID())
 		} else {
 			m.Monitor = fresh.Monitor
 		}
@@ -149,6 +165,7 @@ func (e *Engine) lookOn(ctx context.Context) {
 		case <-timer.C:
 		}
 		timer.Reset(e.lookAll())
+		e.saveFlaps()
 	}
 }
 

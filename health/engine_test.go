@@ -179,6 +179,90 @@ func TestFlapping(t *testing.T) {
 	})
 }
 
+// A monitor that flaps does so after a restart too, until it has been quiet; whether it failed when the process ended or
+// not, the restart itself is no change.
+func TestFlappingOutlivesARestart(t *testing.T) {
+	for _, failing := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			var broken atomic.Bool
+			plan := one(func(context.Context, *Run) error {
+				if broken.Load() {
+					return errors.New("no")
+				}
+				return nil
+			})
+			plan.Monitors[0].Flapping = Flapping{Changes: 4, Window: 30 * time.Minute}
+			var saved []byte
+			start := func() (e *Engine, stop func()) {
+				e = NewEngine(Options{Random: seeded(1), Saved: saved, Failed: func(err error) { t.Error(err) },
+					Save: func(text []byte) error { saved = text; return nil }})
+				ctx, cancel := context.WithCancel(t.Context())
+				var work sync.WaitGroup
+				work.Go(func() { e.Run(ctx) })
+				synctest.Wait() // it runs without a plan first
+				e.Use(plan)
+				return e, func() { cancel(); work.Wait() }
+			}
+			until := func(e *Engine, ok func(m MonitorState) bool) {
+				for !ok(e.Monitors()[0]) {
+					time.Sleep(time.Second)
+				}
+			}
+			e, stop := start()
+			fails := func(m MonitorState) bool { return m.InRow >= 3 }
+			well := func(m MonitorState) bool { return m.WellInRow > 0 }
+			until(e, well)
+			for range 2 {
+				broken.Store(true)
+				until(e, fails)
+				broken.Store(false)
+				until(e, well)
+			}
+			broken.Store(true)
+			until(e, fails)
+			synctest.Wait()
+			if broken.Store(failing); !failing {
+				until(e, well)
+			}
+			since := e.Monitors()[0].FlapsSince
+			stop()
+			if since.IsZero() {
+				t.Fatal("it does not flap")
+			}
+			time.Sleep(time.Minute)
+			e, stop = start()
+			time.Sleep(5 * time.Minute)
+			m := e.Monitors()[0]
+			if !m.FlapsSince.Equal(since) || m.Failing() != failing || !failing && m.Value != Degraded {
+				t.Errorf("failing %v: after a restart it is %v, and flaps since %v, before since %v", failing, m.Value,
+					m.FlapsSince, since)
+			}
+			if changes := len(e.monitors[m.ID()].flaps.changes); changes != 5 {
+				t.Errorf("failing %v: %d changes are known", failing, changes)
+			}
+			broken.Store(false)
+			time.Sleep(31 * time.Minute)
+			if m := e.Monitors()[0]; m.Value != Healthy {
+				t.Errorf("half an hour later it is %v", m.Value)
+			}
+			stop()
+			if string(saved) != "{}" {
+				t.Errorf("saved is %s", saved)
+			}
+		})
+	}
+	future := time.Now().Add(time.Hour).Format(time.RFC3339)
+	e := NewEngine(Options{Saved: []byte(`{"P/M/mbx1": {"changes": ["` + future + `"]}}`)})
+	if f := e.recalled["P/M/mbx1"]; len(f.changes) > 0 {
+		t.Errorf("changes at %v are recalled", f.changes)
+	}
+	var failed error
+	NewEngine(Options{Saved: []byte("no"), Failed: func(err error) { failed = err }})
+	if failed == nil {
+		t.Error("what cannot be read is not reported")
+	}
+}
+
 // A monitor that flaps is looked at when its quiet time ends, though no result comes. Until then it stays Degraded.
 func TestFlappingEndsWithoutAResult(t *testing.T) {
 	began := time.Unix(0, 0)

@@ -1,6 +1,8 @@
 package health
 
 import (
+	"encoding/json"
+	"fmt"
 	"slices"
 	"time"
 )
@@ -46,4 +48,59 @@ func (f *flaps) quietAt(of Flapping) time.Time {
 		return time.Time{}
 	}
 	return f.changes[len(f.changes)-1].Add(of.Window)
+}
+
+// savedFlaps is what is kept of a monitor's changes for the process that comes after this one.
+type savedFlaps struct {
+	Failed  bool        `json:"failed,omitempty"`
+	Changes []time.Time `json:"changes"`
+	Since   time.Time   `json:"since,omitzero"`
+}
+
+// recall reads the changes that a process before has kept. Each monitor begins with its own; see Use.
+func (e *Engine) recall(text []byte) error {
+	if len(text) == 0 {
+		return nil
+	}
+	var saved map[string]savedFlaps
+	if err := json.Unmarshal(text, &saved); err != nil {
+		return fmt.Errorf("changes of monitors: %w", err)
+	}
+	e.recalled = make(map[string]flaps)
+	now := e.opt.Now()
+	for id, s := range saved { // a clock that was wrong must not make a monitor flap for ever
+		s.Changes = slices.DeleteFunc(s.Changes, func(at time.Time) bool { return at.After(now) })
+		e.recalled[id] = flaps{failed: s.Failed, changes: s.Changes, since: s.Since}
+	}
+	return nil
+}
+
+// saveFlaps keeps the changes of all monitors, if there are others than it has kept last.
+func (e *Engine) saveFlaps() {
+	if e.opt.Save == nil {
+		return
+	}
+	e.mu.Lock()
+	all := make(map[string]savedFlaps)
+	for id, m := range e.monitors {
+		if f := m.flaps; len(f.changes) > 0 {
+			all[id] = savedFlaps{f.failed, f.changes, f.since}
+		}
+	}
+	text, err := json.Marshal(all) // under the mutex: monitors change their lists
+	same := string(text) == e.kept
+	e.mu.Unlock()
+	if err == nil && same {
+		return
+	}
+	if err == nil {
+		err = e.opt.Save(text)
+	}
+	if err != nil {
+		e.opt.Failed(fmt.Errorf("keep the changes of monitors: %w", err))
+		return
+	}
+	e.mu.Lock()
+	e.kept = string(text)
+	e.mu.Unlock()
 }

@@ -133,7 +133,11 @@ func (m *monitor) look(now time.Time) bool {
 	case m.InRow > 0 && m.Value == UnInitialized: // a failure alone says nothing yet
 		value = UnInitialized
 	}
-	m.FlapsSince = m.flaps.look(m.Flapping, !m.FirstAlert.IsZero(), now)
+	fails := !m.FirstAlert.IsZero()
+	if !fails && m.WellInRow == 0 { // one that failed before a restart goes on until it succeeds
+		fails = m.flaps.failed
+	}
+	m.FlapsSince = m.flaps.look(m.Flapping, fails, now)
 	if value == Healthy && !m.FlapsSince.IsZero() {
 		value = Degraded
 	}

@@ -20,30 +20,39 @@ const storedAlerts = "health/alerts"
 
 // startEscalator begins with what was open when the process before ended.
 func (s *service) startEscalator() error {
-	ctx := context.Background()
-	entry, err := s.store.Get(ctx, storedAlerts)
-	if err != nil && !errors.Is(err, store.ErrNotFound) {
-		return fmt.Errorf("alerts: %w", err)
+	saved, save, err := s.kept(storedAlerts)
+	if err != nil {
+		return err
 	}
-	revision := entry.Revision
 	s.escalator, err = health.NewEscalator(health.EscalatorOptions{
 		Monitors: s.alerting, Ready: s.recovery.ForPeople, Active: s.activeOn, Sinks: s.sinks(s.config),
 		Common: s.config.Health.Recovery.CommonCausePercent, Gather: s.config.Health.Escalate.Gather,
-		Saved: entry.Value, Tried: s.tried, Told: s.escalated,
+		Saved: saved, Save: save, Tried: s.tried, Told: s.escalated,
 		Failed: func(err error) { s.reported("an alert can not be told", err) },
 		Bundle: func(ctx context.Context, a health.Alert) (string, error) { return s.bundle(ctx, []health.Alert{a}) },
-		Save: func(text []byte) error {
-			next, err := s.store.CompareAndSet(ctx, storedAlerts, revision, text)
-			if err == nil { // else the one before is there still
-				revision = next
-			}
-			return err
-		},
 	})
 	if err != nil { // what makes no sense is forgotten
 		s.reported("the alerts that were open are forgotten", err)
 	}
 	return nil
+}
+
+// kept returns what the store has at a key, nil if nothing, and what keeps something else there. Only one goroutine at
+// a time may call save.
+func (s *service) kept(key string) (saved []byte, save func([]byte) error, err error) {
+	ctx := context.Background()
+	entry, err := s.store.Get(ctx, key)
+	if err != nil && !errors.Is(err, store.ErrNotFound) {
+		return nil, nil, fmt.Errorf("%s: %w", key, err)
+	}
+	revision := entry.Revision
+	return entry.Value, func(text []byte) error {
+		next, err := s.store.CompareAndSet(ctx, key, revision, text)
+		if err == nil { // else the one before is there still
+			revision = next
+		}
+		return err
+	}, nil
 }
 
 // sinks are those who are told of alerts: the log, and whom the configuration names.

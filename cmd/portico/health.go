@@ -30,9 +30,17 @@ const (
 // resourcesTiming is that of the checks of Portico's own resources, which cost next to nothing.
 var resourcesTiming = configs.ProbeTiming{Interval: 10 * time.Second, Timeout: 5 * time.Second, Failures: 2}
 
+// storedFlaps is where the store keeps when monitors began to fail and were well again.
+const storedFlaps = "health/flapping"
+
 // startHealth begins to look after everything.
 func (s *service) startHealth() error {
-	s.health = health.NewEngine(health.Options{Changed: s.monitorChanged})
+	saved, save, err := s.kept(storedFlaps)
+	if err != nil {
+		return err
+	}
+	s.health = health.NewEngine(health.Options{Changed: s.monitorChanged, Saved: saved, Save: save,
+		Failed: func(err error) { s.reported("flapping of monitors", err) }})
 	s.breakers.OnFailure(func(server string) { s.health.Hurry(health.SetProtocol, health.ImapSelfTestProbe, server) })
 	for _, c := range []prometheus.Collector{s.health, &s.components} {
 		if err := s.registry.Register(c); err != nil {

@@ -340,6 +340,57 @@ func TestNightOfAKill(t *testing.T) {
 	n.compare(t, r, "", told+"; Networking of mbx1 is well again")
 }
 
+// A process that is killed while an alert about flapping is open is followed by one that knows that the monitors flap:
+// nobody is told that all is well. If the server dies for good then, people are told.
+func TestNightOfAKillWhileItFlaps(t *testing.T) {
+	n := newNight(t, "mode: \"off\"")
+	n.replace(t, "flapping: {changes: 0}", "flapping: {changes: 2, window: 1h}")
+	r := n.serve(t, n.file)
+	r.settled(t)
+	r.signals <- syscall.SIGTERM
+	r.stopped(t)
+	cmd := program(t, "serve", "--config", n.file)
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	failing := func(want bool) {
+		t.Helper()
+		r.eventually(t, "the monitor changes", func() bool {
+			_, out, _ := command("health", "get", "ImapSelfTestMonitor", "--where",
+				"TargetResource -eq mbx1 -and AlertValue -ne UnInitialized", "-o", "json", "--admin",
+				filepath.Join(n.dir, "admin.sock"))
+			return strings.Contains(out, "alert_value\"") &&
+				strings.Contains(out, "first_alert_observed_time") == want
+		})
+	}
+	failing(false)
+	for range 2 {
+		n.valves[0].set(fault{hangsUpOn: "LOGIN"})
+		failing(true)
+		n.valves[0].set(fault{})
+		failing(false)
+	}
+	r.eventually(t, "people are told", func() bool { return n.told() != "" })
+	cmd.Process.Kill()
+	cmd.Wait()
+	told := n.told()
+	if strings.Contains(told, "well again") {
+		t.Fatal(told)
+	}
+	r = n.serve(t, n.file)
+	r.eventually(t, "the monitor is known to flap", func() bool {
+		m := r.monitors(t)[self1]
+		return m.Flapping && m.AlertValue == "Degraded" && m.FirstAlert == nil
+	})
+	n.valves[0].set(fault{refuse: true})
+	r.eventually(t, "people are told more", func() bool { return len(n.told()) > len(told) })
+	if more := strings.TrimPrefix(n.told(), told); strings.Contains(more, "well again") ||
+		!strings.Contains(more, "Networking of mbx1 is at fault") {
+		t.Errorf("people were told %s, then %s", told, more)
+	}
+	n.valves[0].set(fault{})
+}
+
 // Recovery can be off for one mailbox server for a time: its users stay, and people are told at once.
 func TestRecoveryOffForATime(t *testing.T) {
 	testkit.NoLeaks(t)
