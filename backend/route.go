@@ -77,6 +77,9 @@ func (t *Tier) Route(ctx context.Context, q directory.Query) (Route, error) {
 	return r, nil
 }
 
+// Interchangeable says whether a sign-in to a database may try its other copies.
+func (t *Tier) Interchangeable(database string) bool { return t.interchangeable[database] }
+
 // lease leases the database and finds its servers, when the gate of the active one is open. Nobody who waits at a gate
 // has a lease, so that the database can move away meanwhile.
 func (t *Tier) lease(ctx context.Context, q directory.Query, r *Route) (err error) {

@@ -45,6 +45,10 @@ func (c control) signInState(ctx context.Context, at admin.Place) *admin.SignInS
 	if held := c.held(at.Server); held != "admitted" {
 		reasons = append(reasons, "sign-ins to "+at.Server+" are "+held)
 	}
+	if other := standIn(at, state.Copies); !state.Possible && !closed && other != "" && tier.Interchangeable(at.Database) {
+		state.Possible = true
+		reasons = append(reasons, "sign-ins go to "+other+", which has the same mail; they may take longer")
+	}
 	state.Reason = strings.Join(reasons, "; ")
 	for _, m := range c.s.health.Monitors() {
 		if m.Name == health.ImapSelfTestMonitor && m.Target == at.Server && !m.FirstAlert.IsZero() &&
@@ -54,9 +58,19 @@ func (c control) signInState(ctx context.Context, at admin.Place) *admin.SignInS
 		}
 	}
 	for _, p := range c.s.server.Penalties() {
-		if p.User == proxy.ShownName(at.User) {
+		if p.User == proxy.ShownName(at.User) && p.Failures > 0 {
 			state.Penalties = append(state.Penalties, penalty(p))
 		}
 	}
 	return state
+}
+
+// standIn returns the server of another copy of the user's database that takes sign-ins; "" if there is none.
+func standIn(at admin.Place, copies []admin.CopyStatus) string {
+	for _, c := range copies {
+		if c.Server != at.Server && c.Status == "Healthy" && !c.Blocked {
+			return c.Server
+		}
+	}
+	return ""
 }

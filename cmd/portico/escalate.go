@@ -100,8 +100,12 @@ func (s *service) alertLog() health.Sink {
 
 // consequence says what an alert means for users: nothing, if all databases have moved away from the servers at fault.
 func (s *service) consequence(a health.Alert) string {
-	if len(a.Servers) > 0 && !slices.ContainsFunc(a.Servers,
-		func(server string) bool { return len(s.activeDatabases(server)) > 0 }) {
+	servers := a.Servers
+	if len(servers) == 0 && a.Mailbox != "" {
+		servers = []string{a.Mailbox}
+	}
+	active := func(server string) bool { return len(s.activeDatabases(server)) > 0 }
+	if len(servers) > 0 && !slices.ContainsFunc(servers, active) {
 		return "escalation: a mailbox server is at fault; no database is active there"
 	}
 	return "escalation: users may not reach their mail"

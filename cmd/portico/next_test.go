@@ -48,6 +48,10 @@ func TestNextStepOfRecovery(t *testing.T) {
 	if got := recoveryMode(s); got == "Recovery is at work." {
 		t.Error(got)
 	}
+	s.Ladders, s.Records = nil, []recovery.Record{{State: recovery.Started}}
+	if got := recoveryMode(s); got != "Recovery is at work." {
+		t.Error(got)
+	}
 }
 
 // A failover that is throttled says when it is allowed again, and how to move the users at once.

@@ -160,7 +160,12 @@ func TestConditionsNeedQuotes(t *testing.T) {
 func TestAlertsAfterAMove(t *testing.T) {
 	testkit.NoLeaks(t)
 	_, r := operated(t)
-	of := func(servers ...string) string { return r.consequence(health.Alert{Servers: servers}) }
+	of := func(servers ...string) string {
+		if len(servers) == 1 { // it has no cause in common with others
+			return r.consequence(health.Alert{Mailbox: servers[0]})
+		}
+		return r.consequence(health.Alert{Servers: servers})
+	}
 	const out = "users may not reach their mail"
 	if !strings.Contains(of("mbx1"), out) || !strings.Contains(of(), out) {
 		t.Error(of("mbx1"), of())
@@ -169,6 +174,39 @@ func TestAlertsAfterAMove(t *testing.T) {
 	if strings.Contains(of("mbx1"), out) || !strings.Contains(of("mbx1", "mbx2"), out) {
 		t.Error(of("mbx1"), of("mbx1", "mbx2"))
 	}
+}
+
+// A user whose server is down can sign in if another copy has the same mail; and who has only guessed right has no
+// failures.
+func TestWhereOfInterchangeableCopies(t *testing.T) {
+	testkit.NoLeaks(t)
+	w := newWatchedSite(t, nil)
+	file := w.config(t, healthTimings)
+	w.replace(t, "{db1: {copies: [mbx1]}, db2: {copies: [mbx2]}}",
+		"{db1: {copies: [mbx1, mbx2], interchangeable: true}, db2: {copies: [mbx2, mbx1]}}")
+	r := w.serve(t, file)
+	r.settled(t)
+	where := func(user string) *admin.SignInState {
+		place, err := (control{r.service}).Where(t.Context(), user)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return place.SignIn
+	}
+	r.asks(t, statusFine, "component", "set", "RecoveryActionsEnabled", "--state", "Inactive", "--requester",
+		"Functional")
+	w.valves[0].set(fault{refuse: true})
+	testkit.Eventually(t, "mbx2 stands in", func() bool {
+		s := where("health1")
+		return s.Possible && strings.Contains(s.Reason, "sign-ins go to mbx2")
+	})
+	r.asks(t, statusFine, "server", "block", "mbx2")
+	if s := where("health1"); s.Possible {
+		t.Errorf("the other copy is blocked: %+v", s)
+	}
+	w.valves[0].set(fault{})
+	w.valves[1].set(fault{refuse: true})
+	testkit.Eventually(t, "copies that differ do not stand in", func() bool { return !where("health2").Possible })
 }
 
 // A runbook says which answers it takes, and what has become of it when it is ended.

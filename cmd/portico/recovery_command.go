@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -67,6 +68,8 @@ func recoveryMode(s admin.RecoveryState) string {
 		return "Nothing is done: health.recovery.mode is off."
 	case s.Mode == recovery.DryRun:
 		return "Nothing is done: health.recovery.mode is dry_run."
+	case slices.ContainsFunc(s.Records, func(r recovery.Record) bool { return r.State == recovery.Started }):
+		return "Recovery is at work." + off
 	case len(s.Ladders) == 0:
 		return "Nothing is to be recovered." + off
 	}
