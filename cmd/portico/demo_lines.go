@@ -42,7 +42,7 @@ box.logout()`, starttls.Port)
 			fmt.Sprintf("curl -sS --unix-socket %s http://localhost/readyz", socket)},
 		{"who is connected, by the command line; the first line says which Portico it asks",
 			fmt.Sprintf("export PORTICO_ADMIN=%s; %s session list", socket, program)},
-		{"stop a mailbox server; health recovery shows within half a minute how its database moves, demo mend ends it",
+		{"stop a mailbox server; health recovery shows within a minute how its database moves, demo mend ends it",
 			fmt.Sprintf("export PORTICO_ADMIN=%s; %s demo break mbx1", socket, program)},
 	}
 }
