@@ -38,8 +38,25 @@ func (lp *loop) recycle(p *pending) {
 	}
 }
 
-// trim lets half of the spare buffers go if none has been wanted since the last call.
+// readBuffer returns the loop's buffer for a read of so many bytes, with headRoom in front of it.
+func (lp *loop) readBuffer(size int) []byte {
+	if size <= readSize {
+		return lp.buf
+	}
+	if lp.bulkBuf == nil {
+		lp.bulkBuf = make([]byte, headRoom+bulkSize)
+	}
+	lp.bulkUsed = true
+	return lp.bulkBuf
+}
+
+// trim lets half of the spare buffers go if none has been wanted since the last call, and the buffer for large reads
+// if there was none.
 func (lp *loop) trim() {
+	if !lp.bulkUsed {
+		lp.bulkBuf = nil
+	}
+	lp.bulkUsed = false
 	if !lp.lent {
 		left := len(lp.spare) / 2
 		clear(lp.spare[left:])

@@ -2,6 +2,26 @@ package relay
 
 import "testing"
 
+// The buffer for large reads stays while there are such reads.
+func TestBufferForLargeReads(t *testing.T) {
+	lp := &loop{buf: make([]byte, headRoom+readSize)}
+	if small := lp.readBuffer(readSize); len(small) != len(lp.buf) || lp.bulkBuf != nil {
+		t.Errorf("a small read gets %d bytes, and one of %d is kept", len(small), len(lp.bulkBuf))
+	}
+	large := lp.readBuffer(readSize + 1)
+	if len(large) < headRoom+bulkSize {
+		t.Errorf("a large read gets %d bytes", len(large))
+	}
+	lp.trim()
+	if again := lp.readBuffer(bulkSize); &again[0] != &large[0] {
+		t.Error("the buffer was dropped while it was in use")
+	}
+	lp.trim()
+	if lp.trim(); lp.bulkBuf != nil {
+		t.Error("the buffer is kept while nobody needs it")
+	}
+}
+
 // A loop keeps 32 buffers at most, and none that has grown large. With each tick without demand, half of them go.
 func TestSpareBuffers(t *testing.T) {
 	lp := &loop{}

@@ -146,9 +146,10 @@ func (l *link) read(e *end, now int64) {
 	case !l.mayRead(e), e.stalled: // more remembers it; settle uses up what is held first
 		return
 	}
-	buf := l.loop.buf
+	size := l.share(e)
+	buf := l.loop.readBuffer(size)
 	kept := copy(buf, e.held.bytes())
-	n := e.read(buf[kept : kept+l.share(e)])
+	n := e.read(buf[kept : kept+size])
 	e.bulk = n >= readSize
 	if n == 0 {
 		return

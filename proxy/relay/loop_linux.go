@@ -48,6 +48,8 @@ type loop struct {
 	sessions int
 
 	buf      []byte // reads of all sessions
+	bulkBuf  []byte // the same for reads of more than readSize; nil while nobody sends much
+	bulkUsed bool   // since the last tick
 	work     workspace
 	batch    *batch // nil = a system call for each receive and send
 	refused  error  // why there is no batch although Options would have it
@@ -83,7 +85,7 @@ func newLoop(number int, opts Options, a *allowance) (*loop, error) {
 		return nil, err
 	}
 	lp := &loop{number: number, opts: opts, allowance: a, purses: make(map[string]*purse), running: make(chan struct{}), poller: poller, stats: NewStats()}
-	lp.buf = make([]byte, headRoom+bulkSize)
+	lp.buf = make([]byte, headRoom+readSize)
 	lp.slots = make([]slot, firstSlot)
 	if lp.timer, err = unix.TimerfdCreate(unix.CLOCK_MONOTONIC, unix.TFD_CLOEXEC|unix.TFD_NONBLOCK); err == nil {
 		err = lp.poller.Control(unix.EPOLL_CTL_ADD, lp.timer, slotTimer, 0, unix.EPOLLIN)
