@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -102,7 +103,18 @@ func (c healthControl) reached(component, server, wanted string) (words string, 
 	if state == wanted {
 		return state, true
 	}
-	return state + ": somebody else wants that, see portico component get", false
+	var who []string
+	for _, of := range c.s.components.States() {
+		if of.Component != component || of.Server != server {
+			continue
+		}
+		for _, r := range of.Requests {
+			if r.State != wanted {
+				who = append(who, requestOf(component, r))
+			}
+		}
+	}
+	return state + ": " + cmp.Or(strings.Join(who, "; "), "see portico component get"), false
 }
 
 // change waits for the turn of whoever wants to change something, and returns what ends it. It is an error if the
@@ -259,7 +271,8 @@ func newComponentSet() *cobra.Command {
 		Long: "Set changes the entry of a requester at once, and until --duration is over, if that is given. A " +
 			"restart keeps it. With --server,\n" +
 			"RecoveryActionsEnabled Inactive has nothing done about one mailbox server, and people told at once; " +
-			"others are recovered as before.",
+			"others are recovered as before.\n\n" +
+			"Exit status: 0 the component has that state, 1 another requester keeps it Inactive, 2 it could not be done.",
 		Example: "  portico component set ImapProxy --state Inactive --requester Maintenance\n" +
 			"  portico component set RecoveryActionsEnabled --server mbx1 --state Inactive --requester Maintenance " +
 			"--duration 2h",
@@ -277,17 +290,33 @@ func newComponentSet() *cobra.Command {
 	duration := timeFlag(cmd, "duration", 0,
 		"`time` after which the entry ends, such as 2h or 1.00:00:00; it lasts by default")
 	cmd.RunE = func(cmd *cobra.Command, args []string) (err error) {
-		if *duration < 0 {
-			return fmt.Errorf("--duration %v is over already", *duration)
+		if r.Until, err = untilAfter(cmd, *duration); err != nil {
+			return err
 		}
-		if *duration > 0 {
-			r.Until = time.Now().Add(*duration).UTC().Truncate(time.Second)
+		if !r.Until.IsZero() && strings.EqualFold(r.State, health.Active) {
+			return errors.New("--duration is for Inactive: an Active entry keeps nothing away, so nothing changes when " +
+				"it ends")
 		}
+		named := ask.server
 		if r.Server, err = ask.serverOrNode(cmd.Context()); err != nil {
 			return err
 		}
 		r.Component = args[0]
-		return ask.change(cmd, "/api/v1/components", r)
+		if named != "" && r.Server == "" && strings.EqualFold(r.Component, health.ComponentRecoveryActions) {
+			return fmt.Errorf("%s is another Portico, and this would be about all mailbox servers there: write --node "+
+				"%s if you want that", named, named)
+		}
+		var change admin.Change
+		if err := ask.post(cmd.Context(), "/api/v1/components", r, &change); err != nil {
+			return err
+		}
+		if err := ask.changed(cmd, change); err != nil {
+			return err
+		}
+		if !strings.HasPrefix(strings.ToLower(change.Now), strings.ToLower(r.State)) { // "Active" is no "Inactive"
+			return errBadNews
+		}
+		return nil
 	}
 	return cmd
 }

@@ -185,14 +185,16 @@ func (c healthControl) SetRepairing(ctx context.Context, id string, on bool) (ch
 	defer done()
 	value, ok := c.s.alertValue(id)
 	if !ok {
-		return change, admin.NoSuch("monitor", id, c.s.monitorIDs())
+		return change, c.s.noMonitor(id)
 	}
-	change = admin.Change{What: "AlertValue of " + id, Was: value}
+	change = admin.Change{What: "monitor " + id}
 	entry, err := c.s.store.Get(ctx, storedRepairing+id)
 	if err != nil && !errors.Is(err, store.ErrNotFound) {
 		return change, err
 	}
-	switch stored := err == nil; {
+	stored := err == nil
+	change.Was = withRepairing(value, stored)
+	switch {
 	case on && !stored:
 		_, err = c.s.store.CompareAndSet(ctx, storedRepairing+id, 0, []byte("true"))
 	case !on && stored:
@@ -205,8 +207,36 @@ func (c healthControl) SetRepairing(ctx context.Context, id string, on bool) (ch
 	}
 	c.s.log.Warn().Str("monitor", id).Bool("repairing", on).Msg("repairing set by an operator")
 	err = unknownHere(c.s.health.SetRepairing(id, on))
-	change.Now, _ = c.s.alertValue(id)
+	value, _ = c.s.alertValue(id)
+	change.Now = withRepairing(value, on)
 	return change, err
+}
+
+// withRepairing is a monitor's state with the operator's flag, which a Disabled monitor has without being Repairing.
+func withRepairing(value string, repairing bool) string {
+	if repairing == (value == health.Repairing.String()) {
+		return value
+	}
+	if repairing {
+		return value + ", repairing on"
+	}
+	return value + ", repairing off"
+}
+
+// noMonitor says that there is no monitor of an identity. If only its target is missing, it lists the targets.
+func (s *service) noMonitor(id string) error {
+	all := s.monitorIDs()
+	var targets []string
+	for _, known := range all {
+		if target, ok := strings.CutPrefix(known, id+"/"); ok {
+			targets = append(targets, target)
+		}
+	}
+	if len(targets) == 0 {
+		return admin.NoSuch("monitor", id, all)
+	}
+	return admin.Unknown(fmt.Errorf("there is a monitor %s for each target: add the target, as in %s/%s; the targets "+
+		"are %s", id, id, targets[0], strings.Join(targets, ", ")))
 }
 
 // monitorIDs lists the identities of all monitors.
@@ -306,18 +336,16 @@ func newOverrideAdd() *cobra.Command {
 	overrideFlags(cmd, &o)
 	cmd.Flags().StringVar(&o.Value, "value", "", "its `value`")
 	cmd.MarkFlagRequired("value")
-	duration := timeFlag(cmd, "duration", 0, "`time` after which it ends, such as 2h or 1.00:00:00")
+	duration := timeFlag(cmd, "duration", 0,
+		"`time` after which it ends, such as 2h or 1.00:00:00; without it, the override lasts")
 	cmd.Flags().StringVar(&o.Version, "apply-version", "",
 		"it ends when another `version` of the program runs; not with --duration")
 	cmd.MarkFlagsMutuallyExclusive("duration", "apply-version")
-	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+	cmd.RunE = func(cmd *cobra.Command, args []string) (err error) {
 		o.Identity = strings.ReplaceAll(args[0], `\`, "/")
 		o.ItemType = cmp.Or(o.ItemType, health.ItemTypeOf(health.Canonical(o.Identity)))
-		if *duration < 0 {
-			return fmt.Errorf("--duration %v is over already", *duration)
-		}
-		if *duration > 0 {
-			o.Until = time.Now().Add(*duration).UTC()
+		if o.Until, err = untilAfter(cmd, *duration); err != nil {
+			return err
 		}
 		return ask.everywhere(cmd, o, "/api/v1/overrides/add")
 	}

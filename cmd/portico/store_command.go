@@ -181,9 +181,12 @@ func newStoreBackup() *cobra.Command {
 // backupOfRunning copies the store of a running Portico to a file on this machine. It asks where the store is and
 // reads that, so both have to be on one machine, as they are if Portico answers on a socket.
 func (a storeAsking) backupOfRunning(ctx context.Context, path string) (made admin.StoreCopy, err error) {
+	if err := client.CheckAddress(a.where()); err != nil {
+		return made, fmt.Errorf("--admin or PORTICO_ADMIN: %w", err)
+	}
 	if info, err := os.Stat(a.where()); err != nil || info.Mode().Type() != os.ModeSocket {
 		return made, fmt.Errorf("FILE is on this machine, and the Portico at %s may be on another: ask it over its "+
-			"socket, leave FILE out, or add --config", a.where())
+			"socket, leave FILE out, or add --config", client.Shown(a.where()))
 	}
 	var state admin.StoreState
 	if err := a.get(ctx, "/api/v1/store", &state); err != nil {

@@ -24,6 +24,17 @@ func timeVar(flags *pflag.FlagSet, d *time.Duration, name string, value time.Dur
 	flags.Var((*timeSpan)(d), name, usage)
 }
 
+// untilAfter is when --duration ends; zero if the flag is not given.
+func untilAfter(cmd *cobra.Command, d time.Duration) (until time.Time, err error) {
+	switch {
+	case !cmd.Flags().Changed("duration"):
+		return until, nil
+	case d <= 0:
+		return until, fmt.Errorf("--duration %v is over already: leave it out for what lasts until it is changed", d)
+	}
+	return time.Now().Add(d).UTC().Truncate(time.Second), nil
+}
+
 // timeSpan is a pflag.Value.
 type timeSpan time.Duration
 

@@ -24,13 +24,35 @@ func Default(socket string) (where string, err error) {
 	return socket, nil
 }
 
-// CheckAddress refuses a URL that is none of HTTP. Anything else can be a socket's path or HOST:PORT.
+// CheckAddress refuses a URL that is none of HTTP, and HOST:PORT with a user part. Anything else can be a socket's path
+// or HOST:PORT.
 func CheckAddress(where string) error {
 	if scheme, _, isURL := strings.Cut(where, "://"); isURL && scheme != "http" && scheme != "https" {
 		return fmt.Errorf("%s: a URL begins with http:// or https://; or name a socket or HOST:PORT",
 			secret.URL(where))
 	}
+	if address, found := afterUser(where); found && !strings.Contains(where, "://") &&
+		!strings.HasPrefix(where, "/") && !strings.HasPrefix(where, ".") {
+		if _, err := os.Stat(where); err != nil {
+			return fmt.Errorf("*****@%s is neither a socket nor HOST:PORT: leave out the user and password, and give a "+
+				"token with --token-file", address)
+		}
+	}
 	return nil
+}
+
+// afterUser is what follows the last "@" of an address: a password may have some.
+func afterUser(where string) (address string, found bool) {
+	at := strings.LastIndexByte(where, '@')
+	return where[at+1:], at >= 0
+}
+
+// Shown is an address or URL of a Portico for people to read: without a user part.
+func Shown(where string) string {
+	if strings.Contains(where, "://") {
+		return secret.URL(where)
+	}
+	return where
 }
 
 // ErrUnreachable says that no Portico has answered.
