@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -42,7 +43,8 @@ const (
 	copyTime   = "20060102T150405.000Z"
 )
 
-// Copies lists the copies of the store in dir, the newest first. It reads each.
+// Copies lists the copies of the store in dir, the newest first: the one with the highest revision. It reads each. The
+// time in a name is what the clock said, which may have been wrong; it orders only copies of one revision.
 func Copies(dir string) ([]Copy, error) {
 	copies, err := listCopies(dir)
 	for i := range copies {
@@ -50,6 +52,7 @@ func Copies(dir string) ([]Copy, error) {
 		content, err := ReadCopy(c.Path)
 		c.Revision, c.Entries, c.Err = content.Revision, len(content.Entries), err
 	}
+	slices.SortStableFunc(copies, func(a, b Copy) int { return cmp.Compare(b.Revision, a.Revision) })
 	return copies, err
 }
 
@@ -128,7 +131,7 @@ func (f *File) Backup(now time.Time, why Reason) (Copy, error) {
 // BackupDaily makes the copy of a day (UTC), if there is none yet, and removes
 // all but the last keep copies of its kind. made is false if there was one.
 func (f *File) BackupDaily(now time.Time, keep int) (made bool, err error) {
-	copies, err := listCopies(f.dir)
+	copies, err := Copies(f.dir)
 	if err != nil {
 		return false, err
 	}

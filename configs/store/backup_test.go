@@ -43,6 +43,31 @@ func TestDailyCopies(t *testing.T) {
 	}
 }
 
+// The revision says which copy is the newest, not the time in its name: a clock that was a year ahead once changes
+// neither the order nor what is kept.
+func TestCopiesAreOrderedByRevision(t *testing.T) {
+	dir := t.TempDir()
+	s := open(t, dir)
+	defer s.Close()
+	revision := set(t, s, "a", 0, "0")
+	_, err := s.BackupDaily(noon.AddDate(1, 0, 0), 2)
+	wantErr(t, err, nil)
+	for day := range 4 {
+		revision = set(t, s, "a", revision, fmt.Sprint(day+1))
+		_, err := s.BackupDaily(noon.AddDate(0, 0, day), 2)
+		wantErr(t, err, nil)
+	}
+	want := []string{"05-07 12h daily", "05-06 12h daily"}
+	if got := reasons(t, dir); !reflect.DeepEqual(got, want) {
+		t.Errorf("copies are %q, want %q", got, want)
+	}
+	copies, err := Copies(dir)
+	wantErr(t, err, nil)
+	if content, err := ReadCopy(copies[0].Path); err != nil || string(content.Entries[0].Value) != "4" {
+		t.Errorf("the newest copy has %v, %v", content, err)
+	}
+}
+
 // Copies made while others write are whole, and of one moment: both keys have the same number, or the first is one
 // ahead.
 func TestCopiesWhileWriting(t *testing.T) {
