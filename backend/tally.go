@@ -36,12 +36,14 @@ type tallied struct {
 	failed    time.Time // the latest failure
 	last      *Error    // that one's
 	succeeded time.Time // the latest success
+	since     int       // successes since the latest failure
 }
 
 // tallySlotOf has the sign-ins of a part of the window, by user.
 type tallySlotOf struct {
-	number int64 // of the slot, in time
-	users  map[uint64]ends
+	number  int64 // of the slot, in time
+	users   map[uint64]ends
+	between int // failures that came after a success that came after another failure
 }
 
 // ends counts how sign-ins of a user have ended.
@@ -56,7 +58,19 @@ type Tallied struct {
 	Last    *Error // why the latest has failed, at Failed; nil if none has
 	// Succeeded is when the latest user has signed in, at any time before.
 	Succeeded time.Time
+	SignIns   int // of all users
+	Failures  int // of all users
+	Since     int // sign-ins that have succeeded since the latest failure
+	Between   int // failures before which others have failed and, after those, some have succeeded
 }
+
+// Missing is how many failures should have come since the last one, if sign-ins went on failing as often as before it.
+func (t Tallied) Missing() float64 {
+	return float64(t.Since*t.Failures) / float64(max(t.SignIns-t.Since, t.Failures, 1))
+}
+
+// Mixed says whether the server takes some sign-ins and not others: one that dies takes none from then on.
+func (t Tallied) Mixed() bool { return t.Between >= 2 }
 
 // NewTally returns an empty tally.
 func NewTally(now func() time.Time) *Tally {
@@ -82,12 +96,17 @@ func (t *Tally) Note(server, user string, e *Error) {
 		of = &tallied{}
 		t.of[server] = of
 	}
-	if fails {
-		of.failed, of.last = now, e
-	} else {
+	between := fails && of.since > 0 && now.Sub(of.failed) < TallyWindow
+	counted := of.count(id, fails, between, now)
+	switch {
+	case fails:
+		of.failed, of.last, of.since = now, e, 0
+	case counted:
+		of.succeeded = now
+		of.since++
+	default:
 		of.succeeded = now
 	}
-	of.count(id, fails, now)
 }
 
 // learn keeps in mind that a user has signed in. The caller holds mu.
@@ -105,15 +124,19 @@ func (t *Tally) knows(id uint64) bool {
 	return lately || before
 }
 
-func (of *tallied) count(id uint64, fails bool, now time.Time) {
+// count counts a sign-in in its slot, and says whether there is room for that.
+func (of *tallied) count(id uint64, fails, between bool, now time.Time) bool {
 	number := now.UnixNano() / int64(tallySlot)
 	slot := &of.slots[number%tallyHeldFor]
 	if slot.number != number || slot.users == nil {
-		slot.number, slot.users = number, make(map[uint64]ends)
+		slot.number, slot.users, slot.between = number, make(map[uint64]ends), 0
+	}
+	if between {
+		slot.between++
 	}
 	e, counted := slot.users[id]
 	if !counted && len(slot.users) >= tallyUsers {
-		return
+		return false
 	}
 	if fails {
 		e.bad++
@@ -121,6 +144,7 @@ func (of *tallied) count(id uint64, fails bool, now time.Time) {
 		e.good++
 	}
 	slot.users[id] = e
+	return true
 }
 
 // Of returns how users' sign-ins to a server have ended.
@@ -132,7 +156,7 @@ func (t *Tally) Of(server string) (sum Tallied) {
 	if of == nil {
 		return sum
 	}
-	sum.Succeeded = of.succeeded
+	sum.Succeeded, sum.Since = of.succeeded, of.since
 	oldest := now.Add(-TallyWindow).UnixNano() / int64(tallySlot)
 	users := make(map[uint64]ends)
 	for _, slot := range of.slots {
@@ -142,12 +166,15 @@ func (t *Tally) Of(server string) (sum Tallied) {
 		for id, e := range slot.users {
 			users[id] = ends{users[id].good + e.good, users[id].bad + e.bad}
 		}
+		sum.Between += slot.between
 	}
 	for _, e := range users {
 		if e.bad > 0 {
 			sum.Failing++
 		}
 		sum.Share += float64(e.bad) / float64(e.good+e.bad)
+		sum.SignIns += int(e.good + e.bad)
+		sum.Failures += int(e.bad)
 	}
 	sum.Users = len(users)
 	sum.Share /= float64(max(sum.Users, 1))

@@ -125,3 +125,39 @@ func TestTallyOfSignIns(t *testing.T) {
 		t.Errorf("with an open breaker: %+v", got)
 	}
 }
+
+// TestTallySeesWhatIsOver: successes since the last failure count the more, the more sign-ins failed before it. A
+// server that dies takes no sign-in from then on, and one that half fails takes some between others.
+func TestTallySeesWhatIsOver(t *testing.T) {
+	note := func(tally *Tally, ends string) {
+		for i, end := range ends {
+			var e *Error
+			if end == 'F' {
+				e = closed1
+			}
+			tally.Note("mbx1", fmt.Sprint("u", i%10), e)
+		}
+	}
+	for ends, want := range map[string]struct {
+		missing float64
+		mixed   bool
+	}{
+		"":                     {},
+		"SSSS":                 {},
+		"SSSFFFF":              {},
+		"FFFFSSS":              {missing: 3},
+		"FSFSFSFSSSS":          {missing: 16. / 7, mixed: true},
+		"SSSSFSFFFF":           {},
+		"SSSSSSSSSFSSSSSSSSSS": {missing: 1},
+	} {
+		tally, advance := tallyAt()
+		note(tally, ends)
+		got := tally.Of("mbx1")
+		if math.Abs(got.Missing()-want.missing) > 1e-9 || got.Mixed() != want.mixed {
+			t.Errorf("%q: %v missing, mixed %v: %+v", ends, got.Missing(), got.Mixed(), got)
+		}
+		if advance(TallyWindow + tallySlot); tally.Of("mbx1").Missing() != 0 || tally.Of("mbx1").Mixed() {
+			t.Errorf("%q, a window later: %+v", ends, tally.Of("mbx1"))
+		}
+	}
+}

@@ -52,6 +52,9 @@ func (m *MonitorState) Failing() bool {
 	return m.InRow > 0 && 2*m.InRow >= m.Failures
 }
 
+// Well says whether the monitor has seen its target well, and does not fail now. One that flaps may be well.
+func (m *MonitorState) Well() bool { return m.Value == Healthy || m.Value == Degraded && !m.Failing() }
+
 // Together counts the mailbox servers at which targets of a monitor fail now, and those at which the monitor has any.
 // Databases of one server count as that server.
 func Together(m MonitorState, all []MonitorState, active func(database string) (server string)) (failing, total int) {

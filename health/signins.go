@@ -39,14 +39,25 @@ type SignIns struct {
 	Elsewhere func(server string) bool
 }
 
-// Check returns the check of a mailbox server. It fails while sign-ins fail that are at most half a window old, so a
-// server that was restarted is well soon.
+// How many failures have to be missing before a fault is over: by chance that happens once in 150 times. While the
+// server's own probe succeeds too, fewer are enough.
+const (
+	missingAll = 5
+	missingFew = 2
+)
+
+// LatestWell says whether the latest users' sign-ins to a mailbox server have succeeded, so that the fault is over if
+// the server's own probe says so too.
+func LatestWell(t backend.Tallied) bool { return t.Missing() >= missingFew }
+
+// Check returns the check of a mailbox server. It fails while sign-ins fail that are at most half a window old, unless
+// enough have succeeded since, so a server that was restarted is well soon.
 func (s SignIns) Check(server string) func(context.Context, *Run) error {
 	return func(_ context.Context, run *Run) error {
 		t, now := s.Tally(server), run.now()
 		run.Mailbox, run.Value = server, 100*t.Share
 		recent := now.Sub(t.Failed) < backend.TallyWindow/2
-		if t.Failing == 0 || !recent || !s.tooMany(t.Share) {
+		if t.Failing == 0 || !recent || !s.tooMany(t.Share) || t.Missing() >= missingAll {
 			return nil
 		}
 		const what = "sign-ins of %d of %d users fail, %.0f %% on average in the last %v"

@@ -34,6 +34,12 @@ func TestSignIns(t *testing.T) {
 			Last: closed}},
 		"it was restarted": {tally: backend.Tallied{Users: 10, Failing: 9, Share: 0.5, Failed: ago(31 * time.Second),
 			Last: closed}},
+		"it is back since a few seconds": {tally: backend.Tallied{Users: 10, Failing: 9, Share: 0.8, Failed: ago(5 *
+			time.Second), Last: closed, SignIns: 47, Failures: 42, Since: 5}},
+		"it may be back": {tally: backend.Tallied{Users: 10, Failing: 9, Share: 0.8, Failed: ago(5 * time.Second),
+			Last: closed, SignIns: 46, Failures: 42, Since: 4}, want: Networking},
+		"a run of luck": {tally: backend.Tallied{Users: 10, Failing: 9, Share: 0.5, Failed: ago(5 * time.Second),
+			Last: closed, SignIns: 48, Failures: 20, Since: 8}, want: Networking},
 		"one user fails": {tally: backend.Tallied{Users: 2, Failing: 1, Share: 0.5, Failed: ago(0), Last: closed},
 			context: "too few users"},
 		"one user fails, and the probe": {

@@ -28,8 +28,7 @@ func Unsound(server string, all []MonitorState) error {
 func Sound(server string, all []MonitorState) bool {
 	m, ok := monitorOf(ImapSelfTestMonitor, server, all)
 	users, counted := monitorOf(ProxyConnectionsFailedGt20PercentMonitor, server, all)
-	well := m.Value == Healthy || m.Value == Degraded && !m.Failing()
-	return ok && well && m.InRow == 0 && !m.LastSuccess.IsZero() && !(counted && users.Failing())
+	return ok && m.Well() && m.InRow == 0 && !m.LastSuccess.IsZero() && !(counted && users.Failing())
 }
 
 // monitorOf returns a monitor of a mailbox server.

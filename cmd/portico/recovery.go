@@ -35,6 +35,12 @@ func (s *service) startRecovery() (err error) {
 		Store: s.store, Tell: s.recoveryTold,
 		Failed: func(err error) { s.reported("recovery", err) }, Helped: s.recoveryHelped, Follow: s.health.Follow,
 		Standby: s.standby,
+		Blocked: func(server string) bool { return slices.Contains(s.active.BlockedBy(server), byHealth) },
+		InUse:   func(server string) bool { return len(s.activeDatabases(server)) > 0 },
+		Users: func(server string) (well, mixed bool) {
+			tallied := s.tally.Of(server)
+			return health.LatestWell(tallied), tallied.Mixed()
+		},
 		Read: func(ctx context.Context, database, server string) error {
 			return s.behind().ReadCopy(ctx, database, server, s.healthOf.Load().DeepTest.Timeout)
 		},
@@ -238,8 +244,11 @@ func (s *service) failover(ctx context.Context, c recovery.Case) (string, error)
 		}
 	}
 	what := strings.Join(lines, "; ")
-	if moved > 0 || ctx.Err() != nil {
+	switch kept := len(moves) - moved; {
+	case ctx.Err() != nil, moved > 0 && kept == 0:
 		return what, ctx.Err()
+	case moved > 0:
+		return "", recovery.Partial(fmt.Sprintf("%d of %d databases stayed: %s", kept, len(moves), what))
 	}
 	if !c.Alone && !blocked {
 		if err := s.active.Unblock(ctx, c.Server, byHealth); err != nil {

@@ -340,12 +340,12 @@ func (w *walk) act(cmd *cobra.Command, action recovery.Action) (done bool, err e
 	}
 	w.done = append(w.done, record)
 	fmt.Fprintf(w.out, "%s: %s\n", record.Result, visibleText(record.Message))
-	if record.Result != recovery.ResultSucceeded {
+	if record.Result != recovery.ResultSucceeded && record.Result != recovery.ResultIncomplete {
 		return false, nil
 	}
 	request.Lift = true
 	w.lifts = append(w.lifts, request)
-	return true, nil
+	return record.Result == recovery.ResultSucceeded, nil
 }
 
 // agreed asks whether a step is to be done.

@@ -102,6 +102,12 @@ type Actor struct {
 // Skipped is why an action was not done, though nothing went wrong.
 type Skipped string
 
+// Partial is what an action has done, and what it could not do.
+type Partial string
+
+// Error implements error.
+func (p Partial) Error() string { return string(p) }
+
 // Error implements error.
 func (s Skipped) Error() string { return string(s) }
 

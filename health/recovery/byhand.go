@@ -56,9 +56,12 @@ func (r *Responders) ByHand(
 	r.write(ctx, &record)
 	what, err := actor.Do(ctx, c)
 	var skipped Skipped
+	var partial Partial
 	switch {
 	case errors.As(err, &skipped):
 		return r.end(ctx, record, ResultSkipped, string(skipped), nil), err
+	case errors.As(err, &partial):
+		return r.end(ctx, record, ResultIncomplete, string(partial), nil), nil
 	case err != nil:
 		return r.end(ctx, record, ResultFailed, what, err), err
 	}

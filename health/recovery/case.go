@@ -140,7 +140,7 @@ func (s survey) othersWell(m health.MonitorState, server string) bool {
 			if s.fails(other) {
 				return false
 			}
-			others = others || other.Value == health.Healthy
+			others = others || other.Well()
 		}
 	}
 	return others

@@ -3,6 +3,7 @@ package recovery
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"time"
 
@@ -30,6 +31,10 @@ type Ladder struct {
 	// Unread are databases whose mail could not be read on the server when they were moved away. Its block stays until
 	// it can.
 	Unread []string `json:"unread,omitempty"`
+
+	// Mixed says that some of users' sign-ins to the server failed between others that succeeded, so one success of its
+	// probe does not show that it is well.
+	Mixed bool `json:"mixed,omitempty"`
 
 	wellBefore int // how often in a row the server's own probe had succeeded during the fault; see steady
 
@@ -87,6 +92,12 @@ func (r *Responders) climb(ctx context.Context, l *Ladder, m health.MonitorState
 		switch v := throttle.judge(r.log.Records(), record.ID, record.Resource, now); {
 		case unfit != "":
 			r.enter(ctx, record, ResultSkipped, unfit)
+		case r.holdsBack(l, action, v, now):
+			if v.reason != "" {
+				record.AllowedAgain = v.again
+				r.enter(ctx, record, ResultThrottled, v.reason)
+			}
+			return false
 		case v.reason != "":
 			record.AllowedAgain = v.again
 			r.enter(ctx, record, ResultThrottled, v.reason)
@@ -101,6 +112,32 @@ func (r *Responders) climb(ctx context.Context, l *Ladder, m health.MonitorState
 	}
 	l.Told = true
 	return false
+}
+
+// holdsBack has a ladder wait for the next step while no database is active on its server: nobody is out. It waits for
+// a restart of the service that comes too soon, if a restart of the machine would be next, and with that until its
+// failover, or the fault's beginning, is Wait ago.
+func (r *Responders) holdsBack(l *Ladder, action Action, v verdict, now time.Time) bool {
+	plan := r.plan()
+	if !kinds[action].restarts || r.opt.InUse == nil || r.opt.InUse(l.Server) {
+		return false
+	}
+	moved, _ := r.log.latest(func(record *Record) bool { return record.ID == kinds[Failover].id && record.of(l) })
+	until := later(l.Since, moved.End).Add(plan.Wait)
+	switch harder := slices.Contains(plan.Ladders[nameOf(l.Monitor)][l.Rung:], RestartServer); {
+	case action == RestartService && v.reason != "" && harder:
+		until = v.again
+	case action == RestartService, v.reason != "":
+		return false
+	}
+	if !now.Before(until) || until.Sub(now) > max(maxDelay, plan.Wait) {
+		return false
+	}
+	l.Next = until
+	l.Note = fmt.Sprintf("no database is active on %s: %s waits until %s", l.Server, action.ID(),
+		until.UTC().Format(time.RFC3339))
+	l.Told = l.Told || until.Sub(now) > plan.Wait
+	return true
 }
 
 // maxDelay is how long a postponed step is kept in mind. One that would have to wait for longer is passed for good.
@@ -137,7 +174,7 @@ func (r *Responders) verify(ctx context.Context, l *Ladder, m health.MonitorStat
 		return m.LastFailure, false
 	}
 	now := r.opt.Now()
-	if result.Type == health.Succeeded {
+	if result.Type == health.Succeeded || r.cameBack(ctx, l, m) {
 		l.Note, l.Next = "the probe succeeds again: its monitor is waited for", now.Add(lookAgain)
 		l.Told = l.Told || now.Sub(l.Since) > r.plan().Wait // it does not come round
 		return nil, true
@@ -149,6 +186,19 @@ func (r *Responders) verify(ctx context.Context, l *Ladder, m health.MonitorStat
 	l.Note = forPeople(result)
 	l.Told = l.Told || l.Note != ""
 	return result, false
+}
+
+// cameBack says whether a mailbox server serves again though its monitor, which judges the last minute, does not say so
+// yet: the latest users' sign-ins have succeeded, and its own probe does now.
+func (r *Responders) cameBack(ctx context.Context, l *Ladder, m health.MonitorState) bool {
+	if m.Name != health.ProxyConnectionsFailedGt20PercentMonitor || r.opt.Users == nil {
+		return false
+	}
+	if well, _ := r.opt.Users(l.Server); !well {
+		return false
+	}
+	result := r.opt.Verify(ctx, selfTestOf(l.Server))
+	return result != nil && result.Type == health.Succeeded
 }
 
 // perform does an action, and says whether it was done, so that its outcome is to be waited for. What is begun is
@@ -182,10 +232,13 @@ func (r *Responders) do(ctx context.Context, l *Ladder, c Case, action Action, r
 		return true
 	}
 	var skipped Skipped
+	var partial Partial
 	switch {
 	case errors.As(err, &skipped):
 		l.drop(action)
 		r.endOnce(ctx, l, record, ResultSkipped, string(skipped), nil)
+	case errors.As(err, &partial):
+		r.opt.Helped(r.end(ctx, record, ResultIncomplete, string(partial), nil))
 	case err != nil:
 		r.endOnce(ctx, l, record, ResultFailed, what, err)
 	default:

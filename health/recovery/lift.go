@@ -48,9 +48,10 @@ func (r *Responders) release(ctx context.Context, l *Ladder, s survey) (done boo
 // others did not.
 const steadyAfter = 10
 
-// steady says whether a server is well each time, if a ladder has moved its users away since it was not.
+// steady says whether a server is well each time, if it was well only now and then when a ladder moved its users away.
 func steady(l *Ladder, self health.MonitorState) bool {
-	if nameOf(l.Monitor) != health.ProxyConnectionsFailedGt20PercentMonitor || self.Value == health.Disabled {
+	users := l.Mixed || nameOf(l.Monitor) == health.ProxyConnectionsFailedGt20PercentMonitor
+	if !users || self.Value == health.Disabled {
 		return true
 	}
 	if self.WellInRow < l.wellBefore { // it has failed since
@@ -95,10 +96,14 @@ func (r *Responders) handOver(ctx context.Context, l *Ladder, self health.Monito
 	r.keepBlock(ctx, self)
 	m, _ := s.find(l.Monitor)
 	unread := l.Database != "" && m.LastFailure != nil && m.LastFailure.Dependency == health.InformationStore
-	if kept := r.ladders[self.ID()]; unread && !slices.Contains(kept.Unread, l.Database) {
+	kept := r.ladders[self.ID()]
+	if unread && !slices.Contains(kept.Unread, l.Database) {
 		kept.Unread = append(slices.Clip(kept.Unread), l.Database)
-		r.save(ctx, kept)
 	}
+	if l.Mixed && !kept.Mixed && nameOf(l.Monitor) != health.ProxyConnectionsFailedGt20PercentMonitor {
+		kept.Mixed, kept.wellBefore = true, l.wellBefore
+	}
+	r.save(ctx, kept)
 	r.dropBlock(ctx, l)
 }
 

@@ -150,7 +150,7 @@ func TestLadderOfNobody(t *testing.T) {
 // when it is well.
 func TestLiftOfAServerThatIsStarting(t *testing.T) {
 	w := newWorld(t)
-	w.verify = health.Networking
+	w.verify, w.blocked["mbx1"] = health.Networking, true
 	r, err := w.r.Lift(t.Context(), Failover, Case{Server: "mbx1"}, "runbook selftest")
 	if err != nil || r.Result != ResultSkipped || !strings.Contains(r.Message, "ImapSelfTestMonitor/mbx1 is Healthy") {
 		t.Errorf("%+v: %v", r, err)

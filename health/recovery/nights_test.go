@@ -79,6 +79,20 @@ func simulate(t *testing.T, servers int, seed uint64, test func(t *testing.T, n 
 		n.r, err = New(t.Context(), Options{
 			Monitors: n.engine.Monitors, Active: n.activeOn, Actors: n.actors(), Standby: n.standby, Store: kept,
 			Follow: n.engine.Follow,
+			Blocked: func(server string) bool {
+				n.mu.Lock()
+				defer n.mu.Unlock()
+				return n.blocked[number(server)]
+			},
+			InUse: func(server string) bool {
+				n.mu.Lock()
+				defer n.mu.Unlock()
+				return slices.Contains(n.active, number(server))
+			},
+			Users: func(server string) (well, mixed bool) {
+				tallied := n.tally.Of(server)
+				return health.LatestWell(tallied), tallied.Mixed()
+			},
 			Failed: func(err error) { t.Error(err) }, Verify: n.verify,
 			Tell: func(r Record) {
 				n.mu.Lock()

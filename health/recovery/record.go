@@ -51,6 +51,7 @@ type Result string
 const (
 	ResultSucceeded   Result = "Succeeded"
 	ResultFailed      Result = "Failed"
+	ResultIncomplete  Result = "Incomplete"  // some of it was done: other databases stayed
 	ResultSkipped     Result = "Skipped"     // there was nothing to do, or it may not be done
 	ResultThrottled   Result = "Throttled"   // it was done too often
 	ResultDryRun      Result = "DryRun"      // it would have been done

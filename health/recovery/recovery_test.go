@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -33,6 +34,8 @@ type world struct {
 	undoFail   error
 	stuck      bool     // what moves fails on
 	sound      []string // mailbox servers that are ready for what is active elsewhere
+	usersWell  bool     // the latest sign-ins have succeeded
+	mixed      bool     // some sign-ins fail between others that succeed
 	homing     bool     // a database that has moved moves back to its own server
 	blocked    map[string]bool
 	each       time.Duration // from a look to the next
@@ -123,6 +126,11 @@ func (w *world) start() {
 			}
 			return m.LastFailure
 		},
+		Blocked: func(server string) bool { return w.blocked[server] },
+		InUse: func(server string) bool {
+			return slices.Contains(slices.Collect(maps.Values(w.active)), server)
+		},
+		Users:   func(server string) (well, mixed bool) { return w.usersWell, w.mixed },
 		Standby: w.standby, Read: func(_ context.Context, database,
 			server string) error {
 			return w.unread[database+" on "+server]

@@ -46,6 +46,13 @@ type Options struct {
 	// Standby says to which mailbox servers that answer a failover of a case would move databases now, by database.
 	// Recovery's blocks of the servers in lifted do not count. Nil: nobody knows.
 	Standby func(ctx context.Context, c Case, lifted []string) (servers map[string]string)
+	// Blocked says whether recovery's block of a mailbox server exists: somebody else may have lifted it. Nil: it does.
+	Blocked func(server string) bool
+	// InUse says whether a database is active on a mailbox server, so that users are out if it fails. Nil: one is.
+	InUse func(server string) bool
+	// Users says whether the latest users' sign-ins to a mailbox server have succeeded, and whether some fail between
+	// others that succeed. Nil: nobody knows.
+	Users func(server string) (well, mixed bool)
 	// Read reads the mail of a database's copy on a mailbox server, active or not. Nil: nobody can.
 	Read   func(ctx context.Context, database, server string) error
 	Actors map[Action]Actor
@@ -172,6 +179,11 @@ func (r *Responders) look(ctx context.Context) {
 	plan := r.plan()
 	all := recoverable(r.opt.Monitors(), plan)
 	s := survey{all: all, active: r.opt.Active, percent: plan.CommonPercent}
+	for _, l := range r.ladders {
+		if l.Begun == 0 && !r.blocked(l.Server) { // an operator has lifted it
+			r.dropBlock(ctx, l)
+		}
+	}
 	if all != nil && plan.Mode == Off { // what was done before it was switched off is not left behind
 		for _, id := range slices.Collect(maps.Keys(r.ladders)) {
 			if r.release(ctx, r.ladders[id], s) {
@@ -198,7 +210,7 @@ func (r *Responders) look(ctx context.Context) {
 		switch {
 		case told[id]: // recovery of its server is off: the ladder stays as it is
 			continue
-		case !known, m.Value == health.Healthy, m.Value == health.Disabled, m.Value == health.Degraded && !m.Failing():
+		case !known, m.Well(), m.Value == health.Disabled:
 			r.endFault(ctx, l, m)
 			if r.release(ctx, l, s) {
 				r.forget(ctx, id)
@@ -325,6 +337,10 @@ func (r *Responders) visit(ctx context.Context, l *Ladder, m health.MonitorState
 	if self, watched := s.selfTest(l.Server); watched {
 		l.wellBefore = self.WellInRow
 	}
+	if r.opt.Users != nil && l.Server != "" {
+		_, mixed := r.opt.Users(l.Server)
+		l.Mixed = l.Mixed || mixed
+	}
 	moved := l.Server != "" && now.Server != "" && now.Server != l.Server
 	if l.Rung == 0 && l.Begun == 0 && len(l.Lift) == 0 {
 		l.Case = now
@@ -373,36 +389,4 @@ func (r *Responders) comesBackUntil(server string, s survey) time.Time {
 		return time.Time{}
 	}
 	return restart.End.Add(r.plan().Wait)
-}
-
-// show notes what others may know.
-func (r *Responders) show(told map[string]bool, paused bool) {
-	shown := []Ladder{}
-	for _, id := range slices.Sorted(maps.Keys(r.ladders)) {
-		shown = append(shown, *r.ladders[id])
-	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.shown, r.told, r.paused = shown, told, paused
-}
-
-// Ladders lists those that are being climbed, by monitor. They are copies.
-func (r *Responders) Ladders() []Ladder {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return slices.Clone(r.shown)
-}
-
-// Records lists the recovery log, the oldest first.
-func (r *Responders) Records() []Record { return r.log.Records() }
-
-// ForPeople says whether people are to be told that a monitor is not healthy: recovery has done what it could, may do
-// nothing, or can not.
-func (r *Responders) ForPeople(m health.MonitorState) bool {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if _, climbs := r.current.Ladders[m.Name]; !climbs {
-		return true
-	}
-	return r.paused || r.current.Mode == Off || m.Value != health.Unhealthy || r.told[m.ID()]
 }

@@ -69,13 +69,18 @@ func (r *Responders) free(ctx context.Context, l *Ladder, server string) bool {
 	return true
 }
 
+// blocked says whether recovery's block of a mailbox server exists.
+func (r *Responders) blocked(server string) bool {
+	return r.opt.Blocked == nil || r.opt.Blocked(server)
+}
+
 // dropBlock has a ladder forget the block that it keeps, since there is none any more.
 func (r *Responders) dropBlock(ctx context.Context, l *Ladder) {
 	if !slices.Contains(l.Lift, Failover) {
 		return
 	}
 	l.Lift = slices.DeleteFunc(slices.Clone(l.Lift), func(a Action) bool { return a == Failover })
-	l.Unread = nil
+	l.Unread, l.Mixed = nil, false
 	if l.Since.IsZero() {
 		l.Note = ""
 	}
