@@ -64,7 +64,8 @@ func (p *recorded) play(ctx context.Context, s *session, step replay.Step) error
 			return err
 		}
 	}
-	if needsMailbox(step.Verb) && !p.chosen || p.reading && (step.Verb == replay.Store || step.Verb == replay.Expunge) {
+	if needsMailbox(step.Verb) && !p.chosen || p.reading &&
+		(step.Verb == replay.Store || step.Verb == replay.Expunge) {
 		if err := p.choose(s, rowSelect, s.takeDue()); err != nil {
 			return err
 		}

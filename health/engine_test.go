@@ -179,8 +179,8 @@ func TestFlapping(t *testing.T) {
 	})
 }
 
-// A monitor that flaps does so after a restart too, until it has been quiet; whether it failed when the process ended or
-// not, the restart itself is no change.
+// A monitor that flaps does so after a restart too, until it has been quiet; whether it failed when the process ended
+// or not, the restart itself is no change.
 func TestFlappingOutlivesARestart(t *testing.T) {
 	for _, failing := range []bool{false, true} {
 		synctest.Test(t, func(t *testing.T) {

@@ -190,7 +190,8 @@ func TestAlertsNameTheServer(t *testing.T) {
 		f.set(Unhealthy, Networking, "mbx1", "SelfTestMonitor/mbx1", "CTPMonitor/db1")
 		time.Sleep(2 * time.Minute)
 		open := e.Open()
-		if got := told(); got != "+Information Store of mbx1, +Networking of mbx1" || len(open) != 1 || len(open[0].Monitors) != 6 ||
+		if got := told(); got != "+Information Store of mbx1, +Networking of mbx1" || len(open) != 1 ||
+			len(open[0].Monitors) != 6 ||
 			open[0].Mailbox != "mbx1" {
 			t.Errorf("told %q, open are %+v", got, open)
 		}

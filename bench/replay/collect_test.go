@@ -145,10 +145,11 @@ func TestDamagedLog(t *testing.T) {
 		log           string
 		damaged, lost int
 	}{
-		"garbage":   {"\x00\x01garbage\n" + monday(), 1, 0},
-		"half":      {monday() + row(66000, first, "ann", 20, 1, "1,1,noop,,R=OK")[:60], 1, 0},
-		"long":      {strings.Repeat("x", 200_000) + "\n" + monday(), 1, 0},
-		"time":      {strings.Replace(row(1, first, "ann", 30, 1, "1,1,noop,,R=OK"), "2026", "26", 1) + monday(), 1, 0},
+		"garbage": {"\x00\x01garbage\n" + monday(), 1, 0},
+		"half":    {monday() + row(66000, first, "ann", 20, 1, "1,1,noop,,R=OK")[:60], 1, 0},
+		"long":    {strings.Repeat("x", 200_000) + "\n" + monday(), 1, 0},
+		"time": {strings.Replace(row(1, first, "ann", 30, 1, "1,1,noop,,R=OK"), "2026", "26", 1) + monday(), 1,
+			0},
 		"number":    {row(1, first, "ann", 30, 1, "x,1,noop,,R=OK") + monday(), 1, 0},
 		"session":   {row(1, "../../etc/passwd", "ann", 30, 1, "1,1,noop,,R=OK") + monday(), 1, 0},
 		"lost":      {"#Lost: 12 rows\n{\"lost\":3}\n" + monday(), 0, 15},

@@ -15,7 +15,8 @@ import (
 	"portico/bench/replay"
 )
 
-// recordSite starts Portico before Dovecot, with the protocol log on for everybody. It returns the address for clients.
+// recordSite starts Portico before Dovecot, with the protocol log on for everybody. It returns the address for
+// clients.
 func recordSite(t *testing.T) (site *site, address, passwords string) {
 	t.Helper()
 	var users []backendtest.User

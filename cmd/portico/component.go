@@ -272,7 +272,8 @@ func newComponentSet() *cobra.Command {
 			"restart keeps it. With --server,\n" +
 			"RecoveryActionsEnabled Inactive has nothing done about one mailbox server, and people told at once; " +
 			"others are recovered as before.\n\n" +
-			"Exit status: 0 the component has that state, 1 another requester keeps it Inactive, 2 it could not be done.",
+			"Exit status: 0 the component has that state, 1 another requester keeps it Inactive, 2 it could " +
+			"not be done.",
 		Example: "  portico component set ImapProxy --state Inactive --requester Maintenance\n" +
 			"  portico component set RecoveryActionsEnabled --server mbx1 --state Inactive --requester Maintenance " +
 			"--duration 2h",
@@ -294,7 +295,8 @@ func newComponentSet() *cobra.Command {
 			return err
 		}
 		if !r.Until.IsZero() && strings.EqualFold(r.State, health.Active) {
-			return errors.New("--duration is for Inactive: an Active entry keeps nothing away, so nothing changes when " +
+			return errors.New("--duration is for Inactive: an Active entry keeps nothing away, so nothing " +
+				"changes when " +
 				"it ends")
 		}
 		named := ask.server
@@ -303,7 +305,8 @@ func newComponentSet() *cobra.Command {
 		}
 		r.Component = args[0]
 		if named != "" && r.Server == "" && strings.EqualFold(r.Component, health.ComponentRecoveryActions) {
-			return fmt.Errorf("%s is another Portico, and this would be about all mailbox servers there: write --node "+
+			return fmt.Errorf("%s is another Portico, and this would be about all mailbox servers there: "+
+				"write --node "+
 				"%s if you want that", named, named)
 		}
 		var change admin.Change

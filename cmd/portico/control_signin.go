@@ -45,7 +45,8 @@ func (c control) signInState(ctx context.Context, at admin.Place) *admin.SignInS
 	if held := c.held(at.Server); held != "admitted" {
 		reasons = append(reasons, "sign-ins to "+at.Server+" are "+held)
 	}
-	if other := standIn(at, state.Copies); !state.Possible && !closed && other != "" && tier.Interchangeable(at.Database) {
+	if other := standIn(at, state.Copies); !state.Possible && !closed && other != "" &&
+		tier.Interchangeable(at.Database) {
 		state.Possible = true
 		reasons = append(reasons, "sign-ins go to "+other+", which has the same mail; they may take longer")
 	}

@@ -147,8 +147,8 @@ func TestMachineIsNotRestartedAtOnce(t *testing.T) {
 	}
 }
 
-// The server's own monitor may be first to see that it fails now and then. If users' sign-ins did too, ten successes in
-// a row are needed all the same; a server that was dead needs one.
+// The server's own monitor may be first to see that it fails now and then. If users' sign-ins did too, ten successes
+// in a row are needed all the same; a server that was dead needs one.
 func TestSelfTestWinsTheRace(t *testing.T) {
 	for _, mixed := range []bool{true, false} {
 		w := newWorld(t)

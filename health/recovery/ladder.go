@@ -32,8 +32,8 @@ type Ladder struct {
 	// it can.
 	Unread []string `json:"unread,omitempty"`
 
-	// Mixed says that some of users' sign-ins to the server failed between others that succeeded, so one success of its
-	// probe does not show that it is well.
+	// Mixed says that some of users' sign-ins to the server failed between others that succeeded, so one success of
+	// its probe does not show that it is well.
 	Mixed bool `json:"mixed,omitempty"`
 
 	wellBefore int // how often in a row the server's own probe had succeeded during the fault; see steady
@@ -188,8 +188,8 @@ func (r *Responders) verify(ctx context.Context, l *Ladder, m health.MonitorStat
 	return result, false
 }
 
-// cameBack says whether a mailbox server serves again though its monitor, which judges the last minute, does not say so
-// yet: the latest users' sign-ins have succeeded, and its own probe does now.
+// cameBack says whether a mailbox server serves again though its monitor, which judges the last minute, does not say
+// so yet: the latest users' sign-ins have succeeded, and its own probe does now.
 func (r *Responders) cameBack(ctx context.Context, l *Ladder, m health.MonitorState) bool {
 	if m.Name != health.ProxyConnectionsFailedGt20PercentMonitor || r.opt.Users == nil {
 		return false

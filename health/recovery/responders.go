@@ -46,7 +46,8 @@ type Options struct {
 	// Standby says to which mailbox servers that answer a failover of a case would move databases now, by database.
 	// Recovery's blocks of the servers in lifted do not count. Nil: nobody knows.
 	Standby func(ctx context.Context, c Case, lifted []string) (servers map[string]string)
-	// Blocked says whether recovery's block of a mailbox server exists: somebody else may have lifted it. Nil: it does.
+	// Blocked says whether recovery's block of a mailbox server exists: somebody else may have lifted it. Nil: it
+	// does.
 	Blocked func(server string) bool
 	// InUse says whether a database is active on a mailbox server, so that users are out if it fails. Nil: one is.
 	InUse func(server string) bool

@@ -9,8 +9,8 @@ import (
 	"portico/health"
 )
 
-// cautious lists the mailbox servers that recovery keeps blocked though they serve now: they flap, or their probes have
-// not succeeded often enough in a row. A server that could not read mail is not among them.
+// cautious lists the mailbox servers that recovery keeps blocked though they serve now: they flap, or their probes
+// have not succeeded often enough in a row. A server that could not read mail is not among them.
 func (r *Responders) cautious(s survey) (servers []string) {
 	absolute := make(map[string]bool)
 	for _, l := range r.ladders {

@@ -14,7 +14,7 @@ func newBatch(t *testing.T) *Batch {
 	t.Helper()
 	b, err := NewBatch()
 	if err != nil {
-		testkit.Lack(t, err)
+		testkit.Barred(t, err)
 	}
 	t.Cleanup(b.Release)
 	return b

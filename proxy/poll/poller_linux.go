@@ -15,8 +15,8 @@ const (
 	SlotWake = 0
 	// maxEvents is how many events are taken from the kernel at a time.
 	maxEvents = 256
-	// briefly is how long a loop waits for events at a time while it keeps its Go processor, in milliseconds, and patience how often in a
-	// row before it gives that away. Between two waits it reads its mail.
+	// briefly is how long a loop waits for events at a time while it keeps its Go processor, in milliseconds, and
+	// patience how often in a row before it gives that away. Between two waits it reads its mail.
 	briefly  = 1
 	patience = 8
 )
@@ -29,8 +29,8 @@ type Poller struct {
 	quiet       int // waits in a row in which nothing has come
 }
 
-// mailbox is how others ask a loop for something: a list that callers put letters in front of. It has no lock, because a thread of
-// lower priority could be stopped while it holds one, and a loop would wait for it.
+// mailbox is how others ask a loop for something: a list that callers put letters in front of. It has no lock, because
+// a thread of lower priority could be stopped while it holds one, and a loop would wait for it.
 type mailbox struct {
 	last   atomic.Pointer[letter] // the newest; &shut when the mailbox is closed
 	sleeps atomic.Bool            // the loop waits for long, and has to be woken
@@ -63,8 +63,9 @@ func New() (*Poller, error) {
 	return p, nil
 }
 
-// Release frees the descriptors. The poller is of no use any more. Who is about to wake the loop may still write, and must not do so to a
-// descriptor that is somebody else's by then; with nobody asleep it takes no longer than that write.
+// Release frees the descriptors. The poller is of no use any more. Who is about to wake the loop may still write, and
+// must not do so to a descriptor that is somebody else's by then; with nobody asleep it takes no longer than that
+// write.
 func (p *Poller) Release() {
 	for p.mail.waking.Load() > 0 {
 		runtime.Gosched()
@@ -76,7 +77,8 @@ func (p *Poller) Release() {
 	}
 }
 
-// Control is epoll_ctl(2). Events of the descriptor carry the slot and the generation, as Slot and Generation give them.
+// Control is epoll_ctl(2). Events of the descriptor carry the slot and the generation, as Slot and Generation give
+// them.
 func (p *Poller) Control(op, fd int, slot int32, generation, events uint32) error {
 	return unix.EpollCtl(p.epoll, op, fd, &unix.EpollEvent{Events: events, Fd: slot, Pad: int32(generation)})
 }
@@ -85,12 +87,12 @@ func (p *Poller) Control(op, fd int, slot int32, generation, events uint32) erro
 func Slot(ev *unix.EpollEvent) int32        { return ev.Fd }
 func Generation(ev *unix.EpollEvent) uint32 { return uint32(ev.Pad) }
 
-// Wait waits for events, at most longest milliseconds if that is not negative, and not at all with 0. What it returns is good until
-// the next call.
+// Wait waits for events, at most longest milliseconds if that is not negative, and not at all with 0. What it returns
+// is good until the next call.
 //
-// A system call that the scheduler knows of gives the processor away when it lasts, and its supervisor runs hot to find that out;
-// where events come one on another's heels, that costs more than the events. So the wait is behind the scheduler's back first, and
-// in its sight only when nothing has come for a while.
+// A system call that the scheduler knows of gives the processor away when it lasts, and its supervisor runs hot to
+// find that out; where events come one on another's heels, that costs more than the events. So the wait is behind the
+// scheduler's back first, and in its sight only when nothing has come for a while.
 func (p *Poller) Wait(longest int) []unix.EpollEvent {
 	timeout := briefly
 	if longest == 0 {
@@ -119,8 +121,9 @@ func (p *Poller) Wait(longest int) []unix.EpollEvent {
 	return p.events[:max(blocked, 0)]
 }
 
-// maySleep says whether nobody has asked for anything, so that the loop may wait for long; with false it has waited. Who posts puts the
-// letter first and looks whether the loop sleeps then; here it is the other way around, so one of the two sees the other.
+// maySleep says whether nobody has asked for anything, so that the loop may wait for long; with false it has waited.
+// Who posts puts the letter first and looks whether the loop sleeps then; here it is the other way around, so one of
+// the two sees the other.
 func (p *Poller) maySleep(sleeps bool) bool {
 	p.mail.sleeps.Store(sleeps)
 	if sleeps && p.mail.last.Load() != nil {
@@ -130,8 +133,8 @@ func (p *Poller) maySleep(sleeps bool) bool {
 	return sleeps
 }
 
-// Post has the loop call f when it next reads its mail, and wakes it for that if it waits for long. It answers false when the mailbox is
-// closed, f being not called then. It waits for nobody.
+// Post has the loop call f when it next reads its mail, and wakes it for that if it waits for long. It answers false
+// when the mailbox is closed, f being not called then. It waits for nobody.
 func (p *Poller) Post(f func()) bool {
 	l := &letter{call: f}
 	for {

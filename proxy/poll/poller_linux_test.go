@@ -7,7 +7,8 @@ import (
 	"time"
 )
 
-// TestPostIsReadByALoopThatSleeps posts to a loop that waits for long as soon as nothing comes: a call that does not wake it is never made.
+// TestPostIsReadByALoopThatSleeps posts to a loop that waits for long as soon as nothing comes: a call that does not
+// wake it is never made.
 func TestPostIsReadByALoopThatSleeps(t *testing.T) {
 	p, err := New()
 	if err != nil {
@@ -30,7 +31,8 @@ func TestPostIsReadByALoopThatSleeps(t *testing.T) {
 		posters.Go(func() {
 			for round := range 40 {
 				if round%4 == 0 {
-					time.Sleep((patience + 2) * briefly * time.Millisecond) // it may be asleep now; if not, it is as well
+					// it may be asleep now; if not, it is as well
+					time.Sleep((patience + 2) * briefly * time.Millisecond)
 				}
 				called := make(chan struct{})
 				if !p.Post(func() { close(called) }) {
@@ -49,8 +51,8 @@ func TestPostIsReadByALoopThatSleeps(t *testing.T) {
 	}
 }
 
-// TestMailKeepsItsOrder has many post to a loop that closes meanwhile: calls of one poster come in its order, those taken are all made, and
-// those refused are not.
+// TestMailKeepsItsOrder has many post to a loop that closes meanwhile: calls of one poster come in its order, those
+// taken are all made, and those refused are not.
 func TestMailKeepsItsOrder(t *testing.T) {
 	p, err := New()
 	if err != nil {

@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// allowance is how many commands each user may send: a bucket of tokens that all loops draw from, some at a time, so that hardly any
-// command takes its lock. It is safe for concurrent use.
+// allowance is how many commands each user may send: a bucket of tokens that all loops draw from, some at a time, so
+// that hardly any command takes its lock. It is safe for concurrent use.
 type allowance struct {
 	mu        sync.Mutex
 	perSecond float64

@@ -13,8 +13,8 @@ import (
 	"portico/backend/backendtest/testkit"
 )
 
-// tight makes a session's buffers in the kernel small, so that little data fills them. Much smaller than that, and TCP over
-// loopback, whose segments have 64 KiB, goes on only when a delayed acknowledgement comes.
+// tight makes a session's buffers in the kernel small, so that little data fills them. Much smaller than that, and TCP
+// over loopback, whose segments have 64 KiB, goes on only when a delayed acknowledgement comes.
 func tight(s *Session) {
 	for _, c := range []*Conn{s.Client.Conn, s.Upstream.Conn} {
 		tcp := c.net.(*net.TCPConn)
@@ -23,8 +23,8 @@ func tight(s *Session) {
 	}
 }
 
-// waitStalled waits until the relay has read something and then for a while nothing more: it waits for a peer now. Should it
-// be wrong, a test is less hard than it might be, but fails no more often.
+// waitStalled waits until the relay has read something and then for a while nothing more: it waits for a peer now.
+// Should it be wrong, a test is less hard than it might be, but fails no more often.
 func (r *rig) waitStalled() {
 	r.t.Helper()
 	var before uint64
@@ -121,7 +121,8 @@ func TestBothDirectionsFullAtOnce(t *testing.T) {
 	eachWay(t, func(t *testing.T, r *rig) {
 		up, down := flow{6 << 20, 2}, flow{6 << 20, 3}
 		tk := r.start(tight)
-		upload, fetch := "a APPEND x {"+strconv.Itoa(up.size)+"+}\n", "* 1 FETCH (BODY[] {"+strconv.Itoa(down.size)+"}\n"
+		upload, fetch := "a APPEND x {"+strconv.Itoa(up.size)+"+}\n", "* 1 FETCH (BODY[] {"+
+			strconv.Itoa(down.size)+"}\n"
 		tk.client.say(upload)
 		tk.server.say(fetch)
 		upSent, downSent := tk.client.sends(up), tk.server.sends(down)
@@ -150,7 +151,8 @@ func TestAClientMaySendAllBeforeItReads(t *testing.T) {
 	eachWay(t, func(t *testing.T, r *rig) {
 		up, down := flow{4 << 20, 4}, flow{8 << 20, 5}
 		tk := r.start(tight)
-		upload, fetch := "a APPEND x {"+strconv.Itoa(up.size)+"+}\n", "* 1 FETCH (BODY[] {"+strconv.Itoa(down.size)+"}\n"
+		upload, fetch := "a APPEND x {"+strconv.Itoa(up.size)+"+}\n", "* 1 FETCH (BODY[] {"+
+			strconv.Itoa(down.size)+"}\n"
 		tk.server.say(fetch)
 		downSent := tk.server.sends(down)
 		r.waitStalled()

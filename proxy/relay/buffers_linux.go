@@ -5,7 +5,8 @@ import "crypto/tls"
 // keptBuffers bounds how many buffers for unsent bytes a loop keeps while nobody needs them.
 const keptBuffers = 32
 
-// pending is what the kernel has not taken yet; of TLS, the records. Few sessions ever have any, so it is lent by the loop.
+// pending is what the kernel has not taken yet; of TLS, the records. Few sessions ever have any, so it is lent by the
+// loop.
 type pending struct {
 	data []byte
 	sent int // so much of data is

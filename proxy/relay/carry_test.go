@@ -49,7 +49,8 @@ func TestInterceptsWhatWouldBlindIt(t *testing.T) {
 		{"a tab", "a COMPRESS\tDEFLATE\nb NOOP\n", "b NOOP\n", "a" + no},
 		{"synchronising literal", "a COMPRESS {7}\nb NOOP\n", "b NOOP\n", "a" + no},
 		{"literal", "a COMPRESS {8+}\nx NOOP\n\nb NOOP\n", "b NOOP\n", "a" + no},
-		{"behind a literal", "x APPEND i {7+}\na NOOP\n\na COMPRESS DEFLATE\nb NOOP\n", "x APPEND i {7+}\na NOOP\n\nb NOOP\n", "a" + no},
+		{"behind a literal", "x APPEND i {7+}\na NOOP\n\na COMPRESS DEFLATE\nb NOOP\n",
+			"x APPEND i {7+}\na NOOP\n\nb NOOP\n", "a" + no},
 		{"long tag", strings.Repeat("t", 65) + " NOOP\nb NOOP\n", "b NOOP\n", "* BAD Tag too long\n"},
 	}
 	for _, test := range tests {

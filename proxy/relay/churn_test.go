@@ -15,8 +15,8 @@ import (
 	"portico/backend/backendtest/testkit"
 )
 
-// Sessions come and go in numbers, killed at random on either side. Each carries its own number in all its bytes, so that none
-// can get another's without its being seen.
+// Sessions come and go in numbers, killed at random on either side. Each carries its own number in all its bytes, so
+// that none can get another's without its being seen.
 func TestSessionsThatComeAndGoDoNotMix(t *testing.T) {
 	testkit.NoLeaks(t)
 	for _, d := range drivers {
@@ -50,7 +50,8 @@ func liveAndDie(tk *talk, random *rand.Rand, number string) {
 	both.Go(func() { tk.echo(number) })
 	both.Go(func() { tk.onlyHears(number) })
 	for range random.IntN(30) {
-		line := number + strings.Repeat("x", random.IntN(10)) + " NOOP " + strings.Repeat(number, random.IntN(20)) + "\r\n"
+		line := number + strings.Repeat("x", random.IntN(10)) + " NOOP " +
+			strings.Repeat(number, random.IntN(20)) + "\r\n"
 		if tk.client.try(line) != nil {
 			break
 		}

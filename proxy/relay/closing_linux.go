@@ -2,8 +2,8 @@ package relay
 
 import "golang.org/x/sys/unix"
 
-// finish begins the end of a session: the mailbox server is closed now, the client when it has all that is meant for it. Where
-// the client was cut off in the middle of a response it is reset, so that nothing cut passes for whole.
+// finish begins the end of a session: the mailbox server is closed now, the client when it has all that is meant for
+// it. Where the client was cut off in the middle of a response it is reset, so that nothing cut passes for whole.
 //
 // The mailbox server's last bytes, too few to know what they are, are passed on where it said no more.
 func (l *link) finish(r Reason, now int64) {
@@ -30,8 +30,9 @@ func (l *link) finish(r Reason, now int64) {
 	l.closeFurther(now)
 }
 
-// mayLeaveFirst says whether the client is closed without waiting for its own end: it has logged out, that was answered, and nothing that it sent
-// is unread. TLS clients send an end of their own, which would meet a closed connection.
+// mayLeaveFirst says whether the client is closed without waiting for its own end: it has logged out, that was
+// answered, and nothing that it sent is unread. TLS clients send an end of their own, which would meet a closed
+// connection.
 func (l *link) mayLeaveFirst() bool {
 	return l.loggedOut && l.client.tls == nil && !l.client.more && l.client.held.len() == 0
 }
@@ -53,7 +54,8 @@ func (l *link) closeFurther(now int64) {
 	late := now >= l.deadline
 	if l.phase == parting && l.client.pending == nil && !l.client.broken {
 		l.client.sayClose()
-		if l.client.pending == nil && (l.client.eof || l.mayLeaveFirst()) { // nothing comes that would turn the close into a reset
+		// nothing comes that would turn the close into a reset
+		if l.client.pending == nil && (l.client.eof || l.mayLeaveFirst()) {
 			l.close()
 			return
 		}
@@ -75,8 +77,9 @@ func (l *link) closeFurther(now int64) {
 	}
 }
 
-// awaitServer ends a session whose client has ended its stream when the deadline has passed. A mailbox server that takes what it was sent
-// moves the deadline: the kernel tells that by the acknowledged bytes, long before it has room for more.
+// awaitServer ends a session whose client has ended its stream when the deadline has passed. A mailbox server that
+// takes what it was sent moves the deadline: the kernel tells that by the acknowledged bytes, long before it has room
+// for more.
 func (l *link) awaitServer(now int64) {
 	untaken := int32(l.upstream.pending.size() + unacknowledged(int(l.upstream.fd)))
 	if untaken < l.untaken {
@@ -88,7 +91,8 @@ func (l *link) awaitServer(now int64) {
 	}
 }
 
-// close releases everything. It is the only way out of a loop. A client that has not got all that was meant for it is reset.
+// close releases everything. It is the only way out of a loop. A client that has not got all that was meant for it is
+// reset.
 func (l *link) close() {
 	if l.phase == closed {
 		return

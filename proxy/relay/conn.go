@@ -8,10 +8,10 @@ import (
 	"time"
 )
 
-// Conn is a TCP connection in two lives. In the first, under the Go scheduler, it passes every call on to the connection it was
-// made of; a *tls.Conn may be laid over it and its handshake done. In the second, on an event loop, it is a bare descriptor:
-// Read answers at once, with a temporary error when there is nothing, and Write takes everything, for the loop to send. The
-// same *tls.Conn works through both.
+// Conn is a TCP connection in two lives. In the first, under the Go scheduler, it passes every call on to the
+// connection it was made of; a *tls.Conn may be laid over it and its handshake done. In the second, on an event loop,
+// it is a bare descriptor: Read answers at once, with a temporary error when there is nothing, and Write takes
+// everything, for the loop to send. The same *tls.Conn works through both.
 //
 // In its first life it belongs to the set-up's goroutine, in its second to one loop.
 type Conn struct {
@@ -34,8 +34,8 @@ func NewConn(c net.Conn) *Conn { return &Conn{net: c, fd: -1} }
 // detachable is a connection whose descriptor can be had for good, such as one that belongs to a thread of the set-up.
 type detachable interface{ Detach() (fd int, err error) }
 
-// Release gives a connection that belongs to a thread into the hands of whichever goroutine wants it. Loops do without: they take
-// the descriptor.
+// Release gives a connection that belongs to a thread into the hands of whichever goroutine wants it. Loops do
+// without: they take the descriptor.
 func (c *Conn) Release() error {
 	bound, ok := c.net.(detachable)
 	if !ok {
@@ -118,8 +118,8 @@ func (c *Conn) SetWriteDeadline(t time.Time) error {
 	return nil
 }
 
-// wouldBlock says that there is nothing to read now. crypto/tls keeps what it has and may be called again, because the error
-// calls itself temporary.
+// wouldBlock says that there is nothing to read now. crypto/tls keeps what it has and may be called again, because the
+// error calls itself temporary.
 type wouldBlock struct{}
 
 func (wouldBlock) Error() string   { return "nothing to read now" }

@@ -45,8 +45,8 @@ func (c *Conn) detach(work *workspace) error {
 	return nil
 }
 
-// readNow reads what is there. After a read that took all there was it says so without asking the kernel again, until the next
-// event clears empty.
+// readNow reads what is there. After a read that took all there was it says so without asking the kernel again, until
+// the next event clears empty.
 func (c *Conn) readNow(p []byte) (int, error) {
 	if c.empty {
 		return 0, errWouldBlock
@@ -81,14 +81,16 @@ func send(fd int, p []byte) (int, syscall.Errno) {
 
 func rawCall(call uintptr, fd int, p []byte, flags uintptr) (int, syscall.Errno) {
 	for {
-		n, _, errno := syscall.RawSyscall6(call, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(p))), uintptr(len(p)), flags, 0, 0)
+		n, _, errno := syscall.RawSyscall6(call, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(p))),
+			uintptr(len(p)), flags, 0, 0)
 		if errno != unix.EINTR {
 			return int(n), errno
 		}
 	}
 }
 
-// unacknowledged returns how many bytes our kernel was given that the peer's kernel has not acknowledged, 0 if nobody knows.
+// unacknowledged returns how many bytes our kernel was given that the peer's kernel has not acknowledged, 0 if nobody
+// knows.
 func unacknowledged(fd int) int {
 	n, err := unix.IoctlGetInt(fd, unix.SIOCOUTQ)
 	if err != nil {
@@ -117,8 +119,8 @@ func sendRoom(fd int) int {
 	return min(int(info[memSendBuffer]), maxUnsent) - int(info[memSendQueued])
 }
 
-// setKeepAlive sets the kernel's own time-outs: when it asks a silent peer, and for how long a peer may take nothing of what it was
-// sent. A failure costs nothing but them.
+// setKeepAlive sets the kernel's own time-outs: when it asks a silent peer, and for how long a peer may take nothing
+// of what it was sent. A failure costs nothing but them.
 func setKeepAlive(fd int, idle, stalled time.Duration) {
 	unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_KEEPALIVE, 1)
 	unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_KEEPIDLE, max(int(idle/time.Second), 1))
@@ -136,8 +138,8 @@ func (c *Conn) setKeepAlive(idle, stalled time.Duration) {
 	c.control(func(fd int) { setKeepAlive(fd, idle, stalled) })
 }
 
-// gone says, in the first life, whether the peer has closed its side of the connection and whether the connection is reset. Bytes that are
-// not read yet make no difference.
+// gone says, in the first life, whether the peer has closed its side of the connection and whether the connection is
+// reset. Bytes that are not read yet make no difference.
 func (c *Conn) gone() (closed, reset bool) {
 	c.control(func(fd int) {
 		events := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLRDHUP}}

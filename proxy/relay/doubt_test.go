@@ -9,18 +9,22 @@ func TestInDoubtBytesGoOnUnjudged(t *testing.T) {
 	after := passes(clientSays, "c COMPRESS DEFLATE\n(\nd IDLE\ne NOOP\n")
 	play(t, []script{
 		{name: "a server that sends no text", offers: OffersNone, unjudged: true, steps: join(
-			passes(clientSays, "a NOOP\nb APPEND x {5}\n"), passes(serverSays, "* 1 EXISTS\n\x16\x03\x01\n\n* 2 EXISTS\n"), after)},
-		{name: "8-bit", offers: OffersNone, unjudged: true, steps: join(passes(serverSays, "\xec\x05\x00\n", "a OK\n"), after)},
+			passes(clientSays, "a NOOP\nb APPEND x {5}\n"),
+			passes(serverSays, "* 1 EXISTS\n\x16\x03\x01\n\n* 2 EXISTS\n"), after)},
+		{name: "8-bit", offers: OffersNone, unjudged: true,
+			steps: join(passes(serverSays, "\xec\x05\x00\n", "a OK\n"), after)},
 	})
 }
 
 // Compressed data that goes on never begins with such a byte.
 func TestAServerMayBeginALineWithAnOddByte(t *testing.T) {
-	for _, line := range []string{"\xef\xbb\xbf* OK hello\n", "\xff\n", "\aring\n", "\x1b[1mbold\n", "\x01\n", "\xc3\xa4\n"} {
+	for _, line := range []string{"\xef\xbb\xbf* OK hello\n", "\xff\n", "\aring\n", "\x1b[1mbold\n", "\x01\n",
+		"\xc3\xa4\n"} {
 		for _, offers := range []Offers{OffersNone, OffersHidden, OffersUnknown} {
-			play(t, []script{{name: line, offers: offers, steps: join(passes(serverSays, line), passes(clientSays, "a APPEND x {5}\n"),
-				passes(serverSays, "+\n"), passes(clientSays, "abcde\n"), passes(serverSays, "a OK\n"),
-				says(clientSays, "c COMPRESS DEFLATE\n", clientHears, "c"+refusedCompress))}})
+			play(t, []script{{name: line, offers: offers,
+				steps: join(passes(serverSays, line), passes(clientSays, "a APPEND x {5}\n"),
+					passes(serverSays, "+\n"), passes(clientSays, "abcde\n"), passes(serverSays, "a OK\n"),
+					says(clientSays, "c COMPRESS DEFLATE\n", clientHears, "c"+refusedCompress))}})
 		}
 	}
 }
@@ -47,8 +51,8 @@ func TestInDoubtASessionEndsWhereSomethingMightSlipPast(t *testing.T) {
 	}
 }
 
-// unasked are commands that a server might find in a literal where this proxy sees none: servers disagree about what a literal is. rest is
-// what stands behind the command.
+// unasked are commands that a server might find in a literal where this proxy sees none: servers disagree about what a
+// literal is. rest is what stands behind the command.
 var unasked = []struct{ name, commands, rest string }{
 	{"not waited for", "a NOOP {8+}\nb COMPRESS DEFLATE\n", ""},
 	{"as long as the command", "a NOOP {20+}\nb COMPRESS DEFLATE\n\n", ""},
@@ -67,7 +71,8 @@ var unasked = []struct{ name, commands, rest string }{
 
 // A server that may take a literal for commands is asked, and gets it only if it says "+".
 func TestAServerIsAskedAboutADoubtfulLiteral(t *testing.T) {
-	goesOn := join(passes(clientSays, "k NOOP\n"), passes(serverSays, "k OK\n"), asks("l APPEND x {20}\n+b COMPRESS DEFLATE\n\n"), passes(serverSays, "l OK\n"))
+	goesOn := join(passes(clientSays, "k NOOP\n"), passes(serverSays, "k OK\n"),
+		asks("l APPEND x {20}\n+b COMPRESS DEFLATE\n\n"), passes(serverSays, "l OK\n"))
 	for _, h := range unasked {
 		marker, behind, _ := strings.Cut(h.commands, "+}")
 		end := "}\n"
@@ -89,8 +94,10 @@ func TestAServerIsAskedAboutADoubtfulLiteral(t *testing.T) {
 		}
 	}
 	mail := "b COMPRESS DEFLATE\n\n"
-	for _, head := range []string{"a XYZZY %s\n", "a REPLACE 1 x %s\n", "a UID REPLACE 1 x (\\Seen) %s\n", "a APPEND Entw\u00fcrfe %s\n", "a APPEND x (f\u00fcr) %s\n",
-		"a  APPEND x %s\n", "a APPEND x (\\*) %s\n", "a SEARCH KEYWORD TEXT %s\n", "a EXAMINE {1+}\nx %s\n", "a APPEND x %s␊"} {
+	for _, head := range []string{"a XYZZY %s\n", "a REPLACE 1 x %s\n", "a UID REPLACE 1 x (\\Seen) %s\n",
+		"a APPEND Entw\u00fcrfe %s\n", "a APPEND x (f\u00fcr) %s\n",
+		"a  APPEND x %s\n", "a APPEND x (\\*) %s\n", "a SEARCH KEYWORD TEXT %s\n", "a EXAMINE {1+}\nx %s\n",
+		"a APPEND x %s␊"} {
 		first, behind, two := strings.Cut(head, "{1+}\nx")
 		if !two {
 			first, behind = "", head
@@ -101,11 +108,13 @@ func TestAServerIsAskedAboutADoubtfulLiteral(t *testing.T) {
 		asked := strings.Replace(behind, "%s", "{20}", 1)
 		playOnDesks(t, []script{{name: head, offers: OffersHidden, steps: join(
 			says(clientSays, first+strings.Replace(behind, "%s", "{20+}", 1)+mail, serverHears, first+asked),
-			says(serverSays, "* 1 EXISTS\n+ go\n", clientHears, "* 1 EXISTS\n", serverHears, mail), passes(serverSays, "a OK\n"), goesOn)}})
+			says(serverSays, "* 1 EXISTS\n+ go\n", clientHears, "* 1 EXISTS\n", serverHears, mail),
+			passes(serverSays, "a OK\n"), goesOn)}})
 	}
 }
 
-// While a command with an unknown verb is open, a "+" may be meant for that: the client gets it, and the literal is read.
+// While a command with an unknown verb is open, a "+" may be meant for that: the client gets it, and the literal is
+// read.
 func TestAPlusThatMayBeMeantForAnother(t *testing.T) {
 	eachWay(t, func(t *testing.T, r *rig) {
 		for last, harmless := range map[string]bool{"b CAPABILITY FOR ALL\n": true, "b COMPRESS DEFLATE\n": false} {
@@ -166,7 +175,8 @@ func TestNothingHidesBehindALiteralTrueOrFalse(t *testing.T) {
 					}
 				}
 				tk.client.hears(lfs(byeDoubt))
-				if rest, _ := tk.server.rest(); strings.Contains(rest, "DEFLATE") || strings.Contains(rest, "UNAUTHENTICATE\r") {
+				if rest, _ := tk.server.rest(); strings.Contains(rest, "DEFLATE") ||
+					strings.Contains(rest, "UNAUTHENTICATE\r") {
 					t.Errorf("the server hears %q", rest)
 				}
 				tk.client.Close()
@@ -187,7 +197,8 @@ func TestWhatIsALiteralForNobodyHidesNothing(t *testing.T) {
 		{name: "waited for", offers: OffersHidden, steps: join(
 			says(clientSays, "a NOOP {8}\nb COMPRESS DEFLATE\n", serverHears, "a NOOP {8}\n"),
 			says(serverSays, "a OK\n", clientHears, "a OK\nb"+refusedCompress))},
-		caught("too large a number", "a NOOP {9223372036854775808+}\nb COMPRESS DEFLATE\n", "a NOOP {9223372036854775808+}\n"),
+		caught("too large a number", "a NOOP {9223372036854775808+}\nb COMPRESS DEFLATE\n",
+			"a NOOP {9223372036854775808+}\n"),
 		caught("a blank behind", "a NOOP {8+} \nb COMPRESS DEFLATE\n", "a NOOP {8+} \n"),
 		caught("quoted", "a NOOP \"{8+}\"\nb COMPRESS DEFLATE\n", "a NOOP \"{8+}\"\n"),
 		caught("two signs", "a NOOP {8++}\nb COMPRESS DEFLATE\n", "a NOOP {8++}\n"),

@@ -2,8 +2,8 @@ package relay
 
 import "time"
 
-// drain is how far a loop's draining is. Quiet sessions are ended some at each tick, so that their clients do not all come back
-// at once; busy ones when their last command is answered.
+// drain is how far a loop's draining is. Quiet sessions are ended some at each tick, so that their clients do not all
+// come back at once; busy ones when their last command is answered.
 type drain struct {
 	on      bool
 	late    bool // the deadline has passed

@@ -11,9 +11,10 @@ import (
 
 // end is one of a link's two connections, plain or TLS. Its loop owns it.
 type end struct {
-	link    *link
-	tls     *tlsConn // nil = plain
-	held    few      // read and not used yet: a line whose head is not known, or what came while the client had to wait
+	link *link
+	tls  *tlsConn // nil = plain
+	// read and not used yet: a line whose head is not known, or what came while the client had to wait
+	held    few
 	pending *pending // nil = the kernel has taken everything
 	fd      int32
 	slot    int32
@@ -177,13 +178,14 @@ func (e *end) took(p []byte, n int, errno syscall.Errno) {
 const (
 	// fewBytes are too few for the kernel's send buffer to grow by them.
 	fewBytes = 8 << 10
-	// maxUnsent is how many bytes the kernel keeps of what the peer's window has no room for, beside what is on its way.
+	// maxUnsent is how many bytes the kernel keeps of what the peer's window has no room for, beside what is on its
+	// way.
 	maxUnsent = 1 << 20
 )
 
-// boundUnsent bounds what the kernel keeps of bytes that it can not send yet. Without the bound, a peer that reads fast gets a large
-// send buffer (net.ipv4.tcp_wmem), which is filled when the peer stops. It costs a system call, so it waits until an end sends much
-// or falls behind.
+// boundUnsent bounds what the kernel keeps of bytes that it can not send yet. Without the bound, a peer that reads
+// fast gets a large send buffer (net.ipv4.tcp_wmem), which is filled when the peer stops. It costs a system call, so
+// it waits until an end sends much or falls behind.
 func (e *end) boundUnsent() {
 	if !e.unsentBound {
 		e.unsentBound = true
@@ -221,7 +223,8 @@ func (e *end) dropPending() {
 	e.pending = nil
 }
 
-// await has epoll look for what the end is waiting for, and puts an end that may be read and has more on the loop's ready list.
+// await has epoll look for what the end is waiting for, and puts an end that may be read and has more on the loop's
+// ready list.
 func (e *end) await(mayRead bool) {
 	if e.fd < 0 {
 		return
@@ -236,8 +239,8 @@ func (e *end) await(mayRead bool) {
 	}
 }
 
-// watch sets the events epoll looks for. They are told once, when they come (edge-triggered): more remembers what an end that may
-// not be read has been told, and a hang-up is not told over and over.
+// watch sets the events epoll looks for. They are told once, when they come (edge-triggered): more remembers what an
+// end that may not be read has been told, and a hang-up is not told over and over.
 func (e *end) watch(want uint32) {
 	if want == e.watched {
 		return

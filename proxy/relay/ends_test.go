@@ -152,7 +152,8 @@ func TestWhatADyingServerSaidIsDelivered(t *testing.T) {
 		{"BYE and more", "* BYE later\na OK\n", "", false, ReasonLogout},
 		{"BYE and an undecided head", "* BYE later\na O", "", false, ReasonLogout},
 	}
-	dies := map[string]func(*peer){"closes": func(p *peer) { p.Close() }, "resets": (*peer).reset, "fails": func(p *peer) { p.tcp.Close() }}
+	dies := map[string]func(*peer){"closes": func(p *peer) { p.Close() }, "resets": (*peer).reset,
+		"fails": func(p *peer) { p.tcp.Close() }}
 	for name, die := range dies {
 		t.Run(name, func(t *testing.T) {
 			eachWay(t, func(t *testing.T, r *rig) {

@@ -47,7 +47,8 @@ func (s *session) fromServer(p []byte, now int64) int {
 	return at
 }
 
-// respond acts on the line of the server at p[at], which means something, and returns from where p is still to be passed on.
+// respond acts on the line of the server at p[at], which means something, and returns from where p is still to be
+// passed on.
 func (s *session) respond(p []byte, from, at int, event wire.ResponseEvent, line wire.ResponseLine, now int64) int {
 	switch event {
 	case wire.ResponseTagged:
@@ -85,10 +86,12 @@ func (s *session) wantsLine(event wire.ResponseEvent) bool {
 	return event == wire.ResponseTagged && s.watching != nil || event == wire.ResponseContinue && s.asked()
 }
 
-// asked says whether a "+" that comes now answers Portico, which has asked for a literal that the client sends in any case.
+// asked says whether a "+" that comes now answers Portico, which has asked for a literal that the client sends in any
+// case.
 func (s *session) asked() bool { return s.waits == waitAnyPlus && !s.tracker.othersMayAsk(s.current) }
 
-// swallow keeps the line at p[at] from the client, and passes on what stands before it. It returns from where p is still to be passed on.
+// swallow keeps the line at p[at] from the client, and passes on what stands before it. It returns from where p is
+// still to be passed on.
 func (s *session) swallow(p []byte, from, at int) int {
 	if from < at {
 		s.out.toClient(p[from:at])
@@ -96,8 +99,8 @@ func (s *session) swallow(p []byte, from, at int) int {
 	return at + nextLine(p[at:])
 }
 
-// tagged acts on the answer at p[at]. It answers false when that ends judging or the session. An answer to a command that never was may
-// be one to a line that the server has read in another way than we do.
+// tagged acts on the answer at p[at]. It answers false when that ends judging or the session. An answer to a command
+// that never was may be one to a line that the server has read in another way than we do.
 func (s *session) tagged(p []byte, at int, line wire.ResponseLine, now int64) bool {
 	c := s.tracker.find(p[at+line.Blank:][:line.TagLen])
 	switch {
@@ -126,8 +129,9 @@ func (s *session) tagged(p []byte, at int, line wire.ResponseLine, now int64) bo
 	return true
 }
 
-// untaggedBad acts on an untagged BAD. Servers say so of a line that they could not read, and mostly nothing else about it. It ends the
-// wait of the command that the client is held back for; of a command that waits only for its answer, that may still come.
+// untaggedBad acts on an untagged BAD. Servers say so of a line that they could not read, and mostly nothing else
+// about it. It ends the wait of the command that the client is held back for; of a command that waits only for its
+// answer, that may still come.
 func (s *session) untaggedBad() {
 	s.guard.oddAnswered()
 	c, w := s.current, s.waits
@@ -148,7 +152,8 @@ func (s *session) untaggedBad() {
 	}
 }
 
-// unreadBefore closes the commands before c that the server could not read: it has come to c without an answer to them.
+// unreadBefore closes the commands before c that the server could not read: it has come to c without an answer to
+// them.
 func (s *session) unreadBefore(c *command, now int64) {
 	for next := s.tracker.first; next != c; {
 		before := next
@@ -171,11 +176,12 @@ func resultOf(verb wire.Verb, status wire.Status) Result {
 
 // signedInAgain says whether the server has just signed somebody in: then it had signed the user out before.
 func (s *session) signedInAgain(c *command, status wire.Status) bool {
-	return status == wire.StatusOK && (c.verb == wire.VerbLogin || c.verb == wire.VerbAuthenticate) && s.offers != OffersNone
+	return status == wire.StatusOK && (c.verb == wire.VerbLogin || c.verb == wire.VerbAuthenticate) &&
+		s.offers != OffersNone
 }
 
-// filter writes the capability list of size bytes at p[at] without the hidden names, and what stands before it. It returns from
-// where p is still to be written.
+// filter writes the capability list of size bytes at p[at] without the hidden names, and what stands before it. It
+// returns from where p is still to be written.
 func (s *session) filter(p []byte, from, at, size int) int {
 	filtered, offered := wire.AppendFilteredCapabilities(nil, p[at:at+size])
 	s.extends = wire.ListedExtensions(filtered)

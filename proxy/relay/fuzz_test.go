@@ -14,8 +14,9 @@ import (
 	"portico/proxy/wire"
 )
 
-// FuzzSession lets client and server say anything, cut anywhere and mixed in any order. What comes out has to be what went in,
-// but for the interceptions; and the session must neither panic nor forget to free what it counted. A watched session behaves the same.
+// FuzzSession lets client and server say anything, cut anywhere and mixed in any order. What comes out has to be what
+// went in, but for the interceptions; and the session must neither panic nor forget to free what it counted. A watched
+// session behaves the same.
 func FuzzSession(f *testing.F) {
 	f.Fuzz(func(t *testing.T, client, server string, cuts []byte, offers uint8) {
 		lacks := wire.Extensions(0)
@@ -81,7 +82,8 @@ func checkSession(t *testing.T, d *desk, client, server string) {
 	}
 	if d.tracker.stats.Intercepted == 0 && !d.closed && !lists {
 		want := server[:len(server)-len(d.sHeld)]
-		if same := string(toClient) == want; !same && (!rewritten || !isSubsequence(toClient, want)) { // it does not get each "+"
+		// it does not get each "+"
+		if same := string(toClient) == want; !same && (!rewritten || !isSubsequence(toClient, want)) {
 			t.Errorf("the client hears %q, want %q", toClient, want)
 		}
 	}
@@ -97,8 +99,8 @@ func checkSession(t *testing.T, d *desk, client, server string) {
 	}
 }
 
-// mayBeRefused says whether a command that is not passed on may be among a client's. Where a server answers it all the same, it
-// is not counted as intercepted.
+// mayBeRefused says whether a command that is not passed on may be among a client's. Where a server answers it all the
+// same, it is not counted as intercepted.
 func mayBeRefused(client string) bool {
 	client = strings.ToUpper(client)
 	for _, verb := range []string{"COMPRESS", "STARTTLS", "UNAUTHENTICATE"} {
@@ -121,8 +123,8 @@ func isSubsequence(p []byte, s string) bool {
 	return true
 }
 
-// FuzzRelay carries a session between two peers that speak whole IMAP, in chunks, with pauses in their reading and an end that
-// the input chooses. All that a command waits for has to arrive, in order, and the session has to end.
+// FuzzRelay carries a session between two peers that speak whole IMAP, in chunks, with pauses in their reading and an
+// end that the input chooses. All that a command waits for has to arrive, in order, and the session has to end.
 func FuzzRelay(f *testing.F) {
 	f.Fuzz(func(t *testing.T, script []byte, secure uint8, driverNumber uint8) {
 		if len(script) > 64 {
@@ -146,8 +148,9 @@ func FuzzRelay(f *testing.F) {
 // fuzzed is what one side is to say: its commands or answers, cut in chunks.
 type fuzzed struct {
 	chunks []string
-	due    int  // bytes that must arrive: the client has closed its side, so the session may end behind the last answer
-	slow   bool // reads only when the other side has said all
+	// bytes that must arrive: the client has closed its side, so the session may end behind the last answer
+	due  int
+	slow bool // reads only when the other side has said all
 }
 
 // fuzzedDialogue makes a conversation of bytes: each gives a command with its answer, and how both are cut.
@@ -193,8 +196,8 @@ func chunks(text string, seed int) (all []string) {
 	return all
 }
 
-// playFuzzed has both sides say what they have to say and checks that all of it arrives. Answers must not come before their
-// commands, so the server speaks when the client's commands have reached it.
+// playFuzzed has both sides say what they have to say and checks that all of it arrives. Answers must not come before
+// their commands, so the server speaks when the client's commands have reached it.
 func playFuzzed(t *testing.T, tk *talk, script []byte) {
 	client, server := fuzzedDialogue(script)
 	var sides sync.WaitGroup
@@ -223,10 +226,12 @@ func playFuzzed(t *testing.T, tk *talk, script []byte) {
 	sides.Wait()
 	tk.end()
 	if want := strings.Join(client.chunks, ""); string(toServer) != want {
-		t.Errorf("the server hears %d bytes of %d, other ones from %d on", len(toServer), len(want), firstDifference(toServer, []byte(want)))
+		t.Errorf("the server hears %d bytes of %d, other ones from %d on", len(toServer), len(want),
+			firstDifference(toServer, []byte(want)))
 	}
 	// The end is the client's own: nothing is added.
-	if want := strings.Join(server.chunks, ""); len(toClient) < server.due || !strings.HasPrefix(want, string(toClient)) {
+	if want := strings.Join(server.chunks, ""); len(toClient) < server.due ||
+		!strings.HasPrefix(want, string(toClient)) {
 		t.Errorf("the client hears %d bytes of %d, %d of them due, other ones from %d on",
 			len(toClient), len(want), server.due, firstDifference(toClient, []byte(want)))
 	}

@@ -52,8 +52,8 @@ func TestAGoneClientIsNoticedInEveryState(t *testing.T) {
 	}
 }
 
-// fill has the client send a part of a literal that the server does not read, until the relay does not read either. It returns how much that
-// is. The relay's kernel has room for more, so it learns of the client's end.
+// fill has the client send a part of a literal that the server does not read, until the relay does not read either. It
+// returns how much that is. The relay's kernel has room for more, so it learns of the client's end.
 func (r *rig) fill(tk *talk) (sent int) {
 	const head, step = "a APPEND x {20000000+}\r\n", 16 << 10
 	tk.client.raw(head)
@@ -69,8 +69,8 @@ func (r *rig) fill(tk *talk) (sent int) {
 	}
 }
 
-// The kernel of a client tells its end only behind all that the client has sent. Where the server reads nothing and much is on its way, the
-// kernel's time-out for that server ends the session.
+// The kernel of a client tells its end only behind all that the client has sent. Where the server reads nothing and
+// much is on its way, the kernel's time-out for that server ends the session.
 func TestAClientIsGoneBehindBytesThatNobodyTakes(t *testing.T) {
 	testkit.NoLeaks(t)
 	for _, d := range drivers {
@@ -89,7 +89,8 @@ func TestAClientIsGoneBehindBytesThatNobodyTakes(t *testing.T) {
 	}
 }
 
-// A server that takes an upload slowly gets all of it, though its client has closed and nothing else happens for longer than LingerTimeout.
+// A server that takes an upload slowly gets all of it, though its client has closed and nothing else happens for
+// longer than LingerTimeout.
 func TestAnUploadThatTheServerTakesSlowlyIsNotCut(t *testing.T) {
 	eachLoop(t, anUploadThatTheServerTakesSlowlyIsNotCut)
 }
@@ -101,7 +102,8 @@ func anUploadThatTheServerTakesSlowlyIsNotCut(t *testing.T, d driver) {
 			var clock atomic.Int64
 			clock.Store(1)
 			r := newRig(t, d, Options{LingerTimeout: time.Minute, IdleTimeout: time.Hour, Now: clock.Load}, w)
-			deadline := func() (at int64) { // as of now: a busy machine's ticks come late, and the server would take all before one
+			// as of now: a busy machine's ticks come late, and the server would take all before one
+			deadline := func() (at int64) {
 				inside(t, r.relay, func(lp *loop) {
 					lp.housekeep(clock.Load())
 					lp.links(func(l *link) { at = l.deadline })
@@ -143,7 +145,8 @@ func anUploadThatTheServerTakesSlowlyIsNotCut(t *testing.T, d driver) {
 	}
 }
 
-// slowUpload has a client send a part of an upload and close, and the server take some of it in steps, and then the rest.
+// slowUpload has a client send a part of an upload and close, and the server take some of it in steps, and then the
+// rest.
 func slowUpload(r *rig, steps func(take func())) {
 	r.t.Helper()
 	tk := r.start(tight)

@@ -6,9 +6,9 @@ import (
 	"portico/proxy/wire"
 )
 
-// guard keeps COMPRESS and UNAUTHENTICATE from a mailbox server that offers them, or may offer them, wherever in the client's bytes they
-// stand: servers disagree about what a literal is, so a line of one may be a command. What is a literal for every server passes
-// unread.
+// guard keeps COMPRESS and UNAUTHENTICATE from a mailbox server that offers them, or may offer them, wherever in the
+// client's bytes they stand: servers disagree about what a literal is, so a line of one may be a command. What is a
+// literal for every server passes unread.
 type guard struct {
 	lookout  wire.Lookout
 	lateFrom uint16 // the number of the first command whose answer shows that no "+" is late
@@ -27,8 +27,9 @@ type place struct {
 // guards says whether there is anything to keep from the server.
 func (s *session) guards() bool { return s.offers != OffersNone }
 
-// look looks at bytes that are about to be passed on. If a line among them has to be kept from the server, it returns the offset of a byte
-// without which the line does nothing, else -1. A line that ends its command has no literal's marker: its place is of no use.
+// look looks at bytes that are about to be passed on. If a line among them has to be kept from the server, it returns
+// the offset of a byte without which the line does nothing, else -1. A line that ends its command has no literal's
+// marker: its place is of no use.
 func (s *session) look(p []byte, literal bool, event wire.CommandEvent) int {
 	g := &s.guard
 	switch {
@@ -60,8 +61,8 @@ func (g *guard) odd() {
 	}
 }
 
-// unknown is for an answer to a command that never was. Unless it is one to an odd line, the server has read some line in another way
-// than we do.
+// unknown is for an answer to a command that never was. Unless it is one to an odd line, the server has read some line
+// in another way than we do.
 func (g *guard) unknown() { g.doubtful = g.doubtful || !g.oddAnswered() }
 
 // oddAnswered is for what may be the answer to an odd line. It says whether there is one without an answer.
@@ -73,8 +74,8 @@ func (g *guard) oddAnswered() bool {
 	return true
 }
 
-// cancelled is for a wait for "+" that the server seems to have ended without an answer. If what it said was about something else, that
-// "+" is still to come: before the answer to any command that begins after.
+// cancelled is for a wait for "+" that the server seems to have ended without an answer. If what it said was about
+// something else, that "+" is still to come: before the answer to any command that begins after.
 func (g *guard) cancelled(t *tracker) { g.late, g.lateFrom = true, uint16(t.begun()) }
 
 // unasked is for a "+" that nobody waits for.
@@ -87,14 +88,14 @@ func (g *guard) asked(c *command, e wire.Extensions) {
 	}
 }
 
-// accepted is for the "+" that allows it. It may be meant for something else where the command takes no literal, or where a command that
-// we do not know is open.
+// accepted is for the "+" that allows it. It may be meant for something else where the command takes no literal, or
+// where a command that we do not know is open.
 func (g *guard) accepted(c *command, t *tracker, follows bool) {
 	g.literal(c != nil && c.place != nil && c.place.MayAsk() && !t.othersMayAsk(c), follows)
 }
 
-// free is for a literal that the server does not have to allow. It says whether the client's marker may be passed on: if servers may
-// disagree about it, this one is asked.
+// free is for a literal that the server does not have to allow. It says whether the client's marker may be passed on:
+// if servers may disagree about it, this one is asked.
 func (g *guard) free(is wire.Certainty, follows bool) bool {
 	if is == wire.Doubtful && !g.doubtful && !g.late {
 		return false

@@ -36,7 +36,8 @@ func addOrPanic(r Relay, s Session) (err error) {
 
 var errPanicked = errors.New("panicked")
 
-// When a hand-over fails or panics, whichever end it is, both connections are closed, the owner is told once, and other sessions go on.
+// When a hand-over fails or panics, whichever end it is, both connections are closed, the owner is told once, and
+// other sessions go on.
 func TestAFailedHandOver(t *testing.T) {
 	testkit.NoLeaks(t)
 	ends := map[string]func(*Session) *End{

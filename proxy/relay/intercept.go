@@ -12,8 +12,8 @@ const (
 	byeDoubt      = "* BYE The conversation is out of step\r\n"
 )
 
-// refusal returns what the proxy says to a command that it does not let through. A server that switched to compression, to
-// TLS or to another user would leave the relay blind.
+// refusal returns what the proxy says to a command that it does not let through. A server that switched to
+// compression, to TLS or to another user would leave the relay blind.
 func refusal(verb wire.Verb) string {
 	switch verb {
 	case wire.VerbCompress:

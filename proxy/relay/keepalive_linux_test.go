@@ -18,7 +18,8 @@ func TestTheKernelsTimeOuts(t *testing.T) {
 	testkit.NoLeaks(t)
 	for _, d := range drivers {
 		t.Run(d.name, func(t *testing.T) {
-			o := Options{KeepAlive: 70 * time.Second, StallTimeout: 5 * time.Minute, UserTimeout: 20 * time.Second, IdleTimeout: time.Second * 1600}
+			o := Options{KeepAlive: 70 * time.Second, StallTimeout: 5 * time.Minute, UserTimeout: 20 * time.Second,
+				IdleTimeout: time.Second * 1600}
 			tk := newRig(t, d, o, ways{}).start(tight)
 			for _, peer := range []struct {
 				*peer
@@ -32,11 +33,13 @@ func TestTheKernelsTimeOuts(t *testing.T) {
 					}
 					return value
 				}
-				testkit.Eventually(t, "the time-outs are set", func() bool { return option(unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT) != 0 })
+				testkit.Eventually(t, "the time-outs are set",
+					func() bool { return option(unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT) != 0 })
 				if got := option(unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT); got != int(peer.stalls.Milliseconds()) {
 					t.Errorf("%s: stalls for %d ms", peer.name, got)
 				}
-				if on, idle := option(unix.SOL_SOCKET, unix.SO_KEEPALIVE), option(unix.IPPROTO_TCP, unix.TCP_KEEPIDLE); on != 1 || idle != 70 {
+				if on, idle := option(unix.SOL_SOCKET, unix.SO_KEEPALIVE), option(unix.IPPROTO_TCP,
+					unix.TCP_KEEPIDLE); on != 1 || idle != 70 {
 					t.Errorf("%s: keep-alives %d after %d s", peer.name, on, idle)
 				}
 			}
@@ -65,7 +68,8 @@ func findSocketTo(t *testing.T, addr net.Addr) int {
 	for _, entry := range open {
 		fd, _ := strconv.Atoi(entry.Name())
 		if name, err := unix.Getpeername(fd); err == nil {
-			if in4, ok := name.(*unix.SockaddrInet4); ok && netip.AddrPortFrom(netip.AddrFrom4(in4.Addr), uint16(in4.Port)) == want {
+			if in4, ok := name.(*unix.SockaddrInet4); ok &&
+				netip.AddrPortFrom(netip.AddrFrom4(in4.Addr), uint16(in4.Port)) == want {
 				return fd
 			}
 		}

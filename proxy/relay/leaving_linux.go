@@ -2,7 +2,8 @@ package relay
 
 import "time"
 
-// leaving are sessions that somebody wants ended: some at each tick, so that their clients do not all come back at once.
+// leaving are sessions that somebody wants ended: some at each tick, so that their clients do not all come back at
+// once.
 type leaving struct {
 	links   []*link
 	reason  Reason

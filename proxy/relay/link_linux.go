@@ -125,7 +125,8 @@ func (l *link) serve(e *end, events uint32) {
 	} else if events&(unix.EPOLLRDHUP|unix.EPOLLHUP) != 0 && e.hungUp == stays {
 		e.hungUp = hasGone
 	}
-	if e.isClient() && l.phase == carrying && events&(unix.EPOLLERR|unix.EPOLLHUP) != 0 { // reset: also where it is not read now
+	// reset: also where it is not read now
+	if e.isClient() && l.phase == carrying && events&(unix.EPOLLERR|unix.EPOLLHUP) != 0 {
 		e.broken = true
 	}
 	if e.hungUp != stays || events&unix.EPOLLIN != 0 {
@@ -207,8 +208,9 @@ func (l *link) used(e *end, p []byte, now int64) {
 // mayRead says whether an end is to be read.
 func (l *link) mayRead(e *end) bool { return !e.eof && !e.broken && l.mayUse(e) }
 
-// mayUse says whether more of an end can be used: what it leads to is kept nowhere but in the other end's pending bytes. A
-// client that does not read is still read, as the mailbox server would, unless answers of ours make its pending bytes grow.
+// mayUse says whether more of an end can be used: what it leads to is kept nowhere but in the other end's pending
+// bytes. A client that does not read is still read, as the mailbox server would, unless answers of ours make its
+// pending bytes grow.
 func (l *link) mayUse(e *end) bool {
 	if l.phase != carrying {
 		return false
@@ -267,7 +269,8 @@ func (l *link) settleEnds(now int64) {
 		l.finish(ReasonClient, now)
 	case l.client.eof && !l.upstream.shutWanted:
 		l.halfClose(now)
-	case l.client.hungUp != stays && !l.client.eof && !l.mayRead(&l.client) && l.deadline == 0: // its last bytes have to wait, and for no longer than that
+	case l.client.hungUp != stays && !l.client.eof && !l.mayRead(&l.client) && l.deadline == 0:
+		// its last bytes have to wait, and for no longer than that
 		l.closeBy(now + int64(l.loop.opts.LingerTimeout))
 	}
 }

@@ -29,7 +29,8 @@ func (lp *loop) list(to *[]Carried, from int) (next int) {
 	return lp.each(from, listedAtOnce, func(l *link) { *to = append(*to, l.carried(now, time.Duration(now-l.heard))) })
 }
 
-// each calls do for the sessions in some places, and returns where to go on, or -1 behind the last. If do panics, that session ends.
+// each calls do for the sessions in some places, and returns where to go on, or -1 behind the last. If do panics, that
+// session ends.
 func (lp *loop) each(from, places int, do func(*link)) (next int) {
 	next = min(from+places, len(lp.slots))
 	for _, s := range lp.slots[min(from, next):next] {

@@ -36,15 +36,18 @@ func TestSessionsInTheList(t *testing.T) {
 			tk.client.say("a IDLE\n")
 			tk.server.hears("a IDLE\n")
 			clock.Add(int64(time.Second))
-			want("IDLE that is not granted yet", Carried{Open: 1, Verb: wire.VerbIdle, Age: time.Second, Waited: time.Second, Oldest: time.Second})
+			want("IDLE that is not granted yet", Carried{Open: 1, Verb: wire.VerbIdle, Age: time.Second,
+				Waited: time.Second, Oldest: time.Second})
 			tk.server.say("+ idling\n")
 			tk.client.hears("+ idling\n")
 			clock.Add(int64(time.Minute))
-			want("in IDLE", Carried{Open: 1, Idling: true, Verb: wire.VerbIdle, Age: time.Minute + time.Second, Waited: time.Second})
+			want("in IDLE", Carried{Open: 1, Idling: true, Verb: wire.VerbIdle, Age: time.Minute + time.Second,
+				Waited: time.Second})
 			tk.client.say("DONE\n")
 			tk.server.hears("DONE\n")
 			clock.Add(int64(time.Second))
-			want("behind DONE", Carried{Open: 1, Verb: wire.VerbIdle, Age: time.Minute + 2*time.Second, Waited: 2 * time.Second, Oldest: time.Second * 2})
+			want("behind DONE", Carried{Open: 1, Verb: wire.VerbIdle, Age: time.Minute + 2*time.Second,
+				Waited: 2 * time.Second, Oldest: time.Second * 2})
 			tk.server.say("a OK\n")
 			tk.client.hears("a OK\n")
 			want("after IDLE", Carried{Commands: 1})

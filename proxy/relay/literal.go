@@ -9,12 +9,14 @@ const (
 	waitNone    wait = iota
 	waitPlus         // the server's "+", or its answer, after which the client sends no literal
 	waitAnyPlus      // the same for a literal that the client sends in any case, as it has not asked
-	waitOver         // nothing more: the server could not read the line. What the client sends next is a command, but for a "+" before it
+	// nothing more: the server could not read the line. What the client sends next is a command, but for a "+" before
+	// it
+	waitOver
 )
 
-// freeLiteral is for a non-synchronising literal whose marker ends at p[at]. In front of a server that takes none of its size, or may not
-// take this one for a literal, the marker loses its "+", and the client's next bytes wait for the server's. It returns from where p is
-// still to be passed on.
+// freeLiteral is for a non-synchronising literal whose marker ends at p[at]. In front of a server that takes none of
+// its size, or may not take this one for a literal, the marker loses its "+", and the client's next bytes wait for the
+// server's. It returns from where p is still to be passed on.
 func (s *session) freeLiteral(p []byte, from, at int, now int64) int {
 	switch {
 	case !s.extends.TakesFree(s.commands.LiteralSize()):
@@ -32,8 +34,8 @@ func (s *session) freeLiteral(p []byte, from, at int, now int64) int {
 	return at
 }
 
-// certainty says what servers make of the non-synchronising literal that the client has just announced. A server that has answered the
-// command already says nothing more about it.
+// certainty says what servers make of the non-synchronising literal that the client has just announced. A server that
+// has answered the command already says nothing more about it.
 func (s *session) certainty() wire.Certainty {
 	switch c := s.current; {
 	case c == nil && !s.stray:
@@ -45,9 +47,9 @@ func (s *session) certainty() wire.Certainty {
 	}
 }
 
-// hold holds the client back until the server's "+" or the answer to the current command. Where that was answered already, a literal
-// that the client asks for will not come, and one that comes all the same goes nowhere. A line without a valid head is no command,
-// but its literals are asked for too.
+// hold holds the client back until the server's "+" or the answer to the current command. Where that was answered
+// already, a literal that the client asks for will not come, and one that comes all the same goes nowhere. A line
+// without a valid head is no command, but its literals are asked for too.
 func (s *session) hold(w wait, now int64) {
 	switch {
 	case s.current != nil:
@@ -62,8 +64,8 @@ func (s *session) hold(w wait, now int64) {
 	}
 }
 
-// noLiteral says that the server takes no literal, nor anything behind it. What comes next is a command, but for what the client has
-// sent without asking.
+// noLiteral says that the server takes no literal, nor anything behind it. What comes next is a command, but for what
+// the client has sent without asking.
 func (s *session) noLiteral(w wait) {
 	s.waits = waitNone
 	if w == waitAnyPlus {
@@ -74,8 +76,8 @@ func (s *session) noLiteral(w wait) {
 	s.stray = false
 }
 
-// release ends what the client was waiting for, or its IDLE: what it sends next is a command of its own. A command that is
-// answered before its last byte goes on being sent.
+// release ends what the client was waiting for, or its IDLE: what it sends next is a command of its own. A command
+// that is answered before its last byte goes on being sent.
 func (s *session) release(c *command) {
 	switch {
 	case c != s.current:
@@ -88,8 +90,8 @@ func (s *session) release(c *command) {
 	s.current = nil
 }
 
-// proceed lets the client go on behind the server's "+". Where that comes while a line is still being sent, the client may go on behind
-// the line: Dovecot says "+" at the CR of IDLE. A "+" that nobody asks for means nothing.
+// proceed lets the client go on behind the server's "+". Where that comes while a line is still being sent, the client
+// may go on behind the line: Dovecot says "+" at the CR of IDLE. A "+" that nobody asks for means nothing.
 func (s *session) proceed(now int64) {
 	c := s.current
 	if s.waits == waitNone {

@@ -25,13 +25,15 @@ func TestLiterals(t *testing.T) {
 			says(serverSays, "+\n", clientHears, "+\n", serverHears, "b NOOP\n"))},
 		{name: "the + comes before the line's end", steps: join(
 			passes(clientSays, "a APPEND x {3}"), passes(serverSays, "+\n"), passes(clientSays, "\n", "abc {4}\r"),
-			says(serverSays, "+\n", clientHears, "+\n"), passes(clientSays, "␊cdef\nb NOOP\n"), passes(serverSays, "a OK\nb OK\n"))},
+			says(serverSays, "+\n", clientHears, "+\n"), passes(clientSays, "␊cdef\nb NOOP\n"),
+			passes(serverSays, "a OK\nb OK\n"))},
 		{name: "a + before the line's end is for one literal", queued: 1, steps: join(
 			passes(clientSays, "a APPEND x {3}"), passes(serverSays, "+\n"),
 			says(clientSays, "\nabc {4}\nb NOOP\n", serverHears, "\nabc {4}\n"))},
 		{name: "a + that nobody asked for is not for the next command", queued: 1, steps: join(
 			passes(clientSays, "a NOOP x"), passes(serverSays, "+\n"), passes(clientSays, "\n"),
-			says(clientSays, "b APPEND x {4}\nb NOOP\n", serverHears, "b APPEND x {4}\n"), passes(serverSays, "a OK\n"))},
+			says(clientSays, "b APPEND x {4}\nb NOOP\n", serverHears, "b APPEND x {4}\n"),
+			passes(serverSays, "a OK\n"))},
 		{name: "of no bytes", steps: join(
 			passes(clientSays, "a APPEND x {0}\n"), passes(serverSays, "+\n"), passes(clientSays, "\n"),
 			passes(clientSays, "b LIST \"\" {0+}\n\n"), passes(serverSays, "a OK\nb OK\n"))},
@@ -41,7 +43,8 @@ func TestLiterals(t *testing.T) {
 			passes(clientSays, "a APPEND x ~{3+}\na\x00b\n"), passes(clientSays, "b APPEND x ~{3}\n"),
 			passes(serverSays, "+\n"), passes(clientSays, "a\x00b\n"), passes(serverSays, "a OK\nb OK\n"))},
 		{name: "several in one command", steps: join(
-			says(clientSays, "a APPEND x {3}\nabc {2}\nde (\\Seen) {1+}\nf\nb NOOP\n", serverHears, "a APPEND x {3}\n"),
+			says(clientSays, "a APPEND x {3}\nabc {2}\nde (\\Seen) {1+}\nf\nb NOOP\n", serverHears,
+				"a APPEND x {3}\n"),
 			says(serverSays, "+\n", clientHears, "+\n", serverHears, "abc {2}\n"),
 			says(serverSays, "+\n", clientHears, "+\n", serverHears, "de (\\Seen) {1+}\nf\nb NOOP\n"),
 			passes(serverSays, "a OK\nb OK\n"))},
@@ -85,7 +88,8 @@ func TestOurAnswersWaitForAPlace(t *testing.T) {
 		{name: "in a line", steps: join(
 			passes(serverSays, "* 1 FETCH (FLA"),
 			[]step{{clientSays, "a COMPRESS DEFLATE\nb UNAUTHENTICATE\n"}},
-			says(serverSays, "GS ())\n", clientHears, "GS ())\na"+refusedCompress+"b BAD UNAUTHENTICATE is not available here\n"))},
+			says(serverSays, "GS ())\n", clientHears, "GS ())\na"+refusedCompress+
+				"b BAD UNAUTHENTICATE is not available here\n"))},
 		{name: "in front of a line that is not known yet", steps: join(
 			[]step{{serverSays, "* O"}},
 			says(clientSays, "a COMPRESS DEFLATE\n", clientHears, "a"+refusedCompress),

@@ -72,8 +72,8 @@ type loop struct {
 	stopped  bool    // leave the loop
 }
 
-// slot is a place for an end. Events carry the generation, because an event may come late for a place that has been given to
-// another.
+// slot is a place for an end. Events carry the generation, because an event may come late for a place that has been
+// given to another.
 type slot struct {
 	end        *end
 	generation uint32
@@ -84,7 +84,8 @@ func newLoop(number int, opts Options, a *allowance) (*loop, error) {
 	if err != nil {
 		return nil, err
 	}
-	lp := &loop{number: number, opts: opts, allowance: a, purses: make(map[string]*purse), running: make(chan struct{}), poller: poller, stats: NewStats()}
+	lp := &loop{number: number, opts: opts, allowance: a, purses: make(map[string]*purse),
+		running: make(chan struct{}), poller: poller, stats: NewStats()}
 	lp.buf = make([]byte, headRoom+readSize)
 	lp.slots = make([]slot, firstSlot)
 	if lp.timer, err = unix.TimerfdCreate(unix.CLOCK_MONOTONIC, unix.TFD_CLOEXEC|unix.TFD_NONBLOCK); err == nil {
@@ -124,7 +125,8 @@ func (lp *loop) run() {
 	defer lp.release()
 	interval := unix.NsecToTimespec(int64(tick))
 	lp.started = lp.opts.Now()
-	if err := unix.TimerfdSettime(lp.timer, 0, &unix.ItimerSpec{Interval: interval, Value: interval}, nil); err != nil {
+	if err := unix.TimerfdSettime(lp.timer, 0, &unix.ItimerSpec{Interval: interval, Value: interval},
+		nil); err != nil {
 		panic(err) // the arguments are constants
 	}
 	for rounds := 0; !lp.stopped; rounds++ {
@@ -146,8 +148,8 @@ func (lp *loop) run() {
 	}
 }
 
-// mailRounds is how often a busy loop looks into its mailbox. One with little to do looks each millisecond, and one that sleeps is
-// woken: so most sessions come without a system call.
+// mailRounds is how often a busy loop looks into its mailbox. One with little to do looks each millisecond, and one
+// that sleeps is woken: so most sessions come without a system call.
 const mailRounds = 16
 
 func (lp *loop) dispatch(ev *unix.EpollEvent) {
@@ -244,8 +246,9 @@ func (lp *loop) housekeep(now int64) {
 // sweepTime is the longest that the sweep takes for all sessions.
 const sweepTime = time.Minute
 
-// sweepIdle looks for sessions whose client has been silent too long. All are looked at once in a sixteenth of that time. Those it
-// sees for the first time get their keep-alives then: a session that is over sooner has no use for them.
+// sweepIdle looks for sessions whose client has been silent too long. All are looked at once in a sixteenth of that
+// time. Those it sees for the first time get their keep-alives then: a session that is over sooner has no use for
+// them.
 func (lp *loop) sweepIdle(now int64) {
 	timeout := int64(lp.opts.IdleTimeout)
 	rounds := max(min(timeout/16, int64(sweepTime))/int64(tick), 1)

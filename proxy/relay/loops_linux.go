@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// Loops is the Relay of event loops: one goroutine each, locked to its thread. Both ends of a session live on one loop, so
-// that carrying it takes no lock.
+// Loops is the Relay of event loops: one goroutine each, locked to its thread. Both ends of a session live on one
+// loop, so that carrying it takes no lock.
 type Loops struct {
 	opts  Options
 	loops []*loop

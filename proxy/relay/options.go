@@ -5,7 +5,8 @@ import "time"
 // tick is the period of housekeeping.
 const tick = 100 * time.Millisecond
 
-// closeLinger is how long a client that was told BYE may take to close, and how long the last bytes before a reset may take.
+// closeLinger is how long a client that was told BYE may take to close, and how long the last bytes before a reset may
+// take.
 const closeLinger = 2 * time.Second
 
 const (

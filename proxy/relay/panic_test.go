@@ -31,7 +31,8 @@ func (p *panicNotes) check(t *testing.T, where string) {
 	}
 }
 
-// What the relay calls for a session may panic anywhere: that session ends, its panic is reported, and the others go on.
+// What the relay calls for a session may panic anywhere: that session ends, its panic is reported, and the others go
+// on.
 func TestAPanicOfACallbackEndsItsSessionAlone(t *testing.T) {
 	mad := func(o Owner) {
 		if o.User() == "mallory" {
@@ -88,7 +89,8 @@ type endPanics struct{}
 func (endPanics) Finished(*Finished) {}
 func (endPanics) Ended(Ending)       { panic("mad") }
 
-// What the relay calls when a session ends may panic: the session is over all the same, its panic is reported, and the others go on.
+// What the relay calls when a session ends may panic: the session is over all the same, its panic is reported, and the
+// others go on.
 func TestAPanicAtTheEndIsReported(t *testing.T) {
 	for _, d := range drivers {
 		for _, who := range []string{"watcher", "owner"} {

@@ -12,8 +12,8 @@ import (
 // pumpBuffer is how much a pump reads at a time, and beyond which unsent bytes stop the reading of their source.
 const pumpBuffer = 32 << 10
 
-// Pumps is the portable Relay: two readers and two writers for each session, on the Go scheduler. It is for systems without
-// event loops, where people develop; it carries a session as well as Loops does, but not as cheaply.
+// Pumps is the portable Relay: two readers and two writers for each session, on the Go scheduler. It is for systems
+// without event loops, where people develop; it carries a session as well as Loops does, but not as cheaply.
 type Pumps struct {
 	opts Options
 	pool commandPool

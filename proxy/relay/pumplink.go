@@ -8,7 +8,8 @@ import (
 	"time"
 )
 
-// pumpLink is a session on pumps. Its fields are guarded by the relay's mutex, which no one holds while reading or writing.
+// pumpLink is a session on pumps. Its fields are guarded by the relay's mutex, which no one holds while reading or
+// writing.
 type pumpLink struct {
 	session
 	relay    *Pumps
@@ -63,7 +64,8 @@ func (l *pumpLink) run(fromClient, fromServer []byte) {
 		l.linger.Stop()
 	}
 	ending := Ending{
-		Reason: l.reason, ClientBytes: l.clientBytes, ServerBytes: l.serverBytes, Commands: uint64(l.tracker.commands), Unjudged: l.unjudged,
+		Reason: l.reason, ClientBytes: l.clientBytes, ServerBytes: l.serverBytes, Commands: uint64(l.tracker.commands),
+		Unjudged: l.unjudged,
 	}
 	l.guard(func() { l.over(p.opts.Now()) })
 	l.guard(func() { l.ended(ending) })
@@ -80,8 +82,8 @@ func (l *pumpLink) after(d time.Duration, r Reason) *time.Timer {
 	})
 }
 
-// look learns what neither reading nor writing tells: that a client which may not be read has gone, and that the mailbox server takes what
-// it was sent.
+// look learns what neither reading nor writing tells: that a client which may not be read has gone, and that the
+// mailbox server takes what it was sent.
 func (l *pumpLink) look() {
 	l.relay.mu.Lock()
 	defer l.relay.mu.Unlock()
@@ -146,7 +148,8 @@ func (l *pumpLink) readFrom(e *pumpEnd) {
 // mayRead waits until more of an end can be used. It answers false when nothing more is to be read.
 func (l *pumpLink) mayRead(e *pumpEnd) bool {
 	for l.phase == pumpCarrying && !e.eof && !e.broken {
-		if e == &l.client && len(l.upstream.pending) < pumpBuffer && len(l.client.pending) < 3*pumpBuffer && l.mayReadClient() {
+		if e == &l.client && len(l.upstream.pending) < pumpBuffer && len(l.client.pending) < 3*pumpBuffer &&
+			l.mayReadClient() {
 			return true
 		}
 		if e == &l.upstream && len(l.client.pending) < pumpBuffer {
@@ -275,8 +278,8 @@ func (l *pumpLink) leave(phase pumpPhase) {
 	l.changed.Broadcast()
 }
 
-// discard reads on until the client closes, so that what was said last is not lost in a reset; a stream that was cut is reset
-// when the client has what was sent. It is called with the mutex, which it gives back meanwhile.
+// discard reads on until the client closes, so that what was said last is not lost in a reset; a stream that was cut
+// is reset when the client has what was sent. It is called with the mutex, which it gives back meanwhile.
 func (l *pumpLink) discard(buf []byte) {
 	c, p := &l.client, l.relay
 	for l.phase == pumpCarrying || !c.written {

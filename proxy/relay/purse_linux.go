@@ -1,7 +1,8 @@
 package relay
 
-// purse is what a user may still send over a loop before that has to draw from the user's allowance again. It is negative when the user
-// has sent more: commands are never refused, their client is only not read until they are paid for.
+// purse is what a user may still send over a loop before that has to draw from the user's allowance again. It is
+// negative when the user has sent more: commands are never refused, their client is only not read until they are paid
+// for.
 type purse struct {
 	left int
 	used uint64 // the tick of the last command
@@ -26,7 +27,8 @@ func (ls *Loops) Limit(perSecond, burst int) {
 	}
 }
 
-// spend counts commands that a session's client has begun, and keeps the client from being read if they are more than its user may send.
+// spend counts commands that a session's client has begun, and keeps the client from being read if they are more than
+// its user may send.
 func (l *link) spend(commands int, now int64) {
 	if l.loop.limited && commands > 0 && !l.loop.pays(l.owner.User(), commands, now) {
 		l.throttled = true

@@ -77,7 +77,8 @@ func TestPursesAreDropped(t *testing.T) {
 	}
 }
 
-// A user who sends too much is not read until that is paid for, over all sessions together; nothing is lost, and nobody is refused.
+// A user who sends too much is not read until that is paid for, over all sessions together; nothing is lost, and
+// nobody is refused.
 func TestLimit(t *testing.T) { eachLoop(t, limitOf) }
 
 func limitOf(t *testing.T, d driver) {

@@ -2,8 +2,8 @@
 // the way. It is handed two connections whose sign-in is over, and from then on owns them.
 //
 // What was read is scanned in place and written as it is; the only bytes the relay changes are the interceptions of
-// intercept.go. A session is judged by the code of session.go and tracker.go, which do no I/O; two drivers feed it: event
-// loops on Linux (loop_linux.go) and a pair of goroutines elsewhere (pump.go).
+// intercept.go. A session is judged by the code of session.go and tracker.go, which do no I/O; two drivers feed it:
+// event loops on Linux (loop_linux.go) and a pair of goroutines elsewhere (pump.go).
 //
 // The package knows nothing of sign-in, routing, configuration, logging or metric libraries.
 package relay
@@ -24,8 +24,8 @@ type End struct {
 	Rest []byte    // read from this peer and not used yet: it goes to the other side first
 }
 
-// Offers says whether the mailbox server offers what the relay must intercept (COMPRESS, UNAUTHENTICATE). Where it does, or
-// may, a session in doubt is ended instead of carried on unjudged.
+// Offers says whether the mailbox server offers what the relay must intercept (COMPRESS, UNAUTHENTICATE). Where it
+// does, or may, a session in doubt is ended instead of carried on unjudged.
 type Offers uint8
 
 // The three answers to that question.
@@ -41,8 +41,8 @@ type Session struct {
 	Client   End
 	Upstream End
 	Offers   Offers
-	// Extensions are those of the mailbox server's last capability list. In front of a server whose list was never seen, a client's
-	// non-synchronising literals are turned into synchronising ones.
+	// Extensions are those of the mailbox server's last capability list. In front of a server whose list was never
+	// seen, a client's non-synchronising literals are turned into synchronising ones.
 	Extensions wire.Extensions
 	Owner      Owner
 }
@@ -97,7 +97,8 @@ const (
 	numReasons
 )
 
-var reasonNames = [numReasons]string{"logout", "client", "server", "idle", "drain", "maintenance", "moved", "kicked", "closed", "doubt", "error"}
+var reasonNames = [numReasons]string{"logout", "client", "server", "idle", "drain", "maintenance", "moved", "kicked",
+	"closed", "doubt", "error"}
 
 // String returns the reason as metrics and logs show it.
 func (r Reason) String() string { return reasonNames[r] }
@@ -106,13 +107,15 @@ func (r Reason) String() string { return reasonNames[r] }
 type Relay interface {
 	// Add takes a session over, both its connections included, whatever it returns.
 	Add(Session) error
-	// Drain ends each session as soon as it has no open command, and at ctx's end those that still have. It returns when none
-	// is left. Sessions added meanwhile are drained too.
+	// Drain ends each session as soon as it has no open command, and at ctx's end those that still have. It returns
+	// when none is left. Sessions added meanwhile are drained too.
 	Drain(ctx context.Context)
-	// End ends the sessions whose owner is picked, with open commands or not, spread over about d, and returns when none of them
-	// has a connection to a mailbox server any more. pick is called by the relay's own goroutines and must not block.
+	// End ends the sessions whose owner is picked, with open commands or not, spread over about d, and returns when
+	// none of them has a connection to a mailbox server any more. pick is called by the relay's own goroutines and
+	// must not block.
 	End(pick func(Owner) bool, r Reason, d time.Duration)
-	// Sessions lists the sessions there are. It holds nobody up, so those that come and go meanwhile may be in it or not.
+	// Sessions lists the sessions there are. It holds nobody up, so those that come and go meanwhile may be in it or
+	// not.
 	Sessions() []Carried
 	// Slow lists the slowest commands of the last day: some of each mailbox server, verb and hour, in no order.
 	Slow() []SlowCommand
@@ -122,8 +125,9 @@ type Relay interface {
 	Retime(idle, keepAlive time.Duration)
 	// Rewatch asks Options.Watch again for every session there is, some at a time, and returns when all are asked.
 	Rewatch()
-	// Limit bounds, while running, the commands that each user may send, over all sessions: so many a second, and burst at once; 0 a second is
-	// no limit. Who sends more is not read until they are due. It works with event loops alone.
+	// Limit bounds, while running, the commands that each user may send, over all sessions: so many a second, and
+	// burst at once; 0 a second is no limit. Who sends more is not read until they are due. It works with event loops
+	// alone.
 	Limit(perSecond, burst int)
 	// Stats returns a merged copy of everything counted so far.
 	Stats() *Stats
@@ -143,18 +147,20 @@ const (
 
 // Options of a relay. The zero value of a field means its default.
 type Options struct {
-	Loops         int           // event loops; default one
-	IdleTimeout   time.Duration // without a byte from the client; default defaultIdle
-	LingerTimeout time.Duration // for answers after a client's half-close, and for the last bytes of a closing session; default 30 s
+	Loops       int           // event loops; default one
+	IdleTimeout time.Duration // without a byte from the client; default defaultIdle
+	// for answers after a client's half-close, and for the last bytes of a closing session; default 30 s
+	LingerTimeout time.Duration
 	KeepAlive     time.Duration // of silence before TCP keep-alives begin; default defaultKeepAlive
 	StallTimeout  time.Duration // that a client may leave unread what it is sent; default 10 minutes
 	UserTimeout   time.Duration // that a mailbox server may leave bytes unread or unacknowledged; default 1 minute
-	// Watch is asked, when a session begins and by Rewatch, who is to be told of its commands: nil for nobody. loop is the event loop
-	// that carries it and calls the Watcher; answered is how many commands the session has behind it. It is called by the relay's own
-	// goroutines and must not block. Nobody watches anything where it is nil.
+	// Watch is asked, when a session begins and by Rewatch, who is to be told of its commands: nil for nobody. loop is
+	// the event loop that carries it and calls the Watcher; answered is how many commands the session has behind it.
+	// It is called by the relay's own goroutines and must not block. Nobody watches anything where it is nil.
 	Watch func(loop int, o Owner, answered uint64) Watcher
-	// Panicked receives the value of each panic in the relay, and the stack at which it happened. The session in which it happened
-	// ends with ReasonError. The relay's own goroutines call it, so it must not block. Nobody is told where it is nil.
+	// Panicked receives the value of each panic in the relay, and the stack at which it happened. The session in which
+	// it happened ends with ReasonError. The relay's own goroutines call it, so it must not block. Nobody is told
+	// where it is nil.
 	Panicked func(value any, stack []byte)
 	// IO says by which system calls event loops receive and send.
 	IO  IO

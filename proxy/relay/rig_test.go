@@ -79,7 +79,7 @@ func newRig(t testing.TB, d driver, opts Options, w ways) *rig {
 	t.Helper()
 	r, err := d.open(opts)
 	if d.mayLack && err != nil {
-		testkit.Lack(t, err)
+		testkit.Barred(t, err)
 	}
 	if err != nil {
 		t.Fatal(err)
@@ -101,7 +101,8 @@ func (r *rig) close() {
 	}
 	for name, s := range r.relay.Stats().Servers {
 		if s.Sessions != 0 || s.Queued != 0 || s.Unjudged != 0 {
-			r.t.Errorf("gauges of %s after the end: %d sessions, %d queued, %d unjudged", name, s.Sessions, s.Queued, s.Unjudged)
+			r.t.Errorf("gauges of %s after the end: %d sessions, %d queued, %d unjudged", name, s.Sessions,
+				s.Queued, s.Unjudged)
 		}
 	}
 }
@@ -234,7 +235,8 @@ var testTLS = func() func() *tls.Config {
 	if err != nil {
 		panic(err)
 	}
-	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour), DNSNames: []string{"test"}}
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour),
+		DNSNames: []string{"test"}}
 	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
 	if err != nil {
 		panic(err)
@@ -244,7 +246,8 @@ var testTLS = func() func() *tls.Config {
 	roots.AddCert(leaf)
 	return func() *tls.Config {
 		return &tls.Config{
-			Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: key}}, RootCAs: roots, ServerName: "test",
+			Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: key}}, RootCAs: roots,
+			ServerName: "test",
 		}
 	}
 }()
@@ -307,7 +310,8 @@ func (p *peer) hears(text string) {
 	n, err := io.ReadFull(p.in, got)
 	if err != nil || !bytes.Equal(got, want) {
 		from := max(firstDifference(got[:n], want)-60, 0)
-		p.t.Fatalf("%s hears, from byte %d on, %q (%v), want %q", p.name, from, excerpt(got[from:n]), err, excerpt(want[from:]))
+		p.t.Fatalf("%s hears, from byte %d on, %q (%v), want %q", p.name, from, excerpt(got[from:n]), err,
+			excerpt(want[from:]))
 	}
 }
 

@@ -8,8 +8,8 @@ import (
 	"portico/proxy/wire"
 )
 
-// A script is a conversation through the relay, told step by step. It is played on the bare session and on every driver, with
-// whole texts and byte by byte.
+// A script is a conversation through the relay, told step by step. It is played on the bare session and on every
+// driver, with whole texts and byte by byte.
 type script struct {
 	name     string
 	offers   Offers // what the server is known to offer when the relay begins
@@ -172,7 +172,8 @@ func playOnDesk(t *testing.T, d *desk, sc script, cut func(string) []string) {
 	d.hearsNothingElse(t)
 	stats := d.tracker.stats
 	if d.unjudged != sc.unjudged || (stats.Unjudged == 1) != sc.unjudged || stats.Queued != sc.queued {
-		t.Errorf("unjudged %v (gauge %d), queued %d; want %v, %d", d.unjudged, stats.Unjudged, stats.Queued, sc.unjudged, sc.queued)
+		t.Errorf("unjudged %v (gauge %d), queued %d; want %v, %d", d.unjudged, stats.Unjudged, stats.Queued,
+			sc.unjudged, sc.queued)
 	}
 	if d.closed != sc.ends || sc.ends && (d.reason != ReasonDoubt || !d.complete) {
 		t.Errorf("ended %v for reason %v, wholly %v", d.closed, d.reason, d.complete)

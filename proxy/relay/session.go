@@ -13,11 +13,11 @@ type ends interface {
 	whose() Owner
 }
 
-// session judges what passes between the two ends of one session. It does no I/O and knows no clock: a driver hands it what
-// was read, and it writes what is to be sent to its ends. Only its loop may touch it.
+// session judges what passes between the two ends of one session. It does no I/O and knows no clock: a driver hands it
+// what was read, and it writes what is to be sent to its ends. Only its loop may touch it.
 //
-// The driver offers bytes in order and again those that were not used, with more behind them. When mayReadClient is false, the
-// client's bytes have to wait.
+// The driver offers bytes in order and again those that were not used, with more behind them. When mayReadClient is
+// false, the client's bytes have to wait.
 type session struct {
 	out ends
 
@@ -54,7 +54,8 @@ const (
 
 // mayReadClient says whether more bytes of the client can be used.
 func (s *session) mayReadClient() bool {
-	return (s.waits == waitNone || s.waits == waitOver) && s.answers.len() < maxAnswers && (s.tracker.open < maxOpen || !s.commands.AtLineStart())
+	return (s.waits == waitNone || s.waits == waitOver) && s.answers.len() < maxAnswers &&
+		(s.tracker.open < maxOpen || !s.commands.AtLineStart())
 }
 
 // maxAnswers bounds our own lines that wait for a place, in bytes.
@@ -222,8 +223,8 @@ func (s *session) stopClock(c *command, r Result, now int64) {
 	}
 }
 
-// outOfStep is for a line of the server which shows that we do not read the conversation as the server does. None of it is passed on
-// yet: the client is still at a boundary.
+// outOfStep is for a line of the server which shows that we do not read the conversation as the server does. None of
+// it is passed on yet: the client is still at a boundary.
 func (s *session) outOfStep() {
 	s.responses = wire.ResponseScanner{}
 	s.doubt()
@@ -232,8 +233,8 @@ func (s *session) outOfStep() {
 // atClientBoundary says whether the client is not in the middle of anything.
 func (s *session) atClientBoundary() bool { return s.commands.AtLineStart() || s.waits == waitOver }
 
-// doubt is for a conversation that makes no sense: from here on it is carried unjudged, or ended where something might slip
-// past an interception. Answers of ours that still wait for a place get it.
+// doubt is for a conversation that makes no sense: from here on it is carried unjudged, or ended where something might
+// slip past an interception. Answers of ours that still wait for a place get it.
 func (s *session) doubt() {
 	if s.offers != OffersNone {
 		s.end(ReasonDoubt)
@@ -268,8 +269,8 @@ func (s *session) sendAnswers() {
 	}
 }
 
-// farewell returns the line to say when the session ends for a reason other than the server's BYE. It is false where a line
-// can not be said because the client is in the middle of one.
+// farewell returns the line to say when the session ends for a reason other than the server's BYE. It is false where a
+// line can not be said because the client is in the middle of one.
 func (s *session) farewell(r Reason) (string, bool) {
 	switch {
 	case s.saidBye, s.unjudged && (r == ReasonLogout || r == ReasonClient):
@@ -324,7 +325,8 @@ func (s *session) abort(now int64) {
 // carried says what is known of the session for people.
 func (s *session) carried(now int64, silent time.Duration) Carried {
 	t := &s.tracker
-	c := Carried{Owner: s.out.whose(), Commands: uint64(t.commands), Open: int(t.open), Silent: silent, Unjudged: s.unjudged}
+	c := Carried{Owner: s.out.whose(), Commands: uint64(t.commands), Open: int(t.open), Silent: silent,
+		Unjudged: s.unjudged}
 	if t.first != nil {
 		c.Idling = t.open == 1 && t.first.idling
 		c.Verb, c.Age, c.Waited = t.first.verb, time.Duration(now-t.first.began), time.Duration(t.spent(t.first, now))

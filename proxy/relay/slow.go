@@ -6,8 +6,8 @@ import (
 	"portico/proxy/wire"
 )
 
-// Each loop keeps the slowest commands of each server, verb and hour of the last day, so that the question what was slow at three has
-// an answer with nothing switched on. Most commands cost one comparison with slowFloor.
+// Each loop keeps the slowest commands of each server, verb and hour of the last day, so that the question what was
+// slow at three has an answer with nothing switched on. Most commands cost one comparison with slowFloor.
 const (
 	// slowFloor is the server time from which on a command may be among them, in nanoseconds.
 	slowFloor = int64(100 * time.Millisecond)
@@ -25,8 +25,8 @@ type SlowCommand struct {
 	Ago    time.Duration // since it ended
 }
 
-// slowest are those of one server and verb. It belongs to the loop. Owners in it may be long gone: they stay for a day, or until as many
-// slower ones come.
+// slowest are those of one server and verb. It belongs to the loop. Owners in it may be long gone: they stay for a
+// day, or until as many slower ones come.
 type slowest struct{ hours [slowHours]slowHour }
 
 // slowHour is a place that a later hour takes over.
@@ -92,7 +92,8 @@ func (s *ServerStats) appendSlow(to []SlowCommand, server string, now int64) []S
 			}
 			for _, c := range h.kept[:h.n] {
 				to = append(to, SlowCommand{
-					Owner: c.owner, Server: server, Verb: wire.Verb(v), Result: c.result, Spent: time.Duration(c.spent), Ago: time.Duration(now - c.at),
+					Owner: c.owner, Server: server, Verb: wire.Verb(v), Result: c.result,
+					Spent: time.Duration(c.spent), Ago: time.Duration(now - c.at),
 				})
 			}
 		}

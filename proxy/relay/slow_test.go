@@ -37,7 +37,8 @@ func TestSlowCommands(t *testing.T) {
 	d.now += 60 * ms
 
 	want := []SlowCommand{
-		{Verb: wire.VerbSelect, Spent: 5 * time.Second}, {Verb: wire.VerbSelect, Spent: 4 * time.Second}, {Verb: wire.VerbSelect, Spent: 3 * time.Second},
+		{Verb: wire.VerbSelect, Spent: 5 * time.Second}, {Verb: wire.VerbSelect, Spent: 4 * time.Second},
+		{Verb: wire.VerbSelect, Spent: 3 * time.Second},
 		{Verb: wire.VerbExpunge, Spent: 200 * time.Millisecond, Result: ResultAborted},
 		{Verb: wire.VerbUIDFetch, Spent: 100 * time.Millisecond, Result: ResultNO},
 	}
@@ -106,12 +107,14 @@ func TestSlowCommandsOfDrivers(t *testing.T) {
 			tk.client.say("OP\n")
 			tk.server.hears("a NOOP\n")
 			clock.Add(int64(time.Second))
-			if all := r.relay.Sessions(); len(all) != 1 || all[0].Oldest != time.Second || all[0].Open != 1 || all[0].Verb != wire.VerbNoop || all[0].Waited != time.Second {
+			if all := r.relay.Sessions(); len(all) != 1 || all[0].Oldest != time.Second || all[0].Open != 1 ||
+				all[0].Verb != wire.VerbNoop || all[0].Waited != time.Second {
 				t.Errorf("while it waits: %+v", all)
 			}
 			tk.server.say("a OK\n")
 			tk.client.hears("a OK\n")
-			if all := r.relay.Slow(); len(all) != 1 || all[0].Verb != wire.VerbNoop || all[0].Owner == nil || all[0].Spent != time.Second {
+			if all := r.relay.Slow(); len(all) != 1 || all[0].Verb != wire.VerbNoop || all[0].Owner == nil ||
+				all[0].Spent != time.Second {
 				t.Errorf("afterwards: %+v", all)
 			}
 		})

@@ -26,11 +26,12 @@ var resultNames = [NumResults]string{"ok", "no", "bad", "aborted"}
 // String returns the result as the metric label result.
 func (r Result) String() string { return resultNames[r] }
 
-// ClassicBounds are the upper bounds of Histogram.Classic, in seconds. They are few, because each is a series per verb and
-// server.
+// ClassicBounds are the upper bounds of Histogram.Classic, in seconds. They are few, because each is a series per verb
+// and server.
 var ClassicBounds = [...]float64{0.001, 0.005, 0.025, 0.1, 0.25, 1, 2.5, 10, 60}
 
-// A native histogram's bucket boundaries are powers of 2^(1/4) seconds (Prometheus' schema 2), from 2^-17 s, 8 us, to 2^12 s.
+// A native histogram's bucket boundaries are powers of 2^(1/4) seconds (Prometheus' schema 2), from 2^-17 s, 8 us, to
+// 2^12 s.
 const (
 	NativeSchema = 2
 	perOctave    = 1 << NativeSchema
@@ -41,8 +42,8 @@ const (
 	NativeOffset = lowestExp * perOctave
 )
 
-// nativeBounds[i] is the upper bound of native bucket i in nanoseconds; nativeStart[n] is the first bucket that may hold a
-// number of n bits.
+// nativeBounds[i] is the upper bound of native bucket i in nanoseconds; nativeStart[n] is the first bucket that may
+// hold a number of n bits.
 var nativeBounds, nativeStart = func() (bounds [numNative]int64, start [65]uint8) {
 	for i := range bounds {
 		bounds[i] = int64(1e9 * math.Exp2(float64(NativeOffset+i)/perOctave))
@@ -170,8 +171,8 @@ func (s *ServerStats) add(o *ServerStats) {
 	s.LongCapabilities += o.LongCapabilities
 }
 
-// Stats is what a relay has counted. Each loop owns one and counts without lock or atomic; Relay.Stats merges copies. It
-// serves the sign-in phase too, with server "".
+// Stats is what a relay has counted. Each loop owns one and counts without lock or atomic; Relay.Stats merges copies.
+// It serves the sign-in phase too, with server "".
 type Stats struct {
 	Servers     map[string]*ServerStats
 	Ended       [numReasons]uint64
@@ -192,8 +193,8 @@ func (s *Stats) Server(name string) *ServerStats {
 	return s.Servers[name]
 }
 
-// copyTo makes to a copy that shares nothing. What to has from copying the same before is used again: then it allocates nothing, and a
-// loop is held up only as long as the bytes take. Servers never go.
+// copyTo makes to a copy that shares nothing. What to has from copying the same before is used again: then it
+// allocates nothing, and a loop is held up only as long as the bytes take. Servers never go.
 func (s *Stats) copyTo(to *Stats) {
 	rooms := to.Servers
 	*to = *s

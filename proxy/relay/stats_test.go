@@ -10,7 +10,8 @@ import (
 )
 
 func TestHistogramPutsEachDurationInItsBuckets(t *testing.T) {
-	for _, ns := range []int64{-5, 0, 1, 999, 1000, 7629, 7630, 7631, 1e6, 1e6 + 1, 5e6, 25e6, 1e8, 3e8, 1e9, 1e9 + 1, 25e8, 1e10, 6e10, 6e10 + 1,
+	for _, ns := range []int64{-5, 0, 1, 999, 1000, 7629, 7630, 7631, 1e6, 1e6 + 1, 5e6, 25e6, 1e8, 3e8, 1e9, 1e9 + 1,
+		25e8, 1e10, 6e10, 6e10 + 1,
 		4096e9, 4097e9, math.MaxInt64} {
 		var h Histogram
 		h.Observe(ns)
@@ -53,7 +54,8 @@ func TestStatsAddAndCopy(t *testing.T) {
 			server.Observe(wire.VerbNoop, ResultOK, 1e6)
 			s.WakeupDelay.Observe(5)
 		}
-		server.Queued, server.ClientBytes, server.ServerBytes, server.Sessions, server.Unjudged = int64(n), n, n, int64(n), int64(n)
+		server.Queued, server.ClientBytes, server.ServerBytes, server.Sessions, server.Unjudged = int64(n), n, n,
+			int64(n), int64(n)
 		server.Intercepted, server.LongCapabilities = n, n
 		s.Ended[ReasonIdle], s.Panics = n, n
 		return s
@@ -99,7 +101,8 @@ func TestBytesAreCountedAfterTLS(t *testing.T) {
 		tk.client.hears("* 1 EXISTS\na OK\n")
 		s := r.server()
 		if s.ClientBytes != 8 || s.ServerBytes != 18 || s.Sessions != 1 || s.Results[wire.VerbNoop][ResultOK] != 1 {
-			t.Errorf("%d and %d bytes, %d sessions, results %v", s.ClientBytes, s.ServerBytes, s.Sessions, s.Results[wire.VerbNoop])
+			t.Errorf("%d and %d bytes, %d sessions, results %v", s.ClientBytes, s.ServerBytes, s.Sessions,
+				s.Results[wire.VerbNoop])
 		}
 		tk.client.Close()
 		tk.server.Close()

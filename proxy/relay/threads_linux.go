@@ -12,9 +12,9 @@ import (
 // maxNiceness is that of the lowest priority.
 const maxNiceness = 19
 
-// LowerOthers gives all threads of the process but the loops' own a niceness, 1 to 19, so that what signs in computes when no
-// loop wants the processor. Threads that the Go runtime starts later inherit it: it starts none from a thread that a goroutine
-// is locked to. It concerns the whole process, and can not be undone without privilege.
+// LowerOthers gives all threads of the process but the loops' own a niceness, 1 to 19, so that what signs in computes
+// when no loop wants the processor. Threads that the Go runtime starts later inherit it: it starts none from a thread
+// that a goroutine is locked to. It concerns the whole process, and can not be undone without privilege.
 //
 // More than 19 counts as 19, the lowest priority that there is.
 func (ls *Loops) LowerOthers(niceness int) error {

@@ -62,7 +62,8 @@ func onlyTheClientsBytesCount(t *testing.T, r *rig, advance func(time.Duration))
 	tk.client.hearsEnd()
 }
 
-// TestClientsBytesBeatTheIdleTimeout has a loop come late: the idle time-out is over, and the client's bytes wait to be read.
+// TestClientsBytesBeatTheIdleTimeout has a loop come late: the idle time-out is over, and the client's bytes wait to
+// be read.
 func TestClientsBytesBeatTheIdleTimeout(t *testing.T) { eachLoop(t, clientsBytesBeatTheIdleTimeout) }
 
 func clientsBytesBeatTheIdleTimeout(t *testing.T, d driver) {

@@ -51,7 +51,8 @@ func TestNewKeysInTheMiddle(t *testing.T) {
 
 func newKeysInTheMiddle(t *testing.T, r *rig) {
 	ln := testkit.Listen(t)
-	cmd := exec.CommandContext(testkit.Context(t), "openssl", "s_client", "-connect", ln.Addr().String(), "-tls1_3", "-crlf")
+	cmd := exec.CommandContext(testkit.Context(t), "openssl", "s_client", "-connect", ln.Addr().String(),
+		"-tls1_3", "-crlf")
 	in, err := cmd.StdinPipe()
 	if err != nil {
 		t.Fatal(err)

@@ -7,13 +7,13 @@ import (
 	"unsafe"
 )
 
-// A *tls.Conn keeps the buffers it has read with for as long as it lives, 16 KiB and more after a large message. Sessions are
-// idle most of the time, so a loop lends one buffer to whichever session it is reading, and takes it back when nothing of a
-// record is left in it. crypto/tls has no word for that: this file reaches into its fields, and is the only one that does.
-// Where they are not what it knows, it does nothing.
+// A *tls.Conn keeps the buffers it has read with for as long as it lives, 16 KiB and more after a large message.
+// Sessions are idle most of the time, so a loop lends one buffer to whichever session it is reading, and takes it back
+// when nothing of a record is left in it. crypto/tls has no word for that: this file reaches into its fields, and is
+// the only one that does. Where they are not what it knows, it does nothing.
 
-// lentSize is the size of that buffer: with it, bytes.Buffer finds room for the next record behind the rest of one without
-// allocating.
+// lentSize is the size of that buffer: with it, bytes.Buffer finds room for the next record behind the rest of one
+// without allocating.
 const lentSize = 80 << 10
 
 // lentRead bounds one read into it, so that not much is left there when the session has to pause.

@@ -63,15 +63,16 @@ func (p *commandPool) put(c *command) {
 	}
 }
 
-// tracker knows a session's open commands, the oldest first, and the server time of each (see package wire for how they are
-// found). All of it belongs to the session's loop.
+// tracker knows a session's open commands, the oldest first, and the server time of each (see package wire for how
+// they are found). All of it belongs to the session's loop.
 type tracker struct {
 	stats       *ServerStats
 	first, last *command
-	paused      int64  // time in which the server was not read because the client took nothing; while it is not: without the time now
-	commands    uint32 // answered so far
-	open        int16
-	pausing     bool // the server is not read
+	// time in which the server was not read because the client took nothing; while it is not: without the time now
+	paused   int64
+	commands uint32 // answered so far
+	open     int16
+	pausing  bool // the server is not read
 }
 
 // begin opens a command.

@@ -36,21 +36,26 @@ func TestServerTime(t *testing.T) {
 		want  int64
 	}{
 		{"from the last byte to the answer", wire.VerbNoop, []line{
-			{10, 'c', "a NO"}, {20, 'c', "OP\r"}, {30, 'c', "\n"}, {34, 's', "* 1 EXISTS\r\na OK"}, {35, 's', " done\r"}, {37, 's', "\n"}}, 5},
+			{10, 'c', "a NO"}, {20, 'c', "OP\r"}, {30, 'c', "\n"}, {34, 's', "* 1 EXISTS\r\na OK"},
+			{35, 's', " done\r"}, {37, 's', "\n"}}, 5},
 		{"of each of two", wire.VerbNoop, []line{
 			{10, 'c', "a NOOP\r\n"}, {11, 'c', "b NOOP\r\n"}, {13, 's', "b OK\r\n"}, {17, 's', "a OK\r\n"}}, 7 + 2},
 		{"the wait for + counts, the client's own time does not", wire.VerbAppend, []line{
-			{10, 'c', "a APPEND x {3}\r\n"}, {12, 's', "+\r\n"}, {50, 'c', "abc {2}\r\n"}, {53, 's', "+\r\n"}, {90, 'c', "de\r\n"}, {97, 's', "a OK\r\n"}}, 2 + 3 + 7},
+			{10, 'c', "a APPEND x {3}\r\n"}, {12, 's', "+\r\n"}, {50, 'c', "abc {2}\r\n"}, {53, 's', "+\r\n"},
+			{90, 'c', "de\r\n"}, {97, 's', "a OK\r\n"}}, 2 + 3 + 7},
 		{"a literal that does not wait", wire.VerbAppend, []line{
 			{10, 'c', "a APPEND x {3+}\r\n"}, {50, 'c', "abc\r\n"}, {51, 's', "a OK\r\n"}}, 1},
 		{"refused in place of +", wire.VerbAppend, []line{{10, 'c', "a APPEND x {3}\r\n"}, {14, 's', "a NO\r\n"}}, 4},
 		{"answered before the last byte", wire.VerbAppend, []line{
 			{10, 'c', "a APPEND x {3+}\r\na"}, {14, 's', "a NO\r\n"}, {90, 'c', "bc\r\n"}}, 0},
 		{"IDLE's wait for mail does not count", wire.VerbIdle, []line{
-			{10, 'c', "a IDLE\r\n"}, {12, 's', "+\r\n"}, {50, 's', "* 1 EXISTS\r\n"}, {1000, 'c', "DONE\r\n"}, {1003, 's', "a OK\r\n"}}, 2 + 3},
-		{"IDLE ended by the server", wire.VerbIdle, []line{{10, 'c', "a IDLE\r\n"}, {12, 's', "+\r\n"}, {1000, 's', "a OK\r\n"}}, 2},
+			{10, 'c', "a IDLE\r\n"}, {12, 's', "+\r\n"}, {50, 's', "* 1 EXISTS\r\n"}, {1000, 'c', "DONE\r\n"},
+			{1003, 's', "a OK\r\n"}}, 2 + 3},
+		{"IDLE ended by the server", wire.VerbIdle, []line{{10, 'c', "a IDLE\r\n"}, {12, 's', "+\r\n"},
+			{1000, 's', "a OK\r\n"}}, 2},
 		{"an exchange's waits count", wire.VerbAuthenticate, []line{
-			{10, 'c', "a AUTHENTICATE X\r\n"}, {11, 's', "+\r\n"}, {50, 'c', "AA==\r\n"}, {52, 's', "+\r\n"}, {90, 'c', "AA==\r\n"}, {94, 's', "a NO\r\n"}}, 1 + 2 + 4},
+			{10, 'c', "a AUTHENTICATE X\r\n"}, {11, 's', "+\r\n"}, {50, 'c', "AA==\r\n"}, {52, 's', "+\r\n"},
+			{90, 'c', "AA==\r\n"}, {94, 's', "a NO\r\n"}}, 1 + 2 + 4},
 		{"the client's slowness is taken off", wire.VerbFetch, []line{
 			{10, 'c', "a FETCH 1 X\r\n"}, {11, pause, ""}, {31, resume, ""}, {33, 's', "a OK\r\n"}}, 3},
 		{"and what of it came before is not", wire.VerbFetch, []line{
@@ -58,7 +63,8 @@ func TestServerTime(t *testing.T) {
 		{"nor what goes on behind it", wire.VerbFetch, []line{
 			{10, 'c', "a FETCH 1 X\r\n"}, {12, pause, ""}, {17, 's', "a OK\r\n"}, {90, resume, ""}}, 2},
 		{"several pauses", wire.VerbFetch, []line{
-			{10, 'c', "a FETCH 1 X\r\n"}, {11, pause, ""}, {12, pause, ""}, {13, resume, ""}, {14, pause, ""}, {20, resume, ""}, {21, 's', "a OK\r\n"}}, 3},
+			{10, 'c', "a FETCH 1 X\r\n"}, {11, pause, ""}, {12, pause, ""}, {13, resume, ""}, {14, pause, ""},
+			{20, resume, ""}, {21, 's', "a OK\r\n"}}, 3},
 		{"a line refused by us takes none", wire.VerbCompress, []line{{10, 'c', "a COMPRESS {5}\r\n"}}, 0},
 	}
 	for _, test := range tests {
@@ -114,7 +120,8 @@ func TestQueuedCountsFromTheFirstByteToTheAnswer(t *testing.T) {
 
 func TestResultsAreCountedByVerb(t *testing.T) {
 	d := newDesk(OffersNone)
-	d.say(clientSays, "a NOOP\r\nb noop\r\nc UID FETCH 1 X\r\nd XYZZY\r\ne COMPRESS X\r\nf STARTTLS\r\ng SELECT x\r\nh IDLE\r\n")
+	d.say(clientSays,
+		"a NOOP\r\nb noop\r\nc UID FETCH 1 X\r\nd XYZZY\r\ne COMPRESS X\r\nf STARTTLS\r\ng SELECT x\r\nh IDLE\r\n")
 	d.say(serverSays, "a OK\r\nb no\r\nc BAD\r\nd OK\r\n")
 	d.over(d.now)
 	want := map[wire.Verb][NumResults]uint64{

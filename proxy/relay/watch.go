@@ -7,8 +7,8 @@ import (
 	"portico/proxy/wire"
 )
 
-// Watcher is told what becomes of the commands of one session. Its methods are called by the relay's own goroutines, for one session never
-// two at a time; they must not block, and keep nothing of what they are given.
+// Watcher is told what becomes of the commands of one session. Its methods are called by the relay's own goroutines,
+// for one session never two at a time; they must not block, and keep nothing of what they are given.
 type Watcher interface {
 	// Finished is told of a command that is over.
 	Finished(*Finished)
@@ -57,7 +57,8 @@ func (s *session) observe(w Watcher) {
 	}
 }
 
-// noteBegin is for a command of a watched session that begins. What the server has sent since its last answer belongs to it if it is alone.
+// noteBegin is for a command of a watched session that begins. What the server has sent since its last answer belongs
+// to it if it is alone.
 func (s *session) noteBegin(c *command, head wire.CommandHead) {
 	c.memo = s.tracker.stats.pool.memo()
 	c.memo.mask.Begin(head)
@@ -82,8 +83,8 @@ func waitsForLine(p []byte) bool {
 // ours is where an answer stands that the server did not give.
 const ours = -1
 
-// tell tells the watcher of a command that is over. The line that ended it stands at p[at], p being what the server has sent, or is p and
-// ours, or there is none.
+// tell tells the watcher of a command that is over. The line that ended it stands at p[at], p being what the server
+// has sent, or is p and ours, or there is none.
 func (s *session) tell(c *command, r Result, p []byte, at int) {
 	w := s.watching
 	f := &w.over

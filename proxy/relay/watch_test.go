@@ -68,32 +68,43 @@ func TestWatching(t *testing.T) {
 		steps  []step
 		want   []string
 	}{
-		{"a command", OffersNone, []step{{'c', "a NOOP\n"}, {'s', "* 5 EXISTS\n* FLAGS (x)\na OK [READ-WRITE] done\n"}},
+		{"a command", OffersNone, []step{{'c', "a NOOP\n"},
+			{'s', "* 5 EXISTS\n* FLAGS (x)\na OK [READ-WRITE] done\n"}},
 			[]string{"noop ok 1ms 8/49 2 [READ-WRITE]"}},
 		{"what the server says between commands is of none", OffersNone,
 			[]step{{'c', "a NOOP\n"}, {'s', "a OK\n* 5 EXISTS\n"}, {'c', "b CHECK\n"}, {'s', "* 6 EXISTS\nb OK\n"}},
 			[]string{"noop ok 1ms 8/6 0", "check ok 1ms 9/18 1"}},
-		{"pipelined", OffersNone, []step{{'c', "a SELECT x\nb UID FETCH 1:2 (FLAGS)\n"}, {'s', "* 1 EXISTS\na OK\n* 1 FETCH ()\n* 2 FETCH ()\nb OK\n"}},
+		{"pipelined", OffersNone, []step{{'c', "a SELECT x\nb UID FETCH 1:2 (FLAGS)\n"},
+			{'s', "* 1 EXISTS\na OK\n* 1 FETCH ()\n* 2 FETCH ()\nb OK\n"}},
 			[]string{"select ok 1ms 12/18 1 x", "uid fetch ok 1ms 25/34 2 1:2 (FLAGS)"}},
-		{"literals", OffersNone, []step{{'c', "a APPEND x {3}\n"}, {'s', "+ go\n"}, {'c', "abc\n"}, {'s', "a NO [OVERQUOTA 5] abc\n"}},
+		{"literals", OffersNone, []step{{'c', "a APPEND x {3}\n"}, {'s', "+ go\n"}, {'c', "abc\n"},
+			{'s', "a NO [OVERQUOTA 5] abc\n"}},
 			[]string{"append no 2ms 21/30 0 x {3} [OVERQUOTA]"}},
-		{"data with literals", OffersNone, []step{{'c', "a FETCH 1 BODY[]\n"}, {'s', "* 1 FETCH (BODY[] {4}\n* 1 )\n* 2 EXPUNGE\na OK\n"}},
+		{"data with literals", OffersNone, []step{{'c', "a FETCH 1 BODY[]\n"},
+			{'s', "* 1 FETCH (BODY[] {4}\n* 1 )\n* 2 EXPUNGE\na OK\n"}},
 			[]string{"fetch ok 1ms 18/49 2 1 BODY[]"}},
-		{"text that is the server's", OffersNone, []step{{'c', "a SELECT x\n"}, {'s', "a NO [NONEXISTENT] No x here\n"}},
+		{"text that is the server's", OffersNone, []step{{'c', "a SELECT x\n"},
+			{'s', "a NO [NONEXISTENT] No x here\n"}},
 			[]string{`select no 1ms 12/30 0 x [NONEXISTENT] "No x here"`}},
-		{"text that may be the client's", OffersNone, []step{{'c', "a SEARCH FROM hunter2\nb XX hunter2\nc SELECT x\n"},
-			{'s', "a NO hunter2\nb BAD hunter2\nc BAD [PARSE] hunter2\n"}},
-			[]string{"search no 1ms 23/14 0 FROM {7}", "other bad 1ms 14/15 0 {7}", "select bad 1ms 12/23 0 x [PARSE]"}},
-		{"IDLE", OffersNone, []step{{'c', "a IDLE\n"}, {'s', "+ idling\n"}, {'s', "* 5 EXISTS\n* 6 EXISTS\n"}, {'c', "DONE\n"}, {'s', "a OK\n"}},
+		{"text that may be the client's", OffersNone,
+			[]step{{'c', "a SEARCH FROM hunter2\nb XX hunter2\nc SELECT x\n"},
+				{'s', "a NO hunter2\nb BAD hunter2\nc BAD [PARSE] hunter2\n"}},
+			[]string{"search no 1ms 23/14 0 FROM {7}", "other bad 1ms 14/15 0 {7}",
+				"select bad 1ms 12/23 0 x [PARSE]"}},
+		{"IDLE", OffersNone, []step{{'c', "a IDLE\n"}, {'s', "+ idling\n"}, {'s', "* 5 EXISTS\n* 6 EXISTS\n"},
+			{'c', "DONE\n"}, {'s', "a OK\n"}},
 			[]string{"idle ok 2ms 14/40 2"}},
 		{"SASL after sign-in, which a server takes for commands", OffersNone,
-			[]step{{'c', "a AUTHENTICATE PLAIN\n"}, {'s', "a NO [CANNOT] no\n"}, {'c', "aHVudGVyMg hunter2\n"}, {'s', "aHVudGVyMg BAD hunter2\n"}},
+			[]step{{'c', "a AUTHENTICATE PLAIN\n"}, {'s', "a NO [CANNOT] no\n"}, {'c', "aHVudGVyMg hunter2\n"},
+				{'s', "aHVudGVyMg BAD hunter2\n"}},
 			[]string{"authenticate no 1ms 22/18 0 PLAIN [CANNOT]", "other bad 1ms 20/24 0 {1}"}},
-		{"SASL lines", OffersNone, []step{{'c', "a AUTHENTICATE PLAIN\n"}, {'s', "+ \n"}, {'c', "AGFubgBodW50ZXIy\n"}, {'s', "a BAD AGFubgBodW50ZXIy\n"}},
+		{"SASL lines", OffersNone, []step{{'c', "a AUTHENTICATE PLAIN\n"}, {'s', "+ \n"}, {'c', "AGFubgBodW50ZXIy\n"},
+			{'s', "a BAD AGFubgBodW50ZXIy\n"}},
 			[]string{"authenticate bad 2ms 40/28 0 PLAIN"}},
 		{"an answer of ours", OffersHidden, []step{{'c', "a COMPRESS DEFLATE\n"}},
 			[]string{`compress no 0s 20/49 0 DEFLATE [CANNOT] "Compression is not available here"`}},
-		{"answered before its last byte", OffersNone, []step{{'c', "a APPEND x {10}\n"}, {'s', "a NO [TRYCREATE] no\n"}, {'c', "b NOOP\n"}, {'s', "b OK\n"}},
+		{"answered before its last byte", OffersNone,
+			[]step{{'c', "a APPEND x {10}\n"}, {'s', "a NO [TRYCREATE] no\n"}, {'c', "b NOOP\n"}, {'s', "b OK\n"}},
 			[]string{"append no 1ms 17/21 0 x {10} [TRYCREATE]", "noop ok 1ms 8/6 0"}},
 		{"in doubt", OffersNone, []step{{'c', "a NOOP\nb NOOP\n"}, {'s', "\x00hunter2\n"}},
 			[]string{"noop aborted 0s 8/0 0", "noop aborted 0s 8/0 0"}},
@@ -173,7 +184,8 @@ func TestRewatch(t *testing.T) {
 			tk.end()
 			got := n.read()
 			if len(got) != 3 || !strings.HasPrefix(got[0], "fetch ok ") || !strings.HasSuffix(got[0], " late") ||
-				!strings.HasPrefix(got[1], "noop no ") || !strings.HasSuffix(got[1], ` [X] "y"`) || got[2] != "ended logout 34/61" {
+				!strings.HasPrefix(got[1], "noop no ") || !strings.HasSuffix(got[1], ` [X] "y"`) ||
+				got[2] != "ended logout 34/61" {
 				t.Errorf("told %q", got)
 			}
 		})

@@ -35,6 +35,14 @@ func Lack(t testing.TB, reason error) {
 	t.Skipf("skipped: %v", reason)
 }
 
+// Barred skips a test of what the kernel, or whoever runs this machine, does not allow. No installation mends that, so
+// it does not fail where CI is true; the list of skipped tests has it.
+func Barred(t testing.TB, reason error) {
+	t.Helper()
+	noteSkip(t, reason)
+	t.Skipf("skipped: %v", reason)
+}
+
 func look(program string) error {
 	if program == "dovecot" {
 		_, err := backendtest.LookupDovecot()

@@ -24,8 +24,8 @@ func Default(socket string) (where string, err error) {
 	return socket, nil
 }
 
-// CheckAddress refuses a URL that is none of HTTP, and HOST:PORT with a user part. Anything else can be a socket's path
-// or HOST:PORT.
+// CheckAddress refuses a URL that is none of HTTP, and HOST:PORT with a user part. Anything else can be a socket's
+// path or HOST:PORT.
 func CheckAddress(where string) error {
 	if scheme, _, isURL := strings.Cut(where, "://"); isURL && scheme != "http" && scheme != "https" {
 		return fmt.Errorf("%s: a URL begins with http:// or https://; or name a socket or HOST:PORT",
@@ -34,7 +34,8 @@ func CheckAddress(where string) error {
 	if address, found := afterUser(where); found && !strings.Contains(where, "://") &&
 		!strings.HasPrefix(where, "/") && !strings.HasPrefix(where, ".") {
 		if _, err := os.Stat(where); err != nil {
-			return fmt.Errorf("*****@%s is neither a socket nor HOST:PORT: leave out the user and password, and give a "+
+			return fmt.Errorf("*****@%s is neither a socket nor HOST:PORT: leave out the user and password, "+
+				"and give a "+
 				"token with --token-file", address)
 		}
 	}
