@@ -71,6 +71,7 @@ type Memory struct {
 	mu       sync.Mutex
 	users    map[string]*imapmemserver.User
 	signedIn map[string]int
+	closing  bool
 }
 
 // NewMemory makes a server with the given users, each with an INBOX, Archive,
@@ -163,9 +164,18 @@ func (m *Memory) SignedIn() map[string]int {
 }
 
 // Serve answers plain connections, with STARTTLS if there is a TLSConfig, until
-// Close. It returns nil then.
-func (m *Memory) Serve(ln net.Listener) error {
-	return m.imap.Serve(countedListener{ln, &m.conns})
+// Close, which may come first. It returns nil then.
+func (m *Memory) Serve(ln net.Listener) error { return m.serve(countedListener{ln, &m.conns}) }
+
+// serve leaves out the library's complaint about a server that was closed before it began.
+func (m *Memory) serve(ln net.Listener) error {
+	err := m.imap.Serve(ln)
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.closing {
+		return nil
+	}
+	return err
 }
 
 // ServeTLS is Serve for implicit TLS.
@@ -173,11 +183,14 @@ func (m *Memory) ServeTLS(ln net.Listener) error {
 	if m.tls == nil {
 		return errors.New("serve TLS: no TLS configuration")
 	}
-	return m.imap.Serve(tls.NewListener(countedListener{ln, &m.conns}, m.tls))
+	return m.serve(tls.NewListener(countedListener{ln, &m.conns}, m.tls))
 }
 
 // Close closes listeners and connections and waits until they are gone.
 func (m *Memory) Close() error {
+	m.mu.Lock()
+	m.closing = true
+	m.mu.Unlock()
 	err := m.imap.Close()
 	m.conns.Wait()
 	return err

@@ -50,10 +50,10 @@ func NewSink(config *tls.Config) *Sink {
 	}
 }
 
-// Serve answers connections from ln until Close. It returns nil then.
+// Serve answers connections from ln until Close, which may come first. It returns nil then.
 func (s *Sink) Serve(ln net.Listener) error {
 	if !s.begin(ln) {
-		return net.ErrClosed
+		return nil
 	}
 	defer s.end(ln)
 	if tcp, ok := ln.(*net.TCPListener); ok && s.tls == nil && sinkHasLoop {

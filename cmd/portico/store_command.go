@@ -226,7 +226,10 @@ func newStoreRestore() *cobra.Command {
 			"changes; a copy may be\n" +
 			"older than the last move of a database, so compare active copies with your storage before you start " +
 			"Portico.\n\n" +
-			"With --partial, the whole entries of a damaged file are taken, and the others are left out.\n\n" +
+			"With --partial, the whole entries of a damaged file are taken, and the others are left out. A " +
+			"copy that " +
+			"another Portico\n" +
+			"has made is refused without --other-store.\n\n" +
 			"Restore lists as LOST each entry that decides where users go and that the copy lacks: active copies, " +
 			"blocks, policies, moved users.\n" +
 			"It says what the latest other copy has there, and what Portico does without it. A database whose " +
@@ -240,6 +243,7 @@ func newStoreRestore() *cobra.Command {
 	partial := cmd.Flags().Bool("partial", false, "take what is whole of a damaged file")
 	accept := cmd.Flags().Bool("accept-loss", false,
 		"exit with status 0 though entries are lost that decide where users go")
+	other := cmd.Flags().Bool("other-store", false, "take a copy that another Portico has made")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		config, err := ask.config()
 		if err != nil {
@@ -248,6 +252,10 @@ func newStoreRestore() *cobra.Command {
 		from, err := findCopy(config.DataDir, args[0])
 		if err != nil {
 			return err
+		}
+		if !*other && store.Foreign(config.DataDir, from) {
+			return fmt.Errorf("%s is a copy of another store than the one in %s: it has another Portico's active "+
+				"copies, blocks and keys; --other-store takes it all the same", visibleText(from), config.DataDir)
 		}
 		var lost []backend.LostEntry
 		copies := make(map[string][]string)

@@ -224,3 +224,52 @@ func TestOwner(t *testing.T) {
 		}
 	}
 }
+
+// A file is foreign if it has another identity than the store and its copies, and lies elsewhere.
+func TestForeign(t *testing.T) {
+	made := func(keys ...string) string {
+		dir := t.TempDir()
+		f, err := Open(dir, noon)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, key := range keys {
+			if _, err := f.CompareAndSet(t.Context(), key, 0, []byte("1")); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := f.Close(); err != nil {
+			t.Fatal(err)
+		}
+		return dir
+	}
+	at := func(dir string) string { return filepath.Join(dir, FileName) }
+	mine, theirs, empty := made("a"), made("a"), t.TempDir()
+	elsewhere := filepath.Join(t.TempDir(), "copy")
+	copyFile := func(from, to string) {
+		t.Helper()
+		text, err := os.ReadFile(from)
+		if err == nil {
+			err = os.WriteFile(to, text, 0o600)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	copyFile(at(mine), elsewhere)
+	for _, test := range []struct {
+		dir, from string
+		want      bool
+	}{
+		{mine, at(theirs), true}, {mine, elsewhere, false}, {mine, at(mine), false}, {empty, at(theirs), false},
+		{mine, filepath.Join(empty, "nothing"), false},
+	} {
+		if got := Foreign(test.dir, test.from); got != test.want {
+			t.Errorf("%s for %s: %v", test.from, test.dir, got)
+		}
+	}
+	copyFile(at(theirs), at(mine))
+	if Foreign(mine, at(mine)) {
+		t.Error("what lies in the folder already is refused")
+	}
+}

@@ -78,6 +78,27 @@ func Restore(dir, from string, partial bool, now time.Time, add Amendment) (done
 	return done, nil
 }
 
+// Foreign says whether a file is a copy of another store than the one in dir, as the identity of that and its copies
+// tell. A file in dir, or in its folder of copies, is not; nor is any file while nothing is known of the store in dir.
+func Foreign(dir, from string) bool {
+	if in := filepath.Dir(from); in == filepath.Clean(dir) || in == filepath.Join(dir, BackupsName) {
+		return false
+	}
+	source, _ := readFile(from) // a damaged one has an identity too
+	known := make(map[string]bool)
+	text, _ := readIfThere(filepath.Join(dir, IdentityName))
+	if m, whole := decodeMark(text); whole && m.sum != unwritten {
+		known[m.identity] = true
+	}
+	copies, _ := readCopies(dir)
+	for _, c := range copies {
+		if c.identity != "" {
+			known[c.identity] = true
+		}
+	}
+	return source.identity != "" && len(known) > 0 && !known[source.identity]
+}
+
 // setAside keeps the file that is there, and returns what can be read of it.
 func (f *File) setAside(now time.Time, done *Restored) (before state, err error) {
 	path := filepath.Join(f.dir, FileName)
