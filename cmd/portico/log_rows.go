@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/url"
 	"os"
 	"os/signal"
 	"strings"
@@ -86,15 +87,8 @@ func newLogShow() *cobra.Command {
 			*from = "24h"
 		}
 		query := wanted.Query()
-		for name, text := range map[string]string{"from": *from, "to": *to} {
-			if text == "" {
-				continue
-			}
-			at, err := moment(text, time.Now())
-			if err != nil {
-				return fmt.Errorf("--%s: %w", name, err)
-			}
-			query.Set(name, at.UTC().Format(time.RFC3339))
+		if err := setSpan(query, *from, *to, time.Now()); err != nil {
+			return err
 		}
 		rows := rowTable()
 		err = ask.rows(cmd.Context(), cmd, "/api/v1/log/rows?"+query.Encode(), func(r protolog.Row) error {
@@ -107,6 +101,27 @@ func newLogShow() *cobra.Command {
 		return ask.print(cmd, nil, rows)
 	}
 	return cmd
+}
+
+// setSpan sets from and to in a query, as they were typed at a moment; "" is not set.
+func setSpan(query url.Values, from, to string, now time.Time) error {
+	var span [2]time.Time
+	for i, text := range []string{from, to} {
+		if text == "" {
+			continue
+		}
+		name := []string{"from", "to"}[i]
+		at, err := moment(text, now)
+		if err != nil {
+			return fmt.Errorf("--%s: %w", name, err)
+		}
+		span[i] = at
+		query.Set(name, at.UTC().Format(time.RFC3339))
+	}
+	if from != "" && to != "" && !span[0].Before(span[1]) {
+		return errors.New("--from is not before --to")
+	}
+	return nil
 }
 
 // rowTable has a column for each field of a row.

@@ -85,7 +85,9 @@ func (c healthControl) StartMaintenance(ctx context.Context, server string,
 	if err := c.s.active.BlockAs(ctx, server, backend.Blocker{By: byMaintenance, Who: admin.Who(ctx)}); err != nil {
 		return nil, err
 	}
+	monitors := health.Disabled.String()
 	if _, again := before[server]; !again { // else the policy that it had is known already
+		monitors = "enabled"
 		m := admin.Maintenance{Server: server, Since: time.Now().UTC().Truncate(time.Millisecond),
 			Policy: string(c.s.active.Policy(server))}
 		if err := c.s.keep(ctx, storedMaintenance+server, m); err != nil {
@@ -115,7 +117,7 @@ func (c healthControl) StartMaintenance(ctx context.Context, server string,
 	steps = append(steps, admin.MaintenanceStep{What: "AutoActivationPolicy of " + server, Was: policy,
 		Result: string(backend.BlockedByPolicy), Done: true})
 	c.s.replan()
-	return append(steps, admin.MaintenanceStep{What: "monitors of " + server, Was: "enabled",
+	return append(steps, admin.MaintenanceStep{What: "monitors of " + server, Was: monitors,
 		Result: health.Disabled.String(), Done: true}), nil
 }
 

@@ -262,3 +262,17 @@ func TestWrongNamesAreAnswered(t *testing.T) {
 		wantSaid(t, statusFailed, line, want)
 	}
 }
+
+// A span of time that ends before it begins is refused, and so is a folder where a file is to be written. What is in
+// maintenance already was not enabled before.
+func TestMistakesOfTheNight(t *testing.T) {
+	testkit.NoLeaks(t)
+	w, r := operated(t)
+	r.settled(t)
+	wantSaid(t, statusFailed, "log show --from 2h --to 3h", "--from is not before --to")
+	wantSaid(t, statusFailed, "store backup "+w.dir, "is a folder")
+	said(t, statusFine, "maintenance start mbx1")
+	if got := said(t, statusFine, "maintenance start mbx1"); strings.Contains(got, "enabled") {
+		t.Error(got)
+	}
+}

@@ -197,6 +197,9 @@ func (a storeAsking) backupOfRunning(ctx context.Context, path string) (made adm
 
 // copyStore copies the store in a folder to a file.
 func copyStore(dir, path string) (admin.StoreCopy, error) {
+	if info, err := os.Stat(path); err == nil && info.IsDir() {
+		return admin.StoreCopy{}, fmt.Errorf("%s is a folder: name the file that is to be written", visibleText(path))
+	}
 	content, err := store.WriteCopy(dir, path)
 	return admin.StoreCopy{File: path, Taken: time.Now().UTC(), Reason: string(store.ByHand),
 		Revision: content.Revision, Entries: len(content.Entries)}, err
