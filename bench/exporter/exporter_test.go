@@ -18,6 +18,7 @@ import (
 
 // TestRunIsExported runs against a sink, and wants the metrics at the end to be those of the report.
 func TestRunIsExported(t *testing.T) {
+	testkit.NoLeaks(t)
 	addr := testkit.Serve(t, backendtest.NewSink(nil))
 	target, err := bench.Resolve(t.Context(), net.DefaultResolver, addr, false)
 	if err != nil {
@@ -27,7 +28,6 @@ func TestRunIsExported(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	testkit.NoLeaks(t)
 	e, ln := New(), testkit.Listen(t)
 	stop := e.Serve(ln)
 	defer stop()
