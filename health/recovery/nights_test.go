@@ -375,7 +375,8 @@ func TestDayOfHalfAServer(t *testing.T) {
 		for n.activeOn(database(7)) == server(7) && time.Since(began) < time.Hour {
 			time.Sleep(time.Second)
 		}
-		// recovery looks each 20 seconds here: sign-ins that succeed by chance may keep it from acting at one look or two
+		// recovery looks each 20 seconds here: sign-ins that succeed by chance may keep it from acting at one look or
+		// two
 		if took := time.Since(began); took > 190*time.Second {
 			t.Errorf("moved after %v", took)
 		} else {
