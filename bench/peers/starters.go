@@ -70,7 +70,8 @@ trusted_networks: [127.0.0.1/32] # stands for all clients
 log: {level: %s}
 loops: %d
 data_dir: %q
-`, addrs[0], addrs[1], s.cert, s.key, filepath.Join(dir, "admin.sock"), addrs[2], mailboxServers.String(), databases.String(), s.logging,
+`, addrs[0], addrs[1], s.cert, s.key, filepath.Join(dir, "admin.sock"), addrs[2],
+		mailboxServers.String(), databases.String(), s.logging,
 		s.workers, dir), 0o600)
 	if err != nil {
 		return nil, err

@@ -106,17 +106,16 @@ func newLogShow() *cobra.Command {
 // setSpan sets from and to in a query, as they were typed at a moment; "" is not set.
 func setSpan(query url.Values, from, to string, now time.Time) error {
 	var span [2]time.Time
-	for i, text := range []string{from, to} {
-		if text == "" {
+	for i, end := range []struct{ name, text string }{{"from", from}, {"to", to}} {
+		if end.text == "" {
 			continue
 		}
-		name := []string{"from", "to"}[i]
-		at, err := moment(text, now)
+		at, err := moment(end.text, now)
 		if err != nil {
-			return fmt.Errorf("--%s: %w", name, err)
+			return fmt.Errorf("--%s: %w", end.name, err)
 		}
 		span[i] = at
-		query.Set(name, at.UTC().Format(time.RFC3339))
+		query.Set(end.name, at.UTC().Format(time.RFC3339))
 	}
 	if from != "" && to != "" && !span[0].Before(span[1]) {
 		return errors.New("--from is not before --to")
