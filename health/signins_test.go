@@ -24,6 +24,7 @@ func TestSignIns(t *testing.T) {
 		selfTests []*Result
 		elsewhere bool
 		want      Dependency // None: it is well
+		unknown   bool       // nothing can be said
 		context   string
 	}{
 		"nobody":       {},
@@ -34,6 +35,12 @@ func TestSignIns(t *testing.T) {
 			Last: closed}},
 		"it was restarted": {tally: backend.Tallied{Users: 10, Failing: 9, Share: 0.5, Failed: ago(31 * time.Second),
 			Last: closed}},
+		"few succeed after the failures": {tally: backend.Tallied{Users: 10, Failing: 9, Share: 0.5, Failed: ago(31 *
+			time.Second), Last: closed, SignIns: 24, Failures: 10, Since: 4, Between: 2}, unknown: true},
+		"few succeed after a restart": {tally: backend.Tallied{Users: 10, Failing: 9, Share: 0.5, Failed: ago(31 *
+			time.Second), Last: closed, SignIns: 24, Failures: 10, Since: 4, Between: 1}},
+		"nobody comes any more": {tally: backend.Tallied{Users: 10, Failing: 9, Share: 0.5, Failed: ago(31 *
+			time.Second), Last: closed, SignIns: 20, Failures: 10, Between: 2}},
 		"it is back since a few seconds": {tally: backend.Tallied{Users: 10, Failing: 9, Share: 0.8, Failed: ago(5 *
 			time.Second), Last: closed, SignIns: 47, Failures: 42, Since: 5}},
 		"it may be back": {tally: backend.Tallied{Users: 10, Failing: 9, Share: 0.8, Failed: ago(5 * time.Second),
@@ -76,6 +83,12 @@ func TestSignIns(t *testing.T) {
 			}
 			p := Probe{Name: ProxyConnectionsFailedGt20PercentCheck, Target: "mbx1", Run: signIns.Check("mbx1")}
 			r := p.execute(context.Background(), time.Minute, func() time.Time { return now }, new(Run))
+			if test.unknown || r == nil {
+				if !test.unknown || r != nil {
+					t.Errorf("unknown: %v, got %+v", test.unknown, r)
+				}
+				return
+			}
 			if r.Dependency != test.want || r.good() != (test.want == None) || r.Mailbox != "mbx1" ||
 				!strings.Contains(r.Context, test.context) {
 				t.Errorf("%+v", r)
