@@ -51,8 +51,8 @@ const (
 func LatestWell(t backend.Tallied) bool { return t.Missing() >= missingFew }
 
 // Check returns the check of a mailbox server. It fails while sign-ins fail that are at most half a window old, unless
-// enough have succeeded since, so a server that was restarted is well soon. If the server has taken some sign-ins and
-// not others, and too few have come since to tell luck from health, the check says nothing.
+// enough have succeeded since, so a server that was restarted is well soon. If the server took some sign-ins and not
+// others, failures count for the whole window while users come: half a minute without one is luck as likely as health.
 func (s SignIns) Check(server string) func(context.Context, *Run) error {
 	return func(_ context.Context, run *Run) error {
 		t, now := s.Tally(server), run.now()
@@ -60,11 +60,9 @@ func (s SignIns) Check(server string) func(context.Context, *Run) error {
 		if t.Failing == 0 || !s.tooMany(t.Share) || t.Missing() >= missingAll {
 			return nil
 		}
-		if now.Sub(t.Failed) >= backend.TallyWindow/2 {
-			if t.Since > 0 && t.Mixed() {
-				return ErrNoSample
-			}
-			return nil // it was restarted, or nobody comes here any more
+		recent := func(at time.Time) bool { return now.Sub(at) < backend.TallyWindow/2 }
+		if !recent(t.Failed) && !(t.Mixed() && recent(t.Succeeded)) { // it was restarted, or nobody comes any more
+			return nil
 		}
 		const what = "sign-ins of %d of %d users fail, %.0f %% on average in the last %v"
 		found := fmt.Sprintf(what, t.Failing, t.Users, 100*t.Share, backend.TallyWindow)

@@ -19,7 +19,10 @@ func (e *Engine) Monitors() []MonitorState {
 		e.transition(m, func() { m.look(now) })
 		all = append(all, m.MonitorState)
 	}
-	slices.SortFunc(all, func(a, b MonitorState) int { return cmp.Compare(a.ID(), b.ID()) })
+	slices.SortFunc(all, func(a, b MonitorState) int {
+		return cmp.Or(cmp.Compare(a.HealthSet, b.HealthSet), cmp.Compare(a.Name, b.Name),
+			cmp.Compare(a.Target, b.Target))
+	})
 	return all
 }
 
