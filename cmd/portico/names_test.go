@@ -152,7 +152,7 @@ func TestConditionsThatMatchNothing(t *testing.T) {
 	r.signIn(t)
 	for condition, words := range map[string]string{
 		"Server -eq mbx9": "there is no", "Server -like nx*": "there is no mailbox server",
-		"Database -ne DBx": "did you mean db1?", "Command -eq FOO": "there is no command",
+		"Database -ne DBx": "known: db1", "Command -eq FOO": "there is no command",
 		"User -eq nobody": "there is no user", "Age -gt x": "is no time", "Waiting -ge much": "is no number",
 		"Open -eq one": "is no number", "Server -gt mbx1": "compares numbers",
 	} {

@@ -9,11 +9,10 @@ import (
 	"strings"
 )
 
-// Nearest returns the known word that word is most probably a misspelling of, whatever its case, or "" if none is that
-// near: at most one edit in three letters, at least one, and three in all. Names that end in different numbers are
-// different things: mbx9 is no misspelling of mbx1.
+// Nearest returns the known word that word is most probably a misspelling of, whatever its case, or "" if none is near
+// enough: see budget. Names that end in different numbers are different things: mbx9 is no misspelling of mbx1.
 func Nearest(word string, known []string) string {
-	best, bestDistance := "", max(min(len(word)/3, maxEdits), 1)+1
+	best, bestDistance := "", budget(word)+1
 	for _, k := range known {
 		near := distance(strings.ToLower(word), strings.ToLower(k))
 		if near < bestDistance && !otherNumber(word, k) && len(word) > 1 {
@@ -22,6 +21,19 @@ func Nearest(word string, known []string) string {
 	}
 	return best
 }
+
+// What an edit costs. A letter that replaces another makes a different word more often than one that is missing, is
+// too many, or has changed places with its neighbour.
+const (
+	moved    = 2 // also missing, and too many
+	replaced = 3
+)
+
+// budget is what the edits between a word and a known one may cost. In three letters there is no room for a replaced
+// one: Foo is no misspelling of For. In four or five there is room for one edit, in seven for two of which at most one
+// is a replaced letter: Version is no misspelling of Session. The limit keeps a long name from being taken for another
+// that shares most of it, such as a monitor and its probe.
+func budget(word string) int { return max(moved, min(len(word)*3/4, 2*replaced)) }
 
 // maxListed is how many names an error lists.
 const maxListed = 8
@@ -76,9 +88,6 @@ func cutLast(path string) (before, last string, found bool) {
 	return path[:i], path[i+1:], true
 }
 
-// maxEdits keeps a long name from being taken for another that shares most of it: a monitor and its probe.
-const maxEdits = 3
-
 // otherNumber says whether two names differ only in the number that they end in.
 func otherNumber(a, b string) bool {
 	const digits = "0123456789"
@@ -86,29 +95,29 @@ func otherNumber(a, b string) bool {
 	return len(x) < len(a) && len(y) < len(b) && strings.EqualFold(x, y) && a[len(x):] != b[len(y):]
 }
 
-// distance is the number of single-byte edits between a and b, where two neighbours that change places are one
-// (optimal string alignment).
+// distance is what the single-byte edits between a and b cost; two neighbours that change places are one edit (optimal
+// string alignment).
 func distance(a, b string) int {
 	if len(a) > 64 { // no key is that long: spare the work
-		return len(a)
+		return replaced * len(a)
 	}
 	rows := make([][]int, len(a)+1)
 	for i := range rows {
 		rows[i] = make([]int, len(b)+1)
-		rows[i][0] = i
+		rows[i][0] = i * moved
 	}
 	for j := range len(b) + 1 {
-		rows[0][j] = j
+		rows[0][j] = j * moved
 	}
 	for i := 1; i <= len(a); i++ {
 		for j := 1; j <= len(b); j++ {
 			cost := rows[i-1][j-1]
 			if a[i-1] != b[j-1] {
-				cost++
+				cost += replaced
 			}
-			cost = min(cost, rows[i][j-1]+1, rows[i-1][j]+1)
+			cost = min(cost, rows[i][j-1]+moved, rows[i-1][j]+moved)
 			if i > 1 && j > 1 && a[i-1] == b[j-2] && a[i-2] == b[j-1] {
-				cost = min(cost, rows[i-2][j-2]+1)
+				cost = min(cost, rows[i-2][j-2]+moved)
 			}
 			rows[i][j] = cost
 		}
