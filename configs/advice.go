@@ -13,8 +13,22 @@ func (c *Config) Advice() Problems {
 	v.unwatched()
 	v.slowProbes()
 	v.fewServers()
+	v.ambiguousNodes()
 	v.problems.sort()
 	return v.problems
+}
+
+// ambiguousNodes warns of nodes that have the name of a mailbox server: commands
+// take --server for that one, and only --node reaches the node.
+func (v *validator) ambiguousNodes() {
+	for _, node := range slices.Sorted(maps.Keys(v.c.Nodes)) {
+		for _, server := range slices.Sorted(maps.Keys(v.c.MailboxServers)) {
+			if strings.EqualFold(node, server) {
+				v.warn(join("nodes", node), "mailbox server %s has this name too: --server %s means the mailbox "+
+					"server, and only --node %s the node: give the node another name", server, server, node)
+			}
+		}
+	}
 }
 
 // unwatched warns of databases that no probe opens.

@@ -31,6 +31,13 @@ func TestAdvice(t *testing.T) {
 		{"two servers, half", servers + "health: {recovery: {common_cause_percent: 50}}\n",
 			[]string{"health.recovery.common_cause_percent: if two of the 2 servers fail"}},
 		{"two servers, nothing is done", servers + "health: {recovery: {mode: \"off\"}}\n", nil},
+		{"a node as a mailbox server", servers + "health: {recovery: {mode: \"off\"}}\n" +
+			"nodes: {other: {address: a}, MBX2: {address: b}, mbx1: {address: c}}\n", []string{
+			"p.yaml:3:36: warning: nodes.MBX2: mailbox server mbx2 has this name too: --server mbx2 means " +
+				"the mailbox " +
+				"server, and only --node MBX2 the node",
+			"nodes.mbx1: mailbox server mbx1 has this name too",
+		}},
 		{"three servers without databases", three, nil},
 		{"three servers", three + databases, []string{
 			"mailbox_servers: if two of the 3 servers fail, they have a cause in common, and neither is restarted: " +

@@ -30,9 +30,9 @@ func newCheck() *cobra.Command {
 			"spreads users over. A database\n" +
 			"without the copy that is active counts too: a reload refuses it, and a start keeps its users out. " +
 			"Check also warns of databases\n" +
-			"that no probe opens, of probes that may take longer than their interval, and of sites whose users stay " +
-			"out if two servers fail at\n" +
-			"a time. It opens no port and changes nothing.\n\n" +
+			"that no probe opens, of probes that may take longer than their interval, of sites whose users stay out " +
+			"if two servers fail at a\n" +
+			"time, and of nodes with the name of a mailbox server. It opens no port and changes nothing.\n\n" +
 			"Exit status: 0 the file can be used, 1 it has mistakes, 2 it cannot be read.",
 		Args: cobra.NoArgs,
 	}
