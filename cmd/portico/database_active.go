@@ -52,7 +52,7 @@ func newDatabaseStatus() *cobra.Command {
 		if server != "" {
 			copies = slices.DeleteFunc(copies, func(c admin.CopyStatus) bool { return c.Server != server })
 		}
-		rows := table.New("Database", "Server", "Status", "Blocked", "Reason")
+		rows := table.New("Database", "Server", "Status", "Blocked", "Reason").Keep("Status", "Reason")
 		counts, unsure := make(map[string]int), false
 		for _, s := range copies {
 			counts[s.Status]++

@@ -126,7 +126,8 @@ func setSpan(query url.Values, from, to string, now time.Time) error {
 // rowTable has a column for each field of a row.
 func rowTable() *table.Table {
 	return table.New("Time", "User", "Command", "Parameters", "Took", "Result").
-		Wide("Session", "Number", "Client", "Listener", "Request", "Response", "Context")
+		Wide("Session", "Number", "Client", "Listener", "Request", "Response", "Context").
+		Keep("Command", "Took", "Result")
 }
 
 // logTimes says in which zone rows are.

@@ -327,7 +327,7 @@ func (a *asking) maintenance(cmd *cobra.Command, verb string, args []string, bod
 	if err := a.post(cmd.Context(), path, body, &steps); err != nil {
 		return err
 	}
-	rows, fine := table.New("What", "Was", "Result"), true
+	rows, fine := table.New("What", "Was", "Result").Keep("Result"), true
 	for _, s := range steps {
 		rows.Add(s.What, s.Was, s.Result)
 		fine = fine && s.Done

@@ -77,7 +77,8 @@ func (a *asking) guessedAt(ctx context.Context, which *admin.PenaltyFilter) (nob
 
 // penalties prints penalties.
 func (a *asking) penalties(cmd *cobra.Command, all []admin.Penalty) error {
-	rows := table.New("User", "Address", "Wait", "Guesses", "Last", "Reason").Wide("Failures", "Held")
+	rows := table.New("User", "Address", "Wait", "Guesses", "Last", "Reason").Wide("Failures", "Held").
+		Keep("Wait", "Reason")
 	for _, p := range all {
 		guesses := ""
 		if p.Burst > 0 {

@@ -132,7 +132,8 @@ func newProbeRun() *cobra.Command {
 func (a *asking) results(cmd *cobra.Command, results []admin.ResultRow) error {
 	rows := table.New("ResultName", "ResultType", "Took", "_Mbx", "Dependency", "Error").
 		Wide("Phase", "Steps", "LastSent", "LastReceived", "ExecutionStartTime", "Server", "Account",
-			"ExecutionContext")
+			"ExecutionContext").
+		Keep("ResultType", "Error")
 	for _, r := range results {
 		steps := []string{}
 		for _, s := range r.Steps {

@@ -46,7 +46,8 @@ func newProbeHistory() *cobra.Command {
 			return admin.NoSuch("probe", args[0], probeNames(probes))
 		}
 		rows := table.New("ExecutionStartTime", "ResultName", "ResultType", "Took", "_Mbx", "Error").
-			Wide("Dependency", "Phase", "Account", "ByHand", "HealthSetName", "Server")
+			Wide("Dependency", "Phase", "Account", "ByHand", "HealthSetName", "Server").
+			Keep("ResultType", "Error")
 		for _, r := range results {
 			rows.AddNamed(r.ResultName, table.Time(r.Start), r.ResultName, r.ResultType, milliseconds(r.Seconds),
 				r.Mailbox, r.Error,

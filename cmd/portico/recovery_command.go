@@ -37,7 +37,8 @@ func newHealthRecovery() *cobra.Command {
 		if ask.forPeople() || ask.form == table.List && !ask.noHeaders {
 			fmt.Fprintln(cmd.OutOrStdout(), recoveryMode(state))
 			if len(state.Ladders) > 0 {
-				rows := table.New("Monitor", "UnhealthySince", "StepsDone", "Next", "Note")
+				rows := table.New("Monitor", "UnhealthySince", "StepsDone", "Next", "Note").
+					Keep("Next", "Note").Yield("StepsDone")
 				for _, l := range state.Ladders {
 					rows.Add(l.Monitor, table.Time(l.Since), stepsDone(state, l), nextStep(state, l), l.Note)
 				}
@@ -137,7 +138,8 @@ func monitorName(id string) string {
 func (a *asking) recoveryLog(cmd *cobra.Command, state admin.RecoveryState) error {
 	rows := table.New("StartTime", "Id", "ResourceName", "RequestorName", "Result", "Context").
 		Wide("EndTime", "InstanceId", "State", "Monitor", "ThrottleIdentity", "ThrottleParameters",
-			"LamProcessStartTime")
+			"LamProcessStartTime").
+		Keep("Id", "Result", "Context").Yield("RequestorName")
 	for _, r := range state.Records {
 		what := strings.TrimSuffix(strings.TrimPrefix(r.Message+": "+r.Exception, ": "), ": ")
 		if again := allowedAgain(r); again != "" {
@@ -255,7 +257,7 @@ func newServiceRestart() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		row := table.New("Id", "Resource", "Result", "Message")
+		row := table.New("Id", "Resource", "Result", "Message").Keep("Result", "Message")
 		row.Add(string(record.ID), record.Resource, string(record.Result), record.Message)
 		if err := ask.print(cmd, record, row); err != nil {
 			return err

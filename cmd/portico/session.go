@@ -80,7 +80,8 @@ func newSessionList() *cobra.Command {
 // sessions prints sessions; as JSON it prints value.
 func (a *asking) sessions(cmd *cobra.Command, value any, sessions []admin.SessionState) error {
 	rows := table.New("Session", "User", "Server", "Command", "For", "Waiting", "Client").
-		Wide("Since", "Open", "Commands", "Silent", "Database", "Listener")
+		Wide("Since", "Open", "Commands", "Silent", "Database", "Listener").
+		Keep("User", "Command", "For")
 	for _, s := range sessions {
 		age, waiting := "", ""
 		if s.Open > 0 {

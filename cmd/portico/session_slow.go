@@ -63,7 +63,8 @@ func newSessionSlow() *cobra.Command {
 			return err
 		}
 		wanted := []admin.SlowCommand{}
-		rows := table.New("Ended", "Took", "Command", "Result", "User", "Server").Wide("Client", "Session")
+		rows := table.New("Ended", "Took", "Command", "Result", "User", "Server").Wide("Client", "Session").
+			Keep("Took", "Command", "Result")
 		for _, s := range all {
 			switch {
 			case *limit > 0 && len(wanted) == *limit:

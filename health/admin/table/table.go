@@ -32,8 +32,18 @@ func Forms() []Form { return []Form{Plain, Wide, List, JSON, Name} }
 type Table struct {
 	heads  []string
 	narrow int // heads of Plain; the others are for Wide and List
+	ranks  map[string]rank
 	rows   []row
 }
+
+// rank says when a column loses space. See shrink.
+type rank uint8
+
+const (
+	usual  rank = iota
+	kept        // late
+	yields      // first, and all of it
+)
 
 type row struct {
 	name  string
@@ -41,7 +51,22 @@ type row struct {
 }
 
 // New returns a table with these columns.
-func New(heads ...string) *Table { return &Table{heads: heads, narrow: len(heads)} }
+func New(heads ...string) *Table {
+	return &Table{heads: heads, narrow: len(heads), ranks: make(map[string]rank)}
+}
+
+// Keep names the columns that matter most. Where Plain does not fit the terminal, they lose space after the others.
+func (t *Table) Keep(heads ...string) *Table { return t.rank(kept, heads) }
+
+// Yield names the columns that matter least. Where Plain does not fit the terminal, they shrink first, down to a mark.
+func (t *Table) Yield(heads ...string) *Table { return t.rank(yields, heads) }
+
+func (t *Table) rank(r rank, heads []string) *Table {
+	for _, head := range heads {
+		t.ranks[head] = r
+	}
+	return t
+}
 
 // Wide adds columns that Plain leaves out.
 func (t *Table) Wide(heads ...string) *Table {
@@ -119,42 +144,37 @@ func (t *Table) list() (text []byte) {
 
 // aligned writes the first columns below each other.
 func (t *Table) aligned(columns, width int, noHeaders bool) (text []byte) {
-	lines := [][]string{}
+	f := t.fit(columns)
 	if !noHeaders {
-		lines = append(lines, t.heads[:columns])
+		f.head(t.heads[:columns])
 	}
 	for _, r := range t.rows {
-		lines = append(lines, r.cells[:columns])
+		f.cells(r.cells[:columns])
 	}
-	widths, cells, least := make([]int, columns), make([]int, columns), make([]int, columns)
-	for i := range least {
-		least[i] = leastWidth
+	widths := f.widths(width)
+	if !noHeaders {
+		text = appendLine(text, t.heads[:columns], widths, width)
 	}
-	for n, line := range lines {
-		for i, cell := range line {
-			widths[i] = max(widths[i], displayWidth(orDash(cell)))
-			if n > 0 || noHeaders {
-				cells[i] = max(cells[i], displayWidth(orDash(cell)))
-				least[i] = max(least[i], leastOf(cell))
-			}
-		}
-	}
-	shrink(widths, cells, least, width)
-	for _, line := range lines {
-		start := len(text)
-		for i, cell := range line {
-			if i > 0 {
-				text = append(text, gap...)
-			}
-			text = append(text, pad(cutCell(orDash(cell), widths[i]), widths[i])...)
-		}
-		shown := strings.TrimRight(string(text[start:]), " ")
-		if width > 0 {
-			shown = cut(shown, width)
-		}
-		text = append(append(text[:start], shown...), '\n')
+	for _, r := range t.rows {
+		text = appendLine(text, r.cells[:columns], widths, width)
 	}
 	return text
+}
+
+// appendLine appends a line whose cells have these widths.
+func appendLine(text []byte, cells []string, widths []int, width int) []byte {
+	var line strings.Builder
+	for i, cell := range cells {
+		if i > 0 {
+			line.WriteString(gap)
+		}
+		line.WriteString(pad(cutCell(orDash(cell), widths[i]), widths[i]))
+	}
+	shown := strings.TrimRight(line.String(), " ")
+	if width > 0 {
+		shown = cut(shown, width)
+	}
+	return append(append(text, shown...), '\n')
 }
 
 // gap stands between columns.
@@ -166,44 +186,6 @@ func orDash(cell string) string {
 		return "-"
 	}
 	return cell
-}
-
-// leastWidth is how narrow a column may become so that a table fits.
-const leastWidth = 6
-
-// shrink takes space from columns until a line fits: first from those whose head is wider than their cells, then from
-// the widest. The first column, which names the row, is the last to lose some. No column becomes narrower than its
-// least.
-func shrink(widths, cells, least []int, width int) {
-	if width <= 0 {
-		return
-	}
-	total := len(gap) * (len(widths) - 1)
-	for _, w := range widths {
-		total += w
-	}
-	for ; total > width; total-- {
-		i := widest(widths[1:], cells[1:], least[1:])
-		if i < 0 {
-			i = widest(widths[1:], nil, least[1:])
-		}
-		if i++; i == 0 && widths[0] <= least[0] {
-			return
-		}
-		widths[i]--
-	}
-}
-
-// widest returns the widest column that may lose space, the last of several: one that is wider than its cells, or with
-// nil any. -1 is none.
-func widest(widths, cells, least []int) int {
-	found := -1
-	for i, w := range widths {
-		if w > least[i] && (cells == nil || w > cells[i]) && (found < 0 || w >= widths[found]) {
-			found = i
-		}
-	}
-	return found
 }
 
 // visibleJSON writes what no terminal should show as JSON's own escapes, which change no value.

@@ -108,7 +108,7 @@ func TestFlow(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if want := "User  Took\na     1ms\nalice  2ms\nb      -\nsomeone.els…\n"; out.String() != want {
+	if want := "User  Took\na     1ms\nalice  2ms\nb      -\nsomeo…  4ms\n"; out.String() != want {
 		t.Errorf("%s\nwant\n%s", out.String(), want)
 	}
 	out.Reset()
@@ -166,6 +166,53 @@ func TestTimesLoseTheirDateFirst(t *testing.T) {
 		got := written(t, table, Style{Width: width}, nil)
 		if !strings.Contains(got, " "+want+" ") || !strings.Contains(got, "23:59:58Z ") {
 			t.Errorf("at %d columns, want %s:\n%s", width, want, got)
+		}
+	}
+}
+
+// What matters most is read on a terminal of 80 columns: times lose their dates, and columns that matter less shrink,
+// down to a mark. What is cut has one.
+func TestKeptColumnsLoseSpaceLast(t *testing.T) {
+	heads := []string{"StartTime", "Id", "ResourceName", "RequestorName", "Result", "Context"}
+	row := []string{"2026-11-28 03:04:05Z", "ServerFailover", "mbx1", "ImapSelfTestServerFailoverResponder",
+		"Throttled", "too soon: 1 of 1 in an hour; allowed again at 2026-11-28 04:04:05Z"}
+	newTable := func() *Table {
+		return New(heads...).Keep("Id", "Result", "Context").Yield("RequestorName")
+	}
+	all := newTable()
+	all.AddNamed("", row...)
+	var flowing bytes.Buffer
+	if err := newTable().Flow(&flowing, Style{Width: 80}).Add("", row...); err != nil {
+		t.Fatal(err)
+	}
+	for name, got := range map[string]string{"at once": written(t, all, Style{Width: 80}, nil),
+		"over time": flowing.String()} {
+		for line := range strings.Lines(got) {
+			if n := displayWidth(strings.TrimSuffix(line, "\n")); n > 80 {
+				t.Errorf("%s: %d columns: %s", name, n, line)
+			}
+		}
+		for _, part := range []string{"03:04:05Z ", " ServerFailover ", " mbx1 ", " … ", " Throttled ",
+			" too soon: 1 of 1 in an hour"} {
+			if !strings.Contains(got, part) {
+				t.Errorf("%s: no %q in\n%s", name, part, got)
+			}
+		}
+	}
+	if got := written(t, all, Style{Width: 300}, nil); strings.Contains(got, cutMark) {
+		t.Errorf("there is room for all:\n%s", got)
+	}
+}
+
+// A long answer of a server does not hide whose it is.
+func TestAKeptColumnLeavesSpace(t *testing.T) {
+	table := New("Time", "User", "Command", "Parameters", "Took", "Result").Keep("Command", "Took", "Result")
+	table.Add("2026-11-28 03:04:05.123Z", "alice@example.org", "authenticate", "PLAIN with a long parameter list here",
+		"12ms", "NO [AUTHENTICATIONFAILED] Authentication failed for this user")
+	got := written(t, table, Style{Width: 80}, nil)
+	for _, part := range []string{"03:04:05.123Z ", "alice@ex", "authenticate", "12ms", "NO [AUTHENTICATION"} {
+		if !strings.Contains(got, part) {
+			t.Errorf("no %q in\n%s", part, got)
 		}
 	}
 }
