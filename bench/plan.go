@@ -16,6 +16,8 @@ import (
 	"time"
 
 	"github.com/goccy/go-yaml"
+
+	"portico/backend/secret"
 )
 
 // Plan is a run as people write it, in flags or in a file. What is zero has a default.
@@ -97,7 +99,13 @@ func (p *Plan) Options(ctx context.Context, r Resolver, allowRemote bool) (Optio
 		}
 		o.Targets = append(o.Targets, target)
 	}
+	if err := secret.CheckHostPort(p.ServerName); err != nil {
+		return o, fmt.Errorf("server name: %w", err)
+	}
 	for _, text := range p.Source {
+		if err := secret.CheckHostPort(text); err != nil {
+			return o, fmt.Errorf("source: %w", err)
+		}
 		source, err := netip.ParseAddr(text)
 		if err != nil {
 			return o, fmt.Errorf("source: %w", err)

@@ -6,6 +6,8 @@ import (
 	"net"
 	"net/netip"
 	"slices"
+
+	"portico/backend/secret"
 )
 
 // TLSMode is how a connection gets TLS.
@@ -67,6 +69,9 @@ func (e *RemoteError) Error() string {
 // Resolve makes a target of host:port. Every address of the host must be a loopback address, unless remote ones are
 // allowed; otherwise the error is a *RemoteError.
 func Resolve(ctx context.Context, r Resolver, hostport string, allowRemote bool) (Target, error) {
+	if err := secret.CheckHostPort(hostport); err != nil {
+		return Target{}, fmt.Errorf("target: %w", err)
+	}
 	host, portText, err := net.SplitHostPort(hostport)
 	if err != nil {
 		return Target{}, fmt.Errorf("target %q: %w", hostport, err)

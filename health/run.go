@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"portico/backend/secret"
 	"portico/configs/suggest"
 )
 
@@ -122,6 +123,9 @@ func (e *Engine) RunNow(ctx context.Context, set, name, target string, by ByHand
 	if by.Endpoint != "" && by.Account == "" {
 		return nil, errors.New("an endpoint wants an account and its password: those of the health mailboxes go " +
 			"nowhere else")
+	}
+	if err := secret.CheckHostPort(by.Endpoint); err != nil {
+		return nil, fmt.Errorf("endpoint: %w", err)
 	}
 	e.mu.Lock()
 	var chosen []planned

@@ -1,6 +1,7 @@
 package protolog
 
 import (
+	"errors"
 	"fmt"
 	"net/netip"
 	"strings"
@@ -57,7 +58,11 @@ func ParseNetwork(text string) (netip.Prefix, error) {
 		return network.Masked(), nil
 	}
 	addr, err := netip.ParseAddr(text)
-	if err != nil {
+	switch {
+	case err != nil && strings.Contains(text, "@"): // it may be a URL with a password
+		return netip.Prefix{}, errors.New("ip: what was given is neither an address nor a network such as " +
+			"192.0.2.0/24")
+	case err != nil:
 		return netip.Prefix{}, fmt.Errorf("ip: %q is neither an address nor a network such as 192.0.2.0/24", text)
 	}
 	addr = addr.Unmap().WithZone("")

@@ -2,6 +2,7 @@ package secret
 
 import (
 	"errors"
+	"fmt"
 	"net/url"
 	"strings"
 )
@@ -20,6 +21,22 @@ func URL(text string) string {
 	}
 	return scheme + "://" + rest
 }
+
+// CheckHostPort refuses what is to be HOST or HOST:PORT and has a user part, or is a URL. The error shows no user
+// part.
+func CheckHostPort(address string) error {
+	switch {
+	case strings.Contains(address, "@"): // a password may have any character, so nothing of it is shown
+		return errUserPart
+	case strings.Contains(address, "://"):
+		return fmt.Errorf("%s is a URL: write HOST:PORT", URL(address))
+	}
+	return nil
+}
+
+var errUserPart = errors.New("the address has a user part, which may be a secret and so is not shown: write " +
+	"HOST:PORT, " +
+	"and give the user and the password by their own flags")
 
 var errNoURL = errors.New("it is not a well-formed URL")
 

@@ -23,6 +23,23 @@ func TestURL(t *testing.T) {
 	}
 }
 
+func TestCheckHostPort(t *testing.T) {
+	for _, address := range []string{"", "host", "host:993", "[::1]:993", "mail.example.org"} {
+		if err := CheckHostPort(address); err != nil {
+			t.Errorf("%s: %v", address, err)
+		}
+	}
+	for address, want := range map[string]string{
+		"ann:sesame@host:993": "user part", "imaps://ann:ses@me@host/x": "user part", "ann:sesame@": "user part",
+		"imaps://host:993/?t=sesame": "imaps://host:993/ is a URL: write HOST:PORT",
+	} {
+		if err := CheckHostPort(address); err == nil || !strings.Contains(err.Error(), want) ||
+			strings.Contains(err.Error(), "ses") || strings.Contains(err.Error(), "ann") {
+			t.Errorf("%s: %v", address, err)
+		}
+	}
+}
+
 func TestWithoutURL(t *testing.T) {
 	_, parse := url.Parse("https://ann:ses/ame@host/")
 	_, get := http.Get("http://ann:sesame@127.0.0.1:1/")

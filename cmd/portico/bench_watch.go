@@ -12,6 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"portico/backend/secret"
 	"portico/bench"
 	"portico/bench/exporter"
 	"portico/bench/live"
@@ -40,6 +41,9 @@ func watchFlags(cmd *cobra.Command) *watching {
 func (w *watching) serveMetrics(ctx context.Context, errOut io.Writer) (stop func(), err error) {
 	if w.metrics == "" {
 		return func() {}, nil
+	}
+	if err := secret.CheckHostPort(w.metrics); err != nil {
+		return nil, fmt.Errorf("metrics: %w", err)
 	}
 	var config net.ListenConfig
 	ln, err := config.Listen(ctx, "tcp", w.metrics)

@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -137,6 +138,10 @@ func findDemo(dir, adminSocket string) (string, error) {
 	if dir == "" && adminSocket == "" {
 		return "", errors.New("which demo? Paste the line \"export PORTICO_ADMIN=...\" that it has printed, or add " +
 			"--dir with its folder")
+	}
+	if dir == "" && strings.ContainsAny(adminSocket, "@:") && !filepath.IsAbs(adminSocket) {
+		return "", errors.New("PORTICO_ADMIN is an address and no demo's socket: paste the line " +
+			"\"export PORTICO_ADMIN=...\" that the demo has printed, or add --dir with its folder")
 	}
 	socket := filepath.Join(cmp.Or(dir, filepath.Dir(adminSocket)), demoSocket)
 	if _, err := os.Stat(socket); err != nil {

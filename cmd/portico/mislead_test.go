@@ -1,6 +1,8 @@
 package main
 
 import (
+	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -33,6 +35,52 @@ func TestComponentAndRepairingSayWhatHasChanged(t *testing.T) {
 	said(t, statusFine, set+"Inactive")
 	wantSaid(t, statusBad, set+"Active", "Inactive: Inactive by Functional since "+time.Now().UTC().Format("2006"))
 	wantSaid(t, statusFine, "component set ImapProxy --requester Functional --state active", "Active")
+}
+
+// No command takes a user and password in an address, or shows them; whichever flag or name they were typed for.
+func TestNoAddressWithAPassword(t *testing.T) {
+	testkit.NoLeaks(t)
+	w, r := operated(t)
+	r.settled(t)
+	password := filepath.Join(w.dir, "health.password")
+	signIn := []string{"--users", "u", "--password-file", password}
+	run := slices.Concat([]string{"bench", "run", "--target", "127.0.0.1:1"}, signIn)
+	for _, address := range []string{"ann:sesame@127.0.0.1:1", "imaps://ann:ses@me@127.0.0.1:1",
+		"http://ann:sesame@h"} {
+		refused := func(words string, args ...string) {
+			t.Helper()
+			status, out, errs := command(args...)
+			all := out + errs
+			if status != statusFailed || !strings.Contains(all, words) || strings.Contains(all, "sesame") ||
+				strings.Contains(all, "me@") || strings.Contains(all, "ann:") {
+				t.Errorf("%s: status %d: %s", strings.Join(args, " "), status, all)
+			}
+		}
+		refused("user part", "probe", "run", "IMAP/ImapCTPProbe", "--account", "u", "--password-file", password,
+			"--endpoint", address)
+		for _, verb := range []string{"run", "clean"} {
+			refused("user part", slices.Concat([]string{"bench", verb, "--target", address}, signIn)...)
+		}
+		for _, flag := range []string{"--source", "--metrics", "--server-name"} {
+			refused("user part", append(run, flag, address)...)
+		}
+		refused("user part", "bench", "sink", "--listen", address)
+		refused("user part", "test", "imap", address, "--user", "u", "--password-file", password)
+		refused("user part", "test", "imap", "127.0.0.1:1", "--server-name", address, "--user", "u", "--password-file",
+			password)
+		for _, line := range []string{"session list --ip", "log on --ip", "user kick --ip", "penalty list --ip"} {
+			refused("neither an address nor a network", append(strings.Fields(line), address)...)
+		}
+		for _, line := range []string{"session list --server", "health get --node", "health get --server",
+			"server block", "server pause --for 10s", "maintenance start", "service restart", "database move db1",
+			"log tail --server", "component get --node", "settings get --server"} {
+			refused("", append(strings.Fields(line), address)...)
+		}
+	}
+	t.Setenv("PORTICO_ADMIN", "http://ann:sesame@127.0.0.1:1/")
+	if got := said(t, statusFailed, "demo break mbx1"); strings.Contains(got, "sesame") {
+		t.Error(got)
+	}
 }
 
 // An address that an operator gives is not shown with its password.

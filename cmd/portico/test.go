@@ -65,6 +65,11 @@ func newTestIMAP() *cobra.Command {
 	cmd.MarkFlagRequired("user")
 	cmd.MarkFlagRequired("password-file")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		for _, address := range []string{args[0], *serverName} {
+			if err := secret.CheckHostPort(address); err != nil {
+				return err
+			}
+		}
 		password, err := configs.ReadPassword(*passwordFile)
 		if err != nil {
 			return err
@@ -115,7 +120,7 @@ func newTestIMAP() *cobra.Command {
 			row.Result, row.Error = "Failure", err.Error()
 		}
 		rows := table.New("CasServer", "Scenario", "Result", "Latency(MS)", "Error").Wide("Port", "ConnectionType",
-			"UserName", "Steps")
+			"UserName", "Steps").Keep("Result", "Error").Yield("Scenario")
 		rows.Add(row.CasServer, row.Scenario, row.Result, fmt.Sprintf("%.2f", row.Latency), row.Error,
 			row.Port, row.Connection, row.User, strings.Join(steps, ", "))
 		if err := out.print(cmd, []connectivityRow{row}, rows); err != nil {

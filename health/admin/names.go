@@ -67,7 +67,10 @@ type Kicked struct {
 }
 
 // NoSuch returns the error for a name that is none of the known ones. It wraps ErrUnknown, and says what may have been
-// meant.
+// meant. An address with a password that was typed for a name is not shown.
 func NoSuch(what, name string, known []string) error {
+	if at := strings.LastIndexByte(name, '@'); at >= 0 && strings.Contains(name[:at], ":") {
+		name = "*****"
+	}
 	return Unknown(errors.New(suggest.NoSuch(what, name, known)))
 }
