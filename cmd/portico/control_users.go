@@ -84,16 +84,47 @@ func (c control) place(ctx context.Context, user string) (admin.Place, error) {
 	if errors.Is(err, directory.ErrNotFound) {
 		return admin.Place{}, noSuchUser(user, name)
 	}
+	if failed := (*backend.Error)(nil); errors.As(err, &failed) && failed.Kind == backend.KindDirectory {
+		return admin.Place{}, fmt.Errorf("nobody can say whether there is a user %s, and where the mailbox is: %w; %s",
+			name, err, c.seen(name))
+	}
 	if err != nil {
 		return admin.Place{}, fmt.Errorf("user %s: %w", name, err)
 	}
-	place := admin.Place{User: route.User, Database: route.Database, Server: route.Servers[0], Moved: placed}
+	place := admin.Place{User: route.User, Database: route.Database, Server: route.Servers[0], Moved: placed,
+		Standing: admin.StandingKnown}
+	if !c.tier().HasDirectory() {
+		place.Standing, place.NoDirectory = admin.StandingUndecided, true
+	}
 	for _, s := range c.s.server.Sessions() {
 		if s.User == route.User {
 			place.Sessions++
 		}
 	}
 	return place, nil
+}
+
+// seen says what Portico itself knows of a user.
+func (c control) seen(user string) string {
+	sessions, servers := 0, []string{}
+	for _, s := range c.s.server.Sessions() {
+		if s.User == user {
+			sessions, servers = sessions+1, append(servers, s.Server)
+		}
+	}
+	failures := 0
+	for _, p := range c.s.server.Penalties() {
+		if p.User == proxy.ShownName(user) {
+			failures += p.Failures
+		}
+	}
+	slices.Sort(servers)
+	where := ""
+	if sessions > 0 {
+		where = " on " + strings.Join(slices.Compact(servers), ", ")
+	}
+	return fmt.Sprintf("Portico itself knows of %s%s and %s", counted(sessions, "open session"), where,
+		counted(failures, "failed sign-in"))
 }
 
 // Sessions implements admin.Control.

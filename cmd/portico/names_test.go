@@ -182,6 +182,33 @@ func TestConditionsThatMatchNothing(t *testing.T) {
 	s.portico(t, statusFine, "log", "off", "--all")
 }
 
+// Of a user whom no directory vouches for, it is said what is known, and what is not.
+func TestWhereOfAUserWhomNobodyVouchesFor(t *testing.T) {
+	testkit.NoLeaks(t)
+	s := newSite(t)
+	s.serveMail(t)
+	const config = "settings: {login_type: plain_text_login}\ndefault_domain: example.org\n"
+	r := s.serve(t, s.write(t, config))
+	where := func(want int, user string, words ...string) {
+		t.Helper()
+		got := s.portico(t, want, "user", "where", user)
+		for _, word := range words {
+			if !strings.Contains(got, word) {
+				t.Errorf("no %q in\n%s", word, got)
+			}
+		}
+	}
+	where(statusFine, "nobody",
+		"Nobody can say whether there is a user nobody@example.org: no directory is configured.",
+		"go to db1 on mbx1, since routing gives this name that database.\nNo session of this name is open")
+	r.signIn(t)
+	where(statusFine, "alice", "A mailbox server has let the user in: 1 session is open.")
+	s.write(t, config+"directory: {sources: [{http: {urls: [\"http://127.0.0.1:1/\"]}}]}\n")
+	reload(t, r, true)
+	where(statusFailed, "alice", "nobody can say whether there is a user alice@example.org, and where the mailbox is",
+		"Portico itself knows of 1 open session on mbx1 and 0 failed sign-ins")
+}
+
 // Failed sign-ins are listed by user and by address, and forgotten by either.
 func TestPenaltiesAreListedAndCleared(t *testing.T) {
 	testkit.NoLeaks(t)

@@ -30,7 +30,9 @@ func newUserWhere() *cobra.Command {
 			"user, does not know the user,\n" +
 			"or does not answer, it says so. It asks the user's mailbox server whether it answers, and shows since " +
 			"when it has not, the other\n" +
-			"copies of the database, and the user's penalties.\n\n" +
+			"copies of the database, and the user's penalties. Without a directory nobody can say whether there is " +
+			"such a user, and where\n" +
+			"says so.\n\n" +
 			"Exit status: 0 the user can sign in, as far as Portico knows without the password, 1 the user can not, " +
 			"2 it could not be found out.",
 		Args: cobra.ExactArgs(1),
@@ -86,9 +88,36 @@ func (a *asking) explainSignIn(cmd *cobra.Command, at admin.Place, now *admin.Si
 			}
 		}
 	}
+	if at.Standing == admin.StandingUndecided {
+		fmt.Fprintf(out, "\n%s\n", visibleText(standingText(at)))
+	}
 	if n := len(now.Penalties); n > 0 {
 		fmt.Fprintf(out, "\n%s has failed to sign in: portico penalty list --user %s\n", at.User, at.User)
 	}
+}
+
+// standingText says what is known of a user whom no directory vouches for, and what is not.
+func standingText(at admin.Place) string {
+	known := fmt.Sprintf("No session of this name is open; only a sign-in shows whether %s has a mailbox of "+
+		"this name.",
+		at.Server)
+	if at.Sessions > 0 {
+		known = fmt.Sprintf("A mailbox server has let the user in: %s open.", areCounted(at.Sessions, "session"))
+	}
+	why := "routing gives this name that database"
+	if at.Moved {
+		why = "an operator has put this name in that database"
+	}
+	return fmt.Sprintf("Nobody can say whether there is a user %s: no directory is configured. Sign-ins of this name "+
+		"go to %s on %s, since %s.\n%s", at.User, at.Database, at.Server, why, known)
+}
+
+// areCounted is counted with the verb.
+func areCounted(n int, word string) string {
+	if n == 1 {
+		return counted(n, word) + " is"
+	}
+	return counted(n, word) + " are"
 }
 
 func newUserMove() *cobra.Command {

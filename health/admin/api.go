@@ -111,6 +111,9 @@ type Place struct {
 	Was      string `json:"was,omitempty"`   // the database before a move
 	Moved    bool   `json:"moved,omitempty"` // there by command, whatever the directory says
 	Sessions int    `json:"sessions"`        // of this user, now
+	// Standing is whether the directory knows the user; see UserName.
+	Standing    Standing `json:"standing,omitempty"`
+	NoDirectory bool     `json:"no_directory,omitempty"`
 
 	// SignIn is what is known of the user's sign-ins now; nil in the answer to a move.
 	SignIn *SignInState `json:"sign_in,omitempty"`
