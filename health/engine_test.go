@@ -161,6 +161,10 @@ func TestFlapping(t *testing.T) {
 				m.Failing() {
 				t.Errorf("after fault %d: %v, flaps %v, failing %v", fault+1, m.Value, flaps, m.Failing())
 			}
+			if held := m.FlapsUntil.Sub(time.Now()); (fault >= 2) != (held > 29*time.Minute &&
+				held <= 30*time.Minute) {
+				t.Errorf("after fault %d it flaps until %v, now is %v", fault+1, m.FlapsUntil, time.Now())
+			}
 		}
 		looks.Store(0)
 		time.Sleep(28 * time.Minute)
@@ -171,7 +175,7 @@ func TestFlapping(t *testing.T) {
 			t.Errorf("the engine has looked %d times in 28 minutes", n)
 		}
 		time.Sleep(3 * time.Minute)
-		if m := e.Monitors()[0]; m.Value != Healthy || !m.FlapsSince.IsZero() {
+		if m := e.Monitors()[0]; m.Value != Healthy || !m.FlapsSince.IsZero() || !m.FlapsUntil.IsZero() {
 			t.Errorf("31 minutes later: %v", m.Value)
 		}
 		cancel()

@@ -70,6 +70,7 @@ type MonitorState struct {
 	WellInRow      int       // successes in a row
 	// it has begun to fail and ended to so often that it is Degraded while it is well; zero if it has not
 	FlapsSince time.Time
+	FlapsUntil time.Time // when it flaps no longer, if it does not change before; zero if it does not flap
 }
 
 // monitor is a monitor at work. Its engine's mutex guards it.
@@ -138,6 +139,10 @@ func (m *monitor) look(now time.Time) bool {
 		fails = m.flaps.failed
 	}
 	m.FlapsSince = m.flaps.look(m.Flapping, fails, now)
+	m.FlapsUntil = time.Time{}
+	if !m.FlapsSince.IsZero() {
+		m.FlapsUntil = m.flaps.quietAt(m.Flapping)
+	}
 	if value == Healthy && !m.FlapsSince.IsZero() {
 		value = Degraded
 	}
@@ -162,7 +167,7 @@ func (m *monitor) next() (at time.Time) {
 	if m.Value == Degraded && !m.FirstAlert.IsZero() {
 		at = m.FirstAlert.Add(m.degradedTime())
 	}
-	if quiet := m.flaps.quietAt(m.Flapping); !m.FlapsSince.IsZero() && (at.IsZero() || quiet.Before(at)) {
+	if quiet := m.FlapsUntil; !quiet.IsZero() && (at.IsZero() || quiet.Before(at)) {
 		at = quiet
 	}
 	last := m.began

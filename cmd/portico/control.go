@@ -45,7 +45,7 @@ func (c control) Servers(ctx context.Context) []admin.ServerState {
 		gate := c.s.gates.State(name)
 		s.Policy, s.Paused, s.Waiting = string(tier.Policy(name)), gate.Paused.Seconds(), gate.Waiting
 		for _, b := range tier.ActiveManager().Blockers(name) {
-			s.BlockedBy, s.Blockers = append(s.BlockedBy, b.By), append(s.Blockers, admin.Blocker(b))
+			s.BlockedBy, s.Blockers = append(s.BlockedBy, b.By), append(s.Blockers, c.s.blocker(name, b))
 		}
 		s.Error = reason(asked[name])
 		states = append(states, s)

@@ -126,6 +126,26 @@ func (s *service) barred(server string) string {
 	return strings.Join(all, "; ")
 }
 
+// blocker is who blocks activation on a mailbox server. Of a block that recovery keeps, it names the monitor.
+func (s *service) blocker(server string, b backend.Blocker) admin.Blocker {
+	shown := admin.Blocker{By: b.By, Who: b.Who}
+	if b.By != byHealth {
+		return shown
+	}
+	shown.Monitor, shown.Why = s.recovery.Keeper(server), s.recovery.Holds(server)
+	for _, m := range s.health.Monitors() {
+		switch {
+		case m.ID() != shown.Monitor:
+		case !m.FlapsUntil.IsZero():
+			shown.Why = fmt.Sprintf("it flaps since %s, and is not Healthy before %s",
+				m.FlapsSince.UTC().Format(time.RFC3339), m.FlapsUntil.UTC().Format(time.RFC3339))
+		case shown.Why == "":
+			shown.Why = "it is " + m.Value.String()
+		}
+	}
+	return shown
+}
+
 // copyFailed marks a copy.
 func (s *service) copyFailed(ctx context.Context, f backend.Failure) {
 	newly, err := s.active.Fail(context.WithoutCancel(ctx), f)

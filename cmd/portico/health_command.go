@@ -72,7 +72,8 @@ func newHealthGet() *cobra.Command {
 		rows := table.New("Name", "TargetResource", "AlertValue", "HealthSetName").
 			Wide("Server", "State", "ServerComponent", "LastTransitionTime", "FirstAlertObservedTime",
 				"LastExecutionTime", "LastExecutionResult",
-				"Dependency", "_Mbx", "MailboxServer", "Error", "Description")
+				"Dependency", "_Mbx", "MailboxServer", "Error", "Description", "FlapsSince", "FlapsUntil").
+			Keep("TargetResource", "AlertValue")
 		for _, m := range all {
 			identity := m.HealthSetName + "/" + m.Name
 			if len(args) == 1 && !fitsAny(args[0], m.HealthSetName, m.Name, identity, identity+"/"+m.TargetResource) ||
@@ -85,11 +86,12 @@ func newHealthGet() *cobra.Command {
 			}
 			wanted = append(wanted, m)
 			fine = fine && isWell(m.AlertValue)
-			rows.AddNamed(strings.TrimSuffix(identity+"/"+m.TargetResource, "/"), m.Name, m.TargetResource,
+			rows.AddNamed(monitorID(m), m.Name, m.TargetResource,
 				m.AlertValue, m.HealthSetName,
 				m.Server, m.State, m.ServerComponent, table.Time(m.LastTransition), shownTime(m.FirstAlert),
 				shownTime(m.LastExecution), m.LastResult,
-				m.Dependency, m.Mailbox, m.MailboxServer, m.Error, m.Description)
+				m.Dependency, m.Mailbox, m.MailboxServer, m.Error, m.Description, shownTime(m.FlapsSince),
+				shownTime(m.FlapsUntil))
 		}
 		if matched == 0 && len(args) == 1 && *where == "" {
 			var known []string
@@ -107,12 +109,33 @@ func newHealthGet() *cobra.Command {
 		if err := ask.print(cmd, wanted, rows); err != nil {
 			return err
 		}
+		ask.explainFlapping(cmd, wanted)
 		if !fine {
 			return errBadNews
 		}
 		return nil
 	}
 	return cmd
+}
+
+// explainFlapping says below a table which monitors flap: their state alone does not show it.
+func (a *asking) explainFlapping(cmd *cobra.Command, monitors []admin.MonitorRow) {
+	if !a.forPeople() {
+		return
+	}
+	lead := "\n"
+	for _, m := range monitors {
+		if m.FlapsSince != nil {
+			fmt.Fprintf(cmd.OutOrStdout(), "%s%s flaps since %s. It is not Healthy before %s, and later if it fails "+
+				"again.\n", lead, monitorID(m), shownTime(m.FlapsSince), shownTime(m.FlapsUntil))
+			lead = ""
+		}
+	}
+}
+
+// monitorID is a monitor's identity.
+func monitorID(m admin.MonitorRow) string {
+	return strings.TrimSuffix(m.HealthSetName+"/"+m.Name+"/"+m.TargetResource, "/")
 }
 
 func newHealthAlerts() *cobra.Command {

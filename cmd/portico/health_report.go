@@ -48,10 +48,16 @@ func newHealthReport() *cobra.Command {
 			rows.Add(s.HealthSet, s.AlertValue, table.Time(s.LastTransition), fmt.Sprint(s.MonitorCount), s.State,
 				s.Server, s.HealthGroup, monitorsOf(s))
 		}
-		if err := ask.print(cmd, all, rows); err != nil || fine {
+		if err := ask.print(cmd, all, rows); err != nil {
 			return err
 		}
-		return errBadNews
+		for _, s := range all {
+			ask.explainFlapping(cmd, s.Monitors)
+		}
+		if !fine {
+			return errBadNews
+		}
+		return nil
 	}
 	return cmd
 }
@@ -66,7 +72,11 @@ func isWell(value string) bool {
 func monitorsOf(s admin.SetRow) string {
 	var all []string
 	for _, m := range s.Monitors {
-		all = append(all, strings.TrimSuffix(m.Name+"/"+m.TargetResource, "/")+"="+m.AlertValue)
+		text := strings.TrimSuffix(m.Name+"/"+m.TargetResource, "/") + "=" + m.AlertValue
+		if m.FlapsSince != nil {
+			text += " (flaps)"
+		}
+		all = append(all, text)
 	}
 	return strings.Join(all, ", ")
 }
@@ -83,7 +93,8 @@ func (a *asking) rollup(cmd *cobra.Command, r admin.Rollup) error {
 		}
 	}
 	merged := r.Merge(reports)
-	rows, fine := table.New("HealthSet", "AlertValue", "State", "OnlinePercent", "Servers", "Failing"), true
+	rows, fine := table.New("HealthSet", "AlertValue", "State", "OnlinePercent", "Servers", "Failing").
+		Keep("AlertValue", "Failing"), true
 	for _, row := range merged {
 		fine = fine && isWell(row.AlertValue)
 		rows.Add(row.HealthSet, row.AlertValue, row.State, fmt.Sprint(row.OnlinePercent),

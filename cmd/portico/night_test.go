@@ -383,6 +383,12 @@ func TestNightOfAKillWhileItFlaps(t *testing.T) {
 		m := r.monitors(t)[self1]
 		return m.Flapping && m.AlertValue == "Degraded" && m.FirstAlert == nil
 	})
+	for _, words := range [][]string{{"health", "get", "ImapSelfTestMonitor"}, {"health", "report"}} {
+		if got := r.asks(t, statusBad, words...); !strings.Contains(got, self1+" flaps since ") ||
+			!strings.Contains(got, "It is not Healthy before ") {
+			t.Errorf("%s: %s", words, got)
+		}
+	}
 	n.valves[0].set(fault{refuse: true})
 	r.eventually(t, "people are told more", func() bool { return len(n.told()) > len(told) })
 	if more := strings.TrimPrefix(n.told(), told); strings.Contains(more, "well again") ||

@@ -118,6 +118,19 @@ func TestRecoveryOfADeadServer(t *testing.T) {
 			t.Errorf("no %q in\n%s", words, got)
 		}
 	}
+	t.Run("in 80 columns", func(t *testing.T) {
+		t.Setenv("COLUMNS", "80")
+		got := r.asks(t, statusFine, "health", "recovery")
+		_, log, _ := strings.Cut(got, "\nStartTime")
+		if !strings.Contains(log, " ServerFailover ") || !strings.Contains(log, " Succeeded ") ||
+			!strings.Contains(log, "db1 moved to mbx2") {
+			t.Error(got)
+		}
+	})
+	if got := r.asks(t, statusBad, "server", "list", "-o", "list"); !strings.Contains(got,
+		"BlockedFor      : IMAP.Protocol/ImapSelfTestMonitor/mbx1: it is Unhealthy\n") {
+		t.Error(got)
+	}
 	w.valves[0].set(fault{})
 	r.settled(t)
 	r.eventually(t, "its own block is lifted",

@@ -28,8 +28,10 @@ func newServerList() *cobra.Command {
 			"command takes no longer. State is up, down, or\nunknown for a server that could not be asked, for " +
 			"example since Portico has no descriptors left. BreakerOpen says that sign-ins leave it alone, as it " +
 			"has failed too often.\nBlocked says who forbids activation there: operator or maintenance, with the " +
-			"user or token that asked for it, or health after a failover.\n\nExit status: 0 all answer, 1 some do " +
-			"not or could not be asked, 2 portico can not be asked.",
+			"user or token that asked for it, or health after a failover. BlockedFor, in -o\nwide and -o " +
+			"list, names " +
+			"the monitor for which health blocks, and says what has to happen before health lifts that.\n\n" +
+			"Exit status: 0 all answer, 1 some do not or could not be asked, 2 portico can not be asked.",
 		Args: cobra.NoArgs,
 	}
 	ask := askFlags(cmd)
@@ -38,12 +40,13 @@ func newServerList() *cobra.Command {
 		if err := ask.get(cmd.Context(), "/api/v1/servers", &servers); err != nil {
 			return err
 		}
-		rows := table.New("Name", "State", "Paused", "BreakerOpen", "Policy", "Blocked", "ActiveDatabases", "Error")
+		rows := table.New("Name", "State", "Paused", "BreakerOpen", "Policy", "Blocked", "ActiveDatabases", "Error").
+			Wide("BlockedFor").Keep("State", "Blocked", "Error").Yield("Policy")
 		down := false
 		for _, s := range servers {
 			down = down || !s.Up
 			rows.Add(s.Name, s.State, paused(s), yesNo(s.Breaker), s.Policy, blockedBy(s),
-				strconv.Itoa(s.Active), s.Error)
+				strconv.Itoa(s.Active), s.Error, blockedFor(s))
 		}
 		err := ask.print(cmd, servers, rows)
 		if err == nil && down {
@@ -64,6 +67,17 @@ func blockedBy(s admin.ServerState) string {
 		all = append(all, asker(b.By, b.Who))
 	}
 	return "by " + strings.Join(all, ", ")
+}
+
+// blockedFor names the monitors for which health blocks activation on a server, and says what they wait for.
+func blockedFor(s admin.ServerState) string {
+	var all []string
+	for _, b := range s.Blockers {
+		if b.Monitor != "" {
+			all = append(all, b.Monitor+": "+b.Why)
+		}
+	}
+	return strings.Join(all, ", ")
 }
 
 func newServerBlock() *cobra.Command {
@@ -117,7 +131,7 @@ type shownMove struct {
 
 // moves prints what became of databases that were to move, behind what else has changed.
 func (a *asking) moves(cmd *cobra.Command, moves []admin.Move, changes ...admin.Change) error {
-	rows, shown, stays := table.New("What", "Was", "Now", "Result"), []shownMove{}, false
+	rows, shown, stays := table.New("What", "Was", "Now", "Result").Keep("Result"), []shownMove{}, false
 	for _, c := range changes {
 		rows.Add(c.What, c.Was, c.Now, "done")
 		shown = append(shown, shownMove{Change: c, Result: "done"})

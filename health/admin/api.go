@@ -161,6 +161,10 @@ type ServerState struct {
 type Blocker struct {
 	By  string `json:"by"`            // operator, maintenance, health
 	Who string `json:"who,omitempty"` // the user or token that asked for it
+	// Monitor is the identity of the monitor for which health blocks, and Why says what has to happen before health
+	// lifts the block.
+	Monitor string `json:"monitor,omitempty"`
+	Why     string `json:"why,omitempty"`
 }
 
 // States of a mailbox server that was asked just now. One that could not be asked is unknown.

@@ -97,11 +97,14 @@ type MonitorRow struct {
 	LastResult      string     `json:"last_execution_result,omitempty"`
 	IsStale         bool       `json:"is_stale,omitempty"`
 	Flapping        bool       `json:"flapping,omitempty"`
-	Error           string     `json:"error,omitempty"` // of the latest failure, while there is one
-	Dependency      string     `json:"dependency,omitempty"`
-	Mailbox         string     `json:"_mbx,omitempty"`
-	MailboxServer   string     `json:"mailbox_server,omitempty"` // that it looks at, or where its database is active
-	Description     string     `json:"description,omitempty"`
+	FlapsSince      *time.Time `json:"flaps_since,omitempty"`
+	// FlapsUntil is when it flaps no longer, if it does not change before.
+	FlapsUntil    *time.Time `json:"flaps_until,omitempty"`
+	Error         string     `json:"error,omitempty"` // of the latest failure, while there is one
+	Dependency    string     `json:"dependency,omitempty"`
+	Mailbox       string     `json:"_mbx,omitempty"`
+	MailboxServer string     `json:"mailbox_server,omitempty"` // that it looks at, or where its database is active
+	Description   string     `json:"description,omitempty"`
 }
 
 // SetRow is a health set: a row of Get-HealthReport.
@@ -210,6 +213,10 @@ func monitorRow(h Health, m health.MonitorState) MonitorRow {
 	}
 	if m.Component != "" {
 		row.State, row.ServerComponent = onlineOffline(h, m.Component), m.Component
+	}
+	if row.Flapping {
+		since, until := m.FlapsSince.UTC(), m.FlapsUntil.UTC()
+		row.FlapsSince, row.FlapsUntil = &since, &until
 	}
 	if !m.FirstAlert.IsZero() {
 		at := m.FirstAlert.UTC()

@@ -1,7 +1,6 @@
 package recovery
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -64,11 +63,26 @@ func steady(l *Ladder, self health.MonitorState) bool {
 // more; "" if it does not.
 func (r *Responders) Holds(server string) string {
 	for _, l := range r.Ladders() {
-		if l.Server == server && l.Since.IsZero() && slices.Contains(l.Lift, Failover) {
-			return cmp.Or(l.Note, blockStays)
+		if l.Server != server || !l.Since.IsZero() || !slices.Contains(l.Lift, Failover) {
+			continue
 		}
+		if l.Note == "" || l.Note == blockStays {
+			return fmt.Sprintf("the server stays blocked until %s is Healthy", l.Monitor)
+		}
+		return l.Note
 	}
 	return ""
+}
+
+// Keeper returns the monitor whose ladder keeps a mailbox server blocked, "" if none does. One that fails still comes
+// before one that does not.
+func (r *Responders) Keeper(server string) (monitor string) {
+	for _, l := range r.Ladders() {
+		if l.Server == server && slices.Contains(l.Lift, Failover) && (monitor == "" || !l.Since.IsZero()) {
+			monitor = l.Monitor
+		}
+	}
+	return monitor
 }
 
 // blockStays is the note of a ladder that has nothing else to do.
