@@ -61,6 +61,7 @@ func (e *Escalator) cover(m MonitorState, fault string, all []MonitorState, now 
 	if slices.Contains(a.Monitors, m.ID()) {
 		return a, false
 	}
+	failing := []string{m.ID()}
 	if !m.FirstAlert.IsZero() && m.FirstAlert.Before(a.Since) {
 		a.Since = m.FirstAlert
 	}
@@ -68,11 +69,24 @@ func (e *Escalator) cover(m MonitorState, fault string, all []MonitorState, now 
 		a.Servers = slices.Concat(a.Servers, p.servers)
 		slices.Sort(a.Servers)
 		a.Servers = slices.Compact(a.Servers)
+		failing = append(failing, e.failingOn(a.Servers, all)...)
 	}
 	// into a list of its own: copies of the alert share the old one
-	a.Monitors = append(slices.Clip(a.Monitors), m.ID())
+	a.Monitors = slices.Concat(a.Monitors, failing)
 	slices.Sort(a.Monitors)
+	a.Monitors = slices.Compact(a.Monitors)
 	return a, true
+}
+
+// failingOn returns the identities of the monitors that fail now on some of the mailbox servers. Those of one server
+// turn later than those of another, and an alert about both lists all of them from the start. The caller holds mu.
+func (e *Escalator) failingOn(servers []string, all []MonitorState) (ids []string) {
+	for _, m := range all {
+		if m.Failing() && !Outdated(m, e.opt.Active) && slices.Contains(servers, ServerOf(m, e.opt.Active)) {
+			ids = append(ids, m.ID())
+		}
+	}
+	return ids
 }
 
 // openOf returns the open alert of a mailbox server, nil if there is none: what fails on that server later joins it,

@@ -127,6 +127,36 @@ func TestOpenReturnsCopies(t *testing.T) {
 	})
 }
 
+// An alert about two mailbox servers lists what fails on both, though one of them fails for less than a minute.
+func TestAnAlertListsTheMonitorsOfAllItsServers(t *testing.T) {
+	escalating(t, func(t *testing.T, f *fakeMonitors, e *Escalator, told func() string) {
+		f.all = slices.DeleteFunc(f.all, func(m MonitorState) bool {
+			return m.Name == ImapSelfTestMonitor && m.Target > "mbx2"
+		})
+		f.set(Unhealthy, Networking, "mbx1", "SelfTestMonitor/mbx1")
+		f.set(Unhealthy, Networking, "mbx1", "DeepTestMonitor/db1")
+		time.Sleep(30 * time.Second)
+		f.set(Degraded, Networking, "mbx2", "SelfTestMonitor/mbx2")
+		f.set(Degraded, Networking, "mbx2", "DeepTestMonitor/db2")
+		time.Sleep(35 * time.Second)
+		open := e.Open()
+		if len(open) != 1 || open[0].Title() != "Networking of mbx1, mbx2" {
+			t.Fatalf("open are %+v", open)
+		}
+		want := []string{"IMAP.Protocol/ImapDeepTestMonitor/db1", "IMAP.Protocol/ImapDeepTestMonitor/db2",
+			"IMAP.Protocol/ImapSelfTestMonitor/mbx1", "IMAP.Protocol/ImapSelfTestMonitor/mbx2"}
+		if !slices.Equal(open[0].Monitors, want) {
+			t.Errorf("it lists %v, want %v", open[0].Monitors, want)
+		}
+		f.set(Healthy, None, "", "SelfTestMonitor/mbx1", "SelfTestMonitor/mbx2", "DeepTestMonitor/db1",
+			"DeepTestMonitor/db2")
+		time.Sleep(time.Minute)
+		if got := told(); got != "+Networking, -Networking" {
+			t.Errorf("told %q", got)
+		}
+	})
+}
+
 // One alert for each cause: a dead server is one, however many monitors it turns; so is what everybody has in common.
 func TestOneAlertForEachCause(t *testing.T) {
 	escalating(t, func(t *testing.T, f *fakeMonitors, e *Escalator, told func() string) {
