@@ -2,9 +2,9 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
-	"net"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -33,7 +33,8 @@ func newDemo() *cobra.Command {
 			"lines to\n" +
 			"paste. Each database has a copy on each server. Nothing needs to be installed, and nothing is left " +
 			"when the demo\n" +
-			"ends, unless --dir is given.",
+			"ends, unless --dir is given.\n\n" +
+			"Exit status: 0 the demo has run, 1 a port is taken, 2 it could not be started.",
 		Args: cobra.NoArgs,
 	}
 	var o demoOptions
@@ -45,7 +46,12 @@ func newDemo() *cobra.Command {
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		signals := notifySignals()
 		defer signal.Stop(signals)
-		return demo(cmd.Context(), o, signals, cmd.OutOrStdout(), cmd.ErrOrStderr())
+		err := demo(cmd.Context(), o, signals, cmd.OutOrStdout(), cmd.ErrOrStderr())
+		if taken := portsTaken(nil); errors.As(err, &taken) {
+			fmt.Fprintf(cmd.ErrOrStderr(), "portico: %v\n", taken)
+			return errBadNews
+		}
+		return err
 	}
 	cmd.AddCommand(newDemoBreak(), newDemoMend())
 	return cmd
@@ -58,14 +64,14 @@ func demo(ctx context.Context, o demoOptions, signals <-chan os.Signal, out, log
 		return err
 	}
 	defer remove()
+	if err := o.pickPorts(ctx); err != nil {
+		return err
+	}
 	site, err := startDemoSite(dir)
 	if err != nil {
 		return err
 	}
 	defer site.close()
-	if err := o.pickPorts(); err != nil {
-		return err
-	}
 	file, err := site.writeConfig(o)
 	if err != nil {
 		return err
@@ -76,22 +82,6 @@ func demo(ctx context.Context, o demoOptions, signals <-chan os.Signal, out, log
 	}
 	defer control.Close()
 	return serve(file, signals, log, func(s *service) { io.WriteString(out, site.welcome(s)) })
-}
-
-// pickPorts replaces ports of 0 by free ones, so that the file in the folder says what is.
-func (o *demoOptions) pickPorts() error {
-	for _, port := range []*uint16{&o.imapPort, &o.imapsPort, &o.adminPort} {
-		if *port != 0 {
-			continue
-		}
-		ln, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			return err
-		}
-		defer ln.Close() // after all are picked: no port is picked twice
-		*port = uint16(ln.Addr().(*net.TCPAddr).Port)
-	}
-	return nil
 }
 
 // demoFolder makes the folder of the demo's files, and says how to get rid of it.

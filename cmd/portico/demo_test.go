@@ -197,7 +197,8 @@ func TestDemoPorts(t *testing.T) {
 	ln := testkit.Listen(t)
 	_, port, _ := strings.Cut(ln.Addr().String(), ":")
 	status, _, errs := command("demo", "--imap-port", port, "--imaps-port", "0", "--http-port", "0")
-	if status != statusFailed || !strings.Contains(errs, "listeners[0]") || !strings.Contains(errs, port) {
+	if status != statusBad || !strings.Contains(errs, "portico: 127.0.0.1:"+port+" is taken by another program") ||
+		!strings.Contains(errs, "give --imap-port another port, 0 for a free one") {
 		t.Errorf("status %d: %s", status, errs)
 	}
 	if o := fmt.Sprint(demoIMAPPort, demoIMAPSPort, demoHTTPPort); o != "1143 1993 8143" {
