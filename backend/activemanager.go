@@ -183,6 +183,18 @@ func (m *ActiveManager) inOrder(name string, d *database) []string {
 	})
 }
 
+// alternatives returns what lease returns behind the active copy's server, without waiting and counting; none where
+// lease fails.
+func (m *ActiveManager) alternatives(name string) []string {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	d := m.databases[name]
+	if d == nil || !d.configured || len(d.suspended) > 0 || d.lost() {
+		return nil
+	}
+	return slices.Clone(m.inOrder(name, d)[1:])
+}
+
 // user returns the count of a user's sign-ins.
 func (m *ActiveManager) user(name string) *held {
 	if m.users[name] == nil {

@@ -77,8 +77,14 @@ func (t *Tier) Route(ctx context.Context, q directory.Query) (Route, error) {
 	return r, nil
 }
 
-// Interchangeable says whether a sign-in to a database may try its other copies.
-func (t *Tier) Interchangeable(database string) bool { return t.interchangeable[database] }
+// Alternatives returns the servers that a sign-in to a database tries if the one with the active copy does not take
+// it, in order, as Route gives them; none unless the copies are interchangeable.
+func (t *Tier) Alternatives(database string) []string {
+	if !t.interchangeable[database] {
+		return nil
+	}
+	return t.active.alternatives(database)
+}
 
 // lease leases the database and finds its servers, when the gate of the active one is open. Nobody who waits at a gate
 // has a lease, so that the database can move away meanwhile.

@@ -45,8 +45,7 @@ func (c control) signInState(ctx context.Context, at admin.Place) *admin.SignInS
 	if held := c.held(at.Server); held != "admitted" {
 		reasons = append(reasons, "sign-ins to "+at.Server+" are "+held)
 	}
-	if other := standIn(at, state.Copies); !state.Possible && !closed && other != "" &&
-		tier.Interchangeable(at.Database) {
+	if other := c.alternative(at.Database, asked); !state.Possible && other != "" {
 		state.Possible = true
 		reasons = append(reasons, "sign-ins go to "+other+", which has the same mail; they may take longer")
 	}
@@ -66,11 +65,13 @@ func (c control) signInState(ctx context.Context, at admin.Place) *admin.SignInS
 	return state
 }
 
-// standIn returns the server of another copy of the user's database that takes sign-ins; "" if there is none.
-func standIn(at admin.Place, copies []admin.CopyStatus) string {
-	for _, c := range copies {
-		if c.Server != at.Server && c.Status == "Healthy" && !c.Blocked {
-			return c.Server
+// alternative returns the first server that takes sign-ins to a database in place of the one with the active copy; ""
+// if there is none. asked is what asking all servers has found.
+func (c control) alternative(database string, asked map[string]error) string {
+	open := c.s.breakers.Open()
+	for _, server := range c.tier().Alternatives(database) {
+		if backend.ReachOf(asked[server]) == backend.ReachUp && !open[server] {
+			return server
 		}
 	}
 	return ""
