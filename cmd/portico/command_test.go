@@ -118,6 +118,9 @@ func TestManualPages(t *testing.T) {
 	if status, _, errs := command("man", "--dir", dir); status != statusFine {
 		t.Fatal(errs)
 	}
+	if _, help, _ := command("--help"); strings.Contains(help, "\n  man ") {
+		t.Error("operators are offered the command that writes manual pages")
+	}
 	for page, words := range map[string]string{
 		"portico.1": "front door", "portico-serve.1": "SIGHUP", "portico-check.1": "mistakes",
 		"portico-database-pin.1": "data_dir",

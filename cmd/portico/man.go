@@ -10,8 +10,10 @@ import (
 // newMan is for packagers, so it is hidden.
 func newMan() *cobra.Command {
 	cmd := &cobra.Command{
-		Use:    "man --dir DIR",
-		Short:  "Write the manual pages",
+		Use:   "man --dir DIR",
+		Short: "Write the manual pages into a folder, for packages",
+		Long: "Man writes a manual page for each command into a folder, as packages install them. It is hidden, " +
+			"since operators do not need it.",
 		Args:   cobra.NoArgs,
 		Hidden: true,
 	}
