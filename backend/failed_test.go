@@ -2,6 +2,7 @@ package backend
 
 import (
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 
@@ -140,5 +141,38 @@ func TestBlockedCopyIsNotTried(t *testing.T) {
 		if err := change(t.Context(), "mbx2", "health"); err != nil {
 			t.Fatal(err)
 		}
+	}
+}
+
+// Alternatives are the servers that Route gives behind the active copy's: not those that are blocked, or whose copy is
+// Failed.
+func TestAlternativesAreThoseOfRoute(t *testing.T) {
+	tier := startsTwoCopies(t, store.Memory())()
+	compare := func(when string, want ...string) {
+		t.Helper()
+		r, err := tier.Route(t.Context(), directory.Query{User: "ann"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		tier.Done(r)
+		if got := tier.Alternatives("db1"); !slices.Equal(got, want) || !slices.Equal(got, r.Servers[1:]) {
+			t.Errorf("%s: %q, Route has %q, want %q", when, got, r.Servers, want)
+		}
+	}
+	m := tier.ActiveManager()
+	compare("all is well", "mbx2")
+	if err := m.Block(t.Context(), "mbx2", ByOperator); err != nil {
+		t.Fatal(err)
+	}
+	compare("mbx2 is blocked")
+	if err := m.Unblock(t.Context(), "mbx2", ""); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := m.Fail(t.Context(), Failure{Database: "db1", Server: "mbx2", Reason: "no"}); err != nil {
+		t.Fatal(err)
+	}
+	compare("the copy on mbx2 is Failed")
+	if got := tier.Alternatives("db9"); len(got) > 0 {
+		t.Errorf("of no database: %q", got)
 	}
 }
