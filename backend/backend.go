@@ -60,7 +60,7 @@ type DatabaseOptions struct {
 	Copies []string // names of mailbox servers; the first starts active
 	// Interchangeable says that all copies are the same mail at all times, so that a sign-in may try the next one.
 	Interchangeable bool
-	Hook            Hook // told of moves; nil where nothing has to be
+	Hook            Hook // called for each move; nil where nobody has to know
 }
 
 // Timeouts bound the phases of one attempt to sign in. Zero means the default.

@@ -21,7 +21,7 @@ const (
 	maxQuoted   = 200       // bytes of a server's text in errors and replies
 )
 
-var errNonsense = errors.New("the answer makes no sense here")
+var errNonsense = errors.New("the answer fits no command")
 
 // conversation is one attempt to sign in to one mailbox server. It owns the connection until it succeeds.
 type conversation struct {

@@ -336,7 +336,7 @@ func TestCancelled(t *testing.T) {
 	}
 }
 
-// cancelling is a connection that cancels a context when so many reads have begun.
+// cancelling is a connection that cancels a context when a number of reads have begun.
 type cancelling struct {
 	net.Conn
 	reads  int

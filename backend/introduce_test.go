@@ -149,7 +149,8 @@ func TestSources(t *testing.T) {
 	expect("127.0.0.3 127.0.0.2 127.0.0.2 127.0.0.3")
 }
 
-// What a mailbox server that trusts us is told of the client. What is not known, or can not be said, is left out.
+// What Portico tells a mailbox server that trusts it about the client. What is not known, or can not be said, is left
+// out.
 func TestIDOfTheClient(t *testing.T) {
 	for _, test := range []struct {
 		client ClientInfo

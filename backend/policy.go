@@ -8,7 +8,7 @@ import (
 	"strings"
 )
 
-// Policy says whether databases are activated on a server of themselves: Exchange's DatabaseCopyAutoActivationPolicy.
+// Policy says whether databases are activated on a server automatically: Exchange's DatabaseCopyAutoActivationPolicy.
 type Policy string
 
 // The policies. What somebody asks for by name is done whatever the policy.
@@ -17,7 +17,7 @@ const (
 	BlockedByPolicy Policy = "Blocked"
 )
 
-// SetPolicy says whether databases are activated on a server of themselves; "" leaves that to the configuration.
+// SetPolicy says whether databases are activated on a server automatically; "" leaves that to the configuration.
 func (m *ActiveManager) SetPolicy(ctx context.Context, server string, p Policy) error {
 	m.judging.Lock()
 	defer m.judging.Unlock()

@@ -68,7 +68,7 @@ func (o offer) names() []string {
 }
 
 // Survey remembers what each mailbox server offered when it was last reached, and keeps it in the store, so that
-// clients see the same list while a server is down or Portico starts anew. One survey lives as long as the program.
+// clients see the same list while a server is down or Portico restarts. One survey lives as long as the program.
 // Its methods are safe for concurrent use.
 type Survey struct {
 	store store.Store

@@ -279,7 +279,7 @@ type says struct{ entry directory.Entry }
 
 func (s says) Lookup(context.Context, directory.Query) (directory.Entry, error) { return s.entry, nil }
 
-// Nothing is activated of itself where the policy forbids it; somebody who asks for it by name is obeyed.
+// Nothing is activated automatically where the policy forbids it; somebody who asks for it by name is obeyed.
 func TestPolicy(t *testing.T) {
 	manager, err := NewActiveManager(t.Context(), nil)
 	if err != nil {

@@ -77,7 +77,7 @@ func (s *session) extend(c *conversation) error {
 	return nil
 }
 
-// identity is what clients say of themselves (RFC 2971).
+// identity is what clients say about themselves (RFC 2971).
 func identity(version string) string {
 	if version = quoted(version); version == "" || version == `""` {
 		return `("name" "portico bench")`

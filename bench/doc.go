@@ -6,6 +6,6 @@
 // because it has to be cheap and to tell a wrong answer from a failed one; that client keeps no message in memory.
 //
 // Run carries one run out and returns its Report. Compare has several targets do the same work in turns. Both are
-// bounded: time and sessions have limits, and addresses beyond loopback are refused unless that is allowed in so many
+// bounded: time and sessions have limits, and addresses beyond loopback are refused unless that is allowed in plain
 // words (Resolve).
 package bench

@@ -105,7 +105,7 @@ func (c slowConn) Write(b []byte) (int, error) {
 	return c.Conn.Write(b)
 }
 
-// TestBacklogIsBounded: of more than so many operations that are due, the oldest are given up, counted, and in the
+// TestBacklogIsBounded: of more operations than may be due, the oldest are given up, counted, and in the
 // percentiles.
 func TestBacklogIsBounded(t *testing.T) {
 	r := runStalled(t, 4*time.Second, 6*time.Second, func(o *Options) { o.Backlog = 50 })

@@ -42,7 +42,7 @@ func (p *phone) operate(_ context.Context, s *session) error {
 	sent := time.Now()
 	m, err := p.folder.add(s, p.sender, pickSize(p.profile.Sizes, s.random.Float64()), s.takeDue())
 	if err != nil {
-		return err // where the sender is gone, all begins anew
+		return err // where the sender is gone, all starts again
 	}
 	if err := p.awaitNews(s, sent); err != nil {
 		return err

@@ -199,7 +199,7 @@ func profileSource(nameOrFile string, dir *string) ([]byte, error) {
 	return text, err
 }
 
-// complete fills in defaults and refuses what makes no sense.
+// complete fills in defaults and refuses what cannot be used.
 func (p *Profile) complete() error {
 	sections := 0
 	for _, there := range []bool{

@@ -191,7 +191,7 @@ func (p *recorded) fetch(s *session, step replay.Step, from time.Time) error {
 	return p.fetched(s, rowFetchBody, args, from, part.n, part.bytes)
 }
 
-// fetched sends a FETCH and wants so many messages and, if any, so many bytes of bodies.
+// fetched sends a FETCH and wants a number of messages and, if any, a number of bytes of bodies.
 func (p *recorded) fetched(s *session, r row, args string, from time.Time, messages int, bytes uint64) error {
 	seen, got := 0, uint64(0)
 	err := s.main.command(r, args, from, func(resp *response) {

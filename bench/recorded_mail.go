@@ -52,7 +52,7 @@ func (m *testMail) set(from, n int) string {
 	return b.String()
 }
 
-// window chooses so many messages that are next to each other, all if there are not as many.
+// window chooses a number of messages that are next to each other, all if there are not as many.
 func (m *testMail) window(s *session, messages uint32) (uids string, n int) {
 	n = int(min(max(messages, 1), uint32(len(m.messages))))
 	return m.set(s.random.IntN(len(m.messages)-n+1), n), n
@@ -66,8 +66,8 @@ type bodyPart struct {
 	bytes uint64 // of all
 }
 
-// part chooses messages so that an answer has about so many bytes and messages. Where the messages are too small, it
-// takes more of them, and where there are too few, the answer is smaller.
+// part chooses messages so that an answer has about the wanted number of bytes and messages. Where the messages are
+// too small, it takes more of them, and where there are too few, the answer is smaller.
 func (m *testMail) part(s *session, bytes, messages uint32) bodyPart {
 	n := int(min(max(messages, 1), uint32(len(m.messages))))
 	each := max(uint64(bytes)/uint64(n), 1)

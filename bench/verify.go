@@ -18,7 +18,7 @@ type folder struct {
 // strict reports whether answers are compared with what must be.
 func (s *session) strict() bool { return s.engine.options.Verify == VerifyAll }
 
-// create makes the folder, empty. After a connection broke nobody knows what is in it: then it is made anew.
+// create makes the folder, empty. After a connection broke nobody knows what is in it: then it is created again.
 func (f *folder) create(s *session, c *conversation) error {
 	if f.made {
 		err := c.command(rowDelete, f.name, time.Time{}, nil)

@@ -201,8 +201,8 @@ type Pace struct {
 	For              time.Duration `yaml:"for" range:"1s..1h"`                    // how long after it
 }
 
-// ActivationPolicy says whether databases are activated on a server of
-// themselves: Exchange's DatabaseCopyAutoActivationPolicy.
+// ActivationPolicy says whether databases are activated on a server
+// automatically: Exchange's DatabaseCopyAutoActivationPolicy.
 type ActivationPolicy string
 
 // Somebody who names server and database is obeyed whatever the policy.

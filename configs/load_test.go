@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-var update = flag.Bool("update", false, "write the .expected files anew")
+var update = flag.Bool("update", false, "rewrite the .expected files")
 
 // TestBadFiles loads one file per rule and expects all its problems, in order.
 func TestBadFiles(t *testing.T) {

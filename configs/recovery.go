@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// Recovery says what is done of itself when a monitor stays unhealthy: step by
+// Recovery says what Portico does by itself when a monitor stays unhealthy: step by
 // step, and no more often than it may be.
 type Recovery struct {
 	Mode RecoveryMode  `yaml:"mode"`

@@ -16,7 +16,7 @@ import (
 	"portico/backend/backendtest/testkit"
 )
 
-// A real Alertmanager, with the configuration that people copy, takes an alert, has the right one told of it, and
+// A real Alertmanager, with the configuration that people copy, takes an alert, tells the right receiver, and
 // knows when it is over.
 func TestRealAlertmanager(t *testing.T) {
 	testkit.Need(t, "prometheus-alertmanager")

@@ -32,7 +32,7 @@ func (e *Escalator) placeOf(m MonitorState, all []MonitorState) (p place) {
 	return p
 }
 
-// errorOf is what people are told of a monitor's fault.
+// errorOf is what people are told about a monitor's fault.
 func errorOf(m MonitorState, fault string) (text string) {
 	if m.LastFailure != nil {
 		text = m.LastFailure.Err

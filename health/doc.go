@@ -17,7 +17,7 @@
 //	counters.go    the checks of the numbers that the relay keeps
 //	copies.go      the check of the copies that recovery has left
 //	signins.go     the check of users' sign-ins
-//	escalate.go    when people are told of what, once for each cause
+//	escalate.go    when people are told about what, once for each cause
 //	alert.go       what they are told
 //	courier.go     how it gets to each of those who are told
 //	sinks.go       who is told: Alertmanager, mail

@@ -17,7 +17,7 @@ type Plan struct {
 type Options struct {
 	Now    func() time.Time // default time.Now
 	Random func() float64   // from 0 to 1, for jitter; safe for concurrent use; default math/rand
-	// Changed is told of a monitor's change of state. It must not block, nor call the engine.
+	// Changed is called for each change of a monitor's state. It must not block, nor call the engine.
 	Changed func(before AlertValue, now MonitorState)
 	// Save keeps when monitors changed, and Saved is what the process before has kept: a monitor that flaps does so
 	// after a restart too. Nil keeps nothing. Save may block, and must not call the engine.

@@ -15,7 +15,7 @@ import (
 type EscalatorOptions struct {
 	// nil: nothing is said at present, neither that something is at fault nor that it is over
 	Monitors func() []MonitorState
-	// Ready says whether people are to be told of a monitor yet: recovery may be at work. Default: yes.
+	// Ready says whether people may be told about a monitor yet: recovery may be at work. Default: yes.
 	Ready func(m MonitorState) bool
 	// Active says on which mailbox server a database is active, "" if on none. Default: on none.
 	Active func(database string) (server string)
@@ -30,7 +30,7 @@ type EscalatorOptions struct {
 	// default a minute
 	Gather time.Duration
 	Now    func() time.Time // default time.Now
-	Failed func(error)      // told of a sink that fails
+	Failed func(error)      // called for a sink that fails
 	// Bundle writes down what is known when an alert begins, and says where; nil: nobody does.
 	Bundle func(ctx context.Context, a Alert) (where string, err error)
 	// Save keeps the alerts that are open, and Saved is what was kept by the process before: after a restart nobody is

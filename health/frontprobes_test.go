@@ -170,7 +170,7 @@ func TestDiagnose(t *testing.T) {
 }
 
 // The test of our front end shows the proxy a secret of this run, never the password, from an address that the proxy
-// was told of, and takes that back.
+// was given, and takes that back.
 func TestProxyTest(t *testing.T) {
 	testkit.NoLeaks(t)
 	const (

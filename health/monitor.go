@@ -37,7 +37,7 @@ type Monitor struct {
 	Name           string
 	Target         string
 	Probe          string        // whose results
-	Failures       int           // so many in a row are a failure: Exchange's OverallConsecutiveProbeFailures
+	Failures       int           // consecutive failures that turn it: Exchange's OverallConsecutiveProbeFailures
 	UnhealthyAfter time.Duration // Degraded so long; default 60 s
 	StaleAfter     time.Duration // without a result it is Unavailable
 	Flapping       Flapping

@@ -32,7 +32,7 @@ func (f *fakeMonitors) fails(id string, value AlertValue, flaps bool, last *Resu
 	}
 }
 
-// worsening is a world of monitors, and what people were told of them.
+// worsening is a world of monitors, and what people were told about them.
 type worsening struct {
 	*fakeMonitors
 

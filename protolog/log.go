@@ -34,10 +34,10 @@ type Settings struct {
 // Options is what a Log is built from, once.
 type Options struct {
 	Settings   Settings
-	Loops      int                   // of the relay: so many rings
+	Loops      int                   // of the relay: one ring for each
 	Key        []byte                // for HashUsers
 	Version    string                // of the program, for the files' headers
-	Log        zerolog.Logger        // told of files that can not be written
+	Log        zerolog.Logger        // gets an entry when a file can not be written
 	Registerer prometheus.Registerer // for the metrics; nil for none
 	Now        func() time.Time      // default time.Now
 }
@@ -208,7 +208,7 @@ func (l *Log) Changed() <-chan struct{} { return l.changed }
 // Changes counts the changes so far of what Match returns.
 func (l *Log) Changes() uint64 { return l.changes.Load() }
 
-// Applied says that Match has been asked again for all sessions that live, after so many changes.
+// Applied says that Match has been asked again for all sessions that live, after this number of changes.
 func (l *Log) Applied(changes uint64) { l.applied.Store(changes) }
 
 // On says whether anything is asked for.

@@ -10,7 +10,7 @@ const ringSize = 8 << 10
 type Ring struct {
 	events  []Event       // made by the log before anybody may put
 	_       [64]byte      // what the two sides write lies apart
-	put     atomic.Uint64 // so many so far
+	put     atomic.Uint64 // number of events so far
 	dropped atomic.Uint64
 	seen    uint64 // taken, when the putting side last looked
 	_       [64]byte

@@ -146,7 +146,7 @@ func appendField(dst []byte, f Format, i int, text []byte) []byte {
 	return append(dst, '"')
 }
 
-// appendCSV quotes a field where it has to be (RFC 4180). No field has a line end: what is cut off is seen to be,
+// appendCSV quotes a field where it has to be (RFC 4180). No field has a line end: a cut is marked,
 // whatever it is.
 func appendCSV[T string | []byte](dst []byte, text T) []byte {
 	quote := len(text) > 0 && text[0] == ' '

@@ -96,7 +96,7 @@ func (d *door) do(i int, command string) error {
 	}
 }
 
-// p99 has all sessions do so many commands each, side by side, and returns the 99th percentile of their latencies.
+// p99 has each session do a number of commands, side by side, and returns the 99th percentile of their latencies.
 func (d *door) p99(b *testing.B, each int) time.Duration {
 	all := make([]time.Duration, len(d.clients)*each)
 	var working sync.WaitGroup

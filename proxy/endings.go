@@ -71,7 +71,7 @@ type places struct {
 	all map[place]*place
 }
 
-// maxPlaces bounds what is kept; then it begins anew.
+// maxPlaces bounds what is kept; then it starts empty.
 const maxPlaces = 10_000
 
 func (p *places) of(at place) *place {

@@ -32,7 +32,7 @@ func one(addr, user string) func(int) (string, string) {
 	return func(int) (string, string) { return addr, user }
 }
 
-// However a guesser goes about it, an address has so many guesses at once and so many a minute.
+// However a guesser goes about it, the number of guesses of an address is bounded, at once and in a minute.
 func TestGuessesOfAnAddress(t *testing.T) {
 	const guesser = "192.0.2.66"
 	everybody := func(i int) (string, string) { return guesser, fmt.Sprint("user", i) }

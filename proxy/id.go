@@ -52,7 +52,7 @@ func (s *session) identify(args *wire.Args) error {
 }
 
 // believe takes what a trusted client says of the real one. The number of hops left counts whoever says it: it can
-// only make a sign-in fail. What makes no sense is passed over.
+// only make a sign-in fail. What cannot be read is passed over.
 func (s *session) believe(said map[string]string) error {
 	if hops, err := strconv.ParseUint(said["x-proxy-ttl"], 10, 8); err == nil {
 		s.hops = min(s.hops, int(hops))

@@ -68,7 +68,7 @@ func (p *phases) Collect(ch chan<- prometheus.Metric) {
 	}
 }
 
-// step is told of a phase by the mailbox servers' side.
+// step is called for each phase by the mailbox servers' side.
 func (p *phases) step(name string, d time.Duration) {
 	if at, ok := ofStep[name]; ok {
 		p.observe(at, d)

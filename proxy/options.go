@@ -23,7 +23,7 @@ type Options struct {
 	// ProtocolLog is told what sessions do, if it is not nil: of those in set-up by the server, of those that Relay
 	// carries by what Watch makes.
 	ProtocolLog *protolog.Log
-	SetupSlots  int // threads for the set-up of sessions, so many compute at once; default 1
+	SetupSlots  int // threads for the set-up of sessions, which compute at the same time; default 1
 	// KeptDescriptors is the number from which on descriptors are kept back for others than clients, such as probes
 	// and HTTP; 0 for none.
 	KeptDescriptors int

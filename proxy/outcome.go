@@ -246,7 +246,7 @@ var outcomes = [numOutcomes]row{
 	OutcomeDial:           unavailable("server_dial", "sign-in failed: no connection to the mailbox server"),
 	OutcomeServerTLS:      unavailable("server_tls", "sign-in failed: no TLS with the mailbox server"),
 	OutcomeServerGreeting: unavailable("server_greeting", "sign-in failed: bad greeting of the mailbox server"),
-	OutcomeServerProtocol: unavailable("server_protocol", "sign-in failed: mailbox server makes no sense"),
+	OutcomeServerProtocol: unavailable("server_protocol", "sign-in failed: mailbox server broke the protocol"),
 	OutcomeServerTimeout:  unavailable("server_timeout", "sign-in failed: mailbox server too slow"),
 	OutcomeServerClosed:   unavailable("server_closed", "sign-in failed: mailbox server closed the connection"),
 	OutcomeServerMechanism: unavailable("server_mechanism",

@@ -148,7 +148,7 @@ func (s *session) logClose(o Outcome) {
 	})
 }
 
-// rewatch asks for all sessions anew who wants to be told of them, whenever that has changed.
+// rewatch asks again for all sessions who watches them, whenever that has changed.
 func (s *Server) rewatch() {
 	for {
 		select {
@@ -162,7 +162,7 @@ func (s *Server) rewatch() {
 	}
 }
 
-// Watch returns who is told of the sessions that the relay carries; see relay.Options. The sessions must be a
+// Watch returns who watches the sessions that the relay carries; see relay.Options. The sessions must be a
 // Server's.
 func Watch(log *protolog.Log) func(loop int, o relay.Owner, answered uint64) relay.Watcher {
 	return func(loop int, o relay.Owner, answered uint64) relay.Watcher {

@@ -229,7 +229,7 @@ func TestForwardedID(t *testing.T) {
 	}
 }
 
-// What makes no sense in an ID is passed over, and the client is who it was.
+// What cannot be read in an ID is passed over, and the client is who it was.
 func TestOddIDs(t *testing.T) {
 	h := start(t, TLSNone, loopbackTrusted)
 	for _, id := range []string{

@@ -143,7 +143,7 @@ func (s *session) openMailbox(ctx context.Context, q directory.Query, c backend.
 	return link, nil
 }
 
-// step is told of a phase by the mailbox servers' side.
+// step is called for each phase by the mailbox servers' side.
 func (s *session) step(phase string, d time.Duration) {
 	s.server.metrics.phases.step(phase, d)
 	switch phases := &s.rows.phases; phase {

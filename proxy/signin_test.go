@@ -156,7 +156,8 @@ func TestBadCredentialsAreBoundedAndSlow(t *testing.T) {
 	if log := h.log.String(); strings.Contains(log, "wrong") || strings.Contains(log, "worse") {
 		t.Errorf("password in the log:\n%s", log)
 	}
-	// Another connection does not begin anew; a right password waits for nothing, and then this is the user's address.
+	// Another connection does not start from zero; a right password waits for nothing, and then this is the user's
+	// address.
 	q := h.client()
 	q.send("a LOGIN carol wrong\r\nb LOGIN carol secret\r\n")
 	q.expect("a NO [AUTHENTICATIONFAILED]")

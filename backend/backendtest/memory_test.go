@@ -85,7 +85,7 @@ func TestMemoryClient(t *testing.T) {
 	select {
 	case n := <-news:
 		if n != selected.NumMessages+1 {
-			t.Errorf("told of %d messages, want %d", n, selected.NumMessages+1)
+			t.Errorf("the server announced %d messages, want %d", n, selected.NumMessages+1)
 		}
 	case <-time.After(testkit.Patience):
 		t.Error("IDLE was not woken by a delivery")

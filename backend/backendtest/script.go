@@ -15,7 +15,7 @@ import (
 //	S: * OK hello          send this line; ${name} stands for what was captured
 //	C: ${tag} LOGIN * *    read a line and want it to look like this: * stands for
 //	                       anything; ${name} captures a word the first time and
-//	                       stands for it later; ${tag} captures each time anew
+//	                       stands for it later; ${tag} captures a new one each time
 //	raw "* OK cut"         send these bytes, as one write; Go's escapes, ${name} too
 //	split                  send the next S or raw byte by byte
 //	send 5120              send that many bytes of filler
@@ -144,7 +144,7 @@ func parseStep(verb, rest string) (step, error) {
 // words are what a script captured.
 type words map[string]string
 
-// tagWord is captured anew by each client line that names it.
+// tagWord is captured again by each client line that names it.
 const tagWord = "tag"
 
 // fill puts the captured words into text.

@@ -10,8 +10,8 @@ import (
 // waitersPerTurn is how many questions may wait for each that may be under way.
 const waitersPerTurn = 16
 
-// Bound lets only so many questions be under way to what is not at hand, each for so long, and has sign-ins wait for
-// it where they hold nobody up. It is safe for concurrent use.
+// Bound limits how many questions are under way to what is not at hand, and how long each takes, and has sign-ins wait
+// for it where they hold nobody up. It is safe for concurrent use.
 type Bound struct {
 	turns   chan struct{}
 	inside  atomic.Int64 // questions under way and waiting

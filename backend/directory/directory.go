@@ -73,7 +73,7 @@ func (q Query) Wait(f func()) {
 type Source interface {
 	// Lookup finds q.User. It returns ErrNotFound for one it does not know, a *RefusedError for one that must not sign
 	// in, and an error that wraps ErrUnavailable when it cannot tell: a time-out, a directory that is down, an answer
-	// that makes no sense. It never guesses.
+	// that it cannot use. It never guesses.
 	Lookup(ctx context.Context, q Query) (Entry, error)
 }
 
@@ -114,7 +114,7 @@ var ErrNotFound = errors.New("directory: no such user")
 // ErrBadCredential says that the password is not the user's.
 var ErrBadCredential = errors.New("directory: wrong password")
 
-// ErrUnavailable says that the directory could not be asked, or that its answer makes no sense: nothing is known of
+// ErrUnavailable says that the directory could not be asked, or that its answer cannot be used: nothing is known of
 // the user.
 var ErrUnavailable = errors.New("directory: unavailable")
 

@@ -15,10 +15,10 @@ import (
 // Hashes that other programs made: OpenSSL, Dovecot, the reference of argon2.
 const (
 	cryptHash  = "$6$saltstring$AIsRs/Ee56G/tC8MEHhvReZTfx8u3rXXMl6eYrjCG9ibix19DxoMBLogdTET5Ukw9Sf7eZTITsuk0Ry5qulYz."
-	roundsHash = "{SHA512-CRYPT}$6$rounds=1000$XaKGsLenM9Sb5dAo$pVq5tmth/1LGsocZdGGZhr.2C63Xt/2IjYUJFWmXqRJq4BqeMhxZMW8NnWiQZ9FF1iJBu033f4AX7iUSCMikB0"
+	roundsHash = "{SHA512-CRYPT}$6$rounds=1000$XaKGsLenM9Sb5dAo$ev6G2oksJu75k8yKKPGuOqOLGXfGcp89JiaTtljb1IpT8TT5Uyvq8jQX41h5N2dHqA6qDkRtVXRE19XX717Lz1"
 	blowHash   = "{BLF-CRYPT}$2y$05$u.zBhz1P0LWnhEcjv6rgfusAnmQ9Tzs31bcPXxb7ZFacRBZVbo8GC"
 	argonHash  = "$argon2id$v=19$m=256,t=2,p=1$c29tZXNhbHQ$nf65EOgLrQMR/uIPnA4rEsF5h7TKyQwu9U1bMCHGi/4"
-	long       = "long password of more than sixty-four bytes, which is where the sum begins anew"
+	long       = "long password of more than sixty-four bytes, which is where the sum starts again"
 )
 
 // judges returns a verdict in words.

@@ -21,7 +21,7 @@ const maxLine = 4 << 10
 type FileOptions struct {
 	Path   string
 	Now    func() time.Time // default time.Now
-	Report func(error)      // told of a new file that is not taken, and of one that is gone; called once for each
+	Report func(error)      // called once for each new file that is not taken, and for one that is gone
 }
 
 // watched is a file that is read again when it has changed. It looks when it is asked, and keeps what it has when the

@@ -11,7 +11,7 @@ import (
 
 // Of the memory rows.
 const (
-	idleSessions = 4000 // so many that what a process needs but once does not count for much
+	idleSessions = 4000 // enough that what a process needs once does not count for much
 	// as many, or what a process needs but once would count for four times as much in the one row
 	fetchSessions = 4000
 	rest          = 5 * time.Second // after which a session counts as idle
@@ -62,7 +62,7 @@ func memoryRows(s *site, all []starter, way, rounds int) (fresh, fetched *row, e
 	return fresh, fetched, nil
 }
 
-// sessionMemory returns the KiB that each of n sessions takes of a fresh process, idle after a NOOP and so many
+// sessionMemory returns the KiB that each of n sessions takes of a fresh process, idle after a NOOP and a number of
 // fetches.
 func sessionMemory(s *site, st starter, way, n, fetches int) (float64, error) {
 	p, err := st.start(s, memoryWays[way].server)

@@ -35,7 +35,7 @@ func (y system) command(program string, args ...string) []string {
 	return append([]string{y.self, "inside", y.root, program}, args...)
 }
 
-// says returns the first line that a program says of itself.
+// says returns the first line that a program prints about itself.
 func (y system) says(program string, args ...string) string {
 	return firstLine(y.command(program, args...))
 }

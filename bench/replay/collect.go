@@ -42,7 +42,7 @@ type event struct {
 	signed bool // a user was signed in before it
 }
 
-// NewCollector keeps at most so many sessions.
+// NewCollector keeps at most a number of sessions.
 func NewCollector(maxSessions int) (*Collector, error) {
 	if maxSessions < 1 || maxSessions > MaxSessions {
 		return nil, fmt.Errorf("%d sessions: want 1 to %d", maxSessions, MaxSessions)

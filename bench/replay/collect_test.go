@@ -12,7 +12,7 @@ import (
 	"portico/protolog"
 )
 
-// at is a row's time, so many milliseconds after eight o'clock.
+// at is a row's time, in milliseconds after eight o'clock.
 func at(ms int) string {
 	eight := time.Date(2026, 11, 23, 8, 0, 0, 0, time.UTC)
 	return eight.Add(millis(int64(ms))).Format("2006-01-02T15:04:05.000Z")

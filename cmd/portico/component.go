@@ -30,7 +30,7 @@ func (s *service) loadComponents() error {
 	for _, e := range entries {
 		var r health.Request
 		if err := json.Unmarshal(e.Value, &r); err != nil {
-			s.reported("a stored state of a component makes no sense", fmt.Errorf("%s: %w", e.Key, err))
+			s.reported("a stored state of a component cannot be used", fmt.Errorf("%s: %w", e.Key, err))
 			continue
 		}
 		s.components.Set(r)
@@ -181,8 +181,8 @@ func newComponent() *cobra.Command {
 		Use:   "component",
 		Short: "Take this node out of service and back: Get- and Set-ServerComponentState",
 		Long: "ImapProxy Inactive refuses new clients; sessions go on. ServerWideOffline Inactive does that and has " +
-			"nobody told of alerts, as Monitoring\n" +
-			"Inactive does, and nothing recovered of itself, as RecoveryActionsEnabled Inactive does. " +
+			"nobody gets alerts, as with Monitoring\n" +
+			"Inactive, and nothing is recovered automatically, as with RecoveryActionsEnabled Inactive. " +
 			"RecoveryActionsEnabled with --server is of one mailbox\n" +
 			"server. Each requester has an entry of its own: any Inactive wins, and only the same requester lifts it.",
 	}, newComponentGet(), newComponentSet())
@@ -192,7 +192,7 @@ func newComponentGet() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "get [COMPONENT]",
 		Short: "List the components, and who wants what of them",
-		Long:  "Exit status: 0 all that are listed are Active, 1 one is not, 2 the answer is not to be had.",
+		Long:  "Exit status: 0 all that are listed are Active, 1 one is not, 2 portico can not be asked.",
 		Args:  cobra.MaximumNArgs(1),
 	}
 	ask := askFlags(cmd).aliasFlag(cmd)

@@ -23,12 +23,12 @@ type directories struct {
 
 	config configs.Directory
 	bound  *directory.Bound    // of questions to verifiers
-	report func(string, error) // told of what goes wrong later
+	report func(string, error) // called for what goes wrong later
 	closes []func()
 	others atomic.Int64 // when an entry for another name was last reported, in seconds
 }
 
-// newDirectories builds them. report is told of files that change and can not be taken.
+// newDirectories builds them. report is called for files that change and cannot be used.
 func newDirectories(config configs.Directory, report func(what string, err error)) (*directories, error) {
 	d := &directories{config: config, report: report, bound: directory.NewBound(config.InFlight, config.Timeout)}
 	err := d.build()

@@ -31,7 +31,7 @@ func (s *service) startEscalator() error {
 		Failed: func(err error) { s.reported("an alert can not be told", err) },
 		Bundle: func(ctx context.Context, a health.Alert) (string, error) { return s.bundle(ctx, []health.Alert{a}) },
 	})
-	if err != nil { // what makes no sense is forgotten
+	if err != nil { // what cannot be read is forgotten
 		s.reported("the alerts that were open are forgotten", err)
 	}
 	return nil
@@ -55,7 +55,7 @@ func (s *service) kept(key string) (saved []byte, save func([]byte) error, err e
 	}, nil
 }
 
-// sinks are those who are told of alerts: the log, and whom the configuration names.
+// sinks get the alerts: the log, and whom the configuration names.
 func (s *service) sinks(config *configs.Config) []health.Sink {
 	of := config.Health.Escalate
 	node := healthControl{s}.Node()
@@ -129,7 +129,7 @@ func (s *service) tried(a health.Alert) (all []string) {
 	return all
 }
 
-// escalated notes who was told of an alert.
+// escalated records who got an alert.
 func (s *service) escalated(a health.Alert, by health.Sink) {
 	if who := by.Name(); who != "" && a.Lasts() {
 		s.recovery.Escalated(s.upkeep, a.Monitors, who)

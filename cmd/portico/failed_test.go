@@ -50,7 +50,7 @@ func newMemorySite(t testing.TB) *watchedSite {
 }
 
 // A copy that a failover left because its mail could not be read is Failed: it is well again, the block is lifted,
-// Portico starts anew, and still nothing moves there, until an operator resumes it.
+// Portico restarts, and still nothing moves there, until an operator resumes it.
 func TestFailedCopyAfterFailover(t *testing.T) {
 	testkit.NoLeaks(t)
 	w := newMemorySite(t)

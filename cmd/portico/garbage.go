@@ -12,10 +12,10 @@ import (
 // fit: a front end with few sessions would collect after each hundred sign-ins, and one with many keep megabytes of
 // garbage for hours.
 const (
-	// Between two collections there may be the garbage of so many set-ups, within bounds in bytes; with many sessions
-	// it may be gcPercent of what is alive. What a set-up leaves differs tenfold, by TLS for the most part. The more
-	// set-ups, the cheaper they are, and the wider sessions lie scattered among what was garbage. It is so only after
-	// a few seconds of sign-ins: for fewer, more memory costs more than it spares.
+	// Between two collections there may be the garbage of this number of set-ups, within bounds in bytes; with many
+	// sessions it may be gcPercent of what is alive. What a set-up leaves differs tenfold, by TLS for the most part.
+	// The more set-ups, the cheaper they are, and the wider sessions lie scattered among what was garbage. It is so
+	// only after a few seconds of sign-ins: for fewer, more memory costs more than it spares.
 	setupsToCollect = 560
 	leastSlack      = 4 << 20
 	usualSlack      = 8 << 20 // after a quiet time

@@ -43,7 +43,7 @@ func newHealthGet() *cobra.Command {
 		Short: "List monitors, a row for each target: Get-ServerHealth",
 		Long: "Get lists the monitors whose health set, name or identity the pattern fits: * is any characters, ? " +
 			"is one.\n\n" +
-			"Exit status: 0 all that is listed is healthy, 1 something is not, 2 the answer is not to be had.",
+			"Exit status: 0 all that is listed is healthy, 1 something is not, 2 portico can not be asked.",
 		Example: "  portico health get 'IMAP*'\n  portico health get 'IMAP*' --server mbx2\n  portico health get " +
 			"--failed -o list",
 		Args: cobra.MaximumNArgs(1),
@@ -142,7 +142,7 @@ func newHealthAlerts() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "alerts",
 		Short: "List the alerts that last: what somebody was told, one for each cause",
-		Long:  "Exit status: 0 there is none, 1 there are some, 2 the answer is not to be had.",
+		Long:  "Exit status: 0 there is none, 1 there are some, 2 portico can not be asked.",
 		Args:  cobra.NoArgs,
 	}
 	ask := askFlags(cmd)

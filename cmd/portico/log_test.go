@@ -54,7 +54,7 @@ func (s *site) logStatus(t *testing.T) (status admin.LogStatus) {
 	return status
 }
 
-// logSettled waits until so many rules are in force, in all open sessions.
+// logSettled waits until a number of rules are in force, in all open sessions.
 func (s *site) logSettled(t *testing.T, rules int) {
 	t.Helper()
 	testkit.Eventually(t, "the rules are in effect", func() bool {
@@ -203,7 +203,7 @@ func TestLogOfOneAmongMany(t *testing.T) {
 	}
 }
 
-// Rules from the command line: they are shown, end, survive a restart, and what makes no sense is refused.
+// Rules from the command line: they are shown, end, survive a restart, and what cannot be used is refused.
 func TestLogRules(t *testing.T) {
 	testkit.NoLeaks(t)
 	site := newSite(t)

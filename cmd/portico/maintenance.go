@@ -254,7 +254,7 @@ func newMaintenance() *cobra.Command {
 	return group(&cobra.Command{
 		Use:   "maintenance",
 		Short: "Put a mailbox server, or this node, into maintenance and back",
-		Long: "In maintenance a mailbox server has no active database, gets none, and nobody is told of it. This " +
+		Long: "In maintenance a mailbox server has no active database, gets none, and nobody is alerted. This " +
 			"node takes no clients then, has ended its\n" +
 			"sessions, recovers nothing and tells nobody.",
 	}, newMaintenanceStart(), newMaintenanceStop(), newMaintenanceStatus())

@@ -11,7 +11,7 @@ import (
 	"portico/backend/backendtest/testkit"
 )
 
-// A mailbox server in maintenance has no active database and nobody is told of it; out again everything is as before,
+// A mailbox server in maintenance has no active database and nobody is alerted; out again everything is as before,
 // but for the databases.
 func TestMaintenance(t *testing.T) {
 	testkit.NoLeaks(t)

@@ -244,7 +244,7 @@ func appendTo(file, text string) error {
 	return err
 }
 
-// checkListed wants so many sessions listed, each of another user.
+// checkListed wants a number of sessions listed, each of another user.
 func checkListed(t *testing.T, site *site, users int) {
 	t.Helper()
 	testkit.Eventually(t, "all sessions are listed", func() bool { // the relay takes a session over behind the answer

@@ -57,7 +57,7 @@ func (n *night) told() string {
 	return strings.Join(all, "; ")
 }
 
-// compare waits until people were told of all that they should be, and holds what was done against what should be.
+// compare waits until people were told all that they should be, and holds what was done against what should be.
 func (n *night) compare(t *testing.T, r *running, did, told string) {
 	t.Helper()
 	r.eventually(t, "people are told "+told, func() bool { return len(n.told()) >= len(told) })
@@ -140,7 +140,7 @@ func TestNightOfABlockedCopy(t *testing.T) {
 }
 
 // A health mailbox that has used up its connections to a server is no fault of the server: its databases stay, and
-// people are told of the account.
+// people are told the account.
 func TestNightOfUsedUpConnections(t *testing.T) {
 	testkit.NoLeaks(t)
 	n := newNight(t, "wait: 1s")
@@ -285,7 +285,7 @@ func TestNightOfTwoFaults(t *testing.T) {
 	n.valves[0].set(fault{refuse: true})
 	r.eventually(t, "db1 has moved", func() bool { return r.activeOn("db1") == "mbx2" })
 	for _, id := range []string{"IMAP.Protocol/ImapSelfTestMonitor/mbx1", "IMAP.Protocol/ImapDeepTestMonitor/db2"} {
-		r.eventually(t, "people are told of "+id, func() bool {
+		r.eventually(t, "people are told about "+id, func() bool {
 			return slices.ContainsFunc(r.escalator.Open(),
 				func(a health.Alert) bool { return slices.Contains(a.Monitors, id) })
 		})

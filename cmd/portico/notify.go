@@ -21,7 +21,7 @@ func notify(log zerolog.Logger, state string) {
 }
 
 // startWatchdog tells the service manager, if it asks for that, twice in each of its intervals that alive returns. A
-// loop that hangs keeps alive from returning, and so the service manager starts us anew. The function returned ends
+// loop that hangs keeps alive from returning, and so the service manager restarts Portico. The function returned ends
 // it.
 func startWatchdog(log zerolog.Logger, alive func()) (stop func()) {
 	interval, err := daemon.SdWatchdogEnabled(false)

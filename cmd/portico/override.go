@@ -31,7 +31,7 @@ func (s *service) overrides(ctx context.Context) ([]health.Override, error) {
 	for _, e := range entries {
 		var o health.Override
 		if err := json.Unmarshal(e.Value, &o); err != nil {
-			s.reported("a stored override makes no sense", fmt.Errorf("%s: %w", e.Key, err))
+			s.reported("a stored override cannot be used", fmt.Errorf("%s: %w", e.Key, err))
 			continue
 		}
 		if o.Over(time.Now(), version()) {

@@ -109,7 +109,7 @@ func (r *storedRuleSet) apply(batch []store.Change) (next time.Duration) {
 	for key, entry := range r.entries {
 		var rule protolog.Rule
 		if err := json.Unmarshal(entry.Value, &rule); err != nil {
-			r.service.reported("a stored rule of the protocol log makes no sense", fmt.Errorf("%s: %w", key, err))
+			r.service.reported("a stored rule of the protocol log cannot be used", fmt.Errorf("%s: %w", key, err))
 			continue
 		}
 		if !rule.Until.IsZero() {

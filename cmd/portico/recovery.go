@@ -205,8 +205,8 @@ func (s *service) standby(ctx context.Context, c recovery.Case, lifted []string)
 // unsound says why nothing must be moved to a mailbox server, though it may answer.
 func (s *service) unsound(server string) error { return health.Unsound(server, s.health.Monitors()) }
 
-// failover moves what is active on a server, and keeps it from coming back of itself; or one database, if the others
-// are well.
+// failover moves what is active on a server, and prevents that it comes back automatically; or one database, if the
+// others are well.
 func (s *service) failover(ctx context.Context, c recovery.Case) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, failoverTime)
 	defer cancel()
@@ -310,7 +310,7 @@ func (s *service) setImapProxy(ctx context.Context, state string) error {
 		State: state, Source: health.SourceRecovery})
 }
 
-// restartFrontEnd makes listeners and set-up anew from the configuration in force: certificates and keys are read
+// restartFrontEnd builds listeners and set-up again from the configuration in force: certificates and keys are read
 // again, and all that leads to directory and mailbox servers is new. Sessions go on.
 func (s *service) restartFrontEnd(ctx context.Context) error {
 	done, err := s.change(ctx)

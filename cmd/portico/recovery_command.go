@@ -231,10 +231,10 @@ func (a *asking) readiness(cmd *cobra.Command, text string) error {
 func newServiceRestart() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "restart [SERVER]",
-		Short: "Make this front end's listeners and set-up anew, or have a mailbox server's service restarted",
+		Short: "Restart this front end's listeners and set-up, or a mailbox server's service",
 		Long: "Without a server, this node's listeners are closed and opened again, certificates and keys are read " +
 			"again, and all that leads to\n" +
-			"directory and mailbox servers is made anew. Sessions go on. With a server, " +
+			"directory and mailbox servers is built again. Sessions go on. With a server, " +
 			"health.recovery.restart_service is run for it; --machine\n" +
 			"runs health.recovery.restart_server, which is refused while a database is active there.\n\n" +
 			"Both are in the recovery log. Exit status: 0 done, 1 there was nothing to do or it was refused, 2 " +

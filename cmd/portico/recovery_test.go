@@ -50,7 +50,7 @@ func (r *running) recovered() string {
 	return strings.Join(all, " ")
 }
 
-// forPeople says whether a monitor is one that people are told of.
+// forPeople says whether a monitor is one that people are told about.
 func (r *running) forPeople(id string) bool {
 	for _, m := range r.health.Monitors() {
 		if m.ID() == id {
@@ -60,12 +60,12 @@ func (r *running) forPeople(id string) bool {
 	return false
 }
 
-// nobodyActs waits until people are told of monitors, and looks that nothing was done before that.
+// nobodyActs waits until people are told about monitors, and looks that nothing was done before that.
 func (r *running) nobodyActs(t testing.TB, ids ...string) {
 	t.Helper()
 	r.impatient(t)
 	for _, id := range ids {
-		r.eventually(t, "people are told of "+id, func() bool { return r.forPeople(id) })
+		r.eventually(t, "people are told about "+id, func() bool { return r.forPeople(id) })
 	}
 	for _, record := range r.recovery.Records() {
 		if record.ID != "Escalate" && record.Result != recovery.ResultSkipped {
@@ -98,7 +98,7 @@ func TestRecoveryOfADeadServer(t *testing.T) {
 	}
 
 	w.valves[0].set(fault{refuse: true})
-	r.eventually(t, "people are told of mbx1",
+	r.eventually(t, "people are told about mbx1",
 		func() bool { return r.forPeople("IMAP.Protocol/ImapSelfTestMonitor/mbx1") })
 	want := "RestartService/mbx2:Succeeded ForceReboot/mbx2:Skipped ServerFailover/mbx1:Succeeded " +
 		"RestartService/mbx1:Succeeded ForceReboot/mbx1:Succeeded"
@@ -189,7 +189,7 @@ func TestRecoveryOfOneServersPasswords(t *testing.T) {
 		t.Fatal(err)
 	}
 	r.eventually(t, "db1 has moved", func() bool { return r.activeOn("db1") == "mbx2" })
-	r.eventually(t, "people are told of mbx1",
+	r.eventually(t, "people are told about mbx1",
 		func() bool { return r.forPeople("IMAP.Protocol/ImapSelfTestMonitor/mbx1") })
 	r.turns(t, map[string]string{self1: "Mailbox Server Authentication"})
 	want := "ServerFailover/mbx1:Succeeded RestartService/mbx1:Succeeded ForceReboot/mbx1:Skipped"
@@ -276,7 +276,7 @@ func TestRecoveryOfACertificate(t *testing.T) {
 	r.impatient(t)
 	w.valves[0].set(fault{to: other.Plain})
 	r.eventually(t, "db1 has moved", func() bool { return r.activeOn("db1") == "mbx2" })
-	r.eventually(t, "people are told of mbx1",
+	r.eventually(t, "people are told about mbx1",
 		func() bool { return r.forPeople("IMAP.Protocol/ImapSelfTestMonitor/mbx1") })
 	r.turns(t, map[string]string{self1: "Networking"})
 	const did = "ServerFailover/mbx1:Succeeded RestartService/mbx1:Skipped ForceReboot/mbx1:Skipped"
@@ -297,7 +297,7 @@ func TestRecoveryOfWhatIsCommon(t *testing.T) {
 	w.put(t, "health.password", "another\n")
 	for _, id := range []string{"IMAP.Protocol/ImapSelfTestMonitor/mbx1", "IMAP.Protocol/ImapDeepTestMonitor/db2",
 		"IMAP/ImapCTPMonitor/db1"} {
-		r.eventually(t, "people are told of "+id, func() bool { return r.forPeople(id) })
+		r.eventually(t, "people are told about "+id, func() bool { return r.forPeople(id) })
 	}
 	if got := r.asks(t, statusFine, "health", "recovery"); r.recovered() != "" || restarts() != "" ||
 		!strings.Contains(got, "have a cause in common") {
@@ -333,8 +333,8 @@ func TestRecoveryOfOneDatabase(t *testing.T) {
 	}
 }
 
-// The front end that is made anew takes clients as before, with its certificates read again, and its sessions go on.
-func TestFrontEndAnew(t *testing.T) {
+// A restarted front end takes clients as before, with its certificates read again, and its sessions go on.
+func TestFrontEndRestart(t *testing.T) {
 	testkit.NoLeaks(t)
 	site := newSite(t)
 	site.serveMail(t)

@@ -296,7 +296,7 @@ func (w *walk) monitor(ctx context.Context) (admin.MonitorRow, error) {
 	return found[0], nil
 }
 
-// unhealthyServer names a monitor of the mailbox server that is to be seen to before this one.
+// unhealthyServer names a monitor of the mailbox server that is handled before this one.
 func (w *walk) unhealthyServer(ctx context.Context) (identity string, err error) {
 	found, err := w.monitors(ctx, func(m admin.MonitorRow) bool {
 		of := m.Name == health.ImapSelfTestMonitor && m.TargetResource == w.server ||

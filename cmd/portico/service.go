@@ -96,7 +96,7 @@ type lasting struct {
 	breakers *backend.Breakers
 	tally    *backend.Tally
 	gates    *backend.Gates
-	report   func(what string, err error) // told of what goes wrong later, and is lived with
+	report   func(what string, err error) // called for what goes wrong later and does not stop the service
 }
 
 // startService opens and starts everything that config asks for, or nothing.

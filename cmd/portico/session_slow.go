@@ -39,7 +39,7 @@ func newSessionSlow() *cobra.Command {
 		}
 		return pflag.NormalizedName(name)
 	})
-	limit := cmd.Flags().Int("limit", 20, "at most so many; 0 is all")
+	limit := cmd.Flags().Int("limit", 20, "at most this `many`; 0 for all")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		now := time.Now()
 		after, err := moment(*from, now)

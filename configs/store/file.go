@@ -24,7 +24,7 @@ const (
 const lockTimeout = 2 * time.Second
 
 // File is a store that is kept in a folder. Beside what a Store does, it makes
-// copies of itself; see backup.go.
+// its own copies; see backup.go.
 type File struct {
 	*memory
 	dir      string

@@ -21,7 +21,7 @@ type Control interface {
 	// Block forbids new active copies on a server, and moves those that are there if it is asked to.
 	Block(ctx context.Context, server string, move bool) ([]Move, error)
 	Unblock(ctx context.Context, server string) (Change, error)
-	// SetPolicy says whether databases are activated on a server of themselves: Unrestricted, Blocked, or "" for as it
+	// SetPolicy says whether databases are activated on a server automatically: Unrestricted, Blocked, or "" for as it
 	// is configured.
 	SetPolicy(ctx context.Context, server, policy string) (Change, error)
 	// Pause holds the sign-ins to a server; zero ends that.
@@ -361,12 +361,12 @@ func change[Body any](mux *http.ServeMux, path string, do func(ctx context.Conte
 	})
 }
 
-// readBody reads a request's body of JSON, or answers that it makes no sense.
+// readBody reads a request's body of JSON, or answers that it cannot be read.
 func readBody(w http.ResponseWriter, r *http.Request, into any) (ok bool) {
 	decoder := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxBody))
 	decoder.DisallowUnknownFields()
 	if err := decoder.Decode(into); err != nil && !errors.Is(err, io.EOF) {
-		fail(w, http.StatusBadRequest, fmt.Errorf("the request makes no sense: %w", err))
+		fail(w, http.StatusBadRequest, fmt.Errorf("the request cannot be read: %w", err))
 		return false
 	}
 	return true

@@ -33,7 +33,7 @@ func (c Case) moved() string {
 	return c.Server
 }
 
-// rank orders monitors: those of mailbox servers are seen to first, and those that look through everything last.
+// rank orders monitors: those of mailbox servers are handled first, and those that look through everything last.
 func rank(name string) int {
 	switch name {
 	case health.ImapSelfTestMonitor:
@@ -206,7 +206,7 @@ func (c Case) unfit(action Action, f *health.Result) string {
 	return forPeople(f)
 }
 
-// leaders finds for each mailbox server, and with "" for our front end, the monitor that is seen to: others that fail
+// leaders finds for each mailbox server, and with "" for our front end, the monitor that is handled: others that fail
 // there wait.
 func (s survey) leaders() map[string]string {
 	ordered := slices.Clone(s.all)

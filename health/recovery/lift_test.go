@@ -21,7 +21,7 @@ func (w *world) stored() int {
 }
 
 // A hook that returns at once leaves a server that is still starting. Whichever monitor asks, nothing more is done
-// until the server had its time, or was seen to be back.
+// until the server had its time, or its probe has shown that it is back.
 func TestServerThatIsStarting(t *testing.T) {
 	w := newWorld(t)
 	w.pass(time.Second)
@@ -210,7 +210,7 @@ func TestServerThatFlaps(t *testing.T) {
 	}
 }
 
-// A server that flaps but is well at present keeps nobody else from being seen to, and makes no common cause.
+// A server that flaps but is well at present does not keep recovery from others, and makes no common cause.
 func TestFlappingButWell(t *testing.T) {
 	w := newWorld(t)
 	w.flaps("SelfTestMonitor/mbx6")

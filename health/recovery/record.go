@@ -96,7 +96,7 @@ func openLog(ctx context.Context, s store.Store) (*Log, error) {
 			l.last = max(l.last, n)
 		}
 		var r Record
-		if json.Unmarshal(e.Value, &r) == nil { // what makes no sense is passed over, and goes with time
+		if json.Unmarshal(e.Value, &r) == nil { // what cannot be read is passed over, and goes with time
 			l.records = append(l.records, r)
 		}
 	}

@@ -242,7 +242,8 @@ func (w *world) compare(did string, told string) {
 	}
 	slices.Sort(all)
 	if got := strings.Join(all, " "); got != told {
-		w.t.Errorf("%v: people are told of %q, wanted %q; ladders %+v", w.now.Sub(w.r.began), got, told, w.r.Ladders())
+		w.t.Errorf("%v: people are told about %q, wanted %q; ladders %+v", w.now.Sub(w.r.began), got, told,
+			w.r.Ladders())
 	}
 }
 
@@ -494,7 +495,7 @@ func TestFailsThereToo(t *testing.T) {
 	w.compare("", "Deep/db1")
 }
 
-// Our own front end: its listeners anew, then out of service, and back when it is well.
+// Our own front end: its listeners opened again, then out of service, and back when it is well.
 func TestFrontEnd(t *testing.T) {
 	w := newWorld(t)
 	w.set(health.Unhealthy, health.Networking, "ProxyTestMonitor", "CTPMonitor/db1")
@@ -714,7 +715,7 @@ func newWorldTooSoon(t *testing.T, machine time.Duration) *world {
 }
 
 // Where all steps come too soon, people know at once. Steps that are due within the hour are done then, and people are
-// not told of the same twice.
+// not told the same twice.
 func TestAllTooSoon(t *testing.T) {
 	w := newWorldTooSoon(t, 6*time.Hour)
 	w.pass(lookEach)

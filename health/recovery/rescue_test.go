@@ -48,7 +48,7 @@ func TestFailedFailoverComesBack(t *testing.T) {
 	w.pass(time.Minute)
 	if tries := len(w.did) - 1; tries < 4 || tries > 6 || told != 4 ||
 		w.log() != "ServerFailover/mbx1:Failed RestartService/mbx1:Succeeded" {
-		t.Errorf("%d tries, told of %d records: %s", tries, told, w.log())
+		t.Errorf("%d tries, %d records: %s", tries, told, w.log())
 	}
 	if entries, err := w.store.List(t.Context(), storedLog); err != nil || len(entries) != 2 {
 		t.Errorf("%d records are stored: %v", len(entries), err)
@@ -208,7 +208,7 @@ func TestFailoverBeyondTheThrottle(t *testing.T) {
 	w.compare("", "Self/mbx1")
 }
 
-// A cause in common keeps servers from being restarted, and no user from a copy on a server that is seen to serve.
+// A cause in common keeps servers from being restarted, but not users from a copy on a server that is known to serve.
 func TestCommonCauseWithASoundCopy(t *testing.T) {
 	w := newWorld(t)
 	w.plan.CommonPercent = 32

@@ -28,7 +28,7 @@ const (
 type Plan struct {
 	Mode          Mode
 	Wait          time.Duration       // from a step to the next
-	CommonPercent int                 // so many of a monitor's targets failing together have a cause in common
+	CommonPercent int                 // the share of a monitor's targets whose common failure has a cause in common
 	Ladders       map[string][]Action // by the monitor's name
 	Throttles     map[Action]Throttle // one that is not there allows nothing
 }
@@ -59,8 +59,8 @@ type Options struct {
 	Actors map[Action]Actor
 	Store  store.Store      // keeps log and ladders
 	Now    func() time.Time // default time.Now
-	Tell   func(Record)     // told of each entry of the recovery log; it must not block
-	Failed func(error)      // told of what can not be kept
+	Tell   func(Record)     // called for each entry of the recovery log; it must not block
+	Failed func(error)      // called for what can not be kept
 	// Follow has the probe of a monitor repeated quickly until it succeeds or the time has come: its target was
 	// restarted. It must not block.
 	Follow func(monitor string, until time.Time)
@@ -278,8 +278,8 @@ func (r *Responders) helped(l *Ladder) {
 	}
 }
 
-// Escalated notes in the recovery log that somebody was told of monitors: one record for all that were not told of
-// before in their present faults.
+// Escalated notes in the recovery log that somebody was told about monitors: one record for all that nobody was told
+// about before in their present faults.
 func (r *Responders) Escalated(ctx context.Context, monitors []string, who string) {
 	if r.turn(ctx) != nil {
 		return
@@ -370,7 +370,7 @@ func (r *Responders) visit(ctx context.Context, l *Ladder, m health.MonitorState
 		l.Note = fmt.Sprintf("%s was restarted: it has until %s to come back", l.Server,
 			until.UTC().Format(time.RFC3339))
 	case !first:
-		l.Note = lead + " is seen to first"
+		l.Note = lead + " comes first"
 		other := r.ladders[lead]
 		l.Told = l.Told || other != nil && other.Told || other == nil && r.opt.Now().Sub(l.Since) > r.plan().Wait
 	default:

@@ -31,9 +31,9 @@ var Runbooks = []Runbook{
 		Of: "database", Steps: ofServer},
 	{Name: "proxy", Monitor: health.ImapProxyTestMonitor, Set: health.SetProxy, Probe: health.ImapProxyTestProbe,
 		Steps: []Step{
-			{Do: RestartFrontEnd, Text: "Make this front end's listeners and set-up anew"},
-			{Do: OutOfService, Text: "Take this front end out of service, and make it anew once more"},
-			{Do: RestartFrontEnd, Text: "Make this front end's listeners and set-up anew"},
+			{Do: RestartFrontEnd, Text: "Restart this front end's listeners and set-up"},
+			{Do: OutOfService, Text: "Take this front end out of service, and restart it once more"},
+			{Do: RestartFrontEnd, Text: "Restart this front end's listeners and set-up"},
 		}},
 	{Name: "ctp", Monitor: health.ImapCTPMonitor, Set: health.SetIMAP, Probe: health.ImapCTPProbe, Of: "database",
 		Steps: []Step{
@@ -41,7 +41,7 @@ var Runbooks = []Runbook{
 			{Do: ProtocolLog,
 				Text: "Switch the protocol log on for the health mailbox, and look again: its rows say more"},
 			{SeeTo: true, Text: "Look at the monitors of the mailbox server"},
-			{Do: RestartFrontEnd, Text: "Make this front end's listeners and set-up anew"},
+			{Do: RestartFrontEnd, Text: "Restart this front end's listeners and set-up"},
 			{Wait: true, Text: "Wait, and look again"},
 		}},
 	{Name: "queue", Monitor: health.RequestsQueuedGt500Monitor, Set: health.SetIMAP, Of: "server", Steps: ofCommands},
@@ -55,7 +55,7 @@ var ofCommands = []Step{
 	{Do: RestartService, Wait: true, Text: "Restart the IMAP service on the mailbox server"},
 	{Do: Failover, Wait: true, Text: "Move the databases that are active there to other copies, and keep others away"},
 	{Do: RestartServer, Wait: true, Text: "Restart the mailbox server"},
-	{Do: RestartFrontEnd, Wait: true, Text: "Make this front end's listeners and set-up anew"},
+	{Do: RestartFrontEnd, Wait: true, Text: "Restart this front end's listeners and set-up"},
 }
 
 // ofServer is for what fails at a mailbox server.

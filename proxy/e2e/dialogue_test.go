@@ -21,8 +21,8 @@ import (
 //	raw "a NOOP\r\nb"      send these bytes; Go's escapes
 //	split                  send what the next step sends in packets of one byte
 //	packet ... end         send what the steps between send in one packet
-//	literal 300            send so many bytes of a message
-//	atom 300               send so many letters
+//	literal 300            send a message of this many bytes
+//	atom 300               send this many letters
 //	wait a                 wait for a line that begins with this word: a tag, +, or *
 //	see EXISTS             wait for a line with this text in it
 //	signed-in a            wait for the answer to a; what is compared begins here

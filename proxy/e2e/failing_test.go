@@ -125,7 +125,7 @@ var refusalCodes = []string{
 	"CLIENTBUG", "CANNOT", "OVERQUOTA", "NONEXISTENT", "ALREADYEXISTS", "EXPUNGEISSUED",
 }
 
-// What a client is told of each way in which a mailbox server fails, in time; that it is counted; and that the
+// What a client sees of each way in which a mailbox server fails, in time; that it is counted; and that the
 // connection then takes another try, which succeeds.
 func TestFailingServers(t *testing.T) {
 	serverTLS, trust := testkit.TLS(t)
@@ -278,7 +278,7 @@ func TestOtherCopy(t *testing.T) {
 	}
 }
 
-// No refusal is free: whatever the mailbox servers say, and if they say nothing, a connection ends after so many
+// No refusal is free: whatever the mailbox servers say, and if they say nothing, a connection ends after a number of
 // tries.
 func TestTriesAreCounted(t *testing.T) {
 	const badCommands, failedSignIns = 5, 3

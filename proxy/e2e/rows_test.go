@@ -13,7 +13,7 @@ import (
 	"portico/protolog"
 )
 
-var update = flag.Bool("update", false, "write the protocol log's rows of the dialogues anew")
+var update = flag.Bool("update", false, "rewrite the protocol log's rows of the dialogues")
 
 // rowsText ends the front door and returns what its protocol log has, as it stands in the files.
 func (f *frontDoor) rowsText() string {

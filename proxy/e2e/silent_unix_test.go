@@ -60,7 +60,7 @@ func memory() int64 {
 	return int64(m.HeapAlloc + m.StackInuse)
 }
 
-// needDescriptors skips the test where a process may not have so many.
+// needDescriptors skips the test where a process may not have enough.
 func needDescriptors(t *testing.T, n uint64) {
 	t.Helper()
 	var limit syscall.Rlimit

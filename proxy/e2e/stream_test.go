@@ -21,7 +21,7 @@ type stream struct {
 	done chan struct{} // closed at the end
 
 	mu    sync.Mutex
-	more  chan struct{} // closed, and made anew, when something came
+	more  chan struct{} // closed and replaced when something came
 	got   []byte
 	ended string
 }

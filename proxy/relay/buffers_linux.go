@@ -39,7 +39,7 @@ func (lp *loop) recycle(p *pending) {
 	}
 }
 
-// readBuffer returns the loop's buffer for a read of so many bytes, with headRoom in front of it.
+// readBuffer returns the loop's buffer for a read of this many bytes, with headRoom in front of it.
 func (lp *loop) readBuffer(size int) []byte {
 	if size <= readSize {
 		return lp.buf

@@ -61,7 +61,7 @@ type loop struct {
 	sweep    int // where the search for idle sessions goes on
 	drain    drain
 	leaving  []leaving // sessions being ended some at each tick
-	limited  bool      // users may send only so many commands
+	limited  bool      // the number of commands that users may send is limited
 	draws    int       // tokens drawn at a time
 	purses   map[string]*purse
 	indebted []*link // whose clients are not read since their users have sent too much

@@ -125,7 +125,7 @@ type Relay interface {
 	Retime(idle, keepAlive time.Duration)
 	// Rewatch asks Options.Watch again for every session there is, some at a time, and returns when all are asked.
 	Rewatch()
-	// Limit bounds, while running, the commands that each user may send, over all sessions: so many a second, and
+	// Limit bounds, while running, the commands that each user may send, over all sessions: a number each second, and
 	// burst at once; 0 a second is no limit. Who sends more is not read until they are due. It works with event loops
 	// alone.
 	Limit(perSecond, burst int)
@@ -154,7 +154,7 @@ type Options struct {
 	KeepAlive     time.Duration // of silence before TCP keep-alives begin; default defaultKeepAlive
 	StallTimeout  time.Duration // that a client may leave unread what it is sent; default 10 minutes
 	UserTimeout   time.Duration // that a mailbox server may leave bytes unread or unacknowledged; default 1 minute
-	// Watch is asked, when a session begins and by Rewatch, who is to be told of its commands: nil for nobody. loop is
+	// Watch is asked, when a session begins and by Rewatch, who watches its commands: nil for nobody. loop is
 	// the event loop that carries it and calls the Watcher; answered is how many commands the session has behind it.
 	// It is called by the relay's own goroutines and must not block. Nobody watches anything where it is nil.
 	Watch func(loop int, o Owner, answered uint64) Watcher

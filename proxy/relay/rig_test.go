@@ -177,7 +177,7 @@ func (f ownerFunc) Ended(e Ending) { f(e) }
 
 func (f ownerFunc) User() string { return "alice" }
 
-// over is told of the end.
+// over is called at the end.
 func (tk *talk) over(e Ending) {
 	if tk.endings.Add(1) == 1 {
 		tk.ended <- e

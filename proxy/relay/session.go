@@ -233,8 +233,8 @@ func (s *session) outOfStep() {
 // atClientBoundary says whether the client is not in the middle of anything.
 func (s *session) atClientBoundary() bool { return s.commands.AtLineStart() || s.waits == waitOver }
 
-// doubt is for a conversation that makes no sense: from here on it is carried unjudged, or ended where something might
-// slip past an interception. Answers of ours that still wait for a place get it.
+// doubt is for a conversation that cannot be followed: from here on it is carried unjudged, or ended where something
+// might slip past an interception. Answers of ours that still wait for a place get it.
 func (s *session) doubt() {
 	if s.offers != OffersNone {
 		s.end(ReasonDoubt)

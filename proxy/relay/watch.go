@@ -10,7 +10,7 @@ import (
 // Watcher is told what becomes of the commands of one session. Its methods are called by the relay's own goroutines,
 // for one session never two at a time; they must not block, and keep nothing of what they are given.
 type Watcher interface {
-	// Finished is told of a command that is over.
+	// Finished is called for a command that is over.
 	Finished(*Finished)
 	// Ended is told that the session is over. Nothing comes after it.
 	Ended(Ending)
@@ -35,7 +35,7 @@ type watching struct {
 	served uint64   // bytes of the server so far
 	told   uint64   // of them: up to the last answer
 	data   uint32   // responses with data up to there
-	over   Finished // what the watcher is told of, to be used again
+	over   Finished // what the watcher gets, to be used again
 }
 
 // memo is what is kept of an open command of a watched session.

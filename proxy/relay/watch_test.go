@@ -144,7 +144,7 @@ func TestWatchingBeginsAndEnds(t *testing.T) {
 	}
 }
 
-// Those who watch are asked for anew while a command is under way, on every driver.
+// Watchers are asked for again while a command is under way, on every driver.
 func TestRewatch(t *testing.T) {
 	type ask struct {
 		owner    string

@@ -43,7 +43,7 @@ func rawOf(a netip.AddrPort) (raw unix.RawSockaddrAny, size uint32) {
 }
 
 // addressCall is connect(2) or bind(2) of a non-blocking socket, and switchOn setsockopt(2) with 1. The scheduler is
-// left out: were it told of a connect that takes long, it would give the thread's processor away, which takes longer.
+// left out: if it knew of a connect that takes long, it would give the thread's processor away, which takes longer.
 func addressCall(call uintptr, fd int, a netip.AddrPort) syscall.Errno {
 	raw, size := rawOf(a)
 	_, _, errno := syscall.RawSyscall(call, uintptr(fd), uintptr(unsafe.Pointer(&raw)), uintptr(size))

@@ -21,9 +21,9 @@ type Conn struct {
 	fd      int
 	at      int32  // its place; 0 = epoll does not know of it
 	told    uint32 // events since the turn began to wait
-	quiet   bool   // there was nothing left to read, and epoll has not told of anything since
-	hungUp  bool   // epoll has told of the end, or of a failure
-	reset   bool   // epoll has told of a failure, as of a reset, or of both ends
+	quiet   bool   // there was nothing left to read, and epoll has reported nothing since
+	hungUp  bool   // epoll has reported the end, or a failure
+	reset   bool   // epoll has reported a failure, such as a reset, or both ends
 	remote  netip.AddrPort
 	local   netip.AddrPort // the zero value until somebody asks
 	read    atomic.Int64   // deadline on the thread's clock; 0 = none
@@ -287,7 +287,7 @@ func (c *Conn) RemotePort() netip.AddrPort { return c.remote }
 // RemoteAddr returns the peer's address.
 func (c *Conn) RemoteAddr() net.Addr { return net.TCPAddrFromAddrPort(c.remote) }
 
-// LocalPort returns our own address, or the zero value when it is not to be had.
+// LocalPort returns our own address, or the zero value when there is none.
 func (c *Conn) LocalPort() netip.AddrPort {
 	if c.local.IsValid() {
 		return c.local

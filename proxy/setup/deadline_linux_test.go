@@ -38,7 +38,7 @@ func newBench(t *testing.T) *bench {
 // pass moves the thread's clock.
 func (b *bench) pass(d time.Duration) { b.began = b.began.Add(-d) }
 
-// arrived waits until the kernel has an event of want for the descriptor, which the thread has not been told of.
+// arrived waits until the kernel has an event of want for the descriptor, which the thread does not know yet.
 func (b *bench) arrived(fd int, want int16) {
 	b.Helper()
 	fds := []unix.PollFd{{Fd: int32(fd), Events: want}}

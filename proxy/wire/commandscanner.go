@@ -33,7 +33,7 @@ const (
 // CommandHead is what is known of a command at CommandBegin.
 type CommandHead struct {
 	Verb   Verb
-	TagLen int // the tag is so many bytes from where the command begins
+	TagLen int // length of the tag in bytes, from where the command begins
 	Len    int // the tag, the verb and the blanks between them, in bytes
 }
 

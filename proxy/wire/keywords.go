@@ -8,7 +8,7 @@ type shows struct {
 	rare      bool  // unless it is one of rareVerbs
 	numbers   bool  // and numbers, sequence sets, dates
 	sequence  bool  // which come first
-	names     uint8 // and so many mailbox names, not in parentheses
+	names     uint8 // and this number of mailbox names, not in parentheses
 	search    bool  // with search keys, some of which have a text behind them
 	pairs     bool  // ID's names and values
 	mechanism bool  // a SASL mechanism, and nothing of what is behind it

@@ -8,7 +8,7 @@ import "bytes"
 // byte up to a blank for a blank. The zero value stands at the start of a line. It is not safe for concurrent use.
 type Lookout struct {
 	state   lookoutState
-	matched uint8 // so many letters of the word
+	matched uint8 // letters of the word
 	odd     bool  // the line is one that servers may read in any way
 	waits   bool  // some odd line may be IDLE or AUTHENTICATE
 }

@@ -17,7 +17,7 @@ type Mask struct {
 	uid    bool  // the verb's second word is still to come
 	depth  int8  // of parentheses
 	names  uint8 // how many may still be shown
-	hide   uint8 // so many tokens to come are the text of a search key
+	hide   uint8 // how many of the next tokens are the text of a search key
 	doubt  bool  // the last token was not shown: numbers behind it may belong to it
 	value  idValue
 	began  bool // there was a token

@@ -169,7 +169,7 @@ func (p *twoParts) Read(to []byte) (int, error) {
 	return n, nil
 }
 
-// sameError compares errors by what they say of themselves.
+// sameError compares errors by their texts.
 func sameError(t *testing.T, got, want error) {
 	t.Helper()
 	var syntax, wantSyntax *SyntaxError

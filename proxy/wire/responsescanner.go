@@ -49,7 +49,7 @@ func (s *ResponseScanner) Data() uint32 { return s.data }
 // AtLineStart says whether all responses so far are complete: here, and only here, a line of our own may go in.
 func (s *ResponseScanner) AtLineStart() bool { return s.frame.state == atLineStart }
 
-// Hold takes back the event that Next has just told of, of a line that is to be offered again with more behind it.
+// Hold takes back the event that Next has just returned, of a line that is to be offered again with more behind it.
 func (s *ResponseScanner) Hold() { s.frame = frame{} }
 
 // Next walks on through p, which continues where the last call stopped, and stops at the first event. It returns how

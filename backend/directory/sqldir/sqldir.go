@@ -87,7 +87,7 @@ func New(o Options) (*Directory, error) {
 // mentionsUser finds what may give a query the column user: its name outside of fields, or all columns.
 var mentionsUser = regexp.MustCompile(`(?i)(^|[^{\w])user([^}\w]|$)|\*`)
 
-// CheckNames returns an error if a query can be seen to show no names: then every lookup fails. It opens no
+// CheckNames returns an error if it is certain that a query returns no names: then every lookup fails. It opens no
 // connection.
 func (d *Directory) CheckNames() error {
 	if len(d.comparisons) == 0 && !mentionsUser.MatchString(d.query) {

@@ -45,7 +45,8 @@ func New(where string, token secret.Value) *Client {
 		var d net.Dialer
 		return d.DialContext(ctx, "unix", where)
 	}
-	// A connection for each request: the server takes only so many, and whoever asks once would keep one for minutes.
+	// A connection for each request: the server takes a limited number, and a caller that asks once would keep one for
+	// minutes.
 	transport := &http.Transport{DialContext: dial, DisableKeepAlives: true}
 	return &Client{http: &http.Client{Transport: transport, CheckRedirect: asItIs}, base: "http://localhost",
 		where: where}
