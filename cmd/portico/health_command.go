@@ -126,8 +126,8 @@ func (a *asking) explainFlapping(cmd *cobra.Command, monitors []admin.MonitorRow
 	lead := "\n"
 	for _, m := range monitors {
 		if m.FlapsSince != nil {
-			fmt.Fprintf(cmd.OutOrStdout(), "%s%s flaps since %s. It is not Healthy before %s, and later if it fails "+
-				"again.\n", lead, monitorID(m), shownTime(m.FlapsSince), shownTime(m.FlapsUntil))
+			fmt.Fprintf(cmd.OutOrStdout(), "%sFlapping: %s\n  since %s; Healthy at %s at the earliest\n", lead,
+				monitorID(m), shownTime(m.FlapsSince), shownTime(m.FlapsUntil))
 			lead = ""
 		}
 	}

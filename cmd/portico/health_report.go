@@ -51,9 +51,11 @@ func newHealthReport() *cobra.Command {
 		if err := ask.print(cmd, all, rows); err != nil {
 			return err
 		}
+		var monitors []admin.MonitorRow
 		for _, s := range all {
-			ask.explainFlapping(cmd, s.Monitors)
+			monitors = append(monitors, s.Monitors...)
 		}
+		ask.explainFlapping(cmd, monitors)
 		if !fine {
 			return errBadNews
 		}

@@ -198,9 +198,8 @@ func TestWhereOfAUserWhomNobodyVouchesFor(t *testing.T) {
 			}
 		}
 	}
-	where(statusFine, "nobody",
-		"Nobody can say whether there is a user nobody@example.org: no directory is configured.",
-		"go to db1 on mbx1, since routing gives this name that database.\nNo session of this name is open")
+	where(statusFine, "nobody", "No directory is configured: nobody can say whether there is a user\n"+
+		"nobody@example.org. Routing sends sign-ins of this name to\ndb1 on mbx1.\nNo session of this name is open")
 	r.signIn(t)
 	where(statusFine, "alice", "A mailbox server has let the user in: 1 session is open.")
 	s.write(t, config+"directory: {sources: [{http: {urls: [\"http://127.0.0.1:1/\"]}}]}\n")

@@ -384,8 +384,8 @@ func TestNightOfAKillWhileItFlaps(t *testing.T) {
 		return m.Flapping && m.AlertValue == "Degraded" && m.FirstAlert == nil
 	})
 	for _, words := range [][]string{{"health", "get", "ImapSelfTestMonitor"}, {"health", "report"}} {
-		if got := r.asks(t, statusBad, words...); !strings.Contains(got, self1+" flaps since ") ||
-			!strings.Contains(got, "It is not Healthy before ") {
+		if got := r.asks(t, statusBad, words...); !strings.Contains(got, self1+"\n  since ") ||
+			!strings.Contains(got, " at the earliest") {
 			t.Errorf("%s: %s", words, got)
 		}
 	}

@@ -98,18 +98,16 @@ func (a *asking) explainSignIn(cmd *cobra.Command, at admin.Place, now *admin.Si
 
 // standingText says what is known of a user whom no directory vouches for, and what is not.
 func standingText(at admin.Place) string {
-	known := fmt.Sprintf("No session of this name is open; only a sign-in shows whether %s has a mailbox of "+
-		"this name.",
-		at.Server)
+	known := "No session of this name is open. Only a sign-in shows whether it is a user's."
 	if at.Sessions > 0 {
 		known = fmt.Sprintf("A mailbox server has let the user in: %s open.", areCounted(at.Sessions, "session"))
 	}
-	why := "routing gives this name that database"
+	who := "Routing sends"
 	if at.Moved {
-		why = "an operator has put this name in that database"
+		who = "An operator has sent"
 	}
-	return fmt.Sprintf("Nobody can say whether there is a user %s: no directory is configured. Sign-ins of this name "+
-		"go to %s on %s, since %s.\n%s", at.User, at.Database, at.Server, why, known)
+	return fmt.Sprintf("No directory is configured: nobody can say whether there is a user\n%s. %s sign-ins of this "+
+		"name to\n%s on %s.\n%s", at.User, who, at.Database, at.Server, known)
 }
 
 // areCounted is counted with the verb.
