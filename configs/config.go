@@ -9,7 +9,9 @@ package configs
 
 import (
 	"crypto/tls"
+	"maps"
 	"net"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -59,6 +61,9 @@ type Config struct {
 	source   *source  // where each value stands in the file; nil if made in code
 	warnings Problems // what Load found to warn about
 }
+
+// DatabaseNames lists the names of the databases, sorted.
+func (c *Config) DatabaseNames() []string { return slices.Sorted(maps.Keys(c.Databases)) }
 
 // Store is how what changes at run time is kept.
 type Store struct {

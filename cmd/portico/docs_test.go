@@ -3,13 +3,18 @@ package main
 import (
 	"fmt"
 	"io/fs"
+	"net"
 	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
+	"syscall"
 	"testing"
 
+	"portico/backend/backendtest"
 	"portico/backend/backendtest/testkit"
+	"portico/cmd/portico/cli"
+	"portico/cmd/portico/node"
 )
 
 // root is the repository.
@@ -131,7 +136,7 @@ func TestReadme(t *testing.T) {
 		t.Fatal("the README has no such block")
 	}
 	dir := t.TempDir()
-	cmd := program(t)
+	cmd := testkit.Program(t)
 	if err := os.Symlink(cmd.Path, filepath.Join(dir, "portico")); err != nil {
 		t.Fatal(err)
 	}
@@ -159,8 +164,19 @@ func TestExamplesInDocuments(t *testing.T) {
 
 // loadExample loads an example, with what every configuration has where it has not.
 func loadExample(t *testing.T, example string) {
-	site := newSite(t)
-	if _, err := site.ca.WriteFile(site.dir); err != nil {
+	dir := t.TempDir()
+	ca, err := backendtest.NewCA("test")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := ca.WriteFile(dir); err != nil {
+		t.Fatal(err)
+	}
+	cert, err := ca.Issue(backendtest.CertOptions{Hosts: []string{"mail", "localhost"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := cert.WriteFiles(dir, "mail"); err != nil {
 		t.Fatal(err)
 	}
 	for name, content := range map[string]string{
@@ -169,7 +185,7 @@ func loadExample(t *testing.T, example string) {
 		"ipmi.token": "sesame-open-yourself", "mx2.token": "sesame-open-yourself",
 		"directory.dsn": "postgres://portico:sesame@db.example.org/mail?sslmode=verify-full",
 	} {
-		if err := os.WriteFile(filepath.Join(site.dir, name), []byte(content), 0o600); err != nil {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(content), 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -183,11 +199,11 @@ func loadExample(t *testing.T, example string) {
 			example += key + ": " + value + "\n"
 		}
 	}
-	file := filepath.Join(site.dir, "portico.yaml")
+	file := filepath.Join(dir, "portico.yaml")
 	if err := os.WriteFile(file, []byte(example), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if status, out, errs := command("check", "--config", file); status != statusFine {
+	if status, out, errs := command("check", "--config", file); status != cli.StatusFine {
 		t.Errorf("status %d: %s%s", status, out, errs)
 	}
 }
@@ -206,6 +222,20 @@ func serveReadme(t *testing.T, file string) {
 	if err := os.WriteFile(file, []byte(served), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	r := newSite(t).serve(t, file)
-	testkit.Dial(t, r.addresses.listeners[0].String(), nil).Expect("* OK *")
+	signals, ended := make(chan os.Signal, 2), make(chan error, 1)
+	listening, log := make(chan []net.Addr, 1), &testkit.Log{}
+	go func() {
+		ended <- node.Serve(file, signals, log, func(listeners []net.Addr, _ net.Addr) { listening <- listeners })
+	}()
+	select {
+	case listeners := <-listening:
+		testkit.Dial(t, listeners[0].String(), nil).Expect("* OK *")
+	case err := <-ended:
+		t.Fatalf("%v\n%s", err, log)
+	}
+	signals <- syscall.SIGTERM
+	signals <- syscall.SIGTERM
+	if err := <-ended; err != nil {
+		t.Errorf("%v\n%s", err, log)
+	}
 }

@@ -17,6 +17,11 @@ import (
 // packages.
 var bans = []struct{ from, to, why string }{
 	{"portico/...", commands, "the command knows everything, so nothing may know it"},
+	{"portico/cmd/portico/cli", "portico/cmd/portico/node",
+		"the command line asks a Portico as anybody does, over HTTP: what it can do, a script can"},
+	{"portico/cmd/portico/node", "portico/cmd/portico/cli", "a Portico runs without a terminal"},
+	{"portico/cmd/portico/node", "portico/cmd/portico/demo", "the demo's Portico is one like any other"},
+	{"portico/cmd/portico/demo", "portico/cmd/portico/node", "the demo gets its Portico from the command"},
 	{"portico/configs", "portico/proxy/...", "the file's words are everybody's: they must not drag the parts along"},
 	{"portico/configs", "portico/backend/...", "the file's words are everybody's: they must not drag the parts along"},
 	{"portico/configs", "portico/health/...", "the file's words are everybody's: they must not drag the parts along"},

@@ -2,38 +2,17 @@ package main
 
 import (
 	"bytes"
-	"os"
-	"os/exec"
 	"testing"
 
 	"portico/backend/backendtest/testkit"
+	"portico/cmd/portico/cli"
 )
 
-// asProgram makes the test binary behave as portico.
-const asProgram = "PORTICO_TEST_AS_PROGRAM"
-
-func TestMain(m *testing.M) {
-	if os.Getenv(asProgram) != "" {
-		main()
-	}
-	os.Exit(m.Run())
-}
-
-// program is a portico command line that was not started yet. It is killed with the test.
-func program(t *testing.T, args ...string) *exec.Cmd {
-	t.Helper()
-	self, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
-	cmd := exec.CommandContext(testkit.Context(t), self, args...)
-	cmd.Env = append(os.Environ(), asProgram+"=1")
-	return cmd
-}
+func TestMain(m *testing.M) { testkit.Main(m, func([]string) int { main(); return 0 }) }
 
 // command runs a command line in this process.
 func command(args ...string) (status int, stdout, stderr string) {
 	var out, errs bytes.Buffer
-	status = run(args, &out, &errs)
+	status = cli.Run(args, &out, &errs, program)
 	return status, out.String(), errs.String()
 }

@@ -2,6 +2,7 @@ package admin
 
 import (
 	"errors"
+	"fmt"
 	"net/netip"
 	"strings"
 
@@ -73,4 +74,9 @@ func NoSuch(what, name string, known []string) error {
 		name = "*****"
 	}
 	return Unknown(errors.New(suggest.NoSuch(what, name, known)))
+}
+
+// NoSuchUser says that the directory does not know a user, as typed and in the one form that names have.
+func NoSuchUser(typed, canonical string) error {
+	return Unknown(fmt.Errorf("there is no user %s: the directory does not know %s", typed, canonical))
 }

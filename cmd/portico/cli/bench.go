@@ -1,0 +1,80 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"portico/health/admin/table"
+)
+
+func newBench() *cobra.Command {
+	return group(&cobra.Command{Use: "bench", Short: "Put load on an IMAP server, and measure it"},
+		newBenchRun(), newBenchSink(), newBenchProfile(), newBenchCompare(), newBenchDiff(), newBenchMerge(),
+		newBenchClean())
+}
+
+// allowRemoteFlag is on each command that could reach another machine.
+func allowRemoteFlag(cmd *cobra.Command) *bool {
+	return cmd.Flags().Bool("allow-remote", false, "also other machines than this one; only those you may put load on")
+}
+
+// strictFlag is on each command that measures.
+func strictFlag(cmd *cobra.Command) *bool {
+	return cmd.Flags().Bool("strict", false, "exit status 3 if the tool was short of CPU, whatever was measured")
+}
+
+// measured returns what ends a measurement. Without CPU for the tool, its errors may be its own, so strict goes first.
+func measured(fine, short, strict bool) error {
+	switch {
+	case short && strict:
+		return errDoubt
+	case !fine:
+		return errBadNews
+	}
+	return nil
+}
+
+// report is a result of several tables. For people it has one form.
+type report interface {
+	Names() []string // of what was measured
+	WriteTable(io.Writer) error
+	WriteJSON(io.Writer) error
+}
+
+// report writes the result of a measurement.
+func (o *output) report(w io.Writer, r report) error {
+	switch o.form {
+	case table.JSON:
+		return r.WriteJSON(w)
+	case table.Name:
+		_, err := fmt.Fprintln(w, strings.Join(r.Names(), "\n"))
+		return err
+	}
+	return r.WriteTable(w)
+}
+
+// untilSignal ends the work at the first signal, so that what was measured is still reported.
+func untilSignal(ctx context.Context) (context.Context, context.CancelFunc) {
+	return signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
+}
+
+// writeFile writes a report to a file.
+func writeFile(path string, write func(io.Writer) error) (err error) {
+	f, err := os.Create(path)
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if closeErr := f.Close(); err == nil {
+			err = closeErr
+		}
+	}()
+	return write(f)
+}

@@ -1,0 +1,56 @@
+package cli
+
+import (
+	"fmt"
+	"net"
+
+	"github.com/spf13/cobra"
+
+	"portico/bench"
+)
+
+func newBenchCompare() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "compare --config FILE",
+		Short: "Have several servers do the same work, in turns",
+		Long: "Compare runs the same work against each target of a file, round by round in turns, so that what the " +
+			"machine does besides\n" +
+			"falls on all of them, and prints medians, their spread, and ratios to one target.\n\n" +
+			"Exit status: 0 everything that was due was done, and rightly; 1 it was not, or a condition failed; 2 " +
+			"the comparison could not be done;\n" +
+			"3 with --strict: the tool was short of CPU, so that latencies are its own.",
+		Args: cobra.NoArgs,
+	}
+	file := cmd.Flags().StringP("config", "c", "", "`file` with the work and the targets")
+	cmd.MarkFlagRequired("config")
+	output := outputFlags(cmd)
+	remote := allowRemoteFlag(cmd)
+	strict := strictFlag(cmd)
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		plan, err := bench.LoadComparePlan(*file)
+		if err != nil {
+			return err
+		}
+		ctx, stop := untilSignal(cmd.Context())
+		defer stop()
+		contestants, err := plan.Contestants(ctx, net.DefaultResolver, *remote)
+		if err != nil {
+			return err
+		}
+		told := func(round int, name string) {
+			if onTerminal(cmd.ErrOrStderr()) {
+				fmt.Fprintf(cmd.ErrOrStderr(), "\rround %d of %d: %s\x1b[K", round, plan.Rounds, name)
+			}
+		}
+		result, err := bench.Compare(ctx, contestants, plan.Rounds, plan.Base, told)
+		clearLine(cmd.ErrOrStderr())
+		if err != nil {
+			return err
+		}
+		if err := output.report(cmd.OutOrStdout(), result); err != nil {
+			return err
+		}
+		return measured(result.Fine(), result.Short(), *strict)
+	}
+	return cmd
+}

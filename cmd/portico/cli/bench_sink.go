@@ -1,0 +1,107 @@
+package cli
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"portico/backend/backendtest"
+	"portico/bench"
+)
+
+// maxSinkTime bounds how long a forgotten sink runs.
+const maxSinkTime = 24 * time.Hour
+
+// sinkOptions are the flags of bench sink.
+type sinkOptions struct {
+	listen, cert, key, ca string
+	duration              time.Duration
+}
+
+func newBenchSink() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "sink",
+		Short: "Run a server that answers as fast as it can",
+		Long: "Sink is an IMAP server that means nothing by its answers: everybody signs in, every command is OK, " +
+			"mail is taken and dropped.\n" +
+			"Behind a proxy it leaves the proxy as what is measured. A mailbox called SIZEn has messages of n " +
+			"bytes. Use bench run with\n" +
+			"--verify wire, or with the profiles fetch-5k and fetch-1m. It ends by itself after --duration.",
+		Args: cobra.NoArgs,
+	}
+	var o sinkOptions
+	flags := cmd.Flags()
+	flags.StringVar(&o.listen, "listen", "127.0.0.1:1145", "`address` to listen on")
+	flags.StringVar(&o.cert, "cert", "", "PEM `file` with a certificate: connections get TLS at once")
+	flags.StringVar(&o.key, "key", "", "PEM `file` with its key")
+	flags.StringVar(&o.ca, "make-ca", "",
+		"have TLS with a certificate made on the spot, and write its authority to this `file`")
+	flags.DurationVar(&o.duration, "duration", time.Hour, "how long it runs, `at most` 24h")
+	remote := allowRemoteFlag(cmd)
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		ctx, stop := untilSignal(cmd.Context())
+		defer stop()
+		if _, err := bench.Resolve(ctx, net.DefaultResolver, o.listen, *remote); err != nil {
+			return err
+		}
+		if o.duration <= 0 || o.duration > maxSinkTime {
+			return fmt.Errorf("--duration %v: want at most %v", o.duration, maxSinkTime)
+		}
+		return runSink(ctx, o, cmd.OutOrStdout())
+	}
+	return cmd
+}
+
+func runSink(ctx context.Context, o sinkOptions, out io.Writer) error {
+	config, err := o.tls()
+	if err != nil {
+		return err
+	}
+	ln, err := net.Listen("tcp", o.listen)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(out, "listening on %s\n", ln.Addr())
+	sink := backendtest.NewSink(config)
+	ctx, cancel := context.WithTimeout(ctx, o.duration)
+	defer cancel()
+	closed := make(chan error, 1)
+	go func() {
+		<-ctx.Done()
+		closed <- sink.Close()
+	}()
+	err = sink.Serve(ln)
+	cancel()
+	return errors.Join(err, <-closed)
+}
+
+// tls returns what the flags say of TLS; nil is none.
+func (o sinkOptions) tls() (*tls.Config, error) {
+	if o.ca == "" && o.cert == "" && o.key == "" {
+		return nil, nil
+	}
+	if o.ca == "" {
+		pair, err := tls.LoadX509KeyPair(o.cert, o.key)
+		return &tls.Config{MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{pair}}, err
+	}
+	ca, err := backendtest.NewCA("Portico bench sink")
+	if err != nil {
+		return nil, err
+	}
+	host, _, err := net.SplitHostPort(o.listen)
+	if err != nil {
+		return nil, err
+	}
+	cert, err := ca.Issue(backendtest.CertOptions{Hosts: []string{host, "localhost"}})
+	if err != nil {
+		return nil, err
+	}
+	return cert.ServerConfig(), os.WriteFile(o.ca, ca.CertPEM, 0o644)
+}

@@ -1,0 +1,176 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"portico/backend/secret"
+	"portico/bench"
+	"portico/bench/exporter"
+	"portico/bench/live"
+	"portico/cmd/portico/release"
+)
+
+// watching is how runs are followed while they go on.
+type watching struct {
+	live     bool
+	metrics  string // address
+	hdr      string // file
+	exporter *exporter.Exporter
+}
+
+func watchFlags(cmd *cobra.Command) *watching {
+	w := &watching{}
+	flags := cmd.Flags()
+	flags.BoolVar(&w.live, "live", false,
+		"show the run on the whole screen while it goes on; where there is no terminal, a line each second")
+	flags.StringVar(&w.metrics, "metrics", "",
+		"show metrics to Prometheus while it runs, on this `address`, such as 127.0.0.1:9100")
+	flags.StringVar(&w.hdr, "hdr", "", "also write a histogram log for the tools of HdrHistogram, to this `file`")
+	return w
+}
+
+// serveMetrics answers scrapes until stop is called.
+func (w *watching) serveMetrics(ctx context.Context, errOut io.Writer) (stop func(), err error) {
+	if w.metrics == "" {
+		return func() {}, nil
+	}
+	if err := secret.CheckHostPort(w.metrics); err != nil {
+		return nil, fmt.Errorf("metrics: %w", err)
+	}
+	var config net.ListenConfig
+	ln, err := config.Listen(ctx, "tcp", w.metrics)
+	if err != nil {
+		return nil, fmt.Errorf("metrics: %w", err)
+	}
+	if addr := ln.Addr().(*net.TCPAddr); !addr.IP.IsLoopback() {
+		fmt.Fprintf(errOut,
+			"warning: other machines can read the metrics on %s; --metrics 127.0.0.1:%d keeps them out\n",
+			addr, addr.Port)
+	}
+	w.exporter = exporter.New()
+	return w.exporter.Serve(ln), nil
+}
+
+// follow has one run followed. The result ends that, and may be called again.
+func (w *watching) follow(cmd *cobra.Command, o *bench.Options, end func()) (stop func() error, err error) {
+	errOut := cmd.ErrOrStderr()
+	var intervals []func(bench.Interval)
+	progress := []func(bench.Progress){}
+	closeAll := func() error { return nil }
+	if w.hdr != "" {
+		f, err := os.Create(w.hdr)
+		if err != nil {
+			return nil, err
+		}
+		log := bench.NewIntervalLog(f, time.Now(), "portico bench "+release.Version()+
+			", latencies in nanoseconds by command")
+		intervals = append(intervals, log.Write)
+		closeAll = func() error { return errors.Join(log.Err(), f.Close()) }
+	}
+	if w.exporter != nil {
+		intervals, progress = append(intervals, w.exporter.Interval), append(progress, w.exporter.Progress)
+	}
+	switch {
+	case w.live && onScreen(cmd):
+		view := live.Start(live.Options{
+			In: os.Stdin, Out: errOut, ASCII: !utf8Terminal(), End: end,
+			Title: fmt.Sprintf("portico bench: %s against %s, %d sessions", o.Profile.Name, targetNames(o),
+				o.Sessions),
+		})
+		intervals, progress = append(intervals, view.Interval), append(progress, view.Progress)
+		closeLog := closeAll
+		closeAll = func() error { view.Close(); return closeLog() }
+	case w.live:
+		progress = append(progress, progressLines(errOut))
+	case onTerminal(errOut):
+		progress = append(progress, progressLine(errOut))
+	}
+	o.Intervals = func(i bench.Interval) {
+		for _, f := range intervals {
+			f(i)
+		}
+	}
+	o.Progress = func(p bench.Progress) {
+		for _, f := range progress {
+			f(p)
+		}
+	}
+	return func() error {
+		closing := closeAll
+		closeAll = func() error { return nil }
+		err := closing()
+		clearLine(errOut)
+		return err
+	}, nil
+}
+
+// onScreen reports whether there is a terminal that can show a screen, and a person who has keys.
+func onScreen(cmd *cobra.Command) bool {
+	term := os.Getenv("TERM")
+	return onTerminal(cmd.ErrOrStderr()) && onTerminal(os.Stdin) && term != "" && term != "dumb"
+}
+
+// utf8Terminal reports whether the locale's characters are those of UTF-8.
+func utf8Terminal() bool {
+	for _, name := range []string{"LC_ALL", "LC_CTYPE", "LANG"} {
+		if value := strings.ToUpper(os.Getenv(name)); value != "" {
+			return strings.Contains(value, "UTF-8") || strings.Contains(value, "UTF8")
+		}
+	}
+	return false
+}
+
+func targetNames(o *bench.Options) string {
+	var names []string
+	for _, t := range o.Targets {
+		names = append(names, t.Name)
+	}
+	return strings.Join(names, ", ")
+}
+
+// progressLine tells how a run goes, in one line that is written over and over.
+func progressLine(w io.Writer) func(bench.Progress) {
+	return func(p bench.Progress) { fmt.Fprintf(w, "\r%s\x1b[K", progressText(p)) }
+}
+
+// progressLines tells how a run goes, in a line each second.
+func progressLines(w io.Writer) func(bench.Progress) {
+	last := time.Duration(-1)
+	return func(p bench.Progress) {
+		if second := p.Elapsed.Truncate(time.Second); second != last {
+			last = second
+			fmt.Fprintln(w, progressText(p))
+		}
+	}
+}
+
+func progressText(p bench.Progress) string {
+	what := "signing in"
+	switch {
+	case p.WarmingUp:
+		what = "warming up, " + p.Left.Round(time.Second).String() + " left"
+	case p.Measuring:
+		what = p.Left.Round(time.Second).String() + " left"
+	}
+	line := fmt.Sprintf("%s: %d sessions, %.0f commands/s, p50 %v, p99 %v, %d errors", what, p.Sessions, p.PerSecond,
+		p.P50, p.P99, p.Errors)
+	if p.Behind > 0 {
+		line += fmt.Sprintf(", %d behind", p.Behind)
+	}
+	return line
+}
+
+func clearLine(w io.Writer) {
+	if onTerminal(w) {
+		io.WriteString(w, "\r\x1b[K")
+	}
+}

@@ -1,0 +1,82 @@
+package cli
+
+import (
+	"fmt"
+	"strconv"
+
+	"github.com/spf13/cobra"
+
+	"portico/configs"
+	"portico/health/admin/table"
+)
+
+func newCheck(node Node) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "check",
+		Short: "Tell everything that is wrong with a configuration file",
+		Long: "Check reads a configuration file, and the certificates, keys, tokens and map files it names. It " +
+			"prints every mistake and\n" +
+			"warning with file, line and column, and the settings in which a change at run time beats it. What a " +
+			"start would refuse counts as a\n" +
+			"mistake: a file that cannot be used, a store that is damaged, other databases than \"routing: hash\" " +
+			"spreads users over. A database\n" +
+			"without the copy that is active counts too: a reload refuses it, and a start keeps its users out. " +
+			"Check also warns of databases\n" +
+			"that no probe opens, of probes that may take longer than their interval, of sites whose users stay out " +
+			"if two servers fail at\n" +
+			"a time, and of nodes with the name of a mailbox server. It opens no port and changes nothing.\n\n" +
+			"Exit status: 0 the file can be used, 1 it has mistakes, 2 it cannot be read.",
+		Args: cobra.NoArgs,
+	}
+	file, output := configFlag(cmd), outputFlags(cmd)
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		found, err := node.Check(cmd.Context(), *file)
+		if err != nil {
+			return err
+		}
+		if err := output.findings(cmd, *file, found); err != nil {
+			return err
+		}
+		if found.Err() != nil {
+			return errBadNews
+		}
+		return nil
+	}
+	return cmd
+}
+
+// findings prints what check has found: for people a line each, as compilers do, and whether the file is fine.
+func (o *output) findings(cmd *cobra.Command, file string, found configs.Problems) error {
+	type finding struct {
+		File    string `json:"file"`
+		Line    int    `json:"line,omitempty"`
+		Column  int    `json:"column,omitempty"`
+		Level   string `json:"level"`
+		Key     string `json:"key,omitempty"`
+		Message string `json:"message"`
+	}
+	all := struct {
+		File     string    `json:"file"`
+		Fine     bool      `json:"fine"`
+		Findings []finding `json:"findings"`
+	}{file, found.Err() == nil, []finding{}}
+	rows := table.New("File", "Line", "Column", "Level", "Key", "Message")
+	for _, p := range found {
+		if o.form == table.Plain {
+			fmt.Fprintln(cmd.OutOrStdout(), visibleText(p.Error()))
+		}
+		level := "error"
+		if p.Warning {
+			level = "warning"
+		}
+		all.Findings = append(all.Findings, finding{p.File, p.Line, p.Column, level, p.Path, p.Message})
+		rows.Add(p.File, strconv.Itoa(p.Line), strconv.Itoa(p.Column), level, p.Path, p.Message)
+	}
+	if o.form != table.Plain {
+		return o.print(cmd, all, rows)
+	}
+	if all.Fine {
+		fmt.Fprintf(cmd.OutOrStdout(), "%s: fine\n", visibleText(file))
+	}
+	return nil
+}

@@ -1,0 +1,93 @@
+package cli
+
+import (
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/spf13/cobra"
+)
+
+// An error shows no control characters, and turns no text around.
+func TestErrorsAreVisible(t *testing.T) {
+	status, _, errs := command("check", "--config", "no\x1b[2J\u202efile")
+	if status != StatusFailed || !strings.Contains(errs, `no\x1b[2J\xe2\x80\xaefile`) ||
+		!strings.HasSuffix(errs, "\n") {
+		t.Errorf("status %d: %q", status, errs)
+	}
+}
+
+func TestManualPages(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "man")
+	if status, _, errs := command("man", "--dir", dir); status != StatusFine {
+		t.Fatal(errs)
+	}
+	if _, help, _ := command("--help"); strings.Contains(help, "\n  man ") {
+		t.Error("operators are offered the command that writes manual pages")
+	}
+	for page, words := range map[string]string{
+		"portico.1": "front door", "portico-serve.1": "SIGHUP", "portico-check.1": "mistakes",
+		"portico-database-pin.1": "data_dir",
+		"portico-demo.1":         "loopback", "portico-completion-bash.1": "bash",
+	} {
+		text, err := os.ReadFile(filepath.Join(dir, page))
+		if err != nil || !strings.Contains(string(text), words) {
+			t.Errorf("%s: %v, does not say %q", page, err, words)
+		}
+	}
+}
+
+// A mistyped command is an error that names the nearest one, in each place of the tree. It is no call for help, which
+// is a success.
+func TestMistypedCommands(t *testing.T) {
+	tried := 0
+	var walk func(cmd *cobra.Command, path []string)
+	walk = func(cmd *cobra.Command, path []string) {
+		for _, below := range cmd.Commands() {
+			if below.Hidden {
+				continue
+			}
+			name := below.Name()
+			short := name[:len(name)-1]
+			if len(name) > 3 { // in three letters, another one makes another word
+				short += "_"
+			} else if len(name) < 3 {
+				short = name + "_"
+			}
+			for _, typed := range []string{name + name[len(name)-1:], short, "\x1b" + name} {
+				status, out, errs := command(append(slices.Clone(path), typed)...)
+				if status != StatusFailed || out != "" || !strings.Contains(errs, "did you mean") ||
+					strings.Contains(errs, "\x1b") {
+					t.Errorf("%q %q: %d, %s%s", path, typed, status, out, errs)
+				}
+				if typed == name+name[len(name)-1:] && !strings.Contains(errs, `did you mean "`+name+`"`) {
+					t.Errorf("%q %q: %s", path, typed, errs)
+				}
+				tried++
+			}
+			if below.HasSubCommands() {
+				walk(below, append(slices.Clone(path), name))
+			}
+		}
+	}
+	walk(New(program), nil)
+	if tried < 150 {
+		t.Errorf("%d were tried", tried)
+	}
+	for _, args := range [][]string{{"--bogus"}, {"health", "--bogus"}, {"health", "--bogus", "get"},
+		{"--bogus", "health", "get"}} {
+		if status, out, errs := command(args...); status != StatusFailed || out != "" ||
+			!strings.Contains(errs, "--bogus") {
+			t.Errorf("%q: %d, %s%s", args, status, out, errs)
+		}
+	}
+	for _, args := range [][]string{{}, {"--help"}, {"health"}, {"health", "--help"}, {"help", "health"},
+		{"health", "--help", "gett"}} {
+		if status, out, errs := command(args...); status != StatusFine || !strings.Contains(out, "Usage:") ||
+			errs != "" {
+			t.Errorf("%q: %d, %s%s", args, status, out, errs)
+		}
+	}
+}

@@ -1,0 +1,134 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"portico/health"
+	"portico/health/admin"
+	"portico/health/admin/table"
+)
+
+func newComponent() *cobra.Command {
+	return group(&cobra.Command{
+		Use:   "component",
+		Short: "Take this node out of service and back: Get- and Set-ServerComponentState",
+		Long: "ImapProxy Inactive refuses new clients; sessions go on. ServerWideOffline Inactive does that, " +
+			"sends no alerts, as Monitoring\n" +
+			"Inactive, and recovers nothing, as RecoveryActionsEnabled Inactive. " +
+			"RecoveryActionsEnabled with --server is of one mailbox\n" +
+			"server. Each requester has an entry of its own: any Inactive wins, and only the same requester lifts it.",
+	}, newComponentGet(), newComponentSet())
+}
+
+func newComponentGet() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "get [COMPONENT]",
+		Short: "List the components, and who wants what of them",
+		Long:  "Exit status: 0 all that are listed are Active, 1 one is not, 2 Portico does not answer.",
+		Args:  cobra.MaximumNArgs(1),
+	}
+	ask := askFlags(cmd).aliasFlag(cmd)
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		var all []health.ComponentState
+		if err := ask.get(cmd.Context(), "/api/v1/components", &all); err != nil {
+			return err
+		}
+		wanted, rows, fine := []health.ComponentState{}, table.New("Component", "State", "Requests"), true
+		for _, c := range all {
+			if len(args) == 1 && !fitsAny(args[0], c.Component) {
+				continue
+			}
+			wanted = append(wanted, c)
+			fine = fine && c.State == health.Active
+			var who []string
+			for _, r := range c.Requests {
+				who = append(who, admin.RequestText(c.Component, r))
+			}
+			rows.Add(admin.ComponentName(c.Component, c.Server), c.State, strings.Join(who, "; "))
+		}
+		if len(wanted) == 0 {
+			return admin.NoSuch("component", args[0], componentNames(all))
+		}
+		if err := ask.print(cmd, wanted, rows); err != nil {
+			return err
+		}
+		if !fine {
+			return errBadNews
+		}
+		return nil
+	}
+	return cmd
+}
+
+// componentNames lists components once each.
+func componentNames(all []health.ComponentState) (names []string) {
+	for _, c := range all {
+		names = append(names, c.Component)
+	}
+	return slices.Compact(names)
+}
+
+func newComponentSet() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "set COMPONENT",
+		Short: "Say what a requester wants of a component",
+		Long: "Set changes the entry of a requester at once, and until --duration is over, if that is given. A " +
+			"restart keeps it. With --server,\n" +
+			"RecoveryActionsEnabled Inactive has nothing done about one mailbox server, and people told at once; " +
+			"others are recovered as before.\n\n" +
+			"Exit status: 0 the component has that state, 1 another requester keeps it Inactive, 2 it could " +
+			"not be done.",
+		Example: "  portico component set ImapProxy --state Inactive --requester Maintenance\n" +
+			"  portico component set RecoveryActionsEnabled --server mbx1 --state Inactive --requester Maintenance " +
+			"--duration 2h",
+		Args: cobra.ExactArgs(1),
+	}
+	ask := askFlags(cmd).aliasFlag(cmd)
+	var r health.Request
+	cmd.Flags().StringVar(&r.State, "state", "", "`Active or Inactive`")
+	cmd.Flags().StringVar(&r.Requester, "requester", "",
+		"`HealthAPI, Maintenance, Sidelined, Functional or Deployment`")
+	cmd.MarkFlagRequired("state")
+	cmd.MarkFlagRequired("requester")
+	cmd.Flags().Lookup("server").
+		Usage = "the mailbox `server`, for RecoveryActionsEnabled; or another Portico, as --node"
+	duration := timeFlag(cmd, "duration", 0,
+		"`time` after which the entry ends, such as 2h or 1.00:00:00; it lasts by default")
+	cmd.RunE = func(cmd *cobra.Command, args []string) (err error) {
+		if r.Until, err = untilAfter(cmd, *duration); err != nil {
+			return err
+		}
+		if !r.Until.IsZero() && strings.EqualFold(r.State, health.Active) {
+			return errors.New("--duration is for Inactive: an Active entry keeps nothing away, so nothing " +
+				"changes when " +
+				"it ends")
+		}
+		named := ask.server
+		if r.Server, err = ask.serverOrNode(cmd.Context()); err != nil {
+			return err
+		}
+		r.Component = args[0]
+		if named != "" && r.Server == "" && strings.EqualFold(r.Component, health.ComponentRecoveryActions) {
+			return fmt.Errorf("%s is another Portico, and this would be about all mailbox servers there: "+
+				"write --node "+
+				"%s if you want that", named, named)
+		}
+		var change admin.Change
+		if err := ask.post(cmd.Context(), "/api/v1/components", r, &change); err != nil {
+			return err
+		}
+		if err := ask.changed(cmd, change); err != nil {
+			return err
+		}
+		if !strings.HasPrefix(strings.ToLower(change.Now), strings.ToLower(r.State)) { // "Active" is no "Inactive"
+			return errBadNews
+		}
+		return nil
+	}
+	return cmd
+}

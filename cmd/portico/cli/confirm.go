@@ -1,0 +1,32 @@
+package cli
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+)
+
+// yesFlag gives a command that asks first the flag that answers.
+func yesFlag(cmd *cobra.Command) *bool {
+	return cmd.Flags().Bool("yes", false, "do not ask")
+}
+
+// errDeclined ends a command that nobody wanted to go on.
+var errDeclined = errors.New("nothing is changed")
+
+// confirm asks whether to go on. Without an answer nothing happens.
+func confirm(cmd *cobra.Command, what string) error {
+	fmt.Fprintf(cmd.ErrOrStderr(), "%s Go on? [yes, no] ", visibleText(what))
+	line, err := bufio.NewReader(cmd.InOrStdin()).ReadString('\n')
+	switch answer := strings.ToLower(strings.TrimSpace(line)); {
+	case answer == "y" || answer == "yes":
+		return nil
+	case answer == "" && err != nil:
+		fmt.Fprintln(cmd.ErrOrStderr())
+		return fmt.Errorf("%w: nobody answers; --yes goes on without asking", errDeclined)
+	}
+	return errDeclined
+}

@@ -1,0 +1,115 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"portico/backend"
+	"portico/cmd/portico/datadir"
+	"portico/configs"
+	"portico/configs/store"
+	"portico/health/admin"
+	"portico/health/admin/table"
+)
+
+func newDatabase() *cobra.Command {
+	return group(&cobra.Command{Use: "database", Short: "Look at and change what is known of the databases"},
+		newDatabaseStatus(), newDatabaseMove(), newDatabaseRebalance(), newDatabaseCopy(), newDatabasePin(),
+		newDatabasePinned())
+}
+
+func newDatabasePin() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "pin",
+		Short: "Spread users over the databases that the configuration has now",
+		Long: "With \"routing: hash\" the set of databases that users are spread over is kept in data_dir, and " +
+			"portico does not\n" +
+			"start with another one, since users whose database changes would find an empty mailbox. This command " +
+			"makes the\n" +
+			"databases of the configuration file that set. Move the mail first. Portico must not be running.",
+		Args: cobra.NoArgs,
+	}
+	file, output := configFlag(cmd), outputFlags(cmd)
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		config, err := configs.Load(*file)
+		if err != nil {
+			return err
+		}
+		if config.Routing != configs.RoutingHash {
+			return fmt.Errorf("%s has routing: %s; only routing: %s pins databases", *file, config.Routing,
+				configs.RoutingHash)
+		}
+		s, err := datadir.Open(config, *file)
+		if err != nil {
+			return err
+		}
+		names := config.DatabaseNames()
+		before, err := backend.PinnedDatabases(cmd.Context(), s)
+		if err == nil {
+			err = backend.PinDatabases(cmd.Context(), s, names)
+		}
+		if err = errors.Join(err, s.Close()); err != nil {
+			return err
+		}
+		return output.changed(cmd, admin.Change{What: "pinned databases", Was: listOf(before), Now: listOf(names)})
+	}
+	return cmd
+}
+
+func newDatabasePinned() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "pinned",
+		Short: "List the databases that users are spread over",
+		Long: "Pinned lists the databases that \"routing: hash\" spreads users over, and those of the " +
+			"configuration file.\n\n" +
+			"Exit status: 0 the configuration agrees, 1 it does not, 2 the store cannot be read.",
+		Args: cobra.NoArgs,
+	}
+	file, output := configFlag(cmd), outputFlags(cmd)
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		config, err := configs.Load(*file)
+		if err != nil {
+			return err
+		}
+		names, err := pinnedIn(cmd.Context(), config, *file)
+		if err != nil {
+			return err
+		}
+		configured := config.DatabaseNames()
+		rows := table.New("Database", "Pinned", "InFile")
+		for _, name := range slices.Compact(slices.Sorted(slices.Values(slices.Concat(names, configured)))) {
+			rows.Add(name, yesNo(slices.Contains(names, name)), yesNo(slices.Contains(configured, name)))
+		}
+		if err := output.print(cmd, map[string][]string{"pinned": append([]string{}, names...), "in_file": configured},
+			rows); err != nil {
+			return err
+		}
+		if names != nil && config.Routing == configs.RoutingHash && !slices.Equal(names, configured) {
+			return errBadNews
+		}
+		return nil
+	}
+	return cmd
+}
+
+// pinnedIn reads the pinned set. It makes no store where there is none.
+func pinnedIn(ctx context.Context, config *configs.Config, file string) ([]string, error) {
+	s, err := store.ReadOnly(config.DataDir)
+	if err != nil {
+		return nil, datadir.Error(err, config, file)
+	}
+	names, err := backend.PinnedDatabases(ctx, s)
+	return names, errors.Join(err, s.Close())
+}
+
+func listOf(names []string) string {
+	if len(names) == 0 {
+		return "(none)"
+	}
+	return strings.Join(names, " ")
+}

@@ -1,0 +1,167 @@
+package cli
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"portico/health"
+	"portico/health/admin"
+	"portico/health/admin/table"
+)
+
+func newHealth() *cobra.Command {
+	return group(&cobra.Command{
+		Use:   "health",
+		Short: "Tell whether users can reach their mail, and what is at fault",
+		Long: "Probes sign in to health mailboxes and look at what the relay counts; monitors judge what they find; " +
+			"a health set is as unhealthy\n" +
+			"as its worst monitor.",
+	}, newHealthGet(), newHealthReport(), newHealthAlerts(), newHealthRecovery(), newHealthBundle(),
+		newHealthRepairing(), newHealthItems(), newHealthExplain())
+}
+
+// monitorFields are what --where may name, and what a monitor has there.
+var monitorFields = fields[admin.MonitorRow]{
+	"Server":          func(m admin.MonitorRow) string { return m.Server },
+	"State":           func(m admin.MonitorRow) string { return m.State },
+	"Name":            func(m admin.MonitorRow) string { return m.Name },
+	"TargetResource":  func(m admin.MonitorRow) string { return m.TargetResource },
+	"HealthSetName":   func(m admin.MonitorRow) string { return m.HealthSetName },
+	"AlertValue":      func(m admin.MonitorRow) string { return m.AlertValue },
+	"ServerComponent": func(m admin.MonitorRow) string { return m.ServerComponent },
+	"Error":           func(m admin.MonitorRow) string { return m.Error },
+	"Dependency":      func(m admin.MonitorRow) string { return m.Dependency },
+	"MailboxServer":   func(m admin.MonitorRow) string { return m.MailboxServer },
+}
+
+func newHealthGet() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "get [HEALTHSET|MONITOR|HEALTHSET/MONITOR[/TARGET]]",
+		Short: "List monitors, a row for each target: Get-ServerHealth",
+		Long: "Get lists the monitors whose health set, name or identity the pattern fits: * is any characters, ? " +
+			"is one.\n\n" +
+			"Exit status: 0 all that is listed is healthy, 1 something is not, 2 portico can not be asked.",
+		Example: "  portico health get 'IMAP*'\n  portico health get 'IMAP*' --server mbx2\n  portico health get " +
+			"--failed -o list",
+		Args: cobra.MaximumNArgs(1),
+	}
+	ask := askFlags(cmd).aliasFlag(cmd)
+	aboutServer(cmd)
+	where := cmd.Flags().String("where", "",
+		"only monitors for which this `condition` holds: FIELD -eq|-ne|-gt|-ge|-lt|-le|-like|-notlike VALUE, "+
+			"joined by -and")
+	failed := cmd.Flags().Bool("failed", false,
+		"only monitors that are not well: not Healthy, UnInitialized or Disabled")
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		holds, err := monitorFields.where(*where, ask.monitorKinds(cmd.Context()))
+		if err != nil {
+			return err
+		}
+		server, err := ask.serverOrNode(cmd.Context())
+		if err != nil {
+			return err
+		}
+		var all []admin.MonitorRow
+		if err := ask.get(cmd.Context(), about("/api/v1/health", server), &all); err != nil {
+			return err
+		}
+		wanted, fine, matched := []admin.MonitorRow{}, true, 0
+		rows := table.New("Name", "TargetResource", "AlertValue", "HealthSetName").
+			Wide("Server", "State", "ServerComponent", "LastTransitionTime", "FirstAlertObservedTime",
+				"LastExecutionTime", "LastExecutionResult",
+				"Dependency", "_Mbx", "MailboxServer", "Error", "Description", "FlapsSince", "FlapsUntil").
+			Keep("TargetResource", "AlertValue")
+		for _, m := range all {
+			identity := m.HealthSetName + "/" + m.Name
+			if len(args) == 1 && !fitsAny(args[0], m.HealthSetName, m.Name, identity, identity+"/"+m.TargetResource) ||
+				!holds(m) {
+				continue
+			}
+			matched++
+			if *failed && isWell(m.AlertValue) {
+				continue
+			}
+			wanted = append(wanted, m)
+			fine = fine && isWell(m.AlertValue)
+			rows.AddNamed(monitorID(m), m.Name, m.TargetResource,
+				m.AlertValue, m.HealthSetName,
+				m.Server, m.State, m.ServerComponent, table.Time(m.LastTransition), shownTime(m.FirstAlert),
+				shownTime(m.LastExecution), m.LastResult,
+				m.Dependency, m.Mailbox, m.MailboxServer, m.Error, m.Description, shownTime(m.FlapsSince),
+				shownTime(m.FlapsUntil))
+		}
+		if matched == 0 && len(args) == 1 && *where == "" {
+			var known []string
+			for _, m := range all {
+				known = append(known, m.HealthSetName, m.Name)
+			}
+			slices.Sort(known)
+			if slices.ContainsFunc(health.AlertValues(),
+				func(value string) bool { return strings.EqualFold(value, args[0]) }) {
+				return fmt.Errorf("%s is a state: write --where 'AlertValue -eq %s', or --failed for all that "+
+					"is not well", args[0], args[0])
+			}
+			return admin.NoSuch("health set or monitor", args[0], slices.Compact(known))
+		}
+		if err := ask.print(cmd, wanted, rows); err != nil {
+			return err
+		}
+		ask.explainFlapping(cmd, wanted)
+		if !fine {
+			return errBadNews
+		}
+		return nil
+	}
+	return cmd
+}
+
+// explainFlapping says below a table which monitors flap: their state alone does not show it.
+func (a *asking) explainFlapping(cmd *cobra.Command, monitors []admin.MonitorRow) {
+	if !a.forPeople() {
+		return
+	}
+	lead := "\n"
+	for _, m := range monitors {
+		if m.FlapsSince != nil {
+			fmt.Fprintf(cmd.OutOrStdout(), "%sFlapping: %s\n  since %s; Healthy at %s at the earliest\n", lead,
+				monitorID(m), shownTime(m.FlapsSince), shownTime(m.FlapsUntil))
+			lead = ""
+		}
+	}
+}
+
+// monitorID is a monitor's identity.
+func monitorID(m admin.MonitorRow) string {
+	return strings.TrimSuffix(m.HealthSetName+"/"+m.Name+"/"+m.TargetResource, "/")
+}
+
+func newHealthAlerts() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "alerts",
+		Short: "List the alerts that last: what somebody was told, one for each cause",
+		Long:  "Exit status: 0 there is none, 1 there are some, 2 portico can not be asked.",
+		Args:  cobra.NoArgs,
+	}
+	ask := askFlags(cmd)
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		all := []health.Alert{}
+		if err := ask.get(cmd.Context(), "/api/v1/alerts", &all); err != nil {
+			return err
+		}
+		rows := table.New("Cause", "Since", "Error").Wide("Monitors")
+		for _, a := range all {
+			rows.Add(a.Title(), table.Time(a.Since), a.Error, strings.Join(a.Monitors, ", "))
+		}
+		if err := ask.print(cmd, all, rows); err != nil {
+			return err
+		}
+		if len(all) > 0 {
+			return errBadNews
+		}
+		return nil
+	}
+	return cmd
+}

@@ -1,0 +1,106 @@
+package cli
+
+import (
+	"cmp"
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"portico/health/admin"
+	"portico/health/admin/table"
+)
+
+func newHealthItems() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "items [HEALTHSET|NAME|IDENTITY]",
+		Short: "List the probes, monitors and responders of a health set: Get-MonitoringItemIdentity",
+		Long: "Items lists what the health sets are made of: probes, the monitors that judge them, and the " +
+			"responders that act, in the order of their\n" +
+			"steps. The name may have * for any characters and ? for one.\n\n" +
+			"Exit status: 0 the items are listed, 2 portico can not be asked, or there is no such item.",
+		Example: "  portico health items IMAP.Protocol\n  portico health items --item-type Responder",
+		Args:    cobra.MaximumNArgs(1),
+	}
+	ask := askFlags(cmd).aliasFlag(cmd)
+	kind := cmd.Flags().String("item-type", "", "only this `type`: Probe, Monitor or Responder")
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		pattern := "*"
+		if len(args) == 1 {
+			pattern = args[0]
+		}
+		items, err := ask.items(cmd, pattern, *kind)
+		if err != nil {
+			return err
+		}
+		rows := table.New("Identity", "ItemType").Wide("Name", "TargetResource")
+		for _, item := range items {
+			rows.Add(item.Identity, item.ItemType, item.Name, item.TargetResource)
+		}
+		return ask.print(cmd, items, rows)
+	}
+	return cmd
+}
+
+func newHealthExplain() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:     "explain IDENTITY",
+		Short:   "Show the definition of a probe, a monitor or a responder, and what it does: Get-MonitoringItemHelp",
+		Long:    "Exit status: 0 the item is shown, 2 portico can not be asked, or there is no such item.",
+		Example: "  portico health explain IMAP.Protocol/ImapDeepTestProbe/db1",
+		Args:    cobra.ExactArgs(1),
+	}
+	ask := askFlags(cmd).aliasFlag(cmd)
+	ask.form = table.List
+	cmd.Flags().Lookup("output").DefValue = string(table.List)
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		items, err := ask.items(cmd, args[0], "")
+		if err != nil {
+			return err
+		}
+		rows := table.New("Identity", "ItemType", "TargetResource", "HealthSetName", "Definition", "Help")
+		for _, item := range items {
+			rows.Add(item.Identity, item.ItemType, item.TargetResource, item.HealthSetName,
+				definition(item), item.Help)
+		}
+		return ask.print(cmd, items, rows)
+	}
+	return cmd
+}
+
+// items lists the items that a pattern fits, of one type or with "" of all.
+func (a *asking) items(cmd *cobra.Command, pattern, kind string) ([]admin.ItemRow, error) {
+	var all []admin.ItemRow
+	if err := a.get(cmd.Context(), "/api/v1/items", &all); err != nil {
+		return nil, err
+	}
+	wanted := []admin.ItemRow{}
+	for _, item := range all {
+		fits := fitsAny(pattern, item.Identity, item.HealthSetName+"/"+item.Name, item.Name, item.HealthSetName)
+		if fits && (kind == "" || strings.EqualFold(kind, item.ItemType)) {
+			wanted = append(wanted, item)
+		}
+	}
+	if len(wanted) == 0 {
+		return nil, noSuchItem(strings.ToLower(cmp.Or(kind, "item")), pattern, all)
+	}
+	return wanted, nil
+}
+
+// noSuchItem is the error for a pattern that no item fits.
+func noSuchItem(kind, pattern string, all []admin.ItemRow) error {
+	var known []string
+	for _, item := range all {
+		known = append(known, item.Name, item.HealthSetName+"/"+item.Name, item.Identity)
+	}
+	return fmt.Errorf("%w; portico health items lists all", admin.NoSuch(kind, pattern, known))
+}
+
+// definition is an item's definition in a line.
+func definition(item admin.ItemRow) string {
+	var parts []string
+	for _, p := range item.Definition {
+		parts = append(parts, p.Name+"="+p.Value)
+	}
+	return strings.Join(parts, ", ")
+}

@@ -1,0 +1,214 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"portico/health/admin"
+	"portico/health/admin/table"
+	"portico/protolog"
+)
+
+func newLogCommand() *cobra.Command {
+	return group(&cobra.Command{
+		Use:   "log",
+		Short: "Switch the protocol log on and off, and watch it",
+		Long: "The protocol log has a row for each command of the sessions that it is switched on for. It takes " +
+			"effect inside sessions that\n" +
+			"are open, shows no secret, and ends by itself.",
+	}, newLogOn(), newLogOff(), newLogStatus(), newLogTail(), newLogShow())
+}
+
+// filterFlags gives a command the flags that say which rows are wanted. The function that it returns refuses a filter
+// that can match nothing. find finds a user by the name that was typed.
+func (a *asking) filterFlags(cmd *cobra.Command, find func(ctx context.Context, typed string) (string,
+	error)) func(context.Context) (admin.LogFilter, error) {
+	f, slower := &admin.LogFilter{}, time.Duration(0)
+	flags := cmd.Flags()
+	flags.StringVar(&f.User, "user", "",
+		"only sessions of this `user`, whose name is found as at sign-in, or of users that a pattern fits: * is any "+
+			"characters, ? is one")
+	flags.StringVar(&f.IP, "ip", "", "only clients with this `address or network`, such as 192.0.2.0/24")
+	flags.StringVar(&f.Server, "server", "", "only sessions on this mailbox `server`")
+	flags.StringVar(&f.Session, "session", "", "only the session with this `ID`; session list has them")
+	flags.StringVar(&f.Command, "command", "", "only this `command`, such as select, or fetch, which is UID FETCH too")
+	timeVar(flags, &slower, "slower", 0, "only commands that take the mailbox server at least this `time`")
+	return func(ctx context.Context) (admin.LogFilter, error) {
+		f.Slower = slower.Seconds()
+		if err := a.checkNames(ctx, f.Server, f.Command, protolog.OpenSession, protolog.CloseSession, protolog.Proxy,
+			"other"); err != nil {
+			return *f, err
+		}
+		if err := checkSessionID(f.Session); err != nil {
+			return *f, err
+		}
+		if f.User == "" || strings.ContainsAny(f.User, "*?") {
+			return *f, nil
+		}
+		var err error
+		f.User, err = find(ctx, f.User)
+		return *f, err
+	}
+}
+
+func newLogOn() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "on",
+		Short: "Log what sessions do, for a while",
+		Long: "On begins a rule: sessions that fit all that is given are logged from now on, those that are open " +
+			"too, until the rule's end. Any\n" +
+			"number of rules are in force side by side. --all logs every session.",
+		Example: "  portico log on --user ann@example.org\n  portico log on --server mbx1 --slower 500ms --for 1h",
+		Args:    cobra.NoArgs,
+	}
+	ask := askFlags(cmd)
+	filter := ask.filterFlags(cmd, ask.existing)
+	all := cmd.Flags().Bool("all", false, "log every session")
+	last := timeFlag(cmd, "for", 10*time.Minute, "`time` after which the rule ends; 0s is not before log off")
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		wanted, err := filter(cmd.Context())
+		if err != nil {
+			return err
+		}
+		if *all == (wanted != admin.LogFilter{}) {
+			return errors.New("portico log on needs a filter, such as --user, or --all for every session, " +
+				"and not both")
+		}
+		body := struct {
+			admin.LogFilter
+			For float64
+		}{wanted, last.Seconds()}
+		var rule admin.LogRule
+		if err := ask.post(cmd.Context(), "/api/v1/log/on", body, &rule); err != nil {
+			return err
+		}
+		change := admin.Change{What: "rule " + rule.ID, Was: "none", Now: ruleText(rule)}
+		return ask.rules(cmd, changedRule{change, rule}, []admin.LogRule{rule})
+	}
+	return cmd
+}
+
+// changedRule is a rule of the protocol log that a command has begun or ended.
+type changedRule struct {
+	admin.Change
+	admin.LogRule
+}
+
+func newLogOff() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "off RULE | --all",
+		Short: "End a rule of the protocol log, or all of them",
+		Long:  "Off ends the rule that log status names. --all ends every rule, those of other operators too.",
+		Args:  cobra.MaximumNArgs(1),
+	}
+	ask := askFlags(cmd)
+	all := cmd.Flags().Bool("all", false, "end every rule, those of other operators too")
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if *all == (len(args) == 1) {
+			return errors.New("portico log off needs a rule, which portico log status names, or --all")
+		}
+		var status admin.LogStatus
+		if err := ask.get(cmd.Context(), "/api/v1/log", &status); err != nil {
+			return err
+		}
+		var ended struct {
+			Rules []admin.LogRule `json:"rules"`
+		}
+		if err := ask.post(cmd.Context(), "/api/v1/log/off", map[string]string{"id": strings.Join(args, "")},
+			&ended); err != nil {
+			return err
+		}
+		rows, shown := table.New("What", "Was", "Now"), []changedRule{}
+		for _, r := range ended.Rules {
+			c := admin.Change{What: "rule " + r.ID, Was: ruleText(r), Now: "ended"}
+			rows.AddNamed(r.ID, c.What, c.Was, c.Now)
+			shown = append(shown, changedRule{c, r})
+		}
+		if err := ask.print(cmd, map[string]any{"ended": len(shown), "rules": shown}, rows); err != nil {
+			return err
+		}
+		if slices.ContainsFunc(status.Rules, func(r admin.LogRule) bool { return r.ID == protolog.RuleOfSetting }) {
+			fmt.Fprintln(cmd.ErrOrStderr(),
+				"Everything is still logged: portico settings set ProtocolLogEnabled=false ends that.")
+		}
+		return nil
+	}
+	return cmd
+}
+
+func newLogStatus() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "status",
+		Short: "Tell what the protocol log is switched on for, and whether its files can be written",
+		Args:  cobra.NoArgs,
+	}
+	ask := askFlags(cmd)
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		var status admin.LogStatus
+		if err := ask.get(cmd.Context(), "/api/v1/log", &status); err != nil {
+			return err
+		}
+		if err := ask.rules(cmd, status, status.Rules); err != nil {
+			return err
+		}
+		if ask.forPeople() {
+			fmt.Fprintf(cmd.OutOrStdout(), "\n%d rows written, %d dropped, %d watching; file: %s\n",
+				status.Rows, status.Dropped, status.Watchers, orNone(status.File))
+		}
+		if status.Pending && ask.forPeople() {
+			fmt.Fprintln(cmd.OutOrStdout(), "The last change is not in effect yet in all open sessions.")
+		}
+		if status.Failing != "" {
+			fmt.Fprintf(cmd.ErrOrStderr(), "Nothing can be written since %s: %s\n", table.Time(*status.Since),
+				visibleText(status.Failing))
+			return errBadNews
+		}
+		return nil
+	}
+	return cmd
+}
+
+func orNone(text string) string {
+	if text == "" {
+		return "none"
+	}
+	return text
+}
+
+// rules prints rules; as JSON it prints value.
+func (a *asking) rules(cmd *cobra.Command, value any, rules []admin.LogRule) error {
+	rows := table.New("Rule", "Logs", "Since", "Until")
+	for _, r := range rules {
+		until := "it is switched off"
+		if r.Until != nil {
+			until = table.Time(*r.Until)
+		}
+		rows.Add(r.ID, ruleText(r), table.Time(r.Since), until)
+	}
+	return a.print(cmd, value, rows)
+}
+
+// ruleText says what a rule logs.
+func ruleText(r admin.LogRule) string {
+	what := []string{}
+	for _, part := range []struct{ name, value string }{
+		{"user", r.User}, {"ip", r.IP}, {"server", r.Server}, {"session", r.Session}, {"command", r.Command},
+	} {
+		if part.value != "" {
+			what = append(what, part.name+" "+part.value)
+		}
+	}
+	if r.Slower > 0 {
+		what = append(what, "slower than "+inSeconds(r.Slower).String())
+	}
+	if len(what) == 0 {
+		return "everything"
+	}
+	return strings.Join(what, ", ")
+}

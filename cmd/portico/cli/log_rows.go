@@ -1,0 +1,235 @@
+package cli
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/url"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"portico/health/admin"
+	"portico/health/admin/table"
+	"portico/protolog"
+)
+
+// formCSV is the form of the protocol log's own files.
+const formCSV table.Form = "csv"
+
+func newLogTail() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "tail",
+		Short: "Show rows of the protocol log as they come, whether it is on or not",
+		Long: "Tail shows the rows of sessions that fit all filters, open sessions too, until it is interrupted. It " +
+			"needs no rule, and writes\n" +
+			"nothing to the files. A reader that is too slow loses rows; a line says how many.\n\n" + logTimes,
+		Example: "  portico log tail --user 'ann@*'\n  portico log tail --slower 1s -o json",
+		Args:    cobra.NoArgs,
+	}
+	ask := askFlags(cmd, formCSV)
+	filter, zone := ask.filterFlags(cmd, ask.existing), utcFlag(cmd)
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		ctx, stop := signal.NotifyContext(cmd.Context(), syscall.SIGINT, syscall.SIGTERM)
+		defer stop()
+		wanted, err := filter(ctx)
+		if err != nil {
+			return err
+		}
+		out := cmd.OutOrStdout()
+		rows := rowTable()
+		flow := rows.Flow(out, table.Style{Form: ask.form, NoHeaders: ask.noHeaders,
+			Width: table.TerminalWidth(out, os.Getenv("COLUMNS"))})
+		err = ask.rows(ctx, cmd, "/api/v1/log/stream?"+wanted.Query().Encode(), func(r protolog.Row) error {
+			return flow.Add(r[1], rowCells(r, zone())...)
+		})
+		if ctx.Err() != nil {
+			return nil
+		}
+		return err
+	}
+	return cmd
+}
+
+func newLogShow() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "show",
+		Short: "Show past rows that the protocol log's files have",
+		Long: "Show prints the rows that fit all filters, the oldest first. A search for a session looks through " +
+			"all files, any other one through\n" +
+			"those of the last 24 hours, unless --from says otherwise.\n\n" + logTimes,
+		Example: "  portico log show --session 05c2907680677bf6\n  portico log show --user alice --from 14:30 " +
+			"--to 15:00\n" +
+			"  portico log show --command fetch --slower 1s --from 2h -o wide",
+		Args: cobra.NoArgs,
+	}
+	ask := askFlags(cmd, formCSV)
+	filter, zone := ask.filterFlags(cmd, ask.past), utcFlag(cmd)
+	from := cmd.Flags().String("from", "",
+		"only rows after this `time`: 15:04 today or yesterday, 2006-01-02 15:04:05Z as tables have it, or 2h ago")
+	to := cmd.Flags().String("to", "", "only rows before this `time`, likewise")
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		wanted, err := filter(cmd.Context())
+		if err != nil {
+			return err
+		}
+		if wanted == (admin.LogFilter{}) && *from == "" {
+			return errors.New("portico log show needs a filter: --session, --user, --ip, --server, --command, " +
+				"--slower or --from")
+		}
+		if *from == "" && wanted.Session == "" {
+			*from = "24h"
+		}
+		query := wanted.Query()
+		if err := setSpan(query, *from, *to, time.Now()); err != nil {
+			return err
+		}
+		rows := rowTable()
+		err = ask.rows(cmd.Context(), cmd, "/api/v1/log/rows?"+query.Encode(), func(r protolog.Row) error {
+			rows.AddNamed(r[1], rowCells(r, zone())...)
+			return nil
+		})
+		if err != nil || ask.raw() {
+			return err
+		}
+		return ask.print(cmd, nil, rows)
+	}
+	return cmd
+}
+
+// setSpan sets from and to in a query, as they were typed at a moment; "" is not set.
+func setSpan(query url.Values, from, to string, now time.Time) error {
+	var span [2]time.Time
+	for i, end := range []struct{ name, text string }{{"from", from}, {"to", to}} {
+		if end.text == "" {
+			continue
+		}
+		at, err := moment(end.text, now)
+		if err != nil {
+			return fmt.Errorf("--%s: %w", end.name, err)
+		}
+		span[i] = at
+		query.Set(end.name, at.UTC().Format(time.RFC3339))
+	}
+	if from != "" && to != "" && !span[0].Before(span[1]) {
+		return errors.New("--from is not before --to")
+	}
+	return nil
+}
+
+// rowTable has a column for each field of a row.
+func rowTable() *table.Table {
+	return table.New("Time", "User", "Command", "Parameters", "Took", "Result").
+		Wide("Session", "Number", "Client", "Listener", "Request", "Response", "Context").
+		Keep("Command", "Took", "Result")
+}
+
+// logTimes says in which zone rows are.
+const logTimes = "Times are in the local zone, or with --utc in UTC. With -o csv and -o json the rows are as in the " +
+	"files, in UTC."
+
+// utcFlag gives a command --utc, and returns the zone to show times in.
+func utcFlag(cmd *cobra.Command) func() *time.Location {
+	utc := cmd.Flags().Bool("utc", false, "show times in UTC")
+	return func() *time.Location {
+		if *utc {
+			return time.UTC
+		}
+		return time.Local
+	}
+}
+
+// rowTime is the time of a row in a zone.
+func rowTime(text string, zone *time.Location) string {
+	at, err := time.Parse(time.RFC3339Nano, text)
+	if err != nil {
+		return text
+	}
+	return table.PreciseTime(at, zone)
+}
+
+func rowCells(r protolog.Row, zone *time.Location) []string {
+	return []string{rowTime(r[0], zone), r[5], r[9], r[10], r[6] + "ms", resultIn(r[11]), r[1], r[2], r[4], r[3], r[7],
+		r[8], r[11]}
+}
+
+// resultIn is what a row's context says of how the command ended.
+func resultIn(context string) string {
+	rest, ok := strings.CutPrefix(context, "R=")
+	if !ok {
+		return ""
+	}
+	if quoted, ok := strings.CutPrefix(rest, `"`); ok {
+		rest, _, _ = strings.Cut(quoted, `"`)
+		return rest
+	}
+	rest, _, _ = strings.Cut(rest, ";")
+	return rest
+}
+
+// raw says whether rows are written as they come: as the protocol log's files have them.
+func (a *asking) raw() bool { return a.form == formCSV || a.form == table.JSON }
+
+// rows reads what goes on at a path. Rows that are wanted as they come are written, others are yielded.
+func (a *asking) rows(ctx context.Context, cmd *cobra.Command, path string, yield func(protolog.Row) error) error {
+	c, err := a.client(ctx)
+	if err != nil {
+		return err
+	}
+	format := formCSV
+	if a.form == table.JSON {
+		format = table.JSON
+	}
+	body, err := c.Stream(ctx, path+"&format="+string(format))
+	if err != nil {
+		return err
+	}
+	defer body.Close()
+	if a.raw() {
+		err = copyRows(cmd.OutOrStdout(), body, a.noHeaders)
+	} else {
+		err = parseRows(body, cmd.ErrOrStderr(), yield)
+	}
+	if err != nil {
+		return fmt.Errorf("portico has gone: %w", err)
+	}
+	return nil
+}
+
+func copyRows(out io.Writer, body io.Reader, noHeaders bool) error {
+	in := bufio.NewReader(body)
+	if start, _ := in.Peek(1); noHeaders && string(start) == "#" {
+		if _, err := in.ReadSlice('\n'); err != nil {
+			return err
+		}
+	}
+	_, err := io.Copy(out, in)
+	return err
+}
+
+// parseRows yields rows. Lines that are none go to notes: they say what was lost.
+func parseRows(body io.Reader, notes io.Writer, yield func(protolog.Row) error) error {
+	lines := bufio.NewScanner(body)
+	lines.Buffer(nil, protolog.MaxRow)
+	for lines.Scan() {
+		line := lines.Bytes()
+		if strings.HasPrefix(string(line), "#Fields") {
+			continue
+		}
+		row, err := protolog.ParseRow(line)
+		if err != nil {
+			fmt.Fprintln(notes, visibleText(string(line)))
+			continue
+		}
+		if err := yield(row); err != nil {
+			return err
+		}
+	}
+	return lines.Err()
+}

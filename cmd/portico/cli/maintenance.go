@@ -1,0 +1,135 @@
+package cli
+
+import (
+	"cmp"
+	"fmt"
+	"net/url"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"portico/health/admin"
+	"portico/health/admin/table"
+)
+
+func newMaintenance() *cobra.Command {
+	return group(&cobra.Command{
+		Use:   "maintenance",
+		Short: "Put a mailbox server, or this node, into maintenance and back",
+		Long: "In maintenance a mailbox server has no active database, gets none, and causes no alert. This " +
+			"node takes no clients then, has ended its\n" +
+			"sessions, recovers nothing and tells nobody.",
+	}, newMaintenanceStart(), newMaintenanceStop(), newMaintenanceStatus())
+}
+
+func newMaintenanceStart() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "start [SERVER]",
+		Short: "Begin the maintenance of a mailbox server, or drain this node",
+		Long: "For a mailbox server, start moves each database that is active there to its next copy that answers, " +
+			"blocks activation there, sets its\n" +
+			"AutoActivationPolicy to Blocked, and disables its monitors. Without a server, start drains the node " +
+			"that is asked: this one, or that\n" +
+			"of --node. ImapProxy becomes Inactive by Maintenance, sessions end within --drain, and " +
+			"ServerWideOffline becomes Inactive by\n" +
+			"Maintenance. It asks before it drains a node; --yes goes on without asking.\n\n" +
+			"Exit status: 0 done, 1 a database stays, 2 it could not be done.",
+		Example: "  portico maintenance start mbx1\n  portico maintenance start --node mx2 --yes",
+		Args:    cobra.MaximumNArgs(1),
+	}
+	ask := askFlags(cmd)
+	drain := timeFlag(cmd, "drain", 30*time.Second, "`time` over which the sessions of a node end")
+	yes := yesFlag(cmd)
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if len(args) == 0 && !*yes {
+			if err := ask.confirmDrain(cmd); err != nil {
+				return err
+			}
+		}
+		return ask.maintenance(cmd, "start", args, map[string]any{"seconds": drain.Seconds()})
+	}
+	return cmd
+}
+
+func newMaintenanceStop() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "stop [SERVER]",
+		Short: "End it: the same in reverse; no database moves back by that",
+		Long:  "Exit status: 0 done, 1 somebody else still keeps it away, 2 it could not be done.",
+		Args:  cobra.MaximumNArgs(1),
+	}
+	ask := askFlags(cmd)
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		return ask.maintenance(cmd, "stop", args, struct{}{})
+	}
+	return cmd
+}
+
+// confirmDrain asks whether a whole node is meant.
+func (a *asking) confirmDrain(cmd *cobra.Command) error {
+	var names admin.Names
+	var sessions []admin.SessionState
+	if err := a.get(cmd.Context(), "/api/v1/names", &names); err != nil {
+		return err
+	}
+	if err := a.get(cmd.Context(), "/api/v1/sessions", &sessions); err != nil {
+		return err
+	}
+	return confirm(cmd,
+		fmt.Sprintf("No mailbox server is named. This drains the node %s: it ends its sessions (%d now) and refuses "+
+			"new clients.", names.Node, len(sessions)))
+}
+
+func (a *asking) maintenance(cmd *cobra.Command, verb string, args []string, body any) error {
+	path := "/api/v1/maintenance/" + verb
+	if len(args) == 1 {
+		path = "/api/v1/servers/" + url.PathEscape(args[0]) + "/maintenance/" + verb
+	}
+	var steps []admin.MaintenanceStep
+	if err := a.post(cmd.Context(), path, body, &steps); err != nil {
+		return err
+	}
+	rows, fine := table.New("What", "Was", "Result").Keep("Result"), true
+	for _, s := range steps {
+		rows.Add(s.What, s.Was, s.Result)
+		fine = fine && s.Done
+	}
+	if err := a.print(cmd, steps, rows); err != nil {
+		return err
+	}
+	if !fine {
+		return errBadNews
+	}
+	return nil
+}
+
+func newMaintenanceStatus() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "status",
+		Short: "List what is in maintenance, and what is still there",
+		Args:  cobra.NoArgs,
+	}
+	ask := askFlags(cmd)
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		var all []admin.Maintenance
+		if err := ask.get(cmd.Context(), "/api/v1/maintenance", &all); err != nil {
+			return err
+		}
+		rows := table.New("InMaintenance", "Since", "StillThere")
+		for _, m := range all {
+			name, left := m.Server, "no active database"
+			switch {
+			case m.Node != "":
+				name, left = "this node, "+m.Node, table.Counted(m.Sessions, "session")
+				if m.Sessions > 0 {
+					left += "; clients on this machine are let in again"
+				}
+			case len(m.Active) > 0:
+				left = fmt.Sprintf("active: %v", m.Active)
+			}
+			rows.AddNamed(cmp.Or(m.Server, m.Node), name, table.Time(m.Since), left)
+		}
+		return ask.print(cmd, all, rows)
+	}
+	return cmd
+}

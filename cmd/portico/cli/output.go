@@ -1,0 +1,130 @@
+package cli
+
+import (
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"portico/health/admin"
+	"portico/health/admin/table"
+	"portico/proxy/wire"
+)
+
+// output is how a command writes its results.
+type output struct {
+	form      table.Form
+	noHeaders bool
+}
+
+// outputFlags gives a command -o and --no-headers. A command that writes something else than rows too names further
+// forms.
+func outputFlags(cmd *cobra.Command, further ...table.Form) *output {
+	o := &output{form: table.Plain}
+	forms := append(table.Forms(), further...)
+	cmd.Flags().VarP(formValue{&o.form, forms}, "output", "o", "how results are written: `"+formNames(forms)+"`")
+	cmd.Flags().BoolVar(&o.noHeaders, "no-headers", false, "leave out the line that names the columns")
+	return o
+}
+
+// formValue is the value of -o. It implements pflag.Value.
+type formValue struct {
+	form  *table.Form
+	forms []table.Form
+}
+
+func (v formValue) String() string {
+	if v.form == nil {
+		return ""
+	}
+	return string(*v.form)
+}
+
+func (v formValue) Type() string { return "form" }
+
+func (v formValue) Set(text string) error {
+	if !slices.Contains(v.forms, table.Form(text)) {
+		return fmt.Errorf("it must be %s", formNames(v.forms))
+	}
+	*v.form = table.Form(text)
+	return nil
+}
+
+func formNames(forms []table.Form) string {
+	names := make([]string, len(forms))
+	for i, form := range forms {
+		names[i] = string(form)
+	}
+	return strings.Join(names[:len(names)-1], ", ") + " or " + names[len(names)-1]
+}
+
+// print writes rows as the flags say; as JSON it writes value.
+func (o *output) print(cmd *cobra.Command, value any, t *table.Table) error {
+	out := cmd.OutOrStdout()
+	style := table.Style{Form: o.form, NoHeaders: o.noHeaders, Width: table.TerminalWidth(out, os.Getenv("COLUMNS"))}
+	return t.Write(out, style, value)
+}
+
+// changed prints what a command has changed.
+func (o *output) changed(cmd *cobra.Command, changes ...admin.Change) error {
+	rows, same := table.New("What", "Was", "Now"), true
+	for _, c := range changes {
+		rows.AddNamed(nameIn(c.What), c.What, c.Was, c.Now)
+		same = same && c.Was == c.Now
+	}
+	if same && o.forPeople() {
+		fmt.Fprintln(cmd.ErrOrStderr(), "portico: nothing has changed: it was so already")
+	}
+	return o.print(cmd, changes, rows)
+}
+
+// nameIn is the name in what a change is about, as other commands take it: db1 in "active copy of db1", r1 in "rule
+// r1".
+func nameIn(what string) string {
+	words := strings.Fields(what)
+	if len(words) == 0 || strings.Contains(words[0], "/") { // an override: IDENTITY PROPERTY
+		return strings.Join(words[:min(len(words), 1)], "")
+	}
+	return words[len(words)-1]
+}
+
+// forPeople says whether a table may have sentences around it: no program expects rows alone.
+func (o *output) forPeople() bool {
+	return (o.form == table.Plain || o.form == table.Wide) && !o.noHeaders
+}
+
+// visibleText is wire.Visible for a text that has lines and tabs of ours. Errors show user names, and what mailbox
+// servers say.
+func visibleText(text string) string {
+	var out strings.Builder
+	for _, r := range text {
+		if r == '\n' || r == '\t' {
+			out.WriteRune(r)
+		} else {
+			out.WriteString(wire.Visible(string(r)))
+		}
+	}
+	return out.String()
+}
+
+// inSeconds is a time as the API tells it.
+func inSeconds(s float64) time.Duration { return time.Duration(s * float64(time.Second)) }
+
+// yesNo is a flag as people read it.
+func yesNo(b bool) string {
+	if b {
+		return "yes"
+	}
+	return "no"
+}
+
+// shownTime is a time as people read it, "" if there is none.
+func shownTime(t *time.Time) string {
+	if t == nil {
+		return ""
+	}
+	return table.Time(*t)
+}

@@ -1,0 +1,169 @@
+package cli
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"portico/health"
+	"portico/health/admin"
+	"portico/health/admin/table"
+)
+
+func newOverride() *cobra.Command {
+	return group(&cobra.Command{Use: "override",
+		Short: "Change probes and monitors for a time: Add-, Get- and Remove-ServerMonitoringOverride"},
+		newOverrideAdd(), newOverrideList(), newOverrideRemove())
+}
+
+// overrideFlags gives a command the flags that name an override.
+func overrideFlags(cmd *cobra.Command, o *health.Override) {
+	cmd.Flags().StringVar(&o.ItemType, "item-type", "", "`Probe or Monitor`; by default what the name says")
+	cmd.Flags().StringVar(&o.Property, "property", "",
+		"the `property`: of probes Enabled, RecurrenceIntervalSeconds, TimeoutSeconds; of monitors Enabled, "+
+			"MonitoringThreshold, UnhealthySeconds")
+	cmd.MarkFlagRequired("property")
+	cmd.Flags().BoolVar(&o.Global, "global", false,
+		"on all nodes: this one, and those under nodes in the configuration")
+}
+
+// everywhere asks this node, and if the override is global each of the others, and says which could not be asked.
+func (a *asking) everywhere(cmd *cobra.Command, o health.Override, path string) error {
+	if o.Global && (a.node != "" || a.server != "") {
+		return errors.New("--global is for all nodes, --node for one")
+	}
+	changes := make([]admin.Change, 1)
+	if err := a.post(cmd.Context(), path, o, &changes[0]); err != nil {
+		return err
+	}
+	if !o.Global {
+		return a.changed(cmd, changes...)
+	}
+	var nodes []string
+	if err := a.get(cmd.Context(), "/api/v1/nodes", &nodes); err != nil {
+		return err
+	}
+	here, failed := *a, false
+	for _, node := range nodes {
+		here.node = node
+		var change admin.Change
+		if err := here.post(cmd.Context(), path, o, &change); err != nil {
+			fmt.Fprintf(cmd.ErrOrStderr(), "portico: not on node %s: %s\n", node, visibleText(err.Error()))
+			failed = true
+			continue
+		}
+		change.What += " on " + node
+		changes = append(changes, change)
+	}
+	if err := a.changed(cmd, changes...); err != nil {
+		return err
+	}
+	if failed {
+		return errBadNews
+	}
+	return nil
+}
+
+func newOverrideAdd() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "add HEALTHSET/ITEM[/TARGET]",
+		Short: "Change a property of a probe or monitor, of one target or of all",
+		Long: "Add changes a property at once, and until the end that is given, or until remove. The identity is " +
+			"case-sensitive, as in Exchange;\n" +
+			"health get and probe list have it. A stored override survives a restart.",
+		Example: "  portico override add IMAP.Protocol/ImapDeepTestProbe/db1 --property Enabled --value 0 " +
+			"--duration 2h\n" +
+			"  portico override add IMAP/ImapCTPMonitor --property MonitoringThreshold --value 6",
+		Args: cobra.ExactArgs(1),
+	}
+	ask := askFlags(cmd).aliasFlag(cmd)
+	var o health.Override
+	overrideFlags(cmd, &o)
+	cmd.Flags().StringVar(&o.Value, "value", "", "its `value`")
+	cmd.MarkFlagRequired("value")
+	duration := timeFlag(cmd, "duration", 0,
+		"`time` after which it ends, such as 2h or 1.00:00:00; without it, the override lasts")
+	cmd.Flags().StringVar(&o.Version, "apply-version", "",
+		"it ends when another `version` of the program runs; not with --duration")
+	cmd.MarkFlagsMutuallyExclusive("duration", "apply-version")
+	cmd.RunE = func(cmd *cobra.Command, args []string) (err error) {
+		o.Identity = strings.ReplaceAll(args[0], `\`, "/")
+		o.ItemType = cmp.Or(o.ItemType, health.ItemTypeOf(health.Canonical(o.Identity)))
+		if o.Until, err = untilAfter(cmd, *duration); err != nil {
+			return err
+		}
+		return ask.everywhere(cmd, o, "/api/v1/overrides/add")
+	}
+	return cmd
+}
+
+func newOverrideRemove() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "remove HEALTHSET/ITEM[/TARGET]",
+		Short: "Take an override back",
+		Args:  cobra.ExactArgs(1),
+	}
+	ask := askFlags(cmd).aliasFlag(cmd)
+	var o health.Override
+	overrideFlags(cmd, &o)
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		o.Identity = strings.ReplaceAll(args[0], `\`, "/")
+		o.ItemType = cmp.Or(o.ItemType, health.ItemTypeOf(health.Canonical(o.Identity)))
+		return ask.everywhere(cmd, o, "/api/v1/overrides/remove")
+	}
+	return cmd
+}
+
+func newOverrideList() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "list",
+		Short: "List the overrides in force",
+		Args:  cobra.NoArgs,
+	}
+	ask := askFlags(cmd).aliasFlag(cmd)
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		var all []health.Override
+		if err := ask.get(cmd.Context(), "/api/v1/overrides", &all); err != nil {
+			return err
+		}
+		slices.SortFunc(all, func(a, b health.Override) int { return strings.Compare(a.Key(), b.Key()) })
+		rows := table.New("Identity", "ItemType", "PropertyName", "PropertyValue", "Until").Wide("Scope")
+		for _, o := range all {
+			until := "it is removed"
+			switch {
+			case !o.Until.IsZero():
+				until = table.Time(o.Until)
+			case o.Version != "":
+				until = "version " + o.Version + " ends"
+			}
+			scope := "local"
+			if o.Global {
+				scope = "global"
+			}
+			rows.Add(o.Identity, o.ItemType, o.Property, o.Value, until, scope)
+		}
+		return ask.print(cmd, all, rows)
+	}
+	return cmd
+}
+
+func newHealthRepairing() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "repairing HEALTHSET/MONITOR[/TARGET]",
+		Short: "Say that somebody works on what a monitor watches: Set-ServerMonitor -Repairing",
+		Long: "The monitor is Repairing until --off, whatever its probe finds, and opens no alert. A restart " +
+			"keeps that.",
+		Args: cobra.ExactArgs(1),
+	}
+	ask := askFlags(cmd).aliasFlag(cmd)
+	off := cmd.Flags().Bool("off", false, "nobody works on it any more")
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		body := map[string]any{"monitor": strings.ReplaceAll(args[0], `\`, "/"), "on": !*off}
+		return ask.change(cmd, "/api/v1/health/repairing", body)
+	}
+	return cmd
+}

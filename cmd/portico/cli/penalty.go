@@ -1,0 +1,170 @@
+package cli
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"portico/health/admin"
+	"portico/health/admin/table"
+)
+
+func newPenalty() *cobra.Command {
+	return group(&cobra.Command{
+		Use:   "penalty",
+		Short: "List who waits because of failed sign-ins, and lift that",
+		Long: "The answer to a refused sign-in waits, longer with each failure of the user or the address. A " +
+			"sign-in also waits to be judged when\n" +
+			"the user or the address has guessed too often. Nobody is locked out by that, and a restart forgets it.",
+	}, newPenaltyList(), newPenaltyClear())
+}
+
+func newPenaltyList() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "list",
+		Short: "List the penalties, the latest failures first",
+		Long: "Each penalty is for a user, for a network (an IPv4 address, or an IPv6 /64), or for a user at a " +
+			"network. Wait is how long the next\n" +
+			"refused sign-in waits for its answer. Guesses is how many wrong passwords may be checked at once now, " +
+			"and after a quiet time. When\n" +
+			"none is left, sign-ins wait until their password is checked; Held, with -o wide, counts those that wait.",
+		Example: "  portico penalty list --user alice",
+		Args:    cobra.NoArgs,
+	}
+	ask := askFlags(cmd)
+	var which admin.PenaltyFilter
+	cmd.Flags().StringVar(&which.User, "user", "", "only those of this `user`; the name is found as at sign-in")
+	cmd.Flags().StringVar(&which.IP, "ip", "", "only those of this `address or network`")
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		nobody, err := ask.guessedAt(cmd.Context(), &which)
+		if err != nil {
+			return err
+		}
+		query := url.Values{"user": {which.User}, "ip": {which.IP}}
+		all := []admin.Penalty{}
+		if err := ask.get(cmd.Context(), "/api/v1/penalties?"+query.Encode(), &all); err != nil {
+			return err
+		}
+		if len(all) == 0 && nobody != nil {
+			return nobody
+		}
+		return ask.penalties(cmd, all)
+	}
+	return cmd
+}
+
+// guessedAt gives the filter's user the name that is found at sign-in. A user who does not exist may have penalties
+// too; nobody is the error if not.
+func (a *asking) guessedAt(ctx context.Context, which *admin.PenaltyFilter) (nobody, err error) {
+	if which.User == "" {
+		return nil, nil
+	}
+	name, err := a.user(ctx, which.User)
+	if err == nil && name.Standing == admin.StandingUnknown {
+		nobody = admin.NoSuchUser(which.User, name.User)
+	}
+	which.User = name.User
+	return nobody, err
+}
+
+// penalties prints penalties.
+func (a *asking) penalties(cmd *cobra.Command, all []admin.Penalty) error {
+	rows := table.New("User", "Address", "Wait", "Guesses", "Last", "Reason").Wide("Failures", "Held").
+		Keep("Wait", "Reason")
+	for _, p := range all {
+		guesses := ""
+		if p.Burst > 0 {
+			guesses = fmt.Sprintf("%.0f of %.0f", p.Guesses, p.Burst)
+		}
+		rows.AddNamed(cmp.Or(p.User, p.Address), p.User, p.Address, inSeconds(p.Wait).Round(time.Second).String(),
+			guesses, shownTime(p.Last), penaltyReason(p), strconv.Itoa(p.Failures), strconv.Itoa(p.Held))
+	}
+	return a.print(cmd, all, rows)
+}
+
+// penaltyReason says why sign-ins wait.
+func penaltyReason(p admin.Penalty) string {
+	var reasons []string
+	if p.Failures > 0 {
+		reasons = append(reasons, table.Counted(p.Failures, "failed sign-in"))
+	}
+	switch {
+	case p.Held > 0:
+		reasons = append(reasons, "too many guesses, "+table.Counted(p.Held, "sign-in")+" held")
+	case p.Burst > 0 && p.Guesses < 1:
+		reasons = append(reasons, "too many guesses")
+	}
+	return strings.Join(reasons, "; ")
+}
+
+func newPenaltyClear() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "clear [USER]",
+		Short: "Forget the failed sign-ins of a user or an address",
+		Long: "Clear forgets the failures, so that the next refusal comes after the first wait again, and judges " +
+			"sign-ins that are held. It lists\n" +
+			"what it has forgotten. Penalties of the address from which a user signs in are not the user's: clear " +
+			"them with --ip.",
+		Example: "  portico penalty clear alice\n  portico penalty clear --ip 192.0.2.7",
+		Args:    cobra.MaximumNArgs(1),
+	}
+	ask := askFlags(cmd)
+	var which admin.PenaltyFilter
+	cmd.Flags().StringVar(&which.IP, "ip", "",
+		"those of this `address or network`; with USER, those of the user there")
+	cmd.Flags().BoolVar(&which.All, "all", false, "all of them; it asks first")
+	yes := yesFlag(cmd)
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		which.User = strings.Join(args, "")
+		if which.All == (which.User != "" || which.IP != "") {
+			return errors.New("portico penalty clear needs USER, --ip or --all")
+		}
+		nobody, err := ask.guessedAt(cmd.Context(), &which)
+		if err != nil {
+			return err
+		}
+		if which.All && !*yes {
+			if err := confirm(cmd, "This forgets the failed sign-ins of all users and addresses."); err != nil {
+				return err
+			}
+		}
+		cleared := []admin.Penalty{}
+		if err := ask.post(cmd.Context(), "/api/v1/penalties/clear", which, &cleared); err != nil {
+			return err
+		}
+		if len(cleared) == 0 && nobody != nil { // guessed at or not, there is nothing left to clear
+			ask.note("%v", nobody)
+		}
+		if ask.forPeople() {
+			fmt.Fprintf(cmd.OutOrStdout(), "%s cleared.\n", table.Counted(len(cleared), "penalt/y/ies"))
+			ask.addressesLeft(cmd, which, cleared)
+			if len(cleared) == 0 {
+				return nil
+			}
+			fmt.Fprintln(cmd.OutOrStdout())
+		}
+		return ask.penalties(cmd, cleared)
+	}
+	return cmd
+}
+
+// addressesLeft tells where the user's sign-ins came from, since the address may have a penalty of its own.
+func (a *asking) addressesLeft(cmd *cobra.Command, which admin.PenaltyFilter, cleared []admin.Penalty) {
+	if which.User == "" {
+		return
+	}
+	for _, p := range cleared {
+		if network, err := netip.ParsePrefix(p.Address); err == nil {
+			fmt.Fprintf(cmd.OutOrStdout(), "The address may have a penalty of its own: portico penalty list --ip %s\n",
+				network)
+		}
+	}
+}

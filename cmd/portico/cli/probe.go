@@ -1,0 +1,156 @@
+package cli
+
+import (
+	"fmt"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"portico/configs"
+	"portico/health"
+	"portico/health/admin"
+	"portico/health/admin/table"
+)
+
+func newProbe() *cobra.Command {
+	return group(&cobra.Command{Use: "probe", Short: "Look at the probes, and run one now"},
+		newProbeList(), newProbeHistory(), newProbeRun())
+}
+
+func newProbeList() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "list [HEALTHSET|PROBE|HEALTHSET/PROBE[/TARGET]]",
+		Short: "List the probes with what each has found last",
+		Long: "List lists the probes whose health set, name or identity the pattern fits: * is any characters, ? " +
+			"is one.\n\n" +
+			"Exit status: 0 the probes are listed, 2 portico can not be asked, or there is no such probe.",
+		Example: "  portico probe list 'IMAP.*'\n  portico probe list --server mbx1 --failed",
+		Args:    cobra.MaximumNArgs(1),
+	}
+	ask := askFlags(cmd).aliasFlag(cmd)
+	aboutServer(cmd)
+	failed := cmd.Flags().Bool("failed", false, "only probes whose latest result is no success")
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		server, err := ask.serverOrNode(cmd.Context())
+		if err != nil {
+			return err
+		}
+		var all []admin.ProbeRow
+		if err := ask.get(cmd.Context(), about("/api/v1/probes", server), &all); err != nil {
+			return err
+		}
+		if len(args) == 1 {
+			known := probeNames(all)
+			all = slices.DeleteFunc(all, func(p admin.ProbeRow) bool { return !namesProbe(args[0], p) })
+			if len(all) == 0 {
+				return admin.NoSuch("probe", args[0], known)
+			}
+		}
+		if *failed {
+			all = slices.DeleteFunc(all, func(p admin.ProbeRow) bool {
+				return len(p.Results) == 0 || p.Results[0].ResultType == health.Succeeded.String()
+			})
+		}
+		rows := table.New("Identity", "Result", "At", "Took").Wide("Interval")
+		for _, p := range all {
+			row := []string{p.Identity, "", "", "", inSeconds(p.Interval).String()}
+			if len(p.Results) > 0 {
+				last := p.Results[0]
+				row[1], row[2], row[3] = last.ResultType, table.Time(last.End), milliseconds(last.Seconds)
+			}
+			rows.Add(row...)
+		}
+		return ask.print(cmd, all, rows)
+	}
+	return cmd
+}
+
+func milliseconds(seconds float64) string {
+	return inSeconds(seconds).Round(100 * time.Microsecond).String()
+}
+
+func newProbeRun() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "run HEALTHSET/PROBE[/TARGET]",
+		Short: "Run a probe now, and tell what it finds: Invoke-MonitoringProbe",
+		Long: "Run runs a probe once on every target, or on the one that is named. What it finds does not count for " +
+			"monitors.\n\n" +
+			"Exit status: 0 all is well, 1 it is not, 2 the probe could not be run.",
+		Example: "  portico probe run IMAP/ImapCTPProbe\n  portico probe run " +
+			"IMAP.Protocol/ImapSelfTestProbe/mbx1 -o list",
+		Args: cobra.ExactArgs(1),
+	}
+	ask := askFlags(cmd).aliasFlag(cmd)
+	timeout := timeFlag(cmd, "timeout", 0, "`time` that it may take; its own by default")
+	account := cmd.Flags().String("account", "",
+		"`user` to sign in as, instead of the health mailbox; wants --password-file")
+	passwordFile := cmd.Flags().String("password-file", "", "`file` with the password of --account in one line")
+	endpoint := cmd.Flags().String("endpoint", "",
+		"`host:port` to ask over TLS instead of our own listener, for ImapCTPProbe; wants --account")
+	properties := cmd.Flags().StringToString("property-override", nil,
+		"`NAME=VALUE` of the probe's definition, for this run alone: TimeoutSeconds, Write (0 or 1)")
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		set, rest, ok := strings.Cut(strings.ReplaceAll(args[0], `\`, "/"), "/") // Exchange's spelling too
+		probe, target, _ := strings.Cut(rest, "/")
+		if !ok || probe == "" {
+			return fmt.Errorf("%q names no probe: write HEALTHSET/PROBE, as probe list does", args[0])
+		}
+		run := admin.ProbeRun{Target: target, Timeout: timeout.Seconds(), Account: *account, Endpoint: *endpoint,
+			Properties: *properties}
+		if (*account == "") != (*passwordFile == "") {
+			return fmt.Errorf("--account and --password-file go together")
+		}
+		if *passwordFile != "" {
+			password, err := configs.ReadPassword(*passwordFile)
+			if err != nil {
+				return err
+			}
+			run.Password = password
+		}
+		var results []admin.ResultRow
+		if err := ask.post(cmd.Context(), "/probes/"+url.PathEscape(set)+"/"+url.PathEscape(probe), run,
+			&results); err != nil {
+			return err
+		}
+		if err := ask.results(cmd, results); err != nil {
+			return err
+		}
+		for _, r := range results {
+			if r.ResultType != health.Succeeded.String() {
+				return errBadNews
+			}
+		}
+		return nil
+	}
+	return cmd
+}
+
+// results prints what runs of probes have found.
+func (a *asking) results(cmd *cobra.Command, results []admin.ResultRow) error {
+	rows := table.New("ResultName", "ResultType", "Took", "_Mbx", "Dependency", "Error").
+		Wide("Phase", "Steps", "LastSent", "LastReceived", "ExecutionStartTime", "Server", "Account",
+			"ExecutionContext").
+		Keep("ResultType", "Error")
+	for _, r := range results {
+		steps := []string{}
+		for _, s := range r.Steps {
+			steps = append(steps, fmt.Sprintf("%s %.1f ms", s.Name, s.Ms))
+		}
+		rows.Add(r.ResultName, r.ResultType, milliseconds(r.Seconds), r.Mailbox, r.Dependency, r.Error,
+			r.Phase, strings.Join(steps, ", "), r.LastSent, r.LastReceived, table.Time(r.Start), r.Server,
+			r.Account, r.Context)
+	}
+	return a.print(cmd, results, rows)
+}
+
+// probeNames lists the names of probes as commands take them: alone, with their health set, and with their target.
+func probeNames(all []admin.ProbeRow) (names []string) {
+	for _, p := range all {
+		names = append(names, p.Name, p.HealthSet+"/"+p.Name, p.Identity)
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
+}

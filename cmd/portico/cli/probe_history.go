@@ -1,0 +1,64 @@
+package cli
+
+import (
+	"github.com/spf13/cobra"
+
+	"portico/health"
+	"portico/health/admin"
+	"portico/health/admin/table"
+)
+
+func newProbeHistory() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "history HEALTHSET/PROBE[/TARGET]",
+		Short: "List what a probe has found lately, the latest first: its ProbeResult events",
+		Long: "History lists the results that are kept of each probe: the last 20 successes and the last 60 " +
+			"failures. The name may have * for any\n" +
+			"characters and ? for one.\n\n" +
+			"Exit status: 0 the results are listed, 2 portico can not be asked, or there is no such probe.",
+		Example: "  portico probe history IMAP/ImapCTPProbe/db1\n  portico probe history 'IMAP*/*' --failed -o list",
+		Args:    cobra.ExactArgs(1),
+	}
+	ask := askFlags(cmd).aliasFlag(cmd)
+	failed := cmd.Flags().Bool("failed", false, "only results that are no success")
+	last := cmd.Flags().Int("last", 20, "at most this `many` results of each probe; 0 for all")
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		var probes []admin.ProbeRow
+		if err := ask.get(cmd.Context(), "/api/v1/probes", &probes); err != nil {
+			return err
+		}
+		results, found := []admin.ResultRow{}, false
+		for _, p := range probes {
+			if !namesProbe(args[0], p) {
+				continue
+			}
+			found = true
+			n := 0
+			for _, r := range p.Results {
+				if *failed && r.ResultType == health.Succeeded.String() || *last > 0 && n == *last {
+					continue
+				}
+				n++
+				results = append(results, r)
+			}
+		}
+		if !found {
+			return admin.NoSuch("probe", args[0], probeNames(probes))
+		}
+		rows := table.New("ExecutionStartTime", "ResultName", "ResultType", "Took", "_Mbx", "Error").
+			Wide("Dependency", "Phase", "Account", "ByHand", "HealthSetName", "Server").
+			Keep("ResultType", "Error")
+		for _, r := range results {
+			rows.AddNamed(r.ResultName, table.Time(r.Start), r.ResultName, r.ResultType, milliseconds(r.Seconds),
+				r.Mailbox, r.Error,
+				r.Dependency, r.Phase, r.Account, yesNo(r.ByHand), r.HealthSetName, r.Server)
+		}
+		return ask.print(cmd, results, rows)
+	}
+	return cmd
+}
+
+// namesProbe says whether a pattern fits a probe: its identity, its name, or its health set.
+func namesProbe(pattern string, p admin.ProbeRow) bool {
+	return fitsAny(pattern, p.Identity, p.HealthSet+"/"+p.Name, p.Name, p.HealthSet)
+}

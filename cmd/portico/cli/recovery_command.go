@@ -1,0 +1,277 @@
+package cli
+
+import (
+	"cmp"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"portico/health/admin"
+	"portico/health/admin/table"
+	"portico/health/recovery"
+)
+
+func newHealthRecovery() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "recovery",
+		Short: "Show what is being recovered, and the recovery log: RecoveryActionResults",
+		Long: "Recovery shows the monitors that are being recovered, with the next step and why nothing is done at " +
+			"present, and below them what was\n" +
+			"done, or was not and why, the latest first.",
+		Args: cobra.NoArgs,
+	}
+	ask := askFlags(cmd)
+	most := cmd.Flags().Int("last", 20, "show this `many` entries of the log; 0 for all")
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		var state admin.RecoveryState
+		if err := ask.get(cmd.Context(), "/api/v1/recovery", &state); err != nil {
+			return err
+		}
+		shown := state
+		if *most > 0 && len(state.Records) > *most {
+			shown.Records = state.Records[:*most]
+		}
+		if ask.forPeople() || ask.form == table.List && !ask.noHeaders {
+			fmt.Fprintln(cmd.OutOrStdout(), recoveryMode(state))
+			if len(state.Ladders) > 0 {
+				rows := table.New("Monitor", "UnhealthySince", "StepsDone", "Next", "Note").
+					Keep("Next", "Note").Yield("StepsDone")
+				for _, l := range state.Ladders {
+					rows.Add(l.Monitor, table.Time(l.Since), stepsDone(state, l), nextStep(state, l), l.Note)
+				}
+				fmt.Fprintln(cmd.OutOrStdout())
+				if err := ask.print(cmd, nil, rows); err != nil {
+					return err
+				}
+			}
+			if len(state.Records) == 0 {
+				return nil
+			}
+			fmt.Fprintln(cmd.OutOrStdout())
+		}
+		return ask.recoveryLog(cmd, shown)
+	}
+	return cmd
+}
+
+func recoveryMode(s admin.RecoveryState) string {
+	off := ""
+	if len(s.OffFor) > 0 {
+		off = " Recovery is off for " + strings.Join(s.OffFor, ", ") + ": see portico component get."
+	}
+	switch {
+	case !s.Active:
+		return "Nothing is done: component RecoveryActionsEnabled is Inactive."
+	case s.Mode == recovery.Off:
+		return "Nothing is done: health.recovery.mode is off."
+	case s.Mode == recovery.DryRun:
+		return "Nothing is done: health.recovery.mode is dry_run."
+	case slices.ContainsFunc(s.Records, func(r recovery.Record) bool { return r.State == recovery.Started }):
+		return "Recovery is at work." + off
+	case len(s.Ladders) == 0:
+		return "Nothing is to be recovered." + off
+	}
+	for _, l := range s.Ladders {
+		if l.Begun != 0 || !l.Told && !l.Since.IsZero() {
+			return "Recovery is at work." + off
+		}
+	}
+	return "Recovery has no step left: it waits for the monitors, or for people." + off
+}
+
+// stepsDone says how many of a monitor's steps are behind it, and how many of those were done: most may have been
+// skipped.
+func stepsDone(s admin.RecoveryState, l recovery.Ladder) string {
+	steps := 0
+	for _, action := range s.Steps[monitorName(l.Monitor)] {
+		if action != recovery.Escalate {
+			steps++
+		}
+	}
+	done := 0
+	for _, r := range s.Records {
+		if r.Monitor == l.Monitor && r.Result == recovery.ResultSucceeded && !r.Start.Before(l.Since) &&
+			!l.Since.IsZero() {
+			done++
+		}
+	}
+	return fmt.Sprintf("%d of %d, %d done", min(l.Rung, steps), steps, done)
+}
+
+// nextStep names the next step and when it is due. That people were told stands there only once it has happened.
+func nextStep(s admin.RecoveryState, l recovery.Ladder) string {
+	name, steps := "", s.Steps[monitorName(l.Monitor)]
+	if l.Rung < len(steps) && steps[l.Rung] != recovery.Escalate {
+		name = steps[l.Rung].ID() + " "
+	}
+	switch {
+	case l.Begun != 0:
+		return strings.TrimSpace(name + "is being done")
+	case !l.Due.IsZero() && l.Postponed < len(steps):
+		return steps[l.Postponed].ID() + " at " + table.Time(l.Due)
+	case l.Told && l.Escalated && s.Tells:
+		return "people were told"
+	case l.Told && !s.Tells:
+		return "no step left; the log only: health.escalate names nobody"
+	case l.Told:
+		return "no step left; people are told next"
+	case l.Since.IsZero():
+		return "none: the monitor is well"
+	case l.Next.IsZero():
+		return name + "now"
+	}
+	return name + "at " + table.Time(l.Next)
+}
+
+// monitorName is the name in a monitor's identity HEALTHSET/NAME[/TARGET].
+func monitorName(id string) string {
+	if parts := strings.Split(id, "/"); len(parts) > 1 {
+		return parts[1]
+	}
+	return id
+}
+
+// recoveryLog prints entries of the recovery log.
+func (a *asking) recoveryLog(cmd *cobra.Command, state admin.RecoveryState) error {
+	rows := table.New("StartTime", "Id", "ResourceName", "RequestorName", "Result", "Context").
+		Wide("EndTime", "InstanceId", "State", "Monitor", "ThrottleIdentity", "ThrottleParameters",
+			"LamProcessStartTime").
+		Keep("Id", "Result", "Context").Yield("RequestorName")
+	for _, r := range state.Records {
+		what := strings.TrimSuffix(strings.TrimPrefix(r.Message+": "+r.Exception, ": "), ": ")
+		if again := allowedAgain(r); again != "" {
+			what += "; " + again
+		}
+		result := string(r.Result)
+		if r.State == recovery.Started {
+			result = "(under way)"
+		}
+		rows.AddNamed(cmp.Or(r.Monitor, r.Resource), table.Time(r.Start), r.ID, r.Resource, r.Requestor, result, what,
+			table.Time(r.End), fmt.Sprint(r.Instance), string(r.State), r.Monitor, r.ThrottledBy, r.Throttle,
+			table.Time(r.ProcessStart))
+	}
+	return a.print(cmd, state, rows)
+}
+
+// allowedAgain says when a throttled action is allowed again, and what moves users meanwhile.
+func allowedAgain(r recovery.Record) (text string) {
+	if r.Result != recovery.ResultThrottled {
+		return ""
+	}
+	if !r.AllowedAgain.IsZero() {
+		text = "allowed again at " + table.Time(r.AllowedAgain)
+	}
+	if r.ID == recovery.Failover.ID() {
+		text += "; to move its databases now: portico server block " + r.Resource + " --move"
+	}
+	return strings.TrimPrefix(text, "; ")
+}
+
+func newService() *cobra.Command {
+	return group(&cobra.Command{Use: "service",
+		Short: "Look at the services, and restart one: of this front end, or of a mailbox server"},
+		newServiceStatus(), newServiceRestart())
+}
+
+func newServiceStatus() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "status",
+		Short: "Tell whether clients should be sent to this node, and what is not ready",
+		Long:  "Exit status: 0 it is ready, 1 it is not, 2 portico can not be asked.",
+		Args:  cobra.NoArgs,
+	}
+	ask := askFlags(cmd)
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		c, err := ask.client(cmd.Context())
+		if err != nil {
+			return err
+		}
+		status, text, err := c.Text(cmd.Context(), "/readyz")
+		if err != nil {
+			return err
+		}
+		if err := ask.readiness(cmd, text); err != nil {
+			return err
+		}
+		if status != http.StatusOK {
+			return errBadNews
+		}
+		return nil
+	}
+	return cmd
+}
+
+// readiness prints what /readyz says: the verdict, and below it a line for each check.
+func (a *asking) readiness(cmd *cobra.Command, text string) error {
+	if a.form == table.Plain {
+		_, err := fmt.Fprintln(cmd.OutOrStdout(), visibleText(strings.TrimSpace(text)))
+		return err
+	}
+	type check struct {
+		Check string `json:"check"`
+		State string `json:"state"`
+	}
+	verdict, lines, _ := strings.Cut(strings.TrimSpace(text), "\n")
+	state := struct {
+		Verdict string  `json:"verdict"`
+		Checks  []check `json:"checks"`
+	}{verdict, []check{}}
+	rows := table.New("Check", "State")
+	for line := range strings.Lines(lines) {
+		name, found, _ := strings.Cut(strings.TrimSpace(line), ": ")
+		rows.Add(name, found)
+		state.Checks = append(state.Checks, check{name, found})
+	}
+	return a.print(cmd, state, rows)
+}
+
+func newServiceRestart() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "restart [SERVER]",
+		Short: "Restart this front end's listeners and set-up, or a mailbox server's service",
+		Long: "Without a server, this node's listeners are closed and opened again, certificates and keys are read " +
+			"again, and all that leads to\n" +
+			"directory and mailbox servers is built again. Sessions go on. With a server, " +
+			"health.recovery.restart_service is run for it; --machine\n" +
+			"runs health.recovery.restart_server, which is refused while a database is active there.\n\n" +
+			"Both are in the recovery log. Exit status: 0 done, 1 there was nothing to do or it was refused, 2 " +
+			"it failed.",
+		Args: cobra.MaximumNArgs(1),
+	}
+	ask := askFlags(cmd)
+	machine := cmd.Flags().Bool("machine", false, "restart the whole server")
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		request := admin.RecoveryRequest{Action: recovery.RestartFrontEnd}
+		switch {
+		case len(args) == 1 && *machine:
+			request.Action, request.Server = recovery.RestartServer, args[0]
+		case len(args) == 1:
+			request.Action, request.Server = recovery.RestartService, args[0]
+		case *machine:
+			return fmt.Errorf("--machine wants a mailbox server's name")
+		}
+		record, err := ask.recover(cmd, request)
+		if err != nil {
+			return err
+		}
+		row := table.New("Id", "Resource", "Result", "Message").Keep("Result", "Message")
+		row.Add(string(record.ID), record.Resource, string(record.Result), record.Message)
+		if err := ask.print(cmd, record, row); err != nil {
+			return err
+		}
+		if record.Result != recovery.ResultSucceeded {
+			return errBadNews
+		}
+		return nil
+	}
+	return cmd
+}
+
+// recover asks for a recovery action.
+func (a *asking) recover(cmd *cobra.Command, r admin.RecoveryRequest) (record recovery.Record, err error) {
+	err = a.post(cmd.Context(), "/api/v1/recovery", r, &record)
+	return record, err
+}

@@ -1,0 +1,391 @@
+package cli
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"portico/health"
+	"portico/health/admin"
+	"portico/health/admin/table"
+	"portico/health/recovery"
+)
+
+func newRunbook() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "runbook",
+		Short: "Walk through the recovery of an unhealthy monitor: is it still so, act, look again",
+		Long: "A runbook runs the monitor's probe, and ends at once if that succeeds. Else it goes from step to " +
+			"step: before each it asks, after each it\n" +
+			"runs the probe again. When that succeeds, it looks again after --wait, twice, before it calls it " +
+			"recovered. What it has blocked, taken\n" +
+			"out of service or logged is as before at its end, however it ends. Each step is in the recovery log: " +
+			"portico health recovery.\n\n" +
+			"Exit status: 0 it is well, 1 it is not, 2 it could not be found out.",
+		Args: cobra.NoArgs,
+	}
+	for _, book := range recovery.Runbooks {
+		cmd.AddCommand(newRunbookOf(book))
+	}
+	return cmd
+}
+
+func newRunbookOf(book recovery.Runbook) *cobra.Command {
+	cmd := &cobra.Command{Use: book.Name, Short: "When " + book.Monitor + " is unhealthy", Args: cobra.NoArgs}
+	if book.Of != "" {
+		cmd.Use += " " + strings.ToUpper(book.Of)
+		cmd.Args = cobra.ExactArgs(1)
+	}
+	var steps strings.Builder
+	for i, s := range book.Steps {
+		fmt.Fprintf(&steps, "  %d. %s\n", i+1, s.Text)
+	}
+	cmd.Long = "The steps, as long as the fault lasts:\n" + steps.String()
+	w := &walk{book: book, ask: askFlags(cmd)}
+	cmd.Flags().BoolVar(&w.auto, "auto", false,
+		"do not ask: each step is done, unless it was done too often (health.recovery.throttle)")
+	timeVar(cmd.Flags(), &w.wait, "wait", 10*time.Minute, "`time` after which it is looked again, twice")
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if len(args) == 1 {
+			w.target = args[0]
+			if err := w.ask.checkTarget(cmd.Context(), book.Of, w.target); err != nil {
+				return err
+			}
+		}
+		if w.wait < 0 {
+			return fmt.Errorf("--wait %v is over already", w.wait)
+		}
+		w.out, w.in = cmd.OutOrStdout(), bufio.NewReader(cmd.InOrStdin())
+		if w.ask.form == table.Plain {
+			return w.run(cmd)
+		}
+		w.out = cmd.ErrOrStderr() // the conversation; the result alone goes to the standard output
+		err := w.run(cmd)
+		if err != nil && !errors.Is(err, errBadNews) {
+			return err
+		}
+		return errors.Join(w.result(cmd), err)
+	}
+	return cmd
+}
+
+// walk is a runbook being walked through.
+type walk struct {
+	book    recovery.Runbook
+	ask     *asking
+	auto    bool
+	wait    time.Duration
+	target  string
+	in      *bufio.Reader
+	out     io.Writer
+	outcome string                  // "" while it goes on
+	server  string                  // the mailbox server that is looked at
+	lifts   []admin.RecoveryRequest // what is to be taken back
+	done    []recovery.Record       // what steps have done, and taken back
+}
+
+// result prints how it ended.
+func (w *walk) result(cmd *cobra.Command) error {
+	row := table.New("Runbook", "Target", "Outcome")
+	row.Add(w.book.Name, w.target, w.outcome)
+	return w.ask.print(cmd, map[string]any{"runbook": w.book.Name, "target": w.target, "outcome": w.outcome,
+		"done": w.done}, row)
+}
+
+func (w *walk) run(cmd *cobra.Command) error {
+	ctx := cmd.Context()
+	well, err := w.look(ctx)
+	if err != nil {
+		return err
+	}
+	if well {
+		w.outcome = "healthy before the first step"
+		fmt.Fprintln(w.out, "All is well: nothing to do.")
+		return nil
+	}
+	well, err = w.steps(cmd)
+	if left := w.lift(context.WithoutCancel(ctx)); left != nil {
+		return left
+	}
+	switch {
+	case errors.Is(err, errQuit):
+		w.outcome = "ended by the operator"
+		fmt.Fprintf(w.out,
+			"Ended: %s taken, and what was blocked, taken out of service or logged is as before. It is not "+
+				"recovered.\n", table.Counted(w.taken(), "step/ was/s were"))
+		return errBadNews
+	case err != nil:
+		return err
+	case well:
+		w.outcome = "recovered"
+		fmt.Fprintln(w.out, "Recovered.")
+		return nil
+	}
+	w.outcome = "not recovered"
+	fmt.Fprintln(w.out, "It is not recovered. Who is asked for help needs what is known: portico health bundle")
+	return errBadNews
+}
+
+// errQuit ends a runbook at the word of the operator.
+var errQuit = errors.New("the operator has ended the runbook")
+
+// taken counts the steps that have succeeded.
+func (w *walk) taken() (n int) {
+	for _, record := range w.done {
+		if record.Result == recovery.ResultSucceeded && !strings.HasPrefix(record.ID, "Allow") {
+			n++
+		}
+	}
+	return n
+}
+
+// steps goes from step to step until all is well, or none is left.
+func (w *walk) steps(cmd *cobra.Command) (well bool, err error) {
+	ctx := cmd.Context()
+	for i, step := range w.book.Steps {
+		fmt.Fprintf(w.out, "\n%d. %s.\n", i+1, step.Text)
+		switch {
+		case step.SeeTo:
+			if err := w.showServer(ctx); err != nil {
+				return false, err
+			}
+			if first, err := w.unhealthyServer(ctx); err != nil || first != "" {
+				if first != "" {
+					fmt.Fprintf(w.out, "%s is unhealthy: portico runbook %s comes first.\n", first, runbookFor(first))
+				}
+				return false, err
+			}
+			fmt.Fprintln(w.out, "They are well.")
+			continue
+		case step.Do != "":
+			done, err := w.act(cmd, step.Do)
+			if err != nil {
+				return false, err
+			}
+			if !done {
+				continue
+			}
+		}
+		if well, err = w.helped(ctx, step); err != nil {
+			return false, err
+		}
+		if !well {
+			continue
+		}
+		if well, err = w.stays(ctx); well || err != nil {
+			return well, err
+		}
+	}
+	return false, nil
+}
+
+// helped looks whether a step has helped. A restarted mailbox server is looked at again and again until it is well or
+// the wait is over: its hook may return long before the server is back.
+func (w *walk) helped(ctx context.Context, step recovery.Step) (well bool, err error) {
+	if !step.Do.Restarts() {
+		if step.Wait {
+			if err := w.pause(ctx); err != nil {
+				return false, err
+			}
+		}
+		return w.look(ctx)
+	}
+	fmt.Fprintf(w.out, "Waiting %v at most for %s to come back.\n", w.wait, w.server)
+	began := time.Now()
+	for {
+		if well, err := w.look(ctx); well || err != nil {
+			return well, err
+		}
+		left := w.wait - time.Since(began)
+		if left <= 0 {
+			return false, nil
+		}
+		if err := sleep(ctx, min(left, max(w.wait/60, lookEach))); err != nil {
+			return false, err
+		}
+	}
+}
+
+// lookEach is how long a runbook waits at least before it looks again at what was restarted.
+const lookEach = time.Second
+
+// stays looks again after a while, twice.
+func (w *walk) stays(ctx context.Context) (well bool, err error) {
+	for range 2 {
+		if err := w.pause(ctx); err != nil {
+			return false, err
+		}
+		if well, err := w.look(ctx); err != nil || !well {
+			return false, err
+		}
+	}
+	return true, nil
+}
+
+func (w *walk) pause(ctx context.Context) error {
+	fmt.Fprintf(w.out, "Waiting %v.\n", w.wait)
+	return sleep(ctx, w.wait)
+}
+
+func sleep(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// look says whether all is well: by the probe, or where there is none by the monitor.
+func (w *walk) look(ctx context.Context) (well bool, err error) {
+	if w.book.Probe == "" {
+		m, err := w.monitor(ctx)
+		if err != nil {
+			return false, err
+		}
+		w.server = m.TargetResource
+		fmt.Fprintf(w.out, "%s %s is %s %s\n", m.Name, m.TargetResource, m.AlertValue, visibleText(m.Error))
+		return m.AlertValue == health.Healthy.String() || m.AlertValue == health.UnInitialized.String(), nil
+	}
+	var results []admin.ResultRow
+	path := "/probes/" + url.PathEscape(w.book.Set) + "/" + url.PathEscape(w.book.Probe)
+	if err := w.ask.post(ctx, path, admin.ProbeRun{Target: w.target}, &results); err != nil {
+		return false, err
+	}
+	if len(results) != 1 {
+		return false, fmt.Errorf("%s has found nothing out", w.book.Probe)
+	}
+	r := results[0]
+	if r.Mailbox != "" {
+		w.server = r.Mailbox
+	}
+	fmt.Fprintf(w.out, "%s: %s", r.ResultName, r.ResultType)
+	if r.Error != "" {
+		fmt.Fprintf(w.out, ", %s, _Mbx:%s: %s", r.Dependency, r.Mailbox, visibleText(r.Error))
+	}
+	fmt.Fprintln(w.out)
+	return r.ResultType == health.Succeeded.String(), nil
+}
+
+// monitors lists those that fit.
+func (w *walk) monitors(ctx context.Context, fits func(admin.MonitorRow) bool) ([]admin.MonitorRow, error) {
+	var all []admin.MonitorRow
+	err := w.ask.get(ctx, "/api/v1/health", &all)
+	return slices.DeleteFunc(all, func(m admin.MonitorRow) bool { return !fits(m) }), err
+}
+
+func (w *walk) monitor(ctx context.Context) (admin.MonitorRow, error) {
+	found, err := w.monitors(ctx,
+		func(m admin.MonitorRow) bool { return m.Name == w.book.Monitor && m.TargetResource == w.target })
+	if err == nil && len(found) == 0 {
+		err = fmt.Errorf("there is no %s of %q", w.book.Monitor, w.target)
+	}
+	if err != nil {
+		return admin.MonitorRow{}, err
+	}
+	return found[0], nil
+}
+
+// unhealthyServer names a monitor of the mailbox server that is handled before this one.
+func (w *walk) unhealthyServer(ctx context.Context) (identity string, err error) {
+	found, err := w.monitors(ctx, func(m admin.MonitorRow) bool {
+		of := m.Name == health.ImapSelfTestMonitor && m.TargetResource == w.server ||
+			m.Name == health.ImapDeepTestMonitor && (m.Mailbox == w.server || m.TargetResource == w.target)
+		return of && (m.AlertValue == health.Unhealthy.String() ||
+			m.AlertValue == health.Degraded.String() && m.FirstAlert != nil)
+	})
+	if err != nil || len(found) == 0 {
+		return "", err
+	}
+	return found[len(found)-1].Name + "/" + found[len(found)-1].TargetResource, nil
+}
+
+// runbookFor is the runbook's command line of a monitor.
+func runbookFor(identity string) string {
+	name, target, _ := strings.Cut(identity, "/")
+	for _, book := range recovery.Runbooks {
+		if book.Monitor == name {
+			return book.Name + " " + target
+		}
+	}
+	return ""
+}
+
+// act asks for a step and has it done.
+func (w *walk) act(cmd *cobra.Command, action recovery.Action) (done bool, err error) {
+	if !w.auto {
+		ok, err := w.agreed()
+		if err != nil || !ok {
+			return false, err
+		}
+	}
+	request := admin.RecoveryRequest{Action: action, Server: w.server, By: "runbook " + w.book.Name, Machine: w.auto}
+	if w.book.Of == "database" {
+		request.Database = w.target
+	}
+	record, err := w.ask.recover(cmd, request)
+	if err != nil { // the next step may help all the same
+		fmt.Fprintf(w.out, "It has failed: %s\n", visibleText(err.Error()))
+		return false, nil
+	}
+	w.done = append(w.done, record)
+	fmt.Fprintf(w.out, "%s: %s\n", record.Result, visibleText(record.Message))
+	if record.Result != recovery.ResultSucceeded && record.Result != recovery.ResultIncomplete {
+		return false, nil
+	}
+	request.Lift = true
+	w.lifts = append(w.lifts, request)
+	return record.Result == recovery.ResultSucceeded, nil
+}
+
+// agreed asks whether a step is to be done.
+func (w *walk) agreed() (bool, error) {
+	for {
+		fmt.Fprint(w.out, "Do it? [yes, skip, quit] ")
+		line, err := w.in.ReadString('\n')
+		switch strings.ToLower(strings.TrimSpace(line)) {
+		case "y", "yes":
+			return true, nil
+		case "s", "skip":
+			return false, nil
+		case "q", "quit":
+			return false, errQuit
+		case "":
+		default:
+			fmt.Fprintf(w.out,
+				"%q is no answer: yes does the step, skip goes on to the next one, quit ends the runbook.\n",
+				strings.TrimSpace(line))
+		}
+		if err != nil {
+			fmt.Fprintln(w.out)
+			return false, fmt.Errorf("nobody answers: --auto does the steps without asking")
+		}
+	}
+}
+
+// lift takes back what steps have done, the latest first.
+func (w *walk) lift(ctx context.Context) error {
+	var failed error
+	for _, request := range slices.Backward(w.lifts) {
+		var record recovery.Record
+		switch err := w.ask.post(ctx, "/api/v1/recovery", request, &record); {
+		case err != nil:
+			failed = fmt.Errorf("%s is not taken back: %w", request.Action, err)
+		case record.Result == recovery.ResultSkipped:
+			fmt.Fprintf(w.out, "%s: %s\n", record.ID, visibleText(record.Message))
+		case record.ID != "":
+			w.done = append(w.done, record)
+		}
+	}
+	return failed
+}

@@ -1,0 +1,25 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+
+	"portico/health/admin"
+)
+
+// showServer prints all monitors that concern the mailbox server, those of its databases too: step 3.6 of Exchange's
+// guide.
+func (w *walk) showServer(ctx context.Context) error {
+	if w.server == "" {
+		return nil
+	}
+	var all []admin.MonitorRow
+	if err := w.ask.get(ctx, about("/api/v1/health", w.server), &all); err != nil {
+		return err
+	}
+	for _, m := range all {
+		fmt.Fprintf(w.out, "  %s/%s/%s is %s %s\n", m.HealthSetName, m.Name, m.TargetResource, m.AlertValue,
+			visibleText(m.Error))
+	}
+	return nil
+}

@@ -1,0 +1,171 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"portico/health/admin"
+	"portico/health/admin/table"
+)
+
+func newServer() *cobra.Command {
+	return group(&cobra.Command{Use: "server",
+		Short: "Look at the mailbox servers, pause them, and keep databases from them"},
+		newServerList(), newServerBlock(), newServerUnblock(), newServerPolicy(), newServerPause(), newServerResume())
+}
+
+func newServerList() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "list",
+		Short: "List the mailbox servers, and whether they answer",
+		Long: "List asks all mailbox servers for their greeting, now and side by side. Each has 3 seconds, so the " +
+			"command takes no longer. State is up, down, or\nunknown for a server that could not be asked, for " +
+			"example since Portico has no descriptors left. BreakerOpen says that sign-ins leave it alone, as it " +
+			"has failed too often.\nBlocked says who forbids activation there: operator or maintenance, with the " +
+			"user or token that asked for it, or health after a failover. BlockedFor, in -o\nwide and -o " +
+			"list, names " +
+			"the monitor for which health blocks, and says what has to happen before health lifts that.\n\n" +
+			"Exit status: 0 all answer, 1 some do not or could not be asked, 2 portico can not be asked.",
+		Args: cobra.NoArgs,
+	}
+	ask := askFlags(cmd)
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		var servers []admin.ServerState
+		if err := ask.get(cmd.Context(), "/api/v1/servers", &servers); err != nil {
+			return err
+		}
+		rows := table.New("Name", "State", "Paused", "BreakerOpen", "Policy", "Blocked", "ActiveDatabases", "Error").
+			Wide("BlockedFor").Keep("State", "Blocked", "Error").Yield("Policy")
+		down := false
+		for _, s := range servers {
+			down = down || !s.Up
+			rows.Add(s.Name, s.State, paused(s), yesNo(s.Breaker), s.Policy, blockedBy(s),
+				strconv.Itoa(s.Active), s.Error, blockedFor(s))
+		}
+		err := ask.print(cmd, servers, rows)
+		if err == nil && down {
+			return errBadNews
+		}
+		return err
+	}
+	return cmd
+}
+
+// blockedBy says who blocks activation on a server.
+func blockedBy(s admin.ServerState) string {
+	if len(s.Blockers) == 0 {
+		return yesNo(s.Blocked)
+	}
+	var all []string
+	for _, b := range s.Blockers {
+		all = append(all, admin.Asker(b.By, b.Who))
+	}
+	return "by " + strings.Join(all, ", ")
+}
+
+// blockedFor names the monitors for which health blocks activation on a server, and says what they wait for.
+func blockedFor(s admin.ServerState) string {
+	var all []string
+	for _, b := range s.Blockers {
+		if b.Monitor != "" {
+			all = append(all, b.Monitor+": "+b.Why)
+		}
+	}
+	return strings.Join(all, ", ")
+}
+
+func newServerBlock() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "block SERVER",
+		Short: "Let no database be activated on a server; with --move, move those that are",
+		Long: "Block forbids that a database is activated on the server, until unblock. With --move each database " +
+			"that is active there\n" +
+			"moves now to its next copy that is not Failed and whose server answers and is not blocked: sign-ins " +
+			"wait, its sessions end, and\n" +
+			"go on there. A copy is Failed if its mail could not be read, and was not read since: portico database " +
+			"status lists it, portico\n" +
+			"database copy resume ends it. That is Exchange's Set-MailboxServer " +
+			"-DatabaseCopyActivationDisabledAndMoveNow $true.\n\n" +
+			"Exit status: 0 done, 1 a database stays, 2 it could not be done.",
+		Args: cobra.ExactArgs(1),
+	}
+	ask := askFlags(cmd)
+	move := cmd.Flags().Bool("move", false, "move the databases that are active there")
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		var moves []admin.Move
+		path := "/api/v1/servers/" + url.PathEscape(args[0]) + "/block"
+		was, err := ask.activation(cmd.Context(), args[0])
+		if err != nil {
+			return err
+		}
+		if err := ask.post(cmd.Context(), path, map[string]bool{"move": *move}, &moves); err != nil {
+			return err
+		}
+		return ask.moves(cmd, moves, admin.Change{What: "activation on " + args[0], Was: was, Now: "blocked"})
+	}
+	return cmd
+}
+
+// activation says whether databases may be activated on a mailbox server.
+func (a *asking) activation(ctx context.Context, server string) (string, error) {
+	var names admin.Names
+	err := a.get(ctx, "/api/v1/names", &names)
+	if slices.Contains(names.Blocked, server) {
+		return "blocked", err
+	}
+	return "allowed", err
+}
+
+// shownMove is a change as a command that moves databases prints it; a database's has the move too.
+type shownMove struct {
+	admin.Change
+	Result string `json:"result"`
+	*admin.Move
+}
+
+// moves prints what became of databases that were to move, behind what else has changed.
+func (a *asking) moves(cmd *cobra.Command, moves []admin.Move, changes ...admin.Change) error {
+	rows, shown, stays := table.New("What", "Was", "Now", "Result").Keep("Result"), []shownMove{}, false
+	for _, c := range changes {
+		rows.Add(c.What, c.Was, c.Now, "done")
+		shown = append(shown, shownMove{Change: c, Result: "done"})
+	}
+	for i, m := range moves {
+		c, result := admin.Change{What: "database " + m.Database, Was: m.From, Now: m.To}, "moved to "+m.To
+		if m.To == "" {
+			c.Now, result, stays = m.From, "kept: "+m.Reason, true
+		}
+		rows.AddNamed(m.Database, c.What, c.Was, c.Now, result)
+		shown = append(shown, shownMove{c, result, &moves[i]})
+	}
+	err := a.print(cmd, shown, rows)
+	if err == nil && stays {
+		return errBadNews
+	}
+	return err
+}
+
+func newServerUnblock() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "unblock SERVER",
+		Short: "Lift a block; nothing moves back by that",
+		Args:  cobra.ExactArgs(1),
+	}
+	ask := askFlags(cmd)
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if err := ask.change(cmd, "/api/v1/servers/"+url.PathEscape(args[0])+"/unblock", struct{}{}); err != nil {
+			return err
+		}
+		if ask.forPeople() {
+			fmt.Fprintln(cmd.OutOrStdout(), "\nNo database moves back by itself: portico database rebalance.")
+		}
+		return nil
+	}
+	return cmd
+}

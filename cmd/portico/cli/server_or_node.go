@@ -1,0 +1,54 @@
+package cli
+
+import (
+	"context"
+	"net/url"
+	"slices"
+
+	"github.com/spf13/cobra"
+
+	"portico/health/admin"
+)
+
+// aliasFlag gives a command --server in place of --node, as the cmdlet of Exchange has it. It is no mailbox server's
+// name.
+func (a *asking) aliasFlag(cmd *cobra.Command) *asking {
+	cmd.Flags().StringVar(&a.server, "server", "", "the same as --node, for a `name` that no mailbox server has")
+	return a
+}
+
+// serverOrNode tells what --server names. A mailbox server is returned. Another Portico is asked from then on.
+func (a *asking) serverOrNode(ctx context.Context) (mailboxServer string, err error) {
+	if a.server == "" {
+		return "", nil
+	}
+	var names admin.Names
+	name := a.server
+	a.server = ""
+	if err := a.get(ctx, "/api/v1/names", &names); err != nil {
+		return "", err
+	}
+	switch {
+	case slices.Contains(names.Servers, name):
+		return name, nil
+	case slices.Contains(names.Nodes, name) && a.node == "":
+		a.node = name
+		return "", nil
+	}
+	return "", admin.NoSuch("mailbox server or other Portico", name, slices.Concat(names.Servers, names.Nodes))
+}
+
+// about is a path of the API with the mailbox server that it is about, if there is one.
+func about(path, mailboxServer string) string {
+	if mailboxServer == "" {
+		return path
+	}
+	return path + "?server=" + url.QueryEscape(mailboxServer)
+}
+
+// aboutServer says of --server what it is for a command that shows what concerns a mailbox server.
+func aboutServer(cmd *cobra.Command) {
+	cmd.Flags().Lookup("server").
+		Usage = "only what concerns this mailbox `server`; or another Portico, for a name under nodes in the " +
+		"configuration that no mailbox server has"
+}

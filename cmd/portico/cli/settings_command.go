@@ -1,0 +1,169 @@
+package cli
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"portico/configs"
+	"portico/health/admin"
+	"portico/health/admin/table"
+)
+
+func newSettings() *cobra.Command {
+	return group(&cobra.Command{
+		Use:   "settings",
+		Short: "Look at the settings, and change them while Portico runs",
+		Long: "A change is in force at once, survives a restart, and beats the configuration file until it is " +
+			"reset. Names and values are taken in\n" +
+			"Exchange's spelling too: MaxConnectionsPerUser, SecureLogin.",
+	}, newSettingsGet(), newSettingsSet(), newSettingsReset())
+}
+
+func newSettingsGet() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "get [NAME...]",
+		Short: "Show settings, where they come from, and what the file says if that is something else",
+	}
+	ask := askFlags(cmd).aliasFlag(cmd)
+	cmd.RunE = func(cmd *cobra.Command, names []string) error {
+		var wanted []string
+		for _, spelling := range names {
+			name, err := configs.Settings{}.Name(spelling)
+			if err != nil {
+				return err
+			}
+			wanted = append(wanted, name)
+		}
+		var states []admin.SettingState
+		if err := ask.get(cmd.Context(), "/api/v1/settings", &states); err != nil {
+			return err
+		}
+		if len(wanted) > 0 {
+			states = slices.DeleteFunc(states,
+				func(s admin.SettingState) bool { return !slices.Contains(wanted, s.Name) })
+		}
+		return ask.settings(cmd, states)
+	}
+	return cmd
+}
+
+func newSettingsSet() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "set NAME=VALUE...",
+		Short: "Change settings, all of them or none",
+		Example: "  portico settings set max_connections_per_user=20\n" +
+			"  portico settings set LoginType=SecureLogin AuthenticatedConnectionTimeout=45m",
+		Args: cobra.MinimumNArgs(1),
+	}
+	ask := askFlags(cmd).aliasFlag(cmd)
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		change := admin.SettingsChange{Set: make(map[string]string)}
+		for _, arg := range args {
+			name, value, ok := strings.Cut(arg, "=")
+			if _, twice := change.Set[name]; !ok || twice {
+				return fmt.Errorf("%q: a change is NAME=VALUE, once for each name", arg)
+			}
+			change.Set[name] = value
+		}
+		return ask.changeSettings(cmd, change)
+	}
+	return cmd
+}
+
+func newSettingsReset() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "reset NAME...|--all",
+		Short: "Forget changes, so that the file counts again",
+	}
+	ask := askFlags(cmd).aliasFlag(cmd)
+	all := cmd.Flags().Bool("all", false, "forget all of them")
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if *all == (len(args) > 0) {
+			return errors.New("give names, or --all")
+		}
+		return ask.changeSettings(cmd, admin.SettingsChange{ResetAll: *all, Reset: args})
+	}
+	return cmd
+}
+
+func (a *asking) changeSettings(cmd *cobra.Command, change admin.SettingsChange) error {
+	var states []admin.SettingState
+	if err := a.post(cmd.Context(), "/api/v1/settings", change, &states); err != nil {
+		return err
+	}
+	rows, shown := table.New("Name", "Was", "Now").Wide("Source", "File"), []admin.SettingState{}
+	for _, s := range states {
+		asked := change.ResetAll && s.Was != "" || named(change, s.Name)
+		if !asked {
+			continue
+		}
+		shown = append(shown, s)
+		rows.Add(s.Name, cmp.Or(s.Was, s.Value), s.Value, s.Source, s.File)
+	}
+	return a.print(cmd, shown, rows)
+}
+
+// named says whether a change names a setting, in whatever spelling.
+func named(change admin.SettingsChange, name string) bool {
+	spellings := slices.Concat(change.Reset, slices.Collect(maps.Keys(change.Set)))
+	return slices.ContainsFunc(spellings, func(spelling string) bool {
+		known, err := configs.Settings{}.Name(spelling)
+		return err == nil && known == name
+	})
+}
+
+// settings prints settings.
+func (a *asking) settings(cmd *cobra.Command, states []admin.SettingState) error {
+	rows := table.New("Name", "Value", "Source", "File")
+	for _, s := range states {
+		rows.Add(s.Name, s.Value, s.Source, s.File)
+	}
+	return a.print(cmd, states, rows)
+}
+
+// newConfig is for what concerns the configuration file.
+func newConfig() *cobra.Command {
+	return group(&cobra.Command{Use: "config",
+		Short: "Compare the settings of the configuration file with those in force"},
+		newConfigDiff())
+}
+
+func newConfigDiff() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "diff",
+		Short: "List the settings in which a change at run time beats the file",
+		Long: "Diff compares the keys below \"settings\", of the file as Portico has last read it, with what is in " +
+			"force. No other key of the file can\n" +
+			"be changed at run time. What else is stored has its own commands: database status, server list, " +
+			"component get, override list, log\n" +
+			"status; portico store show lists it all. To check a file that Portico has not read yet, use portico " +
+			"check.\n\n" +
+			"Exit status: 0 there is none, 1 there are some, 2 portico can not be asked.",
+		Args: cobra.NoArgs,
+	}
+	ask := askFlags(cmd)
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		var states []admin.SettingState
+		if err := ask.get(cmd.Context(), "/api/v1/settings", &states); err != nil {
+			return err
+		}
+		states = slices.DeleteFunc(states, func(s admin.SettingState) bool { return s.File == "" })
+		if len(states) == 0 && ask.forPeople() {
+			_, err := fmt.Fprintln(cmd.OutOrStdout(),
+				"All settings are as in the file. Only the keys below settings are compared:\nportico store show "+
+					"lists what else is stored.")
+			return err
+		}
+		if err := ask.settings(cmd, states); err != nil || len(states) == 0 {
+			return err
+		}
+		return errBadNews
+	}
+	return cmd
+}

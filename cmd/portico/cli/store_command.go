@@ -1,0 +1,476 @@
+package cli
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strconv"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"portico/backend"
+	"portico/cmd/portico/datadir"
+	"portico/configs"
+	"portico/configs/store"
+	"portico/health/admin"
+	"portico/health/admin/client"
+	"portico/health/admin/table"
+)
+
+func newStore() *cobra.Command {
+	return group(&cobra.Command{
+		Use:   "store",
+		Short: "Check, back up, restore and show what Portico has stored",
+		Long: "The store keeps what changes at run time: active copies, blocks, settings, overrides, rules of the " +
+			"protocol log. It is the\n" +
+			"file portico.db in data_dir, with its identity in portico.db.id and its copies in the folder " +
+			"backups.\n\n" +
+			"With --admin or PORTICO_ADMIN these commands ask a running Portico; with --config they read the files, " +
+			"whether Portico\n" +
+			"runs or not. Without either, they ask the Portico at " + client.DefaultSocket +
+			" if there is one, and else read the files.",
+	}, newStoreCheck(), newStoreBackup(), newStoreRestore(), newStoreShow())
+}
+
+// storeAsking is what commands about the store have in common: they ask Portico, or read files.
+type storeAsking struct {
+	*asking
+	file *string // the configuration
+	cmd  *cobra.Command
+}
+
+func storeFlags(cmd *cobra.Command) storeAsking {
+	return storeAsking{askFlags(cmd), configFlag(cmd), cmd}
+}
+
+// running tells whether to ask a running Portico.
+func (a storeAsking) running() bool {
+	if a.cmd.Flags().Changed("config") {
+		return false
+	}
+	_, err := os.Stat(client.DefaultSocket)
+	return a.admin != "" || os.Getenv("PORTICO_ADMIN") != "" || err == nil
+}
+
+// config reads the configuration, which says where the files are.
+func (a storeAsking) config() (*configs.Config, error) { return configs.Load(*a.file) }
+
+// hint adds to an error of a Portico that does not answer what to do without it.
+func (a storeAsking) hint(err error) error {
+	if !errors.Is(err, client.ErrUnreachable) {
+		return err
+	}
+	return fmt.Errorf("%w (if Portico does not run: --config FILE)", err)
+}
+
+func newStoreCheck() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "check [FILE]",
+		Short: "Tell whether the store is whole, and list its copies",
+		Long: "Check reads the store and all its copies, or one FILE. Every byte counts: it also finds a store that " +
+			"is missing, is another\n" +
+			"store's, or is older than what Portico wrote last.\n\n" +
+			"Exit status: 0 all is whole, 1 the store or FILE is damaged, 2 it could not be read, 3 the store is " +
+			"whole, but a copy in the\n" +
+			"folder backups is damaged.",
+		Args: cobra.MaximumNArgs(1),
+	}
+	ask := storeFlags(cmd)
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		state, err := ask.state(cmd.Context(), args)
+		if err != nil {
+			return err
+		}
+		damaged := 0
+		rows := copyTable()
+		rows.Add(state.File, strconv.Itoa(state.Entries), cmp.Or(state.Damage, "whole"), "", "",
+			strconv.FormatUint(state.Revision, 10))
+		for _, c := range state.Copies {
+			rows.Add(copyRow(c)...)
+			if c.Damage != "" {
+				damaged++
+			}
+		}
+		if err := ask.print(cmd, state, rows); err != nil {
+			return err
+		}
+		switch {
+		case state.Damage != "":
+			return errBadNews
+		case damaged > 0:
+			fmt.Fprintf(cmd.ErrOrStderr(),
+				"portico: the store is whole; %s damaged, which only matters to a restore\n",
+				table.Counted(damaged, "cop/y is/ies are"))
+			return errCopies
+		}
+		return nil
+	}
+	return cmd
+}
+
+// copyTable is for the store and its copies.
+func copyTable() *table.Table {
+	return table.New("File", "Entries", "State").Wide("Taken", "Reason", "Revision")
+}
+
+func copyRow(c admin.StoreCopy) []string {
+	return []string{
+		c.File, strconv.Itoa(c.Entries), cmp.Or(c.Damage, "whole"), table.Time(c.Taken), c.Reason,
+		strconv.FormatUint(c.Revision, 10),
+	}
+}
+
+// state returns the state of the store, or of one file.
+func (a storeAsking) state(ctx context.Context, args []string) (state admin.StoreState, err error) {
+	switch {
+	case len(args) == 1:
+		content, err := store.ReadCopy(args[0])
+		state = admin.StoreState{File: args[0], Revision: content.Revision, Entries: len(content.Entries),
+			Copies: []admin.StoreCopy{}}
+		if damage := (*store.Damage)(nil); errors.As(err, &damage) {
+			state.Damage, err = damage.Error(), nil
+		}
+		return state, err
+	case a.running():
+		return state, a.hint(a.get(ctx, "/api/v1/store", &state))
+	}
+	config, err := a.config()
+	if err != nil {
+		return state, err
+	}
+	_, err = store.ReadOnly(config.DataDir)
+	return datadir.State(config.DataDir, err)
+}
+
+func newStoreBackup() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "backup [FILE]",
+		Short: "Copy the store",
+		Long: "Backup writes a copy of the store as it is at this moment, and reads it again: into the folder " +
+			"backups of data_dir, or to\n" +
+			"FILE. Portico may run meanwhile. A copy holds the key of the protocol log's user hashes: keep it " +
+			"from others.",
+		Args: cobra.MaximumNArgs(1),
+	}
+	ask := storeFlags(cmd)
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		var made admin.StoreCopy
+		var err error
+		switch {
+		case len(args) == 1 && ask.running():
+			made, err = ask.backupOfRunning(cmd.Context(), args[0])
+		case ask.running():
+			err = ask.hint(ask.post(cmd.Context(), "/api/v1/store/backup", struct{}{}, &made))
+		default:
+			made, err = ask.backup(args)
+		}
+		if err != nil {
+			return err
+		}
+		row := copyTable()
+		row.Add(copyRow(made)...)
+		return ask.print(cmd, made, row)
+	}
+	return cmd
+}
+
+// backupOfRunning copies the store of a running Portico to a file on this machine. It asks where the store is and
+// reads that, so both have to be on one machine, as they are if Portico answers on a socket.
+func (a storeAsking) backupOfRunning(ctx context.Context, path string) (made admin.StoreCopy, err error) {
+	if err := client.CheckAddress(a.where()); err != nil {
+		return made, fmt.Errorf("--admin or PORTICO_ADMIN: %w", err)
+	}
+	if info, err := os.Stat(a.where()); err != nil || info.Mode().Type() != os.ModeSocket {
+		return made, fmt.Errorf("FILE is on this machine, and the Portico at %s may be on another: ask it over its "+
+			"socket, leave FILE out, or add --config", client.Shown(a.where()))
+	}
+	var state admin.StoreState
+	if err := a.get(ctx, "/api/v1/store", &state); err != nil {
+		return made, a.hint(err)
+	}
+	return copyStore(filepath.Dir(state.File), path)
+}
+
+// copyStore copies the store in a folder to a file.
+func copyStore(dir, path string) (admin.StoreCopy, error) {
+	if info, err := os.Stat(path); err == nil && info.IsDir() {
+		return admin.StoreCopy{}, fmt.Errorf("%s is a folder: name the file that is to be written", visibleText(path))
+	}
+	content, err := store.WriteCopy(dir, path)
+	return admin.StoreCopy{File: path, Taken: time.Now().UTC(), Reason: string(store.ByHand),
+		Revision: content.Revision, Entries: len(content.Entries)}, err
+}
+
+// backup copies files.
+func (a storeAsking) backup(args []string) (made admin.StoreCopy, err error) {
+	config, err := a.config()
+	if err != nil {
+		return made, err
+	}
+	path := store.CopyPath(config.DataDir, time.Now().UTC(), store.ByHand)
+	if len(args) == 1 {
+		path = args[0]
+	}
+	made, err = copyStore(config.DataDir, path)
+	return made, datadir.Error(err, config, *a.file)
+}
+
+func newStoreRestore() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "restore COPY|latest",
+		Short: "Put a copy of the store in its place",
+		Long: "Restore replaces the store by a copy: a file, the name of one in the folder backups, or the latest " +
+			"one there that is whole.\n" +
+			"What was there is kept as a copy too. Portico must not run with this data_dir. Restore prints what it " +
+			"changes; a copy may be\n" +
+			"older than the last move of a database, so compare active copies with your storage before you start " +
+			"Portico.\n\n" +
+			"With --partial, the whole entries of a damaged file are taken, and the others are left out. A " +
+			"copy that " +
+			"another Portico\n" +
+			"has made is refused without --other-store.\n\n" +
+			"Restore lists as LOST each entry that decides where users go and that the copy lacks: active copies, " +
+			"blocks, policies, moved users.\n" +
+			"It says what the latest other copy has there, and what Portico does without it. A database whose " +
+			"active copy is lost stays\n" +
+			"closed, FailedAndSuspended, until you say by portico database move which copy is active.\n\n" +
+			"Exit status: 0 restored, 1 restored but entries are lost (--accept-loss makes that 0), 2 it could " +
+			"not be done.",
+		Args: cobra.ExactArgs(1),
+	}
+	ask := storeAsking{&asking{output: outputFlags(cmd)}, configFlag(cmd), cmd}
+	partial := cmd.Flags().Bool("partial", false, "take what is whole of a damaged file")
+	accept := cmd.Flags().Bool("accept-loss", false,
+		"exit with status 0 though entries are lost that decide where users go")
+	other := cmd.Flags().Bool("other-store", false, "take a copy that another Portico has made")
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		config, err := ask.config()
+		if err != nil {
+			return err
+		}
+		from, err := findCopy(config.DataDir, args[0])
+		if err != nil {
+			return err
+		}
+		if !*other && store.Foreign(config.DataDir, from) {
+			return fmt.Errorf("%s is a copy of another store than the one in %s: it has another Portico's active "+
+				"copies, blocks and keys; --other-store takes it all the same", visibleText(from), config.DataDir)
+		}
+		var lost []backend.LostEntry
+		copies := make(map[string][]string)
+		for name, d := range config.Databases {
+			copies[name] = d.Copies
+		}
+		remembered, err := rememberedIn(config.DataDir)
+		if err != nil {
+			return err
+		}
+		done, err := store.Restore(config.DataDir, from, *partial, time.Now(),
+			func(left *store.Damage, taken, before map[string]store.Entry) map[string]string {
+				all := append([]backend.Remembered{{Name: "the store before", Entries: before}}, remembered...)
+				lost = backend.LostEntries(taken, left != nil, flawed(left), all, copies)
+				return backend.SuspendLost(lost, copies)
+			})
+		if errors.Is(err, store.ErrLocked) {
+			return fmt.Errorf("%w: stop it first, since it would go on with what it has in memory", err)
+		}
+		if err != nil {
+			return err
+		}
+		if err := ask.restored(cmd, from, done, lost); err != nil || len(lost) == 0 || *accept {
+			return err
+		}
+		return errBadNews
+	}
+	return cmd
+}
+
+// rememberedIn reads the copies that may have entries which a restore lacks, the newest first.
+func rememberedIn(dir string) ([]backend.Remembered, error) {
+	copies, err := store.Copies(dir)
+	var all []backend.Remembered
+	for _, c := range copies {
+		content, err := store.ReadCopy(c.Path)
+		if damage := (*store.Damage)(nil); err != nil && !errors.As(err, &damage) {
+			continue // it is for comparison alone
+		}
+		r := backend.Remembered{Name: c.Name, Entries: make(map[string]store.Entry)}
+		for _, e := range content.Entries {
+			r.Entries[e.Key] = e
+		}
+		all = append(all, r)
+	}
+	return all, err
+}
+
+// flawed lists the keys of damaged entries, "" for each that cannot be read.
+func flawed(d *store.Damage) (keys []string) {
+	if d == nil {
+		return nil
+	}
+	for _, f := range d.Flaws {
+		keys = append(keys, f.Entry)
+	}
+	return keys
+}
+
+// findCopy returns the path of a copy that was named.
+func findCopy(dir, name string) (string, error) {
+	if name != "latest" {
+		if beside := filepath.Join(dir, store.BackupsName, name); filepath.Base(name) == name {
+			if _, err := os.Stat(beside); err == nil {
+				return beside, nil
+			}
+		}
+		return name, nil
+	}
+	copies, err := store.Copies(dir)
+	if err != nil {
+		return "", err
+	}
+	for _, c := range copies {
+		if c.Err == nil && c.Reason != store.BeforeRestore {
+			return c.Path, nil
+		}
+	}
+	return "", fmt.Errorf("no copy in %s is whole", filepath.Join(dir, store.BackupsName))
+}
+
+// restored prints what a restore has changed.
+func (a storeAsking) restored(cmd *cobra.Command, from string, done store.Restored, lost []backend.LostEntry) error {
+	type change struct {
+		Key    string `json:"key"`
+		Before string `json:"before"`
+		After  string `json:"after"`
+	}
+	changes, rows := []change{}, table.New("Key", "Was", "Now")
+	for _, d := range done.Changes {
+		c := change{d.Key, datadir.ShownValue(d.Key, d.Before), datadir.ShownValue(d.Key, d.After)}
+		changes = append(changes, c)
+		rows.Add(c.Key, c.Before, c.After)
+	}
+	result := struct {
+		From    string      `json:"from"`
+		Kept    string      `json:"kept,omitempty"`
+		Entries int         `json:"entries"`
+		Left    string      `json:"left_out,omitempty"`
+		Changes []change    `json:"changes"`
+		Lost    []lostEntry `json:"lost"`
+	}{from, done.Kept, done.Entries, "", changes, lostEntries(lost)}
+	if done.Left != nil {
+		result.Left = done.Left.Error()
+	}
+	out := cmd.OutOrStdout()
+	if a.forPeople() {
+		fmt.Fprintf(out, "restored %d entries from %s\n", done.Entries, from)
+		if done.Kept != "" {
+			fmt.Fprintf(out, "what was there is kept as %s\n", done.Kept)
+		}
+		if done.Left != nil {
+			fmt.Fprintf(out, "left out: %s\n", visibleText(result.Left))
+		}
+		for _, l := range result.Lost {
+			fmt.Fprintf(out, "LOST %s: %s\n", l.Key, visibleText(l.Effect+l.had()))
+		}
+		switch {
+		case rows.Len() == 0 && len(lost) > 0:
+			return nil
+		case rows.Len() == 0:
+			fmt.Fprintln(out, "no entry has changed")
+			return nil
+		}
+	}
+	return a.print(cmd, result, rows)
+}
+
+// lostEntry is an entry that a restore lacks, as the command prints it.
+type lostEntry struct {
+	Key    string `json:"key"`
+	Value  string `json:"value,omitempty"` // in another copy
+	From   string `json:"from,omitempty"`  // that copy
+	Effect string `json:"effect"`          // what Portico does without it
+}
+
+// had says what another copy has.
+func (l lostEntry) had() string {
+	if l.From == "" {
+		return "; no copy has its value"
+	}
+	return fmt.Sprintf("; %s has %s", l.From, l.Value)
+}
+
+func lostEntries(lost []backend.LostEntry) []lostEntry {
+	shown := []lostEntry{}
+	for _, l := range lost {
+		entry := lostEntry(l)
+		if l.From != "" {
+			entry.Value = datadir.ShownValue(l.Key, []byte(l.Value))
+		}
+		shown = append(shown, entry)
+	}
+	return shown
+}
+
+func newStoreShow() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "show [PREFIX]",
+		Short: "Show the entries of the store, or of a copy",
+		Long: "Show lists the entries whose key begins with PREFIX. The key of the protocol log's user hashes is " +
+			"masked.\n\nExit status: 0 done, 1 the file is damaged, 2 no key begins with PREFIX, or it could " +
+			"not be read.",
+		Args: cobra.MaximumNArgs(1),
+	}
+	ask := storeFlags(cmd)
+	from := cmd.Flags().String("file", "", "show this `file` instead, such as a copy; of a damaged one, what is whole")
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		prefix := ""
+		if len(args) == 1 {
+			prefix = args[0]
+		}
+		entries, damage, err := ask.entries(cmd.Context(), *from, prefix)
+		if err != nil {
+			return err
+		}
+		if len(entries) == 0 && prefix != "" && damage == nil {
+			return fmt.Errorf("no entry has a key that begins with %q: portico store show lists all", prefix)
+		}
+		rows := table.New("Key", "Revision", "Value")
+		for _, e := range entries {
+			rows.Add(e.Key, strconv.FormatUint(e.Revision, 10), e.Value)
+		}
+		if err := ask.print(cmd, entries, rows); err != nil || damage == nil {
+			return err
+		}
+		fmt.Fprintln(cmd.ErrOrStderr(), visibleText(damage.Error()))
+		return errBadNews
+	}
+	return cmd
+}
+
+// entries returns the entries of the store or of a file, and what is wrong with that.
+func (a storeAsking) entries(ctx context.Context, file, prefix string) (entries []admin.StoreEntry, damage,
+	err error) {
+	if file == "" && a.running() {
+		return entries, nil, a.hint(a.get(ctx, "/api/v1/store/entries?prefix="+url.QueryEscape(prefix), &entries))
+	}
+	if file == "" {
+		config, err := a.config()
+		if err != nil {
+			return nil, nil, err
+		}
+		file = filepath.Join(config.DataDir, store.FileName)
+		if _, damage = store.ReadOnly(config.DataDir); damage != nil {
+			damage = datadir.Error(damage, config, *a.file)
+		}
+	}
+	content, err := store.ReadCopy(file)
+	if found := (*store.Damage)(nil); errors.As(err, &found) {
+		damage, err = cmp.Or(damage, err), nil
+	}
+	return datadir.Entries(content.Entries, prefix), damage, err
+}

@@ -1,0 +1,217 @@
+package cli
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"portico/health/admin"
+	"portico/health/admin/table"
+)
+
+func newUser() *cobra.Command {
+	return group(&cobra.Command{Use: "user",
+		Short: "Find a user's mailbox, put a user in another database, and end a user's sessions"},
+		newUserWhere(), newUserMove(), newUserKick())
+}
+
+func newUserWhere() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "where USER",
+		Short: "Tell in which database and on which server a user's mailbox is",
+		Long: "Where asks the directory as a sign-in would, but for the password. If the directory refuses the " +
+			"user, does not know the user,\n" +
+			"or does not answer, it says so. It asks the user's mailbox server whether it answers, and shows since " +
+			"when it has not, the other\n" +
+			"copies of the database, and the user's penalties. Without a directory nobody can say whether there is " +
+			"such a user, and where\n" +
+			"says so.\n\n" +
+			"Exit status: 0 the user can sign in, as far as Portico knows without the password, 1 the user can not, " +
+			"2 it could not be found out.",
+		Args: cobra.ExactArgs(1),
+	}
+	ask := askFlags(cmd)
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		var at admin.Place
+		if err := ask.get(cmd.Context(), "/api/v1/users/"+url.PathEscape(args[0]), &at); err != nil {
+			return err
+		}
+		return ask.place(cmd, at)
+	}
+	return cmd
+}
+
+// place prints where a user is.
+func (a *asking) place(cmd *cobra.Command, at admin.Place) error {
+	now := at.SignIn
+	if now == nil { // from a Portico of an older version
+		now = &admin.SignInState{Possible: true}
+	}
+	row := table.New("User", "Database", "Server", "State", "Moved", "Sessions").Wide("Since", "Reason")
+	row.Add(at.User, at.Database, at.Server, now.State, yesNo(at.Moved), strconv.Itoa(at.Sessions),
+		shownTime(now.Since), now.Reason)
+	if err := a.print(cmd, at, row); err != nil {
+		return err
+	}
+	if a.forPeople() {
+		a.explainSignIn(cmd, at, now)
+	}
+	if !now.Possible {
+		return errBadNews
+	}
+	return nil
+}
+
+// explainSignIn says below the row what keeps the user from signing in, and what else there is.
+func (a *asking) explainSignIn(cmd *cobra.Command, at admin.Place, now *admin.SignInState) {
+	out := cmd.OutOrStdout()
+	if now.Reason != "" {
+		what := "Note"
+		if !now.Possible {
+			what = at.User + " cannot sign in"
+		}
+		since := ""
+		if now.Since != nil {
+			since = "; the server has failed since " + shownTime(now.Since)
+		}
+		fmt.Fprintf(out, "\n%s: %s%s.\n", what, visibleText(now.Reason), since)
+		for _, c := range now.Copies {
+			if c.Server != at.Server {
+				fmt.Fprintf(out, "The copy of %s on %s is %s.\n", c.Database, c.Server, c.Status)
+			}
+		}
+	}
+	if at.Standing == admin.StandingUndecided {
+		fmt.Fprintf(out, "\n%s\n", visibleText(standingText(at)))
+	}
+	if n := len(now.Penalties); n > 0 {
+		fmt.Fprintf(out, "\n%s has failed to sign in: portico penalty list --user %s\n", at.User, at.User)
+	}
+}
+
+// standingText says what is known of a user whom no directory vouches for, and what is not.
+func standingText(at admin.Place) string {
+	known := "No session of this name is open. Only a sign-in shows whether it is a user's."
+	if at.Sessions > 0 {
+		known = fmt.Sprintf("A mailbox server has let the user in: %s open.", areCounted(at.Sessions, "session"))
+	}
+	who := "Routing sends"
+	if at.Moved {
+		who = "An operator has sent"
+	}
+	return fmt.Sprintf("No directory is configured: nobody can say whether there is a user\n%s. %s sign-ins of this "+
+		"name to\n%s on %s.\n%s", at.User, who, at.Database, at.Server, known)
+}
+
+// areCounted is counted with the verb.
+func areCounted(n int, word string) string {
+	if n == 1 {
+		return table.Counted(n, word) + " is"
+	}
+	return table.Counted(n, word) + " are"
+}
+
+func newUserMove() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "move USER DATABASE|--clear",
+		Short: "Put a user in another database, whatever the directory says",
+		Long: "Move holds the user's sign-ins, waits for those under way, ends the user's sessions, and from then " +
+			"on routes the user to the other\n" +
+			"database, also after a restart; --clear goes back to what the directory says. Portico moves no mail: " +
+			"do that first, and\n" +
+			"once more behind this.",
+		Args: cobra.RangeArgs(1, 2),
+	}
+	ask := askFlags(cmd)
+	back := cmd.Flags().Bool("clear", false, "go back to what the directory says")
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if *back == (len(args) == 2) {
+			return errors.New("give a database, or --clear")
+		}
+		database := ""
+		if !*back {
+			database = args[1]
+		}
+		var at admin.Place
+		if err := ask.post(cmd.Context(), "/api/v1/users/"+url.PathEscape(args[0])+"/move",
+			map[string]string{"database": database}, &at); err != nil {
+			return err
+		}
+		row := table.New("User", "Was", "Now", "Server", "Moved")
+		row.Add(at.User, cmp.Or(at.Was, at.Database), at.Database, at.Server, yesNo(at.Moved))
+		return ask.print(cmd, at, row)
+	}
+	return cmd
+}
+
+func newUserKick() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "kick [USER]",
+		Short: "End the sessions of a user, an address or a mailbox server, each with BYE",
+		Long: "Kick ends the sessions that fit all that is given, and lists them. It keeps nobody from signing in " +
+			"again. Without a user or a\n" +
+			"session it asks first.",
+		Example: "  portico user kick alice\n  portico user kick --session 05c2907680677bf6\n  portico user kick " +
+			"--ip 192.0.2.7 --yes",
+		Args: cobra.MaximumNArgs(1),
+	}
+	ask := askFlags(cmd)
+	var which admin.SessionFilter
+	flags := cmd.Flags()
+	flags.StringVar(&which.Session, "session", "", "only the session with this `ID`")
+	flags.StringVar(&which.IP, "ip", "", "only clients with this `address or network`, such as 192.0.2.0/24")
+	flags.StringVar(&which.Server, "server", "", "only sessions on this mailbox `server`")
+	yes := yesFlag(cmd)
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		which.User = strings.Join(args, "")
+		if which == (admin.SessionFilter{}) {
+			return errors.New("portico user kick needs USER, --session, --ip or --server")
+		}
+		sessions, err := ask.fitting(cmd.Context(), which)
+		if err != nil {
+			return err
+		}
+		if which.User == "" && which.Session == "" && len(sessions) > 0 && !*yes {
+			if err := confirm(cmd, fmt.Sprintf("This ends sessions: %d now.", len(sessions))); err != nil {
+				return err
+			}
+		}
+		var done admin.Kicked
+		if err := ask.post(cmd.Context(), "/api/v1/sessions/kick", which, &done); err != nil {
+			return err
+		}
+		if ask.forPeople() {
+			fmt.Fprintf(cmd.OutOrStdout(), "%d sessions ended.\n", done.Ended)
+			if done.Ended == 0 {
+				return nil
+			}
+			fmt.Fprintln(cmd.OutOrStdout())
+		}
+		return ask.sessions(cmd, done, done.Sessions)
+	}
+	return cmd
+}
+
+// fitting lists the sessions that fit; none is an error where there can be none.
+func (a *asking) fitting(ctx context.Context, which admin.SessionFilter) ([]admin.SessionState, error) {
+	fits, nobody, err := a.sessionFilter(ctx, which)
+	if err != nil {
+		return nil, err
+	}
+	var all []admin.SessionState
+	if err := a.get(ctx, "/api/v1/sessions", &all); err != nil {
+		return nil, err
+	}
+	all = slices.DeleteFunc(all, func(s admin.SessionState) bool { return !fits(s) })
+	if len(all) == 0 {
+		return nil, nobody()
+	}
+	return all, nil
+}

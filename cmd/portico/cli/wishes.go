@@ -1,0 +1,69 @@
+package cli
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"portico/configs/suggest"
+)
+
+// wishes are words that people try, by what they ask for, and the commands that do that. A word below a command has
+// that before it.
+var wishes = map[string]string{
+	"unlock": "penalty clear USER", "user unlock": "penalty clear USER", "user clear": "penalty clear USER",
+	"user unblock": "penalty clear USER",
+	"locked":       "penalty list", "lockout": "penalty list", "user locked": "penalty list",
+	"user penalty": "penalty list --user USER",
+	"user list":    "session list", "users": "session list", "sessions": "session list", "who": "session list",
+	"user show": "user where USER", "user status": "user where USER", "user get": "user where USER",
+	"where": "user where USER",
+	"kick":  "user kick USER", "session kick": "user kick --session ID", "disconnect": "user kick USER",
+	"session end": "user kick --session ID",
+	"status":      "health report, portico server list or portico database status", "server status": "server list",
+	"server show": "server list",
+	"alert":       "health alerts", "alerts": "health alerts", "monitor": "health get", "monitors": "health get",
+	"probes":  "probe list",
+	"servers": "server list", "databases": "database status", "database list": "database status",
+	"failover": "server block SERVER --move", "drain": "maintenance start", "block": "server block SERVER",
+	"move":      "database move DATABASE SERVER",
+	"rebalance": "database rebalance", "restart": "service restart", "logs": "log show", "tail": "log tail",
+	"slow": "session slow", "backup": "store backup", "restore": "store restore COPY", "recovery": "health recovery",
+	"explain": "health explain", "mute": "override add", "silence": "override add",
+}
+
+// meantCommand says what may have been meant by words that name no command below cmd: what people call it, or a name
+// that is spelt almost so.
+func meantCommand(cmd *cobra.Command, words []string) string {
+	_, above, _ := strings.Cut(cmd.CommandPath(), " ")
+	word := strings.ToLower(words[0])
+	if wish := wishes[strings.TrimSpace(above+" "+word)]; wish != "" {
+		return fmt.Sprintf(": did you mean portico %s?", wish)
+	}
+	var names []string
+	for _, below := range cmd.Commands() {
+		if below.IsAvailableCommand() {
+			names = append(names, below.Name())
+		}
+	}
+	if near := suggest.Nearest(word, names); near != "" {
+		return fmt.Sprintf(": did you mean %q?", near)
+	}
+	if above == "" { // perhaps it is below another command, and there alone
+		var paths []string
+		for _, noun := range cmd.Commands() {
+			for _, below := range noun.Commands() {
+				if below.Name() == word && below.IsAvailableCommand() {
+					paths = append(paths, below.CommandPath())
+				}
+			}
+		}
+		if len(paths) > 0 {
+			slices.Sort(paths)
+			return ": did you mean " + strings.Join(paths, " or ") + "?"
+		}
+	}
+	return ""
+}

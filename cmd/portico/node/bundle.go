@@ -1,0 +1,107 @@
+package node
+
+import (
+	"archive/tar"
+	"bytes"
+	"cmp"
+	"compress/gzip"
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"portico/cmd/portico/release"
+	"portico/health"
+	"portico/health/admin"
+)
+
+const (
+	keptBundles = 20
+	logTail     = 256 << 10 // bytes of the protocol log
+)
+
+// bundle writes down all that is known, for whoever is asked for help: monitors, results, the recovery log,
+// components, overrides, copies, and the end of the protocol log, in which nothing is secret. It returns the file's
+// path.
+func (s *service) bundle(ctx context.Context, alerts []health.Alert) (where string, err error) {
+	h := healthControl{s}
+	overrides, err := s.overrides(ctx)
+	if err != nil {
+		return "", err
+	}
+	monitors, probes := admin.HealthRows(h)
+	now := time.Now().UTC()
+	var out bytes.Buffer
+	zipped := gzip.NewWriter(&out)
+	files := tar.NewWriter(zipped)
+	add := func(name string, text []byte) {
+		err = cmp.Or(err,
+			files.WriteHeader(&tar.Header{Name: name, Mode: 0o600, Size: int64(len(text)), ModTime: now}))
+		if err == nil {
+			_, err = files.Write(text)
+		}
+	}
+	for _, part := range []struct {
+		name  string
+		value any
+	}{
+		{"about.json", map[string]string{"node": h.Node(), "version": release.Version(), "config": s.file}},
+		{"alerts.json", alerts}, {"health.json", monitors},
+		{"probes.json", probes}, {"recovery.json", h.Recovery()}, {"components.json", h.Components()},
+		{"overrides.json", overrides},
+		{"databases.json", s.active.Copies()},
+	} {
+		text, failed := json.MarshalIndent(part.value, "", "  ")
+		err = cmp.Or(err, failed)
+		add(part.name, text)
+	}
+	add("protocol.log", s.protocolTail())
+	err = cmp.Or(err, files.Close(), zipped.Close())
+	if err != nil {
+		return "", err
+	}
+	return s.keepBundle(now, out.Bytes())
+}
+
+// protocolTail is the end of the protocol log's file, "" if it has none.
+func (s *service) protocolTail() []byte {
+	file, err := os.Open(s.protocol.Status().File)
+	if err != nil {
+		return nil
+	}
+	defer file.Close()
+	if info, err := file.Stat(); err == nil && info.Size() > logTail {
+		file.Seek(-logTail, io.SeekEnd)
+	}
+	text, _ := io.ReadAll(io.LimitReader(file, logTail))
+	return text
+}
+
+// keepBundle writes a bundle, and removes the oldest.
+func (s *service) keepBundle(now time.Time, text []byte) (where string, err error) {
+	dir := filepath.Join(s.started.DataDir, "bundles")
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return "", err
+	}
+	where = filepath.Join(dir, "portico-"+now.Format("20060102T150405.000Z")+".tar.gz")
+	if err := errors.Join(os.WriteFile(where+".new", text, 0o600), os.Rename(where+".new", where)); err != nil {
+		return "", err
+	}
+	entries, err := os.ReadDir(dir) // by name, so the oldest first
+	entries = slices.DeleteFunc(entries, func(e os.DirEntry) bool { return !strings.HasSuffix(e.Name(), ".tar.gz") })
+	for len(entries) > keptBundles {
+		err = cmp.Or(err, os.Remove(filepath.Join(dir, entries[0].Name())))
+		entries = entries[1:]
+	}
+	return where, err
+}
+
+// Bundle implements admin.Health.
+func (c healthControl) Bundle(ctx context.Context) (where string, err error) {
+	return c.s.bundle(ctx, c.Alerts())
+}

@@ -1,0 +1,94 @@
+package node
+
+import (
+	"context"
+	"crypto/tls"
+	"fmt"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"portico/configs"
+	"portico/proxy/certs"
+)
+
+const (
+	refreshEvery = 30 * time.Second // a look at whether certificates have changed
+	rotateEvery  = 8 * time.Hour    // a new key for session tickets
+)
+
+// clientTLS returns what clients see of TLS, and the certificates in it; nil if there is none.
+func clientTLS(config configs.TLS) (*tls.Config, *certs.Certificates, error) {
+	if len(config.Certificates) == 0 {
+		return nil, nil, nil
+	}
+	sources := make([]certs.Source, len(config.Certificates))
+	for i, c := range config.Certificates {
+		sources[i] = certs.Source(c)
+	}
+	shown, err := certs.Open(sources)
+	if err != nil {
+		return nil, nil, fmt.Errorf("tls.certificates: %w", err)
+	}
+	made := &tls.Config{MinVersion: config.MinVersion.Number(), GetCertificate: shown.Choose}
+	if config.ClientCA != "" {
+		if made.ClientCAs, err = configs.ReadCA(config.ClientCA); err != nil {
+			return nil, nil, fmt.Errorf("tls.client_ca: %w", err)
+		}
+		made.ClientAuth = tls.VerifyClientCertIfGiven
+	}
+	return made, shown, nil
+}
+
+// certificateMetrics tell what there is to do about certificates.
+type certificateMetrics struct{ expires, failing prometheus.Gauge }
+
+func newCertificateMetrics(reg prometheus.Registerer) *certificateMetrics {
+	m := &certificateMetrics{
+		expires: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "portico_certificate_expiry_timestamp_seconds",
+			Help: "When the first of the certificates that clients are shown ends.",
+		}),
+		failing: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "portico_certificates_failing",
+			Help: "Certificates whose files can not be taken as they are; the ones before are shown.",
+		}),
+	}
+	reg.MustRegister(m.expires, m.failing)
+	return m
+}
+
+func (m *certificateMetrics) set(c *certs.Certificates) {
+	m.expires.Set(float64(c.Expires().Unix()))
+	m.failing.Set(float64(c.Failing()))
+}
+
+// keepCertificates takes certificates that have changed, and changes the keys of session tickets, until ctx ends.
+func (s *service) keepCertificates(ctx context.Context) {
+	refresh, rotate := time.NewTicker(refreshEvery), time.NewTicker(rotateEvery)
+	defer refresh.Stop()
+	defer rotate.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-rotate.C:
+			if err := s.tickets.Rotate(); err != nil {
+				s.log.Error().Err(err).Msg("no new key for session tickets")
+			}
+		case <-refresh.C:
+			s.refreshCertificates()
+		}
+	}
+}
+
+func (s *service) refreshCertificates() {
+	shown := s.front.Load().certificates
+	if shown == nil {
+		return
+	}
+	if err := shown.Refresh(); err != nil {
+		s.log.Error().Err(err).Msg("certificates that can not be taken: what was before is shown")
+	}
+	s.shown.set(shown)
+}

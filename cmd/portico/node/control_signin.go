@@ -1,0 +1,78 @@
+package node
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"portico/backend"
+	"portico/health"
+	"portico/health/admin"
+	"portico/proxy"
+)
+
+// signInState says whether a user whose place is known can sign in now.
+func (c control) signInState(ctx context.Context, at admin.Place) *admin.SignInState {
+	tier := c.tier()
+	asked := tier.Answers(ctx)
+	state := &admin.SignInState{State: stateOf(backend.ReachOf(asked[at.Server])), Copies: []admin.CopyStatus{},
+		Penalties: []admin.Penalty{}}
+	closed := false
+	for _, copied := range tier.ActiveManager().Copies() {
+		if copied.Database == at.Database {
+			status := copyStatus(copied, asked[copied.Server])
+			state.Copies = append(state.Copies, status)
+			closed = closed || status.Status == "FailedAndSuspended"
+		}
+	}
+	var reasons []string
+	switch down := state.State == admin.ServerDown; {
+	case closed:
+		reasons = append(reasons,
+			fmt.Sprintf("nobody is let in to %s until it is moved: portico database move %s SERVER", at.Database,
+				at.Database))
+	case down:
+		reasons = append(reasons, fmt.Sprintf("%s does not answer: %s", at.Server, reason(asked[at.Server])))
+	case c.s.breakers.Open()[at.Server]:
+		reasons = append(reasons, "the breaker of "+at.Server+
+			" is open: sign-ins are refused at once until a trial succeeds")
+	default:
+		state.Possible = true
+	}
+	if state.State == admin.ServerUnknown {
+		reasons = append(reasons, reason(asked[at.Server]))
+	}
+	if held := c.held(at.Server); held != "admitted" {
+		reasons = append(reasons, "sign-ins to "+at.Server+" are "+held)
+	}
+	if other := c.alternative(at.Database, asked); !state.Possible && other != "" {
+		state.Possible = true
+		reasons = append(reasons, "sign-ins go to "+other+", which has the same mail; they may take longer")
+	}
+	state.Reason = strings.Join(reasons, "; ")
+	for _, m := range c.s.health.Monitors() {
+		if m.Name == health.ImapSelfTestMonitor && m.Target == at.Server && !m.FirstAlert.IsZero() &&
+			m.Value != health.Healthy {
+			since := m.FirstAlert.UTC()
+			state.Since = &since
+		}
+	}
+	for _, p := range c.s.server.Penalties() {
+		if p.User == proxy.ShownName(at.User) && p.Failures > 0 {
+			state.Penalties = append(state.Penalties, penalty(p))
+		}
+	}
+	return state
+}
+
+// alternative returns the first server that takes sign-ins to a database in place of the one with the active copy; ""
+// if there is none. asked is what asking all servers has found.
+func (c control) alternative(database string, asked map[string]error) string {
+	open := c.s.breakers.Open()
+	for _, server := range c.tier().Alternatives(database) {
+		if backend.ReachOf(asked[server]) == backend.ReachUp && !open[server] {
+			return server
+		}
+	}
+	return ""
+}

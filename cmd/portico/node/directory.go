@@ -1,0 +1,231 @@
+package node
+
+import (
+	"crypto/tls"
+	"fmt"
+	"net/http"
+	"sync/atomic"
+	"time"
+
+	"portico/backend"
+	"portico/backend/directory"
+	"portico/backend/directory/httpdir"
+	"portico/backend/directory/ldapdir"
+	"portico/backend/directory/sqldir"
+	"portico/backend/secret"
+	"portico/configs"
+)
+
+// directories are what knows where users' mailboxes are, and whether passwords are right; nil where nobody does.
+type directories struct {
+	source   directory.Source
+	verifier directory.Verifier
+
+	config configs.Directory
+	bound  *directory.Bound    // of questions to verifiers
+	report func(string, error) // called for what goes wrong later
+	closes []func()
+	others atomic.Int64 // when an entry for another name was last reported, in seconds
+}
+
+// newDirectories builds them. report is called for files that change and cannot be used.
+func newDirectories(config configs.Directory, report func(what string, err error)) (*directories, error) {
+	d := &directories{config: config, report: report, bound: directory.NewBound(config.InFlight, config.Timeout)}
+	err := d.build()
+	if err != nil {
+		d.close()
+		return nil, err
+	}
+	return d, nil
+}
+
+// close ends all connections.
+func (d *directories) close() {
+	for _, end := range d.closes {
+		end()
+	}
+}
+
+func (d *directories) build() error {
+	chain := &directory.Chain{
+		Canonical: func(name string) (string, error) { return backend.Canonical(name, "") },
+	}
+	for i, of := range d.config.Sources {
+		source, err := d.newSource(of)
+		if err != nil {
+			return fmt.Errorf("directory.sources[%d]: %w", i, err)
+		}
+		chain.Sources = append(chain.Sources, source)
+	}
+	if len(chain.Sources) > 0 {
+		d.source = chain
+	}
+	var verifiers directory.Verifiers
+	for i, of := range d.config.Verify {
+		verifier, err := d.newVerifier(of)
+		if err != nil {
+			return fmt.Errorf("directory.verify[%d]: %w", i, err)
+		}
+		verifiers = append(verifiers, d.bound.Verifier(verifier))
+	}
+	if len(verifiers) > 0 {
+		d.verifier = verifiers
+	}
+	return nil
+}
+
+func (d *directories) newSource(of configs.DirectorySource) (directory.Source, error) {
+	switch {
+	case of.File != "":
+		return directory.OpenFile(directory.FileOptions{Path: of.File, Report: d.fileFailed})
+	case len(of.HTTP.URLs) > 0:
+		asked, err := d.newHTTP(of.HTTP)
+		if err != nil {
+			return nil, err
+		}
+		if of.HTTP.SendPassword { // it judges the password too
+			return directory.NewBound(d.config.InFlight, d.config.Timeout).Source(asked), nil
+		}
+		return d.remembered(asked), nil
+	case of.SQL.DSNFile != "":
+		asked, err := d.newSQL(of.SQL)
+		if err != nil {
+			return nil, err
+		}
+		return d.remembered(asked), nil
+	case len(of.LDAP.URLs) > 0:
+		asked, err := d.newLDAP(of.LDAP)
+		if err != nil {
+			return nil, err
+		}
+		return d.remembered(asked), nil
+	}
+	rules := make([]directory.Rule, len(of.Rules))
+	for i, r := range of.Rules {
+		rules[i] = directory.Rule(r)
+	}
+	return directory.NewRules(rules)
+}
+
+func (d *directories) fileFailed(err error) {
+	d.report("directory: a file has changed and can not be taken; the old one stays in force", err)
+}
+
+// foundOther reports an entry that was found for another name than was asked for.
+func (d *directories) foundOther(err error) {
+	now, last := time.Now().Unix(), d.others.Load()
+	if now-last >= 60 && d.others.CompareAndSwap(last, now) {
+		d.report("directory: an entry for another name does not count (logged once a minute)", err)
+	}
+}
+
+// remembered is a source that is not at hand: bounded, and what it says is kept for a while.
+func (d *directories) remembered(asked directory.Source) directory.Source {
+	of := d.config.Cache
+	bounded := directory.NewBound(d.config.InFlight, d.config.Timeout).Source(asked)
+	return directory.NewCache(bounded, directory.CacheOptions{Positive: of.Positive, Negative: of.Negative,
+		Size: of.Size})
+}
+
+func (d *directories) newVerifier(of configs.Verifier) (directory.Verifier, error) {
+	switch {
+	case len(of.HTTP.URLs) > 0:
+		return d.newHTTP(of.HTTP)
+	case of.SQL.DSNFile != "":
+		return d.newSQL(of.SQL)
+	case len(of.LDAP.URLs) > 0:
+		return d.newLDAP(of.LDAP)
+	}
+	return directory.OpenPasswd(directory.FileOptions{Path: of.File, Report: d.fileFailed})
+}
+
+func (d *directories) newHTTP(of configs.HTTPDirectory) (*httpdir.Directory, error) {
+	config, err := trusting(of.CA)
+	if err != nil {
+		return nil, fmt.Errorf("http.ca: %w", err)
+	}
+	options := httpdir.Options{URLs: of.URLs, SendPassword: of.SendPassword, InFlight: d.config.InFlight, TLS: config,
+		Header: make(http.Header)}
+	if of.SecretFile != "" {
+		secret, err := configs.ReadToken(of.SecretFile)
+		if err != nil {
+			return nil, fmt.Errorf("http.secret_file: %w", err)
+		}
+		options.Header.Set(of.SecretHeader, secret)
+	}
+	made, err := httpdir.New(options)
+	if err != nil {
+		return nil, fmt.Errorf("http: %w", err)
+	}
+	d.closes = append(d.closes, made.Close)
+	return made, nil
+}
+
+func (d *directories) newSQL(of configs.SQLDirectory) (*sqldir.Directory, error) {
+	dsn, err := configs.ReadPassword(of.DSNFile)
+	if err != nil {
+		return nil, fmt.Errorf("sql.dsn_file: %w", err)
+	}
+	made, err := sqldir.New(sqldir.Options{Driver: string(of.Driver), DSN: secret.Value(dsn), Query: of.Query,
+		InFlight: d.config.InFlight,
+		Report:   d.foundOther})
+	if err != nil {
+		return nil, fmt.Errorf("sql: %w", err)
+	}
+	if err := made.CheckNames(); err != nil && d.report != nil {
+		d.report("directory: no row of an SQL query says whose it is, so nobody is found", err)
+	}
+	d.closes = append(d.closes, made.Close)
+	return made, nil
+}
+
+func (d *directories) newLDAP(of configs.LDAPDirectory) (*ldapdir.Directory, error) {
+	config, err := trusting(of.CA)
+	if err != nil {
+		return nil, fmt.Errorf("ldap.ca: %w", err)
+	}
+	options := ldapdir.Options{
+		URLs: of.URLs, StartTLS: of.StartTLS, TLS: config, BindDN: of.BindDN, Base: of.Base, Scope: scopes[of.Scope],
+		Filter: of.Filter, UserDN: of.UserDN, Attributes: make(map[string]string), Timeout: d.config.Timeout,
+		Report: d.foundOther,
+	}
+	for key, attribute := range map[string]string{
+		"user": of.Attributes.User, "database": of.Attributes.Database, "server": of.Attributes.Server,
+		"mode":            of.Attributes.Mode,
+		"max_connections": of.Attributes.MaxConnections, "refuse": of.Attributes.Refuse,
+	} {
+		if attribute != "" {
+			options.Attributes[key] = attribute
+		}
+	}
+	if of.BindPasswordFile != "" {
+		password, err := configs.ReadPassword(of.BindPasswordFile)
+		if err != nil {
+			return nil, fmt.Errorf("ldap.bind_password_file: %w", err)
+		}
+		options.BindPassword = secret.Value(password)
+	}
+	made, err := ldapdir.New(options)
+	if err != nil {
+		return nil, fmt.Errorf("ldap: %w", err)
+	}
+	d.closes = append(d.closes, made.Close)
+	return made, nil
+}
+
+var scopes = map[configs.Scope]ldapdir.Scope{
+	configs.ScopeBase: ldapdir.Base,
+	configs.ScopeOne:  ldapdir.One,
+	configs.ScopeSub:  ldapdir.Sub,
+}
+
+// trusting returns a client's configuration that trusts the authorities of a file, or the system's.
+func trusting(ca string) (*tls.Config, error) {
+	config := &tls.Config{MinVersion: tls.VersionTLS12}
+	if ca == "" {
+		return config, nil
+	}
+	roots, err := configs.ReadCA(ca)
+	config.RootCAs = roots
+	return config, err
+}

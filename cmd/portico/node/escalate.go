@@ -1,0 +1,154 @@
+package node
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"portico/backend/secret"
+	"portico/configs"
+	"portico/configs/store"
+	"portico/health"
+	"portico/health/recovery"
+)
+
+// storedAlerts is where the store keeps the alerts that are open.
+const storedAlerts = "health/alerts"
+
+// startEscalator begins with what was open when the process before ended.
+func (s *service) startEscalator() error {
+	saved, save, err := s.kept(storedAlerts)
+	if err != nil {
+		return err
+	}
+	s.escalator, err = health.NewEscalator(health.EscalatorOptions{
+		Monitors: s.alerting, Ready: s.recovery.ForPeople, Active: s.activeOn, Sinks: s.sinks(s.config),
+		Common: s.config.Health.Recovery.CommonCausePercent, Gather: s.config.Health.Escalate.Gather,
+		Saved: saved, Save: save, Tried: s.tried, Told: s.escalated,
+		Failed: func(err error) { s.reported("an alert can not be told", err) },
+		Bundle: func(ctx context.Context, a health.Alert) (string, error) { return s.bundle(ctx, []health.Alert{a}) },
+	})
+	if err != nil { // what cannot be read is forgotten
+		s.reported("the alerts that were open are forgotten", err)
+	}
+	return nil
+}
+
+// kept returns what the store has at a key, nil if nothing, and what keeps something else there. Only one goroutine at
+// a time may call save.
+func (s *service) kept(key string) (saved []byte, save func([]byte) error, err error) {
+	ctx := context.Background()
+	entry, err := s.store.Get(ctx, key)
+	if err != nil && !errors.Is(err, store.ErrNotFound) {
+		return nil, nil, fmt.Errorf("%s: %w", key, err)
+	}
+	revision := entry.Revision
+	return entry.Value, func(text []byte) error {
+		next, err := s.store.CompareAndSet(ctx, key, revision, text)
+		if err == nil { // else the one before is there still
+			revision = next
+		}
+		return err
+	}, nil
+}
+
+// sinks get the alerts: the log, and whom the configuration names.
+func (s *service) sinks(config *configs.Config) []health.Sink {
+	of := config.Health.Escalate
+	node := healthControl{s}.Node()
+	all := []health.Sink{s.alertLog()}
+	if am := of.Alertmanager; am.URL != "" {
+		sink := &health.Alertmanager{URL: am.URL, Node: node}
+		var err error
+		if sink.TLS, err = trusting(am.CA); err != nil {
+			s.reported("health.escalate.alertmanager", err)
+		}
+		if am.TokenFile != "" {
+			token, err := configs.ReadToken(am.TokenFile)
+			if err != nil {
+				s.reported("health.escalate.alertmanager", err)
+			}
+			sink.Token = secret.Value(token)
+		}
+		all = append(all, sink)
+	}
+	if mail := of.Mail; mail.To != "" {
+		all = append(all, &health.Mail{Program: mail.Command, To: mail.To, Node: node})
+	}
+	return all
+}
+
+// alertLog writes alerts to the log, when they begin and when they are over.
+func (s *service) alertLog() health.Sink {
+	return health.SinkFunc(func(_ context.Context, a health.Alert) error {
+		switch {
+		case a.Notice: // recovery has logged it
+		case !a.Ended.IsZero():
+			s.log.Warn().Str("cause", a.Cause).Time("since", a.Since).Strs("monitors", a.Monitors).
+				Msg("escalation: it is over")
+		case !a.Again:
+			s.log.Error().Str("cause", a.Cause).Str("dependency", string(a.Dependency)).Str("_mbx", a.Mailbox).
+				Strs("servers", a.Servers).Time("since", a.Since).
+				Strs("monitors", a.Monitors).Str("error", a.Error).Str("bundle", a.Bundle).Msg(s.consequence(a))
+		}
+		return nil
+	})
+}
+
+// consequence says what an alert means for users: nothing, if all databases have moved away from the servers at fault.
+func (s *service) consequence(a health.Alert) string {
+	servers := a.Servers
+	if len(servers) == 0 && a.Mailbox != "" {
+		servers = []string{a.Mailbox}
+	}
+	active := func(server string) bool { return len(s.activeDatabases(server)) > 0 }
+	if len(servers) > 0 && !slices.ContainsFunc(servers, active) {
+		return "escalation: a mailbox server is at fault; no database is active there"
+	}
+	return "escalation: users may not reach their mail"
+}
+
+// tried lists what recovery has done about an alert.
+func (s *service) tried(a health.Alert) (all []string) {
+	for _, r := range s.recovery.Records() {
+		if !slices.Contains(a.Monitors, r.Monitor) || r.Start.Before(a.Since) {
+			continue
+		}
+		line := fmt.Sprintf("%s %s %s: %s", r.Start.UTC().Format(time.TimeOnly), r.ID, r.Resource,
+			cmp.Or(string(r.Result), string(r.State)))
+		for _, more := range []string{r.Message, r.Exception} {
+			if more != "" {
+				line += ": " + more
+			}
+		}
+		all = append(all, line)
+	}
+	return all
+}
+
+// escalated records who got an alert.
+func (s *service) escalated(a health.Alert, by health.Sink) {
+	if who := by.Name(); who != "" && a.Lasts() {
+		s.recovery.Escalated(s.upkeep, a.Monitors, who)
+	}
+}
+
+// recoveryHelped tells people what recovery has mended, unless they do not want to know.
+func (s *service) recoveryHelped(r recovery.Record) {
+	s.log.Warn().Str("action", r.ID).Str("resource", r.Resource).Str("monitor", r.Monitor).Str("context", r.Message).
+		Msg("recovery has helped")
+	what := cmp.Or(r.Message, "it has helped")
+	if r.Excess != "" {
+		what += " (" + r.Excess + ", but users were out: somebody has to look)"
+	}
+	if s.healthOf.Load().Escalate.Notices || r.Excess != "" {
+		s.escalator.Inform(health.Alert{Cause: fmt.Sprintf("%s %s: %s", r.ID, r.Resource, what), Since: r.Start,
+			Monitors: []string{r.Monitor}})
+	}
+}
+
+// Alerts implements admin.Health.
+func (c healthControl) Alerts() []health.Alert { return c.s.escalator.Open() }

@@ -1,0 +1,246 @@
+package node
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"portico/backend"
+	"portico/configs/store"
+	"portico/health"
+	"portico/health/admin"
+)
+
+// storedMaintenance is where the store keeps which mailbox servers somebody works on.
+const storedMaintenance = "maintenance/"
+
+// byMaintenance is who blocks a mailbox server for maintenance.
+const byMaintenance = "maintenance"
+
+// requesterMaintenance is who takes components out of service for it.
+const requesterMaintenance = "Maintenance"
+
+// longestDrain is how long the sessions of a node may take to end.
+const longestDrain = 4 * time.Minute
+
+// maintained are the mailbox servers that somebody works on.
+func (s *service) maintained(ctx context.Context) (map[string]admin.Maintenance, error) {
+	entries, err := s.store.List(ctx, storedMaintenance)
+	if err != nil {
+		return nil, fmt.Errorf("maintenance: %w", err)
+	}
+	all := make(map[string]admin.Maintenance)
+	for _, e := range entries {
+		var m admin.Maintenance
+		if json.Unmarshal(e.Value, &m) == nil {
+			all[m.Server] = m
+		}
+	}
+	return all, nil
+}
+
+// Maintenance implements admin.Health.
+func (c healthControl) Maintenance(ctx context.Context) ([]admin.Maintenance, error) {
+	servers, err := c.s.maintained(ctx)
+	all := []admin.Maintenance{}
+	for _, name := range c.s.front.Load().tier.Servers() {
+		if m, ok := servers[name]; ok {
+			m.Active = c.s.activeDatabases(name)
+			all = append(all, m)
+		}
+	}
+	for _, r := range c.s.components.Requests() {
+		if r.Component == health.ComponentServerWideOffline && r.Requester == requesterMaintenance &&
+			r.State == health.Inactive {
+			all = append(all, admin.Maintenance{Node: c.Node(), Since: r.At, Sessions: len(c.s.server.Sessions())})
+		}
+	}
+	return all, err
+}
+
+// StartMaintenance implements admin.Health: in Exchange's order, drain, move the active databases, block activation,
+// all offline.
+func (c healthControl) StartMaintenance(ctx context.Context, server string,
+	drain time.Duration) ([]admin.MaintenanceStep, error) {
+	if server == "" {
+		return c.nodeIn(ctx, drain)
+	}
+	if err := (control(c)).known(server); err != nil {
+		return nil, err
+	}
+	before, err := c.s.maintained(ctx)
+	if err != nil {
+		return nil, err
+	}
+	activation := control(c).activation(server)
+	if err := c.s.active.BlockAs(ctx, server, backend.Blocker{By: byMaintenance, Who: admin.Who(ctx)}); err != nil {
+		return nil, err
+	}
+	monitors := health.Disabled.String()
+	if _, again := before[server]; !again { // else the policy that it had is known already
+		monitors = "enabled"
+		m := admin.Maintenance{Server: server, Since: time.Now().UTC().Truncate(time.Millisecond),
+			Policy: string(c.s.active.Policy(server))}
+		if err := c.s.keep(ctx, storedMaintenance+server, m); err != nil {
+			return nil, errors.Join(err, c.s.active.Unblock(ctx, server, byMaintenance))
+		}
+	}
+	c.s.log.Warn().Str("server", server).Msg("maintenance of a mailbox server begins")
+	steps := []admin.MaintenanceStep{{What: "activation on " + server, Was: activation,
+		Result: control(c).activation(server), Done: true}}
+	moves, err := control(c).evacuate(ctx, server)
+	if err != nil {
+		return steps, err
+	}
+	for _, moved := range moves {
+		if moved.To != "" {
+			steps = append(steps, admin.MaintenanceStep{What: "database " + moved.Database, Was: moved.From,
+				Result: "moved to " + moved.To, Done: true})
+		} else {
+			steps = append(steps, admin.MaintenanceStep{What: "database " + moved.Database, Was: moved.From,
+				Result: "kept: " + moved.Reason})
+		}
+	}
+	policy := string(c.s.front.Load().tier.Policy(server))
+	if err := c.s.active.SetPolicy(ctx, server, backend.BlockedByPolicy); err != nil {
+		return steps, err
+	}
+	steps = append(steps, admin.MaintenanceStep{What: "AutoActivationPolicy of " + server, Was: policy,
+		Result: string(backend.BlockedByPolicy), Done: true})
+	c.s.replan()
+	return append(steps, admin.MaintenanceStep{What: "monitors of " + server, Was: monitors,
+		Result: health.Disabled.String(), Done: true}), nil
+}
+
+// nodeIn is StartMaintenance of this node.
+func (c healthControl) nodeIn(ctx context.Context, drain time.Duration) ([]admin.MaintenanceStep, error) {
+	if drain < 0 || drain > longestDrain {
+		return nil, fmt.Errorf("drain %v is not from 0 to %v", drain, longestDrain)
+	}
+	steps := []admin.MaintenanceStep{}
+	proxy, wide := c.s.components.State(health.ComponentImapProxy),
+		c.s.components.State(health.ComponentServerWideOffline)
+	err := c.s.setComponent(ctx, health.Request{Component: health.ComponentImapProxy, Requester: requesterMaintenance,
+		State: health.Inactive, Source: health.SourceMaintenance})
+	if err != nil {
+		return steps, err
+	}
+	steps = append(steps, admin.MaintenanceStep{What: "component " + health.ComponentImapProxy, Was: proxy,
+		Result: health.Inactive, Done: true})
+	n := len(c.s.server.Sessions())
+	c.s.server.EndAll(drain)
+	steps = append(steps, admin.MaintenanceStep{What: "sessions", Was: fmt.Sprint(n),
+		Result: fmt.Sprintf("%d ended", n), Done: true})
+	err = c.s.setComponent(ctx, health.Request{Component: health.ComponentServerWideOffline,
+		Requester: requesterMaintenance, State: health.Inactive, Source: health.SourceMaintenance})
+	if err != nil {
+		return steps, err
+	}
+	return append(steps, admin.MaintenanceStep{What: "component " + health.ComponentServerWideOffline, Was: wide,
+		Result: health.Inactive, Done: true}), nil
+}
+
+// nodeMaintained says whether maintenance has taken this node out of service.
+func (c healthControl) nodeMaintained() bool {
+	return slices.ContainsFunc(c.s.components.Requests(), func(r health.Request) bool {
+		return r.Requester == requesterMaintenance && r.State == health.Inactive && r.Server == "" &&
+			(r.Component == health.ComponentServerWideOffline || r.Component == health.ComponentImapProxy)
+	})
+}
+
+// StopMaintenance implements admin.Health: the same in reverse. No database moves back.
+func (c healthControl) StopMaintenance(ctx context.Context, server string) ([]admin.MaintenanceStep, error) {
+	steps := []admin.MaintenanceStep{}
+	if server == "" {
+		if !c.nodeMaintained() {
+			return nil, admin.Unknown(fmt.Errorf("this node, %s, is not in maintenance", c.Node()))
+		}
+		for _, component := range []string{health.ComponentServerWideOffline, health.ComponentImapProxy} {
+			was := c.s.components.State(component)
+			if err := c.s.setComponent(ctx, health.Request{Component: component, Requester: requesterMaintenance,
+				State: health.Active, Source: health.SourceMaintenance}); err != nil {
+				return steps, err
+			}
+			result, done := c.reached(component, "", health.Active)
+			steps = append(steps, admin.MaintenanceStep{What: "component " + component, Was: was, Result: result,
+				Done: done})
+		}
+		return steps, nil
+	}
+	servers, err := c.s.maintained(ctx)
+	if err != nil {
+		return nil, err
+	}
+	m, ok := servers[server]
+	if !ok {
+		return nil, admin.Unknown(fmt.Errorf("mailbox server %q is not in maintenance", server))
+	}
+	policy, activation := string(c.s.front.Load().tier.Policy(server)), control(c).activation(server)
+	if err := c.s.active.SetPolicy(ctx, server, backend.Policy(m.Policy)); err != nil {
+		return nil, err
+	}
+	steps = append(steps, admin.MaintenanceStep{What: "AutoActivationPolicy of " + server, Was: policy,
+		Result: string(c.s.front.Load().tier.Policy(server)), Done: true})
+	if err := c.s.active.Unblock(ctx, server, byMaintenance); err != nil {
+		return steps, err
+	}
+	step := admin.MaintenanceStep{What: "activation on " + server, Was: activation, Result: "allowed", Done: true}
+	if by := c.s.active.BlockedBy(server); len(by) > 0 {
+		step.Result, step.Done = "still blocked, by "+strings.Join(by, " and "), false
+	}
+	steps = append(steps, step)
+	entry, err := c.s.store.Get(ctx, storedMaintenance+server)
+	if err == nil {
+		err = c.s.store.Delete(ctx, entry.Key, entry.Revision)
+	}
+	if err != nil && !errors.Is(err, store.ErrNotFound) {
+		return steps, err
+	}
+	c.s.log.Warn().Str("server", server).Msg("maintenance of a mailbox server ends")
+	c.s.replan()
+	return append(steps, admin.MaintenanceStep{What: "monitors of " + server, Was: health.Disabled.String(),
+		Result: "enabled", Done: true}), nil
+}
+
+// keep stores a value as JSON, whatever was there.
+func (s *service) keep(ctx context.Context, key string, value any) error {
+	text, err := json.Marshal(value)
+	if err != nil {
+		return err
+	}
+	entry, err := s.store.Get(ctx, key) // none is revision 0
+	if err != nil && !errors.Is(err, store.ErrNotFound) {
+		return err
+	}
+	_, err = s.store.CompareAndSet(ctx, key, entry.Revision, text)
+	return err
+}
+
+// replan puts what is looked after in force again.
+func (s *service) replan() {
+	s.changing.Lock()
+	defer s.changing.Unlock()
+	s.useHealthPlan()
+}
+
+// withoutMaintained switches the monitors of mailbox servers off that somebody works on.
+func (s *service) withoutMaintained(plan health.Plan) health.Plan {
+	servers, err := s.maintained(context.Background())
+	if err != nil {
+		s.reported("maintenance is passed over", err)
+	}
+	ofServers := []string{health.ImapSelfTestMonitor, health.AverageCommandProcessingTimeGt60sMonitor,
+		health.RequestsQueuedGt500Monitor,
+		health.ProxyConnectionsFailedGt20PercentMonitor, health.DatabaseCopyStatusMonitor}
+	for i := range plan.Monitors {
+		m := &plan.Monitors[i]
+		if _, ok := servers[m.Target]; ok && slices.Contains(ofServers, m.Name) {
+			m.Off = true
+		}
+	}
+	return plan
+}

@@ -1,0 +1,88 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"portico/backend"
+)
+
+// moveGrace is how long a move that is under way when the service stops may still take, once all sessions have ended.
+const moveGrace = 2 * time.Second
+
+// errStopping ends moves that are under way when the service stops.
+var errStopping = errors.New("the service stops")
+
+// moves are the moves of databases and users that are under way. The zero value takes some.
+type moves struct {
+	mu      sync.Mutex // guards what follows
+	stopped bool       // no more may begin
+	cancels map[int]context.CancelCauseFunc
+	last    int
+	work    sync.WaitGroup
+}
+
+// begin returns a context for a move, which ends at ctx's end and at the end of the service's patience. done has to be
+// called when the move is over.
+func (m *moves) begin(ctx context.Context) (moving context.Context, done func(), err error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.stopped {
+		return nil, nil, errStopping
+	}
+	moving, cancel := context.WithCancelCause(ctx)
+	if m.cancels == nil {
+		m.cancels = make(map[int]context.CancelCauseFunc)
+	}
+	m.last++
+	id := m.last
+	m.cancels[id] = cancel
+	m.work.Add(1)
+	return moving, func() {
+		m.mu.Lock()
+		delete(m.cancels, id)
+		m.mu.Unlock()
+		cancel(nil)
+		m.work.Done()
+	}, nil
+}
+
+// stop lets no more moves begin.
+func (m *moves) stop() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.stopped = true
+}
+
+// end waits for the moves under way, breaks off after grace what is not over, and returns when none is left. stop was
+// called before.
+func (m *moves) end(grace time.Duration) {
+	late := time.AfterFunc(grace, func() {
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		for _, cancel := range m.cancels {
+			cancel(errStopping)
+		}
+	})
+	defer late.Stop()
+	m.work.Wait()
+}
+
+// moving runs what moves databases. Where the service stops, that is broken off: every database is then active where
+// the store says, or suspended.
+func (s *service) moving(ctx context.Context, move func(context.Context,
+	backend.MoveOptions) []backend.MoveResult) ([]backend.MoveResult, error) {
+	ctx, done, err := s.moves.begin(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer done()
+	return move(ctx, backend.MoveOptions{
+		End:        func(database string) { s.server.EndDatabase(database, moveSpread) },
+		Unreadable: s.unreadable,
+		Failed:     s.logFailed,
+		Unsound:    s.unsound,
+	}), nil
+}

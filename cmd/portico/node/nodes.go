@@ -1,0 +1,71 @@
+package node
+
+import (
+	"fmt"
+	"maps"
+	"net/http"
+	"net/http/httputil"
+	"net/url"
+	"slices"
+	"time"
+
+	"portico/backend/secret"
+	"portico/configs"
+	"portico/health/admin"
+)
+
+// nodeAnswers bounds how long another node may take to begin its answer: moves take minutes.
+const nodeAnswers = 6 * time.Minute
+
+// newNodes returns the ways to other nodes, by name: whoever may ask here is passed on with the token for there.
+func newNodes(config *configs.Config) (map[string]http.Handler, error) {
+	all := make(map[string]http.Handler)
+	for name, of := range config.Nodes {
+		to, err := url.Parse(of.Address)
+		if err != nil {
+			return nil, fmt.Errorf("nodes.%s.address: %w", name, secret.WithoutURL(err))
+		}
+		token, err := configs.ReadToken(of.TokenFile)
+		if err != nil {
+			return nil, fmt.Errorf("nodes.%s.token_file: %w", name, err)
+		}
+		trust, err := trusting(of.CA)
+		if err != nil {
+			return nil, fmt.Errorf("nodes.%s.ca: %w", name, err)
+		}
+		shown := secret.Value(token)
+		all[name] = &httputil.ReverseProxy{
+			Rewrite: func(r *httputil.ProxyRequest) {
+				r.SetURL(to)
+				r.Out.Header.Set("Authorization", "Bearer "+shown.Reveal())
+				admin.PassOn(r.Out, r.In.Context(), nodeName())
+			},
+			Transport: &http.Transport{TLSClientConfig: trust, DisableKeepAlives: true,
+				ResponseHeaderTimeout: nodeAnswers},
+			ErrorHandler: func(w http.ResponseWriter, _ *http.Request, err error) {
+				admin.Refuse(w, http.StatusBadGateway, fmt.Errorf("node %s: %w", name, secret.WithoutURL(err)))
+			},
+		}
+	}
+	return all, nil
+}
+
+// node returns the way to another node.
+func (s *service) node(name string) (http.Handler, error) {
+	if way, ok := (*s.nodes.Load())[name]; ok {
+		return way, nil
+	}
+	if slices.Contains(s.front.Load().tier.Servers(), name) {
+		return nil, admin.Unknown(fmt.Errorf("%s is a mailbox server, and no node of the configuration", name))
+	}
+	if name == (healthControl{s}).Node() {
+		return nil, admin.Unknown(fmt.Errorf("%s is the node that is asked: leave --node out", name))
+	}
+	return nil, admin.NoSuch("node", name, healthControl{s}.Nodes())
+}
+
+// Active implements admin.Health.
+func (c healthControl) Active(database string) (server string) { return c.s.activeOn(database) }
+
+// Nodes implements admin.Health.
+func (c healthControl) Nodes() []string { return slices.Sorted(maps.Keys(*c.s.nodes.Load())) }

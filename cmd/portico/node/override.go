@@ -1,0 +1,263 @@
+package node
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"portico/cmd/portico/release"
+	"portico/configs/store"
+	"portico/health"
+	"portico/health/admin"
+	"portico/health/admin/table"
+)
+
+// storedOverrides is where the store keeps overrides, each in an entry of its own.
+const storedOverrides = "health/overrides/"
+
+// overrides reads those that are in force, and deletes those that have ended by themselves.
+func (s *service) overrides(ctx context.Context) ([]health.Override, error) {
+	entries, err := s.store.List(ctx, storedOverrides)
+	if err != nil {
+		return nil, fmt.Errorf("overrides: %w", err)
+	}
+	all := []health.Override{}
+	for _, e := range entries {
+		var o health.Override
+		if err := json.Unmarshal(e.Value, &o); err != nil {
+			s.reported("a stored override cannot be used", fmt.Errorf("%s: %w", e.Key, err))
+			continue
+		}
+		if o.Over(time.Now(), release.Version()) {
+			if s.store.Delete(ctx, e.Key, e.Revision) == nil {
+				s.log.Info().Str("identity", o.Identity).Str("property", o.Property).
+					Msg("an override has come to its end")
+			}
+			continue
+		}
+		all = append(all, o)
+	}
+	return all, nil
+}
+
+// useHealthPlan puts what is looked after in force, with the overrides there are. The caller holds changing, or nobody
+// else knows the service yet.
+func (s *service) useHealthPlan() {
+	all, err := s.overrides(context.Background())
+	if err != nil {
+		s.reported("overrides are passed over", err)
+	}
+	s.health.Use(s.withoutMaintained(s.healthPlan(s.config).With(all, time.Now(), release.Version())))
+	s.overridden = len(all)
+}
+
+// overridesEach is how often it is looked for overrides that have ended by themselves.
+const overridesEach = 10 * time.Second
+
+// keepOverrides ends overrides and requests of component states whose time has come.
+func (s *service) keepOverrides(ctx context.Context) {
+	ticker := time.NewTicker(overridesEach)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		}
+		s.changing.Lock()
+		if all, err := s.overrides(ctx); err == nil && len(all) != s.overridden {
+			s.useHealthPlan()
+		}
+		if err := s.endRequests(ctx, time.Now()); err != nil {
+			s.reported("a request of a component's state cannot be deleted", err)
+		}
+		s.changing.Unlock()
+	}
+}
+
+// Overrides implements admin.Health.
+func (c healthControl) Overrides(ctx context.Context) ([]health.Override, error) {
+	return c.s.overrides(ctx)
+}
+
+// AddOverride implements admin.Health.
+func (c healthControl) AddOverride(ctx context.Context, o health.Override) (change admin.Change, err error) {
+	done, err := c.s.change(ctx)
+	if err != nil {
+		return change, err
+	}
+	defer done()
+	if err := c.s.healthPlan(c.s.config).Check(o); err != nil {
+		return change, unknownHere(err)
+	}
+	o.Created = time.Now().UTC().Truncate(time.Millisecond)
+	text, err := json.Marshal(o)
+	if err != nil {
+		return change, err
+	}
+	key, revision := storedOverrides+o.Key(), uint64(0)
+	change = admin.Change{What: o.Identity + " " + o.Property, Was: noOverride, Now: overrideText(o)}
+	if entry, err := c.s.store.Get(ctx, key); err == nil { // there is one for each property
+		revision, change.Was = entry.Revision, storedOverride(entry.Value)
+	}
+	if _, err := c.s.store.CompareAndSet(ctx, key, revision, text); err != nil {
+		return change, err
+	}
+	c.s.log.Warn().Interface("override", o).Msg("override added by an operator")
+	c.s.useHealthPlan()
+	return change, nil
+}
+
+// noOverride stands for an override that is not there.
+const noOverride = "(no override)"
+
+// overrideText is an override's value, and its end.
+func overrideText(o health.Override) string {
+	switch {
+	case !o.Until.IsZero():
+		return o.Value + " until " + table.Time(o.Until)
+	case o.Version != "":
+		return o.Value + " while version " + o.Version + " runs"
+	}
+	return o.Value
+}
+
+func storedOverride(text []byte) string {
+	var o health.Override
+	if err := json.Unmarshal(text, &o); err != nil {
+		return "(unreadable)"
+	}
+	return overrideText(o)
+}
+
+// RemoveOverride implements admin.Health.
+func (c healthControl) RemoveOverride(ctx context.Context, o health.Override) (change admin.Change, err error) {
+	done, err := c.s.change(ctx)
+	if err != nil {
+		return change, err
+	}
+	defer done()
+	entry, err := c.s.store.Get(ctx, storedOverrides+o.Key())
+	if errors.Is(err, store.ErrNotFound) {
+		return change, admin.Unknown(fmt.Errorf("there is no override of %s's %s", o.Identity, o.Property))
+	}
+	if err != nil {
+		return change, err
+	}
+	if err := c.s.store.Delete(ctx, entry.Key, entry.Revision); err != nil {
+		return change, err
+	}
+	c.s.log.Warn().Str("identity", o.Identity).Str("property", o.Property).Msg("override removed by an operator")
+	c.s.useHealthPlan()
+	return admin.Change{What: o.Identity + " " + o.Property, Was: storedOverride(entry.Value), Now: noOverride}, nil
+}
+
+// storedRepairing is where the store keeps which monitors an operator has set to Repairing.
+const storedRepairing = "health/repairing/"
+
+// loadRepairing sets monitors to Repairing that were before a restart. Those that are not watched now may be again.
+func (s *service) loadRepairing() error {
+	entries, err := s.store.List(context.Background(), storedRepairing)
+	if err != nil {
+		return fmt.Errorf("repairing: %w", err)
+	}
+	for _, e := range entries {
+		if err := s.health.SetRepairing(strings.TrimPrefix(e.Key, storedRepairing), true); err != nil &&
+			!errors.Is(err, health.ErrUnknown) {
+			return err
+		}
+	}
+	return nil
+}
+
+// SetRepairing implements admin.Health.
+func (c healthControl) SetRepairing(ctx context.Context, id string, on bool) (change admin.Change, err error) {
+	done, err := c.s.change(ctx)
+	if err != nil {
+		return change, err
+	}
+	defer done()
+	value, ok := c.s.alertValue(id)
+	if !ok {
+		return change, c.s.noMonitor(id)
+	}
+	change = admin.Change{What: "monitor " + id}
+	entry, err := c.s.store.Get(ctx, storedRepairing+id)
+	if err != nil && !errors.Is(err, store.ErrNotFound) {
+		return change, err
+	}
+	stored := err == nil
+	change.Was = withRepairing(value, stored)
+	switch {
+	case on && !stored:
+		_, err = c.s.store.CompareAndSet(ctx, storedRepairing+id, 0, []byte("true"))
+	case !on && stored:
+		err = c.s.store.Delete(ctx, entry.Key, entry.Revision)
+	default:
+		err = nil
+	}
+	if err != nil {
+		return change, err
+	}
+	c.s.log.Warn().Str("monitor", id).Bool("repairing", on).Msg("repairing set by an operator")
+	err = unknownHere(c.s.health.SetRepairing(id, on))
+	value, _ = c.s.alertValue(id)
+	change.Now = withRepairing(value, on)
+	return change, err
+}
+
+// withRepairing is a monitor's state with the operator's flag, which a Disabled monitor has without being Repairing.
+func withRepairing(value string, repairing bool) string {
+	if repairing == (value == health.Repairing.String()) {
+		return value
+	}
+	if repairing {
+		return value + ", repairing on"
+	}
+	return value + ", repairing off"
+}
+
+// noMonitor says that there is no monitor of an identity. If only its target is missing, it lists the targets.
+func (s *service) noMonitor(id string) error {
+	all := s.monitorIDs()
+	var targets []string
+	for _, known := range all {
+		if target, ok := strings.CutPrefix(known, id+"/"); ok {
+			targets = append(targets, target)
+		}
+	}
+	if len(targets) == 0 {
+		return admin.NoSuch("monitor", id, all)
+	}
+	return admin.Unknown(fmt.Errorf("there is a monitor %s for each target: add the target, as in %s/%s; the targets "+
+		"are %s", id, id, targets[0], strings.Join(targets, ", ")))
+}
+
+// monitorIDs lists the identities of all monitors.
+func (s *service) monitorIDs() (all []string) {
+	for _, m := range s.health.Monitors() {
+		all = append(all, m.ID())
+	}
+	return all
+}
+
+// alertValue is that of a monitor.
+func (s *service) alertValue(id string) (value string, ok bool) {
+	for _, m := range s.health.Monitors() {
+		if m.ID() == id {
+			return m.Value.String(), true
+		}
+	}
+	return "", false
+}
+
+// unknownHere makes health's unknown names the admin's.
+func unknownHere(err error) error {
+	if errors.Is(err, health.ErrUnknown) {
+		return admin.Unknown(err)
+	}
+	return err
+}

@@ -1,0 +1,265 @@
+package node
+
+import (
+	"context"
+	cryptorand "crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"portico/cmd/portico/datadir"
+	"portico/cmd/portico/release"
+	"portico/configs"
+	"portico/configs/store"
+	"portico/health/admin"
+	"portico/protolog"
+)
+
+// What the store keeps of the protocol log: each rule in an entry of its own, so that the store's watch tells of every
+// change, and the key of the hash of users, which is to stay the same.
+const (
+	storedRules = "protocol_log/rules/"
+)
+
+const (
+	maxStoredRules = 64
+	longestRule    = 366 * 24 * time.Hour
+)
+
+// startProtocolLog opens the protocol log with the rules that are stored.
+func (s *service) startProtocolLog(loops int) error {
+	key, err := hashKey(s.store)
+	if err != nil {
+		return fmt.Errorf("protocol log: %w", err)
+	}
+	s.protocol, err = protolog.New(protolog.Options{
+		Settings: protocolSettings(s.config), Loops: loops, Key: key, Version: release.Version(), Log: s.log,
+		Registerer: s.registry,
+	})
+	if err != nil {
+		return fmt.Errorf("protocol log: %w", err)
+	}
+	changes, err := s.store.Watch(s.upkeep, storedRules)
+	if err != nil {
+		return fmt.Errorf("protocol log: %w", err)
+	}
+	rules := storedRuleSet{service: s, entries: make(map[string]store.Entry)}
+	next := rules.apply(<-changes)
+	s.group.Go(func() { rules.keep(changes, next) })
+	return nil
+}
+
+// hashKey returns the key of the hash of users, which is made once.
+func hashKey(s store.Store) ([]byte, error) {
+	ctx := context.Background()
+	entry, err := s.Get(ctx, datadir.LogHashKey)
+	if !errors.Is(err, store.ErrNotFound) {
+		return entry.Value, err
+	}
+	key := make([]byte, 32)
+	cryptorand.Read(key) // never fails
+	// another node was faster
+	if _, err := s.CompareAndSet(ctx, datadir.LogHashKey, 0, key); errors.Is(err, store.ErrConflict) {
+		return hashKey(s)
+	} else if err != nil {
+		return nil, err
+	}
+	return key, nil
+}
+
+// storedRuleSet follows the rules in the store. It belongs to one goroutine.
+type storedRuleSet struct {
+	service *service
+	entries map[string]store.Entry
+}
+
+// keep puts rules in force as the store has them, and deletes those whose end has come. next is when that is.
+func (r *storedRuleSet) keep(changes <-chan []store.Change, next time.Duration) {
+	timer := time.NewTimer(next)
+	defer timer.Stop()
+	for {
+		var batch []store.Change
+		select {
+		case changed, more := <-changes:
+			if !more {
+				return
+			}
+			batch = changed
+		case <-timer.C:
+		}
+		timer.Reset(r.apply(batch))
+	}
+}
+
+// apply takes changes in, and returns when the next rule ends.
+func (r *storedRuleSet) apply(batch []store.Change) (next time.Duration) {
+	for _, c := range batch {
+		if c.Deleted {
+			delete(r.entries, c.Key)
+		} else {
+			r.entries[c.Key] = c.Entry
+		}
+	}
+	next = longestRule
+	now := time.Now()
+	var rules []protolog.Rule
+	for key, entry := range r.entries {
+		var rule protolog.Rule
+		if err := json.Unmarshal(entry.Value, &rule); err != nil {
+			r.service.reported("a stored rule of the protocol log cannot be used", fmt.Errorf("%s: %w", key, err))
+			continue
+		}
+		if !rule.Until.IsZero() {
+			left := rule.Until.Sub(now)
+			if left <= 0 {
+				if err := r.service.store.Delete(r.service.upkeep, key, entry.Revision); err == nil {
+					r.service.log.Info().Str("rule", rule.ID).Msg("a rule of the protocol log has come to its end")
+				}
+				continue
+			}
+			next = min(next, left)
+		}
+		rules = append(rules, rule)
+	}
+	r.service.protocol.SetRules(rules)
+	return next
+}
+
+// protocolSettings are the protocol log's.
+func protocolSettings(config *configs.Config) protolog.Settings {
+	set := config.Settings
+	location := set.LogFileLocation
+	if location == "" {
+		location = filepath.Join(config.DataDir, "protocol-log")
+	}
+	return protolog.Settings{
+		Enabled: set.ProtocolLogEnabled, Format: rowFormats[set.ProtocolLogFormat],
+		HashUsers: set.ProtocolLogHashUsers, ShortenAddresses: set.ProtocolLogShortenAddresses,
+		Files: protolog.FileSettings{
+			Location: location, RollOver: rollOvers[set.LogFileRollOverSettings],
+			FileSize: int64(set.LogPerFileSizeQuota),
+			Age:      set.ProtocolLogAgeQuota, TotalSize: max(int64(set.ProtocolLogSizeQuota), 0),
+			Compress: set.ProtocolLogCompress,
+		},
+	}
+}
+
+var rowFormats = map[configs.ProtocolLogFormat]protolog.Format{
+	configs.ProtocolLogCSV:  protolog.CSV,
+	configs.ProtocolLogJSON: protolog.JSON,
+}
+
+var rollOvers = map[configs.RollOver]protolog.RollOver{
+	configs.Hourly:  protolog.Hourly,
+	configs.Daily:   protolog.Daily,
+	configs.Weekly:  protolog.Weekly,
+	configs.Monthly: protolog.Monthly,
+}
+
+// protocolControl is what the admin's API sees of the protocol log and does to it. Its methods may be called from
+// anywhere.
+type protocolControl struct {
+	*protolog.Log
+	s *service
+}
+
+var _ admin.ProtocolLog = protocolControl{}
+
+// On implements admin.ProtocolLog.
+func (c protocolControl) On(ctx context.Context, f protolog.Filter, d time.Duration) (protolog.Rule, error) {
+	f, err := c.named(f)
+	if err != nil {
+		return protolog.Rule{}, err
+	}
+	if err := protolog.CheckRule(f); err != nil {
+		return protolog.Rule{}, err
+	}
+	if d < 0 || d > longestRule {
+		return protolog.Rule{}, fmt.Errorf("for: %v is not from 0 to %v", d, longestRule)
+	}
+	rule := protolog.Rule{Filter: f, Since: time.Now().UTC().Truncate(time.Millisecond)}
+	if d > 0 {
+		rule.Until = rule.Since.Add(d)
+	}
+	for n := 1; n <= maxStoredRules; n++ {
+		rule.ID = "r" + strconv.Itoa(n)
+		text, err := json.Marshal(rule)
+		if err != nil {
+			return rule, err
+		}
+		_, err = c.s.store.CompareAndSet(ctx, storedRules+rule.ID, 0, text)
+		if err == nil {
+			c.s.log.Warn().Str("rule", rule.ID).Interface("filter", f).Time("until", rule.Until).
+				Msg("protocol log switched on by an operator")
+			return rule, nil
+		}
+		if !errors.Is(err, store.ErrConflict) {
+			return rule, err
+		}
+	}
+	return rule, fmt.Errorf("there are %d rules: %w", maxStoredRules, protolog.ErrTooMany)
+}
+
+// Tail implements admin.ProtocolLog.
+func (c protocolControl) Tail(f protolog.Filter, format protolog.Format) (*protolog.Tail, error) {
+	f, err := c.named(f)
+	if err != nil {
+		return nil, err
+	}
+	return c.Log.Tail(f, format)
+}
+
+// Find implements admin.ProtocolLog.
+func (c protocolControl) Find(ctx context.Context, q protolog.Search, format protolog.Format,
+	yield func(row []byte) error) error {
+	var err error
+	if q.Filter, err = c.named(q.Filter); err != nil {
+		return err
+	}
+	return c.Log.Find(ctx, q, format, yield)
+}
+
+// named gives a filter's user the form that sessions have. A pattern stays as it is.
+func (c protocolControl) named(f protolog.Filter) (protolog.Filter, error) {
+	if f.User == "" || strings.ContainsAny(f.User, "*?") {
+		return f, nil
+	}
+	var err error
+	f.User, err = control{c.s}.canonical(f.User)
+	return f, err
+}
+
+// Off implements admin.ProtocolLog.
+func (c protocolControl) Off(ctx context.Context, id string) (ended []protolog.Rule, err error) {
+	if id == protolog.RuleOfSetting {
+		return nil, errors.New("that rule is a setting: portico settings set ProtocolLogEnabled=false ends it")
+	}
+	entries, err := c.s.store.List(ctx, storedRules)
+	if err != nil {
+		return nil, err
+	}
+	for _, e := range entries {
+		if name := strings.TrimPrefix(e.Key, storedRules); id != "" && name != id {
+			continue
+		}
+		if err := c.s.store.Delete(ctx, e.Key, e.Revision); err != nil && !errors.Is(err, store.ErrConflict) {
+			return ended, err
+		}
+		var rule protolog.Rule
+		if err := json.Unmarshal(e.Value, &rule); err != nil {
+			rule.ID = strings.TrimPrefix(e.Key, storedRules)
+		}
+		ended = append(ended, rule)
+	}
+	if id != "" && len(ended) == 0 {
+		return nil, admin.Unknown(fmt.Errorf("there is no rule %q", id))
+	}
+	if len(ended) > 0 {
+		c.s.log.Warn().Str("rule", id).Int("rules", len(ended)).Msg("protocol log switched off by an operator")
+	}
+	return ended, nil
+}

@@ -1,0 +1,93 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"os"
+	"syscall"
+	"time"
+
+	"portico/configs"
+)
+
+// lastPatience is how long a forced stop may take before the process ends as it is.
+const lastPatience = 5 * time.Second
+
+// Serve runs a Portico from a configuration file, with its log written to log, until a signal ends it: SIGHUP reads
+// the file again, SIGTERM and SIGINT stop it in order, a second one at once. started is called once it takes clients,
+// with the addresses of its listeners, in the order of the file, and that of HTTP, nil if there is none. Serve changes
+// the niceness of the whole process for good.
+func Serve(file string, signals <-chan os.Signal, log io.Writer,
+	started func(listeners []net.Addr, http net.Addr)) error {
+	return serve(file, signals, log, func(s *service) {
+		s.favourLoops()
+		started(s.addresses.listeners, s.addresses.admin)
+	})
+}
+
+// serve is Serve; started gets what runs.
+func serve(file string, signals <-chan os.Signal, log io.Writer, started func(*service)) error {
+	config, err := configs.Load(file)
+	if err != nil {
+		return err
+	}
+	s, err := startService(config, file, log)
+	if err != nil {
+		return err
+	}
+	watched := startWatchdog(s.log, func() { s.server.Stats() })
+	defer watched()
+	notify(s.log, stateReady)
+	s.log.Info().Msg("ready")
+	started(s)
+	for {
+		select {
+		case got := <-signals:
+			if got != syscall.SIGHUP {
+				s.log.Info().Stringer("signal", got).Dur("timeout", s.shutdownTimeout()).Msg("stopping")
+				return s.stop(signals)
+			}
+			notify(s.log, reloadingState())
+			s.reloadAndTell()
+			notify(s.log, stateReady)
+		case err := <-s.failed:
+			s.log.Error().Err(err).Msg("stopping: a listener failed")
+			return errors.Join(err, s.stop(signals))
+		}
+	}
+}
+
+// shutdownTimeout is the one in force. Over HTTP, settings may change meanwhile.
+func (s *service) shutdownTimeout() time.Duration {
+	s.changing.Lock()
+	defer s.changing.Unlock()
+	return s.config.ShutdownTimeout
+}
+
+// stop shuts down within shutdown_timeout. A signal, other than one to reload, ends the patience.
+func (s *service) stop(signals <-chan os.Signal) error {
+	notify(s.log, stateStopping)
+	ctx, cancel := context.WithTimeout(context.Background(), s.shutdownTimeout())
+	defer cancel()
+	stopped := make(chan bool, 1)
+	go func() { stopped <- s.shutdown(ctx) }()
+	var last <-chan time.Time
+	for {
+		select {
+		case inOrder := <-stopped:
+			s.log.Info().Bool("in_order", inOrder).Msg("stopped")
+			return nil
+		case got := <-signals:
+			if got != syscall.SIGHUP && last == nil {
+				s.log.Warn().Stringer("signal", got).Msg("stopping at once")
+				cancel()
+				last = time.After(lastPatience)
+			}
+		case <-last:
+			s.sink.flush()
+			return errors.New("stopping at once did not work: the process ends with sessions open")
+		}
+	}
+}

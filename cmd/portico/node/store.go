@@ -1,0 +1,142 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"portico/cmd/portico/datadir"
+	"portico/configs/store"
+	"portico/health/admin"
+)
+
+// storeLook is how often the store's file is read again, and a daily copy made where one is due.
+const storeLook = 10 * time.Minute
+
+// storeControl is what the admin's API sees of the store.
+type storeControl struct{ s *service }
+
+var _ admin.Store = storeControl{}
+
+// State implements admin.Store.
+func (c storeControl) State(context.Context) (admin.StoreState, error) {
+	return datadir.State(c.s.started.DataDir, c.s.disk.Check())
+}
+
+// Entries implements admin.Store.
+func (c storeControl) Entries(ctx context.Context, prefix string) ([]admin.StoreEntry, error) {
+	entries, err := c.s.store.List(ctx, prefix)
+	return datadir.Entries(entries, prefix), err
+}
+
+// Backup implements admin.Store.
+func (c storeControl) Backup(context.Context) (admin.StoreCopy, error) {
+	made, err := c.s.disk.Backup(time.Now(), store.ByHand)
+	return datadir.CopyRow(made), err
+}
+
+// storeMetrics tell whether the store can be relied on.
+type storeMetrics struct {
+	damaged, broken, copied prometheus.Gauge
+
+	mu   sync.Mutex
+	last error // what was wrong when it was tried last
+}
+
+func newStoreMetrics(reg prometheus.Registerer) *storeMetrics {
+	m := &storeMetrics{
+		damaged: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "portico_store_damaged", Help: "Whether the store's file is not what Portico wrote: 1 or 0.",
+		}),
+		broken: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "portico_store_failing", Help: "Whether the store's file cannot be written or read: 1 or 0.",
+		}),
+		copied: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "portico_store_last_backup_timestamp_seconds",
+			Help: "When the daily copy of the store was last found or made.",
+		}),
+	}
+	reg.MustRegister(m.damaged, m.broken, m.copied)
+	return m
+}
+
+// failing returns what was wrong with the store when it was tried last, for the line of /readyz.
+func (m *storeMetrics) failing() error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.last == nil {
+		return nil
+	}
+	return errors.New(strings.TrimPrefix(m.last.Error(), "store: "))
+}
+
+// found notes what is wrong with the store: errors of writing and of reading, which may be *store.Damage.
+func (m *storeMetrics) found(written, read error) error {
+	var damage *store.Damage
+	damaged := errors.As(read, &damage)
+	m.damaged.Set(oneIf(damaged))
+	m.broken.Set(oneIf(written != nil || read != nil && !damaged))
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	switch {
+	case written == nil:
+		m.last = read
+	case damaged:
+		m.last = fmt.Errorf("%w; %w", written, read)
+	default: // one cause
+		m.last = written
+	}
+	return m.last
+}
+
+func oneIf(yes bool) float64 {
+	if yes {
+		return 1
+	}
+	return 0
+}
+
+// tryStore tells whether the store can be written, and is what Portico wrote.
+func (s *service) tryStore() error {
+	return s.stored.found(s.disk.TryWrite(), s.disk.Check())
+}
+
+// keepStore looks after the store's file and its daily copies until ctx ends.
+func (s *service) keepStore(ctx context.Context) {
+	tick := time.NewTicker(storeLook)
+	defer tick.Stop()
+	for {
+		s.lookAtStore(time.Now())
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
+}
+
+func (s *service) lookAtStore(now time.Time) {
+	if err := s.tryStore(); err != nil {
+		s.log.Error().Err(err).
+			Msg("the store on the disk fails; Portico still has it in memory: run portico store backup, and look " +
+				"at the disk")
+	}
+	keep := int(s.backups.Load())
+	if keep == 0 {
+		return
+	}
+	made, err := s.disk.BackupDaily(now, keep)
+	if err != nil {
+		s.log.Error().Err(err).Msg("no daily copy of the store")
+		return
+	}
+	s.stored.copied.Set(float64(now.Unix()))
+	if made {
+		s.log.Info().Msg("made the daily copy of the store")
+	}
+}

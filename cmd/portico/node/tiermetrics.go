@@ -1,0 +1,62 @@
+package node
+
+import "github.com/prometheus/client_golang/prometheus"
+
+var (
+	breakerOpen = prometheus.NewDesc("portico_server_breaker_open",
+		"Whether sign-ins leave a mailbox server alone since it has failed too often: 1 or 0.",
+		[]string{"server"}, nil)
+	signInsHeld = prometheus.NewDesc("portico_server_signins_held",
+		"Sign-ins that wait for a mailbox server that is paused, or that takes them at a pace.",
+		[]string{"server"}, nil)
+	suspended = prometheus.NewDesc("portico_databases_suspended",
+		"Databases that nobody is let in to, since a move has failed half way or their active copy is not configured.",
+		nil, nil)
+)
+
+var failedCopies = prometheus.NewDesc("portico_database_copies_failed",
+	"Copies of databases whose mail could not be read, and was not read since.", nil, nil)
+
+// tierCollector tells of the mailbox servers and databases there are.
+type tierCollector struct{ s *service }
+
+// Describe implements prometheus.Collector.
+func (c tierCollector) Describe(to chan<- *prometheus.Desc) {
+	to <- breakerOpen
+	to <- signInsHeld
+	to <- suspended
+	to <- failedCopies
+}
+
+// Collect implements prometheus.Collector.
+func (c tierCollector) Collect(to chan<- prometheus.Metric) {
+	front := c.s.front.Load()
+	if front == nil {
+		return
+	}
+	open := c.s.breakers.Open()
+	for _, server := range front.tier.Servers() {
+		to <- prometheus.MustNewConstMetric(breakerOpen, prometheus.GaugeValue, one(open[server]), server)
+		to <- prometheus.MustNewConstMetric(signInsHeld, prometheus.GaugeValue,
+			float64(c.s.gates.State(server).Waiting), server)
+	}
+	unread := 0
+	failed := make(map[string]bool)
+	for _, copied := range front.tier.ActiveManager().Copies() {
+		if (copied.Suspended || copied.Lost) && !copied.Moving {
+			failed[copied.Database] = true
+		}
+		if copied.Failed != "" {
+			unread++
+		}
+	}
+	to <- prometheus.MustNewConstMetric(suspended, prometheus.GaugeValue, float64(len(failed)))
+	to <- prometheus.MustNewConstMetric(failedCopies, prometheus.GaugeValue, float64(unread))
+}
+
+func one(is bool) float64 {
+	if is {
+		return 1
+	}
+	return 0
+}

@@ -1,0 +1,388 @@
+package node
+
+import (
+	"cmp"
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"maps"
+	"math"
+	"net"
+	"net/netip"
+	"path/filepath"
+	"slices"
+	"sync"
+	"time"
+
+	"portico/backend"
+	"portico/backend/directory"
+	"portico/backend/hooks"
+	"portico/backend/secret"
+	"portico/configs"
+	"portico/health/admin"
+	"portico/proxy"
+	"portico/proxy/certs"
+	"portico/proxy/relay"
+	"portico/proxy/setup"
+)
+
+// The configuration in the words of each part. Errors name the key they come from.
+
+// maxSetUp is how long a client may take from connecting to sign-in, busy or not, unless it may be silent for longer.
+const maxSetUp = 5 * time.Minute
+
+// loops returns the number of event loops on a machine of that many CPUs.
+func loops(config *configs.Config, cpus int) int { return cmp.Or(config.Loops, cpus) }
+
+// setupSlots returns how many sign-ins may compute at once.
+func setupSlots(config *configs.Config, cpus int) int {
+	return cmp.Or(config.SetupSlots, loops(config, cpus))
+}
+
+func relayOptions(config *configs.Config, cpus int) relay.Options {
+	return relay.Options{
+		Loops:       loops(config, cpus),
+		IdleTimeout: config.Settings.AuthenticatedConnectionTimeout,
+		KeepAlive:   config.KeepaliveIdle,
+		IO:          relayIO[config.Relay.IO],
+	}
+}
+
+var relayIO = map[configs.RelayIO]relay.IO{
+	configs.RelayIOAuto: relay.IOAuto, configs.RelayIOEpoll: relay.IOEpoll, configs.RelayIOIOUring: relay.IOUring,
+}
+
+// front is what clients' sessions need beside settings. A reload makes another.
+type front struct {
+	tls          *tls.Config         // what clients see of TLS; nil for none
+	certificates *certs.Certificates // in it; nil for none
+	tier         *backend.Tier       // the way to the mailbox servers
+	breaker      backend.BreakerOptions
+	pace         backend.PaceOptions
+}
+
+// newFront builds one. It comes last of what can fail in a reload but for what is checked in passing, since routing by
+// hash may pin the databases, and a tier puts its databases in force.
+func newFront(ctx context.Context, config *configs.Config, of lasting) (*front, error) {
+	f := &front{breaker: backend.BreakerOptions{
+		Failures: config.Breaker.Failures, First: config.Breaker.First,
+		Longest: max(config.Breaker.First, config.Breaker.Longest),
+	}, pace: backend.PaceOptions{PerSecond: config.Pace.SigninsPerSecond, For: config.Pace.For}}
+	var err error
+	if f.tls, f.certificates, err = clientTLS(config.TLS); err != nil {
+		return nil, err
+	}
+	if f.tier, err = newTier(ctx, config, of); err != nil {
+		return nil, err
+	}
+	return f, nil
+}
+
+// settings are what clients' sessions go by.
+func (f *front) settings(config *configs.Config) proxy.Settings {
+	set := config.Settings
+	settings := proxy.Settings{
+		Banner: set.Banner, LoginType: loginTypes[set.LoginType], TLS: f.tls, Tier: f.tier,
+		DefaultDomain: config.DefaultDomain,
+		QuietSignIns:  !config.Log.Signins, HealthUsers: healthHomes(config),
+		Limits: proxy.Limits{
+			Connections: set.MaxConnections, ConnectionsPerAddress: set.MaxConnectionFromSingleIP,
+			Unauthenticated:           unauthenticated(set.MaxUnauthenticatedConnections, descriptorLimit()),
+			ConnectionsPerUser:        set.MaxConnectionsPerUser,
+			UnauthenticatedPerAddress: set.MaxUnauthenticatedConnectionsFromSingleIP,
+		},
+		Timeouts: proxy.Timeouts{
+			Handshake: config.Timeouts.Handshake, Idle: set.PreAuthenticatedConnectionTimeout,
+			SetUp: max(maxSetUp, set.PreAuthenticatedConnectionTimeout),
+		},
+	}
+	settings.OAuthUserClaim = config.Signin.OAuth.UserClaim
+	settings.Guesses = guesses(config.Penalties.Guesses)
+	settings.Penalties, settings.TrustedNetworks = penalties(config.Penalties), networks(config.TrustedNetworks)
+	commands := &settings.Limits.Commands
+	commands.Line, commands.Literal, commands.Command = set.MaxCommandSize, set.MaxCommandSize, set.MaxCommandSize
+	return settings
+}
+
+// unauthenticated returns how many clients may be connected before sign-in: what is configured, but no more than half
+// of the process's descriptors (0: not known). Strangers would else take those that sign-ins and operators need,
+// before the first has to give way.
+func unauthenticated(configured int, descriptors uint64) int {
+	if descriptors == 0 {
+		return configured
+	}
+	return int(min(uint64(configured), max(descriptors/2, 1)))
+}
+
+// mostKept is the most descriptors that are kept back from clients: enough for HTTP, probes, hooks and files.
+const mostKept = 512
+
+// keptDescriptors returns the number from which on descriptors are kept back from clients, of those that the process
+// may have (0: not known, and none is kept).
+func keptDescriptors(descriptors uint64) int {
+	descriptors = min(descriptors, math.MaxInt32)
+	return int(descriptors - min(descriptors/4, mostKept))
+}
+
+// serverDialer connects to mailbox servers. The relay sets keep-alives when it takes a connection over.
+func serverDialer(config *configs.Config) setup.Dialer {
+	return setup.Dialer{Dialer: &net.Dialer{KeepAlive: -1}, ReceiveMemory: int(config.Relay.ServerBuffer)}
+}
+
+// newTier builds the way to the mailbox servers.
+func newTier(ctx context.Context, config *configs.Config, of lasting) (*backend.Tier, error) {
+	dialer := serverDialer(config)
+	options := backend.Options{
+		Routing: routings[config.Routing],
+		Store:   of.store,
+		Active:  of.active,
+		Survey:  of.survey,
+
+		Gates:    of.gates,
+		Breakers: of.breakers,
+		Tally:    of.tally,
+		Mode:     modes[config.Signin.Mode],
+
+		Certificates: config.TLS.ClientCA != "",
+		Dialer:       dialer,
+		DialFrom: func(source netip.Addr) backend.Dialer {
+			from := dialer
+			from.Source = source
+			return from
+		},
+		Wrap: func(c net.Conn) net.Conn { return relay.NewConn(c) },
+		Timeouts: backend.Timeouts{
+			Dial: config.Timeouts.Connect, TLS: config.Timeouts.Handshake,
+			Greeting: config.Timeouts.ServerGreeting, SignIn: config.Timeouts.ServerSignin,
+		},
+	}
+	var err error
+	if options.Master, err = newMaster(config.Signin.Master); err != nil {
+		return nil, err
+	}
+	for _, name := range slices.Sorted(maps.Keys(config.MailboxServers)) {
+		server, err := serverOptions(name, config.MailboxServers[name], config.Settings.ProxyTargetPort)
+		if err != nil {
+			return nil, fmt.Errorf("mailbox_servers.%s: %w", name, err)
+		}
+		if !config.Settings.EnforceCertificateErrors {
+			tolerate(server.TLSConfig, func(err error) {
+				of.report("a mailbox server's certificate is no good, and it is used all the same",
+					fmt.Errorf("%s: %w", name, err))
+			})
+		}
+		options.Servers = append(options.Servers, server)
+	}
+	for _, name := range config.DatabaseNames() {
+		of := config.Databases[name]
+		told, err := newHook(of.Activate)
+		if err != nil {
+			return nil, fmt.Errorf("databases.%s.activate: %w", name, err)
+		}
+		options.Databases = append(options.Databases, backend.DatabaseOptions{
+			Name: name, Copies: of.Copies, Interchangeable: of.Interchangeable, Hook: told,
+		})
+	}
+	known, err := newDirectories(config.Directory, of.report)
+	if err != nil {
+		return nil, err
+	}
+	options.Homes = healthHomes(config)
+	options.Directory, options.Verifier, options.Close = known.source, known.verifier, known.close
+	tier, err := backend.New(ctx, options)
+	if err != nil {
+		known.close()
+		return nil, fmt.Errorf("databases: %w", err)
+	}
+	return tier, nil
+}
+
+func serverOptions(name string, of configs.MailboxServer, port int) (backend.ServerOptions, error) {
+	server := backend.ServerOptions{
+		Name: name, Addresses: of.Targets(port), TLS: serverTLS[of.TLS], TrustedID: of.TrustedID,
+		ProxyProtocol: proxyProtocols[of.ProxyProtocol], Policy: policies[of.ActivationPolicy],
+		TLSConfig: &tls.Config{MinVersion: tls.VersionTLS12, ServerName: of.ServerName,
+			InsecureSkipVerify: of.InsecureSkipVerify},
+	}
+	for _, source := range of.SourceAddresses {
+		server.Sources = append(server.Sources, netip.MustParseAddr(source)) // Validate has seen it
+	}
+	if of.CA != "" {
+		roots, err := configs.ReadCA(of.CA)
+		if err != nil {
+			return server, fmt.Errorf("ca: %w", err)
+		}
+		server.TLSConfig.RootCAs = roots
+	}
+	return server, nil
+}
+
+// tolerate has a certificate that can not be verified told, once, and not refused.
+func tolerate(config *tls.Config, tell func(error)) {
+	if config.InsecureSkipVerify {
+		return
+	}
+	roots := config.RootCAs
+	config.InsecureSkipVerify = true
+	var once sync.Once
+	config.VerifyConnection = func(state tls.ConnectionState) error {
+		of := x509.VerifyOptions{Roots: roots, DNSName: state.ServerName, Intermediates: x509.NewCertPool()}
+		for _, cert := range state.PeerCertificates[1:] {
+			of.Intermediates.AddCert(cert)
+		}
+		if _, err := state.PeerCertificates[0].Verify(of); err != nil {
+			once.Do(func() { tell(err) })
+		}
+		return nil
+	}
+}
+
+// hook has somebody else do what Portico can not do itself.
+type hook interface {
+	backend.Hook
+	Restart(ctx context.Context, server string) error
+}
+
+// newHook returns what a hook of the configuration does; nil if there is none.
+func newHook(of configs.Hook) (hook, error) {
+	switch {
+	case len(of.Command) > 0:
+		return &hooks.Command{Program: of.Command, Timeout: of.Timeout}, nil
+	case of.URL == "":
+		return nil, nil
+	}
+	made := &hooks.HTTP{URL: of.URL, Timeout: of.Timeout}
+	var err error
+	if made.TLS, err = trusting(of.CA); err != nil {
+		return nil, fmt.Errorf("ca: %w", err)
+	}
+	if of.TokenFile != "" {
+		token, err := configs.ReadToken(of.TokenFile)
+		if err != nil {
+			return nil, fmt.Errorf("token_file: %w", err)
+		}
+		made.Token = secret.Value(token)
+	}
+	return made, nil
+}
+
+// newMaster returns the credential that opens every mailbox; nil if there is none.
+func newMaster(of configs.Master) (*backend.Master, error) {
+	if of.User == "" {
+		return nil, nil
+	}
+	password, err := configs.ReadPassword(of.PasswordFile)
+	if err != nil {
+		return nil, fmt.Errorf("signin.master.password_file: %w", err)
+	}
+	return &backend.Master{User: of.User, Password: secret.Value(password),
+		Separator: of.Form == configs.MasterSeparator}, nil
+}
+
+// guesses has a negative number where the configuration has 0, no bound.
+func guesses(of configs.Guesses) proxy.GuessOptions {
+	o := proxy.GuessOptions{
+		AtOnce: of.AtOnce, PerMinute: of.PerMinute, AddressAtOnce: of.AddressAtOnce,
+		AddressPerMinute: of.AddressPerMinute,
+	}
+	if o.AtOnce == 0 {
+		o.AtOnce = -1
+	}
+	if o.AddressAtOnce == 0 {
+		o.AddressAtOnce = -1
+	}
+	return o
+}
+
+func penalties(of configs.Penalties) proxy.PenaltyOptions {
+	o := proxy.PenaltyOptions{First: of.First, Longest: max(of.Longest, of.First), Forget: of.Forget}
+	if o.First == 0 {
+		o.First = -1
+	}
+	o.Exempt = networks(of.Exempt)
+	return o
+}
+
+// networks reads what Validate has seen.
+func networks(texts []string) []netip.Prefix {
+	var all []netip.Prefix
+	for _, text := range texts {
+		all = append(all, netip.MustParsePrefix(text).Masked())
+	}
+	return all
+}
+
+// adminAccess says who may ask over HTTP.
+func adminAccess(config configs.Admin) (admin.Access, error) {
+	access := admin.Access{AllowedHosts: config.AllowedHosts}
+	if config.TLS.Cert != "" {
+		cert, err := tls.LoadX509KeyPair(config.TLS.Cert, config.TLS.Key)
+		if err != nil {
+			return access, fmt.Errorf("admin.tls: %w", err)
+		}
+		access.TLS = &tls.Config{MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{cert}}
+	}
+	if config.TokenFile != "" {
+		token, err := configs.ReadToken(config.TokenFile)
+		if err != nil {
+			return access, fmt.Errorf("admin.token_file: %w", err)
+		}
+		access.Token, access.TokenName = secret.Value(token), filepath.Base(config.TokenFile)
+	}
+	if config.ReadTokenFile != "" {
+		token, err := configs.ReadToken(config.ReadTokenFile)
+		if err != nil {
+			return access, fmt.Errorf("admin.read_token_file: %w", err)
+		}
+		if access.ReadToken, access.ReadTokenName = secret.Value(token),
+			filepath.Base(config.ReadTokenFile); access.ReadToken == access.Token {
+			return access, errors.New("admin.read_token_file: it has the token of admin.token_file, which may " +
+				"change things")
+		}
+	}
+	if access.SocketGroup = admin.MayRead; config.SocketGroupMay == configs.SocketChange {
+		access.SocketGroup = admin.MayChange
+	}
+	return access, nil
+}
+
+var loginTypes = map[configs.LoginType]proxy.LoginType{
+	configs.PlainTextLogin:          proxy.PlainTextLogin,
+	configs.PlainTextAuthentication: proxy.PlainTextAuthentication,
+	configs.SecureLogin:             proxy.SecureLogin,
+}
+
+var listenerTLS = map[configs.TLSMode]proxy.TLSMode{
+	configs.TLSNone:     proxy.TLSNone,
+	configs.TLSStartTLS: proxy.TLSStartTLS,
+	configs.TLSImplicit: proxy.TLSImplicit,
+}
+
+var serverTLS = map[configs.TLSMode]backend.TLSMode{
+	configs.TLSNone:     backend.TLSNone,
+	configs.TLSStartTLS: backend.TLSStartTLS,
+	configs.TLSImplicit: backend.TLSImplicit,
+}
+
+var proxyProtocols = map[configs.ProxyProtocol]int{
+	configs.ProxyProtocolNone: 0,
+	configs.ProxyProtocolV1:   1,
+	configs.ProxyProtocolV2:   2,
+}
+
+var policies = map[configs.ActivationPolicy]backend.Policy{
+	configs.PolicyUnrestricted: backend.Unrestricted,
+	configs.PolicyBlocked:      backend.BlockedByPolicy,
+}
+
+var modes = map[configs.SigninMode]directory.Mode{
+	configs.SigninPassthrough: directory.ModePassthrough,
+	configs.SigninMaster:      directory.ModeMaster,
+}
+
+var routings = map[configs.Routing]backend.Routing{
+	configs.RoutingSingle: backend.RoutingSingle,
+	configs.RoutingHash:   backend.RoutingHash,
+}

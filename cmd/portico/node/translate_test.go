@@ -1,0 +1,182 @@
+package node
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"portico/backend"
+	"portico/configs"
+	"portico/configs/store"
+	"portico/proxy"
+)
+
+// A word of the file without a translation would silently become the zero value.
+func TestEveryWordIsTranslated(t *testing.T) {
+	for _, key := range configs.Keys() {
+		var known func(word string) bool
+		switch key.Path {
+		case "listeners[].tls":
+			known = func(word string) bool { _, ok := listenerTLS[configs.TLSMode(word)]; return ok }
+		case "mailbox_servers.<name>.tls":
+			known = func(word string) bool { _, ok := serverTLS[configs.TLSMode(word)]; return ok }
+		case "routing":
+			known = func(word string) bool { _, ok := routings[configs.Routing(word)]; return ok }
+		case "settings.login_type":
+			known = func(word string) bool { _, ok := loginTypes[configs.LoginType(word)]; return ok }
+		case "log.level":
+			known = func(word string) bool { _, ok := levels[configs.LogLevel(word)]; return ok }
+		default:
+			continue
+		}
+		words := strings.FieldsFunc(key.Type, func(r rune) bool { return strings.ContainsRune(" ,|", r) })
+		words = without(words, "or")
+		if len(words) < 2 {
+			t.Errorf("%s has the type %q", key.Path, key.Type)
+		}
+		for _, word := range words {
+			if !known(word) {
+				t.Errorf("%s: %s is not translated", key.Path, word)
+			}
+		}
+	}
+}
+
+func without(words []string, word string) []string {
+	var left []string
+	for _, w := range words {
+		if w != word {
+			left = append(left, w)
+		}
+	}
+	return left
+}
+
+// Strangers get no more than half of the descriptors.
+func TestUnauthenticatedLeavesDescriptors(t *testing.T) {
+	for _, c := range []struct {
+		configured  int
+		descriptors uint64
+		want        int
+	}{{10_000, 0, 10_000}, {10_000, 20_000, 10_000}, {10_000, 400, 200}, {100, 400, 100}, {10_000, 1, 1}} {
+		if got := unauthenticated(c.configured, c.descriptors); got != c.want {
+			t.Errorf("%d configured, %d descriptors: %d, want %d", c.configured, c.descriptors, got, c.want)
+		}
+	}
+}
+
+// A quarter of the descriptors is kept back from clients, but no more than is of use.
+func TestKeptDescriptors(t *testing.T) {
+	for _, c := range []struct {
+		limit uint64
+		first int
+	}{{0, 0}, {160, 120}, {1024, 768}, {20_000, 19_488}, {1 << 63, 1<<31 - 1 - mostKept}} {
+		if got := keptDescriptors(c.limit); got != c.first {
+			t.Errorf("of %d the first kept is %d, want %d", c.limit, got, c.first)
+		}
+	}
+}
+
+func TestTranslation(t *testing.T) {
+	config, err := configs.Load(newSite(t).write(t, `default_domain: example.org
+keepalive_idle: 7m
+settings: {banner: Hello., max_connections: 5, max_connection_from_single_ip: 4, max_connections_per_user: 3,
+  max_unauthenticated_connections: 2, max_command_size: 2048, pre_authenticated_connection_timeout: 10m,
+  authenticated_connection_timeout: 1h}
+timeouts: {handshake: 3s}
+relay: {server_buffer: 3MB}
+`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	front, err := newFront(context.Background(), config, lasting{store: store.Memory()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	settings := front.settings(config)
+	wantLimits := proxy.Limits{Connections: 5, ConnectionsPerAddress: 4, ConnectionsPerUser: 3, Unauthenticated: 2,
+		UnauthenticatedPerAddress: 1000}
+	wantLimits.Commands.Line, wantLimits.Commands.Literal, wantLimits.Commands.Command = 2048, 2048, 2048
+	if settings.Limits != wantLimits {
+		t.Errorf("limits: %+v", settings.Limits)
+	}
+	wantTimeouts := proxy.Timeouts{Handshake: 3 * time.Second, Idle: 10 * time.Minute, SetUp: 10 * time.Minute}
+	if settings.Timeouts != wantTimeouts {
+		t.Errorf("timeouts: %+v", settings.Timeouts)
+	}
+	if settings.Banner != "Hello." || settings.DefaultDomain != "example.org" ||
+		settings.LoginType != proxy.SecureLogin {
+		t.Errorf("settings: %+v", settings)
+	}
+	if got := relayOptions(config, 8); got.Loops != 2 || got.KeepAlive != 7*time.Minute ||
+		got.IdleTimeout != time.Hour {
+		t.Errorf("relay: %+v", got)
+	}
+	if got := serverDialer(config).ReceiveMemory; got != 3<<20 {
+		t.Errorf("the kernel may use %d bytes for a mailbox server's connection", got)
+	}
+	if got := setupSlots(config, 8); got != 2 {
+		t.Errorf("%d set-up slots with 2 loops", got)
+	}
+	config.Loops = 0
+	if l, s := loops(config, 8), setupSlots(config, 8); l != 8 || s != 8 {
+		t.Errorf("%d loops and %d slots on 8 CPUs", l, s)
+	}
+}
+
+func TestServerTranslation(t *testing.T) {
+	site := newSite(t)
+	ca, err := site.ca.WriteFile(site.dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := serverOptions("mbx1", configs.MailboxServer{
+		Addresses: []string{"a:1", "b"}, TLS: configs.TLSStartTLS, CA: ca, ServerName: "name", TrustedID: true,
+	}, 1993)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got.Name != "mbx1" || !slices.Equal(got.Addresses, []string{"a:1", "b:1993"}) ||
+		got.TLS != backend.TLSStartTLS || !got.TrustedID ||
+		got.TLSConfig.ServerName != "name" || got.TLSConfig.InsecureSkipVerify ||
+		!got.TLSConfig.RootCAs.Equal(site.ca.Pool()) {
+		t.Errorf("%+v", got)
+	}
+}
+
+// Files can go bad between the check and the use; the error still names the key.
+func TestErrorsNameTheKey(t *testing.T) {
+	site := newSite(t)
+	broken := filepath.Join(site.dir, "broken")
+	if err := os.WriteFile(broken, []byte("short"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for key, change := range map[string]func(*configs.Config){
+		"tls.certificates": func(c *configs.Config) { c.TLS.Certificates[0].Cert = broken },
+		"mailbox_servers.mbx1: ca": func(c *configs.Config) {
+			c.MailboxServers["mbx1"] = configs.MailboxServer{Address: "a:1", CA: broken}
+		},
+		"databases": func(c *configs.Config) { c.Databases = nil },
+		"admin.tls": func(c *configs.Config) {
+			c.Admin.TLS = configs.KeyPair{Cert: broken, Key: broken}
+		},
+		"admin.token_file": func(c *configs.Config) { c.Admin.TokenFile = broken },
+	} {
+		config, err := configs.Load(site.write(t, ""))
+		if err != nil {
+			t.Fatal(err)
+		}
+		change(config)
+		_, err = newFront(context.Background(), config, lasting{store: store.Memory()})
+		if strings.HasPrefix(key, "admin") {
+			_, err = adminAccess(config.Admin)
+		}
+		if err == nil || !strings.HasPrefix(err.Error(), key) {
+			t.Errorf("%s: %v", key, err)
+		}
+	}
+}

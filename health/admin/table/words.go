@@ -1,0 +1,20 @@
+package table
+
+import (
+	"fmt"
+	"strings"
+)
+
+// Counted is a number of things, in the singular for one. A word whose plural has no s alone is given as
+// "penalt/y/ies".
+func Counted(n int, word string) string {
+	stem, ends, irregular := strings.Cut(word, "/")
+	one, many := "", "s"
+	if irregular {
+		one, many, _ = strings.Cut(ends, "/")
+	}
+	if n == 1 {
+		return fmt.Sprintf("%d %s%s", n, stem, one)
+	}
+	return fmt.Sprintf("%d %s%s", n, stem, many)
+}
