@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io/fs"
 	"net"
@@ -11,6 +12,9 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
 	"portico/backend/backendtest"
 	"portico/backend/backendtest/testkit"
 	"portico/cmd/portico/cli"
@@ -20,16 +24,16 @@ import (
 // root is the repository.
 var root = filepath.Join("..", "..")
 
-var link = regexp.MustCompile(`\]\(([^)#]+)(#[^)]*)?\)`)
+var link = regexp.MustCompile(`\]\(([^)#]*)(#[^)]*)?\)`)
 
 // linksIn is the least number of links to files that a page has, and of pages that have one. They guard the test: it
 // would pass if it found no links.
-var linksIn = map[string]int{"README.md": 8, "CHANGELOG.md": 2, "docs/configuration.md": 5, "docs/flow.md": 20,
-	"docs/operations.md": 5}
+var linksIn = map[string]int{"README.md": 8, "CHANGELOG.md": 2, "docs/README.md": 15, "docs/configuration.md": 5,
+	"docs/flow.md": 20, "docs/install.md": 15, "docs/operations.md": 5, "docs/troubleshooting.md": 20}
 
 const linkingPages = 10
 
-// Files that pages name must be there.
+// Files that pages name must be there, and so must the headings of pages.
 func TestLinksInDocuments(t *testing.T) {
 	pages, err := filepath.Glob(filepath.Join(root, "docs", "*.md"))
 	if err != nil {
@@ -42,11 +46,18 @@ func TestLinksInDocuments(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, match := range link.FindAllStringSubmatch(readPage(t, name), -1) {
-			if target := match[1]; !strings.Contains(target, "://") {
-				found[filepath.ToSlash(name)]++
-				if _, err := os.Stat(filepath.Join(filepath.Dir(page), filepath.FromSlash(target))); err != nil {
-					t.Errorf("%s: %v", page, err)
-				}
+			if strings.Contains(match[1], "://") {
+				continue
+			}
+			found[filepath.ToSlash(name)]++
+			target := page
+			if match[1] != "" {
+				target = filepath.Join(filepath.Dir(page), filepath.FromSlash(match[1]))
+			}
+			if _, err := os.Stat(target); err != nil {
+				t.Errorf("%s: %v", page, err)
+			} else if match[2] != "" && !hasHeading(t, target, strings.TrimPrefix(match[2], "#")) {
+				t.Errorf("%s: %s has no heading %s", page, target, match[2])
 			}
 		}
 	}
@@ -54,6 +65,87 @@ func TestLinksInDocuments(t *testing.T) {
 	if len(found) < linkingPages {
 		t.Errorf("only %d pages have links, want at least %d: %v", len(found), linkingPages, found)
 	}
+}
+
+var (
+	heading   = regexp.MustCompile("(?m)^#+ (.*)$")
+	notInName = regexp.MustCompile("[^a-z0-9 _-]")
+)
+
+// hasHeading says whether a page has the heading that a link names, in the form that web sites give it.
+func hasHeading(t *testing.T, page, name string) bool {
+	t.Helper()
+	text, err := os.ReadFile(page)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, found := range heading.FindAllStringSubmatch(string(text), -1) {
+		if strings.ReplaceAll(notInName.ReplaceAllString(strings.ToLower(found[1]), ""), " ", "-") == name {
+			return true
+		}
+	}
+	return false
+}
+
+// Commands that pages show must be there, with their flags, and in blocks with as many arguments.
+func TestCommandsInDocuments(t *testing.T) {
+	pages, err := filepath.Glob(filepath.Join(root, "docs", "*.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := make(map[string]int)
+	for _, page := range append(pages, filepath.Join(root, "README.md")) {
+		name, err := filepath.Rel(root, page)
+		if err != nil {
+			t.Fatal(err)
+		}
+		name = filepath.ToSlash(name)
+		for _, args := range testkit.ShownCommands(readPage(t, name)) {
+			found[name]++
+			if err := understood(args); err != nil {
+				t.Errorf("%s: portico %s: %v", name, strings.Join(args, " "), err)
+			}
+		}
+		for _, args := range testkit.NamedCommands(readPage(t, name)) {
+			if _, err := namedBy(args); err != nil && args[0] != "COMMAND" {
+				t.Errorf("%s: portico %s: %v", name, strings.Join(args, " "), err)
+			}
+		}
+	}
+	wantFound(t, "commands", found, map[string]int{"README.md": 10, "docs/health.md": 30, "docs/install.md": 8,
+		"docs/operations.md": 10, "docs/protocol-log.md": 10, "docs/troubleshooting.md": 30})
+}
+
+// understood returns what the command line has against arguments, without running anything.
+func understood(args []string) error {
+	cmd, err := namedBy(args)
+	switch {
+	case err != nil:
+		return err
+	case !cmd.Runnable():
+		return fmt.Errorf("%s does nothing by itself", cmd.CommandPath())
+	}
+	return errors.Join(cmd.ValidateArgs(cmd.Flags().Args()), cmd.ValidateRequiredFlags())
+}
+
+// namedBy returns the command that arguments name, with its flags read.
+func namedBy(args []string) (*cobra.Command, error) {
+	cmd, rest, err := cli.New(program).Find(args)
+	switch {
+	case err != nil:
+		return nil, err
+	case !cmd.Runnable() && len(rest) > 0 && !strings.HasPrefix(rest[0], "-"):
+		return nil, fmt.Errorf("%s has no command %s", cmd.CommandPath(), rest[0])
+	}
+	for i, arg := range rest {
+		if strings.HasPrefix(arg, "$(") { // what a shell puts there
+			rest[i] = "1"
+		}
+	}
+	if err := cmd.ParseFlags(rest); !errors.Is(err, pflag.ErrHelp) {
+		return cmd, err
+	}
+	return cmd, nil
 }
 
 // readPage reads a page, whose name is relative to the root.
@@ -83,7 +175,7 @@ func TestMetricsInDocuments(t *testing.T) {
 	known := metricsInCode(t)
 	found := make(map[string]int)
 	least := map[string]int{"README.md": 3, "docs/operations.md": 15, "docs/flow.md": 1, "docs/protocol-log.md": 3,
-		"docs/health.md": 2}
+		"docs/health.md": 2, "docs/glossary.md": 3, "docs/troubleshooting.md": 5}
 	for page := range least {
 		for _, name := range metricName.FindAllString(readPage(t, page), -1) {
 			found[page]++
@@ -151,7 +243,8 @@ func TestReadme(t *testing.T) {
 // The examples of these documents are parts of configurations that load.
 func TestExamplesInDocuments(t *testing.T) {
 	found := make(map[string]int)
-	least := map[string]int{"docs/directory.md": 3, "docs/signin.md": 2, "docs/operations.md": 2, "docs/health.md": 3}
+	least := map[string]int{"docs/directory.md": 3, "docs/signin.md": 2, "docs/operations.md": 2, "docs/health.md": 3,
+		"docs/install.md": 5}
 	for name := range least {
 		for i, block := range regexp.MustCompile("(?s)```yaml\n(.*?)```").FindAllStringSubmatch(readPage(t, name),
 			-1) {
