@@ -33,7 +33,7 @@ func askFlags(cmd *cobra.Command, forms ...table.Form) *asking {
 	a := &asking{output: outputFlags(cmd, forms...)}
 	flags := cmd.Flags()
 	flags.StringVar(&a.admin, "admin", "",
-		"`socket, URL or HOST:PORT` of the Portico to ask; PORTICO_ADMIN by default, then "+client.DefaultSocket+
+		"`socket, URL or HOST:PORT` of the Portico to ask; the default is PORTICO_ADMIN, then "+client.DefaultSocket+
 			", then "+client.DefaultURL)
 	flags.StringVar(&a.tokenFile, "token-file", "", "`file` with the token, for a URL that needs one")
 	flags.StringVar(&a.node, "node", "", "ask this other Portico, by its `name` under nodes in the configuration")
@@ -78,7 +78,7 @@ func (a *asking) client(ctx context.Context) (*client.Client, error) {
 	if server, err := a.serverOrNode(ctx); err != nil {
 		return nil, err
 	} else if server != "" {
-		return nil, fmt.Errorf("%s is a mailbox server: --server is for another Portico here, as --node is", server)
+		return nil, fmt.Errorf("%s is a mailbox server: --server takes another Portico here, as --node does", server)
 	}
 	var token secret.Value
 	if a.tokenFile != "" {

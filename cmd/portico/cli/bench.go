@@ -15,19 +15,20 @@ import (
 )
 
 func newBench() *cobra.Command {
-	return group(&cobra.Command{Use: "bench", Short: "Put load on an IMAP server, and measure it"},
+	return group(&cobra.Command{Use: "bench", Short: "Load-test an IMAP server and measure it"},
 		newBenchRun(), newBenchSink(), newBenchProfile(), newBenchCompare(), newBenchDiff(), newBenchMerge(),
 		newBenchClean())
 }
 
 // allowRemoteFlag is on each command that could reach another machine.
 func allowRemoteFlag(cmd *cobra.Command) *bool {
-	return cmd.Flags().Bool("allow-remote", false, "also other machines than this one; only those you may put load on")
+	return cmd.Flags().Bool("allow-remote", false,
+		"allow targets on other machines; use only servers that you may put load on")
 }
 
 // strictFlag is on each command that measures.
 func strictFlag(cmd *cobra.Command) *bool {
-	return cmd.Flags().Bool("strict", false, "exit status 3 if the tool was short of CPU, whatever was measured")
+	return cmd.Flags().Bool("strict", false, "exit with status 3 if the tool was short of CPU, whatever it measured")
 }
 
 // measured returns what ends a measurement. Without CPU for the tool, its errors may be its own, so strict goes first.

@@ -13,20 +13,20 @@ import (
 func newBenchClean() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "clean --target HOST:PORT --users PATTERN --password-file FILE",
-		Short: "Remove mailboxes that runs have left behind",
-		Long: "Clean signs each user in and removes the mailboxes that earlier runs made and could not remove: " +
-			"after a kill, or when the\n" +
-			"server did not answer at the end. Names are those that bench run makes up, so no other mailbox is " +
-			"touched. Do not\n" +
-			"use it while a run is under way.\n\n" +
-			"Exit status: 0 none is left, 1 some are, 2 it could not be done.",
+		Short: "Remove mailboxes left behind by earlier runs",
+		Long: `Clean signs in each user and removes the mailboxes that earlier runs created and
+could not remove. Mailboxes stay behind when a run is killed or the server does
+not answer at the end. Clean removes only mailboxes with a name that bench run
+generates. Do not use it during a run.
+
+Exit status: 0 no mailbox is left, 1 some are left, 2 the command failed.`,
 		Args: cobra.NoArgs,
 	}
 	plan := &bench.Plan{}
 	connectionFlags(cmd, plan)
 	cmd.Flags().StringVar(&plan.Profile, "profile", "noop",
-		"profile whose `mailbox` the names begin with; bench- by default")
-	list := cmd.Flags().Bool("dry-run", false, "list them, and remove nothing")
+		"use the `mailbox` name of this profile as the prefix; the default prefix is bench-")
+	list := cmd.Flags().Bool("dry-run", false, "list the mailboxes and remove nothing")
 	output := outputFlags(cmd)
 	remote := allowRemoteFlag(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {

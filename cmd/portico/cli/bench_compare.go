@@ -12,13 +12,14 @@ import (
 func newBenchCompare() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "compare --config FILE",
-		Short: "Have several servers do the same work, in turns",
-		Long: "Compare runs the same work against each target of a file, round by round in turns, so that what the " +
-			"machine does besides\n" +
-			"falls on all of them, and prints medians, their spread, and ratios to one target.\n\n" +
-			"Exit status: 0 everything that was due was done, and rightly; 1 it was not, or a condition failed; 2 " +
-			"the comparison could not be done;\n" +
-			"3 with --strict: the tool was short of CPU, so that latencies are its own.",
+		Short: "Run the same work against several servers in turn",
+		Long: `Compare runs the same work against each target of a file, round by round and in
+turn, so that other load on the machine affects all targets alike. It prints
+medians, their spread, and ratios to one target.
+
+Exit status: 0 all operations completed correctly; 1 some did not, or a
+condition failed; 2 the comparison could not run; 3 with --strict: the tool was
+short of CPU, so the latencies are not the server's alone.`,
 		Args: cobra.NoArgs,
 	}
 	file := cmd.Flags().StringP("config", "c", "", "`file` with the work and the targets")

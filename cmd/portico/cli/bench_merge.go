@@ -11,22 +11,22 @@ import (
 func newBenchMerge() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "merge A.json B.json...",
-		Short: "Put the reports of several load machines together",
-		Long: "Merge adds reports that bench run has written with -o json on several machines, at the same time and " +
-			"of the same\n" +
-			"kind of work: histograms and rates are added, and series are aligned by the machines' clocks. " +
-			"Conditions of the\n" +
-			"reports, and those of --fail-if, are judged on the whole. With -o json the result is a report like any " +
-			"other.\n\n" +
-			"Exit status: 0 everything that was due was done, and rightly; 1 it was not, or a condition failed; 2 " +
-			"the reports\n" +
-			"are of different kinds or times; 3 with --strict: a machine was short of CPU, so that latencies " +
-			"are its own.",
+		Short: "Merge the reports of several load machines",
+		Long: `Merge adds up reports that bench run wrote with -o json on several machines, at
+the same time and for the same kind of work. It adds histograms and rates and
+aligns series by the machines' clocks. Conditions in the reports, and those of
+--fail-if, apply to the merged result. With -o json the result is a report like
+any other.
+
+Exit status: 0 all operations completed correctly; 1 some did not, or a
+condition failed; 2 the reports are of different kinds or times; 3 with
+--strict: a machine was short of CPU, so the latencies are not the server's
+alone.`,
 		Args: cobra.MinimumNArgs(2),
 	}
 	failIf := cmd.Flags().StringArray("fail-if", nil,
-		"`condition` that fails the whole, see bench run; may be repeated")
-	page := cmd.Flags().String("report", "", "also write the report as a page, to this HTML `file`")
+		"`condition` that fails the merged result, see bench run; may be repeated")
+	page := cmd.Flags().String("report", "", "also write the report as an HTML page to this `file`")
 	output := outputFlags(cmd)
 	strict := strictFlag(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
@@ -41,7 +41,7 @@ func newBenchMerge() *cobra.Command {
 				return err
 			}
 			if len(of) > 1 {
-				return fmt.Errorf("%s holds %d reports: merge takes one of each machine", file, len(of))
+				return fmt.Errorf("%s holds %d reports: merge takes one report of each machine", file, len(of))
 			}
 			reports = append(reports, of...)
 		}

@@ -16,13 +16,17 @@ import (
 func newBenchProfile() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "profile",
-		Short: "What sessions of bench run do",
-		Long: "A profile is a file that says what sessions do. Write a built-in one to a file, edit it, use it:\n\n" +
-			"    portico bench profile show desktop > mine.yaml\n" +
-			"    portico bench run --profile ./mine.yaml ...\n\n" +
-			"Or record what users do, from a protocol log:\n\n" +
-			"    portico bench profile from-log IMAP4*.LOG* > monday.rec\n" +
-			"    portico bench run --replay monday.rec ...",
+		Short: "List, show and record what the sessions of bench run do",
+		Long: `A profile is a file that says what sessions do. Write a built-in profile to a
+file, edit it and use it:
+
+    portico bench profile show desktop > mine.yaml
+    portico bench run --profile ./mine.yaml ...
+
+Or record real users from a protocol log:
+
+    portico bench profile from-log IMAP4*.LOG* > monday.rec
+    portico bench run --replay monday.rec ...`,
 		Args: cobra.NoArgs,
 	}
 	cmd.AddCommand(newBenchProfileList(), newBenchProfileShow(), newBenchProfileFromLog())
@@ -64,15 +68,17 @@ func newBenchProfileShow() *cobra.Command {
 func newBenchProfileFromLog() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "from-log FILE...",
-		Short: "Make a recording from a protocol log",
-		Long: "From-log reads files of the protocol log, of one or several nodes, also compressed, and prints a\n" +
-			"recording: the commands of each session with their times and sizes. It holds no names of users or\n" +
-			"mailboxes, no addresses and no search words. A file called - is standard input. Summary and losses go\n" +
-			"to standard error.\n\n" +
-			"    portico log on --all --for 1h             # on the production server; wait for the hour\n" +
-			"    portico bench profile from-log IMAP4*.LOG* > monday.rec\n" +
-			"    portico bench run --replay monday.rec ... # plays the sessions in their own times\n" +
-			"    portico bench run --profile ./monday.rec ... # the same mix of commands, at any rate",
+		Short: "Record sessions from a protocol log",
+		Long: `From-log reads protocol log files of one or several nodes, also compressed ones,
+and prints a recording: the commands of each session with their times and sizes.
+The recording holds no names of users or mailboxes, no addresses and no search
+words. The file name - means standard input. A summary, with what was left out,
+goes to standard error.
+
+    portico log on --all --for 1h             # on the production server; wait for the hour
+    portico bench profile from-log IMAP4*.LOG* > monday.rec
+    portico bench run --replay monday.rec ... # plays the sessions at their own times
+    portico bench run --profile ./monday.rec ... # the same mix of commands, at any rate`,
 		Args: cobra.MinimumNArgs(1),
 	}
 	sessions := cmd.Flags().Int("sessions", 20_000, "keep at most this `number` of sessions, chosen at random")

@@ -18,33 +18,37 @@ import (
 func newBenchRun() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "run --target HOST:PORT --users PATTERN --password-file FILE",
-		Short: "Sign sessions in, have them work by a profile, and report",
-		Long: "Run signs sessions in to an IMAP server, has them work by a profile for a while, measures every " +
-			"command and checks every\n" +
-			"answer. By default operations are due at a rate, whatever the server does, and latencies count from " +
-			"when they were due; with\n" +
-			"--closed each session waits for its answer before it goes on. Mailboxes that sessions make are removed " +
-			"at the end.\n\n" +
-			"Conditions fail the run: --fail-if [WHAT] MEASURE COMPARISON LIMIT, for example 'p99>100ms', " +
-			"'errors>0', 'rate<950' or\n" +
-			"'FETCH p99.9>1s'. WHAT is a command or a row of the report; without it the condition is about whole " +
-			"operations.\n" +
-			"Measures are pN, mean, max, errors (a number or a percentage) and rate (done a second).\n\n" +
-			"With --replay, it plays the sessions of a recording (bench profile from-log) in their own times, by " +
-			"test users, for\nthe whole recording or --duration; --speed 2 is twice as fast.\n\n" +
-			"With --find-rate, it searches for the highest rate at which conditions hold, by runs of 10s or " +
-			"--duration each.\n\n" +
-			"Exit status: 0 everything that was due was done, and rightly; 1 it was not, or a condition failed; 2 " +
-			"the run could not be done;\n" +
-			"3 with --strict: the tool was short of CPU, so that latencies are its own.",
+		Short: "Sign in sessions, run a profile, and report",
+		Long: `Run signs in sessions to an IMAP server and lets them work by a profile. It
+measures every command and checks every answer. By default operations start at a
+fixed rate, however fast the server answers, and latencies count from the
+scheduled start. With --closed each session waits for its answer before it
+continues. At the end, run removes the mailboxes that its sessions created.
+
+Conditions fail the run: --fail-if [WHAT] MEASURE COMPARISON LIMIT, for example
+'p99>100ms', 'errors>0', 'rate<950' or 'FETCH p99.9>1s'. WHAT is a command or a
+row of the report; without it the condition is about whole operations. Measures
+are pN, mean, max, errors (a number or a percentage) and rate (completed per
+second).
+
+With --replay, run plays the sessions of a recording (bench profile from-log) at
+their own times, as test users, for the whole recording or --duration. --speed 2
+plays twice as fast.
+
+With --find-rate, run searches for the highest rate at which the conditions
+hold. It does a run of 10s or --duration for each rate that it tries.
+
+Exit status: 0 all operations completed correctly; 1 some did not, or a
+condition failed; 2 the run could not start or finish; 3 with --strict: the tool
+was short of CPU, so the latencies are not the server's alone.`,
 		Args: cobra.NoArgs,
 	}
 	plan := runFlags(cmd)
 	find := cmd.Flags().StringArray("find-rate", nil,
 		"search for the highest rate at which this `condition` holds, such as 'p99<100ms'; may be repeated")
 	rounds := cmd.Flags().Int("rounds", 1,
-		"how `often` the run is done, with a report for each; bench diff compares such rounds")
-	page := cmd.Flags().String("report", "", "also write the report as a page, to this HTML `file`")
+		"do the run this `often`, with a report for each; bench diff compares such rounds")
+	page := cmd.Flags().String("report", "", "also write the report as an HTML page to this `file`")
 	watch := watchFlags(cmd)
 	output := outputFlags(cmd)
 	remote := allowRemoteFlag(cmd)
@@ -68,11 +72,12 @@ func newBenchRun() *cobra.Command {
 		}
 		defer stopMetrics()
 		if *rounds < 1 || *rounds > maxRounds || *rounds > 1 && *page+watch.hdr != "" {
-			return fmt.Errorf("--rounds %d: want 1 to %d, and one alone with --report or --hdr", *rounds, maxRounds)
+			return fmt.Errorf("--rounds %d: give a number from 1 to %d, and only 1 with --report or --hdr",
+				*rounds, maxRounds)
 		}
 		if len(*find) > 0 {
 			if *rounds > 1 || watch.hdr != "" || watch.live {
-				return errors.New("--find-rate makes runs of its own: leave out --rounds, --hdr and --live")
+				return errors.New("--find-rate does its own runs: leave out --rounds, --hdr and --live")
 			}
 			stop, err := watch.follow(cmd, &o, func() {})
 			if err != nil {
@@ -119,7 +124,8 @@ func checkReplay(cmd *cobra.Command, p *bench.Plan) error {
 	}
 	for _, name := range []string{"profile", "sessions", "rate", "closed"} {
 		if cmd.Flags().Changed(name) {
-			return fmt.Errorf("--%s and --replay: a recording has its own sessions and times; leave one out", name)
+			return fmt.Errorf("--%s and --replay: a recording has its own sessions and times; leave out one "+
+				"of the two", name)
 		}
 	}
 	if !cmd.Flags().Changed("duration") {
@@ -145,27 +151,29 @@ const maxRounds = 1000
 // connectionFlags fills in where a plan signs whom in, and how.
 func connectionFlags(cmd *cobra.Command, p *bench.Plan) {
 	flags := cmd.Flags()
-	flags.StringArrayVar(&p.Target, "target", nil, "`host:port` of the server; may be repeated, sessions take turns")
-	flags.TextVar(&p.TLS, "tls", bench.TLSNone, "how connections get TLS: `none, starttls or implicit`")
+	flags.StringArrayVar(&p.Target, "target", nil,
+		"`host:port` of the server; if repeated, sessions use the targets in turn")
+	flags.TextVar(&p.TLS, "tls", bench.TLSNone, "how connections use TLS: `none, starttls or implicit`")
 	flags.StringVar(&p.CA, "ca", "",
-		"PEM `file` with the authority of the server's certificate; the system's by default")
-	flags.BoolVar(&p.Insecure, "insecure", false, "do not check the server's certificate")
+		"PEM `file` with the CA of the server's certificate; the default is the system's CAs")
+	flags.BoolVar(&p.Insecure, "insecure", false, "do not verify the server's certificate")
 	flags.StringVar(&p.ServerName, "server-name", "",
-		"`name` the certificate must be for; the target's host by default")
-	flags.StringVar(&p.Cert, "cert", "", "PEM `file` with the client's certificate; {user} in its name is the user's")
-	flags.StringVar(&p.Key, "key", "", "PEM `file` with its key, likewise; the same file by default")
-	flags.StringVar(&p.TLSVersion, "tls-version", "", "only this `version` of TLS: 1.2 or 1.3")
-	flags.StringVar(&p.Curve, "tls-curve", "", "only this key `exchange`: X25519, P256 or X25519MLKEM768")
-	flags.StringVar(&p.Users, "users", "", "a user's name, or a `pattern` with a range: user%04d:1-2000")
+		"`name` that the certificate must have; the default is the target's host")
+	flags.StringVar(&p.Cert, "cert", "",
+		"PEM `file` with the client's certificate; {user} in the file name stands for the user")
+	flags.StringVar(&p.Key, "key", "", "PEM `file` with its key, {user} likewise; the default is the file of --cert")
+	flags.StringVar(&p.TLSVersion, "tls-version", "", "use only this `version` of TLS: 1.2 or 1.3")
+	flags.StringVar(&p.Curve, "tls-curve", "", "use only this key `exchange`: X25519, P256 or X25519MLKEM768")
+	flags.StringVar(&p.Users, "users", "", "user name, or a `pattern` with a range: user%04d:1-2000")
 	flags.StringVar(&p.PasswordFile, "password-file", "",
-		"`file` with one line, everybody's password or token, or with lines NAME:PASSWORD")
+		"`file` with one line, the password or token of all users, or with lines NAME:PASSWORD")
 	flags.TextVar(&p.Mechanism, "mechanism", bench.MechanismLogin,
 		"how to sign in: `login, plain, xoauth2, oauthbearer or external`; external needs --cert")
 	flags.BoolVar(&p.ID, "id", false, "send ID after each sign-in")
 	flags.BoolVar(&p.Compress, "compress", false, "compress connections after sign-in (COMPRESS=DEFLATE)")
 	flags.DurationVar(&p.Timeout, "timeout", bench.DefaultTimeout,
-		"`time` from the sending of a command to its answer; untagged responses do not extend it")
-	flags.StringArrayVar(&p.Source, "source", nil, "source `address`; may be repeated, sessions take turns")
+		"longest `time` from sending a command to its answer; untagged responses do not extend it")
+	flags.StringArrayVar(&p.Source, "source", nil, "source `address`; if repeated, sessions use the addresses in turn")
 	cmd.MarkFlagRequired("target")
 	cmd.MarkFlagRequired("users")
 }
@@ -176,31 +184,31 @@ func runFlags(cmd *cobra.Command) *bench.Plan {
 	connectionFlags(cmd, p)
 	flags := cmd.Flags()
 	flags.StringVar(&p.Profile, "profile", "noop",
-		"what sessions do: a `name` of bench profile list, or a file (with a / or . in its name)")
+		"what sessions do: a `name` from bench profile list, or a file (with a / or . in its name)")
 	flags.StringVar(&p.Replay, "replay", "",
-		"play the sessions of this recording in their own times: a `file` of bench profile from-log")
-	flags.Float64Var(&p.Speed, "speed", 0, "`speed` of a replay, 0.01 to 1000: 2 is twice as fast; 1 by default")
+		"play the sessions of this recording at their own times: a `file` from bench profile from-log")
+	flags.Float64Var(&p.Speed, "speed", 0, "`speed` of a replay, 0.01 to 1000: 2 is twice as fast; the default is 1")
 	flags.TextVar(&p.Verify, "verify", bench.VerifyAll,
-		"which answers are checked: `all or wire`; wire leaves out what they mean, for bench sink")
-	flags.IntVar(&p.Sessions, "sessions", bench.DefaultSessions, "how many sessions, `at most` 50000")
+		"which answers to check: `all or wire`; wire checks no contents, for bench sink")
+	flags.IntVar(&p.Sessions, "sessions", bench.DefaultSessions, "number of sessions, `at most` 50000")
 	flags.BoolVar(&p.Closed, "closed", false,
-		"closed loop: a session's next operation begins when the one before has ended")
+		"closed loop: a session starts its next operation when the previous one has ended")
 	flags.Float64Var(&p.Rate, "rate", 0,
-		"`operations` due a second, of all sessions together; the profile's by default")
+		"`operations` per second, of all sessions together; the default is the profile's rate")
 	flags.DurationVar(&p.Duration, "duration", bench.DefaultDuration, "measured time, `at most` 24h")
-	flags.DurationVar(&p.Ramp, "ramp", 0, "`time` before it, over which sessions sign in")
+	flags.DurationVar(&p.Ramp, "ramp", 0, "`time` before the warm-up, in which sessions sign in")
 	flags.DurationVar(&p.WarmUp, "warmup", 0,
-		"`time` between the two in which operations are carried out and do not count")
+		"`time` between ramp and measurement, in which operations run but do not count")
 	flags.DurationVar(&p.Grace, "grace", bench.DefaultGrace,
-		"`time` an operation may take in all that ends after the measured time, at most 1m")
+		"longest `time` for operations that end after the measured time, at most 1m")
 	flags.IntVar(&p.Backlog, "backlog", bench.DefaultBacklog,
-		"`operations` of one session that may be due and not begun; older ones are given up, and are errors")
+		"`operations` of one session that may wait to start; older ones are dropped and count as errors")
 	flags.StringArrayVar(&p.FailIf, "fail-if", nil,
 		"`condition` that fails the run, such as 'FETCH p99>100ms'; may be repeated")
-	flags.Uint64Var(&p.Seed, "seed", 1, "`number` that decides the choices sessions make")
+	flags.Uint64Var(&p.Seed, "seed", 1, "`number` that seeds the sessions' random choices")
 	flags.IntSliceVar(&p.PIDs, "pid", nil,
-		"`process` under load, for its CPU and memory, children included; may be repeated")
-	flags.StringArrayVar(&p.Units, "unit", nil, "systemd `unit` under load, likewise; may be repeated")
+		"`process` under load, whose CPU and memory are measured with its children; may be repeated")
+	flags.StringArrayVar(&p.Units, "unit", nil, "systemd `unit` under load, measured likewise; may be repeated")
 	return p
 }
 

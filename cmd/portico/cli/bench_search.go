@@ -23,23 +23,23 @@ func findRate(ctx context.Context, cmd *cobra.Command, o bench.Options, texts []
 		return nil, err
 	}
 	if o.Closed {
-		return nil, errors.New("--find-rate looks for a rate, and --closed has none: leave out one of the two")
+		return nil, errors.New("--find-rate searches for a rate, and --closed has none: leave out one of the two")
 	}
 	if !cmd.Flags().Changed("duration") && !cmd.Flags().Changed("replay") {
 		o.Duration = searchStep
 	}
 	errOut := cmd.ErrOrStderr()
 	if cmd.Flags().Changed("replay") {
-		fmt.Fprintln(errOut, "searching by replays of the recording, each at another speed")
+		fmt.Fprintln(errOut, "searching with replays of the recording at different speeds")
 	} else {
-		fmt.Fprintf(errOut, "searching by steps of %v: at most %v\n", o.Duration,
+		fmt.Fprintf(errOut, "searching in steps of %v: at most %v\n", o.Duration,
 			bench.SearchTime(o).Round(time.Second))
 	}
 	search, err := bench.FindRate(ctx, o, hold, func(step int, rate float64) {
 		if onTerminal(errOut) {
 			io.WriteString(errOut, "\r\x1b[K")
 		}
-		fmt.Fprintf(errOut, "step %d: %.4g operations a second\n", step, rate)
+		fmt.Fprintf(errOut, "step %d: %.4g operations per second\n", step, rate)
 	})
 	clearLine(errOut)
 	if err != nil {

@@ -28,22 +28,22 @@ type sinkOptions struct {
 func newBenchSink() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "sink",
-		Short: "Run a server that answers as fast as it can",
-		Long: "Sink is an IMAP server that means nothing by its answers: everybody signs in, every command is OK, " +
-			"mail is taken and dropped.\n" +
-			"Behind a proxy it leaves the proxy as what is measured. A mailbox called SIZEn has messages of n " +
-			"bytes. Use bench run with\n" +
-			"--verify wire, or with the profiles fetch-5k and fetch-1m. It ends by itself after --duration.",
+		Short: "Run an IMAP server that answers as fast as possible",
+		Long: `Sink is a dummy IMAP server: it signs everybody in, answers OK to every command,
+and accepts and discards mail. Behind a proxy it makes the proxy the only thing
+that is measured. A mailbox called SIZEn has messages of n bytes. Use bench run
+with --verify wire, or with the profiles fetch-5k and fetch-1m. Sink stops after
+--duration.`,
 		Args: cobra.NoArgs,
 	}
 	var o sinkOptions
 	flags := cmd.Flags()
 	flags.StringVar(&o.listen, "listen", "127.0.0.1:1145", "`address` to listen on")
-	flags.StringVar(&o.cert, "cert", "", "PEM `file` with a certificate: connections get TLS at once")
+	flags.StringVar(&o.cert, "cert", "", "PEM `file` with a certificate: connections use implicit TLS")
 	flags.StringVar(&o.key, "key", "", "PEM `file` with its key")
 	flags.StringVar(&o.ca, "make-ca", "",
-		"have TLS with a certificate made on the spot, and write its authority to this `file`")
-	flags.DurationVar(&o.duration, "duration", time.Hour, "how long it runs, `at most` 24h")
+		"use TLS with a certificate created at start, and write its CA to this `file`")
+	flags.DurationVar(&o.duration, "duration", time.Hour, "how long to run, `at most` 24h")
 	remote := allowRemoteFlag(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		ctx, stop := untilSignal(cmd.Context())
@@ -52,7 +52,7 @@ func newBenchSink() *cobra.Command {
 			return err
 		}
 		if o.duration <= 0 || o.duration > maxSinkTime {
-			return fmt.Errorf("--duration %v: want at most %v", o.duration, maxSinkTime)
+			return fmt.Errorf("--duration %v: the longest is %v", o.duration, maxSinkTime)
 		}
 		return runSink(ctx, o, cmd.OutOrStdout())
 	}

@@ -104,7 +104,7 @@ func TestBenchFindRate(t *testing.T) {
 		t.Errorf("page: %v", err)
 	}
 	for more, says := range map[string]string{
-		"--find-rate p99": "want for example", "--find-rate p99<1s --rounds 2": "--rounds",
+		"--find-rate p99": "write for example", "--find-rate p99<1s --rounds 2": "--rounds",
 		"--find-rate p99<1s --closed --rate 0": "--closed",
 	} {
 		if status, _, errs := command(append(common, strings.Fields(more)...)...); status != StatusFailed ||
@@ -216,7 +216,7 @@ func TestBenchRefuses(t *testing.T) {
 		{"--closed --rate 5", "a closed loop has no rate"},
 		{"--mechanism digest-md5", "login, plain, xoauth2, oauthbearer, external"},
 		{"--cert a.pem", "needs cert and TLS"},
-		{"--fail-if p99>100", "want a number with its unit"},
+		{"--fail-if p99>100", "write a number with its unit"},
 	} {
 		args := append([]string{"bench", "run", "--target", addr, "--users", "u", "--password-file", passwords},
 			strings.Fields(c.change)...)

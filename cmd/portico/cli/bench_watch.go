@@ -31,10 +31,10 @@ func watchFlags(cmd *cobra.Command) *watching {
 	w := &watching{}
 	flags := cmd.Flags()
 	flags.BoolVar(&w.live, "live", false,
-		"show the run on the whole screen while it goes on; where there is no terminal, a line each second")
+		"show the run on the whole screen; without a terminal, print a line each second")
 	flags.StringVar(&w.metrics, "metrics", "",
-		"show metrics to Prometheus while it runs, on this `address`, such as 127.0.0.1:9100")
-	flags.StringVar(&w.hdr, "hdr", "", "also write a histogram log for the tools of HdrHistogram, to this `file`")
+		"serve metrics to Prometheus during the run, on this `address`, such as 127.0.0.1:9100")
+	flags.StringVar(&w.hdr, "hdr", "", "also write a histogram log for the tools of HdrHistogram to this `file`")
 	return w
 }
 
@@ -53,7 +53,7 @@ func (w *watching) serveMetrics(ctx context.Context, errOut io.Writer) (stop fun
 	}
 	if addr := ln.Addr().(*net.TCPAddr); !addr.IP.IsLoopback() {
 		fmt.Fprintf(errOut,
-			"warning: other machines can read the metrics on %s; --metrics 127.0.0.1:%d keeps them out\n",
+			"warning: other machines can read the metrics on %s; --metrics 127.0.0.1:%d prevents that\n",
 			addr, addr.Port)
 	}
 	w.exporter = exporter.New()

@@ -11,12 +11,12 @@ import (
 func newHealthBundle() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "bundle",
-		Short: "Write down all that is known, for whoever is asked for help",
-		Long: "Bundle writes a file with monitors, results of probes, the recovery log, components, overrides, " +
-			"copies of databases and the end of the\n" +
-			"protocol log, on the machine that Portico runs on, and prints its path. No secret is in it; names of " +
-			"users may be, in the protocol log.\n" +
-			"Each alert has such a file too; the latest twenty are kept.",
+		Short: "Write a support bundle: all that this node knows about its health",
+		Long: `Bundle writes a file with monitors, probe results, the recovery log, components,
+overrides, database copies and the end of the protocol log. It writes the file
+on the machine that Portico runs on, and prints its path. The file holds no
+secrets. The protocol log in it may hold user names. Portico also writes such a
+file for each alert, and keeps the latest twenty.`,
 		Args: cobra.NoArgs,
 	}
 	ask := askFlags(cmd)

@@ -13,19 +13,22 @@ import (
 func newCheck(node Node) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "check",
-		Short: "Tell everything that is wrong with a configuration file",
-		Long: "Check reads a configuration file, and the certificates, keys, tokens and map files it names. It " +
-			"prints every mistake and\n" +
-			"warning with file, line and column, and the settings in which a change at run time beats it. What a " +
-			"start would refuse counts as a\n" +
-			"mistake: a file that cannot be used, a store that is damaged, other databases than \"routing: hash\" " +
-			"spreads users over. A database\n" +
-			"without the copy that is active counts too: a reload refuses it, and a start keeps its users out. " +
-			"Check also warns of databases\n" +
-			"that no probe opens, of probes that may take longer than their interval, of sites whose users stay out " +
-			"if two servers fail at\n" +
-			"a time, and of nodes with the name of a mailbox server. It opens no port and changes nothing.\n\n" +
-			"Exit status: 0 the file can be used, 1 it has mistakes, 2 it cannot be read.",
+		Short: "Check a configuration file and report all errors",
+		Long: `Check reads a configuration file, and the certificates, keys, tokens and map
+files that it names. It prints every error and warning with file, line and
+column, and lists the settings that a change at run time overrides.
+
+Everything that would stop Portico at start is an error: a file that cannot be
+used, a damaged store, or other databases than those that "routing: hash"
+spreads users over. A database whose active copy is not configured is an error
+too: a reload rejects it, and a start keeps its users out.
+
+Check warns of databases that no probe opens, of probes that may take longer
+than their interval, of sites that lock users out when two servers fail at the
+same time, and of nodes that share their name with a mailbox server. It opens no
+port and changes nothing.
+
+Exit status: 0 the file can be used, 1 it has errors, 2 it cannot be read.`,
 		Args: cobra.NoArgs,
 	}
 	file, output := configFlag(cmd), outputFlags(cmd)

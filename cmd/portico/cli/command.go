@@ -1,6 +1,6 @@
-// Package cli is the command line: one file per noun. A command that is about a running Portico asks it over HTTP
-// (health/admin/client), as any script can; bench, check, test and the offline half of store and database work by
-// themselves. The package does not know the node: whoever joins the two passes in how a Portico is served and checked.
+// Package cli implements the command line, with one file per noun. Commands about a running Portico ask it over HTTP
+// (health/admin/client), as a script would. bench, check, test and the offline parts of store and database need no
+// running Portico. The package does not import the node: main passes in the functions that serve and check one.
 package cli
 
 import (
@@ -26,29 +26,30 @@ const (
 	StatusDoubt = 3
 )
 
-// errBadNews ends a command that has done its work and told what is wrong.
+// errBadNews ends a command that has done its work and has printed what is wrong.
 var errBadNews = errors.New("bad news")
 
-// errDoubt ends a measurement that the tool itself has spoilt.
+// errDoubt ends a measurement that is in doubt because the tool was short of CPU.
 var errDoubt = errors.New("in doubt")
 
-// errCopies ends a check that has found the store whole and a copy of it damaged.
+// errCopies ends a check that has found the store intact and a copy of it damaged.
 var errCopies = errors.New("copies are damaged")
 
-// defaultFile is where the configuration is if nobody says otherwise.
+// defaultFile is the default path of the configuration file.
 const defaultFile = "/etc/portico/portico.yaml"
 
-// Node is a running Portico, for the commands that are one or judge its configuration. All other commands ask one.
+// Node holds the functions of the node that serve and check need. All other commands ask a running Portico.
 type Node struct {
-	// Serve runs a Portico from a configuration file until a signal ends it. started is called once it takes clients,
-	// with the addresses of its listeners, in the order of the file, and that of HTTP, nil if there is none.
+	// Serve runs a Portico with a configuration file until a signal ends it. It calls started once it accepts clients,
+	// with the addresses of its listeners in the order of the file, and the address of HTTP, or nil without HTTP.
 	Serve func(file string, signals <-chan os.Signal, log io.Writer,
 		started func(listeners []net.Addr, http net.Addr)) error
-	// Check returns all that is to say of a configuration file. An error is that of a file that cannot be read.
+	// Check returns all errors and warnings about a configuration file. It returns an error only if it cannot read the
+	// file.
 	Check func(ctx context.Context, file string) (configs.Problems, error)
 }
 
-// Run executes one command line, the program's name left out, and returns the exit status.
+// Run executes one command line, without the program's name, and returns the exit status.
 func Run(args []string, stdout, stderr io.Writer, node Node) int {
 	root := New(node)
 	root.SetArgs(args)
@@ -61,7 +62,7 @@ func Run(args []string, stdout, stderr io.Writer, node Node) int {
 	return ExitStatus(err, stderr)
 }
 
-// ExitStatus returns the status for how a command ended, and prints an error that the command has not told itself.
+// ExitStatus returns the exit status for a command's error, and prints the error unless the command already has.
 func ExitStatus(err error, stderr io.Writer) int {
 	var problems configs.Problems
 	switch {
@@ -79,17 +80,17 @@ func ExitStatus(err error, stderr io.Writer) int {
 	return StatusFailed
 }
 
-// New returns the command line: the command portico, with all others below it.
+// New returns the root command portico with all its subcommands.
 func New(node Node) *cobra.Command {
 	root := &cobra.Command{
 		Use:   "portico",
-		Short: "The front door of a mail system: an IMAP proxy that measures every command",
-		Long: "Portico takes IMAP clients' connections, signs the users in to the mailbox servers that hold " +
-			"their mail,\n" +
-			"and moves the bytes between the two while it measures every command.\n\n" +
-			"Exit status: 0 done and fine, 1 done and the answer is bad news, 2 could not do it,\n" +
-			"3 measured with --strict, and the answer is in doubt; or the store is whole, and a copy of it " +
-			"is damaged.",
+		Short: "IMAP proxy that routes users to their mailbox servers and measures every command",
+		Long: `Portico accepts IMAP connections, signs users in to the mailbox servers that
+hold their mail, and relays the connection while it measures every command.
+
+Exit status: 0 done, and the answer is good; 1 done, and the answer is bad; 2
+the command failed; 3 with --strict: measured, but the tool was short of CPU, or
+with store check: the store is intact, but a copy of it is damaged.`,
 		Version:       release.Version(),
 		SilenceErrors: true,
 		SilenceUsage:  true,
@@ -127,7 +128,7 @@ func mistyped(root *cobra.Command, args []string) error {
 
 // noCommand is the error for words that name no command below cmd.
 func noCommand(cmd *cobra.Command, words []string) error {
-	return fmt.Errorf("%s has no command %q%s: %s --help lists them", cmd.CommandPath(), words[0],
+	return fmt.Errorf("%s has no command %q%s: %s --help lists the commands", cmd.CommandPath(), words[0],
 		meantCommand(cmd, words), cmd.CommandPath())
 }
 

@@ -28,7 +28,7 @@ func TestManualPages(t *testing.T) {
 		t.Error("operators are offered the command that writes manual pages")
 	}
 	for page, words := range map[string]string{
-		"portico.1": "front door", "portico-serve.1": "SIGHUP", "portico-check.1": "mistakes",
+		"portico.1": "mailbox servers", "portico-serve.1": "SIGHUP", "portico-check.1": "has errors",
 		"portico-database-pin.1": "data_dir",
 		"portico-demo.1":         "loopback", "portico-completion-bash.1": "bash",
 	} {

@@ -17,20 +17,26 @@ func newComponent() *cobra.Command {
 	return group(&cobra.Command{
 		Use:   "component",
 		Short: "Take this node out of service and back: Get- and Set-ServerComponentState",
-		Long: "ImapProxy Inactive refuses new clients; sessions go on. ServerWideOffline Inactive does that, " +
-			"sends no alerts, as Monitoring\n" +
-			"Inactive, and recovers nothing, as RecoveryActionsEnabled Inactive. " +
-			"RecoveryActionsEnabled with --server is of one mailbox\n" +
-			"server. Each requester has an entry of its own: any Inactive wins, and only the same requester lifts it.",
+		Long: `Each component of the node is Active or Inactive:
+
+  ImapProxy               Inactive: refuse new clients; open sessions continue
+  Monitoring              Inactive: send no alerts
+  RecoveryActionsEnabled  Inactive: take no recovery action; with --server, on
+                          one mailbox server
+  ServerWideOffline       Inactive: all of the above
+
+Each requester has its own entry. A component is Inactive while any entry is
+Inactive. Only the same requester can change an entry.`,
 	}, newComponentGet(), newComponentSet())
 }
 
 func newComponentGet() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "get [COMPONENT]",
-		Short: "List the components, and who wants what of them",
-		Long:  "Exit status: 0 all that are listed are Active, 1 one is not, 2 Portico does not answer.",
-		Args:  cobra.MaximumNArgs(1),
+		Short: "List the components and each requester's entry",
+		Long: `Exit status: 0 all listed components are Active, 1 one is not, 2 Portico does
+not answer.`,
+		Args: cobra.MaximumNArgs(1),
 	}
 	ask := askFlags(cmd).aliasFlag(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
@@ -76,13 +82,14 @@ func componentNames(all []health.ComponentState) (names []string) {
 func newComponentSet() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "set COMPONENT",
-		Short: "Say what a requester wants of a component",
-		Long: "Set changes the entry of a requester at once, and until --duration is over, if that is given. A " +
-			"restart keeps it. With --server,\n" +
-			"RecoveryActionsEnabled Inactive has nothing done about one mailbox server, and people told at once; " +
-			"others are recovered as before.\n\n" +
-			"Exit status: 0 the component has that state, 1 another requester keeps it Inactive, 2 it could " +
-			"not be done.",
+		Short: "Set a requester's entry for a component",
+		Long: `Set changes the requester's entry at once. With --duration the entry ends after
+that time. An entry survives a restart. RecoveryActionsEnabled Inactive with
+--server stops recovery actions for one mailbox server: alerts for it go out at
+once, and recovery of other servers continues.
+
+Exit status: 0 the component has that state, 1 another requester keeps it
+Inactive, 2 the command failed.`,
 		Example: "  portico component set ImapProxy --state Inactive --requester Maintenance\n" +
 			"  portico component set RecoveryActionsEnabled --server mbx1 --state Inactive --requester Maintenance " +
 			"--duration 2h",
@@ -98,15 +105,14 @@ func newComponentSet() *cobra.Command {
 	cmd.Flags().Lookup("server").
 		Usage = "the mailbox `server`, for RecoveryActionsEnabled; or another Portico, as --node"
 	duration := timeFlag(cmd, "duration", 0,
-		"`time` after which the entry ends, such as 2h or 1.00:00:00; it lasts by default")
+		"`time` after which the entry ends, such as 2h or 1.00:00:00; by default it does not end")
 	cmd.RunE = func(cmd *cobra.Command, args []string) (err error) {
 		if r.Until, err = untilAfter(cmd, *duration); err != nil {
 			return err
 		}
 		if !r.Until.IsZero() && strings.EqualFold(r.State, health.Active) {
-			return errors.New("--duration is for Inactive: an Active entry keeps nothing away, so nothing " +
-				"changes when " +
-				"it ends")
+			return errors.New("--duration needs --state Inactive: an Active entry has no effect, so its end would " +
+				"change nothing")
 		}
 		named := ask.server
 		if r.Server, err = ask.serverOrNode(cmd.Context()); err != nil {
@@ -114,9 +120,8 @@ func newComponentSet() *cobra.Command {
 		}
 		r.Component = args[0]
 		if named != "" && r.Server == "" && strings.EqualFold(r.Component, health.ComponentRecoveryActions) {
-			return fmt.Errorf("%s is another Portico, and this would be about all mailbox servers there: "+
-				"write --node "+
-				"%s if you want that", named, named)
+			return fmt.Errorf("%s is another Portico, and this would change all mailbox servers there: write --node "+
+				"%s to do that", named, named)
 		}
 		var change admin.Change
 		if err := ask.post(cmd.Context(), "/api/v1/components", r, &change); err != nil {

@@ -11,11 +11,11 @@ import (
 
 // yesFlag gives a command that asks first the flag that answers.
 func yesFlag(cmd *cobra.Command) *bool {
-	return cmd.Flags().Bool("yes", false, "do not ask")
+	return cmd.Flags().Bool("yes", false, "do not ask for confirmation")
 }
 
 // errDeclined ends a command that nobody wanted to go on.
-var errDeclined = errors.New("nothing is changed")
+var errDeclined = errors.New("nothing has changed")
 
 // confirm asks whether to go on. Without an answer nothing happens.
 func confirm(cmd *cobra.Command, what string) error {
@@ -26,7 +26,7 @@ func confirm(cmd *cobra.Command, what string) error {
 		return nil
 	case answer == "" && err != nil:
 		fmt.Fprintln(cmd.ErrOrStderr())
-		return fmt.Errorf("%w: nobody answers; --yes goes on without asking", errDeclined)
+		return fmt.Errorf("%w: there is no terminal to confirm on; --yes continues without asking", errDeclined)
 	}
 	return errDeclined
 }

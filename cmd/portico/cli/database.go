@@ -18,7 +18,7 @@ import (
 )
 
 func newDatabase() *cobra.Command {
-	return group(&cobra.Command{Use: "database", Short: "Look at and change what is known of the databases"},
+	return group(&cobra.Command{Use: "database", Short: "Show and change where databases are active"},
 		newDatabaseStatus(), newDatabaseMove(), newDatabaseRebalance(), newDatabaseCopy(), newDatabasePin(),
 		newDatabasePinned())
 }
@@ -26,12 +26,12 @@ func newDatabase() *cobra.Command {
 func newDatabasePin() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "pin",
-		Short: "Spread users over the databases that the configuration has now",
-		Long: "With \"routing: hash\" the set of databases that users are spread over is kept in data_dir, and " +
-			"portico does not\n" +
-			"start with another one, since users whose database changes would find an empty mailbox. This command " +
-			"makes the\n" +
-			"databases of the configuration file that set. Move the mail first. Portico must not be running.",
+		Short: "Spread users over the databases in the configuration",
+		Long: `With "routing: hash", Portico keeps the set of databases that users are spread
+over in data_dir. It does not start with a different set, because users whose
+database changes would find an empty mailbox. This command replaces that set
+with the databases in the configuration file. Move the mail first. Portico must
+not be running.`,
 		Args: cobra.NoArgs,
 	}
 	file, output := configFlag(cmd), outputFlags(cmd)
@@ -65,9 +65,11 @@ func newDatabasePinned() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "pinned",
 		Short: "List the databases that users are spread over",
-		Long: "Pinned lists the databases that \"routing: hash\" spreads users over, and those of the " +
-			"configuration file.\n\n" +
-			"Exit status: 0 the configuration agrees, 1 it does not, 2 the store cannot be read.",
+		Long: `Pinned lists the databases that "routing: hash" spreads users over, and those in
+the configuration file.
+
+Exit status: 0 the configuration agrees, 1 it does not, 2 the store cannot be
+read.`,
 		Args: cobra.NoArgs,
 	}
 	file, output := configFlag(cmd), outputFlags(cmd)

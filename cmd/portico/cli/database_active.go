@@ -18,20 +18,31 @@ import (
 func newDatabaseStatus() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "status",
-		Short: "List the copies of the databases: which is active, which could be",
-		Long: "Status lists every copy, as Exchange's Get-MailboxDatabaseCopyStatus does: Mounted is the active " +
-			"one, Dismounting one whose\n" +
-			"sessions are just being moved, Dismounted one whose mailbox server does not answer; of the others " +
-			"Healthy is one whose\n" +
-			"mailbox server answers, ServiceDown one whose server does not, Unknown one whose server could not be " +
-			"asked, Failed one whose mail could not be read, and was not read since: nothing\n" +
-			"moves there. Reason says why nothing moves to a copy: it is Failed, its server does not answer, is " +
-			"blocked, or fails for users or probes. FailedAndSuspended are the copies of a database between which\n" +
-			"its storage was to switch and could not, or whose active copy is not in the configuration: nobody is " +
-			"let in until the database\n" +
-			"is moved.\n\n" +
-			"Exit status: 0 every database has its active copy on a server that answers, 1 one has not, 2 portico " +
-			"can not be asked.",
+		Short: "List the copies of the databases and their state",
+		Long: `Status lists every copy, as Exchange's Get-MailboxDatabaseCopyStatus does. The
+active copy of a database is one of these:
+
+  Mounted             its mailbox server answers
+  Dismounting         its sessions are being moved
+  Dismounted          its mailbox server does not answer
+  FailedAndSuspended  its storage should have switched between the listed copies
+                      and did not, or the active copy is not in the
+                      configuration: no user is admitted until you move the
+                      database
+
+Any other copy is one of these:
+
+  Healthy             its mailbox server answers
+  ServiceDown         its mailbox server does not answer
+  Unknown             its mailbox server could not be asked
+  Failed              its mail could not be read, and no probe has read it since:
+                      no database moves there
+
+Reason says why no database moves to a copy: the copy is Failed, its server does
+not answer or is blocked, or sign-ins of users or probes fail there.
+
+Exit status: 0 every database has its active copy on a server that answers, 1
+one does not, 2 Portico does not answer.`,
 		Args: cobra.NoArgs,
 	}
 	ask := askFlags(cmd).aliasFlag(cmd)
@@ -39,7 +50,7 @@ func newDatabaseStatus() *cobra.Command {
 	group := cmd.Flags().String("group-by", "", "count the copies by this `field` instead: status")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		if *group != "" && *group != "status" {
-			return fmt.Errorf("--group-by must be status, is %q", *group)
+			return fmt.Errorf("--group-by takes only status, not %q", *group)
 		}
 		server, err := ask.serverOrNode(cmd.Context())
 		if err != nil {
@@ -79,23 +90,26 @@ func newDatabaseStatus() *cobra.Command {
 func newDatabaseMove() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "move DATABASE SERVER",
-		Short: "Make a server's copy of a database the active one",
-		Long: "Move holds the sign-ins of the database, waits for those under way, ends its sessions, and then lets " +
-			"everybody in on the other\n" +
-			"server. If it fails, everything is as before, but for the sessions that have ended; unless the storage " +
-			"that had to be told\n" +
-			"(databases.<name>.activate) has failed: then nobody is let in until the database is moved again, to " +
-			"whichever server.\n\n" +
-			"If the server does not answer, or its copy is Failed, nothing changes. --force moves the database all " +
-			"the same, as Exchange's Move-ActiveMailboxDatabase\n" +
-			"-SkipHealthChecks does. It does not lift a block: portico server unblock does.\n\n" +
-			"DATABASE/SERVER names the same, as portico database status -o name prints it.\n\n" +
-			"Exit status: 0 the database is active there, 2 it could not be moved.",
+		Short: "Activate a database on another mailbox server",
+		Long: `Move holds the database's sign-ins, waits for those in progress, ends its
+sessions, and then admits users on the other server. If the move fails, it is
+rolled back; sessions that have ended stay ended. If the storage command
+(databases.<name>.activate) fails, there is no rollback: no user is admitted
+until you move the database again, to either server.
+
+If the server does not answer or its copy is Failed, nothing changes. --force
+moves the database anyway, as Exchange's Move-ActiveMailboxDatabase
+-SkipHealthChecks does. It does not lift a block; portico server unblock does.
+
+You may write DATABASE/SERVER instead, as portico database status -o name prints
+it.
+
+Exit status: 0 the database is active there, 2 it could not be moved.`,
 		Args: copyArgs,
 	}
 	ask := askFlags(cmd)
 	force := cmd.Flags().Bool("force", false,
-		"move to a server that does not answer, or to a copy that is Failed, too")
+		"move even if the server does not answer or its copy is Failed")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		database, server := copyIn(args)
 		return ask.change(cmd, "/api/v1/databases/"+url.PathEscape(database)+"/move",
@@ -107,15 +121,15 @@ func newDatabaseMove() *cobra.Command {
 func newDatabaseRebalance() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "rebalance",
-		Short: "Move every database to the first of its copies that can have it",
-		Long: "Rebalance moves each database to the first of its copies that is not Failed and whose server answers " +
-			"and is not\n" +
-			"blocked. A database whose active copy is on a server that does not answer moves to any such copy. A " +
-			"copy is Failed if its\n" +
-			"mail could not be read, and was not read since: portico database status lists it, portico database " +
-			"copy resume ends it.\n" +
-			"What stays is listed with the reason.\n\n" +
-			"Exit status: 0 done, 1 a database stays where it should not, 2 it could not be done.",
+		Short: "Move every database to its most preferred usable copy",
+		Long: `Rebalance moves each database to the first of its copies that is not Failed and
+whose server answers and is not blocked. A copy is Failed if its mail could not
+be read, and no probe has read it since: portico database status lists it, and
+portico database copy resume clears it. Rebalance lists the databases that it
+could not move, with the reason.
+
+Exit status: 0 done, 1 a database is not where it should be, 2 the command
+failed.`,
 		Args: cobra.NoArgs,
 	}
 	ask := askFlags(cmd)
@@ -147,19 +161,19 @@ func copyIn(args []string) (database, server string) {
 }
 
 func newDatabaseCopy() *cobra.Command {
-	return group(&cobra.Command{Use: "copy", Short: "Change what is known of a copy of a database"},
+	return group(&cobra.Command{Use: "copy", Short: "Change the state of a copy of a database"},
 		newDatabaseCopyResume())
 }
 
 func newDatabaseCopyResume() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "resume DATABASE SERVER",
-		Short: "Say that a copy that is Failed is well again",
-		Long: "A copy is Failed when its mail could not be read as its database was moved away, or when its probe " +
-			"could not read it. Rebalance and failovers\n" +
-			"leave it alone until a probe has read a mailbox on it, or until this command. It moves nothing.\n" +
-			"DATABASE/SERVER names the same, as portico database status -o name prints it. That is Exchange's " +
-			"Resume-MailboxDatabaseCopy.",
+		Short: "Clear the Failed state of a copy",
+		Long: `A copy is Failed if its mail could not be read when its database was moved away,
+or if its probe could not read it. Rebalance and failovers skip it until a probe
+reads a mailbox on it, or until this command. The command moves nothing. It
+stands for Exchange's Resume-MailboxDatabaseCopy. You may write DATABASE/SERVER
+instead, as portico database status -o name prints it.`,
 		Example: "  portico database copy resume db1 mbx1",
 		Args:    copyArgs,
 	}

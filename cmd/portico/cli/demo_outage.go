@@ -13,11 +13,11 @@ func newDemoBreak() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "break SERVER",
 		Short: "Stop a mailbox server of the running demo, or make it silent",
-		Long: "Break stops a mailbox server of the running demo: it refuses connections, and its sessions end. With " +
-			"--silent it accepts\n" +
-			"connections and answers nothing, as a server does that hangs. Recovery then moves its databases to the " +
-			"other server;\n" +
-			"\"portico health recovery\" shows it. \"portico demo mend\" makes the server work again.",
+		Long: `Break stops a mailbox server of the running demo: it refuses connections, and
+its sessions end. With --silent the server accepts connections and answers
+nothing, as a server that hangs does. Recovery then moves its databases to the
+other server; "portico health recovery" shows it. "portico demo mend" repairs
+the server.`,
 		Example: "  portico demo break mbx1\n  portico demo break mbx1 --silent",
 		Args:    cobra.ExactArgs(1),
 	}
@@ -33,10 +33,10 @@ func newDemoBreak() *cobra.Command {
 func newDemoMend() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "mend SERVER",
-		Short: "Make a mailbox server of the running demo work again",
-		Long: "Mend ends what \"portico demo break\" began. Databases that have moved stay where they are; " +
-			"\"portico database rebalance\"\n" +
-			"moves them back once recovery has unblocked the server.",
+		Short: "Repair a mailbox server of the running demo",
+		Long: `Mend ends what "portico demo break" began. Databases that have moved stay where
+they are. "portico database rebalance" moves them back once recovery has
+unblocked the server.`,
 		Example: "  portico demo mend mbx1",
 		Args:    cobra.ExactArgs(1),
 	}
@@ -46,7 +46,7 @@ func newDemoMend() *cobra.Command {
 // demoOutage has a command ask the running demo for an outage.
 func demoOutage(cmd *cobra.Command, outage func() backendtest.Outage) *cobra.Command {
 	output := outputFlags(cmd)
-	dir := cmd.Flags().String("dir", "", "the demo's `folder`; by default the one that PORTICO_ADMIN is in")
+	dir := cmd.Flags().String("dir", "", "`folder` of the demo; the default is the folder of PORTICO_ADMIN")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		change, err := demo.SetOutage(cmd.Context(), *dir, os.Getenv("PORTICO_ADMIN"), args[0], outage())
 		if err != nil {

@@ -15,10 +15,9 @@ import (
 func newHealth() *cobra.Command {
 	return group(&cobra.Command{
 		Use:   "health",
-		Short: "Tell whether users can reach their mail, and what is at fault",
-		Long: "Probes sign in to health mailboxes and look at what the relay counts; monitors judge what they find; " +
-			"a health set is as unhealthy\n" +
-			"as its worst monitor.",
+		Short: "Show whether users can reach their mail, and which part fails",
+		Long: `Probes sign in to health mailboxes and read the relay's counters. Monitors judge
+the probe results. A health set is as unhealthy as its worst monitor.`,
 	}, newHealthGet(), newHealthReport(), newHealthAlerts(), newHealthRecovery(), newHealthBundle(),
 		newHealthRepairing(), newHealthItems(), newHealthExplain())
 }
@@ -41,9 +40,11 @@ func newHealthGet() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "get [HEALTHSET|MONITOR|HEALTHSET/MONITOR[/TARGET]]",
 		Short: "List monitors, a row for each target: Get-ServerHealth",
-		Long: "Get lists the monitors whose health set, name or identity the pattern fits: * is any characters, ? " +
-			"is one.\n\n" +
-			"Exit status: 0 all that is listed is healthy, 1 something is not, 2 portico can not be asked.",
+		Long: `Get lists the monitors whose health set, name or identity matches the pattern: *
+is any characters, ? is one.
+
+Exit status: 0 all listed monitors are Healthy, 1 one is not, 2 Portico does not
+answer.`,
 		Example: "  portico health get 'IMAP*'\n  portico health get 'IMAP*' --server mbx2\n  portico health get " +
 			"--failed -o list",
 		Args: cobra.MaximumNArgs(1),
@@ -54,7 +55,7 @@ func newHealthGet() *cobra.Command {
 		"only monitors for which this `condition` holds: FIELD -eq|-ne|-gt|-ge|-lt|-le|-like|-notlike VALUE, "+
 			"joined by -and")
 	failed := cmd.Flags().Bool("failed", false,
-		"only monitors that are not well: not Healthy, UnInitialized or Disabled")
+		"only monitors in trouble: not Healthy, UnInitialized or Disabled")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		holds, err := monitorFields.where(*where, ask.monitorKinds(cmd.Context()))
 		if err != nil {
@@ -101,8 +102,8 @@ func newHealthGet() *cobra.Command {
 			slices.Sort(known)
 			if slices.ContainsFunc(health.AlertValues(),
 				func(value string) bool { return strings.EqualFold(value, args[0]) }) {
-				return fmt.Errorf("%s is a state: write --where 'AlertValue -eq %s', or --failed for all that "+
-					"is not well", args[0], args[0])
+				return fmt.Errorf("%s is a state: write --where 'AlertValue -eq %s', or --failed for all monitors "+
+					"in trouble", args[0], args[0])
 			}
 			return admin.NoSuch("health set or monitor", args[0], slices.Compact(known))
 		}
@@ -141,9 +142,10 @@ func monitorID(m admin.MonitorRow) string {
 func newHealthAlerts() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "alerts",
-		Short: "List the alerts that last: what somebody was told, one for each cause",
-		Long:  "Exit status: 0 there is none, 1 there are some, 2 portico can not be asked.",
-		Args:  cobra.NoArgs,
+		Short: "List the open alerts, one for each cause",
+		Long: `Exit status: 0 there is no open alert, 1 there are some, 2 Portico does not
+answer.`,
+		Args: cobra.NoArgs,
 	}
 	ask := askFlags(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {

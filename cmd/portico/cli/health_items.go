@@ -15,10 +15,12 @@ func newHealthItems() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "items [HEALTHSET|NAME|IDENTITY]",
 		Short: "List the probes, monitors and responders of a health set: Get-MonitoringItemIdentity",
-		Long: "Items lists what the health sets are made of: probes, the monitors that judge them, and the " +
-			"responders that act, in the order of their\n" +
-			"steps. The name may have * for any characters and ? for one.\n\n" +
-			"Exit status: 0 the items are listed, 2 portico can not be asked, or there is no such item.",
+		Long: `Items lists what health sets consist of: probes, the monitors that judge them,
+and the responders that act, in the order of their steps. The name may have *
+for any characters and ? for one.
+
+Exit status: 0 the items are listed, 2 Portico does not answer, or there is no
+such item.`,
 		Example: "  portico health items IMAP.Protocol\n  portico health items --item-type Responder",
 		Args:    cobra.MaximumNArgs(1),
 	}
@@ -44,9 +46,10 @@ func newHealthItems() *cobra.Command {
 
 func newHealthExplain() *cobra.Command {
 	cmd := &cobra.Command{
-		Use:     "explain IDENTITY",
-		Short:   "Show the definition of a probe, a monitor or a responder, and what it does: Get-MonitoringItemHelp",
-		Long:    "Exit status: 0 the item is shown, 2 portico can not be asked, or there is no such item.",
+		Use:   "explain IDENTITY",
+		Short: "Explain a probe, monitor or responder and show its definition: Get-MonitoringItemHelp",
+		Long: `Exit status: 0 the item is shown, 2 Portico does not answer, or there is no such
+item.`,
 		Example: "  portico health explain IMAP.Protocol/ImapDeepTestProbe/db1",
 		Args:    cobra.ExactArgs(1),
 	}

@@ -16,23 +16,25 @@ func newHealthReport() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "report",
 		Short: "List the health sets, each as unhealthy as its worst monitor: Get-HealthReport",
-		Long: "Report lists the health sets of this node; -o wide, -o list and -o json have the monitors of each. " +
-			"--rollup-group asks all nodes of the\n" +
-			"configuration, and merges them in groups: a health set of a group is Degraded while enough of its " +
-			"nodes are online and well, and\n" +
-			"Unhealthy below that. A node that does not answer counts as not well.\n\n" +
-			"Exit status: 0 all are healthy, 1 one is not, 2 portico can not be asked.",
+		Long: `Report lists the health sets of this node; -o wide, -o list and -o json show the
+monitors of each. --rollup-group asks all nodes in the configuration and merges
+them in groups: a health set of a group is Degraded while enough of its nodes
+are online and healthy, and Unhealthy below that. A node that does not answer
+counts as unhealthy.
+
+Exit status: 0 all health sets are Healthy, 1 one is not, 2 Portico does not
+answer.`,
 		Args: cobra.NoArgs,
 	}
 	ask := askFlags(cmd).aliasFlag(cmd)
-	merged := cmd.Flags().Bool("rollup-group", false, "merge this node and all under nodes in the configuration")
+	merged := cmd.Flags().Bool("rollup-group", false, "merge this node and all nodes in the configuration")
 	var rollup admin.Rollup
-	cmd.Flags().IntVar(&rollup.GroupSize, "group-size", 12, "with --rollup-group: this `many` nodes in a group")
+	cmd.Flags().IntVar(&rollup.GroupSize, "group-size", 12, "with --rollup-group: how `many` nodes form a group")
 	cmd.Flags().IntVar(&rollup.MinimumOnline, "minimum-online-percent", 70,
-		"with --rollup-group: the `percentage` of nodes from which on a group is no worse than Degraded")
+		"with --rollup-group: `percentage` of online nodes from which a group is at worst Degraded")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		if rollup.GroupSize < 1 || rollup.MinimumOnline < 0 || rollup.MinimumOnline > 100 {
-			return fmt.Errorf("--group-size must be 1 at least, and --minimum-online-percent from 0 to 100")
+			return fmt.Errorf("--group-size must be at least 1, and --minimum-online-percent from 0 to 100")
 		}
 		if *merged {
 			return ask.rollup(cmd, rollup)

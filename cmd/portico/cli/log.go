@@ -18,10 +18,10 @@ import (
 func newLogCommand() *cobra.Command {
 	return group(&cobra.Command{
 		Use:   "log",
-		Short: "Switch the protocol log on and off, and watch it",
-		Long: "The protocol log has a row for each command of the sessions that it is switched on for. It takes " +
-			"effect inside sessions that\n" +
-			"are open, shows no secret, and ends by itself.",
+		Short: "Switch the protocol log on and off, and read it",
+		Long: `The protocol log has a row for each command of the sessions that match a rule. A
+rule also applies to sessions that are already open, and ends at a set time. The
+log holds no secrets.`,
 	}, newLogOn(), newLogOff(), newLogStatus(), newLogTail(), newLogShow())
 }
 
@@ -32,13 +32,12 @@ func (a *asking) filterFlags(cmd *cobra.Command, find func(ctx context.Context, 
 	f, slower := &admin.LogFilter{}, time.Duration(0)
 	flags := cmd.Flags()
 	flags.StringVar(&f.User, "user", "",
-		"only sessions of this `user`, whose name is found as at sign-in, or of users that a pattern fits: * is any "+
-			"characters, ? is one")
+		"only sessions of this `user`, looked up as at sign-in; or a pattern: * is any characters, ? is one")
 	flags.StringVar(&f.IP, "ip", "", "only clients with this `address or network`, such as 192.0.2.0/24")
 	flags.StringVar(&f.Server, "server", "", "only sessions on this mailbox `server`")
-	flags.StringVar(&f.Session, "session", "", "only the session with this `ID`; session list has them")
-	flags.StringVar(&f.Command, "command", "", "only this `command`, such as select, or fetch, which is UID FETCH too")
-	timeVar(flags, &slower, "slower", 0, "only commands that take the mailbox server at least this `time`")
+	flags.StringVar(&f.Session, "session", "", "only the session with this `ID`; session list shows the IDs")
+	flags.StringVar(&f.Command, "command", "", "only this `command`, such as select; fetch includes UID FETCH")
+	timeVar(flags, &slower, "slower", 0, "only commands that wait for the mailbox server at least this `time`")
 	return func(ctx context.Context) (admin.LogFilter, error) {
 		f.Slower = slower.Seconds()
 		if err := a.checkNames(ctx, f.Server, f.Command, protolog.OpenSession, protolog.CloseSession, protolog.Proxy,
@@ -60,25 +59,24 @@ func (a *asking) filterFlags(cmd *cobra.Command, find func(ctx context.Context, 
 func newLogOn() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "on",
-		Short: "Log what sessions do, for a while",
-		Long: "On begins a rule: sessions that fit all that is given are logged from now on, those that are open " +
-			"too, until the rule's end. Any\n" +
-			"number of rules are in force side by side. --all logs every session.",
+		Short: "Log what sessions do, for a limited time",
+		Long: `On starts a rule: sessions that match all given filters are logged from now on,
+including open ones, until the rule ends. Any number of rules can be active at
+the same time. --all logs every session.`,
 		Example: "  portico log on --user ann@example.org\n  portico log on --server mbx1 --slower 500ms --for 1h",
 		Args:    cobra.NoArgs,
 	}
 	ask := askFlags(cmd)
 	filter := ask.filterFlags(cmd, ask.existing)
 	all := cmd.Flags().Bool("all", false, "log every session")
-	last := timeFlag(cmd, "for", 10*time.Minute, "`time` after which the rule ends; 0s is not before log off")
+	last := timeFlag(cmd, "for", 10*time.Minute, "`time` after which the rule ends; with 0s it ends only with log off")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		wanted, err := filter(cmd.Context())
 		if err != nil {
 			return err
 		}
 		if *all == (wanted != admin.LogFilter{}) {
-			return errors.New("portico log on needs a filter, such as --user, or --all for every session, " +
-				"and not both")
+			return errors.New("portico log on needs either a filter, such as --user, or --all for every session")
 		}
 		body := struct {
 			admin.LogFilter
@@ -103,15 +101,16 @@ type changedRule struct {
 func newLogOff() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "off RULE | --all",
-		Short: "End a rule of the protocol log, or all of them",
-		Long:  "Off ends the rule that log status names. --all ends every rule, those of other operators too.",
-		Args:  cobra.MaximumNArgs(1),
+		Short: "End one or all rules of the protocol log",
+		Long: `Off ends the rule with the name that log status shows. --all ends every rule,
+also those of other operators.`,
+		Args: cobra.MaximumNArgs(1),
 	}
 	ask := askFlags(cmd)
-	all := cmd.Flags().Bool("all", false, "end every rule, those of other operators too")
+	all := cmd.Flags().Bool("all", false, "end every rule, also those of other operators")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		if *all == (len(args) == 1) {
-			return errors.New("portico log off needs a rule, which portico log status names, or --all")
+			return errors.New("portico log off needs a rule, which portico log status lists, or --all")
 		}
 		var status admin.LogStatus
 		if err := ask.get(cmd.Context(), "/api/v1/log", &status); err != nil {
@@ -135,7 +134,7 @@ func newLogOff() *cobra.Command {
 		}
 		if slices.ContainsFunc(status.Rules, func(r admin.LogRule) bool { return r.ID == protolog.RuleOfSetting }) {
 			fmt.Fprintln(cmd.ErrOrStderr(),
-				"Everything is still logged: portico settings set ProtocolLogEnabled=false ends that.")
+				"Everything is still logged: to end that, run portico settings set ProtocolLogEnabled=false.")
 		}
 		return nil
 	}
@@ -145,7 +144,7 @@ func newLogOff() *cobra.Command {
 func newLogStatus() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "status",
-		Short: "Tell what the protocol log is switched on for, and whether its files can be written",
+		Short: "Show the rules of the protocol log, and whether its files are writable",
 		Args:  cobra.NoArgs,
 	}
 	ask := askFlags(cmd)
@@ -162,10 +161,11 @@ func newLogStatus() *cobra.Command {
 				status.Rows, status.Dropped, status.Watchers, orNone(status.File))
 		}
 		if status.Pending && ask.forPeople() {
-			fmt.Fprintln(cmd.OutOrStdout(), "The last change is not in effect yet in all open sessions.")
+			fmt.Fprintln(cmd.OutOrStdout(), "The last change has not yet reached all open sessions.")
 		}
 		if status.Failing != "" {
-			fmt.Fprintf(cmd.ErrOrStderr(), "Nothing can be written since %s: %s\n", table.Time(*status.Since),
+			fmt.Fprintf(cmd.ErrOrStderr(), "The protocol log cannot be written since %s: %s\n",
+				table.Time(*status.Since),
 				visibleText(status.Failing))
 			return errBadNews
 		}
@@ -185,7 +185,7 @@ func orNone(text string) string {
 func (a *asking) rules(cmd *cobra.Command, value any, rules []admin.LogRule) error {
 	rows := table.New("Rule", "Logs", "Since", "Until")
 	for _, r := range rules {
-		until := "it is switched off"
+		until := "log off"
 		if r.Until != nil {
 			until = table.Time(*r.Until)
 		}

@@ -26,10 +26,10 @@ const formCSV table.Form = "csv"
 func newLogTail() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "tail",
-		Short: "Show rows of the protocol log as they come, whether it is on or not",
-		Long: "Tail shows the rows of sessions that fit all filters, open sessions too, until it is interrupted. It " +
-			"needs no rule, and writes\n" +
-			"nothing to the files. A reader that is too slow loses rows; a line says how many.\n\n" + logTimes,
+		Short: "Follow the protocol log, whether it is on or off",
+		Long: `Tail shows new rows of the sessions that match all filters, including open ones,
+until you interrupt it. It needs no rule and writes nothing to the files. If the
+reader is too slow, rows are dropped, and a line says how many.` + logTimes,
 		Example: "  portico log tail --user 'ann@*'\n  portico log tail --slower 1s -o json",
 		Args:    cobra.NoArgs,
 	}
@@ -60,10 +60,10 @@ func newLogTail() *cobra.Command {
 func newLogShow() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "show",
-		Short: "Show past rows that the protocol log's files have",
-		Long: "Show prints the rows that fit all filters, the oldest first. A search for a session looks through " +
-			"all files, any other one through\n" +
-			"those of the last 24 hours, unless --from says otherwise.\n\n" + logTimes,
+		Short: "Search the protocol log's files",
+		Long: `Show prints the rows that match all filters, oldest first. A search for a
+session reads all files. Any other search reads the files of the last 24 hours,
+unless you give --from.` + logTimes,
 		Example: "  portico log show --session 05c2907680677bf6\n  portico log show --user alice --from 14:30 " +
 			"--to 15:00\n" +
 			"  portico log show --command fetch --slower 1s --from 2h -o wide",
@@ -72,8 +72,8 @@ func newLogShow() *cobra.Command {
 	ask := askFlags(cmd, formCSV)
 	filter, zone := ask.filterFlags(cmd, ask.past), utcFlag(cmd)
 	from := cmd.Flags().String("from", "",
-		"only rows after this `time`: 15:04 today or yesterday, 2006-01-02 15:04:05Z as tables have it, or 2h ago")
-	to := cmd.Flags().String("to", "", "only rows before this `time`, likewise")
+		"only rows after this `time`: 15:04 today or yesterday, 2006-01-02 15:04:05Z as in tables, or 2h ago")
+	to := cmd.Flags().String("to", "", "only rows before this `time`, in the same forms")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		wanted, err := filter(cmd.Context())
 		if err != nil {
@@ -118,7 +118,7 @@ func setSpan(query url.Values, from, to string, now time.Time) error {
 		query.Set(end.name, at.UTC().Format(time.RFC3339))
 	}
 	if from != "" && to != "" && !span[0].Before(span[1]) {
-		return errors.New("--from is not before --to")
+		return errors.New("--from must be before --to")
 	}
 	return nil
 }
@@ -131,7 +131,7 @@ func rowTable() *table.Table {
 }
 
 // logTimes says in which zone rows are.
-const logTimes = "Times are in the local zone, or with --utc in UTC. With -o csv and -o json the rows are as in the " +
+const logTimes = "\n\nTimes are local, or UTC with --utc. With -o csv and -o json the rows are as in the " +
 	"files, in UTC."
 
 // utcFlag gives a command --utc, and returns the zone to show times in.
@@ -197,7 +197,7 @@ func (a *asking) rows(ctx context.Context, cmd *cobra.Command, path string, yiel
 		err = parseRows(body, cmd.ErrOrStderr(), yield)
 	}
 	if err != nil {
-		return fmt.Errorf("portico has gone: %w", err)
+		return fmt.Errorf("lost the connection to Portico: %w", err)
 	}
 	return nil
 }

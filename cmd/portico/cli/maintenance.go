@@ -16,29 +16,31 @@ func newMaintenance() *cobra.Command {
 	return group(&cobra.Command{
 		Use:   "maintenance",
 		Short: "Put a mailbox server, or this node, into maintenance and back",
-		Long: "In maintenance a mailbox server has no active database, gets none, and causes no alert. This " +
-			"node takes no clients then, has ended its\n" +
-			"sessions, recovers nothing and tells nobody.",
+		Long: `A mailbox server in maintenance has no active database, receives none, and
+causes no alerts. A node in maintenance refuses clients, has ended its sessions,
+takes no recovery actions, and sends no alerts.`,
 	}, newMaintenanceStart(), newMaintenanceStop(), newMaintenanceStatus())
 }
 
 func newMaintenanceStart() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "start [SERVER]",
-		Short: "Begin the maintenance of a mailbox server, or drain this node",
-		Long: "For a mailbox server, start moves each database that is active there to its next copy that answers, " +
-			"blocks activation there, sets its\n" +
-			"AutoActivationPolicy to Blocked, and disables its monitors. Without a server, start drains the node " +
-			"that is asked: this one, or that\n" +
-			"of --node. ImapProxy becomes Inactive by Maintenance, sessions end within --drain, and " +
-			"ServerWideOffline becomes Inactive by\n" +
-			"Maintenance. It asks before it drains a node; --yes goes on without asking.\n\n" +
-			"Exit status: 0 done, 1 a database stays, 2 it could not be done.",
+		Short: "Start maintenance of a mailbox server, or drain this node",
+		Long: `With a server, start moves each database that is active there to its next copy
+that answers. It blocks activation there, sets the server's AutoActivationPolicy
+to Blocked, and disables its monitors.
+
+Without a server, start drains the node that you ask: this one, or the one of
+--node. It sets ImapProxy to Inactive as requester Maintenance, ends sessions
+within --drain, and then sets ServerWideOffline to Inactive as requester
+Maintenance. It asks before it drains a node; --yes skips the question.
+
+Exit status: 0 done, 1 a database stays, 2 the command failed.`,
 		Example: "  portico maintenance start mbx1\n  portico maintenance start --node mx2 --yes",
 		Args:    cobra.MaximumNArgs(1),
 	}
 	ask := askFlags(cmd)
-	drain := timeFlag(cmd, "drain", 30*time.Second, "`time` over which the sessions of a node end")
+	drain := timeFlag(cmd, "drain", 30*time.Second, "`time` over which a node's sessions end")
 	yes := yesFlag(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		if len(args) == 0 && !*yes {
@@ -54,9 +56,13 @@ func newMaintenanceStart() *cobra.Command {
 func newMaintenanceStop() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "stop [SERVER]",
-		Short: "End it: the same in reverse; no database moves back by that",
-		Long:  "Exit status: 0 done, 1 somebody else still keeps it away, 2 it could not be done.",
-		Args:  cobra.MaximumNArgs(1),
+		Short: "End maintenance; no database moves back",
+		Long: `Stop reverses what start did. No database moves back by itself: portico database
+rebalance does that.
+
+Exit status: 0 done, 1 another requester still keeps it out of service, 2 the
+command failed.`,
+		Args: cobra.MaximumNArgs(1),
 	}
 	ask := askFlags(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
@@ -106,7 +112,7 @@ func (a *asking) maintenance(cmd *cobra.Command, verb string, args []string, bod
 func newMaintenanceStatus() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "status",
-		Short: "List what is in maintenance, and what is still there",
+		Short: "List what is in maintenance, and what is still active there",
 		Args:  cobra.NoArgs,
 	}
 	ask := askFlags(cmd)
@@ -122,7 +128,7 @@ func newMaintenanceStatus() *cobra.Command {
 			case m.Node != "":
 				name, left = "this node, "+m.Node, table.Counted(m.Sessions, "session")
 				if m.Sessions > 0 {
-					left += "; clients on this machine are let in again"
+					left += "; clients on this machine are admitted again"
 				}
 			case len(m.Active) > 0:
 				left = fmt.Sprintf("active: %v", m.Active)

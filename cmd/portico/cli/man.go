@@ -11,13 +11,13 @@ import (
 func newMan() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "man --dir DIR",
-		Short: "Write the manual pages into a folder, for packages",
-		Long: "Man writes a manual page for each command into a folder, as packages install them. It is hidden, " +
-			"since operators do not need it.",
+		Short: "Write the manual pages into a folder",
+		Long: `Man writes a manual page for each command into a folder, for packages. It is
+hidden because operators do not need it.`,
 		Args:   cobra.NoArgs,
 		Hidden: true,
 	}
-	dir := cmd.Flags().String("dir", "", "`folder` for the pages; made if it is missing")
+	dir := cmd.Flags().String("dir", "", "`folder` for the pages; created if it is missing")
 	cmd.MarkFlagRequired("dir")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		if err := os.MkdirAll(*dir, 0o755); err != nil {

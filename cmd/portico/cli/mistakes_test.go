@@ -68,9 +68,9 @@ func TestEveryCommandRefusesMistakes(t *testing.T) {
 	}
 	for args, want := range map[string]string{
 		"session list --usr ann":             "did you mean --user?",
-		"--admin":                            "write it behind the command",
-		"--admin /x":                         "write it behind the command",
-		"server --admin":                     "write it behind the command, as in portico server",
+		"--admin":                            "write it after the subcommand",
+		"--admin /x":                         "write it after the subcommand",
+		"server --admin":                     "write it after the subcommand, as in portico server",
 		"server list --admin":                "--admin needs a value",
 		"server list --admin ftp://u:p@x":    "a URL begins with http:// or https://",
 		"maintenance start --server mx2":     "--node asks another Portico",

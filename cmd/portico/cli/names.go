@@ -33,10 +33,10 @@ func (a *asking) existing(ctx context.Context, typed string) (string, error) {
 		return "", admin.NoSuchUser(typed, name.User)
 	case admin.StandingUndecided:
 		if name.NoDirectory {
-			a.note("nobody can say whether there is a user %s: no directory is configured", name.User)
+			a.note("cannot check whether user %s exists: no directory is configured", name.User)
 			break
 		}
-		a.note("nobody can say whether there is a user %s: no directory answers", name.User)
+		a.note("cannot check whether user %s exists: the directory does not answer", name.User)
 	}
 	return name.User, nil
 }
@@ -117,12 +117,12 @@ func (a *asking) sessionFilter(ctx context.Context, which admin.SessionFilter) (
 	nobody = func() error {
 		switch {
 		case which.Session != "":
-			return admin.Unknown(fmt.Errorf("there is no session %s now; portico log show --session %s may "+
-				"have its past", which.Session, which.Session))
+			return admin.Unknown(fmt.Errorf("session %s is not open; for closed sessions try portico log show "+
+				"--session %s", which.Session, which.Session))
 		case name.Standing == admin.StandingUnknown:
 			return admin.NoSuchUser(which.User, name.User)
 		case name.User != "":
-			a.note("%s has no such session", name.User)
+			a.note("%s has no session with this ID", name.User)
 		}
 		return nil
 	}
@@ -134,7 +134,7 @@ func checkSessionID(id string) error {
 	if id == "" || len(id) == 16 && strings.Trim(strings.ToLower(id), "0123456789abcdef") == "" {
 		return nil
 	}
-	return fmt.Errorf("--session %q: a session's ID has 16 hexadecimal digits", id)
+	return fmt.Errorf("--session %q: a session ID has 16 hexadecimal digits", id)
 }
 
 // sessionKinds are the fields of sessions that take certain values only.

@@ -31,10 +31,10 @@ func TestNextStepOfRecovery(t *testing.T) {
 		want  string
 	}{
 		{of(func(l *recovery.Ladder) { l.Rung = 1 }), true, "ServerFailover now"},
-		{of(func(l *recovery.Ladder) { l.Begun = 7 }), true, "RestartService is being done"},
-		{told, true, "no step left; people are told next"},
-		{told, false, "no step left; the log only: health.escalate names nobody"},
-		{of(func(l *recovery.Ladder) { l.Rung, l.Told, l.Escalated = 3, true, true }), true, "people were told"},
+		{of(func(l *recovery.Ladder) { l.Begun = 7 }), true, "RestartService in progress"},
+		{told, true, "no step left; an alert follows"},
+		{told, false, "no step left; the alert is only in the log, because health.escalate is empty"},
+		{of(func(l *recovery.Ladder) { l.Rung, l.Told, l.Escalated = 3, true, true }), true, "alert sent"},
 	} {
 		s.Tells = c.tells
 		if got := nextStep(s, c.l); got != c.want {
@@ -45,11 +45,11 @@ func TestNextStepOfRecovery(t *testing.T) {
 		t.Error(got)
 	}
 	s.Active, s.Mode, s.Ladders = true, recovery.Act, []recovery.Ladder{told}
-	if got := recoveryMode(s); got == "Recovery is at work." {
+	if got := recoveryMode(s); got == "Recovery is in progress." {
 		t.Error(got)
 	}
 	s.Ladders, s.Records = nil, []recovery.Record{{State: recovery.Started}}
-	if got := recoveryMode(s); got != "Recovery is at work." {
+	if got := recoveryMode(s); got != "Recovery is in progress." {
 		t.Error(got)
 	}
 }

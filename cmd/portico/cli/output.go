@@ -25,8 +25,8 @@ type output struct {
 func outputFlags(cmd *cobra.Command, further ...table.Form) *output {
 	o := &output{form: table.Plain}
 	forms := append(table.Forms(), further...)
-	cmd.Flags().VarP(formValue{&o.form, forms}, "output", "o", "how results are written: `"+formNames(forms)+"`")
-	cmd.Flags().BoolVar(&o.noHeaders, "no-headers", false, "leave out the line that names the columns")
+	cmd.Flags().VarP(formValue{&o.form, forms}, "output", "o", "output form: `"+formNames(forms)+"`")
+	cmd.Flags().BoolVar(&o.noHeaders, "no-headers", false, "leave out the line with the column names")
 	return o
 }
 
@@ -76,7 +76,7 @@ func (o *output) changed(cmd *cobra.Command, changes ...admin.Change) error {
 		same = same && c.Was == c.Now
 	}
 	if same && o.forPeople() {
-		fmt.Fprintln(cmd.ErrOrStderr(), "portico: nothing has changed: it was so already")
+		fmt.Fprintln(cmd.ErrOrStderr(), "portico: nothing has changed: it was already so")
 	}
 	return o.print(cmd, changes, rows)
 }

@@ -22,19 +22,19 @@ func newOverride() *cobra.Command {
 
 // overrideFlags gives a command the flags that name an override.
 func overrideFlags(cmd *cobra.Command, o *health.Override) {
-	cmd.Flags().StringVar(&o.ItemType, "item-type", "", "`Probe or Monitor`; by default what the name says")
+	cmd.Flags().StringVar(&o.ItemType, "item-type", "", "`Probe or Monitor`; by default the name decides")
 	cmd.Flags().StringVar(&o.Property, "property", "",
 		"the `property`: of probes Enabled, RecurrenceIntervalSeconds, TimeoutSeconds; of monitors Enabled, "+
 			"MonitoringThreshold, UnhealthySeconds")
 	cmd.MarkFlagRequired("property")
 	cmd.Flags().BoolVar(&o.Global, "global", false,
-		"on all nodes: this one, and those under nodes in the configuration")
+		"apply to all nodes: this one, and all nodes in the configuration")
 }
 
 // everywhere asks this node, and if the override is global each of the others, and says which could not be asked.
 func (a *asking) everywhere(cmd *cobra.Command, o health.Override, path string) error {
 	if o.Global && (a.node != "" || a.server != "") {
-		return errors.New("--global is for all nodes, --node for one")
+		return errors.New("--global applies to all nodes, --node to one: give one of the two")
 	}
 	changes := make([]admin.Change, 1)
 	if err := a.post(cmd.Context(), path, o, &changes[0]); err != nil {
@@ -52,7 +52,7 @@ func (a *asking) everywhere(cmd *cobra.Command, o health.Override, path string) 
 		here.node = node
 		var change admin.Change
 		if err := here.post(cmd.Context(), path, o, &change); err != nil {
-			fmt.Fprintf(cmd.ErrOrStderr(), "portico: not on node %s: %s\n", node, visibleText(err.Error()))
+			fmt.Fprintf(cmd.ErrOrStderr(), "portico: failed on node %s: %s\n", node, visibleText(err.Error()))
 			failed = true
 			continue
 		}
@@ -71,10 +71,10 @@ func (a *asking) everywhere(cmd *cobra.Command, o health.Override, path string) 
 func newOverrideAdd() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "add HEALTHSET/ITEM[/TARGET]",
-		Short: "Change a property of a probe or monitor, of one target or of all",
-		Long: "Add changes a property at once, and until the end that is given, or until remove. The identity is " +
-			"case-sensitive, as in Exchange;\n" +
-			"health get and probe list have it. A stored override survives a restart.",
+		Short: "Change a property of a probe or monitor, for one target or for all",
+		Long: `Add changes a property at once, until the given end or until remove. The
+identity is case-sensitive, as in Exchange; health get and probe list show it.
+An override survives a restart.`,
 		Example: "  portico override add IMAP.Protocol/ImapDeepTestProbe/db1 --property Enabled --value 0 " +
 			"--duration 2h\n" +
 			"  portico override add IMAP/ImapCTPMonitor --property MonitoringThreshold --value 6",
@@ -83,12 +83,12 @@ func newOverrideAdd() *cobra.Command {
 	ask := askFlags(cmd).aliasFlag(cmd)
 	var o health.Override
 	overrideFlags(cmd, &o)
-	cmd.Flags().StringVar(&o.Value, "value", "", "its `value`")
+	cmd.Flags().StringVar(&o.Value, "value", "", "the new `value`")
 	cmd.MarkFlagRequired("value")
 	duration := timeFlag(cmd, "duration", 0,
-		"`time` after which it ends, such as 2h or 1.00:00:00; without it, the override lasts")
+		"`time` after which the override ends, such as 2h or 1.00:00:00; by default it does not end")
 	cmd.Flags().StringVar(&o.Version, "apply-version", "",
-		"it ends when another `version` of the program runs; not with --duration")
+		"end the override when another `version` of Portico runs; not with --duration")
 	cmd.MarkFlagsMutuallyExclusive("duration", "apply-version")
 	cmd.RunE = func(cmd *cobra.Command, args []string) (err error) {
 		o.Identity = strings.ReplaceAll(args[0], `\`, "/")
@@ -104,7 +104,7 @@ func newOverrideAdd() *cobra.Command {
 func newOverrideRemove() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "remove HEALTHSET/ITEM[/TARGET]",
-		Short: "Take an override back",
+		Short: "Remove an override",
 		Args:  cobra.ExactArgs(1),
 	}
 	ask := askFlags(cmd).aliasFlag(cmd)
@@ -121,7 +121,7 @@ func newOverrideRemove() *cobra.Command {
 func newOverrideList() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "list",
-		Short: "List the overrides in force",
+		Short: "List the active overrides",
 		Args:  cobra.NoArgs,
 	}
 	ask := askFlags(cmd).aliasFlag(cmd)
@@ -133,7 +133,7 @@ func newOverrideList() *cobra.Command {
 		slices.SortFunc(all, func(a, b health.Override) int { return strings.Compare(a.Key(), b.Key()) })
 		rows := table.New("Identity", "ItemType", "PropertyName", "PropertyValue", "Until").Wide("Scope")
 		for _, o := range all {
-			until := "it is removed"
+			until := "removed"
 			switch {
 			case !o.Until.IsZero():
 				until = table.Time(o.Until)
@@ -154,13 +154,13 @@ func newOverrideList() *cobra.Command {
 func newHealthRepairing() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "repairing HEALTHSET/MONITOR[/TARGET]",
-		Short: "Say that somebody works on what a monitor watches: Set-ServerMonitor -Repairing",
-		Long: "The monitor is Repairing until --off, whatever its probe finds, and opens no alert. A restart " +
-			"keeps that.",
+		Short: "Mark a monitor as being repaired: Set-ServerMonitor -Repairing",
+		Long: `The monitor is Repairing until --off, whatever its probe finds, and raises no
+alert. It stays Repairing after a restart.`,
 		Args: cobra.ExactArgs(1),
 	}
 	ask := askFlags(cmd).aliasFlag(cmd)
-	off := cmd.Flags().Bool("off", false, "nobody works on it any more")
+	off := cmd.Flags().Bool("off", false, "end the repair")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		body := map[string]any{"monitor": strings.ReplaceAll(args[0], `\`, "/"), "on": !*off}
 		return ask.change(cmd, "/api/v1/health/repairing", body)

@@ -20,29 +20,30 @@ import (
 func newPenalty() *cobra.Command {
 	return group(&cobra.Command{
 		Use:   "penalty",
-		Short: "List who waits because of failed sign-ins, and lift that",
-		Long: "The answer to a refused sign-in waits, longer with each failure of the user or the address. A " +
-			"sign-in also waits to be judged when\n" +
-			"the user or the address has guessed too often. Nobody is locked out by that, and a restart forgets it.",
+		Short: "List and clear authentication delays after failed sign-ins",
+		Long: `Portico delays the answer to a refused sign-in, longer with each failure of the
+user or the address. After too many guesses it also holds a sign-in before it
+checks the password. Penalties lock nobody out, and a restart clears them.`,
 	}, newPenaltyList(), newPenaltyClear())
 }
 
 func newPenaltyList() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "list",
-		Short: "List the penalties, the latest failures first",
-		Long: "Each penalty is for a user, for a network (an IPv4 address, or an IPv6 /64), or for a user at a " +
-			"network. Wait is how long the next\n" +
-			"refused sign-in waits for its answer. Guesses is how many wrong passwords may be checked at once now, " +
-			"and after a quiet time. When\n" +
-			"none is left, sign-ins wait until their password is checked; Held, with -o wide, counts those that wait.",
+		Short: "List the penalties, latest failures first",
+		Long: `Each penalty is for a user, for a network (an IPv4 address or an IPv6 /64), or
+for a user at a network. Wait is the delay of the answer to the next refused
+sign-in. Guesses is how many wrong passwords Portico checks at once now, and
+after a quiet time. When none is left, sign-ins wait until their password is
+checked; Held, with -o wide, counts the waiting sign-ins.`,
 		Example: "  portico penalty list --user alice",
 		Args:    cobra.NoArgs,
 	}
 	ask := askFlags(cmd)
 	var which admin.PenaltyFilter
-	cmd.Flags().StringVar(&which.User, "user", "", "only those of this `user`; the name is found as at sign-in")
-	cmd.Flags().StringVar(&which.IP, "ip", "", "only those of this `address or network`")
+	cmd.Flags().StringVar(&which.User, "user", "",
+		"only penalties of this `user`; the name is looked up as at sign-in")
+	cmd.Flags().StringVar(&which.IP, "ip", "", "only penalties of this `address or network`")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		nobody, err := ask.guessedAt(cmd.Context(), &which)
 		if err != nil {
@@ -108,19 +109,19 @@ func penaltyReason(p admin.Penalty) string {
 func newPenaltyClear() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "clear [USER]",
-		Short: "Forget the failed sign-ins of a user or an address",
-		Long: "Clear forgets the failures, so that the next refusal comes after the first wait again, and judges " +
-			"sign-ins that are held. It lists\n" +
-			"what it has forgotten. Penalties of the address from which a user signs in are not the user's: clear " +
-			"them with --ip.",
+		Short: "Clear the penalties of a user or an address",
+		Long: `Clear forgets the failures. The next refusal waits for the shortest delay again,
+and held sign-ins are checked at once. Clear lists what it has removed. It does
+not clear the penalties of the addresses that a user signs in from: use --ip for
+them.`,
 		Example: "  portico penalty clear alice\n  portico penalty clear --ip 192.0.2.7",
 		Args:    cobra.MaximumNArgs(1),
 	}
 	ask := askFlags(cmd)
 	var which admin.PenaltyFilter
 	cmd.Flags().StringVar(&which.IP, "ip", "",
-		"those of this `address or network`; with USER, those of the user there")
-	cmd.Flags().BoolVar(&which.All, "all", false, "all of them; it asks first")
+		"only penalties of this `address or network`; with USER, those of the user there")
+	cmd.Flags().BoolVar(&which.All, "all", false, "clear all penalties; asks first")
 	yes := yesFlag(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		which.User = strings.Join(args, "")
@@ -132,7 +133,7 @@ func newPenaltyClear() *cobra.Command {
 			return err
 		}
 		if which.All && !*yes {
-			if err := confirm(cmd, "This forgets the failed sign-ins of all users and addresses."); err != nil {
+			if err := confirm(cmd, "This clears the penalties of all users and addresses."); err != nil {
 				return err
 			}
 		}
@@ -163,7 +164,7 @@ func (a *asking) addressesLeft(cmd *cobra.Command, which admin.PenaltyFilter, cl
 	}
 	for _, p := range cleared {
 		if network, err := netip.ParsePrefix(p.Address); err == nil {
-			fmt.Fprintf(cmd.OutOrStdout(), "The address may have a penalty of its own: portico penalty list --ip %s\n",
+			fmt.Fprintf(cmd.OutOrStdout(), "The address may have its own penalty: portico penalty list --ip %s\n",
 				network)
 		}
 	}

@@ -16,23 +16,25 @@ import (
 )
 
 func newProbe() *cobra.Command {
-	return group(&cobra.Command{Use: "probe", Short: "Look at the probes, and run one now"},
+	return group(&cobra.Command{Use: "probe", Short: "List probes and run one now"},
 		newProbeList(), newProbeHistory(), newProbeRun())
 }
 
 func newProbeList() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "list [HEALTHSET|PROBE|HEALTHSET/PROBE[/TARGET]]",
-		Short: "List the probes with what each has found last",
-		Long: "List lists the probes whose health set, name or identity the pattern fits: * is any characters, ? " +
-			"is one.\n\n" +
-			"Exit status: 0 the probes are listed, 2 portico can not be asked, or there is no such probe.",
+		Short: "List the probes with their latest results",
+		Long: `List lists the probes whose health set, name or identity matches the pattern: *
+is any characters, ? is one.
+
+Exit status: 0 the probes are listed, 2 Portico does not answer, or there is no
+such probe.`,
 		Example: "  portico probe list 'IMAP.*'\n  portico probe list --server mbx1 --failed",
 		Args:    cobra.MaximumNArgs(1),
 	}
 	ask := askFlags(cmd).aliasFlag(cmd)
 	aboutServer(cmd)
-	failed := cmd.Flags().Bool("failed", false, "only probes whose latest result is no success")
+	failed := cmd.Flags().Bool("failed", false, "only probes whose latest result is not a success")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		server, err := ask.serverOrNode(cmd.Context())
 		if err != nil {
@@ -75,33 +77,34 @@ func milliseconds(seconds float64) string {
 func newProbeRun() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "run HEALTHSET/PROBE[/TARGET]",
-		Short: "Run a probe now, and tell what it finds: Invoke-MonitoringProbe",
-		Long: "Run runs a probe once on every target, or on the one that is named. What it finds does not count for " +
-			"monitors.\n\n" +
-			"Exit status: 0 all is well, 1 it is not, 2 the probe could not be run.",
+		Short: "Run a probe now and show its result: Invoke-MonitoringProbe",
+		Long: `Run runs a probe once, on every target or on the named one. The result does not
+count for the monitors.
+
+Exit status: 0 the probe succeeded, 1 it failed, 2 the probe could not run.`,
 		Example: "  portico probe run IMAP/ImapCTPProbe\n  portico probe run " +
 			"IMAP.Protocol/ImapSelfTestProbe/mbx1 -o list",
 		Args: cobra.ExactArgs(1),
 	}
 	ask := askFlags(cmd).aliasFlag(cmd)
-	timeout := timeFlag(cmd, "timeout", 0, "`time` that it may take; its own by default")
+	timeout := timeFlag(cmd, "timeout", 0, "`time` limit; the default is the probe's own")
 	account := cmd.Flags().String("account", "",
-		"`user` to sign in as, instead of the health mailbox; wants --password-file")
-	passwordFile := cmd.Flags().String("password-file", "", "`file` with the password of --account in one line")
+		"`user` to sign in as, instead of the health mailbox; needs --password-file")
+	passwordFile := cmd.Flags().String("password-file", "", "`file` with the password of --account on one line")
 	endpoint := cmd.Flags().String("endpoint", "",
-		"`host:port` to ask over TLS instead of our own listener, for ImapCTPProbe; wants --account")
+		"`host:port` to test over TLS instead of this node's listener, for ImapCTPProbe; needs --account")
 	properties := cmd.Flags().StringToString("property-override", nil,
-		"`NAME=VALUE` of the probe's definition, for this run alone: TimeoutSeconds, Write (0 or 1)")
+		"`NAME=VALUE` in the probe's definition, for this run only: TimeoutSeconds, Write (0 or 1)")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		set, rest, ok := strings.Cut(strings.ReplaceAll(args[0], `\`, "/"), "/") // Exchange's spelling too
 		probe, target, _ := strings.Cut(rest, "/")
 		if !ok || probe == "" {
-			return fmt.Errorf("%q names no probe: write HEALTHSET/PROBE, as probe list does", args[0])
+			return fmt.Errorf("%q names no probe: write HEALTHSET/PROBE, as probe list shows it", args[0])
 		}
 		run := admin.ProbeRun{Target: target, Timeout: timeout.Seconds(), Account: *account, Endpoint: *endpoint,
 			Properties: *properties}
 		if (*account == "") != (*passwordFile == "") {
-			return fmt.Errorf("--account and --password-file go together")
+			return fmt.Errorf("give --account and --password-file together")
 		}
 		if *passwordFile != "" {
 			password, err := configs.ReadPassword(*passwordFile)

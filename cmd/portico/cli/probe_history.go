@@ -11,16 +11,18 @@ import (
 func newProbeHistory() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "history HEALTHSET/PROBE[/TARGET]",
-		Short: "List what a probe has found lately, the latest first: its ProbeResult events",
-		Long: "History lists the results that are kept of each probe: the last 20 successes and the last 60 " +
-			"failures. The name may have * for any\n" +
-			"characters and ? for one.\n\n" +
-			"Exit status: 0 the results are listed, 2 portico can not be asked, or there is no such probe.",
+		Short: "List the kept results of a probe, latest first: its ProbeResult events",
+		Long: `History lists the results that Portico keeps of each probe: the last 20
+successes and the last 60 failures. The name may have * for any characters and ?
+for one.
+
+Exit status: 0 the results are listed, 2 Portico does not answer, or there is no
+such probe.`,
 		Example: "  portico probe history IMAP/ImapCTPProbe/db1\n  portico probe history 'IMAP*/*' --failed -o list",
 		Args:    cobra.ExactArgs(1),
 	}
 	ask := askFlags(cmd).aliasFlag(cmd)
-	failed := cmd.Flags().Bool("failed", false, "only results that are no success")
+	failed := cmd.Flags().Bool("failed", false, "only results that are not a success")
 	last := cmd.Flags().Int("last", 20, "at most this `many` results of each probe; 0 for all")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		var probes []admin.ProbeRow

@@ -17,14 +17,14 @@ import (
 func newHealthRecovery() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "recovery",
-		Short: "Show what is being recovered, and the recovery log: RecoveryActionResults",
-		Long: "Recovery shows the monitors that are being recovered, with the next step and why nothing is done at " +
-			"present, and below them what was\n" +
-			"done, or was not and why, the latest first.",
+		Short: "Show recovery in progress and the recovery log: RecoveryActionResults",
+		Long: `Recovery shows the monitors in recovery, with the next step of each and what
+holds it up. Below them it lists past recovery actions, latest first, with their
+results and the reasons for actions not taken.`,
 		Args: cobra.NoArgs,
 	}
 	ask := askFlags(cmd)
-	most := cmd.Flags().Int("last", 20, "show this `many` entries of the log; 0 for all")
+	most := cmd.Flags().Int("last", 20, "at most this `many` entries of the log; 0 for all")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		var state admin.RecoveryState
 		if err := ask.get(cmd.Context(), "/api/v1/recovery", &state); err != nil {
@@ -60,26 +60,26 @@ func newHealthRecovery() *cobra.Command {
 func recoveryMode(s admin.RecoveryState) string {
 	off := ""
 	if len(s.OffFor) > 0 {
-		off = " Recovery is off for " + strings.Join(s.OffFor, ", ") + ": see portico component get."
+		off = " Recovery is off for " + strings.Join(s.OffFor, ", ") + ": run portico component get."
 	}
 	switch {
 	case !s.Active:
-		return "Nothing is done: component RecoveryActionsEnabled is Inactive."
+		return "Recovery is off: component RecoveryActionsEnabled is Inactive."
 	case s.Mode == recovery.Off:
-		return "Nothing is done: health.recovery.mode is off."
+		return "Recovery is off: health.recovery.mode is off."
 	case s.Mode == recovery.DryRun:
-		return "Nothing is done: health.recovery.mode is dry_run."
+		return "Recovery takes no action: health.recovery.mode is dry_run."
 	case slices.ContainsFunc(s.Records, func(r recovery.Record) bool { return r.State == recovery.Started }):
-		return "Recovery is at work." + off
+		return "Recovery is in progress." + off
 	case len(s.Ladders) == 0:
-		return "Nothing is to be recovered." + off
+		return "No monitor needs recovery." + off
 	}
 	for _, l := range s.Ladders {
 		if l.Begun != 0 || !l.Told && !l.Since.IsZero() {
-			return "Recovery is at work." + off
+			return "Recovery is in progress." + off
 		}
 	}
-	return "Recovery has no step left: it waits for the monitors, or for people." + off
+	return "Recovery has no step left: a monitor has to become healthy, or a person has to act." + off
 }
 
 // stepsDone says how many of a monitor's steps are behind it, and how many of those were done: most may have been
@@ -109,17 +109,17 @@ func nextStep(s admin.RecoveryState, l recovery.Ladder) string {
 	}
 	switch {
 	case l.Begun != 0:
-		return strings.TrimSpace(name + "is being done")
+		return strings.TrimSpace(name + "in progress")
 	case !l.Due.IsZero() && l.Postponed < len(steps):
 		return steps[l.Postponed].ID() + " at " + table.Time(l.Due)
 	case l.Told && l.Escalated && s.Tells:
-		return "people were told"
+		return "alert sent"
 	case l.Told && !s.Tells:
-		return "no step left; the log only: health.escalate names nobody"
+		return "no step left; the alert is only in the log, because health.escalate is empty"
 	case l.Told:
-		return "no step left; people are told next"
+		return "no step left; an alert follows"
 	case l.Since.IsZero():
-		return "none: the monitor is well"
+		return "none: the monitor is healthy"
 	case l.Next.IsZero():
 		return name + "now"
 	}
@@ -147,7 +147,7 @@ func (a *asking) recoveryLog(cmd *cobra.Command, state admin.RecoveryState) erro
 		}
 		result := string(r.Result)
 		if r.State == recovery.Started {
-			result = "(under way)"
+			result = "(in progress)"
 		}
 		rows.AddNamed(cmp.Or(r.Monitor, r.Resource), table.Time(r.Start), r.ID, r.Resource, r.Requestor, result, what,
 			table.Time(r.End), fmt.Sprint(r.Instance), string(r.State), r.Monitor, r.ThrottledBy, r.Throttle,
@@ -172,15 +172,15 @@ func allowedAgain(r recovery.Record) (text string) {
 
 func newService() *cobra.Command {
 	return group(&cobra.Command{Use: "service",
-		Short: "Look at the services, and restart one: of this front end, or of a mailbox server"},
+		Short: "Show readiness and restart services, of this node or of a mailbox server"},
 		newServiceStatus(), newServiceRestart())
 }
 
 func newServiceStatus() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "status",
-		Short: "Tell whether clients should be sent to this node, and what is not ready",
-		Long:  "Exit status: 0 it is ready, 1 it is not, 2 portico can not be asked.",
+		Short: "Show whether this node is ready for clients, and what is not ready",
+		Long:  "Exit status: 0 the node is ready, 1 it is not, 2 Portico does not answer.",
 		Args:  cobra.NoArgs,
 	}
 	ask := askFlags(cmd)
@@ -231,18 +231,21 @@ func (a *asking) readiness(cmd *cobra.Command, text string) error {
 func newServiceRestart() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "restart [SERVER]",
-		Short: "Restart this front end's listeners and set-up, or a mailbox server's service",
-		Long: "Without a server, this node's listeners are closed and opened again, certificates and keys are read " +
-			"again, and all that leads to\n" +
-			"directory and mailbox servers is built again. Sessions go on. With a server, " +
-			"health.recovery.restart_service is run for it; --machine\n" +
-			"runs health.recovery.restart_server, which is refused while a database is active there.\n\n" +
-			"Both are in the recovery log. Exit status: 0 done, 1 there was nothing to do or it was refused, 2 " +
-			"it failed.",
+		Short: "Restart this node's listeners and sign-in, or a mailbox server's service",
+		Long: `Without a server, restart closes and reopens this node's listeners, reads
+certificates and keys again, and rebuilds everything that leads to the directory
+and the mailbox servers. Open sessions continue. With a server, it runs
+health.recovery.restart_service for it. --machine runs
+health.recovery.restart_server instead, and is refused while a database is
+active there.
+
+The recovery log records each restart.
+
+Exit status: 0 done, 1 there was nothing to do or it was refused, 2 it failed.`,
 		Args: cobra.MaximumNArgs(1),
 	}
 	ask := askFlags(cmd)
-	machine := cmd.Flags().Bool("machine", false, "restart the whole server")
+	machine := cmd.Flags().Bool("machine", false, "restart the whole server instead of its service")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		request := admin.RecoveryRequest{Action: recovery.RestartFrontEnd}
 		switch {
@@ -251,7 +254,7 @@ func newServiceRestart() *cobra.Command {
 		case len(args) == 1:
 			request.Action, request.Server = recovery.RestartService, args[0]
 		case *machine:
-			return fmt.Errorf("--machine wants a mailbox server's name")
+			return fmt.Errorf("--machine needs the name of a mailbox server")
 		}
 		record, err := ask.recover(cmd, request)
 		if err != nil {

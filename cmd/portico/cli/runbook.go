@@ -22,14 +22,16 @@ import (
 func newRunbook() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "runbook",
-		Short: "Walk through the recovery of an unhealthy monitor: is it still so, act, look again",
-		Long: "A runbook runs the monitor's probe, and ends at once if that succeeds. Else it goes from step to " +
-			"step: before each it asks, after each it\n" +
-			"runs the probe again. When that succeeds, it looks again after --wait, twice, before it calls it " +
-			"recovered. What it has blocked, taken\n" +
-			"out of service or logged is as before at its end, however it ends. Each step is in the recovery log: " +
-			"portico health recovery.\n\n" +
-			"Exit status: 0 it is well, 1 it is not, 2 it could not be found out.",
+		Short: "Recover an unhealthy monitor step by step: check, act, check again",
+		Long: `A runbook first runs the monitor's probe, and ends if the probe succeeds.
+Otherwise it goes through its steps: it asks before each step, and runs the
+probe again after it. When the probe succeeds, the runbook runs it twice more,
+after --wait each time, before it reports the monitor as recovered. At its end,
+however it ends, the runbook undoes what it has blocked, taken out of service or
+logged. The recovery log records each step: portico health recovery.
+
+Exit status: 0 the monitor is healthy, 1 it is not, 2 the runbook could not
+tell.`,
 		Args: cobra.NoArgs,
 	}
 	for _, book := range recovery.Runbooks {
@@ -48,11 +50,11 @@ func newRunbookOf(book recovery.Runbook) *cobra.Command {
 	for i, s := range book.Steps {
 		fmt.Fprintf(&steps, "  %d. %s\n", i+1, s.Text)
 	}
-	cmd.Long = "The steps, as long as the fault lasts:\n" + steps.String()
+	cmd.Long = "The runbook takes these steps until the probe succeeds:\n" + steps.String()
 	w := &walk{book: book, ask: askFlags(cmd)}
 	cmd.Flags().BoolVar(&w.auto, "auto", false,
-		"do not ask: each step is done, unless it was done too often (health.recovery.throttle)")
-	timeVar(cmd.Flags(), &w.wait, "wait", 10*time.Minute, "`time` after which it is looked again, twice")
+		"take each step without asking, unless health.recovery.throttle forbids it")
+	timeVar(cmd.Flags(), &w.wait, "wait", 10*time.Minute, "`time` to wait before each of the two final checks")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		if len(args) == 1 {
 			w.target = args[0]
@@ -61,7 +63,7 @@ func newRunbookOf(book recovery.Runbook) *cobra.Command {
 			}
 		}
 		if w.wait < 0 {
-			return fmt.Errorf("--wait %v is over already", w.wait)
+			return fmt.Errorf("--wait %v: the time must not be negative", w.wait)
 		}
 		w.out, w.in = cmd.OutOrStdout(), bufio.NewReader(cmd.InOrStdin())
 		if w.ask.form == table.Plain {
@@ -108,7 +110,7 @@ func (w *walk) run(cmd *cobra.Command) error {
 	}
 	if well {
 		w.outcome = "healthy before the first step"
-		fmt.Fprintln(w.out, "All is well: nothing to do.")
+		fmt.Fprintln(w.out, "No fault found: nothing to do.")
 		return nil
 	}
 	well, err = w.steps(cmd)
@@ -119,8 +121,8 @@ func (w *walk) run(cmd *cobra.Command) error {
 	case errors.Is(err, errQuit):
 		w.outcome = "ended by the operator"
 		fmt.Fprintf(w.out,
-			"Ended: %s taken, and what was blocked, taken out of service or logged is as before. It is not "+
-				"recovered.\n", table.Counted(w.taken(), "step/ was/s were"))
+			"Ended: %s taken. What was blocked, taken out of service or logged has been undone. The monitor is not "+
+				"healthy.\n", table.Counted(w.taken(), "step/ was/s were"))
 		return errBadNews
 	case err != nil:
 		return err
@@ -130,12 +132,12 @@ func (w *walk) run(cmd *cobra.Command) error {
 		return nil
 	}
 	w.outcome = "not recovered"
-	fmt.Fprintln(w.out, "It is not recovered. Who is asked for help needs what is known: portico health bundle")
+	fmt.Fprintln(w.out, "The monitor is not healthy. For whoever helps next: portico health bundle")
 	return errBadNews
 }
 
 // errQuit ends a runbook at the word of the operator.
-var errQuit = errors.New("the operator has ended the runbook")
+var errQuit = errors.New("the operator ended the runbook")
 
 // taken counts the steps that have succeeded.
 func (w *walk) taken() (n int) {
@@ -159,11 +161,11 @@ func (w *walk) steps(cmd *cobra.Command) (well bool, err error) {
 			}
 			if first, err := w.unhealthyServer(ctx); err != nil || first != "" {
 				if first != "" {
-					fmt.Fprintf(w.out, "%s is unhealthy: portico runbook %s comes first.\n", first, runbookFor(first))
+					fmt.Fprintf(w.out, "%s is unhealthy: run portico runbook %s first.\n", first, runbookFor(first))
 				}
 				return false, err
 			}
-			fmt.Fprintln(w.out, "They are well.")
+			fmt.Fprintln(w.out, "They are healthy.")
 			continue
 		case step.Do != "":
 			done, err := w.act(cmd, step.Do)
@@ -198,7 +200,7 @@ func (w *walk) helped(ctx context.Context, step recovery.Step) (well bool, err e
 		}
 		return w.look(ctx)
 	}
-	fmt.Fprintf(w.out, "Waiting %v at most for %s to come back.\n", w.wait, w.server)
+	fmt.Fprintf(w.out, "Waiting up to %v for %s to come back.\n", w.wait, w.server)
 	began := time.Now()
 	for {
 		if well, err := w.look(ctx); well || err != nil {
@@ -263,7 +265,7 @@ func (w *walk) look(ctx context.Context) (well bool, err error) {
 		return false, err
 	}
 	if len(results) != 1 {
-		return false, fmt.Errorf("%s has found nothing out", w.book.Probe)
+		return false, fmt.Errorf("%s returned no result", w.book.Probe)
 	}
 	r := results[0]
 	if r.Mailbox != "" {
@@ -288,7 +290,7 @@ func (w *walk) monitor(ctx context.Context) (admin.MonitorRow, error) {
 	found, err := w.monitors(ctx,
 		func(m admin.MonitorRow) bool { return m.Name == w.book.Monitor && m.TargetResource == w.target })
 	if err == nil && len(found) == 0 {
-		err = fmt.Errorf("there is no %s of %q", w.book.Monitor, w.target)
+		err = fmt.Errorf("there is no %s for %q", w.book.Monitor, w.target)
 	}
 	if err != nil {
 		return admin.MonitorRow{}, err
@@ -335,7 +337,7 @@ func (w *walk) act(cmd *cobra.Command, action recovery.Action) (done bool, err e
 	}
 	record, err := w.ask.recover(cmd, request)
 	if err != nil { // the next step may help all the same
-		fmt.Fprintf(w.out, "It has failed: %s\n", visibleText(err.Error()))
+		fmt.Fprintf(w.out, "The step failed: %s\n", visibleText(err.Error()))
 		return false, nil
 	}
 	w.done = append(w.done, record)
@@ -363,12 +365,12 @@ func (w *walk) agreed() (bool, error) {
 		case "":
 		default:
 			fmt.Fprintf(w.out,
-				"%q is no answer: yes does the step, skip goes on to the next one, quit ends the runbook.\n",
+				"%q is not an answer: yes takes the step, skip goes on to the next one, quit ends the runbook.\n",
 				strings.TrimSpace(line))
 		}
 		if err != nil {
 			fmt.Fprintln(w.out)
-			return false, fmt.Errorf("nobody answers: --auto does the steps without asking")
+			return false, fmt.Errorf("there is no answer: --auto takes the steps without asking")
 		}
 	}
 }
@@ -380,7 +382,7 @@ func (w *walk) lift(ctx context.Context) error {
 		var record recovery.Record
 		switch err := w.ask.post(ctx, "/api/v1/recovery", request, &record); {
 		case err != nil:
-			failed = fmt.Errorf("%s is not taken back: %w", request.Action, err)
+			failed = fmt.Errorf("cannot undo %s: %w", request.Action, err)
 		case record.Result == recovery.ResultSkipped:
 			fmt.Fprintf(w.out, "%s: %s\n", record.ID, visibleText(record.Message))
 		case record.ID != "":

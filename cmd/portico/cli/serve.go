@@ -13,10 +13,11 @@ func newServe(node Node) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "serve",
 		Short: "Run the proxy",
-		Long: "Serve runs the proxy in the foreground and logs to standard error.\n\n" +
-			"SIGHUP reads the configuration and the certificates again; sessions are not touched. SIGTERM and " +
-			"SIGINT stop it:\n" +
-			"sessions may finish their open command within shutdown_timeout. A second one stops it at once.",
+		Long: `Serve runs the proxy in the foreground and logs to standard error.
+
+SIGHUP reads the configuration and the certificates again; open sessions
+continue. SIGTERM and SIGINT stop Portico: sessions may finish their open
+command within shutdown_timeout. A second signal stops it at once.`,
 		Args: cobra.NoArgs,
 	}
 	file := configFlag(cmd)

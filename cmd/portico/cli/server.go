@@ -16,22 +16,27 @@ import (
 
 func newServer() *cobra.Command {
 	return group(&cobra.Command{Use: "server",
-		Short: "Look at the mailbox servers, pause them, and keep databases from them"},
+		Short: "List mailbox servers, pause them, and block activation there"},
 		newServerList(), newServerBlock(), newServerUnblock(), newServerPolicy(), newServerPause(), newServerResume())
 }
 
 func newServerList() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "list",
-		Short: "List the mailbox servers, and whether they answer",
-		Long: "List asks all mailbox servers for their greeting, now and side by side. Each has 3 seconds, so the " +
-			"command takes no longer. State is up, down, or\nunknown for a server that could not be asked, for " +
-			"example since Portico has no descriptors left. BreakerOpen says that sign-ins leave it alone, as it " +
-			"has failed too often.\nBlocked says who forbids activation there: operator or maintenance, with the " +
-			"user or token that asked for it, or health after a failover. BlockedFor, in -o\nwide and -o " +
-			"list, names " +
-			"the monitor for which health blocks, and says what has to happen before health lifts that.\n\n" +
-			"Exit status: 0 all answer, 1 some do not or could not be asked, 2 portico can not be asked.",
+		Short: "List the mailbox servers and whether they answer",
+		Long: `List asks all mailbox servers for their greeting, all at the same time. Each has
+3 seconds, so the command takes no longer. State is up, down, or unknown.
+Unknown means that Portico could not ask, for example because it has no file
+descriptors left. BreakerOpen means that the circuit breaker is open: the server
+has failed too often, and sign-ins avoid it.
+
+Blocked says who forbids activation there: operator or maintenance, with the
+user or token that requested it, or health after a failover. BlockedFor, in
+-o wide and -o list, names the monitor for which health blocks the server, and
+says what has to happen before health unblocks it.
+
+Exit status: 0 all answer, 1 some do not or could not be asked, 2 Portico does
+not answer.`,
 		Args: cobra.NoArgs,
 	}
 	ask := askFlags(cmd)
@@ -83,16 +88,16 @@ func blockedFor(s admin.ServerState) string {
 func newServerBlock() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "block SERVER",
-		Short: "Let no database be activated on a server; with --move, move those that are",
-		Long: "Block forbids that a database is activated on the server, until unblock. With --move each database " +
-			"that is active there\n" +
-			"moves now to its next copy that is not Failed and whose server answers and is not blocked: sign-ins " +
-			"wait, its sessions end, and\n" +
-			"go on there. A copy is Failed if its mail could not be read, and was not read since: portico database " +
-			"status lists it, portico\n" +
-			"database copy resume ends it. That is Exchange's Set-MailboxServer " +
-			"-DatabaseCopyActivationDisabledAndMoveNow $true.\n\n" +
-			"Exit status: 0 done, 1 a database stays, 2 it could not be done.",
+		Short: "Forbid activation on a server; with --move, move its active databases",
+		Long: `Block forbids activation of databases on the server, until unblock. With --move,
+each database that is active there moves now to its next copy that is not Failed
+and whose server answers and is not blocked. Sign-ins of the database wait, its
+sessions end, and users continue on the other server. A copy is Failed if its
+mail could not be read, and no probe has read it since: portico database status
+lists it, and portico database copy resume clears it. Block --move stands for
+Exchange's Set-MailboxServer -DatabaseCopyActivationDisabledAndMoveNow $true.
+
+Exit status: 0 done, 1 a database stays, 2 the command failed.`,
 		Args: cobra.ExactArgs(1),
 	}
 	ask := askFlags(cmd)
@@ -154,7 +159,7 @@ func (a *asking) moves(cmd *cobra.Command, moves []admin.Move, changes ...admin.
 func newServerUnblock() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "unblock SERVER",
-		Short: "Lift a block; nothing moves back by that",
+		Short: "Lift a block; no database moves back",
 		Args:  cobra.ExactArgs(1),
 	}
 	ask := askFlags(cmd)
@@ -163,7 +168,8 @@ func newServerUnblock() *cobra.Command {
 			return err
 		}
 		if ask.forPeople() {
-			fmt.Fprintln(cmd.OutOrStdout(), "\nNo database moves back by itself: portico database rebalance.")
+			fmt.Fprintln(cmd.OutOrStdout(),
+				"\nNo database moves back by itself: portico database rebalance does that.")
 		}
 		return nil
 	}

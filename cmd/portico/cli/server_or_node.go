@@ -13,7 +13,7 @@ import (
 // aliasFlag gives a command --server in place of --node, as the cmdlet of Exchange has it. It is no mailbox server's
 // name.
 func (a *asking) aliasFlag(cmd *cobra.Command) *asking {
-	cmd.Flags().StringVar(&a.server, "server", "", "the same as --node, for a `name` that no mailbox server has")
+	cmd.Flags().StringVar(&a.server, "server", "", "same as --node, for a `name` that is not a mailbox server's")
 	return a
 }
 
@@ -50,5 +50,5 @@ func about(path, mailboxServer string) string {
 func aboutServer(cmd *cobra.Command) {
 	cmd.Flags().Lookup("server").
 		Usage = "only what concerns this mailbox `server`; or another Portico, for a name under nodes in the " +
-		"configuration that no mailbox server has"
+		"configuration that is not a mailbox server's"
 }

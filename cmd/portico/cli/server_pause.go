@@ -14,12 +14,12 @@ import (
 func newServerPause() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "pause SERVER --for TIME",
-		Short: "Hold the sign-ins to a mailbox server for a while, as for its restart",
-		Long: "Pause holds new sign-ins whose mailbox is on the server: their clients are told every 15 seconds " +
-			"that they wait, and see no error. They\n" +
-			"are let in, in their order and at the set pace, when the time is over or at resume. Sessions that " +
-			"there are go on. If a\n" +
-			"database moves to another server meanwhile, its sign-ins go there. A pause does not outlive Portico.",
+		Short: "Hold the sign-ins to a mailbox server for a while, for example during a restart",
+		Long: `Pause holds new sign-ins to mailboxes on the server. Every 15 seconds Portico
+tells their clients that they wait; clients see no error. When the time is over,
+or at resume, users are admitted in order of arrival and at a limited rate. Open
+sessions continue. If a database moves to another server, its held sign-ins go
+there. A pause ends when Portico restarts.`,
 		Example: "  portico server pause mbx1 --for 60s",
 		Args:    cobra.ExactArgs(1),
 	}
@@ -28,13 +28,13 @@ func newServerPause() *cobra.Command {
 	cmd.MarkFlagRequired("for")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		if *length <= 0 || *length > backend.MaxPause {
-			return fmt.Errorf("--for must be a time up to %v, is %v", backend.MaxPause, *length)
+			return fmt.Errorf("--for must be a time up to %v, not %v", backend.MaxPause, *length)
 		}
 		if err := ask.pause(cmd, args[0], *length); err != nil {
 			return err
 		}
 		if ask.forPeople() {
-			fmt.Fprintf(cmd.OutOrStdout(), "\nIt ends by itself, or by: portico server resume %s\n", args[0])
+			fmt.Fprintf(cmd.OutOrStdout(), "\nThe pause ends by itself, or with: portico server resume %s\n", args[0])
 		}
 		return nil
 	}
@@ -70,11 +70,11 @@ func paused(s admin.ServerState) string {
 func newServerPolicy() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "policy SERVER Unrestricted|Blocked|reset",
-		Short: "Set whether databases are activated on a server automatically",
-		Long: "With Blocked no block --move, no rebalance and no failover activates a database there; portico " +
-			"database move does it all the same,\n" +
-			"unlike with block. The change survives a restart and beats the configuration, until reset.\n" +
-			"That is Exchange's Set-MailboxServer -DatabaseCopyAutoActivationPolicy.",
+		Short: "Set a server's automatic activation policy",
+		Long: `With Blocked, no block --move, no rebalance and no failover activates a database
+on the server. Unlike after block, portico database move still does. The setting
+survives a restart and overrides the configuration until reset. It stands for
+Exchange's Set-MailboxServer -DatabaseCopyAutoActivationPolicy.`,
 		Args: cobra.ExactArgs(2),
 	}
 	ask := askFlags(cmd)

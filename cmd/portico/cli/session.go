@@ -13,7 +13,7 @@ import (
 )
 
 func newSession() *cobra.Command {
-	return group(&cobra.Command{Use: "session", Short: "List the signed-in sessions, and what was slow"},
+	return group(&cobra.Command{Use: "session", Short: "List the signed-in sessions and the slowest commands"},
 		newSessionList(), newSessionSlow())
 }
 
@@ -39,13 +39,14 @@ func newSessionList() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "list",
 		Short: "List who is connected where, and what each session does",
-		Long: "List shows each session with its oldest open command: since when it is open, and which share of that " +
-			"time it has waited for the\n" +
-			"mailbox server. The rest is the client's: it sends, or does not read. IDLE waits for new mail, not for " +
-			"the server.\n\n" +
-			"Fields for --where and --sort: Session, User, Client, Listener, Server, Database, Command, Age or For " +
-			"(seconds), Waiting (percent), Open,\n" +
-			"Commands, Silent (seconds).",
+		Long: `List shows each session with its oldest open command: how long it has been open,
+and the share of that time it has waited for the mailbox server. The rest of the
+time is the client's: it is sending, or does not read. IDLE waits for new mail,
+not for the server.
+
+Fields for --where and --sort: Session, User, Client, Listener, Server,
+Database, Command, Age or For (seconds), Waiting (percent), Open, Commands,
+Silent (seconds).`,
 		Example: "  portico session list --user alice\n  portico session list --where 'Age -gt 10s -and Command -ne " +
 			"IDLE' --sort -Age\n" +
 			"  portico session list --ip 192.0.2.0/24 --server mbx1 -o wide",
@@ -57,7 +58,7 @@ func newSessionList() *cobra.Command {
 	where := cmd.Flags().String("where", "",
 		"only sessions for which this `condition` holds: FIELD -eq|-ne|-gt|-ge|-lt|-le|-like|-notlike VALUE, "+
 			"joined by -and")
-	by := cmd.Flags().String("sort", "User", "sort by this `field`; with - before it, from the largest down")
+	by := cmd.Flags().String("sort", "User", "sort by this `field`; with - in front of it, in descending order")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		holds, err := sessionFields.where(*where, ask.sessionKinds(cmd.Context()))
 		if err != nil {
@@ -100,7 +101,7 @@ func (a *asking) sessions(cmd *cobra.Command, value any, sessions []admin.Sessio
 // sessionFilterFlags gives a command the flags that say which sessions are meant.
 func sessionFilterFlags(cmd *cobra.Command, which *admin.SessionFilter) {
 	flags := cmd.Flags()
-	flags.StringVar(&which.User, "user", "", "only sessions of this `user`; the name is found as at sign-in")
+	flags.StringVar(&which.User, "user", "", "only sessions of this `user`; the name is looked up as at sign-in")
 	flags.StringVar(&which.IP, "ip", "", "only clients with this `address or network`, such as 192.0.2.0/24")
 	flags.StringVar(&which.Server, "server", "", "only sessions on this mailbox `server`")
 	flags.StringVar(&which.Session, "session", "", "only the session with this `ID`")

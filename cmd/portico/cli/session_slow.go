@@ -16,23 +16,22 @@ func newSessionSlow() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "slow",
 		Short: "List the slowest commands of the last day",
-		Long: "Slow lists the slowest commands of the last day, the slowest first: some of each mailbox server, " +
-			"command and hour that took a\n" +
-			"mailbox server at least 100 ms. Nothing has to be switched on for it; a restart forgets them. What is " +
-			"slow now and not\n" +
-			"answered yet is in session list.",
+		Long: `Slow lists the slowest commands of the last day, slowest first. Portico always
+keeps some commands that took a mailbox server at least 100 ms, for each server,
+command and hour; nothing has to be switched on. A restart clears them. For
+commands that are slow now and not answered yet, use session list.`,
 		Example: "  portico session slow --from 14:30 --to 15:30\n  portico session slow --server mbx1 " +
 			"--command fetch",
 		Args: cobra.NoArgs,
 	}
 	ask := askFlags(cmd)
-	user := cmd.Flags().String("user", "", "only commands of this `user`; the name is found as at sign-in")
+	user := cmd.Flags().String("user", "", "only commands of this `user`; the name is looked up as at sign-in")
 	server := cmd.Flags().String("server", "", "only commands to this mailbox `server`")
-	verb := cmd.Flags().String("command", "", "only this `command`, such as FETCH, which is UID FETCH too")
+	verb := cmd.Flags().String("command", "", "only this `command`, such as SELECT; FETCH includes UID FETCH")
 	from := cmd.Flags().String("from", "24h",
-		"only commands that ended after this `time`: 15:04 today or yesterday, 2006-01-02 15:04:05Z as tables have "+
-			"it, or 2h ago")
-	until := cmd.Flags().String("to", "0s", "only commands that ended before this `time`, likewise")
+		"only commands that ended after this `time`: 15:04 today or yesterday, 2006-01-02 15:04:05Z as in "+
+			"tables, or 2h ago")
+	until := cmd.Flags().String("to", "0s", "only commands that ended before this `time`, in the same forms")
 	cmd.Flags().SetNormalizeFunc(func(_ *pflag.FlagSet, name string) pflag.NormalizedName {
 		if name == "until" { // as it was called first
 			name = "to"
@@ -99,7 +98,7 @@ func moment(text string, now time.Time) (time.Time, error) {
 	}
 	clock, err := time.Parse("15:04", text)
 	if err != nil {
-		return clock, fmt.Errorf("%q is no time: write 15:04, '2006-01-02 15:04:05Z' as tables have it, or 2h for "+
+		return clock, fmt.Errorf("%q is not a time: write 15:04, '2006-01-02 15:04:05Z' as in tables, or 2h for "+
 			"two hours ago", text)
 	}
 	t := time.Date(now.Year(), now.Month(), now.Day(), clock.Hour(), clock.Minute(), 0, 0, now.Location())

@@ -18,17 +18,17 @@ import (
 func newSettings() *cobra.Command {
 	return group(&cobra.Command{
 		Use:   "settings",
-		Short: "Look at the settings, and change them while Portico runs",
-		Long: "A change is in force at once, survives a restart, and beats the configuration file until it is " +
-			"reset. Names and values are taken in\n" +
-			"Exchange's spelling too: MaxConnectionsPerUser, SecureLogin.",
+		Short: "Show settings and change them at run time",
+		Long: `A change takes effect at once, survives a restart, and overrides the
+configuration file until it is reset. Names and values may also be written as in
+Exchange: MaxConnectionsPerUser, SecureLogin.`,
 	}, newSettingsGet(), newSettingsSet(), newSettingsReset())
 }
 
 func newSettingsGet() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "get [NAME...]",
-		Short: "Show settings, where they come from, and what the file says if that is something else",
+		Short: "Show settings, where they come from, and the file's value if it differs",
 	}
 	ask := askFlags(cmd).aliasFlag(cmd)
 	cmd.RunE = func(cmd *cobra.Command, names []string) error {
@@ -56,7 +56,7 @@ func newSettingsGet() *cobra.Command {
 func newSettingsSet() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "set NAME=VALUE...",
-		Short: "Change settings, all of them or none",
+		Short: "Change settings: all of them or none",
 		Example: "  portico settings set max_connections_per_user=20\n" +
 			"  portico settings set LoginType=SecureLogin AuthenticatedConnectionTimeout=45m",
 		Args: cobra.MinimumNArgs(1),
@@ -67,7 +67,7 @@ func newSettingsSet() *cobra.Command {
 		for _, arg := range args {
 			name, value, ok := strings.Cut(arg, "=")
 			if _, twice := change.Set[name]; !ok || twice {
-				return fmt.Errorf("%q: a change is NAME=VALUE, once for each name", arg)
+				return fmt.Errorf("%q is not a change: write NAME=VALUE, each name once", arg)
 			}
 			change.Set[name] = value
 		}
@@ -79,13 +79,13 @@ func newSettingsSet() *cobra.Command {
 func newSettingsReset() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "reset NAME...|--all",
-		Short: "Forget changes, so that the file counts again",
+		Short: "Remove changes, so that the configuration file applies again",
 	}
 	ask := askFlags(cmd).aliasFlag(cmd)
-	all := cmd.Flags().Bool("all", false, "forget all of them")
+	all := cmd.Flags().Bool("all", false, "remove all changes")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		if *all == (len(args) > 0) {
-			return errors.New("give names, or --all")
+			return errors.New("give the names of settings, or --all")
 		}
 		return ask.changeSettings(cmd, admin.SettingsChange{ResetAll: *all, Reset: args})
 	}
@@ -130,21 +130,22 @@ func (a *asking) settings(cmd *cobra.Command, states []admin.SettingState) error
 // newConfig is for what concerns the configuration file.
 func newConfig() *cobra.Command {
 	return group(&cobra.Command{Use: "config",
-		Short: "Compare the settings of the configuration file with those in force"},
+		Short: "Compare the settings in the configuration file with those in effect"},
 		newConfigDiff())
 }
 
 func newConfigDiff() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "diff",
-		Short: "List the settings in which a change at run time beats the file",
-		Long: "Diff compares the keys below \"settings\", of the file as Portico has last read it, with what is in " +
-			"force. No other key of the file can\n" +
-			"be changed at run time. What else is stored has its own commands: database status, server list, " +
-			"component get, override list, log\n" +
-			"status; portico store show lists it all. To check a file that Portico has not read yet, use portico " +
-			"check.\n\n" +
-			"Exit status: 0 there is none, 1 there are some, 2 portico can not be asked.",
+		Short: "List the settings that a change at run time overrides",
+		Long: `Diff compares the keys below "settings" of the file, as Portico last read it,
+with the values in effect. No other key of the file can be changed at run time.
+Other stored changes have their own commands: database status, server list,
+component get, override list, log status. portico store show lists everything
+that is stored. To check a file that Portico has not read yet, use portico
+check.
+
+Exit status: 0 no setting differs, 1 some differ, 2 Portico does not answer.`,
 		Args: cobra.NoArgs,
 	}
 	ask := askFlags(cmd)

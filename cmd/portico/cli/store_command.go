@@ -25,15 +25,15 @@ import (
 func newStore() *cobra.Command {
 	return group(&cobra.Command{
 		Use:   "store",
-		Short: "Check, back up, restore and show what Portico has stored",
-		Long: "The store keeps what changes at run time: active copies, blocks, settings, overrides, rules of the " +
-			"protocol log. It is the\n" +
-			"file portico.db in data_dir, with its identity in portico.db.id and its copies in the folder " +
-			"backups.\n\n" +
-			"With --admin or PORTICO_ADMIN these commands ask a running Portico; with --config they read the files, " +
-			"whether Portico\n" +
-			"runs or not. Without either, they ask the Portico at " + client.DefaultSocket +
-			" if there is one, and else read the files.",
+		Short: "Check, back up, restore and show Portico's store",
+		Long: `The store keeps what changes at run time: active copies, blocks, settings,
+overrides, rules of the protocol log. It is the file portico.db in data_dir. Its
+identity is in portico.db.id, and its copies are in the folder backups.
+
+With --admin or PORTICO_ADMIN these commands ask a running Portico. With
+--config they read the files, whether Portico runs or not. Without either they
+ask the Portico at ` + client.DefaultSocket +
+			" if there is one, and otherwise read the files.",
 	}, newStoreCheck(), newStoreBackup(), newStoreRestore(), newStoreShow())
 }
 
@@ -65,19 +65,19 @@ func (a storeAsking) hint(err error) error {
 	if !errors.Is(err, client.ErrUnreachable) {
 		return err
 	}
-	return fmt.Errorf("%w (if Portico does not run: --config FILE)", err)
+	return fmt.Errorf("%w (if Portico does not run, use --config FILE)", err)
 }
 
 func newStoreCheck() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "check [FILE]",
-		Short: "Tell whether the store is whole, and list its copies",
-		Long: "Check reads the store and all its copies, or one FILE. Every byte counts: it also finds a store that " +
-			"is missing, is another\n" +
-			"store's, or is older than what Portico wrote last.\n\n" +
-			"Exit status: 0 all is whole, 1 the store or FILE is damaged, 2 it could not be read, 3 the store is " +
-			"whole, but a copy in the\n" +
-			"folder backups is damaged.",
+		Short: "Check the store for damage and list its copies",
+		Long: `Check reads every byte of the store and all its copies, or of one FILE. It also
+detects a store that is missing, belongs to another Portico, or is older than
+what Portico last wrote.
+
+Exit status: 0 everything is intact, 1 the store or FILE is damaged, 2 it could
+not be read, 3 the store is intact, but a copy in the folder backups is damaged.`,
 		Args: cobra.MaximumNArgs(1),
 	}
 	ask := storeFlags(cmd)
@@ -104,7 +104,7 @@ func newStoreCheck() *cobra.Command {
 			return errBadNews
 		case damaged > 0:
 			fmt.Fprintf(cmd.ErrOrStderr(),
-				"portico: the store is whole; %s damaged, which only matters to a restore\n",
+				"portico: the store is intact; %s damaged, which matters only for a restore\n",
 				table.Counted(damaged, "cop/y is/ies are"))
 			return errCopies
 		}
@@ -150,11 +150,10 @@ func (a storeAsking) state(ctx context.Context, args []string) (state admin.Stor
 func newStoreBackup() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "backup [FILE]",
-		Short: "Copy the store",
-		Long: "Backup writes a copy of the store as it is at this moment, and reads it again: into the folder " +
-			"backups of data_dir, or to\n" +
-			"FILE. Portico may run meanwhile. A copy holds the key of the protocol log's user hashes: keep it " +
-			"from others.",
+		Short: "Back up the store",
+		Long: `Backup writes a copy of the store as it is now, and verifies the copy. It writes
+into the folder backups of data_dir, or to FILE. Portico may be running. A copy
+holds the key of the protocol log's user hashes: keep it private.`,
 		Args: cobra.MaximumNArgs(1),
 	}
 	ask := storeFlags(cmd)
@@ -186,8 +185,8 @@ func (a storeAsking) backupOfRunning(ctx context.Context, path string) (made adm
 		return made, fmt.Errorf("--admin or PORTICO_ADMIN: %w", err)
 	}
 	if info, err := os.Stat(a.where()); err != nil || info.Mode().Type() != os.ModeSocket {
-		return made, fmt.Errorf("FILE is on this machine, and the Portico at %s may be on another: ask it over its "+
-			"socket, leave FILE out, or add --config", client.Shown(a.where()))
+		return made, fmt.Errorf("FILE is on this machine, but the Portico at %s may be on another: use its socket, "+
+			"leave FILE out, or add --config", client.Shown(a.where()))
 	}
 	var state admin.StoreState
 	if err := a.get(ctx, "/api/v1/store", &state); err != nil {
@@ -199,7 +198,7 @@ func (a storeAsking) backupOfRunning(ctx context.Context, path string) (made adm
 // copyStore copies the store in a folder to a file.
 func copyStore(dir, path string) (admin.StoreCopy, error) {
 	if info, err := os.Stat(path); err == nil && info.IsDir() {
-		return admin.StoreCopy{}, fmt.Errorf("%s is a folder: name the file that is to be written", visibleText(path))
+		return admin.StoreCopy{}, fmt.Errorf("%s is a folder: name a file to write", visibleText(path))
 	}
 	content, err := store.WriteCopy(dir, path)
 	return admin.StoreCopy{File: path, Taken: time.Now().UTC(), Reason: string(store.ByHand),
@@ -223,31 +222,32 @@ func (a storeAsking) backup(args []string) (made admin.StoreCopy, err error) {
 func newStoreRestore() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "restore COPY|latest",
-		Short: "Put a copy of the store in its place",
-		Long: "Restore replaces the store by a copy: a file, the name of one in the folder backups, or the latest " +
-			"one there that is whole.\n" +
-			"What was there is kept as a copy too. Portico must not run with this data_dir. Restore prints what it " +
-			"changes; a copy may be\n" +
-			"older than the last move of a database, so compare active copies with your storage before you start " +
-			"Portico.\n\n" +
-			"With --partial, the whole entries of a damaged file are taken, and the others are left out. A " +
-			"copy that " +
-			"another Portico\n" +
-			"has made is refused without --other-store.\n\n" +
-			"Restore lists as LOST each entry that decides where users go and that the copy lacks: active copies, " +
-			"blocks, policies, moved users.\n" +
-			"It says what the latest other copy has there, and what Portico does without it. A database whose " +
-			"active copy is lost stays\n" +
-			"closed, FailedAndSuspended, until you say by portico database move which copy is active.\n\n" +
-			"Exit status: 0 restored, 1 restored but entries are lost (--accept-loss makes that 0), 2 it could " +
-			"not be done.",
+		Short: "Replace the store with a copy",
+		Long: `Restore replaces the store with a copy: a file, the name of a copy in the folder
+backups, or the latest intact copy there. It keeps the previous store as a copy.
+Portico must not run with this data_dir. Restore prints what it changes. A copy
+may be older than the last move of a database, so compare active copies with
+your storage before you start Portico.
+
+With --partial, restore takes the intact entries of a damaged file and leaves
+out the others. Without --other-store, it refuses a copy made by another
+Portico.
+
+Restore lists as LOST each entry that decides where users go and that is missing
+from the copy: active copies, blocks, policies, moved users. It shows the value
+in the latest other copy, and what Portico does without the entry. A database
+whose active copy is lost stays closed (FailedAndSuspended) until you choose the
+active copy with portico database move.
+
+Exit status: 0 restored, 1 restored but entries are lost (0 with --accept-loss),
+2 the command failed.`,
 		Args: cobra.ExactArgs(1),
 	}
 	ask := storeAsking{&asking{output: outputFlags(cmd)}, configFlag(cmd), cmd}
-	partial := cmd.Flags().Bool("partial", false, "take what is whole of a damaged file")
+	partial := cmd.Flags().Bool("partial", false, "take the intact entries of a damaged file")
 	accept := cmd.Flags().Bool("accept-loss", false,
-		"exit with status 0 though entries are lost that decide where users go")
-	other := cmd.Flags().Bool("other-store", false, "take a copy that another Portico has made")
+		"exit with status 0 even if entries are lost that decide where users go")
+	other := cmd.Flags().Bool("other-store", false, "take a copy made by another Portico")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		config, err := ask.config()
 		if err != nil {
@@ -259,7 +259,7 @@ func newStoreRestore() *cobra.Command {
 		}
 		if !*other && store.Foreign(config.DataDir, from) {
 			return fmt.Errorf("%s is a copy of another store than the one in %s: it has another Portico's active "+
-				"copies, blocks and keys; --other-store takes it all the same", visibleText(from), config.DataDir)
+				"copies, blocks and keys; --other-store takes it anyway", visibleText(from), config.DataDir)
 		}
 		var lost []backend.LostEntry
 		copies := make(map[string][]string)
@@ -277,7 +277,7 @@ func newStoreRestore() *cobra.Command {
 				return backend.SuspendLost(lost, copies)
 			})
 		if errors.Is(err, store.ErrLocked) {
-			return fmt.Errorf("%w: stop it first, since it would go on with what it has in memory", err)
+			return fmt.Errorf("%w: stop it first, because it would continue with what it has in memory", err)
 		}
 		if err != nil {
 			return err
@@ -338,7 +338,7 @@ func findCopy(dir, name string) (string, error) {
 			return c.Path, nil
 		}
 	}
-	return "", fmt.Errorf("no copy in %s is whole", filepath.Join(dir, store.BackupsName))
+	return "", fmt.Errorf("no copy in %s is intact", filepath.Join(dir, store.BackupsName))
 }
 
 // restored prints what a restore has changed.
@@ -369,7 +369,7 @@ func (a storeAsking) restored(cmd *cobra.Command, from string, done store.Restor
 	if a.forPeople() {
 		fmt.Fprintf(out, "restored %d entries from %s\n", done.Entries, from)
 		if done.Kept != "" {
-			fmt.Fprintf(out, "what was there is kept as %s\n", done.Kept)
+			fmt.Fprintf(out, "the previous store was kept as %s\n", done.Kept)
 		}
 		if done.Left != nil {
 			fmt.Fprintf(out, "left out: %s\n", visibleText(result.Left))
@@ -419,14 +419,17 @@ func lostEntries(lost []backend.LostEntry) []lostEntry {
 func newStoreShow() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "show [PREFIX]",
-		Short: "Show the entries of the store, or of a copy",
-		Long: "Show lists the entries whose key begins with PREFIX. The key of the protocol log's user hashes is " +
-			"masked.\n\nExit status: 0 done, 1 the file is damaged, 2 no key begins with PREFIX, or it could " +
-			"not be read.",
+		Short: "Show the entries of the store or of a copy",
+		Long: `Show lists the entries whose key begins with PREFIX. It masks the key of the
+protocol log's user hashes.
+
+Exit status: 0 done, 1 the file is damaged, 2 no key begins with PREFIX, or the
+file could not be read.`,
 		Args: cobra.MaximumNArgs(1),
 	}
 	ask := storeFlags(cmd)
-	from := cmd.Flags().String("file", "", "show this `file` instead, such as a copy; of a damaged one, what is whole")
+	from := cmd.Flags().String("file", "",
+		"show this `file` instead, such as a copy; of a damaged file, the intact entries")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		prefix := ""
 		if len(args) == 1 {

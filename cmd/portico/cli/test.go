@@ -17,7 +17,7 @@ import (
 )
 
 func newTest() *cobra.Command {
-	return group(&cobra.Command{Use: "test", Short: "Test what a user would do"}, newTestIMAP())
+	return group(&cobra.Command{Use: "test", Short: "Test IMAP as a user would use it"}, newTestIMAP())
 }
 
 // connectivityRow is a row of Test-ImapConnectivity.
@@ -41,11 +41,12 @@ type connectivityLap struct {
 func newTestIMAP() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "imap HOST[:PORT]",
-		Short: "Sign in to an IMAP server as a test user, leave a message, find it, delete it: Test-ImapConnectivity",
-		Long: "Imap tests any IMAP server from here, this Portico or another. It needs a test user of its own: " +
-			"messages that tests have left for a\n" +
-			"day are deleted from the INBOX.\n\n" +
-			"Exit status: 0 it works, 1 it does not, 2 the test could not be begun.",
+		Short: "Sign in to an IMAP server as a test user, store a message, find and delete it: Test-ImapConnectivity",
+		Long: `Imap tests any IMAP server from this machine, this Portico or another server. It
+needs a dedicated test user: it deletes test messages older than a day from the
+INBOX.
+
+Exit status: 0 the test succeeded, 1 it failed, 2 the test could not start.`,
 		Example: "  portico test imap mail.example.org --user test@example.org --password-file test.password " +
 			"--light-mode",
 		Args: cobra.ExactArgs(1),
@@ -55,13 +56,13 @@ func newTestIMAP() *cobra.Command {
 	kind := flags.String("connection-type", "ssl",
 		"`ssl, tls or plaintext`: TLS from the first byte (port 993), by STARTTLS (143), or none (143)")
 	user := flags.String("user", "", "test `user`")
-	passwordFile := flags.String("password-file", "", "`file` with the user's password in one line")
-	ca := flags.String("ca", "", "PEM `file` with the authority of the server's certificate; the system's by default")
-	serverName := flags.String("server-name", "", "`name` that the certificate must be for; the host's by default")
+	passwordFile := flags.String("password-file", "", "`file` with the user's password on one line")
+	ca := flags.String("ca", "", "PEM `file` with the CA of the server's certificate; the default is the system's CAs")
+	serverName := flags.String("server-name", "", "`name` that the certificate must have; the default is the host")
 	anyCertificate := flags.Bool("trust-any-ssl-certificate", false,
-		"do not check the server's certificate: whoever sits between reads the password")
+		"do not verify the server's certificate: anyone between here and the server can read the password")
 	light := flags.Bool("light-mode", false, "only sign in")
-	timeout := flags.Duration("timeout", 3*time.Minute, "`time` that all of it may take")
+	timeout := flags.Duration("timeout", 3*time.Minute, "`time` limit of the whole test")
 	cmd.MarkFlagRequired("user")
 	cmd.MarkFlagRequired("password-file")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
@@ -83,7 +84,7 @@ func newTestIMAP() *cobra.Command {
 			test.StartTLS = true
 		case "plaintext":
 		default:
-			return fmt.Errorf("--connection-type is ssl, tls or plaintext, not %q", *kind)
+			return fmt.Errorf("--connection-type must be ssl, tls or plaintext, not %q", *kind)
 		}
 		host := args[0]
 		if h, p, err := net.SplitHostPort(args[0]); err == nil {
@@ -100,7 +101,7 @@ func newTestIMAP() *cobra.Command {
 			}
 		}
 		if *anyCertificate && *kind != "plaintext" {
-			fmt.Fprintln(cmd.ErrOrStderr(), "portico: warning: the server's certificate is not checked")
+			fmt.Fprintln(cmd.ErrOrStderr(), "portico: warning: the server's certificate is not verified")
 		}
 		ctx, cancel := context.WithTimeout(cmd.Context(), *timeout)
 		defer cancel()

@@ -30,7 +30,7 @@ func untilAfter(cmd *cobra.Command, d time.Duration) (until time.Time, err error
 	case !cmd.Flags().Changed("duration"):
 		return until, nil
 	case d <= 0:
-		return until, fmt.Errorf("--duration %v is over already: leave it out for what lasts until it is changed", d)
+		return until, fmt.Errorf("--duration %v is not in the future: leave it out for a change without an end", d)
 	}
 	return time.Now().Add(d).UTC().Truncate(time.Second), nil
 }
@@ -60,7 +60,7 @@ func parseTime(text string) (time.Duration, error) {
 	if parts == nil {
 		d, err := time.ParseDuration(text)
 		if err != nil {
-			return 0, fmt.Errorf("%q is no time: write 90s, 2h30m, or 1.00:00:00 for a day", text)
+			return 0, fmt.Errorf("%q is not a time: write 90s, 2h30m, or 1.00:00:00 for a day", text)
 		}
 		return d, nil
 	}
@@ -70,7 +70,7 @@ func parseTime(text string) (time.Duration, error) {
 		}
 		n, err := strconv.ParseFloat(part, 64)
 		if err == nil && n >= most {
-			err = fmt.Errorf("%q is no time: %s is more than %v", text, part, most-1)
+			err = fmt.Errorf("%q is not a time: %s is more than %v", text, part, most-1)
 		}
 		return n, err
 	}

@@ -18,23 +18,23 @@ import (
 
 func newUser() *cobra.Command {
 	return group(&cobra.Command{Use: "user",
-		Short: "Find a user's mailbox, put a user in another database, and end a user's sessions"},
+		Short: "Find a user's mailbox, assign a user to a database, and end sessions"},
 		newUserWhere(), newUserMove(), newUserKick())
 }
 
 func newUserWhere() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "where USER",
-		Short: "Tell in which database and on which server a user's mailbox is",
-		Long: "Where asks the directory as a sign-in would, but for the password. If the directory refuses the " +
-			"user, does not know the user,\n" +
-			"or does not answer, it says so. It asks the user's mailbox server whether it answers, and shows since " +
-			"when it has not, the other\n" +
-			"copies of the database, and the user's penalties. Without a directory nobody can say whether there is " +
-			"such a user, and where\n" +
-			"says so.\n\n" +
-			"Exit status: 0 the user can sign in, as far as Portico knows without the password, 1 the user can not, " +
-			"2 it could not be found out.",
+		Short: "Show which database and server a user's mailbox is on",
+		Long: `Where asks the directory as a sign-in would, but without the password. It says
+so if the directory refuses the user, does not know the user, or does not
+answer. It also asks whether the user's mailbox server answers, and since when
+it has not. It lists the other copies of the database and the user's penalties.
+Without a directory, Portico cannot tell whether a user exists; where then says
+so.
+
+Exit status: 0 the user can sign in, as far as Portico can tell without the
+password; 1 the user cannot sign in; 2 Portico could not find out.`,
 		Args: cobra.ExactArgs(1),
 	}
 	ask := askFlags(cmd)
@@ -92,7 +92,7 @@ func (a *asking) explainSignIn(cmd *cobra.Command, at admin.Place, now *admin.Si
 		fmt.Fprintf(out, "\n%s\n", visibleText(standingText(at)))
 	}
 	if n := len(now.Penalties); n > 0 {
-		fmt.Fprintf(out, "\n%s has failed to sign in: portico penalty list --user %s\n", at.User, at.User)
+		fmt.Fprintf(out, "\n%s has failed sign-ins: portico penalty list --user %s\n", at.User, at.User)
 	}
 }
 
@@ -100,14 +100,14 @@ func (a *asking) explainSignIn(cmd *cobra.Command, at admin.Place, now *admin.Si
 func standingText(at admin.Place) string {
 	known := "No session of this name is open. Only a sign-in shows whether it is a user's."
 	if at.Sessions > 0 {
-		known = fmt.Sprintf("A mailbox server has let the user in: %s open.", areCounted(at.Sessions, "session"))
+		known = fmt.Sprintf("A mailbox server has accepted this user: %s open.", areCounted(at.Sessions, "session"))
 	}
 	who := "Routing sends"
 	if at.Moved {
-		who = "An operator has sent"
+		who = "An operator's move sends"
 	}
-	return fmt.Sprintf("No directory is configured: nobody can say whether there is a user\n%s. %s sign-ins of this "+
-		"name to\n%s on %s.\n%s", at.User, who, at.Database, at.Server, known)
+	return fmt.Sprintf("No directory is configured, so Portico cannot tell whether user\n%s exists. %s sign-ins of "+
+		"this name to\n%s on %s.\n%s", at.User, who, at.Database, at.Server, known)
 }
 
 // areCounted is counted with the verb.
@@ -121,16 +121,15 @@ func areCounted(n int, word string) string {
 func newUserMove() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "move USER DATABASE|--clear",
-		Short: "Put a user in another database, whatever the directory says",
-		Long: "Move holds the user's sign-ins, waits for those under way, ends the user's sessions, and from then " +
-			"on routes the user to the other\n" +
-			"database, also after a restart; --clear goes back to what the directory says. Portico moves no mail: " +
-			"do that first, and\n" +
-			"once more behind this.",
+		Short: "Assign a user to another database, overriding the directory",
+		Long: `Move holds the user's sign-ins, waits for those in progress, and ends the user's
+sessions. From then on it routes the user to the other database, also after a
+restart. --clear goes back to the directory's answer. Portico moves no mail:
+copy the mail first, and copy changes once more after the move.`,
 		Args: cobra.RangeArgs(1, 2),
 	}
 	ask := askFlags(cmd)
-	back := cmd.Flags().Bool("clear", false, "go back to what the directory says")
+	back := cmd.Flags().Bool("clear", false, "route the user as the directory says again")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		if *back == (len(args) == 2) {
 			return errors.New("give a database, or --clear")
@@ -154,10 +153,9 @@ func newUserMove() *cobra.Command {
 func newUserKick() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "kick [USER]",
-		Short: "End the sessions of a user, an address or a mailbox server, each with BYE",
-		Long: "Kick ends the sessions that fit all that is given, and lists them. It keeps nobody from signing in " +
-			"again. Without a user or a\n" +
-			"session it asks first.",
+		Short: "End the sessions of a user, an address or a mailbox server with BYE",
+		Long: `Kick ends the sessions that match all filters, and lists them. It does not
+prevent new sign-ins. Without a user or a session it asks first.`,
 		Example: "  portico user kick alice\n  portico user kick --session 05c2907680677bf6\n  portico user kick " +
 			"--ip 192.0.2.7 --yes",
 		Args: cobra.MaximumNArgs(1),
@@ -179,7 +177,7 @@ func newUserKick() *cobra.Command {
 			return err
 		}
 		if which.User == "" && which.Session == "" && len(sessions) > 0 && !*yes {
-			if err := confirm(cmd, fmt.Sprintf("This ends sessions: %d now.", len(sessions))); err != nil {
+			if err := confirm(cmd, "This ends "+table.Counted(len(sessions), "session")+"."); err != nil {
 				return err
 			}
 		}
@@ -188,7 +186,7 @@ func newUserKick() *cobra.Command {
 			return err
 		}
 		if ask.forPeople() {
-			fmt.Fprintf(cmd.OutOrStdout(), "%d sessions ended.\n", done.Ended)
+			fmt.Fprintf(cmd.OutOrStdout(), "%s ended.\n", table.Counted(done.Ended, "session"))
 			if done.Ended == 0 {
 				return nil
 			}

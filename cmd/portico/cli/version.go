@@ -13,7 +13,7 @@ import (
 func newVersion() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "version",
-		Short: "Print the version and what it was built from",
+		Short: "Print the version and build information",
 		Args:  cobra.NoArgs,
 	}
 	output := outputFlags(cmd)

@@ -29,7 +29,7 @@ func (f fields[Row]) find(name string) (func(Row) string, error) {
 	if near := suggest.Nearest(name, names); near != "" {
 		return nil, fmt.Errorf("there is no field %s; did you mean %s?", name, near)
 	}
-	return nil, fmt.Errorf("there is no field %s; there are %s", name, strings.Join(names, ", "))
+	return nil, fmt.Errorf("there is no field %s; the fields are %s", name, strings.Join(names, ", "))
 }
 
 // where reads a condition as PowerShell's Where-Object takes it, as far as it is used here. kinds refuse values that
@@ -42,7 +42,7 @@ func (f fields[Row]) where(text string, kinds map[string]kind) (func(Row) bool, 
 			continue
 		}
 		if len(words) < 3 {
-			return nil, fmt.Errorf("--where: %q is no condition: write FIELD -eq VALUE, all of it in quotes: "+
+			return nil, fmt.Errorf("--where: %q is not a condition: write FIELD -eq VALUE, all of it in quotes: "+
 				"--where 'FIELD -eq VALUE'", strings.TrimSpace(part))
 		}
 		field, err := f.find(strings.TrimPrefix(strings.TrimPrefix(words[0], "$_."), "$PSItem."))
@@ -51,7 +51,7 @@ func (f fields[Row]) where(text string, kinds map[string]kind) (func(Row) bool, 
 		}
 		holds, ok := operators[strings.ToLower(words[1])]
 		if !ok {
-			return nil, fmt.Errorf("--where: %q is none of %s", words[1],
+			return nil, fmt.Errorf("--where: %q is not one of %s", words[1],
 				strings.Join(slices.Sorted(maps.Keys(operators)), ", "))
 		}
 		value := strings.Trim(strings.Join(words[2:], " "), `"'`)
@@ -108,7 +108,7 @@ func seconds(operator, value string) (string, error) {
 func plainNumber(operator, value string) (string, error) {
 	value = strings.TrimSuffix(value, "%")
 	if _, err := strconv.ParseFloat(value, 64); err != nil && !strings.HasSuffix(operator, "like") {
-		return "", fmt.Errorf("%q is no number", value)
+		return "", fmt.Errorf("%q is not a number", value)
 	}
 	return value, nil
 }

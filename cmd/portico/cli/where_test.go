@@ -8,7 +8,8 @@ import (
 // A condition without quotes is told from a mistyped flag.
 func TestConditionsNeedQuotes(t *testing.T) {
 	for want, args := range map[string][]string{
-		"put all of that in quotes, as in --where 'FIELD -ne VALUE'": {"health", "get", "--where", "AlertValue", "-ne",
+		"put the whole condition in quotes, as in --where 'FIELD -ne VALUE'": {"health", "get", "--where",
+			"AlertValue", "-ne",
 			"Healthy"},
 		"all of it in quotes": {"session", "list", "--where", "Age"},
 	} {

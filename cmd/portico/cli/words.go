@@ -33,7 +33,7 @@ var placeholder = regexp.MustCompile(`(?:^| )([A-Z][A-Za-z|/:=.\-\[\]]*|\[[A-Z][
 func checkArgs(cmd *cobra.Command, args []string, accepts cobra.PositionalArgs) error {
 	for _, arg := range args {
 		if arg == "" || arg == "." || arg == ".." { // no name has these, and no path of the API can hold them
-			return fmt.Errorf("%s: the argument %q is no name", cmd.CommandPath(), arg)
+			return fmt.Errorf("%s: the argument %q is not a name", cmd.CommandPath(), arg)
 		}
 	}
 	if accepts != nil && accepts(cmd, args) != nil {
@@ -69,13 +69,13 @@ func argumentError(cmd *cobra.Command, args []string) error {
 		return fmt.Errorf("%s needs %s: write %s", cmd.CommandPath(), strings.Join(wanted[len(args):], " and "),
 			cmd.UseLine())
 	}
-	return fmt.Errorf("%s: %q is one argument too many: write %s", cmd.CommandPath(), args[len(args)-1], cmd.UseLine())
+	return fmt.Errorf("%s: unexpected argument %q: write %s", cmd.CommandPath(), args[len(args)-1], cmd.UseLine())
 }
 
 // valueOf says in words what a flag's value must be, by the name of its type.
 var valueOf = map[string]string{
 	"duration": "a time such as 90s, 10m or 2h", "int": "a whole number", "uint16": "a number from 0 to 65535",
-	"uint64":  "a whole number from 0",
+	"uint64":  "a whole number, not negative",
 	"float64": "a number", "bool": "true or false", "intSlice": "whole numbers",
 }
 
@@ -113,7 +113,8 @@ func flagText(name string) string {
 // unknownFlag names the flag that may have been meant.
 func unknownFlag(cmd *cobra.Command, name, letters string) error {
 	if _, operator := operators["-"+letters]; operator && cmd.Flags().Lookup("where") != nil {
-		return fmt.Errorf("%s: -%s is part of a condition: put all of that in quotes, as in --where 'FIELD -%s VALUE'",
+		return fmt.Errorf("%s: -%s belongs to a condition: put the whole condition in quotes, as in --where 'FIELD "+
+			"-%s VALUE'",
 			cmd.CommandPath(), letters, letters)
 	}
 	if letters != "" {
@@ -122,11 +123,11 @@ func unknownFlag(cmd *cobra.Command, name, letters string) error {
 	known := make(map[string]bool)
 	cmd.Flags().VisitAll(func(f *pflag.Flag) { known[f.Name] = !f.Hidden })
 	if below := commandWith(cmd, name); below != "" {
-		return fmt.Errorf("%s has no flag --%s, but commands below it have: write it behind the command, as in %s "+
+		return fmt.Errorf("%s has no flag --%s, but its subcommands have: write it after the subcommand, as in %s "+
 			"--%s VALUE", cmd.CommandPath(), name, below, name)
 	}
 	if name == "server" && known["node"] {
-		return fmt.Errorf("%s has no flag --server, which means a mailbox server: --node asks another Portico",
+		return fmt.Errorf("%s has no flag --server, which names a mailbox server: --node asks another Portico",
 			cmd.CommandPath())
 	}
 	if near := suggest.Nearest(name, slices.Sorted(maps.Keys(known))); near != "" {

@@ -1,6 +1,6 @@
-// Package datadir knows the store in data_dir as people meet it: which configuration it is of, what is in it, and how
-// to go on with one that is damaged. A running Portico and the command line, which reads the files where none runs,
-// both need that. The package does not know what entries mean, but which of them are secret.
+// Package datadir presents the store in data_dir to people: it opens the store of a configuration, describes its
+// content, and says what to do about damage. A running Portico and the command line both use it; the command line
+// reads the files when no Portico runs. The package knows which entries are secret, but not what entries mean.
 package datadir
 
 import (
@@ -20,16 +20,17 @@ import (
 	"portico/health/admin"
 )
 
-// LogHashKey is the key of the entry that has the secret with which the protocol log hashes what it must not show.
+// LogHashKey is the store key of the secret that the protocol log hashes user names with.
 const LogHashKey = "protocol_log/key"
 
-// Open opens the store of a configuration that was read from a file.
+// Open opens the store of a configuration. file is the path of the configuration file, for the commands that an error
+// suggests. The caller closes the store.
 func Open(config *configs.Config, file string) (*store.File, error) {
 	s, err := store.Open(config.DataDir, time.Now())
 	return s, Error(err, config, file)
 }
 
-// Error says which store an error is about, and of a damaged one how to go on.
+// Error adds the path of data_dir to an error of its store. For a *store.Damage it also lists the commands that help.
 func Error(err error, config *configs.Config, file string) error {
 	var damage *store.Damage
 	switch {
@@ -38,7 +39,7 @@ func Error(err error, config *configs.Config, file string) error {
 	case !errors.As(err, &damage):
 		return fmt.Errorf("data_dir %s: %w", config.DataDir, err)
 	}
-	return fmt.Errorf("data_dir %s: %w\nNothing was changed. To go on:\n%s", config.DataDir, err,
+	return fmt.Errorf("data_dir %s: %w\nNothing was changed. To continue:\n%s", config.DataDir, err,
 		waysOn(config.DataDir, file))
 }
 
@@ -50,7 +51,7 @@ func waysOn(dir, file string) string {
 	way := func(does string, args ...string) {
 		fmt.Fprintf(&ways, "  portico store %-*s %s\n", len(file)+len(path)+24, strings.Join(args, " "), does)
 	}
-	way("shows what is whole, and the copies", "check", "-c", file)
+	way("shows what is intact, and the copies", "check", "-c", file)
 	copies, err := store.Copies(dir)
 	if err == nil && len(copies) > 0 {
 		remove = append(remove, filepath.Join(dir, store.BackupsName))
@@ -60,16 +61,17 @@ func waysOn(dir, file string) string {
 	}
 	switch content, err := store.ReadCopy(path); {
 	case err == nil:
-		way("keeps the file that is there", "restore", "-c", file, path)
+		way("keeps the present file", "restore", "-c", file, path)
 	case len(content.Entries) > 0:
-		way("keeps the whole entries of the file that is there", "restore", "-c", file, "--partial", path)
+		way("keeps the intact entries of the present file", "restore", "-c", file, "--partial", path)
 	}
 	remove = slices.DeleteFunc(remove,
 		func(path string) bool { _, err := os.Stat(path); return errors.Is(err, fs.ErrNotExist) })
-	return fmt.Sprintf("%sTo begin with an empty store instead, move away: %s", &ways, strings.Join(remove, ", "))
+	return fmt.Sprintf("%sTo start with an empty store instead, move away: %s", &ways, strings.Join(remove, ", "))
 }
 
-// State is the state of the store in a folder.
+// State returns the state of the store in a folder and of its copies. damage is what opening the store has returned;
+// nil makes State read the file itself. The error is that of the copies' folder.
 func State(dir string, damage error) (admin.StoreState, error) {
 	path := filepath.Join(dir, store.FileName)
 	content, err := store.ReadCopy(path)
@@ -88,6 +90,7 @@ func State(dir string, damage error) (admin.StoreState, error) {
 	return state, err
 }
 
+// CopyRow returns a copy as the API shows it.
 func CopyRow(c store.Copy) admin.StoreCopy {
 	shown := admin.StoreCopy{File: c.Path, Taken: c.Taken, Reason: string(c.Reason), Revision: c.Revision,
 		Entries: c.Entries}
@@ -97,7 +100,7 @@ func CopyRow(c store.Copy) admin.StoreCopy {
 	return shown
 }
 
-// Entries shows entries to people. The key of the protocol log's hash is a secret.
+// Entries returns the entries whose key begins with prefix, as the API shows them: without the secret of LogHashKey.
 func Entries(entries []store.Entry, prefix string) []admin.StoreEntry {
 	shown := []admin.StoreEntry{}
 	for _, e := range entries {
@@ -109,6 +112,7 @@ func Entries(entries []store.Entry, prefix string) []admin.StoreEntry {
 	return shown
 }
 
+// ShownValue returns the value of an entry as text: "-" for nil, asterisks for a secret, hexadecimal for binary data.
 func ShownValue(key string, value []byte) string {
 	switch {
 	case value == nil:

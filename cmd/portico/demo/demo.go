@@ -1,6 +1,6 @@
-// Package demo is a whole mail system on loopback to try Portico on: mailbox servers in memory, users, mail, a
-// configuration, and lines to paste. It gets the Portico in front of them from its caller and does not know how one is
-// served.
+// Package demo runs a complete mail system on loopback to try Portico with: mailbox servers in memory, users, mail, a
+// configuration, and commands to paste. The caller passes in the function that serves Portico; the package does not
+// know how to do that.
 package demo
 
 import (
@@ -12,24 +12,24 @@ import (
 	"path/filepath"
 )
 
-// Where the demo is, unless told otherwise.
+// Default ports of the demo.
 const (
 	IMAPPort  = 1143
 	IMAPSPort = 1993
 	HTTPPort  = 8143
 )
 
-// Options say where a demo is. A port of 0 is a free one.
+// Options are the folder and the ports of a demo. Port 0 means any free port.
 type Options struct {
-	Dir                           string // of its files; "" is a temporary one that is removed at the end
+	Dir                           string // for its files; "" means a temporary folder, removed at the end
 	IMAPPort, IMAPSPort, HTTPPort uint16
 }
 
-// Started gets the addresses of a Portico that takes clients.
+// Started is called once Portico accepts clients, with the addresses of its IMAP listeners and of HTTP.
 type Started = func(listeners []net.Addr, http net.Addr)
 
-// Run runs a demo until serve returns, which runs a Portico from a configuration file, and prints to out what to try.
-// The error is PortsTaken if it cannot have its ports.
+// Run runs a demo until serve returns, and prints commands to try to out. serve runs a Portico with the given
+// configuration file. If a port is in use, the error is a PortsTaken.
 func Run(ctx context.Context, o Options, out io.Writer, serve func(file string, started Started) error) error {
 	dir, remove, err := folder(o.Dir)
 	if err != nil {
@@ -68,7 +68,7 @@ func folder(dir string) (path string, remove func(), err error) {
 		err = os.MkdirAll(dir, 0o700)
 	}
 	if err != nil {
-		return "", nil, fmt.Errorf("folder for the demo: %w", err)
+		return "", nil, fmt.Errorf("create a folder for the demo: %w", err)
 	}
 	return dir, func() {}, nil
 }

@@ -72,9 +72,9 @@ func TestDemoLines(t *testing.T) {
 		{"bob's first mail", "Received: by mbx2"},
 		{"IMAP by hand", "d OK LOGOUT"},
 		{"Python", "('OK', [b'1 2'])"},
-		{"what was measured", `portico_command_duration_seconds_count{command="FETCH",server="mbx2"}`},
+		{"the metrics", `portico_command_duration_seconds_count{command="FETCH",server="mbx2"}`},
 		{"is it ready", "ready\n"},
-		{"who is connected", "Session"},
+		{"list the sessions", "Session"},
 		{"stop a mailbox server", "mailbox server mbx1  running  stopped\n"},
 	}
 	lines := d.pasted(t)
@@ -203,8 +203,9 @@ func TestDemoPorts(t *testing.T) {
 	ln := testkit.Listen(t)
 	_, port, _ := strings.Cut(ln.Addr().String(), ":")
 	status, _, errs := command("demo", "--imap-port", port, "--imaps-port", "0", "--http-port", "0")
-	if status != cli.StatusBad || !strings.Contains(errs, "portico: 127.0.0.1:"+port+" is taken by another program") ||
-		!strings.Contains(errs, "give --imap-port another port, 0 for a free one") {
+	if status != cli.StatusBad || !strings.Contains(errs,
+		"portico: 127.0.0.1:"+port+" is in use by another program") ||
+		!strings.Contains(errs, "set --imap-port to another port, or 0 for any free one") {
 		t.Errorf("status %d: %s", status, errs)
 	}
 	if o := fmt.Sprint(demo.IMAPPort, demo.IMAPSPort, demo.HTTPPort); o != "1143 1993 8143" {

@@ -27,22 +27,22 @@ box.select("INBOX")
 print(box.search(None, "UNSEEN"))
 box.logout()`, starttls.Port)
 	return []line{
-		{"alice's folders; plain text is allowed here, on loopback",
+		{"alice's folders; plain text is allowed on loopback",
 			fmt.Sprintf("curl -sS -u alice:demo imap://%s/", starttls)},
-		{"her first mail, with STARTTLS",
+		{"her first mail, over STARTTLS",
 			fmt.Sprintf("curl -sS -u alice:demo --ssl-reqd --cacert %s 'imap://%s/INBOX;MAILINDEX=1'", ca, starttls)},
 		{"bob's first mail, over TLS", fmt.Sprintf("curl -sS -u bob:demo --cacert %s 'imaps://%s/INBOX;MAILINDEX=1'",
 			ca, implicit)},
-		{"IMAP by hand; leave out the printf to type it yourself",
+		{"IMAP by hand; leave out the printf to type commands yourself",
 			fmt.Sprintf("printf '%s' | openssl s_client -quiet -crlf -verify_return_error -CAfile %s -connect %s",
 				dialogue, ca, implicit)},
 		{"Python", fmt.Sprintf("python3 -c %s %s", quoted(python), ca)},
-		{"what was measured", fmt.Sprintf("curl -sS http://%s/metrics | grep ^portico_", http)},
-		{"is it ready, asked through the socket",
+		{"the metrics", fmt.Sprintf("curl -sS http://%s/metrics | grep ^portico_", http)},
+		{"readiness, over the admin socket",
 			fmt.Sprintf("curl -sS --unix-socket %s http://localhost/readyz", socket)},
-		{"who is connected, by the command line; the first line says which Portico it asks",
+		{"list the sessions; the first line selects the demo's Portico",
 			fmt.Sprintf("export PORTICO_ADMIN=%s; %s session list", socket, program)},
-		{"stop a mailbox server; health recovery shows within a minute how its database moves, demo mend ends it",
+		{"stop a mailbox server; within a minute health recovery shows its database move; demo mend repairs it",
 			fmt.Sprintf("export PORTICO_ADMIN=%s; %s demo break mbx1", socket, program)},
 	}
 }
@@ -50,12 +50,12 @@ box.logout()`, starttls.Port)
 // welcome is what the demo prints when it runs.
 func (d *site) welcome(listeners []net.Addr, http net.Addr) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "The demo runs; Ctrl-C ends it. Its files and admin.sock are in %s\n", d.dir)
-	fmt.Fprintf(&b, "Everybody's password is %q. Who has their mail where:", password)
+	fmt.Fprintf(&b, "The demo is running; Ctrl-C ends it. Its files and admin.sock are in %s\n", d.dir)
+	fmt.Fprintf(&b, "Every user's password is %q. Users and their mailboxes:", password)
 	for _, user := range userNames {
 		fmt.Fprintf(&b, " %s on %s,", user, d.homes[user])
 	}
-	fmt.Fprintf(&b, " which the first header line of each mail tells too.\n\nTo paste into another terminal:\n")
+	fmt.Fprintf(&b, " as the first header line of each mail also shows.\n\nTo paste into another terminal:\n")
 	for _, l := range d.lines(listeners, http) {
 		fmt.Fprintf(&b, "\n%s:\n%s\n", l.what, l.line)
 	}

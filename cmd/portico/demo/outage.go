@@ -78,8 +78,8 @@ func (d *site) openControl(ctx context.Context) (*http.Server, error) {
 	return server, nil
 }
 
-// SetOutage begins or ends an outage of a mailbox server of a running demo: the one in the folder dir, or the one
-// beside the admin socket.
+// SetOutage starts or ends an outage of a mailbox server of a running demo. The demo is the one in the folder dir, or
+// if dir is empty, the one beside the admin socket.
 func SetOutage(ctx context.Context, dir, adminSocket, server string, outage backendtest.Outage) (change admin.Change,
 	err error) {
 	socket, err := findDemo(dir, adminSocket)
@@ -93,12 +93,12 @@ func SetOutage(ctx context.Context, dir, adminSocket, server string, outage back
 // findDemo returns the socket of the demo in a folder, or beside an admin socket.
 func findDemo(dir, adminSocket string) (string, error) {
 	if dir == "" && adminSocket == "" {
-		return "", errors.New("which demo? Paste the line \"export PORTICO_ADMIN=...\" that it has printed, or add " +
-			"--dir with its folder")
+		return "", errors.New("cannot tell which demo: paste the line \"export PORTICO_ADMIN=...\" that the demo " +
+			"printed, or add --dir with its folder")
 	}
 	if dir == "" && strings.ContainsAny(adminSocket, "@:") && !filepath.IsAbs(adminSocket) {
-		return "", errors.New("PORTICO_ADMIN is an address and no demo's socket: paste the line " +
-			"\"export PORTICO_ADMIN=...\" that the demo has printed, or add --dir with its folder")
+		return "", errors.New("PORTICO_ADMIN is an address, not a demo's socket: paste the line \"export " +
+			"PORTICO_ADMIN=...\" that the demo printed, or add --dir with its folder")
 	}
 	socket := filepath.Join(cmp.Or(dir, filepath.Dir(adminSocket)), socketName)
 	if _, err := os.Stat(socket); err != nil {

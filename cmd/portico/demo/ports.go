@@ -10,10 +10,10 @@ import (
 	"syscall"
 )
 
-// PortsTaken are the ports that the demo cannot have, each in a sentence that says what to do.
+// PortsTaken is the error for ports in use: for each port a sentence that says what to do.
 type PortsTaken []string
 
-// Error returns the sentences, a line each.
+// Error returns the sentences, one per line.
 func (p PortsTaken) Error() string { return strings.Join(p, "\n") }
 
 // pickPorts replaces ports of 0 by free ones, so that the file in the folder says what is, and looks whether the
@@ -26,7 +26,7 @@ func (o *Options) pickPorts(ctx context.Context) error {
 		number *uint16
 	}{{"imap-port", &o.IMAPPort}, {"imaps-port", &o.IMAPSPort}, {"http-port", &o.HTTPPort}} {
 		if other := flagOf[*port.number]; other != "" && *port.number != 0 {
-			return fmt.Errorf("--%s and --%s are both %d: give each a port of its own, or 0 for a free one", other,
+			return fmt.Errorf("--%s and --%s are both %d: give each its own port, or 0 for any free one", other,
 				port.flag, *port.number)
 		}
 		address := net.JoinHostPort("127.0.0.1", strconv.Itoa(int(*port.number)))
@@ -34,8 +34,8 @@ func (o *Options) pickPorts(ctx context.Context) error {
 		switch {
 		case errors.Is(err, syscall.EADDRINUSE):
 			taken = append(taken,
-				fmt.Sprintf("%s is taken by another program, perhaps another demo: end that, or give "+
-					"--%s another port, 0 for a free one", address, port.flag))
+				fmt.Sprintf("%s is in use by another program, perhaps another demo: stop that program, or set --%s "+
+					"to another port, or 0 for any free one", address, port.flag))
 			continue
 		case err != nil:
 			return fmt.Errorf("--%s %d: %w", port.flag, *port.number, err)

@@ -30,7 +30,7 @@ var (
 )
 
 // mark is the first line of a configuration that demo wrote, and so may overwrite.
-const mark = "# Written by portico demo; it will be overwritten by the next.\n"
+const mark = "# Written by portico demo; the next demo overwrites it.\n"
 
 // site is what the demo's proxy stands in front of, and the files it uses.
 type site struct {
@@ -119,7 +119,7 @@ func (d *site) writeConfig(o Options) (file string, err error) {
 		return "", err
 	}
 	if err == nil && !bytes.HasPrefix(old, []byte(mark)) {
-		return "", fmt.Errorf("%s is not the demo's: it is not overwritten", file)
+		return "", fmt.Errorf("%s was not written by a demo: it is not overwritten", file)
 	}
 	text := fmt.Sprintf(configuration, o.IMAPPort, o.IMAPSPort, o.HTTPPort, d.servers["mbx1"].Addr(),
 		d.servers["mbx2"].Addr(), domain)

@@ -100,7 +100,7 @@ func TestNightOfAServerThatReadsNothing(t *testing.T) {
 	since(t, began, "db1 moved")
 	const did, told = "ServerFailover/mbx1:Succeeded", "High Availability of mbx1 is at fault"
 	n.compare(t, r, did, told)
-	since(t, began, "people were told")
+	since(t, began, "alert sent")
 	got := r.asks(t, cli.StatusFine, "database", "status", "-o", "wide")
 	for copied, words := range map[string]string{"db1": "Failed",
 		"db2": "blocked by health: the server stays blocked until db1 can be read there"} {

@@ -404,7 +404,7 @@ func TestFaultsOfTheFront(t *testing.T) {
 			{cli.StatusBad, []string{"get", "ImapTestProxyMonitor"}, "ImapProxyTestMonitor"},
 			{cli.StatusBad, []string{"get", "imap.proxy", "-o", "list"}, "Dependency : Active Directory"},
 			{cli.StatusFailed, []string{"get", "--where", "HealtSetName -eq IMAP"}, "did you mean HealthSetName?"},
-			{cli.StatusFailed, []string{"get", "--where", "AlertValue"}, "is no condition"},
+			{cli.StatusFailed, []string{"get", "--where", "AlertValue"}, "is not a condition"},
 			{cli.StatusFailed, []string{"get", "--where", "AlertValue -is 3"}, "none of -eq"},
 			{cli.StatusFailed, []string{"get", "POP"}, `there is no health set or monitor "POP"`},
 		} {
@@ -508,7 +508,7 @@ func TestFaultOfTheLogsDisk(t *testing.T) {
 	r.eventually(t, "log status says so", func() bool {
 		busy()
 		status, _, got := command("log", "status", "--admin", filepath.Join(r.site.dir, "admin.sock"))
-		return status == cli.StatusBad && strings.Contains(got, "Nothing can be written since") &&
+		return status == cli.StatusBad && strings.Contains(got, "The protocol log cannot be written since") &&
 			strings.Contains(got, "no space left on device")
 	})
 	r.eventually(t, "a metric says so", func() bool {

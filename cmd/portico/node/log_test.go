@@ -257,7 +257,7 @@ func TestLogRules(t *testing.T) {
 	got := site.portico(t, 0, "log", "status")
 	if !strings.Contains(got, "r1    user alice") ||
 		!strings.Contains(got, "r2    server mbx1, command SELECT, slower than 1h0m0s") ||
-		!strings.Contains(got, "it is switched off") {
+		!strings.Contains(got, "log off") {
 		t.Errorf("after a restart:\n%s", got)
 	}
 	c = r.signIn(t)
@@ -407,7 +407,7 @@ func TestLogTailAndShow(t *testing.T) {
 		var out bytes.Buffer
 		status := cli.Run([]string{"log", "status", "--admin", filepath.Join(site.dir, "admin.sock")}, &out,
 			&out, program)
-		return status == cli.StatusBad && strings.Contains(out.String(), "Nothing can be written since")
+		return status == cli.StatusBad && strings.Contains(out.String(), "The protocol log cannot be written since")
 	})
 	r.logged(t, "the protocol log can not be written")
 	if err := os.Remove(dir); err != nil {

@@ -79,7 +79,7 @@ func TestRunbooks(t *testing.T) {
 	for _, book := range [][]string{{"selftest", "mbx1"}, {"deep", "db1"}, {"proxy"}, {"ctp", "db1"},
 		{"queue", "mbx1"}} {
 		if got := r.asks(t, cli.StatusFine, append([]string{"runbook"}, book...)...); !strings.Contains(got,
-			"All is well: nothing to do.") {
+			"No fault found: nothing to do.") {
 			t.Errorf("%q: %s", book, got)
 		}
 	}
@@ -88,7 +88,7 @@ func TestRunbooks(t *testing.T) {
 	w.valves[0].set(fault{refuse: true})
 	r.turns(t, map[string]string{self1: "Networking", deep1: "Networking", ctp1: "Networking"})
 	if got := r.asks(t, cli.StatusFailed, "runbook", "selftest", "mbx1"); !strings.Contains(got,
-		"Do it? [yes, skip, quit]") || !strings.Contains(got, "nobody answers") {
+		"Do it? [yes, skip, quit]") || !strings.Contains(got, "there is no answer") {
 		t.Error(got)
 	}
 	if got := r.asks(t, cli.StatusBad, "runbook", "ctp", "db1", "--auto", "--wait", "10ms"); !strings.Contains(got,

@@ -29,9 +29,9 @@ func TestComponentAndRepairingSayWhatHasChanged(t *testing.T) {
 	const set = "component set ImapProxy --requester Maintenance --state "
 	for _, line := range []string{set + "Inactive --duration 0", set + "Inactive --duration -1h",
 		"override add IMAP/ImapCTPMonitor --property MonitoringThreshold --value 6 --duration 0s"} {
-		wantSaid(t, cli.StatusFailed, line, "is over already")
+		wantSaid(t, cli.StatusFailed, line, "is not in the future")
 	}
-	wantSaid(t, cli.StatusFailed, set+"active --duration 2h", "--duration is for Inactive")
+	wantSaid(t, cli.StatusFailed, set+"active --duration 2h", "--duration needs --state Inactive")
 	said(t, cli.StatusFine, "component set ImapProxy --requester Functional --state Inactive")
 	said(t, cli.StatusFine, set+"Inactive")
 	wantSaid(t, cli.StatusBad, set+"Active", "Inactive: Inactive by Functional since "+time.Now().UTC().Format("2006"))

@@ -137,7 +137,7 @@ func TestSessionsAreFoundAndEnded(t *testing.T) {
 			which = []string{"--session", strings.ToUpper(list()[0].ID)}
 		}
 		if got := s.portico(t, cli.StatusFine, append([]string{"user", "kick"}, which...)...); !strings.Contains(got,
-			"1 sessions ended.") || !strings.Contains(got, "alice") {
+			"1 session ended.") || !strings.Contains(got, "alice") {
 			t.Errorf("%q: %s", which, got)
 		}
 		if all := list(); len(all) != 0 {
@@ -154,8 +154,8 @@ func TestConditionsThatMatchNothing(t *testing.T) {
 	for condition, words := range map[string]string{
 		"Server -eq mbx9": "there is no", "Server -like nx*": "there is no mailbox server",
 		"Database -ne DBx": "known: db1", "Command -eq FOO": "there is no command",
-		"User -eq nobody": "there is no user", "Age -gt x": "is no time", "Waiting -ge much": "is no number",
-		"Open -eq one": "is no number", "Server -gt mbx1": "compares numbers",
+		"User -eq nobody": "there is no user", "Age -gt x": "is not a time", "Waiting -ge much": "is not a number",
+		"Open -eq one": "is not a number", "Server -gt mbx1": "compares numbers",
 	} {
 		if got := s.portico(t, cli.StatusFailed, "session", "list", "--where",
 			condition); !strings.Contains(got, words) {
@@ -201,10 +201,10 @@ func TestWhereOfAUserWhomNobodyVouchesFor(t *testing.T) {
 			}
 		}
 	}
-	where(cli.StatusFine, "nobody", "No directory is configured: nobody can say whether there is a user\n"+
+	where(cli.StatusFine, "nobody", "No directory is configured, so Portico cannot tell whether user\n"+
 		"nobody@example.org. Routing sends sign-ins of this name to\ndb1 on mbx1.\nNo session of this name is open")
 	r.signIn(t)
-	where(cli.StatusFine, "alice", "A mailbox server has let the user in: 1 session is open.")
+	where(cli.StatusFine, "alice", "A mailbox server has accepted this user: 1 session is open.")
 	s.write(t, config+"directory: {sources: [{http: {urls: [\"http://127.0.0.1:1/\"]}}]}\n")
 	reload(t, r, true)
 	where(cli.StatusFailed, "alice",
@@ -287,7 +287,7 @@ func TestMaintenanceAsks(t *testing.T) {
 	for _, answer := range []string{"", "no\n", "mbx1\n"} {
 		if status, got := start(answer); status != cli.StatusFailed ||
 			!strings.Contains(got, "This drains the node "+(healthControl{r.service}).Node()) ||
-			!strings.Contains(got, "nothing is changed") {
+			!strings.Contains(got, "nothing has changed") {
 			t.Errorf("%q: %d, %s", answer, status, got)
 		}
 		r.asks(t, cli.StatusFine, "component", "get")

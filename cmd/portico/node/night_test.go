@@ -96,7 +96,7 @@ func TestNightOfOneOfTwoServers(t *testing.T) {
 	const did = "ServerFailover/mbx1:Succeeded RestartService/mbx1:Succeeded ForceReboot/mbx1:Succeeded"
 	const told = "ServerFailover mbx1: db1 moved to mbx2; Networking of mbx1 is at fault"
 	n.compare(t, r, did, told)
-	since(t, began, "people were told")
+	since(t, began, "alert sent")
 	if r.activeOn("db2") != "mbx2" || n.restarts() != "restart mbx1" || n.reboots() != "restart mbx1" {
 		t.Errorf("db2 is on %s; %s; %s", r.activeOn("db2"), n.restarts(), n.reboots())
 	}
@@ -191,7 +191,7 @@ func TestNightOfAFlap(t *testing.T) {
 	}
 	const told = "Information Store of mbx1 is at fault"
 	n.compare(t, r, "", told)
-	since(t, began, "people were told")
+	since(t, began, "alert sent")
 	for name, m := range r.monitors(t) {
 		if flaps := name == deep1 || name == ctp1; m.Flapping != flaps || flaps && m.AlertValue != "Degraded" {
 			t.Errorf("%s: %+v", name, m)
@@ -325,7 +325,7 @@ func TestNightOfAKill(t *testing.T) {
 	began := time.Now()
 	const told = "Networking of mbx1 is at fault"
 	r.eventually(t, "people are told", func() bool { return n.told() == told })
-	since(t, began, "people were told")
+	since(t, began, "alert sent")
 	r.eventually(t, "all that failed is told", func() bool {
 		_, out, _ := command("health", "alerts", "-o", "json", "--admin", filepath.Join(n.dir, "admin.sock"))
 		return strings.Contains(out, "ImapCTPMonitor/db1") && strings.Contains(out, "ImapDeepTestMonitor/db1")

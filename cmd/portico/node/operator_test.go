@@ -96,7 +96,7 @@ func TestStoreIsToldFromItsCopies(t *testing.T) {
 	if err := os.WriteFile(copies[0].Path, []byte("nonsense"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	wantSaid(t, cli.StatusDoubt, "store check", "the store is whole; 1 copy is damaged")
+	wantSaid(t, cli.StatusDoubt, "store check", "the store is intact; 1 copy is damaged")
 	wantSaid(t, cli.StatusFailed, "store backup "+file+" --admin 127.0.0.1:1", "may be on another")
 	r.signals <- os.Interrupt
 	r.stopped(t)
@@ -178,7 +178,7 @@ func TestRunbookAnswers(t *testing.T) {
 	root.SetOut(out)
 	root.SetErr(out)
 	if status := cli.ExitStatus(root.Execute(), out); status != cli.StatusBad ||
-		!strings.Contains(out.String(), `"maybe" is no answer`) ||
+		!strings.Contains(out.String(), `"maybe" is not an answer`) ||
 		!strings.Contains(out.String(), "Ended: 0 steps were taken") {
 		t.Errorf("status %d\n%s", status, out)
 	}
@@ -224,7 +224,7 @@ func TestMistakesOfTheNight(t *testing.T) {
 	testkit.NoLeaks(t)
 	w, r := operated(t)
 	r.settled(t)
-	wantSaid(t, cli.StatusFailed, "log show --from 2h --to 3h", "--from is not before --to")
+	wantSaid(t, cli.StatusFailed, "log show --from 2h --to 3h", "--from must be before --to")
 	wantSaid(t, cli.StatusFailed, "store backup "+w.dir, "is a folder")
 	said(t, cli.StatusFine, "maintenance start mbx1")
 	if got := said(t, cli.StatusFine, "maintenance start mbx1"); strings.Contains(got, "enabled") {

@@ -41,7 +41,7 @@ func TestSlowCommand(t *testing.T) {
 		{[]string{"--from", "2h", "--until", "1h"}, 1},
 	} {
 		got := site.portico(t, 0, append([]string{"session", "slow"}, test.flags...)...)
-		if strings.Count(got, "\n")-strings.Count(got, "nobody can say whether there is a user") != test.lines ||
+		if strings.Count(got, "\n")-strings.Count(got, "cannot check whether user") != test.lines ||
 			test.lines == 2 && !strings.Contains(got, "UID FETCH  aborted  alice") {
 			t.Errorf("%q:\n%s", test.flags, got)
 		}

@@ -89,7 +89,7 @@ func TestLostStore(t *testing.T) {
 		}
 	}
 	lose()
-	away := "To begin with an empty store instead, move away: " + backups + "\n"
+	away := "To start with an empty store instead, move away: " + backups + "\n"
 	for _, args := range []string{"serve -c " + file, "check -c " + file, "store backup -c " + file} {
 		status, out, errs := command(strings.Fields(args)...)
 		for _, words := range []string{path + " is damaged: it is missing, though",
