@@ -24,8 +24,9 @@ func (v *validator) ambiguousNodes() {
 	for _, node := range slices.Sorted(maps.Keys(v.c.Nodes)) {
 		for _, server := range slices.Sorted(maps.Keys(v.c.MailboxServers)) {
 			if strings.EqualFold(node, server) {
-				v.warn(join("nodes", node), "mailbox server %s has this name too: --server %s means the mailbox "+
-					"server, and only --node %s the node: give the node another name", server, server, node)
+				v.warn(join("nodes", node),
+					"mailbox server %s has the same name: --server %s means the mailbox server, and only --node %s "+
+						"means the node; give the node another name", server, server, node)
 			}
 		}
 	}
@@ -41,7 +42,7 @@ func (v *validator) unwatched() {
 	}
 	if len(names) > 0 {
 		v.warn(v.given("health.mailboxes", "databases"),
-			"no probe opens a mailbox of %s: add health mailboxes, or only the servers are watched",
+			"no probe opens a mailbox of %s: add health mailboxes, or only the servers are monitored",
 			strings.Join(names, ", "))
 	}
 }
@@ -55,7 +56,7 @@ func (v *validator) slowProbes() {
 	}{{"self_test", of.SelfTest}, {"deep_test", of.DeepTest.Timing()}, {"proxy_test", of.ProxyTest}, {"ctp", of.CTP}} {
 		if probe.Timeout > probe.Interval {
 			v.warn(join(join("health", probe.name), "timeout"),
-				"is longer than the interval, %v: of a server that does not answer, failures come only each %v",
+				"is longer than the interval, %v: if a server does not answer, failures arrive only every %v",
 				probe.Interval, probe.Timeout)
 		}
 	}
@@ -78,13 +79,12 @@ func (v *validator) fewServers() {
 	if servers > 2 && len(out) == 0 {
 		return
 	}
-	const why = "if two of the %d servers fail, they have a cause in common, and neither is restarted: users of " +
-		"databases " +
-		"that have no copy on another server%s stay out; with health.recovery.common_cause_percent %d, both " +
+	const why = "if two of the %d servers fail, Portico assumes a common cause and restarts neither: users of " +
+		"databases without a copy on another server%s stay out; with health.recovery.common_cause_percent %d, both " +
 		"are restarted"
 	names := ""
 	if len(out) > 0 {
-		names = ", as may be with " + strings.Join(out, ", ") + ","
+		names = ", for example " + strings.Join(out, ", ") + ","
 	}
 	v.warn(v.given("health.recovery.common_cause_percent", "mailbox_servers"), why, servers, names, apart)
 }

@@ -33,16 +33,16 @@ func TestAdvice(t *testing.T) {
 		{"two servers, nothing is done", servers + "health: {recovery: {mode: \"off\"}}\n", nil},
 		{"a node as a mailbox server", servers + "health: {recovery: {mode: \"off\"}}\n" +
 			"nodes: {other: {address: a}, MBX2: {address: b}, mbx1: {address: c}}\n", []string{
-			"p.yaml:3:36: warning: nodes.MBX2: mailbox server mbx2 has this name too: --server mbx2 means " +
+			"p.yaml:3:36: warning: nodes.MBX2: mailbox server mbx2 has the same name: --server mbx2 means " +
 				"the mailbox " +
-				"server, and only --node MBX2 the node",
-			"nodes.mbx1: mailbox server mbx1 has this name too",
+				"server, and only --node MBX2 means the node",
+			"nodes.mbx1: mailbox server mbx1 has the same name",
 		}},
 		{"three servers without databases", three, nil},
 		{"three servers", three + databases, []string{
-			"mailbox_servers: if two of the 3 servers fail, they have a cause in common, and neither is restarted: " +
-				"users of databases that have " +
-				"no copy on another server, as may be with db1, db2, stay out; with " +
+			"mailbox_servers: if two of the 3 servers fail, Portico assumes a common cause and restarts neither: " +
+				"users of databases without a copy on another server, " +
+				"for example db1, db2, stay out; with " +
 				"health.recovery.common_cause_percent 67, both are restarted",
 		}},
 		{"three servers apart", three + databases + "  recovery: {common_cause_percent: 67}\n", nil},

@@ -26,7 +26,7 @@ func ParseDuration(text string) (time.Duration, error) {
 	}
 	d, err := time.ParseDuration(text)
 	if err != nil {
-		return 0, fmt.Errorf("must be a duration such as 90s, 30m or 00:30:00, is %q", text)
+		return 0, fmt.Errorf("must be a duration such as 90s, 30m or 00:30:00, not %q", text)
 	}
 	return d, nil
 }

@@ -98,11 +98,11 @@ func TestSettingsRefused(t *testing.T) {
 	s := Default().Settings
 	for _, test := range []struct{ name, text, want string }{
 		{"max_conections", "1", `settings: there is no setting "max_conections"; did you mean max_connections?`},
-		{"max_command_size", "20000", "settings.max_command_size: must lie in 1024..16384, is 20000"},
-		{"MaxConnections", "many", `settings.max_connections: must be a whole number, is "many"`},
+		{"max_command_size", "20000", "settings.max_command_size: must be in the range 1024..16384, not 20000"},
+		{"MaxConnections", "many", `settings.max_connections: must be a whole number, not "many"`},
 		{"banner", "a\r\nb", "settings.banner: must be one line of printable ASCII"},
 		{"login_type", "none",
-			`settings.login_type: must be one of plain_text_login, plain_text_authentication, secure_login, is "none"`},
+			`settings.login_type: must be one of plain_text_login, plain_text_authentication, secure_login, not "none"`},
 	} {
 		changed, err := s.With(test.name, test.text)
 		if err == nil || err.Error() != test.want {

@@ -24,7 +24,7 @@ func ReadToken(path string) (string, error) {
 	}
 	token := strings.TrimSpace(string(data))
 	if len(token) < minTokenLength {
-		return "", fmt.Errorf("%s holds a token of %d characters: %d are the least", path, len(token), minTokenLength)
+		return "", fmt.Errorf("%s holds a token of %d characters: the minimum is %d", path, len(token), minTokenLength)
 	}
 	if strings.ContainsFunc(token, func(r rune) bool { return r <= ' ' || r > '~' }) {
 		return "", fmt.Errorf("%s must hold one word of printable ASCII", path)
@@ -70,7 +70,7 @@ func (v *validator) certificates() {
 		case c.Dir == "":
 			v.pair(path, KeyPair{c.Cert, c.Key})
 		case c.Cert+c.Key != "":
-			v.failKey(join(path, "dir"), "stands beside cert or key: give one of the two")
+			v.failKey(join(path, "dir"), "is given together with cert or key: give dir or both of them")
 		default:
 			if _, err := os.ReadDir(c.Dir); err != nil {
 				v.failKey(join(path, "dir"), "%s", err)
@@ -133,7 +133,7 @@ func (v *validator) pair(path string, pair KeyPair) {
 // secret warns of a file that holds a secret everybody may read.
 func (v *validator) secret(path, file string) {
 	if info, err := os.Stat(file); err == nil && info.Mode().Perm()&0o004 != 0 {
-		v.warn(path, "every user of this machine can read %s: chmod 0640 it", file)
+		v.warn(path, "every user of this machine can read %s: run chmod 0640 on it", file)
 	}
 }
 
@@ -159,4 +159,4 @@ func readCertificates(path string) ([]*x509.Certificate, error) {
 	return chain, nil
 }
 
-var errNoCertificate = errors.New("holds no PEM certificate")
+var errNoCertificate = errors.New("contains no PEM certificate")

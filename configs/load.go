@@ -77,7 +77,7 @@ func parse(name string, data []byte) (*Config, Problems) {
 // syntax turns data into the one document it must hold, or nil.
 func (d *decoder) syntax(data []byte) ast.Node {
 	if len(data) > maxFileSize {
-		d.unreadable(position{1, 1}, fmt.Sprintf("larger than %d bytes: this is no configuration", maxFileSize))
+		d.unreadable(position{1, 1}, fmt.Sprintf("larger than %d bytes: not a configuration file", maxFileSize))
 		return nil
 	}
 	data = bytes.ReplaceAll(data, []byte("\r\n"), []byte("\n")) // the parser miscounts lines with CRLF
@@ -92,7 +92,7 @@ func (d *decoder) syntax(data []byte) ast.Node {
 			continue
 		}
 		if body != nil {
-			d.unreadable(startOf(doc.Body), "a second document: the file must hold one")
+			d.unreadable(startOf(doc.Body), "a second YAML document: the file must hold one")
 			break
 		}
 		body = doc.Body

@@ -152,7 +152,7 @@ func TestValidateWithoutFile(t *testing.T) {
 	c.Databases = map[string]Database{"d": {Copies: []string{"a"}, Activate: Hook{Timeout: time.Minute}}}
 	c.TLS.Certificates = []Certificate{{}}
 	got := c.Validate().Error()
-	want := `listeners[0].tls: must be one of none, starttls, implicit, is "maybe"
+	want := `listeners[0].tls: must be one of none, starttls, implicit, not "maybe"
 tls.certificates[0].cert: is missing
 tls.certificates[0].key: is missing`
 	if got != want {

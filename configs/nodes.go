@@ -23,7 +23,7 @@ func (v *validator) nodes() {
 		case of.Address == "" && !v.unread(join(path, "address")):
 			v.failKey(path, "address is missing")
 		case err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https":
-			v.fail(join(path, "address"), "must be an URL of http or https, is %q", of.Address)
+			v.fail(join(path, "address"), "must be an http or https URL, not %q", of.Address)
 		case u.Scheme == "http" && !loopback(net.JoinHostPort(u.Hostname(), "80")):
 			v.fail(join(path, "address"), "the token would be sent in plain text: use https")
 		}

@@ -120,7 +120,7 @@ func (v *validator) recovery() {
 	} {
 		if len(steps) > maxSteps {
 			v.failKey(join("health.recovery.ladders", name), "%s",
-				fmt.Sprintf("has %d steps; there may be %d", len(steps), maxSteps))
+				fmt.Sprintf("has %d steps; the limit is %d", len(steps), maxSteps))
 		}
 	}
 }

@@ -13,7 +13,7 @@ import (
 func setScalar(into reflect.Value, text string) error {
 	if c, ok := into.Interface().(choice); ok {
 		if !slices.Contains(c.choices(), text) {
-			return fmt.Errorf("must be one of %s, is %q", strings.Join(c.choices(), ", "), text)
+			return fmt.Errorf("must be one of %s, not %q", strings.Join(c.choices(), ", "), text)
 		}
 		into.SetString(text)
 		return nil
@@ -37,13 +37,13 @@ func setScalar(into reflect.Value, text string) error {
 	switch into.Kind() {
 	case reflect.Bool:
 		if text != "true" && text != "false" {
-			return fmt.Errorf("must be true or false, is %q", text)
+			return fmt.Errorf("must be true or false, not %q", text)
 		}
 		into.SetBool(text == "true")
 	case reflect.Int:
 		n, err := strconv.Atoi(text)
 		if err != nil {
-			return fmt.Errorf("must be a whole number, is %q", text)
+			return fmt.Errorf("must be a whole number, not %q", text)
 		}
 		into.SetInt(int64(n))
 	default:
@@ -68,7 +68,7 @@ func checkRange(f field) error {
 	}
 	low, high := f.limits(tag)
 	if n := f.value.Int(); n < low || n > high {
-		return fmt.Errorf("must lie in %s, is %s", tag, scalarText(f.value))
+		return fmt.Errorf("must be in the range %s, not %s", tag, scalarText(f.value))
 	}
 	return nil
 }
@@ -96,5 +96,5 @@ func checkChoice(f field) error {
 	if f.value.String() == "" {
 		return fmt.Errorf("is missing: one of %s", strings.Join(c.choices(), ", "))
 	}
-	return fmt.Errorf("must be one of %s, is %q", strings.Join(c.choices(), ", "), f.value.String())
+	return fmt.Errorf("must be one of %s, not %q", strings.Join(c.choices(), ", "), f.value.String())
 }

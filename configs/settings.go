@@ -64,7 +64,7 @@ func (s Settings) With(name, text string) (Settings, error) {
 		return s, fmt.Errorf("settings.%s: %w", name, err)
 	}
 	if f.tag.Get("file") != "" && text != "" && !filepath.IsAbs(text) { // relative to what?
-		return s, fmt.Errorf("settings.%s: must be a whole path, from / on, is %q", name, text)
+		return s, fmt.Errorf("settings.%s: must be an absolute path, starting with /, not %q", name, text)
 	}
 	v := &validator{c: &Config{Settings: changed}}
 	if v.banner(); name == "banner" && v.problems != nil {

@@ -50,7 +50,7 @@ func ParseSize(text string) (Size, error) {
 	}
 	n, err := strconv.ParseInt(strings.TrimSpace(number), 10, 64)
 	if err != nil || n < 0 || n > math.MaxInt64/int64(unit) {
-		return 0, fmt.Errorf("must be a size such as 65536, 64KB, 10MB, 1GB or unlimited, is %q", text)
+		return 0, fmt.Errorf("must be a size such as 65536, 64KB, 10MB, 1GB or unlimited, not %q", text)
 	}
 	return Size(n) * unit, nil
 }

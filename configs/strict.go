@@ -31,13 +31,13 @@ func (d *decoder) fail(path string, at position, format string, args ...any) {
 func (d *decoder) value(path string, node ast.Node, into reflect.Value) {
 	switch node.(type) {
 	case *ast.AnchorNode, *ast.AliasNode, *ast.TagNode:
-		d.fail(path, startOf(node), "anchors, aliases and tags are not taken here")
+		d.fail(path, startOf(node), "anchors, aliases and tags are not supported")
 		return
 	case *ast.NullNode: // a section whose keys are all commented out is fine
 		switch into.Kind() {
 		case reflect.Struct, reflect.Map, reflect.Slice:
 		default:
-			d.fail(path, startOf(node), "has no value: give one or leave the key out")
+			d.fail(path, startOf(node), "has no value: give one or remove the key")
 		}
 		return
 	}
@@ -84,7 +84,7 @@ func (d *decoder) dictionary(path string, node ast.Node, into reflect.Value) {
 func (d *decoder) entries(path string, node ast.Node, each func(key, at string, where position, value ast.Node)) {
 	mapping, ok := node.(ast.MapNode)
 	if !ok {
-		d.fail(path, startOf(node), "must be a mapping (key: value), is %s", kindOf(node))
+		d.fail(path, startOf(node), "must be a mapping (key: value), not %s", kindOf(node))
 		return
 	}
 	first := make(map[string]position)
@@ -109,7 +109,7 @@ func (d *decoder) entries(path string, node ast.Node, each func(key, at string, 
 func (d *decoder) list(path string, node ast.Node, into reflect.Value) {
 	sequence, ok := node.(*ast.SequenceNode)
 	if !ok {
-		d.fail(path, startOf(node), "must be a list, is %s", kindOf(node))
+		d.fail(path, startOf(node), "must be a list, not %s", kindOf(node))
 		return
 	}
 	into.SetLen(0)
@@ -129,7 +129,7 @@ func (d *decoder) list(path string, node ast.Node, into reflect.Value) {
 func (d *decoder) scalar(path string, node ast.Node, into reflect.Value) {
 	text, ok := scalarOf(node, into)
 	if !ok {
-		d.fail(path, startOf(node), "must be %s, is %s", wantedKind(into), kindOf(node))
+		d.fail(path, startOf(node), "must be %s, not %s", wantedKind(into), kindOf(node))
 		return
 	}
 	if err := setScalar(into, text); err != nil {

@@ -31,7 +31,7 @@ func (c *Config) Validate() Problems {
 		v.fail("data_dir", "is missing")
 	}
 	if d := c.DefaultDomain; d != "" && !hostName.MatchString(d) {
-		v.fail("default_domain", "must be a domain name, is %q", d)
+		v.fail("default_domain", "must be a domain name, not %q", d)
 	}
 	v.problems.sort()
 	return v.problems
@@ -103,7 +103,8 @@ func (v *validator) field(f field) {
 func (v *validator) enforcing() {
 	if !v.c.Settings.EnforceCertificateErrors {
 		v.warn("settings.enforce_certificate_errors",
-			"a mailbox server's certificate is looked at and not enforced: anybody on the way can pose as the server")
+			"a mailbox server's certificate is checked but not enforced: anybody on the network path can "+
+				"impersonate the server")
 	}
 }
 
@@ -112,11 +113,11 @@ func (v *validator) banner() {
 	banner := v.c.Settings.Banner
 	switch {
 	case len(banner) > longest:
-		v.fail("settings.banner", "must have at most %d bytes, has %d", longest, len(banner))
+		v.fail("settings.banner", "must have at most %d bytes, not %d", longest, len(banner))
 	case banner == "":
 		v.fail("settings.banner", "must not be empty: a greeting needs text (RFC 9051 section 7.1)")
 	case banner[0] == '[':
-		v.fail("settings.banner", "must not begin with [: clients would take it for a response code")
+		v.fail("settings.banner", "must not begin with [: clients would read it as a response code")
 	}
 	for _, b := range []byte(banner) {
 		if b < ' ' || b > '~' {
@@ -130,16 +131,16 @@ func (v *validator) signin() {
 	master := v.c.Signin.Master
 	switch {
 	case master.User == "" && v.c.Signin.Mode == SigninMaster:
-		v.fail("signin.master.user", "is missing: mode master signs in with it")
+		v.fail("signin.master.user", "is missing: mode master signs in as this user")
 	case master.User != "" && master.PasswordFile == "":
-		v.fail("signin.master.password_file", "is missing: the master's password is read from it")
+		v.fail("signin.master.password_file", "is missing: Portico reads the master's password from it")
 	case v.c.Signin.Mode == SigninMaster && len(v.c.Directory.Verify) == 0 && v.c.TLS.ClientCA == "" &&
 		!v.unread("directory.verify"):
 		v.fail("signin.mode",
-			"master lets in whom Portico has verified: name in directory.verify who judges passwords, or a "+
-				"tls.client_ca")
+			"master admits only users whom Portico has verified: list a source of passwords in directory.verify, or "+
+				"set tls.client_ca")
 	case v.c.Signin.Mode != SigninMaster && v.c.TLS.ClientCA != "":
-		v.warn("tls.client_ca", "certificates sign nobody in without signin.mode master")
+		v.warn("tls.client_ca", "client certificates sign nobody in without signin.mode master")
 	}
 	v.password("signin.master.password_file", master.PasswordFile)
 }
@@ -149,7 +150,7 @@ func (v *validator) penalties() { v.networks("penalties.exempt", v.c.Penalties.E
 func (v *validator) trusted() {
 	for i, network := range v.networks("trusted_networks", v.c.TrustedNetworks) {
 		if network.IsValid() && network.Bits() == 0 {
-			v.warn(item("trusted_networks", i), "everybody may claim to come from any address")
+			v.warn(item("trusted_networks", i), "everybody may claim any client address")
 		}
 	}
 }
@@ -160,7 +161,7 @@ func (v *validator) networks(path string, texts []string) []netip.Prefix {
 	for i, text := range texts {
 		var err error
 		if networks[i], err = netip.ParsePrefix(text); err != nil {
-			v.fail(item(path, i), "must be a network such as 10.0.0.0/8, is %q", text)
+			v.fail(item(path, i), "must be a network such as 10.0.0.0/8, not %q", text)
 		}
 	}
 	return networks
@@ -175,6 +176,6 @@ var (
 func (v *validator) name(path, name string) {
 	if !itemName.MatchString(name) {
 		v.failKey(path,
-			"a name has 1 to 64 letters, digits, dots, dashes and underscores and begins with a letter or digit")
+			"a name has 1 to 64 letters, digits, dots, dashes and underscores, and begins with a letter or digit")
 	}
 }

@@ -24,7 +24,7 @@ func (v *validator) directory() {
 		v.sqlDirectory(join(path, "sql"), source.SQL)
 		v.ldapDirectory(join(path, "ldap"), source.LDAP)
 		if source.LDAP.given() && source.LDAP.Filter == "" {
-			v.fail(join(path, "ldap"), "needs a filter, which finds the user")
+			v.fail(join(path, "ldap"), "needs a filter that finds the user")
 		}
 	}
 	for i, verifier := range v.c.Directory.Verify {
@@ -50,7 +50,7 @@ func (v *validator) oneOf(path string, given map[string]bool) {
 		}
 	}
 	if count != 1 {
-		v.fail(path, "needs one of %s", strings.Join(slices.Sorted(maps.Keys(given)), ", "))
+		v.fail(path, "needs exactly one of %s", strings.Join(slices.Sorted(maps.Keys(given)), ", "))
 	}
 }
 
@@ -67,16 +67,16 @@ func (v *validator) readable(path, file string) {
 func (v *validator) rule(path string, rule DirectoryRule) {
 	switch {
 	case (rule.Match == "") == (rule.Regexp == ""):
-		v.fail(path, "needs one of match and regexp")
+		v.fail(path, "needs exactly one of match and regexp")
 	case rule.User+rule.Database+rule.Server+rule.Mode+rule.Refuse == "":
-		v.fail(path, "says nothing: needs a user, database, server, mode or refuse")
+		v.fail(path, "has no effect: needs a user, database, server, mode or refuse")
 	case rule.Database != "" && rule.Server != "":
-		v.failKey(join(path, "server"), "stands beside database: give one of the two")
+		v.failKey(join(path, "server"), "is given together with database: give one of the two")
 	case rule.Refuse != "" && rule.User+rule.Database+rule.Server+rule.Mode != "":
-		v.failKey(join(path, "refuse"), "stands beside what is for users who may sign in")
+		v.failKey(join(path, "refuse"), "is given together with keys for users who may sign in")
 	}
 	if !slices.Contains([]string{"", string(SigninPassthrough), string(SigninMaster)}, rule.Mode) {
-		v.fail(join(path, "mode"), "must be %s or %s, is %q", SigninPassthrough, SigninMaster, rule.Mode)
+		v.fail(join(path, "mode"), "must be %s or %s, not %q", SigninPassthrough, SigninMaster, rule.Mode)
 	}
 	if _, err := regexp.Compile(rule.Regexp); err != nil {
 		v.fail(join(path, "regexp"), "%s", err)
@@ -94,14 +94,14 @@ func (v *validator) httpDirectory(path string, of HTTPDirectory) {
 		u, err := url.Parse(text)
 		switch {
 		case err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https":
-			v.fail(item(join(path, "urls"), i), "must be an URL of http or https, is %q", text)
+			v.fail(item(join(path, "urls"), i), "must be an http or https URL, not %q", text)
 		case u.Scheme == "http" && !loopback(net.JoinHostPort(u.Hostname(), "80")):
 			v.warn(item(join(path, "urls"), i),
-				"what is asked there, passwords too if send_password is on, travels unencrypted")
+				"lookups travel unencrypted, and passwords too if send_password is on")
 		}
 	}
 	if (of.SecretHeader == "") != (of.SecretFile == "") {
-		v.fail(path, "needs both secret_header and secret_file, or none")
+		v.fail(path, "needs both secret_header and secret_file, or neither")
 	}
 	if of.SecretFile != "" {
 		if _, err := ReadToken(of.SecretFile); err != nil {
@@ -149,7 +149,7 @@ func (v *validator) sqlDirectory(path string, of SQLDirectory) {
 	for _, open := range []string{"sslmode=disable", "sslmode=allow", "sslmode=prefer", "sslmode=require", "tls=false",
 		"tls=preferred", "tls=skip-verify"} {
 		if strings.Contains(dsn, open) && !strings.Contains(dsn, "127.0.0.1") && !strings.Contains(dsn, "localhost") {
-			v.warn(join(path, "dsn_file"), "%s: anybody on the way can pose as the database", open)
+			v.warn(join(path, "dsn_file"), "%s: anybody on the network path can impersonate the database", open)
 		}
 	}
 }
@@ -167,19 +167,19 @@ func (v *validator) ldapDirectory(path string, of LDAPDirectory) {
 		u, err := url.Parse(text)
 		switch {
 		case err != nil || u.Host == "" || u.Scheme != "ldap" && u.Scheme != "ldaps":
-			v.fail(item(join(path, "urls"), i), "must be an URL of ldap or ldaps, is %q", text)
+			v.fail(item(join(path, "urls"), i), "must be an ldap or ldaps URL, not %q", text)
 		case u.Scheme == "ldap" && !of.StartTLS && !loopback(net.JoinHostPort(u.Hostname(), "389")):
-			v.warn(item(join(path, "urls"), i), "passwords travel there unencrypted: turn starttls on, or use ldaps")
+			v.warn(item(join(path, "urls"), i), "passwords travel unencrypted: turn starttls on, or use ldaps")
 		}
 	}
 	switch {
 	case of.Filter != "" && of.Base == "":
-		v.fail(join(path, "base"), "is missing: a filter needs a place to search")
+		v.fail(join(path, "base"), "is missing: a filter needs a base to search")
 	case of.Filter == "" && of.UserDN == "":
 		v.fail(path, "needs a filter or a user_dn")
 	}
 	if (of.BindDN == "") != (of.BindPasswordFile == "") {
-		v.fail(path, "needs both bind_dn and bind_password_file, or none")
+		v.fail(path, "needs both bind_dn and bind_password_file, or neither")
 	}
 	v.password(join(path, "bind_password_file"), of.BindPasswordFile)
 	v.authorities(join(path, "ca"), of.CA)

@@ -10,7 +10,7 @@ import (
 func (v *validator) listeners() {
 	listeners := v.c.Listeners
 	if len(listeners) == 0 {
-		v.failKey("listeners", "there is none: clients need an address to connect to")
+		v.failKey("listeners", "no listener is given: clients need an address to connect to")
 	}
 	first := make(map[string]int)
 	for i, l := range listeners {
@@ -19,15 +19,15 @@ func (v *validator) listeners() {
 			continue
 		}
 		if before, twice := first[l.Address]; twice {
-			v.fail(join(path, "address"), "%s is already listeners[%d]", l.Address, before)
+			v.fail(join(path, "address"), "%s is already used by listeners[%d]", l.Address, before)
 		} else {
 			first[l.Address] = i
 		}
 		if l.ProxyProtocol && len(v.c.TrustedNetworks) == 0 && !v.unread("trusted_networks") {
-			v.failKey(join(path, "proxy_protocol"), "believes nobody: name the proxies' networks in trusted_networks")
+			v.failKey(join(path, "proxy_protocol"), "trusts nobody: name the proxies' networks in trusted_networks")
 		}
 		if l.TLS != TLSNone && l.TLS != "" && len(v.c.TLS.Certificates) == 0 && !v.unread("tls.certificates") {
-			v.fail(join(path, "tls"), "%s needs a certificate: give tls.certificates", l.TLS)
+			v.fail(join(path, "tls"), "%s needs a certificate: set tls.certificates", l.TLS)
 		}
 	}
 }
@@ -46,7 +46,7 @@ func (v *validator) login() {
 		case login == PlainTextLogin && (l.TLS == TLSNone || l.TLS == TLSStartTLS) && !loopback(l.Address):
 			v.warn("settings.login_type", "%s: passwords may reach %s unencrypted", login, l.Address)
 		case login != PlainTextLogin && l.TLS == TLSNone:
-			v.warn(path, "nobody can sign in at %s: settings.login_type %s wants TLS first", l.Address, login)
+			v.warn(path, "nobody can sign in at %s: settings.login_type %s requires TLS", l.Address, login)
 		}
 	}
 }
@@ -58,26 +58,26 @@ func (v *validator) admin() {
 	}
 	for i, host := range a.AllowedHosts {
 		if _, err := netip.ParseAddr(host); err != nil && !hostName.MatchString(host) {
-			v.fail(item("admin.allowed_hosts", i), "must be a host name or address without port, is %q", host)
+			v.fail(item("admin.allowed_hosts", i), "must be a host name or address without port, not %q", host)
 		}
 	}
 	if a.SocketGroup != "" && a.Socket == "" {
-		v.failKey("admin.socket_group", "there is no admin.socket")
+		v.failKey("admin.socket_group", "admin.socket is not set")
 	}
 	if a.Address == "" || !v.address("admin.address", a.Address, bindable) {
 		return
 	}
 	if slices.ContainsFunc(v.c.Listeners, func(l Listener) bool { return l.Address == a.Address }) {
-		v.fail("admin.address", "%s is already a listener", a.Address)
+		v.fail("admin.address", "%s is already used by a listener", a.Address)
 	}
 	if loopback(a.Address) {
 		return
 	}
 	if a.TLS.Cert == "" && !v.unread("admin.tls.cert") {
-		v.fail("admin.address", "%s is not loopback: that needs admin.tls", a.Address)
+		v.fail("admin.address", "%s is not a loopback address: set admin.tls", a.Address)
 	}
 	if a.TokenFile == "" && !v.unread("admin.token_file") {
-		v.fail("admin.address", "%s is not loopback: that needs admin.token_file", a.Address)
+		v.fail("admin.address", "%s is not a loopback address: set admin.token_file", a.Address)
 	}
 }
 
@@ -96,7 +96,7 @@ func (v *validator) address(path, text string, bind bool) bool {
 	}
 	host, port, err := net.SplitHostPort(text)
 	if err != nil {
-		v.fail(path, "must be host:port, is %q", text)
+		v.fail(path, "must be host:port, not %q", text)
 		return false
 	}
 	n, err := strconv.ParseUint(port, 10, 16)

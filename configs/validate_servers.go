@@ -13,7 +13,7 @@ import (
 
 func (v *validator) mailboxServers() {
 	if len(v.c.MailboxServers) == 0 {
-		v.failKey("mailbox_servers", "there is none: users need a server that holds their mail")
+		v.failKey("mailbox_servers", "no mailbox server is given: users need a server that holds their mail")
 	}
 	for _, name := range slices.Sorted(maps.Keys(v.c.MailboxServers)) {
 		path, server := join("mailbox_servers", name), v.c.MailboxServers[name]
@@ -24,15 +24,15 @@ func (v *validator) mailboxServers() {
 		}
 		if server.InsecureSkipVerify {
 			v.warn(join(path, "insecure_skip_verify"),
-				"anybody on the way can pose as this server and read every password")
+				"anybody on the network path can impersonate this server and read every password")
 		}
 		for i, source := range server.SourceAddresses {
 			if _, err := netip.ParseAddr(source); err != nil {
-				v.fail(item(join(path, "source_addresses"), i), "must be an IP address, is %q", source)
+				v.fail(item(join(path, "source_addresses"), i), "must be an IP address, not %q", source)
 			}
 		}
 		if n := server.ServerName; n != "" && !hostName.MatchString(n) {
-			v.fail(join(path, "server_name"), "must be a host name, is %q", n)
+			v.fail(join(path, "server_name"), "must be a host name, not %q", n)
 		}
 	}
 }
@@ -40,7 +40,7 @@ func (v *validator) mailboxServers() {
 func (v *validator) targets(path string, server MailboxServer) {
 	switch {
 	case server.Address != "" && len(server.Addresses) > 0:
-		v.failKey(join(path, "addresses"), "stands beside address: give one of the two")
+		v.failKey(join(path, "addresses"), "is given together with address: give one of the two")
 	case len(server.Addresses) > 0:
 		seen := make(map[string]bool)
 		for i, address := range server.Addresses {
@@ -62,13 +62,13 @@ func allLoopback(addresses []string) bool {
 func (v *validator) databases() {
 	names := slices.Sorted(maps.Keys(v.c.Databases))
 	if len(names) == 0 {
-		v.failKey("databases", "there is none: users need a database that holds their mail")
+		v.failKey("databases", "no database is given: users need a database that holds their mail")
 	}
 	if len(names) > 1 && v.c.Routing == RoutingSingle && len(v.c.Directory.Sources) == 0 && !v.unread("routing") &&
 		!v.unread("directory.sources") {
 		v.fail(v.given("routing", "databases"),
-			"routing single wants exactly one database, but there are %d (%s); directory says who is where, hash "+
-				"spreads users over them",
+			"routing single needs exactly one database, but there are %d (%s); routing directory looks users up, "+
+				"and hash spreads users over them",
 			len(names), strings.Join(names, ", "))
 	}
 	for _, name := range names {
@@ -81,15 +81,15 @@ func (v *validator) databases() {
 
 func (v *validator) hook(path string, of Hook) {
 	if len(of.Command) > 0 && of.URL != "" {
-		v.failKey(join(path, "url"), "stands beside command: give one of the two")
+		v.failKey(join(path, "url"), "is given together with command: give one of the two")
 	}
 	if of.URL != "" {
 		u, err := url.Parse(of.URL)
 		switch {
 		case err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https":
-			v.fail(join(path, "url"), "must be an URL of http or https, is %q", of.URL)
+			v.fail(join(path, "url"), "must be an http or https URL, not %q", of.URL)
 		case u.Scheme == "http" && !loopback(net.JoinHostPort(u.Hostname(), "80")):
-			v.warn(join(path, "url"), "anybody on the way can pose as who is called")
+			v.warn(join(path, "url"), "anybody on the network path can impersonate the called server")
 		}
 	}
 	if of.TokenFile != "" {
@@ -104,7 +104,7 @@ func (v *validator) hook(path string, of Hook) {
 
 func (v *validator) copies(path string, copies []string) {
 	if len(copies) == 0 {
-		v.failKey(path, "there is none: name the mailbox servers that hold this database")
+		v.failKey(path, "no copy is given: name the mailbox servers that hold this database")
 	}
 	seen := make(map[string]bool)
 	for i, name := range copies {

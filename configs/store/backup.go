@@ -212,7 +212,7 @@ func WriteCopy(dir, path string) (Content, error) {
 		return Content{}, err
 	}
 	if found.missing {
-		return Content{}, fmt.Errorf("store: there is none in %s", dir)
+		return Content{}, fmt.Errorf("store: there is no copy in %s", dir)
 	}
 	if filepath.Dir(path) == filepath.Join(dir, BackupsName) {
 		if err := makeBackups(dir); err != nil {

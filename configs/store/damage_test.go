@@ -150,7 +150,7 @@ func TestDamagedIdentityAlone(t *testing.T) {
 	wantErr(t, os.Remove(filepath.Join(dir, FileName)), nil)
 	put(t, filepath.Join(dir, IdentityName), []byte("emptied\n"))
 	damage := wantDamage(t, dir, IdentityName, "a damaged identity without a file")
-	if got := damage.Error(); !strings.Contains(got, "it is not as it was written") {
+	if got := damage.Error(); !strings.Contains(got, "it is not as Portico wrote it") {
 		t.Error(got)
 	}
 }
@@ -313,7 +313,7 @@ func TestRevisionsGoOnBehindADamagedHead(t *testing.T) {
 	wantErr(t, os.Remove(filepath.Join(dir, IdentityName)), nil)
 
 	_, err = ReadCopy(path)
-	if want := "store: " + path + " is damaged: it is not a store of Portico"; err == nil || err.Error() != want {
+	if want := "store: " + path + " is damaged: it is not a Portico store"; err == nil || err.Error() != want {
 		t.Errorf("error is %v, want %s", err, want)
 	}
 	done, err := Restore(dir, path, true, noon, nil)

@@ -80,7 +80,7 @@ func lockFolder(dir string) (*os.File, error) {
 	if errors.Is(err, errHeld) {
 		return nil, fmt.Errorf("store: %s is locked: %w", filepath.Join(dir, FileName), ErrLocked)
 	}
-	return nil, fmt.Errorf("store: locking %s: %w", path, err)
+	return nil, fmt.Errorf("store: lock %s: %w", path, err)
 }
 
 // open reads the folder and brings it up to date. It has the lock.
@@ -188,7 +188,7 @@ func (f *File) Check() error {
 	there, err := readAgainst(f.dir, nil)
 	if err == nil && (there.sum != f.written.sum || there.mark != f.written) {
 		err = damaged(filepath.Join(f.dir, FileName),
-			"it is not what this Portico wrote last: somebody else has changed it")
+			"it is not what this Portico wrote last: another program has changed it")
 	}
 	return err
 }

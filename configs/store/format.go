@@ -91,7 +91,7 @@ func decode(text []byte) (s state, sum string, flaws []Flaw) {
 	case end == "":
 		flaws = append(flaws, Flaw{What: "its end is missing"})
 	case end != fileEnd+sum+"\n":
-		flaws = append(flaws, Flaw{What: "its first or its last line is not as it was written"})
+		flaws = append(flaws, Flaw{What: "its first or last line is not as Portico wrote it"})
 	}
 	return s, sum, flaws
 }
@@ -99,13 +99,13 @@ func decode(text []byte) (s state, sum string, flaws []Flaw) {
 func (s *state) decodeHead(line string) (flaw string) {
 	words, found := strings.CutPrefix(line, fileHead)
 	if !found {
-		return "it is not a store of Portico"
+		return "it is not a Portico store"
 	}
 	identity, words, _ := strings.Cut(words, " ")
 	revision, previous, more := strings.Cut(words, " ")
 	n, err := strconv.ParseUint(revision, 10, 64)
 	if err != nil || identity == "" || more && previous == "" {
-		return "its first line is not as it was written"
+		return "its first line is not as Portico wrote it"
 	}
 	s.identity, s.revision, s.previous = identity, max(s.revision, n), previous
 	return ""

@@ -41,23 +41,24 @@ func readAgainst(dir string, copies []kept) (found, error) {
 	if identity != nil {
 		var whole bool
 		if f.mark, whole = decodeMark(identity); !whole {
-			return f, damaged(beside, "it is not as it was written")
+			return f, damaged(beside, "it is not as Portico wrote it")
 		}
 	}
 	f.identity = f.mark.identity
 	switch {
 	case text == nil && f.mark.revision > 0:
-		return f, damaged(path, "it is missing, though %s says that there was one at revision %d", beside,
+		return f, damaged(path, "it is missing, although %s says that it existed at revision %d", beside,
 			f.mark.revision)
 	case text == nil && len(copies) > 0:
-		return f, damaged(path, "it is missing, though there was a store here: %s has copies of it",
+		return f, damaged(path, "it is missing, although there was a store here: %s has copies of it",
 			filepath.Join(dir, BackupsName))
 	case text == nil:
 		f.missing, f.entries = true, make(map[string]Entry)
 		return f, nil
 	case isFormat1(text) && f.mark.revision == 0:
 		if c := newest(copies); c.identity != "" {
-			return f, damaged(path, "it has the form of an earlier Portico, and the copy %s has today's", c.path)
+			return f, damaged(path, "it has the format of an earlier Portico, and the copy %s has the present format",
+				c.path)
 		}
 		f.old = text
 		f.revision, f.entries, err = readFormat1(path, text)
@@ -94,7 +95,7 @@ func readPair(dir string) (text, identity []byte, err error) {
 func readIfThere(path string) ([]byte, error) {
 	info, err := os.Stat(path)
 	if err == nil && !info.Mode().IsRegular() {
-		return nil, damaged(path, "it is not a file but %s", kindOf(info))
+		return nil, damaged(path, "it is not a regular file but %s", kindOf(info))
 	}
 	text, err := os.ReadFile(path)
 	switch {
@@ -123,16 +124,17 @@ func (f *found) decode(path, beside string, text []byte) error {
 	case f.mark.identity == "":
 		return damaged(path, "its identity %s is missing", beside)
 	case f.identity != f.mark.identity:
-		return damaged(path, "it is another store: its identity is %s, and %s has %s", f.identity, beside,
+		return damaged(path, "it is another store: its identity is %s, but %s has %s", f.identity, beside,
 			f.mark.identity)
 	case f.revision < f.mark.revision:
-		return damaged(path, "it is older than what was written last: revision %d, and %s has %d", f.revision, beside,
+		return damaged(path, "it is older than what Portico wrote last: revision %d, but %s has %d",
+			f.revision, beside,
 			f.mark.revision)
 	case f.sum == f.mark.sum:
 		return nil
 	case !f.follows():
 		return damaged(path,
-			"it is not what was written last: it has revision %d, and does not follow from revision %d, which %s has",
+			"it is not what Portico wrote last: it has revision %d, which does not follow revision %d in %s",
 			f.revision, f.mark.revision, beside)
 	}
 	return nil
@@ -156,10 +158,11 @@ func (f *found) compare(path string, copies []kept) error {
 		switch {
 		case c.identity != f.identity:
 		case c.revision > f.revision:
-			return damaged(path, "it is older than a copy of it: it has revision %d, and %s has %d", f.revision,
+			return damaged(path, "it is older than a copy of it: it has revision %d, but %s has %d", f.revision,
 				c.path, c.revision)
 		case c.revision == f.revision && !maps.EqualFunc(c.entries, f.entries, Entry.equal):
-			return damaged(path, "it is not the store that %s is a copy of: both have revision %d, and other entries",
+			return damaged(path,
+				"it is not the store that %s is a copy of: both have revision %d, but their entries differ",
 				c.path, c.revision)
 		}
 	}

@@ -267,7 +267,7 @@ func TestFolderInPlaceOfAFile(t *testing.T) {
 		wantDamage(t, dir, name, "a folder")
 		_, err := Restore(dir, c.Path, false, noon, nil)
 		if err == nil || !strings.Contains(err.Error(),
-			path+" is damaged: it is not a file but a folder: move it away first") {
+			path+" is damaged: it is not a regular file but a folder: move it away first") {
 			t.Errorf("error is %v", err)
 		}
 		wantErr(t, os.Remove(path), nil)
@@ -336,21 +336,22 @@ func TestWordsOfDamage(t *testing.T) {
 		text, identity, copied []byte // nil: there is none
 		want                   string
 	}{
-		{nil, identity, nil, "PATH is damaged: it is missing, though BESIDE says that there was one at revision 6"},
-		{nil, nil, whole, "PATH is damaged: it is missing, though there was a store here: BACKUPS has copies of it"},
-		{format1, nil, whole, "PATH is damaged: it has the form of an earlier Portico, and the copy COPY has today's"},
+		{nil, identity, nil, "PATH is damaged: it is missing, although BESIDE says that it existed at revision 6"},
+		{nil, nil, whole, "PATH is damaged: it is missing, although there was a store here: BACKUPS has copies of it"},
+		{format1, nil, whole,
+			"PATH is damaged: it has the format of an earlier Portico, and the copy COPY has the present format"},
 		{whole, nil, nil, "PATH is damaged: its identity BESIDE is missing"},
-		{whole, []byte("x"), nil, "BESIDE is damaged: it is not as it was written"},
+		{whole, []byte("x"), nil, "BESIDE is damaged: it is not as Portico wrote it"},
 		{stranger, identity, nil, "PATH is damaged: it is another store: " +
-			"its identity is stranger, and BESIDE has " + m.identity},
+			"its identity is stranger, but BESIDE has " + m.identity},
 		{older, identity, nil,
-			"PATH is damaged: it is older than what was written last: revision 5, and BESIDE has 6"},
-		{unfollowed, identity, nil, "PATH is damaged: it is not what was written last: " +
-			"it has revision 9, and does not follow from revision 6, which BESIDE has"},
+			"PATH is damaged: it is older than what Portico wrote last: revision 5, but BESIDE has 6"},
+		{unfollowed, identity, nil, "PATH is damaged: it is not what Portico wrote last: " +
+			"it has revision 9, which does not follow revision 6 in BESIDE"},
 		{older, olderIdentity, whole, "PATH is damaged: it is older than a copy of it: " +
-			"it has revision 5, and COPY has 6"},
+			"it has revision 5, but COPY has 6"},
 		{apart, apartIdentity, whole, "PATH is damaged: it is not the store that COPY is a copy of: " +
-			"both have revision 6, and other entries"},
+			"both have revision 6, but their entries differ"},
 	} {
 		wantErr(t, makeBackups(dir), nil)
 		for at, text := range map[string][]byte{path: test.text, beside: test.identity, copied: test.copied} {

@@ -59,5 +59,5 @@ var (
 	ErrConflict = errors.New("store: the entry has changed since it was read")
 	ErrClosed   = errors.New("store: closed")
 	ErrInvalid  = errors.New("store: key or value out of bounds")
-	ErrLocked   = errors.New("another portico runs with this data_dir")
+	ErrLocked   = errors.New("another Portico is running with this data_dir")
 )

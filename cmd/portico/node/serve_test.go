@@ -265,7 +265,7 @@ func TestSecondServiceIsRefused(t *testing.T) {
 	site.serve(t, file)
 	begun := time.Now()
 	status, _, errs := command("serve", "--config", file)
-	if status != cli.StatusFailed || !strings.Contains(errs, "another portico runs with this data_dir") {
+	if status != cli.StatusFailed || !strings.Contains(errs, "another Portico is running with this data_dir") {
 		t.Errorf("status %d after %v: %s", status, time.Since(begun), errs)
 	}
 }

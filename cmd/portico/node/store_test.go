@@ -32,7 +32,7 @@ func TestDamagedStore(t *testing.T) {
 		t.Errorf("the answer of a Portico that runs: %s", errs)
 	}
 	wantCommand(t, "store restore -c "+file+" latest", cli.StatusFailed,
-		"another portico runs with this data_dir: stop it first")
+		"another Portico is running with this data_dir: stop it first")
 	r.signals <- os.Interrupt
 	r.stopped(t)
 
@@ -105,9 +105,10 @@ func TestLostStore(t *testing.T) {
 	if err := os.Mkdir(path, 0o700); err != nil {
 		t.Fatal(err)
 	}
-	wantCommand(t, "serve -c "+file, cli.StatusFailed, "it is not a file but a folder\nNothing was changed. To go on:")
+	wantCommand(t, "serve -c "+file, cli.StatusFailed,
+		"it is not a regular file but a folder\nNothing was changed. To continue:")
 	wantCommand(t, "store restore -c "+file+" latest", cli.StatusFailed,
-		"it is not a file but a folder: move it away first")
+		"it is not a regular file but a folder: move it away first")
 	lose()
 	wantCommand(t, "store restore -c "+file+" latest", cli.StatusFine, "restored")
 	wantCommand(t, "check -c "+file, cli.StatusFine, "fine")
