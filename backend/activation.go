@@ -98,7 +98,7 @@ func (m *ActiveManager) takeTurn(ctx context.Context, name string) (*database, e
 	case d.turn <- struct{}{}:
 		return d, nil
 	case <-ctx.Done():
-		return nil, fmt.Errorf("waiting for another move of it: %w", context.Cause(ctx))
+		return nil, fmt.Errorf("wait for another move of the database: %w", context.Cause(ctx))
 	}
 }
 

@@ -67,13 +67,13 @@ const (
 
 // What a change can be refused for; use errors.Is.
 var (
-	ErrUnknownName = errors.New("no such name")
-	ErrNoCopy      = errors.New("no copy of the database there")
-	ErrBlocked     = errors.New("activation is blocked there")
-	ErrSuspended   = errors.New("no copy may be active: a move has failed, and has to be made again")
+	ErrUnknownName = errors.New("unknown name")
+	ErrNoCopy      = errors.New("the server has no copy of the database")
+	ErrBlocked     = errors.New("activation on the server is blocked")
+	ErrSuspended   = errors.New("no copy may be active after a failed move: move the database again")
 	ErrLost        = errors.New("the server with the active copy is not among the configured copies")
 	ErrNoAnswer    = errors.New("the mailbox server does not answer")
-	ErrElsewhere   = errors.New("the database is active on another server by now")
+	ErrElsewhere   = errors.New("the database is now active on another server")
 )
 
 // NewActiveManager returns a manager with what the store says. It knows no database before Configure. With a nil store
@@ -162,7 +162,7 @@ func (m *ActiveManager) leaseWithin(ctx context.Context, name, user string, with
 			return m.inOrder(name, d), nil
 		}
 		if err := m.await(ctx, stands, within, q); err != nil {
-			return nil, fmt.Errorf("database %s is moving, or the user: %w", name, err)
+			return nil, fmt.Errorf("database %s, or the user, is moving: %w", name, err)
 		}
 	}
 }

@@ -266,7 +266,7 @@ func (t *Tier) Configure(ctx context.Context) ([]Adopted, error) {
 
 func (t *Tier) addServer(o ServerOptions, dialFrom func(netip.Addr) Dialer) error {
 	if _, twice := t.servers[o.Name]; twice || o.Name == "" {
-		return fmt.Errorf("mailbox server %q: the name must be given once", o.Name)
+		return fmt.Errorf("mailbox server %q: each name must be given exactly once", o.Name)
 	}
 	s, err := newMailboxServer(o, dialFrom, t.now)
 	if err != nil {
@@ -281,7 +281,7 @@ func (t *Tier) addServer(o ServerOptions, dialFrom func(netip.Addr) Dialer) erro
 
 func (t *Tier) addDatabase(o DatabaseOptions) error {
 	if _, twice := t.interchangeable[o.Name]; twice || o.Name == "" {
-		return fmt.Errorf("database %q: the name must be given once", o.Name)
+		return fmt.Errorf("database %q: each name must be given exactly once", o.Name)
 	}
 	if len(o.Copies) == 0 {
 		return fmt.Errorf("database %q: no mailbox server holds a copy", o.Name)
@@ -301,14 +301,14 @@ func (t *Tier) addDatabase(o DatabaseOptions) error {
 func checkRouting(ctx context.Context, o Options, databases []string) error {
 	switch {
 	case len(databases) == 0:
-		return errors.New("there is no database")
+		return errors.New("no database is configured")
 	case o.Routing == RoutingHash && o.Store == nil:
 		return errors.New("routing by hash needs a store")
 	case o.Routing == RoutingHash:
 		_, err := comparePin(ctx, o.Store, databases)
 		return err
 	case len(databases) > 1 && o.Directory == nil:
-		return fmt.Errorf("%d databases, but nothing says which user is in which: that takes a directory or "+
+		return fmt.Errorf("%d databases, but nothing decides which user is in which: configure a directory or "+
 			"routing by hash", len(databases))
 	}
 	return nil

@@ -75,7 +75,7 @@ func (b *Breakers) Configure(o BreakerOptions) {
 	}
 }
 
-var errBreakerOpen = errors.New("it has failed again and again, and is left alone for a while")
+var errBreakerOpen = errors.New("circuit breaker open: the mailbox server has failed too often")
 
 // enter says whether a sign-in may turn to the server.
 func (b *Breakers) enter(server string) (attempt, error) {

@@ -94,7 +94,7 @@ func (m *ActiveManager) record(
 			written = append(written, store.Entry{Key: activeKey + o.Name, Revision: revision})
 		}
 		if err != nil {
-			return written, fmt.Errorf("database %s: write down the active copy: %w", o.Name, err)
+			return written, fmt.Errorf("database %s: store the active copy: %w", o.Name, err)
 		}
 		active[o.Name] = first
 	}
@@ -137,7 +137,7 @@ func (m *ActiveManager) unrecord(ctx context.Context, written []store.Entry) err
 	var failures []error
 	for _, e := range written {
 		if err := m.store.Delete(context.WithoutCancel(ctx), e.Key, e.Revision); err != nil {
-			failures = append(failures, fmt.Errorf("take back %s: %w", e.Key, err))
+			failures = append(failures, fmt.Errorf("roll back %s: %w", e.Key, err))
 		}
 	}
 	return errors.Join(failures...)
@@ -157,7 +157,7 @@ func (m *ActiveManager) mayReplace(databases []DatabaseOptions) error {
 		after, stays := copies[name]
 		if d.to != "" && !(slices.Contains(after, d.to) && slices.Contains(after, d.active)) {
 			failures = append(failures,
-				fmt.Errorf("database %s moves from %s to %s at present: try again when that is over", name,
+				fmt.Errorf("database %s is moving from %s to %s: try again when the move is over", name,
 					d.active, d.to))
 			continue
 		}
@@ -204,9 +204,8 @@ func (e *CopyTakenError) Error() string {
 			"%s %s` first",
 			e.Database, what, e.Server, e.Database, e.Other)
 	}
-	return fmt.Sprintf("database %s %s %s, and none of its copies stays: add the new ones beside %s, run `portico "+
-		"database move %s SERVER`, "+
-		"and then remove %s", e.Database, what, e.Server, e.Server, e.Database, e.Server)
+	return fmt.Sprintf("database %s %s %s, and none of its copies stays: add the new copies beside %s, run `portico "+
+		"database move %s SERVER`, and then remove %s", e.Database, what, e.Server, e.Server, e.Database, e.Server)
 }
 
 // replace puts databases in force. The caller holds mu.

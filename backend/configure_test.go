@@ -102,7 +102,7 @@ func TestReloadKeepsActiveCopy(t *testing.T) {
 				"mbx2` first"},
 		{[]string{"mbx3", "mbx2"}, "move db1 mbx2` first"},
 		{[]string{"mbx3"},
-			"add the new ones beside mbx1, run `portico database move db1 SERVER`, and then remove mbx1"},
+			"add the new copies beside mbx1, run `portico database move db1 SERVER`, and then remove mbx1"},
 	} {
 		_, err := m.Configure(t.Context(), []DatabaseOptions{{Name: "db1", Copies: test.copies},
 			{Name: "db2", Copies: test.copies}})

@@ -21,7 +21,7 @@ const (
 	maxQuoted   = 200       // bytes of a server's text in errors and replies
 )
 
-var errNonsense = errors.New("the answer fits no command")
+var errNonsense = errors.New("the server's answer matches no command")
 
 // conversation is one attempt to sign in to one mailbox server. It owns the connection until it succeeds.
 type conversation struct {
@@ -93,12 +93,13 @@ func (c *conversation) read() (wire.Response, error) {
 	case c.received > maxReceived:
 		return resp, c.ioError(KindClosed, &wire.LimitError{What: "all responses", Limit: maxReceived})
 	case resp.Status == wire.StatusBYE:
-		e := c.fail(KindBye, fmt.Errorf("the server said BYE: %s", c.clean(resp.Text)))
+		e := c.fail(KindBye, fmt.Errorf("the server sent BYE: %s", c.clean(resp.Text)))
 		e.Code, e.Text = c.codeForClient(resp)
 		e.Crowded = c.crowded(resp)
 		return resp, e
 	case resp.Status == wire.StatusPREAUTH:
-		return resp, c.fail(c.nonsenseKind(), errors.New("PREAUTH: whose mailbox this is nobody asked"))
+		return resp, c.fail(c.nonsenseKind(),
+			errors.New("PREAUTH greeting: the server has not checked whose mailbox this is"))
 	}
 	return resp, nil
 }

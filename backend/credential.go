@@ -23,8 +23,8 @@ const (
 )
 
 var (
-	errNoMechanism = errors.New("the server offers no mechanism that can carry this credential")
-	errNUL         = errors.New("the credential has a NUL byte, which no mechanism can carry")
+	errNoMechanism = errors.New("the server offers no mechanism for this credential")
+	errNUL         = errors.New("the credential contains a NUL byte, which no mechanism can carry")
 )
 
 // Credential is what a client signs in with, as it gave it.

@@ -40,12 +40,12 @@ type source struct {
 func newMailboxServer(o ServerOptions, dialFrom func(netip.Addr) Dialer,
 	now func() time.Time) (*mailboxServer, error) {
 	if len(o.Addresses) == 0 {
-		return nil, errors.New("it has no address")
+		return nil, errors.New("the mailbox server has no address")
 	}
 	s := &mailboxServer{name: o.Name, tls: o.TLS, trustedID: o.TrustedID, policy: o.Policy, proxy: o.ProxyProtocol}
 	for _, addr := range o.Sources {
 		if dialFrom == nil {
-			return nil, errors.New("nothing dials from its sources")
+			return nil, errors.New("there is no dialer for its source addresses")
 		}
 		s.sources = append(s.sources, source{addr, dialFrom(addr)})
 	}

@@ -14,7 +14,7 @@ type exchange struct {
 	ended          bool
 }
 
-var errMoving = errors.New("the database or the user moves, and the client was being waited for")
+var errMoving = errors.New("the database or the user is moving while the client is asked")
 
 // askClient calls ask, which waits for the client, without the route's lease. It returns errMoving if a move has begun
 // meanwhile; that ends the context that ask gets.

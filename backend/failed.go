@@ -19,7 +19,7 @@ type Failure struct {
 }
 
 // ErrFailed says that a copy is Failed.
-var ErrFailed = errors.New("the copy has failed, and nobody has read a mailbox on it since")
+var ErrFailed = errors.New("the copy is Failed, and no probe has read a mailbox on it since")
 
 // failedKey and a database, a slash and a mailbox server is the key of a Failure, as JSON.
 const failedKey = "failed/"
@@ -57,7 +57,7 @@ func (m *ActiveManager) Fail(ctx context.Context, f Failure) (newly bool, err er
 		err = m.put(ctx, c.key(), string(text))
 	}
 	if err != nil {
-		return false, fmt.Errorf("copy of %s on %s: write down that it failed: %w", c.database, c.server, err)
+		return false, fmt.Errorf("copy of %s on %s: store that it is Failed: %w", c.database, c.server, err)
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()

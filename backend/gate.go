@@ -76,7 +76,7 @@ func (g *Gates) gate(server string) *gate {
 // another time.
 func (g *Gates) Pause(server string, d time.Duration) error {
 	if d <= 0 || d > MaxPause {
-		return fmt.Errorf("a pause must last from a moment to %v, not %v", MaxPause, d)
+		return fmt.Errorf("a pause must be longer than 0s and at most %v, not %v", MaxPause, d)
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -188,7 +188,7 @@ func (g *Gates) pass(server string) bool {
 	return true
 }
 
-var errTooManyWait = errors.New("too many sign-ins wait for the server")
+var errTooManyWait = errors.New("too many sign-ins wait for the mailbox server")
 
 // wait returns true when a sign-in may go in: those who came first go first; and false when it is to look whether it
 // still has to wait for this server. The client is told every few seconds that it waits, and at once when it closes

@@ -41,7 +41,7 @@ func (c *conversation) greeting() error {
 		return err
 	}
 	if resp.Kind != wire.Untagged || resp.Status != wire.StatusOK {
-		return c.fail(KindGreeting, errors.New("the first line is no IMAP greeting"))
+		return c.fail(KindGreeting, errors.New("the first line is not an IMAP greeting"))
 	}
 	c.learn(resp)
 	return nil
@@ -58,7 +58,7 @@ func (c *conversation) askCapabilities() error {
 	case err != nil:
 		return err
 	case resp.Status != wire.StatusOK || !c.capabilitiesKnown:
-		return c.fail(KindGreeting, fmt.Errorf("no capabilities: %s", c.clean(resp.Text)))
+		return c.fail(KindGreeting, fmt.Errorf("the server does not list its capabilities: %s", c.clean(resp.Text)))
 	}
 	return nil
 }

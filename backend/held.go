@@ -27,13 +27,13 @@ type held struct {
 }
 
 // errStillHeld says that a sign-in has waited for as long as it was to.
-var errStillHeld = errors.New("it took too long")
+var errStillHeld = errors.New("timed out waiting for a move to end")
 
 // await waits until what is held is let go, but for d at most, and until q's client closes its side. The mutex is free
 // meanwhile.
 func (m *ActiveManager) await(ctx context.Context, h *held, d time.Duration, q directory.Query) error {
 	if h.waiting >= maxHeld {
-		return fmt.Errorf("%d sign-ins wait already", h.waiting)
+		return fmt.Errorf("%d sign-ins are waiting already", h.waiting)
 	}
 	h.waiting++
 	held := h.held
@@ -93,7 +93,7 @@ func calm(ctx context.Context, quiet <-chan struct{}) error {
 	case <-quiet:
 	case <-patient.Done():
 		if !closed(quiet) {
-			return fmt.Errorf("waiting for the sign-ins under way: %w", context.Cause(patient))
+			return fmt.Errorf("wait for the sign-ins in progress: %w", context.Cause(patient))
 		}
 	}
 	return nil

@@ -29,16 +29,16 @@ type LostEntry struct {
 var lostEffects = []struct{ prefix, effect string }{
 	{activeKey, lostCopy},
 	{movingKey, lostCopy},
-	{blockedKey, "databases may be activated on %[1]s: `portico server block %[1]s` forbids it again"},
-	{policyKey, "%[1]s has the policy of the configuration: `portico server policy %[1]s` shows and sets it"},
-	{placedKey, "%[1]s is in the database that the directory says: `portico user move %[1]s DATABASE` moves " +
-		"them again"},
-	{failedKey, "the copy %[1]s counts as well until a probe cannot read it"},
-	{pinKey, "users are spread over the databases of the configuration; if those have changed, they find " +
+	{blockedKey, "databases may be activated on %[1]s: `portico server block %[1]s` forbids that again"},
+	{policyKey, "%[1]s has the policy in the configuration: `portico server policy %[1]s` shows and sets it"},
+	{placedKey, "%[1]s is in the database that the directory names: `portico user move %[1]s DATABASE` moves the " +
+		"user again"},
+	{failedKey, "the copy %[1]s counts as healthy until a probe cannot read it"},
+	{pinKey, "users are spread over the databases in the configuration; if those have changed, users find " +
 		"empty mailboxes"},
 }
 
-const lostCopy = "nobody is let in to %[1]s until you run `portico database move %[1]s SERVER`"
+const lostCopy = "no user is admitted to %[1]s until you run `portico database move %[1]s SERVER`"
 
 // LostEntries lists what the entries of a restore lack. named are the keys of damaged entries, "" for each that could
 // not be read; damaged says that the copy is not whole. remembered has the files to compare with, the latest first,

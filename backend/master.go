@@ -28,7 +28,7 @@ func (m *Master) credential(user string) Credential {
 }
 
 // errNotVerified would let everybody into every mailbox.
-var errNotVerified = errors.New("the master credential is for verified users alone")
+var errNotVerified = errors.New("the master credential is only for verified users")
 
 // checkMaster refuses what would let nobody in, or everybody.
 func checkMaster(o Options) error {
@@ -54,7 +54,7 @@ func (t *Tier) Verify(ctx context.Context, r *Route, q directory.Query) error {
 	}
 	if !q.Certificate && !carriesPassword(q.Mechanism) {
 		return &Error{Kind: KindNoMechanism, Phase: PhaseVerify,
-			Err: fmt.Errorf("%s shows no password to judge", q.Mechanism)}
+			Err: fmt.Errorf("%s carries no password to verify", q.Mechanism)}
 	}
 	owner, err := t.prove(ctx, q)
 	if r.refusal != nil && (err == nil || judged(err)) {
@@ -107,13 +107,13 @@ func (t *Tier) prove(ctx context.Context, q directory.Query) (owner string, err 
 	case q.Certificate:
 		return q.Login, nil
 	case t.verifier == nil:
-		return "", directory.Unavailable("verify", errors.New("nothing judges passwords"))
+		return "", directory.Unavailable("verify", errors.New("nothing is configured to verify passwords"))
 	}
 	if owner, err = t.verifier.Verify(ctx, q); err != nil {
 		return "", err
 	}
 	if owner, err = Canonical(owner, ""); err != nil {
-		return "", directory.Unavailable("verify", fmt.Errorf("a name that can not be one: %w", err))
+		return "", directory.Unavailable("verify", fmt.Errorf("impossible user name: %w", err))
 	}
 	return owner, nil
 }

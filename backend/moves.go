@@ -197,7 +197,7 @@ func (t *Tier) moveToFirst(
 ) MoveResult {
 	r := MoveResult{Database: active.Database, From: active.Server}
 	if active.Lost {
-		r.Err = fmt.Errorf("%w: move it by name", ErrLost)
+		r.Err = fmt.Errorf("%w: move it with portico database move", ErrLost)
 		return r
 	}
 	o.from = active.Server

@@ -21,9 +21,8 @@ type PinMismatchError struct {
 
 // Error implements error.
 func (e *PinMismatchError) Error() string {
-	return fmt.Sprintf("users are spread over the databases %q, but the configuration has %q: some would find an "+
-		"empty mailbox; "+
-		"once their mail is moved, change the set with: portico database pin", e.Pinned, e.Configured)
+	return fmt.Sprintf("users are spread over the databases %q, but the configuration has %q: some users would find "+
+		"an empty mailbox; move their mail, then change the set with: portico database pin", e.Pinned, e.Configured)
 }
 
 // PinnedDatabases returns the databases that routing by hash spreads users over, sorted; none if no set is pinned yet.
@@ -36,7 +35,7 @@ func PinnedDatabases(ctx context.Context, s store.Store) ([]string, error) {
 // is: users whose database changes by that find it empty unless their mail is moved too.
 func PinDatabases(ctx context.Context, s store.Store, names []string) error {
 	if len(names) == 0 {
-		return errors.New("pin databases: none is named")
+		return errors.New("pin databases: no database is named")
 	}
 	_, revision, err := readPin(ctx, s)
 	if err != nil {

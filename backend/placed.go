@@ -12,7 +12,7 @@ import (
 // not move by it. A failure leaves everything as it was, but for the sessions.
 func (m *ActiveManager) MoveUser(ctx context.Context, user, database string, end func(user string)) error {
 	if len(placedKey+user) > store.MaxKey {
-		return fmt.Errorf("user %s: a name of %d bytes is too long to be moved", user, len(user))
+		return fmt.Errorf("user %s: cannot move a user whose name has %d bytes", user, len(user))
 	}
 	u, quiet, err := m.holdUser(ctx, user, database)
 	if err != nil {
@@ -63,7 +63,7 @@ func (m *ActiveManager) holdUser(ctx context.Context, user, database string) (u 
 		select {
 		case <-other:
 		case <-ctx.Done():
-			err = fmt.Errorf("user %s: waiting for another move: %w", user, context.Cause(ctx))
+			err = fmt.Errorf("user %s: wait for another move: %w", user, context.Cause(ctx))
 		}
 		m.mu.Lock()
 		if err != nil {

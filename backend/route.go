@@ -188,7 +188,7 @@ func (t *Tier) find(ctx context.Context, q directory.Query) (directory.Entry, er
 		}
 	case t.router == nil:
 		return entry, directory.Unavailable("directory",
-			errors.New("it knows the user and not the place, and there are several"))
+			errors.New("the directory knows the user but names no database or server, and there are several"))
 	default:
 		entry.Database = t.router.Database(cmp.Or(entry.User, q.User))
 	}

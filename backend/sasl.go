@@ -70,7 +70,7 @@ func (c *Credential) readOAuthBearer(message string) error {
 func (c *Credential) readBearer(pairs string) error {
 	pairs, ok := strings.CutSuffix(pairs, "\x01\x01")
 	if !ok {
-		return fmt.Errorf("%w: it is cut off", ErrMessage)
+		return fmt.Errorf("%w: cut off", ErrMessage)
 	}
 	for pair := range strings.SplitSeq(pairs, "\x01") {
 		value, ok := strings.CutPrefix(pair, "auth=")
@@ -109,7 +109,7 @@ func readGS2(message string) (authzid, rest string, err error) {
 	if fields[1] != "" {
 		name, ok := strings.CutPrefix(fields[1], "a=")
 		if !ok {
-			return "", "", fmt.Errorf("%w: no authorization identity in its place", ErrMessage)
+			return "", "", fmt.Errorf("%w: the authorization identity is missing or misplaced", ErrMessage)
 		}
 		if authzid, err = unescapeName(name); err != nil {
 			return "", "", err
@@ -127,7 +127,7 @@ var (
 func unescapeName(escaped string) (string, error) {
 	name := nameUnescapes.Replace(escaped)
 	if nameEscapes.Replace(name) != escaped {
-		return "", fmt.Errorf("%w: a name with a bad escape", ErrMessage)
+		return "", fmt.Errorf("%w: bad escape in a name", ErrMessage)
 	}
 	return name, nil
 }

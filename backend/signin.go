@@ -160,7 +160,7 @@ func (s *signIn) converse(resp wire.Response) error {
 	}
 	challenge, err := base64.StdEncoding.DecodeString(resp.Text)
 	if err != nil {
-		return s.fail(KindProtocol, errors.New("a challenge that is no base64"))
+		return s.fail(KindProtocol, errors.New("a challenge is not base64"))
 	}
 	s.laps.enter("")
 	response, err := s.tier.active.askClient(s.ctx, s.request.route, func(ctx context.Context) ([]byte, error) {

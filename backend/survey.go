@@ -90,7 +90,7 @@ func NewSurvey(ctx context.Context, s store.Store) (*Survey, error) {
 	}
 	entries, err := s.List(ctx, offerKey)
 	if err != nil {
-		return nil, fmt.Errorf("read what mailbox servers offer: %w", err)
+		return nil, fmt.Errorf("read the stored capabilities of mailbox servers: %w", err)
 	}
 	v := &Survey{store: s, found: make(map[string]offer)}
 	for _, e := range entries {
@@ -133,7 +133,7 @@ func (v *Survey) save(ctx context.Context) error {
 			_, err = v.store.CompareAndSet(ctx, offerKey+server, entry.Revision, []byte(o.String()))
 		}
 		if err != nil {
-			failures = append(failures, fmt.Errorf("keep what %s offers: %w", server, err))
+			failures = append(failures, fmt.Errorf("store the capabilities of %s: %w", server, err))
 			continue
 		}
 		v.saved[server] = o

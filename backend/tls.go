@@ -23,7 +23,7 @@ func (c *conversation) startTLS() error {
 		return c.fail(KindTLS, fmt.Errorf("STARTTLS refused: %s", c.clean(resp.Text)))
 	}
 	if n := len(c.responses.Buffered()); n > 0 {
-		return c.fail(KindGreeting, fmt.Errorf("%d bytes behind the answer to STARTTLS", n))
+		return c.fail(KindGreeting, fmt.Errorf("%d bytes after the answer to STARTTLS", n))
 	}
 	c.capabilities, c.capabilitiesKnown = nil, false
 	return c.handshake()

@@ -52,9 +52,9 @@ func (r NameRules) Canonical(name, defaultDomain string) (string, error) {
 	case len(name) > maxUserName:
 		return "", errLongUserName
 	case strings.ContainsAny(name, "\x00\r\n"):
-		return "", fmt.Errorf("%w: it has a NUL or a line end", ErrUserName)
+		return "", fmt.Errorf("%w: it contains a NUL or a line end", ErrUserName)
 	case r.NoSeparator && strings.ContainsRune(name, MasterSeparator):
-		return "", fmt.Errorf("%w: it has the master separator %q", ErrUserName, MasterSeparator)
+		return "", fmt.Errorf("%w: it contains the master separator %q", ErrUserName, MasterSeparator)
 	}
 	if defaultDomain != "" && !strings.Contains(name, "@") {
 		name += "@" + defaultDomain
@@ -107,7 +107,7 @@ func foldStrict(name string) (string, error) {
 		local, domain, hasDomain = name[:i], name[i+1:], true
 	}
 	if hasDomain && (local == "" || domain == "") {
-		return "", fmt.Errorf("%w: nothing before or behind the @", ErrUserName)
+		return "", fmt.Errorf("%w: nothing before or after the @", ErrUserName)
 	}
 	parts := strings.Split(local, " ")
 	for i := range parts {
@@ -135,11 +135,12 @@ func foldPart(part string) (string, error) {
 		folded, err := precis.UsernameCaseMapped.String(part)
 		switch {
 		case err != nil:
-			return "", fmt.Errorf("%w: PRECIS forbids a character of it, or where it stands: %w", ErrUserName, err)
+			return "", fmt.Errorf("%w: PRECIS forbids one of its characters, or the character's position: %w",
+				ErrUserName, err)
 		case folded == part:
 			return part, nil
 		}
 		part = folded
 	}
-	return "", fmt.Errorf("%w: its form is not stable", ErrUserName)
+	return "", fmt.Errorf("%w: normalising it again changes it", ErrUserName)
 }

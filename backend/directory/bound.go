@@ -34,7 +34,7 @@ func (b *Bound) Verifier(v Verifier) Verifier { return boundVerifier{b, v} }
 func (b *Bound) do(ctx context.Context, q Query, ask func(context.Context, Query) error) (err error) {
 	defer b.inside.Add(-1)
 	if b.inside.Add(1) > int64(cap(b.turns))*(1+waitersPerTurn) {
-		return Unavailable("directory", errors.New("too many questions wait"))
+		return Unavailable("directory", errors.New("too many lookups are waiting"))
 	}
 	ctx, cancel := context.WithTimeout(ctx, b.timeout)
 	defer cancel()
@@ -46,7 +46,7 @@ func (b *Bound) do(ctx context.Context, q Query, ask func(context.Context, Query
 			defer func() { <-b.turns }()
 			err = ask(ctx, asked)
 		case <-ctx.Done():
-			err = Unavailable("directory", errors.New("no turn in time"))
+			err = Unavailable("directory", errors.New("timed out waiting for a free lookup"))
 		}
 	})
 	return err

@@ -92,7 +92,7 @@ func (f *flight) wait(ctx context.Context, q Query) (Entry, error) {
 
 // fly asks the source, for all who wait: so the end of who asked first does not end it.
 func (c *Cache) fly(ctx context.Context, q Query, f *flight) {
-	f.err = errors.New("directory: a source has panicked") // unless it has not
+	f.err = errors.New("directory: panic in a source") // unless it has not
 	defer c.land(q.User, f)
 	f.entry, f.err = c.source.Lookup(context.WithoutCancel(ctx), q)
 }

@@ -33,7 +33,7 @@ func (c *Chain) Lookup(ctx context.Context, q Query) (Entry, error) {
 		known = true
 		if e.User != "" {
 			if q.User, err = c.Canonical(e.User); err != nil {
-				return Entry{}, Unavailable("directory", fmt.Errorf("a name that can not be one: %w", err))
+				return Entry{}, Unavailable("directory", fmt.Errorf("impossible user name: %w", err))
 			}
 			found.User = q.User
 		}

@@ -120,7 +120,7 @@ var ErrUnavailable = errors.New("directory: unavailable")
 
 // ErrOtherName says that the directory has found an entry that is another user's, and that does not say whose. It
 // wraps ErrNotFound.
-var ErrOtherName = fmt.Errorf("%w: what was found belongs to another name and does not say to which", ErrNotFound)
+var ErrOtherName = fmt.Errorf("%w: the entry belongs to another name and does not say to which", ErrNotFound)
 
 // OtherName makes an error that wraps ErrOtherName; source says which directory has found it, and reason why it may
 // have.

@@ -198,13 +198,13 @@ func TestFile(t *testing.T) {
 
 func TestMapMistakes(t *testing.T) {
 	for text, want := range map[string]string{
-		"ann":                             "1: nothing is said",
+		"ann":                             "1: the line says nothing",
 		"# x\nann db1 db2":                "2: database must be given once",
 		"ann database=":                   "1: database must be given once, with a value",
 		"ann dbase=db1":                   "1: unknown key",
-		"ann db1 server=mbx1":             "1: both a database and a server",
+		"ann db1 server=mbx1":             "1: the line has both a database and a server",
 		"ann max_connections=-1":          "1: max_connections must be a number",
-		"ann db1\nANN db2":                "2: \"ann\" stands here a second time",
+		"ann db1\nANN db2":                "2: \"ann\" is here a second time",
 		"ann " + strings.Repeat("x", 5e3): "1: ",
 	} {
 		if _, err := parseMap(strings.NewReader(text)); err == nil || !strings.HasPrefix(err.Error(), want) {

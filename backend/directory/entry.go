@@ -22,12 +22,12 @@ func (e *Entry) Set(key, value string) error {
 	case "max_connections":
 		n, err := strconv.ParseUint(value, 10, 31)
 		if err != nil || n == 0 || e.MaxConnections != 0 {
-			return fmt.Errorf("max_connections must be a number from 1 on, given once, is %q", value)
+			return fmt.Errorf("max_connections must be a number from 1, given once, not %q", value)
 		}
 		e.MaxConnections = int(n)
 		return nil
 	default:
-		return fmt.Errorf("unknown key %q: there are user, database, server, mode, max_connections", key)
+		return fmt.Errorf("unknown key %q: the keys are user, database, server, mode, max_connections", key)
 	}
 	if value == "" || *to != "" {
 		return fmt.Errorf("%s must be given once, with a value", key)
@@ -42,7 +42,7 @@ var modes = map[string]Mode{"passthrough": ModePassthrough, "master": ModeMaster
 func (e *Entry) setMode(value string) error {
 	mode, ok := modes[value]
 	if !ok || e.Mode != ModeDefault {
-		return fmt.Errorf("mode must be passthrough or master, given once, is %q", value)
+		return fmt.Errorf("mode must be passthrough or master, given once, not %q", value)
 	}
 	e.Mode = mode
 	return nil
@@ -85,12 +85,12 @@ func ParseTemplate(text string) (Template, error) {
 		}
 		name, after, closed := strings.Cut(rest, "}")
 		if _, ok := (Query{}).Field(name); !closed || !ok {
-			return t, fmt.Errorf("{%.20s}: there are {user}, {login}, {local} and {domain}", name)
+			return t, fmt.Errorf("{%.20s}: the placeholders are {user}, {login}, {local} and {domain}", name)
 		}
 		t.fields, text = append(t.fields, name), after
 	}
 	if len(t.fields) == 0 {
-		return t, fmt.Errorf("no {user} in it: it would say the same of everybody")
+		return t, fmt.Errorf("no {user} in it: the answer would be the same for every user")
 	}
 	return t, nil
 }

@@ -81,10 +81,10 @@ func parseLine(text string) (name string, l line, err error) {
 		}
 	}
 	if l.entry == (Entry{}) {
-		return name, l, errors.New("nothing is said of the name")
+		return name, l, errors.New("the line says nothing about the name")
 	}
 	if l.entry.Database != "" && l.entry.Server != "" {
-		return name, l, errors.New("both a database and a server")
+		return name, l, errors.New("the line has both a database and a server")
 	}
 	return name, l, nil
 }

@@ -45,7 +45,7 @@ func CheckHash(text string, password secret.Value) error {
 	case text == "":
 		return errors.New("the hash is empty")
 	case text[0] == '!' || text[0] == '*':
-		return &RefusedError{Reason: "locked by the password's hash"}
+		return &RefusedError{Reason: "locked by the password hash"}
 	}
 	h, err := parseHash(text)
 	if err != nil {
@@ -65,7 +65,7 @@ func parseHash(text string) (hash, error) {
 	if strings.HasPrefix(text, "{") {
 		scheme, rest, _ := strings.Cut(text[1:], "}")
 		if !slices.Contains(dovecotSchemes, strings.ToUpper(scheme)) {
-			return nil, fmt.Errorf("the scheme is none of %s", strings.Join(dovecotSchemes, ", "))
+			return nil, fmt.Errorf("the scheme must be one of %s", strings.Join(dovecotSchemes, ", "))
 		}
 		text = rest
 	}
@@ -78,7 +78,7 @@ func parseHash(text string) (hash, error) {
 	if m := sha512CryptForm.FindStringSubmatch(text); m != nil {
 		return newSHA512Crypt(m[1:])
 	}
-	return nil, errors.New("the hash is none of bcrypt ($2y$), argon2id and SHA-512-crypt ($6$)")
+	return nil, errors.New("the hash must be bcrypt ($2y$), argon2id or SHA-512-crypt ($6$)")
 }
 
 // number reads digits, of which there are not too many for an int.
@@ -91,7 +91,7 @@ type bcryptHash []byte
 
 func newBcrypt(text string, cost int) (hash, error) {
 	if cost < bcrypt.MinCost || cost > maxBcryptCost {
-		return nil, fmt.Errorf("bcrypt's cost must be %d to %d, is %d", bcrypt.MinCost, maxBcryptCost, cost)
+		return nil, fmt.Errorf("bcrypt's cost must be %d to %d, not %d", bcrypt.MinCost, maxBcryptCost, cost)
 	}
 	return bcryptHash(text), nil
 }
@@ -112,13 +112,13 @@ func newArgon2(m []string) (hash, error) {
 	key, badKey := base64.RawStdEncoding.DecodeString(m[4])
 	switch {
 	case memory < 8*ways || memory > maxArgon2Memory:
-		return nil, fmt.Errorf("argon2id's m must be 8 p to %d, is %d", maxArgon2Memory, memory)
+		return nil, fmt.Errorf("argon2id's m must be 8 p to %d, not %d", maxArgon2Memory, memory)
 	case time < 1 || time > maxArgon2Time:
-		return nil, fmt.Errorf("argon2id's t must be 1 to %d, is %d", maxArgon2Time, time)
+		return nil, fmt.Errorf("argon2id's t must be 1 to %d, not %d", maxArgon2Time, time)
 	case ways < 1 || ways > maxArgon2Ways:
-		return nil, fmt.Errorf("argon2id's p must be 1 to %d, is %d", maxArgon2Ways, ways)
+		return nil, fmt.Errorf("argon2id's p must be 1 to %d, not %d", maxArgon2Ways, ways)
 	case badSalt != nil || len(salt) < 8 || badKey != nil || len(key) < 16 || len(key) > 64:
-		return nil, errors.New("argon2id's salt or key is cut short")
+		return nil, errors.New("argon2id's salt or key is cut off")
 	}
 	return argon2Hash{memory: uint32(memory), time: uint32(time), ways: uint8(ways), salt: salt, key: key}, nil
 }
@@ -139,7 +139,7 @@ func newSHA512Crypt(m []string) (hash, error) {
 		h.rounds = number(m[0])
 	}
 	if h.rounds < 1000 || h.rounds > maxCryptRounds {
-		return nil, fmt.Errorf("SHA-512-crypt's rounds must be 1000 to %d, are %d", maxCryptRounds, h.rounds)
+		return nil, fmt.Errorf("SHA-512-crypt's rounds must be 1000 to %d, not %d", maxCryptRounds, h.rounds)
 	}
 	return h, nil
 }

@@ -90,7 +90,7 @@ func parsePasswdLine(text string) (name string, h hash, err error) {
 	case !ok || name == "":
 		return name, nil, errors.New("needs a name, a colon and a hash")
 	case hashed == "":
-		return name, nil, errors.New("the hash is empty; ! locks a user out")
+		return name, nil, errors.New("the hash is empty; write ! to lock a user out")
 	case hashed[0] == '!' || hashed[0] == '*':
 		return name, nil, nil
 	}

@@ -48,7 +48,7 @@ func (r Rule) Compile() (*regexp.Regexp, error) {
 	expression := r.Regexp
 	switch {
 	case (r.Match == "") == (r.Regexp == ""):
-		return nil, errors.New("needs one of match and regexp")
+		return nil, errors.New("needs exactly one of match and regexp")
 	case r.Match != "":
 		expression = globExpression(r.Match)
 	}
@@ -58,11 +58,11 @@ func (r Rule) Compile() (*regexp.Regexp, error) {
 	}
 	switch {
 	case r.User+r.Database+r.Server+r.Mode+r.Refuse == "":
-		return nil, errors.New("says nothing: needs a user, database, server, mode or refuse")
+		return nil, errors.New("has no effect: needs a user, database, server, mode or refuse")
 	case r.Database != "" && r.Server != "":
-		return nil, errors.New("has both a database and a server")
+		return nil, errors.New("has both a database and a server: give one of the two")
 	case r.Refuse != "" && r.User+r.Database+r.Server+r.Mode != "":
-		return nil, errors.New("refuses, and says more")
+		return nil, errors.New("has refuse together with keys for users who may sign in")
 	case r.Mode != "":
 		return name, new(Entry).setMode(r.Mode)
 	}

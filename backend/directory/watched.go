@@ -119,7 +119,7 @@ func parseLines[T any](r io.Reader, one func(text string) (string, T, error)) (m
 			continue
 		}
 		if _, twice := lines[name]; twice {
-			return nil, fmt.Errorf("%d: %q stands here a second time", n, name)
+			return nil, fmt.Errorf("%d: %q is here a second time", n, name)
 		}
 		lines[name] = said
 	}

@@ -34,11 +34,10 @@ func CheckHostPort(address string) error {
 	return nil
 }
 
-var errUserPart = errors.New("the address has a user part, which may be a secret and so is not shown: write " +
-	"HOST:PORT, " +
-	"and give the user and the password by their own flags")
+var errUserPart = errors.New("the address has a user part, which is not shown because it may be secret: write " +
+	"HOST:PORT, and give the user and the password with their own flags")
 
-var errNoURL = errors.New("it is not a well-formed URL")
+var errNoURL = errors.New("not a well-formed URL")
 
 // WithoutURL returns the cause of an error of net/http or net/url, whose own text shows the URL.
 func WithoutURL(err error) error {

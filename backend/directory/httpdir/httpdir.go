@@ -51,12 +51,12 @@ type Directory struct {
 // New returns a Directory. It opens no connection.
 func New(o Options) (*Directory, error) {
 	if len(o.URLs) == 0 {
-		return nil, errors.New("no URL")
+		return nil, errors.New("url is missing")
 	}
 	for _, text := range o.URLs {
 		u, err := url.Parse(text)
 		if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
-			return nil, fmt.Errorf("%q is no URL of http or https", secret.URL(text))
+			return nil, fmt.Errorf("%q is not an http or https URL", secret.URL(text))
 		}
 	}
 	transport := &http.Transport{
@@ -181,7 +181,7 @@ func status(h http.Header) error {
 		return directory.ErrNotFound
 	case result == "unavailable", text == "WAIT", strings.HasPrefix(h.Get("Auth-Error-Code"), "4"),
 		result == "" && strings.Contains(strings.ToLower(text), "temporary"):
-		return directory.Unavailable("http", errors.New("the server has a temporary problem"))
+		return directory.Unavailable("http", errors.New("the directory reports a temporary problem"))
 	}
 	return directory.Refused(text)
 }
@@ -206,7 +206,7 @@ func place(h http.Header) (directory.Entry, error) {
 		entry.Server = server
 	default:
 		if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 {
-			return directory.Entry{}, directory.Unavailable("http", errors.New("the answer's Auth-Port is none"))
+			return directory.Entry{}, directory.Unavailable("http", errors.New("the answer's Auth-Port is not a port"))
 		}
 		entry.Address = net.JoinHostPort(server, port)
 	}

@@ -77,7 +77,7 @@ type Directory struct {
 func New(o Options) (*Directory, error) {
 	d := &Directory{opt: o, turn: make(chan struct{}, 1)}
 	if len(o.URLs) == 0 {
-		return nil, errors.New("no URL")
+		return nil, errors.New("url is missing")
 	}
 	for _, text := range o.URLs {
 		if _, _, err := parse(text); err != nil {
@@ -91,7 +91,7 @@ func New(o Options) (*Directory, error) {
 		}
 		asked, err := d.compile(directory.Query{User: "u@d"})
 		if err != nil {
-			return nil, errors.New("filter: it is none (RFC 4515)")
+			return nil, errors.New("filter: not an LDAP filter (RFC 4515)")
 		}
 		if d.blank, err = d.compile(nobody); err != nil {
 			return nil, fmt.Errorf("filter: %w", err)
@@ -104,7 +104,7 @@ func New(o Options) (*Directory, error) {
 		}
 	}
 	if o.Filter == "" && o.UserDN == "" {
-		return nil, errors.New("neither a filter nor a user_dn")
+		return nil, errors.New("needs a filter or a user_dn")
 	}
 	for _, attribute := range o.Attributes {
 		if !slices.ContainsFunc(d.wanted, func(had string) bool { return strings.EqualFold(had, attribute) }) {
@@ -121,7 +121,7 @@ func New(o Options) (*Directory, error) {
 func parse(text string) (address string, secure bool, err error) {
 	u, err := url.Parse(text)
 	if err != nil || u.Hostname() == "" || u.Scheme != "ldap" && u.Scheme != "ldaps" {
-		return "", false, fmt.Errorf("%q is no URL of ldap or ldaps", secret.URL(text))
+		return "", false, fmt.Errorf("%q is not an ldap or ldaps URL", secret.URL(text))
 	}
 	port := u.Port()
 	if port == "" {
@@ -189,7 +189,7 @@ func (d *Directory) bind(ctx context.Context, dn string, password secret.Value, 
 		ldap.LDAPResultInvalidDNSyntax):
 		return directory.ErrBadCredential
 	case ldap.IsErrorAnyOf(err, ldap.LDAPResultInappropriateAuthentication, ldap.LDAPResultUnwillingToPerform):
-		return directory.Refused("the directory lets it not bind")
+		return directory.Refused("the directory refuses the bind")
 	}
 	return unavailable(ctx, err)
 }
@@ -202,7 +202,7 @@ func (d *Directory) find(ctx context.Context, q directory.Query) (*ldap.Entry, e
 	result, err := d.search(ctx, request)
 	switch {
 	case ldap.IsErrorWithCode(err, ldap.LDAPResultSizeLimitExceeded), err == nil && len(result.Entries) > 1:
-		return nil, directory.Unavailable("ldap", errors.New("the filter has found more than one entry"))
+		return nil, directory.Unavailable("ldap", errors.New("the filter matches more than one entry"))
 	case err != nil:
 		return nil, unavailable(ctx, err)
 	case len(result.Entries) == 0: // references to other servers are not followed: who is asked is configured
@@ -264,7 +264,7 @@ func (d *Directory) connection(ctx context.Context) (conn *ldap.Conn, fresh bool
 		err := conn.Bind(d.opt.BindDN, d.opt.BindPassword.Reveal())
 		if !stop() || err != nil {
 			conn.Close()
-			return nil, false, errors.Join(errors.New("the proxy's own bind"), err)
+			return nil, false, errors.Join(errors.New("bind of the proxy itself"), err)
 		}
 	}
 	d.shared = conn

@@ -371,12 +371,12 @@ func namesBoundBy(t *testing.T, open func(func(*ldapdir.Options)) *ldapdir.Direc
 
 func TestBadOptions(t *testing.T) {
 	for want, change := range map[string]func(*ldapdir.Options){
-		"no URL":           func(o *ldapdir.Options) { o.URLs = nil },
-		"ldap or ldaps":    func(o *ldapdir.Options) { o.URLs = []string{"http://h"} },
-		"filter: no":       func(o *ldapdir.Options) { o.Filter = "(mail=x)" },
-		"RFC 4515":         func(o *ldapdir.Options) { o.Filter = "(mail={user}" },
-		"user_dn: {x}":     func(o *ldapdir.Options) { o.UserDN = "uid={x}" },
-		"neither a filter": func(o *ldapdir.Options) { o.Filter = "" },
+		"url is missing": func(o *ldapdir.Options) { o.URLs = nil },
+		"ldap or ldaps":  func(o *ldapdir.Options) { o.URLs = []string{"http://h"} },
+		"filter: no":     func(o *ldapdir.Options) { o.Filter = "(mail=x)" },
+		"RFC 4515":       func(o *ldapdir.Options) { o.Filter = "(mail={user}" },
+		"user_dn: {x}":   func(o *ldapdir.Options) { o.UserDN = "uid={x}" },
+		"needs a filter": func(o *ldapdir.Options) { o.Filter = "" },
 	} {
 		o := options("127.0.0.1:1")
 		change(&o)

@@ -104,8 +104,8 @@ func (d *Directory) owns(q directory.Query, found *ldap.Entry) error {
 		return directory.Unavailable("ldap", err)
 	}
 	if judge(asked, d.blank, found) != same {
-		return d.otherName("the attribute's matching rule (the server's collation), or that the attribute can " +
-			"not be read,")
+		return d.otherName("the attribute's matching rule (the server's collation), or missing permission to read " +
+			"the attribute,")
 	}
 	return nil
 }
@@ -126,7 +126,7 @@ func (d *Directory) boundAs(conn *ldap.Conn, dn string) error {
 			[]string{"1.1"}, nil))
 		if err != nil || len(found.Entries) != 1 {
 			return directory.Unavailable("ldap",
-				errors.New("the server does not tell as whom it has bound; use filter in place of user_dn"))
+				errors.New("the server does not report who has bound: use filter instead of user_dn"))
 		}
 		if sameDN(found.Entries[0].DN, dn) {
 			return nil

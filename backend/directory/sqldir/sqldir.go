@@ -65,7 +65,7 @@ type Directory struct {
 func New(o Options) (*Directory, error) {
 	open, ok := drivers[o.Driver]
 	if !ok {
-		return nil, fmt.Errorf("there is no driver %q", o.Driver)
+		return nil, fmt.Errorf("there is no SQL driver %q", o.Driver)
 	}
 	d := &Directory{report: o.Report}
 	var err error
@@ -109,7 +109,7 @@ func prepare(query string, parameter func(n int) string) (string, []string, []co
 	quotes := 0
 	for i, field := range fields {
 		if quotes += strings.Count(texts[i], "'"); quotes%2 != 0 {
-			return "", nil, nil, fmt.Errorf("{%s} stands in quotes: it is a parameter, and needs none", field)
+			return "", nil, nil, fmt.Errorf("{%s} is in quotes: it is a parameter and needs none", field)
 		}
 	}
 	texts, comparisons := named(texts, fields)
@@ -207,7 +207,7 @@ func (d *Directory) ask(ctx context.Context, q directory.Query) (answer, error) 
 		}
 	}
 	if rows.Next() {
-		return answer{}, directory.Unavailable("sql", errors.New("the query has found more than one row"))
+		return answer{}, directory.Unavailable("sql", errors.New("the query returned more than one row"))
 	}
 	if err := rows.Err(); err != nil {
 		return answer{}, unavailable(ctx, err)
@@ -215,8 +215,7 @@ func (d *Directory) ask(ctx context.Context, q directory.Query) (answer, error) 
 	return d.read(q, columns, values)
 }
 
-var errUnnamed = errors.New("the query does not show whose row it has found: let it return the name as the " +
-	"column user")
+var errUnnamed = errors.New("the query does not return whose row it is: return the name as the column user")
 
 // read reads a row, and makes sure that it is the right one. NULL and an empty text say nothing.
 func (d *Directory) read(q directory.Query, columns []string, values []sql.NullString) (a answer, err error) {
@@ -279,13 +278,13 @@ var drivers = map[string]dialect{
 	"mysql":    {parameter: func(int) string { return "?" }, connect: connectMySQL},
 }
 
-var errSayTLS = errors.New("the server is not on this machine: say what to do about TLS")
+var errSayTLS = errors.New("the server is not on this machine: say whether to use TLS")
 
 // connectPostgres takes a DSN as URL or as key=value words.
 func connectPostgres(dsn string) (driver.Connector, error) {
 	config, err := pgx.ParseConfig(dsn)
 	if err != nil {
-		return nil, errors.New("it is no connection string of PostgreSQL") // the parser's error may show the password
+		return nil, errors.New("not a PostgreSQL connection string") // the parser's error may show the password
 	}
 	if !strings.Contains(dsn, "sslmode") && !local(config.Host) {
 		return nil, fmt.Errorf("%w, such as sslmode=verify-full", errSayTLS)
@@ -297,7 +296,7 @@ func connectPostgres(dsn string) (driver.Connector, error) {
 func connectMySQL(dsn string) (driver.Connector, error) {
 	config, err := mysql.ParseDSN(dsn)
 	if err != nil {
-		return nil, errors.New("it is no data source name of the MySQL driver")
+		return nil, errors.New("not a data source name of the MySQL driver")
 	}
 	host, _, err := net.SplitHostPort(config.Addr)
 	if config.Net != "unix" && config.TLSConfig == "" && (err != nil || !local(host)) {

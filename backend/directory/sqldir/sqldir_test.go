@@ -319,15 +319,15 @@ func (k kind) run(t *testing.T, address string, statements []string) {
 func TestBadOptions(t *testing.T) {
 	const good = "SELECT db FROM users WHERE name = {user}"
 	for _, test := range []struct{ driver, dsn, query, want string }{
-		{"oracle", "", good, "no driver"},
+		{"oracle", "", good, "no SQL driver"},
 		{"postgres", "postgres://h/db?sslmode=verify-full", "SELECT 1", "no {user}"},
 		{"postgres", "postgres://h/db?sslmode=verify-full", "SELECT db FROM users WHERE name = '{user}'", "in quotes"},
 		{"postgres", "postgres://h/db?sslmode=verify-full", "SELECT db FROM users WHERE name = {password}",
 			"{password}"},
 		{"postgres", "postgres://u:" + password + "@192.0.2.1/db", good, "TLS"},
-		{"postgres", "postgres://u:" + password + "@192.0.2.1:x/db", good, "no connection string"},
+		{"postgres", "postgres://u:" + password + "@192.0.2.1:x/db", good, "not a PostgreSQL connection string"},
 		{"mysql", "u:" + password + "@tcp(192.0.2.1:3306)/db", good, "TLS"},
-		{"mysql", "u:" + password, good, "no data source name"},
+		{"mysql", "u:" + password, good, "not a data source name"},
 	} {
 		_, err := sqldir.New(sqldir.Options{Driver: test.driver, DSN: secret.Value(test.dsn), Query: test.query})
 		if err == nil || !strings.Contains(err.Error(), test.want) || strings.Contains(err.Error(), password) {

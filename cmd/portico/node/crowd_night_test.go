@@ -111,7 +111,7 @@ func TestNightOfAServerThatReadsNothing(t *testing.T) {
 		}
 	}
 	if got := r.asks(t, cli.StatusFailed, "database", "move", "db2", "mbx1"); !strings.Contains(got,
-		"activation is blocked there") {
+		"activation on the server is blocked") {
 		t.Error(got)
 	}
 	r.asks(t, cli.StatusBad, "server", "block", "mbx2", "--move")

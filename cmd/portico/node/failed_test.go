@@ -71,7 +71,7 @@ func TestFailedCopyAfterFailover(t *testing.T) {
 	r.eventually(t, "its block is lifted", func() bool { return !r.active.Blocked("mbx1") })
 	for range 2 {
 		if got := r.asks(t, cli.StatusBad, "database", "rebalance"); !strings.Contains(got,
-			"kept: no healthy copy (mbx1): the copy has failed") {
+			"kept: no healthy copy (mbx1): the copy is Failed") {
 			t.Errorf("rebalance: %s", got)
 		}
 		if got := r.asks(t, cli.StatusFailed, "database", "move", "db1", "mbx1"); !strings.Contains(got,

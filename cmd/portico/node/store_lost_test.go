@@ -33,7 +33,7 @@ func TestRestoreLosesActiveCopy(t *testing.T) {
 	}
 	site.put(t, filepath.Join("data", store.FileName), damaged)
 	status, out, errs := command("store", "restore", "-c", file, "--partial", path)
-	for _, want := range []string{"LOST active/db1: nobody is let in to db1", "by-hand.db has mbx2",
+	for _, want := range []string{"LOST active/db1: no user is admitted to db1", "by-hand.db has mbx2",
 		"LOST blocked/mbx1: databases may be activated"} {
 		if status != cli.StatusBad || !strings.Contains(out, want) {
 			t.Errorf("status %d, no %q in\n%s%s", status, want, out, errs)
