@@ -42,7 +42,7 @@ func (f Filter) compile() (filter, error) {
 	c.User, c.Command, c.Session = strings.ToLower(f.User), strings.ToLower(f.Command), strings.ToLower(f.Session)
 	c.uid = "uid " + c.Command
 	if f.Slower < 0 {
-		return c, fmt.Errorf("slower: %v is less than nothing", f.Slower)
+		return c, fmt.Errorf("slower: %v is negative", f.Slower)
 	}
 	if f.IP == "" {
 		return c, nil
@@ -60,8 +60,7 @@ func ParseNetwork(text string) (netip.Prefix, error) {
 	addr, err := netip.ParseAddr(text)
 	switch {
 	case err != nil && strings.Contains(text, "@"): // it may be a URL with a password
-		return netip.Prefix{}, errors.New("ip: what was given is neither an address nor a network such as " +
-			"192.0.2.0/24")
+		return netip.Prefix{}, errors.New("ip: the value is neither an address nor a network such as 192.0.2.0/24")
 	case err != nil:
 		return netip.Prefix{}, fmt.Errorf("ip: %q is neither an address nor a network such as 192.0.2.0/24", text)
 	}

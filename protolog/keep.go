@@ -15,7 +15,7 @@ func (w *writer) keep(now time.Time) {
 	all, err := listFiles(w.set.Location)
 	if err != nil {
 		if !errors.Is(err, os.ErrNotExist) {
-			w.log.Error().Err(err).Msg("the protocol log's files can not be listed")
+			w.log.Error().Err(err).Msg("cannot list the protocol log's files")
 		}
 		return
 	}
@@ -66,7 +66,7 @@ func (w *writer) goesOn(name fileName, last bool, now time.Time) bool {
 
 func (w *writer) remove(path string) {
 	if err := os.Remove(path); err != nil {
-		w.log.Error().Err(err).Msg("an old file of the protocol log can not be deleted")
+		w.log.Error().Err(err).Msg("cannot delete an old protocol log file")
 	}
 }
 
@@ -74,7 +74,7 @@ func (w *writer) remove(path string) {
 func (w *writer) pack(paths []string) {
 	for _, path := range paths {
 		if err := compress(path); err != nil && !errors.Is(err, os.ErrNotExist) {
-			w.log.Error().Err(err).Msg("a file of the protocol log can not be compressed")
+			w.log.Error().Err(err).Msg("cannot compress a protocol log file")
 		}
 	}
 }

@@ -30,13 +30,14 @@ var (
 	rowsDesc = prometheus.NewDesc("portico_protocol_log_rows_total",
 		"Rows written to the protocol log's files.", nil, nil)
 	droppedDesc = prometheus.NewDesc("portico_protocol_log_dropped_total",
-		"Rows of the protocol log not written, or not shown to somebody who watches.", []string{"reason"}, nil)
+		"Rows of the protocol log that were not written, or not shown to a follower.", []string{"reason"}, nil)
 	failuresDesc = prometheus.NewDesc("portico_protocol_log_write_failures_total",
 		"Failed attempts to write the protocol log.", nil, nil)
 	failingDesc = prometheus.NewDesc("portico_protocol_log_failing",
-		"1 while the protocol log can not be written.", nil, nil)
-	rulesDesc    = prometheus.NewDesc("portico_protocol_log_rules", "Rules of the protocol log in force.", nil, nil)
-	watchersDesc = prometheus.NewDesc("portico_protocol_log_watchers", "Those who watch the protocol log.", nil, nil)
+		"Whether the protocol log cannot be written: 1 or 0.", nil, nil)
+	rulesDesc    = prometheus.NewDesc("portico_protocol_log_rules", "Active rules of the protocol log.", nil, nil)
+	watchersDesc = prometheus.NewDesc("portico_protocol_log_watchers",
+		"Clients that follow the protocol log.", nil, nil)
 )
 
 // collector collects a log's metrics.

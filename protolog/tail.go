@@ -10,7 +10,7 @@ import (
 const maxBacklog = 256 << 10
 
 // ErrTooMany says that there are as many rules, or watchers, as there may be.
-var ErrTooMany = errors.New("too many of them at once")
+var ErrTooMany = errors.New("too many at the same time")
 
 // Tail is somebody who watches rows as they come. It holds nobody up: who is slow loses rows and is told how many.
 type Tail struct {

@@ -138,7 +138,7 @@ func (w *writer) use() {
 	if before.Location != w.set.Location {
 		w.close()
 		if err := repair(w.set.Location); err != nil {
-			w.log.Error().Err(err).Msg("the protocol log's files can not be made whole")
+			w.log.Error().Err(err).Msg("cannot repair the protocol log's files")
 		}
 	}
 	w.retry, w.kept = time.Time{}, time.Time{}
@@ -290,7 +290,7 @@ func (w *writer) fail(err error, now time.Time) {
 	}
 	w.mu.Unlock()
 	if first {
-		w.log.Error().Err(err).Msg("the protocol log can not be written; rows are dropped, mail is not touched")
+		w.log.Error().Err(err).Msg("cannot write the protocol log: rows are dropped, sessions continue")
 	}
 }
 
@@ -300,7 +300,7 @@ func (w *writer) works() {
 	w.failing = nil
 	w.mu.Unlock()
 	if failed {
-		w.log.Warn().Time("since", since).Msg("the protocol log is written again")
+		w.log.Warn().Time("since", since).Msg("protocol log writable again")
 	}
 }
 

@@ -409,7 +409,7 @@ func TestLogTailAndShow(t *testing.T) {
 			&out, program)
 		return status == cli.StatusBad && strings.Contains(out.String(), "The protocol log cannot be written since")
 	})
-	r.logged(t, "the protocol log can not be written")
+	r.logged(t, "cannot write the protocol log")
 	if err := os.Remove(dir); err != nil {
 		t.Fatal(err)
 	}
