@@ -27,11 +27,11 @@ func TestBadInput(t *testing.T) {
 		{name: "http method as tag", send: "GET NOOP\r\nPUT LOGOUT\r\n",
 			told: "GET OK NOOP completed.\r\n* BYE Logging out.\r\nPUT OK LOGOUT completed.\r\n", ends: OutcomeLogout},
 		{name: "tls on plain port", send: "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
-			told: "* BYE This port does not begin with TLS.\r\n", ends: OutcomeTLSOnPlain},
+			told: "* BYE This port does not start with TLS.\r\n", ends: OutcomeTLSOnPlain},
 		{name: "plain on tls port", mode: TLSImplicit, send: "a CAPABILITY\r\n",
-			told: "* BYE This port speaks TLS.\r\n", ends: OutcomePlainOnTLS},
+			told: "* BYE This port requires TLS.\r\n", ends: OutcomePlainOnTLS},
 		{name: "http on tls port", mode: TLSImplicit, send: "GET / HTTP/1.1\r\n\r\n",
-			told: "* BYE This port speaks TLS.\r\n", ends: OutcomePlainOnTLS},
+			told: "* BYE This port requires TLS.\r\n", ends: OutcomePlainOnTLS},
 		{name: "noise", send: strings.Repeat("\x00\xff\x80\r\n", 3),
 			told: "* BAD Syntax error.\r\n* BAD Syntax error.\r\n* BAD Syntax error.\r\n* BYE Too many bad " +
 				"commands.\r\n",
@@ -86,9 +86,9 @@ func TestBadInput(t *testing.T) {
 		{name: "starttls where there is none", send: "a STARTTLS\r\nb LOGOUT\r\n",
 			told:    "a BAD STARTTLS is not available.\r\n* BYE Logging out.\r\nb OK LOGOUT completed.\r\n",
 			refused: map[Outcome]float64{OutcomeNoStartTLS: 1}, ends: OutcomeLogout},
-		{name: "silent", told: "* BYE Too slow, closing.\r\n", ends: OutcomeTimeout},
-		{name: "silent in a command", send: "a LOGIN b", told: "* BYE Too slow, closing.\r\n", ends: OutcomeTimeout},
-		{name: "silent in a literal", send: "a LOGIN {3}\r\n", told: "+ Ready.\r\n* BYE Too slow, closing.\r\n",
+		{name: "silent", told: "* BYE Sign-in took too long.\r\n", ends: OutcomeTimeout},
+		{name: "silent in a command", send: "a LOGIN b", told: "* BYE Sign-in took too long.\r\n", ends: OutcomeTimeout},
+		{name: "silent in a literal", send: "a LOGIN {3}\r\n", told: "+ Ready.\r\n* BYE Sign-in took too long.\r\n",
 			ends: OutcomeTimeout},
 		{name: "silent on tls port", mode: TLSImplicit, told: "", ends: OutcomeTimeout},
 		{name: "impossible names",
@@ -141,7 +141,7 @@ func TestSetUpEndsForTalkativeClient(t *testing.T) {
 	p := h.client()
 	for range 1000 {
 		p.send("a NOOP\r\n")
-		if strings.HasPrefix(p.expect(""), "* BYE Too slow") {
+		if strings.HasPrefix(p.expect(""), "* BYE Sign-in took too long") {
 			if h.ended(OutcomeTimeout) != 1 {
 				t.Error("not counted as a time-out")
 			}

@@ -136,7 +136,7 @@ func argument(args *wire.Args) (string, bool) {
 
 func end(args *wire.Args) error {
 	if !args.End() {
-		return syntaxError(args, "more than the command takes")
+		return syntaxError(args, "unexpected argument")
 	}
 	return nil
 }

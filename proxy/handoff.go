@@ -28,7 +28,7 @@ func (s *session) handOff(link *backend.Link) error {
 	}()
 	s.server.penalties.succeed(s.remote.Addr(), s.user) // before the client knows: what it does next may fail
 	if err := s.client.deliver(link.Replies); err != nil {
-		return fmt.Errorf("answer of the mailbox server: %w", err)
+		return fmt.Errorf("read the mailbox server's answer: %w", err)
 	}
 	if !s.server.inSetUp.remove(s.client) {
 		return OutcomeDraining

@@ -39,5 +39,5 @@ func TestHeldBeyondSetUp(t *testing.T) {
 	talker.expect("a OK ")
 	passed.Add(int64(setUp))
 	talker.send("b NOOP\r\n")
-	talker.until("* BYE Too slow") // after an OK, if this command was waited for already
+	talker.until("* BYE Sign-in took too long") // after an OK, if this command was waited for already
 }

@@ -87,7 +87,7 @@ func (l *lines) report(log zerolog.Logger, now time.Time, all bool) {
 				from = kind.from.String()
 			}
 			log.Info().Str("from", from).Stringer("result", kind.outcome).Int("left_out", count.leftOut).
-				Msg("lines about a client were left out")
+				Msg("log lines about a client suppressed")
 			count.leftOut = 0
 		}
 		if silence >= linesForget && count.isFull(now) {

@@ -110,7 +110,7 @@ func TestAFloodOfBadCommandsIsAFewLines(t *testing.T) {
 		t.Errorf("%d lines of %d connections", n, connections)
 	}
 	h.server.Close()
-	if log := h.log.String(); !strings.Contains(log, `"message":"lines about a client were left out"`) {
+	if log := h.log.String(); !strings.Contains(log, `"message":"log lines about a client suppressed"`) {
 		t.Errorf("nothing is said of what was left out: %s", log)
 	}
 }

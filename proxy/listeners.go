@@ -34,7 +34,7 @@ type served struct {
 func (s *Server) Serve(ln net.Listener, l Listener) error {
 	defer ln.Close()
 	if l.TLS != TLSNone && s.settings.Load().TLS == nil {
-		return fmt.Errorf("listener %s: TLS without a certificate", l.Name)
+		return fmt.Errorf("listener %s: TLS needs a certificate", l.Name)
 	}
 	of := s.enlist(ln)
 	if of == nil {

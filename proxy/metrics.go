@@ -52,7 +52,7 @@ func (p *phases) observe(at phase, d time.Duration) {
 	p.mu.Unlock()
 }
 
-var phasesDesc = prometheus.NewDesc("portico_signin_duration_seconds", "Duration of the phases of a sign-in.",
+var phasesDesc = prometheus.NewDesc("portico_signin_duration_seconds", "Duration of each phase of a sign-in.",
 	[]string{"phase"}, nil)
 
 // Describe implements prometheus.Collector.
@@ -98,28 +98,28 @@ func newMetrics(reg prometheus.Registerer, counts func() (unsigned, signed int),
 	m := &metrics{
 		byListener: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "portico_connections_total",
-			Help: "Client connections whose set-up is over, by how it ended.",
+			Help: "Client connections that have finished set-up, by result.",
 		}, []string{"listener", "result"}),
 		acceptErrors: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "portico_accept_errors_total",
-			Help: "Failures to accept a client connection.",
+			Help: "Failed attempts to accept a client connection.",
 		}, []string{"listener"}),
 	}
 	refusals := prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "portico_signin_refusals_total",
-		Help: "Commands before sign-in that were refused, the connection going on.",
+		Help: "Commands before sign-in that were refused without closing the connection.",
 	}, []string{"result"})
 	m.waited = prometheus.NewCounter(prometheus.CounterOpts{
 		Name: "portico_signin_penalty_seconds_total",
-		Help: "Time that answers to refused sign-ins have waited.",
+		Help: "Total delay of answers to refused sign-ins.",
 	})
 	m.guessesDelayed = prometheus.NewCounter(prometheus.CounterOpts{
 		Name: "portico_signin_guesses_delayed_total",
-		Help: "Sign-ins that waited to be judged, since their address had shown too many wrong credentials.",
+		Help: "Sign-ins held before verification, because their address had sent too many wrong credentials.",
 	})
 	m.panics = prometheus.NewCounter(prometheus.CounterOpts{
 		Name: "portico_setup_panics_total",
-		Help: "Faults of Portico on set-up threads outside of a session's conversation. Each ended one connection.",
+		Help: "Panics on sign-in threads outside a session. Each one closed a connection.",
 	})
 	for o := range outcomes {
 		if !outcomes[o].ends {
@@ -128,7 +128,7 @@ func newMetrics(reg prometheus.Registerer, counts func() (unsigned, signed int),
 	}
 	short := prometheus.NewCounterFunc(prometheus.CounterOpts{
 		Name: "portico_shortages_total",
-		Help: "Connections and sign-ins for which Portico had no descriptor, port or memory left.",
+		Help: "Connections and sign-ins that failed because Portico had no descriptor, port or memory left.",
 	}, func() float64 { return float64(shortages()) })
 	if reg == nil {
 		return m, nil
@@ -153,7 +153,7 @@ type sessionGauge struct {
 	counts func() (unsigned, signed int)
 }
 
-var sessionsDesc = prometheus.NewDesc("portico_sessions", "Client connections open now.", []string{"state"}, nil)
+var sessionsDesc = prometheus.NewDesc("portico_sessions", "Open client connections.", []string{"state"}, nil)
 
 // Describe implements prometheus.Collector.
 func (g sessionGauge) Describe(ch chan<- *prometheus.Desc) { ch <- sessionsDesc }

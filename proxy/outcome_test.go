@@ -69,7 +69,7 @@ func TestOutcomeOf(t *testing.T) {
 		{errors.New("what is this"), OutcomeInternal},
 		{OutcomeHTTP, OutcomeHTTP},
 		{fmt.Errorf("phase: %w", OutcomeLimitUser), OutcomeLimitUser},
-		{fmt.Errorf("%w: the last: %w", OutcomeTooManyBad, OutcomeSyntax), OutcomeTooManyBad},
+		{fmt.Errorf("%w; the last one: %w", OutcomeTooManyBad, OutcomeSyntax), OutcomeTooManyBad},
 		{&panicError{value: "ouch"}, OutcomePanic},
 		{&wire.SyntaxError{}, OutcomeSyntax},
 		{&wire.LimitError{}, OutcomeTooLong},

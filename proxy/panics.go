@@ -19,7 +19,7 @@ func LogPanics(log zerolog.Logger, now func() time.Time) func(value any, stack [
 		if leftOut, ok := logged.Due(place, now()); ok {
 			text := fmt.Sprint(value) // now: it may change
 			go log.Error().Int("left_out", leftOut).Str("panic", text).Str("place", place).Bytes("stack", stack).
-				Msg("panic: its connection has ended")
+				Msg("panic: connection closed")
 		}
 	}
 }

@@ -16,7 +16,7 @@ import (
 	"portico/proxy/relay"
 )
 
-const panicLogged = `"message":"panic: its connection has ended"`
+const panicLogged = `"message":"panic: connection closed"`
 
 // A panic in the relay leaves its value and stack in the log, once a minute.
 func TestPanicInTheRelayIsLogged(t *testing.T) {

@@ -75,7 +75,7 @@ func (s *session) prove(ctx context.Context, q directory.Query, c backend.Creden
 		return err
 	}
 	s.proved = true
-	return s.client.say(s.tag + " OK The way to the mailbox server is free.")
+	return s.client.say(s.tag + " OK Mailbox server found.")
 }
 
 // ofHealth says whether the user is one that probes sign in as.

@@ -66,7 +66,7 @@ func readProxyHeader(r io.Reader) (proxyHeader, error) {
 		if n > 0 && !begins(text[:n], proxySignature) && !begins(text[:n], "PROXY ") {
 			return proxyHeader{}, badProxyHeader("it begins with %q", text[:n])
 		}
-		return proxyHeader{}, fmt.Errorf("wait for the header of the PROXY protocol: %w", err)
+		return proxyHeader{}, fmt.Errorf("wait for the PROXY protocol header: %w", err)
 	}
 	switch {
 	case string(text) == proxySignature:
@@ -95,7 +95,7 @@ func badProxyHeader(reason string, args ...any) error {
 func readProxyOne(r io.Reader, text []byte) (string, error) {
 	for text[len(text)-1] != '\n' {
 		if len(text) == maxProxyOne {
-			return "", badProxyHeader("its line is longer than %d bytes", maxProxyOne)
+			return "", badProxyHeader("its line exceeds %d bytes", maxProxyOne)
 		}
 		text = text[:len(text)+1]
 		if _, err := io.ReadFull(r, text[len(text)-1:]); err != nil {
@@ -110,7 +110,7 @@ func readProxyOne(r io.Reader, text []byte) (string, error) {
 func parseProxyOne(line string) (h proxyHeader, err error) {
 	line, ok := strings.CutSuffix(line, "\r\n")
 	if !ok {
-		return h, badProxyHeader("its line does not end in CR LF")
+		return h, badProxyHeader("its line does not end with CR LF")
 	}
 	fields := strings.Split(line, " ")
 	switch kind := fields[1]; {
@@ -130,11 +130,11 @@ func parseProxyOne(line string) (h proxyHeader, err error) {
 func proxyAddress(kind, addr, port string) (netip.AddrPort, error) {
 	a, err := netip.ParseAddr(addr)
 	if err != nil || a.Zone() != "" || a.Is4() != (kind == "TCP4") {
-		return netip.AddrPort{}, badProxyHeader("%q is no address of %s", addr, kind)
+		return netip.AddrPort{}, badProxyHeader("%q is not a valid %s address", addr, kind)
 	}
 	n, err := strconv.ParseUint(port, 10, 16)
 	if err != nil {
-		return netip.AddrPort{}, badProxyHeader("%q is no port", port)
+		return netip.AddrPort{}, badProxyHeader("%q is not a valid port", port)
 	}
 	return netip.AddrPortFrom(a, uint16(n)), nil
 }
@@ -165,7 +165,7 @@ func readProxyTwo(r io.Reader, text []byte) (h proxyHeader, err error) {
 	case command != proxyLocal && command != proxyProxy:
 		return h, badProxyHeader("its command is %d", command)
 	case length > maxProxyTwo:
-		return h, badProxyHeader("it has %d bytes of addresses and more, and may have %d", length, maxProxyTwo)
+		return h, badProxyHeader("it has %d bytes after the fixed part; the limit is %d", length, maxProxyTwo)
 	}
 	rest := make([]byte, length)
 	if _, err := io.ReadFull(r, rest); err != nil {
@@ -187,7 +187,7 @@ func readProxyTwo(r io.Reader, text []byte) (h proxyHeader, err error) {
 
 // cutOff is for a header that does not come to its end.
 func cutOff(err error) error {
-	return fmt.Errorf("a header of the PROXY protocol that is cut off: %w", err)
+	return fmt.Errorf("PROXY protocol header cut off: %w", err)
 }
 
 // parseProxyTwo reads the two addresses, of size bytes each, and the two ports.

@@ -36,7 +36,7 @@ func (s *session) tokenQuery(c *backend.Credential) (directory.Query, error) {
 	case s.tier.RoutesNameless():
 		return s.queryOf(c, "", ""), nil
 	}
-	return directory.Query{}, fmt.Errorf("%w: %s names no user, and neither does a claim of the token",
+	return directory.Query{}, fmt.Errorf("%w: %s names no user, and no claim of the token does",
 		backend.ErrMessage, c.Mechanism)
 }
 
@@ -74,7 +74,7 @@ func (s *session) route(ctx context.Context, q directory.Query, c *backend.Crede
 	case err != nil:
 		return route, fmt.Errorf("route: %w", err)
 	case route.User != q.User && !c.Rename(route.User): // the mailbox server knows the other name
-		return route, fmt.Errorf("%w: %s can not tell the server that the user is %s", OutcomeServerMechanism,
+		return route, fmt.Errorf("%w: %s cannot tell the server that the user is %s", OutcomeServerMechanism,
 			c.Mechanism, route.User)
 	}
 	return route, nil

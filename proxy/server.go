@@ -118,7 +118,7 @@ func (s *Server) CheckReload(settings Settings) error {
 func (s *Server) reloadable(settings Settings) (*Settings, error) {
 	checked, err := settings.withDefaults()
 	if err == nil && checked.TLS == nil && s.settings.Load().TLS != nil {
-		err = errors.New("settings: TLS can not be taken away while listeners offer it")
+		err = errors.New("settings: TLS cannot be removed while listeners offer it")
 	}
 	return checked, err
 }

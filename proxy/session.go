@@ -176,11 +176,11 @@ func (s *session) penalty(o Outcome) error {
 	switch o.row().charge {
 	case chargeBad:
 		if s.bad++; s.bad >= s.set.Limits.BadCommands {
-			return fmt.Errorf("%w: the last: %w", OutcomeTooManyBad, o)
+			return fmt.Errorf("%w; the last one: %w", OutcomeTooManyBad, o)
 		}
 	case chargeFailed:
 		if s.failed++; s.failed >= s.set.Limits.FailedSignIns {
-			return fmt.Errorf("%w: the last: %w", OutcomeTooManyFailed, o)
+			return fmt.Errorf("%w; the last one: %w", OutcomeTooManyFailed, o)
 		}
 	}
 	return nil

@@ -100,7 +100,7 @@ type Timeouts struct {
 // withDefaults returns a checked copy that has no zero left that means a default.
 func (s Settings) withDefaults() (*Settings, error) {
 	if s.Tier == nil {
-		return nil, errors.New("settings: no tier of mailbox servers")
+		return nil, errors.New("settings: no mailbox servers")
 	}
 	s.Banner = cmp.Or(s.Banner, "Portico is ready.")
 	for _, c := range []byte(s.Banner) {
@@ -109,7 +109,7 @@ func (s Settings) withDefaults() (*Settings, error) {
 		}
 	}
 	if s.Banner[0] == '[' {
-		return nil, errors.New("settings: banner begins like a response code")
+		return nil, errors.New("settings: banner starts like a response code")
 	}
 	l := &s.Limits
 	l.Commands.Line = cmp.Or(l.Commands.Line, 10<<10)

@@ -89,7 +89,7 @@ func Open(sources []Source) (*Certificates, error) {
 		}
 	}
 	if len(taken) == 0 {
-		return nil, errors.New("there is no certificate")
+		return nil, errors.New("no certificate found")
 	}
 	c.show(taken)
 	return c, nil

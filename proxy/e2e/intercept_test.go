@@ -169,7 +169,7 @@ func judge(t *testing.T, what string, h hide, said, answer string, early bool) {
 	}
 	refused := strings.Contains(said, "\nc "+answer)
 	logout := strings.Contains(said, "\nz OK ")
-	doubted := strings.HasSuffix(said, "\n* BYE The conversation is out of step\r\n")
+	doubted := strings.HasSuffix(said, "\n* BYE Protocol out of step, please connect again\r\n")
 	switch {
 	case compressed(said), strings.Contains(strings.ReplaceAll(said, "\nc OK NOOP completed", ""), "\nc OK"),
 		strings.Contains(said, "Begin TLS"):

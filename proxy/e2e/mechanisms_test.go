@@ -113,7 +113,7 @@ func tagged(c *testkit.Conn) string {
 const (
 	letIn    = "a OK *"
 	wrong    = "a NO [AUTHENTICATIONFAILED] Authentication failed."
-	tlsFirst = "a NO [PRIVACYREQUIRED] TLS is required first."
+	tlsFirst = "a NO [PRIVACYREQUIRED] Start TLS before you sign in."
 	notHere  = "a NO [CANNOT] Authentication mechanism not available."
 	another  = "a NO [AUTHORIZATIONFAILED] Not authorized for that mailbox."
 )

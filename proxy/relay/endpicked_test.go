@@ -41,7 +41,7 @@ func TestEndEndsThePickedSessionsAlone(t *testing.T) {
 		reason Reason
 		bye    string
 	}{
-		"kicked":      {ReasonKicked, "* BYE Closed by the administrator\n"},
+		"kicked":      {ReasonKicked, "* BYE Session closed by the administrator\n"},
 		"moved":       {ReasonMoved, "* BYE [UNAVAILABLE] Your mailbox is being moved, please connect again\n"},
 		"maintenance": {ReasonMaintenance, lfs(byeDrain)},
 	} {
@@ -89,7 +89,7 @@ func TestEndReturnsWhenTheRelayCloses(t *testing.T) {
 			r.relay.End(func(Owner) bool { close(picked); return true }, ReasonKicked, time.Hour)
 		}()
 		<-picked
-		tk.client.hears("* BYE Closed by the administrator\n")
+		tk.client.hears("* BYE Session closed by the administrator\n")
 		r.relay.Close()
 		r.drained(done)
 		r.drained(r.endUsers(ReasonKicked, "bob"))

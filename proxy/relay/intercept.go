@@ -8,8 +8,8 @@ const (
 	byeIdle       = "* BYE Idle for too long\r\n"
 	byeDrain      = "* BYE [UNAVAILABLE] Going down for maintenance, please connect again\r\n"
 	byeMoved      = "* BYE [UNAVAILABLE] Your mailbox is being moved, please connect again\r\n"
-	byeKicked     = "* BYE Closed by the administrator\r\n"
-	byeDoubt      = "* BYE The conversation is out of step\r\n"
+	byeKicked     = "* BYE Session closed by the administrator\r\n"
+	byeDoubt      = "* BYE Protocol out of step, please connect again\r\n"
 )
 
 // refusal returns what the proxy says to a command that it does not let through. A server that switched to

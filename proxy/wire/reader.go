@@ -133,13 +133,13 @@ func parseCommand(raw []byte) (Command, error) {
 	}
 	cmd := Command{Tag: string(raw[:tag])}
 	if raw[tag] != ' ' {
-		return cmd, &SyntaxError{Tag: cmd.Tag, Pos: tag, Reason: "no command behind the tag"}
+		return cmd, &SyntaxError{Tag: cmd.Tag, Pos: tag, Reason: "no command after the tag"}
 	}
 	at := tag + blanks(raw[tag:])
 	rest := raw[at:]
 	word := span(rest, charAtom, maxName+1)
 	if word == 0 || word > maxName || !endsWord(rest[word]) {
-		return cmd, &SyntaxError{Tag: cmd.Tag, Pos: at, Reason: "no command behind the tag"}
+		return cmd, &SyntaxError{Tag: cmd.Tag, Pos: at, Reason: "no command after the tag"}
 	}
 	cmd.Name = string(bytes.ToUpper(rest[:word]))
 	cmd.Verb = lookupVerb(rest[:word], false)

@@ -68,12 +68,12 @@ func TestReadCommand(t *testing.T) {
 		{"blank line", "\r\n", "", "", 0, "", &SyntaxError{"", 0, "no tag"}},
 		{"no tag", " NOOP\r\n", "", "", 0, "", &SyntaxError{"", 0, "no tag"}},
 		{"NUL", "\x00\r\n", "", "", 0, "", &SyntaxError{"", 0, "no tag"}},
-		{"tag alone", "a\r\n", "", "a", 0, "", &SyntaxError{"a", 1, "no command behind the tag"}},
-		{"tag and TAB", "a\tNOOP\r\n", "", "a", 0, "", &SyntaxError{"a", 1, "no command behind the tag"}},
-		{"no verb", "a \r\n", "", "a", 0, "", &SyntaxError{"a", 2, "no command behind the tag"}},
+		{"tag alone", "a\r\n", "", "a", 0, "", &SyntaxError{"a", 1, "no command after the tag"}},
+		{"tag and TAB", "a\tNOOP\r\n", "", "a", 0, "", &SyntaxError{"a", 1, "no command after the tag"}},
+		{"no verb", "a \r\n", "", "a", 0, "", &SyntaxError{"a", 2, "no command after the tag"}},
 		{"two blanks", "a  NOOP\r\n", "a  NOOP\r\n", "a", VerbNoop, "NOOP", nil},
-		{"verb and NUL", "a NOOP\x00\r\n", "", "a", 0, "", &SyntaxError{"a", 2, "no command behind the tag"}},
-		{"verb too long", "a " + name32 + "N\r\n", "", "a", 0, "", &SyntaxError{"a", 2, "no command behind the tag"}},
+		{"verb and NUL", "a NOOP\x00\r\n", "", "a", 0, "", &SyntaxError{"a", 2, "no command after the tag"}},
+		{"verb too long", "a " + name32 + "N\r\n", "", "a", 0, "", &SyntaxError{"a", 2, "no command after the tag"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			eachSource(t, c.input, func(t *testing.T, src io.Reader) {
@@ -241,7 +241,7 @@ func TestReaderStaysInStep(t *testing.T) {
 		response("", ErrCancelled)
 		response("", ErrBase64)
 		response("", ErrBase64)
-		command("b", &SyntaxError{"b", 1, "no command behind the tag"})
+		command("b", &SyntaxError{"b", 1, "no command after the tag"})
 		if first, err := r.Peek(); first != 'c' || err != nil {
 			t.Fatalf("peeked %q, %v", first, err)
 		}

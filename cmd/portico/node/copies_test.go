@@ -151,7 +151,7 @@ func TestEndsSayWhy(t *testing.T) {
 		{[]string{"database", "move", "db1", "mbx2"}, moved, "moved"},
 		{[]string{"server", "block", "mbx2", "--move"}, moved, "moved"},
 		{[]string{"user", "move", "alice", "db2"}, moved, "moved"},
-		{[]string{"user", "kick", "alice"}, "* BYE Closed by the administrator*", "kicked"},
+		{[]string{"user", "kick", "alice"}, "* BYE Session closed by the administrator*", "kicked"},
 		{[]string{"maintenance", "start", "--yes", "--drain", "0s"}, "* BYE [UNAVAILABLE] Going down for maintenance*",
 			"maintenance"},
 	} {

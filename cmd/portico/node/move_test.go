@@ -289,9 +289,9 @@ func TestUserCommands(t *testing.T) {
 		strings.Count(got, "alice") != 2 {
 		t.Errorf("kick says %q", got)
 	}
-	first.Expect("* BYE Closed by the administrator")
+	first.Expect("* BYE Session closed by the administrator")
 	first.ExpectEOF()
-	second.Expect("* BYE Closed by the administrator")
+	second.Expect("* BYE Session closed by the administrator")
 	r.logged(t, `"reason":"kicked"`)
 	if got := site.portico(t, 0, "user", "kick", "alice"); !strings.HasSuffix(got, "0 sessions ended.\n") {
 		t.Errorf("kick again says %q", got)

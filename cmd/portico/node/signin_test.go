@@ -85,7 +85,7 @@ func TestDirectoryDown(t *testing.T) {
 		if got := r.tries(t, "alice"); !strings.HasPrefix(got, "a NO [UNAVAILABLE] ") {
 			t.Errorf("%s: %s", name, got)
 		}
-		r.logged(t, "directory does not answer")
+		r.logged(t, "directory unavailable")
 		if strings.Contains(r.log.String(), "hidden") {
 			t.Errorf("%s: the database's password is in the log", name)
 		}
