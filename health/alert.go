@@ -57,9 +57,9 @@ func (a *Alert) Subject() string {
 		return "IMAP: " + a.Title() + " is at fault: " + strings.Join(a.Monitors, ", ")
 	}
 	if a.Unwatched {
-		return "IMAP: " + a.Title() + " is not told any more: monitors are Disabled or Repairing"
+		return "IMAP: " + a.Title() + ": alert withdrawn, because its monitors are Disabled or Repairing"
 	}
-	return "IMAP: " + a.Title() + " is well again"
+	return "IMAP: " + a.Title() + " is healthy again"
 }
 
 // Message is the alert for people to read: what is at fault, since when, and what to look at.
@@ -82,9 +82,9 @@ func (a *Alert) Message() string {
 		fmt.Fprintf(&text, "Diagnostic bundle: %s\n", a.Bundle)
 	}
 	if len(a.Tried) > 0 {
-		fmt.Fprintf(&text, "\nWhat recovery has done:\n  %s\n", strings.Join(a.Tried, "\n  "))
+		fmt.Fprintf(&text, "\nRecovery actions so far:\n  %s\n", strings.Join(a.Tried, "\n  "))
 	}
-	text.WriteString("\nLook at it, and at what was tried:\n  portico health recovery\n")
+	text.WriteString("\nTo see the fault and the recovery log, run:\n  portico health recovery\n")
 	for _, id := range a.Monitors {
 		set, rest, _ := strings.Cut(id, "/")
 		name, target, _ := strings.Cut(rest, "/")

@@ -24,11 +24,11 @@ _Mbx:mbx1
 Error: refused
 Diagnostic bundle: /data/b.tar
 
-What recovery has done:
+Recovery actions so far:
   RestartService
   ServerFailover
 
-Look at it, and at what was tried:
+To see the fault and the recovery log, run:
   portico health recovery
   portico probe run IMAP.Protocol/ImapSelfTestProbe/mbx1 -o list
   portico probe run IMAP.Proxy/ImapProxyTestProbe -o list
@@ -45,7 +45,8 @@ Look at it, and at what was tried:
 		t.Errorf("when it is over it says\n%s", got)
 	}
 	notice := Alert{Cause: "db1 has moved", Since: time.Unix(1e9, 0), Notice: true}
-	const short = "IMAP: db1 has moved\n\nSince: 2001-09-09T01:46:40Z\n\nLook at it, and at what was tried:\n  " +
+	const short = "IMAP: db1 has moved\n\nSince: 2001-09-09T01:46:40Z\n\nTo see the fault and the recovery " +
+		"log, run:\n  " +
 		"portico health recovery\n"
 	if got := notice.Message(); got != short {
 		t.Errorf("a notice says\n%s", got)

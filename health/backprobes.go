@@ -61,7 +61,7 @@ func (b Back) account(run *Run, database string) (a account, err error) {
 	}
 	m, ok := b.Mailbox(database)
 	if !ok {
-		return a, fmt.Errorf("database %s has no health mailbox: see health.mailboxes", database)
+		return a, fmt.Errorf("database %s has no health mailbox: set health.mailboxes", database)
 	}
 	a, run.signedIn = account{user: m.User, name: m.Name}, m.User
 	a.password, err = m.Password()
@@ -217,7 +217,7 @@ func readMailbox(o *overheard, client *imapclient.Client, run *Run, w *writing) 
 	if err == nil && fetch != nil {
 		var messages []*imapclient.FetchMessageBuffer
 		if messages, err = fetch.Collect(); err == nil && len(messages) == 0 {
-			err = errors.New("the mailbox has messages and does not give the first")
+			err = errors.New("the mailbox has messages but does not return the first")
 		}
 	}
 	if err != nil {

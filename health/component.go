@@ -74,7 +74,8 @@ func (r Request) Known() (Request, error) {
 		*name.field = name.known[i]
 	}
 	if r.Server != "" && r.Component != ComponentRecoveryActions {
-		return r, fmt.Errorf("component %s is of this node: only %s is also of a mailbox server", r.Component,
+		return r, fmt.Errorf("component %s belongs to this node: only %s can also be set for a mailbox server",
+			r.Component,
 			ComponentRecoveryActions)
 	}
 	return r, nil

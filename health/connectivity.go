@@ -106,7 +106,7 @@ func exchange(client *imapclient.Client, run *Run, kind, sender string) error {
 		return err
 	}
 	if len(gone) == 0 {
-		return errors.New("the message that was left is not found")
+		return errors.New("the stored test message was not found")
 	}
 	for _, left := range []struct {
 		subject string

@@ -67,7 +67,7 @@ func AverageTime(load func() []Load, server string, most time.Duration) func(con
 		average := time.Duration(float64(spent) / max(commands, 1))
 		run.Mailbox, run.Value = server, average.Seconds()
 		if average > most {
-			return &Failure{InformationStore, "average", fmt.Errorf("commands take %v on average, %v is the most",
+			return &Failure{InformationStore, "average", fmt.Errorf("commands take %v on average; the limit is %v",
 				average.Round(time.Millisecond), most)}
 		}
 		return nil
@@ -80,7 +80,7 @@ func Queued(load func() []Load, server string, most int) func(context.Context, *
 		queued := loadOf(load(), server).Queued
 		run.Mailbox, run.Value = server, float64(queued)
 		if queued > int64(most) {
-			return &Failure{InformationStore, "queue", fmt.Errorf("%d commands wait for an answer, %d are the most",
+			return &Failure{InformationStore, "queue", fmt.Errorf("%d commands wait for an answer; the limit is %d",
 				queued, most)}
 		}
 		return nil

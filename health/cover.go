@@ -39,9 +39,9 @@ func errorOf(m MonitorState, fault string) (text string) {
 	}
 	switch fault {
 	case faultSilence:
-		text = "no results come any more"
+		text = "its probe no longer returns results"
 	case faultFlapping:
-		text = "it fails and recovers again and again: " + text
+		text = "it fails and recovers repeatedly: " + text
 	}
 	return text
 }

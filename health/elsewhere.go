@@ -21,8 +21,9 @@ func (b Back) explain(ctx context.Context, run *Run, a account, database, server
 		return err
 	}
 	if e.Crowded {
-		return &Failure{Authentication, e.Phase, fmt.Errorf("account %s has all connections that %s allows it: %w",
-			a.user, server, err)}
+		return &Failure{Authentication, e.Phase,
+			fmt.Errorf("account %s has used up the connections that %s allows it: %w",
+				a.user, server, err)}
 	}
 	silent := e.Kind == backend.KindTimeout
 	if d := ofKind[e.Kind]; !silent && d != Authentication {
@@ -43,11 +44,12 @@ func (b Back) explain(ctx context.Context, run *Run, a account, database, server
 	other, taken := b.takenElsewhere(ctx, a, database, server)
 	switch {
 	case taken:
-		return &Failure{MailboxServerAuthentication, e.Phase, fmt.Errorf("%w; %s takes the same sign-in", err, other)}
+		return &Failure{MailboxServerAuthentication, e.Phase,
+			fmt.Errorf("%w; %s accepts the same sign-in", err, other)}
 	case silent && other == "": // no other server tells: it is this one that does not answer
 		return &Failure{MailboxServerAuthentication, e.Phase, err}
 	case silent:
-		return &Failure{Authentication, e.Phase, fmt.Errorf("%w; %s does not take it either", err, other)}
+		return &Failure{Authentication, e.Phase, fmt.Errorf("%w; %s does not accept it either", err, other)}
 	}
 	return &Failure{Authentication, e.Phase, fmt.Errorf("account %s: %w", a.user, err)}
 }

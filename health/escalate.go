@@ -92,7 +92,7 @@ func NewEscalator(o EscalatorOptions) (*Escalator, error) {
 	}
 	var saved []Alert
 	if err := json.Unmarshal(o.Saved, &saved); err != nil {
-		return e, fmt.Errorf("alerts that were open: %w", err)
+		return e, fmt.Errorf("read the open alerts: %w", err)
 	}
 	for _, a := range saved {
 		e.open[a.Cause] = &a
@@ -268,7 +268,7 @@ func (e *Escalator) save() {
 		err = e.opt.Save(text)
 	}
 	if err != nil {
-		e.opt.Failed(fmt.Errorf("keep the alerts that are open: %w", err))
+		e.opt.Failed(fmt.Errorf("store the open alerts: %w", err))
 	}
 }
 

@@ -283,9 +283,9 @@ func TestNoAlertOfWhatIsOver(t *testing.T) {
 
 // An alert whose monitor is switched off, or on which somebody works, ends; but nobody is told that all is well.
 func TestUnwatchedIsNotWell(t *testing.T) {
-	const unwatched = "IMAP: Networking of mbx1 is not told any more: monitors are Disabled or Repairing"
+	const unwatched = "IMAP: Networking of mbx1: alert withdrawn, because its monitors are Disabled or Repairing"
 	for value, want := range map[AlertValue]string{
-		Healthy: "IMAP: Networking of mbx1 is well again", Disabled: unwatched, Repairing: unwatched,
+		Healthy: "IMAP: Networking of mbx1 is healthy again", Disabled: unwatched, Repairing: unwatched,
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			f := newFakeMonitors()
@@ -385,7 +385,7 @@ func TestAlertsOutliveARestart(t *testing.T) {
 		down.Store(false)
 		time.Sleep(time.Minute)
 		stop()
-		if len(told) != 2 || told[1] != "IMAP: Networking of mbx1 is well again" || string(saved) != "[]" {
+		if len(told) != 2 || told[1] != "IMAP: Networking of mbx1 is healthy again" || string(saved) != "[]" {
 			t.Errorf("told %q, saved %s", told, saved)
 		}
 	})
@@ -443,7 +443,7 @@ func TestSinksWaitForNobody(t *testing.T) {
 			"Networking of mbx1] " +
 			"00:11:10 IMAP: Networking of mbx2 is at fault: IMAP.Protocol/ImapSelfTestMonitor/mbx2[tried for " +
 			"Networking of mbx2] " +
-			"00:12:05 IMAP: db1 has moved[tried for db1 has moved] 00:12:10 IMAP: Networking of mbx1 is well " +
+			"00:12:05 IMAP: db1 has moved[tried for db1 has moved] 00:12:10 IMAP: Networking of mbx1 is healthy " +
 			"again[tried for Networking of mbx1]]"
 		if got := fmt.Sprint(mail); got != want {
 			t.Errorf("the other sink is told\n%s, want\n%s", got, want)
@@ -453,7 +453,7 @@ func TestSinksWaitForNobody(t *testing.T) {
 		time.Sleep(10 * time.Minute)
 		stop()
 		slices.Sort(dead)
-		want = "[IMAP: Networking of mbx1 is well again IMAP: Networking of mbx2 is at fault: " +
+		want = "[IMAP: Networking of mbx1 is healthy again IMAP: Networking of mbx2 is at fault: " +
 			"IMAP.Protocol/ImapSelfTestMonitor/mbx2 IMAP: db1 has moved]"
 		if got := fmt.Sprint(dead); got != want {
 			t.Errorf("the sink that was dead is told\n%s, want\n%s", got, want)
@@ -493,7 +493,7 @@ func TestOtherSinks(t *testing.T) {
 		e.Use(nil, 34, 0)
 		e.Inform(Alert{Cause: "nobody hears this"})
 		stop()
-		if len(told) != 1 || <-told != "IMAP: Networking of mbx1 is well again" {
+		if len(told) != 1 || <-told != "IMAP: Networking of mbx1 is healthy again" {
 			t.Errorf("%d told", len(told))
 		}
 	})
@@ -571,7 +571,7 @@ func TestSinks(t *testing.T) {
 	}
 	text, err := os.ReadFile(file)
 	if err != nil || strings.Count(string(text), "To: ops@example.org\n") != 2 ||
-		!strings.Contains(string(text), "Subject: IMAP: Networking of mbx1 is well again (mx1)\n") {
+		!strings.Contains(string(text), "Subject: IMAP: Networking of mbx1 is healthy again (mx1)\n") {
 		t.Errorf("%s, %v", text, err)
 	}
 	if err := (&Mail{Program: []string{"/bin/false"}}).Send(t.Context(), a); err == nil {

@@ -64,7 +64,7 @@ func (e *Engine) recall(text []byte) error {
 	}
 	var saved map[string]savedFlaps
 	if err := json.Unmarshal(text, &saved); err != nil {
-		return fmt.Errorf("changes of monitors: %w", err)
+		return fmt.Errorf("state changes of monitors: %w", err)
 	}
 	e.recalled = make(map[string]flaps)
 	now := e.opt.Now()
@@ -97,7 +97,7 @@ func (e *Engine) saveFlaps() {
 		err = e.opt.Save(text)
 	}
 	if err != nil {
-		e.opt.Failed(fmt.Errorf("keep the changes of monitors: %w", err))
+		e.opt.Failed(fmt.Errorf("store the state changes of monitors: %w", err))
 		return
 	}
 	e.mu.Lock()

@@ -57,7 +57,7 @@ func (f Front) touch(ctx context.Context, run *Run, database string) error {
 	} else if len(doors) > 0 {
 		door = doors[0]
 	} else {
-		return &Failure{Networking, "dial", errors.New("no listener of ours takes clients")}
+		return &Failure{Networking, "dial", errors.New("none of Portico's listeners accepts clients")}
 	}
 	conn, err := enter(ctx, run, door)
 	if err != nil {
@@ -146,14 +146,14 @@ func askForTLS(conn net.Conn) error {
 		}
 		if text, ok := strings.CutPrefix(string(line), "s "); ok {
 			if !strings.HasPrefix(text, "OK") {
-				return fmt.Errorf("STARTTLS is answered %.100q", text)
+				return fmt.Errorf("STARTTLS was answered with %.100q", text)
 			}
 			return nil
 		}
 	}
 }
 
-var errNotValid = errors.New("our own certificate")
+var errNotValid = errors.New("Portico's own certificate")
 
 // validNow refuses a certificate of ours that is over, or has not begun.
 func validNow(state tls.ConnectionState) error {
@@ -163,7 +163,7 @@ func validNow(state tls.ConnectionState) error {
 		return fmt.Errorf("%w has expired on %s", errNotValid, cert.NotAfter.Format(time.DateOnly))
 	}
 	if now.Before(cert.NotBefore) {
-		return fmt.Errorf("%w is valid from %s on", errNotValid, cert.NotBefore.Format(time.DateOnly))
+		return fmt.Errorf("%w is not valid before %s", errNotValid, cert.NotBefore.Format(time.DateOnly))
 	}
 	return nil
 }
@@ -221,7 +221,7 @@ func (f Front) ProxyTest(admit Admit) func(context.Context, *Run) error {
 func (f Front) prove(ctx context.Context, run *Run, admit Admit) error {
 	doors := f.Doors()
 	if len(doors) == 0 {
-		return &Failure{Networking, "dial", errors.New("no listener of ours takes clients")}
+		return &Failure{Networking, "dial", errors.New("none of Portico's listeners accepts clients")}
 	}
 	conn, err := enter(ctx, run, doors[0])
 	if err != nil {

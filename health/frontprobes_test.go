@@ -91,7 +91,7 @@ func TestCTP(t *testing.T) {
 	p := newProbed(t, "127.0.0.1:1", "127.0.0.1:1")
 	over := Door{Address: mailServer(t, config), StartTLS: true}
 	p.want(p.runs(&Run{}, p.front(over).CTP("db1")), "Succeeded, , in \"\": dial tls greeting "+reads)
-	p.want(p.runs(&Run{}, p.front().CTP("db1")), "Failed, Networking, in \"dial\": ", "no listener")
+	p.want(p.runs(&Run{}, p.front().CTP("db1")), "Failed, Networking, in \"dial\": ", "none of Portico's listeners")
 	p.want(p.runs(&Run{}, p.front(Door{Address: "127.0.0.1:1"}).CTP("db1")), "Failed, Networking, in \"dial\": dial")
 	p.mailboxes["db1"] = false
 	p.want(p.runs(&Run{}, p.front(Door{Address: "127.0.0.1:1"}).CTP("db1")),
@@ -104,7 +104,7 @@ func TestOwnCertificate(t *testing.T) {
 	for _, cell := range []struct {
 		from, to time.Duration
 		words    string
-	}{{-2 * time.Hour, -time.Hour, "has expired on"}, {time.Hour, 2 * time.Hour, "is valid from"}} {
+	}{{-2 * time.Hour, -time.Hour, "has expired on"}, {time.Hour, 2 * time.Hour, "is not valid before"}} {
 		s := distrusted(t, doorCertificate(t, cell.from, cell.to))
 		p := newProbed(t, "127.0.0.1:1", "127.0.0.1:1")
 		front := p.front(Door{Address: s.Addr(), Implicit: true})
@@ -232,7 +232,7 @@ func TestProxyTest(t *testing.T) {
 		})
 	}
 	p := newProbed(t, "127.0.0.1:1", "127.0.0.1:1")
-	p.want(p.runs(&Run{}, p.front().ProxyTest(nil)), "Failed, Networking, in \"dial\": ", "no listener")
+	p.want(p.runs(&Run{}, p.front().ProxyTest(nil)), "Failed, Networking, in \"dial\": ", "none of Portico's listeners")
 	p.want(p.runs(&Run{}, p.front(Door{Address: "127.0.0.1:1"}).ProxyTest(nil)),
 		"Failed, Networking, in \"dial\": dial")
 	p.mailboxes = nil
@@ -245,6 +245,6 @@ func TestFrontIsShort(t *testing.T) {
 	p := newProbed(t, "127.0.0.1:1", "127.0.0.1:1")
 	front := p.front()
 	front.Left = func() error { return errors.New("all descriptors are taken") }
-	p.want(p.runs(&Run{}, front.CTP("db1")), "Failed, Portico, in \"\": ", "no listener", "all descriptors are taken")
+	p.want(p.runs(&Run{}, front.CTP("db1")), "Failed, Portico, in \"\": ", "none of Portico's listeners", "all descriptors are taken")
 	p.want(p.runs(&Run{}, front.ProxyTest(nil)), "Failed, Portico, in \"\": ", "all descriptors are taken")
 }

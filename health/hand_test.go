@@ -193,7 +193,7 @@ func TestQuarantineCounts(t *testing.T) {
 		expect(false, Quarantined)
 		time.Sleep(time.Nanosecond)
 		expect(true, Poisoned, Poisoned, Poisoned, Quarantined)
-		if r := e.Probes()[0].Results[0]; r.Err != "it has panicked too often" || !r.ByHand {
+		if r := e.Probes()[0].Results[0]; r.Err != "the probe has panicked too often" || !r.ByHand {
 			t.Errorf("%+v", r)
 		}
 	})

@@ -9,7 +9,7 @@ var (
 		"State of a monitor: 0 healthy, 1 degraded, 2 unhealthy, 3 unavailable, -1 repairing, -2 disabled, -3 no "+
 			"result yet.",
 		[]string{"health_set", "monitor", "target"}, nil)
-	probeDesc = prometheus.NewDesc("portico_probe_duration_seconds", "How long the latest run of a probe took.",
+	probeDesc = prometheus.NewDesc("portico_probe_duration_seconds", "Duration of the latest run of a probe.",
 		[]string{"probe", "target"}, nil)
 	componentDesc = prometheus.NewDesc("portico_component_active", "Whether a component is Active: 1 or 0.",
 		[]string{"component"}, nil)

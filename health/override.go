@@ -78,9 +78,9 @@ func (o Override) number() (int, error) {
 	case err != nil || n < 0 || n > maxOverridden:
 		return 0, fmt.Errorf("property %s: %q is not a number from 0 to %d", o.Property, o.Value, maxOverridden)
 	case switches[o.Property] && n > 1:
-		return 0, fmt.Errorf("property %s is 0 or 1, not %s", o.Property, o.Value)
+		return 0, fmt.Errorf("property %s must be 0 or 1, not %s", o.Property, o.Value)
 	case !switches[o.Property] && n == 0:
-		return 0, fmt.Errorf("property %s can not be 0", o.Property)
+		return 0, fmt.Errorf("property %s cannot be 0", o.Property)
 	}
 	return n, nil
 }
@@ -94,7 +94,7 @@ func (p Plan) Check(o Override) error {
 	case ItemMonitor:
 		properties = keys(monitorProperties)
 	default:
-		return fmt.Errorf("an item is a %s or a %s, not a %q", ItemProbe, ItemMonitor, o.ItemType)
+		return fmt.Errorf("an item must be a %s or a %s, not a %q", ItemProbe, ItemMonitor, o.ItemType)
 	}
 	if !slices.Contains(identities, o.Identity) {
 		return unknown(suggest.NoSuch(strings.ToLower(o.ItemType), o.Identity, identities))

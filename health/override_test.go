@@ -96,10 +96,10 @@ func TestBadOverrides(t *testing.T) {
 		{"Probe", "POP/X", "Enabled", "0", `there is no probe "POP/X"`},
 		{"Monitor", "IMAP.Protocol/ImapSelfTestMonitor", "Interval", "5",
 			"it has Enabled, MonitoringThreshold, UnhealthySeconds"},
-		{"Monitor", "IMAP.Protocol/ImapSelfTestMonitor", "MonitoringThreshold", "0", "can not be 0"},
+		{"Monitor", "IMAP.Protocol/ImapSelfTestMonitor", "MonitoringThreshold", "0", "cannot be 0"},
 		{"Monitor", "IMAP.Protocol/ImapSelfTestMonitor", "MonitoringThreshold", "99999999", "is not a number from 0"},
-		{"Monitor", "IMAP.Protocol/ImapSelfTestMonitor", "Enabled", "2", "Enabled is 0 or 1"},
-		{"Responder", "IMAP.Protocol/X", "Enabled", "0", "an item is a Probe or a Monitor"},
+		{"Monitor", "IMAP.Protocol/ImapSelfTestMonitor", "Enabled", "2", "Enabled must be 0 or 1"},
+		{"Responder", "IMAP.Protocol/X", "Enabled", "0", "an item must be a Probe or a Monitor"},
 	} {
 		err := p.Check(Override{ItemType: test.kind, Identity: test.identity, Property: test.property,
 			Value: test.value})

@@ -120,7 +120,7 @@ func (p *Probe) execute(ctx context.Context, timeout time.Duration, now func() t
 	case ctx.Err() == context.DeadlineExceeded, result.End.Sub(result.Start) >= timeout:
 		// the connection's deadline may strike before the context's
 		result.Type = Timeout
-		result.Err = fmt.Sprintf("no end after %v, in %s: %v", timeout, result.Phase, err)
+		result.Err = fmt.Sprintf("timed out after %v, in %s: %v", timeout, result.Phase, err)
 	}
 	return result
 }

@@ -39,7 +39,8 @@ func (e *Engine) run(ctx context.Context, p planned, timeout time.Duration, run 
 			HealthSet: p.probe.HealthSet, Probe: p.probe.Name, Target: p.probe.Target, Type: skip, Start: now,
 			End: now, ByHand: byHand,
 		}
-		result.Err = map[ResultType]string{Rejected: "it is running", Quarantined: "it has panicked too often"}[skip]
+		result.Err = map[ResultType]string{Rejected: "the probe is already running",
+			Quarantined: "the probe has panicked too often"}[skip]
 		e.keep(p, result)
 		return result, nil
 	}
@@ -121,8 +122,8 @@ func (u unknown) Unwrap() error { return ErrUnknown }
 // find does not count for monitors.
 func (e *Engine) RunNow(ctx context.Context, set, name, target string, by ByHand) ([]*Result, error) {
 	if by.Endpoint != "" && by.Account == "" {
-		return nil, errors.New("an endpoint wants an account and its password: those of the health mailboxes go " +
-			"nowhere else")
+		return nil, errors.New("--endpoint needs an account and its password: health mailboxes' passwords are sent " +
+			"only to configured servers")
 	}
 	if err := secret.CheckHostPort(by.Endpoint); err != nil {
 		return nil, fmt.Errorf("endpoint: %w", err)
@@ -143,7 +144,7 @@ func (e *Engine) RunNow(ctx context.Context, set, name, target string, by ByHand
 	}
 	for _, p := range chosen {
 		if by.Endpoint != "" && !p.probe.Anywhere {
-			return nil, fmt.Errorf("%s takes no endpoint: it looks at what is configured", name)
+			return nil, fmt.Errorf("%s takes no endpoint: it tests only what is configured", name)
 		}
 	}
 	slices.SortFunc(chosen, func(a, b planned) int { return cmp.Compare(a.probe.Target, b.probe.Target) })

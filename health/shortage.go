@@ -31,7 +31,7 @@ func Shortage(counted func() uint64, left func() error) func(context.Context, *R
 		}
 		if since > 0 {
 			return &Failure{Portico, "descriptors",
-				fmt.Errorf("%d connections and sign-ins had no descriptor, port or memory left for them", since)}
+				fmt.Errorf("%d connections and sign-ins failed because no descriptor, port or memory was left", since)}
 		}
 		return nil
 	}

@@ -67,7 +67,7 @@ func (s SignIns) Check(server string) func(context.Context, *Run) error {
 		const what = "sign-ins of %d of %d users fail, %.0f %% on average in the last %v"
 		found := fmt.Sprintf(what, t.Failing, t.Users, 100*t.Share, backend.TallyWindow)
 		if t.Failing < s.Users && !s.confirmed(server, now) {
-			run.Context = found + ": these are too few users to judge by"
+			run.Context = found + ": too few users to judge"
 			return nil
 		}
 		d, phase := blame(t.Last)

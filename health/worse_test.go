@@ -109,7 +109,7 @@ func TestFlappingServerDies(t *testing.T) {
 		w.fails("SelfTestMonitor/mbx1", Unhealthy, true, eof)
 		time.Sleep(30 * time.Second)
 		w.fails("SelfTestMonitor/mbx1", Degraded, true, nil)
-		w.tells(t, 2*time.Minute, told1+"it fails and recovers again and again: EOF")
+		w.tells(t, 2*time.Minute, told1+"it fails and recovers repeatedly: EOF")
 		for range 5 { // shorter than a minute each
 			w.fails("SelfTestMonitor/mbx1", Unhealthy, true, eof)
 			time.Sleep(30 * time.Second)
@@ -129,7 +129,7 @@ func TestFlappingServerDies(t *testing.T) {
 		w.fails("FailedGt20PercentMonitor/mbx1", Healthy, false, nil)
 		w.fails("CTPMonitor/db1", Healthy, false, nil)
 		w.fails("SelfTestMonitor/mbx1", Healthy, false, nil)
-		w.tells(t, time.Minute, "Networking of mbx1 is well again")
+		w.tells(t, time.Minute, "Networking of mbx1 is healthy again")
 	})
 }
 
@@ -159,7 +159,7 @@ func TestCopiesThenWorse(t *testing.T) {
 		w.fails("SelfTestMonitor/mbx1", Healthy, false, nil)
 		w.tells(t, 20*time.Minute)
 		w.fails("CopyStatusMonitor/mbx1", Healthy, false, nil)
-		w.tells(t, time.Minute, "Networking of mbx1 is well again")
+		w.tells(t, time.Minute, "Networking of mbx1 is healthy again")
 	})
 }
 
@@ -191,6 +191,6 @@ func TestAlertEndsWithTheServer(t *testing.T) {
 		w.fails("SelfTestMonitor/mbx1", Healthy, false, nil)
 		w.tells(t, 30*time.Second)
 		w.fails("FailedGt20PercentMonitor/mbx1", Healthy, false, nil)
-		w.tells(t, time.Minute, "Networking of mbx1 is well again")
+		w.tells(t, time.Minute, "Networking of mbx1 is healthy again")
 	})
 }

@@ -51,7 +51,7 @@ func (w *writing) write(client *imapclient.Client, run *Run) error {
 	var answered *imap.Error
 	if errors.As(err, &answered) && answered.Code == imap.ResponseCodeNoPerm && !w.proved {
 		w.barred = true
-		run.Context = fmt.Sprintf("the health mailbox is not written to: %v", err)
+		run.Context = fmt.Sprintf("no test message was written to the health mailbox: %v", err)
 		return nil
 	}
 	w.failed, w.proved = err != nil, w.proved || err == nil

@@ -84,7 +84,7 @@ func (d *door) guard(next http.Handler) http.Handler {
 		by := d.callerOf(r, access)
 		switch {
 		case !d.private && !access.hostAllowed(r.Host):
-			http.Error(w, fmt.Sprintf("The host %q is not known here: see admin.allowed_hosts.", r.Host),
+			http.Error(w, fmt.Sprintf("The host name %q is not allowed here: see admin.allowed_hosts.", r.Host),
 				http.StatusMisdirectedRequest)
 			return
 		case by.may >= needed(r):
@@ -92,7 +92,7 @@ func (d *door) guard(next http.Handler) http.Handler {
 		case by.may == MayNothing && !d.private || by.may == MayRead && by.who == anybody:
 			d.server.refusedChange(r, by, http.StatusUnauthorized)
 			w.Header().Set("WWW-Authenticate", "Bearer")
-			http.Error(w, "A token is needed, or the admin socket.", http.StatusUnauthorized)
+			http.Error(w, "This request needs a token, or the admin socket.", http.StatusUnauthorized)
 		default:
 			d.server.refusedChange(r, by, http.StatusForbidden)
 			http.Error(w, fmt.Sprintf("%s may not do that here: see admin.socket_group_may and admin.token_file.",

@@ -305,7 +305,7 @@ func TestRequestsThatChangeAreRefused(t *testing.T) {
 		}
 	}
 	// One line a minute for a caller.
-	if text := log.String(); strings.Count(text, "a change was refused") != 1 ||
+	if text := log.String(); strings.Count(text, "change refused") != 1 ||
 		!strings.Contains(text, `"from":"127.0.0.1`) ||
 		!strings.Contains(text, `"request":"POST /metrics","status":401`) {
 		t.Errorf("the log is %s", text)

@@ -366,7 +366,7 @@ func readBody(w http.ResponseWriter, r *http.Request, into any) (ok bool) {
 	decoder := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxBody))
 	decoder.DisallowUnknownFields()
 	if err := decoder.Decode(into); err != nil && !errors.Is(err, io.EOF) {
-		fail(w, http.StatusBadRequest, fmt.Errorf("the request cannot be read: %w", err))
+		fail(w, http.StatusBadRequest, fmt.Errorf("read the request: %w", err))
 		return false
 	}
 	return true

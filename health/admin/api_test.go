@@ -140,10 +140,10 @@ func TestAPI(t *testing.T) {
 			"move db1 mbx2 false"},
 		{"POST", "rebalance", "{}", 200, `[]`, "rebalance"},
 		{"POST", "rebalance", `{"sever":1}`, 400,
-			`{"error":"the request cannot be read: json: unknown field \"sever\""}`, ""},
-		{"POST", "rebalance", `{`, 400, `{"error":"the request cannot be read: unexpected EOF"}`, ""},
+			`{"error":"read the request: json: unknown field \"sever\""}`, ""},
+		{"POST", "rebalance", `{`, 400, `{"error":"read the request: unexpected EOF"}`, ""},
 		{"POST", "databases/db1/move", `{"server":"` + strings.Repeat("x", 1<<20) + `"}`, 400,
-			`{"error":"the request cannot be read: http: request body too large"}`, ""},
+			`{"error":"read the request: http: request body too large"}`, ""},
 		{"GET", "servers/mbx1/block", "", 405, "Method Not Allowed", ""},
 		{"POST", "servers", "", 405, "Method Not Allowed", ""},
 	} {

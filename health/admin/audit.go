@@ -101,7 +101,7 @@ func audited(log zerolog.Logger, next http.Handler) http.Handler {
 			}
 			event := log.Warn().Str("who", by.who).Str("from", by.from).Str("request", r.Method+" "+r.URL.Path).
 				Int("status", said.status)
-			changed.finish(shown(event, "asked", asked.text), said.text).Msg("a change was asked for")
+			changed.finish(shown(event, "asked", asked.text), said.text).Msg("change requested")
 		}()
 		next.ServeHTTP(said, r)
 	})
@@ -122,7 +122,7 @@ func (s *Server) refusedChange(r *http.Request, by *caller, status int) {
 	if leftOut > 0 {
 		event = event.Int("left_out", leftOut)
 	}
-	event.Msg("a change was refused")
+	event.Msg("change refused")
 }
 
 // shown adds a text of JSON to a line, without what may be secret in it.

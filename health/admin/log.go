@@ -84,7 +84,7 @@ func readQuery(q url.Values) (f LogFilter, format protolog.Format, err error) {
 		Command: q.Get("command")}
 	if text := q.Get("slower"); text != "" {
 		if f.Slower, err = strconv.ParseFloat(text, 64); err != nil {
-			return f, format, fmt.Errorf("slower: %q is no number of seconds", text)
+			return f, format, fmt.Errorf("slower: %q is not a number of seconds", text)
 		}
 	}
 	switch text := q.Get("format"); text {
@@ -92,7 +92,7 @@ func readQuery(q url.Values) (f LogFilter, format protolog.Format, err error) {
 	case "json":
 		format = protolog.JSON
 	default:
-		return f, format, fmt.Errorf("format: csv or json, not %q", text)
+		return f, format, fmt.Errorf("format must be csv or json, not %q", text)
 	}
 	return f, format, nil
 }
@@ -179,7 +179,7 @@ func (d *door) watching(next http.Handler) http.Handler {
 			case d.server.remote <- struct{}{}:
 				defer func() { <-d.server.remote }()
 			default:
-				fail(w, http.StatusServiceUnavailable, fmt.Errorf("watchers over TCP: %w", protolog.ErrTooMany))
+				fail(w, http.StatusServiceUnavailable, fmt.Errorf("follow the log over TCP: %w", protolog.ErrTooMany))
 				return
 			}
 		}
@@ -269,8 +269,8 @@ func past(w http.ResponseWriter, r *http.Request, l ProtocolLog, session string)
 	case err != nil:
 		fail(w, http.StatusInternalServerError, err)
 	case !found && search.Session != "":
-		fail(w, http.StatusNotFound, fmt.Errorf("no row of session %q in the files", search.Session))
+		fail(w, http.StatusNotFound, fmt.Errorf("the files have no row of session %q", search.Session))
 	case !found:
-		fail(w, http.StatusNotFound, errors.New("no such row in the files"))
+		fail(w, http.StatusNotFound, errors.New("the files have no such row"))
 	}
 }

@@ -27,11 +27,11 @@ const index = `<!DOCTYPE html>
 <body>
 <h1>Portico</h1>
 <ul>
-<li><a href="/metrics">/metrics</a>: what is measured, for Prometheus</li>
-<li><a href="/livez">/livez</a>: the process answers</li>
-<li><a href="/readyz">/readyz</a>: it takes clients, or what keeps it from that</li>
+<li><a href="/metrics">/metrics</a>: metrics for Prometheus</li>
+<li><a href="/livez">/livez</a>: whether the process answers</li>
+<li><a href="/readyz">/readyz</a>: whether this node accepts clients, and if not, why</li>
 <li><a href="/api/v1/health/report">/api/v1/health/report</a>: the health sets; <a href="/api/v1/health">their monitors</a>, <a href="/api/v1/probes">the probes</a></li>
-<li><a href="/selftest">/selftest</a>: ImapProxyTestProbe, now; <a href="/imap/healthcheck.htm">/imap/healthcheck.htm</a>: for load balancers</li>
+<li><a href="/selftest">/selftest</a>: runs ImapProxyTestProbe now; <a href="/imap/healthcheck.htm">/imap/healthcheck.htm</a>: for load balancers</li>
 </ul>
 </body>
 </html>

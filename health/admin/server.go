@@ -66,7 +66,7 @@ type door struct {
 // New returns a Server. It opens nothing; see ListenTCP, ListenUnix and Serve.
 func New(o Options) (*Server, error) {
 	if o.Gatherer == nil {
-		return nil, errors.New("admin: no metrics to show")
+		return nil, errors.New("admin: no metrics handler")
 	}
 	s := &Server{pages: pages(o), log: o.Log, remote: make(chan struct{}, maxRemoteWatchers)}
 	s.access.Store(&o.Access)

@@ -85,7 +85,7 @@ func openTo(path string, alone, shared fs.FileMode, gid int) error {
 		return os.Chmod(path, alone)
 	}
 	if err := os.Chown(path, -1, gid); err != nil {
-		return fmt.Errorf("%w: only root, and members of a group, can give it a file", err)
+		return fmt.Errorf("%w: only root and members of a group can give a file to it", err)
 	}
 	return os.Chmod(path, shared)
 }
@@ -100,7 +100,7 @@ func freeToTake(ctx context.Context, path string) error {
 		return err
 	}
 	if info.Mode().Type() != fs.ModeSocket {
-		return errors.New("there is a file that is no socket")
+		return errors.New("the path exists and is not a socket")
 	}
 	dialer := net.Dialer{Timeout: time.Second}
 	conn, err := dialer.DialContext(ctx, "unix", path)
@@ -109,7 +109,7 @@ func freeToTake(ctx context.Context, path string) error {
 		return ErrAnswered
 	}
 	if !refused(err) { // its owner may only be busy
-		return fmt.Errorf("is it answered? %w", err)
+		return fmt.Errorf("check whether another program answers: %w", err)
 	}
 	return nil
 }

@@ -45,7 +45,7 @@ func (p *Page) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		body.Reset()
 		p.answer(w, r, body)
 	default:
-		http.Error(w, "too many scrapes at once", http.StatusServiceUnavailable)
+		http.Error(w, "too many concurrent scrapes", http.StatusServiceUnavailable)
 	}
 }
 
@@ -56,7 +56,7 @@ func (p *Page) answer(w http.ResponseWriter, r *http.Request, body *bytes.Buffer
 	if err = errors.Join(err, encode(body, format, families)); err != nil {
 		p.log.Error().Err(err).Msg("metrics are incomplete")
 		if len(families) == 0 {
-			http.Error(w, "there are no metrics, see the log", http.StatusInternalServerError)
+			http.Error(w, "cannot collect metrics, see the log", http.StatusInternalServerError)
 			return
 		}
 	}

@@ -162,7 +162,7 @@ func TestCollectorsInTrouble(t *testing.T) {
 	}{
 		{append(failing{odd}, some...), http.StatusOK, "\nlevel -0.25\n"},
 		{failing(some), http.StatusOK, "\nlevel -0.25\n"},
-		{nil, http.StatusInternalServerError, "there are no metrics, see the log"},
+		{nil, http.StatusInternalServerError, "cannot collect metrics, see the log"},
 	} {
 		var log strings.Builder
 		answer := httptest.NewRecorder()

@@ -57,15 +57,15 @@ func (a Action) Responder(monitor string) string {
 
 // help says what the actions do.
 var help = map[Action]string{
-	RestartService: "Restarts the IMAP service on the mailbox server, by the hook health.recovery.restart_service.",
+	RestartService: "Restarts the IMAP service on the mailbox server with the hook health.recovery.restart_service.",
 	Failover: "Moves the databases that are active on the mailbox server to other copies, and blocks " +
 		"activation there while the fault lasts.",
-	RestartServer: "Restarts the mailbox server, by the hook health.recovery.restart_server. Refused while a " +
+	RestartServer: "Restarts the mailbox server with the hook health.recovery.restart_server. Refused while a " +
 		"database is active there.",
-	ProtocolLog:     "Switches the protocol log on for the health mailbox while the fault lasts.",
-	RestartFrontEnd: "Opens Portico's listeners again, and sets everything behind them up again. Sessions continue.",
-	OutOfService:    "Makes component ImapProxy Inactive while the fault lasts.",
-	Escalate:        "Tells people.",
+	ProtocolLog:     "Switches on the protocol log for the health mailbox while the fault lasts.",
+	RestartFrontEnd: "Reopens Portico's listeners and rebuilds everything behind them. Open sessions continue.",
+	OutOfService:    "Sets component ImapProxy to Inactive while the fault lasts.",
+	Escalate:        "Sends an alert.",
 }
 
 // Help says what an action does.

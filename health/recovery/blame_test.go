@@ -13,7 +13,7 @@ import (
 // to end, and for our front end.
 func TestBlame(t *testing.T) {
 	server, alone, frontEnd := Case{Server: "mbx1", Database: "db1"}, Case{Database: "db1"}, Case{}
-	const act, ours = "", "our front end is not at fault: "
+	const act, ours = "", "this node is not at fault: "
 	for _, cell := range []struct {
 		d                       health.Dependency
 		server, alone, frontEnd string
@@ -25,7 +25,8 @@ func TestBlame(t *testing.T) {
 		{health.HighAvailability, "mbx1 is not at fault: ", act, ours},
 		{health.Authentication, "mbx1 is not at fault: ", ours, ours},
 		{health.ActiveDirectory, "mbx1 is not at fault: ", ours, ours},
-		{health.Portico, "people raise its limits", "people raise its limits", "people raise its limits"},
+		{health.Portico, "an operator has to raise its limits", "an operator has to raise its limits",
+			"an operator has to raise its limits"},
 	} {
 		for of, want := range map[Case]string{server: cell.server, alone: cell.alone, frontEnd: cell.frontEnd} {
 			got := of.blameless(&health.Result{Dependency: cell.d})

@@ -9,7 +9,7 @@ import (
 )
 
 // ErrUnknown says that there is no such action.
-var ErrUnknown = errors.New("there is no such action")
+var ErrUnknown = errors.New("unknown recovery action")
 
 // ErrThrottled says that an action was done too often.
 var ErrThrottled = errors.New("throttled")
@@ -25,7 +25,7 @@ func (r *Responders) turn(ctx context.Context) error {
 		r.endTurn()
 	case <-ctx.Done():
 	}
-	return fmt.Errorf("nothing was done, since another step was being done: %w", context.Cause(ctx))
+	return fmt.Errorf("nothing was done, because another step was in progress: %w", context.Cause(ctx))
 }
 
 func (r *Responders) endTurn() { <-r.acting }
@@ -93,7 +93,7 @@ func (r *Responders) Lift(ctx context.Context, action Action, c Case, requestor 
 	if self := selfTestOf(c.Server); action == Failover {
 		if result := r.opt.Verify(ctx, self); result != nil && result.Type != health.Succeeded {
 			r.keepBlock(ctx, self)
-			const why = "%s does not sign in yet: %s; it is lifted when %s is Healthy"
+			const why = "%s does not accept sign-ins yet: %s; the block is lifted when %s is Healthy"
 			return r.enter(ctx, record, ResultSkipped, fmt.Sprintf(why, c.Server, result.Err, self.ID())), nil
 		}
 	}

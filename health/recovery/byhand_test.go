@@ -69,7 +69,7 @@ func TestByHandThrottled(t *testing.T) {
 	}
 	r, err := w.r.ByHand(t.Context(), RestartService, c, "runbook selftest", true)
 	if !errors.Is(err, ErrThrottled) || !strings.Contains(err.Error(),
-		"restart_service of mbx1: throttled: 1 in an hour are allowed") {
+		"restart_service of mbx1: throttled: the limit is 1 in an hour") {
 		t.Error(err)
 	}
 	if r.ThrottledBy != "RestartService/mbx1" || !strings.Contains(r.Throttle,

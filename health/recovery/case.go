@@ -152,7 +152,7 @@ func (s survey) common(m health.MonitorState) string {
 	if !health.IsCommon(len(failing), total, s.percent) {
 		return ""
 	}
-	const why = "%s fails on %d of %d mailbox servers (%s): they have a cause in common"
+	const why = "%s fails on %d of %d mailbox servers (%s): a common cause is likely"
 	return fmt.Sprintf(why, m.Name, len(failing), total, strings.Join(failing, ", "))
 }
 
@@ -163,16 +163,16 @@ func (c Case) blameless(f *health.Result) string {
 	}
 	switch d := f.Dependency; {
 	case d == health.Portico:
-		return "Portico has run out of descriptors, ports or memory: people raise its limits"
+		return "Portico has run out of descriptors, ports or memory: an operator has to raise its limits"
 	case c.Server == "" && f.Phase == health.PhaseCertificate:
-		return "a certificate is renewed by people"
+		return "an operator has to renew the certificate"
 	case c.Server != "" && (d == health.Networking || d == health.InformationStore ||
 		d == health.MailboxServerAuthentication):
 		return ""
 	case c.Server != "" && d != health.None:
 		return fmt.Sprintf("%s is not at fault: %s is", c.Server, d)
 	case d != health.None && d != health.Networking && (c.Database == "" || d != health.HighAvailability):
-		return fmt.Sprintf("our front end is not at fault: %s is", d)
+		return fmt.Sprintf("this node is not at fault: %s is", d)
 	}
 	return ""
 }
@@ -182,11 +182,11 @@ func (c Case) blameless(f *health.Result) string {
 func forPeople(f *health.Result) string {
 	switch f.Phase {
 	case health.PhaseCertificate:
-		return "a certificate is renewed by people, not by a restart"
+		return "an operator has to renew the certificate; a restart does not help"
 	case health.PhaseResolve:
-		return "a name that leads nowhere is mended by people, not by a restart"
+		return "an operator has to correct a name that leads nowhere; a restart does not help"
 	case health.PhaseAppend:
-		return "people make room on a full volume, a restart does not"
+		return "an operator has to free space on the full volume; a restart does not help"
 	}
 	return ""
 }
@@ -195,13 +195,13 @@ func forPeople(f *health.Result) string {
 func (c Case) unfit(action Action, f *health.Result) string {
 	switch k := kinds[action]; {
 	case k.onServer && c.Server == "":
-		return "no mailbox server is at fault by its own probes"
+		return "the mailbox servers' own probes find no server at fault"
 	case k.whole && c.Alone:
-		return "the other databases on " + c.Server + " are well"
+		return "the other databases on " + c.Server + " are healthy"
 	case f == nil || !k.restarts:
 		return ""
 	case action == RestartServer && f.Dependency == health.MailboxServerAuthentication:
-		return "how a server judges sign-ins is not mended by a restart of the machine"
+		return "a restart of the machine does not change how a server judges sign-ins"
 	}
 	return forPeople(f)
 }

@@ -127,7 +127,7 @@ func TestNobodyIsOut(t *testing.T) {
 func TestMachineIsNotRestartedAtOnce(t *testing.T) {
 	for _, out := range []bool{false, true} {
 		w := newWorld(t)
-		w.fail[RestartService] = Skipped("there is no hook")
+		w.fail[RestartService] = Skipped("no hook is configured")
 		if out {
 			w.fail[Failover] = Skipped("no copy")
 		} else {

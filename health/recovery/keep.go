@@ -49,7 +49,7 @@ func (r *Responders) save(ctx context.Context, l *Ladder) {
 		err = write(ctx, r.opt.Store, storedLadders+l.Monitor, l)
 	}
 	if err != nil {
-		r.opt.Failed(fmt.Errorf("keep a ladder: %w", err))
+		r.opt.Failed(fmt.Errorf("store a ladder: %w", err))
 		return
 	}
 	r.saved[l.Monitor] = string(text)
@@ -59,7 +59,7 @@ func (r *Responders) save(ctx context.Context, l *Ladder) {
 func (r *Responders) forget(ctx context.Context, id string) {
 	if entry, err := r.opt.Store.Get(ctx, storedLadders+id); err == nil {
 		if err := r.opt.Store.Delete(ctx, entry.Key, entry.Revision); err != nil {
-			r.opt.Failed(fmt.Errorf("forget a ladder: %w", err))
+			r.opt.Failed(fmt.Errorf("delete a ladder: %w", err))
 			return
 		}
 	}

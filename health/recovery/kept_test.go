@@ -56,7 +56,7 @@ func TestFullDiskIsReported(t *testing.T) {
 	w.set(health.Unhealthy, health.Networking, id)
 	w.pass(lookEach)
 	w.compare("restart_service mbx1", "")
-	if !reported("recovery log") || !reported("keep a ladder") {
+	if !reported("recovery log") || !reported("store a ladder") {
 		t.Errorf("reported %q", failures)
 	}
 	if w.log() != "RestartService/mbx1:Succeeded" || w.stored() != 0 {
@@ -71,7 +71,7 @@ func TestFullDiskIsReported(t *testing.T) {
 	disk.full = true
 	w.set(health.Healthy, "", id)
 	w.pass(lookEach)
-	if !reported("forget a ladder") || len(w.r.Ladders()) != 1 {
+	if !reported("delete a ladder") || len(w.r.Ladders()) != 1 {
 		t.Errorf("reported %q; ladders %+v", failures, w.r.Ladders())
 	}
 	disk.full = false
@@ -103,7 +103,7 @@ func TestDamagedLadders(t *testing.T) {
 		t.Fatal(err)
 	}
 	if len(failures) != 2 || !strings.Contains(failures[0], "damaged: unexpected end") ||
-		!strings.HasSuffix(failures[1], `of another key: it is of monitor "S/M/mbx9"`) {
+		!strings.HasSuffix(failures[1], `of another key: it belongs to monitor "S/M/mbx9"`) {
 		t.Errorf("reported %q", failures)
 	}
 	if l := r.Ladders(); len(l) != 1 || l[0].Server != "mbx1" || l[0].Rung != 1 || len(r.Records()) != 1 {

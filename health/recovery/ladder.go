@@ -103,7 +103,7 @@ func (r *Responders) climb(ctx context.Context, l *Ladder, m health.MonitorState
 			r.enter(ctx, record, ResultThrottled, v.reason)
 			l.postpone(v.until, now)
 		case plan.Mode == DryRun:
-			r.enter(ctx, record, ResultDryRun, "it would be done now")
+			r.enter(ctx, record, ResultDryRun, "dry run: the action would start now")
 		default:
 			if r.perform(ctx, l, action, record) {
 				return true
@@ -175,7 +175,7 @@ func (r *Responders) verify(ctx context.Context, l *Ladder, m health.MonitorStat
 	}
 	now := r.opt.Now()
 	if result.Type == health.Succeeded || r.cameBack(ctx, l, m) {
-		l.Note, l.Next = "the probe succeeds again: its monitor is waited for", now.Add(lookAgain)
+		l.Note, l.Next = "the probe succeeds again: waiting for its monitor", now.Add(lookAgain)
 		l.Told = l.Told || now.Sub(l.Since) > r.plan().Wait // it does not come round
 		return nil, true
 	}
@@ -206,7 +206,7 @@ func (r *Responders) cameBack(ctx context.Context, l *Ladder, m health.MonitorSt
 func (r *Responders) perform(ctx context.Context, l *Ladder, action Action, record Record) (done bool) {
 	actor, ok := r.opt.Actors[action]
 	if !ok {
-		r.enter(ctx, record, ResultSkipped, "nobody can do it")
+		r.enter(ctx, record, ResultSkipped, "no responder can do this")
 		return false
 	}
 	record.State = Started
@@ -311,7 +311,7 @@ func (r *Responders) resume(ctx context.Context, l *Ladder, m health.MonitorStat
 		return
 	}
 	if known {
-		r.end(ctx, record, ResultInterrupted, "the process ended meanwhile; it is not done again", nil)
+		r.end(ctx, record, ResultInterrupted, "Portico ended during the action; it is not repeated", nil)
 	}
 	l.Begun = 0
 	r.await(l, action)

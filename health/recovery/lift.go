@@ -99,7 +99,7 @@ func (r *Responders) seenWell(ctx context.Context, l *Ladder, m health.MonitorSt
 	if result != nil && result.Type == health.Succeeded {
 		return true
 	}
-	l.Note, l.Next = "its monitor is Disabled; what was done is taken back when the probe succeeds", now.Add(lookAgain)
+	l.Note, l.Next = "its monitor is Disabled; actions are undone when the probe succeeds", now.Add(lookAgain)
 	r.save(ctx, l)
 	return false
 }
@@ -160,7 +160,7 @@ func (r *Responders) keepBlock(ctx context.Context, self health.MonitorState) {
 func (r *Responders) lift(ctx context.Context, l *Ladder) bool {
 	if l.Begun != 0 { // it was interrupted, and is not wanted any more
 		if record, ok := r.log.find(l.Begun); ok {
-			r.end(ctx, record, ResultInterrupted, "the process ended meanwhile", nil)
+			r.end(ctx, record, ResultInterrupted, "Portico ended during the action", nil)
 		}
 		l.Begun = 0
 	}
@@ -174,13 +174,13 @@ func (r *Responders) lift(ctx context.Context, l *Ladder) bool {
 			if err := actor.Undo(ctx, l.Case); err != nil {
 				if l.Note == "" {
 					record.Exception = err.Error()
-					r.enter(ctx, record, ResultFailed, "it is tried again")
+					r.enter(ctx, record, ResultFailed, "it will be retried")
 					l.Note = fmt.Sprintf("%s fails: %v", record.ID, err)
 					r.save(ctx, l)
 				}
 				return false
 			}
-			r.enter(ctx, record, ResultSucceeded, "it is not needed any more")
+			r.enter(ctx, record, ResultSucceeded, "no longer needed")
 		}
 		l.Lift, l.Note = l.Lift[:n-1], ""
 		r.save(ctx, l)

@@ -302,7 +302,7 @@ func TestPeopleKnow(t *testing.T) {
 	w.set(health.Unhealthy, health.Networking, id)
 	w.pass(time.Minute)
 	if len(w.helped) != 0 {
-		t.Errorf("before it has helped: %q", w.helped)
+		t.Errorf("before it succeeded: %q", w.helped)
 	}
 	w.set(health.Healthy, "", id)
 	w.pass(time.Minute)

@@ -89,7 +89,7 @@ func (r *Responders) alike(l *Ladder, record Record) bool {
 // there too. The block of the server before becomes that server's own business.
 func (r *Responders) follow(ctx context.Context, l *Ladder, now Case, s survey) bool {
 	if !r.standsBy(ctx, now, s) {
-		l.Note, l.Told = fmt.Sprintf("%s has moved to %s and fails there too: it goes to people", now.Database,
+		l.Note, l.Told = fmt.Sprintf("%s has moved to %s and fails there too: an alert follows", now.Database,
 			now.Server), true
 		return false
 	}

@@ -13,7 +13,7 @@ import (
 // A failover that was not possible is done when a copy is ready, though all steps are over and people were told.
 func TestSkippedFailoverComesBack(t *testing.T) {
 	w := newWorld(t)
-	skip := Skipped("db1 kept: activation is blocked there (mbx2)")
+	skip := Skipped("db1 kept: activation on the server is blocked (mbx2)")
 	w.fail = map[Action]error{RestartService: Skipped("no hook"), Failover: skip,
 		RestartServer: Skipped("db1 is active there")}
 	w.set(health.Unhealthy, health.Networking, "SelfTestMonitor/mbx1")
@@ -189,7 +189,7 @@ func TestFailoverBeyondTheThrottle(t *testing.T) {
 		w.pass(time.Minute)
 		w.did = nil
 	}
-	if want := []string{"", "throttled: 1 in a day are allowed, and 1 were made"}; !slices.Equal(excess, want) {
+	if want := []string{"", "throttled: the limit is 1 in a day, and 1 were made"}; !slices.Equal(excess, want) {
 		t.Errorf("beyond the throttle: %q", excess)
 	}
 	for _, sound := range []bool{false, true} {

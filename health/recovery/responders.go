@@ -126,7 +126,7 @@ func New(ctx context.Context, o Options) (*Responders, error) {
 			continue
 		}
 		if storedLadders+l.Monitor != e.Key {
-			o.Failed(fmt.Errorf("read stored ladder %s: it is of monitor %q", e.Key, l.Monitor))
+			o.Failed(fmt.Errorf("read stored ladder %s: it belongs to monitor %q", e.Key, l.Monitor))
 			continue
 		}
 		r.ladders[l.Monitor], r.saved[l.Monitor] = &l, string(e.Value)
@@ -134,7 +134,7 @@ func New(ctx context.Context, o Options) (*Responders, error) {
 	}
 	for _, record := range log.Records() {
 		if record.State == Started && !begun[record.Instance] {
-			r.end(ctx, record, ResultInterrupted, "the process ended meanwhile", nil)
+			r.end(ctx, record, ResultInterrupted, "Portico ended during the action", nil)
 		}
 	}
 	r.show(nil, false)
@@ -354,23 +354,23 @@ func (r *Responders) visit(ctx context.Context, l *Ladder, m health.MonitorState
 	case l.Begun != 0:
 		return r.climb(ctx, l, m)
 	case health.Outdated(m, s.active):
-		l.Note = "it has moved to " + s.active(m.Target) + " since it failed: its probe is waited for"
+		l.Note = "it has moved to " + s.active(m.Target) + " since it failed: waiting for its probe"
 	case common != "":
 		l.Note, l.Told, l.held = common, true, r.opt.Now()
 		return first && r.rescue(ctx, l, m, s)
 	case blameless != "":
 		l.Note, l.Told, l.held, l.blamed = blameless, true, r.opt.Now(), r.opt.Now()
 	case l.settles(m, r.opt.Now()):
-		l.Note = "what kept anything from being done is over: its probe is waited for"
+		l.Note = "nothing prevents recovery any more: waiting for its probe"
 	case moved:
 		return r.follow(ctx, l, now, s) && r.rescue(ctx, l, m, s)
 	case first && r.rescue(ctx, l, m, s):
 		return true
 	case r.opt.Now().Before(until):
-		l.Note = fmt.Sprintf("%s was restarted: it has until %s to come back", l.Server,
+		l.Note = fmt.Sprintf("%s was restarted and has until %s to come back", l.Server,
 			until.UTC().Format(time.RFC3339))
 	case !first:
-		l.Note = lead + " comes first"
+		l.Note = lead + " is handled first"
 		other := r.ladders[lead]
 		l.Told = l.Told || other != nil && other.Told || other == nil && r.opt.Now().Sub(l.Since) > r.plan().Wait
 	default:

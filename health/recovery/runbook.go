@@ -31,18 +31,18 @@ var Runbooks = []Runbook{
 		Of: "database", Steps: ofServer},
 	{Name: "proxy", Monitor: health.ImapProxyTestMonitor, Set: health.SetProxy, Probe: health.ImapProxyTestProbe,
 		Steps: []Step{
-			{Do: RestartFrontEnd, Text: "Restart this front end's listeners and set-up"},
-			{Do: OutOfService, Text: "Take this front end out of service, and restart it once more"},
-			{Do: RestartFrontEnd, Text: "Restart this front end's listeners and set-up"},
+			{Do: RestartFrontEnd, Text: "Restart this node's listeners and sign-in"},
+			{Do: OutOfService, Text: "Take this node out of service, and restart its listeners and sign-in once more"},
+			{Do: RestartFrontEnd, Text: "Restart this node's listeners and sign-in"},
 		}},
 	{Name: "ctp", Monitor: health.ImapCTPMonitor, Set: health.SetIMAP, Probe: health.ImapCTPProbe, Of: "database",
 		Steps: []Step{
 			{Do: RestartService, Text: "Restart the IMAP service on the mailbox server"},
 			{Do: ProtocolLog,
-				Text: "Switch the protocol log on for the health mailbox, and look again: its rows say more"},
-			{SeeTo: true, Text: "Look at the monitors of the mailbox server"},
-			{Do: RestartFrontEnd, Text: "Restart this front end's listeners and set-up"},
-			{Wait: true, Text: "Wait, and look again"},
+				Text: "Switch on the protocol log for the health mailbox, and check again: its rows show more"},
+			{SeeTo: true, Text: "Check the monitors of the mailbox server"},
+			{Do: RestartFrontEnd, Text: "Restart this node's listeners and sign-in"},
+			{Wait: true, Text: "Wait, and check again"},
 		}},
 	{Name: "queue", Monitor: health.RequestsQueuedGt500Monitor, Set: health.SetIMAP, Of: "server", Steps: ofCommands},
 	{Name: "average", Monitor: health.AverageCommandProcessingTimeGt60sMonitor, Set: health.SetIMAP, Of: "server",
@@ -51,16 +51,17 @@ var Runbooks = []Runbook{
 
 // ofCommands is for commands of a mailbox server that wait, or take long.
 var ofCommands = []Step{
-	{SeeTo: true, Text: "Look at the monitors of the mailbox server"},
+	{SeeTo: true, Text: "Check the monitors of the mailbox server"},
 	{Do: RestartService, Wait: true, Text: "Restart the IMAP service on the mailbox server"},
-	{Do: Failover, Wait: true, Text: "Move the databases that are active there to other copies, and keep others away"},
+	{Do: Failover, Wait: true,
+		Text: "Move the databases that are active there to other copies, and block activation there"},
 	{Do: RestartServer, Wait: true, Text: "Restart the mailbox server"},
-	{Do: RestartFrontEnd, Wait: true, Text: "Restart this front end's listeners and set-up"},
+	{Do: RestartFrontEnd, Wait: true, Text: "Restart this node's listeners and sign-in"},
 }
 
 // ofServer is for what fails at a mailbox server.
 var ofServer = []Step{
 	{Do: RestartService, Text: "Restart the IMAP service on the mailbox server"},
-	{Do: Failover, Text: "Move the databases that are active there to other copies, and keep others away"},
+	{Do: Failover, Text: "Move the databases that are active there to other copies, and block activation there"},
 	{Do: RestartServer, Text: "Restart the mailbox server"},
 }

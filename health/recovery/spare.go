@@ -56,7 +56,7 @@ func (r *Responders) free(ctx context.Context, l *Ladder, server string) bool {
 	record.ID = kinds[Failover].lifted
 	if err := r.opt.Actors[Failover].Undo(ctx, Case{Server: server}); err != nil {
 		record.Exception = err.Error()
-		r.enter(ctx, record, ResultFailed, "it is tried again")
+		r.enter(ctx, record, ResultFailed, "it will be retried")
 		return false
 	}
 	for _, keeper := range r.ladders {
@@ -64,7 +64,7 @@ func (r *Responders) free(ctx context.Context, l *Ladder, server string) bool {
 			r.dropBlock(ctx, keeper)
 		}
 	}
-	const why = "users of %s are out, no other copy serves, and %s serves now"
+	const why = "users of %s have no access, no other copy serves, and %s now does"
 	r.enter(ctx, record, ResultSucceeded, fmt.Sprintf(why, l.Server, server))
 	return true
 }

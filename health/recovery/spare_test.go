@@ -40,7 +40,7 @@ func TestFlappingServerIsBetterThanNone(t *testing.T) {
 			t.Errorf("it still keeps a block: %+v", l)
 		}
 	}
-	if r := w.r.Records()[1]; r.Message != "users of mbx2 are out, no other copy serves, and mbx1 serves now" {
+	if r := w.r.Records()[1]; r.Message != "users of mbx2 have no access, no other copy serves, and mbx1 now does" {
 		t.Errorf("%+v", r)
 	}
 	w.set(health.Unhealthy, health.Networking, "SelfTestMonitor/mbx1") // it flaps again: this is a fault as any other

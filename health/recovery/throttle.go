@@ -52,13 +52,13 @@ func (t Throttle) judge(records []Record, id, resource string, now time.Time) ve
 		most   int
 		what   string
 	}{{local, day, t.InADay, "in a day"}, {local, time.Hour, t.InAnHour, "in an hour"}, {group, day, t.GroupInADay,
-		"in a day on all together"}} {
+		"in a day for all servers together"}} {
 		n, again := within(limit.starts, limit.window, limit.most, now)
 		if limit.most < 0 || n < limit.most {
 			continue
 		}
 		if v.reason == "" {
-			v.reason = fmt.Sprintf("throttled: %d %s are allowed, and %d were made", limit.most, limit.what, n)
+			v.reason = fmt.Sprintf("throttled: the limit is %d %s, and %d were made", limit.most, limit.what, n)
 		}
 		if v.again = later(v.again, again); limit.most == 0 {
 			return verdict{reason: v.reason}
@@ -68,7 +68,7 @@ func (t Throttle) judge(records []Record, id, resource string, now time.Time) ve
 	case v.reason != "":
 		return v
 	case now.Before(until):
-		return verdict{reason: "throttled: too soon after the one before", until: until, again: until}
+		return verdict{reason: "throttled: too soon after the previous action", until: until, again: until}
 	}
 	return verdict{}
 }

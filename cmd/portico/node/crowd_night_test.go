@@ -67,7 +67,7 @@ func TestNightOfHalfAServer(t *testing.T) {
 	mended := time.Now()
 	r.eventually(t, "the block is lifted", func() bool { return !r.active.Blocked("mbx1") })
 	since(t, mended, "the block was lifted")
-	n.compare(t, r, did+" AllowActivation/mbx1:Succeeded", told+"; High Availability of mbx1 is well again")
+	n.compare(t, r, did+" AllowActivation/mbx1:Succeeded", told+"; High Availability of mbx1 is healthy again")
 	c.in(t)
 }
 
@@ -126,7 +126,7 @@ func TestNightOfAServerThatReadsNothing(t *testing.T) {
 	r.eventually(t, "the block is lifted", func() bool { return !r.active.Blocked("mbx1") })
 	n.compare(t, r, did+" AllowActivation/mbx1:Succeeded", told) // nobody has said of the copy itself that it is well
 	r.asks(t, cli.StatusFine, "database", "copy", "resume", "db1", "mbx1")
-	n.compare(t, r, did+" AllowActivation/mbx1:Succeeded", told+"; High Availability of mbx1 is well again")
+	n.compare(t, r, did+" AllowActivation/mbx1:Succeeded", told+"; High Availability of mbx1 is healthy again")
 }
 
 // A server refuses every second sign-in, for reasons of its own: another one takes sign-ins, so users move there, and
@@ -178,7 +178,7 @@ func TestNightOfAllPasswords(t *testing.T) {
 		v.set(fault{})
 	}
 	r.turns(t, nil)
-	n.compare(t, r, "", told+"; Authentication of mbx1, mbx2 is well again")
+	n.compare(t, r, "", told+"; Authentication of mbx1, mbx2 is healthy again")
 	c.in(t)
 }
 

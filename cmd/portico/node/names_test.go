@@ -311,7 +311,7 @@ func TestFallbackIsSaid(t *testing.T) {
 	}
 	t.Setenv("PORTICO_ADMIN", filepath.Join(t.TempDir(), "none.sock"))
 	if status, _, errs := command("server", "list"); status != cli.StatusFailed ||
-		!strings.Contains(errs, "there is no such socket") || strings.Contains(errs, "asking") {
+		!strings.Contains(errs, "the socket does not exist") || strings.Contains(errs, "asking") {
 		t.Error(errs)
 	}
 }
@@ -332,7 +332,7 @@ func TestAdminAddress(t *testing.T) {
 		}
 	}
 	if status, _, errs := command("server", "list", "--admin", "127.0.0.1:1"); status != cli.StatusFailed ||
-		!strings.Contains(errs, "nobody listens there") {
+		!strings.Contains(errs, "nothing listens there") {
 		t.Error(errs)
 	}
 }

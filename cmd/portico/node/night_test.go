@@ -103,7 +103,7 @@ func TestNightOfOneOfTwoServers(t *testing.T) {
 	n.valves[0].set(fault{})
 	r.settled(t)
 	r.eventually(t, "the block is lifted", func() bool { return !r.active.Blocked("mbx1") })
-	n.compare(t, r, did+" AllowActivation/mbx1:Succeeded", told+"; Networking of mbx1 is well again")
+	n.compare(t, r, did+" AllowActivation/mbx1:Succeeded", told+"; Networking of mbx1 is healthy again")
 }
 
 // A failover that is not possible at first, since nothing may be activated on the other server, is done when it may:
@@ -163,7 +163,7 @@ func TestNightOfUsedUpConnections(t *testing.T) {
 	r.turns(t, map[string]string{self1: "Authentication", deep1: "Authentication", ctp1: "Authentication"})
 	n.compare(t, r, "", "Authentication of mbx1 is at fault")
 	if text, _ := os.ReadFile(n.mail); !strings.Contains(string(text),
-		"account health1 has all connections that mbx1 allows it") {
+		"account health1 has used up the connections that mbx1 allows it") {
 		t.Errorf("%s", text)
 	}
 }
@@ -200,7 +200,7 @@ func TestNightOfAFlap(t *testing.T) {
 	n.replace(t, "window: 1h", "window: 1s")
 	r.signals <- syscall.SIGHUP
 	r.settled(t)
-	n.compare(t, r, "", told+"; Information Store of mbx1 is well again")
+	n.compare(t, r, "", told+"; Information Store of mbx1 is healthy again")
 }
 
 // A hook that returns at once is no server that is back: nothing more is done while the server starts, its block
@@ -219,8 +219,9 @@ func TestNightOfASlowReboot(t *testing.T) {
 
 	got := r.asks(t, cli.StatusBad, "runbook", "selftest", "mbx1", "--auto", "--wait", "1s")
 	for _, words := range []string{
-		"Waiting 1s at most for mbx1 to come back.", "db1 moved to mbx2", "AllowActivation: mbx1 does not sign in yet",
-		"It is not recovered.",
+		"Waiting up to 1s for mbx1 to come back.", "db1 moved to mbx2",
+		"AllowActivation: mbx1 does not accept sign-ins yet",
+		"The monitor is not healthy.",
 	} {
 		if !strings.Contains(got, words) {
 			t.Errorf("no %q in\n%s", words, got)
@@ -339,7 +340,7 @@ func TestNightOfAKill(t *testing.T) {
 	}
 	n.valves[0].set(fault{})
 	r.settled(t)
-	n.compare(t, r, "", told+"; Networking of mbx1 is well again")
+	n.compare(t, r, "", told+"; Networking of mbx1 is healthy again")
 }
 
 // A process that is killed while an alert about flapping is open is followed by one that knows that the monitors flap:

@@ -302,7 +302,7 @@ func TestRecoveryOfWhatIsCommon(t *testing.T) {
 		r.eventually(t, "people are told about "+id, func() bool { return r.forPeople(id) })
 	}
 	if got := r.asks(t, cli.StatusFine, "health", "recovery"); r.recovered() != "" || restarts() != "" ||
-		!strings.Contains(got, "have a cause in common") {
+		!strings.Contains(got, "a common cause is likely") {
 		t.Errorf("%s; %s\n%s", r.recovered(), restarts(), got)
 	}
 	w.put(t, "health.password", "probe-it\n")

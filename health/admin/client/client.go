@@ -111,7 +111,7 @@ func (c *Client) do(ctx context.Context, method, path string, body io.Reader, in
 		return err
 	}
 	if err := json.Unmarshal(text, into); err != nil {
-		return fmt.Errorf("what answers at %s is no Portico, or another version: %w", c.where, err)
+		return fmt.Errorf("the program at %s is another version of Portico, or not Portico: %w", c.where, err)
 	}
 	return nil
 }
@@ -119,7 +119,7 @@ func (c *Client) do(ctx context.Context, method, path string, body io.Reader, in
 func (c *Client) request(ctx context.Context, method, path string, body io.Reader) (*http.Request, error) {
 	request, err := http.NewRequestWithContext(ctx, method, c.base+path, body)
 	if err != nil {
-		return nil, fmt.Errorf("ask portico at %s: %w", c.where, secret.WithoutURL(err))
+		return nil, fmt.Errorf("ask Portico at %s: %w", c.where, secret.WithoutURL(err))
 	}
 	if c.token != "" {
 		request.Header.Set("Authorization", "Bearer "+c.token.Reveal())

@@ -28,7 +28,7 @@ func Default(socket string) (where string, err error) {
 // path or HOST:PORT.
 func CheckAddress(where string) error {
 	if scheme, _, isURL := strings.Cut(where, "://"); isURL && scheme != "http" && scheme != "https" {
-		return fmt.Errorf("%s: a URL begins with http:// or https://; or name a socket or HOST:PORT",
+		return fmt.Errorf("%s: a URL begins with http:// or https://; you may also name a socket or HOST:PORT",
 			secret.URL(where))
 	}
 	if address, found := afterUser(where); found && !strings.Contains(where, "://") &&
@@ -104,11 +104,11 @@ func (s said) Unwrap() error { return s.error }
 func wordsOf(err error) error {
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return said{err, "there is no such socket; does it run? --admin or PORTICO_ADMIN says where"}
+		return said{err, "the socket does not exist; is Portico running? --admin or PORTICO_ADMIN selects another one"}
 	case errors.Is(err, syscall.ECONNREFUSED):
-		return said{err, "nobody listens there; does it run? --admin or PORTICO_ADMIN says where"}
+		return said{err, "nothing listens there; is Portico running? --admin or PORTICO_ADMIN selects another one"}
 	case errors.Is(err, fs.ErrPermission):
-		return said{err, "you are not allowed to open the socket; ask as root or as the user whom Portico runs as"}
+		return said{err, "permission denied; run the command as root or as Portico's user"}
 	}
 	return err
 }
@@ -117,11 +117,11 @@ func wordsOf(err error) error {
 func (c *Client) refused(status int, text string) error {
 	switch {
 	case status == http.StatusUnauthorized:
-		return fmt.Errorf("the Portico at %s takes this request only with a token or over its socket: give "+
+		return fmt.Errorf("the Portico at %s accepts this request only with a token or over its socket: give "+
 			"--token-file, or --admin with the socket", c.where)
 	case status == http.StatusNotFound, status == http.StatusMethodNotAllowed, status >= 300 && status < 400:
-		return fmt.Errorf("what answers at %s does not know this request: it is another version of Portico, or "+
-			"no Portico", c.where)
+		return fmt.Errorf("the program at %s does not know this request: it is another version of Portico, or "+
+			"not Portico", c.where)
 	case text == "":
 		text = strings.ToLower(http.StatusText(status))
 	}
