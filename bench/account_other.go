@@ -4,7 +4,7 @@ package bench
 
 import "errors"
 
-var errNoAccounts = errors.New("only Linux keeps accounts that can be read")
+var errNoAccounts = errors.New("CPU and memory of processes can be read only on Linux")
 
 func (accounting) processesTime([]int) (cpuTime, error) { return cpuTime{}, errNoAccounts }
 func (accounting) family([]int) ([]int, error)          { return nil, errNoAccounts }

@@ -41,7 +41,7 @@ func (t *Tool) Short() bool { return len(t.Shortage) > 0 }
 // Verdict says in one line whether the tool was the bottleneck.
 func (t *Tool) Verdict() string {
 	if t.Short() {
-		return "the tool was short of CPU: latencies are its own"
+		return "the tool was short of CPU: the latencies include its own delays"
 	}
 	return "the tool was not short of CPU"
 }

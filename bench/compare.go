@@ -63,7 +63,7 @@ var figureOrder = []string{
 func Compare(ctx context.Context, contestants []Contestant, rounds int, base string, told func(round int,
 	name string)) (*Comparison, error) {
 	if rounds < 1 || rounds > maxRounds || len(contestants) == 0 {
-		return nil, fmt.Errorf("compare: want 1 to %d rounds and a target", maxRounds)
+		return nil, fmt.Errorf("compare: needs 1 to %d rounds and a target", maxRounds)
 	}
 	if base == "" {
 		base = contestants[0].Name
@@ -258,7 +258,8 @@ func (c *Comparison) WriteTable(w io.Writer) error {
 	for _, r := range c.Results {
 		r.writeFailedConditions(&b)
 		if r.Short > 0 {
-			fmt.Fprintf(&b, "\n%s: the tool was short of CPU in %d of %d rounds: latencies are its own\n", r.Name,
+			fmt.Fprintf(&b,
+				"\n%s: the tool was short of CPU in %d of %d rounds: the latencies include its own delays\n", r.Name,
 				r.Short, c.Rounds)
 		}
 		if r.Errors > 0 {

@@ -88,7 +88,7 @@ func TestBadComparePlans(t *testing.T) {
 	work := "work: {profile: noop, users: u, password_file: pw, duration: 1s}\n"
 	lay(t, dir, map[string]string{"pw": "secret\n"})
 	for text, want := range map[string]string{
-		work: "want targets",
+		work: "needs targets",
 		work + "targets: [{name: a, target: \"127.0.0.1:1\"}]\nbogus: 1\n":                           "bogus",
 		work + "targets: [{target: \"127.0.0.1:1\"}]\n":                                              "name of its own",
 		work + "targets: [{name: a, target: \"127.0.0.1:1\"}, {name: a, target: \"127.0.0.1:2\"}]\n": "name of its own",

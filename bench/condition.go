@@ -65,7 +65,7 @@ const (
 var conditionForm = regexp.MustCompile(`^\s*(?:(.*?)\s+)?(p[0-9.]+|mean|max|errors|rate)\s*(<=|>=|==|!=|=|<|>)\s*(\S.*?)\s*$`)
 
 // conditionExamples end an error about a condition that cannot be read.
-const conditionExamples = `want for example "p99>100ms", "errors>0", "rate<950" or "FETCH p99>100ms"`
+const conditionExamples = `write for example "p99>100ms", "errors>0", "rate<950" or "FETCH p99>100ms"`
 
 // ParseCondition reads a condition: [WHAT] MEASURE COMPARISON LIMIT. WHAT is a row of the report, a command,
 // "operations" or "commands".
@@ -113,7 +113,7 @@ func parseMeasure(text string) (measure, float64, error) {
 	}
 	percent, err := strconv.ParseFloat(digits, 64)
 	if err != nil || percent <= 0 || percent >= 100 {
-		return 0, 0, fmt.Errorf("%s is not a percentile; want for example p50, p99 or p99.9, or max", text)
+		return 0, 0, fmt.Errorf("%s is not a percentile; write for example p50, p99 or p99.9, or max", text)
 	}
 	return measurePercentile, percent, nil
 }
@@ -134,13 +134,13 @@ func (m measure) parseLimit(text string) (limit float64, share bool, err error) 
 	case measureRate:
 		limit, err := parseNumber(strings.TrimSuffix(text, "/s"))
 		if err != nil {
-			return 0, false, fmt.Errorf("%q is not a rate; want a number, which counts what was done a second", text)
+			return 0, false, fmt.Errorf("%q is not a rate; write a number per second", text)
 		}
 		return limit, false, nil
 	}
 	d, err := time.ParseDuration(strings.ReplaceAll(text, " ", ""))
 	if err != nil || d < 0 || d > maxLatency {
-		return 0, false, fmt.Errorf("%q is not a latency; want a number with its unit, such as 250us or 1.5s, "+
+		return 0, false, fmt.Errorf("%q is not a latency; write a number with its unit, such as 250us or 1.5s, "+
 			"at most %v",
 			text, maxLatency)
 	}

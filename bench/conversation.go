@@ -185,7 +185,7 @@ func (c *conversation) leaving() bool {
 func (c *conversation) answered(resp *response) error {
 	i := c.find(resp.tag)
 	if i < 0 {
-		return failed(KindTag, c.pending[0].row, "an answer with the tag %q, which is not under way",
+		return failed(KindTag, c.pending[0].row, "an answer with tag %q, which has no open command",
 			shown(string(resp.tag), c.credential))
 	}
 	cmd := c.pending[i]
@@ -208,7 +208,7 @@ func (c *conversation) judge(r row, resp *response) error {
 	case statusBAD:
 		kind = KindBad
 	default:
-		return failed(KindProtocol, r, "a tagged answer that is none: %s", shown(string(resp.name), c.credential))
+		return failed(KindProtocol, r, "an invalid tagged answer: %s", shown(string(resp.name), c.credential))
 	}
 	if r == rowLogin || r == rowAuthenticate {
 		kind = KindSignIn
@@ -353,7 +353,7 @@ func (c *conversation) idle(from time.Time) error {
 			if err := c.answered(resp); err != nil {
 				return err
 			}
-			return c.giveUp(failed(KindProtocol, rowIdle, "OK to IDLE without DONE"))
+			return c.giveUp(failed(KindProtocol, rowIdle, "OK to IDLE before DONE"))
 		}
 		if resp.kind == continuation {
 			c.shard.ended(rowIdle, c.pending[0].from, fateDone)

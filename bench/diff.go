@@ -51,7 +51,7 @@ const (
 // NewDiff compares rounds B with rounds A. It is an error if they did not do the same work.
 func NewDiff(a, b []*Report, o DiffOptions) (*Diff, error) {
 	if o.Confidence <= 0 || o.Confidence >= 1 || o.Tolerance < 0 || o.Tolerance >= 1 {
-		return nil, fmt.Errorf("confidence %v and tolerance %v: want a part above 0 and below 1, and one below 1",
+		return nil, fmt.Errorf("confidence %v must be above 0 and below 1, and tolerance %v below 1",
 			o.Confidence, o.Tolerance)
 	}
 	if err := sameWork(a, b); err != nil {

@@ -56,7 +56,8 @@ func (d *Diff) WriteTable(w io.Writer) error {
 		percentText(d.NotDone[0]), percentText(d.NotDone[1]), d.Errors[0], d.Errors[1])
 	for i, name := range []string{"A", "B"} {
 		if d.Short[i] > 0 {
-			fmt.Fprintf(&b, "the tool was short of CPU in %d rounds of %s: latencies are its own\n", d.Short[i], name)
+			fmt.Fprintf(&b, "the tool was short of CPU in %d rounds of %s: the latencies include its own delays\n",
+				d.Short[i], name)
 		}
 	}
 	for _, note := range d.Notes {

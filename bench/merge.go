@@ -14,7 +14,7 @@ import (
 // and of different times. The conditions of all reports, and further ones, are judged on the whole.
 func Merge(reports []*Report, further []Condition) (*Report, error) {
 	if len(reports) < 2 {
-		return nil, errors.New("merge: want at least two reports")
+		return nil, errors.New("merge: needs at least two reports")
 	}
 	if err := sameKindAndTime(reports); err != nil {
 		return nil, fmt.Errorf("merge: %w", err)

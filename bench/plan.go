@@ -194,7 +194,7 @@ func (p *Plan) tlsConfig() (*tls.Config, error) {
 	if p.Curve != "" {
 		curve, known := curves[p.Curve]
 		if !known {
-			return nil, fmt.Errorf("key exchange %q is none of X25519, P256, X25519MLKEM768", p.Curve)
+			return nil, fmt.Errorf("key exchange %q must be X25519, P256 or X25519MLKEM768", p.Curve)
 		}
 		config.CurvePreferences = []tls.CurveID{curve}
 	}
@@ -246,13 +246,13 @@ func LoadComparePlan(file string) (*ComparePlan, error) {
 		return nil, fmt.Errorf("%s: %w", file, err)
 	}
 	if len(plan.Targets) == 0 || len(plan.Work.Target) > 0 {
-		return nil, fmt.Errorf("%s: want targets, and none in work", file)
+		return nil, fmt.Errorf("%s: needs targets, and none in work", file)
 	}
 	names := make(map[string]bool)
 	for i := range plan.Targets {
 		t := &plan.Targets[i]
 		if t.Name == "" || names[t.Name] {
-			return nil, fmt.Errorf("%s: targets[%d]: want a name of its own", file, i)
+			return nil, fmt.Errorf("%s: targets[%d]: needs its own name", file, i)
 		}
 		names[t.Name] = true
 		relative(file, &t.CA, &t.PIDFile)

@@ -117,7 +117,7 @@ func (s *Size) UnmarshalText(text []byte) error {
 	}
 	n, err := strconv.Atoi(digits)
 	if err != nil || n < 1 || n > maxSize/factor {
-		return fmt.Errorf("size %q: want for example 5120, 5KiB or 1MiB, at most 256MiB", text)
+		return fmt.Errorf("size %q: write for example 5120, 5KiB or 1MiB, at most 256MiB", text)
 	}
 	*s = Size(n * factor)
 	return nil
@@ -211,7 +211,7 @@ func (p *Profile) complete() error {
 		}
 	}
 	if sections != 1 {
-		return errors.New("want exactly one of the sections noop, fetch, phone, desktop, webmail, bulk, storm, " +
+		return errors.New("needs exactly one of the sections noop, fetch, phone, desktop, webmail, bulk, storm, " +
 			"commands, mixed")
 	}
 	if p.PerSession == 0 {
@@ -259,11 +259,11 @@ func (p *Profile) checkSections() error {
 			part.Pace = 1
 		}
 		if !(part.Weight > 0 && part.Weight <= 1e6) || !(part.Pace > 0 && part.Pace <= 1e6) || part.Profile == "" {
-			return fmt.Errorf("mixed[%d]: want a profile, a weight above 0, and if any a pace above 0", i)
+			return fmt.Errorf("mixed[%d]: needs a profile, a weight above 0, and a pace above 0 if it has one", i)
 		}
 	}
 	if p.Mixed != nil && (len(p.Mixed) == 0 || len(p.Mixed) > 100) {
-		return errors.New("mixed: want 1 to 100 parts")
+		return errors.New("mixed: must have 1 to 100 parts")
 	}
 	return nil
 }
@@ -281,14 +281,14 @@ func within(key string, value *int, byDefault, most int) error {
 
 func checkSizes(key string, sizes []WeightedSize) error {
 	if len(sizes) == 0 || len(sizes) > 1000 {
-		return fmt.Errorf("%s: want 1 to 1000 sizes", key)
+		return fmt.Errorf("%s: must have 1 to 1000 sizes", key)
 	}
 	for i := range sizes {
 		if sizes[i].Weight == 0 {
 			sizes[i].Weight = 1
 		}
 		if !(sizes[i].Weight > 0 && sizes[i].Weight <= 1e6) || sizes[i].Bytes == 0 {
-			return fmt.Errorf("%s[%d]: want bytes, and if any a weight above 0", key, i)
+			return fmt.Errorf("%s[%d]: needs bytes, and a weight above 0 if it has one", key, i)
 		}
 	}
 	return nil

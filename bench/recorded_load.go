@@ -58,7 +58,7 @@ func (o *Options) completeReplay() error {
 	natural := o.Profile.replaysAt()
 	if natural == 0 {
 		if o.Speed != 0 {
-			return fmt.Errorf("speed is for replays alone")
+			return fmt.Errorf("speed needs a replay")
 		}
 		return nil
 	}
@@ -69,7 +69,7 @@ func (o *Options) completeReplay() error {
 		o.Speed = 1
 	}
 	if !(o.Speed >= minSpeed && o.Speed <= maxSpeed) {
-		return fmt.Errorf("speed %v: want %v to %v", o.Speed, minSpeed, maxSpeed)
+		return fmt.Errorf("speed %v: must be %v to %v", o.Speed, minSpeed, maxSpeed)
 	}
 	r := o.Profile.recording
 	o.Sessions, o.Rate = len(r.Sessions), natural*o.Speed

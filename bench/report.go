@@ -168,7 +168,7 @@ func (e *engine) report(began time.Time, first, last mark, watch *observer, late
 	}
 	if len(r.Errors) == 0 && r.Totals.OperationFates.All == r.Totals.OperationFates.Bad() {
 		r.Errors = append(r.Errors, ErrorCount{KindNothing.String(), 1,
-			[]string{"no operation was done in the measured time"}})
+			[]string{"no operation completed in the measured time"}})
 	}
 	for _, kind := range r.Errors {
 		r.Totals.Errors += kind.Count

@@ -68,7 +68,7 @@ func (r *response) parse(line []byte) error {
 	first, rest, _ := bytes.Cut(line, []byte{' '})
 	switch {
 	case len(first) == 0:
-		return protocolError("a response that begins with nothing: %q", bounded(line))
+		return protocolError("an empty response: %q", bounded(line))
 	case len(first) == 1 && first[0] == '+':
 		r.kind, r.args = continuation, rest
 		return nil

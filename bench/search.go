@@ -147,11 +147,11 @@ func (s *Search) climb(first float64, try func(rate float64) (string, error)) er
 		outcome, err := s.attempt(rate, try)
 		switch {
 		case err != nil:
-			s.End = "the search was ended before its result was precise"
+			s.End = "the search ended before its result was precise"
 			return err
 		case outcome == stepShort:
 			s.ToolLimit = true
-			s.End = fmt.Sprintf("the tool was short of CPU at %s a second: the server may hold more", short(rate))
+			s.End = fmt.Sprintf("the tool was short of CPU at %s per second: the server may sustain more", short(rate))
 			return nil
 		case outcome == stepHeld:
 			s.Found = max(s.Found, rate)
@@ -182,11 +182,11 @@ func (s *Search) next(first float64) float64 {
 	case s.Found == 0 && s.Failed/2 >= max(minRate, first/searchSpan):
 		return s.Failed / 2
 	case s.Found == 0:
-		s.End = fmt.Sprintf("not even %s a second held", short(s.Failed))
+		s.End = fmt.Sprintf("not even %s per second was sustained", short(s.Failed))
 	case s.Failed == 0 && s.Found*2 <= min(maxRate, first*searchSpan):
 		return s.Found * 2
 	case s.Failed == 0:
-		s.End = fmt.Sprintf("the search looks no further than %s a second", short(s.Found))
+		s.End = fmt.Sprintf("the search stops at %s per second", short(s.Found))
 	case s.Failed/s.Found > 1+searchPrecision:
 		return math.Sqrt(s.Failed * s.Found)
 	default:

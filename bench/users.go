@@ -48,7 +48,7 @@ func ParseUsers(pattern string) ([]string, error) {
 		return []string{pattern}, nil
 	}
 	bad := func(why string) error {
-		return fmt.Errorf("users %q: %s; want for example user%%04d:1-2000", pattern, why)
+		return fmt.Errorf("users %q: %s; write for example user%%04d:1-2000", pattern, why)
 	}
 	digits, after, found := strings.Cut(rest, "d")
 	width := 0
@@ -60,7 +60,7 @@ func ParseUsers(pattern string) ([]string, error) {
 	}
 	colon := strings.LastIndexByte(after, ':')
 	if !found || colon < 0 || strings.Contains(after, "%") {
-		return nil, bad("want one %d and a range")
+		return nil, bad("needs one %d and a range")
 	}
 	first, last, ok := strings.Cut(after[colon+1:], "-")
 	from, err1 := strconv.ParseUint(first, 10, 63)
@@ -124,7 +124,7 @@ func givePasswords(text []byte, names []string) ([]User, error) {
 	for n, line := range lines {
 		name, password, found := strings.Cut(line, ":")
 		if !found {
-			return nil, fmt.Errorf("line %d has no colon; want one password for all, or lines NAME:PASSWORD", n+1)
+			return nil, fmt.Errorf("line %d has no colon; write one password for all, or lines NAME:PASSWORD", n+1)
 		}
 		passwords[name] = Password(password)
 	}

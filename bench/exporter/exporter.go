@@ -46,17 +46,17 @@ func New() *Exporter {
 	return &Exporter{
 		durations: map[bool]*prometheus.Desc{
 			true: desc("operation_duration_seconds",
-				"Latency of whole operations; of those not done, the time waited.", "operation"),
+				"Latency of whole operations; of incomplete ones, the time waited.", "operation"),
 			false: desc("command_duration_seconds",
-				"Latency of commands and parts of sign-in; of those not done, the time waited.", "command"),
+				"Latency of commands and parts of sign-in; of incomplete ones, the time waited.", "command"),
 		},
 		results: map[bool]*prometheus.Desc{
-			true:  desc("operations_total", "Operations by what became of them.", "operation", "fate"),
-			false: desc("commands_total", "Commands and parts of sign-in by what became of them.", "command", "fate"),
+			true:  desc("operations_total", "Operations by result.", "operation", "fate"),
+			false: desc("commands_total", "Commands and parts of sign-in by result.", "command", "fate"),
 		},
 		sessions:  desc("sessions", "Sessions that are signed in."),
-		backlog:   desc("backlog_operations", "Operations that are due and not begun."),
-		errorsSum: desc("errors_total", "Errors of the run, those of the warm-up too."),
+		backlog:   desc("backlog_operations", "Operations that are due and not started."),
+		errorsSum: desc("errors_total", "Errors of the run, including the warm-up."),
 		measuring: desc("measuring", "1 in the measured time, 0 before and after."),
 		rows:      make(map[string]*rowSum),
 	}

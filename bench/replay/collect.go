@@ -45,7 +45,7 @@ type event struct {
 // NewCollector keeps at most a number of sessions.
 func NewCollector(maxSessions int) (*Collector, error) {
 	if maxSessions < 1 || maxSessions > MaxSessions {
-		return nil, fmt.Errorf("%d sessions: want 1 to %d", maxSessions, MaxSessions)
+		return nil, fmt.Errorf("%d sessions: must be 1 to %d", maxSessions, MaxSessions)
 	}
 	return &Collector{
 		sessions: make(map[string]*gathered), users: make(map[string]int),

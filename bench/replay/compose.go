@@ -45,13 +45,13 @@ func (c *Collector) Recording() (*Recording, error) {
 	r.From = time.UnixMilli(from).UTC()
 	r.Seconds = float64(max(until-from, 1)) / 1000
 	if r.Span() > MaxSpan {
-		return nil, fmt.Errorf("the log spans %v: want at most %v; portico log show --from and --to prints a part",
+		return nil, fmt.Errorf("the log spans %v: must be at most %v; portico log show --from and --to prints a part",
 			r.Span().Round(time.Second), MaxSpan)
 	}
 	r.take(all, from)
 	r.describe()
 	if r.Commands > MaxSteps {
-		return nil, errors.New("the log has too many commands: want fewer sessions")
+		return nil, errors.New("the log has too many commands: keep fewer sessions")
 	}
 	return r, nil
 }

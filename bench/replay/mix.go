@@ -39,11 +39,11 @@ func (r *Recording) describe() {
 // Check refuses a mix that cannot be played.
 func (m *Mix) Check() error {
 	if len(m.Mix) == 0 || len(m.Mix) > maxMix {
-		return fmt.Errorf("mix: want 1 to %d commands", maxMix)
+		return fmt.Errorf("mix: must be 1 to %d commands", maxMix)
 	}
 	for i, w := range m.Mix {
 		if !(w.Weight > 0 && w.Weight <= 1e9) || w.Do.Verb.Ends() || w.Do.Verb == Done {
-			return fmt.Errorf("mix[%d]: want a weight above 0, and a command other than done, logout and drop", i)
+			return fmt.Errorf("mix[%d]: needs a weight above 0, and a command other than done, logout and drop", i)
 		}
 	}
 	return nil

@@ -55,7 +55,7 @@ func Read(r io.Reader) (*Recording, error) {
 		return nil, fmt.Errorf("line %d: %w", lines.number+1, err)
 	}
 	if len(rec.Sessions) != rec.Header.Sessions || steps != rec.Commands {
-		return nil, fmt.Errorf("the file ends after %d of %d sessions and %d of %d commands: it is not whole",
+		return nil, fmt.Errorf("the file ends after %d of %d sessions and %d of %d commands: it is incomplete",
 			len(rec.Sessions), rec.Header.Sessions, steps, rec.Commands)
 	}
 	rec.Digest = fmt.Sprintf("%x", lines.sum.Sum(nil)[:6])
@@ -103,7 +103,7 @@ func (l *lines) next() bool {
 // header reads and checks the first line.
 func (l *lines) header() (h Header, err error) {
 	if !l.next() || !IsRecording(l.scan.Bytes()) {
-		return h, errors.Join(errors.New("it is no recording: portico bench profile from-log makes one"), l.scan.Err())
+		return h, errors.Join(errors.New("not a recording: portico bench profile from-log makes one"), l.scan.Err())
 	}
 	var version struct {
 		Version int `json:"portico_recording"`
@@ -112,7 +112,7 @@ func (l *lines) header() (h Header, err error) {
 		return h, fmt.Errorf("line 1: %w", err)
 	}
 	if version.Version != Version {
-		return h, fmt.Errorf("the format has version %d, and this program knows %d: make the file with this program",
+		return h, fmt.Errorf("the format has version %d, and this program reads %d: create the file with this program",
 			version.Version, Version)
 	}
 	if err := strict(l.scan.Bytes(), &h); err != nil {
@@ -124,11 +124,11 @@ func (l *lines) header() (h Header, err error) {
 func (h *Header) check() error {
 	switch {
 	case h.Sessions < 1 || h.Sessions > MaxSessions:
-		return fmt.Errorf("line 1: %d sessions: want 1 to %d", h.Sessions, MaxSessions)
+		return fmt.Errorf("line 1: %d sessions: must be 1 to %d", h.Sessions, MaxSessions)
 	case h.Users < 1 || h.Users > maxUsers:
-		return fmt.Errorf("line 1: %d users: want 1 to %d", h.Users, maxUsers)
+		return fmt.Errorf("line 1: %d users: must be 1 to %d", h.Users, maxUsers)
 	case !(h.Seconds > 0 && h.Seconds <= MaxSpan.Seconds()):
-		return fmt.Errorf("line 1: %v seconds: want more than 0 and at most %v", h.Seconds, MaxSpan.Seconds())
+		return fmt.Errorf("line 1: %v seconds: must be more than 0 and at most %v", h.Seconds, MaxSpan.Seconds())
 	}
 	return nil
 }
@@ -142,7 +142,7 @@ func (l *lines) session(h *Header) (s Session, n int, err error) {
 	most := int64(math.Ceil(h.Seconds * 1000))
 	idle := len(text.Operations) == 0 && !text.Open
 	if text.At < 0 || text.At > most || text.User < 0 || text.User >= h.Users || idle {
-		return s, 0, fmt.Errorf("want at_ms of 0 to %d, a user of 0 to %d, and operations", most, h.Users-1)
+		return s, 0, fmt.Errorf("needs at_ms of 0 to %d, a user of 0 to %d, and operations", most, h.Users-1)
 	}
 	s = Session{At: millis(text.At), User: text.User, Open: text.Open}
 	last := text.At
@@ -151,7 +151,7 @@ func (l *lines) session(h *Header) (s Session, n int, err error) {
 		offset, err := strconv.ParseInt(words[0], 10, 64)
 		at := text.At + offset
 		if err != nil || offset < 0 || at < last || at > most || len(words) < 2 {
-			return s, 0, fmt.Errorf("operation %d: want milliseconds in ascending order, and steps: %.40q", i+1, op)
+			return s, 0, fmt.Errorf("operation %d: needs milliseconds in ascending order, and steps: %.40q", i+1, op)
 		}
 		last = at
 		steps := make([]Step, len(words)-1)
@@ -173,7 +173,7 @@ func strict(text []byte, value any) error {
 		return err
 	}
 	if _, err := d.Token(); err != io.EOF {
-		return errors.New("more behind the end of the line's value")
+		return errors.New("unexpected text after the line's value")
 	}
 	return nil
 }

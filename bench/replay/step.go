@@ -90,10 +90,10 @@ func (s *Step) UnmarshalText(text []byte) error {
 	}
 	*s = Step{Verb: Verb(verb)}
 	if sized && !parseBounded(bytes, maxBytes, &s.Bytes) {
-		return fmt.Errorf("step %.40q: want 1 to %d bytes", text, maxBytes)
+		return fmt.Errorf("step %.40q: must be 1 to %d bytes", text, maxBytes)
 	}
 	if many && !parseBounded(messages, maxMessages, &s.Messages) {
-		return fmt.Errorf("step %.40q: want 1 to %d messages", text, maxMessages)
+		return fmt.Errorf("step %.40q: must be 1 to %d messages", text, maxMessages)
 	}
 	return nil
 }
