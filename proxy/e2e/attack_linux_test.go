@@ -136,7 +136,7 @@ func (p *realPortico) listening(t *testing.T) bool {
 			p.tls = entry.Address
 		case entry.Message == "listening":
 			p.startTLS = entry.Address
-		case entry.Message == "answering HTTP" && !strings.HasPrefix(entry.Address, "/"):
+		case entry.Message == "HTTP server started" && !strings.HasPrefix(entry.Address, "/"):
 			p.admin = entry.Address
 		}
 	}

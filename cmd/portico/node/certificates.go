@@ -47,11 +47,11 @@ func newCertificateMetrics(reg prometheus.Registerer) *certificateMetrics {
 	m := &certificateMetrics{
 		expires: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "portico_certificate_expiry_timestamp_seconds",
-			Help: "When the first of the certificates that clients are shown ends.",
+			Help: "When the first of the server certificates expires.",
 		}),
 		failing: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "portico_certificates_failing",
-			Help: "Certificates whose files can not be taken as they are; the ones before are shown.",
+			Help: "Certificate files that cannot be used; the previous certificates stay in use.",
 		}),
 	}
 	reg.MustRegister(m.expires, m.failing)
@@ -74,7 +74,7 @@ func (s *service) keepCertificates(ctx context.Context) {
 			return
 		case <-rotate.C:
 			if err := s.tickets.Rotate(); err != nil {
-				s.log.Error().Err(err).Msg("no new key for session tickets")
+				s.log.Error().Err(err).Msg("cannot create a new key for session tickets")
 			}
 		case <-refresh.C:
 			s.refreshCertificates()
@@ -88,7 +88,7 @@ func (s *service) refreshCertificates() {
 		return
 	}
 	if err := shown.Refresh(); err != nil {
-		s.log.Error().Err(err).Msg("certificates that can not be taken: what was before is shown")
+		s.log.Error().Err(err).Msg("cannot load certificates: the previous ones stay in use")
 	}
 	s.shown.set(shown)
 }

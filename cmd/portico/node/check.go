@@ -84,11 +84,11 @@ func storedFindings(ctx context.Context, file string, config *configs.Config, ke
 	}
 	if err != nil {
 		found = append(found, configs.Problem{File: file,
-			Message: "the file cannot be compared with what is stored: " + err.Error(), Warning: true})
+			Message: "cannot compare the file with the store: " + err.Error(), Warning: true})
 	}
 	for _, s := range settings {
 		if s.File != "" {
-			text := fmt.Sprintf("the stored value %s beats the file's %s; `portico settings reset %s` ends that",
+			text := fmt.Sprintf("the stored value %s overrides the file's %s; `portico settings reset %s` ends that",
 				s.Value, s.File, s.Name)
 			found = append(found, configs.Problem{File: file, Path: "settings." + s.Name, Message: text,
 				Warning: true})

@@ -27,7 +27,7 @@ func (s *service) loadComponents() error {
 	for _, e := range entries {
 		var r health.Request
 		if err := json.Unmarshal(e.Value, &r); err != nil {
-			s.reported("a stored state of a component cannot be used", fmt.Errorf("%s: %w", e.Key, err))
+			s.reported("stored state of a component not usable", fmt.Errorf("%s: %w", e.Key, err))
 			continue
 		}
 		s.components.Set(r)
@@ -41,7 +41,7 @@ func (s *service) obeyComponents() {
 	in := s.components.State(health.ComponentImapProxy) == health.Active
 	s.server.SetService(in)
 	if !in {
-		s.log.Warn().Msg("component ImapProxy is Inactive: new clients are refused, sessions go on")
+		s.log.Warn().Msg("component ImapProxy is Inactive: new clients are refused, sessions continue")
 	}
 }
 
@@ -103,7 +103,7 @@ func (c healthControl) reached(component, server, wanted string) (words string, 
 			}
 		}
 	}
-	return state + ": " + cmp.Or(strings.Join(who, "; "), "see portico component get"), false
+	return state + ": " + cmp.Or(strings.Join(who, "; "), "run portico component get"), false
 }
 
 // change waits for the turn of whoever wants to change something, and returns what ends it. It is an error if the
@@ -112,7 +112,7 @@ func (s *service) change(ctx context.Context) (done func(), err error) {
 	s.changing.Lock()
 	if ctx.Err() != nil {
 		s.changing.Unlock()
-		return nil, fmt.Errorf("nothing was changed, since another change was under way: %w", context.Cause(ctx))
+		return nil, fmt.Errorf("nothing has changed, because another change was in progress: %w", context.Cause(ctx))
 	}
 	return s.changing.Unlock, nil
 }
@@ -139,7 +139,7 @@ func (s *service) setComponent(ctx context.Context, r health.Request) error {
 	}
 	s.components.Set(r)
 	s.log.Warn().Str("component", admin.ComponentName(r.Component, r.Server)).Str("requester", r.Requester).
-		Str("state", r.State).Str("who", r.Who).Msg("state of a component set")
+		Str("state", r.State).Str("who", r.Who).Msg("component state set")
 	s.obeyComponents()
 	return nil
 }
@@ -159,7 +159,7 @@ func (s *service) endRequests(ctx context.Context, now time.Time) error {
 		}
 		s.components.Drop(r)
 		s.log.Warn().Str("component", admin.ComponentName(r.Component, r.Server)).Str("requester", r.Requester).
-			Msg("the request of a component's state has ended")
+			Msg("component state request expired")
 		s.obeyComponents()
 	}
 	return nil

@@ -125,7 +125,7 @@ func (c control) Block(ctx context.Context, server string, move bool) ([]admin.M
 		backend.Blocker{By: backend.ByOperator, Who: admin.Who(ctx)}); err != nil {
 		return nil, err
 	}
-	c.s.log.Warn().Str("server", server).Bool("move", move).Msg("activation blocked on a mailbox server")
+	c.s.log.Warn().Str("server", server).Bool("move", move).Msg("activation on a mailbox server blocked")
 	if !move {
 		return []admin.Move{}, nil
 	}
@@ -158,7 +158,7 @@ func (c control) Unblock(ctx context.Context, server string) (admin.Change, erro
 	if err := c.tier().ActiveManager().Unblock(ctx, server, ""); err != nil {
 		return admin.Change{}, err
 	}
-	c.s.log.Info().Str("server", server).Msg("activation allowed again on a mailbox server")
+	c.s.log.Info().Str("server", server).Msg("activation on a mailbox server unblocked")
 	return admin.Change{What: "activation on " + server, Was: was, Now: c.activation(server)}, nil
 }
 
@@ -189,7 +189,7 @@ func (c control) SetPolicy(ctx context.Context, server, policy string) (admin.Ch
 		}
 	}
 	if !strings.EqualFold(string(set), policy) {
-		return admin.Change{}, fmt.Errorf("a policy is %s or %s, not %q", backend.Unrestricted,
+		return admin.Change{}, fmt.Errorf("a policy must be %s or %s, not %q", backend.Unrestricted,
 			backend.BlockedByPolicy, policy)
 	}
 	was := c.tier().Policy(server)
@@ -210,12 +210,12 @@ func (c control) Pause(_ context.Context, server string, d time.Duration) (admin
 	change := admin.Change{What: "sign-ins to " + server, Was: c.held(server)}
 	if d == 0 {
 		c.s.gates.Resume(server)
-		c.s.log.Warn().Str("server", server).Msg("sign-ins to a mailbox server go on")
+		c.s.log.Warn().Str("server", server).Msg("sign-ins to a mailbox server resumed")
 	} else {
 		if err := c.s.gates.Pause(server, d); err != nil {
 			return admin.Change{}, err
 		}
-		c.s.log.Warn().Str("server", server).Dur("for", d).Msg("sign-ins to a mailbox server are held")
+		c.s.log.Warn().Str("server", server).Dur("for", d).Msg("sign-ins to a mailbox server paused")
 	}
 	change.Now = c.held(server)
 	return change, nil
@@ -256,7 +256,7 @@ func (c control) MoveUser(ctx context.Context, user, database string) (admin.Pla
 		return place, err
 	}
 	c.s.log.Warn().Str("user", name).Str("from", place.Database).Str("to", database).
-		Msg("a user was moved by an operator")
+		Msg("user moved by an operator")
 	if place, err = c.place(ctx, user); place.Database != was {
 		place.Was = was
 	}
@@ -279,11 +279,11 @@ func (c control) MoveDatabase(ctx context.Context, database, server string, forc
 		return change, c.noSuchCopy(database, server)
 	}
 	if errors.Is(failed, backend.ErrFailed) {
-		return change, fmt.Errorf("nothing is changed: %w; if the copy is well, run `portico database copy resume "+
-			"%s %s`, or add --force", failed, database, server)
+		return change, fmt.Errorf("nothing has changed: %w; if the copy is intact, run `portico database copy "+
+			"resume %s %s`, or add --force", failed, database, server)
 	}
 	if errors.Is(failed, backend.ErrNoAnswer) {
-		return change, fmt.Errorf("nothing is changed: %w; to move it all the same, add --force", failed)
+		return change, fmt.Errorf("nothing has changed: %w; to move it anyway, add --force", failed)
 	}
 	return change, errors.Join(err, failed)
 }
@@ -293,7 +293,7 @@ func (c control) noSuchCopy(database, server string) error {
 	names := c.Names()
 	switch {
 	case slices.Contains(names.Servers, database) && slices.Contains(names.Databases, server):
-		return admin.Unknown(fmt.Errorf("%s is a mailbox server and %s a database: the database comes first, "+
+		return admin.Unknown(fmt.Errorf("%s is a mailbox server and %s a database: write the database first, "+
 			"as in %s %s", database, server, server, database))
 	case !slices.Contains(names.Databases, database):
 		return admin.NoSuch("database", database, names.Databases)
@@ -329,7 +329,7 @@ func (c control) told(results []backend.MoveResult) []admin.Move {
 			m.To = r.To
 		}
 		event.Str("database", r.Database).Str("from", r.From).Str("to", r.To).Bool("moved", r.Err == nil).
-			Msg("move of a database")
+			Msg("database moved")
 		moves = append(moves, m)
 	}
 	return moves

@@ -42,7 +42,7 @@ func (c control) ClearPenalties(ctx context.Context, which admin.PenaltyFilter) 
 // penalised returns a function that says which penalties are meant.
 func (c control) penalised(ctx context.Context, which admin.PenaltyFilter) (func(proxy.Penalty) bool, error) {
 	if !which.All && which.User == "" && which.IP == "" {
-		return nil, errors.New("nothing says whose penalties: give a user, an address, or all")
+		return nil, errors.New("give a user, an address, or all: no penalties were named")
 	}
 	var user string
 	if which.User != "" {

@@ -29,12 +29,12 @@ func (c control) signInState(ctx context.Context, at admin.Place) *admin.SignInS
 	switch down := state.State == admin.ServerDown; {
 	case closed:
 		reasons = append(reasons,
-			fmt.Sprintf("nobody is let in to %s until it is moved: portico database move %s SERVER", at.Database,
+			fmt.Sprintf("no user is admitted to %s until it is moved: portico database move %s SERVER", at.Database,
 				at.Database))
 	case down:
 		reasons = append(reasons, fmt.Sprintf("%s does not answer: %s", at.Server, reason(asked[at.Server])))
 	case c.s.breakers.Open()[at.Server]:
-		reasons = append(reasons, "the breaker of "+at.Server+
+		reasons = append(reasons, "the circuit breaker of "+at.Server+
 			" is open: sign-ins are refused at once until a trial succeeds")
 	default:
 		state.Possible = true

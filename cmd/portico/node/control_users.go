@@ -86,7 +86,7 @@ func (c control) place(ctx context.Context, user string) (admin.Place, error) {
 		return admin.Place{}, admin.NoSuchUser(user, name)
 	}
 	if failed := (*backend.Error)(nil); errors.As(err, &failed) && failed.Kind == backend.KindDirectory {
-		return admin.Place{}, fmt.Errorf("nobody can say whether there is a user %s, and where the mailbox is: %w; %s",
+		return admin.Place{}, fmt.Errorf("cannot tell whether user %s exists and where the mailbox is: %w; %s",
 			name, err, c.seen(name))
 	}
 	if err != nil {
@@ -124,7 +124,7 @@ func (c control) seen(user string) string {
 	if sessions > 0 {
 		where = " on " + strings.Join(slices.Compact(servers), ", ")
 	}
-	return fmt.Sprintf("Portico itself knows of %s%s and %s", table.Counted(sessions, "open session"), where,
+	return fmt.Sprintf("Portico itself has on record %s%s and %s", table.Counted(sessions, "open session"), where,
 		table.Counted(failures, "failed sign-in"))
 }
 
@@ -175,7 +175,7 @@ func (c control) Kick(ctx context.Context, which admin.SessionFilter) ([]admin.S
 // fits returns a function that says whether a session is meant.
 func (c control) fits(ctx context.Context, which admin.SessionFilter) (func(proxy.Session) bool, error) {
 	if which == (admin.SessionFilter{}) {
-		return nil, errors.New("nothing says which sessions: give a user, a session, an address or a mailbox server")
+		return nil, errors.New("give a user, a session, an address or a mailbox server: no sessions were named")
 	}
 	if which.User != "" {
 		name, err := c.Named(ctx, which.User)

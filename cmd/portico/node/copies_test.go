@@ -46,7 +46,7 @@ func reload(t *testing.T, r *running, fine bool) {
 	t.Helper()
 	words := `"message":"reloaded"`
 	if !fine {
-		words = `"message":"not reloaded: nothing has changed"`
+		words = `"message":"configuration not reloaded: nothing has changed"`
 	}
 	before := strings.Count(r.log.String(), words)
 	r.signals <- syscall.SIGHUP
@@ -67,7 +67,7 @@ func TestStartWithoutActiveCopy(t *testing.T) {
 		t.Errorf("check says\n%s", got)
 	}
 	r = site.site.serve(t, file)
-	r.logged(t, "nobody is let in until portico database move")
+	r.logged(t, "no user is admitted until portico database move")
 	if got := r.asks(t, cli.StatusBad, "database", "status"); !strings.Contains(got, "mbx2    FailedAndSuspended") {
 		t.Errorf("status:\n%s", got)
 	}

@@ -108,14 +108,14 @@ func (d *directories) newSource(of configs.DirectorySource) (directory.Source, e
 }
 
 func (d *directories) fileFailed(err error) {
-	d.report("directory: a file has changed and can not be taken; the old one stays in force", err)
+	d.report("directory: cannot read a changed file; the previous version stays in use", err)
 }
 
 // foundOther reports an entry that was found for another name than was asked for.
 func (d *directories) foundOther(err error) {
 	now, last := time.Now().Unix(), d.others.Load()
 	if now-last >= 60 && d.others.CompareAndSwap(last, now) {
-		d.report("directory: an entry for another name does not count (logged once a minute)", err)
+		d.report("directory: entry belongs to another name, ignored (logged once a minute)", err)
 	}
 }
 
@@ -173,7 +173,7 @@ func (d *directories) newSQL(of configs.SQLDirectory) (*sqldir.Directory, error)
 		return nil, fmt.Errorf("sql: %w", err)
 	}
 	if err := made.CheckNames(); err != nil && d.report != nil {
-		d.report("directory: no row of an SQL query says whose it is, so nobody is found", err)
+		d.report("directory: an SQL query does not return whose row it is, so no user is found", err)
 	}
 	d.closes = append(d.closes, made.Close)
 	return made, nil

@@ -28,11 +28,11 @@ func (s *service) startEscalator() error {
 		Monitors: s.alerting, Ready: s.recovery.ForPeople, Active: s.activeOn, Sinks: s.sinks(s.config),
 		Common: s.config.Health.Recovery.CommonCausePercent, Gather: s.config.Health.Escalate.Gather,
 		Saved: saved, Save: save, Tried: s.tried, Told: s.escalated,
-		Failed: func(err error) { s.reported("an alert can not be told", err) },
+		Failed: func(err error) { s.reported("cannot send an alert", err) },
 		Bundle: func(ctx context.Context, a health.Alert) (string, error) { return s.bundle(ctx, []health.Alert{a}) },
 	})
 	if err != nil { // what cannot be read is forgotten
-		s.reported("the alerts that were open are forgotten", err)
+		s.reported("open alerts lost", err)
 	}
 	return nil
 }
@@ -88,7 +88,7 @@ func (s *service) alertLog() health.Sink {
 		case a.Notice: // recovery has logged it
 		case !a.Ended.IsZero():
 			s.log.Warn().Str("cause", a.Cause).Time("since", a.Since).Strs("monitors", a.Monitors).
-				Msg("escalation: it is over")
+				Msg("escalation: ended")
 		case !a.Again:
 			s.log.Error().Str("cause", a.Cause).Str("dependency", string(a.Dependency)).Str("_mbx", a.Mailbox).
 				Strs("servers", a.Servers).Time("since", a.Since).
@@ -106,7 +106,7 @@ func (s *service) consequence(a health.Alert) string {
 	}
 	active := func(server string) bool { return len(s.activeDatabases(server)) > 0 }
 	if len(servers) > 0 && !slices.ContainsFunc(servers, active) {
-		return "escalation: a mailbox server is at fault; no database is active there"
+		return "escalation: a mailbox server is failing; no database is active there"
 	}
 	return "escalation: users may not reach their mail"
 }
@@ -139,10 +139,10 @@ func (s *service) escalated(a health.Alert, by health.Sink) {
 // recoveryHelped tells people what recovery has mended, unless they do not want to know.
 func (s *service) recoveryHelped(r recovery.Record) {
 	s.log.Warn().Str("action", r.ID).Str("resource", r.Resource).Str("monitor", r.Monitor).Str("context", r.Message).
-		Msg("recovery has helped")
-	what := cmp.Or(r.Message, "it has helped")
+		Msg("recovery succeeded")
+	what := cmp.Or(r.Message, "recovery succeeded")
 	if r.Excess != "" {
-		what += " (" + r.Excess + ", but users were out: somebody has to look)"
+		what += " (" + r.Excess + ", but users had no access: an operator should look into it"
 	}
 	if s.healthOf.Load().Escalate.Notices || r.Excess != "" {
 		s.escalator.Inform(health.Alert{Cause: fmt.Sprintf("%s %s: %s", r.ID, r.Resource, what), Since: r.Start,

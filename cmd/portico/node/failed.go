@@ -43,7 +43,7 @@ func (s *service) copyRead(ctx context.Context, database, server string) {
 	was, err := s.active.Resume(ctx, database, server)
 	switch {
 	case err != nil:
-		s.reported("a copy that was read stays Failed", err)
+		s.reported("cannot clear the Failed state of a copy", err)
 	case was:
 		s.log.Warn().Str("database", database).Str("server", server).
 			Msg("copy of a database is no longer Failed: a probe has read a mailbox on it")
@@ -93,7 +93,7 @@ func (s *service) watchCopy(database, server string, failures int, probe func(co
 // are served elsewhere.
 func (s *service) unusable(server string) (all []string) {
 	if why := s.recovery.Holds(server); why != "" {
-		all = append(all, "nothing is activated on "+server+": "+why)
+		all = append(all, "activation is blocked on "+server+": "+why)
 	}
 	for _, copied := range s.active.Copies() {
 		if copied.Server == server && copied.Failed != "" && !copied.Active {
@@ -137,7 +137,7 @@ func (s *service) blocker(server string, b backend.Blocker) admin.Blocker {
 		switch {
 		case m.ID() != shown.Monitor:
 		case !m.FlapsUntil.IsZero():
-			shown.Why = fmt.Sprintf("it flaps since %s, and is not Healthy before %s",
+			shown.Why = fmt.Sprintf("it has been flapping since %s, and becomes Healthy at %s at the earliest",
 				m.FlapsSince.UTC().Format(time.RFC3339), m.FlapsUntil.UTC().Format(time.RFC3339))
 		case shown.Why == "":
 			shown.Why = "it is " + m.Value.String()
@@ -151,7 +151,7 @@ func (s *service) copyFailed(ctx context.Context, f backend.Failure) {
 	newly, err := s.active.Fail(context.WithoutCancel(ctx), f)
 	switch {
 	case err != nil:
-		s.reported("a copy that can not be read is not Failed", err)
+		s.reported("cannot mark a copy as Failed", err)
 	case newly:
 		s.logFailed(f)
 	}
@@ -160,7 +160,7 @@ func (s *service) copyFailed(ctx context.Context, f backend.Failure) {
 // logFailed logs that a copy has become Failed, after that is stored.
 func (s *service) logFailed(f backend.Failure) {
 	s.log.Error().Str("database", f.Database).Str("server", f.Server).Str("reason", f.Reason).
-		Msg("copy of a database is Failed: nothing moves there until a probe reads it, or portico database " +
+		Msg("copy of a database is Failed: no database moves there until a probe reads it, or portico database " +
 			"copy resume")
 }
 

@@ -78,7 +78,7 @@ func (s *service) monitorChanged(before health.AlertValue, now health.MonitorSta
 	if f := now.LastFailure; f != nil && now.Value != health.Healthy {
 		event = event.Str("dependency", string(f.Dependency)).Str("phase", f.Phase).Str("error", f.Err)
 	}
-	event.Msg("a monitor has changed its state")
+	event.Msg("monitor changed state")
 }
 
 // behind is what probes look at behind the proxy.

@@ -219,7 +219,7 @@ func TestLogRules(t *testing.T) {
 	site.portico(t, 0, "log", "on", "--server", "mbx1", "--command", "SELECT", "--slower", "1h", "--for", "0s")
 	site.portico(t, 0, "log", "on", "--ip", "192.0.2.0/24", "--session", "0123456789abcdef", "--for", "100ms")
 	testkit.Eventually(t, "the third has ended", func() bool { return len(site.logStatus(t).Rules) == 2 })
-	r.logged(t, "a rule of the protocol log has come to its end")
+	r.logged(t, "protocol log rule expired")
 	for _, test := range []struct {
 		args  []string
 		words string

@@ -89,7 +89,7 @@ func (c healthControl) StartMaintenance(ctx context.Context, server string,
 			return nil, errors.Join(err, c.s.active.Unblock(ctx, server, byMaintenance))
 		}
 	}
-	c.s.log.Warn().Str("server", server).Msg("maintenance of a mailbox server begins")
+	c.s.log.Warn().Str("server", server).Msg("maintenance of a mailbox server started")
 	steps := []admin.MaintenanceStep{{What: "activation on " + server, Was: activation,
 		Result: control(c).activation(server), Done: true}}
 	moves, err := control(c).evacuate(ctx, server)
@@ -119,7 +119,7 @@ func (c healthControl) StartMaintenance(ctx context.Context, server string,
 // nodeIn is StartMaintenance of this node.
 func (c healthControl) nodeIn(ctx context.Context, drain time.Duration) ([]admin.MaintenanceStep, error) {
 	if drain < 0 || drain > longestDrain {
-		return nil, fmt.Errorf("drain %v is not from 0 to %v", drain, longestDrain)
+		return nil, fmt.Errorf("drain %v is out of range: give 0 to %v", drain, longestDrain)
 	}
 	steps := []admin.MaintenanceStep{}
 	proxy, wide := c.s.components.State(health.ComponentImapProxy),
@@ -200,7 +200,7 @@ func (c healthControl) StopMaintenance(ctx context.Context, server string) ([]ad
 	if err != nil && !errors.Is(err, store.ErrNotFound) {
 		return steps, err
 	}
-	c.s.log.Warn().Str("server", server).Msg("maintenance of a mailbox server ends")
+	c.s.log.Warn().Str("server", server).Msg("maintenance of a mailbox server ended")
 	c.s.replan()
 	return append(steps, admin.MaintenanceStep{What: "monitors of " + server, Was: health.Disabled.String(),
 		Result: "enabled", Done: true}), nil
@@ -231,7 +231,7 @@ func (s *service) replan() {
 func (s *service) withoutMaintained(plan health.Plan) health.Plan {
 	servers, err := s.maintained(context.Background())
 	if err != nil {
-		s.reported("maintenance is passed over", err)
+		s.reported("maintenance entry skipped", err)
 	}
 	ofServers := []string{health.ImapSelfTestMonitor, health.AverageCommandProcessingTimeGt60sMonitor,
 		health.RequestsQueuedGt500Monitor,

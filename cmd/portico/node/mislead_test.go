@@ -25,7 +25,7 @@ func TestComponentAndRepairingSayWhatHasChanged(t *testing.T) {
 		t.Error(got)
 	}
 	wantSaid(t, cli.StatusFailed, "health repairing IMAP/AverageCommandProcessingTimeGt60sMonitor",
-		"add the target, as in IMAP/AverageCommandProcessingTimeGt60sMonitor/mbx1; the targets are mbx1, mbx2")
+		"add one, as in IMAP/AverageCommandProcessingTimeGt60sMonitor/mbx1; the targets are mbx1, mbx2")
 	const set = "component set ImapProxy --requester Maintenance --state "
 	for _, line := range []string{set + "Inactive --duration 0", set + "Inactive --duration -1h",
 		"override add IMAP/ImapCTPMonitor --property MonitoringThreshold --value 6 --duration 0s"} {

@@ -13,7 +13,7 @@ import (
 const moveGrace = 2 * time.Second
 
 // errStopping ends moves that are under way when the service stops.
-var errStopping = errors.New("the service stops")
+var errStopping = errors.New("Portico is stopping")
 
 // moves are the moves of databases and users that are under way. The zero value takes some.
 type moves struct {

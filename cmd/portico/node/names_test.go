@@ -208,8 +208,8 @@ func TestWhereOfAUserWhomNobodyVouchesFor(t *testing.T) {
 	s.write(t, config+"directory: {sources: [{http: {urls: [\"http://127.0.0.1:1/\"]}}]}\n")
 	reload(t, r, true)
 	where(cli.StatusFailed, "alice",
-		"nobody can say whether there is a user alice@example.org, and where the mailbox is",
-		"Portico itself knows of 1 open session on mbx1 and 0 failed sign-ins")
+		"cannot tell whether user alice@example.org exists and where the mailbox is",
+		"Portico itself has on record 1 open session on mbx1 and 0 failed sign-ins")
 }
 
 // Failed sign-ins are listed by user and by address, and forgotten by either.

@@ -120,7 +120,7 @@ func TestNightOfABlockedCopy(t *testing.T) {
 	const skipped = "RestartService/mbx1:Failed ServerFailover/mbx1:Skipped ForceReboot/mbx1:Skipped"
 	n.compare(t, r, skipped, "Networking of mbx1 is at fault")
 	if got := r.asks(t, cli.StatusFine, "health", "recovery", "-o", "json"); strings.Contains(got,
-		"the hook has done it") {
+		"the hook has run") {
 		t.Error(got)
 	}
 	began := time.Now()

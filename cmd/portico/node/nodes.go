@@ -56,10 +56,10 @@ func (s *service) node(name string) (http.Handler, error) {
 		return way, nil
 	}
 	if slices.Contains(s.front.Load().tier.Servers(), name) {
-		return nil, admin.Unknown(fmt.Errorf("%s is a mailbox server, and no node of the configuration", name))
+		return nil, admin.Unknown(fmt.Errorf("%s is a mailbox server, not a node in the configuration", name))
 	}
 	if name == (healthControl{s}).Node() {
-		return nil, admin.Unknown(fmt.Errorf("%s is the node that is asked: leave --node out", name))
+		return nil, admin.Unknown(fmt.Errorf("%s is the node that you ask: leave --node out", name))
 	}
 	return nil, admin.NoSuch("node", name, healthControl{s}.Nodes())
 }

@@ -54,7 +54,7 @@ func TestNodes(t *testing.T) {
 		t.Error(got)
 	}
 	if got := r.asks(t, cli.StatusFailed, "maintenance", "start", "--yes", "--node",
-		(healthControl{r.service}).Node()); !strings.Contains(got, "is the node that is asked") {
+		(healthControl{r.service}).Node()); !strings.Contains(got, "is the node that you ask") {
 		t.Error(got)
 	}
 	if got := r.asks(t, cli.StatusFailed, "session", "list", "--server", "mx2"); !strings.Contains(got,

@@ -16,7 +16,7 @@ const (
 
 func notify(log zerolog.Logger, state string) {
 	if _, err := daemon.SdNotify(false, state); err != nil {
-		log.Warn().Err(err).Msg("the service manager was not told")
+		log.Warn().Err(err).Msg("cannot notify the service manager")
 	}
 }
 
@@ -26,7 +26,7 @@ func notify(log zerolog.Logger, state string) {
 func startWatchdog(log zerolog.Logger, alive func()) (stop func()) {
 	interval, err := daemon.SdWatchdogEnabled(false)
 	if err != nil {
-		log.Warn().Err(err).Msg("no watchdog")
+		log.Warn().Err(err).Msg("cannot start the watchdog")
 	}
 	if err != nil || interval == 0 {
 		return func() {}

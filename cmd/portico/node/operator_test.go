@@ -206,8 +206,8 @@ func TestWrongNamesAreAnswered(t *testing.T) {
 		"database move db9 mbx1":               `there is no database "db9"; known: db1, db2`,
 		"database move db1 mbx9":               `there is no mailbox server "mbx9"; known: mbx1, mbx2`,
 		"database move mbx1 db1": "mbx1 is a mailbox server and db1 a " +
-			"database: the database comes first, as in db1 mbx1",
-		"database copy resume mbx1 db1": "the database comes first",
+			"database: write the database first, as in db1 mbx1",
+		"database copy resume mbx1 db1": "write the database first",
 		"health repairing ImapSelfTestMonitor/mbx1": "did you mean " +
 			"IMAP.Protocol/ImapSelfTestMonitor/mbx1?",
 		"health get unhealthy":    "write --where 'AlertValue -eq unhealthy'",

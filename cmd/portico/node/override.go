@@ -28,13 +28,13 @@ func (s *service) overrides(ctx context.Context) ([]health.Override, error) {
 	for _, e := range entries {
 		var o health.Override
 		if err := json.Unmarshal(e.Value, &o); err != nil {
-			s.reported("a stored override cannot be used", fmt.Errorf("%s: %w", e.Key, err))
+			s.reported("stored override not usable", fmt.Errorf("%s: %w", e.Key, err))
 			continue
 		}
 		if o.Over(time.Now(), release.Version()) {
 			if s.store.Delete(ctx, e.Key, e.Revision) == nil {
 				s.log.Info().Str("identity", o.Identity).Str("property", o.Property).
-					Msg("an override has come to its end")
+					Msg("override expired")
 			}
 			continue
 		}
@@ -48,7 +48,7 @@ func (s *service) overrides(ctx context.Context) ([]health.Override, error) {
 func (s *service) useHealthPlan() {
 	all, err := s.overrides(context.Background())
 	if err != nil {
-		s.reported("overrides are passed over", err)
+		s.reported("overrides skipped", err)
 	}
 	s.health.Use(s.withoutMaintained(s.healthPlan(s.config).With(all, time.Now(), release.Version())))
 	s.overridden = len(all)
@@ -72,7 +72,7 @@ func (s *service) keepOverrides(ctx context.Context) {
 			s.useHealthPlan()
 		}
 		if err := s.endRequests(ctx, time.Now()); err != nil {
-			s.reported("a request of a component's state cannot be deleted", err)
+			s.reported("cannot delete a component state request", err)
 		}
 		s.changing.Unlock()
 	}
@@ -232,8 +232,8 @@ func (s *service) noMonitor(id string) error {
 	if len(targets) == 0 {
 		return admin.NoSuch("monitor", id, all)
 	}
-	return admin.Unknown(fmt.Errorf("there is a monitor %s for each target: add the target, as in %s/%s; the targets "+
-		"are %s", id, id, targets[0], strings.Join(targets, ", ")))
+	return admin.Unknown(fmt.Errorf("monitor %s has several targets: add one, as in %s/%s; the targets are %s", id, id,
+		targets[0], strings.Join(targets, ", ")))
 }
 
 // monitorIDs lists the identities of all monitors.

@@ -110,14 +110,14 @@ func (r *storedRuleSet) apply(batch []store.Change) (next time.Duration) {
 	for key, entry := range r.entries {
 		var rule protolog.Rule
 		if err := json.Unmarshal(entry.Value, &rule); err != nil {
-			r.service.reported("a stored rule of the protocol log cannot be used", fmt.Errorf("%s: %w", key, err))
+			r.service.reported("stored protocol log rule not usable", fmt.Errorf("%s: %w", key, err))
 			continue
 		}
 		if !rule.Until.IsZero() {
 			left := rule.Until.Sub(now)
 			if left <= 0 {
 				if err := r.service.store.Delete(r.service.upkeep, key, entry.Revision); err == nil {
-					r.service.log.Info().Str("rule", rule.ID).Msg("a rule of the protocol log has come to its end")
+					r.service.log.Info().Str("rule", rule.ID).Msg("protocol log rule expired")
 				}
 				continue
 			}
@@ -179,7 +179,7 @@ func (c protocolControl) On(ctx context.Context, f protolog.Filter, d time.Durat
 		return protolog.Rule{}, err
 	}
 	if d < 0 || d > longestRule {
-		return protolog.Rule{}, fmt.Errorf("for: %v is not from 0 to %v", d, longestRule)
+		return protolog.Rule{}, fmt.Errorf("for: %v is out of range: give 0 to %v", d, longestRule)
 	}
 	rule := protolog.Rule{Filter: f, Since: time.Now().UTC().Truncate(time.Millisecond)}
 	if d > 0 {
@@ -201,7 +201,7 @@ func (c protocolControl) On(ctx context.Context, f protolog.Filter, d time.Durat
 			return rule, err
 		}
 	}
-	return rule, fmt.Errorf("there are %d rules: %w", maxStoredRules, protolog.ErrTooMany)
+	return rule, fmt.Errorf("cannot add a rule to the %d rules: %w", maxStoredRules, protolog.ErrTooMany)
 }
 
 // Tail implements admin.ProtocolLog.
@@ -236,7 +236,7 @@ func (c protocolControl) named(f protolog.Filter) (protolog.Filter, error) {
 // Off implements admin.ProtocolLog.
 func (c protocolControl) Off(ctx context.Context, id string) (ended []protolog.Rule, err error) {
 	if id == protolog.RuleOfSetting {
-		return nil, errors.New("that rule is a setting: portico settings set ProtocolLogEnabled=false ends it")
+		return nil, errors.New("this rule is a setting: end it with portico settings set ProtocolLogEnabled=false")
 	}
 	entries, err := c.s.store.List(ctx, storedRules)
 	if err != nil {

@@ -138,7 +138,7 @@ func (s *service) actors() map[recovery.Action]recovery.Actor {
 			if err := s.restartFrontEnd(ctx); err != nil {
 				return "", err
 			}
-			return "listeners and set-up are new; sessions go on", nil
+			return "listeners and sign-in restarted; open sessions continue", nil
 		}},
 		recovery.OutOfService: {
 			Do: func(ctx context.Context, _ recovery.Case) (string, error) {
@@ -164,19 +164,19 @@ func (s *service) restartMailbox(ctx context.Context, key string, of configs.Hoo
 		return "", err
 	}
 	if hook == nil {
-		return "", recovery.Skipped("there is no hook: " + key)
+		return "", recovery.Skipped("no hook is configured: " + key)
 	}
 	if err := hook.Restart(ctx, server); err != nil {
 		return "", err
 	}
-	return "the hook has done it", nil
+	return "the hook has run", nil
 }
 
 // restartMachine is restartMailbox for a whole machine, which nobody's mail may be on.
 func (s *service) restartMachine(ctx context.Context, c recovery.Case) (string, error) {
 	if active := s.activeDatabases(c.Server); len(active) > 0 {
 		return "", recovery.Skipped(strings.Join(active, ", ") +
-			" is active there: a server is not restarted under its users")
+			" is active there: a server is not restarted while it serves users")
 	}
 	return s.restartMailbox(ctx, "health.recovery.restart_server", s.recoveryConfig().RestartServer, c.Server)
 }
@@ -274,7 +274,7 @@ func ruleOf(database string) string { return "health-" + database }
 func (s *service) logProbes(ctx context.Context, c recovery.Case) (string, error) {
 	mailbox, ok := s.healthMailbox(c.Database)
 	if !ok {
-		return "", recovery.Skipped("there is no health mailbox")
+		return "", recovery.Skipped("no health mailbox is configured")
 	}
 	id := ruleOf(c.Database)
 	now := time.Now().UTC().Truncate(time.Millisecond)
@@ -334,7 +334,7 @@ type recoveryMetrics struct{ actions *prometheus.CounterVec }
 func newRecoveryMetrics(reg prometheus.Registerer) *recoveryMetrics {
 	m := &recoveryMetrics{prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "portico_recovery_actions_total",
-		Help: "Recovery actions that have come to an end, those that were skipped or throttled too.",
+		Help: "Completed recovery actions, including skipped and throttled ones.",
 	}, []string{"action", "result"})}
 	reg.MustRegister(m.actions)
 	return m

@@ -91,7 +91,7 @@ func TestRecoveryOfADeadServer(t *testing.T) {
 	r.impatient(t)
 	// An operator has work to do there too, and restarts the service of the other by hand.
 	r.asks(t, cli.StatusFine, "server", "block", "mbx1")
-	if got := r.asks(t, cli.StatusFine, "service", "restart", "mbx2"); !strings.Contains(got, "the hook has done it") {
+	if got := r.asks(t, cli.StatusFine, "service", "restart", "mbx2"); !strings.Contains(got, "the hook has run") {
 		t.Error(got)
 	}
 	if got := r.asks(t, cli.StatusBad, "service", "restart", "mbx2", "--machine"); !strings.Contains(got,
@@ -170,7 +170,7 @@ func TestRecoveryThatHelps(t *testing.T) {
 	}
 	r.eventually(t, "people hear of it", func() bool {
 		text, _ := os.ReadFile(mail)
-		return strings.Contains(string(text), "\nSubject: IMAP: RestartService mbx1: the hook has done it (")
+		return strings.Contains(string(text), "\nSubject: IMAP: RestartService mbx1: the hook has run (")
 	})
 }
 
@@ -344,7 +344,7 @@ func TestFrontEndRestart(t *testing.T) {
 	live := r.signIn(t)
 	before := r.addresses.listeners[1].String()
 	if got := r.asks(t, cli.StatusFine, "service", "restart"); !strings.Contains(got,
-		"RestartFrontEnd  ImapProxy  Succeeded  listeners and set-up are new; sessions go on") {
+		"RestartFrontEnd  ImapProxy  Succeeded  listeners and sign-in restarted; open sessions continue") {
 		t.Error(got)
 	}
 	live.Command("b", "NOOP")
@@ -415,7 +415,7 @@ func TestRecoveryOfATakenPort(t *testing.T) {
 		t.Errorf("the log has %s", got)
 	}
 	if got := r.asks(t, cli.StatusFine, "health", "recovery", "-o", "list"); !strings.Contains(got,
-		"address already in use; it is tried again") {
+		"address already in use; will retry") {
 		t.Error(got)
 	}
 	for _, other := range others {

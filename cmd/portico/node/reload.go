@@ -60,7 +60,7 @@ func (s *service) reload() error {
 	later := configs.NeedsRestart(s.started, config)
 	if len(later) > 0 {
 		s.log.Warn().Strs("keys", slices.Sorted(slices.Values(later))).
-			Msg("a restart is needed for some of the changes")
+			Msg("some changes need a restart")
 	}
 	return nil
 }
@@ -104,11 +104,11 @@ func (s *service) configure(ctx context.Context, tier *backend.Tier) error {
 		switch {
 		case a.Lost:
 			s.log.Error().Str("database", a.Database).Str("server", a.Server).
-				Msg("the server with the active copy is not among the configured copies: nobody is let in until " +
+				Msg("the server with the active copy is not among the configured copies: no user is admitted until " +
 					"portico database move")
 		case a.From != "":
 			s.log.Warn().Str("database", a.Database).Str("before", a.From).Str("server", a.Server).
-				Msg("a database has another name now: it stays where it is active, and its sessions end, as in a move")
+				Msg("database renamed: it stays where it is active, and its sessions end, as in a move")
 			s.group.Go(func() { s.server.EndDatabase(a.From, moveSpread) })
 		default:
 			s.log.Info().Str("database", a.Database).Str("server", a.Server).
@@ -138,7 +138,7 @@ func (s *service) logMovedServers(config *configs.Config) {
 			config.MailboxServers[name].Targets(config.Settings.ProxyTargetPort)
 		if !slices.Equal(from, to) {
 			s.log.Info().Str("server", name).Strs("old", from).Strs("new", to).
-				Msg("a mailbox server's address has changed")
+				Msg("address of a mailbox server changed")
 		}
 	}
 }
@@ -152,10 +152,10 @@ func (s *service) reloadAndTell() {
 		for _, problem := range problems.Errors() {
 			s.log.Error().Msg(problem.Error())
 		}
-		err = fmt.Errorf("%d mistakes in the file", len(problems.Errors()))
+		err = fmt.Errorf("%d errors in the file", len(problems.Errors()))
 	}
 	if err != nil {
-		s.log.Error().Err(err).Msg("not reloaded: nothing has changed")
+		s.log.Error().Err(err).Msg("configuration not reloaded: nothing has changed")
 		return
 	}
 	s.log.Info().Msg("reloaded")
@@ -171,11 +171,11 @@ func newReloadMetrics(reg prometheus.Registerer) *reloadMetrics {
 	m := &reloadMetrics{
 		good: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "portico_config_last_reload_successful",
-			Help: "Whether the configuration was good when it was last read: 1 or 0.",
+			Help: "Whether the configuration was valid when it was last read: 1 or 0.",
 		}),
 		at: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "portico_config_last_reload_success_timestamp_seconds",
-			Help: "When the configuration in force was read.",
+			Help: "When the configuration in use was read.",
 		}),
 	}
 	reg.MustRegister(m.good, m.at)

@@ -87,7 +87,7 @@ func (s *service) stop(signals <-chan os.Signal) error {
 			}
 		case <-last:
 			s.sink.flush()
-			return errors.New("stopping at once did not work: the process ends with sessions open")
+			return errors.New("could not stop at once: the process ends with open sessions")
 		}
 	}
 }

@@ -195,7 +195,7 @@ func (s *service) startProxy(settings proxy.Settings, cpus int) error {
 	}
 	if loops, ok := s.relay.(interface{ IO() (relay.IO, error) }); ok {
 		if _, err := loops.IO(); err != nil {
-			s.log.Info().Err(err).Msg("io_uring is not available, event loops use epoll alone")
+			s.log.Info().Err(err).Msg("io_uring not available: event loops use epoll")
 		}
 	}
 	s.bound(s.config)
@@ -250,7 +250,7 @@ func (s *service) favourLoops() {
 		return
 	}
 	if err := loops.LowerOthers(setupNiceness); err != nil {
-		s.log.Warn().Err(err).Msg("sign-ins may hold up commands")
+		s.log.Warn().Err(err).Msg("sign-ins may delay commands")
 	}
 }
 
@@ -300,13 +300,13 @@ func (s *service) relisten() error {
 	var errs []error
 	for i, ln := range s.open {
 		if s.draining.Load() {
-			return errors.New("the service stops")
+			return errors.New("Portico is stopping")
 		}
 		if ln != nil {
 			s.server.StopServing(ln)
 		}
 		if err := s.reopen(i); err != nil {
-			errs = append(errs, fmt.Errorf("listeners[%d]: %w; it is tried again", i, err))
+			errs = append(errs, fmt.Errorf("listeners[%d]: %w; will retry", i, err))
 		}
 	}
 	return errors.Join(errs...)
@@ -379,7 +379,7 @@ func (s *service) startAdmin() (err error) {
 }
 
 func (s *service) serveAdmin(ln net.Listener) {
-	s.log.Info().Stringer("address", ln.Addr()).Msg("answering HTTP")
+	s.log.Info().Stringer("address", ln.Addr()).Msg("HTTP server started")
 	s.group.Go(func() { s.fail(s.admin.Serve(ln)) })
 }
 
@@ -412,7 +412,7 @@ func (s *service) shutdown(ctx context.Context) (inOrder bool) {
 		patience, cancel := context.WithTimeout(context.WithoutCancel(ctx), adminPatience)
 		defer cancel()
 		if err := s.admin.Shutdown(patience); err != nil && !errors.Is(err, context.DeadlineExceeded) {
-			s.log.Warn().Err(err).Msg("HTTP did not end in order")
+			s.log.Warn().Err(err).Msg("HTTP server did not stop cleanly")
 		}
 	}
 	s.idle()
@@ -422,7 +422,7 @@ func (s *service) shutdown(ctx context.Context) (inOrder bool) {
 	}
 	if s.store != nil {
 		if err := s.store.Close(); err != nil {
-			s.log.Error().Err(err).Msg("the store did not close in order")
+			s.log.Error().Err(err).Msg("store did not close cleanly")
 		}
 	}
 	s.sink.flush()

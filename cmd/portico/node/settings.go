@@ -28,7 +28,7 @@ func readStored(ctx context.Context, s store.Store) (stored map[string]string, r
 		err = json.Unmarshal(entry.Value, &stored)
 	}
 	if err != nil {
-		return nil, 0, fmt.Errorf("read the settings that were changed: %w", err)
+		return nil, 0, fmt.Errorf("read the changed settings: %w", err)
 	}
 	return stored, entry.Revision, nil
 }
@@ -58,12 +58,12 @@ func (s *service) withStored(config *configs.Config) (*configs.Config, error) {
 	}
 	changed, failures := overlay(config, stored)
 	for _, err := range failures {
-		s.log.Warn().Err(err).Msg("a stored setting can not be taken: the file's is in force")
+		s.log.Warn().Err(err).Msg("stored setting not usable: the file's value applies")
 	}
 	for _, state := range settingStates(config.Settings, changed.Settings, stored) {
 		if state.File != "" {
 			s.log.Info().Str("setting", state.Name).Str("stored", state.Value).Str("file", state.File).
-				Msg("a stored setting beats the file")
+				Msg("a stored setting overrides the file")
 		}
 	}
 	return changed, nil
@@ -128,7 +128,7 @@ func (c control) ChangeSettings(ctx context.Context, change admin.SettingsChange
 	}
 	before := c.s.config.Settings
 	if err := c.s.apply(stored, change); err != nil {
-		return nil, fmt.Errorf("nothing is changed: %w", err)
+		return nil, fmt.Errorf("nothing has changed: %w", err)
 	}
 	if err := c.s.changeSettings(ctx, stored, revision); err != nil {
 		return nil, err

@@ -62,7 +62,7 @@ func TestSettings(t *testing.T) {
 	r.logged(t, `"message":"reloaded"`)
 	r.banner(t, "Set now.")
 	if status, out, _ := command("check", "--config", file); status != cli.StatusFine ||
-		!strings.Contains(out, "settings.banner: the stored value Set now. beats the file's Of the file.") {
+		!strings.Contains(out, "settings.banner: the stored value Set now. overrides the file's Of the file.") {
 		t.Errorf("check beside a running Portico: status %d, %s", status, out)
 	}
 	live.Close()
@@ -75,7 +75,7 @@ func TestSettings(t *testing.T) {
 
 	r = site.serve(t, file)
 	r.banner(t, "Set now.")
-	r.logged(t, "a stored setting beats the file")
+	r.logged(t, "a stored setting overrides the file")
 	r.settings(t, cli.StatusFine, "settings", "reset", "Banner")
 	r.banner(t, "Of the file.")
 	r.settings(t, cli.StatusFine, "settings", "reset", "--all")
@@ -152,7 +152,7 @@ func TestEnforceCertificateErrors(t *testing.T) {
 	r.settings(t, cli.StatusFine, "settings", "set", "EnforceCertificateErrors=false")
 	expect("a OK ")
 	expect("a OK ")
-	if n := strings.Count(r.log.String(), "is no good, and it is used all the same"); n != 1 {
+	if n := strings.Count(r.log.String(), "is not valid, connection used anyway"); n != 1 {
 		t.Errorf("the server's certificate was told %d times", n)
 	}
 	r.settings(t, cli.StatusFine, "settings", "reset", "--all")

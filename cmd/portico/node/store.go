@@ -51,14 +51,14 @@ type storeMetrics struct {
 func newStoreMetrics(reg prometheus.Registerer) *storeMetrics {
 	m := &storeMetrics{
 		damaged: prometheus.NewGauge(prometheus.GaugeOpts{
-			Name: "portico_store_damaged", Help: "Whether the store's file is not what Portico wrote: 1 or 0.",
+			Name: "portico_store_damaged", Help: "Whether the store's file differs from what Portico wrote: 1 or 0.",
 		}),
 		broken: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "portico_store_failing", Help: "Whether the store's file cannot be written or read: 1 or 0.",
 		}),
 		copied: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "portico_store_last_backup_timestamp_seconds",
-			Help: "When the daily copy of the store was last found or made.",
+			Help: "When the latest daily copy of the store was found or made.",
 		}),
 	}
 	reg.MustRegister(m.damaged, m.broken, m.copied)
@@ -123,8 +123,7 @@ func (s *service) keepStore(ctx context.Context) {
 func (s *service) lookAtStore(now time.Time) {
 	if err := s.tryStore(); err != nil {
 		s.log.Error().Err(err).
-			Msg("the store on the disk fails; Portico still has it in memory: run portico store backup, and look " +
-				"at the disk")
+			Msg("store on disk failing, Portico still has it in memory: run portico store backup, and check the disk")
 	}
 	keep := int(s.backups.Load())
 	if keep == 0 {
@@ -132,11 +131,11 @@ func (s *service) lookAtStore(now time.Time) {
 	}
 	made, err := s.disk.BackupDaily(now, keep)
 	if err != nil {
-		s.log.Error().Err(err).Msg("no daily copy of the store")
+		s.log.Error().Err(err).Msg("cannot make the daily copy of the store")
 		return
 	}
 	s.stored.copied.Set(float64(now.Unix()))
 	if made {
-		s.log.Info().Msg("made the daily copy of the store")
+		s.log.Info().Msg("daily copy of the store made")
 	}
 }

@@ -15,7 +15,7 @@ func TestRestoreLosesActiveCopy(t *testing.T) {
 	site := newTwoServers(t)
 	file := filepath.Join(site.dir, "portico.yaml")
 	r := site.site.serve(t, file)
-	r.logged(t, "made the daily copy of the store")
+	r.logged(t, "daily copy of the store made")
 	r.asks(t, cli.StatusFine, "database", "move", "db1", "mbx2")
 	r.asks(t, cli.StatusFine, "server", "block", "mbx1")
 	r.asks(t, cli.StatusFine, "store", "backup")

@@ -18,7 +18,7 @@ func TestDamagedStore(t *testing.T) {
 	site.serveMail(t)
 	file := site.write(t, "")
 	r := site.serve(t, file)
-	r.logged(t, "made the daily copy of the store")
+	r.logged(t, "daily copy of the store made")
 	socket := filepath.Join(site.dir, "admin.sock")
 	wantCommand(t, "settings set banner=stored --admin "+socket, cli.StatusFine, "stored")
 	wantCommand(t, "store check --admin "+socket, cli.StatusFine, "daily")
@@ -64,7 +64,7 @@ func TestDamagedStore(t *testing.T) {
 	wantCommand(t, "store show -c "+file+" protocol_log", cli.StatusFine, "*****")
 	wantCommand(t, "store backup -c "+file+" "+filepath.Join(site.dir, "aside"), cli.StatusFine, "aside")
 	wantCommand(t, "store check "+filepath.Join(site.dir, "aside"), cli.StatusFine, "whole")
-	site.serve(t, file).logged(t, "a stored setting beats the file")
+	site.serve(t, file).logged(t, "a stored setting overrides the file")
 }
 
 // A start without file and identity, but with copies, is refused, and each way on that the error offers works.
@@ -74,7 +74,7 @@ func TestLostStore(t *testing.T) {
 	site.serveMail(t)
 	file := site.write(t, "")
 	r := site.serve(t, file)
-	r.logged(t, "made the daily copy of the store")
+	r.logged(t, "daily copy of the store made")
 	wantCommand(t, "store backup --admin "+filepath.Join(site.dir, "admin.sock"), cli.StatusFine, "by-hand")
 	r.signals <- os.Interrupt
 	r.stopped(t)
@@ -128,7 +128,7 @@ func TestLostStore(t *testing.T) {
 	if err := os.RemoveAll(backups); err != nil {
 		t.Fatal(err)
 	}
-	site.serve(t, file).logged(t, "made the daily copy of the store")
+	site.serve(t, file).logged(t, "daily copy of the store made")
 }
 
 // wantCommand runs a command and looks for words in what it writes.

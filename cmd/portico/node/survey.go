@@ -29,6 +29,6 @@ func (s *service) askServers(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, surveyTime)
 	defer cancel()
 	if err := (control{s}).tier().Survey(ctx); err != nil {
-		s.log.Warn().Err(err).Msg("what the mailbox servers offer is not kept")
+		s.log.Warn().Err(err).Msg("cannot store the capabilities of mailbox servers")
 	}
 }

@@ -27,11 +27,11 @@ func descriptorLeft() error {
 	limit := descriptorLimit()
 	fd, err := unix.Open("/", unix.O_RDONLY|unix.O_CLOEXEC, 0)
 	if err != nil {
-		return fmt.Errorf("no descriptor of %d is free: %w", limit, err)
+		return fmt.Errorf("none of %d file descriptors is free: %w", limit, err)
 	}
 	defer unix.Close(fd)
 	if kept := keptDescriptors(limit); kept > 0 && fd >= kept {
-		return fmt.Errorf("all descriptors for clients are taken, and %d of %d are kept back",
+		return fmt.Errorf("all descriptors for clients are in use; %d of %d are reserved",
 			limit-uint64(kept), limit)
 	}
 	return nil

@@ -4,18 +4,18 @@ import "github.com/prometheus/client_golang/prometheus"
 
 var (
 	breakerOpen = prometheus.NewDesc("portico_server_breaker_open",
-		"Whether sign-ins leave a mailbox server alone since it has failed too often: 1 or 0.",
+		"Whether the circuit breaker of a mailbox server is open, so that sign-ins avoid the server: 1 or 0.",
 		[]string{"server"}, nil)
 	signInsHeld = prometheus.NewDesc("portico_server_signins_held",
-		"Sign-ins that wait for a mailbox server that is paused, or that takes them at a pace.",
+		"Sign-ins held for a mailbox server that is paused or admits them at a limited rate.",
 		[]string{"server"}, nil)
 	suspended = prometheus.NewDesc("portico_databases_suspended",
-		"Databases that nobody is let in to, since a move has failed half way or their active copy is not configured.",
+		"Databases that admit no user, because a move failed half way or their active copy is not configured.",
 		nil, nil)
 )
 
 var failedCopies = prometheus.NewDesc("portico_database_copies_failed",
-	"Copies of databases whose mail could not be read, and was not read since.", nil, nil)
+	"Copies of databases whose mail could not be read, and that no probe has read since.", nil, nil)
 
 // tierCollector tells of the mailbox servers and databases there are.
 type tierCollector struct{ s *service }

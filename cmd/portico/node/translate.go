@@ -169,7 +169,7 @@ func newTier(ctx context.Context, config *configs.Config, of lasting) (*backend.
 		}
 		if !config.Settings.EnforceCertificateErrors {
 			tolerate(server.TLSConfig, func(err error) {
-				of.report("a mailbox server's certificate is no good, and it is used all the same",
+				of.report("certificate of a mailbox server is not valid, connection used anyway",
 					fmt.Errorf("%s: %w", name, err))
 			})
 		}
@@ -338,8 +338,8 @@ func adminAccess(config configs.Admin) (admin.Access, error) {
 		}
 		if access.ReadToken, access.ReadTokenName = secret.Value(token),
 			filepath.Base(config.ReadTokenFile); access.ReadToken == access.Token {
-			return access, errors.New("admin.read_token_file: it has the token of admin.token_file, which may " +
-				"change things")
+			return access, errors.New("admin.read_token_file has the same token as admin.token_file, which " +
+				"allows changes")
 		}
 	}
 	if access.SocketGroup = admin.MayRead; config.SocketGroupMay == configs.SocketChange {
