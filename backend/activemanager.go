@@ -9,7 +9,6 @@ import (
 	"sync"
 	"time"
 
-	"portico/backend/directory"
 	"portico/configs/store"
 )
 
@@ -128,16 +127,10 @@ func (m *ActiveManager) Active(name string) (server string, ok bool) {
 
 // lease returns the servers with a copy of a database, the active one first and then those behind it in the configured
 // order, around the end, and counts a sign-in of a user as under way until release. A user in no database, named "",
-// has no such servers. While the database or the user is held it waits, by wait, which may let others compute
-// meanwhile.
-func (m *ActiveManager) lease(ctx context.Context, name, user string, wait func(func())) ([]string, error) {
-	return m.leaseWithin(ctx, name, user, holdTime, directory.Query{Away: wait})
-}
-
-// leaseWithin is lease with a bound for the wait. It returns errStillHeld when that is over, and when q's client
-// closes its side.
-func (m *ActiveManager) leaseWithin(ctx context.Context, name, user string, within time.Duration,
-	q directory.Query) ([]string, error) {
+// has no such servers. While the database or the user is held, lease waits. It returns errStillHeld when the time
+// within is over, and when the client closes its side.
+func (m *ActiveManager) lease(ctx context.Context, name, user string, within time.Duration,
+	by waiting) ([]string, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for {
@@ -161,7 +154,7 @@ func (m *ActiveManager) leaseWithin(ctx context.Context, name, user string, with
 			m.user(user).signIns++
 			return m.inOrder(name, d), nil
 		}
-		if err := m.await(ctx, stands, within, q); err != nil {
+		if err := m.await(ctx, stands, within, by); err != nil {
 			return nil, fmt.Errorf("database %s, or the user, is moving: %w", name, err)
 		}
 	}

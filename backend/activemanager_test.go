@@ -91,12 +91,21 @@ func TestMoveRefused(t *testing.T) {
 	}
 }
 
+// leased leases a database for as long as a sign-in may be held. It waits by wait, if that is not nil.
+func (m *ActiveManager) leased(ctx context.Context, name, user string, wait func(func())) ([]string, error) {
+	by := waits(nil)
+	if wait != nil {
+		by.wait = func(ctx context.Context, f func(context.Context)) { wait(func() { f(ctx) }) }
+	}
+	return m.lease(ctx, name, user, holdTime, by)
+}
+
 // A move waits for the sign-ins under way, holds those that come, ends the sessions in between, and nobody gets to two
 // copies.
 func TestMoveHoldsSignIns(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := manager(t, nil)
-		if servers, err := m.lease(t.Context(), "db1", "", at(func() { t.Error("waits") })); err != nil ||
+		if servers, err := m.leased(t.Context(), "db1", "", at(func() { t.Error("waits") })); err != nil ||
 			servers[0] != "mbx1" {
 			t.Fatalf("%v, %v", servers, err)
 		}
@@ -114,14 +123,14 @@ func TestMoveHoldsSignIns(t *testing.T) {
 		var after atomic.Int32
 		for range 100 {
 			moved.Go(func() {
-				servers, err := m.lease(t.Context(), "db1", "", at(func() {}))
+				servers, err := m.leased(t.Context(), "db1", "", at(func() {}))
 				if err != nil || servers[0] != "mbx2" {
 					t.Errorf("%v, %v", servers, err)
 				}
 				after.Add(1)
 			})
 		}
-		if servers, err := m.lease(t.Context(), "db2", "",
+		if servers, err := m.leased(t.Context(), "db2", "",
 			at(func() { t.Error("another database waits") })); err != nil || servers[0] != "mbx2" {
 			t.Errorf("db2: %v, %v", servers, err)
 		}
@@ -142,7 +151,7 @@ func TestMoveHoldsSignIns(t *testing.T) {
 func TestMoveThatHangs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := manager(t, nil)
-		m.lease(t.Context(), "db1", "", at(func() {}))
+		m.leased(t.Context(), "db1", "", at(func() {}))
 		var group sync.WaitGroup
 		group.Go(func() {
 			if err := m.Move(t.Context(), "db1", "mbx2", nobody); !errors.Is(err, context.DeadlineExceeded) {
@@ -151,17 +160,17 @@ func TestMoveThatHangs(t *testing.T) {
 		})
 		synctest.Wait()
 		began := time.Now()
-		if _, err := m.lease(t.Context(), "db1", "", at(func() {})); err == nil || time.Since(began) != holdTime {
+		if _, err := m.leased(t.Context(), "db1", "", at(func() {})); err == nil || time.Since(began) != holdTime {
 			t.Errorf("after %v: %v", time.Since(began), err)
 		}
 		gone, cancel := context.WithCancelCause(t.Context())
 		left := errors.New("left")
 		cancel(left)
-		if _, err := m.lease(gone, "db1", "", at(func() {})); !errors.Is(err, left) {
+		if _, err := m.leased(gone, "db1", "", at(func() {})); !errors.Is(err, left) {
 			t.Errorf("got %v", err)
 		}
 		group.Wait()
-		if servers, err := m.lease(t.Context(), "db1", "", at(func() { t.Error("still held") })); err != nil ||
+		if servers, err := m.leased(t.Context(), "db1", "", at(func() { t.Error("still held") })); err != nil ||
 			servers[0] != "mbx1" {
 			t.Errorf("%v, %v", servers, err)
 		}
@@ -220,7 +229,7 @@ func TestMoveThatCannotBeStored(t *testing.T) {
 	if err := m.Block(t.Context(), "mbx1", ByOperator); err == nil || m.Blocked("mbx1") {
 		t.Errorf("blocked: %v", err)
 	}
-	if servers, err := m.lease(t.Context(), "db1", "", at(func() { t.Error("held") })); err != nil ||
+	if servers, err := m.leased(t.Context(), "db1", "", at(func() { t.Error("held") })); err != nil ||
 		servers[0] != "mbx1" {
 		t.Errorf("%v, %v", servers, err)
 	}

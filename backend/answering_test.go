@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"io"
-	"net"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -35,10 +34,10 @@ func TestAnswersAreShared(t *testing.T) {
 	}()
 	var passed atomic.Int64
 	began := time.Now()
-	tier, err := New(t.Context(), Options{
+	tier, err := newTestTier(t.Context(), Options{
 		Servers:   []ServerOptions{{Name: "mbx1", Addresses: []string{ln.Addr().String()}}},
 		Databases: []DatabaseOptions{{Name: "db1", Copies: []string{"mbx1"}}},
-		Dialer:    &net.Dialer{}, Now: func() time.Time { return began.Add(time.Duration(passed.Load())) },
+		Now:       func() time.Time { return began.Add(time.Duration(passed.Load())) },
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/netip"
 	"slices"
 	"strings"
 	"syscall"
@@ -14,11 +15,9 @@ import (
 	"time"
 )
 
-// moods is a dialer to servers in memory, by host: well, silent, slow, deaf (no connect), local (this machine cannot
+// moods connects to servers in memory, by host: well, silent, slow, deaf (no connect), local (this machine cannot
 // dial), down, bye.
-type moods struct{}
-
-func (moods) DialContext(ctx context.Context, _, address string) (net.Conn, error) {
+func moods(ctx context.Context, _ netip.Addr, address string) (net.Conn, error) {
 	host, _, _ := net.SplitHostPort(address)
 	mood := strings.TrimRight(host, "0123456789")
 	switch mood {
@@ -52,7 +51,7 @@ func (moods) DialContext(ctx context.Context, _, address string) (net.Conn, erro
 // moody returns a tier over servers of such moods, and databases.
 func moody(t *testing.T, servers []string, databases ...DatabaseOptions) *Tier {
 	t.Helper()
-	o := Options{Dialer: moods{}, Databases: databases, Directory: knows{}}
+	o := Options{Upstream: dialing(moods), Databases: databases, Directory: knows{}}
 	for _, name := range servers {
 		var addresses []string
 		for _, mood := range strings.Split(name, "+") {
@@ -63,7 +62,7 @@ func moody(t *testing.T, servers []string, databases ...DatabaseOptions) *Tier {
 	if len(databases) == 0 {
 		o.Databases = []DatabaseOptions{{Name: "db1", Copies: servers[:1]}}
 	}
-	tier, err := New(t.Context(), o)
+	tier, err := newTestTier(t.Context(), o)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -12,7 +12,6 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
-	"net"
 	"net/netip"
 	"slices"
 	"sync"
@@ -72,11 +71,6 @@ type Timeouts struct {
 	SignIn time.Duration
 }
 
-// Dialer opens connections to mailbox servers. *net.Dialer is one.
-type Dialer interface {
-	DialContext(ctx context.Context, network, address string) (net.Conn, error)
-}
-
 // Options of a Tier.
 type Options struct {
 	Servers   []ServerOptions
@@ -107,12 +101,8 @@ type Options struct {
 	// Breakers leave servers alone that fail; nil means none.
 	Breakers *Breakers
 	// Tally counts how users' sign-ins end; nil means one of the tier's own.
-	Tally  *Tally
-	Dialer Dialer // nil means a net.Dialer as it comes
-	// DialFrom returns a dialer that connects from an address; required where a server has Sources.
-	DialFrom func(source netip.Addr) Dialer
-	// Wrap is put around each TCP connection before TLS; nil means none. Closing the result must close the connection.
-	Wrap     func(net.Conn) net.Conn
+	Tally    *Tally
+	Upstream Upstream // required
 	Timeouts Timeouts
 	Now      func() time.Time // nil means time.Now; deadlines are set by it
 }
@@ -141,8 +131,7 @@ type Tier struct {
 	gates           *Gates
 	offered         atomic.Pointer[offered] // what the survey said last
 	byAddress       map[string]string       // host:port -> mailbox server
-	dialer          Dialer
-	wrap            func(net.Conn) net.Conn
+	upstream        Upstream
 	timeouts        Timeouts
 	now             func() time.Time
 }
@@ -156,7 +145,7 @@ func New(ctx context.Context, o Options) (*Tier, error) {
 	}
 	t := newTier(o.withDefaults())
 	for _, s := range o.Servers {
-		if err := t.addServer(s, o.DialFrom); err != nil {
+		if err := t.addServer(s); err != nil {
 			return nil, err
 		}
 	}
@@ -214,8 +203,7 @@ func newTier(o Options) *Tier {
 		tally:           o.Tally,
 		gates:           o.Gates,
 		close:           o.Close,
-		dialer:          o.Dialer,
-		wrap:            o.Wrap,
+		upstream:        o.Upstream,
 		timeouts:        o.Timeouts.withDefaults(),
 		now:             o.Now,
 	}
@@ -231,12 +219,6 @@ func (o Options) withDefaults() Options {
 	}
 	if o.Tally == nil {
 		o.Tally = NewTally(time.Now)
-	}
-	if o.Dialer == nil {
-		o.Dialer = &net.Dialer{}
-	}
-	if o.Wrap == nil {
-		o.Wrap = func(c net.Conn) net.Conn { return c }
 	}
 	if o.Now == nil {
 		o.Now = time.Now
@@ -264,11 +246,11 @@ func (t *Tier) Configure(ctx context.Context) ([]Adopted, error) {
 	return adopted, err
 }
 
-func (t *Tier) addServer(o ServerOptions, dialFrom func(netip.Addr) Dialer) error {
+func (t *Tier) addServer(o ServerOptions) error {
 	if _, twice := t.servers[o.Name]; twice || o.Name == "" {
 		return fmt.Errorf("mailbox server %q: each name must be given exactly once", o.Name)
 	}
-	s, err := newMailboxServer(o, dialFrom, t.now)
+	s, err := newMailboxServer(o, t.now)
 	if err != nil {
 		return fmt.Errorf("mailbox server %q: %w", o.Name, err)
 	}

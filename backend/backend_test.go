@@ -30,7 +30,7 @@ func TestRoute(t *testing.T) {
 		for _, name := range o.Databases[0].Copies {
 			o.Servers = append(o.Servers, ServerOptions{Name: name, Addresses: []string{"127.0.0.1:143"}})
 		}
-		tier, err := New(t.Context(), o)
+		tier, err := newTestTier(t.Context(), o)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -40,7 +40,7 @@ func TestRoute(t *testing.T) {
 		if err := tier.ActiveManager().Move(t.Context(), "db1", test.active, nobody); err != nil {
 			t.Fatal(err)
 		}
-		route, err := tier.Route(t.Context(), directory.Query{User: "alice@example.org"})
+		route, err := tier.Route(t.Context(), directory.Query{User: "alice@example.org"}, nil)
 		if err != nil || route.Database != "db1" || !slices.Equal(route.Servers, test.want) {
 			t.Errorf("got %v, %v; want %v", route, err, test.want)
 		}
@@ -48,7 +48,7 @@ func TestRoute(t *testing.T) {
 }
 
 func TestSignInNowhere(t *testing.T) {
-	tier, err := New(t.Context(), hashed(store.Memory(), "db1"))
+	tier, err := newTestTier(t.Context(), hashed(store.Memory(), "db1"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -80,7 +80,7 @@ func TestNewRefuses(t *testing.T) {
 		{Options{Servers: []ServerOptions{mbx1}, Databases: []DatabaseOptions{db1}, Routing: RoutingHash}, "store"},
 	}
 	for _, test := range tests {
-		if _, err := New(t.Context(), test.options); err == nil || !strings.Contains(err.Error(), test.want) {
+		if _, err := newTestTier(t.Context(), test.options); err == nil || !strings.Contains(err.Error(), test.want) {
 			t.Errorf("got %v, want %q", err, test.want)
 		}
 	}

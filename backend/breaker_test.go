@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net"
+	"net/netip"
 	"os"
 	"sync"
 	"sync/atomic"
@@ -332,11 +333,6 @@ func TestProbesAreNoUsers(t *testing.T) {
 	}
 }
 
-// dialerFunc is a Dialer.
-type dialerFunc func() (net.Conn, error)
-
-func (f dialerFunc) DialContext(context.Context, string, string) (net.Conn, error) { return f() }
-
 // TestOwnShortageIsOurs: a dial that fails for want of something on this machine is no failure of the server.
 func TestOwnShortageIsOurs(t *testing.T) {
 	for _, errno := range []syscall.Errno{
@@ -345,7 +341,7 @@ func TestOwnShortageIsOurs(t *testing.T) {
 		t.Run(errno.Error(), func(t *testing.T) {
 			tier := tier(t, Timeouts{}, ServerOptions{Name: "mbx1", Addresses: []string{"127.0.0.1:1", "127.0.0.1:2"}})
 			refused := true
-			tier.dialer = dialerFunc(func() (net.Conn, error) {
+			tier.upstream = dialing(func(context.Context, netip.Addr, string) (net.Conn, error) {
 				if refused = !refused; refused { // by one of the addresses
 					return nil, &net.OpError{Op: "dial", Err: os.NewSyscallError("connect", syscall.ECONNREFUSED)}
 				}

@@ -173,10 +173,10 @@ func TestStartWithoutActiveCopy(t *testing.T) {
 	if err != nil || len(adopted) != 2 || adopted[0] != (Adopted{Database: "db1", Server: "mbx1", Lost: true}) {
 		t.Fatalf("%v, %v", adopted, err)
 	}
-	if _, err := m.lease(t.Context(), "db1", "ann", nil); !errors.Is(err, ErrLost) {
+	if _, err := m.leased(t.Context(), "db1", "ann", nil); !errors.Is(err, ErrLost) {
 		t.Errorf("a sign-in: %v", err)
 	}
-	if servers, err := m.lease(t.Context(), "db2", "ann", nil); err != nil || servers[0] != "mbx2" {
+	if servers, err := m.leased(t.Context(), "db2", "ann", nil); err != nil || servers[0] != "mbx2" {
 		t.Errorf("of another database: %q, %v", servers, err)
 	}
 	if copies := m.Copies(); len(copies) != 3 ||
@@ -190,7 +190,7 @@ func TestStartWithoutActiveCopy(t *testing.T) {
 	if at, _, err := configure(t, m, "mbx2", "mbx1"); err != nil || at != "mbx1" {
 		t.Errorf("the copy is back: on %s, %v", at, err)
 	}
-	if _, err := m.lease(t.Context(), "db1", "ann", nil); err != nil {
+	if _, err := m.leased(t.Context(), "db1", "ann", nil); err != nil {
 		t.Errorf("the copy is back: %v", err)
 	}
 	m = newManager(t, s)
@@ -201,7 +201,7 @@ func TestStartWithoutActiveCopy(t *testing.T) {
 	if got := strings.Join(hook.calls, ", "); got != "deactivate db1 mbx1 mbx2, activate db1 mbx1 mbx2" {
 		t.Errorf("calls: %s", got)
 	}
-	if servers, err := m.lease(t.Context(), "db1", "ann", nil); err != nil || servers[0] != "mbx2" {
+	if servers, err := m.leased(t.Context(), "db1", "ann", nil); err != nil || servers[0] != "mbx2" {
 		t.Errorf("moved: %q, %v", servers, err)
 	}
 }
@@ -303,7 +303,7 @@ func TestMoveBrokenOff(t *testing.T) {
 			t.Errorf("%s: %v", test.name, err)
 		}
 		for _, m := range []*ActiveManager{m, managerWith(t, s, hook, "mbx1", "mbx2")} {
-			servers, err := m.lease(t.Context(), "db1", "ann", nil)
+			servers, err := m.leased(t.Context(), "db1", "ann", nil)
 			if test.active == "" && !errors.Is(err, ErrSuspended) ||
 				test.active != "" && (err != nil || servers[0] != test.active) {
 				t.Errorf("%s: %q, %v", test.name, servers, err)

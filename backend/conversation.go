@@ -33,7 +33,7 @@ type conversation struct {
 	laps    stopwatch
 	greeted func() // called when the server can be signed in to; may be nil
 
-	conn      net.Conn  // what Wrap returned
+	conn      net.Conn  // as Upstream.Dial returned it
 	tls       *tls.Conn // nil while plain
 	stream    io.Writer // the outer one of the two
 	responses *wire.ResponseReader
@@ -51,7 +51,7 @@ func (c *conversation) connect() error {
 	if err != nil {
 		return c.ioError(KindDial, err)
 	}
-	c.conn, c.address = c.tier.wrap(conn), address
+	c.conn, c.address = conn, address
 	c.stream = c.conn
 	c.responses = wire.NewResponseReader(c.conn, maxResponse)
 	return c.introduce()

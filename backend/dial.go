@@ -19,7 +19,7 @@ type mailboxServer struct {
 	tls       TLSMode
 	trustedID bool
 	policy    Policy
-	sources   []source
+	sources   []netip.Addr  // addresses of this machine to connect from
 	turn      atomic.Uint32 // of the sources
 	proxy     int           // version of the PROXY protocol; 0 for none
 	list      atomic.Int32  // a listHabit
@@ -31,24 +31,12 @@ type address struct {
 	offer    *tlsOffer
 }
 
-// source is an address to connect from.
-type source struct {
-	addr   netip.Addr
-	dialer Dialer
-}
-
-func newMailboxServer(o ServerOptions, dialFrom func(netip.Addr) Dialer,
-	now func() time.Time) (*mailboxServer, error) {
+func newMailboxServer(o ServerOptions, now func() time.Time) (*mailboxServer, error) {
 	if len(o.Addresses) == 0 {
 		return nil, errors.New("the mailbox server has no address")
 	}
-	s := &mailboxServer{name: o.Name, tls: o.TLS, trustedID: o.TrustedID, policy: o.Policy, proxy: o.ProxyProtocol}
-	for _, addr := range o.Sources {
-		if dialFrom == nil {
-			return nil, errors.New("there is no dialer for its source addresses")
-		}
-		s.sources = append(s.sources, source{addr, dialFrom(addr)})
-	}
+	s := &mailboxServer{name: o.Name, tls: o.TLS, trustedID: o.TrustedID, policy: o.Policy, proxy: o.ProxyProtocol,
+		sources: o.Sources}
 	for _, hostPort := range o.Addresses {
 		host, _, err := net.SplitHostPort(hostPort)
 		if err != nil {
@@ -106,11 +94,11 @@ func (t *Tier) dialOne(ctx context.Context, s *mailboxServer, hostPort string,
 func (t *Tier) dialFrom(ctx context.Context, s *mailboxServer, hostPort string) (net.Conn, error) {
 	sources := s.sourcesTo(hostPort)
 	if len(sources) == 0 {
-		return t.dialer.DialContext(ctx, "tcp", hostPort)
+		return t.upstream.Dial(ctx, netip.Addr{}, hostPort)
 	}
 	first := int(s.turn.Add(1))
 	for i := 0; ; i++ {
-		conn, err := sources[(first+i)%len(sources)].dialer.DialContext(ctx, "tcp", hostPort)
+		conn, err := t.upstream.Dial(ctx, sources[(first+i)%len(sources)], hostPort)
 		if err == nil || i+1 == len(sources) || !errors.Is(err, syscall.EADDRNOTAVAIL) {
 			return conn, err
 		}
@@ -118,11 +106,11 @@ func (t *Tier) dialFrom(ctx context.Context, s *mailboxServer, hostPort string) 
 }
 
 // sourcesTo returns the sources of the address's family, or all if that is a name.
-func (s *mailboxServer) sourcesTo(hostPort string) []source {
+func (s *mailboxServer) sourcesTo(hostPort string) []netip.Addr {
 	to, err := netip.ParseAddrPort(hostPort)
 	if err != nil {
 		return s.sources
 	}
 	return slices.DeleteFunc(slices.Clone(s.sources),
-		func(from source) bool { return from.addr.Is4() != to.Addr().Unmap().Is4() })
+		func(from netip.Addr) bool { return from.Is4() != to.Addr().Unmap().Is4() })
 }

@@ -36,7 +36,7 @@ func newExchangeRig(t *testing.T, d dialogue) *exchangeRig {
 		T: t, tier: tier(t, Timeouts{}, server(TLSNone, nil, fake(t, nil, d)), mbx2),
 		asked: make(chan context.Context, 1), answer: make(chan error), result: make(chan error, 1),
 	}
-	route, err := r.tier.Route(t.Context(), directory.Query{User: "alice"})
+	route, err := r.tier.Route(t.Context(), directory.Query{User: "alice"}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -145,7 +145,7 @@ func TestExchangeIsCountedAgain(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				m := manager(t, nil)
-				if _, err := m.lease(t.Context(), "db1", "alice", nil); err != nil {
+				if _, err := m.leased(t.Context(), "db1", "alice", nil); err != nil {
 					t.Fatal(err)
 				}
 				answer := func(context.Context) ([]byte, error) { return nil, nil }
@@ -173,7 +173,7 @@ func TestExchangeIsCountedAgain(t *testing.T) {
 func TestExchangeThatBeginsDuringAMove(t *testing.T) {
 	testkit.NoLeaks(t)
 	m := manager(t, nil)
-	if _, err := m.lease(t.Context(), "db1", "alice", func(f func()) { f() }); err != nil {
+	if _, err := m.leased(t.Context(), "db1", "alice", func(f func()) { f() }); err != nil {
 		t.Fatal(err)
 	}
 	moved := make(chan error, 1)

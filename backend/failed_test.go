@@ -46,7 +46,7 @@ func TestFailedCopy(t *testing.T) {
 		if err := tier.Move(t.Context(), "db1", "mbx1", nobody); !errors.Is(err, ErrFailed) {
 			t.Errorf("by name: %v", err)
 		}
-		r, err := tier.Route(t.Context(), directory.Query{User: "ann"})
+		r, err := tier.Route(t.Context(), directory.Query{User: "ann"}, nil)
 		if err != nil || len(r.Servers) != 1 || r.Servers[0] != "mbx2" {
 			t.Errorf("a sign-in goes to %q, %v", r.Servers, err)
 		}
@@ -78,7 +78,7 @@ func startsTwoCopies(t *testing.T, s store.Store) (start func() *Tier) {
 	}
 	return func() *Tier {
 		t.Helper()
-		tier, err := New(t.Context(), Options{
+		tier, err := newTestTier(t.Context(), Options{
 			Servers: servers, Active: newManager(t, s),
 			Databases: []DatabaseOptions{{Name: "db1", Copies: []string{"mbx1", "mbx2"}, Interchangeable: true}},
 		})
@@ -129,7 +129,7 @@ func TestRefusedMoveMarksNothing(t *testing.T) {
 func TestBlockedCopyIsNotTried(t *testing.T) {
 	tier := startsTwoCopies(t, store.Memory())()
 	for _, want := range []int{2, 1, 2} {
-		r, err := tier.Route(t.Context(), directory.Query{User: "alice", Login: "alice"})
+		r, err := tier.Route(t.Context(), directory.Query{User: "alice", Login: "alice"}, nil)
 		if err != nil || len(r.Servers) != want || r.Servers[0] != "mbx1" {
 			t.Errorf("a sign-in goes to %q, %v", r.Servers, err)
 		}
@@ -150,7 +150,7 @@ func TestAlternativesAreThoseOfRoute(t *testing.T) {
 	tier := startsTwoCopies(t, store.Memory())()
 	compare := func(when string, want ...string) {
 		t.Helper()
-		r, err := tier.Route(t.Context(), directory.Query{User: "ann"})
+		r, err := tier.Route(t.Context(), directory.Query{User: "ann"}, nil)
 		if err != nil {
 			t.Fatal(err)
 		}

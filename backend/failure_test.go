@@ -5,6 +5,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"net"
+	"net/netip"
 	"slices"
 	"strings"
 	"testing"
@@ -261,20 +262,20 @@ func TestDialRefused(t *testing.T) {
 	wantFailure(t, err, KindDial, PhaseDial)
 }
 
-// hangingDialer never connects to one address.
-type hangingDialer struct {
-	net.Dialer
+// hanging never connects to one address.
+type hanging struct {
+	Upstream
 	dead  string
 	tried int // how often the dead address was
 }
 
-func (d *hangingDialer) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
-	if address == d.dead {
-		d.tried++
+func (h *hanging) Dial(ctx context.Context, source netip.Addr, address string) (net.Conn, error) {
+	if address == h.dead {
+		h.tried++
 		<-ctx.Done()
-		return nil, &net.OpError{Op: "dial", Net: network, Err: ctx.Err()}
+		return nil, &net.OpError{Op: "dial", Net: "tcp", Err: ctx.Err()}
 	}
-	return d.Dialer.DialContext(ctx, network, address)
+	return h.Upstream.Dial(ctx, source, address)
 }
 
 // TestDialHangs has one address that never answers: alone it is a time-out, beside another it costs its own time,
@@ -283,14 +284,14 @@ func TestDialHangs(t *testing.T) {
 	testkit.NoLeaks(t)
 	const dead = "192.0.2.1:143"
 	alone := tier(t, Timeouts{Dial: short}, server(TLSNone, nil, dead))
-	alone.dialer = &hangingDialer{dead: dead}
+	alone.upstream = &hanging{Upstream: alone.upstream, dead: dead}
 	_, err := signInAs(t, alone, alice())
 	wantFailure(t, err, KindTimeout, PhaseDial)
 
 	well := dialogue{greeting, aliceLogin, signedIn}
 	both := tier(t, Timeouts{Dial: short}, server(TLSNone, nil, dead, fake(t, nil, well, well)))
-	dialer := &hangingDialer{dead: dead}
-	both.dialer = dialer
+	dialer := &hanging{Upstream: both.upstream, dead: dead}
+	both.upstream = dialer
 	for range 2 {
 		link, err := signInAs(t, both, alice())
 		if err != nil {
@@ -323,10 +324,11 @@ func TestCancelled(t *testing.T) {
 			ctx, cancel := context.WithCancel(t.Context())
 			defer cancel()
 			tier := tier(t, Timeouts{}, server(test.mode, client, fake(t, nil, test.dialogue)))
-			count := tier.wrap
-			tier.wrap = func(c net.Conn) net.Conn {
-				return &cancelling{Conn: count(c), reads: test.reads, cancel: cancel}
-			}
+			count := tier.upstream
+			tier.upstream = dialing(func(ctx context.Context, from netip.Addr, to string) (net.Conn, error) {
+				c, err := count.Dial(ctx, from, to)
+				return &cancelling{Conn: c, reads: test.reads, cancel: cancel}, err
+			})
 			_, err := tier.SignIn(ctx, Route{Database: "db1", Servers: []string{"mbx1"}}, alice())
 			wantFailure(t, err, KindCancelled, test.phase)
 			if !errors.Is(err, context.Canceled) {

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/netip"
 	"os"
 	"strings"
 	"sync"
@@ -133,14 +134,18 @@ func tier(t *testing.T, timeouts Timeouts, servers ...ServerOptions) *Tier {
 		db.Copies = append(db.Copies, s.Name)
 	}
 	var open atomic.Int32
-	got, err := New(t.Context(), Options{
+	got, err := newTestTier(t.Context(), Options{
 		Servers:   servers,
 		Databases: []DatabaseOptions{db},
 		Timeouts:  timeouts,
-		Wrap: func(c net.Conn) net.Conn {
+		Upstream: dialing(func(ctx context.Context, source netip.Addr, address string) (net.Conn, error) {
+			c, err := direct(ctx, source, address)
+			if err != nil {
+				return nil, err
+			}
 			open.Add(1)
-			return &counted{Conn: c, closed: sync.OnceFunc(func() { open.Add(-1) })}
-		},
+			return &counted{Conn: c, closed: sync.OnceFunc(func() { open.Add(-1) })}, nil
+		}),
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -171,7 +176,7 @@ func signInAs(t *testing.T, tier *Tier, q SignInRequest) (*Link, error) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
-	route, err := tier.Route(ctx, directory.Query{User: "alice@example.org"})
+	route, err := tier.Route(ctx, directory.Query{User: "alice@example.org"}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

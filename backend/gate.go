@@ -7,8 +7,6 @@ import (
 	"slices"
 	"sync"
 	"time"
-
-	"portico/backend/directory"
 )
 
 // PaceOptions say how fast sign-ins are let in where many may have waited.
@@ -194,7 +192,7 @@ var errTooManyWait = errors.New("too many sign-ins wait for the mailbox server")
 // still has to wait for this server. The client is told every few seconds that it waits, and at once when it closes
 // its side: one that has gone resets the connection then. If it can not be told, or ctx ends, the wait ends with that
 // error.
-func (g *Gates) wait(ctx context.Context, server string, q directory.Query) (in bool, err error) {
+func (g *Gates) wait(ctx context.Context, server string, by waiting) (in bool, err error) {
 	w := &waiter{changed: make(chan struct{}, 1)}
 	g.mu.Lock()
 	gt := g.gate(server)
@@ -204,18 +202,20 @@ func (g *Gates) wait(ctx context.Context, server string, q directory.Query) (in 
 	}
 	gt.queue = append(gt.queue, w)
 	g.mu.Unlock()
-	told, closed := g.now(), q.ClosedOrNil()
+	told, closed := g.now(), by.closed()
 	for {
 		in, over, at := g.look(server, w)
 		if over {
 			return in, nil
 		}
 		hungUp := false
-		q.Wait(func() { hungUp = pause(ctx, w.changed, closed, g.now, at, told.Add(stillWaits)) })
+		by.wait(ctx, func(ctx context.Context) {
+			hungUp = pause(ctx, w.changed, closed, g.now, at, told.Add(stillWaits))
+		})
 		err = context.Cause(ctx)
 		if err == nil && (hungUp || !g.now().Before(told.Add(stillWaits))) {
 			told = g.now()
-			err = q.Waits()
+			err = by.tell()
 		}
 		if err != nil {
 			g.leave(server, w)

@@ -8,8 +8,6 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
-
-	"portico/backend/directory"
 )
 
 func newGates() *Gates { return NewGates(time.Now) }
@@ -19,7 +17,7 @@ func (g *Gates) enter(ctx context.Context, server string) error {
 	if g.pass(server) {
 		return nil
 	}
-	in, err := g.wait(ctx, server, directory.Query{})
+	in, err := g.wait(ctx, server, waits(nil))
 	if err == nil && !in {
 		return errors.New("sent away")
 	}
@@ -41,10 +39,11 @@ func TestPause(t *testing.T) {
 		if err := g.enter(t.Context(), "mbx2"); err != nil || time.Since(began) > 0 {
 			t.Errorf("another server: %v after %v", err, time.Since(began))
 		}
-		told := 0
-		in, err := g.wait(t.Context(), "mbx1", directory.Query{Still: func() error { told++; return nil }})
-		if took := time.Since(began); err != nil || !in || took != time.Minute || told != 3 && told != 4 {
-			t.Errorf("%v after %v, told %d times", err, took, told)
+		count := 0
+		toldBy := told(func() error { count++; return nil })
+		in, err := g.wait(t.Context(), "mbx1", waits(toldBy))
+		if took := time.Since(began); err != nil || !in || took != time.Minute || count != 3 && count != 4 {
+			t.Errorf("%v after %v, told %d times", err, took, count)
 		}
 		if err := g.enter(t.Context(), "mbx1"); err != nil || time.Since(began) > time.Minute {
 			t.Errorf("after the pause: %v", err)
@@ -151,7 +150,7 @@ func TestGateGivingUp(t *testing.T) {
 				case 0:
 					err = g.enter(ctx, "mbx1")
 				case 2:
-					_, err = g.wait(t.Context(), "mbx1", directory.Query{Still: func() error { return gone }})
+					_, err = g.wait(t.Context(), "mbx1", waits(told(func() error { return gone })))
 				default:
 					err = g.enter(t.Context(), "mbx1")
 				}

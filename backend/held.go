@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"time"
-
-	"portico/backend/directory"
 )
 
 // Of sign-ins that are held.
@@ -29,17 +27,17 @@ type held struct {
 // errStillHeld says that a sign-in has waited for as long as it was to.
 var errStillHeld = errors.New("timed out waiting for a move to end")
 
-// await waits until what is held is let go, but for d at most, and until q's client closes its side. The mutex is free
+// await waits until what is held is let go, but for d at most, and until the client closes its side. The mutex is free
 // meanwhile.
-func (m *ActiveManager) await(ctx context.Context, h *held, d time.Duration, q directory.Query) error {
+func (m *ActiveManager) await(ctx context.Context, h *held, d time.Duration, by waiting) error {
 	if h.waiting >= maxHeld {
 		return fmt.Errorf("%d sign-ins are waiting already", h.waiting)
 	}
 	h.waiting++
 	held := h.held
 	m.mu.Unlock()
-	err, closedSide := errStillHeld, q.ClosedOrNil()
-	q.Wait(func() {
+	err, closedSide := errStillHeld, by.closed()
+	by.wait(ctx, func(ctx context.Context) {
 		timer := time.NewTimer(d)
 		defer timer.Stop()
 		select {

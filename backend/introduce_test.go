@@ -84,33 +84,20 @@ func TestProxyProtocolToDovecot(t *testing.T) {
 	}
 }
 
-// from is a dialer that notes what it connects from, and whose ports may have run out.
-type from struct {
-	used func(netip.Addr)
-	addr netip.Addr
-	full bool
-}
-
-func (d from) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
-	d.used(d.addr)
-	if d.full {
-		return nil, &net.OpError{Op: "dial", Err: syscall.EADDRNOTAVAIL}
-	}
-	return (&net.Dialer{}).DialContext(ctx, network, address)
-}
-
 // Sources take turns; one that has no port left passes its turn on; those of the other family are not for this server.
 func TestSources(t *testing.T) {
 	testkit.NoLeaks(t)
 	var mu sync.Mutex
 	var used []string
 	full := map[string]bool{}
-	dialFrom := func(addr netip.Addr) Dialer {
-		return from{addr: addr, full: full[addr.String()], used: func(a netip.Addr) {
-			mu.Lock()
-			defer mu.Unlock()
-			used = append(used, a.String())
-		}}
+	dial := func(ctx context.Context, source netip.Addr, address string) (net.Conn, error) {
+		mu.Lock()
+		defer mu.Unlock()
+		used = append(used, source.String())
+		if full[source.String()] {
+			return nil, &net.OpError{Op: "dial", Err: syscall.EADDRNOTAVAIL}
+		}
+		return direct(ctx, source, address)
 	}
 	check := func(address string, sources ...string) error {
 		t.Helper()
@@ -119,8 +106,8 @@ func TestSources(t *testing.T) {
 		for _, s := range sources {
 			o.Sources = append(o.Sources, netip.MustParseAddr(s))
 		}
-		tier, err := New(t.Context(), Options{Servers: []ServerOptions{o},
-			Databases: []DatabaseOptions{{Name: "db1", Copies: []string{"mbx1"}}}, DialFrom: dialFrom})
+		tier, err := newTestTier(t.Context(), Options{Servers: []ServerOptions{o},
+			Databases: []DatabaseOptions{{Name: "db1", Copies: []string{"mbx1"}}}, Upstream: dialing(dial)})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -56,7 +56,7 @@ type Link struct {
 	Server   string // name of the mailbox server
 	Database string
 	Addr     string    // the address that was dialled, host:port
-	Conn     net.Conn  // what Options.Wrap returned
+	Conn     net.Conn  // as Upstream.Dial returned it
 	TLS      *tls.Conn // over Conn; nil when plain
 	// for the client: untagged responses and OK of the sign-in, the server's capability list among them, less what is
 	// hidden

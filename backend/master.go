@@ -47,8 +47,9 @@ func checkMaster(o Options) error {
 // before it signs in to the mailbox server with a credential of its own. Where it has not, there is nothing to do.
 // Only nil lets anybody in; SignIn takes no route of that kind that Verify has not passed. A user whom no verifier
 // knows is answered as a wrong password is. If the password belongs to another name than was asked for, the route
-// becomes the one of that name. The context bounds it. Errors are *Error.
-func (t *Tier) Verify(ctx context.Context, r *Route, q directory.Query) error {
+// becomes the one of that name, for which the client may have to wait as in Route. The context bounds it. Errors are
+// *Error.
+func (t *Tier) Verify(ctx context.Context, r *Route, q directory.Query, client WaitingClient) error {
 	if r.Mode != directory.ModeMaster {
 		return nil
 	}
@@ -73,7 +74,7 @@ func (t *Tier) Verify(ctx context.Context, r *Route, q directory.Query) error {
 			Err: fmt.Errorf("%s may not act for another user", owner)}
 	case owner != q.Login && owner != r.User:
 		q.User, q.Login = owner, owner
-		if err := t.reroute(ctx, r, q); err != nil {
+		if err := t.reroute(ctx, r, q, client); err != nil {
 			return err
 		}
 	}
@@ -87,9 +88,9 @@ func judged(err error) bool {
 }
 
 // reroute replaces a route by the one of another user, who has given a password already.
-func (t *Tier) reroute(ctx context.Context, r *Route, q directory.Query) (err error) {
+func (t *Tier) reroute(ctx context.Context, r *Route, q directory.Query, client WaitingClient) (err error) {
 	t.Done(*r)
-	*r, err = t.Route(ctx, q)
+	*r, err = t.Route(ctx, q, client)
 	switch {
 	case err != nil:
 	case r.refusal != nil:

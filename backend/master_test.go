@@ -50,7 +50,7 @@ func TestVerify(t *testing.T) {
 			kind:   KindNotAuthorized,
 		},
 	} {
-		tier, err := New(t.Context(), masterOptions(verdict{err: test.verdict}))
+		tier, err := newTestTier(t.Context(), masterOptions(verdict{err: test.verdict}))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -60,7 +60,7 @@ func TestVerify(t *testing.T) {
 		}
 		route := Route{User: q.User, Servers: []string{"mbx1"}, Mode: directory.ModeMaster}
 		var e *Error
-		if err := tier.Verify(t.Context(), &route, q); !errors.As(err, &e) || e.Kind != test.kind ||
+		if err := tier.Verify(t.Context(), &route, q, nil); !errors.As(err, &e) || e.Kind != test.kind ||
 			e.Phase != PhaseVerify {
 			t.Errorf("%s: %v, want %s", name, err, test.kind)
 		}
@@ -70,18 +70,18 @@ func TestVerify(t *testing.T) {
 		}
 	}
 
-	tier, err := New(t.Context(), masterOptions(verdict{}))
+	tier, err := newTestTier(t.Context(), masterOptions(verdict{}))
 	if err != nil {
 		t.Fatal(err)
 	}
 	byCertificate := directory.Query{User: "ann", Login: "ann", Mechanism: "EXTERNAL", Certificate: true}
 	for _, q := range []directory.Query{ann, byCertificate} {
 		route := Route{User: "ann", Mode: directory.ModeMaster}
-		if err := tier.Verify(t.Context(), &route, q); err != nil || !route.verified {
+		if err := tier.Verify(t.Context(), &route, q, nil); err != nil || !route.verified {
 			t.Errorf("%s: %v", q.Mechanism, err)
 		}
 	}
-	if err := tier.Verify(t.Context(), &Route{Mode: directory.ModePassthrough}, directory.Query{}); err != nil {
+	if err := tier.Verify(t.Context(), &Route{Mode: directory.ModePassthrough}, directory.Query{}, nil); err != nil {
 		t.Errorf("passthrough: %v", err)
 	}
 }
@@ -93,7 +93,7 @@ func TestVerifyFindsAnotherName(t *testing.T) {
 	o.Databases = append(o.Databases, DatabaseOptions{Name: "db2", Copies: []string{"mbx2"}})
 	o.Directory = placesOf{"ann": {Database: "db2"}, "\u00e1nn": {Database: "db1"},
 		"bob": {User: "ann", Database: "db1"}}
-	tier, err := New(t.Context(), o)
+	tier, err := newTestTier(t.Context(), o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -103,9 +103,9 @@ func TestVerifyFindsAnotherName(t *testing.T) {
 		"bob":      {User: "ann", Database: "db1"}, // the directory has said so already
 	} {
 		q := directory.Query{User: login, Login: login, Password: "secret", Mechanism: "PLAIN"}
-		route, err := tier.Route(t.Context(), q)
+		route, err := tier.Route(t.Context(), q, nil)
 		if err == nil {
-			err = tier.Verify(t.Context(), &route, q)
+			err = tier.Verify(t.Context(), &route, q, nil)
 		}
 		if err != nil || route.User != want.User || route.Database != want.Database || !route.verified {
 			t.Errorf("%s: %+v, %v", login, route, err)
@@ -114,7 +114,7 @@ func TestVerifyFindsAnotherName(t *testing.T) {
 	}
 	q := directory.Query{User: "bob", Login: "\u00e1nn", Password: "secret", Mechanism: "PLAIN"}
 	var e *Error
-	if err := tier.Verify(t.Context(), &Route{User: "bob", Mode: directory.ModeMaster}, q); !errors.As(err, &e) ||
+	if err := tier.Verify(t.Context(), &Route{User: "bob", Mode: directory.ModeMaster}, q, nil); !errors.As(err, &e) ||
 		e.Kind != KindNotAuthorized {
 		t.Errorf("for another user: %v", err)
 	}
@@ -139,13 +139,13 @@ func TestMasterNeedsAll(t *testing.T) {
 	} {
 		o := masterOptions(verdict{})
 		change(&o)
-		if _, err := New(t.Context(), o); err == nil {
+		if _, err := newTestTier(t.Context(), o); err == nil {
 			t.Errorf("%s: it starts", name)
 		}
 	}
 	o := masterOptions(nil)
 	o.Certificates = true
-	tier, err := New(t.Context(), o)
+	tier, err := newTestTier(t.Context(), o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -155,12 +155,12 @@ func TestMasterNeedsAll(t *testing.T) {
 
 	// A user whom the directory puts in mode master, and nobody to judge.
 	o.Mode, o.Certificates = directory.ModePassthrough, false
-	if tier, err = New(t.Context(), o); err != nil {
+	if tier, err = newTestTier(t.Context(), o); err != nil {
 		t.Fatal(err)
 	}
 	route := Route{User: "ann", Mode: directory.ModeMaster}
 	var e *Error
-	if err := tier.Verify(t.Context(), &route, directory.Query{User: "ann", Login: "ann"}); !errors.As(err, &e) ||
+	if err := tier.Verify(t.Context(), &route, directory.Query{User: "ann", Login: "ann"}, nil); !errors.As(err, &e) ||
 		e.Kind != KindDirectory {
 		t.Errorf("nobody judges: %v", err)
 	}

@@ -24,7 +24,7 @@ func TestEvacuateAndRebalance(t *testing.T) {
 		}
 		servers = append(servers, ServerOptions{Name: name, Addresses: []string{at}})
 	}
-	tier, err := New(t.Context(), Options{Servers: servers, Routing: RoutingSingle, Directory: knows{},
+	tier, err := newTestTier(t.Context(), Options{Servers: servers, Routing: RoutingSingle, Directory: knows{},
 		Databases: []DatabaseOptions{
 			{Name: "alone", Copies: []string{"mbx1"}},
 			{Name: "elsewhere", Copies: []string{"mbx2", "mbx1"}},
@@ -61,7 +61,7 @@ func TestDeadServers(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	tier, err := New(t.Context(), Options{Directory: knows{}, Servers: []ServerOptions{
+	tier, err := newTestTier(t.Context(), Options{Directory: knows{}, Servers: []ServerOptions{
 		{Name: "dead1", Addresses: []string{"127.0.0.1:1"}}, {Name: "dead2", Addresses: []string{"127.0.0.1:1"}},
 		{Name: "well", Addresses: []string{testkit.Serve(t, server)}},
 	}, Databases: []DatabaseOptions{

@@ -24,7 +24,7 @@ func hashed(s store.Store, names ...string) Options {
 // command.
 func TestPinnedDatabases(t *testing.T) {
 	s, ctx := store.Memory(), t.Context()
-	start := func(names ...string) error { _, err := New(ctx, hashed(s, names...)); return err }
+	start := func(names ...string) error { _, err := newTestTier(ctx, hashed(s, names...)); return err }
 	pinned := func(want ...string) {
 		t.Helper()
 		if got, err := PinnedDatabases(ctx, s); err != nil || !slices.Equal(got, want) {
@@ -83,10 +83,11 @@ func (r *racing) CompareAndSet(ctx context.Context, key string, revision uint64,
 }
 
 func TestPinRace(t *testing.T) {
-	if _, err := New(t.Context(), hashed(&racing{store.Memory(), []string{"db1", "db2"}}, "db1", "db2")); err != nil {
+	_, err := newTestTier(t.Context(), hashed(&racing{store.Memory(), []string{"db1", "db2"}}, "db1", "db2"))
+	if err != nil {
 		t.Errorf("the other node pinned the same: %v", err)
 	}
-	_, err := New(t.Context(), hashed(&racing{store.Memory(), []string{"db1"}}, "db1", "db2"))
+	_, err = newTestTier(t.Context(), hashed(&racing{store.Memory(), []string{"db1"}}, "db1", "db2"))
 	if _, ok := errors.AsType[*PinMismatchError](err); !ok {
 		t.Errorf("the other node pinned another set: %v", err)
 	}
@@ -108,7 +109,7 @@ func TestPinOfAConfigurationThatFails(t *testing.T) {
 		}
 		o := hashed(s, "db1", "db2")
 		o.Active = manager
-		tier, err := New(t.Context(), o)
+		tier, err := newTestTier(t.Context(), o)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -149,11 +150,11 @@ func TestPinUnreadable(t *testing.T) {
 	if _, err := s.CompareAndSet(t.Context(), pinKey, 0, []byte("{")); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := New(t.Context(), hashed(s, "db1")); err == nil {
+	if _, err := newTestTier(t.Context(), hashed(s, "db1")); err == nil {
 		t.Error("an unreadable pin is taken for none")
 	}
 	s.Close()
-	if _, err := New(t.Context(), hashed(s, "db1")); !errors.Is(err, store.ErrClosed) {
+	if _, err := newTestTier(t.Context(), hashed(s, "db1")); !errors.Is(err, store.ErrClosed) {
 		t.Errorf("got %v", err)
 	}
 }

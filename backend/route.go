@@ -33,10 +33,10 @@ func (r Route) Refusal() error {
 }
 
 // Route finds a user's database, waits while that moves, and gives the servers to try now: the one with the active
-// copy, and the others only if the database's copies are interchangeable. The context bounds all of it. Done has to be
-// called with what it returns, when the sign-in is over. A user who is unknown or refused gets a route too; Verify and
-// SignIn refuse it. Errors are *Error.
-func (t *Tier) Route(ctx context.Context, q directory.Query) (Route, error) {
+// copy, and the others only if the database's copies are interchangeable. The client, which may be nil, hears now and
+// then that it has to wait. The context bounds all of it. Done has to be called with what Route returns, when the
+// sign-in is over. A user who is unknown or refused gets a route too; Verify and SignIn refuse it. Errors are *Error.
+func (t *Tier) Route(ctx context.Context, q directory.Query, client WaitingClient) (Route, error) {
 	r := Route{User: q.User}
 	entry, err := t.find(ctx, q)
 	if err != nil {
@@ -53,21 +53,22 @@ func (t *Tier) Route(ctx context.Context, q directory.Query) (Route, error) {
 	}
 	bounded := withTimeout(ctx, LongestWait)
 	defer bounded.over()
+	by := waiting{wait: t.upstream.Wait, client: client}
 	if entry.Server != "" {
 		r.Servers = []string{entry.Server}
 		for in := t.gates.pass(entry.Server); !in; {
-			if in, err = t.gates.wait(bounded, entry.Server, q); err != nil {
+			if in, err = t.gates.wait(bounded, entry.Server, by); err != nil {
 				return r, t.notIn(ctx, err)
 			}
 		}
-		if _, err := t.hold(bounded, "", r.User, q); err != nil {
+		if _, err := t.hold(bounded, "", r.User, by); err != nil {
 			return r, t.notIn(ctx, err)
 		}
 		r.leased = true
 		return r, nil
 	}
 	r.Database = entry.Database
-	if err := t.lease(bounded, q, &r); err != nil {
+	if err := t.lease(bounded, &r, by); err != nil {
 		return r, t.notIn(ctx, err)
 	}
 	r.leased = true
@@ -88,10 +89,10 @@ func (t *Tier) Alternatives(database string) []string {
 
 // lease leases the database and finds its servers, when the gate of the active one is open. Nobody who waits at a gate
 // has a lease, so that the database can move away meanwhile.
-func (t *Tier) lease(ctx context.Context, q directory.Query, r *Route) (err error) {
+func (t *Tier) lease(ctx context.Context, r *Route, by waiting) (err error) {
 	admitted := "" // the server whose gate has let this sign-in in
 	for {
-		if r.Servers, err = t.hold(ctx, r.Database, r.User, q); err != nil {
+		if r.Servers, err = t.hold(ctx, r.Database, r.User, by); err != nil {
 			return err
 		}
 		server := r.Servers[0]
@@ -99,7 +100,7 @@ func (t *Tier) lease(ctx context.Context, q directory.Query, r *Route) (err erro
 			return nil
 		}
 		t.active.release(r.Database, r.User)
-		in, err := t.gates.wait(ctx, server, q)
+		in, err := t.gates.wait(ctx, server, by)
 		if err != nil {
 			return err
 		}
@@ -111,13 +112,13 @@ func (t *Tier) lease(ctx context.Context, q directory.Query, r *Route) (err erro
 
 // hold leases the database of a user. While something moves, it tells the client now and then that it has to wait, and
 // at once when the client closes its side, which shows whether it is there.
-func (t *Tier) hold(ctx context.Context, database, user string, q directory.Query) ([]string, error) {
+func (t *Tier) hold(ctx context.Context, database, user string, by waiting) ([]string, error) {
 	for until := time.Now().Add(holdTime); ; {
-		servers, err := t.active.leaseWithin(ctx, database, user, min(time.Until(until), stillWaits), q)
+		servers, err := t.active.lease(ctx, database, user, min(time.Until(until), stillWaits), by)
 		if !errors.Is(err, errStillHeld) || time.Until(until) <= 0 {
 			return servers, err
 		}
-		if err := q.Waits(); err != nil {
+		if err := by.tell(); err != nil {
 			return nil, err
 		}
 	}

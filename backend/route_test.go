@@ -40,11 +40,11 @@ func TestRouteByDirectory(t *testing.T) {
 	}
 	databases := []DatabaseOptions{{Name: "db1", Copies: []string{"mbx1"}},
 		{Name: "db2", Copies: []string{"mbx2", "mbx1"}}}
-	tier, err := New(t.Context(), Options{Servers: servers, Databases: databases, Directory: of})
+	tier, err := newTestTier(t.Context(), Options{Servers: servers, Databases: databases, Directory: of})
 	if err != nil {
 		t.Fatal(err)
 	}
-	single, err := New(t.Context(), Options{Servers: servers, Databases: databases[:1], Directory: of})
+	single, err := newTestTier(t.Context(), Options{Servers: servers, Databases: databases[:1], Directory: of})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -66,7 +66,7 @@ func TestRouteByDirectory(t *testing.T) {
 		{tier, "odder", Route{}, KindDirectory},
 		{tier, "oddest", Route{}, KindDirectory},
 	} {
-		got, err := test.tier.Route(t.Context(), directory.Query{User: test.user})
+		got, err := test.tier.Route(t.Context(), directory.Query{User: test.user}, nil)
 		var e *Error
 		switch {
 		case len(test.want.Servers) == 0 && (test.kind == KindNoMailbox || test.kind == KindDisabled):
@@ -95,17 +95,17 @@ func BenchmarkRoute(b *testing.B) {
 		Databases: []DatabaseOptions{{Name: "db1", Copies: []string{"mbx1"}}},
 	}
 	for name, source := range map[string]directory.Source{
-		"static": nil, "cached": directory.NewCache(knows{"ann": {Database: "db1"}}, directory.CacheOptions{}),
+		"static": nil, "cached": directory.NewCache(knows{"ann": {Database: "db1"}}, directory.CacheOptions{Wait: dialing(direct).Wait}),
 	} {
 		b.Run(name, func(b *testing.B) {
 			o.Directory = source
-			tier, err := New(b.Context(), o)
+			tier, err := newTestTier(b.Context(), o)
 			if err != nil {
 				b.Fatal(err)
 			}
 			b.ReportAllocs()
 			for b.Loop() {
-				tier.Route(b.Context(), directory.Query{User: "ann"})
+				tier.Route(b.Context(), directory.Query{User: "ann"}, nil)
 			}
 		})
 	}

@@ -15,7 +15,7 @@ import (
 func unknownTo(t *testing.T, address, user string, c Credential) (*Link, error) {
 	t.Helper()
 	s := server(TLSNone, nil, address)
-	tier, err := New(t.Context(), Options{
+	tier, err := newTestTier(t.Context(), Options{
 		Servers: []ServerOptions{s}, Databases: []DatabaseOptions{{Name: "db1", Copies: []string{s.Name}}},
 		Directory: knows{"ann": {}},
 	})
@@ -24,7 +24,7 @@ func unknownTo(t *testing.T, address, user string, c Credential) (*Link, error) 
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
-	route, err := tier.Route(ctx, directory.Query{User: user})
+	route, err := tier.Route(ctx, directory.Query{User: user}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -98,7 +98,7 @@ func TestUnknownUsersAreVerified(t *testing.T) {
 		var users []string
 		o := masterOptions(asked{&users, says})
 		o.Directory = knows{"ann": {}}
-		tier, err := New(t.Context(), o)
+		tier, err := newTestTier(t.Context(), o)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -107,11 +107,11 @@ func TestUnknownUsersAreVerified(t *testing.T) {
 			want = KindDirectory
 		}
 		q := directory.Query{User: "nobody", Login: "nobody", Password: "secret", Mechanism: "PLAIN"}
-		route, err := tier.Route(t.Context(), q)
+		route, err := tier.Route(t.Context(), q, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := tier.Verify(t.Context(), &route, q); failure(t, err).Kind != want || route.verified {
+		if err := tier.Verify(t.Context(), &route, q, nil); failure(t, err).Kind != want || route.verified {
 			t.Errorf("%v: %v, want %s", says, err, want)
 		}
 		if !slices.Equal(users, []string{"nobody"}) {

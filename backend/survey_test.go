@@ -41,7 +41,7 @@ func TestSurvey(t *testing.T) {
 			o.Servers = append(o.Servers, ServerOptions{Name: name, Addresses: []string{address}})
 			o.Databases[0].Copies = append(o.Databases[0].Copies, name)
 		}
-		tier, err := New(t.Context(), o)
+		tier, err := newTestTier(t.Context(), o)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -93,7 +93,7 @@ func TestFailingHook(t *testing.T) {
 			t.Fatalf("%s: %v", fails, err)
 		}
 		for range 2 {
-			if _, err := m.lease(t.Context(), "db1", "ann", func(func()) { t.Error("it waits") }); !errors.Is(err,
+			if _, err := m.leased(t.Context(), "db1", "ann", func(func()) { t.Error("it waits") }); !errors.Is(err,
 				ErrSuspended) {
 				t.Errorf("%s: a sign-in: %v", fails, err)
 			}
@@ -112,7 +112,7 @@ func TestFailingHook(t *testing.T) {
 			"activate db1 mbx1 mbx3"}; !slices.Equal(hook.calls, want) {
 			t.Errorf("%s: calls %q", fails, hook.calls)
 		}
-		servers, err := managerWith(t, s, hook, "mbx1", "mbx2", "mbx3").lease(t.Context(), "db1", "ann", nil)
+		servers, err := managerWith(t, s, hook, "mbx1", "mbx2", "mbx3").leased(t.Context(), "db1", "ann", nil)
 		if err != nil || servers[0] != "mbx3" {
 			t.Errorf("%s: %q, %v", fails, servers, err)
 		}
@@ -146,7 +146,7 @@ func TestHookSurvivesCuts(t *testing.T) {
 			m.Move(t.Context(), "db1", "mbx2", nobody)
 		}()
 		after := managerWith(t, s.Store, hook, "mbx1", "mbx2")
-		servers, err := after.lease(t.Context(), "db1", "ann", nil)
+		servers, err := after.leased(t.Context(), "db1", "ann", nil)
 		if err != nil {
 			if !errors.Is(err, ErrSuspended) {
 				t.Errorf("cut %d: %v", cut, err)
@@ -188,7 +188,7 @@ func TestMoveUser(t *testing.T) {
 		m := managerWith(t, s, nil, "mbx1", "mbx2")
 		ctx := t.Context()
 		at := func(f func()) { f() }
-		if _, err := m.lease(ctx, "db1", "ann", at); err != nil { // under way
+		if _, err := m.leased(ctx, "db1", "ann", at); err != nil { // under way
 			t.Fatal(err)
 		}
 		var did []string
@@ -197,13 +197,13 @@ func TestMoveUser(t *testing.T) {
 			moved <- m.MoveUser(ctx, "ann", "db2", func(user string) { did = append(did, "end "+user) })
 		}()
 		synctest.Wait()
-		if _, err := m.lease(ctx, "db1", "bob", at); err != nil {
+		if _, err := m.leased(ctx, "db1", "bob", at); err != nil {
 			t.Errorf("somebody else: %v", err)
 		}
 		m.release("db1", "bob")
 		waited := make(chan error)
 		go func() {
-			_, err := m.lease(ctx, "db1", "ann", at)
+			_, err := m.leased(ctx, "db1", "ann", at)
 			did = append(did, "let in")
 			waited <- err
 		}()
@@ -244,7 +244,7 @@ func TestMoveUser(t *testing.T) {
 // not.
 func TestPlacedUsersRoute(t *testing.T) {
 	manager := managerWith(t, nil, nil, "mbx1")
-	tier, err := New(t.Context(), Options{
+	tier, err := newTestTier(t.Context(), Options{
 		Servers:   []ServerOptions{{Name: "mbx1", Addresses: []string{"192.0.2.1:993"}}},
 		Databases: []DatabaseOptions{{Name: "db1", Copies: []string{"mbx1"}}, {Name: "db2", Copies: []string{"mbx1"}}},
 		Active:    manager, Directory: says{directory.Entry{User: "ann.new", Server: "mbx1"}},
@@ -264,7 +264,7 @@ func TestPlacedUsersRoute(t *testing.T) {
 		t.Fatal(err)
 	}
 	where("db2", true)
-	if r, err := tier.Route(t.Context(), directory.Query{User: "ann"}); err != nil || r.Database != "db2" {
+	if r, err := tier.Route(t.Context(), directory.Query{User: "ann"}, nil); err != nil || r.Database != "db2" {
 		t.Errorf("%+v, %v", r, err)
 	}
 	if _, err := manager.Configure(t.Context(),
@@ -285,7 +285,7 @@ func TestPolicy(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	tier, err := New(t.Context(), Options{
+	tier, err := newTestTier(t.Context(), Options{
 		Servers: []ServerOptions{
 			{Name: "mbx1", Addresses: []string{"192.0.2.1:993"}},
 			{Name: "mbx2", Addresses: []string{"192.0.2.2:993"}, Policy: BlockedByPolicy},
@@ -324,7 +324,7 @@ func TestPausedSignInsFollowAMove(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		manager := managerWith(t, nil, nil, "mbx1", "mbx2")
 		gates := NewGates(time.Now)
-		tier, err := New(t.Context(), Options{
+		tier, err := newTestTier(t.Context(), Options{
 			Servers: []ServerOptions{{Name: "mbx1", Addresses: []string{"192.0.2.1:993"}},
 				{Name: "mbx2", Addresses: []string{"192.0.2.2:993"}}},
 			Databases: []DatabaseOptions{{Name: "db1", Copies: []string{"mbx1", "mbx2"}}}, Active: manager,
@@ -336,7 +336,7 @@ func TestPausedSignInsFollowAMove(t *testing.T) {
 		gates.Pause("mbx1", time.Minute)
 		routed := make(chan Route)
 		go func() {
-			r, err := tier.Route(t.Context(), directory.Query{User: "ann"})
+			r, err := tier.Route(t.Context(), directory.Query{User: "ann"}, nil)
 			if err != nil {
 				t.Error(err)
 			}
@@ -358,7 +358,7 @@ func TestHeldClientsAreTold(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		manager := managerWith(t, nil, slowHook{make(chan struct{})}, "mbx1", "mbx2")
 		gates := NewGates(time.Now)
-		tier, err := New(t.Context(), Options{
+		tier, err := newTestTier(t.Context(), Options{
 			Servers: []ServerOptions{{Name: "mbx1", Addresses: []string{"192.0.2.1:993"}},
 				{Name: "mbx2", Addresses: []string{"192.0.2.2:993"}}},
 			Databases: []DatabaseOptions{{Name: "db1", Copies: []string{"mbx1", "mbx2"}}}, Active: manager,
@@ -378,18 +378,18 @@ func TestHeldClientsAreTold(t *testing.T) {
 			after time.Duration
 			told  int
 		}{{nil, KindNoActiveCopy, holdTime, 1}, {gone, KindClient, stillWaits, 1}} {
-			began, told := time.Now(), 0
-			_, err := tier.Route(t.Context(), directory.Query{User: "ann", Still: func() error {
-				told++
+			began, count := time.Now(), 0
+			_, err := tier.Route(t.Context(), directory.Query{User: "ann"}, told(func() error {
+				count++
 				if test.still != nil {
 					return &ClientError{Err: test.still}
 				}
 				return nil
-			}})
+			}))
 			var failed *Error
 			if !errors.As(err, &failed) || failed.Kind != test.kind || time.Since(began) != test.after ||
-				told != test.told {
-				t.Errorf("%v after %v, told %d times", err, time.Since(began), told)
+				count != test.told {
+				t.Errorf("%v after %v, told %d times", err, time.Since(began), count)
 			}
 		}
 		cancel()

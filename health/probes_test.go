@@ -39,17 +39,13 @@ func (p *probed) Lookup(_ context.Context, q directory.Query) (directory.Entry, 
 // newProbed returns a site of mailbox servers at these addresses.
 func newProbed(t *testing.T, mbx1, mbx2 string) *probed {
 	p := &probed{t: t, mailboxes: map[string]bool{"db1": true, "db2": true}}
-	var err error
-	p.tier, err = backend.New(t.Context(), backend.Options{
+	p.tier = newTier(t, backend.Options{
 		Servers: []backend.ServerOptions{{Name: "mbx1", Addresses: []string{mbx1}}, {Name: "mbx2",
 			Addresses: []string{mbx2}}},
 		Databases: []backend.DatabaseOptions{{Name: "db1", Copies: []string{"mbx1", "mbx2"}}, {Name: "db2",
 			Copies: []string{"mbx2"}}},
 		Directory: p,
 	})
-	if err != nil {
-		t.Fatal(err)
-	}
 	return p
 }
 
@@ -285,10 +281,7 @@ func TestWhoJudgesPasswords(t *testing.T) {
 					Addresses: []string{other.Addr()}})
 				options.Databases[0].Copies = append(options.Databases[0].Copies, "mbx2")
 			}
-			var err error
-			if p.tier, err = backend.New(t.Context(), options); err != nil {
-				t.Fatal(err)
-			}
+			p.tier = newTier(t, options)
 			timeout := testkit.Patience
 			if cell.first == hangs {
 				timeout = time.Second // what is asked beside has time of its own
@@ -307,7 +300,7 @@ func TestUsersSignIn(t *testing.T) {
 	first := testkit.Scripted(t, nil, signsIn+"eof", refuses, refuses)
 	other := testkit.Scripted(t, nil, signsIn+"eof")
 	p := newProbed(t, first.Addr(), other.Addr())
-	route, err := p.tier.Route(t.Context(), directory.Query{User: "health1", Login: "health1"})
+	route, err := p.tier.Route(t.Context(), directory.Query{User: "health1", Login: "health1"}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

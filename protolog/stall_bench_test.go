@@ -42,8 +42,7 @@ func openDoor(b *testing.B, server string, enabled bool, sessions int, before fu
 	tier, err := backend.New(b.Context(), backend.Options{
 		Servers:   []backend.ServerOptions{{Name: "mbx1", Addresses: []string{server}}},
 		Databases: []backend.DatabaseOptions{{Name: "db1", Copies: []string{"mbx1"}}},
-		Dialer:    setup.Dialer{Dialer: &net.Dialer{KeepAlive: -1}},
-		Wrap:      func(c net.Conn) net.Conn { return relay.NewConn(c) },
+		Upstream:  proxy.Upstream{Dialer: setup.Dialer{Dialer: &net.Dialer{KeepAlive: -1}}},
 	})
 	if err != nil {
 		b.Fatal(err)

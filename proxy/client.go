@@ -165,7 +165,7 @@ func (c *client) attend(drain context.Context) (ctx context.Context, stop func()
 }
 
 // hungUp takes the news that the client has reset the connection, or closed its side. In the latter case it may still
-// read: see closed.
+// read: see Closed.
 func (c *client) hungUp(reset bool) {
 	if reset {
 		c.endWith(OutcomeClientGone)
@@ -177,9 +177,19 @@ func (c *client) hungUp(reset bool) {
 	}
 }
 
-// closed returns a channel that gets one value, for the sign-in under way, when the client closes its side, or has
-// done so. Whether it still reads, only writing can show: a client that does not resets the connection.
-func (c *client) closed() <-chan struct{} {
+// StillWaits implements backend.WaitingClient. It keeps a client that is held from giving up, and finds out whether it
+// has (RFC 9051 section 7.1: an untagged OK may come at any time).
+func (c *client) StillWaits() error {
+	c.say("* OK Still waiting for the mailbox server.")
+	if err := c.flush(); err != nil {
+		return &backend.ClientError{Err: err}
+	}
+	return nil
+}
+
+// Closed implements backend.WaitingClient, for the sign-in under way. Whether a client that has closed its side still
+// reads, only writing can show: a client that does not resets the connection.
+func (c *client) Closed() <-chan struct{} {
 	if c.closing == nil {
 		c.closing = make(chan struct{}, 1)
 		c.sock.WhenGone(c.hungUp) // tells again what it has told before

@@ -31,8 +31,7 @@ func realTier(t *testing.T) func(*Options) {
 			Name: "mbx1", Addresses: []string{testkit.Serve(t, memory)}, TLS: backend.TLSStartTLS, TLSConfig: trust,
 		}},
 		Databases: []backend.DatabaseOptions{{Name: "db1", Copies: []string{"mbx1"}}},
-		Dialer:    setup.Dialer{Dialer: &net.Dialer{}},
-		Wrap:      func(c net.Conn) net.Conn { return relay.NewConn(c) },
+		Upstream:  Upstream{Dialer: setup.Dialer{Dialer: &net.Dialer{}}},
 	})
 	if err != nil {
 		t.Fatal(err)

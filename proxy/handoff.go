@@ -16,10 +16,9 @@ import (
 // its sign-in and what the server sent behind its answer go with them. Where the server has told the client to end,
 // the session ends here.
 func (s *session) handOff(link *backend.Link) error {
-	upstream, ok := link.Conn.(*relay.Conn)
-	if !ok {
-		link.Conn.Close()
-		return fmt.Errorf("%w: the tier's connections are %T", OutcomeInternal, link.Conn)
+	upstream, err := upstreamConn(link)
+	if err != nil {
+		return err
 	}
 	defer func() {
 		if !s.handedOver {

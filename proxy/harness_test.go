@@ -232,7 +232,7 @@ func (f *fakeTier) Canonical(name, domain string) (string, error) {
 	return backend.Canonical(name, domain)
 }
 
-func (f *fakeTier) Route(ctx context.Context, q directory.Query) (backend.Route, error) {
+func (f *fakeTier) Route(ctx context.Context, q directory.Query, _ backend.WaitingClient) (backend.Route, error) {
 	if f.hold != nil {
 		if err := f.hold(ctx, q); err != nil {
 			return backend.Route{}, err
@@ -246,7 +246,9 @@ func (f *fakeTier) Route(ctx context.Context, q directory.Query) (backend.Route,
 	return backend.Route{User: q.User, Database: "db1", Servers: []string{"mbx1"}}, nil
 }
 
-func (f *fakeTier) Verify(context.Context, *backend.Route, directory.Query) error { return f.verify }
+func (f *fakeTier) Verify(context.Context, *backend.Route, directory.Query, backend.WaitingClient) error {
+	return f.verify
+}
 
 func (f *fakeTier) Mechanisms() []string {
 	if f.mechanisms == nil {

@@ -71,7 +71,7 @@ func (s *session) prove(ctx context.Context, q directory.Query, c backend.Creden
 	if err := s.way.Refusal(); err != nil {
 		return err
 	}
-	if err := s.tier.Verify(ctx, &s.way, q); err != nil {
+	if err := s.tier.Verify(ctx, &s.way, q, s.client); err != nil {
 		return err
 	}
 	s.proved = true

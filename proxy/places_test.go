@@ -9,6 +9,7 @@ import (
 
 	"portico/backend"
 	"portico/backend/directory"
+	"portico/proxy/setup"
 )
 
 // passwordOf is what a credential of the harness's tier holds.
@@ -26,9 +27,9 @@ type busy struct {
 func startBusy(t *testing.T, mode TLSMode, limits Limits) *busy {
 	t.Helper()
 	b := &busy{harness: start(t, mode, func(o *Options) { o.Settings.Limits = limits }), goOn: make(chan struct{})}
-	b.tier.hold = func(ctx context.Context, q directory.Query) (err error) {
+	b.tier.hold = func(ctx context.Context, _ directory.Query) (err error) {
 		b.begun.Add(1)
-		q.Wait(func() {
+		setup.Away(ctx, func(ctx context.Context) {
 			select {
 			case <-b.goOn:
 			case <-ctx.Done():

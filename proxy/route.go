@@ -44,18 +44,7 @@ func (s *session) queryOf(c *backend.Credential, user, login string) directory.Q
 	return directory.Query{
 		User: user, Login: login, Password: c.Password, Mechanism: c.Mechanism, Certificate: c.Mechanism == external,
 		Client: s.remote, Local: s.local, TLS: s.client.tls != nil, SessionID: s.id, Attempt: s.failed + 1,
-		Away: s.turn.Away, Still: s.stillWaits, Closed: s.client.closed,
 	}
-}
-
-// stillWaits keeps a client that is held from giving up, and finds out whether it has (RFC 9051 section 7.1: an
-// untagged OK may come at any time).
-func (s *session) stillWaits() error {
-	s.client.say("* OK Still waiting for the mailbox server.")
-	if err := s.client.flush(); err != nil {
-		return &backend.ClientError{Err: err}
-	}
-	return nil
 }
 
 // route finds out where the mailbox is. The directory may have changed the user's name: the route has the one to go by
@@ -63,7 +52,7 @@ func (s *session) stillWaits() error {
 func (s *session) route(ctx context.Context, q directory.Query, c *backend.Credential) (backend.Route, error) {
 	began := s.server.opt.Now()
 	s.client.stopClock() // it may be held for longer than a set-up may take
-	route, err := s.tier.Route(ctx, q)
+	route, err := s.tier.Route(ctx, q, s.client)
 	s.client.startClock()
 	s.rows.phases.Directory = s.server.opt.Now().Sub(began)
 	s.server.metrics.phases.observe(phaseRoute, s.rows.phases.Directory)

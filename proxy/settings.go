@@ -25,16 +25,17 @@ const (
 	PlainTextLogin                           // a password on any connection
 )
 
-// Tier is what stands behind the proxy: the mailbox servers. *backend.Tier is one, if it wraps its connections by
-// relay.NewConn; it should dial by setup.Dialer.
+// Tier is what stands behind the proxy: the mailbox servers. *backend.Tier is one, if its Upstream is an Upstream of
+// this package.
 type Tier interface {
 	// Canonical returns the one form of a user name. Its error wraps backend.ErrUserName.
 	Canonical(name, defaultDomain string) (string, error)
-	Route(ctx context.Context, q directory.Query) (backend.Route, error)
+	// Route finds out where the mailbox is. The client hears when that takes long.
+	Route(ctx context.Context, q directory.Query, client backend.WaitingClient) (backend.Route, error)
 	// RoutesNameless says whether a sign-in can be routed, and passed on, without knowing who signs in.
 	RoutesNameless() bool
 	// Verify makes sure of who signs in where the proxy has to; it comes between Route and SignIn.
-	Verify(ctx context.Context, route *backend.Route, q directory.Query) error
+	Verify(ctx context.Context, route *backend.Route, q directory.Query, client backend.WaitingClient) error
 	// Mechanisms lists the SASL mechanisms that clients can sign in by. It is not to be changed.
 	Mechanisms() []string
 	// Done ends what Route began; it is called once the sign-in has failed or the relay has the session.

@@ -101,7 +101,7 @@ func (s *session) claim() error {
 
 // verify makes sure of who it is, where that is ours to do.
 func (s *session) verify(ctx context.Context, q directory.Query) error {
-	if err := s.tier.Verify(ctx, &s.way, q); err != nil {
+	if err := s.tier.Verify(ctx, &s.way, q, s.client); err != nil {
 		return fmt.Errorf("verify: %w", err)
 	}
 	s.user = s.way.User // the password may belong to another name

@@ -6,6 +6,8 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io"
+	"net"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -351,6 +353,29 @@ func TestRelayThatRefusesKeepsNoCount(t *testing.T) {
 	h.server.Close()
 	if h.ended(OutcomeRelayUnavailable) != 1 {
 		t.Error("not counted")
+	}
+}
+
+// A tier that does not connect by Upstream has connections that the relay can not take. The session ends, and its
+// connection to the mailbox server too.
+func TestConnectionsOfAnotherUpstream(t *testing.T) {
+	h := start(t, TLSNone, nil)
+	near, far := net.Pipe()
+	h.tier.signIn = func(_ context.Context, q backend.SignInRequest) (*backend.Link, error) {
+		link := fakeLink(q)
+		link.Conn.Close()
+		link.Conn = near
+		return link, nil
+	}
+	p := h.client()
+	p.send("a LOGIN bob secret\r\n")
+	p.rest()
+	if _, err := far.Read(make([]byte, 1)); err != io.EOF {
+		t.Errorf("the connection to the mailbox server: %v", err)
+	}
+	h.server.Close()
+	if h.ended(OutcomeInternal) != 1 || !strings.Contains(h.log.String(), "not those of Upstream") {
+		t.Errorf("log:\n%s", h.log)
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 
 	"portico/backend/backendtest/testkit"
 	"portico/backend/directory"
+	"portico/proxy/setup"
 )
 
 // A tier is freed when the last sign-in that began with it ends, and not before; clients that have begun no sign-in do
@@ -14,8 +15,8 @@ func TestTierIsFreed(t *testing.T) {
 	testkit.NoLeaks(t)
 	h := start(t, TLSNone, nil)
 	entered, leave := make(chan struct{}), make(chan struct{})
-	h.tier.hold = func(_ context.Context, q directory.Query) error {
-		q.Away(func() {
+	h.tier.hold = func(ctx context.Context, _ directory.Query) error {
+		setup.Away(ctx, func(context.Context) {
 			entered <- struct{}{}
 			<-leave
 		})

@@ -16,12 +16,13 @@ type Bound struct {
 	turns   chan struct{}
 	inside  atomic.Int64 // questions under way and waiting
 	timeout time.Duration
+	wait    Wait
 }
 
 // NewBound returns a bound of inFlight questions at once, and timeout for each, the wait for its turn included. 16
-// times as many may wait; nobody knows what there is to know for those beyond.
-func NewBound(inFlight int, timeout time.Duration) *Bound {
-	return &Bound{turns: make(chan struct{}, inFlight), timeout: timeout}
+// times as many may wait; nobody knows what there is to know for those beyond. All of them wait by wait.
+func NewBound(inFlight int, timeout time.Duration, wait Wait) *Bound {
+	return &Bound{turns: make(chan struct{}, inFlight), timeout: timeout, wait: wait}
 }
 
 // Source returns s within the bound.
@@ -31,20 +32,18 @@ func (b *Bound) Source(s Source) Source { return boundSource{b, s} }
 func (b *Bound) Verifier(v Verifier) Verifier { return boundVerifier{b, v} }
 
 // do asks when it is this question's turn.
-func (b *Bound) do(ctx context.Context, q Query, ask func(context.Context, Query) error) (err error) {
+func (b *Bound) do(ctx context.Context, ask func(context.Context) error) (err error) {
 	defer b.inside.Add(-1)
 	if b.inside.Add(1) > int64(cap(b.turns))*(1+waitersPerTurn) {
 		return Unavailable("directory", errors.New("too many lookups are waiting"))
 	}
 	ctx, cancel := context.WithTimeout(ctx, b.timeout)
 	defer cancel()
-	asked := q
-	asked.Away = nil // it will be away already
-	q.Wait(func() {
+	b.wait(ctx, func(ctx context.Context) {
 		select {
 		case b.turns <- struct{}{}:
 			defer func() { <-b.turns }()
-			err = ask(ctx, asked)
+			err = ask(ctx)
 		case <-ctx.Done():
 			err = Unavailable("directory", errors.New("timed out waiting for a free lookup"))
 		}
@@ -59,7 +58,7 @@ type boundSource struct {
 
 // Lookup implements Source.
 func (b boundSource) Lookup(ctx context.Context, q Query) (entry Entry, err error) {
-	err = b.bound.do(ctx, q, func(ctx context.Context, q Query) (err error) {
+	err = b.bound.do(ctx, func(ctx context.Context) (err error) {
 		entry, err = b.source.Lookup(ctx, q)
 		return err
 	})
@@ -73,7 +72,7 @@ type boundVerifier struct {
 
 // Verify implements Verifier.
 func (b boundVerifier) Verify(ctx context.Context, q Query) (user string, err error) {
-	err = b.bound.do(ctx, q, func(ctx context.Context, q Query) (err error) {
+	err = b.bound.do(ctx, func(ctx context.Context) (err error) {
 		user, err = b.verifier.Verify(ctx, q)
 		return err
 	})

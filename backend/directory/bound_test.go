@@ -22,7 +22,7 @@ func TestBound(t *testing.T) {
 				return Entry{}, Unavailable("test", ctx.Err())
 			}
 		})
-		bound := NewBound(2, 5*time.Second).Source(slow)
+		bound := NewBound(2, 5*time.Second, here).Source(slow)
 		var group sync.WaitGroup
 		var answered, gaveUp atomic.Int32
 		for range 7 {
@@ -44,7 +44,7 @@ func TestBound(t *testing.T) {
 // Waiting is bounded too: who comes when very many wait is told at once.
 func TestBoundWaiters(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		bound := NewBound(1, time.Second).Source(source(func(ctx context.Context, _ Query) (Entry, error) {
+		bound := NewBound(1, time.Second, here).Source(source(func(ctx context.Context, _ Query) (Entry, error) {
 			<-ctx.Done()
 			return Entry{}, Unavailable("test", ctx.Err())
 		}))
@@ -64,18 +64,28 @@ func TestBoundWaiters(t *testing.T) {
 	})
 }
 
-// What is at hand is answered where it is asked; what is not goes away for it, once.
-func TestAway(t *testing.T) {
-	away := 0
-	q := Query{User: "ann", Away: func(f func()) { away++; f() }}
-	cache := NewCache(NewBound(1, time.Second).Source(source(func(_ context.Context, q Query) (Entry, error) {
-		q.Wait(func() {})
-		return Entry{Database: "db1"}, nil
-	})), CacheOptions{})
-	for range 3 {
-		cache.Lookup(t.Context(), q)
+// here waits where it is called.
+func here(ctx context.Context, f func(context.Context)) { f(ctx) }
+
+// What is at hand is answered where it is asked; what is not waits for it, once, and asks by the context of the wait.
+func TestWaitIsForQuestionsAlone(t *testing.T) {
+	type inside struct{}
+	waited, asked := 0, 0
+	wait := func(ctx context.Context, f func(context.Context)) {
+		waited++
+		f(context.WithValue(ctx, inside{}, true))
 	}
-	if away != 1 {
-		t.Errorf("%d times away", away)
+	asks := source(func(ctx context.Context, _ Query) (Entry, error) {
+		if ctx.Value(inside{}) != nil {
+			asked++
+		}
+		return Entry{Database: "db1"}, nil
+	})
+	cache := NewCache(NewBound(1, time.Second, wait).Source(asks), CacheOptions{Wait: wait})
+	for range 3 {
+		cache.Lookup(t.Context(), Query{User: "ann"})
+	}
+	if waited != 1 || asked != 1 {
+		t.Errorf("waited %d times, asked %d times inside the wait", waited, asked)
 	}
 }

@@ -14,6 +14,7 @@ type CacheOptions struct {
 	Negative time.Duration // how long "no such user" and a refusal count; 30 s
 	Size     int           // users remembered at most; 100 000
 	Now      func() time.Time
+	Wait     Wait // for another's answer; required
 }
 
 // Cache remembers what a Source said, by user. Many who ask for one user at the same time are one question. That the
@@ -68,16 +69,16 @@ func (c *Cache) Lookup(ctx context.Context, q Query) (Entry, error) {
 	}
 	c.mu.Unlock()
 	if joins {
-		return f.wait(ctx, q)
+		return c.join(ctx, f)
 	}
 	c.fly(ctx, q, f)
 	return f.entry, f.err
 }
 
-// wait waits for somebody else's question.
-func (f *flight) wait(ctx context.Context, q Query) (Entry, error) {
+// join waits for the answer to somebody else's question.
+func (c *Cache) join(ctx context.Context, f *flight) (Entry, error) {
 	var cancelled error
-	q.Wait(func() {
+	c.opt.Wait(ctx, func(ctx context.Context) {
 		select {
 		case <-f.done:
 		case <-ctx.Done():

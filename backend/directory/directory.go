@@ -32,42 +32,11 @@ type Query struct {
 	Attempt   int // of this connection, from 1
 	// Certificate says that Login is what a certificate says that was verified; there is no password then.
 	Certificate bool
-
-	// Away runs what may have to wait, and lets others compute meanwhile: every question to a directory goes through
-	// it, but not an answer that is at hand. Nil runs it right here; see Query.Wait.
-	Away func(func())
-	// Still tells the client that it has to wait on. Its error ends the wait. Nil tells nobody.
-	Still func() error
-	// Closed returns a channel that gets one value when the client closes its side of the connection, or has done so;
-	// each call returns the same channel. The client may have gone then: Still finds that out. Nil is for a client
-	// that never closes its side.
-	Closed func() <-chan struct{}
 }
 
-// ClosedOrNil returns what Closed does, or nil.
-func (q Query) ClosedOrNil() <-chan struct{} {
-	if q.Closed == nil {
-		return nil
-	}
-	return q.Closed()
-}
-
-// Waits tells the client, if there is one, that it has to wait on.
-func (q Query) Waits() error {
-	if q.Still == nil {
-		return nil
-	}
-	return q.Still()
-}
-
-// Wait runs f, which may have to wait, by Away if there is one.
-func (q Query) Wait(f func()) {
-	if q.Away == nil {
-		f()
-		return
-	}
-	q.Away(f)
-}
+// Wait calls f once, which may block, and returns when f has; others may compute meanwhile. f must use the context
+// that it gets. Questions to directories go through a Wait, and answers that are at hand do not.
+type Wait func(ctx context.Context, f func(ctx context.Context))
 
 // Source is one directory. Its methods are called by many sign-ins at once.
 type Source interface {

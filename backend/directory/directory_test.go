@@ -151,7 +151,7 @@ func TestFile(t *testing.T) {
 	}
 	write("# who is where\n\nann@example.org\tdb1\nBob@example.org server=mbx2 max_connections=3\n" +
 		"dave@example.org refuse has left\neve@example.org refuse\n@example.net db2\n* db9\n")
-	file, err := OpenFile(FileOptions{Path: path, Now: func() time.Time { return now }, Report: func(err error) {
+	file, err := OpenFile(FileOptions{Path: path, Wait: here, Now: func() time.Time { return now }, Report: func(err error) {
 		reported = append(reported, err.Error())
 	}})
 	if err != nil {
@@ -241,7 +241,7 @@ func TestCache(t *testing.T) {
 				err = ErrNotFound
 			}
 			return Entry{Database: "db1"}, err
-		}), CacheOptions{Positive: time.Minute, Negative: time.Second, Size: 3})
+		}), CacheOptions{Positive: time.Minute, Negative: time.Second, Size: 3, Wait: here})
 		ask := func(user, want string, questions int32) {
 			t.Helper()
 			asked.Store(0)
@@ -296,7 +296,7 @@ func flights(t *testing.T, forget func(*Cache), oldFirst bool) {
 		answer := make(chan string)
 		asked <- answer
 		return Entry{Database: <-answer}, nil
-	}), CacheOptions{})
+	}), CacheOptions{Wait: here})
 	var group sync.WaitGroup
 	look := func(want string) {
 		group.Go(func() {
@@ -344,7 +344,7 @@ func TestCacheCancelled(t *testing.T) {
 			case <-ctx.Done():
 				return Entry{}, Unavailable("test", ctx.Err())
 			}
-		}), CacheOptions{})
+		}), CacheOptions{Wait: here})
 		first, cancel := context.WithCancel(t.Context())
 		var group sync.WaitGroup
 		group.Go(func() { cache.Lookup(first, Query{User: "ann"}) })

@@ -37,8 +37,8 @@ func OpenFile(o FileOptions) (*File, error) {
 }
 
 // Lookup implements Source.
-func (f *File) Lookup(_ context.Context, q Query) (Entry, error) {
-	lines := f.file.now(q)
+func (f *File) Lookup(ctx context.Context, q Query) (Entry, error) {
+	lines := f.file.now(ctx)
 	names := [...]string{q.User, domainOf(q.User), "*"}
 	for _, name := range names {
 		if l, ok := lines[name]; ok && name != "" {

@@ -43,8 +43,8 @@ func OpenPasswd(o FileOptions) (*Passwd, error) {
 }
 
 // Verify implements Verifier. How long it takes does not show whether the file has the user.
-func (p *Passwd) Verify(_ context.Context, q Query) (string, error) {
-	all := p.file.now(q)
+func (p *Passwd) Verify(ctx context.Context, q Query) (string, error) {
+	all := p.file.now(ctx)
 	password := q.Password.Reveal()
 	if password == "" || len(password) > maxPassword {
 		return "", ErrBadCredential

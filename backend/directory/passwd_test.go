@@ -54,7 +54,7 @@ func TestPasswd(t *testing.T) {
 	write("# who may\n\nann:" + cryptHash + "\nBob:" + roundsHash + ":1000:1000::/home/bob\ncarol:" + blowHash +
 		"\nfrank:" + argonHash +
 		"\ndave:!" + cryptHash + "\neve:*\n")
-	p, err := OpenPasswd(FileOptions{Path: path, Now: func() time.Time { return now },
+	p, err := OpenPasswd(FileOptions{Path: path, Wait: here, Now: func() time.Time { return now },
 		Report: func(err error) { told += err.Error() }})
 	if err != nil {
 		t.Fatal(err)
@@ -135,7 +135,7 @@ func TestPasswdMistakes(t *testing.T) {
 // strangers.
 func TestPasswdTakesItsTime(t *testing.T) {
 	judged := 0
-	p, err := OpenPasswd(FileOptions{Path: os.DevNull})
+	p, err := OpenPasswd(FileOptions{Path: os.DevNull, Wait: here})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -177,7 +177,7 @@ func TestVerifiers(t *testing.T) {
 			t.Errorf("%s: %s, want %s", user, got, want)
 		}
 	}
-	if got := judges(t, NewBound(1, time.Second).Verifier(vs), "bob", "x"); got != "wrong" {
+	if got := judges(t, NewBound(1, time.Second, here).Verifier(vs), "bob", "x"); got != "wrong" {
 		t.Errorf("behind a bound: %s", got)
 	}
 	if got := judges(t, Verifiers{}, "ann", "x"); got != "not found" {

@@ -2,6 +2,7 @@ package directory
 
 import (
 	"bufio"
+	"context"
 	"fmt"
 	"io"
 	"io/fs"
@@ -17,11 +18,12 @@ const fileRest = time.Second
 // maxLine bounds a line of a file, in bytes.
 const maxLine = 4 << 10
 
-// FileOptions of a File or Passwd. Only Path is required.
+// FileOptions of a File or Passwd. Path and Wait are required.
 type FileOptions struct {
 	Path   string
 	Now    func() time.Time // default time.Now
 	Report func(error)      // called once for each new file that is not taken, and for one that is gone
+	Wait   Wait             // for the file to be read again
 }
 
 // watched is a file that is read again when it has changed. It looks when it is asked, and keeps what it has when the
@@ -50,13 +52,13 @@ func (w *watched[T]) open(o FileOptions, parse func(io.Reader) (T, error)) error
 }
 
 // now returns what the file says.
-func (w *watched[T]) now(q Query) T {
-	w.look(q)
+func (w *watched[T]) now(ctx context.Context) T {
+	w.look(ctx)
 	return *w.content.Load()
 }
 
 // look reads the file again if it has changed and nobody else is at it.
-func (w *watched[T]) look(q Query) {
+func (w *watched[T]) look(ctx context.Context) {
 	if !w.looking.TryLock() {
 		return
 	}
@@ -78,7 +80,7 @@ func (w *watched[T]) look(q Query) {
 	if os.SameFile(info, w.seen) && info.ModTime().Equal(w.seen.ModTime()) && info.Size() == w.seen.Size() {
 		return
 	}
-	q.Wait(func() { err = w.read() })
+	w.opt.Wait(ctx, func(context.Context) { err = w.read() })
 	if err != nil {
 		w.opt.Report(err)
 	}

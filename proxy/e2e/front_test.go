@@ -112,8 +112,7 @@ func newTier(t *testing.T, o options) proxy.Tier {
 	of := backend.Options{
 		Servers:   o.servers,
 		Databases: []backend.DatabaseOptions{{Name: "db1", Copies: copies, Interchangeable: true}},
-		Dialer:    setup.Dialer{Dialer: &net.Dialer{KeepAlive: -1}},
-		Wrap:      func(c net.Conn) net.Conn { return relay.NewConn(c) },
+		Upstream:  proxy.Upstream{Dialer: setup.Dialer{Dialer: &net.Dialer{KeepAlive: -1}}},
 		Timeouts:  o.timeouts,
 	}
 	if o.backend != nil {

@@ -40,7 +40,9 @@ func TestKernelMemoryOfStalledFetches(t *testing.T) {
 		servers:  []backend.ServerOptions{{Name: "mbx1", Addresses: []string{sink}}},
 		settings: proxy.Settings{Limits: proxy.Limits{ConnectionsPerUser: sessions}},
 		relay:    relay.Options{Loops: 1, StallTimeout: time.Hour}, // the kernel ends what stalls for longer
-		backend:  func(o *backend.Options) { o.Dialer = setup.Dialer{Dialer: &net.Dialer{}, ReceiveMemory: received} },
+		backend: func(o *backend.Options) {
+			o.Upstream = proxy.Upstream{Dialer: setup.Dialer{Dialer: &net.Dialer{}, ReceiveMemory: received}}
+		},
 	})
 	for range sessions {
 		conn, err := net.Dial("tcp", f.plain)

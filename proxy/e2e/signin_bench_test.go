@@ -37,9 +37,9 @@ func (d farDirectory) Lookup(ctx context.Context, _ directory.Query) (directory.
 func BenchmarkSignIn(b *testing.B) {
 	const latency, inFlight, clients = 20 * time.Millisecond, 8, 32
 	far := func() directory.Source {
-		bounded := directory.NewBound(inFlight, 30*time.Second).Source(farDirectory{latency})
+		bounded := directory.NewBound(inFlight, 30*time.Second, setup.Away).Source(farDirectory{latency})
 		return directory.NewCache(bounded, directory.CacheOptions{Positive: time.Hour, Negative: time.Minute,
-			Size: 1 << 20})
+			Size: 1 << 20, Wait: setup.Away})
 	}
 	for name, of := range map[string]struct {
 		source func() directory.Source
@@ -84,8 +84,7 @@ func benchDoor(b *testing.B, source directory.Source) string {
 			Addresses: []string{testkit.Serve(b, backendtest.NewSink(nil))}}},
 		Databases: []backend.DatabaseOptions{{Name: "db1", Copies: []string{"mbx1"}}},
 		Directory: source,
-		Dialer:    setup.Dialer{Dialer: &net.Dialer{KeepAlive: -1}},
-		Wrap:      func(c net.Conn) net.Conn { return relay.NewConn(c) },
+		Upstream:  proxy.Upstream{Dialer: setup.Dialer{Dialer: &net.Dialer{KeepAlive: -1}}},
 	})
 	if err != nil {
 		b.Fatal(err)

@@ -28,13 +28,25 @@ var ErrStopped = errors.New("set-up threads stopped")
 
 type turnKey struct{}
 
-// With returns a context by which a Dialer finds the turn.
+// With returns a context by which a Dialer, and Away, find the turn.
 func With(ctx context.Context, t *Turn) context.Context { return context.WithValue(ctx, turnKey{}, t) }
 
 // turnOf returns the turn in a context, or nil.
 func turnOf(ctx context.Context) *Turn {
 	t, _ := ctx.Value(turnKey{}).(*Turn)
 	return t
+}
+
+// Away calls f once, which may block, and returns when f has. The turn in ctx lets other set-ups have theirs meanwhile.
+// The context that f gets is ctx without the turn: f runs in a goroutine of its own, which must not use it. Without a
+// turn in ctx, Away just calls f.
+func Away(ctx context.Context, f func(ctx context.Context)) {
+	t := turnOf(ctx)
+	if t == nil {
+		f(ctx)
+		return
+	}
+	t.Away(func() { f(With(ctx, nil)) })
 }
 
 // ContextDialer opens connections; *net.Dialer is one.

@@ -222,6 +222,37 @@ func TestAway(t *testing.T) {
 	}
 }
 
+// What runs away from a turn gets a context without it: another wait inside stays where it is. So does a wait outside
+// of any turn.
+func TestAwayByContext(t *testing.T) {
+	testkit.NoLeaks(t)
+	there := make(chan struct{})
+	address := serve(t, 1, func(turn *Turn, c *Conn) {
+		var p [1]byte
+		if c.Read(p[:]); p[0] == 'w' {
+			Away(With(t.Context(), turn), func(ctx context.Context) {
+				<-there
+				Away(ctx, func(context.Context) { p[0] = '!' })
+			})
+		}
+		c.Write(p[:])
+	})
+	waits, goes := dial(t, address), dial(t, address)
+	io.WriteString(waits, "w")
+	io.WriteString(goes, "g")
+	if got, err := io.ReadAll(goes); string(got) != "g" {
+		t.Fatalf("%q, %v", got, err)
+	}
+	close(there)
+	if got, err := io.ReadAll(waits); string(got) != "!" {
+		t.Errorf("%q, %v", got, err)
+	}
+	called := false
+	if Away(t.Context(), func(context.Context) { called = true }); !called {
+		t.Error("not called without a turn")
+	}
+}
+
 func TestPanicAway(t *testing.T) {
 	testkit.NoLeaks(t)
 	got := make(chan any, 1)

@@ -22,15 +22,18 @@ type directories struct {
 	verifier directory.Verifier
 
 	config configs.Directory
+	wait   directory.Wait
 	bound  *directory.Bound    // of questions to verifiers
 	report func(string, error) // called for what goes wrong later
 	closes []func()
 	others atomic.Int64 // when an entry for another name was last reported, in seconds
 }
 
-// newDirectories builds them. report is called for files that change and cannot be used.
-func newDirectories(config configs.Directory, report func(what string, err error)) (*directories, error) {
-	d := &directories{config: config, report: report, bound: directory.NewBound(config.InFlight, config.Timeout)}
+// newDirectories builds them. Sign-ins wait by wait. report is called for files that change and cannot be used.
+func newDirectories(config configs.Directory, wait directory.Wait,
+	report func(what string, err error)) (*directories, error) {
+	d := &directories{config: config, wait: wait, report: report}
+	d.bound = d.newBound()
 	err := d.build()
 	if err != nil {
 		d.close()
@@ -77,14 +80,14 @@ func (d *directories) build() error {
 func (d *directories) newSource(of configs.DirectorySource) (directory.Source, error) {
 	switch {
 	case of.File != "":
-		return directory.OpenFile(directory.FileOptions{Path: of.File, Report: d.fileFailed})
+		return directory.OpenFile(d.file(of.File))
 	case len(of.HTTP.URLs) > 0:
 		asked, err := d.newHTTP(of.HTTP)
 		if err != nil {
 			return nil, err
 		}
 		if of.HTTP.SendPassword { // it judges the password too
-			return directory.NewBound(d.config.InFlight, d.config.Timeout).Source(asked), nil
+			return d.newBound().Source(asked), nil
 		}
 		return d.remembered(asked), nil
 	case of.SQL.DSNFile != "":
@@ -107,6 +110,10 @@ func (d *directories) newSource(of configs.DirectorySource) (directory.Source, e
 	return directory.NewRules(rules)
 }
 
+func (d *directories) file(path string) directory.FileOptions {
+	return directory.FileOptions{Path: path, Report: d.fileFailed, Wait: d.wait}
+}
+
 func (d *directories) fileFailed(err error) {
 	d.report("directory: cannot read a changed file; the previous version stays in use", err)
 }
@@ -122,9 +129,12 @@ func (d *directories) foundOther(err error) {
 // remembered is a source that is not at hand: bounded, and what it says is kept for a while.
 func (d *directories) remembered(asked directory.Source) directory.Source {
 	of := d.config.Cache
-	bounded := directory.NewBound(d.config.InFlight, d.config.Timeout).Source(asked)
-	return directory.NewCache(bounded, directory.CacheOptions{Positive: of.Positive, Negative: of.Negative,
-		Size: of.Size})
+	return directory.NewCache(d.newBound().Source(asked), directory.CacheOptions{Positive: of.Positive,
+		Negative: of.Negative, Size: of.Size, Wait: d.wait})
+}
+
+func (d *directories) newBound() *directory.Bound {
+	return directory.NewBound(d.config.InFlight, d.config.Timeout, d.wait)
 }
 
 func (d *directories) newVerifier(of configs.Verifier) (directory.Verifier, error) {
@@ -136,7 +146,7 @@ func (d *directories) newVerifier(of configs.Verifier) (directory.Verifier, erro
 	case len(of.LDAP.URLs) > 0:
 		return d.newLDAP(of.LDAP)
 	}
-	return directory.OpenPasswd(directory.FileOptions{Path: of.File, Report: d.fileFailed})
+	return directory.OpenPasswd(d.file(of.File))
 }
 
 func (d *directories) newHTTP(of configs.HTTPDirectory) (*httpdir.Directory, error) {

@@ -126,14 +126,16 @@ func keptDescriptors(descriptors uint64) int {
 	return int(descriptors - min(descriptors/4, mostKept))
 }
 
-// serverDialer connects to mailbox servers. The relay sets keep-alives when it takes a connection over.
-func serverDialer(config *configs.Config) setup.Dialer {
-	return setup.Dialer{Dialer: &net.Dialer{KeepAlive: -1}, ReceiveMemory: int(config.Relay.ServerBuffer)}
+// upstream connects to mailbox servers. The relay sets keep-alives when it takes a connection over.
+func upstream(config *configs.Config) proxy.Upstream {
+	return proxy.Upstream{Dialer: setup.Dialer{
+		Dialer: &net.Dialer{KeepAlive: -1}, ReceiveMemory: int(config.Relay.ServerBuffer),
+	}}
 }
 
 // newTier builds the way to the mailbox servers.
 func newTier(ctx context.Context, config *configs.Config, of lasting) (*backend.Tier, error) {
-	dialer := serverDialer(config)
+	up := upstream(config)
 	options := backend.Options{
 		Routing: routings[config.Routing],
 		Store:   of.store,
@@ -146,13 +148,7 @@ func newTier(ctx context.Context, config *configs.Config, of lasting) (*backend.
 		Mode:     modes[config.Signin.Mode],
 
 		Certificates: config.TLS.ClientCA != "",
-		Dialer:       dialer,
-		DialFrom: func(source netip.Addr) backend.Dialer {
-			from := dialer
-			from.Source = source
-			return from
-		},
-		Wrap: func(c net.Conn) net.Conn { return relay.NewConn(c) },
+		Upstream:     up,
 		Timeouts: backend.Timeouts{
 			Dial: config.Timeouts.Connect, TLS: config.Timeouts.Handshake,
 			Greeting: config.Timeouts.ServerGreeting, SignIn: config.Timeouts.ServerSignin,
@@ -185,7 +181,7 @@ func newTier(ctx context.Context, config *configs.Config, of lasting) (*backend.
 			Name: name, Copies: of.Copies, Interchangeable: of.Interchangeable, Hook: told,
 		})
 	}
-	known, err := newDirectories(config.Directory, of.report)
+	known, err := newDirectories(config.Directory, up.Wait, of.report)
 	if err != nil {
 		return nil, err
 	}

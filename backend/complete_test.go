@@ -1,0 +1,81 @@
+package backend
+
+import (
+	"context"
+	"crypto/tls"
+	"net"
+	"net/netip"
+	"slices"
+	"time"
+
+	"portico/backend/backendtest/testkit"
+	"portico/backend/directory"
+	"portico/configs/store"
+)
+
+// dialing is an Upstream by its Dial. It lets nobody else compute while a sign-in waits.
+type dialing func(ctx context.Context, source netip.Addr, address string) (net.Conn, error)
+
+func (d dialing) Dial(ctx context.Context, source netip.Addr, address string) (net.Conn, error) {
+	return d(ctx, source, address)
+}
+
+func (dialing) Wait(ctx context.Context, f func(context.Context)) { f(ctx) }
+
+// direct connects and does nothing else.
+func direct(ctx context.Context, _ netip.Addr, address string) (net.Conn, error) {
+	return new(net.Dialer).DialContext(ctx, "tcp", address)
+}
+
+// waits is the waiting of a sign-in with a client, or nil.
+func waits(client WaitingClient) waiting { return waiting{wait: dialing(direct).Wait, client: client} }
+
+// told is a WaitingClient that never closes its side, by what StillWaits does.
+type told func() error
+
+func (t told) StillWaits() error     { return t() }
+func (told) Closed() <-chan struct{} { return nil }
+
+// newTestTier is New for options in which a test has what it is about. It puts the databases in force, unless the test
+// has an ActiveManager of its own.
+func newTestTier(ctx context.Context, o Options) (*Tier, error) {
+	own := o.Active == nil
+	o, err := complete(ctx, o)
+	if err != nil {
+		return nil, err
+	}
+	t, err := New(ctx, o)
+	if err == nil && own {
+		_, err = t.Configure(ctx)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return t, nil
+}
+
+// complete fills in what a test has left out.
+func complete(ctx context.Context, o Options) (Options, error) {
+	active, err := NewActiveManager(ctx, store.Memory())
+	if err != nil {
+		return o, err
+	}
+	survey, err := NewSurvey(ctx, store.Memory())
+	if err != nil {
+		return o, err
+	}
+	o.Servers = slices.Clone(o.Servers)
+	for i, s := range o.Servers {
+		o.Servers[i] = testkit.Complete(s, ServerOptions{
+			TLSConfig: &tls.Config{MinVersion: tls.VersionTLS12}, Policy: Unrestricted,
+		})
+	}
+	return testkit.Complete(o, Options{
+		Mode: directory.ModePassthrough, Active: active, Survey: survey, Gates: NewGates(time.Now),
+		Breakers: NewBreakers(time.Now, func() float64 { return 0 }), Tally: NewTally(time.Now),
+		Upstream: dialing(direct), Now: time.Now,
+		Timeouts: Timeouts{
+			Dial: 5 * time.Second, TLS: 10 * time.Second, Greeting: 10 * time.Second, SignIn: 30 * time.Second,
+		},
+	}), nil
+}
