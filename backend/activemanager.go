@@ -75,12 +75,8 @@ var (
 	ErrElsewhere   = errors.New("the database is now active on another server")
 )
 
-// NewActiveManager returns a manager with what the store says. It knows no database before Configure. With a nil store
-// nothing survives the program.
+// NewActiveManager returns a manager with what the store says. It knows no database before Configure.
 func NewActiveManager(ctx context.Context, s store.Store) (*ActiveManager, error) {
-	if s == nil {
-		s = store.Memory()
-	}
 	m := &ActiveManager{
 		store: s, databases: make(map[string]*database), blocked: make(map[string][]Blocker),
 		policy: make(map[string]Policy),

@@ -67,7 +67,7 @@ func TestActiveCopiesLast(t *testing.T) {
 }
 
 func TestMoveRefused(t *testing.T) {
-	m := manager(t, nil)
+	m := manager(t, store.Memory())
 	if err := m.Block(t.Context(), "mbx2", ByOperator); err != nil {
 		t.Fatal(err)
 	}
@@ -104,7 +104,7 @@ func (m *ActiveManager) leased(ctx context.Context, name, user string, wait func
 // copies.
 func TestMoveHoldsSignIns(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		m := manager(t, nil)
+		m := manager(t, store.Memory())
 		if servers, err := m.leased(t.Context(), "db1", "", at(func() { t.Error("waits") })); err != nil ||
 			servers[0] != "mbx1" {
 			t.Fatalf("%v, %v", servers, err)
@@ -150,7 +150,7 @@ func TestMoveHoldsSignIns(t *testing.T) {
 // else.
 func TestMoveThatHangs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		m := manager(t, nil)
+		m := manager(t, store.Memory())
 		m.leased(t.Context(), "db1", "", at(func() {}))
 		var group sync.WaitGroup
 		group.Go(func() {

@@ -37,10 +37,10 @@ type ServerOptions struct {
 	Name      string   // metric label
 	Addresses []string // host:port, tried in turn
 	TLS       TLSMode
-	// TLSConfig has the roots and perhaps the name to verify the server by; nil means the system's roots and the
-	// address's host.
+	// TLSConfig has the roots and perhaps the name to verify the server by, which else is the address's host. It may be
+	// nil where TLS is TLSNone.
 	TLSConfig *tls.Config
-	// Policy says whether Portico activates databases there by itself; zero means Unrestricted.
+	// Policy says whether Portico activates databases there by itself.
 	Policy Policy
 	// Sources are addresses of this machine to connect from, in turn: each has ports of its own towards the server.
 	// None leaves it to the system.
@@ -62,16 +62,15 @@ type DatabaseOptions struct {
 	Hook            Hook // called for each move; nil where nobody has to know
 }
 
-// Timeouts bound the phases of one attempt to sign in. Zero means the default.
+// Timeouts bound the phases of one attempt to sign in.
 type Timeouts struct {
-	Dial     time.Duration // TCP connect to one address; 5 s
-	TLS      time.Duration // STARTTLS and handshake; 10 s
-	Greeting time.Duration // the greeting, and again each answer to CAPABILITY; 10 s
-	// ID and sign-in until the tagged answer; 30 s, as servers make those wait who failed before
-	SignIn time.Duration
+	Dial     time.Duration // TCP connect to one address
+	TLS      time.Duration // STARTTLS and handshake
+	Greeting time.Duration // the greeting, and again each answer to CAPABILITY
+	SignIn   time.Duration // ID and sign-in until the tagged answer
 }
 
-// Options of a Tier.
+// Options of a Tier. They must be complete, but for what they say may be nil.
 type Options struct {
 	Servers   []ServerOptions
 	Databases []DatabaseOptions
@@ -85,26 +84,21 @@ type Options struct {
 	Verifier directory.Verifier
 	// Close ends what Directory and Verifier keep; nil where they keep nothing. See Tier.Close.
 	Close func()
-	// Mode is that of users of whom the directory says none; zero means passthrough.
+	// Mode is that of users of whom the directory says none.
 	Mode   directory.Mode
 	Master *Master // for users in mode master; nil where there is none
 	// Certificates says that clients may show by a certificate who they are.
 	Certificates bool
-	Store        store.Store // with RoutingHash: keeps the set of databases users are spread over
-	// Active keeps the active copies, and learns of the databases by Tier.Configure; nil means one of the tier's own
-	// that forgets.
-	Active *ActiveManager
-	// Survey remembers what the servers offer; nil means one of the tier's own that forgets.
-	Survey *Survey
-	// Gates hold sign-ins to servers; nil means open ones.
-	Gates *Gates
-	// Breakers leave servers alone that fail; nil means none.
-	Breakers *Breakers
-	// Tally counts how users' sign-ins end; nil means one of the tier's own.
-	Tally    *Tally
-	Upstream Upstream // required
+	Store        store.Store // with RoutingHash: keeps the set of databases users are spread over; else it may be nil
+	// Active keeps the active copies, and learns of the databases by Tier.Configure.
+	Active   *ActiveManager
+	Survey   *Survey   // remembers what the servers offer
+	Gates    *Gates    // hold sign-ins to servers
+	Breakers *Breakers // leave servers alone that fail
+	Tally    *Tally    // counts how users' sign-ins end
+	Upstream Upstream
 	Timeouts Timeouts
-	Now      func() time.Time // nil means time.Now; deadlines are set by it
+	Now      func() time.Time // deadlines are set by it
 }
 
 // Tier is the mailbox tier: all mailbox servers and databases. It is safe for concurrent use.
@@ -136,14 +130,17 @@ type Tier struct {
 	now             func() time.Time
 }
 
-// New checks the options and returns a Tier over them. It opens no connection, and writes nothing: with
-// Options.Active, Configure puts the databases in force; without it they are. With RoutingHash it returns a
-// *PinMismatchError when users are spread over another set of databases. ctx bounds only what is done at the store.
+// New checks the options and returns a Tier over them. It opens no connection, and writes nothing: Configure puts the
+// databases in force. With RoutingHash it returns a *PinMismatchError when users are spread over another set of
+// databases. ctx bounds only what is done at the store.
 func New(ctx context.Context, o Options) (*Tier, error) {
+	if err := o.check(); err != nil {
+		return nil, fmt.Errorf("tier options: %w", err)
+	}
 	if err := checkMaster(o); err != nil {
 		return nil, err
 	}
-	t := newTier(o.withDefaults())
+	t := newTier(o)
 	for _, s := range o.Servers {
 		if err := t.addServer(s); err != nil {
 			return nil, err
@@ -166,26 +163,10 @@ func New(ctx context.Context, o Options) (*Tier, error) {
 	if o.Routing == RoutingHash {
 		t.pinIn = o.Store
 	}
-	if t.survey == nil {
-		var err error
-		if t.survey, err = NewSurvey(ctx, nil); err != nil {
-			return nil, err
-		}
-	}
-	if t.active = o.Active; t.active != nil {
-		return t, nil
-	}
-	var err error
-	if t.active, err = NewActiveManager(ctx, nil); err == nil {
-		_, err = t.Configure(ctx)
-	}
-	if err != nil {
-		return nil, err
-	}
 	return t, nil
 }
 
-// newTier returns a Tier without servers and databases. The options are complete.
+// newTier returns a Tier without servers and databases.
 func newTier(o Options) *Tier {
 	return &Tier{
 		servers:         make(map[string]*mailboxServer),
@@ -198,35 +179,55 @@ func newTier(o Options) *Tier {
 		mode:            o.Mode,
 		master:          o.Master,
 		judged:          judgedBy(o.Verifier, o.Certificates),
+		active:          o.Active,
 		survey:          o.Survey,
 		breakers:        o.Breakers,
 		tally:           o.Tally,
 		gates:           o.Gates,
 		close:           o.Close,
 		upstream:        o.Upstream,
-		timeouts:        o.Timeouts.withDefaults(),
+		timeouts:        o.Timeouts,
 		now:             o.Now,
 	}
 }
 
-// withDefaults fills in what is left out, but for Active and Survey.
-func (o Options) withDefaults() Options {
-	if o.Gates == nil {
-		o.Gates = NewGates(time.Now)
+// check returns an error that names a field without a usable value, or nil.
+func (o *Options) check() error {
+	for _, field := range []struct {
+		name  string
+		given bool
+	}{
+		{"Mode", o.Mode == directory.ModePassthrough || o.Mode == directory.ModeMaster},
+		{"Active", o.Active != nil},
+		{"Survey", o.Survey != nil},
+		{"Gates", o.Gates != nil},
+		{"Breakers", o.Breakers != nil},
+		{"Tally", o.Tally != nil},
+		{"Upstream", o.Upstream != nil},
+		{"Timeouts.Dial", o.Timeouts.Dial > 0},
+		{"Timeouts.TLS", o.Timeouts.TLS > 0},
+		{"Timeouts.Greeting", o.Timeouts.Greeting > 0},
+		{"Timeouts.SignIn", o.Timeouts.SignIn > 0},
+		{"Now", o.Now != nil},
+	} {
+		if !field.given {
+			return fmt.Errorf("%s is missing", field.name)
+		}
 	}
-	if o.Breakers == nil {
-		o.Breakers = NewBreakers(time.Now, func() float64 { return 0 })
+	return nil
+}
+
+// check returns an error that names a field without a usable value, or nil.
+func (o *ServerOptions) check() error {
+	switch {
+	case len(o.Addresses) == 0:
+		return errors.New("the mailbox server has no address")
+	case o.TLS != TLSNone && o.TLSConfig == nil:
+		return errors.New("TLSConfig is missing")
+	case o.Policy != Unrestricted && o.Policy != BlockedByPolicy:
+		return errors.New("Policy is missing")
 	}
-	if o.Tally == nil {
-		o.Tally = NewTally(time.Now)
-	}
-	if o.Now == nil {
-		o.Now = time.Now
-	}
-	if o.Close == nil {
-		o.Close = func() {}
-	}
-	return o
+	return nil
 }
 
 // Configure puts the tier's databases in force, in the place of those of the tier before: see ActiveManager.Configure.
@@ -296,25 +297,14 @@ func checkRouting(ctx context.Context, o Options, databases []string) error {
 	return nil
 }
 
-func (t Timeouts) withDefaults() Timeouts {
-	set := func(d *time.Duration, to time.Duration) {
-		if *d <= 0 {
-			*d = to
-		}
-	}
-	set(&t.Dial, 5*time.Second)
-	set(&t.TLS, 10*time.Second)
-	set(&t.Greeting, 10*time.Second)
-	set(&t.SignIn, 30*time.Second)
-	return t
-}
-
 // Close ends the connections to directories, once no call of Where is under way. Sign-ins that come later are answered
 // as if those were down.
 func (t *Tier) Close() {
 	t.asked.Lock()
 	defer t.asked.Unlock()
-	t.close()
+	if t.close != nil {
+		t.close()
+	}
 }
 
 // ActiveManager returns the keeper of which copy is active.

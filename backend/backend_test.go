@@ -67,10 +67,10 @@ func TestNewRefuses(t *testing.T) {
 		want    string
 	}{
 		{Options{Servers: []ServerOptions{mbx1}}, "no database"},
-		{Options{Servers: []ServerOptions{mbx1, mbx1}}, "given once"},
+		{Options{Servers: []ServerOptions{mbx1, mbx1}}, "given exactly once"},
 		{Options{Servers: []ServerOptions{server(TLSNone, nil)}}, "no address"},
 		{Options{Servers: []ServerOptions{server(TLSNone, nil, "127.0.0.1")}}, "missing port"},
-		{Options{Servers: []ServerOptions{mbx1}, Databases: []DatabaseOptions{db1, db1}}, "given once"},
+		{Options{Servers: []ServerOptions{mbx1}, Databases: []DatabaseOptions{db1, db1}}, "given exactly once"},
 		{Options{Servers: []ServerOptions{mbx1}, Databases: []DatabaseOptions{{Name: "db1"}}}, "holds a copy"},
 		{Options{Databases: []DatabaseOptions{db1}}, `no mailbox server "mbx1"`},
 		{Options{Servers: []ServerOptions{mbx1},

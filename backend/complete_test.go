@@ -6,6 +6,8 @@ import (
 	"net"
 	"net/netip"
 	"slices"
+	"strings"
+	"testing"
 	"time"
 
 	"portico/backend/backendtest/testkit"
@@ -78,4 +80,38 @@ func complete(ctx context.Context, o Options) (Options, error) {
 			Dial: 5 * time.Second, TLS: 10 * time.Second, Greeting: 10 * time.Second, SignIn: 30 * time.Second,
 		},
 	}), nil
+}
+
+// A tier takes complete options alone, and says what is missing.
+func TestIncompleteOptions(t *testing.T) {
+	for field, change := range map[string]func(*Options){
+		"Mode":                  func(o *Options) { o.Mode = directory.ModeDefault },
+		"Active":                func(o *Options) { o.Active = nil },
+		"Survey":                func(o *Options) { o.Survey = nil },
+		"Gates":                 func(o *Options) { o.Gates = nil },
+		"Breakers":              func(o *Options) { o.Breakers = nil },
+		"Tally":                 func(o *Options) { o.Tally = nil },
+		"Upstream":              func(o *Options) { o.Upstream = nil },
+		"Timeouts.Dial":         func(o *Options) { o.Timeouts.Dial = 0 },
+		"Timeouts.TLS":          func(o *Options) { o.Timeouts.TLS = 0 },
+		"Timeouts.Greeting":     func(o *Options) { o.Timeouts.Greeting = 0 },
+		"Timeouts.SignIn":       func(o *Options) { o.Timeouts.SignIn = -1 },
+		"Now":                   func(o *Options) { o.Now = nil },
+		`server "mbx1": Policy`: func(o *Options) { o.Servers[0].Policy = "" },
+		"TLSConfig": func(o *Options) {
+			o.Servers[0].TLS, o.Servers[0].TLSConfig = TLSImplicit, nil
+		},
+	} {
+		o, err := complete(t.Context(), Options{
+			Servers:   []ServerOptions{server(TLSNone, nil, "127.0.0.1:143")},
+			Databases: []DatabaseOptions{{Name: "db1", Copies: []string{"mbx1"}}},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		change(&o)
+		if _, err := New(t.Context(), o); err == nil || !strings.Contains(err.Error(), " "+field+" is missing") {
+			t.Errorf("without %s: %v", field, err)
+		}
+	}
 }

@@ -28,12 +28,12 @@ type mailboxServer struct {
 
 type address struct {
 	hostPort string
-	offer    *tlsOffer
+	offer    *tlsOffer // nil without TLS
 }
 
 func newMailboxServer(o ServerOptions, now func() time.Time) (*mailboxServer, error) {
-	if len(o.Addresses) == 0 {
-		return nil, errors.New("the mailbox server has no address")
+	if err := o.check(); err != nil {
+		return nil, err
 	}
 	s := &mailboxServer{name: o.Name, tls: o.TLS, trustedID: o.TrustedID, policy: o.Policy, proxy: o.ProxyProtocol,
 		sources: o.Sources}
@@ -42,7 +42,11 @@ func newMailboxServer(o ServerOptions, now func() time.Time) (*mailboxServer, er
 		if err != nil {
 			return nil, err
 		}
-		s.addresses = append(s.addresses, address{hostPort: hostPort, offer: newTLSOffer(o.TLSConfig, host, now)})
+		to := address{hostPort: hostPort}
+		if o.TLS != TLSNone {
+			to.offer = newTLSOffer(o.TLSConfig, host, now)
+		}
+		s.addresses = append(s.addresses, to)
 	}
 	return s, nil
 }

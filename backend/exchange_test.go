@@ -9,6 +9,7 @@ import (
 
 	"portico/backend/backendtest/testkit"
 	"portico/backend/directory"
+	"portico/configs/store"
 )
 
 const scramFirst = "n,,n=alice,r=abc"
@@ -144,7 +145,7 @@ func TestExchangeIsCountedAgain(t *testing.T) {
 	for name, move := range moves {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				m := manager(t, nil)
+				m := manager(t, store.Memory())
 				if _, err := m.leased(t.Context(), "db1", "alice", nil); err != nil {
 					t.Fatal(err)
 				}
@@ -172,7 +173,7 @@ func TestExchangeIsCountedAgain(t *testing.T) {
 // TestExchangeThatBeginsDuringAMove ends at once.
 func TestExchangeThatBeginsDuringAMove(t *testing.T) {
 	testkit.NoLeaks(t)
-	m := manager(t, nil)
+	m := manager(t, store.Memory())
 	if _, err := m.leased(t.Context(), "db1", "alice", func(f func()) { f() }); err != nil {
 		t.Fatal(err)
 	}

@@ -112,7 +112,7 @@ func resumeCopies(t *testing.T, m *ActiveManager) {
 
 // A move that is refused marks nothing.
 func TestRefusedMoveMarksNothing(t *testing.T) {
-	m := manager(t, nil)
+	m := manager(t, store.Memory())
 	m.Block(t.Context(), "mbx2", ByOperator)
 	asked := MoveOptions{End: nobody.End, Unreadable: func(database, server string) (Failure, bool) {
 		return Failure{Database: database, Server: server}, true

@@ -89,7 +89,7 @@ func (t *Tier) Policy(server string) Policy {
 	if p := t.active.Policy(server); p != "" {
 		return p
 	}
-	if s := t.servers[server]; s != nil && s.policy != "" {
+	if s := t.servers[server]; s != nil {
 		return s.policy
 	}
 	return Unrestricted

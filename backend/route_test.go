@@ -5,6 +5,7 @@ import (
 	"errors"
 	"strings"
 	"testing"
+	"time"
 
 	"portico/backend/directory"
 )
@@ -94,9 +95,13 @@ func BenchmarkRoute(b *testing.B) {
 		Servers:   []ServerOptions{{Name: "mbx1", Addresses: []string{"192.0.2.1:993"}}},
 		Databases: []DatabaseOptions{{Name: "db1", Copies: []string{"mbx1"}}},
 	}
-	for name, source := range map[string]directory.Source{
-		"static": nil, "cached": directory.NewCache(knows{"ann": {Database: "db1"}}, directory.CacheOptions{Wait: dialing(direct).Wait}),
-	} {
+	cached, err := directory.NewCache(knows{"ann": {Database: "db1"}}, directory.CacheOptions{
+		Positive: time.Hour, Negative: time.Minute, Size: 1, Now: time.Now, Wait: dialing(direct).Wait,
+	})
+	if err != nil {
+		b.Fatal(err)
+	}
+	for name, source := range map[string]directory.Source{"static": nil, "cached": cached} {
 		b.Run(name, func(b *testing.B) {
 			o.Directory = source
 			tier, err := newTestTier(b.Context(), o)

@@ -83,11 +83,8 @@ type Survey struct {
 // offerKey and a mailbox server is the key of what it offers.
 const offerKey = "offer/"
 
-// NewSurvey returns a survey with what the store says. With a nil store nothing survives the program.
+// NewSurvey returns a survey with what the store says.
 func NewSurvey(ctx context.Context, s store.Store) (*Survey, error) {
-	if s == nil {
-		s = store.Memory()
-	}
 	entries, err := s.List(ctx, offerKey)
 	if err != nil {
 		return nil, fmt.Errorf("read the stored capabilities of mailbox servers: %w", err)

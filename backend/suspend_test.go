@@ -66,7 +66,7 @@ func managerWith(t *testing.T, s store.Store, hook Hook, copies ...string) *Acti
 
 func TestMoveWithHook(t *testing.T) {
 	hook := &storage{}
-	m := managerWith(t, nil, hook, "mbx1", "mbx2", "mbx3")
+	m := managerWith(t, store.Memory(), hook, "mbx1", "mbx2", "mbx3")
 	ended := false
 	if err := m.Move(t.Context(), "db1", "mbx2",
 		MoveOptions{End: func(string) { ended = len(hook.calls) == 0 }}); err != nil {
@@ -122,7 +122,7 @@ func TestFailingHook(t *testing.T) {
 // Back to where it was counts as a move while it is suspended.
 func TestSuspendedGoesBack(t *testing.T) {
 	hook := &storage{fails: "activate"}
-	m := managerWith(t, nil, hook, "mbx1", "mbx2")
+	m := managerWith(t, store.Memory(), hook, "mbx1", "mbx2")
 	m.Move(t.Context(), "db1", "mbx2", nobody)
 	hook.fails, hook.calls = "", nil
 	if err := m.Move(t.Context(), "db1", "mbx1", nobody); err != nil {
@@ -243,7 +243,7 @@ func TestMoveUser(t *testing.T) {
 // Whatever says where a user is, a move by command beats it, and Where tells; a database that is there no more does
 // not.
 func TestPlacedUsersRoute(t *testing.T) {
-	manager := managerWith(t, nil, nil, "mbx1")
+	manager := managerWith(t, store.Memory(), nil, "mbx1")
 	tier, err := newTestTier(t.Context(), Options{
 		Servers:   []ServerOptions{{Name: "mbx1", Addresses: []string{"192.0.2.1:993"}}},
 		Databases: []DatabaseOptions{{Name: "db1", Copies: []string{"mbx1"}}, {Name: "db2", Copies: []string{"mbx1"}}},
@@ -281,7 +281,7 @@ func (s says) Lookup(context.Context, directory.Query) (directory.Entry, error) 
 
 // Nothing is activated automatically where the policy forbids it; somebody who asks for it by name is obeyed.
 func TestPolicy(t *testing.T) {
-	manager, err := NewActiveManager(t.Context(), nil)
+	manager, err := NewActiveManager(t.Context(), store.Memory())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -322,7 +322,7 @@ func TestPolicy(t *testing.T) {
 // Who waits for a paused server does not keep its database from moving, and goes where that goes.
 func TestPausedSignInsFollowAMove(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		manager := managerWith(t, nil, nil, "mbx1", "mbx2")
+		manager := managerWith(t, store.Memory(), nil, "mbx1", "mbx2")
 		gates := NewGates(time.Now)
 		tier, err := newTestTier(t.Context(), Options{
 			Servers: []ServerOptions{{Name: "mbx1", Addresses: []string{"192.0.2.1:993"}},
@@ -356,7 +356,7 @@ func TestPausedSignInsFollowAMove(t *testing.T) {
 // Whoever is held while a database moves is told so, and gives up when the client is gone.
 func TestHeldClientsAreTold(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		manager := managerWith(t, nil, slowHook{make(chan struct{})}, "mbx1", "mbx2")
+		manager := managerWith(t, store.Memory(), slowHook{make(chan struct{})}, "mbx1", "mbx2")
 		gates := NewGates(time.Now)
 		tier, err := newTestTier(t.Context(), Options{
 			Servers: []ServerOptions{{Name: "mbx1", Addresses: []string{"192.0.2.1:993"}},

@@ -33,12 +33,9 @@ const (
 // notHybrid are the key exchanges that stay when a server does not take those that withstand quantum computers.
 var notHybrid = []tls.CurveID{tls.X25519, tls.CurveP256, tls.CurveP384, tls.CurveP521}
 
-// newTLSOffer offers what base, or the default, does to the server at host.
+// newTLSOffer offers what base does to the server at host.
 func newTLSOffer(base *tls.Config, host string, now func() time.Time) *tlsOffer {
-	config := &tls.Config{MinVersion: tls.VersionTLS12}
-	if base != nil {
-		config = base.Clone()
-	}
+	config := base.Clone()
 	if config.ServerName == "" {
 		config.ServerName = host
 	}

@@ -11,7 +11,8 @@ import (
 // handshakes go well.
 func TestTLSOffer(t *testing.T) {
 	clock := time.Unix(1_000_000, 0)
-	o := newTLSOffer(nil, "mbx1.example.org", func() time.Time { return clock })
+	o := newTLSOffer(&tls.Config{MinVersion: tls.VersionTLS12}, "mbx1.example.org",
+		func() time.Time { return clock })
 	hybrid := func() bool { return o.next().CurvePreferences == nil }
 	session := func() bool { return o.next().ClientSessionCache != nil }
 	took := func(group tls.CurveID, resumed bool) {

@@ -35,7 +35,7 @@ func Default() *Config {
 			ProxyTargetPort:                   993,
 			EnforceCertificateErrors:          true,
 			PreAuthenticatedConnectionTimeout: time.Minute,
-			AuthenticatedConnectionTimeout:    30 * time.Minute,
+			AuthenticatedConnectionTimeout:    30 * time.Minute, // RFC 9051 section 5.4
 
 			LogFileRollOverSettings: Daily,
 			ProtocolLogAgeQuota:     30 * 24 * time.Hour,
@@ -47,7 +47,7 @@ func Default() *Config {
 			Connect:        5 * time.Second,
 			Handshake:      10 * time.Second,
 			ServerGreeting: 10 * time.Second,
-			ServerSignin:   30 * time.Second,
+			ServerSignin:   30 * time.Second, // servers make those wait who failed before
 		},
 		Breaker: Breaker{
 			Failures: 5,
@@ -75,12 +75,37 @@ func Default() *Config {
 		},
 		Relay:           Relay{ServerBuffer: 2 << 20, IO: RelayIOAuto},
 		ShutdownTimeout: 30 * time.Second,
-		KeepaliveIdle:   10 * time.Minute,
+		KeepaliveIdle:   10 * time.Minute, // a phone is woken by each
 		DataDir:         "/var/lib/portico",
 		Store:           Store{Backups: 7},
 		Log:             Log{Level: LogInfo, Format: LogJSON, Signins: true},
 	}
 }
+
+// Values that no key changes. They stand here with the defaults, so that every number that a Portico goes by before it
+// is configured is in this file.
+const (
+	// SASLLimit is how many bytes a SASL line of a client may have before sign-in: tokens are long.
+	SASLLimit = 64 << 10
+	// BadCommandsLimit is how many bad commands before sign-in end a connection, sign-ins that came to no server's
+	// verdict included.
+	BadCommandsLimit = 10
+	// FailedSignInsLimit is how many refused sign-ins end a connection.
+	FailedSignInsLimit = 3
+
+	// SetUpTimeout is how long a client may take from connecting to sign-in, unless it may be silent for longer.
+	SetUpTimeout = 5 * time.Minute
+	// WriteTimeout is how long a client may take to read an answer before sign-in.
+	WriteTimeout = 10 * time.Second
+
+	// LingerTimeout is how long answers may flow after a client's half-close, and how long the last bytes of a session
+	// may take.
+	LingerTimeout = 30 * time.Second
+	// StallTimeout is how long a client may leave unread what it is sent. Dovecot's is the same.
+	StallTimeout = 10 * time.Minute
+	// ServerStallTimeout is how long a mailbox server may leave bytes unread or unacknowledged.
+	ServerStallTimeout = time.Minute
+)
 
 // defaulter is a list or map element that does not start out empty.
 type defaulter interface{ setDefaults() }

@@ -13,6 +13,7 @@ import (
 	"portico/backend"
 	"portico/backend/backendtest"
 	"portico/backend/backendtest/testkit"
+	"portico/backend/backendtest/testkit/complete"
 	"portico/backend/directory"
 	"portico/backend/secret"
 )
@@ -39,7 +40,7 @@ func (p *probed) Lookup(_ context.Context, q directory.Query) (directory.Entry, 
 // newProbed returns a site of mailbox servers at these addresses.
 func newProbed(t *testing.T, mbx1, mbx2 string) *probed {
 	p := &probed{t: t, mailboxes: map[string]bool{"db1": true, "db2": true}}
-	p.tier = newTier(t, backend.Options{
+	p.tier = complete.Tier(t, backend.Options{
 		Servers: []backend.ServerOptions{{Name: "mbx1", Addresses: []string{mbx1}}, {Name: "mbx2",
 			Addresses: []string{mbx2}}},
 		Databases: []backend.DatabaseOptions{{Name: "db1", Copies: []string{"mbx1", "mbx2"}}, {Name: "db2",
@@ -281,7 +282,7 @@ func TestWhoJudgesPasswords(t *testing.T) {
 					Addresses: []string{other.Addr()}})
 				options.Databases[0].Copies = append(options.Databases[0].Copies, "mbx2")
 			}
-			p.tier = newTier(t, options)
+			p.tier = complete.Tier(t, options)
 			timeout := testkit.Patience
 			if cell.first == hangs {
 				timeout = time.Second // what is asked beside has time of its own

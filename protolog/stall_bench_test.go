@@ -2,6 +2,7 @@ package protolog_test
 
 import (
 	"bufio"
+	"crypto/rand"
 	"fmt"
 	"net"
 	"slices"
@@ -13,10 +14,12 @@ import (
 	"portico/backend"
 	"portico/backend/backendtest"
 	"portico/backend/backendtest/testkit"
+	"portico/backend/backendtest/testkit/complete"
 	"portico/protolog"
 	"portico/proxy"
 	"portico/proxy/relay"
 	"portico/proxy/setup"
+	"portico/proxy/wire"
 )
 
 // door is a proxy whose users work.
@@ -39,20 +42,29 @@ func openDoor(b *testing.B, server string, enabled bool, sessions int, before fu
 	if before != nil {
 		before(log)
 	}
-	tier, err := backend.New(b.Context(), backend.Options{
+	tier := complete.Tier(b, backend.Options{
 		Servers:   []backend.ServerOptions{{Name: "mbx1", Addresses: []string{server}}},
 		Databases: []backend.DatabaseOptions{{Name: "db1", Copies: []string{"mbx1"}}},
 		Upstream:  proxy.Upstream{Dialer: setup.Dialer{Dialer: &net.Dialer{KeepAlive: -1}}},
 	})
+	carrier, err := relay.New(complete.Relay(relay.Options{Watch: proxy.Watch(log)}))
 	if err != nil {
 		b.Fatal(err)
 	}
-	carrier, err := relay.New(relay.Options{Watch: proxy.Watch(log)})
-	if err != nil {
-		b.Fatal(err)
-	}
-	s, err := proxy.New(proxy.Options{Settings: proxy.Settings{Tier: tier, LoginType: proxy.PlainTextLogin},
-		Relay: carrier, ProtocolLog: log})
+	s, err := proxy.New(proxy.Options{
+		Relay: carrier, ProtocolLog: log, SetupSlots: 1, Random: rand.Reader, Now: time.Now, Sleep: proxy.Sleep,
+		Settings: proxy.Settings{
+			Tier: tier, LoginType: proxy.PlainTextLogin, Banner: "Ready.",
+			Limits: proxy.Limits{
+				BadCommands: 10, FailedSignIns: 3,
+				Commands: wire.Limits{Line: 1 << 10, Literal: 1 << 10, Command: 1 << 10, SASL: 1 << 10},
+			},
+			Timeouts: proxy.Timeouts{
+				Handshake: time.Minute, Idle: time.Minute, SetUp: time.Minute, Write: time.Minute,
+			},
+			Penalties: proxy.PenaltyOptions{Forget: time.Hour},
+		},
+	})
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -10,6 +10,7 @@ import (
 	"portico/backend"
 	"portico/backend/backendtest"
 	"portico/backend/backendtest/testkit"
+	"portico/backend/backendtest/testkit/complete"
 	"portico/proxy/relay"
 	"portico/proxy/setup"
 )
@@ -26,18 +27,15 @@ func realTier(t *testing.T) func(*Options) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	tier, err := backend.New(t.Context(), backend.Options{
+	tier := complete.Tier(t, backend.Options{
 		Servers: []backend.ServerOptions{{
 			Name: "mbx1", Addresses: []string{testkit.Serve(t, memory)}, TLS: backend.TLSStartTLS, TLSConfig: trust,
 		}},
 		Databases: []backend.DatabaseOptions{{Name: "db1", Copies: []string{"mbx1"}}},
 		Upstream:  Upstream{Dialer: setup.Dialer{Dialer: &net.Dialer{}}},
 	})
-	if err != nil {
-		t.Fatal(err)
-	}
 	return func(o *Options) {
-		carrier, err := relay.New(relay.Options{Loops: 1})
+		carrier, err := relay.New(complete.Relay(relay.Options{}))
 		if err != nil {
 			t.Fatal(err)
 		}

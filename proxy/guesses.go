@@ -12,14 +12,14 @@ import (
 	"portico/backend"
 )
 
-// GuessOptions bound how many wrong credentials of clients are judged. A zero means the default, a negative number no
-// bound.
+// GuessOptions bound how many wrong credentials of clients are judged.
 type GuessOptions struct {
-	AtOnce    int // of one address against one user, after a quiet time; default 10
-	PerMinute int // after that; default 30
+	AtOnce    int // of one address against one user, after a quiet time; 0 for no bound
+	PerMinute int // after that
 
-	AddressAtOnce    int // of one address against all users that have not signed in from there lately; default 120
-	AddressPerMinute int // after that; default 60
+	// of one address against all users that have not signed in from there lately; 0 for no bound
+	AddressAtOnce    int
+	AddressPerMinute int // after that
 }
 
 // Bounds of the wait for a guess to be judged, and of what is remembered.
@@ -93,7 +93,7 @@ func (g *guesses) tolls(addr netip.Addr, user string, apart bool, o GuessOptions
 	if user != "" && o.AtOnce > 0 {
 		all = append(all, g.toll(culprit{network, user}, perMinute(o.AtOnce, o.PerMinute)))
 	}
-	if apart || o.AddressAtOnce <= 0 {
+	if apart || o.AddressAtOnce == 0 {
 		return all
 	}
 	all = append(all, g.toll(culprit{address: network}, perMinute(o.AddressAtOnce, o.AddressPerMinute)))
@@ -105,7 +105,7 @@ func (g *guesses) tolls(addr netip.Addr, user string, apart bool, o GuessOptions
 	return all
 }
 
-func perMinute(burst, n int) rate { return rate{float64(burst), float64(max(n, 0)) / 60} }
+func perMinute(burst, n int) rate { return rate{float64(burst), float64(n) / 60} }
 
 // tryTake takes all tolls, or none and answers false: they have to be waited for.
 func (g *guesses) tryTake(all []toll) bool {

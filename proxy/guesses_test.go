@@ -109,7 +109,7 @@ func TestGuessesGivenBack(t *testing.T) {
 // makes room.
 func TestGuessesWait(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		g := newGuesses(time.Now, sleep)
+		g := newGuesses(time.Now, Sleep)
 		tolls := g.tolls(netip.MustParseAddr("192.0.2.66"), "ann", false, guessDefaults)
 		judgedAtOnce(g, one("192.0.2.66", "ann"))
 		began := time.Now()
@@ -163,7 +163,7 @@ func TestGuessesWait(t *testing.T) {
 // The waits for all tokens of one guess are bounded together.
 func TestGuessesWaitOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		g := newGuesses(time.Now, sleep)
+		g := newGuesses(time.Now, Sleep)
 		addr := netip.MustParseAddr("2001:db8::1")
 		tolls := g.tolls(addr, "ann", false, GuessOptions{AtOnce: 1, PerMinute: 6, AddressAtOnce: 1,
 			AddressPerMinute: 6})
@@ -202,7 +202,7 @@ func TestGuessesAreBounded(t *testing.T) {
 func guessing(t *testing.T, change func(*Options)) (*harness, *atomic.Int32) {
 	t.Helper()
 	h := start(t, TLSNone, func(o *Options) {
-		o.Settings.Guesses = GuessOptions{AtOnce: 3, PerMinute: -1}
+		o.Settings.Guesses.AtOnce, o.Settings.Guesses.PerMinute = 3, 1
 		o.Settings.Limits.FailedSignIns = 100
 		o.Settings.DefaultDomain = "example.org"
 		o.Settings.Tier.(*fakeTier).mechanisms = []string{"PLAIN", "LOGIN", "SCRAM-SHA-256"}
@@ -298,7 +298,7 @@ func TestGuessesCountForTheUserThatTheDirectoryKnows(t *testing.T) {
 // Hanging up spares no guesser anything, be it while a guess is judged or before the answer is due; what was not
 // judged costs nothing.
 func TestGuessesOfClientsThatHangUp(t *testing.T) {
-	h, judged := guessing(t, func(o *Options) { o.Sleep = sleep })
+	h, judged := guessing(t, func(o *Options) { o.Sleep = Sleep })
 	for range 20 { // nobody has judged these
 		p := h.client()
 		p.send("a LOGIN bob down\r\n")
@@ -328,9 +328,8 @@ func TestWaitsEndWithTheirClients(t *testing.T) {
 	}{"refusal": {10, "portico_signin_penalty_seconds_total"}, "guess": {1, "portico_signin_guesses_delayed_total"}} {
 		t.Run(name, func(t *testing.T) {
 			h, _ := guessing(t, func(o *Options) {
-				o.Sleep = func(ctx context.Context, _ time.Duration) error { return sleep(ctx, forever) }
+				o.Sleep = func(ctx context.Context, _ time.Duration) error { return Sleep(ctx, forever) }
 				o.Settings.Guesses.AtOnce = c.guesses
-				o.Settings.Penalties = PenaltyOptions{First: 2 * time.Second}
 			})
 			counted := 0.0
 			send := func() *peer {

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"cmp"
 	"context"
+	"crypto/rand"
 	"crypto/tls"
 	"errors"
 	"io"
@@ -22,6 +23,7 @@ import (
 	"portico/backend/backendtest/testkit"
 	"portico/backend/directory"
 	"portico/proxy/relay"
+	"portico/proxy/wire"
 )
 
 // patience is how long a test waits for what must come.
@@ -69,11 +71,11 @@ func startDoor(t *testing.T, door Listener, change func(*Options)) *harness {
 	testkit.NoLeaks(t)
 	h := &harness{t: t, mode: door.TLS, tier: &fakeTier{}, relay: newFakeRelay(), metrics: prometheus.NewRegistry(),
 		log: &testkit.Log{}}
-	h.opt = Options{
+	h.opt = completed(Options{
 		Relay: h.relay, Registerer: h.metrics, Log: zerolog.New(h.log), SetupSlots: 2,
 		Sleep:    func(ctx context.Context, _ time.Duration) error { return ctx.Err() },
 		Settings: Settings{Tier: h.tier, LoginType: PlainTextLogin},
-	}
+	})
 	h.opt.Settings.TLS, h.roots = testkit.TLS(t)
 	if change != nil {
 		change(&h.opt)
@@ -103,6 +105,28 @@ func startDoor(t *testing.T, door Listener, change func(*Options)) *harness {
 		}
 	})
 	return h
+}
+
+// completed fills in what a test has left out.
+func completed(o Options) Options {
+	return testkit.Complete(o, Options{
+		SetupSlots: 1, Random: rand.Reader, Now: time.Now, Sleep: Sleep,
+		Settings: Settings{
+			Banner: "Portico is ready.", Limits: completedLimits(Limits{}),
+			Penalties: penaltyDefaults, Guesses: guessDefaults,
+			Timeouts: Timeouts{
+				Handshake: 10 * time.Second, Idle: time.Minute, SetUp: 5 * time.Minute, Write: 10 * time.Second,
+			},
+		},
+	})
+}
+
+// completedLimits fills in limits that have to be there.
+func completedLimits(l Limits) Limits {
+	return testkit.Complete(l, Limits{
+		BadCommands: 10, FailedSignIns: 3,
+		Commands: wire.Limits{Line: 10 << 10, Literal: 10 << 10, Command: 10 << 10, SASL: 64 << 10},
+	})
 }
 
 // metric returns the value of a counter or gauge, or the count of a histogram; 0 if it is not there.

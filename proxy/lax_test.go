@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"strings"
 	"testing"
-
-	"portico/proxy/wire"
 )
 
 // What mailbox servers take of clients, the front door takes too.
@@ -70,7 +68,6 @@ func TestLaxCommands(t *testing.T) {
 // A token goes through as an initial response as it does without one.
 func TestLongInitialResponse(t *testing.T) {
 	h := start(t, TLSNone, func(o *Options) {
-		o.Settings.Limits.Commands = wire.Limits{Line: 10 << 10, Literal: 10 << 10, Command: 10 << 10}
 		o.Settings.Tier.(*fakeTier).mechanisms = []string{"PLAIN", "XOAUTH2"}
 	})
 	asked := h.asks()

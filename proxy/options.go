@@ -2,8 +2,8 @@ package proxy
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
+	"fmt"
 	"io"
 	"time"
 
@@ -14,43 +14,47 @@ import (
 	"portico/proxy/relay"
 )
 
-// Options is what a Server is built from, once.
+// Options is what a Server is built from, once. They must be complete; only a Registerer and a ProtocolLog may be
+// missing.
 type Options struct {
 	Settings   Settings              // the first; see Server.Reload
-	Relay      relay.Relay           // required; the server owns it from now on and closes it
+	Relay      relay.Relay           // the server owns it from now on and closes it
 	Log        zerolog.Logger        // the zero value writes nothing
 	Registerer prometheus.Registerer // for the metrics; nil for none
 	// ProtocolLog is told what sessions do, if it is not nil: of those in set-up by the server, of those that Relay
 	// carries by what Watch makes.
 	ProtocolLog *protolog.Log
-	SetupSlots  int // threads for the set-up of sessions, which compute at the same time; default 1
+	SetupSlots  int // threads for the set-up of sessions, which compute at the same time
 	// KeptDescriptors is the number from which on descriptors are kept back for others than clients, such as probes
 	// and HTTP; 0 for none.
 	KeptDescriptors int
 
-	// for session ids, safe for concurrent use; default crypto/rand
-	Random io.Reader
-	Now    func() time.Time                                 // for deadlines and durations; default time.Now
-	Sleep  func(ctx context.Context, d time.Duration) error // waits, and returns ctx's error if that ends first
+	Random io.Reader                                        // for session ids, safe for concurrent use
+	Now    func() time.Time                                 // for deadlines and durations
+	Sleep  func(ctx context.Context, d time.Duration) error // see Sleep
 }
 
-func (o Options) withDefaults() (Options, error) {
-	if o.Relay == nil {
-		return o, errors.New("no relay")
+// check returns an error that names a field without a usable value, or nil.
+func (o *Options) check() error {
+	switch {
+	case o.Relay == nil:
+		return errors.New("Relay is missing")
+	case o.SetupSlots < 1:
+		return fmt.Errorf("SetupSlots must be at least 1, is %d", o.SetupSlots)
+	case o.KeptDescriptors < 0:
+		return fmt.Errorf("KeptDescriptors must be at least 0, is %d", o.KeptDescriptors)
+	case o.Random == nil:
+		return errors.New("Random is missing")
+	case o.Now == nil:
+		return errors.New("Now is missing")
+	case o.Sleep == nil:
+		return errors.New("Sleep is missing")
 	}
-	if o.Random == nil {
-		o.Random = rand.Reader
-	}
-	if o.Now == nil {
-		o.Now = time.Now
-	}
-	if o.Sleep == nil {
-		o.Sleep = sleep
-	}
-	return o, nil
+	return o.Settings.check()
 }
 
-func sleep(ctx context.Context, d time.Duration) error {
+// Sleep waits for d, or until ctx ends: then it returns the cause.
+func Sleep(ctx context.Context, d time.Duration) error {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {

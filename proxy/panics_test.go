@@ -13,6 +13,7 @@ import (
 
 	"portico/backend"
 	"portico/backend/backendtest/testkit"
+	"portico/backend/backendtest/testkit/complete"
 	"portico/proxy/relay"
 )
 
@@ -25,11 +26,10 @@ func TestPanicInTheRelayIsLogged(t *testing.T) {
 	h := start(t, TLSNone, func(o *Options) {
 		realTier(t)(o)
 		o.Relay.Close()
-		carrier, err := relay.New(relay.Options{
-			Loops:    1,
+		carrier, err := relay.New(complete.Relay(relay.Options{
 			Watch:    func(int, relay.Owner, uint64) relay.Watcher { panic("watcher of mallory") },
 			Panicked: LogPanics(o.Log, func() time.Time { return time.Unix(0, passed.Load()) }),
-		})
+		}))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -89,7 +89,7 @@ func TestPanicOnASetUpThreadEndsOneConnection(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			log := &brokenLog{over: test.over}
 			h := start(t, TLSNone, func(o *Options) {
-				o.Log, o.SetupSlots, o.Settings.Limits = zerolog.New(log), 1, test.limits
+				o.Log, o.SetupSlots, o.Settings.Limits = zerolog.New(log), 1, completedLimits(test.limits)
 			})
 			h.tier.route = func(user string) (backend.Route, error) {
 				if user == "mallory" {

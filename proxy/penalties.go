@@ -7,11 +7,11 @@ import (
 	"time"
 )
 
-// PenaltyOptions say how long the answer to a refused sign-in waits. Zero means the default.
+// PenaltyOptions say how long the answer to a refused sign-in waits.
 type PenaltyOptions struct {
-	First   time.Duration  // after the first failure; it doubles with each; default 2 s, negative for none at all
-	Longest time.Duration  // default 15 s
-	Forget  time.Duration  // after the last failure; default 1 hour
+	First   time.Duration  // after the first failure; it doubles with each; 0 for none at all
+	Longest time.Duration  // at least First
+	Forget  time.Duration  // after the last failure
 	Exempt  []netip.Prefix // client networks that wait no longer than First
 }
 
@@ -60,7 +60,7 @@ func (p *penalties) pairKey(addr netip.Prefix, user string) uint64 {
 
 // fail counts a failed sign-in, of "" if nobody knows whose, and returns how long its answer waits.
 func (p *penalties) fail(addr netip.Addr, user string, o PenaltyOptions) time.Duration {
-	if o.First < 0 {
+	if o.First == 0 {
 		return 0
 	}
 	key := addressKey(addr)

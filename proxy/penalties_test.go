@@ -56,7 +56,7 @@ func TestPenalties(t *testing.T) {
 	fail(attacker, "x1", 2)
 	fail(home, "x2", 2)
 	fail(home, "ann", 4) // the address is no longer hers
-	o.First = -1
+	o.First = 0
 	fail(attacker, "u1", 0, 0)
 }
 

@@ -26,7 +26,8 @@ type busy struct {
 
 func startBusy(t *testing.T, mode TLSMode, limits Limits) *busy {
 	t.Helper()
-	b := &busy{harness: start(t, mode, func(o *Options) { o.Settings.Limits = limits }), goOn: make(chan struct{})}
+	h := start(t, mode, func(o *Options) { o.Settings.Limits = completedLimits(limits) })
+	b := &busy{harness: h, goOn: make(chan struct{})}
 	b.tier.hold = func(ctx context.Context, _ directory.Query) (err error) {
 		b.begun.Add(1)
 		setup.Away(ctx, func(ctx context.Context) {
@@ -126,7 +127,7 @@ func TestPlacesOfTheProvedStay(t *testing.T) {
 		{UnauthenticatedPerAddress: 1}: OutcomeLimitUnsignedAddress,
 	} {
 		t.Run(outcome.String(), func(t *testing.T) {
-			h := start(t, TLSNone, func(o *Options) { o.Settings.Limits = limits })
+			h := start(t, TLSNone, func(o *Options) { o.Settings.Limits = completedLimits(limits) })
 			served, goOn := make(chan struct{}), make(chan struct{})
 			h.tier.route = func(user string) (backend.Route, error) {
 				return backend.Route{User: user, Servers: []string{"mbx1"}, Mode: directory.ModeMaster}, nil

@@ -3,6 +3,7 @@ package proxy
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -61,16 +62,12 @@ func New(opt Options) (*Server, error) {
 }
 
 func newServer(opt Options) (*Server, error) {
-	opt, err := opt.withDefaults()
-	if err != nil {
-		return nil, err
-	}
-	settings, err := opt.Settings.withDefaults()
-	if err != nil {
-		return nil, err
+	if err := opt.check(); err != nil {
+		return nil, fmt.Errorf("proxy options: %w", err)
 	}
 	s := &Server{opt: opt, gate: newAdmission(opt.Now), closed: make(chan struct{}), penalties: newPenalties(opt.Now),
 		guesses: newGuesses(opt.Now, opt.Sleep)}
+	var err error
 	if s.metrics, err = newMetrics(opt.Registerer, s.gate.counts, s.Shortages,
 		newRelayCollector(s.Stats)); err != nil {
 		return nil, err
@@ -83,7 +80,8 @@ func newServer(opt Options) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s.settings.Store(settings)
+	settings := opt.Settings
+	s.settings.Store(&settings)
 	s.tier.Store(newTierInUse(settings.Tier))
 	s.drain, s.cancel = context.WithCancelCause(context.Background())
 	s.ended.log, s.ended.gate, s.ended.post = opt.Log, s.gate, s.threads.Post
@@ -101,33 +99,30 @@ func newServer(opt Options) (*Server, error) {
 func (s *Server) Reload(settings Settings, freed func()) error {
 	s.reloading.Lock()
 	defer s.reloading.Unlock()
-	checked, err := s.reloadable(settings)
-	if err == nil {
-		s.settings.Store(checked)
-		s.useTier(checked.Tier, freed)
+	if err := s.CheckReload(settings); err != nil {
+		return err
 	}
-	return err
+	s.settings.Store(&settings)
+	s.useTier(settings.Tier, freed)
+	return nil
 }
 
 // CheckReload returns the error that Reload would return, and changes nothing.
 func (s *Server) CheckReload(settings Settings) error {
-	_, err := s.reloadable(settings)
-	return err
-}
-
-func (s *Server) reloadable(settings Settings) (*Settings, error) {
-	checked, err := settings.withDefaults()
-	if err == nil && checked.TLS == nil && s.settings.Load().TLS != nil {
-		err = errors.New("settings: TLS cannot be removed while listeners offer it")
+	if err := settings.check(); err != nil {
+		return err
 	}
-	return checked, err
+	if settings.TLS == nil && s.settings.Load().TLS != nil {
+		return errors.New("settings: TLS cannot be removed while listeners offer it")
+	}
+	return nil
 }
 
 // SetService takes the server out of service, or back into it: new clients are told BYE, but for those that come from
 // the very address that they connect to, as probes of this process do. Sessions go on.
 func (s *Server) SetService(in bool) { s.away.Store(!in) }
 
-// Settings returns those in force for connections accepted from now on, defaults filled in.
+// Settings returns those in force for connections accepted from now on.
 func (s *Server) Settings() Settings { return *s.settings.Load() }
 
 // Clients returns how many clients have been set up or tried to be, so far.

@@ -127,7 +127,7 @@ func TestLimitsAreAnsweredAtTheDoor(t *testing.T) {
 	}
 	for _, test := range tests {
 		t.Run(test.want.String(), func(t *testing.T) {
-			h := start(t, test.mode, func(o *Options) { o.Settings.Limits = test.limits })
+			h := start(t, test.mode, func(o *Options) { o.Settings.Limits = completedLimits(test.limits) })
 			first := h.client()
 			if told := h.dial().rest(); told != test.told {
 				t.Errorf("told %q", told)
@@ -176,15 +176,46 @@ func TestReload(t *testing.T) {
 }
 
 func TestNewRefuses(t *testing.T) {
-	if _, err := New(Options{Settings: Settings{Tier: &fakeTier{}}}); err == nil {
-		t.Error("a server without a relay")
-	}
-	if _, err := New(Options{Relay: newFakeRelay()}); err == nil {
-		t.Error("a server without a tier")
+	for field, change := range map[string]func(*Options){
+		"Relay":                    func(o *Options) { o.Relay = nil },
+		"SetupSlots":               func(o *Options) { o.SetupSlots = 0 },
+		"Random":                   func(o *Options) { o.Random = nil },
+		"Now":                      func(o *Options) { o.Now = nil },
+		"Sleep":                    func(o *Options) { o.Sleep = nil },
+		"Tier":                     func(o *Options) { o.Settings.Tier = nil },
+		"Banner":                   func(o *Options) { o.Settings.Banner = "" },
+		"Limits.Connections":       func(o *Options) { o.Settings.Limits.Connections = -1 },
+		"Limits.Commands.Line":     func(o *Options) { o.Settings.Limits.Commands.Line = 0 },
+		"Limits.Commands.Literal":  func(o *Options) { o.Settings.Limits.Commands.Literal = 0 },
+		"Limits.Commands.Command":  func(o *Options) { o.Settings.Limits.Commands.Command = 0 },
+		"Limits.Commands.SASL":     func(o *Options) { o.Settings.Limits.Commands.SASL = 0 },
+		"Limits.BadCommands":       func(o *Options) { o.Settings.Limits.BadCommands = 0 },
+		"Limits.FailedSignIns":     func(o *Options) { o.Settings.Limits.FailedSignIns = 0 },
+		"Timeouts.Handshake":       func(o *Options) { o.Settings.Timeouts.Handshake = 0 },
+		"Timeouts.Idle":            func(o *Options) { o.Settings.Timeouts.Idle = 0 },
+		"Timeouts.SetUp":           func(o *Options) { o.Settings.Timeouts.SetUp = 0 },
+		"Timeouts.Write":           func(o *Options) { o.Settings.Timeouts.Write = 0 },
+		"Penalties.First":          func(o *Options) { o.Settings.Penalties.First = -1 },
+		"Penalties.Longest":        func(o *Options) { o.Settings.Penalties.Longest = 0 },
+		"Penalties.Forget":         func(o *Options) { o.Settings.Penalties.Forget = 0 },
+		"Guesses.AtOnce":           func(o *Options) { o.Settings.Guesses.AtOnce = -1 },
+		"Guesses.PerMinute":        func(o *Options) { o.Settings.Guesses.PerMinute = 0 },
+		"Guesses.AddressPerMinute": func(o *Options) { o.Settings.Guesses.AddressPerMinute = 0 },
+	} {
+		o := completed(Options{Relay: newFakeRelay(), Settings: Settings{Tier: &fakeTier{}}})
+		change(&o)
+		s, err := New(o)
+		if err == nil {
+			s.Close()
+		}
+		if err == nil || !strings.Contains(err.Error(), " "+field+" ") {
+			t.Errorf("without %s: %v", field, err)
+		}
 	}
 	registry := prometheus.NewRegistry()
 	for _, want := range []bool{true, false} {
-		s, err := New(Options{Relay: newFakeRelay(), Settings: Settings{Tier: &fakeTier{}}, Registerer: registry})
+		s, err := New(completed(Options{Relay: newFakeRelay(), Settings: Settings{Tier: &fakeTier{}},
+			Registerer: registry}))
 		if (err == nil) != want {
 			t.Errorf("metrics registered: %v", err)
 		}
@@ -242,7 +273,7 @@ func TestListenerNeedsItsCertificate(t *testing.T) {
 func TestAbnormalEndsLeaveNothing(t *testing.T) {
 	h := start(t, TLSStartTLS, func(o *Options) {
 		o.SetupSlots = 1
-		o.Settings.Guesses.AtOnce = -1 // wrong and right ones come from one address
+		o.Settings.Guesses.AtOnce = 0 // wrong and right ones come from one address
 	})
 	leave := []func(*peer){
 		func(p *peer) {},

@@ -228,7 +228,7 @@ func (s *session) report(err error) (Outcome, error) {
 		s.server.metrics.refusals[outcome].Inc()
 	}
 	if row.charge == chargeFailed && !s.ofHealth() {
-		wait := max(s.set.Penalties.First, 0)
+		wait := s.set.Penalties.First
 		if outcome != OutcomeTooManyGuesses { // which nobody has judged
 			wait = s.server.penalties.fail(s.remote.Addr(), s.user, s.set.Penalties)
 		}

@@ -1,10 +1,10 @@
 package proxy
 
 import (
-	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
+	"fmt"
 	"net/netip"
 	"slices"
 	"time"
@@ -43,14 +43,14 @@ type Tier interface {
 	SignIn(ctx context.Context, route backend.Route, request backend.SignInRequest) (*backend.Link, error)
 }
 
-// Settings is what can change while the server runs. A Settings given to New or Reload must not be changed afterwards:
-// a session keeps the one that it began with, except for the tier: each sign-in uses the one that is in force when it
-// begins.
+// Settings is what can change while the server runs. A Settings given to New or Reload must be complete, and must not
+// be changed afterwards: a session keeps the one that it began with, except for the tier: each sign-in uses the one
+// that is in force when it begins.
 type Settings struct {
-	Banner    string    // text of the greeting; default "Portico is ready."
-	LoginType LoginType // default SecureLogin
-	TLS       *tls.Config
-	Tier      Tier // required
+	Banner    string // text of the greeting: printable ASCII
+	LoginType LoginType
+	TLS       *tls.Config // nil where no listener has TLS
+	Tier      Tier
 	Limits    Limits
 	Timeouts  Timeouts
 	Penalties PenaltyOptions
@@ -75,7 +75,7 @@ func (s *Settings) trusts(addr netip.Addr) bool {
 		func(n netip.Prefix) bool { return n.Contains(addr.Unmap().WithZone("")) })
 }
 
-// Limits bound what clients may have and do. Zero means the default, which for the first five is no limit.
+// Limits bound what clients may have and do. 0 is no limit for the first five.
 type Limits struct {
 	Connections           int // all, signed in or not
 	ConnectionsPerAddress int // of one IPv4 address or one IPv6 /64
@@ -85,53 +85,74 @@ type Limits struct {
 	UnauthenticatedPerAddress int
 	ConnectionsPerUser        int
 
-	Commands      wire.Limits // bytes before sign-in; default 10 KiB a line, literal and command, 64 KiB a SASL line
-	BadCommands   int         // and sign-ins that came to no server's verdict, that end the connection; default 10
-	FailedSignIns int         // refused for the credential or by a mailbox server, that end the connection; default 3
+	Commands      wire.Limits // bytes before sign-in
+	BadCommands   int         // and sign-ins that came to no server's verdict, that end the connection
+	FailedSignIns int         // refused for the credential or by a mailbox server, that end the connection
 }
 
-// Timeouts of the set-up, as far as clients are concerned. Zero means the default.
+// Timeouts of the set-up, as far as clients are concerned.
 type Timeouts struct {
-	Handshake time.Duration // one TLS handshake; default 10 s
-	Idle      time.Duration // client's silence before sign-in; default 1 minute
-	SetUp     time.Duration // from connecting to sign-in, whatever the client does; default 5 minutes
-	Write     time.Duration // for the client to take an answer; default 10 s
+	Handshake time.Duration // one TLS handshake
+	Idle      time.Duration // client's silence before sign-in
+	SetUp     time.Duration // from connecting to sign-in, whatever the client does
+	Write     time.Duration // for the client to take an answer
 }
 
-// withDefaults returns a checked copy that has no zero left that means a default.
-func (s Settings) withDefaults() (*Settings, error) {
+// check returns an error that names a field without a usable value, or nil.
+func (s *Settings) check() error {
 	if s.Tier == nil {
-		return nil, errors.New("settings: no mailbox servers")
+		return errors.New("settings: Tier is missing")
 	}
-	s.Banner = cmp.Or(s.Banner, "Portico is ready.")
+	if err := s.checkBanner(); err != nil {
+		return fmt.Errorf("settings: Banner %w", err)
+	}
+	l, t, p, g := s.Limits, s.Timeouts, s.Penalties, s.Guesses
+	for _, field := range []struct {
+		name         string
+		value, least int64
+	}{
+		{"Limits.Connections", int64(l.Connections), 0},
+		{"Limits.ConnectionsPerAddress", int64(l.ConnectionsPerAddress), 0},
+		{"Limits.Unauthenticated", int64(l.Unauthenticated), 0},
+		{"Limits.UnauthenticatedPerAddress", int64(l.UnauthenticatedPerAddress), 0},
+		{"Limits.ConnectionsPerUser", int64(l.ConnectionsPerUser), 0},
+		{"Limits.Commands.Line", int64(l.Commands.Line), 1},
+		{"Limits.Commands.Literal", int64(l.Commands.Literal), 1},
+		{"Limits.Commands.Command", int64(l.Commands.Command), 1},
+		{"Limits.Commands.SASL", int64(l.Commands.SASL), 1},
+		{"Limits.BadCommands", int64(l.BadCommands), 1},
+		{"Limits.FailedSignIns", int64(l.FailedSignIns), 1},
+		{"Timeouts.Handshake", int64(t.Handshake), 1},
+		{"Timeouts.Idle", int64(t.Idle), 1},
+		{"Timeouts.SetUp", int64(t.SetUp), 1},
+		{"Timeouts.Write", int64(t.Write), 1},
+		{"Penalties.First", int64(p.First), 0},
+		{"Penalties.Longest", int64(p.Longest), int64(p.First)},
+		{"Penalties.Forget", int64(p.Forget), 1},
+		{"Guesses.AtOnce", int64(g.AtOnce), 0},
+		{"Guesses.PerMinute", int64(g.PerMinute), min(int64(g.AtOnce), 1)},
+		{"Guesses.AddressAtOnce", int64(g.AddressAtOnce), 0},
+		{"Guesses.AddressPerMinute", int64(g.AddressPerMinute), min(int64(g.AddressAtOnce), 1)},
+	} {
+		if field.value < field.least {
+			return fmt.Errorf("settings: %s must be at least %d, is %d", field.name, field.least, field.value)
+		}
+	}
+	return nil
+}
+
+// checkBanner returns what is wrong with the banner, as the end of a sentence.
+func (s *Settings) checkBanner() error {
+	if s.Banner == "" {
+		return errors.New("is missing")
+	}
 	for _, c := range []byte(s.Banner) {
 		if c < ' ' || c >= 0x7f {
-			return nil, errors.New("settings: banner is not printable ASCII")
+			return errors.New("is not printable ASCII")
 		}
 	}
 	if s.Banner[0] == '[' {
-		return nil, errors.New("settings: banner starts like a response code")
+		return errors.New("starts like a response code")
 	}
-	l := &s.Limits
-	l.Commands.Line = cmp.Or(l.Commands.Line, 10<<10)
-	l.Commands.Literal = cmp.Or(l.Commands.Literal, 10<<10)
-	l.Commands.Command = cmp.Or(l.Commands.Command, 10<<10)
-	l.Commands.SASL = cmp.Or(l.Commands.SASL, 64<<10)
-	l.BadCommands = cmp.Or(l.BadCommands, 10)
-	l.FailedSignIns = cmp.Or(l.FailedSignIns, 3)
-	t := &s.Timeouts
-	t.Handshake = cmp.Or(t.Handshake, 10*time.Second)
-	t.Idle = cmp.Or(t.Idle, time.Minute)
-	t.SetUp = cmp.Or(t.SetUp, 5*time.Minute)
-	t.Write = cmp.Or(t.Write, 10*time.Second)
-	p := &s.Penalties
-	p.First = cmp.Or(p.First, 2*time.Second)
-	p.Longest = cmp.Or(p.Longest, 15*time.Second)
-	p.Forget = cmp.Or(p.Forget, time.Hour)
-	g := &s.Guesses
-	g.AtOnce = cmp.Or(g.AtOnce, 10)
-	g.PerMinute = cmp.Or(g.PerMinute, 30)
-	g.AddressAtOnce = cmp.Or(g.AddressAtOnce, 120)
-	g.AddressPerMinute = cmp.Or(g.AddressPerMinute, 60)
-	return &s, nil
+	return nil
 }

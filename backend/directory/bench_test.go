@@ -10,8 +10,8 @@ import (
 
 // BenchmarkCache is the answer to a user who is remembered.
 func BenchmarkCache(b *testing.B) {
-	cache := NewCache(source(func(context.Context, Query) (Entry, error) { return Entry{Database: "db1"}, nil }),
-		CacheOptions{Wait: here})
+	cache := cached(b, source(func(context.Context, Query) (Entry, error) { return Entry{Database: "db1"}, nil }),
+		CacheOptions{})
 	b.ReportAllocs()
 	for b.Loop() {
 		cache.Lookup(b.Context(), Query{User: "ann@example.org"})
@@ -26,7 +26,7 @@ func BenchmarkCold(b *testing.B) {
 		time.Sleep(latency)
 		return Entry{Database: "db1"}, nil
 	})
-	cache := NewCache(NewBound(inFlight, time.Minute, here).Source(slow), CacheOptions{Wait: here})
+	cache := cached(b, NewBound(inFlight, time.Minute, here).Source(slow), CacheOptions{})
 	var users, failed atomic.Int64
 	b.SetParallelism(2 * inFlight)
 	b.ReportAllocs()

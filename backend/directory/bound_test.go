@@ -64,9 +64,6 @@ func TestBoundWaiters(t *testing.T) {
 	})
 }
 
-// here waits where it is called.
-func here(ctx context.Context, f func(context.Context)) { f(ctx) }
-
 // What is at hand is answered where it is asked; what is not waits for it, once, and asks by the context of the wait.
 func TestWaitIsForQuestionsAlone(t *testing.T) {
 	type inside struct{}
@@ -81,7 +78,7 @@ func TestWaitIsForQuestionsAlone(t *testing.T) {
 		}
 		return Entry{Database: "db1"}, nil
 	})
-	cache := NewCache(NewBound(1, time.Second, wait).Source(asks), CacheOptions{Wait: wait})
+	cache := cached(t, NewBound(1, time.Second, wait).Source(asks), CacheOptions{Wait: wait})
 	for range 3 {
 		cache.Lookup(t.Context(), Query{User: "ann"})
 	}

@@ -1,20 +1,20 @@
 package directory
 
 import (
-	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"sync"
 	"time"
 )
 
-// CacheOptions of a Cache. Zero means the default.
+// CacheOptions of a Cache. They must be complete.
 type CacheOptions struct {
-	Positive time.Duration // how long an answer counts; 5 minutes
-	Negative time.Duration // how long "no such user" and a refusal count; 30 s
-	Size     int           // users remembered at most; 100 000
+	Positive time.Duration // how long an answer counts
+	Negative time.Duration // how long "no such user" and a refusal count
+	Size     int           // users remembered at most; at least one
 	Now      func() time.Time
-	Wait     Wait // for another's answer; required
+	Wait     Wait // for another's answer
 }
 
 // Cache remembers what a Source said, by user. Many who ask for one user at the same time are one question. That the
@@ -42,14 +42,20 @@ type flight struct {
 }
 
 // NewCache returns a cache over a source.
-func NewCache(source Source, o CacheOptions) *Cache {
-	o.Positive = cmp.Or(o.Positive, 5*time.Minute)
-	o.Negative = cmp.Or(o.Negative, 30*time.Second)
-	o.Size = cmp.Or(o.Size, 100_000)
-	if o.Now == nil {
-		o.Now = time.Now
+func NewCache(source Source, o CacheOptions) (*Cache, error) {
+	for _, field := range []struct {
+		name  string
+		given bool
+	}{
+		{"Positive", o.Positive > 0}, {"Negative", o.Negative > 0}, {"Size", o.Size > 0}, {"Now", o.Now != nil},
+		{"Wait", o.Wait != nil},
+	} {
+		if !field.given {
+			return nil, fmt.Errorf("cache options: %s is missing", field.name)
+		}
 	}
-	return &Cache{source: source, opt: o, answers: make(map[string]answer), flights: make(map[string]*flight)}
+	c := &Cache{source: source, opt: o, answers: make(map[string]answer), flights: make(map[string]*flight)}
+	return c, nil
 }
 
 // Lookup implements Source. What is remembered is answered without waiting.

@@ -151,9 +151,8 @@ func TestFile(t *testing.T) {
 	}
 	write("# who is where\n\nann@example.org\tdb1\nBob@example.org server=mbx2 max_connections=3\n" +
 		"dave@example.org refuse has left\neve@example.org refuse\n@example.net db2\n* db9\n")
-	file, err := OpenFile(FileOptions{Path: path, Wait: here, Now: func() time.Time { return now }, Report: func(err error) {
-		reported = append(reported, err.Error())
-	}})
+	file, err := OpenFile(completed(FileOptions{Path: path, Now: func() time.Time { return now },
+		Report: func(err error) { reported = append(reported, err.Error()) }}))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -234,14 +233,14 @@ func TestCache(t *testing.T) {
 		var asked atomic.Int32
 		answers := map[string]error{"ann": nil, "dave": &RefusedError{Reason: "left"},
 			"down": Unavailable("test", errors.New("down"))}
-		cache := NewCache(source(func(_ context.Context, q Query) (Entry, error) {
+		cache := cached(t, source(func(_ context.Context, q Query) (Entry, error) {
 			asked.Add(1)
 			err, known := answers[q.User]
 			if !known {
 				err = ErrNotFound
 			}
 			return Entry{Database: "db1"}, err
-		}), CacheOptions{Positive: time.Minute, Negative: time.Second, Size: 3, Wait: here})
+		}), CacheOptions{Positive: time.Minute, Negative: time.Second, Size: 3})
 		ask := func(user, want string, questions int32) {
 			t.Helper()
 			asked.Store(0)
@@ -292,11 +291,11 @@ func TestCacheFlights(t *testing.T) {
 
 func flights(t *testing.T, forget func(*Cache), oldFirst bool) {
 	asked := make(chan chan string, 3) // where each question waits for its answer
-	cache := NewCache(source(func(context.Context, Query) (Entry, error) {
+	cache := cached(t, source(func(context.Context, Query) (Entry, error) {
 		answer := make(chan string)
 		asked <- answer
 		return Entry{Database: <-answer}, nil
-	}), CacheOptions{Wait: here})
+	}), CacheOptions{})
 	var group sync.WaitGroup
 	look := func(want string) {
 		group.Go(func() {
@@ -337,14 +336,14 @@ func flights(t *testing.T, forget func(*Cache), oldFirst bool) {
 func TestCacheCancelled(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		answer := make(chan struct{})
-		cache := NewCache(source(func(ctx context.Context, _ Query) (Entry, error) {
+		cache := cached(t, source(func(ctx context.Context, _ Query) (Entry, error) {
 			select {
 			case <-answer:
 				return Entry{Database: "db1"}, nil
 			case <-ctx.Done():
 				return Entry{}, Unavailable("test", ctx.Err())
 			}
-		}), CacheOptions{Wait: here})
+		}), CacheOptions{})
 		first, cancel := context.WithCancel(t.Context())
 		var group sync.WaitGroup
 		group.Go(func() { cache.Lookup(first, Query{User: "ann"}) })

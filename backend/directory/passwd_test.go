@@ -54,8 +54,8 @@ func TestPasswd(t *testing.T) {
 	write("# who may\n\nann:" + cryptHash + "\nBob:" + roundsHash + ":1000:1000::/home/bob\ncarol:" + blowHash +
 		"\nfrank:" + argonHash +
 		"\ndave:!" + cryptHash + "\neve:*\n")
-	p, err := OpenPasswd(FileOptions{Path: path, Wait: here, Now: func() time.Time { return now },
-		Report: func(err error) { told += err.Error() }})
+	p, err := OpenPasswd(completed(FileOptions{Path: path, Now: func() time.Time { return now },
+		Report: func(err error) { told += err.Error() }}))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -135,7 +135,7 @@ func TestPasswdMistakes(t *testing.T) {
 // strangers.
 func TestPasswdTakesItsTime(t *testing.T) {
 	judged := 0
-	p, err := OpenPasswd(FileOptions{Path: os.DevNull, Wait: here})
+	p, err := OpenPasswd(completed(FileOptions{Path: os.DevNull}))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -3,6 +3,7 @@ package directory
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -18,12 +19,12 @@ const fileRest = time.Second
 // maxLine bounds a line of a file, in bytes.
 const maxLine = 4 << 10
 
-// FileOptions of a File or Passwd. Path and Wait are required.
+// FileOptions of a File or Passwd. They must be complete.
 type FileOptions struct {
 	Path   string
-	Now    func() time.Time // default time.Now
-	Report func(error)      // called once for each new file that is not taken, and for one that is gone
-	Wait   Wait             // for the file to be read again
+	Now    func() time.Time
+	Report func(error) // called once for each new file that is not taken, and for one that is gone
+	Wait   Wait        // for the file to be read again
 }
 
 // watched is a file that is read again when it has changed. It looks when it is asked, and keeps what it has when the
@@ -41,13 +42,15 @@ type watched[T any] struct {
 
 // open reads the file for the first time.
 func (w *watched[T]) open(o FileOptions, parse func(io.Reader) (T, error)) error {
+	switch {
+	case o.Now == nil:
+		return errors.New("file options: Now is missing")
+	case o.Report == nil:
+		return errors.New("file options: Report is missing")
+	case o.Wait == nil:
+		return errors.New("file options: Wait is missing")
+	}
 	w.opt, w.parse = o, parse
-	if w.opt.Now == nil {
-		w.opt.Now = time.Now
-	}
-	if w.opt.Report == nil {
-		w.opt.Report = func(error) {}
-	}
 	return w.read()
 }
 

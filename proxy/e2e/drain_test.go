@@ -124,9 +124,9 @@ func TestReload(t *testing.T) {
 		options{servers: []backend.ServerOptions{{Name: "mbx2",
 			Addresses: []string{testkit.Scripted(t, nil, accepts).Addr()}}}})
 	freed := make(chan struct{})
-	must(t, f.server.Reload(proxy.Settings{Banner: "Other.", LoginType: proxy.SecureLogin,
+	must(t, f.server.Reload(completedSettings(proxy.Settings{Banner: "Other.", LoginType: proxy.SecureLogin,
 		TLS: f.certify(), Tier: next,
-		Limits: proxy.Limits{ConnectionsPerUser: 1}}, func() { close(freed) }))
+		Limits: proxy.Limits{ConnectionsPerUser: 1}}), func() { close(freed) }))
 	<-freed // no sign-in is under way; the silent client keeps nothing
 
 	signedIn.Command("a", "NOOP")
@@ -145,7 +145,7 @@ func TestReload(t *testing.T) {
 	third := f.dial(ways[2])
 	third.Send("a LOGIN bob " + password)
 	third.Expect("a NO [LIMIT]*")
-	if err := f.server.Reload(proxy.Settings{Tier: old}, nil); err == nil {
+	if err := f.server.Reload(completedSettings(proxy.Settings{Tier: old}), nil); err == nil {
 		t.Error("settings without TLS were taken")
 	}
 	for _, c := range []*testkit.Conn{signedIn, begun, secure} {

@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
 	"net"
@@ -8,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/common/expfmt"
@@ -16,10 +18,12 @@ import (
 	"portico/backend"
 	"portico/backend/backendtest"
 	"portico/backend/backendtest/testkit"
+	"portico/backend/backendtest/testkit/complete"
 	"portico/protolog"
 	"portico/proxy"
 	"portico/proxy/relay"
 	"portico/proxy/setup"
+	"portico/proxy/wire"
 )
 
 // options are what a front door may differ in from the usual one.
@@ -69,10 +73,6 @@ func front(t *testing.T, o options) *frontDoor {
 		serverTLS.ClientCAs, serverTLS.ClientAuth = o.clients, tls.VerifyClientCertIfGiven
 	}
 	o.settings.TLS, o.settings.Tier = serverTLS, f.tier
-	if o.settings.Penalties.First == 0 {
-		o.settings.Penalties.First = -1
-		o.settings.Guesses = proxy.GuessOptions{AtOnce: -1, AddressAtOnce: -1}
-	}
 	f.rowsDir = filepath.Join(t.TempDir(), "protocol-log")
 	var err error
 	f.rows, err = protolog.New(protolog.Options{
@@ -85,14 +85,14 @@ func front(t *testing.T, o options) *frontDoor {
 	}
 	t.Cleanup(f.rows.Close)
 	o.relay.Watch = proxy.Watch(f.rows)
-	carrier, err := relay.New(o.relay)
+	carrier, err := relay.New(complete.Relay(o.relay))
 	if err != nil {
 		t.Fatal(err)
 	}
-	f.server, err = proxy.New(proxy.Options{
+	f.server, err = proxy.New(completed(proxy.Options{
 		Settings: o.settings, Relay: carrier, Registerer: f.metrics, SetupSlots: 2,
 		Log: zerolog.New(f.log).Level(o.log), ProtocolLog: f.rows,
-	})
+	}))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -101,6 +101,29 @@ func front(t *testing.T, o options) *frontDoor {
 	f.start = f.listen("starttls", proxy.TLSStartTLS)
 	f.tls = f.listen("tls", proxy.TLSImplicit)
 	return f
+}
+
+// completed fills in what a test has left out.
+func completed(o proxy.Options) proxy.Options {
+	o.Settings = completedSettings(o.Settings)
+	return testkit.Complete(o, proxy.Options{
+		SetupSlots: 1, Random: rand.Reader, Now: time.Now, Sleep: proxy.Sleep,
+	})
+}
+
+// completedSettings fills in what a test has left out. Bad credentials neither wait nor are bounded in number.
+func completedSettings(s proxy.Settings) proxy.Settings {
+	return testkit.Complete(s, proxy.Settings{
+		Banner: "Portico is ready.",
+		Limits: proxy.Limits{
+			BadCommands: 10, FailedSignIns: 3,
+			Commands: wire.Limits{Line: 10 << 10, Literal: 10 << 10, Command: 10 << 10, SASL: 64 << 10},
+		},
+		Timeouts: proxy.Timeouts{
+			Handshake: 10 * time.Second, Idle: time.Minute, SetUp: 5 * time.Minute, Write: 10 * time.Second,
+		},
+		Penalties: proxy.PenaltyOptions{Longest: 15 * time.Second, Forget: time.Hour},
+	})
 }
 
 func newTier(t *testing.T, o options) proxy.Tier {
@@ -118,10 +141,7 @@ func newTier(t *testing.T, o options) proxy.Tier {
 	if o.backend != nil {
 		o.backend(&of)
 	}
-	tier, err := backend.New(t.Context(), of)
-	if err != nil {
-		t.Fatal(err)
-	}
+	tier := complete.Tier(t, of)
 	if o.tier != nil {
 		return o.tier(tier)
 	}

@@ -13,6 +13,7 @@ import (
 	"portico/backend"
 	"portico/backend/backendtest"
 	"portico/backend/backendtest/testkit"
+	"portico/backend/backendtest/testkit/complete"
 	"portico/backend/directory"
 	"portico/proxy"
 	"portico/proxy/relay"
@@ -38,8 +39,12 @@ func BenchmarkSignIn(b *testing.B) {
 	const latency, inFlight, clients = 20 * time.Millisecond, 8, 32
 	far := func() directory.Source {
 		bounded := directory.NewBound(inFlight, 30*time.Second, setup.Away).Source(farDirectory{latency})
-		return directory.NewCache(bounded, directory.CacheOptions{Positive: time.Hour, Negative: time.Minute,
-			Size: 1 << 20, Wait: setup.Away})
+		cached, err := directory.NewCache(bounded, directory.CacheOptions{Positive: time.Hour, Negative: time.Minute,
+			Size: 1 << 20, Now: time.Now, Wait: setup.Away})
+		if err != nil {
+			b.Fatal(err)
+		}
+		return cached
 	}
 	for name, of := range map[string]struct {
 		source func() directory.Source
@@ -79,23 +84,20 @@ func BenchmarkSignIn(b *testing.B) {
 // benchDoor starts a proxy in front of a sink and returns its address.
 func benchDoor(b *testing.B, source directory.Source) string {
 	b.Helper()
-	tier, err := backend.New(b.Context(), backend.Options{
+	tier := complete.Tier(b, backend.Options{
 		Servers: []backend.ServerOptions{{Name: "mbx1",
 			Addresses: []string{testkit.Serve(b, backendtest.NewSink(nil))}}},
 		Databases: []backend.DatabaseOptions{{Name: "db1", Copies: []string{"mbx1"}}},
 		Directory: source,
 		Upstream:  proxy.Upstream{Dialer: setup.Dialer{Dialer: &net.Dialer{KeepAlive: -1}}},
 	})
+	carrier, err := relay.New(complete.Relay(relay.Options{}))
 	if err != nil {
 		b.Fatal(err)
 	}
-	carrier, err := relay.New(relay.Options{Loops: 1})
-	if err != nil {
-		b.Fatal(err)
-	}
-	server, err := proxy.New(proxy.Options{
+	server, err := proxy.New(completed(proxy.Options{
 		Settings: proxy.Settings{Tier: tier, LoginType: proxy.PlainTextLogin}, Relay: carrier, SetupSlots: 1,
-	})
+	}))
 	if err != nil {
 		b.Fatal(err)
 	}

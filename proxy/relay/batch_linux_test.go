@@ -155,7 +155,7 @@ func TestEarly(t *testing.T) {
 // A loop that may not use io_uring works all the same, and says why.
 func TestIO(t *testing.T) {
 	for _, io := range []IO{IOAuto, IOEpoll} {
-		ls, err := NewLoops(Options{IO: io})
+		ls, err := NewLoops(complete(Options{IO: io}))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -8,7 +8,7 @@ import (
 )
 
 // New starts the relay of this system: Pumps.
-func New(opts Options) (Relay, error) { return NewPumps(opts), nil }
+func New(opts Options) (Relay, error) { return NewPumps(opts) }
 
 // early would be what was received ahead.
 type early struct{}

@@ -47,7 +47,7 @@ func aDrainOfManyIsSpreadOverTime(t *testing.T, d driver) {
 }
 
 func TestADrainKeepsItsTimeHoweverManyThereAre(t *testing.T) {
-	lp := &loop{sessions: 1e6, opts: Options{}.withDefaults(), stats: NewStats(), slots: make([]slot, firstSlot)}
+	lp := &loop{sessions: 1e6, opts: complete(Options{}), stats: NewStats(), slots: make([]slot, firstSlot)}
 	lp.beginDrain(10*time.Second, make(chan struct{}))
 	if ticks := lp.sessions / lp.drain.perTick; ticks > 100 {
 		t.Errorf("takes %d ticks", ticks)

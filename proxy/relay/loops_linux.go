@@ -27,7 +27,9 @@ func New(opts Options) (Relay, error) { return NewLoops(opts) }
 
 // NewLoops starts event loops. They run until Close.
 func NewLoops(opts Options) (*Loops, error) {
-	opts = opts.withDefaults()
+	if err := opts.check(); err != nil {
+		return nil, err
+	}
 	ls := &Loops{opts: opts, allowance: &allowance{users: make(map[string]*bucket)}}
 	for i := range opts.Loops {
 		lp, err := newLoop(i, opts, ls.allowance)
@@ -95,7 +97,6 @@ func (ls *Loops) Drain(ctx context.Context) {
 
 // Retime implements Relay.
 func (ls *Loops) Retime(idle, keepAlive time.Duration) {
-	idle, keepAlive = defaultTo(idle, defaultIdle), defaultTo(keepAlive, defaultKeepAlive)
 	for _, lp := range ls.loops {
 		lp.post(func() { lp.opts.IdleTimeout, lp.opts.KeepAlive = idle, keepAlive })
 	}

@@ -1,6 +1,10 @@
 package relay
 
-import "time"
+import (
+	"errors"
+	"fmt"
+	"time"
+)
 
 // tick is the period of housekeeping.
 const tick = 100 * time.Millisecond
@@ -9,33 +13,34 @@ const tick = 100 * time.Millisecond
 // take.
 const closeLinger = 2 * time.Second
 
-const (
-	defaultIdle      = 30 * time.Minute // RFC 9051 section 5.4
-	defaultKeepAlive = 10 * time.Minute // a phone is woken by each
-	defaultStall     = 10 * time.Minute // Dovecot's
-)
-
-// withDefaults fills in what was left out.
-func (o Options) withDefaults() Options {
-	o.Loops = max(o.Loops, 1)
-	o.IdleTimeout = defaultTo(o.IdleTimeout, defaultIdle)
-	o.LingerTimeout = defaultTo(o.LingerTimeout, 30*time.Second)
-	o.KeepAlive = defaultTo(o.KeepAlive, defaultKeepAlive)
-	o.StallTimeout = defaultTo(o.StallTimeout, defaultStall)
-	o.UserTimeout = defaultTo(o.UserTimeout, time.Minute)
-	if o.Panicked == nil {
-		o.Panicked = func(any, []byte) {}
+// check returns an error that names a field without a usable value, or nil.
+func (o *Options) check() error {
+	for _, field := range []struct {
+		name  string
+		value int64
+	}{
+		{"Loops", int64(o.Loops)},
+		{"IdleTimeout", int64(o.IdleTimeout)},
+		{"LingerTimeout", int64(o.LingerTimeout)},
+		{"KeepAlive", int64(o.KeepAlive)},
+		{"StallTimeout", int64(o.StallTimeout)},
+		{"UserTimeout", int64(o.UserTimeout)},
+	} {
+		if field.value < 1 {
+			return fmt.Errorf("relay options: %s must be at least 1, is %d", field.name, field.value)
+		}
 	}
-	if o.Now == nil {
-		start := time.Now()
-		o.Now = func() int64 { return int64(time.Since(start)) + 1 }
+	switch {
+	case o.Panicked == nil:
+		return errors.New("relay options: Panicked is missing")
+	case o.Now == nil:
+		return errors.New("relay options: Now is missing")
 	}
-	return o
+	return nil
 }
 
-func defaultTo(d, def time.Duration) time.Duration {
-	if d <= 0 {
-		return def
-	}
-	return d
+// Clock returns a clock for Options.Now. It begins at 1 when Clock is called and is never set back.
+func Clock() func() int64 {
+	start := time.Now()
+	return func() int64 { return int64(time.Since(start)) + 1 }
 }

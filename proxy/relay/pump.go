@@ -28,10 +28,13 @@ type Pumps struct {
 }
 
 // NewPumps returns a portable relay.
-func NewPumps(opts Options) *Pumps {
-	p := &Pumps{opts: opts.withDefaults(), stats: NewStats(), links: make(map[*pumpLink]struct{})}
+func NewPumps(opts Options) (*Pumps, error) {
+	if err := opts.check(); err != nil {
+		return nil, err
+	}
+	p := &Pumps{opts: opts, stats: NewStats(), links: make(map[*pumpLink]struct{})}
 	p.emptied = sync.NewCond(&p.mu)
-	return p
+	return p, nil
 }
 
 // Add implements Relay.
@@ -182,7 +185,7 @@ func (p *Pumps) Slow() []SlowCommand {
 func (p *Pumps) Retime(idle, keepAlive time.Duration) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.opts.IdleTimeout, p.opts.KeepAlive = defaultTo(idle, defaultIdle), defaultTo(keepAlive, defaultKeepAlive)
+	p.opts.IdleTimeout, p.opts.KeepAlive = idle, keepAlive
 	for l := range p.links {
 		if l.silence != nil && l.phase == pumpCarrying {
 			l.silence.Reset(p.opts.IdleTimeout)

@@ -145,24 +145,23 @@ const (
 	IOUring           // one call for those of several sessions (io_uring); an error where that is not allowed
 )
 
-// Options of a relay. The zero value of a field means its default.
+// Options of a relay. They must be complete; only Watch may be missing.
 type Options struct {
-	Loops       int           // event loops; default one
-	IdleTimeout time.Duration // without a byte from the client; default defaultIdle
-	// for answers after a client's half-close, and for the last bytes of a closing session; default 30 s
+	Loops       int           // event loops; at least one
+	IdleTimeout time.Duration // without a byte from the client
+	// for answers after a client's half-close, and for the last bytes of a closing session
 	LingerTimeout time.Duration
-	KeepAlive     time.Duration // of silence before TCP keep-alives begin; default defaultKeepAlive
-	StallTimeout  time.Duration // that a client may leave unread what it is sent; default 10 minutes
-	UserTimeout   time.Duration // that a mailbox server may leave bytes unread or unacknowledged; default 1 minute
+	KeepAlive     time.Duration // of silence before TCP keep-alives begin
+	StallTimeout  time.Duration // that a client may leave unread what it is sent
+	UserTimeout   time.Duration // that a mailbox server may leave bytes unread or unacknowledged
 	// Watch is asked, when a session begins and by Rewatch, who watches its commands: nil for nobody. loop is
 	// the event loop that carries it and calls the Watcher; answered is how many commands the session has behind it.
 	// It is called by the relay's own goroutines and must not block. Nobody watches anything where it is nil.
 	Watch func(loop int, o Owner, answered uint64) Watcher
 	// Panicked receives the value of each panic in the relay, and the stack at which it happened. The session in which
-	// it happened ends with ReasonError. The relay's own goroutines call it, so it must not block. Nobody is told
-	// where it is nil.
+	// it happened ends with ReasonError. The relay's own goroutines call it, so it must not block.
 	Panicked func(value any, stack []byte)
 	// IO says by which system calls event loops receive and send.
 	IO  IO
-	Now func() int64 // monotonic nanoseconds; default the process's own clock
+	Now func() int64 // monotonic nanoseconds; see Clock
 }

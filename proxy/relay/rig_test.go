@@ -75,9 +75,17 @@ type rig struct {
 	talks []*talk
 }
 
+// complete fills in what a test has left out.
+func complete(o Options) Options {
+	return testkit.Complete(o, Options{
+		Loops: 1, IdleTimeout: 30 * time.Minute, LingerTimeout: 30 * time.Second, KeepAlive: 10 * time.Minute,
+		StallTimeout: 10 * time.Minute, UserTimeout: time.Minute, Panicked: func(any, []byte) {}, Now: Clock(),
+	})
+}
+
 func newRig(t testing.TB, d driver, opts Options, w ways) *rig {
 	t.Helper()
-	r, err := d.open(opts)
+	r, err := d.open(complete(opts))
 	if d.mayLack && err != nil {
 		testkit.Barred(t, err)
 	}

@@ -20,7 +20,7 @@ func TestLowersAllThreadsButTheLoops(t *testing.T) {
 		}
 		return
 	}
-	ls, err := NewLoops(Options{Loops: 2})
+	ls, err := NewLoops(complete(Options{Loops: 2}))
 	if err != nil {
 		t.Fatal(err)
 	}

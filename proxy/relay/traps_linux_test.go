@@ -136,7 +136,7 @@ func aPanicEndsItsSessionAlone(t *testing.T, d driver) {
 
 func panicsAlone(t *testing.T, d driver, w ways, breakIt func(*link)) {
 	var panics panicNotes
-	r, err := d.open(Options{Panicked: panics.note})
+	r, err := d.open(complete(Options{Panicked: panics.note}))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -21,13 +21,13 @@ type Threads struct {
 	done    sync.WaitGroup
 }
 
-// Start starts threads, which run until Stop. Descriptors from number kept on are kept back for others than clients
-// (0: none): a dial that gets one fails with EMFILE, and a connection that has one says so; see Conn.Kept. A panic on
-// a thread ends the connection that it was for, and nothing else: panicked receives its value, and the stack at which
-// it happened. panicked must not block.
+// Start starts n threads, at least one, which run until Stop. Descriptors from number kept on are kept back for others
+// than clients (0: none): a dial that gets one fails with EMFILE, and a connection that has one says so; see
+// Conn.Kept. A panic on a thread ends the connection that it was for, and nothing else: panicked receives its value,
+// and the stack at which it happened. panicked must not block.
 func Start(n, kept int, panicked func(value any, stack []byte)) (*Threads, error) {
 	ts := &Threads{}
-	for range max(n, 1) {
+	for range n {
 		th, err := newThread(kept, panicked)
 		if err != nil {
 			ts.Stop()

@@ -37,7 +37,7 @@ type Options struct {
 	// next sign-in.
 	SendPassword bool
 	Header       http.Header // sent with each question, such as a secret that the server knows
-	InFlight     int         // connections kept for each URL
+	InFlight     int         // connections kept for each URL; at least 1
 }
 
 // Directory is a directory.Source and a directory.Verifier. It is safe for concurrent use.
@@ -58,6 +58,9 @@ func New(o Options) (*Directory, error) {
 		if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
 			return nil, fmt.Errorf("%q is not an http or https URL", secret.URL(text))
 		}
+	}
+	if o.InFlight < 1 {
+		return nil, fmt.Errorf("InFlight must be at least 1, is %d", o.InFlight)
 	}
 	transport := &http.Transport{
 		TLSClientConfig: o.TLS, MaxIdleConnsPerHost: o.InFlight, IdleConnTimeout: time.Minute,

@@ -86,7 +86,7 @@ func TestAnswers(t *testing.T) {
 		answers[strings.ReplaceAll(r.Header.Get("Auth-User"), "%20", " ")](w)
 	}))
 	defer server.Close()
-	d, err := New(Options{URLs: []string{server.URL + "/auth"}})
+	d, err := New(Options{InFlight: 1, URLs: []string{server.URL + "/auth"}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -129,7 +129,8 @@ func TestQuestion(t *testing.T) {
 		TLS: true, Attempt: 2,
 	}
 	for _, sends := range []bool{false, true} {
-		d, err := New(Options{URLs: []string{server.URL}, SendPassword: sends, Header: http.Header{"X-Secret": {"s"}}})
+		d, err := New(Options{InFlight: 1, URLs: []string{server.URL}, SendPassword: sends,
+			Header: http.Header{"X-Secret": {"s"}}})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -165,7 +166,7 @@ func TestSeveral(t *testing.T) {
 	defer fine.Close()
 	down := httptest.NewServer(nil)
 	down.Close()
-	d, err := New(Options{URLs: []string{down.URL, bad.URL, fine.URL}})
+	d, err := New(Options{InFlight: 1, URLs: []string{down.URL, bad.URL, fine.URL}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -197,7 +198,7 @@ func TestSlow(t *testing.T) {
 	}))
 	defer server.Close()
 	defer close(hang)
-	d, err := New(Options{URLs: []string{server.URL + "/?key=swordfish"}, SendPassword: true})
+	d, err := New(Options{InFlight: 1, URLs: []string{server.URL + "/?key=swordfish"}, SendPassword: true})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -217,7 +218,7 @@ func TestSlow(t *testing.T) {
 
 func TestBadURLs(t *testing.T) {
 	for _, urls := range [][]string{nil, {"ftp://x"}, {"http://"}, {"::"}} {
-		if _, err := New(Options{URLs: urls}); err == nil {
+		if _, err := New(Options{InFlight: 1, URLs: urls}); err == nil {
 			t.Errorf("%q is taken", urls)
 		}
 	}
@@ -240,7 +241,7 @@ func TestVerify(t *testing.T) {
 		}
 	}))
 	defer server.Close()
-	d, err := New(Options{URLs: []string{server.URL}})
+	d, err := New(Options{InFlight: 1, URLs: []string{server.URL}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -32,7 +32,7 @@ func TestAsNginx(t *testing.T) {
 	}))
 	defer server.Close()
 	front := startNginx(t, server.URL)
-	d, err := New(Options{URLs: []string{server.URL + "/auth"}, SendPassword: true})
+	d, err := New(Options{InFlight: 1, URLs: []string{server.URL + "/auth"}, SendPassword: true})
 	if err != nil {
 		t.Fatal(err)
 	}

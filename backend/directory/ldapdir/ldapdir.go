@@ -84,6 +84,9 @@ func New(o Options) (*Directory, error) {
 			return nil, err
 		}
 	}
+	if o.Timeout <= 0 {
+		return nil, errors.New("Timeout is missing")
+	}
 	var err error
 	if o.Filter != "" {
 		if d.filter, err = directory.ParseTemplate(o.Filter); err != nil {

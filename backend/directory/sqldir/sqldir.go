@@ -67,6 +67,9 @@ func New(o Options) (*Directory, error) {
 	if !ok {
 		return nil, fmt.Errorf("there is no SQL driver %q", o.Driver)
 	}
+	if o.InFlight < 1 {
+		return nil, fmt.Errorf("InFlight must be at least 1, is %d", o.InFlight)
+	}
 	d := &Directory{report: o.Report}
 	var err error
 	if d.query, d.args, d.comparisons, err = prepare(o.Query, open.parameter); err != nil {
@@ -77,8 +80,8 @@ func New(o Options) (*Directory, error) {
 		return nil, fmt.Errorf("dsn: %w", err)
 	}
 	d.db = sql.OpenDB(connector)
-	d.db.SetMaxOpenConns(max(o.InFlight, 1))
-	d.db.SetMaxIdleConns(max(o.InFlight, 1))
+	d.db.SetMaxOpenConns(o.InFlight)
+	d.db.SetMaxIdleConns(o.InFlight)
 	d.db.SetConnMaxIdleTime(idleTime)
 	d.db.SetConnMaxLifetime(maxAge)
 	return d, nil

@@ -329,7 +329,8 @@ func TestBadOptions(t *testing.T) {
 		{"mysql", "u:" + password + "@tcp(192.0.2.1:3306)/db", good, "TLS"},
 		{"mysql", "u:" + password, good, "not a data source name"},
 	} {
-		_, err := sqldir.New(sqldir.Options{Driver: test.driver, DSN: secret.Value(test.dsn), Query: test.query})
+		_, err := sqldir.New(sqldir.Options{Driver: test.driver, DSN: secret.Value(test.dsn), Query: test.query,
+			InFlight: 1})
 		if err == nil || !strings.Contains(err.Error(), test.want) || strings.Contains(err.Error(), password) {
 			t.Errorf("%s %s: %v, want %q", test.driver, test.query, err, test.want)
 		}

@@ -58,11 +58,8 @@ func refusals(
 	if unread != nil && !errors.Is(unread, fs.ErrPermission) { // storedFindings says so
 		return append(all, datadir.Error(unread, config, file))
 	}
-	of := lasting{store: kept, report: warn}
-	if of.active, err = backend.NewActiveManager(ctx, kept); err != nil {
-		return append(all, err)
-	}
-	if of.survey, err = backend.NewSurvey(ctx, kept); err != nil {
+	of, err := newLasting(ctx, kept, warn)
+	if err != nil {
 		return append(all, err)
 	}
 	f, err := newFront(ctx, config, of)

@@ -89,19 +89,19 @@ func (d *directories) newSource(of configs.DirectorySource) (directory.Source, e
 		if of.HTTP.SendPassword { // it judges the password too
 			return d.newBound().Source(asked), nil
 		}
-		return d.remembered(asked), nil
+		return d.remembered(asked)
 	case of.SQL.DSNFile != "":
 		asked, err := d.newSQL(of.SQL)
 		if err != nil {
 			return nil, err
 		}
-		return d.remembered(asked), nil
+		return d.remembered(asked)
 	case len(of.LDAP.URLs) > 0:
 		asked, err := d.newLDAP(of.LDAP)
 		if err != nil {
 			return nil, err
 		}
-		return d.remembered(asked), nil
+		return d.remembered(asked)
 	}
 	rules := make([]directory.Rule, len(of.Rules))
 	for i, r := range of.Rules {
@@ -111,7 +111,7 @@ func (d *directories) newSource(of configs.DirectorySource) (directory.Source, e
 }
 
 func (d *directories) file(path string) directory.FileOptions {
-	return directory.FileOptions{Path: path, Report: d.fileFailed, Wait: d.wait}
+	return directory.FileOptions{Path: path, Now: time.Now, Report: d.fileFailed, Wait: d.wait}
 }
 
 func (d *directories) fileFailed(err error) {
@@ -127,10 +127,10 @@ func (d *directories) foundOther(err error) {
 }
 
 // remembered is a source that is not at hand: bounded, and what it says is kept for a while.
-func (d *directories) remembered(asked directory.Source) directory.Source {
+func (d *directories) remembered(asked directory.Source) (directory.Source, error) {
 	of := d.config.Cache
 	return directory.NewCache(d.newBound().Source(asked), directory.CacheOptions{Positive: of.Positive,
-		Negative: of.Negative, Size: of.Size, Wait: d.wait})
+		Negative: of.Negative, Size: of.Size, Now: time.Now, Wait: d.wait})
 }
 
 func (d *directories) newBound() *directory.Bound {

@@ -105,6 +105,17 @@ type lasting struct {
 	report   func(what string, err error) // called for what goes wrong later and does not stop the service
 }
 
+// newLasting returns what the first tier finds. kept is what is stored.
+func newLasting(ctx context.Context, kept store.Store, report func(what string, err error)) (of lasting, err error) {
+	of = lasting{store: kept, report: report, breakers: backend.NewBreakers(time.Now, rand.Float64),
+		tally: backend.NewTally(time.Now), gates: backend.NewGates(time.Now)}
+	if of.active, err = backend.NewActiveManager(ctx, kept); err != nil {
+		return of, err
+	}
+	of.survey, err = backend.NewSurvey(ctx, kept)
+	return of, err
+}
+
 // startService opens and starts everything that config asks for, or nothing.
 func startService(config *configs.Config, file string, out io.Writer) (*service, error) {
 	s := &service{file: file, started: config, config: config, inFile: config.Settings,
@@ -130,8 +141,6 @@ func (s *service) start() (err error) {
 	cpus := runtime.GOMAXPROCS(0) // what the machine or its control group allows
 	s.log.Info().Str("version", release.Version()).Str("config", s.file).Uint64("descriptors", descriptorLimit()).
 		Int("loops", loops(s.config, cpus)).Int("setup_slots", setupSlots(s.config, cpus)).Msg("starting")
-	s.report, s.breakers, s.gates = s.reported, backend.NewBreakers(time.Now, rand.Float64), backend.NewGates(time.Now)
-	s.tally = backend.NewTally(time.Now)
 	if s.disk, err = datadir.Open(s.config, s.file); err != nil {
 		return err
 	}
@@ -139,10 +148,7 @@ func (s *service) start() (err error) {
 	if s.config, err = s.withStored(s.started); err != nil {
 		return err
 	}
-	if s.active, err = backend.NewActiveManager(context.Background(), s.store); err != nil {
-		return err
-	}
-	if s.survey, err = backend.NewSurvey(context.Background(), s.store); err != nil {
+	if s.lasting, err = newLasting(context.Background(), s.disk, s.reported); err != nil {
 		return err
 	}
 	if s.tickets, err = certs.NewTickets(cryptorand.Reader); err != nil {
@@ -203,6 +209,7 @@ func (s *service) startProxy(settings proxy.Settings, cpus int) error {
 		Settings: settings, Relay: s.relay, Log: s.sink.patient(s.log), Registerer: s.registry,
 		SetupSlots:  setupSlots(s.config, cpus),
 		ProtocolLog: s.protocol, KeptDescriptors: keptDescriptors(descriptorLimit()),
+		Random: cryptorand.Reader, Now: time.Now, Sleep: proxy.Sleep,
 	})
 	if err == nil {
 		s.group.Go(func() { keepTidy(s.upkeep, s.server.Clients) })

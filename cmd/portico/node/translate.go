@@ -26,12 +26,10 @@ import (
 	"portico/proxy/certs"
 	"portico/proxy/relay"
 	"portico/proxy/setup"
+	"portico/proxy/wire"
 )
 
 // The configuration in the words of each part. Errors name the key they come from.
-
-// maxSetUp is how long a client may take from connecting to sign-in, busy or not, unless it may be silent for longer.
-const maxSetUp = 5 * time.Minute
 
 // loops returns the number of event loops on a machine of that many CPUs.
 func loops(config *configs.Config, cpus int) int { return cmp.Or(config.Loops, cpus) }
@@ -43,10 +41,14 @@ func setupSlots(config *configs.Config, cpus int) int {
 
 func relayOptions(config *configs.Config, cpus int) relay.Options {
 	return relay.Options{
-		Loops:       loops(config, cpus),
-		IdleTimeout: config.Settings.AuthenticatedConnectionTimeout,
-		KeepAlive:   config.KeepaliveIdle,
-		IO:          relayIO[config.Relay.IO],
+		Loops:         loops(config, cpus),
+		IdleTimeout:   config.Settings.AuthenticatedConnectionTimeout,
+		LingerTimeout: configs.LingerTimeout,
+		KeepAlive:     config.KeepaliveIdle,
+		StallTimeout:  configs.StallTimeout,
+		UserTimeout:   configs.ServerStallTimeout,
+		IO:            relayIO[config.Relay.IO],
+		Now:           relay.Clock(),
 	}
 }
 
@@ -92,17 +94,21 @@ func (f *front) settings(config *configs.Config) proxy.Settings {
 			Unauthenticated:           unauthenticated(set.MaxUnauthenticatedConnections, descriptorLimit()),
 			ConnectionsPerUser:        set.MaxConnectionsPerUser,
 			UnauthenticatedPerAddress: set.MaxUnauthenticatedConnectionsFromSingleIP,
+			Commands: wire.Limits{
+				Line: set.MaxCommandSize, Literal: set.MaxCommandSize, Command: set.MaxCommandSize,
+				SASL: configs.SASLLimit,
+			},
+			BadCommands: configs.BadCommandsLimit, FailedSignIns: configs.FailedSignInsLimit,
 		},
 		Timeouts: proxy.Timeouts{
 			Handshake: config.Timeouts.Handshake, Idle: set.PreAuthenticatedConnectionTimeout,
-			SetUp: max(maxSetUp, set.PreAuthenticatedConnectionTimeout),
+			SetUp: max(configs.SetUpTimeout, set.PreAuthenticatedConnectionTimeout),
+			Write: configs.WriteTimeout,
 		},
 	}
 	settings.OAuthUserClaim = config.Signin.OAuth.UserClaim
-	settings.Guesses = guesses(config.Penalties.Guesses)
+	settings.Guesses = proxy.GuessOptions(config.Penalties.Guesses)
 	settings.Penalties, settings.TrustedNetworks = penalties(config.Penalties), networks(config.TrustedNetworks)
-	commands := &settings.Limits.Commands
-	commands.Line, commands.Literal, commands.Command = set.MaxCommandSize, set.MaxCommandSize, set.MaxCommandSize
 	return settings
 }
 
@@ -153,6 +159,7 @@ func newTier(ctx context.Context, config *configs.Config, of lasting) (*backend.
 			Dial: config.Timeouts.Connect, TLS: config.Timeouts.Handshake,
 			Greeting: config.Timeouts.ServerGreeting, SignIn: config.Timeouts.ServerSignin,
 		},
+		Now: time.Now,
 	}
 	var err error
 	if options.Master, err = newMaster(config.Signin.Master); err != nil {
@@ -277,28 +284,9 @@ func newMaster(of configs.Master) (*backend.Master, error) {
 		Separator: of.Form == configs.MasterSeparator}, nil
 }
 
-// guesses has a negative number where the configuration has 0, no bound.
-func guesses(of configs.Guesses) proxy.GuessOptions {
-	o := proxy.GuessOptions{
-		AtOnce: of.AtOnce, PerMinute: of.PerMinute, AddressAtOnce: of.AddressAtOnce,
-		AddressPerMinute: of.AddressPerMinute,
-	}
-	if o.AtOnce == 0 {
-		o.AtOnce = -1
-	}
-	if o.AddressAtOnce == 0 {
-		o.AddressAtOnce = -1
-	}
-	return o
-}
-
 func penalties(of configs.Penalties) proxy.PenaltyOptions {
-	o := proxy.PenaltyOptions{First: of.First, Longest: max(of.Longest, of.First), Forget: of.Forget}
-	if o.First == 0 {
-		o.First = -1
-	}
-	o.Exempt = networks(of.Exempt)
-	return o
+	return proxy.PenaltyOptions{First: of.First, Longest: max(of.Longest, of.First), Forget: of.Forget,
+		Exempt: networks(of.Exempt)}
 }
 
 // networks reads what Validate has seen.

@@ -13,6 +13,7 @@ import (
 	"portico/configs"
 	"portico/configs/store"
 	"portico/proxy"
+	"portico/proxy/wire"
 )
 
 // A word of the file without a translation would silently become the zero value.
@@ -81,6 +82,16 @@ func TestKeptDescriptors(t *testing.T) {
 	}
 }
 
+// lastingOf returns what the tiers of a node share that has stored nothing.
+func lastingOf(t *testing.T) lasting {
+	t.Helper()
+	of, err := newLasting(t.Context(), store.Memory(), func(string, error) {})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return of
+}
+
 func TestTranslation(t *testing.T) {
 	config, err := configs.Load(newSite(t).write(t, `default_domain: example.org
 keepalive_idle: 7m
@@ -93,18 +104,19 @@ relay: {server_buffer: 3MB}
 	if err != nil {
 		t.Fatal(err)
 	}
-	front, err := newFront(context.Background(), config, lasting{store: store.Memory()})
+	front, err := newFront(context.Background(), config, lastingOf(t))
 	if err != nil {
 		t.Fatal(err)
 	}
 	settings := front.settings(config)
 	wantLimits := proxy.Limits{Connections: 5, ConnectionsPerAddress: 4, ConnectionsPerUser: 3, Unauthenticated: 2,
-		UnauthenticatedPerAddress: 1000}
-	wantLimits.Commands.Line, wantLimits.Commands.Literal, wantLimits.Commands.Command = 2048, 2048, 2048
+		UnauthenticatedPerAddress: 1000, BadCommands: 10, FailedSignIns: 3,
+		Commands: wire.Limits{Line: 2048, Literal: 2048, Command: 2048, SASL: 64 << 10}}
 	if settings.Limits != wantLimits {
 		t.Errorf("limits: %+v", settings.Limits)
 	}
-	wantTimeouts := proxy.Timeouts{Handshake: 3 * time.Second, Idle: 10 * time.Minute, SetUp: 10 * time.Minute}
+	wantTimeouts := proxy.Timeouts{Handshake: 3 * time.Second, Idle: 10 * time.Minute, SetUp: 10 * time.Minute,
+		Write: 10 * time.Second}
 	if settings.Timeouts != wantTimeouts {
 		t.Errorf("timeouts: %+v", settings.Timeouts)
 	}
@@ -171,7 +183,7 @@ func TestErrorsNameTheKey(t *testing.T) {
 			t.Fatal(err)
 		}
 		change(config)
-		_, err = newFront(context.Background(), config, lasting{store: store.Memory()})
+		_, err = newFront(context.Background(), config, lastingOf(t))
 		if strings.HasPrefix(key, "admin") {
 			_, err = adminAccess(config.Admin)
 		}
