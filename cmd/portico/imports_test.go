@@ -22,6 +22,8 @@ var bans = []struct{ from, to, why string }{
 	{"portico/cmd/portico/node", "portico/cmd/portico/cli", "a Portico runs without a terminal"},
 	{"portico/cmd/portico/node", "portico/cmd/portico/demo", "the demo's Portico is one like any other"},
 	{"portico/cmd/portico/demo", "portico/cmd/portico/node", "the demo gets its Portico from the command"},
+	{"portico/cmd/portico/...", "portico/bench/peers/...",
+		"comparing Portico with other proxies is for its developers: the program does not carry that along"},
 	{"portico/configs", "portico/proxy/...", "the file's words are everybody's: they must not drag the parts along"},
 	{"portico/configs", "portico/backend/...", "the file's words are everybody's: they must not drag the parts along"},
 	{"portico/configs", "portico/health/...", "the file's words are everybody's: they must not drag the parts along"},
