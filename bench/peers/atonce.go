@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -47,23 +48,32 @@ func handedOverRows(s *site, all []starter, rounds int) (in, p99 *row, err error
 	name := fmt.Sprintf("%d sign-ins at once, two workers", waitingSignIns)
 	in = &row{name: name, unit: "s until all are in", unranked: unranked}
 	p99 = &row{name: "p99 of others' NOOP meanwhile", unit: "ms", unranked: unranked}
+	refused := make(map[string]int)
 	err = takeTurns(append(running, one...), rounds, func(p *Peer) error {
-		took, waited, err := handOver(p)
+		took, waited, failed, err := handOver(p)
 		in.add(p.Name, took.Seconds())
 		p99.add(p.Name, waited)
+		refused[p.Name] += failed
 		return err
 	})
-	in.note = fmt.Sprintf("portico with one loop: %s s; haproxy signs nobody in", spreadOf(in.values[oneLoop]))
+	each := make(map[string]string)
+	for name, n := range refused {
+		each[name] = fmt.Sprint(n)
+	}
+	in.note = fmt.Sprintf("portico with one loop: %s s; haproxy signs nobody in; sign-ins that failed, in all "+
+		"rounds: %s",
+		spreadOf(in.values[oneLoop]), inOrder(each))
 	p99.note = fmt.Sprintf("portico with one loop: %s ms", spreadOf(p99.values[oneLoop]))
 	return in, p99, err
 }
 
-// handOver returns how long all take to sign in, and the p99 of others' NOOPs until then, in milliseconds.
-func handOver(p *Peer) (took time.Duration, p99 float64, err error) {
+// handOver returns how long all take to sign in, the p99 of others' NOOPs until then, in milliseconds, and how many
+// did not get in.
+func handOver(p *Peer) (took time.Duration, p99 float64, failed int, err error) {
 	settled, err := signInMany(p.Plain, nil, others)
 	defer closeAll(settled)
 	if err != nil {
-		return 0, 0, err
+		return 0, 0, 0, err
 	}
 	clients := make([]*client, waitingSignIns)
 	defer closeAll(clients)
@@ -76,30 +86,33 @@ func handOver(p *Peer) (took time.Duration, p99 float64, err error) {
 		})
 	}
 	if err := connecting.Wait(); err != nil {
-		return 0, 0, err
+		return 0, 0, 0, err
 	}
 	start := time.Now()
-	var work errgroup.Group
+	var work sync.WaitGroup
+	var refused atomic.Int64
 	for i, c := range clients {
-		work.Go(func() error { return c.logIn(fmt.Sprintf("user%d", i)) })
+		work.Go(func() {
+			if c.logIn(fmt.Sprintf("user%d", i)) != nil {
+				refused.Add(1)
+			}
+		})
 	}
-	done := make(chan error, 1)
+	done := make(chan time.Duration, 1)
 	go func() {
-		err := work.Wait()
-		took = time.Since(start)
-		done <- err
+		work.Wait()
+		done <- time.Since(start)
 	}()
-	waits, ended := waits(nil), false
-	for !ended && err == nil {
+	var waited waits
+	for took == 0 && err == nil {
 		select {
-		case err = <-done:
-			ended = true
+		case took = <-done:
 		default:
-			some, failed := openLoop(settled, othersRate, 100*time.Millisecond)
-			waits, err = append(waits, some...), failed
+			some, failing := openLoop(settled, othersRate, 100*time.Millisecond)
+			waited, err = append(waited, some...), failing
 		}
 	}
-	return took, waits.quantile(0.99), err
+	return took, waited.quantile(0.99), int(refused.Load()), err
 }
 
 // reconnectRows start each proxy again in each round, and have all clients reconnect over TLS within a second: when

@@ -4,6 +4,7 @@ package peers
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"regexp"
@@ -37,7 +38,7 @@ type group struct {
 
 // Measure installs nothing: it runs the peers that are there, in a temporary folder, and takes about twenty minutes
 // with seven rounds. This program must call [Role] at its start. Not being able to run one of the peers is an error.
-// When ctx is done, what runs is killed.
+// A group that fails leaves the others in the result. When ctx is done, what runs is killed.
 func Measure(ctx context.Context, o Options) (*Result, error) {
 	s, err := openSite(ctx, o.Root)
 	if err != nil {
@@ -60,19 +61,21 @@ func Measure(ctx context.Context, o Options) (*Result, error) {
 		return nil, err
 	}
 	result.about = append(result.about, fmt.Sprintf("- Rounds: %d; of the memory rows %d", o.Rounds, o.MemoryRounds))
+	var failures []error
 	for _, g := range groups(s, all, program, o) {
 		if o.Only != nil && !o.Only.MatchString(g.name) {
 			continue
 		}
 		start := time.Now()
 		rows, err := g.measure()
-		if err != nil {
-			return nil, fmt.Errorf("%s: %w", g.name, err)
+		if err != nil { // the others may take an hour: they are worth having
+			failures = append(failures, fmt.Errorf("%s: %w", g.name, err))
+			continue
 		}
 		result.rows = append(result.rows, rows...)
 		fmt.Fprintf(o.Log, "%s: %.0f s\n", g.name, time.Since(start).Seconds())
 	}
-	return result, nil
+	return result, errors.Join(failures...)
 }
 
 func groups(s *site, all []starter, program string, o Options) []group {

@@ -3,7 +3,6 @@
 package peers
 
 import (
-	"crypto/tls"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -92,48 +91,31 @@ func alone(b *testing.B) (*site, *Peer) {
 	return s, p
 }
 
-// BenchmarkSignIn prints what a sign-in costs Portico.
-func BenchmarkSignIn(b *testing.B) {
-	s, p := alone(b)
-	for _, overTLS := range []bool{false, true} {
-		name, config := "plain", (*tls.Config)(nil)
-		if overTLS {
-			name, config = "tls", s.client
-		}
-		b.Run(name, func(b *testing.B) {
-			done := 0
-			spent, _, err := p.spentOn(func() error {
-				for b.Loop() {
-					clients, err := signInMany(p.address(overTLS), config, 100)
-					closeAll(clients)
-					if err != nil {
-						return err
-					}
-					done += 100
+// BenchmarkRows prints Portico's figure of each row of the tables, without the other proxies.
+func BenchmarkRows(b *testing.B) {
+	s, _ := alone(b)
+	program := filepath.Join(s.dir, "portico-program")
+	for _, g := range groups(s, starters(program)[:1], program, Options{Rounds: 1, MemoryRounds: 1}) {
+		b.Run(dashed(g.name), func(b *testing.B) {
+			for b.Loop() {
+				rows, err := g.measure()
+				if err != nil {
+					b.Fatal(err)
 				}
-				return nil
-			})
-			if err != nil {
-				b.Fatal(err)
+				for i, r := range rows {
+					unit := dashed(r.unit)
+					if i > 0 && r.unit == rows[0].unit {
+						unit = dashed(r.name)
+					}
+					b.ReportMetric(spreadOf(r.values[portico]).median, unit)
+				}
 			}
-			b.ReportMetric(micros(spent.cpu)/float64(done), "us-CPU/sign-in")
 			b.ReportMetric(0, "ns/op") // means nothing here
 		})
 	}
 }
 
-// BenchmarkIdle prints what an idle session takes.
-func BenchmarkIdle(b *testing.B) {
-	s, _ := alone(b)
-	all := starters(filepath.Join(s.dir, "portico-program"))
-	for way, w := range memoryWays {
-		b.Run(strings.ReplaceAll(w.name, " ", "-"), func(b *testing.B) {
-			fresh, err := sessionMemory(s, all[0], way, idleSessions, 0)
-			if err != nil {
-				b.Fatal(err)
-			}
-			b.ReportMetric(fresh, "KiB/session")
-			b.ReportMetric(0, "ns/op") // means nothing here
-		})
-	}
+// dashed is a name without blanks and commas, as names of benchmarks and units have none.
+func dashed(name string) string {
+	return strings.NewReplacer(", ", "-", " ", "-", ",", "").Replace(name)
 }

@@ -59,12 +59,11 @@ func run(args []string) error {
 		return peers.Profile(ctx, *profile)
 	}
 	result, err := peers.Measure(ctx, o)
-	if err != nil {
-		return err
+	if result != nil {
+		fmt.Print(result.Text())
 	}
-	fmt.Print(result.Text())
-	if *document == "" || o.Only != nil || o.Beside != "" {
-		return nil
+	if err != nil || *document == "" || o.Only != nil || o.Beside != "" {
+		return err
 	}
 	return result.UpdateFile(*document)
 }
