@@ -2,7 +2,6 @@ package backend
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -76,25 +75,18 @@ func pin(ctx context.Context, s store.Store, databases []DatabaseOptions) (revis
 }
 
 func readPin(ctx context.Context, s store.Store) (names []string, revision uint64, err error) {
-	entry, err := s.Get(ctx, pinKey)
-	if errors.Is(err, store.ErrNotFound) {
-		return nil, 0, nil
-	}
+	names, revision, err = store.OneOf[[]string](s, pinKey).Get(ctx)
 	if err != nil {
 		return nil, 0, fmt.Errorf("read the pinned databases: %w", err)
 	}
-	if err := json.Unmarshal(entry.Value, &names); err != nil {
-		return nil, 0, fmt.Errorf("read the pinned databases: %w", err)
+	if revision == 0 {
+		return nil, 0, nil
 	}
-	return sorted(names), entry.Revision, nil
+	return sorted(names), revision, nil
 }
 
 func writePin(ctx context.Context, s store.Store, revision uint64, names []string) (written uint64, err error) {
-	value, err := json.Marshal(sorted(names))
-	if err == nil {
-		written, err = s.CompareAndSet(ctx, pinKey, revision, value)
-	}
-	if err != nil {
+	if written, err = store.OneOf[[]string](s, pinKey).Put(ctx, sorted(names), revision); err != nil {
 		return 0, fmt.Errorf("pin databases: %w", err)
 	}
 	return written, nil

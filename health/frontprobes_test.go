@@ -232,7 +232,8 @@ func TestProxyTest(t *testing.T) {
 		})
 	}
 	p := newProbed(t, "127.0.0.1:1", "127.0.0.1:1")
-	p.want(p.runs(&Run{}, p.front().ProxyTest(nil)), "Failed, Networking, in \"dial\": ", "none of Portico's listeners")
+	p.want(p.runs(&Run{}, p.front().ProxyTest(nil)), "Failed, Networking, in \"dial\": ",
+		"none of Portico's listeners")
 	p.want(p.runs(&Run{}, p.front(Door{Address: "127.0.0.1:1"}).ProxyTest(nil)),
 		"Failed, Networking, in \"dial\": dial")
 	p.mailboxes = nil
@@ -245,6 +246,7 @@ func TestFrontIsShort(t *testing.T) {
 	p := newProbed(t, "127.0.0.1:1", "127.0.0.1:1")
 	front := p.front()
 	front.Left = func() error { return errors.New("all descriptors are taken") }
-	p.want(p.runs(&Run{}, front.CTP("db1")), "Failed, Portico, in \"\": ", "none of Portico's listeners", "all descriptors are taken")
+	p.want(p.runs(&Run{}, front.CTP("db1")), "Failed, Portico, in \"\": ", "none of Portico's listeners",
+		"all descriptors are taken")
 	p.want(p.runs(&Run{}, front.ProxyTest(nil)), "Failed, Portico, in \"\": ", "all descriptors are taken")
 }

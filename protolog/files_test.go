@@ -388,7 +388,8 @@ func TestFullDisk(t *testing.T) {
 		t.Errorf("%d rows said, %d written, %q; %+v", said, len(rows), lost, l.Status())
 	}
 	text := program.String()
-	if strings.Count(text, "cannot write the protocol log") != 1 || strings.Count(text, "protocol log writable again") != 1 {
+	if strings.Count(text, "cannot write the protocol log") != 1 ||
+		strings.Count(text, "protocol log writable again") != 1 {
 		t.Errorf("the program's log:\n%s", text)
 	}
 }

@@ -10,16 +10,18 @@ import (
 	"net/http"
 	"slices"
 	"time"
+
+	"portico/backend"
 )
 
-// Control is what can be seen and done through the API. Its methods are called by several goroutines at once. An error
-// that wraps ErrUnknown names what is not there; every other error is a refusal, with its reason for people.
+// Control is what can be seen and done through the API. Its methods are called by several goroutines at once. KindOf
+// says of which kind an error is.
 type Control interface {
 	Penalties
 	Servers(ctx context.Context) []ServerState
 	Databases(ctx context.Context) []CopyStatus
 	// Block forbids new active copies on a server, and moves those that are there if it is asked to.
-	Block(ctx context.Context, server string, move bool) ([]Move, error)
+	Block(ctx context.Context, server string, move bool) ([]backend.MoveResult, error)
 	Unblock(ctx context.Context, server string) (Change, error)
 	// SetPolicy says whether databases are activated on a server automatically: Unrestricted, Blocked, or "" for as it
 	// is configured.
@@ -32,7 +34,7 @@ type Control interface {
 	ResumeCopy(ctx context.Context, database, server string) (was bool, err error)
 	// Rebalance moves databases to the first of their copies that can have them, and away from servers that do not
 	// answer.
-	Rebalance(ctx context.Context) ([]Move, error)
+	Rebalance(ctx context.Context) ([]backend.MoveResult, error)
 	Sessions(ctx context.Context) []SessionState
 	// Slow lists the slowest commands of the last day, the slowest first.
 	Slow(ctx context.Context) []SlowCommand
@@ -128,16 +130,6 @@ type SignInState struct {
 	Copies    []CopyStatus `json:"copies"`           // of the user's database
 	Penalties []Penalty    `json:"penalties"`        // of the user
 }
-
-// ErrUnknown says that a name in a request is nobody's. See Unknown.
-var ErrUnknown = errors.New("unknown name")
-
-// Unknown returns an error that wraps err and ErrUnknown, and says only what err says.
-func Unknown(err error) error { return unknownName{err} }
-
-type unknownName struct{ error }
-
-func (u unknownName) Unwrap() []error { return []error{u.error, ErrUnknown} }
 
 // ServerState is a mailbox server as the API shows it.
 type ServerState struct {
@@ -303,15 +295,23 @@ func activation(c Control, server string) string {
 	return "allowed"
 }
 
-// moved records databases that were to move.
-func moved(ctx context.Context, moves []Move, err error) ([]Move, error) {
+// moved records databases that were to move, and returns what became of them in the API's words.
+func moved(ctx context.Context, moves []backend.MoveResult, err error) ([]Move, error) {
 	if err == nil {
 		Changed(ctx)
 	}
+	rows := []Move{}
 	for _, m := range moves {
-		Changed(ctx, Difference{"active copy of " + m.Database, m.From, cmp.Or(m.To, m.From)})
+		row := Move{Database: m.Database, From: m.From}
+		if m.Err != nil {
+			row.Reason = m.Err.Error()
+		} else {
+			row.To = m.To
+		}
+		rows = append(rows, row)
+		Changed(ctx, Difference{"active copy of " + row.Database, row.From, cmp.Or(row.To, row.From)})
 	}
-	return moves, err
+	return rows, err
 }
 
 // settingsChanged lists the settings that have another value or come from another place.
@@ -366,7 +366,7 @@ func readBody(w http.ResponseWriter, r *http.Request, into any) (ok bool) {
 	decoder := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxBody))
 	decoder.DisallowUnknownFields()
 	if err := decoder.Decode(into); err != nil && !errors.Is(err, io.EOF) {
-		fail(w, http.StatusBadRequest, fmt.Errorf("read the request: %w", err))
+		fail(w, Of(KindInvalid, fmt.Errorf("read the request: %w", err)))
 		return false
 	}
 	return true
@@ -374,25 +374,10 @@ func readBody(w http.ResponseWriter, r *http.Request, into any) (ok bool) {
 
 // answer sends a value, or an error.
 func answer(w http.ResponseWriter, value any, err error) {
-	switch {
-	case errors.Is(err, ErrUnknown):
-		fail(w, http.StatusNotFound, err)
-		return
-	case err != nil:
-		fail(w, http.StatusConflict, err)
+	if err != nil {
+		fail(w, err)
 		return
 	}
 	w.Header().Set("Content-Type", "application/json")
 	json.NewEncoder(w).Encode(value)
-}
-
-// Failure is the body of every answer that is an error.
-type Failure struct {
-	Error string `json:"error"`
-}
-
-func fail(w http.ResponseWriter, status int, err error) {
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(status)
-	json.NewEncoder(w).Encode(Failure{err.Error()})
 }

@@ -10,6 +10,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"portico/backend"
 )
 
 // noted is a Control that writes down what it was asked.
@@ -25,12 +27,12 @@ func (n *noted) Servers(context.Context) []ServerState {
 func (n *noted) Databases(context.Context) []CopyStatus {
 	return []CopyStatus{{Database: "db1", Server: "mbx1", Status: "Mounted"}}
 }
-func (n *noted) Block(_ context.Context, server string, move bool) ([]Move, error) {
+func (n *noted) Block(_ context.Context, server string, move bool) ([]backend.MoveResult, error) {
 	n.note("block %s %v", server, move)
 	if server == "none" {
 		return nil, NoSuch("mailbox server", server, []string{"mbx1", "mbx2"})
 	}
-	return []Move{{Database: "db1", From: server, To: "mbx2"}}, nil
+	return []backend.MoveResult{{Database: "db1", From: server, To: "mbx2"}}, nil
 }
 func (n *noted) Unblock(_ context.Context, server string) (Change, error) {
 	n.note("unblock %s", server)
@@ -69,9 +71,9 @@ func (n *noted) ResumeCopy(_ context.Context, database, server string) (bool, er
 	n.note("resume %s %s", database, server)
 	return true, nil
 }
-func (n *noted) Rebalance(context.Context) ([]Move, error) {
+func (n *noted) Rebalance(context.Context) ([]backend.MoveResult, error) {
 	n.note("rebalance")
-	return []Move{}, nil
+	return []backend.MoveResult{}, nil
 }
 
 func (n *noted) Sessions(context.Context) []SessionState {
@@ -133,17 +135,18 @@ func TestAPI(t *testing.T) {
 		{"POST", "servers/mbx1/block", `{"move":true}`, 200, `[{"database":"db1","from":"mbx1","to":"mbx2"}]`,
 			"block mbx1 true"},
 		{"POST", "servers/mbx1/block", "", 200, `[{"database":"db1","from":"mbx1","to":"mbx2"}]`, "block mbx1 false"},
-		{"POST", "servers/none/block", "{}", 404, `{"error":"there is no mailbox server \"none\"; known: mbx1, mbx2"}`,
+		{"POST", "servers/none/block", "{}", 404,
+			`{"error":"there is no mailbox server \"none\"; known: mbx1, mbx2","kind":"unknown"}`,
 			"block none false"},
 		{"POST", "servers/a%2Fb/unblock", "{}", 200, unchanged, "unblock a/b"},
-		{"POST", "databases/db1/move", `{"server":"mbx2"}`, 409, `{"error":"it is blocked there"}`,
+		{"POST", "databases/db1/move", `{"server":"mbx2"}`, 409, `{"error":"it is blocked there","kind":"refused"}`,
 			"move db1 mbx2 false"},
 		{"POST", "rebalance", "{}", 200, `[]`, "rebalance"},
 		{"POST", "rebalance", `{"sever":1}`, 400,
-			`{"error":"read the request: json: unknown field \"sever\""}`, ""},
-		{"POST", "rebalance", `{`, 400, `{"error":"read the request: unexpected EOF"}`, ""},
+			`{"error":"read the request: json: unknown field \"sever\"","kind":"invalid"}`, ""},
+		{"POST", "rebalance", `{`, 400, `{"error":"read the request: unexpected EOF","kind":"invalid"}`, ""},
 		{"POST", "databases/db1/move", `{"server":"` + strings.Repeat("x", 1<<20) + `"}`, 400,
-			`{"error":"read the request: http: request body too large"}`, ""},
+			`{"error":"read the request: http: request body too large","kind":"invalid"}`, ""},
 		{"GET", "servers/mbx1/block", "", 405, "Method Not Allowed", ""},
 		{"POST", "servers", "", 405, "Method Not Allowed", ""},
 	} {

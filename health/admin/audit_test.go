@@ -3,6 +3,7 @@ package admin
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -16,6 +17,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/rs/zerolog"
 
+	"portico/backend"
 	"portico/backend/backendtest/testkit"
 	"portico/health"
 	"portico/health/recovery"
@@ -35,9 +37,10 @@ type changing struct {
 var went = Change{What: "x", Was: "before", Now: "after"}
 
 func (c *changing) Names() Names { return Names{Blocked: slices.Clone(c.blocked)} }
-func (c *changing) Block(_ context.Context, server string, _ bool) ([]Move, error) {
+func (c *changing) Block(_ context.Context, server string, _ bool) ([]backend.MoveResult, error) {
 	c.blocked = append(c.blocked, server)
-	return []Move{{Database: "db1", From: server, To: "mbx2"}, {Database: "db2", From: server, Reason: "no copy"}}, nil
+	return []backend.MoveResult{{Database: "db1", From: server, To: "mbx2"},
+		{Database: "db2", From: server, Err: errors.New("no copy")}}, nil
 }
 func (c *changing) Unblock(context.Context, string) (Change, error)           { return went, nil }
 func (c *changing) SetPolicy(context.Context, string, string) (Change, error) { return went, nil }
@@ -51,8 +54,8 @@ func (c *changing) MoveUser(ctx context.Context, user, database string) (Place, 
 	Changed(ctx, Difference{"database of " + user, "db1", database})
 	return Place{User: user, Database: database}, nil
 }
-func (c *changing) Rebalance(context.Context) ([]Move, error) {
-	return []Move{{Database: "db1", From: "mbx1", To: "mbx2"}}, nil
+func (c *changing) Rebalance(context.Context) ([]backend.MoveResult, error) {
+	return []backend.MoveResult{{Database: "db1", From: "mbx1", To: "mbx2"}}, nil
 }
 func (c *changing) Settings(context.Context) ([]SettingState, error) { return c.settings, nil }
 func (c *changing) ChangeSettings(context.Context, SettingsChange) ([]SettingState, error) {
@@ -192,7 +195,7 @@ func TestPartOfAChangeIsLogged(t *testing.T) {
 		Changed(r.Context(), Difference{"activation on mbx1", "allowed", strings.Repeat("x", 2*maxShownText)})
 		answer(w, nil, context.DeadlineExceeded)
 	})).ServeHTTP(httptest.NewRecorder(), httptest.NewRequest(http.MethodPost, "/", nil))
-	want := `"status":409,"old":{"activation on mbx1":"allowed"},"new":{"activation on mbx1":"` +
+	want := `"status":503,"old":{"activation on mbx1":"allowed"},"new":{"activation on mbx1":"` +
 		strings.Repeat("x", maxShownText) + `..."}`
 	if !strings.Contains(log.String(), want) {
 		t.Errorf("got %s", log.String())

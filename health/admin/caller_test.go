@@ -2,6 +2,7 @@ package admin
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"os"
 	"os/user"
@@ -11,6 +12,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"portico/backend"
 	"portico/backend/backendtest/testkit"
 	"portico/protolog"
 )
@@ -41,7 +43,7 @@ func TestReadToken(t *testing.T) {
 	testkit.NoLeaks(t)
 	access := Access{Token: token, ReadToken: readToken}
 	s := open(t, testkit.Listen(t), Options{Access: access, Control: &noted{},
-		Node: func(string) (http.Handler, error) { return nil, ErrUnknown }}, nil)
+		Node: func(string) (http.Handler, error) { return nil, Unknown(errors.New("no such node")) }}, nil)
 	for _, c := range []struct {
 		method, path, token string
 		want                int
@@ -132,9 +134,9 @@ func (r *remembering) SetPolicy(context.Context, string, string) (Change, error)
 	return Change{What: "policy", Was: "Unrestricted", Now: "Blocked"}, nil
 }
 
-func (r *remembering) Block(ctx context.Context, _ string, _ bool) ([]Move, error) {
+func (r *remembering) Block(ctx context.Context, _ string, _ bool) ([]backend.MoveResult, error) {
 	Changed(ctx, Difference{"hook", "admin.token", "sesame"}, Difference{"hook_password", "sesame", "sesame"})
-	return []Move{}, nil
+	return []backend.MoveResult{}, nil
 }
 
 // Each change is in the log: who, from where, the values before and after, and no secret.

@@ -402,7 +402,7 @@ func (s *selfTest) serve(w http.ResponseWriter, r *http.Request) {
 		s.at = time.Now()
 	}
 	if s.err != nil {
-		fail(w, http.StatusInternalServerError, s.err)
+		fail(w, Of(KindFailed, s.err))
 		return
 	}
 	for _, row := range s.last {

@@ -179,7 +179,7 @@ func (d *door) watching(next http.Handler) http.Handler {
 			case d.server.remote <- struct{}{}:
 				defer func() { <-d.server.remote }()
 			default:
-				fail(w, http.StatusServiceUnavailable, fmt.Errorf("follow the log over TCP: %w", protolog.ErrTooMany))
+				fail(w, fmt.Errorf("follow the log over TCP: %w", protolog.ErrTooMany))
 				return
 			}
 		}
@@ -195,16 +195,16 @@ var rowTypes = [...]string{protolog.CSV: "text/csv; charset=utf-8", protolog.JSO
 func stream(w http.ResponseWriter, r *http.Request, l ProtocolLog) {
 	f, format, err := readQuery(r.URL.Query())
 	if err != nil {
-		fail(w, http.StatusBadRequest, err)
+		fail(w, Of(KindInvalid, err))
 		return
 	}
 	tail, err := l.Tail(f.filter(), format)
 	switch {
 	case errors.Is(err, protolog.ErrTooMany), errors.Is(err, protolog.ErrClosed):
-		fail(w, http.StatusServiceUnavailable, err)
+		fail(w, err)
 		return
 	case err != nil:
-		fail(w, http.StatusBadRequest, err)
+		fail(w, Of(KindInvalid, err))
 		return
 	}
 	defer tail.Close()
@@ -245,7 +245,7 @@ func past(w http.ResponseWriter, r *http.Request, l ProtocolLog, session string)
 		}
 	}
 	if err != nil {
-		fail(w, http.StatusBadRequest, err)
+		fail(w, Of(KindInvalid, err))
 		return
 	}
 	out := http.NewResponseController(w)
@@ -267,10 +267,10 @@ func past(w http.ResponseWriter, r *http.Request, l ProtocolLog, session string)
 	case found && err != nil:
 		panic(http.ErrAbortHandler) // the client is not to take it for all there is
 	case err != nil:
-		fail(w, http.StatusInternalServerError, err)
+		fail(w, Of(KindFailed, err))
 	case !found && search.Session != "":
-		fail(w, http.StatusNotFound, fmt.Errorf("the files have no row of session %q", search.Session))
+		fail(w, Unknown(fmt.Errorf("the files have no row of session %q", search.Session)))
 	case !found:
-		fail(w, http.StatusNotFound, errors.New("the files have no such row"))
+		fail(w, Unknown(errors.New("the files have no such row")))
 	}
 }

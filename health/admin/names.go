@@ -67,8 +67,8 @@ type Kicked struct {
 	Sessions []SessionState `json:"sessions"`
 }
 
-// NoSuch returns the error for a name that is none of the known ones. It wraps ErrUnknown, and says what may have been
-// meant. An address with a password that was typed for a name is not shown.
+// NoSuch returns the error for a name that is none of the known ones. It is of KindUnknown, and says what may have
+// been meant. An address with a password that was typed for a name is not shown.
 func NoSuch(what, name string, known []string) error {
 	if at := strings.LastIndexByte(name, '@'); at >= 0 && strings.Contains(name[:at], ":") {
 		name = "*****"

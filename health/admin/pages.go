@@ -41,7 +41,7 @@ const index = `<!DOCTYPE html>
 const nodePages = "/nodes/"
 
 // Refuse answers a request with an error, as the API does.
-func Refuse(w http.ResponseWriter, status int, err error) { fail(w, status, err) }
+func Refuse(w http.ResponseWriter, err error) { fail(w, err) }
 
 // pages are the same on every listener.
 func pages(o Options) http.Handler {

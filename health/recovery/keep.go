@@ -46,7 +46,7 @@ func (r *Responders) keep(ctx context.Context, record *Record) {
 func (r *Responders) save(ctx context.Context, l *Ladder) {
 	text, err := json.Marshal(l)
 	if err == nil && r.saved[l.Monitor] != string(text) {
-		err = write(ctx, r.opt.Store, storedLadders+l.Monitor, l)
+		err = replace(ctx, r.stored, l.Monitor, *l)
 	}
 	if err != nil {
 		r.opt.Failed(fmt.Errorf("store a ladder: %w", err))
@@ -57,11 +57,9 @@ func (r *Responders) save(ctx context.Context, l *Ladder) {
 
 // forget ends a ladder.
 func (r *Responders) forget(ctx context.Context, id string) {
-	if entry, err := r.opt.Store.Get(ctx, storedLadders+id); err == nil {
-		if err := r.opt.Store.Delete(ctx, entry.Key, entry.Revision); err != nil {
-			r.opt.Failed(fmt.Errorf("delete a ladder: %w", err))
-			return
-		}
+	if err := remove(ctx, r.stored, id); err != nil {
+		r.opt.Failed(fmt.Errorf("delete a ladder: %w", err))
+		return
 	}
 	delete(r.ladders, id)
 	delete(r.saved, id)

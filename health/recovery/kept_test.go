@@ -178,7 +178,7 @@ func TestRecoveryLogIsBounded(t *testing.T) {
 		return keys
 	}
 	all, keys := log.Records(), stored()
-	if len(all) != 1000 || all[0].Instance != 4 || len(keys) != 1000 || keys[0] != logKey(4) {
+	if len(all) != 1000 || all[0].Instance != 4 || len(keys) != 1000 || keys[0] != storedLog+logName(4) {
 		t.Errorf("%d records from %d on; %d are stored, the first as %s", len(all), all[0].Instance,
 			len(keys), keys[0])
 	}
@@ -187,7 +187,7 @@ func TestRecoveryLogIsBounded(t *testing.T) {
 		t.Fatal(err)
 	}
 	log.drop(t.Context(), 501)
-	if _, err := w.store.CompareAndSet(t.Context(), logKey(2000), 0, []byte("{")); err != nil {
+	if _, err := w.store.CompareAndSet(t.Context(), storedLog+logName(2000), 0, []byte("{")); err != nil {
 		t.Fatal(err)
 	}
 	again, err := openLog(t.Context(), w.store)

@@ -2,7 +2,6 @@ package recovery
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"slices"
 	"strconv"
@@ -73,11 +72,12 @@ const maxRecords = 1000
 // storedLog is where the store keeps the recovery log, an entry for each.
 const storedLog = "health/recovery/log/"
 
-func logKey(instance uint64) string { return fmt.Sprintf("%s%016d", storedLog, instance) }
+// logName is the name of a record's entry, so that they are in order.
+func logName(instance uint64) string { return fmt.Sprintf("%016d", instance) }
 
 // Log is the recovery log. Its methods are safe for concurrent use.
 type Log struct {
-	store store.Store
+	stored store.Set[Record] // by logName
 
 	mu      sync.Mutex // guards what follows
 	records []Record   // the oldest first
@@ -86,18 +86,17 @@ type Log struct {
 
 // openLog reads what earlier processes have written.
 func openLog(ctx context.Context, s store.Store) (*Log, error) {
-	entries, err := s.List(ctx, storedLog)
+	l := &Log{stored: store.SetOf[Record](s, storedLog)}
+	items, err := l.stored.List(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("recovery log: %w", err)
 	}
-	l := &Log{store: s}
-	for _, e := range entries {
-		if n, err := strconv.ParseUint(e.Key[len(storedLog):], 10, 64); err == nil {
+	for _, item := range items {
+		if n, err := strconv.ParseUint(item.Name, 10, 64); err == nil {
 			l.last = max(l.last, n)
 		}
-		var r Record
-		if json.Unmarshal(e.Value, &r) == nil { // what cannot be read is passed over, and goes with time
-			l.records = append(l.records, r)
+		if item.Err == nil { // what cannot be read is passed over, and goes with time
+			l.records = append(l.records, item.Value)
 		}
 	}
 	return l, nil
@@ -122,11 +121,9 @@ func (l *Log) put(ctx context.Context, r *Record) error {
 	} else if i := slices.IndexFunc(l.records, func(old Record) bool { return old.Instance == r.Instance }); i >= 0 {
 		l.records[i] = *r
 	}
-	err := write(ctx, l.store, logKey(r.Instance), r)
+	err := replace(ctx, l.stored, logName(r.Instance), *r)
 	for len(l.records) > maxRecords {
-		if entry, gone := l.store.Get(ctx, logKey(l.records[0].Instance)); gone == nil {
-			l.store.Delete(ctx, entry.Key, entry.Revision)
-		}
+		remove(ctx, l.stored, logName(l.records[0].Instance)) // else it goes at another time
 		l.records = l.records[1:]
 	}
 	return err
@@ -137,19 +134,25 @@ func (l *Log) drop(ctx context.Context, instance uint64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.records = slices.DeleteFunc(l.records, func(r Record) bool { return r.Instance == instance })
-	if entry, err := l.store.Get(ctx, logKey(instance)); err == nil {
-		l.store.Delete(ctx, entry.Key, entry.Revision)
-	}
+	remove(ctx, l.stored, logName(instance)) // else it goes with time
 }
 
-// write stores a value, whatever was there.
-func write(ctx context.Context, s store.Store, key string, value any) error {
-	text, err := json.Marshal(value)
-	if err != nil {
-		return err
+// replace stores a value, whatever was there: only this process writes these entries.
+func replace[T any](ctx context.Context, s store.Set[T], name string, value T) error {
+	item, err := s.Get(ctx, name)
+	if err == nil {
+		item.Value = value
+		_, err = s.Put(ctx, item)
 	}
-	entry, _ := s.Get(ctx, key) // none is revision 0
-	_, err = s.CompareAndSet(ctx, key, entry.Revision, text)
+	return err
+}
+
+// remove removes an entry that may not be there.
+func remove[T any](ctx context.Context, s store.Set[T], name string) error {
+	item, err := s.Get(ctx, name)
+	if err == nil {
+		err = s.Remove(ctx, item)
+	}
 	return err
 }
 

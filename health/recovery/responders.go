@@ -71,9 +71,10 @@ type Options struct {
 
 // Responders act where monitors stay unhealthy. All but Run may be called from anywhere.
 type Responders struct {
-	opt   Options
-	began time.Time
-	log   *Log
+	opt    Options
+	began  time.Time
+	log    *Log
+	stored store.Set[Ladder] // by monitor
 
 	acting chan struct{} // holds one while something is done: one thing at a time; taken before mu, see turn
 
@@ -111,25 +112,30 @@ func New(ctx context.Context, o Options) (*Responders, error) {
 		return nil, err
 	}
 	r := &Responders{
-		opt: o, began: o.Now(), log: log, acting: make(chan struct{}, 1), current: Plan{Mode: Off},
+		opt: o, began: o.Now(), log: log, stored: store.SetOf[Ladder](o.Store, storedLadders),
+		acting: make(chan struct{}, 1), current: Plan{Mode: Off},
 		ladders: make(map[string]*Ladder), saved: make(map[string]string),
 	}
-	entries, err := o.Store.List(ctx, storedLadders)
+	items, err := r.stored.List(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("recovery: %w", err)
 	}
 	begun := make(map[uint64]bool)
-	for _, e := range entries {
-		var l Ladder
-		if err := json.Unmarshal(e.Value, &l); err != nil {
-			o.Failed(fmt.Errorf("read stored ladder %s: %w", e.Key, err))
+	for _, item := range items {
+		l := item.Value
+		if item.Err != nil {
+			o.Failed(fmt.Errorf("read stored ladder: %w", item.Err))
 			continue
 		}
-		if storedLadders+l.Monitor != e.Key {
-			o.Failed(fmt.Errorf("read stored ladder %s: it belongs to monitor %q", e.Key, l.Monitor))
+		if l.Monitor != item.Name {
+			o.Failed(fmt.Errorf("read stored ladder %s: it belongs to monitor %q", item.Name, l.Monitor))
 			continue
 		}
-		r.ladders[l.Monitor], r.saved[l.Monitor] = &l, string(e.Value)
+		text, err := json.Marshal(l)
+		if err != nil {
+			return nil, fmt.Errorf("recovery: %w", err)
+		}
+		r.ladders[l.Monitor], r.saved[l.Monitor] = &l, string(text)
 		begun[l.Begun] = true
 	}
 	for _, record := range log.Records() {

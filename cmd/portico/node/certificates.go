@@ -83,7 +83,7 @@ func (s *service) keepCertificates(ctx context.Context) {
 }
 
 func (s *service) refreshCertificates() {
-	shown := s.front.Load().certificates
+	shown := s.now().front.certificates
 	if shown == nil {
 		return
 	}

@@ -104,7 +104,7 @@ func storedFindings(ctx context.Context, file string, config *configs.Config, ke
 // readKept reads the settings that a store has, and for each database the server with the active copy.
 func readKept(ctx context.Context, config *configs.Config, s store.Store) (settings []admin.SettingState,
 	active map[string]string, err error) {
-	stored, _, err := readStored(ctx, s)
+	stored, _, err := readStored(ctx, newStored(s, s))
 	if err != nil {
 		return nil, nil, err
 	}

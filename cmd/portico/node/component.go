@@ -3,34 +3,28 @@ package node
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
 	"time"
 
-	"portico/configs/store"
 	"portico/health"
 	"portico/health/admin"
 	"portico/health/admin/table"
 )
 
-// storedComponents is where the store keeps what requesters want of components, each in an entry of its own.
-const storedComponents = "health/components/"
-
 // loadComponents reads what requesters want.
 func (s *service) loadComponents() error {
-	entries, err := s.store.List(context.Background(), storedComponents)
+	items, err := s.stored.components.List(context.Background())
 	if err != nil {
 		return fmt.Errorf("components: %w", err)
 	}
-	for _, e := range entries {
-		var r health.Request
-		if err := json.Unmarshal(e.Value, &r); err != nil {
-			s.reported("stored state of a component not usable", fmt.Errorf("%s: %w", e.Key, err))
+	for _, item := range items {
+		if item.Err != nil {
+			s.reported("stored state of a component not usable", item.Err)
 			continue
 		}
-		s.components.Set(r)
+		s.components.Set(item.Value)
 	}
 	s.obeyComponents()
 	return nil
@@ -125,16 +119,12 @@ func (s *service) setComponent(ctx context.Context, r health.Request) error {
 	}
 	defer done()
 	r.At, r.Who = time.Now().UTC().Truncate(time.Millisecond), admin.Who(ctx)
-	text, err := json.Marshal(r)
+	item, err := s.stored.components.Get(ctx, r.Key())
 	if err != nil {
 		return err
 	}
-	key := storedComponents + r.Key()
-	entry, err := s.store.Get(ctx, key) // none is revision 0
-	if err != nil && !errors.Is(err, store.ErrNotFound) {
-		return err
-	}
-	if _, err := s.store.CompareAndSet(ctx, key, entry.Revision, text); err != nil {
+	item.Value = r
+	if _, err := s.stored.components.Put(ctx, item); err != nil {
 		return err
 	}
 	s.components.Set(r)
@@ -150,11 +140,11 @@ func (s *service) endRequests(ctx context.Context, now time.Time) error {
 		if r.Until.IsZero() || now.Before(r.Until) {
 			continue
 		}
-		entry, err := s.store.Get(ctx, storedComponents+r.Key())
+		item, err := s.stored.components.Get(ctx, r.Key())
 		if err == nil {
-			err = s.store.Delete(ctx, entry.Key, entry.Revision)
+			err = s.stored.components.Remove(ctx, item)
 		}
-		if err != nil && !errors.Is(err, store.ErrNotFound) {
+		if err != nil {
 			return err
 		}
 		s.components.Drop(r)

@@ -23,7 +23,7 @@ type control struct{ s *service }
 var _ admin.Control = control{}
 
 // tier returns the mailbox servers as they are configured now.
-func (c control) tier() *backend.Tier { return c.s.front.Load().tier }
+func (c control) tier() *backend.Tier { return c.s.now().front.tier }
 
 // Servers implements admin.Control.
 func (c control) Servers(ctx context.Context) []admin.ServerState {
@@ -117,7 +117,7 @@ func statusOf(c backend.CopyState, server backend.Reach) string {
 }
 
 // Block implements admin.Control.
-func (c control) Block(ctx context.Context, server string, move bool) ([]admin.Move, error) {
+func (c control) Block(ctx context.Context, server string, move bool) ([]backend.MoveResult, error) {
 	if err := c.known(server); err != nil {
 		return nil, err
 	}
@@ -127,26 +127,9 @@ func (c control) Block(ctx context.Context, server string, move bool) ([]admin.M
 	}
 	c.s.log.Warn().Str("server", server).Bool("move", move).Msg("activation on a mailbox server blocked")
 	if !move {
-		return []admin.Move{}, nil
+		return nil, nil
 	}
-	return c.evacuate(ctx, server)
-}
-
-// evacuate moves what is active on a server.
-func (c control) evacuate(ctx context.Context, server string) ([]admin.Move, error) {
-	return c.move(ctx, func(ctx context.Context, o backend.MoveOptions) []backend.MoveResult {
-		return c.tier().Evacuate(ctx, server, o)
-	})
-}
-
-// move moves databases, and logs what became of that.
-func (c control) move(ctx context.Context, move func(context.Context,
-	backend.MoveOptions) []backend.MoveResult) ([]admin.Move, error) {
-	results, err := c.s.moving(ctx, move)
-	if err != nil {
-		return nil, err
-	}
-	return c.told(results), nil
+	return c.s.evacuate(ctx, server)
 }
 
 // Unblock implements admin.Control.
@@ -268,7 +251,7 @@ func (c control) MoveUser(ctx context.Context, user, database string) (admin.Pla
 func (c control) MoveDatabase(ctx context.Context, database, server string, force bool) (change admin.Change,
 	err error) {
 	var failed error
-	_, err = c.move(ctx, func(ctx context.Context, o backend.MoveOptions) []backend.MoveResult {
+	_, err = c.s.move(ctx, func(ctx context.Context, o backend.MoveOptions) []backend.MoveResult {
 		from, _ := c.s.active.Active(database)
 		change = admin.Change{What: "active copy of " + database, Was: from, Now: server}
 		o.Force = force
@@ -310,29 +293,10 @@ func (c control) noSuchCopy(database, server string) error {
 }
 
 // Rebalance implements admin.Control.
-func (c control) Rebalance(ctx context.Context) ([]admin.Move, error) {
-	return c.move(ctx, func(ctx context.Context, o backend.MoveOptions) []backend.MoveResult {
+func (c control) Rebalance(ctx context.Context) ([]backend.MoveResult, error) {
+	return c.s.move(ctx, func(ctx context.Context, o backend.MoveOptions) []backend.MoveResult {
 		return c.tier().Rebalance(ctx, o)
 	})
-}
-
-// told logs what became of moves, and returns it in the API's words.
-func (c control) told(results []backend.MoveResult) []admin.Move {
-	moves := []admin.Move{}
-	for _, r := range results {
-		m := admin.Move{Database: r.Database, From: r.From}
-		event := c.s.log.Info()
-		if r.Err != nil {
-			event = c.s.log.Error().Err(r.Err)
-			m.Reason = r.Err.Error()
-		} else {
-			m.To = r.To
-		}
-		event.Str("database", r.Database).Str("from", r.From).Str("to", r.To).Bool("moved", r.Err == nil).
-			Msg("database moved")
-		moves = append(moves, m)
-	}
-	return moves
 }
 
 // Slow implements admin.Control.

@@ -189,18 +189,16 @@ func TestForcedMove(t *testing.T) {
 func TestRefusedChangeLeavesNothing(t *testing.T) {
 	site := newTwoServers(t)
 	r := site.site.serve(t, filepath.Join(site.dir, "portico.yaml"))
-	front := r.front.Load()
-	settings := front.settings(r.config)
-	settings.Banner = "\n"
-	if err := r.enforce(t.Context(), r.access, front, settings,
-		func() error { t.Error("it is stored"); return nil }); err == nil {
-		t.Error("in force")
+	before := r.now()
+	err := r.apply(t.Context(), withBanner("\n"), func() error { t.Error("it is stored"); return nil })
+	if err == nil || r.now() != before {
+		t.Errorf("in force: %v", err)
 	}
 	site.replace(t, "databases: {db1: {copies: [mbx1, mbx2]}}",
 		"databases: {db1: {copies: [mbx2]}, db2: {copies: [mbx2]}}\nrouting: hash")
 	reload(t, r, false)
 	for _, key := range []string{"routing/", "active/db2"} {
-		if left, err := r.store.List(t.Context(), key); err != nil || len(left) > 0 {
+		if left, err := r.disk.List(t.Context(), key); err != nil || len(left) > 0 {
 			t.Errorf("a refused reload leaves %v, %v", left, err)
 		}
 	}

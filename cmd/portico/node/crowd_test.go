@@ -32,7 +32,7 @@ func newCrowd(t testing.TB, r *running) *crowd {
 	c := &crowd{r: r, stop: make(chan struct{}), answers: make(map[string]bool)}
 	c.forget()
 	for _, user := range []string{"anna", "bert", "cleo", "dora", "emil", "finn", "gina", "hugo"} {
-		way, _, err := r.front.Load().tier.Where(t.Context(), directory.Query{User: user, Login: user})
+		way, _, err := r.now().front.tier.Where(t.Context(), directory.Query{User: user, Login: user})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -74,7 +74,7 @@ func (c *crowd) come(database, user string) {
 
 // signIn signs in once, and returns the answer.
 func (c *crowd) signIn(user string) string {
-	conn, err := net.Dial("tcp", c.r.addresses.listeners[0].String())
+	conn, err := net.Dial("tcp", c.r.listeners.addresses[0].String())
 	if err != nil {
 		return err.Error()
 	}

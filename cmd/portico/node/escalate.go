@@ -3,7 +3,7 @@ package node
 import (
 	"cmp"
 	"context"
-	"errors"
+	"encoding/json"
 	"fmt"
 	"slices"
 	"time"
@@ -15,19 +15,16 @@ import (
 	"portico/health/recovery"
 )
 
-// storedAlerts is where the store keeps the alerts that are open.
-const storedAlerts = "health/alerts"
-
 // startEscalator begins with what was open when the process before ended.
 func (s *service) startEscalator() error {
-	saved, save, err := s.kept(storedAlerts)
+	open, save, err := saved(s.stored.alerts)
 	if err != nil {
 		return err
 	}
 	s.escalator, err = health.NewEscalator(health.EscalatorOptions{
-		Monitors: s.alerting, Ready: s.recovery.ForPeople, Active: s.activeOn, Sinks: s.sinks(s.config),
-		Common: s.config.Health.Recovery.CommonCausePercent, Gather: s.config.Health.Escalate.Gather,
-		Saved: saved, Save: save, Tried: s.tried, Told: s.escalated,
+		Monitors: s.alerting, Ready: s.recovery.ForPeople, Active: s.activeOn, Sinks: s.sinks(s.now().config),
+		Common: s.now().config.Health.Recovery.CommonCausePercent, Gather: s.now().config.Health.Escalate.Gather,
+		Saved: open, Save: save, Tried: s.tried, Told: s.escalated,
 		Failed: func(err error) { s.reported("cannot send an alert", err) },
 		Bundle: func(ctx context.Context, a health.Alert) (string, error) { return s.bundle(ctx, []health.Alert{a}) },
 	})
@@ -37,17 +34,16 @@ func (s *service) startEscalator() error {
 	return nil
 }
 
-// kept returns what the store has at a key, nil if nothing, and what keeps something else there. Only one goroutine at
-// a time may call save.
-func (s *service) kept(key string) (saved []byte, save func([]byte) error, err error) {
+// saved returns what the store has, nil if nothing, and what keeps something else there. Only one goroutine at a time
+// may call save.
+func saved(one store.One[json.RawMessage]) (value []byte, save func([]byte) error, err error) {
 	ctx := context.Background()
-	entry, err := s.store.Get(ctx, key)
-	if err != nil && !errors.Is(err, store.ErrNotFound) {
-		return nil, nil, fmt.Errorf("%s: %w", key, err)
+	value, revision, err := one.Get(ctx)
+	if err != nil {
+		return nil, nil, err
 	}
-	revision := entry.Revision
-	return entry.Value, func(text []byte) error {
-		next, err := s.store.CompareAndSet(ctx, key, revision, text)
+	return value, func(text []byte) error {
+		next, err := one.Put(ctx, text, revision)
 		if err == nil { // else the one before is there still
 			revision = next
 		}
@@ -144,7 +140,7 @@ func (s *service) recoveryHelped(r recovery.Record) {
 	if r.Excess != "" {
 		what += " (" + r.Excess + ", but users had no access: an operator should look into it"
 	}
-	if s.healthOf.Load().Escalate.Notices || r.Excess != "" {
+	if s.now().config.Health.Escalate.Notices || r.Excess != "" {
 		s.escalator.Inform(health.Alert{Cause: fmt.Sprintf("%s %s: %s", r.ID, r.Resource, what), Since: r.Start,
 			Monitors: []string{r.Monitor}})
 	}

@@ -30,16 +30,13 @@ const (
 // resourcesTiming is that of the checks of Portico's own resources, which cost next to nothing.
 var resourcesTiming = configs.ProbeTiming{Interval: 10 * time.Second, Timeout: 5 * time.Second, Failures: 2}
 
-// storedFlaps is where the store keeps when monitors began to fail and were well again.
-const storedFlaps = "health/flapping"
-
 // startHealth begins to look after everything.
 func (s *service) startHealth() error {
-	saved, save, err := s.kept(storedFlaps)
+	flapping, save, err := saved(s.stored.flapping)
 	if err != nil {
 		return err
 	}
-	s.health = health.NewEngine(health.Options{Changed: s.monitorChanged, Saved: saved, Save: save,
+	s.health = health.NewEngine(health.Options{Changed: s.monitorChanged, Saved: flapping, Save: save,
 		Failed: func(err error) { s.reported("flapping of monitors", err) }})
 	s.breakers.OnFailure(func(server string) { s.health.Hurry(health.SetProtocol, health.ImapSelfTestProbe, server) })
 	for _, c := range []prometheus.Collector{s.health, &s.components} {
@@ -50,7 +47,6 @@ func (s *service) startHealth() error {
 	if err := s.loadComponents(); err != nil {
 		return err
 	}
-	s.healthOf.Store(&s.config.Health)
 	s.recoveries = newRecoveryMetrics(s.registry)
 	if err := s.startRecovery(); err != nil {
 		return err
@@ -83,7 +79,7 @@ func (s *service) monitorChanged(before health.AlertValue, now health.MonitorSta
 
 // behind is what probes look at behind the proxy.
 func (s *service) behind() health.Back {
-	return health.Back{Tier: func() *backend.Tier { return s.front.Load().tier }, Mailbox: s.healthMailbox,
+	return health.Back{Tier: func() *backend.Tier { return s.now().front.tier }, Mailbox: s.healthMailbox,
 		Read: s.copyRead}
 }
 
@@ -105,7 +101,7 @@ func (s *service) healthPlan(config *configs.Config) health.Plan {
 			StaleAfter: health.StaleAfter(timing.Interval, timing.Timeout),
 		})
 	}
-	names := s.front.Load().tier.Servers()
+	names := s.now().front.tier.Servers()
 	for _, server := range names {
 		add(health.SetProtocol, health.ImapSelfTestProbe, health.ImapSelfTestMonitor, server, of.SelfTest, "",
 			back.SelfTest(server))
@@ -162,7 +158,7 @@ func (s *service) signIns(of configs.SignIns) health.SignIns {
 		},
 		Elsewhere: func(server string) bool {
 			monitors := s.health.Monitors()
-			return slices.ContainsFunc(s.front.Load().tier.Servers(), func(other string) bool {
+			return slices.ContainsFunc(s.now().front.tier.Servers(), func(other string) bool {
 				return other != server && health.Sound(other, monitors)
 			})
 		},
@@ -188,11 +184,11 @@ func (s *service) copyProbes(back health.Back, database string, config *configs.
 
 // healthMailbox returns a database's health mailbox as it is configured now.
 func (s *service) healthMailbox(database string) (health.Mailbox, bool) {
-	of, ok := s.healthBoxes.Load().(map[string]configs.HealthMailbox)[database]
+	of, ok := s.now().config.Health.Mailboxes[database]
 	if !ok {
 		return health.Mailbox{}, false
 	}
-	name, err := s.front.Load().tier.Canonical(of.User, s.server.Settings().DefaultDomain)
+	name, err := s.now().front.tier.Canonical(of.User, s.server.Settings().DefaultDomain)
 	if err != nil {
 		name = of.User
 	}
@@ -216,7 +212,7 @@ func healthHomes(config *configs.Config) map[string]string {
 // doors lists the listeners that take clients, as a client on this machine finds them.
 func (s *service) doors() []health.Door {
 	var all []health.Door
-	for i, addr := range s.addresses.listeners {
+	for i, addr := range s.listeners.addresses {
 		of := s.started.Listeners[i]
 		if of.ProxyProtocol { // it wants to hear from a proxy first
 			continue

@@ -2,7 +2,6 @@ package node
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -15,9 +14,6 @@ import (
 	"portico/health/admin"
 )
 
-// storedMaintenance is where the store keeps which mailbox servers somebody works on.
-const storedMaintenance = "maintenance/"
-
 // byMaintenance is who blocks a mailbox server for maintenance.
 const byMaintenance = "maintenance"
 
@@ -29,16 +25,17 @@ const longestDrain = 4 * time.Minute
 
 // maintained are the mailbox servers that somebody works on.
 func (s *service) maintained(ctx context.Context) (map[string]admin.Maintenance, error) {
-	entries, err := s.store.List(ctx, storedMaintenance)
+	items, err := s.stored.maintenance.List(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("maintenance: %w", err)
 	}
 	all := make(map[string]admin.Maintenance)
-	for _, e := range entries {
-		var m admin.Maintenance
-		if json.Unmarshal(e.Value, &m) == nil {
-			all[m.Server] = m
+	for _, item := range items {
+		if item.Err != nil {
+			s.reported("a stored maintenance cannot be used", item.Err)
+			continue
 		}
+		all[item.Name] = item.Value
 	}
 	return all, nil
 }
@@ -47,7 +44,7 @@ func (s *service) maintained(ctx context.Context) (map[string]admin.Maintenance,
 func (c healthControl) Maintenance(ctx context.Context) ([]admin.Maintenance, error) {
 	servers, err := c.s.maintained(ctx)
 	all := []admin.Maintenance{}
-	for _, name := range c.s.front.Load().tier.Servers() {
+	for _, name := range c.s.now().front.tier.Servers() {
 		if m, ok := servers[name]; ok {
 			m.Active = c.s.activeDatabases(name)
 			all = append(all, m)
@@ -85,27 +82,28 @@ func (c healthControl) StartMaintenance(ctx context.Context, server string,
 		monitors = "enabled"
 		m := admin.Maintenance{Server: server, Since: time.Now().UTC().Truncate(time.Millisecond),
 			Policy: string(c.s.active.Policy(server))}
-		if err := c.s.keep(ctx, storedMaintenance+server, m); err != nil {
+		if _, err := c.s.stored.maintenance.Put(ctx, store.Item[admin.Maintenance]{Name: server,
+			Value: m}); err != nil {
 			return nil, errors.Join(err, c.s.active.Unblock(ctx, server, byMaintenance))
 		}
 	}
 	c.s.log.Warn().Str("server", server).Msg("maintenance of a mailbox server started")
 	steps := []admin.MaintenanceStep{{What: "activation on " + server, Was: activation,
 		Result: control(c).activation(server), Done: true}}
-	moves, err := control(c).evacuate(ctx, server)
+	moves, err := c.s.evacuate(ctx, server)
 	if err != nil {
 		return steps, err
 	}
 	for _, moved := range moves {
-		if moved.To != "" {
+		if moved.Err == nil {
 			steps = append(steps, admin.MaintenanceStep{What: "database " + moved.Database, Was: moved.From,
 				Result: "moved to " + moved.To, Done: true})
 		} else {
 			steps = append(steps, admin.MaintenanceStep{What: "database " + moved.Database, Was: moved.From,
-				Result: "kept: " + moved.Reason})
+				Result: "kept: " + moved.Err.Error()})
 		}
 	}
-	policy := string(c.s.front.Load().tier.Policy(server))
+	policy := string(c.s.now().front.tier.Policy(server))
 	if err := c.s.active.SetPolicy(ctx, server, backend.BlockedByPolicy); err != nil {
 		return steps, err
 	}
@@ -179,12 +177,12 @@ func (c healthControl) StopMaintenance(ctx context.Context, server string) ([]ad
 	if !ok {
 		return nil, admin.Unknown(fmt.Errorf("mailbox server %q is not in maintenance", server))
 	}
-	policy, activation := string(c.s.front.Load().tier.Policy(server)), control(c).activation(server)
+	policy, activation := string(c.s.now().front.tier.Policy(server)), control(c).activation(server)
 	if err := c.s.active.SetPolicy(ctx, server, backend.Policy(m.Policy)); err != nil {
 		return nil, err
 	}
 	steps = append(steps, admin.MaintenanceStep{What: "AutoActivationPolicy of " + server, Was: policy,
-		Result: string(c.s.front.Load().tier.Policy(server)), Done: true})
+		Result: string(c.s.now().front.tier.Policy(server)), Done: true})
 	if err := c.s.active.Unblock(ctx, server, byMaintenance); err != nil {
 		return steps, err
 	}
@@ -193,31 +191,17 @@ func (c healthControl) StopMaintenance(ctx context.Context, server string) ([]ad
 		step.Result, step.Done = "still blocked, by "+strings.Join(by, " and "), false
 	}
 	steps = append(steps, step)
-	entry, err := c.s.store.Get(ctx, storedMaintenance+server)
+	item, err := c.s.stored.maintenance.Get(ctx, server)
 	if err == nil {
-		err = c.s.store.Delete(ctx, entry.Key, entry.Revision)
+		err = c.s.stored.maintenance.Remove(ctx, item)
 	}
-	if err != nil && !errors.Is(err, store.ErrNotFound) {
+	if err != nil {
 		return steps, err
 	}
 	c.s.log.Warn().Str("server", server).Msg("maintenance of a mailbox server ended")
 	c.s.replan()
 	return append(steps, admin.MaintenanceStep{What: "monitors of " + server, Was: health.Disabled.String(),
 		Result: "enabled", Done: true}), nil
-}
-
-// keep stores a value as JSON, whatever was there.
-func (s *service) keep(ctx context.Context, key string, value any) error {
-	text, err := json.Marshal(value)
-	if err != nil {
-		return err
-	}
-	entry, err := s.store.Get(ctx, key) // none is revision 0
-	if err != nil && !errors.Is(err, store.ErrNotFound) {
-		return err
-	}
-	_, err = s.store.CompareAndSet(ctx, key, entry.Revision, text)
-	return err
 }
 
 // replan puts what is looked after in force again.

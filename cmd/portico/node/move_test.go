@@ -148,7 +148,7 @@ func TestBlockAndMove(t *testing.T) {
 		t.Fatal(err)
 	}
 	r := site.serve(t, file)
-	address := r.addresses.listeners[0].String()
+	address := r.listeners.addresses[0].String()
 
 	var clients sync.WaitGroup
 	var signedIn, byes atomic.Int32
@@ -347,7 +347,7 @@ func TestMoveRefusals(t *testing.T) {
 		}
 	}
 	// On loopback without a token everybody may look, and nobody may touch.
-	url := "http://" + r.addresses.admin.String()
+	url := "http://" + r.http.String()
 	var out bytes.Buffer
 	if status := cli.Run([]string{"server", "list", "--admin", url}, &out, &out, program); status != 0 {
 		t.Errorf("list over TCP: %d\n%s", status, &out)

@@ -7,13 +7,14 @@ import (
 	"time"
 
 	"portico/backend"
+	"portico/health/admin"
 )
 
 // moveGrace is how long a move that is under way when the service stops may still take, once all sessions have ended.
 const moveGrace = 2 * time.Second
 
 // errStopping ends moves that are under way when the service stops.
-var errStopping = errors.New("Portico is stopping")
+var errStopping = admin.Of(admin.KindUnavailable, errors.New("Portico is stopping"))
 
 // moves are the moves of databases and users that are under way. The zero value takes some.
 type moves struct {
@@ -70,19 +71,35 @@ func (m *moves) end(grace time.Duration) {
 	m.work.Wait()
 }
 
-// moving runs what moves databases. Where the service stops, that is broken off: every database is then active where
-// the store says, or suspended.
-func (s *service) moving(ctx context.Context, move func(context.Context,
+// evacuate moves what is active on a mailbox server.
+func (s *service) evacuate(ctx context.Context, server string) ([]backend.MoveResult, error) {
+	return s.move(ctx, func(ctx context.Context, o backend.MoveOptions) []backend.MoveResult {
+		return s.now().tier().Evacuate(ctx, server, o)
+	})
+}
+
+// move runs what moves databases, and logs what became of them. Where the service stops, that is broken off: every
+// database is then active where the store says, or suspended.
+func (s *service) move(ctx context.Context, move func(context.Context,
 	backend.MoveOptions) []backend.MoveResult) ([]backend.MoveResult, error) {
 	ctx, done, err := s.moves.begin(ctx)
 	if err != nil {
 		return nil, err
 	}
 	defer done()
-	return move(ctx, backend.MoveOptions{
+	results := move(ctx, backend.MoveOptions{
 		End:        func(database string) { s.server.EndDatabase(database, moveSpread) },
 		Unreadable: s.unreadable,
 		Failed:     s.logFailed,
 		Unsound:    s.unsound,
-	}), nil
+	})
+	for _, r := range results {
+		event := s.log.Info()
+		if r.Err != nil {
+			event = s.log.Error().Err(r.Err)
+		}
+		event.Str("database", r.Database).Str("from", r.From).Str("to", r.To).Bool("moved", r.Err == nil).
+			Msg("database moved")
+	}
+	return results, nil
 }

@@ -431,7 +431,7 @@ func TestRecoveryOffForATime(t *testing.T) {
 		t.Fatal(err)
 	}
 	r.eventually(t, "db1 has moved", func() bool { return r.activeOn("db1") == "mbx2" })
-	if left, err := r.store.List(t.Context(), storedComponents); err != nil || len(left) != 0 {
+	if left, err := r.disk.List(t.Context(), "health/components/"); err != nil || len(left) != 0 {
 		t.Errorf("stored: %v, %v", left, err)
 	}
 	n.valves[0].set(fault{})

@@ -43,7 +43,8 @@ func newNodes(config *configs.Config) (map[string]http.Handler, error) {
 			Transport: &http.Transport{TLSClientConfig: trust, DisableKeepAlives: true,
 				ResponseHeaderTimeout: nodeAnswers},
 			ErrorHandler: func(w http.ResponseWriter, _ *http.Request, err error) {
-				admin.Refuse(w, http.StatusBadGateway, fmt.Errorf("node %s: %w", name, secret.WithoutURL(err)))
+				admin.Refuse(w, admin.Of(admin.KindUnreachable,
+					fmt.Errorf("node %s: %w", name, secret.WithoutURL(err))))
 			},
 		}
 	}
@@ -52,10 +53,10 @@ func newNodes(config *configs.Config) (map[string]http.Handler, error) {
 
 // node returns the way to another node.
 func (s *service) node(name string) (http.Handler, error) {
-	if way, ok := (*s.nodes.Load())[name]; ok {
+	if way, ok := s.now().nodes[name]; ok {
 		return way, nil
 	}
-	if slices.Contains(s.front.Load().tier.Servers(), name) {
+	if slices.Contains(s.now().front.tier.Servers(), name) {
 		return nil, admin.Unknown(fmt.Errorf("%s is a mailbox server, not a node in the configuration", name))
 	}
 	if name == (healthControl{s}).Node() {
@@ -68,4 +69,4 @@ func (s *service) node(name string) (http.Handler, error) {
 func (c healthControl) Active(database string) (server string) { return c.s.activeOn(database) }
 
 // Nodes implements admin.Health.
-func (c healthControl) Nodes() []string { return slices.Sorted(maps.Keys(*c.s.nodes.Load())) }
+func (c healthControl) Nodes() []string { return slices.Sorted(maps.Keys(c.s.now().nodes)) }

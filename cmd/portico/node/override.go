@@ -2,7 +2,6 @@ package node
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
@@ -15,24 +14,21 @@ import (
 	"portico/health/admin/table"
 )
 
-// storedOverrides is where the store keeps overrides, each in an entry of its own.
-const storedOverrides = "health/overrides/"
-
 // overrides reads those that are in force, and deletes those that have ended by themselves.
 func (s *service) overrides(ctx context.Context) ([]health.Override, error) {
-	entries, err := s.store.List(ctx, storedOverrides)
+	items, err := s.stored.overrides.List(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("overrides: %w", err)
 	}
 	all := []health.Override{}
-	for _, e := range entries {
-		var o health.Override
-		if err := json.Unmarshal(e.Value, &o); err != nil {
-			s.reported("stored override not usable", fmt.Errorf("%s: %w", e.Key, err))
+	for _, item := range items {
+		o := item.Value
+		if item.Err != nil {
+			s.reported("stored override not usable", item.Err)
 			continue
 		}
 		if o.Over(time.Now(), release.Version()) {
-			if s.store.Delete(ctx, e.Key, e.Revision) == nil {
+			if s.stored.overrides.Remove(ctx, item) == nil {
 				s.log.Info().Str("identity", o.Identity).Str("property", o.Property).
 					Msg("override expired")
 			}
@@ -50,7 +46,7 @@ func (s *service) useHealthPlan() {
 	if err != nil {
 		s.reported("overrides skipped", err)
 	}
-	s.health.Use(s.withoutMaintained(s.healthPlan(s.config).With(all, time.Now(), release.Version())))
+	s.health.Use(s.withoutMaintained(s.healthPlan(s.now().config).With(all, time.Now(), release.Version())))
 	s.overridden = len(all)
 }
 
@@ -90,20 +86,17 @@ func (c healthControl) AddOverride(ctx context.Context, o health.Override) (chan
 		return change, err
 	}
 	defer done()
-	if err := c.s.healthPlan(c.s.config).Check(o); err != nil {
+	if err := c.s.healthPlan(c.s.now().config).Check(o); err != nil {
 		return change, unknownHere(err)
 	}
 	o.Created = time.Now().UTC().Truncate(time.Millisecond)
-	text, err := json.Marshal(o)
+	item, err := c.s.stored.overrides.Get(ctx, o.Key()) // there is one for each property
 	if err != nil {
 		return change, err
 	}
-	key, revision := storedOverrides+o.Key(), uint64(0)
-	change = admin.Change{What: o.Identity + " " + o.Property, Was: noOverride, Now: overrideText(o)}
-	if entry, err := c.s.store.Get(ctx, key); err == nil { // there is one for each property
-		revision, change.Was = entry.Revision, storedOverride(entry.Value)
-	}
-	if _, err := c.s.store.CompareAndSet(ctx, key, revision, text); err != nil {
+	change = admin.Change{What: o.Identity + " " + o.Property, Was: overrideText(item), Now: textOf(o)}
+	item.Value = o
+	if _, err := c.s.stored.overrides.Put(ctx, item); err != nil {
 		return change, err
 	}
 	c.s.log.Warn().Interface("override", o).Msg("override added by an operator")
@@ -114,8 +107,19 @@ func (c healthControl) AddOverride(ctx context.Context, o health.Override) (chan
 // noOverride stands for an override that is not there.
 const noOverride = "(no override)"
 
-// overrideText is an override's value, and its end.
-func overrideText(o health.Override) string {
+// overrideText is what the store has of an override.
+func overrideText(item store.Item[health.Override]) string {
+	switch {
+	case item.Revision == 0:
+		return noOverride
+	case item.Err != nil:
+		return "(unreadable)"
+	}
+	return textOf(item.Value)
+}
+
+// textOf is an override's value, and its end.
+func textOf(o health.Override) string {
 	switch {
 	case !o.Until.IsZero():
 		return o.Value + " until " + table.Time(o.Until)
@@ -125,14 +129,6 @@ func overrideText(o health.Override) string {
 	return o.Value
 }
 
-func storedOverride(text []byte) string {
-	var o health.Override
-	if err := json.Unmarshal(text, &o); err != nil {
-		return "(unreadable)"
-	}
-	return overrideText(o)
-}
-
 // RemoveOverride implements admin.Health.
 func (c healthControl) RemoveOverride(ctx context.Context, o health.Override) (change admin.Change, err error) {
 	done, err := c.s.change(ctx)
@@ -140,32 +136,29 @@ func (c healthControl) RemoveOverride(ctx context.Context, o health.Override) (c
 		return change, err
 	}
 	defer done()
-	entry, err := c.s.store.Get(ctx, storedOverrides+o.Key())
-	if errors.Is(err, store.ErrNotFound) {
-		return change, admin.Unknown(fmt.Errorf("there is no override of %s's %s", o.Identity, o.Property))
-	}
+	item, err := c.s.stored.overrides.Get(ctx, o.Key())
 	if err != nil {
 		return change, err
 	}
-	if err := c.s.store.Delete(ctx, entry.Key, entry.Revision); err != nil {
+	if item.Revision == 0 {
+		return change, admin.Unknown(fmt.Errorf("there is no override of %s's %s", o.Identity, o.Property))
+	}
+	if err := c.s.stored.overrides.Remove(ctx, item); err != nil {
 		return change, err
 	}
 	c.s.log.Warn().Str("identity", o.Identity).Str("property", o.Property).Msg("override removed by an operator")
 	c.s.useHealthPlan()
-	return admin.Change{What: o.Identity + " " + o.Property, Was: storedOverride(entry.Value), Now: noOverride}, nil
+	return admin.Change{What: o.Identity + " " + o.Property, Was: overrideText(item), Now: noOverride}, nil
 }
-
-// storedRepairing is where the store keeps which monitors an operator has set to Repairing.
-const storedRepairing = "health/repairing/"
 
 // loadRepairing sets monitors to Repairing that were before a restart. Those that are not watched now may be again.
 func (s *service) loadRepairing() error {
-	entries, err := s.store.List(context.Background(), storedRepairing)
+	items, err := s.stored.repairing.List(context.Background())
 	if err != nil {
 		return fmt.Errorf("repairing: %w", err)
 	}
-	for _, e := range entries {
-		if err := s.health.SetRepairing(strings.TrimPrefix(e.Key, storedRepairing), true); err != nil &&
+	for _, item := range items {
+		if err := s.health.SetRepairing(item.Name, true); err != nil &&
 			!errors.Is(err, health.ErrUnknown) {
 			return err
 		}
@@ -185,19 +178,17 @@ func (c healthControl) SetRepairing(ctx context.Context, id string, on bool) (ch
 		return change, c.s.noMonitor(id)
 	}
 	change = admin.Change{What: "monitor " + id}
-	entry, err := c.s.store.Get(ctx, storedRepairing+id)
-	if err != nil && !errors.Is(err, store.ErrNotFound) {
+	item, err := c.s.stored.repairing.Get(ctx, id)
+	if err != nil {
 		return change, err
 	}
-	stored := err == nil
-	change.Was = withRepairing(value, stored)
+	change.Was = withRepairing(value, item.Revision != 0)
 	switch {
-	case on && !stored:
-		_, err = c.s.store.CompareAndSet(ctx, storedRepairing+id, 0, []byte("true"))
-	case !on && stored:
-		err = c.s.store.Delete(ctx, entry.Key, entry.Revision)
-	default:
-		err = nil
+	case on && item.Revision == 0:
+		item.Value = true
+		_, err = c.s.stored.repairing.Put(ctx, item)
+	case !on:
+		err = c.s.stored.repairing.Remove(ctx, item)
 	}
 	if err != nil {
 		return change, err

@@ -3,7 +3,6 @@ package node
 import (
 	"context"
 	cryptorand "crypto/rand"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"path/filepath"
@@ -19,12 +18,6 @@ import (
 	"portico/protolog"
 )
 
-// What the store keeps of the protocol log: each rule in an entry of its own, so that the store's watch tells of every
-// change, and the key of the hash of users, which is to stay the same.
-const (
-	storedRules = "protocol_log/rules/"
-)
-
 const (
 	maxStoredRules = 64
 	longestRule    = 366 * 24 * time.Hour
@@ -32,22 +25,22 @@ const (
 
 // startProtocolLog opens the protocol log with the rules that are stored.
 func (s *service) startProtocolLog(loops int) error {
-	key, err := hashKey(s.store)
+	key, err := hashKey(s.site)
 	if err != nil {
 		return fmt.Errorf("protocol log: %w", err)
 	}
 	s.protocol, err = protolog.New(protolog.Options{
-		Settings: protocolSettings(s.config), Loops: loops, Key: key, Version: release.Version(), Log: s.log,
+		Settings: protocolSettings(s.now().config), Loops: loops, Key: key, Version: release.Version(), Log: s.log,
 		Registerer: s.registry,
 	})
 	if err != nil {
 		return fmt.Errorf("protocol log: %w", err)
 	}
-	changes, err := s.store.Watch(s.upkeep, storedRules)
+	changes, err := s.stored.rules.Watch(s.upkeep)
 	if err != nil {
 		return fmt.Errorf("protocol log: %w", err)
 	}
-	rules := storedRuleSet{service: s, entries: make(map[string]store.Entry)}
+	rules := storedRuleSet{service: s, rules: make(map[string]store.Item[protolog.Rule])}
 	next := rules.apply(<-changes)
 	s.group.Go(func() { rules.keep(changes, next) })
 	return nil
@@ -74,15 +67,15 @@ func hashKey(s store.Store) ([]byte, error) {
 // storedRuleSet follows the rules in the store. It belongs to one goroutine.
 type storedRuleSet struct {
 	service *service
-	entries map[string]store.Entry
+	rules   map[string]store.Item[protolog.Rule]
 }
 
 // keep puts rules in force as the store has them, and deletes those whose end has come. next is when that is.
-func (r *storedRuleSet) keep(changes <-chan []store.Change, next time.Duration) {
+func (r *storedRuleSet) keep(changes <-chan []store.Item[protolog.Rule], next time.Duration) {
 	timer := time.NewTimer(next)
 	defer timer.Stop()
 	for {
-		var batch []store.Change
+		var batch []store.Item[protolog.Rule]
 		select {
 		case changed, more := <-changes:
 			if !more {
@@ -96,27 +89,27 @@ func (r *storedRuleSet) keep(changes <-chan []store.Change, next time.Duration) 
 }
 
 // apply takes changes in, and returns when the next rule ends.
-func (r *storedRuleSet) apply(batch []store.Change) (next time.Duration) {
+func (r *storedRuleSet) apply(batch []store.Item[protolog.Rule]) (next time.Duration) {
 	for _, c := range batch {
-		if c.Deleted {
-			delete(r.entries, c.Key)
+		if c.Revision == 0 {
+			delete(r.rules, c.Name)
 		} else {
-			r.entries[c.Key] = c.Entry
+			r.rules[c.Name] = c
 		}
 	}
 	next = longestRule
 	now := time.Now()
 	var rules []protolog.Rule
-	for key, entry := range r.entries {
-		var rule protolog.Rule
-		if err := json.Unmarshal(entry.Value, &rule); err != nil {
-			r.service.reported("stored protocol log rule not usable", fmt.Errorf("%s: %w", key, err))
+	for _, item := range r.rules {
+		rule := item.Value
+		if item.Err != nil {
+			r.service.reported("stored protocol log rule not usable", item.Err)
 			continue
 		}
 		if !rule.Until.IsZero() {
 			left := rule.Until.Sub(now)
 			if left <= 0 {
-				if err := r.service.store.Delete(r.service.upkeep, key, entry.Revision); err == nil {
+				if err := r.service.stored.rules.Remove(r.service.upkeep, item); err == nil {
 					r.service.log.Info().Str("rule", rule.ID).Msg("protocol log rule expired")
 				}
 				continue
@@ -187,11 +180,7 @@ func (c protocolControl) On(ctx context.Context, f protolog.Filter, d time.Durat
 	}
 	for n := 1; n <= maxStoredRules; n++ {
 		rule.ID = "r" + strconv.Itoa(n)
-		text, err := json.Marshal(rule)
-		if err != nil {
-			return rule, err
-		}
-		_, err = c.s.store.CompareAndSet(ctx, storedRules+rule.ID, 0, text)
+		_, err := c.s.stored.rules.Put(ctx, store.Item[protolog.Rule]{Name: rule.ID, Value: rule})
 		if err == nil {
 			c.s.log.Warn().Str("rule", rule.ID).Interface("filter", f).Time("until", rule.Until).
 				Msg("protocol log switched on by an operator")
@@ -238,22 +227,19 @@ func (c protocolControl) Off(ctx context.Context, id string) (ended []protolog.R
 	if id == protolog.RuleOfSetting {
 		return nil, errors.New("this rule is a setting: end it with portico settings set ProtocolLogEnabled=false")
 	}
-	entries, err := c.s.store.List(ctx, storedRules)
+	items, err := c.s.stored.rules.List(ctx)
 	if err != nil {
 		return nil, err
 	}
-	for _, e := range entries {
-		if name := strings.TrimPrefix(e.Key, storedRules); id != "" && name != id {
+	for _, item := range items {
+		if id != "" && item.Name != id {
 			continue
 		}
-		if err := c.s.store.Delete(ctx, e.Key, e.Revision); err != nil && !errors.Is(err, store.ErrConflict) {
+		if err := c.s.stored.rules.Remove(ctx, item); err != nil && !errors.Is(err, store.ErrConflict) {
 			return ended, err
 		}
-		var rule protolog.Rule
-		if err := json.Unmarshal(e.Value, &rule); err != nil {
-			rule.ID = strings.TrimPrefix(e.Key, storedRules)
-		}
-		ended = append(ended, rule)
+		item.Value.ID = item.Name // also of one that cannot be read
+		ended = append(ended, item.Value)
 	}
 	if id != "" && len(ended) == 0 {
 		return nil, admin.Unknown(fmt.Errorf("there is no rule %q", id))

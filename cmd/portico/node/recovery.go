@@ -3,7 +3,6 @@ package node
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
@@ -32,7 +31,7 @@ const (
 func (s *service) startRecovery() (err error) {
 	s.recovery, err = recovery.New(context.Background(), recovery.Options{
 		Monitors: s.recoverable, Off: s.recoveryOff, Active: s.activeOn, Verify: s.verify, Actors: s.actors(),
-		Store: s.store, Tell: s.recoveryTold,
+		Store: s.site, Tell: s.recoveryTold,
 		Failed: func(err error) { s.reported("recovery", err) }, Helped: s.recoveryHelped, Follow: s.health.Follow,
 		Standby: s.standby,
 		Blocked: func(server string) bool { return slices.Contains(s.active.BlockedBy(server), byHealth) },
@@ -42,11 +41,11 @@ func (s *service) startRecovery() (err error) {
 			return health.LatestWell(tallied), tallied.Mixed()
 		},
 		Read: func(ctx context.Context, database, server string) error {
-			return s.behind().ReadCopy(ctx, database, server, s.healthOf.Load().DeepTest.Timeout)
+			return s.behind().ReadCopy(ctx, database, server, s.now().config.Health.DeepTest.Timeout)
 		},
 	})
 	if err == nil {
-		s.recovery.Use(recoveryPlan(s.config.Health.Recovery))
+		s.recovery.Use(recoveryPlan(s.now().config.Health.Recovery))
 	}
 	return err
 }
@@ -152,7 +151,7 @@ func (s *service) actors() map[recovery.Action]recovery.Actor {
 	}
 }
 
-func (s *service) recoveryConfig() configs.Recovery { return s.healthOf.Load().Recovery }
+func (s *service) recoveryConfig() configs.Recovery { return s.now().config.Health.Recovery }
 
 // restartMailbox has a hook restart a mailbox server, or its service.
 func (s *service) restartMailbox(ctx context.Context, key string, of configs.Hook, server string) (string, error) {
@@ -194,7 +193,7 @@ func (s *service) activeDatabases(server string) []string {
 
 // standby says to which mailbox servers failover would move databases, once recovery's blocks of some are lifted.
 func (s *service) standby(ctx context.Context, c recovery.Case, lifted []string) map[string]string {
-	found := s.front.Load().tier.Standby(ctx, c.Server, backend.MoveOptions{
+	found := s.now().front.tier.Standby(ctx, c.Server, backend.MoveOptions{
 		Unsound: s.unsound,
 		Lifted:  func(server, by string) bool { return by == byHealth && slices.Contains(lifted, server) },
 	})
@@ -210,14 +209,13 @@ func (s *service) unsound(server string) error { return health.Unsound(server, s
 func (s *service) failover(ctx context.Context, c recovery.Case) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, failoverTime)
 	defer cancel()
-	own := control{s}
-	var moves []admin.Move
+	var moves []backend.MoveResult
 	var err error
 	blocked := slices.Contains(s.active.BlockedBy(c.Server), byHealth)
 	switch active := s.activeDatabases(c.Server); {
 	case c.Alone:
-		moves, err = own.move(ctx, func(ctx context.Context, o backend.MoveOptions) []backend.MoveResult {
-			return own.tier().MoveAway(ctx, c.Database, c.Server, o)
+		moves, err = s.move(ctx, func(ctx context.Context, o backend.MoveOptions) []backend.MoveResult {
+			return s.now().tier().MoveAway(ctx, c.Database, c.Server, o)
 		})
 	case len(active) == 0 && blocked && c.Resumed:
 		return "nothing is active there any more", nil
@@ -227,20 +225,20 @@ func (s *service) failover(ctx context.Context, c recovery.Case) (string, error)
 		if err := s.active.Block(ctx, c.Server, byHealth); err != nil {
 			return "", err
 		}
-		moves, err = own.evacuate(ctx, c.Server)
+		moves, err = s.evacuate(ctx, c.Server)
 	}
 	if err != nil {
 		return "", err
 	}
 	moved, lines := 0, []string{}
 	for _, m := range moves {
-		if m.To != "" {
+		if m.Err == nil {
 			moved++
 			lines = append(lines, m.Database+" moved to "+m.To)
 			s.health.Hurry(health.SetProtocol, health.ImapDeepTestProbe, m.Database)
 			s.health.Hurry(health.SetIMAP, health.ImapCTPProbe, m.Database)
 		} else {
-			lines = append(lines, m.Database+" kept: "+m.Reason)
+			lines = append(lines, m.Database+" kept: "+m.Err.Error())
 		}
 	}
 	what := strings.Join(lines, "; ")
@@ -278,12 +276,9 @@ func (s *service) logProbes(ctx context.Context, c recovery.Case) (string, error
 	}
 	id := ruleOf(c.Database)
 	now := time.Now().UTC().Truncate(time.Millisecond)
-	text, err := json.Marshal(protolog.Rule{ID: id, Filter: protolog.Filter{User: mailbox.Name}, Since: now,
-		Until: now.Add(longestProbeLog)})
-	if err != nil {
-		return "", err
-	}
-	_, err = s.store.CompareAndSet(ctx, storedRules+id, 0, text)
+	rule := protolog.Rule{ID: id, Filter: protolog.Filter{User: mailbox.Name}, Since: now,
+		Until: now.Add(longestProbeLog)}
+	_, err := s.stored.rules.Put(ctx, store.Item[protolog.Rule]{Name: id, Value: rule})
 	if err != nil && !errors.Is(err, store.ErrConflict) {
 		return "", err
 	}
@@ -295,14 +290,11 @@ const longestProbeLog = 24 * time.Hour
 
 // logProbesNoMore ends what logProbes has begun.
 func (s *service) logProbesNoMore(ctx context.Context, c recovery.Case) error {
-	entry, err := s.store.Get(ctx, storedRules+ruleOf(c.Database))
-	if errors.Is(err, store.ErrNotFound) {
-		return nil
-	}
+	item, err := s.stored.rules.Get(ctx, ruleOf(c.Database))
 	if err != nil {
 		return err
 	}
-	return s.store.Delete(ctx, entry.Key, entry.Revision)
+	return s.stored.rules.Remove(ctx, item)
 }
 
 func (s *service) setImapProxy(ctx context.Context, state string) error {
@@ -313,19 +305,15 @@ func (s *service) setImapProxy(ctx context.Context, state string) error {
 // restartFrontEnd builds listeners and set-up again from the configuration in force: certificates and keys are read
 // again, and all that leads to directory and mailbox servers is new. Sessions go on.
 func (s *service) restartFrontEnd(ctx context.Context) error {
-	done, err := s.change(ctx)
-	if err != nil {
+	if err := s.apply(ctx, func(now *inForce) (*inForce, error) {
+		front, err := newFront(ctx, now.config, s.lasting)
+		next := *now
+		next.front = front
+		return &next, err
+	}, nil); err != nil {
 		return err
 	}
-	defer done()
-	front, err := newFront(ctx, s.config, s.lasting)
-	if err != nil {
-		return err
-	}
-	if err := s.enforce(ctx, s.access, front, front.settings(s.config), nil); err != nil {
-		return err
-	}
-	return s.relisten()
+	return s.listeners.relisten()
 }
 
 // recoveryMetrics count what recovery does.
@@ -350,7 +338,7 @@ func (m *recoveryMetrics) count(r recovery.Record) {
 func (c healthControl) Recovery() admin.RecoveryState {
 	records := c.s.recovery.Records()
 	slices.Reverse(records)
-	tells := c.s.healthOf.Load().Escalate
+	tells := c.s.now().config.Health.Escalate
 	var off []string
 	for _, state := range c.s.components.States() {
 		if state.Server != "" && state.State != health.Active {

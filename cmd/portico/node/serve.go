@@ -23,7 +23,7 @@ func Serve(file string, signals <-chan os.Signal, log io.Writer,
 	started func(listeners []net.Addr, http net.Addr)) error {
 	return serve(file, signals, log, func(s *service) {
 		s.favourLoops()
-		started(s.addresses.listeners, s.addresses.admin)
+		started(s.listeners.addresses, s.http)
 	})
 }
 
@@ -59,11 +59,9 @@ func serve(file string, signals <-chan os.Signal, log io.Writer, started func(*s
 	}
 }
 
-// shutdownTimeout is the one in force. Over HTTP, settings may change meanwhile.
+// shutdownTimeout is the one in force.
 func (s *service) shutdownTimeout() time.Duration {
-	s.changing.Lock()
-	defer s.changing.Unlock()
-	return s.config.ShutdownTimeout
+	return s.now().config.ShutdownTimeout
 }
 
 // stop shuts down within shutdown_timeout. A signal, other than one to reload, ends the patience.

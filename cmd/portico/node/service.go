@@ -12,7 +12,6 @@ import (
 	"io"
 	"math/rand/v2"
 	"net"
-	"net/http"
 	"os"
 	"runtime"
 	"sync"
@@ -41,52 +40,41 @@ import (
 const adminPatience = time.Second
 
 // service is Portico at work: everything that serve starts and stops. Its methods are for one goroutine, but for those
-// of checks.go.
+// of readiness.go.
 type service struct {
 	file    string
 	log     zerolog.Logger
 	sink    *logSink
 	started *configs.Config // what it runs with, where only a restart takes a change
 
-	changing   sync.Mutex       // one reload or change of settings at a time; guards the rest
-	config     *configs.Config  // what it runs with else
-	overridden int              // overrides of probes and monitors in force
-	inFile     configs.Settings // the settings of the file, some of which stored ones may beat
-	access     admin.Access
+	inForce    atomic.Pointer[inForce] // what it goes by else; nil before the start
+	changing   sync.Mutex              // one change at a time
+	overridden int                     // overrides of probes and monitors in force
 
 	lasting
-	disk        *store.File           // is store
-	stored      *storeMetrics         // what was found there last
-	errors      proxy.Seldom[string]  // those that were reported
-	backups     atomic.Int64          // daily copies of it to keep
-	front       atomic.Pointer[front] // in force
-	tickets     *certs.Tickets
-	shown       *certificateMetrics
-	registry    *prometheus.Registry
-	reloads     *reloadMetrics
-	admin       *admin.Server
-	server      *proxy.Server // owns relay
-	relay       relay.Relay
-	protocol    *protolog.Log
-	health      *health.Engine
-	escalator   *health.Escalator
-	recovery    *recovery.Responders
-	healthOf    atomic.Pointer[configs.Health] // in force
-	recoveries  *recoveryMetrics
-	nodes       atomic.Pointer[map[string]http.Handler] // the ways to other nodes
-	components  health.Components
-	stopProbes  func()       // nil before there are any
-	healthBoxes atomic.Value // map[string]configs.HealthMailbox: those in force
-	addresses   struct {     // as opened, in the order of the file
-		listeners []net.Addr
-		admin     net.Addr
-	}
-	// that take clients, in the order of the file; changing guards them, once the service has started
-	open []net.Listener
+	disk       *store.File          // is the site's store and this node's
+	stored     stored               // what is in both
+	storeState *storeMetrics        // what was found there last
+	errors     proxy.Seldom[string] // those that were reported
+	tickets    *certs.Tickets
+	shown      *certificateMetrics
+	registry   *prometheus.Registry
+	reloads    *reloadMetrics
+	admin      *admin.Server
+	server     *proxy.Server // owns relay
+	relay      relay.Relay
+	protocol   *protolog.Log
+	health     *health.Engine
+	escalator  *health.Escalator
+	recovery   *recovery.Responders
+	recoveries *recoveryMetrics
+	components health.Components
+	stopProbes func() // nil before there are any
+	listeners  listeners
+	http       net.Addr // of the admin's HTTP; nil if it listens on no address
 
 	failing  failingCopies
-	moves    moves        // of databases and users, under way
-	serving  atomic.Int32 // listeners that take clients
+	moves    moves // of databases and users, under way
 	draining atomic.Bool
 	group    sync.WaitGroup  // every goroutine it starts
 	upkeep   context.Context // of what goes on beside all else
@@ -96,7 +84,7 @@ type service struct {
 
 // lasting is what the mailbox tiers of all reloads share.
 type lasting struct {
-	store    store.Store
+	site     store.Store // of the whole site
 	active   *backend.ActiveManager
 	survey   *backend.Survey
 	breakers *backend.Breakers
@@ -107,7 +95,7 @@ type lasting struct {
 
 // newLasting returns what the first tier finds. kept is what is stored.
 func newLasting(ctx context.Context, kept store.Store, report func(what string, err error)) (of lasting, err error) {
-	of = lasting{store: kept, report: report, breakers: backend.NewBreakers(time.Now, rand.Float64),
+	of = lasting{site: kept, report: report, breakers: backend.NewBreakers(time.Now, rand.Float64),
 		tally: backend.NewTally(time.Now), gates: backend.NewGates(time.Now)}
 	if of.active, err = backend.NewActiveManager(ctx, kept); err != nil {
 		return of, err
@@ -118,9 +106,10 @@ func newLasting(ctx context.Context, kept store.Store, report func(what string, 
 
 // startService opens and starts everything that config asks for, or nothing.
 func startService(config *configs.Config, file string, out io.Writer) (*service, error) {
-	s := &service{file: file, started: config, config: config, inFile: config.Settings,
-		registry: prometheus.NewRegistry()}
+	s := &service{file: file, started: config, registry: prometheus.NewRegistry()}
 	s.log, s.sink = newLog(out, config.Log, toJournal(out, os.Getenv("JOURNAL_STREAM")))
+	s.listeners.log, s.listeners.wanted, s.listeners.group, s.listeners.ended = s.log, config.Listeners,
+		&s.group, s.fail
 	s.upkeep, s.idle = context.WithCancel(context.Background())
 	s.failed = make(chan error, len(config.Listeners)+2)
 	for _, warning := range config.Warnings() {
@@ -136,43 +125,43 @@ func startService(config *configs.Config, file string, out io.Writer) (*service,
 	return s, nil
 }
 
+// now is what is in force.
+func (s *service) now() *inForce { return s.inForce.Load() }
+
 // start is startService without the cleaning up.
 func (s *service) start() (err error) {
 	cpus := runtime.GOMAXPROCS(0) // what the machine or its control group allows
 	s.log.Info().Str("version", release.Version()).Str("config", s.file).Uint64("descriptors", descriptorLimit()).
-		Int("loops", loops(s.config, cpus)).Int("setup_slots", setupSlots(s.config, cpus)).Msg("starting")
-	if s.disk, err = datadir.Open(s.config, s.file); err != nil {
+		Int("loops", loops(s.started, cpus)).Int("setup_slots", setupSlots(s.started, cpus)).Msg("starting")
+	if s.disk, err = datadir.Open(s.started, s.file); err != nil {
 		return err
 	}
-	s.store = s.disk
-	if s.config, err = s.withStored(s.started); err != nil {
-		return err
-	}
+	s.stored = newStored(s.disk, s.disk)
 	if s.lasting, err = newLasting(context.Background(), s.disk, s.reported); err != nil {
 		return err
 	}
 	if s.tickets, err = certs.NewTickets(cryptorand.Reader); err != nil {
 		return err
 	}
-	front, err := newFront(context.Background(), s.config, s.lasting)
+	first, err := s.prepare(context.Background(), s.started)
 	if err != nil {
 		return err
 	}
+	s.inForce.Store(first)
 	s.registry.MustRegister(collectors.NewGoCollector(), collectors.NewBuildInfoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	s.reloads = newReloadMetrics(s.registry)
 	s.shown = newCertificateMetrics(s.registry)
 	s.registry.MustRegister(tierCollector{s})
-	if err := s.use(front); err != nil {
+	if err := s.use(first.front); err != nil {
 		return err
 	}
-	s.backups.Store(int64(s.config.Store.Backups))
-	s.stored = newStoreMetrics(s.registry)
+	s.storeState = newStoreMetrics(s.registry)
 	s.group.Go(func() { s.keepStore(s.upkeep) })
-	if err := s.startProtocolLog(loops(s.config, cpus)); err != nil {
+	if err := s.startProtocolLog(loops(s.now().config, cpus)); err != nil {
 		return err
 	}
-	if err := s.startProxy(front.settings(s.config), cpus); err != nil {
+	if err := s.startProxy(first.settings(), cpus); err != nil {
 		return err
 	}
 	if err := s.startHealth(); err != nil {
@@ -192,8 +181,8 @@ func (s *service) start() (err error) {
 // itself; as many as the machine has are for everything else: passwords to verify, lookups, the collector of garbage,
 // the admin's HTTP.
 func (s *service) startProxy(settings proxy.Settings, cpus int) error {
-	runtime.GOMAXPROCS(loops(s.config, cpus) + setupSlots(s.config, cpus) + cpus)
-	options := relayOptions(s.config, cpus)
+	runtime.GOMAXPROCS(loops(s.now().config, cpus) + setupSlots(s.now().config, cpus) + cpus)
+	options := relayOptions(s.now().config, cpus)
 	options.Watch, options.Panicked = proxy.Watch(s.protocol), proxy.LogPanics(s.log, time.Now)
 	var err error
 	if s.relay, err = relay.New(options); err != nil {
@@ -204,10 +193,10 @@ func (s *service) startProxy(settings proxy.Settings, cpus int) error {
 			s.log.Info().Err(err).Msg("io_uring not available: event loops use epoll")
 		}
 	}
-	s.bound(s.config)
+	s.bound(s.now().config)
 	s.server, err = proxy.New(proxy.Options{
 		Settings: settings, Relay: s.relay, Log: s.sink.patient(s.log), Registerer: s.registry,
-		SetupSlots:  setupSlots(s.config, cpus),
+		SetupSlots:  setupSlots(s.now().config, cpus),
 		ProtocolLog: s.protocol, KeptDescriptors: keptDescriptors(descriptorLimit()),
 		Random: cryptorand.Reader, Now: time.Now, Sleep: proxy.Sleep,
 	})
@@ -242,7 +231,6 @@ func (s *service) use(f *front) error {
 	}
 	s.breakers.Configure(f.breaker)
 	s.gates.Configure(f.pace)
-	s.front.Store(f)
 	return nil
 }
 
@@ -263,120 +251,36 @@ func (s *service) favourLoops() {
 
 // listen opens all listeners, and puts the databases in force, before the first listener takes a client.
 func (s *service) listen() error {
-	opened := make([]net.Listener, 0, len(s.config.Listeners))
-	for i, l := range s.config.Listeners {
-		ln, err := listenTCP(l.Address, s.config.Listeners)
-		if err != nil {
-			for _, ln := range opened {
-				ln.Close()
-			}
-			return fmt.Errorf("listeners[%d]: %w", i, err)
-		}
-		opened = append(opened, ln)
-	}
-	if err := s.configure(context.Background(), s.front.Load().tier); err != nil { // nothing else can fail any more
-		for _, ln := range opened {
-			ln.Close()
-		}
-		return fmt.Errorf("databases: %w", err)
-	}
-	s.open = opened
-	for i, ln := range opened {
-		s.addresses.listeners = append(s.addresses.listeners, ln.Addr())
-		s.take(i, ln)
-	}
-	s.group.Go(func() { s.keepListeners(s.upkeep) })
-	return nil
-}
-
-// take lets clients in by a listener.
-func (s *service) take(i int, ln net.Listener) {
-	l := s.started.Listeners[i]
-	s.log.Info().Stringer("address", ln.Addr()).Str("tls", string(l.TLS)).Msg("listening")
-	s.serving.Add(1)
-	s.group.Go(func() {
-		defer s.serving.Add(-1)
-		s.fail(s.server.Serve(ln, proxy.Listener{Name: l.Address, TLS: listenerTLS[l.TLS],
-			ProxyProtocol: l.ProxyProtocol}))
-	})
-}
-
-// relisten closes all listeners and opens them again where they were. One that can not be opened is left to
-// keepListeners. Clients that connect in between are refused. The caller holds changing.
-func (s *service) relisten() error {
-	var errs []error
-	for i, ln := range s.open {
-		if s.draining.Load() {
-			return errors.New("Portico is stopping")
-		}
-		if ln != nil {
-			s.server.StopServing(ln)
-		}
-		if err := s.reopen(i); err != nil {
-			errs = append(errs, fmt.Errorf("listeners[%d]: %w; will retry", i, err))
-		}
-	}
-	return errors.Join(errs...)
-}
-
-// reopen opens one listener where it was. The caller holds changing.
-func (s *service) reopen(i int) (err error) {
-	if s.open[i], err = listenTCP(s.addresses.listeners[i].String(), s.started.Listeners); err != nil {
-		s.open[i] = nil
+	if err := s.listeners.listen(); err != nil {
 		return err
 	}
-	s.take(i, s.open[i])
-	return nil
-}
-
-// reopenPeriod is how often listeners are tried that could not be opened again.
-const reopenPeriod = time.Second
-
-// keepListeners opens what relisten could not, once whoever had taken the port is gone.
-func (s *service) keepListeners(ctx context.Context) {
-	tick := time.NewTicker(reopenPeriod)
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-		}
-		s.changing.Lock()
-		for i, ln := range s.open {
-			if ln == nil && !s.draining.Load() {
-				s.reopen(i) // until it succeeds; relisten has told why it does not
-			}
-		}
-		s.changing.Unlock()
+	if err := s.configure(context.Background(), s.now().tier()); err != nil { // nothing else can fail any more
+		s.listeners.abandon()
+		return fmt.Errorf("databases: %w", err)
 	}
+	s.listeners.serve(s.server)
+	s.group.Go(func() { s.listeners.keep(s.upkeep) })
+	return nil
 }
 
 func (s *service) startAdmin() (err error) {
-	if s.access, err = adminAccess(s.config.Admin); err != nil {
-		return err
-	}
-	nodes, err := newNodes(s.config)
-	if err != nil {
-		return err
-	}
-	s.nodes.Store(&nodes)
+	config, access := s.now().config, s.now().access
 	s.admin, err = admin.New(admin.Options{Gatherer: s.registry, Checks: s.checks(), Control: control{s},
-		Access: s.access, Log: s.log, Protocol: protocolControl{s.protocol, s}, Health: healthControl{s},
+		Access: access, Log: s.log, Protocol: protocolControl{s.protocol, s}, Health: healthControl{s},
 		Store: storeControl{s}, Node: s.node})
 	if err != nil {
 		return err
 	}
-	if address := s.config.Admin.Address; address != "" {
-		ln, err := admin.ListenTCP(context.Background(), address, s.access)
+	if address := config.Admin.Address; address != "" {
+		ln, err := admin.ListenTCP(context.Background(), address, access)
 		if err != nil {
 			return fmt.Errorf("admin.address %s: %w", address, err)
 		}
-		s.addresses.admin = ln.Addr()
+		s.http = ln.Addr()
 		s.serveAdmin(ln)
 	}
-	if path := s.config.Admin.Socket; path != "" {
-		ln, err := admin.ListenUnix(context.Background(), path, s.config.Admin.SocketGroup)
+	if path := config.Admin.Socket; path != "" {
+		ln, err := admin.ListenUnix(context.Background(), path, config.Admin.SocketGroup)
 		if err != nil {
 			return fmt.Errorf("admin.socket: %w", err)
 		}
@@ -402,6 +306,7 @@ func (s *service) fail(err error) {
 // service that is only half started.
 func (s *service) shutdown(ctx context.Context) (inOrder bool) {
 	s.draining.Store(true)
+	s.listeners.close()
 	s.moves.stop()
 	inOrder = true
 	if s.stopProbes != nil { // what they find while all ends is no news
@@ -424,11 +329,11 @@ func (s *service) shutdown(ctx context.Context) (inOrder bool) {
 	}
 	s.idle()
 	s.group.Wait()
-	if f := s.front.Load(); f != nil {
-		f.tier.Close()
+	if now := s.now(); now != nil {
+		now.front.tier.Close()
 	}
-	if s.store != nil {
-		if err := s.store.Close(); err != nil {
+	if s.disk != nil {
+		if err := s.disk.Close(); err != nil {
 			s.log.Error().Err(err).Msg("store did not close cleanly")
 		}
 	}

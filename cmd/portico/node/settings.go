@@ -2,35 +2,23 @@ package node
 
 import (
 	"context"
-	"encoding/json"
-	"errors"
 	"fmt"
 	"maps"
 	"slices"
 
 	"portico/configs"
-	"portico/configs/store"
 	"portico/health/admin"
 )
 
-// storedSettings is the key of the settings that were changed at run time: JSON of names and values. They stand in one
-// entry, so that a change of several is made or not.
-const storedSettings = "settings"
-
 // readStored returns the settings that were changed at run time.
-func readStored(ctx context.Context, s store.Store) (stored map[string]string, revision uint64, err error) {
-	stored = make(map[string]string)
-	entry, err := s.Get(ctx, storedSettings)
-	switch {
-	case errors.Is(err, store.ErrNotFound):
-		return stored, 0, nil
-	case err == nil:
-		err = json.Unmarshal(entry.Value, &stored)
-	}
-	if err != nil {
+func readStored(ctx context.Context, s stored) (settings map[string]string, revision uint64, err error) {
+	if settings, revision, err = s.settings.Get(ctx); err != nil {
 		return nil, 0, fmt.Errorf("read the changed settings: %w", err)
 	}
-	return stored, entry.Revision, nil
+	if settings == nil {
+		settings = make(map[string]string)
+	}
+	return settings, revision, nil
 }
 
 // overlay returns a file's configuration with what is stored over it. What can not be taken, as when a later version
@@ -52,7 +40,7 @@ func overlay(config *configs.Config, stored map[string]string) (*configs.Config,
 // withStored is overlay with what the store has, and a line in the log for each setting in which it differs from the
 // file.
 func (s *service) withStored(config *configs.Config) (*configs.Config, error) {
-	stored, _, err := readStored(context.Background(), s.store)
+	stored, _, err := readStored(context.Background(), s.stored)
 	if err != nil {
 		return nil, err
 	}
@@ -92,13 +80,13 @@ func settingStates(inFile, inForce configs.Settings, stored map[string]string) [
 	return states
 }
 
-// settingStates lists all settings as they are in force, with the folder of the protocol log where none is named. The
-// caller holds changing.
+// settingStates lists all settings as they are in force, with the folder of the protocol log where none is named.
 func (c control) settingStates(stored map[string]string) []admin.SettingState {
-	states := settingStates(c.s.inFile, c.s.config.Settings, stored)
+	now := c.s.now()
+	states := settingStates(now.inFile, now.config.Settings, stored)
 	for i := range states {
 		if states[i].Name == "log_file_location" {
-			states[i].Value = protocolSettings(c.s.config).Files.Location
+			states[i].Value = protocolSettings(now.config).Files.Location
 		}
 	}
 	return states
@@ -108,7 +96,7 @@ func (c control) settingStates(stored map[string]string) []admin.SettingState {
 func (c control) Settings(ctx context.Context) ([]admin.SettingState, error) {
 	c.s.changing.Lock()
 	defer c.s.changing.Unlock()
-	stored, _, err := readStored(ctx, c.s.store)
+	stored, _, err := readStored(ctx, c.s.stored)
 	if err != nil {
 		return nil, err
 	}
@@ -117,26 +105,36 @@ func (c control) Settings(ctx context.Context) ([]admin.SettingState, error) {
 
 // ChangeSettings implements admin.Control.
 func (c control) ChangeSettings(ctx context.Context, change admin.SettingsChange) ([]admin.SettingState, error) {
-	done, err := c.s.change(ctx)
+	var (
+		stored   map[string]string
+		revision uint64
+		before   *inForce
+	)
+	err := c.s.apply(ctx, func(now *inForce) (next *inForce, err error) {
+		if stored, revision, err = readStored(ctx, c.s.stored); err != nil {
+			return nil, err
+		}
+		if err := changeStored(stored, now.inFile, change); err != nil {
+			return nil, fmt.Errorf("nothing has changed: %w", err)
+		}
+		before = now
+		return c.s.withSettings(ctx, now, stored)
+	}, func() error {
+		_, err := c.s.stored.settings.Put(ctx, stored, revision)
+		return err
+	})
 	if err != nil {
 		return nil, err
 	}
-	defer done()
-	stored, revision, err := readStored(ctx, c.s.store)
-	if err != nil {
-		return nil, err
-	}
-	before := c.s.config.Settings
-	if err := c.s.apply(stored, change); err != nil {
-		return nil, fmt.Errorf("nothing has changed: %w", err)
-	}
-	if err := c.s.changeSettings(ctx, stored, revision); err != nil {
-		return nil, err
+	now := c.s.now()
+	c.s.log.Warn().Interface("stored", stored).Msg("settings changed by an operator")
+	for _, warning := range now.config.SettingsWarnings() {
+		c.s.log.Warn().Msg(warning.Error())
 	}
 	states := c.settingStates(stored)
 	for i := range states {
-		was, _ := before.Text(states[i].Name) // the name is one of its own
-		if now, _ := c.s.config.Settings.Text(states[i].Name); now != was {
+		was, _ := before.config.Settings.Text(states[i].Name) // the name is one of its own
+		if text, _ := now.config.Settings.Text(states[i].Name); text != was {
 			states[i].Was = was
 			if was == "" {
 				states[i].Was = `""`
@@ -146,24 +144,24 @@ func (c control) ChangeSettings(ctx context.Context, change admin.SettingsChange
 	return states, nil
 }
 
-// apply makes a change of what is stored: of all that it asks for, or an error that names what can not be.
-func (s *service) apply(stored map[string]string, change admin.SettingsChange) error {
+// changeStored makes a change of what is stored: of all that it asks for, or an error that names what can not be.
+func changeStored(stored map[string]string, inFile configs.Settings, change admin.SettingsChange) error {
 	if change.ResetAll {
 		clear(stored)
 	}
 	for _, spelling := range change.Reset {
-		name, err := s.inFile.Name(spelling)
+		name, err := inFile.Name(spelling)
 		if err != nil {
 			return err
 		}
 		delete(stored, name)
 	}
 	for _, spelling := range slices.Sorted(maps.Keys(change.Set)) {
-		name, err := s.inFile.Name(spelling)
+		name, err := inFile.Name(spelling)
 		if err != nil {
 			return err
 		}
-		set, err := s.inFile.With(name, change.Set[spelling])
+		set, err := inFile.With(name, change.Set[spelling])
 		if err != nil {
 			return err
 		}
@@ -174,35 +172,17 @@ func (s *service) apply(stored map[string]string, change admin.SettingsChange) e
 	return nil
 }
 
-// changeSettings keeps what is stored and puts it in force, for connections accepted from now on; time-outs for all.
-func (s *service) changeSettings(ctx context.Context, stored map[string]string, revision uint64) error {
-	file := *s.config
-	file.Settings = s.inFile
-	config, _ := overlay(&file, stored)
-	f := s.front.Load()
-	if config.Settings.ProxyTargetPort != s.config.Settings.ProxyTargetPort ||
-		config.Settings.EnforceCertificateErrors != s.config.Settings.EnforceCertificateErrors {
-		var err error
-		if f, err = newFront(ctx, config, s.lasting); err != nil {
-			return err
-		}
+// withSettings is what is in force with other stored settings, for connections accepted from now on; time-outs for
+// all.
+func (s *service) withSettings(ctx context.Context, now *inForce, stored map[string]string) (*inForce, error) {
+	file, next := *now.config, *now
+	file.Settings = now.inFile
+	next.config, _ = overlay(&file, stored)
+	before, after := now.config.Settings, next.config.Settings
+	var err error
+	if after.ProxyTargetPort != before.ProxyTargetPort ||
+		after.EnforceCertificateErrors != before.EnforceCertificateErrors {
+		next.front, err = newFront(ctx, next.config, s.lasting)
 	}
-	err := s.enforce(ctx, s.access, f, f.settings(config), func() error {
-		text, err := json.Marshal(stored)
-		if err == nil {
-			_, err = s.store.CompareAndSet(ctx, storedSettings, revision, text)
-		}
-		return err
-	})
-	if err != nil {
-		return fmt.Errorf("change settings: %w", err)
-	}
-	s.bound(config)
-	s.logMovedServers(config)
-	s.config = config
-	s.log.Warn().Interface("stored", stored).Msg("settings changed by an operator")
-	for _, warning := range config.SettingsWarnings() {
-		s.log.Warn().Msg(warning.Error())
-	}
-	return nil
+	return &next, err
 }

@@ -30,7 +30,7 @@ func (c storeControl) State(context.Context) (admin.StoreState, error) {
 
 // Entries implements admin.Store.
 func (c storeControl) Entries(ctx context.Context, prefix string) ([]admin.StoreEntry, error) {
-	entries, err := c.s.store.List(ctx, prefix)
+	entries, err := c.s.disk.List(ctx, prefix)
 	return datadir.Entries(entries, prefix), err
 }
 
@@ -103,7 +103,7 @@ func oneIf(yes bool) float64 {
 
 // tryStore tells whether the store can be written, and is what Portico wrote.
 func (s *service) tryStore() error {
-	return s.stored.found(s.disk.TryWrite(), s.disk.Check())
+	return s.storeState.found(s.disk.TryWrite(), s.disk.Check())
 }
 
 // keepStore looks after the store's file and its daily copies until ctx ends.
@@ -125,7 +125,7 @@ func (s *service) lookAtStore(now time.Time) {
 		s.log.Error().Err(err).
 			Msg("store on disk failing, Portico still has it in memory: run portico store backup, and check the disk")
 	}
-	keep := int(s.backups.Load())
+	keep := s.now().config.Store.Backups
 	if keep == 0 {
 		return
 	}
@@ -134,7 +134,7 @@ func (s *service) lookAtStore(now time.Time) {
 		s.log.Error().Err(err).Msg("cannot make the daily copy of the store")
 		return
 	}
-	s.stored.copied.Set(float64(now.Unix()))
+	s.storeState.copied.Set(float64(now.Unix()))
 	if made {
 		s.log.Info().Msg("daily copy of the store made")
 	}

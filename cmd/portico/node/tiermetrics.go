@@ -30,7 +30,7 @@ func (c tierCollector) Describe(to chan<- *prometheus.Desc) {
 
 // Collect implements prometheus.Collector.
 func (c tierCollector) Collect(to chan<- prometheus.Metric) {
-	front := c.s.front.Load()
+	front := c.s.now().front
 	if front == nil {
 		return
 	}

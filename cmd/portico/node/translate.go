@@ -144,7 +144,7 @@ func newTier(ctx context.Context, config *configs.Config, of lasting) (*backend.
 	up := upstream(config)
 	options := backend.Options{
 		Routing: routings[config.Routing],
-		Store:   of.store,
+		Store:   of.site,
 		Active:  of.active,
 		Survey:  of.survey,
 

@@ -2,7 +2,6 @@ package node
 
 import (
 	"errors"
-	"fmt"
 
 	"portico/health/admin"
 )
@@ -11,19 +10,11 @@ import (
 // service to ask.
 func (s *service) checks() []admin.Check {
 	return []admin.Check{
-		{Name: "listeners", Ready: s.listening},
+		{Name: "listeners", Ready: s.listeners.ready},
 		{Name: "shutdown", Ready: s.staying},
 		{Name: "components", Ready: s.inService},
-		{Name: "store", Ready: s.stored.failing, Advisory: true}, // clients are served without it
+		{Name: "store", Ready: s.storeState.failing, Advisory: true}, // clients are served without it
 	}
-}
-
-func (s *service) listening() error {
-	open, wanted := int(s.serving.Load()), len(s.started.Listeners)
-	if open < wanted {
-		return fmt.Errorf("%d of %d are open", open, wanted)
-	}
-	return nil
 }
 
 func (s *service) staying() error {

@@ -1,0 +1,166 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"net/http"
+	"slices"
+
+	"portico/backend"
+	"portico/configs"
+	"portico/health/admin"
+	"portico/proxy"
+)
+
+// inForce is what a Portico goes by. It does not change: apply replaces it as a whole, so whoever has read it once
+// sees parts that belong together.
+type inForce struct {
+	config *configs.Config         // of the file, with the stored settings over it
+	inFile configs.Settings        // the file's own, some of which stored ones may beat
+	access admin.Access            // to the API
+	nodes  map[string]http.Handler // the ways to other nodes, by name
+	front  *front
+}
+
+// settings are what clients' sessions go by.
+func (f *inForce) settings() proxy.Settings { return f.front.settings(f.config) }
+
+// tier is the way to the mailbox servers.
+func (f *inForce) tier() *backend.Tier { return f.front.tier }
+
+// triesToApply is how often a change is prepared again because another came first.
+const triesToApply = 5
+
+// prepare makes what a configuration asks for, with the stored settings over it. Nothing of it is in force yet.
+func (s *service) prepare(ctx context.Context, loaded *configs.Config) (next *inForce, err error) {
+	next = &inForce{inFile: loaded.Settings}
+	if next.config, err = s.withStored(loaded); err != nil {
+		return nil, err
+	}
+	if next.access, err = adminAccess(next.config.Admin); err != nil {
+		return nil, err
+	}
+	if next.nodes, err = newNodes(next.config); err != nil {
+		return nil, err
+	}
+	next.front, err = newFront(ctx, next.config, s.lasting)
+	return next, err
+}
+
+// apply changes what is in force, or nothing. prepare makes what comes next from what is in force; it may take its
+// time, since it holds no lock, and is called again if another change has come first. keep, which may be nil, stores
+// the change; it is called once all else that can fail has succeeded, but for the databases, which write down what is
+// seen for the first time. Sessions go on as they are.
+func (s *service) apply(ctx context.Context, prepare func(now *inForce) (*inForce, error), keep func() error) error {
+	for range triesToApply {
+		now := s.now()
+		next, err := prepare(now)
+		if err != nil {
+			return err
+		}
+		done, err := s.change(ctx)
+		if err == nil && s.now() == now {
+			err = s.commit(ctx, now, next, keep)
+			done()
+			return err
+		}
+		if next.front != now.front {
+			next.front.tier.Close()
+		}
+		if err != nil {
+			return err
+		}
+		done()
+	}
+	return fmt.Errorf("nothing was changed, since %d other changes came first", triesToApply)
+}
+
+// commit puts next in force instead of now, or leaves now, in the store too: what can be refused is asked first. Of
+// the two mailbox tiers, the one that is not in force in the end is closed as soon as no sign-in uses it. The caller
+// holds changing.
+func (s *service) commit(ctx context.Context, now, next *inForce, keep func() error) (err error) {
+	retire := func() {} // what is not in force any more
+	if next.front != now.front {
+		retire = now.front.tier.Close
+		defer func() {
+			if err != nil {
+				next.front.tier.Close()
+			}
+		}()
+	}
+	settings := next.settings()
+	if err := s.server.CheckReload(settings); err != nil {
+		return err
+	}
+	err = s.admin.Reload(next.access)
+	if err == nil {
+		err = s.use(next.front)
+	}
+	if err == nil && keep != nil {
+		err = keep()
+	}
+	if err == nil {
+		err = s.configure(ctx, next.tier())
+	}
+	if err == nil {
+		err = s.server.Reload(settings, func() { s.group.Go(retire) }) // a directory may take its time
+	}
+	if err != nil {
+		return errors.Join(err, s.admin.Reload(now.access), s.use(now.front))
+	}
+	s.inForce.Store(next)
+	s.bound(next.config)
+	s.logMovedServers(now.config, next.config)
+	s.sink.setLevel(next.config.Log.Level)
+	s.useHealthPlan()
+	of := next.config.Health
+	s.escalator.Use(s.sinks(next.config), of.Recovery.CommonCausePercent, of.Escalate.Gather)
+	s.recovery.Use(recoveryPlan(of.Recovery))
+	return nil
+}
+
+// configure puts a tier's databases in force, and logs what is new about them.
+func (s *service) configure(ctx context.Context, tier *backend.Tier) error {
+	adopted, err := tier.Configure(ctx)
+	for _, a := range adopted {
+		switch {
+		case a.Lost:
+			s.log.Error().Str("database", a.Database).Str("server", a.Server).
+				Msg("the server with the active copy is not among the configured copies: no user is admitted until " +
+					"portico database move")
+		case a.From != "":
+			s.log.Warn().Str("database", a.Database).Str("before", a.From).Str("server", a.Server).
+				Msg("database renamed: it stays where it is active, and its sessions end, as in a move")
+			s.group.Go(func() { s.server.EndDatabase(a.From, moveSpread) })
+		default:
+			s.log.Info().Str("database", a.Database).Str("server", a.Server).
+				Msg("recorded the active copy of a new database")
+		}
+	}
+	return err
+}
+
+// bound tells relay and protocol log what holds for all sessions.
+func (s *service) bound(config *configs.Config) {
+	s.relay.Retime(config.Settings.AuthenticatedConnectionTimeout, config.KeepaliveIdle)
+	s.protocol.Configure(protocolSettings(config))
+	s.relay.Limit(config.Settings.MaxCommandsPerSecond, config.Settings.MaxCommandsBurst)
+}
+
+// logMovedServers logs each mailbox server whose addresses a new configuration changes.
+func (s *service) logMovedServers(old, config *configs.Config) {
+	for _, name := range slices.Sorted(maps.Keys(config.MailboxServers)) {
+		before, known := old.MailboxServers[name]
+		if !known {
+			continue
+		}
+		from, to := before.Targets(old.Settings.ProxyTargetPort),
+			config.MailboxServers[name].Targets(config.Settings.ProxyTargetPort)
+		if !slices.Equal(from, to) {
+			s.log.Info().Str("server", name).Strs("old", from).Strs("new", to).
+				Msg("address of a mailbox server changed")
+		}
+	}
+}

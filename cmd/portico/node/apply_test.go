@@ -1,0 +1,53 @@
+package node
+
+import (
+	"strings"
+	"testing"
+
+	"portico/backend/backendtest/testkit"
+)
+
+// withBanner prepares a change of the banner.
+func withBanner(banner string) func(*inForce) (*inForce, error) {
+	return func(now *inForce) (*inForce, error) {
+		next, config := *now, *now.config
+		config.Settings.Banner = banner
+		next.config = &config
+		return &next, nil
+	}
+}
+
+// A change that is prepared while another one comes first is prepared again on top of it: neither is lost. If others
+// always come first, nothing is changed.
+func TestChangesDoNotUndoEachOther(t *testing.T) {
+	testkit.NoLeaks(t)
+	site := newSite(t)
+	r := site.serve(t, site.write(t, ""))
+	tries := 0
+	err := r.apply(t.Context(), func(now *inForce) (*inForce, error) {
+		if tries++; tries == 1 {
+			if err := r.apply(t.Context(), withBanner("first"), nil); err != nil {
+				t.Error(err)
+			}
+		}
+		next, err := withBanner(now.config.Settings.Banner + " and second")(now)
+		if err == nil {
+			next.front, err = newFront(t.Context(), next.config, r.lasting)
+		}
+		return next, err
+	}, nil)
+	if got := r.server.Settings().Banner; err != nil || tries != 2 || got != "first and second" ||
+		r.now().config.Settings.Banner != got {
+		t.Errorf("%v, after %d tries the banner is %q", err, tries, got)
+	}
+	err = r.apply(t.Context(), func(now *inForce) (*inForce, error) {
+		if err := r.apply(t.Context(), withBanner("other"), nil); err != nil {
+			t.Error(err)
+		}
+		return withBanner("never")(now)
+	}, func() error { t.Error("it is stored"); return nil })
+	if got := r.server.Settings().Banner; err == nil || !strings.Contains(err.Error(), "nothing was changed") ||
+		got != "other" {
+		t.Errorf("%v; the banner is %q", err, got)
+	}
+}

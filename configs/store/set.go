@@ -1,0 +1,140 @@
+package store
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+)
+
+// Set is the entries below a prefix, as values of one type that are kept as JSON. The name of an entry is its key
+// without the prefix. A Set has no state of its own: two of the same prefix show the same. It is safe for concurrent
+// use.
+type Set[T any] struct {
+	store  Store
+	prefix string
+}
+
+// SetOf returns the entries of a store whose keys begin with prefix.
+func SetOf[T any](s Store, prefix string) Set[T] { return Set[T]{s, prefix} }
+
+// Item is an entry of a Set.
+type Item[T any] struct {
+	Name     string
+	Value    T
+	Revision uint64 // 0: there is no such entry
+	Err      error  // why the value cannot be read; Value is its type's zero then
+}
+
+// Get returns an entry, with revision 0 if there is none. The error is the store's.
+func (s Set[T]) Get(ctx context.Context, name string) (Item[T], error) {
+	entry, err := s.store.Get(ctx, s.prefix+name)
+	if errors.Is(err, ErrNotFound) {
+		return Item[T]{Name: name}, nil
+	}
+	if err != nil {
+		return Item[T]{Name: name}, err
+	}
+	return s.item(entry), nil
+}
+
+// List returns all entries, sorted by name, those that cannot be read too.
+func (s Set[T]) List(ctx context.Context) ([]Item[T], error) {
+	entries, err := s.store.List(ctx, s.prefix)
+	if err != nil {
+		return nil, err
+	}
+	items := make([]Item[T], 0, len(entries))
+	for _, e := range entries {
+		items = append(items, s.item(e))
+	}
+	return items, nil
+}
+
+// Put stores an item's value and returns the item with its new revision, if the entry is still of the item's revision.
+// Otherwise the error is ErrConflict.
+func (s Set[T]) Put(ctx context.Context, item Item[T]) (Item[T], error) {
+	text, err := json.Marshal(item.Value)
+	if err != nil {
+		return item, fmt.Errorf("store: %s: %w", s.prefix+item.Name, err)
+	}
+	revision, err := s.store.CompareAndSet(ctx, s.prefix+item.Name, item.Revision, text)
+	if err != nil {
+		return item, err
+	}
+	item.Revision, item.Err = revision, nil
+	return item, nil
+}
+
+// Remove deletes an entry if it is still of the item's revision, otherwise the error is ErrConflict. An entry that was
+// not there when the item was read (revision 0) needs no deletion.
+func (s Set[T]) Remove(ctx context.Context, item Item[T]) error {
+	if item.Revision == 0 {
+		return nil
+	}
+	return s.store.Delete(ctx, s.prefix+item.Name, item.Revision)
+}
+
+// Watch sends all entries as its first batch, which may be empty, and then what changes: an item of revision 0 is
+// gone. A slow receiver gets only the latest state of each entry. The channel is closed when ctx ends or the store
+// closes.
+func (s Set[T]) Watch(ctx context.Context) (<-chan []Item[T], error) {
+	changes, err := s.store.Watch(ctx, s.prefix)
+	if err != nil {
+		return nil, err
+	}
+	out := make(chan []Item[T])
+	go func() {
+		defer close(out)
+		for batch := range changes { // it is closed when ctx ends
+			items := make([]Item[T], 0, len(batch))
+			for _, c := range batch {
+				if c.Deleted {
+					items = append(items, Item[T]{Name: strings.TrimPrefix(c.Key, s.prefix)})
+				} else {
+					items = append(items, s.item(c.Entry))
+				}
+			}
+			select {
+			case out <- items:
+			case <-ctx.Done():
+				for range changes {
+				}
+			}
+		}
+	}()
+	return out, nil
+}
+
+func (s Set[T]) item(e Entry) Item[T] {
+	item := Item[T]{Name: strings.TrimPrefix(e.Key, s.prefix), Revision: e.Revision}
+	if err := json.Unmarshal(e.Value, &item.Value); err != nil {
+		var zero T
+		item.Value, item.Err = zero, fmt.Errorf("%s: %w", e.Key, err)
+	}
+	return item
+}
+
+// One is a single entry, as a value of one type that is kept as JSON. It is safe for concurrent use.
+type One[T any] struct{ set Set[T] }
+
+// OneOf returns the entry of a store at a key.
+func OneOf[T any](s Store, key string) One[T] { return One[T]{Set[T]{s, key}} }
+
+// Get returns the entry, with revision 0 if there is none. The error is the store's, or says that the value cannot be
+// read.
+func (o One[T]) Get(ctx context.Context) (T, uint64, error) {
+	item, err := o.set.Get(ctx, "")
+	if err == nil {
+		err = item.Err
+	}
+	return item.Value, item.Revision, err
+}
+
+// Put stores a value if the entry is still of the revision, and returns the new one. Otherwise the error is
+// ErrConflict.
+func (o One[T]) Put(ctx context.Context, value T, revision uint64) (uint64, error) {
+	item, err := o.set.Put(ctx, Item[T]{Value: value, Revision: revision})
+	return item.Revision, err
+}
