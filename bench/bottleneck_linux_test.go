@@ -75,7 +75,7 @@ func TestVerdict(t *testing.T) {
 		if (c.want == "") == tool.Short() || !strings.Contains(reasons, c.want) {
 			t.Errorf("%s: %q, want %q", name, reasons, c.want)
 		}
-		if tool.Short() != strings.Contains(tool.Verdict(), "latencies are its own") {
+		if tool.Short() != strings.Contains(tool.Verdict(), "the latencies include its own delays") {
 			t.Errorf("%s: %s", name, tool.Verdict())
 		}
 	}

@@ -90,8 +90,8 @@ func TestBadComparePlans(t *testing.T) {
 	for text, want := range map[string]string{
 		work: "needs targets",
 		work + "targets: [{name: a, target: \"127.0.0.1:1\"}]\nbogus: 1\n":                           "bogus",
-		work + "targets: [{target: \"127.0.0.1:1\"}]\n":                                              "name of its own",
-		work + "targets: [{name: a, target: \"127.0.0.1:1\"}, {name: a, target: \"127.0.0.1:2\"}]\n": "name of its own",
+		work + "targets: [{target: \"127.0.0.1:1\"}]\n":                                              "its own name",
+		work + "targets: [{name: a, target: \"127.0.0.1:1\"}, {name: a, target: \"127.0.0.1:2\"}]\n": "its own name",
 		work + "targets: [{name: a, target: \"192.0.2.1:1\"}]\n":                                     "loopback",
 		strings.Replace(work, "work: {", "work: {target: [x], ", 1) +
 			"targets: [{name: a, target: \"127.0.0.1:1\"}]\n": "none in work",

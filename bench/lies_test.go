@@ -52,7 +52,7 @@ func TestLies(t *testing.T) {
 	}{
 		{"wrong tag", false, noop("S: b99 OK done"), KindTag, "b99"},
 		{"foreign tag", false, noop("S: x OK done"), KindTag, `"x"`},
-		{"old tag", false, noop("S: ${tag} OK done\nS: ${tag} OK done"), KindTag, "not under way"},
+		{"old tag", false, noop("S: ${tag} OK done\nS: ${tag} OK done"), KindTag, "no open command"},
 		{"tag without a number", false, noop("S: b OK done"), KindTag, `"b"`},
 		{"NO", false, noop("S: ${tag} NO [INUSE] later"), KindRefused, "[INUSE] later"},
 		{"BAD", false, noop("S: ${tag} BAD what"), KindBad, "what"},
@@ -63,7 +63,7 @@ func TestLies(t *testing.T) {
 		{"cut line", false, noop("raw \"* 3 EXI\"\nclose"), KindDropped, "closed"},
 		{"endless line", false, noop("raw \"* OK \"\nsend 70000"), KindProtocol, ""},
 		{"line without CR", false, noop(`raw "* OK hi\n"`), KindProtocol, "CR LF"},
-		{"no line", false, noop(`raw "\r\n"`), KindProtocol, "begins with nothing"},
+		{"no line", false, noop(`raw "\r\n"`), KindProtocol, "an empty response"},
 		{"no IMAP", false, noop("S: HTTP/1.1 200 OK"), KindProtocol, "HTTP/1.1"},
 		{"endless data", false, noop("raw \"* LIST () NIL \"\nsend 70000"), KindProtocol, ""},
 		{"expunge of nothing", false, noop("S: * 5 EXPUNGE\nS: ${tag} OK done"), KindProtocol, "expunged"},

@@ -188,20 +188,20 @@ func truths(t *testing.T) []truth {
 				a.text = "b1" + a.text
 			}
 			a.pass()
-		}), nil, "", KindTag, "not under way"},
+		}), nil, "", KindTag, "no open command"},
 		{"answers before the command", answers(func(a *answer) {
 			a.pass()
 			if a.isOf(9) {
 				n, _ := number([]byte(a.hasTag()[1:]))
 				a.say(string(tagPrefix) + strconv.FormatUint(n+1, 10) + " OK NOOP completed\r\n")
 			}
-		}), nil, "", KindTag, "not under way"},
+		}), nil, "", KindTag, "no open command"},
 		{"repeats an answer", answers(func(a *answer) {
 			a.pass()
 			if a.isOf(9) {
 				a.pass()
 			}
-		}), nil, "", KindTag, "not under way"},
+		}), nil, "", KindTag, "no open command"},
 		{"NO to everything", answers(func(a *answer) {
 			if a.isTagged() && a.tagged > 1 {
 				a.text = a.hasTag() + " NO later\r\n"

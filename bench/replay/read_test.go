@@ -14,10 +14,10 @@ func TestReadRefuses(t *testing.T) {
 	}
 	lines := strings.SplitAfter(good, "\n")
 	for name, c := range map[string]struct{ file, says string }{
-		"empty":         {"", "no recording"},
+		"empty":         {"", "not a recording"},
 		"a profile":     {"noop: {}\n", "from-log"},
 		"another":       {strings.Replace(good, `recording":1`, `recording":2`, 1), "version 2"},
-		"cut off":       {strings.Join(lines[:len(lines)-2], ""), "not whole"},
+		"cut off":       {strings.Join(lines[:len(lines)-2], ""), "incomplete"},
 		"torn":          {good[:len(good)-20], "line 4"},
 		"too many":      {good + lines[1], "line 5"},
 		"unknown field": {strings.Replace(good, `"users"`, `"hosts"`, 1), "hosts"},

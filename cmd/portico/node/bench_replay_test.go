@@ -239,8 +239,8 @@ func TestReplayMistakes(t *testing.T) {
 	mistakes := map[string][]string{
 		"no session that signed in": {"bench", "profile", "from-log", log},
 		"no such file":              {"bench", "profile", "from-log", "nowhere.LOG"},
-		"want 1 to":                 {"bench", "profile", "from-log", "--sessions", "0", log},
-		"no recording":              append(slices.Clone(run), "--replay", log),
+		"must be 1 to":              {"bench", "profile", "from-log", "--sessions", "0", log},
+		"not a recording":           append(slices.Clone(run), "--replay", log),
 		"--sessions and --replay":   append(slices.Clone(run), "--replay", log, "--sessions", "5"),
 		"speed":                     append(slices.Clone(run), "--speed", "2"),
 	}

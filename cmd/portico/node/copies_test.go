@@ -116,7 +116,7 @@ func TestNothingWaitsForAMove(t *testing.T) {
 	r.asks(t, cli.StatusFine, "component", "set", "ImapProxy", "--state", "Active", "--requester", "Maintenance")
 	site.replace(t, "copies: [mbx1, mbx2]", "copies: [mbx1]")
 	reload(t, r, false)
-	r.logged(t, "database db1 moves from mbx1 to mbx2 at present")
+	r.logged(t, "database db1 is moving from mbx1 to mbx2")
 	site.replace(t, "copies: [mbx1]", "copies: [mbx1, mbx2]")
 	select {
 	case got := <-moved:

@@ -361,7 +361,7 @@ func TestFaultsBehindTheProxy(t *testing.T) {
 		t.Error(got)
 	}
 	if got := r.asks(t, cli.StatusFailed, "probe", "run", "IMAP/ImapCTPProbe/db2", "--endpoint",
-		front); !strings.Contains(got, "wants an account") {
+		front); !strings.Contains(got, "needs an account") {
 		t.Error(got)
 	}
 	if got := r.asks(t, cli.StatusFailed,

@@ -226,8 +226,8 @@ func TestLogRules(t *testing.T) {
 	}{
 		{[]string{"on", "--ip", "192.0.2"}, "neither an address nor a network"},
 		{[]string{"on", "--user", strings.Repeat("x", 300)}, "longer than 256 bytes"},
-		{[]string{"on", "--all", "--for", "-1s"}, "is not from 0"},
-		{[]string{"on", "--all", "--for", "10000h"}, "is not from 0"},
+		{[]string{"on", "--all", "--for", "-1s"}, "is out of range: give 0 to"},
+		{[]string{"on", "--all", "--for", "10000h"}, "is out of range: give 0 to"},
 		{[]string{"off", "r9"}, `there is no rule "r9"`},
 		{[]string{"off", "setting"}, "ProtocolLogEnabled=false"},
 		{[]string{"tail", "-o", "yaml"}, "it must be table, wide, list, json, name or csv"},

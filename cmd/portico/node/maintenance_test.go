@@ -92,7 +92,7 @@ func TestRunbooks(t *testing.T) {
 		t.Error(got)
 	}
 	if got := r.asks(t, cli.StatusBad, "runbook", "ctp", "db1", "--auto", "--wait", "10ms"); !strings.Contains(got,
-		"is unhealthy: portico runbook") {
+		"is unhealthy: run portico runbook") {
 		t.Error(got)
 	}
 	if entries, err := r.disk.List(t.Context(), "protocol_log/rules/"); err != nil || len(entries) != 0 {

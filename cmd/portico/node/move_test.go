@@ -340,7 +340,7 @@ func TestMoveRefusals(t *testing.T) {
 		{[]string{"server", "block", "mbx1", "--move"}, 1, "kept: activation on the server is blocked"},
 		{[]string{"database", "move", "db1", "mbx1"}, 0, "active copy of db1  mbx1  mbx1"},
 		{[]string{"server", "list", "-o", "yaml"}, 2, "it must be table, wide, list, json or name"},
-		{[]string{"database", "status", "--group-by", "server"}, 2, "--group-by must be"},
+		{[]string{"database", "status", "--group-by", "server"}, 2, "--group-by takes only"},
 	} {
 		if got := site.portico(t, test.status, test.args...); !strings.Contains(got, test.words) {
 			t.Errorf("portico %s says %q, want %q", strings.Join(test.args, " "), got, test.words)

@@ -377,7 +377,7 @@ func TestNightOfAKillWhileItFlaps(t *testing.T) {
 	cmd.Process.Kill()
 	cmd.Wait()
 	told := n.told()
-	if strings.Contains(told, "well again") {
+	if strings.Contains(told, "healthy again") {
 		t.Fatal(told)
 	}
 	r = n.serve(t, n.file)
@@ -393,7 +393,7 @@ func TestNightOfAKillWhileItFlaps(t *testing.T) {
 	}
 	n.valves[0].set(fault{refuse: true})
 	r.eventually(t, "people are told more", func() bool { return len(n.told()) > len(told) })
-	if more := strings.TrimPrefix(n.told(), told); strings.Contains(more, "well again") ||
+	if more := strings.TrimPrefix(n.told(), told); strings.Contains(more, "healthy again") ||
 		!strings.Contains(more, "Networking of mbx1 is at fault") {
 		t.Errorf("people were told %s, then %s", told, more)
 	}

@@ -131,7 +131,7 @@ func TestReloadLogsAddresses(t *testing.T) {
 	r.signals <- syscall.SIGHUP
 	r.logged(t, `"message":"reloaded"`)
 	r.logged(t, `"server":"mbx2","old":["127.0.0.1:2"],"new":["127.0.0.1:2","127.0.0.3:2"]`)
-	if n := strings.Count(r.log.String(), "address has changed"); n != 1 {
+	if n := strings.Count(r.log.String(), "address of a mailbox server changed"); n != 1 {
 		t.Errorf("%d lines of changed addresses", n)
 	}
 }

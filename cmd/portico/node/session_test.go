@@ -51,7 +51,7 @@ func TestSlowCommand(t *testing.T) {
 		t.Errorf("no server:\n%s", got)
 	}
 	if got := site.portico(t, 2, "session", "slow", "--from", "three"); !strings.Contains(got,
-		`--from: "three" is no time`) {
+		`--from: "three" is not a time`) {
 		t.Errorf("no time:\n%s", got)
 	}
 }

@@ -87,7 +87,7 @@ func TestBadSettings(t *testing.T) {
 	site := newSite(t)
 	r := site.serve(t, site.write(t, ""))
 	for arg, want := range map[string]string{
-		"max_connections=0":        "settings.max_connections: must lie in 1..2147483647",
+		"max_connections=0":        "settings.max_connections: must be in the range 1..2147483647",
 		"max_connections=many":     "settings.max_connections",
 		"max_conections=5":         "did you mean max_connections?",
 		"banner=[CAPABILITY x]":    "must not begin with [",
@@ -120,7 +120,7 @@ func TestStaleSettings(t *testing.T) {
 	r.stopped(t)
 	r = site.serve(t, file)
 	r.banner(t, "Kept.")
-	r.logged(t, "can not be taken")
+	r.logged(t, "stored setting not usable")
 	r.settings(t, cli.StatusFine, "settings", "set", "max_command_size=2048")
 }
 

@@ -92,7 +92,7 @@ func TestLostStore(t *testing.T) {
 	away := "To start with an empty store instead, move away: " + backups + "\n"
 	for _, args := range []string{"serve -c " + file, "check -c " + file, "store backup -c " + file} {
 		status, out, errs := command(strings.Fields(args)...)
-		for _, words := range []string{path + " is damaged: it is missing, though",
+		for _, words := range []string{path + " is damaged: it is missing, although",
 			"portico store restore -c " + file + " COPY", away} {
 			if status == cli.StatusFine || !strings.Contains(out+errs, words) {
 				t.Errorf("%s: status %d, without %q: %s%s", args, status, words, out, errs)
