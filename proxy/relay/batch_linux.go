@@ -240,7 +240,7 @@ func (lp *loop) deliver() {
 		}
 		n, errno := b.calls.Result(call)
 		call++
-		if p.end.took(b.arena[p.from:p.to], n, errno); p.end.pending != nil || p.end.deaf {
+		if p.end.took(b.arena[p.from:p.to], n, errno); p.end.pending != nil || p.end.writes == writeFailed {
 			b.unsettled = append(b.unsettled, p.end.link)
 		}
 	}

@@ -60,7 +60,7 @@ func aRoundOfLargeFlowsIsBounded(t *testing.T, d driver) {
 			tk.server.say(mail)
 		}
 		lp.links(func(l *link) {
-			l.upstream.bulk, l.upstream.more = true, true
+			l.upstream.bulk, l.upstream.reads = true, readMore
 			lp.enqueue(&l.upstream)
 		})
 		first := lp.ready[0]

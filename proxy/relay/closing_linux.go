@@ -2,30 +2,23 @@ package relay
 
 import "golang.org/x/sys/unix"
 
-// finish begins the end of a session: the mailbox server is closed now, the client when it has all that is meant for
-// it. Where the client was cut off in the middle of a response it is reset, so that nothing cut passes for whole.
-//
-// The mailbox server's last bytes, too few to know what they are, are passed on where it said no more.
+// finish begins the end of a session: the mailbox server is closed now, the client when it has its farewell.
 func (l *link) finish(r Reason, now int64) {
 	if l.phase != carrying {
 		return
 	}
 	l.reason = r
-	line, whole := l.farewell(r)
-	if (r == ReasonServer || r == ReasonLogout) && l.upstream.held.len() > 0 {
+	f := l.farewell(r, l.upstream.held.len() > 0)
+	if f.held {
 		l.client.write(l.upstream.held.bytes())
-		line, whole = "", r == ReasonLogout
 	}
 	l.upstream.sayClose()
 	l.upstream.closeFD()
 	l.abort(now)
-	if line != "" {
-		l.client.write([]byte(line))
+	if f.line != "" {
+		l.client.write([]byte(f.line))
 	}
-	l.phase = parting
-	if !whole {
-		l.phase = resetting
-	}
+	l.phase = f.next
 	l.closeBy(now + int64(l.loop.opts.LingerTimeout))
 	l.closeFurther(now)
 }
@@ -34,7 +27,7 @@ func (l *link) finish(r Reason, now int64) {
 // answered, and nothing that it sent is unread. TLS clients send an end of their own, which would meet a closed
 // connection.
 func (l *link) mayLeaveFirst() bool {
-	return l.loggedOut && l.client.tls == nil && !l.client.more && l.client.held.len() == 0
+	return l.loggedOut && l.client.tls == nil && l.client.reads == readQuiet && l.client.held.len() == 0
 }
 
 // closeBy has the loop look at the link at each tick, up to a deadline.
@@ -51,29 +44,30 @@ func (l *link) closeFurther(now int64) {
 		l.awaitServer(now)
 		return
 	}
-	late := now >= l.deadline
-	if l.phase == parting && l.client.pending == nil && !l.client.broken {
+	if l.phase == parting && l.client.pending == nil && l.client.reads != readFailed {
 		l.client.sayClose()
-		// nothing comes that would turn the close into a reset
-		if l.client.pending == nil && (l.client.eof || l.mayLeaveFirst()) {
+		if l.phase.over(l.parted(false)) {
 			l.close()
 			return
 		}
 		l.client.shut()
-		if l.client.shutDone {
+		if l.client.writes == writeShut {
 			l.phase = lingering
 			l.deadline = min(l.deadline, now+int64(closeLinger))
-			late = now >= l.deadline
 		}
 	}
-	switch {
-	case l.phase == closed:
-	case late, l.client.broken,
-		l.phase == lingering && l.client.eof,
-		l.phase == resetting && l.client.delivered():
+	if l.phase.over(l.parted(now >= l.deadline)) {
 		l.close()
-	default:
-		l.client.await(!l.client.eof)
+		return
+	}
+	l.client.await(true)
+}
+
+// parted is what phase.over goes by.
+func (l *link) parted(late bool) parted {
+	return parted{
+		client: l.client.reads, sent: l.client.pending == nil, leaves: l.mayLeaveFirst(),
+		delivered: l.phase == resetting && l.client.delivered(), late: late,
 	}
 }
 
@@ -128,12 +122,15 @@ func (e *end) reset() {
 	}
 }
 
-// sayClose sends TLS's close_notify, once.
+// sayClose ends our direction for what is written, and sends TLS's close_notify.
 func (e *end) sayClose() {
-	if e.tls == nil || e.saidClose || e.broken || e.fd < 0 {
+	if e.writes != writeOpen || e.reads == readFailed || e.fd < 0 {
 		return
 	}
-	e.saidClose = true
+	e.writes.on(writeLast)
+	if e.tls == nil {
+		return
+	}
 	lp := e.link.loop
 	lp.work.gather = lp.work.gather[:0]
 	if e.tls.CloseWrite() == nil {
@@ -144,13 +141,13 @@ func (e *end) sayClose() {
 // shut ends our direction behind the bytes still pending.
 func (e *end) shut() {
 	e.sayClose()
-	e.shutWanted = true
+	e.writes.on(writeShuts)
 	e.shutNow()
 }
 
 func (e *end) shutNow() {
-	if e.shutWanted && !e.shutDone && e.pending == nil && e.fd >= 0 {
-		e.shutDone = true
+	if e.writes == writeShutting && e.pending == nil && e.fd >= 0 {
+		e.writes.on(writeDone)
 		unix.Shutdown(int(e.fd), unix.SHUT_WR)
 	}
 }

@@ -5,8 +5,7 @@ import "time"
 // drain is how far a loop's draining is. Quiet sessions are ended some at each tick, so that their clients do not all
 // come back at once; busy ones when their last command is answered.
 type drain struct {
-	on      bool
-	late    bool // the deadline has passed
+	stage   drainStage
 	perTick int
 	cursor  int
 	emptied []chan struct{} // closed when no session is left
@@ -17,7 +16,7 @@ const drainPerTick = 100
 
 // beginDrain ends the quiet sessions within about d.
 func (lp *loop) beginDrain(d time.Duration, emptied chan struct{}) {
-	lp.drain.on = true
+	lp.drain.stage = max(lp.drain.stage, drainQuiet)
 	lp.drain.perTick = max(drainPerTick, lp.sessions/max(int(d/tick), 1)+1)
 	lp.drain.cursor = firstSlot
 	lp.drain.emptied = append(lp.drain.emptied, emptied)
@@ -36,18 +35,15 @@ func (lp *loop) drained() {
 	lp.drain.emptied = nil
 }
 
-// ends says whether a session has to go as soon as it has been served.
-func (d *drain) ends(l *link) bool { return d.on && (d.late || l.quiet()) }
-
 // endDrain ends the sessions that are still there, those with open commands too, and any that come after.
 func (lp *loop) endDrain() {
-	lp.drain.late = true
+	lp.drain.stage = drainAll
 	lp.endAll(ReasonDrain)
 }
 
 // drainSome ends the next quiet sessions. Those found busy end by themselves.
 func (lp *loop) drainSome(now int64) {
-	if !lp.drain.on {
+	if lp.drain.stage == drainNone {
 		return
 	}
 	for left := lp.drain.perTick; left > 0; lp.drain.cursor++ {
@@ -59,7 +55,7 @@ func (lp *loop) drainSome(now int64) {
 		if e == nil || !e.isClient() || e.link.phase != carrying {
 			continue
 		}
-		if l := e.link; l.quiet() {
+		if l := e.link; l.quiet(l.client.held.len() > 0) {
 			l.guard(func() { l.finish(ReasonDrain, now) })
 			left--
 		}

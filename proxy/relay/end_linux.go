@@ -20,31 +20,16 @@ type end struct {
 	slot    int32
 	watched uint32 // the events that epoll looks for; 0 = not in the set
 
-	ready      bool // on the loop's ready list
-	bulk       bool // the last read took readSize or more
-	more       bool // there may be more to read, of which epoll will not tell again
-	hungUp     hangUp
-	stalled    bool // held waits for mayReadClient, not for more bytes
-	eof        bool // the peer has sent its last byte
-	broken     bool // the connection has failed
-	deaf       bool // writing has failed; what the peer sent may still be read
-	saidClose  bool
-	shutWanted bool
-	shutDone   bool
+	reads  readState
+	writes writeState
 
+	listed      bool // on the loop's ready list
+	bulk        bool // the last read took readSize or more
+	stalled     bool // held waits for mayReadClient, not for more bytes
 	unsentBound bool // see boundUnsent
 }
 
 func (e *end) isClient() bool { return e == &e.link.client }
-
-// hangUp is what epoll has reported about the end of a peer's stream.
-type hangUp uint8
-
-const (
-	stays   hangUp = iota
-	hasGone        // the peer has sent its last byte, which is here
-	failed         // or it was reset
-)
 
 // tlsConn is a TLS connection in its second life, and what it lies over.
 type tlsConn struct {
@@ -70,42 +55,37 @@ func (e *end) read(p []byte) int {
 		return e.readTLS(p)
 	}
 	n, errno := e.link.loop.work.early.receive(int(e.fd), p)
-	allThere := n < len(p) // less than there was room for
-	e.more = n > 0 && (!allThere || e.hungUp == failed)
 	switch {
-	case n > 0:
-		e.eof = allThere && e.hungUp == hasGone
-		e.broken = errno != 0
-	case errno == unix.EAGAIN:
-		return 0
+	case n <= 0 && errno == unix.EAGAIN:
+		e.reads.on(readNothing)
 	case errno != 0:
-		e.broken = true
-		return 0
+		e.reads.on(readBreaks)
 	case n == 0:
-		e.eof = true
+		e.reads.on(readEnds)
+	case n < len(p): // less than there was room for
+		e.reads.on(readTookAll)
 	}
-	return n
+	return max(n, 0)
 }
 
 // readTLS reads records until p is full or none is left, so that they are passed on in one write.
 func (e *end) readTLS(p []byte) int {
 	lp := e.link.loop
 	lp.work.gather = lp.work.gather[:0]
-	e.tls.over.empty, e.tls.over.hungUp = false, e.hungUp != stays
+	e.tls.over.empty, e.tls.over.hungUp = false, e.reads.hungUp()
 	lp.lend(e.tls.Conn)
 	n := 0
-	e.more = true
-	for n < len(p) && e.more {
+	for n < len(p) && e.reads.ready() {
 		m, err := e.tls.Read(p[n:])
 		n += m
 		switch {
 		case err == nil:
 		case isWouldBlock(err):
-			e.more = false
+			e.reads.on(readNothing)
 		case err == io.EOF || e.isClient() && errors.Is(err, io.ErrUnexpectedEOF):
-			e.eof, e.more = true, false
+			e.reads.on(readEnds)
 		default:
-			e.broken, e.more = true, false
+			e.reads.on(readBreaks)
 		}
 	}
 	lp.takeBack(e.tls.Conn)
@@ -118,17 +98,19 @@ func (e *end) readTLS(p []byte) int {
 // discard throws away what the peer says after the end, so that it does not turn the close into a reset.
 func (e *end) discard() {
 	n, errno := receive(int(e.fd), e.link.loop.buf)
-	e.more = errno == 0 && n > 0
-	if errno == 0 && n == 0 {
-		e.eof = true
-	} else if errno != 0 && errno != unix.EAGAIN {
-		e.broken = true
+	switch {
+	case errno == unix.EAGAIN:
+		e.reads.on(readNothing)
+	case errno != 0:
+		e.reads.on(readBreaks)
+	case n == 0:
+		e.reads.on(readEnds)
 	}
 }
 
 // write sends bytes, or keeps them to be sent.
 func (e *end) write(p []byte) {
-	if e.deaf || e.broken || e.fd < 0 || len(p) == 0 {
+	if e.writes != writeOpen || e.reads == readFailed || e.fd < 0 || len(p) == 0 {
 		return
 	}
 	if e.tls == nil {
@@ -146,11 +128,14 @@ func (e *end) write(p []byte) {
 
 // send gives bytes to the kernel and keeps what it does not take.
 func (e *end) send(p []byte) {
+	if e.writes.over() {
+		return
+	}
 	if len(p) > fewBytes {
 		e.boundUnsent()
 	}
 	switch {
-	case e.pending == nil && e.link.loop.queue(e, p), e.deaf: // queue may send what was queued before
+	case e.pending == nil && e.link.loop.queue(e, p), e.writes == writeFailed: // queue may send what was queued before
 	case e.pending == nil:
 		n, errno := send(int(e.fd), p)
 		e.took(p, n, errno)
@@ -212,9 +197,9 @@ func (e *end) flush() {
 // fail notes that nothing more can be written. What a mailbox server has said before is still to be read.
 func (e *end) fail() {
 	e.dropPending()
-	e.deaf = true
+	e.writes.on(writeBreaks)
 	if e.isClient() {
-		e.broken = true
+		e.reads.on(readBreaks)
 	}
 }
 
@@ -234,13 +219,13 @@ func (e *end) await(mayRead bool) {
 		want |= unix.EPOLLOUT
 	}
 	e.watch(want)
-	if mayRead && e.more {
+	if mayRead && e.reads.ready() {
 		e.link.loop.enqueue(e)
 	}
 }
 
-// watch sets the events epoll looks for. They are told once, when they come (edge-triggered): more remembers what an
-// end that may not be read has been told, and a hang-up is not told over and over.
+// watch sets the events that epoll looks for. It reports them once, when they come (edge-triggered): reads remembers
+// what was reported of an end that may not be read, and a hang-up is not reported over and over.
 func (e *end) watch(want uint32) {
 	if want == e.watched {
 		return
@@ -251,7 +236,7 @@ func (e *end) watch(want uint32) {
 		op = unix.EPOLL_CTL_ADD
 	}
 	if err := lp.poller.Control(op, int(e.fd), e.slot, lp.slots[e.slot].generation, want); err != nil {
-		e.broken = true
+		e.reads.on(readBreaks)
 		return
 	}
 	e.watched = want

@@ -6,17 +6,6 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// phase is how far a link is in its life. It only moves forward.
-type phase uint8
-
-const (
-	carrying  phase = iota
-	parting         // the client's last bytes are being sent; the mailbox server is closed
-	lingering       // all is sent, and we wait for the client to close
-	resetting       // the stream was cut: when the last bytes have arrived, the client is reset
-	closed
-)
-
 // link is a session on a loop, which owns it and both its connections.
 type link struct {
 	session
@@ -85,8 +74,11 @@ func (l *link) begin(fromClient, fromServer []byte) {
 		l.count(&l.client, len(fromClient), now)
 		l.used(&l.client, fromClient, now)
 	}
-	l.client.more = l.client.tls != nil
-	l.upstream.more = l.upstream.tls != nil
+	for _, e := range [...]*end{&l.client, &l.upstream} {
+		if e.tls != nil { // it may have read records in its first life
+			e.reads.on(readReported)
+		}
+	}
 	l.settle(now)
 }
 
@@ -120,17 +112,17 @@ func (l *link) serve(e *end, events uint32) {
 	if e.pending != nil && events&(unix.EPOLLOUT|unix.EPOLLERR|unix.EPOLLHUP) != 0 {
 		e.flush()
 	}
-	if events&unix.EPOLLERR != 0 {
-		e.hungUp = failed
-	} else if events&(unix.EPOLLRDHUP|unix.EPOLLHUP) != 0 && e.hungUp == stays {
-		e.hungUp = hasGone
+	switch {
+	case e.isClient() && l.phase == carrying && events&(unix.EPOLLERR|unix.EPOLLHUP) != 0:
+		e.reads.on(readBreaks) // reset: also where it is not read now
+	case events&unix.EPOLLERR != 0:
+		e.reads.on(readBreaking)
+	case events&(unix.EPOLLRDHUP|unix.EPOLLHUP) != 0:
+		e.reads.on(readClosing)
+	case events&unix.EPOLLIN != 0:
+		e.reads.on(readReported)
 	}
-	// reset: also where it is not read now
-	if e.isClient() && l.phase == carrying && events&(unix.EPOLLERR|unix.EPOLLHUP) != 0 {
-		e.broken = true
-	}
-	if e.hungUp != stays || events&unix.EPOLLIN != 0 {
-		e.more = true
+	if events&^unix.EPOLLOUT != 0 {
 		l.read(e, now)
 	}
 	l.settle(now)
@@ -144,7 +136,7 @@ func (l *link) read(e *end, now int64) {
 	case l.phase != carrying:
 		e.discard()
 		return
-	case !l.mayRead(e), e.stalled: // more remembers it; settle uses up what is held first
+	case !l.mayRead(e), e.stalled: // reads remembers it; settle uses up what is held first
 		return
 	}
 	size := l.share(e)
@@ -206,7 +198,7 @@ func (l *link) used(e *end, p []byte, now int64) {
 }
 
 // mayRead says whether an end is to be read.
-func (l *link) mayRead(e *end) bool { return !e.eof && !e.broken && l.mayUse(e) }
+func (l *link) mayRead(e *end) bool { return !e.reads.ended() && l.mayUse(e) }
 
 // mayUse says whether more of an end can be used: what it leads to is kept nowhere but in the other end's pending
 // bytes. A client that does not read is still read, as the mailbox server would, unless answers of ours make its
@@ -219,11 +211,6 @@ func (l *link) mayUse(e *end) bool {
 		return !l.throttled && l.upstream.pending == nil && l.client.pending.size() < maxPending && l.mayReadClient()
 	}
 	return l.client.pending == nil && l.upstream.pending.size() < maxPending // TLS answers key updates
-}
-
-// quiet says whether the session may be ended without cutting anything.
-func (l *link) quiet() bool {
-	return !l.tracker.busy() && l.atClientBoundary() && l.client.held.len() == 0 && l.atServerBoundary()
 }
 
 // settle draws the conclusions from what has happened: more to read, ends to close, other events to wait for.
@@ -249,54 +236,47 @@ func (l *link) settle(now int64) {
 
 // mayEnd says whether settleEnds may have something to do.
 func (l *link) mayEnd() bool {
-	c, u := &l.client, &l.upstream
-	return l.ending || c.broken || c.eof || c.hungUp != stays || u.broken || u.eof || l.loop.drain.on
+	return l.ending || l.client.reads.hungUp() || l.upstream.reads.ended() || l.loop.drain.stage != drainNone
 }
 
-// settleEnds sees to connections that have failed or come to their end.
+// settleEnds takes the next step towards the session's end, if there is one.
 func (l *link) settleEnds(now int64) {
-	switch {
-	case l.client.broken:
-		l.reason = ReasonClient
+	switch step, reason := l.next(l.circumstances()); step {
+	case stepDrop:
+		l.reason = reason
 		l.close()
-	case l.ending:
-		l.finish(l.reason, now)
-	case l.upstream.broken || l.upstream.eof:
-		l.finish(l.serverGone(), now)
-	case l.loop.drain.ends(l):
-		l.finish(ReasonDrain, now)
-	case l.client.eof && l.quiet() && l.upstream.pending == nil: // no answer is waited for
-		l.finish(ReasonClient, now)
-	case l.client.eof && !l.upstream.shutWanted:
-		l.halfClose(now)
-	case l.client.hungUp != stays && !l.client.eof && !l.mayRead(&l.client) && l.deadline == 0:
-		// its last bytes have to wait, and for no longer than that
-		l.closeBy(now + int64(l.loop.opts.LingerTimeout))
+	case stepFinish:
+		l.finish(reason, now)
+	case stepPassEnd:
+		l.bound(now)
+		l.halfClose()
+	case stepBound:
+		l.bound(now)
 	}
 }
 
-// halfClose passes the client's end of stream on, behind all it has sent. Answers still flow, for a time.
-func (l *link) halfClose(now int64) {
+// circumstances are what next goes by.
+func (l *link) circumstances() circumstances {
+	c, u := &l.client, &l.upstream
+	return circumstances{
+		client: c.reads, server: u.reads, clientHeld: c.held.len() > 0, serverHeld: u.held.len() > 0,
+		stalled: c.stalled, stuck: !l.mayRead(c), unsent: u.pending != nil, halfClosed: u.writes.shuts(),
+		drain: l.loop.drain.stage,
+	}
+}
+
+// bound has the session end LingerTimeout after its client's end of stream. As long as bytes flow, it moves on.
+func (l *link) bound(now int64) {
 	if l.deadline == 0 {
 		l.closeBy(now + int64(l.loop.opts.LingerTimeout))
 	}
-	if l.client.stalled { // later
-		return
-	}
+}
+
+// halfClose passes the client's end of stream on, behind all it has sent. Answers still flow.
+func (l *link) halfClose() {
 	if l.client.held.len() > 0 {
 		l.upstream.write(l.client.held.bytes())
 		l.client.held.drop()
 	}
 	l.upstream.shut()
-}
-
-// serverGone says what it means that the mailbox server has closed or failed.
-func (l *link) serverGone() Reason {
-	switch {
-	case l.saidBye, l.unjudged && !l.upstream.broken:
-		return ReasonLogout
-	case l.client.eof && l.atServerBoundary() && l.upstream.held.len() == 0:
-		return ReasonClient
-	}
-	return ReasonServer
 }

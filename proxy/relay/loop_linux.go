@@ -163,7 +163,7 @@ func (lp *loop) dispatch(ev *unix.EpollEvent) {
 		switch e := lp.endOf(ev); {
 		case e == nil:
 		case e.bulk && ev.Events == unix.EPOLLIN: // behind those that have little to say
-			e.more = true
+			e.reads.on(readReported)
 			lp.enqueue(e)
 		default:
 			e.link.serve(e, ev.Events)
@@ -188,7 +188,7 @@ func (lp *loop) serveReady() {
 	next := 0
 	for carried := uint64(0); next < len(round) && carried < bulkSize; next++ {
 		e := round[next]
-		e.ready = false
+		e.listed = false
 		if e.fd >= 0 {
 			before := e.link.clientBytes + e.link.serverBytes
 			e.link.serve(e, unix.EPOLLIN)
@@ -202,8 +202,8 @@ func (lp *loop) serveReady() {
 
 // enqueue puts an end on the ready list.
 func (lp *loop) enqueue(e *end) {
-	if !e.ready {
-		e.ready = true
+	if !e.listed {
+		e.listed = true
 		lp.ready = append(lp.ready, e)
 	}
 }

@@ -18,13 +18,12 @@ type Pumps struct {
 	opts Options
 	pool commandPool
 
-	mu       sync.Mutex // guards what follows, and the pool and statistics that the sessions share
-	stats    *Stats
-	links    map[*pumpLink]struct{}
-	draining bool
-	late     bool // the drain's deadline has passed
-	closed   bool
-	emptied  *sync.Cond
+	mu      sync.Mutex // guards what follows, and the pool and statistics that the sessions share
+	stats   *Stats
+	links   map[*pumpLink]struct{}
+	drain   drainStage
+	closed  bool
+	emptied *sync.Cond
 }
 
 // NewPumps returns a portable relay.
@@ -107,7 +106,7 @@ func (p *Pumps) Drain(ctx context.Context) {
 	defer stop()
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.draining = true
+	p.drain = max(p.drain, drainQuiet)
 	for l := range p.links {
 		l.guard(l.conclude)
 	}
@@ -118,7 +117,7 @@ func (p *Pumps) Drain(ctx context.Context) {
 func (p *Pumps) endDrain() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.late = true
+	p.drain = drainAll
 	for l := range p.links {
 		l.guard(l.conclude)
 	}
@@ -187,7 +186,7 @@ func (p *Pumps) Retime(idle, keepAlive time.Duration) {
 	defer p.mu.Unlock()
 	p.opts.IdleTimeout, p.opts.KeepAlive = idle, keepAlive
 	for l := range p.links {
-		if l.silence != nil && l.phase == pumpCarrying {
+		if l.silence != nil && l.phase == carrying {
 			l.silence.Reset(p.opts.IdleTimeout)
 		}
 	}

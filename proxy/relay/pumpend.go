@@ -2,6 +2,7 @@ package relay
 
 import (
 	"errors"
+	"io"
 	"net"
 	"time"
 )
@@ -13,23 +14,31 @@ type pumpEnd struct {
 	under   *Conn
 	held    []byte // read and not used
 	pending []byte // not written yet
-	eof     bool
-	broken  bool
-	deaf    bool // writing has failed; what the peer sent may still be read
-	shut    bool // end our direction behind pending
-	written bool // the writer is done
+	reads   readState
+	writes  writeState // writeShut when the writer is done, however that went
+}
+
+// note records what a read has ended with.
+func (e *pumpEnd) note(err error) {
+	switch {
+	case err == nil:
+	case err == io.EOF || e == &e.link.client && errors.Is(err, io.ErrUnexpectedEOF):
+		e.reads.on(readEnds)
+	default:
+		e.reads.on(readBreaks)
+	}
 }
 
 func (e *pumpEnd) write(p []byte) {
-	if !e.deaf && !e.shut && len(p) > 0 {
+	if e.writes == writeOpen && len(p) > 0 {
 		e.pending = append(e.pending, p...)
 		e.link.changed.Broadcast()
 	}
 }
 
-// close ends our direction behind what is pending.
-func (e *pumpEnd) close() {
-	e.shut = true
+// shut ends our direction behind what is pending.
+func (e *pumpEnd) shut() {
+	e.writes.on(writeShuts)
 	e.link.changed.Broadcast()
 }
 
@@ -38,11 +47,12 @@ func (l *pumpLink) writeTo(e *pumpEnd) {
 	p := l.relay
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	failed := false
 	for {
-		for len(e.pending) == 0 && !e.shut && !e.broken {
+		for len(e.pending) == 0 && e.writes == writeOpen && e.reads != readFailed {
 			l.changed.Wait()
 		}
-		if len(e.pending) == 0 || e.broken || e.deaf {
+		if len(e.pending) == 0 || e.reads == readFailed || failed {
 			break
 		}
 		out := e.pending
@@ -54,21 +64,22 @@ func (l *pumpLink) writeTo(e *pumpEnd) {
 			l.flows()
 		}
 		if err != nil {
-			e.deaf, e.pending = true, nil
+			failed, e.pending = true, nil
+			e.writes.on(writeBreaks)
 			if e == &l.client {
-				e.broken = true
-				l.guard(func() { l.finish(ReasonClient) })
+				e.reads.on(readBreaks)
+				l.guard(l.conclude)
 			}
 		}
 		l.changed.Broadcast()
 	}
-	if !e.broken && !e.deaf && l.phase != pumpCutting {
+	if e.reads != readFailed && !failed && l.phase != resetting {
 		p.mu.Unlock()
 		closeWrite(e.conn, e.under)
 		p.mu.Lock()
 	}
-	e.written = true
-	if l.phase != pumpCarrying {
+	e.writes.on(writeDone)
+	if l.phase != carrying {
 		e.under.SetReadDeadline(time.Now()) // the reader may have to be told that the rest is now its own
 	}
 	l.changed.Broadcast()
@@ -93,12 +104,5 @@ func (c *Conn) CloseWrite() error {
 func setLinger(c *Conn) {
 	if c, ok := c.net.(interface{ SetLinger(int) error }); ok {
 		c.SetLinger(0)
-	}
-}
-
-// awaitDelivery gives what was written time to reach the peer.
-func (e *pumpEnd) awaitDelivery(patience time.Duration) {
-	for end := time.Now().Add(patience); e.under.unacknowledged() > 0 && time.Now().Before(end); {
-		time.Sleep(tick / 10)
 	}
 }

@@ -1,8 +1,6 @@
 package relay
 
 import (
-	"errors"
-	"io"
 	"runtime/debug"
 	"sync"
 	"time"
@@ -16,7 +14,7 @@ type pumpLink struct {
 	changed  *sync.Cond
 	client   pumpEnd
 	upstream pumpEnd
-	phase    pumpPhase
+	phase    phase
 	owner    Owner
 	running  sync.WaitGroup // the readers and writers
 	silence  *time.Timer    // ends the session when its client has said nothing for too long
@@ -26,14 +24,6 @@ type pumpLink struct {
 
 	clientBytes, serverBytes uint64
 }
-
-type pumpPhase uint8
-
-const (
-	pumpCarrying pumpPhase = iota
-	pumpParting            // the client gets its last bytes; the server is closed
-	pumpCutting            // as before, but the client is then reset
-)
 
 // run carries the session, beginning with what came before the relay did, and releases it.
 func (l *pumpLink) run(fromClient, fromServer []byte) {
@@ -46,6 +36,7 @@ func (l *pumpLink) run(fromClient, fromServer []byte) {
 	l.guard(func() {
 		l.use(&l.upstream, fromServer)
 		l.use(&l.client, fromClient)
+		l.conclude()
 	})
 	p.mu.Unlock()
 	l.running.Go(func() { l.readFrom(&l.upstream) })
@@ -88,34 +79,35 @@ func (l *pumpLink) look() {
 	l.relay.mu.Lock()
 	defer l.relay.mu.Unlock()
 	l.guard(func() {
-		closed, reset := l.client.under.gone()
-		untaken := l.upstream.under.unacknowledged()
-		switch {
-		case l.phase != pumpCarrying:
+		if l.phase != carrying {
 			return
+		}
+		switch closed, reset := l.client.under.gone(); {
 		case reset:
-			l.finish(ReasonClient)
-			return
-		case untaken < l.untaken:
-			l.flows()
+			l.client.reads.on(readBreaks)
 		case closed:
-			l.lingers()
+			l.client.reads.on(readClosing)
+		}
+		untaken := l.upstream.under.unacknowledged()
+		if untaken < l.untaken {
+			l.flows()
 		}
 		l.untaken = untaken
+		l.conclude()
 		l.looks.Reset(tick)
 	})
 }
 
-// lingers has the session end LingerTimeout after its client's end of stream.
-func (l *pumpLink) lingers() {
+// bound has the session end LingerTimeout after its client's end of stream.
+func (l *pumpLink) bound() {
 	if l.linger == nil {
 		l.linger = l.after(l.relay.opts.LingerTimeout, ReasonClient)
 	}
 }
 
-// flows is called when bytes flow: the time of lingers starts afresh.
+// flows is called when bytes flow: the time of bound starts again.
 func (l *pumpLink) flows() {
-	if l.linger != nil && l.phase == pumpCarrying {
+	if l.linger != nil && l.phase == carrying {
 		l.linger.Reset(l.relay.opts.LingerTimeout)
 	}
 }
@@ -130,14 +122,13 @@ func (l *pumpLink) readFrom(e *pumpEnd) {
 		p.mu.Unlock()
 		n, err := e.conn.Read(buf)
 		p.mu.Lock()
-		if l.phase != pumpCarrying {
+		if l.phase != carrying {
 			break
 		}
 		l.guard(func() {
+			e.note(err)
 			l.use(e, buf[:n])
-			if err != nil {
-				l.readEnded(e, err)
-			}
+			l.conclude()
 		})
 	}
 	if e == &l.client {
@@ -147,13 +138,11 @@ func (l *pumpLink) readFrom(e *pumpEnd) {
 
 // mayRead waits until more of an end can be used. It answers false when nothing more is to be read.
 func (l *pumpLink) mayRead(e *pumpEnd) bool {
-	for l.phase == pumpCarrying && !e.eof && !e.broken {
-		if e == &l.client && len(l.upstream.pending) < pumpBuffer && len(l.client.pending) < 3*pumpBuffer &&
-			l.mayReadClient() {
-			return true
-		}
-		if e == &l.upstream && len(l.client.pending) < pumpBuffer {
-			l.tracker.resume(l.relay.opts.Now())
+	for l.phase == carrying && !e.reads.ended() {
+		if l.mayUse(e) {
+			if e == &l.upstream {
+				l.tracker.resume(l.relay.opts.Now())
+			}
 			return true
 		}
 		if e == &l.upstream {
@@ -162,6 +151,14 @@ func (l *pumpLink) mayRead(e *pumpEnd) bool {
 		l.changed.Wait()
 	}
 	return false
+}
+
+// mayUse says whether more of an end can be used.
+func (l *pumpLink) mayUse(e *pumpEnd) bool {
+	if e == &l.client {
+		return len(l.upstream.pending) < pumpBuffer && len(l.client.pending) < 3*pumpBuffer && l.mayReadClient()
+	}
+	return len(l.client.pending) < pumpBuffer
 }
 
 // use hands what was read to the session, and what of the client had to wait for that.
@@ -184,34 +181,39 @@ func (l *pumpLink) use(e *pumpEnd, p []byte) {
 	if c := &l.client; e == c || l.mayReadClient() {
 		c.held = c.held[l.fromClient(c.held, now):]
 	}
-	l.conclude()
 }
 
-// conclude draws the conclusions from what has happened.
+// conclude takes the next step towards the session's end, if there is one.
 func (l *pumpLink) conclude() {
-	quiet := !l.tracker.busy() && l.atClientBoundary() && len(l.client.held) == 0 && l.atServerBoundary()
-	switch {
-	case l.phase != pumpCarrying:
-	case l.ending:
-		l.finish(l.reason)
-	case l.relay.draining && (quiet || l.relay.late):
-		l.finish(ReasonDrain)
-	case l.client.eof && quiet && len(l.upstream.pending) == 0: // no answer is waited for
-		l.finish(ReasonClient)
-	case l.client.eof:
-		l.halfClose()
-	}
-}
-
-// halfClose passes the client's end of stream on, behind all it has sent. Answers still flow, for a time.
-func (l *pumpLink) halfClose() {
-	l.lingers()
-	if len(l.client.held) > 0 && !l.mayReadClient() { // later
+	if l.phase != carrying {
 		return
 	}
+	switch step, reason := l.next(l.circumstances()); step {
+	case stepDrop, stepFinish:
+		l.finish(reason)
+	case stepPassEnd:
+		l.bound()
+		l.halfClose()
+	case stepBound:
+		l.bound()
+	}
+}
+
+// circumstances are what next goes by.
+func (l *pumpLink) circumstances() circumstances {
+	c, u := &l.client, &l.upstream
+	return circumstances{
+		client: c.reads, server: u.reads, clientHeld: len(c.held) > 0, serverHeld: len(u.held) > 0,
+		stalled: len(c.held) > 0 && !l.mayReadClient(), stuck: !l.mayUse(c), unsent: len(u.pending) > 0,
+		halfClosed: u.writes.shuts(), drain: l.relay.drain,
+	}
+}
+
+// halfClose passes the client's end of stream on, behind all it has sent. Answers still flow.
+func (l *pumpLink) halfClose() {
 	l.upstream.write(l.client.held)
 	l.client.held = nil
-	l.upstream.close()
+	l.upstream.shut()
 }
 
 // guard runs f so that a panic ends this session alone.
@@ -220,58 +222,35 @@ func (l *pumpLink) guard(f func()) {
 		if r := recover(); r != nil {
 			l.relay.stats.Panics++
 			l.relay.opts.Panicked(r, debug.Stack())
-			if l.phase == pumpCarrying {
+			if l.phase == carrying {
 				l.reason = ReasonError
 			}
-			l.leave(pumpCutting)
+			l.leave(resetting)
 		}
 	}()
 	f()
 }
 
-// readEnded says what it means that an end gives no more.
-func (l *pumpLink) readEnded(e *pumpEnd, err error) {
-	e.eof = err == io.EOF || e == &l.client && errors.Is(err, io.ErrUnexpectedEOF)
-	e.broken = !e.eof
-	switch {
-	case e.broken && e == &l.client:
-		l.finish(ReasonClient)
-	case e == &l.client:
-		l.conclude()
-	case l.saidBye, l.unjudged && e.eof:
-		l.finish(ReasonLogout)
-	case l.client.eof && l.atServerBoundary() && len(e.held) == 0:
-		l.finish(ReasonClient)
-	default:
-		l.finish(ReasonServer)
-	}
-	l.changed.Broadcast()
-}
-
 // finish begins the end of the session; see the loops' link.
 func (l *pumpLink) finish(r Reason) {
-	if l.phase != pumpCarrying {
+	if l.phase != carrying {
 		return
 	}
 	l.reason = r
-	line, whole := l.farewell(r)
-	if (r == ReasonServer || r == ReasonLogout) && len(l.upstream.held) > 0 {
+	f := l.farewell(r, len(l.upstream.held) > 0)
+	if f.held {
 		l.client.write(l.upstream.held)
-		line, whole = "", r == ReasonLogout
 	}
-	l.client.write([]byte(line))
-	if whole {
-		l.leave(pumpParting)
-	} else {
-		l.leave(pumpCutting)
-	}
+	l.client.write([]byte(f.line))
+	l.leave(f.next)
 }
 
 // leave ends the carrying: the mailbox server is closed, the client gets its last bytes.
-func (l *pumpLink) leave(phase pumpPhase) {
-	l.phase = phase
-	l.client.shut = true
-	l.upstream.pending, l.upstream.shut = nil, true
+func (l *pumpLink) leave(next phase) {
+	l.phase = next
+	l.client.shut()
+	l.upstream.pending = nil
+	l.upstream.shut()
 	l.upstream.under.Close()
 	l.abort(l.relay.opts.Now())
 	l.client.under.SetDeadline(time.Now().Add(l.relay.opts.LingerTimeout))
@@ -282,21 +261,28 @@ func (l *pumpLink) leave(phase pumpPhase) {
 // is reset when the client has what was sent. It is called with the mutex, which it gives back meanwhile.
 func (l *pumpLink) discard(buf []byte) {
 	c, p := &l.client, l.relay
-	for l.phase == pumpCarrying || !c.written {
+	for l.phase == carrying || c.writes != writeShut {
 		l.changed.Wait()
 	}
-	cut, patience := l.phase == pumpCutting, p.patience()
+	if l.phase == parting {
+		l.phase = lingering
+	}
+	now, end := l.phase, time.Now().Add(p.patience())
+	is := parted{client: c.reads, sent: true}
 	p.mu.Unlock()
 	defer p.mu.Lock()
-	if cut {
-		c.awaitDelivery(patience)
+	if now == resetting {
+		for is.delivered = c.under.unacknowledged() == 0; !now.over(is); is.late = !time.Now().Before(end) {
+			time.Sleep(tick / 10)
+			is.delivered = c.under.unacknowledged() == 0
+		}
 		setLinger(c.under)
 		return
 	}
-	c.under.SetReadDeadline(time.Now().Add(patience))
-	for {
+	c.under.SetReadDeadline(end)
+	for !now.over(is) {
 		if _, err := c.conn.Read(buf); err != nil {
-			break
+			is.client.on(readBreaks)
 		}
 	}
 }

@@ -132,9 +132,9 @@ func (d *desk) say(from who, text string) {
 		d.cHeld = bytes.Clone(d.cHeld[d.fromClient(d.cHeld, d.now):])
 	}
 	if d.ending {
-		var line string
-		line, d.complete = d.farewell(d.reason)
-		d.client.WriteString(line)
+		f := d.farewell(d.reason, false)
+		d.complete = f.next == parting
+		d.client.WriteString(f.line)
 		d.closed = true
 	}
 }

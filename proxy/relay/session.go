@@ -269,32 +269,6 @@ func (s *session) sendAnswers() {
 	}
 }
 
-// farewell returns the line to say when the session ends for a reason other than the server's BYE. It is false where a
-// line can not be said because the client is in the middle of one.
-func (s *session) farewell(r Reason) (string, bool) {
-	switch {
-	case s.saidBye, s.unjudged && (r == ReasonLogout || r == ReasonClient):
-		return "", true
-	case !s.atServerBoundary():
-		return "", false
-	}
-	switch r {
-	case ReasonServer:
-		return byeServerGone, true
-	case ReasonIdle:
-		return byeIdle, true
-	case ReasonMoved:
-		return byeMoved, true
-	case ReasonKicked:
-		return byeKicked, true
-	case ReasonDrain, ReasonMaintenance, ReasonClosed:
-		return byeDrain, true
-	case ReasonDoubt:
-		return byeDoubt, true
-	}
-	return "", true
-}
-
 // ended tells the watcher.
 func (s *session) ended(e Ending) {
 	if s.watching != nil {

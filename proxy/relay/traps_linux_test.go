@@ -202,7 +202,7 @@ func lateEventsAreForNobody(t *testing.T, d driver) {
 				t.Error("the place is not used again: the test shows nothing")
 			}
 			l.client.watch(0) // would be found out if it were served
-			l.client.broken = true
+			l.client.reads = readFailed
 		})
 		for _, ev := range late {
 			lp.dispatch(&ev)
@@ -210,7 +210,7 @@ func lateEventsAreForNobody(t *testing.T, d driver) {
 		if lp.sessions != 1 {
 			t.Error("an event for another end has reached this one")
 		}
-		lp.links(func(l *link) { l.client.broken = false })
+		lp.links(func(l *link) { l.client.reads = readQuiet })
 	})
 }
 
