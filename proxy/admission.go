@@ -57,7 +57,7 @@ type ticket struct {
 	address  netip.Prefix
 	user     string // counted when not ""
 	signedIn bool
-	returned bool // not counted any more
+	returned bool // not counted any more, or by another
 
 	state  ticketState
 	client *client   // that would have to give way; nil while the ticket is in no list
@@ -260,6 +260,13 @@ func (t *ticket) giveBack() {
 	t.unlist()
 	t.returned = true
 	t.gate.left(t.address, t.user, t.signedIn)
+}
+
+// handOver leaves the connection's place to its session at the relay, which gives it back by leave.
+func (t *ticket) handOver() {
+	t.gate.mu.Lock()
+	defer t.gate.mu.Unlock()
+	t.returned = true
 }
 
 // leave takes a connection that is no ticket's any more out of all counts.

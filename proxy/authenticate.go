@@ -36,9 +36,9 @@ var mechanisms = map[string]mechanism{
 // authenticate is AUTHENTICATE (RFC 9051 section 6.2.2), with or without an initial response (RFC 4959).
 func (s *session) authenticate(args *wire.Args) (*backend.Link, error) {
 	name, initial, err := authenticateArguments(args)
-	s.mechanism, s.user = "other", ""
+	s.dialogue.mechanism, s.attempt.user = "other", ""
 	if _, known := mechanisms[name]; known {
-		s.mechanism = name
+		s.dialogue.mechanism = name
 	}
 	if err == nil {
 		err = s.usable(name)
@@ -99,8 +99,8 @@ func (s *session) challenge(challenge []byte) (response []byte, err error) {
 	s.client.say("+ " + base64.StdEncoding.EncodeToString(challenge))
 	began := s.server.opt.Now()
 	response, err = s.client.commands.ReadSASL()
-	s.asked = s.server.opt.Now() // what the client took for it is not ours
-	s.thought += s.asked.Sub(began)
+	s.dialogue.asked = s.server.opt.Now() // what the client took for it is not ours
+	s.attempt.thought += s.dialogue.asked.Sub(began)
 	return response, err
 }
 

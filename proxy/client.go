@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"bytes"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -19,8 +20,11 @@ import (
 )
 
 // client is a session's connection to its client during set-up: deadlines, commands in, answers out. Answers are kept
-// until the next wait for the client, so that those to pipelined commands leave together.
+// until the next wait for the client, so that those to pipelined commands leave together. It owns the connection and
+// what was read from it, until handOver.
 type client struct {
+	handedOver bool // connection and buffers are the relay's
+
 	sock     *setup.Conn
 	conn     *relay.Conn // over sock
 	tls      *tls.Conn   // over conn; nil while plain
@@ -294,6 +298,9 @@ const (
 
 // goodbye sends what is left to say, to a client that may be stuck, and lets it be read unless time is short.
 func (c *client) goodbye() {
+	if c.handedOver {
+		return
+	}
 	c.leave()
 	if len(c.out) == 0 || c.send() != nil {
 		return
@@ -307,8 +314,18 @@ func (c *client) goodbye() {
 	}
 }
 
-// close closes the connection.
-func (c *client) close() { c.sock.Close() }
+// close closes the connection, unless it is handed over.
+func (c *client) close() {
+	if !c.handedOver {
+		c.sock.Close()
+	}
+}
+
+// handOver gives the connection away, with what was read from it and not used yet.
+func (c *client) handOver() relay.End {
+	c.handedOver = true
+	return relay.End{Conn: c.conn, TLS: c.tls, Rest: bytes.Clone(c.commands.Buffered())}
+}
 
 // deliver sends what a mailbox server said.
 func (c *client) deliver(replies []byte) error {

@@ -12,9 +12,9 @@ import (
 // command reads one command and does what it says. It returns a link when that was a sign-in and the mailbox server
 // agreed, nil and nil when the client may go on, and an error for everything else.
 func (s *session) command() (*backend.Link, error) {
-	s.tag, s.mechanism = "", ""
+	s.dialogue.tag, s.dialogue.mechanism = "", ""
 	cmd, err := s.client.commands.ReadCommand(s.proceed)
-	s.tag = cmd.Tag
+	s.dialogue.tag = cmd.Tag
 	if cmd.Verb == wire.VerbOther && speaksHTTP(cmd.Tag) {
 		return nil, OutcomeHTTP
 	}
@@ -26,9 +26,9 @@ func (s *session) command() (*backend.Link, error) {
 		return nil, err
 	}
 	s.server.stats.begin()
-	s.asked = s.server.opt.Now()
+	s.dialogue.asked = s.server.opt.Now()
 	result := relay.ResultAborted // by a panic
-	defer func() { s.server.stats.end(cmd.Verb, result, s.server.opt.Now().Sub(s.asked)) }()
+	defer func() { s.server.stats.end(cmd.Verb, result, s.server.opt.Now().Sub(s.dialogue.asked)) }()
 	var link *backend.Link
 	if !refused {
 		link, err = s.execute(cmd)
@@ -48,7 +48,7 @@ func (s *session) answerable(err error) bool {
 
 // execute does what a command says.
 func (s *session) execute(cmd wire.Command) (*backend.Link, error) {
-	if s.proved && cmd.Verb != wire.VerbNoop && cmd.Verb != wire.VerbLogout {
+	if s.dialogue.proved && cmd.Verb != wire.VerbNoop && cmd.Verb != wire.VerbLogout {
 		return nil, OutcomeNotBefore
 	}
 	switch cmd.Verb {
@@ -68,7 +68,7 @@ func (s *session) execute(cmd wire.Command) (*backend.Link, error) {
 	case wire.VerbEnable:
 		// RFC 5161 is for later; servers that say OK enable nothing, and those that say BAD may stop a client
 		s.client.say("* ENABLED")
-		return nil, s.client.say(s.tag + " OK ENABLE has no effect before sign-in.")
+		return nil, s.client.say(s.dialogue.tag + " OK ENABLE has no effect before sign-in.")
 	case wire.VerbOther:
 		return nil, OutcomeUnknownCommand
 	}
@@ -80,12 +80,12 @@ func (s *session) bare(v wire.Verb) error {
 	switch v {
 	case wire.VerbCapability:
 		s.client.keep(append(s.appendCapabilities(append(s.client.out, "* "...)), "\r\n"...))
-		return s.client.say(s.tag + " OK CAPABILITY completed.")
+		return s.client.say(s.dialogue.tag + " OK CAPABILITY completed.")
 	case wire.VerbNoop:
-		return s.client.say(s.tag + " OK NOOP completed.")
+		return s.client.say(s.dialogue.tag + " OK NOOP completed.")
 	}
 	s.client.say("* BYE Logging out.")
-	s.client.say(s.tag + " OK LOGOUT completed.")
+	s.client.say(s.dialogue.tag + " OK LOGOUT completed.")
 	return OutcomeLogout
 }
 
@@ -103,7 +103,7 @@ func (s *session) proceed(cmd wire.Command) error {
 
 // mayLogin says whether the client may use LOGIN here and now.
 func (s *session) mayLogin() error {
-	s.mechanism, s.user = "command", ""
+	s.dialogue.mechanism, s.attempt.user = "command", ""
 	return s.usable(plain) // the two go together
 }
 

@@ -10,7 +10,7 @@ import (
 // mayGuess returns when the credential of a sign-in as a user may be judged, or an error if that would take too long.
 // What is shown in SCRAM's first message nobody can judge: converse asks then.
 func (s *session) mayGuess(ctx context.Context, user, mechanism string) error {
-	s.judged = user
+	s.attempt.judged = user
 	if isSCRAM(mechanism) {
 		return nil
 	}
@@ -23,12 +23,12 @@ func isSCRAM(mechanism string) bool {
 
 // takeToken takes the right to have one credential judged.
 func (s *session) takeToken(ctx context.Context) error {
-	addr, user := s.remote.Addr(), judgedName(s.judged)
+	addr, user := s.arrival.remote.Addr(), judgedName(s.attempt.judged)
 	apart := contains(s.set.Penalties.Exempt, addr) || s.set.trusts(addr) || s.server.penalties.knows(addr, user)
 	tolls := s.server.guesses.tolls(addr, user, apart, s.set.Guesses)
 	if !s.server.guesses.tryTake(tolls) {
 		s.server.metrics.guessesDelayed.Inc()
-		s.ticket.clientSilent(s.client)
+		s.arrival.ticket.clientSilent(s.client)
 		var err error
 		if gone := s.whileOpen(ctx, func() { err = s.server.guesses.take(ctx, tolls) }); gone != nil {
 			if err == nil {
@@ -39,21 +39,21 @@ func (s *session) takeToken(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if !s.ticket.clientWaits(s.client) {
+		if !s.arrival.ticket.clientWaits(s.client) {
 			s.server.guesses.giveBack(tolls)
 			return s.client.ended()
 		}
 	}
-	s.tolls = tolls
+	s.attempt.tolls = tolls
 	return nil
 }
 
 // settle ends a sign-in's guess: its tokens go back if it was right, or if nobody has judged it.
 func (s *session) settle(right bool, err error) {
 	if right || !wasJudged(err) {
-		s.server.guesses.giveBack(s.tolls)
+		s.server.guesses.giveBack(s.attempt.tolls)
 	}
-	s.tolls = nil
+	s.attempt.tolls = nil
 }
 
 // wasJudged says whether somebody may have judged the credential of a sign-in that failed. A server that has got it
@@ -90,9 +90,9 @@ func (s *session) converse(ctx context.Context, challenge []byte) (response []by
 	switch {
 	case err != nil:
 		return nil, err
-	case !s.ticket.clientWaits(s.client):
+	case !s.arrival.ticket.clientWaits(s.client):
 		return nil, s.client.ended()
-	case isSCRAM(s.mechanism) && s.tolls == nil: // the client's proof is what is judged
+	case isSCRAM(s.dialogue.mechanism) && s.attempt.tolls == nil: // the client's proof is what is judged
 		err = s.takeToken(ctx)
 	}
 	return response, err

@@ -1,7 +1,6 @@
 package proxy
 
 import (
-	"bytes"
 	"encoding/hex"
 	"fmt"
 	"math"
@@ -20,12 +19,14 @@ func (s *session) handOff(link *backend.Link) error {
 	if err != nil {
 		return err
 	}
+	handedOver := false
 	defer func() {
-		if !s.handedOver {
+		if !handedOver {
 			upstream.Close()
 		}
 	}()
-	s.server.penalties.succeed(s.remote.Addr(), s.user) // before the client knows: what it does next may fail
+	// before the client knows: what it does next may fail
+	s.server.penalties.succeed(s.arrival.remote.Addr(), s.attempt.user)
 	if err := s.client.deliver(link.Replies); err != nil {
 		return fmt.Errorf("read the mailbox server's answer: %w", err)
 	}
@@ -33,25 +34,26 @@ func (s *session) handOff(link *backend.Link) error {
 		return OutcomeDraining
 	}
 	s.client.sock.SetDeadline(time.Time{})
-	s.ticket.sign()
+	s.arrival.ticket.sign()
 	s.logCommand(protolog.OK, "", OutcomeSignedIn) // before the relay has rows of its own
 	// of s it keeps nothing, nor of the ticket: the relay would keep all of the set-up in memory
 	over := &relayed{
-		server: s.server, user: s.ticket.user, remote: compact(s.remote),
-		place: s.server.places.of(place{server: link.Server, database: link.Database, door: s.door.Name,
-			local: s.local}),
+		server: s.server, user: s.arrival.ticket.user, remote: compact(s.arrival.remote),
+		place: s.server.places.of(place{server: link.Server, database: link.Database, door: s.arrival.door.Name,
+			local: s.arrival.local}),
 		rows: uint16(min(s.rows.number, math.MaxUint16)),
 	}
 	hex.Decode(over.id[:], []byte(s.id))
 	carry := relay.Session{
 		Server:     link.Server,
-		Client:     relay.End{Conn: s.client.conn, TLS: s.client.tls, Rest: bytes.Clone(s.client.commands.Buffered())},
+		Client:     s.client.handOver(),
 		Upstream:   relay.End{Conn: upstream, TLS: link.TLS, Rest: link.Rest},
 		Offers:     offers[link.Offers],
 		Extensions: link.Extensions,
 		Owner:      over,
 	}
-	s.handedOver = true // whatever comes of it
+	s.arrival.ticket.handOver()
+	handedOver = true // whatever comes of it
 	if err := s.server.opt.Relay.Add(carry); err != nil {
 		return fmt.Errorf("%w: %w", OutcomeRelayUnavailable, err)
 	}

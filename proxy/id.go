@@ -48,24 +48,24 @@ func (s *session) identify(args *wire.Args) error {
 		return err
 	}
 	s.client.say(`* ID ("name" "Portico")`)
-	return s.client.say(s.tag + " OK ID completed.")
+	return s.client.say(s.dialogue.tag + " OK ID completed.")
 }
 
 // believe takes what a trusted client says of the real one. The number of hops left counts whoever says it: it can
 // only make a sign-in fail. What cannot be read is passed over.
 func (s *session) believe(said map[string]string) error {
 	if hops, err := strconv.ParseUint(said["x-proxy-ttl"], 10, 8); err == nil {
-		s.hops = min(s.hops, int(hops))
+		s.arrival.hops = min(s.arrival.hops, int(hops))
 	}
-	if len(said) == 0 || !s.set.trusts(s.remote.Addr()) {
+	if len(said) == 0 || !s.set.trusts(s.arrival.remote.Addr()) {
 		return nil
 	}
 	if id := said["x-session-id"]; len(id) <= maxFrontSession &&
 		!strings.ContainsFunc(id, func(r rune) bool { return r <= ' ' || r > '~' }) {
-		s.frontSession = id
+		s.arrival.frontSession = id
 	}
 	if to, err := addrPort(said["x-connected-ip"], said["x-connected-port"]); err == nil {
-		s.local = to
+		s.arrival.local = to
 	}
 	from, err := addrPort(said["x-originating-ip"], said["x-originating-port"])
 	if err != nil {

@@ -168,7 +168,7 @@ func (s *Server) admit(conn *setup.Conn, door *door) {
 	s.setup.Add(1)
 	conn.Start(func(turn *setup.Turn) {
 		defer s.setup.Done()
-		(&session{server: s, set: set, door: door, turn: turn, ticket: ticket}).run(conn)
+		(&session{server: s, set: set, turn: turn, arrival: arrival{door: door, ticket: ticket}}).run(conn)
 	})
 }
 

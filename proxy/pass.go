@@ -64,22 +64,22 @@ func (p *passes) take(source netip.AddrPort, shown secret.Value) (Pass, bool) {
 func (s *session) prove(ctx context.Context, q directory.Query, c backend.Credential, p Pass) error {
 	q.Password, c.Password = p.Password, p.Password
 	var err error
-	if s.way, err = s.route(ctx, q, &c); err != nil {
+	if s.attempt.way, err = s.route(ctx, q, &c); err != nil {
 		return err
 	}
-	s.user = s.way.User
-	if err := s.way.Refusal(); err != nil {
+	s.attempt.user = s.attempt.way.User
+	if err := s.attempt.way.Refusal(); err != nil {
 		return err
 	}
-	if err := s.tier.Verify(ctx, &s.way, q, s.client); err != nil {
+	if err := s.attempt.tier.Verify(ctx, &s.attempt.way, q, s.client); err != nil {
 		return err
 	}
-	s.proved = true
-	return s.client.say(s.tag + " OK Mailbox server found.")
+	s.dialogue.proved = true
+	return s.client.say(s.dialogue.tag + " OK Mailbox server found.")
 }
 
 // ofHealth says whether the user is one that probes sign in as.
 func (s *session) ofHealth() bool {
-	_, ok := s.set.HealthUsers[s.user]
+	_, ok := s.set.HealthUsers[s.attempt.user]
 	return ok
 }

@@ -51,7 +51,7 @@ func (s *session) logRow(change func(*protolog.Event)) {
 	log, subject := s.server.opt.ProtocolLog, s.subject()
 	e := protolog.Event{Session: log.Session(subject), Time: log.Now(), Number: number}
 	change(&e)
-	if s.mailboxServer == "" {
+	if s.attempt.mailboxServer == "" {
 		e.Session = e.Session.Anonymous()
 	}
 	s.rows.to.Note(subject, e)
@@ -67,8 +67,10 @@ func (s *session) transferred() (request, response uint64) {
 
 // subject is whom the session is known to be of.
 func (s *session) subject() protolog.Subject {
-	return protolog.Subject{ID: s.id, User: s.user, Server: cmp.Or(s.mailboxServer, s.rows.server), Client: s.remote,
-		Local: s.local}
+	return protolog.Subject{
+		ID: s.id, User: s.attempt.user, Server: cmp.Or(s.attempt.mailboxServer, s.rows.server),
+		Client: s.arrival.remote, Local: s.arrival.local,
+	}
 }
 
 // logOpen is for the greeting.
@@ -89,7 +91,7 @@ func (s *session) logCommand(r protolog.Result, code string, o Outcome) {
 	request, response := s.transferred()
 	s.logRow(func(e *protolog.Event) {
 		e.Request, e.Response = request, response
-		e.Command, e.Duration = command, s.server.opt.Now().Sub(s.asked)
+		e.Command, e.Duration = command, s.server.opt.Now().Sub(s.dialogue.asked)
 		if shown != nil {
 			e.Parameters = *shown
 		}

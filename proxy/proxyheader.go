@@ -32,11 +32,11 @@ type proxyHeader struct {
 // introduced reads the header of the PROXY protocol that says for whom a proxy in front of us connects. It is due from
 // trusted networks, and from nobody else: there it would be taken for what it is, no IMAP.
 func (s *session) introduced() (err error) {
-	if !s.door.ProxyProtocol || !s.set.trusts(s.remote.Addr()) {
+	if !s.arrival.door.ProxyProtocol || !s.set.trusts(s.arrival.remote.Addr()) {
 		return nil
 	}
 	// what is said now would be taken for TLS
-	defer func() { s.client.muted = err != nil && s.door.TLS == TLSImplicit }()
+	defer func() { s.client.muted = err != nil && s.arrival.door.TLS == TLSImplicit }()
 	if err := s.client.allow(s.set.Timeouts.Handshake); err != nil {
 		return err
 	}
@@ -47,15 +47,15 @@ func (s *session) introduced() (err error) {
 	if header.local {
 		return nil
 	}
-	s.local = header.to
+	s.arrival.local = header.to
 	return s.comesFrom(header.from)
 }
 
 // comesFrom is for a client whose address a trusted proxy has told: it counts from here on, in limits, penalties and
 // the log.
 func (s *session) comesFrom(addr netip.AddrPort) error {
-	s.remote = netip.AddrPortFrom(addr.Addr().Unmap(), addr.Port())
-	return s.ticket.move(s.remote.Addr(), s.set.Limits)
+	s.arrival.remote = netip.AddrPortFrom(addr.Addr().Unmap(), addr.Port())
+	return s.arrival.ticket.move(s.arrival.remote.Addr(), s.set.Limits)
 }
 
 // readProxyHeader reads a header and not a byte more: what follows may be TLS. An error that is not the connection's

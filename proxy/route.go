@@ -14,10 +14,10 @@ func (s *session) query(c *backend.Credential) (directory.Query, error) {
 	if c.Username == "" && backend.MayBeNameless(c.Mechanism) {
 		return s.tokenQuery(c)
 	}
-	login, err := s.tier.Canonical(c.Username, s.set.DefaultDomain)
+	login, err := s.attempt.tier.Canonical(c.Username, s.set.DefaultDomain)
 	user := login
 	if err == nil && c.Authzid != "" {
-		user, err = s.tier.Canonical(c.Authzid, s.set.DefaultDomain)
+		user, err = s.attempt.tier.Canonical(c.Authzid, s.set.DefaultDomain)
 	}
 	if err != nil {
 		return directory.Query{}, err
@@ -31,9 +31,9 @@ func (s *session) tokenQuery(c *backend.Credential) (directory.Query, error) {
 	claim := backend.TokenClaim(c.Password, s.set.OAuthUserClaim)
 	switch {
 	case claim != "":
-		user, err := s.tier.Canonical(claim, s.set.DefaultDomain)
+		user, err := s.attempt.tier.Canonical(claim, s.set.DefaultDomain)
 		return s.queryOf(c, user, user), err
-	case s.tier.RoutesNameless():
+	case s.attempt.tier.RoutesNameless():
 		return s.queryOf(c, "", ""), nil
 	}
 	return directory.Query{}, fmt.Errorf("%w: %s names no user, and no claim of the token does",
@@ -43,7 +43,8 @@ func (s *session) tokenQuery(c *backend.Credential) (directory.Query, error) {
 func (s *session) queryOf(c *backend.Credential, user, login string) directory.Query {
 	return directory.Query{
 		User: user, Login: login, Password: c.Password, Mechanism: c.Mechanism, Certificate: c.Mechanism == external,
-		Client: s.remote, Local: s.local, TLS: s.client.tls != nil, SessionID: s.id, Attempt: s.failed + 1,
+		Client: s.arrival.remote, Local: s.arrival.local, TLS: s.client.tls != nil, SessionID: s.id,
+		Attempt: s.dialogue.failed + 1,
 	}
 }
 
@@ -52,7 +53,7 @@ func (s *session) queryOf(c *backend.Credential, user, login string) directory.Q
 func (s *session) route(ctx context.Context, q directory.Query, c *backend.Credential) (backend.Route, error) {
 	began := s.server.opt.Now()
 	s.client.stopClock() // it may be held for longer than a set-up may take
-	route, err := s.tier.Route(ctx, q, s.client)
+	route, err := s.attempt.tier.Route(ctx, q, s.client)
 	s.client.startClock()
 	s.rows.phases.Directory = s.server.opt.Now().Sub(began)
 	s.server.metrics.phases.observe(phaseRoute, s.rows.phases.Directory)

@@ -18,50 +18,66 @@ import (
 	"portico/proxy/wire"
 )
 
-// session is one connection from accept to hand-off. All of it belongs to the goroutine of run.
+// session is one connection from accept to hand-off. All of it belongs to the goroutine of run. What a phase learns
+// stands in a struct of that phase; later phases read it.
 type session struct {
 	server *Server
 	set    *Settings
-	door   *door
 	id     string
-	drain  context.Context // the server's, with this session's turn in it
 	began  time.Time
-
-	remote netip.AddrPort // the client's address, as far as we know
-	local  netip.AddrPort // where it has connected to
-	client *client
+	drain  context.Context // the server's, with this session's turn in it
 	turn   *setup.Turn
-	ticket *ticket
+	client *client // owns the connection and its buffers
 
-	tag           string         // of the command being answered; "" when it has none
-	mechanism     string         // of the sign-in being answered; "" when it is none
-	asked         time.Time      // when the last byte of that command was read
-	thought       time.Duration  // the client's share of the sign-in under way
-	user          string         // canonical; "" until a sign-in was tried
-	mailboxServer string         // signed in to; "" until then
-	bad           int            // bad commands so far
-	failed        int            // failed sign-ins so far
-	hops          int            // how often the sign-in may still be passed on
-	frontSession  string         // the session's id at the proxy in front of us; "" if there is none
-	source        netip.AddrPort // of the connection itself, whoever stands behind it
-	proved        bool           // a probe has signed in, and no mailbox server was asked
-	handedOver    bool           // connection and ticket are the relay's
-	judged        string         // the user whose credential the sign-in under way shows
-	tolls         []toll         // taken for that
-	tier          *tierInUse     // of the sign-in under way; nil while there is none
-	way           backend.Route  // of the sign-in under way; its end has to be told
-	rows          setupRows
+	arrival  arrival
+	dialogue dialogue
+	attempt  attempt
+	rows     setupRows
+}
+
+// arrival is what accept, admission, the PROXY protocol and ID have found out about the client.
+type arrival struct {
+	door         *door
+	ticket       *ticket        // owns the place in the counts
+	source       netip.AddrPort // of the connection itself, whoever stands behind it
+	remote       netip.AddrPort // the client's address, as far as we know
+	local        netip.AddrPort // where it has connected to
+	frontSession string         // the session's id at the proxy in front of us; "" if there is none
+	hops         int            // how often the sign-in may still be passed on
+}
+
+// dialogue is where the conversation before sign-in stands.
+type dialogue struct {
+	tag       string    // of the command being answered; "" when it has none
+	mechanism string    // of the sign-in being answered; "" when it is none
+	asked     time.Time // when the last byte of that command was read
+	bad       int       // bad commands so far
+	failed    int       // failed sign-ins so far
+	proved    bool      // a probe has signed in, and no mailbox server was asked
+}
+
+// attempt is the last sign-in that was tried.
+type attempt struct {
+	user          string        // canonical; "" until a sign-in was tried
+	judged        string        // the user whose credential it shows
+	thought       time.Duration // the client's share of the time
+	tolls         []toll        // taken for that
+	tier          *tierInUse    // nil while no sign-in is under way
+	way           backend.Route // its end has to be told to tier
+	mailboxServer string        // signed in to; "" until then
 }
 
 // begin fills in what the session needs from the start.
 func (s *session) begin(conn *setup.Conn) {
-	s.id, s.began, s.hops = sessionID(s.server.opt.Random), s.server.opt.Now(), maxHops
-	s.remote, s.source, s.local = conn.RemotePort(), conn.RemotePort(), conn.LocalPort()
+	s.id, s.began = sessionID(s.server.opt.Random), s.server.opt.Now()
+	s.arrival.hops = maxHops
+	s.arrival.source, s.arrival.local = conn.RemotePort(), conn.LocalPort()
+	s.arrival.remote = s.arrival.source
 	if s.server.opt.ProtocolLog != nil {
 		s.rows.to = s.server.opt.ProtocolLog.SetUp()
 	}
 	s.drain = setup.With(s.server.drain, s.turn)
-	s.client = newClient(conn, s.ticket, s.server.drain, s.server.opt.Now, s.set)
+	s.client = newClient(conn, s.arrival.ticket, s.server.drain, s.server.opt.Now, s.set)
 }
 
 // sessionID returns 16 hex digits. Where random fails it returns what there is: an id is for people, not for safety.
@@ -79,50 +95,42 @@ func sessionID(random io.Reader) string {
 // session holds is given back by deferred calls, because reporting may panic too: the set-up thread reports that, and
 // closes the connection.
 func (s *session) run(conn *setup.Conn) {
-	defer s.ticketBack()
+	defer s.arrival.ticket.giveBack()
 	s.begin(conn)
 	defer s.client.commands.Reset(nil) // and no password is left
-	defer s.tierDone()
+	defer s.attempt.tierDone()
 	s.server.inSetUp.add(s.client)
 	defer s.server.inSetUp.remove(s.client)
-	s.ticket.clientSilent(s.client)
+	s.arrival.ticket.clientSilent(s.client)
 
 	s.conclude(s.live())
-	if !s.handedOver {
-		s.client.goodbye()
-		s.client.close()
-	}
+	s.client.goodbye()
+	s.client.close()
 }
 
 // conclude reports how the session ended, and counts it.
 func (s *session) conclude(err error) {
 	outcome := OutcomePanic // unless reporting comes to its end
-	defer func() { s.door.results.count(outcome) }()
+	defer func() { s.arrival.door.results.count(outcome) }()
 	told, _ := s.report(s.told(err))
 	s.logClose(told)
 	outcome = told
 }
 
 // tierDone gives the tier back: the sign-in failed, or the relay has the session.
-func (s *session) tierDone() {
-	if s.tier == nil {
+func (a *attempt) tierDone() {
+	if a.tier == nil {
 		return
 	}
-	s.routeDone()
-	s.tier.leave()
-	s.tier = nil
+	a.routeDone()
+	a.tier.leave()
+	a.tier = nil
 }
 
 // routeDone tells the tier that what Route began is over.
-func (s *session) routeDone() {
-	s.tier.Done(s.way)
-	s.way = backend.Route{}
-}
-
-func (s *session) ticketBack() {
-	if !s.handedOver {
-		s.ticket.giveBack()
-	}
+func (a *attempt) routeDone() {
+	a.tier.Done(a.way)
+	a.way = backend.Route{}
 }
 
 // live leads the session to its end and returns what that was. A panic ends this session alone.
@@ -165,7 +173,7 @@ func (s *session) live() (err error) {
 // told puts the reason for which the session was told to end before whatever that made go wrong here.
 func (s *session) told(err error) error {
 	cause := s.client.ended()
-	if cause == nil || s.handedOver || errors.Is(err, cause) {
+	if cause == nil || s.client.handedOver || errors.Is(err, cause) {
 		return err
 	}
 	return fmt.Errorf("%w: %w", cause, err)
@@ -175,11 +183,11 @@ func (s *session) told(err error) error {
 func (s *session) penalty(o Outcome) error {
 	switch o.row().charge {
 	case chargeBad:
-		if s.bad++; s.bad >= s.set.Limits.BadCommands {
+		if s.dialogue.bad++; s.dialogue.bad >= s.set.Limits.BadCommands {
 			return fmt.Errorf("%w; the last one: %w", OutcomeTooManyBad, o)
 		}
 	case chargeFailed:
-		if s.failed++; s.failed >= s.set.Limits.FailedSignIns {
+		if s.dialogue.failed++; s.dialogue.failed >= s.set.Limits.FailedSignIns {
 			return fmt.Errorf("%w; the last one: %w", OutcomeTooManyFailed, o)
 		}
 	}
@@ -193,25 +201,25 @@ func (s *session) report(err error) (Outcome, error) {
 	row := outcome.row()
 	var event *zerolog.Event
 	limited := false
-	if s.mechanism == "" {
+	if s.dialogue.mechanism == "" {
 		event, limited = s.server.warned.event(s.server.opt.Log, outcome, s.server.opt.Now())
 	} else {
 		event = s.server.opt.Log.WithLevel(max(row.level, zerolog.InfoLevel))
 	}
-	event = event.Str("session", s.id).Str("listener", s.door.Name).Stringer("remote", s.remote)
+	event = event.Str("session", s.id).Str("listener", s.arrival.door.Name).Stringer("remote", s.arrival.remote)
 	switch {
-	case s.mechanism != "" && s.set.QuietSignIns && row.level < zerolog.WarnLevel:
+	case s.dialogue.mechanism != "" && s.set.QuietSignIns && row.level < zerolog.WarnLevel:
 		// a fault of ours is told all the same
 		event = event.Discard()
-	case s.mechanism != "": // in this order, and always all of them: programs read these lines
-		event = event.Str("user", wire.Visible(s.user)).Str("mechanism", s.mechanism).
+	case s.dialogue.mechanism != "": // in this order, and always all of them: programs read these lines
+		event = event.Str("user", wire.Visible(s.attempt.user)).Str("mechanism", s.dialogue.mechanism).
 			Str("tls", s.client.tlsVersion()).
-			Stringer("result", outcome).Str("server", s.mailboxServer)
-	case s.user != "":
-		event = event.Str("user", wire.Visible(s.user))
+			Stringer("result", outcome).Str("server", s.attempt.mailboxServer)
+	case s.attempt.user != "":
+		event = event.Str("user", wire.Visible(s.attempt.user))
 	}
-	if s.frontSession != "" {
-		event = event.Str("front_session", s.frontSession)
+	if s.arrival.frontSession != "" {
+		event = event.Str("front_session", s.arrival.frontSession)
 	}
 	if err != error(outcome) {
 		event = event.Err(err)
@@ -223,14 +231,14 @@ func (s *session) report(err error) (Outcome, error) {
 		event = s.limit(event, outcome)
 	}
 	event.Msg(row.log)
-	s.mechanism = ""
+	s.dialogue.mechanism = ""
 	if !row.ends {
 		s.server.metrics.refusals[outcome].Inc()
 	}
 	if row.charge == chargeFailed && !s.ofHealth() {
 		wait := s.set.Penalties.First
 		if outcome != OutcomeTooManyGuesses { // which nobody has judged
-			wait = s.server.penalties.fail(s.remote.Addr(), s.user, s.set.Penalties)
+			wait = s.server.penalties.fail(s.arrival.remote.Addr(), s.attempt.user, s.set.Penalties)
 		}
 		wait = s.due(wait)
 		s.server.metrics.waited.Add(wait.Seconds())
@@ -245,7 +253,7 @@ func (s *session) report(err error) (Outcome, error) {
 			code, text = serverCode, cmp.Or(serverText, textRefused)
 		}
 	}
-	s.client.answer(row.reply, s.tag, code, text)
+	s.client.answer(row.reply, s.dialogue.tag, code, text)
 	s.logCommand(resultOfReply[row.reply], code, outcome)
 	return outcome, nil
 }
@@ -254,9 +262,9 @@ func (s *session) report(err error) (Outcome, error) {
 // many were left out. Clients that stand for many, or that an operator has named, are no strangers, and neither is who
 // has signed in.
 func (s *session) limit(event *zerolog.Event, o Outcome) *zerolog.Event {
-	addr := s.remote.Addr()
+	addr := s.arrival.remote.Addr()
 	if event.Enabled() && o != OutcomeSignedIn && !s.set.trusts(addr) && !contains(s.set.Penalties.Exempt, addr) {
-		leftOut, ok := s.server.lines.take(addr, o, s.mechanism != "", s.server.opt.Now())
+		leftOut, ok := s.server.lines.take(addr, o, s.dialogue.mechanism != "", s.server.opt.Now())
 		if !ok {
 			event = event.Discard()
 		}
@@ -274,7 +282,7 @@ func (s *session) due(penalty time.Duration) time.Duration {
 	if penalty <= 0 {
 		return 0
 	}
-	took := s.server.opt.Now().Sub(s.asked)
+	took := s.server.opt.Now().Sub(s.dialogue.asked)
 	return max(penalty, (took+time.Second).Truncate(time.Second)) - took
 }
 

@@ -14,12 +14,12 @@ import (
 // signIn takes a client's credential to the mailbox server that has the user's mailbox. Only this call knows the
 // credential.
 func (s *session) signIn(c backend.Credential) (link *backend.Link, err error) {
-	s.tier = s.server.takeTier()
+	s.attempt.tier = s.server.takeTier()
 	defer func() {
 		s.settle(link != nil, err)
 		if link == nil {
-			s.tierDone()
-			s.ticket.clientSilent(s.client)
+			s.attempt.tierDone()
+			s.arrival.ticket.clientSilent(s.client)
 		}
 	}()
 	began := s.server.opt.Now()
@@ -27,17 +27,17 @@ func (s *session) signIn(c backend.Credential) (link *backend.Link, err error) {
 	if err := s.client.flush(); err != nil {
 		return nil, err
 	}
-	if s.hops <= 1 {
+	if s.arrival.hops <= 1 {
 		return nil, OutcomeLoop
 	}
-	s.thought = 0
+	s.attempt.thought = 0
 	s.rows.phases, s.rows.server, s.rows.upstream = protolog.Phases{}, "", ""
 	q, err := s.query(&c)
-	s.user = q.User
+	s.attempt.user = q.User
 	if err != nil {
 		return nil, err
 	}
-	if !s.ticket.clientWaits(s.client) {
+	if !s.arrival.ticket.clientWaits(s.client) {
 		return nil, s.client.ended()
 	}
 	ctx, stop := s.client.attend(s.drain)
@@ -45,7 +45,7 @@ func (s *session) signIn(c backend.Credential) (link *backend.Link, err error) {
 	if err := s.client.sock.WhenGone(s.client.hungUp); err != nil {
 		return nil, err
 	}
-	if pass, ok := s.server.passes.take(s.source, c.Password); ok {
+	if pass, ok := s.server.passes.take(s.arrival.source, c.Password); ok {
 		return nil, s.prove(ctx, q, c, pass)
 	}
 	if err := s.find(ctx, q, &c); err != nil {
@@ -57,55 +57,55 @@ func (s *session) signIn(c backend.Credential) (link *backend.Link, err error) {
 	opening := s.server.opt.Now()
 	link, err = s.openMailbox(ctx, q, c)
 	if link != nil {
-		s.mailboxServer = link.Server
+		s.attempt.mailboxServer = link.Server
 	}
 	s.logProxy(link, err, s.server.opt.Now().Sub(opening))
 	if err != nil {
-		s.ticket.disclaim()
+		s.arrival.ticket.disclaim()
 		return nil, err
 	}
-	s.server.metrics.phases.observe(phaseTotal, s.server.opt.Now().Sub(began)-s.thought)
+	s.server.metrics.phases.observe(phaseTotal, s.server.opt.Now().Sub(began)-s.attempt.thought)
 	return link, nil
 }
 
 // find gets the sign-in's credential the right to be judged, and finds out where the mailbox is. No database waits for
 // the first. Where the directory knows the user by another name, that name's guesses count.
 func (s *session) find(ctx context.Context, q directory.Query, c *backend.Credential) (err error) {
-	for judged := q.Login; ; judged = s.user {
+	for judged := q.Login; ; judged = s.attempt.user {
 		if err := s.mayGuess(ctx, judged, c.Mechanism); err != nil {
 			return err
 		}
-		s.way, err = s.route(ctx, q, c)
-		s.user = s.way.User
-		if err != nil || q.Login != q.User || s.way.User == judged || judged != q.Login {
+		s.attempt.way, err = s.route(ctx, q, c)
+		s.attempt.user = s.attempt.way.User
+		if err != nil || q.Login != q.User || s.attempt.way.User == judged || judged != q.Login {
 			return err
 		}
 		s.settle(true, nil) // nobody has been guessed at so far
-		s.routeDone()
+		s.attempt.routeDone()
 	}
 }
 
 // claim counts the session as one of the user's, who has proved to be that user: before that, strangers would take a
 // user's places, and learn from a refusal that the user is there.
 func (s *session) claim() error {
-	most := cmp.Or(s.way.MaxConnections, s.set.Limits.ConnectionsPerUser)
+	most := cmp.Or(s.attempt.way.MaxConnections, s.set.Limits.ConnectionsPerUser)
 	if s.ofHealth() {
 		most = 0
 	}
-	err := s.ticket.claim(s.user, most)
+	err := s.arrival.ticket.claim(s.attempt.user, most)
 	if err != nil { // the password was right; handOff, which notes that, is not reached
-		s.server.penalties.succeed(s.remote.Addr(), s.user)
+		s.server.penalties.succeed(s.arrival.remote.Addr(), s.attempt.user)
 	}
 	return err
 }
 
 // verify makes sure of who it is, where that is ours to do.
 func (s *session) verify(ctx context.Context, q directory.Query) error {
-	if err := s.tier.Verify(ctx, &s.way, q, s.client); err != nil {
+	if err := s.attempt.tier.Verify(ctx, &s.attempt.way, q, s.client); err != nil {
 		return fmt.Errorf("verify: %w", err)
 	}
-	s.user = s.way.User // the password may belong to another name
-	if s.way.Mode == directory.ModeMaster {
+	s.attempt.user = s.attempt.way.User // the password may belong to another name
+	if s.attempt.way.Mode == directory.ModeMaster {
 		return s.claim()
 	}
 	return nil
@@ -120,21 +120,21 @@ const (
 // openMailbox signs in to the mailbox server.
 func (s *session) openMailbox(ctx context.Context, q directory.Query, c backend.Credential) (*backend.Link, error) {
 	request := backend.SignInRequest{
-		Tag: s.tag, User: s.user, Credential: c, Converse: s.converse,
-		Client: backend.ClientInfo{Addr: q.Client, Local: q.Local, SessionID: cmp.Or(s.frontSession, s.id), TLS: q.TLS,
-			Hops: s.hops - 1},
+		Tag: s.dialogue.tag, User: s.attempt.user, Credential: c, Converse: s.converse,
+		Client: backend.ClientInfo{Addr: q.Client, Local: q.Local, SessionID: cmp.Or(s.arrival.frontSession, s.id),
+			TLS: q.TLS, Hops: s.arrival.hops - 1},
 		Step: s.step,
 	}
-	link, err := s.tier.SignIn(ctx, s.way, request)
+	link, err := s.attempt.tier.SignIn(ctx, s.attempt.way, request)
 	// no server has been reached
-	for try := 1; err != nil && try < dialTries && s.server.shedIfShort(err, s.ticket); try++ {
+	for try := 1; err != nil && try < dialTries && s.server.shedIfShort(err, s.arrival.ticket); try++ {
 		s.turn.Away(func() { s.server.opt.Sleep(ctx, shedTime) })
-		link, err = s.tier.SignIn(ctx, s.way, request)
+		link, err = s.attempt.tier.SignIn(ctx, s.attempt.way, request)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("sign-in: %w", err)
 	}
-	if s.way.Mode != directory.ModeMaster {
+	if s.attempt.way.Mode != directory.ModeMaster {
 		if err := s.claim(); err != nil {
 			link.LogOut(s.server.opt.Now())
 			return nil, err

@@ -18,8 +18,8 @@ func (s *session) handshake() error {
 	if err != nil {
 		return s.handshakeError(err)
 	}
-	s.asked = s.server.opt.Now() // most of it was the client's time
-	s.server.metrics.phases.observe(phaseTLS, s.asked.Sub(began))
+	s.dialogue.asked = s.server.opt.Now() // most of it was the client's time
+	s.server.metrics.phases.observe(phaseTLS, s.dialogue.asked.Sub(began))
 	return nil
 }
 
@@ -27,7 +27,7 @@ func (s *session) handshake() error {
 func (s *session) handshakeError(err error) error {
 	var header tls.RecordHeaderError
 	switch outcome := outcomeOf(err); {
-	case errors.As(err, &header) && header.Conn != nil && s.door.TLS == TLSImplicit:
+	case errors.As(err, &header) && header.Conn != nil && s.arrival.door.TLS == TLSImplicit:
 		s.client.tls = nil
 		return fmt.Errorf("%w: %w", OutcomePlainOnTLS, err)
 	case outcome != OutcomeInternal:
@@ -41,11 +41,11 @@ func (s *session) startTLS() error {
 	if !s.offersStartTLS() {
 		return OutcomeNoStartTLS
 	}
-	s.client.say(s.tag + " OK Begin TLS now.")
+	s.client.say(s.dialogue.tag + " OK Begin TLS now.")
 	if err := s.client.flush(); err != nil {
 		return err
 	}
-	s.tag = ""
+	s.dialogue.tag = ""
 	return s.handshake()
 }
 
