@@ -25,7 +25,7 @@ import (
 type client struct {
 	handedOver bool // connection and buffers are the relay's
 
-	sock     *setup.Conn
+	sock     setup.Conn
 	conn     *relay.Conn // over sock
 	tls      *tls.Conn   // over conn; nil while plain
 	commands *wire.Reader
@@ -58,7 +58,7 @@ const (
 	firstOut = 256
 )
 
-func newClient(sock *setup.Conn, t *ticket, drain context.Context, now func() time.Time, set *Settings) *client {
+func newClient(sock setup.Conn, t *ticket, drain context.Context, now func() time.Time, set *Settings) *client {
 	c := &client{sock: sock, conn: relay.NewConn(sock), ticket: t, drain: drain, now: now, timeouts: &set.Timeouts}
 	c.end = now().Add(set.Timeouts.SetUp)
 	c.commands = wire.NewReader(c, set.Limits.Commands)

@@ -57,7 +57,7 @@ func (s *Server) Serve(ln net.Listener, l Listener) error {
 // acceptOnThreads has the set-up threads accept for themselves, which spares each connection a way through the Go
 // scheduler.
 func (s *Server) acceptOnThreads(ln *net.TCPListener, door *door, stop context.Context) error {
-	end, err := s.threads.Accept(ln, func(conn *setup.Conn) {
+	end, err := s.threads.Accept(ln, func(conn setup.Conn) {
 		door.failures.Store(0)
 		s.admit(conn, door)
 	}, func(err error) time.Duration { return s.acceptFailed(door, err) })
@@ -79,7 +79,7 @@ func (s *Server) acceptHere(ln net.Listener, door *door, stop context.Context) e
 		if err == nil {
 			door.failures.Store(0)
 			s.setup.Add(1)
-			err = s.threads.Adopt(conn, func(conn *setup.Conn) {
+			err = s.threads.Adopt(conn, func(conn setup.Conn) {
 				defer s.setup.Done()
 				s.admit(conn, door)
 			})
@@ -144,7 +144,7 @@ type door struct {
 }
 
 // admit starts a session on a new connection, or refuses it. It does not block.
-func (s *Server) admit(conn *setup.Conn, door *door) {
+func (s *Server) admit(conn setup.Conn, door *door) {
 	set := s.settings.Load()
 	remote := conn.RemotePort()
 	if s.away.Load() && plainAddr(remote).Addr() != plainAddr(conn.LocalPort()).Addr() {
@@ -166,7 +166,7 @@ func (s *Server) admit(conn *setup.Conn, door *door) {
 		return
 	}
 	s.setup.Add(1)
-	conn.Start(func(turn *setup.Turn) {
+	conn.Start(func(turn setup.Turn) {
 		defer s.setup.Done()
 		(&session{server: s, set: set, turn: turn, arrival: arrival{door: door, ticket: ticket}}).run(conn)
 	})
@@ -174,7 +174,7 @@ func (s *Server) admit(conn *setup.Conn, door *door) {
 
 // refuse ends a connection that there is no room for. A new socket has room for one line, so the write does not wait;
 // TLS is not worth a handshake.
-func (s *Server) refuse(conn *setup.Conn, door *door, remote netip.AddrPort, o Outcome) {
+func (s *Server) refuse(conn setup.Conn, door *door, remote netip.AddrPort, o Outcome) {
 	door.results.count(o)
 	row := o.row()
 	event, _ := s.warned.event(s.doorLog, o, s.opt.Now())

@@ -25,6 +25,9 @@ type Options struct {
 	// carries by what Watch makes.
 	ProtocolLog *protolog.Log
 	SetupSlots  int // threads for the set-up of sessions, which compute at the same time
+	// CheckThreads says why threads for the set-up do not work here, nil if they do; default setup.Check. If they do
+	// not, one line of the log says why, and each session is set up by a goroutine.
+	CheckThreads func() error
 	// KeptDescriptors is the number from which on descriptors are kept back for others than clients, such as probes
 	// and HTTP; 0 for none.
 	KeptDescriptors int

@@ -18,7 +18,7 @@ import (
 type Server struct {
 	opt       Options
 	gate      *admission
-	threads   *setup.Threads
+	threads   setup.Threads
 	warned    warned
 	lines     lines
 	penalties *penalties
@@ -73,9 +73,15 @@ func newServer(opt Options) (*Server, error) {
 		return nil, err
 	}
 	logPanic := LogPanics(opt.Log, opt.Now)
-	s.threads, err = setup.Start(opt.SetupSlots, opt.KeptDescriptors, func(value any, stack []byte) {
-		s.metrics.panics.Inc()
-		logPanic(value, stack)
+	s.threads, err = setup.Start(setup.Options{
+		Threads: opt.SetupSlots, Kept: opt.KeptDescriptors, Check: opt.CheckThreads,
+		Panicked: func(value any, stack []byte) {
+			s.metrics.panics.Inc()
+			logPanic(value, stack)
+		},
+		FellBack: func(reason error) {
+			opt.Log.Warn().Err(reason).Msg("sign-in threads do not work here, goroutines sign users in")
+		},
 	})
 	if err != nil {
 		return nil, err

@@ -26,7 +26,7 @@ type session struct {
 	id     string
 	began  time.Time
 	drain  context.Context // the server's, with this session's turn in it
-	turn   *setup.Turn
+	turn   setup.Turn
 	client *client // owns the connection and its buffers
 
 	arrival  arrival
@@ -68,7 +68,7 @@ type attempt struct {
 }
 
 // begin fills in what the session needs from the start.
-func (s *session) begin(conn *setup.Conn) {
+func (s *session) begin(conn setup.Conn) {
 	s.id, s.began = sessionID(s.server.opt.Random), s.server.opt.Now()
 	s.arrival.hops = maxHops
 	s.arrival.source, s.arrival.local = conn.RemotePort(), conn.LocalPort()
@@ -94,7 +94,7 @@ func sessionID(random io.Reader) string {
 // run is the top frame of the session: whatever happens below comes back as an error and is reported here. What the
 // session holds is given back by deferred calls, because reporting may panic too: the set-up thread reports that, and
 // closes the connection.
-func (s *session) run(conn *setup.Conn) {
+func (s *session) run(conn setup.Conn) {
 	defer s.arrival.ticket.giveBack()
 	s.begin(conn)
 	defer s.client.commands.Reset(nil) // and no password is left

@@ -53,14 +53,17 @@ func TestServerDies(t *testing.T) {
 		for _, mode := range []backend.TLSMode{backend.TLSNone, backend.TLSImplicit} {
 			for _, how := range []string{"close", "reset"} {
 				behind := map[backend.TLSMode]string{backend.TLSNone: "plain", backend.TLSImplicit: "tls"}[mode]
-				t.Run(w.name+" to "+behind+" by "+how, func(t *testing.T) { serverDies(t, w, mode, how) })
+				for running, o := range map[string]options{"": {}, ", goroutines": {goroutines: true}} {
+					t.Run(w.name+" to "+behind+" by "+how+running,
+						func(t *testing.T) { serverDies(t, w, mode, how, o) })
+				}
 			}
 		}
 	}
 }
 
 // serverDies runs all deaths with one front door, one server and one connection each.
-func serverDies(t *testing.T, w way, mode backend.TLSMode, how string) {
+func serverDies(t *testing.T, w way, mode backend.TLSMode, how string, o options) {
 	testkit.NoLeaks(t)
 	serverTLS, trust := testkit.TLS(t)
 	var scripts []string
@@ -82,8 +85,8 @@ func serverDies(t *testing.T, w way, mode backend.TLSMode, how string) {
 		scripts = append(scripts, script+"wait "+strings.ReplaceAll(d.name, " ", "-")+"\n"+how)
 	}
 	server := testkit.Scripted(t, serverTLS, scripts...)
-	f := front(t, options{servers: []backend.ServerOptions{
-		{Name: "mbx1", TLS: mode, TLSConfig: trust, Addresses: []string{server.Addr()}}}})
+	o.servers = []backend.ServerOptions{{Name: "mbx1", TLS: mode, TLSConfig: trust, Addresses: []string{server.Addr()}}}
+	f := front(t, o)
 	for _, d := range deaths {
 		config := f.trust
 		if w.name == "plain" {

@@ -4,6 +4,7 @@ import (
 	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
 	"net"
 	"os"
 	"path/filepath"
@@ -39,6 +40,8 @@ type options struct {
 	strict   bool
 	clients  *x509.CertPool // who vouches for clients' certificates
 	logged   bool           // everything is in the protocol log
+
+	goroutines bool // instead of set-up threads and event loops, as where those do not work
 }
 
 // frontDoor is a running proxy with three listeners.
@@ -84,13 +87,17 @@ func front(t *testing.T, o options) *frontDoor {
 		t.Fatal(err)
 	}
 	t.Cleanup(f.rows.Close)
-	o.relay.Watch = proxy.Watch(f.rows)
+	var check func() error // the default
+	if o.goroutines {
+		check = func() error { return errors.New("the test wants goroutines") }
+	}
+	o.relay.Watch, o.relay.Check = proxy.Watch(f.rows), check
 	carrier, err := relay.New(complete.Relay(o.relay))
 	if err != nil {
 		t.Fatal(err)
 	}
 	f.server, err = proxy.New(completed(proxy.Options{
-		Settings: o.settings, Relay: carrier, Registerer: f.metrics, SetupSlots: 2,
+		Settings: o.settings, Relay: carrier, Registerer: f.metrics, SetupSlots: 2, CheckThreads: check,
 		Log: zerolog.New(f.log).Level(o.log), ProtocolLog: f.rows,
 	}))
 	if err != nil {

@@ -87,6 +87,11 @@ func compareScripted(t *testing.T, d dialogue) {
 			Addresses: []string{testkit.Scripted(t, serverTLS, "tls\n"+d.script).Addr()}}}})
 	got, end = run(secure.tls, secure.trust)
 	same(t, "TLS", got, end, want, wantEnd)
+	portable := front(t, options{goroutines: true, servers: []backend.ServerOptions{
+		{Name: "mbx1", TLS: backend.TLSImplicit, TLSConfig: trust,
+			Addresses: []string{testkit.Scripted(t, serverTLS, "tls\n"+d.script).Addr()}}}})
+	got, end = run(portable.tls, portable.trust)
+	same(t, "TLS, goroutines", got, end, want, wantEnd)
 	logged := front(t, options{logged: true, servers: []backend.ServerOptions{
 		{Name: "mbx1", Addresses: []string{testkit.Scripted(t, nil, d.script).Addr()}}}})
 	got, end = run(logged.plain, nil)

@@ -3,9 +3,14 @@ package relay
 import (
 	"context"
 	"fmt"
+	"os"
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"golang.org/x/sys/unix"
+
+	"portico/proxy/poll"
 )
 
 // Loops is the Relay of event loops: one goroutine each, locked to its thread. Both ends of a session live on one
@@ -22,8 +27,46 @@ type Loops struct {
 	copies  []*Stats   // of each loop's statistics, to be used again
 }
 
-// New starts the relay of this system: Loops.
-func New(opts Options) (Relay, error) { return NewLoops(opts) }
+// New starts Loops, or Pumps if Options.Check says that Loops do not work here.
+func New(opts Options) (Relay, error) {
+	check := opts.Check
+	if check == nil {
+		check = Check
+	}
+	switch reason := check(); {
+	case reason == nil:
+		ls, err := NewLoops(opts)
+		if err != nil {
+			return nil, err
+		}
+		return ls, nil
+	case opts.IO == IOUring:
+		return nil, fmt.Errorf("event loops: %w", reason)
+	case opts.FellBack != nil:
+		opts.FellBack(reason)
+	}
+	ps, err := NewPumps(opts)
+	if err != nil {
+		return nil, err
+	}
+	return ps, nil
+}
+
+// Check says why event loops do not work here, nil if they do: this process may not have epoll and a timer, or
+// crypto/tls does not do what Conn relies on. That descriptors or memory are short now is no such reason.
+func Check() error {
+	if err := poll.Check(); err != nil {
+		return err
+	}
+	timer, err := unix.TimerfdCreate(unix.CLOCK_MONOTONIC, unix.TFD_CLOEXEC)
+	switch {
+	case err == nil:
+		unix.Close(timer)
+	case poll.Forbidden(err):
+		return os.NewSyscallError("timerfd_create", err)
+	}
+	return checkTLS(errWouldBlock)
+}
 
 // NewLoops starts event loops. They run until Close.
 func NewLoops(opts Options) (*Loops, error) {

@@ -2,8 +2,9 @@
 // the way. It is handed two connections whose sign-in is over, and from then on owns them.
 //
 // What was read is scanned in place and written as it is; the only bytes the relay changes are the interceptions of
-// intercept.go. A session is judged by the code of session.go and tracker.go, which do no I/O; two drivers feed it:
-// event loops on Linux (loop_linux.go) and a pair of goroutines elsewhere (pump.go).
+// intercept.go. A session is judged by the code of session.go and tracker.go, and ending.go decides how it ends; they
+// do no I/O. Two drivers feed them: event loops on Linux (loop_linux.go), and goroutines elsewhere and where event
+// loops do not work (pump.go).
 //
 // The package knows nothing of sign-in, routing, configuration, logging or metric libraries.
 package relay
@@ -145,7 +146,7 @@ const (
 	IOUring           // one call for those of several sessions (io_uring); an error where that is not allowed
 )
 
-// Options of a relay. They must be complete; only Watch may be missing.
+// Options of a relay. They must be complete; only Watch, Check and FellBack may be missing.
 type Options struct {
 	Loops       int           // event loops; at least one
 	IdleTimeout time.Duration // without a byte from the client
@@ -161,6 +162,11 @@ type Options struct {
 	// Panicked receives the value of each panic in the relay, and the stack at which it happened. The session in which
 	// it happened ends with ReasonError. The relay's own goroutines call it, so it must not block.
 	Panicked func(value any, stack []byte)
+	// Check says why event loops do not work here, nil if they do. If they do not, New starts Pumps, unless IO is
+	// IOUring. The default is Check.
+	Check func() error
+	// FellBack receives what Check said, once and before New returns. It may be nil.
+	FellBack func(reason error)
 	// IO says by which system calls event loops receive and send.
 	IO  IO
 	Now func() int64 // monotonic nanoseconds; see Clock

@@ -16,7 +16,7 @@ import (
 func TestDialBoundsWhatIsReceived(t *testing.T) {
 	testkit.NoLeaks(t)
 	const memory = 96 << 10 // of which every system gives half without privileges
-	server := serve(t, 3, func(*Turn, *Conn) {})
+	server := serve(t, 3, func(Turn, Conn) {})
 	check := func(name string, conn net.Conn, err error) {
 		if err != nil {
 			t.Errorf("%s: %v", name, err)
@@ -34,7 +34,7 @@ func TestDialBoundsWhatIsReceived(t *testing.T) {
 		for kind, to := range map[string]string{"address": server,
 			"name": strings.Replace(server, "127.0.0.1", "localhost", 1)} {
 			done := make(chan struct{})
-			dial(t, serve(t, 1, func(turn *Turn, _ *Conn) {
+			dial(t, serve(t, 1, func(turn Turn, _ Conn) {
 				defer close(done)
 				conn, err := d.DialContext(With(t.Context(), turn), "tcp", to)
 				check(kind+name, conn, err)
@@ -48,7 +48,7 @@ func TestDialBoundsWhatIsReceived(t *testing.T) {
 
 func receiveBuffer(t *testing.T, conn net.Conn) (size int) {
 	t.Helper()
-	if c, ok := conn.(*Conn); ok {
+	if c, ok := conn.(*threadConn); ok {
 		size, _ = unix.GetsockoptInt(c.fd, unix.SOL_SOCKET, unix.SO_RCVBUF)
 		return size
 	}

@@ -13,11 +13,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Conn is a TCP connection of a set-up. Reads, writes and Close are for the turn it belongs to, which lets others go
-// on while one of them waits. Deadlines may be set, and Abort called, from anywhere.
-type Conn struct {
+// threadConn is a Conn whose reads and writes let others have their turn while they wait.
+type threadConn struct {
 	thread  *thread
-	turn    *Turn // nil until the set-up has begun
+	turn    *threadTurn // nil until the set-up has begun
 	fd      int
 	at      int32  // its place; 0 = epoll does not know of it
 	told    uint32 // events since the turn began to wait
@@ -34,19 +33,16 @@ type Conn struct {
 	toldClosed bool             // gone knows that the peer has closed its side
 }
 
-var _ net.Conn = (*Conn)(nil)
-
-func (th *thread) newConn(fd int, remote netip.AddrPort) *Conn {
-	return &Conn{thread: th, fd: fd, remote: remote, quiet: true} // if not, epoll tells at once
+func (th *thread) newConn(fd int, remote netip.AddrPort) *threadConn {
+	return &threadConn{thread: th, fd: fd, remote: remote, quiet: true} // if not, epoll tells at once
 }
 
-// Kept says whether the connection has a descriptor that is kept back for others than clients: there is no other left.
-func (c *Conn) Kept() bool { return c.thread.isKept(c.fd) }
+// Kept implements Conn.
+func (c *threadConn) Kept() bool { return c.thread.isKept(c.fd) }
 
-// Start begins the set-up of a connection just accepted. The function must not return with the connection open, unless
-// somebody has detached it. If it panics, the connection is closed.
-func (c *Conn) Start(job func(*Turn)) {
-	c.thread.start(func(t *Turn) {
+// Start implements Conn.
+func (c *threadConn) Start(job func(Turn)) {
+	c.thread.start(func(t *threadTurn) {
 		defer c.thread.survive(c)
 		c.turn = t
 		job(t)
@@ -54,7 +50,7 @@ func (c *Conn) Start(job func(*Turn)) {
 }
 
 // giveTo calls take with a connection just accepted, which is closed if that panics.
-func (c *Conn) giveTo(take func(*Conn)) {
+func (c *threadConn) giveTo(take func(Conn)) {
 	defer c.thread.survive(c)
 	take(c)
 }
@@ -63,7 +59,7 @@ func (c *Conn) giveTo(take func(*Conn)) {
 const events = unix.EPOLLIN | unix.EPOLLOUT | unix.EPOLLRDHUP | unix.EPOLLET
 
 // watch has epoll tell of the connection.
-func (c *Conn) watch() error {
+func (c *threadConn) watch() error {
 	if c.at != 0 {
 		return nil
 	}
@@ -73,7 +69,7 @@ func (c *Conn) watch() error {
 }
 
 // ready implements watched.
-func (c *Conn) ready(events uint32) {
+func (c *threadConn) ready(events uint32) {
 	c.record(events)
 	if t := c.turn; t != nil && t.on == c && events&(t.want|unix.EPOLLERR|unix.EPOLLHUP|unix.EPOLLRDHUP) != 0 {
 		t.resume()
@@ -81,7 +77,7 @@ func (c *Conn) ready(events uint32) {
 }
 
 // record notes events for the calls to come.
-func (c *Conn) record(events uint32) {
+func (c *threadConn) record(events uint32) {
 	c.told |= events
 	if events&^unix.EPOLLOUT != 0 {
 		c.quiet = false
@@ -91,7 +87,7 @@ func (c *Conn) record(events uint32) {
 	}
 }
 
-func (c *Conn) deadline(want uint32) *atomic.Int64 {
+func (c *threadConn) deadline(want uint32) *atomic.Int64 {
 	if want == unix.EPOLLIN {
 		return &c.read
 	}
@@ -99,10 +95,10 @@ func (c *Conn) deadline(want uint32) *atomic.Int64 {
 }
 
 // late says whether a wait's time is over, be it by Abort.
-func (c *Conn) late(want uint32) bool { return c.over(want) != nil }
+func (c *threadConn) late(want uint32) bool { return c.over(want) != nil }
 
 // over returns the error of a wait whose time is over, or nil.
-func (c *Conn) over(want uint32) error {
+func (c *threadConn) over(want uint32) error {
 	switch at := c.deadline(want).Load(); {
 	case c.aborted.Load():
 		return net.ErrClosed
@@ -113,12 +109,12 @@ func (c *Conn) over(want uint32) error {
 }
 
 // broken says whether a wait is to end whatever the peer does: by Abort, or by a deadline long past.
-func (c *Conn) broken(want uint32) bool {
+func (c *threadConn) broken(want uint32) bool {
 	return c.aborted.Load() || c.deadline(want).Load() == interrupted
 }
 
 // happened asks the kernel whether the event of a wait is there, and records it: epoll may not have reported it yet.
-func (c *Conn) happened(want uint32) bool {
+func (c *threadConn) happened(want uint32) bool {
 	fds := [1]unix.PollFd{{Fd: int32(c.fd), Events: int16(want)}} // poll(2) and epoll have the same bits
 	if n, err := unix.Poll(fds[:], 0); err != nil || n == 0 {
 		return false
@@ -128,7 +124,7 @@ func (c *Conn) happened(want uint32) bool {
 }
 
 // Read reads what is there, or waits for something. It does not ask the kernel in vain where epoll would have told.
-func (c *Conn) Read(p []byte) (int, error) {
+func (c *threadConn) Read(p []byte) (int, error) {
 	if err := c.usable(unix.EPOLLIN); err != nil || len(p) == 0 {
 		return 0, err
 	}
@@ -155,7 +151,7 @@ func (c *Conn) Read(p []byte) (int, error) {
 }
 
 // Write writes all of p.
-func (c *Conn) Write(p []byte) (n int, err error) {
+func (c *threadConn) Write(p []byte) (n int, err error) {
 	if err := c.usable(unix.EPOLLOUT); err != nil {
 		return 0, err
 	}
@@ -175,23 +171,23 @@ func (c *Conn) Write(p []byte) (n int, err error) {
 	return n, nil
 }
 
-// TryWrite writes what the kernel takes at once. It may be called before the set-up has begun.
-func (c *Conn) TryWrite(p []byte) { send(c.fd, p) }
+// TryWrite implements Conn.
+func (c *threadConn) TryWrite(p []byte) { send(c.fd, p) }
 
 // usable returns the error that a call begins with, or nil.
-func (c *Conn) usable(want uint32) error {
+func (c *threadConn) usable(want uint32) error {
 	if c.fd < 0 {
 		return net.ErrClosed
 	}
 	return c.over(want)
 }
 
-func (c *Conn) fail(op string, err error) error {
+func (c *threadConn) fail(op string, err error) error {
 	return &net.OpError{Op: op, Net: "tcp", Addr: c.RemoteAddr(), Err: err}
 }
 
 // Close closes the connection.
-func (c *Conn) Close() error {
+func (c *threadConn) Close() error {
 	fd := c.leave()
 	if fd < 0 {
 		return net.ErrClosed
@@ -201,7 +197,7 @@ func (c *Conn) Close() error {
 
 // Detach takes the descriptor out of the set-up's hands. It is the caller's from now on, non-blocking; the Conn is as
 // closed.
-func (c *Conn) Detach() (fd int, err error) {
+func (c *threadConn) Detach() (fd int, err error) {
 	if c.fd < 0 {
 		return -1, net.ErrClosed
 	}
@@ -213,7 +209,7 @@ func (c *Conn) Detach() (fd int, err error) {
 	return c.leave(), nil
 }
 
-func (c *Conn) leave() (fd int) {
+func (c *threadConn) leave() (fd int) {
 	fd, c.fd = c.fd, -1
 	if c.at != 0 {
 		c.thread.forget(c.at)
@@ -222,22 +218,22 @@ func (c *Conn) leave() (fd int) {
 	return fd
 }
 
-// CloseWrite ends our side, so that the peer reads what was sent to its end.
-func (c *Conn) CloseWrite() error {
+// CloseWrite implements Conn.
+func (c *threadConn) CloseWrite() error {
 	if c.fd < 0 {
 		return net.ErrClosed
 	}
 	return os.NewSyscallError("shutdown", unix.Shutdown(c.fd, unix.SHUT_WR))
 }
 
-// Abort makes every call fail, that under way too. The turn still has to close the connection.
-func (c *Conn) Abort() {
+// Abort implements Conn.
+func (c *threadConn) Abort() {
 	c.aborted.Store(true)
 	c.nudge()
 }
 
 // nudge has the thread look at a wait again.
-func (c *Conn) nudge() {
+func (c *threadConn) nudge() {
 	c.thread.post(func() {
 		if t := c.turn; t != nil && t.on == c && c.late(t.want) {
 			t.resume()
@@ -246,19 +242,19 @@ func (c *Conn) nudge() {
 }
 
 // SetDeadline bounds reads and writes; the zero time is no bound.
-func (c *Conn) SetDeadline(t time.Time) error {
+func (c *threadConn) SetDeadline(t time.Time) error {
 	c.set(t, &c.read, &c.write)
 	return nil
 }
 
 // SetReadDeadline bounds reads.
-func (c *Conn) SetReadDeadline(t time.Time) error {
+func (c *threadConn) SetReadDeadline(t time.Time) error {
 	c.set(t, &c.read)
 	return nil
 }
 
 // SetWriteDeadline bounds writes.
-func (c *Conn) SetWriteDeadline(t time.Time) error {
+func (c *threadConn) SetWriteDeadline(t time.Time) error {
 	c.set(t, &c.write)
 	return nil
 }
@@ -268,7 +264,7 @@ const interrupted = 1
 
 // set sets deadlines. One long past, as [time.Unix](1, 0), breaks off the call under way at once, one just past at the
 // next sweep.
-func (c *Conn) set(t time.Time, deadlines ...*atomic.Int64) {
+func (c *threadConn) set(t time.Time, deadlines ...*atomic.Int64) {
 	var at int64
 	if !t.IsZero() {
 		if at = int64(t.Sub(c.thread.began)) + 1; at <= interrupted { // from before the thread
@@ -281,14 +277,14 @@ func (c *Conn) set(t time.Time, deadlines ...*atomic.Int64) {
 	}
 }
 
-// RemotePort returns the peer's address.
-func (c *Conn) RemotePort() netip.AddrPort { return c.remote }
+// RemotePort implements Conn.
+func (c *threadConn) RemotePort() netip.AddrPort { return c.remote }
 
 // RemoteAddr returns the peer's address.
-func (c *Conn) RemoteAddr() net.Addr { return net.TCPAddrFromAddrPort(c.remote) }
+func (c *threadConn) RemoteAddr() net.Addr { return net.TCPAddrFromAddrPort(c.remote) }
 
-// LocalPort returns our own address, or the zero value when there is none.
-func (c *Conn) LocalPort() netip.AddrPort {
+// LocalPort implements Conn.
+func (c *threadConn) LocalPort() netip.AddrPort {
 	if c.local.IsValid() {
 		return c.local
 	}
@@ -304,13 +300,13 @@ func (c *Conn) LocalPort() netip.AddrPort {
 }
 
 // LocalAddr returns our own address.
-func (c *Conn) LocalAddr() net.Addr { return net.TCPAddrFromAddrPort(c.LocalPort()) }
+func (c *threadConn) LocalAddr() net.Addr { return net.TCPAddrFromAddrPort(c.LocalPort()) }
 
 // SyscallConn gives the descriptor, for the length of a call.
-func (c *Conn) SyscallConn() (syscall.RawConn, error) { return rawConn{c}, nil }
+func (c *threadConn) SyscallConn() (syscall.RawConn, error) { return rawConn{c}, nil }
 
 // rawConn is a Conn's descriptor. It never waits.
-type rawConn struct{ c *Conn }
+type rawConn struct{ c *threadConn }
 
 func (r rawConn) Control(f func(fd uintptr)) error {
 	if r.c.fd < 0 {

@@ -55,7 +55,7 @@ func (b *bench) arrived(fd int, want int16) {
 }
 
 // waiting returns the connection that the only turn waits for.
-func (b *bench) waiting() *Conn {
+func (b *bench) waiting() *threadConn {
 	b.Helper()
 	for t := range b.turns {
 		if t.on != nil {
@@ -84,7 +84,7 @@ func TestFinishedConnectIsNotLost(t *testing.T) {
 				defer cancel()
 				var conn net.Conn
 				err := errors.New("it still waits")
-				b.start(func(turn *Turn) {
+				b.start(func(turn *threadTurn) {
 					if conn, err = turn.connect(ctx, Dialer{},
 						netip.MustParseAddrPort(ln.Addr().String())); err == nil {
 						conn.Close()
@@ -112,7 +112,7 @@ func TestReadHasWhatCame(t *testing.T) {
 			b, c, peer := reading(t)
 			var got string
 			err := errors.New("it still waits")
-			b.start(func(turn *Turn) {
+			b.start(func(turn *threadTurn) {
 				c.turn = turn
 				c.SetReadDeadline(time.Now().Add(time.Minute))
 				p := make([]byte, 10)
@@ -135,16 +135,16 @@ func TestReadHasWhatCame(t *testing.T) {
 func TestInterruptBeatsEvents(t *testing.T) {
 	testkit.NoLeaks(t)
 	for name, interrupt := range map[string]struct {
-		do   func(*Conn)
+		do   func(*threadConn)
 		want error
 	}{
-		"deadline long past": {func(c *Conn) { c.SetDeadline(time.Unix(1, 0)) }, os.ErrDeadlineExceeded},
-		"abort":              {(*Conn).Abort, net.ErrClosed},
+		"deadline long past": {func(c *threadConn) { c.SetDeadline(time.Unix(1, 0)) }, os.ErrDeadlineExceeded},
+		"abort":              {(*threadConn).Abort, net.ErrClosed},
 	} {
 		t.Run(name, func(t *testing.T) {
 			b, c, peer := reading(t)
 			var err error
-			b.start(func(turn *Turn) {
+			b.start(func(turn *threadTurn) {
 				c.turn = turn
 				_, err = c.Read(make([]byte, 10))
 			})
@@ -160,7 +160,7 @@ func TestInterruptBeatsEvents(t *testing.T) {
 }
 
 // reading returns a connection on a bench, and its peer.
-func reading(t *testing.T) (*bench, *Conn, net.Conn) {
+func reading(t *testing.T) (*bench, *threadConn, net.Conn) {
 	t.Helper()
 	ln := testkit.Listen(t)
 	peer := dial(t, ln.Addr().String())

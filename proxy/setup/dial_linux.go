@@ -20,7 +20,7 @@ var errKept = os.NewSyscallError("socket", unix.EMFILE)
 
 // dial connects to address. A plain *net.Dialer is done without, if address is no name that has to be looked up;
 // everything else is that dialer's business, and the turn is away meanwhile.
-func (t *Turn) dial(ctx context.Context, by Dialer, network, address string) (net.Conn, error) {
+func (t *threadTurn) dial(ctx context.Context, by Dialer, network, address string) (net.Conn, error) {
 	if std, ok := by.Dialer.(*net.Dialer); ok && network == "tcp" && std.LocalAddr == nil && std.Control == nil &&
 		std.ControlContext == nil {
 		if to, err := netip.ParseAddrPort(address); err == nil && to.Addr().Zone() == "" {
@@ -46,7 +46,7 @@ func (t *Turn) dial(ctx context.Context, by Dialer, network, address string) (ne
 }
 
 // connect opens a socket as the dialer says, and waits until it is connected.
-func (t *Turn) connect(ctx context.Context, by Dialer, to netip.AddrPort) (net.Conn, error) {
+func (t *threadTurn) connect(ctx context.Context, by Dialer, to netip.AddrPort) (net.Conn, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
@@ -89,7 +89,7 @@ func (t *Turn) connect(ctx context.Context, by Dialer, to netip.AddrPort) (net.C
 
 // connected waits for the end of a connect. A connect that is finished counts, even if the context has ended
 // meanwhile.
-func (c *Conn) connected(ctx context.Context) error {
+func (c *threadConn) connected(ctx context.Context) error {
 	end, bounded := ctx.Deadline()
 	begun := time.Now().Add(soon)
 	if bounded && end.Before(begun) {

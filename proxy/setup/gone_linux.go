@@ -1,9 +1,7 @@
 package setup
 
-// WhenGone has f called when the peer closes its side of the connection, and when it resets the connection: once
-// for each, and at once where that is known already. What the peer has sent before makes no difference, whether it
-// was read or not. f is called on the thread and must not wait; nil calls nobody.
-func (c *Conn) WhenGone(f func(reset bool)) error {
+// WhenGone implements Conn.
+func (c *threadConn) WhenGone(f func(reset bool)) error {
 	if err := c.watch(); err != nil {
 		return err
 	}
@@ -13,7 +11,7 @@ func (c *Conn) WhenGone(f func(reset bool)) error {
 }
 
 // tellGone calls who wants to know that the peer has gone, if it has.
-func (c *Conn) tellGone() {
+func (c *threadConn) tellGone() {
 	f := c.gone
 	switch {
 	case f == nil:

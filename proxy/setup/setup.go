@@ -4,7 +4,8 @@
 // On Linux each thread has an epoll set and runs one set-up at a time. Where a set-up would wait for a connection, the
 // thread goes on with another: a switch between coroutines, of which neither the Go scheduler nor its poller knows.
 // What waits for anything else goes through Turn.Away. So a sign-in wakes no thread but its own, and no more set-ups
-// compute at once than there are threads. On other systems, for development, every set-up is a goroutine.
+// compute at once than there are threads. On other systems, and where threads do not work (see Check), every set-up is
+// a goroutine.
 //
 // The package knows connections and turns. It must not know what is said on them, nor limits, settings, logs or
 // metrics.
@@ -15,7 +16,74 @@ import (
 	"errors"
 	"net"
 	"net/netip"
+	"syscall"
+	"time"
 )
+
+// Options are what Start starts.
+type Options struct {
+	Threads int // at least one; they compute at the same time
+	// Kept is the number from which on descriptors are kept back for others than clients (0: none): a dial that gets
+	// one fails with EMFILE, and a connection that has one says so; see Conn.Kept. Only threads know of it.
+	Kept int
+	// Panicked receives the value of a panic that no set-up has caught, and the stack at which it happened. The
+	// connection that it was for is closed. Panicked must not block.
+	Panicked func(value any, stack []byte)
+	// Check says why threads do not work here, nil if they do. If they do not, each set-up gets a goroutine. The
+	// default is Check.
+	Check func() error
+	// FellBack receives what Check said, once and before Start returns. It may be nil.
+	FellBack func(reason error)
+}
+
+// Threads run set-ups. Methods are safe for concurrent use.
+type Threads interface {
+	// Accept accepts connections from ln, on all threads, until ln's descriptor is given back by the function
+	// returned, and calls take with each on its thread; take must not wait. Where accepting fails, failed says how
+	// long to leave off. It does not own ln. Goroutines return errors.ErrUnsupported; see Adopt.
+	Accept(ln *net.TCPListener, take func(Conn), failed func(error) time.Duration) (end func(), err error)
+	// Adopt brings a connection under a thread, and calls take there with it. It owns conn.
+	Adopt(conn net.Conn, take func(Conn)) error
+	// Post has a thread call f soon, between set-ups; f must not wait. It answers false if there is no thread, f being
+	// not called then. It waits for nobody, so a thread of higher priority may call it.
+	Post(f func()) bool
+	// Stop waits until the last set-up is over, and ends the threads. Nothing must be accepted any more.
+	Stop()
+}
+
+// Turn is one set-up's place among the others. It belongs to the function it was given to.
+type Turn interface {
+	// Away runs f, which may wait for anything, and lets other set-ups have their turn meanwhile. A panic of f is one
+	// of the caller's, as a *Panic.
+	Away(f func())
+	dial(ctx context.Context, by Dialer, network, address string) (net.Conn, error)
+}
+
+// Conn is a TCP connection of a set-up. Reads, writes and Close are for the turn it belongs to. Deadlines may be set,
+// and Abort called, from anywhere. A deadline long past, as [time.Unix](1, 0), breaks off the call under way at once.
+type Conn interface {
+	net.Conn
+	syscall.Conn
+	// Start begins the set-up of a connection just accepted. The function must not return with the connection open,
+	// unless somebody has detached it. If it panics, the connection is closed.
+	Start(job func(Turn))
+	// Kept says whether the connection has a descriptor that is kept back for others than clients: there is no other
+	// left.
+	Kept() bool
+	// TryWrite writes what the kernel takes of p at once. It may be called before the set-up has begun.
+	TryWrite(p []byte)
+	// WhenGone has f called when the peer closes its side of the connection, and when it resets the connection: once
+	// for each, and at once where that is known already. What the peer has sent before makes no difference, whether
+	// it was read or not. f is called on the thread and must not wait; nil calls nobody. Goroutines never call f.
+	WhenGone(f func(reset bool)) error
+	// Abort makes every call fail, that under way too. The turn still has to close the connection.
+	Abort()
+	// CloseWrite ends our side, so that the peer reads what was sent to its end.
+	CloseWrite() error
+	// RemotePort and LocalPort return the peer's address and our own, the zero value when there is none.
+	RemotePort() netip.AddrPort
+	LocalPort() netip.AddrPort
+}
 
 // Panic is what Turn.Away panics with when what it ran has.
 type Panic struct {
@@ -29,11 +97,11 @@ var ErrStopped = errors.New("set-up threads stopped")
 type turnKey struct{}
 
 // With returns a context by which a Dialer, and Away, find the turn.
-func With(ctx context.Context, t *Turn) context.Context { return context.WithValue(ctx, turnKey{}, t) }
+func With(ctx context.Context, t Turn) context.Context { return context.WithValue(ctx, turnKey{}, t) }
 
 // turnOf returns the turn in a context, or nil.
-func turnOf(ctx context.Context) *Turn {
-	t, _ := ctx.Value(turnKey{}).(*Turn)
+func turnOf(ctx context.Context) Turn {
+	t, _ := ctx.Value(turnKey{}).(Turn)
 	return t
 }
 

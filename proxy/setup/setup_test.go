@@ -25,10 +25,30 @@ func fails(t *testing.T) func(any, []byte) {
 	return func(value any, stack []byte) { t.Errorf("panic: %v\n%s", value, stack) }
 }
 
+// kinds are the ways in which set-ups may run: on threads, where the system has them, and on goroutines.
+var kinds = map[string]func() error{
+	"threads":    nil,
+	"goroutines": func() error { return errors.New("the test wants none") },
+}
+
+// eachKind runs a test in both ways.
+func eachKind(t *testing.T, test func(t *testing.T, check func() error)) {
+	testkit.NoLeaks(t)
+	for name, check := range kinds {
+		t.Run(name, func(t *testing.T) { test(t, check) })
+	}
+}
+
 // serve starts threads and has every connection to the address returned given to job.
-func serve(t *testing.T, threads int, job func(*Turn, *Conn)) (address string) {
+func serve(t *testing.T, threads int, job func(Turn, Conn)) (address string) {
 	t.Helper()
-	ts, err := Start(threads, 0, fails(t))
+	return serveIf(t, nil, threads, job)
+}
+
+// serveIf is serve with a check whether threads work.
+func serveIf(t *testing.T, check func() error, threads int, job func(Turn, Conn)) (address string) {
+	t.Helper()
+	ts, err := Start(Options{Threads: threads, Check: check, Panicked: fails(t)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -38,8 +58,8 @@ func serve(t *testing.T, threads int, job func(*Turn, *Conn)) (address string) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { ln.Close() })
-	take := func(c *Conn) {
-		c.Start(func(turn *Turn) {
+	take := func(c Conn) {
+		c.Start(func(turn Turn) {
 			defer c.Close()
 			job(turn, c)
 		})
@@ -81,15 +101,16 @@ func dial(t *testing.T, address string) *net.TCPConn {
 }
 
 // echo sends back what comes until the end of it.
-func echo(_ *Turn, c *Conn) { io.Copy(c, struct{ io.Reader }{c}) }
+func echo(_ Turn, c Conn) { io.Copy(c, struct{ io.Reader }{c}) }
 
 // While one waits for its client, others on the same thread have their turn; and bytes that are more than the kernel
 // takes at once arrive whole.
 func TestTurns(t *testing.T) {
-	testkit.NoLeaks(t)
-	for _, threads := range []int{1, 3} {
-		takeTurns(t, serve(t, threads, echo))
-	}
+	eachKind(t, func(t *testing.T, check func() error) {
+		for _, threads := range []int{1, 3} {
+			takeTurns(t, serveIf(t, check, threads, echo))
+		}
+	})
 }
 
 func takeTurns(t *testing.T, address string) {
@@ -123,7 +144,7 @@ func TestNobodyKeepsTheThread(t *testing.T) {
 	const size = 100_000
 	var eaten atomic.Int64
 	began := make(chan struct{}, 1)
-	address := serve(t, 1, func(_ *Turn, c *Conn) {
+	address := serve(t, 1, func(_ Turn, c Conn) {
 		var p [1]byte
 		if c.Read(p[:]); p[0] != 'x' {
 			c.Write(p[:])
@@ -144,40 +165,41 @@ func TestNobodyKeepsTheThread(t *testing.T) {
 	greedy.Close()
 }
 
-func TestDeadlines(t *testing.T) {
-	testkit.NoLeaks(t)
+func TestDeadlines(t *testing.T) { eachKind(t, testDeadlines) }
+
+func testDeadlines(t *testing.T, check func() error) {
 	for name, test := range map[string]struct {
-		job  func(*Turn, *Conn) error
+		job  func(Turn, Conn) error
 		want error
 	}{
-		"past": {func(_ *Turn, c *Conn) error {
+		"past": {func(_ Turn, c Conn) error {
 			c.SetDeadline(time.Unix(1, 0))
 			_, err := c.Read(make([]byte, 1))
 			return err
 		}, os.ErrDeadlineExceeded},
-		"while reading": {func(_ *Turn, c *Conn) error {
+		"while reading": {func(_ Turn, c Conn) error {
 			c.SetReadDeadline(time.Now().Add(time.Millisecond))
 			_, err := c.Read(make([]byte, 1))
 			return err
 		}, os.ErrDeadlineExceeded},
-		"while writing": {func(_ *Turn, c *Conn) error {
+		"while writing": {func(_ Turn, c Conn) error {
 			c.SetReadDeadline(time.Unix(1, 0)) // not ours
 			c.SetWriteDeadline(time.Now().Add(time.Millisecond))
 			_, err := c.Write(make([]byte, 64<<20))
 			return err
 		}, os.ErrDeadlineExceeded},
-		"from elsewhere": {func(_ *Turn, c *Conn) error {
+		"from elsewhere": {func(_ Turn, c Conn) error {
 			time.AfterFunc(time.Millisecond, func() { c.SetDeadline(time.Unix(1, 0)) })
 			_, err := c.Read(make([]byte, 1))
 			return err
 		}, os.ErrDeadlineExceeded},
-		"taken back": {func(_ *Turn, c *Conn) error {
+		"taken back": {func(_ Turn, c Conn) error {
 			c.SetDeadline(time.Unix(1, 0))
 			c.SetDeadline(time.Time{})
 			_, err := c.Write([]byte("x"))
 			return err
 		}, nil},
-		"abort": {func(_ *Turn, c *Conn) error {
+		"abort": {func(_ Turn, c Conn) error {
 			time.AfterFunc(time.Millisecond, c.Abort)
 			_, err := c.Read(make([]byte, 1))
 			c.SetDeadline(time.Now().Add(time.Hour))
@@ -190,7 +212,7 @@ func TestDeadlines(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			got := make(chan error, 1)
-			address := serve(t, 1, func(turn *Turn, c *Conn) { got <- test.job(turn, c) })
+			address := serveIf(t, check, 1, func(turn Turn, c Conn) { got <- test.job(turn, c) })
 			dial(t, address)
 			if err := <-got; !errors.Is(err, test.want) {
 				t.Errorf("got %v, want %v", err, test.want)
@@ -200,10 +222,11 @@ func TestDeadlines(t *testing.T) {
 }
 
 // A turn that is away holds up nobody, and comes back with what it went for.
-func TestAway(t *testing.T) {
-	testkit.NoLeaks(t)
+func TestAway(t *testing.T) { eachKind(t, testAway) }
+
+func testAway(t *testing.T, check func() error) {
 	there := make(chan struct{})
-	address := serve(t, 1, func(turn *Turn, c *Conn) {
+	address := serveIf(t, check, 1, func(turn Turn, c Conn) {
 		var p [1]byte
 		if c.Read(p[:]); p[0] == 'w' {
 			turn.Away(func() { <-there })
@@ -224,10 +247,11 @@ func TestAway(t *testing.T) {
 
 // What runs away from a turn gets a context without it: another wait inside stays where it is. So does a wait outside
 // of any turn.
-func TestAwayByContext(t *testing.T) {
-	testkit.NoLeaks(t)
+func TestAwayByContext(t *testing.T) { eachKind(t, testAwayByContext) }
+
+func testAwayByContext(t *testing.T, check func() error) {
 	there := make(chan struct{})
-	address := serve(t, 1, func(turn *Turn, c *Conn) {
+	address := serveIf(t, check, 1, func(turn Turn, c Conn) {
 		var p [1]byte
 		if c.Read(p[:]); p[0] == 'w' {
 			Away(With(t.Context(), turn), func(ctx context.Context) {
@@ -253,23 +277,25 @@ func TestAwayByContext(t *testing.T) {
 	}
 }
 
-func TestPanicAway(t *testing.T) {
-	testkit.NoLeaks(t)
+func TestPanicAway(t *testing.T) { eachKind(t, testPanicAway) }
+
+func testPanicAway(t *testing.T, check func() error) {
 	got := make(chan any, 1)
-	address := serve(t, 1, func(turn *Turn, c *Conn) {
+	address := serveIf(t, check, 1, func(turn Turn, c Conn) {
 		defer func() { got <- recover() }()
 		turn.Away(func() { panic("away") })
 	})
 	dial(t, address)
 	p, ok := (<-got).(*Panic)
-	if !ok || p.Value != "away" || !strings.Contains(string(p.Stack), "TestPanicAway") {
+	if !ok || p.Value != "away" || !strings.Contains(string(p.Stack), "testPanicAway") {
 		t.Errorf("got %+v", p)
 	}
 }
 
-func TestDial(t *testing.T) {
-	testkit.NoLeaks(t)
-	server := serve(t, 1, echo)
+func TestDial(t *testing.T) { eachKind(t, testDial) }
+
+func testDial(t *testing.T, check func() error) {
+	server := serveIf(t, check, 1, echo)
 	free, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -292,7 +318,7 @@ func TestDial(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			got := make(chan error, 1)
-			address := serve(t, 1, func(turn *Turn, c *Conn) {
+			address := serveIf(t, check, 1, func(turn Turn, c Conn) {
 				conn, err := Dialer{Dialer: test.dialer}.DialContext(With(test.ctx, turn), "tcp", test.to)
 				if err == nil {
 					defer conn.Close()
@@ -324,11 +350,12 @@ func TestDialWithoutTurn(t *testing.T) {
 	conn.Close()
 }
 
-func TestAddresses(t *testing.T) {
-	testkit.NoLeaks(t)
+func TestAddresses(t *testing.T) { eachKind(t, testAddresses) }
+
+func testAddresses(t *testing.T, check func() error) {
 	got := make(chan [2]string, 1)
-	address := serve(t, 1,
-		func(_ *Turn, c *Conn) { got <- [2]string{c.LocalPort().String(), c.RemoteAddr().String()} })
+	address := serveIf(t, check, 1,
+		func(_ Turn, c Conn) { got <- [2]string{c.LocalPort().String(), c.RemoteAddr().String()} })
 	c := dial(t, address)
 	if want := [2]string{address, c.LocalAddr().String()}; <-got != want {
 		t.Errorf("want %v", want)
@@ -336,9 +363,10 @@ func TestAddresses(t *testing.T) {
 }
 
 // Stop waits for the last set-up.
-func TestStop(t *testing.T) {
-	testkit.NoLeaks(t)
-	ts, err := Start(1, 0, fails(t))
+func TestStop(t *testing.T) { eachKind(t, testStop) }
+
+func testStop(t *testing.T, check func() error) {
+	ts, err := Start(Options{Threads: 1, Check: check, Panicked: fails(t)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -354,8 +382,8 @@ func TestStop(t *testing.T) {
 	}
 	there, stopped := make(chan struct{}), make(chan struct{})
 	over := false
-	err = ts.Adopt(conn, func(c *Conn) {
-		c.Start(func(turn *Turn) {
+	err = ts.Adopt(conn, func(c Conn) {
+		c.Start(func(turn Turn) {
 			defer c.Close()
 			close(stopped) // it may begin to
 			turn.Away(func() { <-there })
@@ -380,11 +408,11 @@ func TestDialFromSource(t *testing.T) {
 		testkit.Lack(t, errors.New("only Linux has all of 127.0.0.0/8"))
 	}
 	told := make(chan string, 3)
-	server := serve(t, 3, func(_ *Turn, c *Conn) { told <- c.RemotePort().Addr().String() })
+	server := serve(t, 3, func(_ Turn, c Conn) { told <- c.RemotePort().Addr().String() })
 	for name, to := range map[string]string{"address": server,
 		"name": strings.Replace(server, "127.0.0.1", "localhost", 1)} {
 		done := make(chan error, 1)
-		address := serve(t, 1, func(turn *Turn, c *Conn) {
+		address := serve(t, 1, func(turn Turn, c Conn) {
 			conn, err := Dialer{Dialer: &net.Dialer{}, Source: from}.DialContext(With(t.Context(), turn), "tcp", to)
 			if err == nil {
 				conn.Close()

@@ -39,10 +39,10 @@ type thread struct {
 
 	places []place
 	free   []int32
-	turns  map[*Turn]struct{} // at work or waiting
-	spare  []*Turn            // coroutines without a set-up
-	again  []*Turn            // that have let others go first
-	swept  int64              // when turns were last looked at
+	turns  map[*threadTurn]struct{} // at work or waiting
+	spare  []*threadTurn            // coroutines without a set-up
+	again  []*threadTurn            // that have let others go first
+	swept  int64                    // when turns were last looked at
 
 	listeners map[*listening]struct{}
 
@@ -57,7 +57,8 @@ func newThread(kept int, panicked func(value any, stack []byte)) (*thread, error
 		return nil, err
 	}
 	return &thread{poller: poller, began: time.Now(), now: 1, places: make([]place, poll.SlotWake+1),
-		turns: make(map[*Turn]struct{}), listeners: make(map[*listening]struct{}), kept: kept, panicked: panicked}, nil
+		turns: make(map[*threadTurn]struct{}), listeners: make(map[*listening]struct{}), kept: kept,
+		panicked: panicked}, nil
 }
 
 // isKept says whether a descriptor is one that is kept back. The system gives the lowest number that is free, so that
@@ -136,7 +137,7 @@ func (th *thread) tell(of watched, events uint32) {
 
 // survive reports the panic of the function that defers it, if there is one, and closes the connection that it was
 // for, if that is known and still open.
-func (th *thread) survive(c *Conn) {
+func (th *thread) survive(c *threadConn) {
 	v := recover()
 	if v == nil {
 		return

@@ -14,21 +14,28 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Threads are a fixed number of threads. Methods are safe for concurrent use.
-type Threads struct {
+// threadPool is a fixed number of threads. Methods are safe for concurrent use.
+type threadPool struct {
 	threads []*thread
 	next    atomic.Uint32
 	done    sync.WaitGroup
 }
 
-// Start starts n threads, at least one, which run until Stop. Descriptors from number kept on are kept back for others
-// than clients (0: none): a dial that gets one fails with EMFILE, and a connection that has one says so; see
-// Conn.Kept. A panic on a thread ends the connection that it was for, and nothing else: panicked receives its value,
-// and the stack at which it happened. panicked must not block.
-func Start(n, kept int, panicked func(value any, stack []byte)) (*Threads, error) {
-	ts := &Threads{}
-	for range n {
-		th, err := newThread(kept, panicked)
+// Start starts threads, which run until Stop.
+func Start(opts Options) (Threads, error) {
+	check := opts.Check
+	if check == nil {
+		check = Check
+	}
+	if err := check(); err != nil {
+		if opts.FellBack != nil {
+			opts.FellBack(err)
+		}
+		return newGoroutines(opts), nil
+	}
+	ts := &threadPool{}
+	for range opts.Threads {
+		th, err := newThread(opts.Kept, opts.Panicked)
 		if err != nil {
 			ts.Stop()
 			return nil, fmt.Errorf("start set-up thread: %w", err)
@@ -39,23 +46,22 @@ func Start(n, kept int, panicked func(value any, stack []byte)) (*Threads, error
 	return ts, nil
 }
 
-// Stop waits until the last set-up is over, and ends the threads. Nothing must be accepted any more.
-func (ts *Threads) Stop() {
+// Stop implements Threads.
+func (ts *threadPool) Stop() {
 	for _, th := range ts.threads {
 		th.post(func() { th.stopping = true })
 	}
 	ts.done.Wait()
 }
 
-// Post has a thread call f soon, between set-ups; f must not wait. It answers false when the threads have ended, f
-// being not called then. It waits for nobody, so a thread of higher priority may call it.
-func (ts *Threads) Post(f func()) bool { return ts.pick().post(f) }
+// Post implements Threads.
+func (ts *threadPool) Post(f func()) bool { return ts.pick().post(f) }
 
 // pick returns each thread in turn.
-func (ts *Threads) pick() *thread { return ts.threads[int(ts.next.Add(1)-1)%len(ts.threads)] }
+func (ts *threadPool) pick() *thread { return ts.threads[int(ts.next.Add(1)-1)%len(ts.threads)] }
 
-// Adopt brings a connection under a thread, and calls take there with it. It owns conn.
-func (ts *Threads) Adopt(conn net.Conn, take func(*Conn)) error {
+// Adopt implements Threads.
+func (ts *threadPool) Adopt(conn net.Conn, take func(Conn)) error {
 	th := ts.pick()
 	c, err := th.adopt(conn)
 	if err == nil && !th.post(func() { c.giveTo(take) }) {
@@ -66,7 +72,7 @@ func (ts *Threads) Adopt(conn net.Conn, take func(*Conn)) error {
 }
 
 // adopt takes a connection's descriptor. It owns conn.
-func (th *thread) adopt(conn net.Conn) (*Conn, error) {
+func (th *thread) adopt(conn net.Conn) (*threadConn, error) {
 	defer conn.Close() // its own descriptor only
 	source, ok := conn.(syscall.Conn)
 	if !ok {
@@ -96,10 +102,8 @@ func duplicate(source syscall.Conn) (int, error) {
 	return fd, nil
 }
 
-// Accept accepts connections from ln, on all threads, until ln's descriptor is given back by the function returned,
-// and calls take with each on its thread; take must not wait. Where accepting fails, failed says how long to leave
-// off. It does not own ln.
-func (ts *Threads) Accept(ln *net.TCPListener, take func(*Conn), failed func(error) time.Duration) (end func(),
+// Accept implements Threads.
+func (ts *threadPool) Accept(ln *net.TCPListener, take func(Conn), failed func(error) time.Duration) (end func(),
 	err error) {
 	fd, err := duplicate(ln)
 	if err != nil {
@@ -139,7 +143,7 @@ type listening struct {
 	thread *thread
 	fd     int
 	local  netip.AddrPort
-	take   func(*Conn)
+	take   func(Conn)
 	failed func(error) time.Duration
 	left   func()
 

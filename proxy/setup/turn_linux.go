@@ -7,16 +7,16 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Turn is one set-up's place on a thread. It belongs to the function it was given to, whose goroutine is a coroutine
-// of the thread.
-type Turn struct {
+// threadTurn is one set-up's place on a thread. It belongs to the function it was given to, whose goroutine is a
+// coroutine of the thread.
+type threadTurn struct {
 	thread *thread
-	job    func(*Turn)
+	job    func(*threadTurn)
 	next   func() (struct{}, bool) // goes on with the coroutine until it waits
 	stop   func()
 	yield  func(struct{}) bool // inside: waits
 
-	on    *Conn // waited for; nil otherwise
+	on    *threadConn // waited for; nil otherwise
 	want  uint32
 	reads int // since it last let others go on
 }
@@ -27,13 +27,13 @@ const readsInTurn = 16
 
 // start gives a set-up its turn, on a coroutine that has none or on a new one. It returns when the set-up waits, or is
 // over.
-func (th *thread) start(job func(*Turn)) {
-	var t *Turn
+func (th *thread) start(job func(*threadTurn)) {
+	var t *threadTurn
 	if n := len(th.spare); n > 0 {
 		t = th.spare[n-1]
 		th.spare = th.spare[:n-1]
 	} else {
-		t = &Turn{thread: th}
+		t = &threadTurn{thread: th}
 		t.next, t.stop = iter.Pull(t.work)
 	}
 	t.job = job
@@ -42,7 +42,7 @@ func (th *thread) start(job func(*Turn)) {
 }
 
 // work is the coroutine: one set-up after the other.
-func (t *Turn) work(yield func(struct{}) bool) {
+func (t *threadTurn) work(yield func(struct{}) bool) {
 	t.yield = yield
 	for {
 		t.job(t)
@@ -59,16 +59,16 @@ func (t *Turn) work(yield func(struct{}) bool) {
 }
 
 // resume goes on with the set-up until it waits again. It is called on the thread, outside of any turn.
-func (t *Turn) resume() { t.next() }
+func (t *threadTurn) resume() { t.next() }
 
 // pause lets the thread go on with others. It returns when somebody resumes the turn.
-func (t *Turn) pause() {
+func (t *threadTurn) pause() {
 	t.reads = 0
 	t.yield(struct{}{})
 }
 
 // hasRead lets others have their turn now and then, though there is no need to wait.
-func (t *Turn) hasRead() {
+func (t *threadTurn) hasRead() {
 	if t.reads++; t.reads < readsInTurn {
 		return
 	}
@@ -79,7 +79,7 @@ func (t *Turn) hasRead() {
 // await returns when c has an event of want, or an error when its time is over. Where both are true, the event counts:
 // the thread may have been busy with others while the deadline passed. It does not know of events before the call, so
 // the caller tries first.
-func (t *Turn) await(c *Conn, want uint32) error {
+func (t *threadTurn) await(c *threadConn, want uint32) error {
 	if err := c.watch(); err != nil {
 		return err
 	}
@@ -103,9 +103,8 @@ func (t *Turn) await(c *Conn, want uint32) error {
 	}
 }
 
-// Away runs f, which may wait for anything, in a goroutine of its own, and lets other set-ups have their turn
-// meanwhile. A panic of f is one of the caller's, as a *Panic.
-func (t *Turn) Away(f func()) {
+// Away implements Turn: f has a goroutine of its own.
+func (t *threadTurn) Away(f func()) {
 	var panicked *Panic
 	back := false
 	go func() {

@@ -184,6 +184,9 @@ func (s *service) startProxy(settings proxy.Settings, cpus int) error {
 	runtime.GOMAXPROCS(loops(s.now().config, cpus) + setupSlots(s.now().config, cpus) + cpus)
 	options := relayOptions(s.now().config, cpus)
 	options.Watch, options.Panicked = proxy.Watch(s.protocol), proxy.LogPanics(s.log, time.Now)
+	options.FellBack = func(reason error) {
+		s.log.Warn().Err(reason).Msg("event loops do not work here, goroutines carry sessions without command limits")
+	}
 	var err error
 	if s.relay, err = relay.New(options); err != nil {
 		return fmt.Errorf("relay: %w", err)
