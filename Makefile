@@ -25,7 +25,7 @@ test-bare: ## run all tests in a bare root of Debian RELEASE (13); needs root
 	scripts/bare-root $(RELEASE)
 
 .PHONY: lint
-lint: ## gofmt, go vet, staticcheck, govulncheck
+lint: ## gofmt, go vet, staticcheck, a build for macOS, govulncheck
 	scripts/lint
 
 .PHONY: fuzz
