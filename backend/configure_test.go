@@ -241,7 +241,7 @@ func TestNothingWaitsForAMove(t *testing.T) {
 		synctest.Wait()
 		for _, copies := range [][]string{{"mbx1"}, {"mbx2"}} {
 			if _, err := m.Configure(t.Context(), databases(copies...)); err == nil ||
-				!strings.Contains(err.Error(), "moves from mbx1 to mbx2") {
+				!strings.Contains(err.Error(), "is moving from mbx1 to mbx2") {
 				t.Errorf("copies %q while it moves: %v", copies, err)
 			}
 		}

@@ -30,7 +30,7 @@ func TestClimb(t *testing.T) {
 		{name: "the tool is short at once", first: 100, limit: 5000, short: 50, end: "may sustain more",
 			toolIsTheEnd: true},
 		{name: "hiccups", first: 100, limit: 1234, hiccups: 3, least: 1170, most: 1234, end: "found, to"},
-		{name: "ended", first: 100, limit: 1234, broken: true, least: 100, most: 1234, end: "was ended"},
+		{name: "ended", first: 100, limit: 1234, broken: true, least: 100, most: 1234, end: "the search ended"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			s, last, hiccups := &Search{}, 0.0, c.hiccups

@@ -73,7 +73,7 @@ func TestDemoLines(t *testing.T) {
 		{"IMAP by hand", "d OK LOGOUT"},
 		{"Python", "('OK', [b'1 2'])"},
 		{"the metrics", `portico_command_duration_seconds_count{command="FETCH",server="mbx2"}`},
-		{"is it ready", "ready\n"},
+		{"readiness", "ready\n"},
 		{"list the sessions", "Session"},
 		{"stop a mailbox server", "mailbox server mbx1  running  stopped\n"},
 	}
