@@ -167,7 +167,7 @@ func TestServerPolicy(t *testing.T) {
 		t.Error(got)
 	}
 	if got := r.asks(t, cli.StatusBad, "server", "block", "mbx1", "--move"); !strings.Contains(got,
-		"kept: activation is blocked") {
+		"kept: activation on the server is blocked") {
 		t.Error(got)
 	}
 	r.asks(t, cli.StatusFine, "database", "move", "db1", "mbx2")

@@ -405,7 +405,7 @@ func TestFaultsOfTheFront(t *testing.T) {
 			{cli.StatusBad, []string{"get", "imap.proxy", "-o", "list"}, "Dependency : Active Directory"},
 			{cli.StatusFailed, []string{"get", "--where", "HealtSetName -eq IMAP"}, "did you mean HealthSetName?"},
 			{cli.StatusFailed, []string{"get", "--where", "AlertValue"}, "is not a condition"},
-			{cli.StatusFailed, []string{"get", "--where", "AlertValue -is 3"}, "none of -eq"},
+			{cli.StatusFailed, []string{"get", "--where", "AlertValue -is 3"}, "is not one of -eq"},
 			{cli.StatusFailed, []string{"get", "POP"}, `there is no health set or monitor "POP"`},
 		} {
 			got := r.asks(t, ask.status, append([]string{"health"}, ask.args...)...)

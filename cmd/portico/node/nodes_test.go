@@ -87,7 +87,7 @@ func TestNodes(t *testing.T) {
 	}
 	const probe = "IMAP.Protocol/ImapSelfTestProbe"
 	if got := r.asks(t, cli.StatusBad, "override", "add", probe, "--property", "TimeoutSeconds", "--value", "7",
-		"--global"); !strings.Contains(got, "not on node mx3") || strings.Contains(got, "not on node mx2") ||
+		"--global"); !strings.Contains(got, "failed on node mx3") || strings.Contains(got, "failed on node mx2") ||
 		!strings.Contains(got, " on mx2") {
 		t.Error(got)
 	}

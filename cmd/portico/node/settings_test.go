@@ -69,7 +69,7 @@ func TestSettings(t *testing.T) {
 	r.signals <- syscall.SIGTERM
 	r.stopped(t)
 	if status, out, _ := command("check", "--config", file); status != cli.StatusFine ||
-		!strings.Contains(out, "settings.login_type: the stored value plain_text_login beats") {
+		!strings.Contains(out, "settings.login_type: the stored value plain_text_login overrides") {
 		t.Errorf("check: status %d, %s", status, out)
 	}
 
