@@ -205,7 +205,8 @@ func TestBlockAndMove(t *testing.T) {
 	if len(site.book.twice) > 0 || site.book.count("mbx1") > 0 {
 		t.Errorf("on both copies: %q; %d left on the old one", site.book.twice, site.book.count("mbx1"))
 	}
-	if got := site.portico(t, 1, "database", "rebalance"); !strings.Contains(got, "kept: activation on the server is blocked") {
+	if got := site.portico(t, 1, "database", "rebalance"); !strings.Contains(got,
+		"kept: activation on the server is blocked") {
 		t.Errorf("rebalance with the block on:\n%s", got)
 	}
 	site.portico(t, 0, "server", "unblock", "mbx1")
