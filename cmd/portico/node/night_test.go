@@ -245,7 +245,7 @@ func TestNightOfASlowReboot(t *testing.T) {
 		n.valves[0].set(fault{})
 	}()
 	got = r.asks(t, cli.StatusFine, "runbook", "selftest", "mbx1", "--auto", "--wait", "10s")
-	if strings.Count(got, "Waiting 10s at most for mbx1") != 2 || !strings.HasSuffix(got, "Recovered.\n") {
+	if strings.Count(got, "Waiting up to 10s for mbx1") != 2 || !strings.HasSuffix(got, "Recovered.\n") {
 		t.Error(got)
 	}
 	if r.active.Blocked("mbx1") {
