@@ -35,7 +35,7 @@ func (v *validator) ambiguousNodes() {
 // unwatched warns of databases that no probe opens.
 func (v *validator) unwatched() {
 	var names []string
-	for _, name := range slices.Sorted(maps.Keys(v.c.Databases)) {
+	for _, name := range v.c.DatabaseNames() {
 		if _, ok := v.c.Health.Mailboxes[name]; !ok {
 			names = append(names, name)
 		}
@@ -71,7 +71,7 @@ func (v *validator) fewServers() {
 		return
 	}
 	var out []string
-	for _, name := range slices.Sorted(maps.Keys(v.c.Databases)) {
+	for _, name := range v.c.DatabaseNames() {
 		if len(v.c.Databases[name].Copies) <= 2 {
 			out = append(out, name)
 		}

@@ -60,7 +60,7 @@ func allLoopback(addresses []string) bool {
 }
 
 func (v *validator) databases() {
-	names := slices.Sorted(maps.Keys(v.c.Databases))
+	names := v.c.DatabaseNames()
 	if len(names) == 0 {
 		v.failKey("databases", "no database is given: users need a database that holds their mail")
 	}

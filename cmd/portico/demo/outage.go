@@ -38,8 +38,7 @@ func (d *site) control() *http.Server {
 	mux.HandleFunc("POST /outage", func(w http.ResponseWriter, r *http.Request) {
 		change, err := d.outage(r.Body)
 		if err != nil {
-			w.WriteHeader(http.StatusConflict)
-			json.NewEncoder(w).Encode(admin.Failure{Error: err.Error()})
+			admin.Refuse(w, err)
 			return
 		}
 		json.NewEncoder(w).Encode(change)

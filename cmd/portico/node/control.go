@@ -23,7 +23,7 @@ type control struct{ s *service }
 var _ admin.Control = control{}
 
 // tier returns the mailbox servers as they are configured now.
-func (c control) tier() *backend.Tier { return c.s.now().front.tier }
+func (c control) tier() *backend.Tier { return c.s.now().tier() }
 
 // Servers implements admin.Control.
 func (c control) Servers(ctx context.Context) []admin.ServerState {

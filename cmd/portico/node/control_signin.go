@@ -45,9 +45,11 @@ func (c control) signInState(ctx context.Context, at admin.Place) *admin.SignInS
 	if held := c.held(at.Server); held != "admitted" {
 		reasons = append(reasons, "sign-ins to "+at.Server+" are "+held)
 	}
-	if other := c.alternative(at.Database, asked); !state.Possible && other != "" {
-		state.Possible = true
-		reasons = append(reasons, "sign-ins go to "+other+", which has the same mail; they may take longer")
+	if !state.Possible {
+		if other := c.alternative(at.Database, asked); other != "" {
+			state.Possible = true
+			reasons = append(reasons, "sign-ins go to "+other+", which has the same mail; they may take longer")
+		}
 	}
 	state.Reason = strings.Join(reasons, "; ")
 	for _, m := range c.s.health.Monitors() {

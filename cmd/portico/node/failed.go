@@ -117,7 +117,7 @@ func (s *service) barred(server string) string {
 		}
 		all = append(all, word)
 	}
-	if s.now().front.tier.Policy(server) == backend.BlockedByPolicy {
+	if s.now().tier().Policy(server) == backend.BlockedByPolicy {
 		all = append(all, "its activation policy is Blocked")
 	}
 	if err := s.unsound(server); err != nil {

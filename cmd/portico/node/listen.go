@@ -86,7 +86,7 @@ func (l *listeners) relisten() error {
 	var errs []error
 	for i, ln := range l.open {
 		if l.closed {
-			return errors.New("Portico is stopping")
+			return errStopping
 		}
 		if ln != nil {
 			l.server.StopServing(ln)

@@ -202,7 +202,8 @@ func TestWhereOfAUserWhomNobodyVouchesFor(t *testing.T) {
 		}
 	}
 	where(cli.StatusFine, "nobody", "No directory is configured, so Portico cannot tell whether user\n"+
-		"nobody@example.org exists. Routing sends sign-ins of this name to\ndb1 on mbx1.\nNo session of this name is open")
+		"nobody@example.org exists. Routing sends sign-ins of this name to\ndb1 on mbx1.\nNo session of this "+
+		"name is open")
 	r.signIn(t)
 	where(cli.StatusFine, "alice", "A mailbox server has accepted this user: 1 session is open.")
 	s.write(t, config+"directory: {sources: [{http: {urls: [\"http://127.0.0.1:1/\"]}}]}\n")

@@ -56,7 +56,7 @@ func (s *service) node(name string) (http.Handler, error) {
 	if way, ok := s.now().nodes[name]; ok {
 		return way, nil
 	}
-	if slices.Contains(s.now().front.tier.Servers(), name) {
+	if slices.Contains(s.now().tier().Servers(), name) {
 		return nil, admin.Unknown(fmt.Errorf("%s is a mailbox server, not a node in the configuration", name))
 	}
 	if name == (healthControl{s}).Node() {
