@@ -17,8 +17,8 @@ import (
 // inForce is what a Portico goes by. It does not change: apply replaces it as a whole, so whoever has read it once
 // sees parts that belong together.
 type inForce struct {
-	config *configs.Config         // of the file, with the stored settings over it
-	inFile configs.Settings        // the file's own, some of which stored ones may beat
+	file   *configs.Config         // as the file was read
+	config *configs.Config         // the same, with the stored settings over it
 	access admin.Access            // to the API
 	nodes  map[string]http.Handler // the ways to other nodes, by name
 	front  *front
@@ -35,7 +35,7 @@ const triesToApply = 5
 
 // prepare makes what a configuration asks for, with the stored settings over it. Nothing of it is in force yet.
 func (s *service) prepare(ctx context.Context, loaded *configs.Config) (next *inForce, err error) {
-	next = &inForce{inFile: loaded.Settings}
+	next = &inForce{file: loaded}
 	if next.config, err = s.withStored(loaded); err != nil {
 		return nil, err
 	}
@@ -81,9 +81,7 @@ func (s *service) apply(ctx context.Context, prepare func(now *inForce) (*inForc
 // the two mailbox tiers, the one that is not in force in the end is closed as soon as no sign-in uses it. The caller
 // holds changing.
 func (s *service) commit(ctx context.Context, now, next *inForce, keep func() error) (err error) {
-	retire := func() {} // what is not in force any more
 	if next.front != now.front {
-		retire = now.front.tier.Close
 		defer func() {
 			if err != nil {
 				next.front.tier.Close()
@@ -105,7 +103,8 @@ func (s *service) commit(ctx context.Context, now, next *inForce, keep func() er
 		err = s.configure(ctx, next.tier())
 	}
 	if err == nil {
-		err = s.server.Reload(settings, func() { s.group.Go(retire) }) // a directory may take its time
+		// a directory may take its time to close
+		err = s.server.Reload(settings, func() { s.group.Go(now.front.tier.Close) })
 	}
 	if err != nil {
 		return errors.Join(err, s.admin.Reload(now.access), s.use(now.front))
@@ -113,12 +112,18 @@ func (s *service) commit(ctx context.Context, now, next *inForce, keep func() er
 	s.inForce.Store(next)
 	s.bound(next.config)
 	s.logMovedServers(now.config, next.config)
-	s.sink.setLevel(next.config.Log.Level)
-	s.useHealthPlan()
-	of := next.config.Health
-	s.escalator.Use(s.sinks(next.config), of.Recovery.CommonCausePercent, of.Escalate.Gather)
-	s.recovery.Use(recoveryPlan(of.Recovery))
+	if next.file != now.file {
+		s.follow(next.config)
+	}
 	return nil
+}
+
+// follow has the parts that no setting changes go by a file that was read again. The caller holds changing.
+func (s *service) follow(config *configs.Config) {
+	s.sink.setLevel(config.Log.Level)
+	s.useHealthPlan()
+	s.escalator.Use(s.sinks(config), config.Health.Recovery.CommonCausePercent, config.Health.Escalate.Gather)
+	s.recovery.Use(recoveryPlan(config.Health.Recovery))
 }
 
 // configure puts a tier's databases in force, and logs what is new about them.

@@ -1,10 +1,13 @@
 package node
 
 import (
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
 	"portico/backend/backendtest/testkit"
+	"portico/cmd/portico/cli"
 )
 
 // withBanner prepares a change of the banner.
@@ -49,5 +52,23 @@ func TestChangesDoNotUndoEachOther(t *testing.T) {
 	if got := r.server.Settings().Banner; err == nil || !strings.Contains(err.Error(), "nothing was changed") ||
 		got != "other" {
 		t.Errorf("%v; the banner is %q", err, got)
+	}
+}
+
+// A change of settings leaves alone what only the file says: probes go on as they are, and the files that alerts need
+// are not read again.
+func TestSettingsLeaveTheFileAlone(t *testing.T) {
+	testkit.NoLeaks(t)
+	site := newSite(t)
+	site.put(t, "token", "a-token-for-the-alertmanager\n")
+	file := site.write(t, "health: {escalate: {alertmanager: {url: \"http://127.0.0.1:1/\", token_file: token}}}\n")
+	r := site.serve(t, file)
+	if err := os.Remove(filepath.Join(site.dir, "token")); err != nil {
+		t.Fatal(err)
+	}
+	r.settings(t, cli.StatusFine, "settings", "set", "banner=Changed.")
+	r.banner(t, "Changed.")
+	if log := r.log.String(); strings.Contains(log, "health.escalate.alertmanager") {
+		t.Error(log)
 	}
 }

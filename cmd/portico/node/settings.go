@@ -83,7 +83,7 @@ func settingStates(inFile, inForce configs.Settings, stored map[string]string) [
 // settingStates lists all settings as they are in force, with the folder of the protocol log where none is named.
 func (c control) settingStates(stored map[string]string) []admin.SettingState {
 	now := c.s.now()
-	states := settingStates(now.inFile, now.config.Settings, stored)
+	states := settingStates(now.file.Settings, now.config.Settings, stored)
 	for i := range states {
 		if states[i].Name == "log_file_location" {
 			states[i].Value = protocolSettings(now.config).Files.Location
@@ -114,7 +114,7 @@ func (c control) ChangeSettings(ctx context.Context, change admin.SettingsChange
 		if stored, revision, err = readStored(ctx, c.s.stored); err != nil {
 			return nil, err
 		}
-		if err := changeStored(stored, now.inFile, change); err != nil {
+		if err := changeStored(stored, now.file.Settings, change); err != nil {
 			return nil, fmt.Errorf("nothing has changed: %w", err)
 		}
 		before = now
@@ -175,9 +175,8 @@ func changeStored(stored map[string]string, inFile configs.Settings, change admi
 // withSettings is what is in force with other stored settings, for connections accepted from now on; time-outs for
 // all.
 func (s *service) withSettings(ctx context.Context, now *inForce, stored map[string]string) (*inForce, error) {
-	file, next := *now.config, *now
-	file.Settings = now.inFile
-	next.config, _ = overlay(&file, stored)
+	next := *now
+	next.config, _ = overlay(now.file, stored)
 	before, after := now.config.Settings, next.config.Settings
 	var err error
 	if after.ProxyTargetPort != before.ProxyTargetPort ||
