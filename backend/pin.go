@@ -1,6 +1,7 @@
 package backend
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -75,21 +76,23 @@ func pin(ctx context.Context, s store.Store, databases []DatabaseOptions) (revis
 }
 
 func readPin(ctx context.Context, s store.Store) (names []string, revision uint64, err error) {
-	names, revision, err = store.OneOf[[]string](s, pinKey).Get(ctx)
-	if err != nil {
+	item, err := store.OneOf[[]string](s, pinKey).Get(ctx)
+	if err = cmp.Or(err, item.Err); err != nil {
 		return nil, 0, fmt.Errorf("read the pinned databases: %w", err)
 	}
-	if revision == 0 {
+	if item.Revision == 0 {
 		return nil, 0, nil
 	}
-	return sorted(names), revision, nil
+	return sorted(item.Value), item.Revision, nil
 }
 
 func writePin(ctx context.Context, s store.Store, revision uint64, names []string) (written uint64, err error) {
-	if written, err = store.OneOf[[]string](s, pinKey).Put(ctx, sorted(names), revision); err != nil {
+	item, err := store.OneOf[[]string](s, pinKey).Put(ctx, store.Item[[]string]{Value: sorted(names),
+		Revision: revision})
+	if err != nil {
 		return 0, fmt.Errorf("pin databases: %w", err)
 	}
-	return written, nil
+	return item.Revision, nil
 }
 
 // sorted returns the set of names in order.

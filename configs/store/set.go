@@ -76,6 +76,25 @@ func (s Set[T]) Remove(ctx context.Context, item Item[T]) error {
 	return s.store.Delete(ctx, s.prefix+item.Name, item.Revision)
 }
 
+// Replace stores a value, whatever was there: for entries that one process alone writes, or whose last writer wins.
+func (s Set[T]) Replace(ctx context.Context, name string, value T) error {
+	item, err := s.Get(ctx, name)
+	if err == nil {
+		item.Value = value
+		_, err = s.Put(ctx, item)
+	}
+	return err
+}
+
+// Drop deletes an entry as it is now, if there is one.
+func (s Set[T]) Drop(ctx context.Context, name string) error {
+	item, err := s.Get(ctx, name)
+	if err == nil {
+		err = s.Remove(ctx, item)
+	}
+	return err
+}
+
 // Watch sends all entries as its first batch, which may be empty, and then what changes: an item of revision 0 is
 // gone. A slow receiver gets only the latest state of each entry. The channel is closed when ctx ends or the store
 // closes.
@@ -122,19 +141,8 @@ type One[T any] struct{ set Set[T] }
 // OneOf returns the entry of a store at a key.
 func OneOf[T any](s Store, key string) One[T] { return One[T]{Set[T]{s, key}} }
 
-// Get returns the entry, with revision 0 if there is none. The error is the store's, or says that the value cannot be
-// read.
-func (o One[T]) Get(ctx context.Context) (T, uint64, error) {
-	item, err := o.set.Get(ctx, "")
-	if err == nil {
-		err = item.Err
-	}
-	return item.Value, item.Revision, err
-}
+// Get is Set.Get of the entry.
+func (o One[T]) Get(ctx context.Context) (Item[T], error) { return o.set.Get(ctx, "") }
 
-// Put stores a value if the entry is still of the revision, and returns the new one. Otherwise the error is
-// ErrConflict.
-func (o One[T]) Put(ctx context.Context, value T, revision uint64) (uint64, error) {
-	item, err := o.set.Put(ctx, Item[T]{Value: value, Revision: revision})
-	return item.Revision, err
-}
+// Put is Set.Put of the entry.
+func (o One[T]) Put(ctx context.Context, item Item[T]) (Item[T], error) { return o.set.Put(ctx, item) }

@@ -98,23 +98,47 @@ func TestOne(t *testing.T) {
 	kept := store.Memory()
 	defer kept.Close()
 	names := store.OneOf[map[string]string](kept, "names")
-	if value, revision, err := names.Get(ctx); value != nil || revision != 0 || err != nil {
-		t.Errorf("%v %d %v", value, revision, err)
+	if none, err := names.Get(ctx); none.Value != nil || none.Revision != 0 || none.Err != nil || err != nil {
+		t.Errorf("%+v %v", none, err)
 	}
-	revision, err := names.Put(ctx, map[string]string{"a": "b"}, 0)
+	put, err := names.Put(ctx, store.Item[map[string]string]{Value: map[string]string{"a": "b"}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := names.Put(ctx, nil, 0); !errors.Is(err, store.ErrConflict) {
+	if _, err := names.Put(ctx, store.Item[map[string]string]{}); !errors.Is(err, store.ErrConflict) {
 		t.Error(err)
 	}
-	if value, got, err := names.Get(ctx); value["a"] != "b" || got != revision || err != nil {
-		t.Errorf("%v %d %v", value, got, err)
+	if got, err := names.Get(ctx); got.Value["a"] != "b" || got.Revision != put.Revision || err != nil {
+		t.Errorf("%+v %v", got, err)
 	}
-	if _, err := kept.CompareAndSet(ctx, "names", revision, []byte("[")); err != nil {
+	if _, err := kept.CompareAndSet(ctx, "names", put.Revision, []byte("[")); err != nil {
 		t.Fatal(err)
 	}
-	if _, _, err := names.Get(ctx); err == nil {
-		t.Error("what cannot be read is read")
+	if unread, err := names.Get(ctx); unread.Err == nil || unread.Value != nil || err != nil {
+		t.Errorf("what cannot be read is read: %+v, %v", unread, err)
+	}
+}
+
+// Replace and Drop do not mind what is there.
+func TestSetWhateverIsThere(t *testing.T) {
+	ctx := t.Context()
+	kept := store.Memory()
+	defer kept.Close()
+	numbers := store.SetOf[int](kept, "numbers/")
+	for _, n := range []int{1, 2} {
+		if err := numbers.Replace(ctx, "one", n); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got, err := numbers.Get(ctx, "one"); got.Value != 2 || err != nil {
+		t.Errorf("%+v, %v", got, err)
+	}
+	for range 2 {
+		if err := numbers.Drop(ctx, "one"); err != nil {
+			t.Error(err)
+		}
+	}
+	if left, err := numbers.List(ctx); len(left) != 0 || err != nil {
+		t.Errorf("%+v, %v", left, err)
 	}
 }

@@ -46,7 +46,7 @@ func (r *Responders) keep(ctx context.Context, record *Record) {
 func (r *Responders) save(ctx context.Context, l *Ladder) {
 	text, err := json.Marshal(l)
 	if err == nil && r.saved[l.Monitor] != string(text) {
-		err = replace(ctx, r.stored, l.Monitor, *l)
+		err = r.stored.Replace(ctx, l.Monitor, *l)
 	}
 	if err != nil {
 		r.opt.Failed(fmt.Errorf("store a ladder: %w", err))
@@ -57,7 +57,7 @@ func (r *Responders) save(ctx context.Context, l *Ladder) {
 
 // forget ends a ladder.
 func (r *Responders) forget(ctx context.Context, id string) {
-	if err := remove(ctx, r.stored, id); err != nil {
+	if err := r.stored.Drop(ctx, id); err != nil {
 		r.opt.Failed(fmt.Errorf("delete a ladder: %w", err))
 		return
 	}

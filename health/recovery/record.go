@@ -121,9 +121,9 @@ func (l *Log) put(ctx context.Context, r *Record) error {
 	} else if i := slices.IndexFunc(l.records, func(old Record) bool { return old.Instance == r.Instance }); i >= 0 {
 		l.records[i] = *r
 	}
-	err := replace(ctx, l.stored, logName(r.Instance), *r)
+	err := l.stored.Replace(ctx, logName(r.Instance), *r)
 	for len(l.records) > maxRecords {
-		remove(ctx, l.stored, logName(l.records[0].Instance)) // else it goes at another time
+		l.stored.Drop(ctx, logName(l.records[0].Instance)) // else it goes at another time
 		l.records = l.records[1:]
 	}
 	return err
@@ -134,26 +134,7 @@ func (l *Log) drop(ctx context.Context, instance uint64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.records = slices.DeleteFunc(l.records, func(r Record) bool { return r.Instance == instance })
-	remove(ctx, l.stored, logName(instance)) // else it goes with time
-}
-
-// replace stores a value, whatever was there: only this process writes these entries.
-func replace[T any](ctx context.Context, s store.Set[T], name string, value T) error {
-	item, err := s.Get(ctx, name)
-	if err == nil {
-		item.Value = value
-		_, err = s.Put(ctx, item)
-	}
-	return err
-}
-
-// remove removes an entry that may not be there.
-func remove[T any](ctx context.Context, s store.Set[T], name string) error {
-	item, err := s.Get(ctx, name)
-	if err == nil {
-		err = s.Remove(ctx, item)
-	}
-	return err
+	l.stored.Drop(ctx, logName(instance)) // else it goes with time
 }
 
 // find returns a record by its number.

@@ -104,11 +104,11 @@ func storedFindings(ctx context.Context, file string, config *configs.Config, ke
 // readKept reads the settings that a store has, and for each database the server with the active copy.
 func readKept(ctx context.Context, config *configs.Config, s store.Store) (settings []admin.SettingState,
 	active map[string]string, err error) {
-	stored, _, err := readStored(ctx, newStored(s, s))
+	item, err := readStored(ctx, newStored(s, s))
 	if err != nil {
 		return nil, nil, err
 	}
-	changed, _ := overlay(config, stored)
+	changed, _ := overlay(config, item.Value)
 	active, err = backend.ActiveCopies(ctx, s)
-	return settingStates(config.Settings, changed.Settings, stored), active, err
+	return settingStates(config.Settings, changed.Settings, item.Value), active, err
 }

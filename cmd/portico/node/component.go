@@ -62,7 +62,7 @@ func (c healthControl) Components() []health.ComponentState { return c.s.compone
 func (c healthControl) SetComponent(ctx context.Context, r health.Request) (admin.Change, error) {
 	r, err := r.Known()
 	if err != nil {
-		return admin.Change{}, unknownHere(err)
+		return admin.Change{}, err
 	}
 	if r.Server != "" {
 		if err := (control(c)).known(r.Server); err != nil {
@@ -119,12 +119,7 @@ func (s *service) setComponent(ctx context.Context, r health.Request) error {
 	}
 	defer done()
 	r.At, r.Who = time.Now().UTC().Truncate(time.Millisecond), admin.Who(ctx)
-	item, err := s.stored.components.Get(ctx, r.Key())
-	if err != nil {
-		return err
-	}
-	item.Value = r
-	if _, err := s.stored.components.Put(ctx, item); err != nil {
+	if err := s.stored.components.Replace(ctx, r.Key(), r); err != nil {
 		return err
 	}
 	s.components.Set(r)
@@ -140,11 +135,7 @@ func (s *service) endRequests(ctx context.Context, now time.Time) error {
 		if r.Until.IsZero() || now.Before(r.Until) {
 			continue
 		}
-		item, err := s.stored.components.Get(ctx, r.Key())
-		if err == nil {
-			err = s.stored.components.Remove(ctx, item)
-		}
-		if err != nil {
+		if err := s.stored.components.Drop(ctx, r.Key()); err != nil {
 			return err
 		}
 		s.components.Drop(r)

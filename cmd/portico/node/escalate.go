@@ -17,7 +17,7 @@ import (
 
 // startEscalator begins with what was open when the process before ended.
 func (s *service) startEscalator() error {
-	open, save, err := saved(s.stored.alerts)
+	open, save, err := s.saved("open alerts lost", s.stored.alerts)
 	if err != nil {
 		return err
 	}
@@ -34,18 +34,24 @@ func (s *service) startEscalator() error {
 	return nil
 }
 
-// saved returns what the store has, nil if nothing, and what keeps something else there. Only one goroutine at a time
-// may call save.
-func saved(one store.One[json.RawMessage]) (value []byte, save func([]byte) error, err error) {
+// saved returns what the store has, nil if nothing that can be read, and what keeps something else there. Only one
+// goroutine at a time may call save.
+func (s *service) saved(what string, one store.One[json.RawMessage]) (value []byte, save func([]byte) error,
+	err error) {
 	ctx := context.Background()
-	value, revision, err := one.Get(ctx)
+	item, err := one.Get(ctx)
 	if err != nil {
 		return nil, nil, err
 	}
-	return value, func(text []byte) error {
-		next, err := one.Put(ctx, text, revision)
+	if item.Err != nil { // what cannot be read is forgotten
+		s.reported(what, item.Err)
+	}
+	return item.Value, func(text []byte) error {
+		changed := item
+		changed.Value = text
+		changed, err := one.Put(ctx, changed)
 		if err == nil { // else the one before is there still
-			revision = next
+			item = changed
 		}
 		return err
 	}, nil

@@ -32,7 +32,7 @@ var resourcesTiming = configs.ProbeTiming{Interval: 10 * time.Second, Timeout: 5
 
 // startHealth begins to look after everything.
 func (s *service) startHealth() error {
-	flapping, save, err := saved(s.stored.flapping)
+	flapping, save, err := s.saved("flapping of monitors", s.stored.flapping)
 	if err != nil {
 		return err
 	}
@@ -79,7 +79,7 @@ func (s *service) monitorChanged(before health.AlertValue, now health.MonitorSta
 
 // behind is what probes look at behind the proxy.
 func (s *service) behind() health.Back {
-	return health.Back{Tier: func() *backend.Tier { return s.now().front.tier }, Mailbox: s.healthMailbox,
+	return health.Back{Tier: func() *backend.Tier { return s.now().tier() }, Mailbox: s.healthMailbox,
 		Read: s.copyRead}
 }
 
@@ -101,7 +101,7 @@ func (s *service) healthPlan(config *configs.Config) health.Plan {
 			StaleAfter: health.StaleAfter(timing.Interval, timing.Timeout),
 		})
 	}
-	names := s.now().front.tier.Servers()
+	names := s.now().tier().Servers()
 	for _, server := range names {
 		add(health.SetProtocol, health.ImapSelfTestProbe, health.ImapSelfTestMonitor, server, of.SelfTest, "",
 			back.SelfTest(server))
@@ -158,7 +158,7 @@ func (s *service) signIns(of configs.SignIns) health.SignIns {
 		},
 		Elsewhere: func(server string) bool {
 			monitors := s.health.Monitors()
-			return slices.ContainsFunc(s.now().front.tier.Servers(), func(other string) bool {
+			return slices.ContainsFunc(s.now().tier().Servers(), func(other string) bool {
 				return other != server && health.Sound(other, monitors)
 			})
 		},
@@ -188,7 +188,7 @@ func (s *service) healthMailbox(database string) (health.Mailbox, bool) {
 	if !ok {
 		return health.Mailbox{}, false
 	}
-	name, err := s.now().front.tier.Canonical(of.User, s.server.Settings().DefaultDomain)
+	name, err := s.now().tier().Canonical(of.User, s.server.Settings().DefaultDomain)
 	if err != nil {
 		name = of.User
 	}

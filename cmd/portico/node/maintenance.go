@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"portico/backend"
-	"portico/configs/store"
 	"portico/health"
 	"portico/health/admin"
 )
@@ -44,7 +43,7 @@ func (s *service) maintained(ctx context.Context) (map[string]admin.Maintenance,
 func (c healthControl) Maintenance(ctx context.Context) ([]admin.Maintenance, error) {
 	servers, err := c.s.maintained(ctx)
 	all := []admin.Maintenance{}
-	for _, name := range c.s.now().front.tier.Servers() {
+	for _, name := range c.s.now().tier().Servers() {
 		if m, ok := servers[name]; ok {
 			m.Active = c.s.activeDatabases(name)
 			all = append(all, m)
@@ -69,7 +68,7 @@ func (c healthControl) StartMaintenance(ctx context.Context, server string,
 	if err := (control(c)).known(server); err != nil {
 		return nil, err
 	}
-	before, err := c.s.maintained(ctx)
+	item, err := c.s.stored.maintenance.Get(ctx, server)
 	if err != nil {
 		return nil, err
 	}
@@ -78,12 +77,11 @@ func (c healthControl) StartMaintenance(ctx context.Context, server string,
 		return nil, err
 	}
 	monitors := health.Disabled.String()
-	if _, again := before[server]; !again { // else the policy that it had is known already
+	if item.Revision == 0 || item.Err != nil { // else the policy that it had is known already
 		monitors = "enabled"
-		m := admin.Maintenance{Server: server, Since: time.Now().UTC().Truncate(time.Millisecond),
+		item.Value = admin.Maintenance{Server: server, Since: time.Now().UTC().Truncate(time.Millisecond),
 			Policy: string(c.s.active.Policy(server))}
-		if _, err := c.s.stored.maintenance.Put(ctx, store.Item[admin.Maintenance]{Name: server,
-			Value: m}); err != nil {
+		if _, err := c.s.stored.maintenance.Put(ctx, item); err != nil {
 			return nil, errors.Join(err, c.s.active.Unblock(ctx, server, byMaintenance))
 		}
 	}
@@ -103,7 +101,7 @@ func (c healthControl) StartMaintenance(ctx context.Context, server string,
 				Result: "kept: " + moved.Err.Error()})
 		}
 	}
-	policy := string(c.s.now().front.tier.Policy(server))
+	policy := string(c.s.now().tier().Policy(server))
 	if err := c.s.active.SetPolicy(ctx, server, backend.BlockedByPolicy); err != nil {
 		return steps, err
 	}
@@ -169,20 +167,19 @@ func (c healthControl) StopMaintenance(ctx context.Context, server string) ([]ad
 		}
 		return steps, nil
 	}
-	servers, err := c.s.maintained(ctx)
+	item, err := c.s.stored.maintenance.Get(ctx, server)
 	if err != nil {
 		return nil, err
 	}
-	m, ok := servers[server]
-	if !ok {
+	if item.Revision == 0 || item.Err != nil {
 		return nil, admin.Unknown(fmt.Errorf("mailbox server %q is not in maintenance", server))
 	}
-	policy, activation := string(c.s.now().front.tier.Policy(server)), control(c).activation(server)
-	if err := c.s.active.SetPolicy(ctx, server, backend.Policy(m.Policy)); err != nil {
+	policy, activation := string(c.s.now().tier().Policy(server)), control(c).activation(server)
+	if err := c.s.active.SetPolicy(ctx, server, backend.Policy(item.Value.Policy)); err != nil {
 		return nil, err
 	}
 	steps = append(steps, admin.MaintenanceStep{What: "AutoActivationPolicy of " + server, Was: policy,
-		Result: string(c.s.now().front.tier.Policy(server)), Done: true})
+		Result: string(c.s.now().tier().Policy(server)), Done: true})
 	if err := c.s.active.Unblock(ctx, server, byMaintenance); err != nil {
 		return steps, err
 	}
@@ -191,11 +188,7 @@ func (c healthControl) StopMaintenance(ctx context.Context, server string) ([]ad
 		step.Result, step.Done = "still blocked, by "+strings.Join(by, " and "), false
 	}
 	steps = append(steps, step)
-	item, err := c.s.stored.maintenance.Get(ctx, server)
-	if err == nil {
-		err = c.s.stored.maintenance.Remove(ctx, item)
-	}
-	if err != nil {
+	if err := c.s.stored.maintenance.Remove(ctx, item); err != nil {
 		return steps, err
 	}
 	c.s.log.Warn().Str("server", server).Msg("maintenance of a mailbox server ended")

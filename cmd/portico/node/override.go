@@ -87,7 +87,7 @@ func (c healthControl) AddOverride(ctx context.Context, o health.Override) (chan
 	}
 	defer done()
 	if err := c.s.healthPlan(c.s.now().config).Check(o); err != nil {
-		return change, unknownHere(err)
+		return change, err
 	}
 	o.Created = time.Now().UTC().Truncate(time.Millisecond)
 	item, err := c.s.stored.overrides.Get(ctx, o.Key()) // there is one for each property
@@ -194,7 +194,7 @@ func (c healthControl) SetRepairing(ctx context.Context, id string, on bool) (ch
 		return change, err
 	}
 	c.s.log.Warn().Str("monitor", id).Bool("repairing", on).Msg("repairing set by an operator")
-	err = unknownHere(c.s.health.SetRepairing(id, on))
+	err = c.s.health.SetRepairing(id, on)
 	value, _ = c.s.alertValue(id)
 	change.Now = withRepairing(value, on)
 	return change, err
@@ -243,12 +243,4 @@ func (s *service) alertValue(id string) (value string, ok bool) {
 		}
 	}
 	return "", false
-}
-
-// unknownHere makes health's unknown names the admin's.
-func unknownHere(err error) error {
-	if errors.Is(err, health.ErrUnknown) {
-		return admin.Unknown(err)
-	}
-	return err
 }

@@ -193,7 +193,7 @@ func (s *service) activeDatabases(server string) []string {
 
 // standby says to which mailbox servers failover would move databases, once recovery's blocks of some are lifted.
 func (s *service) standby(ctx context.Context, c recovery.Case, lifted []string) map[string]string {
-	found := s.now().front.tier.Standby(ctx, c.Server, backend.MoveOptions{
+	found := s.now().tier().Standby(ctx, c.Server, backend.MoveOptions{
 		Unsound: s.unsound,
 		Lifted:  func(server, by string) bool { return by == byHealth && slices.Contains(lifted, server) },
 	})
@@ -290,11 +290,7 @@ const longestProbeLog = 24 * time.Hour
 
 // logProbesNoMore ends what logProbes has begun.
 func (s *service) logProbesNoMore(ctx context.Context, c recovery.Case) error {
-	item, err := s.stored.rules.Get(ctx, ruleOf(c.Database))
-	if err != nil {
-		return err
-	}
-	return s.stored.rules.Remove(ctx, item)
+	return s.stored.rules.Drop(ctx, ruleOf(c.Database))
 }
 
 func (s *service) setImapProxy(ctx context.Context, state string) error {

@@ -1,24 +1,27 @@
 package node
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
 	"slices"
 
 	"portico/configs"
+	"portico/configs/store"
 	"portico/health/admin"
 )
 
-// readStored returns the settings that were changed at run time.
-func readStored(ctx context.Context, s stored) (settings map[string]string, revision uint64, err error) {
-	if settings, revision, err = s.settings.Get(ctx); err != nil {
-		return nil, 0, fmt.Errorf("read the changed settings: %w", err)
+// readStored returns the settings that were changed at run time, by name.
+func readStored(ctx context.Context, s stored) (store.Item[map[string]string], error) {
+	item, err := s.settings.Get(ctx)
+	if err = cmp.Or(err, item.Err); err != nil {
+		return item, fmt.Errorf("read the changed settings: %w", err)
 	}
-	if settings == nil {
-		settings = make(map[string]string)
+	if item.Value == nil {
+		item.Value = make(map[string]string)
 	}
-	return settings, revision, nil
+	return item, nil
 }
 
 // overlay returns a file's configuration with what is stored over it. What can not be taken, as when a later version
@@ -40,15 +43,15 @@ func overlay(config *configs.Config, stored map[string]string) (*configs.Config,
 // withStored is overlay with what the store has, and a line in the log for each setting in which it differs from the
 // file.
 func (s *service) withStored(config *configs.Config) (*configs.Config, error) {
-	stored, _, err := readStored(context.Background(), s.stored)
+	item, err := readStored(context.Background(), s.stored)
 	if err != nil {
 		return nil, err
 	}
-	changed, failures := overlay(config, stored)
+	changed, failures := overlay(config, item.Value)
 	for _, err := range failures {
 		s.log.Warn().Err(err).Msg("stored setting not usable: the file's value applies")
 	}
-	for _, state := range settingStates(config.Settings, changed.Settings, stored) {
+	for _, state := range settingStates(config.Settings, changed.Settings, item.Value) {
 		if state.File != "" {
 			s.log.Info().Str("setting", state.Name).Str("stored", state.Value).Str("file", state.File).
 				Msg("a stored setting overrides the file")
@@ -96,42 +99,41 @@ func (c control) settingStates(stored map[string]string) []admin.SettingState {
 func (c control) Settings(ctx context.Context) ([]admin.SettingState, error) {
 	c.s.changing.Lock()
 	defer c.s.changing.Unlock()
-	stored, _, err := readStored(ctx, c.s.stored)
+	item, err := readStored(ctx, c.s.stored)
 	if err != nil {
 		return nil, err
 	}
-	return c.settingStates(stored), nil
+	return c.settingStates(item.Value), nil
 }
 
 // ChangeSettings implements admin.Control.
 func (c control) ChangeSettings(ctx context.Context, change admin.SettingsChange) ([]admin.SettingState, error) {
 	var (
-		stored   map[string]string
-		revision uint64
-		before   *inForce
+		item   store.Item[map[string]string]
+		before *inForce
 	)
 	err := c.s.apply(ctx, func(now *inForce) (next *inForce, err error) {
-		if stored, revision, err = readStored(ctx, c.s.stored); err != nil {
+		if item, err = readStored(ctx, c.s.stored); err != nil {
 			return nil, err
 		}
-		if err := changeStored(stored, now.file.Settings, change); err != nil {
+		if err := changeStored(item.Value, now.file.Settings, change); err != nil {
 			return nil, fmt.Errorf("nothing has changed: %w", err)
 		}
 		before = now
-		return c.s.withSettings(ctx, now, stored)
+		return c.s.withSettings(ctx, now, item.Value)
 	}, func() error {
-		_, err := c.s.stored.settings.Put(ctx, stored, revision)
+		_, err := c.s.stored.settings.Put(ctx, item)
 		return err
 	})
 	if err != nil {
 		return nil, err
 	}
 	now := c.s.now()
-	c.s.log.Warn().Interface("stored", stored).Msg("settings changed by an operator")
+	c.s.log.Warn().Interface("stored", item.Value).Msg("settings changed by an operator")
 	for _, warning := range now.config.SettingsWarnings() {
 		c.s.log.Warn().Msg(warning.Error())
 	}
-	states := c.settingStates(stored)
+	states := c.settingStates(item.Value)
 	for i := range states {
 		was, _ := before.config.Settings.Text(states[i].Name) // the name is one of its own
 		if text, _ := now.config.Settings.Text(states[i].Name); text != was {

@@ -1,0 +1,37 @@
+package node
+
+import (
+	"strings"
+	"syscall"
+	"testing"
+
+	"portico/backend/backendtest/testkit"
+	"portico/cmd/portico/cli"
+)
+
+// What a node has stored and cannot read any more keeps it neither from starting nor from storing the same again.
+func TestUnreadableStoredValues(t *testing.T) {
+	testkit.NoLeaks(t)
+	site := newTwoServers(t)
+	r := site.site.serve(t, site.dir+"/portico.yaml")
+	for _, key := range []string{"health/alerts", "health/flapping", "health/components/damaged",
+		"health/overrides/damaged", "protocol_log/rules/damaged", "maintenance/mbx2"} {
+		entry, _ := r.disk.Get(t.Context(), key) // none is revision 0
+		if _, err := r.disk.CompareAndSet(t.Context(), key, entry.Revision, []byte("{")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	r.signals <- syscall.SIGTERM
+	r.stopped(t)
+	r = site.site.serve(t, site.dir+"/portico.yaml")
+	for _, line := range []string{"open alerts lost", "flapping of monitors", "stored state of a component not usable",
+		"stored override not usable", "stored protocol log rule not usable", "a stored maintenance cannot be used"} {
+		r.logged(t, line)
+	}
+	if got := r.asks(t, cli.StatusFailed, "maintenance", "stop", "mbx2"); !strings.Contains(got,
+		"is not in maintenance") {
+		t.Error(got)
+	}
+	r.asks(t, cli.StatusFine, "maintenance", "start", "mbx2")
+	r.asks(t, cli.StatusFine, "maintenance", "stop", "mbx2")
+}
