@@ -5,6 +5,9 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
 
 	"portico/backend/backendtest/testkit"
 )
@@ -16,28 +19,55 @@ func TestBulkReadsLeaveLittlePending(t *testing.T) { eachLoop(t, bulkReadsLeaveL
 func bulkReadsLeaveLittlePending(t *testing.T, d driver) {
 	testkit.NoLeaks(t)
 	r := newRig(t, d, Options{}, ways{})
-	tk := r.start()
+	tk := r.start(func(s *Session) { s.Upstream.Conn.net.(*net.TCPConn).SetReadBuffer(4 << 20) })
 	mail := flow{32 << 20, 7}
 	head := "* 1 FETCH (BODY[] {" + strconv.Itoa(mail.size) + "}\n"
 	tk.server.say(head)
-	sent := tk.server.sends(mail)
-	r.waitStalled()
+	tk.client.hears(head)
+	largest := uint64(0)
+	var sent chan error
 	inside(t, r.relay, func(lp *loop) {
+		sent = tk.server.sends(mail) // the loop reads none of it but here
 		lp.links(func(l *link) {
-			if l.client.pending == nil || !l.upstream.bulk {
-				t.Errorf("%d bytes pending, bulk %t: the session has not stalled in a large flow",
-					l.client.pending.size(), l.upstream.bulk)
+			for l.client.pending == nil {
+				// Before each read there is more to read than what may be left pending.
+				if !waitUnread(l.upstream.fd, maxPending+readSize) {
+					t.Error("the mailbox server's bytes do not arrive")
+					return
+				}
+				l.upstream.bulk, l.upstream.reads = true, readMore
+				lp.enqueue(&l.upstream)
+				room, before := sendRoom(int(l.client.fd)), l.serverBytes
+				lp.serveReady()
+				n := l.serverBytes - before
+				if n == 0 || n > uint64(max(room, readSize)) {
+					t.Errorf("a read has taken %d bytes, and the client has room for %d", n, room)
+					return
+				}
+				largest = max(largest, n)
 			}
 			if n := l.client.pending.size(); n > maxPending {
 				t.Errorf("%d bytes are pending", n)
 			}
 		})
 	})
-	tk.client.hears(head)
+	if largest <= readSize {
+		t.Errorf("the largest read has taken %d bytes", largest)
+	}
 	tk.client.gets(mail)
 	if err := <-sent; err != nil {
 		t.Error(err)
 	}
+}
+
+// waitUnread waits until a socket has so many bytes to read.
+func waitUnread(fd int32, size int) bool {
+	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(time.Millisecond) {
+		if n, err := unix.IoctlGetInt(int(fd), unix.SIOCINQ); err == nil && n >= size {
+			return true
+		}
+	}
+	return false
 }
 
 // A round of the ready list ends after bulkSize bytes. Who has not had a turn is first in the next.
