@@ -177,6 +177,30 @@ func TestReopen(t *testing.T) {
 	}
 }
 
+// Revisions of several digits are read as they were written: those of entries, of the store and of its copies.
+func TestReopenAtALaterRevision(t *testing.T) {
+	dir := t.TempDir()
+	s := open(t, dir)
+	for revision := range uint64(123) {
+		if r := set(t, s, "a", revision, fmt.Sprint(revision+1)); r != revision+1 {
+			t.Fatalf("revision %d comes behind %d", r, revision)
+		}
+		if r := revision + 1; r != 10 && r != 99 && r != 123 {
+			continue
+		}
+		wantErr(t, s.Close(), nil)
+		s = open(t, dir)
+		wantEntry(t, s, "a", revision+1, fmt.Sprint(revision+1))
+	}
+	if c, err := s.Backup(noon, ByHand); err != nil || c.Revision != 123 {
+		t.Errorf("the copy is %+v, %v", c, err)
+	}
+	if next := set(t, s, "b", 0, ""); next != 124 {
+		t.Errorf("the next revision is %d, want 124", next)
+	}
+	wantErr(t, s.Close(), nil)
+}
+
 // Open makes the folder, and those above it, so that others cannot look in, and leaves the mode of one that exists.
 func TestModesOfFolderAndFiles(t *testing.T) {
 	above := t.TempDir()
@@ -195,14 +219,19 @@ func TestModesOfFolderAndFiles(t *testing.T) {
 	if mode := modeOf(t, filepath.Join(dir, BackupsName)); mode != 0o700 {
 		t.Errorf("the folder of copies has the mode %o, want 700", mode)
 	}
+	files := 0
 	err := filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {
-		if err == nil && !entry.IsDir() && modeOf(t, path) != 0o600 {
-			t.Errorf("%s has the mode %o, want 600", path, modeOf(t, path))
+		if err != nil || entry.IsDir() {
+			return err
 		}
-		return err
+		files++
+		if mode := modeOf(t, path); mode != 0o600 {
+			t.Errorf("%s has the mode %o, want 600", path, mode)
+		}
+		return nil
 	})
-	if err != nil {
-		t.Fatal(err)
+	if err != nil || files != 4 { // the store, its identity, its lock and the copy
+		t.Errorf("%d files, %v", files, err)
 	}
 
 	wide := filepath.Join(above, "wide")
