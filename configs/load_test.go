@@ -164,7 +164,10 @@ tls.certificates[0].key: is missing`
 // every problem points into the file.
 func FuzzParse(f *testing.F) {
 	for _, pattern := range []string{"testdata/*/*.yaml", "portico.yaml"} {
-		files, _ := filepath.Glob(pattern)
+		files, err := filepath.Glob(pattern)
+		if err != nil || len(files) == 0 {
+			f.Fatalf("no files match %s: %v", pattern, err)
+		}
 		for _, file := range files {
 			data, err := os.ReadFile(file)
 			if err != nil {

@@ -16,12 +16,7 @@ import (
 // Every dialogue gives the same bytes with Portico in between as without: in plain text, with TLS on both sides, and
 // with what either side says cut into odd pieces on its way to Portico.
 func TestTransparency(t *testing.T) {
-	files, err := filepath.Glob("testdata/dialogues/*.txt")
-	if err != nil || len(files) < 40 {
-		t.Fatalf("%d dialogues, %v", len(files), err)
-	}
-	for _, file := range files {
-		d := readDialogue(t, file)
+	for _, d := range dialogues(t) {
 		t.Run(d.name, func(t *testing.T) {
 			if d.script != "" {
 				compareScripted(t, d)
@@ -30,6 +25,19 @@ func TestTransparency(t *testing.T) {
 			}
 		})
 	}
+}
+
+// dialogues reads all dialogues.
+func dialogues(t *testing.T) (all []dialogue) {
+	t.Helper()
+	files, err := filepath.Glob("testdata/dialogues/*.txt")
+	if err != nil || len(files) < 40 {
+		t.Fatalf("%d dialogues, %v", len(files), err)
+	}
+	for _, file := range files {
+		all = append(all, readDialogue(t, file))
+	}
+	return all
 }
 
 func compareReal(t *testing.T, d dialogue) {

@@ -52,16 +52,23 @@ func TestConnectivity(t *testing.T) {
 		}
 	}
 	var left []string
-	filepath.WalkDir(filepath.Join(server.Dir, "mail", "tester"),
+	folders := 0
+	err = filepath.WalkDir(filepath.Join(server.Dir, "mail", "tester"),
 		func(path string, entry os.DirEntry, err error) error {
-			if parent := filepath.Base(filepath.Dir(path)); err == nil && entry.Type().IsRegular() &&
+			if err != nil {
+				return err
+			}
+			if entry.IsDir() && entry.Name() == "cur" {
+				folders++
+			}
+			if parent := filepath.Base(filepath.Dir(path)); entry.Type().IsRegular() &&
 				(parent == "cur" || parent == "new") {
 				left = append(left, path)
 			}
 			return nil
 		})
-	if len(left) > 0 {
-		t.Errorf("left behind: %q", left)
+	if err != nil || folders == 0 || len(left) > 0 {
+		t.Errorf("left behind in %d folders: %q, %v", folders, left, err)
 	}
 	if got := test(StatusFine, server.TLS, "right",
 		append(ca, "--light-mode", "-o", "list")...); strings.Contains(got, "append") {

@@ -212,7 +212,11 @@ func TestNightOfABrokenUser(t *testing.T) {
 		}
 	}
 	n.compare(t, r, "", "")
-	for _, answer := range c.said() {
+	answers := c.said()
+	if len(answers) == 0 {
+		t.Error("no sign-in was answered")
+	}
+	for _, answer := range answers {
 		if !strings.HasPrefix(answer, "a NO [UNAVAILABLE]") {
 			t.Error(answer)
 		}

@@ -18,6 +18,7 @@ import (
 
 // A word of the file without a translation would silently become the zero value.
 func TestEveryWordIsTranslated(t *testing.T) {
+	keys := 0
 	for _, key := range configs.Keys() {
 		var known func(word string) bool
 		switch key.Path {
@@ -34,6 +35,7 @@ func TestEveryWordIsTranslated(t *testing.T) {
 		default:
 			continue
 		}
+		keys++
 		words := strings.FieldsFunc(key.Type, func(r rune) bool { return strings.ContainsRune(" ,|", r) })
 		words = without(words, "or")
 		if len(words) < 2 {
@@ -44,6 +46,9 @@ func TestEveryWordIsTranslated(t *testing.T) {
 				t.Errorf("%s: %s is not translated", key.Path, word)
 			}
 		}
+	}
+	if keys != 5 {
+		t.Errorf("the configuration has %d of the 5 keys", keys)
 	}
 }
 
