@@ -106,6 +106,33 @@ func TestNightOfOneOfTwoServers(t *testing.T) {
 	n.compare(t, r, did+" AllowActivation/mbx1:Succeeded", told+"; Networking of mbx1 is healthy again")
 }
 
+// A database that has no other copy stays on its dead server while the other moves: the failover is incomplete, its
+// service is restarted but not the machine that holds the only copy, and people are told what stayed and why.
+func TestNightOfAnOnlyCopy(t *testing.T) {
+	testkit.NoLeaks(t)
+	n := newNight(t, "wait: 2s")
+	n.replace(t, "{db1: {copies: [mbx1, mbx2]}, ", "{only: {copies: [mbx1]}, db1: {copies: [mbx1, mbx2]}, ")
+	r := n.serve(t, n.file)
+	r.settled(t)
+	r.impatient(t)
+	n.valves[0].set(fault{refuse: true})
+	const did = "ServerFailover/mbx1:Incomplete RestartService/mbx1:Succeeded ServerFailover/mbx1:Throttled " +
+		"ForceReboot/mbx1:Skipped"
+	const told = "ServerFailover mbx1: 1 of 2 databases stayed: db1 moved to mbx2; only kept: no healthy copy; " +
+		"Networking of mbx1 is at fault"
+	n.compare(t, r, did, told)
+	if r.activeOn("db1") != "mbx2" || r.activeOn("only") != "mbx1" {
+		t.Errorf("db1 is on %s, only on %s", r.activeOn("db1"), r.activeOn("only"))
+	}
+	if n.restarts() != "restart mbx1" || n.reboots() != "" {
+		t.Errorf("%s; %s", n.restarts(), n.reboots())
+	}
+	n.valves[0].set(fault{})
+	r.settled(t)
+	r.eventually(t, "the block is lifted", func() bool { return !r.active.Blocked("mbx1") })
+	n.compare(t, r, did+" AllowActivation/mbx1:Succeeded", told+"; Networking of mbx1 is healthy again")
+}
+
 // A failover that is not possible at first, since nothing may be activated on the other server, is done when it may:
 // users are out, and all other steps are over. A hook that fails is not said to have done anything.
 func TestNightOfABlockedCopy(t *testing.T) {
