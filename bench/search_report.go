@@ -80,7 +80,7 @@ func (s *Search) WriteJSON(w io.Writer) error {
 	return enc.Encode(s)
 }
 
-// WriteHTML writes the search and the report of the best step as one page.
+// WriteHTML writes the search and the report of its best run as one page.
 func (s *Search) WriteHTML(w io.Writer) error {
 	if s.Best == nil {
 		return fmt.Errorf("no step was made, so there is no report")
