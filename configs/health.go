@@ -81,6 +81,13 @@ type DeepTest struct {
 // Timing returns the timing alone.
 func (d DeepTest) Timing() ProbeTiming { return ProbeTiming{d.Interval, d.Timeout, d.Failures} }
 
+// Timings returns the timings of probes, by their keys in the file.
+func (h Health) Timings() map[string]ProbeTiming {
+	return map[string]ProbeTiming{
+		"self_test": h.SelfTest, "deep_test": h.DeepTest.Timing(), "proxy_test": h.ProxyTest, "ctp": h.CTP,
+	}
+}
+
 // Flapping says when a monitor flaps: if it changes between failing and well
 // more than Changes times in Window. 0 changes: never.
 type Flapping struct {

@@ -42,6 +42,14 @@ type Ladders struct {
 	AverageCommandTime []RecoveryStep `yaml:"average_command_time"`
 }
 
+// ByKey returns the steps of each ladder, by its key in the file.
+func (l Ladders) ByKey() map[string][]RecoveryStep {
+	return map[string][]RecoveryStep{
+		"self_test": l.SelfTest, "deep_test": l.DeepTest, "proxy_test": l.ProxyTest, "ctp": l.CTP,
+		"sign_ins": l.SignIns, "requests_queued": l.RequestsQueued, "average_command_time": l.AverageCommandTime,
+	}
+}
+
 // RecoveryStep is a step of a ladder.
 type RecoveryStep string
 
@@ -112,12 +120,7 @@ func (v *validator) recovery() {
 	of := v.c.Health.Recovery
 	v.hook("health.recovery.restart_service", of.RestartService)
 	v.hook("health.recovery.restart_server", of.RestartServer)
-	for name, steps := range map[string][]RecoveryStep{
-		"self_test": of.Ladders.SelfTest, "deep_test": of.Ladders.DeepTest, "proxy_test": of.Ladders.ProxyTest,
-		"ctp":      of.Ladders.CTP,
-		"sign_ins": of.Ladders.SignIns, "requests_queued": of.Ladders.RequestsQueued,
-		"average_command_time": of.Ladders.AverageCommandTime,
-	} {
+	for name, steps := range of.Ladders.ByKey() {
 		if len(steps) > maxSteps {
 			v.failKey(join("health.recovery.ladders", name), "%s",
 				fmt.Sprintf("has %d steps; the limit is %d", len(steps), maxSteps))

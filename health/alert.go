@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strings"
 	"time"
+
+	"portico/health/catalogue"
 )
 
 // Alert is what people are told: one for each cause, however many monitors it has turned.
@@ -88,11 +90,9 @@ func (a *Alert) Message() string {
 	for _, id := range a.Monitors {
 		set, rest, _ := strings.Cut(id, "/")
 		name, target, _ := strings.Cut(rest, "/")
-		probe := strings.TrimSuffix(name, "Monitor")
-		switch name {
-		case ImapSelfTestMonitor, ImapDeepTestMonitor, ImapProxyTestMonitor, ImapCTPMonitor:
-			fmt.Fprintf(&text, "  portico probe run %s -o list\n", set+"/"+nameOf(probe+"Probe", target))
-		default:
+		if of := catalogue.Of(name); !of.Check {
+			fmt.Fprintf(&text, "  portico probe run %s -o list\n", set+"/"+nameOf(of.Probe, target))
+		} else {
 			fmt.Fprintf(&text, "  portico health get %s -o list\n", name)
 		}
 	}

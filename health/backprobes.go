@@ -12,24 +12,7 @@ import (
 
 	"portico/backend"
 	"portico/backend/secret"
-)
-
-// The health sets and probes that the seed names.
-const (
-	SetIMAP     = "IMAP"
-	SetProxy    = "IMAP.Proxy"
-	SetProtocol = "IMAP.Protocol"
-
-	ImapSelfTestProbe  = "ImapSelfTestProbe"
-	ImapDeepTestProbe  = "ImapDeepTestProbe"
-	ImapCopyTestProbe  = "ImapCopyTestProbe" // ours: of copies that are not active
-	ImapProxyTestProbe = "ImapProxyTestProbe"
-	ImapCTPProbe       = "ImapCTPProbe"
-
-	ImapSelfTestMonitor  = "ImapSelfTestMonitor"
-	ImapDeepTestMonitor  = "ImapDeepTestMonitor"
-	ImapProxyTestMonitor = "ImapProxyTestMonitor"
-	ImapCTPMonitor       = "ImapCTPMonitor"
+	"portico/health/catalogue"
 )
 
 // Mailbox is a health mailbox: one of a database's, which is there for probes alone.
@@ -162,7 +145,8 @@ func (b Back) CopyTest(database, server string) func(context.Context, *Run) erro
 // ReadCopy reads the mail of a database's copy on a server, active or not, as DeepTest does. It tells nobody.
 func (b Back) ReadCopy(ctx context.Context, database, server string, timeout time.Duration) error {
 	b.Read = nil
-	probe := &Probe{HealthSet: SetProtocol, Name: ImapCopyTestProbe, Target: database + "@" + server,
+	probe := &Probe{HealthSet: catalogue.SetProtocol,
+		Name: catalogue.ImapCopyTestProbe, Target: CopyTarget(database, server),
 		Run: func(ctx context.Context, run *Run) error {
 			return b.readOn(ctx, run, database, server, nil)
 		}}

@@ -1,35 +1,29 @@
 package health
 
-import "slices"
+import (
+	"slices"
 
-// Scope is what a monitor's target is.
-type Scope uint8
-
-// The scopes.
-const (
-	ScopeNode     Scope = iota // this Portico: the target is ""
-	ScopeServer                // a mailbox server
-	ScopeDatabase              // a database
+	"portico/health/catalogue"
 )
 
 // Scope says what the monitor's target is.
-func (m *Monitor) Scope() Scope {
-	switch {
-	case m.Target == "":
-		return ScopeNode
-	case m.Name == ImapDeepTestMonitor, m.Name == ImapCTPMonitor:
-		return ScopeDatabase
+func (m *Monitor) Scope() catalogue.Scope {
+	if m.Target == "" {
+		return catalogue.ScopeNode
 	}
-	return ScopeServer
+	return catalogue.Of(m.Name).Scope
 }
+
+// Evidence says what a failure of the monitor proves about a mailbox server.
+func (m *Monitor) Evidence() catalogue.Evidence { return catalogue.Of(m.Name).Evidence }
 
 // ServerOf returns the mailbox server that a monitor looks at: where it failed, if it fails, else where its database
 // is active. It returns "" if there is none. active says where a database is active, "" if nowhere.
 func ServerOf(m MonitorState, active func(database string) (server string)) string {
 	switch m.Scope() {
-	case ScopeServer:
+	case catalogue.ScopeServer:
 		return m.Target
-	case ScopeDatabase:
+	case catalogue.ScopeDatabase:
 		if m.LastFailure != nil && m.LastFailure.Mailbox != "" && (m.Failing() || !m.FlapsSince.IsZero()) {
 			return m.LastFailure.Mailbox
 		}
@@ -94,7 +88,7 @@ func (d Dependency) OfNoServer() bool { return d == ActiveDirectory || d == Port
 // Outdated says whether a monitor's last failure tells nothing of how its target is now: its database has moved since,
 // or has an active copy again. The next result of its probe will tell.
 func Outdated(m MonitorState, active func(database string) (server string)) bool {
-	if m.Scope() != ScopeDatabase || m.LastFailure == nil || m.Stale {
+	if m.Scope() != catalogue.ScopeDatabase || m.LastFailure == nil || m.Stale {
 		return false
 	}
 	now, failed := active(m.Target), m.LastFailure

@@ -4,20 +4,6 @@ import (
 	"context"
 	"errors"
 	"strings"
-	"time"
-)
-
-// The check of a mailbox server's copies, and the monitor that judges it.
-const (
-	DatabaseCopyStatusCheck   = "DatabaseCopyStatusCheck"
-	DatabaseCopyStatusMonitor = "DatabaseCopyStatusMonitor"
-)
-
-// The timing of the check and its monitor. A copy may be out of use for a minute.
-const (
-	CopiesInterval = 10 * time.Second
-	CopiesTimeout  = 5 * time.Second
-	CopiesFailures = 6
 )
 
 // Copies checks whether a mailbox server's copies could be used. unusable says which cannot, and why, though no other

@@ -18,14 +18,6 @@ type Load struct {
 	Age      time.Duration // for how long, all together
 }
 
-// The counter checks, and the monitors that judge them.
-const (
-	AverageCommandProcessingTimeGt60sCheck   = "AverageCommandProcessingTimeGt60sCheck"
-	AverageCommandProcessingTimeGt60sMonitor = "AverageCommandProcessingTimeGt60sMonitor"
-	RequestsQueuedGt500Check                 = "RequestsQueuedGt500Check"
-	RequestsQueuedGt500Monitor               = "RequestsQueuedGt500Monitor"
-)
-
 // ErrNoSample is what a check returns that had nothing to look at: it says neither that all is well nor that it is
 // not.
 var ErrNoSample = errors.New("no sample")

@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"slices"
 	"time"
+
+	"portico/health/catalogue"
 )
 
 // place is where a monitor's fault belongs.
@@ -102,7 +104,7 @@ func (e *Escalator) openOf(server string) *Alert {
 
 // isWide says whether a monitor's fault is no single mailbox server's, nor this front end's own. The caller holds mu.
 func (e *Escalator) isWide(m MonitorState, d Dependency, all []MonitorState) bool {
-	if m.Scope() == ScopeNode {
+	if m.Scope() == catalogue.ScopeNode {
 		return d != None && d != Networking
 	}
 	failing, total := Together(m, all, e.opt.Active)

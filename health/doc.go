@@ -4,14 +4,17 @@
 //	dependency.go  which of the things that a sign-in needs an error blames
 //	probe.go       a probe: what it runs, how often, and what becomes of one that panics
 //	monitor.go     a monitor: how it judges a probe's results, its state and transitions
+//	catalogue/     all probes and monitors: what each looks at, and what its failures prove
 //	set.go         health sets: the worst monitor wins; reports
 //	common.go      which mailbox server a monitor looks at, and when several have a cause in common
-//	engine.go      the plan, and what looks at monitors
+//	plan.go        the plan: a probe and a monitor for each entry of the catalogue and each target
+//	engine.go      what runs the plan and looks at monitors
 //	pace.go        when a probe runs
 //	run.go         a run of a probe, by its goroutine or by hand
 //	states.go      what is known of monitors and probes
 //	conversation.go  a probe's connection: deadline, steps, last lines
 //	backprobes.go  ImapSelfTestProbe and ImapDeepTestProbe
+//	sound.go       whether users may be sent to a mailbox server
 //	elsewhere.go   whom a failed sign-in blames, where the error does not say
 //	frontprobes.go ImapCTPProbe and ImapProxyTestProbe
 //	counters.go    the checks of the numbers that the relay keeps

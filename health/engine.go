@@ -7,12 +7,6 @@ import (
 	"time"
 )
 
-// Plan is what an engine does: all probes and all monitors.
-type Plan struct {
-	Probes   []*Probe
-	Monitors []Monitor
-}
-
 // Options is what an Engine is built from.
 type Options struct {
 	Now    func() time.Time // default time.Now

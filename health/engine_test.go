@@ -12,6 +12,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"portico/health/catalogue"
 )
 
 // simulated runs a test in a time that passes by itself, with an engine at work on a plan. transitions returns what
@@ -612,8 +614,9 @@ func TestNoFalseAlarms(t *testing.T) {
 		for i := range 20 {
 			target := fmt.Sprintf("mbx%02d", i)
 			plan.Probes = append(plan.Probes, &Probe{
-				HealthSet: SetProtocol, Name: ImapSelfTestProbe, Target: target, Interval: time.Minute,
-				Timeout: 20 * time.Second,
+				HealthSet: catalogue.SetProtocol, Name: catalogue.ImapSelfTestProbe, Target: target,
+				Interval: time.Minute,
+				Timeout:  20 * time.Second,
 				Run: func(context.Context, *Run) error {
 					if isolated[i] = !isolated[i] && random() < 0.01; isolated[i] {
 						return errors.New("now and then")
@@ -621,8 +624,9 @@ func TestNoFalseAlarms(t *testing.T) {
 					return nil
 				},
 			})
-			plan.Monitors = append(plan.Monitors, Monitor{HealthSet: SetProtocol, Name: ImapSelfTestMonitor,
-				Target: target, Probe: ImapSelfTestProbe, Failures: 3})
+			plan.Monitors = append(plan.Monitors, Monitor{
+				HealthSet: catalogue.SetProtocol, Name: catalogue.ImapSelfTestMonitor,
+				Target: target, Probe: catalogue.ImapSelfTestProbe, Failures: 3})
 		}
 		simulated(t, plan, func(t *testing.T, e *Engine, transitions func() []string) {
 			time.Sleep(24 * time.Hour)

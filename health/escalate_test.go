@@ -17,6 +17,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"portico/health/catalogue"
 )
 
 // fakeMonitors are monitors whose states the test sets.
@@ -51,11 +53,11 @@ func newFakeMonitors() *fakeMonitors {
 			Value: Healthy})
 	}
 	for i := range 6 {
-		add(SetProtocol, ImapSelfTestMonitor, fmt.Sprintf("mbx%d", i))
-		add(SetProtocol, ImapDeepTestMonitor, fmt.Sprintf("db%d", i))
-		add(SetIMAP, ImapCTPMonitor, fmt.Sprintf("db%d", i))
+		add(catalogue.SetProtocol, catalogue.ImapSelfTestMonitor, fmt.Sprintf("mbx%d", i))
+		add(catalogue.SetProtocol, catalogue.ImapDeepTestMonitor, fmt.Sprintf("db%d", i))
+		add(catalogue.SetIMAP, catalogue.ImapCTPMonitor, fmt.Sprintf("db%d", i))
 	}
-	add(SetProxy, ImapProxyTestMonitor, "")
+	add(catalogue.SetProxy, catalogue.ImapProxyTestMonitor, "")
 	return f
 }
 
@@ -131,7 +133,7 @@ func TestOpenReturnsCopies(t *testing.T) {
 func TestAnAlertListsTheMonitorsOfAllItsServers(t *testing.T) {
 	escalating(t, func(t *testing.T, f *fakeMonitors, e *Escalator, told func() string) {
 		f.all = slices.DeleteFunc(f.all, func(m MonitorState) bool {
-			return m.Name == ImapSelfTestMonitor && m.Target > "mbx2"
+			return m.Name == catalogue.ImapSelfTestMonitor && m.Target > "mbx2"
 		})
 		f.set(Unhealthy, Networking, "mbx1", "SelfTestMonitor/mbx1")
 		f.set(Unhealthy, Networking, "mbx1", "DeepTestMonitor/db1")
@@ -242,7 +244,8 @@ func TestAlertsNameTheServer(t *testing.T) {
 			t.Errorf("open are %+v", e.Open())
 		}
 	})
-	f := &fakeMonitors{all: []MonitorState{{Monitor: Monitor{HealthSet: SetProtocol, Name: ImapSelfTestMonitor,
+	f := &fakeMonitors{all: []MonitorState{{Monitor: Monitor{
+		HealthSet: catalogue.SetProtocol, Name: catalogue.ImapSelfTestMonitor,
 		Target: "mbx1"}}}}
 	f.set(Unhealthy, Networking, "mbx1", "mbx1")
 	e, err := NewEscalator(EscalatorOptions{Common: 34, Monitors: f.get,

@@ -5,15 +5,19 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"portico/health/catalogue"
 )
 
 func overridden() Plan {
 	var p Plan
 	for _, target := range []string{"mbx1", "mbx2"} {
-		p.Probes = append(p.Probes, &Probe{HealthSet: SetProtocol, Name: ImapSelfTestProbe, Target: target,
-			Interval: time.Minute, Timeout: 20 * time.Second})
-		p.Monitors = append(p.Monitors, Monitor{HealthSet: SetProtocol, Name: ImapSelfTestMonitor, Target: target,
-			Probe: ImapSelfTestProbe, Failures: 3})
+		p.Probes = append(p.Probes,
+			&Probe{HealthSet: catalogue.SetProtocol, Name: catalogue.ImapSelfTestProbe, Target: target,
+				Interval: time.Minute, Timeout: 20 * time.Second})
+		p.Monitors = append(p.Monitors,
+			Monitor{HealthSet: catalogue.SetProtocol, Name: catalogue.ImapSelfTestMonitor, Target: target,
+				Probe: catalogue.ImapSelfTestProbe, Failures: 3})
 	}
 	return p
 }

@@ -4,6 +4,8 @@ import (
 	"context"
 	"slices"
 	"time"
+
+	"portico/health/catalogue"
 )
 
 // repeat runs a probe at its interval. The first run comes at a random time within one, so that not all run at once;
@@ -60,6 +62,15 @@ func (e *Engine) Hurry(set, probe, target string) {
 	}
 	if e.unsettled(id) {
 		p.state.press()
+	}
+}
+
+// HurryAll hurries the probes that ask somebody about a target of a scope; see Hurry.
+func (e *Engine) HurryAll(scope catalogue.Scope, target string) {
+	for _, of := range catalogue.All() {
+		if of.Scope == scope && !of.Check {
+			e.Hurry(of.Set, of.Probe, target)
+		}
 	}
 }
 

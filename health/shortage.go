@@ -6,15 +6,6 @@ import (
 	"sync"
 )
 
-// The health set of Portico's own resources, its checks and its monitors.
-const (
-	SetPortico              = "Portico"
-	PorticoResourcesCheck   = "PorticoResourcesCheck"
-	PorticoResourcesMonitor = "PorticoResourcesMonitor"
-	PorticoStoreCheck       = "PorticoStoreCheck"
-	PorticoStoreMonitor     = "PorticoStoreMonitor"
-)
-
 // Shortage checks whether clients found Portico without descriptors, ports or memory since it looked last: counted is
 // how many did so far. left says why a client would find none now, nil if it would not.
 func Shortage(counted func() uint64, left func() error) func(context.Context, *Run) error {

@@ -8,21 +8,6 @@ import (
 	"portico/backend"
 )
 
-// The check of users' sign-ins, and the monitor that judges it. The name is that of Exchange's counter (EXCHANGE.md
-// section 6).
-const (
-	ProxyConnectionsFailedGt20PercentCheck   = "ProxyConnectionsFailedGt20PercentCheck"
-	ProxyConnectionsFailedGt20PercentMonitor = "ProxyConnectionsFailedGt20PercentMonitor"
-)
-
-// The timing of the check and its monitor: a fault has to last for longer than a restart.
-const (
-	SignInsInterval  = 10 * time.Second
-	SignInsTimeout   = 5 * time.Second
-	SignInsFailures  = 6
-	SignInsUnhealthy = 15 * time.Second
-)
-
 // minProbeFailures is how many runs of ImapSelfTestProbe have to fail in the window to confirm what few users have
 // met.
 const minProbeFailures = 2

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"portico/backend"
+	"portico/health/catalogue"
 )
 
 // TestSignIns: users' failed sign-ins are a server's fault if they are many, recent, and of several users or confirmed
@@ -83,7 +84,8 @@ func TestSignIns(t *testing.T) {
 				SelfTests: func(string) []*Result { return test.selfTests },
 				Elsewhere: func(string) bool { return test.elsewhere },
 			}
-			p := Probe{Name: ProxyConnectionsFailedGt20PercentCheck, Target: "mbx1", Run: signIns.Check("mbx1")}
+			p := Probe{Name: catalogue.ProxyConnectionsFailedGt20PercentCheck, Target: "mbx1",
+				Run: signIns.Check("mbx1")}
 			r := p.execute(context.Background(), time.Minute, func() time.Time { return now }, new(Run))
 			if r.Dependency != test.want || r.good() != (test.want == None) || r.Mailbox != "mbx1" ||
 				!strings.Contains(r.Context, test.context) {
@@ -95,11 +97,12 @@ func TestSignIns(t *testing.T) {
 
 // TestUsersMakeUnsound: nothing moves to a mailbox server at which users' sign-ins fail, whatever its own probe says.
 func TestUsersMakeUnsound(t *testing.T) {
-	self := MonitorState{Monitor: Monitor{Name: ImapSelfTestMonitor, Target: "mbx1", Failures: 3}, Value: Healthy,
+	self := MonitorState{
+		Monitor: Monitor{Name: catalogue.ImapSelfTestMonitor, Target: "mbx1", Failures: 3}, Value: Healthy,
 		LastSuccess: time.Now()}
 	users := MonitorState{
-		Monitor: Monitor{Name: ProxyConnectionsFailedGt20PercentMonitor, Target: "mbx1",
-			Failures: SignInsFailures},
+		Monitor: Monitor{Name: catalogue.ProxyConnectionsFailedGt20PercentMonitor, Target: "mbx1",
+			Failures: 6},
 		Value:       Healthy,
 		LastFailure: &Result{Dependency: Networking, Err: "they fail"},
 	}
@@ -107,7 +110,7 @@ func TestUsersMakeUnsound(t *testing.T) {
 	if Unsound("mbx1", all) != nil || !Sound("mbx1", all) {
 		t.Error("well, and not sound")
 	}
-	all[1].InRow = SignInsFailures / 2
+	all[1].InRow = all[1].Failures / 2
 	if Unsound("mbx1", all) == nil || Sound("mbx1", all) {
 		t.Error("users fail, and it is sound")
 	}

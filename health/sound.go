@@ -1,8 +1,11 @@
 package health
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
+
+	"portico/health/catalogue"
 )
 
 // blamesServer says whether a failure at a mailbox server is that server's own.
@@ -11,31 +14,56 @@ func (f *Result) blamesServer() bool {
 		f.Dependency == MailboxServerAuthentication
 }
 
-// Unsound says why users must not be sent to a mailbox server: its own ImapSelfTestMonitor fails, or users' sign-ins
-// do, and that blames the server. It returns nil if no monitor says so, also where none looks at the server.
+// Unsound says why users must not be sent to a mailbox server: a monitor whose failure is evidence against the server
+// fails, and blames the server. It returns nil if no monitor says so, also where none looks at the server.
 func Unsound(server string, all []MonitorState) error {
-	for _, name := range []string{ImapSelfTestMonitor, ProxyConnectionsFailedGt20PercentMonitor} {
-		m, ok := monitorOf(name, server, all)
-		if f := m.LastFailure; ok && m.Failing() && f != nil && f.blamesServer() {
+	for _, m := range witnesses(server, all) {
+		if f := m.LastFailure; m.Failing() && f != nil && f.blamesServer() {
 			return fmt.Errorf("%s fails: %s", m.ID(), f.Err)
 		}
 	}
 	return nil
 }
 
-// Sound says whether there is evidence that a mailbox server serves: its own ImapSelfTestMonitor is well and the
-// latest run succeeded, and users' sign-ins do not fail.
+// Sound says whether there is evidence that a mailbox server serves: the monitor that asks the server itself is well
+// and its latest run succeeded, and users' sign-ins do not fail.
 func Sound(server string, all []MonitorState) bool {
-	m, ok := monitorOf(ImapSelfTestMonitor, server, all)
-	users, counted := monitorOf(ProxyConnectionsFailedGt20PercentMonitor, server, all)
-	return ok && m.Well() && m.InRow == 0 && !m.LastSuccess.IsZero() && !(counted && users.Failing())
+	asked := false
+	for _, m := range witnesses(server, all) {
+		switch direct := m.Evidence() == catalogue.FromServer; {
+		case direct && !(m.Well() && m.InRow == 0 && !m.LastSuccess.IsZero()), !direct && m.Failing():
+			return false
+		case direct:
+			asked = true
+		}
+	}
+	return asked
 }
 
-// monitorOf returns a monitor of a mailbox server.
-func monitorOf(name, server string, all []MonitorState) (m MonitorState, ok bool) {
-	i := slices.IndexFunc(all, func(m MonitorState) bool { return m.Name == name && m.Target == server })
-	if i < 0 {
-		return m, false
+// Unreadable returns the failure by which a monitor says that the mail of a database's copy on a server cannot be
+// read, nil if none does.
+func Unreadable(database, server string, all []MonitorState) *Result {
+	for _, m := range all {
+		if m.Evidence() != catalogue.FromServer || m.Scope() != catalogue.ScopeDatabase || m.Target != database ||
+			m.Value != Unhealthy && (m.Value != Degraded || !m.Failing()) {
+			continue
+		}
+		if last := m.LastFailure; last != nil && last.Mailbox == server && last.Dependency == InformationStore {
+			return last
+		}
 	}
-	return all[i], true
+	return nil
+}
+
+// witnesses returns the monitors of a mailbox server whose failure is evidence against it, the best evidence first.
+func witnesses(server string, all []MonitorState) (found []MonitorState) {
+	for _, m := range all {
+		if m.Target == server && m.Scope() == catalogue.ScopeServer && m.Evidence().Blames() {
+			found = append(found, m)
+		}
+	}
+	slices.SortStableFunc(found, func(a, b MonitorState) int {
+		return cmp.Compare(catalogue.Of(a.Name).Rank, catalogue.Of(b.Name).Rank)
+	})
+	return found
 }

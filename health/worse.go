@@ -3,6 +3,8 @@ package health
 import (
 	"slices"
 	"time"
+
+	"portico/health/catalogue"
 )
 
 // The faults that leave users their mail, or of which nobody knows whether they do. Any other fault of a server is
@@ -76,7 +78,7 @@ func (a *Alert) worse(m MonitorState, fault string) bool {
 	case !slices.ContainsFunc(a.Faults, func(told string) bool { return !minor(told) }):
 		return true
 	}
-	return m.Name == ImapSelfTestMonitor || m.Name == ImapDeepTestMonitor
+	return m.Evidence() == catalogue.FromServer
 }
 
 // covers returns whether an alert has a monitor for what that looks at now, and whether people know its fault. The

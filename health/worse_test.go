@@ -7,6 +7,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"portico/health/catalogue"
 )
 
 // fails has a monitor fail, flap, or be well.
@@ -68,9 +70,10 @@ func (w *worsening) tells(t *testing.T, wait time.Duration, want ...string) {
 func worsens(t *testing.T, test func(t *testing.T, w *worsening, restart func())) {
 	synctest.Test(t, func(t *testing.T) {
 		w := &worsening{fakeMonitors: newFakeMonitors(), active: make(map[string]string)}
-		w.all = append(w.all, MonitorState{Monitor: Monitor{HealthSet: SetProtocol, Name: DatabaseCopyStatusMonitor,
-			Target: "mbx1"}, Value: Healthy}, MonitorState{Monitor: Monitor{HealthSet: SetIMAP,
-			Name: ProxyConnectionsFailedGt20PercentMonitor, Target: "mbx1"}, Value: Healthy})
+		w.all = append(w.all,
+			MonitorState{Monitor: Monitor{HealthSet: catalogue.SetProtocol, Name: catalogue.DatabaseCopyStatusMonitor,
+				Target: "mbx1"}, Value: Healthy}, MonitorState{Monitor: Monitor{HealthSet: catalogue.SetIMAP,
+				Name: catalogue.ProxyConnectionsFailedGt20PercentMonitor, Target: "mbx1"}, Value: Healthy})
 		var saved []byte
 		start := func() (stop func()) {
 			e, err := NewEscalator(EscalatorOptions{Common: 34, Monitors: w.get, Saved: saved,

@@ -19,6 +19,7 @@ import (
 	"portico/backend/backendtest/testkit"
 	"portico/cmd/portico/cli"
 	"portico/cmd/portico/node"
+	"portico/health/catalogue"
 )
 
 // root is the repository.
@@ -208,6 +209,25 @@ func metricsInCode(t *testing.T) map[string]bool {
 		}
 	}
 	return known
+}
+
+// TestCatalogueInDocuments: docs/health.md has a row for each probe, with its monitor, and docs/configuration.md names
+// the monitor of each ladder.
+func TestCatalogueInDocuments(t *testing.T) {
+	health, configuration := readPage(t, "docs/health.md"), readPage(t, "docs/configuration.md")
+	has := func(page, text, start, monitor string) {
+		t.Helper()
+		row := regexp.MustCompile("(?m)^" + regexp.QuoteMeta(start) + ".*$").FindString(text)
+		if row == "" || !strings.Contains(row, monitor) {
+			t.Errorf("%s: there is no row %q that names %q", page, start, monitor)
+		}
+	}
+	for _, e := range catalogue.All() {
+		has("docs/health.md", health, "| "+e.Set+" | "+e.Probe+" |", e.Monitor)
+		if e.Ladder != "" {
+			has("docs/configuration.md", configuration, "| `health.recovery.ladders."+e.Ladder+"` |", e.Monitor)
+		}
+	}
 }
 
 // The first configuration of the README must work when pasted.

@@ -84,6 +84,7 @@ var bans = []struct{ from, to, why string }{
 	{"portico/health", "portico/proxy",
 		"what it looks at is passed in: probes come from the clients' side, like everybody"},
 	{"portico/health", "portico/health/admin", "it does not know who asks it"},
+	{"portico/health/catalogue", "portico/...", "it is a table, which the command line and every package may read"},
 	{"portico/health/recovery", "portico/proxy", "it decides what is to be done; how is passed in"},
 	{"portico/health/recovery", "portico/configs", "its plan is passed in"},
 	{"portico/health/recovery", "portico/health/admin", "it does not know who asks it"},

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"portico/health"
+	"portico/health/catalogue"
 	"portico/health/recovery"
 )
 
@@ -208,7 +209,7 @@ func monitorRow(h Health, m health.MonitorState) MonitorRow {
 		AlertValue:      m.Value.String(),
 		ServerComponent: "None", LastTransition: m.LastTransition.UTC(), IsStale: m.Stale,
 		MailboxServer: health.ServerOf(m, h.Active),
-		Description:   health.Help(m.Name),
+		Description:   catalogue.Help(m.Name),
 		Flapping:      !m.FlapsSince.IsZero(),
 	}
 	if m.Component != "" {
@@ -271,24 +272,24 @@ func healthAPI(mux *http.ServeMux, h Health) {
 		answer(w, all, err)
 	})
 	change(mux, "overrides/add", func(ctx context.Context, _ string, o health.Override) (any, error) {
-		o.Identity = health.Canonical(o.Identity)
+		o.Identity = catalogue.Canonical(o.Identity)
 		return h.AddOverride(ctx, o)
 	})
 	change(mux, "overrides/remove", func(ctx context.Context, _ string, o health.Override) (any, error) {
-		o.Identity = health.Canonical(o.Identity)
+		o.Identity = catalogue.Canonical(o.Identity)
 		return h.RemoveOverride(ctx, o)
 	})
 	change(mux, "health/repairing", func(ctx context.Context, _ string, body struct {
 		Monitor string
 		On      bool
 	}) (any, error) {
-		return h.SetRepairing(ctx, health.Canonical(body.Monitor), body.On)
+		return h.SetRepairing(ctx, catalogue.Canonical(body.Monitor), body.On)
 	})
 	mux.HandleFunc("GET /api/v1/probes", func(w http.ResponseWriter, r *http.Request) {
 		answer(w, probeRows(h, "", "", r.URL.Query().Get("server")), nil)
 	})
 	mux.HandleFunc("GET /probes/{set}/{probe}", func(w http.ResponseWriter, r *http.Request) {
-		rows := probeRows(h, r.PathValue("set"), health.Canonical(r.PathValue("probe")), "")
+		rows := probeRows(h, r.PathValue("set"), catalogue.Canonical(r.PathValue("probe")), "")
 		var err error
 		if len(rows) == 0 {
 			err = Unknown(fmt.Errorf("there is no probe %s/%s", r.PathValue("set"), r.PathValue("probe")))
@@ -300,7 +301,7 @@ func healthAPI(mux *http.ServeMux, h Health) {
 		if !readBody(w, r, &run) {
 			return
 		}
-		run.Set, run.Probe = r.PathValue("set"), health.Canonical(r.PathValue("probe"))
+		run.Set, run.Probe = r.PathValue("set"), catalogue.Canonical(r.PathValue("probe"))
 		http.NewResponseController(w).SetWriteDeadline(time.Now().Add(probeTime + writeTimeout))
 		ctx, cancel := context.WithTimeout(r.Context(), probeTime)
 		defer cancel()
@@ -332,13 +333,14 @@ func monitorRows(h Health, server string) []MonitorRow {
 func setRows(h Health) []SetRow {
 	rows := []SetRow{}
 	for _, s := range h.Sets() {
+		of := catalogue.SetOf(s.Name)
 		row := SetRow{
 			Server: h.Node(), State: notApplicable, HealthSet: s.Name, AlertValue: s.Value.String(),
 			LastTransition: s.LastTransition.UTC(), MonitorCount: len(s.Monitors),
-			HealthGroup: health.Group(s.Name), Monitors: []MonitorRow{},
+			HealthGroup: of.Group, Monitors: []MonitorRow{},
 		}
-		if s.Name == health.SetProxy {
-			row.State = onlineOffline(h, health.ComponentImapProxy)
+		if of.Component != "" {
+			row.State = onlineOffline(h, of.Component)
 		}
 		for _, m := range s.Monitors {
 			row.Monitors = append(row.Monitors, monitorRow(h, m))
@@ -398,7 +400,7 @@ func (s *selfTest) serve(w http.ResponseWriter, r *http.Request) {
 	defer s.mu.Unlock()
 	if now := time.Now(); now.Sub(s.at) > selfTestKept {
 		ctx := context.WithoutCancel(r.Context()) // the answer is for others too
-		s.last, s.err = runNow(ctx, s.health, ProbeRun{Set: health.SetProxy, Probe: health.ImapProxyTestProbe})
+		s.last, s.err = runNow(ctx, s.health, ProbeRun{Set: catalogue.SetProxy, Probe: catalogue.ImapProxyTestProbe})
 		s.at = time.Now()
 	}
 	if s.err != nil {
@@ -425,7 +427,8 @@ func healthcheck(w http.ResponseWriter, h Health) {
 		return
 	}
 	for _, s := range h.Sets() {
-		if s.Name == health.SetProxy && (s.Value == health.Unhealthy || s.Value == health.Unavailable) {
+		if catalogue.SetOf(s.Name).Component == health.ComponentImapProxy &&
+			(s.Value == health.Unhealthy || s.Value == health.Unavailable) {
 			w.WriteHeader(http.StatusServiceUnavailable)
 			fmt.Fprintf(w, "503 %s is %s<br/>%s\n", s.Name, s.Value, h.Node())
 			return

@@ -6,6 +6,7 @@ import (
 	"strconv"
 
 	"portico/health"
+	"portico/health/catalogue"
 )
 
 // ItemRow is a probe, a monitor or a responder: a row of Get-MonitoringItemIdentity, with its definition and its help.
@@ -35,7 +36,7 @@ func itemRows(h Health) []ItemRow {
 	for _, p := range h.Probes() {
 		rows = append(rows, ItemRow{
 			Identity: p.ID(), ItemType: health.ItemProbe, Name: p.Name, TargetResource: p.Target,
-			HealthSetName: p.HealthSet, Help: health.Help(p.Name),
+			HealthSetName: p.HealthSet, Help: catalogue.Help(p.Name),
 			Definition: []Property{{"RecurrenceIntervalSeconds", seconds(p.Interval.Seconds())},
 				{"TimeoutSeconds", seconds(p.Timeout.Seconds())}},
 		})
@@ -44,7 +45,7 @@ func itemRows(h Health) []ItemRow {
 	for _, m := range h.Monitors() {
 		rows = append(rows, ItemRow{
 			Identity: m.ID(), ItemType: health.ItemMonitor, Name: m.Name, TargetResource: m.Target,
-			HealthSetName: m.HealthSet, Help: health.Help(m.Name),
+			HealthSetName: m.HealthSet, Help: catalogue.Help(m.Name),
 			Definition: []Property{
 				{"SampleMask", m.Probe}, {"MonitoringThreshold", strconv.Itoa(m.Failures)},
 				{"UnhealthySeconds", seconds(m.UnhealthyAfter.Seconds())},

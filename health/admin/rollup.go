@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"portico/health"
+	"portico/health/catalogue"
 )
 
 // Rollup says how nodes are merged: Get-HealthReport -RollupGroup.
@@ -57,7 +58,7 @@ func (r Rollup) Merge(reports []NodeReport) []RollupRow {
 
 // merge merges one health set of a group.
 func (r Rollup) merge(name string, group []NodeReport) RollupRow {
-	row := RollupRow{HealthSet: name, HealthGroup: health.Group(name), AlertValue: health.Healthy.String(),
+	row := RollupRow{HealthSet: name, HealthGroup: catalogue.SetOf(name).Group, AlertValue: health.Healthy.String(),
 		Failing: []string{}}
 	serving, down, well := 0, 0, 0
 	bad := false

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"portico/health"
+	"portico/health/catalogue"
 )
 
 // What is known of each action: its names, on what it works, and what may be done with it.
@@ -31,7 +32,7 @@ func TestKindsOfActions(t *testing.T) {
 		Escalate: "Escalate  ImapDeepTestEscalate db1 db1 ImapProxy again",
 	}
 	for action, k := range kinds {
-		got := fmt.Sprintf("%s %s %s %s %s %s", action.ID(), k.lifted, action.Responder(health.ImapDeepTestMonitor),
+		got := fmt.Sprintf("%s %s %s %s %s %s", action.ID(), k.lifted, action.Responder(catalogue.ImapDeepTestMonitor),
 			may(action, deep), may(action, alone), may(action, frontEnd))
 		for _, word := range []struct {
 			text string
@@ -93,8 +94,9 @@ func TestStepsThatHelp(t *testing.T) {
 // The monitors of mailbox servers lead, the server's own first, and those that look through everything come last.
 func TestOrderOfMonitors(t *testing.T) {
 	names := []string{
-		health.ImapSelfTestMonitor, health.ImapDeepTestMonitor, health.ProxyConnectionsFailedGt20PercentMonitor,
-		health.ImapProxyTestMonitor, health.ImapCTPMonitor,
+		catalogue.ImapSelfTestMonitor, catalogue.ImapDeepTestMonitor,
+		catalogue.ProxyConnectionsFailedGt20PercentMonitor,
+		catalogue.ImapProxyTestMonitor, catalogue.ImapCTPMonitor,
 	}
 	var ids []string
 	for _, name := range names {

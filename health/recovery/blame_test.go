@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"portico/health"
+	"portico/health/catalogue"
 )
 
 // Who is to blame decides whether anything may be done: for a mailbox server at fault, for a database that fails end
@@ -93,7 +94,8 @@ func TestCommandsOfAServerThatFails(t *testing.T) {
 		w := newWorld(t)
 		w.set(health.Unhealthy, health.Networking, id)
 		s := survey{all: w.monitors, active: func(database string) string { return w.active[database] }, percent: 34}
-		queue := health.Monitor{HealthSet: health.SetIMAP, Name: health.RequestsQueuedGt500Monitor, Target: "mbx6"}
+		queue := health.Monitor{
+			HealthSet: catalogue.SetIMAP, Name: catalogue.RequestsQueuedGt500Monitor, Target: "mbx6"}
 		if got := s.caseOf(health.MonitorState{Monitor: queue, Value: health.Unhealthy}).Server; got != want {
 			t.Errorf("when %s fails, commands that wait on mbx6 are the fault of %q, want %q", id, got, want)
 		}

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"portico/health"
+	"portico/health/catalogue"
 )
 
 // Case is what an action is for. It is kept in the store with its ladder.
@@ -31,21 +32,6 @@ func (c Case) moved() string {
 		return c.Database
 	}
 	return c.Server
-}
-
-// rank orders monitors: those of mailbox servers are handled first, and those that look through everything last.
-func rank(name string) int {
-	switch name {
-	case health.ImapSelfTestMonitor:
-		return 0
-	case health.ImapDeepTestMonitor:
-		return 1
-	case health.ProxyConnectionsFailedGt20PercentMonitor:
-		return 2
-	case health.ImapProxyTestMonitor:
-		return 3
-	}
-	return 4
 }
 
 // survey is what all monitors say at a time.
@@ -80,9 +66,9 @@ func selfTestID(server string) string {
 
 // selfTestOf is the monitor of a mailbox server itself, as far as its name goes.
 func selfTestOf(server string) health.MonitorState {
+	of := catalogue.Direct(catalogue.ScopeServer)
 	return health.MonitorState{Monitor: health.Monitor{
-		HealthSet: health.SetProtocol, Name: health.ImapSelfTestMonitor, Target: server,
-		Probe: health.ImapSelfTestProbe,
+		HealthSet: of.Set, Name: of.Monitor, Target: server, Probe: of.Probe,
 	}}
 }
 
@@ -91,40 +77,38 @@ func (s survey) fails(m health.MonitorState) bool {
 	return (m.Value == health.Unhealthy || m.Value == health.Degraded && m.Failing()) && !health.Outdated(m, s.active)
 }
 
-// caseOf says what a monitor's failure is about.
+// caseOf says what a monitor's failure is about. A server is at fault if the monitor's failure is evidence against it,
+// or else if the server's own probes fail too.
 func (s survey) caseOf(m health.MonitorState) Case {
 	c := Case{Monitor: m.ID()}
-	switch m.Name {
-	case health.ImapSelfTestMonitor, health.ProxyConnectionsFailedGt20PercentMonitor:
-		c.Server = m.Target
-	case health.ImapDeepTestMonitor:
-		c.Database, c.Server = m.Target, s.active(m.Target)
-		c.Alone = s.othersWell(m, c.Server)
-	case health.ImapCTPMonitor:
-		c.Database = m.Target
-		if server := s.active(m.Target); s.failsItself(server, m.Target) {
-			c.Server = server
-		}
-	case health.ImapProxyTestMonitor:
-	default: // the checks of commands, of a server or of all
-		if s.failsItself(m.Target, "") {
+	blames := m.Evidence().Blames()
+	switch m.Scope() {
+	case catalogue.ScopeServer:
+		if blames || s.failsItself(m.Target, "") {
 			c.Server = m.Target
 		}
+	case catalogue.ScopeDatabase:
+		server := s.active(m.Target)
+		c.Database = m.Target
+		if blames || s.failsItself(server, m.Target) {
+			c.Server = server
+		}
+		c.Alone = blames && s.othersWell(m, server)
 	}
 	return c
 }
 
-// failsItself says whether a server's own probes fail too: its SelfTest, or the DeepTest of a database, or with "" of
+// failsItself says whether a server's own probes fail too: that of the server, or that of a database, or with "" of
 // any that is active there.
 func (s survey) failsItself(server, database string) bool {
 	return server != "" && slices.ContainsFunc(s.all, func(m health.MonitorState) bool {
-		switch m.Name {
-		case health.ImapSelfTestMonitor:
-			return m.Target == server && s.fails(m)
-		case health.ImapDeepTestMonitor:
-			return (m.Target == database || database == "" && s.active(m.Target) == server) && s.fails(m)
+		if m.Evidence() != catalogue.FromServer || !s.fails(m) {
+			return false
 		}
-		return false
+		if m.Scope() == catalogue.ScopeDatabase {
+			return m.Target == database || database == "" && s.active(m.Target) == server
+		}
+		return m.Target == server
 	})
 }
 
@@ -134,7 +118,7 @@ func (s survey) othersWell(m health.MonitorState, server string) bool {
 	others := false
 	for _, other := range s.all {
 		switch {
-		case other.Name == health.ImapSelfTestMonitor && other.Target == server && s.fails(other):
+		case own(other) && other.Target == server && s.fails(other):
 			return false
 		case other.Name == m.Name && other.Target != m.Target && s.active(other.Target) == server:
 			if s.fails(other) {
@@ -144,6 +128,11 @@ func (s survey) othersWell(m health.MonitorState, server string) bool {
 		}
 	}
 	return others
+}
+
+// own says whether a monitor asks a mailbox server itself, and no database on it.
+func own(m health.MonitorState) bool {
+	return m.Evidence() == catalogue.FromServer && m.Scope() == catalogue.ScopeServer
 }
 
 // common says that a monitor fails on mailbox servers that have a cause in common, "" if they have none.
@@ -211,7 +200,8 @@ func (c Case) unfit(action Action, f *health.Result) string {
 func (s survey) leaders() map[string]string {
 	ordered := slices.Clone(s.all)
 	slices.SortStableFunc(ordered, func(a, b health.MonitorState) int {
-		return cmp.Or(cmp.Compare(rank(a.Name), rank(b.Name)), strings.Compare(a.ID(), b.ID()))
+		return cmp.Or(cmp.Compare(catalogue.Of(a.Name).Rank, catalogue.Of(b.Name).Rank),
+			strings.Compare(a.ID(), b.ID()))
 	})
 	leads := make(map[string]string)
 	for _, m := range ordered {

@@ -8,14 +8,15 @@ import (
 	"time"
 
 	"portico/health"
+	"portico/health/catalogue"
 )
 
-const usersMonitor = health.ProxyConnectionsFailedGt20PercentMonitor
+const usersMonitor = catalogue.ProxyConnectionsFailedGt20PercentMonitor
 
 // watchUsers adds the monitor of users' sign-ins to mbx1.
 func (w *world) watchUsers() {
 	w.monitors = append(w.monitors, health.MonitorState{Value: health.Healthy, Monitor: health.Monitor{
-		HealthSet: health.SetIMAP, Name: usersMonitor, Target: "mbx1"}})
+		HealthSet: catalogue.SetIMAP, Name: usersMonitor, Target: "mbx1"}})
 	w.plan.Ladders[usersMonitor] = []Action{Failover, RestartService, Escalate}
 	w.r.Use(w.plan)
 }
@@ -31,7 +32,7 @@ func TestServerThatCameBack(t *testing.T) {
 		}
 		verify, fails := w.r.opt.Verify, false
 		w.r.opt.Verify = func(ctx context.Context, m health.MonitorState) *health.Result {
-			if m.Name == health.ImapSelfTestMonitor && !fails {
+			if m.Name == catalogue.ImapSelfTestMonitor && !fails {
 				return &health.Result{Type: health.Succeeded}
 			}
 			return verify(ctx, m)

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"portico/health"
+	"portico/health/catalogue"
 )
 
 // Ladder is one monitor's way up its steps. It is kept in the store, and belongs to the goroutine of Run.
@@ -41,6 +42,11 @@ type Ladder struct {
 	looked time.Time // when it was last looked whether users can be moved; see rescue
 	held   time.Time // when nothing could be done last, since others failed too, or nobody was to blame
 	blamed time.Time // when nobody that can be acted upon was to blame last
+}
+
+// seenByUsers says whether the ladder's monitor judges users' sign-ins.
+func (l *Ladder) seenByUsers() bool {
+	return catalogue.Of(nameOf(l.Monitor)).Evidence == catalogue.FromUsers
 }
 
 // settles says whether a case that was nobody's, or everybody's, has just become one to act upon. The last result may
@@ -174,7 +180,7 @@ func (r *Responders) verify(ctx context.Context, l *Ladder, m health.MonitorStat
 		return m.LastFailure, false
 	}
 	now := r.opt.Now()
-	if result.Type == health.Succeeded || r.cameBack(ctx, l, m) {
+	if result.Type == health.Succeeded || r.cameBack(ctx, l) {
 		l.Note, l.Next = "the probe succeeds again: waiting for its monitor", now.Add(lookAgain)
 		l.Told = l.Told || now.Sub(l.Since) > r.plan().Wait // it does not come round
 		return nil, true
@@ -190,8 +196,8 @@ func (r *Responders) verify(ctx context.Context, l *Ladder, m health.MonitorStat
 
 // cameBack says whether a mailbox server serves again though its monitor, which judges the last minute, does not say
 // so yet: the latest users' sign-ins have succeeded, and its own probe does now.
-func (r *Responders) cameBack(ctx context.Context, l *Ladder, m health.MonitorState) bool {
-	if m.Name != health.ProxyConnectionsFailedGt20PercentMonitor || r.opt.Users == nil {
+func (r *Responders) cameBack(ctx context.Context, l *Ladder) bool {
+	if !l.seenByUsers() || r.opt.Users == nil {
 		return false
 	}
 	if well, _ := r.opt.Users(l.Server); !well {

@@ -25,8 +25,8 @@ func (r *Responders) release(ctx context.Context, l *Ladder, s survey) (done boo
 		return false
 	}
 	if watched && slices.Contains(l.Lift, Failover) && !steady(l, self) {
-		l.Note = fmt.Sprintf("the server stays blocked until %s has succeeded %d times in a row",
-			health.ImapSelfTestProbe, steadyAfter)
+		l.Note = fmt.Sprintf("the server stays blocked until %s has succeeded %d times in a row", self.Probe,
+			steadyAfter)
 		return false
 	}
 	if watched && slices.Contains(l.Lift, Failover) && (self.Value != health.Healthy || self.InRow > 0) {
@@ -49,7 +49,7 @@ const steadyAfter = 10
 
 // steady says whether a server is well each time, if it was well only now and then when a ladder moved its users away.
 func steady(l *Ladder, self health.MonitorState) bool {
-	users := l.Mixed || nameOf(l.Monitor) == health.ProxyConnectionsFailedGt20PercentMonitor
+	users := l.Mixed || l.seenByUsers()
 	if !users || self.Value == health.Disabled {
 		return true
 	}
@@ -114,7 +114,7 @@ func (r *Responders) handOver(ctx context.Context, l *Ladder, self health.Monito
 	if unread && !slices.Contains(kept.Unread, l.Database) {
 		kept.Unread = append(slices.Clip(kept.Unread), l.Database)
 	}
-	if l.Mixed && !kept.Mixed && nameOf(l.Monitor) != health.ProxyConnectionsFailedGt20PercentMonitor {
+	if l.Mixed && !kept.Mixed && !l.seenByUsers() {
 		kept.Mixed, kept.wellBefore = true, l.wellBefore
 	}
 	r.save(ctx, kept)

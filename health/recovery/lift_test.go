@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"portico/health"
+	"portico/health/catalogue"
 )
 
 // stored is how many ladders the store has.
@@ -109,7 +110,7 @@ func TestBlockStaysWhileTheServerIsDead(t *testing.T) {
 // then on.
 func TestBlockIsHandedOver(t *testing.T) {
 	w := newWorld(t)
-	w.plan.Ladders[health.ImapDeepTestMonitor] = []Action{Failover}
+	w.plan.Ladders[catalogue.ImapDeepTestMonitor] = []Action{Failover}
 	w.r.Use(w.plan)
 	w.set(health.Unhealthy, health.InformationStore, "DeepTestMonitor/db1")
 	w.set(health.Degraded, health.Networking, "SelfTestMonitor/mbx1")

@@ -15,6 +15,7 @@ import (
 	"portico/backend"
 	"portico/configs/store"
 	"portico/health"
+	"portico/health/catalogue"
 )
 
 // night is a site in simulated time, with probes, monitors, recovery and alerts at work as a Portico has them, at
@@ -109,10 +110,10 @@ func simulate(t *testing.T, servers int, seed uint64, test func(t *testing.T, n 
 		n.r.Use(Plan{
 			Mode: Act, Wait: 5 * time.Minute, CommonPercent: 34, Throttles: defaultThrottles,
 			Ladders: map[string][]Action{
-				health.ImapSelfTestMonitor: server, health.ImapDeepTestMonitor: server,
-				health.ImapCTPMonitor: {RestartService, ProtocolLog,
+				catalogue.ImapSelfTestMonitor: server, catalogue.ImapDeepTestMonitor: server,
+				catalogue.ImapCTPMonitor: {RestartService, ProtocolLog,
 					RestartFrontEnd, Escalate},
-				health.ProxyConnectionsFailedGt20PercentMonitor: {Failover, RestartService, Escalate},
+				catalogue.ProxyConnectionsFailedGt20PercentMonitor: {Failover, RestartService, Escalate},
 			},
 		})
 		n.escalator, err = health.NewEscalator(health.EscalatorOptions{
@@ -173,9 +174,9 @@ func (n *night) plan(servers int) (p health.Plan) {
 			defer n.mu.Unlock()
 			return n.active[i]
 		}
-		add(health.SetProtocol, "ImapSelfTest", server(i), time.Minute, 20*time.Second, 3, func() int { return i })
-		add(health.SetProtocol, "ImapDeepTest", database(i), 2*time.Minute, time.Minute, 4, where)
-		add(health.SetIMAP, "ImapCTP", database(i), 2*time.Minute, time.Minute, 4, where)
+		add(catalogue.SetProtocol, "ImapSelfTest", server(i), time.Minute, 20*time.Second, 3, func() int { return i })
+		add(catalogue.SetProtocol, "ImapDeepTest", database(i), 2*time.Minute, time.Minute, 4, where)
+		add(catalogue.SetIMAP, "ImapCTP", database(i), 2*time.Minute, time.Minute, 4, where)
 		n.addSignIns(&p, server(i))
 	}
 	return p
@@ -186,19 +187,19 @@ func (n *night) addSignIns(p *health.Plan, server string) {
 	signIns := health.SignIns{
 		Tally: n.tally.Of, Percent: 20, Users: 3,
 		SelfTests: func(server string) []*health.Result {
-			return n.engine.History(health.SetProtocol, health.ImapSelfTestProbe, server)
+			return n.engine.History(catalogue.SetProtocol, catalogue.ImapSelfTestProbe, server)
 		},
 		Elsewhere: func(string) bool { return true },
 	}
+	of := catalogue.Of(catalogue.ProxyConnectionsFailedGt20PercentMonitor)
 	p.Probes = append(p.Probes, &health.Probe{
-		HealthSet: health.SetIMAP, Name: health.ProxyConnectionsFailedGt20PercentCheck, Target: server,
-		Interval: health.SignInsInterval, Timeout: health.SignInsTimeout, Run: signIns.Check(server),
+		HealthSet: of.Set, Name: of.Probe, Target: server,
+		Interval: of.Timing.Interval, Timeout: of.Timing.Timeout, Run: signIns.Check(server),
 	})
 	p.Monitors = append(p.Monitors, health.Monitor{
-		HealthSet: health.SetIMAP, Name: health.ProxyConnectionsFailedGt20PercentMonitor, Target: server,
-		Probe: health.ProxyConnectionsFailedGt20PercentCheck, Failures: health.SignInsFailures,
-		UnhealthyAfter: health.SignInsUnhealthy,
-		StaleAfter:     health.StaleAfter(health.SignInsInterval, health.SignInsTimeout),
+		HealthSet: of.Set, Name: of.Monitor, Target: server, Probe: of.Probe, Failures: of.Timing.Failures,
+		UnhealthyAfter: of.UnhealthyAfter,
+		StaleAfter:     health.StaleAfter(of.Timing.Interval, of.Timing.Timeout),
 		Flapping:       health.Flapping{Changes: 4, Window: 30 * time.Minute},
 	})
 }

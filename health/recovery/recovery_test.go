@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"portico/health"
+	"portico/health/catalogue"
 )
 
 // The seed's order: the service, the databases, the machine, people. What follows from the server's fault waits for
@@ -308,7 +309,7 @@ func TestNothingHelps(t *testing.T) {
 // A monitor without steps is for people at once, and what is switched off leaves nothing behind.
 func TestNoSteps(t *testing.T) {
 	w := newWorld(t)
-	w.plan.Ladders[health.ImapSelfTestMonitor] = nil
+	w.plan.Ladders[catalogue.ImapSelfTestMonitor] = nil
 	w.r.Use(w.plan)
 	w.set(health.Unhealthy, health.Networking, "SelfTestMonitor/mbx1", "ProxyTestMonitor")
 	w.pass(6 * time.Minute)
@@ -455,7 +456,7 @@ func newWorldTooSoon(t *testing.T, machine time.Duration) *world {
 	w := newWorld(t)
 	w.plan.Throttles[RestartService] = Throttle{Between: 20 * time.Minute, InAnHour: -1, InADay: -1, GroupInADay: -1}
 	w.plan.Throttles[RestartServer] = Throttle{Between: machine, InAnHour: -1, InADay: -1, GroupInADay: -1}
-	w.plan.Ladders[health.ImapSelfTestMonitor] = []Action{RestartService, RestartServer, Escalate}
+	w.plan.Ladders[catalogue.ImapSelfTestMonitor] = []Action{RestartService, RestartServer, Escalate}
 	w.r.Use(w.plan)
 	for _, action := range []Action{RestartService, RestartServer} {
 		if _, err := w.r.ByHand(t.Context(), action, Case{Server: "mbx1"}, "operator", false); err != nil {

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"portico/health"
+	"portico/health/catalogue"
 )
 
 // A failover that was not possible is done when a copy is ready, though all steps are over and people were told.
@@ -174,7 +175,7 @@ func TestFailsThereTooAndGoesOn(t *testing.T) {
 func TestFailoverBeyondTheThrottle(t *testing.T) {
 	w := newWorld(t)
 	w.plan.Throttles[Failover] = Throttle{InAnHour: 1, InADay: 1, GroupInADay: 1}
-	w.plan.Ladders[health.ImapSelfTestMonitor] = []Action{Failover, Escalate}
+	w.plan.Ladders[catalogue.ImapSelfTestMonitor] = []Action{Failover, Escalate}
 	w.r.Use(w.plan)
 	var excess []string
 	w.r.opt.Helped = func(r Record) { excess = append(excess, r.Excess) }

@@ -12,6 +12,7 @@ import (
 
 	"portico/configs/store"
 	"portico/health"
+	"portico/health/catalogue"
 )
 
 // Mode says whether anything is done.
@@ -311,7 +312,7 @@ func (r *Responders) Escalated(ctx context.Context, monitors []string, who strin
 }
 
 func compareRank(a, b string) int {
-	if n := rank(nameOf(a)) - rank(nameOf(b)); n != 0 {
+	if n := catalogue.Of(nameOf(a)).Rank - catalogue.Of(nameOf(b)).Rank; n != 0 {
 		return n
 	}
 	return strings.Compare(a, b)

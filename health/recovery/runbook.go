@@ -1,6 +1,6 @@
 package recovery
 
-import "portico/health"
+import "portico/health/catalogue"
 
 // Runbook is a section of the seed's guide, for an operator, or the machine in an operator's place: is it still so,
 // act, look again.
@@ -25,28 +25,36 @@ type Step struct {
 
 // Runbooks are the seed's.
 var Runbooks = []Runbook{
-	{Name: "selftest", Monitor: health.ImapSelfTestMonitor, Set: health.SetProtocol, Probe: health.ImapSelfTestProbe,
-		Of: "server", Steps: ofServer},
-	{Name: "deep", Monitor: health.ImapDeepTestMonitor, Set: health.SetProtocol, Probe: health.ImapDeepTestProbe,
-		Of: "database", Steps: ofServer},
-	{Name: "proxy", Monitor: health.ImapProxyTestMonitor, Set: health.SetProxy, Probe: health.ImapProxyTestProbe,
-		Steps: []Step{
-			{Do: RestartFrontEnd, Text: "Restart this node's listeners and sign-in"},
-			{Do: OutOfService, Text: "Take this node out of service, and restart its listeners and sign-in once more"},
-			{Do: RestartFrontEnd, Text: "Restart this node's listeners and sign-in"},
-		}},
-	{Name: "ctp", Monitor: health.ImapCTPMonitor, Set: health.SetIMAP, Probe: health.ImapCTPProbe, Of: "database",
-		Steps: []Step{
-			{Do: RestartService, Text: "Restart the IMAP service on the mailbox server"},
-			{Do: ProtocolLog,
-				Text: "Switch on the protocol log for the health mailbox, and check again: its rows show more"},
-			{SeeTo: true, Text: "Check the monitors of the mailbox server"},
-			{Do: RestartFrontEnd, Text: "Restart this node's listeners and sign-in"},
-			{Wait: true, Text: "Wait, and check again"},
-		}},
-	{Name: "queue", Monitor: health.RequestsQueuedGt500Monitor, Set: health.SetIMAP, Of: "server", Steps: ofCommands},
-	{Name: "average", Monitor: health.AverageCommandProcessingTimeGt60sMonitor, Set: health.SetIMAP, Of: "server",
-		Steps: ofCommands},
+	bookOf("selftest", catalogue.ImapSelfTestMonitor, ofServer),
+	bookOf("deep", catalogue.ImapDeepTestMonitor, ofServer),
+	bookOf("proxy", catalogue.ImapProxyTestMonitor, []Step{
+		{Do: RestartFrontEnd, Text: "Restart this node's listeners and sign-in"},
+		{Do: OutOfService, Text: "Take this node out of service, and restart its listeners and sign-in once more"},
+		{Do: RestartFrontEnd, Text: "Restart this node's listeners and sign-in"},
+	}),
+	bookOf("ctp", catalogue.ImapCTPMonitor, []Step{
+		{Do: RestartService, Text: "Restart the IMAP service on the mailbox server"},
+		{Do: ProtocolLog,
+			Text: "Switch on the protocol log for the health mailbox, and check again: its rows show more"},
+		{SeeTo: true, Text: "Check the monitors of the mailbox server"},
+		{Do: RestartFrontEnd, Text: "Restart this node's listeners and sign-in"},
+		{Wait: true, Text: "Wait, and check again"},
+	}),
+	bookOf("queue", catalogue.RequestsQueuedGt500Monitor, ofCommands),
+	bookOf("average", catalogue.AverageCommandProcessingTimeGt60sMonitor, ofCommands),
+}
+
+// bookOf is the runbook of a monitor, as the catalogue describes that.
+func bookOf(name, monitor string, steps []Step) Runbook {
+	e := catalogue.Of(monitor)
+	book := Runbook{Name: name, Monitor: monitor, Set: e.Set, Steps: steps}
+	if !e.Check {
+		book.Probe = e.Probe
+	}
+	if e.Scope != catalogue.ScopeNode {
+		book.Of = e.Scope.String()
+	}
+	return book
 }
 
 // ofCommands is for commands of a mailbox server that wait, or take long.

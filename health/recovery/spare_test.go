@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"portico/health"
+	"portico/health/catalogue"
 )
 
 // flapped makes a site where mbx1 flaps and is well again, so that it stays blocked, and db1 is active on mbx2.
@@ -53,9 +54,9 @@ func TestFlappingServerIsBetterThanNone(t *testing.T) {
 func TestUnsteadyServerIsBetterThanNone(t *testing.T) {
 	w := newWorld(t)
 	w.homing = true
-	const users = health.ProxyConnectionsFailedGt20PercentMonitor
+	const users = catalogue.ProxyConnectionsFailedGt20PercentMonitor
 	w.monitors = append(w.monitors, health.MonitorState{Value: health.Healthy, Monitor: health.Monitor{
-		HealthSet: health.SetIMAP, Name: users, Target: "mbx1"}})
+		HealthSet: catalogue.SetIMAP, Name: users, Target: "mbx1"}})
 	w.plan.Ladders[users] = []Action{Failover, Escalate}
 	w.r.Use(w.plan)
 	w.ready("mbx1", "mbx2")

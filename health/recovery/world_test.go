@@ -12,6 +12,7 @@ import (
 
 	"portico/configs/store"
 	"portico/health"
+	"portico/health/catalogue"
 )
 
 // world is a site in simulated time: six mailbox servers with a database each, of which db1 to db3 have a copy on the
@@ -58,22 +59,22 @@ func newWorld(t *testing.T) *world {
 			health.MonitorState{Monitor: health.Monitor{HealthSet: set, Name: name, Target: target},
 				Value: health.Healthy})
 	}
-	add(health.SetProxy, health.ImapProxyTestMonitor, "")
+	add(catalogue.SetProxy, catalogue.ImapProxyTestMonitor, "")
 	for i := range 7 {
 		n, at := fmt.Sprint(i+1), min(i+1, 6)
 		w.active["db"+n] = fmt.Sprintf("mbx%d", at)
-		add(health.SetProtocol, health.ImapDeepTestMonitor, "db"+n)
-		add(health.SetIMAP, health.ImapCTPMonitor, "db"+n)
+		add(catalogue.SetProtocol, catalogue.ImapDeepTestMonitor, "db"+n)
+		add(catalogue.SetIMAP, catalogue.ImapCTPMonitor, "db"+n)
 		if i < 6 {
-			add(health.SetProtocol, health.ImapSelfTestMonitor, "mbx"+n)
+			add(catalogue.SetProtocol, catalogue.ImapSelfTestMonitor, "mbx"+n)
 		}
 	}
 	server := []Action{RestartService, Failover, RestartServer, Escalate}
 	w.plan = Plan{Mode: Act, Wait: 5 * time.Minute, CommonPercent: 34, Throttles: make(map[Action]Throttle),
 		Ladders: map[string][]Action{
-			health.ImapSelfTestMonitor: server, health.ImapDeepTestMonitor: server,
-			health.ImapProxyTestMonitor: {RestartFrontEnd, OutOfService, Escalate},
-			health.ImapCTPMonitor:       {RestartService, ProtocolLog, RestartFrontEnd, Escalate},
+			catalogue.ImapSelfTestMonitor: server, catalogue.ImapDeepTestMonitor: server,
+			catalogue.ImapProxyTestMonitor: {RestartFrontEnd, OutOfService, Escalate},
+			catalogue.ImapCTPMonitor:       {RestartService, ProtocolLog, RestartFrontEnd, Escalate},
 		}}
 	for action := range kinds {
 		w.plan.Throttles[action] = noLimit

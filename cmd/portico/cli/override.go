@@ -12,6 +12,7 @@ import (
 	"portico/health"
 	"portico/health/admin"
 	"portico/health/admin/table"
+	"portico/health/catalogue"
 )
 
 func newOverride() *cobra.Command {
@@ -92,7 +93,7 @@ An override survives a restart.`,
 	cmd.MarkFlagsMutuallyExclusive("duration", "apply-version")
 	cmd.RunE = func(cmd *cobra.Command, args []string) (err error) {
 		o.Identity = strings.ReplaceAll(args[0], `\`, "/")
-		o.ItemType = cmp.Or(o.ItemType, health.ItemTypeOf(health.Canonical(o.Identity)))
+		o.ItemType = cmp.Or(o.ItemType, health.ItemTypeOf(catalogue.Canonical(o.Identity)))
 		if o.Until, err = untilAfter(cmd, *duration); err != nil {
 			return err
 		}
@@ -112,7 +113,7 @@ func newOverrideRemove() *cobra.Command {
 	overrideFlags(cmd, &o)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		o.Identity = strings.ReplaceAll(args[0], `\`, "/")
-		o.ItemType = cmp.Or(o.ItemType, health.ItemTypeOf(health.Canonical(o.Identity)))
+		o.ItemType = cmp.Or(o.ItemType, health.ItemTypeOf(catalogue.Canonical(o.Identity)))
 		return ask.everywhere(cmd, o, "/api/v1/overrides/remove")
 	}
 	return cmd

@@ -16,6 +16,7 @@ import (
 	"portico/health"
 	"portico/health/admin"
 	"portico/health/admin/table"
+	"portico/health/catalogue"
 	"portico/health/recovery"
 )
 
@@ -301,9 +302,12 @@ func (w *walk) monitor(ctx context.Context) (admin.MonitorRow, error) {
 // unhealthyServer names a monitor of the mailbox server that is handled before this one.
 func (w *walk) unhealthyServer(ctx context.Context) (identity string, err error) {
 	found, err := w.monitors(ctx, func(m admin.MonitorRow) bool {
-		of := m.Name == health.ImapSelfTestMonitor && m.TargetResource == w.server ||
-			m.Name == health.ImapDeepTestMonitor && (m.Mailbox == w.server || m.TargetResource == w.target)
-		return of && (m.AlertValue == health.Unhealthy.String() ||
+		e := catalogue.Of(m.Name)
+		of := m.TargetResource == w.server
+		if e.Scope == catalogue.ScopeDatabase {
+			of = m.Mailbox == w.server || m.TargetResource == w.target
+		}
+		return of && e.Evidence == catalogue.FromServer && (m.AlertValue == health.Unhealthy.String() ||
 			m.AlertValue == health.Degraded.String() && m.FirstAlert != nil)
 	})
 	if err != nil || len(found) == 0 {

@@ -10,8 +10,8 @@ import (
 	"time"
 
 	"portico/configs/suggest"
-	"portico/health"
 	"portico/health/admin"
+	"portico/health/catalogue"
 	"portico/protolog"
 )
 
@@ -56,7 +56,7 @@ func (f fields[Row]) where(text string, kinds map[string]kind) (func(Row) bool, 
 		}
 		value := strings.Trim(strings.Join(words[2:], " "), `"'`)
 		if !strings.Contains(value, `\`) {
-			value = health.Canonical(value) // a monitor may have another spelling
+			value = catalogue.Canonical(value) // a monitor may have another spelling
 		}
 		name := strings.ToLower(strings.TrimPrefix(strings.TrimPrefix(words[0], "$_."), "$PSItem."))
 		if takes := kinds[name]; takes != nil && value != "" {
@@ -172,6 +172,6 @@ func (f fields[Row]) sort(rows []Row, by string) error {
 
 // fitsAny says whether a pattern fits one of the names, whatever their case: * is any characters, as in all filters.
 func fitsAny(pattern string, names ...string) bool {
-	pattern = strings.ToLower(health.Canonical(pattern))
+	pattern = strings.ToLower(catalogue.Canonical(pattern))
 	return slices.ContainsFunc(names, func(name string) bool { return protolog.Glob(pattern, strings.ToLower(name)) })
 }

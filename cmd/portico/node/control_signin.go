@@ -8,6 +8,7 @@ import (
 	"portico/backend"
 	"portico/health"
 	"portico/health/admin"
+	"portico/health/catalogue"
 	"portico/proxy"
 )
 
@@ -53,8 +54,8 @@ func (c control) signInState(ctx context.Context, at admin.Place) *admin.SignInS
 	}
 	state.Reason = strings.Join(reasons, "; ")
 	for _, m := range c.s.health.Monitors() {
-		if m.Name == health.ImapSelfTestMonitor && m.Target == at.Server && !m.FirstAlert.IsZero() &&
-			m.Value != health.Healthy {
+		if m.Name == catalogue.Direct(catalogue.ScopeServer).Monitor && m.Target == at.Server &&
+			!m.FirstAlert.IsZero() && m.Value != health.Healthy {
 			since := m.FirstAlert.UTC()
 			state.Since = &since
 		}

@@ -7,7 +7,7 @@ import (
 
 	"portico/backend/backendtest/testkit"
 	"portico/cmd/portico/cli"
-	"portico/health"
+	"portico/health/catalogue"
 )
 
 const users1, users2 = "ProxyConnectionsFailedGt20PercentMonitor/mbx1", "ProxyConnectionsFailedGt20PercentMonitor/mbx2"
@@ -196,8 +196,8 @@ func TestNightOfABrokenUser(t *testing.T) {
 	}
 	failing := func() (runs int) { // of the check, that have counted failures
 		for _, server := range []string{"mbx1", "mbx2"} {
-			for _, result := range r.health.History(health.SetIMAP,
-				health.ProxyConnectionsFailedGt20PercentCheck, server) {
+			for _, result := range r.health.History(catalogue.SetIMAP,
+				catalogue.ProxyConnectionsFailedGt20PercentCheck, server) {
 				if result.Value > 0 {
 					runs++
 				}

@@ -13,19 +13,10 @@ import (
 	"portico/health/admin"
 )
 
-// copyPace is how many intervals of ImapDeepTestProbe lie between two looks at a copy that is not active.
-const copyPace = 10
-
 // unreadable says why the mail of the copy on a server can not be read, if the monitor of the database says so.
 func (s *service) unreadable(database, server string) (f backend.Failure, unreadable bool) {
-	for _, m := range s.health.Monitors() {
-		if m.Name != health.ImapDeepTestMonitor || m.Target != database ||
-			m.Value != health.Unhealthy && (m.Value != health.Degraded || !m.Failing()) {
-			continue
-		}
-		if last := m.LastFailure; last != nil && last.Mailbox == server && last.Dependency == health.InformationStore {
-			return failure(database, server, last.Err), true
-		}
+	if last := health.Unreadable(database, server, s.health.Monitors()); last != nil {
+		return failure(database, server, last.Err), true
 	}
 	return f, false
 }

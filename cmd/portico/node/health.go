@@ -17,18 +17,9 @@ import (
 	"portico/configs"
 	"portico/health"
 	"portico/health/admin"
+	"portico/health/catalogue"
 	"portico/proxy"
 )
-
-// counterWindow is over how long the counter checks look; counterFailures is how many windows in a row turn their
-// monitors (EXCHANGE.md section 2).
-const (
-	counterWindow   = time.Minute
-	counterFailures = 5
-)
-
-// resourcesTiming is that of the checks of Portico's own resources, which cost next to nothing.
-var resourcesTiming = configs.ProbeTiming{Interval: 10 * time.Second, Timeout: 5 * time.Second, Failures: 2}
 
 // startHealth begins to look after everything.
 func (s *service) startHealth() error {
@@ -38,7 +29,7 @@ func (s *service) startHealth() error {
 	}
 	s.health = health.NewEngine(health.Options{Changed: s.monitorChanged, Saved: flapping, Save: save,
 		Failed: func(err error) { s.reported("flapping of monitors", err) }})
-	s.breakers.OnFailure(func(server string) { s.health.Hurry(health.SetProtocol, health.ImapSelfTestProbe, server) })
+	s.breakers.OnFailure(func(server string) { s.health.HurryAll(catalogue.ScopeServer, server) })
 	for _, c := range []prometheus.Collector{s.health, &s.components} {
 		if err := s.registry.Register(c); err != nil {
 			return err
@@ -85,68 +76,68 @@ func (s *service) behind() health.Back {
 
 // healthPlan is all that is looked after.
 func (s *service) healthPlan(config *configs.Config) health.Plan {
-	of := config.Health
-	back := s.behind()
-	front := health.Front{Back: back, Doors: s.doors, Left: descriptorLeft}
-	var plan health.Plan
-	add := func(set, probe, monitor, target string, timing configs.ProbeTiming, component string,
-		run func(context.Context, *health.Run) error) {
-		plan.Probes = append(plan.Probes, &health.Probe{
-			HealthSet: set, Name: probe, Target: target, Interval: timing.Interval, Timeout: timing.Timeout, Run: run,
-		})
-		plan.Monitors = append(plan.Monitors, health.Monitor{
-			HealthSet: set, Name: monitor, Target: target, Probe: probe, Failures: timing.Failures,
-			Component:  component,
-			Flapping:   health.Flapping(of.Flapping),
-			StaleAfter: health.StaleAfter(timing.Interval, timing.Timeout),
-		})
+	timings := make(map[string]catalogue.Timing)
+	for key, of := range config.Health.Timings() {
+		timings[key] = catalogue.Timing(of)
 	}
-	names := s.now().tier().Servers()
-	for _, server := range names {
-		add(health.SetProtocol, health.ImapSelfTestProbe, health.ImapSelfTestMonitor, server, of.SelfTest, "",
-			back.SelfTest(server))
-	}
-	for _, database := range config.DatabaseNames() {
-		if _, ok := of.Mailboxes[database]; ok {
-			add(health.SetProtocol, health.ImapDeepTestProbe, health.ImapDeepTestMonitor, database,
-				of.DeepTest.Timing(), "", back.DeepTest(database, of.DeepTest.Write))
-			add(health.SetIMAP, health.ImapCTPProbe, health.ImapCTPMonitor, database, of.CTP, "", front.CTP(database))
-			plan.Probes[len(plan.Probes)-1].Anywhere = true
-			plan.Probes = append(plan.Probes, s.copyProbes(back, database, config)...)
+	var databases []string
+	for _, name := range config.DatabaseNames() {
+		if _, ok := config.Health.Mailboxes[name]; ok {
+			databases = append(databases, name)
 		}
 	}
-	add(health.SetProxy, health.ImapProxyTestProbe, health.ImapProxyTestMonitor, "", of.ProxyTest, "ImapProxy",
-		front.ProxyTest(s.admit))
-	add(health.SetPortico, health.PorticoResourcesCheck, health.PorticoResourcesMonitor, "", resourcesTiming, "",
-		health.Shortage(s.server.Shortages, descriptorLeft))
-	add(health.SetPortico, health.PorticoStoreCheck, health.PorticoStoreMonitor, "", resourcesTiming, "",
-		health.Stored(s.tryStore))
-	counter := configs.ProbeTiming{Interval: counterWindow, Timeout: 10 * time.Second, Failures: counterFailures}
-	check := func(probe, monitor, target string, run func(context.Context, *health.Run) error) {
-		add(health.SetIMAP, probe, monitor, target, counter, "", run)
-		plan.Monitors[len(plan.Monitors)-1].StaleAfter = 0 // nothing to look at is no fault
+	return health.NewPlan(health.PlanOptions{
+		Targets: map[catalogue.Scope][]string{
+			catalogue.ScopeServer: s.now().tier().Servers(), catalogue.ScopeDatabase: databases,
+			catalogue.ScopeCopy: equalCopies(config, databases),
+		},
+		Timings: timings, Flapping: health.Flapping(config.Health.Flapping), Runs: s.runs(config),
+	})
+}
+
+// equalCopies lists the copies of those databases whose copies are the same mail: there a probe can read each copy.
+func equalCopies(config *configs.Config, databases []string) (all []string) {
+	for _, database := range databases {
+		of := config.Databases[database]
+		if !of.Interchangeable || len(of.Copies) < 2 {
+			continue
+		}
+		for _, server := range of.Copies {
+			all = append(all, health.CopyTarget(database, server))
+		}
 	}
-	signIns := s.signIns(of.SignIns)
-	copiesTiming := configs.ProbeTiming{Interval: health.CopiesInterval, Timeout: health.CopiesTimeout,
-		Failures: health.CopiesFailures}
-	signInTiming := configs.ProbeTiming{Interval: health.SignInsInterval, Timeout: health.SignInsTimeout,
-		Failures: health.SignInsFailures}
-	for _, server := range names {
-		add(health.SetIMAP, health.ProxyConnectionsFailedGt20PercentCheck,
-			health.ProxyConnectionsFailedGt20PercentMonitor, server, signInTiming, "",
-			signIns.Check(server))
-		plan.Monitors[len(plan.Monitors)-1].UnhealthyAfter = health.SignInsUnhealthy
-		add(health.SetProtocol, health.DatabaseCopyStatusCheck, health.DatabaseCopyStatusMonitor, server,
-			copiesTiming, "",
-			health.Copies(server, func() []string { return s.unusable(server) }))
-		check(health.AverageCommandProcessingTimeGt60sCheck, health.AverageCommandProcessingTimeGt60sMonitor, server,
-			health.AverageTime(s.load, server, of.AverageCommandTime))
-		check(health.RequestsQueuedGt500Check, health.RequestsQueuedGt500Monitor, server,
-			health.Queued(s.load, server, of.RequestsQueued))
+	return all
+}
+
+// runs are the run functions of all probes in the catalogue.
+func (s *service) runs(config *configs.Config) health.Runs {
+	of, back, signIns := config.Health, s.behind(), s.signIns(config.Health.SignIns)
+	front := health.Front{Back: back, Doors: s.doors, Left: descriptorLeft}
+	type run = func(context.Context, *health.Run) error
+	return health.Runs{
+		catalogue.ImapSelfTestProbe: back.SelfTest,
+		catalogue.ImapDeepTestProbe: func(database string) run { return back.DeepTest(database, of.DeepTest.Write) },
+		catalogue.ImapCopyTestProbe: func(copied string) run {
+			database, server := health.CutCopy(copied)
+			return s.watchCopy(database, server, of.DeepTest.Failures, back.CopyTest(database, server))
+		},
+		catalogue.ImapProxyTestProbe:                     func(string) run { return front.ProxyTest(s.admit) },
+		catalogue.ImapCTPProbe:                           front.CTP,
+		catalogue.ProxyConnectionsFailedGt20PercentCheck: signIns.Check,
+		catalogue.DatabaseCopyStatusCheck: func(server string) run {
+			return health.Copies(server, func() []string { return s.unusable(server) })
+		},
+		catalogue.AverageCommandProcessingTimeGt60sCheck: func(server string) run {
+			return health.AverageTime(s.load, server, of.AverageCommandTime)
+		},
+		catalogue.RequestsQueuedGt500Check: func(server string) run {
+			return health.Queued(s.load, server, of.RequestsQueued)
+		},
+		catalogue.PorticoResourcesCheck: func(string) run {
+			return health.Shortage(s.server.Shortages, descriptorLeft)
+		},
+		catalogue.PorticoStoreCheck: func(string) run { return health.Stored(s.tryStore) },
 	}
-	check(health.RequestsQueuedGt500Check, health.RequestsQueuedGt500Monitor, "",
-		health.Queued(s.load, "", of.RequestsQueued))
-	return plan
 }
 
 // signIns is what the check of users' sign-ins looks at.
@@ -154,7 +145,8 @@ func (s *service) signIns(of configs.SignIns) health.SignIns {
 	return health.SignIns{
 		Tally: s.tally.Of, Percent: of.Percent, Users: of.Users,
 		SelfTests: func(server string) []*health.Result {
-			return s.health.History(health.SetProtocol, health.ImapSelfTestProbe, server)
+			of := catalogue.Direct(catalogue.ScopeServer)
+			return s.health.History(of.Set, of.Probe, server)
 		},
 		Elsewhere: func(server string) bool {
 			monitors := s.health.Monitors()
@@ -163,23 +155,6 @@ func (s *service) signIns(of configs.SignIns) health.SignIns {
 			})
 		},
 	}
-}
-
-// copyProbes look at the copies of a database that are not active, where they are the same mail. They have no monitor:
-// what they find is the copy's status.
-func (s *service) copyProbes(back health.Back, database string, config *configs.Config) (probes []*health.Probe) {
-	of, timing := config.Databases[database], config.Health.DeepTest
-	if !of.Interchangeable || len(of.Copies) < 2 {
-		return nil
-	}
-	for _, server := range of.Copies {
-		probes = append(probes, &health.Probe{
-			HealthSet: health.SetProtocol, Name: health.ImapCopyTestProbe, Target: database + "@" + server,
-			Interval: copyPace * timing.Interval, Timeout: timing.Timeout,
-			Run: s.watchCopy(database, server, timing.Failures, back.CopyTest(database, server)),
-		})
-	}
-	return probes
 }
 
 // healthMailbox returns a database's health mailbox as it is configured now.

@@ -11,6 +11,7 @@ import (
 	"portico/backend"
 	"portico/health"
 	"portico/health/admin"
+	"portico/health/catalogue"
 )
 
 // byMaintenance is who blocks a mailbox server for maintenance.
@@ -210,12 +211,9 @@ func (s *service) withoutMaintained(plan health.Plan) health.Plan {
 	if err != nil {
 		s.reported("maintenance entry skipped", err)
 	}
-	ofServers := []string{health.ImapSelfTestMonitor, health.AverageCommandProcessingTimeGt60sMonitor,
-		health.RequestsQueuedGt500Monitor,
-		health.ProxyConnectionsFailedGt20PercentMonitor, health.DatabaseCopyStatusMonitor}
 	for i := range plan.Monitors {
 		m := &plan.Monitors[i]
-		if _, ok := servers[m.Target]; ok && slices.Contains(ofServers, m.Name) {
+		if _, ok := servers[m.Target]; ok && catalogue.Of(m.Name).OffInMaintenance() {
 			m.Off = true
 		}
 	}

@@ -8,6 +8,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"portico/health"
+	"portico/health/catalogue"
 )
 
 // BenchmarkProbes runs what 20 mailbox servers and 200 databases mean at the default intervals, a minute's worth at a
@@ -25,10 +26,10 @@ func BenchmarkProbes(b *testing.B) {
 		set, probe, target string
 		runs               int
 	}{
-		{health.SetProtocol, health.ImapSelfTestProbe, "mbx1", 20},
-		{health.SetProtocol, health.ImapDeepTestProbe, "db1", 100},
-		{health.SetIMAP, health.ImapCTPProbe, "db1", 100},
-		{health.SetProxy, health.ImapProxyTestProbe, "", 1},
+		{catalogue.SetProtocol, catalogue.ImapSelfTestProbe, "mbx1", 20},
+		{catalogue.SetProtocol, catalogue.ImapDeepTestProbe, "db1", 100},
+		{catalogue.SetIMAP, catalogue.ImapCTPProbe, "db1", 100},
+		{catalogue.SetProxy, catalogue.ImapProxyTestProbe, "", 1},
 	}
 	spent := func() time.Duration {
 		var usage unix.Rusage

@@ -17,6 +17,7 @@ import (
 	"portico/configs/store"
 	"portico/health"
 	"portico/health/admin"
+	"portico/health/catalogue"
 	"portico/health/recovery"
 	"portico/protolog"
 )
@@ -94,24 +95,16 @@ func (s *service) recoveryTold(r recovery.Record) {
 
 // recoveryPlan is the configuration in recovery's words.
 func recoveryPlan(of configs.Recovery) recovery.Plan {
-	steps := func(names []configs.RecoveryStep) []recovery.Action {
-		var all []recovery.Action
-		for _, name := range names {
-			all = append(all, recovery.Action(name))
+	configured, ladders := of.Ladders.ByKey(), make(map[string][]recovery.Action)
+	for _, e := range catalogue.All() {
+		for _, step := range configured[e.Ladder] {
+			ladders[e.Monitor] = append(ladders[e.Monitor], recovery.Action(step))
 		}
-		return all
 	}
-	l, t := of.Ladders, of.Throttle
+	t := of.Throttle
 	return recovery.Plan{
 		Mode: recovery.Mode(of.Mode), Wait: of.Wait, CommonPercent: of.CommonCausePercent,
-		Ladders: map[string][]recovery.Action{
-			health.ImapSelfTestMonitor: steps(l.SelfTest), health.ImapDeepTestMonitor: steps(l.DeepTest),
-			health.ImapProxyTestMonitor:                     steps(l.ProxyTest),
-			health.ImapCTPMonitor:                           steps(l.CTP),
-			health.ProxyConnectionsFailedGt20PercentMonitor: steps(l.SignIns),
-			health.RequestsQueuedGt500Monitor:               steps(l.RequestsQueued),
-			health.AverageCommandProcessingTimeGt60sMonitor: steps(l.AverageCommandTime),
-		},
+		Ladders: ladders,
 		Throttles: map[recovery.Action]recovery.Throttle{
 			recovery.RestartService:  recovery.Throttle(t.RestartService),
 			recovery.Failover:        recovery.Throttle(t.Failover),
@@ -235,8 +228,7 @@ func (s *service) failover(ctx context.Context, c recovery.Case) (string, error)
 		if m.Err == nil {
 			moved++
 			lines = append(lines, m.Database+" moved to "+m.To)
-			s.health.Hurry(health.SetProtocol, health.ImapDeepTestProbe, m.Database)
-			s.health.Hurry(health.SetIMAP, health.ImapCTPProbe, m.Database)
+			s.health.HurryAll(catalogue.ScopeDatabase, m.Database)
 		} else {
 			lines = append(lines, m.Database+" kept: "+m.Err.Error())
 		}
