@@ -24,8 +24,10 @@
 //	alert.go       what they are told
 //	courier.go     how it gets to each of those who are told
 //	sinks.go       who is told: Alertmanager, mail
-//	override.go    what an operator has set otherwise for a monitor or a probe
-//	component.go   what is in service
+//	override.go    what an override does to a plan
+//
+// What operators set is kept in the store by packages of their own, each of which follows what other writers store:
+// overrides, components, repairing and maintenance.
 //
 // As in Exchange, each stage reads only the stored results of the one before: probes measure, monitors judge. Names
 // and values are Exchange's (EXCHANGE.md sections 1 and 2).

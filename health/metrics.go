@@ -11,8 +11,6 @@ var (
 		[]string{"health_set", "monitor", "target"}, nil)
 	probeDesc = prometheus.NewDesc("portico_probe_duration_seconds", "Duration of the latest run of a probe.",
 		[]string{"probe", "target"}, nil)
-	componentDesc = prometheus.NewDesc("portico_component_active", "Whether a component is Active: 1 or 0.",
-		[]string{"component"}, nil)
 )
 
 // stateNumbers are the values of portico_monitor_state.
@@ -37,19 +35,5 @@ func (e *Engine) Collect(ch chan<- prometheus.Metric) {
 			ch <- prometheus.MustNewConstMetric(probeDesc, prometheus.GaugeValue, last.End.Sub(last.Start).Seconds(),
 				p.Name, p.Target)
 		}
-	}
-}
-
-// Describe implements prometheus.Collector.
-func (c *Components) Describe(ch chan<- *prometheus.Desc) { ch <- componentDesc }
-
-// Collect implements prometheus.Collector.
-func (c *Components) Collect(ch chan<- prometheus.Metric) {
-	for _, name := range components {
-		active := 0.0
-		if c.State(name) == Active {
-			active = 1
-		}
-		ch <- prometheus.MustNewConstMetric(componentDesc, prometheus.GaugeValue, active, name)
 	}
 }

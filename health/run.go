@@ -118,6 +118,9 @@ type unknown string
 func (u unknown) Error() string { return string(u) }
 func (u unknown) Unwrap() error { return ErrUnknown }
 
+// Unknown returns an error that wraps ErrUnknown and says text.
+func Unknown(text string) error { return unknown(text) }
+
 // RunNow runs probes by hand: those of a health set, name and target, of which the last may be "" for all. What they
 // find does not count for monitors.
 func (e *Engine) RunNow(ctx context.Context, set, name, target string, by ByHand) ([]*Result, error) {

@@ -30,7 +30,8 @@ var link = regexp.MustCompile(`\]\(([^)#]*)(#[^)]*)?\)`)
 // linksIn is the least number of links to files that a page has, and of pages that have one. They guard the test: it
 // would pass if it found no links.
 var linksIn = map[string]int{"README.md": 8, "CHANGELOG.md": 2, "docs/README.md": 15, "docs/configuration.md": 5,
-	"docs/flow.md": 20, "docs/install.md": 15, "docs/operations.md": 5, "docs/troubleshooting.md": 20}
+	"docs/extending.md": 15, "docs/flow.md": 20, "docs/install.md": 15, "docs/operations.md": 5,
+	"docs/troubleshooting.md": 20}
 
 const linkingPages = 10
 

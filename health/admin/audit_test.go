@@ -20,6 +20,7 @@ import (
 	"portico/backend"
 	"portico/backend/backendtest/testkit"
 	"portico/health"
+	"portico/health/components"
 	"portico/health/recovery"
 	"portico/protolog"
 )
@@ -72,7 +73,9 @@ func (c *changing) Kick(context.Context, SessionFilter) ([]SessionState, error) 
 func (c *changing) ClearPenalties(context.Context, PenaltyFilter) ([]Penalty, error) {
 	return []Penalty{{User: "ann", Failures: 7}}, nil
 }
-func (c *changing) SetComponent(context.Context, health.Request) (Change, error)    { return went, nil }
+func (c *changing) SetComponent(context.Context, components.Request) (Change, error) {
+	return went, nil
+}
 func (c *changing) AddOverride(context.Context, health.Override) (Change, error)    { return went, nil }
 func (c *changing) RemoveOverride(context.Context, health.Override) (Change, error) { return went, nil }
 func (c *changing) SetRepairing(context.Context, string, bool) (Change, error)      { return went, nil }

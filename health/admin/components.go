@@ -4,8 +4,8 @@ import (
 	"fmt"
 	"strings"
 
-	"portico/health"
 	"portico/health/admin/table"
+	"portico/health/components"
 )
 
 // ComponentName names a component, and the mailbox server that it is of.
@@ -18,7 +18,7 @@ func ComponentName(component, server string) string {
 
 // RequestText says what a requester wants, since when, and where the entry comes from: of which component it is, and
 // who made it.
-func RequestText(component string, r health.Request) string {
+func RequestText(component string, r components.Request) string {
 	text := fmt.Sprintf("%s by %s since %s", r.State, r.Requester, table.Time(r.At))
 	if !r.Until.IsZero() {
 		text += " until " + table.Time(r.Until)

@@ -11,6 +11,7 @@ import (
 
 	"portico/health"
 	"portico/health/catalogue"
+	"portico/health/components"
 	"portico/health/recovery"
 )
 
@@ -24,8 +25,8 @@ type Health interface {
 	Sets() []health.SetState
 	Probes() []health.ProbeState
 	Alerts() []health.Alert // that last
-	Components() []health.ComponentState
-	SetComponent(ctx context.Context, r health.Request) (Change, error)
+	Components() []components.State
+	SetComponent(ctx context.Context, r components.Request) (Change, error)
 	Overrides(ctx context.Context) ([]health.Override, error)
 	AddOverride(ctx context.Context, o health.Override) (Change, error)
 	RemoveOverride(ctx context.Context, o health.Override) (Change, error)
@@ -181,7 +182,7 @@ func resultRow(server string, r *health.Result) ResultRow {
 func serves(h Health, component string) bool {
 	for _, c := range h.Components() {
 		if c.Component == component && c.Server == "" {
-			return c.State == health.Active
+			return c.State == components.Active
 		}
 	}
 	return true
@@ -264,7 +265,7 @@ func healthAPI(mux *http.ServeMux, h Health) {
 		_ *http.Request) {
 		answer(w, h.Components(), nil)
 	})
-	change(mux, "components", func(ctx context.Context, _ string, r health.Request) (any, error) {
+	change(mux, "components", func(ctx context.Context, _ string, r components.Request) (any, error) {
 		return h.SetComponent(ctx, r)
 	})
 	mux.HandleFunc("GET /api/v1/overrides", func(w http.ResponseWriter, r *http.Request) {
@@ -421,13 +422,13 @@ func (s *selfTest) serve(w http.ResponseWriter, r *http.Request) {
 // send clients away from here.
 func healthcheck(w http.ResponseWriter, h Health) {
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
-	if !serves(h, health.ComponentImapProxy) {
+	if !serves(h, components.ImapProxy) {
 		w.WriteHeader(http.StatusServiceUnavailable)
-		fmt.Fprintf(w, "503 %s is Inactive<br/>%s\n", health.ComponentImapProxy, h.Node())
+		fmt.Fprintf(w, "503 %s is Inactive<br/>%s\n", components.ImapProxy, h.Node())
 		return
 	}
 	for _, s := range h.Sets() {
-		if catalogue.SetOf(s.Name).Component == health.ComponentImapProxy &&
+		if catalogue.SetOf(s.Name).Component == components.ImapProxy &&
 			(s.Value == health.Unhealthy || s.Value == health.Unavailable) {
 			w.WriteHeader(http.StatusServiceUnavailable)
 			fmt.Fprintf(w, "503 %s is %s<br/>%s\n", s.Name, s.Value, h.Node())

@@ -8,6 +8,7 @@ import (
 
 	"portico/health"
 	"portico/health/catalogue"
+	"portico/health/components"
 )
 
 // Case is what an action is for. It is kept in the store with its ladder.
@@ -21,10 +22,10 @@ type Case struct {
 }
 
 func (c Case) server() string   { return c.Server }
-func (c Case) frontEnd() string { return health.ComponentImapProxy }
+func (c Case) frontEnd() string { return components.ImapProxy }
 
 // database is what the monitor looks at.
-func (c Case) database() string { return cmp.Or(c.Database, c.Server, health.ComponentImapProxy) }
+func (c Case) database() string { return cmp.Or(c.Database, c.Server, components.ImapProxy) }
 
 // moved is what a failover moves: a server's databases, or one alone.
 func (c Case) moved() string {

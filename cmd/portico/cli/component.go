@@ -8,9 +8,9 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"portico/health"
 	"portico/health/admin"
 	"portico/health/admin/table"
+	"portico/health/components"
 )
 
 func newComponent() *cobra.Command {
@@ -40,17 +40,17 @@ not answer.`,
 	}
 	ask := askFlags(cmd).aliasFlag(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		var all []health.ComponentState
+		var all []components.State
 		if err := ask.get(cmd.Context(), "/api/v1/components", &all); err != nil {
 			return err
 		}
-		wanted, rows, fine := []health.ComponentState{}, table.New("Component", "State", "Requests"), true
+		wanted, rows, fine := []components.State{}, table.New("Component", "State", "Requests"), true
 		for _, c := range all {
 			if len(args) == 1 && !fitsAny(args[0], c.Component) {
 				continue
 			}
 			wanted = append(wanted, c)
-			fine = fine && c.State == health.Active
+			fine = fine && c.State == components.Active
 			var who []string
 			for _, r := range c.Requests {
 				who = append(who, admin.RequestText(c.Component, r))
@@ -72,7 +72,7 @@ not answer.`,
 }
 
 // componentNames lists components once each.
-func componentNames(all []health.ComponentState) (names []string) {
+func componentNames(all []components.State) (names []string) {
 	for _, c := range all {
 		names = append(names, c.Component)
 	}
@@ -96,7 +96,7 @@ Inactive, 2 the command failed.`,
 		Args: cobra.ExactArgs(1),
 	}
 	ask := askFlags(cmd).aliasFlag(cmd)
-	var r health.Request
+	var r components.Request
 	cmd.Flags().StringVar(&r.State, "state", "", "`Active or Inactive`")
 	cmd.Flags().StringVar(&r.Requester, "requester", "",
 		"`HealthAPI, Maintenance, Sidelined, Functional or Deployment`")
@@ -110,7 +110,7 @@ Inactive, 2 the command failed.`,
 		if r.Until, err = untilAfter(cmd, *duration); err != nil {
 			return err
 		}
-		if !r.Until.IsZero() && strings.EqualFold(r.State, health.Active) {
+		if !r.Until.IsZero() && strings.EqualFold(r.State, components.Active) {
 			return errors.New("--duration needs --state Inactive: an Active entry has no effect, so its end would " +
 				"change nothing")
 		}
@@ -119,7 +119,7 @@ Inactive, 2 the command failed.`,
 			return err
 		}
 		r.Component = args[0]
-		if named != "" && r.Server == "" && strings.EqualFold(r.Component, health.ComponentRecoveryActions) {
+		if named != "" && r.Server == "" && strings.EqualFold(r.Component, components.RecoveryActions) {
 			return fmt.Errorf("%s is another Portico, and this would change all mailbox servers there: write --node "+
 				"%s to do that", named, named)
 		}

@@ -30,10 +30,6 @@ const (
 // path.
 func (s *service) bundle(ctx context.Context, alerts []health.Alert) (where string, err error) {
 	h := healthControl{s}
-	overrides, err := s.overrides(ctx)
-	if err != nil {
-		return "", err
-	}
 	monitors, probes := admin.HealthRows(h)
 	now := time.Now().UTC()
 	var out bytes.Buffer
@@ -53,7 +49,7 @@ func (s *service) bundle(ctx context.Context, alerts []health.Alert) (where stri
 		{"about.json", map[string]string{"node": h.Node(), "version": release.Version(), "config": s.file}},
 		{"alerts.json", alerts}, {"health.json", monitors},
 		{"probes.json", probes}, {"recovery.json", h.Recovery()}, {"components.json", h.Components()},
-		{"overrides.json", overrides},
+		{"overrides.json", s.overrides.InForce()},
 		{"databases.json", s.active.Copies()},
 	} {
 		text, failed := json.MarshalIndent(part.value, "", "  ")

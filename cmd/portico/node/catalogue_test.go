@@ -6,8 +6,8 @@ import (
 	"testing"
 
 	"portico/configs"
-	"portico/health"
 	"portico/health/catalogue"
+	"portico/health/components"
 )
 
 // TestCatalogueIsWired: each probe of the catalogue has a run function, its timing and its monitor's ladder are in the
@@ -19,8 +19,8 @@ func TestCatalogueIsWired(t *testing.T) {
 		probes = append(probes, e.Probe)
 		timings, ladders = append(timings, e.TimingKey), append(ladders, e.Ladder)
 		if e.Component != "" {
-			if _, err := (health.Request{Component: e.Component, Requester: requesterHealth,
-				State: health.Active}).Known(); err != nil {
+			if _, err := (components.Request{Component: e.Component, Requester: requesterHealth,
+				State: components.Active}).Known(); err != nil {
 				t.Errorf("%s: %v", e.Monitor, err)
 			}
 		}

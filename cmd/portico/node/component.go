@@ -6,33 +6,35 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"time"
 
 	"portico/health"
 	"portico/health/admin"
 	"portico/health/admin/table"
+	"portico/health/components"
 )
 
-// loadComponents reads what requesters want.
-func (s *service) loadComponents() error {
-	items, err := s.stored.components.List(context.Background())
+// openComponents reads what requesters want.
+func (s *service) openComponents() (err error) {
+	s.components, err = components.Open(context.Background(), components.Options{
+		Stored: s.stored.components, Changed: s.obeyComponents, Ended: s.requestEnded,
+		Failed: func(err error) { s.reported("stored state of a component not usable", err) },
+	})
 	if err != nil {
 		return fmt.Errorf("components: %w", err)
-	}
-	for _, item := range items {
-		if item.Err != nil {
-			s.reported("stored state of a component not usable", item.Err)
-			continue
-		}
-		s.components.Set(item.Value)
 	}
 	s.obeyComponents()
 	return nil
 }
 
+// requestEnded logs that the time of a request is over.
+func (s *service) requestEnded(r components.Request) {
+	s.log.Warn().Str("component", admin.ComponentName(r.Component, r.Server)).Str("requester", r.Requester).
+		Msg("component state request expired")
+}
+
 // obeyComponents does what the components' states say.
 func (s *service) obeyComponents() {
-	in := s.components.State(health.ComponentImapProxy) == health.Active
+	in := s.components.State(components.ImapProxy) == components.Active
 	s.server.SetService(in)
 	if !in {
 		s.log.Warn().Msg("component ImapProxy is Inactive: new clients are refused, sessions continue")
@@ -41,7 +43,7 @@ func (s *service) obeyComponents() {
 
 // inService is a check of /readyz.
 func (s *service) inService() error {
-	if s.components.State(health.ComponentImapProxy) != health.Active {
+	if s.components.State(components.ImapProxy) != components.Active {
 		return errors.New("component ImapProxy is Inactive")
 	}
 	return nil
@@ -49,17 +51,17 @@ func (s *service) inService() error {
 
 // alerting returns the monitors of whose state somebody is to be told; nil while Monitoring is Inactive.
 func (s *service) alerting() []health.MonitorState {
-	if s.components.State(health.ComponentMonitoring) != health.Active {
+	if s.components.State(components.Monitoring) != components.Active {
 		return nil
 	}
 	return s.health.Monitors()
 }
 
 // Components implements admin.Health.
-func (c healthControl) Components() []health.ComponentState { return c.s.components.States() }
+func (c healthControl) Components() []components.State { return c.s.components.States() }
 
 // SetComponent implements admin.Health.
-func (c healthControl) SetComponent(ctx context.Context, r health.Request) (admin.Change, error) {
+func (c healthControl) SetComponent(ctx context.Context, r components.Request) (admin.Change, error) {
 	r, err := r.Known()
 	if err != nil {
 		return admin.Change{}, err
@@ -69,7 +71,7 @@ func (c healthControl) SetComponent(ctx context.Context, r health.Request) (admi
 			return admin.Change{}, err
 		}
 	}
-	r.Source = health.SourceOperator
+	r.Source = components.SourceOperator
 	change := admin.Change{What: "component " + admin.ComponentName(r.Component, r.Server),
 		Was: c.s.components.StateOf(r.Component, r.Server)}
 	err = c.s.setComponent(ctx, r)
@@ -112,36 +114,17 @@ func (s *service) change(ctx context.Context) (done func(), err error) {
 }
 
 // setComponent keeps what a requester wants, and does it.
-func (s *service) setComponent(ctx context.Context, r health.Request) error {
+func (s *service) setComponent(ctx context.Context, r components.Request) error {
 	done, err := s.change(ctx)
 	if err != nil {
 		return err
 	}
 	defer done()
-	r.At, r.Who = time.Now().UTC().Truncate(time.Millisecond), admin.Who(ctx)
-	if err := s.stored.components.Replace(ctx, r.Key(), r); err != nil {
+	r.Who = admin.Who(ctx)
+	if _, err := s.components.Ask(ctx, r); err != nil {
 		return err
 	}
-	s.components.Set(r)
 	s.log.Warn().Str("component", admin.ComponentName(r.Component, r.Server)).Str("requester", r.Requester).
 		Str("state", r.State).Str("who", r.Who).Msg("component state set")
-	s.obeyComponents()
-	return nil
-}
-
-// endRequests deletes requests whose time is over. The caller holds changing.
-func (s *service) endRequests(ctx context.Context, now time.Time) error {
-	for _, r := range s.components.Requests() {
-		if r.Until.IsZero() || now.Before(r.Until) {
-			continue
-		}
-		if err := s.stored.components.Drop(ctx, r.Key()); err != nil {
-			return err
-		}
-		s.components.Drop(r)
-		s.log.Warn().Str("component", admin.ComponentName(r.Component, r.Server)).Str("requester", r.Requester).
-			Msg("component state request expired")
-		s.obeyComponents()
-	}
 	return nil
 }

@@ -30,13 +30,15 @@ func (s *service) startHealth() error {
 	s.health = health.NewEngine(health.Options{Changed: s.monitorChanged, Saved: flapping, Save: save,
 		Failed: func(err error) { s.reported("flapping of monitors", err) }})
 	s.breakers.OnFailure(func(server string) { s.health.HurryAll(catalogue.ScopeServer, server) })
-	for _, c := range []prometheus.Collector{s.health, &s.components} {
-		if err := s.registry.Register(c); err != nil {
+	for _, open := range []func() error{s.openComponents, s.openOverrides, s.openRepairing, s.openMaintenance} {
+		if err := open(); err != nil {
 			return err
 		}
 	}
-	if err := s.loadComponents(); err != nil {
-		return err
+	for _, c := range []prometheus.Collector{s.health, s.components} {
+		if err := s.registry.Register(c); err != nil {
+			return err
+		}
 	}
 	s.recoveries = newRecoveryMetrics(s.registry)
 	if err := s.startRecovery(); err != nil {
@@ -45,13 +47,19 @@ func (s *service) startHealth() error {
 	if err := s.startEscalator(); err != nil {
 		return err
 	}
-	ctx, stop := context.WithCancel(s.upkeep)
-	s.stopProbes = stop
+	s.probing, s.stopProbes = context.WithCancel(s.upkeep)
+	ctx := s.probing
 	s.group.Go(func() { s.health.Run(ctx) })
 	s.group.Go(func() { s.escalator.Run(ctx) })
 	s.group.Go(func() { s.recovery.Run(ctx) })
-	s.group.Go(func() { s.keepOverrides(ctx) })
 	return nil
+}
+
+// followStates begins to follow what other nodes store, and what ends with time.
+func (s *service) followStates() {
+	for _, run := range []func(context.Context){s.components.Run, s.overrides.Run, s.repairing.Run, s.maintenance.Run} {
+		s.group.Go(func() { run(s.probing) })
+	}
 }
 
 // monitorChanged logs a monitor's transitions.

@@ -451,10 +451,7 @@ func TestRecoveryOffForATime(t *testing.T) {
 		"RecoveryActionsEnabled of mbx1  Inactive") {
 		t.Error(got)
 	}
-	r.changing.Lock()
-	err := r.endRequests(t.Context(), time.Now().Add(time.Hour))
-	r.changing.Unlock()
-	if err != nil {
+	if err := r.components.End(t.Context(), time.Now().Add(time.Hour)); err != nil {
 		t.Fatal(err)
 	}
 	r.eventually(t, "db1 has moved", func() bool { return r.activeOn("db1") == "mbx2" })

@@ -2,7 +2,6 @@ package node
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -12,71 +11,41 @@ import (
 	"portico/health"
 	"portico/health/admin"
 	"portico/health/admin/table"
+	"portico/health/overrides"
+	"portico/health/repairing"
 )
 
-// overrides reads those that are in force, and deletes those that have ended by themselves.
-func (s *service) overrides(ctx context.Context) ([]health.Override, error) {
-	items, err := s.stored.overrides.List(ctx)
+// openOverrides reads the overrides.
+func (s *service) openOverrides() (err error) {
+	s.overrides, err = overrides.Open(context.Background(), overrides.Options{
+		Stored: s.stored.overrides, Version: release.Version(), Changed: s.useHealthPlan, Ended: s.overrideEnded,
+		Failed: func(err error) { s.reported("stored override not usable", err) },
+	})
 	if err != nil {
-		return nil, fmt.Errorf("overrides: %w", err)
+		return fmt.Errorf("overrides: %w", err)
 	}
-	all := []health.Override{}
-	for _, item := range items {
-		o := item.Value
-		if item.Err != nil {
-			s.reported("stored override not usable", item.Err)
-			continue
-		}
-		if o.Over(time.Now(), release.Version()) {
-			if s.stored.overrides.Remove(ctx, item) == nil {
-				s.log.Info().Str("identity", o.Identity).Str("property", o.Property).
-					Msg("override expired")
-			}
-			continue
-		}
-		all = append(all, o)
-	}
-	return all, nil
+	return nil
 }
 
-// useHealthPlan puts what is looked after in force, with the overrides there are. The caller holds changing, or nobody
-// else knows the service yet.
+// overrideEnded logs that an override has expired.
+func (s *service) overrideEnded(o health.Override) {
+	s.log.Info().Str("identity", o.Identity).Str("property", o.Property).Msg("override expired")
+}
+
+// useHealthPlan puts what is looked after in force: by the configuration, without what is in maintenance, with the
+// overrides. It may be called from anywhere.
 func (s *service) useHealthPlan() {
-	all, err := s.overrides(context.Background())
-	if err != nil {
-		s.reported("overrides skipped", err)
-	}
-	s.health.Use(s.withoutMaintained(s.healthPlan(s.now().config).With(all, time.Now(), release.Version())))
-	s.overridden = len(all)
-}
-
-// overridesEach is how often it is looked for overrides that have ended by themselves.
-const overridesEach = 10 * time.Second
-
-// keepOverrides ends overrides and requests of component states whose time has come.
-func (s *service) keepOverrides(ctx context.Context) {
-	ticker := time.NewTicker(overridesEach)
-	defer ticker.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-ticker.C:
-		}
-		s.changing.Lock()
-		if all, err := s.overrides(ctx); err == nil && len(all) != s.overridden {
-			s.useHealthPlan()
-		}
-		if err := s.endRequests(ctx, time.Now()); err != nil {
-			s.reported("cannot delete a component state request", err)
-		}
-		s.changing.Unlock()
-	}
+	s.planning.Lock()
+	defer s.planning.Unlock()
+	plan := s.healthPlan(s.now().config).With(s.overrides.InForce(), time.Now(), release.Version())
+	s.maintenance.SwitchOff(plan)
+	s.health.Use(plan)
+	s.repairing.Apply()
 }
 
 // Overrides implements admin.Health.
-func (c healthControl) Overrides(ctx context.Context) ([]health.Override, error) {
-	return c.s.overrides(ctx)
+func (c healthControl) Overrides(context.Context) ([]health.Override, error) {
+	return c.s.overrides.InForce(), nil
 }
 
 // AddOverride implements admin.Health.
@@ -89,19 +58,12 @@ func (c healthControl) AddOverride(ctx context.Context, o health.Override) (chan
 	if err := c.s.healthPlan(c.s.now().config).Check(o); err != nil {
 		return change, err
 	}
-	o.Created = time.Now().UTC().Truncate(time.Millisecond)
-	item, err := c.s.stored.overrides.Get(ctx, o.Key()) // there is one for each property
+	was, o, err := c.s.overrides.Add(ctx, o)
 	if err != nil {
 		return change, err
 	}
-	change = admin.Change{What: o.Identity + " " + o.Property, Was: overrideText(item), Now: textOf(o)}
-	item.Value = o
-	if _, err := c.s.stored.overrides.Put(ctx, item); err != nil {
-		return change, err
-	}
 	c.s.log.Warn().Interface("override", o).Msg("override added by an operator")
-	c.s.useHealthPlan()
-	return change, nil
+	return admin.Change{What: o.Identity + " " + o.Property, Was: overrideText(was), Now: textOf(o)}, nil
 }
 
 // noOverride stands for an override that is not there.
@@ -136,32 +98,20 @@ func (c healthControl) RemoveOverride(ctx context.Context, o health.Override) (c
 		return change, err
 	}
 	defer done()
-	item, err := c.s.stored.overrides.Get(ctx, o.Key())
+	was, err := c.s.overrides.Remove(ctx, o)
 	if err != nil {
-		return change, err
-	}
-	if item.Revision == 0 {
-		return change, admin.Unknown(fmt.Errorf("there is no override of %s's %s", o.Identity, o.Property))
-	}
-	if err := c.s.stored.overrides.Remove(ctx, item); err != nil {
 		return change, err
 	}
 	c.s.log.Warn().Str("identity", o.Identity).Str("property", o.Property).Msg("override removed by an operator")
-	c.s.useHealthPlan()
-	return admin.Change{What: o.Identity + " " + o.Property, Was: overrideText(item), Now: noOverride}, nil
+	return admin.Change{What: o.Identity + " " + o.Property, Was: overrideText(was), Now: noOverride}, nil
 }
 
-// loadRepairing sets monitors to Repairing that were before a restart. Those that are not watched now may be again.
-func (s *service) loadRepairing() error {
-	items, err := s.stored.repairing.List(context.Background())
+// openRepairing reads which monitors are Repairing.
+func (s *service) openRepairing() (err error) {
+	s.repairing, err = repairing.Open(context.Background(), s.stored.repairing, s.health,
+		func(err error) { s.reported("which monitors are Repairing cannot be read", err) })
 	if err != nil {
 		return fmt.Errorf("repairing: %w", err)
-	}
-	for _, item := range items {
-		if err := s.health.SetRepairing(item.Name, true); err != nil &&
-			!errors.Is(err, health.ErrUnknown) {
-			return err
-		}
 	}
 	return nil
 }
@@ -178,26 +128,15 @@ func (c healthControl) SetRepairing(ctx context.Context, id string, on bool) (ch
 		return change, c.s.noMonitor(id)
 	}
 	change = admin.Change{What: "monitor " + id}
-	item, err := c.s.stored.repairing.Get(ctx, id)
+	was, err := c.s.repairing.Set(ctx, id, on)
 	if err != nil {
 		return change, err
 	}
-	change.Was = withRepairing(value, item.Revision != 0)
-	switch {
-	case on && item.Revision == 0:
-		item.Value = true
-		_, err = c.s.stored.repairing.Put(ctx, item)
-	case !on:
-		err = c.s.stored.repairing.Remove(ctx, item)
-	}
-	if err != nil {
-		return change, err
-	}
+	change.Was = withRepairing(value, was)
 	c.s.log.Warn().Str("monitor", id).Bool("repairing", on).Msg("repairing set by an operator")
-	err = c.s.health.SetRepairing(id, on)
 	value, _ = c.s.alertValue(id)
 	change.Now = withRepairing(value, on)
-	return change, err
+	return change, nil
 }
 
 // withRepairing is a monitor's state with the operator's flag, which a Disabled monitor has without being Repairing.

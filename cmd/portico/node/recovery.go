@@ -18,6 +18,7 @@ import (
 	"portico/health"
 	"portico/health/admin"
 	"portico/health/catalogue"
+	"portico/health/components"
 	"portico/health/recovery"
 	"portico/protolog"
 )
@@ -53,7 +54,7 @@ func (s *service) startRecovery() (err error) {
 
 // recoverable returns the monitors for which something may be done; nil while RecoveryActionsEnabled is Inactive.
 func (s *service) recoverable() []health.MonitorState {
-	if s.components.State(health.ComponentRecoveryActions) != health.Active {
+	if s.components.State(components.RecoveryActions) != components.Active {
 		return nil
 	}
 	return s.health.Monitors()
@@ -61,7 +62,7 @@ func (s *service) recoverable() []health.MonitorState {
 
 // recoveryOff says whether RecoveryActionsEnabled is Inactive for a mailbox server.
 func (s *service) recoveryOff(server string) bool {
-	return s.components.StateOf(health.ComponentRecoveryActions, server) != health.Active
+	return s.components.StateOf(components.RecoveryActions, server) != components.Active
 }
 
 func (s *service) activeOn(database string) string {
@@ -134,12 +135,12 @@ func (s *service) actors() map[recovery.Action]recovery.Actor {
 		}},
 		recovery.OutOfService: {
 			Do: func(ctx context.Context, _ recovery.Case) (string, error) {
-				if err := s.setImapProxy(ctx, health.Inactive); err != nil {
+				if err := s.setImapProxy(ctx, components.Inactive); err != nil {
 					return "", err
 				}
 				return "new clients are refused", nil
 			},
-			Undo: func(ctx context.Context, _ recovery.Case) error { return s.setImapProxy(ctx, health.Active) },
+			Undo: func(ctx context.Context, _ recovery.Case) error { return s.setImapProxy(ctx, components.Active) },
 		},
 	}
 }
@@ -286,8 +287,8 @@ func (s *service) logProbesNoMore(ctx context.Context, c recovery.Case) error {
 }
 
 func (s *service) setImapProxy(ctx context.Context, state string) error {
-	return s.setComponent(ctx, health.Request{Component: health.ComponentImapProxy, Requester: requesterHealth,
-		State: state, Source: health.SourceRecovery})
+	return s.setComponent(ctx, components.Request{Component: components.ImapProxy, Requester: requesterHealth,
+		State: state, Source: components.SourceRecovery})
 }
 
 // restartFrontEnd builds listeners and set-up again from the configuration in force: certificates and keys are read
@@ -329,14 +330,14 @@ func (c healthControl) Recovery() admin.RecoveryState {
 	tells := c.s.now().config.Health.Escalate
 	var off []string
 	for _, state := range c.s.components.States() {
-		if state.Server != "" && state.State != health.Active {
+		if state.Server != "" && state.State != components.Active {
 			off = append(off, state.Server)
 		}
 	}
 	return admin.RecoveryState{
 		OffFor:  off,
 		Mode:    recovery.Mode(c.s.recoveryConfig().Mode),
-		Active:  c.s.components.State(health.ComponentRecoveryActions) == health.Active,
+		Active:  c.s.components.State(components.RecoveryActions) == components.Active,
 		Tells:   tells.Alertmanager.URL != "" || tells.Mail.To != "",
 		Ladders: c.s.recovery.Ladders(), Records: records, Steps: recoveryPlan(c.s.recoveryConfig()).Ladders,
 	}

@@ -13,7 +13,7 @@ import (
 	"portico/backend/backendtest"
 	"portico/backend/backendtest/testkit"
 	"portico/cmd/portico/cli"
-	"portico/health"
+	"portico/health/components"
 	"portico/health/recovery"
 )
 
@@ -423,7 +423,7 @@ func TestRecoveryOfATakenPort(t *testing.T) {
 	}
 	r.settled(t)
 	r.eventually(t, "it is in service again",
-		func() bool { return r.components.State(health.ComponentImapProxy) == health.Active })
+		func() bool { return r.components.State(components.ImapProxy) == components.Active })
 	c := testkit.Dial(t, r.listeners.addresses[1].String(), r.trust())
 	c.Expect("* OK *")
 	c.Command("a", "LOGIN health1 probe-it")

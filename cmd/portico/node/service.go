@@ -29,7 +29,11 @@ import (
 	"portico/configs/store"
 	"portico/health"
 	"portico/health/admin"
+	"portico/health/components"
+	"portico/health/maintenance"
+	"portico/health/overrides"
 	"portico/health/recovery"
+	"portico/health/repairing"
 	"portico/protolog"
 	"portico/proxy"
 	"portico/proxy/certs"
@@ -47,9 +51,9 @@ type service struct {
 	sink    *logSink
 	started *configs.Config // what it runs with, where only a restart takes a change
 
-	inForce    atomic.Pointer[inForce] // what it goes by else; nil before the start
-	changing   sync.Mutex              // one change at a time
-	overridden int                     // overrides of probes and monitors in force
+	inForce  atomic.Pointer[inForce] // what it goes by else; nil before the start
+	changing sync.Mutex              // one change at a time
+	planning sync.Mutex              // one plan of probes and monitors at a time; taken after changing
 
 	lasting
 	disk       *store.File          // is the site's store and this node's
@@ -68,10 +72,15 @@ type service struct {
 	escalator  *health.Escalator
 	recovery   *recovery.Responders
 	recoveries *recoveryMetrics
-	components health.Components
-	stopProbes func() // nil before there are any
-	listeners  listeners
-	http       net.Addr // of the admin's HTTP; nil if it listens on no address
+	// what operators and recovery have set; each follows the store
+	components  *components.Set
+	overrides   *overrides.Set
+	repairing   *repairing.Set
+	maintenance *maintenance.Set
+	probing     context.Context // of probes, and of what follows the store for them
+	stopProbes  func()          // nil before there are any
+	listeners   listeners
+	http        net.Addr // of the admin's HTTP; nil if it listens on no address
 
 	failing  failingCopies
 	moves    moves // of databases and users, under way
@@ -174,7 +183,8 @@ func (s *service) start() (err error) {
 		return err
 	}
 	s.useHealthPlan()
-	return s.loadRepairing()
+	s.followStates()
+	return nil
 }
 
 // startProxy starts relay and server. Each loop and each set-up thread keeps a processor of the Go scheduler to

@@ -5,7 +5,8 @@ import (
 
 	"portico/configs/store"
 	"portico/health"
-	"portico/health/admin"
+	"portico/health/components"
+	"portico/health/maintenance"
 	"portico/protolog"
 )
 
@@ -14,15 +15,15 @@ import (
 // node both are one file.
 type stored struct {
 	// Of the site.
-	settings    store.One[map[string]string] // changed at run time, by name: in one entry, so all change or none
-	overrides   store.Set[health.Override]   // by Override.Key
-	repairing   store.Set[bool]              // true, by the identities of monitors
-	maintenance store.Set[admin.Maintenance] // by mailbox server
-	rules       store.Set[protolog.Rule]     // of the protocol log, by ID
-	alerts      store.One[json.RawMessage]   // those that are open; health.Escalator reads and writes them
+	settings    store.One[map[string]string]  // changed at run time, by name: in one entry, so all change or none
+	overrides   store.Set[health.Override]    // by Override.Key
+	repairing   store.Set[bool]               // true, by the identities of monitors
+	maintenance store.Set[maintenance.Server] // by mailbox server
+	rules       store.Set[protolog.Rule]      // of the protocol log, by ID
+	alerts      store.One[json.RawMessage]    // those that are open; health.Escalator reads and writes them
 	// Of this node.
-	components store.Set[health.Request]  // what requesters want, by Request.Key
-	flapping   store.One[json.RawMessage] // when monitors changed; health.Engine reads and writes it
+	components store.Set[components.Request] // what requesters want, by Request.Key
+	flapping   store.One[json.RawMessage]    // when monitors changed; health.Engine reads and writes it
 }
 
 func newStored(site, local store.Store) stored {
@@ -30,10 +31,10 @@ func newStored(site, local store.Store) stored {
 		settings:    store.OneOf[map[string]string](site, "settings"),
 		overrides:   store.SetOf[health.Override](site, "health/overrides/"),
 		repairing:   store.SetOf[bool](site, "health/repairing/"),
-		maintenance: store.SetOf[admin.Maintenance](site, "maintenance/"),
+		maintenance: store.SetOf[maintenance.Server](site, "maintenance/"),
 		rules:       store.SetOf[protolog.Rule](site, "protocol_log/rules/"),
 		alerts:      store.OneOf[json.RawMessage](site, "health/alerts"),
-		components:  store.SetOf[health.Request](local, "health/components/"),
+		components:  store.SetOf[components.Request](local, "health/components/"),
 		flapping:    store.OneOf[json.RawMessage](local, "health/flapping"),
 	}
 }

@@ -25,7 +25,7 @@ func TestUnreadableStoredValues(t *testing.T) {
 	r.stopped(t)
 	r = site.site.serve(t, site.dir+"/portico.yaml")
 	for _, line := range []string{"open alerts lost", "flapping of monitors", "stored state of a component not usable",
-		"stored override not usable", "stored protocol log rule not usable", "a stored maintenance cannot be used"} {
+		"stored override not usable", "stored protocol log rule not usable", "stored maintenance of a server not usable"} {
 		r.logged(t, line)
 	}
 	if got := r.asks(t, cli.StatusFailed, "maintenance", "stop", "mbx2"); !strings.Contains(got,

@@ -1,0 +1,142 @@
+package store
+
+import (
+	"context"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+)
+
+// Mirror is the entries of a Set in memory, so reading them neither waits nor fails. It follows the store: a change by
+// another writer takes effect as one by this process does. Its methods are safe for concurrent use.
+type Mirror[T any] struct {
+	set Set[T]
+	opt MirrorOptions
+
+	// writing is held from a change of the store, or a read of all of it, until items has the same. So items never
+	// goes back to an earlier state.
+	writing sync.Mutex
+	calling sync.Mutex // held while Changed runs
+
+	mu    sync.Mutex // guards items
+	items map[string]Item[T]
+}
+
+// MirrorOptions is what a Mirror tells.
+type MirrorOptions struct {
+	// Changed is called after each change of the entries, whoever has made it: one call at a time, and before Put or
+	// Remove return. It must not change the entries. Nil tells nobody.
+	Changed func()
+	// Failed is told why an entry, or all of them, cannot be read; what is in memory stays. Nil tells nobody.
+	Failed func(error)
+}
+
+// NewMirror reads the entries of a set. Run follows the store from then on.
+func NewMirror[T any](ctx context.Context, set Set[T], o MirrorOptions) (*Mirror[T], error) {
+	if o.Changed == nil {
+		o.Changed = func() {}
+	}
+	if o.Failed == nil {
+		o.Failed = func(error) {}
+	}
+	m := &Mirror[T]{set: set, opt: o, items: make(map[string]Item[T])}
+	_, err := m.refresh(ctx)
+	return m, err
+}
+
+// Run follows the store until ctx ends or the store closes. The error says why it cannot be followed.
+func (m *Mirror[T]) Run(ctx context.Context) error {
+	batches, err := m.set.Watch(ctx)
+	if err != nil {
+		return err
+	}
+	for range batches { // each says that something has changed
+		changed, err := m.refresh(ctx)
+		if err != nil && ctx.Err() == nil {
+			m.opt.Failed(err)
+		}
+		if changed {
+			m.tell()
+		}
+	}
+	return nil
+}
+
+// refresh reads all entries, and says whether any is not as it was.
+func (m *Mirror[T]) refresh(ctx context.Context) (changed bool, err error) {
+	m.writing.Lock()
+	defer m.writing.Unlock()
+	all, err := m.set.List(ctx)
+	if err != nil {
+		return false, err
+	}
+	now := make(map[string]Item[T], len(all))
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, item := range all {
+		now[item.Name] = item
+		if before := m.items[item.Name]; before.Revision != item.Revision {
+			changed = true
+			if item.Err != nil {
+				m.opt.Failed(item.Err)
+			}
+		}
+	}
+	changed = changed || len(now) != len(m.items)
+	m.items = now
+	return changed, nil
+}
+
+func (m *Mirror[T]) tell() {
+	m.calling.Lock()
+	defer m.calling.Unlock()
+	m.opt.Changed()
+}
+
+// All returns the entries that can be read, sorted by name.
+func (m *Mirror[T]) All() []Item[T] {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	all := slices.Collect(maps.Values(m.items))
+	all = slices.DeleteFunc(all, func(item Item[T]) bool { return item.Err != nil })
+	slices.SortFunc(all, func(a, b Item[T]) int { return strings.Compare(a.Name, b.Name) })
+	return all
+}
+
+// Get returns an entry as the store has it, with revision 0 if there is none.
+func (m *Mirror[T]) Get(ctx context.Context, name string) (Item[T], error) {
+	return m.set.Get(ctx, name)
+}
+
+// Put is Put of the Set.
+func (m *Mirror[T]) Put(ctx context.Context, item Item[T]) (Item[T], error) {
+	m.writing.Lock()
+	item, err := m.set.Put(ctx, item)
+	if err == nil {
+		m.mu.Lock()
+		m.items[item.Name] = item
+		m.mu.Unlock()
+	}
+	m.writing.Unlock()
+	if err == nil {
+		m.tell()
+	}
+	return item, err
+}
+
+// Remove is Remove of the Set.
+func (m *Mirror[T]) Remove(ctx context.Context, item Item[T]) error {
+	m.writing.Lock()
+	err := m.set.Remove(ctx, item)
+	if err == nil && item.Revision != 0 {
+		m.mu.Lock()
+		delete(m.items, item.Name)
+		m.mu.Unlock()
+	}
+	m.writing.Unlock()
+	if err == nil && item.Revision != 0 {
+		m.tell()
+	}
+	return err
+}

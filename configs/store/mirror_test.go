@@ -1,0 +1,146 @@
+package store_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+
+	"portico/configs/store"
+)
+
+func mirror(t *testing.T, s store.Store, o store.MirrorOptions) *store.Mirror[int] {
+	t.Helper()
+	m, err := store.NewMirror(t.Context(), store.SetOf[int](s, "n/"), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return m
+}
+
+func shown(m *store.Mirror[int]) string {
+	var all []string
+	for _, item := range m.All() {
+		all = append(all, fmt.Sprintf("%s=%d", item.Name, item.Value))
+	}
+	return strings.Join(all, " ")
+}
+
+// A Mirror shows what anybody stores, and tells of each change once, of its own before the call returns.
+func TestMirror(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		kept := store.Memory()
+		ctx := t.Context()
+		changes := 0
+		var failed []error
+		m := mirror(t, kept, store.MirrorOptions{Changed: func() { changes++ },
+			Failed: func(err error) { failed = append(failed, err) }})
+		ended := make(chan error)
+		go func() { ended <- m.Run(ctx) }()
+		want := func(text string, n int) {
+			t.Helper()
+			if got := shown(m); got != text || changes != n {
+				t.Errorf("it shows %q after %d changes, want %q after %d", got, changes, text, n)
+			}
+		}
+		synctest.Wait()
+		want("", 0)
+		a, err := m.Put(ctx, store.Item[int]{Name: "a", Value: 1})
+		if err != nil {
+			t.Fatal(err)
+		}
+		want("a=1", 1)
+		synctest.Wait()
+		want("a=1", 1)
+		other := store.SetOf[int](kept, "n/")
+		if _, err := other.Put(ctx, store.Item[int]{Name: "b", Value: 2}); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		want("a=1 b=2", 2)
+		a.Value = 3
+		if _, err := other.Put(ctx, a); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := m.Put(ctx, a); !errors.Is(err, store.ErrConflict) {
+			t.Errorf("put over what another has put: %v", err)
+		}
+		synctest.Wait()
+		want("a=3 b=2", 3)
+		b, err := m.Get(ctx, "b")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := m.Remove(ctx, b); err != nil {
+			t.Error(err)
+		}
+		want("a=3", 4)
+		if _, err := kept.CompareAndSet(ctx, "n/c", 0, []byte("{")); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		want("a=3", 5)
+		if c, err := m.Get(ctx, "c"); len(failed) != 1 || err != nil || c.Err == nil {
+			t.Errorf("an entry that cannot be read is %+v, %v; told was %v", c, err, failed)
+		}
+		kept.Close()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+		want("a=3", 5)
+	})
+}
+
+// broken is a store that cannot be read, once it is broken.
+type broken struct {
+	store.Store
+	is *bool
+}
+
+func (b broken) List(ctx context.Context, prefix string) ([]store.Entry, error) {
+	if *b.is {
+		return nil, errors.New("no connection")
+	}
+	return b.Store.List(ctx, prefix)
+}
+
+// If the store cannot be read, what is in memory stays, and the next change shows all of it.
+func TestMirrorOfBrokenStore(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		kept := store.Memory()
+		defer kept.Close()
+		is := false
+		var failed []string
+		m := mirror(t, broken{kept, &is}, store.MirrorOptions{
+			Failed: func(err error) { failed = append(failed, err.Error()) }})
+		go m.Run(t.Context())
+		synctest.Wait()
+		other := store.SetOf[int](kept, "n/")
+		put := func(name string) {
+			t.Helper()
+			if _, err := other.Put(t.Context(), store.Item[int]{Name: name}); err != nil {
+				t.Fatal(err)
+			}
+			synctest.Wait()
+		}
+		put("a")
+		is = true
+		put("b")
+		if got := shown(m); got != "a=0" || !slices.Equal(failed, []string{"no connection"}) {
+			t.Errorf("it shows %q, told was %q", got, failed)
+		}
+		is = false
+		put("c")
+		if got := shown(m); got != "a=0 b=0 c=0" {
+			t.Errorf("it shows %q", got)
+		}
+		is = true
+		if _, err := store.NewMirror(t.Context(), store.SetOf[int](broken{kept, &is}, "n/"),
+			store.MirrorOptions{}); err == nil {
+			t.Error("a Mirror begins without the entries")
+		}
+	})
+}

@@ -1,0 +1,73 @@
+package repairing
+
+import (
+	"strings"
+	"testing"
+	"testing/synctest"
+
+	"portico/configs/store"
+	"portico/health"
+)
+
+func plan(targets ...string) (p health.Plan) {
+	for _, target := range targets {
+		p.Monitors = append(p.Monitors, health.Monitor{HealthSet: "S", Name: "M", Target: target, Failures: 1})
+	}
+	return p
+}
+
+// A monitor is Repairing whoever says so, this process or another writer, after a restart too, and also if it comes
+// with a later plan.
+func TestFollowed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		kept := store.Memory()
+		defer kept.Close()
+		open := func() (*Set, *health.Engine) {
+			engine := health.NewEngine(health.Options{})
+			engine.Use(plan("a", "b"))
+			s, err := Open(t.Context(), store.SetOf[bool](kept, "health/repairing/"), engine,
+				func(err error) { t.Error(err) })
+			if err != nil {
+				t.Fatal(err)
+			}
+			go s.Run(t.Context())
+			synctest.Wait()
+			return s, engine
+		}
+		s, engine := open()
+		other, _ := open()
+		want := func(engine *health.Engine, names string) {
+			t.Helper()
+			synctest.Wait()
+			var got []string
+			for _, m := range engine.Monitors() {
+				if m.Value == health.Repairing {
+					got = append(got, m.Target)
+				}
+			}
+			if strings.Join(got, "") != names {
+				t.Errorf("Repairing are %q, want %q", got, names)
+			}
+		}
+		set := func(s *Set, id string, on, wasWanted bool) {
+			t.Helper()
+			if was, err := s.Set(t.Context(), id, on); err != nil || was != wasWanted {
+				t.Errorf("%s: it was %v, %v", id, was, err)
+			}
+		}
+		set(s, "S/M/a", true, false)
+		want(engine, "a")
+		set(other, "S/M/b", true, false)
+		set(other, "S/M/c", true, false)
+		set(other, "S/M/a", true, true)
+		want(engine, "ab")
+		set(other, "S/M/a", false, true)
+		want(engine, "b")
+		engine.Use(plan("b", "c"))
+		s.Apply()
+		want(engine, "bc")
+		again, restarted := open()
+		again.Apply()
+		want(restarted, "b")
+	})
+}
