@@ -115,6 +115,25 @@ func TestGoesOn(t *testing.T) {
 	}
 }
 
+// A stored entry that cannot be read counts as none: the server can be taken into maintenance, and out again.
+func TestUnreadable(t *testing.T) {
+	kept := store.Memory()
+	defer kept.Close()
+	if _, err := kept.CompareAndSet(t.Context(), "maintenance/mbx1", 0, []byte("{")); err != nil {
+		t.Fatal(err)
+	}
+	w := newSite(t, kept)
+	if _, err := w.Stop(t.Context(), "mbx1"); !errors.Is(err, health.ErrUnknown) || len(w.Servers()) != 0 {
+		t.Errorf("out of what cannot be read: %v", err)
+	}
+	if _, err := w.Start(t.Context(), "mbx1", ""); err != nil || len(w.Servers()) != 1 {
+		t.Errorf("in: %v, in maintenance %v", err, w.Servers())
+	}
+	if _, err := w.Stop(t.Context(), "mbx1"); err != nil || len(w.Servers()) != 0 {
+		t.Errorf("out: %v, in maintenance %v", err, w.Servers())
+	}
+}
+
 // A server that another writer takes into maintenance or out of it has its monitors switched off or on. Monitors of
 // databases and of the node stay.
 func TestFollowed(t *testing.T) {

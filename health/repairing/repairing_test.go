@@ -71,3 +71,31 @@ func TestFollowed(t *testing.T) {
 		want(restarted, "b")
 	})
 }
+
+// A stored mark that cannot be read counts as none. It can be set again, and removed.
+func TestUnreadable(t *testing.T) {
+	kept := store.Memory()
+	defer kept.Close()
+	engine := health.NewEngine(health.Options{})
+	engine.Use(plan("a"))
+	const key = "health/repairing/S/M/a"
+	for _, on := range []bool{true, false} {
+		entry, _ := kept.Get(t.Context(), key)
+		if _, err := kept.CompareAndSet(t.Context(), key, entry.Revision, []byte("{")); err != nil {
+			t.Fatal(err)
+		}
+		var failed []error
+		s, err := Open(t.Context(), store.SetOf[bool](kept, "health/repairing/"), engine,
+			func(err error) { failed = append(failed, err) })
+		if err != nil || len(failed) != 1 {
+			t.Fatalf("%v, %d failures reported", err, len(failed))
+		}
+		s.Apply()
+		if was, err := s.Set(t.Context(), "S/M/a", on); was || err != nil {
+			t.Errorf("it was %v, %v", was, err)
+		}
+		if got := engine.Monitors()[0].Value == health.Repairing; got != on {
+			t.Errorf("Repairing is %v, want %v", got, on)
+		}
+	}
+}

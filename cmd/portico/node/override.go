@@ -109,7 +109,7 @@ func (c healthControl) RemoveOverride(ctx context.Context, o health.Override) (c
 // openRepairing reads which monitors are Repairing.
 func (s *service) openRepairing() (err error) {
 	s.repairing, err = repairing.Open(context.Background(), s.stored.repairing, s.health,
-		func(err error) { s.reported("which monitors are Repairing cannot be read", err) })
+		func(err error) { s.reported("stored mark Repairing not usable", err) })
 	if err != nil {
 		return fmt.Errorf("repairing: %w", err)
 	}

@@ -7,7 +7,10 @@ import (
 
 	"portico/backend/backendtest/testkit"
 	"portico/cmd/portico/cli"
+	"portico/health/catalogue"
 )
+
+const selfTestOfMbx2 = catalogue.SetProtocol + "/" + catalogue.ImapSelfTestMonitor + "/mbx2"
 
 // What a node has stored and cannot read any more keeps it neither from starting nor from storing the same again.
 func TestUnreadableStoredValues(t *testing.T) {
@@ -15,7 +18,8 @@ func TestUnreadableStoredValues(t *testing.T) {
 	site := newTwoServers(t)
 	r := site.site.serve(t, site.dir+"/portico.yaml")
 	for _, key := range []string{"health/alerts", "health/flapping", "health/components/damaged",
-		"health/overrides/damaged", "protocol_log/rules/damaged", "maintenance/mbx2"} {
+		"health/overrides/damaged", "protocol_log/rules/damaged", "maintenance/mbx2",
+		"health/repairing/" + selfTestOfMbx2} {
 		entry, _ := r.disk.Get(t.Context(), key) // none is revision 0
 		if _, err := r.disk.CompareAndSet(t.Context(), key, entry.Revision, []byte("{")); err != nil {
 			t.Fatal(err)
@@ -25,11 +29,15 @@ func TestUnreadableStoredValues(t *testing.T) {
 	r.stopped(t)
 	r = site.site.serve(t, site.dir+"/portico.yaml")
 	for _, line := range []string{"open alerts lost", "flapping of monitors", "stored state of a component not usable",
-		"stored override not usable", "stored protocol log rule not usable", "stored maintenance of a server not usable"} {
+		"stored override not usable", "stored protocol log rule not usable",
+		"stored maintenance of a server not usable", "stored mark Repairing not usable"} {
 		r.logged(t, line)
 	}
 	if got := r.asks(t, cli.StatusFailed, "maintenance", "stop", "mbx2"); !strings.Contains(got,
 		"is not in maintenance") {
+		t.Error(got)
+	}
+	if got := r.asks(t, cli.StatusFine, "health", "repairing", selfTestOfMbx2); !strings.Contains(got, "Repairing") {
 		t.Error(got)
 	}
 	r.asks(t, cli.StatusFine, "maintenance", "start", "mbx2")
