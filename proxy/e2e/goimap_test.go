@@ -14,8 +14,8 @@ import (
 	"portico/proxy"
 )
 
-// bigMail is the size of the largest message that the clients move.
-const bigMail = 30 << 20
+// bigMail is the size of the largest message that the clients move: more than all buffers on its way hold.
+const bigMail = 12 << 20
 
 // A session of go-imap's client against Dovecot, by each way in.
 func TestGoIMAP(t *testing.T) {

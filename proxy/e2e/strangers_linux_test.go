@@ -53,8 +53,8 @@ const (
 	idleDialers = 20 // goroutines that hold the silent clients, two for each address
 )
 
-// attack begins when the silent clients are connected: it says so, goes on until its standard input ends, and then
-// writes a tally.
+// attack begins when the silent clients are connected: it says so, and when each kind of strangers has done something.
+// It goes on until its standard input ends, and then writes a tally.
 func attack(task string) error {
 	ctx, stop := context.WithCancel(context.Background())
 	defer stop()
@@ -89,6 +89,14 @@ func attack(task string) error {
 	})
 	repeat(handshakers, s.shakeHands)
 	fmt.Println("attacking")
+	work.Go(func() {
+		for !s.acted() {
+			if pauseFor(ctx, 50*time.Millisecond); ctx.Err() != nil {
+				return
+			}
+		}
+		fmt.Println("acted")
+	})
 	io.Copy(io.Discard, os.Stdin)
 	s.mu.Lock()
 	report, err := json.Marshal(s.done)
@@ -97,6 +105,13 @@ func attack(task string) error {
 	work.Wait()
 	fmt.Println(string(report))
 	return err
+}
+
+// acted says whether each kind of strangers has done something.
+func (s *strangers) acted() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return min(s.done.Connected, s.done.Handshakes, s.done.Guesses, s.done.Exchanges, s.done.Tags) > 0
 }
 
 func (s *strangers) count(n *int) {

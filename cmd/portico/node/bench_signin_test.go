@@ -17,8 +17,8 @@ func (r *running) benchLine(mechanism string, more ...string) []string {
 	return append([]string{
 		"bench", "run", "--target", r.listeners.addresses[1].String(), "--server-name", "localhost",
 		"--tls", "implicit",
-		"--ca", r.site.dir + "/site-ca.crt", "--users", "alice", "--mechanism", mechanism, "--duration", "300ms",
-		"--closed", "--id",
+		"--ca", r.site.dir + "/site-ca.crt", "--users", "alice", "--mechanism", mechanism, "--profile", "noop",
+		"--sessions", "2", "--duration", "100ms", "--closed", "--id",
 	}, more...)
 }
 

@@ -15,7 +15,7 @@ import (
 	"portico/backend/directory"
 )
 
-// crowd is the users of a watched site, who sign in again and again, each ten times a second at most.
+// crowd is the users of a watched site, who sign in again and again, each four times a second at most.
 type crowd struct {
 	r    *running
 	work sync.WaitGroup
@@ -53,7 +53,7 @@ func (c *crowd) leave() {
 }
 
 func (c *crowd) come(database, user string) {
-	for ticker := time.NewTicker(100 * time.Millisecond); ; {
+	for ticker := time.NewTicker(250 * time.Millisecond); ; {
 		select {
 		case <-c.stop:
 			ticker.Stop()

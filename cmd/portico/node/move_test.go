@@ -137,10 +137,10 @@ func (s *site) portico(t *testing.T, wantStatus int, args ...string) (output str
 	return out.String()
 }
 
-// Block and move with 2,000 live sessions: all are on the new copy in the end, and nobody was on both. What was done
+// Block and move with 400 live sessions: all are on the new copy in the end, and nobody was on both. What was done
 // is so after a restart, and nothing moves back by itself.
 func TestBlockAndMove(t *testing.T) {
-	const users = 2000
+	const users = 400
 	testkit.NoLeaks(t)
 	site := newTwoServers(t)
 	file := filepath.Join(site.dir, "portico.yaml")
