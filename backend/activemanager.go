@@ -26,14 +26,14 @@ type ActiveManager struct {
 	configuring sync.Mutex // one Configure at a time; taken before mu
 	judging     sync.Mutex // one change of blocks, policies or failed copies at a time; taken before mu
 
-	mu        sync.Mutex // guards the rest; never held while the store writes
-	databases map[string]*database
-	blocked   map[string][]Blocker   // mailbox servers by name: who blocks them
-	policy    map[string]Policy      // mailbox servers by name, where it was changed by command
-	placed    map[string]string      // users who were moved, by name: their database
-	users     map[string]*held       // users with sign-ins under way
-	failed    map[copyOf]Failure     // copies that may not be chosen
-	exchanges map[*exchange]struct{} // sign-ins that wait for their clients, and are not counted
+	mu         sync.Mutex // guards the rest; never held while the store writes
+	databases  map[string]*database
+	blocked    map[string][]Blocker   // mailbox servers by name: who blocks them
+	policy     map[string]Policy      // mailbox servers by name, where it was changed by command
+	movedUsers map[string]string      // users who were moved, by name: their database
+	users      map[string]*held       // users with sign-ins under way
+	failed     map[copyOf]Failure     // copies that may not be chosen
+	exchanges  map[*exchange]struct{} // sign-ins that wait for their clients, and are not counted
 }
 
 // database is a database's state. It stays for the life of the manager, so that a reload loses neither sign-ins nor a
@@ -58,10 +58,10 @@ func (d *database) lost() bool { return !slices.Contains(d.copies, d.active) }
 const (
 	activeKey = "active/" // and a database: the mailbox server with its active copy
 	// and a database, while its copies are deactivated and activated: the mailbox servers it is between
-	movingKey  = "moving/"
-	blockedKey = "blocked/" // and a mailbox server that no database may be activated on: who has asked for that
-	policyKey  = "policy/"  // and a mailbox server: its policy
-	placedKey  = "placed/"  // and a user: the database that the user was moved to
+	movingKey    = "moving/"
+	blockedKey   = "blocked/" // and a mailbox server that no database may be activated on: who has asked for that
+	policyKey    = "policy/"  // and a mailbox server: its policy
+	movedUserKey = "placed/"  // and a user: the database that the user was moved to
 )
 
 // What a change can be refused for; use errors.Is.
@@ -79,14 +79,14 @@ var (
 func NewActiveManager(ctx context.Context, s store.Store) (*ActiveManager, error) {
 	m := &ActiveManager{
 		store: s, databases: make(map[string]*database), blocked: make(map[string][]Blocker),
-		policy: make(map[string]Policy),
-		placed: make(map[string]string), users: make(map[string]*held), failed: make(map[copyOf]Failure),
+		policy:     make(map[string]Policy),
+		movedUsers: make(map[string]string), users: make(map[string]*held), failed: make(map[copyOf]Failure),
 		exchanges: make(map[*exchange]struct{}),
 	}
 	for key, take := range map[string]func(name, value string){
-		blockedKey: func(name, value string) { m.blocked[name] = parseBlockers(value) },
-		policyKey:  func(name, value string) { m.policy[name] = Policy(value) },
-		placedKey:  func(name, value string) { m.placed[name] = value },
+		blockedKey:   func(name, value string) { m.blocked[name] = parseBlockers(value) },
+		policyKey:    func(name, value string) { m.policy[name] = Policy(value) },
+		movedUserKey: func(name, value string) { m.movedUsers[name] = value },
 	} {
 		if err := each(ctx, s, key, take); err != nil {
 			return nil, err

@@ -35,8 +35,8 @@ func ReachOf(err error) Reach {
 	return ReachDown
 }
 
-// ask is Check within askTime. A server that takes longer may still serve sign-ins, so its breaker does not learn of
-// that.
+// ask is Check within askTime. A server that takes longer may still serve sign-ins, so that does not count for its
+// circuit breaker.
 func (t *Tier) ask(ctx context.Context, name string) error {
 	s := t.servers[name]
 	if s == nil {
@@ -46,7 +46,7 @@ func (t *Tier) ask(ctx context.Context, name string) error {
 	defer cancel()
 	err := t.check(bounded, s)
 	if err == nil {
-		t.breakers.tested(name, nil, false)
+		t.circuitBreakers.tested(name, nil, false)
 		return nil
 	}
 	if ctx.Err() != nil {
@@ -57,7 +57,7 @@ func (t *Tier) ask(ctx context.Context, name string) error {
 		e.Err = fmt.Errorf("no answer to %s within %v", askedFor[e.Phase], askTime)
 		return e
 	}
-	t.breakers.tested(name, e, false)
+	t.circuitBreakers.tested(name, e, false)
 	return err
 }
 

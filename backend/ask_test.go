@@ -104,10 +104,10 @@ func TestSilentServersTakeNothingFromOthers(t *testing.T) {
 				t.Errorf("%v, want %s", err, words)
 			}
 		}
-		tier.breakers.Configure(BreakerOptions{Failures: 1, First: time.Minute, Longest: time.Minute})
+		tier.circuitBreakers.Configure(CircuitBreakerOptions{Failures: 1, First: time.Minute, Longest: time.Minute})
 		time.Sleep(answersKept)
 		tier.Answers(t.Context())
-		if open := tier.breakers.Open(); open["silent1"] || !open["down1"] {
+		if open := tier.circuitBreakers.Open(); open["silent1"] || !open["down1"] {
 			t.Errorf("whoever looks opens breakers: %v", open)
 		}
 	})

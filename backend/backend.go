@@ -1,7 +1,7 @@
 // Package backend is the way to the mailbox servers: which database a user is in (Router), which server holds its
 // active copy (ActiveManager), and a connection there that is signed in as the client asked (Tier.SignIn).
 //
-// A sign-in is a conversation in sequential code, one file per step: dial.go, tls.go, greeting.go, signin.go. It
+// A sign-in is sequential code, one file per step: dial.go, tls.go, greeting.go, signin.go. It
 // reports errors by kind (Error) and phase latencies through a callback; what to tell the client, count or log is the
 // caller's business. The package knows nothing of clients' connections, of the relay, of the configuration file, of
 // logs and metrics.
@@ -37,8 +37,8 @@ type ServerOptions struct {
 	Name      string   // metric label
 	Addresses []string // host:port, tried in turn
 	TLS       TLSMode
-	// TLSConfig has the roots and perhaps the name to verify the server by, which else is the address's host. It may be
-	// nil where TLS is TLSNone.
+	// TLSConfig has the roots and perhaps the name to verify the server by, which else is the address's host. It may
+	// be nil where TLS is TLSNone.
 	TLSConfig *tls.Config
 	// Policy says whether Portico activates databases there by itself.
 	Policy Policy
@@ -91,43 +91,43 @@ type Options struct {
 	Certificates bool
 	Store        store.Store // with RoutingHash: keeps the set of databases users are spread over; else it may be nil
 	// Active keeps the active copies, and learns of the databases by Tier.Configure.
-	Active   *ActiveManager
-	Survey   *Survey   // remembers what the servers offer
-	Gates    *Gates    // hold sign-ins to servers
-	Breakers *Breakers // leave servers alone that fail
-	Tally    *Tally    // counts how users' sign-ins end
-	Upstream Upstream
-	Timeouts Timeouts
-	Now      func() time.Time // deadlines are set by it
+	Active            *ActiveManager
+	OfferedMechanisms *OfferedMechanisms // remembers what the servers offer
+	SigninQueues      *SigninQueues      // hold sign-ins to servers
+	CircuitBreakers   *CircuitBreakers   // leave servers alone that fail
+	Tally             *Tally             // counts how users' sign-ins end
+	Upstream          Upstream
+	Timeouts          Timeouts
+	Now               func() time.Time // deadlines are set by it
 }
 
 // Tier is the mailbox tier: all mailbox servers and databases. It is safe for concurrent use.
 type Tier struct {
-	servers         map[string]*mailboxServer
-	interchangeable map[string]bool // by database
-	databases       []DatabaseOptions
-	pinIn           store.Store // with RoutingHash: where the set of databases is pinned
-	active          *ActiveManager
-	router          *Router
-	standIns        *Router // of users who have no mailbox
-	directory       directory.Source
-	homes           map[string]string
-	verifier        directory.Verifier
-	mode            directory.Mode
-	master          *Master
-	answering       answering
-	asked           sync.RWMutex // held for reading by each Where under way
-	close           func()
-	judged          []string // the mechanisms of mode master
-	survey          *Survey
-	breakers        *Breakers
-	tally           *Tally
-	gates           *Gates
-	offered         atomic.Pointer[offered] // what the survey said last
-	byAddress       map[string]string       // host:port -> mailbox server
-	upstream        Upstream
-	timeouts        Timeouts
-	now             func() time.Time
+	servers           map[string]*mailboxServer
+	interchangeable   map[string]bool // by database
+	databases         []DatabaseOptions
+	pinIn             store.Store // with RoutingHash: where the set of databases is pinned
+	active            *ActiveManager
+	router            *Router
+	standIns          *Router // of users who have no mailbox
+	directory         directory.Source
+	homes             map[string]string
+	verifier          directory.Verifier
+	mode              directory.Mode
+	master            *Master
+	answering         answering
+	asked             sync.RWMutex // held for reading by each Where under way
+	close             func()
+	judged            []string // the mechanisms of mode master
+	offeredMechanisms *OfferedMechanisms
+	circuitBreakers   *CircuitBreakers
+	tally             *Tally
+	signinQueues      *SigninQueues
+	commonMechanisms  atomic.Pointer[commonMechanisms] // as Mechanisms returned it last
+	byAddress         map[string]string                // host:port -> mailbox server
+	upstream          Upstream
+	timeouts          Timeouts
+	now               func() time.Time
 }
 
 // New checks the options and returns a Tier over them. It opens no connection, and writes nothing: Configure puts the
@@ -169,25 +169,25 @@ func New(ctx context.Context, o Options) (*Tier, error) {
 // newTier returns a Tier without servers and databases.
 func newTier(o Options) *Tier {
 	return &Tier{
-		servers:         make(map[string]*mailboxServer),
-		interchangeable: make(map[string]bool),
-		databases:       o.Databases,
-		byAddress:       make(map[string]string),
-		directory:       o.Directory,
-		homes:           o.Homes,
-		verifier:        o.Verifier,
-		mode:            o.Mode,
-		master:          o.Master,
-		judged:          judgedBy(o.Verifier, o.Certificates),
-		active:          o.Active,
-		survey:          o.Survey,
-		breakers:        o.Breakers,
-		tally:           o.Tally,
-		gates:           o.Gates,
-		close:           o.Close,
-		upstream:        o.Upstream,
-		timeouts:        o.Timeouts,
-		now:             o.Now,
+		servers:           make(map[string]*mailboxServer),
+		interchangeable:   make(map[string]bool),
+		databases:         o.Databases,
+		byAddress:         make(map[string]string),
+		directory:         o.Directory,
+		homes:             o.Homes,
+		verifier:          o.Verifier,
+		mode:              o.Mode,
+		master:            o.Master,
+		judged:            verifiedMechanisms(o.Verifier, o.Certificates),
+		active:            o.Active,
+		offeredMechanisms: o.OfferedMechanisms,
+		circuitBreakers:   o.CircuitBreakers,
+		tally:             o.Tally,
+		signinQueues:      o.SigninQueues,
+		close:             o.Close,
+		upstream:          o.Upstream,
+		timeouts:          o.Timeouts,
+		now:               o.Now,
 	}
 }
 
@@ -199,9 +199,9 @@ func (o *Options) check() error {
 	}{
 		{"Mode", o.Mode == directory.ModePassthrough || o.Mode == directory.ModeMaster},
 		{"Active", o.Active != nil},
-		{"Survey", o.Survey != nil},
-		{"Gates", o.Gates != nil},
-		{"Breakers", o.Breakers != nil},
+		{"Survey", o.OfferedMechanisms != nil},
+		{"Gates", o.SigninQueues != nil},
+		{"Breakers", o.CircuitBreakers != nil},
 		{"Tally", o.Tally != nil},
 		{"Upstream", o.Upstream != nil},
 		{"Timeouts.Dial", o.Timeouts.Dial > 0},

@@ -62,7 +62,7 @@ func complete(ctx context.Context, o Options) (Options, error) {
 	if err != nil {
 		return o, err
 	}
-	survey, err := NewSurvey(ctx, store.Memory())
+	offered, err := NewOfferedMechanisms(ctx, store.Memory())
 	if err != nil {
 		return o, err
 	}
@@ -73,8 +73,8 @@ func complete(ctx context.Context, o Options) (Options, error) {
 		})
 	}
 	return testkit.Complete(o, Options{
-		Mode: directory.ModePassthrough, Active: active, Survey: survey, Gates: NewGates(time.Now),
-		Breakers: NewBreakers(time.Now, func() float64 { return 0 }), Tally: NewTally(time.Now),
+		Mode: directory.ModePassthrough, Active: active, OfferedMechanisms: offered, SigninQueues: NewSigninQueues(time.Now),
+		CircuitBreakers: NewCircuitBreakers(time.Now, func() float64 { return 0 }), Tally: NewTally(time.Now),
 		Upstream: dialing(direct), Now: time.Now,
 		Timeouts: Timeouts{
 			Dial: 5 * time.Second, TLS: 10 * time.Second, Greeting: 10 * time.Second, SignIn: 30 * time.Second,
@@ -87,9 +87,9 @@ func TestIncompleteOptions(t *testing.T) {
 	for field, change := range map[string]func(*Options){
 		"Mode":                  func(o *Options) { o.Mode = directory.ModeDefault },
 		"Active":                func(o *Options) { o.Active = nil },
-		"Survey":                func(o *Options) { o.Survey = nil },
-		"Gates":                 func(o *Options) { o.Gates = nil },
-		"Breakers":              func(o *Options) { o.Breakers = nil },
+		"Survey":                func(o *Options) { o.OfferedMechanisms = nil },
+		"Gates":                 func(o *Options) { o.SigninQueues = nil },
+		"Breakers":              func(o *Options) { o.CircuitBreakers = nil },
 		"Tally":                 func(o *Options) { o.Tally = nil },
 		"Upstream":              func(o *Options) { o.Upstream = nil },
 		"Timeouts.Dial":         func(o *Options) { o.Timeouts.Dial = 0 },

@@ -18,7 +18,7 @@ const (
 	KindDisabled                 // the directory has the user, who must not sign in
 	KindDirectory                // the directory cannot tell
 	KindNoActiveCopy             // the database has no active copy
-	// the mailbox server has failed too often, and is left alone for a while; see Breakers
+	// the server's circuit breaker is open
 	KindResting
 	KindLocal       // this machine has no descriptors, ports or memory left for a connection
 	KindDial        // no TCP connection to the mailbox server
@@ -91,7 +91,8 @@ func (e *Error) Error() string {
 	return strings.Join(parts, ": ")
 }
 
-// ClientError says that a client has gone, or can not be told that it has to wait. WaitingClient.StillWaits returns it.
+// ClientError says that a client has gone, or can not be told that it has to wait. WaitingClient.StillWaits returns
+// it.
 type ClientError struct{ Err error }
 
 // Error implements error.

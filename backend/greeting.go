@@ -9,7 +9,7 @@ import (
 
 // prepare takes a new connection to where the server can be signed in to: TLS as configured, greeted, capabilities
 // known.
-func (c *conversation) prepare() error {
+func (c *serverConn) prepare() error {
 	timeouts := c.tier.timeouts
 	if c.server.tls == TLSImplicit {
 		c.enter(PhaseTLS, timeouts.TLS)
@@ -35,7 +35,7 @@ func (c *conversation) prepare() error {
 }
 
 // greeting reads the server's first response (RFC 9051 section 7.1) and the capabilities in it.
-func (c *conversation) greeting() error {
+func (c *serverConn) greeting() error {
 	resp, err := c.read()
 	if err != nil {
 		return err
@@ -48,7 +48,7 @@ func (c *conversation) greeting() error {
 }
 
 // askCapabilities is for servers whose greeting does not tell them, and for all of them after STARTTLS.
-func (c *conversation) askCapabilities() error {
+func (c *serverConn) askCapabilities() error {
 	tag := c.ownTag()
 	if err := c.write([]byte(tag + " CAPABILITY\r\n")); err != nil {
 		return err

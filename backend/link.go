@@ -132,7 +132,7 @@ func (t *Tier) signInTo(ctx context.Context, name string, q SignInRequest) (*Lin
 		return nil, &Error{Kind: KindNoActiveCopy, Phase: PhaseRoute,
 			Err: fmt.Errorf("there is no mailbox server %q", name)}
 	}
-	pass, err := t.breakers.enter(name)
+	pass, err := t.circuitBreakers.enter(name)
 	if err != nil {
 		resting := &Error{Kind: KindResting, Server: name, Phase: PhaseDial, Err: err}
 		t.count(name, q.User, resting)
@@ -140,10 +140,10 @@ func (t *Tier) signInTo(ctx context.Context, name string, q SignInRequest) (*Lin
 	}
 	outcome := errPanicked
 	defer func() {
-		t.breakers.leave(pass, outcome)
+		t.circuitBreakers.leave(pass, outcome)
 		t.count(name, q.User, outcome)
 	}()
-	link, err := t.converse(ctx, server, q, func() { t.breakers.greeted(pass) })
+	link, err := t.converse(ctx, server, q, func() { t.circuitBreakers.greeted(pass) })
 	outcome = asError(err)
 	return link, err
 }
@@ -168,7 +168,7 @@ var errPanicked = &Error{Kind: KindCancelled}
 // converse is one attempt to sign in to one server. It calls greeted, if that is not nil, when the server can be
 // signed in to.
 func (t *Tier) converse(ctx context.Context, server *mailboxServer, q SignInRequest, greeted func()) (*Link, error) {
-	c := &conversation{ctx: ctx, tier: t, server: server, request: q, greeted: greeted, laps: stopwatch{now: t.now}}
+	c := &serverConn{ctx: ctx, tier: t, server: server, request: q, greeted: greeted, laps: stopwatch{now: t.now}}
 	defer func() { c.laps.report(q.Step) }()
 	if err := c.connect(); err != nil {
 		return nil, err
@@ -193,7 +193,7 @@ func (t *Tier) converse(ctx context.Context, server *mailboxServer, q SignInRequ
 	return link, nil
 }
 
-func (c *conversation) link() (*Link, error) {
+func (c *serverConn) link() (*Link, error) {
 	if err := c.prepare(); err != nil {
 		return nil, err
 	}

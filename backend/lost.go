@@ -31,7 +31,7 @@ var lostEffects = []struct{ prefix, effect string }{
 	{movingKey, lostCopy},
 	{blockedKey, "databases may be activated on %[1]s: `portico server block %[1]s` forbids that again"},
 	{policyKey, "%[1]s has the policy in the configuration: `portico server policy %[1]s` shows and sets it"},
-	{placedKey, "%[1]s is in the database that the directory names: `portico user move %[1]s DATABASE` moves the " +
+	{movedUserKey, "%[1]s is in the database that the directory names: `portico user move %[1]s DATABASE` moves the " +
 		"user again"},
 	{failedKey, "the copy %[1]s counts as healthy until a probe cannot read it"},
 	{pinKey, "users are spread over the databases in the configuration; if those have changed, users find " +

@@ -91,7 +91,7 @@ func TestVerifyFindsAnotherName(t *testing.T) {
 	o := masterOptions(verdict{owner: "Ann"})
 	o.Servers = append(o.Servers, ServerOptions{Name: "mbx2", Addresses: []string{"192.0.2.2:993"}})
 	o.Databases = append(o.Databases, DatabaseOptions{Name: "db2", Copies: []string{"mbx2"}})
-	o.Directory = placesOf{"ann": {Database: "db2"}, "\u00e1nn": {Database: "db1"},
+	o.Directory = entriesOf{"ann": {Database: "db2"}, "\u00e1nn": {Database: "db1"},
 		"bob": {User: "ann", Database: "db1"}}
 	tier, err := newTestTier(t.Context(), o)
 	if err != nil {
@@ -120,10 +120,10 @@ func TestVerifyFindsAnotherName(t *testing.T) {
 	}
 }
 
-// placesOf is a directory.Source of these users.
-type placesOf map[string]directory.Entry
+// entriesOf is a directory.Source of these users.
+type entriesOf map[string]directory.Entry
 
-func (p placesOf) Lookup(_ context.Context, q directory.Query) (directory.Entry, error) {
+func (p entriesOf) Lookup(_ context.Context, q directory.Query) (directory.Entry, error) {
 	entry, ok := p[q.User]
 	if !ok {
 		return entry, directory.ErrNotFound

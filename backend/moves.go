@@ -20,19 +20,19 @@ type MoveResult struct {
 var ErrNoHealthyCopy = errors.New("no healthy copy")
 
 // Check says whether a mailbox server can be reached now: it connects, does TLS, and reads greeting and capabilities.
-// Its breaker learns the result. Errors are *Error, or wrap ErrUnknownName.
+// The result counts for the server's circuit breaker. Errors are *Error, or wrap ErrUnknownName.
 func (t *Tier) Check(ctx context.Context, server string) error {
 	s := t.servers[server]
 	if s == nil {
 		return fmt.Errorf("mailbox server %s: %w", server, ErrUnknownName)
 	}
 	err := t.check(ctx, s)
-	t.breakers.tested(server, asError(err), false)
+	t.circuitBreakers.tested(server, asError(err), false)
 	return err
 }
 
 func (t *Tier) check(ctx context.Context, s *mailboxServer) error {
-	c := &conversation{ctx: ctx, tier: t, server: s, laps: stopwatch{now: t.now}}
+	c := &serverConn{ctx: ctx, tier: t, server: s, laps: stopwatch{now: t.now}}
 	if err := c.connect(); err != nil {
 		return err
 	}
@@ -42,7 +42,7 @@ func (t *Tier) check(ctx context.Context, s *mailboxServer) error {
 	if err := c.prepare(); err != nil {
 		return err
 	}
-	t.survey.learn(s.name, c.capabilities)
+	t.offeredMechanisms.learn(s.name, c.capabilities)
 	return nil
 }
 
@@ -76,10 +76,10 @@ func (t *Tier) Move(ctx context.Context, database, server string, o MoveOptions)
 // move is Move to a server that answers, or does not have to.
 func (t *Tier) move(ctx context.Context, database, server string, o MoveOptions) error {
 	from, _ := t.active.Active(database)
-	t.gates.slow(server)
+	t.signinQueues.slow(server)
 	err := t.active.Move(ctx, database, server, o)
 	if err == nil {
-		t.gates.sendAway(from)
+		t.signinQueues.sendAway(from)
 	}
 	return err
 }

@@ -16,9 +16,9 @@ type OpenRequest struct {
 	Step     func(phase string, d time.Duration)
 }
 
-// Open signs in to one mailbox server, as a user's sign-in would be taken there, and whatever breakers, gates and
-// databases say: it is for whoever wants to know how the server is. The server's breaker learns the result. Errors are
-// *Error, or wrap ErrUnknownName.
+// Open signs in to one mailbox server as a user would, even if the server is paused, its circuit breaker is open, or
+// it has no active copy. Probes use it. The result counts for the server's circuit breaker. Errors are *Error, or wrap
+// ErrUnknownName.
 func (t *Tier) Open(ctx context.Context, server string, q OpenRequest) (*Link, error) {
 	s := t.servers[server]
 	if s == nil {
@@ -30,6 +30,6 @@ func (t *Tier) Open(ctx context.Context, server string, q OpenRequest) (*Link, e
 		request.Credential, request.own = t.master.credential(q.User), true
 	}
 	link, err := t.converse(ctx, s, request, nil)
-	t.breakers.tested(server, asError(err), true)
+	t.circuitBreakers.tested(server, asError(err), true)
 	return link, err
 }

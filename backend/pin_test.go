@@ -140,7 +140,7 @@ func TestWhatTheStoreDoesNotTell(t *testing.T) {
 	if _, err := NewActiveManager(t.Context(), closed); !errors.Is(err, store.ErrClosed) {
 		t.Errorf("active copies: %v", err)
 	}
-	if _, err := NewSurvey(t.Context(), closed); !errors.Is(err, store.ErrClosed) {
+	if _, err := NewOfferedMechanisms(t.Context(), closed); !errors.Is(err, store.ErrClosed) {
 		t.Errorf("what servers offer: %v", err)
 	}
 }

@@ -56,8 +56,8 @@ func (t *Tier) Route(ctx context.Context, q directory.Query, client WaitingClien
 	by := waiting{wait: t.upstream.Wait, client: client}
 	if entry.Server != "" {
 		r.Servers = []string{entry.Server}
-		for in := t.gates.pass(entry.Server); !in; {
-			if in, err = t.gates.wait(bounded, entry.Server, by); err != nil {
+		for in := t.signinQueues.pass(entry.Server); !in; {
+			if in, err = t.signinQueues.wait(bounded, entry.Server, by); err != nil {
 				return r, t.notIn(ctx, err)
 			}
 		}
@@ -87,20 +87,20 @@ func (t *Tier) Alternatives(database string) []string {
 	return t.active.alternatives(database)
 }
 
-// lease leases the database and finds its servers, when the gate of the active one is open. Nobody who waits at a gate
-// has a lease, so that the database can move away meanwhile.
+// lease leases the database and finds its servers, after waiting in the active server's sign-in queue. A waiting
+// sign-in holds no lease, so that the database can move meanwhile.
 func (t *Tier) lease(ctx context.Context, r *Route, by waiting) (err error) {
-	admitted := "" // the server whose gate has let this sign-in in
+	admitted := "" // the server whose queue has admitted this sign-in
 	for {
 		if r.Servers, err = t.hold(ctx, r.Database, r.User, by); err != nil {
 			return err
 		}
 		server := r.Servers[0]
-		if server == admitted || t.gates.pass(server) {
+		if server == admitted || t.signinQueues.pass(server) {
 			return nil
 		}
 		t.active.release(r.Database, r.User)
-		in, err := t.gates.wait(ctx, server, by)
+		in, err := t.signinQueues.wait(ctx, server, by)
 		if err != nil {
 			return err
 		}
@@ -136,9 +136,9 @@ func (t *Tier) notIn(ctx context.Context, err error) *Error {
 	return &Error{Kind: KindNoActiveCopy, Phase: PhaseRoute, Err: err}
 }
 
-// Where finds a user's database and its active copy, as Route does but for waiting and counting; placed says that the
-// user was moved there by command. Errors are *Error.
-func (t *Tier) Where(ctx context.Context, q directory.Query) (r Route, placed bool, err error) {
+// Where finds a user's database and its active copy as Route does, but does not wait or count. moved says that a
+// command moved the user there. Errors are *Error.
+func (t *Tier) Where(ctx context.Context, q directory.Query) (r Route, moved bool, err error) {
 	t.asked.RLock()
 	defer t.asked.RUnlock()
 	r.User = q.User
@@ -152,8 +152,8 @@ func (t *Tier) Where(ctx context.Context, q directory.Query) (r Route, placed bo
 		server, _ := t.active.Active(entry.Database)
 		r.Servers = []string{server}
 	}
-	_, placed = t.active.Placed(r.User)
-	return r, placed, nil
+	_, moved = t.active.MovedUser(r.User)
+	return r, moved, nil
 }
 
 // find asks the directory, if there is one, and gives those a database of whom it knows no place. The entry names a
@@ -166,7 +166,7 @@ func (t *Tier) find(ctx context.Context, q directory.Query) (directory.Entry, er
 			return entry, err
 		}
 	}
-	if database, ok := t.active.Placed(cmp.Or(entry.User, q.User)); ok {
+	if database, ok := t.active.MovedUser(cmp.Or(entry.User, q.User)); ok {
 		entry.Database, entry.Server, entry.Address = database, "", ""
 	}
 	if database, ok := t.homes[cmp.Or(entry.User, q.User)]; ok {

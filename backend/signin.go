@@ -9,12 +9,12 @@ import (
 	"portico/proxy/wire"
 )
 
-// signIn is the conversation from the sign-in command to its answer.
+// signIn is the exchange from the sign-in command to its answer.
 //
 // All tags are our own. The client's tag is legal, but that does not mean that a server's parser takes it: a tag with
 // "]" makes Dovecot answer without any tag.
 type signIn struct {
-	*conversation
+	*serverConn
 	tag      string // of the sign-in
 	idTag    string // of our ID while its answer is missing
 	pending  script // what the server has not asked for yet
@@ -26,7 +26,7 @@ type signIn struct {
 }
 
 // signIn signs in with the client's credential, ID in front, and returns what is for the client.
-func (c *conversation) signIn() (*signIn, error) {
+func (c *serverConn) signIn() (*signIn, error) {
 	s, err := c.trySignIn()
 	if e := asError(err); e != nil && c.hungUpOnLength(e) {
 		e.Kind = KindBadCredential
@@ -43,7 +43,7 @@ const (
 
 // hungUpOnLength says whether the server has ended the connection because the client's credential is longer than what
 // it reads: no such credential is right there.
-func (c *conversation) hungUpOnLength(e *Error) bool {
+func (c *serverConn) hungUpOnLength(e *Error) bool {
 	usual := usualPassword
 	if !carriesPassword(c.request.Credential.Mechanism) {
 		usual = usualToken
@@ -52,9 +52,9 @@ func (c *conversation) hungUpOnLength(e *Error) bool {
 	return ended && e.Phase == PhaseSignIn && !c.request.own && len(c.request.Credential.Password.Reveal()) > usual
 }
 
-func (c *conversation) trySignIn() (*signIn, error) {
+func (c *serverConn) trySignIn() (*signIn, error) {
 	c.enter(PhaseSignIn, c.tier.timeouts.SignIn)
-	s := &signIn{conversation: c}
+	s := &signIn{serverConn: c}
 	if c.capabilities.Hidden() {
 		s.offers = OffersHidden
 	}
@@ -82,7 +82,7 @@ func (s *signIn) begin() error {
 	case errors.Is(err, errNUL):
 		return s.fail(KindBadCredential, err)
 	case err != nil:
-		s.tier.survey.learn(s.server.name, s.capabilities) // so that the next client is not promised it
+		s.tier.offeredMechanisms.learn(s.server.name, s.capabilities) // so that the next client is not promised it
 		return s.fail(KindNoMechanism, err)
 	}
 	if !relayed(s.request.Credential.Mechanism) { // of others it is not known which message is the last

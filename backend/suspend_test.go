@@ -224,7 +224,7 @@ func TestMoveUser(t *testing.T) {
 			t.Errorf("counts are left: %v", m.users)
 		}
 		for _, m := range []*ActiveManager{m, managerWith(t, s, nil, "mbx1", "mbx2")} {
-			if db, ok := m.Placed("ann"); !ok || db != "db2" {
+			if db, ok := m.MovedUser("ann"); !ok || db != "db2" {
 				t.Errorf("ann is in %q", db)
 			}
 		}
@@ -234,7 +234,7 @@ func TestMoveUser(t *testing.T) {
 		if err := m.MoveUser(ctx, "ann", "", nobody.End); err != nil {
 			t.Error(err)
 		}
-		if _, ok := managerWith(t, s, nil, "mbx1").Placed("ann"); ok {
+		if _, ok := managerWith(t, s, nil, "mbx1").MovedUser("ann"); ok {
 			t.Error("ann is still moved")
 		}
 	})
@@ -242,7 +242,7 @@ func TestMoveUser(t *testing.T) {
 
 // Whatever says where a user is, a move by command beats it, and Where tells; a database that is there no more does
 // not.
-func TestPlacedUsersRoute(t *testing.T) {
+func TestMovedUsersRoute(t *testing.T) {
 	manager := managerWith(t, store.Memory(), nil, "mbx1")
 	tier, err := newTestTier(t.Context(), Options{
 		Servers:   []ServerOptions{{Name: "mbx1", Addresses: []string{"192.0.2.1:993"}}},
@@ -254,9 +254,9 @@ func TestPlacedUsersRoute(t *testing.T) {
 	}
 	where := func(want string, moved bool) {
 		t.Helper()
-		r, placed, err := tier.Where(t.Context(), directory.Query{User: "ann"})
-		if err != nil || r.Database != want || placed != moved || r.Servers[0] != "mbx1" || r.User != "ann.new" {
-			t.Errorf("%+v, moved %v, %v", r, placed, err)
+		r, moved, err := tier.Where(t.Context(), directory.Query{User: "ann"})
+		if err != nil || r.Database != want || moved != moved || r.Servers[0] != "mbx1" || r.User != "ann.new" {
+			t.Errorf("%+v, moved %v, %v", r, moved, err)
 		}
 	}
 	where("", false)
@@ -323,17 +323,17 @@ func TestPolicy(t *testing.T) {
 func TestPausedSignInsFollowAMove(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		manager := managerWith(t, store.Memory(), nil, "mbx1", "mbx2")
-		gates := NewGates(time.Now)
+		queues := NewSigninQueues(time.Now)
 		tier, err := newTestTier(t.Context(), Options{
 			Servers: []ServerOptions{{Name: "mbx1", Addresses: []string{"192.0.2.1:993"}},
 				{Name: "mbx2", Addresses: []string{"192.0.2.2:993"}}},
 			Databases: []DatabaseOptions{{Name: "db1", Copies: []string{"mbx1", "mbx2"}}}, Active: manager,
-			Gates: gates,
+			SigninQueues: queues,
 		})
 		if err != nil {
 			t.Fatal(err)
 		}
-		gates.Pause("mbx1", time.Minute)
+		queues.Pause("mbx1", time.Minute)
 		routed := make(chan Route)
 		go func() {
 			r, err := tier.Route(t.Context(), directory.Query{User: "ann"}, nil)
@@ -357,12 +357,12 @@ func TestPausedSignInsFollowAMove(t *testing.T) {
 func TestHeldClientsAreTold(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		manager := managerWith(t, store.Memory(), slowHook{make(chan struct{})}, "mbx1", "mbx2")
-		gates := NewGates(time.Now)
+		queues := NewSigninQueues(time.Now)
 		tier, err := newTestTier(t.Context(), Options{
 			Servers: []ServerOptions{{Name: "mbx1", Addresses: []string{"192.0.2.1:993"}},
 				{Name: "mbx2", Addresses: []string{"192.0.2.2:993"}}},
 			Databases: []DatabaseOptions{{Name: "db1", Copies: []string{"mbx1", "mbx2"}}}, Active: manager,
-			Gates: gates,
+			SigninQueues: queues,
 		})
 		if err != nil {
 			t.Fatal(err)

@@ -96,8 +96,8 @@ func TestServersFault(t *testing.T) {
 	}
 }
 
-// TestTallyOfSignIns: users' sign-ins are counted with their server, those that the breaker refuses too, and a probe's
-// are not.
+// TestTallyOfSignIns: users' sign-ins are counted with their server, those that the circuit breaker refuses too, and a
+// probe's are not.
 func TestTallyOfSignIns(t *testing.T) {
 	well := dialogue{greeting, aliceLogin, signedIn}
 	tier := tier(t, Timeouts{}, server(TLSNone, nil, fake(t, nil, well, dialogue{}, well, dialogue{})))
@@ -116,8 +116,8 @@ func TestTallyOfSignIns(t *testing.T) {
 		}
 	}
 	tier.homes = nil
-	tier.breakers.Configure(BreakerOptions{Failures: 1, First: time.Hour, Longest: time.Hour})
-	tier.breakers.tested("mbx1", closed1, true)
+	tier.circuitBreakers.Configure(CircuitBreakerOptions{Failures: 1, First: time.Hour, Longest: time.Hour})
+	tier.circuitBreakers.tested("mbx1", closed1, true)
 	if _, err := signInAs(t, tier, alice()); err == nil {
 		t.Fatal("signed in")
 	}

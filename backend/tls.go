@@ -8,9 +8,9 @@ import (
 )
 
 // startTLS asks for TLS (RFC 9051 section 6.2.1). Whatever the server said so far, anybody on the way may have said:
-// its capabilities are not looked at, and bytes behind its OK end the conversation, as they would be taken for the
+// its capabilities are not looked at, and bytes behind its OK end the connection, as they would be taken for the
 // server's own.
-func (c *conversation) startTLS() error {
+func (c *serverConn) startTLS() error {
 	tag := c.ownTag()
 	if err := c.write([]byte(tag + " STARTTLS\r\n")); err != nil {
 		return err
@@ -30,7 +30,7 @@ func (c *conversation) startTLS() error {
 }
 
 // handshake puts TLS around the connection, for all that follows.
-func (c *conversation) handshake() error {
+func (c *serverConn) handshake() error {
 	offered := c.address.offer.next()
 	conn := tls.Client(c.conn, offered)
 	if err := conn.Handshake(); err != nil { // bounded by the connection's deadline, without a goroutine for a context

@@ -11,7 +11,7 @@ import (
 // left out for a while. That is learnt from handshakes alone that went well, in which the server has proved who it is:
 // nobody on the way can take anything from the offer.
 //
-// It is shared by all conversations with that address.
+// It is shared by all connections to that address.
 type tlsOffer struct {
 	all *tls.Config // all that is offered
 	now func() time.Time

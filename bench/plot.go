@@ -42,8 +42,8 @@ type axis struct {
 	text      func(float64) string
 }
 
-// place returns where a value is, between 0 and 1.
-func (a axis) place(v float64) float64 {
+// fraction returns where a value is on the axis, between 0 and 1.
+func (a axis) fraction(v float64) float64 {
 	low, high := a.low, a.high
 	if a.log {
 		low, high, v = math.Log10(low), math.Log10(high), math.Log10(max(v, a.low))
@@ -86,8 +86,8 @@ func logAxis(low, high float64, text func(float64) string) axis {
 	return a
 }
 
-func (p *plot) px(v float64) float64 { return plotLeft + p.x.place(v)*plotInnerWidth }
-func (p *plot) py(v float64) float64 { return plotTop + (1-p.y.place(v))*plotInnerHeight }
+func (p *plot) px(v float64) float64 { return plotLeft + p.x.fraction(v)*plotInnerWidth }
+func (p *plot) py(v float64) float64 { return plotTop + (1-p.y.fraction(v))*plotInnerHeight }
 
 // SVG draws the plot.
 func (p *plot) SVG() template.HTML {

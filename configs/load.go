@@ -63,10 +63,10 @@ func readFile(path string) ([]byte, error) {
 // parse always returns a configuration: what could not be read keeps its default.
 func parse(name string, data []byte) (*Config, Problems) {
 	c := Default()
-	c.source = &source{file: name, places: map[string]place{}, broken: map[string]bool{}}
+	c.source = &source{file: name, locations: map[string]location{}, broken: map[string]bool{}}
 	d := &decoder{source: c.source}
 	if body := d.syntax(data); body != nil {
-		d.places[""] = place{startOf(body), startOf(body)}
+		d.locations[""] = location{startOf(body), startOf(body)}
 		d.value("", body, reflect.ValueOf(c).Elem())
 	}
 	c.resolve(filepath.Dir(name))

@@ -40,7 +40,7 @@ func TestSampleHasEveryKey(t *testing.T) {
 	}
 	names := strings.NewReplacer("[0]", "[]", ".mbx1", ".<name>", ".db1", ".<name>", ".mx2", ".<name>")
 	present := make(map[string]bool)
-	for path := range c.source.places {
+	for path := range c.source.locations {
 		present[names.Replace(path)] = true
 	}
 	for _, key := range Keys() {

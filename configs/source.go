@@ -7,27 +7,27 @@ import (
 
 // source remembers where each value of a configuration stands in its file.
 type source struct {
-	file   string
-	places map[string]place
-	broken map[string]bool // paths the reader already complained about
+	file      string
+	locations map[string]location
+	broken    map[string]bool // paths the reader already complained about
 }
 
-// place is where a key and its value begin. A list element has no key; both
+// location is where a key and its value begin. A list element has no key; both
 // positions are then the element's.
-type place struct{ key, value position }
+type location struct{ key, value position }
 
 type position struct{ line, column int }
 
 // find returns the place of path, or of the nearest thing around it that the
 // file holds, in which case exact is false.
-func (s *source) find(path string) (p place, exact bool) {
+func (s *source) find(path string) (p location, exact bool) {
 	for at := path; ; at = parent(at) {
-		if p, ok := s.places[at]; ok {
+		if p, ok := s.locations[at]; ok {
 			return p, at == path
 		}
 		if at == "" {
 			start := position{1, 1}
-			return place{start, start}, false
+			return location{start, start}, false
 		}
 	}
 }

@@ -101,7 +101,7 @@ func (d *decoder) entries(path string, node ast.Node, each func(key, at string, 
 			continue
 		}
 		first[name] = where
-		d.places[at] = place{key: where, value: startOf(it.Value())}
+		d.locations[at] = location{key: where, value: startOf(it.Value())}
 		each(name, at, where, it.Value())
 	}
 }
@@ -115,7 +115,7 @@ func (d *decoder) list(path string, node ast.Node, into reflect.Value) {
 	into.SetLen(0)
 	for i, child := range sequence.Values {
 		at := item(path, i)
-		d.places[at] = place{startOf(child), startOf(child)}
+		d.locations[at] = location{startOf(child), startOf(child)}
 		element := newElement(into.Type().Elem())
 		if _, empty := child.(*ast.NullNode); empty {
 			d.fail(at, startOf(child), "is empty")

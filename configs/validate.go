@@ -83,7 +83,7 @@ func (v *validator) unread(path string) bool {
 // given returns path if the file sets it, else the key to point at instead.
 func (v *validator) given(path, instead string) string {
 	if s := v.c.source; s != nil {
-		if _, ok := s.places[path]; !ok {
+		if _, ok := s.locations[path]; !ok {
 			return instead
 		}
 	}

@@ -22,16 +22,16 @@ import (
 	"portico/proxy/wire"
 )
 
-// door is a proxy whose users work.
-type door struct {
+// testProxy is a proxy with signed-in users who send commands.
+type testProxy struct {
 	log     *protolog.Log
 	clients []net.Conn
 	lines   []*bufio.Reader
 }
 
-// openDoor starts a proxy with signed-in sessions, in front of a server that answers at once. Its protocol log writes
-// to a folder of the test's.
-func openDoor(b *testing.B, server string, enabled bool, sessions int, before func(*protolog.Log)) *door {
+// startProxy starts a proxy with signed-in sessions, in front of a server that answers at once. Its protocol log
+// writes to a folder of the test's.
+func startProxy(b *testing.B, server string, enabled bool, sessions int, before func(*protolog.Log)) *testProxy {
 	b.Helper()
 	log, err := protolog.New(protolog.Options{Loops: 1, Settings: protolog.Settings{
 		Enabled: enabled, Files: protolog.FileSettings{Location: b.TempDir() + "/log", RollOver: protolog.Monthly},
@@ -52,7 +52,7 @@ func openDoor(b *testing.B, server string, enabled bool, sessions int, before fu
 		b.Fatal(err)
 	}
 	s, err := proxy.New(proxy.Options{
-		Relay: carrier, ProtocolLog: log, SetupSlots: 1, Random: rand.Reader, Now: time.Now, Sleep: proxy.Sleep,
+		Relay: carrier, ProtocolLog: log, SigninThreads: 1, Random: rand.Reader, Now: time.Now, Sleep: proxy.Sleep,
 		Settings: proxy.Settings{
 			Tier: tier, LoginType: proxy.PlainTextLogin, Banner: "Ready.",
 			Limits: proxy.Limits{
@@ -62,7 +62,7 @@ func openDoor(b *testing.B, server string, enabled bool, sessions int, before fu
 			Timeouts: proxy.Timeouts{
 				Handshake: time.Minute, Idle: time.Minute, SetUp: time.Minute, Write: time.Minute,
 			},
-			Penalties: proxy.PenaltyOptions{Forget: time.Hour},
+			AuthDelay: proxy.AuthDelayOptions{Forget: time.Hour},
 		},
 	})
 	if err != nil {
@@ -70,7 +70,7 @@ func openDoor(b *testing.B, server string, enabled bool, sessions int, before fu
 	}
 	ln := testkit.Listen(b)
 	go s.Serve(ln, proxy.Listener{})
-	d := &door{log: log}
+	d := &testProxy{log: log}
 	b.Cleanup(func() {
 		for _, c := range d.clients {
 			c.Close()
@@ -95,7 +95,7 @@ func openDoor(b *testing.B, server string, enabled bool, sessions int, before fu
 }
 
 // do has one session do a command.
-func (d *door) do(i int, command string) error {
+func (d *testProxy) do(i int, command string) error {
 	if _, err := fmt.Fprintf(d.clients[i], "a %s\r\n", command); err != nil {
 		return err
 	}
@@ -108,7 +108,7 @@ func (d *door) do(i int, command string) error {
 }
 
 // p99 has each session do a number of commands, side by side, and returns the 99th percentile of their latencies.
-func (d *door) p99(b *testing.B, each int) time.Duration {
+func (d *testProxy) p99(b *testing.B, each int) time.Duration {
 	all := make([]time.Duration, len(d.clients)*each)
 	var working sync.WaitGroup
 	for i := range d.clients {
@@ -134,21 +134,21 @@ func BenchmarkStalledDisk(b *testing.B) {
 	server := testkit.Serve(b, backendtest.NewSink(nil))
 	hang := make(chan struct{})
 	const sessions = 2
-	off := openDoor(b, server, false, sessions, nil)
-	on := openDoor(b, server, true, sessions, nil)
-	stalled := openDoor(b, server, true, sessions, func(l *protolog.Log) { l.Stall(hang) })
+	off := startProxy(b, server, false, sessions, nil)
+	on := startProxy(b, server, true, sessions, nil)
+	stalled := startProxy(b, server, true, sessions, func(l *protolog.Log) { l.Stall(hang) })
 	b.Cleanup(func() { close(hang) })
-	took := make(map[*door][]float64)
+	took := make(map[*testProxy][]float64)
 	for b.Loop() {
 		for round := range 15 {
-			doors := []*door{off, on, stalled}
-			for i := range doors {
-				d := doors[(i+round)%len(doors)]
+			proxies := []*testProxy{off, on, stalled}
+			for i := range proxies {
+				d := proxies[(i+round)%len(proxies)]
 				took[d] = append(took[d], float64(d.p99(b, 2000).Microseconds()))
 			}
 		}
 	}
-	median := func(d *door) float64 {
+	median := func(d *testProxy) float64 {
 		sorted := slices.Sorted(slices.Values(took[d]))
 		return sorted[len(sorted)/2]
 	}

@@ -13,15 +13,15 @@ import (
 type admission struct {
 	now func() time.Time
 
-	mu        sync.Mutex
-	total     int
-	unsigned  int // of total: before sign-in
-	addresses map[netip.Prefix]int
-	origins   map[netip.Prefix]*origin
-	crowd     crowd      // of origins
-	silent    ticketList // before sign-in, of all addresses
-	users     map[string]int
-	names     strings.Builder // where the names in users stand, several in one piece
+	mu         sync.Mutex
+	total      int
+	unsigned   int // of total: before sign-in
+	addresses  map[netip.Prefix]int
+	origins    map[netip.Prefix]*origin
+	originHeap originHeap // of origins
+	silent     ticketList // before sign-in, of all addresses
+	users      map[string]int
+	names      strings.Builder // where the names in users stand, several in one piece
 }
 
 // maxExchanges bounds one address's silent exchanges with mailbox servers, unless it is bound by nothing.
@@ -53,11 +53,11 @@ func newAdmission(now func() time.Time) *admission {
 // ticket is one connection's place in the counts until the relay has it. It has to be returned, once or more often,
 // or its place left for it.
 type ticket struct {
-	gate     *admission
-	address  netip.Prefix
-	user     string // counted when not ""
-	signedIn bool
-	returned bool // not counted any more, or by another
+	admission *admission
+	address   netip.Prefix
+	user      string // counted when not ""
+	signedIn  bool
+	returned  bool // not counted any more, or by another
 
 	state  ticketState
 	client *client   // that would have to give way; nil while the ticket is in no list
@@ -112,7 +112,7 @@ func (a *admission) enter(addr netip.Addr, lim Limits) (*ticket, error) {
 	a.unsigned++
 	a.addresses[key]++
 	a.arrive(key, lim.UnauthenticatedPerAddress <= 0)
-	return &ticket{gate: a, address: key}, nil
+	return &ticket{admission: a, address: key}, nil
 }
 
 // makeRoom makes sure that an address may have one more connection before sign-in.
@@ -139,8 +139,8 @@ func (t *ticket) clientWaits(c *client) bool { return t.enlist(c, stateWaiting) 
 
 // enlist gives a ticket a state in which it may have to give way. It answers false if it had to already.
 func (t *ticket) enlist(c *client, state ticketState) bool {
-	t.gate.mu.Lock()
-	defer t.gate.mu.Unlock()
+	t.admission.mu.Lock()
+	defer t.admission.mu.Unlock()
 	if t.returned || t.signedIn {
 		return !t.returned
 	}
@@ -151,21 +151,21 @@ func (t *ticket) enlist(c *client, state ticketState) bool {
 
 // list puts the ticket at the end of the lists of its state.
 func (t *ticket) list(c *client, state ticketState) {
-	o := t.gate.origins[t.address]
-	t.client, t.state, t.since = c, state, t.gate.now()
+	o := t.admission.origins[t.address]
+	t.client, t.state, t.since = c, state, t.admission.now()
 	if state == stateWaiting {
 		o.waiting.add(t)
 	} else {
-		t.gate.silent.add(t)
+		t.admission.silent.add(t)
 		o.silent.add(t)
 	}
 	if state == stateExchanging {
 		if !o.shared && o.exchanges.number >= maxExchanges {
-			t.gate.giveWay(o.exchanges.first, OutcomeGaveWayAddress)
+			t.admission.giveWay(o.exchanges.first, OutcomeGaveWayAddress)
 		}
 		o.exchanges.add(t)
 	}
-	heap.Fix(&t.gate.crowd, o.at)
+	heap.Fix(&t.admission.originHeap, o.at)
 }
 
 // unlist takes the ticket out of the lists: it does not give way.
@@ -173,24 +173,24 @@ func (t *ticket) unlist() {
 	if t.state == stateUnlisted {
 		return
 	}
-	o := t.gate.origins[t.address]
+	o := t.admission.origins[t.address]
 	if t.state == stateWaiting {
 		o.waiting.remove(t)
 	} else {
-		t.gate.silent.remove(t)
+		t.admission.silent.remove(t)
 		o.silent.remove(t)
 	}
 	if t.state == stateExchanging {
 		o.exchanges.remove(t)
 	}
 	t.client, t.state = nil, stateUnlisted
-	heap.Fix(&t.gate.crowd, o.at)
+	heap.Fix(&t.admission.originHeap, o.at)
 }
 
 // move counts the connection for another address, or says that this has too many.
 func (t *ticket) move(addr netip.Addr, lim Limits) error {
 	key := addressKey(addr)
-	a := t.gate
+	a := t.admission
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	switch {
@@ -218,54 +218,54 @@ func (t *ticket) move(addr netip.Addr, lim Limits) error {
 // claim counts the connection as one of user's, who has proved to be that user and does not give way any more, or
 // says that the user has too many. A user of whom nobody knows the name is "", and not counted.
 func (t *ticket) claim(user string, limit int) error {
-	t.gate.mu.Lock()
-	defer t.gate.mu.Unlock()
-	if t.returned || user != "" && exceeds(t.gate.users[user], limit) {
+	t.admission.mu.Lock()
+	defer t.admission.mu.Unlock()
+	if t.returned || user != "" && exceeds(t.admission.users[user], limit) {
 		return OutcomeLimitUser
 	}
 	t.unlist()
 	if user != "" {
-		t.user = t.gate.keep(user)
-		t.gate.users[t.user]++
+		t.user = t.admission.keep(user)
+		t.admission.users[t.user]++
 	}
 	return nil
 }
 
 // disclaim undoes claim.
 func (t *ticket) disclaim() {
-	t.gate.mu.Lock()
-	defer t.gate.mu.Unlock()
+	t.admission.mu.Lock()
+	defer t.admission.mu.Unlock()
 	t.dropUser()
 }
 
 // sign moves the connection to those signed in.
 func (t *ticket) sign() {
-	t.gate.mu.Lock()
-	defer t.gate.mu.Unlock()
+	t.admission.mu.Lock()
+	defer t.admission.mu.Unlock()
 	if !t.signedIn && !t.returned {
 		t.unlist()
 		t.signedIn = true
-		t.gate.unsigned--
-		t.gate.depart(t.address)
+		t.admission.unsigned--
+		t.admission.depart(t.address)
 	}
 }
 
 // giveBack takes the connection out of all counts.
 func (t *ticket) giveBack() {
-	t.gate.mu.Lock()
-	defer t.gate.mu.Unlock()
+	t.admission.mu.Lock()
+	defer t.admission.mu.Unlock()
 	if t.returned {
 		return
 	}
 	t.unlist()
 	t.returned = true
-	t.gate.left(t.address, t.user, t.signedIn)
+	t.admission.left(t.address, t.user, t.signedIn)
 }
 
 // handOver leaves the connection's place to its session at the relay, which gives it back by leave.
 func (t *ticket) handOver() {
-	t.gate.mu.Lock()
-	defer t.gate.mu.Unlock()
+	t.admission.mu.Lock()
+	defer t.admission.mu.Unlock()
 	t.returned = true
 }
 
@@ -290,7 +290,7 @@ func (a *admission) left(address netip.Prefix, user string, signedIn bool) {
 
 func (t *ticket) dropUser() {
 	if t.user != "" {
-		decrement(t.gate.users, t.user)
+		decrement(t.admission.users, t.user)
 		t.user = ""
 	}
 }

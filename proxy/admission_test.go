@@ -50,19 +50,19 @@ func TestAdmissionLimits(t *testing.T) {
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			gate := newAdmission(time.Now)
+			admission := newAdmission(time.Now)
 			for i, address := range test.present {
-				ticket, err := gate.enter(netip.MustParseAddr(address), Limits{})
+				ticket, err := admission.enter(netip.MustParseAddr(address), Limits{})
 				if err != nil {
 					t.Fatal(err)
 				}
-				defer checkEmpty(t, gate)
+				defer checkEmpty(t, admission)
 				defer ticket.giveBack()
 				if i < test.signed {
 					ticket.sign()
 				}
 			}
-			ticket, err := gate.enter(netip.MustParseAddr(test.next), test.limits)
+			ticket, err := admission.enter(netip.MustParseAddr(test.next), test.limits)
 			if err != test.want {
 				t.Fatalf("got %v, want %v", err, test.want)
 			}
@@ -73,23 +73,23 @@ func TestAdmissionLimits(t *testing.T) {
 	}
 }
 
-func checkEmpty(t *testing.T, gate *admission) {
+func checkEmpty(t *testing.T, admission *admission) {
 	t.Helper()
-	if gate.total < 0 || gate.unsigned < 0 || gate.total == 0 &&
-		(gate.unsigned != 0 || len(gate.addresses)+len(gate.users) != 0) {
-		t.Errorf("counts are off: %d in all, %d before sign-in, %v, %v", gate.total, gate.unsigned,
-			gate.addresses, gate.users)
+	if admission.total < 0 || admission.unsigned < 0 || admission.total == 0 &&
+		(admission.unsigned != 0 || len(admission.addresses)+len(admission.users) != 0) {
+		t.Errorf("counts are off: %d in all, %d before sign-in, %v, %v", admission.total, admission.unsigned,
+			admission.addresses, admission.users)
 	}
 }
 
 func TestTicketIsReturnedOnce(t *testing.T) {
-	gate := newAdmission(time.Now)
+	admission := newAdmission(time.Now)
 	addr := netip.MustParseAddr("192.0.2.1")
-	stays, err := gate.enter(addr, Limits{})
+	stays, err := admission.enter(addr, Limits{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	goes, err := gate.enter(addr, Limits{})
+	goes, err := admission.enter(addr, Limits{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -105,7 +105,7 @@ func TestTicketIsReturnedOnce(t *testing.T) {
 	goes.giveBack()
 	goes.disclaim()
 	goes.sign()
-	if unsigned, signed := gate.counts(); unsigned != 1 || signed != 0 {
+	if unsigned, signed := admission.counts(); unsigned != 1 || signed != 0 {
 		t.Fatalf("%d before sign-in, %d after", unsigned, signed)
 	}
 	if err := goes.claim("bob", 0); err == nil {
@@ -116,19 +116,19 @@ func TestTicketIsReturnedOnce(t *testing.T) {
 	}
 	stays.disclaim()
 	stays.giveBack()
-	checkEmpty(t, gate)
-	if gate.total != 0 {
-		t.Fatalf("%d left", gate.total)
+	checkEmpty(t, admission)
+	if admission.total != 0 {
+		t.Fatalf("%d left", admission.total)
 	}
 }
 
 // A user may have as many connections as the limit says, and one more when one has left.
 func TestUsersLimit(t *testing.T) {
-	gate := newAdmission(time.Now)
+	admission := newAdmission(time.Now)
 	const limit = 3
 	var tickets []*ticket
 	for range limit + 1 {
-		ticket, err := gate.enter(netip.MustParseAddr("192.0.2.1"), Limits{})
+		ticket, err := admission.enter(netip.MustParseAddr("192.0.2.1"), Limits{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -153,17 +153,17 @@ func TestUsersLimit(t *testing.T) {
 	for _, ticket := range tickets {
 		ticket.giveBack()
 	}
-	if gate.total != 0 {
-		t.Errorf("%d left", gate.total)
+	if admission.total != 0 {
+		t.Errorf("%d left", admission.total)
 	}
-	checkEmpty(t, gate)
+	checkEmpty(t, admission)
 }
 
 // Names of users share pieces of memory, and no piece grows with the number of sign-ins: a long-lived session would
 // keep all names since the start in memory.
 func TestNamesOfUsersAreBounded(t *testing.T) {
-	gate := newAdmission(time.Now)
-	ticket, err := gate.enter(netip.MustParseAddr("192.0.2.1"), Limits{})
+	admission := newAdmission(time.Now)
+	ticket, err := admission.enter(netip.MustParseAddr("192.0.2.1"), Limits{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -173,12 +173,12 @@ func TestNamesOfUsersAreBounded(t *testing.T) {
 		if err := ticket.claim(name, 1); err != nil {
 			t.Fatal(err)
 		}
-		if ticket.user != name || gate.users[name] != 1 {
-			t.Fatalf("%q is counted as %q: %d", name, ticket.user, gate.users[name])
+		if ticket.user != name || admission.users[name] != 1 {
+			t.Fatalf("%q is counted as %q: %d", name, ticket.user, admission.users[name])
 		}
 		ticket.disclaim()
-		if size := gate.names.Cap(); size > 2*namesSize || len(gate.users) != 0 {
-			t.Fatalf("after %d names: a piece of %d bytes, %d users", i+1, size, len(gate.users))
+		if size := admission.names.Cap(); size > 2*namesSize || len(admission.users) != 0 {
+			t.Fatalf("after %d names: a piece of %d bytes, %d users", i+1, size, len(admission.users))
 		}
 	}
 	long := strings.Repeat("n", 3*namesSize) // longer than a piece
@@ -207,9 +207,9 @@ func TestMoveToAnotherAddress(t *testing.T) {
 		{"signed in do not count", Limits{UnauthenticatedPerAddress: 2}, 3, 2, nil},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			gate := newAdmission(time.Now)
+			admission := newAdmission(time.Now)
 			enter := func(addr netip.Addr) *ticket {
-				ticket, err := gate.enter(addr, Limits{})
+				ticket, err := admission.enter(addr, Limits{})
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -230,19 +230,19 @@ func TestMoveToAnotherAddress(t *testing.T) {
 			}
 			want := map[netip.Addr]int{to: test.present}
 			want[at]++
-			if n := gate.addresses[addressKey(to)]; n != want[to] {
+			if n := admission.addresses[addressKey(to)]; n != want[to] {
 				t.Errorf("%d connections of the new address, want %d", n, want[to])
 			}
-			if n := gate.addresses[addressKey(from)]; n != want[from] {
+			if n := admission.addresses[addressKey(from)]; n != want[from] {
 				t.Errorf("%d connections of the old address, want %d", n, want[from])
 			}
 			if err := moves.move(at, Limits{ConnectionsPerAddress: 1, UnauthenticatedPerAddress: 1}); err != nil {
 				t.Errorf("to where it is: %v", err)
 			}
 			moves.giveBack()
-			if err := moves.move(before, Limits{}); err != nil || gate.addresses[addressKey(from)] != 0 ||
-				gate.addresses[addressKey(to)] != test.present {
-				t.Errorf("after it has left: %v, %v", err, gate.addresses)
+			if err := moves.move(before, Limits{}); err != nil || admission.addresses[addressKey(from)] != 0 ||
+				admission.addresses[addressKey(to)] != test.present {
+				t.Errorf("after it has left: %v, %v", err, admission.addresses)
 			}
 		})
 	}
@@ -264,9 +264,9 @@ func TestCompactAddress(t *testing.T) {
 // A sign-in for which descriptors are short has others give way, and not itself; it may still have to give way to
 // others.
 func TestASignInDoesNotShedItself(t *testing.T) {
-	gate := newAdmission(time.Now)
+	admission := newAdmission(time.Now)
 	enter := func() (*ticket, *client) {
-		ticket, err := gate.enter(netip.MustParseAddr("192.0.2.1"), Limits{})
+		ticket, err := admission.enter(netip.MustParseAddr("192.0.2.1"), Limits{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -277,14 +277,14 @@ func TestASignInDoesNotShedItself(t *testing.T) {
 		return ticket, c
 	}
 	mine, me := enter()
-	if n := gate.shed(16, mine); n != 0 || me.ends != nil {
+	if n := admission.shed(16, mine); n != 0 || me.ends != nil {
 		t.Errorf("%d have given way; the sign-in ends with %v", n, me.ends)
 	}
 	_, other := enter()
-	if n := gate.shed(16, mine); n != 1 || me.ends != nil || other.ends != OutcomeGaveWayWaiting {
+	if n := admission.shed(16, mine); n != 1 || me.ends != nil || other.ends != OutcomeGaveWayWaiting {
 		t.Errorf("%d have given way; the sign-in ends with %v, the other with %v", n, me.ends, other.ends)
 	}
-	if n := gate.shed(16, nil); n != 1 || me.ends != OutcomeGaveWayWaiting {
+	if n := admission.shed(16, nil); n != 1 || me.ends != OutcomeGaveWayWaiting {
 		t.Errorf("%d have given way; the sign-in ends with %v", n, me.ends)
 	}
 }
@@ -297,16 +297,16 @@ func TestShortagesShed(t *testing.T) {
 		syscall.EMFILE: shedAtOnce, syscall.ENFILE: shedAtOnce, syscall.ENOMEM: shedAtOnce,
 		syscall.ENOBUFS: shedAtOnce, syscall.ECONNABORTED: 0,
 	} {
-		s := &Server{gate: newAdmission(time.Now)}
+		s := &Server{admission: newAdmission(time.Now)}
 		for range many {
-			ticket, err := s.gate.enter(netip.MustParseAddr("192.0.2.1"), Limits{})
+			ticket, err := s.admission.enter(netip.MustParseAddr("192.0.2.1"), Limits{})
 			if err != nil {
 				t.Fatal(err)
 			}
 			ticket.clientWaits(&client{leaving: true}) // it has no socket
 		}
-		if shed := s.shedIfShort(fmt.Errorf("accept: %w", err), nil); shed != (want > 0) || s.gate.total != many-want {
-			t.Errorf("%v: shed %v, and %d of %d are left", err, shed, s.gate.total, many)
+		if shed := s.shedIfShort(fmt.Errorf("accept: %w", err), nil); shed != (want > 0) || s.admission.total != many-want {
+			t.Errorf("%v: shed %v, and %d of %d are left", err, shed, s.admission.total, many)
 		}
 	}
 }

@@ -34,7 +34,7 @@ func (s *session) offered(name string) error {
 }
 
 func (s *session) offersStartTLS() bool {
-	return s.arrival.door.TLS == TLSStartTLS && s.client.tls == nil && s.set.TLS != nil
+	return s.arrival.listener.TLS == TLSStartTLS && s.client.tls == nil && s.set.TLS != nil
 }
 
 // passwordAllowed says whether login_type lets a password travel on this connection.

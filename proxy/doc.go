@@ -1,4 +1,4 @@
-// Package proxy is the front door: it takes a client's connection, signs the user in to the mailbox server that holds
+// Package proxy is the front end: it accepts a client's connection, signs the user in to the mailbox server that holds
 // the mailbox, and hands the two connections to the relay.
 //
 // A Server owns listeners and sessions. A session is set up by one goroutine, in phases, one file each:

@@ -17,18 +17,18 @@ import (
 type relayed struct {
 	next   *relayed // in endings
 	server *Server
-	place  *place
-	user   string         // stands in the gate's memory for names
+	shared *sharedInfo
+	user   string         // held by admission.keep
 	ending *relay.Ending  // nil while it is carried
 	id     [8]byte        // as bytes
 	remote compactAddress // the client's
 	rows   uint16         // of the protocol log that its set-up could have
 }
 
-// place is what sessions have in common.
-type place struct {
-	server, database, door string
-	local                  netip.AddrPort // where the client has connected to
+// sharedInfo is what many sessions have in common.
+type sharedInfo struct {
+	server, database, listener string
+	local                      netip.AddrPort // where the client has connected to
 }
 
 // compactAddress is an address and a port in a little more than half of the room that netip takes; without a zone.
@@ -63,27 +63,27 @@ func (r *relayed) Ended(e relay.Ending) {
 	r.server.ended.put(r)
 }
 
-// places hands the same place to all who have it in common. There are as many as mailbox servers, databases and
-// addresses of ours make, and where proxies in front say what clients have connected to, at most maxPlaces. It is safe
-// for concurrent use.
-type places struct {
+// sharedInfos returns the same sharedInfo to all sessions that have it in common. It holds one for each combination of
+// mailbox server, database, listener and local address. Proxies in front can name any local address, so it holds at
+// most maxSharedInfos. It is safe for concurrent use.
+type sharedInfos struct {
 	mu  sync.Mutex
-	all map[place]*place
+	all map[sharedInfo]*sharedInfo
 }
 
-// maxPlaces bounds what is kept; then it starts empty.
-const maxPlaces = 10_000
+// maxSharedInfos bounds the map; when it is full, an empty one replaces it.
+const maxSharedInfos = 10_000
 
-func (p *places) of(at place) *place {
+func (p *sharedInfos) of(at sharedInfo) *sharedInfo {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if shared := p.all[at]; shared != nil {
 		return shared
 	}
-	if p.all == nil || len(p.all) >= maxPlaces {
-		p.all = make(map[place]*place)
+	if p.all == nil || len(p.all) >= maxSharedInfos {
+		p.all = make(map[sharedInfo]*sharedInfo)
 	}
-	shared := new(place)
+	shared := new(sharedInfo)
 	*shared = at
 	p.all[at] = shared
 	return shared
@@ -94,11 +94,11 @@ func (p *places) of(at place) *place {
 // users come and go; a goroutine for each would wake others. As a session keeps its place in the counts until then,
 // the list can not outgrow the limit of connections.
 type endings struct {
-	log     zerolog.Logger
-	gate    *admission
-	post    func(func()) bool // has a set-up thread call a function, false if there is none any more; nil is none
-	list    atomic.Pointer[relayed]
-	workers sync.WaitGroup // lists to be worked off
+	log       zerolog.Logger
+	admission *admission
+	post      func(func()) bool // has a set-up thread call a function, false if there is none any more; nil is none
+	list      atomic.Pointer[relayed]
+	workers   sync.WaitGroup // lists to be worked off
 }
 
 // put hands a session over.
@@ -126,14 +126,14 @@ func (e *endings) work() {
 		next := r.next
 		r.next = nil // somebody may keep one of them
 		remote := r.remote.AddrPort()
-		e.gate.leave(addressKey(remote.Addr()), r.user, true)
+		e.admission.leave(addressKey(remote.Addr()), r.user, true)
 		if event := e.log.Info(); event.Enabled() {
-			event.Str("session", hex.EncodeToString(r.id[:])).Str("listener", r.place.door).Stringer("remote", remote).
+			event.Str("session", hex.EncodeToString(r.id[:])).Str("listener", r.shared.listener).Stringer("remote", remote).
 				Str("user", wire.Visible(r.user)).
-				Str("server", r.place.server).Stringer("reason", r.ending.Reason).
+				Str("server", r.shared.server).Stringer("reason", r.ending.Reason).
 				Uint64("client_bytes", r.ending.ClientBytes).
 				Uint64("server_bytes", r.ending.ServerBytes).Uint64("commands", r.ending.Commands).
-				Bool("unjudged", r.ending.Unjudged).Msg("session ended")
+				Bool("unjudged", r.ending.Opaque).Msg("session ended")
 		}
 		r = next
 	}

@@ -39,7 +39,7 @@ func realTier(t *testing.T) func(*Options) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		o.Relay, o.Settings.Tier, o.SetupSlots = carrier, tier, 1
+		o.Relay, o.Settings.Tier, o.SigninThreads = carrier, tier, 1
 	}
 }
 
@@ -94,7 +94,7 @@ func TestShutdownDrainsSignedInSessions(t *testing.T) {
 }
 
 // Many sign in at once through one slot: none starves, and no two of those that wait for a server block each other.
-func TestManySignInThroughOneSlot(t *testing.T) {
+func TestManySignInOnOneThread(t *testing.T) {
 	testkit.NoLeaks(t)
 	h := start(t, TLSNone, realTier(t))
 	var peers []*peer

@@ -24,8 +24,8 @@ func isSCRAM(mechanism string) bool {
 // takeToken takes the right to have one credential judged.
 func (s *session) takeToken(ctx context.Context) error {
 	addr, user := s.arrival.remote.Addr(), judgedName(s.attempt.judged)
-	apart := contains(s.set.Penalties.Exempt, addr) || s.set.trusts(addr) || s.server.penalties.knows(addr, user)
-	tolls := s.server.guesses.tolls(addr, user, apart, s.set.Guesses)
+	apart := contains(s.set.AuthDelay.Exempt, addr) || s.set.trusts(addr) || s.server.authDelays.knows(addr, user)
+	tolls := s.server.guesses.draws(addr, user, apart, s.set.Guesses)
 	if !s.server.guesses.tryTake(tolls) {
 		s.server.metrics.guessesDelayed.Inc()
 		s.arrival.ticket.clientSilent(s.client)
@@ -44,16 +44,16 @@ func (s *session) takeToken(ctx context.Context) error {
 			return s.client.ended()
 		}
 	}
-	s.attempt.tolls = tolls
+	s.attempt.draws = tolls
 	return nil
 }
 
 // settle ends a sign-in's guess: its tokens go back if it was right, or if nobody has judged it.
 func (s *session) settle(right bool, err error) {
 	if right || !wasJudged(err) {
-		s.server.guesses.giveBack(s.attempt.tolls)
+		s.server.guesses.giveBack(s.attempt.draws)
 	}
-	s.attempt.tolls = nil
+	s.attempt.draws = nil
 }
 
 // wasJudged says whether somebody may have judged the credential of a sign-in that failed. A server that has got it
@@ -92,7 +92,7 @@ func (s *session) converse(ctx context.Context, challenge []byte) (response []by
 		return nil, err
 	case !s.arrival.ticket.clientWaits(s.client):
 		return nil, s.client.ended()
-	case isSCRAM(s.dialogue.mechanism) && s.attempt.tolls == nil: // the client's proof is what is judged
+	case isSCRAM(s.dialogue.mechanism) && s.attempt.draws == nil: // the client's proof is what is judged
 		err = s.takeToken(ctx)
 	}
 	return response, err

@@ -26,7 +26,7 @@ func (s *session) handOff(link *backend.Link) error {
 		}
 	}()
 	// before the client knows: what it does next may fail
-	s.server.penalties.succeed(s.arrival.remote.Addr(), s.attempt.user)
+	s.server.authDelays.succeed(s.arrival.remote.Addr(), s.attempt.user)
 	if err := s.client.deliver(link.Replies); err != nil {
 		return fmt.Errorf("read the mailbox server's answer: %w", err)
 	}
@@ -39,8 +39,9 @@ func (s *session) handOff(link *backend.Link) error {
 	// of s it keeps nothing, nor of the ticket: the relay would keep all of the set-up in memory
 	over := &relayed{
 		server: s.server, user: s.arrival.ticket.user, remote: compact(s.arrival.remote),
-		place: s.server.places.of(place{server: link.Server, database: link.Database, door: s.arrival.door.Name,
-			local: s.arrival.local}),
+		shared: s.server.sharedInfos.of(sharedInfo{server: link.Server, database: link.Database,
+			listener: s.arrival.listener.Name,
+			local:    s.arrival.local}),
 		rows: uint16(min(s.rows.number, math.MaxUint16)),
 	}
 	hex.Decode(over.id[:], []byte(s.id))

@@ -46,7 +46,7 @@ type harness struct {
 // start starts a server with one listener; change may alter it before.
 func start(t *testing.T, mode TLSMode, change func(*Options)) *harness {
 	t.Helper()
-	return startDoor(t, Listener{Name: "test", TLS: mode}, change)
+	return startListener(t, Listener{Name: "test", TLS: mode}, change)
 }
 
 // asks has the mailbox tier take every sign-in, and returns what it is asked.
@@ -66,13 +66,13 @@ func waitUntil(t *testing.T, so func() bool) {
 }
 
 // startDoor is start, for any listener.
-func startDoor(t *testing.T, door Listener, change func(*Options)) *harness {
+func startListener(t *testing.T, listener Listener, change func(*Options)) *harness {
 	t.Helper()
 	testkit.NoLeaks(t)
-	h := &harness{t: t, mode: door.TLS, tier: &fakeTier{}, relay: newFakeRelay(), metrics: prometheus.NewRegistry(),
+	h := &harness{t: t, mode: listener.TLS, tier: &fakeTier{}, relay: newFakeRelay(), metrics: prometheus.NewRegistry(),
 		log: &testkit.Log{}}
 	h.opt = completed(Options{
-		Relay: h.relay, Registerer: h.metrics, Log: zerolog.New(h.log), SetupSlots: 2,
+		Relay: h.relay, Registerer: h.metrics, Log: zerolog.New(h.log), SigninThreads: 2,
 		Sleep:    func(ctx context.Context, _ time.Duration) error { return ctx.Err() },
 		Settings: Settings{Tier: h.tier, LoginType: PlainTextLogin},
 	})
@@ -91,17 +91,18 @@ func startDoor(t *testing.T, door Listener, change func(*Options)) *harness {
 	}
 	h.address = ln.Addr().String()
 	served := make(chan error, 1)
-	go func() { served <- server.Serve(ln, door) }()
+	go func() { served <- server.Serve(ln, listener) }()
 	t.Cleanup(func() {
 		server.Close()
 		if err := <-served; err != nil {
 			t.Errorf("Serve: %v", err)
 		}
-		if unsigned, signed := server.gate.counts(); unsigned != 0 || signed != 0 ||
-			len(server.gate.addresses)+len(server.gate.users)+len(server.gate.origins)+len(server.gate.crowd)+
-				server.gate.silent.number != 0 {
-			t.Errorf("counts leaked: %d before sign-in, %d after, %v, %v", unsigned, signed, server.gate.addresses,
-				server.gate.users)
+		if unsigned, signed := server.admission.counts(); unsigned != 0 || signed != 0 ||
+			len(server.admission.addresses)+len(server.admission.users)+len(server.admission.origins)+
+				len(server.admission.originHeap)+
+				server.admission.silent.number != 0 {
+			t.Errorf("counts leaked: %d before sign-in, %d after, %v, %v", unsigned, signed, server.admission.addresses,
+				server.admission.users)
 		}
 	})
 	return h
@@ -110,10 +111,10 @@ func startDoor(t *testing.T, door Listener, change func(*Options)) *harness {
 // completed fills in what a test has left out.
 func completed(o Options) Options {
 	return testkit.Complete(o, Options{
-		SetupSlots: 1, Random: rand.Reader, Now: time.Now, Sleep: Sleep,
+		SigninThreads: 1, Random: rand.Reader, Now: time.Now, Sleep: Sleep,
 		Settings: Settings{
 			Banner: "Portico is ready.", Limits: completedLimits(Limits{}),
-			Penalties: penaltyDefaults, Guesses: guessDefaults,
+			AuthDelay: authDelayDefaults, Guesses: guessDefaults,
 			Timeouts: Timeouts{
 				Handshake: 10 * time.Second, Idle: time.Minute, SetUp: 5 * time.Minute, Write: 10 * time.Second,
 			},

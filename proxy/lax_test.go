@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// What mailbox servers take of clients, the front door takes too.
+// What mailbox servers take of clients, the front end takes too.
 func TestLaxCommands(t *testing.T) {
 	tag := strings.Repeat("t", 1024)
 	h := start(t, TLSNone, nil)

@@ -44,28 +44,28 @@ func (s *Server) Serve(ln net.Listener, l Listener) error {
 	defer close(of.ended)
 	defer of.end()
 	defer ln.Close()
-	door := &door{Listener: l, results: s.metrics.connections(l.Name)}
+	listener := &listener{Listener: l, results: s.metrics.connections(l.Name)}
 	if tcp, ok := ln.(*net.TCPListener); ok {
-		err := s.acceptOnThreads(tcp, door, of.stop)
+		err := s.acceptOnThreads(tcp, listener, of.stop)
 		if !errors.Is(err, errors.ErrUnsupported) {
 			return err
 		}
 	}
-	return s.acceptHere(ln, door, of.stop)
+	return s.acceptHere(ln, listener, of.stop)
 }
 
 // acceptOnThreads has the set-up threads accept for themselves, which spares each connection a way through the Go
 // scheduler.
-func (s *Server) acceptOnThreads(ln *net.TCPListener, door *door, stop context.Context) error {
+func (s *Server) acceptOnThreads(ln *net.TCPListener, listener *listener, stop context.Context) error {
 	end, err := s.threads.Accept(ln, func(conn setup.Conn) {
-		door.failures.Store(0)
-		s.admit(conn, door)
-	}, func(err error) time.Duration { return s.acceptFailed(door, err) })
+		listener.failures.Store(0)
+		s.admit(conn, listener)
+	}, func(err error) time.Duration { return s.acceptFailed(listener, err) })
 	switch {
 	case stop.Err() != nil && err != nil:
 		return nil
 	case err != nil:
-		return fmt.Errorf("listener %s: %w", door.Name, err)
+		return fmt.Errorf("listener %s: %w", listener.Name, err)
 	}
 	<-stop.Done()
 	end()
@@ -73,15 +73,15 @@ func (s *Server) acceptOnThreads(ln *net.TCPListener, door *door, stop context.C
 }
 
 // acceptHere is for all other listeners.
-func (s *Server) acceptHere(ln net.Listener, door *door, stop context.Context) error {
+func (s *Server) acceptHere(ln net.Listener, listener *listener, stop context.Context) error {
 	for {
 		conn, err := ln.Accept()
 		if err == nil {
-			door.failures.Store(0)
+			listener.failures.Store(0)
 			s.setup.Add(1)
 			err = s.threads.Adopt(conn, func(conn setup.Conn) {
 				defer s.setup.Done()
-				s.admit(conn, door)
+				s.admit(conn, listener)
 			})
 			if err != nil {
 				s.setup.Done()
@@ -92,8 +92,8 @@ func (s *Server) acceptHere(ln net.Listener, door *door, stop context.Context) e
 		case stop.Err() != nil:
 			return nil
 		case errors.Is(err, net.ErrClosed):
-			return fmt.Errorf("listener %s: %w", door.Name, err)
-		case s.opt.Sleep(stop, s.acceptFailed(door, err)) != nil:
+			return fmt.Errorf("listener %s: %w", listener.Name, err)
+		case s.opt.Sleep(stop, s.acceptFailed(listener, err)) != nil:
 			return nil
 		}
 	}
@@ -111,7 +111,7 @@ func (s *Server) shedIfShort(err error, asking *ticket) bool {
 	}
 	short := errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE) || errors.Is(err, syscall.ENOMEM) ||
 		errors.Is(err, syscall.ENOBUFS)
-	return short && s.gate.shed(shedAtOnce, asking) > 0
+	return short && s.admission.shed(shedAtOnce, asking) > 0
 }
 
 // Shortages returns how many connections and sign-ins have found no descriptor, port or memory left for them, so far.
@@ -121,38 +121,38 @@ func (s *Server) Shortages() uint64 { return s.shortages.Load() }
 // for it, whose own is free soon.
 func (s *Server) takesKept() bool {
 	s.shortages.Add(1)
-	return s.gate.shed(1, nil) > 0
+	return s.admission.shed(1, nil) > 0
 }
 
 // acceptFailed counts and logs a failure, and says how long to leave off: longer each time until one is accepted, or
 // some connection has made room.
-func (s *Server) acceptFailed(door *door, err error) time.Duration {
+func (s *Server) acceptFailed(listener *listener, err error) time.Duration {
 	if s.shedIfShort(err, nil) {
-		door.failures.Store(0)
+		listener.failures.Store(0)
 	}
-	pause := min(acceptPauseMin<<min(door.failures.Add(1)-1, 10), acceptPauseMax)
-	s.metrics.acceptErrors.WithLabelValues(door.Name).Inc()
-	s.doorLog.Error().Err(err).Str("listener", door.Name).Dur("pause", pause).Msg("accept failed")
+	pause := min(acceptPauseMin<<min(listener.failures.Add(1)-1, 10), acceptPauseMax)
+	s.metrics.acceptErrors.WithLabelValues(listener.Name).Inc()
+	s.refusalLog.Error().Err(err).Str("listener", listener.Name).Dur("pause", pause).Msg("accept failed")
 	return pause
 }
 
-// door is a listener with its counters.
-type door struct {
+// listener is a listener's options with its counters.
+type listener struct {
 	Listener
 	results  *results
 	failures atomic.Int32 // to accept, one after the other
 }
 
 // admit starts a session on a new connection, or refuses it. It does not block.
-func (s *Server) admit(conn setup.Conn, door *door) {
+func (s *Server) admit(conn setup.Conn, listener *listener) {
 	set := s.settings.Load()
 	remote := conn.RemotePort()
 	if s.away.Load() && plainAddr(remote).Addr() != plainAddr(conn.LocalPort()).Addr() {
-		s.refuse(conn, door, remote, OutcomeOutOfService)
+		s.refuse(conn, listener, remote, OutcomeOutOfService)
 		return
 	}
 	if conn.Kept() && !s.takesKept() {
-		s.refuse(conn, door, remote, OutcomeNoDescriptors)
+		s.refuse(conn, listener, remote, OutcomeNoDescriptors)
 		return
 	}
 	limits := set.Limits
@@ -160,26 +160,26 @@ func (s *Server) admit(conn setup.Conn, door *door) {
 		// many clients come from there; their own addresses count
 		limits.ConnectionsPerAddress, limits.UnauthenticatedPerAddress = 0, 0
 	}
-	ticket, err := s.gate.enter(remote.Addr(), limits)
+	ticket, err := s.admission.enter(remote.Addr(), limits)
 	if err != nil {
-		s.refuse(conn, door, remote, outcomeOf(err))
+		s.refuse(conn, listener, remote, outcomeOf(err))
 		return
 	}
 	s.setup.Add(1)
 	conn.Start(func(turn setup.Turn) {
 		defer s.setup.Done()
-		(&session{server: s, set: set, turn: turn, arrival: arrival{door: door, ticket: ticket}}).run(conn)
+		(&session{server: s, set: set, turn: turn, arrival: arrival{listener: listener, ticket: ticket}}).run(conn)
 	})
 }
 
 // refuse ends a connection that there is no room for. A new socket has room for one line, so the write does not wait;
 // TLS is not worth a handshake.
-func (s *Server) refuse(conn setup.Conn, door *door, remote netip.AddrPort, o Outcome) {
-	door.results.count(o)
+func (s *Server) refuse(conn setup.Conn, listener *listener, remote netip.AddrPort, o Outcome) {
+	listener.results.count(o)
 	row := o.row()
-	event, _ := s.warned.event(s.doorLog, o, s.opt.Now())
-	event.Str("listener", door.Name).Stringer("remote", remote).Msg(row.log)
-	if door.TLS != TLSImplicit {
+	event, _ := s.warned.event(s.refusalLog, o, s.opt.Now())
+	event.Str("listener", listener.Name).Stringer("remote", remote).Msg(row.log)
+	if listener.TLS != TLSImplicit {
 		conn.TryWrite(appendAnswer(nil, row.reply, "", row.code, row.text))
 	}
 	conn.Close()

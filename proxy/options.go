@@ -23,8 +23,8 @@ type Options struct {
 	Registerer prometheus.Registerer // for the metrics; nil for none
 	// ProtocolLog is told what sessions do, if it is not nil: of those in set-up by the server, of those that Relay
 	// carries by what Watch makes.
-	ProtocolLog *protolog.Log
-	SetupSlots  int // threads for the set-up of sessions, which compute at the same time
+	ProtocolLog   *protolog.Log
+	SigninThreads int // that set sessions up at the same time; the configuration calls them set-up slots
 	// CheckThreads says why threads for the set-up do not work here, nil if they do; default setup.Check. If they do
 	// not, one line of the log says why, and each session is set up by a goroutine.
 	CheckThreads func() error
@@ -42,8 +42,8 @@ func (o *Options) check() error {
 	switch {
 	case o.Relay == nil:
 		return errors.New("Relay is missing")
-	case o.SetupSlots < 1:
-		return fmt.Errorf("SetupSlots must be at least 1, is %d", o.SetupSlots)
+	case o.SigninThreads < 1:
+		return fmt.Errorf("SigninThreads must be at least 1, is %d", o.SigninThreads)
 	case o.KeptDescriptors < 0:
 		return fmt.Errorf("KeptDescriptors must be at least 0, is %d", o.KeptDescriptors)
 	case o.Random == nil:

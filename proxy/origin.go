@@ -14,7 +14,7 @@ type origin struct {
 	silent    ticketList // we wait for the client
 	exchanges ticketList // of silent, those that hold a connection to a mailbox server
 	waiting   ticketList // the client waits for us
-	at        int        // in crowd
+	at        int        // in the heap
 }
 
 // longSilence is how long a client may be silent before it gives way wherever it comes from. A client that signs in
@@ -49,25 +49,25 @@ func (o *origin) before(other *origin) bool {
 	return t != nil && u != nil && t.since.Before(u.since)
 }
 
-// crowd are all origins, as a heap whose first one gives way first.
-type crowd []*origin
+// originHeap is all origins, as a heap: connections of the first one give way first.
+type originHeap []*origin
 
-func (c crowd) Len() int           { return len(c) }
-func (c crowd) Less(i, j int) bool { return c[i].before(c[j]) }
-func (c crowd) Swap(i, j int) {
+func (c originHeap) Len() int           { return len(c) }
+func (c originHeap) Less(i, j int) bool { return c[i].before(c[j]) }
+func (c originHeap) Swap(i, j int) {
 	c[i], c[j] = c[j], c[i]
 	c[i].at, c[j].at = i, j
 }
 
 // Push implements heap.Interface.
-func (c *crowd) Push(x any) {
+func (c *originHeap) Push(x any) {
 	o := x.(*origin)
 	o.at = len(*c)
 	*c = append(*c, o)
 }
 
 // Pop implements heap.Interface.
-func (c *crowd) Pop() any {
+func (c *originHeap) Pop() any {
 	last := len(*c) - 1
 	o := (*c)[last]
 	(*c)[last] = nil
@@ -84,18 +84,18 @@ func (a *admission) arrive(key netip.Prefix, shared bool) {
 			waiting: ticketList{kind: ofAddress},
 		}
 		a.origins[key] = o
-		heap.Push(&a.crowd, o)
+		heap.Push(&a.originHeap, o)
 	}
 	o.number++
 	o.shared = shared
-	heap.Fix(&a.crowd, o.at)
+	heap.Fix(&a.originHeap, o.at)
 }
 
 // depart undoes arrive.
 func (a *admission) depart(key netip.Prefix) {
 	if o := a.origins[key]; o != nil {
 		if o.number--; o.number == 0 {
-			heap.Remove(&a.crowd, o.at)
+			heap.Remove(&a.originHeap, o.at)
 			delete(a.origins, key)
 		}
 	}
@@ -105,10 +105,10 @@ func (a *admission) depart(key netip.Prefix) {
 // if for long, and else one of the address that has most. So whoever waits for us is not sent away by strangers
 // from addresses that have more.
 func (a *admission) yielding() *ticket {
-	if t := a.silent.first; t != nil && a.now().Sub(t.since) >= longSilence || len(a.crowd) == 0 {
+	if t := a.silent.first; t != nil && a.now().Sub(t.since) >= longSilence || len(a.originHeap) == 0 {
 		return t
 	}
-	return a.crowd[0].first()
+	return a.originHeap[0].first()
 }
 
 // giveWay ends the connection of a ticket, if there is one, and takes its place from it. The outcome is for a

@@ -4,20 +4,20 @@ import (
 	"github.com/rs/zerolog"
 )
 
-// Outcome says how a command before sign-in, or the whole set-up of a session, came out. It is a closed list with one
-// row each in the table below. An Outcome is also an error, so that a phase can return it, alone or wrapped.
+// Outcome is the result of a command before sign-in, or of a session's set-up. It is a closed list; each has one row
+// in the table below. An Outcome is also an error, so that a phase can return it, alone or wrapped.
 type Outcome uint8
 
-// The outcomes. The zero value stands for an error that nobody foresaw.
+// The outcomes. The zero value stands for an unexpected error.
 const (
-	OutcomeInternal Outcome = iota // a fault of ours
-	OutcomePanic                   // the same, by a panic
+	OutcomeInternal Outcome = iota // a fault of Portico
+	OutcomePanic                   // a panic
 
 	OutcomeSignedIn   // handed over to the relay
 	OutcomeLogout     // the client said LOGOUT
 	OutcomeClientGone // the client closed or reset the connection
 	OutcomeTimeout    // the client was silent or slow for too long
-	OutcomeDraining   // we are shutting down
+	OutcomeDraining   // Portico is shutting down
 
 	OutcomeLimitTotal    // too many connections
 	OutcomeLimitAddress  // too many connections from this client address
@@ -27,7 +27,7 @@ const (
 	OutcomeLimitUnsignedAddress // too many connections before sign-in from this client address
 	OutcomeGaveWay              // silent longest when there were too many connections
 	OutcomeGaveWayAddress       // the same, of those from this client address
-	OutcomeGaveWayResources     // the same, when we had no descriptors or memory left
+	OutcomeGaveWayResources     // the same, when Portico had no descriptors or memory left
 	// waited for a directory or a mailbox server then, and longest of the address with most connections
 	OutcomeGaveWayWaiting
 
@@ -42,9 +42,9 @@ const (
 	OutcomeTLSOnPlain      // TLS where plain text is spoken first
 	OutcomePrivacyRequired // a password without TLS, refused by login_type
 
-	OutcomeSyntax         // no IMAP command
-	OutcomeUnknownCommand // a command that nobody knows
-	OutcomeNotBefore      // a command for after sign-in
+	OutcomeSyntax         // not an IMAP command
+	OutcomeUnknownCommand // an unknown command
+	OutcomeNotBefore      // a command that is valid only after sign-in
 	OutcomeNoStartTLS     // STARTTLS where it is not offered, or a second time
 	OutcomeNoMechanism    // AUTHENTICATE with a mechanism that is not offered
 	OutcomeBase64         // a SASL response that is no base64

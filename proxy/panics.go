@@ -13,12 +13,12 @@ import (
 // code. It is for relay.Options.Panicked. The function never blocks, because a goroutine writes the line. It is safe
 // for concurrent use.
 func LogPanics(log zerolog.Logger, now func() time.Time) func(value any, stack []byte) {
-	var logged Seldom[string] // by place: as many as the code has
+	var logged LogLimiter[string] // by place: as many as the code has
 	return func(value any, stack []byte) {
-		place := panicPlace(stack)
-		if leftOut, ok := logged.Due(place, now()); ok {
+		location := panicLocation(stack)
+		if leftOut, ok := logged.Due(location, now()); ok {
 			text := fmt.Sprint(value) // now: it may change
-			go log.Error().Int("left_out", leftOut).Str("panic", text).Str("place", place).Bytes("stack", stack).
+			go log.Error().Int("left_out", leftOut).Str("panic", text).Str("place", location).Bytes("stack", stack).
 				Msg("panic: connection closed")
 		}
 	}
@@ -27,7 +27,7 @@ func LogPanics(log zerolog.Logger, now func() time.Time) func(value any, stack [
 // panicPlace returns the file and line that panicked, from a stack as debug.Stack returns it while the panic is being
 // recovered: the first frame behind the latest call of panic that is not the runtime's. It returns "" if there is
 // none.
-func panicPlace(stack []byte) string {
+func panicLocation(stack []byte) string {
 	_, below, _ := bytes.Cut(stack, []byte("\npanic("))
 	lines := strings.Split(string(below), "\n")
 	for i := 2; i+1 < len(lines); i += 2 { // the first two are panic's own

@@ -89,7 +89,7 @@ func TestPanicOnASetUpThreadEndsOneConnection(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			log := &brokenLog{over: test.over}
 			h := start(t, TLSNone, func(o *Options) {
-				o.Log, o.SetupSlots, o.Settings.Limits = zerolog.New(log), 1, completedLimits(test.limits)
+				o.Log, o.SigninThreads, o.Settings.Limits = zerolog.New(log), 1, completedLimits(test.limits)
 			})
 			h.tier.route = func(user string) (backend.Route, error) {
 				if user == "mallory" {
@@ -104,7 +104,7 @@ func TestPanicOnASetUpThreadEndsOneConnection(t *testing.T) {
 			others[0].send("a LOGIN bob secret\r\n")
 			others[0].expect("* OK ")
 			others[1].Close()
-			waitUntil(t, func() bool { unsigned, _ := h.server.gate.counts(); return unsigned == 0 })
+			waitUntil(t, func() bool { unsigned, _ := h.server.admission.counts(); return unsigned == 0 })
 			h.client() // there is room again
 			if test.send != "" && h.ended(OutcomePanic) == 0 {
 				t.Error("not counted")
@@ -122,7 +122,7 @@ func TestPanicOnASetUpThreadEndsOneConnection(t *testing.T) {
 	}
 }
 
-func TestPanicPlaces(t *testing.T) {
+func TestPanicLocations(t *testing.T) {
 	places := make(map[string]bool)
 	for name, f := range map[string]func(){
 		"a value":       func() { panic("ouch") },
@@ -133,7 +133,7 @@ func TestPanicPlaces(t *testing.T) {
 		func() {
 			defer func() {
 				recover()
-				at := panicPlace(debug.Stack())
+				at := panicLocation(debug.Stack())
 				if file, _, _ := strings.Cut(at, ":"); path.Base(file) != "panics_test.go" || places[at] {
 					t.Errorf("%s: at %q; stack:\n%s", name, at, debug.Stack())
 				}
@@ -144,7 +144,7 @@ func TestPanicPlaces(t *testing.T) {
 	}
 	for _, stack := range []string{"", "goroutine 1 [running]:\nmain.main()\n", "x\npanic(",
 		"x\npanic({1})\n\ta.go:1\nmain.f()"} {
-		if at := panicPlace([]byte(stack)); at != "" {
+		if at := panicLocation([]byte(stack)); at != "" {
 			t.Errorf("%q is at %q", stack, at)
 		}
 	}

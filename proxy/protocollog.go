@@ -173,8 +173,8 @@ func Watch(log *protolog.Log) func(loop int, o relay.Owner, answered uint64) rel
 			return nil
 		}
 		subject := protolog.Subject{
-			ID: hex.EncodeToString(r.id[:]), User: r.user, Server: r.place.server, Client: r.remote.AddrPort(),
-			Local: r.place.local,
+			ID: hex.EncodeToString(r.id[:]), User: r.user, Server: r.shared.server, Client: r.remote.AddrPort(),
+			Local: r.shared.local,
 		}
 		match := log.Match(subject)
 		if match == nil {
@@ -219,7 +219,7 @@ func (w *watcher) Ended(end relay.Ending) {
 		return
 	}
 	e.Request, e.Response, e.Err = end.ClientBytes, end.ServerBytes, end.Reason.String()
-	if end.Unjudged {
+	if end.Opaque {
 		e.Msg = "unjudged"
 	}
 	w.put(e)

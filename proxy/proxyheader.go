@@ -32,11 +32,11 @@ type proxyHeader struct {
 // introduced reads the header of the PROXY protocol that says for whom a proxy in front of us connects. It is due from
 // trusted networks, and from nobody else: there it would be taken for what it is, no IMAP.
 func (s *session) introduced() (err error) {
-	if !s.arrival.door.ProxyProtocol || !s.set.trusts(s.arrival.remote.Addr()) {
+	if !s.arrival.listener.ProxyProtocol || !s.set.trusts(s.arrival.remote.Addr()) {
 		return nil
 	}
 	// what is said now would be taken for TLS
-	defer func() { s.client.muted = err != nil && s.arrival.door.TLS == TLSImplicit }()
+	defer func() { s.client.muted = err != nil && s.arrival.listener.TLS == TLSImplicit }()
 	if err := s.client.allow(s.set.Timeouts.Handshake); err != nil {
 		return err
 	}

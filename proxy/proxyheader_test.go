@@ -32,7 +32,7 @@ func loopbackTrusted(o *Options) {
 // behindProxy starts a server that wants headers.
 func behindProxy(t *testing.T, mode TLSMode, change func(*Options)) *harness {
 	t.Helper()
-	return startDoor(t, Listener{Name: "test", TLS: mode, ProxyProtocol: true}, func(o *Options) {
+	return startListener(t, Listener{Name: "test", TLS: mode, ProxyProtocol: true}, func(o *Options) {
 		loopbackTrusted(o)
 		if change != nil {
 			change(o)
@@ -146,7 +146,7 @@ func TestBadProxyHeaders(t *testing.T) {
 	hurried.dial() // says nothing
 	waitUntil(t, func() bool { return hurried.ended(OutcomeTimeout) == 1 })
 
-	stranger := startDoor(t, Listener{Name: "test", ProxyProtocol: true}, nil)
+	stranger := startListener(t, Listener{Name: "test", ProxyProtocol: true}, nil)
 	p := stranger.client()
 	p.send("PROXY TCP4 192.0.2.7 192.0.2.8 5000 993\r\n")
 	p.expect("PROXY BAD ")

@@ -17,7 +17,7 @@ import (
 type relayCollector struct {
 	stats func() *relay.Stats
 
-	duration, queued, results, sessions, unjudged, bytes, ended, wakeup, throttled, intercepted, longLists,
+	duration, queued, results, sessions, opaque, bytes, ended, wakeup, throttled, intercepted, longLists,
 	panics, batching *prometheus.Desc
 }
 
@@ -34,7 +34,7 @@ func newRelayCollector(stats func() *relay.Stats) *relayCollector {
 			"Commands in progress, without IDLE commands that wait for mail.", "server"),
 		results:  desc("command_results_total", "Completed commands by result.", "command", "server", "result"),
 		sessions: desc("server_sessions", "Signed-in sessions by mailbox server.", "server"),
-		unjudged: desc("sessions_unjudged", "Open sessions that are opaque: relayed without tracking their commands.",
+		opaque: desc("sessions_unjudged", "Open sessions that are opaque: relayed without tracking their commands.",
 			"server"),
 		bytes: desc("relay_bytes_total",
 			"Bytes relayed after sign-in, without TLS overhead, by sender.", "direction", "server"),
@@ -55,7 +55,7 @@ func newRelayCollector(stats func() *relay.Stats) *relayCollector {
 // Describe implements prometheus.Collector.
 func (c *relayCollector) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
-		c.duration, c.queued, c.results, c.sessions, c.unjudged, c.bytes, c.ended, c.wakeup, c.throttled,
+		c.duration, c.queued, c.results, c.sessions, c.opaque, c.bytes, c.ended, c.wakeup, c.throttled,
 		c.intercepted, c.longLists, c.panics, c.batching,
 	} {
 		ch <- d
@@ -85,7 +85,7 @@ func (c *relayCollector) Collect(ch chan<- prometheus.Metric) {
 			continue
 		}
 		gauge(c.sessions, server.Sessions, name)
-		gauge(c.unjudged, server.Unjudged, name)
+		gauge(c.opaque, server.Opaque, name)
 		counter(c.throttled, server.Throttled, name)
 		counter(c.intercepted, server.Intercepted, name)
 		counter(c.longLists, server.LongCapabilities, name)

@@ -15,7 +15,7 @@ import (
 func TestMetricsOfTheRelay(t *testing.T) {
 	all := relay.NewStats()
 	server := all.Server("mbx1")
-	server.Queued, server.Sessions, server.Unjudged = 1, 2, 3
+	server.Queued, server.Sessions, server.Opaque = 1, 2, 3
 	server.Throttled, server.Intercepted, server.LongCapabilities = 4, 5, 6
 	server.ClientBytes, server.ServerBytes = 7, 8
 	all.Panics = 9

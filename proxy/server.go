@@ -16,27 +16,27 @@ import (
 // Server accepts connections, signs their users in and hands them to its relay. Its methods are safe for concurrent
 // use. A server that has been shut down stays so.
 type Server struct {
-	opt       Options
-	gate      *admission
-	threads   setup.Threads
-	warned    warned
-	lines     lines
-	penalties *penalties
-	guesses   *guesses
-	passes    passes
-	metrics   *metrics
-	ended     endings
-	places    places
-	doorLog   zerolog.Logger // for refusals at the door: a flood of connections must not become a flood of lines
-	stats     setupStats
-	shortages atomic.Uint64 // see Shortages
+	opt         Options
+	admission   *admission
+	threads     setup.Threads
+	warned      warningLimiter
+	lines       lineLimiter
+	authDelays  *authDelays
+	guesses     *guessLimiter
+	probePasses probePasses
+	metrics     *metrics
+	ended       endings
+	sharedInfos sharedInfos
+	refusalLog  zerolog.Logger // for connections refused on accept: a flood of them must not become a flood of lines
+	stats       setupStats
+	shortages   atomic.Uint64 // see Shortages
 
 	reloading sync.Mutex
 	settings  atomic.Pointer[Settings]
 	tier      atomic.Pointer[tierInUse]
 	away      atomic.Bool // out of service
 
-	drain   context.Context         // ends when sessions in set-up have to say goodbye
+	drain   context.Context         // ends when sessions in set-up must send BYE and end
 	cancel  context.CancelCauseFunc // ends drain
 	inSetUp registry
 	setup   sync.WaitGroup // accept loops and sessions in set-up
@@ -46,10 +46,10 @@ type Server struct {
 
 	closeOnce sync.Once
 	closed    chan struct{}
-	upkeep    sync.WaitGroup // goroutines that live as long as the server
+	upkeep    sync.WaitGroup // goroutines that run as long as the server
 }
 
-// refusalsLogged is how many connections refused at the door are logged each second; all are counted.
+// refusalsLogged is how many connections refused on accept are logged each second; all are counted.
 const refusalsLogged = 10
 
 // New returns a Server. From now on it owns Options.Relay, even if New fails.
@@ -65,16 +65,16 @@ func newServer(opt Options) (*Server, error) {
 	if err := opt.check(); err != nil {
 		return nil, fmt.Errorf("proxy options: %w", err)
 	}
-	s := &Server{opt: opt, gate: newAdmission(opt.Now), closed: make(chan struct{}), penalties: newPenalties(opt.Now),
-		guesses: newGuesses(opt.Now, opt.Sleep)}
+	s := &Server{opt: opt, admission: newAdmission(opt.Now), closed: make(chan struct{}),
+		authDelays: newAuthDelays(opt.Now), guesses: newGuessLimiter(opt.Now, opt.Sleep)}
 	var err error
-	if s.metrics, err = newMetrics(opt.Registerer, s.gate.counts, s.Shortages,
+	if s.metrics, err = newMetrics(opt.Registerer, s.admission.counts, s.Shortages,
 		newRelayCollector(s.Stats)); err != nil {
 		return nil, err
 	}
 	logPanic := LogPanics(opt.Log, opt.Now)
 	s.threads, err = setup.Start(setup.Options{
-		Threads: opt.SetupSlots, Kept: opt.KeptDescriptors, Check: opt.CheckThreads,
+		Threads: opt.SigninThreads, Kept: opt.KeptDescriptors, Check: opt.CheckThreads,
 		Panicked: func(value any, stack []byte) {
 			s.metrics.panics.Inc()
 			logPanic(value, stack)
@@ -90,18 +90,18 @@ func newServer(opt Options) (*Server, error) {
 	s.settings.Store(&settings)
 	s.tier.Store(newTierInUse(settings.Tier))
 	s.drain, s.cancel = context.WithCancelCause(context.Background())
-	s.ended.log, s.ended.gate, s.ended.post = opt.Log, s.gate, s.threads.Post
+	s.ended.log, s.ended.admission, s.ended.post = opt.Log, s.admission, s.threads.Post
 	s.upkeep.Go(s.keepLines)
 	if opt.ProtocolLog != nil {
 		s.upkeep.Go(s.rewatch)
 	}
-	s.doorLog = opt.Log.Sample(&zerolog.BurstSampler{Burst: refusalsLogged, Period: time.Second})
+	s.refusalLog = opt.Log.Sample(&zerolog.BurstSampler{Burst: refusalsLogged, Period: time.Second})
 	return s, nil
 }
 
-// Reload puts other settings in place, as a whole, for connections accepted from now on, and their tier for sign-ins
-// that begin from now on. Sessions that have begun keep the rest. On an error nothing has changed. If the tier is
-// another one, freed, which may be nil, is called once no sign-in uses the tier before any more; it must not block.
+// Reload replaces all settings for connections accepted from now on, and the tier for sign-ins that begin from now on.
+// Existing sessions keep the rest of their settings. On an error nothing changes. If the tier changes, Reload calls
+// freed once no sign-in uses the old tier. freed must not block, and may be nil.
 func (s *Server) Reload(settings Settings, freed func()) error {
 	s.reloading.Lock()
 	defer s.reloading.Unlock()

@@ -114,7 +114,7 @@ func TestPanicEndsOneSession(t *testing.T) {
 	other.expect("* OK ")
 }
 
-func TestLimitsAreAnsweredAtTheDoor(t *testing.T) {
+func TestLimitsAreAnsweredOnAccept(t *testing.T) {
 	tests := []struct {
 		mode   TLSMode
 		limits Limits
@@ -178,7 +178,7 @@ func TestReload(t *testing.T) {
 func TestNewRefuses(t *testing.T) {
 	for field, change := range map[string]func(*Options){
 		"Relay":                    func(o *Options) { o.Relay = nil },
-		"SetupSlots":               func(o *Options) { o.SetupSlots = 0 },
+		"SigninThreads":            func(o *Options) { o.SigninThreads = 0 },
 		"Random":                   func(o *Options) { o.Random = nil },
 		"Now":                      func(o *Options) { o.Now = nil },
 		"Sleep":                    func(o *Options) { o.Sleep = nil },
@@ -195,9 +195,9 @@ func TestNewRefuses(t *testing.T) {
 		"Timeouts.Idle":            func(o *Options) { o.Settings.Timeouts.Idle = 0 },
 		"Timeouts.SetUp":           func(o *Options) { o.Settings.Timeouts.SetUp = 0 },
 		"Timeouts.Write":           func(o *Options) { o.Settings.Timeouts.Write = 0 },
-		"Penalties.First":          func(o *Options) { o.Settings.Penalties.First = -1 },
-		"Penalties.Longest":        func(o *Options) { o.Settings.Penalties.Longest = 0 },
-		"Penalties.Forget":         func(o *Options) { o.Settings.Penalties.Forget = 0 },
+		"AuthDelay.First":          func(o *Options) { o.Settings.AuthDelay.First = -1 },
+		"AuthDelay.Longest":        func(o *Options) { o.Settings.AuthDelay.Longest = 0 },
+		"AuthDelay.Forget":         func(o *Options) { o.Settings.AuthDelay.Forget = 0 },
 		"Guesses.AtOnce":           func(o *Options) { o.Settings.Guesses.AtOnce = -1 },
 		"Guesses.PerMinute":        func(o *Options) { o.Settings.Guesses.PerMinute = 0 },
 		"Guesses.AddressPerMinute": func(o *Options) { o.Settings.Guesses.AddressPerMinute = 0 },
@@ -272,7 +272,7 @@ func TestListenerNeedsItsCertificate(t *testing.T) {
 // that.
 func TestAbnormalEndsLeaveNothing(t *testing.T) {
 	h := start(t, TLSStartTLS, func(o *Options) {
-		o.SetupSlots = 1
+		o.SigninThreads = 1
 		o.Settings.Guesses.AtOnce = 0 // wrong and right ones come from one address
 	})
 	leave := []func(*peer){
@@ -315,25 +315,25 @@ func TestSessionID(t *testing.T) {
 }
 
 func TestEndingsKeepNoneBack(t *testing.T) {
-	gate := newAdmission(time.Now)
-	e := endings{gate: gate}
+	admission := newAdmission(time.Now)
+	e := endings{admission: admission}
 	var loops sync.WaitGroup
 	for range 4 {
 		loops.Go(func() {
 			for range 500 {
-				ticket, err := gate.enter(netip.Addr{}, Limits{})
+				ticket, err := admission.enter(netip.Addr{}, Limits{})
 				if err != nil {
 					t.Error(err)
 					return
 				}
 				ticket.sign()
-				e.put(&relayed{place: &place{}, ending: &relay.Ending{}})
+				e.put(&relayed{shared: &sharedInfo{}, ending: &relay.Ending{}})
 			}
 		})
 	}
 	loops.Wait()
 	e.wait()
-	if gate.total != 0 {
-		t.Errorf("%d not worked off", gate.total)
+	if admission.total != 0 {
+		t.Errorf("%d not worked off", admission.total)
 	}
 }

@@ -37,7 +37,7 @@ type session struct {
 
 // arrival is what accept, admission, the PROXY protocol and ID have found out about the client.
 type arrival struct {
-	door         *door
+	listener     *listener
 	ticket       *ticket        // owns the place in the counts
 	source       netip.AddrPort // of the connection itself, whoever stands behind it
 	remote       netip.AddrPort // the client's address, as far as we know
@@ -61,7 +61,7 @@ type attempt struct {
 	user          string        // canonical; "" until a sign-in was tried
 	judged        string        // the user whose credential it shows
 	thought       time.Duration // the client's share of the time
-	tolls         []toll        // taken for that
+	draws         []tokenDraw   // taken for that
 	tier          *tierInUse    // nil while no sign-in is under way
 	way           backend.Route // its end has to be told to tier
 	mailboxServer string        // signed in to; "" until then
@@ -111,7 +111,7 @@ func (s *session) run(conn setup.Conn) {
 // conclude reports how the session ended, and counts it.
 func (s *session) conclude(err error) {
 	outcome := OutcomePanic // unless reporting comes to its end
-	defer func() { s.arrival.door.results.count(outcome) }()
+	defer func() { s.arrival.listener.results.count(outcome) }()
 	told, _ := s.report(s.told(err))
 	s.logClose(told)
 	outcome = told
@@ -162,7 +162,7 @@ func (s *session) live() (err error) {
 		}
 		outcome, err := s.report(err)
 		if err == nil {
-			err = s.penalty(outcome)
+			err = s.countFailure(outcome)
 		}
 		if err != nil {
 			return err
@@ -179,8 +179,8 @@ func (s *session) told(err error) error {
 	return fmt.Errorf("%w: %w", cause, err)
 }
 
-// penalty charges the client for an outcome and returns an error when it has had too many.
-func (s *session) penalty(o Outcome) error {
+// countFailure counts a bad command or a failed sign-in. It returns an error if the client has had too many.
+func (s *session) countFailure(o Outcome) error {
 	switch o.row().charge {
 	case chargeBad:
 		if s.dialogue.bad++; s.dialogue.bad >= s.set.Limits.BadCommands {
@@ -206,7 +206,7 @@ func (s *session) report(err error) (Outcome, error) {
 	} else {
 		event = s.server.opt.Log.WithLevel(max(row.level, zerolog.InfoLevel))
 	}
-	event = event.Str("session", s.id).Str("listener", s.arrival.door.Name).Stringer("remote", s.arrival.remote)
+	event = event.Str("session", s.id).Str("listener", s.arrival.listener.Name).Stringer("remote", s.arrival.remote)
 	switch {
 	case s.dialogue.mechanism != "" && s.set.QuietSignIns && row.level < zerolog.WarnLevel:
 		// a fault of ours is told all the same
@@ -236,9 +236,9 @@ func (s *session) report(err error) (Outcome, error) {
 		s.server.metrics.refusals[outcome].Inc()
 	}
 	if row.charge == chargeFailed && !s.ofHealth() {
-		wait := s.set.Penalties.First
+		wait := s.set.AuthDelay.First
 		if outcome != OutcomeTooManyGuesses { // which nobody has judged
-			wait = s.server.penalties.fail(s.arrival.remote.Addr(), s.attempt.user, s.set.Penalties)
+			wait = s.server.authDelays.fail(s.arrival.remote.Addr(), s.attempt.user, s.set.AuthDelay)
 		}
 		wait = s.due(wait)
 		s.server.metrics.waited.Add(wait.Seconds())
@@ -263,7 +263,7 @@ func (s *session) report(err error) (Outcome, error) {
 // has signed in.
 func (s *session) limit(event *zerolog.Event, o Outcome) *zerolog.Event {
 	addr := s.arrival.remote.Addr()
-	if event.Enabled() && o != OutcomeSignedIn && !s.set.trusts(addr) && !contains(s.set.Penalties.Exempt, addr) {
+	if event.Enabled() && o != OutcomeSignedIn && !s.set.trusts(addr) && !contains(s.set.AuthDelay.Exempt, addr) {
 		leftOut, ok := s.server.lines.take(addr, o, s.dialogue.mechanism != "", s.server.opt.Now())
 		if !ok {
 			event = event.Discard()
@@ -275,15 +275,15 @@ func (s *session) limit(event *zerolog.Event, o Outcome) *zerolog.Event {
 	return event
 }
 
-// due returns how long the answer to a refused sign-in still has to wait. A penalty counts from the client's last
+// due returns how long the answer to a refused sign-in still has to wait. A delay counts from the client's last
 // byte, and an answer that took longer comes at a whole second: how long it took to find out, which may differ between
 // users, does not show.
-func (s *session) due(penalty time.Duration) time.Duration {
-	if penalty <= 0 {
+func (s *session) due(delay time.Duration) time.Duration {
+	if delay <= 0 {
 		return 0
 	}
 	took := s.server.opt.Now().Sub(s.dialogue.asked)
-	return max(penalty, (took+time.Second).Truncate(time.Second)) - took
+	return max(delay, (took+time.Second).Truncate(time.Second)) - took
 }
 
 // pause lets time pass, or less of it when the server drains. It returns an error if the client goes away meanwhile,
@@ -302,7 +302,7 @@ func (s *session) pause(d time.Duration) error {
 }
 
 // whileOpen runs f, which may wait until ctx ends, while others have their turn. A client that closes its side counts
-// as gone, or closing it would spare a guesser the wait. It returns why the session has to end, if it has.
+// as gone, or closing it would spare an attacker the wait. It returns why the session has to end, if it has.
 func (s *session) whileOpen(ctx context.Context, f func()) error {
 	if err := s.client.sock.WhenGone(func(bool) { s.client.endWith(OutcomeClientGone) }); err != nil {
 		return err

@@ -14,7 +14,7 @@ import (
 	"portico/proxy/wire"
 )
 
-// LoginType says how far a password may travel without TLS.
+// LoginType says which sign-ins are allowed without TLS.
 type LoginType uint8
 
 // The login types. PlainTextAuthentication differs from SecureLogin for mechanisms that show no secret, such as SCRAM:
@@ -25,20 +25,20 @@ const (
 	PlainTextLogin                           // a password on any connection
 )
 
-// Tier is what stands behind the proxy: the mailbox servers. *backend.Tier is one, if its Upstream is an Upstream of
-// this package.
+// Tier is the mailbox servers behind the proxy. *backend.Tier implements it, if its Upstream is an Upstream of this
+// package.
 type Tier interface {
 	// Canonical returns the one form of a user name. Its error wraps backend.ErrUserName.
 	Canonical(name, defaultDomain string) (string, error)
-	// Route finds out where the mailbox is. The client hears when that takes long.
+	// Route finds the mailbox server. If that takes long, the client gets lines meanwhile.
 	Route(ctx context.Context, q directory.Query, client backend.WaitingClient) (backend.Route, error)
 	// RoutesNameless says whether a sign-in can be routed, and passed on, without knowing who signs in.
 	RoutesNameless() bool
-	// Verify makes sure of who signs in where the proxy has to; it comes between Route and SignIn.
+	// Verify checks the credential if Portico has to do that itself. Call it between Route and SignIn.
 	Verify(ctx context.Context, route *backend.Route, q directory.Query, client backend.WaitingClient) error
-	// Mechanisms lists the SASL mechanisms that clients can sign in by. It is not to be changed.
+	// Mechanisms lists the SASL mechanisms that clients can sign in by. The caller must not change the list.
 	Mechanisms() []string
-	// Done ends what Route began; it is called once the sign-in has failed or the relay has the session.
+	// Done ends what Route began. Call it when the sign-in has failed, or when the relay has the session.
 	Done(route backend.Route)
 	SignIn(ctx context.Context, route backend.Route, request backend.SignInRequest) (*backend.Link, error)
 }
@@ -53,7 +53,7 @@ type Settings struct {
 	Tier      Tier
 	Limits    Limits
 	Timeouts  Timeouts
-	Penalties PenaltyOptions
+	AuthDelay AuthDelayOptions
 	Guesses   GuessOptions
 	// DefaultDomain is appended to user names that have none; "" for nothing.
 	DefaultDomain string
@@ -64,7 +64,7 @@ type Settings struct {
 	// listener has it, and by ID.
 	TrustedNetworks []netip.Prefix
 	// HealthUsers are the canonical names of users that probes sign in as, and their databases: no limit of a user's
-	// connections and no penalty is theirs.
+	// connections and no authentication delay.
 	HealthUsers  map[string]string
 	QuietSignIns bool // no line in the log for a sign-in, however it goes
 }
@@ -106,7 +106,7 @@ func (s *Settings) check() error {
 	if err := s.checkBanner(); err != nil {
 		return fmt.Errorf("settings: Banner %w", err)
 	}
-	l, t, p, g := s.Limits, s.Timeouts, s.Penalties, s.Guesses
+	l, t, p, g := s.Limits, s.Timeouts, s.AuthDelay, s.Guesses
 	for _, field := range []struct {
 		name         string
 		value, least int64
@@ -126,9 +126,9 @@ func (s *Settings) check() error {
 		{"Timeouts.Idle", int64(t.Idle), 1},
 		{"Timeouts.SetUp", int64(t.SetUp), 1},
 		{"Timeouts.Write", int64(t.Write), 1},
-		{"Penalties.First", int64(p.First), 0},
-		{"Penalties.Longest", int64(p.Longest), int64(p.First)},
-		{"Penalties.Forget", int64(p.Forget), 1},
+		{"AuthDelay.First", int64(p.First), 0},
+		{"AuthDelay.Longest", int64(p.Longest), int64(p.First)},
+		{"AuthDelay.Forget", int64(p.Forget), 1},
 		{"Guesses.AtOnce", int64(g.AtOnce), 0},
 		{"Guesses.PerMinute", int64(g.PerMinute), min(int64(g.AtOnce), 1)},
 		{"Guesses.AddressAtOnce", int64(g.AddressAtOnce), 0},

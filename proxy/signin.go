@@ -45,7 +45,7 @@ func (s *session) signIn(c backend.Credential) (link *backend.Link, err error) {
 	if err := s.client.sock.WhenGone(s.client.hungUp); err != nil {
 		return nil, err
 	}
-	if pass, ok := s.server.passes.take(s.arrival.source, c.Password); ok {
+	if pass, ok := s.server.probePasses.take(s.arrival.source, c.Password); ok {
 		return nil, s.prove(ctx, q, c, pass)
 	}
 	if err := s.find(ctx, q, &c); err != nil {
@@ -94,7 +94,7 @@ func (s *session) claim() error {
 	}
 	err := s.arrival.ticket.claim(s.attempt.user, most)
 	if err != nil { // the password was right; handOff, which notes that, is not reached
-		s.server.penalties.succeed(s.arrival.remote.Addr(), s.attempt.user)
+		s.server.authDelays.succeed(s.arrival.remote.Addr(), s.attempt.user)
 	}
 	return err
 }

@@ -27,7 +27,7 @@ func (s *session) handshake() error {
 func (s *session) handshakeError(err error) error {
 	var header tls.RecordHeaderError
 	switch outcome := outcomeOf(err); {
-	case errors.As(err, &header) && header.Conn != nil && s.arrival.door.TLS == TLSImplicit:
+	case errors.As(err, &header) && header.Conn != nil && s.arrival.listener.TLS == TLSImplicit:
 		s.client.tls = nil
 		return fmt.Errorf("%w: %w", OutcomePlainOnTLS, err)
 	case outcome != OutcomeInternal:

@@ -41,15 +41,15 @@ type helper struct {
 	process *process
 }
 
-// place is as whom and where a program runs.
-type place struct {
+// runOptions say as which user, in which root and with which environment a program runs.
+type runOptions struct {
 	account *owner // nil is the current user
 	root    string // "" is the one of this process
 	env     []string
 }
 
-func (d *Daemon) place() place {
-	at := place{account: d.account, env: append([]string{"PATH=" + os.Getenv("PATH")}, d.env...)}
+func (d *Daemon) runOptions() runOptions {
+	at := runOptions{account: d.account, env: append([]string{"PATH=" + os.Getenv("PATH")}, d.env...)}
 	if d.jailed {
 		at.root = d.Dir
 	}
@@ -124,7 +124,7 @@ func (d *Daemon) runWith(input, program string, args ...string) error {
 	if d.jailed {
 		cmd.Dir = "/"
 	}
-	runAs(cmd, d.place())
+	runAs(cmd, d.runOptions())
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("%s: %w\n%s", filepath.Base(program), err, out)
 	}
@@ -136,11 +136,11 @@ func (d *Daemon) Start(ctx context.Context) (err error) {
 	ctx, cancel := context.WithTimeout(ctx, daemonStart)
 	defer cancel()
 	if d.helper != nil {
-		if err := d.helper.start(ctx, d.place()); err != nil {
+		if err := d.helper.start(ctx, d.runOptions()); err != nil {
 			return err
 		}
 	}
-	if d.process, err = startProcess(d.place(), d.program, d.args...); err != nil {
+	if d.process, err = startProcess(d.runOptions(), d.program, d.args...); err != nil {
 		return err
 	}
 	for {
@@ -159,7 +159,7 @@ func (d *Daemon) Start(ctx context.Context) (err error) {
 }
 
 // start starts the helper and returns when it is ready.
-func (h *helper) start(ctx context.Context, at place) (err error) {
+func (h *helper) start(ctx context.Context, at runOptions) (err error) {
 	if h.process, err = startProcess(at, h.program); err != nil {
 		return err
 	}

@@ -147,7 +147,7 @@ func startDovecot(ctx context.Context, program, release string, o DovecotOptions
 	if err != nil {
 		return nil, err
 	}
-	d.process, err = startProcess(place{env: []string{"PATH=" + os.Getenv("PATH")}}, program, "-F", "-c",
+	d.process, err = startProcess(runOptions{env: []string{"PATH=" + os.Getenv("PATH")}}, program, "-F", "-c",
 		filepath.Join(d.Dir, "dovecot.conf"))
 	if err == nil {
 		err = d.waitReady(ctx)

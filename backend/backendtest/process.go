@@ -25,7 +25,7 @@ type process struct {
 }
 
 // startProcess starts the program. It ends with this process, however that ends.
-func startProcess(at place, program string, args ...string) (*process, error) {
+func startProcess(at runOptions, program string, args ...string) (*process, error) {
 	cmd := exec.Command(program, args...)
 	cmd.Env = at.env
 	if at.root != "" {
@@ -112,8 +112,8 @@ func (p *process) frozen() bool {
 	return true
 }
 
-// runAs has a program run at a place.
-func runAs(cmd *exec.Cmd, at place) {
+// runAs applies the options to a command.
+func runAs(cmd *exec.Cmd, at runOptions) {
 	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: credential(at.account), Chroot: at.root}
 }
 

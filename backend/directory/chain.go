@@ -40,7 +40,7 @@ func (c *Chain) Lookup(ctx context.Context, q Query) (Entry, error) {
 		found.Mode = cmp.Or(e.Mode, found.Mode)
 		found.MaxConnections = cmp.Or(e.MaxConnections, found.MaxConnections)
 		found.Database, found.Server, found.Address = e.Database, e.Server, e.Address
-		if e.placed() {
+		if e.hasMailbox() {
 			return found, nil
 		}
 	}
@@ -50,5 +50,5 @@ func (c *Chain) Lookup(ctx context.Context, q Query) (Entry, error) {
 	return found, nil
 }
 
-// placed says whether the entry tells where the mailbox is.
-func (e Entry) placed() bool { return e.Database != "" || e.Server != "" || e.Address != "" }
+// hasMailbox says whether the entry names a database, a server or an address.
+func (e Entry) hasMailbox() bool { return e.Database != "" || e.Server != "" || e.Address != "" }

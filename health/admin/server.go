@@ -48,7 +48,7 @@ type Server struct {
 	log    zerolog.Logger
 	access atomic.Pointer[Access]
 
-	refusals proxy.Seldom[string] // changes that were refused, by caller and address
+	refusals proxy.LogLimiter[string] // changes that were refused, by caller and address
 
 	mu     sync.Mutex
 	doors  []*door

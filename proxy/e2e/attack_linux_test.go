@@ -38,25 +38,25 @@ func TestAttack(t *testing.T) {
 		Mechanisms: []string{"PLAIN", "LOGIN", "SCRAM-SHA-256"}, TrustedNetworks: "127.0.0.0/8",
 	})
 	testkit.NoLeaks(t)
-	door := startPortico(t, server)
-	if err := door.signIn("ada"); err != nil {
+	portico := startPortico(t, server)
+	if err := portico.signIn("ada"); err != nil {
 		t.Fatal(err)
 	}
-	acted, attackers := door.attack(t, "ada")
+	acted, attackers := portico.attack(t, "ada")
 	began := time.Now()
 	var took []time.Duration
 	for len(took) < *attackSignIns || !over(acted) && time.Since(began) < testkit.Patience {
 		asked := time.Now()
-		if err := door.signIn("ada"); err != nil {
+		if err := portico.signIn("ada"); err != nil {
 			t.Errorf("a good user after %v: %v", time.Since(asked), err)
 		}
 		took = append(took, time.Since(asked))
 		pauseFor(t.Context(), time.Second-time.Since(asked))
 	}
 	lasted := time.Since(began)
-	counters := door.metrics(t)
+	counters := portico.metrics(t)
 	done, strangersSpent := attackers()
-	spent := door.stop(t)
+	spent := portico.stop(t)
 
 	for kind, n := range map[string]int{"silent clients": done.Connected, "handshakes": done.Handshakes,
 		"guesses":   done.Guesses,
@@ -92,7 +92,7 @@ func startPortico(t *testing.T, server *backendtest.Dovecot) *realPortico {
 	if out, err := exec.Command("go", "build", "-o", program, "portico/cmd/portico").CombinedOutput(); err != nil {
 		t.Fatalf("build: %v\n%s", err, out)
 	}
-	ca, err := backendtest.NewCA("Front door test CA")
+	ca, err := backendtest.NewCA("Portico test CA")
 	must(t, err)
 	cert, err := ca.Issue(backendtest.CertOptions{Hosts: []string{"localhost"}})
 	must(t, err)

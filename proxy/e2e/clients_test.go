@@ -20,7 +20,7 @@ func byServer(t *testing.T, messages int, session func(t *testing.T, address, us
 	for _, s := range []*jailedServer{cyrus, courier} {
 		t.Run(s.name, func(t *testing.T) {
 			s.need(t)
-			f := front(t, options{servers: s.behind()})
+			f := startFrontEnd(t, options{servers: s.behind()})
 			user := s.user(t, messages)
 			want := strings.ReplaceAll(session(t, s.address(), user), user, "USER")
 			user = s.user(t, messages)

@@ -14,7 +14,7 @@ import (
 // LITERAL+.
 func TestCourierListsItsCapabilities(t *testing.T) {
 	courier.need(t)
-	f := front(t, options{servers: courier.behind()})
+	f := startFrontEnd(t, options{servers: courier.behind()})
 	user := courier.user(t, 0)
 	plain := base64.StdEncoding.EncodeToString([]byte("\x00" + user + "\x00" + password))
 	for name, command := range map[string]string{
@@ -37,7 +37,7 @@ func TestCourierListsItsCapabilities(t *testing.T) {
 // one. No line of the mail runs as a command, neither of mail that is taken nor of mail that is refused.
 func TestCourierNeverRunsMail(t *testing.T) {
 	courier.need(t)
-	f := front(t, options{servers: courier.behind()})
+	f := startFrontEnd(t, options{servers: courier.behind()})
 	user := courier.user(t, 0)
 	mail := "Subject: commands\r\n\r\nx CREATE INBOX.Evil\r\ny NOOP\r\nz LOGOUT\r\n"
 	c := testkit.Dial(t, f.plain, nil)

@@ -62,7 +62,7 @@ func TestServerDies(t *testing.T) {
 	}
 }
 
-// serverDies runs all deaths with one front door, one server and one connection each.
+// serverDies runs all deaths with one front end, one server and one connection each.
 func serverDies(t *testing.T, w way, mode backend.TLSMode, how string, o options) {
 	testkit.NoLeaks(t)
 	serverTLS, trust := testkit.TLS(t)
@@ -86,7 +86,7 @@ func serverDies(t *testing.T, w way, mode backend.TLSMode, how string, o options
 	}
 	server := testkit.Scripted(t, serverTLS, scripts...)
 	o.servers = []backend.ServerOptions{{Name: "mbx1", TLS: mode, TLSConfig: trust, Addresses: []string{server.Addr()}}}
-	f := front(t, o)
+	f := startFrontEnd(t, o)
 	for _, d := range deaths {
 		config := f.trust
 		if w.name == "plain" {

@@ -87,9 +87,9 @@ func staySilent(ctx context.Context, address, source string) {
 	io.Copy(io.Discard, conn)
 }
 
-// serveWithFew is a front door in a process with few descriptors, until its input ends.
+// serveWithFew is a front end in a process with few descriptors, until its input ends.
 func serveWithFew(t *testing.T, server string) {
-	f := front(t, options{
+	f := startFrontEnd(t, options{
 		servers:  []backend.ServerOptions{{Name: "mbx1", Addresses: []string{server}}},
 		settings: proxy.Settings{Limits: proxy.Limits{Unauthenticated: 10_000, UnauthenticatedPerAddress: 1000}},
 	})

@@ -1,4 +1,4 @@
-// Package e2e holds only tests: of a whole front door, listeners, sign-in, relay and mailbox tier together, as clients
+// Package e2e holds only tests: of a whole front end, listeners, sign-in, relay and mailbox tier together, as clients
 // and mailbox servers see it from outside. It uses what the packages beneath export and nothing else.
 //
 // The mailbox server is a real Dovecot wherever its behaviour matters, and a scripted one where it has to misbehave.

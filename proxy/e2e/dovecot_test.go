@@ -139,7 +139,7 @@ and a line that ends like a literal {3+}
 
 func (r *realServer) address() string { return r.server.Plain }
 
-// behind returns the server as the front door's only one.
+// behind returns the server as the front end's only one.
 func (r *realServer) behind(mode backend.TLSMode) []backend.ServerOptions {
 	address := r.server.Plain
 	if mode == backend.TLSImplicit {

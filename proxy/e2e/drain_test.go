@@ -26,7 +26,7 @@ func TestShutdown(t *testing.T) {
 		in+"C: ${tag} FETCH 1 BODY[]\nraw \"* 1 FETCH (BODY[] {20000}\\r\\n\"\nsend 10000\nmark fetch\nwait "+
 			"fetch\nsend 10000\nraw \")\\r\\n\"\nS: ${tag} OK fetched\neof",
 		greets+"mark signin\nsilent")
-	f := front(t, options{servers: []backend.ServerOptions{{Name: "mbx1", Addresses: []string{server.Addr()}}}})
+	f := startFrontEnd(t, options{servers: []backend.ServerOptions{{Name: "mbx1", Addresses: []string{server.Addr()}}}})
 
 	waiting := f.dial(ways[0])
 	plain, secure := f.signIn(ways[0], "ada"), f.signIn(ways[2], "ada")
@@ -86,7 +86,7 @@ func TestShutdownIsBounded(t *testing.T) {
 	in := login + "S: ${tag} OK [CAPABILITY IMAP4rev1] in\n"
 	server := testkit.Scripted(t, nil, in+"C: ${tag} NOOP\nmark noop\nsilent",
 		in+"C: ${tag} FETCH 1 BODY[]\nraw \"* 1 FETCH (BODY[] {9}\\r\\n\"\nmark fetch\nsilent")
-	f := front(t, options{servers: []backend.ServerOptions{{Name: "mbx1", Addresses: []string{server.Addr()}}}})
+	f := startFrontEnd(t, options{servers: []backend.ServerOptions{{Name: "mbx1", Addresses: []string{server.Addr()}}}})
 	stuck := f.signIn(ways[0], "ada")
 	stuck.Send("a NOOP")
 	must(t, server.Reached(testkit.Context(t), "noop"))
@@ -114,7 +114,7 @@ func TestShutdownIsBounded(t *testing.T) {
 // Other settings are for those who come later.
 func TestReload(t *testing.T) {
 	testkit.NoLeaks(t)
-	f := front(t,
+	f := startFrontEnd(t,
 		options{servers: []backend.ServerOptions{{Name: "mbx1",
 			Addresses: []string{testkit.Scripted(t, nil, accepts).Addr()}}}})
 	signedIn, begun := f.signIn(ways[0], "ada"), f.dial(ways[0])
@@ -168,7 +168,7 @@ func TestClientInjection(t *testing.T) {
 			testkit.NoLeaks(t)
 			server := testkit.Scripted(t, nil,
 				greets+"C: ${tag} LOGIN \"ada\" *\nS: ${tag} OK [CAPABILITY IMAP4rev1] in\nanswer-all")
-			f := front(t,
+			f := startFrontEnd(t,
 				options{servers: []backend.ServerOptions{{Name: "mbx1", Addresses: []string{server.Addr()}}}})
 			c := testkit.Dial(t, f.start, nil)
 			c.Expect("* OK*")

@@ -14,10 +14,10 @@ func TestMoveEndsASilentExchange(t *testing.T) {
 	const hello = "S: * OK [CAPABILITY IMAP4rev1 AUTH=PLAIN AUTH=SCRAM-SHA-256 SASL-IR] hello\n"
 	server := testkit.Scripted(t, nil, hello+"eof", hello+"C: ${tag} AUTHENTICATE SCRAM-SHA-256 *\nS: + cj14\neof")
 	testkit.NoLeaks(t)
-	f := front(t, options{servers: []backend.ServerOptions{
+	f := startFrontEnd(t, options{servers: []backend.ServerOptions{
 		{Name: "mbx1", Addresses: []string{server.Addr()}}, {Name: "mbx2", Addresses: []string{"127.0.0.1:1"}},
 	}})
-	survey(t, f)
+	askMechanisms(t, f)
 	tier := f.tier.(*backend.Tier)
 	for _, way := range ways {
 		t.Run(way.name, func(t *testing.T) {

@@ -170,7 +170,7 @@ func checkFailure(t *testing.T, fail failure, server backend.ServerOptions, agai
 	if fail.hangs != nil {
 		*fail.hangs(&o.timeouts) = short
 	}
-	f := front(t, o)
+	f := startFrontEnd(t, o)
 	c := f.dial(ways[0])
 	began := time.Now()
 	c.Send("a LOGIN ada " + password)
@@ -264,7 +264,7 @@ func TestOtherCopy(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			testkit.NoLeaks(t)
 			first, second := testkit.Scripted(t, nil, tt.script), testkit.Scripted(t, nil, accepts)
-			f := front(t, options{servers: []backend.ServerOptions{
+			f := startFrontEnd(t, options{servers: []backend.ServerOptions{
 				{Name: "mbx1", Addresses: []string{first.Addr()}},
 				{Name: "mbx2", Addresses: []string{second.Addr()}}}})
 			c := f.dial(ways[0])
@@ -302,7 +302,7 @@ func TestTriesAreCounted(t *testing.T) {
 		t.Run(strings.ReplaceAll(tt.name, " ", "_"), func(t *testing.T) {
 			testkit.NoLeaks(t)
 			server := testkit.Scripted(t, nil, tt.scripts...)
-			f := front(t, options{
+			f := startFrontEnd(t, options{
 				servers:  []backend.ServerOptions{{Name: "mbx1", Addresses: []string{server.Addr()}}},
 				settings: proxy.Settings{Limits: proxy.Limits{BadCommands: badCommands, FailedSignIns: failedSignIns}},
 			})

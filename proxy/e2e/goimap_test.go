@@ -26,7 +26,7 @@ func TestGoIMAP(t *testing.T) {
 			if w.tls != proxy.TLSNone {
 				mode = backend.TLSImplicit
 			}
-			f := front(t, options{servers: compressing.behind(mode)})
+			f := startFrontEnd(t, options{servers: compressing.behind(mode)})
 			user := compressing.user(t, 3)
 			news := make(chan uint32, 100)
 			c := dialGoIMAP(t, f, w, news)
@@ -56,7 +56,7 @@ func must(t *testing.T, err error) {
 }
 
 // dialGoIMAP connects by a way. The number of messages in the mailbox is told whenever the server tells it.
-func dialGoIMAP(t *testing.T, f *frontDoor, w way, news chan<- uint32) *imapclient.Client {
+func dialGoIMAP(t *testing.T, f *frontEnd, w way, news chan<- uint32) *imapclient.Client {
 	t.Helper()
 	dial := map[proxy.TLSMode]func(string, *imapclient.Options) (*imapclient.Client, error){
 		proxy.TLSNone: imapclient.DialInsecure, proxy.TLSStartTLS: imapclient.DialStartTLS,

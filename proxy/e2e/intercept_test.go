@@ -22,7 +22,7 @@ var forbidden = []struct{ command, answer string }{
 // In every manner of writing, a forbidden command gets Portico's answer.
 func TestForbiddenCommands(t *testing.T) {
 	compressing.need(t)
-	f := front(t, options{servers: compressing.behind(backend.TLSNone)})
+	f := startFrontEnd(t, options{servers: compressing.behind(backend.TLSNone)})
 	spellings := []func(string) string{
 		func(c string) string { return "c " + c + "\r\n" },
 		func(c string) string { return "c " + strings.ToLower(c) + "\r\n" },
@@ -63,7 +63,7 @@ func TestAnswersStandBetweenResponses(t *testing.T) {
 				"\nS: ${fetch} OK\nS: ${noop} OK\neof")
 	}
 	server := testkit.Scripted(t, nil, scripts...)
-	f := front(t, options{servers: []backend.ServerOptions{{Name: "mbx1", Addresses: []string{server.Addr()}}}})
+	f := startFrontEnd(t, options{servers: []backend.ServerOptions{{Name: "mbx1", Addresses: []string{server.Addr()}}}})
 	for cut := range len(response) {
 		s := dialStream(t, f.plain, nil)
 		s.send("l LOGIN ada " + password + "\r\nb FETCH 1 BODY[]\r\n")
@@ -85,7 +85,7 @@ func TestAnswersStandBetweenResponses(t *testing.T) {
 // Dovecot says "+" at the CR of IDLE, and a client's packets may be cut behind it.
 func TestPlusBeforeTheLineEnds(t *testing.T) {
 	compressing.need(t)
-	f := front(t, options{servers: compressing.behind(backend.TLSNone)})
+	f := startFrontEnd(t, options{servers: compressing.behind(backend.TLSNone)})
 	s := dialStream(t, f.plain, nil)
 	defer s.Close()
 	s.send("l LOGIN " + compressing.user(t, 0) + " " + password + "\r\ni IDLE\r")
@@ -106,7 +106,7 @@ func TestPlusBeforeTheLineEnds(t *testing.T) {
 // However it is hidden, a forbidden command never reaches Dovecot, which offers COMPRESS: at worst the session ends.
 func TestHiddenCommands(t *testing.T) {
 	compressing.need(t)
-	f := front(t, options{servers: compressing.behind(backend.TLSNone)})
+	f := startFrontEnd(t, options{servers: compressing.behind(backend.TLSNone)})
 	user := compressing.user(t, 1)
 	for _, h := range hides() {
 		for _, bad := range forbidden {

@@ -36,7 +36,7 @@ func TestKernelMemoryOfStalledFetches(t *testing.T) {
 		unsent = 3 << 19
 	)
 	sink := testkit.Serve(t, backendtest.NewSink(nil))
-	f := front(t, options{
+	f := startFrontEnd(t, options{
 		servers:  []backend.ServerOptions{{Name: "mbx1", Addresses: []string{sink}}},
 		settings: proxy.Settings{Limits: proxy.Limits{ConnectionsPerUser: sessions}},
 		relay:    relay.Options{Loops: 1, StallTimeout: time.Hour}, // the kernel ends what stalls for longer

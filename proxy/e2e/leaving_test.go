@@ -15,14 +15,14 @@ func TestClientsThatLeaveDuringAPause(t *testing.T) {
 	const soon = 10 * time.Second
 	server := testkit.Scripted(t, nil, accepts, accepts, accepts)
 	testkit.NoLeaks(t)
-	gates := backend.NewGates(time.Now)
-	f := front(t, options{
+	queues := backend.NewSigninQueues(time.Now)
+	f := startFrontEnd(t, options{
 		servers: []backend.ServerOptions{{Name: "mbx1", Addresses: []string{server.Addr()}}},
-		backend: func(o *backend.Options) { o.Gates = gates },
+		backend: func(o *backend.Options) { o.SigninQueues = queues },
 	})
 	waiting := func(number int) {
 		t.Helper()
-		testkit.Eventually(t, "sign-ins wait", func() bool { return gates.State("mbx1").Waiting == number })
+		testkit.Eventually(t, "sign-ins wait", func() bool { return queues.State("mbx1").Waiting == number })
 	}
 	for _, w := range ways {
 		for name, leave := range map[string]func(*testkit.Conn){
@@ -33,7 +33,7 @@ func TestClientsThatLeaveDuringAPause(t *testing.T) {
 				if name == "reset" && w.name != "plain" {
 					return // the connection below TLS is out of reach
 				}
-				must(t, gates.Pause("mbx1", time.Minute))
+				must(t, queues.Pause("mbx1", time.Minute))
 				c := f.dial(w)
 				c.Send("a LOGIN ada " + password)
 				waiting(1)
@@ -47,7 +47,7 @@ func TestClientsThatLeaveDuringAPause(t *testing.T) {
 			})
 		}
 	}
-	must(t, gates.Pause("mbx1", time.Minute))
+	must(t, queues.Pause("mbx1", time.Minute))
 	half := f.dial(ways[0])
 	half.Send("a LOGIN ada " + password + "\r\nb NOOP")
 	must(t, half.NetConn().(*net.TCPConn).CloseWrite())
@@ -56,7 +56,7 @@ func TestClientsThatLeaveDuringAPause(t *testing.T) {
 	if took := time.Since(began); took > soon {
 		t.Errorf("told after %v", took)
 	}
-	gates.Resume("mbx1")
+	queues.Resume("mbx1")
 	half.ReadUntilTagged("a")
 	half.ReadUntilTagged("b")
 	half.ExpectEOF()

@@ -202,8 +202,8 @@ func TestMechanisms(t *testing.T) {
 		{"separator", master(true), masterAttempts(attempt{matrixUser, "known-to-us", letIn})},
 	} {
 		t.Run(mode.name, func(t *testing.T) {
-			f := front(t, options{servers: behind, strict: true, backend: mode.backend, clients: clientCA.Pool()})
-			survey(t, f)
+			f := startFrontEnd(t, options{servers: behind, strict: true, backend: mode.backend, clients: clientCA.Pool()})
+			askMechanisms(t, f)
 			groups := map[string][]string{"passwords": passwords, "tokens": tokens, "scrams": scrams,
 				"EXTERNAL": {"EXTERNAL"}}
 			for group, attempts := range mode.attempts {
@@ -233,7 +233,7 @@ func TestMechanisms(t *testing.T) {
 	}
 
 	t.Run("certificate", func(t *testing.T) {
-		f := front(t, options{servers: behind, strict: true, backend: master(false), clients: clientCA.Pool()})
+		f := startFrontEnd(t, options{servers: behind, strict: true, backend: master(false), clients: clientCA.Pool()})
 		for user, want := range map[string]string{"": letIn, matrixUser: letIn, "bob": another} {
 			conn, err := tls.Dial("tcp", f.tls, withCertificate(f.trust, shown.TLS))
 			if err != nil {
@@ -252,7 +252,7 @@ func TestMechanisms(t *testing.T) {
 	})
 
 	t.Run("another's mailbox", func(t *testing.T) {
-		f := front(t, options{servers: behind, strict: true, backend: master(false)})
+		f := startFrontEnd(t, options{servers: behind, strict: true, backend: master(false)})
 		for secret, want := range map[string]string{"known-to-us": another, "wrong": wrong} {
 			c := f.dial(ways[2])
 			if got := say(c, "PLAIN", "bob\x00"+matrixUser+"\x00"+secret); got != want {
@@ -284,10 +284,10 @@ func withCertificate(config *tls.Config, certificate tls.Certificate) *tls.Confi
 	return config
 }
 
-// survey asks the servers what they offer.
-func survey(t *testing.T, f *frontDoor) {
+// askMechanisms asks the servers what they offer.
+func askMechanisms(t *testing.T, f *frontEnd) {
 	t.Helper()
-	if err := f.tier.(*backend.Tier).Survey(testkit.Context(t)); err != nil {
+	if err := f.tier.(*backend.Tier).AskMechanisms(testkit.Context(t)); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -296,8 +296,8 @@ func survey(t *testing.T, f *frontDoor) {
 func TestMessagesThatFitNoMechanism(t *testing.T) {
 	server := matrixServer(t)
 	testkit.NoLeaks(t)
-	f := front(t, options{servers: []backend.ServerOptions{{Name: "mbx1", Addresses: []string{server.Plain}}}})
-	survey(t, f)
+	f := startFrontEnd(t, options{servers: []backend.ServerOptions{{Name: "mbx1", Addresses: []string{server.Plain}}}})
+	askMechanisms(t, f)
 	for _, mechanism := range []string{"PLAIN", "XOAUTH2", "OAUTHBEARER", "SCRAM-SHA-1", "SCRAM-SHA-256"} {
 		for _, message := range []string{"", "nonsense", "\x00\x00\x00\x00", "user=\x01", "n,,",
 			"p=tls-unique,,n=ada,r=x", strings.Repeat("n,", 2000)} {
@@ -326,11 +326,11 @@ func TestMessagesThatFitNoMechanism(t *testing.T) {
 func TestScramWithoutTLS(t *testing.T) {
 	server := matrixServer(t)
 	testkit.NoLeaks(t)
-	f := front(t, options{
+	f := startFrontEnd(t, options{
 		servers: []backend.ServerOptions{{Name: "mbx1", Addresses: []string{server.Plain}}},
 		strict:  true, login: proxy.PlainTextAuthentication,
 	})
-	survey(t, f)
+	askMechanisms(t, f)
 	c := testkit.Dial(t, f.plain, nil)
 	c.Expect("* OK [CAPABILITY * LOGINDISABLED AUTH=SCRAM-SHA-1 AUTH=SCRAM-SHA-256] *")
 	if got := exchanges["XOAUTH2"](c, matrixUser, matrixToken); got != tlsFirst {
@@ -347,8 +347,8 @@ func TestScramWithoutTLS(t *testing.T) {
 func TestScramBrokenOff(t *testing.T) {
 	server := matrixServer(t)
 	testkit.NoLeaks(t)
-	f := front(t, options{servers: []backend.ServerOptions{{Name: "mbx1", Addresses: []string{server.Plain}}}})
-	survey(t, f)
+	f := startFrontEnd(t, options{servers: []backend.ServerOptions{{Name: "mbx1", Addresses: []string{server.Plain}}}})
+	askMechanisms(t, f)
 	begin := func() *testkit.Conn {
 		c := f.dial(ways[0])
 		c.Send("a AUTHENTICATE SCRAM-SHA-256")

@@ -19,7 +19,7 @@ func TestNoDelayInRelay(t *testing.T) {
 		t.Run(w.name, func(t *testing.T) {
 			testkit.NoLeaks(t)
 			server := testkit.Scripted(t, nil, accepts)
-			f := front(t,
+			f := startFrontEnd(t,
 				options{servers: []backend.ServerOptions{{Name: "mbx1", Addresses: []string{server.Addr()}}}})
 			c := f.signIn(w, "ada")
 			c.Command("a", "NOOP") // by the relay

@@ -154,7 +154,7 @@ func (v talks) Verify(_ context.Context, q directory.Query) (string, error) {
 func listen(t *testing.T, script string, around func(proxy.Tier) proxy.Tier, of func(*backend.Options)) {
 	testkit.NoLeaks(t)
 	errs := &errorLog{}
-	f := front(t, options{
+	f := startFrontEnd(t, options{
 		logged:   true,
 		servers:  []backend.ServerOptions{{Name: "mbx1", Addresses: []string{lenient(t, script)}}},
 		timeouts: backend.Timeouts{SignIn: 30 * time.Millisecond},
@@ -163,7 +163,7 @@ func listen(t *testing.T, script string, around func(proxy.Tier) proxy.Tier, of 
 		backend:  of,
 		tier: func(tier proxy.Tier) proxy.Tier {
 			// so that tokens are taken, where they are
-			if err := tier.(*backend.Tier).Survey(t.Context()); err != nil {
+			if err := tier.(*backend.Tier).AskMechanisms(t.Context()); err != nil {
 				t.Error(err)
 			}
 			if around != nil {

@@ -12,7 +12,7 @@ import (
 // Where users are shown as hashes and clients as networks, no row names either, be it as an argument.
 func TestProtocolLogNamesNobody(t *testing.T) {
 	testkit.NoLeaks(t)
-	f := front(t,
+	f := startFrontEnd(t,
 		options{servers: []backend.ServerOptions{{Name: "mbx1", Addresses: []string{lenient(t, ears["accepts"])}}}})
 	f.rows.Configure(protolog.Settings{
 		Enabled: true, HashUsers: true, ShortenAddresses: true,

@@ -29,13 +29,13 @@ func program(t *testing.T, name string, args ...string) string {
 	return out.String()
 }
 
-// byEachWay runs a test with a front door and a new user's mailbox of three messages, for each way in.
-func byEachWay(t *testing.T, name string, test func(t *testing.T, f *frontDoor, w way, user string)) {
+// byEachWay runs a test with a front end and a new user's mailbox of three messages, for each way in.
+func byEachWay(t *testing.T, name string, test func(t *testing.T, f *frontEnd, w way, user string)) {
 	testkit.Need(t, name)
 	for _, w := range ways {
 		t.Run(w.name, func(t *testing.T) {
 			compressing.need(t)
-			f := front(t, options{servers: compressing.behind(backend.TLSStartTLS)})
+			f := startFrontEnd(t, options{servers: compressing.behind(backend.TLSStartTLS)})
 			test(t, f, w, compressing.user(t, 3))
 			f.gone()
 			if n := f.metric("portico_command_results_total", "command", "LOGOUT", "server", "mbx1", "result",
@@ -51,7 +51,7 @@ func TestCurl(t *testing.T) {
 	if version := program(t, "curl", "--version"); !strings.Contains(version, " imaps ") {
 		testkit.Lack(t, errors.New("curl knows no IMAP"))
 	}
-	byEachWay(t, "curl", func(t *testing.T, f *frontDoor, w way, user string) {
+	byEachWay(t, "curl", func(t *testing.T, f *frontEnd, w way, user string) {
 		base := []string{"--silent", "--show-error", "--cacert", f.caFile(), "--user", user + ":" + password}
 		scheme := "imap://"
 		switch w.tls {
@@ -84,7 +84,7 @@ func TestCurl(t *testing.T) {
 }
 
 func TestImaplib(t *testing.T) {
-	byEachWay(t, "python3", func(t *testing.T, f *frontDoor, w way, user string) {
+	byEachWay(t, "python3", func(t *testing.T, f *frontEnd, w way, user string) {
 		_, port, _ := net.SplitHostPort(w.address(f))
 		out := program(t, "python3", "testdata/imaplib_session.py", w.name, port, f.caFile(), user, password)
 		if out != "all done\n" {
@@ -95,7 +95,7 @@ func TestImaplib(t *testing.T) {
 
 // mbsync pipelines whatever it can. Mail goes both ways, and what is removed there is removed here.
 func TestMbsync(t *testing.T) {
-	byEachWay(t, "mbsync", func(t *testing.T, f *frontDoor, w way, user string) {
+	byEachWay(t, "mbsync", func(t *testing.T, f *frontEnd, w way, user string) {
 		for n := range 60 {
 			compressing.deliver(t, user, 100+n)
 		}
@@ -126,7 +126,7 @@ func TestMbsync(t *testing.T) {
 	})
 }
 
-func mbsyncConfig(f *frontDoor, w way, user, dir string) string {
+func mbsyncConfig(f *frontEnd, w way, user, dir string) string {
 	kind := map[proxy.TLSMode]string{proxy.TLSNone: "None", proxy.TLSStartTLS: "STARTTLS",
 		proxy.TLSImplicit: "IMAPS"}[w.tls]
 	_, port, _ := net.SplitHostPort(w.address(f))

@@ -15,8 +15,8 @@ import (
 
 var update = flag.Bool("update", false, "rewrite the protocol log's rows of the dialogues")
 
-// rowsText ends the front door and returns what its protocol log has, as it stands in the files.
-func (f *frontDoor) rowsText() string {
+// rowsText ends the front end and returns what its protocol log has, as it stands in the files.
+func (f *frontEnd) rowsText() string {
 	f.t.Helper()
 	f.server.Close()
 	f.rows.Close()
@@ -41,10 +41,10 @@ var phases = regexp.MustCompile(`(Directory|Dial|TLS|Greeting|SignIn)=[0-9.]+`)
 // addresses differ from run to run.
 var addresses = regexp.MustCompile(`127\.0\.0\.1:\d+`)
 
-// sameRows ends the front door and compares its protocol log with the one that is kept for a dialogue. Of a real
+// sameRows ends the front end and compares its protocol log with the one that is kept for a dialogue. Of a real
 // server the sizes of answers are left out: it tells times in them. So is that of a line that is too long: it may say
 // so before it has read the end.
-func (f *frontDoor) sameRows(d dialogue) {
+func (f *frontEnd) sameRows(d dialogue) {
 	f.t.Helper()
 	r := csv.NewReader(strings.NewReader(f.rowsText()))
 	r.Comment = '#'
@@ -94,7 +94,7 @@ const longestLine = 64 << 10
 var user = regexp.MustCompile(`user\d{3}`)
 
 // watch watches the protocol log from here on. What it returns ends that, when the log is closed, and tells what came.
-func (f *frontDoor) watch() func() string {
+func (f *frontEnd) watch() func() string {
 	f.t.Helper()
 	tail, err := f.rows.Tail(protolog.Filter{}, protolog.JSON)
 	if err != nil {

@@ -138,7 +138,7 @@ func (s *jailedServer) deliver(t *testing.T, user string, n int) {
 	c.Command("c", "LOGOUT")
 }
 
-// behind returns the server as the front door's only one.
+// behind returns the server as the front end's only one.
 func (s *jailedServer) behind() []backend.ServerOptions {
 	return []backend.ServerOptions{{Name: "mbx1", Addresses: []string{s.d.Address}}}
 }
@@ -171,7 +171,7 @@ func (s *jailedServer) compare(t *testing.T, d dialogue) {
 	s.need(t)
 	want, wantEnd := s.play(t, d, s.address())
 	want = listOf.ReplaceAllStringFunc(want, withoutHidden)
-	f := front(t, options{servers: s.behind()})
+	f := startFrontEnd(t, options{servers: s.behind()})
 	got, end := s.play(t, d, f.plain)
 	same(t, "plain", got, end, want, wantEnd)
 }
@@ -179,7 +179,7 @@ func (s *jailedServer) compare(t *testing.T, d dialogue) {
 // hold holds a dialogue behind Portico alone, to its end.
 func (s *jailedServer) hold(t *testing.T, d dialogue) {
 	s.need(t)
-	f := front(t, options{servers: s.behind()})
+	f := startFrontEnd(t, options{servers: s.behind()})
 	if said, end := s.play(t, d, f.plain); end != endEOF {
 		t.Errorf("ended by %s:\n%s", end, said)
 	}

@@ -51,7 +51,7 @@ func BenchmarkSignIn(b *testing.B) {
 		users  int // 0 for another each time
 	}{"static": {func() directory.Source { return nil }, 100}, "warm": {far, 100}, "cold": {far, 0}} {
 		b.Run(name, func(b *testing.B) {
-			address := benchDoor(b, of.source())
+			address := benchFrontEnd(b, of.source())
 			var next atomic.Int64
 			user := func() string {
 				n := next.Add(1)
@@ -82,7 +82,7 @@ func BenchmarkSignIn(b *testing.B) {
 }
 
 // benchDoor starts a proxy in front of a sink and returns its address.
-func benchDoor(b *testing.B, source directory.Source) string {
+func benchFrontEnd(b *testing.B, source directory.Source) string {
 	b.Helper()
 	tier := complete.Tier(b, backend.Options{
 		Servers: []backend.ServerOptions{{Name: "mbx1",
@@ -96,7 +96,7 @@ func benchDoor(b *testing.B, source directory.Source) string {
 		b.Fatal(err)
 	}
 	server, err := proxy.New(completed(proxy.Options{
-		Settings: proxy.Settings{Tier: tier, LoginType: proxy.PlainTextLogin}, Relay: carrier, SetupSlots: 1,
+		Settings: proxy.Settings{Tier: tier, LoginType: proxy.PlainTextLogin}, Relay: carrier, SigninThreads: 1,
 	}))
 	if err != nil {
 		b.Fatal(err)

@@ -20,7 +20,7 @@ func TestSilentClients(t *testing.T) {
 	needDescriptors(t, count+2_000)
 	compressing.need(t)
 	before := memory()
-	f := front(t, options{servers: compressing.behind(backend.TLSImplicit), settings: proxy.Settings{
+	f := startFrontEnd(t, options{servers: compressing.behind(backend.TLSImplicit), settings: proxy.Settings{
 		Limits:   proxy.Limits{Unauthenticated: count + 1},
 		Timeouts: proxy.Timeouts{Idle: time.Hour, Handshake: time.Hour, SetUp: time.Hour},
 	}})
@@ -81,7 +81,7 @@ func TestLimits(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			testkit.NoLeaks(t)
-			f := front(t,
+			f := startFrontEnd(t,
 				options{servers: []backend.ServerOptions{{Name: "mbx1",
 					Addresses: []string{testkit.Scripted(t, nil, accepts).Addr()}}},
 					settings: proxy.Settings{Limits: tt.limits}})
@@ -110,7 +110,7 @@ func TestLimits(t *testing.T) {
 	}
 	t.Run("connections before sign-in", func(t *testing.T) {
 		testkit.NoLeaks(t)
-		f := front(t,
+		f := startFrontEnd(t,
 			options{servers: []backend.ServerOptions{{Name: "mbx1",
 				Addresses: []string{testkit.Scripted(t, nil, accepts).Addr()}}},
 				settings: proxy.Settings{Limits: proxy.Limits{Unauthenticated: 2}}})
@@ -126,7 +126,7 @@ func TestLimits(t *testing.T) {
 	})
 	t.Run("connections of a user", func(t *testing.T) {
 		testkit.NoLeaks(t)
-		f := front(t,
+		f := startFrontEnd(t,
 			options{servers: []backend.ServerOptions{{Name: "mbx1",
 				Addresses: []string{testkit.Scripted(t, nil, accepts).Addr()}}},
 				settings: proxy.Settings{Limits: proxy.Limits{ConnectionsPerUser: 1}}})

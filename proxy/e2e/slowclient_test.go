@@ -22,7 +22,7 @@ func TestSlowClient(t *testing.T) {
 			user := compressing.user(t, 0)
 			message := filler(3_000_000)
 			must(t, compressing.server.AddMail(user, "", []byte(message)))
-			f := front(t, options{servers: compressing.behind(backend.TLSNone)})
+			f := startFrontEnd(t, options{servers: compressing.behind(backend.TLSNone)})
 			conn, err := net.Dial("tcp", w.address(f))
 			must(t, err)
 			defer conn.Close()
@@ -56,7 +56,7 @@ func TestSlowClient(t *testing.T) {
 }
 
 // waitForStall waits until the mailbox server is not read any more.
-func waitForStall(t *testing.T, f *frontDoor) {
+func waitForStall(t *testing.T, f *frontEnd) {
 	t.Helper()
 	last := 0.0
 	testkit.Eventually(t, "the mailbox server is not read any more", func() bool {

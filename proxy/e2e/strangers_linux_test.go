@@ -24,7 +24,7 @@ import (
 // a process of their own because of the limit of descriptors, and to have a niceness and a CPU clock of their own.
 const strangersTask = "PORTICO_E2E_STRANGERS"
 
-// strangers attack two listeners of one front door. Each kind comes from addresses of its own.
+// strangers attack two listeners of one front end. Each kind comes from addresses of its own.
 type strangers struct {
 	TLS, StartTLS string // addresses
 	User          string // whose password they guess

@@ -54,17 +54,17 @@ func compareReal(t *testing.T, d dialogue) {
 	}
 	want, wantEnd := run(server.server.Plain, nil)
 	want = hidden.ReplaceAllString(want, " $1")
-	plain := front(t, options{servers: server.behind(backend.TLSNone)})
+	plain := startFrontEnd(t, options{servers: server.behind(backend.TLSNone)})
 	got, end := run(plain.plain, nil)
 	same(t, "plain", got, end, want, wantEnd)
-	secure := front(t, options{servers: server.behind(backend.TLSImplicit)})
+	secure := startFrontEnd(t, options{servers: server.behind(backend.TLSImplicit)})
 	got, end = run(secure.tls, secure.trust)
 	same(t, "TLS", got, end, want, wantEnd)
-	logged := front(t, options{servers: server.behind(backend.TLSNone), logged: true})
+	logged := startFrontEnd(t, options{servers: server.behind(backend.TLSNone), logged: true})
 	got, end = run(logged.plain, nil)
 	same(t, "logged", got, end, want, wantEnd)
 	logged.sameRows(d)
-	chopped := front(t, options{servers: []backend.ServerOptions{
+	chopped := startFrontEnd(t, options{servers: []backend.ServerOptions{
 		{Name: "mbx1", Addresses: []string{chop(t, server.server.Plain, 1)}}}, logged: true})
 	got, end = run(chop(t, chopped.plain, 2), nil)
 	if !d.pipelined() && !d.early {
@@ -86,26 +86,26 @@ func compareScripted(t *testing.T, d dialogue) {
 	}
 	want, wantEnd := run(testkit.Scripted(t, nil, d.script).Addr(), nil)
 	want = hidden.ReplaceAllString(want, " $1")
-	plain := front(t, options{servers: []backend.ServerOptions{
+	plain := startFrontEnd(t, options{servers: []backend.ServerOptions{
 		{Name: "mbx1", Addresses: []string{testkit.Scripted(t, nil, d.script).Addr()}}}})
 	got, end := run(plain.plain, nil)
 	same(t, "plain", got, end, want, wantEnd)
-	secure := front(t, options{servers: []backend.ServerOptions{
+	secure := startFrontEnd(t, options{servers: []backend.ServerOptions{
 		{Name: "mbx1", TLS: backend.TLSImplicit, TLSConfig: trust,
 			Addresses: []string{testkit.Scripted(t, serverTLS, "tls\n"+d.script).Addr()}}}})
 	got, end = run(secure.tls, secure.trust)
 	same(t, "TLS", got, end, want, wantEnd)
-	portable := front(t, options{goroutines: true, servers: []backend.ServerOptions{
+	portable := startFrontEnd(t, options{goroutines: true, servers: []backend.ServerOptions{
 		{Name: "mbx1", TLS: backend.TLSImplicit, TLSConfig: trust,
 			Addresses: []string{testkit.Scripted(t, serverTLS, "tls\n"+d.script).Addr()}}}})
 	got, end = run(portable.tls, portable.trust)
 	same(t, "TLS, goroutines", got, end, want, wantEnd)
-	logged := front(t, options{logged: true, servers: []backend.ServerOptions{
+	logged := startFrontEnd(t, options{logged: true, servers: []backend.ServerOptions{
 		{Name: "mbx1", Addresses: []string{testkit.Scripted(t, nil, d.script).Addr()}}}})
 	got, end = run(logged.plain, nil)
 	same(t, "logged", got, end, want, wantEnd)
 	logged.sameRows(d)
-	chopped := front(t, options{logged: true, servers: []backend.ServerOptions{
+	chopped := startFrontEnd(t, options{logged: true, servers: []backend.ServerOptions{
 		{Name: "mbx1", Addresses: []string{chop(t, testkit.Scripted(t, nil, d.script).Addr(), 1)}}}})
 	got, end = run(chop(t, chopped.plain, 2), nil)
 	same(t, "chopped", got, end, want, wantEnd)

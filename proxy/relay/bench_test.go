@@ -16,7 +16,7 @@ type nowhere struct{}
 func (nowhere) write([]byte) {}
 
 func newNoopSession() func() {
-	d := newDesk(OffersNone)
+	d := newBareSession(OffersNone)
 	d.out = sinks{nowhere{}, nowhere{}}
 	return func() {
 		d.now += 1000

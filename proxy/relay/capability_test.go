@@ -44,7 +44,7 @@ func TestHidesNamesInCapabilityLists(t *testing.T) {
 }
 
 func TestListsTooLongAreCountedAndLeaveDoubt(t *testing.T) {
-	d := newDesk(OffersNone)
+	d := newBareSession(OffersNone)
 	d.say(serverSays, "* CAPABILITY"+strings.Repeat(" COMPRESS=DEFLATE", 1000))
 	d.say(serverSays, "\r\n* 1 EXISTS\r\n")
 	if d.tracker.stats.LongCapabilities != 1 || d.offers != OffersUnknown {
@@ -64,7 +64,7 @@ func TestListsSayWhatIsOffered(t *testing.T) {
 		{OffersNone, "IDLE", OffersNone},
 		{OffersHidden, "IDLE", OffersHidden},
 	} {
-		d := newDesk(test.before)
+		d := newBareSession(test.before)
 		d.say(serverSays, "* CAPABILITY "+test.list+"\r\n")
 		if d.offers != test.after {
 			t.Errorf("%d and %q: %d, want %d", test.before, test.list, d.offers, test.after)

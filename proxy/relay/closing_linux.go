@@ -98,7 +98,7 @@ func (l *link) close() {
 	defer l.loop.drained()
 	ending := Ending{
 		Reason: l.reason, ClientBytes: l.clientBytes, ServerBytes: l.serverBytes,
-		Commands: uint64(l.tracker.commands), Unjudged: l.unjudged,
+		Commands: uint64(l.tracker.commands), Opaque: l.opaque,
 	}
 	defer l.owner.Ended(ending)
 	defer l.loop.forget(l)

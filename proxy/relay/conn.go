@@ -8,34 +8,34 @@ import (
 	"time"
 )
 
-// Conn is a TCP connection in two lives. In the first, under the Go scheduler, it passes every call on to the
-// connection it was made of; a *tls.Conn may be laid over it and its handshake done. In the second, on an event loop,
-// it is a bare descriptor: Read answers at once, with a temporary error when there is nothing, and Write takes
-// everything, for the loop to send. The same *tls.Conn works through both.
+// Conn is a TCP connection with two phases. In the set-up phase it passes every call on to the net.Conn that it was
+// made from; a *tls.Conn may use it and do its handshake. In the loop phase it is a bare descriptor on an event loop:
+// Read returns at once, with a temporary error if there are no bytes, and Write keeps everything for the loop to send.
+// The same *tls.Conn works in both phases.
 //
-// In its first life it belongs to the set-up's goroutine, in its second to one loop.
+// In the set-up phase the connection belongs to the set-up's goroutine, in the loop phase to one loop.
 type Conn struct {
-	net    net.Conn   // nil in the second life
+	net    net.Conn   // nil in the loop phase
 	work   *workspace // the loop's
 	fd     int
 	empty  bool // the last read took all there was
-	hungUp bool // an end stands behind what there is
+	hungUp bool // the peer has closed: what is left to read is all
 }
 
-// workspace is what the connections of a loop use in turns.
+// workspace is memory that the connections of a loop use in turns.
 type workspace struct {
 	gather []byte // what TLS wants sent
 	early  early
 }
 
-// NewConn returns a Conn in its first life. For a loop to take it over, c must give its descriptor (syscall.Conn).
+// NewConn returns a Conn in the set-up phase. For a loop to take it over, c must give its descriptor (syscall.Conn).
 func NewConn(c net.Conn) *Conn { return &Conn{net: c, fd: -1} }
 
-// detachable is a connection whose descriptor can be had for good, such as one that belongs to a thread of the set-up.
+// detachable is a connection that can give its descriptor away, such as one that belongs to a sign-in thread.
 type detachable interface{ Detach() (fd int, err error) }
 
-// Release gives a connection that belongs to a thread into the hands of whichever goroutine wants it. Loops do
-// without: they take the descriptor.
+// Release makes a connection that belongs to a sign-in thread usable by any goroutine. Loops do not need it: they take
+// the descriptor.
 func (c *Conn) Release() error {
 	bound, ok := c.net.(detachable)
 	if !ok {
@@ -70,7 +70,7 @@ func (c *Conn) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// Close closes the connection in its first life. In the second its loop does that.
+// Close closes the connection in the set-up phase. In the loop phase its loop does that.
 func (c *Conn) Close() error {
 	if c.net != nil {
 		return c.net.Close()
@@ -78,7 +78,7 @@ func (c *Conn) Close() error {
 	return nil
 }
 
-// LocalAddr returns the local address in the first life, and nil in the second.
+// LocalAddr returns the local address in the set-up phase, and nil in the loop phase.
 func (c *Conn) LocalAddr() net.Addr {
 	if c.net != nil {
 		return c.net.LocalAddr()
@@ -86,7 +86,7 @@ func (c *Conn) LocalAddr() net.Addr {
 	return nil
 }
 
-// RemoteAddr returns the peer's address in the first life, and nil in the second.
+// RemoteAddr returns the peer's address in the set-up phase, and nil in the loop phase.
 func (c *Conn) RemoteAddr() net.Addr {
 	if c.net != nil {
 		return c.net.RemoteAddr()
@@ -94,7 +94,7 @@ func (c *Conn) RemoteAddr() net.Addr {
 	return nil
 }
 
-// SetDeadline bounds both directions in the first life; a loop has time-outs of its own.
+// SetDeadline bounds both directions in the set-up phase; a loop has time-outs of its own.
 func (c *Conn) SetDeadline(t time.Time) error {
 	if c.net != nil {
 		return c.net.SetDeadline(t)

@@ -5,13 +5,13 @@ import (
 	"testing"
 )
 
-func TestInDoubtBytesGoOnUnjudged(t *testing.T) {
+func TestInDoubtASessionGoesOnOpaque(t *testing.T) {
 	after := passes(clientSays, "c COMPRESS DEFLATE\n(\nd IDLE\ne NOOP\n")
 	play(t, []script{
-		{name: "a server that sends no text", offers: OffersNone, unjudged: true, steps: join(
+		{name: "a server that sends no text", offers: OffersNone, opaque: true, steps: join(
 			passes(clientSays, "a NOOP\nb APPEND x {5}\n"),
 			passes(serverSays, "* 1 EXISTS\n\x16\x03\x01\n\n* 2 EXISTS\n"), after)},
-		{name: "8-bit", offers: OffersNone, unjudged: true,
+		{name: "8-bit", offers: OffersNone, opaque: true,
 			steps: join(passes(serverSays, "\xec\x05\x00\n", "a OK\n"), after)},
 	})
 }
@@ -30,13 +30,13 @@ func TestAServerMayBeginALineWithAnOddByte(t *testing.T) {
 }
 
 func TestAnswerToACommandThatWasNotPassedOn(t *testing.T) {
-	d := newDesk(OffersNone)
+	d := newBareSession(OffersNone)
 	d.say(clientSays, "a COMPRESS {9+}\r\n")
 	d.say(serverSays, "a OK\r\n")
 	d.say(clientSays, "123456789\r\nb NOOP\r\n")
 	d.hears(t, clientHears, "a OK\r\n")
 	d.hears(t, serverHears, "123456789\r\nb NOOP\r\n")
-	if !d.unjudged {
+	if !d.opaque {
 		t.Error("still judged")
 	}
 }

@@ -90,9 +90,9 @@ func (lp *loop) stop() {
 			})
 		}
 	}
-	for _, l := range lp.leaving {
+	for _, l := range lp.endRequests {
 		close(l.done)
 	}
-	lp.leaving = nil
+	lp.endRequests = nil
 	lp.stopped = true
 }

@@ -77,19 +77,19 @@ func TestDrainEndsEachSessionWhenItHasNoOpenCommand(t *testing.T) {
 
 func TestAtItsDeadlineADrainEndsTheRest(t *testing.T) {
 	eachWay(t, func(t *testing.T, r *rig) {
-		busy, literal, unjudged := r.start(), r.start(), r.start()
+		busy, literal, opaque := r.start(), r.start(), r.start()
 		busy.client.say("a NOOP\n")
 		busy.server.hears("a NOOP\n")
 		literal.server.say("* 1 FETCH (BODY[] {3}\n")
 		literal.client.hears("* 1 FETCH (BODY[] {3}\n")
-		unjudged.server.say("\x16stray\n")
-		unjudged.client.hears("\x16stray\n")
+		opaque.server.say("\x16stray\n")
+		opaque.client.hears("\x16stray\n")
 		done := r.drain(200 * time.Millisecond)
 		busy.sentAway()
 		literal.client.hearsCut()
-		unjudged.client.hearsCut()
+		opaque.client.hearsCut()
 		r.drained(done)
-		for _, tk := range []*talk{literal, unjudged} {
+		for _, tk := range []*talk{literal, opaque} {
 			if e := tk.end(); e.Reason != ReasonDrain {
 				t.Errorf("ended with %+v", e)
 			}

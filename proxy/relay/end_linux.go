@@ -14,7 +14,7 @@ type end struct {
 	link *link
 	tls  *tlsConn // nil = plain
 	// read and not used yet: a line whose head is not known, or what came while the client had to wait
-	held    few
+	held    rareBytes
 	pending *pending // nil = the kernel has taken everything
 	fd      int32
 	slot    int32

@@ -79,7 +79,7 @@ func (s *session) quiet(clientHeld bool) bool {
 // serverGone says why a session ends whose mailbox server has closed or failed.
 func (s *session) serverGone(c circumstances) Reason {
 	switch {
-	case s.saidBye, s.unjudged && c.server == readEOF:
+	case s.saidBye, s.opaque && c.server == readEOF:
 		return ReasonLogout
 	case c.client == readEOF && s.atServerBoundary() && !c.serverHeld:
 		return ReasonClient
@@ -111,7 +111,7 @@ func (s *session) farewell(r Reason, serverHeld bool) farewell {
 // line can not be said because the client is in the middle of one.
 func (s *session) lastLine(r Reason) (line string, whole bool) {
 	switch {
-	case s.saidBye, s.unjudged && (r == ReasonLogout || r == ReasonClient):
+	case s.saidBye, s.opaque && (r == ReasonLogout || r == ReasonClient):
 		return "", true
 	case !s.atServerBoundary():
 		return "", false

@@ -5,9 +5,9 @@ import (
 	"testing"
 )
 
-// endingDesk is a session whose conversation has come to a state.
-func endingDesk(offers Offers, says ...said) *desk {
-	d := newDesk(offers)
+// endingSession is a session that has reached a state.
+func endingSession(offers Offers, says ...said) *bareSession {
+	d := newBareSession(offers)
 	for _, s := range says {
 		d.say(s.who, crlf(s.text))
 	}
@@ -20,18 +20,18 @@ type said struct {
 	text string
 }
 
-// conversations are states that a conversation may have when its end comes.
-var conversations = map[string]func() *desk{
-	"new":          func() *desk { return endingDesk(OffersNone) },
-	"open command": func() *desk { return endingDesk(OffersNone, said{clientSays, "a NOOP\n"}) },
-	"in IDLE": func() *desk {
-		return endingDesk(OffersNone, said{clientSays, "a IDLE\n"}, said{serverSays, "+\n"})
+// sessionStates are states that a session may have when it ends.
+var sessionStates = map[string]func() *bareSession{
+	"new":          func() *bareSession { return endingSession(OffersNone) },
+	"open command": func() *bareSession { return endingSession(OffersNone, said{clientSays, "a NOOP\n"}) },
+	"in IDLE": func() *bareSession {
+		return endingSession(OffersNone, said{clientSays, "a IDLE\n"}, said{serverSays, "+\n"})
 	},
-	"client's line":   func() *desk { return endingDesk(OffersNone, said{clientSays, "a NOO"}) },
-	"server's line":   func() *desk { return endingDesk(OffersNone, said{serverSays, "* 1 FETCH (FLA"}) },
-	"server's BYE":    func() *desk { return endingDesk(OffersNone, said{serverSays, "* BYE\n"}) },
-	"not followed":    func() *desk { return endingDesk(OffersNone, said{serverSays, "\x16stray\n"}) },
-	"ended by itself": func() *desk { return endingDesk(OffersHidden, said{serverSays, "\x16stray\n"}) },
+	"client's line":   func() *bareSession { return endingSession(OffersNone, said{clientSays, "a NOO"}) },
+	"server's line":   func() *bareSession { return endingSession(OffersNone, said{serverSays, "* 1 FETCH (FLA"}) },
+	"server's BYE":    func() *bareSession { return endingSession(OffersNone, said{serverSays, "* BYE\n"}) },
+	"not followed":    func() *bareSession { return endingSession(OffersNone, said{serverSays, "\x16stray\n"}) },
+	"ended by itself": func() *bareSession { return endingSession(OffersHidden, said{serverSays, "\x16stray\n"}) },
 }
 
 // eachCircumstance calls f for everything that a driver may say.
@@ -53,7 +53,7 @@ func eachCircumstance(f func(circumstances)) {
 
 // In all circumstances: what a session's end must and must not do.
 func TestNextStep(t *testing.T) {
-	for name, open := range conversations {
+	for name, open := range sessionStates {
 		d := open()
 		before, said := d.session, d.client.Len()+d.server.Len()
 		eachCircumstance(func(c circumstances) {
@@ -108,7 +108,7 @@ func TestServerGone(t *testing.T) {
 		"not followed":    {ReasonLogout, ReasonLogout, ReasonServer},
 		"ended by itself": {ReasonDoubt, ReasonDoubt, ReasonDoubt},
 	} {
-		d := conversations[name]()
+		d := sessionStates[name]()
 		for i, c := range []circumstances{{server: readEOF}, {server: readEOF, client: readEOF}, {server: readFailed}} {
 			if _, got := d.next(c); got != want[i] {
 				t.Errorf("%s, %+v: %v, want %v", name, c, got, want[i])
@@ -120,14 +120,14 @@ func TestServerGone(t *testing.T) {
 // The client is told only where a line may begin, and what is cut never ends in order.
 func TestFarewell(t *testing.T) {
 	cut := []string{"server's line", "not followed"}
-	for name, open := range conversations {
+	for name, open := range sessionStates {
 		for r := range numReasons {
 			for _, held := range []bool{false, true} {
 				d := open()
 				f := d.farewell(r, held)
 				serverEnded := r == ReasonServer || r == ReasonLogout
 				whole := d.saidBye || !slices.Contains(cut, name) ||
-					d.unjudged && (r == ReasonLogout || r == ReasonClient)
+					d.opaque && (r == ReasonLogout || r == ReasonClient)
 				if held && serverEnded {
 					whole = r == ReasonLogout
 				}
@@ -136,7 +136,7 @@ func TestFarewell(t *testing.T) {
 					t.Errorf("%s, %v, held %v: the server's bytes are passed on: %v", name, r, held, f.held)
 				case (f.next == parting) != whole || f.next != parting && f.next != resetting:
 					t.Errorf("%s, %v, held %v: phase %d, whole %v", name, r, held, f.next, whole)
-				case f.line != "" && (!whole || f.held || d.saidBye || d.unjudged):
+				case f.line != "" && (!whole || f.held || d.saidBye || d.opaque):
 					t.Errorf("%s, %v, held %v: says %q", name, r, held, f.line)
 				}
 			}

@@ -68,8 +68,8 @@ func endOfManyIsSpreadOverTime(t *testing.T, d driver) {
 			}
 			lp.endSome(lp.opts.Now()) // what the next tick does
 		}
-		if n := left(lp); n != 0 || len(lp.leaving) != 0 {
-			t.Errorf("%d are left, %d choices", n, len(lp.leaving))
+		if n := left(lp); n != 0 || len(lp.endRequests) != 0 {
+			t.Errorf("%d are left, %d choices", n, len(lp.endRequests))
 		}
 	})
 	<-done

@@ -51,7 +51,7 @@ func TestAnIdleClientsEndIsTheSessionsEnd(t *testing.T) {
 }
 
 // What is not understood may still be answered.
-func TestAnUnjudgedClientsEndIsPassedOn(t *testing.T) {
+func TestAnOpaqueClientsEndIsPassedOn(t *testing.T) {
 	eachWay(t, func(t *testing.T, r *rig) {
 		tk := r.start()
 		tk.client.say("a NOOP\n")

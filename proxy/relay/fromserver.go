@@ -10,7 +10,7 @@ import (
 func (s *session) fromServer(p []byte, now int64) int {
 	from, at := 0, 0 // p[from:at] is judged and to be passed on
 	for !s.ending {
-		if s.unjudged && s.answers.len() == 0 {
+		if s.opaque && s.answers.len() == 0 {
 			at = len(p)
 			break
 		}

@@ -27,7 +27,7 @@ func FuzzSession(f *testing.F) {
 			return
 		}
 		for _, watched := range []bool{false, true} {
-			d := newDesk(Offers(offers % 3))
+			d := newBareSession(Offers(offers % 3))
 			d.extends &^= lacks
 			if watched {
 				d.observe(silent{})
@@ -39,7 +39,7 @@ func FuzzSession(f *testing.F) {
 }
 
 // hearBoth says what client and server say, cut and mixed as cuts tell.
-func (d *desk) hearBoth(client, server string, cuts []byte) {
+func (d *bareSession) hearBoth(client, server string, cuts []byte) {
 	for i := 0; len(client)+len(server) > 0; i++ {
 		from, text := clientSays, &client
 		n := 1 << 10
@@ -68,7 +68,7 @@ func otherSide(from who, client, server *string) (who, *string) {
 }
 
 // checkSession checks what came out of a session into which client and server went.
-func checkSession(t *testing.T, d *desk, client, server string) {
+func checkSession(t *testing.T, d *bareSession, client, server string) {
 	toServer, toClient := d.server.Bytes(), d.client.Bytes()
 	lists := bytes.Contains(bytes.ToUpper([]byte(server)), []byte("CAPABILITY"))
 	rewritten := strings.Contains(client, "+}") && (lists || d.extends&wire.LiteralPlus == 0 || d.offers != OffersNone)
@@ -94,8 +94,8 @@ func checkSession(t *testing.T, d *desk, client, server string) {
 		t.Errorf("%d queued, %d open", stats.Queued, d.tracker.open)
 	}
 	d.over(d.now)
-	if s := d.tracker.stats; s.Queued != 0 || s.Unjudged != 0 {
-		t.Errorf("left behind: %d queued, %d unjudged", s.Queued, s.Unjudged)
+	if s := d.tracker.stats; s.Queued != 0 || s.Opaque != 0 {
+		t.Errorf("left behind: %d queued, %d unjudged", s.Queued, s.Opaque)
 	}
 }
 

@@ -10,18 +10,18 @@ import (
 // client's bytes they stand: servers disagree about what a literal is, so a line of one may be a command. What is a
 // literal for every server passes unread.
 type guard struct {
-	lookout  wire.Lookout
-	lateFrom uint16 // the number of the first command whose answer shows that no "+" is late
-	late     bool   // a "+" for a wait that is over may still come
-	doubtful bool   // for good: the server may read what the client sends in another way than we do
-	unread   bool   // the literal that the client is sending is one for every server
-	oddLines uint8  // not answered so far
+	forbidden wire.ForbiddenScanner
+	lateFrom  uint16 // the number of the first command whose answer shows that no "+" is late
+	late      bool   // a "+" for a wait that is over may still come
+	doubtful  bool   // for good: the server may read what the client sends in another way than we do
+	unread    bool   // the literal that the client is sending is one for every server
+	oddLines  uint8  // not answered so far
 }
 
-// place is where a command stands while it is being sent. It belongs to the loop's pool.
-type place struct {
-	wire.Place
-	next *place // in the pool
+// literalGrammar follows a command while it is being sent. It belongs to the loop's pool.
+type literalGrammar struct {
+	wire.LiteralGrammar
+	next *literalGrammar // in the pool
 }
 
 // guards says whether there is anything to keep from the server.
@@ -29,33 +29,33 @@ func (s *session) guards() bool { return s.offers != OffersNone }
 
 // look looks at bytes that are about to be passed on. If a line among them has to be kept from the server, it returns
 // the offset of a byte without which the line does nothing, else -1. A line that ends its command has no literal's
-// marker: its place is of no use.
+// marker, so the grammar need not see it.
 func (s *session) look(p []byte, literal bool, event wire.CommandEvent) int {
 	g := &s.guard
 	switch {
 	case s.becomes != passed, literal && g.unread:
 		return -1
-	case !literal && event != wire.CommandEnd && s.current != nil && s.current.place != nil:
-		s.current.place.Feed(p)
+	case !literal && event != wire.CommandEnd && s.current != nil && s.current.grammar != nil:
+		s.current.grammar.Feed(p)
 	}
-	at := g.lookout.Sees(p)
-	g.doubtful = g.doubtful || g.lookout.Waits()
-	return at
+	grammar := g.forbidden.Find(p)
+	g.doubtful = g.doubtful || g.forbidden.Waits()
+	return grammar
 }
 
 // begin is for a command that begins.
 func (g *guard) begin(c *command, head wire.CommandHead, text []byte, pool *commandPool) {
-	c.place = pool.place()
-	c.place.Begin(head, text)
-	c.known = c.place.Known()
+	c.grammar = pool.grammar()
+	c.grammar.Begin(head, text)
+	c.known = c.grammar.Known()
 }
 
 // sent is for a line whose last byte is sent.
-func (g *guard) sent(c *command, pool *commandPool) { pool.takePlace(c) }
+func (g *guard) sent(c *command, pool *commandPool) { pool.takeGrammar(c) }
 
 // odd is for a line without a valid head. The server may answer it in any way, once.
 func (g *guard) odd() {
-	g.lookout.OddLine()
+	g.forbidden.OddLine()
 	if g.oddLines < math.MaxUint8 {
 		g.oddLines++
 	}
@@ -83,15 +83,15 @@ func (g *guard) unasked() { g.doubtful = g.doubtful || g.late }
 
 // asked is for a literal that the server has to allow.
 func (g *guard) asked(c *command, e wire.Extensions) {
-	if c != nil && c.place != nil {
-		c.place.Literal(e)
+	if c != nil && c.grammar != nil {
+		c.grammar.Literal(e)
 	}
 }
 
 // accepted is for the "+" that allows it. It may be meant for something else where the command takes no literal, or
 // where a command that we do not know is open.
 func (g *guard) accepted(c *command, t *tracker, follows bool) {
-	g.literal(c != nil && c.place != nil && c.place.MayAsk() && !t.othersMayAsk(c), follows)
+	g.literal(c != nil && c.grammar != nil && c.grammar.MayAsk() && !t.othersMayAsk(c), follows)
 }
 
 // free is for a literal that the server does not have to allow. It says whether the client's marker may be passed on:
@@ -108,7 +108,7 @@ func (g *guard) free(is wire.Certainty, follows bool) bool {
 func (g *guard) literal(certain, follows bool) {
 	if g.doubtful = g.doubtful || g.late || !certain; !g.doubtful && follows {
 		g.unread = true
-		g.lookout.InLine()
+		g.forbidden.InLine()
 	}
 }
 
@@ -132,20 +132,20 @@ func (t *tracker) othersMayAsk(c *command) bool {
 	return false
 }
 
-// place returns one that is not in use.
-func (p *commandPool) place() *place {
-	at := p.places
-	if at == nil {
-		return new(place)
+// grammar returns one that is not in use.
+func (p *commandPool) grammar() *literalGrammar {
+	grammar := p.grammars
+	if grammar == nil {
+		return new(literalGrammar)
 	}
-	p.places, at.next = at.next, nil
-	return at
+	p.grammars, grammar.next = grammar.next, nil
+	return grammar
 }
 
-// takePlace takes back a command's place.
-func (p *commandPool) takePlace(c *command) {
-	if c.place != nil {
-		c.place.next, p.places = p.places, c.place
-		c.place = nil
+// takeGrammar returns a command's grammar to the pool.
+func (p *commandPool) takeGrammar(c *command) {
+	if c.grammar != nil {
+		c.grammar.next, p.grammars = p.grammars, c.grammar
+		c.grammar = nil
 	}
 }

@@ -2,7 +2,7 @@ package relay
 
 import "time"
 
-// listedAtOnce is how many places a loop looks at before it goes on with its work.
+// listedAtOnce is how many slots a loop looks at before it goes on with its work.
 const listedAtOnce = 500
 
 // Sessions implements Relay.
@@ -23,16 +23,16 @@ func (ls *Loops) Sessions() []Carried {
 	return all
 }
 
-// list adds the sessions in some places, and returns where to go on.
+// list adds the sessions in some slots, and returns where to go on.
 func (lp *loop) list(to *[]Carried, from int) (next int) {
 	now := lp.opts.Now()
 	return lp.each(from, listedAtOnce, func(l *link) { *to = append(*to, l.carried(now, time.Duration(now-l.heard))) })
 }
 
-// each calls do for the sessions in some places, and returns where to go on, or -1 behind the last. If do panics, that
+// each calls do for the sessions in some slots, and returns where to go on, or -1 behind the last. If do panics, that
 // session ends.
-func (lp *loop) each(from, places int, do func(*link)) (next int) {
-	next = min(from+places, len(lp.slots))
+func (lp *loop) each(from, slots int, do func(*link)) (next int) {
+	next = min(from+slots, len(lp.slots))
 	for _, s := range lp.slots[min(from, next):next] {
 		if s.end != nil && s.end.isClient() && s.end.link.phase == carrying {
 			l := s.end.link

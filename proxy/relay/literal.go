@@ -40,10 +40,10 @@ func (s *session) certainty() wire.Certainty {
 	switch c := s.current; {
 	case c == nil && !s.stray:
 		return wire.Unanswered
-	case c == nil, c.place == nil:
+	case c == nil, c.grammar == nil:
 		return wire.Doubtful
 	default:
-		return c.place.Literal(s.extends)
+		return c.grammar.Literal(s.extends)
 	}
 }
 

@@ -73,7 +73,7 @@ func TestLiterals(t *testing.T) {
 	})
 }
 
-func TestOurAnswersWaitForAPlace(t *testing.T) {
+func TestOurAnswersWaitForALineBoundary(t *testing.T) {
 	play(t, []script{
 		{name: "in a literal", steps: join(
 			passes(serverSays, "* 1 FETCH (BODY[] {10}\n01\n"),
@@ -97,8 +97,8 @@ func TestOurAnswersWaitForAPlace(t *testing.T) {
 	})
 }
 
-func TestAnswersThatFindNoPlaceStopTheClient(t *testing.T) {
-	d := newDesk(OffersNone)
+func TestAnswersWithoutALineBoundaryStopTheClient(t *testing.T) {
+	d := newBareSession(OffersNone)
 	d.say(serverSays, "* 1 FETCH (BODY[] {1000000}\r\n")
 	d.client.Reset()
 	for range 1000 {
@@ -115,7 +115,7 @@ func TestAnswersThatFindNoPlaceStopTheClient(t *testing.T) {
 
 // One write has to be enough for a chunk, however many lines it has, or a literal of line ends would be very dear.
 func TestAnswersWaitWithoutAWriteForEachLine(t *testing.T) {
-	d := newDesk(OffersNone)
+	d := newBareSession(OffersNone)
 	counter := &countingSink{}
 	d.out = sinks{counter, &d.server}
 	d.fromServer([]byte("* 1 FETCH (BODY[] {1000000}\r\n"), 1)

@@ -31,11 +31,11 @@ const (
 
 // loop is one event loop. All its fields belong to its goroutine.
 type loop struct {
-	number    int // of all loops
-	opts      Options
-	allowance *allowance // shared by all loops
-	poller    *poll.Poller
-	timer     int // timerfd: tick
+	number  int // of all loops
+	opts    Options
+	limiter *rateLimiter // shared by all loops
+	poller  *poll.Poller
+	timer   int // timerfd: tick
 
 	running chan struct{} // closed when thread is known
 	thread  int           // that it is locked to
@@ -47,29 +47,29 @@ type loop struct {
 	closing  []*link // sessions that are over but not closed yet
 	sessions int
 
-	buf      []byte // reads of all sessions
-	bulkBuf  []byte // the same for reads of more than readSize; nil while nobody sends much
-	bulkUsed bool   // since the last tick
-	work     workspace
-	batch    *batch // nil = a system call for each receive and send
-	refused  error  // why there is no batch although Options would have it
-	records  []byte // lent to the TLS connection being read; nil while a session keeps it
-	spare    []*pending
-	lent     bool // a buffer since the last tick
-	pool     commandPool
-	stats    *Stats
-	sweep    int // where the search for idle sessions goes on
-	drain    drain
-	leaving  []leaving // sessions being ended some at each tick
-	limited  bool      // the number of commands that users may send is limited
-	draws    int       // tokens drawn at a time
-	purses   map[string]*purse
-	indebted []*link // whose clients are not read since their users have sent too much
-	ticks    uint64  // so far
-	started  int64   // when the timer was set
-	due      bool    // there was a tick, and housekeeping has to follow
-	rung     bool    // the loop was woken to read its mail
-	stopped  bool    // leave the loop
+	buf         []byte // reads of all sessions
+	bulkBuf     []byte // the same for reads of more than readSize; nil while nobody sends much
+	bulkUsed    bool   // since the last tick
+	work        workspace
+	batch       *batch // nil = a system call for each receive and send
+	refused     error  // why there is no batch although Options would have it
+	records     []byte // lent to the TLS connection being read; nil while a session keeps it
+	spare       []*pending
+	lent        bool // a buffer since the last tick
+	pool        commandPool
+	stats       *Stats
+	sweep       int // where the search for idle sessions goes on
+	drain       drain
+	endRequests []endRequest // sessions being ended some at each tick
+	limited     bool         // the number of commands that users may send is limited
+	draws       int          // tokens drawn at a time
+	budgets     map[string]*userBudget
+	indebted    []*link // whose clients are not read since their users have sent too much
+	ticks       uint64  // so far
+	started     int64   // when the timer was set
+	due         bool    // there was a tick, and housekeeping has to follow
+	rung        bool    // the loop was woken to read its mail
+	stopped     bool    // leave the loop
 }
 
 // slot is a place for an end. Events carry the generation, because an event may come late for a place that has been
@@ -79,12 +79,12 @@ type slot struct {
 	generation uint32
 }
 
-func newLoop(number int, opts Options, a *allowance) (*loop, error) {
+func newLoop(number int, opts Options, a *rateLimiter) (*loop, error) {
 	poller, err := poll.New()
 	if err != nil {
 		return nil, err
 	}
-	lp := &loop{number: number, opts: opts, allowance: a, purses: make(map[string]*purse),
+	lp := &loop{number: number, opts: opts, limiter: a, budgets: make(map[string]*userBudget),
 		running: make(chan struct{}), poller: poller, stats: NewStats()}
 	lp.buf = make([]byte, headRoom+readSize)
 	lp.slots = make([]slot, firstSlot)
@@ -226,10 +226,10 @@ func (lp *loop) housekeep(now int64) {
 	lp.sweepIdle(now)
 	lp.drainSome(now)
 	lp.endSome(now)
-	if len(lp.purses) > 0 {
+	if len(lp.budgets) > 0 {
 		lp.payDebts(now)
 	}
-	lp.tidyPurses(now)
+	lp.dropIdleBudgets(now)
 	lp.trim()
 	for i := 0; i < len(lp.closing); {
 		if l := lp.closing[i]; l.phase == closed {
@@ -275,8 +275,8 @@ func (lp *loop) sweepIdle(now int64) {
 	}
 }
 
-// place gives an end a slot.
-func (lp *loop) place(e *end) {
+// addSlot gives an end a slot.
+func (lp *loop) addSlot(e *end) {
 	if n := len(lp.free); n > 0 {
 		e.slot = lp.free[n-1]
 		lp.free = lp.free[:n-1]
@@ -289,8 +289,8 @@ func (lp *loop) place(e *end) {
 	s.generation++
 }
 
-// vacate takes the slot back.
-func (lp *loop) vacate(e *end) {
+// freeSlot frees an end's slot.
+func (lp *loop) freeSlot(e *end) {
 	lp.slots[e.slot].end = nil
 	lp.free = append(lp.free, e.slot)
 }
@@ -306,8 +306,8 @@ func (lp *loop) adopt(l *link, s Session) {
 	l.tracker.stats.pool = &lp.pool
 	l.tracker.stats.Sessions++
 	l.heard = lp.opts.Now()
-	lp.place(&l.client)
-	lp.place(&l.upstream)
+	lp.addSlot(&l.client)
+	lp.addSlot(&l.upstream)
 	l.guard(func() {
 		lp.watch(l)
 		l.begin(s.Client.Rest, s.Upstream.Rest)
@@ -316,8 +316,8 @@ func (lp *loop) adopt(l *link, s Session) {
 
 // forget lets a session go.
 func (lp *loop) forget(l *link) {
-	lp.vacate(&l.client)
-	lp.vacate(&l.upstream)
+	lp.freeSlot(&l.client)
+	lp.freeSlot(&l.upstream)
 	lp.sessions--
 	lp.stats.Ended[l.reason]++
 	l.tracker.stats.Sessions--

@@ -21,7 +21,7 @@ type Loops struct {
 	next  atomic.Uint32
 	done  sync.WaitGroup
 
-	allowance *allowance // of commands, of all users
+	limiter *rateLimiter // of commands, of all users
 
 	reading sync.Mutex // guards copies
 	copies  []*Stats   // of each loop's statistics, to be used again
@@ -73,9 +73,9 @@ func NewLoops(opts Options) (*Loops, error) {
 	if err := opts.check(); err != nil {
 		return nil, err
 	}
-	ls := &Loops{opts: opts, allowance: &allowance{users: make(map[string]*bucket)}}
+	ls := &Loops{opts: opts, limiter: &rateLimiter{users: make(map[string]*bucket)}}
 	for i := range opts.Loops {
-		lp, err := newLoop(i, opts, ls.allowance)
+		lp, err := newLoop(i, opts, ls.limiter)
 		if err != nil {
 			ls.Close()
 			return nil, fmt.Errorf("start event loop: %w", err)

@@ -170,7 +170,7 @@ func TestADoubtfulLiteralIsRead(t *testing.T) {
 		"a CREATE (%s\n",
 	}
 	for _, head := range heads {
-		d := newDesk(OffersHidden)
+		d := newBareSession(OffersHidden)
 		d.say(clientSays, crlf(fmt.Sprintf(head, marker)+command+"\n"))
 		asked := strings.Replace(crlf(fmt.Sprintf(head, marker)), marker, strings.Replace(marker, "+", "", 1), 1)
 		if d.closed || d.server.String() != asked {
@@ -188,13 +188,13 @@ func TestADoubtfulLiteralIsRead(t *testing.T) {
 		"a REPLACE 1 x y %s\n", "a UID REPLACE 1 x (y) (z) %s\n", "a APPEND x ~y %s\n", "a APPEND x NIL %s\n",
 	}
 	for _, head := range unanswered {
-		d := newDesk(OffersHidden)
+		d := newBareSession(OffersHidden)
 		d.say(clientSays, crlf(fmt.Sprintf(head, marker)+command+"\n"))
 		if !d.closed || d.reason != ReasonDoubt {
 			t.Errorf("%q: the server hears %q", head, &d.server)
 		}
 	}
-	d := newDesk(OffersHidden)
+	d := newBareSession(OffersHidden)
 	d.say(clientSays, "a APPEND x ")
 	d.say(serverSays, "a NO full\r\n") // it reads on to the end of the command
 	if d.say(clientSays, crlf(marker+"\n"+command)); !d.closed {
@@ -202,7 +202,7 @@ func TestADoubtfulLiteralIsRead(t *testing.T) {
 	}
 	for _, head := range []string{"a APPEND x %s\n", "a APPEND x CATENATE (TEXT %s\n", "a APPEND x {1+}\nx %s\n",
 		"a APPEND x ~%s\n", "a URLFETCH %s\n"} {
-		d := newDesk(OffersHidden)
+		d := newBareSession(OffersHidden)
 		d.extends = wire.LiteralPlus
 		d.say(clientSays, crlf(fmt.Sprintf(head, marker)+command+"\n"))
 		if asks := head != "a APPEND x %s\n"; strings.Contains(d.server.String(), marker) == asks {
@@ -221,7 +221,7 @@ func TestADoubtfulLiteralIsRead(t *testing.T) {
 			passes(clientSays, "l NOOP\n"), passes(serverSays, "+\nl OK\n")),
 	}
 	for name, steps := range before {
-		d := newDesk(OffersHidden)
+		d := newBareSession(OffersHidden)
 		for _, s := range append(steps, allowed("a APPEND x %s\n")...) {
 			if s.who == clientSays || s.who == serverSays {
 				d.say(s.who, crlf(s.text))

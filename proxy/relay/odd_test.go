@@ -88,7 +88,7 @@ func TestOddLinesThatMayStartCompressionEndTheSession(t *testing.T) {
 	}
 	for _, sc := range scripts {
 		for _, cut := range []func(string) []string{whole, bytewise} {
-			d := newDesk(sc.offers)
+			d := newBareSession(sc.offers)
 			for _, piece := range cut(crlf(sc.steps[0].text)) {
 				d.say(clientSays, piece)
 			}
@@ -177,7 +177,7 @@ func TestLogoutAnsweredByATaggedBye(t *testing.T) {
 		tk.client.hears("a BYE so long\n")
 		tk.client.hearsEnd()
 		tk.client.Close()
-		if e := tk.end(); e.Reason != ReasonLogout || e.Commands != 1 || e.Unjudged {
+		if e := tk.end(); e.Reason != ReasonLogout || e.Commands != 1 || e.Opaque {
 			t.Errorf("ended with %+v", e)
 		}
 	})

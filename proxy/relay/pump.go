@@ -142,16 +142,16 @@ func (p *Pumps) wait() {
 func (p *Pumps) End(pick func(Owner) bool, r Reason, _ time.Duration) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	var leaving []*pumpLink
+	var ending []*pumpLink
 	for l := range p.links {
 		l.guard(func() {
 			if pick(l.owner) {
-				leaving = append(leaving, l)
+				ending = append(ending, l)
 				l.finish(r)
 			}
 		})
 	}
-	for _, l := range leaving {
+	for _, l := range ending {
 		for _, there := p.links[l]; there; _, there = p.links[l] {
 			p.emptied.Wait()
 		}

@@ -93,7 +93,7 @@ func closeWrite(conns ...net.Conn) {
 	}
 }
 
-// CloseWrite ends our direction of the connection, in its first life.
+// CloseWrite closes our direction of the connection, in the set-up phase.
 func (c *Conn) CloseWrite() error {
 	if c, ok := c.net.(interface{ CloseWrite() error }); ok {
 		return c.CloseWrite()

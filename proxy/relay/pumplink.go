@@ -56,7 +56,7 @@ func (l *pumpLink) run(fromClient, fromServer []byte) {
 	}
 	ending := Ending{
 		Reason: l.reason, ClientBytes: l.clientBytes, ServerBytes: l.serverBytes, Commands: uint64(l.tracker.commands),
-		Unjudged: l.unjudged,
+		Opaque: l.opaque,
 	}
 	l.guard(func() { l.over(p.opts.Now()) })
 	l.guard(func() { l.ended(ending) })

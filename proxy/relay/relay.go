@@ -26,7 +26,7 @@ type End struct {
 }
 
 // Offers says whether the mailbox server offers what the relay must intercept (COMPRESS, UNAUTHENTICATE). Where it
-// does, or may, a session in doubt is ended instead of carried on unjudged.
+// does, or may, a session in doubt ends instead of becoming opaque.
 type Offers uint8
 
 // The three answers to that question.
@@ -67,7 +67,7 @@ type Carried struct {
 	Waited   time.Duration // its server time so far
 	Oldest   time.Duration // the same if the server owes something on it now; else 0
 	Silent   time.Duration // since the client last sent something
-	Unjudged bool
+	Opaque   bool
 }
 
 // Ending is what the relay knows of a session when it is over.
@@ -76,7 +76,7 @@ type Ending struct {
 	ClientBytes uint64 // read from the client, after TLS
 	ServerBytes uint64 // read from the mailbox server, after TLS
 	Commands    uint64 // ended by an answer
-	Unjudged    bool   // judging stopped before the session did
+	Opaque      bool   // Portico could no longer interpret the session when it ended
 }
 
 // Reason is why a session ended.

@@ -8,16 +8,16 @@ import (
 	"portico/proxy/wire"
 )
 
-// A script is a conversation through the relay, told step by step. It is played on the bare session and on every
+// A script is a dialogue through the relay, step by step. It is played on the bare session and on every
 // driver, with whole texts and byte by byte.
 type script struct {
-	name     string
-	offers   Offers // what the server is known to offer when the relay begins
-	lacks    wire.Extensions
-	steps    []step
-	unjudged bool // at the end
-	queued   int64
-	ends     bool // in doubt, with BYE
+	name   string
+	offers Offers // what the server is known to offer when the relay begins
+	lacks  wire.Extensions
+	steps  []step
+	opaque bool // at the end
+	queued int64
+	ends   bool // in doubt, with BYE
 }
 
 // step is one side's words, or what reaches one side. In text "\n" stands for CRLF, and "␊" for LF.
@@ -64,14 +64,14 @@ func playOnDesks(t *testing.T, scripts []script) {
 	for _, sc := range scripts {
 		for name, cut := range map[string]func(string) []string{"whole": whole, "bytes": bytewise} {
 			t.Run("session/"+name+"/"+sc.name, func(t *testing.T) {
-				d := newDesk(sc.offers)
+				d := newBareSession(sc.offers)
 				d.extends &^= sc.lacks
-				playOnDesk(t, d, sc, cut)
+				playOnBareSession(t, d, sc, cut)
 			})
 			t.Run("watched/"+name+"/"+sc.name, func(t *testing.T) {
-				d, _ := watchedDesk(sc.offers)
+				d, _ := watchedSession(sc.offers)
 				d.extends &^= sc.lacks
-				playOnDesk(t, d, sc, cut)
+				playOnBareSession(t, d, sc, cut)
 			})
 		}
 	}
@@ -81,8 +81,8 @@ func whole(text string) []string { return []string{text} }
 
 func bytewise(text string) []string { return strings.Split(text, "") }
 
-// desk is a session without a driver. It offers again what was not used, as a driver does.
-type desk struct {
+// bareSession is a session without a driver. It offers again what was not used, as a driver does.
+type bareSession struct {
 	session
 	now              int64
 	client, server   record // what has reached them
@@ -109,8 +109,8 @@ func (r *record) write(p []byte) { r.Write(p) }
 const allExtensions = wire.LiteralPlus | wire.MultiAppend | wire.Catenate | wire.Binary | wire.Sort | wire.Thread |
 	wire.Metadata | wire.Quota | wire.ACL | wire.ID | wire.Move | wire.Notify | wire.URLAuth
 
-func newDesk(offers Offers) *desk {
-	d := &desk{now: 1}
+func newBareSession(offers Offers) *bareSession {
+	d := &bareSession{now: 1}
 	d.out = sinks{&d.client, &d.server}
 	d.tracker.stats = &ServerStats{pool: new(commandPool)}
 	d.offers, d.extends = offers, allExtensions
@@ -118,7 +118,7 @@ func newDesk(offers Offers) *desk {
 }
 
 // say hands the session what one side says.
-func (d *desk) say(from who, text string) {
+func (d *bareSession) say(from who, text string) {
 	if d.closed {
 		return
 	}
@@ -139,7 +139,7 @@ func (d *desk) say(from who, text string) {
 	}
 }
 
-func (d *desk) hears(t *testing.T, to who, text string) {
+func (d *bareSession) hears(t *testing.T, to who, text string) {
 	t.Helper()
 	r := &d.client
 	if to == serverHears {
@@ -150,14 +150,14 @@ func (d *desk) hears(t *testing.T, to who, text string) {
 	}
 }
 
-func (d *desk) hearsNothingElse(t *testing.T) {
+func (d *bareSession) hearsNothingElse(t *testing.T) {
 	t.Helper()
 	if d.client.Len()+d.server.Len() > 0 {
 		t.Fatalf("the client hears %q and the server %q out of turn", d.client.String(), d.server.String())
 	}
 }
 
-func playOnDesk(t *testing.T, d *desk, sc script, cut func(string) []string) {
+func playOnBareSession(t *testing.T, d *bareSession, sc script, cut func(string) []string) {
 	for _, s := range sc.steps {
 		switch text := crlf(s.text); s.who {
 		case clientSays, serverSays:
@@ -171,16 +171,16 @@ func playOnDesk(t *testing.T, d *desk, sc script, cut func(string) []string) {
 	}
 	d.hearsNothingElse(t)
 	stats := d.tracker.stats
-	if d.unjudged != sc.unjudged || (stats.Unjudged == 1) != sc.unjudged || stats.Queued != sc.queued {
-		t.Errorf("unjudged %v (gauge %d), queued %d; want %v, %d", d.unjudged, stats.Unjudged, stats.Queued,
-			sc.unjudged, sc.queued)
+	if d.opaque != sc.opaque || (stats.Opaque == 1) != sc.opaque || stats.Queued != sc.queued {
+		t.Errorf("unjudged %v (gauge %d), queued %d; want %v, %d", d.opaque, stats.Opaque, stats.Queued,
+			sc.opaque, sc.queued)
 	}
 	if d.closed != sc.ends || sc.ends && (d.reason != ReasonDoubt || !d.complete) {
 		t.Errorf("ended %v for reason %v, wholly %v", d.closed, d.reason, d.complete)
 	}
 	d.over(d.now)
-	if stats.Queued != 0 || stats.Unjudged != 0 {
-		t.Errorf("gauges of a session that is over: queued %d, unjudged %d", stats.Queued, stats.Unjudged)
+	if stats.Queued != 0 || stats.Opaque != 0 {
+		t.Errorf("gauges of a session that is over: queued %d, unjudged %d", stats.Queued, stats.Opaque)
 	}
 }
 
@@ -209,7 +209,7 @@ func playOnWires(t *testing.T, r *rig, sc script, cut func(string) []string) {
 	}
 	tk.client.Close()
 	tk.server.Close()
-	if e := tk.end(); e.Unjudged != sc.unjudged || (e.Reason == ReasonDoubt) != sc.ends {
+	if e := tk.end(); e.Opaque != sc.opaque || (e.Reason == ReasonDoubt) != sc.ends {
 		t.Errorf("ended with %+v", e)
 	}
 }

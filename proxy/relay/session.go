@@ -24,8 +24,8 @@ type session struct {
 	commands  wire.CommandScanner
 	responses wire.ResponseScanner
 	tracker   tracker
-	current   *command // the one whose bytes the client is sending, or whose lines follow
-	answers   few      // our own lines, collected and held until the server is at a line boundary
+	current   *command  // the one whose bytes the client is sending, or whose lines follow
+	answers   rareBytes // our own lines, collected and held until the server is at a line boundary
 
 	watching *watching // nil while nobody watches
 
@@ -36,7 +36,7 @@ type session struct {
 	early     bool            // a "+" is here already, before the end of the line that asks for it
 	becomes   becomes         // what the client sends now
 	stray     bool            // that has no valid head
-	unjudged  bool
+	opaque    bool
 	saidBye   bool // the server has
 	loggedOut bool // the client has, and was told so
 	ending    bool // over: reason says why
@@ -58,12 +58,12 @@ func (s *session) mayReadClient() bool {
 		(s.tracker.open < maxOpen || !s.commands.AtLineStart())
 }
 
-// maxAnswers bounds our own lines that wait for a place, in bytes.
+// maxAnswers bounds Portico's own lines that wait for a line boundary of the server, in bytes.
 const maxAnswers = 4 << 10
 
 // fromClient takes what the client sent and returns how much of it is used.
 func (s *session) fromClient(p []byte, now int64) int {
-	if s.unjudged {
+	if s.opaque {
 		s.out.toServer(p)
 		return len(p)
 	}
@@ -223,7 +223,7 @@ func (s *session) stopClock(c *command, r Result, now int64) {
 	}
 }
 
-// outOfStep is for a line of the server which shows that we do not read the conversation as the server does. None of
+// outOfStep is for a line of the server which shows that we do not read the session as the server does. None of
 // it is passed on yet: the client is still at a boundary.
 func (s *session) outOfStep() {
 	s.responses = wire.ResponseScanner{}
@@ -233,15 +233,15 @@ func (s *session) outOfStep() {
 // atClientBoundary says whether the client is not in the middle of anything.
 func (s *session) atClientBoundary() bool { return s.commands.AtLineStart() || s.waits == waitOver }
 
-// doubt is for a conversation that cannot be followed: from here on it is carried unjudged, or ended where something
-// might slip past an interception. Answers of ours that still wait for a place get it.
+// doubt is for a session that cannot be followed. It becomes opaque, or ends if something might slip past an
+// interception. Portico's own lines that still wait are sent first.
 func (s *session) doubt() {
 	if s.offers != OffersNone {
 		s.end(ReasonDoubt)
 		return
 	}
-	s.unjudged = true
-	s.tracker.stats.Unjudged++
+	s.opaque = true
+	s.tracker.stats.Opaque++
 	for c := s.tracker.first; c != nil; c = c.next {
 		if s.watching != nil {
 			s.tell(c, ResultAborted, nil, ours)
@@ -259,9 +259,9 @@ func (s *session) end(r Reason) {
 }
 
 // atServerBoundary says whether a line of ours may be sent to the client here.
-func (s *session) atServerBoundary() bool { return !s.unjudged && s.responses.AtLineStart() }
+func (s *session) atServerBoundary() bool { return !s.opaque && s.responses.AtLineStart() }
 
-// sendAnswers sends our own lines, if here is a place for them.
+// sendAnswers sends Portico's own lines, if the server is at a line boundary.
 func (s *session) sendAnswers() {
 	if s.answers.len() > 0 && s.responses.AtLineStart() {
 		s.out.toClient(s.answers.bytes())
@@ -278,8 +278,8 @@ func (s *session) ended(e Ending) {
 
 // over releases what the session holds in its loop's tables.
 func (s *session) over(now int64) {
-	if s.unjudged {
-		s.tracker.stats.Unjudged--
+	if s.opaque {
+		s.tracker.stats.Opaque--
 	}
 	s.abort(now)
 }
@@ -300,7 +300,7 @@ func (s *session) abort(now int64) {
 func (s *session) carried(now int64, silent time.Duration) Carried {
 	t := &s.tracker
 	c := Carried{Owner: s.out.whose(), Commands: uint64(t.commands), Open: int(t.open), Silent: silent,
-		Unjudged: s.unjudged}
+		Opaque: s.opaque}
 	if t.first != nil {
 		c.Idling = t.open == 1 && t.first.idling
 		c.Verb, c.Age, c.Waited = t.first.verb, time.Duration(now-t.first.began), time.Duration(t.spent(t.first, now))

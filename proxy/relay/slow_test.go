@@ -10,8 +10,8 @@ import (
 	"portico/proxy/wire"
 )
 
-// slowOf lists what a desk's statistics have of a server's slow commands, by server time, the slowest first.
-func slowOf(d *desk) []SlowCommand {
+// slowOf lists what a bare session's statistics have of a server's slow commands, by server time, the slowest first.
+func slowOf(d *bareSession) []SlowCommand {
 	all := d.tracker.stats.appendSlow(nil, "mbx1", d.now)
 	slices.SortFunc(all, func(a, b SlowCommand) int { return int(b.Spent - a.Spent) })
 	return all
@@ -19,7 +19,7 @@ func slowOf(d *desk) []SlowCommand {
 
 func TestSlowCommands(t *testing.T) {
 	const ms = int64(time.Millisecond)
-	d := newDesk(OffersNone)
+	d := newBareSession(OffersNone)
 	run := func(command string, took int64, answer string) {
 		d.say(clientSays, "a "+command+"\r\n")
 		d.now += took
@@ -58,7 +58,7 @@ func TestSlowCommands(t *testing.T) {
 
 // Each hour has its own, and after a day they are gone, be it that nothing came since.
 func TestSlowCommandsOfEachHour(t *testing.T) {
-	d := newDesk(OffersNone)
+	d := newBareSession(OffersNone)
 	for hour := range 30 {
 		for i := range 5 {
 			d.say(clientSays, "a NOOP\r\n")
@@ -83,7 +83,7 @@ func TestSlowCommandsOfEachHour(t *testing.T) {
 
 // A copy for a scrape has none, and takes none away.
 func TestSlowCommandsStayWithTheLoop(t *testing.T) {
-	d := newDesk(OffersNone)
+	d := newBareSession(OffersNone)
 	d.say(clientSays, "a NOOP\r\n")
 	d.now += int64(time.Second)
 	d.say(serverSays, "a OK\r\n")

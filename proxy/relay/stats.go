@@ -108,7 +108,7 @@ type ServerStats struct {
 	ClientBytes uint64 // read from clients
 	ServerBytes uint64 // read from the server
 	Sessions    int64
-	Unjudged    int64 // sessions that are no longer judged
+	Opaque      int64 // sessions that Portico can no longer interpret
 
 	Throttled        uint64 // times that a client was not read since its user had sent too many commands
 	Intercepted      uint64 // commands answered by the proxy
@@ -165,7 +165,7 @@ func (s *ServerStats) add(o *ServerStats) {
 	s.ClientBytes += o.ClientBytes
 	s.ServerBytes += o.ServerBytes
 	s.Sessions += o.Sessions
-	s.Unjudged += o.Unjudged
+	s.Opaque += o.Opaque
 	s.Throttled += o.Throttled
 	s.Intercepted += o.Intercepted
 	s.LongCapabilities += o.LongCapabilities

@@ -54,7 +54,7 @@ func TestStatsAddAndCopy(t *testing.T) {
 			server.Observe(wire.VerbNoop, ResultOK, 1e6)
 			s.WakeupDelay.Observe(5)
 		}
-		server.Queued, server.ClientBytes, server.ServerBytes, server.Sessions, server.Unjudged = int64(n), n, n,
+		server.Queued, server.ClientBytes, server.ServerBytes, server.Sessions, server.Opaque = int64(n), n, n,
 			int64(n), int64(n)
 		server.Intercepted, server.LongCapabilities = n, n
 		s.Ended[ReasonIdle], s.Panics = n, n

@@ -11,20 +11,20 @@ const maxOpen = 256
 
 // command is an open command. It belongs to one session, and before and after to its loop's pool.
 type command struct {
-	next   *command
-	began  int64 // when the client sent its first bytes
-	spent  int64 // server time so far, in nanoseconds
-	since  int64 // when the server began to owe something; 0 when it owes nothing
-	paused int64 // session.paused then
-	verb   wire.Verb
-	unread bool // the server has said BAD without a tag, perhaps of this one
-	known  bool // see wire.Place.Known
-	idling bool // IDLE between its "+" and DONE: neither queued nor slow
-	tagLen uint8
-	number uint16 // of the session's commands; it wraps around
-	tag    [wire.MaxTag]byte
-	memo   *memo // nil while nobody watches the session
-	place  *place
+	next    *command
+	began   int64 // when the client sent its first bytes
+	spent   int64 // server time so far, in nanoseconds
+	since   int64 // when the server began to owe something; 0 when it owes nothing
+	paused  int64 // session.paused then
+	verb    wire.Verb
+	unread  bool // the server has said BAD without a tag, perhaps of this one
+	known   bool // see wire.LiteralGrammar.Known
+	idling  bool // IDLE between its "+" and DONE: neither queued nor slow
+	tagLen  uint8
+	number  uint16 // of the session's commands; it wraps around
+	tag     [wire.MaxTag]byte
+	memo    *memo // nil while nobody watches the session
+	grammar *literalGrammar
 }
 
 // name returns the command's tag.
@@ -32,10 +32,10 @@ func (c *command) name() []byte { return c.tag[:c.tagLen] }
 
 // commandPool keeps commands for re-use by the sessions of one loop, a bounded number of them.
 type commandPool struct {
-	free   *command
-	kept   int
-	memos  *memo  // as many as were in use at once: few sessions are watched, or for a short time
-	places *place // as many as were in use at once: a command has one only while it is being sent
+	free     *command
+	kept     int
+	memos    *memo           // as many as were in use at once: few sessions are watched, or for a short time
+	grammars *literalGrammar // as many as were in use at once: a command has one only while it is being sent
 }
 
 const keptCommands = 1 << 10
@@ -55,7 +55,7 @@ func (p *commandPool) put(c *command) {
 	if c.memo != nil {
 		p.putMemo(c.memo)
 	}
-	p.takePlace(c)
+	p.takeGrammar(c)
 	if p.kept < keptCommands {
 		*c = command{next: p.free}
 		p.free = c

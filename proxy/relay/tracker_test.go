@@ -7,14 +7,14 @@ import (
 	"portico/proxy/wire"
 )
 
-// at moves the desk's clock, in seconds.
-func (d *desk) at(seconds int64) *desk {
+// at moves the session's clock, in seconds.
+func (d *bareSession) at(seconds int64) *bareSession {
 	d.now = seconds * 1e9
 	return d
 }
 
 // spent returns the server time of all commands of a verb, in seconds, and how many there were.
-func (d *desk) spent(v wire.Verb) (seconds int64, count uint64) {
+func (d *bareSession) spent(v wire.Verb) (seconds int64, count uint64) {
 	h := d.tracker.stats.Commands[v]
 	if h == nil {
 		return 0, 0
@@ -69,7 +69,7 @@ func TestServerTime(t *testing.T) {
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			d := newDesk(OffersNone)
+			d := newBareSession(OffersNone)
 			for _, l := range test.lines {
 				switch d.at(l.at); l.who {
 				case pause:
@@ -88,7 +88,7 @@ func TestServerTime(t *testing.T) {
 }
 
 func TestQueuedCountsFromTheFirstByteToTheAnswer(t *testing.T) {
-	d := newDesk(OffersNone)
+	d := newBareSession(OffersNone)
 	for _, step := range []struct {
 		who    who
 		text   string
@@ -119,7 +119,7 @@ func TestQueuedCountsFromTheFirstByteToTheAnswer(t *testing.T) {
 }
 
 func TestResultsAreCountedByVerb(t *testing.T) {
-	d := newDesk(OffersNone)
+	d := newBareSession(OffersNone)
 	d.say(clientSays,
 		"a NOOP\r\nb noop\r\nc UID FETCH 1 X\r\nd XYZZY\r\ne COMPRESS X\r\nf STARTTLS\r\ng SELECT x\r\nh IDLE\r\n")
 	d.say(serverSays, "a OK\r\nb no\r\nc BAD\r\nd OK\r\n")
@@ -139,19 +139,19 @@ func TestResultsAreCountedByVerb(t *testing.T) {
 }
 
 func TestTheSameTagTwice(t *testing.T) {
-	d := newDesk(OffersNone)
+	d := newBareSession(OffersNone)
 	d.at(10).say(clientSays, "a NOOP\r\na SELECT x\r\n")
 	d.at(11).say(serverSays, "a OK\r\n")
 	d.at(14).say(serverSays, "a OK\r\n")
 	noop, _ := d.spent(wire.VerbNoop)
 	sel, _ := d.spent(wire.VerbSelect)
-	if noop != 1 || sel != 4 || d.unjudged {
-		t.Errorf("NOOP %d s, SELECT %d s, unjudged %v", noop, sel, d.unjudged)
+	if noop != 1 || sel != 4 || d.opaque {
+		t.Errorf("NOOP %d s, SELECT %d s, unjudged %v", noop, sel, d.opaque)
 	}
 }
 
 func TestTooManyOpenCommandsStopTheClient(t *testing.T) {
-	d := newDesk(OffersNone)
+	d := newBareSession(OffersNone)
 	for i := range 300 {
 		d.say(clientSays, fmt.Sprintf("t%d NOOP\r\n", i))
 	}
@@ -164,7 +164,7 @@ func TestTooManyOpenCommandsStopTheClient(t *testing.T) {
 	for i := range 300 {
 		d.say(serverSays, fmt.Sprintf("t%d OK\r\n", i))
 	}
-	if d.tracker.open != 0 || !d.mayReadClient() || d.unjudged || d.tracker.commands != 300 {
+	if d.tracker.open != 0 || !d.mayReadClient() || d.opaque || d.tracker.commands != 300 {
 		t.Errorf("%d open, %d answered", d.tracker.open, d.tracker.commands)
 	}
 }
@@ -187,7 +187,7 @@ func TestTooManyOpenCommandsCarryOnThroughAnyAnswer(t *testing.T) {
 }
 
 func TestACommandInTheMiddleOfWhichTheQueueIsFullIsFinished(t *testing.T) {
-	d := newDesk(OffersNone)
+	d := newBareSession(OffersNone)
 	for i := range maxOpen - 1 {
 		d.say(clientSays, fmt.Sprintf("t%d NOOP\r\n", i))
 	}
@@ -199,11 +199,11 @@ func TestACommandInTheMiddleOfWhichTheQueueIsFullIsFinished(t *testing.T) {
 }
 
 func TestPoolKeepsNothingOfACommand(t *testing.T) {
-	d := newDesk(OffersNone)
+	d := newBareSession(OffersNone)
 	d.at(10).say(clientSays, "a IDLE\r\n")
 	d.at(11).say(serverSays, "+\r\n")
 	d.over(d.now)
-	next := newDesk(OffersNone)
+	next := newBareSession(OffersNone)
 	next.tracker.stats.pool = d.tracker.stats.pool
 	next.at(100).say(clientSays, "b NOOP\r\n")
 	if c := next.tracker.first; c.idling || c.spent != 0 || c.since != next.now || string(c.name()) != "b" {

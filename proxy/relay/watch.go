@@ -7,16 +7,16 @@ import (
 	"portico/proxy/wire"
 )
 
-// Watcher is told what becomes of the commands of one session. Its methods are called by the relay's own goroutines,
-// for one session never two at a time; they must not block, and keep nothing of what they are given.
+// Watcher receives the commands of one session as they end. The relay's goroutines call its methods, never two at a
+// time for one session. The methods must not block, and must not keep their arguments.
 type Watcher interface {
-	// Finished is called for a command that is over.
+	// Finished is called when a command has ended.
 	Finished(*Finished)
-	// Ended is told that the session is over. Nothing comes after it.
+	// Ended is called when the session has ended, as the last call.
 	Ended(Ending)
 }
 
-// Finished is a command that is over. It holds nothing that a client has sent but what may be shown.
+// Finished is a command that has ended. Of what the client sent, it holds only what may be shown.
 type Finished struct {
 	Name       string      // of the command, in lower case; see wire.Mask
 	Parameters *wire.Shown // nil where the session was not watched yet when the command began
@@ -29,7 +29,7 @@ type Finished struct {
 	Data       uint32        // responses with data among them
 }
 
-// watching is what a session that is watched has more than others. It belongs to the session's loop.
+// watching is the additional state of a watched session. It belongs to the session's loop.
 type watching struct {
 	to     Watcher
 	served uint64   // bytes of the server so far
@@ -38,14 +38,14 @@ type watching struct {
 	over   Finished // what the watcher gets, to be used again
 }
 
-// memo is what is kept of an open command of a watched session.
+// memo is what a watched session keeps about an open command.
 type memo struct {
 	next    *memo // in the pool
 	mask    wire.Mask
 	request uint64
 }
 
-// observe puts another watcher in place, or none.
+// observe replaces the watcher; nil is none.
 func (s *session) observe(w Watcher) {
 	switch {
 	case w == nil:

@@ -7,7 +7,7 @@ func (lp *loop) watch(l *link) {
 	}
 }
 
-// rewatchedAtOnce is how many places a loop asks for before it goes on with its work. It may make something for each.
+// rewatchedAtOnce is how many slots a loop asks for before it goes on with its work. It may make something for each.
 const rewatchedAtOnce = 100
 
 // Rewatch implements Relay.
@@ -23,7 +23,7 @@ func (ls *Loops) Rewatch() {
 	}
 }
 
-// rewatch asks for the sessions in some places, and returns where to go on; see each.
+// rewatch asks for the sessions in some slots, and returns where to go on; see each.
 func (lp *loop) rewatch(from int) (next int) {
 	return lp.each(from, rewatchedAtOnce, lp.watch)
 }

@@ -47,9 +47,9 @@ func (n *notebook) read() []string {
 	return append([]string(nil), n.lines...)
 }
 
-// watchedDesk is a desk with a notebook.
-func watchedDesk(offers Offers) (*desk, *notebook) {
-	d, n := newDesk(offers), new(notebook)
+// watchedSession is a bare session with a notebook.
+func watchedSession(offers Offers) (*bareSession, *notebook) {
+	d, n := newBareSession(offers), new(notebook)
 	d.observe(n)
 	return d, n
 }
@@ -111,7 +111,7 @@ func TestWatching(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			for _, cut := range []func(string) []string{whole, bytewise} {
-				d, n := watchedDesk(test.offers)
+				d, n := watchedSession(test.offers)
 				for _, s := range test.steps {
 					d.now += int64(time.Millisecond)
 					for _, piece := range cut(crlf(s.text)) {
@@ -126,7 +126,7 @@ func TestWatching(t *testing.T) {
 
 // A session may be watched from any moment on, and no longer from any.
 func TestWatchingBeginsAndEnds(t *testing.T) {
-	d, n := newDesk(OffersNone), new(notebook)
+	d, n := newBareSession(OffersNone), new(notebook)
 	d.say(clientSays, "a NOOP\r\nb FETCH 1 BODY[]\r\n")
 	d.say(serverSays, "a OK\r\n* 1 FETCH (BODY[] {4}\r\nab")
 	d.observe(n)
@@ -199,7 +199,7 @@ func (silent) Finished(*Finished) {}
 func (silent) Ended(Ending)       {}
 
 func newWatchedNoop() func() {
-	d := newDesk(OffersNone)
+	d := newBareSession(OffersNone)
 	d.out = sinks{nowhere{}, nowhere{}}
 	d.observe(silent{})
 	return func() {

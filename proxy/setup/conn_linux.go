@@ -18,7 +18,7 @@ type threadConn struct {
 	thread  *thread
 	turn    *threadTurn // nil until the set-up has begun
 	fd      int
-	at      int32  // its place; 0 = epoll does not know of it
+	at      int32  // its slot; 0 = not in the epoll set
 	told    uint32 // events since the turn began to wait
 	quiet   bool   // there was nothing left to read, and epoll has reported nothing since
 	hungUp  bool   // epoll has reported the end, or a failure

@@ -21,9 +21,9 @@ const (
 // watched is what epoll tells of: a connection or a listener. ready is called on the thread.
 type watched interface{ ready(events uint32) }
 
-// place is where an event finds it. Events carry the generation, because one may come late for a place given to
+// slot is where an event finds it. Events carry the generation, because one may come late for a slot given to
 // another.
-type place struct {
+type slot struct {
 	of         watched
 	generation uint32
 }
@@ -37,12 +37,12 @@ type thread struct {
 	// once
 	now int64
 
-	places []place
-	free   []int32
-	turns  map[*threadTurn]struct{} // at work or waiting
-	spare  []*threadTurn            // coroutines without a set-up
-	again  []*threadTurn            // that have let others go first
-	swept  int64                    // when turns were last looked at
+	slots []slot
+	free  []int32
+	turns map[*threadTurn]struct{} // at work or waiting
+	spare []*threadTurn            // coroutines without a set-up
+	again []*threadTurn            // that have let others go first
+	swept int64                    // when turns were last looked at
 
 	listeners map[*listening]struct{}
 
@@ -56,7 +56,7 @@ func newThread(kept int, panicked func(value any, stack []byte)) (*thread, error
 	if err != nil {
 		return nil, err
 	}
-	return &thread{poller: poller, began: time.Now(), now: 1, places: make([]place, poll.SlotWake+1),
+	return &thread{poller: poller, began: time.Now(), now: 1, slots: make([]slot, poll.SlotWake+1),
 		turns: make(map[*threadTurn]struct{}), listeners: make(map[*listening]struct{}), kept: kept,
 		panicked: panicked}, nil
 }
@@ -66,7 +66,7 @@ func newThread(kept int, panicked func(value any, stack []byte)) (*thread, error
 func (th *thread) isKept(fd int) bool { return th.kept > 0 && fd >= th.kept }
 
 func (th *thread) control(op, fd int, at int32, events uint32) error {
-	return th.poller.Control(op, fd, at, th.places[at].generation, events)
+	return th.poller.Control(op, fd, at, th.slots[at].generation, events)
 }
 
 // watch adds a descriptor to the epoll set.
@@ -75,20 +75,20 @@ func (th *thread) watch(fd int, of watched, events uint32) (at int32, err error)
 		at = th.free[n-1]
 		th.free = th.free[:n-1]
 	} else {
-		at = int32(len(th.places))
-		th.places = append(th.places, place{})
+		at = int32(len(th.slots))
+		th.slots = append(th.slots, slot{})
 	}
-	th.places[at].of = of
-	th.places[at].generation++
+	th.slots[at].of = of
+	th.slots[at].generation++
 	if err = th.control(syscall.EPOLL_CTL_ADD, fd, at, events); err != nil {
 		th.forget(at)
 	}
 	return at, err
 }
 
-// forget frees the place of a descriptor that has left the epoll set, or is about to be closed.
+// forget frees the slot of a descriptor that has left the epoll set, or is about to be closed.
 func (th *thread) forget(at int32) {
-	th.places[at].of = nil
+	th.slots[at].of = nil
 	th.free = append(th.free, at)
 }
 
@@ -117,7 +117,7 @@ func (th *thread) round(events []unix.EpollEvent) {
 	for i := range events {
 		if ev := &events[i]; poll.Slot(ev) == poll.SlotWake {
 			th.poller.Woken()
-		} else if p := th.places[poll.Slot(ev)]; p.of != nil && p.generation == poll.Generation(ev) {
+		} else if p := th.slots[poll.Slot(ev)]; p.of != nil && p.generation == poll.Generation(ev) {
 			th.tell(p.of, ev.Events)
 		}
 	}

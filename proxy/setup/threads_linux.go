@@ -148,7 +148,7 @@ type listening struct {
 	left   func()
 
 	noDelay bool  // what is accepted has TCP_NODELAY already
-	at      int32 // its place; 0 = it accepts nothing now
+	at      int32 // its slot; 0 = it accepts nothing now
 	until   int64 // when it goes on after a failure
 }
 

@@ -10,14 +10,14 @@ import (
 
 // follow feeds a command to a Place, byte by byte, and returns the Certainty of its last literal. Lines end in "\n",
 // the bytes of a literal stand behind its marker.
-func follow(t *testing.T, command string, e Extensions) (Certainty, *Place) {
+func follow(t *testing.T, command string, e Extensions) (Certainty, *LiteralGrammar) {
 	t.Helper()
 	text := strings.ReplaceAll(command, "\n", "\r\n")
 	event, head := commandHead([]byte(text))
 	if event != CommandBegin {
 		t.Fatalf("%q is no command", command)
 	}
-	var p Place
+	var p LiteralGrammar
 	p.Begin(head, []byte(text))
 	for {
 		at := anyMarker.FindStringSubmatchIndex(text)

@@ -12,7 +12,7 @@ type Mask struct {
 	policy shows
 	name   string // of a VerbOther that is known all the same
 
-	place  maskPlace
+	state  maskState
 	tag    uint8 // bytes of the tag still to come
 	uid    bool  // the verb's second word is still to come
 	depth  int8  // of parentheses
@@ -43,10 +43,10 @@ const (
 )
 
 // maskPlace is where in the command a Mask stands.
-type maskPlace uint8
+type maskState uint8
 
 const (
-	maskTag maskPlace = iota
+	maskTag maskState = iota
 	maskVerb
 	maskBetween // tokens
 	maskAtom
@@ -72,7 +72,7 @@ func (m *Mask) Name(v Verb) string {
 
 // End says that no more is fed, and returns what may be shown.
 func (m *Mask) End() *Shown {
-	if m.place != maskDone {
+	if m.state != maskDone {
 		m.lineEnds()
 	}
 	return &m.shown
@@ -83,13 +83,13 @@ func (m *Mask) ShownAll() bool { return !m.hidden && !m.cut }
 
 // Feed takes the next piece, which begins where the last one ended.
 func (m *Mask) Feed(p []byte) {
-	for len(p) > 0 && m.place != maskDone {
+	for len(p) > 0 && m.state != maskDone {
 		inside := m.frame.state == inLiteral
 		n, b := m.frame.pass(p)
 		switch {
 		case !inside:
 			m.line(p[:n])
-		case m.place == maskSizes:
+		case m.state == maskSizes:
 			m.size += n
 		}
 		switch b {
@@ -104,25 +104,25 @@ func (m *Mask) Feed(p []byte) {
 
 // line takes a piece of a line.
 func (m *Mask) line(p []byte) {
-	if m.place == maskTag {
+	if m.state == maskTag {
 		n := min(int(m.tag), len(p))
 		p = p[n:]
 		if m.tag -= uint8(n); m.tag > 0 {
 			return
 		}
-		m.place = maskVerb
+		m.state = maskVerb
 	}
-	for i := 0; i < len(p) && !m.cut && m.place != maskDone; i++ {
+	for i := 0; i < len(p) && !m.cut && m.state != maskDone; i++ {
 		c := p[i]
 		switch {
-		case m.place == maskVerb:
+		case m.state == maskVerb:
 			m.verb(c)
 		case isLineEnd(c):
-		case m.place == maskSizes:
+		case m.state == maskSizes:
 			m.size++
 		default:
 			m.argument(c)
-			if m.place == maskAtom {
+			if m.state == maskAtom {
 				i += m.atom(p[i+1:])
 			}
 		}
@@ -162,9 +162,9 @@ func (m *Mask) verb(c byte) {
 		return
 	}
 	m.names = m.policy.names
-	m.place = maskBetween
+	m.state = maskBetween
 	if m.policy.sizes {
-		m.place = maskSizes
+		m.state = maskSizes
 		if !endsWord(c) {
 			m.size++
 		}
@@ -173,7 +173,7 @@ func (m *Mask) verb(c byte) {
 
 // argument takes a byte of the arguments.
 func (m *Mask) argument(c byte) {
-	switch m.place {
+	switch m.state {
 	case maskQuoted:
 		if c == '"' && !m.escaped {
 			m.endToken()
@@ -187,20 +187,20 @@ func (m *Mask) argument(c byte) {
 			m.collect(c)
 			return
 		}
-		if m.endToken(); m.place == maskDone {
+		if m.endToken(); m.state == maskDone {
 			return
 		}
 	}
 	switch {
 	case c == '"':
-		m.place = maskQuoted
+		m.state = maskQuoted
 	case c == '{', c == '~':
-		m.place = maskMarker
+		m.state = maskMarker
 		m.collect(c)
 	case m.separates(c):
 		m.separate(c)
 	default:
-		m.place = maskAtom
+		m.state = maskAtom
 		m.collect(c)
 	}
 }
@@ -260,13 +260,13 @@ func (m *Mask) putSize(n int64) {
 
 // literal notes that one is to come. Its marker is all of it that may be shown.
 func (m *Mask) literal() {
-	if m.place == maskSizes {
+	if m.state == maskSizes {
 		return
 	}
-	if m.place == maskAtom || m.place == maskQuoted {
+	if m.state == maskAtom || m.state == maskQuoted {
 		m.endToken()
 	}
-	m.place, m.size, m.began = maskBetween, 0, true
+	m.state, m.size, m.began = maskBetween, 0, true
 	if m.names > 0 && m.depth == 0 {
 		m.names--
 	}
@@ -281,7 +281,7 @@ func (m *Mask) literal() {
 
 // lineEnds is for the command's end.
 func (m *Mask) lineEnds() {
-	switch m.place {
+	switch m.state {
 	case maskBetween:
 	case maskSizes:
 		if m.size > 0 {
@@ -293,15 +293,15 @@ func (m *Mask) lineEnds() {
 	for m.shown.n > 0 && m.shown.text[m.shown.n-1] == ' ' {
 		m.shown.n--
 	}
-	m.place = maskDone
+	m.state = maskDone
 }
 
 // endToken shows the token that ends here, or its size.
 func (m *Mask) endToken() {
-	place, size, text, first := m.place, m.size, m.token[:min(m.size, maxToken)], !m.began
-	m.place, m.size, m.began = maskBetween, 0, true
+	state, size, text, first := m.state, m.size, m.token[:min(m.size, maxToken)], !m.began
+	m.state, m.size, m.began = maskBetween, 0, true
 	known := keyword{}
-	if place == maskAtom && size <= maxToken {
+	if state == maskAtom && size <= maxToken {
 		known = m.policy.keyword(text, first)
 	}
 	switch {
@@ -312,22 +312,22 @@ func (m *Mask) endToken() {
 		if m.put([]byte(known.name)); known.name == "" {
 			m.putSize(int64(size))
 		}
-		m.hidden, m.place = true, maskDone
+		m.hidden, m.state = true, maskDone
 	case m.policy.pairs:
-		m.pair(place, text, int64(size))
-	case place == maskMarker:
+		m.pair(state, text, int64(size))
+	case state == maskMarker:
 		m.hideToken(size)
 	case m.names > 0 && m.depth == 0 && !(first && m.policy.sequence):
 		m.names--
-		m.putString(place, text, size)
+		m.putString(state, text, size)
 	case known.name != "":
 		m.put([]byte(known.name))
 		m.doubt = false
 		if m.policy.search {
 			m.hide = known.texts
 		}
-	case m.policy.numbers && !m.doubt && (place == maskAtom && isSet(text) || size <= maxToken && isDate(text)):
-		m.putString(place, text, size)
+	case m.policy.numbers && !m.doubt && (state == maskAtom && isSet(text) || size <= maxToken && isDate(text)):
+		m.putString(state, text, size)
 	default:
 		m.hideToken(size)
 	}
@@ -340,9 +340,9 @@ func (m *Mask) hideToken(size int) {
 }
 
 // putString shows a token as the client has written it, as far as it was kept.
-func (m *Mask) putString(place maskPlace, text []byte, size int) {
+func (m *Mask) putString(state maskState, text []byte, size int) {
 	quote := []byte(nil)
-	if place == maskQuoted {
+	if state == maskQuoted {
 		quote = []byte{'"'}
 	}
 	m.put(quote)
@@ -355,19 +355,19 @@ func (m *Mask) putString(place maskPlace, text []byte, size int) {
 }
 
 // pair shows one of ID's names or values.
-func (m *Mask) pair(place maskPlace, text []byte, size int64) {
+func (m *Mask) pair(state maskState, text []byte, size int64) {
 	switch m.value {
 	case valueNone:
 		m.value = valueHidden
-		if place == maskQuoted && idNames[string(text)] {
+		if state == maskQuoted && idNames[string(text)] {
 			m.value = valueShown
-			m.putString(place, text, int(size))
+			m.putString(state, text, int(size))
 			return
 		}
 	case valueShown:
 		m.value = valueNone
-		if place != maskMarker {
-			m.putString(place, text, int(size))
+		if state != maskMarker {
+			m.putString(state, text, int(size))
 			return
 		}
 	case valueHidden:

@@ -85,7 +85,7 @@ func (d *Directory) Lookup(ctx context.Context, q directory.Query) (directory.En
 	if err != nil {
 		return directory.Entry{}, err
 	}
-	return place(header)
+	return entryOf(header)
 }
 
 // Verify implements directory.Verifier. It sends the password whatever SendPassword says. A refusal that gives no
@@ -189,9 +189,9 @@ func status(h http.Header) error {
 	return directory.Refused(text)
 }
 
-// place reads where the mailbox is: Auth-Server, Auth-Port, Auth-User; and of our own Auth-Database, Auth-Mode,
+// entryOf reads where the mailbox is: Auth-Server, Auth-Port, Auth-User; and of our own Auth-Database, Auth-Mode,
 // Auth-Max-Connections, and a mailbox server's name for Auth-Server.
-func place(h http.Header) (directory.Entry, error) {
+func entryOf(h http.Header) (directory.Entry, error) {
 	entry := directory.Entry{User: h.Get("Auth-User"), Database: h.Get("Auth-Database")}
 	for key, header := range map[string]string{"mode": "Auth-Mode", "max_connections": "Auth-Max-Connections"} {
 		if value := h.Get(header); value != "" {

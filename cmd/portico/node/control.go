@@ -30,7 +30,7 @@ func (c control) Servers(ctx context.Context) []admin.ServerState {
 	tier := c.tier()
 	names := tier.Servers()
 	asked := tier.Answers(ctx)
-	open := c.s.breakers.Open()
+	open := c.s.circuitBreakers.Open()
 	active := make(map[string]int)
 	for _, copied := range tier.ActiveManager().Copies() {
 		if copied.Active {
@@ -42,8 +42,8 @@ func (c control) Servers(ctx context.Context) []admin.ServerState {
 		reach := backend.ReachOf(asked[name])
 		s := admin.ServerState{Name: name, State: stateOf(reach), Up: reach == backend.ReachUp, Active: active[name],
 			Blocked: tier.ActiveManager().Blocked(name), Breaker: open[name]}
-		gate := c.s.gates.State(name)
-		s.Policy, s.Paused, s.Waiting = string(tier.Policy(name)), gate.Paused.Seconds(), gate.Waiting
+		queue := c.s.signinQueues.State(name)
+		s.Policy, s.Paused, s.Waiting = string(tier.Policy(name)), queue.Paused.Seconds(), queue.Waiting
 		for _, b := range tier.ActiveManager().Blockers(name) {
 			s.BlockedBy, s.Blockers = append(s.BlockedBy, b.By), append(s.Blockers, c.s.blocker(name, b))
 		}
@@ -192,10 +192,10 @@ func (c control) Pause(_ context.Context, server string, d time.Duration) (admin
 	}
 	change := admin.Change{What: "sign-ins to " + server, Was: c.held(server)}
 	if d == 0 {
-		c.s.gates.Resume(server)
+		c.s.signinQueues.Resume(server)
 		c.s.log.Warn().Str("server", server).Msg("sign-ins to a mailbox server resumed")
 	} else {
-		if err := c.s.gates.Pause(server, d); err != nil {
+		if err := c.s.signinQueues.Pause(server, d); err != nil {
 			return admin.Change{}, err
 		}
 		c.s.log.Warn().Str("server", server).Dur("for", d).Msg("sign-ins to a mailbox server paused")
@@ -206,11 +206,11 @@ func (c control) Pause(_ context.Context, server string, d time.Duration) (admin
 
 // held says for how long the sign-ins to a server still wait, and how many do.
 func (c control) held(server string) string {
-	gate := c.s.gates.State(server)
-	if gate.Paused <= 0 {
+	queue := c.s.signinQueues.State(server)
+	if queue.Paused <= 0 {
 		return "admitted"
 	}
-	return fmt.Sprintf("held for %v, %d waiting", gate.Paused.Round(time.Second), gate.Waiting)
+	return fmt.Sprintf("held for %v, %d waiting", queue.Paused.Round(time.Second), queue.Waiting)
 }
 
 // MoveUser implements admin.Control.

@@ -17,7 +17,7 @@ func (c control) Penalties(ctx context.Context, which admin.PenaltyFilter) ([]ad
 		return nil, err
 	}
 	list := []admin.Penalty{}
-	for _, p := range c.s.server.Penalties() {
+	for _, p := range c.s.server.AuthDelays() {
 		if fits(p) {
 			list = append(list, penalty(p))
 		}
@@ -40,7 +40,7 @@ func (c control) ClearPenalties(ctx context.Context, which admin.PenaltyFilter) 
 }
 
 // penalised returns a function that says which penalties are meant.
-func (c control) penalised(ctx context.Context, which admin.PenaltyFilter) (func(proxy.Penalty) bool, error) {
+func (c control) penalised(ctx context.Context, which admin.PenaltyFilter) (func(proxy.AuthDelay) bool, error) {
 	if !which.All && which.User == "" && which.IP == "" {
 		return nil, errors.New("give a user, an address, or all: no penalties were named")
 	}
@@ -59,13 +59,13 @@ func (c control) penalised(ctx context.Context, which admin.PenaltyFilter) (func
 			return nil, err
 		}
 	}
-	return func(p proxy.Penalty) bool {
+	return func(p proxy.AuthDelay) bool {
 		return (user == "" || p.User == user) && (!network.IsValid() ||
 			p.Address.IsValid() && p.Address.Overlaps(network))
 	}, nil
 }
 
-func penalty(p proxy.Penalty) admin.Penalty {
+func penalty(p proxy.AuthDelay) admin.Penalty {
 	shown := admin.Penalty{User: p.User, Failures: p.Failures, Wait: p.Wait.Seconds(), Guesses: p.Guesses,
 		Burst: p.Burst, Held: p.Held}
 	if p.Address.IsValid() {

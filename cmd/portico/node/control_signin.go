@@ -34,7 +34,7 @@ func (c control) signInState(ctx context.Context, at admin.Place) *admin.SignInS
 				at.Database))
 	case down:
 		reasons = append(reasons, fmt.Sprintf("%s does not answer: %s", at.Server, reason(asked[at.Server])))
-	case c.s.breakers.Open()[at.Server]:
+	case c.s.circuitBreakers.Open()[at.Server]:
 		reasons = append(reasons, "the circuit breaker of "+at.Server+
 			" is open: sign-ins are refused at once until a trial succeeds")
 	default:
@@ -60,7 +60,7 @@ func (c control) signInState(ctx context.Context, at admin.Place) *admin.SignInS
 			state.Since = &since
 		}
 	}
-	for _, p := range c.s.server.Penalties() {
+	for _, p := range c.s.server.AuthDelays() {
 		if p.User == proxy.ShownName(at.User) && p.Failures > 0 {
 			state.Penalties = append(state.Penalties, penalty(p))
 		}
@@ -71,7 +71,7 @@ func (c control) signInState(ctx context.Context, at admin.Place) *admin.SignInS
 // alternative returns the first server that takes sign-ins to a database in place of the one with the active copy; ""
 // if there is none. asked is what asking all servers has found.
 func (c control) alternative(database string, asked map[string]error) string {
-	open := c.s.breakers.Open()
+	open := c.s.circuitBreakers.Open()
 	for _, server := range c.tier().Alternatives(database) {
 		if backend.ReachOf(asked[server]) == backend.ReachUp && !open[server] {
 			return server

@@ -114,7 +114,7 @@ func (c control) seen(user string) string {
 		}
 	}
 	failures := 0
-	for _, p := range c.s.server.Penalties() {
+	for _, p := range c.s.server.AuthDelays() {
 		if p.User == proxy.ShownName(user) {
 			failures += p.Failures
 		}

@@ -29,7 +29,7 @@ func (s *service) startHealth() error {
 	}
 	s.health = health.NewEngine(health.Options{Changed: s.monitorChanged, Saved: flapping, Save: save,
 		Failed: func(err error) { s.reported("flapping of monitors", err) }})
-	s.breakers.OnFailure(func(server string) { s.health.HurryAll(catalogue.ScopeServer, server) })
+	s.circuitBreakers.OnFailure(func(server string) { s.health.HurryAll(catalogue.ScopeServer, server) })
 	for _, open := range []func() error{s.openComponents, s.openOverrides, s.openRepairing, s.openMaintenance} {
 		if err := open(); err != nil {
 			return err
@@ -232,7 +232,7 @@ func reachable(addr net.Addr) string {
 
 // admit is health.Admit.
 func (s *service) admit(source netip.AddrPort, shown, password secret.Value) (revoke func()) {
-	return s.server.Admit(proxy.Pass{Source: source, Secret: shown, Password: password})
+	return s.server.Admit(proxy.ProbePass{Source: source, Secret: shown, Password: password})
 }
 
 // load is what the relay counts, for the counter checks.

@@ -56,10 +56,10 @@ type service struct {
 	planning sync.Mutex              // one plan of probes and monitors at a time; taken after changing
 
 	lasting
-	disk       *store.File          // is the site's store and this node's
-	stored     stored               // what is in both
-	storeState *storeMetrics        // what was found there last
-	errors     proxy.Seldom[string] // those that were reported
+	disk       *store.File              // is the site's store and this node's
+	stored     stored                   // what is in both
+	storeState *storeMetrics            // what was found there last
+	errors     proxy.LogLimiter[string] // those that were reported
 	tickets    *certs.Tickets
 	shown      *certificateMetrics
 	registry   *prometheus.Registry
@@ -93,23 +93,23 @@ type service struct {
 
 // lasting is what the mailbox tiers of all reloads share.
 type lasting struct {
-	site     store.Store // of the whole site
-	active   *backend.ActiveManager
-	survey   *backend.Survey
-	breakers *backend.Breakers
-	tally    *backend.Tally
-	gates    *backend.Gates
-	report   func(what string, err error) // called for what goes wrong later and does not stop the service
+	site            store.Store // of the whole site
+	active          *backend.ActiveManager
+	mechanisms      *backend.OfferedMechanisms
+	circuitBreakers *backend.CircuitBreakers
+	tally           *backend.Tally
+	signinQueues    *backend.SigninQueues
+	report          func(what string, err error) // called for what goes wrong later and does not stop the service
 }
 
 // newLasting returns what the first tier finds. kept is what is stored.
 func newLasting(ctx context.Context, kept store.Store, report func(what string, err error)) (of lasting, err error) {
-	of = lasting{site: kept, report: report, breakers: backend.NewBreakers(time.Now, rand.Float64),
-		tally: backend.NewTally(time.Now), gates: backend.NewGates(time.Now)}
+	of = lasting{site: kept, report: report, circuitBreakers: backend.NewCircuitBreakers(time.Now, rand.Float64),
+		tally: backend.NewTally(time.Now), signinQueues: backend.NewSigninQueues(time.Now)}
 	if of.active, err = backend.NewActiveManager(ctx, kept); err != nil {
 		return of, err
 	}
-	of.survey, err = backend.NewSurvey(ctx, kept)
+	of.mechanisms, err = backend.NewOfferedMechanisms(ctx, kept)
 	return of, err
 }
 
@@ -141,7 +141,7 @@ func (s *service) now() *inForce { return s.inForce.Load() }
 func (s *service) start() (err error) {
 	cpus := runtime.GOMAXPROCS(0) // what the machine or its control group allows
 	s.log.Info().Str("version", release.Version()).Str("config", s.file).Uint64("descriptors", descriptorLimit()).
-		Int("loops", loops(s.started, cpus)).Int("setup_slots", setupSlots(s.started, cpus)).Msg("starting")
+		Int("loops", loops(s.started, cpus)).Int("setup_slots", signinThreads(s.started, cpus)).Msg("starting")
 	if s.disk, err = datadir.Open(s.started, s.file); err != nil {
 		return err
 	}
@@ -191,7 +191,7 @@ func (s *service) start() (err error) {
 // itself; as many as the machine has are for everything else: passwords to verify, lookups, the collector of garbage,
 // the admin's HTTP.
 func (s *service) startProxy(settings proxy.Settings, cpus int) error {
-	runtime.GOMAXPROCS(loops(s.now().config, cpus) + setupSlots(s.now().config, cpus) + cpus)
+	runtime.GOMAXPROCS(loops(s.now().config, cpus) + signinThreads(s.now().config, cpus) + cpus)
 	options := relayOptions(s.now().config, cpus)
 	options.Watch, options.Panicked = proxy.Watch(s.protocol), proxy.LogPanics(s.log, time.Now)
 	options.FellBack = func(reason error) {
@@ -209,13 +209,13 @@ func (s *service) startProxy(settings proxy.Settings, cpus int) error {
 	s.bound(s.now().config)
 	s.server, err = proxy.New(proxy.Options{
 		Settings: settings, Relay: s.relay, Log: s.sink.patient(s.log), Registerer: s.registry,
-		SetupSlots:  setupSlots(s.now().config, cpus),
-		ProtocolLog: s.protocol, KeptDescriptors: keptDescriptors(descriptorLimit()),
+		SigninThreads: signinThreads(s.now().config, cpus),
+		ProtocolLog:   s.protocol, KeptDescriptors: keptDescriptors(descriptorLimit()),
 		Random: cryptorand.Reader, Now: time.Now, Sleep: proxy.Sleep,
 	})
 	if err == nil {
 		s.group.Go(func() { keepTidy(s.upkeep, s.server.Clients) })
-		s.group.Go(func() { s.keepSurvey(s.upkeep) })
+		s.group.Go(func() { s.keepMechanisms(s.upkeep) })
 		s.group.Go(func() { s.keepCertificates(s.upkeep) })
 	}
 	return err
@@ -242,8 +242,8 @@ func (s *service) use(f *front) error {
 		}
 		s.shown.set(f.certificates)
 	}
-	s.breakers.Configure(f.breaker)
-	s.gates.Configure(f.pace)
+	s.circuitBreakers.Configure(f.circuitBreaker)
+	s.signinQueues.Configure(f.pace)
 	return nil
 }
 

@@ -34,11 +34,11 @@ func (c tierCollector) Collect(to chan<- prometheus.Metric) {
 	if front == nil {
 		return
 	}
-	open := c.s.breakers.Open()
+	open := c.s.circuitBreakers.Open()
 	for _, server := range front.tier.Servers() {
 		to <- prometheus.MustNewConstMetric(breakerOpen, prometheus.GaugeValue, one(open[server]), server)
 		to <- prometheus.MustNewConstMetric(signInsHeld, prometheus.GaugeValue,
-			float64(c.s.gates.State(server).Waiting), server)
+			float64(c.s.signinQueues.State(server).Waiting), server)
 	}
 	unread := 0
 	failed := make(map[string]bool)

@@ -34,8 +34,8 @@ import (
 // loops returns the number of event loops on a machine of that many CPUs.
 func loops(config *configs.Config, cpus int) int { return cmp.Or(config.Loops, cpus) }
 
-// setupSlots returns how many sign-ins may compute at once.
-func setupSlots(config *configs.Config, cpus int) int {
+// signinThreads returns how many sign-ins may compute at once.
+func signinThreads(config *configs.Config, cpus int) int {
 	return cmp.Or(config.SetupSlots, loops(config, cpus))
 }
 
@@ -58,17 +58,17 @@ var relayIO = map[configs.RelayIO]relay.IO{
 
 // front is what clients' sessions need beside settings. A reload makes another.
 type front struct {
-	tls          *tls.Config         // what clients see of TLS; nil for none
-	certificates *certs.Certificates // in it; nil for none
-	tier         *backend.Tier       // the way to the mailbox servers
-	breaker      backend.BreakerOptions
-	pace         backend.PaceOptions
+	tls            *tls.Config         // what clients see of TLS; nil for none
+	certificates   *certs.Certificates // in it; nil for none
+	tier           *backend.Tier       // the way to the mailbox servers
+	circuitBreaker backend.CircuitBreakerOptions
+	pace           backend.PaceOptions
 }
 
 // newFront builds one. It comes last of what can fail in a reload but for what is checked in passing, since routing by
 // hash may pin the databases, and a tier puts its databases in force.
 func newFront(ctx context.Context, config *configs.Config, of lasting) (*front, error) {
-	f := &front{breaker: backend.BreakerOptions{
+	f := &front{circuitBreaker: backend.CircuitBreakerOptions{
 		Failures: config.Breaker.Failures, First: config.Breaker.First,
 		Longest: max(config.Breaker.First, config.Breaker.Longest),
 	}, pace: backend.PaceOptions{PerSecond: config.Pace.SigninsPerSecond, For: config.Pace.For}}
@@ -108,7 +108,7 @@ func (f *front) settings(config *configs.Config) proxy.Settings {
 	}
 	settings.OAuthUserClaim = config.Signin.OAuth.UserClaim
 	settings.Guesses = proxy.GuessOptions(config.Penalties.Guesses)
-	settings.Penalties, settings.TrustedNetworks = penalties(config.Penalties), networks(config.TrustedNetworks)
+	settings.AuthDelay, settings.TrustedNetworks = authDelay(config.Penalties), networks(config.TrustedNetworks)
 	return settings
 }
 
@@ -143,15 +143,15 @@ func upstream(config *configs.Config) proxy.Upstream {
 func newTier(ctx context.Context, config *configs.Config, of lasting) (*backend.Tier, error) {
 	up := upstream(config)
 	options := backend.Options{
-		Routing: routings[config.Routing],
-		Store:   of.site,
-		Active:  of.active,
-		Survey:  of.survey,
+		Routing:           routings[config.Routing],
+		Store:             of.site,
+		Active:            of.active,
+		OfferedMechanisms: of.mechanisms,
 
-		Gates:    of.gates,
-		Breakers: of.breakers,
-		Tally:    of.tally,
-		Mode:     modes[config.Signin.Mode],
+		SigninQueues:    of.signinQueues,
+		CircuitBreakers: of.circuitBreakers,
+		Tally:           of.tally,
+		Mode:            modes[config.Signin.Mode],
 
 		Certificates: config.TLS.ClientCA != "",
 		Upstream:     up,
@@ -284,8 +284,8 @@ func newMaster(of configs.Master) (*backend.Master, error) {
 		Separator: of.Form == configs.MasterSeparator}, nil
 }
 
-func penalties(of configs.Penalties) proxy.PenaltyOptions {
-	return proxy.PenaltyOptions{First: of.First, Longest: max(of.Longest, of.First), Forget: of.Forget,
+func authDelay(of configs.Penalties) proxy.AuthDelayOptions {
+	return proxy.AuthDelayOptions{First: of.First, Longest: max(of.Longest, of.First), Forget: of.Forget,
 		Exempt: networks(of.Exempt)}
 }
 

@@ -136,11 +136,11 @@ relay: {server_buffer: 3MB}
 	if got := upstream(config).Dialer.ReceiveMemory; got != 3<<20 {
 		t.Errorf("the kernel may use %d bytes for a mailbox server's connection", got)
 	}
-	if got := setupSlots(config, 8); got != 2 {
+	if got := signinThreads(config, 8); got != 2 {
 		t.Errorf("%d set-up slots with 2 loops", got)
 	}
 	config.Loops = 0
-	if l, s := loops(config, 8), setupSlots(config, 8); l != 8 || s != 8 {
+	if l, s := loops(config, 8), signinThreads(config, 8); l != 8 || s != 8 {
 		t.Errorf("%d loops and %d slots on 8 CPUs", l, s)
 	}
 }

@@ -1,0 +1,82 @@
+package backend
+
+import (
+	"context"
+	"fmt"
+
+	"portico/configs/store"
+)
+
+// MoveUser puts a user into another database from now on, whatever the directory says; "" undoes that. It holds the
+// user's new sign-ins, waits for those in progress, and calls end, which must end the user's sessions. It does not
+// move mail. If it fails, only the sessions have changed.
+func (m *ActiveManager) MoveUser(ctx context.Context, user, database string, end func(user string)) error {
+	if len(movedUserKey+user) > store.MaxKey {
+		return fmt.Errorf("user %s: cannot move a user whose name has %d bytes", user, len(user))
+	}
+	u, quiet, err := m.holdUser(ctx, user, database)
+	if err != nil {
+		return err
+	}
+	defer func() {
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		u.letGo()
+		m.forget(user, u)
+	}()
+	if err := calm(ctx, quiet); err != nil {
+		return fmt.Errorf("user %s: %w", user, err)
+	}
+	end(user)
+	if database == "" {
+		err = m.remove(ctx, movedUserKey+user)
+	} else {
+		err = m.put(ctx, movedUserKey+user, database)
+	}
+	if err != nil {
+		return fmt.Errorf("user %s: %w", user, err)
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	delete(m.movedUsers, user)
+	if database != "" {
+		m.movedUsers[user] = database
+	}
+	return nil
+}
+
+// holdUser holds the sign-ins of a user before a move. It waits while another move of the user is in progress.
+func (m *ActiveManager) holdUser(ctx context.Context, user, database string) (u *held, quiet chan struct{},
+	err error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for {
+		if d := m.databases[database]; database != "" && (d == nil || !d.configured) {
+			return nil, nil, fmt.Errorf("database %s: %w", database, ErrUnknownName)
+		}
+		if u = m.user(user); u.held == nil {
+			m.endExchanges(func(x *exchange) bool { return x.user == user })
+			return u, u.hold(), nil
+		}
+		other := u.held
+		m.mu.Unlock()
+		select {
+		case <-other:
+		case <-ctx.Done():
+			err = fmt.Errorf("user %s: wait for another move: %w", user, context.Cause(ctx))
+		}
+		m.mu.Lock()
+		if err != nil {
+			return nil, nil, err
+		}
+	}
+}
+
+// MovedUser returns the database that MoveUser put a user into, if that database is configured.
+func (m *ActiveManager) MovedUser(user string) (database string, ok bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	database, ok = m.movedUsers[user]
+	d := m.databases[database]
+	return database, ok && d != nil && d.configured
+}
