@@ -257,7 +257,7 @@ func (f Front) prove(ctx context.Context, run *Run, admit Admit) error {
 	return nil
 }
 
-// Admit has our proxy let one connection of a probe prove the way of a sign-in; see proxy.Pass.
+// Admit has our proxy let one connection of a probe prove the way of a sign-in; see proxy.ProbePass.
 type Admit func(source netip.AddrPort, shown, password secret.Value) (revoke func())
 
 // anybody returns a health mailbox, of whatever database.
