@@ -180,3 +180,47 @@ func TestHeadsOfFormat1(t *testing.T) {
 		}
 	}
 }
+
+// Nothing is put in a file's place while the copy of it cannot be kept.
+func TestNoReplacementWithoutACopy(t *testing.T) {
+	old := t.TempDir()
+	writeFormat1(t, filepath.Join(old, FileName), map[string]string{"active/db1": "mbx1"})
+	today := filled(t)
+	source := filepath.Join(t.TempDir(), "source")
+	if _, err := WriteCopy(today, source); err != nil {
+		t.Fatal(err)
+	}
+	change(t, today, "z", "since")
+	for _, test := range []struct {
+		what string
+		dir  string
+		why  Reason
+		do   func(dir string) error
+	}{
+		{"take over", old, BeforeFormat, func(dir string) error {
+			s, err := Open(dir, noon)
+			if err == nil {
+				err = s.Close()
+			}
+			return err
+		}},
+		{"restore", today, BeforeRestore, func(dir string) error {
+			_, err := Restore(dir, source, false, noon, nil)
+			return err
+		}},
+	} {
+		inTheWay := CopyPath(test.dir, noon, test.why)
+		wantErr(t, os.MkdirAll(inTheWay, 0o700), nil) // a rename to it fails
+		before := files(t, test.dir)
+		if err := test.do(test.dir); err == nil {
+			t.Errorf("%s: no error", test.what)
+		}
+		if after := files(t, test.dir); fmt.Sprint(after) != fmt.Sprint(before) {
+			t.Errorf("%s: files have changed", test.what)
+		}
+		wantErr(t, os.Remove(inTheWay), nil)
+		if err := test.do(test.dir); err != nil {
+			t.Errorf("%s, with room for the copy: %v", test.what, err)
+		}
+	}
+}
