@@ -268,8 +268,12 @@ func TestFileIsPrivateAndLocked(t *testing.T) {
 		t.Errorf("mode is %o, want 600", info.Mode().Perm())
 	}
 
+	began := time.Now()
 	_, err = Open(dir, noon)
 	wantErr(t, err, ErrLocked)
+	if waited := time.Since(began); waited < 2*time.Second { // a process that ends frees the lock meanwhile
+		t.Errorf("refused after %v", waited)
+	}
 	if err == nil || !strings.Contains(err.Error(), path) {
 		t.Errorf("error %v does not name %s", err, path)
 	}
