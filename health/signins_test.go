@@ -101,8 +101,8 @@ func TestUsersMakeUnsound(t *testing.T) {
 		Monitor: Monitor{Name: catalogue.ImapSelfTestMonitor, Target: "mbx1", Failures: 3}, Value: Healthy,
 		LastSuccess: time.Now()}
 	users := MonitorState{
-		Monitor: Monitor{Name: catalogue.ProxyConnectionsFailedGt20PercentMonitor, Target: "mbx1",
-			Failures: 6},
+		Monitor: Monitor{HealthSet: catalogue.SetIMAP, Name: catalogue.ProxyConnectionsFailedGt20PercentMonitor,
+			Target: "mbx1", Failures: 6},
 		Value:       Healthy,
 		LastFailure: &Result{Dependency: Networking, Err: "they fail"},
 	}
@@ -111,7 +111,11 @@ func TestUsersMakeUnsound(t *testing.T) {
 		t.Error("well, and not sound")
 	}
 	all[1].InRow = all[1].Failures / 2
-	if Unsound("mbx1", all) == nil || Sound("mbx1", all) {
-		t.Error("users fail, and it is sound")
+	const want = "IMAP/ProxyConnectionsFailedGt20PercentMonitor/mbx1 fails: they fail"
+	if err := Unsound("mbx1", all); err == nil || err.Error() != want || Sound("mbx1", all) {
+		t.Errorf("users fail, and it is sound: %v", err)
+	}
+	if err := Unsound("mbx2", all); err != nil {
+		t.Errorf("another server: %v", err)
 	}
 }
