@@ -186,6 +186,6 @@ func (m *ActiveManager) hold(name string, d *database, server string, o MoveOpti
 		return nil, nil, fmt.Errorf("database %s, mailbox server %s: %w", name, server, ErrBlocked)
 	}
 	d.to = server
-	m.endExchanges(func(x *exchange) bool { return x.database == name })
+	m.endExchanges(func(x *saslExchange) bool { return x.database == name })
 	return d.hook, d.held.hold(), nil
 }

@@ -28,12 +28,12 @@ type ActiveManager struct {
 
 	mu         sync.Mutex // guards the rest; never held while the store writes
 	databases  map[string]*database
-	blocked    map[string][]Blocker   // mailbox servers by name: who blocks them
-	policy     map[string]Policy      // mailbox servers by name, where it was changed by command
-	movedUsers map[string]string      // users who were moved, by name: their database
-	users      map[string]*held       // users with sign-ins under way
-	failed     map[copyOf]Failure     // copies that may not be chosen
-	exchanges  map[*exchange]struct{} // sign-ins that wait for their clients, and are not counted
+	blocked    map[string][]Blocker       // mailbox servers by name: who blocks them
+	policy     map[string]Policy          // mailbox servers by name, where it was changed by command
+	movedUsers map[string]string          // users who were moved, by name: their database
+	users      map[string]*held           // users with sign-ins under way
+	failed     map[copyOf]Failure         // copies that may not be chosen
+	exchanges  map[*saslExchange]struct{} // sign-ins that wait for their clients, and are not counted
 }
 
 // database is a database's state. It stays for the life of the manager, so that a reload loses neither sign-ins nor a
@@ -81,7 +81,7 @@ func NewActiveManager(ctx context.Context, s store.Store) (*ActiveManager, error
 		store: s, databases: make(map[string]*database), blocked: make(map[string][]Blocker),
 		policy:     make(map[string]Policy),
 		movedUsers: make(map[string]string), users: make(map[string]*held), failed: make(map[copyOf]Failure),
-		exchanges: make(map[*exchange]struct{}),
+		exchanges: make(map[*saslExchange]struct{}),
 	}
 	for key, take := range map[string]func(name, value string){
 		blockedKey:   func(name, value string) { m.blocked[name] = parseBlockers(value) },

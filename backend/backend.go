@@ -115,7 +115,7 @@ type Tier struct {
 	verifier          directory.Verifier
 	mode              directory.Mode
 	master            *Master
-	answering         answering
+	answering         answerRounds
 	asked             sync.RWMutex // held for reading by each Where under way
 	close             func()
 	judged            []string // the mechanisms of mode master

@@ -73,7 +73,8 @@ func complete(ctx context.Context, o Options) (Options, error) {
 		})
 	}
 	return testkit.Complete(o, Options{
-		Mode: directory.ModePassthrough, Active: active, OfferedMechanisms: offered, SigninQueues: NewSigninQueues(time.Now),
+		Mode: directory.ModePassthrough, Active: active, OfferedMechanisms: offered,
+		SigninQueues:    NewSigninQueues(time.Now),
 		CircuitBreakers: NewCircuitBreakers(time.Now, func() float64 { return 0 }), Tally: NewTally(time.Now),
 		Upstream: dialing(direct), Now: time.Now,
 		Timeouts: Timeouts{

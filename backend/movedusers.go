@@ -55,7 +55,7 @@ func (m *ActiveManager) holdUser(ctx context.Context, user, database string) (u 
 			return nil, nil, fmt.Errorf("database %s: %w", database, ErrUnknownName)
 		}
 		if u = m.user(user); u.held == nil {
-			m.endExchanges(func(x *exchange) bool { return x.user == user })
+			m.endExchanges(func(x *saslExchange) bool { return x.user == user })
 			return u, u.hold(), nil
 		}
 		other := u.held

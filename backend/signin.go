@@ -22,7 +22,7 @@ type signIn struct {
 	replies  []byte // untagged responses for the client
 	accepted []byte // the OK to the sign-in, under the client's tag; nil until then
 	offers   Offers
-	list     listing
+	list     capabilityList
 }
 
 // signIn signs in with the client's credential, ID in front, and returns what is for the client.

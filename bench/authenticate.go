@@ -8,7 +8,7 @@ import (
 )
 
 // authenticate signs in by LOGIN, or by AUTHENTICATE where that is wanted or the name needs it.
-func (s *session) authenticate(c *conversation) error {
+func (s *session) authenticate(c *clientConn) error {
 	name, password := quoted(s.user.Name), quoted(string(s.user.Password))
 	before := c.caps
 	c.caps = capabilities{} // after sign-in others hold
@@ -55,7 +55,7 @@ func fatal(err error) error {
 }
 
 // extend does what the run wants beside signing in: ID, and COMPRESS last.
-func (s *session) extend(c *conversation) error {
+func (s *session) extend(c *clientConn) error {
 	o := &s.engine.options
 	if !o.ID && !o.Compress {
 		return nil
@@ -86,7 +86,7 @@ func identity(version string) string {
 }
 
 // compress turns the connection to DEFLATE (RFC 4978).
-func (s *session) compress(c *conversation) error {
+func (s *session) compress(c *clientConn) error {
 	if !c.caps.deflate {
 		return c.giveUp(failed(KindSignIn, rowCompress, "the server does not offer COMPRESS=DEFLATE"))
 	}

@@ -49,7 +49,7 @@ func (e *engine) cleanUser(ctx context.Context, user User, ours *regexp.Regexp, 
 	o := &e.options
 	s := &session{
 		engine: e, shard: e.unseen, user: user, target: &o.Targets[0], tags: rand.New(rand.NewPCG(o.Seed, 0)),
-		conns: make(map[*conversation]struct{}),
+		conns: make(map[*clientConn]struct{}),
 	}
 	if len(o.Sources) > 0 {
 		s.source = o.Sources[0]

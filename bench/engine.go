@@ -75,7 +75,7 @@ func (e *engine) addSessions() {
 			engine: e, number: i, shard: &e.recorder.shards[i%shardCount],
 			user: o.Users[i%len(o.Users)], target: &o.Targets[i%len(o.Targets)],
 			random: rand.New(rand.NewPCG(o.Seed, uint64(i))), tags: rand.New(rand.NewPCG(uint64(i), o.Seed)),
-			conns: make(map[*conversation]struct{}),
+			conns: make(map[*clientConn]struct{}),
 		}
 		if len(o.Sources) > 0 {
 			s.source = o.Sources[i%len(o.Sources)]

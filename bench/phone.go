@@ -11,7 +11,7 @@ type phone struct {
 	resident
 	profile *PhoneProfile
 	folder  folder
-	sender  *conversation
+	sender  *clientConn
 }
 
 func (*phone) row() row { return rowOpPhone }

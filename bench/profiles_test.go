@@ -107,7 +107,7 @@ func checkNothingLeft(t *testing.T, addr string, mode TLSMode, config *tls.Confi
 		conn = tls.Client(conn, config)
 	}
 	defer conn.Close()
-	c := &conversation{
+	c := &clientConn{
 		shard: &newRecorder().shards[0], timeout: testkit.Patience, tags: rand.New(rand.NewPCG(1, 2)),
 		cut: func() bool { return false },
 	}

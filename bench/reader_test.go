@@ -104,7 +104,7 @@ func FuzzReader(f *testing.F) {
 // TestNoopAllocatesNothing: the tool must be cheap, or it measures itself.
 func TestNoopAllocatesNothing(t *testing.T) {
 	answer := &answering{}
-	c := &conversation{
+	c := &clientConn{
 		shard: &newRecorder().shards[0], timeout: time.Minute, tags: rand.New(rand.NewPCG(1, 2)),
 		cut: func() bool { return false },
 	}

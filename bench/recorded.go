@@ -96,7 +96,7 @@ func (p *recorded) logout(s *session, from time.Time) error {
 	return s.main.command(rowLogout, "", from, nil)
 }
 
-func (p *recorded) endIdle(c *conversation) error {
+func (p *recorded) endIdle(c *clientConn) error {
 	if !p.idling {
 		return nil
 	}

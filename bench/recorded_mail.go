@@ -129,7 +129,7 @@ func high(values []uint32) uint32 {
 
 // prepareMail makes the mailboxes of all users, before anything is measured.
 func (e *engine) prepareMail(ctx context.Context) error {
-	return e.eachMail(ctx, time.Hour, func(s *session, c *conversation, m *testMail) error {
+	return e.eachMail(ctx, time.Hour, func(s *session, c *clientConn, m *testMail) error {
 		if err := c.learn(); err != nil {
 			return err
 		}
@@ -149,7 +149,7 @@ func (e *engine) prepareMail(ctx context.Context) error {
 }
 
 // learn reads the UIDs and sizes of a mailbox that was filled.
-func (m *testMail) learn(s *session, c *conversation) error {
+func (m *testMail) learn(s *session, c *clientConn) error {
 	if err := c.command(rowSelect, m.name, time.Time{}, nil); err != nil {
 		return err
 	}
@@ -174,7 +174,7 @@ func (m *testMail) learn(s *session, c *conversation) error {
 
 // removeMail removes them.
 func (e *engine) removeMail(ctx context.Context) error {
-	return e.eachMail(ctx, 2*e.options.Grace, func(_ *session, c *conversation, m *testMail) error {
+	return e.eachMail(ctx, 2*e.options.Grace, func(_ *session, c *clientConn, m *testMail) error {
 		for _, name := range []string{m.name, m.filed()} {
 			if err := c.command(rowDelete, name, time.Time{}, nil); err != nil {
 				return err
@@ -185,7 +185,7 @@ func (e *engine) removeMail(ctx context.Context) error {
 }
 
 // mailWork is done once for a test user, who is signed in.
-type mailWork func(*session, *conversation, *testMail) error
+type mailWork func(*session, *clientConn, *testMail) error
 
 // tidyMail removes them at the end of a run. If that fails, it is an error of the run.
 func (e *engine) tidyMail(ctx context.Context) {
@@ -241,7 +241,7 @@ func (e *engine) asUser(ctx context.Context, m *testMail, do mailWork) error {
 	o := &e.options
 	s := &session{
 		engine: e, shard: e.unseen, user: o.Users[m.user], target: &o.Targets[m.target], number: m.user,
-		tags: rand.New(rand.NewPCG(o.Seed, uint64(m.user))), conns: make(map[*conversation]struct{}), script: noop{},
+		tags: rand.New(rand.NewPCG(o.Seed, uint64(m.user))), conns: make(map[*clientConn]struct{}), script: noop{},
 	}
 	if len(o.Sources) > 0 {
 		s.source = o.Sources[m.user%len(o.Sources)]

@@ -44,8 +44,8 @@ type session struct {
 	tags   *rand.Rand
 
 	// The session's goroutine's own.
-	main     *conversation // nil if not connected
-	due      time.Time     // when the operation under way was due, until its first command has taken it
+	main     *clientConn // nil if not connected
+	due      time.Time   // when the operation under way was due, until its first command has taken it
 	schedule schedule
 	pause    time.Duration
 	signIns  int
@@ -58,7 +58,7 @@ type session struct {
 	leaving atomic.Bool  // it tidies up
 
 	mu    sync.Mutex
-	conns map[*conversation]struct{} // open ones, for the engine to cut
+	conns map[*clientConn]struct{} // open ones, for the engine to cut
 }
 
 // run is the session's life.
@@ -164,7 +164,7 @@ func (s *session) disconnect() {
 }
 
 // adopt makes a connection one that the engine can cut.
-func (s *session) adopt(c *conversation) {
+func (s *session) adopt(c *clientConn) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.conns[c] = struct{}{}
@@ -180,7 +180,7 @@ func (s *session) quieten() {
 }
 
 // drop closes one connection.
-func (s *session) drop(c *conversation) {
+func (s *session) drop(c *clientConn) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	c.conn.Close()

@@ -15,7 +15,7 @@ import (
 
 // signIn makes a connection and signs the session's user in. The latency of the whole counts from the given time, or
 // from now.
-func (s *session) signIn(ctx context.Context, from time.Time) (*conversation, error) {
+func (s *session) signIn(ctx context.Context, from time.Time) (*clientConn, error) {
 	if from.IsZero() {
 		from = time.Now()
 	}
@@ -37,7 +37,7 @@ func (s *session) signIn(ctx context.Context, from time.Time) (*conversation, er
 }
 
 // connect makes a connection that is ready for sign-in.
-func (s *session) connect(ctx context.Context, from time.Time) (*conversation, error) {
+func (s *session) connect(ctx context.Context, from time.Time) (*clientConn, error) {
 	o := &s.engine.options
 	dialCtx, cancel := context.WithTimeout(ctx, o.Timeout)
 	defer cancel()
@@ -48,7 +48,7 @@ func (s *session) connect(ctx context.Context, from time.Time) (*conversation, e
 		s.shard.ended(rowConnect, from, fateOf(err))
 		return nil, err
 	}
-	c := &conversation{shard: s.shard, credential: s.credential(), timeout: o.Timeout, tags: s.tags,
+	c := &clientConn{shard: s.shard, credential: s.credential(), timeout: o.Timeout, tags: s.tags,
 		cut: s.engine.isCut}
 	c.setConn(conn)
 	s.adopt(c)
@@ -74,7 +74,7 @@ func (s *session) connect(ctx context.Context, from time.Time) (*conversation, e
 }
 
 // handshake turns to TLS.
-func (s *session) handshake(ctx context.Context, c *conversation, from time.Time) error {
+func (s *session) handshake(ctx context.Context, c *clientConn, from time.Time) error {
 	o := &s.engine.options
 	config := o.TLSConfig.Clone()
 	if s.user.Certificate != nil {
@@ -114,7 +114,7 @@ func (s *session) setUpFailure(kind Kind, r row, begun time.Time, err error) *fa
 }
 
 // greeting reads the server's first words.
-func (c *conversation) greeting() error {
+func (c *clientConn) greeting() error {
 	c.deadline = time.Now().Add(c.timeout)
 	c.conn.SetDeadline(c.deadline)
 	resp, err := c.in.read()
@@ -168,7 +168,7 @@ func (caps *capabilities) read(resp *response) {
 }
 
 // learn asks for the capabilities unless the server has said them since sign-in.
-func (c *conversation) learn() error {
+func (c *clientConn) learn() error {
 	if c.caps.known {
 		return nil
 	}

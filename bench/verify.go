@@ -19,7 +19,7 @@ type folder struct {
 func (s *session) strict() bool { return s.engine.options.Verify == VerifyAll }
 
 // create makes the folder, empty. After a connection broke nobody knows what is in it: then it is created again.
-func (f *folder) create(s *session, c *conversation) error {
+func (f *folder) create(s *session, c *clientConn) error {
 	if f.made {
 		err := c.command(rowDelete, f.name, time.Time{}, nil)
 		if err != nil && !isKind(err, KindRefused) {
@@ -31,7 +31,7 @@ func (f *folder) create(s *session, c *conversation) error {
 }
 
 // remove deletes the folder, which may be the selected one.
-func (f *folder) remove(c *conversation) error {
+func (f *folder) remove(c *clientConn) error {
 	if !f.made {
 		return nil
 	}
@@ -46,7 +46,7 @@ func (f *folder) newMessage(s *session, size int) *message {
 }
 
 // add appends a new message.
-func (f *folder) add(s *session, c *conversation, size int, from time.Time) (*message, error) {
+func (f *folder) add(s *session, c *clientConn, size int, from time.Time) (*message, error) {
 	m := f.newMessage(s, size)
 	err := c.appendMail(s.engine.text, f.name, m, from, func(r *response) { m.takeUID(r) })
 	if err != nil {
@@ -70,7 +70,7 @@ func (m *message) takeUID(r *response) {
 }
 
 // selectFolder selects the folder and wants its messages to be there.
-func (f *folder) selectFolder(s *session, c *conversation) error {
+func (f *folder) selectFolder(s *session, c *clientConn) error {
 	c.exists = 0
 	if err := c.command(rowSelect, f.name, time.Time{}, nil); err != nil {
 		return err
@@ -80,14 +80,14 @@ func (f *folder) selectFolder(s *session, c *conversation) error {
 }
 
 // count compares the number of messages.
-func (f *folder) count(s *session, c *conversation, r row) {
+func (f *folder) count(s *session, c *clientConn, r row) {
 	if want := uint64(len(f.messages)); s.strict() && c.exists != want {
 		s.wrong(KindCount, r, "%d messages in %s, want %d", c.exists, f.name, want)
 	}
 }
 
 // list fetches everything but bodies, and compares it. UIDs that are not known yet are learnt.
-func (f *folder) list(s *session, c *conversation) error {
+func (f *folder) list(s *session, c *clientConn) error {
 	if len(f.messages) == 0 {
 		return nil
 	}
@@ -161,7 +161,7 @@ func (m *message) compareFlags(s *session, r row, got *fetched) {
 func bodyArgs(uid uint64) string { return fmt.Sprintf("%d (UID BODY.PEEK[])", uid) }
 
 // fetchBodies fetches whole messages, at most depth at a time, and compares each.
-func (s *session) fetchBodies(c *conversation, messages []*message, depth int, from time.Time) error {
+func (s *session) fetchBodies(c *clientConn, messages []*message, depth int, from time.Time) error {
 	for group := range slices.Chunk(messages, depth) {
 		for _, m := range group {
 			c.begin(rowFetchBody, bodyArgs(m.uid), from)
@@ -207,7 +207,7 @@ func (s *session) compareBody(wanted []*message, got *fetched) []*message {
 }
 
 // store sets a flag on a message and wants to be told.
-func (f *folder) store(s *session, c *conversation, m *message, flag string) error {
+func (f *folder) store(s *session, c *clientConn, m *message, flag string) error {
 	m.flags = append(m.flags, flag)
 	told := false
 	err := c.command(rowStore, fmt.Sprintf("%d +FLAGS (%s)", m.uid, flag), time.Time{}, func(r *response) {
@@ -231,7 +231,7 @@ func (f *folder) store(s *session, c *conversation, m *message, flag string) err
 }
 
 // expunge removes the oldest messages.
-func (f *folder) expunge(s *session, c *conversation, oldest int) error {
+func (f *folder) expunge(s *session, c *clientConn, oldest int) error {
 	if oldest == 0 {
 		return nil
 	}
@@ -248,7 +248,7 @@ func (f *folder) expunge(s *session, c *conversation, oldest int) error {
 }
 
 // statusNumber asks for one number about a mailbox.
-func (s *session) statusNumber(c *conversation, mailbox, item string) (value uint64, err error) {
+func (s *session) statusNumber(c *clientConn, mailbox, item string) (value uint64, err error) {
 	found := false
 	err = c.command(rowStatus, mailbox+" ("+item+")", time.Time{}, func(r *response) {
 		if r.is("STATUS") {

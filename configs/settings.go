@@ -30,7 +30,7 @@ func (s Settings) Name(spelling string) (string, error) {
 }
 
 // misspelt maps names that people use for a setting to what it is called:
-// EXCHANGE.md section 0.
+// docs/exchange.md.
 var misspelt = map[string]string{"protocolloggingenabled": "protocollogenabled"}
 
 // Text returns the value of a setting as it would stand in the file.

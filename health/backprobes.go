@@ -67,7 +67,7 @@ func (b Back) SelfTest(server string) func(context.Context, *Run) error {
 		}
 		defer link.Conn.Close()
 		run.Step("logout")
-		client, end := newOverheard(ctx, link).client(run)
+		client, end := signedInConn(ctx, link).client(run)
 		defer end()
 		err = client.WaitGreeting()
 		if err == nil {
@@ -105,12 +105,12 @@ func (b Back) open(ctx context.Context, run *Run, server, database string) (*bac
 }
 
 // newOverheard makes of a connection that is signed in one that a client takes for one that needs no sign-in.
-func newOverheard(ctx context.Context, link *backend.Link) *overheard {
+func signedInConn(ctx context.Context, link *backend.Link) *probeConn {
 	var conn net.Conn = link.Conn
 	if link.TLS != nil {
 		conn = link.TLS
 	}
-	o := overhear(ctx, conn, "")
+	o := newProbeConn(ctx, conn, "")
 	o.greeting = append([]byte("* PREAUTH [CAPABILITY IMAP4rev1] signed in\r\n"), link.Rest...)
 	return o
 }
@@ -118,7 +118,7 @@ func newOverheard(ctx context.Context, link *backend.Link) *overheard {
 // DeepTest is ImapDeepTestProbe: the database's mailbox is opened and read, on the server with the active copy. With
 // writes, some runs also write there; see writing.
 func (b Back) DeepTest(database string, writes bool) func(context.Context, *Run) error {
-	w := newWriting()
+	w := newMailboxWriter()
 	return func(ctx context.Context, run *Run) error {
 		server, ok := b.Tier().ActiveManager().Active(database)
 		if !ok {
@@ -158,14 +158,14 @@ func (b Back) ReadCopy(ctx context.Context, database, server string, timeout tim
 }
 
 // readOn opens and reads a database's mailbox on a server, and has w write there; nil writes nothing.
-func (b Back) readOn(ctx context.Context, run *Run, database, server string, w *writing) error {
+func (b Back) readOn(ctx context.Context, run *Run, database, server string, w *mailboxWriter) error {
 	run.Mailbox = server
 	link, err := b.open(ctx, run, server, database)
 	if err != nil {
 		return err
 	}
 	defer link.Conn.Close()
-	o := newOverheard(ctx, link)
+	o := signedInConn(ctx, link)
 	client, end := o.client(run)
 	defer end()
 	run.Step("open")
@@ -181,7 +181,7 @@ func (b Back) readOn(ctx context.Context, run *Run, database, server string, w *
 
 // readMailbox opens the mailbox that a client is signed in to, reads a message of it, if it has one, and signs out.
 // Before it signs out, w writes there; nil writes nothing.
-func readMailbox(o *overheard, client *imapclient.Client, run *Run, w *writing) error {
+func readMailbox(o *probeConn, client *imapclient.Client, run *Run, w *mailboxWriter) error {
 	run.Step("select")
 	selected, err := client.Select("INBOX", &imap.SelectOptions{ReadOnly: true}).Wait()
 	if err != nil {

@@ -79,7 +79,7 @@ func FailingWith(m MonitorState, all []MonitorState, active func(database string
 }
 
 // IsCommon says whether mailbox servers that fail together have a cause in common: at least two fail, and more than
-// percent in a hundred (DESIGN.md section 5).
+// percent in a hundred (docs/health.md).
 func IsCommon(failing, total, percent int) bool { return failing > 1 && failing*100 > total*percent }
 
 // OfNoServer says whether a dependency is no mailbox server's, so that whatever blames it has a cause in common.

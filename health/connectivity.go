@@ -15,7 +15,7 @@ import (
 	"portico/backend/secret"
 )
 
-// Connectivity is what Test-ImapConnectivity does (EXCHANGE.md section 7): it signs in to any IMAP server as a test
+// Connectivity is what Test-ImapConnectivity does (docs/exchange.md): it signs in to any IMAP server as a test
 // user, and unless it is to be light, leaves a message, finds it, and deletes it and those that earlier tests have
 // left.
 type Connectivity struct {
@@ -56,7 +56,7 @@ func (c Connectivity) Test(ctx context.Context, run *Run) error {
 			return err
 		}
 	}
-	o := overhear(ctx, conn, c.Password)
+	o := newProbeConn(ctx, conn, c.Password)
 	if c.StartTLS {
 		o.greeting = []byte("* OK behind STARTTLS\r\n")
 	}

@@ -141,7 +141,7 @@ func TestConnectivityFails(t *testing.T) {
 		t.Errorf("a closed port: %v after %s", err, steps(&run))
 	}
 	_, client := testkit.TLS(t)
-	stranger := distrusted(t, doorCertificate(t, -time.Hour, time.Hour))
+	stranger := distrusted(t, listenerCertificate(t, -time.Hour, time.Hour))
 	run = Run{}
 	err := (Connectivity{Address: stranger.Addr(), Implicit: true, TLS: client,
 		Password: "sesame"}).Test(testkit.Context(t), &run)
@@ -181,7 +181,7 @@ func TestConnectivityEnds(t *testing.T) {
 
 // What is kept of a dialogue is its last line each way, without the password, in 200 bytes at most.
 func TestOverheard(t *testing.T) {
-	o := &overheard{password: "sesame"}
+	o := &probeConn{password: "sesame"}
 	for _, cell := range []struct{ heard, want string }{
 		{"* OK hello\r\n", "* OK hello"},
 		{"T1 NO no", "* OK hello"},
@@ -193,19 +193,19 @@ func TestOverheard(t *testing.T) {
 		{"\n", "last"},
 		{strings.Repeat("z", 300) + "\n", strings.Repeat("z", 200)},
 	} {
-		if o.hear([]byte(cell.heard)); o.received != cell.want || len(o.partial) > maxLine {
+		if o.keepLine([]byte(cell.heard)); o.received != cell.want || len(o.partial) > maxLine {
 			t.Errorf("%q: %q, want %q", cell.heard, o.received, cell.want)
 		}
 	}
-	if o.hear(make([]byte, 10*maxLine)); len(o.partial) != maxLine {
+	if o.keepLine(make([]byte, 10*maxLine)); len(o.partial) != maxLine {
 		t.Errorf("%d bytes of a line are kept", len(o.partial))
 	}
-	if (&overheard{}).clean([]byte("a b")) != "a b" {
+	if (&probeConn{}).clean([]byte("a b")) != "a b" {
 		t.Error("without a password something is starred")
 	}
 	near, far := net.Pipe()
 	defer far.Close()
-	o = overhear(t.Context(), near, "sesame")
+	o = newProbeConn(t.Context(), near, "sesame")
 	defer o.Close()
 	packets := make(chan string, 3)
 	go func() {

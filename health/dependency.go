@@ -8,7 +8,7 @@ import (
 	"portico/backend"
 )
 
-// Dependency is what a failure blames, in the words of the seed (EXCHANGE.md section 2).
+// Dependency is what a failure blames, in Exchange's words (docs/exchange.md).
 type Dependency string
 
 // The dependencies. None is for what is well, and for faults of our own that have no name.

@@ -9,28 +9,30 @@
 //	common.go      which mailbox server a monitor looks at, and when several have a cause in common
 //	plan.go        the plan: a probe and a monitor for each entry of the catalogue and each target
 //	engine.go      what runs the plan and looks at monitors
-//	pace.go        when a probe runs
+//	schedule.go    when a probe runs
 //	run.go         a run of a probe, by its goroutine or by hand
 //	states.go      what is known of monitors and probes
-//	conversation.go  a probe's connection: deadline, steps, last lines
+//	probeconn.go   a probe's connection: deadline, steps, last lines
 //	backprobes.go  ImapSelfTestProbe and ImapDeepTestProbe
 //	sound.go       whether users may be sent to a mailbox server
-//	elsewhere.go   whom a failed sign-in blames, where the error does not say
+//	blame.go       what a failed sign-in blames, where the error does not say
 //	frontprobes.go ImapCTPProbe and ImapProxyTestProbe
 //	counters.go    the checks of the numbers that the relay keeps
 //	copies.go      the check of the copies that recovery has left
 //	signins.go     the check of users' sign-ins
-//	escalate.go    when people are told about what, once for each cause
-//	alert.go       what they are told
-//	courier.go     how it gets to each of those who are told
-//	sinks.go       who is told: Alertmanager, mail
+//	escalate.go    when an alert is opened, sent again and closed
+//	cause.go       the cause of a fault: one alert for each
+//	fault.go       what a monitor says is wrong, and which faults are minor
+//	alert.go       the content of an alert
+//	sender.go      the queue of alerts for each sink
+//	sinks.go       the sinks: Alertmanager, mail
 //	override.go    what an override does to a plan
 //
 // What operators set is kept in the store by packages of their own, each of which follows what other writers store:
 // overrides, components, repairing and maintenance.
 //
 // As in Exchange, each stage reads only the stored results of the one before: probes measure, monitors judge. Names
-// and values are Exchange's (EXCHANGE.md sections 1 and 2).
+// and values are Exchange's (docs/exchange.md).
 //
 // The package must not know of HTTP, nor of the proxy's inside: what it looks at is passed in.
 package health

@@ -47,7 +47,7 @@ type Escalator struct {
 
 	mu       sync.Mutex // guards what follows
 	open     map[string]*Alert
-	couriers []*courier
+	couriers []*sender
 	life     context.Context // of the couriers; nil before Run
 	percent  int             // see IsCommon
 	gather   time.Duration
@@ -116,14 +116,14 @@ func (e *Escalator) Use(sinks []Sink, common int, gather time.Duration) {
 		c.use(sinks[i])
 	}
 	for _, sink := range sinks[kept:] {
-		c := newCourier(sink, e.opt)
+		c := newSender(sink, e.opt)
 		e.couriers = append(e.couriers, c)
 		e.start(c)
 	}
 }
 
-// start has a courier go to work, if the escalator runs. The caller holds mu.
-func (e *Escalator) start(c *courier) {
+// start runs a sender, if the escalator runs. The caller holds mu.
+func (e *Escalator) start(c *sender) {
 	if e.life != nil {
 		e.work.Go(func() { c.run(e.life) })
 	}
@@ -188,7 +188,7 @@ func (e *Escalator) look() (tell []Alert) {
 		if !e.opt.Ready(m) || !covered && now.Sub(since) < e.gather || covered && (known || !lasts) {
 			continue
 		}
-		a, joined := e.cover(m, fault, all, now)
+		a, joined := e.joinAlert(m, fault, all, now)
 		if worse := lasts && a.worse(m, fault); worse {
 			e.worsen(a, m, fault, all)
 			changed = true

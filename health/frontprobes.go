@@ -19,8 +19,8 @@ import (
 	"portico/backend/secret"
 )
 
-// Door is one of our own listeners, as a client finds it.
-type Door struct {
+// Listener is one of Portico's own listeners, as a client finds it.
+type Listener struct {
 	Address  string // host:port to dial
 	Implicit bool   // TLS from the first byte
 	StartTLS bool   // TLS by STARTTLS
@@ -31,14 +31,14 @@ type Door struct {
 // Front is what probes look at from the clients' side.
 type Front struct {
 	Back
-	// Doors lists our listeners that take clients, those with TLS from the first byte first.
-	Doors func() []Door
+	// Listeners lists the listeners that take clients, those with TLS from the first byte first.
+	Listeners func() []Listener
 	// Left says why Portico has no descriptor left for a client, nil if it has one. nil: nobody knows.
 	Left func() error
 }
 
-// CTP is ImapCTPProbe, of a customer touch point: through the front door, end to end, to the active copy of a
-// database.
+// CTP is ImapCTPProbe, of a customer touch point: through a listener of the front end, end to end, to the active copy
+// of a database.
 func (f Front) CTP(database string) func(context.Context, *Run) error {
 	return func(ctx context.Context, run *Run) error { return f.ownFault(run, f.touch(ctx, run, database)) }
 }
@@ -51,20 +51,20 @@ func (f Front) touch(ctx context.Context, run *Run, database string) error {
 	if err != nil {
 		return failure(Authentication, "account", err)
 	}
-	var door Door
-	if doors := f.Doors(); run.Endpoint != "" {
-		door = Door{Address: run.Endpoint, Implicit: true, foreign: true}
-	} else if len(doors) > 0 {
-		door = doors[0]
+	var listener Listener
+	if listeners := f.Listeners(); run.Endpoint != "" {
+		listener = Listener{Address: run.Endpoint, Implicit: true, foreign: true}
+	} else if len(listeners) > 0 {
+		listener = listeners[0]
 	} else {
 		return &Failure{Networking, "dial", errors.New("none of Portico's listeners accepts clients")}
 	}
-	conn, err := enter(ctx, run, door)
+	conn, err := enter(ctx, run, listener)
 	if err != nil {
 		return err
 	}
-	o := overhear(ctx, conn, a.password)
-	if door.StartTLS {
+	o := newProbeConn(ctx, conn, a.password)
+	if listener.StartTLS {
 		o.greeting = []byte("* OK behind STARTTLS\r\n")
 	}
 	client, end := o.client(run)
@@ -75,7 +75,7 @@ func (f Front) touch(ctx context.Context, run *Run, database string) error {
 	}
 	run.Step("signin")
 	if err := client.Login(a.user, a.password.Reveal()).Wait(); err != nil {
-		if door.foreign { // how it goes on there is not known here
+		if listener.foreign { // how it goes on there is not known here
 			return refused(err)
 		}
 		return f.diagnose(ctx, run, a, database, err)
@@ -83,14 +83,14 @@ func (f Front) touch(ctx context.Context, run *Run, database string) error {
 	return readMailbox(o, client, run, nil)
 }
 
-// enter connects to a door of ours, TLS included.
-func enter(ctx context.Context, run *Run, door Door) (net.Conn, error) {
+// enter connects to a listener, TLS included.
+func enter(ctx context.Context, run *Run, listener Listener) (net.Conn, error) {
 	run.Step("dial")
-	conn, err := new(net.Dialer).DialContext(ctx, "tcp", door.Address)
+	conn, err := new(net.Dialer).DialContext(ctx, "tcp", listener.Address)
 	if err != nil {
 		return nil, failure(Networking, "dial", err)
 	}
-	if !door.Implicit && !door.StartTLS {
+	if !listener.Implicit && !listener.StartTLS {
 		return conn, nil
 	}
 	run.Step("tls")
@@ -99,11 +99,11 @@ func enter(ctx context.Context, run *Run, door Door) (net.Conn, error) {
 	config := &tls.Config{
 		InsecureSkipVerify: true, VerifyConnection: validNow, CurvePreferences: []tls.CurveID{tls.CurveP256},
 	}
-	if door.foreign {
-		host, _, _ := net.SplitHostPort(door.Address) // who was dialled has one
+	if listener.foreign {
+		host, _, _ := net.SplitHostPort(listener.Address) // who was dialled has one
 		config = &tls.Config{ServerName: host, MinVersion: tls.VersionTLS12}
 	}
-	secure, err := secured(ctx, conn, door.StartTLS, config)
+	secure, err := secured(ctx, conn, listener.StartTLS, config)
 	if err != nil {
 		conn.Close()
 		phase := "tls"
@@ -168,7 +168,7 @@ func validNow(state tls.ConnectionState) error {
 	return nil
 }
 
-// diagnose finds out why the front door refuses a health mailbox: clients are told little, so it goes the same way by
+// diagnose finds out why the front end refuses a health mailbox: clients are told little, so it goes the same way by
 // itself.
 func (f Front) diagnose(ctx context.Context, run *Run, a account, database string, refusal error) error {
 	ctx, cancel := run.beside(ctx, elsewhereTime)
@@ -196,7 +196,7 @@ func (f Front) diagnose(ctx context.Context, run *Run, a account, database strin
 		d, phase := blame(err)
 		return &Failure{d, phase, fmt.Errorf("%w: %w", refusal, err)}
 	}
-	// The server takes what the front door refuses.
+	// The server takes what the front end refuses.
 	return refused(refusal)
 }
 
@@ -219,17 +219,17 @@ func (f Front) ProxyTest(admit Admit) func(context.Context, *Run) error {
 }
 
 func (f Front) prove(ctx context.Context, run *Run, admit Admit) error {
-	doors := f.Doors()
-	if len(doors) == 0 {
+	listeners := f.Listeners()
+	if len(listeners) == 0 {
 		return &Failure{Networking, "dial", errors.New("none of Portico's listeners accepts clients")}
 	}
-	conn, err := enter(ctx, run, doors[0])
+	conn, err := enter(ctx, run, listeners[0])
 	if err != nil {
 		return err
 	}
 	secret := secret.Value(rand.Text())
-	o := overhear(ctx, conn, secret)
-	if doors[0].StartTLS {
+	o := newProbeConn(ctx, conn, secret)
+	if listeners[0].StartTLS {
 		o.greeting = []byte("* OK behind STARTTLS\r\n")
 	}
 	client, end := o.client(run)

@@ -15,10 +15,11 @@ import (
 	"portico/backend/secret"
 )
 
-// doorCertificate returns the configuration of a door whose certificate is valid from and to these times from now.
-func doorCertificate(t *testing.T, from, to time.Duration) *tls.Config {
+// listenerCertificate returns the configuration of a listener whose certificate is valid from and to these times from
+// now.
+func listenerCertificate(t *testing.T, from, to time.Duration) *tls.Config {
 	t.Helper()
-	ca, err := backendtest.NewCA("Door CA")
+	ca, err := backendtest.NewCA("Listener CA")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -42,11 +43,11 @@ func distrusted(t *testing.T, config *tls.Config) *backendtest.Scripted {
 	return s
 }
 
-func (p *probed) front(doors ...Door) Front {
-	return Front{Back: p.back(), Doors: func() []Door { return doors }}
+func (p *probed) front(listeners ...Listener) Front {
+	return Front{Back: p.back(), Listeners: func() []Listener { return listeners }}
 }
 
-// What a door says once a client has signed in, up to the end.
+// What a listener says once a client has signed in, up to the end.
 const readsMail = `C: ${tag} LOGIN *
 S: ${tag} OK [CAPABILITY IMAP4rev1] in
 C: ${tag} EXAMINE *
@@ -57,31 +58,31 @@ S: * BYE out
 S: ${tag} OK out
 eof`
 
-// The touch point goes in by the first door, over TLS where the door has it, and reads the mailbox of the database.
+// The touch point connects to the first listener, over TLS if it has TLS, and reads the mailbox of the database.
 func TestCTP(t *testing.T) {
 	testkit.NoLeaks(t)
-	config := doorCertificate(t, -time.Hour, time.Hour)
+	config := listenerCertificate(t, -time.Hour, time.Hour)
 	const reads = "signin select fetch logout"
 	for _, cell := range []struct {
 		name, script string
-		door         Door
+		listener     Listener
 		want         string
 	}{
-		{"plain", hello + readsMail, Door{}, "Succeeded, , in \"\": dial greeting " + reads},
-		{"implicit", "tls\n" + hello + readsMail, Door{Implicit: true},
+		{"plain", hello + readsMail, Listener{}, "Succeeded, , in \"\": dial greeting " + reads},
+		{"implicit", "tls\n" + hello + readsMail, Listener{Implicit: true},
 			"Succeeded, , in \"\": dial tls greeting " + reads},
-		{"starttls refused", hello + "C: s STARTTLS\nS: * OK wait\nS: s NO not now\neof", Door{StartTLS: true},
+		{"starttls refused", hello + "C: s STARTTLS\nS: * OK wait\nS: s NO not now\neof", Listener{StartTLS: true},
 			"Failed, Networking, in \"tls\": dial tls"},
-		{"starttls unanswered", hello + "C: s STARTTLS\nclose", Door{StartTLS: true},
+		{"starttls unanswered", hello + "C: s STARTTLS\nclose", Listener{StartTLS: true},
 			"Failed, Networking, in \"tls\": dial tls"},
-		{"no greeting", "close", Door{}, "Failed, Networking, in \"greeting\": dial greeting"},
-		{"no handshake", "close", Door{Implicit: true}, "Failed, Networking, in \"tls\": dial tls"},
+		{"no greeting", "close", Listener{}, "Failed, Networking, in \"greeting\": dial greeting"},
+		{"no handshake", "close", Listener{Implicit: true}, "Failed, Networking, in \"tls\": dial tls"},
 	} {
 		t.Run(strings.ReplaceAll(cell.name, " ", "_"), func(t *testing.T) {
 			s := testkit.Scripted(t, config, cell.script)
 			p := newProbed(t, "127.0.0.1:1", "127.0.0.1:1")
-			cell.door.Address = s.Addr()
-			r := p.runs(&Run{}, p.front(cell.door, Door{Address: "127.0.0.1:1"}).CTP("db1"))
+			cell.listener.Address = s.Addr()
+			r := p.runs(&Run{}, p.front(cell.listener, Listener{Address: "127.0.0.1:1"}).CTP("db1"))
 			p.want(r, cell.want)
 			if r.Mailbox != "mbx1" || r.Account != "health1" || len(p.read) > 0 {
 				t.Errorf("%+v; it has read %q", r, p.read)
@@ -89,12 +90,13 @@ func TestCTP(t *testing.T) {
 		})
 	}
 	p := newProbed(t, "127.0.0.1:1", "127.0.0.1:1")
-	over := Door{Address: mailServer(t, config), StartTLS: true}
+	over := Listener{Address: mailServer(t, config), StartTLS: true}
 	p.want(p.runs(&Run{}, p.front(over).CTP("db1")), "Succeeded, , in \"\": dial tls greeting "+reads)
 	p.want(p.runs(&Run{}, p.front().CTP("db1")), "Failed, Networking, in \"dial\": ", "none of Portico's listeners")
-	p.want(p.runs(&Run{}, p.front(Door{Address: "127.0.0.1:1"}).CTP("db1")), "Failed, Networking, in \"dial\": dial")
+	p.want(p.runs(&Run{}, p.front(Listener{Address: "127.0.0.1:1"}).CTP("db1")),
+		"Failed, Networking, in \"dial\": dial")
 	p.mailboxes["db1"] = false
-	p.want(p.runs(&Run{}, p.front(Door{Address: "127.0.0.1:1"}).CTP("db1")),
+	p.want(p.runs(&Run{}, p.front(Listener{Address: "127.0.0.1:1"}).CTP("db1")),
 		"Failed, Authentication, in \"account\": ")
 }
 
@@ -105,9 +107,9 @@ func TestOwnCertificate(t *testing.T) {
 		from, to time.Duration
 		words    string
 	}{{-2 * time.Hour, -time.Hour, "has expired on"}, {time.Hour, 2 * time.Hour, "is not valid before"}} {
-		s := distrusted(t, doorCertificate(t, cell.from, cell.to))
+		s := distrusted(t, listenerCertificate(t, cell.from, cell.to))
 		p := newProbed(t, "127.0.0.1:1", "127.0.0.1:1")
-		front := p.front(Door{Address: s.Addr(), Implicit: true})
+		front := p.front(Listener{Address: s.Addr(), Implicit: true})
 		for _, look := range []func(context.Context, *Run) error{front.CTP("db1"), front.ProxyTest(nil)} {
 			p.want(p.runs(&Run{}, look), "Failed, Networking, in \"certificate\": dial tls", cell.words)
 		}
@@ -118,18 +120,18 @@ func TestOwnCertificate(t *testing.T) {
 // account goes there. What is behind that host is not asked.
 func TestCTPElsewhere(t *testing.T) {
 	testkit.NoLeaks(t)
-	s := distrusted(t, doorCertificate(t, -time.Hour, time.Hour))
+	s := distrusted(t, listenerCertificate(t, -time.Hour, time.Hour))
 	p := newProbed(t, "127.0.0.1:1", "127.0.0.1:1")
 	r := p.runs(&Run{Account: "anna", Password: "sesame", Endpoint: s.Addr()},
-		p.front(Door{Address: "127.0.0.1:1"}).CTP("db1"))
+		p.front(Listener{Address: "127.0.0.1:1"}).CTP("db1"))
 	p.want(r, "Failed, Networking, in \"tls\": dial tls", "certificate")
 	if got := string(s.Received(1)); strings.Contains(got, "LOGIN") {
 		t.Errorf("it was sent %q", got)
 	}
 }
 
-// Why the door refuses the health mailbox is found out by going the same way: directory, active copy, mailbox server.
-// Where all of that is well, the door's own word counts.
+// Why the front end refuses the health mailbox is found out by going the same way: directory, active copy, mailbox
+// server. Where all of that is well, the front end's own answer counts.
 func TestDiagnose(t *testing.T) {
 	testkit.NoLeaks(t)
 	const no = "NO [AUTHENTICATIONFAILED] no"
@@ -143,15 +145,15 @@ func TestDiagnose(t *testing.T) {
 		{"server hangs up", no, "close", "db1", nil, "Failed, Networking, in \"greeting\""},
 		{"server refuses", no, refuses, "db1", nil, "Failed, Authentication, in \"signin\""},
 		{"server is well", no, signsIn, "db1", nil, "Failed, Authentication, in \"signin\""},
-		{"door is unavailable", "NO [UNAVAILABLE] later", signsIn, "db1", nil,
+		{"front end is unavailable", "NO [UNAVAILABLE] later", signsIn, "db1", nil,
 			"Failed, High Availability, in \"signin\""},
 	} {
 		t.Run(strings.ReplaceAll(cell.name, " ", "_"), func(t *testing.T) {
-			door := testkit.Scripted(t, nil, hello+"C: ${tag} LOGIN *\nS: ${tag} "+cell.answer+"\neof")
+			listener := testkit.Scripted(t, nil, hello+"C: ${tag} LOGIN *\nS: ${tag} "+cell.answer+"\neof")
 			server := testkit.Scripted(t, nil, cell.server)
 			p := newProbed(t, server.Addr(), server.Addr())
 			p.down, p.mailboxes["db3"] = cell.down, true
-			r := p.runs(&Run{}, p.front(Door{Address: door.Addr()}).CTP(cell.database))
+			r := p.runs(&Run{}, p.front(Listener{Address: listener.Addr()}).CTP(cell.database))
 			p.want(r, cell.want+": dial greeting signin", strings.Fields(cell.answer)[2])
 			if _, login, _ := strings.Cut(string(server.Received(1)), "LOGIN "); server.Conns() > 0 &&
 				cell.server != "close" && !strings.HasPrefix(login, "health1 ") && !strings.HasPrefix(login,
@@ -161,10 +163,10 @@ func TestDiagnose(t *testing.T) {
 		})
 	}
 	t.Run("no_answer", func(t *testing.T) {
-		door := testkit.Scripted(t, nil, hello+"C: ${tag} LOGIN *\nclose")
+		listener := testkit.Scripted(t, nil, hello+"C: ${tag} LOGIN *\nclose")
 		server := testkit.Scripted(t, nil, signsIn)
 		p := newProbed(t, server.Addr(), server.Addr())
-		p.want(p.runs(&Run{}, p.front(Door{Address: door.Addr()}).CTP("db1")),
+		p.want(p.runs(&Run{}, p.front(Listener{Address: listener.Addr()}).CTP("db1")),
 			"Failed, Networking, in \"signin\": dial greeting signin")
 	})
 }
@@ -203,7 +205,7 @@ func TestProxyTest(t *testing.T) {
 			"Failed, Active Directory, in \"route\": dial greeting capability signin"},
 	} {
 		t.Run(strings.ReplaceAll(cell.name, " ", "_"), func(t *testing.T) {
-			door := testkit.Scripted(t, nil, cell.script)
+			listener := testkit.Scripted(t, nil, cell.script)
 			p := newProbed(t, "127.0.0.1:1", "127.0.0.1:1")
 			p.down, p.mailboxes = cell.down, map[string]bool{"db2": !cell.nobody}
 			var from netip.AddrPort
@@ -214,14 +216,14 @@ func TestProxyTest(t *testing.T) {
 				admitted++
 				return func() { revoked++ }
 			}
-			p.want(p.runs(&Run{}, p.front(Door{Address: door.Addr()}).ProxyTest(admit)), cell.want)
+			p.want(p.runs(&Run{}, p.front(Listener{Address: listener.Addr()}).ProxyTest(admit)), cell.want)
 			if admitted != revoked || (admitted > 0) != strings.Contains(cell.want, "signin") {
 				t.Fatalf("admitted %d times, revoked %d times", admitted, revoked)
 			}
 			if admitted == 0 {
 				return
 			}
-			sent := string(door.Received(1))
+			sent := string(listener.Received(1))
 			if !from.Addr().IsLoopback() || from.Port() == 0 || password != "sesame" || len(shown) < 20 {
 				t.Errorf("admitted from %v", from)
 			}
@@ -234,14 +236,14 @@ func TestProxyTest(t *testing.T) {
 	p := newProbed(t, "127.0.0.1:1", "127.0.0.1:1")
 	p.want(p.runs(&Run{}, p.front().ProxyTest(nil)), "Failed, Networking, in \"dial\": ",
 		"none of Portico's listeners")
-	p.want(p.runs(&Run{}, p.front(Door{Address: "127.0.0.1:1"}).ProxyTest(nil)),
+	p.want(p.runs(&Run{}, p.front(Listener{Address: "127.0.0.1:1"}).ProxyTest(nil)),
 		"Failed, Networking, in \"dial\": dial")
 	p.mailboxes = nil
-	p.want(p.runs(&Run{}, p.front(Door{Address: mailServer(t, doorCertificate(t, -time.Hour, time.Hour)),
+	p.want(p.runs(&Run{}, p.front(Listener{Address: mailServer(t, listenerCertificate(t, -time.Hour, time.Hour)),
 		StartTLS: true}).ProxyTest(nil)), "Succeeded, , in \"\": dial tls greeting capability logout")
 }
 
-// While Portico has no descriptor left, its own door proves nothing about others.
+// While Portico has no descriptor left, its own listener proves nothing about others.
 func TestFrontIsShort(t *testing.T) {
 	p := newProbed(t, "127.0.0.1:1", "127.0.0.1:1")
 	front := p.front()

@@ -53,7 +53,7 @@ func (m *Monitor) ID() string { return m.HealthSet + "/" + nameOf(m.Name, m.Targ
 // run.
 func StaleAfter(interval, timeout time.Duration) time.Duration { return 3*interval + timeout }
 
-// defaultUnhealthyAfter is Exchange's (EXCHANGE.md 1.3).
+// defaultUnhealthyAfter is Exchange's (docs/exchange.md).
 const defaultUnhealthyAfter = time.Minute
 
 // MonitorState is what is known of a monitor. It is a copy.

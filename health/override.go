@@ -13,7 +13,7 @@ import (
 )
 
 // Override changes a property of probes or monitors for a time, or for as long as a version of the program runs
-// (EXCHANGE.md 1.5).
+// (docs/exchange.md).
 type Override struct {
 	Identity string    `json:"identity"` // health set, name and, for one target alone, that; with slashes between
 	ItemType string    `json:"item_type"`

@@ -52,7 +52,7 @@ type Result struct {
 	ByHand     bool       // it does not count for monitors
 }
 
-// Name is the result's: the probe's name, a slash, its target (EXCHANGE.md 1.2).
+// Name is the result's: the probe's name, a slash, its target (docs/exchange.md).
 func (r *Result) Name() string { return nameOf(r.Probe, r.Target) }
 
 func nameOf(item, target string) string {

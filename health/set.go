@@ -14,7 +14,7 @@ type SetState struct {
 	Monitors       []MonitorState
 }
 
-// rollUp makes health sets of monitors: the worst of each wins (EXCHANGE.md 1.5).
+// rollUp makes health sets of monitors: the worst of each wins (docs/exchange.md).
 func rollUp(all []MonitorState) []SetState {
 	byName := make(map[string]*SetState)
 	for _, m := range all {

@@ -38,7 +38,7 @@ func Stored(try func() error) func(context.Context, *Run) error {
 	}
 }
 
-// ownFault blames Portico for what failed at its own door while it is short of descriptors.
+// ownFault blames Portico for what failed at its own listener while it is short of descriptors.
 func (f Front) ownFault(run *Run, err error) error {
 	if err == nil || run.Endpoint != "" || f.Left == nil {
 		return err

@@ -58,7 +58,7 @@ func TestOwnShortageIsNobodysFault(t *testing.T) {
 	var failure *Failure
 	if err := f.ownFault(&Run{phase: "greeting"}, cause); !errors.As(err, &failure) || failure.Dependency != Portico ||
 		!errors.Is(err, short) {
-		t.Errorf("at our own door: %v", err)
+		t.Errorf("at our own listener: %v", err)
 	}
 	if err := f.ownFault(&Run{Endpoint: "elsewhere:993"}, cause); err != error(cause) {
 		t.Errorf("at another host: %v", err)

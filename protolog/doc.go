@@ -11,8 +11,8 @@
 //	tail.go     those who watch
 //	files.go    the files' names, roll-over and repair
 //	writer.go   the goroutine that writes them, whatever the disk does
-//	keep.go     retention and compression
-//	find.go     past sessions in the files
+//	retention.go  deleting and compressing old files
+//	search.go   past sessions in the files
 //
 // Events flow one way, and nobody who makes one ever waits: what finds no room is dropped and counted. Where nothing
 // is asked for, Match answers nil, and nothing is made.

@@ -14,7 +14,7 @@ const (
 	JSON
 )
 
-// Fields are the names of a row's fields, in order (EXCHANGE.md section 3).
+// Fields are the names of a row's fields, in order (docs/exchange.md).
 var Fields = [...]string{
 	"dateTime", "sessionId", "seqNumber", "sIp", "cIp", "user", "duration", "rqsize", "rpsize", "command",
 	"parameters", "context", "puid",

@@ -305,7 +305,8 @@ func TestShortagesShed(t *testing.T) {
 			}
 			ticket.clientWaits(&client{leaving: true}) // it has no socket
 		}
-		if shed := s.shedIfShort(fmt.Errorf("accept: %w", err), nil); shed != (want > 0) || s.admission.total != many-want {
+		shed := s.shedIfShort(fmt.Errorf("accept: %w", err), nil)
+		if shed != (want > 0) || s.admission.total != many-want {
 			t.Errorf("%v: shed %v, and %d of %d are left", err, shed, s.admission.total, many)
 		}
 	}

@@ -128,8 +128,8 @@ func (e *endings) work() {
 		remote := r.remote.AddrPort()
 		e.admission.leave(addressKey(remote.Addr()), r.user, true)
 		if event := e.log.Info(); event.Enabled() {
-			event.Str("session", hex.EncodeToString(r.id[:])).Str("listener", r.shared.listener).Stringer("remote", remote).
-				Str("user", wire.Visible(r.user)).
+			event.Str("session", hex.EncodeToString(r.id[:])).Str("listener", r.shared.listener).
+				Stringer("remote", remote).Str("user", wire.Visible(r.user)).
 				Str("server", r.shared.server).Stringer("reason", r.ending.Reason).
 				Uint64("client_bytes", r.ending.ClientBytes).
 				Uint64("server_bytes", r.ending.ServerBytes).Uint64("commands", r.ending.Commands).

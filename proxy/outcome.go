@@ -265,7 +265,7 @@ var outcomes = [numOutcomes]row{
 func (o Outcome) row() *row { return &outcomes[o] }
 
 // verdict says in Exchange's words what a sign-in has come to, as far as that is anybody's verdict; else ""
-// (EXCHANGE.md section 3).
+// (docs/exchange.md).
 func (o Outcome) verdict() string {
 	switch {
 	case o == OutcomeSignedIn:

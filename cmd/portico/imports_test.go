@@ -48,7 +48,7 @@ var bans = []struct{ from, to, why string }{
 	{"portico/proxy/relay", "github.com/...",
 		"counters are plain fields of a loop; a library would bring locks to the hot path"},
 
-	{"portico/backend", "portico/proxy", "the way to the servers is used by probes too, without a front door"},
+	{"portico/backend", "portico/proxy", "the way to the servers is used by probes too, without a front end"},
 	{"portico/backend", "portico/proxy/relay", "what happens after sign-in is not its business"},
 	{"portico/backend", "portico/configs", "its options are passed in"},
 	{"portico/backend", "portico/health/...", "probes use the servers; the servers do not know of probes"},
@@ -80,7 +80,7 @@ var bans = []struct{ from, to, why string }{
 	{"portico/proxy/...", "portico/configs", "its settings are passed in"},
 	{"portico/proxy/...", "portico/health/...", "health reads what the proxy counts, not the other way round"},
 
-	{"portico/proxy/...", "portico/backend/backendtest", "servers for tests have no place in the front door"},
+	{"portico/proxy/...", "portico/backend/backendtest", "servers for tests are not part of the front end"},
 	{"portico/health", "portico/proxy",
 		"what it looks at is passed in: probes come from the clients' side, like everybody"},
 	{"portico/health", "portico/health/admin", "it does not know who asks it"},

@@ -1,4 +1,4 @@
-// Command portico is the front door of a mail system: an IMAP proxy that signs users in, finds the mailbox server that
+// Command portico is the front end of a mail system: an IMAP proxy that signs users in, finds the mailbox server that
 // holds their mail, and moves the bytes between the two while it measures every command.
 //
 // The program has two halves that do not know each other: the command line (cli), and a running Portico (node). Only

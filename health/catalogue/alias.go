@@ -5,8 +5,8 @@ import (
 	"strings"
 )
 
-// aliases are other spellings of probes and monitors, in lower case, that guides and people use (EXCHANGE.md section
-// 0): ImapTestDeepMonitor for ImapDeepTestMonitor.
+// aliases are other spellings of probes and monitors, in lower case, that guides and people use, such as
+// ImapTestDeepMonitor for ImapDeepTestMonitor (docs/exchange.md).
 var aliases = func() map[string]string {
 	all := make(map[string]string)
 	test := regexp.MustCompile(`^Imap([A-Z][a-z]+)Test(Monitor|Probe)$`)

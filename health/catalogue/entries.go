@@ -2,8 +2,8 @@ package catalogue
 
 import "time"
 
-// The names of probes, checks and monitors. Exchange has the names with Imap and those of its counters (EXCHANGE.md
-// sections 2 and 6); the others are ours.
+// The names of probes, checks and monitors. Exchange has the names with Imap and those of its counters
+// (docs/exchange.md); the others are ours.
 const (
 	ImapSelfTestProbe  = "ImapSelfTestProbe"
 	ImapDeepTestProbe  = "ImapDeepTestProbe"
@@ -32,7 +32,7 @@ const (
 
 // The timings that no configuration key holds.
 var (
-	// of counters: five windows in a row (EXCHANGE.md section 2)
+	// of counters: five windows in a row (docs/exchange.md)
 	counterTiming = Timing{Interval: time.Minute, Timeout: 10 * time.Second, Failures: 5}
 	// a fault has to last for longer than a restart; a copy may be out of use for a minute
 	lastingTiming = Timing{Interval: 10 * time.Second, Timeout: 5 * time.Second, Failures: 6}

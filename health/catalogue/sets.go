@@ -10,7 +10,7 @@ const (
 	SetPortico  = "Portico" // ours: Portico's own resources
 )
 
-// The groups of health sets, in Exchange's words (EXCHANGE.md 1.5).
+// The groups of health sets, in Exchange's words (docs/exchange.md).
 const (
 	CustomerTouchPoints = "Customer Touch Points"
 	ServiceComponents   = "Service Components"

@@ -11,7 +11,7 @@ import (
 	"portico/health"
 )
 
-// The components, in Exchange's words (EXCHANGE.md 1.5). ServerWideOffline switches the others too. Monitoring says
+// The components, in Exchange's words (docs/exchange.md). ServerWideOffline switches the others too. Monitoring says
 // whether people are told, and RecoveryActions whether recovery acts.
 const (
 	ImapProxy         = "ImapProxy"

@@ -112,7 +112,7 @@ func TestOrderOfMonitors(t *testing.T) {
 	w := newWorld(t)
 	w.set(health.Unhealthy, health.InformationStore,
 		"DeepTestMonitor/db6", "DeepTestMonitor/db7", "CTPMonitor/db6", "CTPMonitor/db5", "ProxyTestMonitor")
-	s := survey{all: w.monitors, active: func(database string) string { return w.active[database] }, percent: 34}
+	s := snapshot{all: w.monitors, active: func(database string) string { return w.active[database] }, percent: 34}
 	want := map[string]string{"mbx6": "IMAP.Protocol/ImapDeepTestMonitor/db6", "": "IMAP.Proxy/ImapProxyTestMonitor"}
 	if leads := s.leaders(); fmt.Sprint(leads) != fmt.Sprint(want) {
 		t.Errorf("leaders are %v, want %v", leads, want)

@@ -57,14 +57,14 @@ func TestOwnProbes(t *testing.T) {
 	} {
 		w := newWorld(t)
 		w.set(health.Unhealthy, health.Networking, "CTPMonitor/db1", id)
-		s := survey{all: w.monitors, active: func(database string) string { return w.active[database] }, percent: 34}
+		s := snapshot{all: w.monitors, active: func(database string) string { return w.active[database] }, percent: 34}
 		if got := s.caseOf(*w.monitor("CTPMonitor/db1")).Server; got != want {
 			t.Errorf("when %s fails too, %q is at fault, not %q", id, got, want)
 		}
 	}
 	w := newWorld(t)
 	w.set(health.Unhealthy, health.Networking, "CTPMonitor/db6", "DeepTestMonitor/db7")
-	s := survey{all: w.monitors, active: func(database string) string { return w.active[database] }, percent: 34}
+	s := snapshot{all: w.monitors, active: func(database string) string { return w.active[database] }, percent: 34}
 	if got := s.caseOf(*w.monitor("CTPMonitor/db6")).Server; got != "" {
 		t.Errorf("when another database of its server fails, %q is at fault", got)
 	}
@@ -93,7 +93,7 @@ func TestCommandsOfAServerThatFails(t *testing.T) {
 	} {
 		w := newWorld(t)
 		w.set(health.Unhealthy, health.Networking, id)
-		s := survey{all: w.monitors, active: func(database string) string { return w.active[database] }, percent: 34}
+		s := snapshot{all: w.monitors, active: func(database string) string { return w.active[database] }, percent: 34}
 		queue := health.Monitor{
 			HealthSet: catalogue.SetIMAP, Name: catalogue.RequestsQueuedGt500Monitor, Target: "mbx6"}
 		if got := s.caseOf(health.MonitorState{Monitor: queue, Value: health.Unhealthy}).Server; got != want {

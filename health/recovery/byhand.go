@@ -73,7 +73,7 @@ func (r *Responders) ByHand(
 
 // mayExceed says whether an action may be done though its throttle forbids it: users can be moved to a sound copy.
 func (r *Responders) mayExceed(ctx context.Context, action Action, c Case) bool {
-	return action == Failover && r.standsBy(ctx, c, survey{all: r.opt.Monitors(), active: r.opt.Active})
+	return action == Failover && r.standsBy(ctx, c, snapshot{all: r.opt.Monitors(), active: r.opt.Active})
 }
 
 // Lift takes back what ByHand has done. It does not lift the block of a mailbox server whose own probe fails: the

@@ -35,15 +35,15 @@ func (c Case) moved() string {
 	return c.Server
 }
 
-// survey is what all monitors say at a time.
-type survey struct {
+// snapshot is the state of all monitors at one time.
+type snapshot struct {
 	all     []health.MonitorState
 	active  func(database string) (server string) // where its active copy is
 	percent int
 }
 
 // find returns a monitor by its identity.
-func (s survey) find(id string) (m health.MonitorState, ok bool) {
+func (s snapshot) find(id string) (m health.MonitorState, ok bool) {
 	i := slices.IndexFunc(s.all, func(m health.MonitorState) bool { return m.ID() == id })
 	if i < 0 {
 		return m, false
@@ -52,7 +52,7 @@ func (s survey) find(id string) (m health.MonitorState, ok bool) {
 }
 
 // selfTest returns the monitor of a mailbox server itself.
-func (s survey) selfTest(server string) (m health.MonitorState, ok bool) {
+func (s snapshot) selfTest(server string) (m health.MonitorState, ok bool) {
 	if server == "" {
 		return m, false
 	}
@@ -74,13 +74,13 @@ func selfTestOf(server string) health.MonitorState {
 }
 
 // fails says whether something is wrong with what a monitor looks at, where that is now.
-func (s survey) fails(m health.MonitorState) bool {
+func (s snapshot) fails(m health.MonitorState) bool {
 	return (m.Value == health.Unhealthy || m.Value == health.Degraded && m.Failing()) && !health.Outdated(m, s.active)
 }
 
 // caseOf says what a monitor's failure is about. A server is at fault if the monitor's failure is evidence against it,
 // or else if the server's own probes fail too.
-func (s survey) caseOf(m health.MonitorState) Case {
+func (s snapshot) caseOf(m health.MonitorState) Case {
 	c := Case{Monitor: m.ID()}
 	blames := m.Evidence().Blames()
 	switch m.Scope() {
@@ -101,7 +101,7 @@ func (s survey) caseOf(m health.MonitorState) Case {
 
 // failsItself says whether a server's own probes fail too: that of the server, or that of a database, or with "" of
 // any that is active there.
-func (s survey) failsItself(server, database string) bool {
+func (s snapshot) failsItself(server, database string) bool {
 	return server != "" && slices.ContainsFunc(s.all, func(m health.MonitorState) bool {
 		if m.Evidence() != catalogue.FromServer || !s.fails(m) {
 			return false
@@ -115,7 +115,7 @@ func (s survey) failsItself(server, database string) bool {
 
 // othersWell says whether the server is well, but for this database: it signs in, and other databases are opened
 // there.
-func (s survey) othersWell(m health.MonitorState, server string) bool {
+func (s snapshot) othersWell(m health.MonitorState, server string) bool {
 	others := false
 	for _, other := range s.all {
 		switch {
@@ -137,7 +137,7 @@ func own(m health.MonitorState) bool {
 }
 
 // common says that a monitor fails on mailbox servers that have a cause in common, "" if they have none.
-func (s survey) common(m health.MonitorState) string {
+func (s snapshot) common(m health.MonitorState) string {
 	failing, total := health.FailingWith(m, s.all, s.active)
 	if !health.IsCommon(len(failing), total, s.percent) {
 		return ""
@@ -198,7 +198,7 @@ func (c Case) unfit(action Action, f *health.Result) string {
 
 // leaders finds for each mailbox server, and with "" for our front end, the monitor that is handled: others that fail
 // there wait.
-func (s survey) leaders() map[string]string {
+func (s snapshot) leaders() map[string]string {
 	ordered := slices.Clone(s.all)
 	slices.SortStableFunc(ordered, func(a, b health.MonitorState) int {
 		return cmp.Or(cmp.Compare(catalogue.Of(a.Name).Rank, catalogue.Of(b.Name).Rank),

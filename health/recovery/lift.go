@@ -11,7 +11,7 @@ import (
 // release takes back what a ladder has done, as far as its servers are well, and says whether nothing is left. The
 // block of a mailbox server stays until that server's own monitor is healthy, whatever monitor has asked for the
 // failover: its ladder keeps the block.
-func (r *Responders) release(ctx context.Context, l *Ladder, s survey) (done bool) {
+func (r *Responders) release(ctx context.Context, l *Ladder, s snapshot) (done bool) {
 	if m, known := s.find(l.Monitor); known && m.Value == health.Disabled && len(l.Lift) > 0 &&
 		!r.seenWell(ctx, l, m) {
 		return false
@@ -106,7 +106,7 @@ func (r *Responders) seenWell(ctx context.Context, l *Ladder, m health.MonitorSt
 
 // handOver has a server's own ladder keep the block that a ladder has made. If that was since a database could not be
 // read there, reading it has to succeed before the block is lifted.
-func (r *Responders) handOver(ctx context.Context, l *Ladder, self health.MonitorState, s survey) {
+func (r *Responders) handOver(ctx context.Context, l *Ladder, self health.MonitorState, s snapshot) {
 	r.keepBlock(ctx, self)
 	m, _ := s.find(l.Monitor)
 	unread := l.Database != "" && m.LastFailure != nil && m.LastFailure.Dependency == health.InformationStore

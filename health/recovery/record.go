@@ -12,7 +12,7 @@ import (
 )
 
 // Record is an entry of the recovery log: what was done, or why not. Its fields are those of Exchange's
-// RecoveryActionResults (EXCHANGE.md 1.4).
+// RecoveryActionResults (docs/exchange.md).
 type Record struct {
 	Instance    uint64    `json:"instance_id"` // of all records, in order
 	ID          string    `json:"id"`          // RestartService, ServerFailover ...

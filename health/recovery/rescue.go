@@ -16,7 +16,7 @@ const rescueEach = 10 * time.Second
 // rescue moves users to a sound copy, if one stands by, whatever else a ladder waits for: they are out meanwhile. It
 // says whether it has done anything. What it cannot do is looked at again after rescueEach; the recovery log has the
 // first of attempts that end alike.
-func (r *Responders) rescue(ctx context.Context, l *Ladder, m health.MonitorState, s survey) (done bool) {
+func (r *Responders) rescue(ctx context.Context, l *Ladder, m health.MonitorState, s snapshot) (done bool) {
 	plan, now := r.plan(), r.opt.Now()
 	rung := slices.Index(plan.Ladders[m.Name], Failover)
 	if rung < 0 || plan.Mode != Act || l.Server == "" || now.Sub(l.looked) < rescueEach {
@@ -47,7 +47,7 @@ func (r *Responders) rescue(ctx context.Context, l *Ladder, m health.MonitorStat
 
 // standsBy says whether a database that a failover would move has a sound copy on another server: the server answers,
 // its own monitor is well, and its probe succeeds now.
-func (r *Responders) standsBy(ctx context.Context, c Case, s survey) bool {
+func (r *Responders) standsBy(ctx context.Context, c Case, s snapshot) bool {
 	if r.opt.Standby == nil {
 		return false
 	}
@@ -58,7 +58,7 @@ func (r *Responders) standsBy(ctx context.Context, c Case, s survey) bool {
 }
 
 // serves says whether a mailbox server is sound, and its probe succeeds now.
-func (r *Responders) serves(ctx context.Context, server string, s survey) bool {
+func (r *Responders) serves(ctx context.Context, server string, s snapshot) bool {
 	if !health.Sound(server, s.all) {
 		return false
 	}
@@ -87,7 +87,7 @@ func (r *Responders) alike(l *Ladder, record Record) bool {
 
 // follow has a ladder go after a database that fails on the server to which it has moved, if a sound copy stands by
 // there too. The block of the server before becomes that server's own business.
-func (r *Responders) follow(ctx context.Context, l *Ladder, now Case, s survey) bool {
+func (r *Responders) follow(ctx context.Context, l *Ladder, now Case, s snapshot) bool {
 	if !r.standsBy(ctx, now, s) {
 		l.Note, l.Told = fmt.Sprintf("%s has moved to %s and fails there too: an alert follows", now.Database,
 			now.Server), true

@@ -186,7 +186,7 @@ func (r *Responders) look(ctx context.Context) {
 	defer r.endTurn()
 	plan := r.plan()
 	all := recoverable(r.opt.Monitors(), plan)
-	s := survey{all: all, active: r.opt.Active, percent: plan.CommonPercent}
+	s := snapshot{all: all, active: r.opt.Active, percent: plan.CommonPercent}
 	for _, l := range r.ladders {
 		if l.Begun == 0 && !r.blocked(l.Server) { // an operator has lifted it
 			r.dropBlock(ctx, l)
@@ -326,7 +326,7 @@ func nameOf(id string) string {
 }
 
 // begin begins the ladder of a monitor that is unhealthy. One that only keeps what is to be taken back begins again.
-func (r *Responders) begin(m health.MonitorState, s survey) {
+func (r *Responders) begin(m health.MonitorState, s snapshot) {
 	if m.Value != health.Unhealthy {
 		return
 	}
@@ -339,7 +339,7 @@ func (r *Responders) begin(m health.MonitorState, s survey) {
 }
 
 // visit does for a ladder what is to be done now, and says whether that was anything.
-func (r *Responders) visit(ctx context.Context, l *Ladder, m health.MonitorState, s survey,
+func (r *Responders) visit(ctx context.Context, l *Ladder, m health.MonitorState, s snapshot,
 	leads map[string]string) (done bool) {
 	now := s.caseOf(m)
 	if self, watched := s.selfTest(l.Server); watched {
@@ -389,7 +389,7 @@ func (r *Responders) visit(ctx context.Context, l *Ladder, m health.MonitorState
 // comesBackUntil returns until when nothing is done to a mailbox server that was restarted, by a ladder or by hand:
 // until its own probe has succeeded since, or the time of a step is over. A hook may return long before the server is
 // back.
-func (r *Responders) comesBackUntil(server string, s survey) time.Time {
+func (r *Responders) comesBackUntil(server string, s snapshot) time.Time {
 	restart, ok := r.log.latest(func(record *Record) bool {
 		return server != "" && record.Resource == server && record.Result == ResultSucceeded && isRestart(record.ID)
 	})

@@ -11,7 +11,7 @@ import (
 
 // cautious lists the mailbox servers that recovery keeps blocked though they serve now: they flap, or their probes
 // have not succeeded often enough in a row. A server that could not read mail is not among them.
-func (r *Responders) cautious(s survey) (servers []string) {
+func (r *Responders) cautious(s snapshot) (servers []string) {
 	absolute := make(map[string]bool)
 	for _, l := range r.ladders {
 		if !slices.Contains(l.Lift, Failover) {
@@ -31,7 +31,7 @@ func (r *Responders) cautious(s survey) (servers []string) {
 
 // spare lists those cautious servers that have the only copy to which a database of a case can move, and whose probe
 // succeeds now. Their blocks are a preference: a copy on such a server is better than none.
-func (r *Responders) spare(ctx context.Context, c Case, s survey) (servers []string) {
+func (r *Responders) spare(ctx context.Context, c Case, s snapshot) (servers []string) {
 	cautious := r.cautious(s)
 	if len(cautious) == 0 || r.opt.Standby == nil {
 		return nil

@@ -7,7 +7,7 @@ import (
 )
 
 // Throttle says how often an action may be tried: on one resource, and on all together, which are the group
-// (EXCHANGE.md 1.4). Below zero there is no limit.
+// (docs/exchange.md). Below zero there is no limit.
 type Throttle struct {
 	Between      time.Duration // LocalMinimumMinutesBetweenAttempts
 	InAnHour     int           // LocalMaximumAllowedAttemptsInOneHour

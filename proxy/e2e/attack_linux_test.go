@@ -27,7 +27,8 @@ var attackSignIns = flag.Int("sign-ins", 5, "how many sign-ins TestAttack makes 
 
 // TestAttack starts `portico serve` with all settings at their defaults in front of a real Dovecot, which is told the
 // clients' addresses. Strangers do all at once what they can, and a user who signs in once a second is let in every
-// time, until each kind of strangers has done something. How long that takes is reported; it fails no test, as all share the machine. docs/performance.md has figures.
+// time, until each kind of strangers has done something. How long that takes is reported; it fails no test, as all
+// share the machine. docs/performance.md has figures.
 func TestAttack(t *testing.T) {
 	if task := os.Getenv(strangersTask); task != "" {
 		must(t, attack(task))
@@ -169,8 +170,8 @@ func (p *realPortico) signIn(user string) error {
 	}
 }
 
-// attack starts strangers, and returns when they attack. acted is closed when each kind of them has done something; end
-// ends them.
+// attack starts strangers, and returns when they attack. acted is closed when each kind of them has done something;
+// end ends them.
 func (p *realPortico) attack(t *testing.T, user string) (acted chan struct{}, end func() (tally, time.Duration)) {
 	t.Helper()
 	self, err := os.Executable()

@@ -44,7 +44,7 @@ type options struct {
 	goroutines bool // instead of set-up threads and event loops, as where those do not work
 }
 
-// frontDoor is a running proxy with three listeners.
+// frontEnd is a running proxy with three listeners.
 type frontEnd struct {
 	t       *testing.T
 	server  *proxy.Server

@@ -202,7 +202,8 @@ func TestMechanisms(t *testing.T) {
 		{"separator", master(true), masterAttempts(attempt{matrixUser, "known-to-us", letIn})},
 	} {
 		t.Run(mode.name, func(t *testing.T) {
-			f := startFrontEnd(t, options{servers: behind, strict: true, backend: mode.backend, clients: clientCA.Pool()})
+			f := startFrontEnd(t,
+				options{servers: behind, strict: true, backend: mode.backend, clients: clientCA.Pool()})
 			askMechanisms(t, f)
 			groups := map[string][]string{"passwords": passwords, "tokens": tokens, "scrams": scrams,
 				"EXTERNAL": {"EXTERNAL"}}

@@ -1,17 +1,17 @@
 package relay
 
-// How a session ends is decided here, for event loops and pumps alike. The decisions depend on the session and on what
-// the driver says of its two ends; they do no I/O, know no clock and change nothing. What follows from them is done by
-// the drivers, each in its own way.
+// The policy of how a session ends, for event loops and pumps: when it ends and why (next), and what the client gets
+// then (farewell). If the mailbox server dies in the middle of a line or a literal, the client gets a reset. The
+// functions do no I/O, know no clock and change nothing; the drivers act on their results.
 
-// phase is how far a session is in its life. It only moves forward.
+// phase is how far a session has come. It only moves forward.
 type phase uint8
 
 const (
 	carrying  phase = iota
 	parting         // the client's last bytes are being sent; the mailbox server is closed
-	lingering       // all is sent, and we wait for the client to close
-	resetting       // the stream was cut: when the last bytes have arrived, the client is reset
+	lingering       // all is sent; the client has to close
+	resetting       // the stream was cut; when the last bytes have arrived, the client's connection is reset
 	closed
 )
 
@@ -24,10 +24,10 @@ const (
 	drainAll              // all of them: the deadline has passed
 )
 
-// circumstances are what a driver knows of a session that it carries.
+// circumstances are what a driver knows about the two ends of a session that it carries.
 type circumstances struct {
 	client, server readState
-	clientHeld     bool // bytes of the client are read and not used
+	clientHeld     bool // bytes of the client were read and are not used yet
 	serverHeld     bool // the same of the mailbox server
 	stalled        bool // clientHeld waits for the server
 	stuck          bool // the client may not be read now
@@ -36,20 +36,20 @@ type circumstances struct {
 	drain          drainStage
 }
 
-// endStep is what a driver has to do next about a session's end.
+// endStep is what a driver must do next to end a session.
 type endStep uint8
 
 const (
 	stepNone    endStep = iota
 	stepDrop            // close both ends: the client is gone
-	stepFinish          // say the farewell and close
-	stepPassEnd         // pass the client's end of stream on, behind what is held of the client, and bound the time
-	stepBound           // bound the time that is left to a client that has ended its stream, unless it is bounded
+	stepFinish          // send the farewell and close
+	stepPassEnd         // pass the client's end of stream on, after the client's held bytes, and bound the time
+	stepBound           // bound the time that a client has after it has ended its stream, unless it is bounded already
 )
 
-// next returns the step to take for a session that is being carried, and why it ends if the step ends it. A fault of
-// the client comes first, then what the session has decided by itself. The mailbox server's end comes before a drain,
-// as the client has to know of it.
+// next returns the step for a session that is being carried, and the reason if the step ends the session. A failed
+// client comes first, then an end that the session itself has decided. The mailbox server's end comes before a drain,
+// because the client must learn of it.
 func (s *session) next(c circumstances) (endStep, Reason) {
 	quiet := s.quiet(c.clientHeld)
 	switch {
@@ -71,12 +71,12 @@ func (s *session) next(c circumstances) (endStep, Reason) {
 	return stepNone, 0
 }
 
-// quiet says whether the session may be ended without cutting anything.
+// quiet says whether the session can end without cutting anything.
 func (s *session) quiet(clientHeld bool) bool {
 	return !s.tracker.busy() && s.atClientBoundary() && !clientHeld && s.atServerBoundary()
 }
 
-// serverGone says why a session ends whose mailbox server has closed or failed.
+// serverGone returns why a session ends when its mailbox server has closed or failed.
 func (s *session) serverGone(c circumstances) Reason {
 	switch {
 	case s.saidBye, s.opaque && c.server == readEOF:
@@ -89,9 +89,9 @@ func (s *session) serverGone(c circumstances) Reason {
 
 // farewell is what the client gets at the end of its session.
 type farewell struct {
-	held bool   // what is held of the mailbox server: too few bytes to know what they are
-	line string // and then this line of ours
-	next phase  // parting, or resetting where the stream is cut, so that nothing cut passes for whole
+	held bool   // first the mailbox server's held bytes, too few to know what they are
+	line string // then this line of Portico
+	next phase  // parting, or resetting if the stream is cut, so that a cut response cannot look complete
 }
 
 // farewell returns what the client gets when its session ends for a reason.
@@ -107,8 +107,8 @@ func (s *session) farewell(r Reason, serverHeld bool) farewell {
 	return f
 }
 
-// lastLine returns the line to say when the session ends for a reason other than the server's BYE. It is false where a
-// line can not be said because the client is in the middle of one.
+// lastLine returns the line to send when a session ends for a reason, "" for none. whole is false if no line can be
+// sent, because the server's last line or literal is incomplete.
 func (s *session) lastLine(r Reason) (line string, whole bool) {
 	switch {
 	case s.saidBye, s.opaque && (r == ReasonLogout || r == ReasonClient):
@@ -133,13 +133,13 @@ func (s *session) lastLine(r Reason) (line string, whole bool) {
 	return "", true
 }
 
-// parted is what a driver knows of the client of a session that is ending.
+// parted is what a driver knows about the client of a session that is ending.
 type parted struct {
 	client    readState
-	sent      bool // the kernel has taken the last bytes, TLS's close_notify among them
-	leaves    bool // the client does not have to be waited for
+	sent      bool // the kernel has taken the last bytes, with TLS's close_notify
+	leaves    bool // the driver need not wait for the client
 	delivered bool // the client's kernel has acknowledged all bytes
-	late      bool // the time for all this is over
+	late      bool // the time for the end is over
 }
 
 // over says whether the client of a session in this phase is closed now.

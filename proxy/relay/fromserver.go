@@ -111,10 +111,10 @@ func (s *session) tagged(p []byte, at int, line wire.ResponseLine, now int64) bo
 			s.guard.cancelled(&s.tracker)
 			s.waits = waitOver
 		case s.waits == waitAnyPlus && s.current == nil:
-			s.noLiteral(waitAnyPlus)
+			s.literalRefused(waitAnyPlus)
 		}
 		return true
-	case s.becomes == refused && c == s.current, s.signedInAgain(c, line.Status):
+	case s.handling == refused && c == s.current, s.signedInAgain(c, line.Status):
 		s.outOfStep()
 		return false
 	}
@@ -143,7 +143,7 @@ func (s *session) untaggedBad() {
 	default:
 		s.guard.cancelled(&s.tracker)
 		if s.waits = waitOver; w == waitAnyPlus {
-			s.noLiteral(w)
+			s.literalRefused(w)
 			s.current = nil
 		}
 	}
@@ -184,7 +184,7 @@ func (s *session) signedInAgain(c *command, status wire.Status) bool {
 // returns from where p is still to be written.
 func (s *session) filter(p []byte, from, at, size int) int {
 	filtered, offered := wire.AppendFilteredCapabilities(nil, p[at:at+size])
-	s.extends = wire.ListedExtensions(filtered)
+	s.extensions = wire.ListedExtensions(filtered)
 	switch {
 	case offered:
 		s.offers = OffersHidden

@@ -28,7 +28,7 @@ func FuzzSession(f *testing.F) {
 		}
 		for _, watched := range []bool{false, true} {
 			d := newBareSession(Offers(offers % 3))
-			d.extends &^= lacks
+			d.extensions &^= lacks
 			if watched {
 				d.observe(silent{})
 			}
@@ -71,8 +71,9 @@ func otherSide(from who, client, server *string) (who, *string) {
 func checkSession(t *testing.T, d *bareSession, client, server string) {
 	toServer, toClient := d.server.Bytes(), d.client.Bytes()
 	lists := bytes.Contains(bytes.ToUpper([]byte(server)), []byte("CAPABILITY"))
-	rewritten := strings.Contains(client, "+}") && (lists || d.extends&wire.LiteralPlus == 0 || d.offers != OffersNone)
-	if !rewritten && d.becomes == passed && !mayBeRefused(client) && d.tracker.stats.Intercepted == 0 && !d.closed {
+	rewritten := strings.Contains(client, "+}") &&
+		(lists || d.extensions&wire.LiteralPlus == 0 || d.offers != OffersNone)
+	if !rewritten && d.handling == passed && !mayBeRefused(client) && d.tracker.stats.Intercepted == 0 && !d.closed {
 		if want := client[:len(client)-len(d.cHeld)]; string(toServer) != want {
 			t.Errorf("the server hears %q, want %q", toServer, want)
 		}

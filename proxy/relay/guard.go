@@ -33,7 +33,7 @@ func (s *session) guards() bool { return s.offers != OffersNone }
 func (s *session) look(p []byte, literal bool, event wire.CommandEvent) int {
 	g := &s.guard
 	switch {
-	case s.becomes != passed, literal && g.unread:
+	case s.handling != passed, literal && g.unread:
 		return -1
 	case !literal && event != wire.CommandEnd && s.current != nil && s.current.grammar != nil:
 		s.current.grammar.Feed(p)

@@ -35,7 +35,7 @@ func newLink(lp *loop, s Session) (*link, error) {
 			l.abandon(ReasonError)
 		}
 	}()
-	l.offers, l.extends = s.Offers, s.Extensions
+	l.offers, l.extensions = s.Offers, s.Extensions
 	l.out = l
 	l.client = end{link: l, fd: -1}
 	l.upstream = end{link: l, fd: -1}

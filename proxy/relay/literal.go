@@ -2,7 +2,10 @@ package relay
 
 import "portico/proxy/wire"
 
-// wait is what the client is held back for.
+// What happens around a literal that a client announces: whether the relay asks the server for it, waits, passes it
+// on, or drops it because the server has refused it (literalRefused).
+
+// wait is why the relay does not read the client.
 type wait uint8
 
 const (
@@ -14,13 +17,13 @@ const (
 	waitOver
 )
 
-// freeLiteral is for a non-synchronising literal whose marker ends at p[at]. In front of a server that takes none of
-// its size, or may not take this one for a literal, the marker loses its "+", and the client's next bytes wait for the
+// nonSyncLiteral is for a non-synchronising literal whose marker ends at p[at]. If the server does not accept one of
+// its size, or may not read this one as a literal, the marker loses its "+", and the client's next bytes wait for the
 // server's. It returns from where p is still to be passed on.
-func (s *session) freeLiteral(p []byte, from, at int, now int64) int {
+func (s *session) nonSyncLiteral(p []byte, from, at int, now int64) int {
 	switch {
-	case !s.extends.TakesFree(s.commands.LiteralSize()):
-		s.guard.asked(s.current, s.extends)
+	case !s.extensions.TakesNonSync(s.commands.LiteralSize()):
+		s.guard.asked(s.current, s.extensions)
 	case !s.guards() || s.guard.free(s.certainty(), s.commands.InLiteral()):
 		return from
 	}
@@ -34,8 +37,8 @@ func (s *session) freeLiteral(p []byte, from, at int, now int64) int {
 	return at
 }
 
-// certainty says what servers make of the non-synchronising literal that the client has just announced. A server that
-// has answered the command already says nothing more about it.
+// certainty says how servers read the non-synchronising literal that the client has just announced. A server that has
+// already answered the command says nothing more about it.
 func (s *session) certainty() wire.Certainty {
 	switch c := s.current; {
 	case c == nil && !s.stray:
@@ -43,19 +46,19 @@ func (s *session) certainty() wire.Certainty {
 	case c == nil, c.grammar == nil:
 		return wire.Doubtful
 	default:
-		return c.grammar.Literal(s.extends)
+		return c.grammar.Literal(s.extensions)
 	}
 }
 
-// hold holds the client back until the server's "+" or the answer to the current command. Where that was answered
-// already, a literal that the client asks for will not come, and one that comes all the same goes nowhere. A line
-// without a valid head is no command, but its literals are asked for too.
+// hold stops reading the client until the server's "+" or the answer to the current command. If the command was
+// already answered, the server has refused the literal. A line without a valid head is no command, but the relay asks
+// the server for its literals too.
 func (s *session) hold(w wait, now int64) {
 	switch {
 	case s.current != nil:
-		s.tracker.owe(s.current, now)
+		s.tracker.startClock(s.current, now)
 	case !s.stray:
-		s.noLiteral(w)
+		s.literalRefused(w)
 		return
 	}
 	s.waits = w
@@ -64,34 +67,34 @@ func (s *session) hold(w wait, now int64) {
 	}
 }
 
-// noLiteral says that the server takes no literal, nor anything behind it. What comes next is a command, but for what
-// the client has sent without asking.
-func (s *session) noLiteral(w wait) {
+// literalRefused is for a literal that the server has refused, with all that follows it in the command. A client that
+// waited sends a command next. What a client sends without waiting is dropped, up to the end of the command.
+func (s *session) literalRefused(w wait) {
 	s.waits = waitNone
 	if w == waitAnyPlus {
-		s.becomes = dropped
+		s.handling = dropped
 		return
 	}
 	s.commands.CancelLiteral()
 	s.stray = false
 }
 
-// release ends what the client was waiting for, or its IDLE: what it sends next is a command of its own. A command
-// that is answered before its last byte goes on being sent.
+// release ends the client's wait, or its IDLE, because the command was answered: what the client sends next is another
+// command. If a command is answered before its last byte, the rest of it is still passed on.
 func (s *session) release(c *command) {
 	switch {
 	case c != s.current:
 		return
 	case s.waits != waitNone:
-		s.noLiteral(s.waits)
+		s.literalRefused(s.waits)
 	case s.commands.AtLineStart():
 		s.commands.CancelLiteral()
 	}
 	s.current = nil
 }
 
-// proceed lets the client go on behind the server's "+". Where that comes while a line is still being sent, the client
-// may go on behind the line: Dovecot says "+" at the CR of IDLE. A "+" that nobody asks for means nothing.
+// proceed reads the client again after the server's "+". If the "+" comes while a line is still being sent, it counts
+// for the end of the line: Dovecot sends "+" at the CR of IDLE. A "+" that no command waits for has no effect.
 func (s *session) proceed(now int64) {
 	c := s.current
 	if s.waits == waitNone {
@@ -101,7 +104,7 @@ func (s *session) proceed(now int64) {
 	}
 	s.waits, s.early = waitNone, false
 	if c != nil {
-		s.tracker.paid(c, now)
+		s.tracker.stopClock(c, now)
 	}
 	switch {
 	case s.commands.AtLineStart():

@@ -203,7 +203,7 @@ func TestADoubtfulLiteralIsRead(t *testing.T) {
 	for _, head := range []string{"a APPEND x %s\n", "a APPEND x CATENATE (TEXT %s\n", "a APPEND x {1+}\nx %s\n",
 		"a APPEND x ~%s\n", "a URLFETCH %s\n"} {
 		d := newBareSession(OffersHidden)
-		d.extends = wire.LiteralPlus
+		d.extensions = wire.LiteralPlus
 		d.say(clientSays, crlf(fmt.Sprintf(head, marker)+command+"\n"))
 		if asks := head != "a APPEND x %s\n"; strings.Contains(d.server.String(), marker) == asks {
 			t.Errorf("%q, without extensions: the server hears %q", head, &d.server)

@@ -73,7 +73,7 @@ func (p *Pumps) newLink(s Session) (*pumpLink, error) {
 	l.client = pumpEnd{link: l, conn: s.Client.over(), under: s.Client.Conn}
 	l.upstream = pumpEnd{link: l, conn: s.Upstream.over(), under: s.Upstream.Conn}
 	l.out = l
-	l.offers, l.extends = s.Offers, s.Extensions
+	l.offers, l.extensions = s.Offers, s.Extensions
 	taken = true
 	return l, nil
 }

@@ -65,12 +65,12 @@ func playOnDesks(t *testing.T, scripts []script) {
 		for name, cut := range map[string]func(string) []string{"whole": whole, "bytes": bytewise} {
 			t.Run("session/"+name+"/"+sc.name, func(t *testing.T) {
 				d := newBareSession(sc.offers)
-				d.extends &^= sc.lacks
+				d.extensions &^= sc.lacks
 				playOnBareSession(t, d, sc, cut)
 			})
 			t.Run("watched/"+name+"/"+sc.name, func(t *testing.T) {
 				d, _ := watchedSession(sc.offers)
-				d.extends &^= sc.lacks
+				d.extensions &^= sc.lacks
 				playOnBareSession(t, d, sc, cut)
 			})
 		}
@@ -113,7 +113,7 @@ func newBareSession(offers Offers) *bareSession {
 	d := &bareSession{now: 1}
 	d.out = sinks{&d.client, &d.server}
 	d.tracker.stats = &ServerStats{pool: new(commandPool)}
-	d.offers, d.extends = offers, allExtensions
+	d.offers, d.extensions = offers, allExtensions
 	return d
 }
 

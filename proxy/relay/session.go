@@ -13,11 +13,11 @@ type ends interface {
 	whose() Owner
 }
 
-// session judges what passes between the two ends of one session. It does no I/O and knows no clock: a driver hands it
-// what was read, and it writes what is to be sent to its ends. Only its loop may touch it.
+// session interprets what passes between the two ends of one session. It does no I/O and knows no clock: a driver
+// gives it the bytes read, and it writes the bytes to send to its ends. Only its loop may use it.
 //
-// The driver offers bytes in order and again those that were not used, with more behind them. When mayReadClient is
-// false, the client's bytes have to wait.
+// The driver offers bytes in order. It offers bytes that were not used again, followed by new ones. If mayReadClient
+// is false, the client's bytes must wait.
 type session struct {
 	out ends
 
@@ -29,27 +29,27 @@ type session struct {
 
 	watching *watching // nil while nobody watches
 
-	guard     guard
-	offers    Offers
-	extends   wire.Extensions // by the server's last capability list
-	waits     wait            // for what has to come before more of the client is used
-	early     bool            // a "+" is here already, before the end of the line that asks for it
-	becomes   becomes         // what the client sends now
-	stray     bool            // that has no valid head
-	opaque    bool
-	saidBye   bool // the server has
-	loggedOut bool // the client has, and was told so
-	ending    bool // over: reason says why
-	reason    Reason
+	guard      guard
+	offers     Offers
+	extensions wire.Extensions // of the server's last capability list
+	waits      wait            // what must come before more of the client is used
+	early      bool            // a "+" came before the end of the line that asks for it
+	handling   handling        // of the bytes that the client sends now
+	stray      bool            // the client's line has no valid head
+	opaque     bool            // the relay can no longer interpret the session, and only passes bytes on
+	saidBye    bool            // the server has sent BYE
+	loggedOut  bool            // the client has sent LOGOUT, and got the answer
+	ending     bool            // the session must end for reason
+	reason     Reason
 }
 
-// becomes is what happens to a command's bytes.
-type becomes uint8
+// handling says what happens to a command's bytes.
+type handling uint8
 
 const (
-	passed  becomes = iota
-	refused         // they go nowhere: we answer
-	dropped         // they go nowhere: the server has answered, and has no use for the rest
+	passed  handling = iota
+	refused          // dropped; Portico answers the command
+	dropped          // dropped; the server has answered the command before its end
 )
 
 // mayReadClient says whether more bytes of the client can be used.
@@ -67,7 +67,7 @@ func (s *session) fromClient(p []byte, now int64) int {
 		s.out.toServer(p)
 		return len(p)
 	}
-	n := s.judge(p, now)
+	n := s.interpret(p, now)
 	if s.answers.len() > 0 {
 		s.sendAnswers()
 	}
@@ -75,9 +75,9 @@ func (s *session) fromClient(p []byte, now int64) int {
 }
 
 // judge is fromClient while judging goes on.
-func (s *session) judge(p []byte, now int64) int {
+func (s *session) interpret(p []byte, now int64) int {
 	if s.waits == waitOver && len(p) > 0 {
-		s.noLiteral(waitPlus)
+		s.literalRefused(waitPlus)
 		s.current = nil
 	}
 	from, at := 0, 0 // p[from:at] is judged and to be passed on
@@ -116,21 +116,21 @@ func (s *session) command(p []byte, from, at int, event wire.CommandEvent, head 
 			s.guard.odd()
 		}
 	case wire.CommandSync:
-		if s.becomes != passed {
+		if s.handling != passed {
 			s.commands.CancelLiteral()
 			return s.commandOver(at, now)
 		}
-		s.guard.asked(s.current, s.extends)
+		s.guard.asked(s.current, s.extensions)
 		s.hold(waitPlus, now)
 	case wire.CommandFree:
-		if s.becomes == passed {
-			return s.freeLiteral(p, from, at, now)
+		if s.handling == passed {
+			return s.nonSyncLiteral(p, from, at, now)
 		}
 	case wire.CommandLiteral:
 		s.guard.literalOver()
 	case wire.CommandEnd, wire.CommandLine:
 		s.stray = false
-		if s.becomes != passed {
+		if s.handling != passed {
 			return s.commandOver(at, now)
 		}
 		s.lineSent(now)
@@ -147,7 +147,7 @@ func (s *session) begin(p []byte, from, at int, event wire.CommandEvent, head wi
 	if event == wire.CommandLongTag || head.Verb.Intercepted() {
 		s.pass(p[from:at])
 		from = at
-		s.becomes = refused
+		s.handling = refused
 	}
 	s.current, s.early = s.tracker.begin(tag, head.Verb, now), false
 	if s.guards() {
@@ -161,16 +161,16 @@ func (s *session) begin(p []byte, from, at int, event wire.CommandEvent, head wi
 
 // commandOver is for the end of a command that is not passed on. It returns from where on bytes are.
 func (s *session) commandOver(at int, now int64) int {
-	if s.becomes == refused {
+	if s.handling == refused {
 		s.answerRefused(now)
 	}
-	s.becomes = passed
+	s.handling = passed
 	return at
 }
 
 // pass hands judged bytes of the client on, unless they belong to a command that goes nowhere.
 func (s *session) pass(p []byte) {
-	if len(p) > 0 && s.becomes == passed && !s.ending {
+	if len(p) > 0 && s.handling == passed && !s.ending {
 		s.out.toServer(p)
 	}
 }
@@ -202,7 +202,7 @@ func (s *session) lineSent(now int64) {
 	case c.idling: // DONE, or whatever stood in its place
 		s.tracker.idle(c, false)
 	}
-	s.tracker.owe(c, now)
+	s.tracker.startClock(c, now)
 	s.current = nil
 }
 
@@ -217,9 +217,9 @@ func (s *session) answered(c *command, r Result, p []byte, at int, now int64) {
 
 // stopClock is for a command that is over. It is remembered if it took long.
 func (s *session) stopClock(c *command, r Result, now int64) {
-	s.tracker.paid(c, now)
-	if c.spent >= slowFloor {
-		s.tracker.stats.noteSlow(c.verb, slowCommand{s.out.whose(), now, c.spent, r})
+	s.tracker.stopClock(c, now)
+	if c.serverTime >= slowFloor {
+		s.tracker.stats.noteSlow(c.verb, slowCommand{s.out.whose(), now, c.serverTime, r})
 	}
 }
 
@@ -247,7 +247,7 @@ func (s *session) doubt() {
 			s.tell(c, ResultAborted, nil, ours)
 		}
 	}
-	s.current, s.waits, s.becomes = nil, waitNone, passed
+	s.current, s.waits, s.handling = nil, waitNone, passed
 	s.tracker.clear()
 }
 
@@ -303,7 +303,8 @@ func (s *session) carried(now int64, silent time.Duration) Carried {
 		Opaque: s.opaque}
 	if t.first != nil {
 		c.Idling = t.open == 1 && t.first.idling
-		c.Verb, c.Age, c.Waited = t.first.verb, time.Duration(now-t.first.began), time.Duration(t.spent(t.first, now))
+		c.Verb, c.Age = t.first.verb, time.Duration(now-t.first.began)
+		c.Waited = time.Duration(t.serverTime(t.first, now))
 		if t.first.since != 0 {
 			c.Oldest = c.Waited
 		}

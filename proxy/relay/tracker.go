@@ -11,20 +11,20 @@ const maxOpen = 256
 
 // command is an open command. It belongs to one session, and before and after to its loop's pool.
 type command struct {
-	next    *command
-	began   int64 // when the client sent its first bytes
-	spent   int64 // server time so far, in nanoseconds
-	since   int64 // when the server began to owe something; 0 when it owes nothing
-	paused  int64 // session.paused then
-	verb    wire.Verb
-	unread  bool // the server has said BAD without a tag, perhaps of this one
-	known   bool // see wire.LiteralGrammar.Known
-	idling  bool // IDLE between its "+" and DONE: neither queued nor slow
-	tagLen  uint8
-	number  uint16 // of the session's commands; it wraps around
-	tag     [wire.MaxTag]byte
-	memo    *memo // nil while nobody watches the session
-	grammar *literalGrammar
+	next       *command
+	began      int64 // when the client sent its first bytes
+	serverTime int64 // server time so far, in nanoseconds
+	since      int64 // when the server began to owe something; 0 when it owes nothing
+	paused     int64 // session.paused then
+	verb       wire.Verb
+	unread     bool // the server has said BAD without a tag, perhaps of this one
+	known      bool // see wire.LiteralGrammar.Known
+	idling     bool // IDLE between its "+" and DONE: neither queued nor slow
+	tagLen     uint8
+	number     uint16 // of the session's commands; it wraps around
+	tag        [wire.MaxTag]byte
+	memo       *memo // nil while nobody watches the session
+	grammar    *literalGrammar
 }
 
 // name returns the command's tag.
@@ -63,8 +63,10 @@ func (p *commandPool) put(c *command) {
 	}
 }
 
-// tracker knows a session's open commands, the oldest first, and the server time of each (see package wire for how
-// they are found). All of it belongs to the session's loop.
+// tracker has a session's open commands, the oldest first, and measures the server time of each. Server time runs from
+// the command's last byte to its tagged answer, and while the client waits for "+". The time in which the relay does
+// not read the server, because the client does not take its bytes, does not count. Package wire finds the commands. A
+// tracker belongs to the session's loop.
 type tracker struct {
 	stats       *ServerStats
 	first, last *command
@@ -104,27 +106,27 @@ func (t *tracker) find(tag []byte) *command {
 	return nil
 }
 
-// owe starts the clock: from now on the server owes a "+" or the answer.
-func (t *tracker) owe(c *command, now int64) {
+// startClock starts a command's server time: from now on a "+" or the answer is due.
+func (t *tracker) startClock(c *command, now int64) {
 	c.since = now
 	c.paused = t.pausedUntil(now)
 }
 
-// paid stops it.
-func (t *tracker) paid(c *command, now int64) {
-	c.spent = t.spent(c, now)
+// stopClock stops a command's server time: the "+" or the answer has come.
+func (t *tracker) stopClock(c *command, now int64) {
+	c.serverTime = t.serverTime(c, now)
 	c.since = 0
 }
 
-// spent returns the command's server time up to now.
-func (t *tracker) spent(c *command, now int64) int64 {
+// serverTime returns the command's server time up to now.
+func (t *tracker) serverTime(c *command, now int64) int64 {
 	if c.since == 0 {
-		return c.spent
+		return c.serverTime
 	}
-	return c.spent + now - c.since - (t.pausedUntil(now) - c.paused)
+	return c.serverTime + now - c.since - (t.pausedUntil(now) - c.paused)
 }
 
-// idle says that the command's wait for new mail has begun or is over.
+// idle records that the command's wait for new mail has begun or ended.
 func (t *tracker) idle(c *command, idling bool) {
 	if c.idling == idling {
 		return
@@ -137,9 +139,9 @@ func (t *tracker) idle(c *command, idling bool) {
 	}
 }
 
-// answered closes a command whose clock has stopped.
+// answered counts a command whose clock has stopped, and closes it.
 func (t *tracker) answered(c *command, r Result) {
-	t.stats.Observe(c.verb, r, c.spent)
+	t.stats.Observe(c.verb, r, c.serverTime)
 	t.commands++
 	t.remove(c)
 }
@@ -167,7 +169,7 @@ func (t *tracker) remove(c *command) {
 	t.stats.pool.put(c)
 }
 
-// clear closes all commands: no answer will come, or none can be told any more.
+// clear closes all commands: no answer will come, or the session is opaque.
 func (t *tracker) clear() {
 	for t.first != nil {
 		t.stats.Results[t.first.verb][ResultAborted]++
@@ -180,7 +182,8 @@ func (t *tracker) busy() bool {
 	return t.open > 1 || t.open == 1 && !t.first.idling
 }
 
-// pause and resume say when the server is not read because the client takes nothing.
+// pause and resume stop and start all clocks while the relay does not read the server, because the client does not
+// take its bytes.
 func (t *tracker) pause(now int64) {
 	if !t.pausing {
 		t.pausing = true

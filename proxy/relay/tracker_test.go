@@ -206,7 +206,7 @@ func TestPoolKeepsNothingOfACommand(t *testing.T) {
 	next := newBareSession(OffersNone)
 	next.tracker.stats.pool = d.tracker.stats.pool
 	next.at(100).say(clientSays, "b NOOP\r\n")
-	if c := next.tracker.first; c.idling || c.spent != 0 || c.since != next.now || string(c.name()) != "b" {
+	if c := next.tracker.first; c.idling || c.serverTime != 0 || c.since != next.now || string(c.name()) != "b" {
 		t.Errorf("%+v", c)
 	}
 }

@@ -87,7 +87,7 @@ func TestListedExtensions(t *testing.T) {
 		{LiteralPlus, MaxLiteralMinus + 1, true}, {LiteralMinus, MaxLiteralMinus, true},
 		{LiteralMinus, MaxLiteralMinus + 1, false}, {Sort, 1, false},
 	} {
-		if got := c.e.TakesFree(c.size); got != c.want {
+		if got := c.e.TakesNonSync(c.size); got != c.want {
 			t.Errorf("%b takes %d bytes: %v", c.e, c.size, got)
 		}
 	}

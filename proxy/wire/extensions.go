@@ -38,7 +38,7 @@ var extensionNames = []struct {
 }
 
 // TakesFree says whether the server takes a non-synchronising literal of size bytes.
-func (e Extensions) TakesFree(size int64) bool {
+func (e Extensions) TakesNonSync(size int64) bool {
 	return e&LiteralPlus != 0 || e&LiteralMinus != 0 && size <= MaxLiteralMinus
 }
 

@@ -75,8 +75,8 @@ const (
 
 // Begin starts with the command that text begins with, whose head was read.
 func (p *LiteralGrammar) Begin(head CommandHead, text []byte) {
-	*p = LiteralGrammar{verb: head.Verb, known: head.Verb != VerbOther, skip: uint8(min(head.Len+len(" "), math.MaxUint8)),
-		state: grammarLost}
+	*p = LiteralGrammar{verb: head.Verb, known: head.Verb != VerbOther,
+		skip: uint8(min(head.Len+len(" "), math.MaxUint8)), state: grammarLost}
 	p.odd = !plainHead(head, text)
 	switch {
 	case p.odd:

@@ -189,7 +189,7 @@ func tryTail(t *testing.T, r *running, form string) {
 		t.Fatal(err)
 	}
 	testkit.Eventually(t, "the command watches", func() bool { return r.protocol.Status().Watchers == 1 })
-	r.asks(t, cli.StatusFine, "probe", "run", "IMAP/ImapCTPProbe/db1") // comes through the front door
+	r.asks(t, cli.StatusFine, "probe", "run", "IMAP/ImapCTPProbe/db1") // comes through the front end
 	testkit.Eventually(t, "a row is shown", func() bool { return strings.Count(out.String(), "\n") > 1 })
 	if err := tail.Process.Signal(os.Interrupt); err != nil {
 		t.Fatal(err)

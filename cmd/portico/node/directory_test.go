@@ -24,7 +24,7 @@ func (r *running) tries(t *testing.T, user string) string {
 	return lines[len(lines)-1]
 }
 
-// Rules, a map file and a web server together, through the front door; and what happens when they change, or go.
+// Rules, a map file and a web server together, through the front end; and what happens when they change, or go.
 func TestDirectory(t *testing.T) {
 	testkit.NoLeaks(t)
 	site := newSite(t)

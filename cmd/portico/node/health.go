@@ -120,7 +120,7 @@ func equalCopies(config *configs.Config, databases []string) (all []string) {
 // runs are the run functions of all probes in the catalogue.
 func (s *service) runs(config *configs.Config) health.Runs {
 	of, back, signIns := config.Health, s.behind(), s.signIns(config.Health.SignIns)
-	front := health.Front{Back: back, Doors: s.doors, Left: descriptorLeft}
+	front := health.Front{Back: back, Listeners: s.clientListeners, Left: descriptorLeft}
 	type run = func(context.Context, *health.Run) error
 	return health.Runs{
 		catalogue.ImapSelfTestProbe: back.SelfTest,
@@ -192,22 +192,22 @@ func healthHomes(config *configs.Config) map[string]string {
 	return homes
 }
 
-// doors lists the listeners that take clients, as a client on this machine finds them.
-func (s *service) doors() []health.Door {
-	var all []health.Door
+// clientListeners lists the listeners that take clients, as a client on this machine finds them.
+func (s *service) clientListeners() []health.Listener {
+	var all []health.Listener
 	for i, addr := range s.listeners.addresses {
 		of := s.started.Listeners[i]
 		if of.ProxyProtocol { // it wants to hear from a proxy first
 			continue
 		}
-		all = append(all, health.Door{Address: reachable(addr), Implicit: of.TLS == configs.TLSImplicit,
+		all = append(all, health.Listener{Address: reachable(addr), Implicit: of.TLS == configs.TLSImplicit,
 			StartTLS: of.TLS == configs.TLSStartTLS})
 	}
-	slices.SortStableFunc(all, func(a, b health.Door) int { return cmp.Compare(rank(a), rank(b)) })
+	slices.SortStableFunc(all, func(a, b health.Listener) int { return cmp.Compare(rank(a), rank(b)) })
 	return all
 }
 
-func rank(d health.Door) int {
+func rank(d health.Listener) int {
 	switch {
 	case d.Implicit:
 		return 0

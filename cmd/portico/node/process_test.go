@@ -108,11 +108,11 @@ func TestShortOfDescriptors(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	door, page := "127.0.0.1:"+ports[0], "127.0.0.1:"+ports[1]
+	listener, page := "127.0.0.1:"+ports[0], "127.0.0.1:"+ports[1]
 	file := site.writeWithout(t, "listeners", fmt.Sprintf(`listeners: [{address: %q, tls: none}]
 settings: {login_type: plain_text_login, max_connections_per_user: 1000}
 health: {mailboxes: {db1: {user: alice, password_file: health.password}}}
-`, door))
+`, listener))
 	site.replace(t, "[::1]:0", page)
 	cmd := testkit.Program(t, "serve", "--config", file)
 	cmd.Args = append([]string{"sh", "-c", `ulimit -n 160; exec "$0" "$@"`, cmd.Path}, cmd.Args[1:]...)
@@ -148,7 +148,7 @@ health: {mailboxes: {db1: {user: alice, password_file: health.password}}}
 		"RecurrenceIntervalSeconds",
 		"--value", "1")
 
-	clients := takeAll(t, door)
+	clients := takeAll(t, listener)
 	if status := getStatus("http://" + page + "/livez"); status != http.StatusOK {
 		t.Errorf("/livez answers %d", status)
 	}
@@ -165,11 +165,11 @@ health: {mailboxes: {db1: {user: alice, password_file: health.password}}}
 	asks(cli.StatusFine, "Succeeded", "probe", "run", "IMAP/ImapCTPProbe")
 }
 
-// takeAll signs in to a door until a client is told that there is no room.
-func takeAll(t *testing.T, door string) (clients []net.Conn) {
+// takeAll signs in to a listener until a client is told that there is no room.
+func takeAll(t *testing.T, listener string) (clients []net.Conn) {
 	t.Helper()
 	for len(clients) < 160 {
-		client, err := net.Dial("tcp", door)
+		client, err := net.Dial("tcp", listener)
 		if err != nil {
 			t.Fatal(err)
 		}

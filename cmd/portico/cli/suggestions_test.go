@@ -25,7 +25,7 @@ func TestWishes(t *testing.T) {
 			t.Errorf("%s: %d, %s", words, status, errs)
 		}
 	}
-	for words, wish := range wishes {
+	for words, wish := range suggestions {
 		name, _, _ := strings.Cut(wish, ",")
 		for _, part := range strings.Split(name, " or ") {
 			if found, _, err := New(program).Find(strings.Fields(strings.TrimPrefix(part, "portico "))); err != nil ||

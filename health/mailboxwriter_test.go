@@ -15,7 +15,7 @@ import (
 // Of ten runs one writes; after a failure each does, until one succeeds; and so does each that somebody waits for, but
 // not to an account that somebody names.
 func TestRunsThatWrite(t *testing.T) {
-	w := newWriting()
+	w := newMailboxWriter()
 	runs := func(n int) (wrote string) {
 		for range n {
 			if w.due(&Run{}) {
@@ -55,7 +55,7 @@ func TestMailboxesThatForbidWriting(t *testing.T) {
 		noPermission = "NO [NOPERM] Permission denied"
 		full         = "NO [OVERQUOTA] Not enough disk space"
 	)
-	w := newWriting()
+	w := newMailboxWriter()
 	for _, step := range []struct {
 		name, answer string
 		proved       bool

@@ -14,16 +14,15 @@ import (
 	"portico/proxy/wire"
 )
 
-// overheard is a probe's connection: it ends with the probe's context, and its last lines are kept for the result.
-// What may be a secret is not among them: of what is sent only what may be shown, and the password, wherever a server
-// repeats it, is starred.
-type overheard struct {
+// probeConn is a probe's connection. It ends with the probe's context, and keeps its last lines for the result. They
+// hold no secret: of sent lines, it keeps what may be shown, and it masks the password wherever a server repeats it.
+type probeConn struct {
 	net.Conn
 	greeting []byte // read before anything else
 	password string
 	stop     func() bool
 
-	mu       sync.Mutex // guards what follows: the library has goroutines of its own
+	mu       sync.Mutex // guards the rest: the library has goroutines of its own
 	held     []byte     // written by together's commands; nil without them
 	sent     string
 	received string
@@ -33,8 +32,8 @@ type overheard struct {
 // maxLine bounds a kept line, in bytes.
 const maxLine = 200
 
-func overhear(ctx context.Context, conn net.Conn, password secret.Value) *overheard {
-	o := &overheard{Conn: conn, password: password.Reveal()}
+func newProbeConn(ctx context.Context, conn net.Conn, password secret.Value) *probeConn {
+	o := &probeConn{Conn: conn, password: password.Reveal()}
 	if deadline, ok := ctx.Deadline(); ok {
 		conn.SetDeadline(deadline)
 	}
@@ -42,26 +41,26 @@ func overhear(ctx context.Context, conn net.Conn, password secret.Value) *overhe
 	return o
 }
 
-// SetDeadline and the like do nothing: the probe's context alone says how long it may take. The library would set its
-// own.
-func (o *overheard) SetDeadline(time.Time) error      { return nil }
-func (o *overheard) SetReadDeadline(time.Time) error  { return nil }
-func (o *overheard) SetWriteDeadline(time.Time) error { return nil }
+// SetDeadline, SetReadDeadline and SetWriteDeadline do nothing. Only the probe's context bounds the time; the library
+// would set deadlines of its own.
+func (o *probeConn) SetDeadline(time.Time) error      { return nil }
+func (o *probeConn) SetReadDeadline(time.Time) error  { return nil }
+func (o *probeConn) SetWriteDeadline(time.Time) error { return nil }
 
 // Read implements net.Conn.
-func (o *overheard) Read(p []byte) (n int, err error) {
+func (o *probeConn) Read(p []byte) (n int, err error) {
 	if len(o.greeting) > 0 {
 		n = copy(p, o.greeting)
 		o.greeting = o.greeting[n:]
 		return n, nil
 	}
 	n, err = o.Conn.Read(p)
-	o.hear(p[:n])
+	o.keepLine(p[:n])
 	return n, err
 }
 
-// hear keeps the last line.
-func (o *overheard) hear(p []byte) {
+// keepLine keeps the last received line.
+func (o *probeConn) keepLine(p []byte) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	for len(p) > 0 {
@@ -80,7 +79,7 @@ func (o *overheard) hear(p []byte) {
 }
 
 // clean makes a server's line fit to be shown.
-func (o *overheard) clean(line []byte) string {
+func (o *probeConn) clean(line []byte) string {
 	text := string(bytes.TrimRight(line, "\r"))
 	if o.password != "" {
 		text = strings.ReplaceAll(text, o.password, "*****")
@@ -89,7 +88,7 @@ func (o *overheard) clean(line []byte) string {
 }
 
 // Write implements net.Conn. The library sends whole commands.
-func (o *overheard) Write(p []byte) (int, error) {
+func (o *probeConn) Write(p []byte) (int, error) {
 	shown := shownCommand(p)
 	o.mu.Lock()
 	if o.held != nil {
@@ -106,7 +105,7 @@ func (o *overheard) Write(p []byte) (int, error) {
 }
 
 // together sends the commands that f gives in one packet: each packet more has all on the way wake up once more.
-func (o *overheard) together(f func()) error {
+func (o *probeConn) together(f func()) error {
 	o.mu.Lock()
 	o.held = []byte{}
 	o.mu.Unlock()
@@ -136,14 +135,14 @@ func shownCommand(p []byte) string {
 }
 
 // Close implements net.Conn.
-func (o *overheard) Close() error {
+func (o *probeConn) Close() error {
 	o.stop()
 	return o.Conn.Close()
 }
 
 // client returns a client of what the connection leads to. Its lines are noted on the run when the probe calls the
 // function that comes with it, which also ends the client.
-func (o *overheard) client(run *Run) (*imapclient.Client, func()) {
+func (o *probeConn) client(run *Run) (*imapclient.Client, func()) {
 	c := imapclient.New(o, nil)
 	return c, func() {
 		c.Close()

@@ -7,17 +7,16 @@ import (
 	"time"
 )
 
-// Sink takes alerts to people. Send is called again for an alert that lasts, each few minutes, with Again set if the
-// sink has taken it before. It may block as long as its context lasts: each sink has a courier of its own.
+// Sink delivers alerts to people. While an alert lasts, Send is called again every few minutes, with Again set if the
+// sink has accepted the alert before. Send may block until its context ends: each sink has a sender of its own.
 type Sink interface {
 	Send(ctx context.Context, a Alert) error
 	// Name says who is told, for people to read; "" if nobody is, as by a log.
 	Name() string
 }
 
-// courier takes alerts to one sink, one after the other, so that a sink that does not answer keeps no other one
-// waiting.
-type courier struct {
+// sender delivers alerts to one sink, one at a time, so that a sink that does not answer does not delay the others.
+type sender struct {
 	opt  EscalatorOptions
 	wake chan struct{} // holds one
 	stop chan struct{} // closed by end
@@ -29,21 +28,22 @@ type courier struct {
 }
 
 const (
-	// maxQueue is how many alerts a courier keeps for its sink; older ones that last come again anyway.
+	// maxQueue is how many alerts a sender keeps for its sink; older ones that last come again anyway.
 	maxQueue = 100
-	// retryEach is how long a courier waits before it tries again to tell that something is over.
+	// retryEach is how long a sender waits before it tries again to send the end of an alert.
 	retryEach = 30 * time.Second
 	// worthTelling is for how long it tries.
 	worthTelling = time.Hour
 )
 
-func newCourier(sink Sink, o EscalatorOptions) *courier {
-	return &courier{sink: sink, opt: o, wake: make(chan struct{}, 1), stop: make(chan struct{}),
+func newSender(sink Sink, o EscalatorOptions) *sender {
+	return &sender{sink: sink, opt: o, wake: make(chan struct{}, 1), stop: make(chan struct{}),
 		missed: make(map[string]bool)}
 }
 
-// put queues an alert. One of the same cause that waits is not told too, unless one of them says that it is over.
-func (c *courier) put(a Alert) {
+// put queues an alert. It replaces a waiting alert of the same cause, unless one of the two says that the fault is
+// over.
+func (c *sender) put(a Alert) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	same := func(b Alert) bool { return b.Cause == a.Cause && b.Notice == a.Notice && b.Ended.Equal(a.Ended) }
@@ -61,18 +61,18 @@ func (c *courier) put(a Alert) {
 	}
 }
 
-// use has the courier take what waits, and all that follows, to another sink.
-func (c *courier) use(sink Sink) {
+// use replaces the sink for alerts that wait and for all that follow.
+func (c *sender) use(sink Sink) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.sink = sink
 }
 
-// end stops the courier. It is called once.
-func (c *courier) end() { close(c.stop) }
+// end stops the sender. Call it once.
+func (c *sender) end() { close(c.stop) }
 
-// run takes alerts to the sink until the context or the courier ends.
-func (c *courier) run(ctx context.Context) {
+// run takes alerts to the sink until the context ends or end is called.
+func (c *sender) run(ctx context.Context) {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for {
@@ -91,7 +91,7 @@ func (c *courier) run(ctx context.Context) {
 }
 
 // deliver takes to the sink what waits, each alert once. It says whether to try again.
-func (c *courier) deliver(ctx context.Context) (again bool) {
+func (c *sender) deliver(ctx context.Context) (again bool) {
 	for range c.waiting() {
 		a, ok := c.take()
 		if !ok {
@@ -113,14 +113,14 @@ func (c *courier) deliver(ctx context.Context) (again bool) {
 }
 
 // waiting returns how many alerts wait.
-func (c *courier) waiting() int {
+func (c *sender) waiting() int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return len(c.queue)
 }
 
 // take takes the next alert out of the queue. There is none if it was dropped.
-func (c *courier) take() (a Alert, ok bool) {
+func (c *sender) take() (a Alert, ok bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if len(c.queue) == 0 {
@@ -131,14 +131,14 @@ func (c *courier) take() (a Alert, ok bool) {
 }
 
 // putBack puts an alert at the end of the queue.
-func (c *courier) putBack(a Alert) {
+func (c *sender) putBack(a Alert) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.queue = append(c.queue, a)
 }
 
 // send tells the sink, and says whether it has taken the alert.
-func (c *courier) send(ctx context.Context, a Alert) bool {
+func (c *sender) send(ctx context.Context, a Alert) bool {
 	c.mu.Lock()
 	sink := c.sink
 	a.Again = a.Again && !c.missed[a.Cause]

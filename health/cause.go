@@ -8,23 +8,23 @@ import (
 	"portico/health/catalogue"
 )
 
-// place is where a monitor's fault belongs.
-type place struct {
-	cause      string
+// cause is what a monitor's fault is attributed to.
+type cause struct {
+	name       string
 	dependency Dependency
-	server     string   // the mailbox server at fault, if it is one
-	servers    []string // those that have the cause in common
+	server     string   // the mailbox server at fault, if there is one
+	servers    []string // mailbox servers with this common cause
 }
 
-// placeOf finds the cause of a monitor's fault. The caller holds mu.
-func (e *Escalator) placeOf(m MonitorState, all []MonitorState) (p place) {
+// causeOf returns the cause of a monitor's fault. The caller holds mu.
+func (e *Escalator) causeOf(m MonitorState, all []MonitorState) (p cause) {
 	if m.LastFailure != nil {
 		p.dependency = m.LastFailure.Dependency
 	}
-	p.cause = cmp.Or(string(p.dependency), m.Name)
+	p.name = cmp.Or(string(p.dependency), m.Name)
 	if !e.isWide(m, p.dependency, all) {
 		p.server = ServerOf(m, e.opt.Active)
-		p.cause += " of " + cmp.Or(p.server, m.Target, "the front end")
+		p.name += " of " + cmp.Or(p.server, m.Target, "the front end")
 		return p
 	}
 	if failing, total := FailingWith(m, all, e.opt.Active); !p.dependency.OfNoServer() &&
@@ -34,7 +34,7 @@ func (e *Escalator) placeOf(m MonitorState, all []MonitorState) (p place) {
 	return p
 }
 
-// errorOf is what people are told about a monitor's fault.
+// errorOf is the text of an alert about a monitor's fault.
 func errorOf(m MonitorState, fault string) (text string) {
 	if m.LastFailure != nil {
 		text = m.LastFailure.Err
@@ -48,17 +48,18 @@ func errorOf(m MonitorState, fault string) (text string) {
 	return text
 }
 
-// cover puts a monitor under the alert of its cause, and says whether that has changed anything. The caller holds mu.
-func (e *Escalator) cover(m MonitorState, fault string, all []MonitorState, now time.Time) (a *Alert, joined bool) {
-	p := e.placeOf(m, all)
-	a = e.open[p.cause]
+// joinAlert adds a monitor to the alert of its cause, and reports whether that has changed the alert. The caller holds
+// mu.
+func (e *Escalator) joinAlert(m MonitorState, fault string, all []MonitorState, now time.Time) (a *Alert, joined bool) {
+	p := e.causeOf(m, all)
+	a = e.open[p.name]
 	if a == nil && p.server != "" {
 		a = e.openOf(p.server)
 	}
 	if a == nil {
-		a = &Alert{Cause: p.cause, Dependency: p.dependency, Mailbox: p.server, Since: now,
+		a = &Alert{Cause: p.name, Dependency: p.dependency, Mailbox: p.server, Since: now,
 			Error: errorOf(m, fault), Faults: []string{fault}}
-		e.open[p.cause] = a
+		e.open[p.name] = a
 	}
 	if slices.Contains(a.Monitors, m.ID()) {
 		return a, false

@@ -12,7 +12,7 @@ import (
 // Its end is told beside it, and each notice.
 func TestQueueOfASink(t *testing.T) {
 	began := time.Unix(1e9, 0)
-	c := newCourier(nil, EscalatorOptions{})
+	c := newSender(nil, EscalatorOptions{})
 	for _, a := range []Alert{
 		{Cause: "a", Error: "first"}, {Cause: "a", Error: "last", Again: true}, {Cause: "b"},
 		{Cause: "a", Ended: began},

@@ -13,9 +13,9 @@ import (
 // writeEach is how many runs of ImapDeepTestProbe there are to one that writes. A full volume can still be read.
 const writeEach = 10
 
-// writing is how ImapDeepTestProbe writes to a database's health mailbox: it leaves a message and expunges it. It is
-// safe for concurrent use.
-type writing struct {
+// mailboxWriter makes ImapDeepTestProbe write to a database's health mailbox: it appends a message and expunges it. It
+// is safe for concurrent use.
+type mailboxWriter struct {
 	sender string // marks its messages
 
 	mu     sync.Mutex // guards what follows
@@ -25,11 +25,11 @@ type writing struct {
 	barred bool // the mailbox does not allow it
 }
 
-func newWriting() *writing { return &writing{sender: rand.Text()} }
+func newMailboxWriter() *mailboxWriter { return &mailboxWriter{sender: rand.Text()} }
 
-// due says whether a run writes: every tenth, each after a failure, and each that somebody waits for. An account that
-// somebody asks for is not written to.
-func (w *writing) due(run *Run) bool {
+// due reports whether a run writes: every tenth run, each run after a failure, and each run by hand. It never writes
+// to an account that is given by hand.
+func (w *mailboxWriter) due(run *Run) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if run.Account != "" || run.ReadOnly || w.barred {
@@ -42,9 +42,9 @@ func (w *writing) due(run *Run) bool {
 	return w.failed || w.runs%writeEach == 1
 }
 
-// write writes. A mailbox that forbids it from the start is fine; one that does so later is at fault, as on a file
-// system that has become read-only.
-func (w *writing) write(client *imapclient.Client, run *Run) error {
+// write appends and expunges a message. A mailbox that has always been read-only is no fault. One that becomes
+// read-only is, for example when its file system does.
+func (w *mailboxWriter) write(client *imapclient.Client, run *Run) error {
 	err := exchange(client, run, writeSubject, w.sender)
 	w.mu.Lock()
 	defer w.mu.Unlock()

@@ -8,27 +8,25 @@ import (
 	"time"
 )
 
-// answersKept is how long a round of asking all mailbox servers counts for others who ask.
+// answersKept is how long the answers of a round are used for other callers.
 const answersKept = time.Second
 
-// answering shares rounds of asking all mailbox servers: whoever comes during a round, or soon after it, gets its
-// answers.
-type answering struct {
+// answerRounds shares rounds of asking all mailbox servers: callers during a round, or soon after it, get its answers.
+type answerRounds struct {
 	mu    sync.Mutex
 	round *round
 }
 
 type round struct {
-	waiting int // who waits for it; answering.mu guards it
+	waiting int // who waits for it; answerRounds.mu guards it
 	cancel  context.CancelFunc
 	done    chan struct{} // closed when the rest is there
 	found   map[string]error
 	ended   time.Time
 }
 
-// Answers is Healthy for all servers, for those who only look: one round at a time, and no more than one a second,
-// however many ask. The round goes on when ctx ends, as long as somebody else waits for it; each server is unknown
-// then, see ReachOf.
+// Answers is Healthy for all servers, for views. It starts at most one round at a time and one a second, however many
+// callers there are. If ctx ends, each server is unknown (see ReachOf); the round continues while other callers wait.
 func (t *Tier) Answers(ctx context.Context) map[string]error {
 	r := t.answering.begin(t)
 	defer t.answering.leave(r)
@@ -45,7 +43,7 @@ func (t *Tier) Answers(ctx context.Context) map[string]error {
 }
 
 // begin returns the round under way, the last one if it is fresh, or a new one.
-func (a *answering) begin(t *Tier) *round {
+func (a *answerRounds) begin(t *Tier) *round {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if r := a.round; r != nil {
@@ -66,8 +64,8 @@ func (a *answering) begin(t *Tier) *round {
 	return a.round
 }
 
-// leave ends a round that nobody waits for any more.
-func (a *answering) leave(r *round) {
+// leave ends a round if no caller waits for it.
+func (a *answerRounds) leave(r *round) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if r.waiting--; r.waiting > 0 {

@@ -5,10 +5,9 @@ import (
 	"errors"
 )
 
-// exchange is a sign-in that waits for its client. Meanwhile it has no lease: the client may be silent for as long as
-// it likes, and nothing has to wait for that. A move that begins meanwhile ends the exchange, as the server at its
-// other end may not be the active one any more.
-type exchange struct {
+// saslExchange is a sign-in that waits for its client's next SASL message. Meanwhile it has no lease, so that a silent
+// client delays nothing. A move that begins meanwhile ends the exchange, because its server may no longer be active.
+type saslExchange struct {
 	database, user string
 	end            context.CancelCauseFunc
 	ended          bool
@@ -16,8 +15,8 @@ type exchange struct {
 
 var errMoving = errors.New("the database or the user is moving while the client is asked")
 
-// askClient calls ask, which waits for the client, without the route's lease. It returns errMoving if a move has begun
-// meanwhile; that ends the context that ask gets.
+// askClient calls ask, which waits for the client, without the route's lease. If a move begins meanwhile, it cancels
+// ask's context and returns errMoving.
 func (m *ActiveManager) askClient(ctx context.Context, r Route, ask func(context.Context) ([]byte,
 	error)) (response []byte, err error) {
 	if !r.leased {
@@ -25,7 +24,7 @@ func (m *ActiveManager) askClient(ctx context.Context, r Route, ask func(context
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	x := &exchange{database: r.Database, user: r.User, end: cancel}
+	x := &saslExchange{database: r.Database, user: r.User, end: cancel}
 	m.setAside(x)
 	defer func() {
 		if m.takeUp(x); x.ended {
@@ -35,8 +34,8 @@ func (m *ActiveManager) askClient(ctx context.Context, r Route, ask func(context
 	return ask(ctx)
 }
 
-// setAside gives an exchange's lease back. If a move waits for it, the exchange ends at once.
-func (m *ActiveManager) setAside(x *exchange) {
+// setAside returns an exchange's lease. If a move waits for the lease, the exchange ends at once.
+func (m *ActiveManager) setAside(x *saslExchange) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.exchanges[x] = struct{}{}
@@ -47,8 +46,8 @@ func (m *ActiveManager) setAside(x *exchange) {
 	m.giveBack(x.database, x.user)
 }
 
-// takeUp counts an exchange's sign-in as under way again. One that has ended must go no further than to its release.
-func (m *ActiveManager) takeUp(x *exchange) {
+// takeUp takes the lease again. An exchange that has ended may only be released.
+func (m *ActiveManager) takeUp(x *saslExchange) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	delete(m.exchanges, x)
@@ -59,7 +58,7 @@ func (m *ActiveManager) takeUp(x *exchange) {
 }
 
 // endExchanges ends the exchanges of a database or a user that begins to move. The caller holds the mutex.
-func (m *ActiveManager) endExchanges(concerned func(*exchange) bool) {
+func (m *ActiveManager) endExchanges(concerned func(*saslExchange) bool) {
 	for x := range m.exchanges {
 		if concerned(x) {
 			x.stop()
@@ -67,7 +66,7 @@ func (m *ActiveManager) endExchanges(concerned func(*exchange) bool) {
 	}
 }
 
-func (x *exchange) stop() {
+func (x *saslExchange) stop() {
 	x.ended = true
 	x.end(errMoving)
 }

@@ -9,9 +9,9 @@ import (
 	"time"
 )
 
-// conversation is the client's side of one IMAP connection. It belongs to one goroutine; only its connection may be
+// clientConn is the client's side of one IMAP connection. It belongs to one goroutine; only its connection may be
 // closed by another. After an error of a kind that does not keep, it is of no use any more.
-type conversation struct {
+type clientConn struct {
 	conn       net.Conn
 	in         *responseReader
 	out        []byte
@@ -51,7 +51,7 @@ const (
 const maxUntagged = 100_000
 
 // setConn goes on over another connection. The result is how many bytes of the one before were read and not used.
-func (c *conversation) setConn(conn net.Conn) (left int) {
+func (c *clientConn) setConn(conn net.Conn) (left int) {
 	c.conn, c.deadline = conn, time.Time{}
 	if c.in == nil {
 		c.in = newResponseReader(conn)
@@ -62,19 +62,19 @@ func (c *conversation) setConn(conn net.Conn) (left int) {
 
 // command sends a command and waits for its answer. Each response on the way is given to each, which may be nil. If
 // from is zero, the latency counts from now.
-func (c *conversation) command(r row, args string, from time.Time, each func(*response)) error {
+func (c *clientConn) command(r row, args string, from time.Time, each func(*response)) error {
 	c.begin(r, args, from)
 	return c.wait(r, each)
 }
 
 // begin queues a command without sending it yet.
-func (c *conversation) begin(r row, args string, from time.Time) {
+func (c *clientConn) begin(r row, args string, from time.Time) {
 	c.open(r, args, from)
 	c.out = append(c.out, "\r\n"...)
 }
 
 // open queues a command's line without its end.
-func (c *conversation) open(r row, args string, from time.Time) {
+func (c *clientConn) open(r row, args string, from time.Time) {
 	c.last += 1 + c.tags.Uint64N(tagStep)
 	now := time.Now()
 	if from.IsZero() {
@@ -92,7 +92,7 @@ func (c *conversation) open(r row, args string, from time.Time) {
 
 // wait sends what is queued and waits until nothing is under way. The first refusal is returned, with the others
 // counted in their rows.
-func (c *conversation) wait(r row, each func(*response)) error {
+func (c *clientConn) wait(r row, each func(*response)) error {
 	if err := c.flush(r); err != nil {
 		return err
 	}
@@ -121,7 +121,7 @@ func (c *conversation) wait(r row, each func(*response)) error {
 }
 
 // flush writes what is queued.
-func (c *conversation) flush(r row) error {
+func (c *clientConn) flush(r row) error {
 	if len(c.out) == 0 {
 		return nil
 	}
@@ -135,7 +135,7 @@ func (c *conversation) flush(r row) error {
 }
 
 // Write sends bytes and counts them.
-func (c *conversation) Write(b []byte) (int, error) {
+func (c *clientConn) Write(b []byte) (int, error) {
 	n, err := c.conn.Write(b)
 	c.shard.moved(0, uint64(n))
 	return n, err
@@ -143,7 +143,7 @@ func (c *conversation) Write(b []byte) (int, error) {
 
 // next reads one response and keeps what it says of the mailbox. Untagged responses gain no time for the command under
 // way.
-func (c *conversation) next(r row) (*response, error) {
+func (c *clientConn) next(r row) (*response, error) {
 	c.arm()
 	resp, err := c.in.read()
 	if n := c.in.total - c.counted; n > readerSize || err != nil || resp.kind != untagged {
@@ -177,12 +177,12 @@ func (c *conversation) next(r row) (*response, error) {
 	return resp, nil
 }
 
-func (c *conversation) leaving() bool {
+func (c *clientConn) leaving() bool {
 	return len(c.pending) > 0 && c.pending[len(c.pending)-1].row == rowLogout
 }
 
 // answered ends the command that a tagged response answers.
-func (c *conversation) answered(resp *response) error {
+func (c *clientConn) answered(resp *response) error {
 	i := c.find(resp.tag)
 	if i < 0 {
 		return failed(KindTag, c.pending[0].row, "an answer with tag %q, which has no open command",
@@ -196,7 +196,7 @@ func (c *conversation) answered(resp *response) error {
 }
 
 // judge returns nil for an answer that is OK.
-func (c *conversation) judge(r row, resp *response) error {
+func (c *clientConn) judge(r row, resp *response) error {
 	kind := KindRefused
 	switch resp.status {
 	case statusOK:
@@ -227,7 +227,7 @@ func isThere(resp *response) bool {
 	return there && resp.status == statusNO
 }
 
-func (c *conversation) find(tag []byte) int {
+func (c *clientConn) find(tag []byte) int {
 	if len(tag) < 2 || tag[0] != tagPrefix {
 		return -1
 	}
@@ -241,7 +241,7 @@ func (c *conversation) find(tag []byte) int {
 }
 
 // giveUp closes the connection. What was under way is recorded with the time it has waited so far.
-func (c *conversation) giveUp(err error) error {
+func (c *clientConn) giveUp(err error) error {
 	c.conn.Close()
 	if c.cut() {
 		err = c.cutShort(err)
@@ -261,7 +261,7 @@ func (c *conversation) giveUp(err error) error {
 }
 
 // cutShort says of an error that the end of the run has caused it.
-func (c *conversation) cutShort(err error) error {
+func (c *clientConn) cutShort(err error) error {
 	var f *failure
 	if !errors.As(err, &f) || f.kind == KindUnfinished {
 		return err
@@ -270,7 +270,7 @@ func (c *conversation) cutShort(err error) error {
 }
 
 // arm sets the connection's deadline to that of the oldest command, or of what is read before any command.
-func (c *conversation) arm() {
+func (c *clientConn) arm() {
 	until := c.deadline
 	if len(c.pending) > 0 {
 		until = c.pending[0].sent.Add(c.timeout)
@@ -282,7 +282,7 @@ func (c *conversation) arm() {
 }
 
 // appendMail appends a message to a mailbox. It waits for the server's leave where it must.
-func (c *conversation) appendMail(text body, mailbox string, m *message, from time.Time, each func(*response)) error {
+func (c *clientConn) appendMail(text body, mailbox string, m *message, from time.Time, each func(*response)) error {
 	if err := c.beginAppend(text, mailbox, m, from, each); err != nil {
 		return err
 	}
@@ -291,7 +291,7 @@ func (c *conversation) appendMail(text body, mailbox string, m *message, from ti
 
 // beginAppend sends an APPEND and does not wait for its answer. Answers to commands before it are taken if the
 // server's leave to send has to be waited for.
-func (c *conversation) beginAppend(text body, mailbox string, m *message, from time.Time, each func(*response)) error {
+func (c *clientConn) beginAppend(text body, mailbox string, m *message, from time.Time, each func(*response)) error {
 	plus := ""
 	if c.caps.literalPlus {
 		plus = "+"
@@ -314,7 +314,7 @@ func (c *conversation) beginAppend(text body, mailbox string, m *message, from t
 }
 
 // proceed waits for the leave to go on with the command of the tag.
-func (c *conversation) proceed(tag uint64, each func(*response)) error {
+func (c *clientConn) proceed(tag uint64, each func(*response)) error {
 	for {
 		resp, err := c.next(rowAppend)
 		if err != nil {
@@ -339,7 +339,7 @@ func (c *conversation) proceed(tag uint64, each func(*response)) error {
 }
 
 // idle begins IDLE and returns when the server idles.
-func (c *conversation) idle(from time.Time) error {
+func (c *clientConn) idle(from time.Time) error {
 	c.begin(rowIdle, "", from)
 	if err := c.flush(rowIdle); err != nil {
 		return err
@@ -364,7 +364,7 @@ func (c *conversation) idle(from time.Time) error {
 }
 
 // endIdle ends IDLE. Its own answer counts as that of DONE.
-func (c *conversation) endIdle() error {
+func (c *clientConn) endIdle() error {
 	now := time.Now()
 	c.pending[0].row, c.pending[0].from, c.pending[0].sent = rowDone, now, now
 	c.out = append(c.out, "DONE\r\n"...)

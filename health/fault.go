@@ -15,8 +15,8 @@ const (
 	faultCopies   = string(HighAvailability)
 )
 
-// faultOf names what a monitor says is wrong. Two results have the same name if people look for the same thing: the
-// phases of a conversation differ from probe to probe, but a certificate, a name or a full disk is a fault of its own.
+// faultOf names what a monitor says is wrong. Two results have the same name if people look for the same thing. The
+// phases of a connection differ from probe to probe, but a certificate, a name or a full disk is a fault of its own.
 func faultOf(m MonitorState) string {
 	switch {
 	case m.Value == Unavailable:
@@ -43,7 +43,7 @@ func minor(fault string) bool {
 	return fault == faultFlapping || fault == faultSilence || fault == faultCopies
 }
 
-// lasting is a fault that a monitor names, and since when it has named no other one.
+// lasting is a fault that a monitor names, and the time since when it has named no other one.
 type lasting struct {
 	fault string
 	since time.Time
@@ -98,8 +98,8 @@ func (e *Escalator) covers(m MonitorState, fault string) (covered, known bool) {
 func (e *Escalator) worsen(a *Alert, m MonitorState, fault string, all []MonitorState) {
 	delete(e.open, a.Cause)
 	delete(e.sent, a.Cause)
-	p := e.placeOf(m, all)
-	a.Cause, a.Dependency, a.Error = p.cause, p.dependency, errorOf(m, fault)
+	p := e.causeOf(m, all)
+	a.Cause, a.Dependency, a.Error = p.name, p.dependency, errorOf(m, fault)
 	a.Faults = append(slices.Clip(a.Faults), fault)
 	e.open[a.Cause] = a
 }

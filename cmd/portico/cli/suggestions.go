@@ -10,9 +10,9 @@ import (
 	"portico/configs/suggest"
 )
 
-// wishes are words that people try, by what they ask for, and the commands that do that. A word below a command has
-// that before it.
-var wishes = map[string]string{
+// suggestions are words that people try, and the commands that they mean. A word below a command has the command's
+// name before it.
+var suggestions = map[string]string{
 	"unlock": "penalty clear USER", "user unlock": "penalty clear USER", "user clear": "penalty clear USER",
 	"user unblock": "penalty clear USER",
 	"locked":       "penalty list", "lockout": "penalty list", "user locked": "penalty list",
@@ -34,12 +34,11 @@ var wishes = map[string]string{
 	"explain": "health explain", "mute": "override add", "silence": "override add",
 }
 
-// meantCommand says what may have been meant by words that name no command below cmd: what people call it, or a name
-// that is spelt almost so.
+// meantCommand suggests a command below cmd for words that name none: a synonym, or a name with a similar spelling.
 func meantCommand(cmd *cobra.Command, words []string) string {
 	_, above, _ := strings.Cut(cmd.CommandPath(), " ")
 	word := strings.ToLower(words[0])
-	if wish := wishes[strings.TrimSpace(above+" "+word)]; wish != "" {
+	if wish := suggestions[strings.TrimSpace(above+" "+word)]; wish != "" {
 		return fmt.Sprintf(": did you mean portico %s?", wish)
 	}
 	var names []string

@@ -7,22 +7,22 @@ import (
 	"portico/proxy/wire"
 )
 
-// listing is what a sign-in knows of the capability list that the client gets with its end. The client has believed
-// the proxy's list so far, and has to learn the server's own.
-type listing struct {
+// capabilityList is what a sign-in knows of the server's capability list. The client gets the list when the sign-in
+// succeeds, because it has seen only Portico's list so far.
+type capabilityList struct {
 	known   bool
 	extends wire.Extensions
 	tag     string // of our CAPABILITY while its answer is missing
 	lost    string // tag of one that the server seems to have dropped
 }
 
-// read takes the list in a response that carries one.
-func (l *listing) read(resp wire.Response) {
+// read keeps the list of a response that has one.
+func (l *capabilityList) read(resp wire.Response) {
 	l.known, l.extends = true, wire.ListedExtensions(resp.Raw)
 }
 
-// answered takes the answer to a CAPABILITY of ours. It returns false for any other tag.
-func (l *listing) answered(tag string) bool {
+// answered records the answer to Portico's CAPABILITY command. It returns false for any other tag.
+func (l *capabilityList) answered(tag string) bool {
 	switch tag {
 	case l.tag:
 		l.tag = ""
@@ -34,8 +34,8 @@ func (l *listing) answered(tag string) bool {
 	return true
 }
 
-// listHabit is how a server gives its capability list with a sign-in. It is learnt from sign-ins, so that nothing is
-// asked for in vain.
+// listHabit is how a server sends its capability list at sign-in. Portico learns it from earlier sign-ins, so that it
+// asks only where that helps.
 type listHabit int32
 
 // The habits.
