@@ -319,20 +319,27 @@ func TestPolicy(t *testing.T) {
 	}
 }
 
-// Who waits for a paused server does not keep its database from moving, and goes where that goes.
+// twoServers returns a tier with one database, whose copies are on two servers, and its sign-in queues.
+func twoServers(t *testing.T, manager *ActiveManager) (*Tier, *SigninQueues) {
+	t.Helper()
+	queues := NewSigninQueues(time.Now)
+	tier, err := newTestTier(t.Context(), Options{
+		Servers: []ServerOptions{{Name: "mbx1", Addresses: []string{"192.0.2.1:993"}},
+			{Name: "mbx2", Addresses: []string{"192.0.2.2:993"}}},
+		Databases: []DatabaseOptions{{Name: "db1", Copies: []string{"mbx1", "mbx2"}}}, Active: manager,
+		SigninQueues: queues,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return tier, queues
+}
+
+// A sign-in that waits for a paused server does not prevent its database from moving, and goes to the new server.
 func TestPausedSignInsFollowAMove(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		manager := managerWith(t, store.Memory(), nil, "mbx1", "mbx2")
-		queues := NewSigninQueues(time.Now)
-		tier, err := newTestTier(t.Context(), Options{
-			Servers: []ServerOptions{{Name: "mbx1", Addresses: []string{"192.0.2.1:993"}},
-				{Name: "mbx2", Addresses: []string{"192.0.2.2:993"}}},
-			Databases: []DatabaseOptions{{Name: "db1", Copies: []string{"mbx1", "mbx2"}}}, Active: manager,
-			SigninQueues: queues,
-		})
-		if err != nil {
-			t.Fatal(err)
-		}
+		tier, queues := twoServers(t, manager)
 		queues.Pause("mbx1", time.Minute)
 		routed := make(chan Route)
 		go func() {
@@ -357,16 +364,7 @@ func TestPausedSignInsFollowAMove(t *testing.T) {
 func TestHeldClientsAreTold(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		manager := managerWith(t, store.Memory(), slowHook{make(chan struct{})}, "mbx1", "mbx2")
-		queues := NewSigninQueues(time.Now)
-		tier, err := newTestTier(t.Context(), Options{
-			Servers: []ServerOptions{{Name: "mbx1", Addresses: []string{"192.0.2.1:993"}},
-				{Name: "mbx2", Addresses: []string{"192.0.2.2:993"}}},
-			Databases: []DatabaseOptions{{Name: "db1", Copies: []string{"mbx1", "mbx2"}}}, Active: manager,
-			SigninQueues: queues,
-		})
-		if err != nil {
-			t.Fatal(err)
-		}
+		tier, _ := twoServers(t, manager)
 		ctx, cancel := context.WithCancel(t.Context())
 		moved := make(chan error)
 		go func() { moved <- manager.Move(ctx, "db1", "mbx2", nobody) }()

@@ -194,14 +194,15 @@ func metricsInCode(t *testing.T) map[string]bool {
 	t.Helper()
 	known := make(map[string]bool)
 	registered := regexp.MustCompile(`(?:Name:\s*"|NewDesc\("|desc\(")(portico_)?([a-z_]+)"`)
-	for _, dir := range []string{"proxy", "cmd", "health", "protolog"} {
+	for dir, prefix := range map[string]string{"proxy": "portico_", "cmd": "portico_", "health": "portico_",
+		"protolog": "portico_", "bench/exporter": "portico_bench_"} {
 		err := filepath.WalkDir(filepath.Join(root, dir), func(file string, entry fs.DirEntry, err error) error {
 			if err != nil || entry.IsDir() || !strings.HasSuffix(file, ".go") || strings.HasSuffix(file, "_test.go") {
 				return err
 			}
 			text, err := os.ReadFile(file)
 			for _, match := range registered.FindAllStringSubmatch(string(text), -1) {
-				known["portico_"+match[2]] = true
+				known[prefix+match[2]] = true
 			}
 			return err
 		})

@@ -1,18 +1,18 @@
 package main
 
 import (
-	"bytes"
+	"io"
 	"testing"
 
 	"portico/backend/backendtest/testkit"
 	"portico/cmd/portico/cli"
 )
 
-func TestMain(m *testing.M) { testkit.Main(m, func([]string) int { main(); return 0 }) }
+func TestMain(m *testing.M) {
+	testkit.CommandLine(func([]string, io.Writer, io.Writer) int { main(); return 0 }).Main(m)
+}
 
 // command runs a command line in this process.
-func command(args ...string) (status int, stdout, stderr string) {
-	var out, errs bytes.Buffer
-	status = cli.Run(args, &out, &errs, program)
-	return status, out.String(), errs.String()
-}
+var command = testkit.CommandLine(func(args []string, stdout, stderr io.Writer) int {
+	return cli.Run(args, stdout, stderr, program)
+}).Run

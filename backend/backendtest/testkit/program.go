@@ -1,6 +1,8 @@
 package testkit
 
 import (
+	"bytes"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -18,13 +20,23 @@ const (
 	AsProgram = asProgram + "=1"
 )
 
-// Main is the TestMain of a package whose tests start Program: it runs the tests, or main where Program has started
-// the test binary. main gets the arguments, without the program's name, and returns the exit status.
-func Main(m *testing.M, main func(args []string) (status int)) {
+// CommandLine runs a command line of the program under test. args do not include the program's name.
+type CommandLine func(args []string, stdout, stderr io.Writer) (status int)
+
+// Main is the TestMain of a package whose tests start Program: it runs the tests, or the command line if Program has
+// started the test binary.
+func (run CommandLine) Main(m *testing.M) {
 	if os.Getenv(asProgram) != "" {
-		os.Exit(main(os.Args[1:]))
+		os.Exit(run(os.Args[1:], os.Stdout, os.Stderr))
 	}
 	os.Exit(m.Run())
+}
+
+// Run runs a command line in this process, and returns what it prints.
+func (run CommandLine) Run(args ...string) (status int, stdout, stderr string) {
+	var out, errs bytes.Buffer
+	status = run(args, &out, &errs)
+	return status, out.String(), errs.String()
 }
 
 // Program returns a portico command line that was not started yet. It is killed with the test.

@@ -1,18 +1,15 @@
 package cli
 
 import (
-	"bytes"
 	"context"
-	"os"
+	"io"
 	"testing"
 
 	"portico/backend/backendtest/testkit"
 	"portico/configs"
 )
 
-func TestMain(m *testing.M) {
-	testkit.Main(m, func(args []string) int { return Run(args, os.Stdout, os.Stderr, program) })
-}
+func TestMain(m *testing.M) { commandLine.Main(m) }
 
 // program is a command line that cannot serve, and only reads what it checks.
 var program = Node{
@@ -22,9 +19,9 @@ var program = Node{
 	},
 }
 
-// command runs a command line in this process.
-func command(args ...string) (status int, stdout, stderr string) {
-	var out, errs bytes.Buffer
-	status = Run(args, &out, &errs, program)
-	return status, out.String(), errs.String()
+var commandLine testkit.CommandLine = func(args []string, stdout, stderr io.Writer) int {
+	return Run(args, stdout, stderr, program)
 }
+
+// command runs a command line in this process.
+var command = commandLine.Run

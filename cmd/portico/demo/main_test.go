@@ -1,8 +1,7 @@
 package demo_test
 
 import (
-	"bytes"
-	"os"
+	"io"
 	"testing"
 
 	"portico/backend/backendtest/testkit"
@@ -10,16 +9,11 @@ import (
 	"portico/cmd/portico/node"
 )
 
-func TestMain(m *testing.M) {
-	testkit.Main(m, func(args []string) int { return cli.Run(args, os.Stdout, os.Stderr, program) })
-}
+func TestMain(m *testing.M) { commandLine.Main(m) }
 
-// program is what the command line is joined with.
-var program = cli.Node{Serve: node.Serve, Check: node.Check}
+var commandLine testkit.CommandLine = func(args []string, stdout, stderr io.Writer) int {
+	return cli.Run(args, stdout, stderr, cli.Node{Serve: node.Serve, Check: node.Check})
+}
 
 // command runs a command line in this process.
-func command(args ...string) (status int, stdout, stderr string) {
-	var out, errs bytes.Buffer
-	status = cli.Run(args, &out, &errs, program)
-	return status, out.String(), errs.String()
-}
+var command = commandLine.Run

@@ -1,8 +1,7 @@
 package node
 
 import (
-	"bytes"
-	"os"
+	"io"
 	"path/filepath"
 	"testing"
 
@@ -10,9 +9,7 @@ import (
 	"portico/cmd/portico/cli"
 )
 
-func TestMain(m *testing.M) {
-	testkit.Main(m, func(args []string) int { return cli.Run(args, os.Stdout, os.Stderr, program) })
-}
+func TestMain(m *testing.M) { commandLine.Main(m) }
 
 // program is what the command line is joined with.
 var program = cli.Node{Serve: Serve, Check: Check}
@@ -20,9 +17,9 @@ var program = cli.Node{Serve: Serve, Check: Check}
 // root is the repository.
 var root = filepath.Join("..", "..", "..")
 
-// command runs a command line in this process.
-func command(args ...string) (status int, stdout, stderr string) {
-	var out, errs bytes.Buffer
-	status = cli.Run(args, &out, &errs, program)
-	return status, out.String(), errs.String()
+var commandLine testkit.CommandLine = func(args []string, stdout, stderr io.Writer) int {
+	return cli.Run(args, stdout, stderr, program)
 }
+
+// command runs a command line in this process.
+var command = commandLine.Run
