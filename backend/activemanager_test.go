@@ -58,6 +58,9 @@ func TestActiveCopiesLast(t *testing.T) {
 			t.Errorf("db1 is active on %s; mbx1 blocked: %v", at, again.Blocked("mbx1"))
 		}
 	}
+	if active, err := ActiveCopies(t.Context(), s); err != nil || active["db1"] != "mbx2" {
+		t.Errorf("the store says %v, %v", active, err)
+	}
 	if err := m.Unblock(t.Context(), "mbx1", ""); err != nil || m.Blocked("mbx1") || manager(t, s).Blocked("mbx1") {
 		t.Errorf("still blocked: %v", err)
 	}

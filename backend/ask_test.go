@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"testing/synctest"
@@ -164,6 +165,37 @@ func TestMovesBesideSilentServers(t *testing.T) {
 		if err := tier.Move(t.Context(), "db00", "silent1", nobody); !errors.Is(err, ErrNoAnswer) ||
 			time.Since(began) > 2*askTime {
 			t.Errorf("after %v: %v", time.Since(began), err)
+		}
+	})
+}
+
+// A server that dies while databases move gets none of those whose turn comes later.
+func TestServerThatDiesWhileDatabasesMove(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var dead atomic.Bool
+		o := Options{Directory: knows{}, Upstream: dialing(func(ctx context.Context, from netip.Addr,
+			address string) (net.Conn, error) {
+			if dead.Load() && strings.HasPrefix(address, "well1:") {
+				return nil, syscall.ECONNREFUSED
+			}
+			return moods(ctx, from, address)
+		})}
+		for _, name := range []string{"down1", "well1", "well2"} {
+			o.Servers = append(o.Servers, ServerOptions{Name: name, Addresses: []string{name + ":143"}})
+		}
+		for _, name := range []string{"db1", "db2"} {
+			o.Databases = append(o.Databases, DatabaseOptions{Name: name, Copies: []string{"down1", "well1", "well2"}})
+		}
+		tier, err := newTestTier(t.Context(), o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		results := tier.Evacuate(t.Context(), "down1", MoveOptions{End: func(string) {
+			time.Sleep(2 * answersKept)
+			dead.Store(true)
+		}})
+		if len(results) != 2 || results[0].To != "well1" || results[1].To != "well2" {
+			t.Errorf("moved: %+v", results)
 		}
 	})
 }

@@ -19,6 +19,7 @@ func TestTokenClaim(t *testing.T) {
 		jwt(`["email"]`):                             "",
 		jwt(`{"email":`):                             "",
 		"e30.!!!.c2ln":                               "",
+		"e30.eyJlbWFpbCI6ImFubiJ9!.c2ln":             "", // {"email":"ann"} and a character that is none
 		"opaque":                                     "",
 		"":                                           "",
 	} {
