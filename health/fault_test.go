@@ -105,6 +105,22 @@ func worsens(t *testing.T, test func(t *testing.T, w *worsening, restart func())
 
 const told1 = "Networking of mbx1 is at fault: "
 
+// Probes that name the same fault one after the other have one alert, whichever comes first.
+func TestLaterProbesOfOneFault(t *testing.T) {
+	eof := &Result{Dependency: Networking, Phase: "greeting", Mailbox: "mbx1", Err: "EOF"}
+	for _, order := range [][]string{
+		{"SelfTestMonitor/mbx1", "DeepTestMonitor/db1"}, {"DeepTestMonitor/db1", "SelfTestMonitor/mbx1"},
+	} {
+		worsens(t, func(t *testing.T, w *worsening, _ func()) {
+			w.move("db1", "mbx1")
+			w.fails(order[0], Unhealthy, false, eof)
+			w.tells(t, 2*time.Minute, told1+"EOF")
+			w.fails(order[1], Unhealthy, false, eof)
+			w.tells(t, 20*time.Minute)
+		})
+	}
+}
+
 // A server that flaps is told. When it dies for good that is told too, once, also after a restart.
 func TestFlappingServerDies(t *testing.T) {
 	worsens(t, func(t *testing.T, w *worsening, restart func()) {
