@@ -28,10 +28,10 @@ type MoveOptions struct {
 	from string // where it has to be active still; "" is anywhere
 }
 
-// Move makes server's copy of a database the active one. Sign-ins to the database are held meanwhile; those under way
-// are waited for, and then its sessions end. A failure leaves everything as it was, but for the sessions that have
-// ended; unless a hook had begun. That leaves the database suspended: nobody is let in until it is moved again. A
-// second move of the same database waits for the first. The context's end breaks the move off wherever it is.
+// Move makes a server's copy of a database the active one. It holds new sign-ins to the database, waits for those in
+// progress, and then ends the database's sessions. If it fails before a hook has begun, only sessions have ended. If
+// it fails later, the database is suspended: it admits no users until it is moved again. A second move of the same
+// database waits for the first. If ctx ends, the move stops at once.
 func (m *ActiveManager) Move(ctx context.Context, name, server string, o MoveOptions) error {
 	d, err := m.takeTurn(ctx, name)
 	if err != nil {
@@ -46,9 +46,9 @@ func (m *ActiveManager) Move(ctx context.Context, name, server string, o MoveOpt
 		m.mu.Lock()
 		defer m.mu.Unlock()
 		d.to = ""
-		d.letGo()
+		d.resume()
 	}()
-	if err := calm(ctx, quiet); err != nil {
+	if err := waitForSignIns(ctx, quiet); err != nil {
 		return fmt.Errorf("database %s: %w", name, err)
 	}
 	o.End(name)
@@ -61,7 +61,7 @@ func (m *ActiveManager) Move(ctx context.Context, name, server string, o MoveOpt
 	return nil
 }
 
-// leave marks the copy that a database leaves as Failed, if its mail can not be read.
+// leave marks the old copy as Failed, if its mail cannot be read.
 func (m *ActiveManager) leave(ctx context.Context, name, from, to string, o MoveOptions) error {
 	if o.Unreadable == nil || from == to || ctx.Err() != nil {
 		return context.Cause(ctx)
@@ -86,7 +86,7 @@ func (m *ActiveManager) moves(name, server string) bool {
 		(d.active != server || len(d.suspended) > 0)
 }
 
-// takeTurn waits until nobody else moves a database. The caller gives the turn back.
+// takeTurn waits until no other move of a database is in progress. The caller must give the turn back.
 func (m *ActiveManager) takeTurn(ctx context.Context, name string) (*database, error) {
 	m.mu.Lock()
 	d := m.databases[name]
@@ -102,7 +102,7 @@ func (m *ActiveManager) takeTurn(ctx context.Context, name string) (*database, e
 	}
 }
 
-// settled waits until nobody moves a database, and returns its copies as they are then.
+// settled waits until no move of a database is in progress, and returns its copies.
 func (m *ActiveManager) settled(ctx context.Context, name string) ([]CopyState, error) {
 	d, err := m.takeTurn(ctx, name)
 	if err != nil {
@@ -114,8 +114,8 @@ func (m *ActiveManager) settled(ctx context.Context, name string) ([]CopyState, 
 	return m.copiesOf(name), nil
 }
 
-// activate changes which copy is active: by the database's hook, if it has one. d's active copy and what it is
-// suspended between change here alone, so that they can be read without the mutex.
+// activate changes the active copy, with the database's hook if it has one. Only activate changes d's active copy and
+// the copies that it is suspended between, so the caller can read them without the mutex.
 func (m *ActiveManager) activate(ctx context.Context, name string, d *database, hook Hook, server string) error {
 	if err := context.Cause(ctx); err != nil {
 		return err
@@ -187,5 +187,5 @@ func (m *ActiveManager) hold(name string, d *database, server string, o MoveOpti
 	}
 	d.to = server
 	m.endExchanges(func(x *saslExchange) bool { return x.database == name })
-	return d.hook, d.held.hold(), nil
+	return d.hook, d.signinHold.hold(), nil
 }

@@ -12,14 +12,13 @@ import (
 	"portico/configs/store"
 )
 
-// ActiveManager knows which copy of each database is active, and which mailbox servers may not get any. Both are kept
-// in the store. The active copy is written down when a database is first seen, and then only Move changes it: not a
-// reload, and not a server that recovers. One manager lives as long as the program; see Configure. Its methods are
-// safe for concurrent use.
+// ActiveManager knows which copy of each database is active, and which mailbox servers are blocked. Both are in the
+// store. The active copy is stored when a database is first configured. After that only Move changes it; a reload or a
+// server that recovers does not. The manager lives as long as the program; see Configure. Its methods are safe for
+// concurrent use.
 //
-// While a database moves, its sign-ins are held (see lease) and those under way are waited for, so that no user is on
-// two copies. Databases move independently of each other, and nothing but another move of the same database waits for
-// a move.
+// While a database moves, its new sign-ins are held (see lease), and the move waits for those in progress. So no user
+// is on two copies. Databases move independently. Only another move of the same database waits for a move.
 type ActiveManager struct {
 	store store.Store
 
@@ -31,15 +30,15 @@ type ActiveManager struct {
 	blocked    map[string][]Blocker       // mailbox servers by name: who blocks them
 	policy     map[string]Policy          // mailbox servers by name, where it was changed by command
 	movedUsers map[string]string          // users who were moved, by name: their database
-	users      map[string]*held           // users with sign-ins under way
+	users      map[string]*signinHold     // users with sign-ins under way
 	failed     map[copyOf]Failure         // copies that may not be chosen
 	exchanges  map[*saslExchange]struct{} // sign-ins that wait for their clients, and are not counted
 }
 
-// database is a database's state. It stays for the life of the manager, so that a reload loses neither sign-ins nor a
-// move under way. The manager's mutex guards its fields.
+// database is a database's state. It lives as long as the manager, so that a reload loses neither sign-ins nor a move
+// in progress. The manager's mutex guards its fields.
 type database struct {
-	held
+	signinHold
 	turn chan struct{} // has a token while somebody moves the database
 
 	configured bool     // the configuration has it
@@ -50,8 +49,8 @@ type database struct {
 	suspended  []string // after a move that has failed: the servers that it was between, and nobody may be let in
 }
 
-// lost says that the configuration has no copy on the server where the database is active. Nobody may be let in until
-// it is moved.
+// lost says that the configuration has no copy on the server where the database is active. The database admits no
+// users until it is moved.
 func (d *database) lost() bool { return !slices.Contains(d.copies, d.active) }
 
 // Keys of the store.
@@ -64,7 +63,7 @@ const (
 	movedUserKey = "placed/"  // and a user: the database that the user was moved to
 )
 
-// What a change can be refused for; use errors.Is.
+// Reasons why a change is refused; use errors.Is.
 var (
 	ErrUnknownName = errors.New("unknown name")
 	ErrNoCopy      = errors.New("the server has no copy of the database")
@@ -75,12 +74,12 @@ var (
 	ErrElsewhere   = errors.New("the database is now active on another server")
 )
 
-// NewActiveManager returns a manager with what the store says. It knows no database before Configure.
+// NewActiveManager reads the store and returns a manager. It knows no database before Configure.
 func NewActiveManager(ctx context.Context, s store.Store) (*ActiveManager, error) {
 	m := &ActiveManager{
 		store: s, databases: make(map[string]*database), blocked: make(map[string][]Blocker),
 		policy:     make(map[string]Policy),
-		movedUsers: make(map[string]string), users: make(map[string]*held), failed: make(map[copyOf]Failure),
+		movedUsers: make(map[string]string), users: make(map[string]*signinHold), failed: make(map[copyOf]Failure),
 		exchanges: make(map[*saslExchange]struct{}),
 	}
 	for key, take := range map[string]func(name, value string){
@@ -121,10 +120,10 @@ func (m *ActiveManager) Active(name string) (server string, ok bool) {
 	return d.active, true
 }
 
-// lease returns the servers with a copy of a database, the active one first and then those behind it in the configured
-// order, around the end, and counts a sign-in of a user as under way until release. A user in no database, named "",
-// has no such servers. While the database or the user is held, lease waits. It returns errStillHeld when the time
-// within is over, and when the client closes its side.
+// lease returns the servers with a copy of a database: the active one first, then those after it in the configured
+// order, from the start again after the last. It counts a sign-in of a user as in progress until release. For the
+// database "" there are no servers. While the database or the user is held, lease waits. It returns errStillHeld when
+// the time within is over, or when the client closes its side.
 func (m *ActiveManager) lease(ctx context.Context, name, user string, within time.Duration,
 	by waiting) ([]string, error) {
 	m.mu.Lock()
@@ -136,12 +135,12 @@ func (m *ActiveManager) lease(ctx context.Context, name, user string, within tim
 			d = &database{}
 		case d == nil || !d.configured:
 			return nil, fmt.Errorf("database %s: %w", name, ErrUnknownName)
-		case len(d.suspended) > 0 && d.held.held == nil:
+		case len(d.suspended) > 0 && d.signinHold.held == nil:
 			return nil, fmt.Errorf("database %s: %w", name, ErrSuspended)
-		case d.lost() && d.held.held == nil:
+		case d.lost() && d.signinHold.held == nil:
 			return nil, fmt.Errorf("database %s, mailbox server %s: %w", name, d.active, ErrLost)
 		}
-		stands := &d.held
+		stands := &d.signinHold
 		if u := m.users[user]; stands.held == nil && u != nil && u.held != nil {
 			stands = u
 		}
@@ -185,15 +184,14 @@ func (m *ActiveManager) alternatives(name string) []string {
 }
 
 // user returns the count of a user's sign-ins.
-func (m *ActiveManager) user(name string) *held {
+func (m *ActiveManager) user(name string) *signinHold {
 	if m.users[name] == nil {
-		m.users[name] = &held{}
+		m.users[name] = &signinHold{}
 	}
 	return m.users[name]
 }
 
-// release ends what lease began: the sign-in has failed, or its session can be ended by whoever moves the database or
-// the user.
+// release ends what lease began: the sign-in has failed, or a move can end its session.
 func (m *ActiveManager) release(name, user string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -203,16 +201,16 @@ func (m *ActiveManager) release(name, user string) {
 // giveBack is release for a caller that holds the mutex.
 func (m *ActiveManager) giveBack(name, user string) {
 	if u := m.users[user]; u != nil {
-		u.over()
+		u.signInOver()
 		m.forget(user, u)
 	}
 	if d := m.databases[name]; d != nil {
-		d.over()
+		d.signInOver()
 	}
 }
 
-// forget drops a user's count that says nothing.
-func (m *ActiveManager) forget(user string, u *held) {
+// forget drops a user's count if it is zero.
+func (m *ActiveManager) forget(user string, u *signinHold) {
 	if u.signIns == 0 && u.held == nil && u.waiting == 0 {
 		delete(m.users, user)
 	}
@@ -285,7 +283,7 @@ func (m *ActiveManager) copiesOf(name string) []CopyState {
 	for i, server := range servers {
 		all = append(all, CopyState{
 			Database: name, Server: server, Failed: m.failed[copyOf{name, server}].Reason, Active: server == d.active,
-			Moving: d.held.held != nil, Blocked: len(m.blocked[server]) > 0,
+			Moving: d.signinHold.held != nil, Blocked: len(m.blocked[server]) > 0,
 			Suspended: slices.Contains(d.suspended, server), Lost: i >= len(d.copies),
 		})
 	}

@@ -1,10 +1,9 @@
-// Package backend is the way to the mailbox servers: which database a user is in (Router), which server holds its
-// active copy (ActiveManager), and a connection there that is signed in as the client asked (Tier.SignIn).
+// Package backend finds and signs in to mailbox servers: it decides which database a user is in (Router), which server
+// has the active copy (ActiveManager), and returns a signed-in connection to that server (Tier.SignIn).
 //
-// A sign-in is sequential code, one file per step: dial.go, tls.go, greeting.go, signin.go. It
-// reports errors by kind (Error) and phase latencies through a callback; what to tell the client, count or log is the
-// caller's business. The package knows nothing of clients' connections, of the relay, of the configuration file, of
-// logs and metrics.
+// A sign-in is sequential code, one file per step: dial.go, tls.go, greeting.go, signin.go. It returns errors with a
+// kind (Error), and reports the time of each phase through a callback. The caller answers the client, counts and logs.
+// The package does not know clients' connections, the relay, the configuration file, logs or metrics.
 package backend
 
 import (
@@ -22,10 +21,10 @@ import (
 	"portico/configs/store"
 )
 
-// TLSMode is how a connection to a mailbox server gets its TLS.
+// TLSMode says how TLS starts on connections to a mailbox server.
 type TLSMode uint8
 
-// The three ways (RFC 8314).
+// The modes (RFC 8314).
 const (
 	TLSNone TLSMode = iota
 	TLSStartTLS
@@ -70,7 +69,7 @@ type Timeouts struct {
 	SignIn   time.Duration // ID and sign-in until the tagged answer
 }
 
-// Options of a Tier. They must be complete, but for what they say may be nil.
+// Options of a Tier. They must be complete, except for fields that may be nil.
 type Options struct {
 	Servers   []ServerOptions
 	Databases []DatabaseOptions
@@ -130,9 +129,9 @@ type Tier struct {
 	now               func() time.Time
 }
 
-// New checks the options and returns a Tier over them. It opens no connection, and writes nothing: Configure puts the
-// databases in force. With RoutingHash it returns a *PinMismatchError when users are spread over another set of
-// databases. ctx bounds only what is done at the store.
+// New checks the options and returns a Tier. It opens no connection and writes nothing; Configure applies the
+// databases. With RoutingHash it returns a *PinMismatchError if users are spread over another set of databases. ctx
+// bounds only reads of the store.
 func New(ctx context.Context, o Options) (*Tier, error) {
 	if err := o.check(); err != nil {
 		return nil, fmt.Errorf("tier options: %w", err)
@@ -230,8 +229,8 @@ func (o *ServerOptions) check() error {
 	return nil
 }
 
-// Configure puts the tier's databases in force, in the place of those of the tier before: see ActiveManager.Configure.
-// With RoutingHash it pins the set of databases if none is pinned yet.
+// Configure applies the tier's databases, which replace those of the earlier tier: see ActiveManager.Configure. With
+// RoutingHash it pins the set of databases if none is pinned yet.
 func (t *Tier) Configure(ctx context.Context) ([]Adopted, error) {
 	if t.pinIn == nil {
 		return t.active.Configure(ctx, t.databases)
@@ -297,8 +296,8 @@ func checkRouting(ctx context.Context, o Options, databases []string) error {
 	return nil
 }
 
-// Close ends the connections to directories, once no call of Where is under way. Sign-ins that come later are answered
-// as if those were down.
+// Close closes the connections to directories, after the calls of Where in progress. Later sign-ins get the same
+// answer as if the directories were down.
 func (t *Tier) Close() {
 	t.asked.Lock()
 	defer t.asked.Unlock()
@@ -307,5 +306,5 @@ func (t *Tier) Close() {
 	}
 }
 
-// ActiveManager returns the keeper of which copy is active.
+// ActiveManager returns the tier's ActiveManager.
 func (t *Tier) ActiveManager() *ActiveManager { return t.active }

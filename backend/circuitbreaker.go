@@ -28,9 +28,9 @@ type CircuitBreakers struct {
 	random func() float64      // from 0 to 1
 	failed func(server string) // see OnFailure; may be nil
 
-	mu  sync.Mutex // guards the rest
-	opt CircuitBreakerOptions
-	of  map[string]*circuitBreaker // by server; only servers that have failed
+	mu       sync.Mutex // guards the rest
+	opt      CircuitBreakerOptions
+	byServer map[string]*circuitBreaker // by server; only servers that have failed
 }
 
 // circuitBreaker belongs to one server. It is open while wait is not zero.
@@ -58,7 +58,7 @@ type attempt struct {
 
 // NewCircuitBreakers returns circuit breakers that are all closed. random spreads the trials of several nodes.
 func NewCircuitBreakers(now func() time.Time, random func() float64) *CircuitBreakers {
-	return &CircuitBreakers{now: now, random: random, of: make(map[string]*circuitBreaker)}
+	return &CircuitBreakers{now: now, random: random, byServer: make(map[string]*circuitBreaker)}
 }
 
 // OnFailure sets a function that is called with the server's name when a sign-in does not reach a mailbox server or
@@ -71,7 +71,7 @@ func (b *CircuitBreakers) Configure(o CircuitBreakerOptions) {
 	defer b.mu.Unlock()
 	b.opt = o
 	if o.Failures == 0 {
-		for _, br := range b.of {
+		for _, br := range b.byServer {
 			br.close()
 		}
 	}
@@ -83,7 +83,7 @@ var errCircuitOpen = errors.New("circuit breaker open: the mailbox server has fa
 func (b *CircuitBreakers) enter(server string) (attempt, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	br := b.of[server]
+	br := b.byServer[server]
 	switch {
 	case br == nil:
 		return attempt{server: server}, nil
@@ -107,7 +107,7 @@ func (b *CircuitBreakers) greeted(a attempt) {
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if br := b.of[a.server]; br.epoch == a.epoch && !br.hung {
+	if br := b.byServer[a.server]; br.epoch == a.epoch && !br.hung {
 		br.close()
 	}
 }
@@ -119,14 +119,14 @@ func (b *CircuitBreakers) leave(a attempt, e *Error) {
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	br := b.of[a.server]
+	br := b.byServer[a.server]
 	said := e.evidence()
 	if br == nil {
 		if said == serverAnswers || said == nothing || b.opt.Failures == 0 {
 			return
 		}
 		br = &circuitBreaker{}
-		b.of[a.server] = br
+		b.byServer[a.server] = br
 	}
 	switch {
 	case a.epoch != br.epoch:
@@ -177,14 +177,14 @@ func (b *CircuitBreakers) endTrial(br *circuitBreaker, a attempt, said evidence)
 func (b *CircuitBreakers) tested(server string, e *Error, signedIn bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	br := b.of[server]
+	br := b.byServer[server]
 	said := e.evidence()
 	if br == nil {
 		if said != serverUnreached && said != serverHangs || b.opt.Failures == 0 {
 			return
 		}
 		br = &circuitBreaker{}
-		b.of[server] = br
+		b.byServer[server] = br
 	}
 	switch {
 	case said == serverAnswers && (signedIn || !br.hung):
@@ -224,7 +224,7 @@ func (b *CircuitBreakers) Open() map[string]bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	open := make(map[string]bool)
-	for server, br := range b.of {
+	for server, br := range b.byServer {
 		if br.wait != 0 {
 			open[server] = true
 		}

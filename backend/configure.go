@@ -10,7 +10,7 @@ import (
 	"portico/configs/store"
 )
 
-// Adopted is what Configure has found out about a database that it puts in force.
+// Adopted describes a database that Configure has applied.
 type Adopted struct {
 	Database string
 	Server   string // with the active copy
@@ -20,12 +20,11 @@ type Adopted struct {
 	Lost bool
 }
 
-// Configure puts databases in force. One that is seen for the first time gets its first copy as the active one, and
-// that is written down; for all others the order of copies changes nothing. If it has the copies of a database that
-// goes, it is that one under another name, and active where that one is. It is an error, and nothing changes, if a
-// database that is in force would lose its active copy, or a copy that it is moving to or from. A database that was
-// not in force and has lost its active copy, as at a start, is put in force, but nobody is let in to it until it is
-// moved.
+// Configure applies the configured databases. For a new database it stores the first copy as the active one; for the
+// others the order of copies changes nothing. If a new database has the same copies as one that is removed, it is that
+// database with another name, and active on the same server. Configure returns an error and changes nothing if a
+// database would lose its active copy, or a copy that a move is using. At a start, a database without its active copy
+// is applied too, but it admits no users until it is moved.
 func (m *ActiveManager) Configure(ctx context.Context, databases []DatabaseOptions) ([]Adopted, error) {
 	m.configuring.Lock()
 	defer m.configuring.Unlock()
@@ -64,15 +63,15 @@ func (m *ActiveManager) Configure(ctx context.Context, databases []DatabaseOptio
 	return adopted, nil
 }
 
-// ActiveCopies returns what a store says of databases: the server with the active copy, by database.
+// ActiveCopies returns the server with the active copy of each database, from a store.
 func ActiveCopies(ctx context.Context, s store.Store) (map[string]string, error) {
 	active := make(map[string]string)
 	err := each(ctx, s, activeKey, func(name, value string) { active[name] = value })
 	return active, err
 }
 
-// record writes down the active copy of databases that have none, and adds it to active. It returns the entries that
-// it has written.
+// record stores the active copy of databases that have none, and adds it to active. It returns the entries that it has
+// written.
 func (m *ActiveManager) record(
 	ctx context.Context, databases []DatabaseOptions, active map[string]string, renamed map[string]*renaming,
 ) ([]store.Entry, error) {
@@ -132,7 +131,7 @@ func (m *ActiveManager) renamed(databases []DatabaseOptions) map[string]*renamin
 	return renamed
 }
 
-// unrecord removes entries that nothing came of.
+// unrecord removes entries that record has written, after a failure.
 func (m *ActiveManager) unrecord(ctx context.Context, written []store.Entry) error {
 	var failures []error
 	for _, e := range written {
@@ -143,7 +142,7 @@ func (m *ActiveManager) unrecord(ctx context.Context, written []store.Entry) err
 	return errors.Join(failures...)
 }
 
-// mayReplace says why databases can not take the place of those in force, or nil. The caller holds mu.
+// mayReplace returns why databases cannot replace those in force, or nil. The caller holds mu.
 func (m *ActiveManager) mayReplace(databases []DatabaseOptions) error {
 	copies := make(map[string][]string, len(databases))
 	for _, o := range databases {
@@ -186,14 +185,14 @@ func shared(a, b []string) string {
 	return ""
 }
 
-// CopyTakenError says that a new configuration does not have a copy that users may be on.
+// CopyTakenError says that a new configuration lacks a copy that users may be on.
 type CopyTakenError struct {
 	Database, Server string
 	Active           bool   // else a move that has failed may have left the copy active
 	Other            string // a copy that stays, or ""
 }
 
-// Error says what to do, too.
+// Error also says what to do.
 func (e *CopyTakenError) Error() string {
 	what := "is active on"
 	if !e.Active {
@@ -208,7 +207,7 @@ func (e *CopyTakenError) Error() string {
 		"database move %s SERVER`, and then remove %s", e.Database, what, e.Server, e.Server, e.Database, e.Server)
 }
 
-// replace puts databases in force. The caller holds mu.
+// replace applies databases. The caller holds mu.
 func (m *ActiveManager) replace(databases []DatabaseOptions, active, between map[string]string,
 	written []store.Entry) []Adopted {
 	var adopted []Adopted

@@ -11,7 +11,7 @@ import (
 	"portico/proxy/wire"
 )
 
-// The ways to sign in, as Credential.Mechanism names them. The first three carry a password, and stand for each other.
+// The mechanisms, as Credential.Mechanism names them. The first three carry a password, and can replace each other.
 const (
 	mechanismCommand     = ""            // the LOGIN command (RFC 9051 section 6.2.3)
 	mechanismPlain       = "PLAIN"       // RFC 4616
@@ -27,7 +27,7 @@ var (
 	errNUL         = errors.New("the credential contains a NUL byte, which no mechanism can carry")
 )
 
-// Credential is what a client signs in with, as it gave it.
+// Credential is what a client signs in with, as the client sent it.
 type Credential struct {
 	Mechanism string // the SASL mechanism the client used, in upper case; "" is the LOGIN command
 	Authzid   string // whom to act as, if not Username; PLAIN and SCRAM alone can carry it
@@ -40,8 +40,8 @@ type Credential struct {
 // script is a sign-in command, cut where the server must first send a continuation.
 type script [][]byte
 
-// script writes the credential as a command for a server of such capabilities: by the client's own mechanism if the
-// server offers it, else by another.
+// script writes the credential as a command for a server with these capabilities: with the client's mechanism if the
+// server offers it, otherwise with another one.
 func (c Credential) script(tag string, offers wire.Capabilities) (script, error) {
 	if strings.ContainsRune(c.Authzid+c.Username+c.Password.Reveal(), 0) {
 		return nil, errNUL
@@ -115,8 +115,8 @@ func (c Credential) quotable() bool {
 // text appends to the last part.
 func (s script) text(t string) { s[len(s)-1] = append(s[len(s)-1], t...) }
 
-// astring appends v as a quoted string or, where none can carry it, as a literal, which begins a new part: the server
-// has to agree to each literal first. One that it does not take for a literal would be read as commands.
+// astring appends v as a quoted string. If a quoted string cannot carry it, it appends a literal, which begins a new
+// part: the server must agree to each literal first, since otherwise it may read the literal as commands.
 func (s *script) astring(v string) {
 	last := &(*s)[len(*s)-1]
 	quoted, ok := wire.AppendAstring(*last, v)

@@ -15,7 +15,7 @@ import (
 	"portico/proxy/wire"
 )
 
-// SignInRequest is who wants to sign in, and how.
+// SignInRequest has the user and credential of a sign-in.
 type SignInRequest struct {
 	Tag        string // of the client's command; the answer in Link.Replies carries it. No server sees it
 	User       string // canonical user name: for whom a credential of the proxy's own would sign in
@@ -40,8 +40,7 @@ type ClientInfo struct {
 	TLS       bool // its connection has TLS; no server is told yet
 }
 
-// Offers says whether a server offers, after sign-in, what the relay must keep from working: COMPRESS or
-// UNAUTHENTICATE.
+// Offers says whether a server offers COMPRESS or UNAUTHENTICATE after sign-in, which the relay must prevent.
 type Offers uint8
 
 // The three answers.
@@ -51,7 +50,7 @@ const (
 	OffersHidden // it does; the names are taken out of Replies
 )
 
-// Link is a connection that is signed in. Who gets it owns it. Its deadlines are cleared.
+// Link is a signed-in connection. The caller that gets it owns it. It has no deadlines.
 type Link struct {
 	Server   string // name of the mailbox server
 	Database string
@@ -70,7 +69,7 @@ type Link struct {
 // logOutTime bounds the end of a session at a mailbox server that is not used.
 const logOutTime = time.Second
 
-// LogOut ends the session at the server in order and closes the connection, a second from now at the latest.
+// LogOut sends LOGOUT and closes the connection, within a second.
 func (l *Link) LogOut(now time.Time) {
 	defer l.Conn.Close()
 	l.Conn.SetDeadline(now.Add(logOutTime))
@@ -83,10 +82,10 @@ func (l *Link) LogOut(now time.Time) {
 	}
 }
 
-// SignIn connects to the route's first server and signs in there. If the server is not reached it goes on to the
-// route's next one; an answer to the credential is final. Errors are *Error, of the first server tried; on error every
-// connection is closed. The context bounds everything, beside the time-outs of each phase. A user who may not sign in
-// is refused as the server refuses a wrong password.
+// SignIn connects to the route's first server and signs in there. If it cannot reach the server, it tries the route's
+// next one; an answer to the credential is final. Errors are *Error, of the first server tried. On error every
+// connection is closed. ctx bounds the total time; each phase has a time-out of its own. A user who may not sign in
+// gets the same answer as for a wrong password.
 func (t *Tier) SignIn(ctx context.Context, r Route, q SignInRequest) (*Link, error) {
 	if r.refusal != nil {
 		return nil, t.refuse(ctx, r, q)
@@ -162,7 +161,7 @@ func asError(err error) *Error {
 	return e
 }
 
-// errPanicked is how an attempt has ended that nobody came back from: it says nothing of the server.
+// errPanicked is the result of an attempt that has panicked: it shows nothing about the server.
 var errPanicked = &Error{Kind: KindCancelled}
 
 // converse is one attempt to sign in to one server. It calls greeted, if that is not nil, when the server can be

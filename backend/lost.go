@@ -10,13 +10,13 @@ import (
 	"portico/configs/store"
 )
 
-// Remembered is a file that may have entries which a restore has not.
+// Remembered is a file that may have entries that a restore lacks.
 type Remembered struct {
 	Name    string // as people are shown it
 	Entries map[string]store.Entry
 }
 
-// LostEntry is an entry of the store that decides where users go, and that a restore does not have.
+// LostEntry is an entry of the store that decides where users go, and that a restore lacks.
 type LostEntry struct {
 	Key    string
 	Value  string // in the latest file that has it; "" if none has
@@ -40,9 +40,9 @@ var lostEffects = []struct{ prefix, effect string }{
 
 const lostCopy = "no user is admitted to %[1]s until you run `portico database move %[1]s SERVER`"
 
-// LostEntries lists what the entries of a restore lack. named are the keys of damaged entries, "" for each that could
-// not be read; damaged says that the copy is not whole. remembered has the files to compare with, the latest first,
-// and copies the servers of each configured database.
+// LostEntries lists the entries that a restore lacks. named are the keys of damaged entries, "" for each that could
+// not be read; damaged says that the copy is damaged. remembered has the files to compare with, the latest first.
+// copies has the servers of each configured database.
 func LostEntries(
 	taken map[string]store.Entry, damaged bool, named []string, remembered []Remembered, copies map[string][]string,
 ) []LostEntry {
@@ -83,8 +83,8 @@ func LostEntries(
 	return slices.SortedFunc(maps.Values(lost), func(a, b LostEntry) int { return strings.Compare(a.Key, b.Key) })
 }
 
-// SuspendLost returns entries, by key, that keep everybody out of the databases whose active copy is not known any
-// more, until somebody moves them. Without them a start would take the first copy.
+// SuspendLost returns entries, by key, that suspend the databases whose active copy is lost, until an operator moves
+// them. Without these entries, the next start would use the first copy.
 func SuspendLost(lost []LostEntry, copies map[string][]string) map[string]string {
 	entries := make(map[string]string)
 	for _, l := range lost {

@@ -9,7 +9,7 @@ import (
 	"portico/backend/secret"
 )
 
-// Master is a credential of the proxy's own, which opens every mailbox: the proxy uses it for users it has verified.
+// Master is Portico's own credential, which opens every mailbox. Portico uses it for users whom it has verified.
 type Master struct {
 	User     string
 	Password secret.Value
@@ -27,10 +27,10 @@ func (m *Master) credential(user string) Credential {
 	return c
 }
 
-// errNotVerified would let everybody into every mailbox.
+// errNotVerified: without this check, anybody could open every mailbox.
 var errNotVerified = errors.New("the master credential is only for verified users")
 
-// checkMaster refuses what would let nobody in, or everybody.
+// checkMaster refuses options that would admit no user, or everybody.
 func checkMaster(o Options) error {
 	switch {
 	case o.Mode != directory.ModeMaster:
@@ -43,12 +43,11 @@ func checkMaster(o Options) error {
 	return nil
 }
 
-// Verify makes sure that who signs in is q.Login and may open the mailbox of q.User, where the proxy has to know:
-// before it signs in to the mailbox server with a credential of its own. Where it has not, there is nothing to do.
-// Only nil lets anybody in; SignIn takes no route of that kind that Verify has not passed. A user whom no verifier
-// knows is answered as a wrong password is. If the password belongs to another name than was asked for, the route
-// becomes the one of that name, for which the client may have to wait as in Route. The context bounds it. Errors are
-// *Error.
+// Verify checks that the client is q.Login and may open the mailbox of q.User, if Portico signs in to the mailbox
+// server with its own credential. Otherwise it does nothing. Only nil admits a client; SignIn refuses a route of that
+// kind that Verify has not accepted. An unknown user gets the same answer as for a wrong password. If the password
+// belongs to another name, the route becomes that name's; the client may have to wait for it as in Route. ctx bounds
+// the time. Errors are *Error.
 func (t *Tier) Verify(ctx context.Context, r *Route, q directory.Query, client WaitingClient) error {
 	if r.Mode != directory.ModeMaster {
 		return nil
@@ -82,12 +81,12 @@ func (t *Tier) Verify(ctx context.Context, r *Route, q directory.Query, client W
 	return nil
 }
 
-// judged reports whether a verifier has found that the credential is no known user's.
+// judged reports whether a verifier has found that the credential belongs to no known user.
 func judged(err error) bool {
 	return errors.Is(err, directory.ErrBadCredential) || errors.Is(err, directory.ErrNotFound)
 }
 
-// reroute replaces a route by the one of another user, who has given a password already.
+// reroute replaces a route by that of another user, whose password was already verified.
 func (t *Tier) reroute(ctx context.Context, r *Route, q directory.Query, client WaitingClient) (err error) {
 	t.Done(*r)
 	*r, err = t.Route(ctx, q, client)

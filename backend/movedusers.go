@@ -21,10 +21,10 @@ func (m *ActiveManager) MoveUser(ctx context.Context, user, database string, end
 	defer func() {
 		m.mu.Lock()
 		defer m.mu.Unlock()
-		u.letGo()
+		u.resume()
 		m.forget(user, u)
 	}()
-	if err := calm(ctx, quiet); err != nil {
+	if err := waitForSignIns(ctx, quiet); err != nil {
 		return fmt.Errorf("user %s: %w", user, err)
 	}
 	end(user)
@@ -46,7 +46,7 @@ func (m *ActiveManager) MoveUser(ctx context.Context, user, database string, end
 }
 
 // holdUser holds the sign-ins of a user before a move. It waits while another move of the user is in progress.
-func (m *ActiveManager) holdUser(ctx context.Context, user, database string) (u *held, quiet chan struct{},
+func (m *ActiveManager) holdUser(ctx context.Context, user, database string) (u *signinHold, quiet chan struct{},
 	err error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()

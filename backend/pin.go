@@ -13,8 +13,8 @@ import (
 // pinKey holds the names of the databases that routing by hash spreads users over, as a sorted JSON array.
 const pinKey = "routing/hash/databases"
 
-// PinMismatchError says that the configuration has other databases than those users are spread over. Routing over the
-// new set would show some users an empty mailbox, so that takes a decision.
+// PinMismatchError says that the configuration has other databases than those that users are spread over. With the new
+// set, some users would find an empty mailbox, so an operator must decide.
 type PinMismatchError struct {
 	Pinned, Configured []string // sorted
 }
@@ -31,8 +31,8 @@ func PinnedDatabases(ctx context.Context, s store.Store) ([]string, error) {
 	return names, err
 }
 
-// PinDatabases makes names the set that routing by hash spreads users over from the next start on. Mail stays where it
-// is: users whose database changes by that find it empty unless their mail is moved too.
+// PinDatabases makes names the set of databases for routing by hash, from the next start on. It moves no mail: users
+// whose database changes find it empty unless their mail is moved too.
 func PinDatabases(ctx context.Context, s store.Store, names []string) error {
 	if len(names) == 0 {
 		return errors.New("pin databases: no database is named")

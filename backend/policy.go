@@ -11,13 +11,13 @@ import (
 // Policy says whether databases are activated on a server automatically: Exchange's DatabaseCopyAutoActivationPolicy.
 type Policy string
 
-// The policies. What somebody asks for by name is done whatever the policy.
+// The policies. They do not apply to moves to a server that an operator names.
 const (
 	Unrestricted    Policy = "Unrestricted"
 	BlockedByPolicy Policy = "Blocked"
 )
 
-// SetPolicy says whether databases are activated on a server automatically; "" leaves that to the configuration.
+// SetPolicy sets a server's policy; "" restores the policy of the configuration.
 func (m *ActiveManager) SetPolicy(ctx context.Context, server string, p Policy) error {
 	m.judging.Lock()
 	defer m.judging.Unlock()
@@ -82,8 +82,8 @@ func (m *ActiveManager) Block(ctx context.Context, server, by string) error {
 	return m.BlockAs(ctx, server, Blocker{By: by})
 }
 
-// BlockAs prevents that databases are activated on a server, until Unblock with the same word. Databases that are
-// active there stay active. If the word blocks the server already, the first one who asked is kept.
+// BlockAs prevents activation of databases on a server, until Unblock with the same word. Databases that are active
+// there stay active. If the word already blocks the server, the earlier requester is kept.
 func (m *ActiveManager) BlockAs(ctx context.Context, server string, b Blocker) error {
 	m.judging.Lock()
 	defer m.judging.Unlock()
@@ -97,7 +97,7 @@ func (m *ActiveManager) BlockAs(ctx context.Context, server string, b Blocker) e
 	return nil
 }
 
-// Unblock lifts the block of one word, or with "" all blocks. Nothing moves back by that.
+// Unblock lifts the block of one word, or with "" all blocks. It moves no database back.
 func (m *ActiveManager) Unblock(ctx context.Context, server, by string) error {
 	m.judging.Lock()
 	defer m.judging.Unlock()

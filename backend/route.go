@@ -23,8 +23,8 @@ type Route struct {
 	leased   bool   // the database can not move until Tier.Done
 }
 
-// Refusal returns why the user may not sign in, whatever the credential, or nil. It is for probes: a client must not
-// learn it before a mailbox server or a verifier has judged.
+// Refusal returns why the user may not sign in with any credential, or nil. It is for probes: a client must not learn
+// it before its credential was verified.
 func (r Route) Refusal() error {
 	if r.refusal == nil {
 		return nil
@@ -32,10 +32,10 @@ func (r Route) Refusal() error {
 	return r.refusal
 }
 
-// Route finds a user's database, waits while that moves, and gives the servers to try now: the one with the active
-// copy, and the others only if the database's copies are interchangeable. The client, which may be nil, hears now and
-// then that it has to wait. The context bounds all of it. Done has to be called with what Route returns, when the
-// sign-in is over. A user who is unknown or refused gets a route too; Verify and SignIn refuse it. Errors are *Error.
+// Route finds a user's database, waits while the database moves, and returns the servers to try: the one with the
+// active copy, and the others only if the database's copies are interchangeable. While it waits, the client gets
+// lines; client may be nil. ctx bounds the time. When the sign-in is over, the caller must pass the route to Done. An
+// unknown or refused user gets a route too; Verify and SignIn refuse it. Errors are *Error.
 func (t *Tier) Route(ctx context.Context, q directory.Query, client WaitingClient) (Route, error) {
 	r := Route{User: q.User}
 	entry, err := t.find(ctx, q)
@@ -58,18 +58,18 @@ func (t *Tier) Route(ctx context.Context, q directory.Query, client WaitingClien
 		r.Servers = []string{entry.Server}
 		for in := t.signinQueues.pass(entry.Server); !in; {
 			if in, err = t.signinQueues.wait(bounded, entry.Server, by); err != nil {
-				return r, t.notIn(ctx, err)
+				return r, t.holdError(ctx, err)
 			}
 		}
 		if _, err := t.hold(bounded, "", r.User, by); err != nil {
-			return r, t.notIn(ctx, err)
+			return r, t.holdError(ctx, err)
 		}
 		r.leased = true
 		return r, nil
 	}
 	r.Database = entry.Database
 	if err := t.lease(bounded, &r, by); err != nil {
-		return r, t.notIn(ctx, err)
+		return r, t.holdError(ctx, err)
 	}
 	r.leased = true
 	if !t.interchangeable[r.Database] {
@@ -78,8 +78,8 @@ func (t *Tier) Route(ctx context.Context, q directory.Query, client WaitingClien
 	return r, nil
 }
 
-// Alternatives returns the servers that a sign-in to a database tries if the one with the active copy does not take
-// it, in order, as Route gives them; none unless the copies are interchangeable.
+// Alternatives returns the other servers that a sign-in to a database may try, in order, as Route returns them. There
+// are none unless the copies are interchangeable.
 func (t *Tier) Alternatives(database string) []string {
 	if !t.interchangeable[database] {
 		return nil
@@ -110,8 +110,8 @@ func (t *Tier) lease(ctx context.Context, r *Route, by waiting) (err error) {
 	}
 }
 
-// hold leases the database of a user. While something moves, it tells the client now and then that it has to wait, and
-// at once when the client closes its side, which shows whether it is there.
+// hold leases the database of a user. While a move holds the lease, the client gets a line every few seconds, and at
+// once when it closes its side, which shows whether it is still there.
 func (t *Tier) hold(ctx context.Context, database, user string, by waiting) ([]string, error) {
 	for until := time.Now().Add(holdTime); ; {
 		servers, err := t.active.lease(ctx, database, user, min(time.Until(until), stillWaits), by)
@@ -124,8 +124,8 @@ func (t *Tier) hold(ctx context.Context, database, user string, by waiting) ([]s
 	}
 }
 
-// notIn is for a sign-in that was held too long, or gave up.
-func (t *Tier) notIn(ctx context.Context, err error) *Error {
+// holdError is the error of a sign-in that was held too long, or whose client has gone.
+func (t *Tier) holdError(ctx context.Context, err error) *Error {
 	var told *ClientError
 	switch {
 	case errors.As(err, &told):
@@ -156,8 +156,8 @@ func (t *Tier) Where(ctx context.Context, q directory.Query) (r Route, moved boo
 	return r, moved, nil
 }
 
-// find asks the directory, if there is one, and gives those a database of whom it knows no place. The entry names a
-// database or a server that exist.
+// find asks the directory, if there is one, and chooses a database for users for whom it names none. The entry names a
+// database or a server that exists.
 func (t *Tier) find(ctx context.Context, q directory.Query) (directory.Entry, error) {
 	entry := directory.Entry{User: q.User}
 	if t.directory != nil {

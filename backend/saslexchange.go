@@ -40,7 +40,7 @@ func (m *ActiveManager) setAside(x *saslExchange) {
 	defer m.mu.Unlock()
 	m.exchanges[x] = struct{}{}
 	u, d := m.users[x.user], m.databases[x.database]
-	if u != nil && u.held != nil || d != nil && d.held.held != nil {
+	if u != nil && u.held != nil || d != nil && d.signinHold.held != nil {
 		x.stop()
 	}
 	m.giveBack(x.database, x.user)

@@ -33,9 +33,9 @@ const LongestWait = MaxPause + time.Minute
 type SigninQueues struct {
 	now func() time.Time
 
-	mu   sync.Mutex // guards the rest
-	pace PaceOptions
-	of   map[string]*signinQueue // by server; only queues that may hold a sign-in
+	mu       sync.Mutex // guards the rest
+	pace     PaceOptions
+	byServer map[string]*signinQueue // by server; only queues that may hold a sign-in
 }
 
 // signinQueue belongs to one server.
@@ -54,7 +54,7 @@ type waiter struct {
 
 // NewSigninQueues returns queues that hold no sign-ins.
 func NewSigninQueues(now func() time.Time) *SigninQueues {
-	return &SigninQueues{now: now, of: make(map[string]*signinQueue)}
+	return &SigninQueues{now: now, byServer: make(map[string]*signinQueue)}
 }
 
 // Configure applies another pace.
@@ -65,10 +65,10 @@ func (g *SigninQueues) Configure(o PaceOptions) {
 }
 
 func (g *SigninQueues) queue(server string) *signinQueue {
-	if g.of[server] == nil {
-		g.of[server] = &signinQueue{}
+	if g.byServer[server] == nil {
+		g.byServer[server] = &signinQueue{}
 	}
-	return g.of[server]
+	return g.byServer[server]
 }
 
 // Pause holds the sign-ins to a server from now on, for at most MaxPause. If the server is already paused, the new
@@ -90,7 +90,7 @@ func (g *SigninQueues) Pause(server string, d time.Duration) error {
 func (g *SigninQueues) Resume(server string) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if queue := g.of[server]; queue != nil {
+	if queue := g.byServer[server]; queue != nil {
 		queue.paused = g.now()
 		queue.paced = queue.paused.Add(g.pace.For)
 		queue.tell()
@@ -114,7 +114,7 @@ type SigninQueueState struct {
 func (g *SigninQueues) State(server string) SigninQueueState {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	queue := g.of[server]
+	queue := g.byServer[server]
 	if queue == nil {
 		return SigninQueueState{}
 	}
@@ -139,7 +139,7 @@ func (w *waiter) tell() {
 func (g *SigninQueues) sendAway(server string) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if queue := g.of[server]; queue != nil {
+	if queue := g.byServer[server]; queue != nil {
 		for _, w := range queue.waiting {
 			w.away = true
 			w.tell()
@@ -172,7 +172,7 @@ func (g *SigninQueues) goIn(queue *signinQueue) {
 func (g *SigninQueues) pass(server string) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	queue := g.of[server]
+	queue := g.byServer[server]
 	if queue == nil {
 		return true
 	}
@@ -180,7 +180,7 @@ func (g *SigninQueues) pass(server string) bool {
 		return false
 	}
 	if !g.now().Before(queue.paced) {
-		delete(g.of, server)
+		delete(g.byServer, server)
 		return true
 	}
 	g.goIn(queue)

@@ -100,7 +100,7 @@ func TestPace(t *testing.T) {
 		if took := time.Since(began); took != 0 {
 			t.Errorf("long after it: %v", took)
 		}
-		if len(g.of) != 0 {
+		if len(g.byServer) != 0 {
 			t.Error("a gate that is just open is kept")
 		}
 	})

@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// TallyWindow is the time that a Tally looks back over. A failure is recent in the later half of it.
+// TallyWindow is the time that a Tally covers. A failure is recent in the later half of it.
 const TallyWindow = time.Minute
 
 const (
@@ -25,9 +25,9 @@ type Tally struct {
 	now  func() time.Time
 	seed maphash.Seed
 
-	mu    sync.Mutex             // guards the rest
-	known [2]map[uint64]struct{} // who has signed in: lately, and before that
-	of    map[string]*tallied    // by mailbox server
+	mu       sync.Mutex             // guards the rest
+	known    [2]map[uint64]struct{} // who has signed in: lately, and before that
+	byServer map[string]*tallied    // by mailbox server
 }
 
 // tallied is what is known of one server.
@@ -64,20 +64,20 @@ type Tallied struct {
 	Between   int // failures before which others have failed and, after those, some have succeeded
 }
 
-// Missing is how many failures should have come since the last one, if sign-ins went on failing as often as before it.
+// Missing is how many failures were due since the last one, if sign-ins still failed as often as before it.
 func (t Tallied) Missing() float64 {
 	return float64(t.Since*t.Failures) / float64(max(t.SignIns-t.Since, t.Failures, 1))
 }
 
-// Mixed says whether the server takes some sign-ins and not others: one that dies takes none from then on.
+// Mixed says whether the server takes some sign-ins and fails others. A server that has died takes none.
 func (t Tallied) Mixed() bool { return t.Between >= 2 }
 
 // NewTally returns an empty tally.
 func NewTally(now func() time.Time) *Tally {
-	return &Tally{now: now, seed: maphash.MakeSeed(), of: make(map[string]*tallied)}
+	return &Tally{now: now, seed: maphash.MakeSeed(), byServer: make(map[string]*tallied)}
 }
 
-// Note takes in how a user's sign-in to a server has ended; nil is a success.
+// Note counts the result of a user's sign-in to a server; nil is a success.
 func (t *Tally) Note(server, user string, e *Error) {
 	fails := e != nil
 	if fails && !e.serversFault() {
@@ -91,10 +91,10 @@ func (t *Tally) Note(server, user string, e *Error) {
 	} else if !t.knows(id) {
 		return
 	}
-	of := t.of[server]
+	of := t.byServer[server]
 	if of == nil {
 		of = &tallied{}
-		t.of[server] = of
+		t.byServer[server] = of
 	}
 	between := fails && of.since > 0 && now.Sub(of.failed) < TallyWindow
 	counted := of.count(id, fails, between, now)
@@ -109,7 +109,7 @@ func (t *Tally) Note(server, user string, e *Error) {
 	}
 }
 
-// learn keeps in mind that a user has signed in. The caller holds mu.
+// learn records that a user has signed in. The caller holds mu.
 func (t *Tally) learn(id uint64) {
 	if t.known[0] == nil || len(t.known[0]) >= tallyNames/2 {
 		t.known[0], t.known[1] = make(map[uint64]struct{}), t.known[0]
@@ -152,7 +152,7 @@ func (t *Tally) Of(server string) (sum Tallied) {
 	now := t.now()
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	of := t.of[server]
+	of := t.byServer[server]
 	if of == nil {
 		return sum
 	}
@@ -184,18 +184,18 @@ func (t *Tally) Of(server string) (sum Tallied) {
 	return sum
 }
 
-// takesUsersFor is how long a sign-in of a user says that a server judges sign-ins.
+// takesUsersFor is how long a user's sign-in shows that a server accepts users.
 const takesUsersFor = 10 * time.Second
 
-// TakesUsers says whether a user has just signed in to a mailbox server: it judges sign-ins, whatever it says to
-// somebody else. Probes sign in as users do, through the front end too, and do not count.
+// TakesUsers says whether a user has just signed in to a mailbox server, so that a refusal of another account is not
+// the server's fault. Sign-ins of probes do not count.
 func (t *Tier) TakesUsers(server string) bool {
 	last := t.tally.Of(server).Succeeded
 	return !last.IsZero() && t.tally.now().Sub(last) < takesUsersFor
 }
 
-// serversFault says whether a user's sign-in has failed by the server's fault: not by the user's credential or
-// account, nor by the client or this machine. Codes are those of RFC 5530.
+// serversFault says whether a user's sign-in failed because of the server, not because of the user's credential or
+// account, the client or this machine. The codes are those of RFC 5530.
 func (e *Error) serversFault() bool {
 	switch e.Kind {
 	case KindDial, KindTLS, KindGreeting, KindResting, KindProtocol, KindClosed, KindTimeout, KindOwnCredential:

@@ -12,19 +12,19 @@ import (
 	"portico/backend/directory"
 )
 
-// MasterSeparator stands between a user and the master user who signs in for them (user*master). Where the proxy signs
-// in that way, a client that may write it could become somebody else.
+// MasterSeparator separates a user from the master user who signs in for them (user*master). If Portico signs in this
+// way, a client that could use the separator could become another user.
 const MasterSeparator = '*'
 
 // maxUserName bounds a user name in bytes, twice what a mail address may have (RFC 5321 section 4.5.3.1).
 const maxUserName = 640
 
-// ErrUserName says that a name cannot be any user's. The error that wraps it tells why, without the name.
+// ErrUserName says that a name cannot be a user's. The error that wraps it says why, without the name.
 var ErrUserName = errors.New("not a user name")
 
 var errLongUserName = fmt.Errorf("%w: it is longer than %d bytes", ErrUserName, maxUserName)
 
-// NameRules say which names can be users', and what their one form is.
+// NameRules say which names are valid, and what their canonical form is.
 type NameRules struct {
 	// Strict has names follow PRECIS (RFC 8265, UsernameCaseMapped). Without it every name passes that a mailbox
 	// server may take.
@@ -41,9 +41,9 @@ func Canonical(name, defaultDomain string) (string, error) {
 	return strictRules.Canonical(name, defaultDomain)
 }
 
-// Canonical returns the one form of a user name that routing, limits, penalties and logs use: lower case, in Unicode's
-// NFC, with "@defaultDomain" appended if it has no domain and defaultDomain is not "". The result is its own canonical
-// form. Names that are empty, too long, hold NUL, CR or LF, or do not follow the rules give an error that wraps
+// Canonical returns the form of a user name that routing, limits, authentication delays and logs use: lower case, in
+// Unicode's NFC, with "@defaultDomain" appended if it has no domain and defaultDomain is not "". The result is its own
+// canonical form. If a name is empty or too long, has NUL, CR or LF, or does not follow the rules, the error wraps
 // ErrUserName.
 func (r NameRules) Canonical(name, defaultDomain string) (string, error) {
 	switch {
@@ -73,9 +73,9 @@ func (r NameRules) Canonical(name, defaultDomain string) (string, error) {
 	return folded, nil
 }
 
-// Canonical returns the one form of a name that a client signs in with, or an operator gives. Where the name is for
-// the mailbox servers alone to judge, every name passes that they may take. Where it is a directory's or a verifier's
-// business, names follow PRECIS.
+// Canonical returns the canonical form of a name that a client signs in with, or that an operator gives. If only the
+// mailbox servers verify names, every name passes that they may accept. If a directory or a verifier uses the name, it
+// must follow PRECIS.
 func (t *Tier) Canonical(name, defaultDomain string) (string, error) {
 	rules := NameRules{
 		Strict:      t.directory != nil || t.mode == directory.ModeMaster,

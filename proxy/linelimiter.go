@@ -24,8 +24,8 @@ const (
 
 // lineLimiter limits how many log lines strangers can cause. The zero value is ready; it is safe for concurrent use.
 type lineLimiter struct {
-	mu sync.Mutex
-	of map[lineKind]*lineCount
+	mu     sync.Mutex
+	counts map[lineKind]*lineCount
 }
 
 type lineKind struct {
@@ -45,17 +45,17 @@ func (l *lineLimiter) take(from netip.Addr, o Outcome, signIn bool, now time.Tim
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	kind := lineKind{addressKey(from), o, signIn}
-	count := l.of[kind]
-	if count == nil && len(l.of) >= maxLineKinds {
+	count := l.counts[kind]
+	if count == nil && len(l.counts) >= maxLineKinds {
 		kind.from = netip.Prefix{}
-		count = l.of[kind]
+		count = l.counts[kind]
 	}
 	if count == nil {
 		count = &lineCount{tokens: full(kind.rate(), now)}
-		if l.of == nil {
-			l.of = make(map[lineKind]*lineCount)
+		if l.counts == nil {
+			l.counts = make(map[lineKind]*lineCount)
 		}
-		l.of[kind] = count
+		l.counts[kind] = count
 	}
 	count.refill(now)
 	if count.left < 1 {
@@ -79,7 +79,7 @@ func (k lineKind) rate() rate {
 func (l *lineLimiter) report(log zerolog.Logger, now time.Time, all bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for kind, count := range l.of {
+	for kind, count := range l.counts {
 		silence := now.Sub(count.at)
 		if count.leftOut > 0 && (all || silence >= linesForget) {
 			from := "others"
@@ -91,7 +91,7 @@ func (l *lineLimiter) report(log zerolog.Logger, now time.Time, all bool) {
 			count.leftOut = 0
 		}
 		if silence >= linesForget && count.isFull(now) {
-			delete(l.of, kind)
+			delete(l.counts, kind)
 		}
 	}
 }

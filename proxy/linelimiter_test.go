@@ -71,8 +71,8 @@ func TestLinesLeftOutAreReported(t *testing.T) {
 		t.Errorf("after the flood: %s", got)
 	}
 	now = now.Add(linesAtOnce * linePause)
-	if got := report(false); got != "" || len(l.of) != 0 {
-		t.Errorf("later: %s, %d kinds", got, len(l.of))
+	if got := report(false); got != "" || len(l.counts) != 0 {
+		t.Errorf("later: %s, %d kinds", got, len(l.counts))
 	}
 	for range linesAtOnce + 1 {
 		l.take(from, OutcomeSyntax, false, now)
@@ -84,7 +84,7 @@ func TestLinesLeftOutAreReported(t *testing.T) {
 	for i := range 2 * maxLineKinds {
 		l.take(netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8), byte(i)}), OutcomeSyntax, false, now)
 	}
-	if n := len(l.of); n > maxLineKinds+1 {
+	if n := len(l.counts); n > maxLineKinds+1 {
 		t.Errorf("%d kinds are remembered", n)
 	}
 	if got := report(true); !strings.Contains(got, fmt.Sprintf(`"from":"others"`)) {

@@ -7,29 +7,29 @@ import (
 	"time"
 )
 
-// Of sign-ins that are held.
+// Limits of sign-ins that are held.
 const (
 	maxHeld  = 10_000           // of one database; more are refused
-	holdTime = 30 * time.Second // then it is refused
-	// quietTime is how long a move waits for sign-ins under way.
+	holdTime = 30 * time.Second // then a sign-in is refused
+	// quietTime is how long a move waits for sign-ins in progress.
 	quietTime = time.Minute
 )
 
-// held counts sign-ins that are under way, and holds those to come while something moves. It is guarded by the
-// manager's mutex.
-type held struct {
+// signinHold counts the sign-ins in progress to a database or of a user, and holds new ones during a move. The
+// manager's mutex guards it.
+type signinHold struct {
 	signIns int
-	idle    chan struct{} // while held: closed when no sign-in is under way any more
-	held    chan struct{} // while held: closed when sign-ins may go on
+	idle    chan struct{} // while held: closed when no sign-in is in progress
+	held    chan struct{} // while held: closed when sign-ins may continue
 	waiting int           // sign-ins that are held
 }
 
-// errStillHeld says that a sign-in has waited for as long as it was to.
+// errStillHeld says that the time of a held sign-in is over.
 var errStillHeld = errors.New("timed out waiting for a move to end")
 
-// await waits until what is held is let go, but for d at most, and until the client closes its side. The mutex is free
+// await waits until the hold ends, for d at most, or until the client closes its side. It releases the mutex
 // meanwhile.
-func (m *ActiveManager) await(ctx context.Context, h *held, d time.Duration, by waiting) error {
+func (m *ActiveManager) await(ctx context.Context, h *signinHold, d time.Duration, by waiting) error {
 	if h.waiting >= maxHeld {
 		return fmt.Errorf("%d sign-ins are waiting already", h.waiting)
 	}
@@ -57,16 +57,16 @@ func (m *ActiveManager) await(ctx context.Context, h *held, d time.Duration, by 
 	return err
 }
 
-// over counts one sign-in less.
-func (h *held) over() {
+// signInOver counts one sign-in less.
+func (h *signinHold) signInOver() {
 	if h.signIns = max(h.signIns-1, 0); h.signIns == 0 && h.idle != nil {
 		close(h.idle)
 		h.idle = nil
 	}
 }
 
-// hold holds the sign-ins to come. What it returns is closed when none is under way any more.
-func (h *held) hold() (quiet chan struct{}) {
+// hold holds new sign-ins. It returns a channel that is closed when no sign-in is in progress.
+func (h *signinHold) hold() (quiet chan struct{}) {
 	h.held = make(chan struct{})
 	quiet = make(chan struct{})
 	if h.signIns == 0 {
@@ -77,14 +77,14 @@ func (h *held) hold() (quiet chan struct{}) {
 	return quiet
 }
 
-// letGo lets them go on.
-func (h *held) letGo() {
+// resume ends the hold.
+func (h *signinHold) resume() {
 	close(h.held)
 	h.held, h.idle = nil, nil
 }
 
-// calm waits until no sign-in is under way any more.
-func calm(ctx context.Context, quiet <-chan struct{}) error {
+// waitForSignIns waits until no sign-in is in progress.
+func waitForSignIns(ctx context.Context, quiet <-chan struct{}) error {
 	patient, cancel := context.WithTimeout(ctx, quietTime)
 	defer cancel()
 	select {
