@@ -6,9 +6,9 @@ import (
 	"portico/proxy/wire"
 )
 
-// guard keeps COMPRESS and UNAUTHENTICATE from a mailbox server that offers them, or may offer them, wherever in the
-// client's bytes they stand: servers disagree about what a literal is, so a line of one may be a command. What is a
-// literal for every server passes unread.
+// guard keeps COMPRESS and UNAUTHENTICATE from a mailbox server that offers them, or may offer them. It looks into
+// literals too: servers disagree about what a literal is, so a line of one may be a command. What every server reads
+// as a literal passes unread.
 type guard struct {
 	forbidden wire.ForbiddenScanner
 	lateFrom  uint16 // the number of the first command whose answer shows that no "+" is late
@@ -24,11 +24,11 @@ type literalGrammar struct {
 	next *literalGrammar // in the pool
 }
 
-// guards says whether there is anything to keep from the server.
+// guards says whether the server may offer what the relay must keep from it.
 func (s *session) guards() bool { return s.offers != OffersNone }
 
-// look looks at bytes that are about to be passed on. If a line among them has to be kept from the server, it returns
-// the offset of a byte without which the line does nothing, else -1. A line that ends its command has no literal's
+// look scans bytes before they are passed on. If a line among them must be kept from the server, it returns the offset
+// of a byte without which the line has no effect, otherwise -1. A line that ends its command has no literal's
 // marker, so the grammar need not see it.
 func (s *session) look(p []byte, literal bool, event wire.CommandEvent) int {
 	g := &s.guard

@@ -2,7 +2,7 @@ package relay
 
 import "portico/proxy/wire"
 
-// The proxy's own lines. They go in where a line of the server might begin, and nowhere else.
+// Portico's own lines. They are sent only where a line of the server may begin.
 const (
 	byeServerGone = "* BYE [UNAVAILABLE] The mailbox server closed the connection, please try again\r\n"
 	byeIdle       = "* BYE Idle for too long\r\n"
@@ -12,8 +12,8 @@ const (
 	byeDoubt      = "* BYE Protocol out of step, please connect again\r\n"
 )
 
-// refusal returns what the proxy says to a command that it does not let through. A server that switched to
-// compression, to TLS or to another user would leave the relay blind.
+// refusal returns Portico's answer to a command that the server must not get. If the server switched to compression,
+// to TLS or to another user, the relay could not read the session.
 func refusal(verb wire.Verb) string {
 	switch verb {
 	case wire.VerbCompress:

@@ -13,8 +13,8 @@ import (
 	"portico/proxy/poll"
 )
 
-// Loops is the Relay of event loops: one goroutine each, locked to its thread. Both ends of a session live on one
-// loop, so that carrying it takes no lock.
+// Loops is the Relay with event loops. Each loop is one goroutine, locked to its thread. Both ends of a session belong
+// to one loop, so that relaying takes no lock.
 type Loops struct {
 	opts  Options
 	loops []*loop
@@ -27,7 +27,7 @@ type Loops struct {
 	copies  []*Stats   // of each loop's statistics, to be used again
 }
 
-// New starts Loops, or Pumps if Options.Check says that Loops do not work here.
+// New starts Loops, or Pumps if Options.Check returns an error.
 func New(opts Options) (Relay, error) {
 	check := opts.Check
 	if check == nil {
@@ -52,8 +52,8 @@ func New(opts Options) (Relay, error) {
 	return ps, nil
 }
 
-// Check says why event loops do not work here, nil if they do: this process may not have epoll and a timer, or
-// crypto/tls does not do what Conn relies on. That descriptors or memory are short now is no such reason.
+// Check returns why event loops do not work here, or nil: the process may not use epoll or timers, or crypto/tls does
+// not behave as Conn needs. A shortage of descriptors or memory does not count.
 func Check() error {
 	if err := poll.Check(); err != nil {
 		return err
@@ -102,8 +102,8 @@ func (ls *Loops) Add(s Session) error {
 	return nil
 }
 
-// IO says by which system calls the loops receive and send: IOEpoll or IOUring. Its error is why the kernel does not
-// allow IOUring, where IOAuto was asked for.
+// IO returns the system calls with which the loops receive and send: IOEpoll or IOUring. With IOAuto, the error says
+// why the kernel does not allow IOUring.
 func (ls *Loops) IO() (IO, error) {
 	for _, lp := range ls.loops {
 		if lp.batch == nil {

@@ -1,12 +1,12 @@
-// Package relay moves the bytes of signed-in sessions between client and mailbox server and measures every command on
-// the way. It is handed two connections whose sign-in is over, and from then on owns them.
+// Package relay passes the bytes of signed-in sessions between client and mailbox server, and measures every command.
+// It takes two connections after sign-in, and owns them from then on.
 //
-// What was read is scanned in place and written as it is; the only bytes the relay changes are the interceptions of
-// intercept.go. A session is judged by the code of session.go and tracker.go, and ending.go decides how it ends; they
-// do no I/O. Two drivers feed them: event loops on Linux (loop_linux.go), and goroutines elsewhere and where event
-// loops do not work (pump.go).
+// The relay scans bytes where it read them, and writes them unchanged. The only bytes that it changes are the
+// interceptions of intercept.go and the literals of literal.go. session.go interprets a session, tracker.go measures
+// its commands, and ending.go decides how it ends; they do no I/O. Two drivers call them: event loops on Linux
+// (loop_linux.go), and goroutines on other systems, or if event loops do not work (pump.go).
 //
-// The package knows nothing of sign-in, routing, configuration, logging or metric libraries.
+// The package does not know sign-in, routing, configuration, logging or metric libraries.
 package relay
 
 import (
@@ -25,8 +25,8 @@ type End struct {
 	Rest []byte    // read from this peer and not used yet: it goes to the other side first
 }
 
-// Offers says whether the mailbox server offers what the relay must intercept (COMPRESS, UNAUTHENTICATE). Where it
-// does, or may, a session in doubt ends instead of becoming opaque.
+// Offers says whether the mailbox server offers what the relay must intercept (COMPRESS, UNAUTHENTICATE). If it does,
+// or may, a session in doubt ends and does not become opaque.
 type Offers uint8
 
 // The three answers to that question.
@@ -48,7 +48,7 @@ type Session struct {
 	Owner      Owner
 }
 
-// Owner is whose a session is.
+// Owner is the user of a session, and gets its end.
 type Owner interface {
 	// User names whose session it is: all commands of a user count together; see Relay.Limit.
 	User() string
@@ -56,21 +56,21 @@ type Owner interface {
 	Ended(Ending)
 }
 
-// Carried is what the relay knows of a session that it carries.
+// Carried describes a session that the relay carries.
 type Carried struct {
 	Owner    Owner
 	Commands uint64        // answered so far
-	Open     int           // commands begun and not ended
+	Open     int           // commands in progress
 	Idling   bool          // the only open command is an IDLE that waits for mail
 	Verb     wire.Verb     // of the oldest open command
 	Age      time.Duration // since that began
 	Waited   time.Duration // its server time so far
-	Oldest   time.Duration // the same if the server owes something on it now; else 0
+	Oldest   time.Duration // the same if a "+" or an answer is due now; else 0
 	Silent   time.Duration // since the client last sent something
-	Opaque   bool
+	Opaque   bool          // the relay can no longer interpret the session
 }
 
-// Ending is what the relay knows of a session when it is over.
+// Ending describes a session that has ended.
 type Ending struct {
 	Reason      Reason
 	ClientBytes uint64 // read from the client, after TLS
@@ -93,8 +93,8 @@ const (
 	ReasonMoved                     // its mailbox is moving to another mailbox server
 	ReasonKicked                    // an operator ended it
 	ReasonClosed                    // closed by Close
-	ReasonDoubt                     // what was said made no sense, and the server offers what must not slip past
-	ReasonError                     // a fault of ours: a panic, a failing system call
+	ReasonDoubt                     // the relay could not follow the session, in front of such an offer
+	ReasonError                     // a fault of Portico: a panic, a failing system call
 	numReasons
 )
 
@@ -106,29 +106,27 @@ func (r Reason) String() string { return reasonNames[r] }
 
 // Relay carries sessions. Loops and Pumps implement it; all methods are safe for concurrent use.
 type Relay interface {
-	// Add takes a session over, both its connections included, whatever it returns.
+	// Add takes a session and its two connections over, even if it returns an error.
 	Add(Session) error
-	// Drain ends each session as soon as it has no open command, and at ctx's end those that still have. It returns
-	// when none is left. Sessions added meanwhile are drained too.
+	// Drain ends each session as soon as it has no open command. When ctx ends, it ends the rest. It returns when no
+	// session is left. It also drains sessions that are added meanwhile.
 	Drain(ctx context.Context)
-	// End ends the sessions whose owner is picked, with open commands or not, spread over about d, and returns when
-	// none of them has a connection to a mailbox server any more. pick is called by the relay's own goroutines and
-	// must not block.
+	// End ends the sessions whose owner pick selects, with or without open commands, spread over about d. It returns
+	// when none of them has a connection to a mailbox server. The relay's goroutines call pick, which must not block.
 	End(pick func(Owner) bool, r Reason, d time.Duration)
-	// Sessions lists the sessions there are. It holds nobody up, so those that come and go meanwhile may be in it or
-	// not.
+	// Sessions lists the sessions. It does not stop the relay, so sessions that begin or end meanwhile may be missing.
 	Sessions() []Carried
 	// Slow lists the slowest commands of the last day: some of each mailbox server, verb and hour, in no order.
 	Slow() []SlowCommand
-	// Close ends every session at once and stops the relay; it returns when all is released.
+	// Close ends every session at once and stops the relay. It returns when all is released.
 	Close()
 	// Retime changes, while running, the IdleTimeout of all sessions and the KeepAlive of those to come; see Options.
 	Retime(idle, keepAlive time.Duration)
-	// Rewatch asks Options.Watch again for every session there is, some at a time, and returns when all are asked.
+	// Rewatch calls Options.Watch again for every session, some at a time, and returns when that is done.
 	Rewatch()
-	// Limit bounds, while running, the commands that each user may send, over all sessions: a number each second, and
-	// burst at once; 0 a second is no limit. Who sends more is not read until they are due. It works with event loops
-	// alone.
+	// Limit bounds, while running, the commands of each user, over all sessions: a number each second, and burst at
+	// once; 0 a second is no limit. The relay stops reading a user who sends more, until the commands are due. Only
+	// event loops implement it.
 	Limit(perSecond, burst int)
 	// Stats returns a merged copy of everything counted so far.
 	Stats() *Stats

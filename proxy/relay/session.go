@@ -6,7 +6,7 @@ import (
 	"portico/proxy/wire"
 )
 
-// ends takes bytes for a session's two ends, keeping no slice, and knows whose they are. Each driver has its own.
+// ends sends bytes to a session's two ends; it must not keep the slices. Each driver implements it.
 type ends interface {
 	toClient(p []byte)
 	toServer(p []byte)
@@ -74,7 +74,7 @@ func (s *session) fromClient(p []byte, now int64) int {
 	return n
 }
 
-// judge is fromClient while judging goes on.
+// interpret is fromClient for a session that is not opaque.
 func (s *session) interpret(p []byte, now int64) int {
 	if s.waits == waitOver && len(p) > 0 {
 		s.literalRefused(waitPlus)
@@ -105,7 +105,7 @@ func (s *session) interpret(p []byte, now int64) int {
 	return at
 }
 
-// command acts on what the scanner has come upon at p[at], and returns from where p is still to be passed on.
+// command acts on the scanner's event at p[at], and returns from where p is still to be passed on.
 func (s *session) command(p []byte, from, at int, event wire.CommandEvent, head wire.CommandHead, now int64) int {
 	switch event {
 	case wire.CommandBegin, wire.CommandLongTag:
@@ -159,7 +159,7 @@ func (s *session) begin(p []byte, from, at int, event wire.CommandEvent, head wi
 	return from
 }
 
-// commandOver is for the end of a command that is not passed on. It returns from where on bytes are.
+// commandOver is for the end of a command that is not passed on. It returns from where p is passed on again.
 func (s *session) commandOver(at int, now int64) int {
 	if s.handling == refused {
 		s.answerRefused(now)
@@ -168,14 +168,14 @@ func (s *session) commandOver(at int, now int64) int {
 	return at
 }
 
-// pass hands judged bytes of the client on, unless they belong to a command that goes nowhere.
+// pass passes bytes of the client on, unless they belong to a command that is refused or dropped.
 func (s *session) pass(p []byte) {
 	if len(p) > 0 && s.handling == passed && !s.ending {
 		s.out.toServer(p)
 	}
 }
 
-// answerRefused answers the current command in the server's place.
+// answerRefused answers the current command, which the server does not get.
 func (s *session) answerRefused(now int64) {
 	c := s.current
 	s.current = nil
@@ -188,7 +188,7 @@ func (s *session) answerRefused(now int64) {
 	}
 }
 
-// lineSent notes that the server has got the current command as far as a line goes.
+// lineSent records that one full line of the current command has been forwarded.
 func (s *session) lineSent(now int64) {
 	c := s.current
 	if c == nil { // answered before its last byte, or none
@@ -206,7 +206,7 @@ func (s *session) lineSent(now int64) {
 	s.current = nil
 }
 
-// answered closes a command; see tell.
+// answered closes a command, and tells the watcher.
 func (s *session) answered(c *command, r Result, p []byte, at int, now int64) {
 	s.stopClock(c, r, now)
 	if s.watching != nil {
@@ -215,7 +215,7 @@ func (s *session) answered(c *command, r Result, p []byte, at int, now int64) {
 	s.tracker.answered(c, r)
 }
 
-// stopClock is for a command that is over. It is remembered if it took long.
+// stopClock stops a command's server time at its end, and keeps the command if it was slow.
 func (s *session) stopClock(c *command, r Result, now int64) {
 	s.tracker.stopClock(c, now)
 	if c.serverTime >= slowFloor {
@@ -223,14 +223,14 @@ func (s *session) stopClock(c *command, r Result, now int64) {
 	}
 }
 
-// outOfStep is for a line of the server which shows that we do not read the session as the server does. None of
-// it is passed on yet: the client is still at a boundary.
+// outOfStep is for a line of the server that shows that the relay and the server read the session differently. No byte
+// of the line is passed on yet, so the client is still at a line boundary.
 func (s *session) outOfStep() {
 	s.responses = wire.ResponseScanner{}
 	s.doubt()
 }
 
-// atClientBoundary says whether the client is not in the middle of anything.
+// atClientBoundary says whether the client is between two commands.
 func (s *session) atClientBoundary() bool { return s.commands.AtLineStart() || s.waits == waitOver }
 
 // doubt is for a session that cannot be followed. It becomes opaque, or ends if something might slip past an
@@ -258,7 +258,7 @@ func (s *session) end(r Reason) {
 	}
 }
 
-// atServerBoundary says whether a line of ours may be sent to the client here.
+// atServerBoundary says whether Portico may send the client a line of its own here.
 func (s *session) atServerBoundary() bool { return !s.opaque && s.responses.AtLineStart() }
 
 // sendAnswers sends Portico's own lines, if the server is at a line boundary.
@@ -269,7 +269,7 @@ func (s *session) sendAnswers() {
 	}
 }
 
-// ended tells the watcher.
+// ended calls the watcher.
 func (s *session) ended(e Ending) {
 	if s.watching != nil {
 		s.watching.to.Ended(e)
@@ -284,7 +284,7 @@ func (s *session) over(now int64) {
 	s.abort(now)
 }
 
-// abort closes the open commands: the mailbox server is gone.
+// abort closes the open commands, because the mailbox server is gone.
 func (s *session) abort(now int64) {
 	for c := s.tracker.first; c != nil; c = c.next {
 		s.stopClock(c, ResultAborted, now)
@@ -296,7 +296,7 @@ func (s *session) abort(now int64) {
 	s.current, s.waits = nil, waitNone
 }
 
-// carried says what is known of the session for people.
+// carried describes the session.
 func (s *session) carried(now int64, silent time.Duration) Carried {
 	t := &s.tracker
 	c := Carried{Owner: s.out.whose(), Commands: uint64(t.commands), Open: int(t.open), Silent: silent,

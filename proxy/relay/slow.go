@@ -6,8 +6,8 @@ import (
 	"portico/proxy/wire"
 )
 
-// Each loop keeps the slowest commands of each server, verb and hour of the last day, so that the question what was
-// slow at three has an answer with nothing switched on. Most commands cost one comparison with slowFloor.
+// Each loop keeps the slowest commands of each server, verb and hour of the last day, so that operators can look up
+// what was slow at night, without switching anything on. Most commands cost one comparison with slowFloor.
 const (
 	// slowFloor is the server time from which on a command may be among them, in nanoseconds.
 	slowFloor = int64(100 * time.Millisecond)
@@ -25,11 +25,11 @@ type SlowCommand struct {
 	Ago    time.Duration // since it ended
 }
 
-// slowest are those of one server and verb. It belongs to the loop. Owners in it may be long gone: they stay for a
-// day, or until as many slower ones come.
+// slowest has the slowest commands of one server and verb. It belongs to the loop. Sessions in it may have ended: they
+// stay for a day, or until enough slower commands come.
 type slowest struct{ hours [slowHours]slowHour }
 
-// slowHour is a place that a later hour takes over.
+// slowHour has the commands of one hour. A later hour replaces it.
 type slowHour struct {
 	hour int64 // since the relay's clock began
 	n    int
@@ -65,7 +65,7 @@ func (s *slowest) note(c slowCommand) {
 	}
 }
 
-// noteSlow remembers a command that took long.
+// noteSlow keeps a command that took long.
 func (s *ServerStats) noteSlow(v wire.Verb, c slowCommand) {
 	if s.slow == nil {
 		s.slow = new([wire.NumVerbs]*slowest)

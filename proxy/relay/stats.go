@@ -129,7 +129,7 @@ func (s *ServerStats) Observe(v wire.Verb, r Result, ns int64) {
 	s.Results[v][r]++
 }
 
-// copyTo makes to a copy that shares nothing, with the histograms that it has already.
+// copyTo makes a deep copy, which uses the histograms that to has already.
 func (s *ServerStats) copyTo(to *ServerStats) {
 	rooms := to.Commands
 	*to = *s
@@ -171,8 +171,8 @@ func (s *ServerStats) add(o *ServerStats) {
 	s.LongCapabilities += o.LongCapabilities
 }
 
-// Stats is what a relay has counted. Each loop owns one and counts without lock or atomic; Relay.Stats merges copies.
-// It serves the sign-in phase too, with server "".
+// Stats has a relay's counters. Each loop owns one, and counts without lock or atomic; Relay.Stats merges copies. The
+// set-up of sessions uses one too, with server "".
 type Stats struct {
 	Servers     map[string]*ServerStats
 	Ended       [numReasons]uint64
@@ -193,8 +193,8 @@ func (s *Stats) Server(name string) *ServerStats {
 	return s.Servers[name]
 }
 
-// copyTo makes to a copy that shares nothing. What to has from copying the same before is used again: then it
-// allocates nothing, and a loop is held up only as long as the bytes take. Servers never go.
+// copyTo makes a deep copy. It uses the memory that to has from an earlier copy, so that it allocates nothing and the
+// loop stops only for the time to copy the bytes. Servers are never removed.
 func (s *Stats) copyTo(to *Stats) {
 	rooms := to.Servers
 	*to = *s

@@ -12,11 +12,9 @@ import (
 // maxNiceness is that of the lowest priority.
 const maxNiceness = 19
 
-// LowerOthers gives all threads of the process but the loops' own a niceness, 1 to 19, so that what signs in computes
-// when no loop wants the processor. Threads that the Go runtime starts later inherit it: it starts none from a thread
-// that a goroutine is locked to. It concerns the whole process, and can not be undone without privilege.
-//
-// More than 19 counts as 19, the lowest priority that there is.
+// LowerOthers gives a niceness, 1 to 19, to all threads of the process except the loops', so that sign-ins compute
+// only when no loop needs the CPU. Threads that the Go runtime starts later inherit it, because it starts none from a
+// locked thread. It applies to the whole process, and cannot be undone without privilege. A higher value counts as 19.
 func (ls *Loops) LowerOthers(niceness int) error {
 	niceness = min(niceness, maxNiceness)
 	for again := true; again; { // a thread not lowered yet may have started another

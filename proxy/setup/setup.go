@@ -1,14 +1,11 @@
-// Package setup gives the set-ups of sessions, which are conversations in plain sequential code, threads of their own
-// to take turns on.
+// Package setup runs the set-ups of sessions, which are plain sequential code, on the sign-in threads.
 //
-// On Linux each thread has an epoll set and runs one set-up at a time. Where a set-up would wait for a connection, the
-// thread goes on with another: a switch between coroutines, of which neither the Go scheduler nor its poller knows.
-// What waits for anything else goes through Turn.Away. So a sign-in wakes no thread but its own, and no more set-ups
-// compute at once than there are threads. On other systems, and where threads do not work (see Check), every set-up is
-// a goroutine.
+// On Linux each thread has an epoll set and runs one set-up at a time. If a set-up would wait for a connection, the
+// thread switches to the coroutine of another set-up, without the Go scheduler or its poller. To wait for anything
+// else, a set-up calls Turn.Away. So a sign-in wakes no other thread, and the number of threads bounds how many
+// set-ups compute at once. On other systems, or if threads do not work (see Check), every set-up is a goroutine.
 //
-// The package knows connections and turns. It must not know what is said on them, nor limits, settings, logs or
-// metrics.
+// The package has connections and turns. It must not know the protocol, limits, settings, logs or metrics.
 package setup
 
 import (
@@ -51,7 +48,7 @@ type Threads interface {
 	Stop()
 }
 
-// Turn is one set-up's place among the others. It belongs to the function it was given to.
+// Turn is the right of one set-up to run on its thread. It belongs to the function that got it.
 type Turn interface {
 	// Away runs f, which may wait for anything, and lets other set-ups have their turn meanwhile. A panic of f is one
 	// of the caller's, as a *Panic.
@@ -59,8 +56,8 @@ type Turn interface {
 	dial(ctx context.Context, by Dialer, network, address string) (net.Conn, error)
 }
 
-// Conn is a TCP connection of a set-up. Reads, writes and Close are for the turn it belongs to. Deadlines may be set,
-// and Abort called, from anywhere. A deadline long past, as [time.Unix](1, 0), breaks off the call under way at once.
+// Conn is a TCP connection of a set-up. Only its turn may read, write and close it. Any goroutine may set deadlines
+// and call Abort. A deadline in the past, such as [time.Unix](1, 0), interrupts the current call at once.
 type Conn interface {
 	net.Conn
 	syscall.Conn
@@ -85,18 +82,18 @@ type Conn interface {
 	LocalPort() netip.AddrPort
 }
 
-// Panic is what Turn.Away panics with when what it ran has.
+// Panic is the value that Turn.Away panics with if its function has panicked.
 type Panic struct {
 	Value any
 	Stack []byte // where that was
 }
 
-// ErrStopped is returned for what comes after Threads.Stop.
+// ErrStopped is returned after Threads.Stop.
 var ErrStopped = errors.New("set-up threads stopped")
 
 type turnKey struct{}
 
-// With returns a context by which a Dialer, and Away, find the turn.
+// With returns a context in which a Dialer and Away find the turn.
 func With(ctx context.Context, t Turn) context.Context { return context.WithValue(ctx, turnKey{}, t) }
 
 // turnOf returns the turn in a context, or nil.
@@ -105,9 +102,8 @@ func turnOf(ctx context.Context) Turn {
 	return t
 }
 
-// Away calls f once, which may block, and returns when f has. The turn in ctx lets other set-ups have theirs meanwhile.
-// The context that f gets is ctx without the turn: f runs in a goroutine of its own, which must not use it. Without a
-// turn in ctx, Away just calls f.
+// Away calls f once and returns when f returns; f may block. Meanwhile other set-ups run on the thread. f runs in a
+// goroutine of its own and gets ctx without the turn, which it must not use. Without a turn in ctx, Away only calls f.
 func Away(ctx context.Context, f func(ctx context.Context)) {
 	t := turnOf(ctx)
 	if t == nil {
@@ -117,13 +113,13 @@ func Away(ctx context.Context, f func(ctx context.Context)) {
 	t.Away(func() { f(With(ctx, nil)) })
 }
 
-// ContextDialer opens connections; *net.Dialer is one.
+// ContextDialer opens connections; *net.Dialer implements it.
 type ContextDialer interface {
 	DialContext(ctx context.Context, network, address string) (net.Conn, error)
 }
 
-// Dialer opens connections for set-ups: the turn in the context has them, and others have theirs while it waits.
-// Without a turn it is Dialer and nothing else, so that probes can share it.
+// Dialer opens connections for set-ups. They belong to the turn in the context, and other set-ups run while it waits.
+// Without a turn in the context it is a plain dialer, so that probes can use it too.
 type Dialer struct {
 	Dialer ContextDialer
 	Source netip.Addr // to connect from, if Dialer is a *net.Dialer; the zero value leaves that to the system
