@@ -23,7 +23,7 @@ func TestKeysAreRead(t *testing.T) {
 	selected := regexp.MustCompile(`\.([A-Z]\w*)\b`)
 	goFiles(t, func(file string) bool {
 		return !strings.HasSuffix(file, "_test.go") && !strings.HasPrefix(file, "configs/")
-	}, func(text string) {
+	}, func(_, text string) {
 		for _, match := range selected.FindAllStringSubmatch(withoutComments.ReplaceAllString(text, ""), -1) {
 			delete(fields, match[1])
 		}
@@ -60,7 +60,7 @@ func TestNamesOfTestsInDocuments(t *testing.T) {
 		t.Fatalf("only %d tests are named", len(named))
 	}
 	declared := regexp.MustCompile(`(?m)^func (Test\w+)\(`)
-	goFiles(t, func(file string) bool { return strings.HasSuffix(file, "_test.go") }, func(text string) {
+	goFiles(t, func(file string) bool { return strings.HasSuffix(file, "_test.go") }, func(_, text string) {
 		for _, match := range declared.FindAllStringSubmatch(text, -1) {
 			delete(named, match[1])
 		}
@@ -70,8 +70,23 @@ func TestNamesOfTestsInDocuments(t *testing.T) {
 	}
 }
 
+// TestPathsAreWrittenOnce: only health/admin/api.go has the beginning of the API's paths. All other code uses the
+// constants beside the routes, so a path that changes does so for server and client.
+func TestPathsAreWrittenOnce(t *testing.T) {
+	files := 0
+	goFiles(t, func(file string) bool { return !strings.HasSuffix(file, "_test.go") }, func(file, text string) {
+		files++
+		if strings.Contains(withoutComments.ReplaceAllString(text, ""), "/api/v1") != (file == "health/admin/api.go") {
+			t.Errorf("%s: paths of the API are constants of health/admin", file)
+		}
+	})
+	if files < 300 {
+		t.Errorf("only %d files are read", files)
+	}
+}
+
 // goFiles reads those source files whose names, relative to the root, are wanted.
-func goFiles(t *testing.T, wanted func(file string) bool, read func(text string)) {
+func goFiles(t *testing.T, wanted func(file string) bool, read func(file, text string)) {
 	t.Helper()
 	err := filepath.WalkDir(root, func(path string, entry fs.DirEntry, err error) error {
 		if err != nil {
@@ -85,7 +100,7 @@ func goFiles(t *testing.T, wanted func(file string) bool, read func(text string)
 			return err
 		}
 		text, err := os.ReadFile(path)
-		read(string(text))
+		read(filepath.ToSlash(file), string(text))
 		return err
 	})
 	if err != nil {

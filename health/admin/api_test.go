@@ -7,15 +7,23 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"strings"
 	"testing"
 	"time"
 
 	"portico/backend"
+	"portico/proxy"
+	"portico/proxy/relay"
 )
 
-// noted is a Control that writes down what it was asked.
+// noted has all parts of the API but those of health, and writes down what it was asked.
 type noted struct{ asked []string }
+
+// api returns the parts.
+func (n *noted) api() API {
+	return API{Node: n, Servers: n, Databases: n, Users: n, Sessions: n, Settings: n, Penalties: n}
+}
 
 func (n *noted) note(format string, args ...any) {
 	n.asked = append(n.asked, fmt.Sprintf(format, args...))
@@ -46,18 +54,20 @@ func (n *noted) Pause(_ context.Context, server string, d time.Duration) (Change
 	n.note("pause %s %v", server, d)
 	return Change{}, nil
 }
-func (n *noted) Names() Names { return Names{Servers: []string{"mbx1"}} }
+func (n *noted) Bundle(context.Context) (string, error) { return "/bundle.tar", nil }
+func (n *noted) Blocked(string) bool                    { return false }
+func (n *noted) Names() Names                           { return Names{Servers: []string{"mbx1"}} }
 func (n *noted) Named(_ context.Context, typed string) (UserName, error) {
 	n.note("name %s", typed)
 	return UserName{User: typed, Standing: StandingKnown}, nil
 }
-func (n *noted) Penalties(_ context.Context, which PenaltyFilter) ([]Penalty, error) {
+func (n *noted) Penalties(_ context.Context, which PenaltyFilter) ([]proxy.AuthDelay, error) {
 	n.note("penalties %v", which)
-	return []Penalty{}, nil
+	return nil, nil
 }
-func (n *noted) ClearPenalties(_ context.Context, which PenaltyFilter) ([]Penalty, error) {
+func (n *noted) ClearPenalties(_ context.Context, which PenaltyFilter) ([]proxy.AuthDelay, error) {
 	n.note("clear %v", which)
-	return []Penalty{}, nil
+	return nil, nil
 }
 func (n *noted) MoveUser(_ context.Context, user, database string) (Place, error) {
 	n.note("move user %s %s", user, database)
@@ -76,11 +86,13 @@ func (n *noted) Rebalance(context.Context) ([]backend.MoveResult, error) {
 	return []backend.MoveResult{}, nil
 }
 
-func (n *noted) Sessions(context.Context) []SessionState {
-	return []SessionState{{ID: "1", User: "ann", Server: "mbx1", Open: 1, Silent: 2.5}}
+func (n *noted) Sessions(context.Context) []proxy.Session {
+	return []proxy.Session{{ID: "2", User: "bob"}, {ID: "1", User: "ann", Server: "mbx1",
+		Remote: netip.MustParseAddrPort("192.0.2.1:9"), Carried: relay.Carried{Silent: 2500 * time.Millisecond}}}
 }
-func (n *noted) Slow(context.Context) []SlowCommand {
-	return []SlowCommand{{Ended: time.Unix(0, 0).UTC(), Command: "NOOP", Seconds: 1.5, Result: "ok", User: "ann"}}
+func (n *noted) Slow(context.Context) []proxy.SlowCommand {
+	return []proxy.SlowCommand{{Ended: time.Unix(0, 0), Verb: "NOOP", Took: 1500 * time.Millisecond, Result: "ok",
+		Session: proxy.Session{User: "ann"}}}
 }
 func (n *noted) Where(_ context.Context, user string) (Place, error) {
 	n.note("where %s", user)
@@ -93,14 +105,14 @@ func (n *noted) ChangeSettings(_ context.Context, c SettingsChange) ([]SettingSt
 	n.note("set %v reset %v %v", c.Set, c.Reset, c.ResetAll)
 	return []SettingState{}, nil
 }
-func (n *noted) Kick(_ context.Context, which SessionFilter) ([]SessionState, error) {
+func (n *noted) Kick(_ context.Context, which SessionFilter) ([]proxy.Session, error) {
 	n.note("kick %v", which)
-	return make([]SessionState, 3), nil
+	return make([]proxy.Session, 3), nil
 }
 
 func TestAPI(t *testing.T) {
 	const unchanged = `{"what":"","was":"","now":""}`
-	session := `{"id":"","user":"","remote":"","listener":"","server":"","commands":0,"open":0,"idling":false,"oldest":0,"silent":0}`
+	session := `{"id":"","user":"","remote":"invalid AddrPort","listener":"","server":"","commands":0,"open":0,"idling":false,"oldest":0,"silent":0}`
 	kicked3 := `{"ended":3,"sessions":[` + strings.Join([]string{session, session, session}, ",") + `]}`
 	for _, test := range []struct {
 		method, path, body string
@@ -112,9 +124,10 @@ func TestAPI(t *testing.T) {
 		{"GET", "databases", "", 200,
 			`[{"database":"db1","server":"mbx1","status":"Mounted","active":false,"blocked":false}]`, ""},
 		{"GET", "sessions", "", 200,
-			`[{"id":"1","user":"ann","remote":"","listener":"","server":"mbx1","commands":0,"open":1,"idling":false,"oldest":0,"silent":2.5}]`, ""},
+			`[{"id":"1","user":"ann","remote":"192.0.2.1:9","listener":"","server":"mbx1","commands":0,"open":0,"idling":false,"oldest":0,"silent":2.5},` +
+				strings.Replace(strings.Replace(session, `"id":""`, `"id":"2"`, 1), `"user":""`, `"user":"bob"`, 1) + `]`, ""},
 		{"GET", "slow", "", 200,
-			`[{"ended":"1970-01-01T00:00:00Z","command":"NOOP","seconds":1.5,"result":"ok","server":"","user":"ann","session":"","remote":""}]`, ""},
+			`[{"ended":"1970-01-01T00:00:00Z","command":"NOOP","seconds":1.5,"result":"ok","server":"","user":"ann","session":"","remote":"invalid AddrPort"}]`, ""},
 		{"GET", "users/ann@example.org", "", 200, `{"user":"ann@example.org","server":"mbx1","sessions":0}`,
 			"where ann@example.org"},
 		{"GET", "settings", "", 200, `[{"name":"banner","value":"Hi","source":"stored","file":"Ho"}]`, ""},
@@ -152,7 +165,7 @@ func TestAPI(t *testing.T) {
 	} {
 		control := &noted{}
 		mux := http.NewServeMux()
-		api(mux, control)
+		control.api().routes(mux)
 		recorder := httptest.NewRecorder()
 		mux.ServeHTTP(recorder, httptest.NewRequest(test.method, "/api/v1/"+test.path, strings.NewReader(test.body)))
 		answer, _ := io.ReadAll(recorder.Body)

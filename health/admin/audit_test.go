@@ -6,9 +6,7 @@ import (
 	"errors"
 	"net/http"
 	"net/http/httptest"
-	"os"
-	"path/filepath"
-	"regexp"
+	"net/netip"
 	"slices"
 	"strings"
 	"testing"
@@ -21,23 +19,36 @@ import (
 	"portico/backend/backendtest/testkit"
 	"portico/health"
 	"portico/health/components"
+	"portico/health/maintenance"
 	"portico/health/recovery"
 	"portico/protolog"
+	"portico/proxy"
 )
 
 // changing is a site on which each change succeeds.
 type changing struct {
 	noted
-	Health
-	ProtocolLog
+	Log
 	Store
 	blocked  []string
 	settings []SettingState
 }
 
+// changingMonitors are the monitors of that site.
+type changingMonitors struct{ monitors }
+
+type monitors interface{ Monitors }
+
+func (changingMonitors) SetRepairing(context.Context, string, bool) (Change, error) { return went, nil }
+
 var went = Change{What: "x", Was: "before", Now: "after"}
 
-func (c *changing) Names() Names { return Names{Blocked: slices.Clone(c.blocked)} }
+func (c *changing) api() API {
+	return API{Node: c, Servers: c, Databases: c, Users: c, Sessions: c, Settings: c, Penalties: c,
+		Monitors: changingMonitors{}, Overrides: c, Components: c, Recovery: c, Maintenance: c, Log: c, Store: c}
+}
+
+func (c *changing) Blocked(server string) bool { return slices.Contains(c.blocked, server) }
 func (c *changing) Block(_ context.Context, server string, _ bool) ([]backend.MoveResult, error) {
 	c.blocked = append(c.blocked, server)
 	return []backend.MoveResult{{Database: "db1", From: server, To: "mbx2"},
@@ -66,29 +77,31 @@ func (c *changing) ChangeSettings(context.Context, SettingsChange) ([]SettingSta
 	}
 	return states, nil
 }
-func (c *changing) Kick(context.Context, SessionFilter) ([]SessionState, error) {
-	return slices.Repeat([]SessionState{{ID: "0123456789abcdef", User: "ann", Remote: "192.0.2.1:9", Server: "mbx1"}},
-		100), nil
+func (c *changing) Kick(context.Context, SessionFilter) ([]proxy.Session, error) {
+	return slices.Repeat([]proxy.Session{{ID: "0123456789abcdef", User: "ann",
+		Remote: netip.MustParseAddrPort("192.0.2.1:9"), Server: "mbx1"}}, 100), nil
 }
-func (c *changing) ClearPenalties(context.Context, PenaltyFilter) ([]Penalty, error) {
-	return []Penalty{{User: "ann", Failures: 7}}, nil
+func (c *changing) ClearPenalties(context.Context, PenaltyFilter) ([]proxy.AuthDelay, error) {
+	return []proxy.AuthDelay{{User: "ann", Failures: 7}}, nil
 }
 func (c *changing) SetComponent(context.Context, components.Request) (Change, error) {
 	return went, nil
 }
 func (c *changing) AddOverride(context.Context, health.Override) (Change, error)    { return went, nil }
 func (c *changing) RemoveOverride(context.Context, health.Override) (Change, error) { return went, nil }
-func (c *changing) SetRepairing(context.Context, string, bool) (Change, error)      { return went, nil }
+func (c *changing) Overrides() []health.Override                                    { return nil }
+func (c *changing) Components() []components.State                                  { return nil }
+func (c *changing) Recovery() RecoveryState                                         { return RecoveryState{} }
+func (c *changing) Maintenance() []MaintenanceRow                                   { return nil }
 func (c *changing) Recover(context.Context, RecoveryRequest) (recovery.Record, error) {
 	return recovery.Record{ID: "RestartService", Resource: "mbx1", Result: recovery.ResultSucceeded}, nil
 }
-func (c *changing) StartMaintenance(context.Context, string, time.Duration) ([]MaintenanceStep, error) {
-	return []MaintenanceStep{{What: "activation", Was: "allowed", Result: "blocked", Done: true}}, nil
+func (c *changing) StartMaintenance(context.Context, string, time.Duration) ([]maintenance.Step, error) {
+	return []maintenance.Step{{What: "activation", Was: "allowed", Result: "blocked", Done: true}}, nil
 }
-func (c *changing) StopMaintenance(context.Context, string) ([]MaintenanceStep, error) {
-	return []MaintenanceStep{{What: "activation", Was: "blocked", Result: "allowed", Done: true}}, nil
+func (c *changing) StopMaintenance(context.Context, string) ([]maintenance.Step, error) {
+	return []maintenance.Step{{What: "activation", Was: "blocked", Result: "allowed", Done: true}}, nil
 }
-func (c *changing) Bundle(context.Context) (string, error) { return "/bundle.tar", nil }
 func (c *changing) Backup(context.Context) (StoreCopy, error) {
 	return StoreCopy{File: "/backups/one"}, nil
 }
@@ -147,7 +160,7 @@ func TestEachChangeHasOldAndNew(t *testing.T) {
 			{Name: "hook_password", Value: "open"}}}
 		var log testkit.Log
 		site := audited(zerolog.New(&log),
-			pages(Options{Gatherer: prometheus.NewRegistry(), Control: c, Health: c, Protocol: c, Store: c}))
+			pages(Options{Gatherer: prometheus.NewRegistry(), API: c.api()}))
 		recorder := httptest.NewRecorder()
 		site.ServeHTTP(recorder, httptest.NewRequest(http.MethodPost, "/api/v1/"+path, strings.NewReader("{}")))
 		line := log.String()
@@ -164,31 +177,6 @@ func TestEachChangeHasOldAndNew(t *testing.T) {
 	for route := range lines {
 		t.Errorf("there is no route %s", route)
 	}
-}
-
-// changingRoutes lists what the package's source registers for other methods than GET.
-func changingRoutes(t *testing.T) (routes []string) {
-	t.Helper()
-	files, err := filepath.Glob("*.go")
-	if err != nil {
-		t.Fatal(err)
-	}
-	register := regexp.MustCompile(`\bchange\(mux, "([^"]+)"|"(?:POST|PUT|PATCH|DELETE) ([^"+]+)"`)
-	for _, file := range files {
-		if strings.HasSuffix(file, "_test.go") {
-			continue
-		}
-		text, err := os.ReadFile(file)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, match := range register.FindAllStringSubmatch(string(text), -1) {
-			if route := match[1] + match[2]; route != "/api/v1/" {
-				routes = append(routes, route)
-			}
-		}
-	}
-	return routes
 }
 
 // A change that fails after a part of it was done is in the log with that part.

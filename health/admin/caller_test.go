@@ -42,7 +42,7 @@ func (s *site) do(t *testing.T, method, path, token, body string) int {
 func TestReadToken(t *testing.T) {
 	testkit.NoLeaks(t)
 	access := Access{Token: token, ReadToken: readToken}
-	s := open(t, testkit.Listen(t), Options{Access: access, Control: &noted{},
+	s := open(t, testkit.Listen(t), Options{Access: access, API: (&noted{}).api(),
 		Node: func(string) (http.Handler, error) { return nil, Unknown(errors.New("no such node")) }}, nil)
 	for _, c := range []struct {
 		method, path, token string
@@ -99,7 +99,7 @@ func TestSocketGroup(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		s := open(t, ln, Options{Access: Access{SocketGroup: may}, Control: &noted{}}, nil)
+		s := open(t, ln, Options{Access: Access{SocketGroup: may}, API: (&noted{}).api()}, nil)
 		if got := s.do(t, "POST", "/api/v1/servers/mbx1/unblock", "", ""); got != 200 {
 			t.Errorf("the owner: %d", got)
 		}
@@ -127,7 +127,7 @@ func TestSocketGroup(t *testing.T) {
 	}
 }
 
-// remembering is a Control that says what was there before.
+// remembering has servers and says what was there before.
 type remembering struct{ noted }
 
 func (r *remembering) SetPolicy(context.Context, string, string) (Change, error) {
@@ -146,7 +146,9 @@ func TestChangesAreLogged(t *testing.T) {
 		t.Fatal(err)
 	}
 	var log testkit.Log
-	options := Options{Control: &remembering{}, Log: zerolog.New(&log),
+	api := new(noted).api()
+	api.Servers = &remembering{}
+	options := Options{API: api, Log: zerolog.New(&log),
 		Access: Access{Token: token, TokenName: "admin.token"}}
 	tcp := open(t, testkit.Listen(t), options, nil)
 	path := filepath.Join(t.TempDir(), "admin.sock")
@@ -175,7 +177,7 @@ func TestChangesAreLogged(t *testing.T) {
 }
 
 // watched is a protocol log that has places for as many as come.
-type watched struct{ ProtocolLog }
+type watched struct{ Log }
 
 func (watched) Tail(protolog.Filter, protolog.Format) (*protolog.Tail, error) {
 	return nil, protolog.ErrClosed
@@ -183,11 +185,11 @@ func (watched) Tail(protolog.Filter, protolog.Format) (*protolog.Tail, error) {
 
 // Those who watch over TCP leave places to the socket.
 func TestWatchersOverTCP(t *testing.T) {
-	s := open(t, testkit.Listen(t), Options{Protocol: watched{}}, nil)
+	s := open(t, testkit.Listen(t), Options{API: API{Log: watched{}}}, nil)
 	for range maxRemoteWatchers {
 		s.server.remote <- struct{}{}
 	}
-	if _, body, _ := s.get(t, "http", "localhost", streamPath, ""); !strings.Contains(body,
+	if _, body, _ := s.get(t, "http", "localhost", PathLogStream, ""); !strings.Contains(body,
 		protolog.ErrTooMany.Error()) {
 		t.Errorf("one more over TCP: %s", body)
 	}
@@ -196,11 +198,11 @@ func TestWatchersOverTCP(t *testing.T) {
 		t.Fatal(err)
 	}
 	go s.server.Serve(ln)
-	if got := ask(t, ln.Addr().String(), "GET", streamPath); got != "503" {
+	if got := ask(t, ln.Addr().String(), "GET", PathLogStream); got != "503" {
 		t.Errorf("over the socket: %s", got)
 	}
 	<-s.server.remote
-	if _, body, _ := s.get(t, "http", "localhost", streamPath, ""); !strings.Contains(body,
+	if _, body, _ := s.get(t, "http", "localhost", PathLogStream, ""); !strings.Contains(body,
 		protolog.ErrClosed.Error()) {
 		t.Errorf("with a place: %s", body)
 	}

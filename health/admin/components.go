@@ -1,12 +1,31 @@
 package admin
 
 import (
+	"context"
 	"fmt"
+	"net/http"
 	"strings"
 
 	"portico/health/admin/table"
 	"portico/health/components"
 )
+
+// PathComponents is that of the components: GET lists them, POST sets one.
+const PathComponents = prefix + "components"
+
+// Components are what this node does, or does not while somebody wants that.
+type Components interface {
+	Components() []components.State
+	SetComponent(ctx context.Context, r components.Request) (Change, error)
+}
+
+// componentRoutes adds components to the pages.
+func componentRoutes(mux *http.ServeMux, c Components) {
+	get(mux, PathComponents, func(*http.Request) (any, error) { return c.Components(), nil })
+	change(mux, PathComponents, func(ctx context.Context, _ string, r components.Request) (any, error) {
+		return c.SetComponent(ctx, r)
+	})
+}
 
 // ComponentName names a component, and the mailbox server that it is of.
 func ComponentName(component, server string) string {

@@ -8,5 +8,5 @@
 // logged (audit.go).
 //
 // The package knows nothing of IMAP. What it shows and does is passed in: a registry of metrics, a list of named
-// checks, a Control.
+// checks, an API.
 package admin

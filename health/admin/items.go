@@ -31,9 +31,9 @@ type Property struct {
 const ItemResponder = "Responder"
 
 // itemRows lists all probes, monitors and responders.
-func itemRows(h Health) []ItemRow {
+func itemRows(all Items) []ItemRow {
 	rows := []ItemRow{}
-	for _, p := range h.Probes() {
+	for _, p := range all.Probes {
 		rows = append(rows, ItemRow{
 			Identity: p.ID(), ItemType: health.ItemProbe, Name: p.Name, TargetResource: p.Target,
 			HealthSetName: p.HealthSet, Help: catalogue.Help(p.Name),
@@ -41,8 +41,7 @@ func itemRows(h Health) []ItemRow {
 				{"TimeoutSeconds", seconds(p.Timeout.Seconds())}},
 		})
 	}
-	steps := h.Recovery().Steps
-	for _, m := range h.Monitors() {
+	for _, m := range all.Monitors {
 		rows = append(rows, ItemRow{
 			Identity: m.ID(), ItemType: health.ItemMonitor, Name: m.Name, TargetResource: m.Target,
 			HealthSetName: m.HealthSet, Help: catalogue.Help(m.Name),
@@ -52,7 +51,7 @@ func itemRows(h Health) []ItemRow {
 				{"ServerComponent", cmp.Or(m.Component, "None")},
 			},
 		})
-		for i, action := range steps[m.Name] {
+		for i, action := range all.Steps[m.Name] {
 			rows = append(rows, ItemRow{
 				Identity: m.HealthSet + "/" + action.Responder(m.Name) + target(m.Target), ItemType: ItemResponder,
 				Name:           action.Responder(m.Name),

@@ -14,9 +14,19 @@ import (
 	"portico/protolog"
 )
 
-// ProtocolLog is the protocol log as the API shows it and changes what it asks for. Its methods may be called from
+// The paths of the protocol log.
+const (
+	PathLog        = prefix + "log"
+	PathLogOn      = PathLog + "/on"
+	PathLogOff     = PathLog + "/off"
+	PathLogStream  = PathLog + "/stream" // rows as they come
+	PathLogRows    = PathLog + "/rows"
+	PathLogSession = PathLog + "/sessions/{id}"
+)
+
+// Log is the protocol log as the API shows it and changes what it asks for. Its methods may be called from
 // anywhere.
-type ProtocolLog interface {
+type Log interface {
 	Status() protolog.Status
 	// On begins a rule that ends by itself after d, or if that is 0 never.
 	On(ctx context.Context, f protolog.Filter, d time.Duration) (protolog.Rule, error)
@@ -109,7 +119,7 @@ func logRule(r protolog.Rule) LogRule {
 }
 
 // logRules are the rules in force.
-func logRules(l ProtocolLog) []LogRule {
+func logRules(l Log) []LogRule {
 	shown := []LogRule{}
 	for _, r := range l.Status().Rules {
 		shown = append(shown, logRule(r))
@@ -117,9 +127,9 @@ func logRules(l ProtocolLog) []LogRule {
 	return shown
 }
 
-// logAPI adds the protocol log to the pages.
-func logAPI(mux *http.ServeMux, l ProtocolLog) {
-	mux.HandleFunc("GET /api/v1/log", func(w http.ResponseWriter, _ *http.Request) {
+// logRoutes adds the protocol log to the pages.
+func logRoutes(mux *http.ServeMux, l Log) {
+	get(mux, PathLog, func(*http.Request) (any, error) {
 		s := l.Status()
 		shown := LogStatus{
 			Rules: logRules(l), Watchers: s.Watchers, Pending: s.Pending, Rows: s.Rows, Dropped: s.Dropped,
@@ -128,9 +138,9 @@ func logAPI(mux *http.ServeMux, l ProtocolLog) {
 		if s.Failing != "" {
 			shown.Since = &s.Since
 		}
-		answer(w, shown, nil)
+		return shown, nil
 	})
-	change(mux, "log/on", func(ctx context.Context, _ string, body struct {
+	change(mux, PathLogOn, func(ctx context.Context, _ string, body struct {
 		LogFilter
 		For float64
 	}) (any, error) {
@@ -140,7 +150,7 @@ func logAPI(mux *http.ServeMux, l ProtocolLog) {
 		}
 		return logRule(r), err
 	})
-	change(mux, "log/off", func(ctx context.Context, _ string, body struct{ ID string }) (any, error) {
+	change(mux, PathLogOff, func(ctx context.Context, _ string, body struct{ ID string }) (any, error) {
 		ended, err := l.Off(ctx, body.ID)
 		if err == nil {
 			Changed(ctx)
@@ -152,14 +162,11 @@ func logAPI(mux *http.ServeMux, l ProtocolLog) {
 		}
 		return map[string]any{"ended": len(rules), "rules": rules}, err
 	})
-	mux.HandleFunc("GET "+streamPath, func(w http.ResponseWriter, r *http.Request) { stream(w, r, l) })
-	mux.HandleFunc("GET /api/v1/log/sessions/{id}",
+	mux.HandleFunc("GET "+PathLogStream, func(w http.ResponseWriter, r *http.Request) { stream(w, r, l) })
+	mux.HandleFunc("GET "+PathLogSession,
 		func(w http.ResponseWriter, r *http.Request) { past(w, r, l, r.PathValue("id")) })
-	mux.HandleFunc("GET /api/v1/log/rows", func(w http.ResponseWriter, r *http.Request) { past(w, r, l, "") })
+	mux.HandleFunc("GET "+PathLogRows, func(w http.ResponseWriter, r *http.Request) { past(w, r, l, "") })
 }
-
-// streamPath is where rows are watched.
-const streamPath = "/api/v1/log/stream"
 
 // watches tells whether a request watches rows, here or on another node.
 func watches(r *http.Request) bool {
@@ -168,7 +175,7 @@ func watches(r *http.Request) bool {
 		_, path, _ = strings.Cut(rest, "/")
 		path = "/" + path
 	}
-	return path == streamPath
+	return path == PathLogStream
 }
 
 // watching bounds those who watch over TCP, so that they leave places to the socket.
@@ -192,7 +199,7 @@ var rowTypes = [...]string{protolog.CSV: "text/csv; charset=utf-8", protolog.JSO
 
 // stream sends rows as they come, until the client goes away. One that does not read keeps nobody waiting: the rows
 // that find no room are told to it as lost.
-func stream(w http.ResponseWriter, r *http.Request, l ProtocolLog) {
+func stream(w http.ResponseWriter, r *http.Request, l Log) {
 	f, format, err := readQuery(r.URL.Query())
 	if err != nil {
 		fail(w, Of(KindInvalid, err))
@@ -233,7 +240,7 @@ func stream(w http.ResponseWriter, r *http.Request, l ProtocolLog) {
 const searchTime = 10 * time.Minute
 
 // past sends the rows that the files have: of a session, or those that the query asks for.
-func past(w http.ResponseWriter, r *http.Request, l ProtocolLog, session string) {
+func past(w http.ResponseWriter, r *http.Request, l Log, session string) {
 	f, format, err := readQuery(r.URL.Query())
 	search := protolog.Search{Filter: f.filter()}
 	if session != "" {

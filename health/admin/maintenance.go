@@ -4,10 +4,30 @@ import (
 	"context"
 	"net/http"
 	"time"
+
+	"portico/health/maintenance"
 )
 
-// Maintenance is a mailbox server or this node that somebody works on.
-type Maintenance struct {
+// The paths of maintenance: of this node, and of a mailbox server.
+const (
+	PathMaintenance            = prefix + "maintenance"
+	PathMaintenanceStart       = PathMaintenance + "/start"
+	PathMaintenanceStop        = PathMaintenance + "/stop"
+	PathServerMaintenanceStart = PathServers + "/{name}/maintenance/start"
+	PathServerMaintenanceStop  = PathServers + "/{name}/maintenance/stop"
+)
+
+// Maintenance is what somebody works on: mailbox servers, or this node.
+type Maintenance interface {
+	Maintenance() []MaintenanceRow
+	// StartMaintenance and StopMaintenance are for a mailbox server, or with "" for this node, whose sessions end
+	// within drain.
+	StartMaintenance(ctx context.Context, server string, drain time.Duration) ([]maintenance.Step, error)
+	StopMaintenance(ctx context.Context, server string) ([]maintenance.Step, error)
+}
+
+// MaintenanceRow is a mailbox server or this node that somebody works on.
+type MaintenanceRow struct {
 	Server   string    `json:"server,omitempty"` // a mailbox server
 	Node     string    `json:"node,omitempty"`   // or this node
 	Since    time.Time `json:"since"`
@@ -24,40 +44,32 @@ type MaintenanceStep struct {
 	Done   bool   `json:"done"`
 }
 
-// maintenanceAPI adds maintenance to the pages.
-func maintenanceAPI(mux *http.ServeMux, h Health) {
-	mux.HandleFunc("GET /api/v1/maintenance", func(w http.ResponseWriter, r *http.Request) {
-		all, err := h.Maintenance(r.Context())
-		answer(w, all, err)
-	})
+// maintenanceRoutes adds maintenance to the pages.
+func maintenanceRoutes(mux *http.ServeMux, m Maintenance) {
+	get(mux, PathMaintenance, func(*http.Request) (any, error) { return m.Maintenance(), nil })
 	start := func(ctx context.Context, server string, body struct{ Seconds float64 }) (any, error) {
-		steps, err := h.StartMaintenance(ctx, server, time.Duration(body.Seconds*float64(time.Second)))
+		steps, err := m.StartMaintenance(ctx, server, inSeconds(body.Seconds))
 		return stepped(ctx, steps, err)
 	}
 	stop := func(ctx context.Context, server string, _ struct{}) (any, error) {
-		steps, err := h.StopMaintenance(ctx, server)
+		steps, err := m.StopMaintenance(ctx, server)
 		return stepped(ctx, steps, err)
 	}
-	change(mux, "maintenance/start", start)
-	change(mux, "maintenance/stop", stop)
-	change(mux, "servers/{name}/maintenance/start", start)
-	change(mux, "servers/{name}/maintenance/stop", stop)
-	change(mux, "bundle", func(ctx context.Context, _ string, _ struct{}) (any, error) {
-		where, err := h.Bundle(ctx)
-		if err == nil {
-			Changed(ctx, Difference{"bundle", nil, where})
-		}
-		return map[string]string{"bundle": where}, err
-	})
+	change(mux, PathMaintenanceStart, start)
+	change(mux, PathMaintenanceStop, stop)
+	change(mux, PathServerMaintenanceStart, start)
+	change(mux, PathServerMaintenanceStop, stop)
 }
 
-// stepped records the steps of a way in or out.
-func stepped(ctx context.Context, steps []MaintenanceStep, err error) ([]MaintenanceStep, error) {
+// stepped records the steps of a way in or out, and returns them in the API's words.
+func stepped(ctx context.Context, steps []maintenance.Step, err error) ([]MaintenanceStep, error) {
 	if err == nil {
 		Changed(ctx)
 	}
+	rows := []MaintenanceStep{}
 	for _, s := range steps {
 		Changed(ctx, Difference{s.What, s.Was, s.Result})
+		rows = append(rows, MaintenanceStep(s))
 	}
-	return steps, err
+	return rows, err
 }

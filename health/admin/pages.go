@@ -30,8 +30,10 @@ const index = `<!DOCTYPE html>
 <li><a href="/metrics">/metrics</a>: metrics for Prometheus</li>
 <li><a href="/livez">/livez</a>: whether the process answers</li>
 <li><a href="/readyz">/readyz</a>: whether this node accepts clients, and if not, why</li>
-<li><a href="/api/v1/health/report">/api/v1/health/report</a>: the health sets; <a href="/api/v1/health">their monitors</a>, <a href="/api/v1/probes">the probes</a></li>
-<li><a href="/selftest">/selftest</a>: runs ImapProxyTestProbe now; <a href="/imap/healthcheck.htm">/imap/healthcheck.htm</a>: for load balancers</li>
+<li><a href="` + PathReport + `">` + PathReport + `</a>: the health sets; <a href="` + PathMonitors +
+	`">their monitors</a>, <a href="` + PathProbes + `">the probes</a></li>
+<li><a href="` + PathSelfTest + `">` + PathSelfTest + `</a>: runs ImapProxyTestProbe now; <a href="` +
+	PathHealthcheck + `">` + PathHealthcheck + `</a>: for load balancers</li>
 </ul>
 </body>
 </html>
@@ -47,18 +49,7 @@ func Refuse(w http.ResponseWriter, err error) { fail(w, err) }
 func pages(o Options) http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", exposition.New(o.Gatherer, o.Log))
-	if o.Control != nil {
-		api(mux, o.Control)
-	}
-	if o.Health != nil {
-		healthAPI(mux, o.Health)
-	}
-	if o.Protocol != nil {
-		logAPI(mux, o.Protocol)
-	}
-	if o.Store != nil {
-		storeAPI(mux, o.Store)
-	}
+	o.API.routes(mux)
 	if o.Node != nil {
 		mux.HandleFunc(nodePages+"{node}/", func(w http.ResponseWriter, r *http.Request) {
 			way, err := o.Node(r.PathValue("node"))

@@ -4,6 +4,8 @@ import (
 	"context"
 	"net/http"
 	"time"
+
+	"portico/proxy"
 )
 
 // Penalty is what failed sign-ins have brought an address, a user, or a user at an address.
@@ -20,31 +22,56 @@ type Penalty struct {
 
 // PenaltyFilter says which penalties are meant: those that fit all that is given, or with All all of them.
 type PenaltyFilter struct {
-	User string `json:"user,omitempty"` // as somebody has typed it; see Control.Named
+	User string `json:"user,omitempty"` // as somebody has typed it; see Users.Named
 	IP   string `json:"ip,omitempty"`   // an address or a network
 	All  bool   `json:"all,omitempty"`
 }
 
+// The paths of penalties.
+const (
+	PathPenalties      = prefix + "penalties"
+	PathPenaltiesClear = PathPenalties + "/clear"
+)
+
 // Penalties are the penalties as the API shows and lifts them.
 type Penalties interface {
-	Penalties(ctx context.Context, which PenaltyFilter) ([]Penalty, error)
+	Penalties(ctx context.Context, which PenaltyFilter) ([]proxy.AuthDelay, error)
 	// ClearPenalties lifts penalties, and lists them.
-	ClearPenalties(ctx context.Context, which PenaltyFilter) ([]Penalty, error)
+	ClearPenalties(ctx context.Context, which PenaltyFilter) ([]proxy.AuthDelay, error)
 }
 
-// penaltyAPI adds the penalties to the API.
-func penaltyAPI(mux *http.ServeMux, p Penalties) {
-	mux.HandleFunc("GET /api/v1/penalties", func(w http.ResponseWriter, r *http.Request) {
+// penaltyRoutes adds penalties to the pages.
+func penaltyRoutes(mux *http.ServeMux, p Penalties) {
+	get(mux, PathPenalties, func(r *http.Request) (any, error) {
 		q := r.URL.Query()
 		all, err := p.Penalties(r.Context(), PenaltyFilter{User: q.Get("user"), IP: q.Get("ip"),
 			All: q.Get("user")+q.Get("ip") == ""})
-		answer(w, all, err)
+		return PenaltyRows(all), err
 	})
-	change(mux, "penalties/clear", func(ctx context.Context, _ string, which PenaltyFilter) (any, error) {
+	change(mux, PathPenaltiesClear, func(ctx context.Context, _ string, which PenaltyFilter) (any, error) {
 		cleared, err := p.ClearPenalties(ctx, which)
+		rows := PenaltyRows(cleared)
 		if err == nil {
-			Changed(ctx, Difference{"penalties", cleared, []Penalty{}})
+			Changed(ctx, Difference{"penalties", rows, []Penalty{}})
 		}
-		return cleared, err
+		return rows, err
 	})
+}
+
+// PenaltyRows are penalties in their order.
+func PenaltyRows(penalties []proxy.AuthDelay) []Penalty {
+	rows := []Penalty{}
+	for _, p := range penalties {
+		row := Penalty{User: p.User, Failures: p.Failures, Wait: p.Wait.Seconds(), Guesses: p.Guesses,
+			Burst: p.Burst, Held: p.Held}
+		if p.Address.IsValid() {
+			row.Address = p.Address.String()
+		}
+		if !p.Last.IsZero() {
+			at := p.Last.UTC()
+			row.Last = &at
+		}
+		rows = append(rows, row)
+	}
+	return rows
 }

@@ -32,10 +32,7 @@ const (
 type Options struct {
 	Gatherer prometheus.Gatherer                     // what /metrics shows; required
 	Checks   []Check                                 // what /readyz asks, in this order
-	Control  Control                                 // what the API shows and does; nil: there is none
-	Protocol ProtocolLog                             // the protocol log; nil: there is none
-	Health   Health                                  // managed availability; nil: there is none
-	Store    Store                                   // what is stored; nil: not shown
+	API      API                                     // what the API shows and does
 	Node     func(name string) (http.Handler, error) // the way to another node; nil: there is none
 	Access   Access                                  // the first; see Server.Reload
 	Log      zerolog.Logger                          // the zero value writes nothing

@@ -6,6 +6,13 @@ import (
 	"time"
 )
 
+// The paths of the store.
+const (
+	PathStore        = prefix + "store"
+	PathStoreEntries = PathStore + "/entries"
+	PathStoreBackup  = PathStore + "/backup"
+)
+
 // Store is the store of what changes at run time, and its copies.
 type Store interface {
 	// State reads the file on the disk, holds it against what Portico has in memory, and lists the copies.
@@ -42,17 +49,13 @@ type StoreEntry struct {
 	Value    string `json:"value"`
 }
 
-// storeAPI adds the store to the pages.
-func storeAPI(mux *http.ServeMux, s Store) {
-	mux.HandleFunc("GET /api/v1/store", func(w http.ResponseWriter, r *http.Request) {
-		state, err := s.State(r.Context())
-		answer(w, state, err)
+// storeRoutes adds the store to the pages.
+func storeRoutes(mux *http.ServeMux, s Store) {
+	get(mux, PathStore, func(r *http.Request) (any, error) { return s.State(r.Context()) })
+	get(mux, PathStoreEntries, func(r *http.Request) (any, error) {
+		return s.Entries(r.Context(), r.URL.Query().Get("prefix"))
 	})
-	mux.HandleFunc("GET /api/v1/store/entries", func(w http.ResponseWriter, r *http.Request) {
-		entries, err := s.Entries(r.Context(), r.URL.Query().Get("prefix"))
-		answer(w, entries, err)
-	})
-	change(mux, "store/backup", func(ctx context.Context, _ string, _ struct{}) (any, error) {
+	change(mux, PathStoreBackup, func(ctx context.Context, _ string, _ struct{}) (any, error) {
 		made, err := s.Backup(ctx)
 		if err == nil {
 			Changed(ctx, Difference{"copy", nil, made.File})

@@ -45,7 +45,7 @@ func TestWatchingAnotherNodeGoesOn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const minutes = 120
 		other := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			if r.URL.Path != streamPath {
+			if r.URL.Path != PathLogStream {
 				t.Errorf("asked for %s", r.URL.Path)
 			}
 			for n := range minutes {
@@ -71,7 +71,7 @@ func TestWatchingAnotherNodeGoesOn(t *testing.T) {
 		go func() { served <- server.Serve(ln) }()
 		client := &http.Client{Transport: &http.Transport{DialContext: ln.dial, DisableKeepAlives: true}}
 		request, err := http.NewRequestWithContext(t.Context(), http.MethodGet,
-			"http://localhost/nodes/mx2"+streamPath, nil)
+			"http://localhost/nodes/mx2"+PathLogStream, nil)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -5,6 +5,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"portico/health/admin"
 	"portico/health/admin/table"
 )
 
@@ -22,7 +23,7 @@ file for each alert, and keeps the latest twenty.`,
 	ask := askFlags(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		var made map[string]string
-		if err := ask.post(cmd.Context(), "/api/v1/bundle", struct{}{}, &made); err != nil {
+		if err := ask.post(cmd.Context(), admin.PathBundle, struct{}{}, &made); err != nil {
 			return err
 		}
 		if ask.form == table.Plain { // the path alone, for scripts

@@ -41,7 +41,7 @@ not answer.`,
 	ask := askFlags(cmd).aliasFlag(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		var all []components.State
-		if err := ask.get(cmd.Context(), "/api/v1/components", &all); err != nil {
+		if err := ask.get(cmd.Context(), admin.PathComponents, &all); err != nil {
 			return err
 		}
 		wanted, rows, fine := []components.State{}, table.New("Component", "State", "Requests"), true
@@ -124,7 +124,7 @@ Inactive, 2 the command failed.`,
 				"%s to do that", named, named)
 		}
 		var change admin.Change
-		if err := ask.post(cmd.Context(), "/api/v1/components", r, &change); err != nil {
+		if err := ask.post(cmd.Context(), admin.PathComponents, r, &change); err != nil {
 			return err
 		}
 		if err := ask.changed(cmd, change); err != nil {

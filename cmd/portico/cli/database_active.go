@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"fmt"
 	"maps"
-	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -57,7 +56,7 @@ one does not, 2 Portico does not answer.`,
 			return err
 		}
 		var copies []admin.CopyStatus
-		if err := ask.get(cmd.Context(), "/api/v1/databases", &copies); err != nil {
+		if err := ask.get(cmd.Context(), admin.PathDatabases, &copies); err != nil {
 			return err
 		}
 		if server != "" {
@@ -112,7 +111,7 @@ Exit status: 0 the database is active there, 2 it could not be moved.`,
 		"move even if the server does not answer or its copy is Failed")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		database, server := copyIn(args)
-		return ask.change(cmd, "/api/v1/databases/"+url.PathEscape(database)+"/move",
+		return ask.change(cmd, admin.PathOf(admin.PathDatabaseMove, database),
 			admin.DatabaseMove{Server: server, Force: *force})
 	}
 	return cmd
@@ -135,7 +134,7 @@ failed.`,
 	ask := askFlags(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		var moves []admin.Move
-		if err := ask.post(cmd.Context(), "/api/v1/rebalance", struct{}{}, &moves); err != nil {
+		if err := ask.post(cmd.Context(), admin.PathRebalance, struct{}{}, &moves); err != nil {
 			return err
 		}
 		return ask.moves(cmd, moves)
@@ -183,7 +182,7 @@ instead, as portico database status -o name prints it.`,
 			Was bool `json:"was_failed"`
 		}
 		database, server := copyIn(args)
-		path := "/api/v1/databases/" + url.PathEscape(database) + "/resume"
+		path := admin.PathOf(admin.PathDatabaseResume, database)
 		if err := ask.post(cmd.Context(), path, map[string]string{"server": server}, &done); err != nil {
 			return err
 		}

@@ -66,7 +66,7 @@ answer.`,
 			return err
 		}
 		var all []admin.MonitorRow
-		if err := ask.get(cmd.Context(), about("/api/v1/health", server), &all); err != nil {
+		if err := ask.get(cmd.Context(), about(admin.PathMonitors, server), &all); err != nil {
 			return err
 		}
 		wanted, fine, matched := []admin.MonitorRow{}, true, 0
@@ -150,7 +150,7 @@ answer.`,
 	ask := askFlags(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		all := []health.Alert{}
-		if err := ask.get(cmd.Context(), "/api/v1/alerts", &all); err != nil {
+		if err := ask.get(cmd.Context(), admin.PathAlerts, &all); err != nil {
 			return err
 		}
 		rows := table.New("Cause", "Since", "Error").Wide("Monitors")

@@ -74,7 +74,7 @@ item.`,
 // items lists the items that a pattern fits, of one type or with "" of all.
 func (a *asking) items(cmd *cobra.Command, pattern, kind string) ([]admin.ItemRow, error) {
 	var all []admin.ItemRow
-	if err := a.get(cmd.Context(), "/api/v1/items", &all); err != nil {
+	if err := a.get(cmd.Context(), admin.PathItems, &all); err != nil {
 		return nil, err
 	}
 	wanted := []admin.ItemRow{}

@@ -26,7 +26,7 @@ results and the reasons for actions not taken.`,
 	most := cmd.Flags().Int("last", 20, "at most this `many` entries of the log; 0 for all")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		var state admin.RecoveryState
-		if err := ask.get(cmd.Context(), "/api/v1/recovery", &state); err != nil {
+		if err := ask.get(cmd.Context(), admin.PathRecovery, &state); err != nil {
 			return err
 		}
 		shown := state

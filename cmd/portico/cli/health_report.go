@@ -40,7 +40,7 @@ answer.`,
 			return ask.rollup(cmd, rollup)
 		}
 		var all []admin.SetRow
-		if err := ask.get(cmd.Context(), "/api/v1/health/report", &all); err != nil {
+		if err := ask.get(cmd.Context(), admin.PathReport, &all); err != nil {
 			return err
 		}
 		rows, fine := table.New("HealthSet", "AlertValue", "LastTransitionTime", "MonitorCount",
@@ -113,11 +113,11 @@ func (a *asking) rollup(cmd *cobra.Command, r admin.Rollup) error {
 // reports asks this node and all others for their health sets.
 func (a *asking) reports(cmd *cobra.Command) ([]admin.NodeReport, error) {
 	var names []string
-	if err := a.get(cmd.Context(), "/api/v1/nodes", &names); err != nil {
+	if err := a.get(cmd.Context(), admin.PathNodes, &names); err != nil {
 		return nil, err
 	}
 	var here admin.NodeReport
-	if err := a.get(cmd.Context(), "/api/v1/health/report", &here.Sets); err != nil {
+	if err := a.get(cmd.Context(), admin.PathReport, &here.Sets); err != nil {
 		return nil, err
 	}
 	if len(here.Sets) == 0 {
@@ -129,7 +129,7 @@ func (a *asking) reports(cmd *cobra.Command) ([]admin.NodeReport, error) {
 	for _, name := range names {
 		of := admin.NodeReport{Node: name}
 		other.node = name
-		if err := other.get(cmd.Context(), "/api/v1/health/report", &of.Sets); err != nil {
+		if err := other.get(cmd.Context(), admin.PathReport, &of.Sets); err != nil {
 			of.Failed = err.Error()
 		}
 		reports = append(reports, of)

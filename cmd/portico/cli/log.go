@@ -83,7 +83,7 @@ the same time. --all logs every session.`,
 			For float64
 		}{wanted, last.Seconds()}
 		var rule admin.LogRule
-		if err := ask.post(cmd.Context(), "/api/v1/log/on", body, &rule); err != nil {
+		if err := ask.post(cmd.Context(), admin.PathLogOn, body, &rule); err != nil {
 			return err
 		}
 		change := admin.Change{What: "rule " + rule.ID, Was: "none", Now: ruleText(rule)}
@@ -113,13 +113,13 @@ also those of other operators.`,
 			return errors.New("portico log off needs a rule, which portico log status lists, or --all")
 		}
 		var status admin.LogStatus
-		if err := ask.get(cmd.Context(), "/api/v1/log", &status); err != nil {
+		if err := ask.get(cmd.Context(), admin.PathLog, &status); err != nil {
 			return err
 		}
 		var ended struct {
 			Rules []admin.LogRule `json:"rules"`
 		}
-		if err := ask.post(cmd.Context(), "/api/v1/log/off", map[string]string{"id": strings.Join(args, "")},
+		if err := ask.post(cmd.Context(), admin.PathLogOff, map[string]string{"id": strings.Join(args, "")},
 			&ended); err != nil {
 			return err
 		}
@@ -150,7 +150,7 @@ func newLogStatus() *cobra.Command {
 	ask := askFlags(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		var status admin.LogStatus
-		if err := ask.get(cmd.Context(), "/api/v1/log", &status); err != nil {
+		if err := ask.get(cmd.Context(), admin.PathLog, &status); err != nil {
 			return err
 		}
 		if err := ask.rules(cmd, status, status.Rules); err != nil {

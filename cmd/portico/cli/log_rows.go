@@ -46,7 +46,7 @@ reader is too slow, rows are dropped, and a line says how many.` + logTimes,
 		rows := rowTable()
 		flow := rows.Flow(out, table.Style{Form: ask.form, NoHeaders: ask.noHeaders,
 			Width: table.TerminalWidth(out, os.Getenv("COLUMNS"))})
-		err = ask.rows(ctx, cmd, "/api/v1/log/stream?"+wanted.Query().Encode(), func(r protolog.Row) error {
+		err = ask.rows(ctx, cmd, admin.PathLogStream+"?"+wanted.Query().Encode(), func(r protolog.Row) error {
 			return flow.Add(r[1], rowCells(r, zone())...)
 		})
 		if ctx.Err() != nil {
@@ -91,7 +91,7 @@ unless you give --from.` + logTimes,
 			return err
 		}
 		rows := rowTable()
-		err = ask.rows(cmd.Context(), cmd, "/api/v1/log/rows?"+query.Encode(), func(r protolog.Row) error {
+		err = ask.rows(cmd.Context(), cmd, admin.PathLogRows+"?"+query.Encode(), func(r protolog.Row) error {
 			rows.AddNamed(r[1], rowCells(r, zone())...)
 			return nil
 		})

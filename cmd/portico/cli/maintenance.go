@@ -3,7 +3,6 @@ package cli
 import (
 	"cmp"
 	"fmt"
-	"net/url"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -48,7 +47,8 @@ Exit status: 0 done, 1 a database stays, 2 the command failed.`,
 				return err
 			}
 		}
-		return ask.maintenance(cmd, "start", args, map[string]any{"seconds": drain.Seconds()})
+		return ask.maintenance(cmd, admin.PathMaintenanceStart, admin.PathServerMaintenanceStart, args,
+			map[string]any{"seconds": drain.Seconds()})
 	}
 	return cmd
 }
@@ -66,7 +66,7 @@ command failed.`,
 	}
 	ask := askFlags(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		return ask.maintenance(cmd, "stop", args, struct{}{})
+		return ask.maintenance(cmd, admin.PathMaintenanceStop, admin.PathServerMaintenanceStop, args, struct{}{})
 	}
 	return cmd
 }
@@ -75,10 +75,10 @@ command failed.`,
 func (a *asking) confirmDrain(cmd *cobra.Command) error {
 	var names admin.Names
 	var sessions []admin.SessionState
-	if err := a.get(cmd.Context(), "/api/v1/names", &names); err != nil {
+	if err := a.get(cmd.Context(), admin.PathNames, &names); err != nil {
 		return err
 	}
-	if err := a.get(cmd.Context(), "/api/v1/sessions", &sessions); err != nil {
+	if err := a.get(cmd.Context(), admin.PathSessions, &sessions); err != nil {
 		return err
 	}
 	return confirm(cmd,
@@ -86,10 +86,10 @@ func (a *asking) confirmDrain(cmd *cobra.Command) error {
 			"new clients.", names.Node, len(sessions)))
 }
 
-func (a *asking) maintenance(cmd *cobra.Command, verb string, args []string, body any) error {
-	path := "/api/v1/maintenance/" + verb
+// maintenance asks for a change at path, or for a mailbox server at the pattern ofServer.
+func (a *asking) maintenance(cmd *cobra.Command, path, ofServer string, args []string, body any) error {
 	if len(args) == 1 {
-		path = "/api/v1/servers/" + url.PathEscape(args[0]) + "/maintenance/" + verb
+		path = admin.PathOf(ofServer, args[0])
 	}
 	var steps []admin.MaintenanceStep
 	if err := a.post(cmd.Context(), path, body, &steps); err != nil {
@@ -117,8 +117,8 @@ func newMaintenanceStatus() *cobra.Command {
 	}
 	ask := askFlags(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		var all []admin.Maintenance
-		if err := ask.get(cmd.Context(), "/api/v1/maintenance", &all); err != nil {
+		var all []admin.MaintenanceRow
+		if err := ask.get(cmd.Context(), admin.PathMaintenance, &all); err != nil {
 			return err
 		}
 		rows := table.New("InMaintenance", "Since", "StillThere")

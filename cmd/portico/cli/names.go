@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"net/netip"
-	"net/url"
 	"slices"
 	"strings"
 
@@ -18,7 +17,7 @@ import (
 // user finds the one form of a user name, as a sign-in would.
 func (a *asking) user(ctx context.Context, typed string) (admin.UserName, error) {
 	var name admin.UserName
-	err := a.get(ctx, "/api/v1/users/"+url.PathEscape(typed)+"/name", &name)
+	err := a.get(ctx, admin.PathOf(admin.PathUserName, typed), &name)
 	return name, err
 }
 
@@ -57,7 +56,7 @@ func (a *asking) checkNames(ctx context.Context, server, command string, further
 		return nil
 	}
 	var names admin.Names
-	if err := a.get(ctx, "/api/v1/names", &names); err != nil {
+	if err := a.get(ctx, admin.PathNames, &names); err != nil {
 		return err
 	}
 	if server != "" && !slices.Contains(names.Servers, server) {
@@ -74,7 +73,7 @@ func (a *asking) checkNames(ctx context.Context, server, command string, further
 // the other kind is told.
 func (a *asking) checkTarget(ctx context.Context, what, name string) error {
 	var names admin.Names
-	if err := a.get(ctx, "/api/v1/names", &names); err != nil {
+	if err := a.get(ctx, admin.PathNames, &names); err != nil {
 		return err
 	}
 	kind, known, other, others := "mailbox server", names.Servers, "a database", names.Databases
@@ -142,7 +141,7 @@ func (a *asking) sessionKinds(ctx context.Context) map[string]kind {
 	known := func(of func(admin.Names) []string) func() ([]string, error) {
 		return func() ([]string, error) {
 			var names admin.Names
-			err := a.get(ctx, "/api/v1/names", &names)
+			err := a.get(ctx, admin.PathNames, &names)
 			return of(names), err
 		}
 	}
@@ -167,7 +166,7 @@ func (a *asking) monitorKinds(ctx context.Context) map[string]kind {
 	for _, name := range []string{"Server", "Name", "TargetResource", "HealthSetName", "ServerComponent"} {
 		kinds[strings.ToLower(name)] = oneOf(name, func() (all []string, err error) {
 			var rows []admin.MonitorRow
-			err = a.get(ctx, "/api/v1/health", &rows)
+			err = a.get(ctx, admin.PathMonitors, &rows)
 			for _, row := range rows {
 				if value := monitorFields[name](row); value != "" && !slices.Contains(all, value) {
 					all = append(all, value)

@@ -45,7 +45,7 @@ func (a *asking) everywhere(cmd *cobra.Command, o health.Override, path string) 
 		return a.changed(cmd, changes...)
 	}
 	var nodes []string
-	if err := a.get(cmd.Context(), "/api/v1/nodes", &nodes); err != nil {
+	if err := a.get(cmd.Context(), admin.PathNodes, &nodes); err != nil {
 		return err
 	}
 	here, failed := *a, false
@@ -97,7 +97,7 @@ An override survives a restart.`,
 		if o.Until, err = untilAfter(cmd, *duration); err != nil {
 			return err
 		}
-		return ask.everywhere(cmd, o, "/api/v1/overrides/add")
+		return ask.everywhere(cmd, o, admin.PathOverrideAdd)
 	}
 	return cmd
 }
@@ -114,7 +114,7 @@ func newOverrideRemove() *cobra.Command {
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		o.Identity = strings.ReplaceAll(args[0], `\`, "/")
 		o.ItemType = cmp.Or(o.ItemType, health.ItemTypeOf(catalogue.Canonical(o.Identity)))
-		return ask.everywhere(cmd, o, "/api/v1/overrides/remove")
+		return ask.everywhere(cmd, o, admin.PathOverrideRemove)
 	}
 	return cmd
 }
@@ -128,7 +128,7 @@ func newOverrideList() *cobra.Command {
 	ask := askFlags(cmd).aliasFlag(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		var all []health.Override
-		if err := ask.get(cmd.Context(), "/api/v1/overrides", &all); err != nil {
+		if err := ask.get(cmd.Context(), admin.PathOverrides, &all); err != nil {
 			return err
 		}
 		slices.SortFunc(all, func(a, b health.Override) int { return strings.Compare(a.Key(), b.Key()) })
@@ -164,7 +164,7 @@ alert. It stays Repairing after a restart.`,
 	off := cmd.Flags().Bool("off", false, "end the repair")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		body := map[string]any{"monitor": strings.ReplaceAll(args[0], `\`, "/"), "on": !*off}
-		return ask.change(cmd, "/api/v1/health/repairing", body)
+		return ask.change(cmd, admin.PathRepairing, body)
 	}
 	return cmd
 }

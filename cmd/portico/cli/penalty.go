@@ -51,7 +51,7 @@ checked; Held, with -o wide, counts the waiting sign-ins.`,
 		}
 		query := url.Values{"user": {which.User}, "ip": {which.IP}}
 		all := []admin.Penalty{}
-		if err := ask.get(cmd.Context(), "/api/v1/penalties?"+query.Encode(), &all); err != nil {
+		if err := ask.get(cmd.Context(), admin.PathPenalties+"?"+query.Encode(), &all); err != nil {
 			return err
 		}
 		if len(all) == 0 && nobody != nil {
@@ -138,7 +138,7 @@ them.`,
 			}
 		}
 		cleared := []admin.Penalty{}
-		if err := ask.post(cmd.Context(), "/api/v1/penalties/clear", which, &cleared); err != nil {
+		if err := ask.post(cmd.Context(), admin.PathPenaltiesClear, which, &cleared); err != nil {
 			return err
 		}
 		if len(cleared) == 0 && nobody != nil { // guessed at or not, there is nothing left to clear

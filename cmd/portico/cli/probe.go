@@ -2,7 +2,6 @@ package cli
 
 import (
 	"fmt"
-	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -41,7 +40,7 @@ such probe.`,
 			return err
 		}
 		var all []admin.ProbeRow
-		if err := ask.get(cmd.Context(), about("/api/v1/probes", server), &all); err != nil {
+		if err := ask.get(cmd.Context(), about(admin.PathProbes, server), &all); err != nil {
 			return err
 		}
 		if len(args) == 1 {
@@ -114,7 +113,7 @@ Exit status: 0 the probe succeeded, 1 it failed, 2 the probe could not run.`,
 			run.Password = password
 		}
 		var results []admin.ResultRow
-		if err := ask.post(cmd.Context(), "/probes/"+url.PathEscape(set)+"/"+url.PathEscape(probe), run,
+		if err := ask.post(cmd.Context(), admin.PathOf(admin.PathProbe, set, probe), run,
 			&results); err != nil {
 			return err
 		}

@@ -26,7 +26,7 @@ such probe.`,
 	last := cmd.Flags().Int("last", 20, "at most this `many` results of each probe; 0 for all")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		var probes []admin.ProbeRow
-		if err := ask.get(cmd.Context(), "/api/v1/probes", &probes); err != nil {
+		if err := ask.get(cmd.Context(), admin.PathProbes, &probes); err != nil {
 			return err
 		}
 		results, found := []admin.ResultRow{}, false

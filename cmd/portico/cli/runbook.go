@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -261,7 +260,7 @@ func (w *walk) look(ctx context.Context) (well bool, err error) {
 		return m.AlertValue == health.Healthy.String() || m.AlertValue == health.UnInitialized.String(), nil
 	}
 	var results []admin.ResultRow
-	path := "/probes/" + url.PathEscape(w.book.Set) + "/" + url.PathEscape(w.book.Probe)
+	path := admin.PathOf(admin.PathProbe, w.book.Set, w.book.Probe)
 	if err := w.ask.post(ctx, path, admin.ProbeRun{Target: w.target}, &results); err != nil {
 		return false, err
 	}
@@ -283,7 +282,7 @@ func (w *walk) look(ctx context.Context) (well bool, err error) {
 // monitors lists those that fit.
 func (w *walk) monitors(ctx context.Context, fits func(admin.MonitorRow) bool) ([]admin.MonitorRow, error) {
 	var all []admin.MonitorRow
-	err := w.ask.get(ctx, "/api/v1/health", &all)
+	err := w.ask.get(ctx, admin.PathMonitors, &all)
 	return slices.DeleteFunc(all, func(m admin.MonitorRow) bool { return !fits(m) }), err
 }
 
@@ -384,7 +383,7 @@ func (w *walk) lift(ctx context.Context) error {
 	var failed error
 	for _, request := range slices.Backward(w.lifts) {
 		var record recovery.Record
-		switch err := w.ask.post(ctx, "/api/v1/recovery", request, &record); {
+		switch err := w.ask.post(ctx, admin.PathRecovery, request, &record); {
 		case err != nil:
 			failed = fmt.Errorf("cannot undo %s: %w", request.Action, err)
 		case record.Result == recovery.ResultSkipped:

@@ -3,7 +3,6 @@ package cli
 import (
 	"context"
 	"fmt"
-	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -42,7 +41,7 @@ not answer.`,
 	ask := askFlags(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		var servers []admin.ServerState
-		if err := ask.get(cmd.Context(), "/api/v1/servers", &servers); err != nil {
+		if err := ask.get(cmd.Context(), admin.PathServers, &servers); err != nil {
 			return err
 		}
 		rows := table.New("Name", "State", "Paused", "BreakerOpen", "Policy", "Blocked", "ActiveDatabases", "Error").
@@ -104,7 +103,7 @@ Exit status: 0 done, 1 a database stays, 2 the command failed.`,
 	move := cmd.Flags().Bool("move", false, "move the databases that are active there")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		var moves []admin.Move
-		path := "/api/v1/servers/" + url.PathEscape(args[0]) + "/block"
+		path := admin.PathOf(admin.PathServerBlock, args[0])
 		was, err := ask.activation(cmd.Context(), args[0])
 		if err != nil {
 			return err
@@ -120,7 +119,7 @@ Exit status: 0 done, 1 a database stays, 2 the command failed.`,
 // activation says whether databases may be activated on a mailbox server.
 func (a *asking) activation(ctx context.Context, server string) (string, error) {
 	var names admin.Names
-	err := a.get(ctx, "/api/v1/names", &names)
+	err := a.get(ctx, admin.PathNames, &names)
 	if slices.Contains(names.Blocked, server) {
 		return "blocked", err
 	}
@@ -164,7 +163,7 @@ func newServerUnblock() *cobra.Command {
 	}
 	ask := askFlags(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		if err := ask.change(cmd, "/api/v1/servers/"+url.PathEscape(args[0])+"/unblock", struct{}{}); err != nil {
+		if err := ask.change(cmd, admin.PathOf(admin.PathServerUnblock, args[0]), struct{}{}); err != nil {
 			return err
 		}
 		if ask.forPeople() {

@@ -25,7 +25,7 @@ func (a *asking) serverOrNode(ctx context.Context) (mailboxServer string, err er
 	var names admin.Names
 	name := a.server
 	a.server = ""
-	if err := a.get(ctx, "/api/v1/names", &names); err != nil {
+	if err := a.get(ctx, admin.PathNames, &names); err != nil {
 		return "", err
 	}
 	switch {

@@ -2,7 +2,6 @@ package cli
 
 import (
 	"fmt"
-	"net/url"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -55,7 +54,7 @@ func newServerResume() *cobra.Command {
 }
 
 func (a *asking) pause(cmd *cobra.Command, server string, d time.Duration) error {
-	return a.change(cmd, "/api/v1/servers/"+url.PathEscape(server)+"/pause",
+	return a.change(cmd, admin.PathOf(admin.PathServerPause, server),
 		map[string]float64{"seconds": d.Seconds()})
 }
 
@@ -83,7 +82,7 @@ Exchange's Set-MailboxServer -DatabaseCopyAutoActivationPolicy.`,
 		if policy == "reset" {
 			policy = ""
 		}
-		return ask.change(cmd, "/api/v1/servers/"+url.PathEscape(args[0])+"/policy",
+		return ask.change(cmd, admin.PathOf(admin.PathServerPolicy, args[0]),
 			map[string]string{"policy": policy})
 	}
 	return cmd

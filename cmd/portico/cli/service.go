@@ -117,6 +117,6 @@ Exit status: 0 done, 1 there was nothing to do or it was refused, 2 it failed.`,
 
 // recover asks for a recovery action.
 func (a *asking) recover(cmd *cobra.Command, r admin.RecoveryRequest) (record recovery.Record, err error) {
-	err = a.post(cmd.Context(), "/api/v1/recovery", r, &record)
+	err = a.post(cmd.Context(), admin.PathRecovery, r, &record)
 	return record, err
 }

@@ -58,7 +58,7 @@ commands that are slow now and not answered yet, use session list.`,
 			}
 		}
 		var all []admin.SlowCommand
-		if err := ask.get(cmd.Context(), "/api/v1/slow", &all); err != nil {
+		if err := ask.get(cmd.Context(), admin.PathSlow, &all); err != nil {
 			return err
 		}
 		wanted := []admin.SlowCommand{}

@@ -41,7 +41,7 @@ func newSettingsGet() *cobra.Command {
 			wanted = append(wanted, name)
 		}
 		var states []admin.SettingState
-		if err := ask.get(cmd.Context(), "/api/v1/settings", &states); err != nil {
+		if err := ask.get(cmd.Context(), admin.PathSettings, &states); err != nil {
 			return err
 		}
 		if len(wanted) > 0 {
@@ -94,7 +94,7 @@ func newSettingsReset() *cobra.Command {
 
 func (a *asking) changeSettings(cmd *cobra.Command, change admin.SettingsChange) error {
 	var states []admin.SettingState
-	if err := a.post(cmd.Context(), "/api/v1/settings", change, &states); err != nil {
+	if err := a.post(cmd.Context(), admin.PathSettings, change, &states); err != nil {
 		return err
 	}
 	rows, shown := table.New("Name", "Was", "Now").Wide("Source", "File"), []admin.SettingState{}
@@ -151,7 +151,7 @@ Exit status: 0 no setting differs, 1 some differ, 2 Portico does not answer.`,
 	ask := askFlags(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		var states []admin.SettingState
-		if err := ask.get(cmd.Context(), "/api/v1/settings", &states); err != nil {
+		if err := ask.get(cmd.Context(), admin.PathSettings, &states); err != nil {
 			return err
 		}
 		states = slices.DeleteFunc(states, func(s admin.SettingState) bool { return s.File == "" })

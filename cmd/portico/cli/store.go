@@ -137,7 +137,7 @@ func (a storeAsking) state(ctx context.Context, args []string) (state admin.Stor
 		}
 		return state, err
 	case a.running():
-		return state, a.hint(a.get(ctx, "/api/v1/store", &state))
+		return state, a.hint(a.get(ctx, admin.PathStore, &state))
 	}
 	config, err := a.config()
 	if err != nil {
@@ -164,7 +164,7 @@ holds the key of the protocol log's user hashes: keep it private.`,
 		case len(args) == 1 && ask.running():
 			made, err = ask.backupOfRunning(cmd.Context(), args[0])
 		case ask.running():
-			err = ask.hint(ask.post(cmd.Context(), "/api/v1/store/backup", struct{}{}, &made))
+			err = ask.hint(ask.post(cmd.Context(), admin.PathStoreBackup, struct{}{}, &made))
 		default:
 			made, err = ask.backup(args)
 		}
@@ -189,7 +189,7 @@ func (a storeAsking) backupOfRunning(ctx context.Context, path string) (made adm
 			"leave FILE out, or add --config", client.Shown(a.where()))
 	}
 	var state admin.StoreState
-	if err := a.get(ctx, "/api/v1/store", &state); err != nil {
+	if err := a.get(ctx, admin.PathStore, &state); err != nil {
 		return made, a.hint(err)
 	}
 	return copyStore(filepath.Dir(state.File), path)
@@ -459,7 +459,7 @@ file could not be read.`,
 func (a storeAsking) entries(ctx context.Context, file, prefix string) (entries []admin.StoreEntry, damage,
 	err error) {
 	if file == "" && a.running() {
-		return entries, nil, a.hint(a.get(ctx, "/api/v1/store/entries?prefix="+url.QueryEscape(prefix), &entries))
+		return entries, nil, a.hint(a.get(ctx, admin.PathStoreEntries+"?prefix="+url.QueryEscape(prefix), &entries))
 	}
 	if file == "" {
 		config, err := a.config()

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -40,7 +39,7 @@ password; 1 the user cannot sign in; 2 Portico could not find out.`,
 	ask := askFlags(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		var at admin.Place
-		if err := ask.get(cmd.Context(), "/api/v1/users/"+url.PathEscape(args[0]), &at); err != nil {
+		if err := ask.get(cmd.Context(), admin.PathOf(admin.PathUser, args[0]), &at); err != nil {
 			return err
 		}
 		return ask.place(cmd, at)
@@ -139,7 +138,7 @@ copy the mail first, and copy changes once more after the move.`,
 			database = args[1]
 		}
 		var at admin.Place
-		if err := ask.post(cmd.Context(), "/api/v1/users/"+url.PathEscape(args[0])+"/move",
+		if err := ask.post(cmd.Context(), admin.PathOf(admin.PathUserMove, args[0]),
 			map[string]string{"database": database}, &at); err != nil {
 			return err
 		}
@@ -182,7 +181,7 @@ prevent new sign-ins. Without a user or a session it asks first.`,
 			}
 		}
 		var done admin.Kicked
-		if err := ask.post(cmd.Context(), "/api/v1/sessions/kick", which, &done); err != nil {
+		if err := ask.post(cmd.Context(), admin.PathSessionsKick, which, &done); err != nil {
 			return err
 		}
 		if ask.forPeople() {
@@ -204,7 +203,7 @@ func (a *asking) fitting(ctx context.Context, which admin.SessionFilter) ([]admi
 		return nil, err
 	}
 	var all []admin.SessionState
-	if err := a.get(ctx, "/api/v1/sessions", &all); err != nil {
+	if err := a.get(ctx, admin.PathSessions, &all); err != nil {
 		return nil, err
 	}
 	all = slices.DeleteFunc(all, func(s admin.SessionState) bool { return !fits(s) })

@@ -29,8 +29,6 @@ const (
 // components, overrides, copies, and the end of the protocol log, in which nothing is secret. It returns the file's
 // path.
 func (s *service) bundle(ctx context.Context, alerts []health.Alert) (where string, err error) {
-	h := healthControl{s}
-	monitors, probes := admin.HealthRows(h)
 	now := time.Now().UTC()
 	var out bytes.Buffer
 	zipped := gzip.NewWriter(&out)
@@ -46,9 +44,10 @@ func (s *service) bundle(ctx context.Context, alerts []health.Alert) (where stri
 		name  string
 		value any
 	}{
-		{"about.json", map[string]string{"node": h.Node(), "version": release.Version(), "config": s.file}},
-		{"alerts.json", alerts}, {"health.json", monitors},
-		{"probes.json", probes}, {"recovery.json", h.Recovery()}, {"components.json", h.Components()},
+		{"about.json", map[string]string{"node": nodeName(), "version": release.Version(), "config": s.file}},
+		{"alerts.json", alerts}, {"health.json", admin.MonitorRows(monitorsAPI{s}, "")},
+		{"probes.json", admin.ProbeRows(probesAPI{s}, "", "", "")}, {"recovery.json", recoveryAPI{s}.Recovery()},
+		{"components.json", s.components.States()},
 		{"overrides.json", s.overrides.InForce()},
 		{"databases.json", s.active.Copies()},
 	} {
@@ -95,9 +94,4 @@ func (s *service) keepBundle(now time.Time, text []byte) (where string, err erro
 		entries = entries[1:]
 	}
 	return where, err
-}
-
-// Bundle implements admin.Health.
-func (c healthControl) Bundle(ctx context.Context) (where string, err error) {
-	return c.s.bundle(ctx, c.Alerts())
 }

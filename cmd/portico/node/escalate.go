@@ -60,7 +60,7 @@ func (s *service) saved(what string, one store.One[json.RawMessage]) (value []by
 // sinks get the alerts: the log, and whom the configuration names.
 func (s *service) sinks(config *configs.Config) []health.Sink {
 	of := config.Health.Escalate
-	node := healthControl{s}.Node()
+	node := nodeName()
 	all := []health.Sink{s.alertLog()}
 	if am := of.Alertmanager; am.URL != "" {
 		sink := &health.Alertmanager{URL: am.URL, Node: node}
@@ -151,6 +151,3 @@ func (s *service) recoveryHelped(r recovery.Record) {
 			Monitors: []string{r.Monitor}})
 	}
 }
-
-// Alerts implements admin.Health.
-func (c healthControl) Alerts() []health.Alert { return c.s.escalator.Open() }

@@ -154,18 +154,3 @@ func (s *service) logFailed(f backend.Failure) {
 		Msg("copy of a database is Failed: no database moves there until a probe reads it, or portico database " +
 			"copy resume")
 }
-
-// ResumeCopy implements admin.Control.
-func (c control) ResumeCopy(ctx context.Context, database, server string) (was bool, err error) {
-	was, err = c.s.active.Resume(ctx, database, server)
-	if errors.Is(err, backend.ErrNoCopy) && c.known(server) == nil {
-		return false, admin.Unknown(err)
-	}
-	if errors.Is(err, backend.ErrUnknownName) || errors.Is(err, backend.ErrNoCopy) {
-		return false, c.noSuchCopy(database, server)
-	}
-	if was {
-		c.s.log.Warn().Str("database", database).Str("server", server).Msg("copy of a database resumed by an operator")
-	}
-	return was, err
-}

@@ -3,10 +3,8 @@ package node
 import (
 	"cmp"
 	"context"
-	"fmt"
 	"net"
 	"net/netip"
-	"os"
 	"slices"
 	"time"
 
@@ -16,7 +14,6 @@ import (
 	"portico/backend/secret"
 	"portico/configs"
 	"portico/health"
-	"portico/health/admin"
 	"portico/health/catalogue"
 	"portico/proxy"
 )
@@ -266,46 +263,4 @@ func (s *service) load() []health.Load {
 		all = append(all, *l)
 	}
 	return all
-}
-
-// healthControl is what the admin's API sees of health. Its methods may be called from anywhere.
-type healthControl struct{ s *service }
-
-var _ admin.Health = healthControl{}
-
-// Monitors implements admin.Health.
-func (c healthControl) Monitors() []health.MonitorState { return c.s.health.Monitors() }
-
-// Sets implements admin.Health.
-func (c healthControl) Sets() []health.SetState { return c.s.health.Sets() }
-
-// Probes implements admin.Health.
-func (c healthControl) Probes() []health.ProbeState { return c.s.health.Probes() }
-
-// RunNow implements admin.Health.
-func (c healthControl) RunNow(ctx context.Context, r admin.ProbeRun) ([]*health.Result, error) {
-	by := health.ByHand{
-		Timeout: time.Duration(r.Timeout * float64(time.Second)), Account: r.Account, Password: r.Password,
-		Endpoint: r.Endpoint,
-	}
-	if err := by.Override(r.Properties); err != nil {
-		return nil, err
-	}
-	results, err := c.s.health.RunNow(ctx, r.Set, r.Probe, r.Target, by)
-	if err != nil {
-		return nil, err
-	}
-	return slices.DeleteFunc(results, func(r *health.Result) bool { return r == nil }), nil
-}
-
-// Node implements admin.Health.
-func (c healthControl) Node() string { return nodeName() }
-
-// nodeName is this machine's name.
-func nodeName() string {
-	name, err := os.Hostname()
-	if err != nil {
-		return fmt.Sprint("unknown: ", err)
-	}
-	return name
 }

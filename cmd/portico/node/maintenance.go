@@ -35,52 +35,46 @@ func (s *service) openMaintenance() (err error) {
 	return nil
 }
 
-// Maintenance implements admin.Health.
-func (c healthControl) Maintenance(context.Context) ([]admin.Maintenance, error) {
+// maintenanceAPI implements admin.Maintenance.
+type maintenanceAPI struct{ s *service }
+
+// Maintenance implements admin.Maintenance.
+func (c maintenanceAPI) Maintenance() []admin.MaintenanceRow {
 	servers := c.s.maintenance.Servers()
-	all := []admin.Maintenance{}
+	all := []admin.MaintenanceRow{}
 	for _, name := range c.s.now().tier().Servers() {
 		if m, ok := servers[name]; ok {
-			all = append(all, admin.Maintenance{Server: name, Since: m.Since, Policy: string(m.Policy),
+			all = append(all, admin.MaintenanceRow{Server: name, Since: m.Since, Policy: string(m.Policy),
 				Active: c.s.activeDatabases(name)})
 		}
 	}
 	for _, r := range c.s.components.Requests() {
 		if r.Component == components.ServerWideOffline && r.Requester == requesterMaintenance &&
 			r.State == components.Inactive {
-			all = append(all, admin.Maintenance{Node: c.Node(), Since: r.At, Sessions: len(c.s.server.Sessions())})
+			all = append(all, admin.MaintenanceRow{Node: nodeName(), Since: r.At, Sessions: len(c.s.server.Sessions())})
 		}
 	}
-	return all, nil
+	return all
 }
 
-// StartMaintenance implements admin.Health.
-func (c healthControl) StartMaintenance(ctx context.Context, server string,
-	drain time.Duration) ([]admin.MaintenanceStep, error) {
+// StartMaintenance implements admin.Maintenance.
+func (c maintenanceAPI) StartMaintenance(ctx context.Context, server string,
+	drain time.Duration) ([]maintenance.Step, error) {
 	if server == "" {
 		return c.nodeIn(ctx, drain)
 	}
-	if err := (control(c)).known(server); err != nil {
+	if err := c.s.known(server); err != nil {
 		return nil, err
 	}
-	steps, err := c.s.maintenance.Start(ctx, server, admin.Who(ctx))
-	return stepRows(steps), err
-}
-
-// stepRows are steps in the API's words.
-func stepRows(steps []maintenance.Step) (rows []admin.MaintenanceStep) {
-	for _, step := range steps {
-		rows = append(rows, admin.MaintenanceStep(step))
-	}
-	return rows
+	return c.s.maintenance.Start(ctx, server, admin.Who(ctx))
 }
 
 // nodeIn is StartMaintenance of this node.
-func (c healthControl) nodeIn(ctx context.Context, drain time.Duration) ([]admin.MaintenanceStep, error) {
+func (c maintenanceAPI) nodeIn(ctx context.Context, drain time.Duration) ([]maintenance.Step, error) {
 	if drain < 0 || drain > longestDrain {
 		return nil, fmt.Errorf("drain %v is out of range: give 0 to %v", drain, longestDrain)
 	}
-	steps := []admin.MaintenanceStep{}
+	steps := []maintenance.Step{}
 	proxy, wide := c.s.components.State(components.ImapProxy),
 		c.s.components.State(components.ServerWideOffline)
 	err := c.s.setComponent(ctx, components.Request{Component: components.ImapProxy, Requester: requesterMaintenance,
@@ -88,56 +82,55 @@ func (c healthControl) nodeIn(ctx context.Context, drain time.Duration) ([]admin
 	if err != nil {
 		return steps, err
 	}
-	steps = append(steps, admin.MaintenanceStep{What: "component " + components.ImapProxy, Was: proxy,
+	steps = append(steps, maintenance.Step{What: "component " + components.ImapProxy, Was: proxy,
 		Result: components.Inactive, Done: true})
 	n := len(c.s.server.Sessions())
 	c.s.server.EndAll(drain)
-	steps = append(steps, admin.MaintenanceStep{What: "sessions", Was: fmt.Sprint(n),
+	steps = append(steps, maintenance.Step{What: "sessions", Was: fmt.Sprint(n),
 		Result: fmt.Sprintf("%d ended", n), Done: true})
 	err = c.s.setComponent(ctx, components.Request{Component: components.ServerWideOffline,
 		Requester: requesterMaintenance, State: components.Inactive, Source: components.SourceMaintenance})
 	if err != nil {
 		return steps, err
 	}
-	return append(steps, admin.MaintenanceStep{What: "component " + components.ServerWideOffline, Was: wide,
+	return append(steps, maintenance.Step{What: "component " + components.ServerWideOffline, Was: wide,
 		Result: components.Inactive, Done: true}), nil
 }
 
 // nodeMaintained says whether maintenance has taken this node out of service.
-func (c healthControl) nodeMaintained() bool {
+func (c maintenanceAPI) nodeMaintained() bool {
 	return slices.ContainsFunc(c.s.components.Requests(), func(r components.Request) bool {
 		return r.Requester == requesterMaintenance && r.State == components.Inactive && r.Server == "" &&
 			(r.Component == components.ServerWideOffline || r.Component == components.ImapProxy)
 	})
 }
 
-// StopMaintenance implements admin.Health.
-func (c healthControl) StopMaintenance(ctx context.Context, server string) ([]admin.MaintenanceStep, error) {
+// StopMaintenance implements admin.Maintenance.
+func (c maintenanceAPI) StopMaintenance(ctx context.Context, server string) ([]maintenance.Step, error) {
 	if server == "" {
 		return c.nodeOut(ctx)
 	}
 	steps, err := c.s.maintenance.Stop(ctx, server)
-	if err != nil {
-		return stepRows(steps), err
+	if err == nil {
+		c.s.log.Warn().Str("server", server).Msg("maintenance of a mailbox server ended")
 	}
-	c.s.log.Warn().Str("server", server).Msg("maintenance of a mailbox server ended")
-	return stepRows(steps), nil
+	return steps, err
 }
 
 // nodeOut is StopMaintenance of this node.
-func (c healthControl) nodeOut(ctx context.Context) ([]admin.MaintenanceStep, error) {
+func (c maintenanceAPI) nodeOut(ctx context.Context) ([]maintenance.Step, error) {
 	if !c.nodeMaintained() {
-		return nil, admin.Unknown(fmt.Errorf("this node, %s, is not in maintenance", c.Node()))
+		return nil, admin.Unknown(fmt.Errorf("this node, %s, is not in maintenance", nodeName()))
 	}
-	steps := []admin.MaintenanceStep{}
+	steps := []maintenance.Step{}
 	for _, component := range []string{components.ServerWideOffline, components.ImapProxy} {
 		was := c.s.components.State(component)
 		if err := c.s.setComponent(ctx, components.Request{Component: component, Requester: requesterMaintenance,
 			State: components.Active, Source: components.SourceMaintenance}); err != nil {
 			return steps, err
 		}
-		result, done := c.reached(component, "", components.Active)
-		steps = append(steps, admin.MaintenanceStep{What: "component " + component, Was: was, Result: result,
+		result, done := c.s.reached(component, "", components.Active)
+		steps = append(steps, maintenance.Step{What: "component " + component, Was: was, Result: result,
 			Done: done})
 	}
 	return steps, nil

@@ -28,7 +28,7 @@ func (s *service) keepMechanisms(ctx context.Context) {
 func (s *service) askServers(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, mechanismsTime)
 	defer cancel()
-	if err := (control{s}).tier().AskMechanisms(ctx); err != nil {
+	if err := s.now().tier().AskMechanisms(ctx); err != nil {
 		s.log.Warn().Err(err).Msg("cannot store the capabilities of mailbox servers")
 	}
 }

@@ -10,6 +10,10 @@ import (
 	"portico/health/admin"
 )
 
+// moveSpread is the time over which the sessions of a database that moves end, so that their clients do not all come
+// back at once.
+const moveSpread = 5 * time.Second
+
 // moveGrace is how long a move that is under way when the service stops may still take, once all sessions have ended.
 const moveGrace = 2 * time.Second
 

@@ -287,7 +287,7 @@ func TestMaintenanceAsks(t *testing.T) {
 	}
 	for _, answer := range []string{"", "no\n", "mbx1\n"} {
 		if status, got := start(answer); status != cli.StatusFailed ||
-			!strings.Contains(got, "This drains the node "+(healthControl{r.service}).Node()) ||
+			!strings.Contains(got, "This drains the node "+nodeName()) ||
 			!strings.Contains(got, "nothing has changed") {
 			t.Errorf("%q: %d, %s", answer, status, got)
 		}

@@ -1,17 +1,20 @@
 package node
 
 import (
+	"context"
 	"fmt"
 	"maps"
 	"net/http"
 	"net/http/httputil"
 	"net/url"
+	"os"
 	"slices"
 	"time"
 
 	"portico/backend/secret"
 	"portico/configs"
 	"portico/health/admin"
+	"portico/proxy/wire"
 )
 
 // nodeAnswers bounds how long another node may take to begin its answer: moves take minutes.
@@ -59,14 +62,46 @@ func (s *service) node(name string) (http.Handler, error) {
 	if slices.Contains(s.now().tier().Servers(), name) {
 		return nil, admin.Unknown(fmt.Errorf("%s is a mailbox server, not a node in the configuration", name))
 	}
-	if name == (healthControl{s}).Node() {
+	if name == nodeName() {
 		return nil, admin.Unknown(fmt.Errorf("%s is the node that you ask: leave --node out", name))
 	}
-	return nil, admin.NoSuch("node", name, healthControl{s}.Nodes())
+	return nil, admin.NoSuch("node", name, s.nodeNames())
 }
 
-// Active implements admin.Health.
-func (c healthControl) Active(database string) (server string) { return c.s.activeOn(database) }
+// nodeNames lists the other nodes.
+func (s *service) nodeNames() []string { return slices.Sorted(maps.Keys(s.now().nodes)) }
 
-// Nodes implements admin.Health.
-func (c healthControl) Nodes() []string { return slices.Sorted(maps.Keys(c.s.now().nodes)) }
+// nodeName is this machine's name.
+func nodeName() string {
+	name, err := os.Hostname()
+	if err != nil {
+		return fmt.Sprint("unknown: ", err)
+	}
+	return name
+}
+
+// nodeAPI implements admin.Node.
+type nodeAPI struct{ s *service }
+
+// Names implements admin.Node.
+func (c nodeAPI) Names() admin.Names { return c.s.names() }
+
+// Bundle implements admin.Node.
+func (c nodeAPI) Bundle(ctx context.Context) (where string, err error) {
+	return c.s.bundle(ctx, c.s.escalator.Open())
+}
+
+// names lists the names that requests may have.
+func (s *service) names() admin.Names {
+	tier := s.now().tier()
+	names := admin.Names{
+		Node: nodeName(), Nodes: s.nodeNames(), Servers: tier.Servers(), Databases: tier.Databases(),
+		Commands: wire.VerbNames(), Blocked: []string{},
+	}
+	for _, server := range names.Servers {
+		if s.active.Blocked(server) {
+			names.Blocked = append(names.Blocked, server)
+		}
+	}
+	return names
+}

@@ -54,7 +54,7 @@ func TestNodes(t *testing.T) {
 		t.Error(got)
 	}
 	if got := r.asks(t, cli.StatusFailed, "maintenance", "start", "--yes", "--node",
-		(healthControl{r.service}).Node()); !strings.Contains(got, "is the node that you ask") {
+		nodeName()); !strings.Contains(got, "is the node that you ask") {
 		t.Error(got)
 	}
 	if got := r.asks(t, cli.StatusFailed, "session", "list", "--server", "mx2"); !strings.Contains(got,
@@ -156,7 +156,7 @@ func TestNodesSayWhoAsks(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	who := "token mx1.token for user " + me.Username + " of node " + (healthControl{r.service}).Node()
+	who := "token mx1.token for user " + me.Username + " of node " + nodeName()
 	r.asks(t, cli.StatusFine, "component", "set", "ImapProxy", "--state", "Inactive", "--requester", "Maintenance",
 		"--node", "mx2")
 	there.logged(t, `"who":"`+who+`"`)

@@ -142,7 +142,7 @@ func TestWhereOfInterchangeableCopies(t *testing.T) {
 	r := w.serve(t, file)
 	r.settled(t)
 	where := func(user string) *admin.SignInState {
-		place, err := (control{r.service}).Where(t.Context(), user)
+		place, err := (usersAPI{r.service}).Where(t.Context(), user)
 		if err != nil {
 			t.Fatal(err)
 		}

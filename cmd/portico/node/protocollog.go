@@ -153,17 +153,17 @@ var rollOvers = map[configs.RollOver]protolog.RollOver{
 	configs.Monthly: protolog.Monthly,
 }
 
-// protocolControl is what the admin's API sees of the protocol log and does to it. Its methods may be called from
+// logAPI is what the admin's API sees of the protocol log and does to it. Its methods may be called from
 // anywhere.
-type protocolControl struct {
+type logAPI struct {
 	*protolog.Log
 	s *service
 }
 
-var _ admin.ProtocolLog = protocolControl{}
+var _ admin.Log = logAPI{}
 
-// On implements admin.ProtocolLog.
-func (c protocolControl) On(ctx context.Context, f protolog.Filter, d time.Duration) (protolog.Rule, error) {
+// On implements admin.Log.
+func (c logAPI) On(ctx context.Context, f protolog.Filter, d time.Duration) (protolog.Rule, error) {
 	f, err := c.named(f)
 	if err != nil {
 		return protolog.Rule{}, err
@@ -193,8 +193,8 @@ func (c protocolControl) On(ctx context.Context, f protolog.Filter, d time.Durat
 	return rule, fmt.Errorf("cannot add a rule to the %d rules: %w", maxStoredRules, protolog.ErrTooMany)
 }
 
-// Tail implements admin.ProtocolLog.
-func (c protocolControl) Tail(f protolog.Filter, format protolog.Format) (*protolog.Tail, error) {
+// Tail implements admin.Log.
+func (c logAPI) Tail(f protolog.Filter, format protolog.Format) (*protolog.Tail, error) {
 	f, err := c.named(f)
 	if err != nil {
 		return nil, err
@@ -202,8 +202,8 @@ func (c protocolControl) Tail(f protolog.Filter, format protolog.Format) (*proto
 	return c.Log.Tail(f, format)
 }
 
-// Find implements admin.ProtocolLog.
-func (c protocolControl) Find(ctx context.Context, q protolog.Search, format protolog.Format,
+// Find implements admin.Log.
+func (c logAPI) Find(ctx context.Context, q protolog.Search, format protolog.Format,
 	yield func(row []byte) error) error {
 	var err error
 	if q.Filter, err = c.named(q.Filter); err != nil {
@@ -213,17 +213,17 @@ func (c protocolControl) Find(ctx context.Context, q protolog.Search, format pro
 }
 
 // named gives a filter's user the form that sessions have. A pattern stays as it is.
-func (c protocolControl) named(f protolog.Filter) (protolog.Filter, error) {
+func (c logAPI) named(f protolog.Filter) (protolog.Filter, error) {
 	if f.User == "" || strings.ContainsAny(f.User, "*?") {
 		return f, nil
 	}
 	var err error
-	f.User, err = control{c.s}.canonical(f.User)
+	f.User, err = c.s.canonical(f.User)
 	return f, err
 }
 
-// Off implements admin.ProtocolLog.
-func (c protocolControl) Off(ctx context.Context, id string) (ended []protolog.Rule, err error) {
+// Off implements admin.Log.
+func (c logAPI) Off(ctx context.Context, id string) (ended []protolog.Rule, err error) {
 	if id == protolog.RuleOfSetting {
 		return nil, errors.New("this rule is a setting: end it with portico settings set ProtocolLogEnabled=false")
 	}

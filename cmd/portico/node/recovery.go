@@ -1,7 +1,6 @@
 package node
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -16,7 +15,6 @@ import (
 	"portico/configs"
 	"portico/configs/store"
 	"portico/health"
-	"portico/health/admin"
 	"portico/health/catalogue"
 	"portico/health/components"
 	"portico/health/recovery"
@@ -149,7 +147,7 @@ func (s *service) recoveryConfig() configs.Recovery { return s.now().config.Heal
 
 // restartMailbox has a hook restart a mailbox server, or its service.
 func (s *service) restartMailbox(ctx context.Context, key string, of configs.Hook, server string) (string, error) {
-	if err := (control{s}).known(server); err != nil {
+	if err := s.known(server); err != nil {
 		return "", err
 	}
 	hook, err := newHook(of)
@@ -321,62 +319,4 @@ func (m *recoveryMetrics) count(r recovery.Record) {
 	if r.State == recovery.Finished {
 		m.actions.WithLabelValues(r.ID, string(r.Result)).Inc()
 	}
-}
-
-// Recovery implements admin.Health.
-func (c healthControl) Recovery() admin.RecoveryState {
-	records := c.s.recovery.Records()
-	slices.Reverse(records)
-	tells := c.s.now().config.Health.Escalate
-	var off []string
-	for _, state := range c.s.components.States() {
-		if state.Server != "" && state.State != components.Active {
-			off = append(off, state.Server)
-		}
-	}
-	return admin.RecoveryState{
-		OffFor:  off,
-		Mode:    recovery.Mode(c.s.recoveryConfig().Mode),
-		Active:  c.s.components.State(components.RecoveryActions) == components.Active,
-		Tells:   tells.Alertmanager.URL != "" || tells.Mail.To != "",
-		Ladders: c.s.recovery.Ladders(), Records: records, Steps: recoveryPlan(c.s.recoveryConfig()).Ladders,
-	}
-}
-
-// Recover implements admin.Health.
-func (c healthControl) Recover(ctx context.Context, r admin.RecoveryRequest) (recovery.Record, error) {
-	if r.Server != "" {
-		if err := (control(c)).known(r.Server); err != nil {
-			return recovery.Record{}, err
-		}
-		was := control(c).activation(r.Server)
-		defer func() {
-			admin.Changed(ctx, admin.Difference{What: "activation on " + r.Server, Old: was,
-				New: control(c).activation(r.Server)})
-		}()
-	}
-	if r.Database != "" && c.s.activeOn(r.Database) == "" {
-		return recovery.Record{}, admin.NoSuch("database", r.Database, control(c).Names().Databases)
-	}
-	of := recovery.Case{Server: r.Server, Database: r.Database}
-	by := cmp.Or(r.By, "operator")
-	if r.Database != "" {
-		was := c.s.activeOn(r.Database)
-		defer func() {
-			admin.Changed(ctx, admin.Difference{What: "active copy of " + r.Database, Old: was,
-				New: c.s.activeOn(r.Database)})
-		}()
-	}
-	if r.Lift {
-		return c.s.recovery.Lift(ctx, r.Action, of, by)
-	}
-	record, err := c.s.recovery.ByHand(ctx, r.Action, of, by, r.Machine)
-	var skipped recovery.Skipped
-	switch {
-	case errors.As(err, &skipped), errors.Is(err, recovery.ErrThrottled): // the record says so
-		return record, nil
-	case errors.Is(err, recovery.ErrUnknown):
-		return record, admin.Unknown(err)
-	}
-	return record, err
 }

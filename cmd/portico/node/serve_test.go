@@ -302,7 +302,7 @@ func TestSettingsChangeWhileStopping(t *testing.T) {
 	go func() {
 		defer close(changed)
 		for range 20 {
-			control{r.service}.ChangeSettings(context.Background(),
+			settingsAPI{r.service}.ChangeSettings(context.Background(),
 				admin.SettingsChange{Set: map[string]string{"banner": "Another one."}})
 		}
 	}()

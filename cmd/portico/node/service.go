@@ -1,7 +1,7 @@
 // Package node is one running Portico: it reads the configuration (configs), translates it for the parts
-// (translate.go), starts them (service.go), puts changes in force (reload.go, settings.go), answers the API
-// (control*.go, health.go) and ends everything in order. It is the only package that knows all parts. It does not know
-// who asks, nor any command line; what the parts do by themselves is their business.
+// (translate.go), starts them (service.go), puts changes in force (reload.go, settings.go), answers the API (a file for
+// each noun, such as servers.go and users.go) and ends everything in order. It is the only package that knows all
+// parts. It does not know who asks, nor any command line; what the parts do by themselves is their business.
 package node
 
 import (
@@ -278,9 +278,8 @@ func (s *service) listen() error {
 
 func (s *service) startAdmin() (err error) {
 	config, access := s.now().config, s.now().access
-	s.admin, err = admin.New(admin.Options{Gatherer: s.registry, Checks: s.checks(), Control: control{s},
-		Access: access, Log: s.log, Protocol: protocolControl{s.protocol, s}, Health: healthControl{s},
-		Store: storeControl{s}, Node: s.node})
+	s.admin, err = admin.New(admin.Options{Gatherer: s.registry, Checks: s.checks(), API: s.api(),
+		Access: access, Log: s.log, Node: s.node})
 	if err != nil {
 		return err
 	}
@@ -300,6 +299,16 @@ func (s *service) startAdmin() (err error) {
 		s.serveAdmin(ln)
 	}
 	return nil
+}
+
+// api is what the admin's API shows and does.
+func (s *service) api() admin.API {
+	return admin.API{
+		Node: nodeAPI{s}, Servers: serversAPI{s}, Databases: databasesAPI{s}, Users: usersAPI{s},
+		Sessions: sessionsAPI{s}, Settings: settingsAPI{s}, Penalties: penaltiesAPI{s}, Monitors: monitorsAPI{s},
+		Probes: probesAPI{s}, Overrides: overridesAPI{s}, Components: componentsAPI{s}, Recovery: recoveryAPI{s},
+		Maintenance: maintenanceAPI{s}, Log: logAPI{s.protocol, s}, Store: storeAPI{s},
+	}
 }
 
 func (s *service) serveAdmin(ln net.Listener) {

@@ -84,7 +84,7 @@ func settingStates(inFile, inForce configs.Settings, stored map[string]string) [
 }
 
 // settingStates lists all settings as they are in force, with the folder of the protocol log where none is named.
-func (c control) settingStates(stored map[string]string) []admin.SettingState {
+func (c settingsAPI) settingStates(stored map[string]string) []admin.SettingState {
 	now := c.s.now()
 	states := settingStates(now.file.Settings, now.config.Settings, stored)
 	for i := range states {
@@ -95,8 +95,11 @@ func (c control) settingStates(stored map[string]string) []admin.SettingState {
 	return states
 }
 
-// Settings implements admin.Control.
-func (c control) Settings(ctx context.Context) ([]admin.SettingState, error) {
+// settingsAPI implements admin.Settings.
+type settingsAPI struct{ s *service }
+
+// Settings implements admin.Settings.
+func (c settingsAPI) Settings(ctx context.Context) ([]admin.SettingState, error) {
 	c.s.changing.Lock()
 	defer c.s.changing.Unlock()
 	item, err := readStored(ctx, c.s.stored)
@@ -106,8 +109,8 @@ func (c control) Settings(ctx context.Context) ([]admin.SettingState, error) {
 	return c.settingStates(item.Value), nil
 }
 
-// ChangeSettings implements admin.Control.
-func (c control) ChangeSettings(ctx context.Context, change admin.SettingsChange) ([]admin.SettingState, error) {
+// ChangeSettings implements admin.Settings.
+func (c settingsAPI) ChangeSettings(ctx context.Context, change admin.SettingsChange) ([]admin.SettingState, error) {
 	var (
 		item   store.Item[map[string]string]
 		before *inForce

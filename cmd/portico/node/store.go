@@ -18,24 +18,24 @@ import (
 // storeLook is how often the store's file is read again, and a daily copy made where one is due.
 const storeLook = 10 * time.Minute
 
-// storeControl is what the admin's API sees of the store.
-type storeControl struct{ s *service }
+// storeAPI is what the admin's API sees of the store.
+type storeAPI struct{ s *service }
 
-var _ admin.Store = storeControl{}
+var _ admin.Store = storeAPI{}
 
 // State implements admin.Store.
-func (c storeControl) State(context.Context) (admin.StoreState, error) {
+func (c storeAPI) State(context.Context) (admin.StoreState, error) {
 	return datadir.State(c.s.started.DataDir, c.s.disk.Check())
 }
 
 // Entries implements admin.Store.
-func (c storeControl) Entries(ctx context.Context, prefix string) ([]admin.StoreEntry, error) {
+func (c storeAPI) Entries(ctx context.Context, prefix string) ([]admin.StoreEntry, error) {
 	entries, err := c.s.disk.List(ctx, prefix)
 	return datadir.Entries(entries, prefix), err
 }
 
 // Backup implements admin.Store.
-func (c storeControl) Backup(context.Context) (admin.StoreCopy, error) {
+func (c storeAPI) Backup(context.Context) (admin.StoreCopy, error) {
 	made, err := c.s.disk.Backup(time.Now(), store.ByHand)
 	return datadir.CopyRow(made), err
 }

@@ -62,12 +62,12 @@ func (c *Client) Of(node string) *Client {
 	return &other
 }
 
-// Get reads path (such as /api/v1/servers) into a value.
+// Get reads a path (such as admin.PathServers) into a value.
 func (c *Client) Get(ctx context.Context, path string, into any) error {
 	return c.do(ctx, http.MethodGet, path, nil, into)
 }
 
-// Post asks for a change at path and reads what came of it.
+// Post asks for a change at a path and reads what came of it.
 func (c *Client) Post(ctx context.Context, path string, body, into any) error {
 	text, err := json.Marshal(body)
 	if err != nil {

@@ -57,17 +57,20 @@ func (s *service) alerting() []health.MonitorState {
 	return s.health.Monitors()
 }
 
-// Components implements admin.Health.
-func (c healthControl) Components() []components.State { return c.s.components.States() }
+// componentsAPI implements admin.Components.
+type componentsAPI struct{ s *service }
 
-// SetComponent implements admin.Health.
-func (c healthControl) SetComponent(ctx context.Context, r components.Request) (admin.Change, error) {
+// Components implements admin.Components.
+func (c componentsAPI) Components() []components.State { return c.s.components.States() }
+
+// SetComponent implements admin.Components.
+func (c componentsAPI) SetComponent(ctx context.Context, r components.Request) (admin.Change, error) {
 	r, err := r.Known()
 	if err != nil {
 		return admin.Change{}, err
 	}
 	if r.Server != "" {
-		if err := (control(c)).known(r.Server); err != nil {
+		if err := c.s.known(r.Server); err != nil {
 			return admin.Change{}, err
 		}
 	}
@@ -75,7 +78,7 @@ func (c healthControl) SetComponent(ctx context.Context, r components.Request) (
 	change := admin.Change{What: "component " + admin.ComponentName(r.Component, r.Server),
 		Was: c.s.components.StateOf(r.Component, r.Server)}
 	err = c.s.setComponent(ctx, r)
-	change.Now, _ = c.reached(r.Component, r.Server, r.State)
+	change.Now, _ = c.s.reached(r.Component, r.Server, r.State)
 	if !r.Until.IsZero() && change.Now == r.State {
 		change.Now += " until " + table.Time(r.Until)
 	}
@@ -83,13 +86,13 @@ func (c healthControl) SetComponent(ctx context.Context, r components.Request) (
 }
 
 // reached says in words which state a component has after somebody has asked for one, and whether it is that.
-func (c healthControl) reached(component, server, wanted string) (words string, ok bool) {
-	state := c.s.components.StateOf(component, server)
+func (s *service) reached(component, server, wanted string) (words string, ok bool) {
+	state := s.components.StateOf(component, server)
 	if state == wanted {
 		return state, true
 	}
 	var who []string
-	for _, of := range c.s.components.States() {
+	for _, of := range s.components.States() {
 		if of.Component != component || of.Server != server {
 			continue
 		}

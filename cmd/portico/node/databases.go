@@ -1,0 +1,125 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"portico/backend"
+	"portico/health/admin"
+)
+
+// databasesAPI implements admin.Databases.
+type databasesAPI struct{ s *service }
+
+// Databases implements admin.Databases.
+func (c databasesAPI) Databases(ctx context.Context) []admin.CopyStatus {
+	tier := c.s.now().tier()
+	asked := tier.Answers(ctx)
+	states := []admin.CopyStatus{}
+	for _, copied := range c.s.active.Copies() {
+		status := copyStatus(copied, asked[copied.Server])
+		if !copied.Active {
+			status.Barred = c.s.barred(copied.Server)
+		}
+		states = append(states, status)
+	}
+	return states
+}
+
+// copyStatus is a copy in the API's words; asked is what asking its server has found.
+func copyStatus(c backend.CopyState, asked error) admin.CopyStatus {
+	return admin.CopyStatus{
+		Database: c.Database, Server: c.Server, Active: c.Active, Failed: c.Failed, Blocked: c.Blocked,
+		Status: statusOf(c, backend.ReachOf(asked)), Error: reason(asked),
+	}
+}
+
+// statusOf is a copy's state in Exchange's words. What could not be asked is Unknown.
+func statusOf(c backend.CopyState, server backend.Reach) string {
+	switch {
+	case (c.Suspended || c.Lost) && !c.Moving:
+		return "FailedAndSuspended"
+	case c.Failed != "" && !c.Active:
+		return "Failed"
+	case c.Active && c.Moving:
+		return "Dismounting"
+	case server == backend.ReachUnknown:
+		return "Unknown"
+	case c.Active && server == backend.ReachUp:
+		return "Mounted"
+	case c.Active:
+		return "Dismounted"
+	case server == backend.ReachUp:
+		return "Healthy"
+	}
+	return "ServiceDown"
+}
+
+// MoveDatabase implements admin.Databases.
+func (c databasesAPI) MoveDatabase(ctx context.Context, database, server string, force bool) (change admin.Change,
+	err error) {
+	var failed error
+	_, err = c.s.move(ctx, func(ctx context.Context, o backend.MoveOptions) []backend.MoveResult {
+		from, _ := c.s.active.Active(database)
+		change = admin.Change{What: "active copy of " + database, Was: from, Now: server}
+		o.Force = force
+		failed = c.s.now().tier().Move(ctx, database, server, o)
+		return []backend.MoveResult{{Database: database, From: from, To: server, Err: failed}}
+	})
+	if errors.Is(failed, backend.ErrUnknownName) || errors.Is(failed, backend.ErrNoCopy) && c.s.known(server) != nil {
+		return change, c.s.noSuchCopy(database, server)
+	}
+	if errors.Is(failed, backend.ErrFailed) {
+		return change, fmt.Errorf("nothing has changed: %w; if the copy is intact, run `portico database copy "+
+			"resume %s %s`, or add --force", failed, database, server)
+	}
+	if errors.Is(failed, backend.ErrNoAnswer) {
+		return change, fmt.Errorf("nothing has changed: %w; to move it anyway, add --force", failed)
+	}
+	return change, errors.Join(err, failed)
+}
+
+// ResumeCopy implements admin.Databases.
+func (c databasesAPI) ResumeCopy(ctx context.Context, database, server string) (was bool, err error) {
+	was, err = c.s.active.Resume(ctx, database, server)
+	if errors.Is(err, backend.ErrNoCopy) && c.s.known(server) == nil {
+		return false, admin.Unknown(err)
+	}
+	if errors.Is(err, backend.ErrUnknownName) || errors.Is(err, backend.ErrNoCopy) {
+		return false, c.s.noSuchCopy(database, server)
+	}
+	if was {
+		c.s.log.Warn().Str("database", database).Str("server", server).Msg("copy of a database resumed by an operator")
+	}
+	return was, err
+}
+
+// Rebalance implements admin.Databases.
+func (c databasesAPI) Rebalance(ctx context.Context) ([]backend.MoveResult, error) {
+	return c.s.move(ctx, func(ctx context.Context, o backend.MoveOptions) []backend.MoveResult {
+		return c.s.now().tier().Rebalance(ctx, o)
+	})
+}
+
+// noSuchCopy says which name of a move is wrong, and whether the two are swapped.
+func (s *service) noSuchCopy(database, server string) error {
+	names := s.names()
+	switch {
+	case slices.Contains(names.Servers, database) && slices.Contains(names.Databases, server):
+		return admin.Unknown(fmt.Errorf("%s is a mailbox server and %s a database: write the database first, "+
+			"as in %s %s", database, server, server, database))
+	case !slices.Contains(names.Databases, database):
+		return admin.NoSuch("database", database, names.Databases)
+	case !slices.Contains(names.Servers, server):
+		return admin.NoSuch("mailbox server", server, names.Servers)
+	}
+	var copies []string
+	for _, copied := range s.active.Copies() {
+		if copied.Database == database {
+			copies = append(copies, copied.Server)
+		}
+	}
+	return admin.NoSuch("copy of "+database+" on", server, copies)
+}

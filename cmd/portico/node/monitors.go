@@ -1,0 +1,119 @@
+package node
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"portico/health"
+	"portico/health/admin"
+	"portico/health/components"
+	"portico/health/repairing"
+)
+
+// monitorsAPI implements admin.Monitors.
+type monitorsAPI struct{ s *service }
+
+// Node implements admin.Monitors.
+func (c monitorsAPI) Node() string { return nodeName() }
+
+// Active implements admin.Monitors.
+func (c monitorsAPI) Active(database string) (server string) { return c.s.activeOn(database) }
+
+// Serves implements admin.Monitors.
+func (c monitorsAPI) Serves(component string) bool {
+	return c.s.components.State(component) == components.Active
+}
+
+// Monitors implements admin.Monitors.
+func (c monitorsAPI) Monitors() []health.MonitorState { return c.s.health.Monitors() }
+
+// Sets implements admin.Monitors.
+func (c monitorsAPI) Sets() []health.SetState { return c.s.health.Sets() }
+
+// Alerts implements admin.Monitors.
+func (c monitorsAPI) Alerts() []health.Alert { return c.s.escalator.Open() }
+
+// Items implements admin.Monitors.
+func (c monitorsAPI) Items() admin.Items {
+	return admin.Items{Probes: c.s.health.Probes(), Monitors: c.s.health.Monitors(),
+		Steps: recoveryPlan(c.s.recoveryConfig()).Ladders}
+}
+
+// openRepairing reads which monitors are Repairing.
+func (s *service) openRepairing() (err error) {
+	s.repairing, err = repairing.Open(context.Background(), s.stored.repairing, s.health,
+		func(err error) { s.reported("stored mark Repairing not usable", err) })
+	if err != nil {
+		return fmt.Errorf("repairing: %w", err)
+	}
+	return nil
+}
+
+// SetRepairing implements admin.Monitors.
+func (c monitorsAPI) SetRepairing(ctx context.Context, id string, on bool) (change admin.Change, err error) {
+	done, err := c.s.change(ctx)
+	if err != nil {
+		return change, err
+	}
+	defer done()
+	value, ok := c.s.alertValue(id)
+	if !ok {
+		return change, c.s.noMonitor(id)
+	}
+	change = admin.Change{What: "monitor " + id}
+	was, err := c.s.repairing.Set(ctx, id, on)
+	if err != nil {
+		return change, err
+	}
+	change.Was = withRepairing(value, was)
+	c.s.log.Warn().Str("monitor", id).Bool("repairing", on).Msg("repairing set by an operator")
+	value, _ = c.s.alertValue(id)
+	change.Now = withRepairing(value, on)
+	return change, nil
+}
+
+// withRepairing is a monitor's state with the operator's flag, which a Disabled monitor has without being Repairing.
+func withRepairing(value string, repairing bool) string {
+	if repairing == (value == health.Repairing.String()) {
+		return value
+	}
+	if repairing {
+		return value + ", repairing on"
+	}
+	return value + ", repairing off"
+}
+
+// noMonitor says that there is no monitor of an identity. If only its target is missing, it lists the targets.
+func (s *service) noMonitor(id string) error {
+	all := s.monitorIDs()
+	var targets []string
+	for _, known := range all {
+		if target, ok := strings.CutPrefix(known, id+"/"); ok {
+			targets = append(targets, target)
+		}
+	}
+	if len(targets) == 0 {
+		return admin.NoSuch("monitor", id, all)
+	}
+	return admin.Unknown(fmt.Errorf("monitor %s has several targets: add one, as in %s/%s; the targets are %s", id, id,
+		targets[0], strings.Join(targets, ", ")))
+}
+
+// monitorIDs lists the identities of all monitors.
+func (s *service) monitorIDs() (all []string) {
+	for _, m := range s.health.Monitors() {
+		all = append(all, m.ID())
+	}
+	return all
+}
+
+// alertValue is that of a monitor.
+func (s *service) alertValue(id string) (value string, ok bool) {
+	for _, m := range s.health.Monitors() {
+		if m.ID() == id {
+			return m.Value.String(), true
+		}
+	}
+	return "", false
+}

@@ -1,0 +1,106 @@
+package node
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"portico/cmd/portico/release"
+	"portico/configs/store"
+	"portico/health"
+	"portico/health/admin"
+	"portico/health/admin/table"
+	"portico/health/overrides"
+)
+
+// openOverrides reads the overrides.
+func (s *service) openOverrides() (err error) {
+	s.overrides, err = overrides.Open(context.Background(), overrides.Options{
+		Stored: s.stored.overrides, Version: release.Version(), Changed: s.useHealthPlan, Ended: s.overrideEnded,
+		Failed: func(err error) { s.reported("stored override not usable", err) },
+	})
+	if err != nil {
+		return fmt.Errorf("overrides: %w", err)
+	}
+	return nil
+}
+
+// overrideEnded logs that an override has expired.
+func (s *service) overrideEnded(o health.Override) {
+	s.log.Info().Str("identity", o.Identity).Str("property", o.Property).Msg("override expired")
+}
+
+// useHealthPlan puts what is looked after in force: by the configuration, without what is in maintenance, with the
+// overrides. It may be called from anywhere.
+func (s *service) useHealthPlan() {
+	s.planning.Lock()
+	defer s.planning.Unlock()
+	plan := s.healthPlan(s.now().config).With(s.overrides.InForce(), time.Now(), release.Version())
+	s.maintenance.SwitchOff(plan)
+	s.health.Use(plan)
+	s.repairing.Apply()
+}
+
+// overridesAPI implements admin.Overrides.
+type overridesAPI struct{ s *service }
+
+// Overrides implements admin.Overrides.
+func (c overridesAPI) Overrides() []health.Override { return c.s.overrides.InForce() }
+
+// AddOverride implements admin.Overrides.
+func (c overridesAPI) AddOverride(ctx context.Context, o health.Override) (change admin.Change, err error) {
+	done, err := c.s.change(ctx)
+	if err != nil {
+		return change, err
+	}
+	defer done()
+	if err := c.s.healthPlan(c.s.now().config).Check(o); err != nil {
+		return change, err
+	}
+	was, o, err := c.s.overrides.Add(ctx, o)
+	if err != nil {
+		return change, err
+	}
+	c.s.log.Warn().Interface("override", o).Msg("override added by an operator")
+	return admin.Change{What: o.Identity + " " + o.Property, Was: overrideText(was), Now: textOf(o)}, nil
+}
+
+// noOverride stands for an override that is not there.
+const noOverride = "(no override)"
+
+// overrideText is what the store has of an override.
+func overrideText(item store.Item[health.Override]) string {
+	switch {
+	case item.Revision == 0:
+		return noOverride
+	case item.Err != nil:
+		return "(unreadable)"
+	}
+	return textOf(item.Value)
+}
+
+// textOf is an override's value, and its end.
+func textOf(o health.Override) string {
+	switch {
+	case !o.Until.IsZero():
+		return o.Value + " until " + table.Time(o.Until)
+	case o.Version != "":
+		return o.Value + " while version " + o.Version + " runs"
+	}
+	return o.Value
+}
+
+// RemoveOverride implements admin.Overrides.
+func (c overridesAPI) RemoveOverride(ctx context.Context, o health.Override) (change admin.Change, err error) {
+	done, err := c.s.change(ctx)
+	if err != nil {
+		return change, err
+	}
+	defer done()
+	was, err := c.s.overrides.Remove(ctx, o)
+	if err != nil {
+		return change, err
+	}
+	c.s.log.Warn().Str("identity", o.Identity).Str("property", o.Property).Msg("override removed by an operator")
+	return admin.Change{What: o.Identity + " " + o.Property, Was: overrideText(was), Now: noOverride}, nil
+}

@@ -1,0 +1,73 @@
+package node
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"slices"
+
+	"portico/health/admin"
+	"portico/health/components"
+	"portico/health/recovery"
+)
+
+// recoveryAPI implements admin.Recovery.
+type recoveryAPI struct{ s *service }
+
+// Recovery implements admin.Recovery.
+func (c recoveryAPI) Recovery() admin.RecoveryState {
+	records := c.s.recovery.Records()
+	slices.Reverse(records)
+	tells := c.s.now().config.Health.Escalate
+	var off []string
+	for _, state := range c.s.components.States() {
+		if state.Server != "" && state.State != components.Active {
+			off = append(off, state.Server)
+		}
+	}
+	return admin.RecoveryState{
+		OffFor:  off,
+		Mode:    recovery.Mode(c.s.recoveryConfig().Mode),
+		Active:  c.s.components.State(components.RecoveryActions) == components.Active,
+		Tells:   tells.Alertmanager.URL != "" || tells.Mail.To != "",
+		Ladders: c.s.recovery.Ladders(), Records: records, Steps: recoveryPlan(c.s.recoveryConfig()).Ladders,
+	}
+}
+
+// Recover implements admin.Recovery.
+func (c recoveryAPI) Recover(ctx context.Context, r admin.RecoveryRequest) (recovery.Record, error) {
+	if r.Server != "" {
+		if err := c.s.known(r.Server); err != nil {
+			return recovery.Record{}, err
+		}
+		was := c.s.activation(r.Server)
+		defer func() {
+			admin.Changed(ctx, admin.Difference{What: "activation on " + r.Server, Old: was,
+				New: c.s.activation(r.Server)})
+		}()
+	}
+	if r.Database != "" && c.s.activeOn(r.Database) == "" {
+		return recovery.Record{}, admin.NoSuch("database", r.Database, c.s.names().Databases)
+	}
+	of := recovery.Case{Server: r.Server, Database: r.Database}
+	by := cmp.Or(r.By, "operator")
+	if r.Database != "" {
+		was := c.s.activeOn(r.Database)
+		defer func() {
+			admin.Changed(ctx, admin.Difference{What: "active copy of " + r.Database, Old: was,
+				New: c.s.activeOn(r.Database)})
+		}()
+	}
+	if r.Lift {
+		return c.s.recovery.Lift(ctx, r.Action, of, by)
+	}
+	record, err := c.s.recovery.ByHand(ctx, r.Action, of, by, r.Machine)
+	var skipped recovery.Skipped
+	switch {
+	case errors.As(err, &skipped), errors.Is(err, recovery.ErrThrottled): // the record says so
+		return record, nil
+	case errors.Is(err, recovery.ErrUnknown):
+		return record, admin.Unknown(err)
+	}
+	return record, err
+}

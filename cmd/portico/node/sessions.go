@@ -1,0 +1,58 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"portico/health/admin"
+	"portico/proxy"
+	"portico/proxy/relay"
+)
+
+// sessionsAPI implements admin.Sessions.
+type sessionsAPI struct{ s *service }
+
+// Sessions implements admin.Sessions.
+func (c sessionsAPI) Sessions(context.Context) []proxy.Session { return c.s.server.Sessions() }
+
+// Slow implements admin.Sessions.
+func (c sessionsAPI) Slow(context.Context) []proxy.SlowCommand { return c.s.server.Slow() }
+
+// Kick implements admin.Sessions.
+func (c sessionsAPI) Kick(ctx context.Context, which admin.SessionFilter) ([]proxy.Session, error) {
+	fits, err := c.fits(ctx, which)
+	if err != nil {
+		return nil, err
+	}
+	ended := c.s.server.EndSessions(fits, relay.ReasonKicked)
+	if len(ended) == 0 && which.Session != "" {
+		return nil, admin.Unknown(fmt.Errorf("there is no session %q", which.Session))
+	}
+	c.s.log.Warn().Interface("which", which).Int("sessions", len(ended)).Msg("sessions ended by an operator")
+	return ended, nil
+}
+
+// fits returns a function that says whether a session is meant.
+func (c sessionsAPI) fits(ctx context.Context, which admin.SessionFilter) (func(proxy.Session) bool, error) {
+	if which == (admin.SessionFilter{}) {
+		return nil, errors.New("give a user, a session, an address or a mailbox server: no sessions were named")
+	}
+	if which.User != "" {
+		name, err := c.s.named(ctx, which.User)
+		if err != nil {
+			return nil, err
+		}
+		which.User = name.User // a user who has left the directory may have sessions
+	}
+	if which.Server != "" {
+		if err := c.s.known(which.Server); err != nil {
+			return nil, err
+		}
+	}
+	fits, err := which.Test()
+	if err != nil {
+		return nil, err
+	}
+	return func(s proxy.Session) bool { return fits(s.ID, s.User, s.Server, s.Remote.Addr()) }, nil
+}

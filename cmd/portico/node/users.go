@@ -1,0 +1,155 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"portico/backend"
+	"portico/backend/directory"
+	"portico/health/admin"
+	"portico/health/admin/table"
+	"portico/proxy"
+	"portico/proxy/relay"
+)
+
+// lookupTime is how long the directory may take to find a user.
+const lookupTime = 10 * time.Second
+
+// usersAPI implements admin.Users.
+type usersAPI struct{ s *service }
+
+// Named implements admin.Users.
+func (c usersAPI) Named(ctx context.Context, typed string) (admin.UserName, error) {
+	return c.s.named(ctx, typed)
+}
+
+// Where implements admin.Users.
+func (c usersAPI) Where(ctx context.Context, user string) (admin.Place, error) {
+	place, err := c.s.place(ctx, user)
+	if err == nil {
+		place.SignIn = c.s.signInState(ctx, place)
+	}
+	return place, err
+}
+
+// MoveUser implements admin.Users.
+func (c usersAPI) MoveUser(ctx context.Context, user, database string) (admin.Place, error) {
+	place, err := c.s.place(ctx, user)
+	was := place.Database
+	if err != nil && database != "" {
+		return place, err // whom the directory does not know, nobody can sign in as
+	}
+	name := place.User
+	if name == "" {
+		if name, err = c.s.canonical(user); err != nil {
+			return place, err
+		}
+	}
+	ctx, done, err := c.s.moves.begin(ctx)
+	if err != nil {
+		return place, err
+	}
+	defer done()
+	err = c.s.active.MoveUser(ctx, name, database, func(user string) { c.s.server.EndUser(user, relay.ReasonMoved) })
+	if errors.Is(err, backend.ErrUnknownName) {
+		return place, admin.NoSuch("database", database, c.s.names().Databases)
+	}
+	if err != nil {
+		return place, err
+	}
+	c.s.log.Warn().Str("user", name).Str("from", place.Database).Str("to", database).
+		Msg("user moved by an operator")
+	if place, err = c.s.place(ctx, user); place.Database != was {
+		place.Was = was
+	}
+	admin.Changed(ctx, admin.Difference{What: "database of " + name, Old: was, New: place.Database})
+	return place, err
+}
+
+// named returns the one form of a user name that an operator has typed, and whether there is such a user.
+func (s *service) named(ctx context.Context, typed string) (admin.UserName, error) {
+	name, err := s.canonical(typed)
+	if err != nil {
+		return admin.UserName{}, err
+	}
+	if !s.now().tier().HasDirectory() {
+		return admin.UserName{User: name, Standing: admin.StandingUndecided, NoDirectory: true}, nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, lookupTime)
+	defer cancel()
+	route, _, err := s.now().tier().Where(ctx, directory.Query{User: name, Login: name})
+	var failed *backend.Error
+	switch {
+	case err == nil:
+		return admin.UserName{User: route.User, Standing: admin.StandingKnown}, nil
+	case errors.As(err, &failed) && failed.Kind == backend.KindNoMailbox:
+		return admin.UserName{User: name, Standing: admin.StandingUnknown}, nil
+	case errors.As(err, &failed) && failed.Kind == backend.KindDisabled:
+		return admin.UserName{User: name, Standing: admin.StandingKnown}, nil
+	}
+	return admin.UserName{User: name, Standing: admin.StandingUndecided}, nil
+}
+
+// canonical returns the one form of a user name.
+func (s *service) canonical(user string) (string, error) {
+	return s.now().tier().Canonical(user, s.server.Settings().DefaultDomain)
+}
+
+// place says where a user's mailbox is.
+func (s *service) place(ctx context.Context, user string) (admin.Place, error) {
+	name, err := s.canonical(user)
+	if err != nil {
+		return admin.Place{}, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, lookupTime)
+	defer cancel()
+	route, placed, err := s.now().tier().Where(ctx, directory.Query{User: name, Login: name})
+	if errors.Is(err, directory.ErrNotFound) {
+		return admin.Place{}, admin.NoSuchUser(user, name)
+	}
+	if failed := (*backend.Error)(nil); errors.As(err, &failed) && failed.Kind == backend.KindDirectory {
+		return admin.Place{}, fmt.Errorf("cannot tell whether user %s exists and where the mailbox is: %w; %s",
+			name, err, s.seen(name))
+	}
+	if err != nil {
+		return admin.Place{}, fmt.Errorf("user %s: %w", name, err)
+	}
+	place := admin.Place{User: route.User, Database: route.Database, Server: route.Servers[0], Moved: placed,
+		Standing: admin.StandingKnown}
+	if !s.now().tier().HasDirectory() {
+		place.Standing, place.NoDirectory = admin.StandingUndecided, true
+	}
+	for _, s := range s.server.Sessions() {
+		if s.User == route.User {
+			place.Sessions++
+		}
+	}
+	return place, nil
+}
+
+// seen says what Portico itself knows of a user.
+func (s *service) seen(user string) string {
+	sessions, servers := 0, []string{}
+	for _, s := range s.server.Sessions() {
+		if s.User == user {
+			sessions, servers = sessions+1, append(servers, s.Server)
+		}
+	}
+	failures := 0
+	for _, p := range s.server.AuthDelays() {
+		if p.User == proxy.ShownName(user) {
+			failures += p.Failures
+		}
+	}
+	slices.Sort(servers)
+	where := ""
+	if sessions > 0 {
+		where = " on " + strings.Join(slices.Compact(servers), ", ")
+	}
+	return fmt.Sprintf("Portico itself has on record %s%s and %s", table.Counted(sessions, "open session"), where,
+		table.Counted(failures, "failed sign-in"))
+}

@@ -1,0 +1,95 @@
+package admin
+
+import (
+	"cmp"
+	"context"
+	"net/http"
+
+	"portico/backend"
+)
+
+// The paths of databases.
+const (
+	PathDatabases      = prefix + "databases"
+	PathDatabaseMove   = PathDatabases + "/{name}/move"
+	PathDatabaseResume = PathDatabases + "/{name}/resume"
+	PathRebalance      = prefix + "rebalance"
+)
+
+// Databases are the databases and their copies as the API shows and moves them.
+type Databases interface {
+	Databases(ctx context.Context) []CopyStatus
+	// MoveDatabase makes a server's copy the active one. Without force, the server has to answer.
+	MoveDatabase(ctx context.Context, database, server string, force bool) (Change, error)
+	// ResumeCopy says that a copy that is Failed is well; was is false if it was not Failed.
+	ResumeCopy(ctx context.Context, database, server string) (was bool, err error)
+	// Rebalance moves databases to the first of their copies that can have them, and away from servers that do not
+	// answer.
+	Rebalance(ctx context.Context) ([]backend.MoveResult, error)
+}
+
+// CopyStatus is one copy of a database as the API shows it: Get-MailboxDatabaseCopyStatus.
+type CopyStatus struct {
+	Database string `json:"database"`
+	Server   string `json:"server"`
+	// of the active copy Mounted, Dismounting, Dismounted; of another Healthy, ServiceDown, Failed; of either
+	// FailedAndSuspended, Unknown
+	Status  string `json:"status"`
+	Active  bool   `json:"active"`
+	Failed  string `json:"failed,omitempty"` // why its mail could not be read
+	Blocked bool   `json:"blocked"`
+	Barred  string `json:"barred,omitempty"` // why nothing moves to its server by itself; "" for the active copy
+	Error   string `json:"error,omitempty"`  // why its server does not answer, or could not be asked
+}
+
+// DatabaseMove is where a database is to move.
+type DatabaseMove struct {
+	Server string `json:"server"`
+	Force  bool   `json:"force,omitempty"` // though the server does not answer
+}
+
+// Move is what became of a database that was to move.
+type Move struct {
+	Database string `json:"database"`
+	From     string `json:"from"`
+	To       string `json:"to,omitempty"`     // "" if it stays
+	Reason   string `json:"reason,omitempty"` // why it stays
+}
+
+// databaseRoutes adds databases to the pages.
+func databaseRoutes(mux *http.ServeMux, d Databases) {
+	get(mux, PathDatabases, func(r *http.Request) (any, error) { return d.Databases(r.Context()), nil })
+	change(mux, PathDatabaseMove, func(ctx context.Context, name string, body DatabaseMove) (any, error) {
+		return d.MoveDatabase(ctx, name, body.Server, body.Force)
+	})
+	change(mux, PathDatabaseResume, func(ctx context.Context, name string, body struct{ Server string }) (any, error) {
+		was, err := d.ResumeCopy(ctx, name, body.Server)
+		if err == nil {
+			Changed(ctx, Difference{"Failed", was, false})
+		}
+		return map[string]bool{"was_failed": was}, err
+	})
+	change(mux, PathRebalance, func(ctx context.Context, _ string, _ struct{}) (any, error) {
+		moves, err := d.Rebalance(ctx)
+		return moved(ctx, moves, err)
+	})
+}
+
+// moved records databases that were to move, and returns what became of them in the API's words.
+func moved(ctx context.Context, moves []backend.MoveResult, err error) ([]Move, error) {
+	if err == nil {
+		Changed(ctx)
+	}
+	rows := []Move{}
+	for _, m := range moves {
+		row := Move{Database: m.Database, From: m.From}
+		if m.Err != nil {
+			row.Reason = m.Err.Error()
+		} else {
+			row.To = m.To
+		}
+		rows = append(rows, row)
+		Changed(ctx, Difference{"active copy of " + row.Database, row.From, cmp.Or(row.To, row.From)})
+	}
+	return rows, err
+}

@@ -1,0 +1,200 @@
+package admin
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"time"
+
+	"portico/health"
+	"portico/health/catalogue"
+	"portico/health/components"
+	"portico/health/recovery"
+)
+
+// The paths of monitors.
+const (
+	PathMonitors  = prefix + "health"
+	PathReport    = PathMonitors + "/report"
+	PathRepairing = PathMonitors + "/repairing"
+	PathAlerts    = prefix + "alerts"
+	PathItems     = prefix + "items"
+
+	// PathHealthcheck is for load balancers.
+	PathHealthcheck = "/imap/healthcheck.htm"
+)
+
+// Monitors are the monitors of managed availability, and what follows from their states.
+type Monitors interface {
+	Node() string // this machine's name
+	// Active says on which mailbox server a database is active, "" if on none.
+	Active(database string) (server string)
+	// Serves says whether a component of this node is Active.
+	Serves(component string) bool
+	Monitors() []health.MonitorState
+	Sets() []health.SetState
+	Alerts() []health.Alert // that last
+	Items() Items
+	SetRepairing(ctx context.Context, monitor string, on bool) (Change, error)
+}
+
+// Items is all of managed availability that has an identity.
+type Items struct {
+	Probes   []health.ProbeState
+	Monitors []health.MonitorState
+	Steps    map[string][]recovery.Action // of each monitor's ladder, in order
+}
+
+// monitorRoutes adds monitors to the pages.
+func monitorRoutes(mux *http.ServeMux, m Monitors) {
+	get(mux, PathMonitors, func(r *http.Request) (any, error) {
+		return MonitorRows(m, r.URL.Query().Get("server")), nil
+	})
+	get(mux, PathReport, func(*http.Request) (any, error) { return setRows(m), nil })
+	get(mux, PathAlerts, func(*http.Request) (any, error) { return m.Alerts(), nil })
+	get(mux, PathItems, func(*http.Request) (any, error) { return itemRows(m.Items()), nil })
+	change(mux, PathRepairing, func(ctx context.Context, _ string, body struct {
+		Monitor string
+		On      bool
+	}) (any, error) {
+		return m.SetRepairing(ctx, catalogue.Canonical(body.Monitor), body.On)
+	})
+	mux.HandleFunc("GET "+PathHealthcheck, func(w http.ResponseWriter, _ *http.Request) { healthcheck(w, m) })
+}
+
+// MonitorRow is a monitor: a row of Get-ServerHealth.
+type MonitorRow struct {
+	Server          string     `json:"server"`
+	State           string     `json:"state"` // of its component; NotApplicable where it has none
+	Name            string     `json:"name"`
+	TargetResource  string     `json:"target_resource"`
+	HealthSetName   string     `json:"health_set_name"`
+	AlertValue      string     `json:"alert_value"`
+	ServerComponent string     `json:"server_component"`
+	LastTransition  time.Time  `json:"last_transition_time"`
+	FirstAlert      *time.Time `json:"first_alert_observed_time,omitempty"`
+	LastExecution   *time.Time `json:"last_execution_time,omitempty"`
+	LastResult      string     `json:"last_execution_result,omitempty"`
+	IsStale         bool       `json:"is_stale,omitempty"`
+	Flapping        bool       `json:"flapping,omitempty"`
+	FlapsSince      *time.Time `json:"flaps_since,omitempty"`
+	// FlapsUntil is when it flaps no longer, if it does not change before.
+	FlapsUntil    *time.Time `json:"flaps_until,omitempty"`
+	Error         string     `json:"error,omitempty"` // of the latest failure, while there is one
+	Dependency    string     `json:"dependency,omitempty"`
+	Mailbox       string     `json:"_mbx,omitempty"`
+	MailboxServer string     `json:"mailbox_server,omitempty"` // that it looks at, or where its database is active
+	Description   string     `json:"description,omitempty"`
+}
+
+// SetRow is a health set: a row of Get-HealthReport.
+type SetRow struct {
+	Server         string    `json:"server"`
+	State          string    `json:"state"`
+	HealthSet      string    `json:"health_set"`
+	AlertValue     string    `json:"alert_value"`
+	LastTransition time.Time `json:"last_transition_time"`
+	MonitorCount   int       `json:"monitor_count"`
+
+	HealthGroup string       `json:"health_group"`
+	Monitors    []MonitorRow `json:"monitors"`
+}
+
+// States of a component that takes clients, of one node or several, and of what has no such component.
+const (
+	online          = "Online"
+	partiallyOnline = "Partially Online"
+	offline         = "Offline"
+	notApplicable   = "NotApplicable"
+)
+
+// onlineOffline is a component's state as monitors and health sets show it.
+func onlineOffline(serves bool) string {
+	if serves {
+		return online
+	}
+	return offline
+}
+
+func monitorRow(of Monitors, m health.MonitorState) MonitorRow {
+	row := MonitorRow{
+		Server: of.Node(), State: notApplicable, Name: m.Name, TargetResource: m.Target, HealthSetName: m.HealthSet,
+		AlertValue:      m.Value.String(),
+		ServerComponent: "None", LastTransition: m.LastTransition.UTC(), IsStale: m.Stale,
+		MailboxServer: health.ServerOf(m, of.Active),
+		Description:   catalogue.Help(m.Name),
+		Flapping:      !m.FlapsSince.IsZero(),
+	}
+	if m.Component != "" {
+		row.State, row.ServerComponent = onlineOffline(of.Serves(m.Component)), m.Component
+	}
+	if row.Flapping {
+		since, until := m.FlapsSince.UTC(), m.FlapsUntil.UTC()
+		row.FlapsSince, row.FlapsUntil = &since, &until
+	}
+	if !m.FirstAlert.IsZero() {
+		at := m.FirstAlert.UTC()
+		row.FirstAlert = &at
+	}
+	if r := m.LastResult; r != nil {
+		at := r.End.UTC()
+		row.LastExecution, row.LastResult = &at, r.Type.String()
+	}
+	if f := m.LastFailure; f != nil && m.Value != health.Healthy {
+		row.Error, row.Dependency, row.Mailbox = f.Err, string(f.Dependency), f.Mailbox
+	}
+	return row
+}
+
+// MonitorRows lists the monitors that concern a mailbox server, or with "" all.
+func MonitorRows(of Monitors, server string) []MonitorRow {
+	rows := []MonitorRow{}
+	for _, m := range of.Monitors() {
+		if server == "" || health.Concerns(m, server, of.Active) {
+			rows = append(rows, monitorRow(of, m))
+		}
+	}
+	return rows
+}
+
+// setRows lists the health sets with their monitors.
+func setRows(of Monitors) []SetRow {
+	rows := []SetRow{}
+	for _, s := range of.Sets() {
+		known := catalogue.SetOf(s.Name)
+		row := SetRow{
+			Server: of.Node(), State: notApplicable, HealthSet: s.Name, AlertValue: s.Value.String(),
+			LastTransition: s.LastTransition.UTC(), MonitorCount: len(s.Monitors),
+			HealthGroup: known.Group, Monitors: []MonitorRow{},
+		}
+		if known.Component != "" {
+			row.State = onlineOffline(of.Serves(known.Component))
+		}
+		for _, m := range s.Monitors {
+			row.Monitors = append(row.Monitors, monitorRow(of, m))
+		}
+		rows = append(rows, row)
+	}
+	return rows
+}
+
+// healthcheck is for load balancers: 200 and this node's name, or not 200. What a mailbox server does is no reason to
+// send clients away from here.
+func healthcheck(w http.ResponseWriter, of Monitors) {
+	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	if !of.Serves(components.ImapProxy) {
+		w.WriteHeader(http.StatusServiceUnavailable)
+		fmt.Fprintf(w, "503 %s is Inactive<br/>%s\n", components.ImapProxy, of.Node())
+		return
+	}
+	for _, s := range of.Sets() {
+		if catalogue.SetOf(s.Name).Component == components.ImapProxy &&
+			(s.Value == health.Unhealthy || s.Value == health.Unavailable) {
+			w.WriteHeader(http.StatusServiceUnavailable)
+			fmt.Fprintf(w, "503 %s is %s<br/>%s\n", s.Name, s.Value, of.Node())
+			return
+		}
+	}
+	io.WriteString(w, "200 OK<br/>"+of.Node()+"\n")
+}

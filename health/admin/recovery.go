@@ -1,0 +1,55 @@
+package admin
+
+import (
+	"context"
+	"net/http"
+
+	"portico/health/recovery"
+)
+
+// PathRecovery is that of recovery: GET shows it, POST asks for an action.
+const PathRecovery = prefix + "recovery"
+
+// Recovery is what Portico does about faults.
+type Recovery interface {
+	// Recovery is what is being done, and what was.
+	Recovery() RecoveryState
+	// Recover does an action that somebody asks for, and returns what became of it.
+	Recover(ctx context.Context, r RecoveryRequest) (recovery.Record, error)
+}
+
+// RecoveryState is recovery as the API shows it.
+type RecoveryState struct {
+	Mode   recovery.Mode `json:"mode"`
+	Active bool          `json:"active"` // component RecoveryActionsEnabled
+	// mailbox servers for which RecoveryActionsEnabled is Inactive
+	OffFor  []string          `json:"off_for,omitempty"`
+	Ladders []recovery.Ladder `json:"ladders"`
+	// Steps are the actions of each monitor, in order.
+	Steps   map[string][]recovery.Action `json:"steps"`
+	Records []recovery.Record            `json:"records"` // the latest first
+	// health.escalate names somebody; else only the log learns of alerts
+	Tells bool `json:"tells"`
+}
+
+// RecoveryRequest asks for an action, or that it be taken back.
+type RecoveryRequest struct {
+	Action   recovery.Action `json:"action"`
+	Server   string          `json:"server"`   // the mailbox server, where it is for one
+	Database string          `json:"database"` // the database, where it is for one
+	Lift     bool            `json:"lift"`     // take it back
+	By       string          `json:"by"`       // who asks, such as a runbook; "" for an operator
+	Machine  bool            `json:"machine"`  // nobody watches: throttle it
+}
+
+// recoveryRoutes adds recovery to the pages.
+func recoveryRoutes(mux *http.ServeMux, of Recovery) {
+	get(mux, PathRecovery, func(*http.Request) (any, error) { return of.Recovery(), nil })
+	change(mux, PathRecovery, func(ctx context.Context, _ string, r RecoveryRequest) (any, error) {
+		record, err := of.Recover(ctx, r)
+		if err == nil {
+			Changed(ctx, Difference{"recovery", nil, record})
+		}
+		return record, err
+	})
+}

@@ -1,0 +1,84 @@
+package admin
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"time"
+)
+
+// The paths of users.
+const (
+	PathUser     = prefix + "users/{name}"
+	PathUserName = PathUser + "/name"
+	PathUserMove = PathUser + "/move"
+)
+
+// Users are the users as the API shows and moves them.
+type Users interface {
+	// Named returns the one form of a user name that an operator has typed, as a sign-in would find it.
+	Named(ctx context.Context, typed string) (UserName, error)
+	// Where says where a user's mailbox is.
+	Where(ctx context.Context, user string) (Place, error)
+	// MoveUser puts a user into another database, or with "" back to where the directory has the user. It calls
+	// Changed.
+	MoveUser(ctx context.Context, user, database string) (Place, error)
+}
+
+// Standing says whether there is a user of a name.
+type Standing string
+
+// The answers to that.
+const (
+	StandingKnown     Standing = "known"     // the directory says so
+	StandingUnknown   Standing = "unknown"   // the directory says that there is none
+	StandingUndecided Standing = "undecided" // nobody can say: there is no directory, or it does not answer
+)
+
+// UserName is the one form of a user name that somebody has typed.
+type UserName struct {
+	User     string   `json:"user"`
+	Standing Standing `json:"standing"`
+	// NoDirectory says that no directory is configured, so that nobody ever can say whether there is such a user.
+	NoDirectory bool `json:"no_directory,omitempty"`
+}
+
+// Place is where a user's mailbox is.
+type Place struct {
+	User     string `json:"user"` // the name to go by, which the directory may have changed
+	Database string `json:"database,omitempty"`
+	Server   string `json:"server"`
+	Was      string `json:"was,omitempty"`   // the database before a move
+	Moved    bool   `json:"moved,omitempty"` // there by command, whatever the directory says
+	Sessions int    `json:"sessions"`        // of this user, now
+	// Standing is whether the directory knows the user; see UserName.
+	Standing    Standing `json:"standing,omitempty"`
+	NoDirectory bool     `json:"no_directory,omitempty"`
+
+	// SignIn is what is known of the user's sign-ins now; nil in the answer to a move.
+	SignIn *SignInState `json:"sign_in,omitempty"`
+}
+
+// SignInState says whether a user can sign in now, as far as that is known without the password.
+type SignInState struct {
+	Possible  bool         `json:"possible"`
+	Reason    string       `json:"reason,omitempty"` // why not, or what makes it slow
+	State     string       `json:"server_state"`     // ServerUp, ServerDown or ServerUnknown
+	Since     *time.Time   `json:"since,omitempty"`  // the monitor of the server has seen that
+	Copies    []CopyStatus `json:"copies"`           // of the user's database
+	Penalties []Penalty    `json:"penalties"`        // of the user
+}
+
+// userRoutes adds users to the pages.
+func userRoutes(mux *http.ServeMux, u Users) {
+	get(mux, PathUser, func(r *http.Request) (any, error) { return u.Where(r.Context(), r.PathValue("name")) })
+	get(mux, PathUserName, func(r *http.Request) (any, error) { return u.Named(r.Context(), r.PathValue("name")) })
+	change(mux, PathUserMove, func(ctx context.Context, name string, body struct{ Database string }) (any, error) {
+		return u.MoveUser(ctx, name, body.Database)
+	})
+}
+
+// NoSuchUser says that the directory does not know a user, as typed and in the one form that names have.
+func NoSuchUser(typed, canonical string) error {
+	return Unknown(fmt.Errorf("there is no user %s: the directory does not know %s", typed, canonical))
+}
