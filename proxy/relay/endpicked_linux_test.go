@@ -40,7 +40,7 @@ func TestEndOfManyIsSpreadOverTime(t *testing.T) { eachLoop(t, endOfManyIsSpread
 func endOfManyIsSpreadOverTime(t *testing.T, d driver) {
 	testkit.NoLeaks(t)
 	r := newRig(t, d, Options{}, ways{})
-	const many, ticks = 50, 10
+	const many, ticks, perTick = 48, 10, 5
 	talks := make([]*talk, many)
 	for i := range talks {
 		talks[i] = r.start()
@@ -57,7 +57,7 @@ func endOfManyIsSpreadOverTime(t *testing.T, d driver) {
 	done := make(chan struct{})
 	inside(t, r.relay, func(lp *loop) {
 		lp.beginEnd(func(Owner) bool { return true }, ReasonKicked, ticks*tick, done)
-		for want := many - (many/ticks + 1); want > 0; want -= many/ticks + 1 {
+		for want := many - perTick; want > 0; want -= perTick {
 			select {
 			case <-done:
 				t.Error("done before the last has ended")

@@ -38,7 +38,8 @@ func (lp *loop) beginEnd(pick func(Owner) bool, r Reason, d time.Duration, done 
 			}
 		})
 	}
-	l.perTick = len(l.links)/max(int(d/tick), 1) + 1
+	ticks := max(int(d/tick), 1)
+	l.perTick = (len(l.links) + ticks - 1) / ticks
 	lp.endRequests = append(lp.endRequests, l)
 	lp.endSome(lp.opts.Now())
 }
