@@ -132,6 +132,7 @@ func TestSessionsAreFoundAndEnded(t *testing.T) {
 		{"--session", ""}} {
 		if len(list()) == 0 {
 			r.signIn(t)
+			testkit.Eventually(t, "a session", func() bool { return len(list()) == 1 }) // a loop has it a moment later
 		}
 		if which[0] == "--session" {
 			which = []string{"--session", strings.ToUpper(list()[0].ID)}
