@@ -122,6 +122,8 @@ func TestBadProxyHeaders(t *testing.T) {
 		"GET / HTTP/1.1\r\n":                                   "it begins with",
 		proxyTwo(1, "192.0.2.7:5000", "192.0.2.8:993",
 			make([]byte, 16<<10)): "it has 16396 bytes after the fixed part; the limit is 16384",
+		two("\x21\x11\x00\x0c",
+			"\x21\x11\x00\x0b"): "its addresses have 11 bytes instead of 12",
 		two("\x21", "\x31"):         "its version is 3",
 		two("\x21", "\x22"):         "its command is 2",
 		two("\x21\x11", "\x21\x41"): "its address family is 4",
