@@ -146,3 +146,28 @@ func (o One[T]) Get(ctx context.Context) (Item[T], error) { return o.set.Get(ctx
 
 // Put is Set.Put of the entry.
 func (o One[T]) Put(ctx context.Context, item Item[T]) (Item[T], error) { return o.set.Put(ctx, item) }
+
+// Watch sends the entry each time it has changed, and first as it is if there is one. Revision 0 says that it is gone.
+// A slow receiver gets only the latest state. The channel is closed when ctx ends or the store closes.
+func (o One[T]) Watch(ctx context.Context) (<-chan Item[T], error) {
+	batches, err := o.set.Watch(ctx)
+	if err != nil {
+		return nil, err
+	}
+	out := make(chan Item[T])
+	go func() {
+		defer close(out)
+		for batch := range batches { // it is closed when ctx ends
+			for _, item := range batch {
+				if item.Name != "" { // another entry, whose key begins with this one
+					continue
+				}
+				select {
+				case out <- item:
+				case <-ctx.Done():
+				}
+			}
+		}
+	}()
+	return out, nil
+}

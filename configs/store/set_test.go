@@ -119,6 +119,40 @@ func TestOne(t *testing.T) {
 	}
 }
 
+// A One sends its entry alone, as it changes and when it is gone.
+func TestOneWatch(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		kept := store.Memory()
+		defer kept.Close()
+		ctx, cancel := context.WithCancel(t.Context())
+		one := store.OneOf[color](kept, "color")
+		changes, err := one.Watch(ctx)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := store.SetOf[color](kept, "colors/").Replace(ctx, "a", color{9, 9}); err != nil {
+			t.Fatal(err)
+		}
+		put, err := one.Put(ctx, store.Item[color]{Value: color{1, 2}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := <-changes; got != put {
+			t.Errorf("%+v, want %+v", got, put)
+		}
+		if err := kept.Delete(ctx, "color", put.Revision); err != nil {
+			t.Fatal(err)
+		}
+		if got := <-changes; got.Revision != 0 {
+			t.Errorf("after its end: %+v", got)
+		}
+		cancel()
+		if got, open := <-changes; open {
+			t.Errorf("after the watch's end: %+v", got)
+		}
+	})
+}
+
 // Replace and Drop do not mind what is there.
 func TestSetWhateverIsThere(t *testing.T) {
 	ctx := t.Context()

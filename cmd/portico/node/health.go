@@ -57,6 +57,7 @@ func (s *service) followStates() {
 	for _, run := range []func(context.Context){s.components.Run, s.overrides.Run, s.repairing.Run, s.maintenance.Run} {
 		s.group.Go(func() { run(s.probing) })
 	}
+	s.group.Go(func() { s.followSettings(s.probing) })
 }
 
 // monitorChanged logs a monitor's transitions.

@@ -3,6 +3,7 @@ package node
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -189,4 +190,57 @@ func (s *service) withSettings(ctx context.Context, now *inForce, stored map[str
 		next.front, err = newFront(ctx, next.config, s.lasting)
 	}
 	return &next, err
+}
+
+// errSameSettings says that what is stored is in force.
+var errSameSettings = errors.New("the stored settings are in force")
+
+// followSettings puts settings in force that another writer stores, until ctx ends.
+func (s *service) followSettings(ctx context.Context) {
+	changes, err := s.stored.settings.Watch(ctx)
+	if err != nil {
+		s.reported("stored settings cannot be followed", err)
+		return
+	}
+	for range changes { // each says that something has changed, maybe by this process
+		err := s.useStoredSettings(ctx)
+		if err != nil && !errors.Is(err, errSameSettings) && ctx.Err() == nil {
+			s.reported("stored settings not in force", err)
+		}
+	}
+}
+
+// useStoredSettings puts the settings in force as the store has them.
+func (s *service) useStoredSettings(ctx context.Context) error {
+	var item store.Item[map[string]string]
+	err := s.apply(ctx, func(now *inForce) (next *inForce, err error) {
+		if item, err = readStored(ctx, s.stored); err != nil {
+			return nil, err
+		}
+		changed, failures := overlay(now.file, item.Value)
+		for _, err := range failures {
+			s.reported("stored setting not usable: the file's value applies", err)
+		}
+		if sameSettings(now.config.Settings, changed.Settings) {
+			return nil, errSameSettings
+		}
+		return s.withSettings(ctx, now, item.Value)
+	}, nil)
+	if err != nil {
+		return err
+	}
+	s.log.Warn().Interface("stored", item.Value).Msg("settings changed by another writer of the store")
+	for _, warning := range s.now().config.SettingsWarnings() {
+		s.log.Warn().Msg(warning.Error())
+	}
+	return nil
+}
+
+// sameSettings says whether all settings have the same values.
+func sameSettings(a, b configs.Settings) bool {
+	return !slices.ContainsFunc(a.Names(), func(name string) bool {
+		before, _ := a.Text(name) // the name is one of its own
+		after, _ := b.Text(name)
+		return before != after
+	})
 }

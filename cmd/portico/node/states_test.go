@@ -14,7 +14,7 @@ import (
 )
 
 // What another writer stores takes effect at once, and so does its removal: overrides, repairing, maintenance,
-// components.
+// settings, components.
 func TestOtherWritersTakeEffect(t *testing.T) {
 	testkit.NoLeaks(t)
 	w := newWatchedSite(t, nil)
@@ -50,6 +50,21 @@ func TestOtherWritersTakeEffect(t *testing.T) {
 	if got := r.asks(t, cli.StatusFine, "maintenance", "status"); !strings.Contains(got, "mbx1") {
 		t.Error(got)
 	}
+	setting, err := r.stored.settings.Put(ctx, store.Item[map[string]string]{Value: map[string]string{"banner": "Hello"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	banner := func(want string) func() bool { return func() bool { return r.now().config.Settings.Banner == want } }
+	r.eventually(t, "the setting is in force", banner("Hello"))
+	r.logged(t, "settings changed by another writer of the store")
+	if got := r.asks(t, cli.StatusFine, "settings", "get", "banner"); !strings.Contains(got, "stored") {
+		t.Error(got)
+	}
+	setting.Value = map[string]string{}
+	if _, err := r.stored.settings.Put(ctx, setting); err != nil {
+		t.Fatal(err)
+	}
+	r.eventually(t, "the file's value is in force", banner(r.now().file.Settings.Banner))
 	request := components.Request{Component: components.ImapProxy, Requester: "Maintenance", State: components.Inactive}
 	requested, err := r.stored.components.Put(ctx, store.Item[components.Request]{Name: request.Key(), Value: request})
 	if err != nil {
