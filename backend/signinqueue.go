@@ -82,7 +82,7 @@ func (g *SigninQueues) Pause(server string, d time.Duration) error {
 	queue := g.queue(server)
 	queue.paused = g.now().Add(d)
 	queue.paced = queue.paused.Add(g.pace.For)
-	queue.tell()
+	queue.wake()
 	return nil
 }
 
@@ -93,7 +93,7 @@ func (g *SigninQueues) Resume(server string) {
 	if queue := g.byServer[server]; queue != nil {
 		queue.paused = g.now()
 		queue.paced = queue.paused.Add(g.pace.For)
-		queue.tell()
+		queue.wake()
 	}
 }
 
@@ -121,14 +121,14 @@ func (g *SigninQueues) State(server string) SigninQueueState {
 	return SigninQueueState{Paused: max(queue.paused.Sub(g.now()), 0), Waiting: len(queue.waiting)}
 }
 
-// tell makes the first waiter look again.
-func (queue *signinQueue) tell() {
+// wake makes the first waiter look again.
+func (queue *signinQueue) wake() {
 	if len(queue.waiting) > 0 {
-		queue.waiting[0].tell()
+		queue.waiting[0].wake()
 	}
 }
 
-func (w *waiter) tell() {
+func (w *waiter) wake() {
 	select {
 	case w.changed <- struct{}{}:
 	default:
@@ -142,7 +142,7 @@ func (g *SigninQueues) sendAway(server string) {
 	if queue := g.byServer[server]; queue != nil {
 		for _, w := range queue.waiting {
 			w.away = true
-			w.tell()
+			w.wake()
 		}
 		queue.waiting = nil
 	}
@@ -242,7 +242,7 @@ func (g *SigninQueues) look(server string, w *waiter) (in, over bool, at time.Ti
 	}
 	queue.waiting = queue.waiting[1:]
 	g.goIn(queue)
-	queue.tell()
+	queue.wake()
 	return true, true, at
 }
 
@@ -252,7 +252,7 @@ func (g *SigninQueues) leave(server string, w *waiter) {
 	defer g.mu.Unlock()
 	queue := g.queue(server)
 	queue.waiting = slices.DeleteFunc(queue.waiting, func(other *waiter) bool { return other == w })
-	queue.tell()
+	queue.wake()
 }
 
 // pause waits for a change, for the earlier of two times, for ctx's end, or until the client closes its side. It

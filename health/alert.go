@@ -8,7 +8,7 @@ import (
 	"portico/health/catalogue"
 )
 
-// Alert is what people are told: one for each cause, however many monitors it has turned.
+// Alert is a message to people: one for each cause, however many monitors are unhealthy because of it.
 type Alert struct {
 	Cause      string     `json:"cause"` // the dependency, and the mailbox server or target unless it is everybody's
 	Dependency Dependency `json:"dependency"`
@@ -31,7 +31,7 @@ type Alert struct {
 	Again  bool `json:"-"` // whoever gets it has got it before
 }
 
-// Lasts says whether somebody has to do something about it still.
+// Lasts says whether the alert is open and needs action.
 func (a *Alert) Lasts() bool { return a.Ended.IsZero() && !a.Notice }
 
 // Severity is how urgent the alert is, in the words of Prometheus' rules: critical, or info for a notice.

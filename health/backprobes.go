@@ -15,14 +15,14 @@ import (
 	"portico/health/catalogue"
 )
 
-// Mailbox is a health mailbox: one of a database's, which is there for probes alone.
+// Mailbox is a health mailbox: a mailbox in a database that only probes use.
 type Mailbox struct {
 	User     string                       // as it signs in
 	Name     string                       // canonical, as the directory is asked
 	Password func() (secret.Value, error) // read again each time: somebody may have changed it
 }
 
-// Back is what probes look at behind the proxy. All of it may change while probes run.
+// Back has what probes of mailbox servers need. All of it may change while probes run.
 type Back struct {
 	Tier    func() *backend.Tier
 	Mailbox func(database string) (Mailbox, bool)
@@ -36,7 +36,7 @@ type account struct {
 	password   secret.Value
 }
 
-// account returns whom somebody has asked for, or the database's health mailbox.
+// account returns the account given for a run by hand, or the database's health mailbox.
 func (b Back) account(run *Run, database string) (a account, err error) {
 	if run.Account != "" {
 		run.signedIn = run.Account
@@ -51,8 +51,8 @@ func (b Back) account(run *Run, database string) (a account, err error) {
 	return a, err
 }
 
-// SelfTest is ImapSelfTestProbe: the server answers and signs in. No mailbox is touched. Where there is no health
-// mailbox to sign in to, it has to answer.
+// SelfTest is ImapSelfTestProbe: the server answers and accepts a sign-in. It opens no mailbox. Without a health
+// mailbox, the server must only answer.
 func (b Back) SelfTest(server string) func(context.Context, *Run) error {
 	return func(ctx context.Context, run *Run) error {
 		run.Mailbox = server
@@ -104,7 +104,7 @@ func (b Back) open(ctx context.Context, run *Run, server, database string) (*bac
 	return link, nil
 }
 
-// newOverheard makes of a connection that is signed in one that a client takes for one that needs no sign-in.
+// signedInConn returns a probe's connection for a signed-in Link. Its greeting says that no sign-in is needed.
 func signedInConn(ctx context.Context, link *backend.Link) *probeConn {
 	var conn net.Conn = link.Conn
 	if link.TLS != nil {
@@ -116,7 +116,7 @@ func signedInConn(ctx context.Context, link *backend.Link) *probeConn {
 }
 
 // DeepTest is ImapDeepTestProbe: the database's mailbox is opened and read, on the server with the active copy. With
-// writes, some runs also write there; see writing.
+// writes, some runs also write there; see mailboxWriter.
 func (b Back) DeepTest(database string, writes bool) func(context.Context, *Run) error {
 	w := newMailboxWriter()
 	return func(ctx context.Context, run *Run) error {
@@ -142,7 +142,8 @@ func (b Back) CopyTest(database, server string) func(context.Context, *Run) erro
 	}
 }
 
-// ReadCopy reads the mail of a database's copy on a server, active or not, as DeepTest does. It tells nobody.
+// ReadCopy reads the mail of a database's copy on a server, active or not, as DeepTest does. No monitor gets the
+// result.
 func (b Back) ReadCopy(ctx context.Context, database, server string, timeout time.Duration) error {
 	b.Read = nil
 	probe := &Probe{HealthSet: catalogue.SetProtocol,
@@ -217,7 +218,7 @@ func readMailbox(o *probeConn, client *imapclient.Client, run *Run, w *mailboxWr
 	return inStore(run, logout.Wait())
 }
 
-// inStore blames the mailbox for the error of a step behind a sign-in that worked.
+// inStore blames the mailbox for the error of a step after a successful sign-in.
 func inStore(run *Run, err error) error {
 	if err == nil {
 		return nil

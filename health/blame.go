@@ -10,11 +10,11 @@ import (
 	"portico/backend/directory"
 )
 
-// elsewhereTime bounds what is asked beside a probe, once its own sign-in has failed.
-const elsewhereTime = 5 * time.Second
+// blameTime bounds the questions to other servers after a probe's own sign-in has failed.
+const blameTime = 5 * time.Second
 
-// explain finds out whom the failure of a sign-in to a mailbox server blames, where its error does not say: the
-// directory, who judges passwords everywhere, or how this one server does it.
+// explain finds out what a failed sign-in to a mailbox server blames, if its error does not say: the directory, the
+// authentication of all servers, or that of this server.
 func (b Back) explain(ctx context.Context, run *Run, a account, database, server string, err error) error {
 	var e *backend.Error
 	if !errors.As(err, &e) || e.Phase != backend.PhaseSignIn {
@@ -29,7 +29,7 @@ func (b Back) explain(ctx context.Context, run *Run, a account, database, server
 	if d := ofKind[e.Kind]; !silent && d != Authentication {
 		return err
 	}
-	ctx, cancel := run.beside(ctx, elsewhereTime)
+	ctx, cancel := run.beside(ctx, blameTime)
 	defer cancel()
 	if silent {
 		if _, _, cause := b.Tier().Where(ctx, directory.Query{User: a.name, Login: a.name}); cause != nil {
@@ -54,8 +54,8 @@ func (b Back) explain(ctx context.Context, run *Run, a account, database, server
 	return &Failure{Authentication, e.Phase, fmt.Errorf("account %s: %w", a.user, err)}
 }
 
-// takenElsewhere signs in to the other servers with a copy of the database, until one takes it. It returns that one,
-// or else the last that was asked, "" if there is none.
+// takenElsewhere signs in to the other servers with a copy of the database, until one accepts. It returns that server,
+// or the last one that it asked, or "" if there is no other server.
 func (b Back) takenElsewhere(ctx context.Context, a account, database, server string) (other string, taken bool) {
 	for _, c := range b.Tier().ActiveManager().Copies() {
 		if c.Database != database || c.Server == server || ctx.Err() != nil {

@@ -2,8 +2,9 @@ package health
 
 import "portico/health/catalogue"
 
-// Concerns says whether a monitor concerns a mailbox server: it looks at that server, at a database that is active
-// there, or at one that fails and failed there. active says where a database is active, "" if nowhere.
+// Concerns says whether a monitor concerns a mailbox server: it looks at the server, at a database that is active
+// there, or at a database that fails and has failed there. active returns the server of a database's active copy, or
+// "".
 func Concerns(m MonitorState, server string, active func(database string) (server string)) bool {
 	if ServerOf(m, active) == server {
 		return true

@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// Options is what an Engine is built from.
+// Options of an Engine.
 type Options struct {
 	Now    func() time.Time // default time.Now
 	Random func() float64   // from 0 to 1, for jitter; safe for concurrent use; default math/rand
@@ -20,7 +20,7 @@ type Options struct {
 	Failed func(error) // told if Save fails, or Saved cannot be read
 }
 
-// Engine runs probes and keeps what monitors make of their results. Its methods are safe for concurrent use.
+// Engine runs probes, and keeps the state of monitors. Its methods are safe for concurrent use.
 type Engine struct {
 	opt     Options
 	changed chan struct{} // holds one: there is another plan, or another time to look
@@ -36,14 +36,14 @@ type Engine struct {
 	kept     string           // what Save has taken last
 }
 
-// planned is a probe of the plan with its state. Neither pointer changes after Use has made it, so a copy may be read
-// without the mutex: the next plan makes another one, with another probe and the same state.
+// planned is a probe of the plan with its state. Its pointers do not change after Use, so a copy may be read without
+// the mutex. The next plan makes another one, with another probe and the same state.
 type planned struct {
 	probe *Probe
 	state *running
 }
 
-// running is what is known of a probe, whatever plan it comes from. The engine's mutex guards it.
+// running is the state of a probe, which later plans keep. The engine's mutex guards it.
 type running struct {
 	stop    context.CancelFunc // ends its goroutine
 	history history
@@ -79,7 +79,7 @@ func NewEngine(o Options) *Engine {
 	return e
 }
 
-// Use puts a plan in the place of the one before. What is in both goes on as it was.
+// Use replaces the plan. Probes and monitors that are in both plans keep their state.
 func (e *Engine) Use(p Plan) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -114,18 +114,18 @@ func (e *Engine) Use(p Plan) {
 		judged := of.HealthSet + "/" + nameOf(of.Probe, of.Target)
 		e.byProbe[judged] = append(e.byProbe[judged], m)
 	}
-	e.tell()
+	e.wake()
 }
 
-// tell wakes Run. The caller holds mu, or nobody.
-func (e *Engine) tell() {
+// wake makes Run look at the monitors again. Safe with or without mu.
+func (e *Engine) wake() {
 	select {
 	case e.changed <- struct{}{}:
 	default:
 	}
 }
 
-// start begins a probe's goroutine, if the engine runs. The caller holds mu.
+// start starts a probe's goroutine, if the engine runs. The caller holds mu.
 func (e *Engine) start(p planned) {
 	if e.life == nil || e.life.Err() != nil {
 		return
@@ -135,7 +135,7 @@ func (e *Engine) start(p planned) {
 	e.work.Go(func() { e.repeat(ctx, p) })
 }
 
-// Run runs the plan until the context ends, and returns when no probe runs any more.
+// Run runs the plan until ctx ends, and returns when all probes have ended.
 func (e *Engine) Run(ctx context.Context) {
 	e.mu.Lock()
 	e.life = ctx
@@ -147,7 +147,7 @@ func (e *Engine) Run(ctx context.Context) {
 	e.work.Wait()
 }
 
-// lookOn looks at monitors whose state changes with time alone.
+// lookOn updates monitors whose state changes with time only.
 func (e *Engine) lookOn(ctx context.Context) {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
@@ -163,7 +163,7 @@ func (e *Engine) lookOn(ctx context.Context) {
 	}
 }
 
-// longestLook is how long nobody looks though nothing is due.
+// longestLook is the longest time between two looks at the monitors.
 const longestLook = time.Minute
 
 // lookAll looks at all monitors, and returns when to look again.
@@ -181,7 +181,7 @@ func (e *Engine) lookAll() time.Duration {
 	return max(next.Sub(now), 0)
 }
 
-// transition tells of what a change has made of a monitor's state. The caller holds mu.
+// transition applies a change to a monitor, and reports the new state. The caller holds mu.
 func (e *Engine) transition(m *monitor, change func()) {
 	before := m.Value
 	if change(); m.Value != before {

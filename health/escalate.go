@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// EscalatorOptions is what an Escalator is built from.
+// EscalatorOptions of an Escalator.
 type EscalatorOptions struct {
 	// nil: nothing is said at present, neither that something is at fault nor that it is over
 	Monitors func() []MonitorState
@@ -39,7 +39,7 @@ type EscalatorOptions struct {
 	Saved []byte
 }
 
-// Escalator tells people of monitors that stay unhealthy, once for each cause, and when it is over.
+// Escalator sends alerts about monitors that stay unhealthy, one for each cause, and their end.
 type Escalator struct {
 	opt EscalatorOptions
 
@@ -64,7 +64,7 @@ const (
 	sendTime   = 30 * time.Second
 )
 
-// NewEscalator returns an escalator that begins with what was saved.
+// NewEscalator returns an escalator with the alerts that were saved.
 func NewEscalator(o EscalatorOptions) (*Escalator, error) {
 	if o.Now == nil {
 		o.Now = time.Now
@@ -101,8 +101,8 @@ func NewEscalator(o EscalatorOptions) (*Escalator, error) {
 	return e, nil
 }
 
-// Use puts other sinks in place, and other values of the options Common and Gather. What the sinks before have not
-// taken goes to those in their places.
+// Use replaces the sinks, and the options Common and Gather. Alerts that the old sinks have not accepted go to the new
+// ones.
 func (e *Escalator) Use(sinks []Sink, common int, gather time.Duration) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -129,7 +129,7 @@ func (e *Escalator) start(c *sender) {
 	}
 }
 
-// Open lists the alerts that last.
+// Open lists the open alerts.
 func (e *Escalator) Open() []Alert {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -140,7 +140,7 @@ func (e *Escalator) Open() []Alert {
 	return all
 }
 
-// Run looks and tells until the context ends.
+// Run looks at the monitors and sends alerts until ctx ends.
 func (e *Escalator) Run(ctx context.Context) {
 	e.mu.Lock()
 	e.life = ctx
@@ -163,7 +163,7 @@ func (e *Escalator) Run(ctx context.Context) {
 	}
 }
 
-// look compares the open alerts with what monitors say, and returns what is to be told.
+// look compares the open alerts with the monitors, and returns the alerts to send.
 func (e *Escalator) look() (tell []Alert) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -210,8 +210,7 @@ func (e *Escalator) look() (tell []Alert) {
 	return tell
 }
 
-// badSince says whether people have to know about a monitor, and since when. They have to if it is Unhealthy,
-// Unavailable, or flaps.
+// badSince says whether a monitor needs an alert, and since when: it is Unhealthy, Unavailable, or flaps.
 func badSince(m MonitorState) (since time.Time, bad bool) {
 	switch {
 	case !m.FlapsSince.IsZero() && (m.Value == Degraded || m.Value == Unhealthy):
@@ -222,7 +221,7 @@ func badSince(m MonitorState) (since time.Time, bad bool) {
 	return time.Time{}, false
 }
 
-// close ends the alerts of which nothing is left, and returns them. The caller holds mu.
+// close ends the alerts that no monitor keeps open, and returns them. The caller holds mu.
 func (e *Escalator) close(all []MonitorState, now time.Time) (ended []Alert) {
 	for cause, a := range e.open {
 		if slices.ContainsFunc(all, func(m MonitorState) bool { return e.keeps(a, m) }) {
@@ -239,9 +238,9 @@ func (e *Escalator) close(all []MonitorState, now time.Time) (ended []Alert) {
 	return ended
 }
 
-// keeps says whether an alert lasts because of a monitor. One of its own monitors has to be well before it ends, and
-// one that has no result since the start says nothing yet. A monitor of a database that has moved away says nothing
-// about the alert's mailbox server; any monitor that is at fault there does. The caller holds mu.
+// keeps says whether a monitor keeps an alert open. The alert's own monitors must be healthy before it ends; one
+// without a result since the start still keeps it. A monitor of a database that has moved away does not count for the
+// alert's mailbox server, but every monitor that fails there does. The caller holds mu.
 func (e *Escalator) keeps(a *Alert, m MonitorState) bool {
 	if m.Value != Unavailable && Outdated(m, e.opt.Active) ||
 		a.Mailbox != "" && ServerOf(m, e.opt.Active) != a.Mailbox {
@@ -254,7 +253,7 @@ func (e *Escalator) keeps(a *Alert, m MonitorState) bool {
 	return bad && a.Mailbox != ""
 }
 
-// save keeps what is open. The caller holds mu.
+// save stores the open alerts. The caller holds mu.
 func (e *Escalator) save() {
 	if e.opt.Save == nil {
 		return
@@ -272,13 +271,13 @@ func (e *Escalator) save() {
 	}
 }
 
-// Inform tells people of what nobody has to do anything about.
+// Inform sends a notice: an alert that needs no action.
 func (e *Escalator) Inform(a Alert) {
 	a.Notice = true
 	e.tell(a)
 }
 
-// tell gives an alert to all couriers.
+// tell gives an alert to all senders.
 func (e *Escalator) tell(a Alert) {
 	a.Tried = e.opt.Tried(a)
 	e.mu.Lock()
@@ -288,8 +287,7 @@ func (e *Escalator) tell(a Alert) {
 	}
 }
 
-// withBundle has the bundle of an alert written when that has just begun. An alert goes out without it rather than not
-// at all.
+// withBundle writes the diagnostic bundle of a new alert. If that fails, the alert is sent without it.
 func (e *Escalator) withBundle(ctx context.Context, a Alert) Alert {
 	if e.opt.Bundle == nil || a.Again || !a.Ended.IsZero() {
 		return a

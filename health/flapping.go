@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// Flapping says when a monitor flaps: if it begins to fail and is well again more than Changes times in Window, each
-// beginning and each end counted. Then it is Degraded until it has not changed for Window. Changes of 0 say never.
+// Flapping says when a monitor flaps: if it changes between failing and well more than Changes times in Window. Then
+// it is Degraded until it has not changed for Window. With Changes 0 it never flaps.
 type Flapping struct {
 	Changes int
 	Window  time.Duration
@@ -21,7 +21,7 @@ type flaps struct {
 	since   time.Time   // it flaps; zero if it does not
 }
 
-// look notes whether the monitor fails now, and returns since when it flaps, zero if it does not.
+// look records whether the monitor fails now, and returns since when it flaps, zero if it does not.
 func (f *flaps) look(of Flapping, fails bool, now time.Time) (since time.Time) {
 	if len(f.changes) > 0 && !now.Before(f.quietAt(of)) {
 		f.changes, f.since = nil, time.Time{}
@@ -42,7 +42,7 @@ func (f *flaps) look(of Flapping, fails bool, now time.Time) (since time.Time) {
 	return f.since
 }
 
-// quietAt is when a monitor that does not change any more does not flap any more.
+// quietAt is when a monitor stops flapping if it does not change.
 func (f *flaps) quietAt(of Flapping) time.Time {
 	if len(f.changes) == 0 {
 		return time.Time{}
@@ -50,14 +50,14 @@ func (f *flaps) quietAt(of Flapping) time.Time {
 	return f.changes[len(f.changes)-1].Add(of.Window)
 }
 
-// savedFlaps is what is kept of a monitor's changes for the process that comes after this one.
+// savedFlaps is what the store keeps of a monitor's changes, for after a restart.
 type savedFlaps struct {
 	Failed  bool        `json:"failed,omitempty"`
 	Changes []time.Time `json:"changes"`
 	Since   time.Time   `json:"since,omitzero"`
 }
 
-// recall reads the changes that a process before has kept. Each monitor begins with its own; see Use.
+// recall reads the stored changes. Each monitor begins with its own; see Use.
 func (e *Engine) recall(text []byte) error {
 	if len(text) == 0 {
 		return nil
@@ -75,7 +75,7 @@ func (e *Engine) recall(text []byte) error {
 	return nil
 }
 
-// saveFlaps keeps the changes of all monitors, if there are others than it has kept last.
+// saveFlaps stores the changes of all monitors, if they differ from those stored last.
 func (e *Engine) saveFlaps() {
 	if e.opt.Save == nil {
 		return

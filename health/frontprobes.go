@@ -28,7 +28,7 @@ type Listener struct {
 	foreign bool // not ours: its certificate has to be for its name
 }
 
-// Front is what probes look at from the clients' side.
+// Front has what probes of the front end need.
 type Front struct {
 	Back
 	// Listeners lists the listeners that take clients, those with TLS from the first byte first.
@@ -115,7 +115,7 @@ func enter(ctx context.Context, run *Run, listener Listener) (net.Conn, error) {
 	return secure, nil
 }
 
-// secured puts TLS on a connection.
+// secured starts TLS on a connection.
 func secured(ctx context.Context, conn net.Conn, startTLS bool, config *tls.Config) (net.Conn, error) {
 	if deadline, ok := ctx.Deadline(); ok {
 		conn.SetDeadline(deadline)
@@ -155,7 +155,7 @@ func askForTLS(conn net.Conn) error {
 
 var errNotValid = errors.New("Portico's own certificate")
 
-// validNow refuses a certificate of ours that is over, or has not begun.
+// validNow returns an error for a certificate that has expired, or is not valid yet.
 func validNow(state tls.ConnectionState) error {
 	cert := state.PeerCertificates[0]
 	now := time.Now()
@@ -171,7 +171,7 @@ func validNow(state tls.ConnectionState) error {
 // diagnose finds out why the front end refuses a health mailbox: clients are told little, so it goes the same way by
 // itself.
 func (f Front) diagnose(ctx context.Context, run *Run, a account, database string, refusal error) error {
-	ctx, cancel := run.beside(ctx, elsewhereTime)
+	ctx, cancel := run.beside(ctx, blameTime)
 	defer cancel()
 	tier := f.Tier()
 	if _, _, err := tier.Where(ctx, directory.Query{User: a.name, Login: a.name}); err != nil {
@@ -200,7 +200,7 @@ func (f Front) diagnose(ctx context.Context, run *Run, a account, database strin
 	return refused(refusal)
 }
 
-// refused says whom the refusal of a sign-in blames, by what the client is told.
+// refused returns what a refused sign-in blames, by the answer to the client.
 func refused(refusal error) *Failure {
 	var answered *imap.Error
 	switch {
@@ -257,10 +257,10 @@ func (f Front) prove(ctx context.Context, run *Run, admit Admit) error {
 	return nil
 }
 
-// Admit has our proxy let one connection of a probe prove the way of a sign-in; see proxy.ProbePass.
+// Admit allows one connection of a probe to test the sign-in; see proxy.ProbePass.
 type Admit func(source netip.AddrPort, shown, password secret.Value) (revoke func())
 
-// anybody returns a health mailbox, of whatever database.
+// anybody returns a health mailbox of any database.
 func (f Front) anybody(run *Run) (a account, ok bool) {
 	for _, c := range f.Tier().ActiveManager().Copies() {
 		if a, err := f.account(run, c.Database); err == nil {
@@ -270,7 +270,7 @@ func (f Front) anybody(run *Run) (a account, ok bool) {
 	return a, false
 }
 
-// unproved says why our proxy refuses a sign-in for which it asks no mailbox server.
+// unproved returns why Portico refuses a sign-in that needs no mailbox server.
 func (f Front) unproved(ctx context.Context, name string, refusal error) error {
 	if _, _, err := f.Tier().Where(ctx, directory.Query{User: name, Login: name}); err != nil {
 		d, _ := blame(err)

@@ -56,7 +56,7 @@ func StaleAfter(interval, timeout time.Duration) time.Duration { return 3*interv
 // defaultUnhealthyAfter is Exchange's (docs/exchange.md).
 const defaultUnhealthyAfter = time.Minute
 
-// MonitorState is what is known of a monitor. It is a copy.
+// MonitorState describes a monitor. It is a copy.
 type MonitorState struct {
 	Monitor
 	Value          AlertValue
@@ -73,7 +73,7 @@ type MonitorState struct {
 	FlapsUntil time.Time // when it flaps no longer, if it does not change before; zero if it does not flap
 }
 
-// monitor is a monitor at work. Its engine's mutex guards it.
+// monitor is a monitor with its state. The engine's mutex guards it.
 type monitor struct {
 	MonitorState
 	began     time.Time // when it was made
@@ -90,7 +90,7 @@ func newMonitor(m Monitor, now time.Time) *monitor {
 	return &monitor{MonitorState: MonitorState{Monitor: m, Value: UnInitialized, LastTransition: now}, began: now}
 }
 
-// judge takes a result in.
+// judge updates the monitor with a result.
 func (m *monitor) judge(r *Result, now time.Time) {
 	m.LastResult = r
 	if r.good() {
@@ -104,7 +104,7 @@ func (m *monitor) judge(r *Result, now time.Time) {
 	m.look(now)
 }
 
-// look draws the conclusions from what is known and the time, and says whether the state has changed.
+// look computes the monitor's state from its results and the time, and says whether the state has changed.
 func (m *monitor) look(now time.Time) bool {
 	last := m.began
 	if m.LastResult != nil {
@@ -153,8 +153,8 @@ func (m *monitor) look(now time.Time) bool {
 	return true
 }
 
-// degradedTime is how long it is Degraded before it is Unhealthy. Where users fail too, its number of failures is
-// enough.
+// degradedTime is how long the monitor is Degraded before it is Unhealthy. If users fail too, the number of failures
+// is enough.
 func (m *monitor) degradedTime() time.Duration {
 	if m.hurried {
 		return 0
@@ -162,7 +162,7 @@ func (m *monitor) degradedTime() time.Duration {
 	return m.UnhealthyAfter
 }
 
-// next returns when to look again though nothing has come.
+// next returns when to look again without a new result.
 func (m *monitor) next() (at time.Time) {
 	if m.Value == Degraded && !m.FirstAlert.IsZero() {
 		at = m.FirstAlert.Add(m.degradedTime())

@@ -8,7 +8,7 @@ import (
 	"portico/health/catalogue"
 )
 
-// Plan is what an engine does: all probes and all monitors.
+// Plan has all probes and monitors of an engine.
 type Plan struct {
 	Probes   []*Probe
 	Monitors []Monitor

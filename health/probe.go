@@ -28,7 +28,7 @@ type Probe struct {
 // ID is the probe's identity: health set, name and target, with slashes between.
 func (p *Probe) ID() string { return p.HealthSet + "/" + nameOf(p.Name, p.Target) }
 
-// Run is a run under way, for the probe to write down what it does. It belongs to the probe's goroutine.
+// Run is a run in progress, in which the probe records its steps. It belongs to the probe's goroutine.
 type Run struct {
 	Account  string  // the mailbox to sign in to, if it is not the probe's own
 	Password string  // its password
@@ -49,7 +49,7 @@ type Run struct {
 	now      func() time.Time
 }
 
-// ByHand is what somebody who runs a probe by hand wants otherwise than it is.
+// ByHand has the options of a run by hand.
 type ByHand struct {
 	Timeout           time.Duration // 0: the probe's own
 	Account, Password string        // instead of the health mailbox's
@@ -70,10 +70,10 @@ func (r *Run) end() {
 	}
 }
 
-// Took notes a step that somebody else has measured.
+// Took records a step with a given duration.
 func (r *Run) Took(name string, d time.Duration) { r.steps = append(r.steps, Step{name, d}) }
 
-// beside returns a context for what a run has to ask once its own time is over.
+// beside returns a context for questions that a run asks after its own time is over.
 func (r *Run) beside(ctx context.Context, most time.Duration) (context.Context, context.CancelFunc) {
 	if r.life != nil {
 		ctx = r.life
@@ -81,7 +81,7 @@ func (r *Run) beside(ctx context.Context, most time.Duration) (context.Context, 
 	return context.WithTimeout(ctx, most)
 }
 
-// execute runs a probe once and says how it came out; nil if there was nothing to look at.
+// execute runs a probe once and returns its result, nil if there was nothing to look at.
 func (p *Probe) execute(ctx context.Context, timeout time.Duration, now func() time.Time, run *Run) *Result {
 	run.life, run.now = ctx, now
 	ctx, cancel := context.WithTimeout(ctx, timeout)
@@ -133,7 +133,7 @@ type panicError struct {
 
 func (e *panicError) Error() string { return fmt.Sprintf("panic: %v\n%s", e.value, e.stack) }
 
-// guarded runs the probe so that a panic is its own.
+// guarded runs the probe, and returns a panic as an error.
 func (p *Probe) guarded(ctx context.Context, run *Run) (err error) {
 	defer func() {
 		if v := recover(); v != nil {

@@ -4,7 +4,7 @@ import (
 	"time"
 )
 
-// ResultType is how a run of a probe came out: the code and name of Exchange's.
+// ResultType is the outcome of a probe's run, with Exchange's codes and names.
 type ResultType uint8
 
 // The result types.
@@ -65,10 +65,10 @@ func nameOf(item, target string) string {
 // good says whether the result is one of health.
 func (r *Result) good() bool { return r.Type == Succeeded }
 
-// counts says whether monitors judge by it. A probe that did not run has found nothing out.
+// counts says whether the result counts for monitors. A probe that did not run has found nothing.
 func (r *Result) counts() bool { return !r.ByHand && r.Type != Rejected }
 
-// How many results a history keeps: failures for longer, as nobody asks what was well at three.
+// How many results a history keeps: failures for longer than successes.
 const (
 	keptGood = 20
 	keptBad  = 60

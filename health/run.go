@@ -106,7 +106,7 @@ func (e *Engine) keep(p planned, result *Result) {
 	for _, m := range e.byProbe[p.probe.ID()] {
 		e.transition(m, func() { m.judge(result, now) })
 	}
-	e.tell()
+	e.wake()
 }
 
 // ErrUnknown says that there is no such probe or monitor. Errors that wrap it say which name it is, in words.

@@ -8,9 +8,9 @@ import (
 	"portico/health/catalogue"
 )
 
-// repeat runs a probe at its interval. The first run comes at a random time within one, so that not all run at once;
-// and each a little sooner or later. In a hurry it runs at once, and then at a tenth of its interval as long as it
-// fails and a monitor needs more of that.
+// repeat runs a probe at its interval. The first run comes at a random time within one interval, so that not all run
+// at once, and each further run a little sooner or later. In a hurry the probe runs at once, and then at a tenth of
+// its interval while it fails and a monitor needs more failures.
 func (e *Engine) repeat(ctx context.Context, p planned) {
 	interval := p.probe.Interval
 	timer := time.NewTimer(time.Duration(e.opt.Random() * float64(min(interval, firstWithin))))
@@ -33,7 +33,7 @@ func (e *Engine) repeat(ctx context.Context, p planned) {
 			return
 		}
 		e.mu.Lock()
-		hurried = e.unsettled(p.probe.ID()) || began.Before(p.state.follow)
+		hurried = e.needsFailures(p.probe.ID()) || began.Before(p.state.follow)
 		e.mu.Unlock()
 		pace := time.Duration((0.9 + e.opt.Random()/5) * float64(interval))
 		if hurried {
@@ -43,12 +43,12 @@ func (e *Engine) repeat(ctx context.Context, p planned) {
 	}
 }
 
-// hurriedPace is how many times as fast a probe is repeated in a hurry.
+// hurriedPace divides the interval of a probe in a hurry.
 const hurriedPace = 10
 
-// Hurry says that somebody has seen the target of a probe fail. The probe runs at once, at most ten times as often as
-// its interval says, until it succeeds or its monitors have the failures that they need; they are Unhealthy then. It
-// does not block.
+// Hurry is for a target that has been seen to fail, for example by users. The target's probe runs at once, and then at
+// most ten times as often as usual, until it succeeds or its monitors have the failures that make them Unhealthy.
+// Hurry does not block.
 func (e *Engine) Hurry(set, probe, target string) {
 	id := set + "/" + nameOf(probe, target)
 	e.mu.Lock()
@@ -60,12 +60,12 @@ func (e *Engine) Hurry(set, probe, target string) {
 	for _, m := range e.byProbe[id] {
 		m.hurried = true
 	}
-	if e.unsettled(id) {
-		p.state.press()
+	if e.needsFailures(id) {
+		p.state.runSoon()
 	}
 }
 
-// HurryAll hurries the probes that ask somebody about a target of a scope; see Hurry.
+// HurryAll is Hurry for all probes of a target that ask a server.
 func (e *Engine) HurryAll(scope catalogue.Scope, target string) {
 	for _, of := range catalogue.All() {
 		if of.Scope == scope && !of.Check {
@@ -74,9 +74,8 @@ func (e *Engine) HurryAll(scope catalogue.Scope, target string) {
 	}
 }
 
-// Follow has the probe of a monitor repeated ten times as often as its interval says until it succeeds, or the time
-// has come: its target was restarted, and somebody waits for it. It does not block, and does nothing if there is no
-// such monitor.
+// Follow repeats the probe of a monitor ten times as often as usual, until it succeeds or until the time. It is for a
+// target that was restarted. It does not block, and does nothing if there is no such monitor.
 func (e *Engine) Follow(monitor string, until time.Time) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -86,22 +85,23 @@ func (e *Engine) Follow(monitor string, until time.Time) {
 	}
 	if p, ok := e.probes[m.HealthSet+"/"+nameOf(m.Probe, m.Target)]; ok {
 		p.state.follow = until
-		p.state.press()
+		p.state.runSoon()
 	}
 }
 
-// press has the probe run soon. The caller holds the engine's mutex.
-func (r *running) press() {
+// runSoon makes the probe run soon. The caller holds the engine's mutex.
+func (r *running) runSoon() {
 	select {
 	case r.hurry <- struct{}{}:
 	default:
 	}
 }
 
-// unsettled says whether a monitor of a probe is in a hurry, and still needs failures to judge. The caller holds mu.
-func (e *Engine) unsettled(probe string) bool {
+// needsFailures says whether a monitor of a probe in a hurry needs more failures to become Unhealthy. The caller holds
+// mu.
+func (e *Engine) needsFailures(probe string) bool {
 	return slices.ContainsFunc(e.byProbe[probe], func(m *monitor) bool { return m.hurried && m.Value != Unhealthy })
 }
 
-// firstWithin bounds the wait for a probe's first run: whoever has just started Portico wants to know.
+// firstWithin bounds the wait for a probe's first run, so that operators get results soon after a start.
 const firstWithin = 5 * time.Second

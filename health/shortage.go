@@ -6,8 +6,8 @@ import (
 	"sync"
 )
 
-// Shortage checks whether clients found Portico without descriptors, ports or memory since it looked last: counted is
-// how many did so far. left says why a client would find none now, nil if it would not.
+// Shortage checks whether clients have found Portico without descriptors, ports or memory since its last run. counted
+// returns how many have so far. left returns why the next client would find none, or nil.
 func Shortage(counted func() uint64, left func() error) func(context.Context, *Run) error {
 	var mu sync.Mutex
 	before := counted()
@@ -28,7 +28,7 @@ func Shortage(counted func() uint64, left func() error) func(context.Context, *R
 	}
 }
 
-// Stored checks whether Portico can keep what changes. try writes to the disk, and reads what is there.
+// Stored checks whether Portico can write its store. try writes to the disk, and reads the store.
 func Stored(try func() error) func(context.Context, *Run) error {
 	return func(context.Context, *Run) error {
 		if err := try(); err != nil {

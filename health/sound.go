@@ -14,8 +14,8 @@ func (f *Result) blamesServer() bool {
 		f.Dependency == MailboxServerAuthentication
 }
 
-// Unsound says why users must not be sent to a mailbox server: a monitor whose failure is evidence against the server
-// fails, and blames the server. It returns nil if no monitor says so, also where none looks at the server.
+// Unsound returns why users must not go to a mailbox server: a monitor whose failure is evidence against the server
+// fails, and blames the server. It returns nil if no monitor says so, or if no monitor looks at the server.
 func Unsound(server string, all []MonitorState) error {
 	for _, m := range witnesses(server, all) {
 		if f := m.LastFailure; m.Failing() && f != nil && f.blamesServer() {
@@ -25,8 +25,8 @@ func Unsound(server string, all []MonitorState) error {
 	return nil
 }
 
-// Sound says whether there is evidence that a mailbox server serves: the monitor that asks the server itself is well
-// and its latest run succeeded, and users' sign-ins do not fail.
+// Sound says whether there is evidence that a mailbox server works: the monitor that asks the server itself is
+// healthy, its latest run succeeded, and users' sign-ins do not fail.
 func Sound(server string, all []MonitorState) bool {
 	asked := false
 	for _, m := range witnesses(server, all) {
@@ -40,8 +40,7 @@ func Sound(server string, all []MonitorState) bool {
 	return asked
 }
 
-// Unreadable returns the failure by which a monitor says that the mail of a database's copy on a server cannot be
-// read, nil if none does.
+// Unreadable returns a monitor's failure to read the mail of a database's copy on a server, or nil.
 func Unreadable(database, server string, all []MonitorState) *Result {
 	for _, m := range all {
 		if m.Evidence() != catalogue.FromServer || m.Scope() != catalogue.ScopeDatabase || m.Target != database ||

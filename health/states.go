@@ -29,7 +29,7 @@ func (e *Engine) Monitors() []MonitorState {
 // Sets returns the health sets.
 func (e *Engine) Sets() []SetState { return rollUp(e.Monitors()) }
 
-// ProbeState is a probe and what it has found, the latest first. It is a copy.
+// ProbeState is a probe and its results, the latest first. It is a copy.
 type ProbeState struct {
 	*Probe
 	Results []*Result
@@ -61,7 +61,7 @@ func (e *Engine) History(set, probe, target string) []*Result {
 	return p.state.history.all()
 }
 
-// SetRepairing says that somebody works on what a monitor watches, or no longer.
+// SetRepairing sets or clears a monitor's state Repairing.
 func (e *Engine) SetRepairing(id string, on bool) error {
 	e.mu.Lock()
 	defer e.mu.Unlock()

@@ -20,7 +20,7 @@ const (
 	Escalate        Action = "escalate"          // people are told
 )
 
-// kind is what is to be known of an action.
+// kind has the properties of an action.
 type kind struct {
 	id       string // in the recovery log
 	lifted   string // in the recovery log, when it is taken back
@@ -74,8 +74,8 @@ func (a Action) Help() string { return help[a] }
 // Known says whether there is such an action.
 func (a Action) Known() bool { _, ok := kinds[a]; return ok }
 
-// Restarts says whether the action restarts a mailbox server, or its service: it may be done long before the server is
-// back.
+// Restarts says whether the action restarts a mailbox server, or its service. Such an action may return long before
+// the server is back.
 func (a Action) Restarts() bool { return kinds[a].restarts }
 
 // actionOf returns the action whose records have an ID, "" if that is of none, or of one taken back.
@@ -99,10 +99,10 @@ type Actor struct {
 	Undo func(ctx context.Context, c Case) error
 }
 
-// Skipped is why an action was not done, though nothing went wrong.
+// Skipped is why an action was not done, although nothing failed.
 type Skipped string
 
-// Partial is what an action has done, and what it could not do.
+// Partial says what an action has done, and what it could not do.
 type Partial string
 
 // Error implements error.

@@ -14,8 +14,8 @@ var ErrUnknown = errors.New("unknown recovery action")
 // ErrThrottled says that an action was done too often.
 var ErrThrottled = errors.New("throttled")
 
-// turn waits until nothing is being done. It is an error if the context ends first: whoever asked has gone, so nothing
-// is begun. The caller has to call endTurn when it has done what it wants.
+// turn waits until no other action is in progress. It returns an error if ctx ends first: the caller has gone, so no
+// action begins. The caller must call endTurn at the end.
 func (r *Responders) turn(ctx context.Context) error {
 	select {
 	case r.acting <- struct{}{}:
@@ -30,8 +30,8 @@ func (r *Responders) turn(ctx context.Context) error {
 
 func (r *Responders) endTurn() { <-r.acting }
 
-// ByHand does an action that somebody asks for, once nothing else is being done, and returns its record. It is written
-// to the recovery log and counts for throttling, but only a machine that asks is throttled itself.
+// ByHand does an action on request, after other actions, and returns its record. The recovery log gets the record, and
+// the action counts for throttling. An operator's request is never throttled, only a machine's.
 func (r *Responders) ByHand(
 	ctx context.Context, action Action, c Case, requestor string, machine bool,
 ) (Record, error) {
@@ -71,7 +71,7 @@ func (r *Responders) ByHand(
 	return r.end(ctx, record, ResultSucceeded, what, nil), nil
 }
 
-// mayExceed says whether an action may be done though its throttle forbids it: users can be moved to a sound copy.
+// mayExceed says whether an action may be done although its throttle forbids it: users can move to a sound copy.
 func (r *Responders) mayExceed(ctx context.Context, action Action, c Case) bool {
 	return action == Failover && r.standsBy(ctx, c, snapshot{all: r.opt.Monitors(), active: r.opt.Active})
 }

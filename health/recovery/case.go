@@ -11,7 +11,7 @@ import (
 	"portico/health/components"
 )
 
-// Case is what an action is for. It is kept in the store with its ladder.
+// Case is the target of an action, and what is at fault. The store keeps it with its ladder.
 type Case struct {
 	Monitor string `json:"monitor"` // identity
 	// the mailbox server that is at fault; "" if none is, but our front end may be
@@ -73,13 +73,13 @@ func selfTestOf(server string) health.MonitorState {
 	}}
 }
 
-// fails says whether something is wrong with what a monitor looks at, where that is now.
+// fails says whether a monitor fails for the present location of its target.
 func (s snapshot) fails(m health.MonitorState) bool {
 	return (m.Value == health.Unhealthy || m.Value == health.Degraded && m.Failing()) && !health.Outdated(m, s.active)
 }
 
-// caseOf says what a monitor's failure is about. A server is at fault if the monitor's failure is evidence against it,
-// or else if the server's own probes fail too.
+// caseOf returns the case of a monitor's failure. A server is at fault if the monitor's failure is evidence against
+// it, or if the server's own probes fail too.
 func (s snapshot) caseOf(m health.MonitorState) Case {
 	c := Case{Monitor: m.ID()}
 	blames := m.Evidence().Blames()
@@ -113,8 +113,8 @@ func (s snapshot) failsItself(server, database string) bool {
 	})
 }
 
-// othersWell says whether the server is well, but for this database: it signs in, and other databases are opened
-// there.
+// othersWell says whether the server works except for this database: it accepts sign-ins, and probes open other
+// databases there.
 func (s snapshot) othersWell(m health.MonitorState, server string) bool {
 	others := false
 	for _, other := range s.all {
@@ -136,7 +136,7 @@ func own(m health.MonitorState) bool {
 	return m.Evidence() == catalogue.FromServer && m.Scope() == catalogue.ScopeServer
 }
 
-// common says that a monitor fails on mailbox servers that have a cause in common, "" if they have none.
+// common returns the text for a monitor that fails on several mailbox servers with a common cause, or "".
 func (s snapshot) common(m health.MonitorState) string {
 	failing, total := health.FailingWith(m, s.all, s.active)
 	if !health.IsCommon(len(failing), total, s.percent) {
@@ -146,7 +146,7 @@ func (s snapshot) common(m health.MonitorState) string {
 	return fmt.Sprintf(why, m.Name, len(failing), total, strings.Join(failing, ", "))
 }
 
-// blameless says why a failure is no reason to act, "" if it is one.
+// blameless returns why a failure is no reason to act, or "".
 func (c Case) blameless(f *health.Result) string {
 	if f == nil {
 		return ""
@@ -167,8 +167,7 @@ func (c Case) blameless(f *health.Result) string {
 	return ""
 }
 
-// forPeople says why a failure at a mailbox server needs people, whatever is done for its users meanwhile; "" if it
-// does not.
+// forPeople returns why a failure at a mailbox server needs people, even if its users have moved, or "".
 func forPeople(f *health.Result) string {
 	switch f.Phase {
 	case health.PhaseCertificate:
@@ -181,7 +180,7 @@ func forPeople(f *health.Result) string {
 	return ""
 }
 
-// unfit says why an action is not for a case, or does not mend its failure; "" if it may help.
+// unfit returns why an action does not apply to a case, or cannot repair its failure, or "".
 func (c Case) unfit(action Action, f *health.Result) string {
 	switch k := kinds[action]; {
 	case k.onServer && c.Server == "":
@@ -196,8 +195,8 @@ func (c Case) unfit(action Action, f *health.Result) string {
 	return forPeople(f)
 }
 
-// leaders finds for each mailbox server, and with "" for our front end, the monitor that is handled: others that fail
-// there wait.
+// leaders returns the monitor that recovery handles for each mailbox server, and for the front end (""). Other
+// monitors that fail there wait.
 func (s snapshot) leaders() map[string]string {
 	ordered := slices.Clone(s.all)
 	slices.SortStableFunc(ordered, func(a, b health.MonitorState) int {

@@ -1,9 +1,9 @@
 // Package recovery acts where monitors stay unhealthy: the responders of managed availability (docs/exchange.md).
 // Probes measure, monitors judge, and this stage reads only what monitors say.
 //
-//	action.go      what responders can do, and what each acts upon
-//	case.go        who is at fault, and whether it may be acted upon at all
-//	throttle.go    how often
+//	action.go      the actions, and the kind of target of each
+//	case.go        what is at fault, and whether recovery may act on it
+//	throttle.go    how often an action may be done
 //	record.go      the recovery log, which survives restarts
 //	ladder.go      the steps of one monitor: how far they are, and how they are taken back
 //	lift.go        how blocks and other steps are taken back
@@ -15,9 +15,9 @@
 //	responders.go  the goroutine that looks at all of them
 //	runbook.go     the same steps for an operator: verify, act, look again
 //
-// The rules are those of docs/health.md: a mailbox server is acted upon only if it is at fault itself, what many
-// have in common is acted upon by nobody, and there is one action at a time. What has been begun is written down
-// before it is done, so that a process that is killed leaves behind where it was.
+// The rules are those of docs/health.md. Recovery acts on a mailbox server only if the server itself is at fault. It
+// does not act on a common cause. It does one action at a time. It stores an action before it begins, so that after a
+// crash the next process knows how far it came.
 //
-// The package must not know how anything is done: that is passed in.
+// The package must not know how actions are done: the caller passes them in.
 package recovery

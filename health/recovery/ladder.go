@@ -11,7 +11,8 @@ import (
 	"portico/health/catalogue"
 )
 
-// Ladder is one monitor's way up its steps. It is kept in the store, and belongs to the goroutine of Run.
+// Ladder has the recovery steps of one monitor, and how far they are. The store keeps it. It belongs to the goroutine
+// of Run.
 type Ladder struct {
 	Case
 	// the monitor was unhealthy; zero while it is well, and the ladder only keeps Lift
@@ -49,8 +50,8 @@ func (l *Ladder) seenByUsers() bool {
 	return catalogue.Of(nameOf(l.Monitor)).Evidence == catalogue.FromUsers
 }
 
-// settles says whether a case that was nobody's, or everybody's, has just become one to act upon. The last result may
-// be of the time before; and where somebody else was to blame, what comes next may still be the end of that.
+// settles says whether a case has just become one to act on, after a common cause or another fault. The last result
+// may be older than that, and the next one may still be an effect of the earlier fault, so the ladder waits.
 func (l *Ladder) settles(m health.MonitorState, now time.Time) bool {
 	if !l.blamed.IsZero() && now.Sub(l.blamed) < lookAgain {
 		return true
@@ -58,12 +59,12 @@ func (l *Ladder) settles(m health.MonitorState, now time.Time) bool {
 	return !l.held.IsZero() && m.LastResult != nil && m.LastResult.Start.Before(l.held)
 }
 
-// lookAgain is how long a ladder waits for its monitor after the probe has succeeded by hand.
+// lookAgain is how long a ladder waits for its monitor after its own run of the probe has succeeded.
 const lookAgain = time.Minute
 
-// climb does the next step of a ladder if it is due, and says whether it has done anything: at most one thing. What
-// can not be done is noted and passed.
-func (r *Responders) climb(ctx context.Context, l *Ladder, m health.MonitorState) (done bool) {
+// nextStep does the next step of a ladder if it is due, and says whether it has done one. It does one step at most.
+// Steps that cannot be done are recorded and skipped.
+func (r *Responders) nextStep(ctx context.Context, l *Ladder, m health.MonitorState) (done bool) {
 	plan, now := r.plan(), r.opt.Now()
 	if l.Begun != 0 {
 		r.resume(ctx, l, m)
@@ -120,9 +121,9 @@ func (r *Responders) climb(ctx context.Context, l *Ladder, m health.MonitorState
 	return false
 }
 
-// holdsBack has a ladder wait for the next step while no database is active on its server: nobody is out. It waits for
-// a restart of the service that comes too soon, if a restart of the machine would be next, and with that until its
-// failover, or the fault's beginning, is Wait ago.
+// holdsBack says whether a ladder waits with the next step, because no database is active on its server, so no user is
+// affected. It waits for a throttled restart of the service if the next step is a restart of the machine, and in any
+// case until Wait after its failover, or after the beginning of the fault.
 func (r *Responders) holdsBack(l *Ladder, action Action, v verdict, now time.Time) bool {
 	plan := r.plan()
 	if !kinds[action].restarts || r.opt.InUse == nil || r.opt.InUse(l.Server) {
@@ -146,30 +147,29 @@ func (r *Responders) holdsBack(l *Ladder, action Action, v verdict, now time.Tim
 	return true
 }
 
-// maxDelay is how long a postponed step is kept in mind. One that would have to wait for longer is passed for good.
+// maxDelay is how long a postponed step may wait. A step that would have to wait longer is skipped.
 const maxDelay = time.Hour
 
-// postpone keeps in mind that the present step may be done from until on. The ladder goes on to the next one: users
-// are out meanwhile.
+// postpone records that the present step may be done from until on. The ladder continues with the next step, because
+// users are affected.
 func (l *Ladder) postpone(until, now time.Time) {
 	if l.Due.IsZero() && !until.IsZero() && until.Sub(now) <= maxDelay {
 		l.Postponed, l.Due = l.Rung, until
 	}
 }
 
-// returnToPostponed goes back to the step that came too soon, if it is due.
+// returnToPostponed goes back to the postponed step, if it is due.
 func (l *Ladder) returnToPostponed(now time.Time) {
 	if !l.Due.IsZero() && !now.Before(l.Due) {
 		l.Rung, l.Postponed, l.Due = l.Postponed, 0, time.Time{}
 	}
 }
 
-// fresh is how old a result may be that is taken for one of now.
+// fresh is how old a result may be to count as current.
 const fresh = 10 * time.Second
 
-// verify runs the probe once more before anything is done, unless it has just failed. It says whether all is well, or
-// is nothing to be acted upon, and else returns the failure that it has found: the monitor's last if it can not run
-// the probe.
+// verify runs the probe once more before a step, unless the probe has just failed. It says whether there is nothing to
+// do. Otherwise it returns the failure: the monitor's last one if it cannot run the probe.
 func (r *Responders) verify(ctx context.Context, l *Ladder, m health.MonitorState) (failure *health.Result,
 	fine bool) {
 	result := m.LastResult
@@ -194,8 +194,8 @@ func (r *Responders) verify(ctx context.Context, l *Ladder, m health.MonitorStat
 	return result, false
 }
 
-// cameBack says whether a mailbox server serves again though its monitor, which judges the last minute, does not say
-// so yet: the latest users' sign-ins have succeeded, and its own probe does now.
+// cameBack says whether a mailbox server works again before its monitor, which looks back over a minute, shows it: the
+// latest users' sign-ins have succeeded, and the server's own probe succeeds now.
 func (r *Responders) cameBack(ctx context.Context, l *Ladder) bool {
 	if !l.seenByUsers() || r.opt.Users == nil {
 		return false
@@ -207,8 +207,8 @@ func (r *Responders) cameBack(ctx context.Context, l *Ladder) bool {
 	return result != nil && result.Type == health.Succeeded
 }
 
-// perform does an action, and says whether it was done, so that its outcome is to be waited for. What is begun is
-// written down first.
+// perform does an action, and says whether it was done, so that the ladder waits for its effect. It stores the action
+// before it begins.
 func (r *Responders) perform(ctx context.Context, l *Ladder, action Action, record Record) (done bool) {
 	actor, ok := r.opt.Actors[action]
 	if !ok {
@@ -230,7 +230,7 @@ func (r *Responders) perform(ctx context.Context, l *Ladder, action Action, reco
 	return r.do(ctx, l, l.Case, action, record, actor)
 }
 
-// do does what is written down.
+// do does a stored action.
 func (r *Responders) do(ctx context.Context, l *Ladder, c Case, action Action, record Record,
 	actor Actor) (done bool) {
 	what, err := actor.Do(ctx, c)
@@ -262,8 +262,8 @@ func (r *Responders) do(ctx context.Context, l *Ladder, c Case, action Action, r
 	return done
 }
 
-// endOnce ends a record of what was not done. If a try before it has ended alike, for the same fault, that one's
-// record is enough.
+// endOnce ends the record of an action that was not done. If an earlier try for the same fault ended in the same way,
+// its record is enough.
 func (r *Responders) endOnce(ctx context.Context, l *Ladder, record Record, result Result, what string, err error) {
 	record.Result = result
 	if r.alike(l, record) {
@@ -273,8 +273,8 @@ func (r *Responders) endOnce(ctx context.Context, l *Ladder, record Record, resu
 	r.end(ctx, record, result, what, err)
 }
 
-// await gives a step its time to help. After a restart probes are repeated meanwhile: nobody but them knows when the
-// server is back. A failover that came before its turn keeps no other step waiting: it mends no server.
+// await gives a step time to take effect. After a restart, probes run more often, because only they show when the
+// server is back. An early failover does not delay other steps, because it repairs no server.
 func (r *Responders) await(l *Ladder, action Action) {
 	if action == Failover {
 		rung := slices.Index(r.plan().Ladders[nameOf(l.Monitor)], Failover)
@@ -302,8 +302,8 @@ func (l *Ladder) drop(action Action) {
 	}
 }
 
-// resume goes on where a process before this one has ended in the middle of a step: what may be done twice is done to
-// its end, the rest is not done again.
+// resume continues after a process that ended in the middle of a step. It finishes a step that may be done twice, and
+// does not repeat others.
 func (r *Responders) resume(ctx context.Context, l *Ladder, m health.MonitorState) {
 	record, known := r.log.find(l.Begun)
 	action := actionOf(record.ID)

@@ -8,9 +8,9 @@ import (
 	"portico/health"
 )
 
-// release takes back what a ladder has done, as far as its servers are well, and says whether nothing is left. The
-// block of a mailbox server stays until that server's own monitor is healthy, whatever monitor has asked for the
-// failover: its ladder keeps the block.
+// release takes back what a ladder has done, as far as its servers are healthy, and says whether nothing is left. The
+// block of a mailbox server stays until that server's own monitor is healthy, whichever monitor caused the failover:
+// the ladder of the server's own monitor keeps the block.
 func (r *Responders) release(ctx context.Context, l *Ladder, s snapshot) (done bool) {
 	if m, known := s.find(l.Monitor); known && m.Value == health.Disabled && len(l.Lift) > 0 &&
 		!r.seenWell(ctx, l, m) {
@@ -43,11 +43,12 @@ func (r *Responders) release(ctx context.Context, l *Ladder, s snapshot) (done b
 	return r.lift(ctx, l)
 }
 
-// steadyAfter is how many runs of its probe in a row have to succeed at a server that some sign-ins found well, and
-// others did not.
+// steadyAfter is how many consecutive runs of its probe must succeed at a server that accepted some sign-ins and
+// failed others.
 const steadyAfter = 10
 
-// steady says whether a server is well each time, if it was well only now and then when a ladder moved its users away.
+// steady says whether a server now succeeds reliably, if it failed only some sign-ins when a ladder moved its users
+// away.
 func steady(l *Ladder, self health.MonitorState) bool {
 	users := l.Mixed || l.seenByUsers()
 	if !users || self.Value == health.Disabled {
@@ -59,8 +60,8 @@ func steady(l *Ladder, self health.MonitorState) bool {
 	return self.WellInRow-l.wellBefore >= steadyAfter
 }
 
-// Holds says why recovery keeps a mailbox server blocked though the monitor that has asked for that does not fail any
-// more; "" if it does not.
+// Holds returns why recovery keeps a mailbox server blocked although the monitor that caused it no longer fails, or
+// "".
 func (r *Responders) Holds(server string) string {
 	for _, l := range r.Ladders() {
 		if l.Server != server || !l.Since.IsZero() || !slices.Contains(l.Lift, Failover) {
@@ -74,8 +75,8 @@ func (r *Responders) Holds(server string) string {
 	return ""
 }
 
-// Keeper returns the monitor whose ladder keeps a mailbox server blocked, "" if none does. One that fails still comes
-// before one that does not.
+// Keeper returns the monitor whose ladder keeps a mailbox server blocked, or "". A monitor that still fails comes
+// first.
 func (r *Responders) Keeper(server string) (monitor string) {
 	for _, l := range r.Ladders() {
 		if l.Server == server && slices.Contains(l.Lift, Failover) && (monitor == "" || !l.Since.IsZero()) {
@@ -88,8 +89,8 @@ func (r *Responders) Keeper(server string) (monitor string) {
 // blockStays is the note of a ladder that has nothing else to do.
 const blockStays = "the server stays blocked until this monitor is Healthy"
 
-// seenWell says whether the target of a monitor that is Disabled is well, by a run of its probe each minute: the
-// monitor itself will not tell.
+// seenWell says whether the target of a Disabled monitor is well. It runs the probe once a minute, because a Disabled
+// monitor does not change.
 func (r *Responders) seenWell(ctx context.Context, l *Ladder, m health.MonitorState) bool {
 	now := r.opt.Now()
 	if now.Before(l.Next) {
@@ -104,8 +105,8 @@ func (r *Responders) seenWell(ctx context.Context, l *Ladder, m health.MonitorSt
 	return false
 }
 
-// handOver has a server's own ladder keep the block that a ladder has made. If that was since a database could not be
-// read there, reading it has to succeed before the block is lifted.
+// handOver gives a ladder's block to the ladder of the server's own monitor. If the cause was a database that could
+// not be read, reading it must succeed before the block is lifted.
 func (r *Responders) handOver(ctx context.Context, l *Ladder, self health.MonitorState, s snapshot) {
 	r.keepBlock(ctx, self)
 	m, _ := s.find(l.Monitor)
@@ -156,7 +157,8 @@ func (r *Responders) keepBlock(ctx context.Context, self health.MonitorState) {
 	r.save(ctx, l)
 }
 
-// lift takes back what a ladder has done, the latest first, and says whether nothing is left. It is tried again later.
+// lift takes back what a ladder has done, the latest first, and says whether nothing is left. What fails is tried
+// again later.
 func (r *Responders) lift(ctx context.Context, l *Ladder) bool {
 	if l.Begun != 0 { // it was interrupted, and is not wanted any more
 		if record, ok := r.log.find(l.Begun); ok {

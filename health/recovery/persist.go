@@ -13,7 +13,7 @@ func (r *Responders) newRecord(action Action, c Case, requestor string, now time
 		ProcessStart: r.began}
 }
 
-// enter writes a record that is over as soon as it has begun.
+// enter writes a record that begins and ends at once.
 func (r *Responders) enter(ctx context.Context, record Record, result Result, message string) Record {
 	record.Start = r.opt.Now()
 	return r.end(ctx, record, result, message, nil)
@@ -29,20 +29,20 @@ func (r *Responders) end(ctx context.Context, record Record, result Result, mess
 	return record
 }
 
-// write keeps a record and tells of it.
+// write stores a record, and passes it to Options.Tell.
 func (r *Responders) write(ctx context.Context, record *Record) {
 	r.keep(ctx, record)
 	r.opt.Tell(*record)
 }
 
-// keep puts a record into the recovery log.
+// keep adds a record to the recovery log.
 func (r *Responders) keep(ctx context.Context, record *Record) {
 	if err := r.log.put(ctx, record); err != nil {
 		r.opt.Failed(fmt.Errorf("recovery log: %w", err))
 	}
 }
 
-// save keeps a ladder, if it has changed.
+// save stores a ladder, if it has changed.
 func (r *Responders) save(ctx context.Context, l *Ladder) {
 	text, err := json.Marshal(l)
 	if err == nil && r.saved[l.Monitor] != string(text) {
@@ -55,7 +55,7 @@ func (r *Responders) save(ctx context.Context, l *Ladder) {
 	r.saved[l.Monitor] = string(text)
 }
 
-// forget ends a ladder.
+// forget removes a ladder.
 func (r *Responders) forget(ctx context.Context, id string) {
 	if err := r.stored.Drop(ctx, id); err != nil {
 		r.opt.Failed(fmt.Errorf("delete a ladder: %w", err))

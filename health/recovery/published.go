@@ -7,7 +7,7 @@ import (
 	"portico/health"
 )
 
-// show notes what others may know.
+// show publishes the state of all ladders.
 func (r *Responders) show(told map[string]bool, paused bool) {
 	shown := []Ladder{}
 	for _, id := range slices.Sorted(maps.Keys(r.ladders)) {
@@ -18,7 +18,7 @@ func (r *Responders) show(told map[string]bool, paused bool) {
 	r.shown, r.told, r.paused = shown, told, paused
 }
 
-// Ladders lists those that are being climbed, or keep what is to be taken back, by monitor. They are copies.
+// Ladders lists the ladders that are in progress, or have something to take back, by monitor. They are copies.
 func (r *Responders) Ladders() []Ladder {
 	r.mu.Lock()
 	shown := slices.Clone(r.shown)
@@ -33,8 +33,7 @@ func (r *Responders) Ladders() []Ladder {
 // Records lists the recovery log, the oldest first.
 func (r *Responders) Records() []Record { return r.log.Records() }
 
-// ForPeople says whether people are to be told that a monitor is not healthy: recovery has done what it could, may do
-// nothing, or can not.
+// ForPeople says whether an unhealthy monitor needs an alert: recovery has done all its steps, may not act, or cannot.
 func (r *Responders) ForPeople(m health.MonitorState) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -11,8 +11,8 @@ import (
 	"portico/configs/store"
 )
 
-// Record is an entry of the recovery log: what was done, or why not. Its fields are those of Exchange's
-// RecoveryActionResults (docs/exchange.md).
+// Record is an entry of the recovery log: an action that was done, or why it was not. Its fields are those of
+// Exchange's RecoveryActionResults (docs/exchange.md).
 type Record struct {
 	Instance    uint64    `json:"instance_id"` // of all records, in order
 	ID          string    `json:"id"`          // RestartService, ServerFailover ...
@@ -43,7 +43,7 @@ const (
 	Finished State = "Finished"
 )
 
-// Result is what became of an action.
+// Result is the outcome of an action.
 type Result string
 
 // The results.
@@ -84,7 +84,7 @@ type Log struct {
 	last    uint64
 }
 
-// openLog reads what earlier processes have written.
+// openLog reads the stored records.
 func openLog(ctx context.Context, s store.Store) (*Log, error) {
 	l := &Log{stored: store.SetOf[Record](s, storedLog)}
 	items, err := l.stored.List(ctx)
@@ -109,8 +109,7 @@ func (l *Log) Records() []Record {
 	return slices.Clone(l.records)
 }
 
-// put writes a record: a new one if it has no number yet. An error is the disk's; the record is in memory all the
-// same.
+// put writes a record; one without a number is new. On an error of the disk, the record is in memory only.
 func (l *Log) put(ctx context.Context, r *Record) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -129,7 +128,7 @@ func (l *Log) put(ctx context.Context, r *Record) error {
 	return err
 }
 
-// drop takes a record out: it says nothing that another does not.
+// drop removes a record that repeats another one.
 func (l *Log) drop(ctx context.Context, instance uint64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

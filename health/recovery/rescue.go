@@ -10,12 +10,12 @@ import (
 	"portico/health"
 )
 
-// rescueEach is how often it is looked whether the users of a mailbox server that fails can be moved to a sound copy.
+// rescueEach is how often recovery checks whether the users of a failing mailbox server can move to a sound copy.
 const rescueEach = 10 * time.Second
 
-// rescue moves users to a sound copy, if one stands by, whatever else a ladder waits for: they are out meanwhile. It
-// says whether it has done anything. What it cannot do is looked at again after rescueEach; the recovery log has the
-// first of attempts that end alike.
+// rescue moves users to a sound copy, if there is one, whatever else a ladder waits for, because the users cannot
+// reach their mail. It says whether it has done anything. It tries again after rescueEach; the recovery log has one
+// record for attempts that end in the same way.
 func (r *Responders) rescue(ctx context.Context, l *Ladder, m health.MonitorState, s snapshot) (done bool) {
 	plan, now := r.plan(), r.opt.Now()
 	rung := slices.Index(plan.Ladders[m.Name], Failover)
@@ -57,7 +57,7 @@ func (r *Responders) standsBy(ctx context.Context, c Case, s snapshot) bool {
 	})
 }
 
-// serves says whether a mailbox server is sound, and its probe succeeds now.
+// serves says whether a mailbox server is sound and its probe succeeds now.
 func (r *Responders) serves(ctx context.Context, server string, s snapshot) bool {
 	if !health.Sound(server, s.all) {
 		return false

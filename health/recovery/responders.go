@@ -359,7 +359,7 @@ func (r *Responders) visit(ctx context.Context, l *Ladder, m health.MonitorState
 	first := lead == "" || lead == l.Monitor
 	switch {
 	case l.Begun != 0:
-		return r.climb(ctx, l, m)
+		return r.nextStep(ctx, l, m)
 	case health.Outdated(m, s.active):
 		l.Note = "it has moved to " + s.active(m.Target) + " since it failed: waiting for its probe"
 	case common != "":
@@ -381,7 +381,7 @@ func (r *Responders) visit(ctx context.Context, l *Ladder, m health.MonitorState
 		other := r.ladders[lead]
 		l.Told = l.Told || other != nil && other.Told || other == nil && r.opt.Now().Sub(l.Since) > r.plan().Wait
 	default:
-		return r.climb(ctx, l, m)
+		return r.nextStep(ctx, l, m)
 	}
 	return false
 }

@@ -9,7 +9,7 @@ import (
 	"portico/health"
 )
 
-// cautious lists the mailbox servers that recovery keeps blocked though they serve now: they flap, or their probes
+// cautious lists the mailbox servers that recovery keeps blocked although they work now: they flap, or their probes
 // have not succeeded often enough in a row. A server that could not read mail is not among them.
 func (r *Responders) cautious(s snapshot) (servers []string) {
 	absolute := make(map[string]bool)
@@ -48,8 +48,8 @@ func (r *Responders) spare(ctx context.Context, c Case, s snapshot) (servers []s
 	return servers
 }
 
-// free lifts recovery's block of a mailbox server, since a ladder has no other copy for its users. It says whether the
-// block is lifted.
+// free lifts recovery's block of a mailbox server, because a ladder has no other copy for its users. It says whether
+// the block is lifted.
 func (r *Responders) free(ctx context.Context, l *Ladder, server string) bool {
 	record := r.newRecord(Failover, Case{Monitor: l.Monitor, Server: server}, Failover.Responder(nameOf(l.Monitor)),
 		r.opt.Now())
@@ -74,7 +74,7 @@ func (r *Responders) blocked(server string) bool {
 	return r.opt.Blocked == nil || r.opt.Blocked(server)
 }
 
-// dropBlock has a ladder forget the block that it keeps, since there is none any more.
+// dropBlock removes the block from a ladder, because it no longer exists.
 func (r *Responders) dropBlock(ctx context.Context, l *Ladder) {
 	if !slices.Contains(l.Lift, Failover) {
 		return
