@@ -4,49 +4,10 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"reflect"
 	"regexp"
 	"strings"
 	"testing"
-
-	"portico/configs"
 )
-
-// TestKeysAreRead: code outside configs reads a field of the name of each key. A key that nobody reads does nothing,
-// and an operator would not learn of it.
-func TestKeysAreRead(t *testing.T) {
-	fields := make(map[string]string)
-	fieldsOf(reflect.TypeFor[configs.Config](), fields)
-	if len(fields) < 100 {
-		t.Fatalf("only %d fields are found", len(fields))
-	}
-	selected := regexp.MustCompile(`\.([A-Z]\w*)\b`)
-	goFiles(t, func(file string) bool {
-		return !strings.HasSuffix(file, "_test.go") && !strings.HasPrefix(file, "configs/")
-	}, func(_, text string) {
-		for _, match := range selected.FindAllStringSubmatch(withoutComments.ReplaceAllString(text, ""), -1) {
-			delete(fields, match[1])
-		}
-	})
-	for name, key := range fields {
-		t.Errorf("no code outside configs reads the key %s: field %s", key, name)
-	}
-}
-
-// fieldsOf collects the names of fields with a key, and the key.
-func fieldsOf(of reflect.Type, fields map[string]string) {
-	switch of.Kind() {
-	case reflect.Slice, reflect.Map, reflect.Pointer:
-		fieldsOf(of.Elem(), fields)
-	case reflect.Struct:
-		for field := range of.Fields() {
-			if key := field.Tag.Get("yaml"); key != "" {
-				fields[field.Name] = key
-				fieldsOf(field.Type, fields)
-			}
-		}
-	}
-}
 
 var withoutComments = regexp.MustCompile(`(?m)//.*$`)
 
