@@ -59,8 +59,9 @@ type listed struct{ path, export, dir, files, imports string }
 // listPackages lists the program's packages, with their compiled form.
 func listPackages(t *testing.T) (all []listed) {
 	t.Helper()
-	text, err := exec.Command("go", "list", "-pgo=off", "-export", "-deps", "-f", "{{.ImportPath}}\t{{.Export}}\t{{.Dir}}"+
-		"\t{{join .GoFiles \" \"}}\t {{join .Imports \" \"}} ", ".").Output()
+	const format = `{{.ImportPath}}{{"\t"}}{{.Export}}{{"\t"}}{{.Dir}}{{"\t"}}{{join .GoFiles " "}}` +
+		`{{"\t"}} {{join .Imports " "}} `
+	text, err := exec.Command("go", "list", "-pgo=off", "-export", "-deps", "-f", format, ".").Output()
 	if err != nil {
 		t.Fatal(err)
 	}

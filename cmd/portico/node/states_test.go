@@ -50,7 +50,8 @@ func TestOtherWritersTakeEffect(t *testing.T) {
 	if got := r.asks(t, cli.StatusFine, "maintenance", "status"); !strings.Contains(got, "mbx1") {
 		t.Error(got)
 	}
-	setting, err := r.stored.settings.Put(ctx, store.Item[map[string]string]{Value: map[string]string{"banner": "Hello"}})
+	setting := store.Item[map[string]string]{Value: map[string]string{"banner": "Hello"}}
+	setting, err = r.stored.settings.Put(ctx, setting)
 	if err != nil {
 		t.Fatal(err)
 	}
