@@ -75,10 +75,10 @@ func (a Access) hostAllowed(hostPort string) bool {
 }
 
 // guard lets only those requests through that come from someone who may ask.
-func (d *door) guard(next http.Handler) http.Handler {
+func (d *endpoint) guard(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if conn := connOf(r); conn != nil {
-			defer conn.answering(keepsPlace(r))()
+			defer conn.answering(keepsSlot(r))()
 		}
 		access := d.server.access.Load()
 		by := d.callerOf(r, access)

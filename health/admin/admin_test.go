@@ -223,7 +223,7 @@ func TestPages(t *testing.T) {
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "portico_test", Help: "Test."},
 		func() float64 { return 7 }))
-	missing := errors.New("the door is shut")
+	missing := errors.New("no listener is open")
 	checks := []Check{
 		{Name: "configuration", Ready: func() error { return nil }},
 		{Name: "listeners", Ready: func() error { return missing }},
@@ -238,7 +238,7 @@ func TestPages(t *testing.T) {
 		{"/metrics", http.StatusOK, "portico_test 7"},
 		{"/livez", http.StatusOK, "alive"},
 		{"/readyz", http.StatusServiceUnavailable,
-			"not ready\nconfiguration: ok\nlisteners: the door is shut\nstore: full\n"},
+			"not ready\nconfiguration: ok\nlisteners: no listener is open\nstore: full\n"},
 		{"/", http.StatusOK, "/metrics"},
 		{"/nothing", http.StatusNotFound, ""},
 	} {
@@ -367,8 +367,8 @@ func TestHalfRequestsGiveWay(t *testing.T) {
 
 // Who gives way: first whoever is not being answered, then the reader that takes longest; never a change.
 func TestWhoGivesWay(t *testing.T) {
-	p := newPlaces(4)
-	enter := func() *placedConn {
+	p := newConnSlots(4)
+	enter := func() *slotConn {
 		near, far := net.Pipe()
 		t.Cleanup(func() { far.Close() })
 		return p.enter(near)
@@ -377,7 +377,7 @@ func TestWhoGivesWay(t *testing.T) {
 	change.answering(true)
 	slow.answering(false)
 	quick.answering(false)
-	for _, want := range []*placedConn{idle, slow, quick} {
+	for _, want := range []*slotConn{idle, slow, quick} {
 		if got := p.loser(); got != want {
 			t.Fatalf("%p gives way, want %p", got, want)
 		}
@@ -389,7 +389,7 @@ func TestWhoGivesWay(t *testing.T) {
 	if got := p.loser(); got != nil {
 		t.Error("a change gives way")
 	}
-	entered := make(chan *placedConn)
+	entered := make(chan *slotConn)
 	go func() { entered <- enter() }()
 	change.Close()
 	if <-entered == nil {

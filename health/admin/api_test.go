@@ -69,9 +69,9 @@ func (n *noted) ClearPenalties(_ context.Context, which PenaltyFilter) ([]proxy.
 	n.note("clear %v", which)
 	return nil, nil
 }
-func (n *noted) MoveUser(_ context.Context, user, database string) (Place, error) {
+func (n *noted) MoveUser(_ context.Context, user, database string) (UserLocation, error) {
 	n.note("move user %s %s", user, database)
-	return Place{User: user, Database: database, Server: "mbx1", Moved: true}, nil
+	return UserLocation{User: user, Database: database, Server: "mbx1", Moved: true}, nil
 }
 func (n *noted) MoveDatabase(_ context.Context, database, server string, force bool) (Change, error) {
 	n.note("move %s %s %v", database, server, force)
@@ -94,9 +94,9 @@ func (n *noted) Slow(context.Context) []proxy.SlowCommand {
 	return []proxy.SlowCommand{{Ended: time.Unix(0, 0), Verb: "NOOP", Took: 1500 * time.Millisecond, Result: "ok",
 		Session: proxy.Session{User: "ann"}}}
 }
-func (n *noted) Where(_ context.Context, user string) (Place, error) {
+func (n *noted) Where(_ context.Context, user string) (UserLocation, error) {
 	n.note("where %s", user)
-	return Place{User: user, Server: "mbx1"}, nil
+	return UserLocation{User: user, Server: "mbx1"}, nil
 }
 func (n *noted) Settings(context.Context) ([]SettingState, error) {
 	return []SettingState{{Name: "banner", Value: "Hi", Source: "stored", File: "Ho"}}, nil

@@ -62,9 +62,9 @@ func (c *changing) Pause(context.Context, string, time.Duration) (Change, error)
 func (c *changing) MoveDatabase(context.Context, string, string, bool) (Change, error) {
 	return went, nil
 }
-func (c *changing) MoveUser(ctx context.Context, user, database string) (Place, error) {
+func (c *changing) MoveUser(ctx context.Context, user, database string) (UserLocation, error) {
 	Changed(ctx, Difference{"database of " + user, "db1", database})
-	return Place{User: user, Database: database}, nil
+	return UserLocation{User: user, Database: database}, nil
 }
 func (c *changing) Rebalance(context.Context) ([]backend.MoveResult, error) {
 	return []backend.MoveResult{{Database: "db1", From: "mbx1", To: "mbx2"}}, nil

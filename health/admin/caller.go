@@ -45,7 +45,7 @@ type (
 	callerKey struct{} // *caller
 )
 
-// withConn is http.Server.ConnContext: it keeps a connection's place for its requests.
+// withConn is http.Server.ConnContext: it passes a connection's slot to its requests.
 func withConn(ctx context.Context, conn net.Conn) context.Context {
 	if over, ok := conn.(*tls.Conn); ok {
 		conn = over.NetConn()
@@ -64,14 +64,14 @@ func Who(ctx context.Context) string {
 }
 
 // connOf returns the connection of a request.
-func connOf(r *http.Request) *placedConn {
-	conn, _ := r.Context().Value(connKey{}).(*placedConn)
+func connOf(r *http.Request) *slotConn {
+	conn, _ := r.Context().Value(connKey{}).(*slotConn)
 	return conn
 }
 
 // callerOf says who sends a request. On the socket it is a process of this machine; over TCP it is a token, or
 // anybody.
-func (d *door) callerOf(r *http.Request, a *Access) *caller {
+func (d *endpoint) callerOf(r *http.Request, a *Access) *caller {
 	if d.private {
 		return d.process(r, a)
 	}
@@ -117,7 +117,7 @@ func behalf(r *http.Request) string {
 
 // process says who is at the other end of the socket. Portico's own user and root may do everything; the file's mode
 // lets only members of the socket's group in beside them.
-func (d *door) process(r *http.Request, a *Access) *caller {
+func (d *endpoint) process(r *http.Request, a *Access) *caller {
 	c := &caller{who: "whoever may open the socket", from: d.path, may: MayChange}
 	conn := connOf(r)
 	if conn == nil {

@@ -29,11 +29,11 @@ func isLoopback(addr net.Addr) bool {
 	return ok && tcp.IP.IsLoopback()
 }
 
-// listener puts TLS on new connections, as the access of the moment says, and gives them places.
+// listener starts TLS on new connections, if the present access requires it, and gives each a slot.
 type listener struct {
 	net.Listener
-	door   *door
-	places *places
+	endpoint *endpoint
+	slots    *connSlots
 }
 
 func (l *listener) Accept() (net.Conn, error) {
@@ -41,19 +41,19 @@ func (l *listener) Accept() (net.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	placed := l.places.enter(conn)
-	if placed == nil {
+	slotted := l.slots.enter(conn)
+	if slotted == nil {
 		conn.Close()
 		return nil, net.ErrClosed
 	}
-	conn = placed
-	if config := l.door.server.access.Load().TLS; config != nil && !l.door.private {
+	conn = slotted
+	if config := l.endpoint.server.access.Load().TLS; config != nil && !l.endpoint.private {
 		conn = tls.Server(conn, config)
 	}
 	return conn, nil
 }
 
 func (l *listener) Close() error {
-	l.places.end()
+	l.slots.end()
 	return l.Listener.Close()
 }

@@ -178,8 +178,8 @@ func watches(r *http.Request) bool {
 	return path == PathLogStream
 }
 
-// watching bounds those who watch over TCP, so that they leave places to the socket.
-func (d *door) watching(next http.Handler) http.Handler {
+// watching bounds the watchers over TCP, so that the socket has slots left.
+func (d *endpoint) watching(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if watches(r) && !d.private {
 			select {

@@ -21,7 +21,7 @@ import (
 const (
 	maxHeader      = 16 << 10 // bytes
 	maxConnections = 128
-	// maxRemoteWatchers is less than the protocol log has places for: the others are for the socket.
+	// maxRemoteWatchers is less than the protocol log's limit of watchers: the rest is for the socket.
 	maxRemoteWatchers = 16
 	readTimeout       = 10 * time.Second
 	writeTimeout      = time.Minute // a scrape may be large and its line thin
@@ -41,19 +41,19 @@ type Options struct {
 // Server answers HTTP. Its methods are safe for concurrent use.
 type Server struct {
 	pages  http.Handler
-	remote chan struct{} // places of those who watch over TCP
+	remote chan struct{} // slots of watchers over TCP
 	log    zerolog.Logger
 	access atomic.Pointer[Access]
 
 	refusals proxy.LogLimiter[string] // changes that were refused, by caller and address
 
-	mu     sync.Mutex
-	doors  []*door
-	closed bool
+	mu        sync.Mutex
+	endpoints []*endpoint
+	closed    bool
 }
 
-// door is one listener and the HTTP server behind it.
-type door struct {
+// endpoint is a listener with its HTTP server.
+type endpoint struct {
 	server   *Server
 	http     *http.Server
 	loopback bool   // only this machine reaches it
@@ -75,7 +75,7 @@ func New(o Options) (*Server, error) {
 func (s *Server) Reload(a Access) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for _, d := range s.doors {
+	for _, d := range s.endpoints {
 		if err := a.allowed(d.loopback); err != nil {
 			return fmt.Errorf("admin: %w", err)
 		}
@@ -92,16 +92,16 @@ func (s *Server) Serve(ln net.Listener) error {
 	if d == nil {
 		return err
 	}
-	err = d.http.Serve(&listener{Listener: ln, door: d, places: newPlaces(maxConnections)})
+	err = d.http.Serve(&listener{Listener: ln, endpoint: d, slots: newConnSlots(maxConnections)})
 	if errors.Is(err, http.ErrServerClosed) {
 		return nil
 	}
 	return fmt.Errorf("admin: %s: %w", ln.Addr(), err)
 }
 
-// open makes the door of a listener; there is none, and no error, after Shutdown.
-func (s *Server) open(addr net.Addr) (*door, error) {
-	d := &door{server: s, loopback: isLoopback(addr), private: addr.Network() == "unix", path: addr.String()}
+// open makes the endpoint of a listener. After Shutdown it returns nil and no error.
+func (s *Server) open(addr net.Addr) (*endpoint, error) {
+	d := &endpoint{server: s, loopback: isLoopback(addr), private: addr.Network() == "unix", path: addr.String()}
 	d.http = &http.Server{
 		Handler:           d.guard(audited(s.log, d.watching(s.pages))),
 		ConnContext:       withConn,
@@ -120,7 +120,7 @@ func (s *Server) open(addr net.Addr) (*door, error) {
 	if err := s.access.Load().allowed(d.loopback); err != nil {
 		return nil, fmt.Errorf("admin: %s: %w", addr, err)
 	}
-	s.doors = append(s.doors, d)
+	s.endpoints = append(s.endpoints, d)
 	return d, nil
 }
 
@@ -128,11 +128,11 @@ func (s *Server) open(addr net.Addr) (*door, error) {
 func (s *Server) Shutdown(ctx context.Context) error {
 	s.mu.Lock()
 	s.closed = true
-	doors := s.doors
-	s.doors = nil
+	endpoints := s.endpoints
+	s.endpoints = nil
 	s.mu.Unlock()
 	var errs []error
-	for _, d := range doors {
+	for _, d := range endpoints {
 		if err := d.http.Shutdown(ctx); err != nil {
 			errs = append(errs, err, d.http.Close())
 		}

@@ -47,7 +47,7 @@ func ListenUnix(ctx context.Context, path, group string) (net.Listener, error) {
 	}
 	ln.(*net.UnixListener).SetUnlinkOnClose(false)
 	socket := &socket{Listener: ln, path: path}
-	if err := socket.place(born, gid); err != nil {
+	if err := socket.moveTo(born, gid); err != nil {
 		ln.Close()
 		return nil, err
 	}
@@ -114,17 +114,17 @@ func freeToTake(ctx context.Context, path string) error {
 	return nil
 }
 
-// socket is a Unix listener that was moved to its place.
+// socket is a Unix listener that was moved to its path.
 type socket struct {
 	net.Listener
 	path string
 	file fs.FileInfo
 }
 
-// Addr returns the place of the socket.
+// Addr returns the path of the socket.
 func (s *socket) Addr() net.Addr { return &net.UnixAddr{Name: s.path, Net: "unix"} }
 
-func (s *socket) place(from string, gid int) (err error) {
+func (s *socket) moveTo(from string, gid int) (err error) {
 	if err := openTo(from, 0o600, 0o660, gid); err != nil {
 		return err
 	}

@@ -19,10 +19,10 @@ type Users interface {
 	// Named returns the one form of a user name that an operator has typed, as a sign-in would find it.
 	Named(ctx context.Context, typed string) (UserName, error)
 	// Where says where a user's mailbox is.
-	Where(ctx context.Context, user string) (Place, error)
+	Where(ctx context.Context, user string) (UserLocation, error)
 	// MoveUser puts a user into another database, or with "" back to where the directory has the user. It calls
 	// Changed.
-	MoveUser(ctx context.Context, user, database string) (Place, error)
+	MoveUser(ctx context.Context, user, database string) (UserLocation, error)
 }
 
 // Standing says whether there is a user of a name.
@@ -43,8 +43,8 @@ type UserName struct {
 	NoDirectory bool `json:"no_directory,omitempty"`
 }
 
-// Place is where a user's mailbox is.
-type Place struct {
+// UserLocation is where a user's mailbox is.
+type UserLocation struct {
 	User     string `json:"user"` // the name to go by, which the directory may have changed
 	Database string `json:"database,omitempty"`
 	Server   string `json:"server"`

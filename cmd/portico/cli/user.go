@@ -38,17 +38,17 @@ password; 1 the user cannot sign in; 2 Portico could not find out.`,
 	}
 	ask := askFlags(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		var at admin.Place
+		var at admin.UserLocation
 		if err := ask.get(cmd.Context(), admin.PathOf(admin.PathUser, args[0]), &at); err != nil {
 			return err
 		}
-		return ask.place(cmd, at)
+		return ask.printLocation(cmd, at)
 	}
 	return cmd
 }
 
-// place prints where a user is.
-func (a *asking) place(cmd *cobra.Command, at admin.Place) error {
+// printLocation prints where a user's mailbox is.
+func (a *asking) printLocation(cmd *cobra.Command, at admin.UserLocation) error {
 	now := at.SignIn
 	if now == nil { // from a Portico of an older version
 		now = &admin.SignInState{Possible: true}
@@ -69,7 +69,7 @@ func (a *asking) place(cmd *cobra.Command, at admin.Place) error {
 }
 
 // explainSignIn says below the row what keeps the user from signing in, and what else there is.
-func (a *asking) explainSignIn(cmd *cobra.Command, at admin.Place, now *admin.SignInState) {
+func (a *asking) explainSignIn(cmd *cobra.Command, at admin.UserLocation, now *admin.SignInState) {
 	out := cmd.OutOrStdout()
 	if now.Reason != "" {
 		what := "Note"
@@ -96,7 +96,7 @@ func (a *asking) explainSignIn(cmd *cobra.Command, at admin.Place, now *admin.Si
 }
 
 // standingText says what is known of a user whom no directory vouches for, and what is not.
-func standingText(at admin.Place) string {
+func standingText(at admin.UserLocation) string {
 	known := "No session of this name is open. Only a sign-in shows whether it is a user's."
 	if at.Sessions > 0 {
 		known = fmt.Sprintf("A mailbox server has accepted this user: %s open.", areCounted(at.Sessions, "session"))
@@ -137,7 +137,7 @@ copy the mail first, and copy changes once more after the move.`,
 		if !*back {
 			database = args[1]
 		}
-		var at admin.Place
+		var at admin.UserLocation
 		if err := ask.post(cmd.Context(), admin.PathOf(admin.PathUserMove, args[0]),
 			map[string]string{"database": database}, &at); err != nil {
 			return err

@@ -142,11 +142,11 @@ func TestWhereOfInterchangeableCopies(t *testing.T) {
 	r := w.serve(t, file)
 	r.settled(t)
 	where := func(user string) *admin.SignInState {
-		place, err := (usersAPI{r.service}).Where(t.Context(), user)
+		location, err := (usersAPI{r.service}).Where(t.Context(), user)
 		if err != nil {
 			t.Fatal(err)
 		}
-		return place.SignIn
+		return location.SignIn
 	}
 	r.asks(t, cli.StatusFine, "component", "set", "RecoveryActionsEnabled", "--state", "Inactive", "--requester",
 		"Functional")

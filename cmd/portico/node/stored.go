@@ -10,7 +10,7 @@ import (
 	"portico/protolog"
 )
 
-// stored is what a node keeps beside the active copies (backend) and the recovery log (health/recovery), one door for
+// stored is what a node keeps beside the active copies (backend) and the recovery log (health/recovery), one set for
 // each kind. What concerns a whole site is in the site's store, and what concerns this node alone in its own; with one
 // node both are one file.
 type stored struct {

@@ -28,46 +28,46 @@ func (c usersAPI) Named(ctx context.Context, typed string) (admin.UserName, erro
 }
 
 // Where implements admin.Users.
-func (c usersAPI) Where(ctx context.Context, user string) (admin.Place, error) {
-	place, err := c.s.place(ctx, user)
+func (c usersAPI) Where(ctx context.Context, user string) (admin.UserLocation, error) {
+	location, err := c.s.userLocation(ctx, user)
 	if err == nil {
-		place.SignIn = c.s.signInState(ctx, place)
+		location.SignIn = c.s.signInState(ctx, location)
 	}
-	return place, err
+	return location, err
 }
 
 // MoveUser implements admin.Users.
-func (c usersAPI) MoveUser(ctx context.Context, user, database string) (admin.Place, error) {
-	place, err := c.s.place(ctx, user)
-	was := place.Database
+func (c usersAPI) MoveUser(ctx context.Context, user, database string) (admin.UserLocation, error) {
+	location, err := c.s.userLocation(ctx, user)
+	was := location.Database
 	if err != nil && database != "" {
-		return place, err // whom the directory does not know, nobody can sign in as
+		return location, err // whom the directory does not know, nobody can sign in as
 	}
-	name := place.User
+	name := location.User
 	if name == "" {
 		if name, err = c.s.canonical(user); err != nil {
-			return place, err
+			return location, err
 		}
 	}
 	ctx, done, err := c.s.moves.begin(ctx)
 	if err != nil {
-		return place, err
+		return location, err
 	}
 	defer done()
 	err = c.s.active.MoveUser(ctx, name, database, func(user string) { c.s.server.EndUser(user, relay.ReasonMoved) })
 	if errors.Is(err, backend.ErrUnknownName) {
-		return place, admin.NoSuch("database", database, c.s.names().Databases)
+		return location, admin.NoSuch("database", database, c.s.names().Databases)
 	}
 	if err != nil {
-		return place, err
+		return location, err
 	}
-	c.s.log.Warn().Str("user", name).Str("from", place.Database).Str("to", database).
+	c.s.log.Warn().Str("user", name).Str("from", location.Database).Str("to", database).
 		Msg("user moved by an operator")
-	if place, err = c.s.place(ctx, user); place.Database != was {
-		place.Was = was
+	if location, err = c.s.userLocation(ctx, user); location.Database != was {
+		location.Was = was
 	}
-	admin.Changed(ctx, admin.Difference{What: "database of " + name, Old: was, New: place.Database})
-	return place, err
+	admin.Changed(ctx, admin.Difference{What: "database of " + name, Old: was, New: location.Database})
+	return location, err
 }
 
 // named returns the one form of a user name that an operator has typed, and whether there is such a user.
@@ -99,36 +99,36 @@ func (s *service) canonical(user string) (string, error) {
 	return s.now().tier().Canonical(user, s.server.Settings().DefaultDomain)
 }
 
-// place says where a user's mailbox is.
-func (s *service) place(ctx context.Context, user string) (admin.Place, error) {
+// userLocation returns where a user's mailbox is.
+func (s *service) userLocation(ctx context.Context, user string) (admin.UserLocation, error) {
 	name, err := s.canonical(user)
 	if err != nil {
-		return admin.Place{}, err
+		return admin.UserLocation{}, err
 	}
 	ctx, cancel := context.WithTimeout(ctx, lookupTime)
 	defer cancel()
-	route, placed, err := s.now().tier().Where(ctx, directory.Query{User: name, Login: name})
+	route, moved, err := s.now().tier().Where(ctx, directory.Query{User: name, Login: name})
 	if errors.Is(err, directory.ErrNotFound) {
-		return admin.Place{}, admin.NoSuchUser(user, name)
+		return admin.UserLocation{}, admin.NoSuchUser(user, name)
 	}
 	if failed := (*backend.Error)(nil); errors.As(err, &failed) && failed.Kind == backend.KindDirectory {
-		return admin.Place{}, fmt.Errorf("cannot tell whether user %s exists and where the mailbox is: %w; %s",
+		return admin.UserLocation{}, fmt.Errorf("cannot tell whether user %s exists and where the mailbox is: %w; %s",
 			name, err, s.seen(name))
 	}
 	if err != nil {
-		return admin.Place{}, fmt.Errorf("user %s: %w", name, err)
+		return admin.UserLocation{}, fmt.Errorf("user %s: %w", name, err)
 	}
-	place := admin.Place{User: route.User, Database: route.Database, Server: route.Servers[0], Moved: placed,
+	location := admin.UserLocation{User: route.User, Database: route.Database, Server: route.Servers[0], Moved: moved,
 		Standing: admin.StandingKnown}
 	if !s.now().tier().HasDirectory() {
-		place.Standing, place.NoDirectory = admin.StandingUndecided, true
+		location.Standing, location.NoDirectory = admin.StandingUndecided, true
 	}
 	for _, s := range s.server.Sessions() {
 		if s.User == route.User {
-			place.Sessions++
+			location.Sessions++
 		}
 	}
-	return place, nil
+	return location, nil
 }
 
 // seen says what Portico itself knows of a user.

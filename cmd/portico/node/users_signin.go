@@ -13,8 +13,8 @@ import (
 	"portico/proxy"
 )
 
-// signInState says whether a user whose place is known can sign in now.
-func (s *service) signInState(ctx context.Context, at admin.Place) *admin.SignInState {
+// signInState says whether a user whose location is known can sign in now.
+func (s *service) signInState(ctx context.Context, at admin.UserLocation) *admin.SignInState {
 	tier := s.now().tier()
 	asked := tier.Answers(ctx)
 	state := &admin.SignInState{State: stateOf(backend.ReachOf(asked[at.Server])), Copies: []admin.CopyStatus{}}

@@ -6,36 +6,36 @@ import (
 	"sync"
 )
 
-// places are the connections of one listener. While there are max of them, a new one takes the place of a connection
+// connSlots are the connections of one listener, at most max. If all slots are taken, a new connection replaces one
 // that is not being answered: one that has sent half a request, or none. If all are being answered, the reader that
 // has taken longest gives way.
-type places struct {
+type connSlots struct {
 	max int
 
 	mu    sync.Mutex
-	conns map[*placedConn]struct{}
+	conns map[*slotConn]struct{}
 	clock uint64        // counts what happens, so that the longest ago is the least
-	freed chan struct{} // closed when a place is free again
+	freed chan struct{} // closed when a slot is free again
 	ended bool
 }
 
-func newPlaces(most int) *places {
-	return &places{max: most, conns: make(map[*placedConn]struct{}), freed: make(chan struct{})}
+func newConnSlots(most int) *connSlots {
+	return &connSlots{max: most, conns: make(map[*slotConn]struct{}), freed: make(chan struct{})}
 }
 
-// placedConn is a connection that has a place.
-type placedConn struct {
+// slotConn is a connection that has a slot.
+type slotConn struct {
 	net.Conn
-	of *places
+	of *connSlots
 
-	// places.mu guards the rest
+	// connSlots.mu guards the rest
 	since   uint64 // when its state has changed
 	answers int    // requests that are being answered
 	keeps   bool   // and one of them must not be cut
 }
 
-// enter gives a connection a place, and waits for one if it must. It returns nil once the listener is closed.
-func (p *places) enter(conn net.Conn) *placedConn {
+// enter gives a connection a slot, and waits for one if necessary. It returns nil once the listener is closed.
+func (p *connSlots) enter(conn net.Conn) *slotConn {
 	for {
 		p.mu.Lock()
 		if p.ended {
@@ -43,10 +43,10 @@ func (p *places) enter(conn net.Conn) *placedConn {
 			return nil
 		}
 		if len(p.conns) < p.max {
-			placed := &placedConn{Conn: conn, of: p, since: p.tick()}
-			p.conns[placed] = struct{}{}
+			slotted := &slotConn{Conn: conn, of: p, since: p.tick()}
+			p.conns[slotted] = struct{}{}
 			p.mu.Unlock()
-			return placed
+			return slotted
 		}
 		loser, freed := p.loser(), p.freed
 		p.mu.Unlock()
@@ -59,8 +59,8 @@ func (p *places) enter(conn net.Conn) *placedConn {
 }
 
 // loser returns the connection that has to give way, nil if none can. The caller holds mu.
-func (p *places) loser() (found *placedConn) {
-	worse := func(a, b *placedConn) bool {
+func (p *connSlots) loser() (found *slotConn) {
+	worse := func(a, b *slotConn) bool {
 		if (a.answers == 0) != (b.answers == 0) {
 			return a.answers == 0
 		}
@@ -75,13 +75,13 @@ func (p *places) loser() (found *placedConn) {
 }
 
 // tick returns the next moment. The caller holds mu.
-func (p *places) tick() uint64 {
+func (p *connSlots) tick() uint64 {
 	p.clock++
 	return p.clock
 }
 
 // end lets enter return.
-func (p *places) end() {
+func (p *connSlots) end() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if !p.ended {
@@ -90,8 +90,8 @@ func (p *places) end() {
 	}
 }
 
-// Close frees the place.
-func (c *placedConn) Close() error {
+// Close frees the slot.
+func (c *slotConn) Close() error {
 	p := c.of
 	p.mu.Lock()
 	if _, there := p.conns[c]; there {
@@ -107,7 +107,7 @@ func (c *placedConn) Close() error {
 
 // answering notes that a whole request has come and is answered until done is called. What changes something, or is
 // read as it goes on, is not cut for others.
-func (c *placedConn) answering(keep bool) (done func()) {
+func (c *slotConn) answering(keep bool) (done func()) {
 	p := c.of
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -124,7 +124,7 @@ func (c *placedConn) answering(keep bool) (done func()) {
 	}
 }
 
-// keepsPlace says whether a request must not be cut for others: changes, and watchers, who have places of their own.
-func keepsPlace(r *http.Request) bool {
+// keepsSlot says whether a request must not be cut for others: changes, and watchers, who have slots of their own.
+func keepsSlot(r *http.Request) bool {
 	return r.Method != http.MethodGet && r.Method != http.MethodHead || watches(r)
 }
