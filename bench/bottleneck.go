@@ -124,7 +124,7 @@ func (p *pulse) run() {
 		case <-p.stop:
 			return
 		}
-		observe(p.late, time.Since(due))
+		observe(&p.late, time.Since(due))
 		timer.Reset(pulseStep)
 	}
 }

@@ -48,7 +48,7 @@ func TestToolMark(t *testing.T) {
 func TestVerdict(t *testing.T) {
 	of := func(d time.Duration) *hdrhistogram.Histogram {
 		h := newHistogram()
-		observe(h, d)
+		observe(&h, d)
 		return h
 	}
 	idle, busy := machineTime{30, 100}, machineTime{96, 100}

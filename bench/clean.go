@@ -25,7 +25,7 @@ func Clean(ctx context.Context, o Options, listOnly bool) ([]LeftBehind, error) 
 	if err := o.complete(); err != nil {
 		return nil, err
 	}
-	e := &engine{options: o, unseen: &newRecorder().shards[0], started: make(chan struct{}), over: make(chan struct{})}
+	e := &engine{options: o, unseen: &shard{}, started: make(chan struct{}), over: make(chan struct{})}
 	ours, err := regexp.Compile("^" + regexp.QuoteMeta(o.Profile.Mailbox) + "[0-9a-f]{8,}-[0-9]+(-filed)?$")
 	if err != nil {
 		return nil, err

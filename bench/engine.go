@@ -51,7 +51,7 @@ func Run(ctx context.Context, o Options) (*Report, error) {
 		return nil, err
 	}
 	e := &engine{
-		options: o, recorder: newRecorder(), unseen: &newRecorder().shards[0], text: newBody(),
+		options: o, recorder: newRecorder(o.Intervals != nil), unseen: &shard{}, text: newBody(),
 		started: make(chan struct{}), over: make(chan struct{}),
 	}
 	e.addSessions()

@@ -28,22 +28,18 @@ type intervalRow struct {
 }
 
 func (r *intervalRow) record(d time.Duration, f fate) {
-	if r.latencies == nil {
-		r.latencies = newHistogram()
-	}
-	observe(r.latencies, d)
+	observe(&r.latencies, d)
 	r.fates[f]++
 }
 
 // moveTo empties the row into another.
 func (r *intervalRow) moveTo(to *intervalRow) {
-	if r.latencies == nil || r.latencies.TotalCount() == 0 {
+	if r.latencies == nil {
 		return
 	}
 	to.latencies = merged(to.latencies, r.latencies)
 	to.fates.add(r.fates)
-	r.latencies.Reset()
-	r.fates = fateCounts{}
+	*r = intervalRow{}
 }
 
 // newInterval makes the interval of a step.

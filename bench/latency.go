@@ -20,8 +20,12 @@ func newHistogram() *hdrhistogram.Histogram {
 	return hdrhistogram.New(1, maxLatency.Microseconds(), latencyDigits)
 }
 
-func observe(h *hdrhistogram.Histogram, d time.Duration) {
-	h.RecordValue(min(max(d.Microseconds(), 1), maxLatency.Microseconds())) // within bounds: it cannot fail
+// observe makes the histogram if there is none yet.
+func observe(h **hdrhistogram.Histogram, d time.Duration) {
+	if *h == nil {
+		*h = newHistogram()
+	}
+	(*h).RecordValue(min(max(d.Microseconds(), 1), maxLatency.Microseconds())) // within bounds: it cannot fail
 }
 
 // rowRecord is what is kept of one row. Of what ended well the latency is known; of everything else only that a good
@@ -39,10 +43,7 @@ func (r *rowRecord) record(d time.Duration, f fate, before bool) {
 	if f.good() {
 		h = &r.done
 	}
-	if *h == nil {
-		*h = newHistogram()
-	}
-	observe(*h, d)
+	observe(h, d)
 	if before {
 		r.before[f]++
 	} else {
@@ -63,7 +64,7 @@ func merged(h, o *hdrhistogram.Histogram) *hdrhistogram.Histogram {
 		return h
 	}
 	if h == nil {
-		h = newHistogram()
+		return o.Clone()
 	}
 	h.Merge(o)
 	return h

@@ -2,6 +2,8 @@ package bench
 
 import (
 	"time"
+
+	"github.com/HdrHistogram/hdrhistogram-go"
 )
 
 // maxPoints is about how many points a series has at most.
@@ -40,9 +42,10 @@ type observer struct {
 	engine  *engine
 	began   time.Time
 	step    time.Duration
-	since   time.Time // beginning of the step under way
-	total   uint64    // errors so far
-	maximum int64     // backlog, the highest seen
+	since   time.Time               // beginning of the step under way
+	total   uint64                  // errors so far
+	recent  *hdrhistogram.Histogram // of the step under way
+	maximum int64                   // backlog, the highest seen
 	series  []timed
 }
 
@@ -54,7 +57,7 @@ type timed struct {
 
 func newObserver(e *engine, began time.Time) *observer {
 	whole := e.options.Ramp + e.options.WarmUp + e.options.Duration
-	return &observer{engine: e, began: began, since: began,
+	return &observer{engine: e, began: began, since: began, recent: newHistogram(),
 		step: max(whole/maxPoints, min(time.Second, max(whole/60, 100*time.Millisecond)))}
 }
 
@@ -78,7 +81,8 @@ func (o *observer) look(now time.Time) {
 	if length <= 0 {
 		return
 	}
-	t := tick{latencies: newHistogram()}
+	o.recent.Reset()
+	t := tick{latencies: o.recent}
 	o.engine.recorder.drain(&t)
 	from := o.since
 	o.since = now

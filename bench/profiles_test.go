@@ -108,7 +108,7 @@ func checkNothingLeft(t *testing.T, addr string, mode TLSMode, config *tls.Confi
 	}
 	defer conn.Close()
 	c := &clientConn{
-		shard: &newRecorder().shards[0], timeout: testkit.Patience, tags: rand.New(rand.NewPCG(1, 2)),
+		shard: &shard{}, timeout: testkit.Patience, tags: rand.New(rand.NewPCG(1, 2)),
 		cut: func() bool { return false },
 	}
 	c.setConn(conn)

@@ -27,11 +27,12 @@ type recorder struct {
 
 // shard is the part of a recorder that some of the sessions share.
 type shard struct {
+	intervals  bool // rows of recent are wanted
 	mu         sync.Mutex
 	phase      phase
 	warmUp     warmUp
 	rows       [numRows]*rowRecord     // nil where nothing happened
-	delay      *hdrhistogram.Histogram // how late we began operations by our own fault
+	delay      *hdrhistogram.Histogram // how late we began operations by our own fault; nil is empty
 	in, out    uint64                  // bytes in the measured time
 	wire       [2]uint64               // likewise, in and out, as they are on compressed connections
 	reconnects uint64
@@ -50,18 +51,18 @@ const maxSamples = 5
 
 // tick is what happened since the last one.
 type tick struct {
-	latencies *hdrhistogram.Histogram // of commands that were answered
+	latencies *hdrhistogram.Histogram // of commands that were answered; nil is empty
 	done      uint64                  // commands
 	errors    uint64
 	in, out   uint64
 	rows      [numRows]intervalRow // what counts in the report
 }
 
-func newRecorder() *recorder {
+// newRecorder makes a recorder. Without intervals, what it drains has no rows.
+func newRecorder(intervals bool) *recorder {
 	r := &recorder{}
 	for i := range r.shards {
-		s := &r.shards[i]
-		s.recent.latencies, s.delay = newHistogram(), newHistogram()
+		r.shards[i].intervals = intervals
 	}
 	return r
 }
@@ -78,7 +79,7 @@ func (s *shard) record(r row, began time.Time, d time.Duration, f fate) {
 		f = fateDoneAfter
 	}
 	if r.command() && (f.good() || f == fateRefused) {
-		observe(s.recent.latencies, d)
+		observe(&s.recent.latencies, d)
 		if f.good() {
 			s.recent.done++
 		}
@@ -95,7 +96,9 @@ func (s *shard) record(r row, began time.Time, d time.Duration, f fate) {
 		s.rows[r] = &rowRecord{}
 	}
 	s.rows[r].record(d, f, phase == phaseBefore)
-	s.recent.rows[r].record(d, f)
+	if s.intervals {
+		s.recent.rows[r].record(d, f)
+	}
 }
 
 // ofSignIn reports whether a row is kept from the start of a run, not only while it measures: sessions sign in before
@@ -166,7 +169,7 @@ func (s *shard) late(due time.Time, d time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.phaseOf(due) != phaseWarmUp {
-		observe(s.delay, d)
+		observe(&s.delay, d)
 	}
 }
 
@@ -185,7 +188,10 @@ func (r *recorder) drain(t *tick) {
 	for i := range r.shards {
 		s := &r.shards[i]
 		s.mu.Lock()
-		t.latencies.Merge(s.recent.latencies)
+		if s.recent.latencies != nil && s.recent.latencies.TotalCount() > 0 {
+			t.latencies.Merge(s.recent.latencies)
+			s.recent.latencies.Reset()
+		}
 		t.done += s.recent.done
 		t.errors += s.recent.errors
 		t.in += s.recent.in
@@ -193,7 +199,6 @@ func (r *recorder) drain(t *tick) {
 		for row := range s.recent.rows {
 			s.recent.rows[row].moveTo(&t.rows[row])
 		}
-		s.recent.latencies.Reset()
 		s.recent = tick{latencies: s.recent.latencies, rows: s.recent.rows}
 		s.mu.Unlock()
 	}
@@ -224,7 +229,7 @@ func (r *recorder) results() *results {
 			}
 			all.rows[row].merge(record)
 		}
-		all.delay.Merge(s.delay)
+		all.delay = merged(all.delay, s.delay)
 		all.in += s.in
 		all.out += s.out
 		all.wire[0] += s.wire[0]

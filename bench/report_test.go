@@ -158,7 +158,7 @@ func TestPercentilesAreSteps(t *testing.T) {
 // TestNoNegativeSizes: memory that shrinks is no size of a session.
 func TestNoNegativeSizes(t *testing.T) {
 	e := &engine{options: Options{Account: &Account{before: 30 << 20}}}
-	spent := e.spent(mark{}, mark{memory: 20 << 20, sessions: 10}, newRecorder().results())
+	spent := e.spent(mark{}, mark{memory: 20 << 20, sessions: 10}, newRecorder(false).results())
 	if text := table(&Report{Spent: spent}); spent.PssPerSession != 0 ||
 		!strings.Contains(text, "20.00 MiB at the end: it did not grow") {
 		t.Errorf("%v a session\n%s", spent.PssPerSession, text)
