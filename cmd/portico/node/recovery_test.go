@@ -229,7 +229,8 @@ func TestRecoveryOfAFullMailVolume(t *testing.T) {
 	r.settled(t)
 	r.impatient(t)
 	r.asks(t, cli.StatusFine, "server", "block", "mbx2")
-	fill()
+	// A message that had no UID yet would keep Dovecot from opening the mailbox.
+	w.valves[0].between(fill)
 	r.turns(t, map[string]string{deep1: "Information Store"})
 	got := r.asks(t, cli.StatusBad, "probe", "run", "IMAP.Protocol/ImapDeepTestProbe/db1", "-o", "list")
 	if !strings.Contains(got, "Phase              : append") || !strings.Contains(got, "_Mbx               : mbx1") {

@@ -20,8 +20,9 @@ import (
 
 // valve stands in front of a mailbox server and lets faults in.
 type valve struct {
-	ln net.Listener
-	to string
+	ln   net.Listener
+	to   string
+	gate sync.RWMutex // read-locked by each connection
 
 	mu    sync.Mutex
 	fault fault
@@ -73,8 +74,17 @@ func (v *valve) turn(f fault) {
 	v.fault = f
 }
 
+// between runs f while no connection is open: those there are end by themselves first, and new ones wait.
+func (v *valve) between(f func()) {
+	v.gate.Lock()
+	defer v.gate.Unlock()
+	f()
+}
+
 func (v *valve) pass(conn net.Conn) {
 	defer conn.Close()
+	v.gate.RLock()
+	defer v.gate.RUnlock()
 	v.mu.Lock()
 	f := v.fault
 	v.open[conn] = true
