@@ -26,6 +26,9 @@ func TestSlowCommands(t *testing.T) {
 		d.say(serverSays, "a "+answer+"\r\n")
 	}
 	run("NOOP", 99*ms, "OK") // below the floor
+	if got := slowOf(d); len(got) > 0 {
+		t.Errorf("nothing was slow: %+v", got)
+	}
 	for i := int64(1); i <= 5; i++ {
 		run("SELECT x", 1000*ms*i, "OK")
 	}
