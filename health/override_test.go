@@ -90,6 +90,11 @@ func TestBadOverrides(t *testing.T) {
 	p := overridden()
 	for _, test := range []struct{ kind, identity, property, value, want string }{
 		{"Probe", "IMAP.Protocol/ImapSelfTestProbe", "Enabled", "0", ""},
+		{"Probe", "IMAP.Protocol/ImapSelfTestProbe", "Enabled", "1", ""},
+		{"Monitor", "IMAP.Protocol/ImapSelfTestMonitor", "Enabled", "1", ""},
+		{"Monitor", "IMAP.Protocol/ImapSelfTestMonitor", "UnhealthySeconds", "1", ""},
+		{"Monitor", "IMAP.Protocol/ImapSelfTestMonitor", "UnhealthySeconds", "86400", ""}, // a day
+		{"Monitor", "IMAP.Protocol/ImapSelfTestMonitor", "UnhealthySeconds", "86401", "from 0 to 86400"},
 		{"Probe", "IMAP.Protocol/ImapSelfTestProbe/mbx1", "TimeoutSeconds", "5", ""},
 		{"Probe", "imap.protocol/imapselftestprobe", "Enabled", "0", "did you mean IMAP.Protocol/ImapSelfTestProbe?"},
 		{"Probe", "IMAP.Protocol/ImapSelfTestProbe/mbx3", "Enabled", "0",
