@@ -198,9 +198,9 @@ func (o *Options) check() error {
 	}{
 		{"Mode", o.Mode == directory.ModePassthrough || o.Mode == directory.ModeMaster},
 		{"Active", o.Active != nil},
-		{"Survey", o.OfferedMechanisms != nil},
-		{"Gates", o.SigninQueues != nil},
-		{"Breakers", o.CircuitBreakers != nil},
+		{"OfferedMechanisms", o.OfferedMechanisms != nil},
+		{"SigninQueues", o.SigninQueues != nil},
+		{"CircuitBreakers", o.CircuitBreakers != nil},
 		{"Tally", o.Tally != nil},
 		{"Upstream", o.Upstream != nil},
 		{"Timeouts.Dial", o.Timeouts.Dial > 0},

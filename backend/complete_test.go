@@ -88,9 +88,9 @@ func TestIncompleteOptions(t *testing.T) {
 	for field, change := range map[string]func(*Options){
 		"Mode":                  func(o *Options) { o.Mode = directory.ModeDefault },
 		"Active":                func(o *Options) { o.Active = nil },
-		"Survey":                func(o *Options) { o.OfferedMechanisms = nil },
-		"Gates":                 func(o *Options) { o.SigninQueues = nil },
-		"Breakers":              func(o *Options) { o.CircuitBreakers = nil },
+		"OfferedMechanisms":     func(o *Options) { o.OfferedMechanisms = nil },
+		"SigninQueues":          func(o *Options) { o.SigninQueues = nil },
+		"CircuitBreakers":       func(o *Options) { o.CircuitBreakers = nil },
 		"Tally":                 func(o *Options) { o.Tally = nil },
 		"Upstream":              func(o *Options) { o.Upstream = nil },
 		"Timeouts.Dial":         func(o *Options) { o.Timeouts.Dial = 0 },

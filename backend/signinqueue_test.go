@@ -101,7 +101,7 @@ func TestPace(t *testing.T) {
 			t.Errorf("long after it: %v", took)
 		}
 		if len(g.byServer) != 0 {
-			t.Error("a gate that is just open is kept")
+			t.Error("a queue that holds nothing is kept")
 		}
 	})
 }
