@@ -45,17 +45,19 @@ func (o Override) Over(now time.Time, version string) bool {
 	return !o.Until.IsZero() && !now.Before(o.Until) || o.Version != "" && o.Version != version
 }
 
-// probeProperties and monitorProperties are what can be overridden, and how.
+// probeProperties and monitorProperties are what can be overridden, and how. n is what number returns: 0 only for a
+// switch.
+// n is what Override.number returns, so 0 only for a switch.
 var probeProperties = map[string]func(p *Probe, n int){
 	"Enabled":                   func(p *Probe, n int) { p.off = n == 0 },
-	"RecurrenceIntervalSeconds": func(p *Probe, n int) { p.Interval = time.Duration(max(n, 1)) * time.Second },
-	"TimeoutSeconds":            func(p *Probe, n int) { p.Timeout = time.Duration(max(n, 1)) * time.Second },
+	"RecurrenceIntervalSeconds": func(p *Probe, n int) { p.Interval = time.Duration(n) * time.Second },
+	"TimeoutSeconds":            func(p *Probe, n int) { p.Timeout = time.Duration(n) * time.Second },
 }
 
 var monitorProperties = map[string]func(m *Monitor, n int){
 	"Enabled":             func(m *Monitor, n int) { m.Off = n == 0 },
-	"MonitoringThreshold": func(m *Monitor, n int) { m.Failures = max(n, 1) },
-	"UnhealthySeconds":    func(m *Monitor, n int) { m.UnhealthyAfter = time.Duration(max(n, 1)) * time.Second },
+	"MonitoringThreshold": func(m *Monitor, n int) { m.Failures = n },
+	"UnhealthySeconds":    func(m *Monitor, n int) { m.UnhealthyAfter = time.Duration(n) * time.Second },
 }
 
 // maxOverridden bounds a property's value: a day in seconds.
