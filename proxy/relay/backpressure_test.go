@@ -24,7 +24,7 @@ func tight(s *Session) {
 }
 
 // waitStalled waits until the relay has read something and then for a while nothing more: it waits for a peer now.
-// Should it be wrong, a test is less hard than it might be, but fails no more often.
+// Of goroutines it may be wrong. Then a test is less hard than it might be, but fails no more often.
 func (r *rig) waitStalled() {
 	r.t.Helper()
 	var before uint64
@@ -37,7 +37,7 @@ func (r *rig) waitStalled() {
 		} else {
 			same++
 		}
-		return same > 4
+		return same > 4 && r.holdsBytes()
 	})
 }
 

@@ -25,6 +25,22 @@ func (lp *loop) links(f func(*link)) {
 	}
 }
 
+// holdsBytes says whether an event loop has bytes that an end does not take. Without it, a loop that has no CPU looks
+// as one that waits. Goroutines do not tell.
+func (r *rig) holdsBytes() (holds bool) {
+	if !r.isLoops() {
+		return true
+	}
+	inside(r.t, r.relay, func(lp *loop) {
+		lp.links(func(l *link) {
+			for _, e := range []*end{&l.client, &l.upstream} {
+				holds = holds || e.pending != nil || e.held.len() > 0
+			}
+		})
+	})
+	return holds
+}
+
 // checkBounded checks that no session has more in store than is allowed.
 func (r *rig) checkBounded() {
 	r.t.Helper()
