@@ -47,7 +47,6 @@ func (o Override) Over(now time.Time, version string) bool {
 
 // probeProperties and monitorProperties are what can be overridden, and how. n is what number returns: 0 only for a
 // switch.
-// n is what Override.number returns, so 0 only for a switch.
 var probeProperties = map[string]func(p *Probe, n int){
 	"Enabled":                   func(p *Probe, n int) { p.off = n == 0 },
 	"RecurrenceIntervalSeconds": func(p *Probe, n int) { p.Interval = time.Duration(n) * time.Second },
