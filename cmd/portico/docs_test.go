@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -170,6 +171,24 @@ func TestMetricsInDocuments(t *testing.T) {
 	}
 	wantFound(t, "names of metrics", found, map[string]int{"README.md": 3, "docs/operations.md": 15, "docs/flow.md": 1,
 		"docs/protocol-log.md": 3, "docs/health.md": 2, "docs/glossary.md": 3, "docs/troubleshooting.md": 5})
+}
+
+// Each alert of the rules for Prometheus has a row in the page for troubleshooting, and no other has.
+func TestAlertsInDocuments(t *testing.T) {
+	rules := readPage(t, "configs/prometheus/portico.rules.yml")
+	_, section, _ := strings.Cut(readPage(t, "docs/troubleshooting.md"), "\n## An alert\n")
+	section, _, _ = strings.Cut(section, "\n## ")
+	names := func(pattern, text string) (all []string) {
+		for _, match := range regexp.MustCompile(pattern).FindAllStringSubmatch(text, -1) {
+			all = append(all, match[1])
+		}
+		slices.Sort(all)
+		return all
+	}
+	want, got := names(`(?m)^ *- alert: (\w+)$`, rules), names("(?m)^\\| `(Portico\\w+)` \\|", section)
+	if len(want) < 10 || !slices.Equal(got, want) {
+		t.Errorf("the page has %v, the rules %v", got, want)
+	}
 }
 
 // pagesForUsers returns the pages that say what Portico does now, relative to the root.

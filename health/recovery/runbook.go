@@ -28,16 +28,16 @@ var Runbooks = []Runbook{
 	bookOf("selftest", catalogue.ImapSelfTestMonitor, ofServer),
 	bookOf("deep", catalogue.ImapDeepTestMonitor, ofServer),
 	bookOf("proxy", catalogue.ImapProxyTestMonitor, []Step{
-		{Do: RestartFrontEnd, Text: "Restart this node's listeners and sign-in"},
-		{Do: OutOfService, Text: "Take this node out of service, and restart its listeners and sign-in once more"},
-		{Do: RestartFrontEnd, Text: "Restart this node's listeners and sign-in"},
+		{Do: RestartFrontEnd, Text: "Restart this node's front end"},
+		{Do: OutOfService, Text: "Take this node out of service, and restart its front end once more"},
+		{Do: RestartFrontEnd, Text: "Restart this node's front end"},
 	}),
 	bookOf("ctp", catalogue.ImapCTPMonitor, []Step{
 		{Do: RestartService, Text: "Restart the IMAP service on the mailbox server"},
 		{Do: ProtocolLog,
 			Text: "Switch on the protocol log for the health mailbox, and check again: its rows show more"},
 		{SeeTo: true, Text: "Check the monitors of the mailbox server"},
-		{Do: RestartFrontEnd, Text: "Restart this node's listeners and sign-in"},
+		{Do: RestartFrontEnd, Text: "Restart this node's front end"},
 		{Wait: true, Text: "Wait, and check again"},
 	}),
 	bookOf("queue", catalogue.RequestsQueuedGt500Monitor, ofCommands),
@@ -64,7 +64,7 @@ var ofCommands = []Step{
 	{Do: Failover, Wait: true,
 		Text: "Move the databases that are active there to other copies, and block activation there"},
 	{Do: RestartServer, Wait: true, Text: "Restart the mailbox server"},
-	{Do: RestartFrontEnd, Wait: true, Text: "Restart this node's listeners and sign-in"},
+	{Do: RestartFrontEnd, Wait: true, Text: "Restart this node's front end"},
 }
 
 // ofServer is for what fails at a mailbox server.

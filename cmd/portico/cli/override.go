@@ -156,8 +156,9 @@ func newHealthRepairing() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "repairing HEALTHSET/MONITOR[/TARGET]",
 		Short: "Mark a monitor as being repaired: Set-ServerMonitor -Repairing",
-		Long: `The monitor is Repairing until --off, whatever its probe finds, and raises no
-alert. It stays Repairing after a restart.`,
+		Long: `The monitor is Repairing until --off, whatever its probe finds. It raises no
+alert and starts no recovery, not even a failover. It stays Repairing after a
+restart.`,
 		Args: cobra.ExactArgs(1),
 	}
 	ask := askFlags(cmd).aliasFlag(cmd)

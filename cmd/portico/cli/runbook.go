@@ -26,9 +26,10 @@ func newRunbook() *cobra.Command {
 		Long: `A runbook first runs the monitor's probe, and ends if the probe succeeds.
 Otherwise it goes through its steps: it asks before each step, and runs the
 probe again after it. When the probe succeeds, the runbook runs it twice more,
-after --wait each time, before it reports the monitor as recovered. At its end,
-however it ends, the runbook undoes what it has blocked, taken out of service or
-logged. The recovery log records each step: portico health recovery.
+after --wait each time, before it reports the monitor as recovered. At its end
+the runbook undoes what it has blocked, taken out of service or logged. Only a
+server whose probe still fails stays blocked, until its monitor is Healthy. The
+recovery log records each step: portico health recovery.
 
 Exit status: 0 the monitor is healthy, 1 it is not, 2 the runbook could not
 tell.`,

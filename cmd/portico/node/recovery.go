@@ -129,7 +129,7 @@ func (s *service) actors() map[recovery.Action]recovery.Actor {
 			if err := s.restartFrontEnd(ctx); err != nil {
 				return "", err
 			}
-			return "listeners and sign-in restarted; open sessions continue", nil
+			return "front end restarted; open sessions continue", nil
 		}},
 		recovery.OutOfService: {
 			Do: func(ctx context.Context, _ recovery.Case) (string, error) {

@@ -345,7 +345,7 @@ func TestFrontEndRestart(t *testing.T) {
 	live := r.signIn(t)
 	before := r.listeners.addresses[1].String()
 	if got := r.asks(t, cli.StatusFine, "service", "restart"); !strings.Contains(got,
-		"RestartFrontEnd  ImapProxy  Succeeded  listeners and sign-in restarted; open sessions continue") {
+		"RestartFrontEnd  ImapProxy  Succeeded  front end restarted; open sessions continue") {
 		t.Error(got)
 	}
 	live.Command("b", "NOOP")
