@@ -3,6 +3,7 @@ package cli
 import (
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -89,5 +90,26 @@ func TestMistypedCommands(t *testing.T) {
 			errs != "" {
 			t.Errorf("%q: %d, %s%s", args, status, out, errs)
 		}
+	}
+}
+
+// A flag with a default of zero does not show it: where a time of zero means no end or now, 0s would mislead.
+func TestHelpShowsNoZeroDefaults(t *testing.T) {
+	zero := regexp.MustCompile(`.*\(default "?(0s|\[\])"?\)`)
+	shown := 0
+	var walk func(cmd *cobra.Command)
+	walk = func(cmd *cobra.Command) {
+		help := cmd.Flags().FlagUsages()
+		shown += strings.Count(help, "(default ")
+		for _, line := range zero.FindAllString(help, -1) {
+			t.Errorf("%s: %s", cmd.CommandPath(), line)
+		}
+		for _, below := range cmd.Commands() {
+			walk(below)
+		}
+	}
+	walk(New(program))
+	if shown < 30 {
+		t.Errorf("found %d defaults", shown)
 	}
 }

@@ -23,7 +23,7 @@ results and the reasons for actions not taken.`,
 		Args: cobra.NoArgs,
 	}
 	ask := askFlags(cmd)
-	most := cmd.Flags().Int("last", 20, "at most this `many` entries of the log; 0 for all")
+	most := cmd.Flags().Int("last", 20, "at most this `number` of entries of the log; 0 for all")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		var state admin.RecoveryState
 		if err := ask.get(cmd.Context(), admin.PathRecovery, &state); err != nil {

@@ -29,7 +29,7 @@ answer.`,
 	ask := askFlags(cmd).aliasFlag(cmd)
 	merged := cmd.Flags().Bool("rollup-group", false, "merge this node and all nodes in the configuration")
 	var rollup admin.Rollup
-	cmd.Flags().IntVar(&rollup.GroupSize, "group-size", 12, "with --rollup-group: how `many` nodes form a group")
+	cmd.Flags().IntVar(&rollup.GroupSize, "group-size", 12, "with --rollup-group: `number` of nodes in a group")
 	cmd.Flags().IntVar(&rollup.MinimumOnline, "minimum-online-percent", 70,
 		"with --rollup-group: `percentage` of online nodes from which a group is at worst Degraded")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {

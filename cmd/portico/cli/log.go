@@ -36,7 +36,8 @@ func (a *asking) filterFlags(cmd *cobra.Command, find func(ctx context.Context, 
 	flags.StringVar(&f.IP, "ip", "", "only clients with this `address or network`, such as 192.0.2.0/24")
 	flags.StringVar(&f.Server, "server", "", "only sessions on this mailbox `server`")
 	flags.StringVar(&f.Session, "session", "", "only the session with this `ID`; session list shows the IDs")
-	flags.StringVar(&f.Command, "command", "", "only this `command`, such as select; fetch includes UID FETCH")
+	flags.StringVar(&f.Command, "command", "", "only this `command`, such as select; proxy is the row of a "+
+		"sign-in; fetch includes UID FETCH")
 	timeVar(flags, &slower, "slower", 0, "only commands that wait for the mailbox server at least this `time`")
 	return func(ctx context.Context) (admin.LogFilter, error) {
 		f.Slower = slower.Seconds()

@@ -94,6 +94,7 @@ Exit status: 0 the probe succeeded, 1 it failed, 2 the probe could not run.`,
 		"`host:port` to test over TLS instead of this node's listener, for ImapCTPProbe; needs --account")
 	properties := cmd.Flags().StringToString("property-override", nil,
 		"`NAME=VALUE` in the probe's definition, for this run only: TimeoutSeconds, Write (0 or 1)")
+	cmd.Flags().Lookup("property-override").DefValue = ""
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		set, rest, ok := strings.Cut(strings.ReplaceAll(args[0], `\`, "/"), "/") // Exchange's spelling too
 		probe, target, _ := strings.Cut(rest, "/")

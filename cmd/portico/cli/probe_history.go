@@ -23,7 +23,7 @@ such probe.`,
 	}
 	ask := askFlags(cmd).aliasFlag(cmd)
 	failed := cmd.Flags().Bool("failed", false, "only results that are not a success")
-	last := cmd.Flags().Int("last", 20, "at most this `many` results of each probe; 0 for all")
+	last := cmd.Flags().Int("last", 20, "at most this `number` of results of each probe; 0 for all")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		var probes []admin.ProbeRow
 		if err := ask.get(cmd.Context(), admin.PathProbes, &probes); err != nil {

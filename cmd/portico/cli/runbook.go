@@ -55,7 +55,8 @@ func newRunbookOf(book recovery.Runbook) *cobra.Command {
 	w := &walk{book: book, ask: askFlags(cmd)}
 	cmd.Flags().BoolVar(&w.auto, "auto", false,
 		"take each step without asking, unless health.recovery.throttle forbids it")
-	timeVar(cmd.Flags(), &w.wait, "wait", 10*time.Minute, "`time` to wait before each of the two final checks")
+	timeVar(cmd.Flags(), &w.wait, "wait", 10*time.Minute, "longest `time` for a restarted server to answer, and the "+
+		"time before each of the two final checks")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		if len(args) == 1 {
 			w.target = args[0]

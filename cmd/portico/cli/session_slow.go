@@ -32,13 +32,14 @@ commands that are slow now and not answered yet, use session list.`,
 		"only commands that ended after this `time`: 15:04 today or yesterday, 2006-01-02 15:04:05Z as in "+
 			"tables, or 2h ago")
 	until := cmd.Flags().String("to", "0s", "only commands that ended before this `time`, in the same forms")
+	cmd.Flags().Lookup("to").DefValue = "" // now
 	cmd.Flags().SetNormalizeFunc(func(_ *pflag.FlagSet, name string) pflag.NormalizedName {
 		if name == "until" { // as it was called first
 			name = "to"
 		}
 		return pflag.NormalizedName(name)
 	})
-	limit := cmd.Flags().Int("limit", 20, "at most this `many`; 0 for all")
+	limit := cmd.Flags().Int("limit", 20, "at most this `number` of commands; 0 for all")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		now := time.Now()
 		after, err := moment(*from, now)

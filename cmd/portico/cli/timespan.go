@@ -18,10 +18,13 @@ func timeFlag(cmd *cobra.Command, name string, value time.Duration, usage string
 	return d
 }
 
-// timeVar is timeFlag for a variable.
+// timeVar is timeFlag for a variable. Help does not show a default of zero: the usage says what that means.
 func timeVar(flags *pflag.FlagSet, d *time.Duration, name string, value time.Duration, usage string) {
 	*d = value
-	flags.Var((*timeSpan)(d), name, usage)
+	flag := flags.VarPF((*timeSpan)(d), name, "", usage)
+	if value == 0 {
+		flag.DefValue = ""
+	}
 }
 
 // untilAfter is when --duration ends; zero if the flag is not given.
