@@ -172,7 +172,7 @@ func (b *CircuitBreakers) endTrial(br *circuitBreaker, a attempt, said evidence)
 }
 
 // tested records the result of one of Portico's probes. No client can influence it, so a success closes the circuit
-// circuit breaker at once, and a failure confirms that the server does not answer sign-ins. signedIn says whether the
+// breaker at once, and a failure confirms that the server does not answer sign-ins. signedIn says whether the
 // probe tries to sign in.
 func (b *CircuitBreakers) tested(server string, e *Error, signedIn bool) {
 	b.mu.Lock()

@@ -38,9 +38,9 @@ func (s *session) look(p []byte, literal bool, event wire.CommandEvent) int {
 	case !literal && event != wire.CommandEnd && s.current != nil && s.current.grammar != nil:
 		s.current.grammar.Feed(p)
 	}
-	grammar := g.forbidden.Find(p)
+	at := g.forbidden.Find(p)
 	g.doubtful = g.doubtful || g.forbidden.Waits()
-	return grammar
+	return at
 }
 
 // begin is for a command that begins.

@@ -85,8 +85,8 @@ func (s *session) interpret(p []byte, now int64) int {
 		literal := s.commands.InLiteral()
 		n, event, head := s.commands.Next(p[at:])
 		if s.guards() && n > 0 {
-			if certain := s.look(p[at:at+n], literal, event); certain >= 0 {
-				s.out.toServer(p[from : at+certain]) // not the line's end: the server does nothing
+			if forbidden := s.look(p[at:at+n], literal, event); forbidden >= 0 {
+				s.out.toServer(p[from : at+forbidden]) // not the line's end: the server does nothing
 				s.end(ReasonDoubt)
 				return at + n
 			}
