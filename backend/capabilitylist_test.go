@@ -15,6 +15,28 @@ const (
 	listedA1  = "* CAPABILITY IMAP4rev1 LITERAL+\r\na1 OK in\r\n"
 )
 
+// A server that hangs up while the client waits for its list fails the sign-in; one that is slow does not.
+func TestServerDiesBeforeItsList(t *testing.T) {
+	testkit.NoLeaks(t)
+	apart := dialogue{greeting, aliceLogin, silentOK, "C: p2 CAPABILITY", askedList, "S: p2 OK done"}
+	for name, dies := range map[string]dialogue{
+		"sign-in and list asked together": {greeting, aliceLogin, "C: p2 CAPABILITY", silentOK, "close"},
+		"after an untagged response": {greeting, aliceLogin, "C: p2 CAPABILITY", silentOK, "S: * 1 EXISTS",
+			"close"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			tier := tier(t, Timeouts{}, server(TLSNone, nil, fake(t, nil, apart, dies)))
+			link, err := signInAs(t, tier, alice())
+			if err != nil {
+				t.Fatal(err)
+			}
+			link.Conn.Close()
+			_, err = signInAs(t, tier, alice())
+			wantFailure(t, err, KindClosed, PhaseSignIn)
+		})
+	}
+}
+
 // TestClientGetsTheServersList signs in three times to each kind of server. What is learnt of it makes the difference.
 func TestClientGetsTheServersList(t *testing.T) {
 	testkit.NoLeaks(t)

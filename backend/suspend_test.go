@@ -119,6 +119,42 @@ func TestFailingHook(t *testing.T) {
 	}
 }
 
+// undeletable is a store that deletes nothing while it is full.
+type undeletable struct {
+	store.Store
+	full bool
+}
+
+func (s *undeletable) Delete(ctx context.Context, key string, revision uint64) error {
+	if s.full {
+		return errors.New("disk full")
+	}
+	return s.Store.Delete(ctx, key, revision)
+}
+
+// A move whose end cannot be stored has failed, though the storage has switched: the database stays suspended, over a
+// restart too, and the next move frees it.
+func TestEndOfAMoveThatCannotBeStored(t *testing.T) {
+	s := &undeletable{Store: store.Memory(), full: true}
+	m := managerWith(t, s, &storage{}, "mbx1", "mbx2")
+	if err := m.Move(t.Context(), "db1", "mbx2", nobody); err == nil || !strings.Contains(err.Error(), "disk full") {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if _, err := m.leased(t.Context(), "db1", "ann", nil); !errors.Is(err, ErrSuspended) {
+			t.Errorf("a sign-in: %v", err)
+		}
+		m = managerWith(t, s, &storage{}, "mbx1", "mbx2") // a restart
+	}
+	s.full = false
+	if err := m.Move(t.Context(), "db1", "mbx2", nobody); err != nil {
+		t.Fatal(err)
+	}
+	if servers, err := m.leased(t.Context(), "db1", "ann", nil); err != nil || servers[0] != "mbx2" {
+		t.Errorf("%q, %v", servers, err)
+	}
+}
+
 // Back to where it was counts as a move while it is suspended.
 func TestSuspendedGoesBack(t *testing.T) {
 	hook := &storage{fails: "activate"}
