@@ -28,7 +28,7 @@ type MirrorOptions struct {
 	// Changed is called after each change of the entries, whoever has made it: one call at a time, and before Put or
 	// Remove return. It must not change the entries. Nil tells nobody.
 	Changed func()
-	// Failed is told why an entry, or all of them, cannot be read; what is in memory stays. Nil tells nobody.
+	// Failed is told why an entry, or all of them, cannot be read; the value in memory stays. Nil tells nobody.
 	Failed func(error)
 }
 
@@ -75,13 +75,17 @@ func (m *Mirror[T]) refresh(ctx context.Context) (changed bool, err error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for _, item := range all {
-		now[item.Name] = item
-		if before := m.items[item.Name]; before.Revision != item.Revision {
+		before, ok := m.items[item.Name]
+		if before.Revision != item.Revision {
 			changed = true
 			if item.Err != nil {
 				m.opt.Failed(item.Err)
 			}
 		}
+		if item.Err != nil && ok {
+			item.Value, item.Err = before.Value, before.Err
+		}
+		now[item.Name] = item
 	}
 	changed = changed || len(now) != len(m.items)
 	m.items = now

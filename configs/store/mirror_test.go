@@ -144,3 +144,37 @@ func TestMirrorOfBrokenStore(t *testing.T) {
 		}
 	})
 }
+
+// An entry that becomes unreadable keeps its value in memory until somebody stores another or removes it.
+func TestMirrorKeepsWhatItHasRead(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		kept := store.Memory()
+		defer kept.Close()
+		failed := 0
+		m := mirror(t, kept, store.MirrorOptions{Failed: func(error) { failed++ }})
+		go m.Run(t.Context())
+		item, err := m.Put(t.Context(), store.Item[int]{Name: "a", Value: 1})
+		if err != nil {
+			t.Fatal(err)
+		}
+		revision, err := kept.CompareAndSet(t.Context(), "n/a", item.Revision, []byte("{"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		if _, err := kept.CompareAndSet(t.Context(), "n/b", 0, []byte("2")); err != nil { // it is read once more
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		if got := shown(m); got != "a=1 b=2" || failed != 1 {
+			t.Errorf("it shows %q, and has failed %d times", got, failed)
+		}
+		if err := kept.Delete(t.Context(), "n/a", revision); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		if got := shown(m); got != "b=2" {
+			t.Errorf("it shows %q", got)
+		}
+	})
+}

@@ -2,6 +2,7 @@ package components
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"time"
 
@@ -61,7 +62,7 @@ func (s *Set) Run(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-ticker.C:
-			if err := s.End(ctx, s.opt.Now()); err != nil {
+			if err := s.End(ctx, s.opt.Now()); err != nil && ctx.Err() == nil {
 				s.opt.Failed(err)
 			}
 		}
@@ -80,17 +81,19 @@ func (s *Set) Ask(ctx context.Context, r Request) (Request, error) {
 	return r, err
 }
 
-// End deletes the requests whose time is over at now.
+// End deletes the requests whose time is over at now. One that cannot be deleted holds up no other.
 func (s *Set) End(ctx context.Context, now time.Time) error {
+	var failures []error
 	for _, item := range s.requests.All() {
 		if r := item.Value; !r.Until.IsZero() && !now.Before(r.Until) {
 			if err := s.requests.Remove(ctx, item); err != nil {
-				return err
+				failures = append(failures, err)
+				continue
 			}
 			s.opt.Ended(r)
 		}
 	}
-	return nil
+	return errors.Join(failures...)
 }
 
 // Requests lists them all, by key.

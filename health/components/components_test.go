@@ -1,6 +1,7 @@
 package components
 
 import (
+	"context"
 	"errors"
 	"slices"
 	"strings"
@@ -159,4 +160,32 @@ func TestFollowed(t *testing.T) {
 			t.Errorf("%d requests have ended, stored are %v, %v", ended, left, err)
 		}
 	})
+}
+
+// stubborn is a store in which one key cannot be deleted.
+type stubborn struct {
+	store.Store
+	key string
+}
+
+func (s stubborn) Delete(ctx context.Context, key string, revision uint64) error {
+	if key == s.key {
+		return errors.New("disk full")
+	}
+	return s.Store.Delete(ctx, key, revision)
+}
+
+// A request that cannot be deleted when its time is over holds up no other.
+func TestEndOfSeveral(t *testing.T) {
+	r := Request{Component: ImapProxy, Requester: "Maintenance", State: Inactive, Until: time.Now()}
+	other := Request{Component: Monitoring, Requester: "Maintenance", State: Inactive, Until: r.Until}
+	c := open(t, stubborn{store.Memory(), prefix + r.Key()}, Options{})
+	ask(t, c, r)
+	ask(t, c, other)
+	if err := c.End(t.Context(), r.Until); err == nil || !strings.Contains(err.Error(), "disk full") {
+		t.Error(err)
+	}
+	if got := c.State(ImapProxy) + " " + c.State(Monitoring); got != Inactive+" "+Active {
+		t.Errorf("ImapProxy and Monitoring are %s", got)
+	}
 }

@@ -110,8 +110,11 @@ func (s *Set) Start(ctx context.Context, server, who string) (steps []Step, err 
 	monitors := health.Disabled.String()
 	if item.Revision == 0 || item.Err != nil { // else the policy that it had is known already
 		monitors = "enabled"
-		item.Value = Server{Name: server, Since: s.opt.Now().UTC().Truncate(time.Millisecond),
-			Policy: s.opt.Active.Policy(server)}
+		policy := s.opt.Active.Policy(server)
+		if item.Err != nil && policy == backend.BlockedByPolicy {
+			policy = "" // that may be of the maintenance which cannot be read: Stop goes back to the configured one
+		}
+		item.Value = Server{Name: server, Since: s.opt.Now().UTC().Truncate(time.Millisecond), Policy: policy}
 		if _, err := s.mirror.Put(ctx, item); err != nil {
 			return nil, errors.Join(err, s.opt.Active.Unblock(ctx, server, By))
 		}

@@ -123,14 +123,17 @@ func TestUnreadable(t *testing.T) {
 		t.Fatal(err)
 	}
 	w := newSite(t, kept)
+	if err := w.active.SetPolicy(t.Context(), "mbx1", backend.BlockedByPolicy); err != nil { // by that maintenance
+		t.Fatal(err)
+	}
 	if _, err := w.Stop(t.Context(), "mbx1"); !errors.Is(err, health.ErrUnknown) || len(w.Servers()) != 0 {
 		t.Errorf("out of what cannot be read: %v", err)
 	}
 	if _, err := w.Start(t.Context(), "mbx1", ""); err != nil || len(w.Servers()) != 1 {
 		t.Errorf("in: %v, in maintenance %v", err, w.Servers())
 	}
-	if _, err := w.Stop(t.Context(), "mbx1"); err != nil || len(w.Servers()) != 0 {
-		t.Errorf("out: %v, in maintenance %v", err, w.Servers())
+	if _, err := w.Stop(t.Context(), "mbx1"); err != nil || len(w.Servers()) != 0 || w.active.Policy("mbx1") != "" {
+		t.Errorf("out: %v, in maintenance %v, policy %q", err, w.Servers(), w.active.Policy("mbx1"))
 	}
 }
 

@@ -5,6 +5,7 @@ package repairing
 import (
 	"context"
 	"errors"
+	"sync"
 
 	"portico/configs/store"
 	"portico/health"
@@ -21,6 +22,8 @@ type Set struct {
 	engine Engine
 	mirror *store.Mirror[bool]
 	failed func(error)
+
+	applying sync.Mutex // held from the read of what is stored until the engine has it
 }
 
 // Open reads which monitors are Repairing; stored has true by their identities. The engine learns of it by Apply.
@@ -42,6 +45,8 @@ func (s *Set) Run(ctx context.Context) {
 // Apply tells the engine of each of its monitors whether that is Repairing. It has to be called for each new plan: a
 // monitor that the plan before did not have may be among them.
 func (s *Set) Apply() {
+	s.applying.Lock()
+	defer s.applying.Unlock()
 	on := make(map[string]bool)
 	for _, item := range s.mirror.All() {
 		on[item.Name] = item.Value

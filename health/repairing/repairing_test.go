@@ -2,8 +2,10 @@ package repairing
 
 import (
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"portico/configs/store"
 	"portico/health"
@@ -97,5 +99,56 @@ func TestUnreadable(t *testing.T) {
 		if got := engine.Monitors()[0].Value == health.Repairing; got != on {
 			t.Errorf("Repairing is %v, want %v", got, on)
 		}
+	}
+}
+
+// slowEngine is an engine that takes its time to say which monitors it has; marks are what it was told.
+type slowEngine struct {
+	begun, goOn chan struct{}
+	slow        sync.Once
+
+	mu    sync.Mutex
+	marks map[string]bool
+}
+
+func (e *slowEngine) Monitors() []health.MonitorState {
+	e.slow.Do(func() { close(e.begun); <-e.goOn })
+	return []health.MonitorState{{Monitor: health.Monitor{HealthSet: "S", Name: "M", Target: "a"}}}
+}
+
+func (e *slowEngine) SetRepairing(id string, on bool) error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.marks[id] = on
+	return nil
+}
+
+// A mark that is set while a new plan is applied is not lost.
+func TestMarkDuringApply(t *testing.T) {
+	kept := store.Memory()
+	defer kept.Close()
+	engine := &slowEngine{begun: make(chan struct{}), goOn: make(chan struct{}), marks: make(map[string]bool)}
+	stored := store.SetOf[bool](kept, "health/repairing/")
+	s, err := Open(t.Context(), stored, engine, func(err error) { t.Error(err) })
+	if err != nil {
+		t.Fatal(err)
+	}
+	var both sync.WaitGroup
+	both.Go(s.Apply)
+	<-engine.begun
+	both.Go(func() {
+		if _, err := s.Set(t.Context(), "S/M/a", true); err != nil {
+			t.Error(err)
+		}
+	})
+	for item, err := stored.Get(t.Context(), "S/M/a"); item.Revision == 0 && err == nil; {
+		time.Sleep(time.Millisecond)
+		item, err = stored.Get(t.Context(), "S/M/a")
+	}
+	time.Sleep(20 * time.Millisecond) // time for a mark to overtake, if it could
+	close(engine.goOn)
+	both.Wait()
+	if !engine.marks["S/M/a"] {
+		t.Error("the store says Repairing, the engine does not")
 	}
 }

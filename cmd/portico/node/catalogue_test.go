@@ -45,3 +45,19 @@ func sameNames(t *testing.T, what string, there func(func(string) bool), inCatal
 		t.Errorf("there are %s for %q, and the catalogue has %q", what, got, want)
 	}
 }
+
+// A ladder without steps is a ladder: recovery goes by its monitor and does nothing. Each monitor that has a ladder
+// keeps it.
+func TestEmptyLadder(t *testing.T) {
+	config := configs.Default()
+	config.Health.Recovery.Ladders.SelfTest = nil
+	ladders := recoveryPlan(config.Health.Recovery).Ladders
+	if steps, ok := ladders[catalogue.ImapSelfTestMonitor]; !ok || len(steps) != 0 {
+		t.Errorf("%v, %t", steps, ok)
+	}
+	for _, e := range catalogue.All() {
+		if _, ok := ladders[e.Monitor]; ok != (e.Ladder != "") {
+			t.Errorf("%s: in the plan %t, ladder %q", e.Monitor, ok, e.Ladder)
+		}
+	}
+}

@@ -116,6 +116,15 @@ func (s *service) change(ctx context.Context) (done func(), err error) {
 	return s.changing.Unlock, nil
 }
 
+// untilStarted waits until the node has started, and no other change is in progress.
+func (s *service) untilStarted(ctx context.Context) error {
+	done, err := s.change(ctx)
+	if err == nil {
+		done()
+	}
+	return err
+}
+
 // setComponent keeps what a requester wants, and does it.
 func (s *service) setComponent(ctx context.Context, r components.Request) error {
 	done, err := s.change(ctx)

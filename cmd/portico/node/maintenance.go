@@ -66,6 +66,9 @@ func (c maintenanceAPI) StartMaintenance(ctx context.Context, server string,
 	if err := c.s.known(server); err != nil {
 		return nil, err
 	}
+	if err := c.s.untilStarted(ctx); err != nil {
+		return nil, err
+	}
 	return c.s.maintenance.Start(ctx, server, admin.Who(ctx))
 }
 
@@ -109,6 +112,9 @@ func (c maintenanceAPI) nodeMaintained() bool {
 func (c maintenanceAPI) StopMaintenance(ctx context.Context, server string) ([]maintenance.Step, error) {
 	if server == "" {
 		return c.nodeOut(ctx)
+	}
+	if err := c.s.untilStarted(ctx); err != nil {
+		return nil, err
 	}
 	steps, err := c.s.maintenance.Stop(ctx, server)
 	if err == nil {

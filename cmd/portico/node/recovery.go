@@ -96,9 +96,14 @@ func (s *service) recoveryTold(r recovery.Record) {
 func recoveryPlan(of configs.Recovery) recovery.Plan {
 	configured, ladders := of.Ladders.ByKey(), make(map[string][]recovery.Action)
 	for _, e := range catalogue.All() {
-		for _, step := range configured[e.Ladder] {
-			ladders[e.Monitor] = append(ladders[e.Monitor], recovery.Action(step))
+		if e.Ladder == "" {
+			continue
 		}
+		var steps []recovery.Action // none is a ladder too: recovery watches the monitor and does nothing
+		for _, step := range configured[e.Ladder] {
+			steps = append(steps, recovery.Action(step))
+		}
+		ladders[e.Monitor] = steps
 	}
 	t := of.Throttle
 	return recovery.Plan{

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"time"
 
 	"portico/configs"
 	"portico/configs/store"
@@ -195,6 +196,9 @@ func (s *service) withSettings(ctx context.Context, now *inForce, stored map[str
 // errSameSettings says that what is stored is in force.
 var errSameSettings = errors.New("the stored settings are in force")
 
+// settingsRetry is how long after a failure stored settings are tried again.
+const settingsRetry = 10 * time.Second
+
 // followSettings puts settings in force that another writer stores, until ctx ends.
 func (s *service) followSettings(ctx context.Context) {
 	changes, err := s.stored.settings.Watch(ctx)
@@ -202,10 +206,21 @@ func (s *service) followSettings(ctx context.Context) {
 		s.reported("stored settings cannot be followed", err)
 		return
 	}
-	for range changes { // each says that something has changed, maybe by this process
+	retry := time.NewTimer(settingsRetry)
+	retry.Stop()
+	defer retry.Stop()
+	for {
+		select {
+		case _, ok := <-changes: // something has changed, maybe by this process
+			if !ok {
+				return
+			}
+		case <-retry.C:
+		}
 		err := s.useStoredSettings(ctx)
 		if err != nil && !errors.Is(err, errSameSettings) && ctx.Err() == nil {
 			s.reported("stored settings not in force", err)
+			retry.Reset(settingsRetry)
 		}
 	}
 }
