@@ -3,6 +3,7 @@ package repairing
 import (
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -102,17 +103,20 @@ func TestUnreadable(t *testing.T) {
 	}
 }
 
-// slowEngine is an engine that takes its time to say which monitors it has; marks are what it was told.
+// slowEngine is an engine that takes its time when it is first asked which monitors it has; marks are what it was told.
 type slowEngine struct {
 	begun, goOn chan struct{}
-	slow        sync.Once
+	calls       atomic.Int32
 
 	mu    sync.Mutex
 	marks map[string]bool
 }
 
 func (e *slowEngine) Monitors() []health.MonitorState {
-	e.slow.Do(func() { close(e.begun); <-e.goOn })
+	if e.calls.Add(1) == 1 {
+		close(e.begun)
+		<-e.goOn
+	}
 	return []health.MonitorState{{Monitor: health.Monitor{HealthSet: "S", Name: "M", Target: "a"}}}
 }
 
