@@ -204,13 +204,13 @@ func TestNightOfAFlap(t *testing.T) {
 	r := n.serve(t, n.file)
 	r.settled(t)
 	began := time.Now()
-	for range 3 { // each ends long before its minute of Degraded is over
-		n.valves[0].set(fault{hangsUpOn: "EXAMINE"})
+	for range 3 { // each ends long before its minute of Degraded is over; no probe is cut in another phase
+		n.valves[0].turn(fault{hangsUpOn: "EXAMINE"})
 		r.eventually(t, "db1 fails", func() bool {
 			all := r.monitors(t)
 			return all[deep1].FirstAlert != nil && all[ctp1].FirstAlert != nil
 		})
-		n.valves[0].set(fault{})
+		n.valves[0].turn(fault{})
 		r.eventually(t, "db1 is well", func() bool {
 			all := r.monitors(t)
 			return all[deep1].FirstAlert == nil && all[ctp1].FirstAlert == nil
@@ -395,9 +395,9 @@ func TestNightOfAKillWhileItFlaps(t *testing.T) {
 	}
 	failing(false)
 	for range 2 {
-		n.valves[0].set(fault{hangsUpOn: "LOGIN"})
+		n.valves[0].turn(fault{hangsUpOn: "LOGIN"})
 		failing(true)
-		n.valves[0].set(fault{})
+		n.valves[0].turn(fault{})
 		failing(false)
 	}
 	r.eventually(t, "people are told", func() bool { return n.told() != "" })
