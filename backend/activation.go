@@ -11,7 +11,7 @@ import (
 type MoveOptions struct {
 	// End ends the database's sessions and returns when none is left.
 	End func(database string)
-	// Unreadable says why the mail of the copy that a database leaves can not be read, if that is so: then the copy is
+	// Unreadable says why the mail of the copy that a database leaves cannot be read, if that is so: then the copy is
 	// Failed from then on. Nil says nothing.
 	Unreadable func(database, server string) (f Failure, unreadable bool)
 	// Failed is called when a copy has become Failed by the move, and that is stored. It may be nil.

@@ -219,7 +219,7 @@ func TestMoveWithSlowEnds(t *testing.T) {
 	})
 }
 
-// What can not be stored has not happened.
+// What cannot be stored has not happened.
 func TestMoveThatCannotBeStored(t *testing.T) {
 	s := store.Memory()
 	defer s.Close()

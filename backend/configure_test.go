@@ -135,7 +135,7 @@ func TestReloadKeepsActiveCopy(t *testing.T) {
 	}
 }
 
-// What can not be written leaves nothing behind.
+// What cannot be written leaves nothing behind.
 func TestConfigureThatCannotBeStored(t *testing.T) {
 	s := &failsOn{store.Memory(), activeKey + "db2"}
 	defer s.Close()

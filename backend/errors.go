@@ -91,7 +91,7 @@ func (e *Error) Error() string {
 	return strings.Join(parts, ": ")
 }
 
-// ClientError says that a client has gone, or can not be told that it has to wait. WaitingClient.StillWaits returns
+// ClientError says that a client has gone, or cannot be told that it has to wait. WaitingClient.StillWaits returns
 // it.
 type ClientError struct{ Err error }
 

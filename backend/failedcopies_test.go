@@ -22,7 +22,7 @@ func TestFailedCopy(t *testing.T) {
 	tier := start()
 	told := 0
 	broken := MoveOptions{End: nobody.End, Unreadable: func(database, server string) (Failure, bool) {
-		return Failure{Database: database, Server: server, Reason: "INBOX can not be read"}, server == "mbx1"
+		return Failure{Database: database, Server: server, Reason: "INBOX cannot be read"}, server == "mbx1"
 	}, Failed: func(f Failure) {
 		if _, err := s.Get(t.Context(), copyOf{f.Database, f.Server}.key()); err != nil {
 			t.Errorf("told before it is stored: %v", err)
@@ -39,7 +39,7 @@ func TestFailedCopy(t *testing.T) {
 			tier.MoveAway(t.Context(), "db1", "mbx2", broken),
 		} {
 			compareMoves(t, results, []MoveResult{{"db1", "mbx2", "", ErrFailed}})
-			if len(results) == 1 && !strings.Contains(results[0].Err.Error(), "INBOX can not be read") {
+			if len(results) == 1 && !strings.Contains(results[0].Err.Error(), "INBOX cannot be read") {
 				t.Errorf("it stays: %v", results[0].Err)
 			}
 		}

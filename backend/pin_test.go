@@ -125,7 +125,7 @@ func TestPinOfAConfigurationThatFails(t *testing.T) {
 	}
 }
 
-// A store that can not be read, or an entry in it, is never taken for an empty one.
+// A store that cannot be read, or an entry in it, is never taken for an empty one.
 func TestWhatTheStoreDoesNotTell(t *testing.T) {
 	damaged := store.Memory()
 	key := copyOf{"db1", "mbx1"}.key()

@@ -136,7 +136,7 @@ func TestSources(t *testing.T) {
 	expect("127.0.0.3 127.0.0.2 127.0.0.2 127.0.0.3")
 }
 
-// What Portico tells a mailbox server that trusts it about the client. What is not known, or can not be said, is left
+// What Portico tells a mailbox server that trusts it about the client. What is not known, or cannot be said, is left
 // out.
 func TestIDOfTheClient(t *testing.T) {
 	for _, test := range []struct {

@@ -20,7 +20,7 @@ type Route struct {
 
 	refusal  *Error // why nobody may sign in as this user, whatever the credential; see standIn
 	verified bool   // the proxy may sign in for the user with its own credential
-	leased   bool   // the database can not move until Tier.Done
+	leased   bool   // the database cannot move until Tier.Done
 }
 
 // Refusal returns why the user may not sign in with any credential, or nil. It is for probes: a client must not learn

@@ -118,7 +118,7 @@ func readGS2(message string) (authzid, rest string, err error) {
 	return authzid, fields[2], nil
 }
 
-// nameEscapes are the two characters that a name in such a message can not hold as they are.
+// nameEscapes are the two characters that a name in such a message cannot hold as they are.
 var (
 	nameEscapes   = strings.NewReplacer("=", "=3D", ",", "=2C")
 	nameUnescapes = strings.NewReplacer("=3D", "=", "=2C", ",")

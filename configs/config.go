@@ -341,7 +341,7 @@ type Settings struct {
 	MaxCommandsBurst     int `yaml:"max_commands_burst" range:"1..1000000"`      // of one user at once
 	// of mailbox servers whose address has none
 	ProxyTargetPort int `yaml:"proxy_target_port" range:"1..65535"`
-	// EnforceCertificateErrors refuses a mailbox server whose certificate can not
+	// EnforceCertificateErrors refuses a mailbox server whose certificate cannot
 	// be verified. Without it such errors are told, and the server is used.
 	EnforceCertificateErrors          bool          `yaml:"enforce_certificate_errors"`
 	PreAuthenticatedConnectionTimeout time.Duration `yaml:"pre_authenticated_connection_timeout" range:"30s..1h"`

@@ -86,7 +86,7 @@ func (o Override) number() (int, error) {
 	return n, nil
 }
 
-// Check says why an override can not be: there is nothing of that identity, which is case-sensitive, no such property,
+// Check says why an override cannot be: there is nothing of that identity, which is case-sensitive, no such property,
 // or no such value.
 func (p Plan) Check(o Override) error {
 	identities, properties := p.identities(o.ItemType), keys(probeProperties)

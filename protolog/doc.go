@@ -1,7 +1,7 @@
 // Package protolog is the protocol log: what users' sessions do, a row for each command, for as long as somebody asks
 // for it.
 //
-//	event.go    what happens in a session, in types that can not hold a secret
+//	event.go    what happens in a session, in types that cannot hold a secret
 //	filter.go   which sessions and commands somebody wants to see
 //	rules.go    what is in force: rules, and those who watch
 //	ring.go     the way of events from the loop that they happen in

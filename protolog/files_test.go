@@ -394,7 +394,7 @@ func TestFullDisk(t *testing.T) {
 	}
 }
 
-// A folder that is taken away is made again; one that can not be made is a failure that ends by itself.
+// A folder that is taken away is made again; one that cannot be made is a failure that ends by itself.
 func TestFolderGone(t *testing.T) {
 	testkit.NoLeaks(t)
 	l := newTestLog(t, func(o *Options) { o.Settings.Enabled = true })

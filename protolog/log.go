@@ -37,7 +37,7 @@ type Options struct {
 	Loops      int                   // of the relay: one ring for each
 	Key        []byte                // for HashUsers
 	Version    string                // of the program, for the files' headers
-	Log        zerolog.Logger        // gets an entry when a file can not be written
+	Log        zerolog.Logger        // gets an entry when a file cannot be written
 	Registerer prometheus.Registerer // for the metrics; nil for none
 	Now        func() time.Time      // default time.Now
 }
@@ -140,7 +140,7 @@ func (l *Log) Configure(s Settings) {
 	}
 }
 
-// SetRules puts other rules in force, all of them. Those whose end has come, and those that can not be understood, are
+// SetRules puts other rules in force, all of them. Those whose end has come, and those that cannot be understood, are
 // passed over: CheckRule says why.
 func (l *Log) SetRules(rules []Rule) {
 	l.mu.Lock()

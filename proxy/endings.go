@@ -92,7 +92,7 @@ func (p *sharedInfos) of(at sharedInfo) *sharedInfo {
 // endings takes sessions that are over off the relay's hands. put is called by the loops and must not hold them up: it
 // takes no lock and waits for nobody. What was put is worked off between set-ups, on a thread that is awake as long as
 // users come and go; a goroutine for each would wake others. As a session keeps its place in the counts until then,
-// the list can not outgrow the limit of connections.
+// the list cannot outgrow the limit of connections.
 type endings struct {
 	log       zerolog.Logger
 	admission *admission

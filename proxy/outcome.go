@@ -57,7 +57,7 @@ const (
 
 	OutcomeBadCredential    // the mailbox server refused the user's credential
 	OutcomeTooManyGuesses   // wrong credentials from this client address
-	OutcomeBadUser          // a user name that can not be one
+	OutcomeBadUser          // a user name that cannot be one
 	OutcomeNotAuthorized    // who signed in may not open that mailbox
 	OutcomeNoMailbox        // no database for this user
 	OutcomeDisabled         // the directory says that this user must not sign in
@@ -67,7 +67,7 @@ const (
 	OutcomeNoResources      // we have no descriptors, ports or memory left for a connection
 	OutcomeDial             // no connection to the mailbox server
 	OutcomeServerTLS        // no TLS with the mailbox server
-	OutcomeServerGreeting   // a greeting of the mailbox server that can not be trusted
+	OutcomeServerGreeting   // a greeting of the mailbox server that cannot be trusted
 	OutcomeServerProtocol   // the mailbox server made no sense during sign-in
 	OutcomeServerTimeout    // the mailbox server was too slow
 	OutcomeServerClosed     // the mailbox server closed the connection

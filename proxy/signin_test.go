@@ -356,7 +356,7 @@ func TestRelayThatRefusesKeepsNoCount(t *testing.T) {
 	}
 }
 
-// A tier that does not connect by Upstream has connections that the relay can not take. The session ends, and its
+// A tier that does not connect by Upstream has connections that the relay cannot take. The session ends, and its
 // connection to the mailbox server too.
 func TestConnectionsOfAnotherUpstream(t *testing.T) {
 	h := start(t, TLSNone, nil)

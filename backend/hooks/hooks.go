@@ -1,4 +1,4 @@
-// Package hooks has others do what Portico can not do itself, by a program or a call over HTTP: it tells whatever
+// Package hooks has others do what Portico cannot do itself, by a program or a call over HTTP: it tells whatever
 // keeps mailboxes' storage which copy of a database is to be active, as package backend's ActiveManager wants it, and
 // it restarts mailbox servers for package recovery.
 //

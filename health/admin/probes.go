@@ -161,7 +161,7 @@ func runNow(ctx context.Context, of Probes, run ProbeRun) ([]ResultRow, error) {
 	return rows, err
 }
 
-// selfTestKept is how long the answer to /selftest is kept: whoever asks can not make us work more often.
+// selfTestKept is how long the answer to /selftest is kept: whoever asks cannot make us work more often.
 const selfTestKept = 5 * time.Second
 
 // selfTest answers /selftest by a run of ImapProxyTestProbe, one at a time.

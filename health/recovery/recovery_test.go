@@ -290,7 +290,7 @@ func TestCTPAlone(t *testing.T) {
 	w.compare("DisableProtocolLog db1", "")
 }
 
-// What can not be done is passed at once; what fails too.
+// What cannot be done is passed at once; what fails too.
 func TestNothingHelps(t *testing.T) {
 	w := newWorld(t)
 	w.fail = map[Action]error{RestartService: Skipped("no hook"), Failover: Skipped("no healthy copy"),

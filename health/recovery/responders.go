@@ -42,7 +42,7 @@ type Options struct {
 	Off func(server string) bool
 	// Active says on which mailbox server a database is active, "" if on none.
 	Active func(database string) (server string)
-	// Verify runs a monitor's probe once, and returns nil if that can not be done.
+	// Verify runs a monitor's probe once, and returns nil if that cannot be done.
 	Verify func(ctx context.Context, m health.MonitorState) *health.Result
 	// Standby says to which mailbox servers that answer a failover of a case would move databases now, by database.
 	// Recovery's blocks of the servers in lifted do not count. Nil: nobody knows.
@@ -61,7 +61,7 @@ type Options struct {
 	Store  store.Store      // keeps log and ladders
 	Now    func() time.Time // default time.Now
 	Tell   func(Record)     // called for each entry of the recovery log; it must not block
-	Failed func(error)      // called for what can not be kept
+	Failed func(error)      // called for what cannot be kept
 	// Follow has the probe of a monitor repeated quickly until it succeeds or the time has come: its target was
 	// restarted. It must not block.
 	Follow func(monitor string, until time.Time)

@@ -57,7 +57,7 @@ type set struct {
 	expires  time.Time          // the first that does
 }
 
-// Open reads all certificates. The first that is named and can not be taken is the error; in a folder such a pair is
+// Open reads all certificates. The first that is named and cannot be taken is the error; in a folder such a pair is
 // left out, and Refresh tells.
 func Open(sources []Source) (*Certificates, error) {
 	c := &Certificates{
@@ -96,7 +96,7 @@ func Open(sources []Source) (*Certificates, error) {
 }
 
 // Refresh looks whether files have changed, and takes those that have and were the same at the look before, so that
-// nothing half written is taken. A pair that can not be taken stays as it was, and so does one of a folder that has
+// nothing half written is taken. A pair that cannot be taken stays as it was, and so does one of a folder that has
 // gone for one look. What fails at two looks in a row is an error, once.
 func (c *Certificates) Refresh() error {
 	var failures []error
@@ -160,13 +160,13 @@ func (c *Certificates) look(p pair, fail func(pair, error)) (f file, ok bool) {
 	return before, there
 }
 
-// Failing returns how many pairs can not be taken as they are.
+// Failing returns how many pairs cannot be taken as they are.
 func (c *Certificates) Failing() int { return len(c.failing) }
 
 // Expires returns when the first of the certificates shown ends. It may be called by any goroutine.
 func (c *Certificates) Expires() time.Time { return c.shown.Load().expires }
 
-// pairs lists the files, in the order of the sources. A folder that can not be read is told once, and what is known of
+// pairs lists the files, in the order of the sources. A folder that cannot be read is told once, and what is known of
 // it stays.
 func (c *Certificates) pairs(tell func(error)) []pair {
 	var all []pair

@@ -31,7 +31,7 @@ type realServer struct {
 	taken  atomic.Int32 // users
 }
 
-// The real servers. One offers COMPRESS, as most do; with it Portico ends a session that it can not follow. The other
+// The real servers. One offers COMPRESS, as most do; with it Portico ends a session that it cannot follow. The other
 // offers nothing that has to be intercepted.
 var (
 	compressing = &realServer{}

@@ -201,7 +201,7 @@ func checkFailure(t *testing.T, fail failure, server backend.ServerOptions, agai
 	c.Command("d", "LOGOUT")
 }
 
-// Servers that can not be reached at all.
+// Servers that cannot be reached at all.
 func TestUnreachableServers(t *testing.T) {
 	serverTLS, trust := testkit.TLS(t)
 	otherCA, err := backendtest.NewCA("Other CA")

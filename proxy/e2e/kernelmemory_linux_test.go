@@ -31,7 +31,7 @@ func TestKernelMemoryOfStalledFetches(t *testing.T) {
 		received = 512 << 10
 		// the largest, with the kernel's bookkeeping: older kernels look at the bound before they add one
 		segment = 128 << 10
-		// unsent is what the kernel takes of bytes that it can not send: the relay's bound, what the loop writes at
+		// unsent is what the kernel takes of bytes that it cannot send: the relay's bound, what the loop writes at
 		// once, and the kernel's bookkeeping. Nothing is in flight, since the clients' windows are closed.
 		unsent = 3 << 19
 	)

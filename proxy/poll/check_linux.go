@@ -7,7 +7,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Check says why this process can not have a Poller at all, nil if it can. That descriptors or memory are short now is
+// Check says why this process cannot have a Poller at all, nil if it can. That descriptors or memory are short now is
 // no such reason.
 func Check() error {
 	p, err := New()

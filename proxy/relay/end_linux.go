@@ -168,7 +168,7 @@ const (
 	maxUnsent = 1 << 20
 )
 
-// boundUnsent bounds what the kernel keeps of bytes that it can not send yet. Without the bound, a peer that reads
+// boundUnsent bounds what the kernel keeps of bytes that it cannot send yet. Without the bound, a peer that reads
 // fast gets a large send buffer (net.ipv4.tcp_wmem), which is filled when the peer stops. It costs a system call, so
 // it waits until an end sends much or falls behind.
 func (e *end) boundUnsent() {

@@ -87,7 +87,7 @@ var writeAfter = [numWriteEvents][numWriteStates]writeState{
 // on moves to the state that follows an event.
 func (s *writeState) on(e writeEvent) { *s = writeAfter[e][*s] }
 
-// over says whether bytes can not be sent any more.
+// over says whether bytes cannot be sent any more.
 func (s writeState) over() bool { return s >= writeShut }
 
 // shuts says whether the peer is told, or is about to be told, that nothing more comes.

@@ -89,7 +89,7 @@ func (s *session) tell(c *command, r Result, p []byte, at int) {
 	w := s.watching
 	f := &w.over
 	*f = Finished{Name: c.verb.Lower(), Result: r, Spent: time.Duration(c.serverTime)}
-	all := false // of the command is shown, so that the answer can not tell more
+	all := false // of the command is shown, so that the answer cannot tell more
 	if c.memo != nil {
 		f.Name, f.Parameters, f.Request = c.memo.mask.Name(c.verb), c.memo.mask.End(), c.memo.request
 		all = c.memo.mask.ShownAll()

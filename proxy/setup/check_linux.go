@@ -10,7 +10,7 @@ import (
 	"portico/proxy/poll"
 )
 
-// Check says why set-ups can not have threads of their own here: the system has no epoll for this process, or
+// Check says why set-ups cannot have threads of their own here: the system has no epoll for this process, or
 // coroutines do not stay on a locked thread. It returns nil if they can.
 func Check() error {
 	if err := poll.Check(); err != nil {

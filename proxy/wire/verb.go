@@ -7,7 +7,7 @@ import (
 )
 
 // Verb is a command's name as a small number. Verbs that are rare, unknown or nonsense share VerbOther, so that a
-// client can not invent metric labels.
+// client cannot invent metric labels.
 type Verb uint8
 
 // The verbs told apart (RFC 9051 section 6, RFC 3501 section 6 and the extensions clients use). A UID command is a

@@ -13,7 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// SmallDisk returns a folder that takes only some bytes, and what gives it room. Where a file system can not be
+// SmallDisk returns a folder that takes only some bytes, and what gives it room. Where a file system cannot be
 // mounted, files may not grow instead.
 func SmallDisk(t testing.TB) (dir string, free func()) {
 	t.Helper()

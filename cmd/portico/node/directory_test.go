@@ -106,7 +106,7 @@ directory:
 }
 
 // A map file that could not be taken at the start is told beforehand.
-// Check warns of an SQL query whose rows can not show whose they are.
+// Check warns of an SQL query whose rows cannot show whose they are.
 func TestCheckWarnsOfNamelessQueries(t *testing.T) {
 	site := newSite(t)
 	site.put(t, "dsn", "postgres://u@127.0.0.1:1/mail")

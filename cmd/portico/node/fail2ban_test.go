@@ -73,7 +73,7 @@ func TestFail2banFilter(t *testing.T) {
 	}
 }
 
-// The line of a sign-in has its fields in this order, and a name can not leave its place.
+// The line of a sign-in has its fields in this order, and a name cannot leave its place.
 func TestSignInLine(t *testing.T) {
 	site := newSite(t)
 	site.serveMail(t)

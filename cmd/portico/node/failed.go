@@ -13,7 +13,7 @@ import (
 	"portico/health/admin"
 )
 
-// unreadable says why the mail of the copy on a server can not be read, if the monitor of the database says so.
+// unreadable says why the mail of the copy on a server cannot be read, if the monitor of the database says so.
 func (s *service) unreadable(database, server string) (f backend.Failure, unreadable bool) {
 	if last := health.Unreadable(database, server, s.health.Monitors()); last != nil {
 		return failure(database, server, last.Err), true

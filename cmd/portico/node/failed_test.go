@@ -93,7 +93,7 @@ func TestFailedCopyAfterFailover(t *testing.T) {
 	}
 }
 
-// Of an interchangeable database the copies that are not active are looked at too: one that can not be read becomes
+// Of an interchangeable database the copies that are not active are looked at too: one that cannot be read becomes
 // Failed, and one that can is so no longer.
 func TestCopiesAreLookedAt(t *testing.T) {
 	testkit.NoLeaks(t)

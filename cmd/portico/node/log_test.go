@@ -396,7 +396,7 @@ func TestLogTailAndShow(t *testing.T) {
 	}
 	c.Close()
 
-	// Files that can not be written are bad news, and mail goes on.
+	// Files that cannot be written are bad news, and mail goes on.
 	c = r.signIn(t)
 	dir := filepath.Join(site.dir, "data", "protocol-log")
 	if err := os.RemoveAll(dir); err != nil {

@@ -322,7 +322,7 @@ func signInPlain(address, user string) (net.Conn, *bufio.Reader, error) {
 	return conn, lines, err
 }
 
-// What can not be done is said, and changes nothing.
+// What cannot be done is said, and changes nothing.
 func TestMoveRefusals(t *testing.T) {
 	testkit.NoLeaks(t)
 	site := newTwoServers(t)

@@ -369,7 +369,7 @@ func TestFrontEndRestart(t *testing.T) {
 	}
 }
 
-// The front end takes itself out of service when it is at fault and can not be helped, and back in.
+// The front end takes itself out of service when it is at fault and cannot be helped, and back in.
 func TestRecoveryOfTheFrontEnd(t *testing.T) {
 	testkit.NoLeaks(t)
 	w := newWatchedSite(t, nil)

@@ -26,7 +26,7 @@ func readStored(ctx context.Context, s stored) (store.Item[map[string]string], e
 	return item, nil
 }
 
-// overlay returns a file's configuration with what is stored over it. What can not be taken, as when a later version
+// overlay returns a file's configuration with what is stored over it. What cannot be taken, as when a later version
 // has other bounds, is passed over and told.
 func overlay(config *configs.Config, stored map[string]string) (*configs.Config, []error) {
 	changed := *config
@@ -151,7 +151,7 @@ func (c settingsAPI) ChangeSettings(ctx context.Context, change admin.SettingsCh
 	return states, nil
 }
 
-// changeStored makes a change of what is stored: of all that it asks for, or an error that names what can not be.
+// changeStored makes a change of what is stored: of all that it asks for, or an error that names what cannot be.
 func changeStored(stored map[string]string, inFile configs.Settings, change admin.SettingsChange) error {
 	if change.ResetAll {
 		clear(stored)

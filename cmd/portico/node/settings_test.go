@@ -82,7 +82,7 @@ func TestSettings(t *testing.T) {
 	r.settings(t, cli.StatusFine, "config", "diff")
 }
 
-// What can not be is refused, with the name and the range; and nothing of the rest is done.
+// What cannot be is refused, with the name and the range; and nothing of the rest is done.
 func TestBadSettings(t *testing.T) {
 	site := newSite(t)
 	r := site.serve(t, site.write(t, ""))

@@ -222,7 +222,7 @@ func serverOptions(name string, of configs.MailboxServer, port int) (backend.Ser
 	return server, nil
 }
 
-// tolerate has a certificate that can not be verified told, once, and not refused.
+// tolerate has a certificate that cannot be verified told, once, and not refused.
 func tolerate(config *tls.Config, tell func(error)) {
 	if config.InsecureSkipVerify {
 		return
@@ -242,7 +242,7 @@ func tolerate(config *tls.Config, tell func(error)) {
 	}
 }
 
-// hook has somebody else do what Portico can not do itself.
+// hook has somebody else do what Portico cannot do itself.
 type hook interface {
 	backend.Hook
 	Restart(ctx context.Context, server string) error

@@ -19,7 +19,7 @@ import (
 )
 
 // Tier returns a tier with its databases in force. Without an Upstream it connects and does nothing else: the relay
-// can not take its connections.
+// cannot take its connections.
 func Tier(t testing.TB, o backend.Options) *backend.Tier {
 	t.Helper()
 	active, err := backend.NewActiveManager(t.Context(), store.Memory())
