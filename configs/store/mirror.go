@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 )
 
 // Mirror is the entries of a Set in memory, so reading them neither waits nor fails. It follows the store: a change by
@@ -61,6 +62,29 @@ func (m *Mirror[T]) Run(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// RunEach is Run that also calls do each time that every has passed. It returns when ctx has ended. Failed is told
+// if the store cannot be followed.
+func (m *Mirror[T]) RunEach(ctx context.Context, every time.Duration, do func()) {
+	followed := make(chan struct{})
+	go func() {
+		defer close(followed)
+		if err := m.Run(ctx); err != nil {
+			m.opt.Failed(err)
+		}
+	}()
+	defer func() { <-followed }()
+	ticker := time.NewTicker(every)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+			do()
+		}
+	}
 }
 
 // refresh reads all entries, and says whether any is not as it was.

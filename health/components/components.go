@@ -16,7 +16,7 @@ type Options struct {
 	Stored store.Set[Request] // by Request.Key
 	// Changed is called after each change of the requests, one call at a time. It must not change them.
 	Changed func()
-	Ended   func(Request) // told of each request whose time is over; nil tells nobody
+	Ended   func(Request) // called for each request whose time is over; may be nil
 	Failed  func(error)   // told what cannot be read or deleted; nil tells nobody
 	Now     func() time.Time
 }
@@ -47,26 +47,11 @@ const endEach = 10 * time.Second
 
 // Run follows the store and deletes requests whose time is over, until ctx ends.
 func (s *Set) Run(ctx context.Context) {
-	followed := make(chan struct{})
-	go func() {
-		defer close(followed)
-		if err := s.requests.Run(ctx); err != nil {
+	s.requests.RunEach(ctx, endEach, func() {
+		if err := s.End(ctx, s.opt.Now()); err != nil && ctx.Err() == nil {
 			s.opt.Failed(err)
 		}
-	}()
-	defer func() { <-followed }()
-	ticker := time.NewTicker(endEach)
-	defer ticker.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-ticker.C:
-			if err := s.End(ctx, s.opt.Now()); err != nil && ctx.Err() == nil {
-				s.opt.Failed(err)
-			}
-		}
-	}
+	})
 }
 
 // Ask stores a request in the place of the requester's earlier one, and returns it with the time of now.

@@ -17,7 +17,7 @@ type Options struct {
 	Version string                     // of this program
 	// Changed is called when other overrides are in force, one call at a time. It must not change them.
 	Changed func()
-	Ended   func(health.Override) // told of each that has come to its end; nil tells nobody
+	Ended   func(health.Override) // called for each that has come to its end; may be nil
 	Failed  func(error)           // told what cannot be read; nil tells nobody
 	Now     func() time.Time
 }
@@ -51,24 +51,8 @@ const endEach = 10 * time.Second
 
 // Run follows the store and deletes overrides that have come to their end, until ctx ends.
 func (s *Set) Run(ctx context.Context) {
-	followed := make(chan struct{})
-	go func() {
-		defer close(followed)
-		if err := s.mirror.Run(ctx); err != nil {
-			s.opt.Failed(err)
-		}
-	}()
-	defer func() { <-followed }()
-	ticker := time.NewTicker(endEach)
-	defer ticker.Stop()
-	for {
-		s.end(ctx)
-		select {
-		case <-ctx.Done():
-			return
-		case <-ticker.C:
-		}
-	}
+	s.end(ctx)
+	s.mirror.RunEach(ctx, endEach, func() { s.end(ctx) })
 }
 
 // end deletes what has come to its end. If the store cannot delete it, it is not in force all the same, and the next
