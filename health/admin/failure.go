@@ -10,6 +10,7 @@ import (
 	"portico/backend"
 	"portico/configs/store"
 	"portico/health"
+	"portico/health/recovery"
 	"portico/protolog"
 )
 
@@ -45,6 +46,7 @@ var kinds = []struct {
 }{
 	{backend.ErrUnknownName, KindUnknown},
 	{health.ErrUnknown, KindUnknown},
+	{recovery.ErrUnknown, KindUnknown},
 	{backend.ErrUserName, KindInvalid},
 	{store.ErrConflict, KindConflict},
 	{store.ErrClosed, KindUnavailable},

@@ -11,6 +11,7 @@ import (
 	"portico/backend"
 	"portico/configs/store"
 	"portico/health"
+	"portico/health/recovery"
 	"portico/protolog"
 )
 
@@ -27,6 +28,7 @@ func TestKinds(t *testing.T) {
 		{NoSuch("server", "mbx9", nil), KindUnknown},
 		{backend.ErrUnknownName, KindUnknown},
 		{health.ErrUnknown, KindUnknown},
+		{recovery.ErrUnknown, KindUnknown},
 		{backend.ErrUserName, KindInvalid},
 		{store.ErrConflict, KindConflict},
 		{store.ErrClosed, KindUnavailable},

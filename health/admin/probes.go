@@ -2,7 +2,6 @@ package admin
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net/http"
 	"sync"
@@ -151,9 +150,6 @@ func ProbeRows(of Probes, set, probe, server string) []ProbeRow {
 
 func runNow(ctx context.Context, of Probes, run ProbeRun) ([]ResultRow, error) {
 	results, err := of.RunNow(ctx, run)
-	if errors.Is(err, health.ErrUnknown) {
-		return nil, Unknown(err)
-	}
 	rows := []ResultRow{}
 	for _, r := range results {
 		rows = append(rows, resultRow(of.Node(), r))

@@ -63,11 +63,8 @@ func (c recoveryAPI) Recover(ctx context.Context, r admin.RecoveryRequest) (reco
 	}
 	record, err := c.s.recovery.ByHand(ctx, r.Action, of, by, r.Machine)
 	var skipped recovery.Skipped
-	switch {
-	case errors.As(err, &skipped), errors.Is(err, recovery.ErrThrottled): // the record says so
+	if errors.As(err, &skipped) || errors.Is(err, recovery.ErrThrottled) { // the record says so
 		return record, nil
-	case errors.Is(err, recovery.ErrUnknown):
-		return record, admin.Unknown(err)
 	}
 	return record, err
 }
