@@ -125,7 +125,8 @@ func (c settingsAPI) ChangeSettings(ctx context.Context, change admin.SettingsCh
 			return nil, fmt.Errorf("nothing has changed: %w", err)
 		}
 		before = now
-		return c.s.withSettings(ctx, now, item.Value)
+		changed, _ := overlay(now.file, item.Value)
+		return c.s.withSettings(ctx, now, changed)
 	}, func() error {
 		_, err := c.s.stored.settings.Put(ctx, item)
 		return err
@@ -134,10 +135,7 @@ func (c settingsAPI) ChangeSettings(ctx context.Context, change admin.SettingsCh
 		return nil, err
 	}
 	now := c.s.now()
-	c.s.log.Warn().Interface("stored", item.Value).Msg("settings changed by an operator")
-	for _, warning := range now.config.SettingsWarnings() {
-		c.s.log.Warn().Msg(warning.Error())
-	}
+	c.s.settingsChanged(item.Value, "settings changed by an operator")
 	states := c.settingStates(item.Value)
 	for i := range states {
 		was, _ := before.config.Settings.Text(states[i].Name) // the name is one of its own
@@ -179,11 +177,11 @@ func changeStored(stored map[string]string, inFile configs.Settings, change admi
 	return nil
 }
 
-// withSettings is what is in force with other stored settings, for connections accepted from now on; time-outs for
-// all.
-func (s *service) withSettings(ctx context.Context, now *inForce, stored map[string]string) (*inForce, error) {
+// withSettings is what is in force with a configuration that has other settings, for connections accepted from now on;
+// time-outs for all.
+func (s *service) withSettings(ctx context.Context, now *inForce, changed *configs.Config) (*inForce, error) {
 	next := *now
-	next.config, _ = overlay(now.file, stored)
+	next.config = changed
 	before, after := now.config.Settings, next.config.Settings
 	var err error
 	if after.ProxyTargetPort != before.ProxyTargetPort ||
@@ -206,21 +204,20 @@ func (s *service) followSettings(ctx context.Context) {
 		s.reported("stored settings cannot be followed", err)
 		return
 	}
-	retry := time.NewTimer(settingsRetry)
-	retry.Stop()
-	defer retry.Stop()
+	var retry <-chan time.Time // nil unless the last try failed
 	for {
 		select {
 		case _, ok := <-changes: // something has changed, maybe by this process
 			if !ok {
 				return
 			}
-		case <-retry.C:
+		case <-retry:
 		}
+		retry = nil
 		err := s.useStoredSettings(ctx)
 		if err != nil && !errors.Is(err, errSameSettings) && ctx.Err() == nil {
 			s.reported("stored settings not in force", err)
-			retry.Reset(settingsRetry)
+			retry = time.After(settingsRetry)
 		}
 	}
 }
@@ -239,16 +236,21 @@ func (s *service) useStoredSettings(ctx context.Context) error {
 		if sameSettings(now.config.Settings, changed.Settings) {
 			return nil, errSameSettings
 		}
-		return s.withSettings(ctx, now, item.Value)
+		return s.withSettings(ctx, now, changed)
 	}, nil)
 	if err != nil {
 		return err
 	}
-	s.log.Warn().Interface("stored", item.Value).Msg("settings changed by another writer of the store")
+	s.settingsChanged(item.Value, "settings changed by another writer of the store")
+	return nil
+}
+
+// settingsChanged logs what is stored now, and what is to be said of the settings in force.
+func (s *service) settingsChanged(stored map[string]string, message string) {
+	s.log.Warn().Interface("stored", stored).Msg(message)
 	for _, warning := range s.now().config.SettingsWarnings() {
 		s.log.Warn().Msg(warning.Error())
 	}
-	return nil
 }
 
 // sameSettings says whether all settings have the same values.
