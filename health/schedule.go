@@ -46,8 +46,8 @@ func (e *Engine) repeat(ctx context.Context, p planned) {
 // hurriedPace divides the interval of a probe in a hurry.
 const hurriedPace = 10
 
-// Hurry is for a target that has been seen to fail, for example by users. The target's probe runs at once, and then at
-// most ten times as often as usual, until it succeeds or its monitors have the failures that make them Unhealthy.
+// Hurry is for a target that others, for example users, have found failing. The target's probe runs at once, and then
+// at most ten times as often as usual, until it succeeds or its monitors have the failures that make them Unhealthy.
 // Hurry does not block.
 func (e *Engine) Hurry(set, probe, target string) {
 	id := set + "/" + nameOf(probe, target)

@@ -8,6 +8,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"portico/backend/backendtest/testkit"
 	"portico/configs/store"
 	"portico/health"
 )
@@ -145,10 +146,10 @@ func TestMarkDuringApply(t *testing.T) {
 			t.Error(err)
 		}
 	})
-	for item, err := stored.Get(t.Context(), "S/M/a"); item.Revision == 0 && err == nil; {
-		time.Sleep(time.Millisecond)
-		item, err = stored.Get(t.Context(), "S/M/a")
-	}
+	testkit.Eventually(t, "the mark is stored", func() bool {
+		item, err := stored.Get(t.Context(), "S/M/a")
+		return err == nil && item.Revision != 0
+	})
 	time.Sleep(20 * time.Millisecond) // time for a mark to overtake, if it could
 	close(engine.goOn)
 	both.Wait()

@@ -60,7 +60,7 @@ func bulkReadsLeaveLittlePending(t *testing.T, d driver) {
 	}
 }
 
-// waitUnread waits until a socket has so many bytes to read.
+// waitUnread waits until a socket has at least that many bytes to read.
 func waitUnread(fd int32, size int) bool {
 	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(time.Millisecond) {
 		if n, err := unix.IoctlGetInt(int(fd), unix.SIOCINQ); err == nil && n >= size {

@@ -75,8 +75,8 @@ func newServiceRestart() *cobra.Command {
 		Use:   "restart [SERVER]",
 		Short: "Restart this node's front end, or a mailbox server's service",
 		Long: `Without a server, restart restarts this node's front end: it closes and reopens
-the listeners, reads certificates and keys again, and connects to the directory
-and the mailbox servers anew. Open sessions continue. With a server, it runs
+the listeners, reads certificates and keys again, and opens new connections to
+the directory and the mailbox servers. Open sessions continue. With a server, it runs
 health.recovery.restart_service for it. --machine runs
 health.recovery.restart_server instead, and is refused while a database is
 active there.
