@@ -11,8 +11,8 @@
 //	signin.go        sign-in to that server
 //	handoff.go       the connections leave for the relay
 //
-// A phase returns an error and does nothing else about it. session.go alone turns it into an Outcome and then answers,
-// counts and logs as the table in outcome.go says.
+// A phase returns an error and does nothing else about it. report.go turns the error into an Outcome, and then logs,
+// counts and answers as the table in outcome.go says. No other file does that.
 //
 // The package must not know of configuration files, health or administration, nor of what a signed-in session says.
 package proxy

@@ -1,7 +1,6 @@
 package proxy
 
 import (
-	"cmp"
 	"context"
 	"encoding/hex"
 	"errors"
@@ -10,12 +9,9 @@ import (
 	"net/netip"
 	"time"
 
-	"github.com/rs/zerolog"
-
 	"portico/backend"
 	"portico/protolog"
 	"portico/proxy/setup"
-	"portico/proxy/wire"
 )
 
 // session is one connection from accept to hand-off. All of it belongs to the goroutine of run. What a phase learns
@@ -177,128 +173,6 @@ func (s *session) told(err error) error {
 		return err
 	}
 	return fmt.Errorf("%w: %w", cause, err)
-}
-
-// countFailure counts a bad command or a failed sign-in. It returns an error if the client has had too many.
-func (s *session) countFailure(o Outcome) error {
-	switch o.row().charge {
-	case chargeBad:
-		if s.dialogue.bad++; s.dialogue.bad >= s.set.Limits.BadCommands {
-			return fmt.Errorf("%w; the last one: %w", OutcomeTooManyBad, o)
-		}
-	case chargeFailed:
-		if s.dialogue.failed++; s.dialogue.failed >= s.set.Limits.FailedSignIns {
-			return fmt.Errorf("%w; the last one: %w", OutcomeTooManyFailed, o)
-		}
-	}
-	return nil
-}
-
-// report logs an outcome, counts it and answers the client: the only place that does. What follows from an error is in
-// the table of outcomes. It returns an error if the client went away, or had to give way, before the answer was due.
-func (s *session) report(err error) (Outcome, error) {
-	outcome := outcomeOf(err)
-	row := outcome.row()
-	var event *zerolog.Event
-	limited := false
-	if s.dialogue.mechanism == "" {
-		event, limited = s.server.warned.event(s.server.opt.Log, outcome, s.server.opt.Now())
-	} else {
-		event = s.server.opt.Log.WithLevel(max(row.level, zerolog.InfoLevel))
-	}
-	event = event.Str("session", s.id).Str("listener", s.arrival.listener.Name).Stringer("remote", s.arrival.remote)
-	switch {
-	case s.dialogue.mechanism != "" && s.set.QuietSignIns && row.level < zerolog.WarnLevel:
-		// a fault of ours is told all the same
-		event = event.Discard()
-	case s.dialogue.mechanism != "": // in this order, and always all of them: programs read these lines
-		event = event.Str("user", wire.Visible(s.attempt.user)).Str("mechanism", s.dialogue.mechanism).
-			Str("tls", s.client.tlsVersion()).
-			Stringer("result", outcome).Str("server", s.attempt.mailboxServer)
-	case s.attempt.user != "":
-		event = event.Str("user", wire.Visible(s.attempt.user))
-	}
-	if s.arrival.frontSession != "" {
-		event = event.Str("front_session", s.arrival.frontSession)
-	}
-	if err != error(outcome) {
-		event = event.Err(err)
-		if stack := stackOf(err); stack != nil {
-			event = event.Bytes("stack", stack)
-		}
-	}
-	if !limited {
-		event = s.limit(event, outcome)
-	}
-	event.Msg(row.log)
-	s.dialogue.mechanism = ""
-	if !row.ends {
-		s.server.metrics.refusals[outcome].Inc()
-	}
-	if row.charge == chargeFailed && !s.ofHealth() {
-		wait := s.set.AuthDelay.First
-		if outcome != OutcomeTooManyGuesses { // which nobody has judged
-			wait = s.server.authDelays.fail(s.arrival.remote.Addr(), s.attempt.user, s.set.AuthDelay)
-		}
-		wait = s.due(wait)
-		s.server.metrics.waited.Add(wait.Seconds())
-		if err := s.pause(wait); err != nil {
-			s.logCommand(resultOfReply[row.reply], row.code, outcome)
-			return outcome, err
-		}
-	}
-	code, text := row.code, row.text
-	if outcome == OutcomeServerRefused {
-		if serverCode, serverText := serverWords(err); serverCode != "" {
-			code, text = serverCode, cmp.Or(serverText, textRefused)
-		}
-	}
-	s.client.answer(row.reply, s.dialogue.tag, code, text)
-	s.logCommand(resultOfReply[row.reply], code, outcome)
-	return outcome, nil
-}
-
-// limit discards the line of an outcome if there were too many like it from the client's address, and else adds how
-// many were left out. Clients that stand for many, or that an operator has named, are no strangers, and neither is who
-// has signed in.
-func (s *session) limit(event *zerolog.Event, o Outcome) *zerolog.Event {
-	addr := s.arrival.remote.Addr()
-	if event.Enabled() && o != OutcomeSignedIn && !s.set.trusts(addr) && !contains(s.set.AuthDelay.Exempt, addr) {
-		leftOut, ok := s.server.lines.take(addr, o, s.dialogue.mechanism != "", s.server.opt.Now())
-		if !ok {
-			event = event.Discard()
-		}
-		if leftOut > 0 {
-			event = event.Int("left_out", leftOut)
-		}
-	}
-	return event
-}
-
-// due returns how long the answer to a refused sign-in still has to wait. A delay counts from the client's last
-// byte, and an answer that took longer comes at a whole second: how long it took to find out, which may differ between
-// users, does not show.
-func (s *session) due(delay time.Duration) time.Duration {
-	if delay <= 0 {
-		return 0
-	}
-	took := s.server.opt.Now().Sub(s.dialogue.asked)
-	return max(delay, (took+time.Second).Truncate(time.Second)) - took
-}
-
-// pause lets time pass, or less of it when the server drains. It returns an error if the client goes away meanwhile,
-// or has to give way: then nothing is due any more.
-func (s *session) pause(d time.Duration) error {
-	if d <= 0 {
-		return nil
-	}
-	ctx, stop := s.client.attend(s.drain)
-	defer stop()
-	err := s.whileOpen(ctx, func() { s.server.opt.Sleep(ctx, d) })
-	if s.drain.Err() != nil {
-		return nil
-	}
-	return err
 }
 
 // whileOpen runs f, which may wait until ctx ends, while others have their turn. A client that closes its side counts
