@@ -29,7 +29,8 @@ type MirrorOptions struct {
 	// Changed is called after each change of the entries, whoever has made it: one call at a time, and before Put or
 	// Remove return. It must not change the entries. Nil tells nobody.
 	Changed func()
-	// Failed is told why an entry, or all of them, cannot be read; the value in memory stays. Nil tells nobody.
+	// Failed is told why an entry, or all of them, cannot be read or followed; the value in memory stays. Nil tells
+	// nobody.
 	Failed func(error)
 }
 
@@ -46,33 +47,26 @@ func NewMirror[T any](ctx context.Context, set Set[T], o MirrorOptions) (*Mirror
 	return m, err
 }
 
-// Run follows the store until ctx ends or the store closes. The error says why it cannot be followed.
-func (m *Mirror[T]) Run(ctx context.Context) error {
+// Run follows the store until ctx ends or the store closes.
+func (m *Mirror[T]) Run(ctx context.Context) {
 	batches, err := m.set.Watch(ctx)
 	if err != nil {
-		return err
+		m.opt.Failed(err)
+		return
 	}
 	for range batches { // each says that something has changed
-		changed, err := m.refresh(ctx)
-		if err != nil && ctx.Err() == nil {
+		if err := m.Refresh(ctx); err != nil && ctx.Err() == nil {
 			m.opt.Failed(err)
 		}
-		if changed {
-			m.tell()
-		}
 	}
-	return nil
 }
 
-// RunEach is Run that also calls do each time that every has passed. It returns when ctx has ended. Failed is told
-// if the store cannot be followed.
+// RunEach is Run that also calls do each time that every has passed. It returns when ctx has ended.
 func (m *Mirror[T]) RunEach(ctx context.Context, every time.Duration, do func()) {
 	followed := make(chan struct{})
 	go func() {
 		defer close(followed)
-		if err := m.Run(ctx); err != nil {
-			m.opt.Failed(err)
-		}
+		m.Run(ctx)
 	}()
 	defer func() { <-followed }()
 	ticker := time.NewTicker(every)
@@ -87,8 +81,23 @@ func (m *Mirror[T]) RunEach(ctx context.Context, every time.Duration, do func())
 	}
 }
 
+// Refresh reads all entries now. Run does so after each change; a caller that decides by them need not wait for that.
+func (m *Mirror[T]) Refresh(ctx context.Context) error {
+	changed, err := m.refresh(ctx)
+	if changed {
+		m.Tell()
+	}
+	return err
+}
+
 // refresh reads all entries, and says whether any is not as it was.
 func (m *Mirror[T]) refresh(ctx context.Context) (changed bool, err error) {
+	var unreadable []error
+	defer func() { // without the locks: whoever is told may look at the entries
+		for _, err := range unreadable {
+			m.opt.Failed(err)
+		}
+	}()
 	m.writing.Lock()
 	defer m.writing.Unlock()
 	all, err := m.set.List(ctx)
@@ -103,7 +112,7 @@ func (m *Mirror[T]) refresh(ctx context.Context) (changed bool, err error) {
 		if before.Revision != item.Revision {
 			changed = true
 			if item.Err != nil {
-				m.opt.Failed(item.Err)
+				unreadable = append(unreadable, item.Err)
 			}
 		}
 		if item.Err != nil && ok {
@@ -116,7 +125,9 @@ func (m *Mirror[T]) refresh(ctx context.Context) (changed bool, err error) {
 	return changed, nil
 }
 
-func (m *Mirror[T]) tell() {
+// Tell calls Changed though no entry has changed, in turn with its other calls: what the entries mean may depend on
+// the time.
+func (m *Mirror[T]) Tell() {
 	m.calling.Lock()
 	defer m.calling.Unlock()
 	m.opt.Changed()
@@ -130,6 +141,16 @@ func (m *Mirror[T]) All() []Item[T] {
 	all = slices.DeleteFunc(all, func(item Item[T]) bool { return item.Err != nil })
 	slices.SortFunc(all, func(a, b Item[T]) int { return strings.Compare(a.Name, b.Name) })
 	return all
+}
+
+// Item returns an entry as it is in memory, with revision 0 if there is none.
+func (m *Mirror[T]) Item(name string) Item[T] {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if item, ok := m.items[name]; ok {
+		return item
+	}
+	return Item[T]{Name: name}
 }
 
 // Get returns an entry as the store has it, with revision 0 if there is none.
@@ -148,7 +169,7 @@ func (m *Mirror[T]) Put(ctx context.Context, item Item[T]) (Item[T], error) {
 	}
 	m.writing.Unlock()
 	if err == nil {
-		m.tell()
+		m.Tell()
 	}
 	return item, err
 }
@@ -164,7 +185,7 @@ func (m *Mirror[T]) Remove(ctx context.Context, item Item[T]) error {
 	}
 	m.writing.Unlock()
 	if err == nil && item.Revision != 0 {
-		m.tell()
+		m.Tell()
 	}
 	return err
 }

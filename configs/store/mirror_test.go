@@ -38,8 +38,11 @@ func TestMirror(t *testing.T) {
 		var failed []error
 		m := mirror(t, kept, store.MirrorOptions{Changed: func() { changes++ },
 			Failed: func(err error) { failed = append(failed, err) }})
-		ended := make(chan error)
-		go func() { ended <- m.Run(ctx) }()
+		ended := make(chan struct{})
+		go func() {
+			defer close(ended)
+			m.Run(ctx)
+		}()
 		want := func(text string, n int) {
 			t.Helper()
 			if got := shown(m); got != text || changes != n {
@@ -87,10 +90,14 @@ func TestMirror(t *testing.T) {
 			t.Errorf("an entry that cannot be read is %+v, %v; told was %v", c, err, failed)
 		}
 		kept.Close()
-		if err := <-ended; err != nil {
-			t.Error(err)
-		}
+		<-ended
 		want("a=3", 5)
+		m.Tell()
+		want("a=3", 6)
+		m.Run(ctx)
+		if len(failed) != 2 || !errors.Is(failed[1], store.ErrClosed) {
+			t.Errorf("a store that cannot be followed: told was %v", failed)
+		}
 	})
 }
 
@@ -177,4 +184,29 @@ func TestMirrorKeepsWhatItHasRead(t *testing.T) {
 			t.Errorf("it shows %q", got)
 		}
 	})
+}
+
+// Whoever is told that an entry cannot be read may look at the entries, and decides by what Refresh has just read.
+func TestMirrorTellsWithoutLocks(t *testing.T) {
+	kept := store.Memory()
+	defer kept.Close()
+	var m *store.Mirror[int]
+	seen := ""
+	m = mirror(t, kept, store.MirrorOptions{Failed: func(error) {
+		seen = shown(m)
+		if _, err := m.Put(t.Context(), store.Item[int]{Name: "c", Value: 3}); err != nil {
+			t.Error(err)
+		}
+	}})
+	for key, value := range map[string]string{"n/a": "1", "n/b": "{"} {
+		if _, err := kept.CompareAndSet(t.Context(), key, 0, []byte(value)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := m.Refresh(t.Context()); err != nil || seen != "a=1" || shown(m) != "a=1 c=3" {
+		t.Errorf("seen was %q, now it shows %q: %v", seen, shown(m), err)
+	}
+	if a, none := m.Item("a"), m.Item("x"); a.Value != 1 || a.Revision == 0 || none.Revision != 0 || none.Name != "x" {
+		t.Errorf("a is %+v, x is %+v", a, none)
+	}
 }

@@ -8,16 +8,26 @@ import (
 	"strings"
 )
 
-// Set is the entries below a prefix, as values of one type that are kept as JSON. The name of an entry is its key
-// without the prefix. A Set has no state of its own: two of the same prefix show the same. It is safe for concurrent
-// use.
+// Set is the entries below a prefix, as values of one type. The name of an entry is its key without the prefix. A Set
+// has no state of its own: two of the same prefix show the same. It is safe for concurrent use.
 type Set[T any] struct {
 	store  Store
 	prefix string
+	write  func(T) ([]byte, error)
+	read   func([]byte) (T, error) // with an error, the value is not used
 }
 
-// SetOf returns the entries of a store whose keys begin with prefix.
-func SetOf[T any](s Store, prefix string) Set[T] { return Set[T]{s, prefix} }
+// SetOf returns the entries of a store whose keys begin with prefix. They are kept as JSON.
+func SetOf[T any](s Store, prefix string) Set[T] {
+	return Set[T]{s, prefix, func(value T) ([]byte, error) { return json.Marshal(value) },
+		func(text []byte) (value T, err error) { return value, json.Unmarshal(text, &value) }}
+}
+
+// TextSetOf is SetOf for entries that have a form of their own in the store.
+func TextSetOf[T any](s Store, prefix string, write func(T) string, read func(string) (T, error)) Set[T] {
+	return Set[T]{s, prefix, func(value T) ([]byte, error) { return []byte(write(value)), nil },
+		func(text []byte) (T, error) { return read(string(text)) }}
+}
 
 // Item is an entry of a Set.
 type Item[T any] struct {
@@ -55,7 +65,7 @@ func (s Set[T]) List(ctx context.Context) ([]Item[T], error) {
 // Put stores an item's value and returns the item with its new revision, if the entry is still of the item's revision.
 // Otherwise the error is ErrConflict.
 func (s Set[T]) Put(ctx context.Context, item Item[T]) (Item[T], error) {
-	text, err := json.Marshal(item.Value)
+	text, err := s.write(item.Value)
 	if err != nil {
 		return item, fmt.Errorf("store: %s: %w", s.prefix+item.Name, err)
 	}
@@ -128,9 +138,10 @@ func (s Set[T]) Watch(ctx context.Context) (<-chan []Item[T], error) {
 
 func (s Set[T]) item(e Entry) Item[T] {
 	item := Item[T]{Name: strings.TrimPrefix(e.Key, s.prefix), Revision: e.Revision}
-	if err := json.Unmarshal(e.Value, &item.Value); err != nil {
-		var zero T
-		item.Value, item.Err = zero, fmt.Errorf("%s: %w", e.Key, err)
+	if value, err := s.read(e.Value); err != nil {
+		item.Err = fmt.Errorf("%s: %w", e.Key, err)
+	} else {
+		item.Value = value
 	}
 	return item
 }
@@ -139,7 +150,7 @@ func (s Set[T]) item(e Entry) Item[T] {
 type One[T any] struct{ set Set[T] }
 
 // OneOf returns the entry of a store at a key.
-func OneOf[T any](s Store, key string) One[T] { return One[T]{Set[T]{s, key}} }
+func OneOf[T any](s Store, key string) One[T] { return One[T]{SetOf[T](s, key)} }
 
 // Get is Set.Get of the entry.
 func (o One[T]) Get(ctx context.Context) (Item[T], error) { return o.set.Get(ctx, "") }

@@ -70,11 +70,7 @@ func Open(ctx context.Context, o Options) (*Set, error) {
 }
 
 // Run follows the store until ctx ends.
-func (s *Set) Run(ctx context.Context) {
-	if err := s.mirror.Run(ctx); err != nil {
-		s.opt.Failed(err)
-	}
-}
+func (s *Set) Run(ctx context.Context) { s.mirror.Run(ctx) }
 
 // Servers returns the servers in maintenance, by name.
 func (s *Set) Servers() map[string]Server {

@@ -70,7 +70,7 @@ func (s *Set) end(ctx context.Context) {
 		}
 	}
 	if failed && ctx.Err() == nil {
-		s.opt.Changed()
+		s.mirror.Tell()
 	}
 }
 

@@ -36,11 +36,7 @@ func Open(ctx context.Context, stored store.Set[bool], engine Engine, failed fun
 }
 
 // Run follows the store until ctx ends.
-func (s *Set) Run(ctx context.Context) {
-	if err := s.mirror.Run(ctx); err != nil {
-		s.failed(err)
-	}
-}
+func (s *Set) Run(ctx context.Context) { s.mirror.Run(ctx) }
 
 // Apply tells the engine of each of its monitors whether that is Repairing. It has to be called for each new plan: a
 // monitor that the plan before did not have may be among them.
