@@ -2,9 +2,11 @@ package backend
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
-	"strings"
+
+	"portico/configs/store"
 )
 
 // MoveOptions say how a database moves.
@@ -38,7 +40,7 @@ func (m *ActiveManager) Move(ctx context.Context, name, server string, o MoveOpt
 		return fmt.Errorf("database %s: %w", name, err)
 	}
 	defer func() { <-d.turn }()
-	hook, quiet, err := m.hold(name, d, server, o)
+	basis, quiet, err := m.hold(name, d, server, o)
 	if quiet == nil {
 		return err
 	}
@@ -47,6 +49,7 @@ func (m *ActiveManager) Move(ctx context.Context, name, server string, o MoveOpt
 		defer m.mu.Unlock()
 		d.to = ""
 		d.resume()
+		m.wakeFollower() // for what another writer has stored meanwhile
 	}()
 	if err := waitForSignIns(ctx, quiet); err != nil {
 		return fmt.Errorf("database %s: %w", name, err)
@@ -55,7 +58,7 @@ func (m *ActiveManager) Move(ctx context.Context, name, server string, o MoveOpt
 	if err := m.leave(ctx, name, d.active, server, o); err != nil {
 		return fmt.Errorf("database %s: %w", name, err)
 	}
-	if err := m.activate(ctx, name, d, hook, server); err != nil {
+	if err := m.activate(ctx, name, d, basis, server); err != nil {
 		return fmt.Errorf("database %s: %w", name, err)
 	}
 	return nil
@@ -114,51 +117,76 @@ func (m *ActiveManager) settled(ctx context.Context, name string) ([]CopyState, 
 	return m.copiesOf(name), nil
 }
 
-// activate changes the active copy, with the database's hook if it has one. Only activate changes d's active copy and
-// the copies that it is suspended between, so the caller can read them without the mutex.
-func (m *ActiveManager) activate(ctx context.Context, name string, d *database, hook Hook, server string) error {
+// moveBasis is what a move goes by: the store's entries and the hook when it has begun. If another writer changes the
+// entries meanwhile, the move fails.
+type moveBasis struct {
+	active store.Item[string]
+	moving store.Item[[]string]
+	hook   Hook
+}
+
+// meanwhile is an error of a change, with words for one that another writer has made first.
+func meanwhile(err error) error {
+	if errors.Is(err, store.ErrConflict) {
+		return fmt.Errorf("%w: %w", ErrMovedMeanwhile, err)
+	}
+	return err
+}
+
+// activate changes the active copy, with the database's hook if it has one. Only the holder of the database's turn
+// changes d's active copy and the copies that it is suspended between, so the caller can read them without the mutex.
+func (m *ActiveManager) activate(ctx context.Context, name string, d *database, basis moveBasis, server string) error {
 	if err := context.Cause(ctx); err != nil {
 		return err
 	}
 	if m.Blocked(server) { // since the move began
 		return fmt.Errorf("mailbox server %s: %w", server, ErrBlocked)
 	}
-	var between []string // servers where the database may be active
-	if hook != nil {
-		between = d.suspended
-		for _, at := range []string{d.active, server} {
-			if !slices.Contains(between, at) {
-				between = append(between[:len(between):len(between)], at)
-			}
-		}
-		if err := m.put(ctx, movingKey+name, strings.Join(between, " ")); err != nil {
+	if basis.hook != nil {
+		if err := m.runHook(ctx, name, d, &basis, server); err != nil {
 			return err
-		}
-		m.suspend(d, between)
-		for _, from := range between {
-			if from == server {
-				continue
-			}
-			if err := hook.Deactivate(ctx, name, from, server); err != nil {
-				return fmt.Errorf("%w: deactivate the copy on %s: %w", ErrSuspended, from, err)
-			}
-		}
-		if err := hook.Activate(ctx, name, d.active, server); err != nil {
-			return fmt.Errorf("%w: activate the copy on %s: %w", ErrSuspended, server, err)
 		}
 	}
 	ctx = context.WithoutCancel(ctx) // the storage has switched: the store has to follow
-	if err := m.put(ctx, activeKey+name, server); err != nil {
-		return err
+	basis.active.Value = server
+	if _, err := m.stored.active.Put(ctx, basis.active); err != nil {
+		return meanwhile(err)
 	}
-	if between != nil || len(d.suspended) > 0 {
-		if err := m.remove(ctx, movingKey+name); err != nil {
-			return err
-		}
+	if err := m.stored.moving.Remove(ctx, basis.moving); err != nil {
+		return meanwhile(err)
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	d.active, d.suspended = server, nil
+	return nil
+}
+
+// runHook switches the storage of a database. From the first call of the hook on, the database is suspended between
+// the servers where it may be active.
+func (m *ActiveManager) runHook(ctx context.Context, name string, d *database, basis *moveBasis,
+	server string) (err error) {
+	between := d.suspended
+	for _, at := range []string{d.active, server} {
+		if !slices.Contains(between, at) {
+			between = append(between[:len(between):len(between)], at)
+		}
+	}
+	basis.moving.Value = between
+	if basis.moving, err = m.stored.moving.Put(ctx, basis.moving); err != nil {
+		return meanwhile(err)
+	}
+	m.suspend(d, between)
+	for _, at := range between {
+		if at == server {
+			continue
+		}
+		if err := basis.hook.Deactivate(ctx, name, at, server); err != nil {
+			return fmt.Errorf("%w: deactivate the copy on %s: %w", ErrSuspended, at, err)
+		}
+	}
+	if err := basis.hook.Activate(ctx, name, d.active, server); err != nil {
+		return fmt.Errorf("%w: activate the copy on %s: %w", ErrSuspended, server, err)
+	}
 	return nil
 }
 
@@ -169,23 +197,26 @@ func (m *ActiveManager) suspend(d *database, between []string) {
 }
 
 // hold checks a move and holds the database's sign-ins. quiet is nil if there is nothing to do.
-func (m *ActiveManager) hold(name string, d *database, server string, o MoveOptions) (hook Hook, quiet chan struct{},
-	err error) {
+func (m *ActiveManager) hold(name string, d *database, server string, o MoveOptions) (basis moveBasis,
+	quiet chan struct{}, err error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	switch {
+	case m.movedElsewhere(name, d): // Run is about to follow
+		return basis, nil, fmt.Errorf("database %s: %w: %w", name, ErrMovedMeanwhile, store.ErrConflict)
 	case !d.configured:
-		return nil, nil, fmt.Errorf("database %s: %w", name, ErrUnknownName)
+		return basis, nil, fmt.Errorf("database %s: %w", name, ErrUnknownName)
 	case !slices.Contains(d.copies, server):
-		return nil, nil, fmt.Errorf("database %s, mailbox server %s: %w", name, server, ErrNoCopy)
+		return basis, nil, fmt.Errorf("database %s, mailbox server %s: %w", name, server, ErrNoCopy)
 	case o.from != "" && o.from != d.active:
-		return nil, nil, fmt.Errorf("database %s, mailbox server %s: %w", name, d.active, ErrElsewhere)
+		return basis, nil, fmt.Errorf("database %s, mailbox server %s: %w", name, d.active, ErrElsewhere)
 	case d.active == server && len(d.suspended) == 0:
-		return nil, nil, nil
+		return basis, nil, nil
 	case len(m.blocked[server]) > 0:
-		return nil, nil, fmt.Errorf("database %s, mailbox server %s: %w", name, server, ErrBlocked)
+		return basis, nil, fmt.Errorf("database %s, mailbox server %s: %w", name, server, ErrBlocked)
 	}
 	d.to = server
 	m.endExchanges(func(x *saslExchange) bool { return x.database == name })
-	return d.hook, d.signinHold.hold(), nil
+	basis = moveBasis{m.stored.active.Item(name), m.stored.moving.Item(name), d.hook}
+	return basis, d.signinHold.hold(), nil
 }

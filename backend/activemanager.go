@@ -13,26 +13,28 @@ import (
 )
 
 // ActiveManager knows which copy of each database is active, and which mailbox servers are blocked. Both are in the
-// store. The active copy is stored when a database is first configured. After that only Move changes it; a reload or a
-// server that recovers does not. The manager lives as long as the program; see Configure. Its methods are safe for
-// concurrent use.
+// store. The active copy is stored when a database is first configured. After that only a move changes it, here or by
+// another writer of the store (see Run); a reload or a server that recovers does not. The manager lives as long as the
+// program; see Configure. Its methods are safe for concurrent use.
 //
 // While a database moves, its new sign-ins are held (see lease), and the move waits for those in progress. So no user
 // is on two copies. Databases move independently. Only another move of the same database waits for a move.
 type ActiveManager struct {
-	store store.Store
+	stored storedState
+	behind chan struct{} // holds a token while Run has to look
 
 	configuring sync.Mutex // one Configure at a time; taken before mu
-	judging     sync.Mutex // one change of blocks, policies or failed copies at a time; taken before mu
 
 	mu         sync.Mutex // guards the rest; never held while the store writes
 	databases  map[string]*database
 	blocked    map[string][]Blocker       // mailbox servers by name: who blocks them
 	policy     map[string]Policy          // mailbox servers by name, where it was changed by command
-	movedUsers map[string]string          // users who were moved, by name: their database
+	movedUsers map[string]string          // users who were moved, by name: their database; never changed in place
 	users      map[string]*signinHold     // users with sign-ins under way
 	failed     map[copyOf]Failure         // copies that may not be chosen
 	exchanges  map[*saslExchange]struct{} // sign-ins that wait for their clients, and are not counted
+
+	usersElsewhere []string // users whom another writer has moved, and whose sessions nobody ends yet
 }
 
 // database is a database's state. It lives as long as the manager, so that a reload loses neither sign-ins nor a move
@@ -45,23 +47,14 @@ type database struct {
 	copies     []string // never changed in place
 	hook       Hook     // nil for none
 	active     string
-	to         string   // where it moves at present, or ""
+	to         string   // where it moves at present by this process, or ""
+	followed   bool     // somebody is about to follow a move by another writer
 	suspended  []string // after a move that has failed: the servers that it was between, and nobody may be let in
 }
 
 // lost says that the configuration has no copy on the server where the database is active. The database admits no
 // users until it is moved.
 func (d *database) lost() bool { return !slices.Contains(d.copies, d.active) }
-
-// Keys of the store.
-const (
-	activeKey = "active/" // and a database: the mailbox server with its active copy
-	// and a database, while its copies are deactivated and activated: the mailbox servers it is between
-	movingKey    = "moving/"
-	blockedKey   = "blocked/" // and a mailbox server that no database may be activated on: who has asked for that
-	policyKey    = "policy/"  // and a mailbox server: its policy
-	movedUserKey = "placed/"  // and a user: the database that the user was moved to
-)
 
 // Reasons why a change is refused; use errors.Is.
 var (
@@ -72,41 +65,18 @@ var (
 	ErrLost        = errors.New("the server with the active copy is not among the configured copies")
 	ErrNoAnswer    = errors.New("the mailbox server does not answer")
 	ErrElsewhere   = errors.New("the database is now active on another server")
+	// ErrMovedMeanwhile says that another writer of the store moves the same; it comes with store.ErrConflict.
+	ErrMovedMeanwhile = errors.New("another writer of the store has changed that meanwhile")
 )
 
-// NewActiveManager reads the store and returns a manager. It knows no database before Configure.
-func NewActiveManager(ctx context.Context, s store.Store) (*ActiveManager, error) {
+// NewActiveManager reads the store and returns a manager. It knows no database before Configure. failed is told which
+// entries of the store cannot be read, now and later; nil tells nobody.
+func NewActiveManager(ctx context.Context, s store.Store, failed func(error)) (*ActiveManager, error) {
 	m := &ActiveManager{
-		store: s, databases: make(map[string]*database), blocked: make(map[string][]Blocker),
-		policy:     make(map[string]Policy),
-		movedUsers: make(map[string]string), users: make(map[string]*signinHold), failed: make(map[copyOf]Failure),
+		behind: make(chan struct{}, 1), databases: make(map[string]*database), users: make(map[string]*signinHold),
 		exchanges: make(map[*saslExchange]struct{}),
 	}
-	for key, take := range map[string]func(name, value string){
-		blockedKey:   func(name, value string) { m.blocked[name] = parseBlockers(value) },
-		policyKey:    func(name, value string) { m.policy[name] = Policy(value) },
-		movedUserKey: func(name, value string) { m.movedUsers[name] = value },
-	} {
-		if err := each(ctx, s, key, take); err != nil {
-			return nil, err
-		}
-	}
-	if err := m.loadFailed(ctx); err != nil {
-		return nil, err
-	}
-	return m, nil
-}
-
-// each calls take for every entry of a store under a key.
-func each(ctx context.Context, s store.Store, key string, take func(name, value string)) error {
-	entries, err := s.List(ctx, key)
-	if err != nil {
-		return fmt.Errorf("read %s: %w", key, err)
-	}
-	for _, e := range entries {
-		take(e.Key[len(key):], string(e.Value))
-	}
-	return nil
+	return m, m.openStored(ctx, s, failed)
 }
 
 // Active returns the server with the active copy of a database; ok is false if there is no such database.
@@ -214,33 +184,6 @@ func (m *ActiveManager) forget(user string, u *signinHold) {
 	if u.signIns == 0 && u.held == nil && u.waiting == 0 {
 		delete(m.users, user)
 	}
-}
-
-// put stores a value, whatever was there. Only this program changes these keys, so a conflict is another node's
-// change: it is tried again once.
-func (m *ActiveManager) put(ctx context.Context, key, value string) error {
-	for try := 0; ; try++ {
-		entry, err := m.store.Get(ctx, key)
-		if err != nil && !errors.Is(err, store.ErrNotFound) {
-			return err
-		}
-		_, err = m.store.CompareAndSet(ctx, key, entry.Revision, []byte(value))
-		if !errors.Is(err, store.ErrConflict) || try > 0 {
-			return err
-		}
-	}
-}
-
-// remove removes a key that may not be there.
-func (m *ActiveManager) remove(ctx context.Context, key string) error {
-	entry, err := m.store.Get(ctx, key)
-	if err == nil {
-		err = m.store.Delete(ctx, key, entry.Revision)
-	}
-	if errors.Is(err, store.ErrNotFound) {
-		return nil
-	}
-	return err
 }
 
 // CopyState is one copy of a database.

@@ -34,18 +34,13 @@ func (m *ActiveManager) Configure(ctx context.Context, databases []DatabaseOptio
 	if err != nil {
 		return nil, err
 	}
-	active, err := ActiveCopies(ctx, m.store)
-	if err != nil {
-		return nil, err
-	}
-	between := make(map[string]string)
-	if err := each(ctx, m.store, movingKey, func(name, value string) { between[name] = value }); err != nil {
-		return nil, err
+	if err := errors.Join(m.stored.active.Refresh(ctx), m.stored.moving.Refresh(ctx)); err != nil {
+		return nil, fmt.Errorf("read the active copies: %w", err)
 	}
 	m.mu.Lock()
 	renamed := m.renamed(databases)
 	m.mu.Unlock()
-	written, err := m.record(ctx, databases, active, renamed)
+	written, err := m.record(ctx, databases, renamed)
 	if err == nil {
 		m.mu.Lock()
 		defer m.mu.Unlock()
@@ -54,7 +49,8 @@ func (m *ActiveManager) Configure(ctx context.Context, databases []DatabaseOptio
 	if err != nil {
 		return nil, errors.Join(err, m.unrecord(ctx, written))
 	}
-	adopted := m.replace(databases, active, between, written)
+	adopted := m.replace(databases, written)
+	m.wakeFollower() // for what another writer has stored meanwhile
 	for i, a := range adopted {
 		if from := renamed[a.Database]; from != nil && from.active == a.Server {
 			adopted[i].From = from.name
@@ -66,36 +62,38 @@ func (m *ActiveManager) Configure(ctx context.Context, databases []DatabaseOptio
 // ActiveCopies returns the server with the active copy of each database, from a store.
 func ActiveCopies(ctx context.Context, s store.Store) (map[string]string, error) {
 	active := make(map[string]string)
-	err := each(ctx, s, activeKey, func(name, value string) { active[name] = value })
+	items, err := texts(s, activeKey).List(ctx)
+	for _, item := range items {
+		active[item.Name] = item.Value
+	}
 	return active, err
 }
 
-// record stores the active copy of databases that have none, and adds it to active. It returns the entries that it has
-// written.
-func (m *ActiveManager) record(
-	ctx context.Context, databases []DatabaseOptions, active map[string]string, renamed map[string]*renaming,
-) ([]store.Entry, error) {
-	var written []store.Entry
+// record stores the active copy of databases that have none in the store: of one in force the copy that is, else the
+// first. It returns the entries that it has written.
+func (m *ActiveManager) record(ctx context.Context, databases []DatabaseOptions,
+	renamed map[string]*renaming) (written []store.Item[string], err error) {
 	for _, o := range databases {
-		if active[o.Name] != "" {
+		item := m.stored.active.Item(o.Name)
+		if item.Revision != 0 {
 			continue
 		}
-		first := o.Copies[0]
+		item.Value = o.Copies[0]
 		if from := renamed[o.Name]; from != nil {
-			first = from.active
+			item.Value = from.active
 		}
-		revision, err := m.store.CompareAndSet(ctx, activeKey+o.Name, 0, []byte(first))
+		if at, inForce := m.Active(o.Name); inForce {
+			item.Value = at
+		}
+		item, err = m.stored.active.Put(ctx, item)
 		if errors.Is(err, store.ErrConflict) { // another node was first
-			var entry store.Entry
-			entry, err = m.store.Get(ctx, activeKey+o.Name)
-			first = string(entry.Value)
+			err = m.stored.active.Refresh(ctx)
 		} else if err == nil {
-			written = append(written, store.Entry{Key: activeKey + o.Name, Revision: revision})
+			written = append(written, item)
 		}
 		if err != nil {
 			return written, fmt.Errorf("database %s: store the active copy: %w", o.Name, err)
 		}
-		active[o.Name] = first
 	}
 	return written, nil
 }
@@ -113,10 +111,14 @@ func (m *ActiveManager) renamed(databases []DatabaseOptions) map[string]*renamin
 	sorted := func(copies []string) string { return strings.Join(slices.Sorted(slices.Values(copies)), " ") }
 	gone := make(map[string]*renaming)
 	for name, d := range m.databases {
-		if stays[name] || d.active == "" || len(d.suspended) > 0 {
+		at := d.active
+		if !d.configured { // then nobody follows its moves
+			at = m.stored.active.Item(name).Value
+		}
+		if stays[name] || at == "" || len(d.suspended) > 0 {
 			continue
 		}
-		of := &renaming{name, d.active}
+		of := &renaming{name, at}
 		if gone[sorted(d.copies)] != nil {
 			of = &renaming{}
 		}
@@ -132,11 +134,11 @@ func (m *ActiveManager) renamed(databases []DatabaseOptions) map[string]*renamin
 }
 
 // unrecord removes entries that record has written, after a failure.
-func (m *ActiveManager) unrecord(ctx context.Context, written []store.Entry) error {
+func (m *ActiveManager) unrecord(ctx context.Context, written []store.Item[string]) error {
 	var failures []error
-	for _, e := range written {
-		if err := m.store.Delete(context.WithoutCancel(ctx), e.Key, e.Revision); err != nil {
-			failures = append(failures, fmt.Errorf("roll back %s: %w", e.Key, err))
+	for _, item := range written {
+		if err := m.stored.active.Remove(context.WithoutCancel(ctx), item); err != nil {
+			failures = append(failures, fmt.Errorf("roll back %s: %w", activeKey+item.Name, err))
 		}
 	}
 	return errors.Join(failures...)
@@ -208,8 +210,7 @@ func (e *CopyTakenError) Error() string {
 }
 
 // replace applies databases. The caller holds mu.
-func (m *ActiveManager) replace(databases []DatabaseOptions, active, between map[string]string,
-	written []store.Entry) []Adopted {
+func (m *ActiveManager) replace(databases []DatabaseOptions, written []store.Item[string]) []Adopted {
 	var adopted []Adopted
 	stays := make(map[string]bool, len(databases))
 	for _, o := range databases {
@@ -221,8 +222,9 @@ func (m *ActiveManager) replace(databases []DatabaseOptions, active, between map
 		}
 		d.copies, d.hook = slices.Clone(o.Copies), o.Hook
 		if !d.configured {
-			d.configured, d.active, d.suspended = true, active[o.Name], strings.Fields(between[o.Name])
-			isNew := slices.ContainsFunc(written, func(e store.Entry) bool { return e.Key == activeKey+o.Name })
+			d.configured, d.active = true, m.stored.active.Item(o.Name).Value
+			d.suspended = m.stored.moving.Item(o.Name).Value
+			isNew := slices.ContainsFunc(written, func(item store.Item[string]) bool { return item.Name == o.Name })
 			if isNew || d.lost() {
 				adopted = append(adopted, Adopted{Database: o.Name, Server: d.active, Lost: d.lost()})
 			}

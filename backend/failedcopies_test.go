@@ -24,7 +24,7 @@ func TestFailedCopy(t *testing.T) {
 	broken := MoveOptions{End: nobody.End, Unreadable: func(database, server string) (Failure, bool) {
 		return Failure{Database: database, Server: server, Reason: "INBOX cannot be read"}, server == "mbx1"
 	}, Failed: func(f Failure) {
-		if _, err := s.Get(t.Context(), copyOf{f.Database, f.Server}.key()); err != nil {
+		if _, err := s.Get(t.Context(), failedKey+copyOf{f.Database, f.Server}.name()); err != nil {
 			t.Errorf("told before it is stored: %v", err)
 		}
 		told++

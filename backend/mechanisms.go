@@ -80,7 +80,8 @@ type OfferedMechanisms struct {
 	saved map[string]mechanismSet // as the store has it; save's alone
 }
 
-// mechanismsKey and a mailbox server's name is the key of the server's mechanisms.
+// mechanismsKey and a mailbox server's name is the key of the server's mechanisms. They are not followed: this node
+// alone writes them, and asks each server itself.
 const mechanismsKey = "offer/"
 
 // NewOfferedMechanisms reads what the store has.
@@ -97,6 +98,9 @@ func NewOfferedMechanisms(ctx context.Context, s store.Store) (*OfferedMechanism
 			if slices.Contains(names, name) {
 				o |= 1 << i
 			}
+		}
+		if o == 0 && len(names) > 0 { // it cannot be read: the server is as one that was never reached
+			continue
 		}
 		v.found[e.Key[len(mechanismsKey):]] = o
 	}

@@ -18,31 +18,32 @@ func (m *ActiveManager) MoveUser(ctx context.Context, user, database string, end
 	if err != nil {
 		return err
 	}
-	defer func() {
-		m.mu.Lock()
-		defer m.mu.Unlock()
-		u.resume()
-		m.forget(user, u)
-	}()
+	defer m.resumeUser(user, u)
+	item, err := m.stored.movedUsers.Get(ctx, user)
+	if err != nil {
+		return fmt.Errorf("user %s: %w", user, err)
+	}
 	if err := waitForSignIns(ctx, quiet); err != nil {
 		return fmt.Errorf("user %s: %w", user, err)
 	}
 	end(user)
-	if database == "" {
-		err = m.remove(ctx, movedUserKey+user)
+	if item.Value = database; database == "" {
+		err = m.stored.movedUsers.Remove(ctx, item)
 	} else {
-		err = m.put(ctx, movedUserKey+user, database)
+		_, err = m.stored.movedUsers.Put(ctx, item)
 	}
 	if err != nil {
-		return fmt.Errorf("user %s: %w", user, err)
-	}
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	delete(m.movedUsers, user)
-	if database != "" {
-		m.movedUsers[user] = database
+		return fmt.Errorf("user %s: %w", user, meanwhile(err))
 	}
 	return nil
+}
+
+// resumeUser ends what holdUser has begun.
+func (m *ActiveManager) resumeUser(user string, u *signinHold) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	u.resume()
+	m.forget(user, u)
 }
 
 // holdUser holds the sign-ins of a user before a move. It waits while another move of the user is in progress.

@@ -10,7 +10,8 @@ import (
 	"portico/configs/store"
 )
 
-// pinKey holds the names of the databases that routing by hash spreads users over, as a sorted JSON array.
+// pinKey holds the names of the databases that routing by hash spreads users over, as a sorted JSON array. It is not
+// followed: it guards the configuration of a node, and each start and reload reads it again.
 const pinKey = "routing/hash/databases"
 
 // PinMismatchError says that the configuration has other databases than those that users are spread over. With the new

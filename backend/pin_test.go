@@ -103,7 +103,7 @@ func TestPinOfAConfigurationThatFails(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		manager, err := NewActiveManager(t.Context(), active)
+		manager, err := NewActiveManager(t.Context(), active, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -125,19 +125,43 @@ func TestPinOfAConfigurationThatFails(t *testing.T) {
 	}
 }
 
-// A store that cannot be read, or an entry in it, is never taken for an empty one.
+// A store that cannot be read is never taken for an empty one. Nor is an entry that may say that users must stay away.
 func TestWhatTheStoreDoesNotTell(t *testing.T) {
 	damaged := store.Memory()
-	key := copyOf{"db1", "mbx1"}.key()
-	if _, err := damaged.CompareAndSet(t.Context(), key, 0, []byte("{")); err != nil {
+	for _, key := range []string{failedKey + "db1/mbx1", policyKey + "mbx1", mechanismsKey + "mbx1"} {
+		if _, err := damaged.CompareAndSet(t.Context(), key, 0, []byte("{")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var told []error
+	m, err := NewActiveManager(t.Context(), damaged, func(err error) { told = append(told, err) })
+	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := NewActiveManager(t.Context(), damaged); err == nil || !strings.Contains(err.Error(), key+": ") {
-		t.Errorf("a damaged entry: %v", err)
+	if f, failed := m.Failed("db1", "mbx1"); !failed || !strings.Contains(f.Reason, "cannot be read") {
+		t.Errorf("a copy whose entry is damaged is Failed: %v, %+v", failed, f)
+	}
+	if m.Policy("mbx1") != "" || len(told) != 1 || !strings.Contains(told[0].Error(), policyKey+"mbx1: ") {
+		t.Errorf("the policy is %q; told was %v", m.Policy("mbx1"), told)
+	}
+	if offered, err := NewOfferedMechanisms(t.Context(), damaged); err != nil || len(offered.found) > 0 {
+		t.Errorf("what servers offer: %v, %v", offered.found, err)
+	}
+	for _, change := range []func() error{
+		func() error { return m.SetPolicy(t.Context(), "mbx1", BlockedByPolicy) },
+		func() error { _, err := m.Configure(t.Context(), twoCopies); return err },
+		func() error { _, err := m.Resume(t.Context(), "db1", "mbx1"); return err },
+	} {
+		if err := change(); err != nil {
+			t.Error(err)
+		}
+	}
+	if _, failed := m.Failed("db1", "mbx1"); failed || m.Policy("mbx1") != BlockedByPolicy {
+		t.Error("what was damaged cannot be changed")
 	}
 	closed := store.Memory()
 	closed.Close()
-	if _, err := NewActiveManager(t.Context(), closed); !errors.Is(err, store.ErrClosed) {
+	if _, err := NewActiveManager(t.Context(), closed, nil); !errors.Is(err, store.ErrClosed) {
 		t.Errorf("active copies: %v", err)
 	}
 	if _, err := NewOfferedMechanisms(t.Context(), closed); !errors.Is(err, store.ErrClosed) {

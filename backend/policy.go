@@ -6,6 +6,8 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+
+	"portico/configs/store"
 )
 
 // Policy says whether databases are activated on a server automatically: Exchange's DatabaseCopyAutoActivationPolicy.
@@ -17,24 +19,32 @@ const (
 	BlockedByPolicy Policy = "Blocked"
 )
 
-// SetPolicy sets a server's policy; "" restores the policy of the configuration.
-func (m *ActiveManager) SetPolicy(ctx context.Context, server string, p Policy) error {
-	m.judging.Lock()
-	defer m.judging.Unlock()
-	var err error
-	if p == "" {
-		err = m.remove(ctx, policyKey+server)
-	} else {
-		err = m.put(ctx, policyKey+server, string(p))
+// parsePolicy reads what the store has of a server's policy.
+func parsePolicy(text string) (Policy, error) {
+	if p := Policy(text); p == Unrestricted || p == BlockedByPolicy {
+		return p, nil
 	}
-	if err != nil {
-		return fmt.Errorf("policy of %s: %w", server, err)
-	}
+	return "", fmt.Errorf("there is no policy %q: the configured one applies", text)
+}
+
+// takePolicies takes in the policies that were changed by command.
+func (m *ActiveManager) takePolicies() {
+	now := values(m.stored.policy)
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	delete(m.policy, server)
-	if p != "" {
-		m.policy[server] = p
+	m.policy = now
+}
+
+// SetPolicy sets a server's policy; "" restores the policy of the configuration.
+func (m *ActiveManager) SetPolicy(ctx context.Context, server string, p Policy) error {
+	_, err := changeEntry(ctx, m.stored.policy, server, func(store.Item[Policy]) (Policy, change) {
+		if p == "" {
+			return p, removeEntry
+		}
+		return p, putEntry
+	})
+	if err != nil {
+		return fmt.Errorf("policy of %s: %w", server, err)
 	}
 	return nil
 }
@@ -63,8 +73,17 @@ func (b Blocker) String() string {
 	return b.By + "=" + url.QueryEscape(b.Who)
 }
 
-// parseBlockers reads what the store has of a server's blockers.
-func parseBlockers(value string) []Blocker {
+// blockersText is a server's blockers in the store.
+func blockersText(all []Blocker) string {
+	words := make([]string, len(all))
+	for i, b := range all {
+		words[i] = b.String()
+	}
+	return strings.Join(words, " ")
+}
+
+// parseBlockers reads what the store has of a server's blockers. It takes any text.
+func parseBlockers(value string) ([]Blocker, error) {
 	if value == "blocked" { // as it was written before there were several who could
 		value = ByOperator
 	}
@@ -74,7 +93,15 @@ func parseBlockers(value string) []Blocker {
 		who, _ = url.QueryUnescape(who)
 		all = append(all, Blocker{By: by, Who: who})
 	}
-	return all
+	return all, nil
+}
+
+// takeBlocked takes in who blocks which server.
+func (m *ActiveManager) takeBlocked() {
+	now := values(m.stored.blocked)
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.blocked = now
 }
 
 // Block is BlockAs for a part of Portico.
@@ -85,13 +112,13 @@ func (m *ActiveManager) Block(ctx context.Context, server, by string) error {
 // BlockAs prevents activation of databases on a server, until Unblock with the same word. Databases that are active
 // there stay active. If the word already blocks the server, the earlier requester is kept.
 func (m *ActiveManager) BlockAs(ctx context.Context, server string, b Blocker) error {
-	m.judging.Lock()
-	defer m.judging.Unlock()
-	all := m.Blockers(server)
-	if slices.ContainsFunc(all, func(other Blocker) bool { return other.By == b.By }) {
-		return nil
-	}
-	if err := m.putBlockers(ctx, server, append(all, b)); err != nil {
+	_, err := changeEntry(ctx, m.stored.blocked, server, func(now store.Item[[]Blocker]) ([]Blocker, change) {
+		if slices.ContainsFunc(now.Value, func(other Blocker) bool { return other.By == b.By }) {
+			return nil, keepEntry
+		}
+		return append(now.Value, b), putEntry
+	})
+	if err != nil {
 		return fmt.Errorf("block %s: %w", server, err)
 	}
 	return nil
@@ -99,39 +126,18 @@ func (m *ActiveManager) BlockAs(ctx context.Context, server string, b Blocker) e
 
 // Unblock lifts the block of one word, or with "" all blocks. It moves no database back.
 func (m *ActiveManager) Unblock(ctx context.Context, server, by string) error {
-	m.judging.Lock()
-	defer m.judging.Unlock()
-	var rest []Blocker
-	if by != "" {
-		rest = slices.DeleteFunc(m.Blockers(server), func(other Blocker) bool { return other.By == by })
-	}
-	if err := m.putBlockers(ctx, server, rest); err != nil {
-		return fmt.Errorf("unblock %s: %w", server, err)
-	}
-	return nil
-}
-
-// putBlockers keeps who blocks a server. The caller holds judging.
-func (m *ActiveManager) putBlockers(ctx context.Context, server string, all []Blocker) error {
-	var err error
-	if len(all) == 0 {
-		err = m.remove(ctx, blockedKey+server)
-	} else {
-		words := make([]string, len(all))
-		for i, b := range all {
-			words[i] = b.String()
+	_, err := changeEntry(ctx, m.stored.blocked, server, func(now store.Item[[]Blocker]) ([]Blocker, change) {
+		rest := slices.DeleteFunc(slices.Clone(now.Value), func(b Blocker) bool { return by == "" || b.By == by })
+		switch len(rest) {
+		case 0:
+			return nil, removeEntry
+		case len(now.Value):
+			return nil, keepEntry
 		}
-		err = m.put(ctx, blockedKey+server, strings.Join(words, " "))
-	}
+		return rest, putEntry
+	})
 	if err != nil {
-		return err
-	}
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if len(all) == 0 {
-		delete(m.blocked, server)
-	} else {
-		m.blocked[server] = all
+		return fmt.Errorf("unblock %s: %w", server, err)
 	}
 	return nil
 }

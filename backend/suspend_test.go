@@ -53,7 +53,7 @@ func (s *storage) Activate(_ context.Context, database, from, to string) error {
 
 func managerWith(t *testing.T, s store.Store, hook Hook, copies ...string) *ActiveManager {
 	t.Helper()
-	m, err := NewActiveManager(t.Context(), s)
+	m, err := NewActiveManager(t.Context(), s, nil)
 	if err == nil {
 		_, err = m.Configure(t.Context(), []DatabaseOptions{{Name: "db1", Copies: copies, Hook: hook},
 			{Name: "db2", Copies: copies[:1]}})
@@ -317,7 +317,7 @@ func (s says) Lookup(context.Context, directory.Query) (directory.Entry, error) 
 
 // Nothing is activated automatically where the policy forbids it; somebody who asks for it by name is obeyed.
 func TestPolicy(t *testing.T) {
-	manager, err := NewActiveManager(t.Context(), store.Memory())
+	manager, err := NewActiveManager(t.Context(), store.Memory(), nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -138,7 +138,7 @@ func (s *service) configure(ctx context.Context, tier *backend.Tier) error {
 		case a.From != "":
 			s.log.Warn().Str("database", a.Database).Str("before", a.From).Str("server", a.Server).
 				Msg("database renamed: it stays where it is active, and its sessions end, as in a move")
-			s.group.Go(func() { s.server.EndDatabase(a.From, moveSpread) })
+			s.group.Go(func() { s.endDatabase(a.From) })
 		default:
 			s.log.Info().Str("database", a.Database).Str("server", a.Server).
 				Msg("recorded the active copy of a new database")

@@ -58,7 +58,7 @@ func refusals(
 	if unread != nil && !errors.Is(unread, fs.ErrPermission) { // storedFindings says so
 		return append(all, datadir.Error(unread, config, file))
 	}
-	of, err := newLasting(ctx, kept, warn)
+	of, err := newLasting(ctx, kept, kept, warn)
 	if err != nil {
 		return append(all, err)
 	}

@@ -58,6 +58,7 @@ func (s *service) followStates() {
 		s.group.Go(func() { run(s.probing) })
 	}
 	s.group.Go(func() { s.followSettings(s.probing) })
+	s.group.Go(func() { s.followMoves(s.probing) })
 }
 
 // monitorChanged logs a monitor's transitions.

@@ -8,6 +8,7 @@ import (
 
 	"portico/backend"
 	"portico/health/admin"
+	"portico/proxy/relay"
 )
 
 // moveSpread is the time over which the sessions of a database that moves end, so that their clients do not all come
@@ -92,7 +93,7 @@ func (s *service) move(ctx context.Context, move func(context.Context,
 	}
 	defer done()
 	results := move(ctx, backend.MoveOptions{
-		End:        func(database string) { s.server.EndDatabase(database, moveSpread) },
+		End:        s.endDatabase,
 		Unreadable: s.unreadable,
 		Failed:     s.logFailed,
 		Unsound:    s.unsound,
@@ -107,3 +108,24 @@ func (s *service) move(ctx context.Context, move func(context.Context,
 	}
 	return results, nil
 }
+
+// followMoves has what another writer of the store moves end sessions here as a move by this node does, until ctx ends.
+func (s *service) followMoves(ctx context.Context) {
+	s.active.Run(ctx, backend.FollowOptions{
+		End:     s.endDatabase,
+		EndUser: s.endUser,
+		Queues:  s.signinQueues,
+		Moved: func(database, from, to string, suspended bool) {
+			s.log.Warn().Str("database", database).Str("from", from).Str("to", to).Bool("suspended", suspended).
+				Msg("database moved by another writer of the store")
+		},
+		UserMoved: func(user, database string) {
+			s.log.Warn().Str("user", user).Str("to", database).Msg("user moved by another writer of the store")
+		},
+		Failed: func(err error) { s.reported("cannot end all sessions after a move", err) },
+	})
+}
+
+func (s *service) endDatabase(database string) { s.server.EndDatabase(database, moveSpread) }
+
+func (s *service) endUser(user string) { s.server.EndUser(user, relay.ReasonMoved) }

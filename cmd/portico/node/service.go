@@ -102,14 +102,18 @@ type lasting struct {
 	report          func(what string, err error) // called for what goes wrong later and does not stop the service
 }
 
-// newLasting returns what the first tier finds. kept is what is stored.
-func newLasting(ctx context.Context, kept store.Store, report func(what string, err error)) (of lasting, err error) {
-	of = lasting{site: kept, report: report, circuitBreakers: backend.NewCircuitBreakers(time.Now, rand.Float64),
+// newLasting returns what the first tier finds: in the site's store, and in this node's.
+func newLasting(ctx context.Context, site, local store.Store, report func(what string, err error)) (of lasting,
+	err error) {
+	of = lasting{site: site, report: report, circuitBreakers: backend.NewCircuitBreakers(time.Now, rand.Float64),
 		tally: backend.NewTally(time.Now), signinQueues: backend.NewSigninQueues(time.Now)}
-	if of.active, err = backend.NewActiveManager(ctx, kept); err != nil {
+	of.active, err = backend.NewActiveManager(ctx, site, func(err error) {
+		report("stored state of databases and mailbox servers not usable", err)
+	})
+	if err != nil {
 		return of, err
 	}
-	of.mechanisms, err = backend.NewOfferedMechanisms(ctx, kept)
+	of.mechanisms, err = backend.NewOfferedMechanisms(ctx, local)
 	return of, err
 }
 
@@ -146,7 +150,7 @@ func (s *service) start() (err error) {
 		return err
 	}
 	s.stored = newStored(s.disk, s.disk)
-	if s.lasting, err = newLasting(context.Background(), s.disk, s.reported); err != nil {
+	if s.lasting, err = newLasting(context.Background(), s.disk, s.disk, s.reported); err != nil {
 		return err
 	}
 	if s.tickets, err = certs.NewTickets(cryptorand.Reader); err != nil {

@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"portico/backend"
 	"portico/backend/backendtest/testkit"
 	"portico/cmd/portico/cli"
 	"portico/configs/store"
@@ -80,4 +81,56 @@ func TestOtherWritersTakeEffect(t *testing.T) {
 	}
 	r.eventually(t, "new clients are taken", func() bool { return r.inService() == nil })
 	r.settled(t)
+}
+
+// Databases and users that another writer moves are served from there at once: their sessions here end and say why,
+// and new sign-ins go to the new server. Blocks of another writer count.
+func TestOtherWritersMove(t *testing.T) {
+	testkit.NoLeaks(t)
+	site := newTwoServers(t)
+	site.replace(t, "{db1: {copies: [mbx1, mbx2]}}",
+		"{db1: {copies: [mbx1, mbx2]}, db2: {copies: [mbx1, mbx2]}}\ndirectory: {sources: [{rules: [{match: \"*\", "+
+			"database: db1}]}]}")
+	r := site.site.serve(t, site.dir+"/portico.yaml")
+	other, err := backend.NewActiveManager(t.Context(), r.disk, func(err error) { t.Error(err) })
+	if err == nil {
+		_, err = other.Configure(t.Context(), []backend.DatabaseOptions{{Name: "db1", Copies: []string{"mbx1", "mbx2"}},
+			{Name: "db2", Copies: []string{"mbx1", "mbx2"}}})
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	nothing := func(string) {}
+	c := r.signIn(t)
+	if err := other.Move(t.Context(), "db1", "mbx2", backend.MoveOptions{End: nothing}); err != nil {
+		t.Fatal(err)
+	}
+	const moved = "* BYE [UNAVAILABLE] Your mailbox is being moved*"
+	c.Expect(moved)
+	r.logged(t, "database moved by another writer of the store")
+	if got := r.asks(t, cli.StatusFine, "user", "where", "alice"); !strings.Contains(got, "mbx2") {
+		t.Error(got)
+	}
+	c = r.signIn(t)
+	if site.book.count("mbx1") > 0 || site.book.count("mbx2") != 1 {
+		t.Error("the sign-in went to the old server")
+	}
+	if err := other.MoveUser(t.Context(), "alice", "db2", nothing); err != nil {
+		t.Fatal(err)
+	}
+	c.Expect(moved)
+	r.logged(t, "user moved by another writer of the store")
+	if got := r.asks(t, cli.StatusFine, "user", "where", "alice"); !strings.Contains(got, "db2") {
+		t.Error(got)
+	}
+	if err := other.Block(t.Context(), "mbx1", "maintenance"); err != nil {
+		t.Fatal(err)
+	}
+	testkit.Eventually(t, "the block counts", func() bool { return r.active.Blocked("mbx1") })
+	if got := r.asks(t, cli.StatusFailed, "database", "move", "db1", "mbx1"); !strings.Contains(got, "blocked") {
+		t.Error(got)
+	}
+	if len(site.book.twice) > 0 {
+		t.Errorf("on two servers: %q", site.book.twice)
+	}
 }

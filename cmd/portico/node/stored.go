@@ -12,7 +12,8 @@ import (
 
 // stored is what a node keeps beside the active copies (backend) and the recovery log (health/recovery), one set for
 // each kind. What concerns a whole site is in the site's store, and what concerns this node alone in its own; with one
-// node both are one file.
+// node both are one file. The node follows all of it: a change by another writer takes effect. An entry that is not
+// followed says so, with the reason.
 type stored struct {
 	// Of the site.
 	settings    store.One[map[string]string]  // changed at run time, by name: in one entry, so all change or none
@@ -23,7 +24,8 @@ type stored struct {
 	alerts      store.One[json.RawMessage]    // those that are open; health.Escalator reads and writes them
 	// Of this node.
 	components store.Set[components.Request] // what requesters want, by Request.Key
-	flapping   store.One[json.RawMessage]    // when monitors changed; health.Engine reads and writes it
+	// when monitors changed; health.Engine reads and writes it. Not followed: this node's own monitors alone change it.
+	flapping store.One[json.RawMessage]
 }
 
 func newStored(site, local store.Store) stored {

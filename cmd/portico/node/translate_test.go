@@ -90,7 +90,8 @@ func TestKeptDescriptors(t *testing.T) {
 // lastingOf returns what the tiers of a node share that has stored nothing.
 func lastingOf(t *testing.T) lasting {
 	t.Helper()
-	of, err := newLasting(t.Context(), store.Memory(), func(string, error) {})
+	kept := store.Memory()
+	of, err := newLasting(t.Context(), kept, kept, func(string, error) {})
 	if err != nil {
 		t.Fatal(err)
 	}

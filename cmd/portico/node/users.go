@@ -13,7 +13,6 @@ import (
 	"portico/health/admin"
 	"portico/health/admin/table"
 	"portico/proxy"
-	"portico/proxy/relay"
 )
 
 // lookupTime is how long the directory may take to find a user.
@@ -54,7 +53,7 @@ func (c usersAPI) MoveUser(ctx context.Context, user, database string) (admin.Us
 		return location, err
 	}
 	defer done()
-	err = c.s.active.MoveUser(ctx, name, database, func(user string) { c.s.server.EndUser(user, relay.ReasonMoved) })
+	err = c.s.active.MoveUser(ctx, name, database, c.s.endUser)
 	if errors.Is(err, backend.ErrUnknownName) {
 		return location, admin.NoSuch("database", database, c.s.names().Databases)
 	}

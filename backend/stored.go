@@ -1,0 +1,124 @@
+package backend
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+
+	"portico/configs/store"
+)
+
+// Keys of the store. The manager follows all of them; see Run.
+const (
+	activeKey = "active/" // and a database: the mailbox server with its active copy
+	// and a database, while its copies are deactivated and activated: the mailbox servers it is between
+	movingKey    = "moving/"
+	blockedKey   = "blocked/" // and a mailbox server that no database may be activated on: who has asked for that
+	policyKey    = "policy/"  // and a mailbox server: its policy
+	movedUserKey = "placed/"  // and a user: the database that the user was moved to
+	failedKey    = "failed/"  // and a database, a slash and a mailbox server: a Failure, as JSON
+)
+
+// storedState is what the store has of a site's copies, whoever has stored it.
+type storedState struct {
+	active     *store.Mirror[string]
+	moving     *store.Mirror[[]string]
+	blocked    *store.Mirror[[]Blocker]
+	policy     *store.Mirror[Policy]
+	movedUsers *store.Mirror[string]
+	failed     *store.Mirror[Failure]
+}
+
+// openStored reads the store. failed is told which entries cannot be read, now and later.
+func (m *ActiveManager) openStored(ctx context.Context, s store.Store, failed func(error)) error {
+	of := &m.stored
+	return cmp.Or(
+		openMirror(ctx, &of.active, texts(s, activeKey), m.wakeFollower, failed),
+		openMirror(ctx, &of.moving, store.TextSetOf(s, movingKey, func(servers []string) string {
+			return strings.Join(servers, " ")
+		}, func(text string) ([]string, error) { return strings.Fields(text), nil }), m.wakeFollower, failed),
+		openMirror(ctx, &of.blocked, store.TextSetOf(s, blockedKey, blockersText, parseBlockers), m.takeBlocked,
+			failed),
+		openMirror(ctx, &of.policy, store.TextSetOf(s, policyKey, func(p Policy) string { return string(p) },
+			parsePolicy), m.takePolicies, failed),
+		openMirror(ctx, &of.movedUsers, texts(s, movedUserKey), m.takeMovedUsers, failed),
+		openMirror(ctx, &of.failed, store.TextSetOf(s, failedKey, failureText, parseFailure), m.takeFailed, failed),
+	)
+}
+
+// openMirror reads a set, and has changed called after that and after each change.
+func openMirror[T any](ctx context.Context, into **store.Mirror[T], set store.Set[T], changed func(),
+	failed func(error)) (err error) {
+	*into, err = store.NewMirror(ctx, set, store.MirrorOptions{Changed: changed, Failed: failed})
+	if err != nil {
+		return fmt.Errorf("read the state of databases and mailbox servers: %w", err)
+	}
+	changed()
+	return nil
+}
+
+// texts are entries that are texts, not JSON.
+func texts(s store.Store, prefix string) store.Set[string] {
+	return store.TextSetOf(s, prefix, func(text string) string { return text },
+		func(text string) (string, error) { return text, nil })
+}
+
+// values are the values of entries by name.
+func values[T any](of *store.Mirror[T]) map[string]T {
+	all := make(map[string]T)
+	for _, item := range of.All() {
+		all[item.Name] = item.Value
+	}
+	return all
+}
+
+// change is what becomes of an entry.
+type change int
+
+const (
+	keepEntry change = iota
+	putEntry
+	removeEntry
+)
+
+// changeEntry decides by an entry as the store has it what becomes of it. If another writer changes the entry before
+// that is stored, decide is called again. It says whether this call has changed the entry.
+func changeEntry[T any](ctx context.Context, of *store.Mirror[T], name string,
+	decide func(now store.Item[T]) (T, change)) (changed bool, err error) {
+	for {
+		item, err := of.Get(ctx, name)
+		if err != nil {
+			return false, err
+		}
+		value, what := decide(item)
+		switch {
+		case what == putEntry:
+			item.Value = value
+			_, err = of.Put(ctx, item)
+		case what == removeEntry && item.Revision != 0:
+			err = of.Remove(ctx, item)
+		default:
+			return false, nil
+		}
+		if !errors.Is(err, store.ErrConflict) {
+			return err == nil, err
+		}
+	}
+}
+
+// failureText is a Failure in the store.
+func failureText(f Failure) string {
+	text, _ := json.Marshal(f) // strings and a time
+	return string(text)
+}
+
+// parseFailure reads what failureText has written. A copy whose entry cannot be read is Failed.
+func parseFailure(text string) (f Failure, _ error) {
+	if err := json.Unmarshal([]byte(text), &f); err != nil {
+		f = Failure{Reason: "its entry in the store cannot be read: " + err.Error()}
+	}
+	return f, nil
+}
