@@ -166,20 +166,22 @@ func stillThere(conn net.Conn) bool {
 	return err == unix.EAGAIN
 }
 
-// say says one thing, after TLS, and hangs up if the answer takes longer than a time.
+// say waits for the greeting, says one thing, after TLS, and hangs up if the answer takes longer than a time.
 func (s *strangers) say(source, line string, wait time.Duration, counted *int) {
 	conn := s.secure(source)
 	if conn == nil {
 		return
 	}
 	defer conn.Close()
-	conn.SetReadDeadline(time.Now().Add(wait)) // a write cut off would leave a gap in the records
+	defer context.AfterFunc(s.ctx, func() { conn.SetReadDeadline(time.Unix(1, 0)) })()
+	conn.SetReadDeadline(time.Now().Add(testkit.Patience)) // a write cut off would leave a gap in the records
 	in := bufio.NewReader(conn)
-	if _, err := in.ReadString('\n'); err != nil { // greeting
+	if _, err := in.ReadString('\n'); err != nil {
 		return
 	}
 	if _, err := io.WriteString(conn, line); err == nil {
 		s.count(counted)
+		conn.SetReadDeadline(time.Now().Add(wait))
 		in.ReadString('\n')
 	}
 }
