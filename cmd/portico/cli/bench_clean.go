@@ -37,17 +37,7 @@ Exit status: 0 no mailbox is left, 1 some are left, 2 the command failed.`,
 			return err
 		}
 		left, failed := bench.Clean(ctx, o, *list)
-		rows, remain := table.New("User", "Mailbox", "State"), false
-		for _, l := range left {
-			state := "removed"
-			if !l.Removed {
-				state, remain = "left behind", true
-			}
-			if l.Problem != "" {
-				state = l.Problem
-			}
-			rows.Add(l.User, l.Mailbox, state)
-		}
+		rows, remain := cleanRows(left)
 		if err := output.print(cmd, left, rows); err != nil {
 			return err
 		}
@@ -60,4 +50,20 @@ Exit status: 0 no mailbox is left, 1 some are left, 2 the command failed.`,
 		return nil
 	}
 	return cmd
+}
+
+// cleanRows lists what was found, and reports whether something remains.
+func cleanRows(left []bench.LeftBehind) (rows *table.Table, remain bool) {
+	rows = table.New("User", "Mailbox", "State")
+	for _, l := range left {
+		state := "removed"
+		if !l.Removed {
+			state, remain = "left behind", true
+		}
+		if l.Problem != "" {
+			state = l.Problem
+		}
+		rows.Add(l.User, l.Mailbox, state)
+	}
+	return rows, remain
 }

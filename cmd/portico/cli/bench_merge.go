@@ -34,25 +34,16 @@ alone.`,
 		if err != nil {
 			return err
 		}
-		var reports []*bench.Report
-		for _, file := range args {
-			of, err := bench.LoadReports(file, "")
-			if err != nil {
-				return err
-			}
-			if len(of) > 1 {
-				return fmt.Errorf("%s holds %d reports: merge takes one report of each machine", file, len(of))
-			}
-			reports = append(reports, of...)
+		reports, err := reportsOfMachines(args)
+		if err != nil {
+			return err
 		}
 		whole, err := bench.Merge(reports, conditions)
 		if err != nil {
 			return err
 		}
-		if *page != "" {
-			if err := writeFile(*page, whole.WriteHTML); err != nil {
-				return fmt.Errorf("report: %w", err)
-			}
+		if err := writePage(*page, whole.WriteHTML); err != nil {
+			return err
 		}
 		if err := output.report(cmd.OutOrStdout(), whole); err != nil {
 			return err
@@ -60,4 +51,20 @@ alone.`,
 		return measured(whole.Fine(), whole.Tool.Short(), *strict)
 	}
 	return cmd
+}
+
+// reportsOfMachines reads one report from each file.
+func reportsOfMachines(files []string) ([]*bench.Report, error) {
+	var reports []*bench.Report
+	for _, file := range files {
+		of, err := bench.LoadReports(file, "")
+		if err != nil {
+			return nil, err
+		}
+		if len(of) > 1 {
+			return nil, fmt.Errorf("%s holds %d reports: merge takes one report of each machine", file, len(of))
+		}
+		reports = append(reports, of...)
+	}
+	return reports, nil
 }

@@ -7,9 +7,11 @@ import (
 	"io"
 	"net"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
+	"github.com/mattn/go-isatty"
 	"github.com/spf13/cobra"
 
 	"portico/backend/secret"
@@ -19,7 +21,7 @@ import (
 	"portico/cmd/portico/release"
 )
 
-// watching is how runs are followed while they go on.
+// watching holds the flags that say how to follow runs.
 type watching struct {
 	live     bool
 	metrics  string // address
@@ -60,25 +62,45 @@ func (w *watching) serveMetrics(ctx context.Context, errOut io.Writer) (stop fun
 	return w.exporter.Serve(ln), nil
 }
 
-// follow has one run followed. The result ends that, and may be called again.
+// follow sends the intervals and the progress of one run to what the flags ask for. stop ends that. It may be called
+// again.
 func (w *watching) follow(cmd *cobra.Command, o *bench.Options, end func()) (stop func() error, err error) {
-	errOut := cmd.ErrOrStderr()
-	var intervals []func(bench.Interval)
-	progress := []func(bench.Progress){}
-	closeAll := func() error { return nil }
-	if w.hdr != "" {
-		f, err := os.Create(w.hdr)
-		if err != nil {
-			return nil, err
-		}
-		log := bench.NewIntervalLog(f, time.Now(), "portico bench "+release.Version()+
-			", latencies in nanoseconds by command")
-		intervals = append(intervals, log.Write)
-		closeAll = func() error { return errors.Join(log.Err(), f.Close()) }
+	f := &followers{}
+	if err := w.followInLog(f); err != nil {
+		return nil, err
 	}
 	if w.exporter != nil {
-		intervals, progress = append(intervals, w.exporter.Interval), append(progress, w.exporter.Progress)
+		f.intervals, f.progress = append(f.intervals, w.exporter.Interval), append(f.progress, w.exporter.Progress)
 	}
+	w.followOnTerminal(f, cmd, o, end)
+	o.Intervals, o.Progress = f.interval, f.report
+	return func() error {
+		err := f.close()
+		clearLine(cmd.ErrOrStderr())
+		return err
+	}, nil
+}
+
+// followInLog adds the histogram log of --hdr.
+func (w *watching) followInLog(to *followers) error {
+	if w.hdr == "" {
+		return nil
+	}
+	f, err := os.Create(w.hdr)
+	if err != nil {
+		return err
+	}
+	log := bench.NewIntervalLog(f, time.Now(), "portico bench "+release.Version()+
+		", latencies in nanoseconds by command")
+	to.intervals = append(to.intervals, log.Write)
+	to.closers = append(to.closers, func() error { return errors.Join(log.Err(), f.Close()) })
+	return nil
+}
+
+// followOnTerminal adds the screen or the lines of --live, or one line on a terminal. A person at the screen may call
+// end.
+func (w *watching) followOnTerminal(to *followers, cmd *cobra.Command, o *bench.Options, end func()) {
+	errOut := cmd.ErrOrStderr()
 	switch {
 	case w.live && onScreen(cmd):
 		view := live.Start(live.Options{
@@ -86,37 +108,54 @@ func (w *watching) follow(cmd *cobra.Command, o *bench.Options, end func()) (sto
 			Title: fmt.Sprintf("portico bench: %s against %s, %d sessions", o.Profile.Name, targetNames(o),
 				o.Sessions),
 		})
-		intervals, progress = append(intervals, view.Interval), append(progress, view.Progress)
-		closeLog := closeAll
-		closeAll = func() error { view.Close(); return closeLog() }
+		to.intervals, to.progress = append(to.intervals, view.Interval), append(to.progress, view.Progress)
+		to.closers = append(to.closers, func() error { view.Close(); return nil })
 	case w.live:
-		progress = append(progress, progressLines(errOut))
+		to.progress = append(to.progress, progressLines(errOut))
 	case onTerminal(errOut):
-		progress = append(progress, progressLine(errOut))
+		to.progress = append(to.progress, progressLine(errOut))
 	}
-	o.Intervals = func(i bench.Interval) {
-		for _, f := range intervals {
-			f(i)
-		}
+}
+
+// followers get the intervals and the progress of a run.
+type followers struct {
+	intervals []func(bench.Interval)
+	progress  []func(bench.Progress)
+	closers   []func() error
+}
+
+func (f *followers) interval(i bench.Interval) {
+	for _, follow := range f.intervals {
+		follow(i)
 	}
-	o.Progress = func(p bench.Progress) {
-		for _, f := range progress {
-			f(p)
-		}
+}
+
+func (f *followers) report(p bench.Progress) {
+	for _, follow := range f.progress {
+		follow(p)
 	}
-	return func() error {
-		closing := closeAll
-		closeAll = func() error { return nil }
-		err := closing()
-		clearLine(errOut)
-		return err
-	}, nil
+}
+
+// close closes the followers, the last first. It may be called again.
+func (f *followers) close() error {
+	var errs []error
+	for _, c := range slices.Backward(f.closers) {
+		errs = append(errs, c())
+	}
+	f.closers = nil
+	return errors.Join(errs...)
 }
 
 // onScreen reports whether there is a terminal that can show a screen, and a person who has keys.
 func onScreen(cmd *cobra.Command) bool {
 	term := os.Getenv("TERM")
 	return onTerminal(cmd.ErrOrStderr()) && onTerminal(os.Stdin) && term != "" && term != "dumb"
+}
+
+// onTerminal reports whether w is a terminal.
+func onTerminal(w io.Writer) bool {
+	f, ok := w.(*os.File)
+	return ok && isatty.IsTerminal(f.Fd())
 }
 
 // utf8Terminal reports whether the locale's characters are those of UTF-8.

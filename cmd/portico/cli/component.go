@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -96,17 +97,9 @@ Inactive, 2 the command failed.`,
 		Args: cobra.ExactArgs(1),
 	}
 	ask := askFlags(cmd).aliasFlag(cmd)
-	var r components.Request
-	cmd.Flags().StringVar(&r.State, "state", "", "`Active or Inactive`")
-	cmd.Flags().StringVar(&r.Requester, "requester", "",
-		"`HealthAPI, Maintenance, Sidelined, Functional or Deployment`")
-	cmd.MarkFlagRequired("state")
-	cmd.MarkFlagRequired("requester")
-	cmd.Flags().Lookup("server").
-		Usage = "the mailbox `server`, for RecoveryActionsEnabled; or another Portico, as --node"
-	duration := timeFlag(cmd, "duration", 0,
-		"`time` after which the entry ends, such as 2h or 1.00:00:00; by default it does not end")
+	r, duration := componentSetFlags(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) (err error) {
+		r.Component = args[0]
 		if r.Until, err = untilAfter(cmd, *duration); err != nil {
 			return err
 		}
@@ -118,7 +111,6 @@ Inactive, 2 the command failed.`,
 		if r.Server, err = ask.serverOrNode(cmd.Context()); err != nil {
 			return err
 		}
-		r.Component = args[0]
 		if named != "" && r.Server == "" && strings.EqualFold(r.Component, components.RecoveryActions) {
 			return fmt.Errorf("%s is another Portico, and this would change all mailbox servers there: write --node "+
 				"%s to do that", named, named)
@@ -136,4 +128,18 @@ Inactive, 2 the command failed.`,
 		return nil
 	}
 	return cmd
+}
+
+// componentSetFlags gives a command the flags of an entry and of its duration.
+func componentSetFlags(cmd *cobra.Command) (*components.Request, *time.Duration) {
+	r := &components.Request{}
+	cmd.Flags().StringVar(&r.State, "state", "", "`Active or Inactive`")
+	cmd.Flags().StringVar(&r.Requester, "requester", "",
+		"`HealthAPI, Maintenance, Sidelined, Functional or Deployment`")
+	cmd.MarkFlagRequired("state")
+	cmd.MarkFlagRequired("requester")
+	cmd.Flags().Lookup("server").
+		Usage = "the mailbox `server`, for RecoveryActionsEnabled; or another Portico, as --node"
+	return r, timeFlag(cmd, "duration", 0,
+		"`time` after which the entry ends, such as 2h or 1.00:00:00; by default it does not end")
 }

@@ -62,28 +62,53 @@ one does not, 2 Portico does not answer.`,
 		if server != "" {
 			copies = slices.DeleteFunc(copies, func(c admin.CopyStatus) bool { return c.Server != server })
 		}
-		rows := table.New("Database", "Server", "Status", "Blocked", "Reason").Keep("Status", "Reason")
-		counts, unsure := make(map[string]int), false
-		for _, s := range copies {
-			counts[s.Status]++
-			unsure = unsure || s.Active && s.Status == "Unknown"
-			rows.AddNamed(s.Database+"/"+s.Server, s.Database, s.Server, s.Status, yesNo(s.Blocked),
-				cmp.Or(s.Failed, s.Error, s.Barred))
-		}
-		var value any = copies
-		if *group != "" {
-			rows, value = table.New("Count", "Status"), counts
-			for _, status := range slices.Sorted(maps.Keys(counts)) {
-				rows.AddNamed(status, strconv.Itoa(counts[status]), status)
-			}
-		}
-		err = ask.print(cmd, value, rows)
-		if err == nil && (unsure || counts["Dismounted"]+counts["FailedAndSuspended"] > 0) {
-			return errBadNews
-		}
-		return err
+		return ask.copies(cmd, copies, *group != "")
 	}
 	return cmd
+}
+
+// copies prints copies, or how many there are of each status.
+func (a *asking) copies(cmd *cobra.Command, copies []admin.CopyStatus, counted bool) (err error) {
+	if counted {
+		counts := copiesByStatus(copies)
+		err = a.print(cmd, counts, statusTable(counts))
+	} else {
+		err = a.print(cmd, copies, copiesTable(copies))
+	}
+	if err == nil && slices.ContainsFunc(copies, unserved) {
+		return errBadNews
+	}
+	return err
+}
+
+// unserved reports whether a copy is active on a server that does not answer, or that could not be asked.
+func unserved(c admin.CopyStatus) bool {
+	return c.Status == "Dismounted" || c.Status == "FailedAndSuspended" || c.Active && c.Status == "Unknown"
+}
+
+func copiesTable(copies []admin.CopyStatus) *table.Table {
+	rows := table.New("Database", "Server", "Status", "Blocked", "Reason").Keep("Status", "Reason")
+	for _, c := range copies {
+		rows.AddNamed(c.Database+"/"+c.Server, c.Database, c.Server, c.Status, yesNo(c.Blocked),
+			cmp.Or(c.Failed, c.Error, c.Barred))
+	}
+	return rows
+}
+
+func copiesByStatus(copies []admin.CopyStatus) map[string]int {
+	counts := make(map[string]int)
+	for _, c := range copies {
+		counts[c.Status]++
+	}
+	return counts
+}
+
+func statusTable(counts map[string]int) *table.Table {
+	rows := table.New("Count", "Status")
+	for _, status := range slices.Sorted(maps.Keys(counts)) {
+		rows.AddNamed(status, strconv.Itoa(counts[status]), status)
+	}
+	return rows
 }
 
 func newDatabaseMove() *cobra.Command {

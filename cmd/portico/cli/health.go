@@ -69,54 +69,70 @@ answer.`,
 		if err := ask.get(cmd.Context(), about(admin.PathMonitors, server), &all); err != nil {
 			return err
 		}
-		wanted, fine, matched := []admin.MonitorRow{}, true, 0
-		rows := table.New("Name", "TargetResource", "AlertValue", "HealthSetName").
-			Wide("Server", "State", "ServerComponent", "LastTransitionTime", "FirstAlertObservedTime",
-				"LastExecutionTime", "LastExecutionResult",
-				"Dependency", "_Mbx", "MailboxServer", "Error", "Description", "FlapsSince", "FlapsUntil").
-			Keep("TargetResource", "AlertValue")
+		wanted := []admin.MonitorRow{}
 		for _, m := range all {
-			identity := m.HealthSetName + "/" + m.Name
-			if len(args) == 1 && !fitsAny(args[0], m.HealthSetName, m.Name, identity, identity+"/"+m.TargetResource) ||
-				!holds(m) {
-				continue
+			if holds(m) && (len(args) == 0 || namesMonitor(args[0], m)) {
+				wanted = append(wanted, m)
 			}
-			matched++
-			if *failed && isWell(m.AlertValue) {
-				continue
-			}
-			wanted = append(wanted, m)
-			fine = fine && isWell(m.AlertValue)
-			rows.AddNamed(monitorID(m), m.Name, m.TargetResource,
-				m.AlertValue, m.HealthSetName,
-				m.Server, m.State, m.ServerComponent, table.Time(m.LastTransition), shownTime(m.FirstAlert),
-				shownTime(m.LastExecution), m.LastResult,
-				m.Dependency, m.Mailbox, m.MailboxServer, m.Error, m.Description, shownTime(m.FlapsSince),
-				shownTime(m.FlapsUntil))
 		}
-		if matched == 0 && len(args) == 1 && *where == "" {
-			var known []string
-			for _, m := range all {
-				known = append(known, m.HealthSetName, m.Name)
-			}
-			slices.Sort(known)
-			if slices.ContainsFunc(health.AlertValues(),
-				func(value string) bool { return strings.EqualFold(value, args[0]) }) {
-				return fmt.Errorf("%s is a state: write --where 'AlertValue -eq %s', or --failed for all monitors "+
-					"in trouble", args[0], args[0])
-			}
-			return admin.NoSuch("health set or monitor", args[0], slices.Compact(known))
+		if len(wanted) == 0 && len(args) == 1 && *where == "" {
+			return noMonitor(args[0], all)
 		}
-		if err := ask.print(cmd, wanted, rows); err != nil {
-			return err
+		if *failed {
+			wanted = slices.DeleteFunc(wanted, func(m admin.MonitorRow) bool { return isWell(m.AlertValue) })
 		}
-		ask.explainFlapping(cmd, wanted)
-		if !fine {
-			return errBadNews
-		}
-		return nil
+		return ask.monitors(cmd, wanted)
 	}
 	return cmd
+}
+
+// monitors prints monitors.
+func (a *asking) monitors(cmd *cobra.Command, monitors []admin.MonitorRow) error {
+	if err := a.print(cmd, monitors, monitorTable(monitors)); err != nil {
+		return err
+	}
+	a.explainFlapping(cmd, monitors)
+	if slices.ContainsFunc(monitors, func(m admin.MonitorRow) bool { return !isWell(m.AlertValue) }) {
+		return errBadNews
+	}
+	return nil
+}
+
+// namesMonitor reports whether a pattern matches a monitor's health set, name or identity.
+func namesMonitor(pattern string, m admin.MonitorRow) bool {
+	identity := m.HealthSetName + "/" + m.Name
+	return fitsAny(pattern, m.HealthSetName, m.Name, identity, identity+"/"+m.TargetResource)
+}
+
+// noMonitor is the error for a pattern that matches no monitor.
+func noMonitor(pattern string, all []admin.MonitorRow) error {
+	isPattern := func(value string) bool { return strings.EqualFold(value, pattern) }
+	if slices.ContainsFunc(health.AlertValues(), isPattern) {
+		return fmt.Errorf("%s is a state: write --where 'AlertValue -eq %s', or --failed for all monitors in trouble",
+			pattern, pattern)
+	}
+	var known []string
+	for _, m := range all {
+		known = append(known, m.HealthSetName, m.Name)
+	}
+	slices.Sort(known)
+	return admin.NoSuch("health set or monitor", pattern, slices.Compact(known))
+}
+
+func monitorTable(monitors []admin.MonitorRow) *table.Table {
+	rows := table.New("Name", "TargetResource", "AlertValue", "HealthSetName").
+		Wide("Server", "State", "ServerComponent", "LastTransitionTime", "FirstAlertObservedTime",
+			"LastExecutionTime", "LastExecutionResult",
+			"Dependency", "_Mbx", "MailboxServer", "Error", "Description", "FlapsSince", "FlapsUntil").
+		Keep("TargetResource", "AlertValue")
+	for _, m := range monitors {
+		rows.AddNamed(monitorID(m), m.Name, m.TargetResource, m.AlertValue, m.HealthSetName,
+			m.Server, m.State, m.ServerComponent, table.Time(m.LastTransition), shownTime(m.FirstAlert),
+			shownTime(m.LastExecution), m.LastResult,
+			m.Dependency, m.Mailbox, m.MailboxServer, m.Error, m.Description, shownTime(m.FlapsSince),
+			shownTime(m.FlapsUntil))
+	}
+	return rows
 }
 
 // explainFlapping says below a table which monitors flap: their state alone does not show it.

@@ -43,27 +43,30 @@ answer.`,
 		if err := ask.get(cmd.Context(), admin.PathReport, &all); err != nil {
 			return err
 		}
-		rows, fine := table.New("HealthSet", "AlertValue", "LastTransitionTime", "MonitorCount",
-			"State").Wide("Server", "HealthGroup", "Monitors"), true
-		for _, s := range all {
-			fine = fine && isWell(s.AlertValue)
-			rows.Add(s.HealthSet, s.AlertValue, table.Time(s.LastTransition), fmt.Sprint(s.MonitorCount), s.State,
-				s.Server, s.HealthGroup, monitorsOf(s))
-		}
-		if err := ask.print(cmd, all, rows); err != nil {
-			return err
-		}
-		var monitors []admin.MonitorRow
-		for _, s := range all {
-			monitors = append(monitors, s.Monitors...)
-		}
-		ask.explainFlapping(cmd, monitors)
-		if !fine {
-			return errBadNews
-		}
-		return nil
+		return ask.healthSets(cmd, all)
 	}
 	return cmd
+}
+
+// healthSets prints the health sets of a node.
+func (a *asking) healthSets(cmd *cobra.Command, sets []admin.SetRow) error {
+	rows, fine := table.New("HealthSet", "AlertValue", "LastTransitionTime", "MonitorCount", "State").
+		Wide("Server", "HealthGroup", "Monitors"), true
+	var monitors []admin.MonitorRow
+	for _, s := range sets {
+		fine = fine && isWell(s.AlertValue)
+		rows.Add(s.HealthSet, s.AlertValue, table.Time(s.LastTransition), fmt.Sprint(s.MonitorCount), s.State,
+			s.Server, s.HealthGroup, monitorsOf(s))
+		monitors = append(monitors, s.Monitors...)
+	}
+	if err := a.print(cmd, sets, rows); err != nil {
+		return err
+	}
+	a.explainFlapping(cmd, monitors)
+	if !fine {
+		return errBadNews
+	}
+	return nil
 }
 
 // isWell says whether an AlertValue is no bad news.

@@ -144,17 +144,22 @@ them.`,
 		if len(cleared) == 0 && nobody != nil { // guessed at or not, there is nothing left to clear
 			ask.note("%v", nobody)
 		}
-		if ask.forPeople() {
-			fmt.Fprintf(cmd.OutOrStdout(), "%s cleared.\n", table.Counted(len(cleared), "penalt/y/ies"))
-			ask.addressesLeft(cmd, which, cleared)
-			if len(cleared) == 0 {
-				return nil
-			}
-			fmt.Fprintln(cmd.OutOrStdout())
-		}
-		return ask.penalties(cmd, cleared)
+		return ask.cleared(cmd, which, cleared)
 	}
 	return cmd
+}
+
+// cleared prints the penalties that were cleared.
+func (a *asking) cleared(cmd *cobra.Command, which admin.PenaltyFilter, cleared []admin.Penalty) error {
+	if a.forPeople() {
+		fmt.Fprintf(cmd.OutOrStdout(), "%s cleared.\n", table.Counted(len(cleared), "penalt/y/ies"))
+		a.addressesLeft(cmd, which, cleared)
+		if len(cleared) == 0 {
+			return nil
+		}
+		fmt.Fprintln(cmd.OutOrStdout())
+	}
+	return a.penalties(cmd, cleared)
 }
 
 // addressesLeft tells where the user's sign-ins came from, since the address may have a penalty of its own.

@@ -55,18 +55,23 @@ such probe.`,
 				return len(p.Results) == 0 || p.Results[0].ResultType == health.Succeeded.String()
 			})
 		}
-		rows := table.New("Identity", "Result", "At", "Took").Wide("Interval")
-		for _, p := range all {
-			row := []string{p.Identity, "", "", "", inSeconds(p.Interval).String()}
-			if len(p.Results) > 0 {
-				last := p.Results[0]
-				row[1], row[2], row[3] = last.ResultType, table.Time(last.End), milliseconds(last.Seconds)
-			}
-			rows.Add(row...)
-		}
-		return ask.print(cmd, all, rows)
+		return ask.print(cmd, all, probeTable(all))
 	}
 	return cmd
+}
+
+// probeTable lists probes with their latest results.
+func probeTable(probes []admin.ProbeRow) *table.Table {
+	rows := table.New("Identity", "Result", "At", "Took").Wide("Interval")
+	for _, p := range probes {
+		row := []string{p.Identity, "", "", "", inSeconds(p.Interval).String()}
+		if len(p.Results) > 0 {
+			last := p.Results[0]
+			row[1], row[2], row[3] = last.ResultType, table.Time(last.End), milliseconds(last.Seconds)
+		}
+		rows.Add(row...)
+	}
+	return rows
 }
 
 func milliseconds(seconds float64) string {
@@ -86,36 +91,19 @@ Exit status: 0 the probe succeeded, 1 it failed, 2 the probe could not run.`,
 		Args: cobra.ExactArgs(1),
 	}
 	ask := askFlags(cmd).aliasFlag(cmd)
-	timeout := timeFlag(cmd, "timeout", 0, "`time` limit; the default is the probe's own")
-	account := cmd.Flags().String("account", "",
-		"`user` to sign in as, instead of the health mailbox; needs --password-file")
-	passwordFile := cmd.Flags().String("password-file", "", "`file` with the password of --account on one line")
-	endpoint := cmd.Flags().String("endpoint", "",
-		"`host:port` to test over TLS instead of this node's listener, for ImapCTPProbe; needs --account")
-	properties := cmd.Flags().StringToString("property-override", nil,
-		"`NAME=VALUE` in the probe's definition, for this run only: TimeoutSeconds, Write (0 or 1)")
-	cmd.Flags().Lookup("property-override").DefValue = ""
+	f := probeRunFlags(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		set, rest, ok := strings.Cut(strings.ReplaceAll(args[0], `\`, "/"), "/") // Exchange's spelling too
 		probe, target, _ := strings.Cut(rest, "/")
 		if !ok || probe == "" {
 			return fmt.Errorf("%q names no probe: write HEALTHSET/PROBE, as probe list shows it", args[0])
 		}
-		run := admin.ProbeRun{Target: target, Timeout: timeout.Seconds(), Account: *account, Endpoint: *endpoint,
-			Properties: *properties}
-		if (*account == "") != (*passwordFile == "") {
-			return fmt.Errorf("give --account and --password-file together")
-		}
-		if *passwordFile != "" {
-			password, err := configs.ReadPassword(*passwordFile)
-			if err != nil {
-				return err
-			}
-			run.Password = password
+		run, err := f.request(target)
+		if err != nil {
+			return err
 		}
 		var results []admin.ResultRow
-		if err := ask.post(cmd.Context(), admin.PathOf(admin.PathProbe, set, probe), run,
-			&results); err != nil {
+		if err := ask.post(cmd.Context(), admin.PathOf(admin.PathProbe, set, probe), run, &results); err != nil {
 			return err
 		}
 		if err := ask.results(cmd, results); err != nil {
@@ -129,6 +117,43 @@ Exit status: 0 the probe succeeded, 1 it failed, 2 the probe could not run.`,
 		return nil
 	}
 	return cmd
+}
+
+// probeRun holds the flags of probe run.
+type probeRun struct {
+	timeout      *time.Duration
+	account      string
+	passwordFile string
+	endpoint     string
+	properties   map[string]string
+}
+
+func probeRunFlags(cmd *cobra.Command) *probeRun {
+	f := &probeRun{timeout: timeFlag(cmd, "timeout", 0, "`time` limit; the default is the probe's own")}
+	flags := cmd.Flags()
+	flags.StringVar(&f.account, "account", "",
+		"`user` to sign in as, instead of the health mailbox; needs --password-file")
+	flags.StringVar(&f.passwordFile, "password-file", "", "`file` with the password of --account on one line")
+	flags.StringVar(&f.endpoint, "endpoint", "",
+		"`host:port` to test over TLS instead of this node's listener, for ImapCTPProbe; needs --account")
+	flags.StringToStringVar(&f.properties, "property-override", nil,
+		"`NAME=VALUE` in the probe's definition, for this run only: TimeoutSeconds, Write (0 or 1)")
+	flags.Lookup("property-override").DefValue = ""
+	return f
+}
+
+// request is what to ask the node to run. An empty target stands for all.
+func (f *probeRun) request(target string) (admin.ProbeRun, error) {
+	run := admin.ProbeRun{Target: target, Timeout: f.timeout.Seconds(), Account: f.account, Endpoint: f.endpoint,
+		Properties: f.properties}
+	if (f.account == "") != (f.passwordFile == "") {
+		return run, fmt.Errorf("give --account and --password-file together")
+	}
+	var err error
+	if f.passwordFile != "" {
+		run.Password, err = configs.ReadPassword(f.passwordFile)
+	}
+	return run, err
 }
 
 // results prints what runs of probes have found.

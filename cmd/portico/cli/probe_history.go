@@ -1,6 +1,8 @@
 package cli
 
 import (
+	"slices"
+
 	"github.com/spf13/cobra"
 
 	"portico/health"
@@ -29,23 +31,14 @@ such probe.`,
 		if err := ask.get(cmd.Context(), admin.PathProbes, &probes); err != nil {
 			return err
 		}
-		results, found := []admin.ResultRow{}, false
-		for _, p := range probes {
-			if !namesProbe(args[0], p) {
-				continue
-			}
-			found = true
-			n := 0
-			for _, r := range p.Results {
-				if *failed && r.ResultType == health.Succeeded.String() || *last > 0 && n == *last {
-					continue
-				}
-				n++
-				results = append(results, r)
-			}
+		known := probeNames(probes)
+		probes = slices.DeleteFunc(probes, func(p admin.ProbeRow) bool { return !namesProbe(args[0], p) })
+		if len(probes) == 0 {
+			return admin.NoSuch("probe", args[0], known)
 		}
-		if !found {
-			return admin.NoSuch("probe", args[0], probeNames(probes))
+		results := []admin.ResultRow{}
+		for _, p := range probes {
+			results = append(results, chosenResults(p.Results, *failed, *last)...)
 		}
 		rows := table.New("ExecutionStartTime", "ResultName", "ResultType", "Took", "_Mbx", "Error").
 			Wide("Dependency", "Phase", "Account", "ByHand", "HealthSetName", "Server").
@@ -58,6 +51,19 @@ such probe.`,
 		return ask.print(cmd, results, rows)
 	}
 	return cmd
+}
+
+// chosenResults returns the latest results, at most limit of them; 0 is no limit.
+func chosenResults(results []admin.ResultRow, failedOnly bool, limit int) (chosen []admin.ResultRow) {
+	for _, r := range results {
+		if limit > 0 && len(chosen) == limit {
+			break
+		}
+		if !failedOnly || r.ResultType != health.Succeeded.String() {
+			chosen = append(chosen, r)
+		}
+	}
+	return chosen
 }
 
 // namesProbe says whether a pattern fits a probe: its identity, its name, or its health set.

@@ -1,7 +1,9 @@
 package cli
 
 import (
+	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -25,63 +27,85 @@ commands that are slow now and not answered yet, use session list.`,
 		Args: cobra.NoArgs,
 	}
 	ask := askFlags(cmd)
-	user := cmd.Flags().String("user", "", "only commands of this `user`; the name is looked up as at sign-in")
-	server := cmd.Flags().String("server", "", "only commands to this mailbox `server`")
-	verb := cmd.Flags().String("command", "", "only this `command`, such as SELECT; FETCH includes UID FETCH")
-	from := cmd.Flags().String("from", "24h",
-		"only commands that ended after this `time`: 15:04 today or yesterday, 2006-01-02 15:04:05Z as in "+
-			"tables, or 2h ago")
-	until := cmd.Flags().String("to", "0s", "only commands that ended before this `time`, in the same forms")
-	cmd.Flags().Lookup("to").DefValue = "" // now
-	cmd.Flags().SetNormalizeFunc(func(_ *pflag.FlagSet, name string) pflag.NormalizedName {
-		if name == "until" { // as it was called first
-			name = "to"
-		}
-		return pflag.NormalizedName(name)
-	})
-	limit := cmd.Flags().Int("limit", 20, "at most this `number` of commands; 0 for all")
+	f := slowFlags(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		now := time.Now()
-		after, err := moment(*from, now)
+		wants, err := f.filter(cmd.Context(), ask)
 		if err != nil {
-			return fmt.Errorf("--from: %w", err)
-		}
-		before, err := moment(*until, now)
-		if err != nil {
-			return fmt.Errorf("--to: %w", err)
-		}
-		if err := ask.checkNames(cmd.Context(), *server, *verb); err != nil {
 			return err
-		}
-		if *user != "" {
-			if *user, err = ask.existing(cmd.Context(), *user); err != nil {
-				return err
-			}
 		}
 		var all []admin.SlowCommand
 		if err := ask.get(cmd.Context(), admin.PathSlow, &all); err != nil {
 			return err
 		}
-		wanted := []admin.SlowCommand{}
+		wanted := slices.DeleteFunc(all, func(s admin.SlowCommand) bool { return !wants(s) })
+		if f.limit > 0 && len(wanted) > f.limit {
+			wanted = wanted[:f.limit]
+		}
 		rows := table.New("Ended", "Took", "Command", "Result", "User", "Server").Wide("Client", "Session").
 			Keep("Took", "Command", "Result")
-		for _, s := range all {
-			switch {
-			case *limit > 0 && len(wanted) == *limit:
-			case *user != "" && s.User != *user, *server != "" && s.Server != *server, *verb != "" &&
-				!isCommand(s.Command, *verb):
-			case s.Ended.Before(after), s.Ended.After(before.Add(time.Second)):
-				// this Portico's clock may be another's
-			default:
-				wanted = append(wanted, s)
-				rows.AddNamed(s.Session, table.Time(s.Ended), inSeconds(s.Seconds).Round(time.Millisecond).String(),
-					s.Command, s.Result,
-					s.User, s.Server, s.Remote, s.Session)
-			}
+		for _, s := range wanted {
+			rows.AddNamed(s.Session, table.Time(s.Ended), inSeconds(s.Seconds).Round(time.Millisecond).String(),
+				s.Command, s.Result, s.User, s.Server, s.Remote, s.Session)
 		}
 		return ask.print(cmd, wanted, rows)
 	}
 	return cmd
+}
+
+// slowFilter holds the flags that choose slow commands.
+type slowFilter struct {
+	user, server, command string
+	from, to              string // as people write a time
+	limit                 int    // of commands; 0 is none
+}
+
+func slowFlags(cmd *cobra.Command) *slowFilter {
+	f := &slowFilter{}
+	flags := cmd.Flags()
+	flags.StringVar(&f.user, "user", "", "only commands of this `user`; the name is looked up as at sign-in")
+	flags.StringVar(&f.server, "server", "", "only commands to this mailbox `server`")
+	flags.StringVar(&f.command, "command", "", "only this `command`, such as SELECT; FETCH includes UID FETCH")
+	flags.StringVar(&f.from, "from", "24h",
+		"only commands that ended after this `time`: 15:04 today or yesterday, 2006-01-02 15:04:05Z as in "+
+			"tables, or 2h ago")
+	flags.StringVar(&f.to, "to", "0s", "only commands that ended before this `time`, in the same forms")
+	flags.Lookup("to").DefValue = "" // now
+	flags.SetNormalizeFunc(func(_ *pflag.FlagSet, name string) pflag.NormalizedName {
+		if name == "until" { // its first name, which scripts may use
+			name = "to"
+		}
+		return pflag.NormalizedName(name)
+	})
+	flags.IntVar(&f.limit, "limit", 20, "at most this `number` of commands; 0 for all")
+	return f
+}
+
+// filter returns a function that reports whether a command matches the flags.
+func (f *slowFilter) filter(ctx context.Context, ask *asking) (func(admin.SlowCommand) bool, error) {
+	now := time.Now()
+	after, err := moment(f.from, now)
+	if err != nil {
+		return nil, fmt.Errorf("--from: %w", err)
+	}
+	before, err := moment(f.to, now)
+	if err != nil {
+		return nil, fmt.Errorf("--to: %w", err)
+	}
+	before = before.Add(time.Second) // the node's clock may be ahead of this one's
+	if err := ask.checkNames(ctx, f.server, f.command); err != nil {
+		return nil, err
+	}
+	user := f.user
+	if user != "" {
+		if user, err = ask.existing(ctx, user); err != nil {
+			return nil, err
+		}
+	}
+	return func(s admin.SlowCommand) bool {
+		return (user == "" || s.User == user) && (f.server == "" || s.Server == f.server) &&
+			(f.command == "" || isCommand(s.Command, f.command)) &&
+			!s.Ended.Before(after) && !s.Ended.After(before)
+	}, nil
 }
 
 // isCommand says whether a command is the one that is meant, or that behind UID.
