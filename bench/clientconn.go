@@ -191,7 +191,7 @@ func (c *clientConn) answered(resp *response) error {
 	cmd := c.pending[i]
 	c.pending = append(c.pending[:i], c.pending[i+1:]...)
 	err := c.judge(cmd.row, resp)
-	c.shard.ended(cmd.row, cmd.from, fateOf(err))
+	c.shard.ended(cmd.row, cmd.from, outcomeOf(err))
 	return err
 }
 
@@ -250,11 +250,11 @@ func (c *clientConn) giveUp(err error) error {
 		if cmd.from.IsZero() {
 			continue // in IDLE nothing is waited for
 		}
-		fate := fateOf(err)
-		if fate == fateTimedOut && time.Since(cmd.sent) < c.timeout {
-			fate = fateFailed // one before it has timed out
+		result := outcomeOf(err)
+		if result == outcomeTimedOut && time.Since(cmd.sent) < c.timeout {
+			result = outcomeFailed // one before it has timed out
 		}
-		c.shard.ended(cmd.row, cmd.from, fate)
+		c.shard.ended(cmd.row, cmd.from, result)
 	}
 	c.pending = c.pending[:0]
 	return err
@@ -356,7 +356,7 @@ func (c *clientConn) idle(from time.Time) error {
 			return c.giveUp(failed(KindProtocol, rowIdle, "OK to IDLE before DONE"))
 		}
 		if resp.kind == continuation {
-			c.shard.ended(rowIdle, c.pending[0].from, fateDone)
+			c.shard.ended(rowIdle, c.pending[0].from, outcomeDone)
 			c.pending[0].from = time.Time{}
 			return nil
 		}

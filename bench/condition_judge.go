@@ -108,9 +108,9 @@ func (r *Report) measureErrors(c Condition, rows []Row) measured {
 		bad, all = bad+row.Errors, all+row.Count
 	}
 	if c.what == "" {
-		all = r.Totals.OperationFates.All
+		all = r.Totals.OperationOutcomes.All
 		if bad = r.Totals.Errors; c.share {
-			bad = r.Totals.OperationFates.Bad()
+			bad = r.Totals.OperationOutcomes.Bad()
 		}
 		return measured{value: c.ofAll(bad, all), known: !c.share || all > 0}
 	}

@@ -45,10 +45,10 @@ func TestJudgements(t *testing.T) {
 	row := func(r row, good, bad int, ms int) Row {
 		record := &rowRecord{}
 		for range good {
-			record.record(time.Duration(ms)*time.Millisecond, fateDone, false)
+			record.record(time.Duration(ms)*time.Millisecond, outcomeDone, false)
 		}
 		for range bad {
-			record.record(time.Duration(ms)*time.Millisecond, fateTimedOut, false)
+			record.record(time.Duration(ms)*time.Millisecond, outcomeTimedOut, false)
 		}
 		return newRow(r, record, 10)
 	}
@@ -57,7 +57,7 @@ func TestJudgements(t *testing.T) {
 			row(rowOpFetch, 990, 10, 20), row(rowFetch, 100, 0, 10), row(rowFetchBody, 100, 0, 30),
 			row(rowLogin, 0, 0, 1),
 		},
-		Totals: Totals{Errors: 12, Operations: 990, OperationFates: Fates{All: 1000, Done: 990}},
+		Totals: Totals{Errors: 12, Operations: 990, OperationOutcomes: Outcomes{All: 1000, Done: 990}},
 	}
 	for _, c := range []struct {
 		text, measured string

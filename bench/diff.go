@@ -61,7 +61,7 @@ func NewDiff(a, b []*Report, o DiffOptions) (*Diff, error) {
 	for i, rounds := range [][]*Report{a, b} {
 		var bad, due uint64
 		for _, r := range rounds {
-			bad, due = bad+r.Totals.OperationFates.Bad(), due+r.Totals.OperationFates.All
+			bad, due = bad+r.Totals.OperationOutcomes.Bad(), due+r.Totals.OperationOutcomes.All
 			d.Errors[i] += r.Totals.Errors
 			if r.Tool.Short() {
 				d.Short[i]++

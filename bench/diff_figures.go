@@ -84,7 +84,7 @@ func partFigures(a, b *Report) []diffFigure {
 			for _, points := range r.parts(min(runParts, len(a.measuredPoints()), len(b.measuredPoints()))) {
 				values = append(values, of(points))
 			}
-			return values, r.Totals.CommandFates.Bad() > 0
+			return values, r.Totals.CommandOutcomes.Bad() > 0
 		}}
 	}
 	middle := func(of func(Point) float64) func([]Point) float64 {

@@ -64,7 +64,7 @@ func TestStallShows(t *testing.T) {
 	if noop.Count < 999 || noop.Count > 1001 || noop.P50 > 1000 || !near(noop.P90, time.Second) ||
 		!near(noop.P99, 1900*time.Millisecond) ||
 		!near(noop.Max, 2*time.Second) || r.Loop.MostBehind < 150 ||
-		r.Totals.OperationFates.NeverBegun != 0 || !r.Fine() {
+		r.Totals.OperationOutcomes.NeverBegun != 0 || !r.Fine() {
 		t.Errorf("an open loop shows:\n%s", table(r))
 	}
 	if r.rowOf("noop, whole").P99 != noop.P99 {
@@ -77,7 +77,7 @@ func TestStallAtTheEnd(t *testing.T) {
 	r := runStalled(t, 8*time.Second, time.Hour, func(*Options) {})
 	whole := r.rowOf("noop, whole")
 	if whole.Count < 999 || whole.Count > 1001 || !near(whole.P90, time.Second) ||
-		r.Totals.OperationFates.NeverBegun < 190 || r.Totals.OperationFates.Unfinished != 1 {
+		r.Totals.OperationOutcomes.NeverBegun < 190 || r.Totals.OperationOutcomes.Unfinished != 1 {
 		t.Errorf("an open loop shows:\n%s", table(r))
 	}
 }
@@ -110,7 +110,8 @@ func (c slowConn) Write(b []byte) (int, error) {
 func TestBacklogIsBounded(t *testing.T) {
 	r := runStalled(t, 4*time.Second, 6*time.Second, func(o *Options) { o.Backlog = 50 })
 	whole := r.rowOf("noop, whole")
-	if r.Totals.OperationFates.NeverBegun < 140 || r.Totals.OperationFates.NeverBegun > 155 || whole.Count < 999 ||
+	never := r.Totals.OperationOutcomes.NeverBegun
+	if never < 140 || never > 155 || whole.Count < 999 ||
 		!near(whole.P99, 1900*time.Millisecond) {
 		t.Errorf("it shows:\n%s", table(r))
 	}
@@ -132,7 +133,7 @@ func TestServerThatNeverGreets(t *testing.T) {
 		if took := time.Since(begin); took > time.Minute {
 			t.Errorf("it took %v", took)
 		}
-		if r.Totals.OperationFates.NeverBegun != 50 || r.rowOf("noop, whole").Count != 50 {
+		if r.Totals.OperationOutcomes.NeverBegun != 50 || r.rowOf("noop, whole").Count != 50 {
 			t.Errorf("it shows:\n%s", table(r))
 		}
 	})

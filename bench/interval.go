@@ -18,18 +18,18 @@ type IntervalRow struct {
 	Command   bool
 	Operation bool
 	Latencies *hdrhistogram.Histogram // in microseconds; of what was not done, how long it was waited for
-	Fates     Fates
+	Outcomes  Outcomes
 }
 
 // intervalRow is what a shard keeps of a row between two steps.
 type intervalRow struct {
 	latencies *hdrhistogram.Histogram
-	fates     fateCounts
+	outcomes  outcomeCounts
 }
 
-func (r *intervalRow) record(d time.Duration, f fate) {
+func (r *intervalRow) record(d time.Duration, o outcome) {
 	observe(&r.latencies, d)
-	r.fates[f]++
+	r.outcomes[o]++
 }
 
 // moveTo empties the row into another.
@@ -38,7 +38,7 @@ func (r *intervalRow) moveTo(to *intervalRow) {
 		return
 	}
 	to.latencies = merged(to.latencies, r.latencies)
-	to.fates.add(r.fates)
+	to.outcomes.add(r.outcomes)
 	*r = intervalRow{}
 }
 
@@ -48,7 +48,7 @@ func newInterval(from, to time.Time, rows *[numRows]intervalRow) Interval {
 	for _, r := range rowOrder() {
 		if row := rows[r]; row.latencies != nil {
 			i.Rows = append(i.Rows, IntervalRow{r.String(), r.command(), r.operation(), row.latencies,
-				row.fates.fates()})
+				row.outcomes.sum()})
 		}
 	}
 	return i

@@ -33,21 +33,21 @@ func observe(h **hdrhistogram.Histogram, d time.Duration) {
 type rowRecord struct {
 	done     *hdrhistogram.Histogram // nil is empty
 	waited   *hdrhistogram.Histogram // likewise, of what did not end well
-	measured fateCounts              // from the beginning of the measured time on
-	before   fateCounts              // of sign-ins before that
+	measured outcomeCounts           // from the beginning of the measured time on
+	before   outcomeCounts           // of sign-ins before that
 	wrong    uint64                  // answers that were OK, and wrong
 }
 
-func (r *rowRecord) record(d time.Duration, f fate, before bool) {
+func (r *rowRecord) record(d time.Duration, o outcome, before bool) {
 	h := &r.waited
-	if f.good() {
+	if o.good() {
 		h = &r.done
 	}
 	observe(h, d)
 	if before {
-		r.before[f]++
+		r.before[o]++
 	} else {
-		r.measured[f]++
+		r.measured[o]++
 	}
 }
 

@@ -144,7 +144,7 @@ func TestDroppedSessionsComeBack(t *testing.T) {
 	if n := server.Conns(); n < 2 || n > 40 || r.Sessions.Reconnects == 0 || r.errorsOf(KindDropped).Count == 0 {
 		t.Errorf("%d connections\n%s", n, table(r))
 	}
-	if r.Totals.OperationFates.NeverBegun == 0 || r.rowOf("noop, whole").P99 < 100_000 {
+	if r.Totals.OperationOutcomes.NeverBegun == 0 || r.rowOf("noop, whole").P99 < 100_000 {
 		t.Errorf("nothing of the operations that were not begun:\n%s", table(r))
 	}
 }

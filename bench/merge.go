@@ -100,25 +100,15 @@ func mergedSetup(reports []*Report) Setup {
 func (t *Totals) add(o *Totals) {
 	t.Commands += o.Commands
 	t.CommandsPerSecond += o.CommandsPerSecond
-	t.CommandFates = t.CommandFates.Plus(o.CommandFates)
+	t.CommandOutcomes = t.CommandOutcomes.Plus(o.CommandOutcomes)
 	t.Operations += o.Operations
 	t.OperationsPerSecond += o.OperationsPerSecond
-	t.OperationFates = t.OperationFates.Plus(o.OperationFates)
+	t.OperationOutcomes = t.OperationOutcomes.Plus(o.OperationOutcomes)
 	t.In += o.In
 	t.Out += o.Out
 	t.CompressedIn += o.CompressedIn
 	t.CompressedOut += o.CompressedOut
 	t.Errors += o.Errors
-}
-
-// Plus adds two counts.
-func (f Fates) Plus(o Fates) Fates {
-	return Fates{
-		All: f.All + o.All, Done: f.Done + o.Done, DoneAfterEnd: f.DoneAfterEnd + o.DoneAfterEnd,
-		Refused: f.Refused + o.Refused,
-		Failed:  f.Failed + o.Failed, TimedOut: f.TimedOut + o.TimedOut, Unfinished: f.Unfinished + o.Unfinished,
-		NeverBegun: f.NeverBegun + o.NeverBegun,
-	}
 }
 
 // plus adds two warm-ups, either of which may be nil.

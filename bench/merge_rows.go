@@ -20,7 +20,7 @@ func mergedRows(reports []*Report) []Row {
 				sum.Name, sum.Command = row.Name, row.Command
 				sum.Count, sum.Before, sum.Errors = sum.Count+row.Count, sum.Before+row.Before, sum.Errors+row.Errors
 				sum.PerSecond += row.PerSecond
-				sum.Fates = sum.Fates.Plus(row.Fates)
+				sum.Outcomes = sum.Outcomes.Plus(row.Outcomes)
 				latencies.done = merged(latencies.done, row.Latencies.done)
 				latencies.waited = merged(latencies.waited, row.Latencies.waited)
 			}

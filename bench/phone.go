@@ -68,11 +68,11 @@ func (p *phone) awaitNews(s *session, sent time.Time) error {
 		}
 		if err != nil {
 			err = c.giveUp(err)
-			s.shard.ended(rowWake, sent, fateOf(err))
+			s.shard.ended(rowWake, sent, outcomeOf(err))
 			return err
 		}
 	}
-	s.shard.ended(rowWake, sent, fateDone)
+	s.shard.ended(rowWake, sent, outcomeDone)
 	p.folder.count(s, c, rowWake)
 	return nil
 }

@@ -79,7 +79,7 @@ func TestProfiles(t *testing.T) {
 
 func checkGood(t *testing.T, r *Report, name string) {
 	t.Helper()
-	if !r.Fine() || r.Totals.OperationFates.Bad() > 0 || r.Sessions.Reconnects > 0 {
+	if !r.Fine() || r.Totals.OperationOutcomes.Bad() > 0 || r.Sessions.Reconnects > 0 {
 		t.Errorf("not fine:\n%s", table(r))
 	}
 	kinds := []string{name}

@@ -62,7 +62,7 @@ func TestReplaySessions(t *testing.T) {
 				Targets: []Target{target(t, addr)}, Users: users, Profile: replayed(t), Timeout: testkit.Patience,
 				Grace: time.Minute,
 			})
-			if !r.Fine() || r.Totals.OperationFates.All != 8 || r.Totals.OperationFates.Bad() > 0 {
+			if !r.Fine() || r.Totals.OperationOutcomes.All != 8 || r.Totals.OperationOutcomes.Bad() > 0 {
 				t.Errorf("not fine:\n%s", table(r))
 			}
 			for row, want := range map[string]uint64{"UID FETCH body": 2, "UID SEARCH": 1, "UID SEARCH text": 1,

@@ -68,25 +68,25 @@ func newRecorder(intervals bool) *recorder {
 }
 
 // ended records that a command, a part of a sign-in or an operation has ended now.
-func (s *shard) ended(r row, began time.Time, f fate) { s.record(r, began, time.Since(began), f) }
+func (s *shard) ended(r row, began time.Time, o outcome) { s.record(r, began, time.Since(began), o) }
 
-// record notes the fate of one command, part of a sign-in or operation. If it ended well, d is its latency, else how
-// long it was waited for. When it began decides whether it belongs to the warm-up.
-func (s *shard) record(r row, began time.Time, d time.Duration, f fate) {
+// record notes the outcome of one command, part of a sign-in or operation. If it ended well, d is its latency,
+// otherwise the time that the session waited for it. It belongs to the warm-up if it began there.
+func (s *shard) record(r row, began time.Time, d time.Duration, o outcome) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if f == fateDone && s.phase == phaseAfter {
-		f = fateDoneAfter
+	if o == outcomeDone && s.phase == phaseAfter {
+		o = outcomeDoneAfter
 	}
-	if r.command() && (f.good() || f == fateRefused) {
+	if r.command() && (o.good() || o == outcomeRefused) {
 		observe(&s.recent.latencies, d)
-		if f.good() {
+		if o.good() {
 			s.recent.done++
 		}
 	}
 	phase := s.phaseOf(began)
 	if phase == phaseWarmUp {
-		s.warmUp.record(r, f)
+		s.warmUp.record(r, o)
 		return
 	}
 	if phase == phaseBefore && !ofSignIn(r) {
@@ -95,9 +95,9 @@ func (s *shard) record(r row, began time.Time, d time.Duration, f fate) {
 	if s.rows[r] == nil {
 		s.rows[r] = &rowRecord{}
 	}
-	s.rows[r].record(d, f, phase == phaseBefore)
+	s.rows[r].record(d, o, phase == phaseBefore)
 	if s.intervals {
-		s.recent.rows[r].record(d, f)
+		s.recent.rows[r].record(d, o)
 	}
 }
 
@@ -247,8 +247,8 @@ func (r *recorder) results() *results {
 	return all
 }
 
-// measured adds up the fates of the measured time over the rows that want tells.
-func (all *results) measured(want func(row) bool) (sum fateCounts) {
+// measured adds up the outcomes of the measured time over the rows that want tells.
+func (all *results) measured(want func(row) bool) (sum outcomeCounts) {
 	for i, record := range all.rows {
 		if record != nil && want(row(i)) {
 			sum.add(record.measured)

@@ -59,17 +59,17 @@ type Setup struct {
 
 // Totals are counts of the measured time.
 type Totals struct {
-	Commands            uint64  `json:"commands"` // done
-	CommandsPerSecond   float64 `json:"commands_per_second"`
-	CommandFates        Fates   `json:"command_fates"`
-	Operations          uint64  `json:"operations"` // done
-	OperationsPerSecond float64 `json:"operations_per_second"`
-	OperationFates      Fates   `json:"operation_fates"`
-	In                  uint64  `json:"bytes_in"`
-	Out                 uint64  `json:"bytes_out"`
-	CompressedIn        uint64  `json:"compressed_bytes_in,omitempty"` // these bytes as COMPRESS made them
-	CompressedOut       uint64  `json:"compressed_bytes_out,omitempty"`
-	Errors              uint64  `json:"errors"` // of the whole run: the sum of all kinds
+	Commands            uint64   `json:"commands"` // done
+	CommandsPerSecond   float64  `json:"commands_per_second"`
+	CommandOutcomes     Outcomes `json:"command_fates"`
+	Operations          uint64   `json:"operations"` // done
+	OperationsPerSecond float64  `json:"operations_per_second"`
+	OperationOutcomes   Outcomes `json:"operation_fates"`
+	In                  uint64   `json:"bytes_in"`
+	Out                 uint64   `json:"bytes_out"`
+	CompressedIn        uint64   `json:"compressed_bytes_in,omitempty"` // these bytes as COMPRESS made them
+	CompressedOut       uint64   `json:"compressed_bytes_out,omitempty"`
+	Errors              uint64   `json:"errors"` // of the whole run: the sum of all kinds
 }
 
 // SessionCount is about those that stay.
@@ -93,7 +93,7 @@ type Row struct {
 	Command   bool     `json:"command"`          // one exchange with the server, not a part or a whole of several
 	Count     uint64   `json:"count"`            // of the measured time; sign-in counts from the start of the run
 	Before    uint64   `json:"before,omitempty"` // how many of them, all of sign-in, were before the measured time
-	Fates     Fates    `json:"fates"`
+	Outcomes  Outcomes `json:"fates"`
 	PerSecond float64  `json:"per_second"` // done in the measured time
 	Errors    uint64   `json:"errors"`     // what did not end well, and wrong answers
 	Mean      float64  `json:"mean_us"`
@@ -166,7 +166,7 @@ func (e *engine) report(began time.Time, first, last mark, watch *observer, late
 		Errors:   errorCounts(all),
 		Tool:     newTool(first.tool, last.tool, late, all.commands()),
 	}
-	if len(r.Errors) == 0 && r.Totals.OperationFates.All == r.Totals.OperationFates.Bad() {
+	if len(r.Errors) == 0 && r.Totals.OperationOutcomes.All == r.Totals.OperationOutcomes.Bad() {
 		r.Errors = append(r.Errors, ErrorCount{KindNothing.String(), 1,
 			[]string{"no operation completed in the measured time"}})
 	}
@@ -188,12 +188,12 @@ func (e *engine) report(began time.Time, first, last mark, watch *observer, late
 }
 
 func newTotals(all *results, seconds float64) Totals {
-	commands, operations := all.measured(row.command).fates(), all.measured(row.operation).fates()
+	commands, operations := all.measured(row.command).sum(), all.measured(row.operation).sum()
 	return Totals{
-		Commands: commands.Done, CommandsPerSecond: per(float64(commands.Done), seconds), CommandFates: commands,
+		Commands: commands.Done, CommandsPerSecond: per(float64(commands.Done), seconds), CommandOutcomes: commands,
 		Operations: operations.Done, OperationsPerSecond: per(float64(operations.Done), seconds),
-		OperationFates: operations,
-		In:             all.in, Out: all.out, CompressedIn: all.wire[0], CompressedOut: all.wire[1],
+		OperationOutcomes: operations,
+		In:                all.in, Out: all.out, CompressedIn: all.wire[0], CompressedOut: all.wire[1],
 	}
 }
 
@@ -240,8 +240,8 @@ func (e *engine) spent(first, last mark, all *results) *Spent {
 		return nil
 	}
 	cpu := last.spent.minus(first.spent)
-	commands := all.measured(row.command)[fateDone]
-	signIns := all.measured(func(r row) bool { return r == rowSignIn })[fateDone]
+	commands := all.measured(row.command)[outcomeDone]
+	signIns := all.measured(func(r row) bool { return r == rowSignIn })[outcomeDone]
 	s := &Spent{
 		CPU: cpu.whole.Seconds(), User: cpu.user.Seconds(), System: cpu.system.Seconds(),
 		PerCommand:   per(cpu.whole.Seconds()*1e6, float64(commands)),
@@ -267,10 +267,11 @@ func per(a, b float64) float64 {
 func newRow(r row, record *rowRecord, seconds float64) Row {
 	counts := record.measured
 	counts.add(record.before)
-	fates := counts.fates()
+	outcomes := counts.sum()
 	out := Row{
-		Name: r.String(), Command: r.command(), Count: fates.All, Before: record.before.fates().All, Fates: fates,
-		PerSecond: per(float64(record.measured[fateDone]), seconds), Errors: fates.Bad() + record.wrong,
+		Name: r.String(), Command: r.command(), Count: outcomes.All, Before: record.before.sum().All,
+		Outcomes:  outcomes,
+		PerSecond: per(float64(record.measured[outcomeDone]), seconds), Errors: outcomes.Bad() + record.wrong,
 	}
 	out.describe(Latencies{record.done, record.waited})
 	return out

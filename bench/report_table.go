@@ -35,10 +35,10 @@ func (r *Report) writeHead(b *strings.Builder) {
 	fmt.Fprintf(b, "%s s measured; %s\n", short(r.Seconds), t.BytesText())
 	r.writeWarmUp(b)
 	r.Replay.write(b)
-	fmt.Fprintf(b, "operations: %s done a second; %d due: %s\n", short(t.OperationsPerSecond), t.OperationFates.All,
-		t.OperationFates)
-	fmt.Fprintf(b, "commands: %s done a second; %d sent: %s\n\n", short(t.CommandsPerSecond), t.CommandFates.All,
-		t.CommandFates)
+	fmt.Fprintf(b, "operations: %s done a second; %d due: %s\n", short(t.OperationsPerSecond), t.OperationOutcomes.All,
+		t.OperationOutcomes)
+	fmt.Fprintf(b, "commands: %s done a second; %d sent: %s\n\n", short(t.CommandsPerSecond), t.CommandOutcomes.All,
+		t.CommandOutcomes)
 }
 
 // BytesText says how much was sent and received.

@@ -15,20 +15,20 @@ var update = flag.Bool("update", false, "rewrite the golden files")
 
 // sampleReport is a report with something in every part of it.
 func sampleReport() *Report {
-	sample := func(r row, low, high int64, f fate, bad int64) Row {
+	sample := func(r row, low, high int64, o outcome, bad int64) Row {
 		record := &rowRecord{}
 		for i := range int64(1000) {
-			of := fateDone
+			of := outcomeDone
 			if i >= 1000-bad {
-				of = f
+				of = o
 			}
 			record.record(time.Duration(low+(high-low)*i*i/1_000_000)*time.Microsecond, of, r == rowLogin)
 		}
 		return newRow(r, record, 10)
 	}
 	r := &Report{
-		WarmUp: &WarmUp{Seconds: 5, Operations: Fates{All: 1000, Done: 998, Refused: 2},
-			Commands: Fates{All: 2000, Done: 2000}, Errors: 2},
+		WarmUp: &WarmUp{Seconds: 5, Operations: Outcomes{All: 1000, Done: 998, Refused: 2},
+			Commands: Outcomes{All: 2000, Done: 2000}, Errors: 2},
 		Started: time.Date(2030, 1, 2, 3, 4, 5, 0, time.UTC), Seconds: 10,
 		Setup: Setup{
 			Targets: []string{"127.0.0.1:143", "<u>:993"}, TLS: "implicit", Profile: "desktop", Sessions: 50,
@@ -39,14 +39,14 @@ func sampleReport() *Report {
 		Totals: Totals{
 			Commands: 1996, CommandsPerSecond: 199.6, Operations: 989, OperationsPerSecond: 98.9, In: 5 << 20,
 			Out: 300 << 10, Errors: 15,
-			CommandFates:   Fates{All: 2000, Done: 1996, Failed: 3, TimedOut: 1},
-			OperationFates: Fates{All: 1000, Done: 989, NeverBegun: 11},
+			CommandOutcomes:   Outcomes{All: 2000, Done: 1996, Failed: 3, TimedOut: 1},
+			OperationOutcomes: Outcomes{All: 1000, Done: 989, NeverBegun: 11},
 		},
 		Sessions: SessionCount{Most: 50, AtEnd: 49, Reconnects: 2},
 		Loop:     Loop{MostBehind: 12, DelayP99: 900, DelayMax: 1500},
 		Rows: []Row{
-			sample(rowOpDesktop, 400, 12_000_000, fateNeverBegun, 11), sample(rowLogin, 800, 9000, fateDone, 0),
-			sample(rowNoop, 40, 2_000_000, fateTimedOut, 1), sample(rowFetchBody, 300, 80_000, fateFailed, 3),
+			sample(rowOpDesktop, 400, 12_000_000, outcomeNeverBegun, 11), sample(rowLogin, 800, 9000, outcomeDone, 0),
+			sample(rowNoop, 40, 2_000_000, outcomeTimedOut, 1), sample(rowFetchBody, 300, 80_000, outcomeFailed, 3),
 		},
 		Errors: []ErrorCount{
 			{"dropped", 1, []string{"user1: NOOP: dropped: the server closed the connection"}},

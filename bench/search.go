@@ -128,13 +128,13 @@ func (r *Report) breaks(hold []Condition) string {
 			return fmt.Sprintf("%s: %s", c, m.text(c))
 		}
 	}
-	if fates := r.Totals.OperationFates; r.Totals.Errors > 0 && !judgesErrors || fates.Done == 0 {
+	if outcomes := r.Totals.OperationOutcomes; r.Totals.Errors > 0 && !judgesErrors || outcomes.Done == 0 {
 		return fmt.Sprintf("%d errors", r.Totals.Errors)
 	}
 	// Each session may have one operation under way at the end. If more end later, they were waiting, and a longer
 	// run would be later still.
-	fates := r.Totals.OperationFates
-	if waited := float64(fates.DoneAfterEnd) - float64(r.Setup.Sessions); waited > mostWaited*float64(fates.All) {
+	outcomes := r.Totals.OperationOutcomes
+	if waited := float64(outcomes.DoneAfterEnd) - float64(r.Setup.Sessions); waited > mostWaited*float64(outcomes.All) {
 		return fmt.Sprintf("the server fell behind: %s a second done", short(r.Totals.OperationsPerSecond))
 	}
 	return ""
@@ -144,16 +144,16 @@ func (r *Report) breaks(hold []Condition) string {
 func (s *Search) climb(first float64, try func(rate float64) (string, error)) error {
 	rate := first
 	for {
-		outcome, err := s.attempt(rate, try)
+		result, err := s.attempt(rate, try)
 		switch {
 		case err != nil:
 			s.End = "the search ended before its result was precise"
 			return err
-		case outcome == stepShort:
+		case result == stepShort:
 			s.ToolLimit = true
 			s.End = fmt.Sprintf("the tool was short of CPU at %s per second: the server may sustain more", short(rate))
 			return nil
-		case outcome == stepHeld:
+		case result == stepHeld:
 			s.Found = max(s.Found, rate)
 		case s.Failed == 0 || rate < s.Failed:
 			s.Failed = rate
@@ -165,13 +165,13 @@ func (s *Search) climb(first float64, try func(rate float64) (string, error)) er
 }
 
 // attempt tries a rate once more if it did not hold: one hiccup decides nothing.
-func (s *Search) attempt(rate float64, try func(rate float64) (string, error)) (outcome string, err error) {
+func (s *Search) attempt(rate float64, try func(rate float64) (string, error)) (result string, err error) {
 	for range 2 {
-		if outcome, err = try(rate); err != nil || outcome == stepHeld {
+		if result, err = try(rate); err != nil || result == stepHeld {
 			break
 		}
 	}
-	return outcome, err
+	return result, err
 }
 
 // next is the rate of the next step, or 0 at the end.

@@ -83,7 +83,7 @@ func (s *session) run(ctx context.Context) {
 // neverBegun counts an operation that was due and is given up.
 func (s *session) neverBegun(due, now time.Time) {
 	late := now.Sub(due)
-	s.shard.record(s.script.row(), due, late, fateNeverBegun)
+	s.shard.record(s.script.row(), due, late, outcomeNeverBegun)
 	s.reportOf(due, failed(KindNeverBegun, s.script.row(), "due for %s", micros(late.Microseconds())))
 }
 
@@ -253,15 +253,15 @@ func (s *session) takeDue() time.Time {
 // endOperation records how an operation went.
 func (s *session) endOperation(err error) {
 	took := time.Since(s.schedule.began)
-	outcome := s.engine.inTime(err, s.script.row(), took)
-	fate := fateOf(outcome)
-	if fate.good() && s.spoilt {
-		fate = fateFailed
+	judged := s.engine.inTime(err, s.script.row(), took)
+	result := outcomeOf(judged)
+	if result.good() && s.spoilt {
+		result = outcomeFailed
 	}
 	s.spoilt = false
-	s.shard.record(s.script.row(), s.schedule.began, took, fate)
-	if outcome != nil {
-		s.report(outcome)
+	s.shard.record(s.script.row(), s.schedule.began, took, result)
+	if judged != nil {
+		s.report(judged)
 	}
 	if err == nil {
 		s.pause = 0

@@ -26,7 +26,7 @@ func (s *session) signIn(ctx context.Context, from time.Time) (*clientConn, erro
 	if err == nil {
 		err = s.extend(c)
 	}
-	s.shard.ended(rowSignIn, from, fateOf(err))
+	s.shard.ended(rowSignIn, from, outcomeOf(err))
 	if err != nil {
 		if c != nil {
 			s.drop(c)
@@ -45,7 +45,7 @@ func (s *session) connect(ctx context.Context, from time.Time) (*clientConn, err
 	conn, err := o.Dial(dialCtx, s.source, s.target)
 	if err != nil {
 		err := s.setUpFailure(KindConnect, rowConnect, begun, err)
-		s.shard.ended(rowConnect, from, fateOf(err))
+		s.shard.ended(rowConnect, from, outcomeOf(err))
 		return nil, err
 	}
 	c := &clientConn{shard: s.shard, credential: s.credential(), timeout: o.Timeout, tags: s.tags,
@@ -62,7 +62,7 @@ func (s *session) connect(ctx context.Context, from time.Time) (*clientConn, err
 		from = time.Now()
 	}
 	err = c.greeting()
-	s.shard.ended(rowConnect, from, fateOf(err))
+	s.shard.ended(rowConnect, from, outcomeOf(err))
 	if err != nil || o.TLS != TLSStartTLS {
 		return c, err
 	}
@@ -88,10 +88,10 @@ func (s *session) handshake(ctx context.Context, c *clientConn, from time.Time) 
 	c.conn.SetDeadline(begun.Add(o.Timeout))
 	if err := conn.HandshakeContext(ctx); err != nil {
 		err = c.giveUp(s.setUpFailure(KindTLS, rowTLS, begun, err))
-		s.shard.ended(rowTLS, from, fateOf(err))
+		s.shard.ended(rowTLS, from, outcomeOf(err))
 		return err
 	}
-	s.shard.ended(rowTLS, from, fateDone)
+	s.shard.ended(rowTLS, from, outcomeDone)
 	s.mu.Lock()
 	left := c.setConn(conn)
 	s.mu.Unlock()

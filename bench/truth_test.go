@@ -25,12 +25,12 @@ func withProfile(t *testing.T, name string) func(*Options) {
 
 // truth is what a report must say of a server.
 type truth struct {
-	name   string
-	liar   *liar
-	change func(*Options)
-	fates  string // of operations; "" leaves it open
-	kind   Kind   // of an error; numKinds is none at all
-	says   string // in an example of it
+	name     string
+	liar     *liar
+	change   func(*Options)
+	outcomes string // of operations; "" leaves it open
+	kind     Kind   // of an error; numKinds is none at all
+	says     string // in an example of it
 }
 
 // TestTruth has a proxy fool the tool in one way each, and wants the report to say so.
@@ -39,8 +39,8 @@ func TestTruth(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			r := runLied(t, c.liar, c.change)
 			checkSums(t, r)
-			if got := r.Totals.OperationFates.String(); c.fates != "" && got != c.fates {
-				t.Errorf("operations: %s; want %s", got, c.fates)
+			if got := r.Totals.OperationOutcomes.String(); c.outcomes != "" && got != c.outcomes {
+				t.Errorf("operations: %s; want %s", got, c.outcomes)
 			}
 			if fine := c.kind == numKinds; r.Fine() != fine || strings.Contains(table(r), "\nno errors\n") != fine {
 				t.Errorf("fine: %v, want %v", r.Fine(), fine)
@@ -61,12 +61,12 @@ func TestTruth(t *testing.T) {
 // checkSums wants the numbers of a report to add up.
 func checkSums(t *testing.T, r *Report) {
 	t.Helper()
-	sum := func(f Fates) uint64 {
-		return f.Done + f.DoneAfterEnd + f.Refused + f.Failed + f.TimedOut + f.Unfinished + f.NeverBegun
+	sum := func(o Outcomes) uint64 {
+		return o.Done + o.DoneAfterEnd + o.Refused + o.Failed + o.TimedOut + o.Unfinished + o.NeverBegun
 	}
 	var commands, operations, errors uint64
 	for _, row := range r.Rows {
-		if row.Count != row.Fates.All || row.Errors < row.Fates.Bad() || sum(row.Fates) != row.Fates.All {
+		if row.Count != row.Outcomes.All || row.Errors < row.Outcomes.Bad() || sum(row.Outcomes) != row.Outcomes.All {
 			t.Errorf("%s does not add up: %+v", row.Name, row)
 		}
 		switch {
@@ -80,19 +80,19 @@ func checkSums(t *testing.T, r *Report) {
 		errors += kind.Count
 	}
 	totals := &r.Totals
-	if commands != totals.CommandFates.All || sum(totals.CommandFates) != commands ||
-		totals.Commands != totals.CommandFates.Done {
+	if commands != totals.CommandOutcomes.All || sum(totals.CommandOutcomes) != commands ||
+		totals.Commands != totals.CommandOutcomes.Done {
 		t.Errorf("%d commands in rows, and in all %+v", commands, totals)
 	}
-	if operations != totals.OperationFates.All || sum(totals.OperationFates) != operations ||
-		totals.Operations != totals.OperationFates.Done {
+	if operations != totals.OperationOutcomes.All || sum(totals.OperationOutcomes) != operations ||
+		totals.Operations != totals.OperationOutcomes.Done {
 		t.Errorf("%d operations in rows, and in all %+v", operations, totals)
 	}
-	if errors != totals.Errors || errors < totals.OperationFates.Bad() && totals.OperationFates.Failed == 0 {
+	if errors != totals.Errors || errors < totals.OperationOutcomes.Bad() && totals.OperationOutcomes.Failed == 0 {
 		t.Errorf("%d errors by kind, and in all %+v", errors, totals)
 	}
 	if due := uint64(r.Setup.Rate*r.Seconds + 0.5); !r.Setup.Closed && operations != due {
-		t.Errorf("%d operations have a fate, and %d were due", operations, due)
+		t.Errorf("%d operations have an outcome, and %d were due", operations, due)
 	}
 	var encoded bytes.Buffer
 	if err := r.WriteJSON(&encoded); err != nil {

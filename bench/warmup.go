@@ -11,16 +11,16 @@ import (
 // of them goes wrong in the measured time, that is an error of the measured time.
 type warmUp struct {
 	from, until          time.Time // zero if there is no warm-up
-	operations, commands fateCounts
+	operations, commands outcomeCounts
 	errors               uint64
 }
 
-func (w *warmUp) record(r row, f fate) {
+func (w *warmUp) record(r row, o outcome) {
 	switch {
 	case r.operation():
-		w.operations[f]++
+		w.operations[o]++
 	case r.command():
-		w.commands[f]++
+		w.commands[o]++
 	}
 }
 
@@ -67,10 +67,10 @@ func (e *engine) warmUp(ctx context.Context) {
 
 // WarmUp is what was done before the measured time. It is in no other figure.
 type WarmUp struct {
-	Seconds    float64 `json:"seconds"`
-	Operations Fates   `json:"operation_fates"`
-	Commands   Fates   `json:"command_fates"`
-	Errors     uint64  `json:"errors"`
+	Seconds    float64  `json:"seconds"`
+	Operations Outcomes `json:"operation_fates"`
+	Commands   Outcomes `json:"command_fates"`
+	Errors     uint64   `json:"errors"`
 }
 
 // warmUpOf reports the warm-up, if there was one.
@@ -79,7 +79,7 @@ func (e *engine) warmUpOf(all *results, measured time.Time) *WarmUp {
 		return nil
 	}
 	w := &all.warmUp
-	return &WarmUp{measured.Sub(e.startedAt).Seconds(), w.operations.fates(), w.commands.fates(), w.errors}
+	return &WarmUp{measured.Sub(e.startedAt).Seconds(), w.operations.sum(), w.commands.sum(), w.errors}
 }
 
 // String says in one line what the warm-up did.

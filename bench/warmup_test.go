@@ -26,7 +26,7 @@ func TestWarmUpCountsInNothing(t *testing.T) {
 		name   string
 		liar   *liar
 		change func(*Options)
-		warm   string // fates of operations in the warm-up
+		warm   string // outcomes of operations in the warm-up
 		errors uint64 // in the warm-up
 	}{
 		{"honest", &liar{}, nil, "50 done", 0},
@@ -54,7 +54,7 @@ func TestWarmUpCountsInNothing(t *testing.T) {
 				got.Operations.String() != c.warm {
 				t.Errorf("warm-up: %+v", r.WarmUp)
 			}
-			if !r.Fine() || r.Seconds != 10 || r.Totals.OperationFates.Bad() > 0 || whole.Max > 60_000 ||
+			if !r.Fine() || r.Seconds != 10 || r.Totals.OperationOutcomes.Bad() > 0 || whole.Max > 60_000 ||
 				!r.Setup.Closed && whole.Count != 100 {
 				t.Errorf("the measured time is not clean:\n%s", table(r))
 			}
@@ -102,7 +102,7 @@ func TestInterruptedWarmUp(t *testing.T) {
 			Targets: []Target{{Name: "good"}}, Users: someUsers(1), Profile: builtInProfile(t, "noop"),
 			Dial: server.dial, Sessions: 1, Rate: 10, WarmUp: 5 * time.Second, Duration: time.Hour,
 		})
-		if err != nil || r.Fine() || r.Seconds != 0 || r.Totals.OperationFates.All != 0 ||
+		if err != nil || r.Fine() || r.Seconds != 0 || r.Totals.OperationOutcomes.All != 0 ||
 			r.errorsOf(KindNothing).Count != 1 {
 			t.Errorf("%v\n%s", err, table(r))
 		}

@@ -35,7 +35,7 @@ type rowSum struct {
 	count     uint64
 	seconds   float64
 	buckets   []uint64 // each with those below it
-	fates     bench.Fates
+	outcomes  bench.Outcomes
 }
 
 // New returns an exporter that knows nothing yet.
@@ -73,7 +73,7 @@ func (e *Exporter) Interval(i bench.Interval) {
 			e.rows[row.Name] = sum
 		}
 		sum.add(row.Latencies)
-		sum.fates = sum.fates.Plus(row.Fates)
+		sum.outcomes = sum.outcomes.Plus(row.Outcomes)
 	}
 }
 
@@ -124,14 +124,14 @@ func (e *Exporter) Collect(to chan<- prometheus.Metric) {
 			buckets[bound] = sum.buckets[i]
 		}
 		to <- prometheus.MustNewConstHistogram(e.durations[sum.operation], sum.count, sum.seconds, buckets, name)
-		f := sum.fates
-		for fate, n := range map[string]uint64{
-			"done": f.Done, "done_after_end": f.DoneAfterEnd, "refused": f.Refused, "failed": f.Failed,
-			"timed_out":  f.TimedOut,
-			"unfinished": f.Unfinished, "never_begun": f.NeverBegun,
+		o := sum.outcomes
+		for outcome, n := range map[string]uint64{
+			"done": o.Done, "done_after_end": o.DoneAfterEnd, "refused": o.Refused, "failed": o.Failed,
+			"timed_out":  o.TimedOut,
+			"unfinished": o.Unfinished, "never_begun": o.NeverBegun,
 		} {
 			to <- prometheus.MustNewConstMetric(e.results[sum.operation], prometheus.CounterValue,
-				float64(n), name, fate)
+				float64(n), name, outcome)
 		}
 	}
 }

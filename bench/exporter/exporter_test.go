@@ -51,8 +51,8 @@ func TestRunIsExported(t *testing.T) {
 	}
 	for _, want := range []string{
 		fmt.Sprintf(`portico_bench_operations_total{fate="done",operation="noop, whole"} %d`,
-			report.Totals.OperationFates.Done),
-		fmt.Sprintf(`portico_bench_command_duration_seconds_count{command="NOOP"} %d`, report.Totals.CommandFates.All),
+			report.Totals.OperationOutcomes.Done),
+		fmt.Sprintf(`portico_bench_command_duration_seconds_count{command="NOOP"} %d`, report.Totals.CommandOutcomes.All),
 		`portico_bench_command_duration_seconds_bucket{command="LOGIN",le="30"} 5`, "portico_bench_errors_total 0",
 		`portico_bench_commands_total{command="NOOP",fate="timed_out"} 0`,
 	} {

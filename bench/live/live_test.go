@@ -25,7 +25,7 @@ func sampleStep(n int) step {
 		h.RecordValues(int64(1500*(k+1)), 20)
 		i.Rows = append(i.Rows, bench.IntervalRow{
 			Name: fmt.Sprintf("COMMAND%d", k), Command: k > 0, Operation: k == 0, Latencies: h,
-			Fates: bench.Fates{All: 21, Done: 20, TimedOut: 1},
+			Outcomes: bench.Outcomes{All: 21, Done: 20, TimedOut: 1},
 		})
 	}
 	return step{i, bench.Progress{

@@ -36,7 +36,7 @@ type model struct {
 type row struct {
 	name          string
 	operation     bool
-	fates         bench.Fates
+	outcomes      bench.Outcomes
 	perSecond     float64
 	p50, p99, max time.Duration
 }
@@ -74,12 +74,12 @@ func (m *model) take(s step) {
 	m.done = 0
 	for _, in := range s.interval.Rows {
 		r := m.row(in)
-		r.fates = r.fates.Plus(in.Fates)
+		r.outcomes = r.outcomes.Plus(in.Outcomes)
 		us := func(v int64) time.Duration { return time.Duration(v) * time.Microsecond }
 		r.p50, r.p99 = us(in.Latencies.ValueAtQuantile(50)), us(in.Latencies.ValueAtQuantile(99))
 		r.max = us(in.Latencies.Max())
 		if seconds > 0 {
-			r.perSecond = float64(in.Fates.Done) / seconds
+			r.perSecond = float64(in.Outcomes.Done) / seconds
 		}
 		if in.Operation {
 			m.done += r.perSecond
@@ -146,8 +146,8 @@ func (m *model) lines() []string {
 			break
 		}
 		lines = append(lines, fmt.Sprintf("%-18s %10.1f %9s %9s %9s %9d %9d",
-			r.name, r.perSecond, span(r.p50), span(r.p99), span(r.max), r.fates.Done+r.fates.DoneAfterEnd,
-			r.fates.Bad()))
+			r.name, r.perSecond, span(r.p50), span(r.p99), span(r.max), r.outcomes.Done+r.outcomes.DoneAfterEnd,
+			r.outcomes.Bad()))
 	}
 	for len(lines) < m.height-1 {
 		lines = append(lines, "")
