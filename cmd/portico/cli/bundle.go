@@ -20,19 +20,19 @@ secrets. The protocol log in it may hold user names. Portico also writes such a
 file for each alert, and keeps the latest twenty.`,
 		Args: cobra.NoArgs,
 	}
-	ask := askFlags(cmd)
+	api := apiFlags(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		var made map[string]string
-		if err := ask.post(cmd.Context(), admin.PathBundle, struct{}{}, &made); err != nil {
+		if err := api.post(cmd.Context(), admin.PathBundle, struct{}{}, &made); err != nil {
 			return err
 		}
-		if ask.form == table.Plain { // the path alone, for scripts
+		if api.form == table.Plain { // the path alone, for scripts
 			fmt.Fprintln(cmd.OutOrStdout(), visibleText(made["bundle"]))
 			return nil
 		}
 		row := table.New("Bundle")
 		row.Add(made["bundle"])
-		return ask.print(cmd, made, row)
+		return api.print(cmd, made, row)
 	}
 	return cmd
 }

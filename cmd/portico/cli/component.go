@@ -39,10 +39,10 @@ func newComponentGet() *cobra.Command {
 not answer.`,
 		Args: cobra.MaximumNArgs(1),
 	}
-	ask := askFlags(cmd).aliasFlag(cmd)
+	api := apiFlags(cmd).aliasFlag(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		var all []components.State
-		if err := ask.get(cmd.Context(), admin.PathComponents, &all); err != nil {
+		if err := api.get(cmd.Context(), admin.PathComponents, &all); err != nil {
 			return err
 		}
 		wanted, rows, fine := []components.State{}, table.New("Component", "State", "Requests"), true
@@ -61,7 +61,7 @@ not answer.`,
 		if len(wanted) == 0 {
 			return admin.NoSuch("component", args[0], componentNames(all))
 		}
-		if err := ask.print(cmd, wanted, rows); err != nil {
+		if err := api.print(cmd, wanted, rows); err != nil {
 			return err
 		}
 		if !fine {
@@ -96,7 +96,7 @@ Inactive, 2 the command failed.`,
 			"--duration 2h",
 		Args: cobra.ExactArgs(1),
 	}
-	ask := askFlags(cmd).aliasFlag(cmd)
+	api := apiFlags(cmd).aliasFlag(cmd)
 	r, duration := componentSetFlags(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) (err error) {
 		r.Component = args[0]
@@ -107,8 +107,8 @@ Inactive, 2 the command failed.`,
 			return errors.New("--duration needs --state Inactive: an Active entry has no effect, so its end would " +
 				"change nothing")
 		}
-		named := ask.server
-		if r.Server, err = ask.serverOrNode(cmd.Context()); err != nil {
+		named := api.server
+		if r.Server, err = api.serverOrNode(cmd.Context()); err != nil {
 			return err
 		}
 		if named != "" && r.Server == "" && strings.EqualFold(r.Component, components.RecoveryActions) {
@@ -116,10 +116,10 @@ Inactive, 2 the command failed.`,
 				"%s to do that", named, named)
 		}
 		var change admin.Change
-		if err := ask.post(cmd.Context(), admin.PathComponents, r, &change); err != nil {
+		if err := api.post(cmd.Context(), admin.PathComponents, r, &change); err != nil {
 			return err
 		}
-		if err := ask.changed(cmd, change); err != nil {
+		if err := api.printChanged(cmd, change); err != nil {
 			return err
 		}
 		if !strings.HasPrefix(strings.ToLower(change.Now), strings.ToLower(r.State)) { // "Active" is no "Inactive"

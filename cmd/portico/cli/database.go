@@ -56,7 +56,7 @@ not be running.`,
 		if err = errors.Join(err, s.Close()); err != nil {
 			return err
 		}
-		return output.changed(cmd, admin.Change{What: "pinned databases", Was: listOf(before), Now: listOf(names)})
+		return output.printChanged(cmd, admin.Change{What: "pinned databases", Was: listOf(before), Now: listOf(names)})
 	}
 	return cmd
 }

@@ -44,31 +44,31 @@ Exit status: 0 every database has its active copy on a server that answers, 1
 one does not, 2 Portico does not answer.`,
 		Args: cobra.NoArgs,
 	}
-	ask := askFlags(cmd).aliasFlag(cmd)
+	api := apiFlags(cmd).aliasFlag(cmd)
 	aboutServer(cmd)
 	group := cmd.Flags().String("group-by", "", "count the copies by this `field` instead: status")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		if *group != "" && *group != "status" {
 			return fmt.Errorf("--group-by takes only status, not %q", *group)
 		}
-		server, err := ask.serverOrNode(cmd.Context())
+		server, err := api.serverOrNode(cmd.Context())
 		if err != nil {
 			return err
 		}
 		var copies []admin.CopyStatus
-		if err := ask.get(cmd.Context(), admin.PathDatabases, &copies); err != nil {
+		if err := api.get(cmd.Context(), admin.PathDatabases, &copies); err != nil {
 			return err
 		}
 		if server != "" {
 			copies = slices.DeleteFunc(copies, func(c admin.CopyStatus) bool { return c.Server != server })
 		}
-		return ask.copies(cmd, copies, *group != "")
+		return api.printCopies(cmd, copies, *group != "")
 	}
 	return cmd
 }
 
-// copies prints copies, or how many there are of each status.
-func (a *asking) copies(cmd *cobra.Command, copies []admin.CopyStatus, counted bool) (err error) {
+// printCopies prints copies, or how many there are of each status.
+func (a *apiCommand) printCopies(cmd *cobra.Command, copies []admin.CopyStatus, counted bool) (err error) {
 	if counted {
 		counts := copiesByStatus(copies)
 		err = a.print(cmd, counts, statusTable(counts))
@@ -131,12 +131,12 @@ it.
 Exit status: 0 the database is active there, 2 it could not be moved.`,
 		Args: copyArgs,
 	}
-	ask := askFlags(cmd)
+	api := apiFlags(cmd)
 	force := cmd.Flags().Bool("force", false,
 		"move even if the server does not answer or its copy is Failed")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		database, server := copyIn(args)
-		return ask.change(cmd, admin.PathOf(admin.PathDatabaseMove, database),
+		return api.change(cmd, admin.PathOf(admin.PathDatabaseMove, database),
 			admin.DatabaseMove{Server: server, Force: *force})
 	}
 	return cmd
@@ -156,13 +156,13 @@ Exit status: 0 done, 1 a database is not where it should be, 2 the command
 failed.`,
 		Args: cobra.NoArgs,
 	}
-	ask := askFlags(cmd)
+	api := apiFlags(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		var moves []admin.Move
-		if err := ask.post(cmd.Context(), admin.PathRebalance, struct{}{}, &moves); err != nil {
+		if err := api.post(cmd.Context(), admin.PathRebalance, struct{}{}, &moves); err != nil {
 			return err
 		}
-		return ask.moves(cmd, moves)
+		return api.printMoves(cmd, moves)
 	}
 	return cmd
 }
@@ -201,21 +201,21 @@ instead, as portico database status -o name prints it.`,
 		Example: "  portico database copy resume db1 mbx1",
 		Args:    copyArgs,
 	}
-	ask := askFlags(cmd)
+	api := apiFlags(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		var done struct {
 			Was bool `json:"was_failed"`
 		}
 		database, server := copyIn(args)
 		path := admin.PathOf(admin.PathDatabaseResume, database)
-		if err := ask.post(cmd.Context(), path, map[string]string{"server": server}, &done); err != nil {
+		if err := api.post(cmd.Context(), path, map[string]string{"server": server}, &done); err != nil {
 			return err
 		}
 		was := "not Failed"
 		if done.Was {
 			was = "Failed"
 		}
-		return ask.changed(cmd, admin.Change{What: "copy " + database + "/" + server, Was: was, Now: "not Failed"})
+		return api.printChanged(cmd, admin.Change{What: "copy " + database + "/" + server, Was: was, Now: "not Failed"})
 	}
 	return cmd
 }

@@ -52,7 +52,7 @@ func demoOutage(cmd *cobra.Command, outage func() backendtest.Outage) *cobra.Com
 		if err != nil {
 			return err
 		}
-		return output.changed(cmd, change)
+		return output.printChanged(cmd, change)
 	}
 	return cmd
 }

@@ -49,7 +49,7 @@ answer.`,
 			"--failed -o list",
 		Args: cobra.MaximumNArgs(1),
 	}
-	ask := askFlags(cmd).aliasFlag(cmd)
+	api := apiFlags(cmd).aliasFlag(cmd)
 	aboutServer(cmd)
 	where := cmd.Flags().String("where", "",
 		"only monitors for which this `condition` holds: FIELD -eq|-ne|-gt|-ge|-lt|-le|-like|-notlike VALUE, "+
@@ -57,16 +57,16 @@ answer.`,
 	failed := cmd.Flags().Bool("failed", false,
 		"only monitors in trouble: not Healthy, UnInitialized or Disabled")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		holds, err := monitorFields.where(*where, ask.monitorKinds(cmd.Context()))
+		holds, err := monitorFields.where(*where, api.monitorKinds(cmd.Context()))
 		if err != nil {
 			return err
 		}
-		server, err := ask.serverOrNode(cmd.Context())
+		server, err := api.serverOrNode(cmd.Context())
 		if err != nil {
 			return err
 		}
 		var all []admin.MonitorRow
-		if err := ask.get(cmd.Context(), about(admin.PathMonitors, server), &all); err != nil {
+		if err := api.get(cmd.Context(), about(admin.PathMonitors, server), &all); err != nil {
 			return err
 		}
 		wanted := []admin.MonitorRow{}
@@ -81,13 +81,13 @@ answer.`,
 		if *failed {
 			wanted = slices.DeleteFunc(wanted, func(m admin.MonitorRow) bool { return isWell(m.AlertValue) })
 		}
-		return ask.monitors(cmd, wanted)
+		return api.printMonitors(cmd, wanted)
 	}
 	return cmd
 }
 
-// monitors prints monitors.
-func (a *asking) monitors(cmd *cobra.Command, monitors []admin.MonitorRow) error {
+// printMonitors prints monitors.
+func (a *apiCommand) printMonitors(cmd *cobra.Command, monitors []admin.MonitorRow) error {
 	if err := a.print(cmd, monitors, monitorTable(monitors)); err != nil {
 		return err
 	}
@@ -136,7 +136,7 @@ func monitorTable(monitors []admin.MonitorRow) *table.Table {
 }
 
 // explainFlapping says below a table which monitors flap: their state alone does not show it.
-func (a *asking) explainFlapping(cmd *cobra.Command, monitors []admin.MonitorRow) {
+func (a *apiCommand) explainFlapping(cmd *cobra.Command, monitors []admin.MonitorRow) {
 	if !a.forPeople() {
 		return
 	}
@@ -163,17 +163,17 @@ func newHealthAlerts() *cobra.Command {
 answer.`,
 		Args: cobra.NoArgs,
 	}
-	ask := askFlags(cmd)
+	api := apiFlags(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		all := []health.Alert{}
-		if err := ask.get(cmd.Context(), admin.PathAlerts, &all); err != nil {
+		if err := api.get(cmd.Context(), admin.PathAlerts, &all); err != nil {
 			return err
 		}
 		rows := table.New("Cause", "Since", "Error").Wide("Monitors")
 		for _, a := range all {
 			rows.Add(a.Title(), table.Time(a.Since), a.Error, strings.Join(a.Monitors, ", "))
 		}
-		if err := ask.print(cmd, all, rows); err != nil {
+		if err := api.print(cmd, all, rows); err != nil {
 			return err
 		}
 		if len(all) > 0 {

@@ -24,14 +24,14 @@ such item.`,
 		Example: "  portico health items IMAP.Protocol\n  portico health items --item-type Responder",
 		Args:    cobra.MaximumNArgs(1),
 	}
-	ask := askFlags(cmd).aliasFlag(cmd)
+	api := apiFlags(cmd).aliasFlag(cmd)
 	kind := cmd.Flags().String("item-type", "", "only this `type`: Probe, Monitor or Responder")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		pattern := "*"
 		if len(args) == 1 {
 			pattern = args[0]
 		}
-		items, err := ask.items(cmd, pattern, *kind)
+		items, err := api.items(cmd, pattern, *kind)
 		if err != nil {
 			return err
 		}
@@ -39,7 +39,7 @@ such item.`,
 		for _, item := range items {
 			rows.Add(item.Identity, item.ItemType, item.Name, item.TargetResource)
 		}
-		return ask.print(cmd, items, rows)
+		return api.print(cmd, items, rows)
 	}
 	return cmd
 }
@@ -53,11 +53,11 @@ item.`,
 		Example: "  portico health explain IMAP.Protocol/ImapDeepTestProbe/db1",
 		Args:    cobra.ExactArgs(1),
 	}
-	ask := askFlags(cmd).aliasFlag(cmd)
-	ask.form = table.List
+	api := apiFlags(cmd).aliasFlag(cmd)
+	api.form = table.List
 	cmd.Flags().Lookup("output").DefValue = string(table.List)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		items, err := ask.items(cmd, args[0], "")
+		items, err := api.items(cmd, args[0], "")
 		if err != nil {
 			return err
 		}
@@ -66,13 +66,13 @@ item.`,
 			rows.Add(item.Identity, item.ItemType, item.TargetResource, item.HealthSetName,
 				definition(item), item.Help)
 		}
-		return ask.print(cmd, items, rows)
+		return api.print(cmd, items, rows)
 	}
 	return cmd
 }
 
 // items lists the items that a pattern fits, of one type or with "" of all.
-func (a *asking) items(cmd *cobra.Command, pattern, kind string) ([]admin.ItemRow, error) {
+func (a *apiCommand) items(cmd *cobra.Command, pattern, kind string) ([]admin.ItemRow, error) {
 	var all []admin.ItemRow
 	if err := a.get(cmd.Context(), admin.PathItems, &all); err != nil {
 		return nil, err

@@ -22,18 +22,18 @@ holds it up. Below them it lists past recovery actions, latest first, with their
 results and the reasons for actions not taken.`,
 		Args: cobra.NoArgs,
 	}
-	ask := askFlags(cmd)
+	api := apiFlags(cmd)
 	most := cmd.Flags().Int("last", 20, "at most this `number` of entries of the log; 0 for all")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		var state admin.RecoveryState
-		if err := ask.get(cmd.Context(), admin.PathRecovery, &state); err != nil {
+		if err := api.get(cmd.Context(), admin.PathRecovery, &state); err != nil {
 			return err
 		}
 		shown := state
 		if *most > 0 && len(state.Records) > *most {
 			shown.Records = state.Records[:*most]
 		}
-		if ask.forPeople() || ask.form == table.List && !ask.noHeaders {
+		if api.forPeople() || api.form == table.List && !api.noHeaders {
 			fmt.Fprintln(cmd.OutOrStdout(), recoveryMode(state))
 			if len(state.Ladders) > 0 {
 				rows := table.New("Monitor", "UnhealthySince", "StepsDone", "Next", "Note").
@@ -42,7 +42,7 @@ results and the reasons for actions not taken.`,
 					rows.Add(l.Monitor, table.Time(l.Since), stepsDone(state, l), nextStep(state, l), l.Note)
 				}
 				fmt.Fprintln(cmd.OutOrStdout())
-				if err := ask.print(cmd, nil, rows); err != nil {
+				if err := api.print(cmd, nil, rows); err != nil {
 					return err
 				}
 			}
@@ -51,7 +51,7 @@ results and the reasons for actions not taken.`,
 			}
 			fmt.Fprintln(cmd.OutOrStdout())
 		}
-		return ask.recoveryLog(cmd, shown)
+		return api.printRecoveryLog(cmd, shown)
 	}
 	return cmd
 }
@@ -133,8 +133,8 @@ func monitorName(id string) string {
 	return id
 }
 
-// recoveryLog prints entries of the recovery log.
-func (a *asking) recoveryLog(cmd *cobra.Command, state admin.RecoveryState) error {
+// printRecoveryLog prints entries of the recovery log.
+func (a *apiCommand) printRecoveryLog(cmd *cobra.Command, state admin.RecoveryState) error {
 	rows := table.New("StartTime", "Id", "ResourceName", "RequestorName", "Result", "Context").
 		Wide("EndTime", "InstanceId", "State", "Monitor", "ThrottleIdentity", "ThrottleParameters",
 			"LamProcessStartTime").

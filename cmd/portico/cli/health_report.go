@@ -26,7 +26,7 @@ Exit status: 0 all health sets are Healthy, 1 one is not, 2 Portico does not
 answer.`,
 		Args: cobra.NoArgs,
 	}
-	ask := askFlags(cmd).aliasFlag(cmd)
+	api := apiFlags(cmd).aliasFlag(cmd)
 	merged := cmd.Flags().Bool("rollup-group", false, "merge this node and all nodes in the configuration")
 	var rollup admin.Rollup
 	cmd.Flags().IntVar(&rollup.GroupSize, "group-size", 12, "with --rollup-group: `number` of nodes in a group")
@@ -37,19 +37,19 @@ answer.`,
 			return fmt.Errorf("--group-size must be at least 1, and --minimum-online-percent from 0 to 100")
 		}
 		if *merged {
-			return ask.rollup(cmd, rollup)
+			return api.printRollup(cmd, rollup)
 		}
 		var all []admin.SetRow
-		if err := ask.get(cmd.Context(), admin.PathReport, &all); err != nil {
+		if err := api.get(cmd.Context(), admin.PathReport, &all); err != nil {
 			return err
 		}
-		return ask.healthSets(cmd, all)
+		return api.printHealthSets(cmd, all)
 	}
 	return cmd
 }
 
-// healthSets prints the health sets of a node.
-func (a *asking) healthSets(cmd *cobra.Command, sets []admin.SetRow) error {
+// printHealthSets prints the health sets of a node.
+func (a *apiCommand) printHealthSets(cmd *cobra.Command, sets []admin.SetRow) error {
 	rows, fine := table.New("HealthSet", "AlertValue", "LastTransitionTime", "MonitorCount", "State").
 		Wide("Server", "HealthGroup", "Monitors"), true
 	var monitors []admin.MonitorRow
@@ -88,8 +88,8 @@ func monitorsOf(s admin.SetRow) string {
 	return strings.Join(all, ", ")
 }
 
-// rollup prints the health sets of all nodes, merged in groups.
-func (a *asking) rollup(cmd *cobra.Command, r admin.Rollup) error {
+// printRollup prints the health sets of all nodes, merged in groups.
+func (a *apiCommand) printRollup(cmd *cobra.Command, r admin.Rollup) error {
 	reports, err := a.reports(cmd)
 	if err != nil {
 		return err
@@ -114,7 +114,7 @@ func (a *asking) rollup(cmd *cobra.Command, r admin.Rollup) error {
 }
 
 // reports asks this node and all others for their health sets.
-func (a *asking) reports(cmd *cobra.Command) ([]admin.NodeReport, error) {
+func (a *apiCommand) reports(cmd *cobra.Command) ([]admin.NodeReport, error) {
 	var names []string
 	if err := a.get(cmd.Context(), admin.PathNodes, &names); err != nil {
 		return nil, err

@@ -27,7 +27,7 @@ log holds no secrets.`,
 
 // filterFlags gives a command the flags that say which rows are wanted. The function that it returns refuses a filter
 // that can match nothing. find finds a user by the name that was typed.
-func (a *asking) filterFlags(cmd *cobra.Command, find func(ctx context.Context, typed string) (string,
+func (a *apiCommand) filterFlags(cmd *cobra.Command, find func(ctx context.Context, typed string) (string,
 	error)) func(context.Context) (admin.LogFilter, error) {
 	f, slower := &admin.LogFilter{}, time.Duration(0)
 	flags := cmd.Flags()
@@ -67,8 +67,8 @@ the same time. --all logs every session.`,
 		Example: "  portico log on --user ann@example.org\n  portico log on --server mbx1 --slower 500ms --for 1h",
 		Args:    cobra.NoArgs,
 	}
-	ask := askFlags(cmd)
-	filter := ask.filterFlags(cmd, ask.existing)
+	api := apiFlags(cmd)
+	filter := api.filterFlags(cmd, api.existing)
 	all := cmd.Flags().Bool("all", false, "log every session")
 	last := timeFlag(cmd, "for", 10*time.Minute, "`time` after which the rule ends; with 0s it ends only with log off")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
@@ -84,11 +84,11 @@ the same time. --all logs every session.`,
 			For float64
 		}{wanted, last.Seconds()}
 		var rule admin.LogRule
-		if err := ask.post(cmd.Context(), admin.PathLogOn, body, &rule); err != nil {
+		if err := api.post(cmd.Context(), admin.PathLogOn, body, &rule); err != nil {
 			return err
 		}
 		change := admin.Change{What: "rule " + rule.ID, Was: "none", Now: ruleText(rule)}
-		return ask.rules(cmd, changedRule{change, rule}, []admin.LogRule{rule})
+		return api.printRules(cmd, changedRule{change, rule}, []admin.LogRule{rule})
 	}
 	return cmd
 }
@@ -107,20 +107,20 @@ func newLogOff() *cobra.Command {
 also those of other operators.`,
 		Args: cobra.MaximumNArgs(1),
 	}
-	ask := askFlags(cmd)
+	api := apiFlags(cmd)
 	all := cmd.Flags().Bool("all", false, "end every rule, also those of other operators")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		if *all == (len(args) == 1) {
 			return errors.New("portico log off needs a rule, which portico log status lists, or --all")
 		}
 		var status admin.LogStatus
-		if err := ask.get(cmd.Context(), admin.PathLog, &status); err != nil {
+		if err := api.get(cmd.Context(), admin.PathLog, &status); err != nil {
 			return err
 		}
 		var ended struct {
 			Rules []admin.LogRule `json:"rules"`
 		}
-		if err := ask.post(cmd.Context(), admin.PathLogOff, map[string]string{"id": strings.Join(args, "")},
+		if err := api.post(cmd.Context(), admin.PathLogOff, map[string]string{"id": strings.Join(args, "")},
 			&ended); err != nil {
 			return err
 		}
@@ -130,7 +130,7 @@ also those of other operators.`,
 			rows.AddNamed(r.ID, c.What, c.Was, c.Now)
 			shown = append(shown, changedRule{c, r})
 		}
-		if err := ask.print(cmd, map[string]any{"ended": len(shown), "rules": shown}, rows); err != nil {
+		if err := api.print(cmd, map[string]any{"ended": len(shown), "rules": shown}, rows); err != nil {
 			return err
 		}
 		if slices.ContainsFunc(status.Rules, func(r admin.LogRule) bool { return r.ID == protolog.RuleOfSetting }) {
@@ -148,20 +148,20 @@ func newLogStatus() *cobra.Command {
 		Short: "Show the rules of the protocol log, and whether its files are writable",
 		Args:  cobra.NoArgs,
 	}
-	ask := askFlags(cmd)
+	api := apiFlags(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		var status admin.LogStatus
-		if err := ask.get(cmd.Context(), admin.PathLog, &status); err != nil {
+		if err := api.get(cmd.Context(), admin.PathLog, &status); err != nil {
 			return err
 		}
-		if err := ask.rules(cmd, status, status.Rules); err != nil {
+		if err := api.printRules(cmd, status, status.Rules); err != nil {
 			return err
 		}
-		if ask.forPeople() {
+		if api.forPeople() {
 			fmt.Fprintf(cmd.OutOrStdout(), "\n%d rows written, %d dropped, %d watching; file: %s\n",
 				status.Rows, status.Dropped, status.Watchers, orNone(status.File))
 		}
-		if status.Pending && ask.forPeople() {
+		if status.Pending && api.forPeople() {
 			fmt.Fprintln(cmd.OutOrStdout(), "The last change has not yet reached all open sessions.")
 		}
 		if status.Failing != "" {
@@ -182,8 +182,8 @@ func orNone(text string) string {
 	return text
 }
 
-// rules prints rules; as JSON it prints value.
-func (a *asking) rules(cmd *cobra.Command, value any, rules []admin.LogRule) error {
+// printRules prints rules; as JSON it prints value.
+func (a *apiCommand) printRules(cmd *cobra.Command, value any, rules []admin.LogRule) error {
 	rows := table.New("Rule", "Logs", "Since", "Until")
 	for _, r := range rules {
 		until := "log off"

@@ -33,8 +33,8 @@ reader is too slow, rows are dropped, and a line says how many.` + logTimes,
 		Example: "  portico log tail --user 'ann@*'\n  portico log tail --slower 1s -o json",
 		Args:    cobra.NoArgs,
 	}
-	ask := askFlags(cmd, formCSV)
-	filter, zone := ask.filterFlags(cmd, ask.existing), utcFlag(cmd)
+	api := apiFlags(cmd, formCSV)
+	filter, zone := api.filterFlags(cmd, api.existing), utcFlag(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		ctx, stop := signal.NotifyContext(cmd.Context(), syscall.SIGINT, syscall.SIGTERM)
 		defer stop()
@@ -44,9 +44,9 @@ reader is too slow, rows are dropped, and a line says how many.` + logTimes,
 		}
 		out := cmd.OutOrStdout()
 		rows := rowTable()
-		flow := rows.Flow(out, table.Style{Form: ask.form, NoHeaders: ask.noHeaders,
+		flow := rows.Flow(out, table.Style{Form: api.form, NoHeaders: api.noHeaders,
 			Width: table.TerminalWidth(out, os.Getenv("COLUMNS"))})
-		err = ask.rows(ctx, cmd, admin.PathLogStream+"?"+wanted.Query().Encode(), func(r protolog.Row) error {
+		err = api.rows(ctx, cmd, admin.PathLogStream+"?"+wanted.Query().Encode(), func(r protolog.Row) error {
 			return flow.Add(r[1], rowCells(r, zone())...)
 		})
 		if ctx.Err() != nil {
@@ -69,8 +69,8 @@ unless you give --from.` + logTimes,
 			"  portico log show --command fetch --slower 1s --from 2h -o wide",
 		Args: cobra.NoArgs,
 	}
-	ask := askFlags(cmd, formCSV)
-	filter, zone := ask.filterFlags(cmd, ask.past), utcFlag(cmd)
+	api := apiFlags(cmd, formCSV)
+	filter, zone := api.filterFlags(cmd, api.past), utcFlag(cmd)
 	from := cmd.Flags().String("from", "",
 		"only rows after this `time`: 15:04 today or yesterday, 2006-01-02 15:04:05Z as in tables, or 2h ago")
 	to := cmd.Flags().String("to", "", "only rows before this `time`, in the same forms")
@@ -91,14 +91,14 @@ unless you give --from.` + logTimes,
 			return err
 		}
 		rows := rowTable()
-		err = ask.rows(cmd.Context(), cmd, admin.PathLogRows+"?"+query.Encode(), func(r protolog.Row) error {
+		err = api.rows(cmd.Context(), cmd, admin.PathLogRows+"?"+query.Encode(), func(r protolog.Row) error {
 			rows.AddNamed(r[1], rowCells(r, zone())...)
 			return nil
 		})
-		if err != nil || ask.raw() {
+		if err != nil || api.raw() {
 			return err
 		}
-		return ask.print(cmd, nil, rows)
+		return api.print(cmd, nil, rows)
 	}
 	return cmd
 }
@@ -174,10 +174,10 @@ func resultIn(context string) string {
 }
 
 // raw says whether rows are written as they come: as the protocol log's files have them.
-func (a *asking) raw() bool { return a.form == formCSV || a.form == table.JSON }
+func (a *apiCommand) raw() bool { return a.form == formCSV || a.form == table.JSON }
 
 // rows reads what goes on at a path. Rows that are wanted as they come are written, others are yielded.
-func (a *asking) rows(ctx context.Context, cmd *cobra.Command, path string, yield func(protolog.Row) error) error {
+func (a *apiCommand) rows(ctx context.Context, cmd *cobra.Command, path string, yield func(protolog.Row) error) error {
 	c, err := a.client(ctx)
 	if err != nil {
 		return err

@@ -38,16 +38,16 @@ Exit status: 0 done, 1 a database stays, 2 the command failed.`,
 		Example: "  portico maintenance start mbx1\n  portico maintenance start --node mx2 --yes",
 		Args:    cobra.MaximumNArgs(1),
 	}
-	ask := askFlags(cmd)
+	api := apiFlags(cmd)
 	drain := timeFlag(cmd, "drain", 30*time.Second, "`time` over which a node's sessions end")
 	yes := yesFlag(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		if len(args) == 0 && !*yes {
-			if err := ask.confirmDrain(cmd); err != nil {
+			if err := api.confirmDrain(cmd); err != nil {
 				return err
 			}
 		}
-		return ask.maintenance(cmd, admin.PathMaintenanceStart, admin.PathServerMaintenanceStart, args,
+		return api.maintenance(cmd, admin.PathMaintenanceStart, admin.PathServerMaintenanceStart, args,
 			map[string]any{"seconds": drain.Seconds()})
 	}
 	return cmd
@@ -64,15 +64,15 @@ Exit status: 0 done, 1 another requester still keeps it out of service, 2 the
 command failed.`,
 		Args: cobra.MaximumNArgs(1),
 	}
-	ask := askFlags(cmd)
+	api := apiFlags(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		return ask.maintenance(cmd, admin.PathMaintenanceStop, admin.PathServerMaintenanceStop, args, struct{}{})
+		return api.maintenance(cmd, admin.PathMaintenanceStop, admin.PathServerMaintenanceStop, args, struct{}{})
 	}
 	return cmd
 }
 
 // confirmDrain asks whether a whole node is meant.
-func (a *asking) confirmDrain(cmd *cobra.Command) error {
+func (a *apiCommand) confirmDrain(cmd *cobra.Command) error {
 	var names admin.Names
 	var sessions []admin.SessionState
 	if err := a.get(cmd.Context(), admin.PathNames, &names); err != nil {
@@ -87,7 +87,7 @@ func (a *asking) confirmDrain(cmd *cobra.Command) error {
 }
 
 // maintenance asks for a change at path, or for a mailbox server at the pattern ofServer.
-func (a *asking) maintenance(cmd *cobra.Command, path, ofServer string, args []string, body any) error {
+func (a *apiCommand) maintenance(cmd *cobra.Command, path, ofServer string, args []string, body any) error {
 	if len(args) == 1 {
 		path = admin.PathOf(ofServer, args[0])
 	}
@@ -115,10 +115,10 @@ func newMaintenanceStatus() *cobra.Command {
 		Short: "List what is in maintenance, and what is still active there",
 		Args:  cobra.NoArgs,
 	}
-	ask := askFlags(cmd)
+	api := apiFlags(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		var all []admin.MaintenanceRow
-		if err := ask.get(cmd.Context(), admin.PathMaintenance, &all); err != nil {
+		if err := api.get(cmd.Context(), admin.PathMaintenance, &all); err != nil {
 			return err
 		}
 		rows := table.New("InMaintenance", "Since", "StillThere")
@@ -135,7 +135,7 @@ func newMaintenanceStatus() *cobra.Command {
 			}
 			rows.AddNamed(cmp.Or(m.Server, m.Node), name, table.Time(m.Since), left)
 		}
-		return ask.print(cmd, all, rows)
+		return api.print(cmd, all, rows)
 	}
 	return cmd
 }

@@ -15,14 +15,14 @@ import (
 // same everywhere, and a filter that can match nothing is refused.
 
 // user finds the one form of a user name, as a sign-in would.
-func (a *asking) user(ctx context.Context, typed string) (admin.UserName, error) {
+func (a *apiCommand) user(ctx context.Context, typed string) (admin.UserName, error) {
 	var name admin.UserName
 	err := a.get(ctx, admin.PathOf(admin.PathUserName, typed), &name)
 	return name, err
 }
 
 // existing finds a user, and refuses one that the directory does not know. Where nobody can say, people are told.
-func (a *asking) existing(ctx context.Context, typed string) (string, error) {
+func (a *apiCommand) existing(ctx context.Context, typed string) (string, error) {
 	name, err := a.user(ctx, typed)
 	if err != nil {
 		return "", err
@@ -41,7 +41,7 @@ func (a *asking) existing(ctx context.Context, typed string) (string, error) {
 }
 
 // past finds a user who may have left the directory.
-func (a *asking) past(ctx context.Context, typed string) (string, error) {
+func (a *apiCommand) past(ctx context.Context, typed string) (string, error) {
 	name, err := a.user(ctx, typed)
 	if err == nil && name.Standing == admin.StandingUnknown {
 		a.note("the directory does not know %s", name.User)
@@ -51,7 +51,7 @@ func (a *asking) past(ctx context.Context, typed string) (string, error) {
 
 // checkNames refuses a mailbox server or an IMAP command that there is not. Further commands are those that a protocol
 // log has beside IMAP's.
-func (a *asking) checkNames(ctx context.Context, server, command string, further ...string) error {
+func (a *apiCommand) checkNames(ctx context.Context, server, command string, further ...string) error {
 	if server == "" && command == "" {
 		return nil
 	}
@@ -71,7 +71,7 @@ func (a *asking) checkNames(ctx context.Context, server, command string, further
 
 // checkTarget refuses a mailbox server or database that is not configured; what is "server" or "database". A name of
 // the other kind is told.
-func (a *asking) checkTarget(ctx context.Context, what, name string) error {
+func (a *apiCommand) checkTarget(ctx context.Context, what, name string) error {
 	var names admin.Names
 	if err := a.get(ctx, admin.PathNames, &names); err != nil {
 		return err
@@ -90,7 +90,7 @@ func (a *asking) checkTarget(ctx context.Context, what, name string) error {
 }
 
 // sessionFilter returns a function that says whether a session is meant, and one that says why none may be.
-func (a *asking) sessionFilter(ctx context.Context, which admin.SessionFilter) (fits func(admin.SessionState) bool,
+func (a *apiCommand) sessionFilter(ctx context.Context, which admin.SessionFilter) (fits func(admin.SessionState) bool,
 	nobody func() error, err error) {
 	if err := a.checkNames(ctx, which.Server, ""); err != nil {
 		return nil, nil, err
@@ -137,7 +137,7 @@ func checkSessionID(id string) error {
 }
 
 // sessionKinds are the fields of sessions that take certain values only.
-func (a *asking) sessionKinds(ctx context.Context) map[string]kind {
+func (a *apiCommand) sessionKinds(ctx context.Context) map[string]kind {
 	known := func(of func(admin.Names) []string) func() ([]string, error) {
 		return func() ([]string, error) {
 			var names admin.Names
@@ -161,7 +161,7 @@ func (a *asking) sessionKinds(ctx context.Context) map[string]kind {
 }
 
 // monitorKinds are the fields of monitors that take certain values only: those that some monitor has, and all states.
-func (a *asking) monitorKinds(ctx context.Context) map[string]kind {
+func (a *apiCommand) monitorKinds(ctx context.Context) map[string]kind {
 	kinds := make(map[string]kind)
 	for _, name := range []string{"Server", "Name", "TargetResource", "HealthSetName", "ServerComponent"} {
 		kinds[strings.ToLower(name)] = oneOf(name, func() (all []string, err error) {

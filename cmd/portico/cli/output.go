@@ -68,8 +68,8 @@ func (o *output) print(cmd *cobra.Command, value any, t *table.Table) error {
 	return t.Write(out, style, value)
 }
 
-// changed prints what a command has changed.
-func (o *output) changed(cmd *cobra.Command, changes ...admin.Change) error {
+// printChanged prints what a command has changed.
+func (o *output) printChanged(cmd *cobra.Command, changes ...admin.Change) error {
 	rows, same := table.New("What", "Was", "Now"), true
 	for _, c := range changes {
 		rows.AddNamed(nameIn(c.What), c.What, c.Was, c.Now)

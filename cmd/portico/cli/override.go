@@ -33,7 +33,7 @@ func overrideFlags(cmd *cobra.Command, o *health.Override) {
 }
 
 // everywhere asks this node, and if the override is global each of the others, and says which could not be asked.
-func (a *asking) everywhere(cmd *cobra.Command, o health.Override, path string) error {
+func (a *apiCommand) everywhere(cmd *cobra.Command, o health.Override, path string) error {
 	if o.Global && (a.node != "" || a.server != "") {
 		return errors.New("--global applies to all nodes, --node to one: give one of the two")
 	}
@@ -42,7 +42,7 @@ func (a *asking) everywhere(cmd *cobra.Command, o health.Override, path string) 
 		return err
 	}
 	if !o.Global {
-		return a.changed(cmd, changes...)
+		return a.printChanged(cmd, changes...)
 	}
 	var nodes []string
 	if err := a.get(cmd.Context(), admin.PathNodes, &nodes); err != nil {
@@ -60,7 +60,7 @@ func (a *asking) everywhere(cmd *cobra.Command, o health.Override, path string) 
 		change.What += " on " + node
 		changes = append(changes, change)
 	}
-	if err := a.changed(cmd, changes...); err != nil {
+	if err := a.printChanged(cmd, changes...); err != nil {
 		return err
 	}
 	if failed {
@@ -81,7 +81,7 @@ An override survives a restart.`,
 			"  portico override add IMAP/ImapCTPMonitor --property MonitoringThreshold --value 6",
 		Args: cobra.ExactArgs(1),
 	}
-	ask := askFlags(cmd).aliasFlag(cmd)
+	api := apiFlags(cmd).aliasFlag(cmd)
 	var o health.Override
 	overrideFlags(cmd, &o)
 	cmd.Flags().StringVar(&o.Value, "value", "", "the new `value`")
@@ -97,7 +97,7 @@ An override survives a restart.`,
 		if o.Until, err = untilAfter(cmd, *duration); err != nil {
 			return err
 		}
-		return ask.everywhere(cmd, o, admin.PathOverrideAdd)
+		return api.everywhere(cmd, o, admin.PathOverrideAdd)
 	}
 	return cmd
 }
@@ -108,13 +108,13 @@ func newOverrideRemove() *cobra.Command {
 		Short: "Remove an override",
 		Args:  cobra.ExactArgs(1),
 	}
-	ask := askFlags(cmd).aliasFlag(cmd)
+	api := apiFlags(cmd).aliasFlag(cmd)
 	var o health.Override
 	overrideFlags(cmd, &o)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		o.Identity = strings.ReplaceAll(args[0], `\`, "/")
 		o.ItemType = cmp.Or(o.ItemType, health.ItemTypeOf(catalogue.Canonical(o.Identity)))
-		return ask.everywhere(cmd, o, admin.PathOverrideRemove)
+		return api.everywhere(cmd, o, admin.PathOverrideRemove)
 	}
 	return cmd
 }
@@ -125,10 +125,10 @@ func newOverrideList() *cobra.Command {
 		Short: "List the active overrides",
 		Args:  cobra.NoArgs,
 	}
-	ask := askFlags(cmd).aliasFlag(cmd)
+	api := apiFlags(cmd).aliasFlag(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		var all []health.Override
-		if err := ask.get(cmd.Context(), admin.PathOverrides, &all); err != nil {
+		if err := api.get(cmd.Context(), admin.PathOverrides, &all); err != nil {
 			return err
 		}
 		slices.SortFunc(all, func(a, b health.Override) int { return strings.Compare(a.Key(), b.Key()) })
@@ -147,7 +147,7 @@ func newOverrideList() *cobra.Command {
 			}
 			rows.Add(o.Identity, o.ItemType, o.Property, o.Value, until, scope)
 		}
-		return ask.print(cmd, all, rows)
+		return api.print(cmd, all, rows)
 	}
 	return cmd
 }
@@ -161,11 +161,11 @@ alert and starts no recovery, not even a failover. It stays Repairing after a
 restart.`,
 		Args: cobra.ExactArgs(1),
 	}
-	ask := askFlags(cmd).aliasFlag(cmd)
+	api := apiFlags(cmd).aliasFlag(cmd)
 	off := cmd.Flags().Bool("off", false, "end the repair")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		body := map[string]any{"monitor": strings.ReplaceAll(args[0], `\`, "/"), "on": !*off}
-		return ask.change(cmd, admin.PathRepairing, body)
+		return api.change(cmd, admin.PathRepairing, body)
 	}
 	return cmd
 }

@@ -39,32 +39,32 @@ checked; Held, with -o wide, counts the waiting sign-ins.`,
 		Example: "  portico penalty list --user alice",
 		Args:    cobra.NoArgs,
 	}
-	ask := askFlags(cmd)
+	api := apiFlags(cmd)
 	var which admin.PenaltyFilter
 	cmd.Flags().StringVar(&which.User, "user", "",
 		"only penalties of this `user`; the name is looked up as at sign-in")
 	cmd.Flags().StringVar(&which.IP, "ip", "", "only penalties of this `address or network`")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		nobody, err := ask.guessedAt(cmd.Context(), &which)
+		nobody, err := api.guessedAt(cmd.Context(), &which)
 		if err != nil {
 			return err
 		}
 		query := url.Values{"user": {which.User}, "ip": {which.IP}}
 		all := []admin.Penalty{}
-		if err := ask.get(cmd.Context(), admin.PathPenalties+"?"+query.Encode(), &all); err != nil {
+		if err := api.get(cmd.Context(), admin.PathPenalties+"?"+query.Encode(), &all); err != nil {
 			return err
 		}
 		if len(all) == 0 && nobody != nil {
 			return nobody
 		}
-		return ask.penalties(cmd, all)
+		return api.printPenalties(cmd, all)
 	}
 	return cmd
 }
 
 // guessedAt gives the filter's user the name that is found at sign-in. A user who does not exist may have penalties
 // too; nobody is the error if not.
-func (a *asking) guessedAt(ctx context.Context, which *admin.PenaltyFilter) (nobody, err error) {
+func (a *apiCommand) guessedAt(ctx context.Context, which *admin.PenaltyFilter) (nobody, err error) {
 	if which.User == "" {
 		return nil, nil
 	}
@@ -76,8 +76,8 @@ func (a *asking) guessedAt(ctx context.Context, which *admin.PenaltyFilter) (nob
 	return nobody, err
 }
 
-// penalties prints penalties.
-func (a *asking) penalties(cmd *cobra.Command, all []admin.Penalty) error {
+// printPenalties prints penalties.
+func (a *apiCommand) printPenalties(cmd *cobra.Command, all []admin.Penalty) error {
 	rows := table.New("User", "Address", "Wait", "Guesses", "Last", "Reason").Wide("Failures", "Held").
 		Keep("Wait", "Reason")
 	for _, p := range all {
@@ -117,7 +117,7 @@ them.`,
 		Example: "  portico penalty clear alice\n  portico penalty clear --ip 192.0.2.7",
 		Args:    cobra.MaximumNArgs(1),
 	}
-	ask := askFlags(cmd)
+	api := apiFlags(cmd)
 	var which admin.PenaltyFilter
 	cmd.Flags().StringVar(&which.IP, "ip", "",
 		"only penalties of this `address or network`; with USER, those of the user there")
@@ -128,7 +128,7 @@ them.`,
 		if which.All == (which.User != "" || which.IP != "") {
 			return errors.New("portico penalty clear needs USER, --ip or --all")
 		}
-		nobody, err := ask.guessedAt(cmd.Context(), &which)
+		nobody, err := api.guessedAt(cmd.Context(), &which)
 		if err != nil {
 			return err
 		}
@@ -138,19 +138,19 @@ them.`,
 			}
 		}
 		cleared := []admin.Penalty{}
-		if err := ask.post(cmd.Context(), admin.PathPenaltiesClear, which, &cleared); err != nil {
+		if err := api.post(cmd.Context(), admin.PathPenaltiesClear, which, &cleared); err != nil {
 			return err
 		}
 		if len(cleared) == 0 && nobody != nil { // guessed at or not, there is nothing left to clear
-			ask.note("%v", nobody)
+			api.note("%v", nobody)
 		}
-		return ask.cleared(cmd, which, cleared)
+		return api.printCleared(cmd, which, cleared)
 	}
 	return cmd
 }
 
-// cleared prints the penalties that were cleared.
-func (a *asking) cleared(cmd *cobra.Command, which admin.PenaltyFilter, cleared []admin.Penalty) error {
+// printCleared prints the penalties that were cleared.
+func (a *apiCommand) printCleared(cmd *cobra.Command, which admin.PenaltyFilter, cleared []admin.Penalty) error {
 	if a.forPeople() {
 		fmt.Fprintf(cmd.OutOrStdout(), "%s cleared.\n", table.Counted(len(cleared), "penalt/y/ies"))
 		a.addressesLeft(cmd, which, cleared)
@@ -159,11 +159,11 @@ func (a *asking) cleared(cmd *cobra.Command, which admin.PenaltyFilter, cleared 
 		}
 		fmt.Fprintln(cmd.OutOrStdout())
 	}
-	return a.penalties(cmd, cleared)
+	return a.printPenalties(cmd, cleared)
 }
 
 // addressesLeft tells where the user's sign-ins came from, since the address may have a penalty of its own.
-func (a *asking) addressesLeft(cmd *cobra.Command, which admin.PenaltyFilter, cleared []admin.Penalty) {
+func (a *apiCommand) addressesLeft(cmd *cobra.Command, which admin.PenaltyFilter, cleared []admin.Penalty) {
 	if which.User == "" {
 		return
 	}

@@ -31,16 +31,16 @@ such probe.`,
 		Example: "  portico probe list 'IMAP.*'\n  portico probe list --server mbx1 --failed",
 		Args:    cobra.MaximumNArgs(1),
 	}
-	ask := askFlags(cmd).aliasFlag(cmd)
+	api := apiFlags(cmd).aliasFlag(cmd)
 	aboutServer(cmd)
 	failed := cmd.Flags().Bool("failed", false, "only probes whose latest result is not a success")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		server, err := ask.serverOrNode(cmd.Context())
+		server, err := api.serverOrNode(cmd.Context())
 		if err != nil {
 			return err
 		}
 		var all []admin.ProbeRow
-		if err := ask.get(cmd.Context(), about(admin.PathProbes, server), &all); err != nil {
+		if err := api.get(cmd.Context(), about(admin.PathProbes, server), &all); err != nil {
 			return err
 		}
 		if len(args) == 1 {
@@ -55,7 +55,7 @@ such probe.`,
 				return len(p.Results) == 0 || p.Results[0].ResultType == health.Succeeded.String()
 			})
 		}
-		return ask.print(cmd, all, probeTable(all))
+		return api.print(cmd, all, probeTable(all))
 	}
 	return cmd
 }
@@ -90,7 +90,7 @@ Exit status: 0 the probe succeeded, 1 it failed, 2 the probe could not run.`,
 			"IMAP.Protocol/ImapSelfTestProbe/mbx1 -o list",
 		Args: cobra.ExactArgs(1),
 	}
-	ask := askFlags(cmd).aliasFlag(cmd)
+	api := apiFlags(cmd).aliasFlag(cmd)
 	f := probeRunFlags(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		set, rest, ok := strings.Cut(strings.ReplaceAll(args[0], `\`, "/"), "/") // Exchange's spelling too
@@ -103,10 +103,10 @@ Exit status: 0 the probe succeeded, 1 it failed, 2 the probe could not run.`,
 			return err
 		}
 		var results []admin.ResultRow
-		if err := ask.post(cmd.Context(), admin.PathOf(admin.PathProbe, set, probe), run, &results); err != nil {
+		if err := api.post(cmd.Context(), admin.PathOf(admin.PathProbe, set, probe), run, &results); err != nil {
 			return err
 		}
-		if err := ask.results(cmd, results); err != nil {
+		if err := api.printResults(cmd, results); err != nil {
 			return err
 		}
 		for _, r := range results {
@@ -156,8 +156,8 @@ func (f *probeRun) request(target string) (admin.ProbeRun, error) {
 	return run, err
 }
 
-// results prints what runs of probes have found.
-func (a *asking) results(cmd *cobra.Command, results []admin.ResultRow) error {
+// printResults prints what runs of probes have found.
+func (a *apiCommand) printResults(cmd *cobra.Command, results []admin.ResultRow) error {
 	rows := table.New("ResultName", "ResultType", "Took", "_Mbx", "Dependency", "Error").
 		Wide("Phase", "Steps", "LastSent", "LastReceived", "ExecutionStartTime", "Server", "Account",
 			"ExecutionContext").

@@ -23,12 +23,12 @@ such probe.`,
 		Example: "  portico probe history IMAP/ImapCTPProbe/db1\n  portico probe history 'IMAP*/*' --failed -o list",
 		Args:    cobra.ExactArgs(1),
 	}
-	ask := askFlags(cmd).aliasFlag(cmd)
+	api := apiFlags(cmd).aliasFlag(cmd)
 	failed := cmd.Flags().Bool("failed", false, "only results that are not a success")
 	last := cmd.Flags().Int("last", 20, "at most this `number` of results of each probe; 0 for all")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		var probes []admin.ProbeRow
-		if err := ask.get(cmd.Context(), admin.PathProbes, &probes); err != nil {
+		if err := api.get(cmd.Context(), admin.PathProbes, &probes); err != nil {
 			return err
 		}
 		known := probeNames(probes)
@@ -48,7 +48,7 @@ such probe.`,
 				r.Mailbox, r.Error,
 				r.Dependency, r.Phase, r.Account, yesNo(r.ByHand), r.HealthSetName, r.Server)
 		}
-		return ask.print(cmd, results, rows)
+		return api.print(cmd, results, rows)
 	}
 	return cmd
 }

@@ -52,7 +52,7 @@ func newRunbookOf(book recovery.Runbook) *cobra.Command {
 		fmt.Fprintf(&steps, "  %d. %s\n", i+1, s.Text)
 	}
 	cmd.Long = "The runbook takes these steps until the probe succeeds:\n" + steps.String()
-	w := &walk{book: book, ask: askFlags(cmd)}
+	w := &walk{book: book, api: apiFlags(cmd)}
 	cmd.Flags().BoolVar(&w.auto, "auto", false,
 		"take each step without asking, unless health.recovery.throttle forbids it")
 	timeVar(cmd.Flags(), &w.wait, "wait", 10*time.Minute, "longest `time` for a restarted server to answer, and the "+
@@ -60,7 +60,7 @@ func newRunbookOf(book recovery.Runbook) *cobra.Command {
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		if len(args) == 1 {
 			w.target = args[0]
-			if err := w.ask.checkTarget(cmd.Context(), book.Of, w.target); err != nil {
+			if err := w.api.checkTarget(cmd.Context(), book.Of, w.target); err != nil {
 				return err
 			}
 		}
@@ -68,7 +68,7 @@ func newRunbookOf(book recovery.Runbook) *cobra.Command {
 			return fmt.Errorf("--wait %v: the time must not be negative", w.wait)
 		}
 		w.out, w.in = cmd.OutOrStdout(), bufio.NewReader(cmd.InOrStdin())
-		if w.ask.form == table.Plain {
+		if w.api.form == table.Plain {
 			return w.run(cmd)
 		}
 		w.out = cmd.ErrOrStderr() // the conversation; the result alone goes to the standard output
@@ -84,7 +84,7 @@ func newRunbookOf(book recovery.Runbook) *cobra.Command {
 // walk is a runbook being walked through.
 type walk struct {
 	book    recovery.Runbook
-	ask     *asking
+	api     *apiCommand
 	auto    bool
 	wait    time.Duration
 	target  string
@@ -100,7 +100,7 @@ type walk struct {
 func (w *walk) result(cmd *cobra.Command) error {
 	row := table.New("Runbook", "Target", "Outcome")
 	row.Add(w.book.Name, w.target, w.outcome)
-	return w.ask.print(cmd, map[string]any{"runbook": w.book.Name, "target": w.target, "outcome": w.outcome,
+	return w.api.print(cmd, map[string]any{"runbook": w.book.Name, "target": w.target, "outcome": w.outcome,
 		"done": w.done}, row)
 }
 
@@ -263,7 +263,7 @@ func (w *walk) look(ctx context.Context) (well bool, err error) {
 	}
 	var results []admin.ResultRow
 	path := admin.PathOf(admin.PathProbe, w.book.Set, w.book.Probe)
-	if err := w.ask.post(ctx, path, admin.ProbeRun{Target: w.target}, &results); err != nil {
+	if err := w.api.post(ctx, path, admin.ProbeRun{Target: w.target}, &results); err != nil {
 		return false, err
 	}
 	if len(results) != 1 {
@@ -284,7 +284,7 @@ func (w *walk) look(ctx context.Context) (well bool, err error) {
 // monitors lists those that fit.
 func (w *walk) monitors(ctx context.Context, fits func(admin.MonitorRow) bool) ([]admin.MonitorRow, error) {
 	var all []admin.MonitorRow
-	err := w.ask.get(ctx, admin.PathMonitors, &all)
+	err := w.api.get(ctx, admin.PathMonitors, &all)
 	return slices.DeleteFunc(all, func(m admin.MonitorRow) bool { return !fits(m) }), err
 }
 
@@ -340,7 +340,7 @@ func (w *walk) act(cmd *cobra.Command, action recovery.Action) (done bool, err e
 	if w.book.Of == "database" {
 		request.Database = w.target
 	}
-	record, err := w.ask.recover(cmd, request)
+	record, err := w.api.recover(cmd, request)
 	if err != nil { // the next step may help all the same
 		fmt.Fprintf(w.out, "The step failed: %s\n", visibleText(err.Error()))
 		return false, nil
@@ -385,7 +385,7 @@ func (w *walk) lift(ctx context.Context) error {
 	var failed error
 	for _, request := range slices.Backward(w.lifts) {
 		var record recovery.Record
-		switch err := w.ask.post(ctx, admin.PathRecovery, request, &record); {
+		switch err := w.api.post(ctx, admin.PathRecovery, request, &record); {
 		case err != nil:
 			failed = fmt.Errorf("cannot undo %s: %w", request.Action, err)
 		case record.Result == recovery.ResultSkipped:

@@ -14,7 +14,7 @@ func (w *walk) showServer(ctx context.Context) error {
 		return nil
 	}
 	var all []admin.MonitorRow
-	if err := w.ask.get(ctx, about(admin.PathMonitors, w.server), &all); err != nil {
+	if err := w.api.get(ctx, about(admin.PathMonitors, w.server), &all); err != nil {
 		return err
 	}
 	for _, m := range all {

@@ -38,10 +38,10 @@ Exit status: 0 all answer, 1 some do not or could not be asked, 2 Portico does
 not answer.`,
 		Args: cobra.NoArgs,
 	}
-	ask := askFlags(cmd)
+	api := apiFlags(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		var servers []admin.ServerState
-		if err := ask.get(cmd.Context(), admin.PathServers, &servers); err != nil {
+		if err := api.get(cmd.Context(), admin.PathServers, &servers); err != nil {
 			return err
 		}
 		rows := table.New("Name", "State", "Paused", "BreakerOpen", "Policy", "Blocked", "ActiveDatabases", "Error").
@@ -52,7 +52,7 @@ not answer.`,
 			rows.Add(s.Name, s.State, paused(s), yesNo(s.Breaker), s.Policy, blockedBy(s),
 				strconv.Itoa(s.Active), s.Error, blockedFor(s))
 		}
-		err := ask.print(cmd, servers, rows)
+		err := api.print(cmd, servers, rows)
 		if err == nil && down {
 			return errBadNews
 		}
@@ -99,25 +99,25 @@ Exchange's Set-MailboxServer -DatabaseCopyActivationDisabledAndMoveNow $true.
 Exit status: 0 done, 1 a database stays, 2 the command failed.`,
 		Args: cobra.ExactArgs(1),
 	}
-	ask := askFlags(cmd)
+	api := apiFlags(cmd)
 	move := cmd.Flags().Bool("move", false, "move the databases that are active there")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		var moves []admin.Move
 		path := admin.PathOf(admin.PathServerBlock, args[0])
-		was, err := ask.activation(cmd.Context(), args[0])
+		was, err := api.activation(cmd.Context(), args[0])
 		if err != nil {
 			return err
 		}
-		if err := ask.post(cmd.Context(), path, map[string]bool{"move": *move}, &moves); err != nil {
+		if err := api.post(cmd.Context(), path, map[string]bool{"move": *move}, &moves); err != nil {
 			return err
 		}
-		return ask.moves(cmd, moves, admin.Change{What: "activation on " + args[0], Was: was, Now: "blocked"})
+		return api.printMoves(cmd, moves, admin.Change{What: "activation on " + args[0], Was: was, Now: "blocked"})
 	}
 	return cmd
 }
 
 // activation says whether databases may be activated on a mailbox server.
-func (a *asking) activation(ctx context.Context, server string) (string, error) {
+func (a *apiCommand) activation(ctx context.Context, server string) (string, error) {
 	var names admin.Names
 	err := a.get(ctx, admin.PathNames, &names)
 	if slices.Contains(names.Blocked, server) {
@@ -133,8 +133,8 @@ type shownMove struct {
 	*admin.Move
 }
 
-// moves prints what became of databases that were to move, behind what else has changed.
-func (a *asking) moves(cmd *cobra.Command, moves []admin.Move, changes ...admin.Change) error {
+// printMoves prints what became of databases that were to move, behind what else has changed.
+func (a *apiCommand) printMoves(cmd *cobra.Command, moves []admin.Move, changes ...admin.Change) error {
 	rows, shown, stays := table.New("What", "Was", "Now", "Result").Keep("Result"), []shownMove{}, false
 	for _, c := range changes {
 		rows.Add(c.What, c.Was, c.Now, "done")
@@ -161,12 +161,12 @@ func newServerUnblock() *cobra.Command {
 		Short: "Lift a block; no database moves back",
 		Args:  cobra.ExactArgs(1),
 	}
-	ask := askFlags(cmd)
+	api := apiFlags(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		if err := ask.change(cmd, admin.PathOf(admin.PathServerUnblock, args[0]), struct{}{}); err != nil {
+		if err := api.change(cmd, admin.PathOf(admin.PathServerUnblock, args[0]), struct{}{}); err != nil {
 			return err
 		}
-		if ask.forPeople() {
+		if api.forPeople() {
 			fmt.Fprintln(cmd.OutOrStdout(),
 				"\nNo database moves back by itself: portico database rebalance does that.")
 		}

@@ -12,13 +12,13 @@ import (
 
 // aliasFlag gives a command --server in place of --node, as the cmdlet of Exchange has it. It is no mailbox server's
 // name.
-func (a *asking) aliasFlag(cmd *cobra.Command) *asking {
+func (a *apiCommand) aliasFlag(cmd *cobra.Command) *apiCommand {
 	cmd.Flags().StringVar(&a.server, "server", "", "same as --node, for a `name` that is not a mailbox server's")
 	return a
 }
 
 // serverOrNode tells what --server names. A mailbox server is returned. Another Portico is asked from then on.
-func (a *asking) serverOrNode(ctx context.Context) (mailboxServer string, err error) {
+func (a *apiCommand) serverOrNode(ctx context.Context) (mailboxServer string, err error) {
 	if a.server == "" {
 		return "", nil
 	}

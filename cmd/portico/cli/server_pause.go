@@ -22,17 +22,17 @@ there. A pause ends when Portico restarts.`,
 		Example: "  portico server pause mbx1 --for 60s",
 		Args:    cobra.ExactArgs(1),
 	}
-	ask := askFlags(cmd)
+	api := apiFlags(cmd)
 	length := timeFlag(cmd, "for", 0, "how long, at most "+backend.MaxPause.String())
 	cmd.MarkFlagRequired("for")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		if *length <= 0 || *length > backend.MaxPause {
 			return fmt.Errorf("--for must be a time up to %v, not %v", backend.MaxPause, *length)
 		}
-		if err := ask.pause(cmd, args[0], *length); err != nil {
+		if err := api.pause(cmd, args[0], *length); err != nil {
 			return err
 		}
-		if ask.forPeople() {
+		if api.forPeople() {
 			fmt.Fprintf(cmd.OutOrStdout(), "\nThe pause ends by itself, or with: portico server resume %s\n", args[0])
 		}
 		return nil
@@ -46,14 +46,14 @@ func newServerResume() *cobra.Command {
 		Short: "End a pause",
 		Args:  cobra.ExactArgs(1),
 	}
-	ask := askFlags(cmd)
+	api := apiFlags(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		return ask.pause(cmd, args[0], 0)
+		return api.pause(cmd, args[0], 0)
 	}
 	return cmd
 }
 
-func (a *asking) pause(cmd *cobra.Command, server string, d time.Duration) error {
+func (a *apiCommand) pause(cmd *cobra.Command, server string, d time.Duration) error {
 	return a.change(cmd, admin.PathOf(admin.PathServerPause, server),
 		map[string]float64{"seconds": d.Seconds()})
 }
@@ -76,13 +76,13 @@ survives a restart and overrides the configuration until reset. It stands for
 Exchange's Set-MailboxServer -DatabaseCopyAutoActivationPolicy.`,
 		Args: cobra.ExactArgs(2),
 	}
-	ask := askFlags(cmd)
+	api := apiFlags(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		policy := args[1]
 		if policy == "reset" {
 			policy = ""
 		}
-		return ask.change(cmd, admin.PathOf(admin.PathServerPolicy, args[0]),
+		return api.change(cmd, admin.PathOf(admin.PathServerPolicy, args[0]),
 			map[string]string{"policy": policy})
 	}
 	return cmd

@@ -25,9 +25,9 @@ func newServiceStatus() *cobra.Command {
 		Long:  "Exit status: 0 the node is ready, 1 it is not, 2 Portico does not answer.",
 		Args:  cobra.NoArgs,
 	}
-	ask := askFlags(cmd)
+	api := apiFlags(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		c, err := ask.client(cmd.Context())
+		c, err := api.client(cmd.Context())
 		if err != nil {
 			return err
 		}
@@ -35,7 +35,7 @@ func newServiceStatus() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		if err := ask.readiness(cmd, text); err != nil {
+		if err := api.printReadiness(cmd, text); err != nil {
 			return err
 		}
 		if status != http.StatusOK {
@@ -46,8 +46,8 @@ func newServiceStatus() *cobra.Command {
 	return cmd
 }
 
-// readiness prints what /readyz says: the verdict, and below it a line for each check.
-func (a *asking) readiness(cmd *cobra.Command, text string) error {
+// printReadiness prints what /readyz says: the verdict, and below it a line for each check.
+func (a *apiCommand) printReadiness(cmd *cobra.Command, text string) error {
 	if a.form == table.Plain {
 		_, err := fmt.Fprintln(cmd.OutOrStdout(), visibleText(strings.TrimSpace(text)))
 		return err
@@ -86,7 +86,7 @@ The recovery log records each restart.
 Exit status: 0 done, 1 there was nothing to do or it was refused, 2 it failed.`,
 		Args: cobra.MaximumNArgs(1),
 	}
-	ask := askFlags(cmd)
+	api := apiFlags(cmd)
 	machine := cmd.Flags().Bool("machine", false, "restart the whole server instead of its service")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		request := admin.RecoveryRequest{Action: recovery.RestartFrontEnd}
@@ -98,13 +98,13 @@ Exit status: 0 done, 1 there was nothing to do or it was refused, 2 it failed.`,
 		case *machine:
 			return fmt.Errorf("--machine needs the name of a mailbox server")
 		}
-		record, err := ask.recover(cmd, request)
+		record, err := api.recover(cmd, request)
 		if err != nil {
 			return err
 		}
 		row := table.New("Id", "Resource", "Result", "Message").Keep("Result", "Message")
 		row.Add(string(record.ID), record.Resource, string(record.Result), record.Message)
-		if err := ask.print(cmd, record, row); err != nil {
+		if err := api.print(cmd, record, row); err != nil {
 			return err
 		}
 		if record.Result != recovery.ResultSucceeded {
@@ -116,7 +116,7 @@ Exit status: 0 done, 1 there was nothing to do or it was refused, 2 it failed.`,
 }
 
 // recover asks for a recovery action.
-func (a *asking) recover(cmd *cobra.Command, r admin.RecoveryRequest) (record recovery.Record, err error) {
+func (a *apiCommand) recover(cmd *cobra.Command, r admin.RecoveryRequest) (record recovery.Record, err error) {
 	err = a.post(cmd.Context(), admin.PathRecovery, r, &record)
 	return record, err
 }

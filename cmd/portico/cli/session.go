@@ -52,7 +52,7 @@ Silent (seconds).`,
 			"  portico session list --ip 192.0.2.0/24 --server mbx1 -o wide",
 		Args: cobra.NoArgs,
 	}
-	ask := askFlags(cmd)
+	api := apiFlags(cmd)
 	var which admin.SessionFilter
 	sessionFilterFlags(cmd, &which)
 	where := cmd.Flags().String("where", "",
@@ -60,11 +60,11 @@ Silent (seconds).`,
 			"joined by -and")
 	by := cmd.Flags().String("sort", "User", "sort by this `field`; with - in front of it, in descending order")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		holds, err := sessionFields.where(*where, ask.sessionKinds(cmd.Context()))
+		holds, err := sessionFields.where(*where, api.sessionKinds(cmd.Context()))
 		if err != nil {
 			return err
 		}
-		wanted, err := ask.fitting(cmd.Context(), which)
+		wanted, err := api.fitting(cmd.Context(), which)
 		if err != nil {
 			return err
 		}
@@ -73,13 +73,13 @@ Silent (seconds).`,
 		if err := sessionFields.sort(wanted, *by); err != nil {
 			return err
 		}
-		return ask.sessions(cmd, wanted, wanted)
+		return api.printSessions(cmd, wanted, wanted)
 	}
 	return cmd
 }
 
-// sessions prints sessions; as JSON it prints value.
-func (a *asking) sessions(cmd *cobra.Command, value any, sessions []admin.SessionState) error {
+// printSessions prints sessions; as JSON it prints value.
+func (a *apiCommand) printSessions(cmd *cobra.Command, value any, sessions []admin.SessionState) error {
 	rows := table.New("Session", "User", "Server", "Command", "For", "Waiting", "Client").
 		Wide("Since", "Open", "Commands", "Silent", "Database", "Listener").
 		Keep("User", "Command", "For")

@@ -26,15 +26,15 @@ commands that are slow now and not answered yet, use session list.`,
 			"--command fetch",
 		Args: cobra.NoArgs,
 	}
-	ask := askFlags(cmd)
+	api := apiFlags(cmd)
 	f := slowFlags(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		wants, err := f.filter(cmd.Context(), ask)
+		wants, err := f.filter(cmd.Context(), api)
 		if err != nil {
 			return err
 		}
 		var all []admin.SlowCommand
-		if err := ask.get(cmd.Context(), admin.PathSlow, &all); err != nil {
+		if err := api.get(cmd.Context(), admin.PathSlow, &all); err != nil {
 			return err
 		}
 		wanted := slices.DeleteFunc(all, func(s admin.SlowCommand) bool { return !wants(s) })
@@ -47,7 +47,7 @@ commands that are slow now and not answered yet, use session list.`,
 			rows.AddNamed(s.Session, table.Time(s.Ended), inSeconds(s.Seconds).Round(time.Millisecond).String(),
 				s.Command, s.Result, s.User, s.Server, s.Remote, s.Session)
 		}
-		return ask.print(cmd, wanted, rows)
+		return api.print(cmd, wanted, rows)
 	}
 	return cmd
 }
@@ -81,7 +81,7 @@ func slowFlags(cmd *cobra.Command) *slowFilter {
 }
 
 // filter returns a function that reports whether a command matches the flags.
-func (f *slowFilter) filter(ctx context.Context, ask *asking) (func(admin.SlowCommand) bool, error) {
+func (f *slowFilter) filter(ctx context.Context, api *apiCommand) (func(admin.SlowCommand) bool, error) {
 	now := time.Now()
 	after, err := moment(f.from, now)
 	if err != nil {
@@ -92,12 +92,12 @@ func (f *slowFilter) filter(ctx context.Context, ask *asking) (func(admin.SlowCo
 		return nil, fmt.Errorf("--to: %w", err)
 	}
 	before = before.Add(time.Second) // the node's clock may be ahead of this one's
-	if err := ask.checkNames(ctx, f.server, f.command); err != nil {
+	if err := api.checkNames(ctx, f.server, f.command); err != nil {
 		return nil, err
 	}
 	user := f.user
 	if user != "" {
-		if user, err = ask.existing(ctx, user); err != nil {
+		if user, err = api.existing(ctx, user); err != nil {
 			return nil, err
 		}
 	}

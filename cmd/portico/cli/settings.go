@@ -30,7 +30,7 @@ func newSettingsGet() *cobra.Command {
 		Use:   "get [NAME...]",
 		Short: "Show settings, where they come from, and the file's value if it differs",
 	}
-	ask := askFlags(cmd).aliasFlag(cmd)
+	api := apiFlags(cmd).aliasFlag(cmd)
 	cmd.RunE = func(cmd *cobra.Command, names []string) error {
 		var wanted []string
 		for _, spelling := range names {
@@ -41,14 +41,14 @@ func newSettingsGet() *cobra.Command {
 			wanted = append(wanted, name)
 		}
 		var states []admin.SettingState
-		if err := ask.get(cmd.Context(), admin.PathSettings, &states); err != nil {
+		if err := api.get(cmd.Context(), admin.PathSettings, &states); err != nil {
 			return err
 		}
 		if len(wanted) > 0 {
 			states = slices.DeleteFunc(states,
 				func(s admin.SettingState) bool { return !slices.Contains(wanted, s.Name) })
 		}
-		return ask.settings(cmd, states)
+		return api.printSettings(cmd, states)
 	}
 	return cmd
 }
@@ -61,7 +61,7 @@ func newSettingsSet() *cobra.Command {
 			"  portico settings set LoginType=SecureLogin AuthenticatedConnectionTimeout=45m",
 		Args: cobra.MinimumNArgs(1),
 	}
-	ask := askFlags(cmd).aliasFlag(cmd)
+	api := apiFlags(cmd).aliasFlag(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		change := admin.SettingsChange{Set: make(map[string]string)}
 		for _, arg := range args {
@@ -71,7 +71,7 @@ func newSettingsSet() *cobra.Command {
 			}
 			change.Set[name] = value
 		}
-		return ask.changeSettings(cmd, change)
+		return api.changeSettings(cmd, change)
 	}
 	return cmd
 }
@@ -81,18 +81,18 @@ func newSettingsReset() *cobra.Command {
 		Use:   "reset NAME...|--all",
 		Short: "Remove changes, so that the configuration file applies again",
 	}
-	ask := askFlags(cmd).aliasFlag(cmd)
+	api := apiFlags(cmd).aliasFlag(cmd)
 	all := cmd.Flags().Bool("all", false, "remove all changes")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		if *all == (len(args) > 0) {
 			return errors.New("give the names of settings, or --all")
 		}
-		return ask.changeSettings(cmd, admin.SettingsChange{ResetAll: *all, Reset: args})
+		return api.changeSettings(cmd, admin.SettingsChange{ResetAll: *all, Reset: args})
 	}
 	return cmd
 }
 
-func (a *asking) changeSettings(cmd *cobra.Command, change admin.SettingsChange) error {
+func (a *apiCommand) changeSettings(cmd *cobra.Command, change admin.SettingsChange) error {
 	var states []admin.SettingState
 	if err := a.post(cmd.Context(), admin.PathSettings, change, &states); err != nil {
 		return err
@@ -118,8 +118,8 @@ func named(change admin.SettingsChange, name string) bool {
 	})
 }
 
-// settings prints settings.
-func (a *asking) settings(cmd *cobra.Command, states []admin.SettingState) error {
+// printSettings prints settings.
+func (a *apiCommand) printSettings(cmd *cobra.Command, states []admin.SettingState) error {
 	rows := table.New("Name", "Value", "Source", "File")
 	for _, s := range states {
 		rows.Add(s.Name, s.Value, s.Source, s.File)
@@ -148,20 +148,20 @@ check.
 Exit status: 0 no setting differs, 1 some differ, 2 Portico does not answer.`,
 		Args: cobra.NoArgs,
 	}
-	ask := askFlags(cmd)
+	api := apiFlags(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		var states []admin.SettingState
-		if err := ask.get(cmd.Context(), admin.PathSettings, &states); err != nil {
+		if err := api.get(cmd.Context(), admin.PathSettings, &states); err != nil {
 			return err
 		}
 		states = slices.DeleteFunc(states, func(s admin.SettingState) bool { return s.File == "" })
-		if len(states) == 0 && ask.forPeople() {
+		if len(states) == 0 && api.forPeople() {
 			_, err := fmt.Fprintln(cmd.OutOrStdout(),
 				"All settings are as in the file. Only the keys below settings are compared:\nportico store show "+
 					"lists what else is stored.")
 			return err
 		}
-		if err := ask.settings(cmd, states); err != nil || len(states) == 0 {
+		if err := api.printSettings(cmd, states); err != nil || len(states) == 0 {
 			return err
 		}
 		return errBadNews

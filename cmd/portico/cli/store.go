@@ -36,19 +36,19 @@ ask the Portico at ` + client.DefaultSocket +
 	}, newStoreCheck(), newStoreBackup(), newStoreRestore(), newStoreShow())
 }
 
-// storeAsking is what commands about the store have in common: they ask Portico, or read files.
-type storeAsking struct {
-	*asking
+// storeSource is where a command about the store gets its data: from a running Portico, or from the files.
+type storeSource struct {
+	*apiCommand
 	file *string // the configuration
 	cmd  *cobra.Command
 }
 
-func storeFlags(cmd *cobra.Command) storeAsking {
-	return storeAsking{askFlags(cmd), configFlag(cmd), cmd}
+func storeFlags(cmd *cobra.Command) storeSource {
+	return storeSource{apiFlags(cmd), configFlag(cmd), cmd}
 }
 
-// running tells whether to ask a running Portico.
-func (a storeAsking) running() bool {
+// running reports whether to ask a running Portico.
+func (a storeSource) running() bool {
 	if a.cmd.Flags().Changed("config") {
 		return false
 	}
@@ -57,10 +57,10 @@ func (a storeAsking) running() bool {
 }
 
 // config reads the configuration, which says where the files are.
-func (a storeAsking) config() (*configs.Config, error) { return configs.Load(*a.file) }
+func (a storeSource) config() (*configs.Config, error) { return configs.Load(*a.file) }
 
 // hint adds to an error of a Portico that does not answer what to do without it.
-func (a storeAsking) hint(err error) error {
+func (a storeSource) hint(err error) error {
 	if !errors.Is(err, client.ErrUnreachable) {
 		return err
 	}
@@ -79,9 +79,9 @@ Exit status: 0 everything is intact, 1 the store or FILE is damaged, 2 it could
 not be read, 3 the store is intact, but a copy in the folder backups is damaged.`,
 		Args: cobra.MaximumNArgs(1),
 	}
-	ask := storeFlags(cmd)
+	source := storeFlags(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		state, err := ask.state(cmd.Context(), args)
+		state, err := source.state(cmd.Context(), args)
 		if err != nil {
 			return err
 		}
@@ -95,7 +95,7 @@ not be read, 3 the store is intact, but a copy in the folder backups is damaged.
 				damaged++
 			}
 		}
-		if err := ask.print(cmd, state, rows); err != nil {
+		if err := source.print(cmd, state, rows); err != nil {
 			return err
 		}
 		switch {
@@ -125,7 +125,7 @@ func copyRow(c admin.StoreCopy) []string {
 }
 
 // state returns the state of the store, or of one file.
-func (a storeAsking) state(ctx context.Context, args []string) (state admin.StoreState, err error) {
+func (a storeSource) state(ctx context.Context, args []string) (state admin.StoreState, err error) {
 	switch {
 	case len(args) == 1:
 		content, err := store.ReadCopy(args[0])
@@ -155,31 +155,31 @@ into the folder backups of data_dir, or to FILE. Portico may be running. A copy
 holds the key of the protocol log's user hashes: keep it private.`,
 		Args: cobra.MaximumNArgs(1),
 	}
-	ask := storeFlags(cmd)
+	source := storeFlags(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		var made admin.StoreCopy
 		var err error
 		switch {
-		case len(args) == 1 && ask.running():
-			made, err = ask.backupOfRunning(cmd.Context(), args[0])
-		case ask.running():
-			err = ask.hint(ask.post(cmd.Context(), admin.PathStoreBackup, struct{}{}, &made))
+		case len(args) == 1 && source.running():
+			made, err = source.backupOfRunning(cmd.Context(), args[0])
+		case source.running():
+			err = source.hint(source.post(cmd.Context(), admin.PathStoreBackup, struct{}{}, &made))
 		default:
-			made, err = ask.backup(args)
+			made, err = source.backup(args)
 		}
 		if err != nil {
 			return err
 		}
 		row := copyTable()
 		row.Add(copyRow(made)...)
-		return ask.print(cmd, made, row)
+		return source.print(cmd, made, row)
 	}
 	return cmd
 }
 
 // backupOfRunning copies the store of a running Portico to a file on this machine. It asks where the store is and
 // reads that, so both have to be on one machine, as they are if Portico answers on a socket.
-func (a storeAsking) backupOfRunning(ctx context.Context, path string) (made admin.StoreCopy, err error) {
+func (a storeSource) backupOfRunning(ctx context.Context, path string) (made admin.StoreCopy, err error) {
 	if err := client.CheckAddress(a.where()); err != nil {
 		return made, fmt.Errorf("--admin or PORTICO_ADMIN: %w", err)
 	}
@@ -205,7 +205,7 @@ func copyStore(dir, path string) (admin.StoreCopy, error) {
 }
 
 // backup copies files.
-func (a storeAsking) backup(args []string) (made admin.StoreCopy, err error) {
+func (a storeSource) backup(args []string) (made admin.StoreCopy, err error) {
 	config, err := a.config()
 	if err != nil {
 		return made, err
@@ -229,7 +229,7 @@ Exit status: 0 done, 1 the file is damaged, 2 no key begins with PREFIX, or the
 file could not be read.`,
 		Args: cobra.MaximumNArgs(1),
 	}
-	ask := storeFlags(cmd)
+	source := storeFlags(cmd)
 	from := cmd.Flags().String("file", "",
 		"show this `file` instead, such as a copy; of a damaged file, the intact entries")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
@@ -237,7 +237,7 @@ file could not be read.`,
 		if len(args) == 1 {
 			prefix = args[0]
 		}
-		entries, damage, err := ask.entries(cmd.Context(), *from, prefix)
+		entries, damage, err := source.entries(cmd.Context(), *from, prefix)
 		if err != nil {
 			return err
 		}
@@ -248,7 +248,7 @@ file could not be read.`,
 		for _, e := range entries {
 			rows.Add(e.Key, strconv.FormatUint(e.Revision, 10), e.Value)
 		}
-		if err := ask.print(cmd, entries, rows); err != nil || damage == nil {
+		if err := source.print(cmd, entries, rows); err != nil || damage == nil {
 			return err
 		}
 		fmt.Fprintln(cmd.ErrOrStderr(), visibleText(damage.Error()))
@@ -258,7 +258,7 @@ file could not be read.`,
 }
 
 // entries returns the entries of the store or of a file, and what is wrong with that.
-func (a storeAsking) entries(ctx context.Context, file, prefix string) (entries []admin.StoreEntry, damage,
+func (a storeSource) entries(ctx context.Context, file, prefix string) (entries []admin.StoreEntry, damage,
 	err error) {
 	if file == "" && a.running() {
 		return entries, nil, a.hint(a.get(ctx, admin.PathStoreEntries+"?prefix="+url.QueryEscape(prefix), &entries))

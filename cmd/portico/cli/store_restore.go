@@ -41,8 +41,8 @@ Exit status: 0 restored, 1 restored but entries are lost (0 with --accept-loss),
 2 the command failed.`,
 		Args: cobra.ExactArgs(1),
 	}
-	ask := storeAsking{&asking{output: outputFlags(cmd)}, configFlag(cmd), cmd}
-	f := &restore{storeAsking: ask}
+	source := storeSource{&apiCommand{output: outputFlags(cmd)}, configFlag(cmd), cmd}
+	f := &restore{storeSource: source}
 	cmd.Flags().BoolVar(&f.partial, "partial", false, "take the intact entries of a damaged file")
 	cmd.Flags().BoolVar(&f.acceptLoss, "accept-loss", false,
 		"exit with status 0 even if entries are lost that decide where users go")
@@ -53,7 +53,7 @@ Exit status: 0 restored, 1 restored but entries are lost (0 with --accept-loss),
 
 // restore holds the flags of store restore.
 type restore struct {
-	storeAsking
+	storeSource
 	partial, acceptLoss, otherStore bool
 }
 
@@ -78,7 +78,7 @@ func (f *restore) do(name string) error {
 	if err != nil {
 		return err
 	}
-	if err := f.restored(f.cmd, from, done, lost); err != nil || len(lost) == 0 || f.acceptLoss {
+	if err := f.printRestored(f.cmd, from, done, lost); err != nil || len(lost) == 0 || f.acceptLoss {
 		return err
 	}
 	return errBadNews
@@ -171,8 +171,9 @@ type restoreChange struct {
 	After  string `json:"after"`
 }
 
-// restored prints what a restore has changed.
-func (a storeAsking) restored(cmd *cobra.Command, from string, done store.Restored, lost []backend.LostEntry) error {
+// printRestored prints what a restore has changed.
+func (a storeSource) printRestored(cmd *cobra.Command, from string, done store.Restored,
+	lost []backend.LostEntry) error {
 	result := restoreResult{from, done.Kept, done.Entries, "", []restoreChange{}, lostEntries(lost)}
 	rows := table.New("Key", "Was", "Now")
 	for _, d := range done.Changes {

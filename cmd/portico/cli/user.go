@@ -36,19 +36,19 @@ Exit status: 0 the user can sign in, as far as Portico can tell without the
 password; 1 the user cannot sign in; 2 Portico could not find out.`,
 		Args: cobra.ExactArgs(1),
 	}
-	ask := askFlags(cmd)
+	api := apiFlags(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		var at admin.UserLocation
-		if err := ask.get(cmd.Context(), admin.PathOf(admin.PathUser, args[0]), &at); err != nil {
+		if err := api.get(cmd.Context(), admin.PathOf(admin.PathUser, args[0]), &at); err != nil {
 			return err
 		}
-		return ask.printLocation(cmd, at)
+		return api.printLocation(cmd, at)
 	}
 	return cmd
 }
 
 // printLocation prints where a user's mailbox is.
-func (a *asking) printLocation(cmd *cobra.Command, at admin.UserLocation) error {
+func (a *apiCommand) printLocation(cmd *cobra.Command, at admin.UserLocation) error {
 	now := at.SignIn
 	if now == nil { // from a Portico of an older version
 		now = &admin.SignInState{Possible: true}
@@ -69,7 +69,7 @@ func (a *asking) printLocation(cmd *cobra.Command, at admin.UserLocation) error 
 }
 
 // explainSignIn says below the row what keeps the user from signing in, and what else there is.
-func (a *asking) explainSignIn(cmd *cobra.Command, at admin.UserLocation, now *admin.SignInState) {
+func (a *apiCommand) explainSignIn(cmd *cobra.Command, at admin.UserLocation, now *admin.SignInState) {
 	out := cmd.OutOrStdout()
 	if now.Reason != "" {
 		what := "Note"
@@ -127,7 +127,7 @@ restart. --clear goes back to the directory's answer. Portico moves no mail:
 copy the mail first, and copy changes once more after the move.`,
 		Args: cobra.RangeArgs(1, 2),
 	}
-	ask := askFlags(cmd)
+	api := apiFlags(cmd)
 	back := cmd.Flags().Bool("clear", false, "route the user as the directory says again")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		if *back == (len(args) == 2) {
@@ -138,13 +138,13 @@ copy the mail first, and copy changes once more after the move.`,
 			database = args[1]
 		}
 		var at admin.UserLocation
-		if err := ask.post(cmd.Context(), admin.PathOf(admin.PathUserMove, args[0]),
+		if err := api.post(cmd.Context(), admin.PathOf(admin.PathUserMove, args[0]),
 			map[string]string{"database": database}, &at); err != nil {
 			return err
 		}
 		row := table.New("User", "Was", "Now", "Server", "Moved")
 		row.Add(at.User, cmp.Or(at.Was, at.Database), at.Database, at.Server, yesNo(at.Moved))
-		return ask.print(cmd, at, row)
+		return api.print(cmd, at, row)
 	}
 	return cmd
 }
@@ -159,7 +159,7 @@ prevent new sign-ins. Without a user or a session it asks first.`,
 			"--ip 192.0.2.7 --yes",
 		Args: cobra.MaximumNArgs(1),
 	}
-	ask := askFlags(cmd)
+	api := apiFlags(cmd)
 	var which admin.SessionFilter
 	flags := cmd.Flags()
 	flags.StringVar(&which.Session, "session", "", "only the session with this `ID`")
@@ -171,7 +171,7 @@ prevent new sign-ins. Without a user or a session it asks first.`,
 		if which == (admin.SessionFilter{}) {
 			return errors.New("portico user kick needs USER, --session, --ip or --server")
 		}
-		sessions, err := ask.fitting(cmd.Context(), which)
+		sessions, err := api.fitting(cmd.Context(), which)
 		if err != nil {
 			return err
 		}
@@ -181,23 +181,23 @@ prevent new sign-ins. Without a user or a session it asks first.`,
 			}
 		}
 		var done admin.Kicked
-		if err := ask.post(cmd.Context(), admin.PathSessionsKick, which, &done); err != nil {
+		if err := api.post(cmd.Context(), admin.PathSessionsKick, which, &done); err != nil {
 			return err
 		}
-		if ask.forPeople() {
+		if api.forPeople() {
 			fmt.Fprintf(cmd.OutOrStdout(), "%s ended.\n", table.Counted(done.Ended, "session"))
 			if done.Ended == 0 {
 				return nil
 			}
 			fmt.Fprintln(cmd.OutOrStdout())
 		}
-		return ask.sessions(cmd, done, done.Sessions)
+		return api.printSessions(cmd, done, done.Sessions)
 	}
 	return cmd
 }
 
 // fitting lists the sessions that fit; none is an error where there can be none.
-func (a *asking) fitting(ctx context.Context, which admin.SessionFilter) ([]admin.SessionState, error) {
+func (a *apiCommand) fitting(ctx context.Context, which admin.SessionFilter) ([]admin.SessionState, error) {
 	fits, nobody, err := a.sessionFilter(ctx, which)
 	if err != nil {
 		return nil, err

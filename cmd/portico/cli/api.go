@@ -16,21 +16,22 @@ import (
 	"portico/health/admin/table"
 )
 
-// asking is what commands that ask a running Portico have in common.
-type asking struct {
+// apiCommand is a command that calls the admin API of a running Portico: the flags of such commands, their requests,
+// and the notes that they write to standard error.
+type apiCommand struct {
 	*output
 	admin     string // --admin
 	tokenFile string
 	node      string // --node: another Portico
 	server    string // --server: a mailbox server, or another Portico where that is an alias
 
-	notes  io.Writer // what people should know beside the results
-	warned bool      // that it falls back
+	notes  io.Writer
+	warned bool // that it asks at the default URL instead of the default socket
 }
 
-// askFlags gives a command those flags, and forms of output beside the usual ones.
-func askFlags(cmd *cobra.Command, forms ...table.Form) *asking {
-	a := &asking{output: outputFlags(cmd, forms...)}
+// apiFlags gives a command the flags of an apiCommand. forms are forms of output beside the usual ones.
+func apiFlags(cmd *cobra.Command, forms ...table.Form) *apiCommand {
+	a := &apiCommand{output: outputFlags(cmd, forms...)}
 	flags := cmd.Flags()
 	flags.StringVar(&a.admin, "admin", "",
 		"`socket, URL or HOST:PORT` of the Portico to ask; the default is PORTICO_ADMIN, then "+client.DefaultSocket+
@@ -41,13 +42,13 @@ func askFlags(cmd *cobra.Command, forms ...table.Form) *asking {
 	return a
 }
 
-// note tells people something beside the results.
-func (a *asking) note(format string, args ...any) {
+// note writes a line to standard error.
+func (a *apiCommand) note(format string, args ...any) {
 	fmt.Fprintf(a.notes, "portico: %s\n", visibleText(fmt.Sprintf(format, args...)))
 }
 
-// get reads what the running Portico shows at a path.
-func (a *asking) get(ctx context.Context, path string, into any) error {
+// get reads the answer at a path of the API.
+func (a *apiCommand) get(ctx context.Context, path string, into any) error {
 	c, err := a.client(ctx)
 	if err != nil {
 		return err
@@ -55,8 +56,8 @@ func (a *asking) get(ctx context.Context, path string, into any) error {
 	return c.Get(ctx, path, into)
 }
 
-// post asks for a change, and reads what came of it.
-func (a *asking) post(ctx context.Context, path string, body, into any) error {
+// post sends body to a path of the API, and reads the answer.
+func (a *apiCommand) post(ctx context.Context, path string, body, into any) error {
 	c, err := a.client(ctx)
 	if err != nil {
 		return err
@@ -64,17 +65,17 @@ func (a *asking) post(ctx context.Context, path string, body, into any) error {
 	return c.Post(ctx, path, body, into)
 }
 
-// change asks for a change, and prints from what to what it went.
-func (a *asking) change(cmd *cobra.Command, path string, body any) error {
+// change sends a change, and prints the old and the new value.
+func (a *apiCommand) change(cmd *cobra.Command, path string, body any) error {
 	var change admin.Change
 	if err := a.post(cmd.Context(), path, body, &change); err != nil {
 		return err
 	}
-	return a.changed(cmd, change)
+	return a.printChanged(cmd, change)
 }
 
-// client returns who to ask.
-func (a *asking) client(ctx context.Context) (*client.Client, error) {
+// client returns a client for the Portico that the flags name.
+func (a *apiCommand) client(ctx context.Context) (*client.Client, error) {
 	if server, err := a.serverOrNode(ctx); err != nil {
 		return nil, err
 	} else if server != "" {
@@ -99,8 +100,9 @@ func (a *asking) client(ctx context.Context) (*client.Client, error) {
 	return asked, nil
 }
 
-// where returns where Portico is. That it falls back to another place is said, since another Portico may listen there.
-func (a *asking) where() string {
+// where returns the address of Portico. If it falls back to the default URL, it says so once, because another Portico
+// may listen there.
+func (a *apiCommand) where() string {
 	if where := cmp.Or(a.admin, os.Getenv("PORTICO_ADMIN")); where != "" {
 		return where
 	}
