@@ -5,13 +5,53 @@ import (
 	"path/filepath"
 	"reflect"
 	"strings"
+	"time"
 
 	"portico/configs/suggest"
 )
 
-// Settings can be read and changed by name at run time. Names are taken in the
-// file's spelling (max_connections_per_user) and in Exchange's
+// Settings are the settings of Exchange's Get-/Set-ImapSettings that a proxy can use. Each can change at run time; see
+// [Settings.With]. Names are accepted in the file's spelling (max_connections_per_user) and in Exchange's
 // (MaxConnectionsPerUser), and so are the values of a closed set (SecureLogin).
+type Settings struct {
+	LoginType                     LoginType `yaml:"login_type"`
+	Banner                        string    `yaml:"banner"`
+	MaxConnections                int       `yaml:"max_connections" range:"1..2147483647"`
+	MaxConnectionFromSingleIP     int       `yaml:"max_connection_from_single_ip" range:"1..2147483647"`
+	MaxConnectionsPerUser         int       `yaml:"max_connections_per_user" range:"1..2147483647"`
+	MaxUnauthenticatedConnections int       `yaml:"max_unauthenticated_connections" range:"1..2147483647"`
+	// MaxUnauthenticatedConnectionsFromSingleIP does not bind trusted networks.
+	MaxUnauthenticatedConnectionsFromSingleIP int `yaml:"max_unauthenticated_connections_from_single_ip" range:"1..2147483647"`
+
+	MaxCommandSize       int `yaml:"max_command_size" range:"1024..16384"`       // bytes
+	MaxCommandsPerSecond int `yaml:"max_commands_per_second" range:"0..1000000"` // of one user; 0 is no limit
+	MaxCommandsBurst     int `yaml:"max_commands_burst" range:"1..1000000"`      // of one user at once
+	// of mailbox servers whose address has none
+	ProxyTargetPort int `yaml:"proxy_target_port" range:"1..65535"`
+	// EnforceCertificateErrors refuses a mailbox server whose certificate cannot
+	// be verified. Without it such errors are told, and the server is used.
+	EnforceCertificateErrors          bool          `yaml:"enforce_certificate_errors"`
+	PreAuthenticatedConnectionTimeout time.Duration `yaml:"pre_authenticated_connection_timeout" range:"30s..1h"`
+	AuthenticatedConnectionTimeout    time.Duration `yaml:"authenticated_connection_timeout" range:"30s..24h"`
+
+	ProtocolLogEnabled bool `yaml:"protocol_log_enabled"` // of all sessions
+	// folder; "" is protocol-log in data_dir
+	LogFileLocation string `yaml:"log_file_location" file:"relative"`
+	// when a new file begins
+	LogFileRollOverSettings RollOver `yaml:"log_file_roll_over_settings"`
+	// 0 goes by the setting above, unlimited is one file
+	LogPerFileSizeQuota Size `yaml:"log_per_file_size_quota"`
+	// older files are deleted; 0 is never
+	ProtocolLogAgeQuota time.Duration `yaml:"protocol_log_age_quota" range:"0s..87600h"`
+	// of all files: the oldest are deleted beyond it
+	ProtocolLogSizeQuota Size `yaml:"protocol_log_size_quota"`
+	// files that are done
+	ProtocolLogCompress  bool              `yaml:"protocol_log_compress"`
+	ProtocolLogFormat    ProtocolLogFormat `yaml:"protocol_log_format"`
+	ProtocolLogHashUsers bool              `yaml:"protocol_log_hash_users"` // users are shown as a hash
+	// of clients the network is shown
+	ProtocolLogShortenAddresses bool `yaml:"protocol_log_shorten_addresses"`
+}
 
 // Names lists the settings in the file's spelling and order.
 func (Settings) Names() []string { return keysOf(reflect.TypeFor[Settings]()) }
