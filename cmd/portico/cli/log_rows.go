@@ -63,7 +63,11 @@ func newLogShow() *cobra.Command {
 		Short: "Search the protocol log's files",
 		Long: `Show prints the rows that match all filters, oldest first. A search for a
 session reads all files. Any other search reads the files of the last 24 hours,
-unless you give --from.` + logTimes,
+unless you give --from. A search without a result is no failure; a line on
+standard error says so.
+
+Exit status: 0 the search is done, with or without rows; 2 the search failed, or
+the files have no row of the session.` + logTimes,
 		Example: "  portico log show --session 05c2907680677bf6\n  portico log show --user alice --from 14:30 " +
 			"--to 15:00\n" +
 			"  portico log show --command fetch --slower 1s --from 2h -o wide",
@@ -95,12 +99,26 @@ unless you give --from.` + logTimes,
 			rows.AddNamed(r[1], rowCells(r, zone())...)
 			return nil
 		})
+		if api.foundNothing(cmd.Context(), wanted, err) {
+			api.note("no rows match")
+			err = nil
+		}
 		if err != nil || api.raw() {
 			return err
 		}
 		return api.print(cmd, nil, rows)
 	}
 	return cmd
+}
+
+// foundNothing reports whether the error of a search says only that no row matches. A session and another node have a
+// name, and it is an error if nothing has that name.
+func (a *apiCommand) foundNothing(ctx context.Context, wanted admin.LogFilter, err error) bool {
+	if err == nil || admin.KindOf(err) != admin.KindUnknown || wanted.Session != "" {
+		return false
+	}
+	var status admin.LogStatus
+	return a.get(ctx, admin.PathLog, &status) == nil // the node is known, so the rows are what is not
 }
 
 // setSpan sets from and to in a query, as they were typed at a moment; "" is not set.

@@ -385,10 +385,17 @@ func TestLogTailAndShow(t *testing.T) {
 	}
 	for _, filter := range [][]string{{"--user", "bob"}, {"--ip", "192.0.2.1"}, {"--command", "fetch"},
 		{"--slower", "1h"}, {"--user", "alice", "--to", "1h"}} {
-		if got := site.portico(t, 2, append([]string{"log", "show"}, filter...)...); !strings.Contains(got,
-			"no such row") {
+		if got := site.portico(t, 0, append([]string{"log", "show"}, filter...)...); !strings.Contains(got,
+			"portico: no rows match\n") {
 			t.Errorf("%q:\n%s", filter, got)
 		}
+		if got := site.portico(t, 0, append([]string{"log", "show", "-o", "csv"}, filter...)...); got !=
+			"portico: no rows match\n" {
+			t.Errorf("%q as CSV:\n%s", filter, got)
+		}
+	}
+	if got := site.portico(t, 2, "log", "show", "--command", "fetch", "--node", "mx9"); !strings.Contains(got, "mx9") {
+		t.Errorf("on an unknown node:\n%s", got)
 	}
 	if got := site.portico(t, 0, "log", "show", "--session", sessions[0].ID, "-o", "json"); !strings.Contains(got,
 		`"command":"list"`) {

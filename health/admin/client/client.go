@@ -127,7 +127,7 @@ func (c *Client) request(ctx context.Context, method, path string, body io.Reade
 	return request, nil
 }
 
-// ask sends a request. An answer that is an error is one.
+// ask sends a request. If the answer is a failure, ask returns an error with its kind; see admin.KindOf.
 func (c *Client) ask(ctx context.Context, method, path string, body io.Reader) (*http.Response, error) {
 	request, err := c.request(ctx, method, path, body)
 	if err != nil {
@@ -147,7 +147,7 @@ func (c *Client) ask(ctx context.Context, method, path string, body io.Reader) (
 	}
 	var failure admin.Failure
 	if json.Unmarshal(text, &failure) == nil && failure.Error != "" {
-		return nil, errors.New(failure.Error)
+		return nil, admin.Of(failure.Kind, errors.New(failure.Error))
 	}
 	return nil, c.refused(response.StatusCode, strings.TrimSpace(string(text)))
 }
