@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// Advice returns where a configuration works, but finds faults later than one
-// may think, or mends fewer of them. [Load] does not warn of that.
+// Advice returns hints about a configuration that works, but with which Portico finds faults later than expected or
+// repairs fewer of them. [Load] does not warn about these.
 func (c *Config) Advice() Problems {
 	v := &validator{c: c}
 	v.unwatched()
@@ -18,8 +18,8 @@ func (c *Config) Advice() Problems {
 	return v.problems
 }
 
-// ambiguousNodes warns of nodes that have the name of a mailbox server: commands
-// take --server for that one, and only --node reaches the node.
+// ambiguousNodes warns about nodes with the name of a mailbox server: --server then means the mailbox server, and only
+// --node reaches the node.
 func (v *validator) ambiguousNodes() {
 	for _, node := range slices.Sorted(maps.Keys(v.c.Nodes)) {
 		for _, server := range slices.Sorted(maps.Keys(v.c.MailboxServers)) {
@@ -32,7 +32,7 @@ func (v *validator) ambiguousNodes() {
 	}
 }
 
-// unwatched warns of databases that no probe opens.
+// unwatched warns about databases that no probe opens.
 func (v *validator) unwatched() {
 	var names []string
 	for _, name := range v.c.DatabaseNames() {
@@ -47,7 +47,7 @@ func (v *validator) unwatched() {
 	}
 }
 
-// slowProbes warns of probes whose runs may take longer than their interval.
+// slowProbes warns about probes whose runs may take longer than their interval.
 func (v *validator) slowProbes() {
 	of := v.c.Health
 	for _, probe := range []struct {
@@ -62,11 +62,11 @@ func (v *validator) slowProbes() {
 	}
 }
 
-// fewServers warns where faults of two servers have a cause in common, so that
-// neither is restarted, and databases have no copy beside those two.
+// fewServers warns if faults of two servers count as a common cause, so that neither is restarted, and databases have
+// copies on these two servers only.
 func (v *validator) fewServers() {
 	of, servers := v.c.Health.Recovery, len(v.c.MailboxServers)
-	apart := (2*100 + servers - 1) / max(servers, 1) // the least share at which two servers have none
+	apart := (2*100 + servers - 1) / max(servers, 1) // the lowest percentage at which two servers are no common cause
 	if servers < 2 || of.CommonCausePercent >= apart || of.Mode == RecoveryOff {
 		return
 	}

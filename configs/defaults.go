@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// Default returns the configuration of an empty file. It is not complete:
-// listeners, mailbox servers and databases have no sensible default.
+// Default returns the configuration of an empty file. It is incomplete: listeners, mailbox servers and databases have
+// no sensible default.
 func Default() *Config {
 	return &Config{
 		TLS: TLS{MinVersion: TLS12},
@@ -47,7 +47,7 @@ func Default() *Config {
 			Connect:        5 * time.Second,
 			Handshake:      10 * time.Second,
 			ServerGreeting: 10 * time.Second,
-			ServerSignin:   30 * time.Second, // servers make those wait who failed before
+			ServerSignin:   30 * time.Second, // servers delay the answer after failed sign-ins
 		},
 		Breaker: Breaker{
 			Failures: 5,
@@ -75,25 +75,26 @@ func Default() *Config {
 		},
 		Relay:           Relay{ServerBuffer: 2 << 20, IO: RelayIOAuto},
 		ShutdownTimeout: 30 * time.Second,
-		KeepaliveIdle:   10 * time.Minute, // a phone is woken by each
+		KeepaliveIdle:   10 * time.Minute, // each probe wakes a phone
 		DataDir:         "/var/lib/portico",
 		Store:           Store{Backups: 7},
 		Log:             Log{Level: LogInfo, Format: LogJSON, Signins: true},
 	}
 }
 
-// Values that no key changes. They stand here with the defaults, so that every number that a Portico goes by before it
-// is configured is in this file.
+// Values without a key. They are here with the defaults, so that one file has every number that Portico uses before it
+// is configured.
 const (
-	// SASLLimit is how many bytes a SASL line of a client may have before sign-in: tokens are long.
+	// SASLLimit is the longest SASL line of a client before sign-in, in bytes. Tokens are long.
 	SASLLimit = 64 << 10
-	// BadCommandsLimit is how many bad commands before sign-in end a connection, sign-ins that came to no server's
-	// verdict included.
+	// BadCommandsLimit is the number of bad commands before sign-in that ends a connection. Sign-ins that no server
+	// has judged count too.
 	BadCommandsLimit = 10
-	// FailedSignInsLimit is how many refused sign-ins end a connection.
+	// FailedSignInsLimit is the number of refused sign-ins that ends a connection.
 	FailedSignInsLimit = 3
 
-	// SetUpTimeout is how long a client may take from connecting to sign-in, unless it may be silent for longer.
+	// SetUpTimeout is how long a client may take from connecting to sign-in, unless PreAuthenticatedConnectionTimeout
+	// is longer.
 	SetUpTimeout = 5 * time.Minute
 	// WriteTimeout is how long a client may take to read an answer before sign-in.
 	WriteTimeout = 10 * time.Second
@@ -101,13 +102,13 @@ const (
 	// LingerTimeout is how long answers may flow after a client's half-close, and how long the last bytes of a session
 	// may take.
 	LingerTimeout = 30 * time.Second
-	// StallTimeout is how long a client may leave unread what it is sent. Dovecot's is the same.
+	// StallTimeout is how long a client may leave data unread. Dovecot's is the same.
 	StallTimeout = 10 * time.Minute
-	// ServerStallTimeout is how long a mailbox server may leave bytes unread or unacknowledged.
+	// ServerStallTimeout is how long a mailbox server may leave data unread or unacknowledged.
 	ServerStallTimeout = time.Minute
 )
 
-// defaulter is a list or map element that does not start out empty.
+// defaulter is an element of a list or map that has defaults.
 type defaulter interface{ setDefaults() }
 
 func (m *MailboxServer) setDefaults() {

@@ -10,16 +10,15 @@ import (
 
 var durationType = reflect.TypeFor[time.Duration]()
 
-// field is one key of a configuration with the value it has there.
+// field is one key of a configuration with its value.
 type field struct {
 	path  string
 	value reflect.Value
 	tag   reflect.StructTag
 }
 
-// walk visits every key of the struct v and of the structs in it, outer first
-// and in the order of the types; maps go by name. Values inside maps are
-// copies: what is set there is lost unless visit sees the map itself.
+// walk visits every key of the struct v and of the structs in it, outer keys first, in the order of the types; maps in
+// the order of names. Values in maps are copies: to change one, visit has to change the map itself.
 func walk(path string, v reflect.Value, visit func(field)) {
 	for i := range v.NumField() {
 		f := v.Type().Field(i)
@@ -83,11 +82,11 @@ func fieldOf(v reflect.Value, name string) reflect.Value {
 
 // Key describes one key of the configuration file.
 type Key struct {
-	Path    string // such as "settings.banner", "listeners[].tls", "databases.<name>.copies"
-	Type    string // text, file, number, duration, true/false, list, map, section, or the values it can have
-	Default string // as it would stand in the file; "" if there is none
-	Range   string // "low..high"; "" if any value will do
-	Reload  bool   // a reload takes a change; otherwise it waits for a restart
+	Path    string // for example "settings.banner", "listeners[].tls", "databases.<name>.copies"
+	Type    string // text, file, number, duration, true/false, list, map, section, or the possible values
+	Default string // in the form of the file; "" if there is none
+	Range   string // "low..high"; "" if there is no bound
+	Reload  bool   // a reload applies a change; otherwise a restart does
 }
 
 // Keys lists every key of the configuration file in the order of the types.
@@ -117,10 +116,10 @@ func Keys() []Key {
 	return keys
 }
 
-// fresh returns an element of a list or map as it starts out.
+// fresh returns an element of a list or map with its defaults.
 func fresh[T any]() T { return newElement(reflect.TypeFor[T]()).Interface().(T) }
 
-// typeName says in the reference's words what a key takes.
+// typeName names the type of a key in the words of the reference.
 func typeName(f field) string {
 	if c, ok := f.value.Interface().(choice); ok {
 		return strings.Join(c.choices(), ", ")
@@ -159,8 +158,8 @@ func defaultText(f field) string {
 	}
 }
 
-// NeedsRestart lists the keys that differ between two configurations and that
-// a reload cannot take. A key inside a list or map stands for the whole.
+// NeedsRestart lists the keys that differ between two configurations and that a reload cannot apply. A list or map
+// counts as one key.
 func NeedsRestart(running, wanted *Config) []string {
 	was := fixed(running)
 	var changed []string

@@ -12,11 +12,11 @@ import (
 	"strings"
 )
 
-// minTokenLength keeps out tokens that can be guessed.
+// minTokenLength refuses tokens that can be guessed, in bytes.
 const minTokenLength = 16
 
-// ReadToken returns the bearer token in a file: its text without the white
-// space around it. It is a secret: never log it.
+// ReadToken returns the bearer token in a file: the text without surrounding white space. It is a secret: never log
+// it.
 func ReadToken(path string) (string, error) {
 	data, err := readFile(path)
 	if err != nil {
@@ -32,8 +32,7 @@ func ReadToken(path string) (string, error) {
 	return token, nil
 }
 
-// ReadPassword returns the password in a file: its text without the line end
-// behind it. It is a secret: never log it.
+// ReadPassword returns the password in a file: the text without its line end. It is a secret: never log it.
 func ReadPassword(path string) (string, error) {
 	data, err := readFile(path)
 	if err != nil {
@@ -49,7 +48,7 @@ func ReadPassword(path string) (string, error) {
 	return password, nil
 }
 
-// ReadCA returns the certificates of a PEM file as a pool to verify with.
+// ReadCA returns the certificates of a PEM file as a pool for verification.
 func ReadCA(path string) (*x509.CertPool, error) {
 	chain, err := readCertificates(path)
 	if err != nil {
@@ -62,7 +61,7 @@ func ReadCA(path string) (*x509.CertPool, error) {
 	return pool, nil
 }
 
-// certificates reads every file the configuration names for TLS and access.
+// certificates reads every file that the configuration names for TLS and access, and reports errors.
 func (v *validator) certificates() {
 	for i, c := range v.c.TLS.Certificates {
 		path := item("tls.certificates", i)
@@ -101,7 +100,7 @@ func (v *validator) certificates() {
 	}
 }
 
-// pair reads a certificate and its key, and says which of them is at fault.
+// pair reads a certificate and its key, and reports which of them is wrong.
 func (v *validator) pair(path string, pair KeyPair) {
 	cert, key := join(path, "cert"), join(path, "key")
 	if pair.Cert == "" {
@@ -130,7 +129,7 @@ func (v *validator) pair(path string, pair KeyPair) {
 	}
 }
 
-// secret warns of a file that holds a secret everybody may read.
+// secret warns about a file with a secret that every user of the machine can read.
 func (v *validator) secret(path, file string) {
 	if info, err := os.Stat(file); err == nil && info.Mode().Perm()&0o004 != 0 {
 		v.warn(path, "every user of this machine can read %s: run chmod 0640 on it", file)

@@ -8,60 +8,58 @@ import (
 	"time"
 )
 
-// Health says how Portico finds out whether users can reach their mail.
+// Health configures how Portico checks whether users can reach their mail.
 type Health struct {
-	// Mailboxes are signed in to by probes, one of each database. Without its
-	// mailbox a database is not looked into.
+	// Mailboxes are the mailboxes that probes sign in to, one in each database. A database without one is not probed.
 	Mailboxes map[string]HealthMailbox `yaml:"mailboxes"`
 	SelfTest  ProbeTiming              `yaml:"self_test"`
 	DeepTest  DeepTest                 `yaml:"deep_test"`
 	ProxyTest ProbeTiming              `yaml:"proxy_test"`
 	CTP       ProbeTiming              `yaml:"ctp"`
 	Flapping  Flapping                 `yaml:"flapping"`
-	// SignIns says when users' sign-ins fail too often at a mailbox server.
+	// SignIns says when too many sign-ins of users fail at a mailbox server.
 	SignIns SignIns `yaml:"sign_ins"`
-	// RequestsQueued and AverageCommandTime are the most that is healthy, of each
-	// mailbox server; the former of all together too.
+	// RequestsQueued and AverageCommandTime are the highest healthy values of each mailbox server. RequestsQueued also
+	// bounds the sum of all servers.
 	RequestsQueued     int           `yaml:"requests_queued" range:"1..1000000"`
 	AverageCommandTime time.Duration `yaml:"average_command_time" range:"1ms..1h"`
-	// Escalate says who is told when something stays unhealthy, beside the log.
+	// Escalate says who is notified, besides the log, when something stays unhealthy.
 	Escalate Escalate `yaml:"escalate"`
-	// Recovery says what is done before somebody is told.
+	// Recovery says what Portico does before it notifies anybody.
 	Recovery Recovery `yaml:"recovery"`
 }
 
-// Escalate is who is told.
+// Escalate says who is notified.
 type Escalate struct {
 	Alertmanager Alertmanager `yaml:"alertmanager"`
 	Mail         Mail         `yaml:"mail"`
-	Notices      bool         `yaml:"notices"` // also of what recovery has mended
-	// Gather is how long a monitor has to be at fault before somebody is told, so
-	// that what one cause turns is told together.
+	Notices      bool         `yaml:"notices"` // also about what recovery has repaired
+	// Gather is how long a monitor has to fail before Portico sends an alert, so that one alert covers everything with
+	// the same cause.
 	Gather time.Duration `yaml:"gather" range:"1s..1h"`
 }
 
-// Alertmanager is Prometheus' or whatever takes its format.
+// Alertmanager is Prometheus' Alertmanager, or another program with its API.
 type Alertmanager struct {
 	URL       string `yaml:"url"`                        // "" for none
-	CA        string `yaml:"ca" file:"relative"`         // PEM; "" for the system's roots
+	CA        string `yaml:"ca" file:"relative"`         // PEM; "" for the system's CAs
 	TokenFile string `yaml:"token_file" file:"relative"` // bearer token; see ReadToken
 }
 
-// Mail is sent by a program that takes a message with its header, such as
-// sendmail -t.
+// Mail is sent by a program that reads a message with its header, such as sendmail -t.
 type Mail struct {
 	Command []string `yaml:"command"` // a program and its arguments; no shell
 	To      string   `yaml:"to"`      // "" for nobody
 }
 
-// HealthMailbox is a mailbox that is there for probes.
+// HealthMailbox is a mailbox for probes only.
 type HealthMailbox struct {
 	User         string `yaml:"user"`
-	PasswordFile string `yaml:"password_file" file:"relative"` // see ReadPassword; read each time
+	PasswordFile string `yaml:"password_file" file:"relative"` // see ReadPassword; read at each run
 }
 
-// ProbeTiming says how often a probe runs, how long it may take, and how many
-// failures in a row are one.
+// ProbeTiming says how often a probe runs, how long it may take, and how many consecutive failures make its monitor
+// unhealthy.
 type ProbeTiming struct {
 	Interval time.Duration `yaml:"interval" range:"1s..24h"`
 	Timeout  time.Duration `yaml:"timeout" range:"100ms..10m"`
@@ -73,12 +71,11 @@ type DeepTest struct {
 	Interval time.Duration `yaml:"interval" range:"1s..24h"`
 	Timeout  time.Duration `yaml:"timeout" range:"100ms..10m"`
 	Failures int           `yaml:"failures" range:"1..1000"`
-	// Write has every tenth run leave a message and expunge it, where the health
-	// mailbox allows that.
+	// Write makes every tenth run store a message and expunge it, where the health mailbox allows that.
 	Write bool `yaml:"write"`
 }
 
-// Timing returns the timing alone.
+// Timing returns the timing without Write.
 func (d DeepTest) Timing() ProbeTiming { return ProbeTiming{d.Interval, d.Timeout, d.Failures} }
 
 // Timings returns the timings of probes, by their keys in the file.
@@ -88,21 +85,20 @@ func (h Health) Timings() map[string]ProbeTiming {
 	}
 }
 
-// Flapping says when a monitor flaps: if it changes between failing and well
-// more than Changes times in Window. 0 changes: never.
+// Flapping says when a monitor flaps: when it changes between failing and well more than Changes times within Window.
+// With 0 changes, never.
 type Flapping struct {
 	Changes int           `yaml:"changes" range:"0..1000"`
 	Window  time.Duration `yaml:"window" range:"1s..24h"`
 }
 
-// SignIns says when users' sign-ins fail too often: at least Percent in a hundred,
-// and of at least Users users.
+// SignIns says when too many sign-ins fail: at least Percent of them, and those of at least Users users.
 type SignIns struct {
 	Percent int `yaml:"percent" range:"1..100"`
 	Users   int `yaml:"users" range:"1..1000"`
 }
 
-// escalate checks who is told.
+// escalate checks the receivers of alerts.
 func (v *validator) escalate() {
 	const alertmanager, mailing = "health.escalate.alertmanager", "health.escalate.mail"
 	of := v.c.Health.Escalate
@@ -130,7 +126,7 @@ func (v *validator) escalate() {
 	}
 }
 
-// health holds each health mailbox against the databases.
+// health checks that each health mailbox belongs to a database.
 func (v *validator) health() {
 	v.escalate()
 	v.recovery()

@@ -4,24 +4,23 @@ import (
 	"crypto/tls"
 )
 
-// Listener is one address clients connect to.
+// Listener is one address that clients connect to.
 type Listener struct {
-	Address string  `yaml:"address" reload:"no"` // host:port; an empty host is every interface
-	TLS     TLSMode `yaml:"tls" reload:"no"`     // no default: it must be said
-	// ProxyProtocol says that clients in the trusted networks begin with a header
-	// of HAProxy's PROXY protocol.
+	Address string  `yaml:"address" reload:"no"` // host:port; an empty host means every interface
+	TLS     TLSMode `yaml:"tls" reload:"no"`     // required; no default
+	// ProxyProtocol expects a header of HAProxy's PROXY protocol from clients in the trusted networks.
 	ProxyProtocol bool `yaml:"proxy_protocol" reload:"no"`
 }
 
-// TLS is what clients see of us.
+// TLS configures TLS with clients.
 type TLS struct {
-	Certificates []Certificate `yaml:"certificates"` // the first is used when no name matches
+	Certificates []Certificate `yaml:"certificates"` // the first one is used if no name matches
 	MinVersion   TLSVersion    `yaml:"min_version"`
-	// ClientCA vouches for clients' certificates, which sign them in; see Signin.
+	// ClientCA is a file of CA certificates. A client certificate from one of them signs its user in; see Signin.
 	ClientCA string `yaml:"client_ca" file:"relative"`
 }
 
-// Certificate is one to show to clients, or a folder of them.
+// Certificate is a certificate to present to clients, or a folder of certificates.
 type Certificate struct {
 	Cert string `yaml:"cert" file:"relative"`
 	Key  string `yaml:"key" file:"relative"`
@@ -36,41 +35,41 @@ type KeyPair struct {
 	Key  string `yaml:"key" file:"relative"`
 }
 
-// Admin is the way in for operators.
+// Admin configures how operators reach Portico.
 type Admin struct {
-	// Unix socket of the same HTTP as Address; "" for none
+	// Unix socket that serves the same HTTP as Address; "" for none
 	Socket    string  `yaml:"socket" file:"relative" reload:"no"`
 	Address   string  `yaml:"address" reload:"no"`        // HTTP; "" for none
 	TLS       KeyPair `yaml:"tls"`                        // for Address
 	TokenFile string  `yaml:"token_file" file:"relative"` // bearer token for Address; see ReadToken
-	// bearer token that reads and changes nothing; "": on loopback everybody reads
+	// bearer token that may read but not change; without it, everybody on loopback may read
 	ReadTokenFile string `yaml:"read_token_file" file:"relative"`
-	// whose members may open Socket; "" for none
+	// group whose members may open Socket; "" for none
 	SocketGroup    string      `yaml:"socket_group" reload:"no"`
 	SocketGroupMay SocketRight `yaml:"socket_group_may"`
-	AllowedHosts   []string    `yaml:"allowed_hosts"` // Host headers taken beside loopback names
+	AllowedHosts   []string    `yaml:"allowed_hosts"` // Host headers accepted besides loopback names
 }
 
 // SocketRight is what members of admin.socket_group may do.
 type SocketRight string
 
-// Whoever may change things may read them too.
+// The right to change includes the right to read.
 const (
 	SocketRead   SocketRight = "read"
 	SocketChange SocketRight = "change"
 )
 
-// TLSMode is how a connection gets its TLS.
+// TLSMode is how a connection starts TLS.
 type TLSMode string
 
-// The three ways of TLS on an IMAP connection (RFC 8314).
+// The modes of TLS on an IMAP connection (RFC 8314).
 const (
 	TLSNone     TLSMode = "none"
 	TLSStartTLS TLSMode = "starttls"
 	TLSImplicit TLSMode = "implicit"
 )
 
-// TLSVersion is the oldest TLS version clients may use.
+// TLSVersion is the oldest TLS version that clients may use.
 type TLSVersion string
 
 // The versions that are still safe to offer.
@@ -79,7 +78,7 @@ const (
 	TLS13 TLSVersion = "1.3"
 )
 
-// Number returns the version as crypto/tls counts it.
+// Number returns the version number of crypto/tls.
 func (v TLSVersion) Number() uint16 {
 	if v == TLS13 {
 		return tls.VersionTLS13

@@ -14,14 +14,13 @@ import (
 	"github.com/goccy/go-yaml/token"
 )
 
-// maxFileSize is far above any real configuration; it keeps a wrong path (a
-// device, a log) from filling memory.
+// maxFileSize is far above the size of any real configuration. It keeps a wrong path (a device, a log) from filling
+// memory.
 const maxFileSize = 1 << 20
 
-// Load reads, parses and validates the configuration at path. Every mistake of
-// the file is in the error, which is then of type [Problems] and holds the
-// warnings too; an unreadable file gives another error. Warnings of a good
-// configuration are in [Config.Warnings].
+// Load reads, parses and validates the configuration at path. If the file has errors, the error is of type [Problems]
+// and holds all errors and warnings. A file that cannot be read gives another error. [Config.Warnings] returns the
+// warnings of a valid configuration.
 func Load(path string) (*Config, error) {
 	data, err := readFile(path)
 	if err != nil {
@@ -37,9 +36,8 @@ func Load(path string) (*Config, error) {
 	return c, nil
 }
 
-// Parse reads a configuration from data without looking at any other file and
-// without [Config.Validate]. The name stands in messages, and paths in the file
-// are relative to its folder. The error is of type [Problems].
+// Parse reads a configuration from data. It reads no other file and does not call [Config.Validate]. The name appears
+// in messages, and paths in the file are relative to its folder. The error is of type [Problems].
 func Parse(name string, data []byte) (*Config, error) {
 	c, problems := parse(name, data)
 	if err := problems.Err(); err != nil {
@@ -48,7 +46,7 @@ func Parse(name string, data []byte) (*Config, error) {
 	return c, nil
 }
 
-// Warnings returns what [Load] found to warn about.
+// Warnings returns the warnings of [Load].
 func (c *Config) Warnings() Problems { return c.warnings }
 
 func readFile(path string) ([]byte, error) {
@@ -60,7 +58,7 @@ func readFile(path string) ([]byte, error) {
 	return io.ReadAll(io.LimitReader(f, maxFileSize+1))
 }
 
-// parse always returns a configuration: what could not be read keeps its default.
+// parse always returns a configuration: a value that cannot be read keeps its default.
 func parse(name string, data []byte) (*Config, Problems) {
 	c := Default()
 	c.source = &source{file: name, locations: map[string]location{}, broken: map[string]bool{}}
@@ -74,7 +72,7 @@ func parse(name string, data []byte) (*Config, Problems) {
 	return c, d.problems
 }
 
-// syntax turns data into the one document it must hold, or nil.
+// syntax parses data and returns its only document, or nil.
 func (d *decoder) syntax(data []byte) ast.Node {
 	if len(data) > maxFileSize {
 		d.unreadable(position{1, 1}, fmt.Sprintf("larger than %d bytes: not a configuration file", maxFileSize))
@@ -115,7 +113,8 @@ func (d *decoder) syntaxError(err error) {
 	d.unreadable(at, "not YAML: "+message)
 }
 
-// unreadable reports a mistake that leaves nothing to judge: every rule keeps quiet.
+// unreadable reports a file without any readable value. It also silences every rule, which would only report
+// consequences.
 func (d *decoder) unreadable(at position, message string) {
 	d.fail("", at, "%s", message)
 	for _, key := range keysOf(reflect.TypeFor[Config]()) {

@@ -1,10 +1,10 @@
 package configs
 
-// Log is the program's own log, not the protocol log.
+// Log configures the program's own log, not the protocol log.
 type Log struct {
 	Level  LogLevel  `yaml:"level"`
 	Format LogFormat `yaml:"format" reload:"no"`
-	// Signins has a line for each sign-in, however it goes.
+	// Signins writes a line for each sign-in, whatever its outcome.
 	Signins bool `yaml:"signins"`
 }
 
@@ -31,7 +31,7 @@ const (
 // RollOver is when the protocol log begins a new file.
 type RollOver string
 
-// Exchange's periods; they begin at UTC's.
+// Exchange's periods. They begin in UTC.
 const (
 	Hourly  RollOver = "hourly"
 	Daily   RollOver = "daily"
@@ -42,7 +42,7 @@ const (
 // ProtocolLogFormat is the form of the protocol log's rows.
 type ProtocolLogFormat string
 
-// CSV is Exchange's; JSON is an object in each line.
+// CSV is Exchange's form. JSON has one object in each line.
 const (
 	ProtocolLogCSV  ProtocolLogFormat = "csv"
 	ProtocolLogJSON ProtocolLogFormat = "json"

@@ -37,7 +37,7 @@ func keyText(key ast.MapKeyNode) (string, bool) {
 	}
 }
 
-// kindOf says what a node is, as the person who wrote it would.
+// kindOf names a node in the words of an error message.
 func kindOf(node ast.Node) string {
 	switch n := node.(type) {
 	case *ast.MappingNode, *ast.MappingValueNode:
@@ -57,7 +57,7 @@ func kindOf(node ast.Node) string {
 	}
 }
 
-// wantedKind says what a scalar must be.
+// wantedKind names what a scalar must be.
 func wantedKind(v reflect.Value) string {
 	if c, ok := v.Interface().(choice); ok {
 		return "one of " + strings.Join(c.choices(), ", ")

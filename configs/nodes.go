@@ -5,8 +5,7 @@ import (
 	"net/url"
 )
 
-// Node is another Portico of the same site: commands reach it by --node, and
-// global overrides are for it too.
+// Node is another Portico of the same site. Commands reach it with --node, and global overrides also apply to it.
 type Node struct {
 	Address   string `yaml:"address"`                    // URL of its admin.address
 	CA        string `yaml:"ca" file:"relative"`         // PEM; "" for the system's roots

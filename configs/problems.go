@@ -7,17 +7,17 @@ import (
 	"strings"
 )
 
-// Problem is one thing wrong with a configuration, or worth a warning.
+// Problem is one error or warning about a configuration.
 type Problem struct {
-	File    string // as it was named to Load; "" for a configuration made in code
+	File    string // the name that Load got; "" for a configuration made in code
 	Line    int    // from 1; 0 if there is no file
 	Column  int    // from 1; 0 if there is no file
 	Path    string // the key, such as "settings.banner" or "listeners[1].tls"
 	Message string
-	Warning bool // the configuration works all the same
+	Warning bool // the configuration works nevertheless
 }
 
-// Error gives the problem as one line: file:line:column: key: message. It shows no user part of an URL.
+// Error returns the problem as one line: file:line:column: key: message. It hides the user part of URLs.
 func (p Problem) Error() string {
 	var b strings.Builder
 	if p.Line > 0 {
@@ -35,10 +35,10 @@ func (p Problem) Error() string {
 	return withoutUserInfo(b.String())
 }
 
-// Problems are sorted by their place in the file.
+// Problems are sorted by their position in the file.
 type Problems []Problem
 
-// Error gives one line per problem.
+// Error returns one line for each problem.
 func (ps Problems) Error() string {
 	lines := make([]string, len(ps))
 	for i, p := range ps {
@@ -47,8 +47,7 @@ func (ps Problems) Error() string {
 	return strings.Join(lines, "\n")
 }
 
-// Err returns the problems, warnings included, if at least one is an error;
-// else nil.
+// Err returns all problems, including warnings, if at least one is an error. Otherwise it returns nil.
 func (ps Problems) Err() error {
 	if len(ps.Errors()) == 0 {
 		return nil
@@ -56,10 +55,10 @@ func (ps Problems) Err() error {
 	return ps
 }
 
-// Errors returns those that keep the configuration from being used.
+// Errors returns the problems that prevent the use of the configuration.
 func (ps Problems) Errors() Problems { return ps.filter(false) }
 
-// Warnings returns those that do not.
+// Warnings returns the other problems.
 func (ps Problems) Warnings() Problems { return ps.filter(true) }
 
 func (ps Problems) filter(warning bool) Problems {

@@ -5,29 +5,28 @@ import (
 	"time"
 )
 
-// Recovery says what Portico does by itself when a monitor stays unhealthy: step by
-// step, and no more often than it may be.
+// Recovery says what Portico does automatically when a monitor stays unhealthy: a ladder of steps, limited by
+// throttles.
 type Recovery struct {
 	Mode RecoveryMode  `yaml:"mode"`
-	Wait time.Duration `yaml:"wait" range:"1s..24h"` // from a step to the next
-	// Mailbox servers have a cause in common if a monitor fails on at least two
-	// of them, and on more than CommonCausePercent in a hundred of those that it
-	// looks at: then nothing is done to any of them.
+	Wait time.Duration `yaml:"wait" range:"1s..24h"` // between two steps
+	// Mailbox servers have a common cause if a monitor fails on at least two of them, and on more than
+	// CommonCausePercent of those that it monitors. Then recovery restarts none of them.
 	CommonCausePercent int `yaml:"common_cause_percent" range:"1..100"`
-	// RestartService and RestartServer are hooks that get a mailbox server's name.
+	// RestartService and RestartServer are hooks. They get the name of the mailbox server.
 	RestartService Hook      `yaml:"restart_service"`
 	RestartServer  Hook      `yaml:"restart_server"`
 	Ladders        Ladders   `yaml:"ladders"`
 	Throttle       Throttles `yaml:"throttle"`
 }
 
-// RecoveryMode says whether anything is done.
+// RecoveryMode says whether recovery acts.
 type RecoveryMode string
 
 // The modes.
 const (
 	RecoveryAct    RecoveryMode = "act"
-	RecoveryDryRun RecoveryMode = "dry_run" // it is written down what would be done
+	RecoveryDryRun RecoveryMode = "dry_run" // only log what would be done
 	RecoveryOff    RecoveryMode = "off"
 )
 
@@ -64,7 +63,7 @@ const (
 	StepEscalate        RecoveryStep = "escalate"
 )
 
-// Throttles say how often each step may be done.
+// Throttles limit how often each step is done.
 type Throttles struct {
 	RestartService  Throttle `yaml:"restart_service"`
 	Failover        Throttle `yaml:"failover"`
@@ -74,8 +73,7 @@ type Throttles struct {
 	OutOfService    Throttle `yaml:"out_of_service"`
 }
 
-// Throttle says how often a step may be done to one thing, and to all of its
-// kind together. -1 is as often as it comes.
+// Throttle limits how often a step is done to one target, and to all targets of the group together. -1 is no limit.
 type Throttle struct {
 	Between      time.Duration `yaml:"between" range:"0s..168h"`
 	InAnHour     int           `yaml:"in_an_hour" range:"-1..1000"`
@@ -84,8 +82,8 @@ type Throttle struct {
 	GroupInADay  int           `yaml:"group_in_a_day" range:"-1..1000"`
 }
 
-// defaultRecovery is the order of Exchange's guide, and what does no harm if it
-// is done for nothing.
+// defaultRecovery has the order of steps of Exchange's guide, without steps that do harm if they turn out to be
+// unnecessary.
 func defaultRecovery() Recovery {
 	server := func() []RecoveryStep {
 		return []RecoveryStep{StepRestartService, StepFailover, StepRestartServer, StepEscalate}
@@ -115,7 +113,7 @@ func defaultRecovery() Recovery {
 	}
 }
 
-// recovery checks the hooks, and that no step is done twice.
+// recovery checks the hooks and the length of the ladders.
 func (v *validator) recovery() {
 	of := v.c.Health.Recovery
 	v.hook("health.recovery.restart_service", of.RestartService)
@@ -128,7 +126,7 @@ func (v *validator) recovery() {
 	}
 }
 
-// maxSteps is how many steps a ladder may have.
+// maxSteps is the highest number of steps of a ladder.
 const maxSteps = 16
 
 func (RecoveryMode) choices() []string { return texts(RecoveryAct, RecoveryDryRun, RecoveryOff) }

@@ -52,7 +52,7 @@ func setScalar(into reflect.Value, text string) error {
 	return nil
 }
 
-// scalarText writes what setScalar reads.
+// scalarText returns a value in the form that setScalar reads.
 func scalarText(v reflect.Value) string {
 	if d, ok := v.Interface().(time.Duration); ok {
 		return FormatDuration(d)
@@ -60,7 +60,7 @@ func scalarText(v reflect.Value) string {
 	return fmt.Sprint(v.Interface())
 }
 
-// checkRange holds a number or duration against its `range` tag.
+// checkRange checks a number or duration against its `range` tag.
 func checkRange(f field) error {
 	tag := f.tag.Get("range")
 	if tag == "" {
@@ -73,7 +73,7 @@ func checkRange(f field) error {
 	return nil
 }
 
-// limits reads a `range` tag in the unit of the field.
+// limits returns the bounds of a `range` tag in the unit of the field.
 func (f field) limits(tag string) (low, high int64) {
 	from, to, _ := strings.Cut(tag, "..")
 	var ends [2]int64
@@ -87,7 +87,7 @@ func (f field) limits(tag string) (low, high int64) {
 	return ends[0], ends[1]
 }
 
-// checkChoice finds values of a closed set that a program, not a file, made up.
+// checkChoice refuses values outside a closed set. Those come from code: the reader has refused the file's.
 func checkChoice(f field) error {
 	c, ok := f.value.Interface().(choice)
 	if !ok || slices.Contains(c.choices(), f.value.String()) {

@@ -20,16 +20,16 @@ type Settings struct {
 	MaxConnectionFromSingleIP     int       `yaml:"max_connection_from_single_ip" range:"1..2147483647"`
 	MaxConnectionsPerUser         int       `yaml:"max_connections_per_user" range:"1..2147483647"`
 	MaxUnauthenticatedConnections int       `yaml:"max_unauthenticated_connections" range:"1..2147483647"`
-	// MaxUnauthenticatedConnectionsFromSingleIP does not bind trusted networks.
+	// MaxUnauthenticatedConnectionsFromSingleIP does not apply to trusted networks.
 	MaxUnauthenticatedConnectionsFromSingleIP int `yaml:"max_unauthenticated_connections_from_single_ip" range:"1..2147483647"`
 
 	MaxCommandSize       int `yaml:"max_command_size" range:"1024..16384"`       // bytes
 	MaxCommandsPerSecond int `yaml:"max_commands_per_second" range:"0..1000000"` // of one user; 0 is no limit
 	MaxCommandsBurst     int `yaml:"max_commands_burst" range:"1..1000000"`      // of one user at once
-	// of mailbox servers whose address has none
+	// port of mailbox servers whose address has none
 	ProxyTargetPort int `yaml:"proxy_target_port" range:"1..65535"`
-	// EnforceCertificateErrors refuses a mailbox server whose certificate cannot
-	// be verified. Without it such errors are told, and the server is used.
+	// EnforceCertificateErrors refuses a mailbox server whose certificate cannot be verified. Without it, Portico
+	// reports such errors and uses the server.
 	EnforceCertificateErrors          bool          `yaml:"enforce_certificate_errors"`
 	PreAuthenticatedConnectionTimeout time.Duration `yaml:"pre_authenticated_connection_timeout" range:"30s..1h"`
 	AuthenticatedConnectionTimeout    time.Duration `yaml:"authenticated_connection_timeout" range:"30s..24h"`
@@ -39,24 +39,24 @@ type Settings struct {
 	LogFileLocation string `yaml:"log_file_location" file:"relative"`
 	// when a new file begins
 	LogFileRollOverSettings RollOver `yaml:"log_file_roll_over_settings"`
-	// 0 goes by the setting above, unlimited is one file
+	// 0 uses the setting above only; unlimited means one file
 	LogPerFileSizeQuota Size `yaml:"log_per_file_size_quota"`
-	// older files are deleted; 0 is never
+	// older files are deleted; 0 deletes none
 	ProtocolLogAgeQuota time.Duration `yaml:"protocol_log_age_quota" range:"0s..87600h"`
-	// of all files: the oldest are deleted beyond it
+	// of all files; beyond it, the oldest are deleted
 	ProtocolLogSizeQuota Size `yaml:"protocol_log_size_quota"`
-	// files that are done
+	// completed files
 	ProtocolLogCompress  bool              `yaml:"protocol_log_compress"`
 	ProtocolLogFormat    ProtocolLogFormat `yaml:"protocol_log_format"`
-	ProtocolLogHashUsers bool              `yaml:"protocol_log_hash_users"` // users are shown as a hash
-	// of clients the network is shown
+	ProtocolLogHashUsers bool              `yaml:"protocol_log_hash_users"` // rows have a hash instead of the user's name
+	// rows have the client's network instead of its address
 	ProtocolLogShortenAddresses bool `yaml:"protocol_log_shorten_addresses"`
 }
 
 // Names lists the settings in the file's spelling and order.
 func (Settings) Names() []string { return keysOf(reflect.TypeFor[Settings]()) }
 
-// Name returns the file's spelling of a setting.
+// Name returns the name of a setting in the file's spelling.
 func (s Settings) Name(spelling string) (string, error) {
 	for _, name := range s.Names() {
 		if bare(name) == bare(spelling) || bare(name) == misspelt[bare(spelling)] {
@@ -69,11 +69,10 @@ func (s Settings) Name(spelling string) (string, error) {
 	return "", fmt.Errorf("settings: there is no setting %q; portico settings get lists them", spelling)
 }
 
-// misspelt maps names that people use for a setting to what it is called:
-// docs/exchange.md.
+// misspelt maps wrong names that are in use to the right ones: docs/exchange.md.
 var misspelt = map[string]string{"protocolloggingenabled": "protocollogenabled"}
 
-// Text returns the value of a setting as it would stand in the file.
+// Text returns the value of a setting in the form of the file.
 func (s Settings) Text(name string) (string, error) {
 	name, err := s.Name(name)
 	if err != nil {
@@ -82,8 +81,8 @@ func (s Settings) Text(name string) (string, error) {
 	return scalarText(settingOf(reflect.ValueOf(&s).Elem(), name).value), nil
 }
 
-// With returns a copy in which one setting has the value text, if that keeps
-// the rules the file must keep. The receiver stays as it is.
+// With returns a copy in which one setting has the value text. The value must follow the rules of the file. With does
+// not change the receiver.
 func (s Settings) With(name, text string) (Settings, error) {
 	name, err := s.Name(name)
 	if err != nil {
@@ -113,7 +112,7 @@ func (s Settings) With(name, text string) (Settings, error) {
 	return changed, nil
 }
 
-// SettingsWarnings returns what is doubtful about the settings alone.
+// SettingsWarnings returns the warnings about the settings.
 func (c *Config) SettingsWarnings() Problems {
 	v := &validator{c: c}
 	v.login()
@@ -130,7 +129,7 @@ func settingOf(settings reflect.Value, name string) (found field) {
 	return found
 }
 
-// spelled returns the member of set that text means, or text.
+// spelled returns the member of set that text spells in any form, or text.
 func spelled(text string, set []string) string {
 	for _, member := range set {
 		if bare(member) == bare(text) {

@@ -12,7 +12,7 @@ import (
 // of 1024 (64KB, 10MB, 1GB), or unlimited.
 type Size int64
 
-// Unlimited is no bound at all.
+// Unlimited is no limit.
 const Unlimited Size = -1
 
 var sizeType = reflect.TypeFor[Size]()
@@ -22,7 +22,7 @@ var sizeUnits = []struct {
 	bytes Size
 }{{"TB", 1 << 40}, {"GB", 1 << 30}, {"MB", 1 << 20}, {"KB", 1 << 10}}
 
-// String writes a size as it may stand in the file.
+// String returns a size in the form of the file.
 func (s Size) String() string {
 	if s == Unlimited {
 		return "unlimited"
@@ -35,8 +35,7 @@ func (s Size) String() string {
 	return strconv.FormatInt(int64(s), 10)
 }
 
-// ParseSize reads what String writes, in any case, with or without a blank
-// before the unit.
+// ParseSize reads the form of String, in upper or lower case, with or without a space before the unit.
 func ParseSize(text string) (Size, error) {
 	number, unit := strings.ToUpper(strings.TrimSpace(text)), Size(1)
 	if number == "UNLIMITED" {

@@ -5,21 +5,20 @@ import (
 	"strings"
 )
 
-// source remembers where each value of a configuration stands in its file.
+// source holds the position in the file of each value of a configuration.
 type source struct {
 	file      string
 	locations map[string]location
-	broken    map[string]bool // paths the reader already complained about
+	broken    map[string]bool // paths with an error of the reader
 }
 
-// location is where a key and its value begin. A list element has no key; both
-// positions are then the element's.
+// location is the position of a key and of its value. A list element has no key; both positions are then its own.
 type location struct{ key, value position }
 
 type position struct{ line, column int }
 
-// find returns the place of path, or of the nearest thing around it that the
-// file holds, in which case exact is false.
+// find returns the location of path. If the file does not have it, find returns that of the nearest section around it,
+// and exact is false.
 func (s *source) find(path string) (p location, exact bool) {
 	for at := path; ; at = parent(at) {
 		if p, ok := s.locations[at]; ok {
@@ -32,8 +31,8 @@ func (s *source) find(path string) (p location, exact bool) {
 	}
 }
 
-// complained tells whether path or something around it failed to be read, so
-// that a rule about it would only repeat the news.
+// complained reports whether the reader has reported an error for path or a section around it. A rule would only
+// repeat that.
 func (s *source) complained(path string) bool {
 	for at := path; at != ""; at = parent(at) {
 		if s.broken[at] {

@@ -11,9 +11,8 @@ import (
 	"portico/configs/suggest"
 )
 
-// decoder sets a configuration from a YAML tree. Unlike a general decoder it
-// goes on after a mistake, so that one run reports them all, and it remembers
-// where each value stands.
+// decoder sets a configuration from a YAML tree. Unlike a general decoder, it continues after an error, so that one
+// run reports all, and it records the position of each value.
 type decoder struct {
 	*source
 	problems Problems
@@ -33,7 +32,7 @@ func (d *decoder) value(path string, node ast.Node, into reflect.Value) {
 	case *ast.AnchorNode, *ast.AliasNode, *ast.TagNode:
 		d.fail(path, startOf(node), "anchors, aliases and tags are not supported")
 		return
-	case *ast.NullNode: // a section whose keys are all commented out is fine
+	case *ast.NullNode: // for example a section whose keys are all commented out
 		switch into.Kind() {
 		case reflect.Struct, reflect.Map, reflect.Slice:
 		default:
@@ -63,7 +62,7 @@ func (d *decoder) section(path string, node ast.Node, into reflect.Value) {
 		message := "unknown key"
 		if near := suggest.Nearest(strings.ToLower(key), known); near != "" {
 			message += "; did you mean " + near + "?"
-			d.broken[join(path, near)] = true // it is likely there, only misspelt
+			d.broken[join(path, near)] = true // the key is probably there, with a wrong spelling
 		}
 		d.fail(at, where, "%s", message)
 	})
@@ -80,7 +79,7 @@ func (d *decoder) dictionary(path string, node ast.Node, into reflect.Value) {
 	})
 }
 
-// entries calls each for every key of a mapping that is new in it.
+// entries calls each for every key of a mapping. It reports a repeated key as an error.
 func (d *decoder) entries(path string, node ast.Node, each func(key, at string, where position, value ast.Node)) {
 	mapping, ok := node.(ast.MapNode)
 	if !ok {
@@ -137,9 +136,8 @@ func (d *decoder) scalar(path string, node ast.Node, into reflect.Value) {
 	}
 }
 
-// scalarOf returns the text of a node of the kind into takes. A choice may
-// look like a number (min_version: 1.2); plain text may not, since YAML would
-// have changed it (banner: 1e3).
+// scalarOf returns the text of a node, and whether into accepts its kind. A choice may look like a number
+// (min_version: 1.2). Plain text may not, because YAML would have changed it (banner: 1e3).
 func scalarOf(node ast.Node, into reflect.Value) (string, bool) {
 	_, closed := into.Interface().(choice)
 	switch n := node.(type) {

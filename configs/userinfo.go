@@ -2,8 +2,8 @@ package configs
 
 import "strings"
 
-// withoutUserInfo takes the user parts of URLs out of a message: passwords may stand in them, and messages reach logs
-// and terminals. An URL that was taken for a path has one slash less.
+// withoutUserInfo removes the user parts of URLs from a message. They may contain passwords, and messages reach logs
+// and terminals. A URL that was read as a path has one slash less.
 func withoutUserInfo(message string) string {
 	var out strings.Builder
 	for {
@@ -22,7 +22,8 @@ func withoutUserInfo(message string) string {
 	}
 }
 
-// endOfURL returns where an URL may end at the latest: quoted, with its quotes, and else with a clause of the message.
+// endOfURL returns the last position where a URL may end: at its closing quote, or without quotes at the end of a
+// clause.
 func endOfURL(rest string, quoted bool) int {
 	for i := range len(rest) {
 		switch {

@@ -7,9 +7,8 @@ import (
 	"regexp"
 )
 
-// Validate holds the configuration against every rule and returns all that is
-// wrong or doubtful, sorted by place. It reads the certificates, keys and token
-// the configuration names, and nothing else.
+// Validate checks the configuration against every rule and returns all errors and warnings, sorted by position. It
+// reads the certificates, keys, tokens and passwords that the configuration names, and nothing else.
 func (c *Config) Validate() Problems {
 	v := &validator{c: c}
 	walk("", reflect.ValueOf(c).Elem(), v.field)
@@ -37,7 +36,7 @@ func (c *Config) Validate() Problems {
 	return v.problems
 }
 
-// validator gathers what the rules find.
+// validator collects the problems that the rules find.
 type validator struct {
 	c        *Config
 	problems Problems
@@ -66,7 +65,7 @@ func (v *validator) add(path string, atKey, warning bool, message string) {
 		}
 		found, exact := s.find(path)
 		at := found.value
-		if atKey || !exact { // nothing stands there: point at the key around it
+		if atKey || !exact { // the file has no value there: point at the key around it
 			at = found.key
 		}
 		p.File, p.Line, p.Column = s.file, at.line, at.column
@@ -74,13 +73,12 @@ func (v *validator) add(path string, atKey, warning bool, message string) {
 	v.problems = append(v.problems, p)
 }
 
-// unread tells whether the value at path is not what the file meant, because
-// the reader could not take it.
+// unread reports whether the reader could not read the value at path, so that the value is a default.
 func (v *validator) unread(path string) bool {
 	return v.c.source != nil && v.c.source.complained(path)
 }
 
-// given returns path if the file sets it, else the key to point at instead.
+// given returns path if the file sets it, and otherwise instead.
 func (v *validator) given(path, instead string) string {
 	if s := v.c.source; s != nil {
 		if _, ok := s.locations[path]; !ok {
@@ -90,7 +88,7 @@ func (v *validator) given(path, instead string) string {
 	return path
 }
 
-// field holds one value against what its type and tags say.
+// field checks one value against its type and tags.
 func (v *validator) field(f field) {
 	if err := checkChoice(f); err != nil {
 		v.fail(f.path, "%s", err)
@@ -155,7 +153,7 @@ func (v *validator) trusted() {
 	}
 }
 
-// networks reads a list of networks; one that is none is not valid.
+// networks reads a list of networks. Wrong texts are reported and become invalid prefixes.
 func (v *validator) networks(path string, texts []string) []netip.Prefix {
 	networks := make([]netip.Prefix, len(texts))
 	for i, text := range texts {
@@ -167,7 +165,7 @@ func (v *validator) networks(path string, texts []string) []netip.Prefix {
 	return networks
 }
 
-// A name goes into metric labels, store keys and command lines.
+// Names are used in metric labels, store keys and command lines.
 var (
 	itemName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$`)
 	hostName = regexp.MustCompile(`^[\pL\pN]([\pL\pN.-]{0,251}[\pL\pN])?$`)

@@ -41,7 +41,7 @@ func (v *validator) directory() {
 	}
 }
 
-// oneOf wants exactly one of the keys beneath path.
+// oneOf requires exactly one of the keys below path.
 func (v *validator) oneOf(path string, given map[string]bool) {
 	count := 0
 	for key, there := range given {
@@ -54,7 +54,7 @@ func (v *validator) oneOf(path string, given map[string]bool) {
 	}
 }
 
-// readable wants a file that can be read, if one is named.
+// readable requires that the file, if one is named, can be read.
 func (v *validator) readable(path, file string) {
 	if file == "" {
 		return
@@ -113,7 +113,7 @@ func (v *validator) httpDirectory(path string, of HTTPDirectory) {
 	v.authorities(join(path, "ca"), of.CA)
 }
 
-// authorities wants a file of certificates, if one is named.
+// authorities requires that the file, if one is named, holds certificates.
 func (v *validator) authorities(path, file string) {
 	if file == "" {
 		return
@@ -123,7 +123,7 @@ func (v *validator) authorities(path, file string) {
 	}
 }
 
-// password wants a file with a password, if one is named.
+// password requires that the file, if one is named, holds a password.
 func (v *validator) password(path, file string) {
 	if file == "" {
 		return

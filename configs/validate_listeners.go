@@ -32,7 +32,7 @@ func (v *validator) listeners() {
 	}
 }
 
-// login warns where passwords travel in the open, or where nobody can sign in.
+// login warns if passwords may be sent unencrypted, or if nobody can sign in.
 func (v *validator) login() {
 	login := v.c.Settings.LoginType
 	if v.unread("settings.login_type") {
@@ -81,8 +81,7 @@ func (v *validator) admin() {
 	}
 }
 
-// bindable addresses may leave the host out (every interface) and may name
-// port 0 (any free one); dialable ones may not.
+// bindable addresses may have no host (every interface) and port 0 (any free port); dialable ones may not.
 const (
 	bindable = true
 	dialable = false
@@ -111,8 +110,8 @@ func (v *validator) address(path, text string, bind bool) bool {
 	return true
 }
 
-// loopback tells whether what is sent to an address stays on this machine. A
-// name other than localhost may resolve to anything.
+// loopback reports whether data sent to an address stays on this machine. A name other than localhost may resolve to
+// any address.
 func loopback(address string) bool {
 	host, _, err := net.SplitHostPort(address)
 	if err != nil {

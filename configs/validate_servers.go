@@ -115,7 +115,7 @@ func (v *validator) copies(path string, copies []string) {
 	}
 }
 
-// serverThere reports whether there is a mailbox server of that name.
+// serverThere reports whether a mailbox server has that name. If not, it adds a problem.
 func (v *validator) serverThere(path, name string) bool {
 	_, ok := v.c.MailboxServers[name]
 	if !ok && !v.unread("mailbox_servers") {
@@ -124,7 +124,7 @@ func (v *validator) serverThere(path, name string) bool {
 	return ok
 }
 
-// missing reports a name that nothing has, and the nearest that something has.
+// missing reports an unknown name, and the most similar known one.
 func (v *validator) missing(path, what, name string, known []string) {
 	message := ""
 	slices.Sort(known)

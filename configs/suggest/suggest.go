@@ -1,6 +1,5 @@
-// Package suggest finds what somebody who mistyped a name has meant: a key, a command, a server.
-//
-// It knows words alone, and must not know what they name.
+// Package suggest finds the name that somebody meant who mistyped a key, a command or a server. It compares words and
+// does not know what they name.
 package suggest
 
 import (
@@ -22,25 +21,25 @@ func Nearest(word string, known []string) string {
 	return best
 }
 
-// What an edit costs. A letter that replaces another makes a different word more often than one that is missing, is
-// too many, or has changed places with its neighbour.
+// The costs of an edit. Replacing a letter makes a different word more often than a missing letter, an extra letter,
+// or two swapped neighbours.
 const (
-	moved    = 2 // also missing, and too many
+	moved    = 2 // also missing or extra
 	replaced = 3
 )
 
-// budget is what the edits between a word and a known one may cost. In three letters there is no room for a replaced
-// one: Foo is no misspelling of For. In four or five there is room for one edit, in seven for two of which at most one
-// is a replaced letter: Version is no misspelling of Session. The limit keeps a long name from being taken for another
-// that shares most of it, such as a monitor and its probe.
+// budget is the highest cost of the edits between a word and a known one. Three letters do not allow a replaced one:
+// Foo is no misspelling of For. Four or five allow one edit. Seven allow two, of which at most one is a replaced
+// letter: Version is no misspelling of Session. The limit prevents a long name from being taken for another that
+// shares most of it, such as a monitor and its probe.
 func budget(word string) int { return max(moved, min(len(word)*3/4, 2*replaced)) }
 
-// maxListed is how many names an error lists.
+// maxListed is the highest number of names in an error.
 const maxListed = 8
 
-// NoSuch returns the text of the error for a name that is none of the known ones: "there is no WHAT NAME", with what
-// may have been meant. That is the nearest name, else those that end in the name, else those beside it below the same
-// path, else all that are known, if they are few. Names are listed in order.
+// NoSuch returns the text of the error for an unknown name: "there is no WHAT NAME", with a suggestion. That is the
+// most similar name; otherwise the names that end in it; otherwise the names under the same path; otherwise all known
+// names, if they are few. Names are sorted.
 func NoSuch(what, name string, known []string) string {
 	text := fmt.Sprintf("there is no %s %q", what, name)
 	if near := Nearest(name, known); near != "" {
@@ -69,7 +68,7 @@ func NoSuch(what, name string, known []string) string {
 
 func few(names []string) bool { return len(names) > 0 && len(names) <= maxListed }
 
-// those returns the names, each once, whose lower case fits.
+// those returns the names whose lower-case form fits, without duplicates.
 func those(names []string, fits func(lower string) bool) (all []string) {
 	for _, name := range names {
 		if fits(strings.ToLower(name)) && !slices.Contains(all, name) {
@@ -79,7 +78,7 @@ func those(names []string, fits func(lower string) bool) (all []string) {
 	return all
 }
 
-// cutLast cuts a path before its last element.
+// cutLast splits a path before its last element.
 func cutLast(path string) (before, last string, found bool) {
 	i := strings.LastIndexByte(path, '/')
 	if i < 0 {
@@ -88,17 +87,17 @@ func cutLast(path string) (before, last string, found bool) {
 	return path[:i], path[i+1:], true
 }
 
-// otherNumber says whether two names differ only in the number that they end in.
+// otherNumber reports whether two names differ only in their final number.
 func otherNumber(a, b string) bool {
 	const digits = "0123456789"
 	x, y := strings.TrimRight(a, digits), strings.TrimRight(b, digits)
 	return len(x) < len(a) && len(y) < len(b) && strings.EqualFold(x, y) && a[len(x):] != b[len(y):]
 }
 
-// distance is what the single-byte edits between a and b cost; two neighbours that change places are one edit (optimal
-// string alignment).
+// distance is the cost of the single-byte edits between a and b. Swapping two neighbours is one edit (optimal string
+// alignment).
 func distance(a, b string) int {
-	if len(a) > 64 { // no key is that long: spare the work
+	if len(a) > 64 { // no key is that long
 		return replaced * len(a)
 	}
 	rows := make([][]int, len(a)+1)
