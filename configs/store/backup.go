@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// BackupsName is the folder of copies in data_dir.
+// BackupsName is the name of the folder of copies in data_dir.
 const BackupsName = "backups"
 
 // Reason says why a copy was made. It is part of the copy's name.
@@ -26,7 +26,7 @@ const (
 	BeforeFormat  Reason = "before-format-2"
 )
 
-// Copy is one copy in the folder of copies.
+// Copy describes one copy in the folder of copies.
 type Copy struct {
 	Name     string
 	Path     string
@@ -43,8 +43,8 @@ const (
 	copyTime   = "20060102T150405.000Z"
 )
 
-// Copies lists the copies of the store in dir, the newest first: the one with the highest revision. It reads each. The
-// time in a name is what the clock said, which may have been wrong; it orders only copies of one revision.
+// Copies lists the copies of the store in dir, the newest first: the one with the highest revision. It reads each
+// copy. The time in a name comes from a clock that may have been wrong, so it only orders copies of one revision.
 func Copies(dir string) ([]Copy, error) {
 	copies, err := listCopies(dir)
 	for i := range copies {
@@ -73,7 +73,7 @@ func listCopies(dir string) ([]Copy, error) {
 	return all, nil
 }
 
-// copyNamed reads the name of a copy.
+// copyNamed parses the name of a copy.
 func copyNamed(name string) (c Copy, ok bool) {
 	words, found := strings.CutPrefix(name, copyPrefix)
 	words, ends := strings.CutSuffix(words, copySuffix)
@@ -82,7 +82,7 @@ func copyNamed(name string) (c Copy, ok bool) {
 	return Copy{Name: name, Taken: at, Reason: Reason(reason)}, found && ends && err == nil
 }
 
-// CopyPath returns where a copy of the store in dir belongs.
+// CopyPath returns the path for a copy of the store in dir.
 func CopyPath(dir string, now time.Time, why Reason) string {
 	return filepath.Join(dir, BackupsName, copyPrefix+now.UTC().Format(copyTime)+"-"+string(why)+copySuffix)
 }
@@ -112,8 +112,7 @@ func makeBackups(dir string) error {
 	return nil
 }
 
-// Backup writes a copy of what the store holds at this moment, and reads it
-// again. Changes wait meanwhile.
+// Backup writes a copy of the store's current state and reads it back. Changes wait meanwhile.
 func (f *File) Backup(now time.Time, why Reason) (Copy, error) {
 	f.writing.Lock()
 	text, _ := state{f.identity, f.revision, f.previous, f.entries}.encode()
@@ -128,8 +127,8 @@ func (f *File) Backup(now time.Time, why Reason) (Copy, error) {
 	return c, err
 }
 
-// BackupDaily makes the copy of a day (UTC), if there is none yet, and removes
-// all but the last keep copies of its kind. made is false if there was one.
+// BackupDaily makes the copy of a day (UTC), if that does not exist yet, and removes all but the last keep daily
+// copies. made is false if the copy existed.
 func (f *File) BackupDaily(now time.Time, keep int) (made bool, err error) {
 	copies, err := Copies(f.dir)
 	if err != nil {
@@ -149,7 +148,7 @@ func (f *File) BackupDaily(now time.Time, keep int) (made bool, err error) {
 	return true, errors.Join(prune(copies, Daily, keep), prune(copies, BeforeRestore, keep))
 }
 
-// prune removes the copies of a kind that come behind the first keep ones.
+// prune removes the copies of a kind after the first keep ones.
 func prune(copies []Copy, why Reason, keep int) error {
 	var errs []error
 	for _, c := range copies {
@@ -163,14 +162,14 @@ func prune(copies []Copy, why Reason, keep int) error {
 	return errors.Join(errs...)
 }
 
-// Content is what a file holds.
+// Content is the content of a file.
 type Content struct {
 	Revision uint64
-	Entries  []Entry // sorted by key; of a damaged file, those that are whole
+	Entries  []Entry // sorted by key; of a damaged file, the intact ones
 }
 
-// ReadCopy reads a store's file, whichever form it has, without regard to any
-// identity beside it. Of a damaged one it returns what is whole, and *Damage.
+// ReadCopy reads a store's file of either format. It ignores any identity file beside it. Of a damaged file it returns
+// the intact entries, and *Damage.
 func ReadCopy(path string) (Content, error) {
 	s, err := readFile(path)
 	return Content{s.revision, sorted(s.entries)}, err
@@ -204,8 +203,8 @@ func sorted(entries map[string]Entry) []Entry {
 	return all
 }
 
-// WriteCopy writes the store in dir, as it is now, to a file. It works while a process has
-// the store open. The folder of copies is made if it is missing.
+// WriteCopy writes the current state of the store in dir to a file. It also works while a process has the store open.
+// It creates the folder of copies if that is missing.
 func WriteCopy(dir, path string) (Content, error) {
 	found, err := read(dir)
 	if err != nil {

@@ -5,21 +5,21 @@ import (
 	"strings"
 )
 
-// Damage is the error about a file that is not as the store wrote it. Nothing
-// of such a file is used until somebody says how to go on; see [Restore].
+// Damage is the error about a file that differs from what the store wrote. The store uses nothing of such a file until
+// an operator decides; see [Restore].
 type Damage struct {
 	File  string
 	Flaws []Flaw // at least one
 }
 
-// Flaw is one thing that is wrong with a file.
+// Flaw is one error in a file.
 type Flaw struct {
-	Line  int    // from 1; 0 if it is not about a line
-	Entry string // the key, as far as it can be read; "" if it is not about an entry
+	Line  int    // from 1; 0 if the flaw is not about a line
+	Entry string // the key, as far as it can be read; "" if the flaw is not about an entry
 	What  string
 }
 
-// shownFlaws bounds how many flaws an error lists.
+// shownFlaws is the highest number of flaws that an error lists.
 const shownFlaws = 5
 
 func (d *Damage) Error() string {

@@ -11,8 +11,8 @@ import (
 	"time"
 )
 
-// Files in data_dir. The identity tells whether the store's file is the last
-// one that was written; the lock keeps a second process away.
+// Files in data_dir. The identity shows whether the store's file is the last one that was written. The lock keeps a
+// second process out.
 const (
 	FileName     = "portico.db"
 	IdentityName = "portico.db.id"
@@ -20,28 +20,25 @@ const (
 	scratchName  = "portico.try" + unfinished // of TryWrite
 )
 
-// lockTimeout gives an ending process the time to let go of the lock.
+// lockTimeout is how long Open waits for an ending process to release the lock.
 const lockTimeout = 2 * time.Second
 
-// File is a store that is kept in a folder. Beside what a Store does, it makes
-// its own copies; see backup.go.
+// File is a store in a folder. Besides the methods of a Store, it makes copies of itself; see backup.go.
 type File struct {
 	*memory
 	dir      string
 	lock     *os.File
 	identity string
-	written  mark   // of the file; guarded by memory.writing, as is what is in the folder
-	previous string // what the file follows
-	behind   bool   // the identity could not be written behind the file
+	written  mark   // of the file; memory.writing guards it and the folder
+	previous string // the sum of the file before this one
+	behind   bool   // the identity could not be written after the file
 }
 
 var _ Store = (*File)(nil)
 
-// Open opens the store in dir, and makes both if they do not exist. Only one
-// process can have it open: a second one gets ErrLocked after two seconds.
-// A file that is damaged, or is not what was written last, as far as its
-// identity and its copies can tell, gives *Damage. A file of the form before is taken over once; a copy
-// of it is kept.
+// Open opens the store in dir, and creates both if they do not exist. Only one process can have it open: a second one
+// gets ErrLocked after two seconds. If a file is damaged, or is not the last one written, as far as its identity and
+// its copies show, the error is *Damage. A file of format 1 is converted once; a copy of it is kept.
 func Open(dir string, now time.Time) (*File, error) {
 	if err := os.MkdirAll(dir, 0o750); err != nil {
 		return nil, fmt.Errorf("store: %w", err)
@@ -98,13 +95,14 @@ func (f *File) open(now time.Time) error {
 	}
 	f.memory = newMemory(found.entries, found.revision, f.commit, f.lock.Close)
 	switch {
-	case found.mark.identity == "": // the identity comes first: without the file it means that nothing was stored yet
+	case found.mark.identity == "":
+		// The identity is written first: without the file it means that nothing was stored yet.
 		f.identity = newIdentity()
 		err = f.writeMark(mark{identity: f.identity, sum: unwritten})
 		fallthrough
 	case found.old != nil || found.missing:
 		err = errors.Join(err, f.write(found.revision, found.entries))
-	case found.mark.sum != found.sum: // a process ended between the two
+	case found.mark.sum != found.sum: // a process ended between the two writes
 		err = f.writeMark(mark{f.identity, found.revision, found.sum})
 	default:
 		err = f.private()
@@ -112,17 +110,17 @@ func (f *File) open(now time.Time) error {
 	return err
 }
 
-// private takes from others what a copy by hand may have given them.
+// private removes the rights of other users, which a copy made by hand may have.
 func (f *File) private() error {
 	return errors.Join(os.Chmod(filepath.Join(f.dir, FileName), 0o600),
 		os.Chmod(filepath.Join(f.dir, IdentityName), 0o600))
 }
 
-// commit returns when the change is on the disk, or fails and changes nothing. Once the file is in its place the
-// change counts, also for the next process, even if the identity cannot follow. The next commit or Check writes that
-// then.
+// commit returns when the change is on the disk, or fails and changes nothing. Once the file is in place, the change
+// counts, also for the next process, even if the identity cannot be written. The next commit or Check writes the
+// identity then.
 func (f *File) commit(c Change) error {
-	entries := maps.Clone(f.entries) // nobody else changes them: the caller holds writing
+	entries := maps.Clone(f.entries) // no other change runs: the caller holds writing
 	if c.Deleted {
 		delete(entries, c.Key)
 	} else {
@@ -143,8 +141,8 @@ func (f *File) write(revision uint64, entries map[string]Entry) error {
 	return f.follow()
 }
 
-// put replaces the file, which is never more than one write ahead of its
-// identity. The identity is behind until follow has written it.
+// put replaces the file. The file is never more than one write ahead of its identity. The identity is behind until
+// follow has written it.
 func (f *File) put(revision uint64, entries map[string]Entry) error {
 	if err := f.follow(); err != nil {
 		return err
@@ -176,9 +174,8 @@ func (f *File) writeMark(m mark) error {
 	return nil
 }
 
-// Check reads what is on the disk, and tells whether that is what the store
-// holds: *Damage if not. It fails too while the identity cannot be written. It
-// does not read the copies.
+// Check reads the files, and returns *Damage if they differ from what the store holds. It also fails while the
+// identity cannot be written. It does not read the copies.
 func (f *File) Check() error {
 	f.writing.Lock()
 	defer f.writing.Unlock()
@@ -193,8 +190,8 @@ func (f *File) Check() error {
 	return err
 }
 
-// TryWrite tells whether the next change could be written: it writes as much as
-// the store has beside the file, and removes that again.
+// TryWrite reports whether the next change could be written. It writes as much data as the store has to a second file,
+// and removes that file.
 func (f *File) TryWrite() error {
 	f.writing.Lock()
 	defer f.writing.Unlock()
@@ -210,8 +207,8 @@ func (f *File) TryWrite() error {
 	return nil
 }
 
-// ReadOnly returns the store in dir as it is now, also while a process has it
-// open. Changes of what it returns are forgotten. Its errors are those of Open.
+// ReadOnly returns the current state of the store in dir, also while a process has it open. Changes of the result are
+// not stored. Its errors are those of Open.
 func ReadOnly(dir string) (Store, error) {
 	f, err := read(dir)
 	if err != nil {

@@ -30,7 +30,7 @@ const (
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
-// state is what a store holds at one moment.
+// state is the content of a store at one moment.
 type state struct {
 	identity string // of the store: 32 hex digits, the same in its file and its copies
 	revision uint64
@@ -38,7 +38,7 @@ type state struct {
 	entries  map[string]Entry
 }
 
-// encode returns the file of a state, and the sum that the file ends with.
+// encode returns the file of a state, and the sum at the end of the file.
 func (s state) encode() (text []byte, sum string) {
 	text = fmt.Appendf(nil, "%s%s %d", fileHead, s.identity, s.revision)
 	if s.previous != "" {
@@ -59,8 +59,7 @@ func sumOf(text []byte) string {
 	return hex.EncodeToString(sum[:])
 }
 
-// decode reads a file. Where it is damaged, the flaws say so and the state has
-// the entries that are whole.
+// decode parses a file. If it is damaged, the flaws say where, and the state has the intact entries.
 func decode(text []byte) (s state, sum string, flaws []Flaw) {
 	s.entries = make(map[string]Entry)
 	body, end := text, ""
@@ -87,7 +86,7 @@ func decode(text []byte) (s state, sum string, flaws []Flaw) {
 	switch {
 	case len(text) == 0:
 		flaws = []Flaw{{What: "it is empty"}}
-	case len(flaws) > 0: // they say more
+	case len(flaws) > 0: // they are more precise
 	case end == "":
 		flaws = append(flaws, Flaw{What: "its end is missing"})
 	case end != fileEnd+sum+"\n":
@@ -111,8 +110,8 @@ func (s *state) decodeHead(line string) (flaw string) {
 	return ""
 }
 
-// decodeEntry adds the entry of a line, which must come behind the key last.
-// Of a line that is not whole, it returns the key as far as it can be read.
+// decodeEntry adds the entry of a line. Its key must be greater than last. If the line is damaged, decodeEntry returns
+// the key as far as it can be read.
 func (s *state) decodeEntry(line, last string) (key, flaw string) {
 	sum, line, _ := strings.Cut(line, " ")
 	revision, words, _ := strings.Cut(line, " ")
@@ -133,16 +132,15 @@ func (s *state) decodeEntry(line, last string) (key, flaw string) {
 	return key, ""
 }
 
-// mark is the identity of a store, which is kept beside its file: it tells that
-// the file is missing, is another store's, or is older than what was written.
+// mark is the identity of a store, in a file of its own. It shows that the store's file is missing, belongs to another
+// store, or is older than what was written.
 type mark struct {
 	identity string
 	revision uint64 // of the last file that was written
 	sum      string // of that file
 }
 
-// unwritten is the sum in an identity that waits for its first file, and what
-// that file follows.
+// unwritten is the sum in an identity whose first file is not written yet, and the previous sum in that file.
 const unwritten = "-"
 
 func (m mark) encode() []byte {
@@ -150,7 +148,7 @@ func (m mark) encode() []byte {
 	return []byte(checksum(line) + " " + line + "\n")
 }
 
-// decodeMark returns false if the text is not as it was written.
+// decodeMark returns false if the text is damaged.
 func decodeMark(text []byte) (m mark, whole bool) {
 	sum, line, _ := strings.Cut(strings.TrimSuffix(string(text), "\n"), " ")
 	words := strings.Split(strings.TrimPrefix(line, identityHead), " ")

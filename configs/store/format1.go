@@ -11,14 +11,12 @@ import (
 	bbolterrors "go.etcd.io/bbolt/errors"
 )
 
-// Files of format 1 were databases of bbolt. Portico reads them once, to take
-// them over.
+// Files of format 1 were databases of bbolt. Portico reads them once, to convert them.
 
-// bucket1 held the entries: a big-endian revision and then the value. Its
-// sequence was the store's revision.
+// bucket1 held the entries: a big-endian revision, then the value. Its sequence was the store's revision.
 var bucket1 = []byte("entries/1")
 
-// Of a bbolt file: two head pages, of which the one with the higher transaction counts.
+// Layout of a bbolt file: two head pages, of which the one with the higher transaction number is valid.
 const (
 	boltMagic   = 0xED0CDAED
 	boltHead    = 16 // bytes before a head in its page
@@ -26,13 +24,13 @@ const (
 	boltMinimum = 512
 )
 
-// isFormat1 tells whether a file is, or was, a database of bbolt.
+// isFormat1 reports whether a file is, or was, a database of bbolt.
 func isFormat1(text []byte) bool {
 	_, first := boltHeadAt(text, 0)
 	return first || boltSecond(text) > 0
 }
 
-// boltHeadAt returns the head in the page at an offset, and whether there is one.
+// boltHeadAt returns the head in the page at an offset, and whether it exists.
 func boltHeadAt(text []byte, offset int) (head []byte, ok bool) {
 	if offset+boltHead+boltSummed+8 > len(text) {
 		return nil, false
@@ -41,8 +39,8 @@ func boltHeadAt(text []byte, offset int) (head []byte, ok bool) {
 	return head, binary.NativeEndian.Uint32(head) == boltMagic
 }
 
-// boltSecond returns the offset of the second page, 0 if there is none. Pages had the size that the system's memory
-// pages have.
+// boltSecond returns the offset of the second page, 0 if it does not exist. Pages had the size of the system's memory
+// pages.
 func boltSecond(text []byte) int {
 	for size := boltMinimum; size <= 64<<10; size *= 2 {
 		if _, ok := boltHeadAt(text, size); ok {
@@ -52,8 +50,8 @@ func boltSecond(text []byte) int {
 	return 0
 }
 
-// checkFormat1 looks for what bbolt would pass over, or crash at: a damaged head, after which it shows the state of
-// one change earlier, and missing pages.
+// checkFormat1 finds damage that bbolt would ignore or crash on: a damaged head, after which bbolt shows the state
+// before the last change, and missing pages.
 func checkFormat1(text []byte) (flaw string) {
 	page := boltSecond(text)
 	for _, offset := range []int{0, page} {
@@ -74,8 +72,7 @@ func boltWhole(head []byte) bool {
 	return sum.Sum64() == binary.NativeEndian.Uint64(head[boltSummed:])
 }
 
-// readFormat1 reads the entries of a file of format 1. It locks the file: an
-// older Portico may run with it.
+// readFormat1 reads the entries of a file of format 1. It locks the file, because an older Portico may be using it.
 func readFormat1(path string, text []byte) (revision uint64, entries map[string]Entry, err error) {
 	if flaw := checkFormat1(text); flaw != "" {
 		return 0, nil, damaged(path, "%s", flaw)

@@ -10,18 +10,17 @@ import (
 	"path/filepath"
 )
 
-// found is what a folder has.
+// found is the content of a folder.
 type found struct {
 	state
 	sum     string
 	mark    mark
-	missing bool   // there is no file, and none was written yet
-	old     []byte // the file, if it has the form before
+	missing bool   // the file does not exist and was never written
+	old     []byte // the file, if it has format 1
 }
 
-// read reads the store of a folder, and changes nothing. It needs no lock:
-// files are replaced whole, and a copy is never ahead of a file that is read
-// after it.
+// read reads the store of a folder and changes nothing. It needs no lock: files are replaced as a whole, and a copy is
+// never ahead of a file that is read after it.
 func read(dir string) (found, error) {
 	copies, err := readCopies(dir)
 	if err != nil {
@@ -30,7 +29,7 @@ func read(dir string) (found, error) {
 	return readAgainst(dir, copies)
 }
 
-// readAgainst is read with the copies that were read before.
+// readAgainst is read with copies that are already read.
 func readAgainst(dir string, copies []kept) (found, error) {
 	var f found
 	text, identity, err := readPair(dir)
@@ -70,9 +69,8 @@ func readAgainst(dir string, copies []kept) (found, error) {
 	return f, f.compare(path, copies)
 }
 
-// readPair reads the file and its identity; either is nil if it does not exist.
-// A process that writes meanwhile would make a pair that does not fit, so the
-// identity must be the same before and after the file is read.
+// readPair reads the file and its identity; either is nil if it does not exist. A process that writes meanwhile could
+// produce a pair that does not match, so the identity must be the same before and after the file is read.
 func readPair(dir string) (text, identity []byte, err error) {
 	identity, err = readIfThere(filepath.Join(dir, IdentityName))
 	for range 100 {
@@ -91,7 +89,7 @@ func readPair(dir string) (text, identity []byte, err error) {
 	return text, identity, err
 }
 
-// readIfThere returns nil if there is no such file, and not nil if it is empty.
+// readIfThere returns nil if the file does not exist, and an empty slice if it is empty.
 func readIfThere(path string) ([]byte, error) {
 	info, err := os.Stat(path)
 	if err == nil && !info.Mode().IsRegular() {
@@ -114,7 +112,7 @@ func kindOf(info fs.FileInfo) string {
 	return "a device, pipe or socket"
 }
 
-// decode reads a file of today's form and holds it against its identity.
+// decode parses a file of the current format and compares it with its identity.
 func (f *found) decode(path, beside string, text []byte) error {
 	var flaws []Flaw
 	f.state, f.sum, flaws = decode(text)
@@ -140,8 +138,8 @@ func (f *found) decode(path, beside string, text []byte) error {
 	return nil
 }
 
-// follows tells whether the file was written right after the one that the
-// identity is about: a process may end between the file and its identity.
+// follows reports whether the file was written directly after the one that the identity describes: a process may end
+// between writing the file and its identity.
 func (f *found) follows() bool {
 	switch {
 	case f.previous != "":
@@ -149,10 +147,10 @@ func (f *found) follows() bool {
 	case f.mark.sum == unwritten:
 		return true
 	}
-	return f.revision == f.mark.revision+1 // of an earlier version: it does not say more
+	return f.revision == f.mark.revision+1 // written by an earlier version, which does not say more
 }
 
-// compare holds the file against the copies of the same store.
+// compare compares the file with the copies of the same store.
 func (f *found) compare(path string, copies []kept) error {
 	for _, c := range copies {
 		switch {
@@ -173,7 +171,7 @@ func (e Entry) equal(other Entry) bool {
 	return e.Key == other.Key && e.Revision == other.Revision && bytes.Equal(e.Value, other.Value)
 }
 
-// kept is a copy with what it holds: nothing if it is damaged or has the form before.
+// kept is a copy with its state, which is empty if the copy is damaged or has format 1.
 type kept struct {
 	path string
 	state
@@ -189,7 +187,7 @@ func readCopies(dir string) ([]kept, error) {
 			continue // removed meanwhile
 		}
 		k := kept{path: c.Path}
-		if s, _, flaws := decode(text); err == nil && len(flaws) == 0 { // what cannot be read is a copy nevertheless
+		if s, _, flaws := decode(text); err == nil && len(flaws) == 0 { // a copy that cannot be read is still listed
 			k.state = s
 		}
 		all = append(all, k)
@@ -197,7 +195,7 @@ func readCopies(dir string) ([]kept, error) {
 	return all, err
 }
 
-// newest returns the copy with the highest revision. Without copies of today's form, it has no identity.
+// newest returns the copy with the highest revision. Without copies of the current format, the result has no identity.
 func newest(copies []kept) (last kept) {
 	for _, c := range copies {
 		if c.identity != "" && (last.identity == "" || c.revision > last.revision) {

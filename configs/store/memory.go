@@ -8,8 +8,7 @@ import (
 	"sync"
 )
 
-// memory is the store itself. commit makes a change last before anybody sees
-// it; a file store gives its own.
+// memory is the store itself. commit makes a change durable before it becomes visible; a store in a file has its own.
 type memory struct {
 	commit func(Change) error
 	free   func() error // called once by Close, after the last commit
@@ -26,7 +25,7 @@ type memory struct {
 
 var _ Store = (*memory)(nil)
 
-// Memory returns an empty store that forgets everything when it is closed.
+// Memory returns an empty store whose content is lost when it is closed.
 func Memory() Store {
 	return newMemory(nil, 0, func(Change) error { return nil }, func() error { return nil })
 }
@@ -72,15 +71,15 @@ func (m *memory) CompareAndSet(ctx context.Context, key string, revision uint64,
 }
 
 func (m *memory) Delete(ctx context.Context, key string, revision uint64) error {
-	if revision == 0 { // would mean: delete what does not exist
+	if revision == 0 { // this would delete what does not exist
 		return fmt.Errorf("%w: %q", ErrConflict, key)
 	}
 	_, err := m.change(ctx, revision, Change{Entry: Entry{Key: key}, Deleted: true})
 	return err
 }
 
-// change commits and then publishes one change. Only the holder of writing
-// changes entries, so what was compared still holds after the commit.
+// change commits and then publishes one change. Only the holder of writing changes entries, so the comparison is still
+// valid after the commit.
 func (m *memory) change(ctx context.Context, revision uint64, c Change) (uint64, error) {
 	m.writing.Lock()
 	defer m.writing.Unlock()
@@ -135,7 +134,7 @@ func (m *memory) Close() error {
 	return m.free()
 }
 
-// usable reports whether a call may go on. The caller holds mu.
+// usable reports whether a call may continue. The caller holds mu.
 func (m *memory) usable(ctx context.Context) error {
 	select {
 	case <-m.done:
@@ -162,5 +161,5 @@ func (e Entry) clone() Entry {
 	return e
 }
 
-// bytesOf copies a value; an empty one is not nil, so that nil means deleted.
+// bytesOf copies a value. The copy is never nil, because nil means deleted.
 func bytesOf(value []byte) []byte { return append([]byte{}, value...) }

@@ -9,13 +9,13 @@ import (
 	"time"
 )
 
-// Mirror is the entries of a Set in memory, so reading them neither waits nor fails. It follows the store: a change by
-// another writer takes effect as one by this process does. Its methods are safe for concurrent use.
+// Mirror holds the entries of a Set in memory, so reading them neither waits nor fails. It follows the store: a change
+// by another writer has the same effect as one by this process. It is safe for concurrent use.
 type Mirror[T any] struct {
 	set Set[T]
 	opt MirrorOptions
 
-	// writing is held from a change of the store, or a read of all of it, until items has the same. So items never
+	// writing is held from a change of the store, or a read of all entries, until items has the result. So items never
 	// goes back to an earlier state.
 	writing sync.Mutex
 	calling sync.Mutex // held while Changed runs
@@ -24,13 +24,13 @@ type Mirror[T any] struct {
 	items map[string]Item[T]
 }
 
-// MirrorOptions is what a Mirror tells.
+// MirrorOptions are the callbacks of a Mirror.
 type MirrorOptions struct {
-	// Changed is called after each change of the entries, whoever has made it: one call at a time, and before Put or
-	// Remove return. It must not change the entries. Nil tells nobody.
+	// Changed is called after each change of the entries by any writer: one call at a time, and before Put or Remove
+	// returns. It must not change the entries. It may be nil.
 	Changed func()
-	// Failed is told why an entry, or all of them, cannot be read or followed; the value in memory stays. Nil tells
-	// nobody.
+	// Failed is called with the reason when entries cannot be read or followed. The values in memory stay. It may be
+	// nil.
 	Failed func(error)
 }
 
@@ -47,21 +47,21 @@ func NewMirror[T any](ctx context.Context, set Set[T], o MirrorOptions) (*Mirror
 	return m, err
 }
 
-// Run follows the store until ctx ends or the store closes.
+// Run follows the store until ctx ends or the store closes. It calls Failed if it cannot.
 func (m *Mirror[T]) Run(ctx context.Context) {
 	batches, err := m.set.Watch(ctx)
 	if err != nil {
 		m.opt.Failed(err)
 		return
 	}
-	for range batches { // each says that something has changed
+	for range batches { // each one means that something has changed
 		if err := m.Refresh(ctx); err != nil && ctx.Err() == nil {
 			m.opt.Failed(err)
 		}
 	}
 }
 
-// RunEach is Run that also calls do each time that every has passed. It returns when ctx has ended.
+// RunEach is like Run, and also calls do at the interval every. It returns when ctx has ended.
 func (m *Mirror[T]) RunEach(ctx context.Context, every time.Duration, do func()) {
 	followed := make(chan struct{})
 	go func() {
@@ -81,7 +81,8 @@ func (m *Mirror[T]) RunEach(ctx context.Context, every time.Duration, do func())
 	}
 }
 
-// Refresh reads all entries now. Run does so after each change; a caller that decides by them need not wait for that.
+// Refresh reads all entries now. Run does so after each change; a caller that needs the current entries does not have
+// to wait for that.
 func (m *Mirror[T]) Refresh(ctx context.Context) error {
 	changed, err := m.refresh(ctx)
 	if changed {
@@ -90,7 +91,7 @@ func (m *Mirror[T]) Refresh(ctx context.Context) error {
 	return err
 }
 
-// refresh reads all entries, and says whether any is not as it was.
+// refresh reads all entries, and reports whether any has changed.
 func (m *Mirror[T]) refresh(ctx context.Context) (changed bool, err error) {
 	var unreadable []error
 	defer func() { // without the locks: whoever is told may look at the entries
@@ -143,7 +144,7 @@ func (m *Mirror[T]) All() []Item[T] {
 	return all
 }
 
-// Item returns an entry as it is in memory, with revision 0 if there is none.
+// Item returns an entry from memory, with revision 0 if it does not exist.
 func (m *Mirror[T]) Item(name string) Item[T] {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -153,12 +154,12 @@ func (m *Mirror[T]) Item(name string) Item[T] {
 	return Item[T]{Name: name}
 }
 
-// Get returns an entry as the store has it, with revision 0 if there is none.
+// Get returns an entry from the store, with revision 0 if it does not exist.
 func (m *Mirror[T]) Get(ctx context.Context, name string) (Item[T], error) {
 	return m.set.Get(ctx, name)
 }
 
-// Put is Put of the Set.
+// Put stores an item; see [Set.Put].
 func (m *Mirror[T]) Put(ctx context.Context, item Item[T]) (Item[T], error) {
 	m.writing.Lock()
 	item, err := m.set.Put(ctx, item)
@@ -174,7 +175,7 @@ func (m *Mirror[T]) Put(ctx context.Context, item Item[T]) (Item[T], error) {
 	return item, err
 }
 
-// Remove is Remove of the Set.
+// Remove deletes an item; see [Set.Remove].
 func (m *Mirror[T]) Remove(ctx context.Context, item Item[T]) error {
 	m.writing.Lock()
 	err := m.set.Remove(ctx, item)

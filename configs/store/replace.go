@@ -8,10 +8,10 @@ import (
 	"strings"
 )
 
-// unfinished ends the names of files that replaceFile has not put in their place.
+// unfinished ends the names of files that replaceFile has not yet renamed.
 const unfinished = ".new"
 
-// replaceFile puts text in the place of a file, whole and on the disk, or changes nothing.
+// replaceFile replaces a file with text, completely and durably, or changes nothing.
 func replaceFile(path string, text []byte) (err error) {
 	dir := filepath.Dir(path)
 	file, err := os.CreateTemp(dir, filepath.Base(path)+".*"+unfinished) // mode 0600
@@ -46,7 +46,7 @@ func removeIfThere(path string) error {
 	return nil
 }
 
-// syncFolder puts the names in a folder on the disk.
+// syncFolder makes the names in a folder durable.
 func syncFolder(dir string) error {
 	folder, err := os.Open(dir)
 	if err != nil {
@@ -59,9 +59,9 @@ func syncFolder(dir string) error {
 	return nil
 }
 
-// removeUnfinished removes what processes left that were killed while they replaced a file.
+// removeUnfinished removes files of processes that were killed while they replaced a file.
 func removeUnfinished(dir string) {
-	entries, _ := os.ReadDir(dir) // what it cannot list, it leaves
+	entries, _ := os.ReadDir(dir) // files that it cannot list stay
 	for _, e := range entries {
 		if strings.HasPrefix(e.Name(), "portico") && strings.HasSuffix(e.Name(), unfinished) {
 			os.Remove(filepath.Join(dir, e.Name()))

@@ -9,32 +9,30 @@ import (
 	"time"
 )
 
-// Restored is what Restore has done.
+// Restored is the result of Restore.
 type Restored struct {
 	Revision uint64
 	Entries  int
-	Kept     string       // the copy of the file that was there before; "" if there was none
-	Left     *Damage      // what was not whole and is left out; nil if nothing
-	Changes  []Difference // against what could be read of the file before, sorted by key
+	Kept     string       // the copy of the previous file; "" if there was none
+	Left     *Damage      // the damaged entries, which are left out; nil if there are none
+	Changes  []Difference // from what could be read of the previous file, sorted by key
 }
 
-// Amendment returns entries that a restore adds, by key. It gets what the copy has left out, the entries of the copy,
-// and what could be read of the file before. It must not change the maps.
+// Amendment returns entries that a restore adds, by key. It gets the damage of the copy, the intact entries of the
+// copy, and what could be read of the previous file. It must not change the maps.
 type Amendment func(left *Damage, taken, before map[string]Entry) map[string]string
 
-// Difference is an entry that a restore changes. A value is nil where there is no entry.
+// Difference is an entry that a restore changes. A value is nil where the entry does not exist.
 type Difference struct {
 	Key           string
 	Before, After []byte
 }
 
-// Restore puts the entries of the file from into the store in dir, which no
-// process may have open. The file that is there, damaged or not, is kept as a
-// copy. With partial, from may be damaged: its whole entries are taken; else it
-// gives *Damage. A process that is killed meanwhile leaves what was there
-// before, or the restored store. The store's revision goes on from the highest one
-// seen, copies included, so from may also be the file itself, if that was refused.
-// add returns entries to write with those of the copy; nil adds none.
+// Restore replaces the store in dir, which no process may have open, with the entries of the file from. It keeps the
+// previous file, damaged or not, as a copy. With partial, from may be damaged, and Restore takes its intact entries;
+// otherwise the error is *Damage. If the process is killed, the folder has the previous store or the restored one. The
+// revision continues from the highest one seen, including those of copies. So from may also be the store's own file,
+// if Open refused it. add returns entries to write besides those of the copy; it may be nil.
 func Restore(dir, from string, partial bool, now time.Time, add Amendment) (done Restored, err error) {
 	source, err := readFile(from)
 	var damage *Damage
@@ -78,8 +76,9 @@ func Restore(dir, from string, partial bool, now time.Time, add Amendment) (done
 	return done, nil
 }
 
-// Foreign says whether a file is a copy of another store than the one in dir, as the identity of that and its copies
-// tell. A file in dir, or in its folder of copies, is not; nor is any file while nothing is known of the store in dir.
+// Foreign reports whether a file is a copy of another store than the one in dir, according to the identity of that
+// store and its copies. A file in dir or in its folder of copies is not foreign. Nothing is foreign while nothing is
+// known of the store in dir.
 func Foreign(dir, from string) bool {
 	if in := filepath.Dir(from); in == filepath.Clean(dir) || in == filepath.Join(dir, BackupsName) {
 		return false

@@ -33,8 +33,8 @@ func TextSetOf[T any](s Store, prefix string, write func(T) string, read func(st
 type Item[T any] struct {
 	Name     string
 	Value    T
-	Revision uint64 // 0: there is no such entry
-	Err      error  // why the value cannot be read; Value is its type's zero then
+	Revision uint64 // 0: the entry does not exist
+	Err      error  // why the value cannot be read; Value is then its type's zero
 }
 
 // Get returns an entry, with revision 0 if there is none. The error is the store's.
@@ -49,7 +49,7 @@ func (s Set[T]) Get(ctx context.Context, name string) (Item[T], error) {
 	return s.item(entry), nil
 }
 
-// List returns all entries, sorted by name, those that cannot be read too.
+// List returns all entries, sorted by name, including those that cannot be read.
 func (s Set[T]) List(ctx context.Context) ([]Item[T], error) {
 	entries, err := s.store.List(ctx, s.prefix)
 	if err != nil {
@@ -62,7 +62,7 @@ func (s Set[T]) List(ctx context.Context) ([]Item[T], error) {
 	return items, nil
 }
 
-// Put stores an item's value and returns the item with its new revision, if the entry is still of the item's revision.
+// Put stores an item's value and returns the item with its new revision, if the entry still has the item's revision.
 // Otherwise the error is ErrConflict.
 func (s Set[T]) Put(ctx context.Context, item Item[T]) (Item[T], error) {
 	text, err := s.write(item.Value)
@@ -77,8 +77,8 @@ func (s Set[T]) Put(ctx context.Context, item Item[T]) (Item[T], error) {
 	return item, nil
 }
 
-// Remove deletes an entry if it is still of the item's revision, otherwise the error is ErrConflict. An entry that was
-// not there when the item was read (revision 0) needs no deletion.
+// Remove deletes an entry if it still has the item's revision. Otherwise the error is ErrConflict. An item of revision
+// 0 did not exist when it was read, so nothing is deleted.
 func (s Set[T]) Remove(ctx context.Context, item Item[T]) error {
 	if item.Revision == 0 {
 		return nil
@@ -86,7 +86,8 @@ func (s Set[T]) Remove(ctx context.Context, item Item[T]) error {
 	return s.store.Delete(ctx, s.prefix+item.Name, item.Revision)
 }
 
-// Replace stores a value, whatever was there: for entries that one process alone writes, or whose last writer wins.
+// Replace stores a value, whatever the entry's revision: for entries that only one process writes, or whose last
+// writer wins.
 func (s Set[T]) Replace(ctx context.Context, name string, value T) error {
 	item, err := s.Get(ctx, name)
 	if err == nil {
@@ -96,7 +97,7 @@ func (s Set[T]) Replace(ctx context.Context, name string, value T) error {
 	return err
 }
 
-// Drop deletes an entry as it is now, if there is one.
+// Drop deletes an entry, whatever its revision, if it exists.
 func (s Set[T]) Drop(ctx context.Context, name string) error {
 	item, err := s.Get(ctx, name)
 	if err == nil {
@@ -105,8 +106,8 @@ func (s Set[T]) Drop(ctx context.Context, name string) error {
 	return err
 }
 
-// Watch sends all entries as its first batch, which may be empty, and then what changes: an item of revision 0 is
-// gone. A slow receiver gets only the latest state of each entry. The channel is closed when ctx ends or the store
+// Watch sends all entries as its first batch, which may be empty, and then the changes. An item of revision 0 was
+// deleted. A slow receiver gets only the latest state of each entry. The channel is closed when ctx ends or the store
 // closes.
 func (s Set[T]) Watch(ctx context.Context) (<-chan []Item[T], error) {
 	changes, err := s.store.Watch(ctx, s.prefix)
@@ -146,20 +147,20 @@ func (s Set[T]) item(e Entry) Item[T] {
 	return item
 }
 
-// One is a single entry, as a value of one type that is kept as JSON. It is safe for concurrent use.
+// One is a single entry, as a value of one type that is stored as JSON. It is safe for concurrent use.
 type One[T any] struct{ set Set[T] }
 
 // OneOf returns the entry of a store at a key.
 func OneOf[T any](s Store, key string) One[T] { return One[T]{SetOf[T](s, key)} }
 
-// Get is Set.Get of the entry.
+// Get returns the entry; see [Set.Get].
 func (o One[T]) Get(ctx context.Context) (Item[T], error) { return o.set.Get(ctx, "") }
 
-// Put is Set.Put of the entry.
+// Put stores the entry; see [Set.Put].
 func (o One[T]) Put(ctx context.Context, item Item[T]) (Item[T], error) { return o.set.Put(ctx, item) }
 
-// Watch sends the entry each time it has changed, and first as it is if there is one. Revision 0 says that it is gone.
-// A slow receiver gets only the latest state. The channel is closed when ctx ends or the store closes.
+// Watch sends the entry if it exists, and then again after each change. Revision 0 says that it was deleted. A slow
+// receiver gets only the latest state. The channel is closed when ctx ends or the store closes.
 func (o One[T]) Watch(ctx context.Context) (<-chan Item[T], error) {
 	batches, err := o.set.Watch(ctx)
 	if err != nil {

@@ -1,10 +1,8 @@
-// Package store keeps what changes at run time and must survive a restart:
-// settings, active copies, blocks, component states, overrides, log rules.
-//
-// It knows keys and bytes, not what they mean. The data is small (thousands of
-// entries), so all of it lives in memory and reads never touch the disk; a
-// write returns when it is safely stored. [Open] keeps it in a file, [Memory]
-// nowhere.
+// Package store keeps what changes at run time and must survive a restart: settings, active copies, blocks, component
+// states, overrides, log rules.
+// It handles keys and bytes and does not know their meaning. The data is small (thousands of entries), so all of it is
+// in memory and reads never touch the disk. A write returns when it is safely stored. [Open] keeps a store in a file;
+// [Memory] keeps it in memory only.
 package store
 
 import (
@@ -12,48 +10,46 @@ import (
 	"errors"
 )
 
-// Store is a set of keys with values and revisions. Its methods may be called
-// from several goroutines; values handed in and out are copies.
+// Store is a set of keys with values and revisions. It is safe for concurrent use. Values passed in and returned are
+// copies.
 type Store interface {
 	// Get returns one entry, or ErrNotFound.
 	Get(ctx context.Context, key string) (Entry, error)
 	// List returns the entries whose key begins with prefix, sorted by key.
 	List(ctx context.Context, prefix string) ([]Entry, error)
-	// CompareAndSet stores value if the key's revision is still the given one
-	// (0: the key must not exist) and returns the new revision; else ErrConflict.
+	// CompareAndSet stores value if the key still has the given revision (0: the key must not exist), and returns the
+	// new revision. Otherwise the error is ErrConflict.
 	CompareAndSet(ctx context.Context, key string, revision uint64, value []byte) (uint64, error)
-	// Delete removes the key if its revision is still the given one; else ErrConflict.
+	// Delete removes the key if it still has the given revision. Otherwise the error is ErrConflict.
 	Delete(ctx context.Context, key string, revision uint64) error
-	// Watch sends what there is under prefix as its first batch (which may be
-	// empty) and then what changes. A slow receiver gets only the latest state of
-	// each key and never holds up a writer. The channel is closed when ctx ends
+	// Watch sends all entries under prefix as its first batch, which may be empty, and then the changes. A slow
+	// receiver gets only the latest state of each key and never delays a writer. The channel is closed when ctx ends
 	// or the store closes.
 	Watch(ctx context.Context, prefix string) (<-chan []Change, error)
-	// Close ends all watches and frees the file. Other calls then give ErrClosed.
+	// Close ends all watches and closes the file. Later calls return ErrClosed.
 	Close() error
 }
 
-// Entry is one key with what it holds.
+// Entry is one key with its value.
 type Entry struct {
 	Key      string
 	Value    []byte
-	Revision uint64 // grows with every change of the store; never reused for a key
+	Revision uint64 // increases with every change of the store; never reused for a key
 }
 
-// Change is the latest state of a key. For a deleted one Value is nil and
-// Revision that of the deletion.
+// Change is the latest state of a key. For a deleted key, Value is nil and Revision is that of the deletion.
 type Change struct {
 	Entry
 	Deleted bool
 }
 
-// Bounds of what a store takes, in bytes.
+// Limits of keys and values, in bytes.
 const (
 	MaxKey   = 512
 	MaxValue = 1 << 20
 )
 
-// What can go wrong with a call, beside the disk.
+// Errors of calls, besides those of the disk.
 var (
 	ErrNotFound = errors.New("store: no such key")
 	ErrConflict = errors.New("store: the entry has changed since it was read")

@@ -9,7 +9,7 @@ import (
 
 var errHeld = errors.New("another process holds the lock")
 
-// tryLock locks nothing: such systems are for development.
+// tryLock locks nothing: these systems are for development only.
 func tryLock(*os.File) error { return nil }
 
 func giveToOwner(string) error { return nil }

@@ -13,7 +13,7 @@ import (
 
 var errHeld = errors.New("another process holds the lock")
 
-// tryLock takes the lock of a file, which ends when the file is closed or the process ends.
+// tryLock locks a file. The lock ends when the file is closed or the process ends.
 func tryLock(file *os.File) error {
 	err := unix.Flock(int(file.Fd()), unix.LOCK_EX|unix.LOCK_NB)
 	if errors.Is(err, unix.EWOULDBLOCK) {
@@ -22,7 +22,8 @@ func tryLock(file *os.File) error {
 	return err
 }
 
-// giveToOwner gives a file to the owner of its folder. The command line may run as root, and Portico not.
+// giveToOwner makes the owner of the folder the owner of the file. The command line may run as root while Portico does
+// not.
 func giveToOwner(path string) error {
 	if os.Geteuid() != 0 {
 		return nil

@@ -8,8 +8,8 @@ import (
 	"sync"
 )
 
-// watcher gathers changes until its receiver takes them. Memory is bounded by
-// the number of keys: a later change of a key replaces the earlier.
+// watcher collects changes until its receiver takes them. The number of keys bounds its memory: a later change of a
+// key replaces an earlier one.
 type watcher struct {
 	prefix string
 	out    chan []Change
@@ -38,7 +38,7 @@ func (m *memory) Watch(ctx context.Context, prefix string) (<-chan []Change, err
 	return w.out, nil
 }
 
-// serve sends one watcher's batches until its context or the store ends.
+// serve sends one watcher's batches until its context ends or the store closes.
 func (m *memory) serve(ctx context.Context, w *watcher) {
 	defer close(w.out)
 	defer func() {
@@ -51,7 +51,7 @@ func (m *memory) serve(ctx context.Context, w *watcher) {
 	var out chan []Change // nil while there is nothing to send
 	for {
 		select {
-		case <-w.wake: // also while out waits: what it sends stays the latest
+		case <-w.wake: // also while out waits, so that it sends the latest state
 			batch, out = w.take(unsent), w.out
 		case out <- batch:
 			clear(unsent)
@@ -78,8 +78,7 @@ func (w *watcher) put(c Change) {
 	}
 }
 
-// take moves what is pending into unsent and returns all of that in the order
-// of revisions.
+// take moves the pending changes to unsent, and returns those in the order of revisions.
 func (w *watcher) take(unsent map[string]Change) []Change {
 	w.mu.Lock()
 	maps.Copy(unsent, w.pending)

@@ -1,5 +1,5 @@
-// Package client asks a running Portico over its admin socket or address. The command line is made of it. It knows how
-// to ask and what an error is, and leaves the questions to its callers.
+// Package client sends requests to the admin API of a running Portico, over its socket or its address. The command
+// line uses it. It knows how to send a request and how to read an error; callers choose the requests.
 package client
 
 import (
@@ -18,7 +18,7 @@ import (
 	"portico/health/admin"
 )
 
-// Where Portico is looked for if nobody says.
+// Where to find Portico if no address is given.
 const (
 	DefaultSocket = "/run/portico/admin.sock"
 	DefaultURL    = "http://127.0.0.1:8143"
@@ -27,16 +27,16 @@ const (
 // maxAnswer bounds an answer, in bytes.
 const maxAnswer = 64 << 20
 
-// Client asks one Portico. It is safe for concurrent use.
+// Client sends requests to one Portico. It is safe for concurrent use.
 type Client struct {
 	http  *http.Client
 	base  string // scheme and host
-	where string // as people say it
+	where string // for messages
 	token secret.Value
 }
 
-// New returns a client of the Portico at a Unix socket, a URL, or HOST:PORT. The token is for the latter two; "" is
-// none. It opens no connection.
+// New returns a client of the Portico at a Unix socket, a URL or HOST:PORT. The token is for URL and HOST:PORT; "" is
+// none. New opens no connection.
 func New(where string, token secret.Value) *Client {
 	if base, isURL := baseOf(where); isURL {
 		return &Client{http: &http.Client{CheckRedirect: asItIs}, base: base, where: secret.URL(where), token: token}
@@ -45,29 +45,29 @@ func New(where string, token secret.Value) *Client {
 		var d net.Dialer
 		return d.DialContext(ctx, "unix", where)
 	}
-	// A connection for each request: the server takes a limited number, and a caller that asks once would keep one for
-	// minutes.
+	// Each request has its own connection: the server accepts a limited number, and a caller with one request would
+	// hold one for minutes.
 	transport := &http.Transport{DialContext: dial, DisableKeepAlives: true}
 	return &Client{http: &http.Client{Transport: transport, CheckRedirect: asItIs}, base: "http://localhost",
 		where: where}
 }
 
-// asItIs takes a redirection for the answer. Portico sends none.
+// asItIs follows no redirections: Portico sends none.
 func asItIs(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 
-// Of returns a client of another node, which this Portico passes on to.
+// Of returns a client of another node. This Portico forwards the requests.
 func (c *Client) Of(node string) *Client {
 	other := *c
 	other.base += "/nodes/" + url.PathEscape(node)
 	return &other
 }
 
-// Get reads a path (such as admin.PathServers) into a value.
+// Get reads the answer at a path, such as admin.PathServers, into a value.
 func (c *Client) Get(ctx context.Context, path string, into any) error {
 	return c.do(ctx, http.MethodGet, path, nil, into)
 }
 
-// Post asks for a change at a path and reads what came of it.
+// Post sends body to a path and reads the answer into a value.
 func (c *Client) Post(ctx context.Context, path string, body, into any) error {
 	text, err := json.Marshal(body)
 	if err != nil {
@@ -76,7 +76,7 @@ func (c *Client) Post(ctx context.Context, path string, body, into any) error {
 	return c.do(ctx, http.MethodPost, path, bytes.NewReader(text), into)
 }
 
-// Text reads a page as it is, whatever its status.
+// Text reads a page as text, whatever its status.
 func (c *Client) Text(ctx context.Context, path string) (status int, text string, err error) {
 	request, err := c.request(ctx, http.MethodGet, path, nil)
 	if err != nil {
@@ -91,7 +91,7 @@ func (c *Client) Text(ctx context.Context, path string) (status int, text string
 	return response.StatusCode, string(body), err
 }
 
-// Stream asks for what goes on at path, for as long as the context lasts. The caller closes it.
+// Stream returns the answer at path as a stream. It ends with the context. The caller closes it.
 func (c *Client) Stream(ctx context.Context, path string) (io.ReadCloser, error) {
 	response, err := c.ask(ctx, http.MethodGet, path, nil)
 	if err != nil {

@@ -15,8 +15,8 @@ import (
 	"portico/backend/secret"
 )
 
-// Default says where to look for Portico if nobody says: at the socket, or where that cannot be opened, at DefaultURL.
-// Then err says why.
+// Default returns the address to use if none is given: the socket, or DefaultURL if the socket cannot be opened. Then
+// err says why it cannot.
 func Default(socket string) (where string, err error) {
 	if _, err := os.Stat(socket); err != nil {
 		return DefaultURL, fmt.Errorf("%s: %w", socket, wordsOf(err))
@@ -24,8 +24,8 @@ func Default(socket string) (where string, err error) {
 	return socket, nil
 }
 
-// CheckAddress refuses a URL that is none of HTTP, and HOST:PORT with a user part. Anything else can be a socket's
-// path or HOST:PORT.
+// CheckAddress refuses a URL with another scheme than http or https, and HOST:PORT with a user part. Any other text
+// can be the path of a socket or HOST:PORT.
 func CheckAddress(where string) error {
 	if scheme, _, isURL := strings.Cut(where, "://"); isURL && scheme != "http" && scheme != "https" {
 		return fmt.Errorf("%s: a URL begins with http:// or https://; you may also name a socket or HOST:PORT",
@@ -42,13 +42,13 @@ func CheckAddress(where string) error {
 	return nil
 }
 
-// afterUser is what follows the last "@" of an address: a password may have some.
+// afterUser returns what follows the last "@" of an address, because a password may contain "@".
 func afterUser(where string) (address string, found bool) {
 	at := strings.LastIndexByte(where, '@')
 	return where[at+1:], at >= 0
 }
 
-// Shown is an address or URL of a Portico for people to read: without a user part.
+// Shown returns an address or URL of a Portico for messages, without a user part.
 func Shown(where string) string {
 	if strings.Contains(where, "://") {
 		return secret.URL(where)
@@ -56,11 +56,11 @@ func Shown(where string) string {
 	return where
 }
 
-// ErrUnreachable says that no Portico has answered.
+// ErrUnreachable is the error of a request that no Portico has answered.
 var ErrUnreachable = errors.New("no Portico answers")
 
-// baseOf returns the URL of what is one, or HOST:PORT. Portico beyond loopback speaks TLS. A file of that name is a
-// socket.
+// baseOf returns the base URL of a URL or of HOST:PORT. Beyond loopback, Portico uses TLS. If a file has that name, it
+// is a socket.
 func baseOf(where string) (base string, isURL bool) {
 	if strings.HasPrefix(where, "http://") || strings.HasPrefix(where, "https://") {
 		return strings.TrimSuffix(where, "/"), true
@@ -86,12 +86,12 @@ func baseOf(where string) (base string, isURL bool) {
 	return scheme + net.JoinHostPort(host, port), true
 }
 
-// unreachable says why nobody has answered.
+// unreachable returns the error for a request without an answer.
 func (c *Client) unreachable(err error) error {
 	return fmt.Errorf("%w at %s: %w", ErrUnreachable, c.where, wordsOf(secret.WithoutURL(err)))
 }
 
-// said is an error with words of its own.
+// said is an error with a text of its own.
 type said struct {
 	error
 	words string
@@ -100,7 +100,7 @@ type said struct {
 func (s said) Error() string { return s.words }
 func (s said) Unwrap() error { return s.error }
 
-// wordsOf puts the usual errors in words.
+// wordsOf explains the usual errors of connections.
 func wordsOf(err error) error {
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
@@ -113,7 +113,7 @@ func wordsOf(err error) error {
 	return err
 }
 
-// refused puts an answer in words that is neither what was asked for nor an error of the API.
+// refused explains an answer that is neither a result nor an error of the API.
 func (c *Client) refused(status int, text string) error {
 	switch {
 	case status == http.StatusUnauthorized:

@@ -3,18 +3,18 @@ package table
 import "slices"
 
 const (
-	// leastWidth is how narrow a column may become so that a table fits.
+	// leastWidth is the smallest width of a column.
 	leastWidth = 6
-	// keptWidth is how narrow a column that is kept becomes together with the others.
+	// keptWidth is the smallest width of a kept column while other columns can still shrink.
 	keptWidth = 20
 )
 
-// fit finds the widths of columns, from what is to be written in them.
+// fit calculates the widths of columns from their cells.
 type fit struct {
 	ranks  []rank
-	wanted []int // so that nothing is cut
-	filled []int // so that no cell is cut, but for heads
-	least  []int // no column becomes narrower, but for those that yield
+	wanted []int // width at which nothing is cut
+	filled []int // width at which no cell is cut, but perhaps the head
+	least  []int // smallest width; columns that yield may become narrower
 	timed  []bool
 }
 
@@ -28,14 +28,14 @@ func (t *Table) fit(columns int) *fit {
 	return f
 }
 
-// head takes the heads in.
+// head adds the heads.
 func (f *fit) head(heads []string) {
 	for i, head := range heads {
 		f.wanted[i] = max(f.wanted[i], displayWidth(head))
 	}
 }
 
-// cells takes a row in.
+// cells adds a row.
 func (f *fit) cells(row []string) {
 	for i, cell := range row {
 		n := displayWidth(orDash(cell))
@@ -45,10 +45,10 @@ func (f *fit) cells(row []string) {
 	}
 }
 
-// widths returns the widths with which a line fits, as far as that is possible; a width of 0 is no limit. Space goes
-// in this order: from heads that are wider than their cells; from columns that yield; from dates, if columns are kept;
-// from all others, where a kept column has keptWidth left; from kept columns. The first column, which names the row,
-// is the last to lose some.
+// widths returns the widths with which a line fits, as far as possible; 0 is no limit. Columns lose space in this
+// order: heads that are wider than their cells; columns that yield; dates, if there are kept columns; all other
+// columns, down to keptWidth for kept ones; kept columns. The first column, which names the row, is the last to lose
+// space.
 func (f *fit) widths(width int) []int {
 	widths := slices.Clone(f.wanted)
 	if width <= 0 {
@@ -93,8 +93,8 @@ func (f *fit) widths(width int) []int {
 	return widths
 }
 
-// shrink takes space from the widest column that is above its floor, the last of several, until a line fits or none
-// is.
+// shrink takes space from the widest column above its floor (the last one of several) until a line fits or no column
+// is above its floor.
 func shrink(widths []int, width int, floor func(i int) int) {
 	floors, total := make([]int, len(widths)), len(gap)*(len(widths)-1)
 	for i, w := range widths {

@@ -2,8 +2,7 @@ package table
 
 import "io"
 
-// Flow writes rows one by one, as they come. Columns are as wide as their head and what was written so far, as far as
-// that fits the terminal.
+// Flow writes rows one by one. A column is as wide as its head and the cells so far, as far as that fits the terminal.
 type Flow struct {
 	table *Table
 	out   io.Writer
@@ -11,7 +10,7 @@ type Flow struct {
 	fit   *fit // nil before the first row
 }
 
-// Flow returns a writer of rows that come over time; the table must have none. JSON is not for it.
+// Flow returns a writer of rows that arrive over time. The table must have no rows. Flow does not write JSON.
 func (t *Table) Flow(out io.Writer, s Style) *Flow { return &Flow{table: t, out: out, style: s} }
 
 // Add writes a row.

@@ -13,22 +13,22 @@ import (
 	"portico/proxy/wire"
 )
 
-// Form is how a table is written.
+// Form is the form of a written table.
 type Form string
 
 // The forms.
 const (
 	Plain Form = "table" // the columns that most people need, cut to the width of the terminal
 	Wide  Form = "wide"  // all columns, never cut
-	List  Form = "list"  // all columns, each in a line of its own
+	List  Form = "list"  // all columns, each on its own line
 	JSON  Form = "json"
-	Name  Form = "name" // what other commands take, one in a line
+	Name  Form = "name" // the names that other commands take, one per line
 )
 
-// Forms are all of them, in the order in which help texts name them.
+// Forms returns all forms in the order of the help texts.
 func Forms() []Form { return []Form{Plain, Wide, List, JSON, Name} }
 
-// Table is rows below their heads. The zero value has no columns; see New.
+// Table is rows under their heads. The zero value has no columns; see New.
 type Table struct {
 	heads  []string
 	narrow int // heads of Plain; the others are for Wide and List
@@ -36,13 +36,13 @@ type Table struct {
 	rows   []row
 }
 
-// rank says when a column loses space. See shrink.
+// rank says when a column loses space; see shrink.
 type rank uint8
 
 const (
 	usual  rank = iota
-	kept        // late
-	yields      // first, and all of it
+	kept        // after the others
+	yields      // before the others, down to a mark
 )
 
 type row struct {
@@ -55,10 +55,10 @@ func New(heads ...string) *Table {
 	return &Table{heads: heads, narrow: len(heads), ranks: make(map[string]rank)}
 }
 
-// Keep names the columns that matter most. Where Plain does not fit the terminal, they lose space after the others.
+// Keep names the most important columns. If Plain does not fit the terminal, they lose space after the others.
 func (t *Table) Keep(heads ...string) *Table { return t.rank(kept, heads) }
 
-// Yield names the columns that matter least. Where Plain does not fit the terminal, they shrink first, down to a mark.
+// Yield names the least important columns. If Plain does not fit the terminal, they shrink first, down to a mark.
 func (t *Table) Yield(heads ...string) *Table { return t.rank(yields, heads) }
 
 func (t *Table) rank(r rank, heads []string) *Table {
@@ -74,16 +74,16 @@ func (t *Table) Wide(heads ...string) *Table {
 	return t
 }
 
-// Add adds a row with a cell for each column. Its name is the first cell.
+// Add adds a row with a cell for each column. The first cell is the row's name.
 func (t *Table) Add(cells ...string) { t.AddNamed(cells[0], cells...) }
 
-// AddNamed is Add for rows whose name is something else.
+// AddNamed adds a row whose name is not the first cell.
 func (t *Table) AddNamed(name string, cells ...string) {
 	if len(cells) != len(t.heads) {
 		panic(fmt.Sprintf("table: %d cells for %d columns", len(cells), len(t.heads)))
 	}
 	for i := range cells {
-		cells[i] = wire.Visible(cells[i]) // clients choose some, such as user names
+		cells[i] = wire.Visible(cells[i]) // clients choose some of them, such as user names
 	}
 	t.rows = append(t.rows, row{wire.Visible(name), cells})
 }
@@ -123,7 +123,7 @@ func (t *Table) Write(out io.Writer, s Style, value any) error {
 	return err
 }
 
-// list writes each cell in a line behind its head, and a blank line between rows.
+// list writes each cell on a line with its head, and a blank line between rows.
 func (t *Table) list() (text []byte) {
 	width := 0
 	for _, head := range t.heads {
@@ -142,7 +142,7 @@ func (t *Table) list() (text []byte) {
 	return text
 }
 
-// aligned writes the first columns below each other.
+// aligned writes the first columns, aligned.
 func (t *Table) aligned(columns, width int, noHeaders bool) (text []byte) {
 	f := t.fit(columns)
 	if !noHeaders {
@@ -177,10 +177,10 @@ func appendLine(text []byte, cells []string, widths []int, width int) []byte {
 	return append(append(text, shown...), '\n')
 }
 
-// gap stands between columns.
+// gap separates columns.
 const gap = "  "
 
-// orDash fills an empty cell, so that programs find as many words in each row.
+// orDash fills an empty cell, so that programs find the same number of words in each row.
 func orDash(cell string) string {
 	if cell == "" {
 		return "-"
@@ -188,7 +188,7 @@ func orDash(cell string) string {
 	return cell
 }
 
-// visibleJSON writes what no terminal should show as JSON's own escapes, which change no value.
+// visibleJSON writes control characters as JSON escapes, which change no value.
 func visibleJSON(text []byte) []byte {
 	out := make([]byte, 0, len(text))
 	for _, r := range string(text) {

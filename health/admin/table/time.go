@@ -11,7 +11,7 @@ const (
 	minuteForm = "2006-01-02 15:04:05Z07:00"
 )
 
-// Time shows a point in time in the local zone; "" for the zero time.
+// Time formats a time in the local zone; the zero time is "".
 func Time(t time.Time) string {
 	if t.IsZero() {
 		return ""
@@ -23,7 +23,7 @@ func Time(t time.Time) string {
 	return t.Format(timeForm)
 }
 
-// PreciseTime shows a point in time to the millisecond, in a zone.
+// PreciseTime formats a time in a zone, with milliseconds.
 func PreciseTime(t time.Time, zone *time.Location) string {
 	t = t.In(zone)
 	form := timeForm
@@ -33,7 +33,7 @@ func PreciseTime(t time.Time, zone *time.Location) string {
 	return t.Format(strings.Replace(form, ":05", ":05.000", 1))
 }
 
-// ParseTime reads what Time shows, and RFC 3339.
+// ParseTime parses the form of Time, and RFC 3339.
 func ParseTime(text string) (t time.Time, err error) {
 	for _, form := range []string{timeForm, minuteForm, time.RFC3339} {
 		if t, err = time.Parse(form, text); err == nil {
@@ -43,18 +43,16 @@ func ParseTime(text string) (t time.Time, err error) {
 	return t, err
 }
 
-// dateLengths are the lengths of what a time loses when it is cut, the least first: its year, its month, its whole
-// date.
+// dateLengths are the lengths of what a cut time loses, in this order: its year, its month, its whole date.
 var dateLengths = [...]int{len("2006-"), len("2006-01-"), len("2006-01-02 ")}
 
-// isTime tells whether a cell is a point in time.
+// isTime reports whether a cell is a time.
 func isTime(cell string) bool {
 	_, err := ParseTime(cell)
 	return err == nil
 }
 
-// leastOf returns how narrow a column may become for a cell. A time keeps its clock time and zone: a date alone tells
-// nothing about last night.
+// leastOf returns the smallest width of a column with this cell. A time keeps its clock time and zone.
 func leastOf(cell string) int {
 	if isTime(cell) {
 		return displayWidth(cutMark) + len(cell) - dateLengths[len(dateLengths)-1]
@@ -62,7 +60,7 @@ func leastOf(cell string) int {
 	return leastWidth
 }
 
-// cutCell is cut for a cell, which loses the date first if it is a time. The mark stands where the date was.
+// cutCell cuts a cell. A time loses its date first, and the mark replaces the date.
 func cutCell(cell string, columns int) string {
 	if displayWidth(cell) <= columns || !isTime(cell) {
 		return cut(cell, columns)

@@ -10,10 +10,10 @@ import (
 	"golang.org/x/text/width"
 )
 
-// cutMark ends what did not fit.
+// cutMark marks a cut text.
 const cutMark = "…"
 
-// cut shortens a text to a width, and marks that.
+// cut shortens a text to a width, and marks the cut.
 func cut(text string, columns int) string {
 	if displayWidth(text) <= columns {
 		return text
@@ -27,12 +27,12 @@ func cut(text string, columns int) string {
 	return text
 }
 
-// pad lengthens a text to a width.
+// pad fills a text with spaces to a width.
 func pad(text string, columns int) string {
 	return text + strings.Repeat(" ", max(columns-displayWidth(text), 0))
 }
 
-// displayWidth is how many columns of a terminal a text takes.
+// displayWidth returns how many terminal columns a text occupies.
 func displayWidth(text string) (columns int) {
 	for _, r := range text {
 		columns += runeWidth(r)
@@ -41,7 +41,7 @@ func displayWidth(text string) (columns int) {
 }
 
 func runeWidth(r rune) int {
-	if r < 0x300 { // most of what there is; none of it combines or is wide
+	if r < 0x300 { // most text; none of it combines or is wide
 		return 1
 	}
 	if unicode.In(r, unicode.Mn, unicode.Me) {
@@ -54,11 +54,11 @@ func runeWidth(r rune) int {
 	return 1
 }
 
-// defaultWidth is that of a terminal that does not say its own.
+// defaultWidth is the width of a terminal that does not report one.
 const defaultWidth = 80
 
-// TerminalWidth returns how many columns out has: what the environment variable COLUMNS says, given as columns, else
-// what the terminal says. It is 0 where there is no limit: out is a file or a pipe.
+// TerminalWidth returns the width of out in columns: the value of the environment variable COLUMNS, passed in as
+// columns, otherwise the terminal's width. It is 0, which is no limit, if out is a file or a pipe.
 func TerminalWidth(out io.Writer, columns string) int {
 	if n, err := strconv.Atoi(columns); err == nil && n > 0 {
 		return n

@@ -8,5 +8,5 @@ import (
 	"github.com/mattn/go-isatty"
 )
 
-// fileWidth knows only whether there is a terminal.
+// fileWidth knows only whether the file is a terminal.
 func fileWidth(file *os.File) (columns int, terminal bool) { return 0, isatty.IsTerminal(file.Fd()) }

@@ -8,7 +8,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// fileWidth asks a terminal for its width.
+// fileWidth returns the width of a terminal.
 func fileWidth(file *os.File) (columns int, terminal bool) {
 	size, err := unix.IoctlGetWinsize(int(file.Fd()), unix.TIOCGWINSZ)
 	if err != nil {

@@ -5,8 +5,8 @@ import (
 	"strings"
 )
 
-// Counted is a number of things, in the singular for one. A word whose plural has no s alone is given as
-// "penalt/y/ies".
+// Counted returns a number with its word, in the singular for one. A word whose plural is not formed with s is given
+// as "penalt/y/ies".
 func Counted(n int, word string) string {
 	stem, ends, irregular := strings.Cut(word, "/")
 	one, many := "", "s"
