@@ -8,7 +8,8 @@ import (
 	"time"
 )
 
-// cpuTime is what processes have spent. The whole is exact; how it is split is as exact as the system keeps it.
+// cpuTime is the CPU time of processes. The total is exact; the split into user and system time is as exact as the
+// system's records.
 type cpuTime struct{ whole, user, system time.Duration }
 
 func (c cpuTime) plus(o cpuTime) cpuTime {
@@ -19,24 +20,24 @@ func (c cpuTime) minus(o cpuTime) cpuTime {
 	return cpuTime{c.whole - o.whole, c.user - o.user, c.system - o.system}
 }
 
-// Account says which local processes are the ones under load, for what they spend: CPU time with that of their
-// children, those that have ended included, and proportional memory (Pss). A nil Account counts nothing.
+// Account names the local processes under load, to measure their CPU time and proportional memory (Pss). Their CPU
+// time includes that of their children, also of those that have ended. A nil Account measures nothing.
 type Account struct {
-	PIDs  []int    // with all that descend from them
-	Units []string // of systemd, with all that is in their control groups
+	PIDs  []int    // with all their descendants
+	Units []string // of systemd, with all processes in their control groups
 
 	system  accounting
 	before  int64 // bytes before the first connection
-	problem error // the first one while running: the account is not complete
+	problem error // the first error during the run: the account is incomplete
 }
 
-// accounting is where the system keeps its accounts; a field of Account so that tests can lay down their own.
+// accounting holds the paths of the system's records. It is a field of Account so that tests can write their own.
 type accounting struct {
 	proc, cgroup string                            // where these file systems are
 	unitGroup    func(unit string) (string, error) // the control group of a unit
 }
 
-// begin makes sure that everything can be read, and notes the memory before any connection.
+// begin checks that all records can be read, and stores the memory before the first connection.
 func (a *Account) begin() error {
 	if a == nil {
 		return nil
@@ -56,7 +57,7 @@ func (a *Account) begin() error {
 	return nil
 }
 
-// read returns what was spent so far.
+// read returns the CPU time so far.
 func (a *Account) read() cpuTime {
 	if a == nil {
 		return cpuTime{}

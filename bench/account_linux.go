@@ -19,14 +19,14 @@ import (
 // clockTick is the unit of times in /proc: USER_HZ is 100 on all of Linux's architectures that Go runs on.
 const clockTick = time.Second / 100
 
-// process is what /proc/PID/stat says.
+// process is a parsed /proc/PID/stat.
 type process struct {
 	pid, parent int
 	own         cpuTime // user and system, in ticks' precision
 	ended       cpuTime // of its children that have ended
 }
 
-// parseStat reads a stat file. The name in it may hold anything, parentheses too.
+// parseStat parses a stat file. The name in it may contain anything, including parentheses.
 func parseStat(text []byte) (process, error) {
 	end := bytes.LastIndexByte(text, ')')
 	first, _, _ := bytes.Cut(text, []byte{' '})
@@ -48,7 +48,7 @@ func parseStat(text []byte) (process, error) {
 	return process{pid: pid, parent: int(field(4)), own: ticks(14, 15), ended: ticks(16, 17)}, err
 }
 
-// processes reads all of them.
+// processes reads all processes.
 func (a accounting) processes() (map[int]process, error) {
 	files, err := filepath.Glob(a.proc + "/[0-9]*/stat")
 	if err != nil {
@@ -69,7 +69,7 @@ func (a accounting) processes() (map[int]process, error) {
 	return all, nil
 }
 
-// family returns the processes and all that descend from them, each once.
+// family returns the processes and all their descendants, without duplicates.
 func (a accounting) family(pids []int) ([]int, error) {
 	all, err := a.processes()
 	if err != nil {
@@ -105,8 +105,8 @@ func descend(all map[int]process, pids []int) ([]int, error) {
 	return members, nil
 }
 
-// processesTime adds up a family: what each spent, and what those of its children spent that have ended and been
-// waited for.
+// processesTime adds up the CPU time of a family: that of each process, and that of its children that have ended and
+// been waited for.
 func (a accounting) processesTime(pids []int) (cpuTime, error) {
 	all, err := a.processes()
 	if err != nil {
@@ -127,7 +127,7 @@ func (a accounting) processesTime(pids []int) (cpuTime, error) {
 	return sum, nil
 }
 
-// exactTime asks the scheduler, who counts in nanoseconds.
+// exactTime reads a process's CPU time from the scheduler, in nanoseconds.
 func (a accounting) exactTime(pid int) (time.Duration, error) {
 	if a.proc != "/proc" {
 		return 0, errors.ErrUnsupported
@@ -181,8 +181,7 @@ func unitGroup(unit string) (string, error) {
 	return group, nil
 }
 
-// unitTime reads the account of a unit's control group, which keeps what ended processes spent: version 2's, or
-// version 1's.
+// unitTime reads the CPU time of a unit's control group, version 2 or 1. It includes ended processes.
 func (a accounting) unitTime(unit string) (cpuTime, error) {
 	group, err := a.unitGroup(unit)
 	if err != nil {
@@ -226,7 +225,7 @@ func (a accounting) unitTimeV1(group string) (cpuTime, error) {
 	return cpuTime{whole, user, system}, errors.Join(err1, err2, err3)
 }
 
-// unitProcesses returns who is in a unit's control group and in those below it.
+// unitProcesses returns the processes in a unit's control group and in those below it.
 func (a accounting) unitProcesses(unit string) ([]int, error) {
 	group, err := a.unitGroup(unit)
 	if err != nil {
@@ -251,7 +250,7 @@ func (a accounting) unitProcesses(unit string) ([]int, error) {
 	return pids, err
 }
 
-// ownCPU is what this process has spent itself.
+// ownCPU returns the CPU time of this process.
 func ownCPU() time.Duration {
 	var usage unix.Rusage
 	if err := unix.Getrusage(unix.RUSAGE_SELF, &usage); err != nil {

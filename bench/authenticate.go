@@ -7,11 +7,11 @@ import (
 	"time"
 )
 
-// authenticate signs in by LOGIN, or by AUTHENTICATE where that is wanted or the name needs it.
+// authenticate signs in with LOGIN, or with AUTHENTICATE if the mechanism or the user name requires it.
 func (s *session) authenticate(c *clientConn) error {
 	name, password := quoted(s.user.Name), quoted(string(s.user.Password))
 	before := c.caps
-	c.caps = capabilities{} // after sign-in others hold
+	c.caps = capabilities{} // other capabilities are valid after sign-in
 	if s.engine.options.Mechanism == MechanismLogin && name != "" && password != "" {
 		return fatal(c.command(rowLogin, name+" "+password, time.Time{}, c.caps.read))
 	}
@@ -36,7 +36,7 @@ func (s *session) authenticate(c *clientConn) error {
 	return fatal(because(err, c.credential.hide(reason)))
 }
 
-// because adds the server's reason to a refusal: mechanisms with tokens give it in a challenge.
+// because adds the server's reason to a refusal. Mechanisms with tokens send it in a challenge.
 func because(err error, reason string) error {
 	var f *failure
 	if reason == "" || !errors.As(err, &f) || f.kind != KindSignIn {
@@ -45,7 +45,7 @@ func because(err error, reason string) error {
 	return failed(f.kind, f.row, "%v: %s", f.err, shown(reason, credential{}))
 }
 
-// fatal makes a refusal an error that the connection does not survive.
+// fatal turns a refusal into an error that ends the connection.
 func fatal(err error) error {
 	var f *failure
 	if errors.As(err, &f) && f.kind.keeps() {
@@ -54,7 +54,7 @@ func fatal(err error) error {
 	return err
 }
 
-// extend does what the run wants beside signing in: ID, and COMPRESS last.
+// extend sends the further commands that the run asks for after sign-in: ID, and COMPRESS last.
 func (s *session) extend(c *clientConn) error {
 	o := &s.engine.options
 	if !o.ID && !o.Compress {
@@ -77,7 +77,7 @@ func (s *session) extend(c *clientConn) error {
 	return nil
 }
 
-// identity is what clients say about themselves (RFC 2971).
+// identity is the argument of ID (RFC 2971).
 func identity(version string) string {
 	if version = quoted(version); version == "" || version == `""` {
 		return `("name" "portico bench")`
@@ -85,7 +85,7 @@ func identity(version string) string {
 	return `("name" "portico bench" "version" ` + version + `)`
 }
 
-// compress turns the connection to DEFLATE (RFC 4978).
+// compress starts COMPRESS=DEFLATE on the connection (RFC 4978).
 func (s *session) compress(c *clientConn) error {
 	if !c.caps.deflate {
 		return c.giveUp(failed(KindSignIn, rowCompress, "the server does not offer COMPRESS=DEFLATE"))

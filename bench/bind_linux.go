@@ -7,8 +7,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// bindWithoutPort lets the kernel choose the source port at connect(2), when it knows the other side: bound earlier, a
-// port is taken for all destinations, and they run out.
+// bindWithoutPort lets the kernel choose the source port at connect(2), when the destination is known. A port that is
+// bound earlier is taken for all destinations, and ports run out.
 func bindWithoutPort(_, _ string, c syscall.RawConn) error {
 	var err error
 	set := func(fd uintptr) { err = unix.SetsockoptInt(int(fd), unix.IPPROTO_IP, unix.IP_BIND_ADDRESS_NO_PORT, 1) }

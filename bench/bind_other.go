@@ -4,5 +4,5 @@ package bench
 
 import "syscall"
 
-// bindWithoutPort has no like on this system.
+// bindWithoutPort does nothing on this system.
 func bindWithoutPort(_, _ string, _ syscall.RawConn) error { return nil }

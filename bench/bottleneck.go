@@ -9,7 +9,8 @@ import (
 	"github.com/HdrHistogram/hdrhistogram-go"
 )
 
-// The tool is short of CPU if the machine is, or if waiting for a CPU is much of what it measures.
+// Limits above which the tool is short of CPU: if the machine is busy, or if waiting for a CPU is a large part of the
+// latencies.
 const (
 	mostWaiting = 0.25                  // of the time in which its threads wanted a CPU
 	mostLate    = 10 * time.Millisecond // timers, at the 99th percentile
@@ -17,25 +18,25 @@ const (
 	mostBusy    = 0.95                  // the machine
 )
 
-// pulseStep is how often the tool looks whether its timers are late.
+// pulseStep is the interval at which the tool measures how late its timers are.
 const pulseStep = 10 * time.Millisecond
 
-// Tool is about the load tool itself: one that is short of CPU measures itself.
+// Tool holds the load of the tool itself. A tool that is short of CPU measures its own delays.
 type Tool struct {
 	CPU  float64 `json:"cpu_s"`
 	CPUs int     `json:"cpus"` // that it may use
-	// the part of the time its threads wanted a CPU in which they waited; Linux only
+	// the part of their runnable time in which the tool's threads waited for a CPU; Linux only
 	Waiting *float64 `json:"waiting,omitempty"`
 	Wait    float64  `json:"wait_us"`            // that was each time, on average
-	LateP99 int64    `json:"timer_delay_p99_us"` // by how much its timers were late
+	LateP99 int64    `json:"timer_delay_p99_us"` // how late its timers were
 	LateMax int64    `json:"timer_delay_max_us"` // likewise
-	// the part of the machine's CPU time that was used, by whomever; Linux only
+	// the used part of the machine's CPU time, by all processes; Linux only
 	Machine  *float64 `json:"machine_busy,omitempty"`
-	Shortage []string `json:"short_of_cpu"` // the reasons to say that it was; empty if it was not
+	Shortage []string `json:"short_of_cpu"` // why it was short of CPU; empty if it was not
 	Version  string   `json:"go"`
 }
 
-// Short reports whether the tool was short of CPU, so that latencies are its own.
+// Short reports whether the tool was short of CPU, so that latencies include its own delays.
 func (t *Tool) Short() bool { return len(t.Shortage) > 0 }
 
 // Verdict says in one line whether the tool was the bottleneck.
@@ -46,15 +47,15 @@ func (t *Tool) Verdict() string {
 	return "the tool was not short of CPU"
 }
 
-// toolMark is what is known of the tool and its machine at one moment. What cannot be read is empty.
+// toolMark holds the counters of the tool and its machine at one moment. A counter that cannot be read is empty.
 type toolMark struct {
 	own     time.Duration
 	threads map[int]threadTime
 	machine machineTime
 }
 
-// threadTime is what the scheduler keeps of a thread: for how long it ran, for how long it waited for a CPU, and how
-// often it got one.
+// threadTime holds the scheduler's counters of a thread: how long it ran, how long it waited for a CPU, and how often
+// it got one.
 type threadTime struct {
 	ran, waited time.Duration
 	turns       int64
@@ -66,10 +67,10 @@ func (t *threadTime) addSince(before, now threadTime) {
 	t.turns += max(0, now.turns-before.turns)
 }
 
-// machineTime is what all CPUs have spent since the machine was started, in ticks.
+// machineTime is the time of all CPUs since the machine started, in ticks.
 type machineTime struct{ busy, all uint64 }
 
-// newTool compares two moments, with how late timers were and with the latencies of commands.
+// newTool compares two moments, and adds the delays of timers and the latencies of commands.
 func newTool(first, last toolMark, late, commands *hdrhistogram.Histogram) Tool {
 	t := Tool{
 		CPU: (last.own - first.own).Seconds(), CPUs: runtime.GOMAXPROCS(0), Version: runtime.Version(),
@@ -129,7 +130,7 @@ func (p *pulse) run() {
 	}
 }
 
-// end stops it and returns the delays.
+// end stops the pulse and returns the delays.
 func (p *pulse) end() *hdrhistogram.Histogram {
 	close(p.stop)
 	p.work.Wait()

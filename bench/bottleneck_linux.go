@@ -9,14 +9,14 @@ import (
 	"time"
 )
 
-// readToolMark reads what there is below proc, which is /proc.
+// readToolMark reads the counters below proc, which is /proc.
 func readToolMark(proc string) toolMark {
 	return toolMark{own: ownCPU(), threads: readThreads(proc), machine: readMachine(proc)}
 }
 
-// readThreads reads this process's threads. What the system does not keep is left out.
+// readThreads reads the counters of this process's threads, as far as the system has them.
 func readThreads(proc string) map[int]threadTime {
-	files, _ := filepath.Glob(proc + "/self/task/[0-9]*/schedstat") // the pattern is good
+	files, _ := filepath.Glob(proc + "/self/task/[0-9]*/schedstat") // the pattern is valid
 	threads := make(map[int]threadTime, len(files))
 	for _, file := range files {
 		text, err := os.ReadFile(file)

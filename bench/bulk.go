@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// bulk moves a batch of mail in, out, and away, with several commands under way.
+// bulk uploads a batch of mail, downloads it and deletes it, with several commands in flight.
 type bulk struct {
 	resident
 	profile *BulkProfile
@@ -38,7 +38,7 @@ func (b *bulk) operate(_ context.Context, s *session) error {
 		}
 		from = time.Time{}
 	}
-	if err := c.command(rowNoop, "", time.Time{}, nil); err != nil { // servers may tell of new messages late
+	if err := c.command(rowNoop, "", time.Time{}, nil); err != nil { // servers may announce new messages late
 		return err
 	}
 	b.folder.count(s, c, rowNoop)
@@ -51,7 +51,7 @@ func (b *bulk) operate(_ context.Context, s *session) error {
 	return b.folder.expunge(s, c, len(b.folder.messages))
 }
 
-// upload appends messages with all of them under way.
+// upload appends messages, all in flight at once.
 func (b *bulk) upload(s *session, group []*message, from time.Time) error {
 	c := s.main
 	var tags []uint64

@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// LeftBehind is a mailbox that a run has made and not removed.
+// LeftBehind is a mailbox that a run has created and not removed.
 type LeftBehind struct {
 	User    string `json:"user"`
 	Mailbox string `json:"mailbox"`
@@ -18,9 +18,9 @@ type LeftBehind struct {
 	Problem string `json:"problem,omitempty"` // why it could not be removed
 }
 
-// Clean removes the mailboxes that earlier runs have left behind, of the options' users on their first target, or only
-// lists them. Their names are those that sessions of the profile make up; those of a run that goes on are among them.
-// The error is for users whose mailboxes could not be listed.
+// Clean removes the mailboxes that earlier runs have left behind, of the options' users on their first target. With
+// listOnly it only lists them. It finds them by the names that sessions of the profile generate, so it also finds
+// those of a current run. The error is about users whose mailboxes could not be listed.
 func Clean(ctx context.Context, o Options, listOnly bool) ([]LeftBehind, error) {
 	if err := o.complete(); err != nil {
 		return nil, err
@@ -44,7 +44,7 @@ func Clean(ctx context.Context, o Options, listOnly bool) ([]LeftBehind, error) 
 	return all, errors.Join(errs...)
 }
 
-// cleanUser looks after one user.
+// cleanUser removes the mailboxes of one user.
 func (e *engine) cleanUser(ctx context.Context, user User, ours *regexp.Regexp, listOnly bool) ([]LeftBehind, error) {
 	o := &e.options
 	s := &session{
@@ -86,7 +86,7 @@ func (e *engine) cleanUser(ctx context.Context, user User, ours *regexp.Regexp, 
 	return left, err
 }
 
-// listedName returns the mailbox of an untagged LIST, if its name is as plain as ours are.
+// listedName returns the mailbox name of an untagged LIST, if it is as plain as generated names are.
 func listedName(r *response) string {
 	if !r.is("LIST") || len(r.literals) > 0 {
 		return ""

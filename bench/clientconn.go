@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// clientConn is the client's side of one IMAP connection. It belongs to one goroutine; only its connection may be
-// closed by another. After an error of a kind that does not keep, it is of no use any more.
+// clientConn is the client side of one IMAP connection. It belongs to one goroutine; others may only close its
+// connection. After an error whose kind does not keep the connection, it cannot be used any more.
 type clientConn struct {
 	conn       net.Conn
 	in         *responseReader
@@ -30,7 +30,7 @@ type clientConn struct {
 	cut        func() bool
 }
 
-// inFlight is a command that was sent and not answered.
+// inFlight is a command without an answer yet.
 type inFlight struct {
 	tag  uint64
 	row  row
@@ -38,19 +38,20 @@ type inFlight struct {
 	sent time.Time // what its time-out counts from
 }
 
-// capabilities are those that change what we send.
+// capabilities are those that change what the client sends.
 type capabilities struct{ known, literalPlus, uidPlus, saslIR, id, deflate bool }
 
-// Tags are a letter and a number that grows by a random step: a server cannot answer before it has read the command.
+// A tag is a letter and a number that grows by random steps, so that a server cannot answer a command before it has
+// read it.
 const (
 	tagPrefix = 'b'
 	tagStep   = 10_000
 )
 
-// maxUntagged is how many untagged responses may come before the next answer.
+// maxUntagged is the highest number of untagged responses before an answer.
 const maxUntagged = 100_000
 
-// setConn goes on over another connection. The result is how many bytes of the one before were read and not used.
+// setConn continues on another connection. It returns how many bytes of the previous one were read and not used.
 func (c *clientConn) setConn(conn net.Conn) (left int) {
 	c.conn, c.deadline = conn, time.Time{}
 	if c.in == nil {
@@ -60,14 +61,14 @@ func (c *clientConn) setConn(conn net.Conn) (left int) {
 	return c.in.reset(conn)
 }
 
-// command sends a command and waits for its answer. Each response on the way is given to each, which may be nil. If
+// command sends a command and waits for its answer. It passes each untagged response to each, which may be nil. If
 // from is zero, the latency counts from now.
 func (c *clientConn) command(r row, args string, from time.Time, each func(*response)) error {
 	c.begin(r, args, from)
 	return c.wait(r, each)
 }
 
-// begin queues a command without sending it yet.
+// begin queues a command, and does not send it yet.
 func (c *clientConn) begin(r row, args string, from time.Time) {
 	c.open(r, args, from)
 	c.out = append(c.out, "\r\n"...)
@@ -90,8 +91,7 @@ func (c *clientConn) open(r row, args string, from time.Time) {
 	}
 }
 
-// wait sends what is queued and waits until nothing is under way. The first refusal is returned, with the others
-// counted in their rows.
+// wait sends what is queued and waits for all answers. It returns the first refusal; the rows count the others.
 func (c *clientConn) wait(r row, each func(*response)) error {
 	if err := c.flush(r); err != nil {
 		return err
@@ -141,8 +141,7 @@ func (c *clientConn) Write(b []byte) (int, error) {
 	return n, err
 }
 
-// next reads one response and keeps what it says of the mailbox. Untagged responses gain no time for the command under
-// way.
+// next reads one response and records the state of the mailbox. Untagged responses do not extend a command's time-out.
 func (c *clientConn) next(r row) (*response, error) {
 	c.arm()
 	resp, err := c.in.read()
@@ -220,8 +219,9 @@ func (c *clientConn) judge(r row, resp *response) error {
 	return failed(kind, r, "%s", shown(code+string(resp.args), c.credential))
 }
 
-// isThere reports whether a mailbox could not be made for being there (RFC 5530). Names belong to one session of one
-// run, so it is ours: Dovecot says so when sessions of one user make their first mailboxes at the same moment.
+// isThere reports whether CREATE failed because the mailbox exists (RFC 5530). Its name belongs to one session of one
+// run, so the session has created it. Dovecot answers like this when sessions of one user create their first mailboxes
+// at the same moment.
 func isThere(resp *response) bool {
 	_, there := resp.codeIs("ALREADYEXISTS")
 	return there && resp.status == statusNO
@@ -240,7 +240,7 @@ func (c *clientConn) find(tag []byte) int {
 	return -1
 }
 
-// giveUp closes the connection. What was under way is recorded with the time it has waited so far.
+// giveUp closes the connection. Commands in flight are recorded with the time that they have waited.
 func (c *clientConn) giveUp(err error) error {
 	c.conn.Close()
 	if c.cut() {
@@ -248,11 +248,11 @@ func (c *clientConn) giveUp(err error) error {
 	}
 	for _, cmd := range c.pending {
 		if cmd.from.IsZero() {
-			continue // in IDLE nothing is waited for
+			continue // IDLE waits for no answer
 		}
 		result := outcomeOf(err)
 		if result == outcomeTimedOut && time.Since(cmd.sent) < c.timeout {
-			result = outcomeFailed // one before it has timed out
+			result = outcomeFailed // an earlier command has timed out
 		}
 		c.shard.ended(cmd.row, cmd.from, result)
 	}
@@ -260,7 +260,7 @@ func (c *clientConn) giveUp(err error) error {
 	return err
 }
 
-// cutShort says of an error that the end of the run has caused it.
+// cutShort turns an error into one that the end of the run has caused.
 func (c *clientConn) cutShort(err error) error {
 	var f *failure
 	if !errors.As(err, &f) || f.kind == KindUnfinished {
@@ -269,7 +269,7 @@ func (c *clientConn) cutShort(err error) error {
 	return unfinished(f.row, c.timeout+time.Since(c.deadline))
 }
 
-// arm sets the connection's deadline to that of the oldest command, or of what is read before any command.
+// arm sets the connection's deadline to that of the oldest command, or of the greeting.
 func (c *clientConn) arm() {
 	until := c.deadline
 	if len(c.pending) > 0 {
@@ -281,7 +281,7 @@ func (c *clientConn) arm() {
 	}
 }
 
-// appendMail appends a message to a mailbox. It waits for the server's leave where it must.
+// appendMail appends a message to a mailbox. It waits for the server's + if the literal needs one.
 func (c *clientConn) appendMail(text body, mailbox string, m *message, from time.Time, each func(*response)) error {
 	if err := c.beginAppend(text, mailbox, m, from, each); err != nil {
 		return err
@@ -289,8 +289,8 @@ func (c *clientConn) appendMail(text body, mailbox string, m *message, from time
 	return c.wait(rowAppend, each)
 }
 
-// beginAppend sends an APPEND and does not wait for its answer. Answers to commands before it are taken if the
-// server's leave to send has to be waited for.
+// beginAppend sends an APPEND and does not wait for its answer. If it has to wait for the server's +, it reads the
+// answers to earlier commands.
 func (c *clientConn) beginAppend(text body, mailbox string, m *message, from time.Time, each func(*response)) error {
 	plus := ""
 	if c.caps.literalPlus {
@@ -313,7 +313,7 @@ func (c *clientConn) beginAppend(text body, mailbox string, m *message, from tim
 	return c.flush(rowAppend)
 }
 
-// proceed waits for the leave to go on with the command of the tag.
+// proceed waits for the server's + to the command with the tag.
 func (c *clientConn) proceed(tag uint64, each func(*response)) error {
 	for {
 		resp, err := c.next(rowAppend)
@@ -363,7 +363,7 @@ func (c *clientConn) idle(from time.Time) error {
 	}
 }
 
-// endIdle ends IDLE. Its own answer counts as that of DONE.
+// endIdle ends IDLE. The answer to IDLE counts as that to DONE.
 func (c *clientConn) endIdle() error {
 	now := time.Now()
 	c.pending[0].row, c.pending[0].from, c.pending[0].sent = rowDone, now, now

@@ -12,7 +12,7 @@ import (
 	"text/tabwriter"
 )
 
-// maxRounds bounds a comparison.
+// maxRounds is the highest number of rounds of a comparison.
 const maxRounds = 1000
 
 // Contestant is one target of a comparison.
@@ -24,42 +24,41 @@ type Contestant struct {
 // Comparison is the result of the same work against several targets.
 type Comparison struct {
 	Rounds  int      `json:"rounds"`
-	Base    string   `json:"base"` // what ratios are against
+	Base    string   `json:"base"` // the target that ratios refer to
 	Results []Result `json:"results"`
 	Errors  uint64   `json:"errors"`
 }
 
-// Result is what one target did.
+// Result holds the rounds of one target.
 type Result struct {
 	Name    string            `json:"name"`
 	Figures map[string]Figure `json:"figures"`
 	Errors  uint64            `json:"errors"`
-	// in which something was not done, was wrong, or failed a condition
+	// rounds in which something was not done, was wrong, or failed a condition
 	Failed int `json:"rounds_failed"`
-	// in which the tool was short of CPU, so that latencies are its own
+	// rounds in which the tool was short of CPU, so that latencies include its own delays
 	Short   int       `json:"rounds_short_of_cpu"`
 	Reports []*Report `json:"reports"` // one for each round
 }
 
-// Figure is one measure over all rounds that have it. In a round in which nothing was answered there is no latency,
-// for example.
+// Figure is one measure over all rounds that have it. For example, a round without any answer has no latency.
 type Figure struct {
 	Median float64   `json:"median"`
 	Low    float64   `json:"low"`
 	High   float64   `json:"high"`
 	Ratio  float64   `json:"ratio,omitempty"` // of the medians, to that of the base; 0 if there is none
 	Rounds []float64 `json:"rounds"`
-	Lacked int       `json:"rounds_without,omitempty"` // how many rounds do not have it
+	Lacked int       `json:"rounds_without,omitempty"` // rounds without it
 }
 
-// figureOrder are the measures, as they are printed. Which of them there are depends on the run.
+// figureOrder lists the measures in the order of the output. A run may not have all of them.
 var figureOrder = []string{
 	"operations a second", "commands a second", "p50 us", "p99 us", "CPU us a command", "CPU s a GB",
 	"CPU us a sign-in", "Pss KiB a session",
 }
 
-// Compare has all contestants do their work in each round, one after another, and begins each round with another one:
-// what the machine does meanwhile falls on all. told is told before each run; it may be nil.
+// Compare runs the work of all contestants in each round, one after another. Each round begins with another
+// contestant, so that other load on the machine affects all alike. told is called before each run; it may be nil.
 func Compare(ctx context.Context, contestants []Contestant, rounds int, base string, told func(round int,
 	name string)) (*Comparison, error) {
 	if rounds < 1 || rounds > maxRounds || len(contestants) == 0 {
@@ -124,8 +123,7 @@ func newComparison(contestants []Contestant, reports [][]*Report, base string) *
 	return c
 }
 
-// mainCommand is the command that was sent most often, by all and in all rounds: latencies of one command are
-// compared.
+// mainCommand returns the command that was sent most often in all rounds of all targets. Its latencies are compared.
 func mainCommand(reports [][]*Report) string {
 	counts, most := make(map[string]uint64), ""
 	for _, report := range slices.Concat(reports...) {
@@ -141,7 +139,7 @@ func mainCommand(reports [][]*Report) string {
 	return most
 }
 
-// newFigure reads one measure from the reports; it is there if any of them has it.
+// newFigure reads one measure from the reports. It exists if any report has it.
 func newFigure(reports []*Report, name, command string) (Figure, bool) {
 	var f Figure
 	for _, r := range reports {
@@ -157,7 +155,8 @@ func newFigure(reports []*Report, name, command string) (Figure, bool) {
 	return f, true
 }
 
-// figure returns a measure of one run. A rate of zero is one; what was divided by nothing is none.
+// figure returns a measure of one run, if the run has it. A rate of zero is a value; a quotient with divisor zero is
+// not.
 func (r *Report) figure(name, command string) (value float64, ok bool) {
 	spent := r.Spent
 	if spent == nil {
@@ -222,7 +221,7 @@ func (r *Result) writeFailedConditions(b *strings.Builder) {
 	}
 }
 
-// ratio is the ratio for people.
+// ratio formats a ratio.
 func (f Figure) ratio() string {
 	if f.Ratio == 0 {
 		return "no ratio"

@@ -12,15 +12,15 @@ import (
 // Condition compares one figure of a report with a limit, for example "p99>100ms" or "UID FETCH errors>0.1%".
 type Condition struct {
 	text    string
-	what    string // the rows it is about, in capitals; "" is all operations, and for errors the whole run
+	what    string // the rows, in capitals; "" is all operations, and for errors the whole run
 	measure measure
 	percent float64 // of measurePercentile
 	compare comparison
-	limit   float64 // in the measure's unit: microseconds, errors or the part of them, operations a second
+	limit   float64 // in the measure's unit: microseconds, errors or their part, operations per second
 	share   bool    // errors are compared as a part of all
 }
 
-// measure is what a condition looks at.
+// measure is the figure of a condition.
 type measure uint8
 
 const (
@@ -35,7 +35,7 @@ var measureNames = map[string]measure{
 	"mean": measureMean, "max": measureMax, "errors": measureErrors, "rate": measureRate,
 }
 
-// comparison is how a condition compares.
+// comparison is the operator of a condition.
 type comparison string
 
 // holds compares two numbers.
@@ -61,7 +61,7 @@ const (
 	allCommands   = "COMMANDS"
 )
 
-// conditionForm takes a condition apart: what, measure, comparison, limit.
+// conditionForm splits a condition into what, measure, comparison and limit.
 var conditionForm = regexp.MustCompile(`^\s*(?:(.*?)\s+)?(p[0-9.]+|mean|max|errors|rate)\s*(<=|>=|==|!=|=|<|>)\s*(\S.*?)\s*$`)
 
 // conditionExamples end an error about a condition that cannot be read.
@@ -169,7 +169,7 @@ func knownRows(what string) bool {
 	return false
 }
 
-// isRow reports whether WHAT names the row, or the command that the row is one use of: FETCH is UID FETCH too.
+// isRow reports whether WHAT names the row, or the command of the row: FETCH also names UID FETCH.
 func isRow(what, name string, command bool) bool {
 	name = strings.ToUpper(name)
 	if name == what {
@@ -179,7 +179,7 @@ func isRow(what, name string, command bool) bool {
 	return command && verb == what
 }
 
-// takes reports whether the condition is about the row.
+// takes reports whether the condition applies to the row.
 func (c Condition) takes(row Row) bool {
 	switch c.what {
 	case "", allOperations:

@@ -6,17 +6,17 @@ import (
 	"text/tabwriter"
 )
 
-// Judgement is what a condition that fails a run has come to.
+// Judgement is the result of a condition that fails a run.
 type Judgement struct {
 	Condition string   `json:"condition"`
 	Failed    bool     `json:"failed"`
-	Measured  *float64 `json:"measured"` // in the unit; null if nothing was measured, which fails the run
+	Measured  *float64 `json:"measured"` // in Unit; null if nothing was measured, which fails the run
 	Unit      string   `json:"unit"`     // us, errors, part or per second
 	AtLeast   bool     `json:"at_least,omitempty"`
 	Text      string   `json:"text"` // what was measured, for people
 }
 
-// judge evaluates conditions that fail the run, one after another.
+// judge evaluates the conditions that fail the run, in order.
 func (r *Report) judge(failing []Condition) {
 	r.Conditions = nil
 	for _, c := range failing {
@@ -38,14 +38,14 @@ func (r *Report) judge(failing []Condition) {
 	}
 }
 
-// measured is a figure that a condition looks at.
+// measured is the value of a condition's figure.
 type measured struct {
 	value   float64
 	known   bool // something was measured
 	atLeast bool // the value is a lower bound
 }
 
-// meets reports whether the figure meets the condition, and whether that is sure: a lower bound may hide a greater
+// meets reports whether the figure meets the condition, and whether that is certain: a lower bound may hide a greater
 // value.
 func (m measured) meets(c Condition) (met, sure bool) {
 	met = c.compare.holds(m.value, c.limit)
@@ -61,8 +61,7 @@ func (m measured) meets(c Condition) (met, sure bool) {
 	return met, m.value > c.limit
 }
 
-// measure returns the figure that a condition looks at. Latencies of several rows are those of all their commands
-// together.
+// measure returns the figure of a condition. For several rows, latencies are those of all their commands together.
 func (r *Report) measure(c Condition) measured {
 	var rows []Row
 	for _, row := range r.Rows {
@@ -101,7 +100,8 @@ func rateOf(rows []Row) (sum float64) {
 	return sum
 }
 
-// measureErrors counts errors: of the whole run, or of the rows. As a part they are of what was due or sent.
+// measureErrors counts the errors of the whole run or of the rows. A part is relative to the operations due or the
+// commands sent.
 func (r *Report) measureErrors(c Condition, rows []Row) measured {
 	var bad, all uint64
 	for _, row := range rows {
@@ -136,7 +136,7 @@ func (c Condition) unit() string {
 	return "us"
 }
 
-// text is what was measured, for people.
+// text formats what was measured.
 func (m measured) text(c Condition) string {
 	text := ""
 	switch {
@@ -168,7 +168,7 @@ func (r *Report) FailedConditions() []Judgement {
 	return failed
 }
 
-// writeConditions says what became of each condition.
+// writeConditions writes the result of each condition.
 func (r *Report) writeConditions(b *strings.Builder) {
 	if len(r.Conditions) == 0 {
 		return

@@ -8,8 +8,8 @@ import (
 	"github.com/klauspost/compress/flate"
 )
 
-// deflated is a connection that is compressed in both directions. Writing keeps no state between calls: the windows
-// of thousands of sessions would take gigabytes, and what clients say is short.
+// deflated is a connection with compression in both directions. Writing keeps no state between calls: the windows of
+// thousands of sessions would take gigabytes, and clients send little.
 type deflated struct {
 	net.Conn
 	in    io.ReadCloser
@@ -17,7 +17,7 @@ type deflated struct {
 	moved func(in, out uint64) // bytes as they are on the wire
 }
 
-// newDeflated goes on over a connection of which some compressed bytes were read already.
+// newDeflated continues on a connection of which some compressed bytes are already read.
 func newDeflated(conn net.Conn, early []byte, moved func(in, out uint64)) *deflated {
 	d := &deflated{Conn: conn, moved: moved}
 	d.in = flate.NewReader(io.MultiReader(bytes.NewReader(early), countedReader{conn, moved}))

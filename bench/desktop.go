@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// desktop synchronises a mailbox, round by round: a message arrives, the program finds it, reads it, marks and files
-// it, and the oldest goes.
+// desktop synchronises a mailbox. In each round a message arrives; the program finds it, reads it, sets flags, files
+// it, and deletes the oldest.
 type desktop struct {
 	resident
 	profile *DesktopProfile

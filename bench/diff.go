@@ -7,10 +7,10 @@ import (
 	"strings"
 )
 
-// DiffOptions say how sure a difference must be.
+// DiffOptions say how certain and how large a difference must be.
 type DiffOptions struct {
 	Confidence float64 // of all judged figures together, between 0 and 1
-	Tolerance  float64 // the least change that matters, as a part: 0.05 is 5 %
+	Tolerance  float64 // the smallest change that counts, as a part: 0.05 is 5 %
 }
 
 // Diff compares two sets of rounds of the same work.
@@ -18,7 +18,7 @@ type Diff struct {
 	Confidence float64 `json:"confidence"`
 	Tolerance  float64 `json:"tolerance"`
 	Rounds     [2]int  `json:"rounds"`
-	// rounds are parts of one run each, so what differs between runs is not in the intervals
+	// rounds are parts of a single run, so the intervals do not include differences between runs
 	Parts      bool       `json:"parts_of_one_run"`
 	Figures    []Change   `json:"figures"`
 	NotDone    [2]float64 `json:"not_done"` // the part of the operations
@@ -29,26 +29,26 @@ type Diff struct {
 	Undecided  bool       `json:"undecided"` // there are too few rounds to judge
 }
 
-// Change is how one figure differs.
+// Change is the difference in one figure.
 type Change struct {
 	Name string  `json:"name"`
 	A    float64 `json:"a"` // medians of the rounds
 	B    float64 `json:"b"`
 	shift
 	Verdict string `json:"verdict"`
-	Judged  bool   `json:"judged"` // it decides whether there is a regression
+	Judged  bool   `json:"judged"` // counts for Regression
 }
 
 // The verdicts on a figure.
 const (
-	verdictWorse  = "WORSE"  // sure, by more than the tolerance
+	verdictWorse  = "WORSE"  // certain, by more than the tolerance
 	verdictBetter = "better" // likewise
-	verdictSame   = "same"   // sure, within the tolerance
-	verdictOpen   = "open"   // not sure
+	verdictSame   = "same"   // certain, within the tolerance
+	verdictOpen   = "open"   // uncertain
 	verdictFew    = "too few rounds"
 )
 
-// NewDiff compares rounds B with rounds A. It is an error if they did not do the same work.
+// NewDiff compares rounds B with rounds A. It returns an error if they did not do the same work.
 func NewDiff(a, b []*Report, o DiffOptions) (*Diff, error) {
 	if o.Confidence <= 0 || o.Confidence >= 1 || o.Tolerance < 0 || o.Tolerance >= 1 {
 		return nil, fmt.Errorf("confidence %v must be above 0 and below 1, and tolerance %v below 1",
@@ -79,7 +79,7 @@ func NewDiff(a, b []*Report, o DiffOptions) (*Diff, error) {
 	return d, nil
 }
 
-// compare judges the figures. The confidence is shared out, so that it holds for all judged figures together.
+// compare judges the figures. It divides the confidence among them, so that it holds for all judged figures together.
 func (d *Diff) compare(figures []diffFigure, a, b []*Report) {
 	judged := 0
 	for _, f := range figures {
@@ -109,8 +109,8 @@ func (d *Diff) compare(figures []diffFigure, a, b []*Report) {
 	}
 }
 
-// judge tells whether the figure is worse. The whole interval must lie beyond the tolerance. A lower bound may only
-// be worse than it looks.
+// judge returns the verdict on a figure. It is worse if the whole interval lies beyond the tolerance. A lower bound
+// may be worse than it looks, never better.
 func (c *Change) judge(f diffFigure, tolerance float64, boundedA, boundedB bool) string {
 	greater, smaller := c.Low > 1+tolerance, c.High < 1/(1+tolerance)
 	worse, better := greater, smaller
@@ -152,7 +152,7 @@ func sameWork(a, b []*Report) error {
 	return nil
 }
 
-// notes are what differs beside the work.
+// notes lists what else differs besides the work.
 func notes(a, b []*Report) []string {
 	all := []string{}
 	for _, c := range []struct {

@@ -13,7 +13,7 @@ type diffFigure struct {
 	of             func(r *Report) (values []float64, bounded bool) // bounded: a value is a lower bound
 }
 
-// values are those of all rounds that have any.
+// values returns the values of all rounds that have one.
 func (f diffFigure) values(rounds []*Report) (all []float64) {
 	for _, r := range rounds {
 		values, _ := f.of(r)
@@ -41,8 +41,8 @@ func measuredFigure(name string, c Condition, judged bool) diffFigure {
 	}}
 }
 
-// roundFigures are those of whole rounds. Whole operations and costs are judged; commands only show where a change
-// comes from.
+// roundFigures returns the figures of whole rounds. Whole operations and costs are judged. Commands only show where a
+// change comes from.
 func roundFigures(rounds []*Report) []diffFigure {
 	figures := []diffFigure{
 		measuredFigure("operations a second", Condition{measure: measureRate}, true),
@@ -74,10 +74,10 @@ func roundFigures(rounds []*Report) []diffFigure {
 	return figures
 }
 
-// runParts is into how many parts a single run is cut.
+// runParts is the number of parts of a single run.
 const runParts = 10
 
-// partFigures are those of the parts of single runs, which only commands have, and of the whole ones.
+// partFigures returns the figures of the parts of single runs, which only commands have, and those of the whole runs.
 func partFigures(a, b *Report) []diffFigure {
 	part := func(name string, higherIsBetter bool, of func([]Point) float64) diffFigure {
 		return diffFigure{name, higherIsBetter, true, func(r *Report) (values []float64, bounded bool) {
@@ -114,7 +114,7 @@ func partFigures(a, b *Report) []diffFigure {
 	return figures
 }
 
-// measuredPoints are the steps of the measured time.
+// measuredPoints returns the steps of the measured time.
 func (r *Report) measuredPoints() []Point {
 	var points []Point
 	for _, p := range r.Series {
@@ -125,7 +125,7 @@ func (r *Report) measuredPoints() []Point {
 	return points
 }
 
-// parts cuts the measured time into n parts of about as many steps each.
+// parts splits the measured time into n parts with about the same number of steps.
 func (r *Report) parts(n int) [][]Point {
 	points := r.measuredPoints()
 	parts := make([][]Point, 0, n)

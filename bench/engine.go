@@ -13,11 +13,11 @@ import (
 // settle is how long after the ramp the measured time waits for sessions that are not signed in yet.
 const settle = 30 * time.Second
 
-// engine carries one run out.
+// engine does one run.
 type engine struct {
 	options  Options
 	recorder *recorder
-	unseen   *shard // takes what is not measured
+	unseen   *shard // for what is not measured
 	text     body
 	sessions []*session
 
@@ -31,15 +31,15 @@ type engine struct {
 
 	started    chan struct{} // closed when operations begin
 	startedAt  time.Time
-	measuredAt time.Time     // when the measured time begins, behind the warm-up; known with startedAt
+	measuredAt time.Time     // when the measured time begins, after the warm-up; known with startedAt
 	planned    time.Time     // when the measured time is to end; known with startedAt
 	over       chan struct{} // closed when the measured time is over
 	endedAt    time.Time     // no operation of the run is due from then on; not after planned
-	cut        atomic.Bool   // what is under way is not waited for any more
+	cut        atomic.Bool   // running operations are cut
 }
 
-// Run carries out a run and reports. The context ends it early; what was measured until then is reported. An error
-// means that it could not be done at all: whatever servers do is in the report.
+// Run does a run and returns its report. If the context ends, the report covers what was measured until then. An error
+// means that the run was not possible; failures of servers are in the report.
 func Run(ctx context.Context, o Options) (*Report, error) {
 	if err := o.complete(); err != nil {
 		return nil, err
@@ -62,7 +62,7 @@ func Run(ctx context.Context, o Options) (*Report, error) {
 	return e.run(ctx), nil
 }
 
-// addSessions makes the sessions and spreads everything over them.
+// addSessions creates the sessions, and spreads users, targets and the rate over them.
 func (e *engine) addSessions() {
 	o := &e.options
 	parts := o.Profile.parts(o.Sessions)
@@ -146,7 +146,7 @@ func (e *engine) launch(ctx context.Context, running *sync.WaitGroup) {
 	}
 }
 
-// awaitSessions waits for the end of the ramp, and until every session is signed in or has failed to.
+// awaitSessions waits for the end of the ramp, and until every session has signed in or failed to.
 func (e *engine) awaitSessions(ctx context.Context) {
 	all := make(chan struct{})
 	go func() {
@@ -177,13 +177,13 @@ func (e *engine) open() mark {
 	return m
 }
 
-// begin plans the time from the first operation on.
+// begin sets the times of the run, from the first operation on.
 func (e *engine) begin(now time.Time) {
 	e.startedAt, e.measuredAt = now, now.Add(e.options.WarmUp)
 	e.planned = e.measuredAt.Add(e.options.Duration)
 }
 
-// close ends the measured time. What is under way or due may still end well.
+// close ends the measured time. Operations that are running or due may still end well.
 func (e *engine) close() mark {
 	memory := e.options.Account.memory() // it takes a while, and sessions leave at the end
 	e.recorder.enter(phaseAfter)
@@ -202,8 +202,8 @@ func (e *engine) mark() mark {
 		sessions: e.joined.Load()}
 }
 
-// finish waits for what is under way, for the grace, and cuts the rest. Sessions that tidy up have the grace once
-// more.
+// finish waits up to the grace for running operations, and then closes their connections. Sessions that clean up have
+// the grace once more.
 func (e *engine) finish(running *sync.WaitGroup, stopDialing func()) {
 	cutOff := func(which func(*session) bool) {
 		for _, s := range e.sessions {
@@ -223,14 +223,14 @@ func (e *engine) finish(running *sync.WaitGroup, stopDialing func()) {
 	running.Wait()
 }
 
-// mayBegin reports whether an operation may begin that is due: before the end, or in the first half of the grace if it
-// was due before the end.
+// mayBegin reports whether a due operation may begin: before the end, or in the first half of the grace if it was due
+// before the end.
 func (e *engine) mayBegin(due, now time.Time) bool {
 	return !e.isOver() || due.Before(e.endedAt) && now.Sub(e.endedAt) < e.options.Grace/2
 }
 
-// window returns by when operations count as due, and since when they may have been due to be worth beginning: none
-// may take longer than the grace and end behind the measured time.
+// window returns the time until which operations count as due, and the time since which they must have been due to be
+// begun: no operation may take longer than the grace and end after the measured time.
 func (e *engine) window(now time.Time) (since, until time.Time) {
 	if !e.isOver() {
 		return time.Time{}, now
@@ -242,7 +242,8 @@ func (e *engine) window(now time.Time) (since, until time.Time) {
 	return since, until
 }
 
-// inTime returns an error for what took longer than the grace and did not end in the measured time; otherwise err.
+// inTime returns an error for an operation that took longer than the grace and ended after the measured time.
+// Otherwise it returns err.
 func (e *engine) inTime(err error, r row, took time.Duration) error {
 	if err == nil && e.isOver() && took > e.options.Grace {
 		return unfinished(r, took)
@@ -270,7 +271,7 @@ func (e *engine) isOver() bool {
 
 func (e *engine) isCut() bool { return e.cut.Load() }
 
-// mark is what is known at one moment.
+// mark holds the counters at one moment.
 type mark struct {
 	at       time.Time
 	spent    cpuTime

@@ -10,22 +10,22 @@ import (
 	"time"
 )
 
-// Kind says what was wrong; every error of a report has one.
+// Kind classifies an error. Every error of a report has a kind.
 type Kind uint8
 
-// The kinds of errors. From KindCount to KindBad the connection is still good, and the session goes on with it.
+// The kinds of errors. With KindCount to KindBad the connection can still be used, and the session continues on it.
 const (
 	KindConnect    Kind = iota // no connection
 	KindTLS                    // no TLS on it
-	KindGreeting               // no greeting, or none that lets anybody in
+	KindGreeting               // no greeting, or a greeting that refuses the connection
 	KindSignIn                 // sign-in refused
 	KindDropped                // the server ended the connection
 	KindTimeout                // no answer in time
 	KindProtocol               // bytes that are not IMAP: endless lines, no CR LF, a response that cannot be read
 	KindTag                    // an answer to a command that was not under way
-	KindCount                  // a number of messages that cannot be
+	KindCount                  // an impossible number of messages
 	KindUID                    // a UID that was not asked for, or that is another message's
-	KindFlags                  // flags that are not those set
+	KindFlags                  // other flags than those that were set
 	KindLiteral                // a body of another length than the message's
 	KindChecksum               // a body with other bytes than the message's
 	KindMissing                // an answer without the data asked for
@@ -44,13 +44,13 @@ var kindNames = [numKinds]string{
 	"unfinished", "never begun", "nothing done",
 }
 
-// String names the kind as reports do.
+// String returns the kind's name in reports.
 func (k Kind) String() string { return kindNames[k] }
 
-// keeps reports whether the connection is still good.
+// keeps reports whether the connection can still be used.
 func (k Kind) keeps() bool { return k >= KindCount && k <= KindBad }
 
-// failure is an error with its kind and what was going on.
+// failure is an error with its kind and what the session was doing.
 type failure struct {
 	kind Kind
 	row  row
@@ -65,12 +65,12 @@ func failed(kind Kind, r row, format string, args ...any) *failure {
 	return &failure{kind, r, fmt.Errorf(format, args...)}
 }
 
-// unfinished is the error of what the end of a run has cut.
+// unfinished is the error of something that the end of a run has cut.
 func unfinished(r row, waited time.Duration) *failure {
 	return failed(KindUnfinished, r, "no answer in %s, and the run was over", micros(waited.Microseconds()))
 }
 
-// broken tells from a read's or write's error what became of the connection.
+// broken classifies the error of a read or write.
 func broken(r row, err error) *failure {
 	var netErr net.Error
 	var known *failure
@@ -85,10 +85,10 @@ func broken(r row, err error) *failure {
 	return &failure{KindDropped, r, err}
 }
 
-// maxShown bounds what is shown of a server's words.
+// maxShown is how many bytes of a server's text a report shows.
 const maxShown = 160
 
-// shown makes a server's words fit for a report: printable, bounded, and without the password.
+// shown prepares a server's text for a report: printable, short, and without the password.
 func shown(text string, hidden credential) string {
 	text = hidden.hide(text)
 	text = strings.Map(func(r rune) rune {

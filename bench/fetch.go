@@ -9,10 +9,10 @@ import (
 	"portico/backend/backendtest"
 )
 
-// sizedMessages is how many messages a mailbox called SIZEn has.
+// sizedMessages is the number of messages in a mailbox called SIZEn.
 const sizedMessages = 1000
 
-// fetch reads whole messages: those it has appended before.
+// fetch reads whole messages that it has appended before.
 type fetch struct {
 	resident
 	profile *FetchProfile
@@ -47,7 +47,7 @@ func (f *fetch) operate(_ context.Context, s *session) error {
 
 func (f *fetch) tearDown(s *session) error { return f.folder.remove(s.main) }
 
-// sizedFetch reads the messages of a mailbox called SIZEn. Each session keeps to one size.
+// sizedFetch reads the messages of a mailbox called SIZEn. Each session uses one size.
 type sizedFetch struct {
 	resident
 	profile *FetchProfile

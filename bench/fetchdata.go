@@ -5,10 +5,10 @@ import (
 	"hash/crc32"
 )
 
-// fetched is what an untagged FETCH says of a message.
+// fetched is the content of an untagged FETCH.
 type fetched struct {
 	seq      uint64
-	uid      uint64 // 0 if it was not said
+	uid      uint64 // 0 if it is missing
 	size     uint64 // RFC822.SIZE
 	hasSize  bool
 	flags    []byte // between the parentheses
@@ -17,7 +17,7 @@ type fetched struct {
 	hasBody  bool
 }
 
-// parseFetch reads an untagged FETCH; what is not asked for by any profile is skipped.
+// parseFetch parses an untagged FETCH. It skips items that no profile asks for.
 func parseFetch(r *response) (fetched, error) {
 	f := fetched{seq: r.num}
 	c := cursor{rest: r.args, literals: r.literals}
@@ -68,7 +68,7 @@ func (f *fetched) hasFlag(flag string) bool {
 	return false
 }
 
-// cursor walks over a response's text.
+// cursor reads a response's text from left to right.
 type cursor struct {
 	rest     []byte
 	literals []literal // those that are announced in rest
@@ -82,7 +82,7 @@ func (c *cursor) take(b byte) bool {
 	return true
 }
 
-// item reads the name of a FETCH item, which may hold spaces between brackets.
+// item reads the name of a FETCH item, which may contain spaces between brackets.
 func (c *cursor) item() []byte {
 	depth := 0
 	for i, b := range c.rest {

@@ -2,5 +2,5 @@
 
 package bench
 
-// raiseFiles has nothing to raise here.
+// raiseFiles does nothing on this system.
 func raiseFiles(Options) error { return nil }

@@ -8,11 +8,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// spareFiles are descriptors for everything but connections.
+// spareFiles is the number of descriptors for everything but connections.
 const spareFiles = 64
 
-// raiseFiles makes room for the connections' descriptors, or says that there is none: sessions that fail for that
-// would look as if the server had failed.
+// raiseFiles raises the limit of open files to what the connections need, or returns an error. Otherwise sessions
+// would fail for lack of descriptors, as if the server had failed.
 func raiseFiles(o Options) error {
 	need := uint64(o.Sessions)*o.Profile.connections() + spareFiles
 	var limit unix.Rlimit

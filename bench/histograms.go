@@ -11,7 +11,7 @@ import (
 // with microseconds as values.
 type Latencies struct {
 	done   *hdrhistogram.Histogram // nil is empty
-	waited *hdrhistogram.Histogram // of what did not end well, how long it was waited for; nil is empty
+	waited *hdrhistogram.Histogram // how long the session waited for what did not end well; nil is empty
 }
 
 // encodedLatencies is Latencies in JSON.
@@ -55,7 +55,7 @@ func encodeHistogram(h *hdrhistogram.Histogram) (string, error) {
 	return string(encoded), err
 }
 
-// decodeHistogram reads a histogram that must be one of ours: others cannot be added to it without loss.
+// decodeHistogram reads a histogram with the bounds of ours. Others cannot be merged without loss.
 func decodeHistogram(text string) (*hdrhistogram.Histogram, error) {
 	if text == "" {
 		return nil, nil

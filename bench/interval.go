@@ -6,22 +6,22 @@ import (
 	"github.com/HdrHistogram/hdrhistogram-go"
 )
 
-// Interval is what was counted in one step of a run. The intervals of a run add up to its report.
+// Interval holds the counts of one step of a run. The intervals of a run add up to its report.
 type Interval struct {
 	From, To time.Time
 	Rows     []IntervalRow // those in which something happened
 }
 
-// IntervalRow is one row of a report, in an interval.
+// IntervalRow is one row of a report in one interval.
 type IntervalRow struct {
 	Name      string
 	Command   bool
 	Operation bool
-	Latencies *hdrhistogram.Histogram // in microseconds; of what was not done, how long it was waited for
+	Latencies *hdrhistogram.Histogram // in microseconds; for what was not done, how long the session waited
 	Outcomes  Outcomes
 }
 
-// intervalRow is what a shard keeps of a row between two steps.
+// intervalRow holds a shard's counts of a row between two steps.
 type intervalRow struct {
 	latencies *hdrhistogram.Histogram
 	outcomes  outcomeCounts
@@ -32,7 +32,7 @@ func (r *intervalRow) record(d time.Duration, o outcome) {
 	r.outcomes[o]++
 }
 
-// moveTo empties the row into another.
+// moveTo moves the counts to another row.
 func (r *intervalRow) moveTo(to *intervalRow) {
 	if r.latencies == nil {
 		return
@@ -42,7 +42,7 @@ func (r *intervalRow) moveTo(to *intervalRow) {
 	*r = intervalRow{}
 }
 
-// newInterval makes the interval of a step.
+// newInterval returns the interval of a step.
 func newInterval(from, to time.Time, rows *[numRows]intervalRow) Interval {
 	i := Interval{From: from, To: to}
 	for _, r := range rowOrder() {

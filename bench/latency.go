@@ -13,14 +13,14 @@ const (
 	latencyDigits = 3
 )
 
-// boundTolerance is by how much a percentile may be off before it is marked as a lower bound.
+// boundTolerance is the largest error of a percentile without the mark of a lower bound.
 const boundTolerance = 1.01
 
 func newHistogram() *hdrhistogram.Histogram {
 	return hdrhistogram.New(1, maxLatency.Microseconds(), latencyDigits)
 }
 
-// observe makes the histogram if there is none yet.
+// observe records a latency, and creates the histogram if it does not exist yet.
 func observe(h **hdrhistogram.Histogram, d time.Duration) {
 	if *h == nil {
 		*h = newHistogram()
@@ -28,14 +28,14 @@ func observe(h **hdrhistogram.Histogram, d time.Duration) {
 	(*h).RecordValue(min(max(d.Microseconds(), 1), maxLatency.Microseconds())) // within bounds: it cannot fail
 }
 
-// rowRecord is what is kept of one row. Of what ended well the latency is known; of everything else only that a good
-// answer would have taken longer than it was waited for.
+// rowRecord holds the counts and latencies of one row. For what did not end well, only a lower bound of the latency is
+// known: the time that the session waited.
 type rowRecord struct {
 	done     *hdrhistogram.Histogram // nil is empty
 	waited   *hdrhistogram.Histogram // likewise, of what did not end well
 	measured outcomeCounts           // from the beginning of the measured time on
 	before   outcomeCounts           // of sign-ins before that
-	wrong    uint64                  // answers that were OK, and wrong
+	wrong    uint64                  // answers that were OK but wrong
 }
 
 func (r *rowRecord) record(d time.Duration, o outcome, before bool) {
@@ -58,7 +58,7 @@ func (r *rowRecord) merge(o *rowRecord) {
 	r.wrong += o.wrong
 }
 
-// merged adds o to h, either of which may be nil.
+// merged adds o to h; either may be nil.
 func merged(h, o *hdrhistogram.Histogram) *hdrhistogram.Histogram {
 	if o == nil {
 		return h
@@ -70,13 +70,13 @@ func merged(h, o *hdrhistogram.Histogram) *hdrhistogram.Histogram {
 	return h
 }
 
-// distribution answers for percentiles where some latencies are known and of others only a lower bound.
+// distribution calculates percentiles of latencies, of which some are only lower bounds.
 type distribution struct {
 	done *hdrhistogram.Histogram
 	all  *hdrhistogram.Histogram // with the lower bounds
 }
 
-// add takes more latencies in.
+// add adds latencies.
 func (d *distribution) add(l Latencies) {
 	if d.all == nil {
 		d.done, d.all = newHistogram(), newHistogram()
@@ -85,7 +85,7 @@ func (d *distribution) add(l Latencies) {
 	d.all = merged(merged(d.all, l.done), l.waited)
 }
 
-// at returns the latency at a percentile in microseconds. It is a lower bound if those who waited in vain could have
+// at returns the latency at a percentile in microseconds. It is a lower bound if answers that never came could have
 // made it greater.
 func (d distribution) at(percentile float64) (us int64, atLeast bool) {
 	us = d.all.ValueAtQuantile(percentile)
@@ -93,7 +93,7 @@ func (d distribution) at(percentile float64) (us int64, atLeast bool) {
 	if known == total {
 		return us, false
 	}
-	// if the others had waited for ever, they would stand behind all that are known
+	// if the others had waited for ever, they would be greater than all known latencies
 	rank := max(1, math.Floor(percentile/100*float64(total)+0.5))
 	if rank > float64(known) {
 		return us, true
@@ -102,7 +102,7 @@ func (d distribution) at(percentile float64) (us int64, atLeast bool) {
 	return us, float64(longest) > boundTolerance*float64(us)
 }
 
-// most returns the longest latency, which is a lower bound if anything waited in vain.
+// most returns the longest latency. It is a lower bound if any answer never came.
 func (d distribution) most() (us int64, atLeast bool) {
 	return d.all.Max(), d.done.TotalCount() < d.all.TotalCount()
 }

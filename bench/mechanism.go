@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// Mechanism is how sessions sign in.
+// Mechanism is the way sessions sign in.
 type Mechanism uint8
 
 // The mechanisms. Those other than LOGIN are mechanisms of AUTHENTICATE.
@@ -21,13 +21,13 @@ const (
 
 var mechanismNames = [...]string{"login", "plain", "xoauth2", "oauthbearer", "external"}
 
-// String returns the mechanism's name in small letters.
+// String returns the mechanism's name in lower case.
 func (m Mechanism) String() string { return mechanismNames[m] }
 
-// MarshalText is String.
+// MarshalText implements encoding.TextMarshaler.
 func (m Mechanism) MarshalText() ([]byte, error) { return []byte(m.String()), nil }
 
-// UnmarshalText reads what String writes, in small or capital letters.
+// UnmarshalText implements encoding.TextUnmarshaler, in upper or lower case.
 func (m *Mechanism) UnmarshalText(text []byte) error {
 	i := slices.Index(mechanismNames[:], strings.ToLower(string(text)))
 	if i < 0 {
@@ -40,18 +40,18 @@ func (m *Mechanism) UnmarshalText(text []byte) error {
 // saslName escapes a name for the GS2 header (RFC 5801).
 var saslName = strings.NewReplacer("=", "=3D", ",", "=2C")
 
-// credential is what a session signs in with.
+// credential returns the session's credential.
 type credential struct {
 	user      User
 	mechanism Mechanism // of AUTHENTICATE; PLAIN stands in for LOGIN
 }
 
-// credential is what a user signs in with.
+// credential is the name and secret of a user.
 func (o *Options) credential(user User) credential {
 	return credential{user, max(o.Mechanism, MechanismPlain)}
 }
 
-// message is the client's first message of the mechanism.
+// message returns the client's first message of the mechanism.
 func (c credential) message() string {
 	switch c.mechanism {
 	case MechanismXOAuth2:
@@ -64,11 +64,11 @@ func (c credential) message() string {
 	return "\x00" + c.user.Name + "\x00" + string(c.user.Password)
 }
 
-// encoded is the message as it is sent: "=" is an empty initial response.
+// encoded returns the message in base64; "=" is an empty initial response.
 func (c credential) encoded() string { return base64.StdEncoding.EncodeToString([]byte(c.message())) }
 
-// next is the client's answer to a further challenge, which explains a refusal: XOAUTH2 wants an empty line,
-// OAUTHBEARER a byte 1. Others are cancelled.
+// next returns the client's answer to a further challenge, which explains a refusal. XOAUTH2 needs an empty line,
+// OAUTHBEARER a byte 1. Other mechanisms are cancelled.
 func (c credential) next() string {
 	switch c.mechanism {
 	case MechanismXOAuth2:
@@ -79,10 +79,11 @@ func (c credential) next() string {
 	return "*"
 }
 
-// secretStart is how many bytes at the beginning of a secret give it away: a server may say it back and cut it.
+// secretStart is how many leading bytes of a secret are enough to mask a word: a server may repeat the secret and cut
+// it.
 const secretStart = 16
 
-// hide masks the password in a server's words, in the forms in which it was sent.
+// hide masks the password in a server's text, in all forms in which it was sent.
 func (c credential) hide(text string) string {
 	password := string(c.user.Password)
 	if password == "" {
@@ -102,7 +103,7 @@ func (c credential) hide(text string) string {
 	return text
 }
 
-// hideFrom masks each word that holds the beginning of a secret, from there on.
+// hideFrom masks each word that contains the beginning of a secret, from there on.
 func hideFrom(text, start string) string {
 	for {
 		at := strings.Index(text, start)

@@ -9,9 +9,9 @@ import (
 	"time"
 )
 
-// Merge puts the reports of several load machines together that had done the same work at the same time: histograms
-// and rates are added, series are aligned by the clocks of the machines. It refuses reports of different kinds of work
-// and of different times. The conditions of all reports, and further ones, are judged on the whole.
+// Merge merges the reports of several load machines that did the same work at the same time. It adds histograms and
+// rates, and aligns series by the machines' clocks. It refuses reports of different work or of different times. It
+// judges the conditions of all reports, and further ones, on the merged report.
 func Merge(reports []*Report, further []Condition) (*Report, error) {
 	if len(reports) < 2 {
 		return nil, errors.New("merge: needs at least two reports")
@@ -47,7 +47,7 @@ func Merge(reports []*Report, further []Condition) (*Report, error) {
 	return all, nil
 }
 
-// leastOverlap is the part of the measured time that all machines must have in common.
+// leastOverlap is the smallest part of the measured time that all machines must share.
 const leastOverlap = 0.5
 
 func sameKindAndTime(reports []*Report) error {
@@ -78,7 +78,7 @@ func sameKindAndTime(reports []*Report) error {
 	return nil
 }
 
-// mergedSetup adds what was asked for of each machine.
+// mergedSetup adds the settings of all machines.
 func mergedSetup(reports []*Report) Setup {
 	s := reports[0].Setup
 	s.Targets = slices.Clone(s.Targets)
@@ -111,7 +111,7 @@ func (t *Totals) add(o *Totals) {
 	t.Errors += o.Errors
 }
 
-// plus adds two warm-ups, either of which may be nil.
+// plus adds two warm-ups; either may be nil.
 func (w *WarmUp) plus(o *WarmUp) *WarmUp {
 	if w == nil || o == nil {
 		return cmp.Or(w, o)
@@ -120,7 +120,7 @@ func (w *WarmUp) plus(o *WarmUp) *WarmUp {
 		w.Errors + o.Errors}
 }
 
-// add takes the worse of two machines, with the reasons of both.
+// add keeps the worse values of two machines, and the reasons of both.
 func (t *Tool) add(o *Tool, name string) {
 	t.CPU += o.CPU
 	t.CPUs += o.CPUs
@@ -143,7 +143,7 @@ func greater(a, b *float64) *float64 {
 	return a
 }
 
-// conditionsOf are the conditions of all reports, each once.
+// conditionsOf returns the conditions of all reports, without duplicates.
 func conditionsOf(reports []*Report) ([]Condition, error) {
 	var texts []string
 	for _, r := range reports {

@@ -53,7 +53,7 @@ func mergedErrors(reports []*Report) []ErrorCount {
 	return all
 }
 
-// mergedSpent adds what the processes under load took. It is given for commands of all machines.
+// mergedSpent adds the CPU time of the processes under load. Costs per command count the commands of all machines.
 func (r *Report) mergedSpent(reports []*Report) *Spent {
 	var s *Spent
 	for _, report := range reports {
@@ -81,9 +81,8 @@ func (r *Report) mergedSpent(reports []*Report) *Spent {
 	return s
 }
 
-// mergedSeries puts the steps of all machines on one grid of time, which begins with the measured time. Rates and
-// counts are added. Of latencies the greatest holds: points do not have the histograms that percentiles of all would
-// need.
+// mergedSeries aligns the steps of all machines on one grid of time, which begins with the measured time. It adds
+// rates and counts. Of latencies it keeps the greatest, because points have no histograms.
 func mergedSeries(reports []*Report, from time.Time) []Point {
 	step := 0.0
 	for _, r := range reports {

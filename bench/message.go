@@ -7,13 +7,13 @@ import (
 	"strings"
 )
 
-// bodyLine is what messages are filled with.
+// bodyLine is the text of messages.
 const bodyLine = "Pack my box with five dozen jugs of liquor, and be very quick.\r\n"
 
 // bodyBlock is how much of it is written at once.
 const bodyBlock = 64 << 10
 
-// minMessage leaves room for the header.
+// minMessage is the smallest message in bytes; it has room for the header.
 const minMessage = 320
 
 // body is lines of text to take message bodies from. Read-only.
@@ -21,7 +21,7 @@ type body []byte
 
 func newBody() body { return body(strings.Repeat(bodyLine, bodyBlock/len(bodyLine)+1)) }
 
-// message is a message that was made up, and what it must be when it comes back. Its bytes are not kept.
+// message is a generated message, and what the server must return for it. Its bytes are not stored.
 type message struct {
 	head  string
 	size  int
@@ -30,7 +30,7 @@ type message struct {
 	flags []string // what we set
 }
 
-// newMessage makes a message of exactly size bytes, at least minMessage. No two of the same run are equal.
+// newMessage generates a message of exactly size bytes, at least minMessage. All messages of a run differ.
 func (b body) newMessage(run string, session, number, size int) *message {
 	head := fmt.Sprintf("Date: Mon, 02 Jan 2006 15:04:05 +0000\r\nFrom: Load Tool <load@example.org>\r\nTo: Load "+
 		"Tool <load@example.org>\r\n"+
@@ -56,7 +56,7 @@ func (b body) write(w io.Writer, m *message) error {
 	})
 }
 
-// each gives the bytes behind the head, piece by piece: whole lines, then one that fills the rest.
+// each yields the bytes after the header in pieces: whole lines, then one that fills the rest.
 func (b body) each(m *message, do func([]byte) error) error {
 	const text = len(bodyLine) - len("\r\n")
 	left := m.size - len(m.head) - len("\r\n")

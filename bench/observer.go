@@ -6,10 +6,10 @@ import (
 	"github.com/HdrHistogram/hdrhistogram-go"
 )
 
-// maxPoints is about how many points a series has at most.
+// maxPoints is the approximate highest number of points of a series.
 const maxPoints = 600
 
-// Progress is what a run has done lately.
+// Progress is the current state of a run.
 type Progress struct {
 	Elapsed   time.Duration
 	Left      time.Duration // of the measured time, or of the warm-up
@@ -37,7 +37,7 @@ type Point struct {
 	Behind    int64   `json:"backlog"`
 }
 
-// observer looks at a run from outside, in steps.
+// observer samples a run in steps.
 type observer struct {
 	engine  *engine
 	began   time.Time
@@ -100,7 +100,7 @@ func (o *observer) look(now time.Time) {
 	if o.engine.hasStarted() && !now.Before(o.engine.measuredAt) {
 		o.maximum = max(o.maximum, point.Behind)
 	}
-	// a short rest says nothing of rates, and what drags on behind the end is of no interest
+	// a short rest gives no rates, and what continues after the end does not count
 	if len(o.series) < 4*maxPoints && length >= o.step/2 {
 		o.series = append(o.series, point)
 	}

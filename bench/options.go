@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// Limits of every run, whatever is asked for.
+// Limits of every run.
 const (
 	MaxDuration = 24 * time.Hour // of the measured time, of the ramp, and of the warm-up
 	MaxSessions = 50_000
@@ -28,13 +28,13 @@ const (
 	DefaultGrace    = 5 * time.Second
 )
 
-// Verify says how much of the answers is checked.
+// Verify says which parts of answers are checked.
 type Verify uint8
 
-// The levels. Framing and tags are checked at both.
+// The levels. Both check framing and tags.
 const (
 	VerifyAll Verify = iota // counts, UIDs, flags, lengths and checksums too
-	// nothing else: for servers that mean nothing by their answers, as the sink, or that change messages
+	// nothing else: for servers whose answers have no meaning, such as the sink, or that change messages
 	VerifyWire
 )
 
@@ -43,10 +43,10 @@ var verifyNames = [...]string{"all", "wire"}
 // String returns all or wire.
 func (v Verify) String() string { return verifyNames[v] }
 
-// MarshalText is String.
+// MarshalText implements encoding.TextMarshaler.
 func (v Verify) MarshalText() ([]byte, error) { return []byte(v.String()), nil }
 
-// UnmarshalText reads what String writes.
+// UnmarshalText implements encoding.TextUnmarshaler.
 func (v *Verify) UnmarshalText(text []byte) error {
 	i := slices.Index(verifyNames[:], string(text))
 	if i < 0 {
@@ -59,7 +59,7 @@ func (v *Verify) UnmarshalText(text []byte) error {
 // DialFunc connects to a target, from the source address unless that is the zero value.
 type DialFunc func(ctx context.Context, source netip.Addr, target *Target) (net.Conn, error)
 
-// Options are what a run is to be. Targets, Users and Profile are needed; what else is zero has a default.
+// Options describe a run. Targets, Users and Profile are required; other zero values have defaults.
 type Options struct {
 	Targets   []Target // from Resolve; sessions take turns
 	Users     []User   // sessions take turns
@@ -67,7 +67,7 @@ type Options struct {
 	TLS       TLSMode
 	TLSConfig *tls.Config // for TLS; its ServerName, if any, holds for all targets
 	Mechanism Mechanism
-	ID        bool         // say who we are after each sign-in
+	ID        bool         // send ID after each sign-in
 	Compress  bool         // COMPRESS=DEFLATE after each sign-in
 	Sources   []netip.Addr // source addresses; sessions take turns
 	Verify    Verify
@@ -76,28 +76,28 @@ type Options struct {
 	Duration time.Duration // of the measured time
 	Ramp     time.Duration // before it, over which sessions sign in
 	WarmUp   time.Duration // between the ramp and the measured time; operations that begin in it do not count
-	Closed   bool          // each session begins an operation when the one before has ended
+	Closed   bool          // each session begins an operation when the previous one has ended
 	Rate     float64       // otherwise, operations due a second, over all sessions; the profile's by default
 	Speed    float64       // of a replay: 1 by default, 2 is twice as fast
-	Backlog  int           // how many operations of one session may be due and not begun; older ones are given up
+	Backlog  int           // how many operations of one session may wait to begin; older ones are dropped
 	Timeout  time.Duration // for the answer to each command, from its sending
-	// how long what is due or under way at the end of the measured time may take, at most a minute
+	// how long operations that are due or running at the end of the measured time may take, at most a minute
 	Grace time.Duration
 
 	FailIf []Condition // any of them fails the run; one on the errors of the whole run decides how many are too many
 
-	Seed      uint64         // of the choices sessions make; the same seed makes the same choices
+	Seed      uint64         // of the sessions' random choices; the same seed gives the same choices
 	Version   string         // of the tool, for the report; may be empty
-	RunID     string         // part of mailbox names and messages; made up by default
+	RunID     string         // part of mailbox names and messages; random by default
 	Account   *Account       // of the processes under load; may be nil
-	Progress  func(Progress) // told while it runs, from one goroutine; may be nil
-	Intervals func(Interval) // told each step, from the same goroutine; may be nil
+	Progress  func(Progress) // called during the run, from one goroutine; may be nil
+	Intervals func(Interval) // called at each step, from the same goroutine; may be nil
 	Dial      DialFunc       // nil is the network
 
-	proc string // where the tool reads about its own waiting; /proc by default
+	proc string // where the tool reads its own scheduling delays; /proc by default
 }
 
-// complete fills in defaults and refuses what is out of bounds.
+// complete fills in defaults and refuses values out of range.
 func (o *Options) complete() error {
 	var errs []error
 	check := func(ok bool, format string, args ...any) {

@@ -48,7 +48,7 @@ func outcomeOf(err error) outcome {
 type Outcomes struct {
 	All          uint64 `json:"all"`            // operations that were due, commands that were sent
 	Done         uint64 `json:"done"`           // in the measured time; rates count these
-	DoneAfterEnd uint64 `json:"done_after_end"` // in the grace behind it
+	DoneAfterEnd uint64 `json:"done_after_end"` // in the grace after it
 	Refused      uint64 `json:"refused"`        // NO or BAD
 	Failed       uint64 `json:"failed"`         // wrong answer, or the connection broke
 	TimedOut     uint64 `json:"timed_out"`

@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// phone waits in IDLE. A second connection of the same user delivers a message, which wakes it: it leaves IDLE, looks,
-// and idles again.
+// phone waits in IDLE. A second connection of the same user delivers a message, which wakes it. It ends IDLE, reads
+// the news, and idles again.
 type phone struct {
 	resident
 	profile *PhoneProfile
@@ -77,7 +77,7 @@ func (p *phone) awaitNews(s *session, sent time.Time) error {
 	return nil
 }
 
-// look does what a phone does about a new message.
+// look sends the commands of a phone for a new message.
 func (p *phone) look(s *session, m *message) error {
 	c := s.main
 	if m.uid == 0 {

@@ -20,14 +20,14 @@ import (
 	"portico/backend/secret"
 )
 
-// Plan is a run as people write it, in flags or in a file. What is zero has a default.
+// Plan is a run as users write it, in flags or in a file. Zero values have defaults.
 type Plan struct {
 	Target     []string `yaml:"target"` // host:port
 	TLS        TLSMode  `yaml:"tls"`
 	CA         string   `yaml:"ca"`          // PEM file; the system's by default
 	Insecure   bool     `yaml:"insecure"`    // certificates are not checked
 	ServerName string   `yaml:"server_name"` // that certificates must be for; the target's host by default
-	// PEM file with the client's certificate; {user} in it is the user's name
+	// PEM file with the client's certificate; {user} in the file name stands for the user
 	Cert         string        `yaml:"cert"`
 	Key          string        `yaml:"key"`         // PEM file with its key, likewise; the same file by default
 	TLSVersion   string        `yaml:"tls_version"` // 1.2 or 1.3 alone; what both sides like best by default
@@ -58,7 +58,7 @@ type Plan struct {
 	FailIf       []string      `yaml:"fail_if"` // see ParseCondition
 }
 
-// ComparePlan is a comparison as people write it.
+// ComparePlan is a comparison as users write it.
 type ComparePlan struct {
 	Rounds  int          `yaml:"rounds"`
 	Base    string       `yaml:"base"` // the target that ratios are against; the first by default
