@@ -1,4 +1,4 @@
-// Package exporter shows a run of package bench to Prometheus while it goes on.
+// Package exporter serves the metrics of a run of package bench to Prometheus during the run.
 package exporter
 
 import (
@@ -17,8 +17,7 @@ import (
 // bounds are the upper ends of the buckets, in seconds.
 var bounds = []float64{0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30}
 
-// Exporter keeps what the intervals of a run add up to. It implements prometheus.Collector; it may be used by
-// several goroutines.
+// Exporter holds the sums of a run's intervals. It implements prometheus.Collector and is safe for concurrent use.
 type Exporter struct {
 	durations, results           map[bool]*prometheus.Desc // of operations, and of commands
 	sessions, backlog, errorsSum *prometheus.Desc
@@ -29,7 +28,7 @@ type Exporter struct {
 	progress bench.Progress
 }
 
-// rowSum is what is kept of a row.
+// rowSum holds the sums of a row.
 type rowSum struct {
 	operation bool
 	count     uint64
@@ -38,7 +37,7 @@ type rowSum struct {
 	outcomes  bench.Outcomes
 }
 
-// New returns an exporter that knows nothing yet.
+// New returns an exporter without data.
 func New() *Exporter {
 	desc := func(name, help string, labels ...string) *prometheus.Desc {
 		return prometheus.NewDesc("portico_bench_"+name, help, labels, nil)
@@ -93,7 +92,7 @@ func (s *rowSum) add(h *hdrhistogram.Histogram) {
 	}
 }
 
-// Progress takes the state of the run.
+// Progress sets the state of the run.
 func (e *Exporter) Progress(p bench.Progress) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -136,7 +135,7 @@ func (e *Exporter) Collect(to chan<- prometheus.Metric) {
 	}
 }
 
-// headerTime is how long a client of the metrics may take for its request.
+// headerTime is how long a client of the metrics may take to send its request.
 const headerTime = 5 * time.Second
 
 // Serve answers /metrics on the listener until stop is called.

@@ -1,4 +1,4 @@
-// Package live shows a run of package bench on a terminal while it goes on.
+// Package live shows a run of package bench on a terminal during the run.
 package live
 
 import (
@@ -10,23 +10,23 @@ import (
 	"portico/bench"
 )
 
-// View is a full screen that shows one run. Its methods may be called from any goroutine.
+// View is a full screen that shows one run. It is safe for concurrent use.
 type View struct {
 	program  *tea.Program
 	interval bench.Interval // of the step under way; the run's own goroutine's
 	work     sync.WaitGroup
 }
 
-// Options say where and what a view shows.
+// Options are the terminal and the title of a view.
 type Options struct {
 	In    io.Reader // keys
 	Out   io.Writer // the terminal
 	Title string
-	ASCII bool   // the terminal's characters are not those of UTF-8
+	ASCII bool   // the terminal does not use UTF-8
 	End   func() // called when the person ends the run early
 }
 
-// Start takes the terminal until Close.
+// Start takes over the terminal until Close.
 func Start(o Options, more ...tea.ProgramOption) *View {
 	options := append([]tea.ProgramOption{tea.WithInput(o.In), tea.WithOutput(o.Out), tea.WithoutSignalHandler()},
 		more...)
@@ -35,19 +35,19 @@ func Start(o Options, more ...tea.ProgramOption) *View {
 	return v
 }
 
-// step is what one step of the run brings.
+// step holds the data of one step of the run.
 type step struct {
 	interval bench.Interval
 	progress bench.Progress
 }
 
-// Interval takes what a step has counted. It comes before Progress.
+// Interval adds the counts of a step. It is called before Progress.
 func (v *View) Interval(i bench.Interval) { v.interval = i }
 
-// Progress takes the state of the run.
+// Progress sets the state of the run.
 func (v *View) Progress(p bench.Progress) { v.program.Send(step{v.interval, p}) }
 
-// Close gives the terminal back.
+// Close restores the terminal.
 func (v *View) Close() {
 	v.program.Quit()
 	v.work.Wait()

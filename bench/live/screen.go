@@ -12,7 +12,7 @@ import (
 	"portico/bench"
 )
 
-// The size of a screen that has not said its own.
+// The size of a screen that does not report one.
 const (
 	defaultWidth  = 80
 	defaultHeight = 24
@@ -89,8 +89,7 @@ func (m *model) take(s step) {
 	m.p99 = keep(m.p99, float64(s.progress.P99))
 }
 
-// row returns the row of that name. Operations stand first, then what they consist of in the order in which it came
-// up.
+// row returns the row of that name. Operations come first, then their parts in order of appearance.
 func (m *model) row(in bench.IntervalRow) *row {
 	for _, r := range m.rows {
 		if r.name == in.Name {
@@ -122,7 +121,7 @@ func (m *model) View() tea.View {
 	return v
 }
 
-// lines are the screen, cut to its size.
+// lines returns the screen, cut to its size.
 func (m *model) lines() []string {
 	p := &m.progress
 	lines := []string{
@@ -181,7 +180,7 @@ var (
 	ascii  = []rune("_.-=+*%#")
 )
 
-// spark draws the last steps of a figure in one line.
+// spark draws the latest steps of a figure in one line.
 func (m *model) spark(name string, values []float64, text func(float64) string) string {
 	const label, figure = 12, 12
 	values = values[max(0, len(values)-max(m.width-label-figure, 1)):]
@@ -207,7 +206,7 @@ func (m *model) spark(name string, values []float64, text func(float64) string) 
 	return fmt.Sprintf("%-11s %s %s", name, b.String(), last)
 }
 
-// span writes a latency with three digits, and nothing for none.
+// span formats a latency with three digits; none is "".
 func span(d time.Duration) string {
 	switch {
 	case d == 0:

@@ -1,6 +1,6 @@
 // Record reads Go benchmark results from standard input and prints each figure beside the one in the record, with a
-// mark where it is worse by more than a tenth. It judges nothing by itself: a noisy machine is off by as much, so a
-// mark is to be measured again.
+// mark if it is worse by more than a tenth. It gives no verdict: noise on a machine can be as large, so measure a
+// marked figure again.
 package main
 
 import (
@@ -15,10 +15,10 @@ import (
 	"strings"
 )
 
-// tolerance is by how much a figure may be worse unmarked.
+// tolerance is how much worse a figure may be without a mark.
 const tolerance = 1.1
 
-// someBytes more per operation are what a pool's luck makes of them.
+// someBytes more per operation are within the variation of a pool.
 const someBytes = 256
 
 func main() {
@@ -65,8 +65,8 @@ func (k key) less(o key) int {
 	return strings.Compare(k.unit, o.unit)
 }
 
-// parse reads results as `go test -bench` writes them. A figure is the best of its repetitions: others' work only
-// makes it worse.
+// parse reads the output of `go test -bench`. A figure is the best of its repetitions: other processes only make it
+// worse.
 func parse(text string) map[key]float64 {
 	figures := make(map[key]float64)
 	pkg := ""
@@ -92,7 +92,7 @@ func parse(text string) map[key]float64 {
 	return figures
 }
 
-// moreIsBetter tells rates from costs.
+// moreIsBetter distinguishes rates from costs.
 func moreIsBetter(unit string) bool { return strings.HasSuffix(unit, "/s") }
 
 // compare prints all figures and returns how many are marked.
@@ -138,7 +138,7 @@ func ratio(was, is float64) string {
 	return fmt.Sprintf("%.2f", is/was)
 }
 
-// resultLines keeps what parse reads, and what says where it was measured.
+// resultLines keeps the lines that parse reads and those that describe the machine.
 func resultLines(text string) string {
 	var kept strings.Builder
 	for line := range strings.Lines(text) {

@@ -20,18 +20,19 @@ func newBench() *cobra.Command {
 		newBenchClean())
 }
 
-// allowRemoteFlag is on each command that could reach another machine.
+// allowRemoteFlag gives a command --allow-remote. Each command that could put load on another machine has it.
 func allowRemoteFlag(cmd *cobra.Command) *bool {
 	return cmd.Flags().Bool("allow-remote", false,
 		"allow targets on other machines; use only servers that you may put load on")
 }
 
-// strictFlag is on each command that measures.
+// strictFlag gives a command --strict. Each command that measures has it.
 func strictFlag(cmd *cobra.Command) *bool {
 	return cmd.Flags().Bool("strict", false, "exit with status 3 if the tool was short of CPU, whatever it measured")
 }
 
-// measured returns what ends a measurement. Without CPU for the tool, its errors may be its own, so strict goes first.
+// measured returns the error that sets the exit status of a measurement. A tool that is short of CPU may cause errors
+// itself, so --strict comes first.
 func measured(fine, short, strict bool) error {
 	switch {
 	case short && strict:
@@ -42,7 +43,7 @@ func measured(fine, short, strict bool) error {
 	return nil
 }
 
-// report is a result of several tables. For people it has one form.
+// report is a result of several tables. Its form for people is always the same.
 type report interface {
 	Names() []string // of what was measured
 	WriteTable(io.Writer) error
@@ -61,7 +62,7 @@ func (o *output) report(w io.Writer, r report) error {
 	return r.WriteTable(w)
 }
 
-// untilSignal ends the work at the first signal, so that what was measured is still reported.
+// untilSignal returns a context that ends at the first signal. The command then still reports what it has measured.
 func untilSignal(ctx context.Context) (context.Context, context.CancelFunc) {
 	return signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
 }

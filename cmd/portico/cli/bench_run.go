@@ -12,7 +12,7 @@ import (
 	"portico/cmd/portico/release"
 )
 
-// maxRounds bounds how often a run is repeated.
+// maxRounds is the highest number of rounds.
 const maxRounds = 1000
 
 // benchRun holds the flags of bench run.

@@ -10,7 +10,7 @@ import (
 	"portico/bench"
 )
 
-// searchStep is how long a step of a search takes by default.
+// searchStep is the default duration of a step of a search.
 const searchStep = 10 * time.Second
 
 // search finds the highest rate at which the conditions of --find-rate hold, writes the report and returns the

@@ -16,7 +16,7 @@ import (
 	"portico/bench"
 )
 
-// maxSinkTime bounds how long a forgotten sink runs.
+// maxSinkTime is the longest --duration of a sink, so that a forgotten sink ends.
 const maxSinkTime = 24 * time.Hour
 
 // sinkOptions are the flags of bench sink.
@@ -82,7 +82,7 @@ func runSink(ctx context.Context, o sinkOptions, out io.Writer) error {
 	return errors.Join(err, <-closed)
 }
 
-// tls returns what the flags say of TLS; nil is none.
+// tls returns the TLS configuration of the flags; nil is no TLS.
 func (o sinkOptions) tls() (*tls.Config, error) {
 	if o.ca == "" && o.cert == "" && o.key == "" {
 		return nil, nil

@@ -146,7 +146,8 @@ func (f *followers) close() error {
 	return errors.Join(errs...)
 }
 
-// onScreen reports whether there is a terminal that can show a screen, and a person who has keys.
+// onScreen reports whether standard error is a terminal that can show a screen, and standard input one that reads
+// keys.
 func onScreen(cmd *cobra.Command) bool {
 	term := os.Getenv("TERM")
 	return onTerminal(cmd.ErrOrStderr()) && onTerminal(os.Stdin) && term != "" && term != "dumb"
@@ -158,7 +159,7 @@ func onTerminal(w io.Writer) bool {
 	return ok && isatty.IsTerminal(f.Fd())
 }
 
-// utf8Terminal reports whether the locale's characters are those of UTF-8.
+// utf8Terminal reports whether the locale uses UTF-8.
 func utf8Terminal() bool {
 	for _, name := range []string{"LC_ALL", "LC_CTYPE", "LANG"} {
 		if value := strings.ToUpper(os.Getenv(name)); value != "" {
@@ -176,12 +177,12 @@ func targetNames(o *bench.Options) string {
 	return strings.Join(names, ", ")
 }
 
-// progressLine tells how a run goes, in one line that is written over and over.
+// progressLine shows the progress of a run in one line, which it overwrites.
 func progressLine(w io.Writer) func(bench.Progress) {
 	return func(p bench.Progress) { fmt.Fprintf(w, "\r%s\x1b[K", progressText(p)) }
 }
 
-// progressLines tells how a run goes, in a line each second.
+// progressLines shows the progress of a run, with a line each second.
 func progressLines(w io.Writer) func(bench.Progress) {
 	last := time.Duration(-1)
 	return func(p bench.Progress) {

@@ -48,7 +48,7 @@ Exit status: 0 the file can be used, 1 it has errors, 2 it cannot be read.`,
 	return cmd
 }
 
-// findings prints what check has found: for people a line each, as compilers do, and whether the file is fine.
+// findings prints the problems of a file: for people one line each, as compilers do, and a verdict.
 func (o *output) findings(cmd *cobra.Command, file string, found configs.Problems) error {
 	type finding struct {
 		File    string `json:"file"`

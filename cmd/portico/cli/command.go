@@ -20,13 +20,13 @@ import (
 // Exit statuses.
 const (
 	StatusFine   = 0 // done, and the answer is good
-	StatusBad    = 1 // done, and the answer is bad news
-	StatusFailed = 2 // could not be done
-	// done, and the answer is of a third kind: bench with --strict is in doubt, only a copy of the store is damaged
+	StatusBad    = 1 // done, and the answer is bad
+	StatusFailed = 2 // the command failed
+	// done, with a third answer: bench --strict was short of CPU, or only a copy of the store is damaged
 	StatusDoubt = 3
 )
 
-// errBadNews ends a command that has done its work and has printed what is wrong.
+// errBadNews ends a command that has done its work and printed a bad answer.
 var errBadNews = errors.New("bad news")
 
 // errDoubt ends a measurement that is in doubt because the tool was short of CPU.
@@ -104,8 +104,8 @@ with store check: the store is intact, but a copy of it is damaged.`,
 	return root
 }
 
-// mistyped says what is wrong with a command line that names no command, nil if it names one. Cobra shows the help of
-// the command above and calls that a success.
+// mistyped returns the error about a command line that names no command, nil if it names one. Cobra would show the
+// help of the parent command and succeed.
 func mistyped(root *cobra.Command, args []string) error {
 	root.InitDefaultHelpCmd()
 	root.InitDefaultCompletionCmd(args...)
@@ -126,13 +126,13 @@ func mistyped(root *cobra.Command, args []string) error {
 	return noCommand(cmd, words)
 }
 
-// noCommand is the error for words that name no command below cmd.
+// noCommand returns the error for words that name no command below cmd.
 func noCommand(cmd *cobra.Command, words []string) error {
 	return fmt.Errorf("%s has no command %q%s: %s --help lists the commands", cmd.CommandPath(), words[0],
 		meantCommand(cmd, words), cmd.CommandPath())
 }
 
-// group is a command that only has others below it.
+// group returns cmd with subcommands. cmd itself does nothing.
 func group(cmd *cobra.Command, below ...*cobra.Command) *cobra.Command {
 	cmd.Args = cobra.NoArgs
 	cmd.AddCommand(below...)

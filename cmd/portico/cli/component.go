@@ -72,7 +72,7 @@ not answer.`,
 	return cmd
 }
 
-// componentNames lists components once each.
+// componentNames lists the names of components, without duplicates.
 func componentNames(all []components.State) (names []string) {
 	for _, c := range all {
 		names = append(names, c.Component)
@@ -122,7 +122,8 @@ Inactive, 2 the command failed.`,
 		if err := api.printChanged(cmd, change); err != nil {
 			return err
 		}
-		if !strings.HasPrefix(strings.ToLower(change.Now), strings.ToLower(r.State)) { // "Active" is no "Inactive"
+		// "Inactive" does not begin with "Active"
+		if !strings.HasPrefix(strings.ToLower(change.Now), strings.ToLower(r.State)) {
 			return errBadNews
 		}
 		return nil

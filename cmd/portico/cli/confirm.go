@@ -9,15 +9,15 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// yesFlag gives a command that asks first the flag that answers.
+// yesFlag gives a command that asks for confirmation the flag --yes.
 func yesFlag(cmd *cobra.Command) *bool {
 	return cmd.Flags().Bool("yes", false, "do not ask for confirmation")
 }
 
-// errDeclined ends a command that nobody wanted to go on.
+// errDeclined ends a command that was not confirmed.
 var errDeclined = errors.New("nothing has changed")
 
-// confirm asks whether to go on. Without an answer nothing happens.
+// confirm asks whether to continue. Without an answer nothing happens.
 func confirm(cmd *cobra.Command, what string) error {
 	fmt.Fprintf(cmd.ErrOrStderr(), "%s Go on? [yes, no] ", visibleText(what))
 	line, err := bufio.NewReader(cmd.InOrStdin()).ReadString('\n')

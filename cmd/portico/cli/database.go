@@ -99,7 +99,7 @@ read.`,
 	return cmd
 }
 
-// pinnedIn reads the pinned set. It makes no store where there is none.
+// pinnedIn reads the pinned set. It does not create a store.
 func pinnedIn(ctx context.Context, config *configs.Config, file string) ([]string, error) {
 	s, err := store.ReadOnly(config.DataDir)
 	if err != nil {

@@ -67,7 +67,7 @@ one does not, 2 Portico does not answer.`,
 	return cmd
 }
 
-// printCopies prints copies, or how many there are of each status.
+// printCopies prints copies, or the number of copies of each status.
 func (a *apiCommand) printCopies(cmd *cobra.Command, copies []admin.CopyStatus, counted bool) (err error) {
 	if counted {
 		counts := copiesByStatus(copies)
@@ -167,7 +167,7 @@ failed.`,
 	return cmd
 }
 
-// copyArgs takes DATABASE SERVER, or DATABASE/SERVER.
+// copyArgs accepts DATABASE SERVER or DATABASE/SERVER.
 func copyArgs(cmd *cobra.Command, args []string) error {
 	if len(args) == 1 && strings.Count(args[0], "/") == 1 {
 		return nil
@@ -175,7 +175,7 @@ func copyArgs(cmd *cobra.Command, args []string) error {
 	return cobra.ExactArgs(2)(cmd, args)
 }
 
-// copyIn returns the copy that arguments name.
+// copyIn returns the copy that the arguments name.
 func copyIn(args []string) (database, server string) {
 	if len(args) == 1 {
 		database, server, _ = strings.Cut(args[0], "/")

@@ -43,7 +43,7 @@ unblocked the server.`,
 	return demoOutage(cmd, func() backendtest.Outage { return backendtest.NoOutage })
 }
 
-// demoOutage has a command ask the running demo for an outage.
+// demoOutage makes a command that asks the running demo for an outage.
 func demoOutage(cmd *cobra.Command, outage func() backendtest.Outage) *cobra.Command {
 	output := outputFlags(cmd)
 	dir := cmd.Flags().String("dir", "", "`folder` of the demo; the default is the folder of PORTICO_ADMIN")

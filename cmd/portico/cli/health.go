@@ -22,7 +22,7 @@ the probe results. A health set is as unhealthy as its worst monitor.`,
 		newHealthRepairing(), newHealthItems(), newHealthExplain())
 }
 
-// monitorFields are what --where may name, and what a monitor has there.
+// monitorFields are the fields for --where, and their values.
 var monitorFields = fields[admin.MonitorRow]{
 	"Server":          func(m admin.MonitorRow) string { return m.Server },
 	"State":           func(m admin.MonitorRow) string { return m.State },
@@ -135,7 +135,7 @@ func monitorTable(monitors []admin.MonitorRow) *table.Table {
 	return rows
 }
 
-// explainFlapping says below a table which monitors flap: their state alone does not show it.
+// explainFlapping lists below a table the monitors that flap, because their state does not show it.
 func (a *apiCommand) explainFlapping(cmd *cobra.Command, monitors []admin.MonitorRow) {
 	if !a.forPeople() {
 		return
@@ -150,7 +150,7 @@ func (a *apiCommand) explainFlapping(cmd *cobra.Command, monitors []admin.Monito
 	}
 }
 
-// monitorID is a monitor's identity.
+// monitorID returns a monitor's identity.
 func monitorID(m admin.MonitorRow) string {
 	return strings.TrimSuffix(m.HealthSetName+"/"+m.Name+"/"+m.TargetResource, "/")
 }

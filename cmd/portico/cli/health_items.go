@@ -71,7 +71,7 @@ item.`,
 	return cmd
 }
 
-// items lists the items that a pattern fits, of one type or with "" of all.
+// items lists the items that a pattern matches, of one type; "" is all types.
 func (a *apiCommand) items(cmd *cobra.Command, pattern, kind string) ([]admin.ItemRow, error) {
 	var all []admin.ItemRow
 	if err := a.get(cmd.Context(), admin.PathItems, &all); err != nil {
@@ -90,7 +90,7 @@ func (a *apiCommand) items(cmd *cobra.Command, pattern, kind string) ([]admin.It
 	return wanted, nil
 }
 
-// noSuchItem is the error for a pattern that no item fits.
+// noSuchItem returns the error for a pattern that matches no item.
 func noSuchItem(kind, pattern string, all []admin.ItemRow) error {
 	var known []string
 	for _, item := range all {
@@ -99,7 +99,7 @@ func noSuchItem(kind, pattern string, all []admin.ItemRow) error {
 	return fmt.Errorf("%w; portico health items lists all", admin.NoSuch(kind, pattern, known))
 }
 
-// definition is an item's definition in a line.
+// definition returns an item's definition in one line.
 func definition(item admin.ItemRow) string {
 	var parts []string
 	for _, p := range item.Definition {

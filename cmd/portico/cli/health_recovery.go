@@ -81,8 +81,7 @@ func recoveryMode(s admin.RecoveryState) string {
 	return "Recovery has no step left: a monitor has to become healthy, or a person has to act." + off
 }
 
-// stepsDone says how many of a monitor's steps are behind it, and how many of those were done: most may have been
-// skipped.
+// stepsDone says how many steps of a monitor are over, and how many of those were done; the others were skipped.
 func stepsDone(s admin.RecoveryState, l recovery.Ladder) string {
 	steps := 0
 	for _, action := range s.Steps[monitorName(l.Monitor)] {
@@ -100,7 +99,7 @@ func stepsDone(s admin.RecoveryState, l recovery.Ladder) string {
 	return fmt.Sprintf("%d of %d, %d done", min(l.Rung, steps), steps, done)
 }
 
-// nextStep names the next step and when it is due. That people were told stands there only once it has happened.
+// nextStep names the next step and its time. It says that people were notified only after that has happened.
 func nextStep(s admin.RecoveryState, l recovery.Ladder) string {
 	name, steps := "", s.Steps[monitorName(l.Monitor)]
 	if l.Rung < len(steps) && steps[l.Rung] != recovery.Escalate {
@@ -125,7 +124,7 @@ func nextStep(s admin.RecoveryState, l recovery.Ladder) string {
 	return name + "at " + table.Time(l.Next)
 }
 
-// monitorName is the name in a monitor's identity HEALTHSET/NAME[/TARGET].
+// monitorName returns the name in a monitor's identity HEALTHSET/NAME[/TARGET].
 func monitorName(id string) string {
 	if parts := strings.Split(id, "/"); len(parts) > 1 {
 		return parts[1]
@@ -155,7 +154,7 @@ func (a *apiCommand) printRecoveryLog(cmd *cobra.Command, state admin.RecoverySt
 	return a.print(cmd, state, rows)
 }
 
-// allowedAgain says when a throttled action is allowed again, and what moves users meanwhile.
+// allowedAgain says when a throttled action is allowed again, and what moves users until then.
 func allowedAgain(r recovery.Record) (text string) {
 	if r.Result != recovery.ResultThrottled {
 		return ""

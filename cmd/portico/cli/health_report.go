@@ -69,13 +69,13 @@ func (a *apiCommand) printHealthSets(cmd *cobra.Command, sets []admin.SetRow) er
 	return nil
 }
 
-// isWell says whether an AlertValue is no bad news.
+// isWell reports whether an AlertValue is no reason to act.
 func isWell(value string) bool {
 	return value == health.Healthy.String() || value == health.UnInitialized.String() ||
 		value == health.Disabled.String()
 }
 
-// monitorsOf lists a health set's monitors in a line, each with its state.
+// monitorsOf lists a health set's monitors with their states in one line.
 func monitorsOf(s admin.SetRow) string {
 	var all []string
 	for _, m := range s.Monitors {

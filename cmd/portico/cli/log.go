@@ -25,8 +25,8 @@ log holds no secrets.`,
 	}, newLogOn(), newLogOff(), newLogStatus(), newLogTail(), newLogShow())
 }
 
-// filterFlags gives a command the flags that say which rows are wanted. The function that it returns refuses a filter
-// that can match nothing. find finds a user by the name that was typed.
+// filterFlags gives a command the flags that filter rows. It returns a function that reads the filter, and refuses one
+// that can match nothing. find looks a user up by the typed name.
 func (a *apiCommand) filterFlags(cmd *cobra.Command, find func(ctx context.Context, typed string) (string,
 	error)) func(context.Context) (admin.LogFilter, error) {
 	f, slower := &admin.LogFilter{}, time.Duration(0)
@@ -93,7 +93,7 @@ the same time. --all logs every session.`,
 	return cmd
 }
 
-// changedRule is a rule of the protocol log that a command has begun or ended.
+// changedRule is a rule of the protocol log that a command has started or ended.
 type changedRule struct {
 	admin.Change
 	admin.LogRule

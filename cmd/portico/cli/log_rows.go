@@ -121,7 +121,7 @@ func (a *apiCommand) foundNothing(ctx context.Context, wanted admin.LogFilter, e
 	return a.get(ctx, admin.PathLog, &status) == nil // the node is known, so the rows are what is not
 }
 
-// setSpan sets from and to in a query, as they were typed at a moment; "" is not set.
+// setSpan sets from and to in a query from the typed times, which are relative to now. It does not set "".
 func setSpan(query url.Values, from, to string, now time.Time) error {
 	var span [2]time.Time
 	for i, end := range []struct{ name, text string }{{"from", from}, {"to", to}} {
@@ -148,7 +148,7 @@ func rowTable() *table.Table {
 		Keep("Command", "Took", "Result")
 }
 
-// logTimes says in which zone rows are.
+// logTimes explains the zone of times.
 const logTimes = "\n\nTimes are local, or UTC with --utc. With -o csv and -o json the rows are as in the " +
 	"files, in UTC."
 
@@ -163,7 +163,7 @@ func utcFlag(cmd *cobra.Command) func() *time.Location {
 	}
 }
 
-// rowTime is the time of a row in a zone.
+// rowTime converts the time of a row to a zone.
 func rowTime(text string, zone *time.Location) string {
 	at, err := time.Parse(time.RFC3339Nano, text)
 	if err != nil {
@@ -177,7 +177,7 @@ func rowCells(r protolog.Row, zone *time.Location) []string {
 		r[8], r[11]}
 }
 
-// resultIn is what a row's context says of how the command ended.
+// resultIn returns the result of the command in a row's context.
 func resultIn(context string) string {
 	rest, ok := strings.CutPrefix(context, "R=")
 	if !ok {
@@ -191,10 +191,10 @@ func resultIn(context string) string {
 	return rest
 }
 
-// raw says whether rows are written as they come: as the protocol log's files have them.
+// raw reports whether to write rows in the form of the protocol log's files.
 func (a *apiCommand) raw() bool { return a.form == formCSV || a.form == table.JSON }
 
-// rows reads what goes on at a path. Rows that are wanted as they come are written, others are yielded.
+// rows reads a stream of rows at a path. It writes raw rows, and yields others.
 func (a *apiCommand) rows(ctx context.Context, cmd *cobra.Command, path string, yield func(protolog.Row) error) error {
 	c, err := a.client(ctx)
 	if err != nil {
@@ -231,7 +231,7 @@ func copyRows(out io.Writer, body io.Reader, noHeaders bool) error {
 	return err
 }
 
-// parseRows yields rows. Lines that are none go to notes: they say what was lost.
+// parseRows yields rows. It writes other lines to notes; they say how many rows were lost.
 func parseRows(body io.Reader, notes io.Writer, yield func(protolog.Row) error) error {
 	lines := bufio.NewScanner(body)
 	lines.Buffer(nil, protolog.MaxRow)

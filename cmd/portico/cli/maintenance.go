@@ -71,7 +71,7 @@ command failed.`,
 	return cmd
 }
 
-// confirmDrain asks whether a whole node is meant.
+// confirmDrain asks for confirmation to drain a whole node.
 func (a *apiCommand) confirmDrain(cmd *cobra.Command) error {
 	var names admin.Names
 	var sessions []admin.SessionState
@@ -86,7 +86,7 @@ func (a *apiCommand) confirmDrain(cmd *cobra.Command) error {
 			"new clients.", names.Node, len(sessions)))
 }
 
-// maintenance asks for a change at path, or for a mailbox server at the pattern ofServer.
+// maintenance sends a change to path, or, for a mailbox server, to the path from the pattern ofServer.
 func (a *apiCommand) maintenance(cmd *cobra.Command, path, ofServer string, args []string, body any) error {
 	if len(args) == 1 {
 		path = admin.PathOf(ofServer, args[0])

@@ -7,7 +7,7 @@ import (
 	"github.com/spf13/cobra/doc"
 )
 
-// newMan is for packagers, so it is hidden.
+// newMan returns a hidden command for packagers.
 func newMan() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "man --dir DIR",

@@ -11,17 +11,18 @@ import (
 	"portico/health/admin"
 )
 
-// Names that operators type. All commands find users, mailbox servers and commands here, so that one name finds the
-// same everywhere, and a filter that can match nothing is refused.
+// Names that operators type. All commands look up users, mailbox servers and IMAP commands here, so that a name means
+// the same everywhere. They refuse a filter that can match nothing.
 
-// user finds the one form of a user name, as a sign-in would.
+// user returns the canonical form of a user name, as a sign-in does.
 func (a *apiCommand) user(ctx context.Context, typed string) (admin.UserName, error) {
 	var name admin.UserName
 	err := a.get(ctx, admin.PathOf(admin.PathUserName, typed), &name)
 	return name, err
 }
 
-// existing finds a user, and refuses one that the directory does not know. Where nobody can say, people are told.
+// existing looks a user up, and refuses one that the directory does not know. If no directory can say, it writes a
+// note.
 func (a *apiCommand) existing(ctx context.Context, typed string) (string, error) {
 	name, err := a.user(ctx, typed)
 	if err != nil {
@@ -40,7 +41,7 @@ func (a *apiCommand) existing(ctx context.Context, typed string) (string, error)
 	return name.User, nil
 }
 
-// past finds a user who may have left the directory.
+// past looks up a user who may have left the directory.
 func (a *apiCommand) past(ctx context.Context, typed string) (string, error) {
 	name, err := a.user(ctx, typed)
 	if err == nil && name.Standing == admin.StandingUnknown {
@@ -49,8 +50,8 @@ func (a *apiCommand) past(ctx context.Context, typed string) (string, error) {
 	return name.User, err
 }
 
-// checkNames refuses a mailbox server or an IMAP command that there is not. Further commands are those that a protocol
-// log has beside IMAP's.
+// checkNames refuses an unknown mailbox server or IMAP command. further are the commands that the protocol log has
+// besides IMAP's.
 func (a *apiCommand) checkNames(ctx context.Context, server, command string, further ...string) error {
 	if server == "" && command == "" {
 		return nil
@@ -69,8 +70,8 @@ func (a *apiCommand) checkNames(ctx context.Context, server, command string, fur
 	return nil
 }
 
-// checkTarget refuses a mailbox server or database that is not configured; what is "server" or "database". A name of
-// the other kind is told.
+// checkTarget refuses a mailbox server or database that is not configured; what is "server" or "database". The error
+// says if the name is of the other kind.
 func (a *apiCommand) checkTarget(ctx context.Context, what, name string) error {
 	var names admin.Names
 	if err := a.get(ctx, admin.PathNames, &names); err != nil {
@@ -89,7 +90,7 @@ func (a *apiCommand) checkTarget(ctx context.Context, what, name string) error {
 	return admin.NoSuch(kind, name, known)
 }
 
-// sessionFilter returns a function that says whether a session is meant, and one that says why none may be.
+// sessionFilter returns a function that reports whether a session matches, and one that explains an empty result.
 func (a *apiCommand) sessionFilter(ctx context.Context, which admin.SessionFilter) (fits func(admin.SessionState) bool,
 	nobody func() error, err error) {
 	if err := a.checkNames(ctx, which.Server, ""); err != nil {
@@ -128,7 +129,7 @@ func (a *apiCommand) sessionFilter(ctx context.Context, which admin.SessionFilte
 	return fits, nobody, nil
 }
 
-// checkSessionID refuses what cannot be the ID of a session; "" is none.
+// checkSessionID refuses a text that cannot be a session's ID. It accepts "".
 func checkSessionID(id string) error {
 	if id == "" || len(id) == 16 && strings.Trim(strings.ToLower(id), "0123456789abcdef") == "" {
 		return nil
@@ -136,7 +137,7 @@ func checkSessionID(id string) error {
 	return fmt.Errorf("--session %q: a session ID has 16 hexadecimal digits", id)
 }
 
-// sessionKinds are the fields of sessions that take certain values only.
+// sessionKinds returns the fields of sessions that have a closed set of values.
 func (a *apiCommand) sessionKinds(ctx context.Context) map[string]kind {
 	known := func(of func(admin.Names) []string) func() ([]string, error) {
 		return func() ([]string, error) {
@@ -160,7 +161,8 @@ func (a *apiCommand) sessionKinds(ctx context.Context) map[string]kind {
 	}
 }
 
-// monitorKinds are the fields of monitors that take certain values only: those that some monitor has, and all states.
+// monitorKinds returns the fields of monitors that have a closed set of values: those of existing monitors, and all
+// states.
 func (a *apiCommand) monitorKinds(ctx context.Context) map[string]kind {
 	kinds := make(map[string]kind)
 	for _, name := range []string{"Server", "Name", "TargetResource", "HealthSetName", "ServerComponent"} {

@@ -14,14 +14,13 @@ import (
 	"portico/proxy/wire"
 )
 
-// output is how a command writes its results.
+// output holds the flags about the form of results.
 type output struct {
 	form      table.Form
 	noHeaders bool
 }
 
-// outputFlags gives a command -o and --no-headers. A command that writes something else than rows too names further
-// forms.
+// outputFlags gives a command -o and --no-headers. further are forms besides the usual ones.
 func outputFlags(cmd *cobra.Command, further ...table.Form) *output {
 	o := &output{form: table.Plain}
 	forms := append(table.Forms(), further...)
@@ -68,7 +67,7 @@ func (o *output) print(cmd *cobra.Command, value any, t *table.Table) error {
 	return t.Write(out, style, value)
 }
 
-// printChanged prints what a command has changed.
+// printChanged prints the old and new values of changes.
 func (o *output) printChanged(cmd *cobra.Command, changes ...admin.Change) error {
 	rows, same := table.New("What", "Was", "Now"), true
 	for _, c := range changes {
@@ -81,8 +80,8 @@ func (o *output) printChanged(cmd *cobra.Command, changes ...admin.Change) error
 	return o.print(cmd, changes, rows)
 }
 
-// nameIn is the name in what a change is about, as other commands take it: db1 in "active copy of db1", r1 in "rule
-// r1".
+// nameIn returns the name in the description of a change, in the form that other commands take: db1 in "active copy of
+// db1", r1 in "rule r1".
 func nameIn(what string) string {
 	words := strings.Fields(what)
 	if len(words) == 0 || strings.Contains(words[0], "/") { // an override: IDENTITY PROPERTY
@@ -91,13 +90,13 @@ func nameIn(what string) string {
 	return words[len(words)-1]
 }
 
-// forPeople says whether a table may have sentences around it: no program expects rows alone.
+// forPeople reports whether sentences may stand around a table, because no program reads it.
 func (o *output) forPeople() bool {
 	return (o.form == table.Plain || o.form == table.Wide) && !o.noHeaders
 }
 
-// visibleText is wire.Visible for a text that has lines and tabs of ours. Errors show user names, and what mailbox
-// servers say.
+// visibleText is like wire.Visible, but keeps line ends and tabs. Errors contain user names and texts of mailbox
+// servers.
 func visibleText(text string) string {
 	var out strings.Builder
 	for _, r := range text {
@@ -110,10 +109,10 @@ func visibleText(text string) string {
 	return out.String()
 }
 
-// inSeconds is a time as the API tells it.
+// inSeconds converts a time of the API, in seconds.
 func inSeconds(s float64) time.Duration { return time.Duration(s * float64(time.Second)) }
 
-// yesNo is a flag as people read it.
+// yesNo formats a boolean.
 func yesNo(b bool) string {
 	if b {
 		return "yes"
@@ -121,7 +120,7 @@ func yesNo(b bool) string {
 	return "no"
 }
 
-// shownTime is a time as people read it, "" if there is none.
+// shownTime formats a time; nil is "".
 func shownTime(t *time.Time) string {
 	if t == nil {
 		return ""

@@ -32,7 +32,8 @@ func overrideFlags(cmd *cobra.Command, o *health.Override) {
 		"apply to all nodes: this one, and all nodes in the configuration")
 }
 
-// everywhere asks this node, and if the override is global each of the others, and says which could not be asked.
+// everywhere sends the override to this node and, if it is global, to all others. It reports the nodes that do not
+// answer.
 func (a *apiCommand) everywhere(cmd *cobra.Command, o health.Override, path string) error {
 	if o.Global && (a.node != "" || a.server != "") {
 		return errors.New("--global applies to all nodes, --node to one: give one of the two")

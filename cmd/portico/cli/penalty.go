@@ -62,8 +62,8 @@ checked; Held, with -o wide, counts the waiting sign-ins.`,
 	return cmd
 }
 
-// guessedAt gives the filter's user the name that is found at sign-in. A user who does not exist may have penalties
-// too; nobody is the error if not.
+// guessedAt changes the filter's user to the canonical name. An unknown user may have penalties too; nobody is the
+// error to show if not.
 func (a *apiCommand) guessedAt(ctx context.Context, which *admin.PenaltyFilter) (nobody, err error) {
 	if which.User == "" {
 		return nil, nil
@@ -91,7 +91,7 @@ func (a *apiCommand) printPenalties(cmd *cobra.Command, all []admin.Penalty) err
 	return a.print(cmd, all, rows)
 }
 
-// penaltyReason says why sign-ins wait.
+// penaltyReason says why sign-ins are delayed.
 func penaltyReason(p admin.Penalty) string {
 	var reasons []string
 	if p.Failures > 0 {
@@ -141,7 +141,7 @@ them.`,
 		if err := api.post(cmd.Context(), admin.PathPenaltiesClear, which, &cleared); err != nil {
 			return err
 		}
-		if len(cleared) == 0 && nobody != nil { // guessed at or not, there is nothing left to clear
+		if len(cleared) == 0 && nobody != nil { // an unknown user, and no penalty to clear
 			api.note("%v", nobody)
 		}
 		return api.printCleared(cmd, which, cleared)
@@ -162,7 +162,7 @@ func (a *apiCommand) printCleared(cmd *cobra.Command, which admin.PenaltyFilter,
 	return a.printPenalties(cmd, cleared)
 }
 
-// addressesLeft tells where the user's sign-ins came from, since the address may have a penalty of its own.
+// addressesLeft prints the addresses of the user's sign-ins, because an address may have its own penalty.
 func (a *apiCommand) addressesLeft(cmd *cobra.Command, which admin.PenaltyFilter, cleared []admin.Penalty) {
 	if which.User == "" {
 		return

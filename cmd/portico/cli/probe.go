@@ -142,7 +142,7 @@ func probeRunFlags(cmd *cobra.Command) *probeRun {
 	return f
 }
 
-// request is what to ask the node to run. An empty target stands for all.
+// request returns the request for the node. An empty target means all.
 func (f *probeRun) request(target string) (admin.ProbeRun, error) {
 	run := admin.ProbeRun{Target: target, Timeout: f.timeout.Seconds(), Account: f.account, Endpoint: f.endpoint,
 		Properties: f.properties}
@@ -156,7 +156,7 @@ func (f *probeRun) request(target string) (admin.ProbeRun, error) {
 	return run, err
 }
 
-// printResults prints what runs of probes have found.
+// printResults prints the results of probe runs.
 func (a *apiCommand) printResults(cmd *cobra.Command, results []admin.ResultRow) error {
 	rows := table.New("ResultName", "ResultType", "Took", "_Mbx", "Dependency", "Error").
 		Wide("Phase", "Steps", "LastSent", "LastReceived", "ExecutionStartTime", "Server", "Account",
@@ -174,7 +174,7 @@ func (a *apiCommand) printResults(cmd *cobra.Command, results []admin.ResultRow)
 	return a.print(cmd, results, rows)
 }
 
-// probeNames lists the names of probes as commands take them: alone, with their health set, and with their target.
+// probeNames lists the names of probes in all forms: alone, with their health set, and with their target.
 func probeNames(all []admin.ProbeRow) (names []string) {
 	for _, p := range all {
 		names = append(names, p.Name, p.HealthSet+"/"+p.Name, p.Identity)

@@ -66,7 +66,7 @@ func chosenResults(results []admin.ResultRow, failedOnly bool, limit int) (chose
 	return chosen
 }
 
-// namesProbe says whether a pattern fits a probe: its identity, its name, or its health set.
+// namesProbe reports whether a pattern matches a probe's identity, name or health set.
 func namesProbe(pattern string, p admin.ProbeRow) bool {
 	return fitsAny(pattern, p.Identity, p.HealthSet+"/"+p.Name, p.Name, p.HealthSet)
 }

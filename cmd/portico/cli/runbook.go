@@ -71,7 +71,7 @@ func newRunbookOf(book recovery.Runbook) *cobra.Command {
 		if w.api.form == table.Plain {
 			return w.run(cmd)
 		}
-		w.out = cmd.ErrOrStderr() // the conversation; the result alone goes to the standard output
+		w.out = cmd.ErrOrStderr() // the dialogue with the operator; only the result goes to standard output
 		err := w.run(cmd)
 		if err != nil && !errors.Is(err, errBadNews) {
 			return err
@@ -81,7 +81,7 @@ func newRunbookOf(book recovery.Runbook) *cobra.Command {
 	return cmd
 }
 
-// walk is a runbook being walked through.
+// walk is one run of a runbook.
 type walk struct {
 	book    recovery.Runbook
 	api     *apiCommand
@@ -92,11 +92,11 @@ type walk struct {
 	out     io.Writer
 	outcome string                  // "" while it goes on
 	server  string                  // the mailbox server that is looked at
-	lifts   []admin.RecoveryRequest // what is to be taken back
-	done    []recovery.Record       // what steps have done, and taken back
+	lifts   []admin.RecoveryRequest // what is to be undone
+	done    []recovery.Record       // what steps have done and undone
 }
 
-// result prints how it ended.
+// result prints how the runbook ended.
 func (w *walk) result(cmd *cobra.Command) error {
 	row := table.New("Runbook", "Target", "Outcome")
 	row.Add(w.book.Name, w.target, w.outcome)
@@ -138,7 +138,7 @@ func (w *walk) run(cmd *cobra.Command) error {
 	return errBadNews
 }
 
-// errQuit ends a runbook at the word of the operator.
+// errQuit ends a runbook because the operator said so.
 var errQuit = errors.New("the operator ended the runbook")
 
 // taken counts the steps that have succeeded.
@@ -151,7 +151,7 @@ func (w *walk) taken() (n int) {
 	return n
 }
 
-// steps goes from step to step until all is well, or none is left.
+// steps does one step after another until all is well, or none is left.
 func (w *walk) steps(cmd *cobra.Command) (well bool, err error) {
 	ctx := cmd.Context()
 	for i, step := range w.book.Steps {
@@ -191,8 +191,8 @@ func (w *walk) steps(cmd *cobra.Command) (well bool, err error) {
 	return false, nil
 }
 
-// helped looks whether a step has helped. A restarted mailbox server is looked at again and again until it is well or
-// the wait is over: its hook may return long before the server is back.
+// helped checks whether a step has helped. After the restart of a mailbox server it repeats the check until the server
+// is well or the wait is over, because the hook may return long before the server is back.
 func (w *walk) helped(ctx context.Context, step recovery.Step) (well bool, err error) {
 	if !step.Do.Restarts() {
 		if step.Wait {
@@ -218,10 +218,10 @@ func (w *walk) helped(ctx context.Context, step recovery.Step) (well bool, err e
 	}
 }
 
-// lookEach is how long a runbook waits at least before it looks again at what was restarted.
+// lookEach is the shortest time between two checks of what was restarted.
 const lookEach = time.Second
 
-// stays looks again after a while, twice.
+// stays repeats the check twice, with pauses.
 func (w *walk) stays(ctx context.Context) (well bool, err error) {
 	for range 2 {
 		if err := w.pause(ctx); err != nil {
@@ -250,7 +250,7 @@ func sleep(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// look says whether all is well: by the probe, or where there is none by the monitor.
+// look reports whether all is well, according to the probe or, without a probe, to the monitor.
 func (w *walk) look(ctx context.Context) (well bool, err error) {
 	if w.book.Probe == "" {
 		m, err := w.monitor(ctx)
@@ -281,7 +281,7 @@ func (w *walk) look(ctx context.Context) (well bool, err error) {
 	return r.ResultType == health.Succeeded.String(), nil
 }
 
-// monitors lists those that fit.
+// monitors lists the monitors that match.
 func (w *walk) monitors(ctx context.Context, fits func(admin.MonitorRow) bool) ([]admin.MonitorRow, error) {
 	var all []admin.MonitorRow
 	err := w.api.get(ctx, admin.PathMonitors, &all)
@@ -300,7 +300,7 @@ func (w *walk) monitor(ctx context.Context) (admin.MonitorRow, error) {
 	return found[0], nil
 }
 
-// unhealthyServer names a monitor of the mailbox server that is handled before this one.
+// unhealthyServer names a monitor of the mailbox server that has to be handled before this one.
 func (w *walk) unhealthyServer(ctx context.Context) (identity string, err error) {
 	found, err := w.monitors(ctx, func(m admin.MonitorRow) bool {
 		e := catalogue.Of(m.Name)
@@ -317,7 +317,7 @@ func (w *walk) unhealthyServer(ctx context.Context) (identity string, err error)
 	return found[len(found)-1].Name + "/" + found[len(found)-1].TargetResource, nil
 }
 
-// runbookFor is the runbook's command line of a monitor.
+// runbookFor returns the command line of the runbook for a monitor.
 func runbookFor(identity string) string {
 	name, target, _ := strings.Cut(identity, "/")
 	for _, book := range recovery.Runbooks {
@@ -328,7 +328,7 @@ func runbookFor(identity string) string {
 	return ""
 }
 
-// act asks for a step and has it done.
+// act asks for confirmation of a step, and does it.
 func (w *walk) act(cmd *cobra.Command, action recovery.Action) (done bool, err error) {
 	if !w.auto {
 		ok, err := w.agreed()
@@ -341,7 +341,7 @@ func (w *walk) act(cmd *cobra.Command, action recovery.Action) (done bool, err e
 		request.Database = w.target
 	}
 	record, err := w.api.recover(cmd, request)
-	if err != nil { // the next step may help all the same
+	if err != nil { // the next step may help nevertheless
 		fmt.Fprintf(w.out, "The step failed: %s\n", visibleText(err.Error()))
 		return false, nil
 	}
@@ -355,7 +355,7 @@ func (w *walk) act(cmd *cobra.Command, action recovery.Action) (done bool, err e
 	return record.Result == recovery.ResultSucceeded, nil
 }
 
-// agreed asks whether a step is to be done.
+// agreed asks whether to do a step.
 func (w *walk) agreed() (bool, error) {
 	for {
 		fmt.Fprint(w.out, "Do it? [yes, skip, quit] ")
@@ -380,7 +380,7 @@ func (w *walk) agreed() (bool, error) {
 	}
 }
 
-// lift takes back what steps have done, the latest first.
+// lift undoes what steps have done, the latest first.
 func (w *walk) lift(ctx context.Context) error {
 	var failed error
 	for _, request := range slices.Backward(w.lifts) {

@@ -7,8 +7,8 @@ import (
 	"portico/health/admin"
 )
 
-// showServer prints all monitors that concern the mailbox server, those of its databases too: step 3.6 of Exchange's
-// guide.
+// showServer prints all monitors that concern the mailbox server, including those of its databases: step 3.6 of
+// Exchange's guide.
 func (w *walk) showServer(ctx context.Context) error {
 	if w.server == "" {
 		return nil

@@ -116,7 +116,7 @@ Exit status: 0 done, 1 a database stays, 2 the command failed.`,
 	return cmd
 }
 
-// activation says whether databases may be activated on a mailbox server.
+// activation returns whether databases may be activated on a mailbox server.
 func (a *apiCommand) activation(ctx context.Context, server string) (string, error) {
 	var names admin.Names
 	err := a.get(ctx, admin.PathNames, &names)
@@ -126,14 +126,14 @@ func (a *apiCommand) activation(ctx context.Context, server string) (string, err
 	return "allowed", err
 }
 
-// shownMove is a change as a command that moves databases prints it; a database's has the move too.
+// shownMove is a change as a command that moves databases prints it, with the move if it is about a database.
 type shownMove struct {
 	admin.Change
 	Result string `json:"result"`
 	*admin.Move
 }
 
-// printMoves prints what became of databases that were to move, behind what else has changed.
+// printMoves prints the results of moves after the other changes.
 func (a *apiCommand) printMoves(cmd *cobra.Command, moves []admin.Move, changes ...admin.Change) error {
 	rows, shown, stays := table.New("What", "Was", "Now", "Result").Keep("Result"), []shownMove{}, false
 	for _, c := range changes {

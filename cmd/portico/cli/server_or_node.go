@@ -10,14 +10,14 @@ import (
 	"portico/health/admin"
 )
 
-// aliasFlag gives a command --server in place of --node, as the cmdlet of Exchange has it. It is no mailbox server's
-// name.
+// aliasFlag gives a command --server as another name of --node, as Exchange's cmdlet has it.
 func (a *apiCommand) aliasFlag(cmd *cobra.Command) *apiCommand {
 	cmd.Flags().StringVar(&a.server, "server", "", "same as --node, for a `name` that is not a mailbox server's")
 	return a
 }
 
-// serverOrNode tells what --server names. A mailbox server is returned. Another Portico is asked from then on.
+// serverOrNode resolves --server. It returns the name of a mailbox server. If --server names another Portico, further
+// requests go there.
 func (a *apiCommand) serverOrNode(ctx context.Context) (mailboxServer string, err error) {
 	if a.server == "" {
 		return "", nil
@@ -38,7 +38,7 @@ func (a *apiCommand) serverOrNode(ctx context.Context) (mailboxServer string, er
 	return "", admin.NoSuch("mailbox server or other Portico", name, slices.Concat(names.Servers, names.Nodes))
 }
 
-// about is a path of the API with the mailbox server that it is about, if there is one.
+// about adds a mailbox server to a path of the API, if there is one.
 func about(path, mailboxServer string) string {
 	if mailboxServer == "" {
 		return path
@@ -46,7 +46,7 @@ func about(path, mailboxServer string) string {
 	return path + "?server=" + url.QueryEscape(mailboxServer)
 }
 
-// aboutServer says of --server what it is for a command that shows what concerns a mailbox server.
+// aboutServer sets the help text of --server for commands that show what concerns a mailbox server.
 func aboutServer(cmd *cobra.Command) {
 	cmd.Flags().Lookup("server").
 		Usage = "only what concerns this mailbox `server`; or another Portico, for a name under nodes in the " +

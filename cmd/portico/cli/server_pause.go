@@ -58,7 +58,7 @@ func (a *apiCommand) pause(cmd *cobra.Command, server string, d time.Duration) e
 		map[string]float64{"seconds": d.Seconds()})
 }
 
-// paused says how long a server still is, and who waits for it.
+// paused says how long a server stays paused, and how many sign-ins wait.
 func paused(s admin.ServerState) string {
 	if s.Paused == 0 && s.Waiting == 0 {
 		return "no"

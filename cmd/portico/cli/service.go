@@ -46,7 +46,7 @@ func newServiceStatus() *cobra.Command {
 	return cmd
 }
 
-// printReadiness prints what /readyz says: the verdict, and below it a line for each check.
+// printReadiness prints the answer of /readyz: the verdict, then a line for each check.
 func (a *apiCommand) printReadiness(cmd *cobra.Command, text string) error {
 	if a.form == table.Plain {
 		_, err := fmt.Fprintln(cmd.OutOrStdout(), visibleText(strings.TrimSpace(text)))
@@ -115,7 +115,7 @@ Exit status: 0 done, 1 there was nothing to do or it was refused, 2 it failed.`,
 	return cmd
 }
 
-// recover asks for a recovery action.
+// recover requests a recovery action.
 func (a *apiCommand) recover(cmd *cobra.Command, r admin.RecoveryRequest) (record recovery.Record, err error) {
 	err = a.post(cmd.Context(), admin.PathRecovery, r, &record)
 	return record, err

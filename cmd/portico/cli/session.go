@@ -17,7 +17,7 @@ func newSession() *cobra.Command {
 		newSessionList(), newSessionSlow())
 }
 
-// sessionFields are what --where and --sort may name.
+// sessionFields are the fields for --where and --sort.
 var sessionFields = fields[admin.SessionState]{
 	"Session":  func(s admin.SessionState) string { return s.ID },
 	"User":     func(s admin.SessionState) string { return s.User },
@@ -27,7 +27,7 @@ var sessionFields = fields[admin.SessionState]{
 	"Database": func(s admin.SessionState) string { return s.Database },
 	"Command":  func(s admin.SessionState) string { return s.Command },
 	"Age":      func(s admin.SessionState) string { return strconv.FormatFloat(s.Age, 'f', -1, 64) },
-	// as the table calls it
+	// the name of the column
 	"For":      func(s admin.SessionState) string { return strconv.FormatFloat(s.Age, 'f', -1, 64) },
 	"Waiting":  func(s admin.SessionState) string { return strconv.FormatFloat(100*s.Waiting, 'f', -1, 64) },
 	"Open":     func(s admin.SessionState) string { return strconv.Itoa(s.Open) },
@@ -98,7 +98,7 @@ func (a *apiCommand) printSessions(cmd *cobra.Command, value any, sessions []adm
 	return a.print(cmd, value, rows)
 }
 
-// sessionFilterFlags gives a command the flags that say which sessions are meant.
+// sessionFilterFlags gives a command the flags that filter sessions.
 func sessionFilterFlags(cmd *cobra.Command, which *admin.SessionFilter) {
 	flags := cmd.Flags()
 	flags.StringVar(&which.User, "user", "", "only sessions of this `user`; the name is looked up as at sign-in")

@@ -55,7 +55,7 @@ commands that are slow now and not answered yet, use session list.`,
 // slowFilter holds the flags that choose slow commands.
 type slowFilter struct {
 	user, server, command string
-	from, to              string // as people write a time
+	from, to              string // times as users write them
 	limit                 int    // of commands; 0 is none
 }
 
@@ -108,12 +108,12 @@ func (f *slowFilter) filter(ctx context.Context, api *apiCommand) (func(admin.Sl
 	}, nil
 }
 
-// isCommand says whether a command is the one that is meant, or that behind UID.
+// isCommand reports whether a command is the named one, with or without UID.
 func isCommand(command, meant string) bool {
 	return strings.EqualFold(command, meant) || strings.EqualFold(command, "UID "+meant)
 }
 
-// moment reads a point in time as people write it.
+// moment parses a time as users write it.
 func moment(text string, now time.Time) (time.Time, error) {
 	if ago, err := time.ParseDuration(text); err == nil {
 		return now.Add(-ago), nil

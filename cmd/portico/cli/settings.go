@@ -109,7 +109,7 @@ func (a *apiCommand) changeSettings(cmd *cobra.Command, change admin.SettingsCha
 	return a.print(cmd, shown, rows)
 }
 
-// named says whether a change names a setting, in whatever spelling.
+// named reports whether a change names a setting, in any spelling.
 func named(change admin.SettingsChange, name string) bool {
 	spellings := slices.Concat(change.Reset, slices.Collect(maps.Keys(change.Set)))
 	return slices.ContainsFunc(spellings, func(spelling string) bool {
@@ -127,7 +127,7 @@ func (a *apiCommand) printSettings(cmd *cobra.Command, states []admin.SettingSta
 	return a.print(cmd, states, rows)
 }
 
-// newConfig is for what concerns the configuration file.
+// newConfig returns the commands about the configuration file.
 func newConfig() *cobra.Command {
 	return group(&cobra.Command{Use: "config",
 		Short: "Compare the settings in the configuration file with those in effect"},

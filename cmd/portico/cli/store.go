@@ -59,7 +59,7 @@ func (a storeSource) running() bool {
 // config reads the configuration, which says where the files are.
 func (a storeSource) config() (*configs.Config, error) { return configs.Load(*a.file) }
 
-// hint adds to an error of a Portico that does not answer what to do without it.
+// hint adds advice to the error that no Portico answers.
 func (a storeSource) hint(err error) error {
 	if !errors.Is(err, client.ErrUnreachable) {
 		return err
@@ -112,7 +112,7 @@ not be read, 3 the store is intact, but a copy in the folder backups is damaged.
 	return cmd
 }
 
-// copyTable is for the store and its copies.
+// copyTable returns a table for the store and its copies.
 func copyTable() *table.Table {
 	return table.New("File", "Entries", "State").Wide("Taken", "Reason", "Revision")
 }
@@ -177,8 +177,8 @@ holds the key of the protocol log's user hashes: keep it private.`,
 	return cmd
 }
 
-// backupOfRunning copies the store of a running Portico to a file on this machine. It asks where the store is and
-// reads that, so both have to be on one machine, as they are if Portico answers on a socket.
+// backupOfRunning copies the store of a running Portico to a file on this machine. It asks for the path of the store
+// and reads the store itself, so Portico must run on this machine. A socket shows that it does.
 func (a storeSource) backupOfRunning(ctx context.Context, path string) (made admin.StoreCopy, err error) {
 	if err := client.CheckAddress(a.where()); err != nil {
 		return made, fmt.Errorf("--admin or PORTICO_ADMIN: %w", err)
@@ -204,7 +204,7 @@ func copyStore(dir, path string) (admin.StoreCopy, error) {
 		Revision: content.Revision, Entries: len(content.Entries)}, err
 }
 
-// backup copies files.
+// backup copies the store without a running Portico.
 func (a storeSource) backup(args []string) (made admin.StoreCopy, err error) {
 	config, err := a.config()
 	if err != nil {
@@ -257,7 +257,7 @@ file could not be read.`,
 	return cmd
 }
 
-// entries returns the entries of the store or of a file, and what is wrong with that.
+// entries returns the entries of the store or of a file, and its damage.
 func (a storeSource) entries(ctx context.Context, file, prefix string) (entries []admin.StoreEntry, damage,
 	err error) {
 	if file == "" && a.running() {

@@ -104,14 +104,14 @@ func (f *restore) replace(config *configs.Config, from string) (done store.Resto
 	return done, lost, err
 }
 
-// rememberedIn reads the copies that may have entries which a restore lacks, the newest first.
+// rememberedIn reads the copies that may have entries which a restore would lose, the newest first.
 func rememberedIn(dir string) ([]backend.Remembered, error) {
 	copies, err := store.Copies(dir)
 	var all []backend.Remembered
 	for _, c := range copies {
 		content, err := store.ReadCopy(c.Path)
 		if damage := (*store.Damage)(nil); err != nil && !errors.As(err, &damage) {
-			continue // it is for comparison alone
+			continue // it is only for comparison
 		}
 		r := backend.Remembered{Name: c.Name, Entries: make(map[string]store.Entry)}
 		for _, e := range content.Entries {
@@ -133,7 +133,7 @@ func flawed(d *store.Damage) (keys []string) {
 	return keys
 }
 
-// findCopy returns the path of a copy that was named.
+// findCopy returns the path of a copy from its name.
 func findCopy(dir, name string) (string, error) {
 	if name != "latest" {
 		if beside := filepath.Join(dir, store.BackupsName, name); filepath.Base(name) == name {
@@ -210,7 +210,7 @@ func (r restoreResult) explain(out io.Writer) {
 	}
 }
 
-// lostEntry is an entry that a restore lacks, as the command prints it.
+// lostEntry is an entry that a restore has lost, as the command prints it.
 type lostEntry struct {
 	Key    string `json:"key"`
 	Value  string `json:"value,omitempty"` // in another copy
@@ -218,7 +218,7 @@ type lostEntry struct {
 	Effect string `json:"effect"`          // what Portico does without it
 }
 
-// had says what another copy has.
+// had says which other copy has the entry, and its value.
 func (l lostEntry) had() string {
 	if l.From == "" {
 		return "; no copy has its value"

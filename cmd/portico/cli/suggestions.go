@@ -10,8 +10,8 @@ import (
 	"portico/configs/suggest"
 )
 
-// suggestions are words that people try, and the commands that they mean. A word below a command has the command's
-// name before it.
+// suggestions maps words that users try to the commands that they mean. A key may have two words: a command and a word
+// below it.
 var suggestions = map[string]string{
 	"unlock": "penalty clear USER", "user unlock": "penalty clear USER", "user clear": "penalty clear USER",
 	"user unblock": "penalty clear USER",
@@ -50,7 +50,7 @@ func meantCommand(cmd *cobra.Command, words []string) string {
 	if near := suggest.Nearest(word, names); near != "" {
 		return fmt.Sprintf(": did you mean %q?", near)
 	}
-	if above == "" { // perhaps it is below another command, and there alone
+	if above == "" { // exactly one other command may have it
 		var paths []string
 		for _, noun := range cmd.Commands() {
 			for _, below := range noun.Commands() {

@@ -172,5 +172,5 @@ func (r connectivityRow) table() *table.Table {
 	return rows
 }
 
-// inMilliseconds is a time as test imap shows it.
+// inMilliseconds converts a time to milliseconds.
 func inMilliseconds(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }

@@ -10,15 +10,14 @@ import (
 	"github.com/spf13/pflag"
 )
 
-// timeFlag is a flag for a time, which is written as Go has it (2h30m) or as PowerShell does
-// ([days.]hours:minutes[:seconds]).
+// timeFlag adds a flag for a duration in the form of Go (2h30m) or PowerShell ([days.]hours:minutes[:seconds]).
 func timeFlag(cmd *cobra.Command, name string, value time.Duration, usage string) *time.Duration {
 	d := new(time.Duration)
 	timeVar(cmd.Flags(), d, name, value, usage)
 	return d
 }
 
-// timeVar is timeFlag for a variable. Help does not show a default of zero: the usage says what that means.
+// timeVar is timeFlag for a variable. Help does not show a default of zero; the usage explains it.
 func timeVar(flags *pflag.FlagSet, d *time.Duration, name string, value time.Duration, usage string) {
 	*d = value
 	flag := flags.VarPF((*timeSpan)(d), name, "", usage)
@@ -27,7 +26,7 @@ func timeVar(flags *pflag.FlagSet, d *time.Duration, name string, value time.Dur
 	}
 }
 
-// untilAfter is when --duration ends; zero if the flag is not given.
+// untilAfter returns the time when --duration ends; zero without the flag.
 func untilAfter(cmd *cobra.Command, d time.Duration) (until time.Time, err error) {
 	switch {
 	case !cmd.Flags().Changed("duration"):
@@ -57,7 +56,7 @@ func (s *timeSpan) Set(text string) error {
 // powerShellTime is a TimeSpan: 1.00:00:00 is a day, 00:30 half an hour, 00:00:01.5 one and a half seconds.
 var powerShellTime = regexp.MustCompile(`^(-)?(?:(\d{1,5})\.)?(\d{1,2}):(\d{1,2})(?::(\d{1,2}(?:\.\d{1,7})?))?$`)
 
-// parseTime reads a time in Go's or in PowerShell's notation.
+// parseTime parses a duration in Go's or PowerShell's form.
 func parseTime(text string) (time.Duration, error) {
 	parts := powerShellTime.FindStringSubmatch(text)
 	if parts == nil {

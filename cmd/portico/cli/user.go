@@ -47,7 +47,7 @@ password; 1 the user cannot sign in; 2 Portico could not find out.`,
 	return cmd
 }
 
-// printLocation prints where a user's mailbox is.
+// printLocation prints the location of a user's mailbox.
 func (a *apiCommand) printLocation(cmd *cobra.Command, at admin.UserLocation) error {
 	now := at.SignIn
 	if now == nil { // from a Portico of an older version
@@ -68,7 +68,7 @@ func (a *apiCommand) printLocation(cmd *cobra.Command, at admin.UserLocation) er
 	return nil
 }
 
-// explainSignIn says below the row what keeps the user from signing in, and what else there is.
+// explainSignIn says below the row what prevents the user from signing in, and other relevant facts.
 func (a *apiCommand) explainSignIn(cmd *cobra.Command, at admin.UserLocation, now *admin.SignInState) {
 	out := cmd.OutOrStdout()
 	if now.Reason != "" {
@@ -95,7 +95,7 @@ func (a *apiCommand) explainSignIn(cmd *cobra.Command, at admin.UserLocation, no
 	}
 }
 
-// standingText says what is known of a user whom no directory vouches for, and what is not.
+// standingText says what is known about a user whom no directory has confirmed.
 func standingText(at admin.UserLocation) string {
 	known := "No session of this name is open. Only a sign-in shows whether it is a user's."
 	if at.Sessions > 0 {
@@ -109,7 +109,7 @@ func standingText(at admin.UserLocation) string {
 		"this name to\n%s on %s.\n%s", at.User, who, at.Database, at.Server, known)
 }
 
-// areCounted is counted with the verb.
+// areCounted is table.Counted with the verb.
 func areCounted(n int, word string) string {
 	if n == 1 {
 		return table.Counted(n, word) + " is"
@@ -196,7 +196,7 @@ prevent new sign-ins. Without a user or a session it asks first.`,
 	return cmd
 }
 
-// fitting lists the sessions that fit; none is an error where there can be none.
+// fitting lists the sessions that match. It returns an error if the filter can match nothing.
 func (a *apiCommand) fitting(ctx context.Context, which admin.SessionFilter) ([]admin.SessionState, error) {
 	fits, nobody, err := a.sessionFilter(ctx, which)
 	if err != nil {

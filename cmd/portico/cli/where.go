@@ -15,10 +15,10 @@ import (
 	"portico/protolog"
 )
 
-// fields are what --where and --sort may name, and what a row has there: text, a number, or a time in seconds.
+// fields are the fields for --where and --sort, and their values: a text, a number, or a time in seconds.
 type fields[Row any] map[string]func(Row) string
 
-// find finds a field by name, and says which may have been meant if there is none.
+// find returns a field by name. The error for an unknown name suggests one.
 func (f fields[Row]) find(name string) (func(Row) string, error) {
 	names := slices.Sorted(maps.Keys(f))
 	for _, known := range names {
@@ -32,8 +32,8 @@ func (f fields[Row]) find(name string) (func(Row) string, error) {
 	return nil, fmt.Errorf("there is no field %s; the fields are %s", name, strings.Join(names, ", "))
 }
 
-// where reads a condition as PowerShell's Where-Object takes it, as far as it is used here. kinds refuse values that
-// can match nothing.
+// where parses a condition in the form of PowerShell's Where-Object, as far as it is supported. kinds refuse values
+// that can match nothing.
 func (f fields[Row]) where(text string, kinds map[string]kind) (func(Row) bool, error) {
 	var all []func(Row) bool
 	for part := range strings.SplitSeq(text, " -and ") {
@@ -71,10 +71,10 @@ func (f fields[Row]) where(text string, kinds map[string]kind) (func(Row) bool, 
 	}, nil
 }
 
-// kind returns the value of a condition as rows have it, or an error if no row can have it.
+// kind returns the value of a condition in the form of the rows, or an error if no row can have it.
 type kind func(operator, value string) (string, error)
 
-// oneOf is a kind with few values; known lists them.
+// oneOf is a kind with a closed set of values; known lists them.
 func oneOf(what string, known func() ([]string, error)) kind {
 	return func(operator, value string) (string, error) {
 		all, err := known()
@@ -113,7 +113,7 @@ func plainNumber(operator, value string) (string, error) {
 	return value, nil
 }
 
-// operators compare a field with a value, without regard to case.
+// operators compare a field with a value. They ignore case.
 var operators = map[string]func(field, value string) bool{
 	"-eq":      func(field, value string) bool { return compareText(field, value) == 0 },
 	"-ne":      func(field, value string) bool { return compareText(field, value) != 0 },
@@ -125,12 +125,12 @@ var operators = map[string]func(field, value string) bool{
 	"-notlike": func(field, value string) bool { return !like(field, value) },
 }
 
-// like says whether a pattern fits: * is any characters, ? is one.
+// like reports whether a pattern matches: * is any characters, ? is one.
 func like(field, pattern string) bool {
 	return protolog.Glob(strings.ToLower(pattern), strings.ToLower(field))
 }
 
-// compareText compares two numbers or times by size, and other texts by letters.
+// compareText compares two numbers or times by size, and other texts alphabetically.
 func compareText(a, b string) int {
 	x, isNumber := number(a)
 	y, both := number(b)
@@ -140,7 +140,7 @@ func compareText(a, b string) int {
 	return strings.Compare(strings.ToLower(a), strings.ToLower(b))
 }
 
-// number reads a number; of a time such as 90s it is the seconds.
+// number parses a number, or a time such as 90s as seconds.
 func number(text string) (float64, bool) {
 	if n, err := strconv.ParseFloat(text, 64); err == nil {
 		return n, true
@@ -151,7 +151,7 @@ func number(text string) (float64, bool) {
 	return 0, false
 }
 
-// sort sorts rows by a field, with "-" before it from the largest down. Rows with the same value keep their order.
+// sort sorts rows by a field, with "-" before it in descending order. Rows with equal values keep their order.
 func (f fields[Row]) sort(rows []Row, by string) error {
 	if by == "" {
 		return nil
@@ -170,7 +170,7 @@ func (f fields[Row]) sort(rows []Row, by string) error {
 	return nil
 }
 
-// fitsAny says whether a pattern fits one of the names, whatever their case: * is any characters, as in all filters.
+// fitsAny reports whether a pattern matches one of the names. It ignores case; * is any characters, as in all filters.
 func fitsAny(pattern string, names ...string) bool {
 	pattern = strings.ToLower(catalogue.Canonical(pattern))
 	return slices.ContainsFunc(names, func(name string) bool { return protolog.Glob(pattern, strings.ToLower(name)) })

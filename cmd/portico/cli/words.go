@@ -14,7 +14,7 @@ import (
 	"portico/configs/suggest"
 )
 
-// plainErrors has cobra's and pflag's complaints about a command line replaced by sentences that say what to write.
+// plainErrors replaces the errors of cobra and pflag about a command line with sentences that say what to write.
 func plainErrors(cmd *cobra.Command) {
 	cmd.SetFlagErrorFunc(flagError)
 	if cmd.Runnable() {
@@ -29,7 +29,7 @@ func plainErrors(cmd *cobra.Command) {
 // placeholder is an argument in a command's usage: SERVER, or [COMPONENT].
 var placeholder = regexp.MustCompile(`(?:^| )([A-Z][A-Za-z|/:=.\-\[\]]*|\[[A-Z][^ ]*)`)
 
-// checkArgs checks the arguments, and that all required flags are there.
+// checkArgs checks the arguments, and that no required flag is missing.
 func checkArgs(cmd *cobra.Command, args []string, accepts cobra.PositionalArgs) error {
 	for _, arg := range args {
 		if arg == "" || arg == "." || arg == ".." { // no name has these, and no path of the API can hold them
@@ -51,7 +51,7 @@ func checkArgs(cmd *cobra.Command, args []string, accepts cobra.PositionalArgs) 
 	return nil
 }
 
-// argumentError says which arguments a command takes.
+// argumentError returns the error that names a command's arguments.
 func argumentError(cmd *cobra.Command, args []string) error {
 	_, usage, _ := strings.Cut(cmd.Use, " ")
 	var wanted []string
@@ -72,14 +72,14 @@ func argumentError(cmd *cobra.Command, args []string) error {
 	return fmt.Errorf("%s: unexpected argument %q: write %s", cmd.CommandPath(), args[len(args)-1], cmd.UseLine())
 }
 
-// valueOf says in words what a flag's value must be, by the name of its type.
+// valueOf describes the value of a flag by the name of its type.
 var valueOf = map[string]string{
 	"duration": "a time such as 90s, 10m or 2h", "int": "a whole number", "uint16": "a number from 0 to 65535",
 	"uint64":  "a whole number, not negative",
 	"float64": "a number", "bool": "true or false", "intSlice": "whole numbers",
 }
 
-// flagError puts an error about a flag in words.
+// flagError explains an error about a flag.
 func flagError(cmd *cobra.Command, err error) error {
 	var unknown *pflag.NotExistError
 	var missing *pflag.ValueRequiredError
@@ -110,7 +110,7 @@ func flagText(name string) string {
 	return "--" + name
 }
 
-// unknownFlag names the flag that may have been meant.
+// unknownFlag suggests the flag that the user may have meant.
 func unknownFlag(cmd *cobra.Command, name, letters string) error {
 	if _, operator := operators["-"+letters]; operator && cmd.Flags().Lookup("where") != nil {
 		return fmt.Errorf("%s: -%s belongs to a condition: put the whole condition in quotes, as in --where 'FIELD "+
