@@ -25,20 +25,20 @@ type Plan struct {
 	Target     []string `yaml:"target"` // host:port
 	TLS        TLSMode  `yaml:"tls"`
 	CA         string   `yaml:"ca"`          // PEM file; the system's by default
-	Insecure   bool     `yaml:"insecure"`    // certificates are not checked
-	ServerName string   `yaml:"server_name"` // that certificates must be for; the target's host by default
+	Insecure   bool     `yaml:"insecure"`    // certificates are not verified
+	ServerName string   `yaml:"server_name"` // name that certificates must have; the target's host by default
 	// PEM file with the client's certificate; {user} in the file name stands for the user
 	Cert         string        `yaml:"cert"`
 	Key          string        `yaml:"key"`         // PEM file with its key, likewise; the same file by default
-	TLSVersion   string        `yaml:"tls_version"` // 1.2 or 1.3 alone; what both sides like best by default
-	Curve        string        `yaml:"tls_curve"`   // X25519, P256 or X25519MLKEM768 alone
+	TLSVersion   string        `yaml:"tls_version"` // only 1.2 or 1.3; the best version of both sides by default
+	Curve        string        `yaml:"tls_curve"`   // only X25519, P256 or X25519MLKEM768
 	Users        string        `yaml:"users"`       // a name, or a pattern: see ParseUsers
 	PasswordFile string        `yaml:"password_file"`
 	Mechanism    Mechanism     `yaml:"mechanism"`
 	ID           bool          `yaml:"id"`
 	Compress     bool          `yaml:"compress"`
 	Profile      string        `yaml:"profile"`
-	Replay       string        `yaml:"replay"` // a recording, in the place of a profile
+	Replay       string        `yaml:"replay"` // a recording, instead of a profile
 	Speed        float64       `yaml:"speed"`  // of a replay
 	Verify       Verify        `yaml:"verify"`
 	Sessions     int           `yaml:"sessions"`
@@ -61,12 +61,12 @@ type Plan struct {
 // ComparePlan is a comparison as users write it.
 type ComparePlan struct {
 	Rounds  int          `yaml:"rounds"`
-	Base    string       `yaml:"base"` // the target that ratios are against; the first by default
+	Base    string       `yaml:"base"` // the target that ratios refer to; the first one by default
 	Work    Plan         `yaml:"work"` // the same for all
 	Targets []RivalEntry `yaml:"targets"`
 }
 
-// RivalEntry is what is not the same for all targets of a comparison.
+// RivalEntry is one target of a comparison, with the settings that may differ between targets.
 type RivalEntry struct {
 	Name       string  `yaml:"name"`
 	Target     string  `yaml:"target"`
@@ -79,8 +79,8 @@ type RivalEntry struct {
 	Unit       string  `yaml:"unit"`
 }
 
-// Options turns a plan into options: files are read, names looked up, and targets beyond loopback refused unless they
-// are allowed.
+// Options turns a plan into options. It reads files and looks up names, and refuses targets beyond loopback unless
+// allowRemote is set.
 func (p *Plan) Options(ctx context.Context, r Resolver, allowRemote bool) (Options, error) {
 	o := Options{
 		TLS: p.TLS, Mechanism: p.Mechanism, ID: p.ID, Compress: p.Compress, Verify: p.Verify, Sessions: p.Sessions,
@@ -130,7 +130,7 @@ func (p *Plan) Options(ctx context.Context, r Resolver, allowRemote bool) (Optio
 	return o, err
 }
 
-// users gives everybody what they sign in with.
+// users returns the users with their credentials.
 func (p *Plan) users() ([]User, error) {
 	names, err := ParseUsers(p.Users)
 	if err != nil {
@@ -152,10 +152,10 @@ func (p *Plan) users() ([]User, error) {
 	return users, p.giveCertificates(users)
 }
 
-// ofUser stands for the user's name in the names of certificate files.
+// ofUser is the placeholder for the user's name in the names of certificate files.
 const ofUser = "{user}"
 
-// giveCertificates reads the certificates that clients present.
+// giveCertificates reads the certificates that clients present, and sets them in the users.
 func (p *Plan) giveCertificates(users []User) error {
 	if p.Cert == "" && p.Key == "" {
 		return nil
@@ -230,7 +230,7 @@ func (p *Plan) account() (*Account, error) {
 	return a, nil
 }
 
-// LoadComparePlan reads a comparison's file. Names of files in it are relative to its folder.
+// LoadComparePlan reads the file of a comparison. File names in it are relative to its folder.
 func LoadComparePlan(file string) (*ComparePlan, error) {
 	f, err := os.Open(file)
 	if err != nil {

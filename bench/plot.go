@@ -16,14 +16,14 @@ const (
 	plotInnerWidth, plotInnerHeight = plotWidth - plotLeft - plotRight, plotHeight - plotTop - plotBottom
 )
 
-// plot is a picture with axes. Its colours are classes of the page: s0, s1 and so on.
+// plot is a diagram with axes. Its colours are classes of the page: s0, s1 and so on.
 type plot struct {
 	Title, Note string
 	Lines       []plotLine
 	x, y        axis
 }
 
-// plotLine is one line, or bars that stand on the x axis. Where y is not a number, the line has a gap.
+// plotLine is one line, or bars on the x axis. Where y is not a number, the line has a gap.
 type plotLine struct {
 	Name  string
 	Class string
@@ -147,7 +147,7 @@ func (p *plot) draw(b *strings.Builder, l plotLine) {
 	}
 }
 
-// path is the line as SVG draws it. A single point is a short stroke.
+// path returns the line as an SVG path. A single point is a short stroke.
 func (p *plot) path(l plotLine) string {
 	var path strings.Builder
 	for i := range l.x {
@@ -167,7 +167,7 @@ func (p *plot) path(l plotLine) string {
 	return path.String()
 }
 
-// unbroken cuts the line at its gaps.
+// unbroken splits the line at its gaps.
 func (l plotLine) unbroken() (runs []plotLine) {
 	start := 0
 	for i := 0; i <= len(l.y); i++ {
@@ -184,7 +184,7 @@ func (l plotLine) unbroken() (runs []plotLine) {
 	return runs
 }
 
-// hints lays strips over the plot that tell the values under the pointer.
+// hints adds strips over the plot that show the values under the pointer.
 func (p *plot) hints(b *strings.Builder) {
 	var longest plotLine
 	for _, l := range p.Lines {

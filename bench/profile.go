@@ -21,17 +21,17 @@ import (
 //go:embed profiles/*.yaml
 var builtIn embed.FS
 
-// maxProfile bounds a profile's file.
+// maxProfile is the largest file of a profile, in bytes.
 const maxProfile = 1 << 20
 
-// Profile says what sessions do. Exactly one of its sections is there.
+// Profile says what sessions do. It has exactly one section.
 type Profile struct {
-	// Name is the built-in profile's, or the file's.
+	// Name is the name of the built-in profile or of the file.
 	Name        string `yaml:"-"`
 	Description string `yaml:"description"`
-	// PerSession is how many operations a second each session begins where the run does not say so.
+	// PerSession is the default rate of each session, in operations per second.
 	PerSession float64 `yaml:"per_session"`
-	// Mailbox is what names of mailboxes that sessions make for themselves begin with.
+	// Mailbox is the prefix of the names of mailboxes that sessions create.
 	Mailbox string `yaml:"mailbox"`
 
 	Noop    *NoopProfile    `yaml:"noop"`
@@ -45,34 +45,34 @@ type Profile struct {
 
 	Commands *replay.Mix `yaml:"commands" json:",omitempty"`
 
-	recording *replay.Recording // instead of any section: its sessions are played
+	recording *replay.Recording // replaces the sections: its sessions are played
 }
 
-// NoopProfile is one NOOP an operation.
+// NoopProfile sends one NOOP in each operation.
 type NoopProfile struct{}
 
-// FetchProfile is one UID FETCH of a whole message an operation.
+// FetchProfile reads one whole message by UID FETCH in each operation.
 type FetchProfile struct {
-	// Mail says where the messages come from: "append" for our own, with checksums, or "sized" for those of mailboxes
-	// called SIZEn, which the sink has.
+	// Mail says where the messages come from: "append" for generated ones with checksums, or "sized" for those in
+	// mailboxes called SIZEn, which the sink has.
 	Mail     string         `yaml:"mail"`
 	Messages int            `yaml:"messages"` // of each session, if appended
 	Sizes    []WeightedSize `yaml:"sizes"`
 }
 
-// PhoneProfile is a mail program that waits in IDLE; an operation is a new message, which wakes it.
+// PhoneProfile is a mail program that waits in IDLE. An operation is a new message, which wakes it.
 type PhoneProfile struct {
 	Sizes []WeightedSize `yaml:"sizes"`
 	Keep  int            `yaml:"keep"` // messages; more are expunged
 }
 
-// DesktopProfile is a mail program that synchronises; an operation is one round.
+// DesktopProfile is a mail program that synchronises. An operation is one round.
 type DesktopProfile struct {
 	Messages int            `yaml:"messages"` // in the mailbox at the start, and kept
 	Sizes    []WeightedSize `yaml:"sizes"`
 }
 
-// WebmailProfile is a page: sign in, look, sign out.
+// WebmailProfile is one page of a webmail program: sign in, list messages, sign out.
 type WebmailProfile struct {
 	Envelopes int `yaml:"envelopes"` // of the last messages of INBOX
 }
@@ -84,7 +84,7 @@ type BulkProfile struct {
 	Sizes []WeightedSize `yaml:"sizes"`
 }
 
-// StormProfile is nothing but signing in.
+// StormProfile only signs in.
 type StormProfile struct {
 	Logout bool `yaml:"logout"` // leave by LOGOUT, else by closing
 }
@@ -93,12 +93,12 @@ type StormProfile struct {
 type Part struct {
 	Profile string  `yaml:"profile"` // a name, or a file relative to this one
 	Weight  float64 `yaml:"weight"`
-	Pace    float64 `yaml:"pace"` // how many times as often as those of pace 1 its sessions act; 1 by default
+	Pace    float64 `yaml:"pace"` // rate of its sessions relative to those of pace 1; 1 by default
 
 	profile *Profile
 }
 
-// WeightedSize is a message size and how often it comes.
+// WeightedSize is a message size with its frequency.
 type WeightedSize struct {
 	Bytes  Size    `yaml:"bytes"`
 	Weight float64 `yaml:"weight"`
@@ -127,7 +127,7 @@ const maxSize = 256 << 20
 
 // ProfileNames lists the built-in profiles.
 func ProfileNames() []string {
-	files, _ := fs.Glob(builtIn, "profiles/*.yaml") // the pattern is good
+	files, _ := fs.Glob(builtIn, "profiles/*.yaml") // the pattern is valid
 	names := make([]string, len(files))
 	for i, file := range files {
 		names[i] = strings.TrimSuffix(path.Base(file), ".yaml")
@@ -174,7 +174,7 @@ func loadProfile(nameOrFile, dir string, depth int) (*Profile, error) {
 	return p, nil
 }
 
-// profileSource reads the text; dir becomes the folder that its own names are relative to.
+// profileSource reads the text of a profile. It sets dir to the folder that file names in it are relative to.
 func profileSource(nameOrFile string, dir *string) ([]byte, error) {
 	if !strings.ContainsAny(nameOrFile, "/.") {
 		return ProfileText(nameOrFile)
@@ -199,7 +199,7 @@ func profileSource(nameOrFile string, dir *string) ([]byte, error) {
 	return text, err
 }
 
-// complete fills in defaults and refuses what cannot be used.
+// complete fills in defaults and refuses invalid values.
 func (p *Profile) complete() error {
 	sections := 0
 	for _, there := range []bool{
@@ -309,7 +309,7 @@ func pickSize(sizes []WeightedSize, at float64) int {
 	return int(sizes[len(sizes)-1].Bytes)
 }
 
-// parts spreads sessions over a profile's parts, in turns by weight. A profile that is not mixed is its only part.
+// parts distributes sessions over a profile's parts by weight. A profile that is not mixed is its only part.
 func (p *Profile) parts(sessions int) []Part {
 	parts := p.Mixed
 	if parts == nil {
@@ -334,7 +334,7 @@ func (p *Profile) parts(sessions int) []Part {
 	return spread
 }
 
-// connections is how many connections a session may have at once.
+// connections returns the highest number of connections of a session.
 func (p *Profile) connections() uint64 {
 	most := uint64(1)
 	if p.Phone != nil {

@@ -6,13 +6,13 @@ import (
 	"fmt"
 )
 
-// Digest tells profiles of one name apart by what their sessions do.
+// Digest distinguishes profiles of the same name by what their sessions do.
 func (p *Profile) Digest() string {
 	sum := sha256.Sum256(p.content())
 	return fmt.Sprintf("%x", sum[:6])
 }
 
-// content is the profile without its names, with the profiles it is mixed from.
+// content returns the profile without its names, including the profiles of its parts.
 func (p *Profile) content() []byte {
 	alike := *p
 	alike.Name, alike.Description, alike.Mailbox, alike.PerSession = "", "", "", 0

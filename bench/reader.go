@@ -8,7 +8,7 @@ import (
 	"sync"
 )
 
-// Bounds of what a server may say.
+// Limits of a server's responses.
 const (
 	readerSize  = 4 << 10
 	maxLine     = 64 << 10 // one response without its literals
@@ -17,20 +17,20 @@ const (
 	chunkSize   = 128 << 10
 )
 
-// castagnoli is the checksum's table; processors know it.
+// castagnoli is the table of the checksum, which processors calculate in hardware.
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
-// chunks are lent to readers while they pass a literal by.
+// chunks are lent to readers while they skip a literal.
 var chunks = sync.Pool{New: func() any { return new([chunkSize]byte) }}
 
-// literal is what is left of a literal that was read: a body is checked as it passes, and not kept.
+// literal is the length and checksum of a literal. A body is checked while it is read, and not stored.
 type literal struct {
 	size uint64
 	sum  uint32
 }
 
-// responseReader cuts a server's bytes into responses. It reads no further than it must, keeps one response, and is
-// bounded.
+// responseReader splits a server's bytes into responses. It reads no further than necessary, keeps one response, and
+// has a limit for each.
 type responseReader struct {
 	src      io.Reader
 	buf      []byte
@@ -44,22 +44,21 @@ func newResponseReader(src io.Reader) *responseReader {
 	return &responseReader{src: src, buf: make([]byte, readerSize)}
 }
 
-// reset goes on with another source. What was read and not used is dropped; the result says how much that was.
+// reset continues with another source. It drops bytes that were read and not used, and returns their number.
 func (r *responseReader) reset(src io.Reader) int {
 	left := r.to - r.from
 	r.src, r.from, r.to = src, 0, 0
 	return left
 }
 
-// rest takes what was read and not used.
+// rest removes and returns the bytes that were read and not used.
 func (r *responseReader) rest() []byte {
 	rest := bytes.Clone(r.buf[r.from:r.to])
 	r.from = r.to
 	return rest
 }
 
-// read returns the next response, which is valid until the next call. Of a literal, its announcement stays in the
-// text.
+// read returns the next response, which is valid until the next call. The text keeps the announcement of a literal.
 func (r *responseReader) read() (*response, error) {
 	line, err := r.line()
 	if err != nil {
@@ -108,7 +107,7 @@ func (r *responseReader) line() ([]byte, error) {
 	}
 }
 
-// fill reads at least one byte behind those that are there.
+// fill reads at least one more byte.
 func (r *responseReader) fill() error {
 	if r.from == r.to {
 		r.from, r.to = 0, 0
@@ -123,7 +122,7 @@ func (r *responseReader) fill() error {
 	r.to += n
 	r.total += uint64(n)
 	if n > 0 {
-		return nil // an error comes again
+		return nil // errors repeat
 	}
 	if err == nil {
 		err = io.ErrNoProgress
@@ -131,7 +130,7 @@ func (r *responseReader) fill() error {
 	return err
 }
 
-// pass takes a literal and keeps its checksum alone.
+// pass reads a literal and keeps only its checksum.
 func (r *responseReader) pass(size uint64) error {
 	if size > maxLiteral || len(r.resp.literals) == maxLiterals {
 		return protocolError("a literal of %d bytes, the %dth", size, len(r.resp.literals)+1)
@@ -169,15 +168,15 @@ func announced(line []byte) (size uint64, found bool) {
 	return number(bytes.TrimSuffix(line[open+1:len(line)-1], []byte{'+'}))
 }
 
-// mayHoldLiterals reports whether a response is data: the text of an answer, of a status or of a continuation
-// announces nothing.
+// mayHoldLiterals reports whether a response is data. The text of an answer, a status or a continuation announces no
+// literal.
 func mayHoldLiterals(line []byte) bool {
 	rest, found := bytes.CutPrefix(line, []byte("* "))
 	word, _, _ := bytes.Cut(rest, []byte{' '})
 	return found && statusOf(word) == statusNone
 }
 
-// number reads decimal digits, all of b.
+// number parses b, which must consist of decimal digits.
 func number(b []byte) (value uint64, ok bool) {
 	if len(b) == 0 || len(b) > 18 {
 		return 0, false

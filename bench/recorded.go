@@ -8,7 +8,7 @@ import (
 	"portico/bench/replay"
 )
 
-// recorded plays commands of a recording: those of one of its sessions, or by chance those of its mix.
+// recorded plays commands of a recording: those of one of its sessions, or random ones of its mix.
 type recorded struct {
 	session *replay.Session // nil for the mix
 	mix     *replay.Mix
@@ -20,7 +20,7 @@ type recorded struct {
 
 func (*recorded) row() row { return rowOpRecorded }
 
-// stays says that sessions that were open when the recording began sign in before that.
+// stays reports whether the session was open when the recording began. Such sessions sign in before the run.
 func (p *recorded) stays() bool { return p.session == nil || p.session.Open }
 
 func (p *recorded) setUp(context.Context, *session) error {
@@ -56,7 +56,7 @@ func (p *recorded) play(ctx context.Context, s *session, step replay.Step) error
 			return err
 		}
 	}
-	if step.Verb == replay.Done && !p.idling { // the IDLE before it was lost with its connection
+	if step.Verb == replay.Done && !p.idling { // its IDLE was lost with the connection
 		step.Verb = replay.Noop
 	}
 	if p.idling {
@@ -191,7 +191,7 @@ func (p *recorded) fetch(s *session, step replay.Step, from time.Time) error {
 	return p.fetched(s, rowFetchBody, args, from, part.n, part.bytes)
 }
 
-// fetched sends a FETCH and wants a number of messages and, if any, a number of bytes of bodies.
+// fetched sends a FETCH, and checks the number of messages and, if given, the size of the bodies.
 func (p *recorded) fetched(s *session, r row, args string, from time.Time, messages int, bytes uint64) error {
 	seen, got := 0, uint64(0)
 	err := s.main.command(r, args, from, func(resp *response) {

@@ -12,7 +12,7 @@ import (
 	"portico/bench/replay"
 )
 
-// LoadReplay reads a recording as a profile that plays its sessions in their own times.
+// LoadReplay reads a recording as a profile that plays its sessions at their own times.
 func LoadReplay(file string) (*Profile, error) {
 	f, err := os.Open(file)
 	if err != nil {
@@ -42,7 +42,7 @@ func ofRecording(text []byte) ([]byte, error) {
 	return json.Marshal(header.Profile) // JSON is YAML
 }
 
-// replaysAt is how many operations a second the recording has at its own speed. It is 0 for other profiles.
+// replaysAt returns the operations per second of the recording at its own speed. It is 0 for other profiles.
 func (p *Profile) replaysAt() float64 {
 	if p.recording == nil {
 		return 0
@@ -50,10 +50,10 @@ func (p *Profile) replaysAt() float64 {
 	return float64(p.recording.Operations()) / p.recording.Seconds
 }
 
-// afterLast is how long the measured time goes on after the last operation of a recording was due.
+// afterLast is how long the measured time continues after the last operation of a recording was due.
 const afterLast = 100 * time.Millisecond
 
-// completeReplay derives from a recording what else is asked for.
+// completeReplay derives the other options from a recording.
 func (o *Options) completeReplay() error {
 	natural := o.Profile.replaysAt()
 	if natural == 0 {
@@ -86,7 +86,7 @@ const (
 	openPerSecond = 100 // sessions that were open sign in before the measured time, unless the ramp says otherwise
 )
 
-// atRate returns the options with another rate. A replay has the same part of its recording in more or less time.
+// atRate returns the options with another rate. A replay plays the same part of its recording in more or less time.
 func (o Options) atRate(rate float64) Options {
 	if natural := o.Profile.replaysAt(); natural > 0 {
 		speed := rate / natural
@@ -97,7 +97,7 @@ func (o Options) atRate(rate float64) Options {
 	return o
 }
 
-// givePart gives a session its user's mailbox, and its times if it has its own.
+// givePart gives a session its user's mailbox and, if it has them, its own times.
 func (e *engine) givePart(s *session, script *recorded) {
 	o := &e.options
 	user := s.number % len(o.Users)
@@ -113,7 +113,7 @@ func (e *engine) givePart(s *session, script *recorded) {
 	s.user, s.target = o.Users[user], &o.Targets[script.mail.target]
 }
 
-// mailOf returns a user's mailbox, which is made later.
+// mailOf returns a user's mailbox, which is created later.
 func (e *engine) mailOf(user int) *testMail {
 	if e.mailByUser == nil {
 		e.mailByUser = make(map[int]*testMail)
@@ -145,7 +145,7 @@ func (p *Profile) recordedSteps(each func(replay.Step)) {
 	}
 }
 
-// Replayed says of a report which recording was played, and what was changed.
+// Replayed names the recording of a report, and what was changed in it.
 type Replayed struct {
 	Speed    float64       `json:"speed"`
 	From     time.Time     `json:"recorded_from"`
@@ -179,13 +179,13 @@ func (e *engine) replayed() *Replayed {
 	return out
 }
 
-// String says what was played.
+// String describes the recording.
 func (r *Replayed) String() string {
 	return fmt.Sprintf("speed %s: %d sessions of %d users, recorded in %s s from %s on; %d open at the start",
 		short(r.Speed), r.Sessions, r.Users, short(r.Seconds), r.From.Format(time.RFC3339), r.Open)
 }
 
-// MadeUp says what is not as it was recorded.
+// MadeUp describes what differs from the recording.
 func (r *Replayed) MadeUp() []string {
 	text := "mailboxes, messages and search words are made up; bytes of bodies and numbers of messages are as recorded"
 	if r.Smaller > 0 {

@@ -13,7 +13,7 @@ import (
 	"portico/bench/replay"
 )
 
-// Bounds of the mailbox that each test user gets for a recording's commands.
+// Limits of the mailbox that each test user gets for a recording's commands.
 const (
 	leastMessages = 16
 	mostMessages  = 256
@@ -31,12 +31,12 @@ type testMail struct {
 	messages     []message // the largest first, with ascending UIDs
 }
 
-// filed is the mailbox for what is added.
+// filed returns the name of the mailbox for added messages.
 func (m *testMail) filed() string { return m.name + "-filed" }
 
 func (m *testMail) any(s *session) *message { return &m.messages[s.random.IntN(len(m.messages))] }
 
-// set names messages by their UIDs.
+// set returns messages as a set of UIDs.
 func (m *testMail) set(from, n int) string {
 	var b strings.Builder
 	for i := range n {
@@ -52,7 +52,7 @@ func (m *testMail) set(from, n int) string {
 	return b.String()
 }
 
-// window chooses a number of messages that are next to each other, all if there are not as many.
+// window chooses a number of adjacent messages, or all if there are fewer.
 func (m *testMail) window(s *session, messages uint32) (uids string, n int) {
 	n = int(min(max(messages, 1), uint32(len(m.messages))))
 	return m.set(s.random.IntN(len(m.messages)-n+1), n), n
@@ -66,8 +66,8 @@ type bodyPart struct {
 	bytes uint64 // of all
 }
 
-// part chooses messages so that an answer has about the wanted number of bytes and messages. Where the messages are
-// too small, it takes more of them, and where there are too few, the answer is smaller.
+// part chooses messages so that an answer has about the wanted number of bytes and messages. If messages are too
+// small, it takes more of them. If there are too few, the answer is smaller.
 func (m *testMail) part(s *session, bytes, messages uint32) bodyPart {
 	n := int(min(max(messages, 1), uint32(len(m.messages))))
 	each := max(uint64(bytes)/uint64(n), 1)
@@ -95,8 +95,8 @@ func (m *testMail) sum(from, n int, each uint64) (sum uint64) {
 	return sum
 }
 
-// sizesFor are the sizes of a mailbox's messages, the largest first, so that most answers of a recording can be as
-// large as they were.
+// sizesFor returns the sizes of a mailbox's messages, the largest first, so that most answers of a recording can have
+// their size.
 func sizesFor(steps func(each func(replay.Step))) []int {
 	var messages, bytes []uint32
 	steps(func(step replay.Step) {
@@ -118,7 +118,7 @@ func sizesFor(steps func(each func(replay.Step))) []int {
 	return sizes
 }
 
-// high is the 99th percentile, 0 of nothing.
+// high returns the 99th percentile; of nothing it is 0.
 func high(values []uint32) uint32 {
 	if len(values) == 0 {
 		return 0
@@ -127,7 +127,7 @@ func high(values []uint32) uint32 {
 	return values[len(values)*99/100]
 }
 
-// prepareMail makes the mailboxes of all users, before anything is measured.
+// prepareMail creates the mailboxes of all users, before anything is measured.
 func (e *engine) prepareMail(ctx context.Context) error {
 	return e.eachMail(ctx, time.Hour, func(s *session, c *clientConn, m *testMail) error {
 		if err := c.learn(); err != nil {
@@ -165,14 +165,14 @@ func (m *testMail) learn(s *session, c *clientConn) error {
 	if s.strict() {
 		return failed(KindCount, rowFetch, "%d messages in %s, want %d", len(m.messages), m.name, len(want))
 	}
-	m.messages = nil // what answers mean does not count: any UIDs are as good
+	m.messages = nil // the contents of answers do not count: any UIDs will do
 	for i, size := range want {
 		m.messages = append(m.messages, message{uid: uint64(i + 1), size: size})
 	}
 	return nil
 }
 
-// removeMail removes them.
+// removeMail removes the mailboxes.
 func (e *engine) removeMail(ctx context.Context) error {
 	return e.eachMail(ctx, 2*e.options.Grace, func(_ *session, c *clientConn, m *testMail) error {
 		for _, name := range []string{m.name, m.filed()} {
@@ -184,10 +184,10 @@ func (e *engine) removeMail(ctx context.Context) error {
 	})
 }
 
-// mailWork is done once for a test user, who is signed in.
+// mailWork is work on one test user's mailboxes, after sign-in.
 type mailWork func(*session, *clientConn, *testMail) error
 
-// tidyMail removes them at the end of a run. If that fails, it is an error of the run.
+// tidyMail removes the mailboxes at the end of a run. A failure is an error of the run.
 func (e *engine) tidyMail(ctx context.Context) {
 	if err := e.removeMail(ctx); err != nil {
 		f := &failure{KindTimeout, rowDelete, err}
@@ -196,7 +196,7 @@ func (e *engine) tidyMail(ctx context.Context) {
 	}
 }
 
-// eachMail signs in as each test user in turn, several at once, on connections that count nowhere.
+// eachMail signs in as each test user, several at a time, on connections that are not measured.
 func (e *engine) eachMail(ctx context.Context, limit time.Duration, do mailWork) error {
 	if len(e.mail) == 0 {
 		return nil

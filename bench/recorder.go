@@ -7,20 +7,20 @@ import (
 	"github.com/HdrHistogram/hdrhistogram-go"
 )
 
-// shardCount is how many recorders sessions are spread over, so that they do not wait for each other.
+// shardCount is the number of shards that sessions are spread over, so that they do not wait for each other.
 const shardCount = 8
 
-// phase is where a run stands.
+// phase is the phase of a run.
 type phase uint8
 
 const (
 	phaseBefore phase = iota // sessions sign in
-	phaseWarmUp              // operations are carried out and do not count
+	phaseWarmUp              // operations run and do not count
 	phaseMeasuring
-	phaseAfter // what is under way has the grace to end
+	phaseAfter // running operations have the grace to end
 )
 
-// recorder gathers what sessions see.
+// recorder collects what sessions measure.
 type recorder struct {
 	shards [shardCount]shard
 }
@@ -32,9 +32,9 @@ type shard struct {
 	phase      phase
 	warmUp     warmUp
 	rows       [numRows]*rowRecord     // nil where nothing happened
-	delay      *hdrhistogram.Histogram // how late we began operations by our own fault; nil is empty
+	delay      *hdrhistogram.Histogram // how late the tool itself began operations; nil is empty
 	in, out    uint64                  // bytes in the measured time
-	wire       [2]uint64               // likewise, in and out, as they are on compressed connections
+	wire       [2]uint64               // likewise, in and out, compressed
 	reconnects uint64
 	kinds      [numKinds]errorSamples
 	recent     tick
@@ -49,7 +49,7 @@ type errorSamples struct {
 
 const maxSamples = 5
 
-// tick is what happened since the last one.
+// tick holds the counts since the previous tick.
 type tick struct {
 	latencies *hdrhistogram.Histogram // of commands that were answered; nil is empty
 	done      uint64                  // commands
@@ -58,7 +58,7 @@ type tick struct {
 	rows      [numRows]intervalRow // what counts in the report
 }
 
-// newRecorder makes a recorder. Without intervals, what it drains has no rows.
+// newRecorder returns a recorder. Without intervals, its ticks have no rows.
 func newRecorder(intervals bool) *recorder {
 	r := &recorder{}
 	for i := range r.shards {
@@ -101,11 +101,10 @@ func (s *shard) record(r row, began time.Time, d time.Duration, o outcome) {
 	}
 }
 
-// ofSignIn reports whether a row is kept from the start of a run, not only while it measures: sessions sign in before
-// that.
+// ofSignIn reports whether a row counts from the start of a run, because sessions sign in before the measured time.
 func ofSignIn(r row) bool { return r <= rowSignIn }
 
-// wrong counts an error that belongs to the time.
+// wrong counts an error at a time.
 func (s *shard) wrong(kind Kind, text string, at time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -164,7 +163,7 @@ func (s *shard) reconnected() {
 	}
 }
 
-// late records by how much we began an operation late that was due at that time.
+// late records how late the tool began an operation that was due at a time.
 func (s *shard) late(due time.Time, d time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -204,7 +203,7 @@ func (r *recorder) drain(t *tick) {
 	}
 }
 
-// results is everything that was recorded, merged.
+// results holds all records, merged.
 type results struct {
 	rows       [numRows]*rowRecord // nil where nothing happened
 	delay      *hdrhistogram.Histogram
@@ -247,7 +246,7 @@ func (r *recorder) results() *results {
 	return all
 }
 
-// measured adds up the outcomes of the measured time over the rows that want tells.
+// measured adds up the outcomes of the measured time over the rows that want selects.
 func (all *results) measured(want func(row) bool) (sum outcomeCounts) {
 	for i, record := range all.rows {
 		if record != nil && want(row(i)) {
@@ -257,7 +256,7 @@ func (all *results) measured(want func(row) bool) (sum outcomeCounts) {
 	return sum
 }
 
-// commands are the latencies of all commands that were done.
+// commands returns the latencies of all commands that were done.
 func (all *results) commands() *hdrhistogram.Histogram {
 	sum := newHistogram()
 	for i, record := range all.rows {

@@ -9,7 +9,7 @@ import (
 	"github.com/HdrHistogram/hdrhistogram-go"
 )
 
-// Report is what a run has found. Latencies are in microseconds.
+// Report is the result of a run. Latencies are in microseconds.
 type Report struct {
 	Started      time.Time    `json:"started"`
 	MeasuredFrom time.Time    `json:"measured_from"`
@@ -30,7 +30,7 @@ type Report struct {
 	judgesErrors bool        // one of them is about all errors
 }
 
-// Setup is what was asked for.
+// Setup holds the options of the run.
 type Setup struct {
 	Targets       []string `json:"targets"`
 	TLS           string   `json:"tls"`
@@ -57,7 +57,7 @@ type Setup struct {
 	Machine       string   `json:"machine"` // that the tool ran on
 }
 
-// Totals are counts of the measured time.
+// Totals holds counts of the measured time.
 type Totals struct {
 	Commands            uint64   `json:"commands"` // done
 	CommandsPerSecond   float64  `json:"commands_per_second"`
@@ -67,27 +67,27 @@ type Totals struct {
 	OperationOutcomes   Outcomes `json:"operation_fates"`
 	In                  uint64   `json:"bytes_in"`
 	Out                 uint64   `json:"bytes_out"`
-	CompressedIn        uint64   `json:"compressed_bytes_in,omitempty"` // these bytes as COMPRESS made them
+	CompressedIn        uint64   `json:"compressed_bytes_in,omitempty"` // these bytes after compression
 	CompressedOut       uint64   `json:"compressed_bytes_out,omitempty"`
-	Errors              uint64   `json:"errors"` // of the whole run: the sum of all kinds
+	Errors              uint64   `json:"errors"` // of the whole run, of all kinds
 }
 
-// SessionCount is about those that stay.
+// SessionCount counts sessions that stay signed in.
 type SessionCount struct {
 	Most       int64  `json:"most"`   // signed in at once
 	AtEnd      int64  `json:"at_end"` // signed in when the measured time ended
 	Reconnects uint64 `json:"reconnects"`
 }
 
-// Loop is how well an open loop was kept.
+// Loop says how well the tool kept the times of an open loop.
 type Loop struct {
 	MostBehind int64 `json:"largest_backlog"` // operations due and not begun, at once
 	DelayP99   int64 `json:"own_delay_p99_us"`
 	DelayMax   int64 `json:"own_delay_max_us"`
 }
 
-// Row is about one kind of command, part of sign-in or operation. Of what did not end well, the time it was waited for
-// counts as its latency. A figure that would be greater if it had been waited for longer is a lower bound.
+// Row has the figures of one kind of command, part of sign-in or operation. For what did not end well, the waiting
+// time counts as the latency. A figure that a longer wait would make greater is a lower bound.
 type Row struct {
 	Name      string   `json:"name"`
 	Command   bool     `json:"command"`          // one exchange with the server, not a part or a whole of several
@@ -115,14 +115,14 @@ type Latest struct {
 	AtLeast    bool    `json:"at_least,omitempty"`
 }
 
-// ErrorCount is about one kind of error.
+// ErrorCount counts errors of one kind.
 type ErrorCount struct {
 	Kind    string   `json:"kind"`
 	Count   uint64   `json:"count"`
 	Samples []string `json:"samples"` // the first few
 }
 
-// Spent is what the processes under load took in the measured time.
+// Spent is the CPU time and memory of the processes under load in the measured time.
 type Spent struct {
 	CPU           float64 `json:"cpu_s"`
 	User          float64 `json:"user_s"`
@@ -133,11 +133,11 @@ type Spent struct {
 	MemoryBefore  int64   `json:"pss_before_bytes"`                // before the first connection
 	Memory        int64   `json:"pss_bytes"`                       // at the end of the measured time
 	PssPerSession float64 `json:"pss_per_session_bytes,omitempty"` // 0 if it did not grow
-	Problem       string  `json:"problem,omitempty"`               // the account is not complete
+	Problem       string  `json:"problem,omitempty"`               // the account is incomplete
 }
 
-// Fine reports whether everything that was due was done, every answer was right, and no condition failed. A condition
-// on the errors of the whole run decides how many of them are too many.
+// Fine reports whether everything due was done, every answer was correct, and no condition failed. A condition on the
+// errors of the whole run decides how many errors are too many.
 func (r *Report) Fine() bool {
 	if len(r.FailedConditions()) > 0 {
 		return false
@@ -145,14 +145,14 @@ func (r *Report) Fine() bool {
 	return r.Totals.Errors == 0 || r.judgesErrors && r.Totals.Operations > 0
 }
 
-// WriteJSON writes the report for machines.
+// WriteJSON writes the report as JSON.
 func (r *Report) WriteJSON(w io.Writer) error {
 	enc := json.NewEncoder(w)
 	enc.SetIndent("", "  ")
 	return enc.Encode(r)
 }
 
-// report puts the report of a run together.
+// report builds the report of a run.
 func (e *engine) report(began time.Time, first, last mark, watch *observer, late *hdrhistogram.Histogram) *Report {
 	all := e.recorder.results()
 	seconds := last.at.Sub(first.at).Seconds()
@@ -256,7 +256,7 @@ func (e *engine) spent(first, last mark, all *results) *Spent {
 	return s
 }
 
-// per divides, and says 0 where there is nothing to divide by.
+// per divides; with the divisor zero, the result is 0.
 func per(a, b float64) float64 {
 	if b == 0 {
 		return 0

@@ -10,14 +10,14 @@ import (
 	"strings"
 )
 
-// Bounds of files with reports.
+// Limits of files with reports.
 const (
 	maxReportFile = 1 << 30
 	maxReports    = 10_000
 )
 
-// LoadReports reads the reports of a file, one for each round: what bench run wrote as JSON, once or several times,
-// or what bench compare did, of which one target is taken. The target may be empty if there is one alone.
+// LoadReports reads the reports of a file, one for each round. The file holds one or several reports of bench run as
+// JSON, or one of bench compare, of which LoadReports takes one target. The target may be empty if there is only one.
 func LoadReports(file, target string) ([]*Report, error) {
 	f, err := os.Open(file)
 	if err != nil {
@@ -59,7 +59,7 @@ func readReports(r io.Reader, target string) ([]*Report, error) {
 	return all, nil
 }
 
-// decodeReports reads the report of a run, or takes one target's out of a comparison.
+// decodeReports reads the report of a run, or the rounds of one target from a comparison.
 func decodeReports(text []byte, target string) ([]*Report, error) {
 	var comparison struct {
 		Results []Result `json:"results"`
@@ -74,7 +74,7 @@ func decodeReports(text []byte, target string) ([]*Report, error) {
 	return []*Report{&report}, json.Unmarshal(text, &report)
 }
 
-// reportsOf takes one target's rounds out of a comparison.
+// reportsOf returns one target's rounds from a comparison.
 func reportsOf(results []Result, target string) ([]*Report, error) {
 	var names []string
 	for _, r := range results {
@@ -86,7 +86,7 @@ func reportsOf(results []Result, target string) ([]*Report, error) {
 	return nil, fmt.Errorf("it compares %s; name one with --target", strings.Join(names, ", "))
 }
 
-// kind says what was asked for, as far as it decides what the figures mean, by name and value.
+// kind returns the options that decide what the figures mean, by name and value.
 func (s *Setup) kind() []struct{ name, value string } {
 	text := func(v any) string { return fmt.Sprint(v) }
 	return []struct{ name, value string }{
@@ -97,7 +97,7 @@ func (s *Setup) kind() []struct{ name, value string } {
 	}
 }
 
-// size says how much was asked for.
+// size returns the options that say how much work was done.
 func (s *Setup) size() []struct{ name, value string } {
 	return []struct{ name, value string }{
 		{"sessions", fmt.Sprint(s.Sessions)}, {"users", fmt.Sprint(s.Users)}, {"rate", fmt.Sprint(s.Rate)},
@@ -105,7 +105,7 @@ func (s *Setup) size() []struct{ name, value string } {
 	}
 }
 
-// differences names what is not the same in two lists.
+// differences names the options that differ between two lists.
 func differences(a, b []struct{ name, value string }) []string {
 	var all []string
 	for i := range a {

@@ -14,13 +14,13 @@ import (
 //go:embed report.html
 var reportPage string
 
-// mostLines is how many lines a plot of latencies has at most: more cannot be told apart.
+// mostLines is the highest number of lines in a plot of latencies; more would be indistinguishable.
 const mostLines = 6
 
-// WriteHTML writes the report as one page that needs nothing else, for browsers.
+// WriteHTML writes the report as one self-contained page.
 func (r *Report) WriteHTML(w io.Writer) error { return r.writePage(w, nil) }
 
-// writePage writes the page of a run, which may be the best of a search.
+// writePage writes the page of a run, which may be the best one of a search.
 func (r *Report) writePage(w io.Writer, search *Search) error {
 	page, err := template.New("report").Funcs(template.FuncMap{
 		"micros": micros, "short": short, "bytes": bytesText,
@@ -38,10 +38,10 @@ func (r *Report) writePage(w io.Writer, search *Search) error {
 	})
 }
 
-// ToolFacts says how the tool itself fared.
+// ToolFacts returns the figures of the tool itself.
 func (r *Report) ToolFacts() string { return r.Tool.facts(r.Seconds) }
 
-// Circumstances says under which conditions was measured.
+// Circumstances describes the machine and the connections of the run.
 func (r *Report) Circumstances() string { return r.Setup.circumstances() }
 
 // mainRows are the operation and the command that occurred most often, as far as there are any.
@@ -58,7 +58,7 @@ func (r *Report) mainRows() []Row {
 func (r Row) operation() bool { return strings.HasSuffix(r.Name, wholeSuffix) }
 func (r Row) isCommand() bool { return r.Command }
 
-// mostFrequent returns the row that was counted most often of those that want takes, or an empty one.
+// mostFrequent returns the row with the highest count of those that want selects, or an empty one.
 func (r *Report) mostFrequent(want func(Row) bool) (most Row) {
 	for _, row := range r.Rows {
 		if want(row) && (most.Name == "" || row.Count > most.Count) {
@@ -68,7 +68,7 @@ func (r *Report) mostFrequent(want func(Row) bool) (most Row) {
 	return most
 }
 
-// percentilePlot shows the distributions of the most frequent commands: each step to the right is a tenth of the
+// percentilePlot shows the distributions of the most frequent commands. Each step to the right covers a tenth of the
 // requests.
 func (r *Report) percentilePlot() *plot {
 	rows := slices.Clone(r.Rows)
@@ -82,7 +82,7 @@ func (r *Report) percentilePlot() *plot {
 		line := plotLine{Name: row.Name, Class: fmt.Sprintf("s%d", i), steps: true}
 		for _, c := range row.Curve {
 			if c.Percentile == 100 {
-				continue // it has no place on this axis; the table has it
+				continue // not on this axis; the table has it
 			}
 			line.x = append(line.x, nines(c.Percentile))
 			line.y = append(line.y, float64(c.Latency))
@@ -183,7 +183,7 @@ func (r *Report) errorPlot() *plot {
 	return p
 }
 
-// axisMicros writes a latency as short as an axis wants it.
+// axisMicros formats a latency for an axis.
 func axisMicros(us float64) string {
 	switch {
 	case us < 1e3:

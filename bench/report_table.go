@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// WriteTable writes the report for people.
+// WriteTable writes the report as text.
 func (r *Report) WriteTable(w io.Writer) error {
 	var b strings.Builder
 	r.writeHead(&b)
@@ -41,7 +41,7 @@ func (r *Report) writeHead(b *strings.Builder) {
 		t.CommandOutcomes)
 }
 
-// BytesText says how much was sent and received.
+// BytesText formats the bytes that were sent and received.
 func (t *Totals) BytesText() string {
 	text := fmt.Sprintf("%s in, %s out", bytesText(float64(t.In)), bytesText(float64(t.Out)))
 	if t.CompressedIn+t.CompressedOut > 0 {
@@ -51,7 +51,7 @@ func (t *Totals) BytesText() string {
 	return text
 }
 
-// circumstances says under which conditions was measured, beside what was asked of the server.
+// circumstances describes the machine and the connections of the run.
 func (s *Setup) circumstances() string {
 	extras := ""
 	if s.ID {
@@ -87,7 +87,7 @@ func (r *Report) writeRows(b *strings.Builder) {
 	}
 }
 
-// Text returns a latency of the row by its name in JSON, such as p99_us, for people. Lower bounds begin with >.
+// Text formats a latency of the row by its name in JSON, such as p99_us. Lower bounds begin with >.
 func (row Row) Text(name string) string {
 	us := map[string]int64{"p50_us": row.P50, "p90_us": row.P90, "p99_us": row.P99, "p999_us": row.P999,
 		"max_us": row.Max}[name]
@@ -110,7 +110,7 @@ func (r *Report) writeLoop(b *strings.Builder) {
 	}
 }
 
-// writeTool says how the tool itself fared, and whether it was the bottleneck.
+// writeTool writes the figures of the tool itself, and whether it was the bottleneck.
 func (r *Report) writeTool(b *strings.Builder) {
 	fmt.Fprintf(b, "\nthe tool itself: %s\nverdict: %s\n", r.Tool.facts(r.Seconds), r.Tool.Verdict())
 	for _, reason := range r.Tool.Shortage {
@@ -118,7 +118,7 @@ func (r *Report) writeTool(b *strings.Builder) {
 	}
 }
 
-// facts are the figures behind the verdict.
+// facts returns the figures behind the verdict.
 func (t *Tool) facts(seconds float64) string {
 	text := fmt.Sprintf("%s of %d CPUs; timers late by p99 %s, max %s", short(per(t.CPU, seconds)), t.CPUs,
 		micros(t.LateP99), micros(t.LateMax))
@@ -169,7 +169,7 @@ func (r *Report) writeErrors(b *strings.Builder) {
 	}
 }
 
-// micros writes microseconds so that they can be read.
+// micros formats microseconds with a unit.
 func micros(us int64) string {
 	switch d := time.Duration(us) * time.Microsecond; {
 	case d < time.Millisecond:
@@ -183,7 +183,7 @@ func micros(us int64) string {
 	}
 }
 
-// short writes a number with as many digits as one looks at.
+// short formats a number with few digits.
 func short(n float64) string {
 	switch {
 	case n == float64(int64(n)) || n >= 1000:
@@ -194,7 +194,7 @@ func short(n float64) string {
 	return fmt.Sprintf("%.2f", n)
 }
 
-// bytesText writes a number of bytes in binary units.
+// bytesText formats a number of bytes in binary units.
 func bytesText(n float64) string {
 	switch {
 	case n >= 1<<30:

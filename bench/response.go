@@ -4,7 +4,7 @@ import (
 	"bytes"
 )
 
-// responseKind is what a response's first character says.
+// responseKind is the kind of a response, by its first character.
 type responseKind uint8
 
 const (
@@ -49,7 +49,7 @@ func statusOf(word []byte) status {
 	return statusNone
 }
 
-// response is one response. Its slices are the reader's.
+// response is one response. Its slices belong to the reader.
 type response struct {
 	kind     responseKind
 	tag      []byte
@@ -94,7 +94,7 @@ func (r *response) parse(line []byte) error {
 	return nil
 }
 
-// cutCode takes the response code off the text.
+// cutCode removes the response code from the text.
 func (r *response) cutCode() {
 	if len(r.args) == 0 || r.args[0] != '[' {
 		return

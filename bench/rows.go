@@ -1,6 +1,6 @@
 package bench
 
-// row is what latencies are kept for: a command, a part of signing in, or a whole operation of a profile.
+// row is a kind of measured work: a command, a part of sign-in, or a whole operation of a profile.
 type row uint8
 
 const (
@@ -46,7 +46,7 @@ const (
 	numRows
 )
 
-// rowNames are verbs as sent, or in small letters what is no command.
+// rowNames are verbs as sent; names of other rows are in lower case.
 var rowNames = [numRows]string{
 	rowConnect: "connect", rowStartTLS: "STARTTLS", rowTLS: "tls handshake", rowLogin: "LOGIN",
 	rowAuthenticate: "AUTHENTICATE",
@@ -67,7 +67,7 @@ const wholeSuffix = ", whole"
 
 func (r row) String() string { return rowNames[r] }
 
-// command reports whether the row is one exchange with the server, and so one of the commands that are counted.
+// command reports whether the row is one exchange with the server, and so counts as a command.
 func (r row) command() bool {
 	switch r {
 	case rowConnect, rowTLS, rowSignIn, rowWake:
@@ -91,7 +91,7 @@ func rowOrder() []row {
 	return order
 }
 
-// verb is what is sent for the row. The rows of one verb differ in what they cost.
+// verb returns the verb that is sent for the row. The rows of one verb differ in their cost.
 func (r row) verb() string {
 	switch r {
 	case rowFetchBody:

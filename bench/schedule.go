@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// schedule says when a session's operations are due in an open loop, whatever the server does: at a fixed rate, or at
-// given times.
+// schedule holds the times at which a session's operations are due in an open loop: at a fixed rate, or at given
+// times. They do not depend on the server.
 type schedule struct {
 	offset   time.Duration // of the first operation
 	interval time.Duration
@@ -18,7 +18,7 @@ type schedule struct {
 	idle     bool      // the session was waiting when the next operation became due
 }
 
-// never is later than any run.
+// never is after the end of any run.
 const never = 10 * MaxDuration
 
 func (s *schedule) start(at time.Time) {
@@ -54,9 +54,9 @@ func behind(late, interval time.Duration) int {
 	return int(late/interval) + 1
 }
 
-// next returns when the next operation is due. Of more than backlog that are due by until, the oldest are given up, so
-// that a session that cannot keep up is not busy with the past for ever; so are those that were due before since. It
-// returns when they were due.
+// next returns when the next operation is due. If more than backlog operations are due by until, it drops the oldest,
+// so that a session that cannot keep up does not stay busy with the past. It also drops those that were due before
+// since. It returns the times of dropped operations.
 func (s *schedule) next(since, until time.Time, backlog int) (due time.Time, abandoned []time.Time) {
 	for n := s.behind(until); n > backlog || s.nextDue.Before(since); n-- {
 		abandoned = append(abandoned, s.nextDue)
@@ -75,7 +75,7 @@ func (s *schedule) taken() {
 	s.nextDue = s.nextDue.Add(s.interval)
 }
 
-// leftover returns when each operation was due that was never begun.
+// leftover returns the times of operations that were due and never begun.
 func (s *schedule) leftover(now time.Time) []time.Time {
 	var due []time.Time
 	for ; !s.nextDue.IsZero() && now.After(s.nextDue); s.taken() {

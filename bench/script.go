@@ -5,7 +5,7 @@ import (
 	"fmt"
 )
 
-// newScript makes one session's script of a profile that is not mixed.
+// newScript returns the script of one session for a profile that is not mixed.
 func newScript(p *Profile, run string, number int) script {
 	own := func(kind string) folder {
 		return folder{name: fmt.Sprintf("%s%s-%d%s", p.Mailbox, run, number, kind)}

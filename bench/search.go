@@ -8,11 +8,11 @@ import (
 	"time"
 )
 
-// Bounds of a search for the highest rate.
+// Limits of a search for the highest rate.
 const (
 	searchTries     = 24   // runs
 	searchPrecision = 0.05 // of the rate that is found
-	searchSpan      = 1024 // how far from the first rate it looks, as a factor
+	searchSpan      = 1024 // largest factor between the first rate and any other
 	mostWaited      = 0.03 // of the operations, that the measured time leaves waiting
 )
 
@@ -27,7 +27,7 @@ type Search struct {
 	Steps      []Step   `json:"steps"`
 	Best       *Report  `json:"report,omitempty"` // of the highest rate that held, or of the last step
 
-	figure   Condition // what the plot shows
+	figure   Condition // the figure of the plot
 	speedOne float64   // the rate of a recording at its own speed; 0 if none is played
 }
 
@@ -50,13 +50,13 @@ const (
 	stepShort  = "tool short of CPU"
 )
 
-// SearchTime is the longest that a search with these options takes.
+// SearchTime returns the longest time of a search with these options.
 func SearchTime(o Options) time.Duration { return searchTries * stepTime(o) }
 
 func stepTime(o Options) time.Duration { return o.Ramp + settle + o.WarmUp + o.Duration + 2*o.Grace }
 
-// FindRate looks for the highest rate at which all conditions hold: by doubling or halving the first rate, then by
-// bisection. A step that fails is done twice. told is told before each step; it may be nil.
+// FindRate searches for the highest rate at which all conditions hold, by doubling or halving the first rate and then
+// by bisection. A step that fails is done twice. told is called before each step; it may be nil.
 func FindRate(ctx context.Context, o Options, hold []Condition, told func(step int, rate float64)) (*Search, error) {
 	if len(hold) == 0 || o.Closed {
 		return nil, errors.New("a search needs a condition, and an open loop")
@@ -96,7 +96,7 @@ func plottedFigure(hold []Condition) Condition {
 	return Condition{percent: 99}
 }
 
-// take notes a step and returns its outcome. A tool that is short of CPU decides nothing.
+// take records a step and returns its outcome. A step in which the tool was short of CPU decides nothing.
 func (s *Search) take(r *Report, hold []Condition) string {
 	step := Step{
 		Rate: r.Setup.Rate, Done: r.Totals.OperationsPerSecond, Errors: r.Totals.Errors, Outcome: stepHeld,
@@ -118,7 +118,7 @@ func (s *Search) take(r *Report, hold []Condition) string {
 	return step.Outcome
 }
 
-// breaks says what does not hold, "" if all does.
+// breaks names the condition that does not hold; "" if all hold.
 func (r *Report) breaks(hold []Condition) string {
 	judgesErrors := false
 	for _, c := range hold {
@@ -140,7 +140,7 @@ func (r *Report) breaks(hold []Condition) string {
 	return ""
 }
 
-// climb searches. try carries out a step at a rate.
+// climb does the search. try does a step at a rate.
 func (s *Search) climb(first float64, try func(rate float64) (string, error)) error {
 	rate := first
 	for {
@@ -164,7 +164,7 @@ func (s *Search) climb(first float64, try func(rate float64) (string, error)) er
 	}
 }
 
-// attempt tries a rate once more if it did not hold: one hiccup decides nothing.
+// attempt tries a rate a second time if it did not hold, so that one hiccup decides nothing.
 func (s *Search) attempt(rate float64, try func(rate float64) (string, error)) (result string, err error) {
 	for range 2 {
 		if result, err = try(rate); err != nil || result == stepHeld {
@@ -174,7 +174,7 @@ func (s *Search) attempt(rate float64, try func(rate float64) (string, error)) (
 	return result, err
 }
 
-// next is the rate of the next step, or 0 at the end.
+// next returns the rate of the next step, or 0 at the end.
 func (s *Search) next(first float64) float64 {
 	switch {
 	case len(s.Steps)+2 > searchTries:

@@ -11,7 +11,7 @@ import (
 	"text/tabwriter"
 )
 
-// Fine reports whether a rate was found that holds, and its run failed no condition.
+// Fine reports whether the search found a rate that holds, and the run at that rate failed no condition.
 func (s *Search) Fine() bool { return s.Found > 0 && len(s.Best.FailedConditions()) == 0 }
 
 // Names lists the rates that were tried.
@@ -23,7 +23,7 @@ func (s *Search) Names() []string {
 	return names
 }
 
-// Verdict says in one line what was found.
+// Verdict returns the result in one line.
 func (s *Search) Verdict() string {
 	what := strings.Join(s.Conditions, ", ")
 	switch {
@@ -37,7 +37,7 @@ func (s *Search) Verdict() string {
 		s.speed(), what, s.Sessions, short(s.Failed), s.End)
 }
 
-// speed says which speed of a recording the found rate is.
+// speed returns the speed of a recording that the found rate stands for.
 func (s *Search) speed() string {
 	if s.speedOne == 0 {
 		return ""
@@ -45,7 +45,7 @@ func (s *Search) speed() string {
 	return fmt.Sprintf(" (speed %s of the recording)", short(s.Found/s.speedOne))
 }
 
-// WriteTable writes the steps and the report of the best one for people.
+// WriteTable writes the steps and the report of the best one as text.
 func (s *Search) WriteTable(w io.Writer) error {
 	var b strings.Builder
 	t := tabwriter.NewWriter(&b, 0, 0, 2, ' ', tabwriter.AlignRight)
@@ -65,7 +65,7 @@ func (s *Search) WriteTable(w io.Writer) error {
 	return s.Best.WriteTable(w)
 }
 
-// Text is the step's outcome with its reasons.
+// Text returns the step's outcome with its reasons.
 func (s Step) Text() string {
 	if s.Reasons == "" {
 		return s.Outcome
@@ -73,7 +73,7 @@ func (s Step) Text() string {
 	return s.Outcome + " (" + s.Reasons + ")"
 }
 
-// WriteJSON writes the search for machines.
+// WriteJSON writes the search as JSON.
 func (s *Search) WriteJSON(w io.Writer) error {
 	enc := json.NewEncoder(w)
 	enc.SetIndent("", "  ")
@@ -88,7 +88,7 @@ func (s *Search) WriteHTML(w io.Writer) error {
 	return s.Best.writePage(w, s)
 }
 
-// Plot shows the figure that the search looks at over the rate.
+// Plot shows the figure of the search over the rate.
 func (s *Search) Plot() *plot {
 	steps := slices.Clone(s.Steps)
 	slices.SortStableFunc(steps, func(a, b Step) int { return cmp.Compare(a.Rate, b.Rate) })

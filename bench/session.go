@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// Pauses between attempts to sign in again: a server that drops everybody is not to be hammered.
+// Pauses between attempts to sign in again, so that sessions do not overload a server that drops them.
 const (
 	firstPause = 100 * time.Millisecond
 	lastPause  = 5 * time.Second
@@ -20,13 +20,13 @@ const (
 type script interface {
 	// row is where whole operations are recorded.
 	row() row
-	// stays says whether sessions are signed in before operations begin, and stay so in between.
+	// stays reports whether sessions sign in before operations begin, and stay signed in between operations.
 	stays() bool
 	// setUp prepares what operations need, after each sign-in.
 	setUp(ctx context.Context, s *session) error
-	// operate carries out one operation.
+	// operate does one operation.
 	operate(ctx context.Context, s *session) error
-	// tearDown leaves nothing behind on the server.
+	// tearDown removes what the session has created on the server.
 	tearDown(s *session) error
 }
 
@@ -61,12 +61,12 @@ type session struct {
 	conns map[*clientConn]struct{} // open ones, for the engine to cut
 }
 
-// run is the session's life.
+// run runs the session until its end.
 func (s *session) run(ctx context.Context) {
 	joined := !s.script.stays() || s.join(ctx)
 	s.ready()
-	s.schedule.idle = joined && !s.engine.hasStarted() // one that signs in for longer than that was kept by the server
-	<-s.engine.started                                 // every run comes to that, also one that is ended at once
+	s.schedule.idle = joined && !s.engine.hasStarted() // a longer sign-in was delayed by the server
+	<-s.engine.started                                 // every run needs this, also one that ends at once
 	if !s.engine.options.Closed {
 		s.schedule.start(s.engine.startedAt)
 	}
@@ -80,14 +80,14 @@ func (s *session) run(ctx context.Context) {
 	s.leave()
 }
 
-// neverBegun counts an operation that was due and is given up.
+// neverBegun counts an operation that was due and is dropped.
 func (s *session) neverBegun(due, now time.Time) {
 	late := now.Sub(due)
 	s.shard.record(s.script.row(), due, late, outcomeNeverBegun)
 	s.reportOf(due, failed(KindNeverBegun, s.script.row(), "due for %s", micros(late.Microseconds())))
 }
 
-// ready tells the engine, once, that the session is signed in or has tried.
+// ready tells the engine, once, that the session has signed in or failed to.
 func (s *session) ready() {
 	if !s.wasReady {
 		s.wasReady = true
@@ -95,7 +95,7 @@ func (s *session) ready() {
 	}
 }
 
-// join signs in and sets up, again and again, until that works or the run is over.
+// join repeats sign-in and set-up until they succeed or the run is over.
 func (s *session) join(ctx context.Context) bool {
 	for {
 		if s.engine.isOver() || s.signIns > 0 && !s.rest() {
@@ -119,8 +119,8 @@ func (s *session) join(ctx context.Context) bool {
 	}
 }
 
-// rest waits a while before the next attempt, longer each time until an operation works. It reports false when the run
-// is over.
+// rest waits before the next attempt, longer each time until an operation succeeds. It returns false when the run is
+// over.
 func (s *session) rest() bool {
 	s.pause = min(max(2*s.pause, firstPause), lastPause)
 	jitter := time.Duration(s.random.Int64N(int64(s.pause)/2 + 1))
@@ -163,14 +163,14 @@ func (s *session) disconnect() {
 	}
 }
 
-// adopt makes a connection one that the engine can cut.
+// adopt registers a connection so that the engine can close it.
 func (s *session) adopt(c *clientConn) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.conns[c] = struct{}{}
 }
 
-// quieten ends the measuring of what the session's connections do.
+// quieten ends measuring on the session's connections.
 func (s *session) quieten() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -196,7 +196,7 @@ func (s *session) cutOff() {
 	}
 }
 
-// nextOperation waits until an operation is due. It reports false when no more may begin.
+// nextOperation waits until an operation is due. It returns false when no more may begin.
 func (s *session) nextOperation() bool {
 	if s.engine.options.Closed {
 		s.due = time.Time{}
@@ -228,9 +228,9 @@ func (s *session) nextOperation() bool {
 	}
 }
 
-// begin takes the operation that is due. If this session was free when it was, and we only woke late, then the delay
-// is our own: it is reported apart, and the latency counts from now. Otherwise the server has kept us, and it counts
-// from when it was due.
+// begin takes the operation that is due. If the session was free when it was due, and the tool only woke late, the
+// delay is the tool's own: it is reported separately, and the latency counts from now. Otherwise the server has
+// delayed the session, and the latency counts from when the operation was due.
 func (s *session) begin(due, now time.Time) {
 	if s.schedule.idle {
 		s.shard.late(due, now.Sub(due))
@@ -242,15 +242,15 @@ func (s *session) begin(due, now time.Time) {
 	s.due, s.schedule.began = due, due
 }
 
-// takeDue returns when the first command of an operation counts from; for later ones it is the zero time, which is
-// now.
+// takeDue returns the time from which the first command of an operation counts. For later commands it is the zero
+// time, which means now.
 func (s *session) takeDue() time.Time {
 	due := s.due
 	s.due = time.Time{}
 	return due
 }
 
-// endOperation records how an operation went.
+// endOperation records the outcome of an operation.
 func (s *session) endOperation(err error) {
 	took := time.Since(s.schedule.began)
 	judged := s.engine.inTime(err, s.script.row(), took)
@@ -282,25 +282,25 @@ func (s *session) credential() credential { return s.engine.options.credential(s
 // report counts an error that occurs now.
 func (s *session) report(err error) { s.reportOf(time.Now(), err) }
 
-// reportOf counts an error that belongs to the time.
+// reportOf counts an error at a time.
 func (s *session) reportOf(at time.Time, err error) {
 	f := &failure{kind: KindProtocol, row: s.script.row(), err: err}
 	errors.As(err, &f)
 	s.shard.wrong(f.kind, s.user.Name+": "+shown(f.Error(), s.credential()), at)
 }
 
-// wrong reports an answer that cannot be right, and goes on.
+// wrong reports an answer that cannot be correct, and the session continues.
 func (s *session) wrong(kind Kind, r row, format string, args ...any) {
 	s.spoilt = true
 	s.shard.wrongRow(r)
 	s.report(failed(kind, r, format, args...))
 }
 
-// leave ends the session in order.
+// leave ends the session normally.
 func (s *session) leave() {
 	s.leaving.Store(true)
 	if s.main != nil {
-		s.quieten() // leaving is not what is measured
+		s.quieten() // leaving is not measured
 		if err := s.signOut(); err != nil {
 			s.report(err)
 		}
@@ -311,7 +311,7 @@ func (s *session) leave() {
 	}
 }
 
-// signOut tidies up and says LOGOUT. A server that has said BYE need not answer.
+// signOut cleans up and sends LOGOUT. A server that has sent BYE need not answer.
 func (s *session) signOut() error {
 	if err := s.script.tearDown(s); err != nil {
 		return err
@@ -323,7 +323,7 @@ func (s *session) signOut() error {
 	return nil
 }
 
-// sleep waits. It reports false when the run is over before that.
+// sleep waits. It returns false if the run ends before that.
 func (s *session) sleep(d time.Duration) bool {
 	if s.timer == nil {
 		s.timer = time.NewTimer(d)

@@ -5,9 +5,9 @@ import (
 	"slices"
 )
 
-// shift is by what factor values differ from others: the Hodges-Lehmann estimate with its confidence interval,
-// which is that of the Mann-Whitney test. Both look at the order of values alone, so one round that a busy machine
-// has spoilt moves them little.
+// shift is the factor between two sets of values: the Hodges-Lehmann estimate with the confidence interval of the
+// Mann-Whitney test. Both use only the order of values, so a single round that a busy machine has spoilt has little
+// influence.
 type shift struct {
 	Ratio float64 `json:"ratio"` // the median of all ratios of a value of B to one of A
 	Low   float64 `json:"low"`   // of the confidence interval
@@ -17,7 +17,8 @@ type shift struct {
 // mostRatio stands for a ratio to zero.
 const mostRatio = 1e6
 
-// newShift compares b with a. It is known if there are values enough for the confidence, which is between 0 and 1.
+// newShift compares b with a. The result is known if there are enough values for the confidence, which is between 0
+// and 1.
 func newShift(a, b []float64, confidence float64) (s shift, known bool) {
 	if len(a) == 0 || len(b) == 0 {
 		return s, false
@@ -48,12 +49,13 @@ func ratioOf(a, b float64) float64 {
 	return min(b/a, mostRatio)
 }
 
-// mostExact is up to how many pairs the distribution is computed; beyond, the normal one is near enough.
+// mostExact is the highest number of pairs for which the exact distribution is computed; beyond, the normal
+// distribution is close enough.
 const mostExact = 2500
 
-// outermost returns how many of the ordered ratios lie outside of the interval at each end: the largest k for which
-// the Mann-Whitney statistic is below k with at most that probability. It is 0 if even the whole range of ratios is
-// not sure enough.
+// outermost returns how many of the ordered ratios lie outside the interval at each end: the largest k for which the
+// Mann-Whitney statistic is below k with at most that probability. It is 0 if even the whole range of ratios is not
+// certain enough.
 func outermost(n, m int, tail float64) int {
 	if n*m > mostExact {
 		mean, deviation := float64(n*m)/2, math.Sqrt(float64(n*m*(n+m+1))/12)

@@ -13,8 +13,8 @@ import (
 	"time"
 )
 
-// signIn makes a connection and signs the session's user in. The latency of the whole counts from the given time, or
-// from now.
+// signIn makes a connection and signs the session's user in. The total latency counts from the given time, or from
+// now.
 func (s *session) signIn(ctx context.Context, from time.Time) (*clientConn, error) {
 	if from.IsZero() {
 		from = time.Now()
@@ -69,11 +69,11 @@ func (s *session) connect(ctx context.Context, from time.Time) (*clientConn, err
 	if err := c.command(rowStartTLS, "", time.Time{}, nil); err != nil {
 		return c, c.giveUp(err)
 	}
-	c.caps = capabilities{} // what was said in the clear means nothing
+	c.caps = capabilities{} // what came before TLS does not count
 	return c, s.handshake(ctx, c, time.Now())
 }
 
-// handshake turns to TLS.
+// handshake starts TLS.
 func (s *session) handshake(ctx context.Context, c *clientConn, from time.Time) error {
 	o := &s.engine.options
 	config := o.TLSConfig.Clone()
@@ -101,7 +101,7 @@ func (s *session) handshake(ctx context.Context, c *clientConn, from time.Time) 
 	return nil
 }
 
-// setUpFailure tells why there is no connection: the end of the run and time-outs are not the kind's doing.
+// setUpFailure returns the failure of a set-up step. The end of the run and time-outs have their own kinds.
 func (s *session) setUpFailure(kind Kind, r row, begun time.Time, err error) *failure {
 	var netErr net.Error
 	switch {
@@ -113,7 +113,7 @@ func (s *session) setUpFailure(kind Kind, r row, begun time.Time, err error) *fa
 	return &failure{kind, r, err}
 }
 
-// greeting reads the server's first words.
+// greeting reads the server's greeting.
 func (c *clientConn) greeting() error {
 	c.deadline = time.Now().Add(c.timeout)
 	c.conn.SetDeadline(c.deadline)
@@ -131,7 +131,7 @@ func (c *clientConn) greeting() error {
 	return nil
 }
 
-// quoted makes a quoted string, or "" of what can be none.
+// quoted returns a quoted string, or "" if the text cannot be one.
 func quoted(text string) string {
 	for _, b := range []byte(text) {
 		if b < ' ' || b > '~' {
@@ -141,7 +141,7 @@ func quoted(text string) string {
 	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(text) + `"`
 }
 
-// read takes a capability list from wherever it may stand. A new one replaces the one before.
+// read reads a capability list from any response. A new list replaces the previous one.
 func (caps *capabilities) read(resp *response) {
 	list, ok := resp.codeIs("CAPABILITY")
 	if !ok && resp.is("CAPABILITY") {
@@ -167,7 +167,7 @@ func (caps *capabilities) read(resp *response) {
 	}
 }
 
-// learn asks for the capabilities unless the server has said them since sign-in.
+// learn asks for the capabilities, unless the server has sent them since sign-in.
 func (c *clientConn) learn() error {
 	if c.caps.known {
 		return nil

@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// storm signs in, and leaves.
+// storm signs in and out.
 type storm struct {
 	visitor
 	profile *StormProfile

@@ -10,10 +10,10 @@ import (
 	"portico/backend/secret"
 )
 
-// TLSMode is how a connection gets TLS.
+// TLSMode is how a connection starts TLS.
 type TLSMode uint8
 
-// The ways to TLS.
+// The modes.
 const (
 	TLSNone TLSMode = iota
 	TLSStartTLS
@@ -25,10 +25,10 @@ var tlsModeNames = [...]string{"none", "starttls", "implicit"}
 // String returns none, starttls or implicit.
 func (m TLSMode) String() string { return tlsModeNames[m] }
 
-// MarshalText is String.
+// MarshalText implements encoding.TextMarshaler.
 func (m TLSMode) MarshalText() ([]byte, error) { return []byte(m.String()), nil }
 
-// UnmarshalText reads what String writes.
+// UnmarshalText implements encoding.TextUnmarshaler.
 func (m *TLSMode) UnmarshalText(text []byte) error {
 	i := slices.Index(tlsModeNames[:], string(text))
 	if i < 0 {
@@ -38,20 +38,20 @@ func (m *TLSMode) UnmarshalText(text []byte) error {
 	return nil
 }
 
-// Target is a server under load. Its addresses were resolved and checked once: a name that changes later changes
-// nothing.
+// Target is a server under load. Its addresses are resolved and checked once, so a later change of the name has no
+// effect.
 type Target struct {
 	Name  string           // as it was given, host:port
-	Host  string           // what its certificate is expected to be for, unless told otherwise
+	Host  string           // default name for its certificate
 	Addrs []netip.AddrPort // tried in this order
 }
 
-// Resolver looks host names up; *net.Resolver does.
+// Resolver looks up host names; *net.Resolver is one.
 type Resolver interface {
 	LookupNetIP(ctx context.Context, network, host string) ([]netip.Addr, error)
 }
 
-// RemoteError says that a target is not on this machine, and nobody allowed that.
+// RemoteError is the error about a target on another machine that is not allowed.
 type RemoteError struct {
 	Target string
 	Addr   netip.Addr
@@ -66,7 +66,7 @@ func (e *RemoteError) Error() string {
 		"--allow-remote", e.Target, e.Addr)
 }
 
-// Resolve makes a target of host:port. Every address of the host must be a loopback address, unless remote ones are
+// Resolve resolves host:port to a target. Every address of the host must be a loopback address, unless remote ones are
 // allowed; otherwise the error is a *RemoteError.
 func Resolve(ctx context.Context, r Resolver, hostport string, allowRemote bool) (Target, error) {
 	if err := secret.CheckHostPort(hostport); err != nil {
@@ -95,7 +95,7 @@ func Resolve(ctx context.Context, r Resolver, hostport string, allowRemote bool)
 	return t, nil
 }
 
-// hostAddrs returns what a host's addresses are, those of IPv4 first.
+// hostAddrs returns a host's addresses, those of IPv4 first.
 func hostAddrs(ctx context.Context, r Resolver, host string) ([]netip.Addr, error) {
 	if addr, err := netip.ParseAddr(host); err == nil {
 		return []netip.Addr{addr}, nil

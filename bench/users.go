@@ -11,14 +11,14 @@ import (
 	"strings"
 )
 
-// Bounds of who signs in.
+// Limits of users and passwords.
 const (
 	maxUsers        = 1_000_000
 	maxPasswordFile = 32 << 20
 	passwordMask    = "*****"
 )
 
-// Password is a secret: however it is printed, it shows as *****.
+// Password is a secret. It always prints as *****.
 type Password string
 
 // String implements fmt.Stringer.
@@ -30,15 +30,15 @@ func (Password) Format(f fmt.State, _ rune) { io.WriteString(f, passwordMask) }
 // MarshalText implements encoding.TextMarshaler.
 func (Password) MarshalText() ([]byte, error) { return []byte(passwordMask), nil }
 
-// User is somebody to sign in as.
+// User is a user to sign in as.
 type User struct {
 	Name        string
 	Password    Password         // for OAuth mechanisms the token; none for EXTERNAL
 	Certificate *tls.Certificate // the user's own, if any
 }
 
-// ParseUsers reads who signs in: a name, or a pattern with a range such as "user%04d:1-2000", which is user0001 to
-// user2000. The pattern knows %d and %0Nd, once.
+// ParseUsers parses a user name, or a pattern with a range such as "user%04d:1-2000", which means user0001 to
+// user2000. The pattern must have %d or %0Nd once.
 func ParseUsers(pattern string) ([]string, error) {
 	before, rest, found := strings.Cut(pattern, "%")
 	if !found {
@@ -75,7 +75,7 @@ func ParseUsers(pattern string) ([]string, error) {
 	return names, checkName(names[0])
 }
 
-// checkName refuses what no mail user is called, and what would break a line.
+// checkName refuses names that no mail user has, and characters that would break a line.
 func checkName(name string) error {
 	if name == "" || strings.ContainsAny(name, "\x00\r\n") {
 		return fmt.Errorf("user %q: not a name", name)
@@ -83,8 +83,8 @@ func checkName(name string) error {
 	return nil
 }
 
-// ReadPasswords gives the users their passwords from a file: of one line, which is everybody's password, or of lines
-// NAME:PASSWORD, which must name every user.
+// ReadPasswords returns the users with their passwords from a file. The file has one line with the password of all
+// users, or lines NAME:PASSWORD that name every user.
 func ReadPasswords(file string, names []string) ([]User, error) {
 	f, err := os.Open(file)
 	if err != nil {

@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// folder is a mailbox that a session has made for itself, and what must be in it: nobody else changes it.
+// folder is a mailbox that a session has created, and its expected content. Nobody else changes it.
 type folder struct {
 	name     string
 	made     bool       // or under way: no answer came yet
@@ -15,10 +15,10 @@ type folder struct {
 	messages []*message // by sequence number, from 1
 }
 
-// strict reports whether answers are compared with what must be.
+// strict reports whether answers are compared with the expected content.
 func (s *session) strict() bool { return s.engine.options.Verify == VerifyAll }
 
-// create makes the folder, empty. After a connection broke nobody knows what is in it: then it is created again.
+// create creates the folder, empty. After a connection broke, its content is unknown, so it is created again.
 func (f *folder) create(s *session, c *clientConn) error {
 	if f.made {
 		err := c.command(rowDelete, f.name, time.Time{}, nil)
@@ -39,7 +39,7 @@ func (f *folder) remove(c *clientConn) error {
 	return c.command(rowDelete, f.name, time.Time{}, nil)
 }
 
-// newMessage makes a message up.
+// newMessage generates a message.
 func (f *folder) newMessage(s *session, size int) *message {
 	f.number++
 	return s.engine.text.newMessage(s.engine.options.RunID+"."+f.name, s.number, f.number, size)
@@ -69,7 +69,7 @@ func (m *message) takeUID(r *response) {
 	m.uid, _ = number(uid)
 }
 
-// selectFolder selects the folder and wants its messages to be there.
+// selectFolder selects the folder and checks the number of messages.
 func (f *folder) selectFolder(s *session, c *clientConn) error {
 	c.exists = 0
 	if err := c.command(rowSelect, f.name, time.Time{}, nil); err != nil {
@@ -86,7 +86,7 @@ func (f *folder) count(s *session, c *clientConn, r row) {
 	}
 }
 
-// list fetches everything but bodies, and compares it. UIDs that are not known yet are learnt.
+// list fetches everything but bodies, and compares it. It records UIDs that are not known yet.
 func (f *folder) list(s *session, c *clientConn) error {
 	if len(f.messages) == 0 {
 		return nil
@@ -116,7 +116,7 @@ func (s *session) fetched(r row, resp *response) (fetched, bool) {
 	return got, err == nil
 }
 
-// compare checks what is said of a message against what is known of it.
+// compare compares an answer about a message with its expected content.
 func (f *folder) compare(s *session, got *fetched) {
 	if got.seq == 0 || got.seq > uint64(len(f.messages)) {
 		s.wrong(KindCount, rowFetch, "message %d of %d in %s", got.seq, len(f.messages), f.name)
@@ -137,7 +137,7 @@ func (f *folder) compare(s *session, got *fetched) {
 	m.compareFlags(s, rowFetch, got)
 }
 
-// compareFlags wants the flags that were set.
+// compareFlags checks that the flags are those that were set.
 func (m *message) compareFlags(s *session, r row, got *fetched) {
 	if !got.hasFlags {
 		s.wrong(KindMissing, r, "message with UID %d without flags", m.uid)
@@ -157,7 +157,7 @@ func (m *message) compareFlags(s *session, r row, got *fetched) {
 	}
 }
 
-// bodyArgs asks for the whole of a message.
+// bodyArgs are the arguments of a FETCH of whole messages.
 func bodyArgs(uid uint64) string { return fmt.Sprintf("%d (UID BODY.PEEK[])", uid) }
 
 // fetchBodies fetches whole messages, at most depth at a time, and compares each.
@@ -185,7 +185,7 @@ func (s *session) fetchBodies(c *clientConn, messages []*message, depth int, fro
 	return nil
 }
 
-// compareBody checks one body and returns the messages that are still to come.
+// compareBody checks one body and returns the messages that are still expected.
 func (s *session) compareBody(wanted []*message, got *fetched) []*message {
 	if !got.hasBody {
 		return wanted // news of flags
@@ -206,7 +206,7 @@ func (s *session) compareBody(wanted []*message, got *fetched) []*message {
 	return slices.Delete(wanted, i, i+1)
 }
 
-// store sets a flag on a message and wants to be told.
+// store sets a flag on a message and checks the answer.
 func (f *folder) store(s *session, c *clientConn, m *message, flag string) error {
 	m.flags = append(m.flags, flag)
 	told := false

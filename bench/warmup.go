@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// warmUp is the time between the ramp and the measured time. Operations that are due in it are kept apart. If one
-// of them goes wrong in the measured time, that is an error of the measured time.
+// warmUp counts what happens between the ramp and the measured time. Operations that are due in it count separately.
+// If one of them fails in the measured time, that is an error of the measured time.
 type warmUp struct {
 	from, until          time.Time // zero if there is no warm-up
 	operations, commands outcomeCounts
@@ -30,8 +30,7 @@ func (w *warmUp) add(o *warmUp) {
 	w.errors += o.errors
 }
 
-// phaseOf returns the phase to which something belongs that was due at that time and has ended now. The caller
-// holds mu.
+// phaseOf returns the phase of something that was due at a time and has ended now. The caller holds mu.
 func (s *shard) phaseOf(began time.Time) phase {
 	switch {
 	case s.phase == phaseBefore:
@@ -54,7 +53,7 @@ func (r *recorder) warmUp(from, until time.Time) {
 	}
 }
 
-// warmUp has operations carried out before the measured time, and returns at its beginning.
+// warmUp runs operations before the measured time, and returns when that begins.
 func (e *engine) warmUp(ctx context.Context) {
 	if e.options.WarmUp == 0 {
 		return
@@ -65,7 +64,7 @@ func (e *engine) warmUp(ctx context.Context) {
 	pause(ctx, time.Until(e.measuredAt))
 }
 
-// WarmUp is what was done before the measured time. It is in no other figure.
+// WarmUp holds the counts of the warm-up. No other figure includes them.
 type WarmUp struct {
 	Seconds    float64  `json:"seconds"`
 	Operations Outcomes `json:"operation_fates"`
@@ -82,7 +81,7 @@ func (e *engine) warmUpOf(all *results, measured time.Time) *WarmUp {
 	return &WarmUp{measured.Sub(e.startedAt).Seconds(), w.operations.sum(), w.commands.sum(), w.errors}
 }
 
-// String says in one line what the warm-up did.
+// String describes the warm-up in one line.
 func (w *WarmUp) String() string {
 	return fmt.Sprintf("%s s, not counted: %d operations due: %s; %d errors",
 		short(w.Seconds), w.Operations.All, w.Operations, w.Errors)

@@ -13,7 +13,7 @@ func (visitor) stays() bool                           { return false }
 func (visitor) setUp(context.Context, *session) error { return nil }
 func (visitor) tearDown(*session) error               { return nil }
 
-// webmail is a page of a webmail program, which has a connection for each.
+// webmail is a page of a webmail program, which makes a connection for each page.
 type webmail struct {
 	visitor
 	profile *WebmailProfile
@@ -51,7 +51,7 @@ func (w *webmail) operate(ctx context.Context, s *session) error {
 	return c.command(rowLogout, "", time.Time{}, nil)
 }
 
-// look fetches the envelopes of the last messages, and wants each once, with ascending UIDs.
+// look fetches the envelopes of the last messages, and checks that each comes once, with ascending UIDs.
 func (w *webmail) look(s *session) error {
 	c := s.main
 	last := c.exists
