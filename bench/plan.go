@@ -143,7 +143,7 @@ func (p *Plan) users() ([]User, error) {
 			return nil, err
 		}
 	case p.Mechanism != MechanismExternal:
-		return nil, fmt.Errorf("no password file: only the mechanism external signs in without")
+		return nil, fmt.Errorf("no password file is given: every mechanism but external needs one")
 	default:
 		for _, name := range names {
 			users = append(users, User{Name: name})
@@ -161,7 +161,7 @@ func (p *Plan) giveCertificates(users []User) error {
 		return nil
 	}
 	if p.Cert == "" || p.TLS == TLSNone {
-		return fmt.Errorf("a client certificate needs cert and TLS")
+		return fmt.Errorf("a client certificate needs cert, and tls starttls or implicit")
 	}
 	var shared *tls.Certificate
 	for i := range users {
@@ -246,7 +246,7 @@ func LoadComparePlan(file string) (*ComparePlan, error) {
 		return nil, fmt.Errorf("%s: %w", file, err)
 	}
 	if len(plan.Targets) == 0 || len(plan.Work.Target) > 0 {
-		return nil, fmt.Errorf("%s: needs targets, and none in work", file)
+		return nil, fmt.Errorf("%s: list the targets under targets, and none under work", file)
 	}
 	names := make(map[string]bool)
 	for i := range plan.Targets {

@@ -165,7 +165,7 @@ func loadProfile(nameOrFile, dir string, depth int) (*Profile, error) {
 	for i := range p.Mixed {
 		part := &p.Mixed[i]
 		if depth > 0 {
-			return nil, fmt.Errorf("profile %s: a mixed profile within a mixed one", nameOrFile)
+			return nil, fmt.Errorf("profile %s: a part of a mixed profile must not be mixed itself", nameOrFile)
 		}
 		if part.profile, err = loadProfile(part.Profile, dir, depth+1); err != nil {
 			return nil, fmt.Errorf("profile %s: %w", nameOrFile, err)

@@ -50,11 +50,11 @@ func readReports(r io.Reader, target string) ([]*Report, error) {
 	}
 	for i, report := range all {
 		if report.Setup.Profile == "" || len(report.Rows) == 0 {
-			return nil, fmt.Errorf("report %d is none that bench run wrote with -o json", i+1)
+			return nil, fmt.Errorf("report %d was not written by bench run -o json", i+1)
 		}
 	}
 	if len(all) == 0 {
-		return nil, errors.New("no report; want what bench run or bench compare writes with -o json")
+		return nil, errors.New("the file has no report: bench run and bench compare write one with -o json")
 	}
 	return all, nil
 }

@@ -78,7 +78,7 @@ func ParseUsers(pattern string) ([]string, error) {
 // checkName refuses names that no mail user has, and characters that would break a line.
 func checkName(name string) error {
 	if name == "" || strings.ContainsAny(name, "\x00\r\n") {
-		return fmt.Errorf("user %q: not a name", name)
+		return fmt.Errorf("user %q is not a name: it must not be empty or contain a line end", name)
 	}
 	return nil
 }

@@ -211,7 +211,7 @@ func WriteCopy(dir, path string) (Content, error) {
 		return Content{}, err
 	}
 	if found.missing {
-		return Content{}, fmt.Errorf("store: there is no copy in %s", dir)
+		return Content{}, fmt.Errorf("store: %s has no store yet, so there is nothing to copy", dir)
 	}
 	if filepath.Dir(path) == filepath.Join(dir, BackupsName) {
 		if err := makeBackups(dir); err != nil {

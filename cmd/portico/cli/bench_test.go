@@ -215,7 +215,7 @@ func TestBenchRefuses(t *testing.T) {
 		{"--pid 99999999", "no process"},
 		{"--closed --rate 5", "a closed loop has no rate"},
 		{"--mechanism digest-md5", "login, plain, xoauth2, oauthbearer, external"},
-		{"--cert a.pem", "needs cert and TLS"},
+		{"--cert a.pem", "needs cert, and tls starttls or implicit"},
 		{"--fail-if p99>100", "write a number with its unit"},
 	} {
 		args := append([]string{"bench", "run", "--target", addr, "--users", "u", "--password-file", passwords},
