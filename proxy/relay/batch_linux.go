@@ -9,24 +9,25 @@ import (
 )
 
 const (
-	// roomSize is how much is received ahead from a connection, and maxEarly from how many at once.
-	roomSize = 8 << 10
-	maxEarly = 64
-	// arenaSize is how many bytes wait to be sent at most.
+	// prefetchSize is how many bytes a loop receives ahead from a connection, and maxPrefetches from how many
+	// connections at once.
+	prefetchSize  = 8 << 10
+	maxPrefetches = 64
+	// arenaSize is how many queued bytes wait to be sent at most.
 	arenaSize = 128 << 10
 )
 
-// batch has a loop receive and send for several sessions in one system call. Before it serves the events of one
-// wait, it receives for all of them, and what they lead to is sent behind the last. Nothing is under way between
-// two waits. A nil batch does nothing.
+// batch lets a loop receive and send for several sessions in one system call. A loop's wait returns some events. Before
+// the loop serves them, the batch receives for all of them. After the last one, it sends what they have led to. Between
+// two waits nothing is queued. A nil batch does nothing.
 type batch struct {
-	calls *poll.Batch
-	least int   // events for which it is worth while
-	turn  uint8 // changes with each wait
+	calls     *poll.Batch
+	minEvents int   // fewer are not worth a batch
+	turn      uint8 // changes with each wait
 
-	rooms    []byte
-	received []ahead
-	served   int // of received
+	buffers    []byte
+	prefetches []prefetch
+	numGiven   int // of received
 
 	open      bool // what is sent is queued
 	arena     []byte
@@ -34,8 +35,8 @@ type batch struct {
 	unsettled []*link // whose bytes were not taken
 }
 
-// ahead is a connection that was received from before its event is served.
-type ahead struct {
+// prefetch is a receive that was done before its event is served.
+type prefetch struct {
 	event int
 	end   *end
 	n     int
@@ -48,23 +49,24 @@ type piece struct {
 	from, to int
 }
 
-// early is what was received ahead for the event that is being served.
-type early struct {
-	there bool
-	fd    int
-	data  []byte
-	full  bool // there may be more
-	errno syscall.Errno
+// prefetched has the bytes that were received ahead for the event that is being served.
+type prefetched struct {
+	unread bool
+	fd     int
+	data   []byte
+	full   bool // the kernel may have more bytes
+	errno  syscall.Errno
 }
 
-// newBatch returns a batch. Its error is why there can be none.
+// newBatch returns a batch, or an error that says why the kernel allows none.
 func newBatch() (*batch, error) {
 	calls, err := poll.NewBatch()
 	if err != nil {
 		return nil, err
 	}
 	return &batch{
-		calls: calls, least: 2, rooms: make([]byte, maxEarly*roomSize), arena: make([]byte, 0, arenaSize),
+		calls: calls, minEvents: 2, buffers: make([]byte, maxPrefetches*prefetchSize),
+		arena: make([]byte, 0, arenaSize),
 	}, nil
 }
 
@@ -77,7 +79,7 @@ func (b *batch) release() {
 // serveEvents serves the events of one wait.
 func (lp *loop) serveEvents(events []unix.EpollEvent) {
 	b := lp.batch
-	if b == nil || len(events) < b.least {
+	if b == nil || len(events) < b.minEvents {
 		for i := range events {
 			lp.dispatch(&events[i])
 		}
@@ -86,11 +88,11 @@ func (lp *loop) serveEvents(events []unix.EpollEvent) {
 	b.receive(lp, events)
 	b.open = true
 	for i := range events {
-		e := b.give(i, &lp.work.early)
+		e := b.give(i, &lp.work.prefetched)
 		lp.dispatch(&events[i])
-		if lp.work.early.there {
-			lp.work.early.there = false
-			e.link.lost()
+		if lp.work.prefetched.unread {
+			lp.work.prefetched.unread = false
+			e.link.failUnread()
 		}
 	}
 	b.open = false
@@ -98,64 +100,66 @@ func (lp *loop) serveEvents(events []unix.EpollEvent) {
 	lp.settleRest()
 }
 
-// receive receives what the events tell of, as far as it is certain that it can be used. So much is certain of a
-// session's first event in a wait: nothing that is served before can change what the session may do.
+// receive receives for the events whose bytes can certainly be used. That is certain for a session's first event in a
+// wait: no event that is served before it can change what the session may do.
 func (b *batch) receive(lp *loop, events []unix.EpollEvent) {
 	b.turn++
-	b.received, b.served = b.received[:0], 0
+	b.prefetches, b.numGiven = b.prefetches[:0], 0
 	for i := range events {
 		e := lp.endOf(&events[i])
 		if e == nil || e.link.turn == b.turn {
 			continue
 		}
 		e.link.turn = b.turn
-		if len(b.received) == maxEarly || events[i].Events != unix.EPOLLIN {
+		if len(b.prefetches) == maxPrefetches || events[i].Events != unix.EPOLLIN {
 			continue
 		}
 		if !e.stalled && !e.bulk && e.link.mayRead(e) {
-			b.received = append(b.received, ahead{event: i, end: e})
+			b.prefetches = append(b.prefetches, prefetch{event: i, end: e})
 		}
 	}
-	if len(b.received) < b.least {
-		b.received = b.received[:0]
+	if len(b.prefetches) < b.minEvents {
+		b.prefetches = b.prefetches[:0]
 		return
 	}
-	for i, a := range b.received {
-		b.calls.Receive(a.end.fd, b.room(i))
+	for i, a := range b.prefetches {
+		b.calls.Receive(a.end.fd, b.buffer(i))
 	}
 	b.calls.Do()
-	for i := range b.received {
-		a := &b.received[i]
+	for i := range b.prefetches {
+		a := &b.prefetches[i]
 		a.n, a.errno = b.calls.Result(i)
 	}
 }
 
-func (b *batch) room(i int) []byte { return b.rooms[i*roomSize : (i+1)*roomSize] }
+func (b *batch) buffer(i int) []byte { return b.buffers[i*prefetchSize : (i+1)*prefetchSize] }
 
-// give makes to what was received for an event, if that was done, and returns the end.
-func (b *batch) give(event int, to *early) *end {
-	at := b.served
-	if at == len(b.received) || b.received[at].event != event {
+// give writes to to what was received for an event, and returns the end. It returns nil if nothing was received.
+func (b *batch) give(event int, to *prefetched) *end {
+	next := b.numGiven
+	if next == len(b.prefetches) || b.prefetches[next].event != event {
 		return nil
 	}
-	b.served++
-	a := &b.received[at]
-	e := a.end
-	a.end = nil
+	b.numGiven++
+	p := &b.prefetches[next]
+	e := p.end
+	p.end = nil
 	if e.fd >= 0 {
-		*to = early{there: true, fd: int(e.fd), data: b.room(at)[:a.n], full: a.n == roomSize, errno: a.errno}
+		*to = prefetched{unread: true, fd: int(e.fd), data: b.buffer(next)[:p.n], full: p.n == prefetchSize,
+			errno: p.errno}
 	}
 	return e
 }
 
-// receive is what the function receive does, of what was received ahead first. It may return bytes and an error.
-func (r *early) receive(fd int, p []byte) (int, syscall.Errno) {
-	if !r.there || r.fd != fd {
+// receive does what the function receive does, but first uses what was received ahead. It may return bytes and an
+// error.
+func (r *prefetched) receive(fd int, p []byte) (int, syscall.Errno) {
+	if !r.unread || r.fd != fd {
 		return receive(fd, p)
 	}
 	n := copy(p, r.data)
 	r.data = r.data[n:]
-	r.there = len(r.data) > 0
+	r.unread = len(r.data) > 0
 	if !r.full || n == len(p) {
 		return n, r.errno
 	}
@@ -170,24 +174,25 @@ func (r *early) receive(fd int, p []byte) (int, syscall.Errno) {
 	}
 }
 
-// lost ends a session of which bytes were received and not read, which must not be.
-func (l *link) lost() {
-	if l.phase == carrying {
-		l.guard(func() { panic("what was received ahead was not read") })
+// failUnread ends a session whose received bytes were not read. That is a fault of the relay.
+func (l *link) failUnread() {
+	if l.phase == phaseCarrying {
+		l.protect(func() { panic("what was received ahead was not read") })
 	}
 }
 
-// queue keeps p to be sent with what others send. It says whether it has; if not, nothing of e is queued any more,
-// and p is to be sent by itself.
+// queue keeps p, to send it together with other ends' bytes. If it returns false, no bytes of e are queued any more,
+// and the caller sends p by itself.
 func (lp *loop) queue(e *end, p []byte) bool {
 	b := lp.batch
-	if b == nil || !b.open || e.link.phase != carrying {
+	if b == nil || !b.open || e.link.phase != phaseCarrying {
 		return false
 	}
 	last := len(b.pieces) - 1
 	joins := last >= 0 && b.pieces[last].end == e
-	if len(p) > fewBytes || !joins && (last+1 == poll.BatchSize || b.has(e)) || len(b.arena)+len(p) > cap(b.arena) {
-		lp.deliver() // large pieces go alone, and do not make others wait
+	if len(p) > fewBytes || !joins && (last+1 == poll.BatchSize || b.hasQueued(e)) ||
+		len(b.arena)+len(p) > cap(b.arena) {
+		lp.deliver() // large pieces go alone, so that others do not wait for them
 		return false
 	}
 	from := len(b.arena)
@@ -200,7 +205,7 @@ func (lp *loop) queue(e *end, p []byte) bool {
 	return true
 }
 
-func (b *batch) has(e *end) bool {
+func (b *batch) hasQueued(e *end) bool {
 	for i := range b.pieces {
 		if b.pieces[i].end == e {
 			return true
@@ -209,7 +214,7 @@ func (b *batch) has(e *end) bool {
 	return false
 }
 
-// unqueue forgets what an end wants sent.
+// unqueue drops an end's queued bytes.
 func (lp *loop) unqueue(e *end) {
 	if lp.batch == nil {
 		return
@@ -221,7 +226,7 @@ func (lp *loop) unqueue(e *end) {
 	}
 }
 
-// deliver sends what is queued. Sessions whose peers do not take all are settled at the end of the round.
+// deliver sends what is queued. If the kernel does not take all bytes of a session, settleRest settles it later.
 func (lp *loop) deliver() {
 	b := lp.batch
 	if b == nil || len(b.pieces) == 0 {
@@ -240,7 +245,7 @@ func (lp *loop) deliver() {
 		}
 		n, errno := b.calls.Result(call)
 		call++
-		if p.end.took(b.arena[p.from:p.to], n, errno); p.end.pending != nil || p.end.writes == writeFailed {
+		if p.end.keepUnsent(b.arena[p.from:p.to], n, errno); p.end.pending != nil || p.end.writes == writeFailed {
 			b.unsettled = append(b.unsettled, p.end.link)
 		}
 	}
@@ -248,7 +253,7 @@ func (lp *loop) deliver() {
 	b.pieces, b.arena = b.pieces[:0], b.arena[:0]
 }
 
-// settleRest draws the conclusions from what was not taken.
+// settleRest settles the sessions whose bytes the kernel has not taken.
 func (lp *loop) settleRest() {
 	b := lp.batch
 	if len(b.unsettled) == 0 {
@@ -256,13 +261,13 @@ func (lp *loop) settleRest() {
 	}
 	now := lp.opts.Now()
 	for _, l := range b.unsettled {
-		l.guard(func() { l.settle(now) })
+		l.protect(func() { l.settle(now) })
 	}
 	clear(b.unsettled)
 	b.unsettled = b.unsettled[:0]
 }
 
-// alone calls f, which has to know what was taken of all that was sent, and sends by itself.
+// alone calls f outside the batch: all queued bytes are sent before, and f sends at once.
 func (lp *loop) alone(f func()) {
 	b := lp.batch
 	if b == nil || !b.open {

@@ -23,10 +23,10 @@ func TestABatchKeepsSessionsApart(t *testing.T) {
 	testkit.NoLeaks(t)
 	r, ls := openBatch(t)
 	var talks []*talk
-	for range maxEarly + 20 {
+	for range maxPrefetches + 20 {
 		talks = append(talks, r.start())
 	}
-	sizes := []int{1, 100, roomSize - 1, roomSize, roomSize + 1, 3 * roomSize, readSize + 1}
+	sizes := []int{1, 100, prefetchSize - 1, prefetchSize, prefetchSize + 1, 3 * prefetchSize, readSize + 1}
 	for round := range 3 {
 		held, release := make(chan struct{}), make(chan struct{})
 		ls.loops[0].post(func() { close(held); <-release })
@@ -118,7 +118,7 @@ func TestABatchForgetsWhoIsGone(t *testing.T) {
 		lp.links(func(l *link) { l.toClient([]byte("* 1 EXISTS\r\n")) })
 		lp.links(func(l *link) {
 			if l.clientBytes == 0 {
-				l.cut(ReasonError)
+				l.kill(ReasonError)
 			}
 		})
 		for _, p := range lp.batch.pieces {
@@ -137,14 +137,14 @@ func TestABatchForgetsWhoIsGone(t *testing.T) {
 
 // What was received ahead and more than a read has room for comes in pieces.
 func TestEarly(t *testing.T) {
-	e := early{there: true, fd: 7, data: []byte("abcdef")}
+	e := prefetched{unread: true, fd: 7, data: []byte("abcdef")}
 	p := make([]byte, 4)
 	for _, want := range []string{"abcd", "ef"} {
 		if n, errno := e.receive(7, p); errno != 0 || string(p[:n]) != want {
 			t.Errorf("received %q, %v; want %q", p[:n], errno, want)
 		}
 	}
-	if e.there {
+	if e.unread {
 		t.Error("there is more")
 	}
 	if _, errno := e.receive(-1, p); errno != syscall.EBADF { // now from the descriptor

@@ -5,11 +5,11 @@ import "crypto/tls"
 // keptBuffers bounds how many buffers for unsent bytes a loop keeps while nobody needs them.
 const keptBuffers = 32
 
-// pending is what the kernel has not taken yet; of TLS, the records. Few sessions ever have any, so it is lent by the
-// loop.
+// pending has the bytes that the kernel has not taken yet; with TLS, the records. Few sessions ever need one, so the
+// loop lends it.
 type pending struct {
 	data []byte
-	sent int // so much of data is
+	sent int // bytes of data that are sent
 }
 
 // size returns how many bytes are left to send. A nil pending has none.
@@ -20,9 +20,9 @@ func (p *pending) size() int {
 	return len(p.data) - p.sent
 }
 
-// buffer lends an empty pending.
-func (lp *loop) buffer() *pending {
-	lp.lent = true
+// lendPending lends an empty pending.
+func (lp *loop) lendPending() *pending {
+	lp.lentSinceTick = true
 	if n := len(lp.spare); n > 0 {
 		p := lp.spare[n-1]
 		lp.spare = lp.spare[:n-1]
@@ -31,7 +31,7 @@ func (lp *loop) buffer() *pending {
 	return &pending{data: make([]byte, 0, readSize+readSize/8)}
 }
 
-// recycle takes it back; one that has grown large is not kept.
+// recycle takes a pending back. It does not keep one that has grown large.
 func (lp *loop) recycle(p *pending) {
 	if p != nil && cap(p.data) <= 2*readSize && len(lp.spare) < keptBuffers {
 		p.data, p.sent = p.data[:0], 0
@@ -47,23 +47,23 @@ func (lp *loop) readBuffer(size int) []byte {
 	if lp.bulkBuf == nil {
 		lp.bulkBuf = make([]byte, headRoom+bulkSize)
 	}
-	lp.bulkUsed = true
+	lp.bulkSinceTick = true
 	return lp.bulkBuf
 }
 
-// trim lets half of the spare buffers go if none has been wanted since the last call, and the buffer for large reads
-// if there was none.
+// trim frees half of the spare buffers if none was lent since the last call, and the buffer for large reads if there
+// was no large read.
 func (lp *loop) trim() {
-	if !lp.bulkUsed {
+	if !lp.bulkSinceTick {
 		lp.bulkBuf = nil
 	}
-	lp.bulkUsed = false
-	if !lp.lent {
+	lp.bulkSinceTick = false
+	if !lp.lentSinceTick {
 		left := len(lp.spare) / 2
 		clear(lp.spare[left:])
 		lp.spare = lp.spare[:left]
 	}
-	lp.lent = false
+	lp.lentSinceTick = false
 }
 
 // lend gives a TLS connection the loop's buffer to read with.
@@ -76,7 +76,7 @@ func (lp *loop) lend(c *tls.Conn) {
 	}
 }
 
-// takeBack takes it back, if no record is left in it.
+// takeBack takes the buffer back, if no part of a record is left in it.
 func (lp *loop) takeBack(c *tls.Conn) {
 	if buf := inTLS.takeBack(c); cap(buf) >= lentSize {
 		lp.records = buf

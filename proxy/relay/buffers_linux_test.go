@@ -27,9 +27,9 @@ func TestSpareBuffers(t *testing.T) {
 	lp := &loop{}
 	var lent []*pending
 	for range keptBuffers + 8 {
-		lent = append(lent, lp.buffer())
+		lent = append(lent, lp.lendPending())
 	}
-	large := lp.buffer()
+	large := lp.lendPending()
 	large.data = make([]byte, 0, 2*readSize+1)
 	lp.recycle(large)
 	lp.recycle(nil)
@@ -43,7 +43,7 @@ func TestSpareBuffers(t *testing.T) {
 	if len(lp.spare) != 32 {
 		t.Errorf("%d buffers are kept, want 32", len(lp.spare))
 	}
-	if p := lp.buffer(); len(p.data) != 0 || p.sent != 0 || p.size() != 0 || cap(p.data) == 0 {
+	if p := lp.lendPending(); len(p.data) != 0 || p.sent != 0 || p.size() != 0 || cap(p.data) == 0 {
 		t.Errorf("a lent buffer has %q, %d of it sent", p.data, p.sent)
 	} else {
 		lp.recycle(p)

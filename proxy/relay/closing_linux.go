@@ -2,9 +2,11 @@ package relay
 
 import "golang.org/x/sys/unix"
 
-// finish begins the end of a session: the mailbox server is closed now, the client when it has its farewell.
+// Two words: half-close is the end of our sending direction (shutdown). Close releases the descriptor.
+
+// finish begins the end of a session: it closes the mailbox server now, and the client after the farewell.
 func (l *link) finish(r Reason, now int64) {
-	if l.phase != carrying {
+	if l.phase != phaseCarrying {
 		return
 	}
 	l.reason = r
@@ -12,68 +14,66 @@ func (l *link) finish(r Reason, now int64) {
 	if f.held {
 		l.client.write(l.upstream.held.bytes())
 	}
-	l.upstream.sayClose()
+	l.upstream.endWrites()
 	l.upstream.closeFD()
 	l.abort(now)
 	if f.line != "" {
 		l.client.write([]byte(f.line))
 	}
 	l.phase = f.next
-	l.closeBy(now + int64(l.loop.opts.LingerTimeout))
-	l.closeFurther(now)
+	l.setDeadline(now + int64(l.loop.opts.LingerTimeout))
+	l.advanceEnd(now)
 }
 
-// mayLeaveFirst says whether the client is closed without waiting for its own end: it has logged out, that was
-// answered, and nothing that it sent is unread. TLS clients send an end of their own, which would meet a closed
-// connection.
+// mayLeaveFirst says whether the client may be closed before it closes: its LOGOUT was answered, and nothing that it
+// sent is unread. A TLS client sends a close_notify, for which the connection must still be open.
 func (l *link) mayLeaveFirst() bool {
-	return l.loggedOut && l.client.tls == nil && l.client.reads == readQuiet && l.client.held.len() == 0
+	return l.loggedOut && l.client.tls == nil && l.client.reads == readEmpty && l.client.held.len() == 0
 }
 
-// closeBy has the loop look at the link at each tick, up to a deadline.
-func (l *link) closeBy(deadline int64) {
+// setDeadline has the loop call advanceEnd at each tick, up to a deadline.
+func (l *link) setDeadline(deadline int64) {
 	if l.deadline == 0 {
 		l.loop.closing = append(l.loop.closing, l)
 	}
 	l.deadline = deadline
 }
 
-// closeFurther takes a link that is ending as far as it goes now.
-func (l *link) closeFurther(now int64) {
-	if l.phase == carrying {
+// advanceEnd takes a link that is ending as far as is possible now.
+func (l *link) advanceEnd(now int64) {
+	if l.phase == phaseCarrying {
 		l.awaitServer(now)
 		return
 	}
-	if l.phase == parting && l.client.pending == nil && l.client.reads != readFailed {
-		l.client.sayClose()
-		if l.phase.over(l.parted(false)) {
+	if l.phase == phaseParting && l.client.pending == nil && l.client.reads != readFailed {
+		l.client.endWrites()
+		if l.phase.mayClose(l.endingClient(false)) {
 			l.close()
 			return
 		}
-		l.client.shut()
-		if l.client.writes == writeShut {
-			l.phase = lingering
+		l.client.halfClose()
+		if l.client.writes == writeHalfClosed {
+			l.phase = phaseLingering
 			l.deadline = min(l.deadline, now+int64(closeLinger))
 		}
 	}
-	if l.phase.over(l.parted(now >= l.deadline)) {
+	if l.phase.mayClose(l.endingClient(now >= l.deadline)) {
 		l.close()
 		return
 	}
-	l.client.await(true)
+	l.client.awaitEvents(true)
 }
 
-// parted is what phase.over goes by.
-func (l *link) parted(late bool) parted {
-	return parted{
-		client: l.client.reads, sent: l.client.pending == nil, leaves: l.mayLeaveFirst(),
-		delivered: l.phase == resetting && l.client.delivered(), late: late,
+// endingClient returns what phase.mayClose decides by.
+func (l *link) endingClient(late bool) endingClient {
+	return endingClient{
+		reads: l.client.reads, sentAll: l.client.pending == nil, needNotWait: l.mayLeaveFirst(),
+		delivered: l.phase == phaseResetting && l.client.delivered(), late: late,
 	}
 }
 
-// awaitServer ends a session whose client has ended its stream when the deadline has passed. A mailbox server that
-// takes what it was sent moves the deadline: the kernel tells that by the acknowledged bytes, long before it has room
-// for more.
+// awaitServer ends a session after its deadline, if the client has ended its stream. The deadline moves while the
+// mailbox server takes bytes. The kernel shows that by the acknowledged bytes, long before it has room for more.
 func (l *link) awaitServer(now int64) {
 	untaken := int32(l.upstream.pending.size() + unacknowledged(int(l.upstream.fd)))
 	if untaken < l.untaken {
@@ -85,49 +85,49 @@ func (l *link) awaitServer(now int64) {
 	}
 }
 
-// close releases everything. It is the only way out of a loop. A client that has not got all that was meant for it is
-// reset.
+// close releases everything. It is the only way out of a loop. If the client has not got all its bytes, close resets
+// the connection.
 func (l *link) close() {
-	if l.phase == closed {
+	if l.phase == phaseClosed {
 		return
 	}
-	if l.phase == resetting || l.client.pending != nil {
+	if l.phase == phaseResetting || l.client.pending != nil {
 		l.client.reset()
 	}
-	l.phase = closed
-	defer l.loop.drained()
+	l.phase = phaseClosed
+	defer l.loop.signalEmpty()
 	ending := Ending{
 		Reason: l.reason, ClientBytes: l.clientBytes, ServerBytes: l.serverBytes,
-		Commands: uint64(l.tracker.commands), Opaque: l.opaque,
+		Commands: uint64(l.tracker.numAnswered), Opaque: l.opaque,
 	}
 	defer l.owner.Ended(ending)
 	defer l.loop.forget(l)
-	defer l.ended(ending)
+	defer l.notifyEnded(ending)
 	l.loop.unqueue(&l.client)
 	l.loop.unqueue(&l.upstream)
 	l.client.closeFD()
 	l.upstream.closeFD()
-	l.over(l.loop.opts.Now())
+	l.releaseTables(l.loop.opts.Now())
 }
 
-// delivered says whether the peer has acknowledged all we sent.
+// delivered says whether the peer has acknowledged all bytes that we sent.
 func (e *end) delivered() bool {
 	return e.pending == nil && unacknowledged(int(e.fd)) == 0
 }
 
-// reset has the close that follows cut the connection.
+// reset makes the close that follows reset the connection.
 func (e *end) reset() {
 	if e.fd >= 0 {
 		unix.SetsockoptLinger(int(e.fd), unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1})
 	}
 }
 
-// sayClose ends our direction for what is written, and sends TLS's close_notify.
-func (e *end) sayClose() {
+// endWrites accepts no more bytes to write, and sends TLS's close_notify.
+func (e *end) endWrites() {
 	if e.writes != writeOpen || e.reads == readFailed || e.fd < 0 {
 		return
 	}
-	e.writes.on(writeLast)
+	e.writes.advance(eventLastWrite)
 	if e.tls == nil {
 		return
 	}
@@ -138,16 +138,17 @@ func (e *end) sayClose() {
 	}
 }
 
-// shut ends our direction behind the bytes still pending.
-func (e *end) shut() {
-	e.sayClose()
-	e.writes.on(writeShuts)
-	e.shutNow()
+// halfClose half-closes the connection once the pending bytes are sent.
+func (e *end) halfClose() {
+	e.endWrites()
+	e.writes.advance(eventHalfClose)
+	e.halfCloseIfSent()
 }
 
-func (e *end) shutNow() {
-	if e.writes == writeShutting && e.pending == nil && e.fd >= 0 {
-		e.writes.on(writeDone)
+// halfCloseIfSent does the half-close that is due, unless bytes are pending.
+func (e *end) halfCloseIfSent() {
+	if e.writes == writeHalfClosing && e.pending == nil && e.fd >= 0 {
+		e.writes.advance(eventHalfClosed)
 		unix.Shutdown(int(e.fd), unix.SHUT_WR)
 	}
 }

@@ -18,14 +18,14 @@ type Conn struct {
 	net    net.Conn   // nil in the loop phase
 	work   *workspace // the loop's
 	fd     int
-	empty  bool // the last read took all there was
-	hungUp bool // the peer has closed: what is left to read is all
+	empty  bool // the last read took all bytes
+	hungUp bool // the peer has closed: no bytes come after the unread ones
 }
 
 // workspace is memory that the connections of a loop use in turns.
 type workspace struct {
-	gather []byte // what TLS wants sent
-	early  early
+	gather     []byte // the records that TLS has written
+	prefetched prefetched
 }
 
 // NewConn returns a Conn in the set-up phase. For a loop to take it over, c must give its descriptor (syscall.Conn).
@@ -94,7 +94,8 @@ func (c *Conn) RemoteAddr() net.Addr {
 	return nil
 }
 
-// SetDeadline bounds both directions in the set-up phase; a loop has time-outs of its own.
+// SetDeadline bounds both directions in the set-up phase. In the loop phase it does nothing: a loop has its own
+// time-outs.
 func (c *Conn) SetDeadline(t time.Time) error {
 	if c.net != nil {
 		return c.net.SetDeadline(t)
@@ -118,8 +119,8 @@ func (c *Conn) SetWriteDeadline(t time.Time) error {
 	return nil
 }
 
-// wouldBlock says that there is nothing to read now. crypto/tls keeps what it has and may be called again, because the
-// error calls itself temporary.
+// wouldBlock is the error of a read that finds no bytes. Its Temporary method returns true, so crypto/tls keeps its
+// state and may be called again.
 type wouldBlock struct{}
 
 func (wouldBlock) Error() string   { return "nothing to read now" }

@@ -13,7 +13,7 @@ import (
 
 var errNoDescriptor = errors.New("connection without a descriptor")
 
-// detach begins the second life: the descriptor leaves the Go scheduler's hands. work is the loop's.
+// detach begins the loop phase: it takes the descriptor from the Go scheduler's poller. work belongs to the loop.
 func (c *Conn) detach(work *workspace) error {
 	if whole, ok := c.net.(detachable); ok {
 		fd, err := whole.Detach()
@@ -40,19 +40,19 @@ func (c *Conn) detach(work *workspace) error {
 	if dupErr != nil {
 		return fmt.Errorf("take descriptor: %w", dupErr)
 	}
-	c.net.Close() // its own descriptor only: the connection lives on in ours
+	c.net.Close() // closes its own descriptor only; ours keeps the connection open
 	c.net, c.fd, c.work = nil, fd, work
 	return nil
 }
 
-// readNow reads what is there. After a read that took all there was it says so without asking the kernel again, until
-// the next event clears empty.
+// readNow reads the bytes that are there. If the last read took all of them, it does not ask the kernel again until the
+// next event clears empty.
 func (c *Conn) readNow(p []byte) (int, error) {
 	if c.empty {
 		return 0, errWouldBlock
 	}
 	p = p[:min(len(p), lentRead)]
-	n, errno := c.work.early.receive(c.fd, p)
+	n, errno := c.work.prefetched.receive(c.fd, p)
 	switch {
 	case errno == unix.EAGAIN:
 		return 0, errWouldBlock
@@ -65,12 +65,13 @@ func (c *Conn) readNow(p []byte) (int, error) {
 	return n, nil
 }
 
-// rawRead leaves the scheduler out: on a non-blocking descriptor the kernel answers at once.
+// rawRead reads without telling the Go scheduler: on a non-blocking descriptor the kernel answers at once.
 func rawRead(fd int, p []byte) (int, syscall.Errno) {
 	return rawCall(syscall.SYS_READ, fd, p, 0)
 }
 
-// receive and send do so for sockets: a shorter way through the kernel than read and write have, and no SIGPIPE.
+// receive and send do the same for sockets. They take a shorter way through the kernel than read and write, and cause
+// no SIGPIPE.
 func receive(fd int, p []byte) (int, syscall.Errno) {
 	return rawCall(syscall.SYS_RECVFROM, fd, p, 0)
 }
@@ -89,8 +90,7 @@ func rawCall(call uintptr, fd int, p []byte, flags uintptr) (int, syscall.Errno)
 	}
 }
 
-// unacknowledged returns how many bytes our kernel was given that the peer's kernel has not acknowledged, 0 if nobody
-// knows.
+// unacknowledged returns how many sent bytes the peer's kernel has not acknowledged, or 0 if the kernel does not say.
 func unacknowledged(fd int) int {
 	n, err := unix.IoctlGetInt(fd, unix.SIOCOUTQ)
 	if err != nil {
@@ -99,15 +99,15 @@ func unacknowledged(fd int) int {
 	return n
 }
 
-// Indexes of what SO_MEMINFO tells.
+// Indexes into the values of SO_MEMINFO.
 const (
 	memSendBuffer = 3
 	memSendQueued = 5
 	memFields     = 9
 )
 
-// sendRoom returns how many bytes a socket takes now, as far as the kernel tells: what its send buffer has room for,
-// within maxUnsent.
+// sendRoom returns how many bytes a socket takes now: the room in its send buffer, within maxUnsent. It returns 0 if
+// the kernel does not say.
 func sendRoom(fd int) int {
 	var info [memFields]uint32
 	size := uint32(unsafe.Sizeof(info))
@@ -119,27 +119,27 @@ func sendRoom(fd int) int {
 	return min(int(info[memSendBuffer]), maxUnsent) - int(info[memSendQueued])
 }
 
-// setKeepAlive sets the kernel's own time-outs: when it asks a silent peer, and for how long a peer may take nothing
-// of what it was sent. A failure costs nothing but them.
+// setKeepAlive sets the kernel's time-outs: after how much silence it probes the peer, and for how long the peer may
+// leave sent bytes unacknowledged. If that fails, only these time-outs are missing.
 func setKeepAlive(fd int, idle, stalled time.Duration) {
 	unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_KEEPALIVE, 1)
 	unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_KEEPIDLE, max(int(idle/time.Second), 1))
 	unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT, int(stalled/time.Millisecond))
 }
 
-// unacknowledged is the same for the first life.
+// unacknowledged does the same in the set-up phase.
 func (c *Conn) unacknowledged() (n int) {
 	c.control(func(fd int) { n = unacknowledged(fd) })
 	return n
 }
 
-// setKeepAlive is the same for the first life.
+// setKeepAlive does the same in the set-up phase.
 func (c *Conn) setKeepAlive(idle, stalled time.Duration) {
 	c.control(func(fd int) { setKeepAlive(fd, idle, stalled) })
 }
 
-// gone says, in the first life, whether the peer has closed its side of the connection and whether the connection is
-// reset. Bytes that are not read yet make no difference.
+// gone says, in the set-up phase, whether the peer has closed its side of the connection, and whether the connection is
+// reset. Unread bytes make no difference.
 func (c *Conn) gone() (closed, reset bool) {
 	c.control(func(fd int) {
 		events := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLRDHUP}}
@@ -151,7 +151,7 @@ func (c *Conn) gone() (closed, reset bool) {
 	return closed, reset
 }
 
-// control calls f with the descriptor, in the first life, if there is one.
+// control calls f with the descriptor, in the set-up phase, if the connection has one.
 func (c *Conn) control(f func(fd int)) {
 	if source, ok := c.net.(syscall.Conn); ok {
 		if raw, err := source.SyscallConn(); err == nil {

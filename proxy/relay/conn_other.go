@@ -10,18 +10,16 @@ import (
 // New starts the relay of this system: Pumps.
 func New(opts Options) (Relay, error) { return NewPumps(opts) }
 
-// early would be what was received ahead.
-type early struct{}
+// prefetched is empty: only event loops on Linux receive ahead.
+type prefetched struct{}
 
-// readNow is never reached where there are no loops.
+// readNow is never called on this system, which has no loops.
 func (c *Conn) readNow([]byte) (int, error) { return 0, errors.ErrUnsupported }
 
-// unacknowledged would return how many bytes the peer's kernel has not acknowledged. Here nobody knows: some may be
-// left.
+// unacknowledged returns 1 on this system, which does not say how many bytes are unacknowledged: some may be.
 func (c *Conn) unacknowledged() int { return 1 }
 
-// gone would say whether the peer has closed or reset the connection behind bytes that are not read. Here nobody
-// knows.
+// gone returns false on this system, which does not say it before the bytes are read.
 func (c *Conn) gone() (closed, reset bool) { return false, false }
 
 // setKeepAlive leaves the kernel's time-outs as they are.

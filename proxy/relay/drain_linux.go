@@ -2,8 +2,8 @@ package relay
 
 import "time"
 
-// drain is how far a loop's draining is. Quiet sessions are ended some at each tick, so that their clients do not all
-// come back at once; busy ones when their last command is answered.
+// drain is how far a loop has drained. It ends some quiet sessions at each tick, so that their clients do not all
+// reconnect at once. Busy sessions end when their last command is answered.
 type drain struct {
 	stage   drainStage
 	perTick int
@@ -20,12 +20,12 @@ func (lp *loop) beginDrain(d time.Duration, emptied chan struct{}) {
 	lp.drain.perTick = max(drainPerTick, lp.sessions/max(int(d/tick), 1)+1)
 	lp.drain.cursor = firstSlot
 	lp.drain.emptied = append(lp.drain.emptied, emptied)
-	lp.drained()
+	lp.signalEmpty()
 	lp.drainSome(lp.opts.Now())
 }
 
-// drained tells those who wait for it when no session is left.
-func (lp *loop) drained() {
+// signalEmpty closes the channels in drain.emptied if no session is left.
+func (lp *loop) signalEmpty() {
 	if lp.sessions > 0 {
 		return
 	}
@@ -35,7 +35,7 @@ func (lp *loop) drained() {
 	lp.drain.emptied = nil
 }
 
-// endDrain ends the sessions that are still there, those with open commands too, and any that come after.
+// endDrain ends the remaining sessions, with or without open commands, and those that come later.
 func (lp *loop) endDrain() {
 	lp.drain.stage = drainAll
 	lp.endAll(ReasonDrain)
@@ -52,17 +52,17 @@ func (lp *loop) drainSome(now int64) {
 			return
 		}
 		e := lp.slots[lp.drain.cursor].end
-		if e == nil || !e.isClient() || e.link.phase != carrying {
+		if e == nil || !e.isClient() || e.link.phase != phaseCarrying {
 			continue
 		}
 		if l := e.link; l.quiet(l.client.held.len() > 0) {
-			l.guard(func() { l.finish(ReasonDrain, now) })
+			l.protect(func() { l.finish(ReasonDrain, now) })
 			left--
 		}
 	}
 }
 
-// endAll ends every session, those with open commands too, and gives the last bytes little time.
+// endAll ends every session, with or without open commands, and allows little time for the last bytes.
 func (lp *loop) endAll(r Reason) {
 	now := lp.opts.Now()
 	for _, s := range lp.slots {
@@ -70,7 +70,7 @@ func (lp *loop) endAll(r Reason) {
 			continue
 		}
 		l := s.end.link
-		l.guard(func() {
+		l.protect(func() {
 			l.finish(r, now)
 			l.deadline = min(l.deadline, now+int64(closeLinger))
 		})
@@ -84,14 +84,14 @@ func (lp *loop) stop() {
 	for _, s := range lp.slots {
 		if s.end != nil && s.end.isClient() {
 			l := s.end.link
-			l.guard(func() {
+			l.protect(func() {
 				l.finish(ReasonClosed, now)
 				l.close()
 			})
 		}
 	}
-	for _, l := range lp.endRequests {
-		close(l.done)
+	for _, request := range lp.endRequests {
+		close(request.done)
 	}
 	lp.endRequests = nil
 	lp.stopped = true

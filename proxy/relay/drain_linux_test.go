@@ -21,7 +21,7 @@ func aDrainOfManyIsSpreadOverTime(t *testing.T, d driver) {
 	carried := func() (n int) {
 		inside(t, r.relay, func(lp *loop) {
 			lp.links(func(l *link) {
-				if l.phase == carrying {
+				if l.phase == phaseCarrying {
 					n++
 				}
 			})
@@ -33,7 +33,7 @@ func aDrainOfManyIsSpreadOverTime(t *testing.T, d driver) {
 	inside(t, r.relay, func(lp *loop) {
 		lp.beginDrain(10*tick, make(chan struct{}))
 		lp.links(func(l *link) {
-			if l.phase == carrying {
+			if l.phase == phaseCarrying {
 				left++
 			}
 		})
@@ -84,7 +84,7 @@ func aDrainPlansForHalfItsTime(t *testing.T, d driver) {
 		if perTick < test.min || perTick > test.max {
 			t.Errorf("within %v: %d sessions at a tick, want %d to %d", test.limit, perTick, test.min, test.max)
 		}
-		inside(t, r.relay, func(lp *loop) { lp.sessions -= many; lp.drained() })
+		inside(t, r.relay, func(lp *loop) { lp.sessions -= many; lp.signalEmpty() })
 		<-done
 	}
 }

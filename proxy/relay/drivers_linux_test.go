@@ -19,7 +19,7 @@ var loopDrivers = []driver{
 		}
 		for _, lp := range ls.loops {
 			set := make(chan struct{})
-			lp.post(func() { defer close(set); lp.batch.least = 1 })
+			lp.post(func() { defer close(set); lp.batch.minEvents = 1 })
 			<-set
 		}
 		return ls, nil

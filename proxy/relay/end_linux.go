@@ -13,12 +13,12 @@ import (
 type end struct {
 	link *link
 	tls  *tlsConn // nil = plain
-	// read and not used yet: a line whose head is not known, or what came while the client had to wait
+	// read and not used yet: a line whose head is not known, or bytes that came while the client had to wait
 	held    rareBytes
-	pending *pending // nil = the kernel has taken everything
+	pending *pending // bytes to send; nil = the kernel has taken all of them
 	fd      int32
 	slot    int32
-	watched uint32 // the events that epoll looks for; 0 = not in the set
+	events  uint32 // that epoll looks for; 0 = not in its set
 
 	reads  readState
 	writes writeState
@@ -31,13 +31,13 @@ type end struct {
 
 func (e *end) isClient() bool { return e == &e.link.client }
 
-// tlsConn is a TLS connection in its second life, and what it lies over.
+// tlsConn is a TLS connection in the loop phase, and the connection that it uses.
 type tlsConn struct {
 	*tls.Conn
-	over *Conn
+	conn *Conn
 }
 
-// take brings a connection's descriptor under the loop.
+// take moves a connection's descriptor to the loop.
 func (e *end) take(lp *loop, from End) error {
 	if err := from.Conn.detach(&lp.work); err != nil {
 		return err
@@ -49,30 +49,30 @@ func (e *end) take(lp *loop, from End) error {
 	return nil
 }
 
-// read reads what is there, at most p.
+// read reads the bytes that are there, at most len(p).
 func (e *end) read(p []byte) int {
 	if e.tls != nil {
 		return e.readTLS(p)
 	}
-	n, errno := e.link.loop.work.early.receive(int(e.fd), p)
+	n, errno := e.link.loop.work.prefetched.receive(int(e.fd), p)
 	switch {
 	case n <= 0 && errno == unix.EAGAIN:
-		e.reads.on(readNothing)
+		e.reads.advance(eventReadNothing)
 	case errno != 0:
-		e.reads.on(readBreaks)
+		e.reads.advance(eventReadError)
 	case n == 0:
-		e.reads.on(readEnds)
+		e.reads.advance(eventReadEOF)
 	case n < len(p): // less than there was room for
-		e.reads.on(readTookAll)
+		e.reads.advance(eventReadAll)
 	}
 	return max(n, 0)
 }
 
-// readTLS reads records until p is full or none is left, so that they are passed on in one write.
+// readTLS reads records until p is full or none is left, so that one write forwards them.
 func (e *end) readTLS(p []byte) int {
 	lp := e.link.loop
 	lp.work.gather = lp.work.gather[:0]
-	e.tls.over.empty, e.tls.over.hungUp = false, e.reads.hungUp()
+	e.tls.conn.empty, e.tls.conn.hungUp = false, e.reads.hungUp()
 	lp.lend(e.tls.Conn)
 	n := 0
 	for n < len(p) && e.reads.ready() {
@@ -81,11 +81,11 @@ func (e *end) readTLS(p []byte) int {
 		switch {
 		case err == nil:
 		case isWouldBlock(err):
-			e.reads.on(readNothing)
+			e.reads.advance(eventReadNothing)
 		case err == io.EOF || e.isClient() && errors.Is(err, io.ErrUnexpectedEOF):
-			e.reads.on(readEnds)
+			e.reads.advance(eventReadEOF)
 		default:
-			e.reads.on(readBreaks)
+			e.reads.advance(eventReadError)
 		}
 	}
 	lp.takeBack(e.tls.Conn)
@@ -95,16 +95,16 @@ func (e *end) readTLS(p []byte) int {
 	return n
 }
 
-// discard throws away what the peer says after the end, so that it does not turn the close into a reset.
+// discard drops what the peer sends after the end, so that it does not turn the close into a reset.
 func (e *end) discard() {
 	n, errno := receive(int(e.fd), e.link.loop.buf)
 	switch {
 	case errno == unix.EAGAIN:
-		e.reads.on(readNothing)
+		e.reads.advance(eventReadNothing)
 	case errno != 0:
-		e.reads.on(readBreaks)
+		e.reads.advance(eventReadError)
 	case n == 0:
-		e.reads.on(readEnds)
+		e.reads.advance(eventReadEOF)
 	}
 }
 
@@ -128,7 +128,7 @@ func (e *end) write(p []byte) {
 
 // send gives bytes to the kernel and keeps what it does not take.
 func (e *end) send(p []byte) {
-	if e.writes.over() {
+	if e.writes.unusable() {
 		return
 	}
 	if len(p) > fewBytes {
@@ -138,14 +138,14 @@ func (e *end) send(p []byte) {
 	case e.pending == nil && e.link.loop.queue(e, p), e.writes == writeFailed: // queue may send what was queued before
 	case e.pending == nil:
 		n, errno := send(int(e.fd), p)
-		e.took(p, n, errno)
+		e.keepUnsent(p, n, errno)
 	default:
 		e.pending.data = append(e.pending.data, p...)
 	}
 }
 
-// took is for the outcome of sending p. It keeps what the kernel has not taken.
-func (e *end) took(p []byte, n int, errno syscall.Errno) {
+// keepUnsent takes the result of sending p, and keeps the bytes that the kernel has not taken.
+func (e *end) keepUnsent(p []byte, n int, errno syscall.Errno) {
 	if errno != 0 && errno != unix.EAGAIN {
 		e.fail()
 		return
@@ -154,7 +154,7 @@ func (e *end) took(p []byte, n int, errno syscall.Errno) {
 		n = 0
 	}
 	if n < len(p) {
-		e.pending = e.link.loop.buffer()
+		e.pending = e.link.loop.lendPending()
 		e.boundUnsent()
 		e.pending.data = append(e.pending.data, p[n:]...)
 	}
@@ -163,8 +163,8 @@ func (e *end) took(p []byte, n int, errno syscall.Errno) {
 const (
 	// fewBytes are too few for the kernel's send buffer to grow by them.
 	fewBytes = 8 << 10
-	// maxUnsent is how many bytes the kernel keeps of what the peer's window has no room for, beside what is on its
-	// way.
+	// maxUnsent is how many bytes the kernel keeps that the peer's window has no room for. Bytes that are on their way
+	// do not count.
 	maxUnsent = 1 << 20
 )
 
@@ -178,7 +178,7 @@ func (e *end) boundUnsent() {
 	}
 }
 
-// flush goes on with what is pending.
+// flush sends pending bytes.
 func (e *end) flush() {
 	n, errno := send(int(e.fd), e.pending.data[e.pending.sent:])
 	switch {
@@ -190,16 +190,16 @@ func (e *end) flush() {
 	}
 	if e.pending.sent += n; e.pending.size() == 0 {
 		e.dropPending()
-		e.shutNow()
+		e.halfCloseIfSent()
 	}
 }
 
-// fail notes that nothing more can be written. What a mailbox server has said before is still to be read.
+// fail records that no more bytes can be sent. What a mailbox server has sent before can still be read.
 func (e *end) fail() {
 	e.dropPending()
-	e.writes.on(writeBreaks)
+	e.writes.advance(eventWriteError)
 	if e.isClient() {
-		e.reads.on(readBreaks)
+		e.reads.advance(eventReadError)
 	}
 }
 
@@ -208,9 +208,9 @@ func (e *end) dropPending() {
 	e.pending = nil
 }
 
-// await has epoll look for what the end is waiting for, and puts an end that may be read and has more on the loop's
-// ready list.
-func (e *end) await(mayRead bool) {
+// awaitEvents sets the events that the end waits for. If the end may be read and has more, it goes on the loop's ready
+// list.
+func (e *end) awaitEvents(mayRead bool) {
 	if e.fd < 0 {
 		return
 	}
@@ -218,38 +218,38 @@ func (e *end) await(mayRead bool) {
 	if e.pending != nil {
 		want |= unix.EPOLLOUT
 	}
-	e.watch(want)
+	e.setEvents(want)
 	if mayRead && e.reads.ready() {
 		e.link.loop.enqueue(e)
 	}
 }
 
-// watch sets the events that epoll looks for. It reports them once, when they come (edge-triggered): reads remembers
-// what was reported of an end that may not be read, and a hang-up is not reported over and over.
-func (e *end) watch(want uint32) {
-	if want == e.watched {
+// setEvents sets the events that epoll looks for. epoll reports each event once, when it comes (edge-triggered), so a
+// hang-up is not reported over and over. The state in reads remembers what was reported while the end may not be read.
+func (e *end) setEvents(want uint32) {
+	if want == e.events {
 		return
 	}
 	lp := e.link.loop
 	op := unix.EPOLL_CTL_MOD
-	if e.watched == 0 {
+	if e.events == 0 {
 		op = unix.EPOLL_CTL_ADD
 	}
 	if err := lp.poller.Control(op, int(e.fd), e.slot, lp.slots[e.slot].generation, want); err != nil {
-		e.reads.on(readBreaks)
+		e.reads.advance(eventReadError)
 		return
 	}
-	e.watched = want
+	e.events = want
 }
 
-// closeFD closes the descriptor, with which it leaves epoll's set.
+// closeFD closes the descriptor. That also removes it from epoll's set.
 func (e *end) closeFD() {
 	if e.fd < 0 {
 		return
 	}
 	unix.Close(int(e.fd))
 	e.fd = -1
-	e.watched = 0
+	e.events = 0
 	e.held.drop()
 	e.dropPending()
 }

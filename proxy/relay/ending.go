@@ -4,15 +4,15 @@ package relay
 // then (farewell). If the mailbox server dies in the middle of a line or a literal, the client gets a reset. The
 // functions do no I/O, know no clock and change nothing; the drivers act on their results.
 
-// phase is how far a session has come. It only moves forward.
+// phase is how far the end of a session has come. It only moves forward.
 type phase uint8
 
 const (
-	carrying  phase = iota
-	parting         // the client's last bytes are being sent; the mailbox server is closed
-	lingering       // all is sent; the client has to close
-	resetting       // the stream was cut; when the last bytes have arrived, the client's connection is reset
-	closed
+	phaseCarrying  phase = iota
+	phaseParting         // the mailbox server is closed; the client's last bytes are being sent
+	phaseLingering       // all is sent; the client has to close
+	phaseResetting       // the stream was cut; the client's connection is reset once the last bytes have arrived
+	phaseClosed
 )
 
 // drainStage is which sessions a draining relay ends.
@@ -40,17 +40,17 @@ type circumstances struct {
 type endStep uint8
 
 const (
-	stepNone    endStep = iota
-	stepDrop            // close both ends: the client is gone
-	stepFinish          // send the farewell and close
-	stepPassEnd         // pass the client's end of stream on, after the client's held bytes, and bound the time
-	stepBound           // bound the time that a client has after it has ended its stream, unless it is bounded already
+	stepNone      endStep = iota
+	stepDrop              // close both ends: the client is gone
+	stepFinish            // send the farewell and close
+	stepPassEOF           // forward the client's held bytes and its end of stream, and limit the time
+	stepLimitTime         // limit the time that a client has after its end of stream, unless it is limited already
 )
 
-// next returns the step for a session that is being carried, and the reason if the step ends the session. A failed
+// nextStep returns the step for a session that is being carried, and the reason if the step ends the session. A failed
 // client comes first, then an end that the session itself has decided. The mailbox server's end comes before a drain,
 // because the client must learn of it.
-func (s *session) next(c circumstances) (endStep, Reason) {
+func (s *session) nextStep(c circumstances) (endStep, Reason) {
 	quiet := s.quiet(c.clientHeld)
 	switch {
 	case c.client == readFailed:
@@ -58,15 +58,15 @@ func (s *session) next(c circumstances) (endStep, Reason) {
 	case s.ending:
 		return stepFinish, s.reason
 	case c.server.ended():
-		return stepFinish, s.serverGone(c)
+		return stepFinish, s.serverEndReason(c)
 	case c.drain == drainAll, c.drain == drainQuiet && quiet:
 		return stepFinish, ReasonDrain
 	case c.client == readEOF && quiet && !c.unsent: // no answer is waited for
 		return stepFinish, ReasonClient
 	case c.client == readEOF && !c.halfClosed && !c.stalled:
-		return stepPassEnd, 0
+		return stepPassEOF, 0
 	case c.client == readEOF, c.client.hungUp() && c.stuck:
-		return stepBound, 0
+		return stepLimitTime, 0
 	}
 	return stepNone, 0
 }
@@ -76,8 +76,8 @@ func (s *session) quiet(clientHeld bool) bool {
 	return !s.tracker.busy() && s.atClientBoundary() && !clientHeld && s.atServerBoundary()
 }
 
-// serverGone returns why a session ends when its mailbox server has closed or failed.
-func (s *session) serverGone(c circumstances) Reason {
+// serverEndReason returns why a session ends when its mailbox server has closed or failed.
+func (s *session) serverEndReason(c circumstances) Reason {
 	switch {
 	case s.saidBye, s.opaque && c.server == readEOF:
 		return ReasonLogout
@@ -97,12 +97,12 @@ type farewell struct {
 // farewell returns what the client gets when its session ends for a reason.
 func (s *session) farewell(r Reason, serverHeld bool) farewell {
 	line, whole := s.lastLine(r)
-	f := farewell{line: line, next: parting}
+	f := farewell{line: line, next: phaseParting}
 	if serverHeld && (r == ReasonServer || r == ReasonLogout) {
 		f.held, f.line, whole = true, "", r == ReasonLogout
 	}
 	if !whole {
-		f.next = resetting
+		f.next = phaseResetting
 	}
 	return f
 }
@@ -133,26 +133,26 @@ func (s *session) lastLine(r Reason) (line string, whole bool) {
 	return "", true
 }
 
-// parted is what a driver knows about the client of a session that is ending.
-type parted struct {
-	client    readState
-	sent      bool // the kernel has taken the last bytes, with TLS's close_notify
-	leaves    bool // the driver need not wait for the client
-	delivered bool // the client's kernel has acknowledged all bytes
-	late      bool // the time for the end is over
+// endingClient is what a driver knows about the client of a session that is ending.
+type endingClient struct {
+	reads       readState
+	sentAll     bool // the kernel has taken the last bytes, with TLS's close_notify
+	needNotWait bool // the driver need not wait for the client to close
+	delivered   bool // the client's kernel has acknowledged all bytes
+	late        bool // the deadline has passed
 }
 
-// over says whether the client of a session in this phase is closed now.
-func (p phase) over(c parted) bool {
+// mayClose says whether the driver closes the client of a session in this phase now.
+func (p phase) mayClose(c endingClient) bool {
 	switch {
-	case c.late, c.client == readFailed:
+	case c.late, c.reads == readFailed:
 		return true
-	case p == parting: // nothing comes that would turn the close into a reset
-		return c.sent && (c.client == readEOF || c.leaves)
-	case p == lingering:
-		return c.client == readEOF
-	case p == resetting:
+	case p == phaseParting: // no byte comes that would turn the close into a reset
+		return c.sentAll && (c.reads == readEOF || c.needNotWait)
+	case p == phaseLingering:
+		return c.reads == readEOF
+	case p == phaseResetting:
 		return c.delivered
 	}
-	return p == closed
+	return p == phaseClosed
 }

@@ -57,7 +57,7 @@ func TestNextStep(t *testing.T) {
 		d := open()
 		before, said := d.session, d.client.Len()+d.server.Len()
 		eachCircumstance(func(c circumstances) {
-			step, reason := d.next(c)
+			step, reason := d.nextStep(c)
 			quiet := d.quiet(c.clientHeld)
 			wrong := ""
 			switch {
@@ -81,11 +81,11 @@ func TestNextStep(t *testing.T) {
 				wrong = "a quiet session survives a drain"
 			case step == stepFinish && !quiet && !c.server.ended() && c.drain != drainAll:
 				wrong = "something is cut though nobody has gone"
-			case step == stepPassEnd && (c.client != readEOF || c.halfClosed || c.stalled):
+			case step == stepPassEOF && (c.client != readEOF || c.halfClosed || c.stalled):
 				wrong = "the client's end is passed on too early, or twice"
 			case step == stepNone && c.client == readEOF, step == stepNone && c.client.hungUp() && c.stuck:
 				wrong = "nothing bounds the time of a client that has gone"
-			case step == stepBound && !c.client.hungUp():
+			case step == stepLimitTime && !c.client.hungUp():
 				wrong = "the time of a client that is there is bounded"
 			}
 			if wrong != "" {
@@ -110,7 +110,7 @@ func TestServerGone(t *testing.T) {
 	} {
 		d := sessionStates[name]()
 		for i, c := range []circumstances{{server: readEOF}, {server: readEOF, client: readEOF}, {server: readFailed}} {
-			if _, got := d.next(c); got != want[i] {
+			if _, got := d.nextStep(c); got != want[i] {
 				t.Errorf("%s, %+v: %v, want %v", name, c, got, want[i])
 			}
 		}
@@ -134,7 +134,7 @@ func TestFarewell(t *testing.T) {
 				switch {
 				case f.held != (held && serverEnded):
 					t.Errorf("%s, %v, held %v: the server's bytes are passed on: %v", name, r, held, f.held)
-				case (f.next == parting) != whole || f.next != parting && f.next != resetting:
+				case (f.next == phaseParting) != whole || f.next != phaseParting && f.next != phaseResetting:
 					t.Errorf("%s, %v, held %v: phase %d, whole %v", name, r, held, f.next, whole)
 				case f.line != "" && (!whole || f.held || d.saidBye || d.opaque):
 					t.Errorf("%s, %v, held %v: says %q", name, r, held, f.line)
@@ -147,26 +147,26 @@ func TestFarewell(t *testing.T) {
 func TestPhaseOver(t *testing.T) {
 	tests := []struct {
 		phase phase
-		c     parted
+		c     endingClient
 		want  bool
 	}{
-		{parting, parted{}, false},
-		{parting, parted{sent: true}, false},
-		{parting, parted{client: readEOF}, false},
-		{parting, parted{leaves: true}, false},
-		{parting, parted{sent: true, client: readEOF}, true},
-		{parting, parted{sent: true, leaves: true}, true},
-		{lingering, parted{sent: true, leaves: true}, false},
-		{lingering, parted{client: readEOF}, true},
-		{resetting, parted{sent: true, client: readEOF}, false},
-		{resetting, parted{delivered: true}, true},
+		{phaseParting, endingClient{}, false},
+		{phaseParting, endingClient{sentAll: true}, false},
+		{phaseParting, endingClient{reads: readEOF}, false},
+		{phaseParting, endingClient{needNotWait: true}, false},
+		{phaseParting, endingClient{sentAll: true, reads: readEOF}, true},
+		{phaseParting, endingClient{sentAll: true, needNotWait: true}, true},
+		{phaseLingering, endingClient{sentAll: true, needNotWait: true}, false},
+		{phaseLingering, endingClient{reads: readEOF}, true},
+		{phaseResetting, endingClient{sentAll: true, reads: readEOF}, false},
+		{phaseResetting, endingClient{delivered: true}, true},
 	}
 	for _, test := range tests {
-		if got := test.phase.over(test.c); got != test.want {
+		if got := test.phase.mayClose(test.c); got != test.want {
 			t.Errorf("phase %d, %+v: over %v", test.phase, test.c, got)
 		}
-		for _, c := range []parted{{late: true}, {client: readFailed}} {
-			if !test.phase.over(c) {
+		for _, c := range []endingClient{{late: true}, {reads: readFailed}} {
+			if !test.phase.mayClose(c) {
 				t.Errorf("phase %d, %+v: it goes on", test.phase, c)
 			}
 		}

@@ -48,7 +48,7 @@ func endOfManyIsSpreadOverTime(t *testing.T, d driver) {
 	}
 	left := func(lp *loop) (n int) {
 		lp.links(func(l *link) {
-			if l.phase == carrying {
+			if l.phase == phaseCarrying {
 				n++
 			}
 		})
@@ -98,7 +98,7 @@ func endSpreadsOverItsTime(t *testing.T, d driver) {
 	count := func() {
 		n := 0
 		lp.links(func(l *link) {
-			if l.phase == carrying {
+			if l.phase == phaseCarrying {
 				n++
 			}
 		})

@@ -25,38 +25,38 @@ func (ls *Loops) End(pick func(Owner) bool, r Reason, d time.Duration) {
 	}
 }
 
-// beginEnd chooses the sessions. Later sessions are not among them.
+// beginEnd selects the sessions, and ends the first ones. Sessions that come later are not selected.
 func (lp *loop) beginEnd(pick func(Owner) bool, r Reason, d time.Duration, done chan struct{}) {
-	l := endRequest{reason: r, done: done}
+	request := endRequest{reason: r, done: done}
 	for _, s := range lp.slots {
-		if s.end == nil || !s.end.isClient() || s.end.link.phase != carrying {
+		if s.end == nil || !s.end.isClient() || s.end.link.phase != phaseCarrying {
 			continue
 		}
-		s.end.link.guard(func() {
+		s.end.link.protect(func() {
 			if pick(s.end.link.owner) {
-				l.links = append(l.links, s.end.link)
+				request.links = append(request.links, s.end.link)
 			}
 		})
 	}
 	ticks := max(int(d/tick), 1)
-	l.perTick = (len(l.links) + ticks - 1) / ticks
-	lp.endRequests = append(lp.endRequests, l)
+	request.perTick = (len(request.links) + ticks - 1) / ticks
+	lp.endRequests = append(lp.endRequests, request)
 	lp.endSome(lp.opts.Now())
 }
 
 // endSome ends the next sessions of each request.
 func (lp *loop) endSome(now int64) {
 	rest := lp.endRequests[:0]
-	for _, l := range lp.endRequests {
-		next := l.links[:min(l.perTick, len(l.links))]
+	for _, request := range lp.endRequests {
+		next := request.links[:min(request.perTick, len(request.links))]
 		for _, link := range next {
-			link.guard(func() { link.finish(l.reason, now) }) // nothing happens where it has ended
+			link.protect(func() { link.finish(request.reason, now) }) // no effect if it has ended
 		}
-		if l.links = l.links[len(next):]; len(l.links) == 0 {
-			close(l.done)
+		if request.links = request.links[len(next):]; len(request.links) == 0 {
+			close(request.done)
 			continue
 		}
-		rest = append(rest, l)
+		rest = append(rest, request)
 	}
 	clear(lp.endRequests[len(rest):])
 	lp.endRequests = rest

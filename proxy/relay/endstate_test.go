@@ -2,23 +2,23 @@ package relay
 
 import "testing"
 
-var readStates = []readState{readQuiet, readMore, readLast, readCut, readEOF, readFailed}
+var readStates = []readState{readEmpty, readMore, readToEOF, readToError, readEOF, readFailed}
 
 // What is read only moves towards the end, except that bytes come and are taken. The end and a failure are final.
 func TestReadStates(t *testing.T) {
 	for e := range numReadEvents {
 		for _, from := range readStates {
 			to := from
-			to.on(e)
+			to.advance(e)
 			switch {
-			case from == readMore && to == readQuiet && (e == readTookAll || e == readNothing):
+			case from == readMore && to == readEmpty && (e == eventReadAll || e == eventReadNothing):
 			case to < from:
 				t.Errorf("event %d leads from state %d back to %d", e, from, to)
-			case from == readEOF && to != readEOF && (to != readFailed || e != readBreaks):
+			case from == readEOF && to != readEOF && (to != readFailed || e != eventReadError):
 				t.Errorf("event %d leads from the end to state %d", e, to)
-			case e == readBreaks && to != readFailed:
+			case e == eventReadError && to != readFailed:
 				t.Errorf("a failure leads from state %d to %d", from, to)
-			case (from == readLast || from == readCut) && to == readQuiet:
+			case (from == readToEOF || from == readToError) && to == readEmpty:
 				t.Errorf("event %d forgets what epoll has reported: state %d to %d", e, from, to)
 			}
 		}
@@ -35,20 +35,21 @@ func TestReadStatesInOrder(t *testing.T) {
 		events []readEvent
 		want   readState
 	}{
-		{"bytes come and are taken", []readEvent{readReported, readTookAll}, readQuiet},
-		{"a reading that takes only a part", []readEvent{readReported}, readMore},
-		{"the end comes with bytes", []readEvent{readReported, readClosing, readTookAll}, readEOF},
-		{"the end comes with more bytes than one read takes", []readEvent{readClosing}, readLast},
-		{"a failure behind bytes", []readEvent{readBreaking, readTookAll}, readCut},
-		{"and then the read that finds it", []readEvent{readBreaking, readTookAll, readBreaks}, readFailed},
-		{"a failure behind the reported end", []readEvent{readClosing, readBreaking}, readCut},
-		{"an end that does not come", []readEvent{readClosing, readNothing}, readFailed},
-		{"TLS's end, and then other bytes", []readEvent{readReported, readEnds, readReported, readNothing}, readEOF},
+		{"bytes come and are taken", []readEvent{eventBytes, eventReadAll}, readEmpty},
+		{"a reading that takes only a part", []readEvent{eventBytes}, readMore},
+		{"the end comes with bytes", []readEvent{eventBytes, eventClose, eventReadAll}, readEOF},
+		{"the end comes with more bytes than one read takes", []readEvent{eventClose}, readToEOF},
+		{"a failure behind bytes", []readEvent{eventFailure, eventReadAll}, readToError},
+		{"and then the read that finds it", []readEvent{eventFailure, eventReadAll, eventReadError}, readFailed},
+		{"a failure behind the reported end", []readEvent{eventClose, eventFailure}, readToError},
+		{"an end that does not come", []readEvent{eventClose, eventReadNothing}, readFailed},
+		{"TLS's end, and then other bytes", []readEvent{eventBytes, eventReadEOF, eventBytes, eventReadNothing},
+			readEOF},
 	}
 	for _, test := range tests {
 		var got readState
 		for _, e := range test.events {
-			got.on(e)
+			got.advance(e)
 		}
 		if got != test.want {
 			t.Errorf("%s: state %d, want %d", test.name, got, test.want)
@@ -62,16 +63,16 @@ func TestWriteStates(t *testing.T) {
 	for e := range numWriteEvents {
 		for from := range numWriteStates {
 			to := from
-			to.on(e)
+			to.advance(e)
 			switch {
-			case from == writeFailed && to == writeShutting && e == writeShuts:
-			case to < from && to != writeShut:
+			case from == writeFailed && to == writeHalfClosing && e == eventHalfClose:
+			case to < from && to != writeHalfClosed:
 				t.Errorf("event %d leads from state %d back to %d", e, from, to)
-			case from == writeShut && to != writeShut:
+			case from == writeHalfClosed && to != writeHalfClosed:
 				t.Errorf("event %d leads from the end to state %d", e, to)
 			case to == writeOpen:
 				t.Errorf("event %d leaves state %d open", e, from)
-			case (to == writeFailed) && e != writeBreaks && from != writeFailed:
+			case (to == writeFailed) && e != eventWriteError && from != writeFailed:
 				t.Errorf("event %d is taken for a failure in state %d", e, from)
 			}
 		}

@@ -8,29 +8,29 @@ import (
 
 // fromServer takes what the server sent and returns how much of it is used.
 func (s *session) fromServer(p []byte, now int64) int {
-	from, at := 0, 0 // p[from:at] is judged and to be passed on
+	from, at := 0, 0 // p[from:at] is interpreted and has to be forwarded
 	for !s.ending {
-		if s.opaque && s.answers.len() == 0 {
+		if s.opaque && s.ownLines.len() == 0 {
 			at = len(p)
 			break
 		}
 		rest := p[at:]
-		if s.answers.len() > 0 { // they go in behind the first line that ends a response
+		if s.ownLines.len() > 0 { // they follow the first line that ends a response
 			rest = rest[:nextLine(rest)]
 		}
 		n, event, line := s.responses.Next(rest)
 		at += n
-		if s.wantsLine(event) && waitsForLine(p[at:]) {
+		if s.needsWholeLine(event) && mayWaitForLine(p[at:]) {
 			s.responses.Hold()
 			break
 		}
 		switch {
 		case event != wire.ResponseMore:
-			from = s.respond(p, from, at, event, line, now)
+			from = s.handleResponse(p, from, at, event, line, now)
 			continue
-		case n > 0 && s.answers.len() > 0 && s.responses.AtLineStart():
+		case n > 0 && s.ownLines.len() > 0 && s.responses.AtLineStart():
 			s.out.toClient(p[from:at])
-			s.sendAnswers()
+			s.sendOwnLines()
 			from = at
 			continue
 		}
@@ -42,31 +42,31 @@ func (s *session) fromServer(p []byte, now int64) int {
 		s.out.toClient(p[from:at])
 	}
 	if s.watching != nil {
-		s.watching.served += uint64(at)
+		s.watching.received += uint64(at)
 	}
 	return at
 }
 
-// respond acts on the line of the server at p[at], which means something, and returns from where p is still to be
-// passed on.
-func (s *session) respond(p []byte, from, at int, event wire.ResponseEvent, line wire.ResponseLine, now int64) int {
+// handleResponse acts on the scanner's event, a line of the server at p[at]. It returns the new from.
+func (s *session) handleResponse(p []byte, from, at int, event wire.ResponseEvent, line wire.ResponseLine,
+	now int64) int {
 	switch event {
 	case wire.ResponseTagged:
-		if !s.tagged(p, at, line, now) {
+		if !s.handleTagged(p, at, line, now) {
 			return from
 		}
 	case wire.ResponseContinue:
-		asked := s.asked()
-		if s.proceed(now); asked {
-			return s.swallow(p, from, at)
+		asked := s.plusIsOurs()
+		if s.handlePlus(now); asked {
+			return s.withholdLine(p, from, at)
 		}
 	case wire.ResponseStatus:
 		s.saidBye = s.saidBye || line.Status == wire.StatusBYE
 		if line.Status == wire.StatusBAD {
-			s.untaggedBad()
+			s.handleUntaggedBad()
 		}
 	case wire.ResponseGarbage:
-		s.outOfStep()
+		s.stopAtServerLine()
 		return from
 	}
 	switch {
@@ -76,94 +76,96 @@ func (s *session) respond(p []byte, from, at int, event wire.ResponseEvent, line
 			s.offers = OffersUnknown
 		}
 	case line.Capabilities > 0:
-		return s.filter(p, from, at, line.Capabilities)
+		return s.filterCapabilities(p, from, at, line.Capabilities)
 	}
 	return from
 }
 
-// wantsLine says whether the line that an event is about has to be there whole.
-func (s *session) wantsLine(event wire.ResponseEvent) bool {
-	return event == wire.ResponseTagged && s.watching != nil || event == wire.ResponseContinue && s.asked()
+// needsWholeLine says whether an event can be handled only when its whole line is there.
+func (s *session) needsWholeLine(event wire.ResponseEvent) bool {
+	return event == wire.ResponseTagged && s.watching != nil || event == wire.ResponseContinue && s.plusIsOurs()
 }
 
-// asked says whether a "+" that comes now answers Portico, which has asked for a literal that the client sends in any
-// case.
-func (s *session) asked() bool { return s.waits == waitAnyPlus && !s.tracker.othersMayAsk(s.current) }
+// plusIsOurs says whether a "+" that comes now answers Portico: Portico has asked for a literal that the client sends
+// without asking.
+func (s *session) plusIsOurs() bool {
+	return s.wait == waitPlusNonSync && !s.tracker.othersMayAsk(s.current)
+}
 
-// swallow keeps the line at p[at] from the client, and passes on what stands before it. It returns from where p is
-// still to be passed on.
-func (s *session) swallow(p []byte, from, at int) int {
+// withholdLine forwards what stands before the line at p[at], and keeps the line from the client. It returns the new
+// from.
+func (s *session) withholdLine(p []byte, from, at int) int {
 	if from < at {
 		s.out.toClient(p[from:at])
 	}
 	return at + nextLine(p[at:])
 }
 
-// tagged acts on the answer at p[at]. It answers false when that ends judging or the session. An answer to a command
-// that never was may be one to a line that the server has read in another way than we do.
-func (s *session) tagged(p []byte, at int, line wire.ResponseLine, now int64) bool {
+// handleTagged acts on the tagged answer at p[at]. It returns false if the relay stops interpreting the session, or
+// ends it. If no open command has the tag, the server may have read a line of the client in another way than we do.
+func (s *session) handleTagged(p []byte, at int, line wire.ResponseLine, now int64) bool {
 	c := s.tracker.find(p[at+line.Blank:][:line.TagLen])
 	switch {
 	case c == nil:
-		s.guard.unknown()
+		s.guard.noteUnknownAnswer()
 		switch {
-		case s.waits == waitPlus: // perhaps for the command that waits
-			s.guard.cancelled(&s.tracker)
-			s.waits = waitOver
-		case s.waits == waitAnyPlus && s.current == nil:
-			s.literalRefused(waitAnyPlus)
+		case s.wait == waitPlus: // the answer may be to the command that waits
+			s.guard.expectLatePlus(&s.tracker)
+			s.wait = waitCancelled
+		case s.wait == waitPlusNonSync && s.current == nil:
+			s.dropRefusedLiteral(waitPlusNonSync)
 		}
 		return true
-	case s.handling == refused && c == s.current, s.signedInAgain(c, line.Status):
-		s.outOfStep()
+	case s.handling == handlingRefuse && c == s.current, s.isSecondSignIn(c, line.Status):
+		s.stopAtServerLine()
 		return false
 	}
 	s.saidBye = s.saidBye || line.Status == wire.StatusBYE
 	s.loggedOut = s.loggedOut || c.verb == wire.VerbLogout
 	if c != s.tracker.first {
-		s.unreadBefore(c, now)
+		s.finishBadBefore(c, now)
 	}
-	s.guard.answered(c)
-	s.release(c)
-	s.answered(c, resultOf(c.verb, line.Status), p, at, now)
+	s.guard.noteAnswer(c)
+	s.releaseClient(c)
+	s.finishCommand(c, resultOf(c.verb, line.Status), p, at, now)
 	return true
 }
 
-// untaggedBad acts on an untagged BAD. Servers say so of a line that they could not read, and mostly nothing else
-// about it. It ends the wait of the command that the client is held back for; of a command that waits only for its
-// answer, that may still come.
-func (s *session) untaggedBad() {
-	s.guard.oddAnswered()
-	c, w := s.current, s.waits
+// handleUntaggedBad acts on an untagged BAD. Servers send it for a line that they could not read, and mostly send no
+// other answer to that line. It ends the wait of the current command. A command that waits only for its answer may
+// still get one.
+func (s *session) handleUntaggedBad() {
+	s.guard.takeOddAnswer()
+	c, w := s.current, s.wait
 	switch {
 	case w == waitNone && c == nil && s.tracker.open == 1:
 		c = s.tracker.first
-	case w == waitNone, w == waitOver:
+	case w == waitNone, w == waitCancelled:
 		return
 	default:
-		s.guard.cancelled(&s.tracker)
-		if s.waits = waitOver; w == waitAnyPlus {
-			s.literalRefused(w)
+		s.guard.expectLatePlus(&s.tracker)
+		if s.wait = waitCancelled; w == waitPlusNonSync {
+			s.dropRefusedLiteral(w)
 			s.current = nil
 		}
 	}
 	if c != nil {
-		c.unread = true
+		c.maybeBad = true
 	}
 }
 
-// unreadBefore closes the commands before c that the server could not read: it has come to c without an answer to
+// finishBadBefore closes the commands before c that the server could not read. It has answered c, so it will not answer
 // them.
-func (s *session) unreadBefore(c *command, now int64) {
+func (s *session) finishBadBefore(c *command, now int64) {
 	for next := s.tracker.first; next != c; {
 		before := next
-		if next = next.next; before.unread {
-			s.answered(before, ResultBAD, nil, ours, now)
+		if next = next.next; before.maybeBad {
+			s.finishCommand(before, ResultBAD, nil, ours, now)
 		}
 	}
 }
 
-// resultOf returns what an answer's status says of a command. BYE behind a tag is how some servers answer LOGOUT.
+// resultOf returns the result that an answer's status stands for. Some servers answer LOGOUT with a tagged BYE.
 func resultOf(verb wire.Verb, status wire.Status) Result {
 	switch {
 	case status != wire.StatusBYE:
@@ -174,15 +176,15 @@ func resultOf(verb wire.Verb, status wire.Status) Result {
 	return ResultBAD
 }
 
-// signedInAgain says whether the server has just signed somebody in: then it had signed the user out before.
-func (s *session) signedInAgain(c *command, status wire.Status) bool {
+// isSecondSignIn says whether the server has just signed somebody in. Then it must have signed the user out before.
+func (s *session) isSecondSignIn(c *command, status wire.Status) bool {
 	return status == wire.StatusOK && (c.verb == wire.VerbLogin || c.verb == wire.VerbAuthenticate) &&
 		s.offers != OffersNone
 }
 
-// filter writes the capability list of size bytes at p[at] without the hidden names, and what stands before it. It
-// returns from where p is still to be written.
-func (s *session) filter(p []byte, from, at, size int) int {
+// filterCapabilities forwards what stands before the capability list of size bytes at p[at], and the list without the
+// hidden names. It returns the new from.
+func (s *session) filterCapabilities(p []byte, from, at, size int) int {
 	filtered, offered := wire.AppendFilteredCapabilities(nil, p[at:at+size])
 	s.extensions = wire.ListedExtensions(filtered)
 	switch {

@@ -73,7 +73,8 @@ func checkSession(t *testing.T, d *bareSession, client, server string) {
 	lists := bytes.Contains(bytes.ToUpper([]byte(server)), []byte("CAPABILITY"))
 	rewritten := strings.Contains(client, "+}") &&
 		(lists || d.extensions&wire.LiteralPlus == 0 || d.offers != OffersNone)
-	if !rewritten && d.handling == passed && !mayBeRefused(client) && d.tracker.stats.Intercepted == 0 && !d.closed {
+	if !rewritten && d.handling == handlingForward && !mayBeRefused(client) && d.tracker.stats.Intercepted == 0 &&
+		!d.closed {
 		if want := client[:len(client)-len(d.cHeld)]; string(toServer) != want {
 			t.Errorf("the server hears %q, want %q", toServer, want)
 		}
@@ -94,7 +95,7 @@ func checkSession(t *testing.T, d *bareSession, client, server string) {
 	if stats := d.tracker.stats; stats.Queued < 0 || stats.Queued > int64(d.tracker.open) || d.tracker.open > maxOpen {
 		t.Errorf("%d queued, %d open", stats.Queued, d.tracker.open)
 	}
-	d.over(d.now)
+	d.releaseTables(d.now)
 	if s := d.tracker.stats; s.Queued != 0 || s.Opaque != 0 {
 		t.Errorf("left behind: %d queued, %d unjudged", s.Queued, s.Opaque)
 	}

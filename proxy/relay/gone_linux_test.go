@@ -128,7 +128,7 @@ func anUploadThatTheServerTakesSlowlyIsNotCut(t *testing.T, d driver) {
 				p.mu.Lock()
 				defer p.mu.Unlock()
 				for l := range p.links {
-					yes = l.linger != nil && l.linger.Stop()
+					yes = l.lingerTimer != nil && l.lingerTimer.Stop()
 				}
 				return yes
 			}

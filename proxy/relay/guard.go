@@ -7,15 +7,17 @@ import (
 )
 
 // guard keeps COMPRESS and UNAUTHENTICATE from a mailbox server that offers them, or may offer them. It looks into
-// literals too: servers disagree about what a literal is, so a line of one may be a command. What every server reads
-// as a literal passes unread.
+// literals too: servers disagree about what a literal is, so a line of one may be a command. If every server reads the
+// bytes as a literal, the guard skips them.
+//
+// A line is odd if it has no valid head. A "+" is late if it answers a wait that has ended without it.
 type guard struct {
-	forbidden wire.ForbiddenScanner
-	lateFrom  uint16 // the number of the first command whose answer shows that no "+" is late
-	late      bool   // a "+" for a wait that is over may still come
-	doubtful  bool   // for good: the server may read what the client sends in another way than we do
-	unread    bool   // the literal that the client is sending is one for every server
-	oddLines  uint8  // not answered so far
+	forbidden      wire.ForbiddenScanner
+	latePlusUntil  uint16 // the number of the first command whose answer shows that no late "+" can come
+	latePlus       bool   // a late "+" may still come
+	inDoubt        bool   // the server may read the client's bytes in another way than we do; never false again
+	certainLiteral bool   // every server reads the literal that the client is sending as one
+	oddLines       uint8  // without an answer so far
 }
 
 // literalGrammar follows a command while it is being sent. It belongs to the loop's pool.
@@ -24,49 +26,46 @@ type literalGrammar struct {
 	next *literalGrammar // in the pool
 }
 
-// guards says whether the server may offer what the relay must keep from it.
-func (s *session) guards() bool { return s.offers != OffersNone }
+// mustGuard says whether the server may offer COMPRESS or UNAUTHENTICATE.
+func (s *session) mustGuard() bool { return s.offers != OffersNone }
 
-// look scans bytes before they are passed on. If a line among them must be kept from the server, it returns the offset
-// of a byte without which the line has no effect, otherwise -1. A line that ends its command has no literal's
-// marker, so the grammar need not see it.
-func (s *session) look(p []byte, literal bool, event wire.CommandEvent) int {
+// findForbidden scans bytes before they are forwarded. If the server must not get a line among them, it returns the
+// offset of a byte without which the line has no effect. Otherwise it returns -1. The grammar need not see a line that
+// ends its command, because such a line has no literal's marker.
+func (s *session) findForbidden(p []byte, literal bool, event wire.CommandEvent) int {
 	g := &s.guard
 	switch {
-	case s.handling != passed, literal && g.unread:
+	case s.handling != handlingForward, literal && g.certainLiteral:
 		return -1
 	case !literal && event != wire.CommandEnd && s.current != nil && s.current.grammar != nil:
 		s.current.grammar.Feed(p)
 	}
 	at := g.forbidden.Find(p)
-	g.doubtful = g.doubtful || g.forbidden.Waits()
+	g.inDoubt = g.inDoubt || g.forbidden.MayContinue()
 	return at
 }
 
-// begin is for a command that begins.
-func (g *guard) begin(c *command, head wire.CommandHead, text []byte, pool *commandPool) {
-	c.grammar = pool.grammar()
+// beginCommand gives a new command its grammar.
+func (g *guard) beginCommand(c *command, head wire.CommandHead, text []byte, pool *commandPool) {
+	c.grammar = pool.getGrammar()
 	c.grammar.Begin(head, text)
 	c.known = c.grammar.Known()
 }
 
-// sent is for a line whose last byte is sent.
-func (g *guard) sent(c *command, pool *commandPool) { pool.takeGrammar(c) }
-
-// odd is for a line without a valid head. The server may answer it in any way, once.
-func (g *guard) odd() {
+// noteOddLine records an odd line. The server may answer it in any way, once.
+func (g *guard) noteOddLine() {
 	g.forbidden.OddLine()
 	if g.oddLines < math.MaxUint8 {
 		g.oddLines++
 	}
 }
 
-// unknown is for an answer to a command that never was. Unless it is one to an odd line, the server has read some line
-// in another way than we do.
-func (g *guard) unknown() { g.doubtful = g.doubtful || !g.oddAnswered() }
+// noteUnknownAnswer records an answer whose tag no open command has. If no odd line is unanswered, the server has read
+// some line in another way than we do.
+func (g *guard) noteUnknownAnswer() { g.inDoubt = g.inDoubt || !g.takeOddAnswer() }
 
-// oddAnswered is for what may be the answer to an odd line. It says whether there is one without an answer.
-func (g *guard) oddAnswered() bool {
+// takeOddAnswer takes an answer that may be to an odd line. It returns false if no odd line is unanswered.
+func (g *guard) takeOddAnswer() bool {
 	if g.oddLines == 0 {
 		return false
 	}
@@ -74,55 +73,55 @@ func (g *guard) oddAnswered() bool {
 	return true
 }
 
-// cancelled is for a wait for "+" that the server seems to have ended without an answer. If what it said was about
-// something else, that "+" is still to come: before the answer to any command that begins after.
-func (g *guard) cancelled(t *tracker) { g.late, g.lateFrom = true, uint16(t.begun()) }
+// expectLatePlus records that a wait for "+" has ended, apparently without its answer. If the server's line was about
+// something else, the "+" comes late: before the answer to any command that begins from now on.
+func (g *guard) expectLatePlus(t *tracker) { g.latePlus, g.latePlusUntil = true, uint16(t.numBegun()) }
 
-// unasked is for a "+" that nobody waits for.
-func (g *guard) unasked() { g.doubtful = g.doubtful || g.late }
+// noteUnaskedPlus records a "+" that nobody waits for.
+func (g *guard) noteUnaskedPlus() { g.inDoubt = g.inDoubt || g.latePlus }
 
-// asked is for a literal that the server has to allow.
-func (g *guard) asked(c *command, e wire.Extensions) {
+// announceLiteral tells the grammar of a literal that needs the server's "+".
+func (g *guard) announceLiteral(c *command, e wire.Extensions) {
 	if c != nil && c.grammar != nil {
 		c.grammar.Literal(e)
 	}
 }
 
-// accepted is for the "+" that allows it. It may be meant for something else where the command takes no literal, or
-// where a command that we do not know is open.
-func (g *guard) accepted(c *command, t *tracker, follows bool) {
-	g.literal(c != nil && c.grammar != nil && c.grammar.MayAsk() && !t.othersMayAsk(c), follows)
+// acceptLiteral takes the "+" for such a literal. The "+" may be meant for something else if the command takes no
+// literal, or if another open command may wait for "+". follows says whether the literal has any bytes.
+func (g *guard) acceptLiteral(c *command, t *tracker, follows bool) {
+	g.beginLiteral(c != nil && c.grammar != nil && c.grammar.MayAsk() && !t.othersMayAsk(c), follows)
 }
 
-// free is for a literal that the server does not have to allow. It says whether the client's marker may be passed on:
-// if servers may disagree about it, this one is asked.
-func (g *guard) free(is wire.Certainty, follows bool) bool {
-	if is == wire.Doubtful && !g.doubtful && !g.late {
+// passNonSync says whether the client's marker of a non-synchronising literal may be forwarded. If servers may disagree
+// about the literal, it returns false: the relay then asks this server.
+func (g *guard) passNonSync(certainty wire.Certainty, follows bool) bool {
+	if certainty == wire.Doubtful && !g.inDoubt && !g.latePlus {
 		return false
 	}
-	g.literal(is == wire.Certain, follows)
+	g.beginLiteral(certainty == wire.Certain, follows)
 	return true
 }
 
-// literal is for a literal that begins, if any byte of it follows.
-func (g *guard) literal(certain, follows bool) {
-	if g.doubtful = g.doubtful || g.late || !certain; !g.doubtful && follows {
-		g.unread = true
+// beginLiteral decides whether the literal that begins is scanned. follows says whether it has any bytes.
+func (g *guard) beginLiteral(certain, follows bool) {
+	if g.inDoubt = g.inDoubt || g.latePlus || !certain; !g.inDoubt && follows {
+		g.certainLiteral = true
 		g.forbidden.InLine()
 	}
 }
 
-// literalOver is for a literal's last byte.
-func (g *guard) literalOver() { g.unread = false }
+// endLiteral ends the literal that beginLiteral began.
+func (g *guard) endLiteral() { g.certainLiteral = false }
 
-// answered is for an answer to a command.
-func (g *guard) answered(c *command) {
-	if g.late && int16(c.number-g.lateFrom) >= 0 {
-		g.late = false
+// noteAnswer records the answer to a command. It may show that no late "+" can come.
+func (g *guard) noteAnswer(c *command) {
+	if g.latePlus && int16(c.number-g.latePlusUntil) >= 0 {
+		g.latePlus = false
 	}
 }
 
-// othersMayAsk says whether an open command other than c may be one that the server says "+" to.
+// othersMayAsk says whether the server may send "+" for an open command other than c.
 func (t *tracker) othersMayAsk(c *command) bool {
 	for other := t.first; other != nil; other = other.next {
 		if other != c && other.verb == wire.VerbOther && !other.known {
@@ -132,8 +131,8 @@ func (t *tracker) othersMayAsk(c *command) bool {
 	return false
 }
 
-// grammar returns one that is not in use.
-func (p *commandPool) grammar() *literalGrammar {
+// getGrammar returns a grammar that is not in use.
+func (p *commandPool) getGrammar() *literalGrammar {
 	grammar := p.grammars
 	if grammar == nil {
 		return new(literalGrammar)
@@ -142,8 +141,8 @@ func (p *commandPool) grammar() *literalGrammar {
 	return grammar
 }
 
-// takeGrammar returns a command's grammar to the pool.
-func (p *commandPool) takeGrammar(c *command) {
+// putGrammar returns a command's grammar to the pool.
+func (p *commandPool) putGrammar(c *command) {
 	if c.grammar != nil {
 		c.grammar.next, p.grammars = p.grammars, c.grammar
 		c.grammar = nil

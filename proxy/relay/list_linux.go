@@ -2,7 +2,7 @@ package relay
 
 import "time"
 
-// listedAtOnce is how many slots a loop looks at before it goes on with its work.
+// listedAtOnce is how many slots a loop lists before it continues its work.
 const listedAtOnce = 500
 
 // Sessions implements Relay.
@@ -23,20 +23,22 @@ func (ls *Loops) Sessions() []Carried {
 	return all
 }
 
-// list adds the sessions in some slots, and returns where to go on.
+// list adds the sessions in some slots, and returns where to continue; see each.
 func (lp *loop) list(to *[]Carried, from int) (next int) {
 	now := lp.opts.Now()
-	return lp.each(from, listedAtOnce, func(l *link) { *to = append(*to, l.carried(now, time.Duration(now-l.heard))) })
+	return lp.each(from, listedAtOnce, func(l *link) {
+		*to = append(*to, l.describe(now, time.Duration(now-l.clientSentAt)))
+	})
 }
 
-// each calls do for the sessions in some slots, and returns where to go on, or -1 behind the last. If do panics, that
-// session ends.
+// each calls do for the sessions in some slots. It returns the slot where to continue, or -1 after the last one. If do
+// panics, that session ends.
 func (lp *loop) each(from, slots int, do func(*link)) (next int) {
 	next = min(from+slots, len(lp.slots))
 	for _, s := range lp.slots[min(from, next):next] {
-		if s.end != nil && s.end.isClient() && s.end.link.phase == carrying {
+		if s.end != nil && s.end.isClient() && s.end.link.phase == phaseCarrying {
 			l := s.end.link
-			l.guard(func() { do(l) })
+			l.protect(func() { do(l) })
 		}
 	}
 	if next == len(lp.slots) {

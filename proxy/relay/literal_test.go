@@ -104,8 +104,8 @@ func TestAnswersWithoutALineBoundaryStopTheClient(t *testing.T) {
 	for range 1000 {
 		d.say(clientSays, "a COMPRESS DEFLATE\r\n")
 	}
-	if d.mayReadClient() || d.answers.len() > 2*maxAnswers || len(d.cHeld) == 0 {
-		t.Fatalf("%d bytes of answers wait, %d bytes of the client", d.answers.len(), len(d.cHeld))
+	if d.mayReadClient() || d.ownLines.len() > 2*maxOwnLines || len(d.cHeld) == 0 {
+		t.Fatalf("%d bytes of answers wait, %d bytes of the client", d.ownLines.len(), len(d.cHeld))
 	}
 	d.say(serverSays, strings.Repeat("\n", 1000000)+")\r\n")
 	if d.client.Len() != 1000000+3+1000*len("a"+crlf(refusedCompress)) {

@@ -12,17 +12,17 @@ import (
 )
 
 const (
-	// readSize is how much one read takes at most, except from a mailbox server that sends much: from that bulkSize.
+	// readSize is how much one read takes at most. From a mailbox server that sends much, it is bulkSize.
 	readSize = 64 << 10
 	bulkSize = 512 << 10
-	// headRoom is the room for what is kept of an earlier read. It stands in front of the read, in the buffer that all
-	// sessions of a loop share.
+	// headRoom is the room for bytes kept of an earlier read. They stand in front of the new ones, in the buffer that
+	// all sessions of a loop share.
 	headRoom = readSize + 16<<10
-	// maxPending is how many unsent bytes an end may have, and more than what one read leads to.
+	// maxPending is how many unsent bytes an end may have. One read leads to fewer.
 	maxPending = 2 * readSize
 )
 
-// The two slots of the table that are no session's.
+// The two slots of the table that belong to no session.
 const (
 	slotWake  = poll.SlotWake
 	slotTimer = slotWake + 1
@@ -40,40 +40,40 @@ type loop struct {
 	running chan struct{} // closed when thread is known
 	thread  int           // that it is locked to
 
-	slots    []slot // what an event's number means
-	free     []int32
-	ready    []*end  // ends with more to read than one share, or records inside TLS, of which epoll does not tell
-	served   []*end  // the ready list's other half, empty between rounds
-	closing  []*link // sessions that are over but not closed yet
-	sessions int
+	slots      []slot // by the number in an event
+	free       []int32
+	ready      []*end  // ends with more to read than one share, or records inside TLS, of which epoll does not tell
+	spareReady []*end  // the ready list's other half, empty between rounds
+	closing    []*link // sessions that are over but not closed yet
+	sessions   int
 
-	buf         []byte // reads of all sessions
-	bulkBuf     []byte // the same for reads of more than readSize; nil while nobody sends much
-	bulkUsed    bool   // since the last tick
-	work        workspace
-	batch       *batch // nil = a system call for each receive and send
-	refused     error  // why there is no batch although Options would have it
-	records     []byte // lent to the TLS connection being read; nil while a session keeps it
-	spare       []*pending
-	lent        bool // a buffer since the last tick
-	pool        commandPool
-	stats       *Stats
-	sweep       int // where the search for idle sessions goes on
-	drain       drain
-	endRequests []endRequest // sessions being ended some at each tick
-	limited     bool         // the number of commands that users may send is limited
-	draws       int          // tokens drawn at a time
-	budgets     map[string]*userBudget
-	indebted    []*link // whose clients are not read since their users have sent too much
-	ticks       uint64  // so far
-	started     int64   // when the timer was set
-	due         bool    // there was a tick, and housekeeping has to follow
-	rung        bool    // the loop was woken to read its mail
-	stopped     bool    // leave the loop
+	buf           []byte // reads of all sessions
+	bulkBuf       []byte // the same for reads of more than readSize; nil while nobody sends much
+	bulkSinceTick bool   // since the last tick
+	work          workspace
+	batch         *batch // nil = a system call for each receive and send
+	batchError    error  // why there is no batch although Options would have it
+	records       []byte // lent to the TLS connection being read; nil while a session keeps it
+	spare         []*pending
+	lentSinceTick bool // a buffer since the last tick
+	pool          commandPool
+	stats         *Stats
+	sweep         int // where the search for idle sessions goes on
+	drain         drain
+	endRequests   []endRequest // sessions being ended some at each tick
+	limited       bool         // the number of commands that users may send is limited
+	draws         int          // tokens drawn at a time
+	budgets       map[string]*userBudget
+	indebted      []*link // whose clients are not read since their users have sent too much
+	ticks         uint64  // so far
+	started       int64   // when the timer was set
+	tickDue       bool    // there was a tick, and housekeeping has to follow
+	mailWaits     bool    // the loop was woken to read its mail
+	stopped       bool    // leave the loop
 }
 
-// slot is a place for an end. Events carry the generation, because an event may come late for a place that has been
-// given to another.
+// slot is a place for an end. Events carry the generation, because an event may come after its slot has been given to
+// another end.
 type slot struct {
 	end        *end
 	generation uint32
@@ -92,8 +92,8 @@ func newLoop(number int, opts Options, a *rateLimiter) (*loop, error) {
 		err = lp.poller.Control(unix.EPOLL_CTL_ADD, lp.timer, slotTimer, 0, unix.EPOLLIN)
 	}
 	if err == nil && opts.IO != IOEpoll {
-		if lp.batch, lp.refused = newBatch(); opts.IO == IOUring {
-			err = lp.refused
+		if lp.batch, lp.batchError = newBatch(); opts.IO == IOUring {
+			err = lp.batchError
 		}
 	}
 	if err != nil {
@@ -114,7 +114,7 @@ func (lp *loop) release() {
 	}
 }
 
-// post has the loop call f soon. It answers false when the loop has stopped, f being not called then.
+// post makes the loop call f soon. If the loop has stopped, it returns false and does not call f.
 func (lp *loop) post(f func()) bool { return lp.poller.Post(f) }
 
 // run is the loop's goroutine.
@@ -137,33 +137,33 @@ func (lp *loop) run() {
 		events := lp.poller.Wait(longest)
 		lp.serveEvents(events)
 		lp.serveReady()
-		if lp.due { // behind the events: what has come before a deadline was looked at counts
-			lp.due = false
+		if lp.tickDue { // behind the events: what has come before a deadline was looked at counts
+			lp.tickDue = false
 			lp.housekeep(lp.opts.Now())
 		}
-		if len(events) == 0 || lp.rung || rounds%mailRounds == 0 {
-			lp.rung = false
+		if len(events) == 0 || lp.mailWaits || rounds%mailRounds == 0 {
+			lp.mailWaits = false
 			lp.poller.ReadMail()
 		}
 	}
 }
 
-// mailRounds is how often a busy loop looks into its mailbox. One with little to do looks each millisecond, and one
-// that sleeps is woken: so most sessions come without a system call.
+// mailRounds is after how many rounds a busy loop reads its mailbox. A loop with little to do reads it each
+// millisecond. A loop that sleeps is woken. So most new sessions cost no system call.
 const mailRounds = 16
 
 func (lp *loop) dispatch(ev *unix.EpollEvent) {
 	switch at := poll.Slot(ev); at {
 	case slotWake:
 		lp.poller.Woken()
-		lp.rung = true
+		lp.mailWaits = true
 	case slotTimer:
 		lp.countTick()
 	default:
 		switch e := lp.endOf(ev); {
 		case e == nil:
 		case e.bulk && ev.Events == unix.EPOLLIN: // behind those that have little to say
-			e.reads.on(readReported)
+			e.reads.advance(eventBytes)
 			lp.enqueue(e)
 		default:
 			e.link.serve(e, ev.Events)
@@ -171,7 +171,7 @@ func (lp *loop) dispatch(ev *unix.EpollEvent) {
 	}
 }
 
-// endOf returns the end that an event is about, nil if that is gone.
+// endOf returns the end that an event is about, or nil if its session has ended.
 func (lp *loop) endOf(ev *unix.EpollEvent) *end {
 	if s := lp.slots[poll.Slot(ev)]; s.end != nil && s.generation == poll.Generation(ev) {
 		return s.end
@@ -179,12 +179,11 @@ func (lp *loop) endOf(ev *unix.EpollEvent) *end {
 	return nil
 }
 
-// serveReady gives ends on the ready list their turn, in their order. Those that still have some come again behind the
-// others. After bulkSize bytes the loop looks for events first, so that short commands do not wait for several large
-// messages.
+// serveReady serves the ends on the ready list, in order. Ends with more bytes go to the end of the list. After
+// bulkSize bytes the loop handles events first, so that short commands do not wait for several large messages.
 func (lp *loop) serveReady() {
 	round := lp.ready
-	lp.ready = lp.served[:0]
+	lp.ready = lp.spareReady[:0]
 	next := 0
 	for carried := uint64(0); next < len(round) && carried < bulkSize; next++ {
 		e := round[next]
@@ -197,7 +196,7 @@ func (lp *loop) serveReady() {
 	}
 	lp.ready = slices.Insert(lp.ready, 0, round[next:]...)
 	clear(round)
-	lp.served = round[:0]
+	lp.spareReady = round[:0]
 }
 
 // enqueue puts an end on the ready list.
@@ -208,7 +207,7 @@ func (lp *loop) enqueue(e *end) {
 	}
 }
 
-// countTick makes housekeeping due. How late the tick comes is how late every session's event comes.
+// countTick makes housekeeping due. It also measures how late the tick comes: sessions' events are as late.
 func (lp *loop) countTick() {
 	var count [8]byte
 	if _, errno := rawRead(lp.timer, count[:]); errno != 0 {
@@ -218,10 +217,10 @@ func (lp *loop) countTick() {
 	lp.ticks++
 	lp.stats.WakeupDelay.Observe(now - lp.started - int64(lp.ticks)*int64(tick))
 	lp.ticks += binary.NativeEndian.Uint64(count[:]) - 1
-	lp.due = true
+	lp.tickDue = true
 }
 
-// housekeep ends what has to end by now, and tidies up.
+// housekeep ends the sessions that are due to end, and frees unused memory.
 func (lp *loop) housekeep(now int64) {
 	lp.sweepIdle(now)
 	lp.drainSome(now)
@@ -232,12 +231,12 @@ func (lp *loop) housekeep(now int64) {
 	lp.dropIdleBudgets(now)
 	lp.trim()
 	for i := 0; i < len(lp.closing); {
-		if l := lp.closing[i]; l.phase == closed {
+		if l := lp.closing[i]; l.phase == phaseClosed {
 			lp.closing[i] = lp.closing[len(lp.closing)-1]
 			lp.closing[len(lp.closing)-1] = nil
 			lp.closing = lp.closing[:len(lp.closing)-1]
 		} else {
-			l.guard(func() { l.closeFurther(now) })
+			l.protect(func() { l.advanceEnd(now) })
 			i++
 		}
 	}
@@ -246,9 +245,8 @@ func (lp *loop) housekeep(now int64) {
 // sweepTime is the longest that the sweep takes for all sessions.
 const sweepTime = time.Minute
 
-// sweepIdle looks for sessions whose client has been silent too long. All are looked at once in a sixteenth of that
-// time. Those it sees for the first time get their keep-alives then: a session that is over sooner has no use for
-// them.
+// sweepIdle ends sessions whose client has been silent for too long. It checks every session once in a sixteenth of
+// that time. At its first check, a session gets its keep-alives: a session that ends sooner does not need them.
 func (lp *loop) sweepIdle(now int64) {
 	timeout := int64(lp.opts.IdleTimeout)
 	rounds := max(min(timeout/16, int64(sweepTime))/int64(tick), 1)
@@ -261,16 +259,16 @@ func (lp *loop) sweepIdle(now int64) {
 			return
 		}
 		e := lp.slots[lp.sweep].end
-		if e == nil || !e.isClient() || e.link.phase != carrying {
+		if e == nil || !e.isClient() || e.link.phase != phaseCarrying {
 			continue
 		}
-		if l := e.link; !l.seen {
-			l.seen = true
+		if l := e.link; !l.swept {
+			l.swept = true
 			setKeepAlive(int(l.client.fd), lp.opts.KeepAlive, lp.opts.StallTimeout)
 			setKeepAlive(int(l.upstream.fd), lp.opts.KeepAlive, lp.opts.UserTimeout)
 		}
-		if e.link.heard+timeout <= now {
-			e.link.guard(func() { e.link.finish(ReasonIdle, now) })
+		if e.link.clientSentAt+timeout <= now {
+			e.link.protect(func() { e.link.finish(ReasonIdle, now) })
 		}
 	}
 }
@@ -295,7 +293,7 @@ func (lp *loop) freeSlot(e *end) {
 	lp.free = append(lp.free, e.slot)
 }
 
-// adopt takes a new session in.
+// adopt takes over a new session.
 func (lp *loop) adopt(l *link, s Session) {
 	if lp.stopped {
 		l.abandon(ReasonClosed)
@@ -305,16 +303,16 @@ func (lp *loop) adopt(l *link, s Session) {
 	l.tracker.stats = lp.stats.Server(s.Server)
 	l.tracker.stats.pool = &lp.pool
 	l.tracker.stats.Sessions++
-	l.heard = lp.opts.Now()
+	l.clientSentAt = lp.opts.Now()
 	lp.addSlot(&l.client)
 	lp.addSlot(&l.upstream)
-	l.guard(func() {
+	l.protect(func() {
 		lp.watch(l)
-		l.begin(s.Client.Rest, s.Upstream.Rest)
+		l.start(s.Client.Rest, s.Upstream.Rest)
 	})
 }
 
-// forget lets a session go.
+// forget removes a session that has ended, and counts it.
 func (lp *loop) forget(l *link) {
 	lp.freeSlot(&l.client)
 	lp.freeSlot(&l.upstream)

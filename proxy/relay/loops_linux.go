@@ -24,7 +24,7 @@ type Loops struct {
 	limiter *rateLimiter // of commands, of all users
 
 	reading sync.Mutex // guards copies
-	copies  []*Stats   // of each loop's statistics, to be used again
+	copies  []*Stats   // of each loop's statistics; their memory is used again
 }
 
 // New starts Loops, or Pumps if Options.Check returns an error.
@@ -107,7 +107,7 @@ func (ls *Loops) Add(s Session) error {
 func (ls *Loops) IO() (IO, error) {
 	for _, lp := range ls.loops {
 		if lp.batch == nil {
-			return IOEpoll, lp.refused
+			return IOEpoll, lp.batchError
 		}
 	}
 	return IOUring, nil
@@ -126,7 +126,7 @@ func (ls *Loops) Drain(ctx context.Context) {
 			close(empty[i])
 		}
 	}
-	// At the end all loops are told at once: each gives its last bytes some time.
+	// When ctx ends, all loops end their sessions at the same time: the last bytes take a while.
 	stop := context.AfterFunc(ctx, func() {
 		for _, lp := range ls.loops {
 			lp.post(lp.endDrain)

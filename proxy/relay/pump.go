@@ -9,11 +9,11 @@ import (
 	"time"
 )
 
-// pumpBuffer is how much a pump reads at a time, and beyond which unsent bytes stop the reading of their source.
+// pumpBuffer is how much a pump reads at a time. If more bytes than that are unsent, their source is not read.
 const pumpBuffer = 32 << 10
 
 // Pumps is the portable Relay: two readers and two writers for each session, on the Go scheduler. It is for systems
-// without event loops, where people develop; it carries a session as well as Loops does, but not as cheaply.
+// without event loops, where people develop. A session behaves as on Loops, but costs more.
 type Pumps struct {
 	opts Options
 	pool commandPool
@@ -52,7 +52,7 @@ func (p *Pumps) Add(s Session) error {
 	l.tracker.stats.pool = &p.pool
 	l.tracker.stats.Sessions++
 	p.links[l] = struct{}{}
-	l.guard(func() { p.watch(l) })
+	l.protect(func() { p.watch(l) })
 	go l.run(s.Client.Rest, s.Upstream.Rest)
 	return nil
 }
@@ -70,8 +70,8 @@ func (p *Pumps) newLink(s Session) (*pumpLink, error) {
 	}
 	l := &pumpLink{relay: p, owner: s.Owner}
 	l.changed = sync.NewCond(&p.mu)
-	l.client = pumpEnd{link: l, conn: s.Client.over(), under: s.Client.Conn}
-	l.upstream = pumpEnd{link: l, conn: s.Upstream.over(), under: s.Upstream.Conn}
+	l.client = pumpEnd{link: l, conn: s.Client.stream(), under: s.Client.Conn}
+	l.upstream = pumpEnd{link: l, conn: s.Upstream.stream(), under: s.Upstream.Conn}
 	l.out = l
 	l.offers, l.extensions = s.Offers, s.Extensions
 	taken = true
@@ -85,15 +85,15 @@ func (s Session) refuse(r Reason) {
 	s.Owner.Ended(Ending{Reason: r})
 }
 
-// over returns the connection to read and write.
-func (e End) over() net.Conn {
+// stream returns the connection to read and write: TLS if this end has it.
+func (e End) stream() net.Conn {
 	if e.TLS != nil {
 		return e.TLS
 	}
 	return e.Conn
 }
 
-// forget lets a session go.
+// forget removes a session that has ended, and counts it.
 func (p *Pumps) forget(l *pumpLink) {
 	delete(p.links, l)
 	p.stats.Ended[l.reason]++
@@ -108,31 +108,31 @@ func (p *Pumps) Drain(ctx context.Context) {
 	defer p.mu.Unlock()
 	p.drain = max(p.drain, drainQuiet)
 	for l := range p.links {
-		l.guard(l.conclude)
+		l.protect(l.settleEnds)
 	}
-	p.wait()
+	p.waitEmpty()
 }
 
-// endDrain ends the sessions that are still there, those with open commands too, and any that come after.
+// endDrain ends the remaining sessions, with or without open commands, and those that come later.
 func (p *Pumps) endDrain() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.drain = drainAll
 	for l := range p.links {
-		l.guard(l.conclude)
+		l.protect(l.settleEnds)
 	}
 }
 
-// patience is how long a client may take for its last bytes.
-func (p *Pumps) patience() time.Duration {
+// closeTimeout returns how long a client may take for its last bytes.
+func (p *Pumps) closeTimeout() time.Duration {
 	if p.closed {
 		return tick
 	}
 	return closeLinger
 }
 
-// wait returns when no session is left.
-func (p *Pumps) wait() {
+// waitEmpty waits until no session is left. The caller holds mu.
+func (p *Pumps) waitEmpty() {
 	for len(p.links) > 0 {
 		p.emptied.Wait()
 	}
@@ -144,7 +144,7 @@ func (p *Pumps) End(pick func(Owner) bool, r Reason, _ time.Duration) {
 	defer p.mu.Unlock()
 	var ending []*pumpLink
 	for l := range p.links {
-		l.guard(func() {
+		l.protect(func() {
 			if pick(l.owner) {
 				ending = append(ending, l)
 				l.finish(r)
@@ -164,7 +164,7 @@ func (p *Pumps) Sessions() []Carried {
 	defer p.mu.Unlock()
 	var all []Carried
 	for l := range p.links {
-		all = append(all, l.carried(p.opts.Now(), 0))
+		all = append(all, l.describe(p.opts.Now(), 0))
 	}
 	return all
 }
@@ -186,8 +186,8 @@ func (p *Pumps) Retime(idle, keepAlive time.Duration) {
 	defer p.mu.Unlock()
 	p.opts.IdleTimeout, p.opts.KeepAlive = idle, keepAlive
 	for l := range p.links {
-		if l.silence != nil && l.phase == carrying {
-			l.silence.Reset(p.opts.IdleTimeout)
+		if l.idleTimer != nil && l.phase == phaseCarrying {
+			l.idleTimer.Reset(p.opts.IdleTimeout)
 		}
 	}
 }
@@ -195,7 +195,7 @@ func (p *Pumps) Retime(idle, keepAlive time.Duration) {
 // watch asks who watches a session.
 func (p *Pumps) watch(l *pumpLink) {
 	if p.opts.Watch != nil {
-		l.observe(p.opts.Watch(0, l.owner, uint64(l.tracker.commands)))
+		l.observe(p.opts.Watch(0, l.owner, uint64(l.tracker.numAnswered)))
 	}
 }
 
@@ -204,7 +204,7 @@ func (p *Pumps) Rewatch() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for l := range p.links {
-		l.guard(func() { p.watch(l) })
+		l.protect(func() { p.watch(l) })
 	}
 }
 
@@ -217,10 +217,10 @@ func (p *Pumps) Close() {
 	defer p.mu.Unlock()
 	p.closed = true
 	for l := range p.links {
-		l.guard(func() { l.finish(ReasonClosed) })
+		l.protect(func() { l.finish(ReasonClosed) })
 		l.client.under.SetDeadline(time.Now().Add(tick))
 	}
-	p.wait()
+	p.waitEmpty()
 }
 
 // Stats implements Relay.

@@ -12,20 +12,20 @@ type pumpEnd struct {
 	link    *pumpLink
 	conn    net.Conn
 	under   *Conn
-	held    []byte // read and not used
+	held    []byte // read and not used yet
 	pending []byte // not written yet
 	reads   readState
-	writes  writeState // writeShut when the writer is done, however that went
+	writes  writeState // writeHalfClosed when the writer is done, even after a failure
 }
 
-// note records what a read has ended with.
-func (e *pumpEnd) note(err error) {
+// noteRead records the error that a read has returned.
+func (e *pumpEnd) noteRead(err error) {
 	switch {
 	case err == nil:
 	case err == io.EOF || e == &e.link.client && errors.Is(err, io.ErrUnexpectedEOF):
-		e.reads.on(readEnds)
+		e.reads.advance(eventReadEOF)
 	default:
-		e.reads.on(readBreaks)
+		e.reads.advance(eventReadError)
 	}
 }
 
@@ -36,9 +36,9 @@ func (e *pumpEnd) write(p []byte) {
 	}
 }
 
-// shut ends our direction behind what is pending.
-func (e *pumpEnd) shut() {
-	e.writes.on(writeShuts)
+// halfClose half-closes the connection once the pending bytes are written.
+func (e *pumpEnd) halfClose() {
+	e.writes.advance(eventHalfClose)
 	e.link.changed.Broadcast()
 }
 
@@ -61,26 +61,26 @@ func (l *pumpLink) writeTo(e *pumpEnd) {
 		_, err := e.conn.Write(out)
 		p.mu.Lock()
 		if e == &l.upstream {
-			l.flows()
+			l.extendTime()
 		}
 		if err != nil {
 			failed, e.pending = true, nil
-			e.writes.on(writeBreaks)
+			e.writes.advance(eventWriteError)
 			if e == &l.client {
-				e.reads.on(readBreaks)
-				l.guard(l.conclude)
+				e.reads.advance(eventReadError)
+				l.protect(l.settleEnds)
 			}
 		}
 		l.changed.Broadcast()
 	}
-	if e.reads != readFailed && !failed && l.phase != resetting {
+	if e.reads != readFailed && !failed && l.phase != phaseResetting {
 		p.mu.Unlock()
 		closeWrite(e.conn, e.under)
 		p.mu.Lock()
 	}
-	e.writes.on(writeDone)
-	if l.phase != carrying {
-		e.under.SetReadDeadline(time.Now()) // the reader may have to be told that the rest is now its own
+	e.writes.advance(eventHalfClosed)
+	if l.phase != phaseCarrying {
+		e.under.SetReadDeadline(time.Now()) // wakes the reader, which now discards the rest
 	}
 	l.changed.Broadcast()
 }
@@ -93,7 +93,7 @@ func closeWrite(conns ...net.Conn) {
 	}
 }
 
-// CloseWrite closes our direction of the connection, in the set-up phase.
+// CloseWrite half-closes the connection, in the set-up phase.
 func (c *Conn) CloseWrite() error {
 	if c, ok := c.net.(interface{ CloseWrite() error }); ok {
 		return c.CloseWrite()

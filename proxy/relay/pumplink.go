@@ -10,33 +10,33 @@ import (
 // writing.
 type pumpLink struct {
 	session
-	relay    *Pumps
-	changed  *sync.Cond
-	client   pumpEnd
-	upstream pumpEnd
-	phase    phase
-	owner    Owner
-	running  sync.WaitGroup // the readers and writers
-	silence  *time.Timer    // ends the session when its client has said nothing for too long
-	linger   *time.Timer    // ends a session some time after its client's end of stream; nil before
-	looks    *time.Timer    // calls look
-	untaken  int            // bytes that the server's kernel had not acknowledged at the last look
+	relay       *Pumps
+	changed     *sync.Cond
+	client      pumpEnd
+	upstream    pumpEnd
+	phase       phase
+	owner       Owner
+	running     sync.WaitGroup // the readers and writers
+	idleTimer   *time.Timer    // ends the session if its client has sent nothing for too long
+	lingerTimer *time.Timer    // ends the session some time after its client's end of stream; nil before that
+	checkTimer  *time.Timer    // calls checkPeers
+	untaken     int            // bytes that the server's kernel had not acknowledged at the last check
 
 	clientBytes, serverBytes uint64
 }
 
-// run carries the session, beginning with what came before the relay did, and releases it.
+// run uses the bytes that came before the relay had the session, carries the session to its end, and releases it.
 func (l *pumpLink) run(fromClient, fromServer []byte) {
 	p := l.relay
 	p.mu.Lock()
-	l.silence = l.after(p.opts.IdleTimeout, ReasonIdle)
+	l.idleTimer = l.after(p.opts.IdleTimeout, ReasonIdle)
 	l.client.under.setKeepAlive(p.opts.KeepAlive, p.opts.StallTimeout)
 	l.upstream.under.setKeepAlive(p.opts.KeepAlive, p.opts.UserTimeout)
-	l.looks = time.AfterFunc(tick, l.look)
-	l.guard(func() {
-		l.use(&l.upstream, fromServer)
-		l.use(&l.client, fromClient)
-		l.conclude()
+	l.checkTimer = time.AfterFunc(tick, l.checkPeers)
+	l.protect(func() {
+		l.feed(&l.upstream, fromServer)
+		l.feed(&l.client, fromClient)
+		l.settleEnds()
 	})
 	p.mu.Unlock()
 	l.running.Go(func() { l.readFrom(&l.upstream) })
@@ -49,66 +49,66 @@ func (l *pumpLink) run(fromClient, fromServer []byte) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	defer p.emptied.Broadcast()
-	l.silence.Stop()
-	l.looks.Stop()
-	if l.linger != nil {
-		l.linger.Stop()
+	l.idleTimer.Stop()
+	l.checkTimer.Stop()
+	if l.lingerTimer != nil {
+		l.lingerTimer.Stop()
 	}
 	ending := Ending{
-		Reason: l.reason, ClientBytes: l.clientBytes, ServerBytes: l.serverBytes, Commands: uint64(l.tracker.commands),
-		Opaque: l.opaque,
+		Reason: l.reason, ClientBytes: l.clientBytes, ServerBytes: l.serverBytes,
+		Commands: uint64(l.tracker.numAnswered), Opaque: l.opaque,
 	}
-	l.guard(func() { l.over(p.opts.Now()) })
-	l.guard(func() { l.ended(ending) })
-	l.guard(func() { p.forget(l) })
-	l.guard(func() { l.owner.Ended(ending) })
+	l.protect(func() { l.releaseTables(p.opts.Now()) })
+	l.protect(func() { l.notifyEnded(ending) })
+	l.protect(func() { p.forget(l) })
+	l.protect(func() { l.owner.Ended(ending) })
 }
 
-// after ends the session some time from now, unless the timer is stopped.
+// after returns a timer that ends the session.
 func (l *pumpLink) after(d time.Duration, r Reason) *time.Timer {
 	return time.AfterFunc(d, func() {
 		l.relay.mu.Lock()
 		defer l.relay.mu.Unlock()
-		l.guard(func() { l.finish(r) })
+		l.protect(func() { l.finish(r) })
 	})
 }
 
-// look learns what neither reading nor writing tells: that a client which may not be read has gone, and that the
-// mailbox server takes what it was sent.
-func (l *pumpLink) look() {
+// checkPeers finds out what neither reading nor writing shows: whether a client that may not be read has gone, and
+// whether the mailbox server takes what it was sent.
+func (l *pumpLink) checkPeers() {
 	l.relay.mu.Lock()
 	defer l.relay.mu.Unlock()
-	l.guard(func() {
-		if l.phase != carrying {
+	l.protect(func() {
+		if l.phase != phaseCarrying {
 			return
 		}
 		switch closed, reset := l.client.under.gone(); {
 		case reset:
-			l.client.reads.on(readBreaks)
+			l.client.reads.advance(eventReadError)
 		case closed:
-			l.client.reads.on(readClosing)
+			l.client.reads.advance(eventClose)
 		}
 		untaken := l.upstream.under.unacknowledged()
 		if untaken < l.untaken {
-			l.flows()
+			l.extendTime()
 		}
 		l.untaken = untaken
-		l.conclude()
-		l.looks.Reset(tick)
+		l.settleEnds()
+		l.checkTimer.Reset(tick)
 	})
 }
 
-// bound has the session end LingerTimeout after its client's end of stream.
-func (l *pumpLink) bound() {
-	if l.linger == nil {
-		l.linger = l.after(l.relay.opts.LingerTimeout, ReasonClient)
+// limitTime ends the session LingerTimeout after its client's end of stream.
+func (l *pumpLink) limitTime() {
+	if l.lingerTimer == nil {
+		l.lingerTimer = l.after(l.relay.opts.LingerTimeout, ReasonClient)
 	}
 }
 
-// flows is called when bytes flow: the time of bound starts again.
-func (l *pumpLink) flows() {
-	if l.linger != nil && l.phase == carrying {
-		l.linger.Reset(l.relay.opts.LingerTimeout)
+// extendTime starts the time of limitTime again, because bytes flow.
+func (l *pumpLink) extendTime() {
+	if l.lingerTimer != nil && l.phase == phaseCarrying {
+		l.lingerTimer.Reset(l.relay.opts.LingerTimeout)
 	}
 }
 
@@ -122,13 +122,13 @@ func (l *pumpLink) readFrom(e *pumpEnd) {
 		p.mu.Unlock()
 		n, err := e.conn.Read(buf)
 		p.mu.Lock()
-		if l.phase != carrying {
+		if l.phase != phaseCarrying {
 			break
 		}
-		l.guard(func() {
-			e.note(err)
-			l.use(e, buf[:n])
-			l.conclude()
+		l.protect(func() {
+			e.noteRead(err)
+			l.feed(e, buf[:n])
+			l.settleEnds()
 		})
 	}
 	if e == &l.client {
@@ -136,9 +136,9 @@ func (l *pumpLink) readFrom(e *pumpEnd) {
 	}
 }
 
-// mayRead waits until more of an end can be used. It answers false when nothing more is to be read.
+// mayRead waits until more of an end can be used. It returns false if the end must not be read any more.
 func (l *pumpLink) mayRead(e *pumpEnd) bool {
-	for l.phase == carrying && !e.reads.ended() {
+	for l.phase == phaseCarrying && !e.reads.ended() {
 		if l.mayUse(e) {
 			if e == &l.upstream {
 				l.tracker.resume(l.relay.opts.Now())
@@ -161,13 +161,13 @@ func (l *pumpLink) mayUse(e *pumpEnd) bool {
 	return len(l.client.pending) < pumpBuffer
 }
 
-// use hands what was read to the session, and what of the client had to wait for that.
-func (l *pumpLink) use(e *pumpEnd, p []byte) {
+// feed gives the bytes read to the session, and then the client's bytes that had to wait for them.
+func (l *pumpLink) feed(e *pumpEnd, p []byte) {
 	defer l.changed.Broadcast()
 	now := l.relay.opts.Now()
 	e.held = append(e.held, p...)
 	if len(p) > 0 {
-		l.flows()
+		l.extendTime()
 	}
 	if e == &l.upstream {
 		l.serverBytes += uint64(len(p))
@@ -176,64 +176,64 @@ func (l *pumpLink) use(e *pumpEnd, p []byte) {
 	} else if len(p) > 0 {
 		l.clientBytes += uint64(len(p))
 		l.tracker.stats.ClientBytes += uint64(len(p))
-		l.silence.Reset(l.relay.opts.IdleTimeout)
+		l.idleTimer.Reset(l.relay.opts.IdleTimeout)
 	}
 	if c := &l.client; e == c || l.mayReadClient() {
 		c.held = c.held[l.fromClient(c.held, now):]
 	}
 }
 
-// conclude takes the next step towards the session's end, if there is one.
-func (l *pumpLink) conclude() {
-	if l.phase != carrying {
+// settleEnds takes the next step towards the session's end, if one is due.
+func (l *pumpLink) settleEnds() {
+	if l.phase != phaseCarrying {
 		return
 	}
-	switch step, reason := l.next(l.circumstances()); step {
+	switch step, reason := l.nextStep(l.circumstances()); step {
 	case stepDrop, stepFinish:
 		l.finish(reason)
-	case stepPassEnd:
-		l.bound()
-		l.halfClose()
-	case stepBound:
-		l.bound()
+	case stepPassEOF:
+		l.limitTime()
+		l.passEOF()
+	case stepLimitTime:
+		l.limitTime()
 	}
 }
 
-// circumstances are what next goes by.
+// circumstances returns what nextStep decides by.
 func (l *pumpLink) circumstances() circumstances {
 	c, u := &l.client, &l.upstream
 	return circumstances{
 		client: c.reads, server: u.reads, clientHeld: len(c.held) > 0, serverHeld: len(u.held) > 0,
 		stalled: len(c.held) > 0 && !l.mayReadClient(), stuck: !l.mayUse(c), unsent: len(u.pending) > 0,
-		halfClosed: u.writes.shuts(), drain: l.relay.drain,
+		halfClosed: u.writes.halfCloses(), drain: l.relay.drain,
 	}
 }
 
-// halfClose passes the client's end of stream on, behind all it has sent. Answers still flow.
-func (l *pumpLink) halfClose() {
+// passEOF forwards the client's held bytes and then its end of stream. Answers still flow.
+func (l *pumpLink) passEOF() {
 	l.upstream.write(l.client.held)
 	l.client.held = nil
-	l.upstream.shut()
+	l.upstream.halfClose()
 }
 
-// guard runs f so that a panic ends this session alone.
-func (l *pumpLink) guard(f func()) {
+// protect runs f so that a panic ends this session alone.
+func (l *pumpLink) protect(f func()) {
 	defer func() {
 		if r := recover(); r != nil {
 			l.relay.stats.Panics++
 			l.relay.opts.Panicked(r, debug.Stack())
-			if l.phase == carrying {
+			if l.phase == phaseCarrying {
 				l.reason = ReasonError
 			}
-			l.leave(resetting)
+			l.endCarrying(phaseResetting)
 		}
 	}()
 	f()
 }
 
-// finish begins the end of the session; see the loops' link.
+// finish begins the end of the session, as link.finish does.
 func (l *pumpLink) finish(r Reason) {
-	if l.phase != carrying {
+	if l.phase != phaseCarrying {
 		return
 	}
 	l.reason = r
@@ -242,52 +242,53 @@ func (l *pumpLink) finish(r Reason) {
 		l.client.write(l.upstream.held)
 	}
 	l.client.write([]byte(f.line))
-	l.leave(f.next)
+	l.endCarrying(f.next)
 }
 
-// leave ends the carrying: the mailbox server is closed, the client gets its last bytes.
-func (l *pumpLink) leave(next phase) {
+// endCarrying closes the mailbox server, and half-closes the client after its last bytes.
+func (l *pumpLink) endCarrying(next phase) {
 	l.phase = next
-	l.client.shut()
+	l.client.halfClose()
 	l.upstream.pending = nil
-	l.upstream.shut()
+	l.upstream.halfClose()
 	l.upstream.under.Close()
 	l.abort(l.relay.opts.Now())
 	l.client.under.SetDeadline(time.Now().Add(l.relay.opts.LingerTimeout))
 	l.changed.Broadcast()
 }
 
-// discard reads on until the client closes, so that what was said last is not lost in a reset; a stream that was cut
-// is reset when the client has what was sent. It is called with the mutex, which it gives back meanwhile.
+// discard reads until the client closes, so that a reset does not destroy the last bytes. If the stream was cut, it
+// resets the connection once the client has the last bytes. The caller holds the mutex; discard unlocks it meanwhile.
 func (l *pumpLink) discard(buf []byte) {
 	c, p := &l.client, l.relay
-	for l.phase == carrying || c.writes != writeShut {
+	for l.phase == phaseCarrying || c.writes != writeHalfClosed {
 		l.changed.Wait()
 	}
-	if l.phase == parting {
-		l.phase = lingering
+	if l.phase == phaseParting {
+		l.phase = phaseLingering
 	}
-	now, end := l.phase, time.Now().Add(p.patience())
-	is := parted{client: c.reads, sent: true}
+	phase, deadline := l.phase, time.Now().Add(p.closeTimeout())
+	client := endingClient{reads: c.reads, sentAll: true}
 	p.mu.Unlock()
 	defer p.mu.Lock()
-	if now == resetting {
-		for is.delivered = c.under.unacknowledged() == 0; !now.over(is); is.late = !time.Now().Before(end) {
+	if phase == phaseResetting {
+		client.delivered = c.under.unacknowledged() == 0
+		for ; !phase.mayClose(client); client.late = !time.Now().Before(deadline) {
 			time.Sleep(tick / 10)
-			is.delivered = c.under.unacknowledged() == 0
+			client.delivered = c.under.unacknowledged() == 0
 		}
 		setLinger(c.under)
 		return
 	}
-	c.under.SetReadDeadline(end)
-	for !now.over(is) {
+	c.under.SetReadDeadline(deadline)
+	for !phase.mayClose(client) {
 		if _, err := c.conn.Read(buf); err != nil {
-			is.client.on(readBreaks)
+			client.reads.advance(eventReadError)
 		}
 	}
 }
 
 // toClient, toServer and whose implement ends.
-func (l *pumpLink) toClient(p []byte) { l.client.write(p) }
-func (l *pumpLink) toServer(p []byte) { l.upstream.write(p) }
-func (l *pumpLink) whose() Owner      { return l.owner }
+func (l *pumpLink) toClient(p []byte)   { l.client.write(p) }
+func (l *pumpLink) toServer(p []byte)   { l.upstream.write(p) }
+func (l *pumpLink) sessionOwner() Owner { return l.owner }

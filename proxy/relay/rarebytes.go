@@ -4,7 +4,7 @@ package relay
 // one.
 type rareBytes struct{ kept *[]byte }
 
-// bytes returns them; they are not to be changed.
+// bytes returns the bytes. The caller must not change them.
 func (f rareBytes) bytes() []byte {
 	if f.kept == nil {
 		return nil

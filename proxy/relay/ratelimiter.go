@@ -14,43 +14,43 @@ type rateLimiter struct {
 	users     map[string]*bucket
 }
 
-// bucket is one user's.
+// bucket has the tokens of one user.
 type bucket struct {
-	tokens float64
-	at     int64 // when that was so
+	tokens    float64
+	updatedAt int64 // when tokens was computed
 }
 
-// set changes the rate, 0 for no limit, and the size of the buckets. They are full again.
-func (a *rateLimiter) set(perSecond, burst int) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	a.perSecond, a.burst = float64(perSecond), float64(max(burst, 1))
-	a.users = make(map[string]*bucket)
+// set changes the rate (0: no limit) and the size of the buckets, and fills them.
+func (r *rateLimiter) set(perSecond, burst int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.perSecond, r.burst = float64(perSecond), float64(max(burst, 1))
+	r.users = make(map[string]*bucket)
 }
 
-// draw takes as many tokens as there are, up to want.
-func (a *rateLimiter) draw(user string, want int, now int64) int {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	b := a.users[user]
+// draw takes up to want tokens from a user's bucket, and returns how many it got.
+func (r *rateLimiter) draw(user string, want int, now int64) int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	b := r.users[user]
 	if b == nil {
-		b = &bucket{tokens: a.burst, at: now}
-		a.users[user] = b
+		b = &bucket{tokens: r.burst, updatedAt: now}
+		r.users[user] = b
 	}
-	b.tokens = min(a.burst, b.tokens+a.perSecond*time.Duration(now-b.at).Seconds())
-	b.at = now
+	b.tokens = min(r.burst, b.tokens+r.perSecond*time.Duration(now-b.updatedAt).Seconds())
+	b.updatedAt = now
 	taken := min(want, int(b.tokens))
 	b.tokens -= float64(taken)
 	return taken
 }
 
 // forget drops the buckets that are full again by now.
-func (a *rateLimiter) forget(now int64) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	for user, b := range a.users {
-		if b.tokens+a.perSecond*time.Duration(now-b.at).Seconds() >= a.burst {
-			delete(a.users, user)
+func (r *rateLimiter) forget(now int64) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for user, b := range r.users {
+		if b.tokens+r.perSecond*time.Duration(now-b.updatedAt).Seconds() >= r.burst {
+			delete(r.users, user)
 		}
 	}
 }

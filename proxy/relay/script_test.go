@@ -98,7 +98,7 @@ type sinks struct{ client, server sink }
 
 func (s sinks) toClient(p []byte) { s.client.write(p) }
 func (s sinks) toServer(p []byte) { s.server.write(p) }
-func (sinks) whose() Owner        { return nil }
+func (sinks) sessionOwner() Owner { return nil }
 
 // record is a sink that keeps what it is given.
 type record struct{ bytes.Buffer }
@@ -133,7 +133,7 @@ func (d *bareSession) say(from who, text string) {
 	}
 	if d.ending {
 		f := d.farewell(d.reason, false)
-		d.complete = f.next == parting
+		d.complete = f.next == phaseParting
 		d.client.WriteString(f.line)
 		d.closed = true
 	}
@@ -178,7 +178,7 @@ func playOnBareSession(t *testing.T, d *bareSession, sc script, cut func(string)
 	if d.closed != sc.ends || sc.ends && (d.reason != ReasonDoubt || !d.complete) {
 		t.Errorf("ended %v for reason %v, wholly %v", d.closed, d.reason, d.complete)
 	}
-	d.over(d.now)
+	d.releaseTables(d.now)
 	if stats.Queued != 0 || stats.Opaque != 0 {
 		t.Errorf("gauges of a session that is over: queued %d, unjudged %d", stats.Queued, stats.Opaque)
 	}

@@ -25,8 +25,8 @@ type SlowCommand struct {
 	Ago    time.Duration // since it ended
 }
 
-// slowest has the slowest commands of one server and verb. It belongs to the loop. Sessions in it may have ended: they
-// stay for a day, or until enough slower commands come.
+// slowest has the slowest commands of one server and verb. It belongs to the loop. It keeps the owners of ended
+// sessions for a day, or until enough slower commands come.
 type slowest struct{ hours [slowHours]slowHour }
 
 // slowHour has the commands of one hour. A later hour replaces it.
@@ -37,14 +37,14 @@ type slowHour struct {
 }
 
 type slowCommand struct {
-	owner  Owner
-	at     int64 // when it ended
-	spent  int64
-	result Result
+	owner   Owner
+	endedAt int64 // when it ended
+	spent   int64
+	result  Result
 }
 
 func (s *slowest) note(c slowCommand) {
-	hour := c.at / int64(time.Hour)
+	hour := c.endedAt / int64(time.Hour)
 	h := &s.hours[hour%slowHours]
 	if h.hour != hour {
 		*h = slowHour{hour: hour}
@@ -76,24 +76,24 @@ func (s *ServerStats) noteSlow(v wire.Verb, c slowCommand) {
 	s.slow[v].note(c)
 }
 
-// appendSlow adds what was slow at a server in the last day.
+// appendSlow appends the slow commands of the last day.
 func (s *ServerStats) appendSlow(to []SlowCommand, server string, now int64) []SlowCommand {
 	if s.slow == nil {
 		return to
 	}
-	for v, of := range s.slow {
-		if of == nil {
+	for v, commands := range s.slow {
+		if commands == nil {
 			continue
 		}
-		for i := range of.hours {
-			h := &of.hours[i]
+		for i := range commands.hours {
+			h := &commands.hours[i]
 			if now/int64(time.Hour)-h.hour >= slowHours {
 				continue
 			}
 			for _, c := range h.kept[:h.n] {
 				to = append(to, SlowCommand{
 					Owner: c.owner, Server: server, Verb: wire.Verb(v), Result: c.result,
-					Spent: time.Duration(c.spent), Ago: time.Duration(now - c.at),
+					Spent: time.Duration(c.spent), Ago: time.Duration(now - c.endedAt),
 				})
 			}
 		}

@@ -1,6 +1,6 @@
 package relay
 
-// Slow implements Relay. A loop goes on with its work behind each server.
+// Slow implements Relay. A loop continues its work after each server.
 func (ls *Loops) Slow() []SlowCommand {
 	var all []SlowCommand
 	for _, lp := range ls.loops {

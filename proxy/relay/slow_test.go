@@ -36,7 +36,7 @@ func TestSlowCommands(t *testing.T) {
 	d.say(clientSays, "b EXPUNGE\r\nc IDLE\r\n")
 	d.say(serverSays, "+ idling\r\n")
 	d.now += 200 * ms
-	d.over(d.now)
+	d.releaseTables(d.now)
 	d.now += 60 * ms
 
 	want := []SlowCommand{

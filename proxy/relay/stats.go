@@ -102,7 +102,7 @@ func (h *Histogram) Add(o *Histogram) {
 
 // ServerStats is what is counted per mailbox server.
 type ServerStats struct {
-	Commands    [wire.NumVerbs]*Histogram // server time of each verb; nil while there was none
+	Commands    [wire.NumVerbs]*Histogram // server time of each verb; nil before its first command
 	Results     [wire.NumVerbs][NumResults]uint64
 	Queued      int64  // commands begun and not ended
 	ClientBytes uint64 // read from clients
@@ -114,8 +114,8 @@ type ServerStats struct {
 	Intercepted      uint64 // commands answered by the proxy
 	LongCapabilities uint64 // capability lists too long to be filtered
 
-	slow *[wire.NumVerbs]*slowest // nil while nothing was; never copied
-	pool *commandPool             // its loop's; never copied
+	slow *[wire.NumVerbs]*slowest // nil before the first slow command; never copied
+	pool *commandPool             // of its loop; never copied
 }
 
 // Observe counts a finished command.
@@ -129,20 +129,20 @@ func (s *ServerStats) Observe(v wire.Verb, r Result, ns int64) {
 	s.Results[v][r]++
 }
 
-// copyTo makes a deep copy, which uses the histograms that to has already.
+// copyTo makes a deep copy. It uses the memory of the histograms that to has already.
 func (s *ServerStats) copyTo(to *ServerStats) {
-	rooms := to.Commands
+	histograms := to.Commands
 	*to = *s
 	to.slow, to.pool = nil, nil
 	for v, h := range s.Commands {
 		if h == nil {
 			continue
 		}
-		if rooms[v] == nil {
-			rooms[v] = new(Histogram)
+		if histograms[v] == nil {
+			histograms[v] = new(Histogram)
 		}
-		*rooms[v] = *h
-		to.Commands[v] = rooms[v]
+		*histograms[v] = *h
+		to.Commands[v] = histograms[v]
 	}
 }
 
@@ -185,7 +185,7 @@ type Stats struct {
 // NewStats returns empty statistics.
 func NewStats() *Stats { return &Stats{Servers: make(map[string]*ServerStats)} }
 
-// Server returns the statistics of one server, which it makes when there are none.
+// Server returns the statistics of one server. It makes them if they do not exist.
 func (s *Stats) Server(name string) *ServerStats {
 	if s.Servers[name] == nil {
 		s.Servers[name] = new(ServerStats)
@@ -196,9 +196,9 @@ func (s *Stats) Server(name string) *ServerStats {
 // copyTo makes a deep copy. It uses the memory that to has from an earlier copy, so that it allocates nothing and the
 // loop stops only for the time to copy the bytes. Servers are never removed.
 func (s *Stats) copyTo(to *Stats) {
-	rooms := to.Servers
+	servers := to.Servers
 	*to = *s
-	to.Servers = rooms
+	to.Servers = servers
 	for name, server := range s.Servers {
 		server.copyTo(to.Server(name))
 	}

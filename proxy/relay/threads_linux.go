@@ -17,7 +17,7 @@ const maxNiceness = 19
 // locked thread. It applies to the whole process, and cannot be undone without privilege. A higher value counts as 19.
 func (ls *Loops) LowerOthers(niceness int) error {
 	niceness = min(niceness, maxNiceness)
-	for again := true; again; { // a thread not lowered yet may have started another
+	for again := true; again; { // a thread that was not lowered yet may have started another
 		var err error
 		if again, err = ls.lowerOthers(niceness); err != nil {
 			return fmt.Errorf("lower the priority of set-up: %w", err)
@@ -26,7 +26,7 @@ func (ls *Loops) LowerOthers(niceness int) error {
 	return nil
 }
 
-// lowerOthers goes through the threads once, and says whether it found one to lower.
+// lowerOthers checks all threads once, and says whether it lowered one.
 func (ls *Loops) lowerOthers(niceness int) (found bool, err error) {
 	tasks, err := os.ReadDir("/proc/self/task")
 	if err != nil {

@@ -7,19 +7,19 @@ import (
 	"unsafe"
 )
 
-// A *tls.Conn keeps the buffers it has read with for as long as it lives, 16 KiB and more after a large message.
-// Sessions are idle most of the time, so a loop lends one buffer to whichever session it is reading, and takes it back
-// when nothing of a record is left in it. crypto/tls has no word for that: this file reaches into its fields, and is
-// the only one that does. Where they are not what it knows, it does nothing.
+// A *tls.Conn keeps its read buffers until it is closed: 16 KiB, and more after a large message. Sessions are idle most
+// of the time, so a loop lends one buffer to the session that it reads, and takes it back when no part of a record is
+// left in it. crypto/tls has no API for that, so this file, and no other, accesses its fields by reflection. If the
+// fields are not the expected ones, it does nothing.
 
-// lentSize is the size of that buffer: with it, bytes.Buffer finds room for the next record behind the rest of one
-// without allocating.
+// lentSize is the size of that buffer. It has room for the rest of one record and the next, so that bytes.Buffer does
+// not allocate.
 const lentSize = 80 << 10
 
-// lentRead bounds one read into it, so that not much is left there when the session has to pause.
+// lentRead bounds one read into the buffer, so that little is left there when the session has to wait.
 const lentRead = 32 << 10
 
-// tlsFields is where in a tls.Conn its buffers are.
+// tlsFields has the offsets of the buffers in a tls.Conn. known says whether they are the expected ones.
 type tlsFields struct {
 	rawInput, input, hand uintptr
 	known                 bool
@@ -36,7 +36,7 @@ func findTLSFields(conn reflect.Type) tlsFields {
 	return tlsFields{raw.Offset, input.Offset, hand.Offset, known}
 }
 
-// lend gives c a buffer to read with, unless it has one with bytes in it. It says whether c has taken buf.
+// lend makes c read into buf, unless its own buffer has bytes. It says whether c now has buf.
 func (f *tlsFields) lend(c *tls.Conn, buf []byte) bool {
 	if !f.known {
 		return false
@@ -49,7 +49,7 @@ func (f *tlsFields) lend(c *tls.Conn, buf []byte) bool {
 	return true
 }
 
-// takeBack returns the buffer that c reads with when nothing is left in it, and nil otherwise.
+// takeBack takes the read buffer from c and returns it. If bytes are left in it, c keeps it, and takeBack returns nil.
 func (f *tlsFields) takeBack(c *tls.Conn) []byte {
 	if !f.known {
 		return nil

@@ -14,35 +14,35 @@ import (
 	"time"
 )
 
-// A loop relies on what crypto/tls does and does not promise: after an error that calls itself temporary, a *tls.Conn
-// goes on where it stopped, in the middle of a record too. So the relay tries that before it starts loops.
+// A loop relies on a behaviour of crypto/tls that is not documented: after an error that calls itself temporary, a
+// *tls.Conn continues where it stopped, also in the middle of a record. So the relay tests that before it starts loops.
 
-// rehearsalTime bounds a handshake with ourselves. It takes a millisecond.
-const rehearsalTime = 10 * time.Second
+// checkTimeout bounds the check of one TLS version. It takes about a millisecond.
+const checkTimeout = 10 * time.Second
 
-// checkTLS shakes hands with itself in each version of TLS and says what does not work when reads find nothing, which
-// they say by the error blocked.
+// checkTLS does a handshake with itself in each version of TLS. It returns an error that says what does not work if
+// reads find no bytes. blocked is the error of such reads.
 func checkTLS(blocked error) error {
-	config, err := rehearsalConfig()
+	config, err := checkConfig()
 	if err != nil {
 		return fmt.Errorf("crypto/tls: %w", err)
 	}
 	for _, version := range []uint16{tls.VersionTLS12, tls.VersionTLS13} {
 		config.MinVersion, config.MaxVersion = version, version
-		if err := rehearse(config, blocked); err != nil {
+		if err := checkVersion(config, blocked); err != nil {
 			return fmt.Errorf("crypto/tls does not work without blocking, %s: %w", tls.VersionName(version), err)
 		}
 	}
 	return nil
 }
 
-// rehearsalConfig is for both sides. Its certificate lives as long as the rehearsal.
-func rehearsalConfig() (*tls.Config, error) {
+// checkConfig returns the configuration of both sides, with a certificate for the check alone.
+func checkConfig() (*tls.Config, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		return nil, err
 	}
-	const name = "rehearsal.invalid"
+	const name = "check.invalid"
 	template := &x509.Certificate{SerialNumber: big.NewInt(1), DNSNames: []string{name},
 		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour)}
 	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
@@ -61,25 +61,25 @@ func rehearsalConfig() (*tls.Config, error) {
 	}, nil
 }
 
-// actor is one side of a rehearsal.
-type actor struct {
+// tlsPeer is one side of the check.
+type tlsPeer struct {
 	tls     *tls.Conn
-	stage   *stage
-	records []byte // to be lent to tls; nil while tls keeps it
+	conn    *memoryConn
+	records []byte // lent to tls for a read; nil while tls keeps it
 }
 
-// stage is a connection in memory. Like Conn it has two lives: the handshake waits for the other side, and then reads
-// take what is there.
-type stage struct {
+// memoryConn is a connection in memory. Like Conn it has two phases: in the first, for the handshake, reads wait for
+// the other side. In the second, reads return the bytes that are there.
+type memoryConn struct {
 	net.Conn
-	second  bool
-	in, out []byte
-	blocked error
+	nonBlocking bool
+	in, out     []byte
+	blocked     error
 }
 
-func (s *stage) Read(p []byte) (int, error) {
+func (s *memoryConn) Read(p []byte) (int, error) {
 	switch {
-	case !s.second:
+	case !s.nonBlocking:
 		return s.Conn.Read(p)
 	case len(s.in) == 0:
 		return 0, s.blocked
@@ -89,59 +89,59 @@ func (s *stage) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-func (s *stage) Write(p []byte) (int, error) {
-	if !s.second {
+func (s *memoryConn) Write(p []byte) (int, error) {
+	if !s.nonBlocking {
 		return s.Conn.Write(p)
 	}
 	s.out = append(s.out, p...)
 	return len(p), nil
 }
 
-func newActor(conn net.Conn, blocked error) *actor {
-	return &actor{stage: &stage{Conn: conn, blocked: blocked}, records: make([]byte, 0, lentSize)}
+func newTLSPeer(conn net.Conn, blocked error) *tlsPeer {
+	return &tlsPeer{conn: &memoryConn{Conn: conn, blocked: blocked}, records: make([]byte, 0, lentSize)}
 }
 
-// rehearse shakes hands and sends what sessions send, with reads that find parts of records or nothing.
-func rehearse(config *tls.Config, blocked error) error {
+// checkVersion does a handshake and sends records as sessions do, with reads that find parts of records or nothing.
+func checkVersion(config *tls.Config, blocked error) error {
 	near, far := net.Pipe()
 	defer near.Close()
 	defer far.Close()
-	near.SetDeadline(time.Now().Add(rehearsalTime))
-	far.SetDeadline(time.Now().Add(rehearsalTime))
-	client, server := newActor(near, blocked), newActor(far, blocked)
-	client.tls, server.tls = tls.Client(client.stage, config), tls.Server(server.stage, config)
+	near.SetDeadline(time.Now().Add(checkTimeout))
+	far.SetDeadline(time.Now().Add(checkTimeout))
+	client, server := newTLSPeer(near, blocked), newTLSPeer(far, blocked)
+	client.tls, server.tls = tls.Client(client.conn, config), tls.Server(server.conn, config)
 	served := make(chan error, 1)
 	go func() { served <- server.tls.Handshake() }()
 	if err := errors.Join(client.tls.Handshake(), <-served); err != nil {
 		return fmt.Errorf("handshake: %w", err)
 	}
-	client.stage.second, server.stage.second = true, true
-	for range 2 { // the second time after temporary errors
-		if err := errors.Join(client.drips(server), server.drips(client)); err != nil {
+	client.conn.nonBlocking, server.conn.nonBlocking = true, true
+	for range 2 { // the second round runs after temporary errors
+		if err := errors.Join(client.sendByteByByte(server), server.sendByteByByte(client)); err != nil {
 			return err
 		}
 	}
-	if err := errors.Join(client.gathers(server), server.gathers(client)); err != nil {
+	if err := errors.Join(client.sendCutRecord(server), server.sendCutRecord(client)); err != nil {
 		return err
 	}
-	return client.leaves(server)
+	return client.sendCloseNotify(server)
 }
 
-// says returns the records of some texts.
-func (a *actor) says(texts ...string) ([]byte, error) {
+// write writes texts, and returns their records.
+func (a *tlsPeer) write(texts ...string) ([]byte, error) {
 	for _, text := range texts {
 		if n, err := a.tls.Write([]byte(text)); n != len(text) || err != nil {
 			return nil, fmt.Errorf("write: %d bytes of %d taken: %v", n, len(text), err)
 		}
 	}
-	records := a.stage.out
-	a.stage.out = nil
+	records := a.conn.out
+	a.conn.out = nil
 	return records, nil
 }
 
-// hears checks that the next read returns text, or with "" that it finds nothing. It reads as a loop does, with a lent
-// buffer.
-func (a *actor) hears(text string) error {
+// expectRead checks that the next read returns text, or that it finds no bytes if text is "". It reads as a loop does,
+// with a lent buffer.
+func (a *tlsPeer) expectRead(text string) error {
 	if inTLS.lend(a.tls, a.records) {
 		a.records = nil
 	}
@@ -150,47 +150,47 @@ func (a *actor) hears(text string) error {
 	if buf := inTLS.takeBack(a.tls); buf != nil {
 		a.records = buf
 	}
-	blocked := errors.Is(err, a.stage.blocked)
+	blocked := errors.Is(err, a.conn.blocked)
 	if got := string(p[:n]); got != text || text == "" && !blocked || text != "" && err != nil {
 		return fmt.Errorf("read: got %q, %v; want %q", got, err, text)
 	}
 	return nil
 }
 
-// drips sends a record byte by byte.
-func (a *actor) drips(to *actor) error {
-	record, err := a.says("a NOOP\r\n")
+// sendByteByByte sends a record byte by byte.
+func (a *tlsPeer) sendByteByByte(to *tlsPeer) error {
+	record, err := a.write("a NOOP\r\n")
 	if err != nil {
 		return err
 	}
 	for i := range record {
-		if err := to.hears(""); err != nil {
+		if err := to.expectRead(""); err != nil {
 			return fmt.Errorf("%d bytes of a record: %w", i, err)
 		}
-		to.stage.in = append(to.stage.in, record[i])
+		to.conn.in = append(to.conn.in, record[i])
 	}
-	return errors.Join(to.hears("a NOOP\r\n"), to.hears(""))
+	return errors.Join(to.expectRead("a NOOP\r\n"), to.expectRead(""))
 }
 
-// gathers sends three records, of which the last one is cut.
-func (a *actor) gathers(to *actor) error {
-	records, err := a.says("one", "two", "three")
+// sendCutRecord sends three records. The last byte of the third comes later.
+func (a *tlsPeer) sendCutRecord(to *tlsPeer) error {
+	records, err := a.write("one", "two", "three")
 	if err != nil {
 		return err
 	}
 	last := len(records) - 1
-	to.stage.in = append(to.stage.in, records[:last]...)
-	err = errors.Join(to.hears("one"), to.hears("two"), to.hears(""))
-	to.stage.in = append(to.stage.in, records[last])
-	return errors.Join(err, to.hears("three"), to.hears(""))
+	to.conn.in = append(to.conn.in, records[:last]...)
+	err = errors.Join(to.expectRead("one"), to.expectRead("two"), to.expectRead(""))
+	to.conn.in = append(to.conn.in, records[last])
+	return errors.Join(err, to.expectRead("three"), to.expectRead(""))
 }
 
-// leaves says close_notify.
-func (a *actor) leaves(to *actor) error {
+// sendCloseNotify sends close_notify, and checks that the other side reads the end.
+func (a *tlsPeer) sendCloseNotify(to *tlsPeer) error {
 	if err := a.tls.CloseWrite(); err != nil {
 		return fmt.Errorf("close_notify: %w", err)
 	}
-	to.stage.in = append(to.stage.in, a.stage.out...)
+	to.conn.in = append(to.conn.in, a.conn.out...)
 	if _, err := to.tls.Read(make([]byte, 1)); err != io.EOF {
 		return fmt.Errorf("close_notify: the other side reads %v", err)
 	}

@@ -9,15 +9,15 @@ import (
 // maxOpen is how many commands a session may have open; then its client is not read.
 const maxOpen = 256
 
-// command is an open command. It belongs to one session, and before and after to its loop's pool.
+// command is an open command. While it is open it belongs to one session, otherwise to its loop's pool.
 type command struct {
 	next       *command
 	began      int64 // when the client sent its first bytes
 	serverTime int64 // server time so far, in nanoseconds
-	since      int64 // when the server began to owe something; 0 when it owes nothing
-	paused     int64 // session.paused then
+	since      int64 // when a "+" or the answer became due; 0 if none is due
+	paused     int64 // tracker.paused at that time
 	verb       wire.Verb
-	unread     bool // the server has said BAD without a tag, perhaps of this one
+	maybeBad   bool // the server has said BAD without a tag, perhaps of this one
 	known      bool // see wire.LiteralGrammar.Known
 	idling     bool // IDLE between its "+" and DONE: neither queued nor slow
 	tagLen     uint8
@@ -34,8 +34,8 @@ func (c *command) name() []byte { return c.tag[:c.tagLen] }
 type commandPool struct {
 	free     *command
 	kept     int
-	memos    *memo           // as many as were in use at once: few sessions are watched, or for a short time
-	grammars *literalGrammar // as many as were in use at once: a command has one only while it is being sent
+	memos    *memo           // as many as were in use at once; few sessions are watched
+	grammars *literalGrammar // as many as were in use at once; a command has one only while it is being sent
 }
 
 const keptCommands = 1 << 10
@@ -55,7 +55,7 @@ func (p *commandPool) put(c *command) {
 	if c.memo != nil {
 		p.putMemo(c.memo)
 	}
-	p.takeGrammar(c)
+	p.putGrammar(c)
 	if p.kept < keptCommands {
 		*c = command{next: p.free}
 		p.free = c
@@ -70,17 +70,18 @@ func (p *commandPool) put(c *command) {
 type tracker struct {
 	stats       *ServerStats
 	first, last *command
-	// time in which the server was not read because the client took nothing; while it is not: without the time now
-	paused   int64
-	commands uint32 // answered so far
-	open     int16
-	pausing  bool // the server is not read
+	// Time in which the server was not read because the client took nothing. While pausing is true, it is that time
+	// minus the start of the pause; see pausedUntil.
+	paused      int64
+	numAnswered uint32 // answered so far
+	open        int16
+	pausing     bool // the server is not read
 }
 
 // begin opens a command.
 func (t *tracker) begin(tag []byte, verb wire.Verb, now int64) *command {
 	c := t.stats.pool.get()
-	c.verb, c.number, c.began = verb, uint16(t.begun()), now
+	c.verb, c.number, c.began = verb, uint16(t.numBegun()), now
 	c.tagLen = uint8(copy(c.tag[:], tag))
 	if t.last == nil {
 		t.first = c
@@ -93,8 +94,8 @@ func (t *tracker) begin(tag []byte, verb wire.Verb, now int64) *command {
 	return c
 }
 
-// begun returns how many commands have begun so far.
-func (t *tracker) begun() int { return int(t.commands) + int(t.open) }
+// numBegun returns how many commands have begun so far.
+func (t *tracker) numBegun() int { return int(t.numAnswered) + int(t.open) }
 
 // find returns the oldest open command with this tag.
 func (t *tracker) find(tag []byte) *command {
@@ -126,8 +127,8 @@ func (t *tracker) serverTime(c *command, now int64) int64 {
 	return c.serverTime + now - c.since - (t.pausedUntil(now) - c.paused)
 }
 
-// idle records that the command's wait for new mail has begun or ended.
-func (t *tracker) idle(c *command, idling bool) {
+// setIdling records that the command's wait for new mail has begun or ended.
+func (t *tracker) setIdling(c *command, idling bool) {
 	if c.idling == idling {
 		return
 	}
@@ -139,16 +140,16 @@ func (t *tracker) idle(c *command, idling bool) {
 	}
 }
 
-// answered counts a command whose clock has stopped, and closes it.
-func (t *tracker) answered(c *command, r Result) {
+// finish counts a command whose clock has stopped, and removes it.
+func (t *tracker) finish(c *command, r Result) {
 	t.stats.Observe(c.verb, r, c.serverTime)
-	t.commands++
+	t.numAnswered++
 	t.remove(c)
 }
 
-// remove forgets a command.
+// remove takes a command out of the open ones, and returns it to the pool.
 func (t *tracker) remove(c *command) {
-	t.idle(c, false)
+	t.setIdling(c, false)
 	t.stats.Queued--
 	t.open--
 	if t.first == c {
@@ -177,7 +178,7 @@ func (t *tracker) clear() {
 	}
 }
 
-// busy says whether any command is open, an IDLE that waits not counted.
+// busy says whether any command is open. An IDLE that waits for mail does not count.
 func (t *tracker) busy() bool {
 	return t.open > 1 || t.open == 1 && !t.first.idling
 }

@@ -123,7 +123,7 @@ func TestResultsAreCountedByVerb(t *testing.T) {
 	d.say(clientSays,
 		"a NOOP\r\nb noop\r\nc UID FETCH 1 X\r\nd XYZZY\r\ne COMPRESS X\r\nf STARTTLS\r\ng SELECT x\r\nh IDLE\r\n")
 	d.say(serverSays, "a OK\r\nb no\r\nc BAD\r\nd OK\r\n")
-	d.over(d.now)
+	d.releaseTables(d.now)
 	want := map[wire.Verb][NumResults]uint64{
 		wire.VerbNoop: {1, 1}, wire.VerbUIDFetch: {0, 0, 1}, wire.VerbOther: {1}, wire.VerbCompress: {0, 1},
 		wire.VerbStartTLS: {0, 0, 1}, wire.VerbSelect: {ResultAborted: 1}, wire.VerbIdle: {ResultAborted: 1},
@@ -133,8 +133,8 @@ func TestResultsAreCountedByVerb(t *testing.T) {
 			t.Errorf("%v: %v, want %v", wire.Verb(v), results, want[wire.Verb(v)])
 		}
 	}
-	if d.tracker.stats.Intercepted != 2 || d.tracker.commands != 6 {
-		t.Errorf("%d intercepted, %d ended", d.tracker.stats.Intercepted, d.tracker.commands)
+	if d.tracker.stats.Intercepted != 2 || d.tracker.numAnswered != 6 {
+		t.Errorf("%d intercepted, %d ended", d.tracker.stats.Intercepted, d.tracker.numAnswered)
 	}
 }
 
@@ -164,8 +164,8 @@ func TestTooManyOpenCommandsStopTheClient(t *testing.T) {
 	for i := range 300 {
 		d.say(serverSays, fmt.Sprintf("t%d OK\r\n", i))
 	}
-	if d.tracker.open != 0 || !d.mayReadClient() || d.opaque || d.tracker.commands != 300 {
-		t.Errorf("%d open, %d answered", d.tracker.open, d.tracker.commands)
+	if d.tracker.open != 0 || !d.mayReadClient() || d.opaque || d.tracker.numAnswered != 300 {
+		t.Errorf("%d open, %d answered", d.tracker.open, d.tracker.numAnswered)
 	}
 }
 
@@ -202,7 +202,7 @@ func TestPoolKeepsNothingOfACommand(t *testing.T) {
 	d := newBareSession(OffersNone)
 	d.at(10).say(clientSays, "a IDLE\r\n")
 	d.at(11).say(serverSays, "+\r\n")
-	d.over(d.now)
+	d.releaseTables(d.now)
 	next := newBareSession(OffersNone)
 	next.tracker.stats.pool = d.tracker.stats.pool
 	next.at(100).say(clientSays, "b NOOP\r\n")

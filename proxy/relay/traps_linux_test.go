@@ -201,7 +201,7 @@ func lateEventsAreForNobody(t *testing.T, d driver) {
 			if l.client.slot != late[0].Fd && l.client.slot != late[1].Fd {
 				t.Error("the place is not used again: the test shows nothing")
 			}
-			l.client.watch(0) // would be found out if it were served
+			l.client.setEvents(0) // would be found out if it were served
 			l.client.reads = readFailed
 		})
 		for _, ev := range late {
@@ -210,7 +210,7 @@ func lateEventsAreForNobody(t *testing.T, d driver) {
 		if lp.sessions != 1 {
 			t.Error("an event for another end has reached this one")
 		}
-		lp.links(func(l *link) { l.client.reads = readQuiet })
+		lp.links(func(l *link) { l.client.reads = readEmpty })
 	})
 }
 
@@ -229,7 +229,7 @@ func aClientIsNotReadWhileItsBytesAreHeld(t *testing.T, d driver) {
 	r.waitStalled()
 	inside(t, r.relay, func(lp *loop) {
 		lp.links(func(l *link) {
-			l.release(l.current) // as an answer does
+			l.releaseClient(l.current) // as an answer does
 			before := l.clientBytes
 			if l.read(&l.client, 1); l.clientBytes != before {
 				t.Errorf("%d bytes are read while others are held", l.clientBytes-before)

@@ -5,14 +5,14 @@ package relay
 // client until the budget is positive again.
 type userBudget struct {
 	left int
-	used uint64 // the tick of the last command
+	used uint64 // tick of the last command
 }
 
 const (
 	drawsPerSecond = 20 // by a user who sends as much as is allowed
 
 	budgetIdleTicks = 100     // ticks after which an unused budget is dropped, with what is left of it
-	forgetEvery     = 60 * 10 // ticks between two looks for buckets that are full
+	forgetEvery     = 60 * 10 // ticks between two searches for full buckets
 )
 
 // Limit implements Relay.
@@ -56,8 +56,8 @@ func (lp *loop) payDebts(now int64) {
 	waiting := lp.indebted
 	lp.indebted = nil
 	for _, l := range waiting {
-		if l.phase == carrying {
-			l.guard(func() { l.payDebt(now) })
+		if l.phase == phaseCarrying {
+			l.protect(func() { l.payDebt(now) })
 		}
 	}
 }
@@ -72,7 +72,7 @@ func (l *link) payDebt(now int64) {
 	l.settle(now)
 }
 
-// dropIdleBudgets drops what is no longer used.
+// dropIdleBudgets drops the budgets, and sometimes the buckets, that are not used any more.
 func (lp *loop) dropIdleBudgets(now int64) {
 	if lp.ticks%budgetIdleTicks == 0 {
 		for user, p := range lp.budgets {

@@ -31,11 +31,11 @@ type Finished struct {
 
 // watching is the additional state of a watched session. It belongs to the session's loop.
 type watching struct {
-	to     Watcher
-	served uint64   // bytes of the server so far
-	told   uint64   // of them: up to the last answer
-	data   uint32   // responses with data up to there
-	over   Finished // what the watcher gets, to be used again
+	watcher  Watcher
+	received uint64   // bytes of the server so far
+	reported uint64   // of them: up to the last answer
+	data     uint32   // responses with data up to that answer
+	finished Finished // what the watcher gets, to be used again
 }
 
 // memo is what a watched session keeps about an open command.
@@ -45,29 +45,29 @@ type memo struct {
 	request uint64
 }
 
-// observe replaces the watcher; nil is none.
+// observe replaces the watcher. nil ends the watching.
 func (s *session) observe(w Watcher) {
 	switch {
 	case w == nil:
 		s.watching = nil
 	case s.watching == nil:
-		s.watching = &watching{to: w, data: s.responses.Data()}
+		s.watching = &watching{watcher: w, data: s.responses.Data()}
 	default:
-		s.watching.to = w
+		s.watching.watcher = w
 	}
 }
 
-// noteBegin is for a command of a watched session that begins. What the server has sent since its last answer belongs
-// to it if it is alone.
+// noteBegin records the start of a command of a watched session. If no other command is open, the bytes that the server
+// has sent since its last answer do not count for it.
 func (s *session) noteBegin(c *command, head wire.CommandHead) {
-	c.memo = s.tracker.stats.pool.memo()
+	c.memo = s.tracker.stats.pool.getMemo()
 	c.memo.mask.Begin(head)
 	if w := s.watching; s.tracker.open == 1 {
-		w.told, w.data = max(w.told, w.served), s.responses.Data()
+		w.reported, w.data = max(w.reported, w.received), s.responses.Data()
 	}
 }
 
-// noteSent is for bytes of the client that belong to the current command.
+// noteSent records bytes of the client that belong to the current command.
 func (s *session) noteSent(p []byte) {
 	if s.current != nil && s.current.memo != nil {
 		s.current.memo.request += uint64(len(p))
@@ -75,24 +75,24 @@ func (s *session) noteSent(p []byte) {
 	}
 }
 
-// waitsForLine says whether the line that p begins with is not all there yet, and may be waited for.
-func waitsForLine(p []byte) bool {
+// mayWaitForLine says whether the end of p's first line is missing, and the line is short enough to wait for it.
+func mayWaitForLine(p []byte) bool {
 	return len(p) < wire.MaxCapabilityLine && bytes.IndexByte(p, '\n') < 0
 }
 
-// ours is where an answer stands that the server did not give.
+// ours is the offset of an answer that the server did not send.
 const ours = -1
 
-// tell tells the watcher of a command that is over. The line that ended it stands at p[at], p being what the server
-// has sent, or is p and ours, or there is none.
-func (s *session) tell(c *command, r Result, p []byte, at int) {
+// notifyFinished tells the watcher of a command that has ended. The answer stands at p[at] in the server's bytes. If at
+// is ours, p is Portico's own answer, or nil if the command got none.
+func (s *session) notifyFinished(c *command, r Result, p []byte, at int) {
 	w := s.watching
-	f := &w.over
+	f := &w.finished
 	*f = Finished{Name: c.verb.Lower(), Result: r, Spent: time.Duration(c.serverTime)}
-	all := false // of the command is shown, so that the answer cannot tell more
+	shownAll := false // the whole command is shown, so the answer cannot reveal more
 	if c.memo != nil {
 		f.Name, f.Parameters, f.Request = c.memo.mask.Name(c.verb), c.memo.mask.End(), c.memo.request
-		all = c.memo.mask.ShownAll()
+		shownAll = c.memo.mask.ShownAll()
 	}
 	if at == ours {
 		f.Code, f.Text = wire.StatusText(p)
@@ -100,17 +100,17 @@ func (s *session) tell(c *command, r Result, p []byte, at int) {
 	} else {
 		end := at + nextLine(p[at:])
 		f.Code, f.Text = wire.StatusText(p[at:end])
-		if r != ResultNO || !all {
+		if r != ResultNO || !shownAll {
 			f.Text = nil
 		}
-		told := w.served + uint64(end)
-		f.Response, f.Data = told-w.told, s.responses.Data()-w.data
-		w.told, w.data = told, s.responses.Data()
+		upTo := w.received + uint64(end)
+		f.Response, f.Data = upTo-w.reported, s.responses.Data()-w.data
+		w.reported, w.data = upTo, s.responses.Data()
 	}
-	w.to.Finished(f)
+	w.watcher.Finished(f)
 }
 
-func (p *commandPool) memo() *memo {
+func (p *commandPool) getMemo() *memo {
 	m := p.memos
 	if m == nil {
 		return new(memo)

@@ -3,11 +3,11 @@ package relay
 // watch asks who watches a session.
 func (lp *loop) watch(l *link) {
 	if lp.opts.Watch != nil {
-		l.observe(lp.opts.Watch(lp.number, l.owner, uint64(l.tracker.commands)))
+		l.observe(lp.opts.Watch(lp.number, l.owner, uint64(l.tracker.numAnswered)))
 	}
 }
 
-// rewatchedAtOnce is how many slots a loop asks for before it goes on with its work. It may make something for each.
+// rewatchedAtOnce is for how many slots a loop calls Options.Watch before it continues its work.
 const rewatchedAtOnce = 100
 
 // Rewatch implements Relay.
@@ -23,7 +23,7 @@ func (ls *Loops) Rewatch() {
 	}
 }
 
-// rewatch asks for the sessions in some slots, and returns where to go on; see each.
+// rewatch asks who watches the sessions in some slots, and returns where to continue; see each.
 func (lp *loop) rewatch(from int) (next int) {
 	return lp.each(from, rewatchedAtOnce, lp.watch)
 }

@@ -2,8 +2,8 @@ package wire
 
 import "bytes"
 
-// Args is a cursor over the arguments of a Command. Each method reads one thing and moves on; where that thing does
-// not stand, it answers false and stays. The zero value is at its end.
+// Args is a cursor over the arguments of a Command. Each method reads one thing and moves behind it. If something else
+// stands there, the method returns false and does not move. The zero value is at its end.
 type Args struct {
 	raw []byte
 	pos int
@@ -15,7 +15,7 @@ func (a *Args) Pos() int { return a.pos }
 // End says whether only blanks and the line end are left.
 func (a *Args) End() bool { return len(bytes.TrimLeft(trimLine(a.raw[a.pos:]), " ")) == 0 }
 
-// Space reads one blank or more: servers pass over those that are too many, and miss none between two quoted strings.
+// Space reads one or more blanks: servers skip extra ones. Between two quoted strings none is needed.
 func (a *Args) Space() bool {
 	if !a.byte(' ') {
 		return a.pos > 0 && a.pos < len(a.raw) && a.raw[a.pos-1] == '"' && a.raw[a.pos] == '"'

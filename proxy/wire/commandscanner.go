@@ -1,32 +1,32 @@
 package wire
 
-// MaxTag is the longest tag that is waited for, in bytes.
+// MaxTag is the length of the longest tag that the scanners accept, in bytes.
 const MaxTag = 64
 
-// CommandEvent is what a CommandScanner came upon.
+// CommandEvent is what a CommandScanner has found.
 type CommandEvent uint8
 
 const (
-	// CommandMore: everything offered is used, but for an undecided head of a line, or the "+" of an undecided literal
-	// marker and what follows it, which want more bytes behind them.
+	// CommandMore: all bytes are used, except for an undecided head of a line, or the end of an undecided literal
+	// marker from its "+". These must be offered again with more bytes.
 	CommandMore CommandEvent = iota
-	// CommandBegin: here begins a command; its tag and verb are in Head. None of it is used yet.
+	// CommandBegin: a command begins here; its tag and verb are in the CommandHead. None of it is used yet.
 	CommandBegin
-	// CommandSync: a synchronising literal was announced; the server has to allow it before the client goes on.
+	// CommandSync: a synchronising literal was announced; the client waits until the server allows it.
 	CommandSync
-	// CommandFree: a non-synchronising literal was announced, whose marker is the end of what was passed, "+"
-	// included. It follows.
-	CommandFree
-	// CommandLiteral: the last byte of a literal is behind us, of which there was at least one.
+	// CommandNonSync: a non-synchronising literal was announced and follows. The bytes just used end in its marker, "+"
+	// included.
+	CommandNonSync
+	// CommandLiteral: the last byte of a literal is used. An empty literal has no such event.
 	CommandLiteral
-	// CommandEnd: the command's last byte is behind us.
+	// CommandEnd: the command's last byte is used.
 	CommandEnd
-	// CommandLine: the line that ExpectLine announced is behind us.
+	// CommandLine: the last byte of the line that ExpectLine announced is used.
 	CommandLine
-	// CommandStray: here begins a line without a valid tag, or with a control character or too many blanks in front of
+	// CommandOdd: an odd line begins here. It has no valid tag, or a control character or too many blanks in front of
 	// its verb. None of it is used yet; it ends in CommandEnd.
-	CommandStray
-	// CommandLongTag: as CommandStray, the tag being longer than MaxTag.
+	CommandOdd
+	// CommandLongTag: as CommandOdd; the tag is longer than MaxTag.
 	CommandLongTag
 )
 
@@ -37,19 +37,19 @@ type CommandHead struct {
 	Len    int // the tag, the verb and the blanks between them, in bytes
 }
 
-// CommandScanner finds the commands in what a client sends, however it is cut. It keeps no byte of it. The zero value
-// stands at the start of a line. It is not safe for concurrent use.
+// CommandScanner finds the commands in a client's bytes, which may come in pieces of any size. It keeps none of them.
+// The zero value is at the start of a line. It is not safe for concurrent use.
 //
-// Blank lines are passed over in silence. Only LF ends a line, with or without a CR.
+// It skips blank lines without an event. Only LF ends a line, with or without a CR.
 type CommandScanner struct {
 	frame frame
 }
 
-// ExpectLine says that the next line is part of the command before it, whatever it holds: a DONE, a SASL response. It
+// ExpectLine makes the next line part of the command before it, whatever it holds: a DONE, a SASL response. That line
 // never announces a literal.
 func (s *CommandScanner) ExpectLine() { s.frame.expected = true }
 
-// CancelLiteral says that the server refused the literal just announced: the command is over, and a new line follows.
+// CancelLiteral ends the command, because the server has refused the literal just announced. A new line follows.
 func (s *CommandScanner) CancelLiteral() { *s = CommandScanner{} }
 
 // InLiteral says whether the next byte belongs to a literal.
@@ -66,8 +66,8 @@ func (s *CommandScanner) LiteralSize() int64 {
 // AtLineStart says whether all commands so far are complete.
 func (s *CommandScanner) AtLineStart() bool { return s.frame.state == atLineStart }
 
-// Next walks on through p, which continues where the last call stopped, and stops at the first event. It returns how
-// many bytes it has passed; the rest is to be offered again.
+// Next scans p, which continues where the last call stopped, up to the first event. It returns how many bytes it has
+// used; the caller offers the rest again.
 func (s *CommandScanner) Next(p []byte) (n int, event CommandEvent, head CommandHead) {
 	for n < len(p) {
 		switch {
@@ -95,12 +95,12 @@ func (s *CommandScanner) Next(p []byte) (n int, event CommandEvent, head Command
 }
 
 var commandEvents = [...]CommandEvent{
-	noBoundary:  CommandMore,
-	lineEnd:     CommandEnd,
-	textEnd:     CommandLine,
-	literalSync: CommandSync,
-	literalFree: CommandFree,
-	literalEnd:  CommandLiteral,
+	noBoundary:     CommandMore,
+	lineEnd:        CommandEnd,
+	textEnd:        CommandLine,
+	literalSync:    CommandSync,
+	literalNonSync: CommandNonSync,
+	literalEnd:     CommandLiteral,
 }
 
 // blankLine returns the length of the line that p begins with if it is blank, else 0.
@@ -114,8 +114,7 @@ func blankLine(p []byte) int {
 	return 0
 }
 
-// commandHead looks at the start of a line that is not blank. It answers CommandMore when more bytes are needed to
-// tell.
+// commandHead scans the start of a line that is not blank. It returns CommandMore if it needs more bytes.
 func commandHead(p []byte) (event CommandEvent, head CommandHead) {
 	if len(p) == 1 && p[0] == '\r' {
 		return CommandMore, head
@@ -127,7 +126,7 @@ func commandHead(p []byte) (event CommandEvent, head CommandHead) {
 	case tag == len(p):
 		return CommandMore, head
 	case tag == 0 || !endsWord(p[tag]):
-		return CommandStray, head
+		return CommandOdd, head
 	}
 	verb, size, event := headVerb(p[tag:])
 	if event == CommandBegin {
@@ -136,9 +135,9 @@ func commandHead(p []byte) (event CommandEvent, head CommandHead) {
 	return event, head
 }
 
-// headVerb reads the verb behind a tag. No server's idea of a blank may hide one that must be intercepted: such a verb
-// ends at the first byte that is no letter, and one that may begin behind a control character or too many blanks makes
-// the line stray.
+// headVerb reads the verb after a tag. Servers disagree about what a blank is, and that must not hide a verb that must
+// be intercepted. So such a verb ends at the first byte that is no letter, and a line whose verb may begin after a
+// control character or too many blanks is odd.
 func headVerb(p []byte) (verb Verb, size int, event CommandEvent) {
 	word, rest := nextWord(p)
 	uid := len(rest) > 0 && rest[0] == ' ' && equalFold(word, "UID")
@@ -149,7 +148,7 @@ func headVerb(p []byte) (verb Verb, size int, event CommandEvent) {
 	case len(rest) == 0:
 		return VerbOther, 0, CommandMore
 	case len(word) == 0 && rest[0] <= ' ' && !isLineEnd(rest[0]):
-		return VerbOther, 0, CommandStray
+		return VerbOther, 0, CommandOdd
 	}
 	verb = lookupVerb(word, uid)
 	if !endsWord(rest[0]) && !verb.Intercepted() {

@@ -8,22 +8,24 @@ import "bytes"
 // follows a LF for the start of a line, and every byte up to a blank for a blank. The zero value stands at the start
 // of a line. It is not safe for concurrent use.
 type ForbiddenScanner struct {
-	state   forbiddenState
-	matched uint8 // letters of the word
-	odd     bool  // the line is one that servers may read in any way
-	waits   bool  // some odd line may be IDLE or AUTHENTICATE
+	state       forbiddenState
+	matched     uint8 // letters of the word
+	odd         bool  // servers may read the line in any way
+	mayContinue bool  // some odd line may be IDLE or AUTHENTICATE
 }
 
-// OddLine says that the line that begins here has no valid head: any word of it may be the verb for some server.
+// OddLine tells the scanner that an odd line begins here: for some server any word of it may be the verb.
 func (l *ForbiddenScanner) OddLine() {
-	*l = ForbiddenScanner{state: lookForVerb, odd: true, waits: l.waits}
+	*l = ForbiddenScanner{state: lookForVerb, odd: true, mayContinue: l.mayContinue}
 }
 
-// Waits says whether a line without a valid head may be a command that another line follows, IDLE or AUTHENTICATE.
-func (l *ForbiddenScanner) Waits() bool { return l.waits }
+// MayContinue says whether an odd line may be IDLE or AUTHENTICATE, which another line follows.
+func (l *ForbiddenScanner) MayContinue() bool { return l.mayContinue }
 
-// InLine says that what comes next stands in a line, in a place where no server looks for a command.
-func (l *ForbiddenScanner) InLine() { *l = ForbiddenScanner{state: lookForLine, waits: l.waits} }
+// InLine tells the scanner that the next bytes continue a line, where no server looks for a command.
+func (l *ForbiddenScanner) InLine() {
+	*l = ForbiddenScanner{state: lookForLine, mayContinue: l.mayContinue}
+}
 
 type forbiddenState uint8
 
@@ -37,7 +39,7 @@ const (
 	inArg                                  // in what may be DEFLATE
 	inIdle                                 // in a word of an odd line that is IDLE so far
 	inAuthenticate                         // in one that is AUTHENTICATE so far
-	lookForLine                            // in a line that can do no harm
+	lookForLine                            // in a harmless line
 )
 
 const (
@@ -48,9 +50,9 @@ const (
 	wordDeflate        = "DEFLATE" // the only mechanism there is (RFC 4978)
 )
 
-// Find scans p, which continues where the last call stopped. If it finds such a line, it returns the offset of the
-// byte that makes it certain. That byte must not be sent: without it and what follows, no server has the line.
-// Otherwise it returns -1.
+// Find scans p, which continues where the last call stopped. If it finds a forbidden line, it returns the offset of the
+// byte that makes it certain. Do not send that byte or any later one: then no server gets the line. Otherwise it
+// returns -1.
 func (l *ForbiddenScanner) Find(p []byte) int {
 	i := 0
 	for ; l.odd && i < len(p); i++ {
@@ -86,17 +88,17 @@ func (l *ForbiddenScanner) stepOdd(c byte) bool {
 	word := l.oddWord()
 	switch letter := charClass[c]&charAlpha != 0; {
 	case !letter:
-		whole := word != "" && l.whole(word)
+		whole := word != "" && l.matchedAll(word)
 		certain := whole && (l.state == inCompress || l.state == inUnauthenticate)
-		l.waits = l.waits || whole && !certain
+		l.mayContinue = l.mayContinue || whole && !certain
 		if l.state = lookForVerb; c == '\n' {
-			*l = ForbiddenScanner{waits: l.waits}
+			*l = ForbiddenScanner{mayContinue: l.mayContinue}
 		}
 		return certain
 	case l.state == lookForVerb:
 		l.beginOddWord(c)
-	case word != "" && !l.whole(word):
-		l.follows(word, c)
+	case word != "" && !l.matchedAll(word):
+		l.matchNext(word, c)
 	default: // in another word
 		l.state = lookForLine
 	}
@@ -131,8 +133,8 @@ func (l *ForbiddenScanner) oddWord() string {
 // step takes the next byte and says whether it makes the line certain.
 func (l *ForbiddenScanner) step(c byte) bool {
 	if c == '\n' {
-		signedOut := l.state == inUnauthenticate && l.whole(wordUnauthenticate)
-		*l = ForbiddenScanner{waits: l.waits}
+		signedOut := l.state == inUnauthenticate && l.matchedAll(wordUnauthenticate)
+		*l = ForbiddenScanner{mayContinue: l.mayContinue}
 		return signedOut
 	}
 	blank := c <= ' '
@@ -150,13 +152,13 @@ func (l *ForbiddenScanner) step(c byte) bool {
 			l.beginVerb(c)
 		}
 	case inCompress:
-		return l.inCompress(c)
+		return l.stepCompress(c)
 	case inUnauthenticate:
-		return l.inUnauthenticate(c)
+		return l.stepUnauthenticate(c)
 	case lookForArg:
 		return !blank && l.beginArg(c)
 	case inArg:
-		return l.follows(wordDeflate, c) && l.whole(wordDeflate)
+		return l.matchNext(wordDeflate, c) && l.matchedAll(wordDeflate)
 	}
 	return false
 }
@@ -175,19 +177,19 @@ func (l *ForbiddenScanner) beginVerb(c byte) {
 
 // The second word ends at the first byte that is no letter.
 
-func (l *ForbiddenScanner) inUnauthenticate(c byte) bool {
-	if !l.whole(wordUnauthenticate) {
-		l.follows(wordUnauthenticate, c)
+func (l *ForbiddenScanner) stepUnauthenticate(c byte) bool {
+	if !l.matchedAll(wordUnauthenticate) {
+		l.matchNext(wordUnauthenticate, c)
 		return false
 	}
 	l.state = lookForLine
 	return charClass[c]&charAlpha == 0
 }
 
-func (l *ForbiddenScanner) inCompress(c byte) bool {
+func (l *ForbiddenScanner) stepCompress(c byte) bool {
 	switch {
-	case !l.whole(wordCompress):
-		l.follows(wordCompress, c)
+	case !l.matchedAll(wordCompress):
+		l.matchNext(wordCompress, c)
 	case charClass[c]&charAlpha != 0:
 		l.state = lookForLine
 	case c > ' ':
@@ -198,18 +200,18 @@ func (l *ForbiddenScanner) inCompress(c byte) bool {
 	return false
 }
 
-// beginArg looks at how COMPRESS's argument begins: a string may hold the mechanism too.
+// beginArg takes the first byte of COMPRESS's argument. The argument may be a string too.
 func (l *ForbiddenScanner) beginArg(c byte) bool {
 	if c == '"' || c == '{' || c == '~' {
 		return true
 	}
 	l.state, l.matched = inArg, 0
-	l.follows(wordDeflate, c)
+	l.matchNext(wordDeflate, c)
 	return false
 }
 
-// follows says whether c is the word's next letter; if not, the line can do no harm.
-func (l *ForbiddenScanner) follows(word string, c byte) bool {
+// matchNext says whether c is the word's next letter. If it is not, the line is harmless.
+func (l *ForbiddenScanner) matchNext(word string, c byte) bool {
 	if upperCase(c) != word[l.matched] {
 		l.state = lookForLine
 		return false
@@ -218,4 +220,4 @@ func (l *ForbiddenScanner) follows(word string, c byte) bool {
 	return true
 }
 
-func (l *ForbiddenScanner) whole(word string) bool { return int(l.matched) == len(word) }
+func (l *ForbiddenScanner) matchedAll(word string) bool { return int(l.matched) == len(word) }

@@ -2,15 +2,14 @@ package wire
 
 import "bytes"
 
-// frame is where a scanner stands between two chunks, and all that it keeps: in front of a line, in one, or in a
-// literal. The zero value stands in front of a line. There are three of them in every session, so its parts share
-// their room.
+// frame is a scanner's place between two pieces of bytes: before a line, in a line, or in a literal. The scanner keeps
+// nothing else. The zero value is before a line. Every session has three frames, so size has two meanings to save room.
 type frame struct {
-	size  int64       // in a literal: the bytes still to come; in a line: what the marker that has begun says so far
-	phase markerPhase // of the line's last bytes, where the line comes in pieces
+	size  int64       // in a literal: the bytes still to come; in a line: the number in its marker so far
+	phase markerPhase // of the line's last bytes, if the line comes in pieces
 	plus  bool        // in that marker
 	state frameState
-	// expected: the next line of a client belongs to the command before it. It stands here for the room.
+	// expected: the next line of a client belongs to the command before it. It is here to save room.
 	expected bool
 }
 
@@ -23,19 +22,19 @@ const (
 	inText                 // in a line that never announces one
 )
 
-// boundary is what a frame came to.
+// boundary is what frame.pass has reached.
 type boundary uint8
 
 const (
-	noBoundary  boundary = iota // no more bytes
-	lineEnd                     // of a line that might have announced a literal
-	textEnd                     // of a line that might not
-	literalSync                 // a line's end and a literal to come, which has to be allowed first
-	literalFree                 // a line's end and a literal to come
-	literalEnd                  // of a literal that had bytes
+	noBoundary     boundary = iota // no more bytes
+	lineEnd                        // of a line that might have announced a literal
+	textEnd                        // of a line that might not
+	literalSync                    // a line's end and a literal to come, which has to be allowed first
+	literalNonSync                 // a line's end and a literal to come
+	literalEnd                     // of a literal that had bytes
 )
 
-// pass walks on through the line or literal that the frame stands in, and returns how many bytes of p it has passed.
+// pass scans to the end of the frame's line or literal, and returns how many bytes of p it has used.
 func (f *frame) pass(p []byte) (n int, b boundary) {
 	if f.state == inLiteral {
 		n = int(min(f.size, int64(len(p))))
@@ -57,8 +56,8 @@ func (f *frame) pass(p []byte) (n int, b boundary) {
 	return eol + 1, f.endLine(p[:eol])
 }
 
-// holdPlus takes back the end of a marker that may be non-synchronising, from its "+" on: whether the "+" may pass is
-// decided when the line has ended. It returns how many bytes it has taken back.
+// holdPlus takes back the end of a marker that may be non-synchronising, from its "+" on: the caller can decide about
+// the "+" only at the end of the line. It returns how many bytes it has taken back.
 func (f *frame) holdPlus() (n int) {
 	if f.state != inLine || !f.plus || f.phase < markerPlus {
 		return 0
@@ -68,7 +67,7 @@ func (f *frame) holdPlus() (n int) {
 	return n
 }
 
-// endLine closes a line, whose last piece is given without LF.
+// endLine ends a line. Its last piece is given without LF.
 func (f *frame) endLine(piece []byte) boundary {
 	if f.state == inText {
 		f.state = atLineStart
@@ -89,7 +88,7 @@ func (f *frame) endLine(piece []byte) boundary {
 		f.state = inLine
 	}
 	if m.plus {
-		return literalFree
+		return literalNonSync
 	}
 	return literalSync
 }

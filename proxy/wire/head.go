@@ -1,6 +1,6 @@
 package wire
 
-// head is what the first bytes of a response tell, continuation requests apart.
+// head is what the first bytes of a response say. Continuation requests have none.
 type head struct {
 	blank  int    // blanks and TABs in front, which no server should send
 	tag    int    // the tag's length; 0 in an untagged response
@@ -8,7 +8,7 @@ type head struct {
 	list   int    // where the names of a capability list begin; 0 without one
 }
 
-// answer is no, yes, or that more bytes are needed.
+// answer is no, yes, or unknown: more bytes are needed.
 type answer uint8
 
 const (
@@ -19,8 +19,8 @@ const (
 
 const capabilityWord = "CAPABILITY"
 
-// readHead reads the head of the response that p begins with. It answers no when p is no such response. A tagged BYE
-// is one.
+// readHead reads the head of the response that p begins with. It returns no if p begins with no response. A tagged BYE
+// is a response.
 func readHead(p []byte) (h head, ok answer) {
 	line := p
 	if len(p) > 0 && p[0] <= ' ' {

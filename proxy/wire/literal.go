@@ -65,8 +65,8 @@ func (m *marker) step(c byte) {
 // found says whether the bytes fed so far end in a marker.
 func (m *marker) found() bool { return m.phase >= markerClosed }
 
-// lineMarker looks for a marker at the end of a whole line, which is given without its LF. Almost every line is done
-// with after one or two bytes.
+// lineMarker finds the marker at the end of a whole line, which is given without its LF. For almost every line it reads
+// only one or two bytes.
 func lineMarker(line []byte) (m marker) {
 	if mayEndInMarker(line) {
 		m.feed(line)
@@ -74,7 +74,7 @@ func lineMarker(line []byte) (m marker) {
 	return m
 }
 
-// mayEndInMarker looks for the marker's last byte only, so that it is inlined where each line counts.
+// mayEndInMarker checks only for a marker's last byte, so that the compiler inlines it on the hot path.
 func mayEndInMarker(line []byte) bool {
 	n := len(line)
 	if n > 0 && line[n-1] == '\r' {

@@ -2,33 +2,33 @@ package wire
 
 import "math"
 
-// LiteralGrammar follows the text of a command, in pieces of any size, to decide whether the grammar of its verb has a
-// literal where one is announced. It errs on one side only: if servers might read the command in different ways, it
-// says that there is none. Call Begin first. It is not safe for concurrent use.
+// LiteralGrammar follows the text of a command, in pieces of any size. It decides whether the grammar of the verb
+// allows a literal where one is announced. If servers might read the command in different ways, it says that there is
+// none. Call Begin first. It is not safe for concurrent use.
 type LiteralGrammar struct {
-	verb  Verb
-	rule  literalRule
-	state grammarState
-	step  appendStep // of APPEND; of the others: the arguments complete so far
-	depth uint8      // of parentheses
-	skip  uint8      // bytes of the head still to come
-	texts uint8      // search keys: how many strings have to follow; CATENATE: how many parts there are
-	word1 bool       // search keys: a word that is no key has to follow
-	again bool       // APPEND has a message already
-	parts bool       // APPEND has a message in parts (CATENATE)
-	doubt bool       // servers may disagree about the literals to come
-	mute  bool       // and some neither ask for them nor refuse them
-	inbox bool       // the mailbox is INBOX, or none
-	opts  bool       // behind RETURN: its list has to follow
-	brack bool       // in the brackets of BODY[]
-	field bool       // in a list there
-	known bool       // see Known
-	odd   bool       // servers may not agree about the command's head
-	bin   bool       // the marker has a tilde
-	size  uint8      // bytes of the token so far; MaxUint8 if more
-	text  uint16     // bytes of the command so far, messages left out
-	count int64      // what the marker says
-	token [maxGrammarToken]byte
+	verb        Verb
+	rule        literalRule
+	state       grammarState
+	step        appendStep // of APPEND; for other verbs: the number of complete arguments
+	depth       uint8      // of parentheses
+	skip        uint8      // bytes of the head still to come
+	textsDue    uint8      // search keys: how many strings have to follow; CATENATE: how many parts there are
+	wordDue     bool       // search keys: a word that is no key has to follow
+	hasMessage  bool       // APPEND has a message already
+	inParts     bool       // APPEND has a message in parts (CATENATE)
+	doubt       bool       // servers may disagree about later literals
+	unanswered  bool       // some servers neither ask for later literals nor refuse them
+	inbox       bool       // the mailbox is INBOX, or none
+	listDue     bool       // after RETURN: its list has to follow
+	inBrackets  bool       // in the brackets of BODY[]
+	inFieldList bool       // in a list there
+	known       bool       // see Known
+	odd         bool       // servers may not agree about the command's head
+	binary      bool       // the marker has a tilde
+	size        uint8      // bytes of the token so far; MaxUint8 if more
+	text        uint16     // bytes of the command so far, messages left out
+	count       int64      // what the marker says
+	token       [maxGrammarToken]byte
 }
 
 const (
@@ -38,12 +38,12 @@ const (
 	maxMessage      = math.MaxInt32
 )
 
-// grammarState is where in its line a LiteralGrammar stands.
+// grammarState is a LiteralGrammar's place in its line.
 type grammarState uint8
 
 const (
 	grammarStart  grammarState = iota // a token has to begin
-	grammarOpen                       // or a list to end, in which there is nothing yet
+	grammarOpen                       // a token has to begin, or the empty list to end
 	grammarAtom                       // in an atom
 	grammarQuoted                     // in a quoted string
 	grammarEscape                     // behind a backslash there
@@ -53,7 +53,7 @@ const (
 	grammarBrace                      // behind its "}"
 	grammarCR                         // behind its CR
 	grammarMarker                     // behind its LF
-	grammarLost                       // not to be told for the rest of the command
+	grammarLost                       // unknown for the rest of the command
 )
 
 // appendStep is how far APPEND has come.
@@ -73,7 +73,7 @@ const (
 	appendSet  // REPLACE: in front of the mailbox
 )
 
-// Begin starts with the command that text begins with, whose head was read.
+// Begin starts with the command that text begins with. head is its head.
 func (p *LiteralGrammar) Begin(head CommandHead, text []byte) {
 	*p = LiteralGrammar{verb: head.Verb, known: head.Verb != VerbOther,
 		skip: uint8(min(head.Len+len(" "), math.MaxUint8)), state: grammarLost}
@@ -94,8 +94,8 @@ func (p *LiteralGrammar) Begin(head CommandHead, text []byte) {
 	}
 }
 
-// plainHead says whether servers agree about a command's head: a tag that none objects to, one blank, the verb, one
-// blank.
+// plainHead says whether all servers read a command's head in the same way: a tag that all accept, one blank, the verb,
+// one blank.
 func plainHead(head CommandHead, text []byte) bool {
 	return head.TagLen > 0 && span(text, charPlainTag, head.TagLen) == head.TagLen && plainVerb(text[head.TagLen:])
 }
@@ -114,8 +114,8 @@ func plainVerb(p []byte) bool {
 	}
 }
 
-// MayAsk says whether the "+" that follows a synchronising literal's marker allows that literal: the verb takes
-// arguments, and has no "+" of its own.
+// MayAsk says whether the "+" after a synchronising literal's marker allows that literal. It does if the verb takes
+// arguments, and has no "+" for another purpose.
 func (p *LiteralGrammar) MayAsk() bool {
 	switch p.verb {
 	case VerbNoop, VerbCheck, VerbClose, VerbExpunge, VerbUnselect, VerbLogout, VerbCapability, VerbNamespace,
@@ -128,10 +128,10 @@ func (p *LiteralGrammar) MayAsk() bool {
 	return true
 }
 
-// Known says whether it is known if, and when, a server says "+" to the verb.
+// Known says whether it is known when servers send "+" for the verb.
 func (p *LiteralGrammar) Known() bool { return p.known }
 
-// Feed takes the next piece of the command's lines. The bytes of literals are left out.
+// Feed takes the next piece of the command's lines, without the bytes of literals.
 func (p *LiteralGrammar) Feed(text []byte) {
 	skip := min(int(p.skip), len(text))
 	p.skip -= uint8(skip)
@@ -143,69 +143,69 @@ func (p *LiteralGrammar) Feed(text []byte) {
 			p.state = grammarLost
 			return
 		}
-		p.state = p.next(c)
+		p.state = p.nextState(c)
 	}
 }
 
-// Certainty says what servers make of a non-synchronising literal's marker.
+// Certainty says how servers read a non-synchronising literal's marker.
 type Certainty uint8
 
 const (
-	// Doubtful: some may take the literal for commands. Asked by a synchronising literal's marker, they say what they
-	// make of it.
+	// Doubtful: some servers may take the literal for commands. If the marker is made synchronising, their answer shows
+	// how they read it.
 	Doubtful Certainty = iota
-	// Certain: for all of them it announces a literal.
+	// Certain: for all servers it announces a literal.
 	Certain
-	// Unanswered: as Doubtful, but some do not answer when they are asked.
+	// Unanswered: as Doubtful, but some servers do not answer a synchronising marker.
 	Unanswered
 )
 
-// Literal is for the literal whose marker was fed last. It is Certain if the grammar has one of that size there, in
-// front of a server with these extensions.
+// Literal takes the literal whose marker was fed last. It returns Certain if the grammar allows one of that size there,
+// for a server with these extensions.
 func (p *LiteralGrammar) Literal(e Extensions) Certainty {
-	is := Certain
+	certainty := Certain
 	switch {
 	case p.state != grammarMarker:
 		p.state = grammarLost
-		return p.unclear()
+		return p.uncertainty()
 	case p.verb == VerbAppend && p.messageHere(e):
 		p.text = 0
 	case p.textHere(e):
 		p.text += uint16(p.count)
 	default:
-		p.mute = p.verb == VerbAppend && (p.step == appendFlags || p.step == appendCatenate)
+		p.unanswered = p.verb == VerbAppend && (p.step == appendFlags || p.step == appendCatenate)
 		p.state = grammarLost
-		return p.unclear()
+		return p.uncertainty()
 	}
 	if p.doubt {
-		is = Doubtful
+		certainty = Doubtful
 	}
-	if p.state = grammarEnd; !p.end(kindLiteral) {
+	if p.state = grammarEnd; !p.endToken(kindLiteral) {
 		p.state = grammarLost
 	}
-	return is
+	return certainty
 }
 
-// unclear says what servers make of a marker where the grammar has no literal.
-func (p *LiteralGrammar) unclear() Certainty {
-	if p.mute {
+// uncertainty says how servers read a marker where the grammar has no literal.
+func (p *LiteralGrammar) uncertainty() Certainty {
+	if p.unanswered {
 		return Unanswered
 	}
 	return Doubtful
 }
 
-// textHere says whether the command has an argument, or a part of one, here that may be a literal.
+// textHere says whether the command may have a literal here as an argument, or as a part of one.
 func (p *LiteralGrammar) textHere(e Extensions) bool {
 	r := &p.rule
 	switch {
-	case p.bin, p.count > MaxLiteralMinus, r.needs != 0 && e&r.needs == 0:
+	case p.binary, p.count > MaxLiteralMinus, r.needs != 0 && e&r.needs == 0:
 		return false
 	case p.verb == VerbAppend:
 		return p.step == appendMailbox || p.step == appendURL && e&Catenate != 0
 	case p.depth > 0 && !r.search:
 		return p.listHere()
 	}
-	return p.texts > 0 || p.depth == 0 && p.step >= r.from && p.step < r.to
+	return p.textsDue > 0 || p.depth == 0 && p.step >= r.from && p.step < r.to
 }
 
 // listHere says whether any element of the list that the command has here may be a literal.
@@ -218,15 +218,15 @@ func (p *LiteralGrammar) listHere() bool {
 	case listsOfNames:
 		return p.step == 1
 	case listsOfFields:
-		return p.field
+		return p.inFieldList
 	}
 	return false
 }
 
-// messageHere says whether APPEND has a message, or a part of one, here.
+// messageHere says whether APPEND may have a message here, or a part of one.
 func (p *LiteralGrammar) messageHere(e Extensions) bool {
-	if p.count == 0 || p.count > maxMessage || p.bin && e&Binary == 0 || p.again && e&MultiAppend == 0 ||
-		p.parts && e&Catenate == 0 {
+	if p.count == 0 || p.count > maxMessage || p.binary && e&Binary == 0 || p.hasMessage && e&MultiAppend == 0 ||
+		p.inParts && e&Catenate == 0 {
 		return false
 	}
 	switch p.step {
@@ -236,99 +236,99 @@ func (p *LiteralGrammar) messageHere(e Extensions) bool {
 	return false
 }
 
-// next takes a byte and returns the state after it.
-func (p *LiteralGrammar) next(c byte) grammarState {
+// nextState takes a byte and returns the state after it.
+func (p *LiteralGrammar) nextState(c byte) grammarState {
 	switch p.state {
 	case grammarStart, grammarOpen:
-		return p.begin(c)
+		return p.beginToken(c)
 	case grammarAtom:
 		if charClass[c]&(charAtom|charTag) != 0 || c == '*' || c == '%' || c == '\\' { // "1:*", LIST, Public\x
-			p.keep(c)
-			p.brack = p.rule.lists == listsOfFields && (c == '[' || p.brack && c != ']')
+			p.addToToken(c)
+			p.inBrackets = p.rule.lists == listsOfFields && (c == '[' || p.inBrackets && c != ']')
 			return grammarAtom
 		}
-		return p.behind(c, kindAtom)
+		return p.stepAfterToken(c, kindAtom)
 	case grammarQuoted, grammarEscape:
-		return p.quoted(c)
+		return p.stepQuoted(c)
 	case grammarEnd:
-		return p.behind(c, kindNone)
+		return p.stepAfterToken(c, kindNone)
 	}
-	return p.marker(c)
+	return p.stepMarker(c)
 }
 
-// begin takes the first byte of a token.
-func (p *LiteralGrammar) begin(c byte) grammarState {
+// beginToken takes the first byte of a token.
+func (p *LiteralGrammar) beginToken(c byte) grammarState {
 	p.size = 0
 	switch {
 	case c == ' ':
 		return p.state
-	case c == '(' && p.opens():
+	case c == '(' && p.openList():
 		p.depth++
 		return grammarOpen
 	case c == ')' && p.depth > 0:
-		return p.behind(c, kindNone)
+		return p.stepAfterToken(c, kindNone)
 	case c == '"':
 		return grammarQuoted
 	case c == '{' || c == '~':
-		p.bin, p.count = c == '~', -1
+		p.binary, p.count = c == '~', -1
 		return grammarDigits
 	case charClass[c]&charAtom != 0, c == '*' || c == '%' || c == '\\':
-		p.keep(c)
+		p.addToToken(c)
 		return grammarAtom
 	}
 	return grammarLost
 }
 
-func (p *LiteralGrammar) quoted(c byte) grammarState {
+func (p *LiteralGrammar) stepQuoted(c byte) grammarState {
 	switch {
 	case c < ' ' || c == 0x7f:
 		return grammarLost
 	case p.state == grammarQuoted && c == '\\':
 		return grammarEscape
 	case p.state == grammarQuoted && c == '"':
-		if !p.end(kindQuoted) {
+		if !p.endToken(kindQuoted) {
 			return grammarLost
 		}
 		return grammarEnd
 	}
-	p.keep(c)
+	p.addToToken(c)
 	return grammarQuoted
 }
 
-// behind takes the byte that follows a token, whose kind is kindNone where it has been ended already.
-func (p *LiteralGrammar) behind(c byte, k tokenKind) grammarState {
+// stepAfterToken takes the byte that follows a token. The kind is kindNone if endToken was called for it already.
+func (p *LiteralGrammar) stepAfterToken(c byte, k tokenKind) grammarState {
 	closes := c == ')' && p.depth > 0
 	switch {
-	case k != kindNone && c != ' ' && !closes, k != kindNone && !p.end(k):
+	case k != kindNone && c != ' ' && !closes, k != kindNone && !p.endToken(k):
 		return grammarLost
 	case c == ' ':
 		return grammarStart
 	case closes:
 		p.depth--
-		if !p.closes() {
+		if !p.closeList() {
 			return grammarLost
 		}
 		return grammarEnd
-	case c == ']' && p.brack: // BODY[HEADER.FIELDS (...)]
-		p.brack = false
+	case c == ']' && p.inBrackets: // BODY[HEADER.FIELDS (...)]
+		p.inBrackets = false
 		return grammarAtom
 	}
-	p.mute = p.verb == VerbAppend && p.depth == 0 && p.step != appendNext
+	p.unanswered = p.verb == VerbAppend && p.depth == 0 && p.step != appendNext
 	return grammarLost // the command's end too
 }
 
-// marker takes a byte of a literal's marker, which the server gets without its "+" if need be.
-func (p *LiteralGrammar) marker(c byte) grammarState {
+// stepMarker takes a byte of a literal's marker. The server may get the marker without its "+".
+func (p *LiteralGrammar) stepMarker(c byte) grammarState {
 	switch {
-	case p.state == grammarDigits && c == '{' && p.bin && p.count == -1 && p.size == 0:
+	case p.state == grammarDigits && c == '{' && p.binary && p.count == -1 && p.size == 0:
 		p.size = 1
 		return grammarDigits
-	case p.state == grammarDigits && p.bin && p.size == 0 && (charClass[c]&charAtom != 0 || c == ' ' || c == ')'):
+	case p.state == grammarDigits && p.binary && p.size == 0 && (charClass[c]&charAtom != 0 || c == ' ' || c == ')'):
 		// an atom: ~/x
-		p.keep('~')
+		p.addToToken('~')
 		p.state = grammarAtom
-		return p.next(c)
-	case p.state == grammarDigits && c >= '0' && c <= '9' && p.count <= maxMessage && (!p.bin || p.size == 1):
+		return p.nextState(c)
+	case p.state == grammarDigits && c >= '0' && c <= '9' && p.count <= maxMessage && (!p.binary || p.size == 1):
 		p.count = max(p.count, 0)*10 + int64(c-'0')
 		return grammarDigits
 	case p.state == grammarDigits && c == '+' && p.count >= 0:
@@ -343,7 +343,7 @@ func (p *LiteralGrammar) marker(c byte) grammarState {
 	return grammarLost
 }
 
-func (p *LiteralGrammar) keep(c byte) {
+func (p *LiteralGrammar) addToToken(c byte) {
 	if int(p.size) < maxGrammarToken {
 		p.token[p.size] = c
 	}
@@ -352,7 +352,7 @@ func (p *LiteralGrammar) keep(c byte) {
 	}
 }
 
-// word returns the token; what is too long for one is none.
+// word returns the token, or nil if it is longer than maxGrammarToken.
 func (p *LiteralGrammar) word() []byte {
 	if int(p.size) > maxGrammarToken {
 		return nil

@@ -2,8 +2,8 @@ package wire
 
 import "math"
 
-// literalRule is where the grammar of a verb has strings that may be literals. A server that knows the verb reads all
-// of them before it says that it does not like one, whether a mailbox is selected or not.
+// literalRule says where the grammar of a verb has strings that may be literals. A server that knows the verb reads all
+// of them before it refuses one, whether a mailbox is selected or not.
 type literalRule struct {
 	from, to uint8 // these arguments, counted from 0
 	lists    listRule
@@ -12,7 +12,7 @@ type literalRule struct {
 	needs    Extensions // any of them; the server does not know the verb otherwise
 }
 
-// listRule is in which lists any element may be a literal.
+// listRule says in which lists any element may be a literal.
 type listRule uint8
 
 const (
@@ -75,7 +75,7 @@ var extensionRules = [...]struct {
 	{"RESETKEY", literalRule{to: 1, needs: URLAuth}},
 }
 
-// extensionRule returns the rule of a verb that shares VerbOther, and whether there is one.
+// extensionRule returns the rule of a verb that shares VerbOther, and whether it has one.
 func extensionRule(word []byte) (literalRule, bool) {
 	for _, v := range extensionRules {
 		if equalFold(word, v.word) {

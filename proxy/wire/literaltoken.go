@@ -2,7 +2,7 @@ package wire
 
 import "math"
 
-// tokenKind is what kind of token a Place has come to the end of.
+// tokenKind is the kind of the token that a LiteralGrammar has come to the end of.
 type tokenKind uint8
 
 const (
@@ -12,11 +12,11 @@ const (
 	kindLiteral
 )
 
-// opens says whether a parenthesis may stand here.
-func (p *LiteralGrammar) opens() bool {
+// openList begins a list. It returns false if the grammar allows no parenthesis here.
+func (p *LiteralGrammar) openList() bool {
 	if p.verb != VerbAppend {
-		p.field = p.brack
-		return p.depth < maxGrammarDepth && p.texts == 0 && !p.word1
+		p.inFieldList = p.inBrackets
+		return p.depth < maxGrammarDepth && p.textsDue == 0 && !p.wordDue
 	}
 	switch {
 	case p.depth == 0 && (p.step == appendNext || p.step == appendDone):
@@ -24,42 +24,42 @@ func (p *LiteralGrammar) opens() bool {
 	case p.depth == 0 && p.step == appendCatenate:
 		p.step = appendPart
 	default:
-		p.mute = p.depth == 0 && p.step != appendMailbox && p.step != appendSet
+		p.unanswered = p.depth == 0 && p.step != appendMailbox && p.step != appendSet
 		return false
 	}
-	p.texts = 0
+	p.textsDue = 0
 	return true
 }
 
-// closes is for the parenthesis that ends a list. It answers false where the grammar has none.
-func (p *LiteralGrammar) closes() bool {
+// closeList ends a list. It returns false if the grammar has no end of a list here.
+func (p *LiteralGrammar) closeList() bool {
 	switch {
-	case p.opts && p.depth == 0:
-		p.opts = false
-	case p.texts > 0 && p.rule.search, p.word1: // of the search key before
+	case p.listDue && p.depth == 0:
+		p.listDue = false
+	case p.textsDue > 0 && p.rule.search, p.wordDue: // of the search key before
 		return false
 	case p.verb == VerbList && p.depth == 0 && p.step == 0: // its options
 	case p.verb != VerbAppend:
-		p.field = false
+		p.inFieldList = false
 		p.endArgument()
 	case p.step == appendFlags:
 		p.step = appendDate
-	case p.step == appendPart && p.texts > 0:
-		p.step, p.again = appendDone, true
+	case p.step == appendPart && p.textsDue > 0:
+		p.step, p.hasMessage = appendDone, true
 	default:
 		return false
 	}
 	return true
 }
 
-// end is for a token that is over. It answers false where the grammar has none of its kind.
-func (p *LiteralGrammar) end(k tokenKind) bool {
+// endToken takes a complete token. It returns false if the grammar has none of its kind here.
+func (p *LiteralGrammar) endToken(k tokenKind) bool {
 	switch {
 	case p.verb == VerbAppend:
 		return p.endAppend(k)
 	case p.rule.search && !p.searchKey(k):
 		return false
-	case p.opts:
+	case p.listDue:
 		return true
 	}
 	if p.rule.lists == listsOfInbox && p.depth == 0 && p.step == 0 {
@@ -69,35 +69,35 @@ func (p *LiteralGrammar) end(k tokenKind) bool {
 	return true
 }
 
-// endArgument counts the arguments, a list being one.
+// endArgument counts the arguments. A list is one argument.
 func (p *LiteralGrammar) endArgument() {
 	if p.depth == 0 && p.step < math.MaxUint8 {
 		p.step++
 	}
 }
 
-// searchKey is for a token of SEARCH and its kind. It answers false where servers may not agree about what follows.
+// searchKey takes a token of SEARCH. It returns false if servers may disagree about what follows.
 func (p *LiteralGrammar) searchKey(k tokenKind) bool {
 	word := p.word()
 	switch {
-	case p.texts > 0:
-		p.texts--
-	case p.word1:
-		p.word1 = false
+	case p.textsDue > 0:
+		p.textsDue--
+	case p.wordDue:
+		p.wordDue = false
 		return k != kindLiteral
-	case p.opts:
+	case p.listDue:
 		return p.depth > 0
 	case p.depth == 0 && p.step == 0 && k == kindAtom && equalFold(word, "RETURN"):
-		p.opts = true
+		p.listDue = true
 	case p.step < p.rule.to: // the criteria and the character set of SORT
 	case k != kindAtom:
 		return false
 	case equalFold(word, "HEADER"):
-		p.texts = 2
+		p.textsDue = 2
 	case among(word, textKeys[:]):
-		p.texts = 1
+		p.textsDue = 1
 	case among(word, wordKeys[:]):
-		p.word1 = true
+		p.wordDue = true
 	default:
 		return len(word) > 0 && (word[0]-'0' <= 9 || word[0] == '*' || word[0] == '$') || among(word, plainKeys[:])
 	}
@@ -146,27 +146,27 @@ func (p *LiteralGrammar) endAppend(k tokenKind) bool {
 		}
 		return k == kindAtom
 	case appendText:
-		p.step, p.texts = appendPart, 1
+		p.step, p.textsDue = appendPart, 1
 		return k == kindLiteral
 	case appendURL:
-		p.step, p.texts = appendPart, 1
+		p.step, p.textsDue = appendPart, 1
 		return true
 	}
 	return p.endMessage(k)
 }
 
-// endMessage is for a token that stands where a message may begin.
+// endMessage takes a token where a message may begin.
 func (p *LiteralGrammar) endMessage(k tokenKind) bool {
 	switch {
 	case k == kindLiteral && p.step != appendCatenate:
-		p.step, p.again = appendDone, true
+		p.step, p.hasMessage = appendDone, true
 	case k == kindQuoted && p.step != appendMessage && p.step != appendCatenate:
 		p.doubt = p.doubt || !validDate(p.word())
 		p.step = appendMessage
 	case k == kindAtom && p.step != appendCatenate && equalFold(p.word(), "CATENATE"):
-		p.step, p.parts = appendCatenate, true
+		p.step, p.inParts = appendCatenate, true
 	default:
-		p.mute = true
+		p.unanswered = true
 		return false
 	}
 	return true
@@ -182,7 +182,7 @@ func (p *LiteralGrammar) plainFlag() bool {
 
 var systemFlags = [...]string{"\\ANSWERED", "\\FLAGGED", "\\DELETED", "\\SEEN", "\\DRAFT"}
 
-// validDate says whether every server takes a date and time, (RFC 9051 section 9, date-time).
+// validDate says whether every server accepts text as a date and time (RFC 9051 section 9, date-time).
 func validDate(text []byte) bool {
 	const form = "01-XXX-0101 01:01:01 +0101"
 	if len(text) == len(form)-1 { // a day of one digit

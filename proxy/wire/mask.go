@@ -95,7 +95,7 @@ func (m *Mask) Feed(p []byte) {
 		switch b {
 		case lineEnd:
 			m.lineEnds()
-		case literalSync, literalFree:
+		case literalSync, literalNonSync:
 			m.literal()
 		}
 		p = p[n:]

@@ -2,25 +2,25 @@ package wire
 
 import "bytes"
 
-// MaxCapabilityLine is the longest line that is waited for because it may be a capability list, in bytes. A longer one
-// passes as it is.
+// MaxCapabilityLine is the length of the longest line that may be a capability list to be filtered, in bytes. A longer
+// one passes unchanged.
 const MaxCapabilityLine = 8 << 10
 
-// ResponseEvent is what a ResponseScanner came upon. At every event but ResponseMore a line begins, none of it used
-// yet.
+// ResponseEvent is what a ResponseScanner has found. At every event except ResponseMore a line begins, and none of it
+// is used yet.
 type ResponseEvent uint8
 
 const (
-	// ResponseMore: everything offered is used, but for a line begun that wants more bytes behind it.
+	// ResponseMore: all bytes are used, except for the start of a line that must be offered again with more bytes.
 	ResponseMore ResponseEvent = iota
-	// ResponseTagged: the answer to a command. Its tag, status and perhaps a capability list are in Line.
+	// ResponseTagged: the answer to a command. Its tag, status and perhaps a capability list are in the ResponseLine.
 	ResponseTagged
 	// ResponseContinue: a continuation request, "+".
 	ResponseContinue
 	// ResponseStatus: an untagged BYE or BAD, or an untagged line with a capability list.
 	ResponseStatus
-	// ResponseGarbage: a line that begins with a byte of no text, and may be compressed. Other lines that are no IMAP
-	// pass without an event: a blank one, a piece of a response, a line for people.
+	// ResponseGarbage: a line whose first byte is no text, and may be compressed data. Other lines that are not IMAP
+	// pass without an event: a blank line, a piece of a response, a line for people.
 	ResponseGarbage
 )
 
@@ -35,9 +35,9 @@ type ResponseLine struct {
 // ListTooLong stands for the length of a line that holds a capability list and is longer than MaxCapabilityLine.
 const ListTooLong = -1
 
-// ResponseScanner finds in what a server sends, however it is cut, the lines that mean something to a proxy. All
-// others pass without an event. It keeps no byte. The zero value stands at the start of a line. It is not safe for
-// concurrent use.
+// ResponseScanner finds the lines in a server's bytes that a proxy has to handle. The bytes may come in pieces of any
+// size. All other lines pass without an event. It keeps no byte. The zero value is at the start of a line. It is not
+// safe for concurrent use.
 type ResponseScanner struct {
 	frame frame
 	data  uint32
@@ -46,14 +46,14 @@ type ResponseScanner struct {
 // Data returns how many responses with data have begun so far, such as FETCH, LIST or EXISTS. It wraps around.
 func (s *ResponseScanner) Data() uint32 { return s.data }
 
-// AtLineStart says whether all responses so far are complete: here, and only here, a line of our own may go in.
+// AtLineStart says whether all responses so far are complete. Only here a line of our own may be inserted.
 func (s *ResponseScanner) AtLineStart() bool { return s.frame.state == atLineStart }
 
-// Hold takes back the event that Next has just returned, of a line that is to be offered again with more behind it.
+// Hold takes back the event that Next has just returned. The caller offers the line again with more bytes.
 func (s *ResponseScanner) Hold() { s.frame = frame{} }
 
-// Next walks on through p, which continues where the last call stopped, and stops at the first event. It returns how
-// many bytes it has passed; the rest is to be offered again.
+// Next scans p, which continues where the last call stopped, up to the first event. It returns how many bytes it has
+// used; the caller offers the rest again.
 func (s *ResponseScanner) Next(p []byte) (n int, event ResponseEvent, line ResponseLine) {
 	for n < len(p) {
 		if s.frame.state != atLineStart {
@@ -76,8 +76,8 @@ func (s *ResponseScanner) Next(p []byte) (n int, event ResponseEvent, line Respo
 	return n, ResponseMore, line
 }
 
-// dataLines passes whole lines of the commonest kind, message data ("* 12 FETCH ..."), and stops behind a literal's
-// marker or in front of any other line. It tells nothing that responseHead would not; it is there for its speed.
+// dataLines uses whole lines of the most common kind, message data ("* 12 FETCH ..."). It stops after a literal's
+// marker, or before any other line. responseHead gives the same result; dataLines is faster.
 func (s *ResponseScanner) dataLines(p []byte) (n int) {
 	for rest := p; len(rest) > 2 && rest[0] == '*' && rest[1] == ' ' && rest[2]-'0' <= 9; rest = p[n:] {
 		eol := bytes.IndexByte(rest, '\n')
@@ -96,8 +96,8 @@ func (s *ResponseScanner) dataLines(p []byte) (n int) {
 	return n
 }
 
-// responseHead looks at the start of a line, and says how the rest of it is to be read. The state is atLineStart when
-// more bytes are needed to tell.
+// responseHead reads the start of a line, and returns the state for the rest of the line. The state is atLineStart if
+// it needs more bytes.
 func responseHead(p []byte) (event ResponseEvent, line ResponseLine, state frameState) {
 	h, ok := readHead(p)
 	switch {
@@ -126,15 +126,16 @@ func responseHead(p []byte) (event ResponseEvent, line ResponseLine, state frame
 	return ResponseMore, line, inLine
 }
 
-// mayBeDeflate says whether a DEFLATE stream that goes on, or a TLS record, may begin with c: its low bit says that
-// the first block is the last one (RFC 1951 section 3.2.3). Byte order marks, BEL and ESC have it set.
+// mayBeDeflate says whether a DEFLATE stream of several blocks, or a TLS record, may begin with c. In DEFLATE, a low
+// bit of 1 says that the first block is the last one (RFC 1951 section 3.2.3). Byte order marks, BEL and ESC have that
+// bit.
 func mayBeDeflate(c byte) bool { return c&1 == 0 }
 
 // isText says whether a line of text may begin with c.
 func isText(c byte) bool { return c >= ' ' && c < 0x7f || c == '\t' || isLineEnd(c) }
 
-// hasList notes that the line that p begins with holds a capability list. It answers false when the line has to be
-// waited for.
+// hasList records that the line that p begins with has a capability list. It returns false if the end of the line is
+// not there yet.
 func (l *ResponseLine) hasList(p []byte) bool {
 	if eol := bytes.IndexByte(p[:min(len(p), MaxCapabilityLine)], '\n'); eol >= 0 {
 		l.Capabilities = eol + 1

@@ -49,7 +49,7 @@ func traceCommands(pieces ...string) (trace []string) {
 			if refused {
 				s.CancelLiteral()
 			}
-		case CommandFree:
+		case CommandNonSync:
 			trace = append(trace, fmt.Sprintf("%d free", at))
 		case CommandLiteral:
 			trace = append(trace, fmt.Sprintf("%d literal", at))
@@ -60,10 +60,10 @@ func traceCommands(pieces ...string) (trace []string) {
 				s.ExpectLine()
 			}
 			current = CommandHead{}
-		case CommandStray, CommandLongTag:
+		case CommandOdd, CommandLongTag:
 			current, refused = head, false
 			trace = append(trace, fmt.Sprintf("%d %s", at,
-				map[CommandEvent]string{CommandStray: "stray", CommandLongTag: "long tag"}[event]))
+				map[CommandEvent]string{CommandOdd: "stray", CommandLongTag: "long tag"}[event]))
 		}
 		return n, false
 	})
