@@ -105,7 +105,7 @@ func (a *admission) enter(addr netip.Addr, lim Limits) (*ticket, error) {
 	if err := a.makeRoom(key, lim); err != nil {
 		return nil, err
 	}
-	if exceeds(a.unsigned, lim.Unauthenticated) && !a.giveWay(a.yielding(), OutcomeGaveWay) {
+	if exceeds(a.unsigned, lim.Unauthenticated) && !a.giveWay(a.nextToYield(), OutcomeGaveWay) {
 		return nil, OutcomeLimitUnsigned
 	}
 	a.total++
@@ -165,7 +165,7 @@ func (t *ticket) list(c *client, state ticketState) {
 		}
 		o.exchanges.add(t)
 	}
-	heap.Fix(&t.admission.originHeap, o.at)
+	heap.Fix(&t.admission.originHeap, o.heapIndex)
 }
 
 // unlist takes the ticket out of the lists: it does not give way.
@@ -184,7 +184,7 @@ func (t *ticket) unlist() {
 		o.exchanges.remove(t)
 	}
 	t.client, t.state = nil, stateUnlisted
-	heap.Fix(&t.admission.originHeap, o.at)
+	heap.Fix(&t.admission.originHeap, o.heapIndex)
 }
 
 // move counts the connection for another address, or says that this has too many.
@@ -259,7 +259,7 @@ func (t *ticket) giveBack() {
 	}
 	t.unlist()
 	t.returned = true
-	t.admission.left(t.address, t.user, t.signedIn)
+	t.admission.uncount(t.address, t.user, t.signedIn)
 }
 
 // handOver leaves the connection's place to its session at the relay, which gives it back by leave.
@@ -273,10 +273,10 @@ func (t *ticket) handOver() {
 func (a *admission) leave(address netip.Prefix, user string, signedIn bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.left(address, user, signedIn)
+	a.uncount(address, user, signedIn)
 }
 
-func (a *admission) left(address netip.Prefix, user string, signedIn bool) {
+func (a *admission) uncount(address netip.Prefix, user string, signedIn bool) {
 	if user != "" {
 		decrement(a.users, user)
 	}

@@ -270,22 +270,22 @@ func TestASignInDoesNotShedItself(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		c := &client{leaving: true} // it has no socket
+		c := &client{lingering: true} // it has no socket
 		if !ticket.clientWaits(c) {
 			t.Fatal("it had to give way at once")
 		}
 		return ticket, c
 	}
 	mine, me := enter()
-	if n := admission.shed(16, mine); n != 0 || me.ends != nil {
-		t.Errorf("%d have given way; the sign-in ends with %v", n, me.ends)
+	if n := admission.shed(16, mine); n != 0 || me.endReason != nil {
+		t.Errorf("%d have given way; the sign-in ends with %v", n, me.endReason)
 	}
 	_, other := enter()
-	if n := admission.shed(16, mine); n != 1 || me.ends != nil || other.ends != OutcomeGaveWayWaiting {
-		t.Errorf("%d have given way; the sign-in ends with %v, the other with %v", n, me.ends, other.ends)
+	if n := admission.shed(16, mine); n != 1 || me.endReason != nil || other.endReason != OutcomeGaveWayWaiting {
+		t.Errorf("%d have given way; the sign-in ends with %v, the other with %v", n, me.endReason, other.endReason)
 	}
-	if n := admission.shed(16, nil); n != 1 || me.ends != OutcomeGaveWayWaiting {
-		t.Errorf("%d have given way; the sign-in ends with %v", n, me.ends)
+	if n := admission.shed(16, nil); n != 1 || me.endReason != OutcomeGaveWayWaiting {
+		t.Errorf("%d have given way; the sign-in ends with %v", n, me.endReason)
 	}
 }
 
@@ -303,7 +303,7 @@ func TestShortagesShed(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			ticket.clientWaits(&client{leaving: true}) // it has no socket
+			ticket.clientWaits(&client{lingering: true}) // it has no socket
 		}
 		shed := s.shedIfShort(fmt.Errorf("accept: %w", err), nil)
 		if shed != (want > 0) || s.admission.total != many-want {

@@ -32,14 +32,14 @@ type authDelays struct {
 }
 
 type failures struct {
-	n    int32
-	last int64 // Unix seconds
-	of   failureKey
+	n     int32
+	last  int64 // Unix seconds
+	owner failureKey
 }
 
 const (
 	maxAuthDelays = 200_000        // entries of each kind
-	goodTime      = 24 * time.Hour // that an address is remembered for a user
+	goodTime      = 24 * time.Hour // how long a user's address is remembered
 	maxDoublings  = 20
 )
 
@@ -50,74 +50,74 @@ func newAuthDelays(now func() time.Time) *authDelays {
 
 // The keys are hashes: an entry is small then, and one of a hundred million that meets another's costs somebody some
 // seconds at most.
-func (p *authDelays) addressKey(addr netip.Prefix) uint64 { return maphash.Comparable(p.seed, addr) }
-func (p *authDelays) userKey(user string) uint64          { return maphash.String(p.seed, user) }
-func (p *authDelays) pairKey(addr netip.Prefix, user string) uint64 {
-	return maphash.Comparable(p.seed, struct {
+func (d *authDelays) addressKey(addr netip.Prefix) uint64 { return maphash.Comparable(d.seed, addr) }
+func (d *authDelays) userKey(user string) uint64          { return maphash.String(d.seed, user) }
+func (d *authDelays) pairKey(addr netip.Prefix, user string) uint64 {
+	return maphash.Comparable(d.seed, struct {
 		addr netip.Prefix
 		user string
 	}{addr, user})
 }
 
 // fail counts a failed sign-in, of "" if nobody knows whose, and returns how long its answer waits.
-func (p *authDelays) fail(addr netip.Addr, user string, o AuthDelayOptions) time.Duration {
+func (d *authDelays) fail(addr netip.Addr, user string, o AuthDelayOptions) time.Duration {
 	if o.First == 0 {
 		return 0
 	}
 	key := addressKey(addr)
-	now := p.now()
-	p.mu.Lock()
-	defer p.mu.Unlock()
+	now := d.now()
+	d.mu.Lock()
+	defer d.mu.Unlock()
 	wait := o.First
-	if !p.known(key, user, now) && !contains(o.Exempt, addr) {
-		wait = max(wait, p.count(p.addressKey(key), failureKey{address: key}, now, o))
+	if !d.known(key, user, now) && !contains(o.Exempt, addr) {
+		wait = max(wait, d.count(d.addressKey(key), failureKey{address: key}, now, o))
 	}
 	if user != "" {
-		wait = max(wait, p.count(p.userKey(user), failureKey{user: ShownName(user)}, now, o))
+		wait = max(wait, d.count(d.userKey(user), failureKey{user: ShownName(user)}, now, o))
 	}
 	return wait
 }
 
 // knows says whether a user has signed in from an address lately.
-func (p *authDelays) knows(addr netip.Addr, user string) bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.known(addressKey(addr), user, p.now())
+func (d *authDelays) knows(addr netip.Addr, user string) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.known(addressKey(addr), user, d.now())
 }
 
-func (p *authDelays) known(key netip.Prefix, user string, now time.Time) bool {
-	return user != "" && now.Unix()-p.good[p.pairKey(key, user)] < int64(goodTime/time.Second)
+func (d *authDelays) known(key netip.Prefix, user string, now time.Time) bool {
+	return user != "" && now.Unix()-d.good[d.pairKey(key, user)] < int64(goodTime/time.Second)
 }
 
 // count adds a failure to an entry and returns how long that means to wait.
-func (p *authDelays) count(key uint64, of failureKey, now time.Time, o AuthDelayOptions) time.Duration {
-	f := p.failed[key]
+func (d *authDelays) count(key uint64, of failureKey, now time.Time, o AuthDelayOptions) time.Duration {
+	f := d.failed[key]
 	if now.Unix()-f.last >= int64(o.Forget/time.Second) {
 		f.n = 0
 	}
-	f = failures{n: min(f.n+1, maxDoublings), last: now.Unix(), of: of}
-	makeRoom(p.failed)
-	p.failed[key] = f
+	f = failures{n: min(f.n+1, maxDoublings), last: now.Unix(), owner: of}
+	makeRoom(d.failed)
+	d.failed[key] = f
 	return min(o.First<<(f.n-1), o.Longest)
 }
 
-// succeed notes that a user has signed in from an address, and forgets the failures of that user. Those of the address
-// stay: else one right password would buy any number of wrong ones.
-func (p *authDelays) succeed(addr netip.Addr, user string) {
+// succeed records that a user has signed in from an address, and forgets the failures of that user. The failures of the
+// address stay: otherwise one right password would allow any number of wrong ones.
+func (d *authDelays) succeed(addr netip.Addr, user string) {
 	if user == "" {
 		return
 	}
 	key := addressKey(addr)
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if len(p.failed) > 0 {
-		delete(p.failed, p.userKey(user))
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if len(d.failed) > 0 {
+		delete(d.failed, d.userKey(user))
 	}
-	makeRoom(p.good)
-	p.good[p.pairKey(key, user)] = p.now().Unix()
+	makeRoom(d.good)
+	d.good[d.pairKey(key, user)] = d.now().Unix()
 }
 
-// makeRoom drops some entry, whichever, where there are too many: nobody can choose that it is their own.
+// makeRoom drops an entry if there are too many. Nobody can choose which one.
 func makeRoom[V any](entries map[uint64]V) {
 	for key := range entries {
 		if len(entries) < maxAuthDelays {

@@ -44,14 +44,14 @@ func (s *Server) AuthDelays() []AuthDelay {
 		return all[c]
 	}
 	s.authDelays.each(s.Settings().AuthDelay, func(f failures, wait time.Duration) {
-		p := of(f.of)
+		p := of(f.owner)
 		p.Failures, p.Wait, p.Last = int(f.n), wait, time.Unix(f.last, 0)
 	})
 	s.guesses.each(func(b *bucket) {
 		if b.left >= b.rate.burst && len(b.waiting) == 0 {
 			return
 		}
-		p := of(b.of)
+		p := of(b.owner)
 		p.Guesses, p.Burst, p.Held = b.left, b.rate.burst, len(b.waiting)
 	})
 	list := make([]AuthDelay, 0, len(all))
@@ -82,23 +82,23 @@ func (s *Server) Forgive(pick func(AuthDelay) bool) []AuthDelay {
 }
 
 // each yields the failures that still count, and how long the next refusal waits.
-func (p *authDelays) each(o AuthDelayOptions, yield func(f failures, wait time.Duration)) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	now := p.now().Unix()
-	for _, f := range p.failed {
+func (d *authDelays) each(o AuthDelayOptions, yield func(f failures, wait time.Duration)) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	now := d.now().Unix()
+	for _, f := range d.failed {
 		if now-f.last < int64(o.Forget/time.Second) {
 			yield(f, min(o.First<<min(f.n, maxDoublings), o.Longest))
 		}
 	}
 }
 
-func (p *authDelays) forget(of map[failureKey]bool) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	for key, f := range p.failed {
-		if of[f.of] {
-			delete(p.failed, key)
+func (d *authDelays) forget(of map[failureKey]bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for key, f := range d.failed {
+		if of[f.owner] {
+			delete(d.failed, key)
 		}
 	}
 }
@@ -113,12 +113,12 @@ func (g *guessLimiter) each(yield func(*bucket)) {
 	}
 }
 
-// fill fills buckets, and has those judged who wait for them.
+// fill fills buckets, and admits the guesses that wait for them.
 func (g *guessLimiter) fill(of map[failureKey]bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	for key, b := range g.buckets {
-		if !of[b.of] {
+		if !of[b.owner] {
 			continue
 		}
 		b.left = b.rate.burst

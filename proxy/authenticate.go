@@ -41,7 +41,7 @@ func (s *session) authenticate(args *wire.Args) (*backend.Link, error) {
 		s.dialogue.mechanism = name
 	}
 	if err == nil {
-		err = s.usable(name)
+		err = s.checkMechanism(name)
 	}
 	if err != nil {
 		return nil, err
@@ -54,12 +54,12 @@ func (s *session) authenticate(args *wire.Args) (*backend.Link, error) {
 	return s.signIn(credential)
 }
 
-// usable is offered, for a mechanism that the mailbox tier may not take.
-func (s *session) usable(name string) error {
+// checkMechanism is offered, for a mechanism that the mailbox tier may not take.
+func (s *session) checkMechanism(name string) error {
 	if !slices.Contains(s.set.Tier.Mechanisms(), name) {
 		return OutcomeNoMechanism
 	}
-	return s.offered(name)
+	return s.checkOffered(name)
 }
 
 func authenticateArguments(args *wire.Args) (name string, initial []byte, err error) {
@@ -99,8 +99,8 @@ func (s *session) challenge(challenge []byte) (response []byte, err error) {
 	s.client.say("+ " + base64.StdEncoding.EncodeToString(challenge))
 	began := s.server.opt.Now()
 	response, err = s.client.commands.ReadSASL()
-	s.dialogue.asked = s.server.opt.Now() // what the client took for it is not ours
-	s.attempt.thought += s.dialogue.asked.Sub(began)
+	s.dialogue.readAt = s.server.opt.Now() // what the client took for it is not ours
+	s.attempt.clientTime += s.dialogue.readAt.Sub(began)
 	return response, err
 }
 

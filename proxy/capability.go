@@ -14,15 +14,15 @@ func (s *session) appendCapabilities(to []byte) []byte {
 		to = append(to, " LOGINDISABLED"...)
 	}
 	for _, name := range names {
-		if s.offered(name) == nil {
+		if s.checkOffered(name) == nil {
 			to = append(append(to, " AUTH="...), name...)
 		}
 	}
 	return to
 }
 
-// offered says whether the client may use a mechanism that the mailbox tier takes, here and now; if not, why.
-func (s *session) offered(name string) error {
+// checkOffered says whether the client may use a mechanism that the mailbox tier takes, here and now; if not, why.
+func (s *session) checkOffered(name string) error {
 	m, ok := mechanisms[name]
 	switch {
 	case !ok, name == external && s.certificate() == nil:

@@ -31,24 +31,24 @@ type client struct {
 	commands *wire.Reader
 	out      []byte // answers not sent yet
 	said     uint64 // bytes of answers so far
-	muted    bool   // there are to be none
+	muted    bool   // send no answers
 
 	drain    context.Context
 	now      func() time.Time
 	timeouts *Timeouts
-	end      time.Time // of the whole set-up
-	stopped  time.Time // since when the set-up's clock stands; zero while it runs
+	end      time.Time // deadline of the whole set-up
+	stopped  time.Time // when stopClock was called; zero while the clock runs
 
 	ticket *ticket
 
 	exchanging bool // what is read is part of an exchange with a mailbox server
 
-	closing chan struct{} // gets a value when the client closes its side; nil while nobody wants to know
+	closing chan struct{} // gets a value when the client closes its side; nil before Closed is called
 
-	mu      sync.Mutex // guards the rest
-	leaving bool
-	ends    error                   // why the session has to end, if it has
-	wakes   context.CancelCauseFunc // ends what the session waits for instead of the client; nil if it does not
+	mu        sync.Mutex // guards the rest
+	lingering bool
+	endReason error                   // why the session has to end; nil if it does not
+	endWait   context.CancelCauseFunc // ends the context of waitContext; nil without one
 }
 
 // maxOut is how many bytes of answers are kept before they are sent even though more commands have come, and firstOut
@@ -65,7 +65,7 @@ func newClient(sock setup.Conn, t *ticket, drain context.Context, now func() tim
 	return c
 }
 
-// stream is the connection as it is now, with TLS or without.
+// stream returns the connection to read and write: TLS if it has begun.
 func (c *client) stream() net.Conn {
 	if c.tls != nil {
 		return c.tls
@@ -81,7 +81,7 @@ func (c *client) tlsVersion() string {
 	return tls.VersionName(c.tls.ConnectionState().Version)
 }
 
-// Read reads for commands: first the client gets its answers, then it has some time to say more.
+// Read sends the answers, and then reads more of the client's commands, within the time-out.
 func (c *client) Read(p []byte) (int, error) {
 	c.ticket.clientSilent(c) // also while it does not take them
 	if err := c.flush(); err != nil {
@@ -94,7 +94,7 @@ func (c *client) Read(p []byte) (int, error) {
 	return n, c.ioError(err)
 }
 
-// stopClock has the time until startClock not count for the set-up: the client waits for us.
+// stopClock makes the time until startClock not count for the set-up, because the client waits for us.
 func (c *client) stopClock() { c.stopped = c.now() }
 
 // startClock ends what stopClock began.
@@ -103,8 +103,9 @@ func (c *client) startClock() {
 	c.stopped = time.Time{}
 }
 
-// allow gives the next calls d, at most until the end of the set-up. When the session has to end, it says so: that is
-// checked behind the deadline, so that an end decided meanwhile is either seen here or sets a deadline behind ours.
+// allow sets the deadline of the next calls to d from now, or to the end of the set-up if that comes first. It returns
+// the reason if the session has to end. It checks that after it has set the deadline, so that endWith cannot be missed:
+// either allow sees the reason, or endWith sets its deadline later.
 func (c *client) allow(d time.Duration) error {
 	deadline := c.now().Add(d)
 	if c.stopped.IsZero() && c.end.Before(deadline) {
@@ -113,7 +114,7 @@ func (c *client) allow(d time.Duration) error {
 	if err := c.sock.SetDeadline(deadline); err != nil {
 		return err
 	}
-	if err := c.ended(); err != nil {
+	if err := c.endCause(); err != nil {
 		return err
 	}
 	if !c.now().Before(deadline) {
@@ -122,55 +123,55 @@ func (c *client) allow(d time.Duration) error {
 	return nil
 }
 
-// ended returns why the session has to end: the server drains, or the client has to give way. It returns nil while it
-// has not.
-func (c *client) ended() error {
+// endCause returns why the session has to end, because the server drains or the client has to give way. It returns nil
+// if the session may continue.
+func (c *client) endCause() error {
 	if err := context.Cause(c.drain); err != nil {
 		return err
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.ends
+	return c.endReason
 }
 
-// endWith ends the session, whatever it waits for, with an outcome. It may be called from anywhere.
+// endWith ends the session with an outcome, whatever it waits for. Any goroutine may call it.
 func (c *client) endWith(o Outcome) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.ends == nil {
-		c.ends = o
+	if c.endReason == nil {
+		c.endReason = o
 	}
-	if c.wakes != nil {
-		c.wakes(c.ends)
+	if c.endWait != nil {
+		c.endWait(c.endReason)
 	}
-	if !c.leaving {
+	if !c.lingering {
 		c.sock.SetDeadline(time.Unix(1, 0))
 	}
 }
 
-// attend returns a context for what the session waits for instead of the client. It ends when the session has to end,
-// with the reason as its cause: it drains, it gives way, or the client has reset the connection. stop ends it
-// otherwise.
-func (c *client) attend(drain context.Context) (ctx context.Context, stop func()) {
+// waitContext returns a context for a wait that is not for the client. It ends when the session has to end, with the
+// reason as its cause: the server drains, the client has to give way or has reset the connection. stop ends the context
+// in any case.
+func (c *client) waitContext(drain context.Context) (ctx context.Context, stop func()) {
 	ctx, cancel := context.WithCancelCause(drain)
 	c.closing = nil
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.wakes = cancel; c.ends != nil {
-		cancel(c.ends)
+	if c.endWait = cancel; c.endReason != nil {
+		cancel(c.endReason)
 	}
 	return ctx, func() {
 		c.sock.WhenGone(nil)
 		c.mu.Lock()
 		defer c.mu.Unlock()
-		c.wakes = nil
+		c.endWait = nil
 		cancel(nil)
 	}
 }
 
-// hungUp takes the news that the client has reset the connection, or closed its side. In the latter case it may still
-// read: see Closed.
-func (c *client) hungUp(reset bool) {
+// noteHangUp is called when the client has reset the connection, or has closed its side. After a close the client may
+// still read; see Closed.
+func (c *client) noteHangUp(reset bool) {
 	if reset {
 		c.endWith(OutcomeClientGone)
 	} else if c.closing != nil {
@@ -181,8 +182,8 @@ func (c *client) hungUp(reset bool) {
 	}
 }
 
-// StillWaits implements backend.WaitingClient. It keeps a client that is held from giving up, and finds out whether it
-// has (RFC 9051 section 7.1: an untagged OK may come at any time).
+// StillWaits implements backend.WaitingClient. It sends an untagged OK (RFC 9051 section 7.1), so that the client does
+// not give up, and returns an error if the client has.
 func (c *client) StillWaits() error {
 	c.say("* OK Still waiting for the mailbox server.")
 	if err := c.flush(); err != nil {
@@ -191,34 +192,34 @@ func (c *client) StillWaits() error {
 	return nil
 }
 
-// Closed implements backend.WaitingClient, for the sign-in under way. Whether a client that has closed its side still
-// reads, only writing can show: a client that does not resets the connection.
+// Closed implements backend.WaitingClient, for the current sign-in. A client that has closed its side may still read.
+// Only a write shows whether it does: if not, it resets the connection.
 func (c *client) Closed() <-chan struct{} {
 	if c.closing == nil {
 		c.closing = make(chan struct{}, 1)
-		c.sock.WhenGone(c.hungUp) // tells again what it has told before
+		c.sock.WhenGone(c.noteHangUp) // also reports what it has reported before
 	}
 	return c.closing
 }
 
-// interrupt ends a wait for the client from another goroutine, but for the last one, in goodbye.
+// interrupt ends a wait for the client, except the last one, in goodbye. Any goroutine may call it.
 func (c *client) interrupt() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if !c.leaving {
+	if !c.lingering {
 		c.sock.SetDeadline(time.Unix(1, 0))
 	}
 }
 
-// during calls wait, which waits for the client, and ends its wait when the context ends.
-func (c *client) during(ctx context.Context, wait func() error) error {
+// waitDuring calls wait, which waits for the client, and ends that wait when the context ends.
+func (c *client) waitDuring(ctx context.Context, wait func() error) error {
 	drain := c.drain
-	c.drain = ctx // of which allow looks at the end
-	over := false // guarded by mu: a late call must not break off the next wait
+	c.drain = ctx // allow returns its cause
+	over := false // guarded by mu: a late call must not end the next wait
 	stop := context.AfterFunc(ctx, func() {
 		c.mu.Lock()
 		defer c.mu.Unlock()
-		if !over && !c.leaving {
+		if !over && !c.lingering {
 			c.sock.SetDeadline(time.Unix(1, 0))
 		}
 	})
@@ -231,11 +232,11 @@ func (c *client) during(ctx context.Context, wait func() error) error {
 	return wait()
 }
 
-// leave begins the last wait.
-func (c *client) leave() {
+// startLinger begins the last wait for the client, which interrupt and endWith do not end.
+func (c *client) startLinger() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.leaving = true
+	c.lingering = true
 	c.sock.SetDeadline(c.now().Add(lingerTime))
 }
 
@@ -276,9 +277,9 @@ func (c *client) send() error {
 	return c.ioError(err)
 }
 
-// ioError judges an error of reading or writing where that happens, because most errors of TLS have no type: a flood
-// of key updates, a message out of place. Unless we lack resources, the client is the cause of what happens to its
-// connection.
+// ioError gives an error of reading or writing its outcome. It does so here because most errors of TLS have no type,
+// such as a flood of key updates or an unexpected message. Unless we lack resources, the client causes the errors of
+// its connection.
 func (c *client) ioError(err error) error {
 	switch {
 	case err == nil, backend.IsLocal(err), outcomeOfIO(err) != OutcomeInternal:
@@ -289,19 +290,19 @@ func (c *client) ioError(err error) error {
 	return fmt.Errorf("%w: %w", OutcomeClientGone, err)
 }
 
-// How long, and for how much, a connection of ours stays open for the client to read our last words: closing a socket
-// that holds unread bytes resets it, and the words are lost.
+// How long a connection stays open so that the client can read our last lines, and how many of its bytes we read
+// meanwhile: closing a socket that has unread bytes resets it, and the last lines are lost.
 const (
 	lingerTime  = time.Second
 	lingerBytes = 64 << 10
 )
 
-// goodbye sends what is left to say, to a client that may be stuck, and lets it be read unless time is short.
+// goodbye sends the last answers, and waits until the client has read them, unless the session was told to end.
 func (c *client) goodbye() {
 	if c.handedOver {
 		return
 	}
-	c.leave()
+	c.startLinger()
 	if len(c.out) == 0 || c.send() != nil {
 		return
 	}
@@ -309,7 +310,7 @@ func (c *client) goodbye() {
 		c.tls.CloseWrite()
 	}
 	c.sock.CloseWrite()
-	if c.ended() == nil {
+	if c.endCause() == nil {
 		io.CopyN(io.Discard, c.conn, lingerBytes)
 	}
 }
@@ -321,13 +322,13 @@ func (c *client) close() {
 	}
 }
 
-// handOver gives the connection away, with what was read from it and not used yet.
+// handOver gives the connection to the relay, with the bytes that were read and not used yet.
 func (c *client) handOver() relay.End {
 	c.handedOver = true
 	return relay.End{Conn: c.conn, TLS: c.tls, Rest: bytes.Clone(c.commands.Buffered())}
 }
 
-// deliver sends what a mailbox server said.
+// deliver sends the replies of a mailbox server.
 func (c *client) deliver(replies []byte) error {
 	c.out = append(c.out, replies...)
 	c.said += uint64(len(replies))

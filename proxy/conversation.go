@@ -26,9 +26,9 @@ func (s *session) command() (*backend.Link, error) {
 		return nil, err
 	}
 	s.server.stats.begin()
-	s.dialogue.asked = s.server.opt.Now()
+	s.dialogue.readAt = s.server.opt.Now()
 	result := relay.ResultAborted // by a panic
-	defer func() { s.server.stats.end(cmd.Verb, result, s.server.opt.Now().Sub(s.dialogue.asked)) }()
+	defer func() { s.server.stats.end(cmd.Verb, result, s.server.opt.Now().Sub(s.dialogue.readAt)) }()
 	var link *backend.Link
 	if !refused {
 		link, err = s.execute(cmd)
@@ -48,7 +48,7 @@ func (s *session) answerable(err error) bool {
 
 // execute does what a command says.
 func (s *session) execute(cmd wire.Command) (*backend.Link, error) {
-	if s.dialogue.proved && cmd.Verb != wire.VerbNoop && cmd.Verb != wire.VerbLogout {
+	if s.dialogue.probeDone && cmd.Verb != wire.VerbNoop && cmd.Verb != wire.VerbLogout {
 		return nil, OutcomeNotBefore
 	}
 	switch cmd.Verb {
@@ -64,7 +64,7 @@ func (s *session) execute(cmd wire.Command) (*backend.Link, error) {
 		}
 		return nil, s.startTLS()
 	case wire.VerbCapability, wire.VerbNoop, wire.VerbLogout: // servers do not look at what follows
-		return nil, s.bare(cmd.Verb)
+		return nil, s.answerSimple(cmd.Verb)
 	case wire.VerbEnable:
 		// RFC 5161 is for later; servers that say OK enable nothing, and those that say BAD may stop a client
 		s.client.say("* ENABLED")
@@ -75,8 +75,8 @@ func (s *session) execute(cmd wire.Command) (*backend.Link, error) {
 	return nil, OutcomeNotBefore
 }
 
-// bare does the commands that take no arguments and change nothing.
-func (s *session) bare(v wire.Verb) error {
+// answerSimple does the commands that take no arguments and change nothing.
+func (s *session) answerSimple(v wire.Verb) error {
 	switch v {
 	case wire.VerbCapability:
 		s.client.keep(append(s.appendCapabilities(append(s.client.out, "* "...)), "\r\n"...))
@@ -104,7 +104,7 @@ func (s *session) proceed(cmd wire.Command) error {
 // mayLogin says whether the client may use LOGIN here and now.
 func (s *session) mayLogin() error {
 	s.dialogue.mechanism, s.attempt.user = "command", ""
-	return s.usable(plain) // the two go together
+	return s.checkMechanism(plain) // the two go together
 }
 
 // login is LOGIN (RFC 9051 section 6.2.3).

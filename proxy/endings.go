@@ -12,8 +12,8 @@ import (
 	"portico/proxy/wire"
 )
 
-// relayed is what the proxy remembers of a session while the relay carries it, and all that it does: there are as many
-// as sessions. So it is small, shares what many have in common, and lets go of what was needed for the sign-in.
+// relayed is all that the proxy keeps of a session while the relay carries it. Each session has one, so it is small: it
+// shares what many sessions have in common, and keeps nothing that only the sign-in needed.
 type relayed struct {
 	next   *relayed // in endings
 	server *Server
@@ -74,7 +74,7 @@ type sharedInfos struct {
 // maxSharedInfos bounds the map; when it is full, an empty one replaces it.
 const maxSharedInfos = 10_000
 
-func (p *sharedInfos) of(at sharedInfo) *sharedInfo {
+func (p *sharedInfos) get(at sharedInfo) *sharedInfo {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if shared := p.all[at]; shared != nil {
@@ -89,14 +89,14 @@ func (p *sharedInfos) of(at sharedInfo) *sharedInfo {
 	return shared
 }
 
-// endings takes sessions that are over off the relay's hands. put is called by the loops and must not hold them up: it
-// takes no lock and waits for nobody. What was put is worked off between set-ups, on a thread that is awake as long as
-// users come and go; a goroutine for each would wake others. As a session keeps its place in the counts until then,
-// the list cannot outgrow the limit of connections.
+// endings logs and counts sessions that the relay has ended. The loops call put, which takes no lock and does not wait.
+// A sign-in thread works the list off between set-ups, because it is awake while users come and go. A goroutine for
+// each session would wake other threads. A session keeps its place in the counts until then, so the list cannot become
+// longer than the limit of connections.
 type endings struct {
 	log       zerolog.Logger
 	admission *admission
-	post      func(func()) bool // has a set-up thread call a function, false if there is none any more; nil is none
+	post      func(func()) bool // makes a sign-in thread call a function; false if none is left; nil without threads
 	list      atomic.Pointer[relayed]
 	workers   sync.WaitGroup // lists to be worked off
 }

@@ -40,8 +40,8 @@ func stackOf(err error) []byte {
 
 func (e *panicError) Error() string { return fmt.Sprint("panic: ", e.value) }
 
-// ofBackend maps the kinds of errors that the mailbox servers' side knows.
-var ofBackend = [backend.NumKinds]Outcome{
+// outcomeOfKind maps the kinds of errors that the mailbox servers' side knows.
+var outcomeOfKind = [backend.NumKinds]Outcome{
 	backend.KindNoMailbox:     OutcomeNoMailbox,
 	backend.KindDisabled:      OutcomeDisabled,
 	backend.KindDirectory:     OutcomeDirectoryDown,
@@ -82,7 +82,7 @@ func outcomeOf(err error) Outcome {
 	case errors.As(err, &server) && server.Kind == backend.KindClient && server.Err != nil:
 		return outcomeOf(server.Err)
 	case errors.As(err, &server):
-		return ofBackend[server.Kind]
+		return outcomeOfKind[server.Kind]
 	case errors.Is(err, backend.ErrUserName):
 		return OutcomeBadUser
 	case errors.As(err, &syntax):
@@ -101,7 +101,7 @@ func outcomeOf(err error) Outcome {
 	return outcomeOfIO(err)
 }
 
-// outcomeOfIO judges what reading from or writing to the client gave.
+// outcomeOfIO returns the outcome of an error from reading or writing the client's connection.
 func outcomeOfIO(err error) Outcome {
 	switch {
 	case errors.Is(err, os.ErrDeadlineExceeded):

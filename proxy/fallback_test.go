@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// Where set-up threads do not work, users sign in all the same, and one line of the log says why.
+// Where sign-in threads do not work, users sign in all the same, and one line of the log says why.
 func TestServerFallsBackToGoroutines(t *testing.T) {
 	h := start(t, TLSImplicit, func(o *Options) {
 		o.CheckThreads = func() error { return errors.New("epoll: operation not permitted") }

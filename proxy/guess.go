@@ -7,10 +7,10 @@ import (
 	"portico/backend"
 )
 
-// mayGuess returns when the credential of a sign-in as a user may be judged, or an error if that would take too long.
-// What is shown in SCRAM's first message nobody can judge: converse asks then.
+// mayGuess waits until the credential of a sign-in as a user may be verified, or returns an error if that would take
+// too long. SCRAM's first message cannot be verified, so converse waits later.
 func (s *session) mayGuess(ctx context.Context, user, mechanism string) error {
-	s.attempt.judged = user
+	s.attempt.credentialUser = user
 	if isSCRAM(mechanism) {
 		return nil
 	}
@@ -21,18 +21,18 @@ func isSCRAM(mechanism string) bool {
 	return mechanism == "SCRAM-SHA-1" || mechanism == "SCRAM-SHA-256"
 }
 
-// takeToken takes the right to have one credential judged.
+// takeToken takes the tokens for the verification of one credential, and waits for them if it must.
 func (s *session) takeToken(ctx context.Context) error {
-	addr, user := s.arrival.remote.Addr(), judgedName(s.attempt.judged)
+	addr, user := s.arrival.remote.Addr(), credentialOwner(s.attempt.credentialUser)
 	apart := contains(s.set.AuthDelay.Exempt, addr) || s.set.trusts(addr) || s.server.authDelays.knows(addr, user)
-	tolls := s.server.guesses.draws(addr, user, apart, s.set.Guesses)
-	if !s.server.guesses.tryTake(tolls) {
+	draws := s.server.guesses.draws(addr, user, apart, s.set.Guesses)
+	if !s.server.guesses.tryTake(draws) {
 		s.server.metrics.guessesDelayed.Inc()
 		s.arrival.ticket.clientSilent(s.client)
 		var err error
-		if gone := s.whileOpen(ctx, func() { err = s.server.guesses.take(ctx, tolls) }); gone != nil {
+		if gone := s.whileOpen(ctx, func() { err = s.server.guesses.take(ctx, draws) }); gone != nil {
 			if err == nil {
-				s.server.guesses.giveBack(tolls)
+				s.server.guesses.giveBack(draws)
 			}
 			return gone
 		}
@@ -40,25 +40,25 @@ func (s *session) takeToken(ctx context.Context) error {
 			return err
 		}
 		if !s.arrival.ticket.clientWaits(s.client) {
-			s.server.guesses.giveBack(tolls)
-			return s.client.ended()
+			s.server.guesses.giveBack(draws)
+			return s.client.endCause()
 		}
 	}
-	s.attempt.draws = tolls
+	s.attempt.draws = draws
 	return nil
 }
 
-// settle ends a sign-in's guess: its tokens go back if it was right, or if nobody has judged it.
-func (s *session) settle(right bool, err error) {
-	if right || !wasJudged(err) {
+// settleGuess ends a sign-in's guess. Its tokens come back if the credential was right, or was not verified.
+func (s *session) settleGuess(right bool, err error) {
+	if right || !mayBeVerified(err) {
 		s.server.guesses.giveBack(s.attempt.draws)
 	}
 	s.attempt.draws = nil
 }
 
-// wasJudged says whether somebody may have judged the credential of a sign-in that failed. A server that has got it
-// and went away, or was silent, may have.
-func wasJudged(err error) bool {
+// mayBeVerified says whether the credential of a failed sign-in may have been verified. A server that got it and then
+// went away, or was silent, may have verified it.
+func mayBeVerified(err error) bool {
 	var server *backend.Error
 	switch {
 	case err == nil: // a panic
@@ -78,11 +78,11 @@ func wasJudged(err error) bool {
 	return false
 }
 
-// converse takes a challenge of the mailbox server to the client. While the client is waited for, it may have to give
-// way, and the context ends if its mailbox moves.
+// converse sends a challenge of the mailbox server to the client, and returns the response. Meanwhile the client may
+// have to give way, and the context ends if its mailbox moves.
 func (s *session) converse(ctx context.Context, challenge []byte) (response []byte, err error) {
 	s.client.exchanging = true
-	err = s.client.during(ctx, func() error {
+	err = s.client.waitDuring(ctx, func() error {
 		response, err = s.challenge(challenge)
 		return err
 	})
@@ -91,8 +91,8 @@ func (s *session) converse(ctx context.Context, challenge []byte) (response []by
 	case err != nil:
 		return nil, err
 	case !s.arrival.ticket.clientWaits(s.client):
-		return nil, s.client.ended()
-	case isSCRAM(s.dialogue.mechanism) && s.attempt.draws == nil: // the client's proof is what is judged
+		return nil, s.client.endCause()
+	case isSCRAM(s.dialogue.mechanism) && s.attempt.draws == nil: // now the client's proof can be verified
 		err = s.takeToken(ctx)
 	}
 	return response, err

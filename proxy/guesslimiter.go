@@ -54,30 +54,30 @@ type guessLimiter struct {
 // bucket has the tokens of an address and user, of an address, or of a site.
 type bucket struct {
 	tokens
-	of      failureKey
+	owner   failureKey
 	waiting []*waitingGuess // in order
 }
 
 // tokenDraw is a token that a guess takes from one bucket.
 type tokenDraw struct {
-	key  uint64
-	rate rate
-	of   failureKey
+	key   uint64
+	rate  rate
+	owner failureKey
 }
 
 // waitingGuess is a guess that waits for a token.
 type waitingGuess struct {
-	needs float64 // tokens that must be there
-	wake  context.CancelFunc
-	in    bool // it has got its token
+	needs    float64 // tokens that must be there
+	wake     context.CancelFunc
+	admitted bool // it has got its token
 }
 
 func newGuessLimiter(now func() time.Time, sleep func(context.Context, time.Duration) error) *guessLimiter {
 	return &guessLimiter{seed: maphash.MakeSeed(), now: now, sleep: sleep, buckets: make(map[uint64]*bucket)}
 }
 
-// judgedName is the name whose password is verified: of USER*MASTER the master's.
-func judgedName(login string) string {
+// credentialOwner returns the name whose password is verified: for USER*MASTER the master's.
+func credentialOwner(login string) string {
 	return login[strings.LastIndexByte(login, backend.MasterSeparator)+1:]
 }
 
@@ -166,7 +166,7 @@ func (g *guessLimiter) wait(ctx context.Context, b *bucket, needs float64, left 
 	defer wake()
 	w := &waitingGuess{needs: needs, wake: wake}
 	b.waiting = append(b.waiting, w)
-	for !w.in {
+	for !w.admitted {
 		if ctx.Err() != nil || *left <= 0 {
 			b.forget(w)
 			if *left <= 0 {
@@ -212,7 +212,7 @@ func (g *guessLimiter) bucket(c tokenDraw) *bucket {
 	b := g.buckets[c.key]
 	if b == nil {
 		g.makeRoom()
-		b = &bucket{tokens: full(c.rate, g.now()), of: failureKey{c.of.address, ShownName(c.of.user)}}
+		b = &bucket{tokens: full(c.rate, g.now()), owner: failureKey{c.owner.address, ShownName(c.owner.user)}}
 		g.buckets[c.key] = b
 	}
 	b.rate = c.rate
@@ -255,7 +255,7 @@ func (b *bucket) admit() {
 			continue
 		}
 		b.left--
-		w.in = true
+		w.admitted = true
 		w.wake()
 		b.forget(w)
 	}

@@ -39,7 +39,7 @@ func (s *session) handOff(link *backend.Link) error {
 	// of s it keeps nothing, nor of the ticket: the relay would keep all of the set-up in memory
 	over := &relayed{
 		server: s.server, user: s.arrival.ticket.user, remote: compact(s.arrival.remote),
-		shared: s.server.sharedInfos.of(sharedInfo{server: link.Server, database: link.Database,
+		shared: s.server.sharedInfos.get(sharedInfo{server: link.Server, database: link.Database,
 			listener: s.arrival.listener.Name,
 			local:    s.arrival.local}),
 		rows: uint16(min(s.rows.number, math.MaxUint16)),

@@ -44,16 +44,16 @@ func (s *session) identify(args *wire.Args) error {
 			return syntaxError(args, "list or NIL expected")
 		}
 	}
-	if err := s.believe(said); err != nil {
+	if err := s.applyID(said); err != nil {
 		return err
 	}
 	s.client.say(`* ID ("name" "Portico")`)
 	return s.client.say(s.dialogue.tag + " OK ID completed.")
 }
 
-// believe takes what a trusted client says of the real one. The number of hops left counts whoever says it: it can
+// applyID takes what a trusted client says of the real one. The number of hops left counts whoever says it: it can
 // only make a sign-in fail. What cannot be read is passed over.
-func (s *session) believe(said map[string]string) error {
+func (s *session) applyID(said map[string]string) error {
 	if hops, err := strconv.ParseUint(said["x-proxy-ttl"], 10, 8); err == nil {
 		s.arrival.hops = min(s.arrival.hops, int(hops))
 	}
@@ -71,7 +71,7 @@ func (s *session) believe(said map[string]string) error {
 	if err != nil {
 		return nil
 	}
-	return s.comesFrom(from)
+	return s.setRemote(from)
 }
 
 // addrPort reads an address and a port, which may be missing.

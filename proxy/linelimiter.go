@@ -80,7 +80,7 @@ func (l *lineLimiter) report(log zerolog.Logger, now time.Time, all bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for kind, count := range l.counts {
-		silence := now.Sub(count.at)
+		silence := now.Sub(count.updatedAt)
 		if count.leftOut > 0 && (all || silence >= linesForget) {
 			from := "others"
 			if kind.from.IsValid() {

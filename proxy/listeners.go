@@ -21,12 +21,12 @@ const (
 	acceptPauseMax = time.Second
 )
 
-// served is a listener at work.
-type served struct {
+// activeListener is a listener at work.
+type activeListener struct {
 	net.Listener
-	stop  context.Context // ends when it alone is to
+	stop  context.Context // ends when this listener must stop
 	end   context.CancelFunc
-	ended chan struct{} // closed when nothing of it is left
+	ended chan struct{} // closed when Serve is about to return
 }
 
 // Serve accepts connections from ln until StopServing, Shutdown or Close, and then returns nil. It owns ln. One server
@@ -36,25 +36,25 @@ func (s *Server) Serve(ln net.Listener, l Listener) error {
 	if l.TLS != TLSNone && s.settings.Load().TLS == nil {
 		return fmt.Errorf("listener %s: TLS needs a certificate", l.Name)
 	}
-	of := s.enlist(ln)
-	if of == nil {
+	active := s.enlist(ln)
+	if active == nil {
 		return nil
 	}
 	defer s.setup.Done()
-	defer close(of.ended)
-	defer of.end()
+	defer close(active.ended)
+	defer active.end()
 	defer ln.Close()
 	listener := &listener{Listener: l, results: s.metrics.connections(l.Name)}
 	if tcp, ok := ln.(*net.TCPListener); ok {
-		err := s.acceptOnThreads(tcp, listener, of.stop)
+		err := s.acceptOnThreads(tcp, listener, active.stop)
 		if !errors.Is(err, errors.ErrUnsupported) {
 			return err
 		}
 	}
-	return s.acceptHere(ln, listener, of.stop)
+	return s.acceptHere(ln, listener, active.stop)
 }
 
-// acceptOnThreads has the set-up threads accept for themselves, which spares each connection a way through the Go
+// acceptOnThreads makes the sign-in threads accept connections themselves, so that no connection passes through the Go
 // scheduler.
 func (s *Server) acceptOnThreads(ln *net.TCPListener, listener *listener, stop context.Context) error {
 	end, err := s.threads.Accept(ln, func(conn setup.Conn) {
@@ -72,7 +72,7 @@ func (s *Server) acceptOnThreads(ln *net.TCPListener, listener *listener, stop c
 	return nil
 }
 
-// acceptHere is for all other listeners.
+// acceptHere accepts connections from listeners that the sign-in threads cannot use.
 func (s *Server) acceptHere(ln net.Listener, listener *listener, stop context.Context) error {
 	for {
 		conn, err := ln.Accept()
@@ -104,28 +104,28 @@ func (s *Server) acceptHere(ln net.Listener, listener *listener, stop context.Co
 const shedAtOnce = 16
 
 // shedIfShort ends connections before sign-in if an error says that we have no descriptors or no memory left. It
-// returns whether some have ended. asking is the ticket of the sign-in that has got the error, nil for none.
-func (s *Server) shedIfShort(err error, asking *ticket) bool {
+// returns whether some have ended. except is the ticket of the sign-in that has got the error, nil for none.
+func (s *Server) shedIfShort(err error, except *ticket) bool {
 	if backend.IsLocal(err) {
 		s.shortages.Add(1)
 	}
 	short := errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE) || errors.Is(err, syscall.ENOMEM) ||
 		errors.Is(err, syscall.ENOBUFS)
-	return short && s.admission.shed(shedAtOnce, asking) > 0
+	return short && s.admission.shed(shedAtOnce, except) > 0
 }
 
 // Shortages returns how many connections and sign-ins have found no descriptor, port or memory left for them, so far.
 func (s *Server) Shortages() uint64 { return s.shortages.Load() }
 
-// takesKept says whether a newcomer may have a descriptor that is kept back: if another connection before sign-in ends
-// for it, whose own is free soon.
+// takesKept says whether a new connection may keep a descriptor that is kept back. It may if another connection before
+// sign-in ends, which frees that one's descriptor.
 func (s *Server) takesKept() bool {
 	s.shortages.Add(1)
 	return s.admission.shed(1, nil) > 0
 }
 
-// acceptFailed counts and logs a failure, and says how long to leave off: longer each time until one is accepted, or
-// some connection has made room.
+// acceptFailed counts and logs a failure, and returns how long to pause: longer each time, until a connection is
+// accepted or has made room.
 func (s *Server) acceptFailed(listener *listener, err error) time.Duration {
 	if s.shedIfShort(err, nil) {
 		listener.failures.Store(0)
@@ -140,7 +140,7 @@ func (s *Server) acceptFailed(listener *listener, err error) time.Duration {
 type listener struct {
 	Listener
 	results  *results
-	failures atomic.Int32 // to accept, one after the other
+	failures atomic.Int32 // to accept, in a row
 }
 
 // admit starts a session on a new connection, or refuses it. It does not block.
@@ -172,8 +172,8 @@ func (s *Server) admit(conn setup.Conn, listener *listener) {
 	})
 }
 
-// refuse ends a connection that there is no room for. A new socket has room for one line, so the write does not wait;
-// TLS is not worth a handshake.
+// refuse ends a connection for which there is no room. A new socket has room for one line, so the write does not wait.
+// A TLS client gets no line, because that would need a handshake.
 func (s *Server) refuse(conn setup.Conn, listener *listener, remote netip.AddrPort, o Outcome) {
 	listener.results.count(o)
 	row := o.row()
@@ -185,36 +185,36 @@ func (s *Server) refuse(conn setup.Conn, listener *listener, remote netip.AddrPo
 	conn.Close()
 }
 
-// enlist notes a listener for Shutdown, and its accept loop among the goroutines waited for. It answers nil when the
-// server is already closed.
-func (s *Server) enlist(ln net.Listener) *served {
+// enlist adds a listener to those that Shutdown closes, and its accept loop to the goroutines that it waits for. It
+// returns nil if the server is closed.
+func (s *Server) enlist(ln net.Listener) *activeListener {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.drain.Err() != nil {
 		return nil
 	}
-	of := &served{Listener: ln, ended: make(chan struct{})}
-	of.stop, of.end = context.WithCancel(s.drain)
-	s.listeners = append(s.listeners, of)
+	active := &activeListener{Listener: ln, ended: make(chan struct{})}
+	active.stop, active.end = context.WithCancel(s.drain)
+	s.listeners = append(s.listeners, active)
 	s.setup.Add(1)
-	return of
+	return active
 }
 
-// StopServing ends one call of Serve, and returns when its listener is closed; the sessions that came by it go on. A
-// listener that is not served is left alone.
+// StopServing ends one call of Serve, and returns when its listener is closed. Sessions from that listener continue. It
+// does nothing if ln is not served.
 func (s *Server) StopServing(ln net.Listener) {
 	s.mu.Lock()
-	i := slices.IndexFunc(s.listeners, func(of *served) bool { return of.Listener == ln })
+	i := slices.IndexFunc(s.listeners, func(l *activeListener) bool { return l.Listener == ln })
 	if i < 0 {
 		s.mu.Unlock()
 		return
 	}
-	of := s.listeners[i]
+	active := s.listeners[i]
 	s.listeners = slices.Delete(s.listeners, i, i+1)
 	s.mu.Unlock()
-	of.end()
-	of.Close()
-	<-of.ended
+	active.end()
+	active.Close()
+	<-active.ended
 }
 
 // stopListening closes the listeners and tells all sessions in set-up to end.
@@ -223,9 +223,9 @@ func (s *Server) stopListening() {
 	defer s.mu.Unlock()
 	s.cancel(OutcomeDraining)
 	s.inSetUp.drain()
-	for _, of := range s.listeners {
-		of.end()
-		of.Close()
+	for _, active := range s.listeners {
+		active.end()
+		active.Close()
 	}
 	s.listeners = nil
 }

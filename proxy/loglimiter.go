@@ -19,8 +19,8 @@ type LogLimiter[K comparable] struct {
 }
 
 type logged struct {
-	at      time.Time
-	leftOut int // since then
+	loggedAt time.Time
+	leftOut  int // since then
 }
 
 // maxKinds bounds the memory of a LogLimiter.
@@ -32,7 +32,7 @@ func (s *LogLimiter[K]) Due(kind K, now time.Time) (leftOut int, ok bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	last, known := s.last[kind]
-	if known && now.Sub(last.at) < logPause {
+	if known && now.Sub(last.loggedAt) < logPause {
 		last.leftOut++
 		s.last[kind] = last
 		return 0, false
@@ -40,7 +40,7 @@ func (s *LogLimiter[K]) Due(kind K, now time.Time) (leftOut int, ok bool) {
 	if s.last == nil || len(s.last) >= maxKinds && !known {
 		s.last = make(map[K]logged)
 	}
-	s.last[kind] = logged{at: now}
+	s.last[kind] = logged{loggedAt: now}
 	return last.leftOut, true
 }
 

@@ -31,8 +31,8 @@ var phaseNames = [numPhases]string{
 	"tls", "conversation", "route", "dial", "server_tls", "greeting", "signin", "total",
 }
 
-// ofStep maps the phases that the mailbox servers' side measures.
-var ofStep = map[string]phase{
+// phaseOfStep maps the phases that the mailbox servers' side measures.
+var phaseOfStep = map[string]phase{
 	backend.PhaseDial:     phaseDial,
 	backend.PhaseTLS:      phaseServerTLS,
 	backend.PhaseGreeting: phaseGreeting,
@@ -42,13 +42,13 @@ var ofStep = map[string]phase{
 // phases has one histogram for each, of the relay's kind: a sign-in has half a dozen, and Prometheus's own cost
 // several times as much to count. It is its own collector. Safe for concurrent use.
 type phases struct {
-	mu    sync.Mutex
-	taken [numPhases]relay.Histogram
+	mu         sync.Mutex
+	histograms [numPhases]relay.Histogram
 }
 
 func (p *phases) observe(at phase, d time.Duration) {
 	p.mu.Lock()
-	p.taken[at].Observe(d.Nanoseconds())
+	p.histograms[at].Observe(d.Nanoseconds())
 	p.mu.Unlock()
 }
 
@@ -61,7 +61,7 @@ func (p *phases) Describe(ch chan<- *prometheus.Desc) { ch <- phasesDesc }
 // Collect implements prometheus.Collector.
 func (p *phases) Collect(ch chan<- prometheus.Metric) {
 	p.mu.Lock()
-	taken := p.taken
+	taken := p.histograms
 	p.mu.Unlock()
 	for at, name := range phaseNames {
 		ch <- histogramMetric{phasesDesc, &taken[at], []*dto.LabelPair{labelPair("phase", name)}}
@@ -70,7 +70,7 @@ func (p *phases) Collect(ch chan<- prometheus.Metric) {
 
 // step is called for each phase by the mailbox servers' side.
 func (p *phases) step(name string, d time.Duration) {
-	if at, ok := ofStep[name]; ok {
+	if at, ok := phaseOfStep[name]; ok {
 		p.observe(at, d)
 	}
 }
@@ -87,7 +87,7 @@ type metrics struct {
 	refusals       [numOutcomes]prometheus.Counter // nil for outcomes that end the connection
 	waited         prometheus.Counter
 	guessesDelayed prometheus.Counter
-	panics         prometheus.Counter // on set-up threads, not caught by a session
+	panics         prometheus.Counter // on sign-in threads, not caught by a session
 	phases         phases
 }
 

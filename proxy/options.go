@@ -24,9 +24,9 @@ type Options struct {
 	// ProtocolLog is told what sessions do, if it is not nil: of those in set-up by the server, of those that Relay
 	// carries by what Watch makes.
 	ProtocolLog   *protolog.Log
-	SigninThreads int // that set sessions up at the same time; the configuration calls them set-up slots
-	// CheckThreads says why threads for the set-up do not work here, nil if they do; default setup.Check. If they do
-	// not, one line of the log says why, and each session is set up by a goroutine.
+	SigninThreads int // how many threads set sessions up at the same time; the key is setup_slots
+	// CheckThreads returns why sign-in threads do not work here, or nil; default setup.Check. If they do not, one line
+	// of the log says why, and a goroutine sets up each session.
 	CheckThreads func() error
 	// KeptDescriptors is the number from which on descriptors are kept back for others than clients, such as probes
 	// and HTTP; 0 for none.

@@ -6,19 +6,19 @@ import (
 	"time"
 )
 
-// origin is a client address (of IPv6 a network) with connections before sign-in. A connection whose user is not
-// proved may have to give way to a new one: it is in one of the lists, by what it waits for.
+// origin is a client address (for IPv6 a network) with connections before sign-in. A connection whose user is not
+// proved may have to give way to a new one. Such a connection is in one of the lists, by what it waits for.
 type origin struct {
 	number    int        // all connections before sign-in
-	shared    bool       // many clients come from there, so that it has no bound of its own
+	shared    bool       // many clients use the address, so it has no bound of its own
 	silent    ticketList // we wait for the client
 	exchanges ticketList // of silent, those that hold a connection to a mailbox server
 	waiting   ticketList // the client waits for us
-	at        int        // in the heap
+	heapIndex int        // in originHeap
 }
 
-// longSilence is how long a client may be silent before it gives way wherever it comes from. A client that signs in
-// speaks sooner.
+// longSilence is how long a client may be silent before it gives way, whatever its address. A client that signs in
+// sends its commands sooner.
 const longSilence = 3 * time.Second
 
 // first returns the origin's ticket that gives way first, or nil.
@@ -39,8 +39,8 @@ func (o *origin) weight() int {
 	return n
 }
 
-// before says whether a connection of o gives way before one of other: where most are. Among equals it is the one
-// that has waited longest.
+// before says whether a connection of o gives way before one of other: the address with more connections comes first.
+// Among equals the connection that has waited longest comes first.
 func (o *origin) before(other *origin) bool {
 	if w, v := o.weight(), other.weight(); w != v {
 		return w > v
@@ -56,13 +56,13 @@ func (c originHeap) Len() int           { return len(c) }
 func (c originHeap) Less(i, j int) bool { return c[i].before(c[j]) }
 func (c originHeap) Swap(i, j int) {
 	c[i], c[j] = c[j], c[i]
-	c[i].at, c[j].at = i, j
+	c[i].heapIndex, c[j].heapIndex = i, j
 }
 
 // Push implements heap.Interface.
 func (c *originHeap) Push(x any) {
 	o := x.(*origin)
-	o.at = len(*c)
+	o.heapIndex = len(*c)
 	*c = append(*c, o)
 }
 
@@ -88,31 +88,31 @@ func (a *admission) arrive(key netip.Prefix, shared bool) {
 	}
 	o.number++
 	o.shared = shared
-	heap.Fix(&a.originHeap, o.at)
+	heap.Fix(&a.originHeap, o.heapIndex)
 }
 
 // depart undoes arrive.
 func (a *admission) depart(key netip.Prefix) {
 	if o := a.origins[key]; o != nil {
 		if o.number--; o.number == 0 {
-			heap.Remove(&a.originHeap, o.at)
+			heap.Remove(&a.originHeap, o.heapIndex)
 			delete(a.origins, key)
 		}
 	}
 }
 
-// yielding returns the ticket of all that gives way first, or nil: that of the client that has been silent longest,
-// if for long, and else one of the address that has most. So whoever waits for us is not sent away by strangers
-// from addresses that have more.
-func (a *admission) yielding() *ticket {
+// nextToYield returns the ticket that gives way next, or nil. If a client has been silent for longSilence, it is the
+// one that has been silent longest. Otherwise it is one of the address with most connections, so that a client that
+// waits for us does not lose its place to addresses with more connections.
+func (a *admission) nextToYield() *ticket {
 	if t := a.silent.first; t != nil && a.now().Sub(t.since) >= longSilence || len(a.originHeap) == 0 {
 		return t
 	}
 	return a.originHeap[0].first()
 }
 
-// giveWay ends the connection of a ticket, if there is one, and takes its place from it. The outcome is for a
-// client that was silent.
+// giveWay ends the connection of a ticket, and frees its place. A client that was silent gets the outcome o. It returns
+// false if t is nil.
 func (a *admission) giveWay(t *ticket, o Outcome) bool {
 	if t == nil {
 		return false
@@ -123,22 +123,22 @@ func (a *admission) giveWay(t *ticket, o Outcome) bool {
 	c := t.client
 	t.unlist()
 	t.returned = true
-	a.left(t.address, "", false)
+	a.uncount(t.address, "", false)
 	c.endWith(o)
 	return true
 }
 
-// shed ends up to n connections before sign-in, as descriptors or memory are short. It returns how many. A sign-in
-// that asks for it does not end itself; asking is nil if none asks.
-func (a *admission) shed(n int, asking *ticket) (ended int) {
+// shed ends up to n connections before sign-in, because descriptors or memory are short, and returns how many it has
+// ended. It never ends the connection of except, the sign-in that needs them; nil for none.
+func (a *admission) shed(n int, except *ticket) (ended int) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if asking != nil && asking.state == stateWaiting {
-		client := asking.client
-		asking.unlist()
-		defer asking.list(client, stateWaiting)
+	if except != nil && except.state == stateWaiting {
+		client := except.client
+		except.unlist()
+		defer except.list(client, stateWaiting)
 	}
-	for ended < n && a.giveWay(a.yielding(), OutcomeGaveWayResources) {
+	for ended < n && a.giveWay(a.nextToYield(), OutcomeGaveWayResources) {
 		ended++
 	}
 	return ended

@@ -19,7 +19,7 @@ func TestSilenceOfAFewSecondsIsNoReason(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			c := &client{leaving: true} // it has no socket
+			c := &client{lingering: true} // it has no socket
 			ticket.clientSilent(c)
 			return c
 		}
@@ -31,8 +31,8 @@ func TestSilenceOfAFewSecondsIsNoReason(t *testing.T) {
 		}
 		gone := map[*client]string{alone: "alone", crowd[0]: "crowd", crowd[1]: "the later of the crowd"}
 		for c, name := range gone {
-			if (c.ends != nil) != (name == want) {
-				t.Errorf("silent for %v: %s ends with %v", silent, name, c.ends)
+			if (c.endReason != nil) != (name == want) {
+				t.Errorf("silent for %v: %s ends with %v", silent, name, c.endReason)
 			}
 		}
 	}

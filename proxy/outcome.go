@@ -68,7 +68,7 @@ const (
 	OutcomeDial             // no connection to the mailbox server
 	OutcomeServerTLS        // no TLS with the mailbox server
 	OutcomeServerGreeting   // a greeting of the mailbox server that cannot be trusted
-	OutcomeServerProtocol   // the mailbox server made no sense during sign-in
+	OutcomeServerProtocol   // the mailbox server broke the protocol during sign-in
 	OutcomeServerTimeout    // the mailbox server was too slow
 	OutcomeServerClosed     // the mailbox server closed the connection
 	OutcomeServerMechanism  // the mailbox server offers no mechanism that could carry the credential
@@ -95,7 +95,8 @@ type charge uint8
 const (
 	chargeNone charge = iota
 	chargeBad         // one of Limits.BadCommands
-	// one of Limits.FailedSignIns, and a pause: a credential was judged, or a server's own refusal came back
+	// one of Limits.FailedSignIns, and an authentication delay: a credential was verified, or a server refused by
+	// itself
 	chargeFailed
 )
 
@@ -264,8 +265,7 @@ var outcomes = [numOutcomes]row{
 
 func (o Outcome) row() *row { return &outcomes[o] }
 
-// verdict says in Exchange's words what a sign-in has come to, as far as that is anybody's verdict; else ""
-// (docs/exchange.md).
+// verdict returns Exchange's word for the result of a sign-in, or "" if Exchange has none (docs/exchange.md).
 func (o Outcome) verdict() string {
 	switch {
 	case o == OutcomeSignedIn:

@@ -64,22 +64,22 @@ func (p *probePasses) take(source netip.AddrPort, shown secret.Value) (ProbePass
 func (s *session) prove(ctx context.Context, q directory.Query, c backend.Credential, p ProbePass) error {
 	q.Password, c.Password = p.Password, p.Password
 	var err error
-	if s.attempt.way, err = s.route(ctx, q, &c); err != nil {
+	if s.attempt.route, err = s.route(ctx, q, &c); err != nil {
 		return err
 	}
-	s.attempt.user = s.attempt.way.User
-	if err := s.attempt.way.Refusal(); err != nil {
+	s.attempt.user = s.attempt.route.User
+	if err := s.attempt.route.Refusal(); err != nil {
 		return err
 	}
-	if err := s.attempt.tier.Verify(ctx, &s.attempt.way, q, s.client); err != nil {
+	if err := s.attempt.tier.Verify(ctx, &s.attempt.route, q, s.client); err != nil {
 		return err
 	}
-	s.dialogue.proved = true
+	s.dialogue.probeDone = true
 	return s.client.say(s.dialogue.tag + " OK Mailbox server found.")
 }
 
-// ofHealth says whether the user is a health mailbox.
-func (s *session) ofHealth() bool {
+// isHealthUser says whether the user is a health mailbox.
+func (s *session) isHealthUser() bool {
 	_, ok := s.set.HealthUsers[s.attempt.user]
 	return ok
 }

@@ -91,7 +91,7 @@ func (s *session) logCommand(r protolog.Result, code string, o Outcome) {
 	request, response := s.transferred()
 	s.logRow(func(e *protolog.Event) {
 		e.Request, e.Response = request, response
-		e.Command, e.Duration = command, s.server.opt.Now().Sub(s.dialogue.asked)
+		e.Command, e.Duration = command, s.server.opt.Now().Sub(s.dialogue.readAt)
 		if shown != nil {
 			e.Parameters = *shown
 		}
@@ -101,7 +101,7 @@ func (s *session) logCommand(r protolog.Result, code string, o Outcome) {
 			e.Parameters = wire.ShownLogin(e.Session.User())
 			fallthrough
 		case wire.VerbAuthenticate.Lower():
-			e.Msg = s.proxied(o)
+			e.Msg = s.proxyResult(o)
 			phases := s.rows.phases
 			e.Phases = &phases
 		}
@@ -124,15 +124,15 @@ func (s *session) logProxy(link *backend.Link, err error, took time.Duration) {
 		s.rows.upstream = link.Addr
 	}
 	s.logRow(func(e *protolog.Event) {
-		e.Command, e.Parameters, e.Duration, e.Msg = protolog.Proxy, wire.ShownName(name), took, s.proxied(o)
+		e.Command, e.Parameters, e.Duration, e.Msg = protolog.Proxy, wire.ShownName(name), took, s.proxyResult(o)
 		if o != OutcomeSignedIn {
 			e.Err = o.String()
 		}
 	})
 }
 
-// proxied says in Exchange's words what became of a sign-in.
-func (s *session) proxied(o Outcome) string {
+// proxyResult says in Exchange's words what became of a sign-in.
+func (s *session) proxyResult(o Outcome) string {
 	if s.rows.upstream == "" {
 		return o.verdict()
 	}
@@ -208,7 +208,7 @@ func (w *watcher) Finished(f *relay.Finished) {
 		e.Msg = "begun before the log"
 	}
 	e.Request, e.Response, e.Rows = f.Request, f.Response, int32(f.Data)
-	e.Answer(ofRelay[f.Result], f.Code, f.Text)
+	e.Answer(resultOfRelay[f.Result], f.Code, f.Text)
 	w.put(e)
 }
 
@@ -244,8 +244,8 @@ func (w *watcher) put(e *protolog.Event) {
 	w.ring.Put()
 }
 
-// ofRelay are the log's words for the relay's.
-var ofRelay = [relay.NumResults]protolog.Result{
+// resultOfRelay are the log's words for the relay's.
+var resultOfRelay = [relay.NumResults]protolog.Result{
 	relay.ResultOK: protolog.OK, relay.ResultNO: protolog.NO, relay.ResultBAD: protolog.BAD,
 	relay.ResultAborted: protolog.Aborted,
 }

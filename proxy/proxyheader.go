@@ -29,13 +29,13 @@ type proxyHeader struct {
 	local bool
 }
 
-// introduced reads the header of the PROXY protocol that says for whom a proxy in front of us connects. It is due from
-// trusted networks, and from nobody else: there it would be taken for what it is, no IMAP.
-func (s *session) introduced() (err error) {
+// readClientAddress reads the header of the PROXY protocol, in which a proxy in front of us says for which client it
+// connects. Only trusted networks send one. From other clients it is a syntax error of IMAP.
+func (s *session) readClientAddress() (err error) {
 	if !s.arrival.listener.ProxyProtocol || !s.set.trusts(s.arrival.remote.Addr()) {
 		return nil
 	}
-	// what is said now would be taken for TLS
+	// the client would take an answer in plain text for TLS
 	defer func() { s.client.muted = err != nil && s.arrival.listener.TLS == TLSImplicit }()
 	if err := s.client.allow(s.set.Timeouts.Handshake); err != nil {
 		return err
@@ -48,12 +48,12 @@ func (s *session) introduced() (err error) {
 		return nil
 	}
 	s.arrival.local = header.to
-	return s.comesFrom(header.from)
+	return s.setRemote(header.from)
 }
 
-// comesFrom is for a client whose address a trusted proxy has told: it counts from here on, in limits, penalties and
-// the log.
-func (s *session) comesFrom(addr netip.AddrPort) error {
+// setRemote sets the client's address that a trusted proxy has sent. From now on it counts for limits, authentication
+// delays and the log.
+func (s *session) setRemote(addr netip.AddrPort) error {
 	s.arrival.remote = netip.AddrPortFrom(addr.Addr().Unmap(), addr.Port())
 	return s.arrival.ticket.move(s.arrival.remote.Addr(), s.set.Limits)
 }

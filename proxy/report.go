@@ -97,36 +97,36 @@ func (s *session) countRefusal(o Outcome) {
 // delayAnswer waits until the answer to a refused sign-in is due (authentication delay). It returns an error if the
 // client went away, or had to give way, before that.
 func (s *session) delayAnswer(o Outcome) error {
-	if o.row().charge != chargeFailed || s.ofHealth() {
+	if o.row().charge != chargeFailed || s.isHealthUser() {
 		return nil
 	}
 	delay := s.set.AuthDelay.First
 	if o != OutcomeTooManyGuesses { // nobody checked that credential
 		delay = s.server.authDelays.fail(s.arrival.remote.Addr(), s.attempt.user, s.set.AuthDelay)
 	}
-	wait := s.due(delay)
+	wait := s.remainingDelay(delay)
 	s.server.metrics.waited.Add(wait.Seconds())
 	return s.pause(wait)
 }
 
-// due returns how long the answer to a refused sign-in still has to wait. A delay counts from the client's last
-// byte, and an answer that took longer comes at a whole second: how long it took to find out, which may differ between
-// users, does not show.
-func (s *session) due(delay time.Duration) time.Duration {
+// remainingDelay returns how long the answer to a refused sign-in still has to wait. The delay counts from the client's
+// last byte. If the answer took longer than the delay, it waits for the next whole second, so that its time does not
+// reveal whether a user exists.
+func (s *session) remainingDelay(delay time.Duration) time.Duration {
 	if delay <= 0 {
 		return 0
 	}
-	took := s.server.opt.Now().Sub(s.dialogue.asked)
+	took := s.server.opt.Now().Sub(s.dialogue.readAt)
 	return max(delay, (took+time.Second).Truncate(time.Second)) - took
 }
 
-// pause lets time pass, or less of it when the server drains. It returns an error if the client goes away meanwhile,
-// or has to give way: then nothing is due any more.
+// pause waits for d, or until the server drains. It returns an error if the client goes away meanwhile, or has to give
+// way: then no answer is due.
 func (s *session) pause(d time.Duration) error {
 	if d <= 0 {
 		return nil
 	}
-	ctx, stop := s.client.attend(s.drain)
+	ctx, stop := s.client.waitContext(s.drain)
 	defer stop()
 	err := s.whileOpen(ctx, func() { s.server.opt.Sleep(ctx, d) })
 	if s.drain.Err() != nil {
@@ -153,11 +153,11 @@ func (s *session) answer(o Outcome, err error) (code string) {
 func (s *session) countFailure(o Outcome) error {
 	switch o.row().charge {
 	case chargeBad:
-		if s.dialogue.bad++; s.dialogue.bad >= s.set.Limits.BadCommands {
+		if s.dialogue.badCommands++; s.dialogue.badCommands >= s.set.Limits.BadCommands {
 			return fmt.Errorf("%w; the last one: %w", OutcomeTooManyBad, o)
 		}
 	case chargeFailed:
-		if s.dialogue.failed++; s.dialogue.failed >= s.set.Limits.FailedSignIns {
+		if s.dialogue.failedSignIns++; s.dialogue.failedSignIns >= s.set.Limits.FailedSignIns {
 			return fmt.Errorf("%w; the last one: %w", OutcomeTooManyFailed, o)
 		}
 	}

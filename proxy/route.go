@@ -8,8 +8,8 @@ import (
 	"portico/backend/directory"
 )
 
-// query says who signs in, in canonical form. A client that names an authorization identity wants that user's mailbox;
-// the name it signs in by goes to the mailbox server too, and has to be one.
+// query returns who signs in, in canonical form. If the client names an authorization identity, it wants that user's
+// mailbox. The name that it signs in by goes to the mailbox server too, so both must be valid names.
 func (s *session) query(c *backend.Credential) (directory.Query, error) {
 	if c.Username == "" && backend.MayBeNameless(c.Mechanism) {
 		return s.tokenQuery(c)
@@ -25,8 +25,8 @@ func (s *session) query(c *backend.Credential) (directory.Query, error) {
 	return s.queryOf(c, user, login), nil
 }
 
-// tokenQuery is query for a client that has left it to its token who signs in. A claim of the token tells, for routing
-// and limits alone. Where routing needs no name, none is needed; then limits of the address alone hold.
+// tokenQuery is query for a client that sends a token and no name. A claim of the token gives the name, for routing and
+// limits alone. If routing needs no name, the token needs no claim; then only limits of the address apply.
 func (s *session) tokenQuery(c *backend.Credential) (directory.Query, error) {
 	claim := backend.TokenClaim(c.Password, s.set.OAuthUserClaim)
 	switch {
@@ -44,15 +44,15 @@ func (s *session) queryOf(c *backend.Credential, user, login string) directory.Q
 	return directory.Query{
 		User: user, Login: login, Password: c.Password, Mechanism: c.Mechanism, Certificate: c.Mechanism == external,
 		Client: s.arrival.remote, Local: s.arrival.local, TLS: s.client.tls != nil, SessionID: s.id,
-		Attempt: s.dialogue.failed + 1,
+		Attempt: s.dialogue.failedSignIns + 1,
 	}
 }
 
-// route finds out where the mailbox is. The directory may have changed the user's name: the route has the one to go by
-// from here on, and the credential follows.
+// route finds the mailbox server. The directory may change the user's name: from then on the name in the route counts,
+// and the credential gets it.
 func (s *session) route(ctx context.Context, q directory.Query, c *backend.Credential) (backend.Route, error) {
 	began := s.server.opt.Now()
-	s.client.stopClock() // it may be held for longer than a set-up may take
+	s.client.stopClock() // the client may be held for longer than a set-up may take
 	route, err := s.attempt.tier.Route(ctx, q, s.client)
 	s.client.startClock()
 	s.rows.phases.Directory = s.server.opt.Now().Sub(began)

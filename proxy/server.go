@@ -42,7 +42,7 @@ type Server struct {
 	setup   sync.WaitGroup // accept loops and sessions in set-up
 
 	mu        sync.Mutex
-	listeners []*served
+	listeners []*activeListener
 
 	closeOnce sync.Once
 	closed    chan struct{}

@@ -14,8 +14,8 @@ import (
 	"portico/proxy/setup"
 )
 
-// session is one connection from accept to hand-off. All of it belongs to the goroutine of run. What a phase learns
-// stands in a struct of that phase; later phases read it.
+// session is one connection from accept to hand-off. It belongs to the goroutine of run. Each phase keeps what it finds
+// out in a struct of its own; later phases read it.
 type session struct {
 	server *Server
 	set    *Settings
@@ -31,36 +31,36 @@ type session struct {
 	rows     setupRows
 }
 
-// arrival is what accept, admission, the PROXY protocol and ID have found out about the client.
+// arrival has what accept, admission, the PROXY protocol and ID have found out about the client.
 type arrival struct {
 	listener     *listener
 	ticket       *ticket        // owns the place in the counts
-	source       netip.AddrPort // of the connection itself, whoever stands behind it
+	source       netip.AddrPort // of the connection itself, which may come from a proxy
 	remote       netip.AddrPort // the client's address, as far as we know
-	local        netip.AddrPort // where it has connected to
+	local        netip.AddrPort // the address that it has connected to
 	frontSession string         // the session's id at the proxy in front of us; "" if there is none
 	hops         int            // how often the sign-in may still be passed on
 }
 
-// dialogue is where the conversation before sign-in stands.
+// dialogue is the state of the conversation before sign-in.
 type dialogue struct {
-	tag       string    // of the command being answered; "" when it has none
-	mechanism string    // of the sign-in being answered; "" when it is none
-	asked     time.Time // when the last byte of that command was read
-	bad       int       // bad commands so far
-	failed    int       // failed sign-ins so far
-	proved    bool      // a probe has signed in, and no mailbox server was asked
+	tag           string    // of the command being answered; "" when it has none
+	mechanism     string    // of the sign-in being answered; "" when it is none
+	readAt        time.Time // when the last byte of that command was read
+	badCommands   int       // bad commands so far
+	failedSignIns int       // failed sign-ins so far
+	probeDone     bool      // a probe has signed in, and no mailbox server was asked
 }
 
 // attempt is the last sign-in that was tried.
 type attempt struct {
-	user          string        // canonical; "" until a sign-in was tried
-	judged        string        // the user whose credential it shows
-	thought       time.Duration // the client's share of the time
-	draws         []tokenDraw   // taken for that
-	tier          *tierInUse    // nil while no sign-in is under way
-	way           backend.Route // its end has to be told to tier
-	mailboxServer string        // signed in to; "" until then
+	user           string        // canonical; "" until a sign-in was tried
+	credentialUser string        // whose credential the client has sent
+	clientTime     time.Duration // how long the client took during the sign-in
+	draws          []tokenDraw   // taken for that
+	tier           *tierInUse    // nil while no sign-in is in progress
+	route          backend.Route // to be ended by releaseRoute
+	mailboxServer  string        // signed in to; "" until then
 }
 
 // begin fills in what the session needs from the start.
@@ -87,14 +87,14 @@ func sessionID(random io.Reader) string {
 	return string(id.text[:])
 }
 
-// run is the top frame of the session: whatever happens below comes back as an error and is reported here. What the
-// session holds is given back by deferred calls, because reporting may panic too: the set-up thread reports that, and
+// run is the top frame of the session: every phase returns its error to here, and conclude reports it. Deferred calls
+// give back what the session holds, because reporting may panic too. The sign-in thread reports such a panic, and
 // closes the connection.
 func (s *session) run(conn setup.Conn) {
 	defer s.arrival.ticket.giveBack()
 	s.begin(conn)
 	defer s.client.commands.Reset(nil) // and no password is left
-	defer s.attempt.tierDone()
+	defer s.attempt.releaseTier()
 	s.server.inSetUp.add(s.client)
 	defer s.server.inSetUp.remove(s.client)
 	s.arrival.ticket.clientSilent(s.client)
@@ -106,37 +106,37 @@ func (s *session) run(conn setup.Conn) {
 
 // conclude reports how the session ended, and counts it.
 func (s *session) conclude(err error) {
-	outcome := OutcomePanic // unless reporting comes to its end
+	outcome := OutcomePanic // if reporting panics
 	defer func() { s.arrival.listener.results.count(outcome) }()
-	told, _ := s.report(s.told(err))
-	s.logClose(told)
-	outcome = told
+	reported, _ := s.report(s.withEndCause(err))
+	s.logClose(reported)
+	outcome = reported
 }
 
-// tierDone gives the tier back: the sign-in failed, or the relay has the session.
-func (a *attempt) tierDone() {
+// releaseTier gives the tier back, because the sign-in has failed or the relay has the session.
+func (a *attempt) releaseTier() {
 	if a.tier == nil {
 		return
 	}
-	a.routeDone()
-	a.tier.leave()
+	a.releaseRoute()
+	a.tier.release()
 	a.tier = nil
 }
 
-// routeDone tells the tier that what Route began is over.
-func (a *attempt) routeDone() {
-	a.tier.Done(a.way)
-	a.way = backend.Route{}
+// releaseRoute ends what Tier.Route began.
+func (a *attempt) releaseRoute() {
+	a.tier.Done(a.route)
+	a.route = backend.Route{}
 }
 
-// live leads the session to its end and returns what that was. A panic ends this session alone.
+// live runs the phases of the session and returns the error that ends it. A panic ends this session alone.
 func (s *session) live() (err error) {
 	defer func() {
 		if v := recover(); v != nil {
 			err = panicked(v)
 		}
 	}()
-	if err := s.introduced(); err != nil {
+	if err := s.readClientAddress(); err != nil {
 		return err
 	}
 	err = s.open()
@@ -153,7 +153,7 @@ func (s *session) live() (err error) {
 			s.logCommand(protolog.OK, "", OutcomeSignedIn)
 			continue
 		}
-		if err = s.told(err); outcomeOf(err).row().ends {
+		if err = s.withEndCause(err); outcomeOf(err).row().ends {
 			return err
 		}
 		outcome, err := s.report(err)
@@ -166,17 +166,17 @@ func (s *session) live() (err error) {
 	}
 }
 
-// told puts the reason for which the session was told to end before whatever that made go wrong here.
-func (s *session) told(err error) error {
-	cause := s.client.ended()
+// withEndCause puts the reason for which the session has to end in front of an error that this has caused.
+func (s *session) withEndCause(err error) error {
+	cause := s.client.endCause()
 	if cause == nil || s.client.handedOver || errors.Is(err, cause) {
 		return err
 	}
 	return fmt.Errorf("%w: %w", cause, err)
 }
 
-// whileOpen runs f, which may wait until ctx ends, while others have their turn. A client that closes its side counts
-// as gone, or closing it would spare an attacker the wait. It returns why the session has to end, if it has.
+// whileOpen runs f, which may wait until ctx ends, while other sessions have their turn. If the client closes its side,
+// it counts as gone: otherwise an attacker could avoid the wait. whileOpen returns why the session has to end, or nil.
 func (s *session) whileOpen(ctx context.Context, f func()) error {
 	if err := s.client.sock.WhenGone(func(bool) { s.client.endWith(OutcomeClientGone) }); err != nil {
 		return err
@@ -185,5 +185,5 @@ func (s *session) whileOpen(ctx context.Context, f func()) error {
 	if err := context.Cause(ctx); err != nil {
 		return err
 	}
-	return s.client.sock.WhenGone(s.client.hungUp)
+	return s.client.sock.WhenGone(s.client.noteHangUp)
 }

@@ -16,9 +16,9 @@ import (
 func (s *session) signIn(c backend.Credential) (link *backend.Link, err error) {
 	s.attempt.tier = s.server.takeTier()
 	defer func() {
-		s.settle(link != nil, err)
+		s.settleGuess(link != nil, err)
 		if link == nil {
-			s.attempt.tierDone()
+			s.attempt.releaseTier()
 			s.arrival.ticket.clientSilent(s.client)
 		}
 	}()
@@ -30,7 +30,7 @@ func (s *session) signIn(c backend.Credential) (link *backend.Link, err error) {
 	if s.arrival.hops <= 1 {
 		return nil, OutcomeLoop
 	}
-	s.attempt.thought = 0
+	s.attempt.clientTime = 0
 	s.rows.phases, s.rows.server, s.rows.upstream = protolog.Phases{}, "", ""
 	q, err := s.query(&c)
 	s.attempt.user = q.User
@@ -38,11 +38,11 @@ func (s *session) signIn(c backend.Credential) (link *backend.Link, err error) {
 		return nil, err
 	}
 	if !s.arrival.ticket.clientWaits(s.client) {
-		return nil, s.client.ended()
+		return nil, s.client.endCause()
 	}
-	ctx, stop := s.client.attend(s.drain)
+	ctx, stop := s.client.waitContext(s.drain)
 	defer stop()
-	if err := s.client.sock.WhenGone(s.client.hungUp); err != nil {
+	if err := s.client.sock.WhenGone(s.client.noteHangUp); err != nil {
 		return nil, err
 	}
 	if pass, ok := s.server.probePasses.take(s.arrival.source, c.Password); ok {
@@ -64,32 +64,32 @@ func (s *session) signIn(c backend.Credential) (link *backend.Link, err error) {
 		s.arrival.ticket.disclaim()
 		return nil, err
 	}
-	s.server.metrics.phases.observe(phaseTotal, s.server.opt.Now().Sub(began)-s.attempt.thought)
+	s.server.metrics.phases.observe(phaseTotal, s.server.opt.Now().Sub(began)-s.attempt.clientTime)
 	return link, nil
 }
 
-// find gets the sign-in's credential the right to be judged, and finds out where the mailbox is. No database waits for
-// the first. Where the directory knows the user by another name, that name's guesses count.
+// find waits until the credential may be verified, and then finds the mailbox server. If the directory has another name
+// for the user, the guesses of that name count.
 func (s *session) find(ctx context.Context, q directory.Query, c *backend.Credential) (err error) {
-	for judged := q.Login; ; judged = s.attempt.user {
-		if err := s.mayGuess(ctx, judged, c.Mechanism); err != nil {
+	for user := q.Login; ; user = s.attempt.user {
+		if err := s.mayGuess(ctx, user, c.Mechanism); err != nil {
 			return err
 		}
-		s.attempt.way, err = s.route(ctx, q, c)
-		s.attempt.user = s.attempt.way.User
-		if err != nil || q.Login != q.User || s.attempt.way.User == judged || judged != q.Login {
+		s.attempt.route, err = s.route(ctx, q, c)
+		s.attempt.user = s.attempt.route.User
+		if err != nil || q.Login != q.User || s.attempt.route.User == user || user != q.Login {
 			return err
 		}
-		s.settle(true, nil) // nobody has been guessed at so far
-		s.attempt.routeDone()
+		s.settleGuess(true, nil) // no credential was verified so far
+		s.attempt.releaseRoute()
 	}
 }
 
-// claim counts the session as one of the user's, who has proved to be that user: before that, strangers would take a
-// user's places, and learn from a refusal that the user is there.
+// claim counts the session for its user, whose credential has proved right. If it counted earlier, strangers could use
+// up a user's places, and a refusal would tell them that the user exists.
 func (s *session) claim() error {
-	most := cmp.Or(s.attempt.way.MaxConnections, s.set.Limits.ConnectionsPerUser)
-	if s.ofHealth() {
+	most := cmp.Or(s.attempt.route.MaxConnections, s.set.Limits.ConnectionsPerUser)
+	if s.isHealthUser() {
 		most = 0
 	}
 	err := s.arrival.ticket.claim(s.attempt.user, most)
@@ -99,13 +99,13 @@ func (s *session) claim() error {
 	return err
 }
 
-// verify makes sure of who it is, where that is ours to do.
+// verify checks the credential if Portico has to do that itself.
 func (s *session) verify(ctx context.Context, q directory.Query) error {
-	if err := s.attempt.tier.Verify(ctx, &s.attempt.way, q, s.client); err != nil {
+	if err := s.attempt.tier.Verify(ctx, &s.attempt.route, q, s.client); err != nil {
 		return fmt.Errorf("verify: %w", err)
 	}
-	s.attempt.user = s.attempt.way.User // the password may belong to another name
-	if s.attempt.way.Mode == directory.ModeMaster {
+	s.attempt.user = s.attempt.route.User // the password may belong to another name
+	if s.attempt.route.Mode == directory.ModeMaster {
 		return s.claim()
 	}
 	return nil
@@ -114,7 +114,7 @@ func (s *session) verify(ctx context.Context, q directory.Query) error {
 // When descriptors are short, a sign-in tries again after clients have given way.
 const (
 	dialTries = 4
-	shedTime  = 100 * time.Millisecond // in which those that give way are gone
+	shedTime  = 100 * time.Millisecond // after which the clients that give way are gone
 )
 
 // openMailbox signs in to the mailbox server.
@@ -125,16 +125,16 @@ func (s *session) openMailbox(ctx context.Context, q directory.Query, c backend.
 			TLS: q.TLS, Hops: s.arrival.hops - 1},
 		Step: s.step,
 	}
-	link, err := s.attempt.tier.SignIn(ctx, s.attempt.way, request)
+	link, err := s.attempt.tier.SignIn(ctx, s.attempt.route, request)
 	// no server has been reached
 	for try := 1; err != nil && try < dialTries && s.server.shedIfShort(err, s.arrival.ticket); try++ {
 		s.turn.Away(func() { s.server.opt.Sleep(ctx, shedTime) })
-		link, err = s.attempt.tier.SignIn(ctx, s.attempt.way, request)
+		link, err = s.attempt.tier.SignIn(ctx, s.attempt.route, request)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("sign-in: %w", err)
 	}
-	if s.attempt.way.Mode != directory.ModeMaster {
+	if s.attempt.route.Mode != directory.ModeMaster {
 		if err := s.claim(); err != nil {
 			link.LogOut(s.server.opt.Now())
 			return nil, err

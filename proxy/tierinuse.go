@@ -2,11 +2,11 @@ package proxy
 
 import "sync/atomic"
 
-// tierInUse is a tier with what keeps it: being in force, and each sign-in that began with it.
+// tierInUse is a tier with a count of its users: one while it is in force, and one for each sign-in that uses it.
 type tierInUse struct {
 	Tier
-	users atomic.Int64 // 0 once it is freed
-	freed func()       // set before the last user leaves; may be nil
+	users  atomic.Int64 // 0 once it is freed
+	onFree func()       // set before the last user leaves; may be nil
 }
 
 func newTierInUse(t Tier) *tierInUse {
@@ -15,15 +15,15 @@ func newTierInUse(t Tier) *tierInUse {
 	return inUse
 }
 
-// leave gives back what take or newTierInUse took. The last one frees the tier.
-func (t *tierInUse) leave() {
-	if t.users.Add(-1) == 0 && t.freed != nil {
-		t.freed()
+// release undoes one retain, or newTierInUse. The last call frees the tier.
+func (t *tierInUse) release() {
+	if t.users.Add(-1) == 0 && t.onFree != nil {
+		t.onFree()
 	}
 }
 
-// take returns false if the tier is freed already.
-func (t *tierInUse) take() bool {
+// retain adds a user. It returns false if the tier is freed already.
+func (t *tierInUse) retain() bool {
 	for {
 		n := t.users.Load()
 		if n == 0 {
@@ -35,10 +35,10 @@ func (t *tierInUse) take() bool {
 	}
 }
 
-// takeTier returns the tier in force, which stays open until leave.
+// takeTier returns the tier in force, retained. The caller must release it.
 func (s *Server) takeTier() *tierInUse {
 	for {
-		if t := s.tier.Load(); t.take() { // else a reload comes between
+		if t := s.tier.Load(); t.retain() { // else a reload comes between
 			return t
 		}
 	}
@@ -52,6 +52,6 @@ func (s *Server) useTier(t Tier, freed func()) {
 		return
 	}
 	s.tier.Store(newTierInUse(t))
-	before.freed = freed
-	before.leave()
+	before.onFree = freed
+	before.release()
 }

@@ -18,8 +18,8 @@ func (s *session) handshake() error {
 	if err != nil {
 		return s.handshakeError(err)
 	}
-	s.dialogue.asked = s.server.opt.Now() // most of it was the client's time
-	s.server.metrics.phases.observe(phaseTLS, s.dialogue.asked.Sub(began))
+	s.dialogue.readAt = s.server.opt.Now() // most of it was the client's time
+	s.server.metrics.phases.observe(phaseTLS, s.dialogue.readAt.Sub(began))
 	return nil
 }
 

@@ -8,20 +8,20 @@ type rate struct{ burst, perSecond float64 }
 // tokens are what is left of a burst, and fill up again with time. What each token allows, its owner says. The owner
 // guards them.
 type tokens struct {
-	left float64
-	at   time.Time // when left was right
-	rate rate
+	left      float64
+	updatedAt time.Time // when left was right
+	rate      rate
 }
 
 // full returns a whole burst.
-func full(r rate, now time.Time) tokens { return tokens{left: r.burst, at: now, rate: r} }
+func full(r rate, now time.Time) tokens { return tokens{left: r.burst, updatedAt: now, rate: r} }
 
 // refill adds what time has brought.
 func (t *tokens) refill(now time.Time) {
-	if d := now.Sub(t.at); d > 0 {
+	if d := now.Sub(t.updatedAt); d > 0 {
 		t.left = min(t.left+d.Seconds()*t.rate.perSecond, t.rate.burst)
 	}
-	t.at = now
+	t.updatedAt = now
 }
 
 // put gives one back.

@@ -11,8 +11,8 @@ import (
 	"portico/proxy/setup"
 )
 
-// Upstream is how a Tier reaches mailbox servers for the sign-ins of a Server: a set-up thread connects, and its other
-// set-ups go on while one waits. It also serves callers that are no set-up, such as probes. The relay can take its
+// Upstream is how a Tier reaches mailbox servers for the sign-ins of a Server: a sign-in thread connects, and its other
+// set-ups continue while one waits. It also serves callers that are no set-up, such as probes. The relay can take its
 // connections over.
 type Upstream struct{ Dialer setup.Dialer } // Dialer.Source is not used
 

@@ -41,7 +41,7 @@ type options struct {
 	clients  *x509.CertPool // who vouches for clients' certificates
 	logged   bool           // everything is in the protocol log
 
-	goroutines bool // instead of set-up threads and event loops, as where those do not work
+	goroutines bool // instead of sign-in threads and event loops, as where those do not work
 }
 
 // frontEnd is a running proxy with three listeners.

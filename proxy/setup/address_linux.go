@@ -9,8 +9,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// addrPortOf reads an address of the kernel's; the zero value if it is no Internet address.
-func addrPortOf(raw *unix.RawSockaddrAny) netip.AddrPort {
+// readRawAddress converts an address from the kernel's form. It returns the zero value if it is no Internet address.
+func readRawAddress(raw *unix.RawSockaddrAny) netip.AddrPort {
 	switch raw.Addr.Family {
 	case unix.AF_INET:
 		in := (*unix.RawSockaddrInet4)(unsafe.Pointer(raw))
@@ -22,14 +22,14 @@ func addrPortOf(raw *unix.RawSockaddrAny) netip.AddrPort {
 	return netip.AddrPort{}
 }
 
-// portOf reads a port, which stands in network order; putPort writes one.
+// portOf reads a port in network byte order; putPort writes one.
 func portOf(port *uint16) uint16 { return binary.BigEndian.Uint16((*[2]byte)(unsafe.Pointer(port))[:]) }
 func putPort(port *uint16, p uint16) {
 	binary.BigEndian.PutUint16((*[2]byte)(unsafe.Pointer(port))[:], p)
 }
 
-// rawOf is the other way. It returns the address's size too.
-func rawOf(a netip.AddrPort) (raw unix.RawSockaddrAny, size uint32) {
+// rawAddress converts an address to the kernel's form, and returns its size too.
+func rawAddress(a netip.AddrPort) (raw unix.RawSockaddrAny, size uint32) {
 	if addr := a.Addr(); addr.Is4() || addr.Is4In6() {
 		in := (*unix.RawSockaddrInet4)(unsafe.Pointer(&raw))
 		in.Family, in.Addr = unix.AF_INET, addr.As4()
@@ -42,10 +42,10 @@ func rawOf(a netip.AddrPort) (raw unix.RawSockaddrAny, size uint32) {
 	return raw, unix.SizeofSockaddrInet6
 }
 
-// addressCall is connect(2) or bind(2) of a non-blocking socket, and switchOn setsockopt(2) with 1. The scheduler is
-// left out: if it knew of a connect that takes long, it would give the thread's processor away, which takes longer.
+// addressCall is connect(2) or bind(2) of a non-blocking socket, and switchOn is setsockopt(2) with 1. They do not tell
+// the Go scheduler: during a long connect it would give the thread's processor away, which takes longer.
 func addressCall(call uintptr, fd int, a netip.AddrPort) syscall.Errno {
-	raw, size := rawOf(a)
+	raw, size := rawAddress(a)
 	_, _, errno := syscall.RawSyscall(call, uintptr(fd), uintptr(unsafe.Pointer(&raw)), uintptr(size))
 	return errno
 }

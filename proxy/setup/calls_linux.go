@@ -9,7 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// receive and send leave the scheduler out: on a non-blocking descriptor the kernel answers at once.
+// receive and send do not tell the Go scheduler: on a non-blocking descriptor the kernel answers at once.
 func receive(fd int, p []byte) (int, syscall.Errno) {
 	return socketCall(syscall.SYS_RECVFROM, fd, p, 0)
 }

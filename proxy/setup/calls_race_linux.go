@@ -4,7 +4,7 @@ package setup
 
 import "syscall"
 
-// receive and send go through the library, which tells the race detector what the peer did before.
+// receive and send use the library, so that the race detector knows what the peer did before.
 func receive(fd int, p []byte) (int, syscall.Errno) { return again(syscall.Read, fd, p) }
 func send(fd int, p []byte) (int, syscall.Errno)    { return again(syscall.Write, fd, p) }
 

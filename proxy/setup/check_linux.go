@@ -10,8 +10,8 @@ import (
 	"portico/proxy/poll"
 )
 
-// Check says why set-ups cannot have threads of their own here: the system has no epoll for this process, or
-// coroutines do not stay on a locked thread. It returns nil if they can.
+// Check returns why sign-in threads do not work here, or nil: the process may not use epoll, or coroutines do not stay
+// on a locked thread.
 func Check() error {
 	if err := poll.Check(); err != nil {
 		return err
@@ -35,7 +35,7 @@ func coroutineStays(thread func() int) bool {
 	defer stop()
 	home := thread()
 	for range 3 {
-		runtime.Gosched() // so that another thread might take over
+		runtime.Gosched() // another thread might take over now
 		if at, _ := next(); at != home || thread() != home {
 			return false
 		}

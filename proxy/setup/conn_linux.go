@@ -13,28 +13,29 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// threadConn is a Conn whose reads and writes let others have their turn while they wait.
+// threadConn is a Conn on a sign-in thread. While its reads and writes wait, other set-ups have their turn.
 type threadConn struct {
-	thread  *thread
-	turn    *threadTurn // nil until the set-up has begun
-	fd      int
-	at      int32  // its slot; 0 = not in the epoll set
-	told    uint32 // events since the turn began to wait
-	quiet   bool   // there was nothing left to read, and epoll has reported nothing since
-	hungUp  bool   // epoll has reported the end, or a failure
-	reset   bool   // epoll has reported a failure, such as a reset, or both ends
-	remote  netip.AddrPort
-	local   netip.AddrPort // the zero value until somebody asks
-	read    atomic.Int64   // deadline on the thread's clock; 0 = none
-	write   atomic.Int64
-	aborted atomic.Bool
+	thread    *thread
+	turn      *threadTurn // nil until the set-up has begun
+	fd        int
+	slot      int32  // in thread.slots; 0 = not in the epoll set
+	newEvents uint32 // since the turn began to wait
+	empty     bool   // the last read took all bytes, and epoll has reported none since
+	hungUp    bool   // epoll has reported the end, or a failure
+	reset     bool   // epoll has reported a failure, such as a reset, or both ends
+	remote    netip.AddrPort
+	local     netip.AddrPort // the zero value until somebody asks
+	read      atomic.Int64   // deadline on the thread's clock; 0 = none
+	write     atomic.Int64
+	aborted   atomic.Bool
 
-	gone       func(reset bool) // see WhenGone
-	toldClosed bool             // gone knows that the peer has closed its side
+	onGone        func(reset bool) // see WhenGone
+	closeReported bool             // onGone was called because the peer has closed its side
 }
 
 func (th *thread) newConn(fd int, remote netip.AddrPort) *threadConn {
-	return &threadConn{thread: th, fd: fd, remote: remote, quiet: true} // if not, epoll tells at once
+	// empty: if bytes are there, epoll reports them at once
+	return &threadConn{thread: th, fd: fd, remote: remote, empty: true}
 }
 
 // Kept implements Conn.
@@ -49,41 +50,42 @@ func (c *threadConn) Start(job func(Turn)) {
 	})
 }
 
-// giveTo calls take with a connection just accepted, which is closed if that panics.
+// giveTo calls take with a connection just accepted. If take panics, it closes the connection.
 func (c *threadConn) giveTo(take func(Conn)) {
 	defer c.thread.survive(c)
 	take(c)
 }
 
-// events are those that wake a wait. They are told once (edge-triggered), so every call tries before it waits.
+// events are the events that wake a wait. epoll reports each one once (edge-triggered), so every call tries before it
+// waits.
 const events = unix.EPOLLIN | unix.EPOLLOUT | unix.EPOLLRDHUP | unix.EPOLLET
 
-// watch has epoll tell of the connection.
+// watch adds the connection to the epoll set.
 func (c *threadConn) watch() error {
-	if c.at != 0 {
+	if c.slot != 0 {
 		return nil
 	}
 	var err error
-	c.at, err = c.thread.watch(c.fd, c, events)
+	c.slot, err = c.thread.watch(c.fd, c, events)
 	return os.NewSyscallError("epoll_ctl", err)
 }
 
 // ready implements watched.
 func (c *threadConn) ready(events uint32) {
 	c.record(events)
-	if t := c.turn; t != nil && t.on == c && events&(t.want|unix.EPOLLERR|unix.EPOLLHUP|unix.EPOLLRDHUP) != 0 {
+	if t := c.turn; t != nil && t.waitsFor == c && events&(t.want|unix.EPOLLERR|unix.EPOLLHUP|unix.EPOLLRDHUP) != 0 {
 		t.resume()
 	}
 }
 
-// record notes events for the calls to come.
+// record keeps events for later calls.
 func (c *threadConn) record(events uint32) {
-	c.told |= events
+	c.newEvents |= events
 	if events&^unix.EPOLLOUT != 0 {
-		c.quiet = false
+		c.empty = false
 		c.hungUp = c.hungUp || events&^(unix.EPOLLOUT|unix.EPOLLIN) != 0
 		c.reset = c.reset || events&(unix.EPOLLERR|unix.EPOLLHUP) != 0
-		c.tellGone()
+		c.reportGone()
 	}
 }
 
@@ -94,11 +96,11 @@ func (c *threadConn) deadline(want uint32) *atomic.Int64 {
 	return &c.write
 }
 
-// late says whether a wait's time is over, be it by Abort.
-func (c *threadConn) late(want uint32) bool { return c.over(want) != nil }
+// waitIsOver says whether a wait has reached its deadline, or Abort was called.
+func (c *threadConn) waitIsOver(want uint32) bool { return c.waitError(want) != nil }
 
-// over returns the error of a wait whose time is over, or nil.
-func (c *threadConn) over(want uint32) error {
+// waitError returns the error of a wait that is over, or nil.
+func (c *threadConn) waitError(want uint32) error {
 	switch at := c.deadline(want).Load(); {
 	case c.aborted.Load():
 		return net.ErrClosed
@@ -108,13 +110,13 @@ func (c *threadConn) over(want uint32) error {
 	return nil
 }
 
-// broken says whether a wait is to end whatever the peer does: by Abort, or by a deadline long past.
-func (c *threadConn) broken(want uint32) bool {
+// mustEndWait says whether a wait has to end whatever the peer does: after Abort, or after a deadline long past.
+func (c *threadConn) mustEndWait(want uint32) bool {
 	return c.aborted.Load() || c.deadline(want).Load() == interrupted
 }
 
-// happened asks the kernel whether the event of a wait is there, and records it: epoll may not have reported it yet.
-func (c *threadConn) happened(want uint32) bool {
+// pollEvent asks the kernel whether a wait's event has happened, and records it: epoll may not have reported it yet.
+func (c *threadConn) pollEvent(want uint32) bool {
 	fds := [1]unix.PollFd{{Fd: int32(c.fd), Events: int16(want)}} // poll(2) and epoll have the same bits
 	if n, err := unix.Poll(fds[:], 0); err != nil || n == 0 {
 		return false
@@ -123,13 +125,13 @@ func (c *threadConn) happened(want uint32) bool {
 	return true
 }
 
-// Read reads what is there, or waits for something. It does not ask the kernel in vain where epoll would have told.
+// Read reads the bytes that are there, or waits for some. While epoll reports none, it does not ask the kernel.
 func (c *threadConn) Read(p []byte) (int, error) {
-	if err := c.usable(unix.EPOLLIN); err != nil || len(p) == 0 {
+	if err := c.checkUsable(unix.EPOLLIN); err != nil || len(p) == 0 {
 		return 0, err
 	}
 	for {
-		for c.quiet {
+		for c.empty {
 			if err := c.turn.await(c, unix.EPOLLIN); err != nil {
 				return 0, c.fail("read", err)
 			}
@@ -137,14 +139,14 @@ func (c *threadConn) Read(p []byte) (int, error) {
 		n, errno := receive(c.fd, p)
 		switch {
 		case errno == unix.EAGAIN:
-			c.quiet = true
+			c.empty = true
 		case errno != 0:
 			return 0, c.fail("read", os.NewSyscallError("read", errno))
 		case n == 0:
 			return 0, io.EOF
 		default:
-			c.quiet = n < len(p) && !c.hungUp
-			c.turn.hasRead()
+			c.empty = n < len(p) && !c.hungUp
+			c.turn.countRead()
 			return n, nil
 		}
 	}
@@ -152,7 +154,7 @@ func (c *threadConn) Read(p []byte) (int, error) {
 
 // Write writes all of p.
 func (c *threadConn) Write(p []byte) (n int, err error) {
-	if err := c.usable(unix.EPOLLOUT); err != nil {
+	if err := c.checkUsable(unix.EPOLLOUT); err != nil {
 		return 0, err
 	}
 	for n < len(p) {
@@ -174,12 +176,12 @@ func (c *threadConn) Write(p []byte) (n int, err error) {
 // TryWrite implements Conn.
 func (c *threadConn) TryWrite(p []byte) { send(c.fd, p) }
 
-// usable returns the error that a call begins with, or nil.
-func (c *threadConn) usable(want uint32) error {
+// checkUsable returns the error that a call must return at once, or nil.
+func (c *threadConn) checkUsable(want uint32) error {
 	if c.fd < 0 {
 		return net.ErrClosed
 	}
-	return c.over(want)
+	return c.waitError(want)
 }
 
 func (c *threadConn) fail(op string, err error) error {
@@ -188,32 +190,31 @@ func (c *threadConn) fail(op string, err error) error {
 
 // Close closes the connection.
 func (c *threadConn) Close() error {
-	fd := c.leave()
+	fd := c.releaseFD()
 	if fd < 0 {
 		return net.ErrClosed
 	}
 	return os.NewSyscallError("close", unix.Close(fd))
 }
 
-// Detach takes the descriptor out of the set-up's hands. It is the caller's from now on, non-blocking; the Conn is as
-// closed.
+// Detach gives the descriptor, which is non-blocking, to the caller. From then on the Conn behaves as closed.
 func (c *threadConn) Detach() (fd int, err error) {
 	if c.fd < 0 {
 		return -1, net.ErrClosed
 	}
-	if c.at != 0 {
-		if err := c.thread.control(unix.EPOLL_CTL_DEL, c.fd, c.at, 0); err != nil {
+	if c.slot != 0 {
+		if err := c.thread.control(unix.EPOLL_CTL_DEL, c.fd, c.slot, 0); err != nil {
 			return -1, os.NewSyscallError("epoll_ctl", err)
 		}
 	}
-	return c.leave(), nil
+	return c.releaseFD(), nil
 }
 
-func (c *threadConn) leave() (fd int) {
+func (c *threadConn) releaseFD() (fd int) {
 	fd, c.fd = c.fd, -1
-	if c.at != 0 {
-		c.thread.forget(c.at)
-		c.at = 0
+	if c.slot != 0 {
+		c.thread.forget(c.slot)
+		c.slot = 0
 	}
 	return fd
 }
@@ -232,10 +233,10 @@ func (c *threadConn) Abort() {
 	c.nudge()
 }
 
-// nudge has the thread look at a wait again.
+// nudge makes the thread check a wait again.
 func (c *threadConn) nudge() {
 	c.thread.post(func() {
-		if t := c.turn; t != nil && t.on == c && c.late(t.want) {
+		if t := c.turn; t != nil && t.waitsFor == c && c.waitIsOver(t.want) {
 			t.resume()
 		}
 	})
@@ -243,28 +244,28 @@ func (c *threadConn) nudge() {
 
 // SetDeadline bounds reads and writes; the zero time is no bound.
 func (c *threadConn) SetDeadline(t time.Time) error {
-	c.set(t, &c.read, &c.write)
+	c.setDeadlines(t, &c.read, &c.write)
 	return nil
 }
 
 // SetReadDeadline bounds reads.
 func (c *threadConn) SetReadDeadline(t time.Time) error {
-	c.set(t, &c.read)
+	c.setDeadlines(t, &c.read)
 	return nil
 }
 
 // SetWriteDeadline bounds writes.
 func (c *threadConn) SetWriteDeadline(t time.Time) error {
-	c.set(t, &c.write)
+	c.setDeadlines(t, &c.write)
 	return nil
 }
 
 // interrupted is a deadline that ends a wait at once.
 const interrupted = 1
 
-// set sets deadlines. One long past, as [time.Unix](1, 0), breaks off the call under way at once, one just past at the
-// next sweep.
-func (c *threadConn) set(t time.Time, deadlines ...*atomic.Int64) {
+// setDeadlines sets deadlines. A deadline long past, such as [time.Unix](1, 0), ends the current call at once. One just
+// past ends it at the next sweep.
+func (c *threadConn) setDeadlines(t time.Time, deadlines ...*atomic.Int64) {
 	var at int64
 	if !t.IsZero() {
 		if at = int64(t.Sub(c.thread.began)) + 1; at <= interrupted { // from before the thread
@@ -295,14 +296,14 @@ func (c *threadConn) LocalPort() netip.AddrPort {
 	if errno != 0 {
 		return netip.AddrPort{}
 	}
-	c.local = addrPortOf(&raw)
+	c.local = readRawAddress(&raw)
 	return c.local
 }
 
 // LocalAddr returns our own address.
 func (c *threadConn) LocalAddr() net.Addr { return net.TCPAddrFromAddrPort(c.LocalPort()) }
 
-// SyscallConn gives the descriptor, for the length of a call.
+// SyscallConn gives access to the descriptor during a call.
 func (c *threadConn) SyscallConn() (syscall.RawConn, error) { return rawConn{c}, nil }
 
 // rawConn is a Conn's descriptor. It never waits.

@@ -58,8 +58,8 @@ func (b *bench) arrived(fd int, want int16) {
 func (b *bench) waiting() *threadConn {
 	b.Helper()
 	for t := range b.turns {
-		if t.on != nil {
-			return t.on
+		if t.waitsFor != nil {
+			return t.waitsFor
 		}
 	}
 	b.Fatal("nothing waits")
@@ -76,7 +76,9 @@ var rounds = map[string]func(*bench){
 func TestFinishedConnectIsNotLost(t *testing.T) {
 	testkit.NoLeaks(t)
 	for name, round := range rounds {
-		for deadline, late := range map[string]time.Duration{"first": soon + time.Millisecond, "last": time.Hour} {
+		for deadline, late := range map[string]time.Duration{
+			"first": connectGrace + time.Millisecond, "last": time.Hour,
+		} {
 			t.Run(name+", "+deadline+" deadline", func(t *testing.T) {
 				ln := testkit.Listen(t)
 				b := newBench(t)

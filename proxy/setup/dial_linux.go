@@ -12,14 +12,14 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// soon is how long a connect is given before its context's end is looked out for: nearly all are done by then.
-const soon = 100 * time.Millisecond
+// connectGrace is how long a connect waits before it watches for its context's end. Nearly all connects finish sooner.
+const connectGrace = 100 * time.Millisecond
 
-// errKept is the error of a dial for which only descriptors are left that are kept back.
+// errKept is the error of a dial if only descriptors are left that are kept back.
 var errKept = os.NewSyscallError("socket", unix.EMFILE)
 
-// dial connects to address. A plain *net.Dialer is done without, if address is no name that has to be looked up;
-// everything else is that dialer's business, and the turn is away meanwhile.
+// dial connects to address. If address is an IP address and the dialer is a plain *net.Dialer, the thread connects by
+// itself. Otherwise the dialer connects, and the turn is away meanwhile.
 func (t *threadTurn) dial(ctx context.Context, by Dialer, network, address string) (net.Conn, error) {
 	if std, ok := by.Dialer.(*net.Dialer); ok && network == "tcp" && std.LocalAddr == nil && std.Control == nil &&
 		std.ControlContext == nil {
@@ -45,7 +45,7 @@ func (t *threadTurn) dial(ctx context.Context, by Dialer, network, address strin
 	return c, nil
 }
 
-// connect opens a socket as the dialer says, and waits until it is connected.
+// connect opens a socket with the dialer's options, and waits until it is connected.
 func (t *threadTurn) connect(ctx context.Context, by Dialer, to netip.AddrPort) (net.Conn, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
@@ -75,7 +75,7 @@ func (t *threadTurn) connect(ctx context.Context, by Dialer, to netip.AddrPort) 
 	switch errno := addressCall(syscall.SYS_CONNECT, fd, to); errno {
 	case 0:
 	case unix.EINPROGRESS:
-		err = c.connected(ctx)
+		err = c.awaitConnect(ctx)
 	default:
 		err = os.NewSyscallError("connect", errno)
 	}
@@ -87,15 +87,15 @@ func (t *threadTurn) connect(ctx context.Context, by Dialer, to netip.AddrPort) 
 	return c, nil
 }
 
-// connected waits for the end of a connect. A connect that is finished counts, even if the context has ended
-// meanwhile.
-func (c *threadConn) connected(ctx context.Context) error {
+// awaitConnect waits for the result of a connect. If the connect succeeds, it does not matter whether the context has
+// ended meanwhile.
+func (c *threadConn) awaitConnect(ctx context.Context) error {
 	end, bounded := ctx.Deadline()
-	begun := time.Now().Add(soon)
-	if bounded && end.Before(begun) {
-		begun = end
+	first := time.Now().Add(connectGrace)
+	if bounded && end.Before(first) {
+		first = end
 	}
-	c.SetWriteDeadline(begun)
+	c.SetWriteDeadline(first)
 	err := c.turn.await(c, unix.EPOLLOUT)
 	if err == os.ErrDeadlineExceeded && (!bounded || time.Now().Before(end)) {
 		c.SetWriteDeadline(end) // the zero time if it has none
@@ -112,7 +112,7 @@ func (c *threadConn) connected(ctx context.Context) error {
 	case err != nil:
 		return err
 	}
-	if c.told&(unix.EPOLLERR|unix.EPOLLHUP) == 0 {
+	if c.newEvents&(unix.EPOLLERR|unix.EPOLLHUP) == 0 {
 		return nil
 	}
 	errno, err := unix.GetsockoptInt(c.fd, unix.SOL_SOCKET, unix.SO_ERROR)

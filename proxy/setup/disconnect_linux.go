@@ -5,21 +5,21 @@ func (c *threadConn) WhenGone(f func(reset bool)) error {
 	if err := c.watch(); err != nil {
 		return err
 	}
-	c.gone, c.toldClosed = f, false
-	c.tellGone()
+	c.onGone, c.closeReported = f, false
+	c.reportGone()
 	return nil
 }
 
-// tellGone calls the function of WhenGone if the peer has disconnected.
-func (c *threadConn) tellGone() {
-	f := c.gone
+// reportGone calls WhenGone's function if the peer has closed its side or reset the connection.
+func (c *threadConn) reportGone() {
+	f := c.onGone
 	switch {
 	case f == nil:
 	case c.reset:
-		c.gone = nil
+		c.onGone = nil
 		f(true)
-	case c.hungUp && !c.toldClosed:
-		c.toldClosed = true
+	case c.hungUp && !c.closeReported:
+		c.closeReported = true
 		f(false)
 	}
 }

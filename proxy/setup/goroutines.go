@@ -22,12 +22,12 @@ func newGoroutines(opts Options) *goroutines { return &goroutines{panicked: opts
 // Stop implements Threads.
 func (gs *goroutines) Stop() { gs.done.Wait() }
 
-// Post implements Threads: there is no thread to call anything.
+// Post implements Threads. It returns false, because there is no thread.
 func (gs *goroutines) Post(func()) bool { return false }
 
 // Adopt implements Threads. It calls take itself.
 func (gs *goroutines) Adopt(conn net.Conn, take func(Conn)) error {
-	c := &goConn{Conn: conn, of: gs}
+	c := &goConn{Conn: conn, owner: gs}
 	defer c.survive()
 	take(c)
 	return nil
@@ -38,7 +38,7 @@ func (gs *goroutines) Accept(*net.TCPListener, func(Conn), func(error) time.Dura
 	return nil, errors.ErrUnsupported
 }
 
-// goTurn is a set-up's goroutine. Others always have their turn.
+// goTurn is the Turn of a set-up with its own goroutine, which holds nobody up.
 type goTurn struct{}
 
 // Away implements Turn.
@@ -58,15 +58,15 @@ func (goTurn) dial(ctx context.Context, by Dialer, network, address string) (net
 // goConn is a Conn that waits by the Go scheduler.
 type goConn struct {
 	net.Conn
-	of *goroutines
+	owner *goroutines
 }
 
-// Kept implements Conn: nobody knows here.
+// Kept implements Conn. It returns false, because goroutines keep no descriptors back.
 func (c *goConn) Kept() bool { return false }
 
 // Start implements Conn.
 func (c *goConn) Start(job func(Turn)) {
-	c.of.done.Go(func() {
+	c.owner.done.Go(func() {
 		defer c.survive()
 		job(goTurn{})
 	})
@@ -78,14 +78,14 @@ func (c *goConn) survive() {
 	case nil:
 		return
 	case *Panic:
-		c.of.panicked(v.Value, v.Stack)
+		c.owner.panicked(v.Value, v.Stack)
 	default:
-		c.of.panicked(v, debug.Stack())
+		c.owner.panicked(v, debug.Stack())
 	}
 	c.Close()
 }
 
-// TryWrite implements Conn. A new socket takes a short p at once.
+// TryWrite implements Conn. A new socket takes a short p without waiting.
 func (c *goConn) TryWrite(p []byte) { c.Conn.Write(p) }
 
 // WhenGone implements Conn.
@@ -102,7 +102,7 @@ func (c *goConn) CloseWrite() error {
 	return nil
 }
 
-// SetLinger is that of the connection: the relay resets a client by it.
+// SetLinger calls the connection's SetLinger, by which the relay resets a client.
 func (c *goConn) SetLinger(seconds int) error {
 	if tcp, ok := c.Conn.(interface{ SetLinger(int) error }); ok {
 		return tcp.SetLinger(seconds)
@@ -110,7 +110,7 @@ func (c *goConn) SetLinger(seconds int) error {
 	return nil
 }
 
-// SyscallConn gives the descriptor.
+// SyscallConn gives access to the descriptor.
 func (c *goConn) SyscallConn() (syscall.RawConn, error) {
 	if source, ok := c.Conn.(syscall.Conn); ok {
 		return source.SyscallConn()

@@ -17,11 +17,11 @@ import (
 	"time"
 )
 
-// Options are what Start starts.
+// Options are the options of Start.
 type Options struct {
-	Threads int // at least one; they compute at the same time
-	// Kept is the number from which on descriptors are kept back for others than clients (0: none): a dial that gets
-	// one fails with EMFILE, and a connection that has one says so; see Conn.Kept. Only threads know of it.
+	Threads int // sign-in threads, at least one
+	// Kept is the lowest descriptor that is kept back for other purposes than clients (0: none). A dial that gets such
+	// a descriptor fails with EMFILE, and a connection that has one says so; see Conn.Kept. Goroutines ignore it.
 	Kept int
 	// Panicked receives the value of a panic that no set-up has caught, and the stack at which it happened. The
 	// connection that it was for is closed. Panicked must not block.
@@ -35,16 +35,16 @@ type Options struct {
 
 // Threads run set-ups. Methods are safe for concurrent use.
 type Threads interface {
-	// Accept accepts connections from ln, on all threads, until ln's descriptor is given back by the function
-	// returned, and calls take with each on its thread; take must not wait. Where accepting fails, failed says how
-	// long to leave off. It does not own ln. Goroutines return errors.ErrUnsupported; see Adopt.
+	// Accept accepts connections from ln, on all threads, until the returned function is called. It calls take with
+	// each connection on its thread; take must not wait. If accepting fails, failed returns how long to pause. Accept
+	// does not own ln. Goroutines return errors.ErrUnsupported; see Adopt.
 	Accept(ln *net.TCPListener, take func(Conn), failed func(error) time.Duration) (end func(), err error)
-	// Adopt brings a connection under a thread, and calls take there with it. It owns conn.
+	// Adopt moves a connection to a thread, and calls take with it there. It owns conn.
 	Adopt(conn net.Conn, take func(Conn)) error
-	// Post has a thread call f soon, between set-ups; f must not wait. It answers false if there is no thread, f being
-	// not called then. It waits for nobody, so a thread of higher priority may call it.
+	// Post makes a thread call f soon, between set-ups; f must not wait. If there is no thread, it returns false and
+	// does not call f. It does not block, so a thread of higher priority may call it.
 	Post(f func()) bool
-	// Stop waits until the last set-up is over, and ends the threads. Nothing must be accepted any more.
+	// Stop waits until the last set-up has ended, and ends the threads. Accepting must have ended before.
 	Stop()
 }
 
@@ -61,21 +61,20 @@ type Turn interface {
 type Conn interface {
 	net.Conn
 	syscall.Conn
-	// Start begins the set-up of a connection just accepted. The function must not return with the connection open,
-	// unless somebody has detached it. If it panics, the connection is closed.
+	// Start begins the set-up of a connection just accepted. Before job returns, the connection must be closed or
+	// detached. If job panics, the connection is closed.
 	Start(job func(Turn))
-	// Kept says whether the connection has a descriptor that is kept back for others than clients: there is no other
-	// left.
+	// Kept says whether the connection has a descriptor that is kept back (Options.Kept): no other one was left.
 	Kept() bool
-	// TryWrite writes what the kernel takes of p at once. It may be called before the set-up has begun.
+	// TryWrite writes as much of p as the kernel takes at once. It may be called before the set-up has begun.
 	TryWrite(p []byte)
-	// WhenGone has f called when the peer closes its side of the connection, and when it resets the connection: once
-	// for each, and at once where that is known already. What the peer has sent before makes no difference, whether
-	// it was read or not. f is called on the thread and must not wait; nil calls nobody. Goroutines never call f.
+	// WhenGone makes the thread call f when the peer closes its side of the connection, and when it resets the
+	// connection: once for each, and at once if it has happened already. Unread bytes make no difference. f must not
+	// wait; nil ends the calls. Goroutines never call f.
 	WhenGone(f func(reset bool)) error
-	// Abort makes every call fail, that under way too. The turn still has to close the connection.
+	// Abort makes every call fail, also the current one. The turn still has to close the connection.
 	Abort()
-	// CloseWrite ends our side, so that the peer reads what was sent to its end.
+	// CloseWrite half-closes the connection: the peer can read what was sent, up to its end.
 	CloseWrite() error
 	// RemotePort and LocalPort return the peer's address and our own, the zero value when there is none.
 	RemotePort() netip.AddrPort
@@ -85,11 +84,11 @@ type Conn interface {
 // Panic is the value that Turn.Away panics with if its function has panicked.
 type Panic struct {
 	Value any
-	Stack []byte // where that was
+	Stack []byte // of that panic
 }
 
 // ErrStopped is returned after Threads.Stop.
-var ErrStopped = errors.New("set-up threads stopped")
+var ErrStopped = errors.New("sign-in threads stopped")
 
 type turnKey struct{}
 
@@ -138,7 +137,7 @@ func (d Dialer) DialContext(ctx context.Context, network, address string) (net.C
 	return t.dial(ctx, d, network, address)
 }
 
-// outside returns the dialer that does the same without a turn.
+// outside returns a dialer with the same options that needs no turn.
 func (d Dialer) outside() ContextDialer {
 	std, ok := d.Dialer.(*net.Dialer)
 	if !ok || !d.Source.IsValid() && d.ReceiveMemory == 0 {

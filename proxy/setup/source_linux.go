@@ -9,8 +9,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// bind binds a socket to a source address. The port is left to connect(2), which knows the other side: bound earlier,
-// a port is taken for all destinations, and they run out.
+// bind binds a socket to a source address. connect(2) chooses the port, because it knows the destination: a port that
+// bind chooses is taken for all destinations, and ports would run out.
 func bind(fd int, source netip.Addr) error {
 	if errno := switchOn(fd, unix.IPPROTO_IP, unix.IP_BIND_ADDRESS_NO_PORT); errno != 0 {
 		return os.NewSyscallError("setsockopt", errno)
@@ -33,8 +33,8 @@ func (d Dialer) control(_, _ string, c syscall.RawConn) error {
 	return errors.Join(err, port)
 }
 
-// boundReceived bounds a socket's receive buffer before it connects, since the scale of the window is fixed then. A
-// failure costs nothing but the bound.
+// boundReceived bounds a socket's receive buffer before it connects, because connecting fixes the window scale. If that
+// fails, only the bound is missing.
 func (d Dialer) boundReceived(fd int) {
 	if d.ReceiveMemory > 0 {
 		unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUF, d.ReceiveMemory/2) // the kernel doubles it

@@ -38,7 +38,7 @@ func Start(opts Options) (Threads, error) {
 		th, err := newThread(opts.Kept, opts.Panicked)
 		if err != nil {
 			ts.Stop()
-			return nil, fmt.Errorf("start set-up thread: %w", err)
+			return nil, fmt.Errorf("start sign-in thread: %w", err)
 		}
 		ts.threads = append(ts.threads, th)
 		ts.done.Go(th.run)
@@ -71,7 +71,7 @@ func (ts *threadPool) Adopt(conn net.Conn, take func(Conn)) error {
 	return err
 }
 
-// adopt takes a connection's descriptor. It owns conn.
+// adopt returns a connection of the thread with conn's descriptor. It owns conn.
 func (th *thread) adopt(conn net.Conn) (*threadConn, error) {
 	defer conn.Close() // its own descriptor only
 	source, ok := conn.(syscall.Conn)
@@ -111,10 +111,10 @@ func (ts *threadPool) Accept(ln *net.TCPListener, take func(Conn), failed func(e
 	}
 	inherits, _ := unix.GetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY)
 	var left sync.WaitGroup
-	all := make([]*listening, 0, len(ts.threads))
+	all := make([]*threadListener, 0, len(ts.threads))
 	for _, th := range ts.threads {
-		l := &listening{thread: th, fd: fd, local: addrPort(ln.Addr()), noDelay: inherits == 1, take: take,
-			failed: failed, left: left.Done}
+		l := &threadListener{thread: th, fd: fd, local: addrPort(ln.Addr()), noDelay: inherits == 1, take: take,
+			failed: failed, onEnd: left.Done}
 		if !th.post(l.begin) {
 			err = ErrStopped
 			break
@@ -125,7 +125,7 @@ func (ts *threadPool) Accept(ln *net.TCPListener, take func(Conn), failed func(e
 	end = sync.OnceFunc(func() {
 		for _, l := range all {
 			if !l.thread.post(l.end) {
-				l.left()
+				l.onEnd()
 			}
 		}
 		left.Wait()
@@ -138,67 +138,68 @@ func (ts *threadPool) Accept(ln *net.TCPListener, take func(Conn), failed func(e
 	return end, nil
 }
 
-// listening is a listener on one thread, which owns it.
-type listening struct {
+// threadListener is a listener on one thread, which owns it.
+type threadListener struct {
 	thread *thread
 	fd     int
 	local  netip.AddrPort
 	take   func(Conn)
 	failed func(error) time.Duration
-	left   func()
+	onEnd  func()
 
-	noDelay bool  // what is accepted has TCP_NODELAY already
-	at      int32 // its slot; 0 = it accepts nothing now
-	until   int64 // when it goes on after a failure
+	noDelay  bool  // accepted connections have TCP_NODELAY already
+	slot     int32 // in thread.slots; 0 = it does not accept now
+	resumeAt int64 // when it accepts again after a failure
 }
 
-func (l *listening) begin() {
+func (l *threadListener) begin() {
 	l.thread.listeners[l] = struct{}{}
 	at, err := l.thread.watch(l.fd, l, unix.EPOLLIN|unix.EPOLLEXCLUSIVE)
 	if err != nil {
 		l.pause(err)
 		return
 	}
-	l.at = at
+	l.slot = at
 }
 
-func (l *listening) end() {
-	l.ignore()
+func (l *threadListener) end() {
+	l.unwatch()
 	delete(l.thread.listeners, l)
-	l.left()
+	l.onEnd()
 }
 
-// ignore takes the listener out of the epoll set.
-func (l *listening) ignore() {
-	if l.at != 0 {
-		l.thread.control(unix.EPOLL_CTL_DEL, l.fd, l.at, 0)
-		l.thread.forget(l.at)
-		l.at = 0
+// unwatch takes the listener out of the epoll set.
+func (l *threadListener) unwatch() {
+	if l.slot != 0 {
+		l.thread.control(unix.EPOLL_CTL_DEL, l.fd, l.slot, 0)
+		l.thread.forget(l.slot)
+		l.slot = 0
 	}
 }
 
-func (l *listening) pause(err error) {
+func (l *threadListener) pause(err error) {
 	defer l.thread.survive(nil) // sweep then tries again
-	l.ignore()
-	l.until = l.thread.now + int64(l.failed(err))
+	l.unwatch()
+	l.resumeAt = l.thread.now + int64(l.failed(err))
 }
 
-// sweep goes on accepting after a pause.
-func (l *listening) sweep() {
-	if l.at == 0 && l.thread.now >= l.until {
+// sweep accepts again after a pause.
+func (l *threadListener) sweep() {
+	if l.slot == 0 && l.thread.now >= l.resumeAt {
 		l.begin()
 	}
 }
 
-// ready implements watched: it accepts one connection. If there are more, epoll tells again, perhaps another thread.
-func (l *listening) ready(uint32) {
+// ready implements watched: it accepts one connection. If there are more, epoll reports again, perhaps to another
+// thread.
+func (l *threadListener) ready(uint32) {
 	var raw unix.RawSockaddrAny
 	size := uint32(unsafe.Sizeof(raw))
 	fd, _, errno := syscall.RawSyscall6(syscall.SYS_ACCEPT4, uintptr(l.fd), uintptr(unsafe.Pointer(&raw)),
 		uintptr(unsafe.Pointer(&size)), unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0, 0)
 	switch errno {
 	case 0:
-		c := l.thread.newConn(int(fd), addrPortOf(&raw))
+		c := l.thread.newConn(int(fd), readRawAddress(&raw))
 		if !l.noDelay {
 			switchOn(c.fd, unix.IPPROTO_TCP, unix.TCP_NODELAY)
 		}
@@ -206,7 +207,7 @@ func (l *listening) ready(uint32) {
 			c.local = l.local
 		}
 		c.giveTo(l.take)
-	case unix.EAGAIN, unix.EINTR, unix.ECONNABORTED: // another thread was faster, or the client is gone again
+	case unix.EAGAIN, unix.EINTR, unix.ECONNABORTED: // another thread was faster, or the client has gone
 	default:
 		l.pause(errno)
 	}

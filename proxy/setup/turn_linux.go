@@ -7,26 +7,24 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// threadTurn is one set-up's place on a thread. It belongs to the function it was given to, whose goroutine is a
-// coroutine of the thread.
+// threadTurn is one set-up on a thread. It belongs to the set-up's function, which runs on a coroutine of the thread.
 type threadTurn struct {
 	thread *thread
 	job    func(*threadTurn)
-	next   func() (struct{}, bool) // goes on with the coroutine until it waits
+	next   func() (struct{}, bool) // runs the coroutine until it waits
 	stop   func()
-	yield  func(struct{}) bool // inside: waits
+	yield  func(struct{}) bool // called in the coroutine: waits
 
-	on    *threadConn // waited for; nil otherwise
-	want  uint32
-	reads int // since it last let others go on
+	waitsFor *threadConn // nil while it does not wait
+	want     uint32
+	reads    int // since others last had their turn
 }
 
-// readsInTurn is how often a set-up may read without waiting, before others have their turn: a client that never stops
-// sending must not keep the thread.
+// readsInTurn is how often a set-up may read without waiting before others have their turn. A client that never stops
+// sending must not hold the thread.
 const readsInTurn = 16
 
-// start gives a set-up its turn, on a coroutine that has none or on a new one. It returns when the set-up waits, or is
-// over.
+// start runs a set-up on a spare coroutine or on a new one. It returns when the set-up waits or has ended.
 func (th *thread) start(job func(*threadTurn)) {
 	var t *threadTurn
 	if n := len(th.spare); n > 0 {
@@ -41,7 +39,7 @@ func (th *thread) start(job func(*threadTurn)) {
 	t.resume()
 }
 
-// work is the coroutine: one set-up after the other.
+// work is the coroutine. It runs one set-up after the other.
 func (t *threadTurn) work(yield func(struct{}) bool) {
 	t.yield = yield
 	for {
@@ -58,46 +56,46 @@ func (t *threadTurn) work(yield func(struct{}) bool) {
 	}
 }
 
-// resume goes on with the set-up until it waits again. It is called on the thread, outside of any turn.
+// resume runs the set-up until it waits again. The thread calls it, outside of any turn.
 func (t *threadTurn) resume() { t.next() }
 
-// pause lets the thread go on with others. It returns when somebody resumes the turn.
+// pause lets the thread run others. It returns when the turn is resumed.
 func (t *threadTurn) pause() {
 	t.reads = 0
 	t.yield(struct{}{})
 }
 
-// hasRead lets others have their turn now and then, though there is no need to wait.
-func (t *threadTurn) hasRead() {
+// countRead lets others have their turn after readsInTurn reads, though this set-up need not wait.
+func (t *threadTurn) countRead() {
 	if t.reads++; t.reads < readsInTurn {
 		return
 	}
-	t.thread.again = append(t.thread.again, t)
+	t.thread.yielded = append(t.thread.yielded, t)
 	t.pause()
 }
 
-// await returns when c has an event of want, or an error when its time is over. Where both are true, the event counts:
-// the thread may have been busy with others while the deadline passed. It does not know of events before the call, so
-// the caller tries first.
+// await returns when c has an event of want, or an error when the wait is over. If both are true, the event counts: the
+// thread may have been busy with others while the deadline passed. await does not see earlier events, so the caller
+// tries first.
 func (t *threadTurn) await(c *threadConn, want uint32) error {
 	if err := c.watch(); err != nil {
 		return err
 	}
-	c.told = 0
+	c.newEvents = 0
 	for {
-		if err := c.over(want); err != nil {
-			if !c.broken(want) && c.happened(want) {
+		if err := c.waitError(want); err != nil {
+			if !c.mustEndWait(want) && c.pollEvent(want) {
 				return nil
 			}
 			return err
 		}
-		t.on, t.want = c, want
+		t.waitsFor, t.want = c, want
 		t.pause()
-		t.on = nil
+		t.waitsFor = nil
 		switch {
-		case c.broken(want):
-			return c.over(want)
-		case c.told&(want|unix.EPOLLERR|unix.EPOLLHUP|unix.EPOLLRDHUP) != 0:
+		case c.mustEndWait(want):
+			return c.waitError(want)
+		case c.newEvents&(want|unix.EPOLLERR|unix.EPOLLHUP|unix.EPOLLRDHUP) != 0:
 			return nil
 		}
 	}
