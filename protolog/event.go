@@ -7,45 +7,45 @@ import (
 	"portico/proxy/wire"
 )
 
-// Session is whose rows are written. It does not change, and is shared by its events. Log.Session makes one.
+// Session is the session that a row is about, as rows show it. It does not change, and its events share it. Log.Session
+// makes one.
 type Session struct {
 	id      string
-	local   string // where the client has connected to
+	local   string // the address that the client has connected to
 	client  string
 	user    string // "" until authenticated
 	mailbox string // the mailbox server's name; "" until routed
 	subject Subject
 }
 
-// Subject is what rules go by. It never leaves the process.
+// Subject is what is known of a session; rules match it. It never leaves the process.
 type Subject struct {
 	ID     string // 16 hexadecimal digits
 	User   string // canonical; "" if not known yet
 	Server string // the mailbox server's name; "" if not known yet
 	Client netip.AddrPort
-	Local  netip.AddrPort // where it has connected to
+	Local  netip.AddrPort // the address that it has connected to
 }
 
 // User returns the user as rows show it.
 func (s *Session) User() string { return s.user }
 
-// Anonymous returns the session as it is shown before anybody is signed in.
+// Anonymous returns the session without its user, as rows before sign-in show it.
 func (s *Session) Anonymous() *Session {
 	anonymous := *s
 	anonymous.user = ""
 	return &anonymous
 }
 
-// of returns the session as it is shown, to be found by what has become known of it.
-func (s *Session) of(known Subject) *Session {
+// knownAs returns the session with another subject: rows look the same, and more rules may match.
+func (s *Session) knownAs(known Subject) *Session {
 	found := *s
 	found.subject = known
 	return &found
 }
 
-// Event is something that a session has done. It has no field that could hold a secret: Parameters can only be made by
-// wire's mask, Code and Text come from a server where they can repeat nothing of the client's, and the rest is the
-// proxy's own.
+// Event is something that a session has done. No field can hold a secret: only wire's mask makes Parameters, code and
+// text come from a server's answer that can repeat nothing of the client's, and the proxy makes the rest.
 type Event struct {
 	Session    *Session
 	Time       time.Time
@@ -60,22 +60,22 @@ type Event struct {
 	code   words
 	text   words
 	Rows   int32  // responses with data
-	Msg    string // the proxy's own words
+	Msg    string // a remark of the proxy
 	Err    string
 	Phases *Phases // nil but for sign-ins
 
-	given *Match // who has it already
-	file  bool   // rules want it in the files; else only somebody who watches
+	given *Match // who has the event already
+	file  bool   // rules want it in the files; otherwise only tails want it
 }
 
-// Events that are no commands.
+// Events that are not commands.
 const (
 	OpenSession  = "OpenSession"
 	CloseSession = "CloseSession"
 	Proxy        = "Proxy"
 )
 
-// Result is what R= says.
+// Result is a row's R=.
 type Result uint8
 
 // The results. None is not shown.
@@ -90,12 +90,12 @@ const (
 
 var resultNames = [...]string{OK: "OK", NO: "NO", BAD: "BAD", BYE: "BYE", Aborted: "ABORTED"}
 
-// Phases are the parts of a sign-in; zero where there was none.
+// Phases are the parts of a sign-in. A part that did not happen is zero.
 type Phases struct {
 	Directory, Dial, TLS, Greeting, SignIn time.Duration
 }
 
-// words is a short text, cut where it is longer.
+// words is a short text. A longer one is cut.
 type words struct {
 	n    uint8
 	text [100]byte
@@ -105,7 +105,7 @@ func (w *words) set(p []byte) { w.n = uint8(copy(w.text[:], p)) }
 
 func (w *words) bytes() []byte { return w.text[:w.n] }
 
-// Answer sets what a server, or the proxy, has answered. Of text nothing may be the client's.
+// Answer sets the answer of a server, or of the proxy. text must not repeat anything of the client's.
 func (e *Event) Answer(r Result, code, text []byte) {
 	e.Result = r
 	e.code.set(code)

@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// Filter says which sessions and commands somebody wants to see. What is empty fits everything; what is given must fit
-// all.
+// Filter says which sessions and commands somebody wants to see. An empty field fits everything; all other fields must
+// fit.
 type Filter struct {
 	// a pattern for the whole canonical name: * is any characters, ? is one
 	User    string        `json:"user,omitempty"`
@@ -20,10 +20,10 @@ type Filter struct {
 	Slower  time.Duration `json:"slower,omitempty"`  // only commands with at least this server time, in nanoseconds
 }
 
-// maxPattern bounds what a filter may hold, in bytes.
+// maxPattern bounds each text of a filter, in bytes.
 const maxPattern = 256
 
-// filter is a Filter that can be asked.
+// filter is a compiled Filter.
 type filter struct {
 	Filter
 	network netip.Prefix
@@ -52,7 +52,7 @@ func (f Filter) compile() (filter, error) {
 	return c, err
 }
 
-// ParseNetwork reads an address or a network. An address is a network of its own.
+// ParseNetwork reads an address or a network. An address becomes the network of that one address.
 func ParseNetwork(text string) (netip.Prefix, error) {
 	if network, err := netip.ParsePrefix(text); err == nil {
 		return network.Masked(), nil
@@ -68,12 +68,12 @@ func ParseNetwork(text string) (netip.Prefix, error) {
 	return netip.PrefixFrom(addr, addr.BitLen()), nil
 }
 
-// Covers says whether a network, as ParseNetwork returns it, has an address. The zero network has all.
+// Covers says whether a network that ParseNetwork returned contains an address. The zero network contains all.
 func Covers(network netip.Prefix, addr netip.Addr) bool {
 	return !network.IsValid() || network.Contains(addr.Unmap().WithZone(""))
 }
 
-// fits says whether a session may be meant: of one that is not signed in yet, only what is known counts.
+// fits says whether a session fits, as far as it is known now.
 func (f *filter) fits(s Subject) bool {
 	return (f.User == "" || s.User != "" && Glob(f.User, s.User)) &&
 		(f.Server == "" || s.Server != "" && f.Server == s.Server) &&
@@ -81,8 +81,8 @@ func (f *filter) fits(s Subject) bool {
 		Covers(f.network, s.Client.Addr())
 }
 
-// open says whether a session that does not fit yet may when more is known of it.
-func (f *filter) open(s Subject) bool {
+// mayFitLater says whether a session that does not fit now may fit once more of it is known.
+func (f *filter) mayFitLater(s Subject) bool {
 	known := *f
 	if s.User == "" {
 		known.User = ""
@@ -93,14 +93,14 @@ func (f *filter) open(s Subject) bool {
 	return known.fits(s) && !f.fits(s)
 }
 
-// wants says whether an event of a session that fits is meant.
+// wants says whether an event fits, in a session that fits.
 func (f *filter) wants(command string, took time.Duration) bool {
 	return (f.Command == "" || strings.EqualFold(f.Command, command) || f.uid == command) && took >= f.Slower
 }
 
 // Glob matches a whole text: * is any characters, ? is one.
 func Glob(pattern, text string) bool {
-	star, from := -1, 0 // where the last * stands, and from where on in the text it has to try
+	star, from := -1, 0 // the place of the last *, and the text position from which to try it again
 	p, t := 0, 0
 	for t < len(text) {
 		switch {

@@ -44,7 +44,7 @@ func TestRetentionAtItsBounds(t *testing.T) {
 		w := newWriter(Options{Log: zerolog.New(program)}, new(counts))
 		w.set = test.set
 		w.set.Location, w.set.RollOver = dir, Daily
-		w.keep(noon)
+		w.prune(noon)
 		if got := filesIn(t, dir); got != test.want || program.String() != "" {
 			t.Errorf("%s: %s are left, want %s\n%s", what, got, test.want, program)
 		}

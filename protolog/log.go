@@ -49,10 +49,10 @@ type Log struct {
 	counts counts
 
 	demand  atomic.Pointer[demand]
-	changed chan struct{} // holds one: Match has to be asked again
+	changed chan struct{} // holds one: Match has to be called again
 	changes atomic.Uint64 // of demand
-	applied atomic.Uint64 // changes for which Match has been asked again
-	wake    chan struct{} // holds one: there is a demand again
+	applied atomic.Uint64 // changes for which Match has been called again
+	wake    chan struct{} // holds one: demand may not be empty any more
 	done    chan struct{}
 	group   sync.WaitGroup
 
@@ -61,18 +61,18 @@ type Log struct {
 	rules    []rule // without the one that Enabled stands for
 	closed   bool
 
-	rings  []*Ring // the set-ups', and behind it those of the loops
+	rings  []*Ring // the first one is for all set-ups, the others for one loop each
 	setups sync.Mutex
 
 	// What follows belongs to collect's goroutine.
-	rows  rowWriter
-	at    []uint64 // how far each ring is
-	ends  []uint64 // how far it goes
-	seen  []uint64 // dropped by it, as told
-	chunk chunk
+	rows        rowWriter
+	at          []uint64 // the next event of each ring
+	ends        []uint64 // the number after its last event
+	droppedSeen []uint64 // its dropped events that are counted already
+	chunk       chunk
 }
 
-// New returns a log at work. It makes no file before there is a row.
+// New returns a running log. It makes no file before the first row.
 func New(opt Options) (*Log, error) {
 	if opt.Now == nil {
 		opt.Now = time.Now
@@ -84,7 +84,8 @@ func New(opt Options) (*Log, error) {
 	for range opt.Loops + 1 {
 		l.rings = append(l.rings, new(Ring))
 	}
-	l.at, l.ends, l.seen = make([]uint64, len(l.rings)), make([]uint64, len(l.rings)), make([]uint64, len(l.rings))
+	n := len(l.rings)
+	l.at, l.ends, l.droppedSeen = make([]uint64, n), make([]uint64, n), make([]uint64, n)
 	l.demand.Store(new(demand))
 	l.writer = newWriter(opt, &l.counts)
 	if opt.Registerer != nil {
@@ -103,8 +104,8 @@ func New(opt Options) (*Log, error) {
 // closeTime is how long the last rows may take to be written.
 const closeTime = 2 * time.Second
 
-// Close writes what there is and ends the log. Where the disk does not answer, it gives up after two seconds; the
-// goroutine that waits for the disk is then left behind.
+// Close writes the remaining rows and ends the log. If the disk does not answer, it gives up after two seconds. The
+// goroutine that waits for the disk then stays.
 func (l *Log) Close() {
 	l.mu.Lock()
 	if l.closed {
@@ -140,8 +141,7 @@ func (l *Log) Configure(s Settings) {
 	}
 }
 
-// SetRules puts other rules in force, all of them. Those whose end has come, and those that cannot be understood, are
-// passed over: CheckRule says why.
+// SetRules replaces all rules. It skips rules that have expired, and those for which CheckRule returns an error.
 func (l *Log) SetRules(rules []Rule) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -154,7 +154,7 @@ func (l *Log) SetRules(rules []Rule) {
 	l.enforce()
 }
 
-// CheckRule says whether a filter can be understood.
+// CheckRule returns an error if a filter is invalid.
 func CheckRule(f Filter) error {
 	_, err := f.compile()
 	return err
@@ -172,18 +172,18 @@ func (l *Log) Rules() []Rule {
 // RuleOfSetting is the ID of the rule that Settings.Enabled stands for.
 const RuleOfSetting = "setting"
 
-// enforce makes the demand of what it consists of. The caller holds mu.
+// enforce puts a demand in force that has the current rules, setting and tails. The caller holds mu.
 func (l *Log) enforce() {
 	d := &demand{rules: slices.Clone(l.rules), tails: l.demand.Load().tails}
 	if l.settings.Enabled {
 		d.rules = append(d.rules, rule{Rule: Rule{ID: RuleOfSetting}})
 	}
 	d, _ = d.without(l.opt.Now())
-	l.put(d)
+	l.setDemand(d)
 }
 
-// put puts a demand in force. The caller holds mu.
-func (l *Log) put(d *demand) {
+// setDemand puts a demand in force, and wakes those who follow it. The caller holds mu.
+func (l *Log) setDemand(d *demand) {
 	if !d.empty() && l.rings[0].events == nil {
 		for _, r := range l.rings {
 			r.events = make([]Event, ringSize)
@@ -202,25 +202,25 @@ func signal(c chan struct{}) {
 	}
 }
 
-// Changed is told when Match has to be asked again for sessions that live.
+// Changed receives a value when Match has to be called again for open sessions.
 func (l *Log) Changed() <-chan struct{} { return l.changed }
 
-// Changes counts the changes so far of what Match returns.
+// Changes returns how often the results of Match have changed so far.
 func (l *Log) Changes() uint64 { return l.changes.Load() }
 
-// Applied says that Match has been asked again for all sessions that live, after this number of changes.
+// Applied tells the log that Match has been called again for all open sessions, after this number of changes.
 func (l *Log) Applied(changes uint64) { l.applied.Store(changes) }
 
-// On says whether anything is asked for.
+// On says whether any rule or tail is in force.
 func (l *Log) On() bool { return !l.demand.Load().empty() }
 
-// Match returns what is wanted of a session, nil if nothing.
+// Match returns which events of a session are wanted, or nil if none are.
 func (l *Log) Match(s Subject) *Match { return l.demand.Load().match(s) }
 
-// Now is the log's clock.
+// Now returns the time of the log's clock.
 func (l *Log) Now() time.Time { return l.opt.Now() }
 
-// Session returns whose rows are written, as they are to show it.
+// Session returns the session as rows show it, with the settings in force.
 func (l *Log) Session(s Subject) *Session {
 	l.mu.Lock()
 	set := l.settings
@@ -231,7 +231,7 @@ func (l *Log) Session(s Subject) *Session {
 	}
 	user := wire.Visible(s.User)
 	if set.HashUsers && user != "" {
-		user = l.hashed(s.User)
+		user = l.hashUser(s.User)
 	}
 	return &Session{id: s.ID, local: s.Local.String(), client: client.String(), user: user,
 		mailbox: wire.Visible(s.Server), subject: s}
@@ -250,10 +250,11 @@ func shorten(a netip.Addr) netip.Addr {
 	return p.Addr()
 }
 
-// Ring returns the way of a loop's events. Only its goroutine may use it, and only for events that Match asks for.
+// Ring returns the ring for a loop's events. Only the loop's goroutine may use it, and only for events that a Match
+// wants.
 func (l *Log) Ring(loop int) *Ring { return l.rings[1+loop] }
 
-// Tail begins to watch: rows come for it alone, beside those that rules ask for.
+// Tail begins to watch. The files do not get the rows that only a tail wants.
 func (l *Log) Tail(f Filter, format Format) (*Tail, error) {
 	compiled, err := f.compile()
 	if err != nil {
@@ -270,7 +271,7 @@ func (l *Log) Tail(f Filter, format Format) (*Tail, error) {
 	case len(d.tails) >= maxTails:
 		return nil, ErrTooMany
 	}
-	l.put(&demand{rules: d.rules, tails: append(slices.Clone(d.tails), t)})
+	l.setDemand(&demand{rules: d.rules, tails: append(slices.Clone(d.tails), t)})
 	return t, nil
 }
 
@@ -278,12 +279,11 @@ func (l *Log) leave(t *Tail) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	d := l.demand.Load()
-	l.put(&demand{rules: d.rules, tails: slices.DeleteFunc(slices.Clone(d.tails),
+	l.setDemand(&demand{rules: d.rules, tails: slices.DeleteFunc(slices.Clone(d.tails),
 		func(o *Tail) bool { return o == t })})
 }
 
-// lookPeriod is how often the rings are looked into while something is asked for. Nobody who puts an event has to wake
-// anybody.
+// lookPeriod is how often the log empties the rings while a rule or tail is in force. So Put need not wake it.
 const lookPeriod = 10 * time.Millisecond
 
 // run takes events from the rings until the log is closed.
@@ -311,7 +311,7 @@ func (l *Log) run() {
 	}
 }
 
-// expire ends rules whose time has come.
+// expire removes the rules that have expired.
 func (l *Log) expire() {
 	now := l.opt.Now()
 	if _, some := l.demand.Load().without(now); !some {
@@ -323,18 +323,19 @@ func (l *Log) expire() {
 	l.enforce()
 }
 
-// collect takes all there is: rows for the files and for those who watch. It returns how many events there were.
+// collect takes all events from the rings, and makes their rows for the files and the tails. It returns the number of
+// events.
 func (l *Log) collect() (n int) {
 	d := l.demand.Load()
 	lost := uint64(0)
-	for i, r := range slices.Backward(l.rings) { // what a session's loop says comes behind what its set-up has said
+	for i, r := range slices.Backward(l.rings) { // the set-ups' ring last: a set-up's events come before its loop's
 		l.ends[i] = r.end()
 	}
 	for i, r := range l.rings {
 		l.at[i] = r.taken.Load()
 		dropped := r.dropped.Load()
-		lost += dropped - l.seen[i]
-		l.seen[i] = dropped
+		lost += dropped - l.droppedSeen[i]
+		l.droppedSeen[i] = dropped
 	}
 	format := l.format()
 	for e := l.earliest(); e != nil; e = l.earliest() {
@@ -344,15 +345,15 @@ func (l *Log) collect() (n int) {
 	for i, r := range l.rings {
 		r.release(l.ends[i])
 	}
-	l.lose(d, lost)
+	l.noteLost(d, lost)
 	l.flush()
 	for _, t := range d.tails {
-		t.tell()
+		t.wakeNext()
 	}
 	return n
 }
 
-// earliest takes the next event of all rings, of which each has its own in order; nil behind the last.
+// earliest takes the earliest event of all rings; nil after the last. Each ring has its events in order.
 func (l *Log) earliest() (first *Event) {
 	from := 0
 	for i, r := range l.rings {
@@ -369,8 +370,8 @@ func (l *Log) earliest() (first *Event) {
 	return first
 }
 
-// lose tells of events that found no room.
-func (l *Log) lose(d *demand, n uint64) {
+// noteLost counts events that found no room, for the files and the tails.
+func (l *Log) noteLost(d *demand, n uint64) {
 	if n == 0 {
 		return
 	}
@@ -384,7 +385,7 @@ func (l *Log) lose(d *demand, n uint64) {
 // chunkSize is how much is given to the writer at once.
 const chunkSize = 64 << 10
 
-// distribute makes an event's row for whoever wants it.
+// distribute gives an event's row to the files and the tails that want it.
 func (l *Log) distribute(d *demand, e *Event, format Format) {
 	if e.file {
 		if len(l.chunk.data) > 0 && l.chunk.format != format {
@@ -419,14 +420,14 @@ func (l *Log) format() Format {
 	return l.settings.Format
 }
 
-// flush gives the writer what there is, or drops it where the disk does not keep up.
+// flush gives the chunk to the writer, or drops it if the writer's queue is full.
 func (l *Log) flush() {
 	if l.chunk.rows == 0 && l.chunk.lost == 0 {
 		return
 	}
 	select {
 	case l.writer.in <- l.chunk:
-		l.chunk = chunk{data: l.writer.room()}
+		l.chunk = chunk{data: l.writer.buffer()}
 	default:
 		l.counts.dropped[dropQueue].Add(uint64(l.chunk.rows))
 		l.chunk = chunk{data: l.chunk.data[:0], lost: l.chunk.lost + uint64(l.chunk.rows)}
@@ -447,17 +448,17 @@ func (l *Log) flushLast() {
 // Status is what operators see of the log.
 type Status struct {
 	Rules    []Rule `json:"rules"`
-	Watchers int    `json:"watchers"`
-	Pending  bool   `json:"pending"` // not all sessions know yet what is asked for
-	Rows     uint64 `json:"rows"`    // written to files
-	Dropped  uint64 `json:"dropped"` // not written, or not shown
+	Watchers int    `json:"watchers"` // tails
+	Pending  bool   `json:"pending"`  // the latest rules do not apply to all sessions yet
+	Rows     uint64 `json:"rows"`     // written to files
+	Dropped  uint64 `json:"dropped"`  // not written, or not shown
 	File     string `json:"file,omitempty"`
 	// Failing says why nothing is written at present, and since when.
 	Failing string    `json:"failing,omitempty"`
 	Since   time.Time `json:"failing_since,omitzero"`
 }
 
-// Status returns the state of things.
+// Status returns the log's current state.
 func (l *Log) Status() Status {
 	d := l.demand.Load()
 	s := Status{Rules: l.Rules(), Watchers: len(d.tails), Pending: l.applied.Load() != l.changes.Load(),
@@ -470,18 +471,17 @@ func (l *Log) Status() Status {
 	return s
 }
 
-// Find looks through the files for rows; see find. A user is found by the canonical name, also where rows have its
-// hash.
+// Find searches the files for rows; see find. It finds a user by the canonical name, also in rows that have the hash.
 func (l *Log) Find(ctx context.Context, q Search, f Format, yield func(row []byte) error) error {
-	s, err := q.compile(l.hashed)
+	s, err := q.compile(l.hashUser)
 	if err != nil {
 		return err
 	}
 	return find(ctx, l.writer.location(), s, f, yield)
 }
 
-// hashed is a user's name as rows have it that must not show it.
-func (l *Log) hashed(user string) string {
+// hashUser returns the keyed hash that rows show in place of a user's name.
+func (l *Log) hashUser(user string) string {
 	mac := hmac.New(sha256.New, l.opt.Key)
 	mac.Write([]byte(user))
 	return hex.EncodeToString(mac.Sum(nil)[:8])

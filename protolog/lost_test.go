@@ -23,10 +23,11 @@ func newIdleLog(t *testing.T, c *clock) *Log {
 	for range o.Loops + 1 {
 		l.rings = append(l.rings, new(Ring))
 	}
-	l.at, l.ends, l.seen = make([]uint64, len(l.rings)), make([]uint64, len(l.rings)), make([]uint64, len(l.rings))
+	n := len(l.rings)
+	l.at, l.ends, l.droppedSeen = make([]uint64, n), make([]uint64, n), make([]uint64, n)
 	l.demand.Store(new(demand))
 	l.writer = newWriter(o, &l.counts)
-	l.writer.use()
+	l.writer.applySettings()
 	l.enforce()
 	return l
 }
@@ -122,5 +123,5 @@ func TestLostRowsAreCountedOnce(t *testing.T) {
 		int(s.Rows) != len(after) {
 		t.Errorf("%d dropped by the disk; %+v", disk, s)
 	}
-	l.writer.close()
+	l.writer.finishFile()
 }

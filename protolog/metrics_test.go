@@ -29,7 +29,7 @@ func TestMetrics(t *testing.T) {
 	say(l, 0, testSubject, "noop", 0)
 	l.collect()
 	l.written()
-	l.writer.close()
+	l.writer.finishFile()
 	wantMetrics(t, registry, want)
 
 	l.writer.writeAt = func(*os.File, []byte, int64) (int, error) { return 0, errors.New("broken") }

@@ -9,9 +9,9 @@ import (
 	"time"
 )
 
-// keep deletes files that are too old or too many, the oldest first, and compresses those that are done. The one that
-// is written to stays.
-func (w *writer) keep(now time.Time) {
+// prune deletes files that are too old or too large in total, the oldest first, and compresses finished ones. It keeps
+// the current file.
+func (w *writer) prune(now time.Time) {
 	all, err := listFiles(w.set.Location)
 	if err != nil {
 		if !errors.Is(err, os.ErrNotExist) {
@@ -34,7 +34,7 @@ func (w *writer) keep(now time.Time) {
 		}
 		sizes[i] = info.Size()
 		total += sizes[i]
-		if !name.gz && !w.goesOn(name, i == len(all)-1, now) {
+		if !name.gz && !w.isCurrent(name, i == len(all)-1, now) {
 			done = append(done, path)
 		}
 	}
@@ -56,8 +56,8 @@ func (w *writer) keep(now time.Time) {
 	}
 }
 
-// goesOn says whether a file is written to, or may be.
-func (w *writer) goesOn(name fileName, last bool, now time.Time) bool {
+// isCurrent says whether rows are written to a file, or may be later.
+func (w *writer) isCurrent(name fileName, last bool, now time.Time) bool {
 	if w.file != nil {
 		return name == w.name
 	}
@@ -70,7 +70,7 @@ func (w *writer) remove(path string) {
 	}
 }
 
-// pack compresses files, one after the other, in a goroutine of its own: meanwhile keep is not called.
+// pack compresses files, one after the other, in a goroutine of its own. Meanwhile prune is not called.
 func (w *writer) pack(paths []string) {
 	for _, path := range paths {
 		if err := compress(path); err != nil && !errors.Is(err, os.ErrNotExist) {
@@ -79,7 +79,7 @@ func (w *writer) pack(paths []string) {
 	}
 }
 
-// compress puts a compressed file in a file's place. Whenever the program is killed, one of the two is whole; repair
+// compress replaces a file by a compressed one. If the program is killed meanwhile, one of the two is whole, and repair
 // removes the other.
 func compress(path string) (err error) {
 	from, err := os.Open(path)

@@ -13,13 +13,13 @@ type Rule struct {
 	Until  time.Time `json:"until,omitzero"` // zero: without end
 }
 
-// maxRules bounds the rules in force, and maxTails those who watch at once.
+// maxRules bounds the rules in force, and maxTails the tails.
 const (
 	maxRules = 64
 	maxTails = 32
 )
 
-// demand is everything that is asked for, at a moment. It does not change: another one takes its place.
+// demand is all rules and tails in force. It does not change: another one replaces it.
 type demand struct {
 	rules []rule
 	tails []*Tail
@@ -33,7 +33,7 @@ type rule struct {
 // empty says whether nothing is asked for.
 func (d *demand) empty() bool { return len(d.rules)+len(d.tails) == 0 }
 
-// without returns the demand without rules whose end has come, and whether there were any.
+// without returns the demand without rules that have expired, and whether there were any.
 func (d *demand) without(now time.Time) (*demand, bool) {
 	over := func(r rule) bool { return !r.Until.IsZero() && !now.Before(r.Until) }
 	if !slices.ContainsFunc(d.rules, over) {
@@ -42,7 +42,7 @@ func (d *demand) without(now time.Time) (*demand, bool) {
 	return &demand{rules: slices.DeleteFunc(slices.Clone(d.rules), over), tails: d.tails}, true
 }
 
-// Match is what is wanted of one session's events.
+// Match is the filters of the rules and tails that want events of one session.
 type Match struct {
 	files []*filter
 	tails []*filter
@@ -53,17 +53,17 @@ func (m *Match) Wants(command string, took time.Duration) bool {
 	return anyWants(m.files, command, took) || anyWants(m.tails, command, took)
 }
 
-// Mark notes on an event what it is wanted for; it comes before Put.
+// Mark records in an event whether rules want it. Call it before Put.
 func (m *Match) Mark(e *Event) { e.file = anyWants(m.files, e.Command, e.Duration) }
 
-// without returns what is wanted beyond another match, nil if nothing.
+// without returns the filters that are not in another match, or nil if there are none.
 func (m *Match) without(other *Match) *Match {
 	if other == nil {
 		return m
 	}
 	rest := &Match{tails: slices.DeleteFunc(slices.Clone(m.tails),
 		func(f *filter) bool { return slices.Contains(other.tails, f) })}
-	if len(other.files) == 0 { // else the event may be in the files
+	if len(other.files) == 0 { // otherwise the event may be in the files already
 		rest.files = m.files
 	}
 	if len(rest.files)+len(rest.tails) == 0 {
@@ -81,7 +81,7 @@ func anyWants(filters []*filter, command string, took time.Duration) bool {
 	return false
 }
 
-// match returns what is wanted of a session, nil if nothing.
+// match returns the filters that fit a session, or nil if none fits.
 func (d *demand) match(s Subject) *Match {
 	var m *Match
 	for i := range d.rules {
@@ -103,8 +103,8 @@ func (d *demand) match(s Subject) *Match {
 	return m
 }
 
-// open says whether more can be wanted of a session of which more will be known.
-func (d *demand) open(s Subject) bool {
-	return slices.ContainsFunc(d.rules, func(r rule) bool { return r.filter.open(s) }) ||
-		slices.ContainsFunc(d.tails, func(t *Tail) bool { return t.filter.open(s) })
+// mayMatchLater says whether more filters may fit a session once more of it is known.
+func (d *demand) mayMatchLater(s Subject) bool {
+	return slices.ContainsFunc(d.rules, func(r rule) bool { return r.filter.mayFitLater(s) }) ||
+		slices.ContainsFunc(d.tails, func(t *Tail) bool { return t.filter.mayFitLater(s) })
 }

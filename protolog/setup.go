@@ -1,26 +1,25 @@
 package protolog
 
-// SetUp takes the events of a session whose set-up is under way, which may be wanted as soon as it is known whose it
-// is. One goroutine may use it.
+// SetUp takes the events of a session before sign-in. It keeps them, because more rules may match once the user is
+// known. One goroutine may use it.
 type SetUp struct {
 	log     *Log
 	pending []pendingEvent
 }
 
-// pendingEvent is one that may still be wanted.
+// pendingEvent is an event that more rules or tails may want later.
 type pendingEvent struct {
 	event Event
-	given *Match // what it was wanted for so far
+	given *Match // who has it already
 }
 
-// maxPending is how many events wait for it to be known whose they are. Those behind are missed by whom they would be
-// for then.
+// maxPending is how many events wait until the user is known. Rules that match only then miss later ones.
 const maxPending = 64
 
-// SetUp returns the way of a session's events before the relay has it.
+// SetUp returns a SetUp for one session.
 func (l *Log) SetUp() SetUp { return SetUp{log: l} }
 
-// Note takes an event; s is what is known of the session now.
+// Note takes an event. s is what is known of the session now.
 func (u *SetUp) Note(s Subject, e Event) {
 	d := u.log.demand.Load()
 	u.pending = append(u.pending, pendingEvent{event: e})
@@ -29,7 +28,7 @@ func (u *SetUp) Note(s Subject, e Event) {
 			u.give(&u.pending[i], m, s)
 		}
 	}
-	switch open := d.open(s); {
+	switch open := d.mayMatchLater(s); {
 	case !open:
 		u.pending = nil
 	case len(u.pending) > maxPending:
@@ -37,14 +36,14 @@ func (u *SetUp) Note(s Subject, e Event) {
 	}
 }
 
-// give puts an event into the ring for those who do not have it yet.
+// give puts an event into the ring for the rules and tails that do not have it yet.
 func (u *SetUp) give(p *pendingEvent, m *Match, s Subject) {
 	rest := m.without(p.given)
 	if rest == nil || !rest.Wants(p.event.Command, p.event.Duration) {
 		return
 	}
 	e := p.event
-	e.Session = e.Session.of(s)
+	e.Session = e.Session.knownAs(s)
 	e.given = p.given
 	rest.Mark(&e)
 	p.given = m

@@ -6,13 +6,13 @@ import (
 	"sync"
 )
 
-// maxBacklog bounds the rows that wait for somebody who watches, in bytes. More are lost for them.
+// maxBacklog bounds the rows that wait for one tail, in bytes. It loses later ones.
 const maxBacklog = 256 << 10
 
-// ErrTooMany says that there are as many rules, or watchers, as there may be.
+// ErrTooMany says that no more rules, or tails, may be added.
 var ErrTooMany = errors.New("too many at the same time")
 
-// Tail is somebody who watches rows as they come. It holds nobody up: who is slow loses rows and is told how many.
+// Tail is somebody who watches rows as they come. It delays nobody else: a slow reader loses rows and learns how many.
 type Tail struct {
 	filter filter
 	format Format
@@ -25,7 +25,7 @@ type Tail struct {
 	over bool
 }
 
-// offer adds a row, for the log's goroutine.
+// offer adds a row. It returns false if the row is lost. The log's goroutine calls it.
 func (t *Tail) offer(row []byte) (taken bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -37,15 +37,15 @@ func (t *Tail) offer(row []byte) (taken bool) {
 	return true
 }
 
-// lose adds to what is lost.
+// lose adds to the number of lost rows.
 func (t *Tail) lose(n uint64) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.lost += n
 }
 
-// tell wakes who waits in Next, if there is something.
-func (t *Tail) tell() {
+// wakeNext wakes Next if it has something to return.
+func (t *Tail) wakeNext() {
 	t.mu.Lock()
 	some := len(t.rows) > 0 || t.lost > 0 || t.over
 	t.mu.Unlock()
@@ -57,16 +57,16 @@ func (t *Tail) tell() {
 	}
 }
 
-// end is for the log's end.
+// end makes Next return ErrClosed, because the log is closed.
 func (t *Tail) end() {
 	t.mu.Lock()
 	t.over = true
 	t.mu.Unlock()
-	t.tell()
+	t.wakeNext()
 }
 
-// Next waits for rows, and appends them to dst. lost is how many were lost behind them. It returns ctx's error, or
-// ErrClosed when the log is closed.
+// Next waits for rows, and appends them to dst. lost is how many rows after them are lost. It returns ctx's error, or
+// ErrClosed if the log is closed.
 func (t *Tail) Next(ctx context.Context, dst []byte) (rows []byte, lost uint64, err error) {
 	for {
 		t.mu.Lock()

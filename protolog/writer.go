@@ -13,25 +13,26 @@ import (
 	"github.com/rs/zerolog"
 )
 
-// chunk is whole rows on their way to the disk.
+// chunk has whole rows that wait for the disk.
 type chunk struct {
 	data   []byte
 	rows   int
-	lost   uint64 // rows that were dropped in front of these
+	lost   uint64 // rows that were dropped before these
 	format Format
 }
 
 const (
 	// maxQueue is how many chunks wait for the disk.
 	maxQueue = 64
-	// retryTime is how long nothing is tried after a failure.
+	// retryTime is the pause after a failure.
 	retryTime = time.Second
-	// keepPeriod is how often old files are looked for.
-	keepPeriod = time.Minute
+	// prunePeriod is how often old files are pruned.
+	prunePeriod = time.Minute
 )
 
-// writer writes chunks to files in a goroutine of its own, which alone waits for the disk. A file never has a row that
-// is not whole: what a failing disk has taken of one is taken back, and what is lost is told by a line in its place.
+// writer writes chunks to files in a goroutine of its own, so that nobody else waits for the disk. A file has only
+// whole rows: if the disk fails in the middle of a row, the writer removes the part. A line in the file says how many
+// rows are lost there.
 type writer struct {
 	now     func() time.Time
 	log     zerolog.Logger
@@ -39,7 +40,7 @@ type writer struct {
 	counts  *counts
 	in      chan chunk
 	free    chan []byte   // for the next chunks
-	changed chan struct{} // holds one: there are other settings
+	changed chan struct{} // holds one: settings has changed
 	writeAt func(f *os.File, p []byte, at int64) (int, error)
 	packing atomic.Bool // files are being compressed
 	packers sync.WaitGroup
@@ -51,14 +52,14 @@ type writer struct {
 	current  string
 
 	// What follows belongs to run's goroutine.
-	set    FileSettings
-	file   *os.File
-	name   fileName
-	format Format
-	size   int64
-	retry  time.Time // nothing is tried before
-	kept   time.Time // when old files were looked for
-	lost   uint64    // rows that no line tells of yet
+	set      FileSettings
+	file     *os.File
+	name     fileName
+	format   Format
+	size     int64
+	retry    time.Time // no attempt before this time
+	prunedAt time.Time // when prune last ran
+	lost     uint64    // rows that no line in a file reports yet
 }
 
 func newWriter(opt Options, c *counts) *writer {
@@ -83,7 +84,7 @@ func (w *writer) location() string {
 	return w.settings.Location
 }
 
-// status adds what is known of the files.
+// status fills in the fields about files.
 func (w *writer) status(s *Status) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -93,8 +94,8 @@ func (w *writer) status(s *Status) {
 	}
 }
 
-// room returns memory for a chunk.
-func (w *writer) room() []byte {
+// buffer returns memory for a chunk, used again if possible.
+func (w *writer) buffer() []byte {
 	select {
 	case data := <-w.free:
 		return data[:0]
@@ -105,11 +106,11 @@ func (w *writer) room() []byte {
 
 // run writes until in is closed.
 func (w *writer) run() {
-	w.use()
+	w.applySettings()
 	ticker := time.NewTicker(retryTime)
 	defer ticker.Stop()
 	defer w.packers.Wait()
-	defer w.close()
+	defer w.finishFile()
 	for {
 		select {
 		case c, more := <-w.in:
@@ -122,47 +123,48 @@ func (w *writer) run() {
 			default:
 			}
 		case <-w.changed:
-			w.use()
+			w.applySettings()
 		case <-ticker.C:
-			w.look()
+			w.checkFiles()
 		}
 	}
 }
 
-// use takes the settings that are in force. A file that was written to under others is done.
-func (w *writer) use() {
+// applySettings puts the latest settings in force. If the folder changes, it finishes the current file.
+func (w *writer) applySettings() {
 	w.mu.Lock()
 	before := w.set
 	w.set = w.settings
 	w.mu.Unlock()
 	if before.Location != w.set.Location {
-		w.close()
+		w.finishFile()
 		if err := repair(w.set.Location); err != nil {
 			w.log.Error().Err(err).Msg("cannot repair the protocol log's files")
 		}
 	}
-	w.retry, w.kept = time.Time{}, time.Time{}
+	w.retry, w.prunedAt = time.Time{}, time.Time{}
 }
 
-// look sees to what needs no row: a file whose time is over, or that is gone, and old files.
-func (w *writer) look() {
+// checkFiles does what must not wait for a row: it finishes a file whose period is over or that was replaced, and
+// prunes old files.
+func (w *writer) checkFiles() {
 	now := w.now()
-	if w.file != nil && (w.over(now) || w.gone()) {
-		w.close()
+	if w.file != nil && (w.periodIsOver(now) || w.isReplaced()) {
+		w.finishFile()
 	}
-	if now.Sub(w.kept) >= keepPeriod && !w.packing.Load() {
-		w.kept = now
-		w.keep(now)
+	if now.Sub(w.prunedAt) >= prunePeriod && !w.packing.Load() {
+		w.prunedAt = now
+		w.prune(now)
 	}
 }
 
-// over says whether the file's period is over.
-func (w *writer) over(now time.Time) bool {
+// periodIsOver says whether the file's period is over.
+func (w *writer) periodIsOver(now time.Time) bool {
 	return w.set.FileSize == 0 && w.name.stamp < w.set.RollOver.start(now).Format(stampForm)
 }
 
-// gone says whether the file is no longer what its name stands for.
-func (w *writer) gone() bool {
+// isReplaced says whether the open file is not the file with its name any more, or was cut.
+func (w *writer) isReplaced() bool {
 	there, err := os.Stat(filepath.Join(w.set.Location, w.name.String()))
 	if err != nil {
 		return true
@@ -179,18 +181,18 @@ func (w *writer) write(c chunk) {
 		w.drop(c)
 		return
 	}
-	err := w.ready(c.format, now)
+	err := w.openFile(c.format, now)
 	if err == nil {
 		err = w.append(c)
 	}
 	if err != nil {
 		w.drop(c)
-		w.fail(err, now)
+		w.noteFailure(err, now)
 		return
 	}
 	w.lost = 0
 	w.counts.rows.Add(uint64(c.rows))
-	w.works()
+	w.noteSuccess()
 }
 
 func (w *writer) drop(c chunk) {
@@ -198,10 +200,10 @@ func (w *writer) drop(c chunk) {
 	w.counts.dropped[dropDisk].Add(uint64(c.rows))
 }
 
-// ready has the right file open.
-func (w *writer) ready(format Format, now time.Time) error {
-	if w.file != nil && (w.format != format || w.over(now) || w.set.FileSize > 0 && w.size >= w.set.FileSize) {
-		w.close()
+// openFile makes the right file the current one, and opens it.
+func (w *writer) openFile(format Format, now time.Time) error {
+	if w.file != nil && (w.format != format || w.periodIsOver(now) || w.set.FileSize > 0 && w.size >= w.set.FileSize) {
+		w.finishFile()
 	}
 	if w.file != nil {
 		return nil
@@ -234,20 +236,20 @@ func (w *writer) ready(format Format, now time.Time) error {
 	w.mu.Lock()
 	w.current = path
 	w.mu.Unlock()
-	w.kept = time.Time{} // there is one more
+	w.prunedAt = time.Time{} // there is one file more
 	if w.size == 0 && format == CSV {
 		return w.put(header(w.version, now))
 	}
 	return nil
 }
 
-// header is what a file of rows begins with.
+// header returns the first lines of a file.
 func header(version string, now time.Time) []byte {
 	return fmt.Appendf(nil, "#Software: Portico\n#Version: %s\n#Log-type: IMAP4 Log\n#Date: %s\n#Fields: %s\n",
 		version, now.UTC().Format(timeForm), strings.Join(Fields[:], ","))
 }
 
-// append writes a chunk behind a line for what is lost in front of it.
+// append writes a chunk. If rows before it are lost, it first writes a line that says so.
 func (w *writer) append(c chunk) error {
 	if w.lost > 0 {
 		if err := w.put(lostLine(c.format, w.lost)); err != nil {
@@ -258,7 +260,7 @@ func (w *writer) append(c chunk) error {
 	return w.put(c.data)
 }
 
-// lostLine tells of rows that are missing.
+// lostLine returns the line that says how many rows are missing.
 func lostLine(f Format, n uint64) []byte {
 	if f == JSON {
 		return fmt.Appendf(nil, "{\"lost\":%d}\n", n)
@@ -266,10 +268,11 @@ func lostLine(f Format, n uint64) []byte {
 	return fmt.Appendf(nil, "#Lost: %d rows\n", n)
 }
 
-// LostLine tells who watches of rows that are missing.
+// LostLine returns the line that tells somebody who watches how many rows are missing.
 func LostLine(f Format, n uint64) []byte { return lostLine(f, n) }
 
-// put writes all of p or nothing. What WriteAt says of how much was written before a failure is not to be trusted.
+// put writes all of p or nothing. After a failure it cuts the file, because the count that WriteAt returns may be
+// wrong.
 func (w *writer) put(p []byte) error {
 	if _, err := w.writeAt(w.file, p, w.size); err != nil {
 		return errors.Join(err, w.file.Truncate(w.size))
@@ -278,11 +281,12 @@ func (w *writer) put(p []byte) error {
 	return nil
 }
 
-// fail notes that nothing can be written; the program's log has a line when that begins, and one when it is over.
-func (w *writer) fail(err error, now time.Time) {
+// noteFailure records that nothing can be written. The program's log gets a line when that begins, and one when it
+// ends.
+func (w *writer) noteFailure(err error, now time.Time) {
 	w.retry = now.Add(retryTime)
 	w.counts.failures.Add(1)
-	w.shut()
+	w.closeFile()
 	w.mu.Lock()
 	first := w.failing == nil
 	if w.failing = err; first {
@@ -294,7 +298,7 @@ func (w *writer) fail(err error, now time.Time) {
 	}
 }
 
-func (w *writer) works() {
+func (w *writer) noteSuccess() {
 	w.mu.Lock()
 	failed, since := w.failing != nil, w.since
 	w.failing = nil
@@ -304,8 +308,8 @@ func (w *writer) works() {
 	}
 }
 
-// shut lets the file go.
-func (w *writer) shut() {
+// closeFile closes the current file.
+func (w *writer) closeFile() {
 	if w.file == nil {
 		return
 	}
@@ -316,8 +320,8 @@ func (w *writer) shut() {
 	w.mu.Unlock()
 }
 
-// close is for a file that is done.
-func (w *writer) close() {
-	w.shut()
-	w.kept = time.Time{}
+// finishFile closes a file that gets no more rows, and makes pruning due.
+func (w *writer) finishFile() {
+	w.closeFile()
+	w.prunedAt = time.Time{}
 }
