@@ -10,7 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// blackholeTries bounds how many connections fill the queue; Linux takes one or two.
+// blackholeTries is the highest number of connections to fill the queue; Linux needs one or two.
 const blackholeTries = 16
 
 // Blackhole is a loopback address where a connection attempt gets no answer at all, as
@@ -34,7 +34,7 @@ func StartBlackhole() (*Blackhole, error) {
 	return b, nil
 }
 
-// fill listens with the shortest queue and connects until nothing fits in any more.
+// fill listens with the shortest queue and connects until the queue is full.
 func (b *Blackhole) fill(ln int) error {
 	if err := unix.Bind(ln, &unix.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}); err != nil {
 		return fmt.Errorf("bind: %w", err)
@@ -77,10 +77,10 @@ func (b *Blackhole) connect(addr unix.Sockaddr) (bool, error) {
 	}
 }
 
-// Addr is the address that does not answer.
+// Addr returns the address that does not answer.
 func (b *Blackhole) Addr() string { return b.addr }
 
-// Close frees it; attempts under way are refused from then on.
+// Close closes the listener. From then on connection attempts are refused.
 func (b *Blackhole) Close() error {
 	var errs []error
 	for _, fd := range b.fds {

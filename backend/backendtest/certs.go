@@ -17,14 +17,13 @@ import (
 	"time"
 )
 
-// defaultValidity is how long certificates last when nothing else is asked for.
+// defaultValidity is the default validity of certificates.
 const defaultValidity = 30 * 24 * time.Hour
 
-// clockSkew is how far certificates reach into the past by default.
+// clockSkew is how long before now certificates become valid by default.
 const clockSkew = time.Hour
 
-// CA is a throw-away certificate authority. Its key never leaves memory. It may
-// be used by several goroutines at once.
+// CA is a temporary certificate authority. Its key never leaves memory. It is safe for concurrent use.
 type CA struct {
 	// CertPEM is the authority's own certificate.
 	CertPEM []byte
@@ -33,10 +32,10 @@ type CA struct {
 	key  *ecdsa.PrivateKey
 }
 
-// CertOptions describe one certificate, of a server unless Client says otherwise.
+// CertOptions describe one certificate: a server's, or with Client a client's.
 type CertOptions struct {
-	// Hosts are the DNS names and IP addresses it is good for, or a client's name
-	// and mail addresses; the first is its common name.
+	// Hosts are the DNS names and IP addresses of the certificate, or a client's name and mail addresses. The first
+	// one is its common name.
 	Hosts  []string
 	Client bool
 	// NotBefore and NotAfter bound its validity; zero means an hour ago and 30
@@ -51,7 +50,7 @@ type Certificate struct {
 	TLS tls.Certificate
 }
 
-// NewCA makes an authority with an ECDSA P-256 key, called name.
+// NewCA returns an authority called name, with an ECDSA P-256 key.
 func NewCA(name string) (*CA, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -78,7 +77,7 @@ func NewCA(name string) (*CA, error) {
 	return &CA{CertPEM: encodePEM("CERTIFICATE", der), cert: cert, key: key}, nil
 }
 
-// Issue makes a server certificate with an ECDSA P-256 key of its own.
+// Issue returns a certificate with its own ECDSA P-256 key.
 func (ca *CA) Issue(o CertOptions) (*Certificate, error) {
 	if len(o.Hosts) == 0 {
 		return nil, fmt.Errorf("issue certificate: no host given")
@@ -103,15 +102,15 @@ func (ca *CA) Issue(o CertOptions) (*Certificate, error) {
 	return c, nil
 }
 
-// Pool returns a pool with this authority alone.
+// Pool returns a pool with only this authority.
 func (ca *CA) Pool() *x509.CertPool {
 	pool := x509.NewCertPool()
 	pool.AddCert(ca.cert)
 	return pool
 }
 
-// ClientConfig returns a client configuration that trusts this authority alone
-// and expects a server of the given name (DNS name or IP address).
+// ClientConfig returns a client configuration that trusts only this authority and expects a server with the given name
+// (DNS name or IP address).
 func (ca *CA) ClientConfig(serverName string) *tls.Config {
 	return &tls.Config{RootCAs: ca.Pool(), ServerName: serverName, MinVersion: tls.VersionTLS12}
 }

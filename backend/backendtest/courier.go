@@ -74,7 +74,7 @@ func courierOptions(config string) ([]string, error) {
 	return strings.Fields(options), nil
 }
 
-// AddUsers lets more users sign in. Their Mail is not looked at. It may be called while Courier runs.
+// AddUsers adds users. It ignores their Mail. It may be called while Courier runs.
 func (c *Courier) AddUsers(users ...User) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -85,8 +85,7 @@ func StartCyrus(ctx context.Context, users []User) (*Cyrus, error) {
 	return c, nil
 }
 
-// AddUsers lets more users sign in. Their Mail is not looked at. It may be called while Cyrus runs, by one goroutine
-// at a time.
+// AddUsers adds users. It ignores their Mail. It may be called while Cyrus runs, by one goroutine at a time.
 func (c *Cyrus) AddUsers(users ...User) error {
 	for _, u := range users {
 		local, domain, _ := strings.Cut(u.Name, "@")

@@ -12,14 +12,14 @@ import (
 	"time"
 )
 
-// How long a Daemon may take to listen, and to go away.
+// How long a Daemon may take to start listening, and to end.
 const (
 	daemonStart = 2 * time.Minute
 	daemonStop  = 5 * time.Second
 )
 
-// Daemon is a server of this system with its own configuration, in its own folder and process group, on a loopback
-// port that was free. Its methods are for one goroutine.
+// Daemon is a server program of this system with its own configuration, folder and process group, on a free loopback
+// port. Only one goroutine may use it.
 type Daemon struct {
 	Address string // host:port
 	Dir     string // everything it has; gone after Close
@@ -56,7 +56,7 @@ func (d *Daemon) runOptions() runOptions {
 	return at
 }
 
-// newDaemon makes the folder for a daemon and finds its programs, the daemon's own first.
+// newDaemon creates the folder of a daemon and finds its programs, the daemon's own first.
 func newDaemon(name string, programs ...string) (d *Daemon, paths []string, err error) {
 	for _, program := range programs {
 		path, err := findProgram(program, "/usr/sbin", "/usr/local/sbin", latest("/usr/lib/postgresql/*/bin"))
@@ -89,7 +89,7 @@ func newDaemon(name string, programs ...string) (d *Daemon, paths []string, err 
 	return d, paths, nil
 }
 
-// latest returns the last folder that a pattern finds.
+// latest returns the last folder that matches a pattern.
 func latest(pattern string) string {
 	found, err := filepath.Glob(pattern)
 	if err != nil || len(found) == 0 {
@@ -116,7 +116,7 @@ func (d *Daemon) write(name, text string) (string, error) {
 // run runs a program to its end, as the daemon's user.
 func (d *Daemon) run(program string, args ...string) error { return d.runWith("", program, args...) }
 
-// runWith is run for a program that reads an input.
+// runWith is run with an input for the program.
 func (d *Daemon) runWith(input, program string, args ...string) error {
 	cmd := exec.Command(program, args...)
 	cmd.Stdin = strings.NewReader(input)
@@ -177,13 +177,13 @@ func (h *helper) start(ctx context.Context, at runOptions) (err error) {
 	}
 }
 
-// Freeze keeps the daemon from doing anything, until Thaw; its connections stay open.
+// Freeze stops the daemon's processes until Thaw. Its connections stay open.
 func (d *Daemon) Freeze() error { return d.process.freeze(true) }
 
 // Thaw ends Freeze.
 func (d *Daemon) Thaw() error { return d.process.freeze(false) }
 
-// Stop ends all of its processes. It may be called again, and Start after it.
+// Stop ends all of its processes. It may be called again. Start may follow.
 func (d *Daemon) Stop() error {
 	var err error
 	if d.process != nil {
@@ -198,10 +198,10 @@ func (d *Daemon) Stop() error {
 	return err
 }
 
-// Close is Stop, and removes its folder.
+// Close stops the daemon and removes its folder.
 func (d *Daemon) Close() error { return errors.Join(d.Stop(), os.RemoveAll(d.Dir)) }
 
-// started starts a daemon that has been set up, or cleans up.
+// started starts a prepared daemon. If that fails, it cleans up.
 func (d *Daemon) started(ctx context.Context, err error) (*Daemon, error) {
 	if err == nil {
 		err = d.Start(ctx)

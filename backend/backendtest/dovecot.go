@@ -14,17 +14,16 @@ import (
 	"time"
 )
 
-// How long Dovecot may take to greet, and to go away.
+// How long Dovecot may take to greet, and to end.
 const (
 	dovecotStart = 2 * time.Minute
 	dovecotStop  = 10 * time.Second
 )
 
-// dovecotTries is how often to start: between choosing a free port and Dovecot's
-// listening on it, somebody else may take it.
+// dovecotTries is how often to try a start: another program may take the free port before Dovecot listens on it.
 const dovecotTries = 3
 
-// MissingError says that a part of the system which a server needs is not there.
+// MissingError is the error about a missing part of the system that a server needs.
 type MissingError struct {
 	Part string // a program's or a package's name
 	Err  error
@@ -32,12 +31,12 @@ type MissingError struct {
 
 func (e *MissingError) Error() string { return fmt.Sprintf("%s is missing: %v", e.Part, e.Err) }
 
-// Unwrap returns what the search said.
+// Unwrap returns the error of the search.
 func (e *MissingError) Unwrap() error { return e.Err }
 
-// DovecotOptions configure a Dovecot. Users is all it needs.
+// DovecotOptions configure a Dovecot. Only Users is required.
 type DovecotOptions struct {
-	// Users are the mailbox owners; their Mail is laid down before the start.
+	// Users are the mailbox owners. Their Mail is stored before the start.
 	Users []User
 	// Masters are accounts (name to password) that may sign in as any user, by
 	// PLAIN with an authorization identity or by user*master.
@@ -53,7 +52,7 @@ type DovecotOptions struct {
 	// MaxUserIPConnections is how many sessions a user may have from one address;
 	// zero means practically no limit.
 	MaxUserIPConnections int
-	// QuickFailures answers refused sign-ins at once, however many there were.
+	// QuickFailures answers refused sign-ins without a delay.
 	QuickFailures bool
 	// NoCompress leaves COMPRESS out of the capabilities.
 	NoCompress bool
@@ -159,7 +158,7 @@ func startDovecot(ctx context.Context, program, release string, o DovecotOptions
 	return d, nil
 }
 
-// newDovecot lays down everything Dovecot needs but does not start it.
+// newDovecot creates everything that Dovecot needs, and does not start it.
 func newDovecot(release string, o DovecotOptions) (d *Dovecot, err error) {
 	// Straight below the temporary folder: Dovecot's other users must get there, and
 	// the paths of its sockets must be short.
@@ -233,9 +232,8 @@ func greets(ctx context.Context, addr string) error {
 	return err
 }
 
-// AddMail delivers a message to a user's mailbox, which is made if missing, as
-// a mail transfer agent would: a session in IDLE is told. Mailbox names are ASCII with
-// dots between the levels; empty means INBOX.
+// AddMail delivers a message to a user's mailbox, as a mail transfer agent would, and creates the mailbox if it is
+// missing. A session in IDLE is notified. Mailbox names are ASCII with dots between the levels; empty means INBOX.
 func (d *Dovecot) AddMail(user, mailbox string, message []byte) error {
 	folder := d.maildir(user)
 	if mailbox != "" && !strings.EqualFold(mailbox, "INBOX") {
@@ -279,8 +277,8 @@ func (d *Dovecot) Alive() bool {
 	return d.process != nil && d.process.groupAlive()
 }
 
-// Stop ends all of its processes, the sessions included, and removes its folder. The
-// error says which processes would not go. It may be called again.
+// Stop ends all of its processes, including sessions, and removes its folder. The error names processes that did not
+// end. Stop may be called again.
 func (d *Dovecot) Stop() error {
 	var err error
 	if d.process != nil {

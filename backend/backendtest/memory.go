@@ -21,14 +21,14 @@ import (
 // masterSeparator stands between user and master in LOGIN user*master.
 const masterSeparator = "*"
 
-// User is a mailbox owner of a test server. Names are taken as they are.
+// User is a mailbox owner of a test server. Names are not normalised.
 type User struct {
 	Name, Password string
-	// Mail is what the mailboxes hold at the start.
+	// Mail is the content of the mailboxes at the start.
 	Mail []Mail
 }
 
-// Mail is one message and the mailbox it lies in.
+// Mail is one message and its mailbox.
 type Mail struct {
 	Mailbox string // made if missing; empty means INBOX
 	Message []byte // RFC 5322, lines end with CR LF
@@ -37,7 +37,7 @@ type Mail struct {
 
 // MemoryOptions configure a Memory server.
 type MemoryOptions struct {
-	// Name is the server's name; it only serves to tell servers apart.
+	// Name is the server's name. It only distinguishes servers.
 	Name  string
 	Users []User
 	// Masters are accounts (name to password) that may sign in as any user, by
@@ -49,16 +49,13 @@ type MemoryOptions struct {
 	RequireTLS bool
 	// Caps replaces the default capabilities, if not nil.
 	Caps imap.CapSet
-	// Log takes the library's complaints about clients; nil drops them.
+	// Log receives the library's messages about clients; nil drops them.
 	Log *log.Logger
 }
 
-// Memory is an IMAP server that keeps mail in memory, on go-imap's server. All
-// its methods may be used by several goroutines at once.
-//
-// It is a friendly server with two limits to know: it hangs up on any verb it
-// does not know before sign-in, ID included, and PLAIN is its only mechanism
-// beside the LOGIN command.
+// Memory is an IMAP server that keeps mail in memory, built on go-imap's server. It is safe for concurrent use.
+// It has two limits: before sign-in it hangs up on any verb that it does not know, including ID, and PLAIN is its only
+// mechanism besides the LOGIN command.
 type Memory struct {
 	name    string
 	masters map[string]string
@@ -74,8 +71,8 @@ type Memory struct {
 	closing  bool
 }
 
-// NewMemory makes a server with the given users, each with an INBOX, Archive,
-// Drafts, Sent and Trash beside what its mail asks for.
+// NewMemory returns a server with the given users. Each has INBOX, Archive, Drafts, Sent and Trash, and the mailboxes
+// of its mail.
 func NewMemory(o MemoryOptions) (*Memory, error) {
 	m := &Memory{
 		name:     o.Name,
@@ -107,7 +104,7 @@ func NewMemory(o MemoryOptions) (*Memory, error) {
 	return m, nil
 }
 
-// Name is the server's name as given.
+// Name returns the server's name.
 func (m *Memory) Name() string { return m.name }
 
 // AddUser adds or replaces a user.
@@ -129,8 +126,8 @@ func (m *Memory) AddUser(u User) error {
 	return nil
 }
 
-// Deliver appends a message to a user's mailbox, which is made if missing.
-// Sessions that have it selected are told, those in IDLE at once.
+// Deliver appends a message to a user's mailbox, and creates the mailbox if it is missing. Sessions that have it
+// selected are notified, those in IDLE at once.
 func (m *Memory) Deliver(user, mailbox string, message []byte) error {
 	return m.DeliverMail(user, Mail{Mailbox: mailbox, Message: message})
 }
@@ -155,19 +152,18 @@ func (m *Memory) DeliverMail(user string, mail Mail) error {
 	return nil
 }
 
-// SignedIn returns how many sessions each user has now; users without any are
-// left out.
+// SignedIn returns the number of open sessions of each user who has any.
 func (m *Memory) SignedIn() map[string]int {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return maps.Clone(m.signedIn)
 }
 
-// Serve answers plain connections, with STARTTLS if there is a TLSConfig, until
-// Close, which may come first. It returns nil then.
+// Serve answers plain connections, with STARTTLS if there is a TLSConfig, until Close. Close may come first. Then it
+// returns nil.
 func (m *Memory) Serve(ln net.Listener) error { return m.serve(countedListener{ln, &m.conns}) }
 
-// serve leaves out the library's complaint about a server that was closed before it began.
+// serve ignores the library's error about a server that was closed before it began.
 func (m *Memory) serve(ln net.Listener) error {
 	err := m.imap.Serve(ln)
 	m.mu.Lock()
@@ -235,7 +231,7 @@ func (s *memorySession) Login(name, password string) error {
 	return s.loginAs("", name, password)
 }
 
-// AuthenticateMechanisms lists what AUTHENTICATE takes.
+// AuthenticateMechanisms lists the mechanisms of AUTHENTICATE.
 func (s *memorySession) AuthenticateMechanisms() []string { return []string{sasl.Plain} }
 
 // Authenticate serves AUTHENTICATE.
@@ -284,7 +280,7 @@ func (m *Memory) masterMay(account, password string) bool {
 	return ok && subtle.ConstantTimeCompare([]byte(want), []byte(password)) == 1
 }
 
-// memoryCaps are what go-imap's memory server can do.
+// memoryCaps are the capabilities of go-imap's memory server.
 func memoryCaps() imap.CapSet {
 	caps := make(imap.CapSet)
 	for _, c := range []imap.Cap{

@@ -11,7 +11,7 @@ import (
 // behind its "+" for one. So sessions here wait for a signal of ours: whatever
 // changes a mailbox rouses those in IDLE, and each looks at its own queue first.
 
-// changes tells any number of waiters that something changed.
+// changes notifies any number of waiters of a change.
 type changes struct {
 	mu   sync.Mutex
 	next chan struct{}

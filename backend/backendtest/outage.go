@@ -5,10 +5,10 @@ import (
 	"sync"
 )
 
-// Outage is what is wrong with the server behind an OutageListener.
+// Outage is the fault of the server behind an OutageListener.
 type Outage string
 
-// The outages that clients can tell apart.
+// The outages that clients can distinguish.
 const (
 	NoOutage Outage = "running"
 	Stopped  Outage = "stopped" // connections are refused, and open ones have ended
@@ -42,8 +42,8 @@ func ListenOutage(address string) (*OutageListener, error) {
 	}, nil
 }
 
-// Set begins an outage, or with NoOutage ends one, and returns the state before. An error says that the port can no
-// longer be opened.
+// Set begins an outage, or with NoOutage ends one, and returns the previous state. An error says that the port cannot
+// be opened again.
 func (l *OutageListener) Set(o Outage) (was Outage, err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -68,7 +68,7 @@ func (l *OutageListener) Set(o Outage) (was Outage, err error) {
 	return was, nil
 }
 
-// wake lets all that wait look at the state again. The caller holds mu.
+// wake makes all waiters look at the state again. The caller holds mu.
 func (l *OutageListener) wake() {
 	close(l.changed)
 	l.changed = make(chan struct{})
@@ -104,7 +104,7 @@ func (l *OutageListener) Accept() (net.Conn, error) {
 	}
 }
 
-// own makes a connection one of the listener's. It returns nil if the server has stopped meanwhile.
+// own registers a connection with the listener. It returns nil if the server has stopped meanwhile.
 func (l *OutageListener) own(conn net.Conn, from net.Listener) *outageConn {
 	l.mu.Lock()
 	defer l.mu.Unlock()

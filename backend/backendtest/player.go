@@ -11,10 +11,10 @@ import (
 	"time"
 )
 
-// maxScriptLine bounds what a client may send in one line.
+// maxScriptLine is the longest line of a client, in bytes.
 const maxScriptLine = 1 << 20
 
-// lastRead bounds how long the end of a script waits for the client's end.
+// lastRead is how long the end of a script waits for the client to close.
 const lastRead = 10 * time.Second
 
 // errStop ends a script early without fault.
@@ -35,7 +35,7 @@ func newPlayer(s *Scripted, conn net.Conn, number int) *player {
 	return &player{server: s, number: number, raw: conn, conn: conn, br: bufio.NewReader(conn), words: make(words)}
 }
 
-// play returns where the client left the script.
+// play plays the script. The error says where the client departed from it.
 func (p *player) play(steps script) error {
 	for _, st := range steps {
 		err := p.step(st)
@@ -88,7 +88,7 @@ func (p *player) step(st step) error {
 	return p.end(st.verb)
 }
 
-// end does the steps after which nothing follows.
+// end does the steps that end a script.
 func (p *player) end(verb string) error {
 	switch verb {
 	case "silent":
@@ -218,7 +218,7 @@ func (p *player) handshake() error {
 	return nil
 }
 
-// answerAll answers commands without looking at them; it knows no literals.
+// answerAll answers every line with OK; it does not know literals.
 func (p *player) answerAll() error {
 	for {
 		line, err := p.readLine()

@@ -15,7 +15,7 @@ import (
 	"time"
 )
 
-// errEnded says that a server ended before it was ready.
+// errEnded is the error of a server that ended before it was ready.
 var errEnded = errors.New("it ended by itself")
 
 // process is a program in a process group of its own.
@@ -24,7 +24,7 @@ type process struct {
 	done  chan struct{} // closed when the program itself has ended
 }
 
-// startProcess starts the program. It ends with this process, however that ends.
+// startProcess starts the program. The program ends when this process does, for any reason.
 func startProcess(at runOptions, program string, args ...string) (*process, error) {
 	cmd := exec.Command(program, args...)
 	cmd.Env = at.env
@@ -80,14 +80,14 @@ func (p *process) stop(patience time.Duration) error {
 	return nil
 }
 
-// interrupt asks the program to end without waiting for its clients.
+// interrupt makes the program end without waiting for its clients.
 func (p *process) interrupt() {
 	if p.group != 0 {
 		_ = syscall.Kill(p.group, syscall.SIGINT) // if it has ended, all the better
 	}
 }
 
-// freeze stops the program's group where it is, or lets it go on. It returns when the program's threads have stopped.
+// freeze stops or continues the program's group. It returns when the program's threads have stopped.
 func (p *process) freeze(stop bool) error {
 	if !stop {
 		return syscall.Kill(-p.group, syscall.SIGCONT)
@@ -99,7 +99,7 @@ func (p *process) freeze(stop bool) error {
 	return err
 }
 
-// frozen says whether all threads of the program have stopped; where there is no /proc it believes so.
+// frozen reports whether all threads of the program have stopped. Without /proc it assumes that they have.
 func (p *process) frozen() bool {
 	stats, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/stat", p.group))
 	for _, path := range stats {

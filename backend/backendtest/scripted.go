@@ -10,8 +10,7 @@ import (
 	"sync"
 )
 
-// Scripted is a server that follows scripts, one for each connection, faults
-// included. Its methods may be used by several goroutines at once.
+// Scripted is a server that plays scripts, one for each connection, including faults. It is safe for concurrent use.
 type Scripted struct {
 	ln      net.Listener
 	tls     *tls.Config
@@ -28,10 +27,9 @@ type Scripted struct {
 	errs       []error
 }
 
-// StartScripted serves connections from ln until Close: the first by the first
-// script, and so on; the last script serves all further ones. The error is for a
-// script that cannot be read. For the language see the type script. TLS may be nil where
-// no script turns to it.
+// StartScripted serves connections from ln until Close: the first with the first script, and so on; the last script
+// serves all further ones. The error is about a script that cannot be read. The type script documents the language.
+// TLS may be nil if no script uses it.
 func StartScripted(ln net.Listener, config *tls.Config, scripts ...string) (*Scripted, error) {
 	s := &Scripted{
 		ln: ln, tls: config,
@@ -54,7 +52,7 @@ func StartScripted(ln net.Listener, config *tls.Config, scripts ...string) (*Scr
 	return s, nil
 }
 
-// Addr is where it listens.
+// Addr returns the address that it listens on.
 func (s *Scripted) Addr() string { return s.ln.Addr().String() }
 
 // Transcript is what all connections said so far, in the order it happened: lines of
@@ -66,7 +64,7 @@ func (s *Scripted) Transcript() string {
 	return s.transcript.String()
 }
 
-// Received returns all that the script read on a connection (from 1), TLS taken off.
+// Received returns all bytes that the script read on a connection (from 1), without TLS.
 func (s *Scripted) Received(conn int) []byte {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -76,14 +74,14 @@ func (s *Scripted) Received(conn int) []byte {
 	return append([]byte(nil), s.received[conn-1]...)
 }
 
-// Conns returns how many connections there were so far.
+// Conns returns the number of connections so far.
 func (s *Scripted) Conns() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return len(s.received)
 }
 
-// Err returns where clients left the script, nil if they never did.
+// Err returns where clients departed from the script; nil if they did not.
 func (s *Scripted) Err() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -100,7 +98,7 @@ func (s *Scripted) Reached(ctx context.Context, name string) error {
 	}
 }
 
-// Signal lets scripts pass "wait name", now and later.
+// Signal makes scripts continue after "wait name", now and later.
 func (s *Scripted) Signal(name string) { s.setMark("wait " + name) }
 
 // Close ends all connections, waits for their scripts and returns Err. Being closed is
@@ -172,7 +170,7 @@ func (s *Scripted) report(err error) {
 	s.errs = append(s.errs, err)
 }
 
-// note adds to the transcript, and to what was received.
+// note adds to the transcript and to the received bytes.
 func (s *Scripted) note(conn int, side string, data []byte) {
 	const limit = 200
 	s.mu.Lock()

@@ -18,7 +18,7 @@ const (
 	sinkPrivate = 4 << 10   // input of a connection with a goroutine of its own
 )
 
-// errSinkHangUp ends a connection on purpose: after LOGOUT, or a line without end.
+// errSinkHangUp ends a connection on purpose: after LOGOUT, or after a line that is too long.
 var errSinkHangUp = errors.New("sink hangs up")
 
 // Sink is a server for benchmarks: it answers as fast as it can and means nothing by
@@ -62,7 +62,7 @@ func (s *Sink) Serve(ln net.Listener) error {
 	return s.serveGoroutines(ln)
 }
 
-// Close closes listeners and connections and waits until they are gone.
+// Close closes listeners and connections, and waits for their goroutines.
 func (s *Sink) Close() error {
 	s.mu.Lock()
 	if !s.closing {
@@ -77,7 +77,7 @@ func (s *Sink) Close() error {
 	return nil
 }
 
-// begin keeps c for Close, unless that came first.
+// begin registers c for Close. It returns false if Close came first.
 func (s *Sink) begin(c io.Closer) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -116,7 +116,7 @@ func (s *Sink) serveGoroutines(ln net.Listener) error {
 	}
 }
 
-// serveConn answers one connection. How it ends is the client's business.
+// serveConn answers one connection. It ignores how the connection ends.
 func (s *Sink) serveConn(conn net.Conn) {
 	defer s.end(conn)
 	if _, err := io.WriteString(conn, sinkGreeting); err != nil {

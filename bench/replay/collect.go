@@ -14,11 +14,11 @@ import (
 	"portico/protolog"
 )
 
-// maxEvents bounds what is kept of one session.
+// maxEvents is the highest number of events of one session.
 const maxEvents = 100_000
 
-// Collector gathers the rows of protocol logs by session, in any order of files and nodes. Its memory is bounded:
-// of too many sessions it keeps a random sample.
+// Collector collects the rows of protocol logs by session, in any order of files and nodes. Its memory is bounded: of
+// too many sessions it keeps a random sample.
 type Collector struct {
 	sessions map[string]*gathered
 	users    map[string]int // numbers in the order of appearance
@@ -27,13 +27,13 @@ type Collector struct {
 	source   Source
 }
 
-// gathered is what is known of a session so far.
+// gathered holds the events of a session so far.
 type gathered struct {
 	user   int // -1 until it is known
 	events []event
 }
 
-// event is a row, as far as it matters.
+// event holds the relevant fields of a row.
 type event struct {
 	number uint32 // in its session
 	took   uint32 // milliseconds
@@ -42,7 +42,7 @@ type event struct {
 	signed bool // a user was signed in before it
 }
 
-// NewCollector keeps at most a number of sessions.
+// NewCollector returns a collector that keeps at most a number of sessions.
 func NewCollector(maxSessions int) (*Collector, error) {
 	if maxSessions < 1 || maxSessions > MaxSessions {
 		return nil, fmt.Errorf("%d sessions: must be 1 to %d", maxSessions, MaxSessions)
@@ -53,7 +53,7 @@ func NewCollector(maxSessions int) (*Collector, error) {
 	}, nil
 }
 
-// Add reads a log, CSV or JSON, which may be compressed by gzip. What cannot be read is counted.
+// Add reads a log as CSV or JSON, which may be compressed with gzip. It counts lines that it cannot read.
 func (c *Collector) Add(ctx context.Context, r io.Reader) error {
 	in, err := Plain(r)
 	if err != nil {
@@ -83,7 +83,7 @@ func (c *Collector) Add(ctx context.Context, r io.Reader) error {
 	return ctx.Err()
 }
 
-// passLine reads over the rest of a line.
+// passLine skips the rest of a line.
 func passLine(lines *bufio.Reader) error {
 	for {
 		if _, err := lines.ReadSlice('\n'); !errors.Is(err, bufio.ErrBufferFull) {
@@ -92,7 +92,7 @@ func passLine(lines *bufio.Reader) error {
 	}
 }
 
-// line takes one line of a log.
+// line processes one line of a log.
 func (c *Collector) line(line []byte) {
 	switch {
 	case len(line) == 0:
@@ -125,7 +125,7 @@ func lostRows(line []byte) int {
 	return n
 }
 
-// row takes a row. It reports false if its fields are not those of a log.
+// row processes a row. It returns false if its fields are not those of a log.
 func (c *Collector) row(row *protolog.Row) bool {
 	at, err1 := time.Parse(time.RFC3339, row[0])
 	number, err2 := strconv.ParseUint(row[2], 10, 32)
@@ -164,7 +164,7 @@ func isSessionID(id string) bool {
 	return len(id) == 16 && strings.Trim(id, "0123456789abcdef") == ""
 }
 
-// session returns where a session's events are kept, nil if it is left out.
+// session returns the events of a session, nil if the session is left out.
 func (c *Collector) session(id string) *gathered {
 	if !c.sample.takes(id) {
 		return nil

@@ -8,7 +8,7 @@ import (
 	"portico/proxy/wire"
 )
 
-// plainVerbs are the commands that need no look at their parameters.
+// plainVerbs are the commands whose parameters do not matter.
 var plainVerbs = map[string]Verb{
 	"capability": Capability, "noop": Noop, "id": ID, "namespace": Namespace, "list": List, "lsub": List,
 	"status": Status, "select": Select, "examine": Examine, "store": Store, "uid store": Store, "copy": Copy,
@@ -17,7 +17,7 @@ var plainVerbs = map[string]Verb{
 	"idle": Idle, "logout": Logout, "login": SignIn, "authenticate": SignIn,
 }
 
-// commandOf turns a row's command into a step. Of its parameters only words of IMAP itself decide.
+// commandOf turns a row's command into a step. It uses only the IMAP keywords of the parameters.
 func commandOf(row *protolog.Row) Step {
 	command, parameters := row[9], strings.ToUpper(row[10])
 	if verb, known := plainVerbs[command]; known {
@@ -39,7 +39,7 @@ func commandOf(row *protolog.Row) Step {
 	return Step{Verb: Other}
 }
 
-// fetchVerb tells by its items what a FETCH reads.
+// fetchVerb returns the verb of a FETCH, by its items.
 func fetchVerb(items string) Verb {
 	headers := strings.Contains(items, "HEADER") || strings.Contains(items, "ENVELOPE") ||
 		strings.Contains(items, "BODYSTRUCTURE")
@@ -86,7 +86,7 @@ func size(text string, least uint64) uint32 {
 	return uint32(min(max(rounded(n), least), maxBytes))
 }
 
-// knownCommand returns a command's name if Portico has a name for it, else "other": a file may hold anything there.
+// knownCommand returns a command's name if Portico knows it, otherwise "other": a file may contain anything.
 func knownCommand(name string) string {
 	upper := strings.ToUpper(name)
 	for _, known := range wire.VerbNames() {

@@ -9,20 +9,20 @@ import (
 	"time"
 )
 
-// follow is up to which pause a command belongs to the operation of the one before: the program reacts to an answer,
-// and the network is in between. Operations have no more steps than maxOperation.
+// follow is the longest pause within an operation: the program reacts to an answer, and the network adds its delay.
+// Operations have at most maxOperation steps.
 const (
 	follow       = 250 // milliseconds
 	maxOperation = 100
 )
 
-// timed is a step and when it began and ended, in Unix milliseconds.
+// timed is a step with its beginning and end, in Unix milliseconds.
 type timed struct {
 	Step
 	begin, end int64
 }
 
-// Recording makes the recording of everything that was added. The Collector is of no use after that.
+// Recording returns the recording of everything that was added. The Collector cannot be used after that.
 func (c *Collector) Recording() (*Recording, error) {
 	r := &Recording{}
 	var all []composed
@@ -67,7 +67,7 @@ func (s *composed) begin() int64 { return s.steps[0].begin }
 func (s *composed) end() int64   { return s.steps[len(s.steps)-1].end }
 func (s *composed) ended() bool  { return s.steps[len(s.steps)-1].Verb.Ends() }
 
-// compose puts a session's events in order. It reports false for one that never signed in.
+// compose sorts a session's events. It returns false for a session that never signed in.
 func (c *Collector) compose(g *gathered) (composed, bool) {
 	slices.SortStableFunc(g.events, func(a, b event) int { return cmp.Compare(a.number, b.number) })
 	whole := len(g.events)
@@ -100,7 +100,7 @@ func (c *Collector) compose(g *gathered) (composed, bool) {
 	return s, len(s.steps) > 0
 }
 
-// take makes sessions of what was composed, and numbers their users by the time of their first session.
+// take adds the composed sessions, and numbers their users by the time of their first session.
 func (r *Recording) take(all []composed, from int64) {
 	users := make(map[int]int)
 	for _, s := range all {
@@ -130,7 +130,7 @@ func (r *Recording) take(all []composed, from int64) {
 	r.measure(all, from)
 }
 
-// measure fills in what the header says of the sessions.
+// measure fills in the header's figures about the sessions.
 func (r *Recording) measure(all []composed, from int64) {
 	var lengths []int64
 	var present float64 // seconds of all sessions

@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// maxMix bounds the commands of a mix. The rarest beyond it are left out.
+// maxMix is the highest number of commands in a mix. The rarest others are left out.
 const maxMix = 500
 
 // describe makes the profile: the mix of the commands, and how often a session sends one.

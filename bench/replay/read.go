@@ -14,13 +14,13 @@ import (
 	"strings"
 )
 
-// mark is what a file begins with.
+// mark is the beginning of a file.
 var mark = []byte(`{"portico_recording":`)
 
 // IsRecording reports whether a text begins as a recording does.
 func IsRecording(text []byte) bool { return bytes.HasPrefix(text, mark) }
 
-// Plain returns what is in r, which may be compressed by gzip.
+// Plain returns the content of r, which may be compressed with gzip.
 func Plain(r io.Reader) (io.Reader, error) {
 	in := bufio.NewReaderSize(r, 64<<10)
 	if head, err := in.Peek(2); err != nil || head[0] != 0x1f || head[1] != 0x8b {
@@ -29,7 +29,7 @@ func Plain(r io.Reader) (io.Reader, error) {
 	return gzip.NewReader(in)
 }
 
-// Read reads a file, which may be compressed by gzip, and checks it.
+// Read reads and checks a file, which may be compressed with gzip.
 func Read(r io.Reader) (*Recording, error) {
 	lines, err := newLines(r)
 	if err != nil {
@@ -62,7 +62,7 @@ func Read(r io.Reader) (*Recording, error) {
 	return rec, nil
 }
 
-// ReadHeader reads the first line alone.
+// ReadHeader reads only the first line.
 func ReadHeader(r io.Reader) (Header, error) {
 	lines, err := newLines(r)
 	if err != nil {

@@ -20,7 +20,7 @@ const (
 // Version is the version of the file's format.
 const Version = 1
 
-// Recording is what sessions did. It does not change once it is read.
+// Recording holds what sessions did. It is read-only after reading.
 type Recording struct {
 	Header
 	Sessions []Session
@@ -44,7 +44,7 @@ type Header struct {
 	Profile   Profile   `json:"profile"`
 }
 
-// Source says what of a protocol log became of what.
+// Source counts the rows of the protocol log, and those that were left out.
 type Source struct {
 	Rows          int            `json:"rows"`              // read
 	Damaged       int            `json:"damaged"`           // lines that are no rows
@@ -64,18 +64,18 @@ type Profile struct {
 	Commands    Mix     `json:"commands"`
 }
 
-// Mix is commands and how often they come.
+// Mix is commands with their frequencies.
 type Mix struct {
 	Mix []Weighted `json:"mix" yaml:"mix"`
 }
 
-// Weighted is a command and how often it comes.
+// Weighted is a command with its frequency.
 type Weighted struct {
 	Do     Step    `json:"do" yaml:"do"`
 	Weight float64 `json:"weight" yaml:"weight"`
 }
 
-// Session is what one session did.
+// Session holds what one session did.
 type Session struct {
 	At         time.Duration // since the recording began
 	User       int           // from 0
@@ -83,16 +83,16 @@ type Session struct {
 	Operations []Operation
 }
 
-// Operation is a run of commands that followed each other at once. Millisecond precision.
+// Operation is a series of commands without pauses. Times have milliseconds.
 type Operation struct {
 	At    time.Duration // since the recording began
 	Steps []Step        // at least one
 }
 
-// Span is how long the recording lasted.
+// Span returns the duration of the recording.
 func (r *Recording) Span() time.Duration { return time.Duration(r.Seconds * float64(time.Second)) }
 
-// Operations returns how many there are.
+// Operations returns the number of operations.
 func (r *Recording) Operations() (n int) {
 	for i := range r.Sessions {
 		n += len(r.Sessions[i].Operations)
@@ -111,7 +111,7 @@ func (r *Recording) Steps(each func(Step)) {
 	}
 }
 
-// Lines says what is not in the recording, a line for each reason; none if everything is.
+// Lines says what the recording leaves out, with a line for each reason.
 func (s *Source) Lines() []string {
 	var all []string
 	for _, reason := range []struct {
@@ -136,7 +136,7 @@ func (s *Source) Lines() []string {
 	return all
 }
 
-// Summary says what is in the recording, and what is not.
+// Summary describes the recording and what it leaves out.
 func (r *Recording) Summary() []string {
 	first := fmt.Sprintf("%d sessions of %d users in %v: %d open at the start, %d sign-ins (%.2f a second), "+
 		"%d commands",

@@ -8,8 +8,8 @@ import (
 	"strconv"
 )
 
-// sample decides which sessions are kept. Whether one is kept depends on its ID and on the share alone, so a single
-// pass over the rows is enough.
+// sample decides which sessions to keep. The decision depends only on the session's ID and the share, so a single pass
+// over the rows is enough.
 type sample struct {
 	share           uint64 // sessions whose hash is at most this are kept
 	sessions, steps int    // limits

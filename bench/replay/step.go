@@ -8,7 +8,7 @@ import (
 	"strings"
 )
 
-// Verb is what a step does.
+// Verb is the kind of a step.
 type Verb uint8
 
 // The verbs. A command that is none of them is Other, which is played as NOOP.
@@ -65,7 +65,7 @@ type Step struct {
 	Messages uint32 // that a FETCH has answered with; 0 for other verbs
 }
 
-// String is the form in files: the verb, and if any ":BYTES" and "*MESSAGES".
+// String returns the form in files: the verb, then ":BYTES" and "*MESSAGES" if they are not 0.
 func (s Step) String() string {
 	text := s.Verb.String()
 	if s.Bytes > 0 {
@@ -77,10 +77,10 @@ func (s Step) String() string {
 	return text
 }
 
-// MarshalText is String.
+// MarshalText implements encoding.TextMarshaler.
 func (s Step) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
 
-// UnmarshalText reads what String writes.
+// UnmarshalText implements encoding.TextUnmarshaler.
 func (s *Step) UnmarshalText(text []byte) error {
 	rest, messages, many := strings.Cut(string(text), "*")
 	name, bytes, sized := strings.Cut(rest, ":")

@@ -40,5 +40,5 @@ func (r *Recording) Write(w io.Writer) error {
 	return out.Flush()
 }
 
-// millis is a number of milliseconds as a duration.
+// millis converts milliseconds to a duration.
 func millis(n int64) time.Duration { return time.Duration(n) * time.Millisecond }
