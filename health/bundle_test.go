@@ -9,6 +9,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"portico/configs/store"
 )
 
 // A diagnostic bundle is written once for each alert, when it begins. The alert names it as long as it lasts, and goes
@@ -19,8 +21,10 @@ func TestBundleOfAnAlert(t *testing.T) {
 		var bundles int
 		var full bool
 		var sent, failures []string
-		var saved string
-		e, err := NewEscalator(EscalatorOptions{
+		kept := store.Memory()
+		defer kept.Close()
+		stored := store.OneOf[[]Alert](kept, "alerts")
+		e, err := NewEscalator(t.Context(), EscalatorOptions{
 			Common: 34, Monitors: f.get,
 			Bundle: func(ctx context.Context, a Alert) (string, error) {
 				if deadline, ok := ctx.Deadline(); !ok || time.Until(deadline) > sendTime {
@@ -32,7 +36,7 @@ func TestBundleOfAnAlert(t *testing.T) {
 				}
 				return fmt.Sprintf("/bundles/%d of %s", bundles, a.Mailbox), nil
 			},
-			Save:   func(text []byte) error { saved = string(text); return nil },
+			Stored: &stored,
 			Failed: func(err error) { failures = append(failures, fmt.Sprint(err)) },
 			Sinks: []Sink{SinkFunc(func(_ context.Context, a Alert) error {
 				what := "begins"
@@ -62,8 +66,9 @@ func TestBundleOfAnAlert(t *testing.T) {
 		const first = "/bundles/1 of mbx1"
 		f.set(Unhealthy, Networking, "mbx1", "SelfTestMonitor/mbx1")
 		tells(2*time.Minute, "begins "+first)
-		if open := e.Open(); len(open) != 1 || open[0].Bundle != first || !strings.Contains(saved, first) {
-			t.Errorf("open are %+v, kept is %s", open, saved)
+		saved, err := kept.Get(t.Context(), "alerts")
+		if open := e.Open(); len(open) != 1 || open[0].Bundle != first || !strings.Contains(string(saved.Value), first) {
+			t.Errorf("open are %+v, kept is %s, %v", open, saved.Value, err)
 		}
 		tells(10*time.Minute, "lasts "+first)
 		f.set(Healthy, None, "mbx1", "SelfTestMonitor/mbx1")

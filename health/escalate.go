@@ -3,12 +3,13 @@ package health
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"fmt"
 	"maps"
 	"slices"
 	"sync"
 	"time"
+
+	"portico/configs/store"
 )
 
 // EscalatorOptions of an Escalator.
@@ -33,10 +34,9 @@ type EscalatorOptions struct {
 	Failed func(error)      // called for a sink that fails
 	// Bundle writes down what is known when an alert begins, and says where; nil: nobody does.
 	Bundle func(ctx context.Context, a Alert) (where string, err error)
-	// Save keeps the alerts that are open, and Saved is what was kept by the process before: after a restart nobody is
-	// told twice.
-	Save  func([]byte) error
-	Saved []byte
+	// Stored keeps the alerts that are open: after a restart, or of an alert that another writer has opened, nobody is
+	// told twice. Nil: they end with the process.
+	Stored *store.One[[]Alert]
 }
 
 // Escalator sends alerts about monitors that stay unhealthy, one for each cause, and their end.
@@ -53,6 +53,9 @@ type Escalator struct {
 	gather   time.Duration
 	sent     map[string]time.Time // when an open alert was sent last
 	named    map[string]lasting   // by the identities of monitors that are at fault
+	// causes of open alerts that this process ends when no monitor keeps them open; another process ends the others
+	own   map[string]bool
+	store openAlerts
 }
 
 const (
@@ -64,8 +67,9 @@ const (
 	sendTime   = 30 * time.Second
 )
 
-// NewEscalator returns an escalator with the alerts that were saved.
-func NewEscalator(o EscalatorOptions) (*Escalator, error) {
+// NewEscalator returns an escalator with the alerts that are stored. An error with an escalator says that they cannot
+// be read: it begins without them.
+func NewEscalator(ctx context.Context, o EscalatorOptions) (*Escalator, error) {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
@@ -85,18 +89,18 @@ func NewEscalator(o EscalatorOptions) (*Escalator, error) {
 		o.Active = func(string) string { return "" }
 	}
 	e := &Escalator{opt: o, open: make(map[string]*Alert), sent: make(map[string]time.Time),
-		named: make(map[string]lasting)}
+		named: make(map[string]lasting), own: make(map[string]bool), store: openAlerts{one: o.Stored}}
 	e.Use(o.Sinks, o.Common, o.Gather)
-	if len(o.Saved) == 0 {
-		return e, nil
+	item, _, err := e.store.read(ctx)
+	if err != nil {
+		return nil, err
 	}
-	var saved []Alert
-	if err := json.Unmarshal(o.Saved, &saved); err != nil {
-		return e, fmt.Errorf("read the open alerts: %w", err)
+	if item.Err != nil {
+		return e, fmt.Errorf("read the open alerts: %w", item.Err)
 	}
-	for _, a := range saved {
-		e.open[a.Cause] = &a
-		e.sent[a.Cause] = o.Now()
+	e.take(item.Value)
+	for cause := range e.open { // nobody else may know of them
+		e.own[cause] = true
 	}
 	return e, nil
 }
@@ -149,6 +153,7 @@ func (e *Escalator) Run(ctx context.Context) {
 	}
 	e.mu.Unlock()
 	defer e.work.Wait()
+	e.work.Go(func() { e.follow(ctx) })
 	ticker := time.NewTicker(lookEach)
 	defer ticker.Stop()
 	for {
@@ -157,14 +162,15 @@ func (e *Escalator) Run(ctx context.Context) {
 			return
 		case <-ticker.C:
 		}
-		for _, a := range e.look() {
+		for _, a := range e.look(ctx) {
 			e.tell(e.withBundle(ctx, a))
 		}
 	}
 }
 
-// look compares the open alerts with the monitors, and returns the alerts to send.
-func (e *Escalator) look() (tell []Alert) {
+// look compares the open alerts with the monitors, and returns the alerts to send. What another writer stores first
+// holds: its alerts are taken in, and it sends them.
+func (e *Escalator) look(ctx context.Context) (tell []Alert) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	now := e.opt.Now()
@@ -172,8 +178,22 @@ func (e *Escalator) look() (tell []Alert) {
 	if all == nil {
 		return nil
 	}
-	tell = e.close(all, now)
-	changed := len(tell) > 0
+	for range triesToStore {
+		ended, changed := e.judge(all, now)
+		if changed && !e.save(ctx) {
+			continue
+		}
+		tell = append(ended, e.due(now)...)
+		slices.SortFunc(tell, func(a, b Alert) int { return cmp.Compare(a.Cause, b.Cause) })
+		return tell
+	}
+	return nil
+}
+
+// judge opens, changes and ends alerts by the monitors, and returns those that have ended. The caller holds mu.
+func (e *Escalator) judge(all []MonitorState, now time.Time) (ended []Alert, changed bool) {
+	ended = e.close(all, now)
+	changed = len(ended) > 0
 	for _, m := range all {
 		since, bad := badSince(m)
 		if m.Value != Unavailable && Outdated(m, e.opt.Active) {
@@ -193,11 +213,13 @@ func (e *Escalator) look() (tell []Alert) {
 			e.worsen(a, m, fault, all)
 			changed = true
 		}
-		changed = changed || joined
+		changed, e.own[a.Cause] = changed || joined, true
 	}
-	if changed {
-		e.save()
-	}
+	return ended, changed
+}
+
+// due returns the open alerts that are to be sent now, for the first time or again. The caller holds mu.
+func (e *Escalator) due(now time.Time) (tell []Alert) {
 	for cause, a := range e.open {
 		if last, ok := e.sent[cause]; !ok || now.Sub(last) >= resendEach {
 			e.sent[cause] = now
@@ -206,7 +228,6 @@ func (e *Escalator) look() (tell []Alert) {
 			tell = append(tell, told)
 		}
 	}
-	slices.SortFunc(tell, func(a, b Alert) int { return cmp.Compare(a.Cause, b.Cause) })
 	return tell
 }
 
@@ -225,6 +246,10 @@ func badSince(m MonitorState) (since time.Time, bad bool) {
 func (e *Escalator) close(all []MonitorState, now time.Time) (ended []Alert) {
 	for cause, a := range e.open {
 		if slices.ContainsFunc(all, func(m MonitorState) bool { return e.keeps(a, m) }) {
+			e.own[cause] = true
+			continue
+		}
+		if !e.own[cause] {
 			continue
 		}
 		a.Ended = now
@@ -232,8 +257,7 @@ func (e *Escalator) close(all []MonitorState, now time.Time) (ended []Alert) {
 			return slices.Contains(a.Monitors, m.ID()) && (m.Value == Disabled || m.Value == Repairing)
 		})
 		ended = append(ended, *a)
-		delete(e.open, cause)
-		delete(e.sent, cause)
+		e.forget(cause)
 	}
 	return ended
 }
@@ -251,24 +275,6 @@ func (e *Escalator) keeps(a *Alert, m MonitorState) bool {
 	}
 	_, bad := badSince(m)
 	return bad && a.Mailbox != ""
-}
-
-// save stores the open alerts. The caller holds mu.
-func (e *Escalator) save() {
-	if e.opt.Save == nil {
-		return
-	}
-	all := make([]*Alert, 0, len(e.open))
-	for _, cause := range slices.Sorted(maps.Keys(e.open)) {
-		all = append(all, e.open[cause])
-	}
-	text, err := json.Marshal(all)
-	if err == nil {
-		err = e.opt.Save(text)
-	}
-	if err != nil {
-		e.opt.Failed(fmt.Errorf("store the open alerts: %w", err))
-	}
 }
 
 // Inform sends a notice: an alert that needs no action.
@@ -292,9 +298,9 @@ func (e *Escalator) withBundle(ctx context.Context, a Alert) Alert {
 	if e.opt.Bundle == nil || a.Again || !a.Ended.IsZero() {
 		return a
 	}
-	ctx, cancel := context.WithTimeout(ctx, sendTime)
+	bounded, cancel := context.WithTimeout(ctx, sendTime)
 	defer cancel()
-	where, err := e.opt.Bundle(ctx, a)
+	where, err := e.opt.Bundle(bounded, a)
 	if err != nil {
 		e.opt.Failed(fmt.Errorf("diagnostic bundle: %w", err))
 		return a
@@ -302,9 +308,14 @@ func (e *Escalator) withBundle(ctx context.Context, a Alert) Alert {
 	a.Bundle = where
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if open := e.open[a.Cause]; open != nil {
-		open.Bundle = where
-		e.save()
+	for range triesToStore {
+		open := e.open[a.Cause]
+		if open == nil {
+			break
+		}
+		if open.Bundle = where; e.save(ctx) {
+			break
+		}
 	}
 	return a
 }

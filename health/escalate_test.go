@@ -12,6 +12,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"portico/configs/store"
 	"portico/health/catalogue"
 )
 
@@ -77,7 +78,7 @@ func escalating(t *testing.T, test func(t *testing.T, f *fakeMonitors, e *Escala
 		var mu sync.Mutex
 		var all []string
 		seen := make(map[string]bool)
-		e, err := NewEscalator(EscalatorOptions{Common: 34, Monitors: f.get,
+		e, err := NewEscalator(t.Context(), EscalatorOptions{Common: 34, Monitors: f.get,
 			Sinks: []Sink{SinkFunc(func(_ context.Context, a Alert) error {
 				mu.Lock()
 				defer mu.Unlock()
@@ -242,12 +243,12 @@ func TestAlertsNameTheServer(t *testing.T) {
 		HealthSet: catalogue.SetProtocol, Name: catalogue.ImapSelfTestMonitor,
 		Target: "mbx1"}}}}
 	f.set(Unhealthy, Networking, "mbx1", "mbx1")
-	e, err := NewEscalator(EscalatorOptions{Common: 34, Monitors: f.get,
+	e, err := NewEscalator(t.Context(), EscalatorOptions{Common: 34, Monitors: f.get,
 		Now: func() time.Time { return time.Now().Add(time.Hour) }})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if told := e.look(); len(told) != 1 || told[0].Cause != "Networking of mbx1" {
+	if told := e.look(t.Context()); len(told) != 1 || told[0].Cause != "Networking of mbx1" {
 		t.Errorf("%+v", told)
 	}
 }
@@ -260,7 +261,7 @@ func TestNoAlertOfWhatIsOver(t *testing.T) {
 	f.set(Unhealthy, HighAvailability, "", "DeepTestMonitor/db3")
 	f.set(Unavailable, InformationStore, "mbx1", "DeepTestMonitor/db4") // no next result comes
 	active := map[string]string{"db1": "mbx2", "db2": "mbx2", "db4": "mbx2"}
-	e, err := NewEscalator(EscalatorOptions{
+	e, err := NewEscalator(t.Context(), EscalatorOptions{
 		Common: 34, Monitors: f.get, Now: func() time.Time { return time.Now().Add(time.Hour) },
 		Active: func(database string) string { return active[database] },
 	})
@@ -268,7 +269,7 @@ func TestNoAlertOfWhatIsOver(t *testing.T) {
 		t.Fatal(err)
 	}
 	var causes []string
-	for _, a := range e.look() {
+	for _, a := range e.look(t.Context()) {
 		causes = append(causes, a.Cause+" by "+strings.Join(a.Monitors, ", "))
 	}
 	const want = "High Availability of db3 by IMAP.Protocol/ImapDeepTestMonitor/db3; Information Store of mbx1 by " +
@@ -291,7 +292,7 @@ func TestUnwatchedIsNotWell(t *testing.T) {
 				last <- a.Subject()
 				return nil
 			})
-			e, err := NewEscalator(EscalatorOptions{Common: 34, Monitors: f.get, Sinks: []Sink{sink}})
+			e, err := NewEscalator(t.Context(), EscalatorOptions{Common: 34, Monitors: f.get, Sinks: []Sink{sink}})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -343,13 +344,14 @@ func TestFlappingIsTold(t *testing.T) {
 func TestAlertsOutliveARestart(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFakeMonitors()
-		var saved []byte
+		kept := store.Memory()
+		defer kept.Close()
+		stored := store.OneOf[[]Alert](kept, "alerts")
 		var told []string
 		var down atomic.Bool
 		start := func() (stop func()) {
-			e, err := NewEscalator(EscalatorOptions{
-				Monitors: f.get, Saved: saved,
-				Save: func(text []byte) error { saved = text; return nil },
+			e, err := NewEscalator(t.Context(), EscalatorOptions{
+				Monitors: f.get, Stored: &stored,
 				Sinks: []Sink{SinkFunc(func(_ context.Context, a Alert) error {
 					if down.Load() {
 						return errors.New("nobody there")
@@ -382,8 +384,9 @@ func TestAlertsOutliveARestart(t *testing.T) {
 		down.Store(false)
 		time.Sleep(time.Minute)
 		stop()
-		if len(told) != 2 || told[1] != "IMAP: Networking of mbx1 is healthy again" || string(saved) != "[]" {
-			t.Errorf("told %q, saved %s", told, saved)
+		left, err := kept.Get(t.Context(), "alerts")
+		if len(told) != 2 || told[1] != "IMAP: Networking of mbx1 is healthy again" || string(left.Value) != "[]" {
+			t.Errorf("told %q, stored %s, %v", told, left.Value, err)
 		}
 	})
 }

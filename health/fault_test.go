@@ -8,6 +8,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"portico/configs/store"
 	"portico/health/catalogue"
 )
 
@@ -74,10 +75,11 @@ func worsens(t *testing.T, test func(t *testing.T, w *worsening, restart func())
 			MonitorState{Monitor: Monitor{HealthSet: catalogue.SetProtocol, Name: catalogue.DatabaseCopyStatusMonitor,
 				Target: "mbx1"}, Value: Healthy}, MonitorState{Monitor: Monitor{HealthSet: catalogue.SetIMAP,
 				Name: catalogue.ProxyConnectionsFailedGt20PercentMonitor, Target: "mbx1"}, Value: Healthy})
-		var saved []byte
+		kept := store.Memory()
+		defer kept.Close()
+		stored := store.OneOf[[]Alert](kept, "alerts")
 		start := func() (stop func()) {
-			e, err := NewEscalator(EscalatorOptions{Common: 34, Monitors: w.get, Saved: saved,
-				Save:   func(text []byte) error { saved = text; return nil },
+			e, err := NewEscalator(t.Context(), EscalatorOptions{Common: 34, Monitors: w.get, Stored: &stored,
 				Active: w.activeOn,
 				Sinks: []Sink{SinkFunc(func(_ context.Context, a Alert) error {
 					if a.Again {

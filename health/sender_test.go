@@ -57,7 +57,7 @@ func TestToldAgain(t *testing.T) {
 			}
 			return nil
 		})
-		e, err := NewEscalator(EscalatorOptions{Common: 34, Monitors: f.get, Sinks: []Sink{sink}})
+		e, err := NewEscalator(t.Context(), EscalatorOptions{Common: 34, Monitors: f.get, Sinks: []Sink{sink}})
 		if err != nil {
 			t.Fatal(err)
 		}

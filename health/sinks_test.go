@@ -50,7 +50,7 @@ func TestSinksWaitForNobody(t *testing.T) {
 			return nil
 		})
 		var told atomic.Int32
-		e, err := NewEscalator(EscalatorOptions{
+		e, err := NewEscalator(t.Context(), EscalatorOptions{
 			Common: 34, Monitors: f.get, Sinks: []Sink{hangs, quick}, Told: func(Alert, Sink) { told.Add(1) },
 			Tried: func(a Alert) []string { return []string{"tried for " + a.Cause} },
 		})
@@ -103,7 +103,7 @@ func TestOtherSinks(t *testing.T) {
 			trying.Store(false)
 			return errors.New("nobody there")
 		})
-		e, err := NewEscalator(EscalatorOptions{Common: 34, Monitors: f.get, Sinks: []Sink{fails}})
+		e, err := NewEscalator(t.Context(), EscalatorOptions{Common: 34, Monitors: f.get, Sinks: []Sink{fails}})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -135,7 +135,7 @@ func TestOtherSinksMeanwhile(t *testing.T) {
 			time.Sleep(time.Second)
 			return errors.New("nobody there")
 		})
-		e, err := NewEscalator(EscalatorOptions{Common: 34, Monitors: f.get, Sinks: []Sink{fails}})
+		e, err := NewEscalator(t.Context(), EscalatorOptions{Common: 34, Monitors: f.get, Sinks: []Sink{fails}})
 		if err != nil {
 			t.Fatal(err)
 		}

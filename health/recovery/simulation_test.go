@@ -116,7 +116,7 @@ func simulate(t *testing.T, servers int, seed uint64, test func(t *testing.T, n 
 				catalogue.ProxyConnectionsFailedGt20PercentMonitor: {Failover, RestartService, Escalate},
 			},
 		})
-		n.escalator, err = health.NewEscalator(health.EscalatorOptions{
+		n.escalator, err = health.NewEscalator(t.Context(), health.EscalatorOptions{
 			Monitors: n.engine.Monitors, Ready: n.r.ForPeople, Active: n.activeOn, Common: 34,
 			Sinks: []health.Sink{health.SinkFunc(func(_ context.Context, a health.Alert) error {
 				n.mu.Lock()

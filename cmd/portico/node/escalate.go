@@ -16,22 +16,19 @@ import (
 )
 
 // startEscalator begins with what was open when the process before ended.
-func (s *service) startEscalator() error {
-	open, save, err := s.saved("open alerts lost", s.stored.alerts)
-	if err != nil {
-		return err
-	}
-	s.escalator, err = health.NewEscalator(health.EscalatorOptions{
+func (s *service) startEscalator() (err error) {
+	s.escalator, err = health.NewEscalator(context.Background(), health.EscalatorOptions{
 		Monitors: s.alerting, Ready: s.recovery.ForPeople, Active: s.activeOn, Sinks: s.sinks(s.now().config),
 		Common: s.now().config.Health.Recovery.CommonCausePercent, Gather: s.now().config.Health.Escalate.Gather,
-		Saved: open, Save: save, Tried: s.tried, Told: s.escalated,
+		Stored: &s.stored.alerts, Tried: s.tried, Told: s.escalated,
 		Failed: func(err error) { s.reported("cannot send an alert", err) },
 		Bundle: func(ctx context.Context, a health.Alert) (string, error) { return s.bundle(ctx, []health.Alert{a}) },
 	})
-	if err != nil { // what cannot be read is forgotten
+	if s.escalator != nil && err != nil { // what cannot be read is forgotten
 		s.reported("open alerts lost", err)
+		return nil
 	}
-	return nil
+	return err
 }
 
 // saved returns what the store has, nil if nothing that can be read, and what keeps something else there. Only one

@@ -21,7 +21,7 @@ type stored struct {
 	repairing   store.Set[bool]               // true, by the identities of monitors
 	maintenance store.Set[maintenance.Server] // by mailbox server
 	rules       store.Set[protolog.Rule]      // of the protocol log, by ID
-	alerts      store.One[json.RawMessage]    // those that are open; health.Escalator reads and writes them
+	alerts      store.One[[]health.Alert]     // those that are open; health.Escalator reads and writes them
 	// Of this node.
 	components store.Set[components.Request] // what requesters want, by Request.Key
 	// when monitors changed; health.Engine reads and writes it. Not followed: this node's own monitors alone change it.
@@ -35,7 +35,7 @@ func newStored(site, local store.Store) stored {
 		repairing:   store.SetOf[bool](site, "health/repairing/"),
 		maintenance: store.SetOf[maintenance.Server](site, "maintenance/"),
 		rules:       store.SetOf[protolog.Rule](site, "protocol_log/rules/"),
-		alerts:      store.OneOf[json.RawMessage](site, "health/alerts"),
+		alerts:      store.OneOf[[]health.Alert](site, "health/alerts"),
 		components:  store.SetOf[components.Request](local, "health/components/"),
 		flapping:    store.OneOf[json.RawMessage](local, "health/flapping"),
 	}

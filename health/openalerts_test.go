@@ -1,0 +1,160 @@
+package health
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"portico/configs/store"
+)
+
+// escalators are several that share one store, and what they send, but for repetitions.
+type escalators struct {
+	kept   store.Store
+	stored store.One[[]Alert]
+
+	mu   sync.Mutex
+	sent []string
+}
+
+func newEscalators(t *testing.T) *escalators {
+	kept := store.Memory()
+	t.Cleanup(func() { kept.Close() })
+	return &escalators{kept: kept, stored: store.OneOf[[]Alert](kept, "alerts")}
+}
+
+// start runs one by what it sees.
+func (es *escalators) start(t *testing.T, name string, f *fakeMonitors) (e *Escalator, stop func()) {
+	t.Helper()
+	e, err := NewEscalator(t.Context(), EscalatorOptions{Monitors: f.get, Stored: &es.stored,
+		Failed: func(err error) { es.note(name + ": " + err.Error()) },
+		Sinks: []Sink{SinkFunc(func(_ context.Context, a Alert) error {
+			if !a.Again {
+				es.note(a.Subject())
+			}
+			return nil
+		})}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return e, runs(t, e)
+}
+
+func (es *escalators) note(what string) {
+	es.mu.Lock()
+	defer es.mu.Unlock()
+	es.sent = append(es.sent, what)
+}
+
+// compare holds what was sent since the last time against what should be.
+func (es *escalators) compare(t *testing.T, want ...string) {
+	t.Helper()
+	synctest.Wait()
+	es.mu.Lock()
+	defer es.mu.Unlock()
+	if !slices.Equal(es.sent, want) {
+		t.Errorf("sent was %q, want %q", es.sent, want)
+	}
+	es.sent = nil
+}
+
+const (
+	atFault = "IMAP: Networking of mbx1 is at fault: "
+	isOver  = "IMAP: Networking of mbx1 is healthy again"
+)
+
+// Of several writers that see the same fault, one sends the alert and its end, and all show it.
+func TestAlertOfSeveralWritersIsSentOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		es := newEscalators(t)
+		f := newFakeMonitors()
+		var all []*Escalator
+		for i := range 4 {
+			e, stop := es.start(t, fmt.Sprint("writer ", i), f)
+			defer stop()
+			all = append(all, e)
+		}
+		f.set(Unhealthy, Networking, "mbx1", "SelfTestMonitor/mbx1")
+		time.Sleep(10 * time.Minute)
+		synctest.Wait()
+		if len(es.sent) != 1 || !strings.HasPrefix(es.sent[0], atFault) {
+			t.Errorf("sent was %q", es.sent)
+		}
+		es.sent = nil
+		for i, e := range all {
+			if open := e.Open(); len(open) != 1 || open[0].Cause != "Networking of mbx1" {
+				t.Errorf("writer %d shows %+v", i, open)
+			}
+		}
+		f.set(Healthy, None, "", "SelfTestMonitor/mbx1")
+		time.Sleep(10 * time.Minute)
+		es.compare(t, isOver)
+		for i, e := range all {
+			if open := e.Open(); len(open) > 0 {
+				t.Errorf("writer %d shows %+v", i, open)
+			}
+		}
+	})
+}
+
+// An alert that another writer has opened is shown at once. Whoever has never seen its monitors fail neither sends nor
+// ends it. After a restart, the alert belongs to the new process. What cannot be read changes nothing.
+func TestAlertOfAnotherWriterIsFollowed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		es := newEscalators(t)
+		seesIt, seesNothing := newFakeMonitors(), newFakeMonitors()
+		_, stopFirst := es.start(t, "first", seesIt)
+		second, stopSecond := es.start(t, "second", seesNothing)
+		seesIt.set(Unhealthy, Networking, "mbx1", "SelfTestMonitor/mbx1")
+		time.Sleep(90 * time.Second)
+		synctest.Wait()
+		if len(es.sent) != 1 || len(second.Open()) != 1 {
+			t.Errorf("sent was %q; the second shows %+v", es.sent, second.Open())
+		}
+		es.sent = nil
+		time.Sleep(10 * time.Minute)
+		es.compare(t)
+		seesIt.set(Healthy, None, "", "SelfTestMonitor/mbx1")
+		time.Sleep(time.Minute)
+		es.compare(t, isOver)
+		if open := second.Open(); len(open) > 0 {
+			t.Errorf("the second shows %+v", open)
+		}
+		seesIt.set(Unhealthy, Networking, "mbx1", "SelfTestMonitor/mbx1")
+		time.Sleep(90 * time.Second)
+		synctest.Wait()
+		es.sent = nil
+		stopFirst()
+		item, err := es.stored.Get(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		damaged, err := es.kept.CompareAndSet(t.Context(), "alerts", item.Revision, []byte("{"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		es.compare(t, "second: read the open alerts: alerts: unexpected end of JSON input")
+		if open := second.Open(); len(open) != 1 {
+			t.Errorf("the second shows %+v", open)
+		}
+		item.Revision = damaged
+		if _, err := es.stored.Put(t.Context(), item); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(10 * time.Minute)
+		stopSecond()
+		es.compare(t)
+		third, stopThird := es.start(t, "third", seesNothing)
+		time.Sleep(time.Minute)
+		stopThird()
+		es.compare(t, isOver)
+		if open := third.Open(); len(open) > 0 {
+			t.Errorf("the third shows %+v", open)
+		}
+	})
+}
