@@ -44,11 +44,11 @@ func (r RollOver) start(t time.Time) time.Time {
 // SizeUnlimited is a FileSettings.FileSize that keeps one file for ever.
 const SizeUnlimited = -1
 
-// FileSettings say where files are and how long. Age and TotalSize are without bound where they are 0.
+// FileSettings say where files are, and how long they are kept. For Age and TotalSize, 0 is no bound.
 type FileSettings struct {
 	Location string // the folder; it is made if the one above exists
 	RollOver RollOver
-	// bytes: 0 is a file for each period, more a new one whenever it is reached, SizeUnlimited one file
+	// bytes after which a new file begins; 0: a file for each period; SizeUnlimited: one file
 	FileSize  int64
 	Age       time.Duration // older files are deleted
 	TotalSize int64         // of all files, in bytes: the oldest are deleted beyond it
@@ -62,8 +62,8 @@ const (
 	stampForm  = "2006010215"
 )
 
-// fileName is IMAP4yyyyMMddHH-n.LOG: when its period began, or for files by size when it was made, and its number
-// among those. Names in order are files in order.
+// fileName is IMAP4yyyyMMddHH-n.LOG. The time is the begin of the file's period, or with FileSize when the file was
+// made. n counts the files with the same time. The order of names is the order of files.
 type fileName struct {
 	stamp string
 	n     int
@@ -93,8 +93,8 @@ func compareNames(a, b fileName) int {
 	return cmp.Or(strings.Compare(a.stamp, b.stamp), cmp.Compare(a.n, b.n))
 }
 
-// listFiles returns the log's files in a folder, the oldest first. Of one that is there in both forms, which happens
-// when the program is killed at that moment, only the compressed is listed.
+// listFiles returns the log's files in a folder, the oldest first. If a file exists in both forms, because the program
+// was killed during compression, it lists only the compressed one.
 func listFiles(dir string) ([]fileName, error) {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
@@ -118,8 +118,8 @@ func listFiles(dir string) ([]fileName, error) {
 	return slices.CompactFunc(all, func(a, b fileName) bool { return compareNames(a, b) == 0 }), nil
 }
 
-// repair makes a folder whole again after the program was killed: what was half compressed is removed, what was
-// compressed but still there too, and a row that was cut off.
+// repair repairs a folder after the program was killed. It removes incomplete compressed files, files that have a
+// complete compressed form, and incomplete last rows.
 func repair(dir string) error {
 	entries, err := os.ReadDir(dir)
 	if errors.Is(err, os.ErrNotExist) {
@@ -147,7 +147,7 @@ func repair(dir string) error {
 	return errors.Join(append(failures, err)...)
 }
 
-// cutTorn takes off a file what stands behind its last line end.
+// cutTorn removes the bytes after a file's last line end.
 func cutTorn(path string) error {
 	f, err := os.OpenFile(path, os.O_RDWR, 0)
 	if err != nil {
@@ -184,7 +184,7 @@ func wholeLines(f io.ReaderAt, size int64) (int64, error) {
 	return 0, nil
 }
 
-// pick returns which file is to be written to at a moment, and whether it exists and goes on.
+// pick returns the file to write to now, and whether it exists already.
 func pick(dir string, s FileSettings, format Format, now time.Time) (name fileName, goOn bool, err error) {
 	all, err := listFiles(dir)
 	if err != nil {
@@ -209,7 +209,7 @@ func pick(dir string, s FileSettings, format Format, now time.Time) (name fileNa
 	return name, false, nil
 }
 
-// continues says whether a file has room and is of a format.
+// continues says whether a file has room for more rows and has this format.
 func continues(path string, size int64, format Format) bool {
 	f, err := os.Open(path)
 	if err != nil {

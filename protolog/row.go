@@ -29,7 +29,7 @@ const timeForm = "2006-01-02T15:04:05.000Z"
 // numeric says which fields are numbers in JSON.
 var numeric = [numFields]bool{2: true, 6: true, 7: true, 8: true}
 
-// rowWriter turns events into rows. It keeps memory from one to the next; it is not safe for concurrent use.
+// rowWriter turns events into rows. It reuses its memory; it is not safe for concurrent use.
 type rowWriter struct {
 	context []byte
 	field   []byte
@@ -79,7 +79,8 @@ func (w *rowWriter) append(dst []byte, f Format, e *Event) []byte {
 	return appendEnd(dst, f)
 }
 
-// appendCSV is append for CSV, whose context is made already. It is what the log does most, so that it goes straight.
+// appendCSV does append's work for CSV. The context is made already. It is the most frequent case, so it has no loop
+// over the fields.
 func (w *rowWriter) appendCSV(dst []byte, e *Event) []byte {
 	s := e.Session
 	dst = append(w.appendTime(dst, e.Time), ',')
@@ -105,7 +106,7 @@ func (w *rowWriter) appendTime(dst []byte, t time.Time) []byte {
 	return append(dst, w.stamp...)
 }
 
-// appendBefore appends what stands in front of a field.
+// appendBefore appends the separator and, for JSON, the name of a field.
 func appendBefore(dst []byte, f Format, i int) []byte {
 	if f == CSV {
 		if i > 0 {
@@ -166,7 +167,7 @@ func appendCSV[T string | []byte](dst []byte, text T) []byte {
 	return append(dst, '"')
 }
 
-// appendContext appends what is known beside the numbers: key=value, separated by semicolons.
+// appendContext appends a row's context: key=value pairs, separated by semicolons.
 func appendContext(dst []byte, e *Event) []byte {
 	switch e.Result {
 	case None:
@@ -210,7 +211,7 @@ func appendContext(dst []byte, e *Event) []byte {
 	return dst
 }
 
-// next appends what stands between two of a context's parts.
+// next appends the separator between two parts of a context.
 func next(dst []byte) []byte {
 	if len(dst) > 0 {
 		dst = append(dst, ';')
@@ -218,7 +219,7 @@ func next(dst []byte) []byte {
 	return dst
 }
 
-// appendClean appends a text that stands in quotes.
+// appendClean appends a text in a form that is safe within quotes.
 func appendClean(dst, text []byte) []byte {
 	for _, c := range text {
 		switch {

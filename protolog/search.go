@@ -21,16 +21,16 @@ import (
 	"portico/proxy/wire"
 )
 
-// MaxRow bounds a row of a file, in bytes. What is longer was not written by us.
+// MaxRow bounds a row of a file, in bytes. Portico writes no longer ones.
 const MaxRow = 64 << 10
 
-// Search says which rows of the files are wanted: those that fit the filter, between two times.
+// Search says which rows of the files are wanted: those between two times that fit the filter.
 type Search struct {
 	Filter
 	From, To time.Time // zero for no bound
 }
 
-// search is a Search that can be asked.
+// search is a compiled Search.
 type search struct {
 	filter
 	from, to string    // as rows have it; "" for no bound
@@ -38,7 +38,7 @@ type search struct {
 	users    []string  // the user as rows may have it; none for a pattern
 }
 
-// compile checks a search. hash is how rows may have a user's name.
+// compile checks a search. hash returns a user's name as rows with hashed names have it.
 func (q Search) compile(hash func(user string) string) (s search, err error) {
 	s.filter, err = q.Filter.compile()
 	s.since = q.From
@@ -81,7 +81,7 @@ func (s *search) fitsClient(client string) bool {
 	return err == nil && Covers(s.network, addr.Addr())
 }
 
-// mailboxServer returns what a row's context says of that; see appendContext.
+// mailboxServer returns the mailbox server in a row's context; see appendContext.
 func mailboxServer(context string) string {
 	_, rest, ok := strings.Cut(context, "_Mbx:")
 	if !ok {
@@ -91,8 +91,8 @@ func mailboxServer(context string) string {
 	return server
 }
 
-// find yields the rows of a folder's files that are wanted, the oldest first, in the format wanted, whatever that of
-// the files. Rows are valid during the call.
+// find yields the wanted rows of a folder's files, the oldest first, in the format f, whatever the format of the files.
+// A row is valid only during the call of yield.
 func find(ctx context.Context, dir string, s search, f Format, yield func(row []byte) error) error {
 	all, err := listFiles(dir)
 	if err != nil {

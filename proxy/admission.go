@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// admission counts connections and says when there are too many. Each connection before sign-in has a place. When
+// admission counts connections and refuses those beyond the limits. Each connection before sign-in takes a place. If
 // all places are taken, a connection whose user is not proved gives way to a new one. Safe for concurrent use.
 type admission struct {
 	now func() time.Time
@@ -24,14 +24,14 @@ type admission struct {
 	names      strings.Builder // where the names in users stand, several in one piece
 }
 
-// maxExchanges bounds one address's silent exchanges with mailbox servers, unless it is bound by nothing.
+// maxExchanges bounds one address's silent exchanges with mailbox servers. Shared addresses have no bound.
 const maxExchanges = 64
 
-// namesSize is how many bytes of names stand in one piece of memory. Each for itself, they would lie scattered
-// among the garbage of sign-ins, and keep it from being used otherwise for as long as sessions live.
+// namesSize is how many bytes of names share one piece of memory. If each name had its own piece, they would lie among
+// the garbage of sign-ins, and that memory could not be used again while the sessions last.
 const namesSize = 1 << 10
 
-// keep returns a copy of a name that may be kept for long.
+// keep returns a copy of a name, in memory for long-lived names.
 func (a *admission) keep(name string) string {
 	if a.names.Cap()-a.names.Len() < len(name) {
 		a.names = strings.Builder{}
@@ -50,8 +50,8 @@ func newAdmission(now func() time.Time) *admission {
 	}
 }
 
-// ticket is one connection's place in the counts until the relay has it. It has to be returned, once or more often,
-// or its place left for it.
+// ticket is one connection's place in the counts until the relay has the session. giveBack must be called at least
+// once; after handOver it does nothing.
 type ticket struct {
 	admission *admission
 	address   netip.Prefix
@@ -75,11 +75,11 @@ const (
 	stateWaiting                       // for us: for a directory, a mailbox server, a database that moves
 )
 
-// exceeds says whether count has reached a limit, of which zero means none.
+// exceeds says whether count has reached a limit. Zero is no limit.
 func exceeds(count, limit int) bool { return limit > 0 && count >= limit }
 
-// addressKey is what of a client's address the limit counts: of IPv6 the network, since a host may take any address
-// in it.
+// addressKey returns what limits count as one address: for IPv6 the /64 network, because a host may use any address in
+// it.
 func addressKey(addr netip.Addr) netip.Prefix {
 	addr = addr.Unmap().WithZone("")
 	bits := addr.BitLen()
@@ -90,8 +90,8 @@ func addressKey(addr netip.Addr) netip.Prefix {
 	return key
 }
 
-// enter admits a connection, or says with an Outcome which limit forbids it. Where a limit of connections before
-// sign-in is reached, one of them gives way, if there is one that may have to.
+// enter admits a connection, or returns the Outcome of the limit that forbids it. If a limit of connections before
+// sign-in is reached, one of these connections gives way, if any may.
 func (a *admission) enter(addr netip.Addr, lim Limits) (*ticket, error) {
 	key := addressKey(addr)
 	a.mu.Lock()
@@ -115,7 +115,7 @@ func (a *admission) enter(addr netip.Addr, lim Limits) (*ticket, error) {
 	return &ticket{admission: a, address: key}, nil
 }
 
-// makeRoom makes sure that an address may have one more connection before sign-in.
+// makeRoom makes room for one more connection before sign-in from an address, or returns an Outcome.
 func (a *admission) makeRoom(key netip.Prefix, lim Limits) error {
 	o := a.origins[key]
 	if o != nil && exceeds(o.number, lim.UnauthenticatedPerAddress) && !a.giveWay(o.first(), OutcomeGaveWayAddress) {
@@ -124,8 +124,8 @@ func (a *admission) makeRoom(key netip.Prefix, lim Limits) error {
 	return nil
 }
 
-// clientSilent says that we wait for the client from now on. A ticket that is listed as silent already is the one
-// that has been silent for the shortest time from now on.
+// clientSilent records that we wait for the client from now on. If the ticket was silent already, its silence begins
+// again.
 func (t *ticket) clientSilent(c *client) {
 	state := stateSilent
 	if c.exchanging {
@@ -134,10 +134,10 @@ func (t *ticket) clientSilent(c *client) {
 	t.enlist(c, state)
 }
 
-// clientWaits says that the client waits for us from now on. It answers false if the client had to give way.
+// clientWaits records that the client waits for us from now on. It returns false if the client had to give way.
 func (t *ticket) clientWaits(c *client) bool { return t.enlist(c, stateWaiting) }
 
-// enlist gives a ticket a state in which it may have to give way. It answers false if it had to already.
+// enlist gives a ticket a state in which it may have to give way. It returns false if it had to already.
 func (t *ticket) enlist(c *client, state ticketState) bool {
 	t.admission.mu.Lock()
 	defer t.admission.mu.Unlock()
@@ -168,7 +168,7 @@ func (t *ticket) list(c *client, state ticketState) {
 	heap.Fix(&t.admission.originHeap, o.heapIndex)
 }
 
-// unlist takes the ticket out of the lists: it does not give way.
+// unlist takes the ticket out of the lists, so that it cannot give way.
 func (t *ticket) unlist() {
 	if t.state == stateUnlisted {
 		return
@@ -187,7 +187,7 @@ func (t *ticket) unlist() {
 	heap.Fix(&t.admission.originHeap, o.heapIndex)
 }
 
-// move counts the connection for another address, or says that this has too many.
+// move counts the connection for another address, or returns an Outcome if that address has too many.
 func (t *ticket) move(addr netip.Addr, lim Limits) error {
 	key := addressKey(addr)
 	a := t.admission
@@ -215,8 +215,8 @@ func (t *ticket) move(addr netip.Addr, lim Limits) error {
 	return nil
 }
 
-// claim counts the connection as one of user's, who has proved to be that user and does not give way any more, or
-// says that the user has too many. A user of whom nobody knows the name is "", and not counted.
+// claim counts the connection for its user, whose credential has proved right, or returns an Outcome if the user has
+// too many. From then on the connection cannot give way. If nobody knows the user's name, it is "" and not counted.
 func (t *ticket) claim(user string, limit int) error {
 	t.admission.mu.Lock()
 	defer t.admission.mu.Unlock()
@@ -238,7 +238,7 @@ func (t *ticket) disclaim() {
 	t.dropUser()
 }
 
-// sign moves the connection to those signed in.
+// sign counts the connection as signed in.
 func (t *ticket) sign() {
 	t.admission.mu.Lock()
 	defer t.admission.mu.Unlock()
@@ -269,7 +269,7 @@ func (t *ticket) handOver() {
 	t.returned = true
 }
 
-// leave takes a connection that is no ticket's any more out of all counts.
+// leave takes a connection out of all counts after handOver.
 func (a *admission) leave(address netip.Prefix, user string, signedIn bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()

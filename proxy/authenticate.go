@@ -13,11 +13,11 @@ import (
 // mechanism is one SASL mechanism that clients may use.
 type mechanism struct {
 	secret bool // it shows a password or a token
-	// read leads the client's part to a credential; initial is the client's initial response, nil if it sent none.
+	// read makes a credential of what the client sends; initial is the client's initial response, nil if it sent none.
 	read func(s *session, name string, initial []byte) (backend.Credential, error)
 }
 
-// The mechanisms that are treated apart.
+// The mechanisms with special rules.
 const (
 	plain    = "PLAIN"
 	external = "EXTERNAL"
@@ -54,7 +54,7 @@ func (s *session) authenticate(args *wire.Args) (*backend.Link, error) {
 	return s.signIn(credential)
 }
 
-// checkMechanism is offered, for a mechanism that the mailbox tier may not take.
+// checkMechanism does checkOffered for a mechanism that the mailbox tier may not support.
 func (s *session) checkMechanism(name string) error {
 	if !slices.Contains(s.set.Tier.Mechanisms(), name) {
 		return OutcomeNoMechanism
@@ -85,8 +85,8 @@ func authenticateArguments(args *wire.Args) (name string, initial []byte, err er
 	return strings.ToUpper(name), initial, err
 }
 
-// respond sends a challenge and reads the client's response. With an initial response at hand it is that, and nothing
-// is sent.
+// respond sends a challenge and reads the client's response. If there is an initial response, it returns that and sends
+// nothing.
 func (s *session) respond(challenge string, initial []byte) ([]byte, error) {
 	if initial != nil {
 		return initial, nil
@@ -99,13 +99,13 @@ func (s *session) challenge(challenge []byte) (response []byte, err error) {
 	s.client.say("+ " + base64.StdEncoding.EncodeToString(challenge))
 	began := s.server.opt.Now()
 	response, err = s.client.commands.ReadSASL()
-	s.dialogue.readAt = s.server.opt.Now() // what the client took for it is not ours
+	s.dialogue.readAt = s.server.opt.Now() // the client's time does not count as ours
 	s.attempt.clientTime += s.dialogue.readAt.Sub(began)
 	return response, err
 }
 
-// readMessage is a mechanism whose first message tells who signs in. If there is more to say, that is between client
-// and mailbox server.
+// readMessage is for mechanisms whose first message says who signs in. Client and mailbox server exchange further
+// messages; see converse.
 func (s *session) readMessage(name string, initial []byte) (backend.Credential, error) {
 	message, err := s.respond("", initial)
 	if err != nil {
@@ -114,8 +114,8 @@ func (s *session) readMessage(name string, initial []byte) (backend.Credential, 
 	return backend.ReadMessage(name, message)
 }
 
-// readExternal is EXTERNAL (RFC 4422 appendix A): the client has shown who it is by its certificate, and may say whose
-// mailbox it wants.
+// readExternal is EXTERNAL (RFC 4422 appendix A). The client's certificate says who it is. The client may name another
+// mailbox.
 func (s *session) readExternal(_ string, initial []byte) (backend.Credential, error) {
 	authzid, err := s.respond("", initial)
 	if err != nil {

@@ -2,7 +2,7 @@ package proxy
 
 import "slices"
 
-// appendCapabilities appends what the client may use now, as it stands in an untagged response or a response code.
+// appendCapabilities appends the capability list, as it stands in an untagged response or a response code.
 // STARTTLS and the mechanisms depend on TLS and on login_type (RFC 9051 section 6.2.3 and 7.2.2).
 func (s *session) appendCapabilities(to []byte) []byte {
 	to = append(to, "CAPABILITY IMAP4rev1 LITERAL+ SASL-IR ID"...)
@@ -21,7 +21,7 @@ func (s *session) appendCapabilities(to []byte) []byte {
 	return to
 }
 
-// checkOffered says whether the client may use a mechanism that the mailbox tier takes, here and now; if not, why.
+// checkOffered returns an Outcome if the client must not use a mechanism now that the mailbox tier supports.
 func (s *session) checkOffered(name string) error {
 	m, ok := mechanisms[name]
 	switch {

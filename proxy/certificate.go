@@ -2,7 +2,7 @@ package proxy
 
 import "crypto/x509"
 
-// certificate returns what the client has shown and the TLS configuration has verified; nil if there is none.
+// certificate returns the client's certificate, which the TLS configuration has verified; nil if there is none.
 func (s *session) certificate() *x509.Certificate {
 	if s.client.tls == nil {
 		return nil
@@ -14,7 +14,7 @@ func (s *session) certificate() *x509.Certificate {
 	return chains[0][0]
 }
 
-// identity is the user name in a certificate: its first mail address, else its common name.
+// identity returns the user name in a certificate: its first mail address, or its common name.
 func identity(c *x509.Certificate) string {
 	if len(c.EmailAddresses) > 0 {
 		return c.EmailAddresses[0]

@@ -9,8 +9,8 @@ import (
 	"portico/proxy/wire"
 )
 
-// command reads one command and does what it says. It returns a link when that was a sign-in and the mailbox server
-// agreed, nil and nil when the client may go on, and an error for everything else.
+// command reads and executes one command. It returns a link if that was a successful sign-in, nil and nil if the client
+// may continue, and otherwise an error.
 func (s *session) command() (*backend.Link, error) {
 	s.dialogue.tag, s.dialogue.mechanism = "", ""
 	cmd, err := s.client.commands.ReadCommand(s.proceed)
@@ -37,7 +37,7 @@ func (s *session) command() (*backend.Link, error) {
 	return link, err
 }
 
-// answerable says whether there was a command, or what was meant for one.
+// answerable says whether the client has sent a command, or a line that is not a valid one.
 func (s *session) answerable(err error) bool {
 	if err == nil {
 		return true
@@ -46,7 +46,7 @@ func (s *session) answerable(err error) bool {
 	return errors.As(err, &syntax)
 }
 
-// execute does what a command says.
+// execute executes a command.
 func (s *session) execute(cmd wire.Command) (*backend.Link, error) {
 	if s.dialogue.probeDone && cmd.Verb != wire.VerbNoop && cmd.Verb != wire.VerbLogout {
 		return nil, OutcomeNotBefore
@@ -63,10 +63,10 @@ func (s *session) execute(cmd wire.Command) (*backend.Link, error) {
 			return nil, err
 		}
 		return nil, s.startTLS()
-	case wire.VerbCapability, wire.VerbNoop, wire.VerbLogout: // servers do not look at what follows
+	case wire.VerbCapability, wire.VerbNoop, wire.VerbLogout: // servers ignore what follows
 		return nil, s.answerSimple(cmd.Verb)
 	case wire.VerbEnable:
-		// RFC 5161 is for later; servers that say OK enable nothing, and those that say BAD may stop a client
+		// RFC 5161 allows it only after sign-in. Servers that answer OK enable nothing; BAD may stop a client.
 		s.client.say("* ENABLED")
 		return nil, s.client.say(s.dialogue.tag + " OK ENABLE has no effect before sign-in.")
 	case wire.VerbOther:
@@ -75,7 +75,7 @@ func (s *session) execute(cmd wire.Command) (*backend.Link, error) {
 	return nil, OutcomeNotBefore
 }
 
-// answerSimple does the commands that take no arguments and change nothing.
+// answerSimple answers the commands that take no arguments and change nothing.
 func (s *session) answerSimple(v wire.Verb) error {
 	switch v {
 	case wire.VerbCapability:
@@ -89,8 +89,8 @@ func (s *session) answerSimple(v wire.Verb) error {
 	return OutcomeLogout
 }
 
-// proceed asks for a literal of a command, or refuses the command: no name or password of a LOGIN is asked for that
-// may not travel here.
+// proceed asks for a literal of a command, or refuses the command: it does not ask for a name or password that LOGIN
+// must not send on this connection.
 func (s *session) proceed(cmd wire.Command) error {
 	if cmd.Verb == wire.VerbLogin {
 		if err := s.mayLogin(); err != nil {
@@ -101,7 +101,7 @@ func (s *session) proceed(cmd wire.Command) error {
 	return s.client.flush()
 }
 
-// mayLogin says whether the client may use LOGIN here and now.
+// mayLogin returns an error if the client must not use LOGIN now.
 func (s *session) mayLogin() error {
 	s.dialogue.mechanism, s.attempt.user = "command", ""
 	return s.checkMechanism(plain) // the two go together
@@ -145,8 +145,8 @@ func syntaxError(args *wire.Args, reason string) error {
 	return &wire.SyntaxError{Pos: args.Pos(), Reason: reason}
 }
 
-// speaksHTTP tells a request line, whose method stands where a tag belongs. Its body may have been written by somebody
-// else to be taken for commands, so nothing of it is read.
+// speaksHTTP says whether the tag is the method of an HTTP request line. The request's body may be made to look like
+// commands, so none of it is read.
 func speaksHTTP(tag string) bool {
 	switch tag {
 	case "GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH", "PRI":

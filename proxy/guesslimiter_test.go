@@ -17,8 +17,8 @@ import (
 
 var guessDefaults = GuessOptions{AtOnce: 10, PerMinute: 30, AddressAtOnce: 120, AddressPerMinute: 60}
 
-// judgedAtOnce is how many guesses one after the other find tokens.
-func judgedAtOnce(g *guessLimiter, from func(int) (addr, user string)) (n int) {
+// verifiedAtOnce is how many guesses one after the other find tokens.
+func verifiedAtOnce(g *guessLimiter, from func(int) (addr, user string)) (n int) {
 	for i := range 10_000 {
 		addr, user := from(i)
 		if !g.tryTake(g.draws(netip.MustParseAddr(addr), user, false, guessDefaults)) {
@@ -50,13 +50,13 @@ func TestGuessesOfAnAddress(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			now := time.Unix(1e9, 0)
 			g := newGuessLimiter(func() time.Time { return now }, nil)
-			if got := judgedAtOnce(g, c.from); got != c.atOnce {
+			if got := verifiedAtOnce(g, c.from); got != c.atOnce {
 				t.Errorf("%d at once, want %d", got, c.atOnce)
 			}
 			got := 0
 			for range 600 {
 				now = now.Add(time.Second)
-				got += judgedAtOnce(g, c.from)
+				got += verifiedAtOnce(g, c.from)
 			}
 			if most := 10 * c.perMinute; got < most-2 || got > most {
 				t.Errorf("%d in ten minutes, want %d", got, most)
@@ -73,7 +73,7 @@ func TestGuessesTakeNothingFromOthers(t *testing.T) {
 		return g.tryTake(g.draws(netip.MustParseAddr(addr), user, known, guessDefaults))
 	}
 	for i := range 24 { // users
-		judgedAtOnce(g, one("192.0.2.66", fmt.Sprint("victim", i)))
+		verifiedAtOnce(g, one("192.0.2.66", fmt.Sprint("victim", i)))
 	}
 	if take("192.0.2.66", "victim1", true) {
 		t.Error("somebody who signs in from the guesser's address buys guesses")
@@ -81,7 +81,7 @@ func TestGuessesTakeNothingFromOthers(t *testing.T) {
 	if !take("192.0.2.7", "victim1", false) || !take("192.0.2.66", "ann", false) {
 		t.Error("others wait for a guesser")
 	}
-	judgedAtOnce(g, func(i int) (string, string) { return "192.0.2.66", fmt.Sprint("user", i) })
+	verifiedAtOnce(g, func(i int) (string, string) { return "192.0.2.66", fmt.Sprint("user", i) })
 	if take("192.0.2.66", "bob", false) {
 		t.Error("an address guesses without end")
 	}
@@ -90,7 +90,7 @@ func TestGuessesTakeNothingFromOthers(t *testing.T) {
 	}
 }
 
-// Right credentials, and those that nobody has judged, cost nothing, and leave nothing behind.
+// Right credentials, and those that nobody has verified, cost nothing, and leave nothing behind.
 func TestGuessesGivenBack(t *testing.T) {
 	g := newGuessLimiter(func() time.Time { return time.Unix(1e9, 0) }, nil)
 	tolls := g.draws(netip.MustParseAddr("2001:db8::1"), "ann", false, guessDefaults)
@@ -111,7 +111,7 @@ func TestGuessesWait(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := newGuessLimiter(time.Now, Sleep)
 		tolls := g.draws(netip.MustParseAddr("192.0.2.66"), "ann", false, guessDefaults)
-		judgedAtOnce(g, one("192.0.2.66", "ann"))
+		verifiedAtOnce(g, one("192.0.2.66", "ann"))
 		began := time.Now()
 		wait := func(ctx context.Context) <-chan string {
 			c := make(chan string, 1)
@@ -155,7 +155,7 @@ func TestGuessesWait(t *testing.T) {
 			}
 		}
 		if in != 7 { // one each two seconds, for fifteen
-			t.Errorf("%d were judged", in)
+			t.Errorf("%d were verified", in)
 		}
 	})
 }
@@ -209,7 +209,7 @@ func TestGuessesAreBounded(t *testing.T) {
 	}
 }
 
-// guessing starts a server on which few guesses are judged, and counts those.
+// guessing starts a server on which few guesses are verified, and counts those.
 func guessing(t *testing.T, change func(*Options)) (*harness, *atomic.Int32) {
 	t.Helper()
 	h := start(t, TLSNone, func(o *Options) {
@@ -221,7 +221,7 @@ func guessing(t *testing.T, change func(*Options)) (*harness, *atomic.Int32) {
 			change(o)
 		}
 	})
-	var judged atomic.Int32
+	var verified atomic.Int32
 	h.tier.signIn = func(ctx context.Context, q backend.SignInRequest) (*backend.Link, error) {
 		switch passwordOf(q) {
 		case "secret":
@@ -229,7 +229,7 @@ func guessing(t *testing.T, change func(*Options)) (*harness, *atomic.Int32) {
 		case "down":
 			return nil, &backend.Error{Kind: backend.KindDial, Server: "mbx1", Phase: backend.PhaseDial}
 		case "cut":
-			judged.Add(1)
+			verified.Add(1)
 			return nil, &backend.Error{Kind: backend.KindClosed, Server: "mbx1", Phase: backend.PhaseSignIn}
 		}
 		if q.Credential.Mechanism == "SCRAM-SHA-256" {
@@ -237,15 +237,15 @@ func guessing(t *testing.T, change func(*Options)) (*harness, *atomic.Int32) {
 				return nil, &backend.Error{Kind: backend.KindClient, Phase: backend.PhaseSignIn, Err: err}
 			}
 		}
-		judged.Add(1)
+		verified.Add(1)
 		return nil, &backend.Error{Kind: backend.KindBadCredential, Server: "mbx1", Phase: backend.PhaseSignIn}
 	}
-	return h, &judged
+	return h, &verified
 }
 
 // However a client connects, signs in and spells the user, its guesses are counted together.
 func TestGuessesAreCountedHoweverTheyCome(t *testing.T) {
-	h, judged := guessing(t, nil)
+	h, verified := guessing(t, nil)
 	guess := func(parts ...string) {
 		t.Helper()
 		p := h.client()
@@ -265,10 +265,10 @@ func TestGuessesAreCountedHoweverTheyCome(t *testing.T) {
 		guess("a AUTHENTICATE LOGIN Ym9i\r\n", "d3Jvbmc=\r\n")
 		guess("a AUTHENTICATE SCRAM-SHA-256 biwsbj1ib2Iscj1hYmM=\r\n", "Yz1iaXdz\r\n")
 		guess("a LOGIN bob@Example.ORG wrong\r\n")
-		guess("a LOGIN bob secret\r\n") // is not judged either
+		guess("a LOGIN bob secret\r\n") // is not verified either
 	}
-	if got := judged.Load(); got != 3 {
-		t.Errorf("%d guesses were judged", got)
+	if got := verified.Load(); got != 3 {
+		t.Errorf("%d guesses were verified", got)
 	}
 	if got := h.refused(OutcomeTooManyGuesses); got != 12 {
 		t.Errorf("counted %v times", got)
@@ -284,7 +284,7 @@ func TestGuessesAreCountedHoweverTheyCome(t *testing.T) {
 // Guesses count for the user that the directory knows, whatever name the client gives. The other name has no guess
 // counted.
 func TestGuessesCountForTheUserThatTheDirectoryKnows(t *testing.T) {
-	h, judged := guessing(t, nil)
+	h, verified := guessing(t, nil)
 	h.tier.route = func(string) (backend.Route, error) {
 		return backend.Route{User: "bob", Database: "db1", Servers: []string{"mbx1"}}, nil
 	}
@@ -296,8 +296,8 @@ func TestGuessesCountForTheUserThatTheDirectoryKnows(t *testing.T) {
 			p.Close()
 		}
 	}
-	if got := judged.Load(); got != 3 {
-		t.Errorf("%d guesses were judged", got)
+	if got := verified.Load(); got != 3 {
+		t.Errorf("%d guesses were verified", got)
 	}
 	for _, p := range h.server.AuthDelays() {
 		if p.Burst > 0 && p.User != "" && p.User != "bob" {
@@ -306,11 +306,11 @@ func TestGuessesCountForTheUserThatTheDirectoryKnows(t *testing.T) {
 	}
 }
 
-// Hanging up spares no guesser anything, be it while a guess is judged or before the answer is due; what was not
-// judged costs nothing.
+// Hanging up spares no guesser anything, be it while a guess is verified or before the answer is due; what was not
+// verified costs nothing.
 func TestGuessesOfClientsThatHangUp(t *testing.T) {
-	h, judged := guessing(t, func(o *Options) { o.Sleep = Sleep })
-	for range 20 { // nobody has judged these
+	h, verified := guessing(t, func(o *Options) { o.Sleep = Sleep })
+	for range 20 { // nobody has verified these
 		p := h.client()
 		p.send("a LOGIN bob down\r\n")
 		p.expect("a NO [UNAVAILABLE] ")
@@ -319,13 +319,13 @@ func TestGuessesOfClientsThatHangUp(t *testing.T) {
 		p := h.client()
 		p.send([]string{"a LOGIN bob wrong\r\n", "a LOGIN bob cut\r\n"}[i%2])
 		if i < 3 {
-			waitUntil(t, func() bool { return int(judged.Load()) == i+1 })
+			waitUntil(t, func() bool { return int(verified.Load()) == i+1 })
 		}
 		p.Close()
 	}
 	waitUntil(t, func() bool { return h.ended(OutcomeClientGone) == 10 })
-	if got := judged.Load(); got != 3 {
-		t.Errorf("%d guesses were judged", got)
+	if got := verified.Load(); got != 3 {
+		t.Errorf("%d guesses were verified", got)
 	}
 }
 

@@ -11,9 +11,9 @@ import (
 	"portico/proxy/relay"
 )
 
-// handOff gives the client the mailbox server's answer and both connections to the relay. What the client sent behind
-// its sign-in and what the server sent behind its answer go with them. Where the server has told the client to end,
-// the session ends here.
+// handOff sends the mailbox server's answer to the client, and gives both connections to the relay. The bytes that the
+// client sent after its sign-in, and the server after its answer, go with them. If the server drains, the session ends
+// here.
 func (s *session) handOff(link *backend.Link) error {
 	upstream, err := upstreamConn(link)
 	if err != nil {
@@ -25,7 +25,7 @@ func (s *session) handOff(link *backend.Link) error {
 			upstream.Close()
 		}
 	}()
-	// before the client knows: what it does next may fail
+	// before the client gets the answer, because its next step may fail
 	s.server.authDelays.succeed(s.arrival.remote.Addr(), s.attempt.user)
 	if err := s.client.deliver(link.Replies); err != nil {
 		return fmt.Errorf("read the mailbox server's answer: %w", err)
@@ -36,7 +36,7 @@ func (s *session) handOff(link *backend.Link) error {
 	s.client.sock.SetDeadline(time.Time{})
 	s.arrival.ticket.sign()
 	s.logCommand(protolog.OK, "", OutcomeSignedIn) // before the relay has rows of its own
-	// of s it keeps nothing, nor of the ticket: the relay would keep all of the set-up in memory
+	// it has no pointer to s or the ticket, which would keep the whole set-up in memory
 	over := &relayed{
 		server: s.server, user: s.arrival.ticket.user, remote: compact(s.arrival.remote),
 		shared: s.server.sharedInfos.get(sharedInfo{server: link.Server, database: link.Database,
@@ -61,7 +61,7 @@ func (s *session) handOff(link *backend.Link) error {
 	return OutcomeSignedIn
 }
 
-// offers are the relay's words for the mailbox servers' side's.
+// offers maps the backend's offers to the relay's.
 var offers = [...]relay.Offers{
 	backend.OffersUnknown: relay.OffersUnknown,
 	backend.OffersNone:    relay.OffersNone,

@@ -8,14 +8,15 @@ import (
 	"portico/proxy/wire"
 )
 
-// maxHops is how often a sign-in is passed on from proxy to proxy, as Dovecot has it. More is a loop.
+// maxHops is how many proxies a sign-in may pass, as in Dovecot. More are a loop.
 const maxHops = 5
 
 // maxFrontSession bounds a session id of the proxy in front of us, in bytes.
 const maxFrontSession = 64
 
-// identify is ID (RFC 2971). From a client in a trusted network, a proxy or a webmail server, it may say who the real
-// client is, by the names that Dovecot reads; from anybody else that means nothing. Our answer gives no version away.
+// identify is ID (RFC 2971). A client in a trusted network, such as a proxy or a webmail server, may use it to name the
+// real client, with the fields that Dovecot reads. From other clients these fields have no effect. The answer does not
+// reveal our version.
 func (s *session) identify(args *wire.Args) error {
 	args.Space()
 	said := make(map[string]string)
@@ -51,8 +52,8 @@ func (s *session) identify(args *wire.Args) error {
 	return s.client.say(s.dialogue.tag + " OK ID completed.")
 }
 
-// applyID takes what a trusted client says of the real one. The number of hops left counts whoever says it: it can
-// only make a sign-in fail. What cannot be read is passed over.
+// applyID takes the fields about the real client, if a trusted client has sent them. The number of hops left counts
+// from every client, because it can only make a sign-in fail. Fields that cannot be read are skipped.
 func (s *session) applyID(said map[string]string) error {
 	if hops, err := strconv.ParseUint(said["x-proxy-ttl"], 10, 8); err == nil {
 		s.arrival.hops = min(s.arrival.hops, int(hops))

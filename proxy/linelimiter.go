@@ -74,8 +74,8 @@ func (k lineKind) rate() rate {
 	return rate{linesAtOnce, 1 / linePause.Seconds()}
 }
 
-// report logs the number of lines left out of each kind that has been silent for a while, or with all of every kind.
-// It drops the kinds that have all their tokens back.
+// report logs how many lines were left out, for each kind that has been silent for linesForget, or for every kind if
+// all is true. It drops the kinds that have all their tokens back.
 func (l *lineLimiter) report(log zerolog.Logger, now time.Time, all bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -7,8 +7,7 @@ import (
 	"github.com/rs/zerolog"
 )
 
-// logPause is the time between two log lines of the same kind that a stranger, or a fault that lasts, can cause at
-// will.
+// logPause is the shortest time between two log lines of a kind that strangers, or a lasting fault, can cause often.
 const logPause = time.Minute
 
 // LogLimiter allows one log line of each kind in logPause. The zero value is ready; it is safe for concurrent use. If
@@ -26,8 +25,8 @@ type logged struct {
 // maxKinds bounds the memory of a LogLimiter.
 const maxKinds = 1000
 
-// Due reports whether a line of a kind may be logged now, and how many were left out since the last one. If it may, it
-// counts as logged.
+// Due says whether a line of a kind may be logged now, and how many were left out since the last one. If it returns
+// true, the line counts as logged.
 func (s *LogLimiter[K]) Due(kind K, now time.Time) (leftOut int, ok bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -47,9 +46,9 @@ func (s *LogLimiter[K]) Due(kind K, now time.Time) (leftOut int, ok bool) {
 // warningLimiter decides which outcomes without a sign-in are logged as warnings.
 type warningLimiter struct{ LogLimiter[Outcome] }
 
-// event begins a log line without a sign-in: at the level of the outcome's row, or at debug for a warning that was
-// given lately. A warning says how many like it were not given before it. If limited is true, the line is bounded by
-// that: no other limit applies to it.
+// event begins a log line without a sign-in, at the level of the outcome's row. If the same warning was logged lately,
+// the level is debug. A warning says how many like it were left out before it. If limited is true, the line is limited
+// already: no other limit applies to it.
 func (w *warningLimiter) event(log zerolog.Logger, o Outcome, now time.Time) (event *zerolog.Event, limited bool) {
 	level := o.row().level
 	if level != zerolog.WarnLevel {

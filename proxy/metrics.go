@@ -31,7 +31,7 @@ var phaseNames = [numPhases]string{
 	"tls", "conversation", "route", "dial", "server_tls", "greeting", "signin", "total",
 }
 
-// phaseOfStep maps the phases that the mailbox servers' side measures.
+// phaseOfStep maps the phases that the backend measures.
 var phaseOfStep = map[string]phase{
 	backend.PhaseDial:     phaseDial,
 	backend.PhaseTLS:      phaseServerTLS,

@@ -21,8 +21,8 @@ type Options struct {
 	Relay      relay.Relay           // the server owns it from now on and closes it
 	Log        zerolog.Logger        // the zero value writes nothing
 	Registerer prometheus.Registerer // for the metrics; nil for none
-	// ProtocolLog is told what sessions do, if it is not nil: of those in set-up by the server, of those that Relay
-	// carries by what Watch makes.
+	// ProtocolLog receives the events of sessions, if it is not nil. The server sends those of set-ups. Watch makes the
+	// watchers that send those of sessions that Relay carries.
 	ProtocolLog   *protolog.Log
 	SigninThreads int // how many threads set sessions up at the same time; the key is setup_slots
 	// CheckThreads returns why sign-in threads do not work here, or nil; default setup.Check. If they do not, one line

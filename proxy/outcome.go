@@ -89,7 +89,7 @@ const (
 	replyBYE               // untagged
 )
 
-// charge is what an outcome costs a client that goes on.
+// charge is what an outcome costs a client that continues.
 type charge uint8
 
 const (
@@ -100,7 +100,7 @@ const (
 	chargeFailed
 )
 
-// row is everything that follows from an outcome.
+// row says everything that follows from an outcome; report does it.
 type row struct {
 	label  string // metric label
 	log    string // text for the log
@@ -112,8 +112,8 @@ type row struct {
 	ends   bool // the connection is over
 }
 
-// What a client reads when it is not to learn more: one text for all credentials, so that nobody can find out which
-// users exist, and one for all that is broken behind us.
+// Texts for clients that must not learn more. There is one text for all wrong credentials, so that nobody can find out
+// which users exist, and one for all faults of mailbox servers and directories.
 const (
 	textBadCredential = "Authentication failed."
 	textUnavailable   = "Temporary failure, try again later."
@@ -123,7 +123,7 @@ const (
 	textSASL          = "Invalid response to the challenge."
 )
 
-// unavailable charges too: each try has cost a connection to a mailbox server or the wait for one.
+// unavailable has a charge, because each try has cost a connection to a mailbox server, or the wait for one.
 func unavailable(label, log string) row {
 	return row{label: label, log: log, level: zerolog.WarnLevel, reply: replyNO, code: "UNAVAILABLE",
 		text: textUnavailable, charge: chargeBad}
@@ -147,7 +147,7 @@ func goodbye(label, log, text string) row {
 	return row{label: label, log: log, level: zerolog.InfoLevel, reply: replyBYE, text: text, ends: true}
 }
 
-// gaveWay is for connections that a flood may end in any number, so it is no line of its own in a usual log.
+// gaveWay is at level debug, because a flood may end any number of such connections.
 func gaveWay(label, log string) row {
 	return row{label: label, log: log, level: zerolog.DebugLevel, reply: replyBYE, code: "UNAVAILABLE",
 		text: textGaveWay, ends: true}

@@ -11,7 +11,7 @@ import (
 	"portico/proxy/wire"
 )
 
-// The protocol log's rows of sessions: of those in set-up here, of those that the relay carries by a Watcher.
+// The protocol log's rows of sessions. A session in set-up writes them itself. When the relay has it, a Watcher does.
 
 // setupRows is what the protocol log needs to know of a session in set-up. It belongs to the session's goroutine.
 type setupRows struct {
@@ -26,12 +26,12 @@ type setupRows struct {
 	upstream string          // and as rows name it
 }
 
-// logging says whether anybody may want rows.
+// logging says whether somebody may want rows.
 func (s *session) logging() bool {
 	return s.server.opt.ProtocolLog != nil && s.server.opt.ProtocolLog.On()
 }
 
-// logBegin notes the command that is to be answered. What could not be read has no name.
+// logBegin records the command that will be answered. A command that could not be read is "other".
 func (s *session) logBegin(cmd *wire.Command, err error) {
 	s.rows.command = wire.VerbOther.Lower()
 	s.rows.shown = nil
@@ -41,7 +41,7 @@ func (s *session) logBegin(cmd *wire.Command, err error) {
 	}
 }
 
-// logRow gives the log a row, which change fills in.
+// logRow writes a row. change fills it in.
 func (s *session) logRow(change func(*protolog.Event)) {
 	number := s.rows.number
 	s.rows.number++
@@ -57,7 +57,7 @@ func (s *session) logRow(change func(*protolog.Event)) {
 	s.rows.to.Note(subject, e)
 }
 
-// transferred returns how many bytes came and went since the last time.
+// transferred returns how many bytes were used and sent since the last call.
 func (s *session) transferred() (request, response uint64) {
 	used, said := s.client.commands.Used(), s.client.said
 	request, response = used-s.rows.request, said-s.rows.response
@@ -65,7 +65,7 @@ func (s *session) transferred() (request, response uint64) {
 	return request, response
 }
 
-// subject is whom the session is known to be of.
+// subject returns what is known of the session.
 func (s *session) subject() protolog.Subject {
 	return protolog.Subject{
 		ID: s.id, User: s.attempt.user, Server: cmp.Or(s.attempt.mailboxServer, s.rows.server),
@@ -73,7 +73,7 @@ func (s *session) subject() protolog.Subject {
 	}
 }
 
-// logOpen is for the greeting.
+// logOpen writes the row for the greeting.
 func (s *session) logOpen() {
 	request, response := s.transferred()
 	s.logRow(func(e *protolog.Event) {
@@ -81,7 +81,7 @@ func (s *session) logOpen() {
 	})
 }
 
-// logCommand is for a command that is over, if there was one. code is the answer's.
+// logCommand writes the row for the command that has ended, if there was one. code is the answer's response code.
 func (s *session) logCommand(r protolog.Result, code string, o Outcome) {
 	command, shown := s.rows.command, s.rows.shown
 	if command == "" {
@@ -111,7 +111,7 @@ func (s *session) logCommand(r protolog.Result, code string, o Outcome) {
 	})
 }
 
-// logProxy is for the way to the mailbox server, once it was tried.
+// logProxy writes the row for an attempt to sign in to the mailbox server.
 func (s *session) logProxy(link *backend.Link, err error, took time.Duration) {
 	name, o := s.subject().Server, OutcomeSignedIn
 	s.rows.upstream = name
@@ -131,7 +131,7 @@ func (s *session) logProxy(link *backend.Link, err error, took time.Duration) {
 	})
 }
 
-// proxyResult says in Exchange's words what became of a sign-in.
+// proxyResult returns the result of a sign-in in Exchange's words.
 func (s *session) proxyResult(o Outcome) string {
 	if s.rows.upstream == "" {
 		return o.verdict()
@@ -139,7 +139,7 @@ func (s *session) proxyResult(o Outcome) string {
 	return "Proxy:" + s.rows.upstream + ";" + cmp.Or(o.verdict(), "ProxyFailed")
 }
 
-// logClose is for the end of a session that the relay does not have.
+// logClose writes the row for the end of a session that the relay has not got.
 func (s *session) logClose(o Outcome) {
 	if o == OutcomeSignedIn {
 		return
@@ -150,7 +150,7 @@ func (s *session) logClose(o Outcome) {
 	})
 }
 
-// rewatch asks again for all sessions who watches them, whenever that has changed.
+// rewatch makes the relay call Watch again for all sessions whenever the rules or tails have changed.
 func (s *Server) rewatch() {
 	for {
 		select {
@@ -187,7 +187,7 @@ func Watch(log *protolog.Log) func(loop int, o relay.Owner, answered uint64) rel
 	}
 }
 
-// watcher makes rows of what the relay tells of a session. Only the session's loop calls it.
+// watcher writes the rows of a session that the relay carries. Only the session's loop calls it.
 type watcher struct {
 	log     *protolog.Log
 	ring    *protolog.Ring
@@ -225,7 +225,7 @@ func (w *watcher) Ended(end relay.Ending) {
 	w.put(e)
 }
 
-// slot returns where an event is to be written, nil if nobody wants it.
+// slot returns the event to fill in, or nil if nobody wants it.
 func (w *watcher) slot(command string, took time.Duration) *protolog.Event {
 	number := w.number
 	w.number++
@@ -244,12 +244,12 @@ func (w *watcher) put(e *protolog.Event) {
 	w.ring.Put()
 }
 
-// resultOfRelay are the log's words for the relay's.
+// resultOfRelay maps the relay's results to the log's.
 var resultOfRelay = [relay.NumResults]protolog.Result{
 	relay.ResultOK: protolog.OK, relay.ResultNO: protolog.NO, relay.ResultBAD: protolog.BAD,
 	relay.ResultAborted: protolog.Aborted,
 }
 
-// resultOfReply are the log's words for the proxy's own answers.
+// resultOfReply maps the proxy's own answers to the log's results.
 var resultOfReply = [...]protolog.Result{replyNone: protolog.None, replyNO: protolog.NO, replyBAD: protolog.BAD,
 	replyBYE: protolog.BYE}

@@ -185,7 +185,7 @@ func readProxyTwo(r io.Reader, text []byte) (h proxyHeader, err error) {
 	return h, badProxyHeader("its address family is %d", family)
 }
 
-// cutOff is for a header that does not come to its end.
+// cutOff returns the error of a header whose end is missing.
 func cutOff(err error) error {
 	return fmt.Errorf("PROXY protocol header cut off: %w", err)
 }

@@ -2,8 +2,7 @@ package proxy
 
 import "sync"
 
-// registry knows the clients in set-up, so that the server's end reaches those that are waited for. Safe for
-// concurrent use.
+// registry has the clients in set-up, so that Shutdown and Close can end their waits. Safe for concurrent use.
 type registry struct {
 	mu       sync.Mutex
 	clients  map[*client]struct{}
@@ -12,7 +11,7 @@ type registry struct {
 	killed   bool   // all have been cut off
 }
 
-// add notes a client. One that comes late is told at once.
+// add adds a client. If drain or kill was called before, it does the same to the client at once.
 func (r *registry) add(c *client) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -36,7 +35,7 @@ func (r *registry) count() uint64 {
 	return r.total
 }
 
-// remove forgets a client, and answers false if it has been told something, which may come true at any moment.
+// remove removes a client. It returns false if the client was interrupted: its wait may end at any moment.
 func (r *registry) remove(c *client) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -44,7 +43,7 @@ func (r *registry) remove(c *client) bool {
 	return !r.draining
 }
 
-// drain interrupts all clients, but for those that are being said goodbye to.
+// drain interrupts all clients, except those in goodbye.
 func (r *registry) drain() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -54,7 +53,7 @@ func (r *registry) drain() {
 	}
 }
 
-// kill cuts all clients off, whatever is being done with them.
+// kill aborts all connections, whatever their sessions do.
 func (r *registry) kill() {
 	r.mu.Lock()
 	defer r.mu.Unlock()

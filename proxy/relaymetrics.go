@@ -100,8 +100,8 @@ func (c *relayCollector) Collect(ch chan<- prometheus.Metric) {
 	gauge(c.batching, stats.IOUringLoops)
 }
 
-// commands shows what is counted per verb and server. There may be hundreds of series, so they come in the order that
-// the page has them in: what is in order is sorted quickly.
+// commands collects the metrics per verb and server. There may be hundreds of series, so they come in the order of the
+// page: sorting them is then fast.
 func (c *relayCollector) commands(ch chan<- prometheus.Metric, names []string, stats *relay.Stats) {
 	at := make([]*dto.LabelPair, len(names))
 	for i, name := range names {
@@ -256,7 +256,7 @@ func addNative(h *dto.Histogram, buckets []uint64) {
 			spans++
 		}
 	}
-	if used == 0 { // an empty native histogram is told from a classic one by an empty span
+	if used == 0 { // an empty span distinguishes an empty native histogram from a classic one
 		h.PositiveSpan = []*dto.BucketSpan{{Offset: proto.Int32(0), Length: proto.Uint32(0)}}
 		return
 	}

@@ -124,19 +124,19 @@ func (s *Server) CheckReload(settings Settings) error {
 	return nil
 }
 
-// SetService takes the server out of service, or back into it: new clients are told BYE, but for those that come from
-// the very address that they connect to, as probes of this process do. Sessions go on.
+// SetService takes the server out of service, or back into it. Out of service, new clients get BYE, except those that
+// connect from the address that they connect to, as probes of this process do. Open sessions continue.
 func (s *Server) SetService(in bool) { s.away.Store(!in) }
 
 // Settings returns those in force for connections accepted from now on.
 func (s *Server) Settings() Settings { return *s.settings.Load() }
 
-// Clients returns how many clients have been set up or tried to be, so far.
+// Clients returns how many set-ups have begun so far.
 func (s *Server) Clients() uint64 { return s.inSetUp.count() }
 
-// Shutdown stops the server: it stops accepting, tells sessions in set-up goodbye, and drains the relay until ctx
-// ends, when what is left is closed. It returns when no goroutine of the server is left: nil if all ended in order,
-// else ctx's error.
+// Shutdown stops the server: it stops accepting, sends BYE to sessions in set-up, and drains the relay. When ctx ends,
+// it closes the remaining sessions. It returns when no goroutine of the server is left: nil if all sessions ended in
+// order, otherwise ctx's error.
 func (s *Server) Shutdown(ctx context.Context) error {
 	s.stopListening()
 	stop := context.AfterFunc(ctx, s.inSetUp.kill)
@@ -150,7 +150,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	return context.Cause(ctx)
 }
 
-// Close ends everything at once, and returns when no goroutine of the server is left.
+// Close ends all sessions at once, and returns when no goroutine of the server is left.
 func (s *Server) Close() {
 	s.stopListening()
 	s.inSetUp.kill()

@@ -71,8 +71,8 @@ func (s *Server) Slow() []SlowCommand {
 	return all
 }
 
-// EndSessions ends the signed-in sessions that fit, and lists them as they were, in no order, when none of them has a
-// connection to a mailbox server any more. fits is called by the relay's own goroutines: it must not block.
+// EndSessions ends the signed-in sessions that fit. When none of them has a connection to a mailbox server any more, it
+// returns them as they were before, in no order. The relay's goroutines call fits, which must not block.
 func (s *Server) EndSessions(fits func(Session) bool, why relay.Reason) []Session {
 	before := make(map[string]Session)
 	for _, session := range s.Sessions() {

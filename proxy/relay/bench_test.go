@@ -33,7 +33,7 @@ func BenchmarkSessionNoop(b *testing.B) {
 	}
 }
 
-func TestJudgingAllocatesNothing(t *testing.T) {
+func TestInterpretingAllocatesNothing(t *testing.T) {
 	if n := testing.AllocsPerRun(1000, newNoopSession()); n != 0 {
 		t.Errorf("%v allocations for a command", n)
 	}

@@ -37,7 +37,7 @@ func TestAnswerToACommandThatWasNotPassedOn(t *testing.T) {
 	d.hears(t, clientHears, "a OK\r\n")
 	d.hears(t, serverHears, "123456789\r\nb NOOP\r\n")
 	if !d.opaque {
-		t.Error("still judged")
+		t.Error("still interpreted")
 	}
 }
 

@@ -32,7 +32,7 @@ type circumstances struct {
 	stalled        bool // clientHeld waits for the server
 	stuck          bool // the client may not be read now
 	unsent         bool // bytes wait that the mailbox server does not take
-	halfClosed     bool // the mailbox server has been told that the client has ended its stream
+	halfClosed     bool // the client's end of stream was forwarded to the mailbox server
 	drain          drainStage
 }
 

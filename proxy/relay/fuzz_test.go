@@ -97,7 +97,7 @@ func checkSession(t *testing.T, d *bareSession, client, server string) {
 	}
 	d.releaseTables(d.now)
 	if s := d.tracker.stats; s.Queued != 0 || s.Opaque != 0 {
-		t.Errorf("left behind: %d queued, %d unjudged", s.Queued, s.Opaque)
+		t.Errorf("left behind: %d queued, %d opaque", s.Queued, s.Opaque)
 	}
 }
 

@@ -58,7 +58,7 @@ func TestSessionsInTheList(t *testing.T) {
 			want("in IDLE behind a command that is not answered", Carried{Commands: 1, Open: 2, Verb: wire.VerbNoop})
 			tk.server.say("\x16stray\n")
 			tk.client.hears("\x16stray\n")
-			want("unjudged", Carried{Commands: 1, Opaque: true})
+			want("opaque", Carried{Commands: 1, Opaque: true})
 		})
 	}
 }

@@ -58,7 +58,7 @@ type loop struct {
 	lentSinceTick bool // a buffer since the last tick
 	pool          commandPool
 	stats         *Stats
-	sweep         int // where the search for idle sessions goes on
+	sweep         int // the slot where the search for idle sessions continues
 	drain         drain
 	endRequests   []endRequest // sessions being ended some at each tick
 	limited       bool         // the number of commands that users may send is limited

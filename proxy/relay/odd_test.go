@@ -33,7 +33,7 @@ func TestOddLinesOfTheServerHarmNothing(t *testing.T) {
 			steps = append(steps, passes(clientSays, tag+" NOOP\n")...)
 			steps = append(steps, passes(serverSays, tag+" OK\n")...)
 		}
-		// judging goes on
+		// the relay continues to interpret
 		steps = append(steps, says(clientSays, "c COMPRESS DEFLATE\n", clientHears, "c"+refusedCompress)...)
 		playOnDesks(t, []script{{name: fmt.Sprint(offers), offers: offers, steps: steps}})
 	}

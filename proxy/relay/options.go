@@ -9,8 +9,7 @@ import (
 // tick is the period of housekeeping.
 const tick = 100 * time.Millisecond
 
-// closeLinger is how long a client that was told BYE may take to close, and how long the last bytes before a reset may
-// take.
+// closeLinger is how long a client may take to close after BYE, and how long the last bytes before a reset may take.
 const closeLinger = 2 * time.Second
 
 // check returns an error that names a field without a usable value, or nil.

@@ -135,7 +135,7 @@ type Relay interface {
 // ErrClosed is returned for sessions that come after Close.
 var ErrClosed = errors.New("relay closed")
 
-// IO is by which system calls an event loop receives and sends.
+// IO selects the system calls with which an event loop receives and sends.
 type IO uint8
 
 const (
@@ -151,21 +151,21 @@ type Options struct {
 	// for answers after a client's half-close, and for the last bytes of a closing session
 	LingerTimeout time.Duration
 	KeepAlive     time.Duration // of silence before TCP keep-alives begin
-	StallTimeout  time.Duration // that a client may leave unread what it is sent
+	StallTimeout  time.Duration // that a client may leave sent bytes unread
 	UserTimeout   time.Duration // that a mailbox server may leave bytes unread or unacknowledged
-	// Watch is asked, when a session begins and by Rewatch, who watches its commands: nil for nobody. loop is
-	// the event loop that carries it and calls the Watcher; answered is how many commands the session has behind it.
-	// It is called by the relay's own goroutines and must not block. Nobody watches anything where it is nil.
+	// Watch returns who watches a session's commands, or nil. The relay calls it when a session begins, and by Rewatch.
+	// loop is the event loop that carries the session and calls the Watcher; answered is how many commands the session
+	// has had. The relay's own goroutines call Watch, so it must not block. If Watch is nil, nobody watches.
 	Watch func(loop int, o Owner, answered uint64) Watcher
 	// Panicked receives the value of each panic in the relay, and the stack at which it happened. The session in which
 	// it happened ends with ReasonError. The relay's own goroutines call it, so it must not block.
 	Panicked func(value any, stack []byte)
-	// Check says why event loops do not work here, nil if they do. If they do not, New starts Pumps, unless IO is
-	// IOUring. The default is Check.
+	// Check returns why event loops do not work here, or nil. If they do not, New starts Pumps, unless IO is IOUring.
+	// The default is Check.
 	Check func() error
-	// FellBack receives what Check said, once and before New returns. It may be nil.
+	// FellBack receives the error of Check, once and before New returns. It may be nil.
 	FellBack func(reason error)
-	// IO says by which system calls event loops receive and send.
+	// IO selects the system calls with which event loops receive and send.
 	IO  IO
 	Now func() int64 // monotonic nanoseconds; see Clock
 }

@@ -109,7 +109,7 @@ func (r *rig) close() {
 	}
 	for name, s := range r.relay.Stats().Servers {
 		if s.Sessions != 0 || s.Queued != 0 || s.Opaque != 0 {
-			r.t.Errorf("gauges of %s after the end: %d sessions, %d queued, %d unjudged", name, s.Sessions,
+			r.t.Errorf("gauges of %s after the end: %d sessions, %d queued, %d opaque", name, s.Sessions,
 				s.Queued, s.Opaque)
 		}
 	}

@@ -172,7 +172,7 @@ func playOnBareSession(t *testing.T, d *bareSession, sc script, cut func(string)
 	d.hearsNothingElse(t)
 	stats := d.tracker.stats
 	if d.opaque != sc.opaque || (stats.Opaque == 1) != sc.opaque || stats.Queued != sc.queued {
-		t.Errorf("unjudged %v (gauge %d), queued %d; want %v, %d", d.opaque, stats.Opaque, stats.Queued,
+		t.Errorf("opaque %v (gauge %d), queued %d; want %v, %d", d.opaque, stats.Opaque, stats.Queued,
 			sc.opaque, sc.queued)
 	}
 	if d.closed != sc.ends || sc.ends && (d.reason != ReasonDoubt || !d.complete) {
@@ -180,7 +180,7 @@ func playOnBareSession(t *testing.T, d *bareSession, sc script, cut func(string)
 	}
 	d.releaseTables(d.now)
 	if stats.Queued != 0 || stats.Opaque != 0 {
-		t.Errorf("gauges of a session that is over: queued %d, unjudged %d", stats.Queued, stats.Opaque)
+		t.Errorf("gauges of a session that is over: queued %d, opaque %d", stats.Queued, stats.Opaque)
 	}
 }
 

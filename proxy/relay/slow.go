@@ -6,7 +6,7 @@ import (
 	"portico/proxy/wire"
 )
 
-// Each loop keeps the slowest commands of each server, verb and hour of the last day, so that operators can look up
+// Each loop keeps the slowest commands of each server, verb and hour of the last day, so that operators can see
 // what was slow at night, without switching anything on. Most commands cost one comparison with slowFloor.
 const (
 	// slowFloor is the server time from which on a command may be among them, in nanoseconds.

@@ -146,7 +146,7 @@ func TestTheSameTagTwice(t *testing.T) {
 	noop, _ := d.spent(wire.VerbNoop)
 	sel, _ := d.spent(wire.VerbSelect)
 	if noop != 1 || sel != 4 || d.opaque {
-		t.Errorf("NOOP %d s, SELECT %d s, unjudged %v", noop, sel, d.opaque)
+		t.Errorf("NOOP %d s, SELECT %d s, opaque %v", noop, sel, d.opaque)
 	}
 }
 

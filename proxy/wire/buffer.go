@@ -6,8 +6,8 @@ import (
 	"sync"
 )
 
-// buffer reads ahead from r and keeps what is not used yet. What was used is wiped before the next read, because it
-// may have been a password.
+// buffer reads ahead from r and keeps the bytes that are not used yet. It wipes used bytes before the next read,
+// because they may have been a password.
 type buffer struct {
 	r    io.Reader
 	room *[firstRead]byte // where data is as long as it is small; from rooms
@@ -19,16 +19,16 @@ type buffer struct {
 // firstRead is how much room the first read gets: most clients' whole sign-in.
 const firstRead = 1 << 10
 
-// rooms are first rooms that nobody uses, all wiped. Signing in would make twice as much garbage without.
+// rooms are wiped rooms that are not in use. Without them, sign-ins would make twice as much garbage.
 var rooms = sync.Pool{New: func() any { return new([firstRead]byte) }}
 
-// reset wipes everything and goes on with another source.
+// reset wipes everything and continues with another source.
 func (b *buffer) reset(r io.Reader) {
 	b.moveOut()
 	*b = buffer{r: r, past: b.past + uint64(b.used)}
 }
 
-// moveOut wipes what is there and gives the room back.
+// moveOut wipes the data and gives the room back.
 func (b *buffer) moveOut() {
 	clear(b.data)
 	if b.room != nil {
@@ -50,10 +50,10 @@ func (b *buffer) grow() {
 	b.data = grown
 }
 
-// unused returns what was read ahead.
+// unused returns the bytes that were read ahead.
 func (b *buffer) unused() []byte { return b.data[b.used:] }
 
-// discard wipes what was given out.
+// discard wipes the bytes that were given out.
 func (b *buffer) discard() {
 	n := copy(b.data, b.unused())
 	clear(b.data[n:])
@@ -104,8 +104,8 @@ func (b *buffer) line(limit int, what string) ([]byte, error) {
 	}
 }
 
-// withLiterals gives out the line that was given out last, and with it, as long as it ends in a literal's marker, the
-// literal and the line behind it. Before it waits for a synchronising literal it calls proceed, if there is one.
+// withLiterals gives out the last line again. As long as it ends in a literal's marker, it adds the literal and the
+// line after it. Before it waits for a synchronising literal, it calls proceed, if that is not nil.
 func (b *buffer) withLiterals(line []byte, lim bounds, proceed func() error) ([]byte, error) {
 	for {
 		if b.used > lim.total {

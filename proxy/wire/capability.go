@@ -29,13 +29,14 @@ func AppendFilteredCapabilities(dst, line []byte) (out []byte, offered bool) {
 	return append(dst, line[end:]...), offered
 }
 
-// hiddenCapability tells the names that the relay must keep from working, since they would change the stream under it.
+// hiddenCapability says whether the relay must hide a name, because the extension would change the stream so that the
+// relay could not read it.
 func hiddenCapability[T string | []byte](name T) bool {
 	const compress = "COMPRESS="
 	return equalFold(name, "UNAUTHENTICATE") || len(name) >= len(compress) && equalFold(name[:len(compress)], compress)
 }
 
-// capabilityList finds the names behind the word CAPABILITY: up to the line's end, or to the bracket that closes the
+// capabilityList returns the names after the word CAPABILITY: up to the line's end, or to the bracket that closes the
 // code.
 func capabilityList(line []byte) (start, end int) {
 	h, ok := readHead(line)
@@ -75,5 +76,5 @@ func (c Capabilities) Mechanisms() []string {
 	return names
 }
 
-// Hidden says whether the list has COMPRESS or UNAUTHENTICATE, which the relay must keep from working.
+// Hidden says whether the list has COMPRESS or UNAUTHENTICATE, which the relay hides.
 func (c Capabilities) Hidden() bool { return slices.ContainsFunc(c, hiddenCapability[string]) }

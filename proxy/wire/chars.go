@@ -78,13 +78,13 @@ func span(p []byte, class uint8, limit int) int {
 	return len(p)
 }
 
-// isLineEnd tells CR and LF.
+// isLineEnd says whether c is CR or LF.
 func isLineEnd(c byte) bool { return c == '\r' || c == '\n' }
 
-// endsWord tells what the grammar allows behind a verb or a status.
+// endsWord says whether the grammar allows c after a verb or a status.
 func endsWord(c byte) bool { return c == ' ' || isLineEnd(c) }
 
-// maxBlanks bounds the blanks passed over in search of a word, where the grammar allows one.
+// maxBlanks bounds the blanks that are skipped before a word, where the grammar allows one.
 const maxBlanks = 64
 
 // blanks counts the blanks that p begins with, bounded.
@@ -96,7 +96,7 @@ func blanks(p []byte) int {
 	return n
 }
 
-// maxWord is longer than any word looked for; of a longer one only the beginning is read.
+// maxWord is longer than any known word. Of a longer word only the beginning is read.
 const maxWord = maxVerb + 1
 
 // nextWord reads blanks and the letters behind them. With an empty rest, more bytes are needed to tell the word.

@@ -37,7 +37,7 @@ var extensionNames = []struct {
 	{"SORT", Sort}, {"THREAD=REFERENCES", Thread}, {"THREAD=ORDEREDSUBJECT", Thread}, {"THREAD=REFS", Thread},
 }
 
-// TakesFree says whether the server takes a non-synchronising literal of size bytes.
+// TakesNonSync says whether the server takes a non-synchronising literal of size bytes.
 func (e Extensions) TakesNonSync(size int64) bool {
 	return e&LiteralPlus != 0 || e&LiteralMinus != 0 && size <= MaxLiteralMinus
 }

@@ -41,7 +41,7 @@ var policies = [numVerbs]shows{
 	VerbUIDSearch: searchKeys, VerbUIDSort: searchKeys, VerbUIDThread: searchKeys,
 }
 
-// rareVerb is a command that has no Verb of its own, and a name all the same.
+// rareVerb is a command that shares VerbOther but is shown with its name.
 type rareVerb struct {
 	name  string
 	shows shows
@@ -70,7 +70,7 @@ type keyword struct {
 	texts uint8 // as a search key: how many strings of the client's follow
 }
 
-// keyword looks a word of the arguments up. One that is not known has no name.
+// keyword returns the keyword that a word of the arguments is. An unknown word gets one without a name.
 func (s shows) keyword(word []byte, first bool) keyword {
 	var room [maxToken]byte
 	upper := room[:0]

@@ -2,9 +2,9 @@ package wire
 
 import "strconv"
 
-// Mask takes a command of a client as it comes, in pieces of any size, and keeps of it what may be shown. Keywords of
-// IMAP are shown, in their own spelling; numbers, dates and names of mailboxes where the command has a place for them
-// (see shows); of everything else only the size, as IMAP writes a literal's: {5}. Begin comes first; it is not safe
+// Mask takes a client's command in pieces of any size, and keeps what may be shown of it. It shows the keywords of IMAP
+// in their own spelling. It shows numbers, dates and names of mailboxes where the command has a place for them (see
+// shows). Of everything else it shows only the size, as IMAP writes a literal's: {5}. Call Begin first. It is not safe
 // for concurrent use.
 type Mask struct {
 	shown  Shown
@@ -30,10 +30,10 @@ type Mask struct {
 	token   [maxToken]byte
 }
 
-// maxToken is how much of a token is looked at, and shown.
+// maxToken is how many bytes of a token are examined, and shown.
 const maxToken = 64
 
-// idValue is what the next string of ID is.
+// idValue is the kind of ID's next string.
 type idValue uint8
 
 const (
@@ -42,7 +42,7 @@ const (
 	valueHidden                // that of another
 )
 
-// maskPlace is where in the command a Mask stands.
+// maskPlace is a Mask's place in the command.
 type maskState uint8
 
 const (
@@ -56,13 +56,13 @@ const (
 	maskDone   // behind the command's line
 )
 
-// Begin starts with the command whose head was read.
+// Begin starts with the command that has this head.
 func (m *Mask) Begin(head CommandHead) {
 	*m = Mask{tag: uint8(min(head.TagLen, MaxTag)), policy: policies[head.Verb], uid: isUID(head.Verb),
 		frame: frame{state: inLine}}
 }
 
-// Name returns the command's name in lower case. Of one that is not known it is "other".
+// Name returns the command's name in lower case, or "other" for an unknown command.
 func (m *Mask) Name(v Verb) string {
 	if m.name != "" {
 		return m.name
@@ -70,7 +70,7 @@ func (m *Mask) Name(v Verb) string {
 	return v.Lower()
 }
 
-// End says that no more is fed, and returns what may be shown.
+// End ends the command, and returns what may be shown.
 func (m *Mask) End() *Shown {
 	if m.state != maskDone {
 		m.lineEnds()
@@ -78,7 +78,7 @@ func (m *Mask) End() *Shown {
 	return &m.shown
 }
 
-// ShownAll says whether nothing of the arguments was kept back. Then no answer of the server can tell more.
+// ShownAll says whether all arguments are shown. Then no answer of the server can reveal more.
 func (m *Mask) ShownAll() bool { return !m.hidden && !m.cut }
 
 // Feed takes the next piece, which begins where the last one ended.
@@ -129,7 +129,7 @@ func (m *Mask) line(p []byte) {
 	}
 }
 
-// atom takes what p begins with and certainly belongs to the atom, at once.
+// atom takes all bytes at the start of p that certainly belong to the atom.
 func (m *Mask) atom(p []byte) int {
 	n := 0
 	for n < len(p) && charClass[p[n]]&charPlain != 0 {
@@ -142,7 +142,7 @@ func (m *Mask) atom(p []byte) int {
 	return n
 }
 
-// verb reads the verb. What it means is known from the head, but for rare ones.
+// verb reads the verb. The head says what it means, except for rare verbs.
 func (m *Mask) verb(c byte) {
 	switch {
 	case charClass[c]&charAlpha != 0:
@@ -242,7 +242,7 @@ func (m *Mask) separate(c byte) {
 	m.put(m.one[:])
 }
 
-// put adds to what is shown, or ends it where there is no more room.
+// put adds to the shown text, or ends it if there is no more room.
 func (m *Mask) put(p []byte) {
 	const more = "..."
 	if !m.cut && !m.shown.add(p, maxShown-len(more)) {
@@ -251,14 +251,14 @@ func (m *Mask) put(p []byte) {
 	}
 }
 
-// putSize stands for what is not shown.
+// putSize shows a size in place of a text.
 func (m *Mask) putSize(n int64) {
 	m.hidden = true
 	var room [24]byte
 	m.put(append(strconv.AppendInt(append(room[:0], '{'), n, 10), '}'))
 }
 
-// literal notes that one is to come. Its marker is all of it that may be shown.
+// literal records that a literal follows. Only its marker may be shown.
 func (m *Mask) literal() {
 	if m.state == maskSizes {
 		return
@@ -279,7 +279,7 @@ func (m *Mask) literal() {
 	m.hide = max(m.hide, 1) - 1
 }
 
-// lineEnds is for the command's end.
+// lineEnds takes the end of the command.
 func (m *Mask) lineEnds() {
 	switch m.state {
 	case maskBetween:
@@ -333,13 +333,13 @@ func (m *Mask) endToken() {
 	}
 }
 
-// hideToken shows a token's size. Numbers behind it may belong to it.
+// hideToken shows a token's size. Numbers after it may belong to it.
 func (m *Mask) hideToken(size int) {
 	m.putSize(int64(size))
 	m.doubt = true
 }
 
-// putString shows a token as the client has written it, as far as it was kept.
+// putString shows a token as the client has written it, up to maxToken.
 func (m *Mask) putString(state maskState, text []byte, size int) {
 	quote := []byte(nil)
 	if state == maskQuoted {
@@ -376,7 +376,7 @@ func (m *Mask) pair(state maskState, text []byte, size int64) {
 	m.putSize(size)
 }
 
-// isSet tells what may stand in a sequence set, or is a number.
+// isSet says whether a token may be a sequence set or a number.
 func isSet(text []byte) bool {
 	for _, c := range text {
 		if charClass[c]&charDigit == 0 && c != ':' && c != ',' && c != '*' && c != '.' && c != '$' {
@@ -386,7 +386,7 @@ func isSet(text []byte) bool {
 	return true
 }
 
-// isDate tells a date, with a time behind it or not: 1-Feb-2024, 01-Feb-2024 10:00:00 +0100.
+// isDate says whether a token is a date, with or without a time: 1-Feb-2024, 01-Feb-2024 10:00:00 +0100.
 func isDate(text []byte) bool {
 	day := text[blanks(text):]
 	digits := span(day, charDigit, 2)

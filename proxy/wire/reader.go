@@ -30,8 +30,8 @@ func NewReader(r io.Reader, lim Limits) *Reader {
 	return &Reader{buf: buffer{r: r}, lim: lim}
 }
 
-// Reset drops all that was read, wiping it, and goes on with another source: after STARTTLS nothing that came in plain
-// text may be used. After sign-in Reset(nil) leaves no password behind; what was Buffered has to be copied before.
+// Reset wipes all bytes that were read, and continues with another source: after STARTTLS no bytes that came in plain
+// text may be used. After sign-in, Reset(nil) leaves no password in memory; copy Buffered before.
 func (r *Reader) Reset(src io.Reader) { r.buf.reset(src) }
 
 // Peek waits for the next byte and returns it without using it.
@@ -45,7 +45,7 @@ func (r *Reader) Peek() (byte, error) {
 	return r.buf.data[0], nil
 }
 
-// Buffered returns what was read and not used, valid until the next call.
+// Buffered returns the bytes that were read and not used. They are valid until the next call.
 func (r *Reader) Buffered() []byte { return r.buf.unused() }
 
 // Used returns how many bytes were used so far.
@@ -59,7 +59,8 @@ type Command struct {
 	Args Args
 }
 
-// Masked returns the command's name in lower case and what may be shown of its arguments. It is as valid as Args is.
+// Masked returns the command's name in lower case, and its arguments as far as they may be shown. Call it while Args is
+// valid.
 func (c *Command) Masked() (name string, shown Shown) {
 	var m Mask
 	m.Begin(CommandHead{Verb: c.Verb, TagLen: len(c.Tag)})
@@ -67,12 +68,12 @@ func (c *Command) Masked() (name string, shown Shown) {
 	return m.Name(c.Verb), *m.End()
 }
 
-// ReadCommand reads one whole command. Before each synchronising literal it calls proceed, if there is one, with the
-// command as far as it was read: proceed has to send the continuation request, or returns an error that refuses the
-// command. That error is returned with the command's tag and verb. The client that waits for its continuation request
-// sends nothing of a refused literal; what one that does not wait has sent is read and dropped, so that no literal is
-// taken for a command. A *SyntaxError leaves the reader behind the command, a *LimitError does not; errors of the
-// source pass unchanged, an end in mid-command as io.ErrUnexpectedEOF.
+// ReadCommand reads one whole command. Before each synchronising literal it calls proceed, if that is not nil, with the
+// command as far as it was read. proceed must send the continuation request, or return an error that refuses the
+// command. ReadCommand returns that error with the command's tag and verb. A client that waits for the continuation
+// request sends no byte of a refused literal. If a client does not wait, the literal is read and dropped, so that it is
+// not taken for a command. After a *SyntaxError the reader is behind the command, after a *LimitError it is not. Errors
+// of the source pass unchanged; an end in the middle of a command is io.ErrUnexpectedEOF.
 func (r *Reader) ReadCommand(proceed func(Command) error) (Command, error) {
 	r.buf.discard()
 	lim := bounds{line: r.lim.Line, literal: r.lim.Literal, total: r.lim.Command, what: "command"}
@@ -108,8 +109,8 @@ func (r *Reader) ReadCommand(proceed func(Command) error) (Command, error) {
 	return parseCommand(raw)
 }
 
-// takesLongArguments says whether the command that is being read is one whose arguments are bounded by Limits.SASL.
-// Nothing was used before it.
+// takesLongArguments says whether Limits.SASL bounds the arguments of the command that is being read. Call it before
+// any byte of the command is used.
 func (r *Reader) takesLongArguments() bool {
 	p := r.buf.data
 	tag := span(p, charTag, maxTag)
@@ -147,15 +148,15 @@ func parseCommand(raw []byte) (Command, error) {
 	return cmd, nil
 }
 
-// ReadSASL reads one client line of a SASL exchange and decodes it. "*" is ErrCancelled; a line that is no base64 is
-// ErrBase64, after which the reader stands behind it.
+// ReadSASL reads one client line of a SASL exchange and decodes it. It returns ErrCancelled for "*", and ErrBase64 for
+// a line that is not base64. After both the reader is behind the line.
 func (r *Reader) ReadSASL() ([]byte, error) {
 	r.buf.discard()
 	line, err := r.buf.line(r.lim.SASL, "SASL response")
 	if err != nil {
 		return nil, err
 	}
-	text := bytes.ReplaceAll(trimLine(line), []byte(" "), nil) // servers pass over blanks in base64
+	text := bytes.ReplaceAll(trimLine(line), []byte(" "), nil) // servers skip blanks in base64
 	defer clear(text)
 	if string(text) == "*" {
 		return nil, ErrCancelled
@@ -172,7 +173,7 @@ func DecodeInitialResponse(arg string) ([]byte, error) {
 }
 
 func decodeBase64(text []byte) ([]byte, error) {
-	if bytes.ContainsAny(text, "\r\n") { // the decoder would pass over them
+	if bytes.ContainsAny(text, "\r\n") { // the decoder would skip them
 		return nil, ErrBase64
 	}
 	out := make([]byte, base64.StdEncoding.DecodedLen(len(text)))

@@ -41,7 +41,7 @@ func (r *Response) Capabilities() (Capabilities, bool) {
 	return nil, false
 }
 
-// ResponseReader reads what a server says up to the end of sign-in. It is not safe for concurrent use.
+// ResponseReader reads a server's responses up to the end of sign-in. It is not safe for concurrent use.
 type ResponseReader struct {
 	buf   buffer
 	limit int
@@ -52,13 +52,13 @@ func NewResponseReader(r io.Reader, limit int) *ResponseReader {
 	return &ResponseReader{buf: buffer{r: r}, limit: limit}
 }
 
-// Buffered returns what was read and not used, valid until the next call.
+// Buffered returns the bytes that were read and not used. They are valid until the next call.
 func (r *ResponseReader) Buffered() []byte { return r.buf.unused() }
 
-// Reset drops all that was read and goes on with another source.
+// Reset drops all bytes that were read, and continues with another source.
 func (r *ResponseReader) Reset(src io.Reader) { r.buf.reset(src) }
 
-// ReadResponse reads one response. Errors are as of Reader.ReadCommand.
+// ReadResponse reads one response. Its errors are those of Reader.ReadCommand.
 func (r *ResponseReader) ReadResponse() (Response, error) {
 	r.buf.discard()
 	line, err := r.buf.line(r.limit, "response")
@@ -79,7 +79,7 @@ func (r *ResponseReader) ReadResponse() (Response, error) {
 
 func parseResponse(raw []byte) (Response, error) {
 	resp := Response{Raw: raw}
-	text := string(trimLine(raw)) // of which all else is a part
+	text := string(trimLine(raw)) // the fields are parts of it
 	switch {
 	case strings.HasPrefix(text, "+"):
 		resp.Kind = Continuation

@@ -1,10 +1,10 @@
 package wire
 
-// maxShown bounds what is shown of a command, in bytes.
+// maxShown bounds the shown text of a command, in bytes.
 const maxShown = 200
 
-// Shown is what may be shown to people of a command's arguments: printable ASCII, bounded. Only a Mask makes one, and
-// the two functions below, so that what has this type holds no secret, whatever a client has sent.
+// Shown is the part of a command's arguments that people may see: printable ASCII, bounded. Only a Mask and the two
+// functions below make one, so it holds no secret, whatever a client has sent.
 type Shown struct {
 	n    uint8
 	text [maxShown]byte
@@ -18,21 +18,20 @@ func (s *Shown) AppendTo(dst []byte) []byte { return append(dst, s.text[:s.n]...
 
 const fiveStars = " *****"
 
-// ShownLogin is LOGIN's arguments: the user, by the name that the proxy goes by, and five stars.
+// ShownLogin returns LOGIN's arguments: the user's canonical name, and five stars.
 func ShownLogin(user string) (s Shown) {
 	s.add([]byte(user), maxShown-len(fiveStars))
 	s.n += uint8(copy(s.text[s.n:], fiveStars))
 	return s
 }
 
-// ShownName is a name of the proxy's own.
+// ShownName returns a name that the proxy itself has made.
 func ShownName(name string) (s Shown) {
 	s.add([]byte(name), maxShown)
 	return s
 }
 
-// add adds bytes, escaped where they are not printable, as far as they find room below limit. It answers false if that
-// is not all.
+// add adds bytes up to limit, and escapes those that are not printable. It returns false if not all had room.
 func (s *Shown) add(p []byte, limit int) bool {
 	const hex = "0123456789abcdef"
 	for _, c := range p {

@@ -18,10 +18,10 @@ const (
 var statusNames = [...]string{StatusOK: "OK", StatusNO: "NO", StatusBAD: "BAD", StatusBYE: "BYE",
 	StatusPREAUTH: "PREAUTH"}
 
-// endsCommand tells the statuses that may stand behind a tag.
+// endsCommand says whether the status may stand behind a tag.
 func (s Status) endsCommand() bool { return s == StatusOK || s == StatusNO || s == StatusBAD }
 
-// statusOf finds a word in any case.
+// statusOf returns the status of a word in any case.
 func statusOf[T string | []byte](word T) Status {
 	for s := StatusOK; s <= StatusPREAUTH; s++ {
 		if equalFold(word, statusNames[s]) {
@@ -34,8 +34,8 @@ func statusOf[T string | []byte](word T) Status {
 // maxCode bounds a response code's name, in bytes.
 const maxCode = 32
 
-// StatusText returns the response code of a status response, tagged or not, without its arguments, and the text behind
-// it, without the line end. What does not begin like one has neither. Both are slices of the line.
+// StatusText returns the response code of a status response, tagged or not, without its arguments, and the text after
+// it, without the line end. A line that is not a status response has neither. Both are slices of the line.
 func StatusText(line []byte) (code, text []byte) {
 	line = trimLine(line)
 	for range 2 { // the tag, the status

@@ -6,12 +6,12 @@ import (
 	"strings"
 )
 
-// Verb is a command's name as a small number. Verbs that are rare, unknown or nonsense share VerbOther, so that a
-// client cannot invent metric labels.
+// Verb is a command's name as a small number. Rare, unknown and invalid verbs share VerbOther, so that a client cannot
+// invent metric labels.
 type Verb uint8
 
-// The verbs told apart (RFC 9051 section 6, RFC 3501 section 6 and the extensions clients use). A UID command is a
-// verb of its own.
+// The verbs (RFC 9051 section 6, RFC 3501 section 6 and the extensions that clients use). A UID command is a separate
+// verb.
 const (
 	VerbOther Verb = iota
 	VerbAppend
@@ -59,7 +59,7 @@ const (
 	numVerbs
 )
 
-// NumVerbs is the number of verbs told apart, for tables indexed by Verb.
+// NumVerbs is the number of verbs, for tables indexed by Verb.
 const NumVerbs = int(numVerbs)
 
 var verbNames = [numVerbs]string{
@@ -111,7 +111,7 @@ var verbNames = [numVerbs]string{
 // String returns the verb in upper case, "other" for VerbOther: the value of the metric label command.
 func (v Verb) String() string { return verbNames[v] }
 
-// VerbNames lists the verbs that are told apart, in upper case and sorted, but for VerbOther.
+// VerbNames lists the verbs except VerbOther, in upper case and sorted.
 func VerbNames() []string { return slices.Sorted(slices.Values(verbNames[VerbOther+1:])) }
 
 // Lower returns the verb in lower case.
@@ -127,8 +127,8 @@ var lowerNames = func() (lower [numVerbs]string) {
 // isUID says whether the verb is UID and another.
 func isUID(v Verb) bool { return strings.HasPrefix(verbNames[v], "UID ") }
 
-// Intercepted says whether the proxy itself answers the verb after sign-in: it would change the stream under the
-// scanner.
+// Intercepted says whether the proxy itself answers the verb after sign-in, because it would change the stream so that
+// the scanner could not read it.
 func (v Verb) Intercepted() bool {
 	return v == VerbCompress || v == VerbStartTLS || v == VerbUnauthenticate
 }
@@ -136,7 +136,7 @@ func (v Verb) Intercepted() bool {
 // maxVerb is the length of the longest verb; a longer word is VerbOther.
 const maxVerb = len("UNAUTHENTICATE")
 
-// lookupVerb finds a word in any case. A UID command's second word is looked up with uid set.
+// lookupVerb returns the verb of a word in any case. For the second word of a UID command, uid is true.
 func lookupVerb(word []byte, uid bool) Verb {
 	if len(word) == 0 || len(word) > maxVerb {
 		return VerbOther

@@ -6,10 +6,10 @@ import (
 	"unicode/utf8"
 )
 
-// Visible returns a text that somebody else has chosen, such as a user name, as people may see it in logs, lists and
-// rows. What is not seen or changes what is seen beside it is escaped byte by byte, as \xe2\x80\xae: control
-// characters, line ends, characters that turn the direction of writing, characters without width, blanks other than
-// U+0020, and what is not UTF-8.
+// Visible returns a text that somebody else has chosen, such as a user name, in a form that is safe to show in logs,
+// lists and rows. It escapes invisible characters and those that change how others are shown, byte by byte, as
+// \xe2\x80\xae: control characters, line ends, characters that change the direction of writing, characters without
+// width, blanks other than U+0020, and bytes that are not UTF-8.
 func Visible(text string) string {
 	if allPrintable(text) {
 		return text

@@ -191,7 +191,7 @@ func (s *service) start() (err error) {
 	return nil
 }
 
-// startProxy starts relay and server. Each loop and each set-up thread keeps a processor of the Go scheduler to
+// startProxy starts relay and server. Each loop and each sign-in thread keeps a processor of the Go scheduler to
 // itself; as many as the machine has are for everything else: passwords to verify, lookups, the collector of garbage,
 // the admin's HTTP.
 func (s *service) startProxy(settings proxy.Settings, cpus int) error {
