@@ -83,15 +83,8 @@ the files have no row of the session.` + logTimes,
 		if err != nil {
 			return err
 		}
-		if wanted == (admin.LogFilter{}) && *from == "" {
-			return errors.New("portico log show needs a filter: --session, --user, --ip, --server, --command, " +
-				"--slower or --from")
-		}
-		if *from == "" && wanted.Session == "" {
-			*from = "24h"
-		}
-		query := wanted.Query()
-		if err := setSpan(query, *from, *to, time.Now()); err != nil {
+		query, err := searchQuery(wanted, *from, *to, time.Now())
+		if err != nil {
 			return err
 		}
 		rows := rowTable()
@@ -109,6 +102,20 @@ the files have no row of the session.` + logTimes,
 		return api.print(cmd, nil, rows)
 	}
 	return cmd
+}
+
+// searchQuery returns the query of a search between two typed times. Without a session and without from, it searches
+// the last 24 hours.
+func searchQuery(wanted admin.LogFilter, from, to string, now time.Time) (url.Values, error) {
+	if wanted == (admin.LogFilter{}) && from == "" {
+		return nil, errors.New("portico log show needs a filter: --session, --user, --ip, --server, --command, " +
+			"--slower or --from")
+	}
+	if from == "" && wanted.Session == "" {
+		from = "24h"
+	}
+	query := wanted.Query()
+	return query, setSpan(query, from, to, now)
 }
 
 // foundNothing reports whether the error of a search says only that no row matches. A session and another node have a
