@@ -78,7 +78,8 @@ func Resolve(ctx context.Context, r Resolver, hostport string, allowRemote bool)
 	}
 	port, err := net.DefaultResolver.LookupPort(ctx, "tcp", portText)
 	if err != nil || port > 65535 {
-		return Target{}, fmt.Errorf("target %q: port %q is neither a number up to 65535 nor a known service", hostport, portText)
+		return Target{}, fmt.Errorf("target %q: port %q is neither a number up to 65535 nor a known service",
+			hostport, portText)
 	}
 	t := Target{Name: hostport, Host: host}
 	addrs, err := hostAddrs(ctx, r, host)
