@@ -67,7 +67,8 @@ func TestBundleOfAnAlert(t *testing.T) {
 		f.set(Unhealthy, Networking, "mbx1", "SelfTestMonitor/mbx1")
 		tells(2*time.Minute, "begins "+first)
 		saved, err := kept.Get(t.Context(), "alerts")
-		if open := e.Open(); len(open) != 1 || open[0].Bundle != first || !strings.Contains(string(saved.Value), first) {
+		if open := e.Open(); len(open) != 1 || open[0].Bundle != first ||
+			!strings.Contains(string(saved.Value), first) {
 			t.Errorf("open are %+v, kept is %s, %v", open, saved.Value, err)
 		}
 		tells(10*time.Minute, "lasts "+first)

@@ -20,8 +20,8 @@ import (
 	"portico/health/admin"
 )
 
-// LogHashKey is the store key of the secret that the protocol log hashes user names with. It is not followed: it is made
-// once and never changes.
+// LogHashKey is the store key of the secret that the protocol log hashes user names with. It is not followed: it is
+// made once and never changes.
 const LogHashKey = "protocol_log/key"
 
 // Open opens the store of a configuration. file is the path of the configuration file, for the commands that an error
