@@ -18,9 +18,9 @@ type MoveOptions struct {
 	Unreadable func(database, server string) (f Failure, unreadable bool)
 	// Failed is called when a copy has become Failed by the move, and that is stored. It may be nil.
 	Failed func(f Failure)
-	// Unsound says why a database must not be moved to a server that answers, nil if it may. Moves by name do not ask.
-	// A nil Unsound knows of no reason.
-	Unsound func(server string) error
+	// ServerFails returns why a database must not move to a server although the server answers, or nil. Moves to a
+	// named server do not call it. It may be nil.
+	ServerFails func(server string) error
 	// Lifted says which blocks Standby takes for lifted: those of a server by a word. A nil Lifted means none. A move
 	// does not ask: whoever wants it lifts them first.
 	Lifted func(server, by string) bool

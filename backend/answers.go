@@ -28,8 +28,8 @@ type round struct {
 // Answers is Healthy for all servers, for views. It starts at most one round at a time and one a second, however many
 // callers there are. If ctx ends, each server is unknown (see ReachOf); the round continues while other callers wait.
 func (t *Tier) Answers(ctx context.Context) map[string]error {
-	r := t.answering.begin(t)
-	defer t.answering.leave(r)
+	r := t.answers.begin(t)
+	defer t.answers.leave(r)
 	select {
 	case <-r.done:
 		return maps.Clone(r.found)

@@ -38,15 +38,15 @@ func ReachOf(err error) Reach {
 // ask is Check within askTime. A server that takes longer may still serve sign-ins, so that does not count for its
 // circuit breaker.
 func (t *Tier) ask(ctx context.Context, name string) error {
-	s := t.servers[name]
-	if s == nil {
-		return fmt.Errorf("mailbox server %s: %w", name, ErrUnknownName)
+	s, err := t.topology.server(name)
+	if err != nil {
+		return err
 	}
 	bounded, cancel := context.WithTimeout(ctx, askTime)
 	defer cancel()
-	err := t.check(bounded, s)
+	err = t.check(bounded, s)
 	if err == nil {
-		t.circuitBreakers.tested(name, nil, false)
+		t.protection.circuitBreakers.tested(name, nil, false)
 		return nil
 	}
 	if ctx.Err() != nil {
@@ -57,7 +57,7 @@ func (t *Tier) ask(ctx context.Context, name string) error {
 		e.Err = fmt.Errorf("no answer to %s within %v", askedFor[e.Phase], askTime)
 		return e
 	}
-	t.circuitBreakers.tested(name, e, false)
+	t.protection.circuitBreakers.tested(name, e, false)
 	return err
 }
 

@@ -105,10 +105,11 @@ func TestSilentServersTakeNothingFromOthers(t *testing.T) {
 				t.Errorf("%v, want %s", err, words)
 			}
 		}
-		tier.circuitBreakers.Configure(CircuitBreakerOptions{Failures: 1, First: time.Minute, Longest: time.Minute})
+		tier.protection.circuitBreakers.Configure(CircuitBreakerOptions{Failures: 1, First: time.Minute,
+			Longest: time.Minute})
 		time.Sleep(answersKept)
 		tier.Answers(t.Context())
-		if open := tier.circuitBreakers.Open(); open["silent1"] || !open["down1"] {
+		if open := tier.protection.circuitBreakers.Open(); open["silent1"] || !open["down1"] {
 			t.Errorf("whoever looks opens breakers: %v", open)
 		}
 	})

@@ -12,9 +12,6 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
-	"slices"
-	"sync"
-	"sync/atomic"
 	"time"
 
 	"portico/backend/directory"
@@ -94,39 +91,24 @@ type Options struct {
 	OfferedMechanisms *OfferedMechanisms // remembers what the servers offer
 	SigninQueues      *SigninQueues      // hold sign-ins to servers
 	CircuitBreakers   *CircuitBreakers   // leave servers alone that fail
-	Tally             *Tally             // counts how users' sign-ins end
+	SigninOutcomes    *SigninOutcomes    // of users, by server
 	Upstream          Upstream
 	Timeouts          Timeouts
 	Now               func() time.Time // deadlines are set by it
 }
 
-// Tier is the mailbox tier: all mailbox servers and databases. It is safe for concurrent use.
+// Tier is the mailbox tier: all mailbox servers and databases. It is safe for concurrent use: its fields do not
+// change, and parts that change guard themselves.
 type Tier struct {
-	servers           map[string]*mailboxServer
-	interchangeable   map[string]bool // by database
-	databases         []DatabaseOptions
-	pinIn             store.Store // with RoutingHash: where the set of databases is pinned
-	active            *ActiveManager
-	router            *Router
-	standIns          *Router // of users who have no mailbox
-	directory         directory.Source
-	homes             map[string]string
-	verifier          directory.Verifier
-	mode              directory.Mode
-	master            *Master
-	answering         answerRounds
-	asked             sync.RWMutex // held for reading by each Where under way
-	close             func()
-	judged            []string // the mechanisms of mode master
-	offeredMechanisms *OfferedMechanisms
-	circuitBreakers   *CircuitBreakers
-	tally             *Tally
-	signinQueues      *SigninQueues
-	commonMechanisms  atomic.Pointer[commonMechanisms] // as Mechanisms returned it last
-	byAddress         map[string]string                // host:port -> mailbox server
-	upstream          Upstream
-	timeouts          Timeouts
-	now               func() time.Time
+	topology       topology       // which mailbox servers and databases there are
+	locator        locator        // in which of them a user's mailbox is
+	active         *ActiveManager // which server has the active copy of a database
+	authentication authentication // how users and Portico prove who they are
+	protection     protection     // when a server gets no sign-ins, or fewer
+	answers        answerRounds   // which servers answer, for views
+	upstream       Upstream       // how to connect
+	timeouts       Timeouts
+	now            func() time.Time
 }
 
 // New checks the options and returns a Tier. It opens no connection and writes nothing; Configure applies the
@@ -139,55 +121,25 @@ func New(ctx context.Context, o Options) (*Tier, error) {
 	if err := checkMaster(o); err != nil {
 		return nil, err
 	}
-	t := newTier(o)
-	for _, s := range o.Servers {
-		if err := t.addServer(s); err != nil {
-			return nil, err
-		}
-	}
-	names := make([]string, 0, len(o.Databases))
-	for _, d := range o.Databases {
-		if err := t.addDatabase(d); err != nil {
-			return nil, err
-		}
-		names = append(names, d.Name)
-	}
-	if err := checkRouting(ctx, o, names); err != nil {
+	configured, err := newTopology(o)
+	if err != nil {
 		return nil, err
 	}
-	t.standIns = NewRouter(names)
-	if len(names) == 1 || o.Routing == RoutingHash {
-		t.router = t.standIns
+	if err := checkRouting(ctx, o); err != nil {
+		return nil, err
 	}
-	if o.Routing == RoutingHash {
-		t.pinIn = o.Store
+	t := &Tier{
+		topology: configured,
+		active:   o.Active,
+		authentication: authentication{mode: o.Mode, verifier: o.Verifier, master: o.Master,
+			verified: verifiedMechanisms(o.Verifier, o.Certificates), offered: o.OfferedMechanisms},
+		protection: protection{circuitBreakers: o.CircuitBreakers, queues: o.SigninQueues, outcomes: o.SigninOutcomes},
+		upstream:   o.Upstream,
+		timeouts:   o.Timeouts,
+		now:        o.Now,
 	}
+	t.locator.configure(o, &t.topology)
 	return t, nil
-}
-
-// newTier returns a Tier without servers and databases.
-func newTier(o Options) *Tier {
-	return &Tier{
-		servers:           make(map[string]*mailboxServer),
-		interchangeable:   make(map[string]bool),
-		databases:         o.Databases,
-		byAddress:         make(map[string]string),
-		directory:         o.Directory,
-		homes:             o.Homes,
-		verifier:          o.Verifier,
-		mode:              o.Mode,
-		master:            o.Master,
-		judged:            verifiedMechanisms(o.Verifier, o.Certificates),
-		active:            o.Active,
-		offeredMechanisms: o.OfferedMechanisms,
-		circuitBreakers:   o.CircuitBreakers,
-		tally:             o.Tally,
-		signinQueues:      o.SigninQueues,
-		close:             o.Close,
-		upstream:          o.Upstream,
-		timeouts:          o.Timeouts,
-		now:               o.Now,
-	}
 }
 
 // check returns an error that names a field without a usable value, or nil.
@@ -201,7 +153,7 @@ func (o *Options) check() error {
 		{"OfferedMechanisms", o.OfferedMechanisms != nil},
 		{"SigninQueues", o.SigninQueues != nil},
 		{"CircuitBreakers", o.CircuitBreakers != nil},
-		{"Tally", o.Tally != nil},
+		{"SigninOutcomes", o.SigninOutcomes != nil},
 		{"Upstream", o.Upstream != nil},
 		{"Timeouts.Dial", o.Timeouts.Dial > 0},
 		{"Timeouts.TLS", o.Timeouts.TLS > 0},
@@ -232,55 +184,11 @@ func (o *ServerOptions) check() error {
 // Configure applies the tier's databases, which replace those of the earlier tier: see ActiveManager.Configure. With
 // RoutingHash it pins the set of databases if none is pinned yet.
 func (t *Tier) Configure(ctx context.Context) ([]Adopted, error) {
-	if t.pinIn == nil {
-		return t.active.Configure(ctx, t.databases)
-	}
-	pinned, err := pin(ctx, t.pinIn, t.databases)
-	if err != nil {
-		return nil, err
-	}
-	adopted, err := t.active.Configure(ctx, t.databases)
-	if err != nil && pinned != 0 {
-		err = errors.Join(err, t.pinIn.Delete(context.WithoutCancel(ctx), pinKey, pinned))
-	}
-	return adopted, err
+	return t.topology.apply(ctx, t.active)
 }
 
-func (t *Tier) addServer(o ServerOptions) error {
-	if _, twice := t.servers[o.Name]; twice || o.Name == "" {
-		return fmt.Errorf("mailbox server %q: each name must be given exactly once", o.Name)
-	}
-	s, err := newMailboxServer(o, t.now)
-	if err != nil {
-		return fmt.Errorf("mailbox server %q: %w", o.Name, err)
-	}
-	t.servers[o.Name] = s
-	for _, a := range o.Addresses {
-		t.byAddress[a] = o.Name
-	}
-	return nil
-}
-
-func (t *Tier) addDatabase(o DatabaseOptions) error {
-	if _, twice := t.interchangeable[o.Name]; twice || o.Name == "" {
-		return fmt.Errorf("database %q: each name must be given exactly once", o.Name)
-	}
-	if len(o.Copies) == 0 {
-		return fmt.Errorf("database %q: no mailbox server holds a copy", o.Name)
-	}
-	for i, name := range o.Copies {
-		if t.servers[name] == nil {
-			return fmt.Errorf("database %q: there is no mailbox server %q", o.Name, name)
-		}
-		if slices.Contains(o.Copies[:i], name) {
-			return fmt.Errorf("database %q: mailbox server %q is named twice", o.Name, name)
-		}
-	}
-	t.interchangeable[o.Name] = o.Interchangeable
-	return nil
-}
-
-func checkRouting(ctx context.Context, o Options, databases []string) error {
+func checkRouting(ctx context.Context, o Options) error {
+	databases := databaseNames(o.Databases)
 	switch {
 	case len(databases) == 0:
 		return errors.New("no database is configured")
@@ -298,13 +206,7 @@ func checkRouting(ctx context.Context, o Options, databases []string) error {
 
 // Close closes the connections to directories, after the calls of Where in progress. Later sign-ins get the same
 // answer as if the directories were down.
-func (t *Tier) Close() {
-	t.asked.Lock()
-	defer t.asked.Unlock()
-	if t.close != nil {
-		t.close()
-	}
-}
+func (t *Tier) Close() { t.locator.close() }
 
 // ActiveManager returns the tier's ActiveManager.
 func (t *Tier) ActiveManager() *ActiveManager { return t.active }

@@ -323,7 +323,7 @@ func TestProbesAreNoUsers(t *testing.T) {
 	well := dialogue{greeting, aliceLogin, signedIn}
 	tier := tier(t, Timeouts{}, server(TLSNone, nil, fake(t, nil, well, well)))
 	for _, homes := range []map[string]string{{alice().User: "db1"}, nil} {
-		tier.homes = homes
+		tier.locator.homes = homes
 		link, err := signInAs(t, tier, alice())
 		if err != nil {
 			t.Fatal(err)
@@ -349,7 +349,7 @@ func TestOwnShortageIsOurs(t *testing.T) {
 				}
 				return nil, &net.OpError{Op: "dial", Err: os.NewSyscallError("socket", errno)}
 			})
-			tier.circuitBreakers = newBreakers(&clock{}, 1)
+			tier.protection.circuitBreakers = newBreakers(&clock{}, 1)
 			for range 10 {
 				_, err := signInAs(t, tier, alice())
 				wantFailure(t, err, KindLocal, PhaseDial)
@@ -357,7 +357,7 @@ func TestOwnShortageIsOurs(t *testing.T) {
 					t.Error(err)
 				}
 			}
-			if open := tier.circuitBreakers.Open(); len(open) > 0 {
+			if open := tier.protection.circuitBreakers.Open(); len(open) > 0 {
 				t.Errorf("open: %v", open)
 			}
 		})
@@ -384,7 +384,7 @@ func TestBreakerAndProbes(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			tier := tier(t, Timeouts{}, server(TLSNone, nil, fake(t, nil, test.dialogue)))
 			r := newBreakerRig(t)
-			tier.circuitBreakers = r.CircuitBreakers
+			tier.protection.circuitBreakers = r.CircuitBreakers
 			r.fail(3, notReached)
 			r.refuses()
 			if err := test.probe(tier); err != nil {
@@ -402,8 +402,8 @@ func TestSignInWithBreaker(t *testing.T) {
 	second := fake(t, nil, dialogue{greeting, aliceLogin, signedIn}, dialogue{greeting, aliceLogin, signedIn})
 	tier := tier(t, Timeouts{}, ServerOptions{Name: "mbx1", Addresses: []string{"127.0.0.1:1"}},
 		ServerOptions{Name: "mbx2", Addresses: []string{second}})
-	tier.circuitBreakers = newBreakers(&clock{}, 1)
-	tier.circuitBreakers.Configure(CircuitBreakerOptions{Failures: 1, First: time.Hour, Longest: time.Hour})
+	tier.protection.circuitBreakers = newBreakers(&clock{}, 1)
+	tier.protection.circuitBreakers.Configure(CircuitBreakerOptions{Failures: 1, First: time.Hour, Longest: time.Hour})
 	for range 2 {
 		link, err := signInAs(t, tier, alice())
 		if err != nil || link.Server != "mbx2" {

@@ -75,8 +75,8 @@ func complete(ctx context.Context, o Options) (Options, error) {
 	return testkit.Complete(o, Options{
 		Mode: directory.ModePassthrough, Active: active, OfferedMechanisms: offered,
 		SigninQueues:    NewSigninQueues(time.Now),
-		CircuitBreakers: NewCircuitBreakers(time.Now, func() float64 { return 0 }), Tally: NewTally(time.Now),
-		Upstream: dialing(direct), Now: time.Now,
+		CircuitBreakers: NewCircuitBreakers(time.Now, func() float64 { return 0 }),
+		SigninOutcomes:  NewSigninOutcomes(time.Now), Upstream: dialing(direct), Now: time.Now,
 		Timeouts: Timeouts{
 			Dial: 5 * time.Second, TLS: 10 * time.Second, Greeting: 10 * time.Second, SignIn: 30 * time.Second,
 		},
@@ -91,7 +91,7 @@ func TestIncompleteOptions(t *testing.T) {
 		"OfferedMechanisms":     func(o *Options) { o.OfferedMechanisms = nil },
 		"SigninQueues":          func(o *Options) { o.SigninQueues = nil },
 		"CircuitBreakers":       func(o *Options) { o.CircuitBreakers = nil },
-		"Tally":                 func(o *Options) { o.Tally = nil },
+		"SigninOutcomes":        func(o *Options) { o.SigninOutcomes = nil },
 		"Upstream":              func(o *Options) { o.Upstream = nil },
 		"Timeouts.Dial":         func(o *Options) { o.Timeouts.Dial = 0 },
 		"Timeouts.TLS":          func(o *Options) { o.Timeouts.TLS = 0 },

@@ -91,10 +91,10 @@ func (t *Tier) SignIn(ctx context.Context, r Route, q SignInRequest) (*Link, err
 		return nil, t.refuse(ctx, r, q)
 	}
 	if r.Mode == directory.ModeMaster {
-		if !r.verified || t.master == nil {
+		if !r.verified || t.authentication.master == nil {
 			return nil, &Error{Kind: KindOwnCredential, Phase: PhaseVerify, Err: errNotVerified}
 		}
-		q.Credential, q.own = t.master.credential(q.User), true
+		q.Credential, q.own = t.authentication.master.credential(q.User), true
 	}
 	return t.signInAlong(ctx, r, q)
 }
@@ -126,12 +126,12 @@ func (t *Tier) signInAlong(ctx context.Context, r Route, q SignInRequest) (*Link
 }
 
 func (t *Tier) signInTo(ctx context.Context, name string, q SignInRequest) (*Link, error) {
-	server := t.servers[name]
+	server := t.topology.servers[name]
 	if server == nil {
 		return nil, &Error{Kind: KindNoActiveCopy, Phase: PhaseRoute,
 			Err: fmt.Errorf("there is no mailbox server %q", name)}
 	}
-	pass, err := t.circuitBreakers.enter(name)
+	pass, err := t.protection.circuitBreakers.enter(name)
 	if err != nil {
 		resting := &Error{Kind: KindResting, Server: name, Phase: PhaseDial, Err: err}
 		t.count(name, q.User, resting)
@@ -139,18 +139,18 @@ func (t *Tier) signInTo(ctx context.Context, name string, q SignInRequest) (*Lin
 	}
 	outcome := errPanicked
 	defer func() {
-		t.circuitBreakers.leave(pass, outcome)
+		t.protection.circuitBreakers.leave(pass, outcome)
 		t.count(name, q.User, outcome)
 	}()
-	link, err := t.converse(ctx, server, q, func() { t.circuitBreakers.greeted(pass) })
+	link, err := t.converse(ctx, server, q, func() { t.protection.circuitBreakers.greeted(pass) })
 	outcome = asError(err)
 	return link, err
 }
 
 // count counts the end of a sign-in to a server, unless a probe has signed in.
 func (t *Tier) count(server, user string, e *Error) {
-	if _, probe := t.homes[user]; !probe {
-		t.tally.Note(server, user, e)
+	if !t.locator.isProbe(user) {
+		t.protection.outcomes.Record(server, user, e)
 	}
 }
 

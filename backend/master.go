@@ -56,7 +56,7 @@ func (t *Tier) Verify(ctx context.Context, r *Route, q directory.Query, client W
 		return &Error{Kind: KindNoMechanism, Phase: PhaseVerify,
 			Err: fmt.Errorf("%s carries no password to verify", q.Mechanism)}
 	}
-	owner, err := t.prove(ctx, q)
+	owner, err := t.authentication.prove(ctx, q)
 	if r.refusal != nil && (err == nil || judged(err)) {
 		return r.refusal
 	}
@@ -99,21 +99,4 @@ func (t *Tier) reroute(ctx context.Context, r *Route, q directory.Query, client 
 			Err: errors.New("the password belongs to another name, which is not in mode master")}
 	}
 	return err
-}
-
-// prove returns whose password q.Password is, or whose certificate was verified.
-func (t *Tier) prove(ctx context.Context, q directory.Query) (owner string, err error) {
-	switch {
-	case q.Certificate:
-		return q.Login, nil
-	case t.verifier == nil:
-		return "", directory.Unavailable("verify", errors.New("nothing is configured to verify passwords"))
-	}
-	if owner, err = t.verifier.Verify(ctx, q); err != nil {
-		return "", err
-	}
-	if owner, err = Canonical(owner, ""); err != nil {
-		return "", directory.Unavailable("verify", fmt.Errorf("impossible user name: %w", err))
-	}
-	return owner, nil
 }

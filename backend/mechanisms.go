@@ -172,19 +172,8 @@ func (v *OfferedMechanisms) common(servers map[string]*mailboxServer, before *co
 // answer before ctx ends, what it offered before stays; that is no error. Only one call at a time.
 func (t *Tier) AskMechanisms(ctx context.Context) error {
 	sideBySide(t.Servers(), func(name string) error { return t.Check(ctx, name) })
-	return t.offeredMechanisms.save(ctx)
+	return t.authentication.offered.save(ctx)
 }
 
 // mechanismExternal is for clients that sign in by a certificate (RFC 4422 appendix A).
 const mechanismExternal = "EXTERNAL"
-
-// Mechanisms returns the SASL mechanisms that every user can sign in by; LOGIN is allowed if PLAIN is. The caller must
-// not change the list.
-func (t *Tier) Mechanisms() []string {
-	if t.mode == directory.ModeMaster {
-		return t.judged
-	}
-	now := t.offeredMechanisms.common(t.servers, t.commonMechanisms.Load())
-	t.commonMechanisms.Store(now)
-	return now.names
-}

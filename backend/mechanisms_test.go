@@ -89,7 +89,7 @@ func TestMechanismsAreLearntFromFailure(t *testing.T) {
 	testkit.NoLeaks(t)
 	greeting := dialogue{"S: * OK [CAPABILITY IMAP4rev1 AUTH=PLAIN] ready"}
 	tier := tier(t, Timeouts{}, server(TLSNone, nil, fake(t, nil, greeting)))
-	tier.offeredMechanisms.learn("mbx1", wire.ParseCapabilities("AUTH=PLAIN AUTH=XOAUTH2"))
+	tier.authentication.offered.learn("mbx1", wire.ParseCapabilities("AUTH=PLAIN AUTH=XOAUTH2"))
 	if got := strings.Join(tier.Mechanisms(), " "); got != "PLAIN LOGIN XOAUTH2" {
 		t.Fatal(got)
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 )
@@ -22,12 +21,12 @@ var ErrNoHealthyCopy = errors.New("no healthy copy")
 // Check says whether a mailbox server can be reached now: it connects, does TLS, and reads greeting and capabilities.
 // The result counts for the server's circuit breaker. Errors are *Error, or wrap ErrUnknownName.
 func (t *Tier) Check(ctx context.Context, server string) error {
-	s := t.servers[server]
-	if s == nil {
-		return fmt.Errorf("mailbox server %s: %w", server, ErrUnknownName)
+	s, err := t.topology.server(server)
+	if err != nil {
+		return err
 	}
-	err := t.check(ctx, s)
-	t.circuitBreakers.tested(server, asError(err), false)
+	err = t.check(ctx, s)
+	t.protection.circuitBreakers.tested(server, asError(err), false)
 	return err
 }
 
@@ -42,22 +41,9 @@ func (t *Tier) check(ctx context.Context, s *mailboxServer) error {
 	if err := c.prepare(); err != nil {
 		return err
 	}
-	t.offeredMechanisms.learn(s.name, c.capabilities)
+	t.authentication.offered.learn(s.name, c.capabilities)
 	return nil
 }
-
-// Servers lists the names of the mailbox servers, sorted.
-func (t *Tier) Servers() []string {
-	return slices.Sorted(maps.Keys(t.servers))
-}
-
-// Databases lists the names of the databases, sorted.
-func (t *Tier) Databases() []string {
-	return slices.Sorted(maps.Keys(t.interchangeable))
-}
-
-// HasDirectory says whether a directory knows which users there are.
-func (t *Tier) HasDirectory() bool { return t.directory != nil }
 
 // Move is ActiveManager.Move; the sign-ins that have waited, and the clients that come back, are let in at the set
 // pace. Without Force, the server has to answer, and its copy must not be Failed.
@@ -76,10 +62,10 @@ func (t *Tier) Move(ctx context.Context, database, server string, o MoveOptions)
 // move is Move to a server that answers, or does not have to.
 func (t *Tier) move(ctx context.Context, database, server string, o MoveOptions) error {
 	from, _ := t.active.Active(database)
-	t.signinQueues.slow(server)
+	t.protection.queues.slow(server)
 	err := t.active.Move(ctx, database, server, o)
 	if err == nil {
-		t.signinQueues.sendAway(from)
+		t.protection.queues.sendAway(from)
 	}
 	return err
 }
@@ -89,7 +75,7 @@ func (t *Tier) Policy(server string) Policy {
 	if p := t.active.Policy(server); p != "" {
 		return p
 	}
-	if s := t.servers[server]; s != nil {
+	if s := t.topology.servers[server]; s != nil {
 		return s.policy
 	}
 	return Unrestricted
@@ -244,8 +230,8 @@ func (t *Tier) barred(c CopyState, o MoveOptions) error {
 	if c.Failed != "" {
 		return fmt.Errorf("%w (%s): %w: %s", ErrNoHealthyCopy, c.Server, ErrFailed, c.Failed)
 	}
-	if o.Unsound != nil {
-		if err := o.Unsound(c.Server); err != nil {
+	if o.ServerFails != nil {
+		if err := o.ServerFails(c.Server); err != nil {
 			return fmt.Errorf("%w (%s): %w", ErrNoHealthyCopy, c.Server, err)
 		}
 	}

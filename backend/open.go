@@ -2,7 +2,6 @@ package backend
 
 import (
 	"context"
-	"fmt"
 	"time"
 
 	"portico/backend/directory"
@@ -20,16 +19,16 @@ type OpenRequest struct {
 // it has no active copy. Probes use it. The result counts for the server's circuit breaker. Errors are *Error, or wrap
 // ErrUnknownName.
 func (t *Tier) Open(ctx context.Context, server string, q OpenRequest) (*Link, error) {
-	s := t.servers[server]
-	if s == nil {
-		return nil, fmt.Errorf("mailbox server %s: %w", server, ErrUnknownName)
+	s, err := t.topology.server(server)
+	if err != nil {
+		return nil, err
 	}
 	request := SignInRequest{Tag: "probe", User: q.User, Step: q.Step,
 		Credential: Credential{Username: q.User, Password: q.Password}}
-	if t.mode == directory.ModeMaster && t.master != nil {
-		request.Credential, request.own = t.master.credential(q.User), true
+	if t.authentication.mode == directory.ModeMaster && t.authentication.master != nil {
+		request.Credential, request.own = t.authentication.master.credential(q.User), true
 	}
 	link, err := t.converse(ctx, s, request, nil)
-	t.circuitBreakers.tested(server, asError(err), true)
+	t.protection.circuitBreakers.tested(server, asError(err), true)
 	return link, err
 }

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"time"
 
 	"portico/backend/directory"
@@ -38,28 +37,23 @@ func (r Route) Refusal() error {
 // unknown or refused user gets a route too; Verify and SignIn refuse it. Errors are *Error.
 func (t *Tier) Route(ctx context.Context, q directory.Query, client WaitingClient) (Route, error) {
 	r := Route{User: q.User}
-	entry, err := t.find(ctx, q)
+	entry, err := t.locator.find(ctx, q)
 	if err != nil {
 		e := &Error{Kind: kindOfDirectory(err), Phase: PhaseRoute, Err: err}
 		if e.Kind != KindNoMailbox && e.Kind != KindDisabled {
 			return r, e
 		}
-		entry, r.refusal = t.standIn(q.User), e
+		entry, r.refusal = t.locator.standIn(q.User), e
 	}
 	r.User = cmp.Or(entry.User, q.User)
-	r.Mode, r.MaxConnections = entry.Mode, entry.MaxConnections
-	if r.Mode == directory.ModeDefault {
-		r.Mode = t.mode
-	}
+	r.Mode, r.MaxConnections = t.authentication.modeOf(entry), entry.MaxConnections
 	bounded := withTimeout(ctx, LongestWait)
 	defer bounded.over()
 	by := waiting{wait: t.upstream.Wait, client: client}
 	if entry.Server != "" {
 		r.Servers = []string{entry.Server}
-		for in := t.signinQueues.pass(entry.Server); !in; {
-			if in, err = t.signinQueues.wait(bounded, entry.Server, by); err != nil {
-				return r, t.holdError(ctx, err)
-			}
+		if err := t.protection.admit(bounded, entry.Server, by); err != nil {
+			return r, t.holdError(ctx, err)
 		}
 		if _, err := t.hold(bounded, "", r.User, by); err != nil {
 			return r, t.holdError(ctx, err)
@@ -72,7 +66,7 @@ func (t *Tier) Route(ctx context.Context, q directory.Query, client WaitingClien
 		return r, t.holdError(ctx, err)
 	}
 	r.leased = true
-	if !t.interchangeable[r.Database] {
+	if !t.topology.interchangeable[r.Database] {
 		r.Servers = r.Servers[:1]
 	}
 	return r, nil
@@ -81,7 +75,7 @@ func (t *Tier) Route(ctx context.Context, q directory.Query, client WaitingClien
 // Alternatives returns the other servers that a sign-in to a database may try, in order, as Route returns them. There
 // are none unless the copies are interchangeable.
 func (t *Tier) Alternatives(database string) []string {
-	if !t.interchangeable[database] {
+	if !t.topology.interchangeable[database] {
 		return nil
 	}
 	return t.active.alternatives(database)
@@ -96,11 +90,11 @@ func (t *Tier) lease(ctx context.Context, r *Route, by waiting) (err error) {
 			return err
 		}
 		server := r.Servers[0]
-		if server == admitted || t.signinQueues.pass(server) {
+		if server == admitted || t.protection.queues.pass(server) {
 			return nil
 		}
 		t.active.release(r.Database, r.User)
-		in, err := t.signinQueues.wait(ctx, server, by)
+		in, err := t.protection.queues.wait(ctx, server, by)
 		if err != nil {
 			return err
 		}
@@ -134,66 +128,6 @@ func (t *Tier) holdError(ctx context.Context, err error) *Error {
 		return &Error{Kind: KindCancelled, Phase: PhaseRoute, Err: err}
 	}
 	return &Error{Kind: KindNoActiveCopy, Phase: PhaseRoute, Err: err}
-}
-
-// Where finds a user's database and its active copy as Route does, but does not wait or count. moved says that a
-// command moved the user there. Errors are *Error.
-func (t *Tier) Where(ctx context.Context, q directory.Query) (r Route, moved bool, err error) {
-	t.asked.RLock()
-	defer t.asked.RUnlock()
-	r.User = q.User
-	entry, err := t.find(ctx, q)
-	if err != nil {
-		return r, false, &Error{Kind: kindOfDirectory(err), Phase: PhaseRoute, Err: err}
-	}
-	r.User = cmp.Or(entry.User, q.User)
-	r.Database, r.Servers = entry.Database, []string{entry.Server}
-	if entry.Database != "" {
-		server, _ := t.active.Active(entry.Database)
-		r.Servers = []string{server}
-	}
-	_, moved = t.active.MovedUser(r.User)
-	return r, moved, nil
-}
-
-// find asks the directory, if there is one, and chooses a database for users for whom it names none. The entry names a
-// database or a server that exists.
-func (t *Tier) find(ctx context.Context, q directory.Query) (directory.Entry, error) {
-	entry := directory.Entry{User: q.User}
-	if t.directory != nil {
-		var err error
-		if entry, err = t.directory.Lookup(ctx, q); err != nil {
-			return entry, err
-		}
-	}
-	if database, ok := t.active.MovedUser(cmp.Or(entry.User, q.User)); ok {
-		entry.Database, entry.Server, entry.Address = database, "", ""
-	}
-	if database, ok := t.homes[cmp.Or(entry.User, q.User)]; ok {
-		entry.Database, entry.Server, entry.Address = database, "", ""
-	}
-	switch {
-	case entry.Address != "":
-		entry.Server = t.byAddress[entry.Address]
-		if entry.Server == "" {
-			return entry, directory.Unavailable("directory",
-				fmt.Errorf("no mailbox server has the address %q", entry.Address))
-		}
-	case entry.Server != "":
-		if t.servers[entry.Server] == nil {
-			return entry, directory.Unavailable("directory", fmt.Errorf("there is no mailbox server %q", entry.Server))
-		}
-	case entry.Database != "":
-		if _, ok := t.interchangeable[entry.Database]; !ok {
-			return entry, directory.Unavailable("directory", fmt.Errorf("there is no database %q", entry.Database))
-		}
-	case t.router == nil:
-		return entry, directory.Unavailable("directory",
-			errors.New("the directory knows the user but names no database or server, and there are several"))
-	default:
-		entry.Database = t.router.Database(cmp.Or(entry.User, q.User))
-	}
-	return entry, nil
 }
 
 // kindOfDirectory says what a directory's error means for the sign-in.

@@ -82,7 +82,7 @@ func (s *signIn) begin() error {
 	case errors.Is(err, errNUL):
 		return s.fail(KindBadCredential, err)
 	case err != nil:
-		s.tier.offeredMechanisms.learn(s.server.name, s.capabilities) // so that the next client is not promised it
+		s.tier.authentication.offered.learn(s.server.name, s.capabilities) // so that the next client is not promised it
 		return s.fail(KindNoMechanism, err)
 	}
 	if !relayed(s.request.Credential.Mechanism) { // of others it is not known which message is the last

@@ -14,8 +14,8 @@ import (
 // where others fail, and takes as long as a wrong password takes there. Only then is it refused.
 
 // standIn gives a database to a user who has none. It stays the same for a name.
-func (t *Tier) standIn(user string) directory.Entry {
-	return directory.Entry{User: user, Database: t.standIns.Database(user)}
+func (l *locator) standIn(user string) directory.Entry {
+	return directory.Entry{User: user, Database: l.standIns.Database(user)}
 }
 
 // refuse signs in for a user who may not, without the secret, and returns why the user is refused. What goes wrong

@@ -36,5 +36,5 @@ func MayBeNameless(mechanism string) bool {
 
 // RoutesNameless says whether sign-ins go to the same database, with what the client gave, whoever signs in.
 func (t *Tier) RoutesNameless() bool {
-	return t.directory == nil && t.mode != directory.ModeMaster && len(t.databases) == 1
+	return t.locator.directory == nil && t.authentication.mode != directory.ModeMaster && len(t.topology.databases) == 1
 }

@@ -78,8 +78,8 @@ func (r NameRules) Canonical(name, defaultDomain string) (string, error) {
 // must follow PRECIS.
 func (t *Tier) Canonical(name, defaultDomain string) (string, error) {
 	rules := NameRules{
-		Strict:      t.directory != nil || t.mode == directory.ModeMaster,
-		NoSeparator: t.master != nil && t.master.Separator,
+		Strict:      t.locator.directory != nil || t.authentication.mode == directory.ModeMaster,
+		NoSeparator: t.authentication.master != nil && t.authentication.master.Separator,
 	}
 	return rules.Canonical(name, defaultDomain)
 }

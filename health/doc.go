@@ -14,7 +14,7 @@
 //	states.go      what is known of monitors and probes
 //	probeconn.go   a probe's connection: deadline, steps, last lines
 //	backprobes.go  ImapSelfTestProbe and ImapDeepTestProbe
-//	sound.go       whether users may be sent to a mailbox server
+//	evidence.go    whether a mailbox server works or fails
 //	blame.go       what a failed sign-in blames, where the error does not say
 //	frontprobes.go ImapCTPProbe and ImapProxyTestProbe
 //	counters.go    the checks of the numbers that the relay keeps

@@ -101,9 +101,10 @@ func TestDayOfRestartsAndABrokenUser(t *testing.T) {
 	simulate(t, 6, 5, func(t *testing.T, n *night) {
 		time.Sleep(time.Hour)
 		for range 60 {
-			n.tally.Note(server(1), "broken", nil)
+			n.outcomes.Record(server(1), "broken", nil)
 			for range 50 {
-				n.tally.Note(server(1), "broken", &backend.Error{Kind: backend.KindClosed, Phase: backend.PhaseSignIn})
+				n.outcomes.Record(server(1), "broken",
+					&backend.Error{Kind: backend.KindClosed, Phase: backend.PhaseSignIn})
 				time.Sleep(time.Second)
 			}
 		}

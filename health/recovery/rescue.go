@@ -59,7 +59,7 @@ func (r *Responders) standsBy(ctx context.Context, c Case, s snapshot) bool {
 
 // serves says whether a mailbox server is sound and its probe succeeds now.
 func (r *Responders) serves(ctx context.Context, server string, s snapshot) bool {
-	if !health.Sound(server, s.all) {
+	if !health.ServerWorks(server, s.all) {
 		return false
 	}
 	result := r.opt.Verify(ctx, selfTestOf(server))

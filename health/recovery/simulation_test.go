@@ -25,20 +25,20 @@ type night struct {
 	r         *Responders
 	escalator *health.Escalator
 
-	mu      sync.Mutex // guards what follows
-	random  *rand.Rand
-	dead    []bool
-	flaky   float64         // share of runs and sign-ins that fail for no reason
-	halves  map[int]float64 // share of sign-ins that servers do not take
-	pause   int             // between sign-ins to a database, in seconds on average
-	refused int             // sign-ins that have failed
-	failed  map[string]bool
-	active  []int  // of each database
-	blocked []bool // by recovery
-	turned  []string
-	records []Record
-	told    []string
-	tally   *backend.Tally // of users' sign-ins
+	mu       sync.Mutex // guards what follows
+	random   *rand.Rand
+	dead     []bool
+	flaky    float64         // share of runs and sign-ins that fail for no reason
+	halves   map[int]float64 // share of sign-ins that servers do not take
+	pause    int             // between sign-ins to a database, in seconds on average
+	refused  int             // sign-ins that have failed
+	failed   map[string]bool
+	active   []int  // of each database
+	blocked  []bool // by recovery
+	turned   []string
+	records  []Record
+	told     []string
+	outcomes *backend.SigninOutcomes // of users' sign-ins
 }
 
 func server(i int) string   { return fmt.Sprintf("mbx%02d", i) }
@@ -64,7 +64,7 @@ func simulate(t *testing.T, servers int, seed uint64, test func(t *testing.T, n 
 	synctest.Test(t, func(t *testing.T) {
 		n := &night{
 			random: rand.New(rand.NewPCG(seed, 1)), failed: make(map[string]bool), dead: make([]bool, servers),
-			active: make([]int, servers), blocked: make([]bool, servers), tally: backend.NewTally(time.Now),
+			active: make([]int, servers), blocked: make([]bool, servers), outcomes: backend.NewSigninOutcomes(time.Now),
 			pause: 5,
 		}
 		n.engine = health.NewEngine(health.Options{
@@ -93,8 +93,8 @@ func simulate(t *testing.T, servers int, seed uint64, test func(t *testing.T, n 
 				return slices.Contains(n.active, number(server))
 			},
 			Users: func(server string) (well, mixed bool) {
-				tallied := n.tally.Of(server)
-				return health.LatestWell(tallied), tallied.Mixed()
+				summary := n.outcomes.Of(server)
+				return health.LatestWell(summary), summary.Mixed()
 			},
 			Failed: func(err error) { t.Error(err) }, Verify: n.verify,
 			Tell: func(r Record) {
@@ -185,7 +185,7 @@ func (n *night) plan(servers int) (p health.Plan) {
 // addSignIns adds the check of users' sign-ins to a server, and its monitor.
 func (n *night) addSignIns(p *health.Plan, server string) {
 	signIns := health.SignIns{
-		Tally: n.tally.Of, Percent: 20, Users: 3,
+		Outcomes: n.outcomes.Of, Percent: 20, Users: 3,
 		SelfTests: func(server string) []*health.Result {
 			return n.engine.History(catalogue.SetProtocol, catalogue.ImapSelfTestProbe, server)
 		},
@@ -231,7 +231,7 @@ func (n *night) signIn(ctx context.Context) {
 				n.refused++
 				again[now.Add(5*time.Second)] = append(again[now.Add(5*time.Second)], try)
 			}
-			n.tally.Note(server(at), fmt.Sprint(try), fails)
+			n.outcomes.Record(server(at), fmt.Sprint(try), fails)
 		}
 		n.mu.Unlock()
 	}

@@ -21,7 +21,7 @@ func (r *Responders) cautious(s snapshot) (servers []string) {
 			len(l.Unread) > 0
 	}
 	for server, keeps := range absolute {
-		if !keeps && health.Sound(server, s.all) {
+		if !keeps && health.ServerWorks(server, s.all) {
 			servers = append(servers, server)
 		}
 	}

@@ -111,7 +111,7 @@ func (s *service) barred(server string) string {
 	if s.now().tier().Policy(server) == backend.BlockedByPolicy {
 		all = append(all, "its activation policy is Blocked")
 	}
-	if err := s.unsound(server); err != nil {
+	if err := s.serverFails(server); err != nil {
 		all = append(all, err.Error())
 	}
 	return strings.Join(all, "; ")

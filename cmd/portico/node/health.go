@@ -150,7 +150,7 @@ func (s *service) runs(config *configs.Config) health.Runs {
 // signIns is what the check of users' sign-ins looks at.
 func (s *service) signIns(of configs.SignIns) health.SignIns {
 	return health.SignIns{
-		Tally: s.tally.Of, Percent: of.Percent, Users: of.Users,
+		Outcomes: s.outcomes.Of, Percent: of.Percent, Users: of.Users,
 		SelfTests: func(server string) []*health.Result {
 			of := catalogue.Direct(catalogue.ScopeServer)
 			return s.health.History(of.Set, of.Probe, server)
@@ -158,7 +158,7 @@ func (s *service) signIns(of configs.SignIns) health.SignIns {
 		Elsewhere: func(server string) bool {
 			monitors := s.health.Monitors()
 			return slices.ContainsFunc(s.now().tier().Servers(), func(other string) bool {
-				return other != server && health.Sound(other, monitors)
+				return other != server && health.ServerWorks(other, monitors)
 			})
 		},
 	}

@@ -93,10 +93,10 @@ func (s *service) move(ctx context.Context, move func(context.Context,
 	}
 	defer done()
 	results := move(ctx, backend.MoveOptions{
-		End:        s.endDatabase,
-		Unreadable: s.unreadable,
-		Failed:     s.logFailed,
-		Unsound:    s.unsound,
+		End:         s.endDatabase,
+		Unreadable:  s.unreadable,
+		Failed:      s.logFailed,
+		ServerFails: s.serverFails,
 	})
 	for _, r := range results {
 		event := s.log.Info()

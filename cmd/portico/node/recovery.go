@@ -37,8 +37,8 @@ func (s *service) startRecovery() (err error) {
 		Blocked: func(server string) bool { return slices.Contains(s.active.BlockedBy(server), byHealth) },
 		InUse:   func(server string) bool { return len(s.activeDatabases(server)) > 0 },
 		Users: func(server string) (well, mixed bool) {
-			tallied := s.tally.Of(server)
-			return health.LatestWell(tallied), tallied.Mixed()
+			summary := s.outcomes.Of(server)
+			return health.LatestWell(summary), summary.Mixed()
 		},
 		Read: func(ctx context.Context, database, server string) error {
 			return s.behind().ReadCopy(ctx, database, server, s.now().config.Health.DeepTest.Timeout)
@@ -191,15 +191,17 @@ func (s *service) activeDatabases(server string) []string {
 // standby says to which mailbox servers failover would move databases, once recovery's blocks of some are lifted.
 func (s *service) standby(ctx context.Context, c recovery.Case, lifted []string) map[string]string {
 	found := s.now().tier().Standby(ctx, c.Server, backend.MoveOptions{
-		Unsound: s.unsound,
-		Lifted:  func(server, by string) bool { return by == byHealth && slices.Contains(lifted, server) },
+		ServerFails: s.serverFails,
+		Lifted:      func(server, by string) bool { return by == byHealth && slices.Contains(lifted, server) },
 	})
 	maps.DeleteFunc(found, func(database, _ string) bool { return c.Alone && database != c.Database })
 	return found
 }
 
-// unsound says why nothing must be moved to a mailbox server, though it may answer.
-func (s *service) unsound(server string) error { return health.Unsound(server, s.health.Monitors()) }
+// serverFails returns why nothing must move to a mailbox server although it may answer, or nil.
+func (s *service) serverFails(server string) error {
+	return health.ServerFails(server, s.health.Monitors())
+}
 
 // failover moves what is active on a server, and prevents that it comes back automatically; or one database, if the
 // others are well.

@@ -97,7 +97,7 @@ type lasting struct {
 	active          *backend.ActiveManager
 	mechanisms      *backend.OfferedMechanisms
 	circuitBreakers *backend.CircuitBreakers
-	tally           *backend.Tally
+	outcomes        *backend.SigninOutcomes
 	signinQueues    *backend.SigninQueues
 	report          func(what string, err error) // called for what goes wrong later and does not stop the service
 }
@@ -106,7 +106,7 @@ type lasting struct {
 func newLasting(ctx context.Context, site, local store.Store, report func(what string, err error)) (of lasting,
 	err error) {
 	of = lasting{site: site, report: report, circuitBreakers: backend.NewCircuitBreakers(time.Now, rand.Float64),
-		tally: backend.NewTally(time.Now), signinQueues: backend.NewSigninQueues(time.Now)}
+		outcomes: backend.NewSigninOutcomes(time.Now), signinQueues: backend.NewSigninQueues(time.Now)}
 	of.active, err = backend.NewActiveManager(ctx, site, func(err error) {
 		report("stored state of databases and mailbox servers not usable", err)
 	})

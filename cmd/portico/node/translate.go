@@ -150,7 +150,7 @@ func newTier(ctx context.Context, config *configs.Config, of lasting) (*backend.
 
 		SigninQueues:    of.signinQueues,
 		CircuitBreakers: of.circuitBreakers,
-		Tally:           of.tally,
+		SigninOutcomes:  of.outcomes,
 		Mode:            modes[config.Signin.Mode],
 
 		Certificates: config.TLS.ClientCA != "",

@@ -40,7 +40,7 @@ func Tier(t testing.TB, o backend.Options) *backend.Tier {
 		Mode: directory.ModePassthrough, Active: active, OfferedMechanisms: offered,
 		SigninQueues:    backend.NewSigninQueues(time.Now),
 		CircuitBreakers: backend.NewCircuitBreakers(time.Now, func() float64 { return 0 }),
-		Tally:           backend.NewTally(time.Now), Upstream: direct{}, Now: time.Now,
+		SigninOutcomes:  backend.NewSigninOutcomes(time.Now), Upstream: direct{}, Now: time.Now,
 		Timeouts: backend.Timeouts{
 			Dial: 5 * time.Second, TLS: 10 * time.Second, Greeting: 10 * time.Second, SignIn: 30 * time.Second,
 		},

@@ -14,9 +14,9 @@ func (f *Result) blamesServer() bool {
 		f.Dependency == MailboxServerAuthentication
 }
 
-// Unsound returns why users must not go to a mailbox server: a monitor whose failure is evidence against the server
+// ServerFails returns why users must not go to a mailbox server: a monitor whose failure is evidence against the server
 // fails, and blames the server. It returns nil if no monitor says so, or if no monitor looks at the server.
-func Unsound(server string, all []MonitorState) error {
+func ServerFails(server string, all []MonitorState) error {
 	for _, m := range witnesses(server, all) {
 		if f := m.LastFailure; m.Failing() && f != nil && f.blamesServer() {
 			return fmt.Errorf("%s fails: %s", m.ID(), f.Err)
@@ -25,9 +25,9 @@ func Unsound(server string, all []MonitorState) error {
 	return nil
 }
 
-// Sound says whether there is evidence that a mailbox server works: the monitor that asks the server itself is
+// ServerWorks says whether there is evidence that a mailbox server works: the monitor that asks the server itself is
 // healthy, its latest run succeeded, and users' sign-ins do not fail.
-func Sound(server string, all []MonitorState) bool {
+func ServerWorks(server string, all []MonitorState) bool {
 	asked := false
 	for _, m := range witnesses(server, all) {
 		switch direct := m.Evidence() == catalogue.FromServer; {
